@@ -1,0 +1,368 @@
+//! One connection's shared state: what is on its way out, and who waits for what. Callers put frames in, the task in
+//! `drive` takes them out and brings the answers; neither waits for the other while it holds the lock.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::sync::{Notify, Semaphore, oneshot, watch};
+use tokio::time::Instant;
+use zeroize::Zeroizing;
+
+use super::buffer::Outgoing;
+use super::{Cause, Config, Error, drive};
+use crate::frame::Frame;
+use crate::{
+    Common, EncodeError, ErrorCode, ErrorReply, Message, Ping, Pong, ReplyMessage, RequestMessage, encode, encode_with,
+    limits,
+};
+
+/// The most requests in flight that a server can talk this client into.
+const MOST_IN_FLIGHT: u32 = 65_536;
+/// A server answers within its longest deadline of 30 s. A reply that nobody awaits and that is this old won't come.
+const ABANDONED_FOR_GOOD: Duration = Duration::from_secs(60);
+
+pub(super) struct Connection {
+    state: Mutex<State>,
+    /// A permit a request in flight. Closed when the connection takes no more.
+    slots: Semaphore,
+    /// There is something to write, or nothing more will come.
+    wake: Notify,
+    /// The write buffer was emptied.
+    room: Notify,
+    cut: Notify,
+    ended: watch::Sender<bool>,
+}
+
+struct State {
+    phase: Phase,
+    out: Outgoing,
+    /// The offset in the outgoing stream at which `out` begins, and up to which it was written.
+    taken: u64,
+    written: u64,
+    waiting: HashMap<u32, Waiting>,
+    last_id: u32,
+    max_in_flight: u32,
+    /// Permits to withhold, since the server allows fewer than are given out.
+    debt: u32,
+    idle_timeout: Option<Duration>,
+    served: bool,
+}
+
+#[derive(PartialEq, Eq, Clone, Copy)]
+enum Phase {
+    Open,
+    /// Replies still come, requests go elsewhere.
+    Retired,
+    Ended,
+}
+
+/// A request in flight. It stays when its caller has gone, since its id and its place are taken until the reply.
+struct Waiting {
+    answer: oneshot::Sender<Answer>,
+    end: u64,
+    since: Instant,
+    counted: bool,
+}
+
+/// What a request that was queued comes to.
+pub(super) enum Answer {
+    Reply {
+        kind: u8,
+        body: Zeroizing<Vec<u8>>,
+    },
+    /// It was not written whole, so nobody has executed it.
+    NotSent,
+    Lost(Cause),
+    /// An error about the connection, which ended it.
+    Told(ErrorReply<'static>),
+}
+
+/// A request that was queued.
+pub(super) struct Sent {
+    /// Where its frame ends in the outgoing stream.
+    pub(super) end: u64,
+    answer: oneshot::Receiver<Answer>,
+}
+
+impl Sent {
+    pub(super) async fn answer(self) -> Answer {
+        // The sender goes without a word only with its runtime.
+        self.answer.await.unwrap_or(Answer::Lost(Cause::ClosedHere))
+    }
+}
+
+impl Connection {
+    /// Starts the task that reads and writes.
+    pub(super) fn start(stream: TcpStream, config: &Config) -> Arc<Self> {
+        let connection = Arc::new(Self::new());
+        tokio::spawn(drive::run(Arc::clone(&connection), stream, config.clone()));
+        connection
+    }
+
+    fn new() -> Self {
+        let state = State {
+            phase: Phase::Open,
+            out: Outgoing::new(),
+            taken: 0,
+            written: 0,
+            waiting: HashMap::new(),
+            last_id: limits::CONNECTION_ID,
+            max_in_flight: limits::DEFAULT_MAX_IN_FLIGHT,
+            debt: 0,
+            idle_timeout: None,
+            served: false,
+        };
+        Self {
+            state: Mutex::new(state),
+            slots: Semaphore::new(limits::DEFAULT_MAX_IN_FLIGHT as usize),
+            wake: Notify::new(),
+            room: Notify::new(),
+            cut: Notify::new(),
+            ended: watch::Sender::new(false),
+        }
+    }
+
+    /// Queues a request, once there is room for it. `None` where the connection takes no more requests.
+    pub(super) async fn send<M: RequestMessage>(
+        &self,
+        request: &M,
+        common: &mut Common<'_>,
+        deadline: Option<Instant>,
+    ) -> Result<Option<Sent>, Error> {
+        let permit = match self.slots.try_acquire() {
+            Ok(permit) => permit,
+            Err(_) => {
+                self.retire_if_stuck();
+                let Ok(permit) = self.slots.acquire().await else { return Ok(None) };
+                permit
+            }
+        };
+        loop {
+            let room = self.room.notified();
+            tokio::pin!(room);
+            room.as_mut().enable();
+            {
+                let mut state = self.lock();
+                if state.phase != Phase::Open {
+                    return Ok(None);
+                }
+                if !state.out.is_full() {
+                    if let Some(deadline) = deadline {
+                        common.deadline_ms = Some(millis_until(deadline));
+                    }
+                    let sent = state.queue(true, |id, out| encode_with(id, request, common, out))?;
+                    permit.forget();
+                    self.wake.notify_one();
+                    return Ok(Some(sent));
+                }
+            }
+            room.await;
+        }
+    }
+
+    /// Queues a ping whose reply nobody awaits.
+    pub(super) fn ping(&self) {
+        let mut state = self.lock();
+        if state.phase == Phase::Open && !state.out.is_full() {
+            // A ping always fits a frame.
+            let _ = state.queue(false, |id, out| encode(id, &Ping {}, out));
+            self.wake.notify_one();
+        }
+    }
+
+    /// Brings a reply to who waits for it.
+    pub(super) fn deliver(&self, frame: Frame<'_>) {
+        let mut state = self.lock();
+        let Some(waiting) = state.waiting.remove(&frame.id) else { return };
+        if waiting.counted {
+            self.release(&mut state);
+        }
+        let going_down = frame.kind == ErrorReply::TYPE && is_shutting_down(frame.body);
+        state.served |= !going_down;
+        if frame.kind == Pong::TYPE
+            && let Ok(pong) = Pong::decode_owned(frame.body)
+        {
+            self.learn(&mut state, &pong);
+        }
+        drop(state);
+        // Whoever has gone away does not mind.
+        let _ = waiting.answer.send(Answer::Reply { kind: frame.kind, body: Zeroizing::new(frame.body.to_vec()) });
+    }
+
+    /// Takes in what the server tells of its limits.
+    fn learn(&self, state: &mut State, pong: &Pong) {
+        state.idle_timeout = pong.idle_timeout.map(|seconds| Duration::from_secs(seconds.into()));
+        let Some(most) = pong.max_in_flight.map(|most| most.clamp(1, MOST_IN_FLIGHT)) else { return };
+        let before = std::mem::replace(&mut state.max_in_flight, most);
+        if most > before {
+            let more = most - before;
+            let repaid = more.min(state.debt);
+            state.debt -= repaid;
+            self.slots.add_permits((more - repaid) as usize);
+        } else {
+            let fewer = before - most;
+            let forgotten = u32::try_from(self.slots.forget_permits(fewer as usize)).unwrap_or(fewer);
+            state.debt += fewer.saturating_sub(forgotten);
+        }
+    }
+
+    fn release(&self, state: &mut State) {
+        match state.debt.checked_sub(1) {
+            Some(less) => state.debt = less,
+            None => self.slots.add_permits(1),
+        }
+    }
+
+    /// Sends what is queued, then nothing more; replies still come.
+    pub(super) fn retire(&self) {
+        self.leave(&mut self.lock(), Phase::Retired);
+    }
+
+    /// Sends nothing more, not even what is queued: the server has said that it would not do it.
+    pub(super) fn retire_unsent(&self) {
+        let unsent = {
+            let mut state = self.lock();
+            self.leave(&mut state, Phase::Retired);
+            state.out.wipe();
+            let taken = state.taken;
+            state.waiting.extract_if(|_, waiting| waiting.end > taken).collect::<Vec<_>>()
+        };
+        for (_, waiting) in unsent {
+            let _ = waiting.answer.send(Answer::NotSent);
+        }
+    }
+
+    /// Replies that nobody awaits and that never come would hold their places for ever.
+    fn retire_if_stuck(&self) {
+        let mut state = self.lock();
+        let is_stuck = |waiting: &Waiting| waiting.answer.is_closed() && waiting.since.elapsed() > ABANDONED_FOR_GOOD;
+        if state.waiting.values().any(is_stuck) {
+            self.leave(&mut state, Phase::Retired);
+        }
+    }
+
+    /// The end: everybody who still waits is told what became of their request.
+    pub(super) fn end(&self, cause: &Cause) {
+        let (waiting, written) = {
+            let mut state = self.lock();
+            self.leave(&mut state, Phase::Ended);
+            state.out.wipe();
+            (std::mem::take(&mut state.waiting), state.written)
+        };
+        for waiting in waiting.into_values() {
+            let _ = waiting.answer.send(match cause {
+                Cause::Told(reply) => Answer::Told(reply.clone()),
+                _ if waiting.end > written => Answer::NotSent,
+                cause => Answer::Lost(cause.clone()),
+            });
+        }
+        self.ended.send_replace(true);
+    }
+
+    fn leave(&self, state: &mut State, phase: Phase) {
+        if state.phase != Phase::Ended {
+            state.phase = phase;
+        }
+        self.slots.close();
+        self.room.notify_waiters();
+        self.wake.notify_one();
+    }
+
+    /// Ends it without waiting for replies.
+    pub(super) fn cut(&self) {
+        self.cut.notify_one();
+    }
+
+    pub(super) async fn until_cut(&self) {
+        self.cut.notified().await;
+    }
+
+    pub(super) async fn until_wake(&self) {
+        self.wake.notified().await;
+    }
+
+    pub(super) async fn ended(&self) {
+        // The sender lives as long as `self`.
+        let _ = self.ended.subscribe().wait_for(|ended| *ended).await;
+    }
+
+    /// Swaps `batch`, which was written, for what is queued. False where nothing is queued and nothing will be.
+    pub(super) fn take(&self, batch: &mut Outgoing) -> bool {
+        let mut state = self.lock();
+        std::mem::swap(&mut state.out, batch);
+        state.taken += batch.bytes().len() as u64;
+        self.room.notify_waiters();
+        !batch.bytes().is_empty() || state.phase == Phase::Open
+    }
+
+    pub(super) fn wrote(&self, bytes: usize) {
+        self.lock().written += bytes as u64;
+    }
+
+    pub(super) fn has_written(&self, end: u64) -> bool {
+        self.lock().written >= end
+    }
+
+    pub(super) fn takes_requests(&self) -> bool {
+        self.lock().phase == Phase::Open
+    }
+
+    /// Whether it ever answered anything but that it is going down.
+    pub(super) fn has_served(&self) -> bool {
+        self.lock().served
+    }
+
+    /// Whether somebody waits for a reply.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.lock().waiting.values().any(|waiting| !waiting.answer.is_closed())
+    }
+
+    pub(super) fn idle_timeout(&self) -> Option<Duration> {
+        self.lock().idle_timeout
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // No code that holds the lock can leave the state half changed.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn queue(
+        &mut self,
+        counted: bool,
+        write: impl FnOnce(u32, &mut bytes::BytesMut) -> Result<(), EncodeError>,
+    ) -> Result<Sent, EncodeError> {
+        let id = self.free_id();
+        if let Err(error) = write(id, self.out.tail()) {
+            self.out.wipe_spare();
+            return Err(error);
+        }
+        self.last_id = id;
+        let end = self.taken + self.out.bytes().len() as u64;
+        let (sender, answer) = oneshot::channel();
+        self.waiting.insert(id, Waiting { answer: sender, end, since: Instant::now(), counted });
+        Ok(Sent { end, answer })
+    }
+
+    /// The next id that no request in flight has; they are few, so one is near.
+    fn free_id(&self) -> u32 {
+        let mut id = self.last_id.wrapping_add(1);
+        while id == limits::CONNECTION_ID || self.waiting.contains_key(&id) {
+            id = id.wrapping_add(1);
+        }
+        id
+    }
+}
+
+/// What is left, in milliseconds. Never 0, which would say that it is over.
+fn millis_until(deadline: Instant) -> u32 {
+    let left = deadline.saturating_duration_since(Instant::now()).as_millis();
+    u32::try_from(left).unwrap_or(u32::MAX).max(1)
+}
+
+fn is_shutting_down(body: &[u8]) -> bool {
+    ErrorReply::decode_owned(body).is_ok_and(|reply| reply.code == ErrorCode::SHUTTING_DOWN)
+}

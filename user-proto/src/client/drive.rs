@@ -1,0 +1,173 @@
+//! The task of one connection: it writes what is queued and reads what comes. Reading and writing share one task, so
+//! that when the connection ends it is certain what was written.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::timeout;
+use zeroize::{Zeroize, Zeroizing};
+
+use super::buffer::Outgoing;
+use super::connection::Connection;
+use super::{Cause, Config, Direction};
+use crate::frame::{self, Frame};
+use crate::limits::{CONNECTION_ID, MAX_FRAME};
+use crate::{ErrorCode, ErrorReply, Message, ReplyMessage};
+
+/// How long a connection that nobody awaits anything from may take to be closed by the server.
+const LINGER: Duration = Duration::from_secs(1);
+/// How often it is looked whether somebody still waits.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// Serves a connection to its end, and tells everybody who waits on it.
+pub(super) async fn run(connection: Arc<Connection>, stream: impl AsyncRead + AsyncWrite, config: Config) {
+    // Callers must not wait for ever for a task that was dropped with its runtime.
+    let mut ending = Ending { connection: &connection, cause: Cause::ClosedHere };
+    let (reader, writer) = tokio::io::split(stream);
+    ending.cause = tokio::select! {
+        cause = both(&connection, reader, writer, &config) => cause,
+        () = connection.until_cut() => Cause::ClosedHere,
+    };
+}
+
+struct Ending<'a> {
+    connection: &'a Connection,
+    cause: Cause,
+}
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.connection.end(&self.cause);
+    }
+}
+
+/// Reads until nothing more can come; writes meanwhile.
+async fn both(connection: &Connection, reader: impl AsyncRead, writer: impl AsyncWrite, config: &Config) -> Cause {
+    let mut reading = pin!(read(connection, reader, config));
+    let failure = tokio::select! {
+        cause = &mut reading => return cause,
+        failure = write(connection, writer, config) => failure,
+    };
+    // What the server said before it closed can still be read, also after a write has failed.
+    connection.retire_unsent();
+    let mut quiet = Duration::ZERO;
+    loop {
+        if let Ok(cause) = timeout(LOOK_EVERY, &mut reading).await {
+            // What the server says of the end is worth more than that the end was noticed.
+            return if matches!(cause, Cause::Told(_)) { cause } else { failure.unwrap_or(cause) };
+        }
+        quiet = if connection.is_awaited() && failure.is_none() { Duration::ZERO } else { quiet + LOOK_EVERY };
+        if quiet >= LINGER {
+            return failure.unwrap_or(Cause::ClosedHere);
+        }
+    }
+}
+
+/// Writes batch after batch, until there will be no more or writing fails.
+async fn write(connection: &Connection, writer: impl AsyncWrite, config: &Config) -> Option<Cause> {
+    let mut writer = pin!(writer);
+    let mut batch = Outgoing::new();
+    while connection.take(&mut batch) {
+        if batch.bytes().is_empty() {
+            connection.until_wake().await;
+            continue;
+        }
+        show_batch(batch.bytes(), config);
+        let mut rest = batch.bytes();
+        while !rest.is_empty() {
+            match writer.write(rest).await {
+                Ok(0) => return Some(Cause::ClosedByServer),
+                Ok(count) => {
+                    connection.wrote(count);
+                    rest = rest.get(count..).unwrap_or_default();
+                }
+                Err(error) => return Some(error.into()),
+            }
+        }
+        batch.wipe();
+    }
+    // The server answers what it has before it closes its side.
+    writer.shutdown().await.err().map(Cause::from)
+}
+
+/// Reads frame after frame, and pings when nothing comes. The buffer holds one longest frame and no more, and what was
+/// read is wiped: replies hold tokens.
+async fn read(connection: &Connection, reader: impl AsyncRead, config: &Config) -> Cause {
+    let mut reader = pin!(reader);
+    let mut buffer = Zeroizing::new(vec![0; MAX_FRAME]);
+    let mut filled = 0;
+    let mut pinged = false;
+    loop {
+        let patience = if pinged { config.pong_within } else { ping_after(connection, config) };
+        let count = match timeout(patience, reader.read(buffer.get_mut(filled..).unwrap_or_default())).await {
+            Ok(Ok(0)) => return Cause::ClosedByServer,
+            Ok(Ok(count)) => count,
+            Ok(Err(error)) => return error.into(),
+            Err(_) if pinged => return Cause::Silent,
+            Err(_) => {
+                connection.ping();
+                pinged = true;
+                continue;
+            }
+        };
+        pinged = false;
+        filled += count;
+        let used = match receive(connection, buffer.get(..filled).unwrap_or_default(), config) {
+            Ok(used) => used,
+            Err(cause) => return cause,
+        };
+        buffer.copy_within(used..filled, 0);
+        buffer.get_mut(filled - used..filled).unwrap_or_default().zeroize();
+        filled -= used;
+    }
+}
+
+fn ping_after(connection: &Connection, config: &Config) -> Duration {
+    match connection.idle_timeout() {
+        // A second keeps a server that tells nonsense from being pinged without end.
+        Some(idle) => config.ping_after.min((idle / 2).max(Duration::from_secs(1))),
+        None => config.ping_after,
+    }
+}
+
+/// Handles every whole frame of `input`; how many bytes they took.
+fn receive(connection: &Connection, input: &[u8], config: &Config) -> Result<usize, Cause> {
+    let mut used = 0;
+    while let Some((frame, size)) = frame::split(input.get(used..).unwrap_or_default())? {
+        if let (Some(tap), Some(bytes)) = (&config.tap, input.get(used..used + size)) {
+            tap(Direction::Received, bytes);
+        }
+        used += size;
+        if frame.id == CONNECTION_ID {
+            about_the_connection(connection, frame)?;
+        } else {
+            connection.deliver(frame);
+        }
+    }
+    Ok(used)
+}
+
+/// A reply with id 0. One that can't be read is a reply that nobody awaits.
+fn about_the_connection(connection: &Connection, frame: Frame<'_>) -> Result<(), Cause> {
+    if frame.kind != ErrorReply::TYPE {
+        return Ok(());
+    }
+    match ErrorReply::decode_owned(frame.body) {
+        Ok(reply) if reply.code == ErrorCode::SHUTTING_DOWN => connection.retire_unsent(),
+        Ok(reply) => return Err(Cause::Told(reply)),
+        Err(_) => {}
+    }
+    Ok(())
+}
+
+fn show_batch(mut batch: &[u8], config: &Config) {
+    let Some(tap) = &config.tap else { return };
+    while let Ok(Some((_, size))) = frame::split(batch)
+        && let Some((frame, rest)) = batch.split_at_checked(size)
+    {
+        tap(Direction::Sent, frame);
+        batch = rest;
+    }
+}

@@ -1,0 +1,95 @@
+//! Why a call has no reply.
+
+use crate::frame::FrameError;
+use crate::{DecodeError, EncodeError, ErrorCode, ErrorReply};
+
+/// Why a call has no reply.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The server said no: to this request, or to the connection while the request was in flight.
+    #[error("the server refused: {} ({:04x}) {}", .0.code, .0.code.0, .0.message)]
+    Refused(ErrorReply<'static>),
+    /// The call's time ran out.
+    #[error("no reply within the deadline{}", if *.sent { "; whether it was done is unknown" } else { "" })]
+    DeadlineExceeded {
+        /// Whether the request was written whole, so that the server may have executed it.
+        sent: bool,
+    },
+    /// The connection ended after the request was written, and it may not be repeated.
+    #[error("the connection was lost ({cause}); whether it was done is unknown")]
+    Lost {
+        /// Why the connection ended.
+        cause: Cause,
+    },
+    /// There is no connection.
+    #[error("can not connect: {0}")]
+    Connect(#[source] std::io::Error),
+    /// The reply has a type that this request does not get, or is not as the protocol says.
+    #[error("the reply can not be read (type {kind:#04x}): {error}")]
+    BadReply {
+        /// The reply's type.
+        kind: u8,
+        /// What is wrong with it.
+        error: DecodeError,
+    },
+    /// The request is longer than a frame can be. Nothing was sent.
+    #[error(transparent)]
+    TooLong(#[from] EncodeError),
+    /// The client was closed.
+    #[error("the client is closed")]
+    Closed,
+}
+
+impl Error {
+    /// The server's error code, where it gave one.
+    #[must_use]
+    pub fn code(&self) -> Option<ErrorCode> {
+        match self {
+            Self::Refused(reply) => Some(reply.code),
+            _ => None,
+        }
+    }
+
+    /// Whether the server may have executed the request. Then only a request that changes nothing, one with an
+    /// idempotency key, or a refresh within 30 s may be repeated.
+    #[must_use]
+    pub fn outcome_unknown(&self) -> bool {
+        match self {
+            Self::Refused(reply) => {
+                matches!(reply.code, ErrorCode::INTERNAL | ErrorCode::UNAVAILABLE | ErrorCode::DEADLINE_EXCEEDED)
+            }
+            Self::DeadlineExceeded { sent } => *sent,
+            Self::Lost { .. } | Self::BadReply { .. } => true,
+            Self::Connect(_) | Self::TooLong(_) | Self::Closed => false,
+        }
+    }
+}
+
+/// Why a connection ended.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Cause {
+    /// The server closed it.
+    #[error("the server closed it")]
+    ClosedByServer,
+    /// The transport failed.
+    #[error("{1}")]
+    Io(std::io::ErrorKind, String),
+    /// Nothing came for a minute, and no answer to a ping.
+    #[error("the server fell silent")]
+    Silent,
+    /// A frame with a length that can't be.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// An error about the connection itself.
+    #[error("the server ended it: {}", .0.code)]
+    Told(ErrorReply<'static>),
+    /// This side closed it.
+    #[error("it was closed")]
+    ClosedHere,
+}
+
+impl From<std::io::Error> for Cause {
+    fn from(error: std::io::Error) -> Self {
+        Self::Io(error.kind(), error.to_string())
+    }
+}

@@ -1,0 +1,7 @@
+//! The async client against servers that follow a script.
+
+mod ends;
+mod fake;
+mod limits;
+mod replies;
+mod retries;

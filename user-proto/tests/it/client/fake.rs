@@ -1,0 +1,174 @@
+//! A server that does what a test says, frame by frame.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+use user_proto::client::{Client, Config, Error};
+use user_proto::{
+    Common, ErrorCode, ErrorReply, GetUser, Login, Pong, Reply, Request, RequestMessage, TokenVerified, UnixSeconds,
+    UserDeleted, VerifyToken, encode, frame,
+};
+use uuid::Uuid;
+
+/// Longer than anything here takes, so that a test that hangs says where.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+pub(super) struct Fake {
+    listener: TcpListener,
+}
+
+impl Fake {
+    pub(super) async fn start() -> Self {
+        Self { listener: TcpListener::bind("127.0.0.1:0").await.unwrap() }
+    }
+
+    pub(super) async fn at(addr: SocketAddr) -> Self {
+        Self { listener: TcpListener::bind(addr).await.unwrap() }
+    }
+
+    /// One connection, served to its end.
+    pub(super) async fn accept_and_serve(self) -> usize {
+        self.accept().await.serve().await
+    }
+
+    pub(super) fn addr(&self) -> String {
+        self.listener.local_addr().unwrap().to_string()
+    }
+
+    pub(super) fn client(&self) -> Client {
+        Client::with_config(self.addr(), quick())
+    }
+
+    pub(super) async fn accept(&self) -> Peer {
+        let (stream, _) =
+            tokio::time::timeout(PATIENCE, self.listener.accept()).await.expect("a connection").expect("accepts");
+        stream.set_nodelay(true).unwrap();
+        Peer { stream, input: BytesMut::new() }
+    }
+
+    /// Whether nobody connects for a while.
+    pub(super) async fn is_left_alone(&self) -> bool {
+        tokio::time::timeout(Duration::from_millis(100), self.listener.accept()).await.is_err()
+    }
+}
+
+/// A client that comes back quickly.
+pub(super) fn quick() -> Config {
+    Config { backoff_first: Duration::from_millis(10), ..Config::default() }
+}
+
+/// One connection, seen from the server.
+pub(super) struct Peer {
+    pub(super) stream: TcpStream,
+    input: BytesMut,
+}
+
+impl Peer {
+    /// The next request, or `None` where the client has ended its side.
+    pub(super) async fn next(&mut self) -> Option<(u32, Request<'static>, Common<'static>)> {
+        loop {
+            if let Some((found, size)) = frame::split(&self.input).unwrap() {
+                let id = found.id;
+                let (request, common) = Request::decode(found.kind, found.body).unwrap();
+                let asked = (id, request.into_owned(), common.into_owned());
+                let _ = self.input.split_to(size);
+                return Some(asked);
+            }
+            let read = tokio::time::timeout(PATIENCE, self.stream.read_buf(&mut self.input));
+            if read.await.expect("a request").unwrap_or_default() == 0 {
+                return None;
+            }
+        }
+    }
+
+    pub(super) async fn request(&mut self) -> (u32, Request<'static>) {
+        let (id, request, _) = self.next().await.expect("a request");
+        (id, request)
+    }
+
+    pub(super) async fn reply<'a>(&mut self, id: u32, reply: impl Into<Reply<'a>>) {
+        let mut out = BytesMut::new();
+        reply.into().encode(id, &mut out).unwrap();
+        self.stream.write_all(&out).await.unwrap();
+    }
+
+    pub(super) async fn refuse(&mut self, id: u32, code: ErrorCode) {
+        self.reply(id, error(code)).await;
+    }
+
+    /// Answers every request until the client ends its side; how many there were.
+    pub(super) async fn serve(mut self) -> usize {
+        let mut served = 0;
+        while let Some((id, request, _)) = self.next().await {
+            served += 1;
+            match request {
+                Request::Ping(_) => self.reply(id, Pong { max_in_flight: None, idle_timeout: None }).await,
+                Request::VerifyToken(request) => {
+                    let session = number(request.access_token.expose_str().unwrap());
+                    self.reply(id, verified(session)).await;
+                }
+                Request::DeleteUser(_) | Request::Login(_) => self.refuse(id, ErrorCode::INVALID_CREDENTIALS).await,
+                _ => self.refuse(id, ErrorCode::INTERNAL).await,
+            }
+        }
+        served
+    }
+}
+
+/// A call on its own task.
+pub(super) fn call<M>(client: &Client, request: M) -> JoinHandle<Result<M::Reply, Error>>
+where
+    M: RequestMessage + Send + Sync + 'static,
+{
+    let client = client.clone();
+    tokio::spawn(async move { client.call(request).await })
+}
+
+/// A request that may be repeated, told apart by its number.
+pub(super) fn verify(token: u32) -> VerifyToken<'static> {
+    VerifyToken { access_token: token.to_string().into() }
+}
+
+/// A request that may not be repeated.
+pub(super) fn login() -> Login<'static> {
+    Login { login: "kim".into(), password: "correct horse".into() }
+}
+
+pub(super) fn user() -> GetUser<'static> {
+    GetUser { access_token: "token".into() }
+}
+
+/// The reply to [`verify`] of the same number.
+pub(super) fn verified(token: u32) -> TokenVerified {
+    TokenVerified {
+        user_id: Uuid::nil(),
+        session_id: Uuid::from_u128(token.into()),
+        issued_at: UnixSeconds(1),
+        expires_at: UnixSeconds(2),
+        stale_ms: None,
+    }
+}
+
+pub(super) fn token_of(request: &Request<'_>) -> u32 {
+    let Request::VerifyToken(request) = request else { panic!("{request:?}") };
+    number(request.access_token.expose_str().unwrap())
+}
+
+pub(super) fn error(code: ErrorCode) -> ErrorReply<'static> {
+    ErrorReply { code, message: "no".into(), retry_after_ms: None, field: None }
+}
+
+/// A frame that holds a reply of another request.
+pub(super) fn odd_one_out(id: u32) -> BytesMut {
+    let mut out = BytesMut::new();
+    encode(id, &UserDeleted { user_id: Uuid::nil() }, &mut out).unwrap();
+    out
+}
+
+fn number(text: &str) -> u32 {
+    text.parse().unwrap_or_default()
+}

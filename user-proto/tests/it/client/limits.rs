@@ -1,0 +1,156 @@
+//! Deadlines, calls that are dropped, and how many may be in flight.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use user_proto::client::{Client, Config, Error};
+use user_proto::{Common, Ping, Pong};
+
+use super::fake::{Fake, call, login, quick, token_of, user, verified, verify};
+
+#[tokio::test]
+async fn a_deadline_is_told_and_kept() {
+    let fake = Fake::start().await;
+    let client = fake.client();
+    let asked = {
+        let client = client.clone();
+        let common = Common { deadline_ms: Some(150), ..Common::default() };
+        tokio::spawn(async move { client.call_with(login(), common).await })
+    };
+    let mut peer = fake.accept().await;
+    let (first, _, common) = peer.next().await.unwrap();
+    assert!((1..=150).contains(&common.deadline_ms.unwrap()));
+    let error = asked.await.unwrap().unwrap_err();
+    assert!(matches!(error, Error::DeadlineExceeded { sent: true }));
+    assert!(error.outcome_unknown());
+
+    // The late reply is nobody's, and the connection goes on.
+    let next = call(&client, verify(2));
+    let (second, _) = peer.request().await;
+    assert_ne!(first, second);
+    peer.reply(first, verified(1)).await;
+    peer.reply(second, verified(2)).await;
+    assert_eq!(next.await.unwrap().unwrap(), verified(2));
+}
+
+#[tokio::test]
+async fn an_expired_deadline_sends_nothing() {
+    let fake = Fake::start().await;
+    let common = Common { deadline_ms: Some(0), ..Common::default() };
+    let error = fake.client().call_with(login(), common).await.unwrap_err();
+    assert!(matches!(error, Error::DeadlineExceeded { sent: false }));
+    assert!(fake.is_left_alone().await);
+}
+
+#[tokio::test]
+async fn the_deadline_of_all_calls_can_be_set() {
+    let fake = Fake::start().await;
+    let client = Client::with_config(fake.addr(), Config { deadline: Some(Duration::from_millis(90)), ..quick() });
+    let asked = call(&client, user());
+    let mut peer = fake.accept().await;
+    let (_, _, common) = peer.next().await.unwrap();
+    assert!(common.deadline_ms.unwrap() <= 90);
+    assert!(matches!(asked.await.unwrap(), Err(Error::DeadlineExceeded { sent: true })));
+}
+
+#[tokio::test]
+async fn no_more_than_256_are_in_flight_until_a_pong_says_otherwise() {
+    let fake = Fake::start().await;
+    let client = fake.client();
+    let calls: Vec<_> = (0..300).map(|token| call(&client, verify(token))).collect();
+    let mut peer = fake.accept().await;
+    let mut asked = Vec::new();
+    for _ in 0..256 {
+        asked.push(peer.request().await);
+    }
+    assert!(is_quiet(&mut peer).await);
+    assert_eq!(asked.iter().map(|(id, _)| *id).collect::<HashSet<_>>().len(), 256, "no id is used twice");
+    for (id, request) in asked.drain(..) {
+        peer.reply(id, verified(token_of(&request))).await;
+    }
+    for _ in 256..300 {
+        let (id, request) = peer.request().await;
+        peer.reply(id, verified(token_of(&request))).await;
+    }
+    for call in calls {
+        call.await.unwrap().unwrap();
+    }
+
+    let ping = call(&client, Ping {});
+    let (id, _) = peer.request().await;
+    peer.reply(id, Pong { max_in_flight: Some(2), idle_timeout: None }).await;
+    ping.await.unwrap().unwrap();
+    let calls: Vec<_> = (0..5).map(|token| call(&client, verify(token))).collect();
+    let (one, two) = (peer.request().await, peer.request().await);
+    assert!(is_quiet(&mut peer).await);
+    for (id, request) in [one, two] {
+        peer.reply(id, verified(token_of(&request))).await;
+    }
+    for _ in 2..5 {
+        let (id, request) = peer.request().await;
+        peer.reply(id, verified(token_of(&request))).await;
+    }
+    for call in calls {
+        call.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_lower_limit_is_kept_when_more_are_in_flight_already() {
+    let fake = Fake::start().await;
+    let client = fake.client();
+    let calls: Vec<_> = (0..255).map(|token| call(&client, verify(token))).collect();
+    let mut peer = fake.accept().await;
+    let mut asked = Vec::new();
+    for _ in 0..255 {
+        asked.push(peer.request().await);
+    }
+    let ping = call(&client, Ping {});
+    let (id, _) = peer.request().await;
+    peer.reply(id, Pong { max_in_flight: Some(1), idle_timeout: None }).await;
+    ping.await.unwrap().unwrap();
+    let late = [call(&client, verify(1000)), call(&client, verify(1001))];
+    for (id, request) in asked.drain(..254) {
+        peer.reply(id, verified(token_of(&request))).await;
+    }
+    assert!(is_quiet(&mut peer).await, "one is still in flight");
+    let (id, request) = asked.remove(0);
+    peer.reply(id, verified(token_of(&request))).await;
+    for _ in 0..2 {
+        let (id, request) = peer.request().await;
+        assert!(is_quiet(&mut peer).await);
+        peer.reply(id, verified(token_of(&request))).await;
+    }
+    for call in calls.into_iter().chain(late) {
+        call.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_dropped_call_gives_its_place_back_with_its_reply() {
+    let fake = Fake::start().await;
+    let client = fake.client();
+    let calls: Vec<_> = (0..256).map(|token| call(&client, verify(token))).collect();
+    let mut peer = fake.accept().await;
+    let mut asked = Vec::new();
+    for _ in 0..256 {
+        asked.push(peer.request().await);
+    }
+    for call in calls {
+        call.abort();
+        let _ = call.await;
+    }
+    let late = call(&client, verify(300));
+    assert!(is_quiet(&mut peer).await, "the server still has 256 to do");
+    let (id, _) = asked.remove(0);
+    peer.reply(id, verified(0)).await;
+    let (again, request) = peer.request().await;
+    assert!(asked.iter().all(|(id, _)| *id != again), "no id in flight is used again");
+    peer.reply(again, verified(token_of(&request))).await;
+    assert_eq!(late.await.unwrap().unwrap(), verified(300));
+}
+
+/// Whether the client sends nothing for a while.
+async fn is_quiet(peer: &mut super::fake::Peer) -> bool {
+    tokio::time::timeout(Duration::from_millis(60), peer.next()).await.is_err()
+}

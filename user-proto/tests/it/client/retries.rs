@@ -1,0 +1,137 @@
+//! What is asked again, and what must not be.
+
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use user_proto::client::{Cause, Client, Config, Error};
+use user_proto::{Common, ErrorCode, IdempotencyKey, Login, RefreshToken};
+
+use super::fake::{Fake, call, login, quick, verified, verify};
+
+#[tokio::test]
+async fn a_lost_connection_leaves_the_outcome_of_a_login_unknown() {
+    let fake = Fake::start().await;
+    let client = fake.client();
+    let asked = call(&client, login());
+    let mut peer = fake.accept().await;
+    peer.request().await;
+    drop(peer);
+    let error = asked.await.unwrap().unwrap_err();
+    assert!(matches!(error, Error::Lost { cause: Cause::ClosedByServer | Cause::Io(..) }), "{error:?}");
+    assert!(error.outcome_unknown());
+    assert!(fake.is_left_alone().await);
+}
+
+#[tokio::test]
+async fn a_lost_connection_is_not_noticed_by_a_token_check() {
+    let fake = Fake::start().await;
+    let client = fake.client();
+    let asked = call(&client, verify(4));
+    let mut peer = fake.accept().await;
+    peer.request().await;
+    drop(peer);
+    tokio::spawn(fake.accept().await.serve());
+    assert_eq!(asked.await.unwrap().unwrap(), verified(4));
+}
+
+#[tokio::test]
+async fn a_refresh_is_asked_again_and_so_is_anything_with_a_key() {
+    let fake = Fake::start().await;
+    let client = fake.client();
+    let refresh = call(&client, RefreshToken { refresh_token: "r".into() });
+    let mut peer = fake.accept().await;
+    peer.request().await;
+    drop(peer);
+    let mut peer = fake.accept().await;
+    let (id, _) = peer.request().await;
+    peer.refuse(id, ErrorCode::SESSION_REVOKED).await;
+    assert_eq!(refresh.await.unwrap().unwrap_err().code(), Some(ErrorCode::SESSION_REVOKED));
+
+    let keyed = {
+        let common = Common { idempotency_key: Some(IdempotencyKey([1; 16])), ..Common::default() };
+        tokio::spawn(async move { client.call_with(login(), common).await })
+    };
+    peer.request().await;
+    drop(peer);
+    tokio::spawn(fake.accept().await.serve());
+    assert_eq!(keyed.await.unwrap().unwrap_err().code(), Some(ErrorCode::INVALID_CREDENTIALS));
+}
+
+#[tokio::test]
+async fn a_server_that_is_going_down_still_answers_and_gets_nothing_new() {
+    let fake = Fake::start().await;
+    let client = fake.client();
+    let before = call(&client, login());
+    let mut old = fake.accept().await;
+    let (id, _) = old.request().await;
+    old.refuse(0, ErrorCode::SHUTTING_DOWN).await;
+    assert!(old.next().await.is_none(), "the client ends its side");
+
+    let after = call(&client, verify(2));
+    tokio::spawn(fake.accept().await.serve());
+    assert_eq!(after.await.unwrap().unwrap(), verified(2));
+    old.refuse(id, ErrorCode::INVALID_CREDENTIALS).await;
+    assert_eq!(before.await.unwrap().unwrap_err().code(), Some(ErrorCode::INVALID_CREDENTIALS));
+}
+
+#[tokio::test]
+async fn a_request_that_met_a_server_going_down_is_asked_elsewhere() {
+    let fake = Fake::start().await;
+    let client = fake.client();
+    let asked = call(&client, login());
+    for _ in 0..3 {
+        let mut peer = fake.accept().await;
+        let (id, _) = peer.request().await;
+        peer.refuse(id, ErrorCode::SHUTTING_DOWN).await;
+    }
+    tokio::spawn(fake.accept().await.serve());
+    assert_eq!(asked.await.unwrap().unwrap_err().code(), Some(ErrorCode::INVALID_CREDENTIALS));
+}
+
+#[tokio::test]
+async fn what_was_never_written_is_sent_again_whatever_it_is() {
+    let fake = Fake::start().await;
+    let client = fake.client();
+    // More than the sockets' buffers take, so that most of it waits in the client.
+    let big = || Login { login: "k".repeat(60_000).into(), password: "p".into() };
+    let calls: Vec<_> = (0..200).map(|_| call(&client, big())).collect();
+    let peer = fake.accept().await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    drop(peer);
+    tokio::spawn(fake.accept().await.serve());
+    let (mut lost, mut answered) = (0, 0);
+    for call in calls {
+        match call.await.unwrap() {
+            Err(Error::Lost { .. }) => lost += 1,
+            Err(Error::Refused(_)) => answered += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(lost > 0 && answered > 0, "{lost} lost, {answered} answered");
+}
+
+#[tokio::test]
+async fn a_call_waits_for_a_server_that_is_coming() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    drop(listener);
+    let client = Client::with_config(addr.to_string(), quick());
+    let asked = call(&client, verify(9));
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let fake = Fake::at(addr).await;
+    tokio::spawn(fake.accept().await.serve());
+    assert_eq!(asked.await.unwrap().unwrap(), verified(9));
+}
+
+#[tokio::test]
+async fn without_a_server_a_call_says_so_at_once_or_at_its_deadline() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap().to_string();
+    drop(listener);
+    let at_once = Client::with_config(&addr, Config { wait_for_server: false, ..quick() });
+    assert!(matches!(at_once.call(verify(1)).await, Err(Error::Connect(_))));
+    let patient = Client::with_config(&addr, Config { deadline: Some(Duration::from_millis(100)), ..quick() });
+    let error = patient.call(login()).await.unwrap_err();
+    assert!(matches!(error, Error::Connect(_)), "{error:?}");
+    assert!(!error.outcome_unknown());
+}
