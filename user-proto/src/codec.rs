@@ -60,7 +60,8 @@ pub enum CodecError {
     Io(#[from] std::io::Error),
 }
 
-/// Frames out of bytes, and bytes out of frames. It never asks for more room than the frame at hand needs.
+/// Frames out of bytes, and bytes out of frames. A buffer that waits for a frame never takes more room than the longest
+/// frame does.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct FrameCodec;
 
@@ -71,7 +72,7 @@ impl Decoder for FrameCodec {
     fn decode(&mut self, input: &mut BytesMut) -> Result<Option<RawFrame>, CodecError> {
         let Some((found, size)) = frame::split(input)? else {
             if let Some(size) = frame::size(input)? {
-                input.reserve(size.saturating_sub(input.len()));
+                make_room(input, size);
             }
             return Ok(None);
         };
@@ -79,6 +80,19 @@ impl Decoder for FrameCodec {
         let mut whole = input.split_to(size);
         whole.advance(LENGTH_FIELD + MIN_LENGTH);
         Ok(Some(RawFrame { kind, id, body: whole.freeze() }))
+    }
+}
+
+/// Room for what usually comes at once; what tokio-util starts with.
+const USUAL: usize = 8 * 1024;
+
+/// Makes room for a frame of `size` bytes at the start of `input`. `BytesMut::reserve` would double what is there, and
+/// so let a peer make a connection take two longest frames.
+fn make_room(input: &mut BytesMut, size: usize) {
+    if !input.try_reclaim(size.saturating_sub(input.len())) {
+        let mut roomy = BytesMut::with_capacity(size.max(USUAL));
+        roomy.put_slice(input);
+        *input = roomy;
     }
 }
 
