@@ -1,0 +1,57 @@
+//! Replays the fuzz corpus on every run: the seeds made of the vectors, and whatever a fuzzer found since.
+
+use std::path::PathBuf;
+
+use crate::files::{Invalid, Valid, from_hex, path};
+use crate::oracles;
+
+/// Longer ones would slow the fuzzer down and teach it nothing.
+const LONGEST_SEED: usize = 2_048;
+
+fn folder(target: &str) -> PathBuf {
+    path("../fuzz/corpus").join(target)
+}
+
+fn replay(target: &str, oracle: fn(&[u8])) {
+    let entries: Vec<_> = std::fs::read_dir(folder(target)).unwrap().collect();
+    assert!(!entries.is_empty(), "the corpus of {target} is empty");
+    for entry in entries {
+        oracle(&std::fs::read(entry.unwrap().path()).unwrap());
+    }
+}
+
+#[test]
+fn frames() {
+    replay("frames", oracles::frames);
+}
+
+#[test]
+fn messages() {
+    replay("messages", oracles::messages);
+}
+
+fn write(target: &str, name: &str, data: &[u8]) {
+    if data.len() <= LONGEST_SEED {
+        std::fs::write(folder(target).join(name), data).unwrap();
+    }
+}
+
+/// Writes a seed for every vector that shows a fuzzer something new.
+pub(crate) fn bless(valid: &[Valid], invalid: &[Invalid]) {
+    for target in ["frames", "messages"] {
+        std::fs::create_dir_all(folder(target)).unwrap();
+    }
+    for vector in valid.iter().filter(|vector| vector.name.ends_with(".greased") || vector.name.starts_with("edge.")) {
+        let bytes = from_hex(&vector.hex);
+        write("messages", &vector.name, &[&bytes[4..5], &bytes[9..]].concat());
+    }
+    for vector in invalid.iter().filter(|vector| vector.name.starts_with("frame.")) {
+        write("frames", &vector.name, &[&[6, 0], from_hex(&vector.hex).as_slice()].concat());
+    }
+    let some = valid.iter().filter(|vector| vector.name.ends_with(".greased"));
+    let stream: Vec<u8> = some.take(6).flat_map(|vector| from_hex(&vector.hex)).collect();
+    write("frames", "several", &[&[40, 3], stream.as_slice()].concat());
+    write("frames", "several_cut", &[&[2, 0], &stream[..stream.len() - 1]].concat());
+    let pings: Vec<u8> = crate::spans::frame(0x7F, 1, &[]).repeat(9);
+    write("frames", "pings", &[&[7, 1], pings.as_slice()].concat());
+}

@@ -1,0 +1,187 @@
+//! `PROTOCOL.md` says what the crate does: its tables are the crate's rows and its dumps are the vectors' bytes.
+
+use serde_json::Value;
+use user_proto::{ErrorCode, Reply, Request, RequestMessage};
+
+use crate::contract::{Contract, Part, Says, cells, document, number};
+use crate::files::{self, Direction, Valid, from_hex, path};
+
+/// A dump in the document: from the fence that names its vector to the fence that ends it.
+const FENCE: &str = "```hex ";
+
+/// Bytes on a line of a dump.
+const WIDTH: usize = 16;
+
+/// The document with every dump written anew.
+fn with_dumps(document: &str, vectors: &[Valid]) -> String {
+    let contract = Contract::read(document);
+    let mut out = String::new();
+    let mut in_dump = false;
+    for line in document.lines() {
+        if let Some(name) = line.strip_prefix(FENCE) {
+            let vector = vectors.iter().find(|vector| vector.name == name);
+            let vector = vector.unwrap_or_else(|| panic!("PROTOCOL.md names a vector {name} that is none"));
+            out += &format!("{line}\n{}", dump(&contract, vector));
+            in_dump = true;
+        } else if !in_dump || line == "```" {
+            in_dump = false;
+            out += &format!("{line}\n");
+        }
+    }
+    out
+}
+
+/// A frame, a line for each thing that it says.
+fn dump(contract: &Contract, vector: &Valid) -> String {
+    let bytes = from_hex(&vector.hex);
+    let mut out = lines(&bytes[..4], &format!("length {}", bytes.len() - 4));
+    out += &lines(&bytes[4..5], &format!("type {}", vector.message));
+    out += &lines(&bytes[5..9], &format!("request id {}", vector.id));
+    for Part { at, says } in contract.parts(&bytes, vector.direction) {
+        let bytes = &bytes[at];
+        out += &match says {
+            Says::Tag(tag) => {
+                lines(bytes, &format!("tag 0x{tag:02X}, {} bytes", u16::from_be_bytes([bytes[1], bytes[2]])))
+            }
+            Says::Length { name, size } => lines(bytes, &format!("{name}, {size} bytes")),
+            Says::Skipped => lines(bytes, "not known, skipped"),
+            Says::Value { name, value: Value::String(text), .. } if text.as_bytes() == bytes => quoted(bytes, &name),
+            Says::Value { name, value, .. } => lines(bytes, &format!("{name} {}", value.to_string().trim_matches('"'))),
+        };
+    }
+    out
+}
+
+/// Text beside its bytes.
+fn quoted(bytes: &[u8], name: &str) -> String {
+    let line = |(index, line): (usize, &[u8])| {
+        let name = if index == 0 { format!("{name} ") } else { String::new() };
+        lines(line, &format!("{name}{:?}", String::from_utf8_lossy(line)))
+    };
+    bytes.chunks(WIDTH).enumerate().map(line).collect()
+}
+
+fn lines(bytes: &[u8], says: &str) -> String {
+    let mut out = String::new();
+    for (index, line) in bytes.chunks(WIDTH).enumerate() {
+        let hex: Vec<String> = line.iter().map(|byte| format!("{byte:02x}")).collect();
+        let line = format!("{:<47}  {}", hex.join(" "), if index == 0 { says } else { "" });
+        out += line.trim_end();
+        out.push('\n');
+    }
+    out
+}
+
+/// Writes the dumps into the document.
+pub(crate) fn bless(vectors: &[Valid]) {
+    std::fs::write(path("PROTOCOL.md"), with_dumps(&document(), vectors)).unwrap();
+}
+
+#[test]
+fn the_dumps_are_the_vectors() {
+    let document = document();
+    assert!(with_dumps(&document, &files::valid().vectors) == document, "a dump in PROTOCOL.md is not its vector's");
+}
+
+#[test]
+fn every_message_has_a_section_with_a_dump() {
+    let document = document();
+    let contract = Contract::read(&document);
+    let rows: Vec<_> = Request::ALL.iter().chain(Reply::ALL).collect();
+    assert_eq!(contract.messages.len(), rows.len(), "a section for each message, and no other");
+    let vectors = files::valid().vectors;
+    for (kind, name) in rows {
+        let layout = contract.messages.get(kind).unwrap_or_else(|| panic!("PROTOCOL.md has no section for {name}"));
+        assert_eq!(layout.name, *name, "the name of {kind:#04x}");
+        let of_message = vectors.iter().filter(|vector| vector.message == *name);
+        let full = of_message.clone().map(|vector| vector.fields.len()).max();
+        let names: Vec<_> = of_message.filter(|vector| Some(vector.fields.len()) == full).collect();
+        let shown = names.iter().any(|vector| document.contains(&format!("{FENCE}{}\n", vector.name)));
+        assert!(shown, "PROTOCOL.md has no dump of a {name} with all its fields");
+    }
+}
+
+/// The rows of the table whose first cells are these.
+fn table<'a>(document: &'a str, head: &[&str]) -> Vec<Vec<&'a str>> {
+    let mut lines = document.lines().skip_while(|line| cells(line).is_none_or(|cells| !cells.starts_with(head)));
+    assert!(lines.next().is_some(), "PROTOCOL.md has a table with the head {head:?}");
+    lines.skip(1).map_while(cells).collect()
+}
+
+#[test]
+fn the_registry_of_error_codes_is_the_crates() {
+    let document = document();
+    let rows = table(&document, &["code", "name", "meaning"]);
+    let written: Vec<_> = rows.iter().map(|row| (row[0].to_owned(), row[1], row[2])).collect();
+    let codes: Vec<_> =
+        ErrorCode::ALL.iter().map(|code| (files::code_text(*code), code.name(), code.meaning())).collect();
+    assert_eq!(written, codes);
+}
+
+#[test]
+fn the_registry_of_types_is_the_crates() {
+    let document = document();
+    let rows = table(&document, &["request", "name", "reply", "name"]);
+    let requests: Vec<_> = rows.iter().filter_map(|row| Some((number(row[0])?, row[1]))).collect();
+    assert_eq!(requests, Request::ALL);
+    let replies: Vec<_> = rows.iter().map(|row| (number(row[2]).unwrap(), row[3])).collect();
+    let mut all = Reply::ALL.to_vec();
+    all.sort_unstable();
+    let mut written = replies;
+    written.sort_unstable();
+    assert_eq!(written, all);
+
+    let safe: Vec<_> = rows.iter().filter(|row| row[4] == "safe").map(|row| row[1]).collect();
+    let expected: Vec<_> =
+        crate::samples::requests().iter().filter(|request| is_safe(request)).map(|request| request.row().1).collect();
+    assert_eq!(safe, expected);
+}
+
+fn is_safe(request: &Request<'_>) -> bool {
+    fn safe<M: RequestMessage>(_: &M) -> bool {
+        M::SAFE
+    }
+    match request {
+        Request::Register(message) => safe(message),
+        Request::Login(message) => safe(message),
+        Request::VerifyToken(message) => safe(message),
+        Request::UpdateUser(message) => safe(message),
+        Request::DeleteUser(message) => safe(message),
+        Request::VerifyEmail(message) => safe(message),
+        Request::ResendCode(message) => safe(message),
+        Request::RefreshToken(message) => safe(message),
+        Request::Logout(message) => safe(message),
+        Request::GetUser(message) => safe(message),
+        Request::RequestPasswordReset(message) => safe(message),
+        Request::ResetPassword(message) => safe(message),
+        Request::ConfirmEmail(message) => safe(message),
+        Request::Ping(message) => safe(message),
+    }
+}
+
+#[test]
+fn the_registry_of_tags_is_that_of_the_sections() {
+    let document = document();
+    let contract = Contract::read(&document);
+    let tags =
+        contract.messages.values().flat_map(|layout| layout.fields.iter().map(move |field| (&layout.name, field)));
+    let common = "any request".to_owned();
+    let mut expected: Vec<(u8, &str, &str)> = tags
+        .chain(contract.common.iter().map(|field| (&common, field)))
+        .filter_map(|(message, field)| Some((field.tag?, message.as_str(), field.name.as_str())))
+        .collect();
+    let rows = table(&document, &["tag", "in", "name"]);
+    let mut written: Vec<_> = rows.iter().map(|row| (number(row[0]).unwrap(), row[1], row[2])).collect();
+    expected.sort_unstable();
+    written.sort_unstable();
+    assert_eq!(written, expected);
+}
+
+#[test]
+fn a_tag_of_a_reply_is_odd() {
+    let contract = Contract::read(&document());
+    for vector in files::valid().vectors.iter().filter(|vector| vector.direction == Direction::Reply) {
+        let layout = &contract.messages[&from_hex(&vector.kind)[0]];
+        assert!(layout.fields.iter().all(|field| field.tag.is_none_or(|tag| tag % 2 == 1)), "{}", layout.name);
+    }
+}

@@ -1,0 +1,168 @@
+//! The vectors as files: JSON, a vector a line, so that a change of one shows as one.
+
+use std::path::PathBuf;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use user_proto::{ErrorCode, FieldValue, FieldView};
+
+/// Who sends it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Direction {
+    Request,
+    Reply,
+}
+
+/// A frame that is a message.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Valid {
+    pub(crate) name: String,
+    pub(crate) message: String,
+    pub(crate) direction: Direction,
+    #[serde(rename = "type")]
+    pub(crate) kind: String,
+    pub(crate) id: u32,
+    pub(crate) fields: Map<String, Value>,
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub(crate) common: Map<String, Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) note: Option<String>,
+    pub(crate) hex: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) canonical_hex: Option<String>,
+}
+
+impl Valid {
+    /// What an encoder makes of the fields.
+    pub(crate) fn canonical(&self) -> Vec<u8> {
+        from_hex(self.canonical_hex.as_ref().unwrap_or(&self.hex))
+    }
+}
+
+/// What a fault costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Level {
+    /// The connection: a server answers the code with id 0 and closes.
+    Frame,
+    /// One message: a server answers the code with the message's id.
+    Message,
+    /// Nothing: more bytes must come.
+    Incomplete,
+}
+
+/// Bytes that are no message.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Invalid {
+    pub(crate) name: String,
+    pub(crate) direction: Direction,
+    pub(crate) level: Level,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) code: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) code_name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) field: Option<String>,
+    pub(crate) why: String,
+    pub(crate) hex: String,
+}
+
+/// A valid vector, cut at every length.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Truncation {
+    /// The valid vector.
+    pub(crate) of: String,
+    /// The lengths at which the cut body is a message all the same: before its tail, and between two tags.
+    pub(crate) valid_at: Vec<usize>,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ValidFile {
+    pub(crate) about: String,
+    pub(crate) vectors: Vec<Valid>,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct InvalidFile {
+    pub(crate) about: String,
+    pub(crate) truncations_about: String,
+    pub(crate) vectors: Vec<Invalid>,
+    pub(crate) truncations: Vec<Truncation>,
+}
+
+/// A file of this crate or beside it.
+pub(crate) fn path(relative: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(relative)
+}
+
+pub(crate) fn load<T: DeserializeOwned>(relative: &str) -> T {
+    let text = std::fs::read_to_string(path(relative)).unwrap();
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{relative}: {error}"))
+}
+
+pub(crate) fn valid() -> ValidFile {
+    load("vectors/valid.json")
+}
+
+pub(crate) fn invalid() -> InvalidFile {
+    load("vectors/invalid.json")
+}
+
+/// The file's text: texts and arrays in the order of `parts`, an array's items a line each.
+pub(crate) fn render(parts: &[(&str, Value)]) -> String {
+    let part = |(name, value): &(&str, Value)| match value {
+        Value::Array(items) => {
+            let lines: Vec<String> = items.iter().map(|item| format!("    {item}")).collect();
+            format!("  {}: [\n{}\n  ]", json!(name), lines.join(",\n"))
+        }
+        other => format!("  {}: {other}", json!(name)),
+    };
+    format!("{{\n{}\n}}\n", parts.iter().map(part).collect::<Vec<_>>().join(",\n"))
+}
+
+/// The fields that a message shows, by name.
+pub(crate) fn fields(view: impl Fn(&mut dyn FnMut(FieldView<'_>))) -> Map<String, Value> {
+    let mut fields = Map::new();
+    view(&mut |field| {
+        fields.insert(field.name.to_owned(), value(field.value));
+    });
+    fields
+}
+
+fn value(value: FieldValue<'_>) -> Value {
+    match value {
+        FieldValue::Text(text) => text.into(),
+        FieldValue::Secret(bytes) => secret(bytes),
+        FieldValue::Bytes(bytes) => to_hex(bytes).into(),
+        FieldValue::Uuid(id) => id.to_string().into(),
+        FieldValue::Instant(number) | FieldValue::Number(number) => number.into(),
+        FieldValue::Code(code) => code_text(code).into(),
+        FieldValue::Flag => true.into(),
+    }
+}
+
+/// A secret in a vector: its text, or its bytes where it is none.
+pub(crate) fn secret(bytes: &[u8]) -> Value {
+    std::str::from_utf8(bytes).map_or_else(|_| json!({ "hex": to_hex(bytes) }), Value::from)
+}
+
+pub(crate) fn code_text(code: ErrorCode) -> String {
+    format!("{:04x}", code.0)
+}
+
+pub(crate) fn to_hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+pub(crate) fn from_hex(hex: &str) -> Vec<u8> {
+    let digits: Vec<u8> = hex.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    digits
+        .chunks(2)
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).expect("two hex digits"))
+        .collect()
+}

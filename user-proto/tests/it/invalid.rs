@@ -1,0 +1,239 @@
+//! Makes the invalid vectors: every message broken in every way that its fields can be, and frames that are none. What
+//! is expected of each is stated here by the protocol's rules, never asked of the decoder.
+
+use user_proto::ErrorCode;
+
+use crate::files::{Direction, Invalid, Level, Truncation, code_text, to_hex};
+use crate::spans::{Kind, Span, frame, splice, tagged};
+use crate::valid::{COMMON, ID, Sample, samples};
+
+/// Not UTF-8, each in its own way: a byte that never occurs, an overlong form, a surrogate, past the last code point.
+const NOT_UTF8: [&[u8]; 4] = [b"\xFF", b"\xC0\x80", b"\xED\xA0\x80", b"\xF4\x90\x80\x80"];
+
+/// The first instant past 2^53-1.
+const PAST: u64 = 1 << 53;
+
+/// Every invalid vector.
+pub(crate) fn vectors() -> Vec<Invalid> {
+    let mut vectors = frames();
+    vectors.extend(types());
+    for sample in samples() {
+        vectors.extend(tail(&sample));
+        let common_once = sample.name == "verify_token";
+        for (index, span) in sample.spans.iter().enumerate() {
+            if span.tag.is_none_or(|tag| tag < COMMON || common_once) {
+                vectors.extend(field(&sample, span, index));
+            }
+        }
+    }
+    vectors.extend(every_cut("resend_code"));
+    vectors.extend(every_prefix("pong"));
+    vectors
+}
+
+/// For every message, where a cut of its fullest form is a message all the same.
+pub(crate) fn truncations() -> Vec<Truncation> {
+    samples().iter().map(|sample| Truncation { of: full_name(sample), valid_at: valid_at(sample) }).collect()
+}
+
+/// The name of the valid vector that is a sample's fullest form.
+fn full_name(sample: &Sample) -> String {
+    let own = sample.tags(0..COMMON);
+    match (sample.direction, own.as_slice()) {
+        (Direction::Request, _) => format!("{}.all", sample.name),
+        (Direction::Reply, []) => sample.name.clone(),
+        (Direction::Reply, [one]) => format!("{}.{}", sample.name, one.name),
+        (Direction::Reply, _) => format!("{}.own", sample.name),
+    }
+}
+
+fn valid_at(sample: &Sample) -> Vec<usize> {
+    let between = sample.spans.iter().filter(|span| span.tag.is_some()).map(|span| span.whole.start);
+    between.collect()
+}
+
+fn of_frame(name: &str, bytes: &[u8], code: ErrorCode, why: &str) -> Invalid {
+    invalid(format!("frame.{name}"), Direction::Request, Level::Frame, Some(code), None, why, bytes)
+}
+
+fn invalid(
+    name: String,
+    direction: Direction,
+    level: Level,
+    code: Option<ErrorCode>,
+    field: Option<&str>,
+    why: &str,
+    bytes: &[u8],
+) -> Invalid {
+    Invalid {
+        name,
+        direction,
+        level,
+        code: code.map(code_text),
+        code_name: code.map(|code| code.name().to_owned()),
+        field: field.map(str::to_owned),
+        why: why.to_owned(),
+        hex: to_hex(bytes),
+    }
+}
+
+fn frames() -> Vec<Invalid> {
+    let (long, short) = (ErrorCode::FRAME_TOO_LONG, ErrorCode::FRAME_TOO_SHORT);
+    let tls = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
+    vec![
+        of_frame("length_0", &[0, 0, 0, 0], short, "A length under 5 has no room for a type and an id."),
+        of_frame("length_4", &[0, 0, 0, 4, 0x7F, 0, 0, 0], short, "A length under 5 has no room for a type and an id."),
+        of_frame("length_65536", &[0, 1, 0, 0], long, "The longest is 65,535; no byte of the content is waited for."),
+        of_frame("length_max", &[0xFF; 4], long, "2^32-1: nothing is reserved for it."),
+        of_frame("length_little_endian", &[5, 0, 0, 0, 0x7F, 1, 0, 0, 0], long, "A Ping in the wrong byte order."),
+        of_frame("http_get", b"GET / HTTP/1.1\r\nHost: users\r\n\r\n", long, "An HTTP/1.1 request."),
+        of_frame("http_post", b"POST /login HTTP/1.1\r\n", long, "An HTTP/1.1 request."),
+        of_frame("http2", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", long, "The preface of HTTP/2."),
+        of_frame("tls_hello", tls, long, "A TLS ClientHello, to a port without TLS."),
+        of_frame("ssh_hello", b"SSH-2.0-OpenSSH_9.9\r\n", long, "The banner of an SSH client."),
+        of_frame("id_0", &frame(0x7F, 0, &[]), ErrorCode::MALFORMED, "A request never has id 0."),
+    ]
+}
+
+fn types() -> Vec<Invalid> {
+    let unknown = |direction, kind: u8, why| {
+        let way = if direction == Direction::Request { "request" } else { "reply" };
+        let name = format!("type.{way}_{kind:02x}");
+        let code = Some(ErrorCode::UNKNOWN_TYPE);
+        invalid(name, direction, Level::Message, code, None, why, &frame(kind, ID, &[]))
+    };
+    let requests = [
+        (0x00, "Reserved."),
+        (0x0E, "The first free type of a request."),
+        (0x3F, "The last type of a request."),
+        (0x40, "A private type."),
+        (0x7E, "Kept for a later hello."),
+        (0x80, "An error is a reply."),
+        (0x83, "The type of a reply, sent as a request."),
+        (0xFF, "A Pong is a reply."),
+    ];
+    let replies = [
+        (0x00, "Reserved."),
+        (0x03, "The type of a request, sent as a reply."),
+        (0x7F, "A Ping is a request."),
+        (0x8E, "The reply to a request of a later version."),
+        (0xFE, "Kept for a later hello."),
+    ];
+    let requests = requests.map(|(kind, why)| unknown(Direction::Request, kind, why));
+    requests.into_iter().chain(replies.map(|(kind, why)| unknown(Direction::Reply, kind, why))).collect()
+}
+
+/// What can be wrong behind the required fields, whatever they are.
+fn tail(sample: &Sample) -> Vec<Invalid> {
+    let bare = &sample.body[..sample.tail()];
+    let with = |name: &str, tail: &[u8], code: ErrorCode, field, why| {
+        let bytes = frame(sample.kind, ID, &[bare, tail].concat());
+        let name = format!("{}.{name}", sample.name);
+        invalid(name, sample.direction, Level::Message, Some(code), field, why, &bytes)
+    };
+    let malformed = |name, tail: &[u8], why| with(name, tail, ErrorCode::MALFORMED, Some("tail"), why);
+    let twice = tagged(0x0B, b"").repeat(2);
+    let back = [tagged(0x0D, b""), tagged(0x0B, b"")].concat();
+    let even = tagged(0x7C, b"x");
+    let own = sample.tags(0..0xFF);
+    let known = own.iter().map(|span| sample.body[span.whole.clone()].to_vec());
+    let reversed: Vec<u8> = known.rev().flatten().collect();
+    let mut vectors = vec![
+        with("unknown_even_tag", &even, ErrorCode::UNKNOWN_TAG, None, "An even tag has to be known."),
+        with("tag_00", &tagged(0, b""), ErrorCode::UNKNOWN_TAG, None, "Three zero bytes are the even tag 0x00."),
+        malformed("trailing_byte", &[0x0B], "A byte behind the fields begins a tag that does not end."),
+        malformed("duplicate_tag", &twice, "A tag comes once, though this one be unknown."),
+        malformed("tags_out_of_order", &back, "Tags increase, though these be unknown."),
+        malformed("tag_past_end", &[0x0B, 0, 2, 0], "A tag's value of two bytes, of which there is one."),
+    ];
+    if own.len() > 1 {
+        vectors.push(malformed("known_tags_reversed", &reversed, "Tags increase."));
+    }
+    vectors
+}
+
+/// What can be wrong with one field.
+fn field(sample: &Sample, span: &Span, index: usize) -> Vec<Invalid> {
+    let malformed = |name: String, field: &str, why: &str, body: &[u8]| {
+        let (level, code) = (Level::Message, Some(ErrorCode::MALFORMED));
+        let bytes = frame(sample.kind, ID, body);
+        invalid(format!("{}.{name}", sample.name), sample.direction, level, code, Some(field), why, &bytes)
+    };
+    let value = &sample.body[span.value.clone()];
+    let replaced = |value: &[u8]| {
+        let bytes = match span.tag {
+            Some(tag) => tagged(tag, value),
+            None if span.is_fixed() => value.to_vec(),
+            None => [&u16::try_from(value.len()).unwrap().to_be_bytes(), value].concat(),
+        };
+        splice(&sample.body, span.whole.clone(), &bytes)
+    };
+    let mut vectors = Vec::new();
+
+    let cut = &sample.body[..span.whole.end - 1];
+    let at_fault = if span.tag.is_some() { "tail" } else { span.name };
+    vectors.push(malformed(format!("{}_cut", span.name), at_fault, "The body ends inside the field.", cut));
+
+    if span.tag.is_some() {
+        let twice = splice(&sample.body, span.whole.end..span.whole.end, &sample.body[span.whole.clone()]);
+        vectors.push(malformed(format!("{}_twice", span.name), "tail", "A tag comes once.", &twice));
+    }
+    if span.kind == Kind::Text {
+        let bad = NOT_UTF8[index % NOT_UTF8.len()];
+        let value = [b"ad", bad, b"a"].concat();
+        vectors.push(malformed(format!("{}_not_utf8", span.name), span.name, "Text is UTF-8.", &replaced(&value)));
+    }
+    if span.kind == Kind::Instant {
+        let why = "An instant is at most 2^53-1.";
+        vectors.push(malformed(format!("{}_past", span.name), span.name, why, &replaced(&PAST.to_be_bytes())));
+    }
+    if span.tag.is_some() && span.is_fixed() {
+        let longer = replaced(&[value, &[0]].concat());
+        let why = "A tagged value has the size of its type.";
+        vectors.push(malformed(format!("{}_too_long", span.name), span.name, why, &longer));
+        if let Some((_, shorter)) = value.split_last() {
+            vectors.push(malformed(format!("{}_too_short", span.name), span.name, why, &replaced(shorter)));
+        }
+    }
+    if span.name == "client_address" {
+        let not = [
+            "",
+            "localhost",
+            "203.0.113.7:443",
+            "203.0.113.256",
+            "0203.0.113.7",
+            "[2001:db8::1]",
+            "fe80::1%eth0",
+            " ::1",
+        ];
+        for (number, text) in not.into_iter().enumerate() {
+            let (name, why) = (format!("client_address_{number}"), format!("{text:?} is no IP address."));
+            vectors.push(malformed(name, span.name, &why, &replaced(text.as_bytes())));
+        }
+    }
+    vectors
+}
+
+/// The rule of truncations spelled out for a message: its body at every length but its own.
+fn every_cut(name: &str) -> Vec<Invalid> {
+    let sample = samples().into_iter().find(|sample| sample.name == name).unwrap();
+    let field = sample.spans[0].name;
+    let cut = |size: usize| {
+        let (name, code) = (format!("{name}.cut_at_{size}"), Some(ErrorCode::MALFORMED));
+        let why = "The body ends inside the field; the length says so too.";
+        let bytes = frame(sample.kind, ID, &sample.body[..size]);
+        invalid(name, sample.direction, Level::Message, code, Some(field), why, &bytes)
+    };
+    (0..sample.tail()).map(cut).collect()
+}
+
+/// The rule of prefixes spelled out for a message: its frame at every length but its own.
+fn every_prefix(name: &str) -> Vec<Invalid> {
+    let sample = samples().into_iter().find(|sample| sample.name == name).unwrap();
+    let whole = frame(sample.kind, ID, &sample.body);
+    let prefix = |size: usize| {
+        let name = format!("{name}.prefix_of_{size}");
+        invalid(name, sample.direction, Level::Incomplete, None, None, "The rest has not come yet.", &whole[..size])
+    };
+    (0..whole.len()).map(prefix).collect()
+}

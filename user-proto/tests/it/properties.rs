@@ -1,0 +1,103 @@
+//! What has to hold for any message and for any bytes.
+
+use bytes::BytesMut;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use user_proto::{Reply, Request, frame};
+
+use crate::oracles;
+use crate::strategies::{any_of, common, replies, requests};
+
+/// A frame of any message.
+fn any_frame() -> BoxedStrategy<Vec<u8>> {
+    let request = (any_of(requests()), common(), 1..u32::MAX).prop_map(|(request, common, id)| {
+        let mut out = BytesMut::new();
+        request.encode(id, &common, &mut out).unwrap();
+        out.to_vec()
+    });
+    let reply = (any_of(replies()), any::<u32>()).prop_map(|(reply, id)| {
+        let mut out = BytesMut::new();
+        reply.encode(id, &mut out).unwrap();
+        out.to_vec()
+    });
+    prop_oneof![request, reply].boxed()
+}
+
+#[test]
+fn every_row_of_the_table_has_a_strategy() {
+    let types = |rows: &[(u8, &str)]| rows.iter().map(|(kind, _)| *kind).collect::<Vec<_>>();
+    let strategies: Vec<_> = requests().iter().map(|(kind, _)| *kind).collect();
+    assert_eq!(strategies, types(Request::ALL), "tests/it/strategies.rs has a row for each request");
+    let strategies: Vec<_> = replies().iter().map(|(kind, _)| *kind).collect();
+    assert_eq!(strategies, types(Reply::ALL), "tests/it/strategies.rs has a row for each reply");
+}
+
+proptest! {
+    #[test]
+    fn a_request_comes_back_as_it_was(request in any_of(requests()), common in common(), id in any::<u32>()) {
+        let mut out = BytesMut::new();
+        request.encode(id, &common, &mut out).unwrap();
+        let (found, size) = frame::split(&out).unwrap().unwrap();
+        prop_assert_eq!((found.id, found.kind, size), (id, request.row().0, out.len()));
+        prop_assert_eq!(Request::decode(found.kind, found.body), Ok((request, common)));
+    }
+
+    #[test]
+    fn a_reply_comes_back_as_it_was(reply in any_of(replies()), id in any::<u32>()) {
+        let mut out = BytesMut::new();
+        reply.encode(id, &mut out).unwrap();
+        let (found, size) = frame::split(&out).unwrap().unwrap();
+        prop_assert_eq!((found.id, found.kind, size), (id, reply.row().0, out.len()));
+        prop_assert_eq!(Reply::decode(found.kind, found.body), Ok(reply));
+    }
+
+    #[test]
+    fn any_messages_in_any_chunking_decode_alike(
+        frames in vec(any_frame(), 0..6),
+        sizes in [1..2_000_usize, 1..2_000_usize],
+    ) {
+        let stream = frames.concat();
+        let whole = oracles::at_once(&stream);
+        prop_assert_eq!(whole.0.len(), frames.len());
+        prop_assert_eq!(&oracles::in_chunks(&stream, sizes), &whole);
+        prop_assert_eq!(&oracles::in_chunks(&stream, [1, 1]), &whole);
+    }
+
+    #[test]
+    fn every_strict_prefix_of_a_frame_is_more(frame in any_frame()) {
+        for size in 0..frame.len() {
+            prop_assert_eq!(frame::split(&frame[..size]), Ok(None), "at {}", size);
+        }
+    }
+
+    #[test]
+    fn a_body_with_one_byte_changed_is_a_message_or_an_error(
+        frame in any_frame(),
+        at in any::<prop::sample::Index>(),
+        byte in any::<u8>(),
+    ) {
+        let mut data = [&frame[4..5], &frame[9..]].concat();
+        let at = at.index(data.len());
+        data[at] = byte;
+        oracles::messages(&data);
+    }
+
+    #[test]
+    fn any_bytes_are_frames_or_an_error(data in vec(any::<u8>(), 0..4_000)) {
+        oracles::frames(&data);
+    }
+
+    #[test]
+    fn any_body_is_a_message_or_an_error(data in vec(any::<u8>(), 0..400)) {
+        for kind in 0..=u8::MAX {
+            oracles::messages(&[&[kind], data.as_slice()].concat());
+        }
+    }
+
+    #[test]
+    fn long_frames_are_held_in_bounds(lengths in vec(5..=65_535_u32, 1..5), chunk in 1..70_000_usize) {
+        let frame = |length: u32| [&length.to_be_bytes(), vec![0x55; length as usize].as_slice()].concat();
+        let stream: Vec<u8> = lengths.iter().copied().flat_map(frame).collect();
+        prop_assert_eq!(oracles::in_chunks(&stream, [chunk, 8_192]).0.len(), lengths.len());
+    }
+}

@@ -1,0 +1,234 @@
+//! Every message once, with every optional tag, in values as they occur. The vectors are made of these: with and
+//! without each tag, and broken in every way. A new row of the table needs one line here; `vectors` names it.
+//!
+//! Tokens, passwords and codes are made up. The tokens are short, so that a hex dump stays readable.
+
+use std::borrow::Cow;
+use std::net::{IpAddr, Ipv4Addr};
+
+use user_proto::*;
+use uuid::{Uuid, uuid};
+
+pub(crate) const ACCESS: &str = "eyJ0eXAiOiJhdCtqd3QifQ.eyJzdWIiOiJhZGEifQ.bm90LWEtc2lnbmF0dXJl";
+pub(crate) const REFRESH: &str = "r1.k1.AZOl4HscfS6.41.bm90LWEtdGFn";
+pub(crate) const PASSWORD: &str = "correct horse battery staple";
+pub(crate) const USER: Uuid = uuid!("0193a5e0-7b1c-7d2e-8f40-5a6b7c8d9e0f");
+pub(crate) const SESSION: Uuid = uuid!("0193a5e1-0c2d-7e3f-9a4b-1c2d3e4f5061");
+const VERIFICATION: Uuid = uuid!("0193a5df-9e8d-7c6b-a5f4-e3d2c1b0a987");
+
+fn access() -> Secret<'static> {
+    ACCESS.into()
+}
+
+fn text(text: &'static str) -> Cow<'static, str> {
+    text.into()
+}
+
+/// Every request, in the table's order, with all its own tags.
+pub(crate) fn requests() -> Vec<Request<'static>> {
+    let email = || text("ada@example.org");
+    vec![
+        Register { username: text("ada"), email: email(), password: PASSWORD.into() }.into(),
+        Login { login: text("ada"), password: PASSWORD.into() }.into(),
+        VerifyToken { access_token: access() }.into(),
+        UpdateUser {
+            access_token: access(),
+            username: Some(text("ada.lovelace")),
+            email: Some(text("lovelace@example.org")),
+            new_password: Some("analytical engine no. 1".into()),
+            current_password: Some(PASSWORD.into()),
+        }
+        .into(),
+        DeleteUser { access_token: access(), current_password: PASSWORD.into() }.into(),
+        VerifyEmail { verification_id: VERIFICATION, code: "042137".into(), username: Some(text("ada2")) }.into(),
+        ResendCode { verification_id: VERIFICATION }.into(),
+        RefreshToken { refresh_token: REFRESH.into() }.into(),
+        Logout { token: access(), all_sessions: Some(()) }.into(),
+        GetUser { access_token: access() }.into(),
+        RequestPasswordReset { email: email() }.into(),
+        ResetPassword {
+            verification_id: VERIFICATION,
+            code: "7KQ4M-2XW9D".into(),
+            new_password: "analytical engine no. 1".into(),
+        }
+        .into(),
+        ConfirmEmail { access_token: access(), verification_id: VERIFICATION, code: "918204".into() }.into(),
+        Ping {}.into(),
+    ]
+}
+
+/// Every reply, in the table's order, with all its tags.
+pub(crate) fn replies() -> Vec<Reply<'static>> {
+    let (user_id, session_id, verification_id) = (USER, SESSION, VERIFICATION);
+    let (access_token, refresh_token) = (access(), Secret::from(REFRESH));
+    let (access_expires_in, refresh_expires_in) = (900, 2_592_000);
+    let (code_expires_in, resend_after) = (900, 60);
+    let (username, email) = (text("ada"), text("ada@example.org"));
+    vec![
+        ErrorReply {
+            code: ErrorCode::RATE_LIMITED,
+            message: text("too many attempts"),
+            retry_after_ms: Some(4_000),
+            field: Some(text("password")),
+        }
+        .into(),
+        Registered { verification_id, code_expires_in, resend_after }.into(),
+        LoggedIn {
+            user_id,
+            session_id,
+            access_token: access_token.clone(),
+            access_expires_in,
+            refresh_token: refresh_token.clone(),
+            refresh_expires_in,
+        }
+        .into(),
+        TokenVerified {
+            user_id,
+            session_id,
+            issued_at: UnixSeconds(1_795_478_400),
+            expires_at: UnixSeconds(1_795_479_300),
+            stale_ms: Some(1_250),
+        }
+        .into(),
+        UserUpdated {
+            user_id,
+            username: username.clone(),
+            email: email.clone(),
+            verification_id: Some(verification_id),
+        }
+        .into(),
+        UserDeleted { user_id }.into(),
+        EmailVerified {
+            user_id,
+            session_id,
+            access_token: access_token.clone(),
+            access_expires_in,
+            refresh_token: refresh_token.clone(),
+            refresh_expires_in,
+        }
+        .into(),
+        CodeResent { code_expires_in, resend_after }.into(),
+        TokenRefreshed { user_id, session_id, access_token, access_expires_in, refresh_token, refresh_expires_in }
+            .into(),
+        LoggedOut { sessions_ended: 3 }.into(),
+        User { user_id, username: username.clone(), email: email.clone(), created_at: UnixSeconds(1_795_391_999) }
+            .into(),
+        PasswordResetRequested { verification_id, code_expires_in, resend_after }.into(),
+        PasswordReset { sessions_ended: 2 }.into(),
+        EmailConfirmed { user_id, username, email, verification_id: Some(verification_id) }.into(),
+        Pong { max_in_flight: Some(256), idle_timeout: Some(300) }.into(),
+    ]
+}
+
+/// Every common tag.
+pub(crate) fn common() -> Common<'static> {
+    Common {
+        client_address: Some(IpAddr::V4(Ipv4Addr::new(203, 0, 113, 7)).into()),
+        deadline_ms: Some(2_500),
+        idempotency_key: Some(IdempotencyKey(*b"vector-key-00001")),
+        traceparent: Some(text("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")),
+    }
+}
+
+/// A request beyond the plain ones: its name, what it shows, itself and its common tags.
+pub(crate) type Edge<T> = (&'static str, &'static str, T, Common<'static>);
+
+/// Requests at the edges of what the wire allows. What a server makes of the values is another matter.
+pub(crate) fn edge_requests() -> Vec<Edge<Request<'static>>> {
+    let address = |ip: &str| Common { client_address: Some(ip.parse::<IpAddr>().unwrap().into()), ..Common::default() };
+    let verify = || Request::from(VerifyToken { access_token: access() });
+    vec![
+        (
+            "empty_text_and_secret",
+            "Empty is well-formed; a server refuses it with a code of its own.",
+            Login { login: text(""), password: "".into() }.into(),
+            Common::default(),
+        ),
+        (
+            "beyond_ascii",
+            "Lengths count bytes, not characters.",
+            Register {
+                username: text("Zoë_Ω𝛼"),
+                email: text("zoe@bücher.example"),
+                password: "pässwörd – 合言葉 🔑".into(),
+            }
+            .into(),
+            Common::default(),
+        ),
+        (
+            "secret_is_bytes",
+            "A secret is not checked to be UTF-8 on the wire.",
+            Login { login: text("ada"), password: [0xFF, 0x00, 0x80, 0xC3].as_slice().into() }.into(),
+            Common::default(),
+        ),
+        ("address_ipv6", "IPv6, as RFC 5952 writes it.", verify(), address("2001:db8::8:800:200c:417a")),
+        (
+            "address_v4_mapped",
+            "A v4-mapped address counts as its IPv4 address.",
+            verify(),
+            address("::ffff:203.0.113.7"),
+        ),
+        (
+            "deadline_spent",
+            "0: the caller's patience is at an end.",
+            verify(),
+            Common { deadline_ms: Some(0), ..Common::default() },
+        ),
+        (
+            "deadline_longest",
+            "More than 30,000 counts as 30,000.",
+            verify(),
+            Common { deadline_ms: Some(u32::MAX), ..Common::default() },
+        ),
+        (
+            "secret_of_33000_bytes",
+            "Lengths are unsigned: both here have their top bit set.",
+            VerifyToken { access_token: "t".repeat(33_000).into() }.into(),
+            Common::default(),
+        ),
+    ]
+}
+
+/// Replies at the edges of what the wire allows.
+pub(crate) fn edge_replies() -> Vec<(&'static str, &'static str, u32, Reply<'static>)> {
+    let error = |code, message| ErrorReply { code, message: text(message), retry_after_ms: None, field: None };
+    vec![
+        (
+            "code_of_a_later_version",
+            "A client that does not know the code acts on its class: 05 is slow down.",
+            7,
+            ErrorReply { retry_after_ms: Some(500), ..error(ErrorCode(0x05FE), "come back later") }.into(),
+        ),
+        (
+            "class_of_a_later_version",
+            "A client that does not know the class does not retry.",
+            7,
+            error(ErrorCode(0x7F01), "").into(),
+        ),
+        (
+            "going_down",
+            "Id 0 is the connection itself.",
+            0,
+            error(ErrorCode::SHUTTING_DOWN, "the server is going down").into(),
+        ),
+        (
+            "latest_instant",
+            "2^53-1, and the largest request id.",
+            u32::MAX,
+            TokenVerified {
+                user_id: USER,
+                session_id: SESSION,
+                issued_at: UnixSeconds(0),
+                expires_at: UnixSeconds(limits::MAX_INSTANT),
+                stale_ms: None,
+            }
+            .into(),
+        ),
+        (
+            "largest_numbers",
+            "Numbers are unsigned.",
+            1,
+            Pong { max_in_flight: Some(u32::MAX), idle_timeout: Some(u32::MAX) }.into(),
+        ),
+    ]
+}

@@ -1,0 +1,98 @@
+//! Frames over a real stream, read in scripted pieces.
+
+use bytes::BytesMut;
+use futures_util::{SinkExt, StreamExt};
+use tokio::io::{AsyncWriteExt, duplex};
+use tokio_util::codec::{Framed, FramedRead};
+use user_proto::codec::{CodecError, FrameCodec};
+use user_proto::frame::FrameError;
+use user_proto::{Common, Ping, Pong, Reply, Request, VerifyToken};
+
+use crate::samples;
+
+fn bytes(request: impl Into<Request<'static>>, id: u32) -> Vec<u8> {
+    let mut out = BytesMut::new();
+    request.into().encode(id, &Common::default(), &mut out).unwrap();
+    out.to_vec()
+}
+
+#[tokio::test]
+async fn a_frame_that_comes_in_pieces_is_one_message() {
+    let (mut client, server) = duplex(64);
+    let mut frames = FramedRead::new(server, FrameCodec);
+    let frame = bytes(VerifyToken { access_token: samples::ACCESS.into() }, 7);
+    let ping = bytes(Ping {}, 8);
+
+    // Within the length, within the header, within the field; the last piece brings half of the next frame.
+    let pieces = [&frame[..2], &frame[2..6], &frame[6..20], &[&frame[20..], &ping[..6]].concat(), &ping[6..]];
+    let pieces: Vec<Vec<u8>> = pieces.into_iter().map(<[u8]>::to_vec).collect();
+    let writer = tokio::spawn(async move {
+        for piece in pieces {
+            client.write_all(&piece).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+    });
+
+    let first = frames.next().await.unwrap().unwrap();
+    assert_eq!(first.request().unwrap().0, VerifyToken { access_token: samples::ACCESS.into() }.into());
+    let second = frames.next().await.unwrap().unwrap();
+    assert_eq!((second.id, second.request().unwrap().0), (8, Ping {}.into()));
+    writer.await.unwrap();
+    assert!(frames.next().await.is_none(), "the end between two frames is the end of the stream");
+}
+
+#[tokio::test]
+async fn a_stream_that_ends_inside_a_frame_is_an_error() {
+    let (mut client, server) = duplex(64);
+    client.write_all(&bytes(Ping {}, 1)[..7]).await.unwrap();
+    drop(client);
+    let ended = FramedRead::new(server, FrameCodec).next().await.unwrap();
+    assert!(matches!(ended, Err(CodecError::Io(_))), "{ended:?}");
+}
+
+#[tokio::test]
+async fn a_message_that_is_wrong_does_not_end_the_stream_but_a_length_does() {
+    let (mut client, server) = duplex(256);
+    let mut frames = FramedRead::new(server, FrameCodec);
+    client.write_all(&crate::spans::frame(0x3F, 1, b"?")).await.unwrap();
+    client.write_all(&bytes(Ping {}, 2)).await.unwrap();
+    client.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+
+    assert!(frames.next().await.unwrap().unwrap().request().is_err());
+    assert_eq!(frames.next().await.unwrap().unwrap().id, 2);
+    let lost = frames.next().await.unwrap();
+    let Err(CodecError::Frame(error @ FrameError::TooLong(_))) = lost else { panic!("{lost:?}") };
+    assert_eq!(error.looks_like(), Some("HTTP"));
+    assert!(frames.next().await.is_none());
+}
+
+#[tokio::test]
+async fn a_request_and_its_reply_cross_a_stream() {
+    let (client, server) = duplex(32);
+    let (mut client, mut server) = (Framed::new(client, FrameCodec), Framed::new(server, FrameCodec));
+    let pong = || Pong { max_in_flight: Some(256), idle_timeout: Some(300) };
+    let answer = async {
+        let asked = server.next().await.unwrap().unwrap();
+        assert_eq!(asked.request().unwrap(), (Ping {}.into(), samples::common()));
+        server.send((asked.id, Reply::from(pong()))).await.unwrap();
+    };
+    let ask = async {
+        client.send((41, Request::from(Ping {}), samples::common())).await.unwrap();
+        let reply = client.next().await.unwrap().unwrap();
+        assert_eq!((reply.id, reply.reply().unwrap()), (41, pong().into()));
+    };
+    tokio::join!(answer, ask);
+}
+
+#[test]
+fn what_is_too_long_is_not_written_at_all() {
+    let mut out = BytesMut::from(b"before".as_slice());
+    for size in [65_529, 65_535, 65_536, 200_000] {
+        let request = VerifyToken { access_token: "t".repeat(size).into() };
+        assert!(user_proto::encode(1, &request, &mut out).is_err(), "a token of {size} bytes");
+        assert_eq!(out, b"before".as_slice());
+    }
+    let longest = VerifyToken { access_token: "t".repeat(65_528).into() };
+    assert!(user_proto::encode(1, &longest, &mut out).is_ok());
+    assert_eq!(out.len(), "before".len() + user_proto::limits::MAX_FRAME);
+}
