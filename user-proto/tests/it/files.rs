@@ -113,16 +113,16 @@ pub(crate) fn invalid() -> InvalidFile {
     load("vectors/invalid.json")
 }
 
-/// The file's text: texts and arrays in the order of `parts`, an array's items a line each.
-pub(crate) fn render(parts: &[(&str, Value)]) -> String {
-    let part = |(name, value): &(&str, Value)| match value {
-        Value::Array(items) => {
-            let lines: Vec<String> = items.iter().map(|item| format!("    {item}")).collect();
-            format!("  {}: [\n{}\n  ]", json!(name), lines.join(",\n"))
-        }
-        other => format!("  {}: {other}", json!(name)),
-    };
-    format!("{{\n{}\n}}\n", parts.iter().map(part).collect::<Vec<_>>().join(",\n"))
+/// The text of a file of these keys and values.
+pub(crate) fn render(parts: &[(&str, String)]) -> String {
+    let parts: Vec<String> = parts.iter().map(|(name, value)| format!("  {}: {value}", json!(name))).collect();
+    format!("{{\n{}\n}}\n", parts.join(",\n"))
+}
+
+/// A list as JSON, an item a line, with keys in the order of the struct.
+pub(crate) fn list<T: Serialize>(items: &[T]) -> String {
+    let lines: Vec<String> = items.iter().map(|item| format!("    {}", serde_json::to_string(item).unwrap())).collect();
+    format!("[\n{}\n  ]", lines.join(",\n"))
 }
 
 /// The fields that a message shows, by name.
