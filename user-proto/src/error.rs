@@ -11,10 +11,10 @@ pub enum DecodeError {
     /// An even tag that this version does not know.
     #[error("the tag {0:#04x} is not known, and even tags must be")]
     UnknownTag(u8),
-    /// A field, or the body's end, is not as the protocol says.
+    /// A field, or the tail's structure, is not as the protocol says.
     #[error("{field}: {reason}")]
     Malformed {
-        /// The field's name, `tail` for the tagged tail, or `body` for its end.
+        /// The field's name, or `tail` for the tagged tail. Trailing bytes are read as a tail.
         field: &'static str,
         /// What is wrong with it.
         reason: Reason,

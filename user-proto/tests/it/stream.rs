@@ -5,7 +5,8 @@ use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncWriteExt, duplex};
 use tokio_util::codec::{Framed, FramedRead};
 use user_proto::codec::{CodecError, FrameCodec};
-use user_proto::frame::FrameError;
+use user_proto::frame::{self, FrameError};
+use user_proto::limits::MAX_FRAME;
 use user_proto::{Common, Ping, Pong, Reply, Request, VerifyToken};
 
 use crate::samples;
@@ -94,5 +95,8 @@ fn what_is_too_long_is_not_written_at_all() {
     }
     let longest = VerifyToken { access_token: "t".repeat(65_528).into() };
     assert!(user_proto::encode(1, &longest, &mut out).is_ok());
-    assert_eq!(out.len(), "before".len() + user_proto::limits::MAX_FRAME);
+    let frame = &out["before".len()..];
+    let (found, size) = frame::split(frame).unwrap().expect("the longest frame is one");
+    assert_eq!((size, frame.len()), (MAX_FRAME, MAX_FRAME));
+    assert_eq!(Request::decode(found.kind, found.body).unwrap().0, longest.into());
 }
