@@ -6,7 +6,7 @@ use crate::files::{Invalid, Valid, from_hex, path};
 use crate::oracles;
 
 /// Longer ones would slow the fuzzer down and teach it nothing.
-const LONGEST_SEED: usize = 2_048;
+const LONGEST_MESSAGE: usize = 2_048;
 
 fn folder(target: &str) -> PathBuf {
     path("../fuzz/corpus").join(target)
@@ -31,9 +31,7 @@ fn messages() {
 }
 
 fn write(target: &str, name: &str, data: &[u8]) {
-    if data.len() <= LONGEST_SEED {
-        std::fs::write(folder(target).join(name), data).unwrap();
-    }
+    std::fs::write(folder(target).join(name), data).unwrap();
 }
 
 /// Writes a seed for every vector that shows a fuzzer something new.
@@ -43,6 +41,9 @@ pub(crate) fn bless(valid: &[Valid], invalid: &[Invalid]) {
     }
     for vector in valid.iter().filter(|vector| vector.name.ends_with(".greased") || vector.name.starts_with("edge.")) {
         let bytes = from_hex(&vector.hex);
+        if bytes.len() > LONGEST_MESSAGE {
+            continue;
+        }
         write("messages", &vector.name, &[&bytes[4..5], &bytes[9..]].concat());
     }
     for vector in invalid.iter().filter(|vector| vector.name.starts_with("frame.")) {
@@ -52,6 +53,8 @@ pub(crate) fn bless(valid: &[Valid], invalid: &[Invalid]) {
     let stream: Vec<u8> = some.take(6).flat_map(|vector| from_hex(&vector.hex)).collect();
     write("frames", "several", &[&[40, 3], stream.as_slice()].concat());
     write("frames", "several_cut", &[&[2, 0], &stream[..stream.len() - 1]].concat());
+    let long = [crate::spans::frame(0x03, 1, &[0; 9_000]), crate::spans::frame(0x03, 2, &[1; 10_000])].concat();
+    write("frames", "longer_than_the_buffer", &[&[200, 200], long.as_slice()].concat());
     let pings: Vec<u8> = crate::spans::frame(0x7F, 1, &[]).repeat(9);
     write("frames", "pings", &[&[7, 1], pings.as_slice()].concat());
 }
