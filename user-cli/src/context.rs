@@ -153,13 +153,13 @@ impl<'a> Context<'a> {
             object.extend(more.iter().map(|(name, value, _)| ((*name).to_owned(), value.clone())));
             return output::line(&Value::Object(object).to_string());
         }
-        let mut rows: Vec<_> = more.iter().map(|(name, _, text)| (name.replace('_', " "), text.clone())).collect();
+        let mut rows: Vec<_> = more.iter().map(|(name, _, text)| (human::label(name), text.clone())).collect();
         reply.view(&mut |field| {
             let value = match field.value {
                 user_proto::FieldValue::Secret(_) if !told.reveal => told.secret.to_owned(),
                 _ => human::value(&field, told.reveal),
             };
-            rows.push((field.name.replace('_', " "), value));
+            rows.push((human::label(field.name), value));
         });
         output::line(&told.headline)?;
         if !rows.is_empty() {

@@ -16,6 +16,7 @@ pub(crate) fn span(time: Duration) -> String {
     let ms = time.as_millis();
     match ms {
         0..1000 => format!("{ms} ms"),
+        1000..10_000 if !ms.is_multiple_of(1000) => format!("{}.{} s", ms.div_ceil(100) / 10, ms.div_ceil(100) % 10),
         1000..120_000 => format!("{} s", ms.div_ceil(1000)),
         120_000..7_200_000 => format!("{} min", ms.div_ceil(60_000)),
         7_200_000..172_800_000 => format!("{} h", ms.div_ceil(3_600_000)),
@@ -72,6 +73,11 @@ pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
+/// The name of a field, without the unit, which the value says.
+pub(crate) fn label(name: &str) -> String {
+    name.strip_suffix("_ms").unwrap_or(name).replace('_', " ")
+}
+
 /// The value of a field, in the unit that its name tells. `reveal` shows secrets.
 pub(crate) fn value(field: &FieldView<'_>, reveal: bool) -> String {
     match field.value {
@@ -113,10 +119,10 @@ mod tests {
 
     #[test]
     fn spans_are_rounded_up_to_what_suits_them() {
-        let said: Vec<_> = [0, 250, 1001, 60_000, 120_000, 900_000, 7_200_000, 2_592_000_000]
+        let said: Vec<_> = [0, 250, 1001, 9999, 60_000, 120_000, 900_000, 7_200_000, 2_592_000_000]
             .map(|ms| span(Duration::from_millis(ms)))
             .into();
-        assert_eq!(said, ["0 ms", "250 ms", "2 s", "60 s", "2 min", "15 min", "2 h", "30 days"]);
+        assert_eq!(said, ["0 ms", "250 ms", "1.1 s", "10.0 s", "60 s", "2 min", "15 min", "2 h", "30 days"]);
         assert_eq!(instant(1000, 940), "1970-01-01T00:16:40Z (in 60 s)");
         assert_eq!(instant(940, 1000), "1970-01-01T00:15:40Z (60 s ago)");
     }

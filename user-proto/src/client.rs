@@ -29,6 +29,7 @@ mod connection;
 mod drive;
 mod error;
 mod link;
+mod state;
 mod trail;
 
 use std::sync::Arc;
@@ -37,8 +38,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::{Common, ErrorCode, ErrorReply, Message, RefreshToken, ReplyMessage, RequestMessage, limits};
-use connection::Answer;
 use link::{Link, NoConnection};
+use state::Answer;
 use trail::Trail;
 
 pub use config::{Config, Direction, Tap};
@@ -148,7 +149,7 @@ impl Client {
                     if reply.code != ErrorCode::SHUTTING_DOWN {
                         return Err(Error::Refused(reply));
                     }
-                    connection.retire();
+                    connection.retire_unsent();
                     trail.failed(Error::Refused(reply));
                 }
                 Answer::Reply { kind, body } => return read::<M>(kind, &body),

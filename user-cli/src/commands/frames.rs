@@ -22,8 +22,8 @@ pub(super) fn ping(context: &Context<'_>) -> Result<(), Failure> {
     let round_trip = begun.elapsed();
     let ms = |time: Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
     let rows = [
-        ("round_trip_ms", ms(round_trip).into(), format!("{:.3}", ms(round_trip))),
-        ("first_reply_ms", ms(connected).into(), format!("{:.3}", ms(connected))),
+        ("round_trip_ms", ms(round_trip).into(), format!("{:.3} ms", ms(round_trip))),
+        ("first_reply_ms", ms(connected).into(), format!("{:.3} ms", ms(connected))),
     ];
     context.show_with(&pong, &rows, &Told::new(format!("{} answers.", context.global.addr)))?;
     Ok(())

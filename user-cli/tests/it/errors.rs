@@ -21,6 +21,14 @@ fn every_error_code_is_a_no_with_a_mend() {
 }
 
 #[test]
+fn a_server_that_is_going_down_is_asked_again_until_the_time_is_over() {
+    let server = Fake::refusing(ErrorCode::SHUTTING_DOWN);
+    let ran = Cli::of(&server.addr).run(&["get", "--token", "t", "--timeout", "400ms"]).failed(1);
+    assert!(ran.stderr.contains("SHUTTING_DOWN (0603)") && ran.stderr.contains("another node"), "{}", ran.stderr);
+    assert!((2..8).contains(&server.asked().len()));
+}
+
+#[test]
 fn a_wait_a_field_and_an_unknown_outcome_are_told() {
     let server = Fake::start(|request| {
         Some(match request {

@@ -10,8 +10,8 @@ fn a_ping_shows_the_round_trip_and_the_limits() {
     let server = Fake::saying(pong());
     let cli = Cli::of(&server.addr);
     let ran = cli.run(&["ping"]).done();
-    assert!(ran.stdout.contains("max in flight   256\n"), "{}", ran.stdout);
-    assert!(ran.stdout.contains("idle timeout    5 min\n"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("max in flight  256\n"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("idle timeout   5 min\n"), "{}", ran.stdout);
     let object = cli.run(&["ping", "--json"]).done().object();
     assert!(object["round_trip_ms"].as_f64().unwrap() > 0.0);
     assert_eq!((&object["reply"], &object["max_in_flight"]), (&"Pong".into(), &256.into()));

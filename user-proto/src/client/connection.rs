@@ -1,21 +1,20 @@
 //! One connection's shared state: what is on its way out, and who waits for what. Callers put frames in, the task in
 //! `drive` takes them out and brings the answers; neither waits for the other while it holds the lock.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::net::TcpStream;
-use tokio::sync::{Notify, Semaphore, oneshot, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use super::buffer::Outgoing;
+use super::state::{Answer, Phase, Sent, State, Waiting};
 use super::{Cause, Config, Error, drive};
 use crate::frame::Frame;
 use crate::{
-    Common, EncodeError, ErrorCode, ErrorReply, Message, Ping, Pong, ReplyMessage, RequestMessage, encode, encode_with,
-    limits,
+    Common, ErrorCode, ErrorReply, Message, Ping, Pong, ReplyMessage, RequestMessage, encode, encode_with, limits,
 };
 
 /// The most requests in flight that a server can talk this client into.
@@ -35,64 +34,6 @@ pub(super) struct Connection {
     ended: watch::Sender<bool>,
 }
 
-struct State {
-    phase: Phase,
-    out: Outgoing,
-    /// The offset in the outgoing stream at which `out` begins, and up to which it was written.
-    taken: u64,
-    written: u64,
-    waiting: HashMap<u32, Waiting>,
-    last_id: u32,
-    max_in_flight: u32,
-    /// Permits to withhold, since the server allows fewer than are given out.
-    debt: u32,
-    idle_timeout: Option<Duration>,
-    served: bool,
-}
-
-#[derive(PartialEq, Eq, Clone, Copy)]
-enum Phase {
-    Open,
-    /// Replies still come, requests go elsewhere.
-    Retired,
-    Ended,
-}
-
-/// A request in flight. It stays when its caller has gone, since its id and its place are taken until the reply.
-struct Waiting {
-    answer: oneshot::Sender<Answer>,
-    end: u64,
-    since: Instant,
-    counted: bool,
-}
-
-/// What a request that was queued comes to.
-pub(super) enum Answer {
-    Reply {
-        kind: u8,
-        body: Zeroizing<Vec<u8>>,
-    },
-    /// It was not written whole, so nobody has executed it.
-    NotSent,
-    Lost(Cause),
-    /// An error about the connection, which ended it.
-    Told(ErrorReply<'static>),
-}
-
-/// A request that was queued.
-pub(super) struct Sent {
-    /// Where its frame ends in the outgoing stream.
-    pub(super) end: u64,
-    answer: oneshot::Receiver<Answer>,
-}
-
-impl Sent {
-    pub(super) async fn answer(self) -> Answer {
-        // The sender goes without a word only with its runtime.
-        self.answer.await.unwrap_or(Answer::Lost(Cause::ClosedHere))
-    }
-}
-
 impl Connection {
     /// Starts the task that reads and writes.
     pub(super) fn start(stream: TcpStream, config: &Config) -> Arc<Self> {
@@ -102,20 +43,8 @@ impl Connection {
     }
 
     fn new() -> Self {
-        let state = State {
-            phase: Phase::Open,
-            out: Outgoing::new(),
-            taken: 0,
-            written: 0,
-            waiting: HashMap::new(),
-            last_id: limits::CONNECTION_ID,
-            max_in_flight: limits::DEFAULT_MAX_IN_FLIGHT,
-            debt: 0,
-            idle_timeout: None,
-            served: false,
-        };
         Self {
-            state: Mutex::new(state),
+            state: Mutex::new(State::new()),
             slots: Semaphore::new(limits::DEFAULT_MAX_IN_FLIGHT as usize),
             wake: Notify::new(),
             room: Notify::new(),
@@ -326,34 +255,6 @@ impl Connection {
     fn lock(&self) -> MutexGuard<'_, State> {
         // No code that holds the lock can leave the state half changed.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl State {
-    fn queue(
-        &mut self,
-        counted: bool,
-        write: impl FnOnce(u32, &mut bytes::BytesMut) -> Result<(), EncodeError>,
-    ) -> Result<Sent, EncodeError> {
-        let id = self.free_id();
-        if let Err(error) = write(id, self.out.tail()) {
-            self.out.wipe_spare();
-            return Err(error);
-        }
-        self.last_id = id;
-        let end = self.taken + self.out.bytes().len() as u64;
-        let (sender, answer) = oneshot::channel();
-        self.waiting.insert(id, Waiting { answer: sender, end, since: Instant::now(), counted });
-        Ok(Sent { end, answer })
-    }
-
-    /// The next id that no request in flight has; they are few, so one is near.
-    fn free_id(&self) -> u32 {
-        let mut id = self.last_id.wrapping_add(1);
-        while id == limits::CONNECTION_ID || self.waiting.contains_key(&id) {
-            id = id.wrapping_add(1);
-        }
-        id
     }
 }
 

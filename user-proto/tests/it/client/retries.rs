@@ -94,7 +94,7 @@ async fn what_was_never_written_is_sent_again_whatever_it_is() {
     let client = fake.client();
     // More than the sockets' buffers take, so that most of it waits in the client.
     let big = || Login { login: "k".repeat(60_000).into(), password: "p".into() };
-    let calls: Vec<_> = (0..200).map(|_| call(&client, big())).collect();
+    let calls: Vec<_> = (0..250).map(|_| call(&client, big())).collect();
     let peer = fake.accept().await;
     tokio::time::sleep(Duration::from_millis(200)).await;
     drop(peer);
