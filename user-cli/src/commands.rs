@@ -53,9 +53,9 @@ fn verification_id(
 }
 
 /// The code that was given, or the one that is typed now.
-fn code(args: &Code) -> Result<Typed, Failure> {
+fn code(context: &Context<'_>, args: &Code) -> Result<Typed, Failure> {
     match &args.code {
         Some(code) => Ok(code.clone().into()),
-        None => secrets::code(),
+        None => secrets::code(context),
     }
 }

@@ -92,6 +92,23 @@ impl<'a> Context<'a> {
         })
     }
 
+    /// Runs what blocks, such as reading stdin, until Ctrl-C.
+    pub(crate) fn blocking<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
+        let done = self.until_interrupted(async { tokio::task::spawn_blocking(work).await })?;
+        done.map_err(|error| Failure::usage(format!("a defect of user-cli: {error}"), "Report it."))
+    }
+
+    /// From now on Ctrl-C ends a wait and no longer the process.
+    pub(crate) fn outlive_interrupts(&self) {
+        #[cfg(unix)]
+        {
+            use tokio::signal::unix::{SignalKind, signal};
+            let _inside = self.runtime.enter();
+            // Registering is all that is needed; where it fails, Ctrl-C ends the process as before.
+            let _ = signal(SignalKind::interrupt());
+        }
+    }
+
     /// Ends the connection: in order, where all went well. Nobody waits for a server that did not answer in time, or for
     /// a name that is still being looked up.
     pub(crate) fn end(self, in_order: bool) {
@@ -107,7 +124,7 @@ impl<'a> Context<'a> {
             return Ok(token.clone().into());
         }
         if source.token_stdin {
-            return secrets::line("token");
+            return secrets::line(self, "token");
         }
         if kind == Kind::Access
             && let Ok(token) = std::env::var(TOKEN_VARIABLE)

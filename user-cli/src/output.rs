@@ -26,6 +26,12 @@ pub(crate) fn complain(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
+/// Asks for something on stderr, so that it is seen where stdout goes to a file.
+pub(crate) fn prompt(text: &str) {
+    let mut terminal = io::stderr().lock();
+    let _ = write!(terminal, "{text}").and_then(|()| terminal.flush());
+}
+
 /// Names and values, one pair a line, the values below each other.
 pub(crate) fn aligned(rows: &[(String, String)]) -> String {
     let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or_default();

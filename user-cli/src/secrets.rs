@@ -1,10 +1,12 @@
 //! Passwords, codes and tokens on their way in: from the terminal without echo, or from the lines of stdin.
 
-use std::io::{self, BufRead, IsTerminal, Read, Write};
+use std::io::{self, BufRead, IsTerminal, Read};
 
 use zeroize::Zeroizing;
 
+use crate::context::Context;
 use crate::failure::Failure;
+use crate::output;
 
 /// A secret that was typed; wiped when it is dropped.
 pub(crate) type Typed = Zeroizing<String>;
@@ -13,17 +15,17 @@ pub(crate) type Typed = Zeroizing<String>;
 const LONGEST_LINE: u64 = 64 * 1024;
 
 /// A password that exists: asked for once.
-pub(crate) fn password(prompt: &str, from_stdin: bool) -> Result<Typed, Failure> {
-    if from_stdin { line("password") } else { ask(prompt) }
+pub(crate) fn password(context: &Context<'_>, prompt: &str, from_stdin: bool) -> Result<Typed, Failure> {
+    if from_stdin { line(context, "password") } else { ask(context, prompt) }
 }
 
 /// A password that is being set: asked for twice, since nobody sees what they type.
-pub(crate) fn new_password(prompt: &str, from_stdin: bool) -> Result<Typed, Failure> {
+pub(crate) fn new_password(context: &Context<'_>, prompt: &str, from_stdin: bool) -> Result<Typed, Failure> {
     if from_stdin {
-        return line("new password");
+        return line(context, "new password");
     }
-    let first = ask(prompt)?;
-    let second = ask(&format!("{prompt} again"))?;
+    let first = ask(context, prompt)?;
+    let second = ask(context, &format!("{prompt} again"))?;
     if first == second {
         Ok(first)
     } else {
@@ -32,21 +34,18 @@ pub(crate) fn new_password(prompt: &str, from_stdin: bool) -> Result<Typed, Fail
 }
 
 /// The code from a mail, with echo: it is short-lived and meant to be compared.
-pub(crate) fn code() -> Result<Typed, Failure> {
-    let mut input = io::stdin().lock();
-    if !input.is_terminal() {
+pub(crate) fn code(context: &Context<'_>) -> Result<Typed, Failure> {
+    if !io::stdin().is_terminal() {
         return Err(Failure::usage("there is no terminal to ask for the code", "Give it with --code."));
     }
-    let mut terminal = io::stderr().lock();
-    let _ = write!(terminal, "Code: ");
-    let _ = terminal.flush();
-    let typed = read_line(&mut input, "code")?;
+    output::prompt("Code: ");
+    let typed = line(context, "code")?;
     Ok(Zeroizing::new(typed.trim().to_owned()))
 }
 
 /// The next line of stdin.
-pub(crate) fn line(what: &str) -> Result<Typed, Failure> {
-    read_line(&mut io::stdin().lock(), what)
+pub(crate) fn line(context: &Context<'_>, what: &'static str) -> Result<Typed, Failure> {
+    context.blocking(move || read_line(&mut io::stdin().lock(), what))?
 }
 
 fn read_line(input: &mut impl BufRead, what: &str) -> Result<Typed, Failure> {
@@ -64,7 +63,10 @@ fn read_line(input: &mut impl BufRead, what: &str) -> Result<Typed, Failure> {
     Ok(Zeroizing::new(text.to_owned()))
 }
 
-fn ask(prompt: &str) -> Result<Typed, Failure> {
+fn ask(context: &Context<'_>, prompt: &str) -> Result<Typed, Failure> {
+    // On Ctrl-C the prompt raises the signal before it gives the terminal back. Where that ended the process, the
+    // terminal would stay without echo.
+    context.outlive_interrupts();
     match rpassword::prompt_password(format!("{prompt}: ")) {
         Ok(typed) => Ok(Zeroizing::new(typed)),
         Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(Failure::Interrupted),

@@ -10,7 +10,7 @@ use crate::secrets;
 
 pub(super) fn register(context: &mut Context<'_>, args: &args::Register) -> Result<(), Failure> {
     context.load()?;
-    let password = secrets::new_password("Password", args.password_stdin)?;
+    let password = secrets::new_password(context, "Password", args.password_stdin)?;
     let registered = context.ask(Register {
         username: args.username.as_str().into(),
         email: args.email.as_str().into(),
@@ -38,8 +38,10 @@ pub(super) fn update(context: &mut Context<'_>, args: &args::Update) -> Result<(
     context.load()?;
     let token = context.token(Kind::Access, &args.token)?;
     let needs_current = args.email.is_some() || args.new_password;
-    let current = needs_current.then(|| secrets::password("Current password", args.password_stdin)).transpose()?;
-    let new = args.new_password.then(|| secrets::new_password("New password", args.password_stdin)).transpose()?;
+    let current =
+        needs_current.then(|| secrets::password(context, "Current password", args.password_stdin)).transpose()?;
+    let new =
+        args.new_password.then(|| secrets::new_password(context, "New password", args.password_stdin)).transpose()?;
     let updated = context.ask(UpdateUser {
         access_token: token.as_str().into(),
         username: args.username.as_deref().map(Into::into),
@@ -65,7 +67,7 @@ pub(super) fn update(context: &mut Context<'_>, args: &args::Update) -> Result<(
 pub(super) fn delete(context: &mut Context<'_>, args: &args::Delete) -> Result<(), Failure> {
     context.load()?;
     let token = context.token(Kind::Access, &args.token)?;
-    let password = secrets::password("Current password", args.password_stdin)?;
+    let password = secrets::password(context, "Current password", args.password_stdin)?;
     let deleted =
         context.ask(DeleteUser { access_token: token.as_str().into(), current_password: password.as_str().into() })?;
     context.forget_session(&token, Some(&deleted.user_id.to_string()));

@@ -27,8 +27,8 @@ fn request(context: &mut Context<'_>, email: &str) -> Result<(), Failure> {
 
 fn confirm(context: &mut Context<'_>, args: &args::Code, password_stdin: bool) -> Result<(), Failure> {
     let id = verification_id(context, args.verification_id, Some(Purpose::Reset), "reset-password request <EMAIL>")?;
-    let code = code(args)?;
-    let password = secrets::new_password("New password", password_stdin)?;
+    let code = code(context, args)?;
+    let password = secrets::new_password(context, "New password", password_stdin)?;
     let reset = context.ask(ResetPassword {
         verification_id: id,
         code: code.as_str().into(),

@@ -11,7 +11,7 @@ use crate::{human, secrets};
 
 pub(super) fn login(context: &mut Context<'_>, args: &args::Login) -> Result<(), Failure> {
     context.load()?;
-    let password = secrets::password("Password", args.password_stdin)?;
+    let password = secrets::password(context, "Password", args.password_stdin)?;
     let logged_in = context.ask(Login { login: args.login.as_str().into(), password: password.as_str().into() })?;
     let kept = context.keep_session(&logged_in);
     context.show(&logged_in, &kept.told("Logged in.", args.show.show_tokens))?;

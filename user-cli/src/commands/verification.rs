@@ -9,7 +9,7 @@ use crate::context::{Kind, Told};
 pub(super) fn verify_email(context: &mut Context<'_>, args: &args::VerifyEmail) -> Result<(), Failure> {
     context.load()?;
     let id = verification_id(context, args.code.verification_id, Some(Purpose::Registration), "register")?;
-    let code = code(&args.code)?;
+    let code = code(context, &args.code)?;
     let verified = context.ask(VerifyEmail {
         verification_id: id,
         code: code.as_str().into(),
@@ -28,7 +28,7 @@ pub(super) fn confirm_email(context: &mut Context<'_>, args: &args::ConfirmEmail
     context.load()?;
     let id = verification_id(context, args.code.verification_id, Some(Purpose::Email), "update --email <EMAIL>")?;
     let token = context.token(Kind::Access, &args.token)?;
-    let code = code(&args.code)?;
+    let code = code(context, &args.code)?;
     let confirmed = context.ask(ConfirmEmail {
         access_token: token.as_str().into(),
         verification_id: id,
