@@ -135,3 +135,23 @@ async fn without_a_server_a_call_says_so_at_once_or_at_its_deadline() {
     assert!(matches!(error, Error::Connect(_)), "{error:?}");
     assert!(!error.outcome_unknown());
 }
+
+#[tokio::test]
+async fn a_refresh_that_would_look_like_theft_is_not_asked_again() {
+    let fake = Fake::start().await;
+    let client = Client::with_config(fake.addr(), Config { deadline: Some(Duration::from_secs(60)), ..quick() });
+    let asked = call(&client, RefreshToken { refresh_token: "r".into() });
+    let mut peer = fake.accept().await;
+    peer.request().await;
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(26)).await;
+    tokio::time::resume();
+    drop(peer);
+    assert!(matches!(asked.await.unwrap(), Err(Error::Lost { .. })));
+    // It may have connected again, and then said nothing.
+    let accepted = tokio::time::timeout(Duration::from_millis(100), fake.accept()).await;
+    if let Ok(mut peer) = accepted {
+        drop(client);
+        assert!(peer.next().await.is_none());
+    }
+}
