@@ -1,1 +1,112 @@
-fn main() {}
+//! Entry: arguments, configuration, logs, and the signals that end the service.
+
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+use user_server::config::{Config, LogFormat, VARIABLES};
+use user_server::domain::SystemClock;
+use user_server::service::Service;
+
+/// The configuration is wrong (`EX_USAGE` of sysexits.h).
+const EXIT_CONFIG: u8 = 64;
+
+/// Registers users, mails them a one-time code, logs them in and verifies their tokens, over a framed binary TCP protocol.
+///
+/// It is configured by environment variables alone. With none set it runs on an embedded database in ./user-data and
+/// writes mails to files.
+#[derive(Parser)]
+#[command(version, after_long_help = variables(), max_term_width = 110)]
+struct Args {}
+
+fn main() -> ExitCode {
+    let Args {} = Args::parse();
+    let terminal = std::io::stderr().is_terminal();
+    let config = match Config::read(&|name| std::env::var(name).ok(), terminal) {
+        Ok(config) => config,
+        Err(errors) => return complain(EXIT_CONFIG, &errors),
+    };
+    if let Err(error) = start_logs(&config) {
+        return complain(EXIT_CONFIG, &error);
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return complain(1, &error),
+    };
+    match runtime.block_on(run(&config)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => complain(1, &*error),
+    }
+}
+
+async fn run(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
+    // Before the start, so that a signal during it is not lost.
+    let mut signals = [signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?];
+    let service = Service::start(config, Arc::new(SystemClock)).await?;
+    announce(config, &service);
+    next(&mut signals).await;
+    let interrupted = async {
+        if !config.drain_delay.is_zero() {
+            tracing::info!(delay = ?config.drain_delay, "going down; still accepting");
+            tokio::time::sleep(config.drain_delay).await;
+        }
+        tracing::info!("going down");
+        service.stop().await;
+    };
+    tokio::select! {
+        () = interrupted => tracing::info!("stopped"),
+        () = next(&mut signals) => tracing::warn!("a second signal: stopped at once"),
+    }
+    Ok(())
+}
+
+async fn next([terminate, interrupt]: &mut [Signal; 2]) {
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+/// What an operator needs to know first. On standard output, since it is the answer and no log.
+fn announce(config: &Config, service: &Service) {
+    let secret = if config.secret.is_some() { "from JWTSECRETKEY" } else { "kept in the data folder" };
+    let text = format!(
+        "user-server {} listens on {}\n  data      {} (SQLite)\n  cache     in this process\n  mails     {}\n  secret    {secret}\n",
+        env!("CARGO_PKG_VERSION"),
+        service.address(),
+        config.data_dir.display(),
+        config.mail_dir.display(),
+    );
+    // Who started it may have closed the output; the service runs all the same.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    tracing::info!(address = %service.address(), version = env!("CARGO_PKG_VERSION"), "started");
+}
+
+fn start_logs(config: &Config) -> Result<(), String> {
+    let filter = EnvFilter::try_new(&config.log).map_err(|error| {
+        format!("LOG: `{}` is no filter: {error}\n      Set it to error, warn, info, debug or trace.", config.log)
+    })?;
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match config.log_format {
+        LogFormat::Pretty => logs.with_ansi(std::env::var_os("NO_COLOR").is_none()).init(),
+        LogFormat::Json => logs.json().flatten_event(true).init(),
+    }
+    Ok(())
+}
+
+fn variables() -> String {
+    let mut text = String::from("Environment variables:\n");
+    for variable in VARIABLES {
+        let default = if variable.default.is_empty() { "not set" } else { variable.default };
+        text.push_str(&format!("  {:<20} {} [default: {default}]\n", variable.name, variable.meaning));
+    }
+    text
+}
+
+fn complain(code: u8, error: &dyn std::fmt::Display) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "user-server: {error}");
+    ExitCode::from(code)
+}

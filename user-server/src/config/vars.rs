@@ -1,0 +1,169 @@
+//! The variables, once: for reading, for `--help` and for the README.
+
+use zeroize::Zeroizing;
+
+use super::{ConfigErrors, ConfigFault};
+use crate::keys::MIN_SECRET;
+
+/// A variable of the environment.
+#[derive(Debug, Clone, Copy)]
+pub struct Variable {
+    /// Its name.
+    pub name: &'static str,
+    /// What counts where it is not set.
+    pub default: &'static str,
+    /// What it says.
+    pub meaning: &'static str,
+}
+
+const fn variable(name: &'static str, default: &'static str, meaning: &'static str) -> Variable {
+    Variable { name, default, meaning }
+}
+
+/// Every variable, in the order of the README.
+pub const VARIABLES: &[Variable] = &[
+    variable("TCP_PORT", "3001", "Port to listen on; 0 takes a free one."),
+    variable("LISTEN_ADDR", "127.0.0.1", "Address to listen on. Any but a loopback address needs ALLOW_PLAINTEXT."),
+    variable("ALLOW_PLAINTEXT", "", "1 allows to listen without TLS on a network."),
+    variable("DATA_DIR", "./user-data", "Folder of the embedded parts: database, secret, mails."),
+    variable(
+        "JWTSECRETKEY",
+        "made and kept in DATA_DIR",
+        "Secret of at least 32 bytes that signs tokens and from which every other key is derived.",
+    ),
+    variable(
+        "JWTSECRETKEY_ACCEPT",
+        "",
+        "Secrets that verify and do not sign, parted by commas: the coming and the past.",
+    ),
+    variable("JWT_ISSUER", "user-service", "The `iss` claim of access tokens."),
+    variable("JWT_AUDIENCE", "user-service", "The `aud` claim of access tokens."),
+    variable("ACCESS_TOKEN_EXPIRY", "15", "Minutes that an access token lives."),
+    variable("REFRESH_TOKEN_EXPIRY", "30", "Days that a session lives without a refresh."),
+    variable("SESSION_EXPIRY", "90", "Days that a session lives in all."),
+    variable("OTP_EXPIRY", "15", "Minutes that a mailed code lives."),
+    variable("STALE_LIMIT", "30", "Seconds that token checks go on without news of ended sessions; 0 is strict."),
+    variable("MAIL_DIR", "DATA_DIR/mails", "Folder for mails as .eml files."),
+    variable("MAIL_FROM", "User Service <no-reply@localhost.localdomain>", "Sender of mails."),
+    variable("ARGON2_MEMORY_KIB", "19456", "Memory of a password hash, in KiB; the same on all nodes."),
+    variable("ARGON2_PASSES", "2", "Passes of a password hash; the same on all nodes."),
+    variable("HASH_THREADS", "one a core", "Password hashes at once."),
+    variable("HASH_QUEUE", "256", "Password hashes that may wait."),
+    variable("TRUSTED_PEERS", "127.0.0.0/8, ::1", "Peers whose client_address is believed: addresses and networks."),
+    variable("MAX_CONNECTIONS", "10000", "Connections at once."),
+    variable("MAX_IN_FLIGHT", "256", "Requests in flight on one connection."),
+    variable("MAX_HASHING", "32", "Of them, those that hash a password."),
+    variable("FIRST_FRAME_TIMEOUT", "10", "Seconds from the accept to the end of the first frame."),
+    variable("FRAME_TIMEOUT", "10", "Seconds from a frame's first byte to its last."),
+    variable("IDLE_TIMEOUT", "300", "Seconds without a frame after which a connection is closed."),
+    variable("WRITE_TIMEOUT", "10", "Seconds that a peer may take to read what is written."),
+    variable("DRAIN_DELAY", "5; 0 on a terminal", "Seconds after SIGTERM that it goes on accepting."),
+    variable("GRACE", "30", "Seconds that requests in flight may then take."),
+    variable("LOG", "info", "Which logs are written: error, warn, info, debug, trace, or a filter of tracing."),
+    variable("LOG_FORMAT", "auto", "pretty, json, or auto: pretty on a terminal."),
+];
+
+/// Reads variables, and collects what is wrong with them.
+pub(super) struct Reader<'a> {
+    variable: &'a dyn Fn(&str) -> Option<String>,
+    faults: Vec<ConfigFault>,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(variable: &'a dyn Fn(&str) -> Option<String>) -> Self {
+        Self { variable, faults: Vec::new() }
+    }
+
+    pub(super) fn finish(self) -> Result<(), ConfigErrors> {
+        if self.faults.is_empty() { Ok(()) } else { Err(ConfigErrors(self.faults)) }
+    }
+
+    pub(super) fn fault(&mut self, variable: &'static str, wrong: String, mend: String) {
+        self.faults.push(ConfigFault { variable, wrong, mend });
+    }
+
+    /// A variable's value; an empty one is none.
+    pub(super) fn optional(&mut self, name: &str) -> Option<String> {
+        (self.variable)(name).filter(|value| !value.is_empty())
+    }
+
+    pub(super) fn refuse(&mut self, name: &'static str, wrong: &str, mend: &str) {
+        if self.optional(name).is_some() {
+            self.fault(name, wrong.to_owned(), mend.to_owned());
+        }
+    }
+
+    pub(super) fn text(&mut self, name: &'static str, default: &str) -> String {
+        self.optional(name).unwrap_or_else(|| default.to_owned())
+    }
+
+    pub(super) fn parsed<T>(
+        &mut self,
+        name: &'static str,
+        default: &str,
+        expected: &str,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let text = self.text(name, default);
+        match parse(&text) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.fault(name, format!("`{text}` can not be used: {error}"), format!("Set it to {expected}."));
+                None
+            }
+        }
+    }
+
+    pub(super) fn number(&mut self, name: &'static str, default: u64, least: u64, most: u64) -> u64 {
+        let Some(text) = self.optional(name) else { return default };
+        match text.trim().parse() {
+            Ok(number) if (least..=most).contains(&number) => number,
+            _ => {
+                let mend = format!("Set it to a whole number from {least} to {most}, or unset it for {default}.");
+                self.fault(name, format!("`{text}` is not one that it can be"), mend);
+                default
+            }
+        }
+    }
+
+    pub(super) fn switch(&mut self, name: &'static str) -> bool {
+        matches!(self.choice(name, &["", "0", "false", "1", "true"]), 3 | 4)
+    }
+
+    /// Which of `choices` it is; the first where it is not set.
+    pub(super) fn choice(&mut self, name: &'static str, choices: &[&str]) -> usize {
+        let Some(text) = self.optional(name) else { return 0 };
+        choices.iter().position(|choice| *choice == text).unwrap_or_else(|| {
+            let named: Vec<&str> = choices.iter().copied().filter(|choice| !choice.is_empty()).collect();
+            self.fault(
+                name,
+                format!("`{text}` is none of its values"),
+                format!("Set it to one of: {}.", named.join(", ")),
+            );
+            0
+        })
+    }
+
+    pub(super) fn secret(&mut self, name: &'static str) -> Option<Zeroizing<Vec<u8>>> {
+        let secret = Zeroizing::new(self.optional(name)?.into_bytes());
+        self.check_secret(name, &secret);
+        Some(secret)
+    }
+
+    pub(super) fn secrets(&mut self, name: &'static str) -> Vec<Zeroizing<Vec<u8>>> {
+        let Some(list) = self.optional(name).map(Zeroizing::new) else { return Vec::new() };
+        let secrets: Vec<_> = list.split(',').map(|part| Zeroizing::new(part.trim().as_bytes().to_vec())).collect();
+        for secret in &secrets {
+            self.check_secret(name, secret);
+        }
+        secrets
+    }
+
+    /// The value is never repeated: it is a secret even where it is a bad one.
+    fn check_secret(&mut self, name: &'static str, secret: &[u8]) {
+        if secret.len() < MIN_SECRET {
+            let wrong = format!("it has {} bytes, and needs at least {MIN_SECRET}", secret.len());
+            self.fault(name, wrong, "Make one with: head -c 48 /dev/urandom | base64".to_owned());
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! E-mail addresses: an ASCII unquoted local part (RFC 5321 dot-string) and a domain name (IDNA 2008). Private: no answer
+//! tells whether one is known.
+
+use super::Refusal;
+
+/// An address: as the user writes it, as it is compared, and as its mails are counted.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Email {
+    shown: String,
+    mailbox: String,
+    key: String,
+    budget_key: String,
+}
+
+impl Email {
+    /// The most bytes, as written and with the domain in ASCII (RFC 5321, section 4.5.3.1.3, less the angle brackets).
+    pub const MAX_BYTES: usize = 254;
+    const MAX_LOCAL: usize = 64;
+
+    /// Reads an address.
+    ///
+    /// # Errors
+    /// [`Refusal::InvalidEmail`], with what is wrong.
+    pub fn parse(text: &str) -> Result<Self, Refusal> {
+        let refuse = |why| Err(Refusal::InvalidEmail(why));
+        if text.len() > Self::MAX_BYTES {
+            return refuse("it is longer than 254 bytes");
+        }
+        let Some((local, domain)) = text.rsplit_once('@') else { return refuse("it has no @") };
+        if local.is_empty() || local.len() > Self::MAX_LOCAL || !local.split('.').all(is_atom) {
+            return refuse("what stands before the @ is not a plain name");
+        }
+        let Ok(domain) = idna::domain_to_ascii_strict(domain) else { return refuse("its domain is not one") };
+        let domain = domain.to_ascii_lowercase();
+        let top = domain.rsplit('.').next().unwrap_or_default();
+        if !domain.contains('.') || top.is_empty() || top.bytes().all(|byte| byte.is_ascii_digit()) {
+            return refuse("its domain is not a full one");
+        }
+        let mailbox = format!("{local}@{domain}");
+        if mailbox.len() > Self::MAX_BYTES {
+            return refuse("it is longer than 254 bytes");
+        }
+        let key = mailbox.to_ascii_lowercase();
+        let budget_key = match key.split_once(['+', '@']) {
+            Some((user, _)) if !user.is_empty() => format!("{user}@{domain}"),
+            _ => key.clone(),
+        };
+        Ok(Self { shown: text.to_owned(), mailbox, key, budget_key })
+    }
+
+    /// As the user writes it.
+    #[must_use]
+    pub fn shown(&self) -> &str {
+        &self.shown
+    }
+
+    /// As mail is sent to it: the domain in ASCII.
+    #[must_use]
+    pub fn mailbox(&self) -> &str {
+        &self.mailbox
+    }
+
+    /// As it is compared: lower-case.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// As its mails are counted: without a `+suffix`, which reaches the same person.
+    #[must_use]
+    pub fn budget_key(&self) -> &str {
+        &self.budget_key
+    }
+}
+
+impl std::fmt::Debug for Email {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // An address in a log would tell who has an account.
+        f.write_str("Email([redacted])")
+    }
+}
+
+/// RFC 5321 `Atom`.
+fn is_atom(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Email;
+
+    #[test]
+    fn one_address_has_one_key() {
+        let email = Email::parse("Ada.L+news@BÜCHER.example").unwrap();
+        assert_eq!(email.shown(), "Ada.L+news@BÜCHER.example");
+        assert_eq!(email.mailbox(), "Ada.L+news@xn--bcher-kva.example");
+        assert_eq!(email.key(), "ada.l+news@xn--bcher-kva.example");
+        assert_eq!(email.budget_key(), "ada.l@xn--bcher-kva.example");
+        assert_eq!(Email::parse("+x@a.example").unwrap().budget_key(), "+x@a.example");
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused() {
+        let long = format!("a@{}.example", "x.".repeat(124));
+        for text in [
+            "",
+            "@",
+            "ada",
+            "ada@",
+            "@a.example",
+            "a b@c.example",
+            "\"a\"@b.example",
+            "a@[192.0.2.1]",
+            "a@192.0.2.1",
+            "a@localhost",
+            "a..b@c.example",
+            ".a@c.example",
+            "a.@c.example",
+            "ä@b.example",
+            "a@b.example\r\nBcc: x@y.example",
+            "a@b_c.example",
+            "a@-b.example",
+            "a@b..example",
+            "a@b.example.",
+            "a@b@c.example",
+            &long,
+        ] {
+            assert!(Email::parse(text).is_err(), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! What the services need of the outside. A method is one transaction, named for its use case; an adapter implements it
+//! for one database or one way to send mail.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use super::mail::{Claim, Mail, SendError};
+use super::records::{
+    Activation, Changed, Charge, Counter, EmailChange, Ended, Guess, LoginKey, NewSession, Purpose, Registration,
+    Resend, ResetDone, ResetRequest, Revocation, Rotation, UserChange, UserRecord,
+};
+use super::{Fault, Timestamp, Username};
+
+/// Accounts, for the user service.
+#[async_trait]
+pub trait Accounts: Send + Sync {
+    /// Whether an active account has this name.
+    async fn username_taken(&self, username_key: &str) -> Result<bool, Fault>;
+    /// The account of this login.
+    async fn user_by_login(&self, login: LoginKey<'_>) -> Result<Option<UserRecord>, Fault>;
+    /// The account of this id.
+    async fn user(&self, id: Uuid) -> Result<Option<UserRecord>, Fault>;
+    /// Writes a pending registration and its mail; a dead one where the address is an account's.
+    async fn register(&self, registration: &Registration, now: Timestamp) -> Result<(), Fault>;
+    /// Spends a registration's code for an account and its first session.
+    async fn activate(
+        &self,
+        guess: &Guess,
+        username: Option<&Username>,
+        user_id: Uuid,
+        session: &NewSession,
+        now: Timestamp,
+    ) -> Result<Activation, Fault>;
+    /// Opens a session for a password proved under these credentials, and stores its stronger hash where one is given.
+    /// `None` where the password has changed or the account is gone; the sessions that had to make room otherwise.
+    async fn open_session(
+        &self,
+        user: &UserRecord,
+        session: &NewSession,
+        stronger_hash: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Option<Ended>, Fault>;
+    /// Changes an account. A new password ends every other session, and voids every open code but the new address's.
+    async fn change_user(&self, change: &UserChange, now: Timestamp) -> Result<Changed, Fault>;
+    /// Spends an address change's code: the new address counts, the old one is told, every open code is void.
+    async fn confirm_email(&self, guess: &Guess, now: Timestamp) -> Result<EmailChange, Fault>;
+    /// Writes a password reset and its mail; a dead one where the address is nobody's.
+    async fn request_reset(&self, request: &ResetRequest, now: Timestamp) -> Result<(), Fault>;
+    /// Whose password this code resets, while it is unspent.
+    async fn reset_owner(&self, guess: &Guess) -> Result<Option<UserRecord>, Fault>;
+    /// Spends a reset's code: the new password counts, every session ends, every open code is void.
+    async fn reset_password(
+        &self,
+        guess: &Guess,
+        password_hash: &str,
+        now: Timestamp,
+    ) -> Result<Option<ResetDone>, Fault>;
+    /// Erases an account whose password was proved under these credentials, with all that belongs to it.
+    async fn delete_user(&self, user: &UserRecord, now: Timestamp) -> Result<Option<Ended>, Fault>;
+}
+
+/// Codes, for the OTP service.
+#[async_trait]
+pub trait Codes: Send + Sync {
+    /// Pays for one guess at a code; `user_id` restricts it to codes of that user.
+    async fn charge_guess(
+        &self,
+        verification_id: Uuid,
+        purpose: Purpose,
+        user_id: Option<Uuid>,
+        most: u32,
+        now: Timestamp,
+    ) -> Result<Charge, Fault>;
+    /// Gives a guess back that was right and led to nothing.
+    async fn refund_guess(&self, guess: &Guess) -> Result<(), Fault>;
+    /// Queues the verification's mail once more.
+    async fn resend(
+        &self,
+        verification_id: Uuid,
+        client: &str,
+        after: Duration,
+        now: Timestamp,
+    ) -> Result<Resend, Fault>;
+}
+
+/// Sessions and what ended, for the token service.
+#[async_trait]
+pub trait Sessions: Send + Sync {
+    /// Uses the refresh token of this number.
+    async fn rotate(
+        &self,
+        session_id: Uuid,
+        counter: u32,
+        grace: Duration,
+        kid: &str,
+        now: Timestamp,
+    ) -> Result<Rotation, Fault>;
+    /// Whose session this is, where it has not ended.
+    async fn session_user(&self, session_id: Uuid) -> Result<Option<Uuid>, Fault>;
+    /// Ends one session.
+    async fn end_session(&self, session_id: Uuid, now: Timestamp) -> Result<Ended, Fault>;
+    /// Ends every session of a user, and voids every open code.
+    async fn end_all_sessions(&self, user_id: Uuid, now: Timestamp) -> Result<Ended, Fault>;
+    /// The log's entries that are not older than `since`.
+    async fn revocations(&self, since: Timestamp) -> Result<Vec<Revocation>, Fault>;
+}
+
+/// Budgets, for the throttle.
+#[async_trait]
+pub trait Counters: Send + Sync {
+    /// Lets `decide` look at the counters of `keys` and change them, exactly as if nobody else did at the time. Where it
+    /// refuses, nothing changes.
+    async fn adjust(&self, keys: &[[u8; 32]], decide: Decide) -> Result<Result<u8, Duration>, Fault>;
+}
+
+/// What looks at counters: a note for the caller, or how long to wait. Runs again where a transaction had to.
+pub type Decide = Box<dyn FnMut(&mut [Counter]) -> Result<u8, Duration> + Send>;
+
+/// What the outbox may do to one address, for one purpose.
+#[derive(Debug, Clone, Copy)]
+pub struct MailBudget {
+    /// Between two mails.
+    pub pause: Duration,
+    /// Mails within an hour.
+    pub per_hour: u32,
+    /// Mails within a day.
+    pub per_day: u32,
+    /// Between two notices that an account exists.
+    pub notice_pause: Duration,
+    /// How long a mail may wait before it is dropped.
+    pub patience: Duration,
+    /// How long a code lives from the claim of its mail.
+    pub code_life: Duration,
+    /// The wrong guesses that end a code.
+    pub guesses: u32,
+    /// How long a worker may hold a mail.
+    pub lease: Duration,
+}
+
+/// Mails to send, for the outbox's worker.
+#[async_trait]
+pub trait Outbox: Send + Sync {
+    /// Takes the next mail that is due, and makes its code valid from now.
+    async fn claim(&self, budget: &MailBudget, now: Timestamp) -> Result<Claim, Fault>;
+    /// Notes that a mail is done with: sent, or given up.
+    async fn settle(&self, id: Uuid, now: Timestamp) -> Result<(), Fault>;
+    /// Gives a mail back, for another try later.
+    async fn retry_at(&self, id: Uuid, at: Timestamp) -> Result<(), Fault>;
+}
+
+/// What keeps the store small.
+#[async_trait]
+pub trait Housekeeping: Send + Sync {
+    /// Erases what is past its retention; how many rows.
+    async fn sweep(&self, retention: &Retention, now: Timestamp) -> Result<u64, Fault>;
+    /// Whether the store answers.
+    async fn ping(&self) -> Result<(), Fault>;
+    /// Finishes what is under way and closes.
+    async fn close(&self);
+}
+
+/// How long rows stay.
+#[derive(Debug, Clone, Copy)]
+pub struct Retention {
+    /// Pending, dead and expired verifications, and mails.
+    pub verifications: Duration,
+    /// Entries of the revocation log: no shorter than an access token lives.
+    pub revocations: Duration,
+    /// A session without a refresh.
+    pub session_idle: Duration,
+    /// A session in all.
+    pub session_life: Duration,
+}
+
+/// A database.
+pub trait Store: Accounts + Codes + Sessions + Counters + Outbox + Housekeeping {}
+impl<T: Accounts + Codes + Sessions + Counters + Outbox + Housekeeping> Store for T {}
+
+/// Who makes the code of a mail.
+pub trait CodeSource: Send + Sync {
+    /// The code as a person reads it, or `None` where the key is not known here.
+    fn code(&self, verification_id: Uuid, purpose: Purpose, generation: u32, kid: &str) -> Option<String>;
+    /// How long it is good from now.
+    fn life(&self) -> Duration;
+}
+
+/// A way to send mail.
+#[async_trait]
+pub trait Mailer: Send + Sync {
+    /// Sends one mail; once it returns well, the mail will not be lost here.
+    async fn send(&self, mail: &Mail) -> Result<(), SendError>;
+}

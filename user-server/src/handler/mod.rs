@@ -1,0 +1,198 @@
+//! The message handler: a request, its use case, its reply. The only room that knows both messages and services.
+
+mod replies;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use user_proto::limits::{DEFAULT_DEADLINE_MS, MAX_DEADLINE_MS};
+use user_proto::{Common, ErrorReply, Pong, Reply, Request};
+
+use crate::domain::{Caller, Failure, Refusal};
+use crate::tokens::Tokens;
+use crate::users::{Change, Users};
+
+/// Requests to replies.
+pub struct Handler {
+    users: Users,
+    tokens: Arc<Tokens>,
+    limits: Limits,
+}
+
+/// What a pong tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Requests in flight on one connection.
+    pub max_in_flight: u32,
+    /// How long a connection may be silent.
+    pub idle_timeout: Duration,
+}
+
+/// Where a request comes from.
+#[derive(Debug, Clone)]
+pub struct Peer {
+    /// The socket's address.
+    pub ip: std::net::IpAddr,
+    /// Whether it is believed who the end user is.
+    pub trusted: bool,
+}
+
+impl Handler {
+    /// A handler over the services.
+    #[must_use]
+    pub fn new(users: Users, tokens: Arc<Tokens>, limits: Limits) -> Self {
+        Self { users, tokens, limits }
+    }
+
+    /// The limits that a pong tells.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// Answers what needs no waiting: token checks and pings.
+    #[must_use]
+    pub fn answer_now(&self, request: &Request<'_>, common: &Common<'_>) -> Option<Reply<'static>> {
+        match request {
+            Request::VerifyToken(_) | Request::Ping(_) => {}
+            _ => return None,
+        }
+        if let Some(refused) = replies::unsupported(common) {
+            return Some(refused.into());
+        }
+        if common.deadline_ms == Some(0) {
+            return Some(replies::error(Refusal::DeadlineExceeded.into()).into());
+        }
+        match request {
+            Request::VerifyToken(request) => Some(match self.tokens.verify(request.access_token.expose()) {
+                Ok(verified) => replies::verified(&verified).into(),
+                Err(failure) => replies::error(failure).into(),
+            }),
+            Request::Ping(_) => Some(
+                Pong {
+                    max_in_flight: Some(self.limits.max_in_flight),
+                    idle_timeout: Some(replies::seconds(self.limits.idle_timeout)),
+                }
+                .into(),
+            ),
+            _ => None,
+        }
+    }
+
+    /// Whether a request hashes a password, which has a limit of its own on each connection.
+    #[must_use]
+    pub fn hashes(request: &Request<'_>) -> bool {
+        match request {
+            Request::Register(_) | Request::Login(_) | Request::DeleteUser(_) | Request::ResetPassword(_) => true,
+            Request::UpdateUser(update) => update.email.is_some() || update.new_password.is_some(),
+            Request::VerifyToken(_)
+            | Request::VerifyEmail(_)
+            | Request::ResendCode(_)
+            | Request::RefreshToken(_)
+            | Request::Logout(_)
+            | Request::GetUser(_)
+            | Request::RequestPasswordReset(_)
+            | Request::ConfirmEmail(_)
+            | Request::Ping(_) => false,
+        }
+    }
+
+    /// Answers a request that arrived at `arrived`. `gone` is cancelled when its connection has gone.
+    pub async fn answer(
+        &self,
+        request: Request<'_>,
+        common: &Common<'_>,
+        peer: &Peer,
+        arrived: Instant,
+        gone: CancellationToken,
+    ) -> Reply<'static> {
+        if let Some(refused) = replies::unsupported(common) {
+            return refused.into();
+        }
+        let patience = common.deadline_ms.unwrap_or(DEFAULT_DEADLINE_MS).min(MAX_DEADLINE_MS);
+        let deadline = arrived + Duration::from_millis(patience.into());
+        let network = match &common.client_address {
+            Some(address) if peer.trusted => Some(address.ip().into()),
+            None if peer.trusted => None,
+            _ => Some(peer.ip.into()),
+        };
+        let caller = Caller { network, deadline, gone };
+        let answer = async {
+            if Instant::now() >= deadline {
+                return Err(Refusal::DeadlineExceeded.into());
+            }
+            self.dispatch(request, &caller).await
+        };
+        match tokio::time::timeout_at(deadline, answer).await {
+            Ok(Ok(reply)) => reply,
+            Ok(Err(failure)) => replies::error(failure).into(),
+            Err(_) => replies::error(Refusal::DeadlineExceeded.into()).into(),
+        }
+    }
+
+    async fn dispatch(&self, request: Request<'_>, caller: &Caller) -> Result<Reply<'static>, Failure> {
+        let users = &self.users;
+        Ok(match request {
+            Request::Register(r) => {
+                replies::registered(users.register(&r.username, &r.email, r.password.expose(), caller).await?).into()
+            }
+            Request::Login(r) => replies::logged_in(&users.login(&r.login, r.password.expose(), caller).await?).into(),
+            Request::VerifyToken(r) => replies::verified(&self.tokens.verify(r.access_token.expose())?).into(),
+            Request::UpdateUser(r) => {
+                let change = Change {
+                    username: r.username.as_deref(),
+                    email: r.email.as_deref(),
+                    new_password: r.new_password.as_ref().map(user_proto::Secret::expose),
+                    current_password: r.current_password.as_ref().map(user_proto::Secret::expose),
+                };
+                replies::updated(users.update(r.access_token.expose(), change, caller).await?).into()
+            }
+            Request::DeleteUser(r) => {
+                let id = users.delete(r.access_token.expose(), r.current_password.expose(), caller).await?;
+                user_proto::UserDeleted { user_id: id }.into()
+            }
+            Request::VerifyEmail(r) => {
+                let grant = users.verify_email(r.verification_id, r.code.expose(), r.username.as_deref()).await?;
+                replies::email_verified(&grant).into()
+            }
+            Request::ResendCode(r) => replies::resent(users.resend_code(r.verification_id, caller).await?).into(),
+            Request::RefreshToken(r) => {
+                replies::refreshed(&self.tokens.refresh(r.refresh_token.expose()).await?).into()
+            }
+            Request::Logout(r) => {
+                let sessions_ended = self.tokens.logout(r.token.expose(), r.all_sessions.is_some()).await?;
+                user_proto::LoggedOut { sessions_ended }.into()
+            }
+            Request::GetUser(r) => replies::user(users.get(r.access_token.expose()).await?).into(),
+            Request::RequestPasswordReset(r) => {
+                replies::reset_requested(users.request_password_reset(&r.email, caller).await?).into()
+            }
+            Request::ResetPassword(r) => {
+                let (code, password) = (r.code.expose(), r.new_password.expose());
+                let sessions_ended = users.reset_password(r.verification_id, code, password, caller).await?;
+                user_proto::PasswordReset { sessions_ended }.into()
+            }
+            Request::ConfirmEmail(r) => {
+                let (token, code) = (r.access_token.expose(), r.code.expose());
+                replies::email_confirmed(users.confirm_email(token, r.verification_id, code).await?).into()
+            }
+            Request::Ping(_) => Pong { max_in_flight: None, idle_timeout: None }.into(),
+        })
+    }
+}
+
+/// The reply to a request that came after the server had said that it is going down.
+#[must_use]
+pub fn shutting_down() -> ErrorReply<'static> {
+    replies::plain(user_proto::ErrorCode::SHUTTING_DOWN, None)
+}
+
+/// The reply where the server itself has failed.
+#[must_use]
+pub fn internal() -> ErrorReply<'static> {
+    replies::plain(user_proto::ErrorCode::INTERNAL, None)
+}
+
+pub use replies::{busy, frame_error, malformed_id, undecodable};

@@ -1,0 +1,183 @@
+//! What the services give, as replies; and the one map from a refusal to an error code.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use user_proto::frame::FrameError;
+use user_proto::{
+    CodeResent, Common, DecodeError, EmailConfirmed, EmailVerified, ErrorCode, ErrorReply, LoggedIn,
+    PasswordResetRequested, Registered, Secret, TokenRefreshed, TokenVerified, UnixSeconds, User, UserUpdated,
+};
+
+use crate::domain::records::UserRecord;
+use crate::domain::{Failure, Fault, Refusal};
+use crate::tokens::{Grant, Verified};
+use crate::users::{Changed, CodeSent};
+
+pub(super) fn seconds(span: Duration) -> u32 {
+    u32::try_from(span.as_secs()).unwrap_or(u32::MAX)
+}
+
+/// Rounded up: who waits as long as it says is not told to wait again.
+fn millis(span: Duration) -> u32 {
+    u32::try_from(span.as_nanos().div_ceil(1_000_000)).unwrap_or(u32::MAX)
+}
+
+fn secret(text: &str) -> Secret<'static> {
+    Secret::from(text.to_owned())
+}
+
+pub(super) fn registered(sent: CodeSent) -> Registered {
+    let CodeSent { verification_id, expires_in, resend_after } = sent;
+    Registered { verification_id, code_expires_in: seconds(expires_in), resend_after: seconds(resend_after) }
+}
+
+pub(super) fn reset_requested(sent: CodeSent) -> PasswordResetRequested {
+    let CodeSent { verification_id, expires_in, resend_after } = sent;
+    PasswordResetRequested {
+        verification_id,
+        code_expires_in: seconds(expires_in),
+        resend_after: seconds(resend_after),
+    }
+}
+
+pub(super) fn resent(sent: CodeSent) -> CodeResent {
+    CodeResent { code_expires_in: seconds(sent.expires_in), resend_after: seconds(sent.resend_after) }
+}
+
+/// Three replies carry a grant, each with a type of its own.
+macro_rules! grant_reply {
+    ($function:ident, $reply:ident) => {
+        pub(super) fn $function(grant: &Grant) -> $reply<'static> {
+            $reply {
+                user_id: grant.user_id,
+                session_id: grant.session_id,
+                access_token: secret(&grant.access_token),
+                access_expires_in: seconds(grant.access_expires_in),
+                refresh_token: secret(&grant.refresh_token),
+                refresh_expires_in: seconds(grant.refresh_expires_in),
+            }
+        }
+    };
+}
+
+grant_reply!(logged_in, LoggedIn);
+grant_reply!(email_verified, EmailVerified);
+grant_reply!(refreshed, TokenRefreshed);
+
+pub(super) fn verified(verified: &Verified) -> TokenVerified {
+    TokenVerified {
+        user_id: verified.user_id,
+        session_id: verified.session_id,
+        issued_at: UnixSeconds(verified.issued_at),
+        expires_at: UnixSeconds(verified.expires_at),
+        stale_ms: verified.stale.map(millis),
+    }
+}
+
+pub(super) fn updated(changed: Changed) -> UserUpdated<'static> {
+    UserUpdated {
+        user_id: changed.user.id,
+        username: Cow::Owned(changed.user.username),
+        email: Cow::Owned(changed.user.email),
+        verification_id: changed.verification_id,
+    }
+}
+
+pub(super) fn email_confirmed(user: UserRecord) -> EmailConfirmed<'static> {
+    EmailConfirmed {
+        user_id: user.id,
+        username: Cow::Owned(user.username),
+        email: Cow::Owned(user.email),
+        verification_id: None,
+    }
+}
+
+pub(super) fn user(user: UserRecord) -> User<'static> {
+    User {
+        user_id: user.id,
+        username: Cow::Owned(user.username),
+        email: Cow::Owned(user.email),
+        created_at: UnixSeconds(user.created_at.seconds()),
+    }
+}
+
+/// An error whose text is its code's meaning.
+pub(super) fn plain(code: ErrorCode, field: Option<&'static str>) -> ErrorReply<'static> {
+    ErrorReply { code, message: Cow::Borrowed(code.meaning()), retry_after_ms: None, field: field.map(Cow::Borrowed) }
+}
+
+/// What the client is told of a use case that gave no result. A fault goes to the log, and the client learns only that.
+pub(super) fn error(failure: Failure) -> ErrorReply<'static> {
+    let refusal = match failure {
+        Failure::Refused(refusal) => refusal,
+        Failure::Fault(fault @ Fault::Unavailable(_)) => {
+            tracing::error!(%fault, "a request failed");
+            return plain(ErrorCode::UNAVAILABLE, None);
+        }
+        Failure::Fault(fault @ Fault::Internal(_)) => {
+            tracing::error!(%fault, "a request failed");
+            return plain(ErrorCode::INTERNAL, None);
+        }
+    };
+    let because = |code, field, reason| ErrorReply { message: Cow::Borrowed(reason), ..plain(code, Some(field)) };
+    let later = |code, wait| ErrorReply { retry_after_ms: Some(millis(wait)), ..plain(code, None) };
+    match refusal {
+        Refusal::InvalidUsername(reason) => because(ErrorCode::INVALID_USERNAME, "username", reason),
+        Refusal::InvalidEmail(reason) => because(ErrorCode::INVALID_EMAIL, "email", reason),
+        Refusal::InvalidPassword { field, reason } => because(ErrorCode::INVALID_PASSWORD, field, reason),
+        Refusal::NothingToUpdate => plain(ErrorCode::NOTHING_TO_UPDATE, None),
+        Refusal::InvalidCredentials { field } => plain(ErrorCode::INVALID_CREDENTIALS, field),
+        Refusal::InvalidToken => plain(ErrorCode::INVALID_TOKEN, None),
+        Refusal::TokenExpired => plain(ErrorCode::TOKEN_EXPIRED, None),
+        Refusal::SessionRevoked => plain(ErrorCode::SESSION_REVOKED, None),
+        Refusal::InvalidCode => plain(ErrorCode::INVALID_CODE, None),
+        Refusal::CodeExpired => plain(ErrorCode::CODE_EXPIRED, None),
+        Refusal::AccountDisabled => plain(ErrorCode::ACCOUNT_DISABLED, None),
+        Refusal::UsernameTaken => plain(ErrorCode::USERNAME_TAKEN, Some("username")),
+        Refusal::EmailTaken => plain(ErrorCode::EMAIL_TAKEN, Some("email")),
+        Refusal::RateLimited { retry_after } => later(ErrorCode::RATE_LIMITED, retry_after),
+        Refusal::Busy { retry_after } => later(ErrorCode::BUSY, retry_after),
+        Refusal::DeadlineExceeded => plain(ErrorCode::DEADLINE_EXCEEDED, None),
+        Refusal::Stale => plain(ErrorCode::UNAVAILABLE, None),
+    }
+}
+
+/// The reply to a request whose tags this server can't honour. An idempotency key is even, so that it is never ignored.
+pub(super) fn unsupported(common: &Common<'_>) -> Option<ErrorReply<'static>> {
+    const IDEMPOTENCY_KEY: u8 = 0xE6;
+    common.idempotency_key.map(|_| undecodable(DecodeError::UnknownTag(IDEMPOTENCY_KEY)))
+}
+
+/// The reply to a body that is no message.
+#[must_use]
+pub fn undecodable(error: DecodeError) -> ErrorReply<'static> {
+    ErrorReply { message: Cow::Owned(error.to_string()), ..plain(error.code(), error.field()) }
+}
+
+/// The reply to a length that can't be; the connection ends after it.
+#[must_use]
+pub fn frame_error(error: FrameError) -> ErrorReply<'static> {
+    let message = match error.looks_like() {
+        Some(protocol) => {
+            format!("{error}; this looks like {protocol}, and here the user service's own protocol is spoken")
+        }
+        None => error.to_string(),
+    };
+    ErrorReply { message: Cow::Owned(message), ..plain(error.code(), None) }
+}
+
+/// The reply to a request id that is zero or in flight; the connection ends after it.
+#[must_use]
+pub fn malformed_id() -> ErrorReply<'static> {
+    ErrorReply {
+        message: Cow::Borrowed("the request id is 0 or in flight"),
+        ..plain(ErrorCode::MALFORMED, Some("request_id"))
+    }
+}
+
+/// The reply to a request that hashes, on a connection that has enough of them in flight.
+#[must_use]
+pub fn busy(retry_after: Duration) -> ErrorReply<'static> {
+    ErrorReply { retry_after_ms: Some(millis(retry_after)), ..plain(ErrorCode::BUSY, None) }
+}

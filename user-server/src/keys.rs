@@ -1,0 +1,149 @@
+//! The keys of the server: one secret, and a subkey of it for each purpose (HKDF-SHA256, RFC 5869), so that no purpose
+//! can be made to sign for another.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hkdf::Hkdf;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+/// The least bytes of a secret: as many as HMAC-SHA256 gives out (RFC 7518, section 3.2).
+pub const MIN_SECRET: usize = 32;
+
+/// A secret and its subkeys.
+pub struct Key {
+    /// A name for the key that tells nothing about it: in tokens and rows, to find the key again.
+    pub kid: String,
+    secret: Zeroizing<Vec<u8>>,
+    refresh: Hmac<Sha256>,
+    codes: Hmac<Sha256>,
+}
+
+impl Key {
+    /// The key of this secret, or `None` where it is shorter than 32 bytes.
+    #[must_use]
+    pub fn new(secret: &[u8]) -> Option<Self> {
+        if secret.len() < MIN_SECRET {
+            return None;
+        }
+        let hkdf = Hkdf::<Sha256>::new(None, secret);
+        let mut kid = [0; 8];
+        hkdf.expand(b"user-service v1 kid", &mut kid).ok()?;
+        Some(Self {
+            kid: URL_SAFE_NO_PAD.encode(kid),
+            secret: Zeroizing::new(secret.to_vec()),
+            refresh: subkey(&hkdf, "refresh token")?,
+            codes: subkey(&hkdf, "one-time code")?,
+        })
+    }
+
+    /// The bytes that sign access tokens: the secret itself, so that a gateway that has it can check them too.
+    #[must_use]
+    pub fn access_secret(&self) -> &[u8] {
+        &self.secret
+    }
+
+    /// A tag under the subkey of refresh tokens.
+    #[must_use]
+    pub fn refresh_tag(&self, parts: &[&[u8]]) -> [u8; 32] {
+        tag(&self.refresh, parts)
+    }
+
+    /// A tag under the subkey of codes.
+    #[must_use]
+    pub fn code_tag(&self, parts: &[&[u8]]) -> [u8; 32] {
+        tag(&self.codes, parts)
+    }
+}
+
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Key {{ kid: {} }}", self.kid)
+    }
+}
+
+/// The keys that are good: one signs, all verify.
+#[derive(Debug)]
+pub struct KeyRing {
+    keys: Vec<Key>,
+}
+
+impl KeyRing {
+    /// `signing` signs and verifies, `accepted` verify.
+    #[must_use]
+    pub fn new(signing: Key, accepted: Vec<Key>) -> Self {
+        let mut keys = vec![signing];
+        keys.extend(accepted);
+        Self { keys }
+    }
+
+    /// The key that signs.
+    #[must_use]
+    pub fn signing(&self) -> &Key {
+        // `new` puts one there and nothing takes it away.
+        #[allow(clippy::indexing_slicing)]
+        &self.keys[0]
+    }
+
+    /// The key of this name.
+    #[must_use]
+    pub fn find(&self, kid: &str) -> Option<&Key> {
+        self.keys.iter().find(|key| key.kid == kid)
+    }
+
+    /// All of them, the signing one first.
+    pub fn iter(&self) -> impl Iterator<Item = &Key> {
+        self.keys.iter()
+    }
+}
+
+/// Keyed hashes of what must not lie in the database in clear, under a subkey of the signing key.
+#[derive(Clone)]
+pub struct Pseudonyms(Hmac<Sha256>);
+
+impl Pseudonyms {
+    /// The pseudonyms under this key.
+    #[must_use]
+    pub fn new(key: &Key) -> Option<Self> {
+        subkey(&Hkdf::new(None, &key.secret), "pseudonyms").map(Self)
+    }
+
+    /// The pseudonym of `parts` for a use.
+    #[must_use]
+    pub fn of(&self, use_: &str, parts: &[&str]) -> [u8; 32] {
+        let mut all: Vec<&[u8]> = vec![use_.as_bytes()];
+        all.extend(parts.iter().map(|part| part.as_bytes()));
+        tag(&self.0, &all)
+    }
+}
+
+fn subkey(hkdf: &Hkdf<Sha256>, purpose: &str) -> Option<Hmac<Sha256>> {
+    let mut key = Zeroizing::new([0; 32]);
+    hkdf.expand_multi_info(&[b"user-service v1 ", purpose.as_bytes()], key.as_mut_slice()).ok()?;
+    Hmac::new_from_slice(key.as_slice()).ok()
+}
+
+/// Each part with its length before it, so that no two lists of parts give the same bytes.
+fn tag(mac: &Hmac<Sha256>, parts: &[&[u8]]) -> [u8; 32] {
+    let mut mac = mac.clone();
+    for part in parts {
+        mac.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+        mac.update(part);
+    }
+    mac.finalize().into_bytes().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn purposes_and_parts_are_kept_apart() {
+        let key = Key::new(&[7; 32]).unwrap();
+        assert_ne!(key.refresh_tag(&[b"a"]), key.code_tag(&[b"a"]));
+        assert_ne!(key.code_tag(&[b"ab", b"c"]), key.code_tag(&[b"a", b"bc"]));
+        assert_ne!(key.kid, Key::new(&[8; 32]).unwrap().kid);
+        assert!(Key::new(&[7; 31]).is_none());
+    }
+}

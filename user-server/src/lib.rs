@@ -1,0 +1,18 @@
+//! The user service, room by room; ARCHITECTURE.md has the map.
+//!
+//! It is a library so that tests and fuzz targets can run the very thing that the binary runs.
+
+pub mod config;
+pub mod domain;
+pub mod handler;
+pub mod keys;
+pub mod mail;
+pub mod otp;
+pub mod outbox;
+pub mod password;
+pub mod service;
+pub mod store;
+pub mod tcp;
+pub mod throttle;
+pub mod tokens;
+pub mod users;

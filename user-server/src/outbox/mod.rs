@@ -1,0 +1,160 @@
+//! The outbox: mails are rows of the transaction that they belong to, and a worker sends them. A mail is sent at least
+//! once, and repeated mails can be known by their `Message-ID`.
+
+mod letters;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::mail::{Claim, ClaimedMail, Letter, Mail, SendError};
+use crate::domain::ports::{CodeSource, MailBudget, Mailer, Outbox};
+use crate::domain::{Clock, Fault, Timestamp};
+use crate::otp;
+
+/// Wakes the worker when a mail was queued here. Mails queued elsewhere are found by polling.
+#[derive(Clone, Default)]
+pub struct Bell(Arc<Notify>);
+
+impl Bell {
+    /// There is a mail.
+    pub fn ring(&self) {
+        self.0.notify_one();
+    }
+}
+
+/// What sends the mails.
+pub struct Worker {
+    /// Where they are.
+    pub outbox: Arc<dyn Outbox>,
+    /// How they go.
+    pub mailer: Arc<dyn Mailer>,
+    /// Who makes the codes in them.
+    pub codes: Arc<dyn CodeSource>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// What wakes it.
+    pub bell: Bell,
+}
+
+/// How long the worker sleeps at most, since other nodes queue mails too.
+const POLL: Duration = Duration::from_secs(1);
+/// How long one mail may take to send.
+const SEND_TIMEOUT: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(24 * 3600);
+/// The wait after the first failure; it doubles to the longest.
+const FIRST_RETRY: Duration = Duration::from_secs(5);
+const LONGEST_RETRY: Duration = Duration::from_secs(15 * 60);
+
+/// The budget of one address, for one purpose: at most ten mails a day with five guesses each, so 50 guesses a day.
+#[must_use]
+pub fn budget(code_life: Duration) -> MailBudget {
+    MailBudget {
+        pause: otp::RESEND_AFTER,
+        per_hour: 5,
+        per_day: 10,
+        notice_pause: Duration::from_secs(3600),
+        patience: PATIENCE,
+        code_life,
+        guesses: otp::GUESSES,
+        lease: SEND_TIMEOUT * 2,
+    }
+}
+
+impl Worker {
+    /// Sends until it is told to stop; a mail that is under way is finished first.
+    pub async fn run(self, stop: CancellationToken) {
+        let mut faulty = false;
+        while !stop.is_cancelled() {
+            let wait = match self.step().await {
+                Ok(Some(due)) => due.since(self.clock.now()).min(POLL),
+                Ok(None) => POLL,
+                Err(fault) => {
+                    if !faulty {
+                        tracing::warn!(%fault, "the outbox can not be read; mails wait");
+                    }
+                    faulty = true;
+                    tokio::time::sleep(POLL).await;
+                    continue;
+                }
+            };
+            faulty = false;
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = self.bell.0.notified() => {}
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    /// Sends all that is due; when the next one will be.
+    async fn step(&self) -> Result<Option<Timestamp>, Fault> {
+        let budget = budget(self.codes.life());
+        loop {
+            match self.outbox.claim(&budget, self.clock.now()).await? {
+                Claim::Idle(due) => return Ok(due),
+                Claim::Nothing => {}
+                Claim::Mail(claimed) => self.deliver(claimed).await?,
+            }
+        }
+    }
+
+    async fn deliver(&self, claimed: ClaimedMail) -> Result<(), Fault> {
+        let Some(mail) = self.write(&claimed) else {
+            tracing::warn!(mail = %claimed.id, "the key of this mail's code is not known here; the mail is dropped");
+            return self.outbox.settle(claimed.id, self.clock.now()).await;
+        };
+        let sent = tokio::time::timeout(SEND_TIMEOUT, self.mailer.send(&mail)).await;
+        let now = self.clock.now();
+        match sent.unwrap_or_else(|_| Err(SendError::Temporary("it took too long".to_owned()))) {
+            Ok(()) => {
+                tracing::info!(mail = %claimed.id, attempt = claimed.attempt, "mail sent");
+                self.outbox.settle(claimed.id, now).await
+            }
+            Err(SendError::Permanent(why)) => {
+                tracing::warn!(mail = %claimed.id, why, "mail refused for good");
+                self.outbox.settle(claimed.id, now).await
+            }
+            Err(SendError::Temporary(why)) if now.since(claimed.created_at) >= PATIENCE => {
+                tracing::warn!(mail = %claimed.id, why, "mail given up after 24 hours");
+                self.outbox.settle(claimed.id, now).await
+            }
+            Err(SendError::Temporary(why)) => {
+                let wait = retry_wait(claimed.attempt, claimed.id.as_u128());
+                tracing::warn!(mail = %claimed.id, attempt = claimed.attempt, why, retry_in = ?wait, "mail not sent");
+                self.outbox.retry_at(claimed.id, now.plus(wait)).await
+            }
+        }
+    }
+
+    fn write(&self, claimed: &ClaimedMail) -> Option<Mail> {
+        let code = match &claimed.letter {
+            Letter::Notice(_) => None,
+            Letter::Code { purpose, verification_id, generation, kid } => {
+                Some(self.codes.code(*verification_id, *purpose, *generation, kid)?)
+            }
+        };
+        Some(letters::write(claimed, code, self.codes.life()))
+    }
+}
+
+/// Doubles from attempt to attempt; a quarter of it depends on the mail, so that a crowd does not come back at once.
+fn retry_wait(attempt: u32, id: u128) -> Duration {
+    let wait = (FIRST_RETRY * 2u32.saturating_pow(attempt.saturating_sub(1).min(16))).min(LONGEST_RETRY);
+    let quarter = u32::try_from((id ^ u128::from(attempt)) % 256).unwrap_or(0);
+    wait * 3 / 4 + wait / 4 * quarter / 256
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retries_back_off() {
+        assert!(retry_wait(1, 0) >= FIRST_RETRY * 3 / 4 && retry_wait(1, 255) <= FIRST_RETRY);
+        assert!(retry_wait(100, 7) <= LONGEST_RETRY);
+        assert!(retry_wait(100, 7) >= LONGEST_RETRY * 3 / 4);
+    }
+}

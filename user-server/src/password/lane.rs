@@ -1,0 +1,257 @@
+//! The lane: as many threads as there are cores, each with memory that it uses again, and a short queue before them that
+//! is fair by network. Who can't be served in time is told so at once, and who has gone costs no hash.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use argon2::Block;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use crate::domain::{Caller, ClientNetwork, Fault, Outcome, Refusal};
+
+/// How wide the lane is, and how long its queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LaneSize {
+    /// Hashes at once. Each holds its memory: permits times the memory of a hash is the lane's ceiling.
+    pub permits: usize,
+    /// Hashes that may wait.
+    pub queue: usize,
+}
+
+/// The lane.
+pub struct Lane {
+    shared: Arc<Shared>,
+}
+
+type Job = Box<dyn FnOnce(&mut Vec<Block>) + Send>;
+
+struct Shared {
+    size: LaneSize,
+    state: Mutex<State>,
+    work: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// A queue for each network, and the order in which they are served.
+    queues: HashMap<Option<ClientNetwork>, VecDeque<Job>>,
+    turns: VecDeque<Option<ClientNetwork>>,
+    waiting: usize,
+    running: usize,
+    /// What a hash took of late.
+    usual: Duration,
+    closed: bool,
+}
+
+impl Lane {
+    /// Starts the threads.
+    ///
+    /// # Errors
+    /// Where the system gives no thread.
+    pub fn start(size: LaneSize) -> Result<Self, Fault> {
+        let state = State { usual: Duration::from_millis(30), ..State::default() };
+        let shared = Arc::new(Shared { size, state: Mutex::new(state), work: Condvar::new() });
+        for number in 0..size.permits.max(1) {
+            let shared = shared.clone();
+            std::thread::Builder::new()
+                .name(format!("hash-{number}"))
+                .spawn(move || shared.serve())
+                .map_err(|error| Fault::Internal(format!("can not start a thread to hash on: {error}")))?;
+        }
+        Ok(Self { shared })
+    }
+
+    /// Runs `job` on the lane.
+    ///
+    /// # Errors
+    /// `Busy` where the queue is full or too long for the caller's deadline, `DeadlineExceeded` where the caller has gone.
+    pub async fn run<R: Send + 'static>(
+        &self,
+        caller: &Caller,
+        job: impl FnOnce(&mut Vec<Block>) -> R + Send + 'static,
+    ) -> Outcome<R> {
+        let (done, result) = oneshot::channel();
+        let (deadline, gone) = (caller.deadline, caller.gone.clone());
+        let job: Job = Box::new(move |memory| {
+            if done.is_closed() || gone.is_cancelled() || Instant::now() >= deadline {
+                return;
+            }
+            let _ = done.send(job(memory));
+        });
+        self.shared.admit(caller, job)?;
+        // A job that is dropped unrun has outlived its caller's patience.
+        result.await.map_err(|_| Refusal::DeadlineExceeded.into())
+    }
+
+    /// How many hashes run, and how many wait.
+    #[must_use]
+    pub fn depth(&self) -> (usize, usize) {
+        let state = self.shared.lock();
+        (state.running, state.waiting)
+    }
+}
+
+impl Drop for Lane {
+    fn drop(&mut self) {
+        self.shared.lock().closed = true;
+        self.shared.work.notify_all();
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // The state is whole between any two statements, so a panic elsewhere leaves nothing half-done.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Queues a job, or says how long the queue is.
+    fn admit(&self, caller: &Caller, job: Job) -> Result<(), Refusal> {
+        let mut state = self.lock();
+        let permits = u32::try_from(self.size.permits.max(1)).unwrap_or(u32::MAX);
+        let before = u32::try_from(state.waiting + state.running).unwrap_or(u32::MAX);
+        let until_done = state.usual * (before / permits + 1);
+        if state.waiting + state.running >= self.size.permits + self.size.queue
+            || Instant::now() + until_done > caller.deadline
+        {
+            return Err(Refusal::Busy { retry_after: until_done.max(Duration::from_millis(10)) });
+        }
+        let network = caller.network;
+        let queue = state.queues.entry(network).or_default();
+        queue.push_back(job);
+        if queue.len() == 1 {
+            state.turns.push_back(network);
+        }
+        state.waiting += 1;
+        drop(state);
+        self.work.notify_one();
+        Ok(())
+    }
+
+    fn serve(&self) {
+        let mut memory = Vec::new();
+        let mut state = self.lock();
+        loop {
+            if let Some(job) = state.next() {
+                state.running += 1;
+                drop(state);
+                let started = Instant::now();
+                // A panic in a job must cost its caller only: the thread and its permit go on.
+                let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job(&mut memory)));
+                let took = started.elapsed();
+                state = self.lock();
+                state.running -= 1;
+                if took > Duration::from_millis(1) {
+                    state.usual = (state.usual * 7 + took) / 8;
+                }
+            } else if state.closed {
+                return;
+            } else {
+                state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+            }
+        }
+    }
+}
+
+impl State {
+    /// The first job of the network whose turn it is.
+    fn next(&mut self) -> Option<Job> {
+        let network = self.turns.pop_front()?;
+        let queue = self.queues.get_mut(&network)?;
+        let job = queue.pop_front();
+        if queue.is_empty() {
+            self.queues.remove(&network);
+        } else {
+            self.turns.push_back(network);
+        }
+        self.waiting -= 1;
+        job
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::domain::Failure;
+
+    fn caller(last: u8, patience: Duration) -> Caller {
+        let ip = std::net::IpAddr::from([192, 0, 2, last]);
+        Caller { network: Some(ip.into()), deadline: Instant::now() + patience, gone: CancellationToken::new() }
+    }
+
+    /// A lane of one thread that is held until the sender is dropped.
+    async fn held(queue: usize) -> (Arc<Lane>, std::sync::mpsc::Sender<()>) {
+        let lane = Arc::new(Lane::start(LaneSize { permits: 1, queue }).unwrap());
+        let (hold, held) = std::sync::mpsc::channel::<()>();
+        let first = lane.clone();
+        tokio::spawn(async move { first.run(&caller(1, Duration::from_secs(60)), move |_| held.recv().is_ok()).await });
+        while lane.depth() != (1, 0) {
+            tokio::task::yield_now().await;
+        }
+        (lane, hold)
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_refuses_at_once() {
+        let (lane, hold) = held(0).await;
+        let refused = lane.run(&caller(2, Duration::from_secs(60)), |_| ()).await;
+        assert!(matches!(refused, Err(Failure::Refused(Refusal::Busy { .. }))));
+        drop(hold);
+    }
+
+    #[tokio::test]
+    async fn who_can_not_wait_is_told_at_once() {
+        let (lane, _hold) = held(8).await;
+        let refused = lane.run(&caller(2, Duration::from_millis(1)), |_| ()).await;
+        assert!(matches!(refused, Err(Failure::Refused(Refusal::Busy { .. }))));
+    }
+
+    #[tokio::test]
+    async fn who_has_gone_costs_no_hash() {
+        let (lane, hold) = held(8).await;
+        let runs = Arc::new(AtomicUsize::new(0));
+        let gone = caller(2, Duration::from_secs(60));
+        gone.gone.cancel();
+        let counted = runs.clone();
+        let waiting = lane.run(&gone, move |_| counted.fetch_add(1, Ordering::SeqCst));
+        drop(hold);
+        assert!(waiting.await.is_err());
+        assert_eq!(runs.load(Ordering::SeqCst), 0);
+    }
+
+    #[tokio::test]
+    async fn networks_take_turns() {
+        let (lane, hold) = held(64).await;
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let mut tasks = tokio::task::JoinSet::new();
+        for (network, count) in [(7, 5), (8, 1)] {
+            for _ in 0..count {
+                let (lane, order, depth) = (lane.clone(), order.clone(), lane.depth().1);
+                let waiting = lane.clone();
+                tasks.spawn(async move {
+                    lane.run(&caller(network, Duration::from_secs(60)), move |_| order.lock().unwrap().push(network))
+                        .await
+                });
+                while waiting.depth().1 == depth {
+                    tokio::task::yield_now().await;
+                }
+            }
+        }
+        drop(hold);
+        while tasks.join_next().await.is_some() {}
+        assert_eq!(*order.lock().unwrap(), [7, 8, 7, 7, 7, 7]);
+    }
+
+    #[tokio::test]
+    async fn a_panic_costs_its_caller_only() {
+        let lane = Lane::start(LaneSize { permits: 1, queue: 4 }).unwrap();
+        let patient = caller(1, Duration::from_secs(60));
+        assert!(lane.run(&patient, |_| panic!("on purpose")).await.is_err());
+        assert_eq!(lane.run(&patient, |_| 7).await.unwrap(), 7);
+    }
+}

@@ -1,0 +1,174 @@
+//! Argon2id hashes as PHC strings, over memory that is used again.
+
+use argon2::{Algorithm, Argon2, Block, Params, Version};
+use password_hash::phc::{ParamsString, PasswordHash, Salt};
+use subtle::ConstantTimeEq;
+
+use crate::domain::{Fault, Password};
+
+const SALT: usize = 16;
+const OUTPUT: usize = 32;
+
+/// What a hash costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HashCost {
+    /// Memory, in KiB.
+    pub memory_kib: u32,
+    /// Passes over it.
+    pub passes: u32,
+    /// Lanes.
+    pub lanes: u32,
+}
+
+impl HashCost {
+    /// The least that is allowed (OWASP Password Storage Cheat Sheet): 19 MiB, two passes, one lane.
+    pub const FLOOR: Self = Self { memory_kib: 19 * 1024, passes: 2, lanes: 1 };
+    /// The most that a stored hash may ask for: what is read from a row must not be able to stop the server.
+    pub const CEILING: Self = Self { memory_kib: 1024 * 1024, passes: 64, lanes: 16 };
+
+    fn params(self, output: usize) -> Result<Params, Fault> {
+        Params::new(self.memory_kib, self.passes, self.lanes, Some(output)).map_err(Fault::internal)
+    }
+}
+
+/// Hashes a password under a new salt.
+pub(super) fn hash(password: &Password, cost: HashCost, memory: &mut Vec<Block>) -> Result<String, Fault> {
+    let salt = random_salt()?;
+    let mut output = [0; OUTPUT];
+    fill(password.expose().as_bytes(), &salt, Version::V0x13, cost.params(OUTPUT)?, memory, &mut output)?;
+    string(cost, &salt, &output)
+}
+
+/// A hash that no password has, for users that are not there.
+pub(super) fn nobody(cost: HashCost) -> Result<String, Fault> {
+    let salt = random_salt()?;
+    let mut output = [0; OUTPUT];
+    getrandom::fill(&mut output).map_err(Fault::internal)?;
+    string(cost, &salt, &output)
+}
+
+/// Compares a password with a PHC string, in constant time over the hash.
+pub(super) fn verify(password: &Password, stored: &str, memory: &mut Vec<Block>) -> Result<bool, Fault> {
+    let (hash, cost) = read(stored)?;
+    let (Some(salt), Some(right)) = (hash.salt, hash.hash) else { return Err(unreadable("no salt or no hash")) };
+    let version = match hash.version {
+        None | Some(0x10) => Version::V0x10,
+        Some(0x13) => Version::V0x13,
+        Some(_) => return Err(unreadable("an unknown version")),
+    };
+    let mut output = vec![0; right.len()];
+    fill(password.expose().as_bytes(), salt.as_ref(), version, cost.params(right.len())?, memory, &mut output)?;
+    Ok(output.ct_eq(right.as_bytes()).into())
+}
+
+/// Whether a stored hash is weaker than `cost` in any of its parameters. A stronger one stays.
+pub(super) fn is_weaker(stored: &str, cost: HashCost) -> bool {
+    match read(stored) {
+        Ok((hash, stored)) => {
+            stored.memory_kib < cost.memory_kib || stored.passes < cost.passes || hash.version != Some(0x13)
+        }
+        Err(_) => true,
+    }
+}
+
+fn random_salt() -> Result<[u8; SALT], Fault> {
+    let mut salt = [0; SALT];
+    getrandom::fill(&mut salt).map_err(Fault::internal)?;
+    Ok(salt)
+}
+
+fn string(cost: HashCost, salt: &[u8], output: &[u8]) -> Result<String, Fault> {
+    let mut params = ParamsString::new();
+    for (name, value) in [("m", cost.memory_kib), ("t", cost.passes), ("p", cost.lanes)] {
+        params.add_decimal(name, value).map_err(Fault::internal)?;
+    }
+    let hash = PasswordHash {
+        algorithm: argon2_ident()?,
+        version: Some(0x13),
+        params,
+        salt: Some(Salt::new(salt).map_err(Fault::internal)?),
+        hash: Some(password_hash::phc::Output::new(output).map_err(Fault::internal)?),
+    };
+    Ok(hash.to_string())
+}
+
+fn argon2_ident() -> Result<password_hash::phc::Ident, Fault> {
+    password_hash::phc::Ident::new("argon2id").map_err(Fault::internal)
+}
+
+/// Reads a PHC string of Argon2id and bounds what it asks for.
+fn read(stored: &str) -> Result<(PasswordHash, HashCost), Fault> {
+    let hash = PasswordHash::new(stored).map_err(|_| unreadable("no PHC string"))?;
+    if hash.algorithm.as_str() != "argon2id" {
+        return Err(unreadable("an unknown algorithm"));
+    }
+    let param = |name, most| hash.params.get_decimal(name).filter(|value| (1..=most).contains(value));
+    let most = HashCost::CEILING;
+    match (param("m", most.memory_kib), param("t", most.passes), param("p", most.lanes)) {
+        (Some(memory_kib), Some(passes), Some(lanes)) => Ok((hash, HashCost { memory_kib, passes, lanes })),
+        _ => Err(unreadable("parameters out of bounds")),
+    }
+}
+
+fn unreadable(what: &str) -> Fault {
+    Fault::Internal(format!("a stored password hash can not be used: {what}"))
+}
+
+/// Runs Argon2id in `memory`, which grows to what is needed and is wiped after.
+fn fill(
+    password: &[u8],
+    salt: &[u8],
+    version: Version,
+    params: Params,
+    memory: &mut Vec<Block>,
+    output: &mut [u8],
+) -> Result<(), Fault> {
+    let blocks = params.block_count();
+    if memory.len() < blocks {
+        memory.resize(blocks, Block::default());
+    }
+    let area = memory.get_mut(..blocks).ok_or_else(|| Fault::internal("no memory for a hash"))?;
+    Argon2::new(Algorithm::Argon2id, version, params)
+        .hash_password_into_with_memory(password, salt, output, area)
+        .map_err(Fault::internal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn password(text: &str) -> Password {
+        Password::presented(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn only_the_right_password_fits() {
+        let mut memory = Vec::new();
+        let stored = hash(&password("tides rise at nine"), HashCost::FLOOR, &mut memory).unwrap();
+        assert!(stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{stored}");
+        assert!(verify(&password("tides rise at nine"), &stored, &mut memory).unwrap());
+        assert!(!verify(&password("tides rise at ten"), &stored, &mut memory).unwrap());
+        assert!(!verify(&password("tides rise at nine"), &nobody(HashCost::FLOOR).unwrap(), &mut memory).unwrap());
+    }
+
+    #[test]
+    fn the_reference_implementation_agrees() {
+        // From the command line tool of the reference implementation: echo -n password | argon2 somesalt -id -t 2 -k 256 -p 1 -e
+        let stored = "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
+        assert!(verify(&password("password"), stored, &mut Vec::new()).unwrap());
+        assert!(is_weaker(stored, HashCost::FLOOR));
+    }
+
+    #[test]
+    fn a_stored_hash_can_not_ask_for_everything() {
+        for stored in [
+            "$argon2id$v=19$m=4294967295,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4",
+            "$argon2id$v=19$m=256,t=4294967295,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4",
+            "$argon2i$v=19$m=256,t=2,p=1$c29tZXNhbHQ$/U3YPXYsSb3q9XxHvc0MLxur+GP960kN9j7emXX8zwY",
+            "$1$abc$def",
+            "",
+        ] {
+            assert!(verify(&password("password"), stored, &mut Vec::new()).is_err(), "{stored}");
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! The service as a whole: its parts, put together, started and ended.
+
+use std::fs::{File, TryLockError};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::{Config, SecretError};
+use crate::domain::ports::{Mailer, Retention, Store};
+use crate::domain::{Clock, Fault};
+use crate::handler::{Handler, Limits};
+use crate::keys::{KeyRing, Pseudonyms};
+use crate::mail::FileMailer;
+use crate::otp::Otp;
+use crate::outbox::{Bell, Worker};
+use crate::password::{Lane, Passwords};
+use crate::store::SqliteStore;
+use crate::tcp::{Server, Shutdown};
+use crate::throttle::Throttle;
+use crate::tokens::{Revocations, Tokens};
+use crate::users::Users;
+
+/// Between two rounds of erasing what is past its retention.
+const SWEEP_PERIOD: Duration = Duration::from_secs(600);
+
+/// A running service.
+pub struct Service {
+    address: SocketAddr,
+    shutdown: Shutdown,
+    workers: CancellationToken,
+    connections: TaskTracker,
+    tasks: TaskTracker,
+    store: Arc<dyn Store>,
+    grace: Duration,
+    /// Held until the end: a second process on the folder is refused.
+    _lock: File,
+}
+
+/// Why the service did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A folder can't be made or used.
+    #[error("{0}: {1}")]
+    Folder(PathBuf, std::io::Error),
+    /// Another process has the folder.
+    #[error("{0} is in use by another user-server; end that one, or give this one another DATA_DIR")]
+    InUse(PathBuf),
+    /// The secret can't be used.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// The address can't be listened on.
+    #[error("can not listen on {0}: {1}; set TCP_PORT to a port that is free, or 0 for any")]
+    Listen(SocketAddr, std::io::Error),
+    /// The database or the system fails.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+impl Service {
+    /// Starts all of it; when it returns, it listens.
+    ///
+    /// # Errors
+    /// What stands in the way, with nothing left running.
+    pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
+        let lock = lock_folder(&config.data_dir)?;
+        make_folder(&config.mail_dir)?;
+        let keys = Arc::new(config.keys()?);
+        // Before anything else is set up, so that a port in use is told at once.
+        let listener =
+            TcpListener::bind(config.listen).await.map_err(|error| StartError::Listen(config.listen, error))?;
+        let address = listener.local_addr().map_err(|error| StartError::Listen(config.listen, error))?;
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&config.data_dir.join("users.db")).await?);
+        let mailer = Arc::new(FileMailer::new(config.mail_dir.clone(), config.sender.clone()));
+        let parts = Parts::assemble(config, &clock, &keys, &store)?;
+        parts.revocations.load(&*as_sessions(&store), clock.now()).await?;
+
+        let (workers, tasks) = (CancellationToken::new(), TaskTracker::new());
+        parts.spawn_workers(config, &store, mailer, &clock, &workers, &tasks);
+        let shutdown = Shutdown::default();
+        let connections = TaskTracker::new();
+        let server = Server {
+            listener,
+            handler: parts.handler,
+            limits: config.limits,
+            max_connections: config.max_connections,
+            trusted: config.trusted.clone(),
+            shutdown: shutdown.clone(),
+            tasks: connections.clone(),
+        };
+        connections.spawn(server.run());
+        Ok(Self { address, shutdown, workers, connections, tasks, store, grace: config.grace, _lock: lock })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Ends: nothing new, what is in flight is answered within the grace time, then the rest is cut off.
+    pub async fn stop(self) {
+        self.shutdown.drain.cancel();
+        self.connections.close();
+        if tokio::time::timeout(self.grace, self.connections.wait()).await.is_err() {
+            tracing::warn!(left = self.connections.len(), grace = ?self.grace, "the grace time is over; connections are cut off");
+            self.shutdown.kill.cancel();
+            let _ = tokio::time::timeout(Duration::from_secs(5), self.connections.wait()).await;
+        }
+        self.workers.cancel();
+        self.tasks.close();
+        let _ = tokio::time::timeout(Duration::from_secs(5), self.tasks.wait()).await;
+        self.store.close().await;
+    }
+}
+
+/// The services over a store, without sockets and workers.
+pub struct Parts {
+    /// Requests to replies.
+    pub handler: Arc<Handler>,
+    /// What has ended.
+    pub revocations: Arc<Revocations>,
+    otp: Arc<Otp>,
+    bell: Bell,
+}
+
+impl Parts {
+    /// Puts the services together.
+    ///
+    /// # Errors
+    /// Where the system gives no threads or random bytes.
+    pub fn assemble(
+        config: &Config,
+        clock: &Arc<dyn Clock>,
+        keys: &Arc<KeyRing>,
+        store: &Arc<dyn Store>,
+    ) -> Result<Self, Fault> {
+        let pseudonyms =
+            Pseudonyms::new(keys.signing()).ok_or_else(|| Fault::internal("a subkey can not be derived"))?;
+        let passwords = Passwords::new(Arc::new(Lane::start(config.lane)?), config.hash_cost)?;
+        let revocations = Arc::new(Revocations::new(config.tokens.access_life, config.stale_limit));
+        let tokens = Arc::new(Tokens::new(
+            keys.clone(),
+            as_sessions(store),
+            clock.clone(),
+            config.tokens.clone(),
+            revocations.clone(),
+        ));
+        let otp = Arc::new(Otp::new(store.clone(), clock.clone(), keys.clone(), config.code_life));
+        let bell = Bell::default();
+        let users = Users {
+            accounts: store.clone(),
+            tokens: tokens.clone(),
+            otp: otp.clone(),
+            passwords,
+            throttle: Throttle::new(store.clone(), clock.clone(), pseudonyms),
+            bell: bell.clone(),
+            clock: clock.clone(),
+            code_life: config.code_life,
+        };
+        let limits = Limits {
+            max_in_flight: u32::try_from(config.limits.in_flight).unwrap_or(u32::MAX),
+            idle_timeout: config.limits.idle,
+        };
+        let handler = Arc::new(Handler::new(users, tokens, limits));
+        Ok(Self { handler, revocations, otp, bell })
+    }
+
+    fn spawn_workers(
+        &self,
+        config: &Config,
+        store: &Arc<dyn Store>,
+        mailer: Arc<dyn Mailer>,
+        clock: &Arc<dyn Clock>,
+        stop: &CancellationToken,
+        tasks: &TaskTracker,
+    ) {
+        let (outbox, codes) = (store.clone(), self.otp.clone());
+        let worker = Worker { outbox, mailer, codes, clock: clock.clone(), bell: self.bell.clone() };
+        tasks.spawn(worker.run(stop.clone()));
+        let follow = self.revocations.clone();
+        let (log, time) = (as_sessions(store), clock.clone());
+        tasks.spawn(stop.clone().run_until_cancelled_owned(async move { follow.follow(log, time).await }));
+        let retention = Retention {
+            verifications: Duration::from_secs(24 * 3600),
+            revocations: config.tokens.access_life * 2 + Duration::from_secs(3600),
+            session_idle: config.tokens.session_idle,
+            session_life: config.tokens.session_life,
+        };
+        tasks.spawn(stop.clone().run_until_cancelled_owned(sweep(store.clone(), retention, clock.clone())));
+    }
+}
+
+fn as_sessions(store: &Arc<dyn Store>) -> Arc<dyn crate::domain::ports::Sessions> {
+    store.clone()
+}
+
+/// Erases what is past its retention, again and again.
+async fn sweep(store: Arc<dyn Store>, retention: Retention, clock: Arc<dyn Clock>) {
+    let mut tick = tokio::time::interval(SWEEP_PERIOD);
+    loop {
+        tick.tick().await;
+        match store.sweep(&retention, clock.now()).await {
+            Ok(0) => {}
+            Ok(rows) => tracing::info!(rows, "erased what was past its retention"),
+            Err(fault) => tracing::warn!(%fault, "what is past its retention can not be erased"),
+        }
+    }
+}
+
+fn make_folder(path: &Path) -> Result<(), StartError> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path).map_err(|error| StartError::Folder(path.to_owned(), error))
+}
+
+fn lock_folder(path: &Path) -> Result<File, StartError> {
+    make_folder(path)?;
+    let at = |error| StartError::Folder(path.to_owned(), error);
+    let file = File::options().create(true).truncate(false).write(true).open(path.join("lock")).map_err(at)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StartError::InUse(path.to_owned())),
+        Err(TryLockError::Error(error)) => Err(at(error)),
+    }
+}

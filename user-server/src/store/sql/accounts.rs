@@ -1,0 +1,398 @@
+//! Accounts: what is taken is decided by the unique indexes, never by a look before.
+
+use async_trait::async_trait;
+use sqlx::Transaction;
+use uuid::Uuid;
+
+use super::rows::{self, UserRow};
+use super::{Db, SqlStore, corrupt, fault, is_unique_violation};
+use crate::domain::mail::Notice;
+use crate::domain::ports::Accounts;
+use crate::domain::records::{
+    Activation, Changed, EmailChange, Ended, Guess, LoginKey, NewSession, Purpose, Registration, ResetDone,
+    ResetRequest, UserChange, UserRecord,
+};
+use crate::domain::{Email, Fault, Timestamp, Username};
+
+/// The most sessions of one account; a login past it ends the one that was longest unused.
+const MAX_SESSIONS: i64 = 100;
+
+#[async_trait]
+impl Accounts for SqlStore {
+    async fn username_taken(&self, username_key: &str) -> Result<bool, Fault> {
+        let found: Option<(i64,)> = sqlx::query_as("SELECT created_at FROM users WHERE username_key = $1")
+            .bind(username_key)
+            .fetch_optional(self.pools.reader())
+            .await
+            .map_err(fault)?;
+        Ok(found.is_some())
+    }
+
+    async fn user_by_login(&self, login: LoginKey<'_>) -> Result<Option<UserRecord>, Fault> {
+        let query = match login {
+            LoginKey::Username(key) => sqlx::query_as("SELECT * FROM users WHERE username_key = $1").bind(key),
+            LoginKey::Email(key) => sqlx::query_as("SELECT * FROM users WHERE email_key = $1").bind(key),
+        };
+        let row: Option<UserRow> = query.fetch_optional(self.pools.reader()).await.map_err(fault)?;
+        Ok(row.map(UserRecord::from))
+    }
+
+    async fn user(&self, id: Uuid) -> Result<Option<UserRecord>, Fault> {
+        let row: Option<UserRow> = sqlx::query_as("SELECT * FROM users WHERE id = $1")
+            .bind(id)
+            .fetch_optional(self.pools.reader())
+            .await
+            .map_err(fault)?;
+        Ok(row.map(UserRecord::from))
+    }
+
+    async fn register(&self, registration: &Registration, now: Timestamp) -> Result<(), Fault> {
+        let mut tx = self.pools.write().await?;
+        let new = NewVerification {
+            id: registration.verification_id,
+            purpose: Purpose::Registration,
+            user_id: None,
+            username: Some(&registration.username),
+            email: &registration.email,
+            password_hash: Some(&registration.password_hash),
+            kid: &registration.kid,
+            dead: is_known(&mut tx, &registration.email).await?,
+        };
+        new.insert(&mut tx, &registration.client, now).await?;
+        tx.commit().await.map_err(fault)
+    }
+
+    async fn activate(
+        &self,
+        guess: &Guess,
+        username: Option<&Username>,
+        user_id: Uuid,
+        session: &NewSession,
+        now: Timestamp,
+    ) -> Result<Activation, Fault> {
+        let mut tx = self.pools.write().await?;
+        let Some(row) = rows::spend(&mut tx, guess).await? else { return Ok(Activation::Spent) };
+        let (shown, key) = match (username, row.username, row.username_key) {
+            (Some(other), ..) => (other.shown().to_owned(), other.key().to_owned()),
+            (None, Some(shown), Some(key)) => (shown, key),
+            _ => return Err(corrupt("a registration without a name")),
+        };
+        let user: Option<UserRow> = sqlx::query_as(
+            "INSERT INTO users (id, username, username_key, email, email_key, mailbox, password_hash, created_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING RETURNING *",
+        )
+        .bind(user_id)
+        .bind(shown)
+        .bind(&key)
+        .bind(row.email)
+        .bind(&row.email_key)
+        .bind(row.mailbox)
+        .bind(row.password_hash.ok_or_else(|| corrupt("a registration without a password"))?)
+        .bind(now.0)
+        .fetch_optional(&mut *tx)
+        .await
+        .map_err(fault)?;
+        let Some(user) = user else {
+            let email: Option<(i64,)> = sqlx::query_as("SELECT created_at FROM users WHERE email_key = $1")
+                .bind(&row.email_key)
+                .fetch_optional(&mut *tx)
+                .await
+                .map_err(fault)?;
+            if email.is_none() {
+                // Dropping the transaction brings the code back: it is still good, with another name.
+                return Ok(Activation::UsernameTaken);
+            }
+            tx.commit().await.map_err(fault)?;
+            return Ok(Activation::EmailTaken);
+        };
+        insert_session(&mut tx, user_id, session, now).await?;
+        tx.commit().await.map_err(fault)?;
+        Ok(Activation::Active(Box::new(user.into())))
+    }
+
+    async fn open_session(
+        &self,
+        user: &UserRecord,
+        session: &NewSession,
+        stronger_hash: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Option<Ended>, Fault> {
+        let mut tx = self.pools.write().await?;
+        if !still_proved(&mut tx, user.id, user.credentials).await? {
+            return Ok(None);
+        }
+        if let Some(hash) = stronger_hash {
+            sqlx::query("UPDATE users SET password_hash = $2 WHERE id = $1")
+                .bind(user.id)
+                .bind(hash)
+                .execute(&mut *tx)
+                .await
+                .map_err(fault)?;
+        }
+        insert_session(&mut tx, user.id, session, now).await?;
+        let surplus = sqlx::query_as(
+            "DELETE FROM sessions WHERE id IN (
+                 SELECT id FROM sessions WHERE user_id = $1 ORDER BY rotated_at DESC LIMIT 1000 OFFSET $2
+             ) RETURNING id",
+        )
+        .bind(user.id)
+        .bind(MAX_SESSIONS)
+        .fetch_all(&mut *tx)
+        .await
+        .map_err(fault)?;
+        let ended = rows::revoke_all(&mut tx, surplus, now).await?;
+        tx.commit().await.map_err(fault)?;
+        Ok(Some(ended))
+    }
+
+    async fn change_user(&self, change: &UserChange, now: Timestamp) -> Result<Changed, Fault> {
+        let mut tx = self.pools.write().await?;
+        if let Some(credentials) = change.credentials
+            && !still_proved(&mut tx, change.user_id, credentials).await?
+        {
+            return Ok(Changed::Gone);
+        }
+        let mut ended = Ended::default();
+        if let Some(username) = &change.username {
+            let renamed = sqlx::query("UPDATE users SET username = $2, username_key = $3 WHERE id = $1")
+                .bind(change.user_id)
+                .bind(username.shown())
+                .bind(username.key())
+                .execute(&mut *tx)
+                .await;
+            match renamed {
+                Err(error) if is_unique_violation(&error) => return Ok(Changed::UsernameTaken),
+                other => other.map_err(fault)?,
+            };
+        }
+        if let Some(hash) = &change.password_hash {
+            sqlx::query("UPDATE users SET password_hash = $2, credentials = credentials + 1 WHERE id = $1")
+                .bind(change.user_id)
+                .bind(hash)
+                .execute(&mut *tx)
+                .await
+                .map_err(fault)?;
+            ended = rows::end_sessions(&mut tx, change.user_id, Some(change.session_id), now).await?;
+            rows::void_codes(&mut tx, change.user_id).await?;
+        }
+        if let Some((verification_id, email)) = &change.email {
+            sqlx::query("DELETE FROM verifications WHERE user_id = $1 AND purpose = $2")
+                .bind(change.user_id)
+                .bind(Purpose::EmailChange.name())
+                .execute(&mut *tx)
+                .await
+                .map_err(fault)?;
+            let new = NewVerification {
+                id: *verification_id,
+                purpose: Purpose::EmailChange,
+                user_id: Some(change.user_id),
+                username: None,
+                email,
+                password_hash: None,
+                kid: &change.kid,
+                dead: is_known(&mut tx, email).await?,
+            };
+            new.insert(&mut tx, &change.client, now).await?;
+        }
+        let Some(user) = user_row(&mut tx, change.user_id).await? else { return Ok(Changed::Gone) };
+        if change.password_hash.is_some() {
+            rows::notify(&mut tx, Notice::PasswordChanged, &user.mailbox, user.username(), now).await?;
+        }
+        tx.commit().await.map_err(fault)?;
+        Ok(Changed::Done(Box::new(user.into()), ended))
+    }
+
+    async fn confirm_email(&self, guess: &Guess, now: Timestamp) -> Result<EmailChange, Fault> {
+        let mut tx = self.pools.write().await?;
+        let Some(row) = rows::spend(&mut tx, guess).await? else { return Ok(EmailChange::Spent) };
+        let user_id = row.user_id.ok_or_else(|| corrupt("a change without a user"))?;
+        let Some(before) = user_row(&mut tx, user_id).await? else { return Ok(EmailChange::Spent) };
+        let taken: Option<(Uuid,)> = sqlx::query_as("SELECT id FROM users WHERE email_key = $1 AND id <> $2")
+            .bind(&row.email_key)
+            .bind(user_id)
+            .fetch_optional(&mut *tx)
+            .await
+            .map_err(fault)?;
+        if taken.is_some() {
+            tx.commit().await.map_err(fault)?;
+            return Ok(EmailChange::EmailTaken);
+        }
+        let changed = sqlx::query_as::<Db, UserRow>(
+            "UPDATE users SET email = $2, email_key = $3, mailbox = $4 WHERE id = $1 RETURNING *",
+        )
+        .bind(user_id)
+        .bind(row.email)
+        .bind(row.email_key)
+        .bind(row.mailbox)
+        .fetch_one(&mut *tx)
+        .await;
+        let user = match changed {
+            // Somebody took the address since the look above; the index has the last word.
+            Err(error) if is_unique_violation(&error) => return Ok(EmailChange::EmailTaken),
+            other => other.map_err(fault)?,
+        };
+        rows::void_codes(&mut tx, user_id).await?;
+        rows::notify(&mut tx, Notice::EmailChanged, &before.mailbox, before.username(), now).await?;
+        tx.commit().await.map_err(fault)?;
+        Ok(EmailChange::Changed(Box::new(user.into())))
+    }
+
+    async fn request_reset(&self, request: &ResetRequest, now: Timestamp) -> Result<(), Fault> {
+        let mut tx = self.pools.write().await?;
+        let user: Option<(Uuid,)> = sqlx::query_as("SELECT id FROM users WHERE email_key = $1")
+            .bind(request.email.key())
+            .fetch_optional(&mut *tx)
+            .await
+            .map_err(fault)?;
+        let new = NewVerification {
+            id: request.verification_id,
+            purpose: Purpose::PasswordReset,
+            user_id: user.map(|(id,)| id),
+            username: None,
+            email: &request.email,
+            password_hash: None,
+            kid: &request.kid,
+            dead: user.is_none(),
+        };
+        new.insert(&mut tx, &request.client, now).await?;
+        tx.commit().await.map_err(fault)
+    }
+
+    async fn reset_owner(&self, guess: &Guess) -> Result<Option<UserRecord>, Fault> {
+        let row: Option<UserRow> = sqlx::query_as(
+            "SELECT users.* FROM users JOIN verifications ON verifications.user_id = users.id
+             WHERE verifications.id = $1 AND verifications.generation = $2",
+        )
+        .bind(guess.verification_id)
+        .bind(i64::from(guess.generation))
+        .fetch_optional(self.pools.reader())
+        .await
+        .map_err(fault)?;
+        Ok(row.map(UserRecord::from))
+    }
+
+    async fn reset_password(
+        &self,
+        guess: &Guess,
+        password_hash: &str,
+        now: Timestamp,
+    ) -> Result<Option<ResetDone>, Fault> {
+        let mut tx = self.pools.write().await?;
+        let Some(row) = rows::spend(&mut tx, guess).await? else { return Ok(None) };
+        let user_id = row.user_id.ok_or_else(|| corrupt("a reset without a user"))?;
+        let user: UserRow = sqlx::query_as(
+            "UPDATE users SET password_hash = $2, credentials = credentials + 1 WHERE id = $1 RETURNING *",
+        )
+        .bind(user_id)
+        .bind(password_hash)
+        .fetch_one(&mut *tx)
+        .await
+        .map_err(fault)?;
+        let ended = rows::end_sessions(&mut tx, user_id, None, now).await?;
+        rows::void_codes(&mut tx, user_id).await?;
+        rows::notify(&mut tx, Notice::PasswordReset, &user.mailbox, user.username(), now).await?;
+        tx.commit().await.map_err(fault)?;
+        Ok(Some(ResetDone { user: user.into(), ended }))
+    }
+
+    async fn delete_user(&self, user: &UserRecord, now: Timestamp) -> Result<Option<Ended>, Fault> {
+        let mut tx = self.pools.write().await?;
+        if !still_proved(&mut tx, user.id, user.credentials).await? {
+            return Ok(None);
+        }
+        let mut ended = rows::end_sessions(&mut tx, user.id, None, now).await?;
+        let row: UserRow = sqlx::query_as("DELETE FROM users WHERE id = $1 RETURNING *")
+            .bind(user.id)
+            .fetch_one(&mut *tx)
+            .await
+            .map_err(fault)?;
+        // The id is never used again, so one entry covers tokens of sessions that nobody remembers.
+        rows::revoke(&mut tx, user.id, now).await?;
+        ended.subjects.push(user.id);
+        rows::notify(&mut tx, Notice::Deleted, &row.mailbox, row.username(), now).await?;
+        tx.commit().await.map_err(fault)?;
+        Ok(Some(ended))
+    }
+}
+
+/// A verification to write, with its mail.
+struct NewVerification<'a> {
+    id: Uuid,
+    purpose: Purpose,
+    user_id: Option<Uuid>,
+    username: Option<&'a Username>,
+    email: &'a Email,
+    password_hash: Option<&'a str>,
+    kid: &'a str,
+    dead: bool,
+}
+
+impl NewVerification<'_> {
+    async fn insert(&self, tx: &mut Transaction<'static, Db>, client: &str, now: Timestamp) -> Result<(), Fault> {
+        sqlx::query(
+            "INSERT INTO verifications (id, purpose, user_id, username, username_key, email, email_key, mailbox, budget_key,
+                                        password_hash, dead, kid, created_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+        )
+        .bind(self.id)
+        .bind(self.purpose.name())
+        .bind(self.user_id)
+        .bind(self.username.map(Username::shown))
+        .bind(self.username.map(Username::key))
+        .bind(self.email.shown())
+        .bind(self.email.key())
+        .bind(self.email.mailbox())
+        .bind(self.email.budget_key())
+        .bind(self.password_hash)
+        .bind(i64::from(self.dead))
+        .bind(self.kid)
+        .bind(now.0)
+        .execute(&mut **tx)
+        .await
+        .map_err(fault)?;
+        rows::queue_code(tx, self.id, self.purpose, self.email.budget_key(), client, now).await
+    }
+}
+
+async fn user_row(tx: &mut Transaction<'static, Db>, id: Uuid) -> Result<Option<UserRow>, Fault> {
+    sqlx::query_as("SELECT * FROM users WHERE id = $1").bind(id).fetch_optional(&mut **tx).await.map_err(fault)
+}
+
+/// Whether an active account has this address.
+async fn is_known(tx: &mut Transaction<'static, Db>, email: &Email) -> Result<bool, Fault> {
+    let found: Option<(i64,)> = sqlx::query_as("SELECT created_at FROM users WHERE email_key = $1")
+        .bind(email.key())
+        .fetch_optional(&mut **tx)
+        .await
+        .map_err(fault)?;
+    Ok(found.is_some())
+}
+
+/// Whether the password that was proved is still the account's. The row is held until the transaction ends, so that it
+/// stays so.
+async fn still_proved(tx: &mut Transaction<'static, Db>, user_id: Uuid, credentials: i64) -> Result<bool, Fault> {
+    let held = sqlx::query("UPDATE users SET credentials = credentials WHERE id = $1 AND credentials = $2")
+        .bind(user_id)
+        .bind(credentials)
+        .execute(&mut **tx)
+        .await
+        .map_err(fault)?;
+    Ok(held.rows_affected() == 1)
+}
+
+async fn insert_session(
+    tx: &mut Transaction<'static, Db>,
+    user_id: Uuid,
+    session: &NewSession,
+    now: Timestamp,
+) -> Result<(), Fault> {
+    sqlx::query("INSERT INTO sessions (id, user_id, kid, created_at, rotated_at) VALUES ($1, $2, $3, $4, $4)")
+        .bind(session.id)
+        .bind(user_id)
+        .bind(&session.kid)
+        .bind(now.0)
+        .execute(&mut **tx)
+        .await
+        .map_err(fault)?;
+    Ok(())
+}

@@ -1,0 +1,104 @@
+//! Codes: guesses are paid for before they are looked at, in one statement.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use super::rows::{self, VerificationRow};
+use super::{SqlStore, fault};
+use crate::domain::ports::Codes;
+use crate::domain::records::{Charge, Guess, Purpose, Resend};
+use crate::domain::{Fault, Timestamp};
+
+#[async_trait]
+impl Codes for SqlStore {
+    async fn charge_guess(
+        &self,
+        verification_id: Uuid,
+        purpose: Purpose,
+        user_id: Option<Uuid>,
+        most: u32,
+        now: Timestamp,
+    ) -> Result<Charge, Fault> {
+        let mut tx = self.pools.write().await?;
+        let charged: Option<VerificationRow> = sqlx::query_as(
+            "UPDATE verifications SET guesses = guesses + 1
+             WHERE id = $1 AND purpose = $2 AND ($3 IS NULL OR user_id = $3) AND guesses < $4 AND expires_at > $5
+             RETURNING *",
+        )
+        .bind(verification_id)
+        .bind(purpose.name())
+        .bind(user_id)
+        .bind(i64::from(most))
+        .bind(now.0)
+        .fetch_optional(&mut *tx)
+        .await
+        .map_err(fault)?;
+        let charge = match charged {
+            Some(row) => Charge::Charged(row.guess()?),
+            None => {
+                let waiting: Option<(i64,)> = sqlx::query_as(
+                    "SELECT created_at FROM verifications
+                     WHERE id = $1 AND purpose = $2 AND ($3 IS NULL OR user_id = $3) AND claimed_at IS NULL",
+                )
+                .bind(verification_id)
+                .bind(purpose.name())
+                .bind(user_id)
+                .fetch_optional(&mut *tx)
+                .await
+                .map_err(fault)?;
+                if waiting.is_some() { Charge::NotIssued } else { Charge::Spent }
+            }
+        };
+        tx.commit().await.map_err(fault)?;
+        Ok(charge)
+    }
+
+    async fn refund_guess(&self, guess: &Guess) -> Result<(), Fault> {
+        let mut tx = self.pools.write().await?;
+        sqlx::query("UPDATE verifications SET guesses = guesses - 1 WHERE id = $1 AND generation = $2 AND guesses > 0")
+            .bind(guess.verification_id)
+            .bind(i64::from(guess.generation))
+            .execute(&mut *tx)
+            .await
+            .map_err(fault)?;
+        tx.commit().await.map_err(fault)
+    }
+
+    async fn resend(
+        &self,
+        verification_id: Uuid,
+        client: &str,
+        after: Duration,
+        now: Timestamp,
+    ) -> Result<Resend, Fault> {
+        let mut tx = self.pools.write().await?;
+        // The row is held, so that two at once see each other's mail.
+        let row: Option<VerificationRow> =
+            sqlx::query_as("UPDATE verifications SET guesses = guesses WHERE id = $1 RETURNING *")
+                .bind(verification_id)
+                .fetch_optional(&mut *tx)
+                .await
+                .map_err(fault)?;
+        let Some(row) = row else { return Ok(Resend::Spent) };
+        if let Some(claimed) = row.claimed_at {
+            let wait = Timestamp(claimed).plus(after).since(now);
+            if !wait.is_zero() {
+                return Ok(Resend::TooSoon(wait));
+            }
+        }
+        let waiting: Option<(i64,)> = sqlx::query_as(
+            "SELECT created_at FROM outbox WHERE verification_id = $1 AND turn_at IS NULL AND settled_at IS NULL",
+        )
+        .bind(verification_id)
+        .fetch_optional(&mut *tx)
+        .await
+        .map_err(fault)?;
+        if waiting.is_none() {
+            rows::queue_code(&mut tx, row.id, row.purpose()?, &row.budget_key, client, now).await?;
+        }
+        tx.commit().await.map_err(fault)?;
+        Ok(Resend::Queued)
+    }
+}

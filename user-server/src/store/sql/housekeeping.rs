@@ -1,0 +1,44 @@
+//! What keeps the store small: every table has a retention.
+
+use async_trait::async_trait;
+
+use super::{SqlStore, fault};
+use crate::domain::ports::{Housekeeping, Retention};
+use crate::domain::{Fault, Timestamp};
+
+#[async_trait]
+impl Housekeeping for SqlStore {
+    async fn sweep(&self, retention: &Retention, now: Timestamp) -> Result<u64, Fault> {
+        let old = now.minus(retention.verifications).0;
+        // A statement, and the time before which it erases. Each in a transaction of its own, so that none holds the
+        // writer for long.
+        let steps: [(&'static str, i64); 7] = [
+            ("DELETE FROM verifications WHERE created_at < $1 AND (expires_at IS NULL OR expires_at < $1)", old),
+            ("DELETE FROM outbox WHERE created_at < $1 AND (settled_at < $1 OR turn_at IS NULL)", old),
+            (
+                "DELETE FROM mail_turns WHERE next_at < $1 AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.budget_key = mail_turns.budget_key AND outbox.letter = mail_turns.letter)",
+                old,
+            ),
+            ("DELETE FROM revocations WHERE at < $1", now.minus(retention.revocations).0),
+            ("DELETE FROM sessions WHERE rotated_at < $1", now.minus(retention.session_idle).0),
+            ("DELETE FROM sessions WHERE created_at < $1", now.minus(retention.session_life).0),
+            ("DELETE FROM counters WHERE expires_at < $1", now.0),
+        ];
+        let mut erased = 0;
+        for (statement, before) in steps {
+            let mut tx = self.pools.write().await?;
+            erased += sqlx::query(statement).bind(before).execute(&mut *tx).await.map_err(fault)?.rows_affected();
+            tx.commit().await.map_err(fault)?;
+        }
+        Ok(erased)
+    }
+
+    async fn ping(&self) -> Result<(), Fault> {
+        sqlx::query("SELECT 1").execute(self.pools.reader()).await.map_err(fault)?;
+        Ok(())
+    }
+
+    async fn close(&self) {
+        self.pools.close().await;
+    }
+}

@@ -1,0 +1,230 @@
+//! Rows as they lie in the tables, and what several ports do with them.
+
+use sqlx::Transaction;
+use uuid::Uuid;
+
+use super::{Db, corrupt, fault};
+use crate::domain::mail::Notice;
+use crate::domain::records::{Ended, Guess, Purpose, SessionRecord, UserRecord};
+use crate::domain::{Fault, Timestamp};
+
+#[derive(sqlx::FromRow)]
+pub(super) struct UserRow {
+    id: Uuid,
+    username: String,
+    username_key: String,
+    email: String,
+    email_key: String,
+    pub(super) mailbox: String,
+    password_hash: String,
+    credentials: i64,
+    disabled_at: Option<i64>,
+    created_at: i64,
+}
+
+impl UserRow {
+    pub(super) fn username(&self) -> &str {
+        &self.username
+    }
+}
+
+impl From<UserRow> for UserRecord {
+    fn from(row: UserRow) -> Self {
+        Self {
+            id: row.id,
+            username: row.username,
+            username_key: row.username_key,
+            email: row.email,
+            email_key: row.email_key,
+            password_hash: row.password_hash,
+            credentials: row.credentials,
+            disabled: row.disabled_at.is_some(),
+            created_at: Timestamp(row.created_at),
+        }
+    }
+}
+
+#[derive(sqlx::FromRow)]
+pub(super) struct SessionRow {
+    pub(super) id: Uuid,
+    pub(super) user_id: Uuid,
+    pub(super) counter: i64,
+    kid: String,
+    created_at: i64,
+    pub(super) rotated_at: i64,
+}
+
+impl TryFrom<SessionRow> for SessionRecord {
+    type Error = Fault;
+
+    fn try_from(row: SessionRow) -> Result<Self, Fault> {
+        Ok(Self {
+            id: row.id,
+            user_id: row.user_id,
+            counter: u32::try_from(row.counter).map_err(|_| corrupt("a session's counter"))?,
+            created_at: Timestamp(row.created_at),
+            rotated_at: Timestamp(row.rotated_at),
+            kid: row.kid,
+        })
+    }
+}
+
+#[derive(sqlx::FromRow)]
+pub(super) struct VerificationRow {
+    pub(super) id: Uuid,
+    purpose: String,
+    pub(super) user_id: Option<Uuid>,
+    pub(super) username: Option<String>,
+    pub(super) username_key: Option<String>,
+    pub(super) email: String,
+    pub(super) email_key: String,
+    pub(super) mailbox: String,
+    pub(super) budget_key: String,
+    pub(super) password_hash: Option<String>,
+    pub(super) dead: i64,
+    pub(super) kid: String,
+    pub(super) generation: i64,
+    pub(super) guesses: i64,
+    pub(super) claimed_at: Option<i64>,
+    pub(super) expires_at: Option<i64>,
+}
+
+impl VerificationRow {
+    pub(super) fn purpose(&self) -> Result<Purpose, Fault> {
+        Purpose::of_name(&self.purpose).ok_or_else(|| corrupt("a purpose"))
+    }
+
+    pub(super) fn generation(&self) -> Result<u32, Fault> {
+        u32::try_from(self.generation).map_err(|_| corrupt("a generation"))
+    }
+
+    pub(super) fn guess(self) -> Result<Guess, Fault> {
+        Ok(Guess {
+            verification_id: self.id,
+            purpose: self.purpose()?,
+            generation: self.generation()?,
+            dead: self.dead != 0,
+            user_id: self.user_id,
+            kid: self.kid,
+        })
+    }
+}
+
+/// Takes the row of a code that was guessed right, so that nobody else can. `None` where somebody has, or where a newer
+/// code has taken its place.
+pub(super) async fn spend(tx: &mut Transaction<'static, Db>, guess: &Guess) -> Result<Option<VerificationRow>, Fault> {
+    sqlx::query_as("DELETE FROM verifications WHERE id = $1 AND generation = $2 RETURNING *")
+        .bind(guess.verification_id)
+        .bind(i64::from(guess.generation))
+        .fetch_optional(&mut **tx)
+        .await
+        .map_err(fault)
+}
+
+/// Voids every open code of a user.
+pub(super) async fn void_codes(tx: &mut Transaction<'static, Db>, user_id: Uuid) -> Result<(), Fault> {
+    sqlx::query("DELETE FROM verifications WHERE user_id = $1")
+        .bind(user_id)
+        .execute(&mut **tx)
+        .await
+        .map_err(fault)?;
+    Ok(())
+}
+
+/// Appends to the revocation log.
+pub(super) async fn revoke(tx: &mut Transaction<'static, Db>, subject: Uuid, now: Timestamp) -> Result<(), Fault> {
+    sqlx::query("INSERT INTO revocations (subject, at) VALUES ($1, $2)")
+        .bind(subject)
+        .bind(now.0)
+        .execute(&mut **tx)
+        .await
+        .map_err(fault)?;
+    Ok(())
+}
+
+/// Ends the sessions that a statement deletes and returns the ids of.
+pub(super) async fn revoke_all(
+    tx: &mut Transaction<'static, Db>,
+    ids: Vec<(Uuid,)>,
+    now: Timestamp,
+) -> Result<Ended, Fault> {
+    let subjects: Vec<Uuid> = ids.into_iter().map(|(id,)| id).collect();
+    for subject in &subjects {
+        revoke(tx, *subject, now).await?;
+    }
+    Ok(Ended { sessions: u32::try_from(subjects.len()).unwrap_or(u32::MAX), subjects })
+}
+
+/// Ends every session of a user but one.
+pub(super) async fn end_sessions(
+    tx: &mut Transaction<'static, Db>,
+    user_id: Uuid,
+    but: Option<Uuid>,
+    now: Timestamp,
+) -> Result<Ended, Fault> {
+    let ids = sqlx::query_as("DELETE FROM sessions WHERE user_id = $1 AND id <> $2 RETURNING id")
+        .bind(user_id)
+        .bind(but.unwrap_or(Uuid::nil()))
+        .fetch_all(&mut **tx)
+        .await
+        .map_err(fault)?;
+    revoke_all(tx, ids, now).await
+}
+
+/// Queues a notice. It waits for no turn.
+pub(super) async fn notify(
+    tx: &mut Transaction<'static, Db>,
+    notice: Notice,
+    mailbox: &str,
+    username: &str,
+    now: Timestamp,
+) -> Result<(), Fault> {
+    sqlx::query(
+        "INSERT INTO outbox (id, letter, client, recipient, username, created_at, turn_at, due_at)
+         VALUES ($1, $2, '', $3, $4, $5, $5, $5)",
+    )
+    .bind(Uuid::now_v7())
+    .bind(notice.name())
+    .bind(mailbox)
+    .bind(username)
+    .bind(now.0)
+    .execute(&mut **tx)
+    .await
+    .map_err(fault)?;
+    Ok(())
+}
+
+/// Queues the mail of a verification, to wait for its turn.
+pub(super) async fn queue_code(
+    tx: &mut Transaction<'static, Db>,
+    verification_id: Uuid,
+    purpose: Purpose,
+    budget_key: &str,
+    client: &str,
+    now: Timestamp,
+) -> Result<(), Fault> {
+    sqlx::query(
+        "INSERT INTO outbox (id, letter, verification_id, budget_key, client, created_at, due_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $6)",
+    )
+    .bind(Uuid::now_v7())
+    .bind(purpose.name())
+    .bind(verification_id)
+    .bind(budget_key)
+    .bind(client)
+    .bind(now.0)
+    .execute(&mut **tx)
+    .await
+    .map_err(fault)?;
+    sqlx::query(
+        "INSERT INTO mail_turns (budget_key, letter, next_at, waiting) VALUES ($1, $2, $3, 1)
+         ON CONFLICT (budget_key, letter) DO UPDATE SET waiting = mail_turns.waiting + 1",
+    )
+    .bind(budget_key)
+    .bind(purpose.name())
+    .bind(now.0)
+    .execute(&mut **tx)
+    .await
+    .map_err(fault)?;
+    Ok(())
+}

@@ -1,0 +1,100 @@
+//! Sessions and the revocation log.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use super::rows::{self, SessionRow};
+use super::{SqlStore, fault};
+use crate::domain::ports::Sessions;
+use crate::domain::records::{Ended, Revocation, Rotation};
+use crate::domain::{Fault, Timestamp};
+
+#[async_trait]
+impl Sessions for SqlStore {
+    async fn rotate(
+        &self,
+        session_id: Uuid,
+        counter: u32,
+        grace: Duration,
+        kid: &str,
+        now: Timestamp,
+    ) -> Result<Rotation, Fault> {
+        let mut tx = self.pools.write().await?;
+        let moved: Option<SessionRow> = sqlx::query_as(
+            "UPDATE sessions SET counter = counter + 1, rotated_at = $3, kid = $4
+             WHERE id = $1 AND counter = $2 AND counter < 4294967295 RETURNING *",
+        )
+        .bind(session_id)
+        .bind(i64::from(counter))
+        .bind(now.0)
+        .bind(kid)
+        .fetch_optional(&mut *tx)
+        .await
+        .map_err(fault)?;
+        if let Some(row) = moved {
+            tx.commit().await.map_err(fault)?;
+            return Ok(Rotation::Moved(row.try_into()?));
+        }
+        let row: Option<SessionRow> = sqlx::query_as("SELECT * FROM sessions WHERE id = $1")
+            .bind(session_id)
+            .fetch_optional(&mut *tx)
+            .await
+            .map_err(fault)?;
+        let Some(row) = row else { return Ok(Rotation::Gone) };
+        let age = row.counter - i64::from(counter);
+        if age <= 0 {
+            return Ok(Rotation::Ahead);
+        }
+        if age == 1 && now.since(Timestamp(row.rotated_at)) <= grace {
+            return Ok(Rotation::Repeated(row.try_into()?));
+        }
+        let ids = sqlx::query_as("DELETE FROM sessions WHERE id = $1 RETURNING id")
+            .bind(session_id)
+            .fetch_all(&mut *tx)
+            .await
+            .map_err(fault)?;
+        let ended = rows::revoke_all(&mut tx, ids, now).await?;
+        tx.commit().await.map_err(fault)?;
+        Ok(Rotation::Ended(ended))
+    }
+
+    async fn session_user(&self, session_id: Uuid) -> Result<Option<Uuid>, Fault> {
+        let row: Option<(Uuid,)> = sqlx::query_as("SELECT user_id FROM sessions WHERE id = $1")
+            .bind(session_id)
+            .fetch_optional(self.pools.reader())
+            .await
+            .map_err(fault)?;
+        Ok(row.map(|(id,)| id))
+    }
+
+    async fn end_session(&self, session_id: Uuid, now: Timestamp) -> Result<Ended, Fault> {
+        let mut tx = self.pools.write().await?;
+        let ids = sqlx::query_as("DELETE FROM sessions WHERE id = $1 RETURNING id")
+            .bind(session_id)
+            .fetch_all(&mut *tx)
+            .await
+            .map_err(fault)?;
+        let ended = rows::revoke_all(&mut tx, ids, now).await?;
+        tx.commit().await.map_err(fault)?;
+        Ok(ended)
+    }
+
+    async fn end_all_sessions(&self, user_id: Uuid, now: Timestamp) -> Result<Ended, Fault> {
+        let mut tx = self.pools.write().await?;
+        let ended = rows::end_sessions(&mut tx, user_id, None, now).await?;
+        rows::void_codes(&mut tx, user_id).await?;
+        tx.commit().await.map_err(fault)?;
+        Ok(ended)
+    }
+
+    async fn revocations(&self, since: Timestamp) -> Result<Vec<Revocation>, Fault> {
+        let rows: Vec<(Uuid, i64)> = sqlx::query_as("SELECT subject, at FROM revocations WHERE at >= $1")
+            .bind(since.0)
+            .fetch_all(self.pools.reader())
+            .await
+            .map_err(fault)?;
+        Ok(rows.into_iter().map(|(subject, at)| Revocation { subject, at: Timestamp(at) }).collect())
+    }
+}

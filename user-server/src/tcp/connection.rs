@@ -1,0 +1,338 @@
+//! One connection. Token checks are answered where they are read; whatever waits has a task of its own, so replies come in
+//! any order. All that is ready goes out in one write.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::Instrument;
+use user_proto::frame::{self, Frame};
+use user_proto::limits::CONNECTION_ID;
+use user_proto::{Common, ErrorReply, Reply, Request};
+use zeroize::Zeroize;
+
+use super::input::{self, Rest};
+use super::{ConnectionLimits, Shutdown};
+use crate::handler::{self, Handler, Peer};
+
+/// How long a client that was told to go may still be answered `SHUTTING_DOWN`, and how long bytes are read away from one
+/// that the server closes on. A reset instead would destroy replies on their way.
+const LINGER: Duration = Duration::from_secs(1);
+/// What a client is told to wait that has too many hashes in flight.
+const HASHING_PAUSE: Duration = Duration::from_millis(100);
+
+/// Serves one connection until it ends.
+pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
+    mut stream: S,
+    handler: Arc<Handler>,
+    peer: Peer,
+    limits: ConnectionLimits,
+    shutdown: Shutdown,
+    tasks: TaskTracker,
+) {
+    let gone = CancellationToken::new();
+    let _gone = gone.clone().drop_guard();
+    let mut session = Session::new(handler, peer, limits, tasks, gone);
+    let kill = shutdown.kill.clone();
+    let ended = tokio::select! {
+        ended = session.run(&mut stream, &shutdown) => ended,
+        () = kill.cancelled() => Err(std::io::ErrorKind::TimedOut.into()),
+    };
+    session.running.detach_all();
+    match ended {
+        Ok(()) => close(&mut stream).await,
+        Err(error) => tracing::debug!(%error, "a connection was lost"),
+    }
+}
+
+/// Ends writing, and reads away what still comes.
+async fn close<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S) {
+    let polite = async {
+        stream.shutdown().await?;
+        while poll_fn(|context| input::poll_read(stream, context, |_| ())).await? > 0 {}
+        std::io::Result::Ok(())
+    };
+    let _ = tokio::time::timeout(LINGER, polite).await;
+}
+
+/// What a connection knows.
+struct Session {
+    handler: Arc<Handler>,
+    peer: Peer,
+    limits: ConnectionLimits,
+    tasks: TaskTracker,
+    gone: CancellationToken,
+    input: Rest,
+    output: BytesMut,
+    running: JoinSet<Reply<'static>>,
+    in_flight: Vec<Pending>,
+    stage: Stage,
+    began: Instant,
+    /// When the first byte of a frame came that is not whole yet.
+    frame_began: Option<Instant>,
+    /// When a frame last came whole.
+    last_frame: Option<Instant>,
+}
+
+/// A request that has a task.
+struct Pending {
+    task: tokio::task::Id,
+    id: u32,
+    name: &'static str,
+    hashes: bool,
+    arrived: Instant,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Requests are read and answered.
+    Open,
+    /// The client was told to go; what it still asks is refused.
+    Draining { since: Instant },
+    /// The client sends no more; it gets its replies.
+    HalfClosed,
+    /// Framing is lost: nothing more is read or answered.
+    Broken,
+}
+
+impl Session {
+    fn new(
+        handler: Arc<Handler>,
+        peer: Peer,
+        limits: ConnectionLimits,
+        tasks: TaskTracker,
+        gone: CancellationToken,
+    ) -> Self {
+        Self {
+            handler,
+            peer,
+            limits,
+            tasks,
+            gone,
+            input: Rest::default(),
+            output: BytesMut::new(),
+            running: JoinSet::new(),
+            in_flight: Vec::new(),
+            stage: Stage::Open,
+            began: Instant::now(),
+            frame_began: None,
+            last_frame: None,
+        }
+    }
+
+    /// Serves until the connection is to be closed; an error where it is lost already.
+    async fn run<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        stream: &mut S,
+        shutdown: &Shutdown,
+    ) -> std::io::Result<()> {
+        let mut timer = pin!(tokio::time::sleep_until(self.deadline()));
+        let mut drain = pin!(shutdown.drain.cancelled());
+        loop {
+            self.flush(stream).await?;
+            if self.is_over() {
+                return Ok(());
+            }
+            if timer.deadline() > self.deadline() {
+                timer.as_mut().reset(self.deadline());
+            }
+            // One closure, in this order: replies first, so that who floods still lets them out.
+            poll_fn(|context| {
+                let mut progress = false;
+                while let Poll::Ready(Some(joined)) = self.running.poll_join_next_with_id(context) {
+                    self.finish(joined);
+                    progress = true;
+                }
+                if progress {
+                    // A place has come free: look at what could not be looked at before.
+                    self.feed(&[]);
+                }
+                if self.stage == Stage::Open && drain.as_mut().poll(context).is_ready() {
+                    self.drain();
+                    progress = true;
+                }
+                if self.reads()
+                    && let Poll::Ready(read) = input::poll_read(stream, context, |bytes| self.feed(bytes))
+                {
+                    if read? == 0 && self.stage != Stage::Broken {
+                        self.stage = Stage::HalfClosed;
+                    }
+                    progress = true;
+                }
+                if timer.as_mut().poll(context).is_ready() {
+                    if Instant::now() >= self.deadline() {
+                        self.stage = Stage::Broken;
+                    } else {
+                        timer.as_mut().reset(self.deadline());
+                    }
+                    progress = true;
+                }
+                if progress { Poll::Ready(std::io::Result::Ok(())) } else { Poll::Pending }
+            })
+            .await?;
+        }
+    }
+
+    /// Writes all that is ready, and gives the memory back.
+    async fn flush<S: AsyncWrite + Unpin>(&mut self, stream: &mut S) -> std::io::Result<()> {
+        if self.output.is_empty() {
+            return Ok(());
+        }
+        let written = tokio::time::timeout(self.limits.write, async {
+            stream.write_all(&self.output).await?;
+            stream.flush().await
+        });
+        let written = written.await.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()));
+        // Replies hold tokens.
+        self.output.as_mut().zeroize();
+        self.output = BytesMut::new();
+        written
+    }
+
+    fn reads(&self) -> bool {
+        matches!(self.stage, Stage::Open | Stage::Draining { .. }) && self.in_flight.len() < self.limits.in_flight
+    }
+
+    fn is_over(&self) -> bool {
+        match self.stage {
+            Stage::Open => false,
+            Stage::Draining { since } => self.in_flight.is_empty() && since.elapsed() >= LINGER,
+            Stage::HalfClosed => self.in_flight.is_empty(),
+            Stage::Broken => true,
+        }
+    }
+
+    /// When the connection has been silent, or a frame has been on its way, for too long.
+    fn deadline(&self) -> Instant {
+        let limits = &self.limits;
+        let due = match (self.frame_began, self.last_frame) {
+            (_, None) => self.began + limits.first_frame,
+            // A frame that waits for a place in flight is not the client's fault.
+            (Some(began), Some(_)) if self.reads() => began + limits.frame,
+            // What is in flight ends by its own deadline.
+            _ if !self.in_flight.is_empty() => Instant::now() + limits.idle,
+            (_, Some(last)) => last + limits.idle,
+        };
+        match self.stage {
+            Stage::Draining { since } if self.in_flight.is_empty() => due.min(since + LINGER),
+            _ => due,
+        }
+    }
+
+    /// Looks at the frames of what was kept and of `more`.
+    fn feed(&mut self, more: &[u8]) {
+        let mut input = std::mem::take(&mut self.input);
+        input.feed(more, |bytes| self.frames(bytes));
+        self.input = input;
+        if self.stage == Stage::Broken {
+            self.input.clear();
+        }
+        self.frame_began = match self.frame_began {
+            _ if self.input.is_empty() => None,
+            None => Some(Instant::now()),
+            began => began,
+        };
+    }
+
+    /// Answers or starts the frames at the front of `bytes`; how many bytes they take.
+    fn frames(&mut self, bytes: &[u8]) -> usize {
+        let mut taken = 0;
+        while self.reads() {
+            match frame::split(bytes.get(taken..).unwrap_or_default()) {
+                Ok(Some((frame, size))) => {
+                    taken += size;
+                    self.last_frame = Some(Instant::now());
+                    self.frame_began = None;
+                    self.frame(frame);
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    self.break_off(&handler::frame_error(error));
+                    return bytes.len();
+                }
+            }
+        }
+        taken
+    }
+
+    fn frame(&mut self, frame: Frame<'_>) {
+        if frame.id == CONNECTION_ID || self.in_flight.iter().any(|pending| pending.id == frame.id) {
+            return self.break_off(&handler::malformed_id());
+        }
+        if let Stage::Draining { .. } = self.stage {
+            return self.reply(frame.id, &handler::shutting_down().into());
+        }
+        match Request::decode(frame.kind, frame.body) {
+            Err(error) => self.reply(frame.id, &handler::undecodable(error).into()),
+            Ok((request, common)) => match self.handler.answer_now(&request, &common) {
+                Some(reply) => self.reply(frame.id, &reply),
+                None => self.start(frame.id, request, common),
+            },
+        }
+    }
+
+    /// Gives a request a task of its own, which goes on when the connection has gone: what it began is finished.
+    fn start(&mut self, id: u32, request: Request<'_>, common: Common<'_>) {
+        let (_, name) = request.row();
+        let hashes = Handler::hashes(&request);
+        if hashes && self.in_flight.iter().filter(|pending| pending.hashes).count() >= self.limits.hashing {
+            return self.reply(id, &handler::busy(HASHING_PAUSE).into());
+        }
+        let (request, common) = (request.into_owned(), common.into_owned());
+        let (handler, peer, gone) = (self.handler.clone(), self.peer.clone(), self.gone.clone());
+        let arrived = Instant::now();
+        let span = tracing::info_span!("request", request = name, id, traceparent = common.traceparent.as_deref());
+        let answer = async move { handler.answer(request, &common, &peer, arrived, gone).await }.instrument(span);
+        let task = self.running.spawn(self.tasks.track_future(answer)).id();
+        self.in_flight.push(Pending { task, id, name, hashes, arrived });
+    }
+
+    /// Writes down the reply of a task that has ended.
+    fn finish(&mut self, joined: Result<(tokio::task::Id, Reply<'static>), tokio::task::JoinError>) {
+        let (task, reply) = match joined {
+            Ok((task, reply)) => (task, reply),
+            Err(error) => {
+                tracing::error!(%error, "a request's task failed");
+                (error.id(), handler::internal().into())
+            }
+        };
+        let Some(place) = self.in_flight.iter().position(|pending| pending.task == task) else { return };
+        let Pending { id, name, arrived, .. } = self.in_flight.swap_remove(place);
+        let outcome = match &reply {
+            Reply::ErrorReply(error) => error.code.name(),
+            _ => "OK",
+        };
+        let millis = u64::try_from(arrived.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(request = name, id, outcome, millis, peer = %self.peer.ip);
+        self.reply(id, &reply);
+    }
+
+    fn reply(&mut self, id: u32, reply: &Reply<'_>) {
+        if reply.encode(id, &mut self.output).is_err() {
+            // No reply of ours is that long; the client must not wait for it all the same.
+            tracing::error!(id, "a reply is longer than a frame");
+            let _ = Reply::from(handler::internal()).encode(id, &mut self.output);
+        }
+    }
+
+    /// Tells why, and closes: where the next frame begins, or whose a reply would be, is unknown.
+    fn break_off(&mut self, error: &ErrorReply<'static>) {
+        tracing::info!(outcome = error.code.name(), reason = %error.message, peer = %self.peer.ip, "connection refused");
+        self.reply(CONNECTION_ID, &error.clone().into());
+        self.stage = Stage::Broken;
+    }
+
+    /// Tells the client to go.
+    fn drain(&mut self) {
+        self.reply(CONNECTION_ID, &handler::shutting_down().into());
+        self.stage = Stage::Draining { since: Instant::now() };
+    }
+}

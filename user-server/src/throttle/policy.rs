@@ -1,0 +1,304 @@
+//! What the budgets allow, as pure functions of counters and the time.
+
+use std::time::Duration;
+
+use crate::domain::Timestamp;
+use crate::domain::records::Counter;
+
+/// The failures after which the next attempt has to wait.
+const FREE_FAILURES: u32 = 5;
+/// The longest wait.
+const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
+/// Failures of strangers at one login within a day.
+const STRANGERS_PER_DAY: u32 = 40;
+/// Failures more, from a network that has logged in there.
+const KNOWN_PER_DAY: u32 = 10;
+/// How long a network stays known.
+const KNOWN_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Failures of one network at all logins within an hour.
+const FAILURES_PER_HOUR: u32 = 100;
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// The note that an attempt was paid by the account's strangers' budget.
+pub(super) const FROM_STRANGERS: u8 = 0;
+/// The note that an attempt was paid by the reserve of a known network.
+pub(super) const FROM_RESERVE: u8 = 1;
+
+/// Spends one of `most` within `window` from the first.
+pub(super) fn charge(counters: &mut [Counter], most: u32, window: Duration, now: Timestamp) -> Result<u8, Duration> {
+    for counter in counters.iter_mut() {
+        open_window(counter, window, now);
+        if counter.count >= most {
+            return Err(counter.since.plus(window).since(now));
+        }
+        counter.count += 1;
+    }
+    Ok(0)
+}
+
+/// Gives one back.
+pub(super) fn refund(counters: &mut [Counter]) -> Result<u8, Duration> {
+    for counter in counters.iter_mut() {
+        counter.count = counter.count.saturating_sub(1);
+    }
+    Ok(0)
+}
+
+/// Starts a new window where the last has passed.
+fn open_window(counter: &mut Counter, window: Duration, now: Timestamp) {
+    if counter.count == 0 || counter.since.plus(window) <= now {
+        *counter = Counter { count: 0, since: now, blocked_until: counter.blocked_until, expires_at: now.plus(window) };
+    }
+}
+
+/// The counters of one login attempt.
+pub(super) struct LoginSlots<'a> {
+    /// Failures of strangers at this login.
+    account: &'a mut Counter,
+    /// When its owner last cleared it: waits that began before are over.
+    cleared: &'a mut Counter,
+    network: Option<NetworkSlots<'a>>,
+}
+
+struct NetworkSlots<'a> {
+    /// Failures of this network at this login, since the first of them, and until when it waits.
+    pair: &'a mut Counter,
+    /// When it last logged in here.
+    known: &'a mut Counter,
+    /// Failures that its reserve paid for.
+    reserve: &'a mut Counter,
+    /// Its failures at all logins.
+    failures: &'a mut Counter,
+}
+
+impl<'a> LoginSlots<'a> {
+    /// The slots of counters in the order of their keys: two for the login, and four for a network that is known.
+    pub(super) fn of(counters: &'a mut [Counter]) -> Option<Self> {
+        match counters {
+            [account, cleared] => Some(Self { account, cleared, network: None }),
+            [account, cleared, pair, known, reserve, failures] => {
+                Some(Self { account, cleared, network: Some(NetworkSlots { pair, known, reserve, failures }) })
+            }
+            _ => None,
+        }
+    }
+
+    /// Pays for an attempt, or says how long to wait.
+    pub(super) fn charge(self, now: Timestamp) -> Result<u8, Duration> {
+        let Self { account, cleared, network } = self;
+        open_window(account, DAY, now);
+        let strangers_left = account.count < STRANGERS_PER_DAY;
+        let day_over = account.since.plus(DAY).since(now);
+        let Some(mut slots) = network else {
+            if !strangers_left {
+                return Err(day_over);
+            }
+            account.count += 1;
+            return Ok(FROM_STRANGERS);
+        };
+        slots.forget_before(cleared.since);
+        let NetworkSlots { pair, known, reserve, failures } = slots;
+        if pair.blocked_until > now {
+            return Err(pair.blocked_until.since(now));
+        }
+        open_window(failures, HOUR, now);
+        if failures.count >= FAILURES_PER_HOUR {
+            return Err(failures.since.plus(HOUR).since(now));
+        }
+        open_window(reserve, DAY, now);
+        let is_known = known.count > 0 && known.since.plus(KNOWN_FOR) > now;
+        let note = if strangers_left {
+            account.count += 1;
+            FROM_STRANGERS
+        } else if is_known && reserve.count < KNOWN_PER_DAY {
+            reserve.count += 1;
+            FROM_RESERVE
+        } else {
+            return Err(if is_known { day_over.max(reserve.since.plus(DAY).since(now)) } else { day_over });
+        };
+        failures.count += 1;
+        open_window(pair, DAY, now);
+        pair.count += 1;
+        pair.blocked_until = now.plus(wait_after(pair.count));
+        Ok(note)
+    }
+
+    /// Gives the attempt back, ends the wait, and knows the network from now.
+    pub(super) fn succeeded(mut self, from_reserve: bool, now: Timestamp) -> Result<u8, Duration> {
+        self.give_back_budgets(from_reserve);
+        if let Some(slots) = &mut self.network {
+            *slots.pair = Counter::ZERO;
+            *slots.known =
+                Counter { count: 1, since: now, blocked_until: Timestamp(0), expires_at: now.plus(KNOWN_FOR) };
+        }
+        Ok(0)
+    }
+
+    /// Gives the attempt back, as if it had not been made.
+    pub(super) fn give_back(mut self, from_reserve: bool, now: Timestamp) -> Result<u8, Duration> {
+        self.give_back_budgets(from_reserve);
+        if let Some(slots) = &mut self.network {
+            slots.pair.count = slots.pair.count.saturating_sub(1);
+            // Its last wait was over, or the attempt would not have been paid for.
+            slots.pair.blocked_until = slots.pair.blocked_until.min(now);
+        }
+        Ok(0)
+    }
+
+    /// Forgets every failure at this login.
+    pub(super) fn clear(self, now: Timestamp) -> Result<u8, Duration> {
+        *self.account = Counter::ZERO;
+        *self.cleared = Counter { count: 1, since: now, blocked_until: Timestamp(0), expires_at: now.plus(DAY) };
+        Ok(0)
+    }
+
+    fn give_back_budgets(&mut self, from_reserve: bool) {
+        let less = |counter: &mut Counter| counter.count = counter.count.saturating_sub(1);
+        if !from_reserve {
+            less(self.account);
+        }
+        if let Some(slots) = &mut self.network {
+            less(slots.failures);
+            if from_reserve {
+                less(slots.reserve);
+            }
+        }
+    }
+}
+
+impl NetworkSlots<'_> {
+    /// Drops what began before the owner cleared the login.
+    fn forget_before(&mut self, cleared: Timestamp) {
+        for counter in [&mut *self.pair, &mut *self.reserve] {
+            if counter.count > 0 && counter.since <= cleared {
+                *counter = Counter::ZERO;
+            }
+        }
+    }
+}
+
+/// How long the next attempt waits after this many failures: 1 s after the fifth, doubling, to 15 minutes.
+fn wait_after(failures: u32) -> Duration {
+    match failures.checked_sub(FREE_FAILURES) {
+        None => Duration::ZERO,
+        Some(doublings) => LONGEST_WAIT.min(Duration::from_secs(1 << doublings.min(20))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_800_000_000_000);
+
+    fn at(seconds: u64) -> Timestamp {
+        NOW.plus(Duration::from_secs(seconds))
+    }
+
+    fn charge(counters: &mut [Counter], now: Timestamp) -> Result<u8, Duration> {
+        LoginSlots::of(counters).unwrap().charge(now)
+    }
+
+    /// Fails until a budget refuses for longer than a wait is; how often it could.
+    fn exhaust(counters: &mut [Counter; 6], mut now: Timestamp) -> (u32, Timestamp) {
+        let mut failures = 0;
+        loop {
+            match charge(counters, now) {
+                Ok(_) => failures += 1,
+                Err(wait) if wait <= LONGEST_WAIT => now = now.plus(wait),
+                Err(_) => return (failures, now),
+            }
+        }
+    }
+
+    #[test]
+    fn the_wait_grows_from_the_fifth_failure() {
+        let mut counters = [Counter::ZERO; 6];
+        for _ in 0..5 {
+            assert_eq!(charge(&mut counters, NOW), Ok(FROM_STRANGERS));
+        }
+        assert_eq!(charge(&mut counters, NOW), Err(Duration::from_secs(1)));
+        assert_eq!(charge(&mut counters, at(1)), Ok(FROM_STRANGERS));
+        assert_eq!(charge(&mut counters, at(1)), Err(Duration::from_secs(2)));
+        assert_eq!(wait_after(14), Duration::from_secs(512));
+        assert_eq!(wait_after(15), LONGEST_WAIT);
+        assert_eq!(wait_after(u32::MAX), LONGEST_WAIT);
+    }
+
+    #[test]
+    fn a_success_ends_the_wait_and_gives_back() {
+        let mut counters = [Counter::ZERO; 6];
+        for _ in 0..4 {
+            assert!(charge(&mut counters, NOW).is_ok());
+        }
+        assert!(charge(&mut counters, NOW).is_ok());
+        assert!(LoginSlots::of(&mut counters).unwrap().succeeded(false, NOW).is_ok());
+        assert_eq!(counters[0].count, 4, "the failures of the day stay");
+        assert_eq!(counters[5].count, 4);
+        assert_eq!(charge(&mut counters, NOW), Ok(FROM_STRANGERS), "no wait");
+    }
+
+    #[test]
+    fn what_was_not_tried_costs_nothing() {
+        let mut counters = [Counter::ZERO; 6];
+        for _ in 0..200 {
+            assert!(charge(&mut counters, NOW).is_ok());
+            assert!(LoginSlots::of(&mut counters).unwrap().give_back(false, NOW).is_ok());
+        }
+        assert_eq!(counters.map(|counter| counter.count), [0; 6]);
+    }
+
+    #[test]
+    fn strangers_can_not_lock_the_owner_out_of_a_known_place() {
+        let mut owner = [Counter::ZERO; 6];
+        assert!(charge(&mut owner, NOW).is_ok());
+        assert!(LoginSlots::of(&mut owner).unwrap().succeeded(false, NOW).is_ok());
+        let mut account = owner[0];
+        for _ in 0..1000 {
+            let mut stranger = [Counter::ZERO; 6];
+            stranger[0] = account;
+            let _ = charge(&mut stranger, NOW);
+            account = stranger[0];
+        }
+        assert_eq!(account.count, STRANGERS_PER_DAY);
+        owner[0] = account;
+        let (failures, _) = exhaust(&mut owner, NOW);
+        assert_eq!(failures, KNOWN_PER_DAY);
+    }
+
+    #[test]
+    fn one_network_has_a_bound_over_all_logins() {
+        let mut failures = Counter::ZERO;
+        let mut allowed = 0;
+        for _ in 0..1000 {
+            let mut counters = [Counter::ZERO; 6];
+            counters[5] = failures;
+            allowed += u32::from(charge(&mut counters, NOW).is_ok());
+            failures = counters[5];
+        }
+        assert_eq!(allowed, FAILURES_PER_HOUR);
+    }
+
+    #[test]
+    fn clearing_reaches_networks_that_nobody_remembers() {
+        let mut counters = [Counter::ZERO; 6];
+        let (failures, now) = exhaust(&mut counters, NOW);
+        assert_eq!(failures, STRANGERS_PER_DAY);
+        assert!(LoginSlots::of(&mut counters[..2]).unwrap().clear(now).is_ok());
+        assert_eq!(charge(&mut counters, now), Ok(FROM_STRANGERS));
+        assert_eq!(counters[2].count, 1);
+    }
+
+    #[test]
+    fn an_hour_has_its_uses() {
+        let mut counters = [Counter::ZERO];
+        for _ in 0..20 {
+            assert!(super::charge(&mut counters, 20, HOUR, NOW).is_ok());
+        }
+        assert_eq!(super::charge(&mut counters, 20, HOUR, at(60)), Err(Duration::from_secs(3540)));
+        assert!(refund(&mut counters).is_ok());
+        assert!(super::charge(&mut counters, 20, HOUR, at(60)).is_ok());
+        assert!(super::charge(&mut counters, 20, HOUR, at(3600)).is_ok(), "a new hour");
+    }
+}

@@ -1,0 +1,206 @@
+//! The token service: issues, verifies, refreshes and ends. A token check is a signature, claims and one look into the set
+//! of what has ended: no SQL, no lock, no state a session.
+
+mod access;
+mod refresh;
+mod revocations;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use crate::domain::ports::Sessions;
+use crate::domain::records::{Ended, NewSession, Rotation, SessionRecord};
+use crate::domain::{Clock, Outcome, Refusal, Timestamp};
+use crate::keys::KeyRing;
+use access::AccessTokens;
+use refresh::RefreshToken;
+pub use revocations::Revocations;
+
+/// The longest token that is looked at, in bytes.
+pub const MAX_TOKEN: usize = 2048;
+/// How long the refresh token before the current one may come again: a lost reply, two tabs.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// How long tokens live, and what they say of where they come from.
+#[derive(Debug, Clone)]
+pub struct TokenPolicy {
+    /// The `iss` claim.
+    pub issuer: String,
+    /// The `aud` claim.
+    pub audience: String,
+    /// An access token's life.
+    pub access_life: Duration,
+    /// A session's life without a refresh.
+    pub session_idle: Duration,
+    /// A session's life in all.
+    pub session_life: Duration,
+}
+
+/// The token service.
+pub struct Tokens {
+    access: AccessTokens,
+    keys: Arc<KeyRing>,
+    sessions: Arc<dyn Sessions>,
+    clock: Arc<dyn Clock>,
+    policy: TokenPolicy,
+    ended: Arc<Revocations>,
+}
+
+/// A session's pair of tokens.
+#[derive(Debug)]
+pub struct Grant {
+    /// Whose session.
+    pub user_id: Uuid,
+    /// The session.
+    pub session_id: Uuid,
+    /// The access token.
+    pub access_token: Zeroizing<String>,
+    /// How long it lives.
+    pub access_expires_in: Duration,
+    /// The refresh token.
+    pub refresh_token: Zeroizing<String>,
+    /// How long it lives.
+    pub refresh_expires_in: Duration,
+}
+
+/// A good access token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verified {
+    /// Whose it is.
+    pub user_id: Uuid,
+    /// Its session.
+    pub session_id: Uuid,
+    /// When it was issued, in seconds since 1970.
+    pub issued_at: u64,
+    /// When it ends, in seconds since 1970.
+    pub expires_at: u64,
+    /// The age of what is known of ended sessions, where it is over the promised second.
+    pub stale: Option<Duration>,
+}
+
+impl Tokens {
+    /// The token service over these parts.
+    #[must_use]
+    pub fn new(
+        keys: Arc<KeyRing>,
+        sessions: Arc<dyn Sessions>,
+        clock: Arc<dyn Clock>,
+        policy: TokenPolicy,
+        ended: Arc<Revocations>,
+    ) -> Self {
+        let access = AccessTokens::new(&keys, &policy);
+        Self { access, keys, sessions, clock, policy, ended }
+    }
+
+    /// A session to open: new ids, today's key.
+    #[must_use]
+    pub fn new_session(&self) -> NewSession {
+        NewSession { id: Uuid::new_v4(), kid: self.keys.signing().kid.clone() }
+    }
+
+    /// The first tokens of a session that was opened just now.
+    ///
+    /// # Errors
+    /// A fault where the token can't be signed.
+    pub fn first_grant(&self, session: &NewSession, user_id: Uuid, now: Timestamp) -> Outcome<Grant> {
+        let (id, kid) = (session.id, session.kid.clone());
+        self.grant(&SessionRecord { id, user_id, counter: 0, created_at: now, rotated_at: now, kid }, now)
+    }
+
+    /// Checks an access token. It never waits.
+    ///
+    /// # Errors
+    /// `InvalidToken`, `TokenExpired`, `SessionRevoked`, or `Stale` where too little is known to say.
+    pub fn verify(&self, token: &[u8]) -> Outcome<Verified> {
+        let claims = self.access.read(token)?;
+        if self.clock.now().seconds() >= claims.expires_at {
+            return Err(Refusal::TokenExpired.into());
+        }
+        if self.ended.contains(claims.session_id) || self.ended.contains(claims.user_id) {
+            return Err(Refusal::SessionRevoked.into());
+        }
+        let stale = self.ended.staleness().map_err(|_| Refusal::Stale)?;
+        Ok(Verified { stale, ..claims })
+    }
+
+    /// Uses a refresh token.
+    ///
+    /// # Errors
+    /// `InvalidToken`, `TokenExpired`, or `SessionRevoked`: also where this use showed that somebody has a copy.
+    pub async fn refresh(&self, token: &[u8]) -> Outcome<Grant> {
+        let now = self.clock.now();
+        let token = RefreshToken::read(token, &self.keys).ok_or(Refusal::InvalidToken)?;
+        if token.expires_at <= now.seconds() {
+            return Err(Refusal::TokenExpired.into());
+        }
+        let kid = &self.keys.signing().kid;
+        match self.sessions.rotate(token.session_id, token.counter, GRACE, kid, now).await? {
+            Rotation::Moved(session) | Rotation::Repeated(session) => self.grant(&session, now),
+            Rotation::Ended(ended) => {
+                self.ended.note(&ended, now);
+                Err(Refusal::SessionRevoked.into())
+            }
+            Rotation::Ahead => Err(Refusal::InvalidToken.into()),
+            Rotation::Gone => Err(Refusal::SessionRevoked.into()),
+        }
+    }
+
+    /// Ends the token's session, or all of its user's. An access token that has expired still ends its own session.
+    ///
+    /// # Errors
+    /// As [`Tokens::verify`] and [`Tokens::refresh`]; `SessionRevoked` where there is nothing left to end.
+    pub async fn logout(&self, token: &[u8], all: bool) -> Outcome<u32> {
+        let now = self.clock.now();
+        let (session_id, user_id) = match RefreshToken::read(token, &self.keys) {
+            Some(token) if token.expires_at <= now.seconds() => return Err(Refusal::TokenExpired.into()),
+            Some(token) if all => match self.sessions.session_user(token.session_id).await? {
+                Some(user_id) => (token.session_id, user_id),
+                None => return Err(Refusal::SessionRevoked.into()),
+            },
+            Some(token) => (token.session_id, Uuid::nil()),
+            None => {
+                let claims = self.access.read(token)?;
+                if all && now.seconds() >= claims.expires_at {
+                    return Err(Refusal::TokenExpired.into());
+                }
+                (claims.session_id, claims.user_id)
+            }
+        };
+        if self.ended.contains(session_id) || self.ended.contains(user_id) {
+            return Err(Refusal::SessionRevoked.into());
+        }
+        let ended = if all {
+            self.sessions.end_all_sessions(user_id, now).await?
+        } else {
+            self.sessions.end_session(session_id, now).await?
+        };
+        self.ended.note(&ended, now);
+        if ended.sessions == 0 { Err(Refusal::SessionRevoked.into()) } else { Ok(ended.sessions) }
+    }
+
+    /// Knows at once of sessions that another service has ended.
+    pub fn note_ended(&self, ended: &Ended, now: Timestamp) {
+        self.ended.note(ended, now);
+    }
+
+    fn grant(&self, session: &SessionRecord, now: Timestamp) -> Outcome<Grant> {
+        // Derived from what is stored, so that a repeated refresh gives the same bytes.
+        let session_end = session.created_at.plus(self.policy.session_life);
+        let refresh_end = session.rotated_at.plus(self.policy.session_idle).min(session_end);
+        let access_end = now.plus(self.policy.access_life).min(session_end);
+        let token =
+            RefreshToken { session_id: session.id, counter: session.counter, expires_at: refresh_end.seconds() };
+        let key = self.keys.find(&session.kid).ok_or(Refusal::InvalidToken)?;
+        Ok(Grant {
+            user_id: session.user_id,
+            session_id: session.id,
+            access_token: self.access.issue(session.user_id, session.id, now, access_end)?,
+            access_expires_in: access_end.since(now),
+            refresh_token: token.write(key),
+            refresh_expires_in: refresh_end.since(now),
+        })
+    }
+}

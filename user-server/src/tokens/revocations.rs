@@ -1,0 +1,117 @@
+//! The set of what has ended: filled by what happens here at once, and by reading the log in SQL for what happens
+//! elsewhere. It says how old its knowledge is.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use papaya::HashMap;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use crate::domain::ports::Sessions;
+use crate::domain::records::Ended;
+use crate::domain::{Clock, Fault, Timestamp};
+
+/// Between two reads of the log.
+const PERIOD: Duration = Duration::from_millis(250);
+/// The bound that is promised: knowledge younger than this is fresh.
+const FRESH: Duration = Duration::from_secs(1);
+/// How far back each read looks again, for entries of transactions that committed late and of clocks that are behind.
+const OVERLAP: Duration = Duration::from_secs(30);
+
+/// What has ended.
+pub struct Revocations {
+    /// When each entry may be forgotten, since every token that it concerns has expired.
+    ended: HashMap<Uuid, i64>,
+    /// An entry's life: an access token's, and the overlap.
+    keep: Duration,
+    stale_limit: Duration,
+    origin: Instant,
+    /// The start of the last good read, in milliseconds after `origin`.
+    read_at: AtomicU64,
+}
+
+/// What is known is older than the limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TooStale;
+
+impl Revocations {
+    /// An empty set for access tokens of this life. Knowledge that is older than `stale_limit` is none; zero is strict.
+    #[must_use]
+    pub fn new(access_life: Duration, stale_limit: Duration) -> Self {
+        Self {
+            ended: HashMap::new(),
+            keep: access_life + OVERLAP,
+            stale_limit: stale_limit.max(FRESH),
+            origin: Instant::now(),
+            read_at: AtomicU64::new(0),
+        }
+    }
+
+    /// Whether this session's or user's tokens have ended.
+    #[must_use]
+    pub fn contains(&self, subject: Uuid) -> bool {
+        self.ended.pin().contains_key(&subject)
+    }
+
+    /// Adds what has ended just now.
+    pub fn note(&self, ended: &Ended, now: Timestamp) {
+        let set = self.ended.pin();
+        for subject in &ended.subjects {
+            set.insert(*subject, now.plus(self.keep).0);
+        }
+    }
+
+    /// The age of what is known, where it is over the promised second.
+    ///
+    /// # Errors
+    /// Where it is over the limit.
+    pub fn staleness(&self) -> Result<Option<Duration>, TooStale> {
+        let read_at = Duration::from_millis(self.read_at.load(Ordering::Relaxed));
+        let age = self.origin.elapsed().saturating_sub(read_at);
+        match age {
+            _ if age > self.stale_limit => Err(TooStale),
+            _ if age > FRESH => Ok(Some(age)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Reads all that can still matter; the server is not ready before this.
+    ///
+    /// # Errors
+    /// Where the log can't be read.
+    pub async fn load(&self, log: &dyn Sessions, now: Timestamp) -> Result<(), Fault> {
+        self.read(log, now.minus(self.keep)).await
+    }
+
+    /// Reads the log again and again.
+    pub async fn follow(&self, log: Arc<dyn Sessions>, clock: Arc<dyn Clock>) {
+        let mut failing = false;
+        let mut tick = tokio::time::interval(PERIOD);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tick.tick().await;
+            let now = clock.now();
+            let read = self.read(&*log, now.minus(OVERLAP)).await;
+            match &read {
+                Ok(()) if failing => tracing::info!("the revocation log can be read again"),
+                Err(fault) if !failing => tracing::warn!(%fault, "the revocation log can not be read"),
+                _ => {}
+            }
+            failing = read.is_err();
+            self.ended.pin().retain(|_, until| *until > now.0);
+        }
+    }
+
+    async fn read(&self, log: &dyn Sessions, since: Timestamp) -> Result<(), Fault> {
+        let started = self.origin.elapsed();
+        let set = log.revocations(since).await?;
+        let ended = self.ended.pin();
+        for entry in set {
+            ended.insert(entry.subject, entry.at.plus(self.keep).0);
+        }
+        self.read_at.store(u64::try_from(started.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        Ok(())
+    }
+}

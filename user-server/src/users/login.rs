@@ -1,0 +1,41 @@
+//! Login: always one real hash, always the same way, whoever asks for whom.
+
+use super::{Login, Users};
+use crate::domain::records::LoginKey;
+use crate::domain::{Caller, Outcome, Password, Refusal};
+use crate::tokens::Grant;
+
+impl Users {
+    /// Opens a session for a username or an address and its password.
+    ///
+    /// # Errors
+    /// `InvalidCredentials`, `AccountDisabled` after the right password only, `RateLimited`, `Busy`.
+    pub async fn login(&self, login: &str, password: &[u8], caller: &Caller) -> Outcome<Grant> {
+        let login = Login::parse(login);
+        let charge = self.throttle.charge_login(login.key(), caller.network).await?;
+        let user = match &login {
+            Login::Username(username) => self.accounts.user_by_login(LoginKey::Username(username.key())).await?,
+            Login::Email(email) => self.accounts.user_by_login(LoginKey::Email(email.key())).await?,
+            // Looked up all the same, so that it takes as long.
+            Login::Nobody(_) => self.accounts.user_by_login(LoginKey::Username("")).await?,
+        };
+        let stored = user.as_ref().map(|user| user.password_hash.as_str());
+        let proved = self.prove(Password::presented(password), stored, charge, caller).await?;
+        let (Some(user), Some(verdict)) = (user, proved) else {
+            return Err(Refusal::InvalidCredentials { field: None }.into());
+        };
+        if user.disabled {
+            return Err(Refusal::AccountDisabled.into());
+        }
+        let session = self.tokens.new_session();
+        let now = self.clock.now();
+        match self.accounts.open_session(&user, &session, verdict.stronger.as_deref(), now).await? {
+            Some(surplus) => {
+                self.tokens.note_ended(&surplus, now);
+                self.tokens.first_grant(&session, user.id, now)
+            }
+            // The password was changed between the look and now: what was proved is no longer so.
+            None => Err(Refusal::InvalidCredentials { field: None }.into()),
+        }
+    }
+}
