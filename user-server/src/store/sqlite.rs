@@ -32,6 +32,7 @@ impl SqliteStore {
     /// # Errors
     /// Where the file can't be opened, is no database, or is of a later version.
     pub async fn open(path: &Path) -> Result<Self, Fault> {
+        keep_private(path).map_err(|error| Fault::Unavailable(format!("{}: {error}", path.display())))?;
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -67,4 +68,13 @@ impl Pools {
         self.readers.close().await;
         self.writer.close().await;
     }
+}
+
+/// Makes the file for its owner's eyes only; SQLite gives its companions the same mode.
+fn keep_private(path: &Path) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(drop)
 }
