@@ -157,6 +157,8 @@ pub trait Housekeeping: Send + Sync {
     async fn sweep(&self, retention: &Retention, now: Timestamp) -> Result<u64, Fault>;
     /// Whether the store answers.
     async fn ping(&self) -> Result<(), Fault>;
+    /// The time by the database's clock, which all nodes share; `None` where there is one node and one clock.
+    async fn server_time(&self) -> Result<Option<Timestamp>, Fault>;
     /// Finishes what is under way and closes.
     async fn close(&self);
 }

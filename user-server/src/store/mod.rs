@@ -3,6 +3,8 @@
 //! The statements are written once, in `sql/`, in the common tongue of SQLite and PostgreSQL. A database's module names
 //! its driver, opens it, begins its write transactions and compiles the statements for itself.
 
+pub mod postgres;
 pub mod sqlite;
 
+pub use postgres::{PostgresOptions, PostgresStore};
 pub use sqlite::SqliteStore;

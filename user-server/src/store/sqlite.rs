@@ -3,17 +3,31 @@
 use std::path::Path;
 use std::time::Duration;
 
+use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{SqlitePool, Transaction};
 
-use crate::domain::Fault;
+use crate::domain::{Fault, Timestamp};
+
+/// Nobody else writes while a transaction here does, so no row needs a lock.
+macro_rules! hold {
+    () => {
+        ""
+    };
+}
+macro_rules! hold_unless_held {
+    () => {
+        ""
+    };
+}
 
 #[path = "sql/mod.rs"]
 mod sql;
 
 pub use sql::SqlStore as SqliteStore;
+use sql::tx::Tx;
 
 type Db = sqlx::Sqlite;
+type Args = sqlx::sqlite::SqliteArguments;
 
 const READERS: u32 = 4;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -56,12 +70,13 @@ impl SqliteStore {
 
 impl Pools {
     /// A transaction that may write. It takes the write lock at once: one that upgraded later could fail at the upgrade.
-    async fn write(&self) -> Result<Transaction<'static, Db>, Fault> {
-        self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(sql::fault)
+    async fn write(&self) -> Result<Tx, Fault> {
+        Tx::open(&self.writer, true, Some("BEGIN IMMEDIATE")).await
     }
 
-    fn reader(&self) -> &SqlitePool {
-        &self.readers
+    /// One statement that reads.
+    async fn read(&self) -> Result<Tx, Fault> {
+        Tx::open(&self.readers, true, None).await
     }
 
     async fn close(&self) {
@@ -77,4 +92,19 @@ fn keep_private(path: &Path) -> std::io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path).map(drop)
+}
+
+/// Whether an error of this code may pass: busy, locked, no memory, read-only, I/O, a full disk, can't open.
+fn may_pass(code: &str) -> bool {
+    matches!(code.parse::<u32>().map(|code| code & 0xff), Ok(5 | 6 | 7 | 8 | 10 | 13 | 14))
+}
+
+/// SQLite's one writer is lock enough.
+async fn lock_keys(_: &mut Tx, _: &[[u8; 32]]) -> Result<(), Fault> {
+    Ok(())
+}
+
+/// The time by the database's clock, which here is this machine's.
+async fn server_time(_: &mut Tx) -> Result<Option<Timestamp>, Fault> {
+    Ok(None)
 }

@@ -1,11 +1,11 @@
 //! Accounts: what is taken is decided by the unique indexes, never by a look before.
 
 use async_trait::async_trait;
-use sqlx::Transaction;
 use uuid::Uuid;
 
 use super::rows::{self, UserRow};
-use super::{Db, SqlStore, corrupt, fault, is_unique_violation};
+use super::tx::{Taken, Tx};
+use super::{SqlStore, corrupt};
 use crate::domain::mail::Notice;
 use crate::domain::ports::Accounts;
 use crate::domain::records::{
@@ -20,11 +20,9 @@ const MAX_SESSIONS: i64 = 100;
 #[async_trait]
 impl Accounts for SqlStore {
     async fn username_taken(&self, username_key: &str) -> Result<bool, Fault> {
-        let found: Option<(i64,)> = sqlx::query_as("SELECT created_at FROM users WHERE username_key = $1")
-            .bind(username_key)
-            .fetch_optional(self.pools.reader())
-            .await
-            .map_err(fault)?;
+        let found: Option<(i64,)> = self
+            .read_optional(sqlx::query_as("SELECT created_at FROM users WHERE username_key = $1").bind(username_key))
+            .await?;
         Ok(found.is_some())
     }
 
@@ -33,16 +31,13 @@ impl Accounts for SqlStore {
             LoginKey::Username(key) => sqlx::query_as("SELECT * FROM users WHERE username_key = $1").bind(key),
             LoginKey::Email(key) => sqlx::query_as("SELECT * FROM users WHERE email_key = $1").bind(key),
         };
-        let row: Option<UserRow> = query.fetch_optional(self.pools.reader()).await.map_err(fault)?;
+        let row: Option<UserRow> = self.read_optional(query).await?;
         Ok(row.map(UserRecord::from))
     }
 
     async fn user(&self, id: Uuid) -> Result<Option<UserRecord>, Fault> {
-        let row: Option<UserRow> = sqlx::query_as("SELECT * FROM users WHERE id = $1")
-            .bind(id)
-            .fetch_optional(self.pools.reader())
-            .await
-            .map_err(fault)?;
+        let row: Option<UserRow> =
+            self.read_optional(sqlx::query_as("SELECT * FROM users WHERE id = $1").bind(id)).await?;
         Ok(row.map(UserRecord::from))
     }
 
@@ -59,7 +54,7 @@ impl Accounts for SqlStore {
             dead: is_known(&mut tx, &registration.email).await?,
         };
         new.insert(&mut tx, &registration.client, now).await?;
-        tx.commit().await.map_err(fault)
+        tx.commit().await
     }
 
     async fn activate(
@@ -71,13 +66,13 @@ impl Accounts for SqlStore {
         now: Timestamp,
     ) -> Result<Activation, Fault> {
         let mut tx = self.pools.write().await?;
-        let Some(row) = rows::spend(&mut tx, guess).await? else { return Ok(Activation::Spent) };
+        let Some(row) = rows::spend(&mut tx, guess).await? else { return tx.undo(Activation::Spent).await };
         let (shown, key) = match (username, row.username, row.username_key) {
             (Some(other), ..) => (other.shown().to_owned(), other.key().to_owned()),
             (None, Some(shown), Some(key)) => (shown, key),
             _ => return Err(corrupt("a registration without a name")),
         };
-        let user: Option<UserRow> = sqlx::query_as(
+        let user: Option<UserRow> = tx.optional(sqlx::query_as(
             "INSERT INTO users (id, username, username_key, email, email_key, mailbox, password_hash, created_at)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING RETURNING *",
         )
@@ -88,25 +83,20 @@ impl Accounts for SqlStore {
         .bind(&row.email_key)
         .bind(row.mailbox)
         .bind(row.password_hash.ok_or_else(|| corrupt("a registration without a password"))?)
-        .bind(now.0)
-        .fetch_optional(&mut *tx)
-        .await
-        .map_err(fault)?;
+        .bind(now.0)).await?;
         let Some(user) = user else {
-            let email: Option<(i64,)> = sqlx::query_as("SELECT created_at FROM users WHERE email_key = $1")
-                .bind(&row.email_key)
-                .fetch_optional(&mut *tx)
-                .await
-                .map_err(fault)?;
+            let email: Option<(i64,)> = tx
+                .optional(sqlx::query_as("SELECT created_at FROM users WHERE email_key = $1").bind(&row.email_key))
+                .await?;
             if email.is_none() {
-                // Dropping the transaction brings the code back: it is still good, with another name.
-                return Ok(Activation::UsernameTaken);
+                // Taking all back brings the code back: it is still good, with another name.
+                return tx.undo(Activation::UsernameTaken).await;
             }
-            tx.commit().await.map_err(fault)?;
+            tx.commit().await?;
             return Ok(Activation::EmailTaken);
         };
         insert_session(&mut tx, user_id, session, now).await?;
-        tx.commit().await.map_err(fault)?;
+        tx.commit().await?;
         Ok(Activation::Active(Box::new(user.into())))
     }
 
@@ -119,29 +109,25 @@ impl Accounts for SqlStore {
     ) -> Result<Option<Ended>, Fault> {
         let mut tx = self.pools.write().await?;
         if !still_proved(&mut tx, user.id, user.credentials).await? {
-            return Ok(None);
+            return tx.undo(None).await;
         }
         if let Some(hash) = stronger_hash {
-            sqlx::query("UPDATE users SET password_hash = $2 WHERE id = $1")
-                .bind(user.id)
-                .bind(hash)
-                .execute(&mut *tx)
-                .await
-                .map_err(fault)?;
+            tx.run(sqlx::query("UPDATE users SET password_hash = $2 WHERE id = $1").bind(user.id).bind(hash)).await?;
         }
         insert_session(&mut tx, user.id, session, now).await?;
-        let surplus = sqlx::query_as(
-            "DELETE FROM sessions WHERE id IN (
+        let surplus = tx
+            .all(
+                sqlx::query_as(
+                    "DELETE FROM sessions WHERE id IN (
                  SELECT id FROM sessions WHERE user_id = $1 ORDER BY rotated_at DESC LIMIT 1000 OFFSET $2
              ) RETURNING id",
-        )
-        .bind(user.id)
-        .bind(MAX_SESSIONS)
-        .fetch_all(&mut *tx)
-        .await
-        .map_err(fault)?;
+                )
+                .bind(user.id)
+                .bind(MAX_SESSIONS),
+            )
+            .await?;
         let ended = rows::revoke_all(&mut tx, surplus, now).await?;
-        tx.commit().await.map_err(fault)?;
+        tx.commit().await?;
         Ok(Some(ended))
     }
 
@@ -150,38 +136,35 @@ impl Accounts for SqlStore {
         if let Some(credentials) = change.credentials
             && !still_proved(&mut tx, change.user_id, credentials).await?
         {
-            return Ok(Changed::Gone);
+            return tx.undo(Changed::Gone).await;
         }
         let mut ended = Ended::default();
         if let Some(username) = &change.username {
-            let renamed = sqlx::query("UPDATE users SET username = $2, username_key = $3 WHERE id = $1")
+            let rename = sqlx::query("UPDATE users SET username = $2, username_key = $3 WHERE id = $1")
                 .bind(change.user_id)
                 .bind(username.shown())
-                .bind(username.key())
-                .execute(&mut *tx)
-                .await;
-            match renamed {
-                Err(error) if is_unique_violation(&error) => return Ok(Changed::UsernameTaken),
-                other => other.map_err(fault)?,
-            };
+                .bind(username.key());
+            if let Err(Taken) = tx.try_run(rename).await? {
+                return tx.undo(Changed::UsernameTaken).await;
+            }
         }
         if let Some(hash) = &change.password_hash {
-            sqlx::query("UPDATE users SET password_hash = $2, credentials = credentials + 1 WHERE id = $1")
-                .bind(change.user_id)
-                .bind(hash)
-                .execute(&mut *tx)
-                .await
-                .map_err(fault)?;
+            tx.run(
+                sqlx::query("UPDATE users SET password_hash = $2, credentials = credentials + 1 WHERE id = $1")
+                    .bind(change.user_id)
+                    .bind(hash),
+            )
+            .await?;
             ended = rows::end_sessions(&mut tx, change.user_id, Some(change.session_id), now).await?;
             rows::void_codes(&mut tx, change.user_id).await?;
         }
         if let Some((verification_id, email)) = &change.email {
-            sqlx::query("DELETE FROM verifications WHERE user_id = $1 AND purpose = $2")
-                .bind(change.user_id)
-                .bind(Purpose::EmailChange.name())
-                .execute(&mut *tx)
-                .await
-                .map_err(fault)?;
+            tx.run(
+                sqlx::query("DELETE FROM verifications WHERE user_id = $1 AND purpose = $2")
+                    .bind(change.user_id)
+                    .bind(Purpose::EmailChange.name()),
+            )
+            .await?;
             let new = NewVerification {
                 id: *verification_id,
                 purpose: Purpose::EmailChange,
@@ -194,56 +177,50 @@ impl Accounts for SqlStore {
             };
             new.insert(&mut tx, &change.client, now).await?;
         }
-        let Some(user) = user_row(&mut tx, change.user_id).await? else { return Ok(Changed::Gone) };
+        let Some(user) = user_row(&mut tx, change.user_id).await? else { return tx.undo(Changed::Gone).await };
         if change.password_hash.is_some() {
             rows::notify(&mut tx, Notice::PasswordChanged, &user.mailbox, user.username(), now).await?;
         }
-        tx.commit().await.map_err(fault)?;
+        tx.commit().await?;
         Ok(Changed::Done(Box::new(user.into()), ended))
     }
 
     async fn confirm_email(&self, guess: &Guess, now: Timestamp) -> Result<EmailChange, Fault> {
         let mut tx = self.pools.write().await?;
-        let Some(row) = rows::spend(&mut tx, guess).await? else { return Ok(EmailChange::Spent) };
+        let Some(row) = rows::spend(&mut tx, guess).await? else { return tx.undo(EmailChange::Spent).await };
         let user_id = row.user_id.ok_or_else(|| corrupt("a change without a user"))?;
-        let Some(before) = user_row(&mut tx, user_id).await? else { return Ok(EmailChange::Spent) };
-        let taken: Option<(Uuid,)> = sqlx::query_as("SELECT id FROM users WHERE email_key = $1 AND id <> $2")
-            .bind(&row.email_key)
-            .bind(user_id)
-            .fetch_optional(&mut *tx)
-            .await
-            .map_err(fault)?;
+        let Some(before) = user_row(&mut tx, user_id).await? else { return tx.undo(EmailChange::Spent).await };
+        let taken: Option<(Uuid,)> = tx
+            .optional(
+                sqlx::query_as("SELECT id FROM users WHERE email_key = $1 AND id <> $2")
+                    .bind(&row.email_key)
+                    .bind(user_id),
+            )
+            .await?;
         if taken.is_some() {
-            tx.commit().await.map_err(fault)?;
+            tx.commit().await?;
             return Ok(EmailChange::EmailTaken);
         }
-        let changed = sqlx::query_as::<Db, UserRow>(
-            "UPDATE users SET email = $2, email_key = $3, mailbox = $4 WHERE id = $1 RETURNING *",
-        )
-        .bind(user_id)
-        .bind(row.email)
-        .bind(row.email_key)
-        .bind(row.mailbox)
-        .fetch_one(&mut *tx)
-        .await;
-        let user = match changed {
+        let change = sqlx::query("UPDATE users SET email = $2, email_key = $3, mailbox = $4 WHERE id = $1")
+            .bind(user_id)
+            .bind(row.email)
+            .bind(row.email_key)
+            .bind(row.mailbox);
+        if let Err(Taken) = tx.try_run(change).await? {
             // Somebody took the address since the look above; the index has the last word.
-            Err(error) if is_unique_violation(&error) => return Ok(EmailChange::EmailTaken),
-            other => other.map_err(fault)?,
-        };
+            return tx.undo(EmailChange::EmailTaken).await;
+        }
+        let Some(user) = user_row(&mut tx, user_id).await? else { return tx.undo(EmailChange::Spent).await };
         rows::void_codes(&mut tx, user_id).await?;
         rows::notify(&mut tx, Notice::EmailChanged, &before.mailbox, before.username(), now).await?;
-        tx.commit().await.map_err(fault)?;
+        tx.commit().await?;
         Ok(EmailChange::Changed(Box::new(user.into())))
     }
 
     async fn request_reset(&self, request: &ResetRequest, now: Timestamp) -> Result<(), Fault> {
         let mut tx = self.pools.write().await?;
-        let user: Option<(Uuid,)> = sqlx::query_as("SELECT id FROM users WHERE email_key = $1")
-            .bind(request.email.key())
-            .fetch_optional(&mut *tx)
-            .await
-            .map_err(fault)?;
+        let user: Option<(Uuid,)> =
+            tx.optional(sqlx::query_as("SELECT id FROM users WHERE email_key = $1").bind(request.email.key())).await?;
         let new = NewVerification {
             id: request.verification_id,
             purpose: Purpose::PasswordReset,
@@ -255,19 +232,20 @@ impl Accounts for SqlStore {
             dead: user.is_none(),
         };
         new.insert(&mut tx, &request.client, now).await?;
-        tx.commit().await.map_err(fault)
+        tx.commit().await
     }
 
     async fn reset_owner(&self, guess: &Guess) -> Result<Option<UserRecord>, Fault> {
-        let row: Option<UserRow> = sqlx::query_as(
-            "SELECT users.* FROM users JOIN verifications ON verifications.user_id = users.id
+        let row: Option<UserRow> = self
+            .read_optional(
+                sqlx::query_as(
+                    "SELECT users.* FROM users JOIN verifications ON verifications.user_id = users.id
              WHERE verifications.id = $1 AND verifications.generation = $2",
-        )
-        .bind(guess.verification_id)
-        .bind(i64::from(guess.generation))
-        .fetch_optional(self.pools.reader())
-        .await
-        .map_err(fault)?;
+                )
+                .bind(guess.verification_id)
+                .bind(i64::from(guess.generation)),
+            )
+            .await?;
         Ok(row.map(UserRecord::from))
     }
 
@@ -278,39 +256,36 @@ impl Accounts for SqlStore {
         now: Timestamp,
     ) -> Result<Option<ResetDone>, Fault> {
         let mut tx = self.pools.write().await?;
-        let Some(row) = rows::spend(&mut tx, guess).await? else { return Ok(None) };
+        let Some(row) = rows::spend(&mut tx, guess).await? else { return tx.undo(None).await };
         let user_id = row.user_id.ok_or_else(|| corrupt("a reset without a user"))?;
-        let user: UserRow = sqlx::query_as(
-            "UPDATE users SET password_hash = $2, credentials = credentials + 1 WHERE id = $1 RETURNING *",
-        )
-        .bind(user_id)
-        .bind(password_hash)
-        .fetch_one(&mut *tx)
-        .await
-        .map_err(fault)?;
+        let user: UserRow = tx
+            .one(
+                sqlx::query_as(
+                    "UPDATE users SET password_hash = $2, credentials = credentials + 1 WHERE id = $1 RETURNING *",
+                )
+                .bind(user_id)
+                .bind(password_hash),
+            )
+            .await?;
         let ended = rows::end_sessions(&mut tx, user_id, None, now).await?;
         rows::void_codes(&mut tx, user_id).await?;
         rows::notify(&mut tx, Notice::PasswordReset, &user.mailbox, user.username(), now).await?;
-        tx.commit().await.map_err(fault)?;
+        tx.commit().await?;
         Ok(Some(ResetDone { user: user.into(), ended }))
     }
 
     async fn delete_user(&self, user: &UserRecord, now: Timestamp) -> Result<Option<Ended>, Fault> {
         let mut tx = self.pools.write().await?;
         if !still_proved(&mut tx, user.id, user.credentials).await? {
-            return Ok(None);
+            return tx.undo(None).await;
         }
         let mut ended = rows::end_sessions(&mut tx, user.id, None, now).await?;
-        let row: UserRow = sqlx::query_as("DELETE FROM users WHERE id = $1 RETURNING *")
-            .bind(user.id)
-            .fetch_one(&mut *tx)
-            .await
-            .map_err(fault)?;
+        let row: UserRow = tx.one(sqlx::query_as("DELETE FROM users WHERE id = $1 RETURNING *").bind(user.id)).await?;
         // The id is never used again, so one entry covers tokens of sessions that nobody remembers.
         rows::revoke(&mut tx, user.id, now).await?;
         ended.subjects.push(user.id);
         rows::notify(&mut tx, Notice::Deleted, &row.mailbox, row.username(), now).await?;
-        tx.commit().await.map_err(fault)?;
+        tx.commit().await?;
         Ok(Some(ended))
     }
 }
@@ -328,8 +303,8 @@ struct NewVerification<'a> {
 }
 
 impl NewVerification<'_> {
-    async fn insert(&self, tx: &mut Transaction<'static, Db>, client: &str, now: Timestamp) -> Result<(), Fault> {
-        sqlx::query(
+    async fn insert(&self, tx: &mut Tx, client: &str, now: Timestamp) -> Result<(), Fault> {
+        tx.run(sqlx::query(
             "INSERT INTO verifications (id, purpose, user_id, username, username_key, email, email_key, mailbox, budget_key,
                                         password_hash, dead, kid, created_at)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
@@ -346,53 +321,38 @@ impl NewVerification<'_> {
         .bind(self.password_hash)
         .bind(i64::from(self.dead))
         .bind(self.kid)
-        .bind(now.0)
-        .execute(&mut **tx)
-        .await
-        .map_err(fault)?;
+        .bind(now.0)).await?;
         rows::queue_code(tx, self.id, self.purpose, self.email.budget_key(), client, now).await
     }
 }
 
-async fn user_row(tx: &mut Transaction<'static, Db>, id: Uuid) -> Result<Option<UserRow>, Fault> {
-    sqlx::query_as("SELECT * FROM users WHERE id = $1").bind(id).fetch_optional(&mut **tx).await.map_err(fault)
+async fn user_row(tx: &mut Tx, id: Uuid) -> Result<Option<UserRow>, Fault> {
+    tx.optional(sqlx::query_as("SELECT * FROM users WHERE id = $1").bind(id)).await
 }
 
 /// Whether an active account has this address.
-async fn is_known(tx: &mut Transaction<'static, Db>, email: &Email) -> Result<bool, Fault> {
-    let found: Option<(i64,)> = sqlx::query_as("SELECT created_at FROM users WHERE email_key = $1")
-        .bind(email.key())
-        .fetch_optional(&mut **tx)
-        .await
-        .map_err(fault)?;
+async fn is_known(tx: &mut Tx, email: &Email) -> Result<bool, Fault> {
+    let found: Option<(i64,)> =
+        tx.optional(sqlx::query_as("SELECT created_at FROM users WHERE email_key = $1").bind(email.key())).await?;
     Ok(found.is_some())
 }
 
 /// Whether the password that was proved is still the account's. The row is held until the transaction ends, so that it
 /// stays so.
-async fn still_proved(tx: &mut Transaction<'static, Db>, user_id: Uuid, credentials: i64) -> Result<bool, Fault> {
-    let held = sqlx::query("UPDATE users SET credentials = credentials WHERE id = $1 AND credentials = $2")
-        .bind(user_id)
-        .bind(credentials)
-        .execute(&mut **tx)
-        .await
-        .map_err(fault)?;
-    Ok(held.rows_affected() == 1)
+async fn still_proved(tx: &mut Tx, user_id: Uuid, credentials: i64) -> Result<bool, Fault> {
+    let proof = sqlx::query_as(concat!("SELECT created_at FROM users WHERE id = $1 AND credentials = $2", hold!()));
+    let held: Option<(i64,)> = tx.optional(proof.bind(user_id).bind(credentials)).await?;
+    Ok(held.is_some())
 }
 
-async fn insert_session(
-    tx: &mut Transaction<'static, Db>,
-    user_id: Uuid,
-    session: &NewSession,
-    now: Timestamp,
-) -> Result<(), Fault> {
-    sqlx::query("INSERT INTO sessions (id, user_id, kid, created_at, rotated_at) VALUES ($1, $2, $3, $4, $4)")
-        .bind(session.id)
-        .bind(user_id)
-        .bind(&session.kid)
-        .bind(now.0)
-        .execute(&mut **tx)
-        .await
-        .map_err(fault)?;
+async fn insert_session(tx: &mut Tx, user_id: Uuid, session: &NewSession, now: Timestamp) -> Result<(), Fault> {
+    tx.run(
+        sqlx::query("INSERT INTO sessions (id, user_id, kid, created_at, rotated_at) VALUES ($1, $2, $3, $4, $4)")
+            .bind(session.id)
+            .bind(user_id)
+            .bind(&session.kid)
+            .bind(now.0),
+    )
+    .await?;
     Ok(())
 }

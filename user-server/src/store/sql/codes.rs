@@ -5,8 +5,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use uuid::Uuid;
 
+use super::SqlStore;
 use super::rows::{self, VerificationRow};
-use super::{SqlStore, fault};
 use crate::domain::ports::Codes;
 use crate::domain::records::{Charge, Guess, Purpose, Resend};
 use crate::domain::{Fault, Timestamp};
@@ -22,48 +22,52 @@ impl Codes for SqlStore {
         now: Timestamp,
     ) -> Result<Charge, Fault> {
         let mut tx = self.pools.write().await?;
-        let charged: Option<VerificationRow> = sqlx::query_as(
-            "UPDATE verifications SET guesses = guesses + 1
+        let charged: Option<VerificationRow> = tx
+            .optional(
+                sqlx::query_as(
+                    "UPDATE verifications SET guesses = guesses + 1
              WHERE id = $1 AND purpose = $2 AND ($3 IS NULL OR user_id = $3) AND guesses < $4 AND expires_at > $5
              RETURNING *",
-        )
-        .bind(verification_id)
-        .bind(purpose.name())
-        .bind(user_id)
-        .bind(i64::from(most))
-        .bind(now.0)
-        .fetch_optional(&mut *tx)
-        .await
-        .map_err(fault)?;
-        let charge = match charged {
-            Some(row) => Charge::Charged(row.guess()?),
-            None => {
-                let waiting: Option<(i64,)> = sqlx::query_as(
-                    "SELECT created_at FROM verifications
-                     WHERE id = $1 AND purpose = $2 AND ($3 IS NULL OR user_id = $3) AND claimed_at IS NULL",
                 )
                 .bind(verification_id)
                 .bind(purpose.name())
                 .bind(user_id)
-                .fetch_optional(&mut *tx)
-                .await
-                .map_err(fault)?;
+                .bind(i64::from(most))
+                .bind(now.0),
+            )
+            .await?;
+        let charge = match charged {
+            Some(row) => Charge::Charged(row.guess()?),
+            None => {
+                let waiting: Option<(i64,)> = tx
+                    .optional(
+                        sqlx::query_as(
+                            "SELECT created_at FROM verifications
+                     WHERE id = $1 AND purpose = $2 AND ($3 IS NULL OR user_id = $3) AND claimed_at IS NULL",
+                        )
+                        .bind(verification_id)
+                        .bind(purpose.name())
+                        .bind(user_id),
+                    )
+                    .await?;
                 if waiting.is_some() { Charge::NotIssued } else { Charge::Spent }
             }
         };
-        tx.commit().await.map_err(fault)?;
+        tx.commit().await?;
         Ok(charge)
     }
 
     async fn refund_guess(&self, guess: &Guess) -> Result<(), Fault> {
         let mut tx = self.pools.write().await?;
-        sqlx::query("UPDATE verifications SET guesses = guesses - 1 WHERE id = $1 AND generation = $2 AND guesses > 0")
+        tx.run(
+            sqlx::query(
+                "UPDATE verifications SET guesses = guesses - 1 WHERE id = $1 AND generation = $2 AND guesses > 0",
+            )
             .bind(guess.verification_id)
-            .bind(i64::from(guess.generation))
-            .execute(&mut *tx)
-            .await
-            .map_err(fault)?;
-        tx.commit().await.map_err(fault)
+            .bind(i64::from(guess.generation)),
+        )
+        .await?;
+        tx.commit().await
     }
 
     async fn resend(
@@ -75,30 +79,27 @@ impl Codes for SqlStore {
     ) -> Result<Resend, Fault> {
         let mut tx = self.pools.write().await?;
         // The row is held, so that two at once see each other's mail.
-        let row: Option<VerificationRow> =
-            sqlx::query_as("UPDATE verifications SET guesses = guesses WHERE id = $1 RETURNING *")
-                .bind(verification_id)
-                .fetch_optional(&mut *tx)
-                .await
-                .map_err(fault)?;
-        let Some(row) = row else { return Ok(Resend::Spent) };
+        let row: Option<VerificationRow> = tx
+            .optional(
+                sqlx::query_as("UPDATE verifications SET guesses = guesses WHERE id = $1 RETURNING *")
+                    .bind(verification_id),
+            )
+            .await?;
+        let Some(row) = row else { return tx.undo(Resend::Spent).await };
         if let Some(claimed) = row.claimed_at {
             let wait = Timestamp(claimed).plus(after).since(now);
             if !wait.is_zero() {
-                return Ok(Resend::TooSoon(wait));
+                return tx.undo(Resend::TooSoon(wait)).await;
             }
         }
-        let waiting: Option<(i64,)> = sqlx::query_as(
+        let waiting: Option<(i64,)> = tx.optional(sqlx::query_as(
             "SELECT created_at FROM outbox WHERE verification_id = $1 AND turn_at IS NULL AND settled_at IS NULL",
         )
-        .bind(verification_id)
-        .fetch_optional(&mut *tx)
-        .await
-        .map_err(fault)?;
+        .bind(verification_id)).await?;
         if waiting.is_none() {
             rows::queue_code(&mut tx, row.id, row.purpose()?, &row.budget_key, client, now).await?;
         }
-        tx.commit().await.map_err(fault)?;
+        tx.commit().await?;
         Ok(Resend::Queued)
     }
 }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{SqlStore, corrupt, fault};
+use super::super::lock_keys;
+use super::{SqlStore, corrupt};
 use crate::domain::ports::{Counters, Decide};
 use crate::domain::records::Counter;
 use crate::domain::{Fault, Timestamp};
@@ -13,14 +14,15 @@ use crate::domain::{Fault, Timestamp};
 impl Counters for SqlStore {
     async fn adjust(&self, keys: &[[u8; 32]], mut decide: Decide) -> Result<Result<u8, Duration>, Fault> {
         let mut tx = self.pools.write().await?;
+        lock_keys(&mut tx, keys).await?;
         let mut counters = Vec::with_capacity(keys.len());
         for key in keys {
-            let row: Option<(i64, i64, i64, i64)> =
-                sqlx::query_as("SELECT count, since, blocked_until, expires_at FROM counters WHERE key = $1")
-                    .bind(key.as_slice())
-                    .fetch_optional(&mut *tx)
-                    .await
-                    .map_err(fault)?;
+            let row: Option<(i64, i64, i64, i64)> = tx
+                .optional(
+                    sqlx::query_as("SELECT count, since, blocked_until, expires_at FROM counters WHERE key = $1")
+                        .bind(key.as_slice()),
+                )
+                .await?;
             counters.push(match row {
                 None => Counter::ZERO,
                 Some((count, since, blocked, expires)) => Counter {
@@ -34,23 +36,23 @@ impl Counters for SqlStore {
         let before = counters.clone();
         let verdict = decide(&mut counters);
         if verdict.is_err() {
-            return Ok(verdict);
+            return tx.undo(verdict).await;
         }
         for ((key, counter), _) in keys.iter().zip(&counters).zip(&before).filter(|((_, now), was)| now != was) {
-            sqlx::query(
-                "INSERT INTO counters (key, count, since, blocked_until, expires_at) VALUES ($1, $2, $3, $4, $5)
+            tx.run(
+                sqlx::query(
+                    "INSERT INTO counters (key, count, since, blocked_until, expires_at) VALUES ($1, $2, $3, $4, $5)
                  ON CONFLICT (key) DO UPDATE SET count = $2, since = $3, blocked_until = $4, expires_at = $5",
+                )
+                .bind(key.as_slice())
+                .bind(i64::from(counter.count))
+                .bind(counter.since.0)
+                .bind(counter.blocked_until.0)
+                .bind(counter.expires_at.0),
             )
-            .bind(key.as_slice())
-            .bind(i64::from(counter.count))
-            .bind(counter.since.0)
-            .bind(counter.blocked_until.0)
-            .bind(counter.expires_at.0)
-            .execute(&mut *tx)
-            .await
-            .map_err(fault)?;
+            .await?;
         }
-        tx.commit().await.map_err(fault)?;
+        tx.commit().await?;
         Ok(verdict)
     }
 }

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::{SqlStore, fault};
+use super::SqlStore;
 use crate::domain::ports::{Housekeeping, Retention};
 use crate::domain::{Fault, Timestamp};
 
@@ -27,15 +27,22 @@ impl Housekeeping for SqlStore {
         let mut erased = 0;
         for (statement, before) in steps {
             let mut tx = self.pools.write().await?;
-            erased += sqlx::query(statement).bind(before).execute(&mut *tx).await.map_err(fault)?.rows_affected();
-            tx.commit().await.map_err(fault)?;
+            erased += tx.run(sqlx::query(statement).bind(before)).await?;
+            tx.commit().await?;
         }
         Ok(erased)
     }
 
     async fn ping(&self) -> Result<(), Fault> {
-        sqlx::query("SELECT 1").execute(self.pools.reader()).await.map_err(fault)?;
+        self.read_run(sqlx::query("SELECT 1")).await?;
         Ok(())
+    }
+
+    async fn server_time(&self) -> Result<Option<Timestamp>, Fault> {
+        let mut tx = self.pools.read().await?;
+        let time = super::super::server_time(&mut tx).await?;
+        tx.release();
+        Ok(time)
     }
 
     async fn close(&self) {

@@ -7,9 +7,12 @@ mod housekeeping;
 mod outbox;
 mod rows;
 mod sessions;
+pub(super) mod tx;
 
-use super::{Db, Pools};
-use crate::domain::{Fault, Timestamp};
+use sqlx::query::{Query, QueryAs};
+
+use super::{Args, Db, Pools};
+use crate::domain::Fault;
 
 /// The ports on one database.
 #[derive(Clone)]
@@ -21,37 +24,54 @@ impl SqlStore {
     pub(super) fn new(pools: Pools) -> Self {
         Self { pools }
     }
+
+    /// At most one row, outside of a transaction.
+    async fn read_optional<T>(&self, query: QueryAs<'_, Db, T, Args>) -> Result<Option<T>, Fault>
+    where
+        T: for<'r> sqlx::FromRow<'r, <Db as sqlx::Database>::Row> + Send + Unpin,
+    {
+        let mut tx = self.pools.read().await?;
+        let row = tx.optional(query).await?;
+        tx.release();
+        Ok(row)
+    }
+
+    /// Every row, outside of a transaction.
+    async fn read_all<T>(&self, query: QueryAs<'_, Db, T, Args>) -> Result<Vec<T>, Fault>
+    where
+        T: for<'r> sqlx::FromRow<'r, <Db as sqlx::Database>::Row> + Send + Unpin,
+    {
+        let mut tx = self.pools.read().await?;
+        let rows = tx.all(query).await?;
+        tx.release();
+        Ok(rows)
+    }
+
+    /// No row, outside of a transaction.
+    async fn read_run(&self, query: Query<'_, Db, Args>) -> Result<u64, Fault> {
+        let mut tx = self.pools.read().await?;
+        let rows = tx.run(query).await?;
+        tx.release();
+        Ok(rows)
+    }
 }
 
 /// What a driver's error is to the services. Its text names no value of a row.
 pub(super) fn fault(error: sqlx::Error) -> Fault {
-    match error {
+    match &error {
         sqlx::Error::Io(_)
         | sqlx::Error::Tls(_)
         | sqlx::Error::PoolTimedOut
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed => Fault::Unavailable(error.to_string()),
-        // A full disk, a lock that is not given: it may pass.
-        sqlx::Error::Database(ref inner)
-            if matches!(inner.code().as_deref(), Some("5" | "6" | "10" | "13" | "261" | "517")) =>
-        {
-            Fault::Unavailable(error.to_string())
+        sqlx::Error::Database(inner) if super::may_pass(inner.code().as_deref().unwrap_or_default()) => {
+            Fault::Unavailable(inner.message().to_owned())
         }
-        other => Fault::Internal(other.to_string()),
+        _ => Fault::Internal(error.to_string()),
     }
-}
-
-fn is_unique_violation(error: &sqlx::Error) -> bool {
-    error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
 }
 
 /// What is stored and can't be.
 fn corrupt(what: &str) -> Fault {
     Fault::Internal(format!("the database holds {what} that this version does not know"))
-}
-
-impl From<Timestamp> for i64 {
-    fn from(at: Timestamp) -> Self {
-        at.0
-    }
 }

@@ -1,11 +1,11 @@
 //! The outbox: whose turn it is, and what its mail says.
 
 use async_trait::async_trait;
-use sqlx::Transaction;
 use uuid::Uuid;
 
 use super::rows::VerificationRow;
-use super::{Db, SqlStore, corrupt, fault};
+use super::tx::Tx;
+use super::{SqlStore, corrupt};
 use crate::domain::mail::{Claim, ClaimedMail, Letter, Notice};
 use crate::domain::ports::{MailBudget, Outbox};
 use crate::domain::records::Purpose;
@@ -13,6 +13,8 @@ use crate::domain::{Fault, Timestamp};
 
 const HOUR: std::time::Duration = std::time::Duration::from_secs(3600);
 const DAY: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
+/// When to look again at a verification that is being changed.
+const HELD_PAUSE: std::time::Duration = std::time::Duration::from_millis(20);
 
 #[derive(sqlx::FromRow)]
 struct OutboxRow {
@@ -40,41 +42,40 @@ impl Outbox for SqlStore {
         let claim = match due(&mut tx, budget, now).await? {
             Some(claim) => claim,
             None => match turn(&mut tx, now).await? {
-                Some(turn) => take_turn(&mut tx, turn, budget, now).await?,
-                None => return Ok(Claim::Idle(next(&mut tx).await?)),
+                Some(turn) => match take_turn(&mut tx, turn, budget, now).await? {
+                    Some(claim) => claim,
+                    None => return tx.undo(Claim::Idle(Some(now.plus(HELD_PAUSE)))).await,
+                },
+                None => {
+                    let soon = next(&mut tx).await?;
+                    return tx.undo(Claim::Idle(soon)).await;
+                }
             },
         };
-        tx.commit().await.map_err(fault)?;
+        tx.commit().await?;
         Ok(claim)
     }
 
     async fn settle(&self, id: Uuid, now: Timestamp) -> Result<(), Fault> {
         let mut tx = self.pools.write().await?;
         settle(&mut tx, id, now).await?;
-        tx.commit().await.map_err(fault)
+        tx.commit().await
     }
 
     async fn retry_at(&self, id: Uuid, at: Timestamp) -> Result<(), Fault> {
         let mut tx = self.pools.write().await?;
-        sqlx::query("UPDATE outbox SET due_at = $2 WHERE id = $1 AND settled_at IS NULL")
-            .bind(id)
-            .bind(at.0)
-            .execute(&mut *tx)
-            .await
-            .map_err(fault)?;
-        tx.commit().await.map_err(fault)
+        tx.run(sqlx::query("UPDATE outbox SET due_at = $2 WHERE id = $1 AND settled_at IS NULL").bind(id).bind(at.0))
+            .await?;
+        tx.commit().await
     }
 }
 
 /// A mail that has had its turn and is to be sent, or sent again.
-async fn due(tx: &mut Transaction<'static, Db>, budget: &MailBudget, now: Timestamp) -> Result<Option<Claim>, Fault> {
-    let row: Option<OutboxRow> = sqlx::query_as(
-        "SELECT * FROM outbox WHERE turn_at IS NOT NULL AND settled_at IS NULL AND due_at <= $1 ORDER BY due_at LIMIT 1",
+async fn due(tx: &mut Tx, budget: &MailBudget, now: Timestamp) -> Result<Option<Claim>, Fault> {
+    let row: Option<OutboxRow> = tx.optional(sqlx::query_as(
+        concat!("SELECT * FROM outbox WHERE turn_at IS NOT NULL AND settled_at IS NULL AND due_at <= $1 ORDER BY due_at LIMIT 1", hold_unless_held!()),
     )
-    .bind(now.0)
-    .fetch_optional(&mut **tx)
-    .await
-    .map_err(fault)?;
+    .bind(now.0)).await?;
     let Some(row) = row else { return Ok(None) };
     let Some(verification_id) = row.verification_id else {
         let notice = Notice::of_name(&row.letter).ok_or_else(|| corrupt("a letter"))?;
@@ -83,7 +84,8 @@ async fn due(tx: &mut Transaction<'static, Db>, budget: &MailBudget, now: Timest
         return lease(tx, &row, to, username, Letter::Notice(notice), budget, now).await.map(Some);
     };
     // A repeated mail carries the same code, and the code lives from now; but a code that is spent is not mailed again.
-    let verification = verification(tx, verification_id).await?;
+    let select = concat!("SELECT * FROM verifications WHERE id = $1", hold!());
+    let verification: Option<VerificationRow> = tx.optional(sqlx::query_as(select).bind(verification_id)).await?;
     let current =
         verification.filter(|v| Some(v.generation) == row.generation && v.guesses < i64::from(budget.guesses));
     let (Some(verification), Some(to)) = (current, row.recipient.clone()) else {
@@ -97,55 +99,57 @@ async fn due(tx: &mut Transaction<'static, Db>, budget: &MailBudget, now: Timest
 }
 
 /// The address and purpose whose turn it is.
-async fn turn(tx: &mut Transaction<'static, Db>, now: Timestamp) -> Result<Option<TurnRow>, Fault> {
-    sqlx::query_as("SELECT * FROM mail_turns WHERE waiting > 0 AND next_at <= $1 ORDER BY next_at LIMIT 1")
-        .bind(now.0)
-        .fetch_optional(&mut **tx)
-        .await
-        .map_err(fault)
+async fn turn(tx: &mut Tx, now: Timestamp) -> Result<Option<TurnRow>, Fault> {
+    tx.optional(
+        sqlx::query_as(concat!(
+            "SELECT * FROM mail_turns WHERE waiting > 0 AND next_at <= $1 ORDER BY next_at LIMIT 1",
+            hold_unless_held!()
+        ))
+        .bind(now.0),
+    )
+    .await
 }
 
 /// Serves the client that was served longest ago, spends the address's budget, and finds out what the mail says. Known,
-/// unknown and pending addresses go the same way up to here, so that nothing a client can see depends on it.
-async fn take_turn(
-    tx: &mut Transaction<'static, Db>,
-    turn: TurnRow,
-    budget: &MailBudget,
-    now: Timestamp,
-) -> Result<Claim, Fault> {
-    let row: Option<OutboxRow> = sqlx::query_as(
-        "SELECT outbox.* FROM outbox
+/// unknown and pending addresses go the same way up to here, so that nothing a client can see depends on it. `None` where
+/// the verification is held by somebody who may wait for this turn: to wait for them too would never end.
+async fn take_turn(tx: &mut Tx, turn: TurnRow, budget: &MailBudget, now: Timestamp) -> Result<Option<Claim>, Fault> {
+    let row: Option<OutboxRow> = tx
+        .optional(
+            sqlx::query_as(
+                "SELECT outbox.* FROM outbox
          LEFT JOIN (SELECT client, MAX(turn_at) AS served FROM outbox
                     WHERE budget_key = $1 AND letter = $2 AND turn_at IS NOT NULL GROUP BY client) AS clients
          ON clients.client = outbox.client
          WHERE budget_key = $1 AND letter = $2 AND turn_at IS NULL AND settled_at IS NULL
          ORDER BY COALESCE(served, 0), created_at, id LIMIT 1",
-    )
-    .bind(&turn.budget_key)
-    .bind(&turn.letter)
-    .fetch_optional(&mut **tx)
-    .await
-    .map_err(fault)?;
+            )
+            .bind(&turn.budget_key)
+            .bind(&turn.letter),
+        )
+        .await?;
     let Some(row) = row else {
         set_turn(tx, &turn, None, false, now).await?;
-        return Ok(Claim::Nothing);
+        return Ok(Some(Claim::Nothing));
     };
     let verification = match row.verification_id {
-        Some(id) if now.since(Timestamp(row.created_at)) < budget.patience => verification(tx, id).await?,
+        Some(id) if now.since(Timestamp(row.created_at)) < budget.patience => {
+            let select = concat!("SELECT * FROM verifications WHERE id = $1", hold_unless_held!());
+            let free: Option<VerificationRow> = tx.optional(sqlx::query_as(select).bind(id)).await?;
+            if free.is_none() && exists(tx, id).await? {
+                return Ok(None);
+            }
+            free
+        }
         _ => None,
     };
     let Some(verification) = verification else {
         // Voided while it waited, or too old to be of use: its turn goes to the next.
         settle(tx, row.id, now).await?;
         set_turn(tx, &turn, None, true, now).await?;
-        return Ok(Claim::Nothing);
+        return Ok(Some(Claim::Nothing));
     };
-    sqlx::query("UPDATE outbox SET turn_at = $2 WHERE id = $1")
-        .bind(row.id)
-        .bind(now.0)
-        .execute(&mut **tx)
-        .await
-        .map_err(fault)?;
+    tx.run(sqlx::query("UPDATE outbox SET turn_at = $2 WHERE id = $1").bind(row.id).bind(now.0)).await?;
     let next_at = next_turn(tx, &turn, budget, now).await?;
     set_turn(tx, &turn, Some(next_at), true, now).await?;
 
@@ -154,26 +158,21 @@ async fn take_turn(
     let (generation, guesses) =
         if alive { (verification.generation, verification.guesses) } else { (verification.generation + 1, 0) };
     issue(tx, &verification, generation, guesses, budget, now).await?;
-    sqlx::query("UPDATE outbox SET generation = $2 WHERE id = $1")
-        .bind(row.id)
-        .bind(generation)
-        .execute(&mut **tx)
-        .await
-        .map_err(fault)?;
+    tx.run(sqlx::query("UPDATE outbox SET generation = $2 WHERE id = $1").bind(row.id).bind(generation)).await?;
 
     let owner: Option<(String, String)> = match verification.purpose()? {
         Purpose::PasswordReset => {
             owner_by(tx, "SELECT mailbox, username FROM users WHERE id = $1", verification.user_id).await?
         }
         Purpose::Registration | Purpose::EmailChange => {
-            let known: Option<(String, String)> =
-                sqlx::query_as("SELECT mailbox, username FROM users WHERE email_key = $1")
-                    .bind(&verification.email_key)
-                    .fetch_optional(&mut **tx)
-                    .await
-                    .map_err(fault)?;
+            let known: Option<(String, String)> = tx
+                .optional(
+                    sqlx::query_as("SELECT mailbox, username FROM users WHERE email_key = $1")
+                        .bind(&verification.email_key),
+                )
+                .await?;
             if let Some(owner) = known {
-                return notice_owner(tx, &turn, &row, &verification, owner, budget, now).await;
+                return notice_owner(tx, &turn, &row, &verification, owner, budget, now).await.map(Some);
             }
             let username = match verification.username.clone() {
                 Some(name) => name,
@@ -188,15 +187,15 @@ async fn take_turn(
     };
     let Some((to, username)) = owner else {
         settle(tx, row.id, now).await?;
-        return Ok(Claim::Nothing);
+        return Ok(Some(Claim::Nothing));
     };
     let letter = code_letter(&verification, generation)?;
-    lease(tx, &row, to, username, letter, budget, now).await
+    lease(tx, &row, to, username, letter, budget, now).await.map(Some)
 }
 
 /// Tells the owner of a known address that somebody typed it, unless they were told within the hour.
 async fn notice_owner(
-    tx: &mut Transaction<'static, Db>,
+    tx: &mut Tx,
     turn: &TurnRow,
     row: &OutboxRow,
     verification: &VerificationRow,
@@ -204,36 +203,30 @@ async fn notice_owner(
     budget: &MailBudget,
     now: Timestamp,
 ) -> Result<Claim, Fault> {
-    sqlx::query("UPDATE verifications SET dead = 1 WHERE id = $1")
-        .bind(verification.id)
-        .execute(&mut **tx)
-        .await
-        .map_err(fault)?;
+    tx.run(sqlx::query("UPDATE verifications SET dead = 1 WHERE id = $1").bind(verification.id)).await?;
     settle(tx, row.id, now).await?;
     let told = turn.noticed_at.is_some_and(|at| now.since(Timestamp(at)) < budget.notice_pause);
     if !told {
         super::rows::notify(tx, Notice::AlreadyRegistered, &mailbox, &username, now).await?;
-        sqlx::query("UPDATE mail_turns SET noticed_at = $3 WHERE budget_key = $1 AND letter = $2")
-            .bind(&turn.budget_key)
-            .bind(&turn.letter)
-            .bind(now.0)
-            .execute(&mut **tx)
-            .await
-            .map_err(fault)?;
+        tx.run(
+            sqlx::query("UPDATE mail_turns SET noticed_at = $3 WHERE budget_key = $1 AND letter = $2")
+                .bind(&turn.budget_key)
+                .bind(&turn.letter)
+                .bind(now.0),
+        )
+        .await?;
     }
     Ok(Claim::Nothing)
 }
 
-async fn owner_by(
-    tx: &mut Transaction<'static, Db>,
-    statement: &'static str,
-    id: Option<Uuid>,
-) -> Result<Option<(String, String)>, Fault> {
-    sqlx::query_as(statement).bind(id).fetch_optional(&mut **tx).await.map_err(fault)
+async fn owner_by(tx: &mut Tx, statement: &'static str, id: Option<Uuid>) -> Result<Option<(String, String)>, Fault> {
+    tx.optional(sqlx::query_as(statement).bind(id)).await
 }
 
-async fn verification(tx: &mut Transaction<'static, Db>, id: Uuid) -> Result<Option<VerificationRow>, Fault> {
-    sqlx::query_as("SELECT * FROM verifications WHERE id = $1").bind(id).fetch_optional(&mut **tx).await.map_err(fault)
+async fn exists(tx: &mut Tx, verification_id: Uuid) -> Result<bool, Fault> {
+    let query = sqlx::query_as("SELECT created_at FROM verifications WHERE id = $1").bind(verification_id);
+    let found: Option<(i64,)> = tx.optional(query).await?;
+    Ok(found.is_some())
 }
 
 fn code_letter(verification: &VerificationRow, generation: i64) -> Result<Letter, Fault> {
@@ -247,30 +240,30 @@ fn code_letter(verification: &VerificationRow, generation: i64) -> Result<Letter
 
 /// Makes a code valid from now.
 async fn issue(
-    tx: &mut Transaction<'static, Db>,
+    tx: &mut Tx,
     verification: &VerificationRow,
     generation: i64,
     guesses: i64,
     budget: &MailBudget,
     now: Timestamp,
 ) -> Result<(), Fault> {
-    sqlx::query(
-        "UPDATE verifications SET generation = $2, guesses = $3, claimed_at = $4, expires_at = $5 WHERE id = $1",
+    tx.run(
+        sqlx::query(
+            "UPDATE verifications SET generation = $2, guesses = $3, claimed_at = $4, expires_at = $5 WHERE id = $1",
+        )
+        .bind(verification.id)
+        .bind(generation)
+        .bind(guesses)
+        .bind(now.0)
+        .bind(now.plus(budget.code_life).0),
     )
-    .bind(verification.id)
-    .bind(generation)
-    .bind(guesses)
-    .bind(now.0)
-    .bind(now.plus(budget.code_life).0)
-    .execute(&mut **tx)
-    .await
-    .map_err(fault)?;
+    .await?;
     Ok(())
 }
 
 /// Holds a mail for one worker: nobody else sees it before the lease ends.
 async fn lease(
-    tx: &mut Transaction<'static, Db>,
+    tx: &mut Tx,
     row: &OutboxRow,
     to: String,
     username: String,
@@ -278,14 +271,16 @@ async fn lease(
     budget: &MailBudget,
     now: Timestamp,
 ) -> Result<Claim, Fault> {
-    sqlx::query("UPDATE outbox SET attempts = attempts + 1, due_at = $2, recipient = $3, username = $4 WHERE id = $1")
+    tx.run(
+        sqlx::query(
+            "UPDATE outbox SET attempts = attempts + 1, due_at = $2, recipient = $3, username = $4 WHERE id = $1",
+        )
         .bind(row.id)
         .bind(now.plus(budget.lease).0)
         .bind(&to)
-        .bind(&username)
-        .execute(&mut **tx)
-        .await
-        .map_err(fault)?;
+        .bind(&username),
+    )
+    .await?;
     Ok(Claim::Mail(ClaimedMail {
         id: row.id,
         created_at: Timestamp(row.created_at),
@@ -296,19 +291,14 @@ async fn lease(
     }))
 }
 
-async fn settle(tx: &mut Transaction<'static, Db>, id: Uuid, now: Timestamp) -> Result<(), Fault> {
-    sqlx::query("UPDATE outbox SET settled_at = $2 WHERE id = $1")
-        .bind(id)
-        .bind(now.0)
-        .execute(&mut **tx)
-        .await
-        .map_err(fault)?;
+async fn settle(tx: &mut Tx, id: Uuid, now: Timestamp) -> Result<(), Fault> {
+    tx.run(sqlx::query("UPDATE outbox SET settled_at = $2 WHERE id = $1").bind(id).bind(now.0)).await?;
     Ok(())
 }
 
 /// Notes that a turn was used, and when the next one is.
 async fn set_turn(
-    tx: &mut Transaction<'static, Db>,
+    tx: &mut Tx,
     turn: &TurnRow,
     next_at: Option<Timestamp>,
     one_less: bool,
@@ -319,36 +309,26 @@ async fn set_turn(
     } else {
         "UPDATE mail_turns SET waiting = 0, next_at = $3 WHERE budget_key = $1 AND letter = $2"
     };
-    sqlx::query(statement)
-        .bind(&turn.budget_key)
-        .bind(&turn.letter)
-        .bind(next_at.unwrap_or(now).0)
-        .execute(&mut **tx)
-        .await
-        .map_err(fault)?;
+    tx.run(sqlx::query(statement).bind(&turn.budget_key).bind(&turn.letter).bind(next_at.unwrap_or(now).0)).await?;
     Ok(())
 }
 
 /// When the budget allows the next mail: after the pause, and when the oldest of an hour's and a day's mails has aged.
-async fn next_turn(
-    tx: &mut Transaction<'static, Db>,
-    turn: &TurnRow,
-    budget: &MailBudget,
-    now: Timestamp,
-) -> Result<Timestamp, Fault> {
+async fn next_turn(tx: &mut Tx, turn: &TurnRow, budget: &MailBudget, now: Timestamp) -> Result<Timestamp, Fault> {
     let mut next = now.plus(budget.pause);
     for (window, most) in [(HOUR, budget.per_hour), (DAY, budget.per_day)] {
-        let oldest: Option<(i64,)> = sqlx::query_as(
-            "SELECT turn_at FROM outbox WHERE budget_key = $1 AND letter = $2 AND turn_at > $3
+        let oldest: Option<(i64,)> = tx
+            .optional(
+                sqlx::query_as(
+                    "SELECT turn_at FROM outbox WHERE budget_key = $1 AND letter = $2 AND turn_at > $3
              ORDER BY turn_at DESC LIMIT 1 OFFSET $4",
-        )
-        .bind(&turn.budget_key)
-        .bind(&turn.letter)
-        .bind(now.minus(window).0)
-        .bind(i64::from(most) - 1)
-        .fetch_optional(&mut **tx)
-        .await
-        .map_err(fault)?;
+                )
+                .bind(&turn.budget_key)
+                .bind(&turn.letter)
+                .bind(now.minus(window).0)
+                .bind(i64::from(most) - 1),
+            )
+            .await?;
         if let Some((at,)) = oldest {
             next = next.max(Timestamp(at).plus(window));
         }
@@ -357,15 +337,14 @@ async fn next_turn(
 }
 
 /// When something will be due.
-async fn next(tx: &mut Transaction<'static, Db>) -> Result<Option<Timestamp>, Fault> {
-    let (at,): (Option<i64>,) = sqlx::query_as(
-        "SELECT MIN(at) FROM (
+async fn next(tx: &mut Tx) -> Result<Option<Timestamp>, Fault> {
+    let (at,): (Option<i64>,) = tx
+        .one(sqlx::query_as(
+            "SELECT MIN(at) FROM (
              SELECT MIN(due_at) AS at FROM outbox WHERE turn_at IS NOT NULL AND settled_at IS NULL
              UNION ALL SELECT MIN(next_at) AS at FROM mail_turns WHERE waiting > 0
          ) AS soon",
-    )
-    .fetch_one(&mut **tx)
-    .await
-    .map_err(fault)?;
+        ))
+        .await?;
     Ok(at.map(Timestamp))
 }

@@ -1,9 +1,9 @@
 //! Rows as they lie in the tables, and what several ports do with them.
 
-use sqlx::Transaction;
 use uuid::Uuid;
 
-use super::{Db, corrupt, fault};
+use super::corrupt;
+use super::tx::Tx;
 use crate::domain::mail::Notice;
 use crate::domain::records::{Ended, Guess, Purpose, SessionRecord, UserRecord};
 use crate::domain::{Fault, Timestamp};
@@ -112,42 +112,29 @@ impl VerificationRow {
 
 /// Takes the row of a code that was guessed right, so that nobody else can. `None` where somebody has, or where a newer
 /// code has taken its place.
-pub(super) async fn spend(tx: &mut Transaction<'static, Db>, guess: &Guess) -> Result<Option<VerificationRow>, Fault> {
-    sqlx::query_as("DELETE FROM verifications WHERE id = $1 AND generation = $2 RETURNING *")
-        .bind(guess.verification_id)
-        .bind(i64::from(guess.generation))
-        .fetch_optional(&mut **tx)
-        .await
-        .map_err(fault)
+pub(super) async fn spend(tx: &mut Tx, guess: &Guess) -> Result<Option<VerificationRow>, Fault> {
+    tx.optional(
+        sqlx::query_as("DELETE FROM verifications WHERE id = $1 AND generation = $2 RETURNING *")
+            .bind(guess.verification_id)
+            .bind(i64::from(guess.generation)),
+    )
+    .await
 }
 
 /// Voids every open code of a user.
-pub(super) async fn void_codes(tx: &mut Transaction<'static, Db>, user_id: Uuid) -> Result<(), Fault> {
-    sqlx::query("DELETE FROM verifications WHERE user_id = $1")
-        .bind(user_id)
-        .execute(&mut **tx)
-        .await
-        .map_err(fault)?;
+pub(super) async fn void_codes(tx: &mut Tx, user_id: Uuid) -> Result<(), Fault> {
+    tx.run(sqlx::query("DELETE FROM verifications WHERE user_id = $1").bind(user_id)).await?;
     Ok(())
 }
 
 /// Appends to the revocation log.
-pub(super) async fn revoke(tx: &mut Transaction<'static, Db>, subject: Uuid, now: Timestamp) -> Result<(), Fault> {
-    sqlx::query("INSERT INTO revocations (subject, at) VALUES ($1, $2)")
-        .bind(subject)
-        .bind(now.0)
-        .execute(&mut **tx)
-        .await
-        .map_err(fault)?;
+pub(super) async fn revoke(tx: &mut Tx, subject: Uuid, now: Timestamp) -> Result<(), Fault> {
+    tx.run(sqlx::query("INSERT INTO revocations (subject, at) VALUES ($1, $2)").bind(subject).bind(now.0)).await?;
     Ok(())
 }
 
 /// Ends the sessions that a statement deletes and returns the ids of.
-pub(super) async fn revoke_all(
-    tx: &mut Transaction<'static, Db>,
-    ids: Vec<(Uuid,)>,
-    now: Timestamp,
-) -> Result<Ended, Fault> {
+pub(super) async fn revoke_all(tx: &mut Tx, ids: Vec<(Uuid,)>, now: Timestamp) -> Result<Ended, Fault> {
     let subjects: Vec<Uuid> = ids.into_iter().map(|(id,)| id).collect();
     for subject in &subjects {
         revoke(tx, *subject, now).await?;
@@ -157,74 +144,75 @@ pub(super) async fn revoke_all(
 
 /// Ends every session of a user but one.
 pub(super) async fn end_sessions(
-    tx: &mut Transaction<'static, Db>,
+    tx: &mut Tx,
     user_id: Uuid,
     but: Option<Uuid>,
     now: Timestamp,
 ) -> Result<Ended, Fault> {
-    let ids = sqlx::query_as("DELETE FROM sessions WHERE user_id = $1 AND id <> $2 RETURNING id")
-        .bind(user_id)
-        .bind(but.unwrap_or(Uuid::nil()))
-        .fetch_all(&mut **tx)
-        .await
-        .map_err(fault)?;
+    let ids = tx
+        .all(
+            sqlx::query_as("DELETE FROM sessions WHERE user_id = $1 AND id <> $2 RETURNING id")
+                .bind(user_id)
+                .bind(but.unwrap_or(Uuid::nil())),
+        )
+        .await?;
     revoke_all(tx, ids, now).await
 }
 
 /// Queues a notice. It waits for no turn.
 pub(super) async fn notify(
-    tx: &mut Transaction<'static, Db>,
+    tx: &mut Tx,
     notice: Notice,
     mailbox: &str,
     username: &str,
     now: Timestamp,
 ) -> Result<(), Fault> {
-    sqlx::query(
-        "INSERT INTO outbox (id, letter, client, recipient, username, created_at, turn_at, due_at)
+    tx.run(
+        sqlx::query(
+            "INSERT INTO outbox (id, letter, client, recipient, username, created_at, turn_at, due_at)
          VALUES ($1, $2, '', $3, $4, $5, $5, $5)",
+        )
+        .bind(Uuid::now_v7())
+        .bind(notice.name())
+        .bind(mailbox)
+        .bind(username)
+        .bind(now.0),
     )
-    .bind(Uuid::now_v7())
-    .bind(notice.name())
-    .bind(mailbox)
-    .bind(username)
-    .bind(now.0)
-    .execute(&mut **tx)
-    .await
-    .map_err(fault)?;
+    .await?;
     Ok(())
 }
 
 /// Queues the mail of a verification, to wait for its turn.
 pub(super) async fn queue_code(
-    tx: &mut Transaction<'static, Db>,
+    tx: &mut Tx,
     verification_id: Uuid,
     purpose: Purpose,
     budget_key: &str,
     client: &str,
     now: Timestamp,
 ) -> Result<(), Fault> {
-    sqlx::query(
-        "INSERT INTO outbox (id, letter, verification_id, budget_key, client, created_at, due_at)
+    tx.run(
+        sqlx::query(
+            "INSERT INTO outbox (id, letter, verification_id, budget_key, client, created_at, due_at)
          VALUES ($1, $2, $3, $4, $5, $6, $6)",
+        )
+        .bind(Uuid::now_v7())
+        .bind(purpose.name())
+        .bind(verification_id)
+        .bind(budget_key)
+        .bind(client)
+        .bind(now.0),
     )
-    .bind(Uuid::now_v7())
-    .bind(purpose.name())
-    .bind(verification_id)
-    .bind(budget_key)
-    .bind(client)
-    .bind(now.0)
-    .execute(&mut **tx)
-    .await
-    .map_err(fault)?;
-    sqlx::query(
-        "INSERT INTO mail_turns (budget_key, letter, next_at, waiting) VALUES ($1, $2, $3, 1)
+    .await?;
+    tx.run(
+        sqlx::query(
+            "INSERT INTO mail_turns (budget_key, letter, next_at, waiting) VALUES ($1, $2, $3, 1)
          ON CONFLICT (budget_key, letter) DO UPDATE SET waiting = mail_turns.waiting + 1",
+        )
+        .bind(budget_key)
+        .bind(purpose.name())
+        .bind(now.0),
     )
-    .bind(budget_key)
-    .bind(purpose.name())
-    .bind(now.0)
-    .execute(&mut **tx)
-    .await
-    .map_err(fault)?;
+    .await?;
     Ok(())
 }

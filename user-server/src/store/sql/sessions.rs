@@ -5,8 +5,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use uuid::Uuid;
 
+use super::SqlStore;
 use super::rows::{self, SessionRow};
-use super::{SqlStore, fault};
 use crate::domain::ports::Sessions;
 use crate::domain::records::{Ended, Revocation, Rotation};
 use crate::domain::{Fault, Timestamp};
@@ -22,62 +22,49 @@ impl Sessions for SqlStore {
         now: Timestamp,
     ) -> Result<Rotation, Fault> {
         let mut tx = self.pools.write().await?;
-        let moved: Option<SessionRow> = sqlx::query_as(
-            "UPDATE sessions SET counter = counter + 1, rotated_at = $3, kid = $4
+        let moved: Option<SessionRow> = tx
+            .optional(
+                sqlx::query_as(
+                    "UPDATE sessions SET counter = counter + 1, rotated_at = $3, kid = $4
              WHERE id = $1 AND counter = $2 AND counter < 4294967295 RETURNING *",
-        )
-        .bind(session_id)
-        .bind(i64::from(counter))
-        .bind(now.0)
-        .bind(kid)
-        .fetch_optional(&mut *tx)
-        .await
-        .map_err(fault)?;
+                )
+                .bind(session_id)
+                .bind(i64::from(counter))
+                .bind(now.0)
+                .bind(kid),
+            )
+            .await?;
         if let Some(row) = moved {
-            tx.commit().await.map_err(fault)?;
+            tx.commit().await?;
             return Ok(Rotation::Moved(row.try_into()?));
         }
-        let row: Option<SessionRow> = sqlx::query_as("SELECT * FROM sessions WHERE id = $1")
-            .bind(session_id)
-            .fetch_optional(&mut *tx)
-            .await
-            .map_err(fault)?;
-        let Some(row) = row else { return Ok(Rotation::Gone) };
+        let row: Option<SessionRow> =
+            tx.optional(sqlx::query_as("SELECT * FROM sessions WHERE id = $1").bind(session_id)).await?;
+        let Some(row) = row else { return tx.undo(Rotation::Gone).await };
         let age = row.counter - i64::from(counter);
         if age <= 0 {
-            return Ok(Rotation::Ahead);
+            return tx.undo(Rotation::Ahead).await;
         }
         if age == 1 && now.since(Timestamp(row.rotated_at)) <= grace {
-            return Ok(Rotation::Repeated(row.try_into()?));
+            return tx.undo(Rotation::Repeated(row.try_into()?)).await;
         }
-        let ids = sqlx::query_as("DELETE FROM sessions WHERE id = $1 RETURNING id")
-            .bind(session_id)
-            .fetch_all(&mut *tx)
-            .await
-            .map_err(fault)?;
+        let ids = tx.all(sqlx::query_as("DELETE FROM sessions WHERE id = $1 RETURNING id").bind(session_id)).await?;
         let ended = rows::revoke_all(&mut tx, ids, now).await?;
-        tx.commit().await.map_err(fault)?;
+        tx.commit().await?;
         Ok(Rotation::Ended(ended))
     }
 
     async fn session_user(&self, session_id: Uuid) -> Result<Option<Uuid>, Fault> {
-        let row: Option<(Uuid,)> = sqlx::query_as("SELECT user_id FROM sessions WHERE id = $1")
-            .bind(session_id)
-            .fetch_optional(self.pools.reader())
-            .await
-            .map_err(fault)?;
+        let row: Option<(Uuid,)> =
+            self.read_optional(sqlx::query_as("SELECT user_id FROM sessions WHERE id = $1").bind(session_id)).await?;
         Ok(row.map(|(id,)| id))
     }
 
     async fn end_session(&self, session_id: Uuid, now: Timestamp) -> Result<Ended, Fault> {
         let mut tx = self.pools.write().await?;
-        let ids = sqlx::query_as("DELETE FROM sessions WHERE id = $1 RETURNING id")
-            .bind(session_id)
-            .fetch_all(&mut *tx)
-            .await
-            .map_err(fault)?;
+        let ids = tx.all(sqlx::query_as("DELETE FROM sessions WHERE id = $1 RETURNING id").bind(session_id)).await?;
         let ended = rows::revoke_all(&mut tx, ids, now).await?;
-        tx.commit().await.map_err(fault)?;
+        tx.commit().await?;
         Ok(ended)
     }
 
@@ -85,16 +72,13 @@ impl Sessions for SqlStore {
         let mut tx = self.pools.write().await?;
         let ended = rows::end_sessions(&mut tx, user_id, None, now).await?;
         rows::void_codes(&mut tx, user_id).await?;
-        tx.commit().await.map_err(fault)?;
+        tx.commit().await?;
         Ok(ended)
     }
 
     async fn revocations(&self, since: Timestamp) -> Result<Vec<Revocation>, Fault> {
-        let rows: Vec<(Uuid, i64)> = sqlx::query_as("SELECT subject, at FROM revocations WHERE at >= $1")
-            .bind(since.0)
-            .fetch_all(self.pools.reader())
-            .await
-            .map_err(fault)?;
+        let rows: Vec<(Uuid, i64)> =
+            self.read_all(sqlx::query_as("SELECT subject, at FROM revocations WHERE at >= $1").bind(since.0)).await?;
         Ok(rows.into_iter().map(|(subject, at)| Revocation { subject, at: Timestamp(at) }).collect())
     }
 }
