@@ -8,6 +8,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 pub struct Timestamp(pub i64);
 
 impl Timestamp {
+    /// The latest second that leaves the service: the largest whole number that JavaScript holds exactly.
+    pub const MAX_SECONDS: u64 = (1 << 53) - 1;
+
     /// This much later.
     #[must_use]
     pub fn plus(self, span: Duration) -> Self {
