@@ -3,7 +3,10 @@
 
 mod connection;
 mod contract;
+mod docs;
+mod document;
 mod frames;
 mod support;
 mod tour;
 mod vectors;
+mod walls;
