@@ -6,6 +6,7 @@ mod contract;
 mod docs;
 mod document;
 mod frames;
+mod gateway;
 mod support;
 mod tour;
 mod vectors;
