@@ -1,10 +1,12 @@
 //! A vocabulary for dialogues with the service.
 
+mod dialogue;
 mod mails;
 mod process;
 mod server;
 mod wire;
 
+pub use dialogue::*;
 pub use mails::Mails;
 pub use process::{Process, complaint, run_in};
 pub use server::{Account, MAIL_PAUSE, TestServer, code_of, config, on_behalf_of, refused};
