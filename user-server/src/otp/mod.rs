@@ -11,11 +11,7 @@ use crate::domain::ports::{CodeSource, Codes};
 use crate::domain::records::{Charge, Guess, Purpose, Resend};
 use crate::domain::{Clock, Fault, Outcome, Refusal};
 use crate::keys::KeyRing;
-
-/// Wrong guesses that end a code.
-pub const GUESSES: u32 = 5;
-/// Between two mails of one verification.
-pub const RESEND_AFTER: Duration = Duration::from_secs(60);
+use crate::outbox::{GUESSES, RESEND_AFTER};
 
 /// Crockford's base32: no I, L, O or U.
 const BASE32: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";

@@ -12,7 +12,6 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::mail::{Claim, ClaimedMail, Letter, Mail, SendError};
 use crate::domain::ports::{CodeSource, MailBudget, Mailer, Outbox};
 use crate::domain::{Clock, Fault, Timestamp};
-use crate::otp;
 
 /// Wakes the worker when a mail was queued here. Mails queued elsewhere are found by polling.
 #[derive(Clone, Default)]
@@ -39,6 +38,10 @@ pub struct Worker {
     pub bell: Bell,
 }
 
+/// Wrong guesses that end a code.
+pub const GUESSES: u32 = 5;
+/// Between two mails of one verification.
+pub const RESEND_AFTER: Duration = Duration::from_secs(60);
 /// How long the worker sleeps at most, since other nodes queue mails too.
 const POLL: Duration = Duration::from_secs(1);
 /// How long one mail may take to send.
@@ -52,13 +55,13 @@ const LONGEST_RETRY: Duration = Duration::from_secs(15 * 60);
 #[must_use]
 pub fn budget(code_life: Duration) -> MailBudget {
     MailBudget {
-        pause: otp::RESEND_AFTER,
+        pause: RESEND_AFTER,
         per_hour: 5,
         per_day: 10,
         notice_pause: Duration::from_secs(3600),
         patience: PATIENCE,
         code_life,
-        guesses: otp::GUESSES,
+        guesses: GUESSES,
         lease: SEND_TIMEOUT * 2,
     }
 }

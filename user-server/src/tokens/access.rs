@@ -114,5 +114,5 @@ impl AccessTokens {
 
 /// An instant that the wire can carry.
 fn within(seconds: u64) -> Option<u64> {
-    (seconds <= user_proto::limits::MAX_INSTANT).then_some(seconds)
+    (seconds <= Timestamp::MAX_SECONDS).then_some(seconds)
 }

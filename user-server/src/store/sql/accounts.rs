@@ -115,17 +115,16 @@ impl Accounts for SqlStore {
             tx.run(sqlx::query("UPDATE users SET password_hash = $2 WHERE id = $1").bind(user.id).bind(hash)).await?;
         }
         insert_session(&mut tx, user.id, session, now).await?;
-        let surplus = tx
-            .all(
-                sqlx::query_as(
-                    "DELETE FROM sessions WHERE id IN (
-                 SELECT id FROM sessions WHERE user_id = $1 ORDER BY rotated_at DESC LIMIT 1000 OFFSET $2
+        let surplus = sqlx::query_as(
+            "DELETE FROM sessions WHERE id IN (
+                 SELECT id FROM sessions WHERE user_id = $1 AND id <> $3 ORDER BY rotated_at DESC LIMIT 1000 OFFSET $2
              ) RETURNING id",
-                )
-                .bind(user.id)
-                .bind(MAX_SESSIONS),
-            )
-            .await?;
+        )
+        .bind(user.id)
+        .bind(MAX_SESSIONS - 1)
+        // Never the new one, though a node's clock that is behind may make it look old.
+        .bind(session.id);
+        let surplus = tx.all(surplus).await?;
         let ended = rows::revoke_all(&mut tx, surplus, now).await?;
         tx.commit().await?;
         Ok(Some(ended))

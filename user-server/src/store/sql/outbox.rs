@@ -32,7 +32,6 @@ struct OutboxRow {
 struct TurnRow {
     budget_key: String,
     letter: String,
-    noticed_at: Option<i64>,
 }
 
 #[async_trait]
@@ -205,7 +204,10 @@ async fn notice_owner(
 ) -> Result<Claim, Fault> {
     tx.run(sqlx::query("UPDATE verifications SET dead = 1 WHERE id = $1").bind(verification.id)).await?;
     settle(tx, row.id, now).await?;
-    let told = turn.noticed_at.is_some_and(|at| now.since(Timestamp(at)) < budget.notice_pause);
+    // By whichever purpose: it is the same news to the same person.
+    let last = sqlx::query_as("SELECT MAX(noticed_at) FROM mail_turns WHERE budget_key = $1").bind(&turn.budget_key);
+    let (noticed_at,): (Option<i64>,) = tx.one(last).await?;
+    let told = noticed_at.is_some_and(|at| now.since(Timestamp(at)) < budget.notice_pause);
     if !told {
         super::rows::notify(tx, Notice::AlreadyRegistered, &mailbox, &username, now).await?;
         tx.run(
