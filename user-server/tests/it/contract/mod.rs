@@ -17,7 +17,9 @@ use std::any::Any;
 use std::sync::Arc;
 
 use user_server::domain::ports::Store;
-use user_server::store::SqliteStore;
+use user_server::store::{PostgresOptions, PostgresStore, SqliteStore};
+
+use crate::support::postgres;
 
 /// An empty database, and what has to live as long as it does.
 struct Database {
@@ -90,7 +92,7 @@ macro_rules! suite {
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $test() {
-                    let database = $open().await;
+                    let Some(database) = $open().await else { return };
                     super::$topic::$test(&database.store).await;
                     database.store.close().await;
                 }
@@ -99,10 +101,17 @@ macro_rules! suite {
     };
 }
 
-async fn sqlite_store() -> Database {
+async fn sqlite_store() -> Option<Database> {
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(&folder.path().join("users.db")).await.unwrap();
-    Database { store: Arc::new(store), _keep: Box::new(folder) }
+    Some(Database { store: Arc::new(store), _keep: Box::new(folder) })
+}
+
+async fn postgres_store() -> Option<Database> {
+    let options = PostgresOptions::parse(&postgres()?.database(), 8, false).unwrap();
+    PostgresStore::migrate(&options).await.unwrap();
+    Some(Database { store: Arc::new(PostgresStore::open(&options)), _keep: Box::new(()) })
 }
 
 suite!(sqlite, super::sqlite_store);
+suite!(postgres, super::postgres_store);

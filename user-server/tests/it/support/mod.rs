@@ -2,12 +2,14 @@
 
 mod dialogue;
 mod mails;
+mod postgres;
 mod process;
 mod server;
 mod wire;
 
 pub use dialogue::*;
 pub use mails::Mails;
+pub use postgres::postgres;
 pub use process::{Process, run_in, run_with_bytes};
 pub use server::{Account, MAIL_PAUSE, TestServer, code_of, config, on_behalf_of, refused};
 pub use wire::{PATIENCE, Wire, raw_frame, request_frame};

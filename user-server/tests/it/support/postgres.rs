@@ -1,0 +1,107 @@
+//! A private PostgreSQL for the tests: on a socket in a folder of its own, gone when the test process is.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// A server, with a database for whoever asks.
+pub struct Postgres {
+    folder: PathBuf,
+    port: u16,
+    databases: AtomicUsize,
+}
+
+/// What ends the server when this process ends, however it does: its input closes, and the folder goes with it.
+const KEEPER: &str = r#"
+"$1/initdb" -D "$2/data" -U tests --auth=trust --no-sync --encoding=UTF8 --locale=C >"$2/initdb.log" 2>&1 || exit 1
+"$1/postgres" -D "$2/data" -k "$2" -h 127.0.0.1 -p "$3" -c fsync=off -c max_connections=200 \
+    -c deadlock_timeout=200ms >"$2/postgres.log" 2>&1 &
+read -r _
+kill -INT %1; wait %1; rm -rf "$2"
+"#;
+
+/// The server that all tests share, or `None` where PostgreSQL is not installed.
+pub fn postgres() -> Option<&'static Postgres> {
+    static SERVER: OnceLock<Option<Postgres>> = OnceLock::new();
+    SERVER.get_or_init(|| binaries().map(|binaries| Postgres::start(&binaries))).as_ref()
+}
+
+/// Debian keeps the server's programs out of the path, a folder a version; the newest counts.
+fn binaries() -> Option<PathBuf> {
+    let mut versions: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
+        .ok()?
+        .filter_map(|entry| Some(entry.ok()?.path().join("bin")))
+        .filter(|folder| folder.join("initdb").exists())
+        .collect();
+    versions.sort();
+    versions.pop()
+}
+
+impl Postgres {
+    fn start(binaries: &Path) -> Self {
+        let folder: PathBuf = TempDir::with_prefix("user-pg-").unwrap().keep();
+        let port = free_port();
+        let mut keeper = keeper(&folder);
+        let arguments = [binaries.to_str().unwrap(), folder.to_str().unwrap(), &port.to_string()];
+        keeper.args(["-c", KEEPER, "keeper"]).args(arguments);
+        let child = keeper.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        // The pipe's other end stays open as long as this process lives.
+        std::mem::forget(child);
+        let server = Self { folder, port, databases: AtomicUsize::new(0) };
+        let began = Instant::now();
+        while !server.psql("postgres", "SELECT 1") {
+            assert!(began.elapsed() < Duration::from_secs(60), "PostgreSQL does not start: {}", server.log());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        server
+    }
+
+    /// The URL of a new, empty database.
+    pub fn database(&self) -> String {
+        let name = format!("t{}", self.databases.fetch_add(1, Ordering::SeqCst));
+        assert!(self.psql("postgres", &format!("CREATE DATABASE {name}")), "{}", self.log());
+        self.url(&name)
+    }
+
+    /// The URL of a database.
+    pub fn url(&self, name: &str) -> String {
+        format!("postgresql://tests@127.0.0.1:{}/{name}", self.port)
+    }
+
+    /// Runs a statement; whether it could be.
+    pub fn psql(&self, database: &str, statement: &str) -> bool {
+        let url = self.url(database);
+        let done = Command::new("psql").args(["-qtA", "-d", &url, "-c", statement]).output();
+        done.is_ok_and(|output| output.status.success())
+    }
+
+    fn log(&self) -> String {
+        let read = |name| std::fs::read_to_string(self.folder.join(name)).unwrap_or_default();
+        read("initdb.log") + &read("postgres.log")
+    }
+}
+
+/// A shell as a user that PostgreSQL agrees to run as: any but root.
+fn keeper(folder: &Path) -> Command {
+    if !is_root() {
+        return Command::new("bash");
+    }
+    assert!(Command::new("chown").arg("postgres").arg(folder).status().unwrap().success());
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups", "bash"]);
+    command
+}
+
+fn is_root() -> bool {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata("/proc/self").unwrap().uid() == 0
+}
+
+/// A port that was free just now.
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
