@@ -15,7 +15,7 @@ use crate::domain::ports::{Mailer, Retention, Store};
 use crate::domain::{Clock, Fault};
 use crate::handler::{Handler, Limits};
 use crate::keys::{KeyRing, Pseudonyms};
-use crate::mail::FileMailer;
+use crate::mail::{FileMailer, SmtpMailer};
 use crate::otp::Otp;
 use crate::outbox::{Bell, Worker};
 use crate::password::{Lane, Passwords};
@@ -68,14 +68,13 @@ impl Service {
     /// What stands in the way, with nothing left running.
     pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
         let lock = lock_folder(&config.data_dir)?;
-        make_folder(&config.mail_dir)?;
+        let mailer = mailer(config)?;
         let keys = Arc::new(config.keys()?);
         // Before anything else is set up, so that a port in use is told at once.
         let listener =
             TcpListener::bind(config.listen).await.map_err(|error| StartError::Listen(config.listen, error))?;
         let address = listener.local_addr().map_err(|error| StartError::Listen(config.listen, error))?;
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&config.data_dir.join("users.db")).await?);
-        let mailer = Arc::new(FileMailer::new(config.mail_dir.clone(), config.sender.clone()));
         let parts = Parts::assemble(config, &clock, &keys, &store)?;
         parts.revocations.load(&*as_sessions(&store), clock.now()).await?;
 
@@ -181,7 +180,7 @@ impl Parts {
     ) {
         let (outbox, codes) = (store.clone(), self.otp.clone());
         let worker = Worker { outbox, mailer, codes, clock: clock.clone(), bell: self.bell.clone() };
-        tasks.spawn(worker.run(stop.clone()));
+        tasks.spawn(worker.run(config.mail_concurrency, stop.clone()));
         let follow = self.revocations.clone();
         let (log, time) = (as_sessions(store), clock.clone());
         tasks.spawn(stop.clone().run_until_cancelled_owned(async move { follow.follow(log, time).await }));
@@ -193,6 +192,16 @@ impl Parts {
         };
         tasks.spawn(stop.clone().run_until_cancelled_owned(sweep(store.clone(), retention, clock.clone())));
     }
+}
+
+/// The way that mails go. A server is not asked now: mails wait for it, and the service does not.
+fn mailer(config: &Config) -> Result<Arc<dyn Mailer>, StartError> {
+    let sender = config.sender.clone();
+    if let Some(server) = &config.smtp {
+        return Ok(Arc::new(SmtpMailer::new(server.clone(), sender)));
+    }
+    make_folder(&config.mail_dir)?;
+    Ok(Arc::new(FileMailer::new(config.mail_dir.clone(), sender)))
 }
 
 fn as_sessions(store: &Arc<dyn Store>) -> Arc<dyn crate::domain::ports::Sessions> {
