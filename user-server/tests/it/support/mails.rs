@@ -16,6 +16,14 @@ pub struct Mail {
 }
 
 impl Mail {
+    /// Reads a whole mail.
+    pub fn parse(name: String, text: &str) -> Self {
+        let header =
+            |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim().to_owned();
+        let body = text.replace("=\r\n", "").replace("\r\n", "\n").replace("=3D", "=");
+        Self { name, to: header("To:"), subject: header("Subject:"), body }
+    }
+
     /// The line that stands alone with a code on it, in the plain text.
     pub fn code(&self) -> Option<String> {
         self.body.lines().find_map(|line| line.strip_prefix("    ")).map(|code| code.trim().to_owned())
@@ -31,16 +39,7 @@ impl Mails {
             .filter(|path| path.extension().is_some_and(|extension| extension == "eml"))
             .map(|path| {
                 let text = std::fs::read_to_string(&path).unwrap();
-                let header = |name: &str| {
-                    text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim().to_owned()
-                };
-                let body = text.replace("=\r\n", "").replace("\r\n", "\n").replace("=3D", "=");
-                Mail {
-                    name: path.file_name().unwrap().to_string_lossy().into_owned(),
-                    to: header("To:"),
-                    subject: header("Subject:"),
-                    body,
-                }
+                Mail::parse(path.file_name().unwrap().to_string_lossy().into_owned(), &text)
             })
             .collect();
         mails.sort_by(|a, b| a.name.cmp(&b.name));

@@ -3,7 +3,7 @@
 mod mails;
 mod server;
 
-pub use mails::Mails;
+pub use mails::{Mail, Mails};
 pub use server::{Account, MAIL_PAUSE, TestServer, code_of, config, on_behalf_of, refused};
 
 /// A password that no dictionary has.
