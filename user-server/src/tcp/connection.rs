@@ -75,6 +75,8 @@ struct Session {
     running: JoinSet<Reply<'static>>,
     in_flight: Vec<Pending>,
     stage: Stage,
+    /// What is said last, where the client broke the rules of the connection itself.
+    farewell: Option<ErrorReply<'static>>,
     began: Instant,
     /// When the first byte of a frame came that is not whole yet.
     frame_began: Option<Instant>,
@@ -97,10 +99,9 @@ enum Stage {
     Open,
     /// The client was told to go; what it still asks is refused.
     Draining { since: Instant },
-    /// The client sends no more; it gets its replies.
-    HalfClosed,
-    /// Framing is lost: nothing more is read or answered.
-    Broken,
+    /// Nothing more is read: the client sends no more, or was silent for too long, or framing is lost. What it is owed it
+    /// gets, and then the connection ends.
+    Ending,
 }
 
 impl Session {
@@ -122,6 +123,7 @@ impl Session {
             running: JoinSet::new(),
             in_flight: Vec::new(),
             stage: Stage::Open,
+            farewell: None,
             began: Instant::now(),
             frame_began: None,
             last_frame: None,
@@ -137,8 +139,12 @@ impl Session {
         let mut timer = pin!(tokio::time::sleep_until(self.deadline()));
         let mut drain = pin!(shutdown.drain.cancelled());
         loop {
+            let over = self.is_over();
+            if over && let Some(error) = self.farewell.take() {
+                self.reply(CONNECTION_ID, &error.into());
+            }
             self.flush(stream).await?;
-            if self.is_over() {
+            if over {
                 return Ok(());
             }
             if timer.deadline() > self.deadline() {
@@ -147,12 +153,17 @@ impl Session {
             // One closure, in this order: replies first, so that who floods still lets them out.
             poll_fn(|context| {
                 let mut progress = false;
+                let full = !self.reads();
                 while let Poll::Ready(Some(joined)) = self.running.poll_join_next_with_id(context) {
                     self.finish(joined);
                     progress = true;
                 }
                 if progress {
-                    // A place has come free: look at what could not be looked at before.
+                    // A place may have come free: look at what could not be looked at before. A frame that had to wait
+                    // has its time from now on.
+                    if full {
+                        self.frame_began = None;
+                    }
                     self.feed(&[]);
                 }
                 if self.stage == Stage::Open && drain.as_mut().poll(context).is_ready() {
@@ -162,14 +173,14 @@ impl Session {
                 if self.reads()
                     && let Poll::Ready(read) = input::poll_read(stream, context, |bytes| self.feed(bytes))
                 {
-                    if read? == 0 && self.stage != Stage::Broken {
-                        self.stage = Stage::HalfClosed;
+                    if read? == 0 {
+                        self.stage = Stage::Ending;
                     }
                     progress = true;
                 }
                 if timer.as_mut().poll(context).is_ready() {
                     if Instant::now() >= self.deadline() {
-                        self.stage = Stage::Broken;
+                        self.stage = Stage::Ending;
                     } else {
                         timer.as_mut().reset(self.deadline());
                     }
@@ -205,8 +216,7 @@ impl Session {
         match self.stage {
             Stage::Open => false,
             Stage::Draining { since } => self.in_flight.is_empty() && since.elapsed() >= LINGER,
-            Stage::HalfClosed => self.in_flight.is_empty(),
-            Stage::Broken => true,
+            Stage::Ending => self.in_flight.is_empty(),
         }
     }
 
@@ -232,7 +242,7 @@ impl Session {
         let mut input = std::mem::take(&mut self.input);
         input.feed(more, |bytes| self.frames(bytes));
         self.input = input;
-        if self.stage == Stage::Broken {
+        if self.stage == Stage::Ending {
             self.input.clear();
         }
         self.frame_began = match self.frame_began {
@@ -255,7 +265,7 @@ impl Session {
                 }
                 Ok(None) => break,
                 Err(error) => {
-                    self.break_off(&handler::frame_error(error));
+                    self.break_off(handler::frame_error(error));
                     return bytes.len();
                 }
             }
@@ -265,7 +275,7 @@ impl Session {
 
     fn frame(&mut self, frame: Frame<'_>) {
         if frame.id == CONNECTION_ID || self.in_flight.iter().any(|pending| pending.id == frame.id) {
-            return self.break_off(&handler::malformed_id());
+            return self.break_off(handler::malformed_id());
         }
         if let Stage::Draining { .. } = self.stage {
             return self.reply(frame.id, &handler::shutting_down().into());
@@ -323,11 +333,12 @@ impl Session {
         }
     }
 
-    /// Tells why, and closes: where the next frame begins, or whose a reply would be, is unknown.
-    fn break_off(&mut self, error: &ErrorReply<'static>) {
+    /// Ends, and tells why: where the next frame begins, or whose a reply would be, is unknown. The reason goes out behind
+    /// the replies that are owed, since to a client it is the end of the connection.
+    fn break_off(&mut self, error: ErrorReply<'static>) {
         tracing::info!(outcome = error.code.name(), reason = %error.message, peer = %self.peer.ip, "connection refused");
-        self.reply(CONNECTION_ID, &error.clone().into());
-        self.stage = Stage::Broken;
+        self.farewell = Some(error);
+        self.stage = Stage::Ending;
     }
 
     /// Tells the client to go.

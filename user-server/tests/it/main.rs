@@ -1,6 +1,14 @@
 //! The service as its users meet it: a live server on a free port, real files, and the binary itself.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, unreachable_pub)]
 
+mod connection;
+mod contract;
+mod docs;
+mod document;
+mod frames;
+mod gateway;
 mod smtp;
 mod support;
 mod tour;
+mod vectors;
+mod walls;

@@ -7,12 +7,12 @@ mod sink;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use user_proto::VerifyEmail;
+use user_proto::{Register, VerifyEmail};
 use user_server::domain::mail::Mail;
 use user_server::domain::{Clock, SystemClock};
 use user_server::mail::{Authorities, Sender, SmtpMailer, SmtpServer, TlsMode};
 
-use crate::support::TestServer;
+use crate::support::{PASSWORD, Process, TestServer};
 use sink::{Act, Script, Sink};
 
 const SENDER: &str = "no-reply@user.example";
@@ -160,4 +160,30 @@ async fn a_mail_that_stalls_holds_up_no_other_and_no_mail_goes_twice() {
     assert_eq!(sent.len(), 12, "{sent:?}");
     client.close().await;
     server.stop().await;
+}
+
+#[tokio::test]
+async fn the_operator_is_told_where_mails_go_and_why_they_do_not() {
+    let sink = Sink::start(vec![("RCPT", Act::Say("450 4.2.0 <ada@example.org> is busy"))]).await;
+    let port = sink.port.to_string();
+    let server = Process::start(&[
+        ("SMTP_HOST", "localhost"),
+        ("SMTP_PORT", &port),
+        ("SMTP_TLS", "none"),
+        ("MAIL_FROM", SENDER),
+        ("LOG", "trace"),
+    ]);
+    assert!(server.printed.contains(&format!("mails     smtp://localhost:{port} (no TLS)")), "{}", server.printed);
+    let client = server.client();
+    let request = Register { username: "Ada".into(), email: "ada@example.org".into(), password: PASSWORD.into() };
+    client.call(request).await.unwrap();
+    sink.wait(1, |dialogue| dialogue.said("QUIT")).await;
+    sink.follow(vec![]);
+    let code = sink.mails(1).await[0].mail().code().unwrap();
+    let log = server.log();
+    assert!(log.contains("RCPT TO: refused with 450 4.2.0") && log.contains("SMTP_USER"), "{log}");
+    for hidden in ["ada@", "Ada", code.as_str()] {
+        assert!(!log.contains(hidden), "{hidden}: {log}");
+    }
+    client.close().await;
 }

@@ -1,10 +1,14 @@
 //! A vocabulary for dialogues with the service.
 
 mod mails;
+mod process;
 mod server;
+mod wire;
 
 pub use mails::{Mail, Mails};
+pub use process::{Process, complaint, run_in};
 pub use server::{Account, MAIL_PAUSE, TestServer, code_of, config, on_behalf_of, refused};
+pub use wire::{PATIENCE, Wire, raw_frame, request_frame};
 
 /// A password that no dictionary has.
 pub const PASSWORD: &str = "tides rise at nine";
