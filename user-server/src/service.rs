@@ -45,7 +45,7 @@ pub struct Service {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// A folder can't be made or used.
-    #[error("{0}: {1}")]
+    #[error("the folder {0} can not be used: {1}; name one that can be written with DATA_DIR or MAIL_DIR")]
     Folder(PathBuf, std::io::Error),
     /// Another process has the folder.
     #[error("{0} is in use by another user-server; end that one, or give this one another DATA_DIR")]
@@ -56,7 +56,10 @@ pub enum StartError {
     /// The address can't be listened on.
     #[error("can not listen on {0}: {1}; set TCP_PORT to a port that is free, or 0 for any")]
     Listen(SocketAddr, std::io::Error),
-    /// The database or the system fails.
+    /// The database can't be used.
+    #[error("the database {0} can not be used: {1}")]
+    Database(PathBuf, Fault),
+    /// The system fails, or the database does after it was opened.
     #[error(transparent)]
     Fault(#[from] Fault),
 }
@@ -74,7 +77,9 @@ impl Service {
         let listener =
             TcpListener::bind(config.listen).await.map_err(|error| StartError::Listen(config.listen, error))?;
         let address = listener.local_addr().map_err(|error| StartError::Listen(config.listen, error))?;
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&config.data_dir.join("users.db")).await?);
+        let path = config.data_dir.join("users.db");
+        let store = SqliteStore::open(&path).await.map_err(|fault| StartError::Database(path, fault))?;
+        let store: Arc<dyn Store> = Arc::new(store);
         let parts = Parts::assemble(config, &clock, &keys, &store)?;
         parts.revocations.load(&*as_sessions(&store), clock.now()).await?;
 

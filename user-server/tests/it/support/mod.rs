@@ -1,12 +1,14 @@
 //! A vocabulary for dialogues with the service.
 
+mod dialogue;
 mod mails;
 mod process;
 mod server;
 mod wire;
 
+pub use dialogue::*;
 pub use mails::{Mail, Mails};
-pub use process::{Process, complaint, run_in};
+pub use process::{Process, run_in, run_with_bytes};
 pub use server::{Account, MAIL_PAUSE, TestServer, code_of, config, on_behalf_of, refused};
 pub use wire::{PATIENCE, Wire, raw_frame, request_frame};
 

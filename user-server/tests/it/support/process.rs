@@ -1,16 +1,17 @@
 //! The binary itself, as an operator runs it: an environment, signals, output and an exit code.
 
-use std::io::{BufRead, BufReader};
+use std::fs::File;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 use user_proto::client::Client;
+use user_proto::{Register, VerifyEmail};
 
-use super::Mails;
 use super::wire::PATIENCE;
+use super::{Account, Mails, PASSWORD};
 
 /// A server process and its working folder.
 pub struct Process {
@@ -31,7 +32,7 @@ pub struct Memory {
 }
 
 /// The binary with these variables and no others, in this folder. `shell` comes before it, as in `ulimit -f 8;`.
-fn command(shell: &str, folder: &TempDir, settings: &[(&str, &str)]) -> Command {
+fn command(shell: &str, folder: &Path, settings: &[(&str, &str)]) -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", &format!("{shell} exec \"$0\""), env!("CARGO_BIN_EXE_user-server")]);
     command.current_dir(folder).stdin(Stdio::null()).env_clear();
@@ -53,29 +54,35 @@ impl Process {
 
     /// The same behind words of the shell.
     pub fn start_under(shell: &str, folder: TempDir, settings: &[(&str, &str)]) -> Self {
-        let log = std::fs::File::options().create(true).append(true).open(folder.path().join("log")).unwrap();
+        let file = |name| File::options().create(true).append(true).open(folder.path().join(name)).unwrap();
+        let said_before = read(&folder, "out").len();
         let began = Instant::now();
-        let mut child = command(shell, &folder, &[("TCP_PORT", "0"), ("DRAIN_DELAY", "0")])
+        let child = command(shell, folder.path(), &[("TCP_PORT", "0"), ("DRAIN_DELAY", "0")])
             .envs(settings.iter().copied())
-            .stdout(Stdio::piped())
-            .stderr(log)
+            .stdout(file("out"))
+            .stderr(file("log"))
             .spawn()
             .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let printed: Vec<String> = lines.by_ref().take(5).map(Result::unwrap).collect();
-        let took = began.elapsed();
-        let log = std::fs::read_to_string(folder.path().join("log")).unwrap();
-        let first = printed.first().unwrap_or_else(|| panic!("it did not start: {log}"));
-        let address = first.rsplit(' ').next().unwrap().parse().unwrap();
-        Self { address, printed: printed.join("\n"), took, child, folder: Some(folder) }
+        // From here on its end is this value's.
+        let address = SocketAddr::from(([0, 0, 0, 0], 0));
+        let mut process = Self { address, printed: String::new(), took: Duration::ZERO, child, folder: Some(folder) };
+        while process.printed.lines().count() < 5 {
+            let ended = process.child.try_wait().unwrap();
+            assert!(ended.is_none() && began.elapsed() < PATIENCE, "it did not start: {}", process.log());
+            std::thread::sleep(Duration::from_millis(2));
+            process.printed = process.output()[said_before..].to_owned();
+        }
+        process.took = began.elapsed();
+        process.address = process.printed.lines().next().unwrap().rsplit(' ').next().unwrap().parse().unwrap();
+        process
     }
 
-    pub fn folder(&self) -> &TempDir {
+    fn folder(&self) -> &TempDir {
         self.folder.as_ref().unwrap()
     }
 
     pub fn data(&self) -> PathBuf {
-        self.folder().path().join("user-data")
+        self.folder().path().canonicalize().unwrap().join("user-data")
     }
 
     pub fn mails(&self) -> Mails {
@@ -92,7 +99,23 @@ impl Process {
 
     /// Everything that it has written to standard error, over all starts in its folder.
     pub fn log(&self) -> String {
-        std::fs::read_to_string(self.folder().path().join("log")).unwrap()
+        read(self.folder(), "log")
+    }
+
+    /// The same of standard output.
+    pub fn output(&self) -> String {
+        read(self.folder(), "out")
+    }
+
+    /// A confirmed account, `username@example.org`.
+    pub async fn account(&self, client: &Client, username: &str) -> Account {
+        let email = format!("{username}@example.org");
+        let (name, address) = (username.into(), email.as_str().into());
+        let register = Register { username: name, email: address, password: PASSWORD.into() };
+        let verification_id = client.call(register).await.unwrap().verification_id;
+        let code = self.mails().code(&email, 1).await;
+        let verify = VerifyEmail { verification_id, code: code.as_str().into(), username: None };
+        Account { username: username.to_owned(), session: client.call(verify).await.unwrap(), email }
     }
 
     pub fn signal(&self, name: &str) {
@@ -138,13 +161,32 @@ impl Drop for Process {
     }
 }
 
-/// Runs the binary to its end, which has to come at once.
-pub fn run_in(folder: &TempDir, arguments: &[&str], settings: &[(&str, &str)]) -> Output {
-    let mut command = command("exec \"$0\" \"$@\";", folder, settings);
-    command.args(arguments).output().unwrap()
+/// A file of a folder, empty where there is none.
+fn read(folder: &TempDir, name: &str) -> String {
+    std::fs::read_to_string(folder.path().join(name)).unwrap_or_default()
 }
 
-/// What such a run says on standard error.
-pub fn complaint(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
+/// What a run said that ended at once: its exit code, standard output and standard error.
+#[derive(Debug)]
+pub struct Said {
+    pub code: Option<i32>,
+    pub output: String,
+    pub error: String,
+}
+
+/// Runs the binary where it has to end by itself.
+pub fn run_in(folder: &Path, arguments: &[&str], settings: &[(&str, &str)]) -> Said {
+    run(command("exec \"$0\" \"$@\";", folder, settings).args(arguments))
+}
+
+/// The same with a variable that is no text.
+pub fn run_with_bytes(folder: &Path, name: &str, value: &[u8]) -> Said {
+    let value: &std::ffi::OsStr = std::os::unix::ffi::OsStrExt::from_bytes(value);
+    run(command("", folder, &[]).env(name, value))
+}
+
+fn run(command: &mut Command) -> Said {
+    let Output { status, stdout, stderr } = command.output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Said { code: status.code(), output: text(stdout), error: text(stderr) }
 }
