@@ -4,12 +4,14 @@
 mod accounts;
 mod connection;
 mod contract;
+mod crash;
 mod docs;
 mod document;
 mod durability;
 mod frames;
 mod gateway;
 mod oracle;
+mod prehijack;
 mod process;
 mod races;
 mod session;
