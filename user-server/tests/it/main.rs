@@ -4,13 +4,17 @@
 mod accounts;
 mod connection;
 mod contract;
+mod crash;
 mod docs;
 mod document;
 mod durability;
 mod frames;
 mod gateway;
+mod oracle;
+mod prehijack;
 mod process;
 mod races;
+mod session;
 mod smtp;
 mod support;
 mod tour;
