@@ -12,14 +12,14 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::{Config, SecretError};
 use crate::domain::ports::{Mailer, Retention, Store};
-use crate::domain::{Clock, Fault};
+use crate::domain::{Clock, Fault, SharedClock, SystemClock};
 use crate::handler::{Handler, Limits};
 use crate::keys::{KeyRing, Pseudonyms};
-use crate::mail::FileMailer;
+use crate::mail::{FileMailer, SmtpMailer};
 use crate::otp::Otp;
 use crate::outbox::{Bell, Worker};
 use crate::password::{Lane, Passwords};
-use crate::store::SqliteStore;
+use crate::store::{PostgresStore, SqliteStore};
 use crate::tcp::{Server, Shutdown};
 use crate::throttle::Throttle;
 use crate::tokens::{Revocations, Tokens};
@@ -27,6 +27,13 @@ use crate::users::Users;
 
 /// Between two rounds of erasing what is past its retention.
 const SWEEP_PERIOD: Duration = Duration::from_secs(600);
+
+/// Between two looks at the database's clock.
+const CLOCK_PERIOD: Duration = Duration::from_secs(30);
+/// The difference between clocks that an operator need not know of, in milliseconds.
+const CLOCK_SLACK: i64 = 500;
+/// How long one round of erasing may take.
+const SWEEP_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// A running service.
 pub struct Service {
@@ -38,7 +45,7 @@ pub struct Service {
     store: Arc<dyn Store>,
     grace: Duration,
     /// Held until the end: a second process on the folder is refused.
-    _lock: File,
+    _lock: Option<File>,
 }
 
 /// Why the service did not start.
@@ -58,7 +65,7 @@ pub enum StartError {
     Listen(SocketAddr, std::io::Error),
     /// The database can't be used.
     #[error("the database {0} can not be used: {1}")]
-    Database(PathBuf, Fault),
+    Database(String, Fault),
     /// The system fails, or the database does after it was opened.
     #[error(transparent)]
     Fault(#[from] Fault),
@@ -70,22 +77,24 @@ impl Service {
     /// # Errors
     /// What stands in the way, with nothing left running.
     pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
-        let lock = lock_folder(&config.data_dir)?;
-        make_folder(&config.mail_dir)?;
+        // With a shared database nothing in the folder is of one process alone.
+        let lock = if config.postgres.is_none() { Some(lock_folder(&config.data_dir)?) } else { None };
+        let mailer = mailer(config)?;
         let keys = Arc::new(config.keys()?);
         // Before anything else is set up, so that a port in use is told at once.
         let listener =
             TcpListener::bind(config.listen).await.map_err(|error| StartError::Listen(config.listen, error))?;
         let address = listener.local_addr().map_err(|error| StartError::Listen(config.listen, error))?;
-        let path = config.data_dir.join("users.db");
-        let store = SqliteStore::open(&path).await.map_err(|fault| StartError::Database(path, fault))?;
-        let store: Arc<dyn Store> = Arc::new(store);
-        let mailer = Arc::new(FileMailer::new(config.mail_dir.clone(), config.sender.clone()));
+        let store = store(config).await?;
+        let shared = Arc::new(SharedClock::new(clock));
+        set_clock(&*store, &shared).await?;
+        let clock: Arc<dyn Clock> = shared.clone();
         let parts = Parts::assemble(config, &clock, &keys, &store)?;
         parts.revocations.load(&*as_sessions(&store), clock.now()).await?;
 
         let (workers, tasks) = (CancellationToken::new(), TaskTracker::new());
         parts.spawn_workers(config, &store, mailer, &clock, &workers, &tasks);
+        tasks.spawn(workers.clone().run_until_cancelled_owned(follow_clock(store.clone(), shared)));
         let shutdown = Shutdown::default();
         let connections = TaskTracker::new();
         let server = Server {
@@ -186,7 +195,7 @@ impl Parts {
     ) {
         let (outbox, codes) = (store.clone(), self.otp.clone());
         let worker = Worker { outbox, mailer, codes, clock: clock.clone(), bell: self.bell.clone() };
-        tasks.spawn(worker.run(stop.clone()));
+        tasks.spawn(worker.run(config.mail_concurrency, stop.clone()));
         let follow = self.revocations.clone();
         let (log, time) = (as_sessions(store), clock.clone());
         tasks.spawn(stop.clone().run_until_cancelled_owned(async move { follow.follow(log, time).await }));
@@ -200,6 +209,54 @@ impl Parts {
     }
 }
 
+/// The way that mails go. A server is not asked now: mails wait for it, and the service does not.
+fn mailer(config: &Config) -> Result<Arc<dyn Mailer>, StartError> {
+    let sender = config.sender.clone();
+    if let Some(server) = &config.smtp {
+        return Ok(Arc::new(SmtpMailer::new(server.clone(), sender)));
+    }
+    make_folder(&config.mail_dir)?;
+    Ok(Arc::new(FileMailer::new(config.mail_dir.clone(), sender)))
+}
+
+/// The database: the shared one where it is named, else the embedded one.
+async fn store(config: &Config) -> Result<Arc<dyn Store>, StartError> {
+    let Some(postgres) = &config.postgres else {
+        let path = config.data_dir.join("users.db");
+        let opened = SqliteStore::open(&path).await;
+        return Ok(Arc::new(opened.map_err(|fault| StartError::Database(path.display().to_string(), fault))?));
+    };
+    let at = |fault| StartError::Database(postgres.options.place(), fault);
+    if postgres.migrate {
+        PostgresStore::migrate(&postgres.direct).await.map_err(at)?;
+    }
+    let store: Arc<dyn Store> = Arc::new(PostgresStore::open(&postgres.options));
+    store.ping().await.map_err(at)?;
+    Ok(store)
+}
+
+/// Takes the time from the database, where there is one that nodes share: leases, codes and waits must mean the same
+/// moment to each.
+async fn set_clock(store: &dyn Store, clock: &SharedClock) -> Result<(), Fault> {
+    let before = SystemClock.now();
+    let Some(shared) = store.server_time().await? else { return Ok(()) };
+    let way = SystemClock.now().since(before) / 2;
+    let moved = clock.set(shared, before.plus(way));
+    if moved.abs() > CLOCK_SLACK {
+        tracing::warn!(millis = moved, "this machine's clock is not the database's; the database's counts");
+    }
+    Ok(())
+}
+
+/// Keeps the clock set.
+async fn follow_clock(store: Arc<dyn Store>, clock: Arc<SharedClock>) {
+    loop {
+        tokio::time::sleep(CLOCK_PERIOD).await;
+        // Without an answer the clock goes on as it was set.
+        let _ = tokio::time::timeout(CLOCK_PERIOD, set_clock(&*store, &clock)).await;
+    }
+}
+
 fn as_sessions(store: &Arc<dyn Store>) -> Arc<dyn crate::domain::ports::Sessions> {
     store.clone()
 }
@@ -209,7 +266,8 @@ async fn sweep(store: Arc<dyn Store>, retention: Retention, clock: Arc<dyn Clock
     let mut tick = tokio::time::interval(SWEEP_PERIOD);
     loop {
         tick.tick().await;
-        match store.sweep(&retention, clock.now()).await {
+        let swept = tokio::time::timeout(SWEEP_TIMEOUT, store.sweep(&retention, clock.now())).await;
+        match swept.unwrap_or_else(|_| Err(Fault::Unavailable("the database does not answer".to_owned()))) {
             Ok(0) => {}
             Ok(rows) => tracing::info!(rows, "erased what was past its retention"),
             Err(fault) => tracing::warn!(%fault, "what is past its retention can not be erased"),

@@ -1,5 +1,6 @@
 //! Time as a parameter, so that a test can turn the clock.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -54,6 +55,33 @@ impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Timestamp(0).plus(since)
+    }
+}
+
+/// A clock that is set by another one, which all nodes share.
+pub struct SharedClock {
+    base: Arc<dyn Clock>,
+    /// How far the shared clock is ahead of this machine's, in milliseconds.
+    ahead: AtomicI64,
+}
+
+impl SharedClock {
+    /// A clock that is not set yet, and runs as `base` does.
+    #[must_use]
+    pub fn new(base: Arc<dyn Clock>) -> Self {
+        Self { base, ahead: AtomicI64::new(0) }
+    }
+
+    /// Sets it: the shared clock said `shared` when this machine's said `own`. By how much it moved, in milliseconds.
+    pub fn set(&self, shared: Timestamp, own: Timestamp) -> i64 {
+        let ahead = shared.0.saturating_sub(own.0);
+        ahead.saturating_sub(self.ahead.swap(ahead, Ordering::SeqCst))
+    }
+}
+
+impl Clock for SharedClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.base.now().0.saturating_add(self.ahead.load(Ordering::SeqCst)))
     }
 }
 

@@ -12,7 +12,7 @@ pub mod records;
 pub mod username;
 
 pub use caller::{Caller, ClientNetwork};
-pub use clock::{Clock, SystemClock, Timestamp};
+pub use clock::{Clock, SharedClock, SystemClock, Timestamp};
 pub use email::Email;
 pub use failure::{Failure, Fault, Outcome, Refusal};
 pub use password::Password;

@@ -100,7 +100,7 @@ impl PostgresStore {
         let mut connect = options.connect.clone();
         if options.pooler {
             // A pooler knows few parameters, and gives another server's session to each transaction.
-            connect = connect.statement_cache_capacity(0);
+            connect = connect.statement_cache_capacity(0).extra_float_digits(None);
         } else {
             connect = connect.options([("statement_timeout", "5s")]);
         }
@@ -128,14 +128,13 @@ impl PostgresStore {
     /// Where the database can't be reached, or a migration fails.
     pub async fn migrate(options: &PostgresOptions) -> Result<(), Fault> {
         let direct = options.connect.clone().options([("lock_timeout", MIGRATION_LOCK_TIMEOUT)]);
-        let mut connection = tokio::time::timeout(ACQUIRE_TIMEOUT * 3, direct.connect())
-            .await
-            .map_err(|_| Fault::Unavailable(format!("no answer from {}", options.place())))?
-            .map_err(sql::fault)?;
+        let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE_TIMEOUT);
+        let pool = pool.connect_with(direct).await.map_err(sql::fault)?;
         let mut migrator = sqlx::migrate!("../migrations/postgres");
         migrator.set_ignore_missing(true);
-        migrator.run(&mut connection).await.map_err(|error| Fault::Internal(format!("migration: {error}")))?;
-        connection.close().await.map_err(sql::fault)
+        migrator.run(&pool).await.map_err(|error| Fault::Internal(format!("migration: {error}")))?;
+        pool.close().await;
+        Ok(())
     }
 }
 

@@ -14,7 +14,11 @@ fn update(token: &str) -> UpdateUser<'_> {
 
 #[tokio::test]
 async fn a_person_registers_lives_and_leaves() {
-    let server = TestServer::start().await;
+    take(TestServer::start().await).await;
+}
+
+/// The whole tour, on whatever the server runs on.
+pub async fn take(server: TestServer) {
     let client = server.client();
     let ada = server.account(&client, "Ada").await;
 

@@ -1,5 +1,6 @@
 //! A private PostgreSQL for the tests: on a socket in a folder of its own, gone when the test process is.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -24,10 +25,16 @@ read -r _
 kill -INT %1; wait %1; rm -rf "$2"
 "#;
 
+const POSTGRES: &str = "postgresql (PostgreSQL is missing)";
+
 /// The server that all tests share, or `None` where PostgreSQL is not installed.
 pub fn postgres() -> Option<&'static Postgres> {
     static SERVER: OnceLock<Option<Postgres>> = OnceLock::new();
-    SERVER.get_or_init(|| binaries().map(|binaries| Postgres::start(&binaries))).as_ref()
+    SERVER.get_or_init(Postgres::of_its_own).as_ref()
+}
+
+fn left_out(what: &str) {
+    std::io::stderr().write_all(format!("left out: {what}\n").as_bytes()).unwrap();
 }
 
 /// Debian keeps the server's programs out of the path, a folder a version; the newest counts.
@@ -42,6 +49,28 @@ fn binaries() -> Option<PathBuf> {
 }
 
 impl Postgres {
+    /// A server for one test, which may do to it what it likes; `None` where PostgreSQL is not installed.
+    pub fn of_its_own() -> Option<Self> {
+        let binaries = binaries();
+        if binaries.is_none() {
+            left_out(POSTGRES);
+        }
+        binaries.map(|binaries| Self::start(&binaries))
+    }
+
+    /// Sends a signal to every process of the server.
+    pub fn signal(&self, name: &str) {
+        let pid = std::fs::read_to_string(self.folder.join("data/postmaster.pid")).unwrap();
+        let pid = pid.lines().next().unwrap();
+        // Itself first, so that it starts no other child meanwhile.
+        for select in ["-p", "--ppid"] {
+            let pids = Command::new("ps").args(["-o", "pid=", select, pid]).output().unwrap().stdout;
+            for pid in String::from_utf8(pids).unwrap().split_whitespace() {
+                let _ = Command::new("kill").args(["-s", name, pid]).status();
+            }
+        }
+    }
+
     fn start(binaries: &Path) -> Self {
         let folder: PathBuf = TempDir::with_prefix("user-pg-").unwrap().keep();
         let port = free_port();
@@ -104,4 +133,54 @@ fn is_root() -> bool {
 /// A port that was free just now.
 fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// A pgbouncer in transaction mode before a server; gone when it is dropped.
+pub struct Pgbouncer {
+    child: std::process::Child,
+    port: u16,
+    _folder: TempDir,
+}
+
+impl Pgbouncer {
+    /// Starts one before `server`; `None` where pgbouncer is not installed.
+    pub fn before(server: &Postgres) -> Option<Self> {
+        let binary = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer"].into_iter().find(|path| Path::new(path).exists());
+        let Some(binary) = binary else {
+            left_out("pgbouncer (pgbouncer is missing)");
+            return None;
+        };
+        let folder = TempDir::with_prefix("user-pgb-").unwrap();
+        let (port, to) = (free_port(), server.port);
+        let users = folder.path().join("users");
+        std::fs::write(&users, "\"tests\" \"\"\n").unwrap();
+        let config = format!(
+            "[databases]\n* = host=127.0.0.1 port={to}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
+             auth_type = trust\nauth_file = {}\npool_mode = transaction\ndefault_pool_size = 2\nunix_socket_dir =\n",
+            users.display()
+        );
+        let file = folder.path().join("pgbouncer.ini");
+        std::fs::write(&file, config).unwrap();
+        let mut command = keeper(folder.path());
+        command.args(["-c", "exec \"$0\" \"$1\""]).arg(binary).arg(&file);
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let began = Instant::now();
+        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(began.elapsed() < Duration::from_secs(20), "pgbouncer does not start");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Some(Self { child, port, _folder: folder })
+    }
+
+    /// The URL of a database behind it.
+    pub fn url(&self, database: &str) -> String {
+        format!("postgresql://tests@127.0.0.1:{}/{database}", self.port)
+    }
+}
+
+impl Drop for Pgbouncer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }

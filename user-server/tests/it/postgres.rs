@@ -1,0 +1,149 @@
+//! The service on PostgreSQL: one node, several, behind a pooler, and while the database is silent.
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use user_proto::client;
+use user_proto::{ErrorCode, GetUser, Logout, RefreshToken, VerifyToken};
+
+use crate::support::{Pgbouncer, Postgres, TestServer, code_of, postgres};
+use crate::tour;
+
+const SECRET: &str = "a secret of more than thirty-two bytes, the same on all nodes";
+
+/// A node on a shared database, with a folder of its own for its mails.
+async fn node(url: &str, more: &[(&str, &str)]) -> TestServer {
+    let folder = tempfile::tempdir().unwrap();
+    let mails = folder.path().join("mails").to_str().unwrap().to_owned();
+    let mut settings = vec![("PostgreSQL", url), ("JWTSECRETKEY", SECRET), ("MAIL_DIR", mails.as_str())];
+    settings.extend_from_slice(more);
+    TestServer::start_in(folder, &settings).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_tour_is_the_same() {
+    let Some(server) = postgres() else { return };
+    tour::take(node(&server.database(), &[]).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_tour_is_the_same_behind_a_pooler() {
+    let Some(server) = postgres() else { return };
+    let Some(pooler) = Pgbouncer::before(server) else { return };
+    let direct = server.database();
+    let name = direct.rsplit('/').next().unwrap();
+    let pooled = pooler.url(name);
+    tour::take(node(&pooled, &[("DATABASE_POOLER", "1"), ("MIGRATE_URL", &direct)]).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_that_start_at_once_migrate_once() {
+    let Some(server) = postgres() else { return };
+    let url = server.database();
+    let starts: Vec<_> = (0..6)
+        .map(|_| {
+            let url = url.clone();
+            tokio::spawn(async move { node(&url, &[]).await })
+        })
+        .collect();
+    for start in starts {
+        start.await.unwrap().stop().await;
+    }
+    let later = "INSERT INTO _sqlx_migrations VALUES (9999, 'later', now(), true, '\\x00', 0)";
+    assert!(server.psql(url.rsplit('/').next().unwrap(), later));
+    node(&url, &[]).await.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_ends_on_one_node_has_ended_on_all() {
+    let Some(server) = postgres() else { return };
+    let url = server.database();
+    let (one, other) = (node(&url, &[]).await, node(&url, &[]).await);
+    let (here, there) = (one.client(), other.client());
+    // A mail is sent by whichever node is first; both write to the folder of their own.
+    let registered = one.register(&here, "ada", "ada@example.org").await;
+    let code = tokio::select! {
+        code = one.mails.code("ada@example.org", 1) => code,
+        code = other.mails.code("ada@example.org", 1) => code,
+    };
+    let verify = crate::support::verify_email(registered.verification_id, &code);
+    let session = there.call(verify).await.unwrap();
+    let check = || VerifyToken { access_token: session.access_token.clone() };
+    here.call(check()).await.unwrap();
+
+    let uses = (0..64).map(|index| {
+        let client = if index % 2 == 0 { here.clone() } else { there.clone() };
+        let refresh_token = session.refresh_token.clone();
+        tokio::spawn(async move { client.call(RefreshToken { refresh_token }).await.unwrap() })
+    });
+    let mut successors = HashSet::new();
+    for granted in uses.collect::<Vec<_>>() {
+        successors.insert(granted.await.unwrap().refresh_token.expose().to_vec());
+    }
+    assert_eq!(successors.len(), 1, "one successor on all nodes");
+
+    here.call(Logout { token: session.access_token.clone(), all_sessions: None }).await.unwrap();
+    assert_eq!(code_of(&here, check()).await, ErrorCode::SESSION_REVOKED, "at once where it ended");
+    let began = Instant::now();
+    while there.call(check()).await.is_ok() {
+        assert!(began.elapsed() < Duration::from_secs(10), "the other node never learns");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(code_of(&there, check()).await, ErrorCode::SESSION_REVOKED);
+    one.stop().await;
+    other.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_silent_database_costs_answers_and_no_more() {
+    let Some(database) = Postgres::of_its_own() else { return };
+    let server = node(&database.database(), &[("STALE_LIMIT", "3")]).await;
+    let client = server.client();
+    let ada = server.account(&client, "ada").await;
+    let get = || GetUser { access_token: ada.session.access_token.clone() };
+    let check = || VerifyToken { access_token: ada.session.access_token.clone() };
+    client.call(get()).await.unwrap();
+
+    database.signal("STOP");
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..16 {
+        let (client, get) = (client.clone(), get());
+        tasks.spawn(async move { client.call(get).await });
+    }
+    let mut staled = false;
+    let began = Instant::now();
+    let unavailable = loop {
+        match client.call(check()).await {
+            Ok(verified) => staled |= verified.stale_ms.is_some_and(|age| age > 1000),
+            Err(client::Error::Refused(error)) => break error.code,
+            Err(other) => panic!("{other}"),
+        }
+        assert!(began.elapsed() < Duration::from_secs(30), "a token check goes on without news");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    assert!(staled, "the age of what is known was told first");
+    assert_eq!(unavailable, ErrorCode::UNAVAILABLE);
+    while let Some(call) = tasks.join_next().await {
+        let error = call.unwrap().expect_err("no answer can be right");
+        let told =
+            error.code().is_none_or(|code| [ErrorCode::UNAVAILABLE, ErrorCode::DEADLINE_EXCEEDED].contains(&code));
+        assert!(told, "{error}");
+    }
+
+    database.signal("CONT");
+    let began = Instant::now();
+    while client.call(check()).await.is_err() || client.call(get()).await.is_err() {
+        assert!(began.elapsed() < Duration::from_secs(30), "it does not recover");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    // Every place of the pool is there: as many at once as it has, several times over.
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..32 {
+        let (client, get) = (client.clone(), get());
+        tasks.spawn(async move { client.call(get).await.map(|user| user.user_id) });
+    }
+    while let Some(user) = tasks.join_next().await {
+        assert_eq!(user.unwrap().unwrap(), ada.session.user_id);
+    }
+    server.stop().await;
+}
