@@ -48,6 +48,7 @@ async fn run(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
     let service = Service::start(config, Arc::new(SystemClock)).await?;
     announce(config, &service);
     next(&mut signals).await;
+    service.announce_end();
     let interrupted = async {
         if !config.drain_delay.is_zero() {
             tracing::info!(delay = ?config.drain_delay, "going down; still accepting");
@@ -73,8 +74,12 @@ async fn next([terminate, interrupt]: &mut [Signal; 2]) {
 /// What an operator needs to know first. On standard output, since it is the answer and no log.
 fn announce(config: &Config, service: &Service) {
     let secret = if config.secret.is_some() { "from JWTSECRETKEY" } else { "kept in the data folder" };
+    let monitor = match service.monitor_address() {
+        Some(address) => format!("http://{address}/metrics, /readyz, /livez"),
+        None => "off; METRICS_ADDR turns them on".to_owned(),
+    };
     let text = format!(
-        "user-server {} listens on {}\n  data      {} (SQLite)\n  cache     in this process\n  mails     {}\n  secret    {secret}\n",
+        "user-server {} listens on {}\n  data      {} (SQLite)\n  cache     in this process\n  mails     {}\n  secret    {secret}\n  metrics   {monitor}\n",
         env!("CARGO_PKG_VERSION"),
         service.address(),
         config.data_dir.display(),

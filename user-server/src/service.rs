@@ -14,13 +14,15 @@ use crate::config::{Config, SecretError};
 use crate::domain::ports::{Mailer, Retention, Store};
 use crate::domain::{Clock, Fault};
 use crate::handler::{Handler, Limits};
+use crate::http::{Health, Monitor, Probe};
 use crate::keys::{KeyRing, Pseudonyms};
 use crate::mail::FileMailer;
+use crate::metrics::Metrics;
 use crate::otp::Otp;
 use crate::outbox::{Bell, Worker};
 use crate::password::{Lane, Passwords};
 use crate::store::SqliteStore;
-use crate::tcp::{Server, Shutdown};
+use crate::tcp::{self, Server, Shutdown};
 use crate::throttle::Throttle;
 use crate::tokens::{Revocations, Tokens};
 use crate::users::Users;
@@ -31,6 +33,8 @@ const SWEEP_PERIOD: Duration = Duration::from_secs(600);
 /// A running service.
 pub struct Service {
     address: SocketAddr,
+    monitor: Option<Monitor>,
+    health: Arc<Health>,
     shutdown: Shutdown,
     workers: CancellationToken,
     connections: TaskTracker,
@@ -56,6 +60,11 @@ pub enum StartError {
     /// The address can't be listened on.
     #[error("can not listen on {0}: {1}; set TCP_PORT to a port that is free, or 0 for any")]
     Listen(SocketAddr, std::io::Error),
+    /// The address of health and metrics can't be listened on.
+    #[error(
+        "can not listen on {0} for health and metrics: {1}; set METRICS_ADDR to an address that is free, or unset it"
+    )]
+    ListenMonitor(SocketAddr, std::io::Error),
     /// The database or the system fails.
     #[error(transparent)]
     Fault(#[from] Fault),
@@ -74,13 +83,21 @@ impl Service {
         let listener =
             TcpListener::bind(config.listen).await.map_err(|error| StartError::Listen(config.listen, error))?;
         let address = listener.local_addr().map_err(|error| StartError::Listen(config.listen, error))?;
+        // Before the store, so that who watches is told that it starts while the schema is brought up to date.
+        let (health, metrics) = (Arc::new(Health::default()), Arc::new(Metrics::new(tcp::names())));
+        metrics.connections.most.set(i64::try_from(config.max_connections).unwrap_or(i64::MAX));
+        let monitor = start_monitor(config, &health, &metrics).await?;
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&config.data_dir.join("users.db")).await?);
         let mailer = Arc::new(FileMailer::new(config.mail_dir.clone(), config.sender.clone()));
-        let parts = Parts::assemble(config, &clock, &keys, &store)?;
+        let parts = Parts::assemble(config, &clock, &keys, &store, &metrics)?;
         parts.revocations.load(&*as_sessions(&store), clock.now()).await?;
 
         let (workers, tasks) = (CancellationToken::new(), TaskTracker::new());
         parts.spawn_workers(config, &store, mailer, &clock, &workers, &tasks);
+        if monitor.is_some() {
+            let follow = health.clone().follow(metrics.clone());
+            tasks.spawn(workers.clone().run_until_cancelled_owned(follow));
+        }
         let shutdown = Shutdown::default();
         let connections = TaskTracker::new();
         let server = Server {
@@ -90,10 +107,23 @@ impl Service {
             max_connections: config.max_connections,
             trusted: config.trusted.clone(),
             shutdown: shutdown.clone(),
+            metrics,
             tasks: connections.clone(),
         };
         connections.spawn(server.run());
-        Ok(Self { address, shutdown, workers, connections, tasks, store, grace: config.grace, _lock: lock })
+        health.ready(Probe { store: store.clone(), revocations: parts.revocations, clock });
+        Ok(Self {
+            address,
+            monitor,
+            health,
+            shutdown,
+            workers,
+            connections,
+            tasks,
+            store,
+            grace: config.grace,
+            _lock: lock,
+        })
     }
 
     /// Where it listens.
@@ -102,8 +132,20 @@ impl Service {
         self.address
     }
 
+    /// Where health and metrics are told, if anywhere.
+    #[must_use]
+    pub fn monitor_address(&self) -> Option<SocketAddr> {
+        self.monitor.as_ref().map(Monitor::address)
+    }
+
+    /// Says to who watches that nobody new should come; it goes on accepting, since not all look at once.
+    pub fn announce_end(&self) {
+        self.health.drain();
+    }
+
     /// Ends: nothing new, what is in flight is answered within the grace time, then the rest is cut off.
     pub async fn stop(self) {
+        self.announce_end();
         self.shutdown.drain.cancel();
         self.connections.close();
         if tokio::time::timeout(self.grace, self.connections.wait()).await.is_err() {
@@ -115,6 +157,9 @@ impl Service {
         self.tasks.close();
         let _ = tokio::time::timeout(Duration::from_secs(5), self.tasks.wait()).await;
         self.store.close().await;
+        if let Some(monitor) = self.monitor {
+            monitor.stop().await;
+        }
     }
 }
 
@@ -126,6 +171,7 @@ pub struct Parts {
     pub revocations: Arc<Revocations>,
     otp: Arc<Otp>,
     bell: Bell,
+    metrics: Arc<Metrics>,
 }
 
 impl Parts {
@@ -138,10 +184,11 @@ impl Parts {
         clock: &Arc<dyn Clock>,
         keys: &Arc<KeyRing>,
         store: &Arc<dyn Store>,
+        metrics: &Arc<Metrics>,
     ) -> Result<Self, Fault> {
         let pseudonyms =
             Pseudonyms::new(keys.signing()).ok_or_else(|| Fault::internal("a subkey can not be derived"))?;
-        let passwords = Passwords::new(Arc::new(Lane::start(config.lane)?), config.hash_cost)?;
+        let passwords = Passwords::new(Arc::new(Lane::start(config.lane, metrics.hashing.clone())?), config.hash_cost)?;
         let revocations = Arc::new(Revocations::new(config.tokens.access_life, config.stale_limit));
         let tokens = Arc::new(Tokens::new(
             keys.clone(),
@@ -167,7 +214,7 @@ impl Parts {
             idle_timeout: config.limits.idle,
         };
         let handler = Arc::new(Handler::new(users, tokens, limits));
-        Ok(Self { handler, revocations, otp, bell })
+        Ok(Self { handler, revocations, otp, bell, metrics: metrics.clone() })
     }
 
     fn spawn_workers(
@@ -180,7 +227,8 @@ impl Parts {
         tasks: &TaskTracker,
     ) {
         let (outbox, codes) = (store.clone(), self.otp.clone());
-        let worker = Worker { outbox, mailer, codes, clock: clock.clone(), bell: self.bell.clone() };
+        let (bell, metrics) = (self.bell.clone(), self.metrics.mails.clone());
+        let worker = Worker { outbox, mailer, codes, clock: clock.clone(), bell, metrics };
         tasks.spawn(worker.run(stop.clone()));
         let follow = self.revocations.clone();
         let (log, time) = (as_sessions(store), clock.clone());
@@ -193,6 +241,16 @@ impl Parts {
         };
         tasks.spawn(stop.clone().run_until_cancelled_owned(sweep(store.clone(), retention, clock.clone())));
     }
+}
+
+async fn start_monitor(
+    config: &Config,
+    health: &Arc<Health>,
+    metrics: &Arc<Metrics>,
+) -> Result<Option<Monitor>, StartError> {
+    let Some(listen) = config.metrics_listen else { return Ok(None) };
+    let monitor = Monitor::start(listen, health.clone(), metrics.clone()).await;
+    monitor.map(Some).map_err(|error| StartError::ListenMonitor(listen, error))
 }
 
 fn as_sessions(store: &Arc<dyn Store>) -> Arc<dyn crate::domain::ports::Sessions> {

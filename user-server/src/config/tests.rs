@@ -30,6 +30,7 @@ fn every_fault_is_told_at_once_with_its_mend() {
         ("TRUSTED_PEERS", "10.0.0.0/99"),
         ("ARGON2_MEMORY_KIB", "1024"),
         ("MAIL_FROM", "nobody"),
+        ("METRICS_ADDR", "9464"),
     ])
     .unwrap_err();
     let mut names: Vec<&str> = errors.0.iter().map(|fault| fault.variable).collect();
@@ -40,6 +41,7 @@ fn every_fault_is_told_at_once_with_its_mend() {
         "LISTEN_ADDR",
         "LOG_FORMAT",
         "MAIL_FROM",
+        "METRICS_ADDR",
         "OTP_EXPIRY",
         "TCP_PORT",
         "TRUSTED_PEERS",
@@ -47,7 +49,7 @@ fn every_fault_is_told_at_once_with_its_mend() {
     assert_eq!(names, expected);
     assert!(errors.0.iter().all(|fault| !fault.mend.is_empty()));
     let told = errors.to_string();
-    assert!(told.contains("8 faults"), "{told}");
+    assert!(told.contains("9 faults"), "{told}");
     assert!(!told.contains("short-and-secret"), "{told}");
 }
 

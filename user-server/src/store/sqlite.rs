@@ -7,6 +7,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{SqlitePool, Transaction};
 
 use crate::domain::Fault;
+use crate::domain::ports::PoolUse;
 
 #[path = "sql/mod.rs"]
 mod sql;
@@ -62,6 +63,16 @@ impl Pools {
 
     fn reader(&self) -> &SqlitePool {
         &self.readers
+    }
+
+    fn used(&self) -> Vec<PoolUse> {
+        let used = |name, pool: &SqlitePool| PoolUse {
+            name,
+            open: pool.size(),
+            idle: u32::try_from(pool.num_idle()).unwrap_or(u32::MAX),
+            most: pool.options().get_max_connections(),
+        };
+        vec![used("writer", &self.writer), used("readers", &self.readers)]
     }
 
     async fn close(&self) {

@@ -7,6 +7,7 @@ mod housekeeping;
 mod outbox;
 mod rows;
 mod sessions;
+mod vitals;
 
 use super::{Db, Pools};
 use crate::domain::{Fault, Timestamp};
