@@ -22,7 +22,7 @@ main() {
 # Rust as rustup puts it, and servers that Debian keeps out of the path.
 find_tools() {
     local folder
-    for folder in "${CARGO_HOME:-$HOME/.cargo}/bin" /usr/lib/postgresql/*/bin /usr/sbin; do
+    for folder in "${CARGO_HOME:-${HOME:-}/.cargo}/bin" /usr/lib/postgresql/*/bin /usr/sbin; do
         [ -d "$folder" ] && PATH=$PATH:$folder
     done
     export PATH
@@ -68,9 +68,10 @@ install_missing() {
     [ -z "$packages" ] && return
     # One word is one package.
     # shellcheck disable=SC2086
-    install $packages || echo "test.sh: can not be installed here: $(echo $packages)"
+    install $packages || echo "test.sh: can not install here: $(echo $packages)"
+    # The tests that go without say so by name themselves.
     while IFS= read -r line; do
-        echo "left out: ${line#*|} (needs ${line%%|*})" | tee -a "$log"
+        echo "test.sh: ${line%%|*} is missing, so this is left out: ${line#*|}"
     done < <(missing)
 }
 
@@ -85,7 +86,7 @@ summary() {
     counts=$(awk '/^test result: / { passed += $4; failed += $6; ignored += $8 }
         END { printf "%d passed, %d failed, %d ignored", passed, failed, ignored }' "$log")
     echo
-    grep -oE '^test .* (FAILED|failed)$' "$log" | sed 's/^test /failed: /' | sort -u
+    grep -oE '^test .* FAILED$' "$log" | sed 's/^test /failed: /; s/ \.\.\. FAILED$//' | sort -u
     grep -oE '^test .* \.\.\. ignored.*' "$log" | sed 's/^test /ignored: /; s/ \.\.\. ignored,*//' | sort -u
     grep -oE 'left out: .*' "$log" | sort -u
     if [ "$status" = 0 ]; then

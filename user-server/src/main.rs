@@ -25,13 +25,12 @@ struct Args {}
 fn main() -> ExitCode {
     let Args {} = Args::parse();
     let terminal = std::io::stderr().is_terminal();
-    let config = match Config::read(&|name| std::env::var(name).ok(), terminal) {
+    let variable = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+    let config = match Config::read(&variable, terminal) {
         Ok(config) => config,
         Err(errors) => return complain(EXIT_CONFIG, &errors),
     };
-    if let Err(error) = start_logs(&config) {
-        return complain(EXIT_CONFIG, &error);
-    }
+    start_logs(&config);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return complain(1, &error),
@@ -90,16 +89,15 @@ fn announce(config: &Config, service: &Service) {
     tracing::info!(address = %service.address(), version = env!("CARGO_PKG_VERSION"), "started");
 }
 
-fn start_logs(config: &Config) -> Result<(), String> {
-    let filter = EnvFilter::try_new(&config.log).map_err(|error| {
-        format!("LOG: `{}` is no filter: {error}\n      Set it to error, warn, info, debug or trace.", config.log)
-    })?;
+fn start_logs(config: &Config) {
+    let filter = EnvFilter::new(&config.log);
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // It would say so on standard error, where a failed write is a panic: a full disk under the log would cost requests.
+    let logs = logs.log_internal_errors(false);
     match config.log_format {
         LogFormat::Pretty => logs.with_ansi(std::env::var_os("NO_COLOR").is_none()).init(),
         LogFormat::Json => logs.json().flatten_event(true).init(),
     }
-    Ok(())
 }
 
 fn variables() -> String {

@@ -49,7 +49,7 @@ pub struct Service {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// A folder can't be made or used.
-    #[error("{0}: {1}")]
+    #[error("the folder {0} can not be used: {1}; name one that can be written with DATA_DIR or MAIL_DIR")]
     Folder(PathBuf, std::io::Error),
     /// Another process has the folder.
     #[error("{0} is in use by another user-server; end that one, or give this one another DATA_DIR")]
@@ -65,7 +65,10 @@ pub enum StartError {
         "can not listen on {0} for health and metrics: {1}; set METRICS_ADDR to an address that is free, or unset it"
     )]
     ListenMonitor(SocketAddr, std::io::Error),
-    /// The database or the system fails.
+    /// The database can't be used.
+    #[error("the database {0} can not be used: {1}")]
+    Database(PathBuf, Fault),
+    /// The system fails, or the database does after it was opened.
     #[error(transparent)]
     Fault(#[from] Fault),
 }
@@ -84,10 +87,12 @@ impl Service {
             TcpListener::bind(config.listen).await.map_err(|error| StartError::Listen(config.listen, error))?;
         let address = listener.local_addr().map_err(|error| StartError::Listen(config.listen, error))?;
         // Before the store, so that who watches is told that it starts while the schema is brought up to date.
-        let (health, metrics) = (Arc::new(Health::default()), Arc::new(Metrics::new(tcp::names())));
+        let (health, metrics) = (Arc::new(Health::default()), Arc::new(Metrics::new(tcp::names(), clock.now())));
         metrics.connections.most.set(i64::try_from(config.max_connections).unwrap_or(i64::MAX));
         let monitor = start_monitor(config, &health, &metrics).await?;
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&config.data_dir.join("users.db")).await?);
+        let path = config.data_dir.join("users.db");
+        let store = SqliteStore::open(&path).await.map_err(|fault| StartError::Database(path, fault))?;
+        let store: Arc<dyn Store> = Arc::new(store);
         let mailer = Arc::new(FileMailer::new(config.mail_dir.clone(), config.sender.clone()));
         let parts = Parts::assemble(config, &clock, &keys, &store, &metrics)?;
         parts.revocations.load(&*as_sessions(&store), clock.now()).await?;

@@ -150,6 +150,9 @@ impl Config {
             "addresses and networks such as `10.1.0.0/16, ::1`",
             |text| TrustedPeers::parse(text).map_err(|part| format!("`{part}` is neither")),
         );
+        let log = vars.parsed("LOG", "info", "error, warn, info, debug, trace or a filter of tracing", |text| {
+            tracing_subscriber::EnvFilter::try_new(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
+        });
         let number = |vars: &mut Reader<'_>, name, default, least, most| {
             usize::try_from(vars.number(name, default, least, most)).unwrap_or(usize::MAX)
         };
@@ -203,7 +206,7 @@ impl Config {
             drain_delay: seconds(vars.number("DRAIN_DELAY", if terminal { 0 } else { 5 }, 0, 300)),
             grace: seconds(vars.number("GRACE", 30, 0, 300)),
             metrics_listen: vars.address("METRICS_ADDR"),
-            log: vars.text("LOG", "info"),
+            log: log.unwrap_or_default(),
             log_format: match vars.choice("LOG_FORMAT", &["auto", "pretty", "json"]) {
                 1 => LogFormat::Pretty,
                 2 => LogFormat::Json,

@@ -31,6 +31,7 @@ fn every_fault_is_told_at_once_with_its_mend() {
         ("ARGON2_MEMORY_KIB", "1024"),
         ("MAIL_FROM", "nobody"),
         ("METRICS_ADDR", "9464"),
+        ("LOG", "info,=,=info"),
     ])
     .unwrap_err();
     let mut names: Vec<&str> = errors.0.iter().map(|fault| fault.variable).collect();
@@ -39,6 +40,7 @@ fn every_fault_is_told_at_once_with_its_mend() {
         "ARGON2_MEMORY_KIB",
         "JWTSECRETKEY",
         "LISTEN_ADDR",
+        "LOG",
         "LOG_FORMAT",
         "MAIL_FROM",
         "METRICS_ADDR",

@@ -89,9 +89,15 @@ impl<'a> Reader<'a> {
         self.faults.push(ConfigFault { variable, wrong, mend });
     }
 
-    /// A variable's value; an empty one is none.
-    pub(super) fn optional(&mut self, name: &str) -> Option<String> {
-        (self.variable)(name).filter(|value| !value.is_empty())
+    /// A variable's value; an empty one is none. Bytes that are not UTF-8 arrive as replacement characters: to take them
+    /// for text would sign with another secret than was meant.
+    pub(super) fn optional(&mut self, name: &'static str) -> Option<String> {
+        let value = (self.variable)(name).filter(|value| !value.is_empty())?;
+        if value.contains(char::REPLACEMENT_CHARACTER) {
+            self.fault(name, "it is not UTF-8".to_owned(), "Set it to text; a secret can be made base64.".to_owned());
+            return None;
+        }
+        Some(value)
     }
 
     pub(super) fn refuse(&mut self, name: &'static str, wrong: &str, mend: &str) {

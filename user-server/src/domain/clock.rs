@@ -59,17 +59,30 @@ impl Clock for SystemClock {
 
 /// The machine's clock, moved ahead by hand: what lets a test wait for minutes at once.
 #[derive(Debug, Default)]
-pub struct ShiftedClock(AtomicI64);
+pub struct ShiftedClock {
+    ahead: AtomicI64,
+    /// Where the machine's clock was when this one was held, or zero.
+    held_at: AtomicI64,
+}
 
 impl ShiftedClock {
     /// Moves the time ahead.
     pub fn advance(&self, span: Duration) {
-        self.0.fetch_add(millis(span), Ordering::SeqCst);
+        self.ahead.fetch_add(millis(span), Ordering::SeqCst);
+    }
+
+    /// Holds the time: from now on it moves only by hand, however slow the machine is.
+    pub fn hold(&self) {
+        self.held_at.store(SystemClock.now().0, Ordering::SeqCst);
     }
 }
 
 impl Clock for ShiftedClock {
     fn now(&self) -> Timestamp {
-        Timestamp(SystemClock.now().0.saturating_add(self.0.load(Ordering::SeqCst)))
+        let base = match self.held_at.load(Ordering::SeqCst) {
+            0 => SystemClock.now().0,
+            held => held,
+        };
+        Timestamp(base.saturating_add(self.ahead.load(Ordering::SeqCst)))
     }
 }

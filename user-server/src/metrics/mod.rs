@@ -14,6 +14,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use crate::domain::Timestamp;
+
 pub use connections::{Closed, Connections, OpenConnection};
 pub use hashing::{Hashing, NoHash};
 pub use mails::{MailResult, Mails};
@@ -40,9 +42,9 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Everything at zero, for requests and outcomes of these names.
+    /// Everything at zero, for requests and outcomes of these names, in a process that starts now.
     #[must_use]
-    pub fn new(names: Names) -> Self {
+    pub fn new(names: Names, now: Timestamp) -> Self {
         let mut registry = Registry::default();
         let build: Family<Label, Gauge> = Family::default();
         build.get_or_create(&[("version", env!("CARGO_PKG_VERSION"))]).set(1);
@@ -54,7 +56,7 @@ impl Metrics {
             connections: Connections::registered(&mut registry),
             hashing: Arc::new(Hashing::registered(&mut registry)),
             mails: Arc::new(Mails::registered(&mut registry)),
-            vitals: Vitals::registered(&mut registry),
+            vitals: Vitals::registered(&mut registry, now),
             registry,
         }
     }

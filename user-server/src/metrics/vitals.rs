@@ -1,13 +1,13 @@
 //! What does not happen but is: the age of knowledge, the depth of queues, memory. Whoever watches looks it up first.
 
 use std::sync::atomic::AtomicU64;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::{Label, gauge};
+use crate::domain::Timestamp;
 use crate::domain::ports::PoolUse;
 
 /// A gauge of seconds.
@@ -35,14 +35,14 @@ pub struct Vitals {
 }
 
 impl Vitals {
-    pub(super) fn registered(registry: &mut Registry) -> Self {
+    pub(super) fn registered(registry: &mut Registry, now: Timestamp) -> Self {
         let pools = |registry: &mut Registry, name: &str, help: &str| {
             let family: Family<Label, Gauge> = Family::default();
             registry.register(name, help, family.clone());
             family
         };
         let started: Seconds = Gauge::default();
-        started.set(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64());
+        started.set(now.since(Timestamp(0)).as_secs_f64());
         registry.register_with_unit(
             "process_start_time",
             "When the process started, in seconds since 1970",

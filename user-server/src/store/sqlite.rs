@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{SqlitePool, Transaction};
+use sqlx::{Connection, SqliteConnection, SqlitePool, Transaction};
 
 use crate::domain::Fault;
 use crate::domain::ports::PoolUse;
@@ -45,7 +45,8 @@ impl SqliteStore {
         let pool = |size| {
             SqlitePoolOptions::new().max_connections(size).acquire_timeout(ACQUIRE_TIMEOUT).test_before_acquire(false)
         };
-        let writer = pool(1).connect_with(options.clone()).await.map_err(sql::fault)?;
+        let writer = pool(1).after_release(|connection, _| Box::pin(is_at_rest(connection)));
+        let writer = writer.connect_with(options.clone()).await.map_err(sql::fault)?;
         sqlx::migrate!("../migrations/sqlite")
             .run(&writer)
             .await
@@ -79,6 +80,14 @@ impl Pools {
         self.readers.close().await;
         self.writer.close().await;
     }
+}
+
+/// Whether a connection can begin another transaction. When a write fails, as on a full disk, SQLite ends the transaction
+/// by itself, and sqlx, whose own rollback then fails, counts it as open for good.
+async fn is_at_rest(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    // Its answer comes behind that of a rollback that is on its way.
+    connection.ping().await?;
+    Ok(!connection.is_in_transaction())
 }
 
 /// Makes the file for its owner's eyes only; SQLite gives its companions the same mode.

@@ -82,6 +82,8 @@ struct Session {
     running: JoinSet<Reply<'static>>,
     in_flight: Vec<Pending>,
     stage: Stage,
+    /// What is said last, where the client broke the rules of the connection itself.
+    farewell: Option<ErrorReply<'static>>,
     began: Instant,
     /// When the first byte of a frame came that is not whole yet.
     frame_began: Option<Instant>,
@@ -105,10 +107,9 @@ enum Stage {
     Open,
     /// The client was told to go; what it still asks is refused.
     Draining { since: Instant },
-    /// The client sends no more; it gets its replies.
-    HalfClosed,
-    /// Framing is lost: nothing more is read or answered.
-    Broken,
+    /// Nothing more is read: the client sends no more, or was silent for too long, or framing is lost. What it is owed it
+    /// gets, and then the connection ends.
+    Ending,
 }
 
 impl Session {
@@ -133,6 +134,7 @@ impl Session {
             running: JoinSet::new(),
             in_flight: Vec::new(),
             stage: Stage::Open,
+            farewell: None,
             began: Instant::now(),
             frame_began: None,
             last_frame: None,
@@ -148,8 +150,12 @@ impl Session {
         let mut timer = pin!(tokio::time::sleep_until(self.deadline()));
         let mut drain = pin!(shutdown.drain.cancelled());
         loop {
+            let over = self.is_over();
+            if over && let Some(error) = self.farewell.take() {
+                self.reply(CONNECTION_ID, &error.into());
+            }
             self.flush(stream).await?;
-            if self.is_over() {
+            if over {
                 return Ok(());
             }
             if timer.deadline() > self.deadline() {
@@ -158,12 +164,17 @@ impl Session {
             // One closure, in this order: replies first, so that who floods still lets them out.
             poll_fn(|context| {
                 let mut progress = false;
+                let full = !self.reads();
                 while let Poll::Ready(Some(joined)) = self.running.poll_join_next_with_id(context) {
                     self.finish(joined);
                     progress = true;
                 }
                 if progress {
-                    // A place has come free: look at what could not be looked at before.
+                    // A place may have come free: look at what could not be looked at before. A frame that had to wait
+                    // has its time from now on.
+                    if full {
+                        self.frame_began = None;
+                    }
                     self.feed(&[]);
                 }
                 if self.stage == Stage::Open && drain.as_mut().poll(context).is_ready() {
@@ -173,8 +184,8 @@ impl Session {
                 if self.reads()
                     && let Poll::Ready(read) = input::poll_read(stream, context, |bytes| self.feed(bytes))
                 {
-                    if read? == 0 && self.stage != Stage::Broken {
-                        self.stage = Stage::HalfClosed;
+                    if read? == 0 {
+                        self.stage = Stage::Ending;
                         self.books.closed = Closed::Client;
                     }
                     progress = true;
@@ -182,7 +193,7 @@ impl Session {
                 if timer.as_mut().poll(context).is_ready() {
                     if Instant::now() >= self.deadline() {
                         self.time_out();
-                        self.stage = Stage::Broken;
+                        self.stage = Stage::Ending;
                     } else {
                         timer.as_mut().reset(self.deadline());
                     }
@@ -221,8 +232,7 @@ impl Session {
         match self.stage {
             Stage::Open => false,
             Stage::Draining { since } => self.in_flight.is_empty() && since.elapsed() >= LINGER,
-            Stage::HalfClosed => self.in_flight.is_empty(),
-            Stage::Broken => true,
+            Stage::Ending => self.in_flight.is_empty(),
         }
     }
 
@@ -248,7 +258,7 @@ impl Session {
         let mut input = std::mem::take(&mut self.input);
         input.feed(more, |bytes| self.frames(bytes));
         self.input = input;
-        if self.stage == Stage::Broken {
+        if self.stage == Stage::Ending {
             self.input.clear();
         }
         self.frame_began = match self.frame_began {
@@ -278,7 +288,7 @@ impl Session {
                 }
                 Ok(None) => break,
                 Err(error) => {
-                    self.break_off(&handler::frame_error(error), Closed::FrameError);
+                    self.break_off(handler::frame_error(error), Closed::FrameError);
                     return bytes.len();
                 }
             }
@@ -289,16 +299,16 @@ impl Session {
     /// Answers a frame, or starts what will; the outcome where it was answered.
     fn frame(&mut self, frame: Frame<'_>) -> Option<usize> {
         if frame.id == CONNECTION_ID || self.in_flight.iter().any(|pending| pending.id == frame.id) {
-            self.break_off(&handler::malformed_id(), Closed::RequestId);
+            self.break_off(handler::malformed_id(), Closed::RequestId);
             return None;
         }
         if let Stage::Draining { .. } = self.stage {
-            return self.reply(frame.id, &handler::shutting_down().into());
+            return Some(self.reply(frame.id, &handler::shutting_down().into()));
         }
         match Request::decode(frame.kind, frame.body) {
-            Err(error) => self.reply(frame.id, &handler::undecodable(error).into()),
+            Err(error) => Some(self.reply(frame.id, &handler::undecodable(error).into())),
             Ok((request, common)) => match self.handler.answer_now(&request, &common) {
-                Some(reply) => self.reply(frame.id, &reply),
+                Some(reply) => Some(self.reply(frame.id, &reply)),
                 None => self.start(frame, request, common),
             },
         }
@@ -310,7 +320,7 @@ impl Session {
         let (_, name) = request.row();
         let hashes = Handler::hashes(&request);
         if hashes && self.in_flight.iter().filter(|pending| pending.hashes).count() >= self.limits.hashing {
-            return self.reply(id, &handler::busy(HASHING_PAUSE).into());
+            return Some(self.reply(id, &handler::busy(HASHING_PAUSE).into()));
         }
         let (request, common) = (request.into_owned(), common.into_owned());
         let (handler, peer, gone) = (self.handler.clone(), self.peer.clone(), self.gone.clone());
@@ -345,9 +355,8 @@ impl Session {
         let took = arrived.elapsed();
         let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         tracing::info!(request = name, id, outcome, millis, peer = %self.peer.ip);
-        if let Some(outcome) = self.reply(id, &reply) {
-            self.metrics.requests.answered(row, outcome, took);
-        }
+        let outcome = self.reply(id, &reply);
+        self.metrics.requests.answered(row, outcome, took);
     }
 
     /// Lets what was begun go on, though nobody waits for it any more.
@@ -370,22 +379,23 @@ impl Session {
     }
 
     /// Writes a reply down; its outcome.
-    fn reply(&mut self, id: u32, reply: &Reply<'_>) -> Option<usize> {
+    fn reply(&mut self, id: u32, reply: &Reply<'_>) -> usize {
         if reply.encode(id, &mut self.output).is_err() {
             // No reply of ours is that long; the client must not wait for it all the same.
             tracing::error!(id, "a reply is longer than a frame");
             let internal = handler::internal().into();
             let _ = Reply::encode(&internal, id, &mut self.output);
-            return Some(tally::outcome(&internal));
+            return tally::outcome(&internal);
         }
-        Some(tally::outcome(reply))
+        tally::outcome(reply)
     }
 
-    /// Tells why, and closes: where the next frame begins, or whose a reply would be, is unknown.
-    fn break_off(&mut self, error: &ErrorReply<'static>, closed: Closed) {
+    /// Ends, and tells why: where the next frame begins, or whose a reply would be, is unknown. The reason goes out behind
+    /// the replies that are owed, since to a client it is the end of the connection.
+    fn break_off(&mut self, error: ErrorReply<'static>, closed: Closed) {
         tracing::info!(outcome = error.code.name(), reason = %error.message, peer = %self.peer.ip, "connection refused");
-        self.reply(CONNECTION_ID, &error.clone().into());
-        self.stage = Stage::Broken;
+        self.farewell = Some(error);
+        self.stage = Stage::Ending;
         self.books.closed = closed;
     }
 

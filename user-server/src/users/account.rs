@@ -83,6 +83,8 @@ impl Users {
                 Ok(Changed { user: *user, verification_id })
             }
             records::Changed::UsernameTaken => Err(Refusal::UsernameTaken.into()),
+            // Deleted meanwhile.
+            records::Changed::Gone if !needs_proof => Err(Refusal::SessionRevoked.into()),
             // Deleted, or the password that was proved is no longer the account's.
             records::Changed::Gone => Err(Refusal::InvalidCredentials { field: Some("current_password") }.into()),
         }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use user_proto::{ErrorCode, Login, Logout, Ping, Reply, VerifyToken, frame};
+use user_server::domain::{Clock, SystemClock};
 use user_server::http::{Health, Monitor};
 use user_server::metrics::Metrics;
 
@@ -129,7 +130,7 @@ async fn a_request_is_bounded_in_size_and_time_and_number() {
 
 #[tokio::test]
 async fn it_is_ready_from_the_load_to_the_signal_and_accepts_beyond() {
-    let metrics = Arc::new(Metrics::new(user_server::tcp::names()));
+    let metrics = Arc::new(Metrics::new(user_server::tcp::names(), SystemClock.now()));
     let early = Monitor::start(([127, 0, 0, 1], 0).into(), Arc::new(Health::default()), metrics).await.unwrap();
     let starting = get(early.address(), "/readyz").await;
     assert_eq!(starting.status, 503);

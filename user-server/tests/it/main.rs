@@ -1,6 +1,18 @@
 //! The service as its users meet it: a live server on a free port, real files, and the binary itself.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, unreachable_pub)]
 
+mod accounts;
+mod connection;
+mod contract;
+mod docs;
+mod document;
+mod durability;
+mod frames;
+mod gateway;
 mod http;
+mod process;
+mod races;
 mod support;
 mod tour;
+mod vectors;
+mod walls;

@@ -132,11 +132,13 @@ impl Accounts for SqlStore {
         insert_session(&mut tx, user.id, session, now).await?;
         let surplus = sqlx::query_as(
             "DELETE FROM sessions WHERE id IN (
-                 SELECT id FROM sessions WHERE user_id = $1 ORDER BY rotated_at DESC LIMIT 1000 OFFSET $2
+                 SELECT id FROM sessions WHERE user_id = $1 AND id <> $3 ORDER BY rotated_at DESC LIMIT 1000 OFFSET $2
              ) RETURNING id",
         )
         .bind(user.id)
-        .bind(MAX_SESSIONS)
+        .bind(MAX_SESSIONS - 1)
+        // Never the new one, though a node's clock that is behind may make it look old.
+        .bind(session.id)
         .fetch_all(&mut *tx)
         .await
         .map_err(fault)?;

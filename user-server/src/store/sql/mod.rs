@@ -24,6 +24,9 @@ impl SqlStore {
     }
 }
 
+/// SQLite's `BUSY`, `LOCKED`, `IOERR`, `FULL` and `CANTOPEN`.
+const PASSING: [u32; 5] = [5, 6, 10, 13, 14];
+
 /// What a driver's error is to the services. Its text names no value of a row.
 pub(super) fn fault(error: sqlx::Error) -> Fault {
     match error {
@@ -32,9 +35,12 @@ pub(super) fn fault(error: sqlx::Error) -> Fault {
         | sqlx::Error::PoolTimedOut
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed => Fault::Unavailable(error.to_string()),
-        // A full disk, a lock that is not given: it may pass.
+        // A lock that is not given, a disk that is full or fails: it may pass. The low byte is SQLite's primary code.
         sqlx::Error::Database(ref inner)
-            if matches!(inner.code().as_deref(), Some("5" | "6" | "10" | "13" | "261" | "517")) =>
+            if inner
+                .code()
+                .and_then(|code| code.parse::<u32>().ok())
+                .is_some_and(|code| PASSING.contains(&(code & 0xFF))) =>
         {
             Fault::Unavailable(error.to_string())
         }

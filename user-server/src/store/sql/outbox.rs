@@ -30,7 +30,6 @@ struct OutboxRow {
 struct TurnRow {
     budget_key: String,
     letter: String,
-    noticed_at: Option<i64>,
 }
 
 #[async_trait]
@@ -210,7 +209,13 @@ async fn notice_owner(
         .await
         .map_err(fault)?;
     settle(tx, row.id, now).await?;
-    let told = turn.noticed_at.is_some_and(|at| now.since(Timestamp(at)) < budget.notice_pause);
+    // By whichever purpose: it is the same news to the same person.
+    let (noticed_at,): (Option<i64>,) = sqlx::query_as("SELECT MAX(noticed_at) FROM mail_turns WHERE budget_key = $1")
+        .bind(&turn.budget_key)
+        .fetch_one(&mut **tx)
+        .await
+        .map_err(fault)?;
+    let told = noticed_at.is_some_and(|at| now.since(Timestamp(at)) < budget.notice_pause);
     if !told {
         super::rows::notify(tx, Notice::AlreadyRegistered, &mailbox, &username, now).await?;
         sqlx::query("UPDATE mail_turns SET noticed_at = $3 WHERE budget_key = $1 AND letter = $2")

@@ -1,10 +1,16 @@
 //! A vocabulary for dialogues with the service.
 
+mod dialogue;
 mod mails;
+mod process;
 mod server;
+mod wire;
 
+pub use dialogue::*;
 pub use mails::Mails;
+pub use process::{Process, run_in, run_with_bytes};
 pub use server::{Account, MAIL_PAUSE, TestServer, code_of, config, on_behalf_of, refused};
+pub use wire::{PATIENCE, Wire, raw_frame, request_frame};
 
 /// A password that no dictionary has.
 pub const PASSWORD: &str = "tides rise at nine";

@@ -1,0 +1,88 @@
+//! The ends of access tokens and of sessions.
+
+use std::time::Duration;
+
+use user_proto::{ErrorCode, Logout, RefreshToken};
+
+use crate::support::{TestServer, check, code_of, reset, reset_of};
+
+fn logout(token: &str) -> Logout<'_> {
+    Logout { token: token.into(), all_sessions: None }
+}
+
+fn logout_all(token: &str) -> Logout<'_> {
+    Logout { all_sessions: Some(()), ..logout(token) }
+}
+
+#[tokio::test]
+async fn an_access_token_ends_by_itself() {
+    let server = TestServer::start().await;
+    server.clock.hold();
+    let client = server.client();
+    let ada = server.account(&client, "ada").await;
+    assert_eq!((ada.session.access_expires_in, ada.session.refresh_expires_in), (900, 30 * 24 * 3600));
+    // It ends on a whole second, and began within one.
+    server.clock.advance(Duration::from_secs(899));
+    assert_eq!(check(&client, &ada.access()).await, None);
+    server.clock.advance(Duration::from_secs(1));
+    assert_eq!(check(&client, &ada.access()).await, Some(ErrorCode::TOKEN_EXPIRED));
+    for garbage in ["", "e30.e30.", &ada.refresh(), &ada.access()[1..], &"x".repeat(2049)] {
+        assert_eq!(check(&client, garbage).await, Some(ErrorCode::INVALID_TOKEN), "{garbage}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn one_session_ends_and_the_others_stay() {
+    let server = TestServer::start().await;
+    let client = server.client();
+    let ada = server.account(&client, "ada").await;
+    let other = server.login(&client, "ada").await;
+    assert_eq!(client.call(logout(&ada.refresh())).await.unwrap().sessions_ended, 1);
+    assert_eq!(check(&client, &ada.access()).await, Some(ErrorCode::SESSION_REVOKED));
+    let refresh = RefreshToken { refresh_token: ada.session.refresh_token.clone() };
+    assert_eq!(code_of(&client, refresh).await, ErrorCode::SESSION_REVOKED);
+    for token in [ada.access(), ada.refresh()] {
+        assert_eq!(code_of(&client, logout(&token)).await, ErrorCode::SESSION_REVOKED);
+        assert_eq!(code_of(&client, logout_all(&token)).await, ErrorCode::SESSION_REVOKED, "it speaks for nobody now");
+    }
+    assert_eq!(check(&client, other.access_token.expose_str().unwrap()).await, None);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn all_sessions_end_with_the_open_codes() {
+    let server = TestServer::start().await;
+    let client = server.client();
+    let ada = server.account(&client, "ada").await;
+    let grace = server.account(&client, "grace").await;
+    let other = server.login(&client, "ada").await;
+    let id = client.call(reset_of(&ada.email)).await.unwrap().verification_id;
+    let code = server.mails.code(&ada.email, 2).await;
+    assert_eq!(client.call(logout_all(&ada.access())).await.unwrap().sessions_ended, 2);
+    for token in [&*ada.access(), other.access_token.expose_str().unwrap()] {
+        assert_eq!(check(&client, token).await, Some(ErrorCode::SESSION_REVOKED));
+    }
+    assert_eq!(code_of(&client, reset(id, &code)).await, ErrorCode::CODE_EXPIRED);
+    assert_eq!(check(&client, &grace.access()).await, None);
+    assert_eq!(client.call(logout_all(&grace.refresh())).await.unwrap().sessions_ended, 1);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn an_old_access_token_ends_its_own_session_only() {
+    let server = TestServer::start().await;
+    let client = server.client();
+    let ada = server.account(&client, "ada").await;
+    let other = server.login(&client, "ada").await;
+    server.clock.advance(Duration::from_secs(901));
+    assert_eq!(code_of(&client, logout_all(&ada.access())).await, ErrorCode::TOKEN_EXPIRED);
+    assert_eq!(client.call(logout(&ada.access())).await.unwrap().sessions_ended, 1);
+    let refresh = RefreshToken { refresh_token: ada.session.refresh_token.clone() };
+    assert_eq!(code_of(&client, refresh).await, ErrorCode::SESSION_REVOKED);
+    assert!(client.call(RefreshToken { refresh_token: other.refresh_token.clone() }).await.is_ok());
+    // What has ended is still refused when its entry in the set has been forgotten.
+    server.clock.advance(Duration::from_secs(3600));
+    assert_eq!(code_of(&client, logout(&ada.access())).await, ErrorCode::SESSION_REVOKED);
+    server.stop().await;
+}

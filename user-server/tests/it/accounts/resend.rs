@@ -1,0 +1,84 @@
+//! Asking for a code again.
+
+use std::time::Duration;
+
+use user_proto::{ErrorCode, ResendCode};
+use uuid::Uuid;
+
+use crate::support::{MAIL_PAUSE, NO_CODE, TestServer, code_of, refused, verify_email};
+
+const ADA: &str = "ada@example.org";
+
+fn resend(verification_id: Uuid) -> ResendCode {
+    ResendCode { verification_id }
+}
+
+#[tokio::test]
+async fn while_it_lives_the_same_code_comes_again() {
+    let server = TestServer::start().await;
+    server.clock.hold();
+    let client = server.client();
+    let (id, code) = server.registered_code(&client, "ada", ADA).await;
+    for _ in 0..4 {
+        assert_eq!(code_of(&client, verify_email(id, NO_CODE)).await, ErrorCode::INVALID_CODE);
+    }
+    server.clock.advance(Duration::from_secs(45));
+    let early = refused(client.call(resend(id)).await);
+    assert_eq!((early.code, early.retry_after_ms), (ErrorCode::RATE_LIMITED, Some(15_000)));
+    server.clock.advance(Duration::from_secs(15));
+    let again = client.call(resend(id)).await.unwrap();
+    assert_eq!((again.code_expires_in, again.resend_after), (900, 60));
+    assert_eq!(server.mails.code(ADA, 2).await, code);
+    server.clock.advance(Duration::from_secs(899));
+    assert_eq!(
+        code_of(&client, verify_email(id, NO_CODE)).await,
+        ErrorCode::INVALID_CODE,
+        "it lives from the last mail"
+    );
+    assert_eq!(
+        code_of(&client, verify_email(id, &code)).await,
+        ErrorCode::CODE_EXPIRED,
+        "and there are no new guesses"
+    );
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn after_its_end_a_new_code_comes() {
+    let server = TestServer::start().await;
+    server.clock.hold();
+    let client = server.client();
+    let (id, old) = server.registered_code(&client, "ada", ADA).await;
+    server.clock.advance(Duration::from_secs(900));
+    assert_eq!(code_of(&client, verify_email(id, &old)).await, ErrorCode::CODE_EXPIRED);
+    client.call(resend(id)).await.unwrap();
+    let new = server.mails.code(ADA, 2).await;
+    assert_ne!(new, old, "one in a million, this is no fault");
+    for _ in 0..4 {
+        assert_eq!(code_of(&client, verify_email(id, &old)).await, ErrorCode::INVALID_CODE);
+    }
+    assert!(client.call(verify_email(id, &new)).await.is_ok());
+    assert_eq!(code_of(&client, resend(id)).await, ErrorCode::CODE_EXPIRED, "there is nothing left to send");
+    assert_eq!(code_of(&client, resend(Uuid::new_v4())).await, ErrorCode::CODE_EXPIRED);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_suffix_and_another_id_share_the_turns_and_nobody_sees_it() {
+    let server = TestServer::start().await;
+    server.clock.hold();
+    let client = server.client();
+    server.registered_code(&client, "ada", ADA).await;
+    let waiting = server.register(&client, "ada", "ADA+news@example.org").await.verification_id;
+    for _ in 0..3 {
+        assert!(client.call(resend(waiting)).await.is_ok(), "its own last mail is none");
+    }
+    server.registered_code(&client, "grace", "grace@example.org").await;
+    assert!(server.mails.to("ADA+news@example.org").is_empty(), "it waits its turn");
+    server.turn(&client, MAIL_PAUSE).await;
+    let code = server.mails.code("ADA+news@example.org", 1).await;
+    assert_eq!(code_of(&client, resend(waiting)).await, ErrorCode::RATE_LIMITED);
+    assert!(client.call(verify_email(waiting, &code)).await.is_ok());
+    assert_eq!(server.mails.to("ADA+news@example.org").len(), 1);
+    server.stop().await;
+}

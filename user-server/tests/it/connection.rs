@@ -1,0 +1,258 @@
+//! The limits of a connection, its order of replies and its deadlines, as PROTOCOL.md promises them.
+
+use std::time::{Duration, Instant};
+
+use user_proto::{Common, ErrorCode, ErrorReply, GetUser, Login, Ping, Reply, VerifyToken};
+
+use crate::support::{PASSWORD, TestServer, Wire, request_frame};
+
+/// One hash at a time, and each slow enough to be seen to be in flight.
+const SLOW: [(&str, &str); 2] = [("HASH_THREADS", "1"), ("ARGON2_PASSES", "24")];
+
+fn slow_with<'a>(settings: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+    [SLOW.as_slice(), settings].concat()
+}
+
+fn patient(deadline_ms: u32) -> Common<'static> {
+    Common { deadline_ms: Some(deadline_ms), ..Common::default() }
+}
+
+/// A login that is refused once it has cost its hash; no two share a budget.
+fn login(id: u32) -> Vec<u8> {
+    let name = format!("nobody{id}");
+    let request = Login { login: name.as_str().into(), password: PASSWORD.into() };
+    request_frame(id, request, &patient(30_000))
+}
+
+fn logins(ids: std::ops::RangeInclusive<u32>) -> Vec<u8> {
+    ids.flat_map(login).collect()
+}
+
+fn code(reply: &Reply<'_>) -> Option<ErrorCode> {
+    match reply {
+        Reply::ErrorReply(error) => Some(error.code),
+        _ => None,
+    }
+}
+
+#[tokio::test]
+async fn who_says_nothing_or_half_a_frame_is_let_go() {
+    let server = TestServer::start_with(&[("FIRST_FRAME_TIMEOUT", "1"), ("FRAME_TIMEOUT", "1")]).await;
+    let began = Instant::now();
+    let mut silent = Wire::connect(server.address).await;
+    let mut half = Wire::connect(server.address).await;
+    half.send(&[0, 0, 0, 5, 0x7F]).await;
+    let mut trickling = Wire::connect(server.address).await;
+    let mut later = Wire::connect(server.address).await;
+    later.ping(1).await;
+    later.send(&[0, 0]).await;
+    silent.ends().await;
+    half.ends().await;
+    later.ends().await;
+    assert!(began.elapsed() >= Duration::from_millis(900), "{:?}", began.elapsed());
+    // Bytes that come in time are no excuse for a frame that does not.
+    let trickle = async {
+        for byte in request_frame(1, Ping {}, &Common::default()).repeat(100) {
+            trickling.send(&[byte]).await;
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+    };
+    let _ = tokio::time::timeout(Duration::from_secs(1), trickle).await;
+    assert!(began.elapsed() >= Duration::from_secs(1));
+    trickling.ends().await;
+}
+
+#[tokio::test]
+async fn half_a_frame_does_not_cost_the_replies_that_are_owed() {
+    let server = TestServer::start_with(&slow_with(&[("FRAME_TIMEOUT", "1"), ("IDLE_TIMEOUT", "1")])).await;
+    let mut wire = Wire::connect(server.address).await;
+    wire.send(&[logins(1..=4), vec![0, 0, 0, 5, 0x7F]].concat()).await;
+    for id in 1..=4 {
+        assert_eq!(wire.refusal(id).await.code, ErrorCode::INVALID_CREDENTIALS);
+    }
+    wire.ends().await;
+}
+
+#[tokio::test]
+async fn the_idle_are_let_go_and_the_busy_are_not() {
+    let server = TestServer::start_with(&slow_with(&[("IDLE_TIMEOUT", "1")])).await;
+    let mut wire = Wire::connect(server.address).await;
+    let began = Instant::now();
+    for id in 1..=6 {
+        wire.ping(id).await;
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+    assert!(began.elapsed() > Duration::from_secs(1));
+    let mut working = Wire::connect(server.address).await;
+    working.send(&logins(1..=8)).await;
+    wire.ends().await;
+    for _ in 1..=8 {
+        assert_eq!(code(&working.reply().await.1), Some(ErrorCode::INVALID_CREDENTIALS));
+    }
+    working.ends().await;
+}
+
+#[tokio::test]
+async fn who_never_reads_is_cut_off_and_harms_nobody() {
+    let server = TestServer::start_with(&[("WRITE_TIMEOUT", "1")]).await;
+    let mut deaf = Wire::connect_narrow(server.address).await;
+    let pings = request_frame(1, Ping {}, &Common::default()).repeat(1000);
+    let mut bystander = Wire::connect(server.address).await;
+    let mut sending = std::pin::pin!(deaf.send_until_lost(&pings));
+    let mut id = 0;
+    let lost = loop {
+        id += 1;
+        tokio::select! {
+            lost = &mut sending => break lost,
+            () = tokio::time::sleep(Duration::from_millis(50)) => bystander.ping(id).await,
+        }
+    };
+    assert!(lost, "it is still served");
+    assert!(id > 1, "a bystander was served meanwhile");
+}
+
+#[tokio::test]
+async fn who_half_closes_gets_its_replies_first() {
+    let server = TestServer::start_with(&[("MAX_IN_FLIGHT", "4")]).await;
+    let mut wire = Wire::connect(server.address).await;
+    wire.send(&[logins(1..=10), vec![0, 0, 0]].concat()).await;
+    wire.half_close().await;
+    let mut answered = Vec::new();
+    while let Some((id, reply)) = wire.next().await {
+        assert_eq!(code(&reply), Some(ErrorCode::INVALID_CREDENTIALS));
+        answered.push(id);
+    }
+    answered.sort_unstable();
+    assert_eq!(answered, (1..=10).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn past_256_in_flight_it_reads_no_more_until_one_is_answered() {
+    let server = TestServer::start_with(&[("MAX_HASHING", "300"), ("HASH_QUEUE", "300")]).await;
+    let mut wire = Wire::connect(server.address).await;
+    let none = Common::default();
+    wire.send(&[logins(1..=255), request_frame(1000, Ping {}, &none)].concat()).await;
+    assert!(matches!(wire.reply().await, (1000, Reply::Pong(_))), "there is room for one more");
+
+    let mut wire = Wire::connect(server.address).await;
+    wire.send(&[logins(1..=256), request_frame(1000, Ping {}, &none)].concat()).await;
+    let (id, reply) = wire.reply().await;
+    assert!(matches!(reply, Reply::ErrorReply(_)), "{id}: the ping has to wait for a place: {reply:?}");
+    let mut waited = 0;
+    while !matches!(wire.reply().await, (1000, Reply::Pong(_))) {
+        waited += 1;
+    }
+    assert!(waited < 200, "it is read as soon as there is a place, not after {waited} more");
+}
+
+#[tokio::test]
+async fn past_32_that_hash_the_answer_is_busy_at_once() {
+    let server = TestServer::start_with(&SLOW).await;
+    let mut wire = Wire::connect(server.address).await;
+    wire.send(&logins(1..=34)).await;
+    for id in [33, 34] {
+        let ErrorReply { code, retry_after_ms, .. } = wire.refusal(id).await;
+        assert_eq!(code, ErrorCode::BUSY);
+        assert!(retry_after_ms.is_some_and(|wait| wait > 0));
+    }
+    let mut other = Wire::connect(server.address).await;
+    let none = Common::default();
+    let nobody = VerifyToken { access_token: "no.such.token".into() };
+    for id in 1..=50 {
+        let asked = Instant::now();
+        other.send(&request_frame(id, nobody.clone(), &none)).await;
+        assert_eq!(other.refusal(id).await.code, ErrorCode::INVALID_TOKEN);
+        assert!(asked.elapsed() < Duration::from_secs(2), "a token check waits for hashes");
+    }
+    // Those that hash are in flight still: the checks were fast while they were.
+    wire.ping(40).await;
+    assert_eq!(code(&wire.reply().await.1), Some(ErrorCode::INVALID_CREDENTIALS));
+}
+
+#[tokio::test]
+async fn what_is_quick_overtakes_what_is_slow() {
+    let server = TestServer::start_with(&SLOW).await;
+    let client = server.client();
+    let account = server.account(&client, "quick").await;
+    let (access, none) = (account.access(), Common::default());
+    let mut wire = Wire::connect(server.address).await;
+    let login = Login { login: "quick".into(), password: PASSWORD.into() };
+    let frames = [
+        request_frame(1, login, &none),
+        request_frame(2, GetUser { access_token: access.as_str().into() }, &none),
+        request_frame(3, VerifyToken { access_token: access.as_str().into() }, &none),
+    ];
+    wire.send(&frames.concat()).await;
+    assert!(matches!(wire.reply().await, (3, Reply::TokenVerified(_))));
+    assert!(matches!(wire.reply().await, (2, Reply::User(_))));
+    assert!(matches!(wire.reply().await, (1, Reply::LoggedIn(_))));
+}
+
+#[tokio::test]
+async fn a_deadline_is_kept() {
+    let server = TestServer::start_with(&SLOW).await;
+    let mut wire = Wire::connect(server.address).await;
+    let nobody = Login { login: "nobody".into(), password: PASSWORD.into() };
+    let spent = [
+        request_frame(1, Ping {}, &patient(0)),
+        request_frame(1, VerifyToken { access_token: "no.such.token".into() }, &patient(0)),
+        request_frame(1, GetUser { access_token: "no.such.token".into() }, &patient(0)),
+        request_frame(1, nobody.clone(), &patient(0)),
+    ];
+    for frame in spent {
+        wire.send(&frame).await;
+        assert_eq!(wire.refusal(1).await.code, ErrorCode::DEADLINE_EXCEEDED);
+    }
+    wire.send(&logins(1..=8)).await;
+    wire.send(&request_frame(9, nobody, &patient(40))).await;
+    let error = wire.refusal(9).await;
+    match error.code {
+        ErrorCode::BUSY => assert!(error.retry_after_ms.is_some()),
+        ErrorCode::DEADLINE_EXCEEDED => {}
+        _ => panic!("{error:?}"),
+    }
+}
+
+#[tokio::test]
+async fn who_goes_away_leaves_its_place_to_others() {
+    let server = TestServer::start_with(&SLOW).await;
+    let mut wire = Wire::connect(server.address).await;
+    let asked = Instant::now();
+    wire.send(&login(1)).await;
+    wire.reply().await;
+    let one = asked.elapsed();
+    let mut gone = Wire::connect(server.address).await;
+    gone.send(&logins(1..=32)).await;
+    gone.ask(100, Ping {}).await;
+    assert!(matches!(gone.reply().await, (100, Reply::Pong(_))), "all are in flight");
+    drop(gone);
+    let asked = Instant::now();
+    wire.send(&login(2)).await;
+    assert_eq!(wire.refusal(2).await.code, ErrorCode::INVALID_CREDENTIALS);
+    let waited = asked.elapsed();
+    assert!(waited < one * 16, "a login took {one:?}, and behind 32 of somebody who has gone {waited:?}");
+}
+
+#[tokio::test]
+async fn nothing_behind_the_fault_of_a_connection_is_executed() {
+    let server = TestServer::start().await;
+    let register = |name: &str, email: &str| {
+        let request = user_proto::Register {
+            username: name.to_owned().into(),
+            email: email.to_owned().into(),
+            password: PASSWORD.into(),
+        };
+        request_frame(7, request, &Common::default())
+    };
+    for fault in [vec![0, 0, 0, 4], vec![0xFF; 4], request_frame(0, Ping {}, &Common::default())] {
+        let mut wire = Wire::connect(server.address).await;
+        wire.send(&[fault, register("behind", "behind@example.org")].concat()).await;
+        assert_eq!(wire.refusal(0).await.code.class(), user_proto::ErrorClass::Protocol);
+        wire.ends().await;
+    }
+    let mut wire = Wire::connect(server.address).await;
+    wire.send(&register("before", "before@example.org")).await;
+    assert!(matches!(wire.reply().await, (7, Reply::Registered(_))));
+    server.mails.wait_for("before@example.org", 1).await;
+    assert_eq!(server.mails.all().len(), 1, "the mails of what came before would be there too");
+}

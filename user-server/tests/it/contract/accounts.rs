@@ -1,0 +1,166 @@
+//! From a registration to a user, a user's sessions, and the end of both.
+
+use user_server::domain::mail::{Letter, Notice};
+use user_server::domain::records::{Activation, Charge, LoginKey, Purpose, UserRecord};
+use user_server::domain::{Timestamp, Username};
+use uuid::Uuid;
+
+use super::fixture::*;
+
+/// Enters a registration's code.
+async fn activate(db: &Db, id: Uuid, name: Option<&str>, now: Timestamp) -> Activation {
+    let guess = guess(db, id, Purpose::Registration, now).await;
+    let name = name.map(|name| Username::parse(name).unwrap());
+    db.activate(&guess, name.as_ref(), Uuid::new_v4(), &session(), now).await.unwrap()
+}
+
+fn name(activation: Activation) -> Result<String, &'static str> {
+    match activation {
+        Activation::Active(user) => Ok(user.username),
+        Activation::UsernameTaken => Err("username taken"),
+        Activation::EmailTaken => Err("email taken"),
+        Activation::Spent => Err("spent"),
+    }
+}
+
+async fn by_name(db: &Db, key: &str) -> Option<UserRecord> {
+    db.user_by_login(LoginKey::Username(key)).await.unwrap()
+}
+
+pub async fn a_code_makes_a_user_and_a_session(db: &Db) {
+    let id = register(db, "Ada", "Ada@Example.org", "client", NOW).await;
+    assert!(!db.username_taken("ada").await.unwrap(), "a pending row reserves nothing");
+    assert!(by_name(db, "ada").await.is_none(), "a pending row is no user");
+    assert_eq!(send_all(db, at(1)).await.len(), 1);
+    let guess = guess(db, id, Purpose::Registration, at(2)).await;
+    assert!(!guess.dead);
+    let (user_id, session) = (Uuid::new_v4(), session());
+    let Activation::Active(user) = db.activate(&guess, None, user_id, &session, at(3)).await.unwrap() else {
+        panic!("the right code of a free name")
+    };
+    assert_eq!((user.id, user.username.as_str(), user.email.as_str()), (user_id, "Ada", "Ada@Example.org"));
+    assert_eq!((user.password_hash.as_str(), user.created_at, user.disabled), ("hash of Ada", at(3), false));
+    assert_eq!(by_name(db, "ada").await.unwrap().id, user_id);
+    assert_eq!(db.user_by_login(LoginKey::Email("ada@example.org")).await.unwrap().unwrap().id, user_id);
+    assert_eq!(db.user(user_id).await.unwrap().unwrap().email_key, "ada@example.org");
+    assert!(db.username_taken("ada").await.unwrap());
+    assert_eq!(db.session_user(session.id).await.unwrap(), Some(user_id));
+    assert!(matches!(charge(db, id, Purpose::Registration, at(4)).await, Charge::Spent));
+}
+
+pub async fn another_name_may_be_given_with_the_code(db: &Db) {
+    let id = register(db, "ada", "ada@example.org", "client", NOW).await;
+    send_all(db, NOW).await;
+    assert_eq!(name(activate(db, id, Some("Lovelace"), NOW).await), Ok("Lovelace".to_owned()));
+    assert!(by_name(db, "ada").await.is_none());
+    assert!(by_name(db, "lovelace").await.is_some());
+}
+
+pub async fn a_taken_name_leaves_the_code_good(db: &Db) {
+    let id = register(db, "ADA", "other@example.org", "client", NOW).await;
+    user(db, "ada").await;
+    assert_eq!(name(activate(db, id, None, NOW).await), Err("username taken"));
+    assert!(db.user_by_login(LoginKey::Email("other@example.org")).await.unwrap().is_none());
+    assert_eq!(name(activate(db, id, Some("grace"), NOW).await), Ok("grace".to_owned()));
+}
+
+pub async fn a_taken_address_spends_the_code(db: &Db) {
+    let first = register(db, "ada", "ada@example.org", "client", NOW).await;
+    let second = register(db, "grace", "ADA@example.org", "client", NOW).await;
+    send_all(db, NOW).await;
+    send_all(db, at(60)).await;
+    let guess = guess(db, second, Purpose::Registration, at(60)).await;
+    assert_eq!(name(activate(db, first, None, at(60)).await), Ok("ada".to_owned()));
+    let again = async || name(db.activate(&guess, None, Uuid::new_v4(), &session(), at(60)).await.unwrap());
+    assert_eq!(again().await, Err("email taken"));
+    assert_eq!(again().await, Err("spent"));
+    assert!(!db.username_taken("grace").await.unwrap());
+}
+
+pub async fn one_code_makes_one_user(db: &Db) {
+    let id = register(db, "ada", "ada@example.org", "client", NOW).await;
+    send_all(db, NOW).await;
+    let guess = guess(db, id, Purpose::Registration, NOW).await;
+    let results = together((0..16).map(|_| {
+        let (db, guess) = (db.clone(), guess.clone());
+        async move { name(db.activate(&guess, None, Uuid::new_v4(), &session(), NOW).await.unwrap()) }
+    }))
+    .await;
+    assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1, "{results:?}");
+    assert_eq!(results.iter().filter(|result| **result == Err("spent")).count(), 15, "{results:?}");
+}
+
+pub async fn one_name_makes_one_user(db: &Db) {
+    let mut ids = Vec::new();
+    for number in 0..16 {
+        ids.push(register(db, "ada", &format!("ada{number}@example.org"), "client", NOW).await);
+    }
+    assert_eq!(send_all(db, NOW).await.len(), 16);
+    let results = together(ids.into_iter().map(|id| {
+        let db = db.clone();
+        async move { name(activate(&db, id, None, NOW).await) }
+    }))
+    .await;
+    assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1, "{results:?}");
+    assert_eq!(results.iter().filter(|result| **result == Err("username taken")).count(), 15, "{results:?}");
+}
+
+pub async fn a_session_needs_the_password_of_now(db: &Db) {
+    let (mut ada, _) = user(db, "ada").await;
+    let good = session();
+    assert!(open(db, &ada, &good, NOW).await);
+    assert!(lives(db, &good).await);
+    ada.credentials += 1;
+    let stale = session();
+    assert!(!open(db, &ada, &stale, NOW).await);
+    assert!(!lives(db, &stale).await);
+}
+
+pub async fn a_stronger_hash_is_the_same_password(db: &Db) {
+    let (ada, _) = user(db, "ada").await;
+    assert!(db.open_session(&ada, &session(), Some("stronger"), NOW).await.unwrap().is_some());
+    assert_eq!(db.user(ada.id).await.unwrap().unwrap().password_hash, "stronger");
+    assert!(open(db, &ada, &session(), NOW).await, "what was proved still counts");
+}
+
+pub async fn the_longest_unused_session_makes_room(db: &Db) {
+    const MOST: u64 = 100;
+    let (ada, first) = user(db, "ada").await;
+    let second = session();
+    assert!(open(db, &ada, &second, at(1)).await);
+    for number in 2..MOST {
+        let surplus = db.open_session(&ada, &session(), None, at(number)).await.unwrap().unwrap();
+        assert!(surplus.subjects.is_empty(), "session {number}");
+    }
+    db.rotate(first.id, 0, GRACE, "kid-1", at(MOST)).await.unwrap();
+    // By a clock that is behind, as another node's may be: the new session is not the one to go.
+    let newest = session();
+    let surplus = db.open_session(&ada, &newest, None, NOW).await.unwrap().unwrap();
+    assert_eq!((surplus.sessions, surplus.subjects), (1, vec![second.id]));
+    assert!(lives(db, &newest).await && lives(db, &first).await && !lives(db, &second).await);
+    let log = db.revocations(NOW).await.unwrap();
+    assert!(log.iter().any(|entry| entry.subject == second.id), "{log:?}");
+}
+
+pub async fn deletion_leaves_nothing(db: &Db) {
+    let (ada, session) = user(db, "ada").await;
+    let reset = request_reset(db, "ada@example.org", NOW).await;
+    send_all(db, NOW).await;
+    let stale = UserRecord { credentials: ada.credentials + 1, ..ada.clone() };
+    assert!(db.delete_user(&stale, at(1)).await.unwrap().is_none());
+    let ended = db.delete_user(&ada, at(1)).await.unwrap().unwrap();
+    assert_eq!(ended.sessions, 1);
+    assert!(ended.subjects.contains(&session.id) && ended.subjects.contains(&ada.id), "{ended:?}");
+    let log: Vec<Uuid> = db.revocations(at(1)).await.unwrap().iter().map(|entry| entry.subject).collect();
+    assert!(log.contains(&session.id) && log.contains(&ada.id), "{log:?}");
+    assert!(db.user(ada.id).await.unwrap().is_none() && by_name(db, "ada").await.is_none());
+    assert!(!lives(db, &session).await);
+    assert!(matches!(charge(db, reset, Purpose::PasswordReset, at(1)).await, Charge::Spent));
+    let mails = send_all(db, at(1)).await;
+    assert_eq!((mails.len(), mails[0].to.as_str()), (1, "ada@example.org"));
+    assert_eq!(mails[0].letter, Letter::Notice(Notice::Deleted));
+    assert!(db.delete_user(&ada, at(1)).await.unwrap().is_none());
+    let id = register(db, "ada", "ada@example.org", "client", at(60)).await;
+    send_all(db, at(60)).await;
+    assert_eq!(name(activate(db, id, None, at(60)).await), Ok("ada".to_owned()), "name and address are free again");
+}

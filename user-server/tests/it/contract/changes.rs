@@ -1,0 +1,165 @@
+//! Changes of an account: all of one happens, or nothing.
+
+use user_server::domain::mail::{Letter, Notice};
+use user_server::domain::records::{Activation, Changed, Charge, EmailChange, Ended, Purpose, UserChange, UserRecord};
+use user_server::domain::{Timestamp, Username};
+use uuid::Uuid;
+
+use super::fixture::*;
+
+async fn done(db: &Db, change: UserChange, now: Timestamp) -> (UserRecord, Ended) {
+    match db.change_user(&change, now).await.unwrap() {
+        Changed::Done(user, ended) => (*user, ended),
+        Changed::UsernameTaken => panic!("the name is taken"),
+        Changed::Gone => panic!("the account is gone"),
+    }
+}
+
+/// A change of address that waits for its code; its id.
+async fn move_to(db: &Db, change: UserChange, address: &str, now: Timestamp) -> Uuid {
+    let id = Uuid::new_v4();
+    done(db, UserChange { email: Some((id, email(address))), ..change }, now).await;
+    id
+}
+
+fn renamed(change: UserChange, name: &str) -> UserChange {
+    UserChange { username: Some(Username::parse(name).unwrap()), ..change }
+}
+
+fn with_password(change: UserChange) -> UserChange {
+    UserChange { password_hash: Some("new hash".to_owned()), ..change }
+}
+
+pub async fn a_name_is_changed(db: &Db) {
+    let (ada, first) = user(db, "ada").await;
+    let change = UserChange { credentials: None, ..renamed(change(&ada, &first), "Lovelace") };
+    let (after, ended) = done(db, change, NOW).await;
+    assert_eq!((after.username.as_str(), after.username_key.as_str(), ended.sessions), ("Lovelace", "lovelace", 0));
+    assert!(!db.username_taken("ada").await.unwrap() && db.username_taken("lovelace").await.unwrap());
+    let own = renamed(self::change(&after, &first), "LOVELACE");
+    assert_eq!(done(db, own, NOW).await.0.username, "LOVELACE", "one's own name in another case");
+    assert!(lives(db, &first).await);
+}
+
+pub async fn a_taken_name_undoes_the_whole_change(db: &Db) {
+    user(db, "grace").await;
+    let (ada, first) = user(db, "ada").await;
+    let second = session();
+    assert!(open(db, &ada, &second, NOW).await);
+    let id = Uuid::new_v4();
+    let change = renamed(with_password(change(&ada, &first)), "GRACE");
+    let change = UserChange { email: Some((id, email("new@example.org"))), ..change };
+    assert!(matches!(db.change_user(&change, NOW).await.unwrap(), Changed::UsernameTaken));
+    let after = db.user(ada.id).await.unwrap().unwrap();
+    assert_eq!(
+        (after.username, after.password_hash, after.credentials),
+        (ada.username, ada.password_hash, ada.credentials)
+    );
+    assert!(lives(db, &second).await);
+    assert!(send_all(db, at(60)).await.is_empty());
+    assert!(matches!(charge(db, id, Purpose::EmailChange, at(60)).await, Charge::Spent));
+}
+
+pub async fn a_new_password_ends_the_rest(db: &Db) {
+    let (ada, first) = user(db, "ada").await;
+    let second = session();
+    assert!(open(db, &ada, &second, NOW).await);
+    let reset = request_reset(db, "ada@example.org", NOW).await;
+    let older = move_to(db, change(&ada, &first), "old@example.org", NOW).await;
+    send_all(db, NOW).await;
+    let newer = Uuid::new_v4();
+    let change = UserChange { email: Some((newer, email("new@example.org"))), ..with_password(change(&ada, &first)) };
+    let (after, ended) = done(db, change, at(1)).await;
+    assert_eq!((ended.sessions, ended.subjects), (1, vec![second.id]));
+    assert!(lives(db, &first).await && !lives(db, &second).await);
+    assert_eq!(after.password_hash, "new hash");
+    assert_ne!(after.credentials, ada.credentials);
+    assert_eq!(db.revocations(at(1)).await.unwrap().len(), 1);
+    let mails = send_all(db, at(1)).await;
+    assert!(mails.iter().any(|mail| mail.letter == Letter::Notice(Notice::PasswordChanged)), "{mails:?}");
+    assert!(mails.iter().any(|mail| verifies(mail) == Some(newer)), "the new address's own code is good: {mails:?}");
+    assert!(matches!(charge(db, reset, Purpose::PasswordReset, at(1)).await, Charge::Spent));
+    assert!(matches!(charge(db, older, Purpose::EmailChange, at(1)).await, Charge::Spent));
+}
+
+pub async fn what_was_proved_before_no_longer_counts(db: &Db) {
+    let (ada, first) = user(db, "ada").await;
+    done(db, with_password(change(&ada, &first)), NOW).await;
+    let late = db.change_user(&with_password(change(&ada, &first)), NOW).await.unwrap();
+    assert!(matches!(late, Changed::Gone));
+    let (grace, hers) = user(db, "grace").await;
+    db.delete_user(&grace, NOW).await.unwrap().unwrap();
+    let rename = UserChange { credentials: None, ..renamed(change(&grace, &hers), "hopper") };
+    assert!(matches!(db.change_user(&rename, NOW).await.unwrap(), Changed::Gone));
+    assert!(!db.username_taken("hopper").await.unwrap());
+}
+
+pub async fn a_login_in_a_race_with_a_new_password_leaves_no_session(db: &Db) {
+    let (ada, first) = user(db, "ada").await;
+    let sessions: Vec<_> = (0..16).map(|_| session()).collect();
+    let changing = tokio::spawn({
+        let (db, change) = (db.clone(), with_password(change(&ada, &first)));
+        async move { done(&db, change, NOW).await }
+    });
+    together(sessions.clone().into_iter().map(|session| {
+        let (db, ada) = (db.clone(), ada.clone());
+        async move { open(&db, &ada, &session, NOW).await }
+    }))
+    .await;
+    changing.await.unwrap();
+    for session in &sessions {
+        assert!(!lives(db, session).await, "a session under the old password");
+    }
+    assert!(lives(db, &first).await);
+}
+
+pub async fn a_new_address_waits_for_its_code(db: &Db) {
+    let (ada, first) = user(db, "ada").await;
+    let reset = request_reset(db, "ada@example.org", NOW).await;
+    let id = move_to(db, change(&ada, &first), "New@example.org", NOW).await;
+    assert_eq!(db.user(ada.id).await.unwrap().unwrap().email, "ada@example.org");
+    let mails = send_all(db, NOW).await;
+    let to: Vec<_> = mails.iter().filter(|mail| verifies(mail) == Some(id)).map(|mail| mail.to.as_str()).collect();
+    assert_eq!(to, ["New@example.org"]);
+    let stranger = db.charge_guess(id, Purpose::EmailChange, Some(Uuid::new_v4()), 5, NOW).await.unwrap();
+    assert!(matches!(stranger, Charge::Spent), "{stranger:?}");
+    let Charge::Charged(guess) = db.charge_guess(id, Purpose::EmailChange, Some(ada.id), 5, NOW).await.unwrap() else {
+        panic!("the owner's guess")
+    };
+    assert_eq!(guess.user_id, Some(ada.id));
+    let EmailChange::Changed(after) = db.confirm_email(&guess, at(1)).await.unwrap() else { panic!("the right code") };
+    assert_eq!((after.email.as_str(), after.email_key.as_str()), ("New@example.org", "new@example.org"));
+    assert!(matches!(db.confirm_email(&guess, at(1)).await.unwrap(), EmailChange::Spent));
+    assert!(matches!(charge(db, reset, Purpose::PasswordReset, at(1)).await, Charge::Spent), "every open code is void");
+    let mails = send_all(db, at(1)).await;
+    assert_eq!((mails.len(), mails[0].to.as_str()), (1, "ada@example.org"), "the old address is told");
+    assert_eq!(mails[0].letter, Letter::Notice(Notice::EmailChanged));
+    assert!(lives(db, &first).await);
+}
+
+pub async fn a_newer_change_voids_the_older(db: &Db) {
+    let (ada, first) = user(db, "ada").await;
+    let older = move_to(db, change(&ada, &first), "one@example.org", NOW).await;
+    send_all(db, NOW).await;
+    let held = guess(db, older, Purpose::EmailChange, NOW).await;
+    let newer = move_to(db, change(&ada, &first), "two@example.org", NOW).await;
+    send_all(db, NOW).await;
+    assert!(matches!(charge(db, older, Purpose::EmailChange, NOW).await, Charge::Spent));
+    assert!(matches!(db.confirm_email(&held, NOW).await.unwrap(), EmailChange::Spent));
+    let guess = guess(db, newer, Purpose::EmailChange, NOW).await;
+    assert!(matches!(db.confirm_email(&guess, NOW).await.unwrap(), EmailChange::Changed(_)));
+}
+
+pub async fn a_new_address_can_be_taken_meanwhile(db: &Db) {
+    let (ada, first) = user(db, "ada").await;
+    let id = move_to(db, change(&ada, &first), "new@example.org", NOW).await;
+    let other = register(db, "grace", "new@example.org", "client", NOW).await;
+    send_all(db, NOW).await;
+    let moving = guess(db, id, Purpose::EmailChange, NOW).await;
+    let registering = guess(db, other, Purpose::Registration, NOW).await;
+    let activated = db.activate(&registering, None, Uuid::new_v4(), &session(), NOW).await.unwrap();
+    assert!(matches!(activated, Activation::Active(_)));
+    assert!(matches!(db.confirm_email(&moving, NOW).await.unwrap(), EmailChange::EmailTaken));
+    assert!(matches!(db.confirm_email(&moving, NOW).await.unwrap(), EmailChange::Spent));
+    assert_eq!(db.user(ada.id).await.unwrap().unwrap().email, "ada@example.org");
+}

@@ -1,0 +1,103 @@
+//! Guesses at codes, and asking for a code again.
+
+use std::time::Duration;
+
+use user_server::domain::records::{Charge, Purpose, Resend};
+use user_server::outbox::{GUESSES, RESEND_AFTER};
+use uuid::Uuid;
+
+use super::fixture::*;
+
+const CODE: Purpose = Purpose::Registration;
+
+pub async fn a_code_has_its_guesses_in_parallel(db: &Db) {
+    let id = register(db, "ada", "ada@example.org", "client", NOW).await;
+    assert!(matches!(charge(db, id, CODE, NOW).await, Charge::NotIssued));
+    send_all(db, NOW).await;
+    let results = together((0..64).map(|_| {
+        let db = db.clone();
+        async move { charge(&db, id, CODE, NOW).await }
+    }))
+    .await;
+    let charged = results.iter().filter(|charge| matches!(charge, Charge::Charged(_))).count();
+    let spent = results.iter().filter(|charge| matches!(charge, Charge::Spent)).count();
+    assert_eq!((charged, spent), (5, 59), "guesses before the code was made cost nothing");
+}
+
+pub async fn a_code_is_only_what_it_is(db: &Db) {
+    let id = register(db, "ada", "ada@example.org", "client", NOW).await;
+    send_all(db, NOW).await;
+    assert!(matches!(charge(db, Uuid::new_v4(), CODE, NOW).await, Charge::Spent), "an unknown id");
+    assert!(matches!(charge(db, id, Purpose::PasswordReset, NOW).await, Charge::Spent), "another purpose");
+    let of_user = db.charge_guess(id, CODE, Some(Uuid::new_v4()), GUESSES, NOW).await.unwrap();
+    assert!(matches!(of_user, Charge::Spent), "another owner");
+    let last = NOW.plus(CODE_LIFE - Duration::from_millis(1));
+    assert!(matches!(charge(db, id, CODE, last).await, Charge::Charged(_)));
+    assert!(matches!(charge(db, id, CODE, NOW.plus(CODE_LIFE)).await, Charge::Spent), "an old one");
+}
+
+pub async fn a_refund_is_for_its_own_code(db: &Db) {
+    let id = register(db, "ada", "ada@example.org", "client", NOW).await;
+    send_all(db, NOW).await;
+    let first = guess(db, id, CODE, NOW).await;
+    for _ in 0..10 {
+        db.refund_guess(&first).await.unwrap();
+    }
+    for _ in 0..GUESSES {
+        guess(db, id, CODE, NOW).await;
+    }
+    assert!(matches!(charge(db, id, CODE, NOW).await, Charge::Spent), "a refund never gives more than there was");
+    assert_eq!(db.resend(id, "client", RESEND_AFTER, at(60)).await.unwrap(), Resend::Queued);
+    assert_eq!(generation(&send_all(db, at(60)).await[0]), first.generation + 1);
+    for _ in 0..GUESSES {
+        guess(db, id, CODE, at(60)).await;
+    }
+    db.refund_guess(&first).await.unwrap();
+    assert!(matches!(charge(db, id, CODE, at(60)).await, Charge::Spent), "an older code's refund is void");
+}
+
+pub async fn a_resend_repeats_the_code(db: &Db) {
+    let id = register(db, "ada", "ada@example.org", "client", NOW).await;
+    assert_eq!(db.resend(id, "client", RESEND_AFTER, NOW).await.unwrap(), Resend::Queued, "it waits already");
+    let first = send_all(db, at(5)).await;
+    assert_eq!(first.len(), 1, "one mail, though it was asked for twice");
+    guess(db, id, CODE, at(5)).await;
+    let too_soon = Resend::TooSoon(Duration::from_secs(20));
+    assert_eq!(db.resend(id, "client", RESEND_AFTER, at(45)).await.unwrap(), too_soon);
+    assert_eq!(db.resend(id, "client", RESEND_AFTER, at(65)).await.unwrap(), Resend::Queued);
+    let second = send_all(db, at(65)).await;
+    assert_eq!(generation(&second[0]), generation(&first[0]));
+    for _ in 1..GUESSES {
+        guess(db, id, CODE, at(65)).await;
+    }
+    assert!(matches!(charge(db, id, CODE, at(65)).await, Charge::Spent), "no new guesses");
+    assert_eq!(db.resend(Uuid::new_v4(), "client", RESEND_AFTER, NOW).await.unwrap(), Resend::Spent);
+}
+
+pub async fn a_resend_after_its_end_makes_a_new_code(db: &Db) {
+    let id = register(db, "ada", "ada@example.org", "client", NOW).await;
+    let first = send_all(db, NOW).await;
+    for _ in 0..GUESSES - 1 {
+        guess(db, id, CODE, NOW).await;
+    }
+    assert_eq!(db.resend(id, "client", RESEND_AFTER, at(900)).await.unwrap(), Resend::Queued);
+    let second = send_all(db, at(900)).await;
+    assert_eq!(generation(&second[0]), generation(&first[0]) + 1);
+    for _ in 0..GUESSES {
+        assert_eq!(guess(db, id, CODE, at(901)).await.generation, generation(&second[0]));
+    }
+    assert!(matches!(charge(db, id, CODE, at(901)).await, Charge::Spent));
+}
+
+pub async fn parallel_resends_queue_one_mail(db: &Db) {
+    let id = register(db, "ada", "ada@example.org", "client", NOW).await;
+    send_all(db, NOW).await;
+    let results = together((0..16).map(|_| {
+        let db = db.clone();
+        async move { db.resend(id, "client", RESEND_AFTER, at(60)).await.unwrap() }
+    }))
+    .await;
+    assert!(results.iter().all(|result| *result == Resend::Queued), "{results:?}");
+    assert_eq!(send_all(db, at(60)).await.len(), 1);
+    assert!(send_all(db, at(120)).await.is_empty());
+}

@@ -1,0 +1,168 @@
+//! The words that the suite is written in.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use user_server::domain::mail::{Claim, ClaimedMail, Letter};
+use user_server::domain::ports::{MailBudget, Store};
+use user_server::domain::records::{
+    Activation, Charge, Guess, NewSession, Purpose, Registration, ResetRequest, UserChange, UserRecord,
+};
+use user_server::domain::{Email, Timestamp, Username};
+use user_server::outbox;
+use uuid::Uuid;
+
+pub type Db = Arc<dyn Store>;
+
+pub const NOW: Timestamp = Timestamp(1_800_000_000_000);
+pub const CODE_LIFE: Duration = Duration::from_secs(900);
+pub const GRACE: Duration = Duration::from_secs(30);
+pub const HOUR: u64 = 3600;
+pub const DAY: u64 = 24 * HOUR;
+
+/// So many seconds after the suite's beginning.
+pub fn at(seconds: u64) -> Timestamp {
+    NOW.plus(Duration::from_secs(seconds))
+}
+
+/// The budget that the service publishes.
+pub fn budget() -> MailBudget {
+    outbox::budget(CODE_LIFE)
+}
+
+pub fn email(text: &str) -> Email {
+    Email::parse(text).unwrap()
+}
+
+pub fn session() -> NewSession {
+    NewSession { id: Uuid::new_v4(), kid: "kid-1".to_owned() }
+}
+
+/// A registration of `name` under `address` from a client.
+pub fn registration(name: &str, address: &str, client: &str) -> Registration {
+    Registration {
+        verification_id: Uuid::new_v4(),
+        username: Username::parse(name).unwrap(),
+        email: email(address),
+        password_hash: format!("hash of {name}"),
+        client: client.to_owned(),
+        kid: "kid-1".to_owned(),
+    }
+}
+
+/// Writes a registration down; its id.
+pub async fn register(db: &Db, name: &str, address: &str, client: &str, now: Timestamp) -> Uuid {
+    let registration = registration(name, address, client);
+    db.register(&registration, now).await.unwrap();
+    registration.verification_id
+}
+
+/// Asks for a reset; its id.
+pub async fn request_reset(db: &Db, address: &str, now: Timestamp) -> Uuid {
+    let request = ResetRequest {
+        verification_id: Uuid::new_v4(),
+        email: email(address),
+        client: "client".to_owned(),
+        kid: "kid-1".to_owned(),
+    };
+    db.request_reset(&request, now).await.unwrap();
+    request.verification_id
+}
+
+/// The next mail that is due, or none. Rows that lead to no mail are passed over.
+pub async fn next_mail(db: &Db, now: Timestamp) -> Option<ClaimedMail> {
+    loop {
+        match db.claim(&budget(), now).await.unwrap() {
+            Claim::Mail(mail) => return Some(mail),
+            Claim::Nothing => {}
+            Claim::Idle(_) => return None,
+        }
+    }
+}
+
+/// Sends every mail that is due; all of them.
+pub async fn send_all(db: &Db, now: Timestamp) -> Vec<ClaimedMail> {
+    let mut sent = Vec::new();
+    while let Some(mail) = next_mail(db, now).await {
+        db.settle(mail.id, now).await.unwrap();
+        sent.push(mail);
+    }
+    sent
+}
+
+/// What a mail verifies, or none where it is a notice.
+pub fn verifies(mail: &ClaimedMail) -> Option<Uuid> {
+    match mail.letter {
+        Letter::Code { verification_id, .. } => Some(verification_id),
+        Letter::Notice(_) => None,
+    }
+}
+
+/// Which code of its verification a mail carries.
+pub fn generation(mail: &ClaimedMail) -> u32 {
+    match mail.letter {
+        Letter::Code { generation, .. } => generation,
+        Letter::Notice(notice) => panic!("no code: {notice:?}"),
+    }
+}
+
+/// One guess at a code.
+pub async fn charge(db: &Db, id: Uuid, purpose: Purpose, now: Timestamp) -> Charge {
+    db.charge_guess(id, purpose, None, outbox::GUESSES, now).await.unwrap()
+}
+
+/// One guess at a code that can be guessed.
+pub async fn guess(db: &Db, id: Uuid, purpose: Purpose, now: Timestamp) -> Guess {
+    match charge(db, id, purpose, now).await {
+        Charge::Charged(guess) => guess,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// An active user `name` with the address `name@example.org`, and the first session.
+pub async fn user(db: &Db, name: &str) -> (UserRecord, NewSession) {
+    let id = register(db, name, &format!("{name}@example.org"), "client", NOW).await;
+    send_all(db, NOW).await;
+    let guess = guess(db, id, Purpose::Registration, NOW).await;
+    let session = session();
+    match db.activate(&guess, None, Uuid::new_v4(), &session, NOW).await.unwrap() {
+        Activation::Active(user) => (*user, session),
+        _ => panic!("{name} can not be made"),
+    }
+}
+
+/// Another session of a user; whether it was opened.
+pub async fn open(db: &Db, user: &UserRecord, session: &NewSession, now: Timestamp) -> bool {
+    db.open_session(user, session, None, now).await.unwrap().is_some()
+}
+
+/// Whether a session lives.
+pub async fn lives(db: &Db, session: &NewSession) -> bool {
+    db.session_user(session.id).await.unwrap().is_some()
+}
+
+/// A change that changes nothing yet.
+pub fn change(user: &UserRecord, session: &NewSession) -> UserChange {
+    UserChange {
+        user_id: user.id,
+        session_id: session.id,
+        credentials: Some(user.credentials),
+        username: None,
+        password_hash: None,
+        email: None,
+        client: "client".to_owned(),
+        kid: "kid-1".to_owned(),
+    }
+}
+
+/// Runs all of them at once; what each gave.
+pub async fn together<T: Send + 'static>(
+    tasks: impl Iterator<Item = impl Future<Output = T> + Send + 'static>,
+) -> Vec<T> {
+    let tasks: Vec<_> = tasks.map(tokio::spawn).collect();
+    let mut results = Vec::new();
+    for task in tasks {
+        results.push(task.await.unwrap());
+    }
+    results
+}

@@ -1,0 +1,107 @@
+//! Refresh tokens' numbers, the ends of sessions, and the log of both.
+
+use std::time::Duration;
+
+use user_server::domain::Timestamp;
+use user_server::domain::records::{Charge, Purpose, Rotation};
+use uuid::Uuid;
+
+use super::fixture::*;
+
+async fn rotate(db: &Db, id: Uuid, number: u32, now: Timestamp) -> Rotation {
+    db.rotate(id, number, GRACE, "kid-2", now).await.unwrap()
+}
+
+pub async fn a_refresh_token_moves_on_once(db: &Db) {
+    let (ada, first) = user(db, "ada").await;
+    let results = together((0..64).map(|_| {
+        let db = db.clone();
+        async move { rotate(&db, first.id, 0, at(5)).await }
+    }))
+    .await;
+    let mut moved = 0;
+    for result in results {
+        let session = match result {
+            Rotation::Moved(session) => {
+                moved += 1;
+                session
+            }
+            Rotation::Repeated(session) => session,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!((session.id, session.user_id, session.counter), (first.id, ada.id, 1));
+        assert_eq!((session.created_at, session.rotated_at, session.kid.as_str()), (NOW, at(5), "kid-2"));
+    }
+    assert_eq!(moved, 1);
+}
+
+pub async fn the_one_before_is_good_for_the_grace(db: &Db) {
+    let (_, first) = user(db, "ada").await;
+    assert!(matches!(rotate(db, first.id, 0, NOW).await, Rotation::Moved(_)));
+    let Rotation::Repeated(session) = rotate(db, first.id, 0, NOW.plus(GRACE)).await else {
+        panic!("within the grace")
+    };
+    assert_eq!((session.counter, session.rotated_at), (1, NOW));
+    let late = NOW.plus(GRACE + Duration::from_millis(1));
+    let Rotation::Ended(ended) = rotate(db, first.id, 0, late).await else { panic!("after the grace") };
+    assert_eq!((ended.sessions, ended.subjects), (1, vec![first.id]));
+    assert!(matches!(rotate(db, first.id, 1, late).await, Rotation::Gone), "the thief's or the owner's, alike");
+}
+
+pub async fn an_older_one_ends_the_session(db: &Db) {
+    let (ada, first) = user(db, "ada").await;
+    let other = session();
+    assert!(open(db, &ada, &other, NOW).await);
+    assert!(matches!(rotate(db, first.id, 0, NOW).await, Rotation::Moved(_)));
+    assert!(matches!(rotate(db, first.id, 1, NOW).await, Rotation::Moved(_)));
+    assert!(matches!(rotate(db, first.id, 0, NOW).await, Rotation::Ended(_)), "two before, at once");
+    assert!(!lives(db, &first).await && lives(db, &other).await);
+    let log = db.revocations(NOW).await.unwrap();
+    assert_eq!(log.iter().map(|entry| (entry.subject, entry.at)).collect::<Vec<_>>(), [(first.id, NOW)]);
+}
+
+pub async fn a_number_from_the_future_is_refused(db: &Db) {
+    let (_, first) = user(db, "ada").await;
+    assert!(matches!(rotate(db, first.id, 1, NOW).await, Rotation::Ahead));
+    assert!(matches!(rotate(db, first.id, u32::MAX, NOW).await, Rotation::Ahead));
+    assert!(matches!(rotate(db, Uuid::new_v4(), 0, NOW).await, Rotation::Gone));
+    assert!(matches!(rotate(db, first.id, 0, NOW).await, Rotation::Moved(_)), "it changed nothing");
+}
+
+pub async fn a_session_ends_once(db: &Db) {
+    let (_, first) = user(db, "ada").await;
+    let results = together((0..16).map(|_| {
+        let db = db.clone();
+        async move { db.end_session(first.id, NOW).await.unwrap() }
+    }))
+    .await;
+    assert_eq!(results.iter().map(|ended| ended.sessions).sum::<u32>(), 1);
+    assert_eq!(db.revocations(NOW).await.unwrap().len(), 1);
+}
+
+pub async fn all_sessions_end_with_the_codes(db: &Db) {
+    let (ada, first) = user(db, "ada").await;
+    let (_, graces) = user(db, "grace").await;
+    let second = session();
+    assert!(open(db, &ada, &second, NOW).await);
+    let reset = request_reset(db, "ada@example.org", NOW).await;
+    send_all(db, NOW).await;
+    let ended = db.end_all_sessions(ada.id, NOW).await.unwrap();
+    assert_eq!(ended.sessions, 2);
+    assert!(!lives(db, &first).await && !lives(db, &second).await && lives(db, &graces).await);
+    assert!(matches!(charge(db, reset, Purpose::PasswordReset, NOW).await, Charge::Spent));
+    assert_eq!(db.end_all_sessions(ada.id, NOW).await.unwrap().sessions, 0);
+}
+
+pub async fn the_log_is_read_from_a_time_on(db: &Db) {
+    let (ada, first) = user(db, "ada").await;
+    let second = session();
+    assert!(open(db, &ada, &second, NOW).await);
+    db.end_session(first.id, at(10)).await.unwrap();
+    db.end_session(second.id, at(20)).await.unwrap();
+    let since =
+        async |now| -> Vec<Uuid> { db.revocations(now).await.unwrap().iter().map(|entry| entry.subject).collect() };
+    assert_eq!(since(at(10)).await, [first.id, second.id]);
+    assert_eq!(since(at(11)).await, [second.id]);
+    assert!(since(at(21)).await.is_empty());
+}

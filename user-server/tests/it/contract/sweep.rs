@@ -1,0 +1,98 @@
+//! Every table has a retention, and nothing goes before its time.
+
+use std::time::Duration;
+
+use user_server::domain::Timestamp;
+use user_server::domain::ports::Retention;
+use user_server::domain::records::{Charge, Counter, Purpose, Resend, Rotation};
+use user_server::outbox::RESEND_AFTER;
+
+use super::fixture::*;
+
+const CODE: Purpose = Purpose::Registration;
+
+fn retention() -> Retention {
+    let days = |days| Duration::from_secs(days * DAY);
+    Retention {
+        verifications: days(1),
+        revocations: Duration::from_secs(2 * HOUR),
+        session_idle: days(30),
+        session_life: days(90),
+    }
+}
+
+async fn sweep(db: &Db, now: Timestamp) -> u64 {
+    db.sweep(&retention(), now).await.unwrap()
+}
+
+pub async fn young_rows_stay(db: &Db) {
+    let (_, first) = user(db, "ada").await;
+    let id = register(db, "grace", "grace@example.org", "client", at(60)).await;
+    let waiting = register(db, "grace", "grace@example.org", "client", at(60)).await;
+    send_all(db, at(60)).await;
+    db.end_session(first.id, at(60)).await.unwrap();
+    assert_eq!(sweep(db, at(60)).await, 0);
+    assert_eq!(db.revocations(NOW).await.unwrap().len(), 1);
+    guess(db, id, CODE, at(60)).await;
+    assert!(matches!(charge(db, waiting, CODE, at(60)).await, Charge::NotIssued));
+    assert_eq!(send_all(db, at(120)).await.len(), 1);
+    // A code that was asked for again lives on, however old its registration is.
+    assert_eq!(db.resend(id, "client", RESEND_AFTER, at(DAY)).await.unwrap(), Resend::Queued);
+    assert_eq!(send_all(db, at(DAY)).await.len(), 1);
+    sweep(db, at(DAY + 120)).await;
+    guess(db, id, CODE, at(DAY + 120)).await;
+}
+
+pub async fn old_rows_go(db: &Db) {
+    let (ada, idle) = user(db, "ada").await;
+    let used = session();
+    assert!(open(db, &ada, &used, NOW).await);
+    let id = register(db, "grace", "grace@example.org", "client", NOW).await;
+    send_all(db, NOW).await;
+    let count = Box::new(|counters: &mut [Counter]| {
+        counters[0] = Counter { count: 1, since: NOW, blocked_until: NOW, expires_at: at(HOUR) };
+        Ok(0)
+    });
+    assert_eq!(db.adjust(&[[1; 32]], count).await.unwrap(), Ok(0));
+    assert_eq!(sweep(db, at(HOUR + 1)).await, 1, "the counter");
+    // A mail that had its turn keeps its budget for a day; a verification goes a day after its code.
+    assert_eq!(sweep(db, at(DAY + 901)).await, 5, "a verification, two mails, two turns");
+    assert_eq!(db.resend(id, "client", RESEND_AFTER, at(DAY + 901)).await.unwrap(), Resend::Spent);
+    for (number, day) in [20, 40, 60, 80].into_iter().enumerate() {
+        let number = u32::try_from(number).unwrap();
+        let moved = db.rotate(used.id, number, GRACE, "kid-1", at(day * DAY)).await.unwrap();
+        assert!(matches!(moved, Rotation::Moved(_)), "day {day}");
+    }
+    assert_eq!(sweep(db, at(30 * DAY + 1)).await, 1, "the session that nobody refreshed");
+    assert!(!lives(db, &idle).await && lives(db, &used).await);
+    assert_eq!(sweep(db, at(90 * DAY + 1)).await, 1, "the session that had lived long enough");
+    assert!(!lives(db, &used).await);
+    let other = session();
+    assert!(open(db, &ada, &other, at(90 * DAY)).await);
+    db.end_session(other.id, at(90 * DAY)).await.unwrap();
+    assert_eq!(sweep(db, at(90 * DAY + 2 * HOUR + 1)).await, 1, "the log's entry");
+    assert!(db.revocations(NOW).await.unwrap().is_empty());
+    assert!(db.user(ada.id).await.unwrap().is_some(), "an account stays");
+}
+
+pub async fn a_budget_outlives_its_sweep(db: &Db) {
+    for number in 0..10 {
+        register(db, "ada", "ada@example.org", "client", NOW).await;
+        let hour = number / 5 * HOUR;
+        assert_eq!(send_all(db, at(hour + number % 5 * 60)).await.len(), 1, "mail {number}");
+    }
+    register(db, "ada", "ada@example.org", "client", at(DAY - 2)).await;
+    sweep(db, at(DAY - 1)).await;
+    assert!(send_all(db, at(DAY - 1)).await.is_empty(), "ten a day");
+    sweep(db, at(DAY)).await;
+    assert_eq!(send_all(db, at(DAY)).await.len(), 1);
+    register(db, "ada", "ada@example.org", "client", at(DAY + 60)).await;
+    sweep(db, at(DAY + 60)).await;
+    assert_eq!(send_all(db, at(DAY + 60)).await.len(), 1, "the second of yesterday's has aged too");
+}
+
+pub async fn the_store_answers(db: &Db) {
+    db.ping().await.unwrap();
+    db.close().await;
+    assert!(db.ping().await.is_err(), "a closed store says so");
+}

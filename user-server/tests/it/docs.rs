@@ -1,0 +1,71 @@
+//! What the documents say of the code is so.
+
+use user_server::config::VARIABLES;
+
+use crate::document::{read, rows_under, words};
+
+#[test]
+fn the_configuration_table_is_that_of_the_code() {
+    let table = rows_under(&read("README.md"), "## Configuration");
+    let expected: Vec<Vec<String>> = VARIABLES
+        .iter()
+        .map(|variable| {
+            let default = if variable.default.is_empty() { "not set" } else { variable.default };
+            vec![format!("`{}`", variable.name), default.to_owned(), variable.meaning.to_owned()]
+        })
+        .collect();
+    let lines: Vec<String> = expected.iter().map(|row| format!("| {} |", row.join(" | "))).collect();
+    assert!(table == expected, "the table of README.md has to be:\n\n{}\n", lines.join("\n"));
+}
+
+#[test]
+fn the_map_of_the_readme_has_every_room() {
+    let rooms_of = |document: &str, heading: &str| -> Vec<String> {
+        let mut rooms: Vec<String> =
+            rows_under(&read(document), heading).iter().flat_map(|row| words(&row[0])).collect();
+        rooms.sort();
+        rooms
+    };
+    assert_eq!(rooms_of("README.md", "### The rooms of the server"), rooms_of("ARCHITECTURE.md", "## The rooms"));
+}
+
+#[test]
+fn the_example_for_gateways_is_one_that_is_compiled() {
+    let (readme, client) = (read("README.md"), read("user-proto/src/client.rs"));
+    let example = readme.split("```rust\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    for line in example.lines().filter(|line| !line.is_empty()) {
+        assert!(client.contains(&format!("//! {line}\n")), "not in the documentation of the client: {line}");
+    }
+}
+
+#[test]
+fn links_lead_to_files_that_exist() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let documents = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"];
+    for document in documents {
+        let text = read(document);
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if link.contains("://") {
+                continue;
+            }
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() { document } else { file };
+            assert!(root.join(target).exists(), "{document}: {link}");
+            if target.ends_with(".md") && !anchor.is_empty() {
+                assert!(anchors(&read(target)).contains(&anchor.to_owned()), "{document}: {link}");
+            }
+        }
+    }
+}
+
+/// The anchors of a document's headings, as they are made where it is shown.
+fn anchors(text: &str) -> Vec<String> {
+    let headings = text.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());
+    headings
+        .map(|heading| {
+            let kept = heading.to_lowercase();
+            kept.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_')).collect::<String>()
+        })
+        .map(|heading| heading.replace(' ', "-"))
+        .collect()
+}

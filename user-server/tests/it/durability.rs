@@ -1,0 +1,139 @@
+//! What was answered is there, whatever happens to the process, its disk and its folders; and nothing of it is in a log.
+
+use std::io::Write;
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::Value;
+use user_proto::client::Client;
+use user_proto::{ErrorCode, GetUser, Login, RefreshToken, Register, UpdateUser, VerifyEmail, VerifyToken};
+
+use crate::support::{PASSWORD, Process, TestServer, Wire, code_of, raw_frame, refused};
+
+fn register<'a>(username: &'a str, email: &'a str) -> Register<'a> {
+    Register { username: username.into(), email: email.into(), password: PASSWORD.into() }
+}
+
+#[tokio::test]
+async fn a_start_after_a_kill_finds_everything() {
+    let process = Process::start(&[]);
+    let client = process.client();
+    let account = process.account(&client, "ada").await;
+    let waiting = client.call(register("bob", "bob@example.org")).await.unwrap();
+    let folder = process.kill().await;
+
+    let process = Process::start_in(folder, &[]);
+    let client = process.client();
+    let verified = client.call(VerifyToken { access_token: account.access().as_str().into() }).await.unwrap();
+    assert_eq!(verified.user_id, account.session.user_id);
+    client.call(RefreshToken { refresh_token: account.refresh().as_str().into() }).await.unwrap();
+    client.call(Login { login: "ada".into(), password: PASSWORD.into() }).await.unwrap();
+    let code = process.mails().code("bob@example.org", 1).await;
+    let verify = VerifyEmail { verification_id: waiting.verification_id, code: code.as_str().into(), username: None };
+    assert_eq!(client.call(verify).await.unwrap().access_expires_in, 900);
+}
+
+/// Sets how long a file may grow that the process writes to.
+fn limit_files(process: &Process, limit: &str) -> bool {
+    let limit = format!("--fsize={limit}:unlimited");
+    let set = Command::new("prlimit").args(["--pid", &process.id().to_string(), &limit]).status();
+    set.is_ok_and(|status| status.success())
+}
+
+#[tokio::test]
+async fn a_full_disk_costs_requests_and_no_more() {
+    // Past the limit a write fails, as it does on a full disk, where the signal that comes with it is ignored.
+    let process = Process::start_under("trap '' XFSZ;", tempfile::tempdir().unwrap(), &[]);
+    let client = process.client();
+    let account = process.account(&client, "ada").await;
+    if !limit_files(&process, "1") {
+        let _ = writeln!(std::io::stderr(), "left out: a full disk (needs prlimit of util-linux)");
+        return;
+    }
+    let login = Login { login: "ada".into(), password: PASSWORD.into() };
+    for _ in 0..3 {
+        assert_eq!(code_of(&client, register("bob", "bob@example.org")).await, ErrorCode::UNAVAILABLE);
+        assert_eq!(code_of(&client, login.clone()).await, ErrorCode::UNAVAILABLE);
+        let access_token = account.access();
+        client.call(VerifyToken { access_token: access_token.as_str().into() }).await.unwrap();
+        client.call(GetUser { access_token: access_token.as_str().into() }).await.unwrap();
+    }
+    assert!(limit_files(&process, "unlimited"));
+    client.call(login).await.unwrap();
+    client.call(register("bob", "bob@example.org")).await.unwrap();
+    process.mails().wait_for("bob@example.org", 1).await;
+}
+
+#[tokio::test]
+async fn mails_wait_for_their_folder() {
+    let server = TestServer::start().await;
+    let client = server.client();
+    let folder = server.mails.0.clone();
+    std::fs::remove_dir_all(&folder).unwrap();
+    let first = client.call(register("ada", "ada@example.org")).await.unwrap();
+    std::fs::write(&folder, "no folder").unwrap();
+    client.call(register("bob", "bob@example.org")).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    std::fs::remove_file(&folder).unwrap();
+    std::fs::create_dir(&folder).unwrap();
+    server.clock.advance(Duration::from_secs(60));
+    server.mails.wait_for("bob@example.org", 1).await;
+    let code = server.mails.code("ada@example.org", 1).await;
+    let verification_id = first.verification_id;
+    client.call(VerifyEmail { verification_id, code: code.as_str().into(), username: None }).await.unwrap();
+}
+
+/// Whatever a person and an attacker tell the server that is nobody else's business.
+async fn tell_secrets(process: &Process, client: &Client) -> Vec<String> {
+    let account = process.account(client, "margaret").await;
+    let code = process.mails().code(&account.email, 1).await;
+    let wrong = "a password that is wrong 5309";
+    let login = Login { login: account.email.as_str().into(), password: wrong.into() };
+    assert_eq!(refused(client.call(login).await).code, ErrorCode::INVALID_CREDENTIALS);
+    let presented = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJtYXJnYXJldCJ9.";
+    let verify = VerifyToken { access_token: presented.into() };
+    assert_eq!(code_of(client, verify).await, ErrorCode::INVALID_TOKEN);
+    let (access, refresh) = (account.access(), account.refresh());
+    let refreshed = client.call(RefreshToken { refresh_token: refresh.as_str().into() }).await.unwrap();
+    let moved = UpdateUser {
+        access_token: access.as_str().into(),
+        username: None,
+        email: Some("hamilton@example.net".into()),
+        new_password: None,
+        current_password: Some(PASSWORD.into()),
+    };
+    client.call(moved).await.unwrap();
+    let second = process.mails().code("hamilton@example.net", 1).await;
+    let mut wire = Wire::connect(process.address).await;
+    let garbage = "a field that is a secret";
+    wire.send(&raw_frame(0x02, 1, garbage.as_bytes())).await;
+    wire.refusal(1).await;
+    wire.send(format!("GET /?password={garbage} HTTP/1.1\r\n\r\n").as_bytes()).await;
+    wire.ends_with(ErrorCode::FRAME_TOO_LONG).await;
+    let kept = std::fs::read_to_string(process.data().join("jwt-secret")).unwrap();
+    let text = |secret: &user_proto::Secret<'_>| secret.expose_str().unwrap().to_owned();
+    let own = [text(&refreshed.access_token), text(&refreshed.refresh_token), access, refresh, code, second, kept];
+    let told = [PASSWORD, wrong, presented, garbage, "margaret@", "hamilton@", "$argon2id$"].map(str::to_owned);
+    own.into_iter().chain(told).collect()
+}
+
+#[tokio::test]
+async fn logs_are_for_machines_and_hold_no_secret() {
+    let process = Process::start(&[("LOG", "trace")]);
+    let client = process.client();
+    let secrets = tell_secrets(&process, &client).await;
+    client.close().await;
+    let log = process.log();
+    for secret in &secrets {
+        let seen = log.lines().find(|line| line.contains(secret.as_str()));
+        assert_eq!(seen, None, "{secret} is in the log");
+    }
+    assert!(!secrets.iter().any(|secret| process.output().contains(secret.as_str())), "{}", process.output());
+    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    let of = |name: &str| lines.iter().filter(|line| line["request"] == name && line.get("outcome").is_some()).count();
+    assert_eq!((of("Register"), of("Login"), of("VerifyEmail"), of("RefreshToken"), of("UpdateUser")), (1, 1, 1, 1, 1));
+    for line in lines.iter().filter(|line| line.get("outcome").is_some() && line.get("request").is_some()) {
+        assert!(line["id"].is_u64() && line["millis"].is_u64() && line["outcome"].is_string(), "{line}");
+    }
+    assert!(lines.iter().any(|line| line["outcome"] == "INVALID_CREDENTIALS"));
+}

@@ -1,0 +1,120 @@
+//! An account's end, its password and its logins, all at once.
+
+use user_proto::{Common, DeleteUser, ErrorCode, Logout, RefreshToken, UpdateUser};
+
+use crate::support::{
+    NEW_PASSWORD, PASSWORD, TestServer, check, code_of, count, login, on_behalf_of, outcome, patient, proved, together,
+    update,
+};
+
+/// The access and the refresh token of a reply that opens or continues a session.
+macro_rules! tokens {
+    ($reply:expr) => {
+        $reply.ok().map(|r| {
+            (r.access_token.expose_str().unwrap().to_owned(), r.refresh_token.expose_str().unwrap().to_owned())
+        })
+    };
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sixty_four_wrong_passwords_are_five_attempts() {
+    let server = TestServer::start().await;
+    server.clock.hold();
+    let crowd = server.crowd();
+    server.account(&crowd[0], "ada").await;
+    for name in ["ada", "nobody"] {
+        let results = together((0..64).map(|number| {
+            let client = crowd[number % crowd.len()].clone();
+            let common = Common { deadline_ms: Some(30_000), ..on_behalf_of("192.0.2.7") };
+            async move { outcome(client.call_with(login(name, "tides rise at ten"), common).await) }
+        }))
+        .await;
+        assert_eq!(count(&results, ErrorCode::INVALID_CREDENTIALS), 5, "{name}: {results:?}");
+        assert_eq!(count(&results, ErrorCode::RATE_LIMITED), 59, "{name}: {results:?}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_session_outlives_its_account() {
+    let server = TestServer::start().await;
+    let crowd = server.crowd();
+    let ada = server.account(&crowd[0], "ada").await;
+    let mut sessions = vec![(ada.access(), ada.refresh())];
+    for _ in 0..3 {
+        let session = server.login(&crowd[0], "ada").await;
+        sessions.push(tokens!(Ok::<_, ()>(session)).unwrap());
+    }
+    let held = sessions.clone();
+    let results = together((0..40).map(|number| {
+        let client = crowd[number % crowd.len()].clone();
+        let (access, refresh) = sessions[number % sessions.len()].clone();
+        async move {
+            match number % 10 {
+                0..=2 => tokens!(outcome(client.call(RefreshToken { refresh_token: refresh.as_str().into() }).await)),
+                3..=5 => tokens!(outcome(client.call_with(login("ada", PASSWORD), patient()).await)),
+                6 => {
+                    let renamed = UpdateUser { username: Some(format!("ada{number}").into()), ..update(&access) };
+                    let _ = outcome(client.call(renamed).await);
+                    None
+                }
+                7 => {
+                    let moved = UpdateUser { email: Some("new@example.org".into()), ..proved(&access) };
+                    let _ = outcome(client.call_with(moved, patient()).await);
+                    None
+                }
+                8 => {
+                    let _ = outcome(client.call(Logout { token: access.as_str().into(), all_sessions: None }).await);
+                    None
+                }
+                _ => {
+                    let (access_token, current_password) = (access.as_str().into(), PASSWORD.into());
+                    let delete = DeleteUser { access_token, current_password };
+                    let _ = outcome(client.call_with(delete, patient()).await);
+                    None
+                }
+            }
+        }
+    }))
+    .await;
+    // Whoever won, the account is gone when this one has been answered.
+    if let Ok(last) = outcome(crowd[0].call(login("ada@example.org", PASSWORD)).await) {
+        let delete = DeleteUser { access_token: last.access_token.clone(), current_password: PASSWORD.into() };
+        crowd[0].call(delete).await.unwrap();
+    }
+    for (access, refresh) in held.into_iter().chain(results.into_iter().flatten()) {
+        assert_eq!(check(&crowd[1], &access).await, Some(ErrorCode::SESSION_REVOKED));
+        let refresh = RefreshToken { refresh_token: refresh.as_str().into() };
+        assert_eq!(code_of(&crowd[2], refresh).await, ErrorCode::SESSION_REVOKED);
+    }
+    let gone = login("ada@example.org", PASSWORD);
+    assert_eq!(code_of(&crowd[3], gone).await, ErrorCode::INVALID_CREDENTIALS);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_in_a_race_with_a_new_password_leaves_no_session() {
+    let server = TestServer::start().await;
+    let crowd = server.crowd();
+    let ada = server.account(&crowd[0], "ada").await;
+    let change = tokio::spawn({
+        let (client, access) = (crowd[0].clone(), ada.access());
+        async move {
+            let change = UpdateUser { new_password: Some(NEW_PASSWORD.into()), ..proved(&access) };
+            client.call_with(change, patient()).await.unwrap();
+        }
+    });
+    let results = together((0..24).map(|number| {
+        let client = crowd[number % crowd.len()].clone();
+        async move { tokens!(outcome(client.call_with(login("ada", PASSWORD), patient()).await)) }
+    }))
+    .await;
+    change.await.unwrap();
+    for (access, refresh) in results.into_iter().flatten() {
+        assert_eq!(check(&crowd[1], &access).await, Some(ErrorCode::SESSION_REVOKED), "under the old password");
+        let refresh = RefreshToken { refresh_token: refresh.as_str().into() };
+        assert_eq!(code_of(&crowd[2], refresh).await, ErrorCode::SESSION_REVOKED);
+    }
+    assert_eq!(check(&crowd[3], &ada.access()).await, None, "the session that changed it stays");
+    server.stop().await;
+}

@@ -1,0 +1,117 @@
+//! Many codes at once.
+
+use user_proto::{EmailVerified, ErrorCode, ResendCode, VerifyEmail};
+
+use crate::support::{
+    MAIL_PAUSE, NO_CODE, TestServer, check, code_of, count, login, outcome, patient, register, reset, reset_of,
+    together, verify_email,
+};
+
+type Verified = Result<EmailVerified<'static>, ErrorCode>;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sixty_four_right_codes_are_one_success() {
+    let server = TestServer::start().await;
+    let crowd = server.crowd();
+    let (id, code) = server.registered_code(&crowd[0], "ada", "ada@example.org").await;
+    let results: Vec<Verified> = together((0..64).map(|number| {
+        let (client, code) = (crowd[number % crowd.len()].clone(), code.clone());
+        async move { outcome(client.call(verify_email(id, &code)).await) }
+    }))
+    .await;
+    let sessions: Vec<_> = results.iter().flatten().collect();
+    assert_eq!(sessions.len(), 1, "{results:?}");
+    assert_eq!(count(&results, ErrorCode::CODE_EXPIRED), 63, "{results:?}");
+    assert_eq!(check(&crowd[0], sessions[0].access_token.expose_str().unwrap()).await, None);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sixty_four_wrong_codes_are_five_guesses() {
+    let server = TestServer::start().await;
+    let crowd = server.crowd();
+    let (id, code) = server.registered_code(&crowd[0], "ada", "ada@example.org").await;
+    let results: Vec<Verified> = together((0..64).map(|number| {
+        let client = crowd[number % crowd.len()].clone();
+        async move { outcome(client.call(verify_email(id, NO_CODE)).await) }
+    }))
+    .await;
+    assert_eq!(count(&results, ErrorCode::INVALID_CODE), 5, "{results:?}");
+    assert_eq!(count(&results, ErrorCode::CODE_EXPIRED), 59, "{results:?}");
+    assert_eq!(code_of(&crowd[0], verify_email(id, &code)).await, ErrorCode::CODE_EXPIRED);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sixty_four_registrations_of_one_name_are_one_user() {
+    let server = TestServer::start().await;
+    let crowd = server.crowd();
+    let address = |number: usize| format!("ada{number}@example.org");
+    let ids = together((0..64).map(|number| {
+        let client = crowd[number % crowd.len()].clone();
+        async move { client.call_with(register("ada", &address(number)), patient()).await.unwrap().verification_id }
+    }))
+    .await;
+    let mut codes = Vec::new();
+    for (number, id) in ids.into_iter().enumerate() {
+        codes.push((id, server.mails.code(&address(number), 1).await));
+    }
+    let results: Vec<Verified> = together(codes.clone().into_iter().enumerate().map(|(number, (id, code))| {
+        let client = crowd[number % crowd.len()].clone();
+        async move { outcome(client.call(verify_email(id, &code)).await) }
+    }))
+    .await;
+    assert_eq!(results.iter().flatten().count(), 1, "{results:?}");
+    assert_eq!(count(&results, ErrorCode::USERNAME_TAKEN), 63, "{results:?}");
+    let renamed: Vec<Verified> = together(codes.into_iter().enumerate().map(|(number, (id, code))| {
+        let client = crowd[number % crowd.len()].clone();
+        async move {
+            let name = format!("ada{number}");
+            outcome(client.call(VerifyEmail { username: Some(name.into()), ..verify_email(id, &code) }).await)
+        }
+    }))
+    .await;
+    assert_eq!(renamed.iter().flatten().count(), 63, "the codes are still good: {renamed:?}");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sixteen_resends_are_one_mail() {
+    let server = TestServer::start().await;
+    let crowd = server.crowd();
+    let (id, code) = server.registered_code(&crowd[0], "ada", "ada@example.org").await;
+    server.clock.advance(MAIL_PAUSE);
+    let results = together((0..16).map(|number| {
+        let client = crowd[number % crowd.len()].clone();
+        async move { outcome(client.call(ResendCode { verification_id: id }).await) }
+    }))
+    .await;
+    // The mail may go while the crowd still asks; who comes after it is told to wait.
+    let (sent, late) = (results.iter().flatten().count(), count(&results, ErrorCode::RATE_LIMITED));
+    assert!(sent >= 1 && sent + late == 16, "{results:?}");
+    assert_eq!(server.mails.code("ada@example.org", 2).await, code);
+    server.turn(&crowd[0], MAIL_PAUSE).await;
+    server.registered_code(&crowd[0], "last", "last@example.org").await;
+    assert_eq!(server.mails.to("ada@example.org").len(), 2);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_right_codes_reset_a_password_once() {
+    let server = TestServer::start().await;
+    let crowd = server.crowd();
+    let ada = server.account(&crowd[0], "ada").await;
+    let id = crowd[0].call(reset_of(&ada.email)).await.unwrap().verification_id;
+    let code = server.mails.code(&ada.email, 2).await;
+    let results = together((0..16).map(|number| {
+        let (client, code) = (crowd[number % crowd.len()].clone(), code.clone());
+        async move { outcome(client.call_with(reset(id, &code), patient()).await) }
+    }))
+    .await;
+    assert_eq!(results.iter().flatten().count(), 1, "{results:?}");
+    assert_eq!(count(&results, ErrorCode::CODE_EXPIRED), 15, "{results:?}");
+    let old = login("ada", crate::support::PASSWORD);
+    assert_eq!(code_of(&crowd[0], old).await, ErrorCode::INVALID_CREDENTIALS);
+    assert!(crowd[0].call(login("ada", crate::support::NEW_PASSWORD)).await.is_ok());
+    server.stop().await;
+}
