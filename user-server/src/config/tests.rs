@@ -51,7 +51,7 @@ fn every_fault_is_told_at_once_with_its_mend() {
     assert_eq!(names, expected);
     assert!(errors.0.iter().all(|fault| !fault.mend.is_empty()));
     let told = errors.to_string();
-    assert!(told.contains("9 faults"), "{told}");
+    assert!(told.contains("10 faults"), "{told}");
     assert!(!told.contains("short-and-secret"), "{told}");
 }
 

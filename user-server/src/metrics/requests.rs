@@ -206,7 +206,7 @@ impl Collector for Requests {
 }
 
 fn seconds(nanos: u64) -> f64 {
-    // Divided as whole numbers of their own, so that a bound of two microseconds reads `2e-6` and not nearly so.
+    // Divided, not multiplied by what can not be exact, so that a bound reads `0.000002` and not nearly so.
     #[allow(clippy::cast_precision_loss, reason = "a sum of nanoseconds is exact for three months")]
     let nanos = nanos as f64;
     nanos / 1e9
@@ -254,7 +254,7 @@ mod tests {
             requests.answered(0, 0, Duration::from_nanos(nanos));
         }
         let text = text(requests);
-        for (bound, count) in [("1e-6", 2), ("2e-6", 4), ("30.0", 4), ("+Inf", 5)] {
+        for (bound, count) in [("0.000001", 2), ("0.000002", 4), ("30.0", 4), ("+Inf", 5)] {
             let line = format!("_bucket{{le=\"{bound}\",type=\"A\"}} {count}\n");
             assert!(text.contains(&line), "{line}{text}");
         }
