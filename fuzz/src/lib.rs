@@ -1,7 +1,12 @@
-//! What the fuzz targets call: the oracles that the tests of `user-proto` hold too, which also replay `corpus/`.
+//! What the fuzz targets call: the oracles that the tests of `user-proto` and `user-server` hold too, which also replay
+//! `corpus/`.
+
+use std::sync::OnceLock;
 
 #[path = "../../user-proto/tests/it/oracles.rs"]
 mod oracles;
+#[path = "../../user-server/tests/it/oracle.rs"]
+mod session;
 
 /// A stream of frames, in any chunking.
 ///
@@ -17,4 +22,13 @@ pub fn frames(data: &[u8]) {
 /// On a finding.
 pub fn messages(data: &[u8]) {
     oracles::messages(data);
+}
+
+/// A session with the server's own parts, on a database that all inputs of a run share.
+///
+/// # Panics
+/// On a finding.
+pub fn session(data: &[u8]) {
+    static ARENA: OnceLock<session::Arena> = OnceLock::new();
+    ARENA.get_or_init(session::Arena::new).session(data);
 }

@@ -68,6 +68,14 @@ impl<'a> Context<'a> {
         saved.is_ok()
     }
 
+    /// Forgets the stored session where the server says that it has ended: its tokens are good for nothing more.
+    pub(crate) fn forget_what_ended(&mut self, failure: &Failure) {
+        if self.uses_stored && failure.says_that_the_session_ended() {
+            self.state.session = None;
+            self.save();
+        }
+    }
+
     /// Sends a request and waits for its reply.
     pub(crate) fn ask<M: RequestMessage>(&self, request: M) -> Result<M::Reply, Failure> {
         let common = Common { client_address: self.global.client_address.map(Into::into), ..Common::default() };

@@ -48,6 +48,10 @@ impl Failure {
         Self::Arguments(Box::new(error))
     }
 
+    pub(crate) fn says_that_the_session_ended(&self) -> bool {
+        matches!(self, Self::Call { error: Error::Refused(reply), .. } if reply.code == ErrorCode::SESSION_REVOKED)
+    }
+
     /// Says what is wrong, and gives the exit code. A report that can't be written is not worth a failure of its own.
     pub(crate) fn report(self, json: bool) -> ExitCode {
         let code = self.exit_code();

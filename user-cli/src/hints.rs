@@ -15,6 +15,10 @@ pub(crate) struct Situation {
 
 pub(crate) fn of(error: &Error, situation: &Situation) -> String {
     match error {
+        // The account is known here, so its login is not what to look at.
+        Error::Refused(reply) if reply.field.as_deref() == Some("current_password") => {
+            "Check the current password. After five wrong ones there is a wait.".to_owned()
+        }
         Error::Refused(reply) => {
             of_code(reply.code, situation).unwrap_or_else(|| of_class(reply.code.class())).to_owned()
         }

@@ -37,6 +37,9 @@ fn main() -> ExitCode {
 fn run(cli: &Cli) -> Result<(), Failure> {
     let mut context = Context::new(&cli.global)?;
     let done = commands::run(&mut context, &cli.command);
+    if let Err(failure) = &done {
+        context.forget_what_ended(failure);
+    }
     context.end(done.is_ok());
     done
 }

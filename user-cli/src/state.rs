@@ -57,6 +57,11 @@ impl State {
         self.awaited.retain(|awaited| awaited.purpose != name(purpose));
     }
 
+    /// Whether there is nothing to remember.
+    fn is_empty(&self) -> bool {
+        self.session.is_none() && self.awaited.is_empty()
+    }
+
     /// The verification that was begun last, of a purpose or of any.
     pub(crate) fn awaited(&self, purpose: Option<Purpose>) -> Option<Uuid> {
         let mut newest_first = self.awaited.iter().rev();
@@ -93,10 +98,16 @@ impl Store {
             .map_err(|_| Failure::usage(format!("{} is not as user-cli wrote it", path.display()), mend()))
     }
 
-    /// Replaces the file; where it is.
-    pub(crate) fn save(&self, state: &State) -> io::Result<&Path> {
+    /// Replaces the file, or removes it where there is nothing to remember.
+    pub(crate) fn save(&self, state: &State) -> io::Result<()> {
         let no_home = || io::Error::new(io::ErrorKind::NotFound, "neither USER_CLI_STATE_DIR nor HOME is set");
         let path = self.path.as_deref().ok_or_else(no_home)?;
+        if state.is_empty() {
+            return fs::remove_file(path).or_else(|error| match error.kind() {
+                io::ErrorKind::NotFound => Ok(()),
+                _ => Err(error),
+            });
+        }
         let folder = path.parent().ok_or_else(no_home)?;
         private_folder(folder)?;
         let bytes = Zeroizing::new(serde_json::to_vec_pretty(state)?);
@@ -105,7 +116,7 @@ impl Store {
         if replaced.is_err() {
             let _ = fs::remove_file(&new);
         }
-        replaced.map(|()| path)
+        replaced
     }
 }
 

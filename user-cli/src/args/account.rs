@@ -1,5 +1,6 @@
 //! The commands about accounts, sessions and codes.
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand, ValueEnum};
 use uuid::Uuid;
 
@@ -26,7 +27,7 @@ pub(crate) struct ShowTokens {
 #[derive(Args)]
 pub(crate) struct Code {
     /// The code from the mail; asked for where it is missing
-    #[arg(long)]
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     pub(crate) code: Option<String>,
     /// Which verification the code is for, instead of the last one
     #[arg(long, value_name = "ID")]

@@ -49,13 +49,14 @@ pub(super) fn update(context: &mut Context<'_>, args: &args::Update) -> Result<(
         new_password: new.as_ref().map(|password| password.as_str().into()),
         current_password: current.as_ref().map(|password| password.as_str().into()),
     })?;
-    let mut told = Told::new("Updated.");
+    let done = if args.new_password { "Updated. Every other session of the account has ended." } else { "Updated." };
+    let mut told = Told::new(done);
     if let Some(verification_id) = updated.verification_id {
         context.state.await_code(Purpose::Email, verification_id);
         context.save();
         let email = args.email.as_deref().unwrap_or("the new address");
         told = Told::new(format!(
-            "Updated. A code is on its way to {}; until then the old address counts.",
+            "{done} A code is on its way to {}; until then the old address counts.",
             printable(email)
         ))
         .next("user-cli confirm-email --code <CODE>");

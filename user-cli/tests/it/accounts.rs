@@ -160,7 +160,7 @@ fn deleting_and_logging_out_forget_the_tokens() {
     let asked = server.asked();
     assert!(matches!(&asked[0].0, Request::Logout(sent) if sent.all_sessions.is_none()));
     assert!(matches!(&asked[1].0, Request::Logout(sent) if sent.all_sessions.is_some()));
-    assert!(cli.state()["session"].is_null());
+    assert!(!cli.remembers());
 }
 
 #[test]

@@ -64,6 +64,11 @@ impl Cli {
         file
     }
 
+    /// Whether there is a state file.
+    pub(crate) fn remembers(&self) -> bool {
+        std::fs::read_dir(self.state_folder()).is_ok_and(|mut files| files.next().is_some())
+    }
+
     pub(crate) fn state(&self) -> Value {
         serde_json::from_slice(&std::fs::read(self.state_file()).unwrap()).unwrap()
     }

@@ -109,6 +109,8 @@ fn what_is_typed_wrongly_is_a_2() {
         &["ping", "--addr", "host:port"],
         &["verify", "--token", "t", "--token-stdin"],
         &["decode", "xyz"],
+        // Any code that reaches the server is a guess, also one that was forgotten.
+        &["verify-email", "--code", ""],
         &["get", "--client-address", "here"],
     ] {
         cli.run(arguments).failed(2);

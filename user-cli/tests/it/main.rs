@@ -10,4 +10,5 @@ mod fake;
 mod frames;
 mod shell;
 mod tokens;
+mod tour;
 mod vectors;

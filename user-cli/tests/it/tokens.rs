@@ -154,3 +154,19 @@ fn a_broken_state_is_named_and_not_shown() {
     let ran = cli.run(&["verify"]).failed(2);
     assert!(ran.stderr.contains("state/") && !ran.stderr.contains("access-1"), "{}", ran.stderr);
 }
+
+#[test]
+fn a_session_that_has_ended_is_forgotten_where_it_is_the_stored_one() {
+    let server = Fake::start(|request| {
+        Some(match request {
+            Request::Login(_) => logged_in(1).into(),
+            _ => error(ErrorCode::SESSION_REVOKED).into(),
+        })
+    });
+    let cli = Cli::of(&server.addr);
+    cli.run_with(&["login", "kim", "--password-stdin"], "correct horse\n").done();
+    cli.run(&["verify", "--token", "of another session"]).failed(1);
+    assert!(cli.remembers(), "it is not known to be the stored session that ended");
+    cli.run(&["verify"]).failed(1);
+    assert!(!cli.remembers());
+}

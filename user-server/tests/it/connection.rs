@@ -256,3 +256,19 @@ async fn nothing_behind_the_fault_of_a_connection_is_executed() {
     server.mails.wait_for("before@example.org", 1).await;
     assert_eq!(server.mails.all().len(), 1, "the mails of what came before would be there too");
 }
+
+#[tokio::test]
+async fn past_the_most_connections_one_waits_for_a_place() {
+    let server = TestServer::start_with(&[("MAX_CONNECTIONS", "2")]).await;
+    let mut first = Wire::connect(server.address).await;
+    let mut second = Wire::connect(server.address).await;
+    first.ping(1).await;
+    second.ping(1).await;
+    let mut third = Wire::connect(server.address).await;
+    third.ask(1, Ping {}).await;
+    let waits = tokio::time::timeout(Duration::from_millis(300), third.next()).await;
+    assert!(waits.is_err(), "{waits:?}");
+    drop(second);
+    assert!(matches!(third.reply().await, (1, Reply::Pong(_))));
+    first.ping(2).await;
+}

@@ -1,6 +1,7 @@
 //! Health and metrics as those who run the service see them: over HTTP, while a client is served.
 
 mod exposition;
+mod request;
 mod shown;
 
 use std::net::SocketAddr;
@@ -14,32 +15,9 @@ use user_server::domain::{Clock, SystemClock};
 use user_server::http::{Health, Monitor};
 use user_server::metrics::Metrics;
 
-use crate::support::{PASSWORD, TestServer, code_of};
+use crate::support::{PASSWORD, Process, TestServer, code_of};
 use exposition::Exposition;
-
-/// What was answered.
-struct Answer {
-    status: u16,
-    head: String,
-    body: String,
-}
-
-/// Sends `request` as it is and reads until the server closes.
-async fn send(address: SocketAddr, request: &[u8]) -> Answer {
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    // A server that has seen enough may answer and close before it has read all.
-    let _ = stream.write_all(request).await;
-    let mut bytes = Vec::new();
-    let _ = tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut bytes)).await.expect("it closes");
-    let text = String::from_utf8(bytes).unwrap();
-    let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
-    Answer { status, head: head.to_ascii_lowercase(), body: body.to_owned() }
-}
-
-async fn get(address: SocketAddr, path: &str) -> Answer {
-    send(address, format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n").as_bytes()).await
-}
+use request::{get, send};
 
 async fn watched() -> (TestServer, SocketAddr) {
     let server = TestServer::start_with(&[("METRICS_ADDR", "127.0.0.1:0")]).await;
@@ -148,6 +126,22 @@ async fn it_is_ready_from_the_load_to_the_signal_and_accepts_beyond() {
     assert_eq!(get(address, "/livez").await.status, 200);
     server.client().call(Ping {}).await.expect("it goes on accepting");
     server.stop().await;
+}
+
+#[tokio::test]
+async fn a_signal_turns_readiness_at_once() {
+    let mut process = Process::start(&[("METRICS_ADDR", "127.0.0.1:0"), ("DRAIN_DELAY", "300")]);
+    let line = process.printed.lines().find_map(|line| line.trim().strip_prefix("metrics")).unwrap().trim();
+    let address = line.strip_prefix("http://").and_then(|rest| rest.split('/').next()).unwrap().parse().unwrap();
+    assert_eq!(get(address, "/readyz").await.status, 200);
+    process.signal("TERM");
+    let began = Instant::now();
+    while get(address, "/readyz").await.status != 503 {
+        assert!(began.elapsed() < Duration::from_secs(5), "{}", process.log());
+    }
+    process.client().call(Ping {}).await.expect("it goes on accepting");
+    process.signal("TERM");
+    process.wait().await.expect("an exit of its own");
 }
 
 #[tokio::test]

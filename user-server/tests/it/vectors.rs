@@ -5,20 +5,10 @@ use std::collections::HashMap;
 use serde_json::Value;
 use user_proto::{ErrorCode, Ping, Reply, frame};
 
-use crate::support::{TestServer, Wire, raw_frame};
-
-fn file(name: &str) -> Value {
-    let path = format!("{}/../user-proto/vectors/{name}", env!("CARGO_MANIFEST_DIR"));
-    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
-}
+use crate::support::{TestServer, Wire, raw_frame, vector_bytes, vector_file};
 
 fn text<'a>(vector: &'a Value, key: &str) -> &'a str {
     vector[key].as_str().unwrap_or_default()
-}
-
-fn bytes(vector: &Value) -> Vec<u8> {
-    let digits = text(vector, "hex").as_bytes();
-    digits.chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
 }
 
 fn code(vector: &Value) -> ErrorCode {
@@ -34,11 +24,11 @@ fn of_level<'a>(file: &'a Value, level: &str) -> Vec<&'a Value> {
 async fn a_message_at_fault_costs_one_reply() {
     let server = TestServer::start().await;
     let mut wire = Wire::connect(server.address).await;
-    let invalid = file("invalid.json");
+    let invalid = vector_file("invalid.json");
     let vectors = of_level(&invalid, "message");
     assert!(vectors.len() > 100);
     for vector in vectors {
-        let sent = bytes(vector);
+        let sent = vector_bytes(vector);
         let id = frame::split(&sent).unwrap().unwrap().0.id;
         wire.send(&sent).await;
         let error = wire.refusal(id).await;
@@ -52,7 +42,7 @@ async fn a_message_at_fault_costs_one_reply() {
 async fn a_frame_at_fault_ends_its_connection_and_no_other() {
     let server = TestServer::start().await;
     let mut bystander = Wire::connect(server.address).await;
-    let invalid = file("invalid.json");
+    let invalid = vector_file("invalid.json");
     let vectors = of_level(&invalid, "frame");
     assert!(vectors.len() > 9);
     for vector in vectors {
@@ -60,7 +50,7 @@ async fn a_frame_at_fault_ends_its_connection_and_no_other() {
         wire.ping(7).await;
         // What comes behind the fault is neither read as a frame nor a reason for a reset.
         let behind = raw_frame(0x7F, 9, &[]).repeat(1000);
-        wire.send(&[bytes(vector), behind].concat()).await;
+        wire.send(&[vector_bytes(vector), behind].concat()).await;
         let error = wire.ends_with(code(vector)).await;
         for (name, protocol) in [("http", "HTTP"), ("tls", "TLS"), ("ssh", "SSH")] {
             let named = text(vector, "name").contains(name);
@@ -74,9 +64,9 @@ async fn a_frame_at_fault_ends_its_connection_and_no_other() {
 async fn a_reply_is_no_request() {
     let server = TestServer::start().await;
     let mut wire = Wire::connect(server.address).await;
-    let valid = file("valid.json");
+    let valid = vector_file("valid.json");
     for vector in valid["vectors"].as_array().unwrap().iter().filter(|vector| text(vector, "direction") == "reply") {
-        let sent = bytes(vector);
+        let sent = vector_bytes(vector);
         let id = frame::split(&sent).unwrap().unwrap().0.id;
         wire.send(&sent).await;
         if id == 0 {
@@ -98,11 +88,11 @@ fn with_id(mut frame: Vec<u8>, id: u32) -> Vec<u8> {
 async fn every_well_formed_request_gets_one_reply_of_its_kind() {
     let server = TestServer::start_with(&[("MAX_HASHING", "256")]).await;
     let mut wire = Wire::connect(server.address).await;
-    let valid = file("valid.json");
+    let valid = vector_file("valid.json");
     let mut waiting = HashMap::new();
     let vectors = valid["vectors"].as_array().unwrap().iter();
     for (vector, id) in vectors.filter(|vector| text(vector, "direction") == "request").zip(1..) {
-        wire.send(&with_id(bytes(vector), id)).await;
+        wire.send(&with_id(vector_bytes(vector), id)).await;
         waiting.insert(id, vector);
     }
     assert!(waiting.len() > 50);
@@ -127,7 +117,7 @@ async fn every_well_formed_request_gets_one_reply_of_its_kind() {
 #[tokio::test]
 async fn every_cut_of_every_request_is_refused() {
     let server = TestServer::start().await;
-    let (valid, invalid) = (file("valid.json"), file("invalid.json"));
+    let (valid, invalid) = (vector_file("valid.json"), vector_file("invalid.json"));
     let vectors = valid["vectors"].as_array().unwrap();
     let mut cuts = 0;
     for truncation in invalid["truncations"].as_array().unwrap() {
@@ -135,7 +125,7 @@ async fn every_cut_of_every_request_is_refused() {
         if text(whole, "direction") != "request" {
             continue;
         }
-        let (whole, valid_at) = (bytes(whole), truncation["valid_at"].as_array().unwrap());
+        let (whole, valid_at) = (vector_bytes(whole), truncation["valid_at"].as_array().unwrap());
         let lengths: Vec<usize> = (0..whole.len() - 9).filter(|length| !valid_at.contains(&(*length).into())).collect();
         let mut wire = Wire::connect(server.address).await;
         let mut all = Vec::new();

@@ -4,12 +4,14 @@ mod dialogue;
 mod mails;
 mod process;
 mod server;
+mod vectors;
 mod wire;
 
 pub use dialogue::*;
 pub use mails::Mails;
 pub use process::{Process, run_in, run_with_bytes};
 pub use server::{Account, MAIL_PAUSE, TestServer, code_of, config, on_behalf_of, refused};
+pub use vectors::{vector_bytes, vector_file};
 pub use wire::{PATIENCE, Wire, raw_frame, request_frame};
 
 /// A password that no dictionary has.

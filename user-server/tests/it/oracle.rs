@@ -1,0 +1,171 @@
+//! What has to hold for a session over any bytes at all. The fuzz target `session` and the test that replays its corpus
+//! call the same function, so that what the fuzzer found stays found. Uses nothing of the other tests: the fuzz crate
+//! includes this file.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+use tokio::runtime::Runtime;
+use tokio_util::task::TaskTracker;
+use user_proto::frame::{self, Frame, FrameError};
+use user_proto::{ErrorCode, Reply, Request};
+use user_server::config::Config;
+use user_server::domain::ports::Store;
+use user_server::domain::{Clock, SystemClock};
+use user_server::handler::{Handler, Peer};
+use user_server::metrics::Metrics;
+use user_server::service::Parts;
+use user_server::store::SqliteStore;
+use user_server::tcp::{ConnectionLimits, Shutdown, names, serve};
+
+/// Longer than any session over an input of a fuzzer can need.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The services over a database of their own, and no socket.
+pub struct Arena {
+    handler: Arc<Handler>,
+    limits: ConnectionLimits,
+    metrics: Arc<Metrics>,
+    runtime: Runtime,
+    _folder: TempDir,
+}
+
+impl Arena {
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().to_str().unwrap().to_owned();
+        // A session waits for one hash at most at a time, and refuses those that come meanwhile: an input of logins
+        // alone would cost minutes.
+        let settings = |name: &str| match name {
+            "DATA_DIR" => Some(path.clone()),
+            "MAX_HASHING" | "HASH_THREADS" => Some("1".to_owned()),
+            "MAX_IN_FLIGHT" => Some("4".to_owned()),
+            _ => None,
+        };
+        let config = Config::read(&settings, false).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let metrics = Arc::new(Metrics::new(names(), SystemClock.now()));
+        let handler = runtime.block_on(async {
+            let store = SqliteStore::open(&folder.path().join("users.db")).await.unwrap();
+            let (store, clock): (Arc<dyn Store>, Arc<dyn Clock>) = (Arc::new(store), Arc::new(SystemClock));
+            Parts::assemble(&config, &clock, &Arc::new(config.keys().unwrap()), &store, &metrics).unwrap().handler
+        });
+        Self { handler, limits: config.limits, metrics, runtime, _folder: folder }
+    }
+
+    /// Every whole frame gets one reply of its id, up to the one that ends the connection; each reply is a message; and
+    /// the session ends with its input. The first bytes of `data` say how the rest is cut, and how little is buffered.
+    ///
+    /// # Panics
+    /// Where that does not hold.
+    pub fn session(&self, data: &[u8]) {
+        let Some((&[first, second, buffer], stream)) = data.split_first_chunk() else { return };
+        let cuts = [usize::from(first) + 1, (usize::from(second) << 3) + 1];
+        let output = self.runtime.block_on(self.dialogue(stream, cuts, usize::from(buffer) * 16 + 1));
+        check(stream, &output);
+    }
+
+    /// What the server writes to who sends `stream` in chunks of these sizes in turn, and reads all the while.
+    async fn dialogue(&self, stream: &[u8], cuts: [usize; 2], buffer: usize) -> Vec<u8> {
+        let (client, server) = duplex(buffer);
+        let (mut reader, mut writer) = tokio::io::split(client);
+        let tasks = TaskTracker::new();
+        let peer = Peer { ip: Ipv4Addr::LOCALHOST.into(), trusted: true };
+        let (handler, metrics, shutdown) = (self.handler.clone(), self.metrics.clone(), Shutdown::default());
+        let serving = serve(server, handler, peer, self.limits, shutdown, tasks.clone(), metrics);
+        let sending = async {
+            let mut rest = stream;
+            for cut in cuts.into_iter().cycle() {
+                let (chunk, later) = rest.split_at(cut.min(rest.len()));
+                // The server may have ended the session for a fault; then nobody reads.
+                if writer.write_all(chunk).await.is_err() || later.is_empty() {
+                    break;
+                }
+                rest = later;
+                tokio::task::yield_now().await;
+            }
+            let _ = writer.shutdown().await;
+        };
+        let receiving = async {
+            let mut output = Vec::new();
+            reader.read_to_end(&mut output).await.unwrap();
+            output
+        };
+        let all = async { tokio::join!(serving, sending, receiving) };
+        let ((), (), output) = tokio::time::timeout(PATIENCE, all).await.expect("the session ends with its input");
+        assert!(tasks.is_empty(), "a request outlives its session");
+        output
+    }
+}
+
+/// Whole frames, and what is wrong behind them.
+fn frames(mut stream: &[u8]) -> (Vec<Frame<'_>>, Option<FrameError>) {
+    let mut frames = Vec::new();
+    loop {
+        match frame::split(stream) {
+            Ok(Some((found, size))) => {
+                frames.push(found);
+                stream = &stream[size..];
+            }
+            Ok(None) => return (frames, None),
+            Err(error) => return (frames, Some(error)),
+        }
+    }
+}
+
+fn check(input: &[u8], output: &[u8]) {
+    let (mut asked, fault) = frames(input);
+    let (written, broken) = frames(output);
+    let whole: usize = written.iter().map(|frame| frame.body.len() + 9).sum();
+    assert!(broken.is_none() && whole == output.len(), "what is written is frames");
+    let mut replies: Vec<(u32, Reply<'_>)> =
+        written.iter().map(|frame| (frame.id, Reply::decode(frame.kind, frame.body).unwrap())).collect();
+
+    // Only the last word of a connection has id 0.
+    let last = replies.pop_if(|(id, _)| *id == 0).map(|(_, reply)| match reply {
+        Reply::ErrorReply(error) => error.code,
+        other => panic!("{other:?} with id 0"),
+    });
+    match last {
+        Some(ErrorCode::MALFORMED) => {
+            let wrong = asked.get(replies.len()).expect("a frame that was refused").id;
+            asked.truncate(replies.len());
+            assert!(wrong == 0 || asked.iter().any(|frame| frame.id == wrong), "{wrong} is a good id");
+        }
+        other => assert_eq!(other, fault.map(FrameError::code)),
+    }
+    assert!(asked.iter().all(|frame| frame.id != 0), "id 0 was served");
+    assert_eq!(count(replies.iter().map(|(id, _)| *id)), count(asked.iter().map(|frame| frame.id)));
+    for (id, reply) in &replies {
+        let mut of_id = asked.iter().filter(|frame| frame.id == *id);
+        let (Some(frame), None) = (of_id.next(), of_id.next()) else { continue };
+        judge(frame, reply);
+    }
+}
+
+fn count(ids: impl Iterator<Item = u32>) -> BTreeMap<u32, usize> {
+    let mut counts = BTreeMap::new();
+    for id in ids {
+        *counts.entry(id).or_default() += 1;
+    }
+    counts
+}
+
+/// The one reply to a frame is of its type, or an error; a body that is no message gets the error that it deserves.
+fn judge(frame: &Frame<'_>, reply: &Reply<'_>) {
+    match (Request::decode(frame.kind, frame.body), reply) {
+        (Err(error), Reply::ErrorReply(told)) => {
+            assert_eq!((told.code, told.field.as_deref()), (error.code(), error.field()), "{frame:?}");
+        }
+        (Ok(_), Reply::ErrorReply(told)) => {
+            let wrong = [ErrorCode::UNKNOWN_TYPE, ErrorCode::MALFORMED, ErrorCode::INTERNAL, ErrorCode::UNAVAILABLE];
+            assert!(!wrong.contains(&told.code), "{frame:?}: {told:?}");
+        }
+        (Ok(_), reply) => assert_eq!(reply.row().0, frame.kind | 0x80, "{frame:?}"),
+        (Err(error), reply) => panic!("{frame:?} is {error}, and got {reply:?}"),
+    }
+}

@@ -1,0 +1,52 @@
+//! Replays the corpus of the fuzz target `session` on every run: seeds made of the vectors, and what a fuzzer found since.
+
+use std::path::PathBuf;
+
+use crate::oracle::Arena;
+use crate::support::{raw_frame, vector_bytes, vector_file};
+
+/// Longer ones would slow the fuzzer down and teach it nothing.
+const LONGEST: usize = 2_048;
+
+fn corpus() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/session")
+}
+
+#[test]
+fn the_corpus_of_sessions() {
+    let arena = Arena::new();
+    let entries: Vec<_> = std::fs::read_dir(corpus()).unwrap().collect();
+    assert!(entries.len() > 30, "the corpus is missing: {}", entries.len());
+    for entry in entries {
+        let path = entry.unwrap().path();
+        eprintln!("{}", path.display());
+        arena.session(&std::fs::read(path).unwrap());
+    }
+}
+
+#[test]
+#[ignore = "writes the seeds of the fuzz corpus"]
+fn bless() {
+    std::fs::create_dir_all(corpus()).unwrap();
+    let ping = |id| raw_frame(0x7F, id, &[]);
+    let write = |name: &str, cuts: [u8; 3], parts: &[&[u8]]| {
+        std::fs::write(corpus().join(name), [cuts.as_slice(), &parts.concat()].concat()).unwrap();
+    };
+    for (file, wanted) in [("valid.json", ".greased"), ("invalid.json", "frame.")] {
+        for vector in vector_file(file)["vectors"].as_array().unwrap() {
+            let (name, bytes) = (vector["name"].as_str().unwrap(), vector_bytes(vector));
+            let request = vector["direction"] == "request" && bytes.len() <= LONGEST;
+            if request && (name.contains(wanted) || !name.contains('.')) {
+                write(name, [40, 3, 200], &[&ping(1), &bytes, &ping(2)]);
+            }
+        }
+    }
+    let login = raw_frame(0x02, 5, b"\x00\x06nobody\x00\x12tides rise at nine");
+    write("edge.id_in_flight", [255, 255, 255], &[&login, &login, &ping(1)]);
+    write("edge.id_again", [0, 0, 0], &[&ping(5), &ping(5), &ping(5)]);
+    write("edge.owed_at_the_end", [255, 255, 1], &[&login, &[0, 0, 0, 4], &ping(1)]);
+    let many: Vec<u8> =
+        (1..=40).flat_map(|id| if id % 3 == 0 { ping(id) } else { raw_frame(0x0A, id, b"\0\x01x") }).collect();
+    write("edge.more_than_fit_in_flight", [255, 255, 3], &[&many]);
+    write("edge.cut_short", [7, 0, 255], &[&many[..many.len() - 1]]);
+}
