@@ -126,3 +126,72 @@ impl Revocations {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+
+    use super::*;
+    use crate::domain::records::{Revocation, Rotation};
+
+    const NOW: Timestamp = Timestamp(1_800_000_000_000);
+    const ACCESS_LIFE: Duration = Duration::from_secs(900);
+
+    /// A log of one entry, or one that can't be read.
+    struct Log(Option<Revocation>);
+
+    #[async_trait]
+    impl Sessions for Log {
+        async fn rotate(&self, _: Uuid, _: u32, _: Duration, _: &str, _: Timestamp) -> Result<Rotation, Fault> {
+            Err(Fault::internal("only a log"))
+        }
+
+        async fn session_user(&self, _: Uuid) -> Result<Option<Uuid>, Fault> {
+            Err(Fault::internal("only a log"))
+        }
+
+        async fn end_session(&self, _: Uuid, _: Timestamp) -> Result<Ended, Fault> {
+            Err(Fault::internal("only a log"))
+        }
+
+        async fn end_all_sessions(&self, _: Uuid, _: Timestamp) -> Result<Ended, Fault> {
+            Err(Fault::internal("only a log"))
+        }
+
+        async fn revocations(&self, since: Timestamp) -> Result<Vec<Revocation>, Fault> {
+            let entry = self.0.ok_or_else(|| Fault::Unavailable("gone".to_owned()))?;
+            Ok(Some(entry).into_iter().filter(|entry| entry.at >= since).collect())
+        }
+    }
+
+    /// A set that was last read so long ago.
+    fn read_before(age: Duration, stale_limit: Duration) -> Revocations {
+        Revocations { origin: Instant::now() - age, ..Revocations::new(ACCESS_LIFE, stale_limit) }
+    }
+
+    #[test]
+    fn it_says_how_old_its_knowledge_is() {
+        let limit = Duration::from_secs(30);
+        assert_eq!(read_before(Duration::ZERO, limit).staleness(), Ok(None));
+        let age = read_before(Duration::from_secs(5), limit).staleness().unwrap().unwrap();
+        assert!((Duration::from_secs(5)..Duration::from_secs(6)).contains(&age), "{age:?}");
+        assert_eq!(read_before(Duration::from_secs(31), limit).staleness(), Err(TooStale));
+    }
+
+    #[test]
+    fn a_strict_limit_is_the_promised_second() {
+        assert_eq!(read_before(Duration::ZERO, Duration::ZERO).staleness(), Ok(None));
+        assert_eq!(read_before(Duration::from_millis(1001), Duration::ZERO).staleness(), Err(TooStale));
+    }
+
+    #[tokio::test]
+    async fn only_a_good_read_makes_it_fresh() {
+        let set = read_before(Duration::from_secs(31), Duration::from_secs(30));
+        assert!(set.load(&Log(None), NOW).await.is_err());
+        assert_eq!(set.staleness(), Err(TooStale));
+        let entry = Revocation { subject: Uuid::new_v4(), at: NOW.minus(ACCESS_LIFE) };
+        set.load(&Log(Some(entry)), NOW).await.unwrap();
+        assert_eq!(set.staleness(), Ok(None));
+        assert!(set.contains(entry.subject), "a token of that time may still be good");
+    }
+}

@@ -4,6 +4,7 @@
 mod accounts;
 mod connection;
 mod contract;
+mod crash;
 mod docs;
 mod document;
 mod durability;
@@ -11,6 +12,7 @@ mod frames;
 mod gateway;
 mod http;
 mod oracle;
+mod prehijack;
 mod process;
 mod races;
 mod session;

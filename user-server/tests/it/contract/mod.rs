@@ -6,7 +6,7 @@ mod accounts;
 mod changes;
 mod codes;
 mod counters;
-mod fixture;
+pub mod fixture;
 mod outbox;
 mod resets;
 mod sessions;

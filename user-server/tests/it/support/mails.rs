@@ -1,6 +1,7 @@
 //! The folder that mails are written to, read as a person reads it.
 
-use std::path::PathBuf;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// A folder of .eml files.
@@ -16,6 +17,15 @@ pub struct Mail {
 }
 
 impl Mail {
+    fn read(path: &Path) -> Self {
+        let text = std::fs::read_to_string(path).unwrap();
+        let header =
+            |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim().to_owned();
+        let body = text.replace("=\r\n", "").replace("\r\n", "\n").replace("=3D", "=");
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        Self { name, to: header("To:"), subject: header("Subject:"), body }
+    }
+
     /// The line that stands alone with a code on it, in the plain text.
     pub fn code(&self) -> Option<String> {
         self.body.lines().find_map(|line| line.strip_prefix("    ")).map(|code| code.trim().to_owned())
@@ -25,23 +35,16 @@ impl Mail {
 impl Mails {
     /// Every whole mail, oldest first.
     pub fn all(&self) -> Vec<Mail> {
+        self.unseen(&mut HashSet::new())
+    }
+
+    /// The mails that are not among those seen, oldest first; they are from now on.
+    pub fn unseen(&self, seen: &mut HashSet<PathBuf>) -> Vec<Mail> {
         let mut mails: Vec<Mail> = std::fs::read_dir(&self.0)
             .unwrap()
             .map(|entry| entry.unwrap().path())
-            .filter(|path| path.extension().is_some_and(|extension| extension == "eml"))
-            .map(|path| {
-                let text = std::fs::read_to_string(&path).unwrap();
-                let header = |name: &str| {
-                    text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim().to_owned()
-                };
-                let body = text.replace("=\r\n", "").replace("\r\n", "\n").replace("=3D", "=");
-                Mail {
-                    name: path.file_name().unwrap().to_string_lossy().into_owned(),
-                    to: header("To:"),
-                    subject: header("Subject:"),
-                    body,
-                }
-            })
+            .filter(|path| path.extension().is_some_and(|extension| extension == "eml") && seen.insert(path.clone()))
+            .map(|path| Mail::read(&path))
             .collect();
         mails.sort_by(|a, b| a.name.cmp(&b.name));
         mails

@@ -115,7 +115,7 @@ impl Process {
         let verification_id = client.call(register).await.unwrap().verification_id;
         let code = self.mails().code(&email, 1).await;
         let verify = VerifyEmail { verification_id, code: code.as_str().into(), username: None };
-        Account { username: username.to_owned(), session: client.call(verify).await.unwrap(), email }
+        Account { session: client.call(verify).await.unwrap(), email }
     }
 
     pub fn signal(&self, name: &str) {

@@ -27,7 +27,6 @@ pub struct TestServer {
 
 /// A confirmed account and the tokens of its first session.
 pub struct Account {
-    pub username: String,
     pub email: String,
     pub session: EmailVerified<'static>,
 }
@@ -85,7 +84,7 @@ impl TestServer {
         let code = self.mails.code(&email, 1).await;
         let verification_id = registered.verification_id;
         let verify = VerifyEmail { verification_id, code: code.as_str().into(), username: None };
-        Account { username: username.to_owned(), session: client.call(verify).await.unwrap(), email }
+        Account { session: client.call(verify).await.unwrap(), email }
     }
 
     /// Another session of an account.
