@@ -6,6 +6,7 @@ set -uo pipefail
 # What tests can use beyond Rust: command, or python:module | Debian package | what is left out without it.
 NEEDS='
 python3 | python3 | the gateway in Python that knows PROTOCOL.md alone
+python:aiosmtpd | python3-aiosmtpd | mails to a real SMTP server
 '
 
 main() {
@@ -34,10 +35,10 @@ need_rust() {
     exit 1
 }
 
-# A command that is there and runs, or a module that Python finds.
+# A command that is there and runs, or a module that Python finds, or Debian's Python, which alone sees Debian's modules.
 has() {
     case $1 in
-        python:*) python3 -c "import ${1#python:}" >/dev/null 2>&1 ;;
+        python:*) { python3 -c "import ${1#python:}" || /usr/bin/python3 -c "import ${1#python:}"; } >/dev/null 2>&1 ;;
         python3) python3 -c '' >/dev/null 2>&1 ;;
         *) command -v "$1" >/dev/null ;;
     esac

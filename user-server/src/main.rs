@@ -73,16 +73,19 @@ async fn next([terminate, interrupt]: &mut [Signal; 2]) {
 /// What an operator needs to know first. On standard output, since it is the answer and no log.
 fn announce(config: &Config, service: &Service) {
     let secret = if config.secret.is_some() { "from JWTSECRETKEY" } else { "kept in the data folder" };
+    let mails = match &config.smtp {
+        Some(server) => server.to_string(),
+        None => config.mail_dir.display().to_string(),
+    };
     let monitor = match service.monitor_address() {
         Some(address) => format!("http://{address}/metrics, /readyz, /livez"),
         None => "off; METRICS_ADDR turns them on".to_owned(),
     };
     let text = format!(
-        "user-server {} listens on {}\n  data      {} (SQLite)\n  cache     in this process\n  mails     {}\n  secret    {secret}\n  metrics   {monitor}\n",
+        "user-server {} listens on {}\n  data      {} (SQLite)\n  cache     in this process\n  mails     {mails}\n  secret    {secret}\n  metrics   {monitor}\n",
         env!("CARGO_PKG_VERSION"),
         service.address(),
         config.data_dir.display(),
-        config.mail_dir.display(),
     );
     // Who started it may have closed the output; the service runs all the same.
     let _ = std::io::stdout().write_all(text.as_bytes());

@@ -16,7 +16,7 @@ use crate::domain::{Clock, Fault};
 use crate::handler::{Handler, Limits};
 use crate::http::{Health, Monitor, Probe};
 use crate::keys::{KeyRing, Pseudonyms};
-use crate::mail::FileMailer;
+use crate::mail::{FileMailer, SmtpMailer};
 use crate::metrics::Metrics;
 use crate::otp::Otp;
 use crate::outbox::{Bell, Worker};
@@ -80,7 +80,7 @@ impl Service {
     /// What stands in the way, with nothing left running.
     pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
         let lock = lock_folder(&config.data_dir)?;
-        make_folder(&config.mail_dir)?;
+        let mailer = mailer(config)?;
         let keys = Arc::new(config.keys()?);
         // Before anything else is set up, so that a port in use is told at once.
         let listener =
@@ -93,7 +93,6 @@ impl Service {
         let path = config.data_dir.join("users.db");
         let store = SqliteStore::open(&path).await.map_err(|fault| StartError::Database(path, fault))?;
         let store: Arc<dyn Store> = Arc::new(store);
-        let mailer = Arc::new(FileMailer::new(config.mail_dir.clone(), config.sender.clone()));
         let parts = Parts::assemble(config, &clock, &keys, &store, &metrics)?;
         parts.revocations.load(&*as_sessions(&store), clock.now()).await?;
 
@@ -234,7 +233,7 @@ impl Parts {
         let (outbox, codes) = (store.clone(), self.otp.clone());
         let (bell, metrics) = (self.bell.clone(), self.metrics.mails.clone());
         let worker = Worker { outbox, mailer, codes, clock: clock.clone(), bell, metrics };
-        tasks.spawn(worker.run(stop.clone()));
+        tasks.spawn(worker.run(config.mail_concurrency, stop.clone()));
         let follow = self.revocations.clone();
         let (log, time) = (as_sessions(store), clock.clone());
         tasks.spawn(stop.clone().run_until_cancelled_owned(async move { follow.follow(log, time).await }));
@@ -256,6 +255,16 @@ async fn start_monitor(
     let Some(listen) = config.metrics_listen else { return Ok(None) };
     let monitor = Monitor::start(listen, health.clone(), metrics.clone()).await;
     monitor.map(Some).map_err(|error| StartError::ListenMonitor(listen, error))
+}
+
+/// The way that mails go. A server is not asked now: mails wait for it, and the service does not.
+fn mailer(config: &Config) -> Result<Arc<dyn Mailer>, StartError> {
+    let sender = config.sender.clone();
+    if let Some(server) = &config.smtp {
+        return Ok(Arc::new(SmtpMailer::new(server.clone(), sender)));
+    }
+    make_folder(&config.mail_dir)?;
+    Ok(Arc::new(FileMailer::new(config.mail_dir.clone(), sender)))
 }
 
 fn as_sessions(store: &Arc<dyn Store>) -> Arc<dyn crate::domain::ports::Sessions> {

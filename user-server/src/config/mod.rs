@@ -2,6 +2,7 @@
 //! said at once.
 
 mod secret;
+mod smtp;
 mod vars;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -11,7 +12,7 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use crate::keys::{Key, KeyRing};
-use crate::mail::Sender;
+use crate::mail::{Sender, SmtpServer};
 use crate::password::{HashCost, LaneSize};
 use crate::tcp::{ConnectionLimits, TrustedPeers};
 use crate::tokens::TokenPolicy;
@@ -21,16 +22,19 @@ use vars::Reader;
 pub use vars::{VARIABLES, Variable};
 
 /// All settings.
-#[derive(Debug)]
 pub struct Config {
     /// Where it listens.
     pub listen: SocketAddr,
     /// Where everything embedded lies.
     pub data_dir: PathBuf,
-    /// Where mails go.
+    /// The folder that mails go to where no server is named.
     pub mail_dir: PathBuf,
+    /// The server that mails go to.
+    pub smtp: Option<SmtpServer>,
     /// Who mails come from.
     pub sender: Sender,
+    /// How many mails are sent at once.
+    pub mail_concurrency: usize,
     /// The signing secret, where it is given; else it is kept in the data folder.
     pub secret: Option<Zeroizing<Vec<u8>>>,
     /// Secrets that verify and do not sign.
@@ -100,6 +104,15 @@ impl std::fmt::Display for ConfigErrors {
 
 impl std::error::Error for ConfigErrors {}
 
+impl std::fmt::Debug for Config {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Secrets are among the settings, so what is shown is chosen.
+        let mut shown = f.debug_struct("Config");
+        shown.field("listen", &self.listen).field("data_dir", &self.data_dir).field("smtp", &self.smtp);
+        shown.finish_non_exhaustive()
+    }
+}
+
 impl Config {
     /// Reads the environment through `variable`.
     ///
@@ -112,7 +125,7 @@ impl Config {
     }
 
     fn fill(vars: &mut Reader<'_>, terminal: bool) -> Self {
-        for name in ["PostgreSQL", "REDIS_URL", "SMTP_HOST", "SMTP_PORT"] {
+        for name in ["PostgreSQL", "REDIS_URL"] {
             vars.refuse(name, "this version can not use it yet", "Unset it: the embedded parts are used instead.");
         }
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -124,6 +137,7 @@ impl Config {
             Some(folder) => std::path::absolute(folder).unwrap_or_else(|_| data_dir.join("mails")),
             None => data_dir.join("mails"),
         };
+        let smtp = smtp::read(vars);
         let sender = vars.parsed(
             "MAIL_FROM",
             "User Service <no-reply@localhost.localdomain>",
@@ -162,6 +176,8 @@ impl Config {
             listen: SocketAddr::new(ip.unwrap_or(Ipv4Addr::LOCALHOST.into()), u16::try_from(port).unwrap_or(0)),
             data_dir,
             mail_dir,
+            smtp,
+            mail_concurrency: number(vars, "MAIL_CONCURRENCY", 4, 1, 64),
             sender: sender.unwrap_or_else(Sender::nobody),
             secret,
             accepted_secrets,

@@ -73,12 +73,76 @@ fn every_variable_that_is_read_is_listed() {
         false,
     );
     // Read only to be refused, until they can be used.
-    for later in ["PostgreSQL", "REDIS_URL", "SMTP_HOST", "SMTP_PORT"] {
+    for later in ["PostgreSQL", "REDIS_URL"] {
         asked.borrow_mut().remove(later);
     }
     let listed: std::collections::BTreeSet<String> =
         VARIABLES.iter().map(|variable| variable.name.to_owned()).collect();
     assert_eq!(*asked.borrow(), listed);
+}
+
+fn faults(pairs: &[(&str, &str)]) -> Vec<&'static str> {
+    let mut names: Vec<_> = read(pairs).unwrap_err().0.iter().map(|fault| fault.variable).collect();
+    names.sort_unstable();
+    names
+}
+
+#[test]
+fn a_mail_server_is_named_whole_or_not_at_all() {
+    let server = |pairs: &[(&str, &str)]| {
+        let named = [("SMTP_HOST", "mail.domain.example"), ("MAIL_FROM", "Ada <ada@domain.example>")];
+        read(&[&named, pairs].concat()).map(|config| config.smtp.unwrap().to_string())
+    };
+    assert_eq!(server(&[]).unwrap(), "smtp://mail.domain.example:587 (STARTTLS)");
+    assert_eq!(server(&[("SMTP_PORT", "465")]).unwrap(), "smtps://mail.domain.example:465 (TLS)");
+    assert_eq!(server(&[("SMTP_TLS", "implicit")]).unwrap(), "smtps://mail.domain.example:465 (TLS)");
+    let login = [("SMTP_USER", "ada"), ("SMTP_PASSWORD", "engine")];
+    assert_eq!(server(&login).unwrap(), "smtp://mail.domain.example:587 (STARTTLS, with a login)");
+    let local = [("SMTP_HOST", "::1"), ("SMTP_TLS", "none"), ("MAIL_FROM", "ada@domain.example")];
+    assert_eq!(read(&local).unwrap().smtp.unwrap().to_string(), "smtp://[::1]:25 (no TLS)");
+
+    assert_eq!(faults(&[("SMTP_HOST", "mail.domain.example")]), ["MAIL_FROM"]);
+    assert_eq!(faults(&[("SMTP_PORT", "25"), ("SMTP_PASSWORD", "engine")]), ["SMTP_PASSWORD", "SMTP_PORT"]);
+    let all = faults(&[
+        ("SMTP_HOST", "mail.domain.example:25"),
+        ("SMTP_TLS", "none"),
+        ("SMTP_USER", "ada"),
+        ("SMTP_CA", "/nowhere.pem"),
+        ("MAIL_DIR", "mails"),
+        ("MAIL_FROM", "\u{e4}da@domain.example"),
+    ]);
+    assert_eq!(all, ["MAIL_DIR", "MAIL_FROM", "SMTP_CA", "SMTP_HOST", "SMTP_PASSWORD", "SMTP_USER"]);
+    let network = [("SMTP_HOST", "192.0.2.1"), ("SMTP_TLS", "none"), ("MAIL_FROM", "ada@domain.example")];
+    assert_eq!(faults(&network), ["SMTP_TLS"]);
+}
+
+#[test]
+fn a_file_without_a_certificate_is_no_authority() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let path = file.path().to_str().unwrap().to_owned();
+    let named = [("SMTP_HOST", "mail.domain.example"), ("MAIL_FROM", "ada@domain.example"), ("SMTP_CA", path.as_str())];
+    for text in ["", "garbage", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
+        std::fs::write(&path, text).unwrap();
+        assert_eq!(faults(&named), ["SMTP_CA"], "{text}");
+    }
+}
+
+#[test]
+fn a_config_shows_no_secret() {
+    let secret = "a secret of no fewer than 32 bytes";
+    let config = read(&[
+        ("JWTSECRETKEY", secret),
+        ("SMTP_HOST", "mail.domain.example"),
+        ("MAIL_FROM", "ada@domain.example"),
+        ("SMTP_USER", "ada"),
+        ("SMTP_PASSWORD", "engine"),
+    ])
+    .unwrap();
+    let shown = format!("{config:?}");
+    assert!(shown.contains("mail.domain.example"), "{shown}");
+    for hidden in [secret, "97, 32, 115", "engine"] {
+        assert!(!shown.contains(hidden), "{shown}");
+    }
 }
 
 #[test]

@@ -20,6 +20,12 @@ impl Sender {
         text.parse().map(|mailbox| Self { mailbox }).map_err(|error| format!("{error}"))
     }
 
+    /// Whether every server can be told this address: one beyond ASCII needs an extension that few have.
+    #[must_use]
+    pub fn is_ascii(&self) -> bool {
+        AsRef::<str>::as_ref(&self.mailbox.email).is_ascii()
+    }
+
     /// A sender that stands in while the configuration's faults are collected.
     #[must_use]
     pub fn nobody() -> Self {

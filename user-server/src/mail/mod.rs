@@ -2,6 +2,8 @@
 
 mod file;
 mod message;
+mod smtp;
 
 pub use file::FileMailer;
 pub use message::Sender;
+pub use smtp::{Authorities, Patience, SmtpMailer, SmtpServer, TlsMode};

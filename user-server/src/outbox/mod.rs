@@ -4,9 +4,11 @@
 mod letters;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -71,23 +73,36 @@ pub fn budget(code_life: Duration) -> MailBudget {
 }
 
 impl Worker {
-    /// Sends until it is told to stop; a mail that is under way is finished first.
-    pub async fn run(self, stop: CancellationToken) {
-        let mut faulty = false;
+    /// Sends so many mails at once, each on a lane of its own, until it is told to stop; a mail that is under way is
+    /// finished first. A lane that meets a slow server holds up no other.
+    pub async fn run(self, at_once: usize, stop: CancellationToken) {
+        let (worker, faulty) = (Arc::new(self), Arc::new(AtomicBool::new(false)));
+        let mut lanes = JoinSet::new();
+        for _ in 0..at_once {
+            lanes.spawn(worker.clone().lane(faulty.clone(), stop.clone()));
+        }
+        while let Some(ended) = lanes.join_next().await {
+            if let Err(error) = ended {
+                tracing::error!(%error, "a lane of the outbox has broken; mails go by the others");
+            }
+        }
+    }
+
+    /// `faulty` is shared by all lanes, so that the log says once that the outbox can't be read.
+    async fn lane(self: Arc<Self>, faulty: Arc<AtomicBool>, stop: CancellationToken) {
         while !stop.is_cancelled() {
-            let wait = match self.step().await {
-                Ok(Some(due)) => due.since(self.clock.now()).min(POLL),
-                Ok(None) => POLL,
+            let wait = match self.step(&stop).await {
+                Ok(due) => {
+                    faulty.store(false, Ordering::Relaxed);
+                    due.map_or(POLL, |due| due.since(self.clock.now()).min(POLL))
+                }
                 Err(fault) => {
-                    if !faulty {
+                    if !faulty.swap(true, Ordering::Relaxed) {
                         tracing::warn!(%fault, "the outbox can not be read; mails wait");
                     }
-                    faulty = true;
-                    tokio::time::sleep(POLL).await;
-                    continue;
+                    POLL
                 }
             };
-            faulty = false;
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = self.bell.0.notified() => {}
@@ -97,15 +112,16 @@ impl Worker {
     }
 
     /// Sends all that is due; when the next one will be.
-    async fn step(&self) -> Result<Option<Timestamp>, Fault> {
+    async fn step(&self, stop: &CancellationToken) -> Result<Option<Timestamp>, Fault> {
         let budget = budget(self.codes.life());
-        loop {
+        while !stop.is_cancelled() {
             match self.outbox.claim(&budget, self.clock.now()).await? {
                 Claim::Idle(due) => return Ok(due),
                 Claim::Nothing => {}
                 Claim::Mail(claimed) => self.deliver(claimed).await?,
             }
         }
+        Ok(None)
     }
 
     async fn deliver(&self, claimed: ClaimedMail) -> Result<(), Fault> {

@@ -16,6 +16,7 @@ mod prehijack;
 mod process;
 mod races;
 mod session;
+mod smtp;
 mod support;
 mod tour;
 mod vectors;

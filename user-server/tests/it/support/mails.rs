@@ -19,10 +19,14 @@ pub struct Mail {
 impl Mail {
     fn read(path: &Path) -> Self {
         let text = std::fs::read_to_string(path).unwrap();
+        Self::parse(path.file_name().unwrap().to_string_lossy().into_owned(), &text)
+    }
+
+    /// A mail from its text as it travels.
+    pub fn parse(name: String, text: &str) -> Self {
         let header =
             |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim().to_owned();
         let body = text.replace("=\r\n", "").replace("\r\n", "\n").replace("=3D", "=");
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
         Self { name, to: header("To:"), subject: header("Subject:"), body }
     }
 

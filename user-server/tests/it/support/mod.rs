@@ -8,7 +8,7 @@ mod vectors;
 mod wire;
 
 pub use dialogue::*;
-pub use mails::Mails;
+pub use mails::{Mail, Mails};
 pub use process::{Process, run_in, run_with_bytes};
 pub use server::{Account, MAIL_PAUSE, TestServer, code_of, on_behalf_of, refused};
 pub use vectors::{vector_bytes, vector_file};
