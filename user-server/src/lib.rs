@@ -5,8 +5,10 @@
 pub mod config;
 pub mod domain;
 pub mod handler;
+pub mod http;
 pub mod keys;
 pub mod mail;
+pub mod metrics;
 pub mod otp;
 pub mod outbox;
 pub mod password;

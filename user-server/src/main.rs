@@ -47,6 +47,7 @@ async fn run(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
     let service = Service::start(config, Arc::new(SystemClock)).await?;
     announce(config, &service);
     next(&mut signals).await;
+    service.announce_end();
     let interrupted = async {
         if !config.drain_delay.is_zero() {
             tracing::info!(delay = ?config.drain_delay, "going down; still accepting");
@@ -80,8 +81,12 @@ fn announce(config: &Config, service: &Service) {
         Some(server) => server.to_string(),
         None => config.mail_dir.display().to_string(),
     };
+    let monitor = match service.monitor_address() {
+        Some(address) => format!("http://{address}/metrics, /readyz, /livez"),
+        None => "off; METRICS_ADDR turns them on".to_owned(),
+    };
     let text = format!(
-        "user-server {} listens on {}\n  data      {data}\n  cache     in this process\n  mails     {mails}\n  secret    {secret}\n",
+        "user-server {} listens on {}\n  data      {data}\n  cache     in this process\n  mails     {mails}\n  secret    {secret}\n  metrics   {monitor}\n",
         env!("CARGO_PKG_VERSION"),
         service.address(),
     );

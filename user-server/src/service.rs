@@ -14,13 +14,15 @@ use crate::config::{Config, SecretError};
 use crate::domain::ports::{Mailer, Retention, Store};
 use crate::domain::{Clock, Fault, SharedClock, SystemClock};
 use crate::handler::{Handler, Limits};
+use crate::http::{Health, Monitor, Probe};
 use crate::keys::{KeyRing, Pseudonyms};
 use crate::mail::{FileMailer, SmtpMailer};
+use crate::metrics::Metrics;
 use crate::otp::Otp;
 use crate::outbox::{Bell, Worker};
 use crate::password::{Lane, Passwords};
 use crate::store::{PostgresStore, SqliteStore};
-use crate::tcp::{Server, Shutdown};
+use crate::tcp::{self, Server, Shutdown};
 use crate::throttle::Throttle;
 use crate::tokens::{Revocations, Tokens};
 use crate::users::Users;
@@ -38,6 +40,8 @@ const SWEEP_TIMEOUT: Duration = Duration::from_secs(120);
 /// A running service.
 pub struct Service {
     address: SocketAddr,
+    monitor: Option<Monitor>,
+    health: Arc<Health>,
     shutdown: Shutdown,
     workers: CancellationToken,
     connections: TaskTracker,
@@ -63,6 +67,11 @@ pub enum StartError {
     /// The address can't be listened on.
     #[error("can not listen on {0}: {1}; set TCP_PORT to a port that is free, or 0 for any")]
     Listen(SocketAddr, std::io::Error),
+    /// The address of health and metrics can't be listened on.
+    #[error(
+        "can not listen on {0} for health and metrics: {1}; set METRICS_ADDR to an address that is free, or unset it"
+    )]
+    ListenMonitor(SocketAddr, std::io::Error),
     /// The database can't be used.
     #[error("the database {0} can not be used: {1}")]
     Database(String, Fault),
@@ -85,16 +94,24 @@ impl Service {
         let listener =
             TcpListener::bind(config.listen).await.map_err(|error| StartError::Listen(config.listen, error))?;
         let address = listener.local_addr().map_err(|error| StartError::Listen(config.listen, error))?;
+        // Before the store, so that who watches is told that it starts while the schema is brought up to date.
+        let (health, metrics) = (Arc::new(Health::default()), Arc::new(Metrics::new(tcp::names(), clock.now())));
+        metrics.connections.most.set(i64::try_from(config.max_connections).unwrap_or(i64::MAX));
+        let monitor = start_monitor(config, &health, &metrics).await?;
         let store = store(config).await?;
         let shared = Arc::new(SharedClock::new(clock));
         set_clock(&*store, &shared).await?;
         let clock: Arc<dyn Clock> = shared.clone();
-        let parts = Parts::assemble(config, &clock, &keys, &store)?;
+        let parts = Parts::assemble(config, &clock, &keys, &store, &metrics)?;
         parts.revocations.load(&*as_sessions(&store), clock.now()).await?;
 
         let (workers, tasks) = (CancellationToken::new(), TaskTracker::new());
         parts.spawn_workers(config, &store, mailer, &clock, &workers, &tasks);
         tasks.spawn(workers.clone().run_until_cancelled_owned(follow_clock(store.clone(), shared)));
+        if monitor.is_some() {
+            let follow = health.clone().follow(metrics.clone());
+            tasks.spawn(workers.clone().run_until_cancelled_owned(follow));
+        }
         let shutdown = Shutdown::default();
         let connections = TaskTracker::new();
         let server = Server {
@@ -104,10 +121,23 @@ impl Service {
             max_connections: config.max_connections,
             trusted: config.trusted.clone(),
             shutdown: shutdown.clone(),
+            metrics,
             tasks: connections.clone(),
         };
         connections.spawn(server.run());
-        Ok(Self { address, shutdown, workers, connections, tasks, store, grace: config.grace, _lock: lock })
+        health.ready(Probe { store: store.clone(), revocations: parts.revocations, clock });
+        Ok(Self {
+            address,
+            monitor,
+            health,
+            shutdown,
+            workers,
+            connections,
+            tasks,
+            store,
+            grace: config.grace,
+            _lock: lock,
+        })
     }
 
     /// Where it listens.
@@ -116,8 +146,20 @@ impl Service {
         self.address
     }
 
+    /// Where health and metrics are told, if anywhere.
+    #[must_use]
+    pub fn monitor_address(&self) -> Option<SocketAddr> {
+        self.monitor.as_ref().map(Monitor::address)
+    }
+
+    /// Says to who watches that nobody new should come; it goes on accepting, since not all look at once.
+    pub fn announce_end(&self) {
+        self.health.drain();
+    }
+
     /// Ends: nothing new, what is in flight is answered within the grace time, then the rest is cut off.
     pub async fn stop(self) {
+        self.announce_end();
         self.shutdown.drain.cancel();
         self.connections.close();
         if tokio::time::timeout(self.grace, self.connections.wait()).await.is_err() {
@@ -129,6 +171,9 @@ impl Service {
         self.tasks.close();
         let _ = tokio::time::timeout(Duration::from_secs(5), self.tasks.wait()).await;
         self.store.close().await;
+        if let Some(monitor) = self.monitor {
+            monitor.stop().await;
+        }
     }
 }
 
@@ -140,6 +185,7 @@ pub struct Parts {
     pub revocations: Arc<Revocations>,
     otp: Arc<Otp>,
     bell: Bell,
+    metrics: Arc<Metrics>,
 }
 
 impl Parts {
@@ -152,10 +198,11 @@ impl Parts {
         clock: &Arc<dyn Clock>,
         keys: &Arc<KeyRing>,
         store: &Arc<dyn Store>,
+        metrics: &Arc<Metrics>,
     ) -> Result<Self, Fault> {
         let pseudonyms =
             Pseudonyms::new(keys.signing()).ok_or_else(|| Fault::internal("a subkey can not be derived"))?;
-        let passwords = Passwords::new(Arc::new(Lane::start(config.lane)?), config.hash_cost)?;
+        let passwords = Passwords::new(Arc::new(Lane::start(config.lane, metrics.hashing.clone())?), config.hash_cost)?;
         let revocations = Arc::new(Revocations::new(config.tokens.access_life, config.stale_limit));
         let tokens = Arc::new(Tokens::new(
             keys.clone(),
@@ -181,7 +228,7 @@ impl Parts {
             idle_timeout: config.limits.idle,
         };
         let handler = Arc::new(Handler::new(users, tokens, limits));
-        Ok(Self { handler, revocations, otp, bell })
+        Ok(Self { handler, revocations, otp, bell, metrics: metrics.clone() })
     }
 
     fn spawn_workers(
@@ -194,19 +241,31 @@ impl Parts {
         tasks: &TaskTracker,
     ) {
         let (outbox, codes) = (store.clone(), self.otp.clone());
-        let worker = Worker { outbox, mailer, codes, clock: clock.clone(), bell: self.bell.clone() };
+        let (bell, metrics) = (self.bell.clone(), self.metrics.mails.clone());
+        let worker = Worker { outbox, mailer, codes, clock: clock.clone(), bell, metrics };
         tasks.spawn(worker.run(config.mail_concurrency, stop.clone()));
         let follow = self.revocations.clone();
         let (log, time) = (as_sessions(store), clock.clone());
         tasks.spawn(stop.clone().run_until_cancelled_owned(async move { follow.follow(log, time).await }));
         let retention = Retention {
             verifications: Duration::from_secs(24 * 3600),
+            mails: Duration::from_secs(24 * 3600) + config.code_life,
             revocations: config.tokens.access_life * 2 + Duration::from_secs(3600),
             session_idle: config.tokens.session_idle,
             session_life: config.tokens.session_life,
         };
         tasks.spawn(stop.clone().run_until_cancelled_owned(sweep(store.clone(), retention, clock.clone())));
     }
+}
+
+async fn start_monitor(
+    config: &Config,
+    health: &Arc<Health>,
+    metrics: &Arc<Metrics>,
+) -> Result<Option<Monitor>, StartError> {
+    let Some(listen) = config.metrics_listen else { return Ok(None) };
+    let monitor = Monitor::start(listen, health.clone(), metrics.clone()).await;
+    monitor.map(Some).map_err(|error| StartError::ListenMonitor(listen, error))
 }
 
 /// The way that mails go. A server is not asked now: mails wait for it, and the service does not.

@@ -63,6 +63,8 @@ pub struct Config {
     pub drain_delay: Duration,
     /// How long what is in flight may take after that.
     pub grace: Duration,
+    /// Where health and metrics are told, if anywhere.
+    pub metrics_listen: Option<SocketAddr>,
     /// Which logs are written.
     pub log: String,
     /// How they look.
@@ -227,6 +229,7 @@ impl Config {
             trusted: trusted.unwrap_or_default(),
             drain_delay: seconds(vars.number("DRAIN_DELAY", if terminal { 0 } else { 5 }, 0, 300)),
             grace: seconds(vars.number("GRACE", 30, 0, 300)),
+            metrics_listen: vars.address("METRICS_ADDR"),
             log: log.unwrap_or_default(),
             log_format: match vars.choice("LOG_FORMAT", &["auto", "pretty", "json"]) {
                 1 => LogFormat::Pretty,

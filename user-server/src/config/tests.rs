@@ -30,6 +30,7 @@ fn every_fault_is_told_at_once_with_its_mend() {
         ("TRUSTED_PEERS", "10.0.0.0/99"),
         ("ARGON2_MEMORY_KIB", "1024"),
         ("MAIL_FROM", "nobody"),
+        ("METRICS_ADDR", "9464"),
         ("LOG", "info,=,=info"),
     ])
     .unwrap_err();
@@ -42,6 +43,7 @@ fn every_fault_is_told_at_once_with_its_mend() {
         "LOG",
         "LOG_FORMAT",
         "MAIL_FROM",
+        "METRICS_ADDR",
         "OTP_EXPIRY",
         "TCP_PORT",
         "TRUSTED_PEERS",
@@ -49,7 +51,7 @@ fn every_fault_is_told_at_once_with_its_mend() {
     assert_eq!(names, expected);
     assert!(errors.0.iter().all(|fault| !fault.mend.is_empty()));
     let told = errors.to_string();
-    assert!(told.contains("9 faults"), "{told}");
+    assert!(told.contains("10 faults"), "{told}");
     assert!(!told.contains("short-and-secret"), "{told}");
 }
 

@@ -1,5 +1,7 @@
 //! The variables, once: for reading, for `--help` and for the README.
 
+use std::net::SocketAddr;
+
 use zeroize::Zeroizing;
 
 use super::{ConfigErrors, ConfigFault};
@@ -87,6 +89,11 @@ pub const VARIABLES: &[Variable] = &[
     variable("WRITE_TIMEOUT", "10", "Seconds that a peer may take to read what is written."),
     variable("DRAIN_DELAY", "5; 0 on a terminal", "Seconds after SIGTERM that it goes on accepting."),
     variable("GRACE", "30", "Seconds that requests in flight may then take."),
+    variable(
+        "METRICS_ADDR",
+        "",
+        "Address and port for /livez, /readyz and /metrics over HTTP, such as 127.0.0.1:9464; they carry no secrets.",
+    ),
     variable("LOG", "info", "Which logs are written: error, warn, info, debug, trace, or a filter of tracing."),
     variable("LOG_FORMAT", "auto", "pretty, json, or auto: pretty on a terminal."),
 ];
@@ -146,6 +153,17 @@ impl<'a> Reader<'a> {
                 None
             }
         }
+    }
+
+    /// An address and a port, where they are given.
+    pub(super) fn address(&mut self, name: &'static str) -> Option<SocketAddr> {
+        let text = self.optional(name)?;
+        let parsed = text.parse();
+        if let Err(error) = &parsed {
+            let mend = "Set it to an IP address and a port such as `127.0.0.1:9464` or `[::1]:9464`.";
+            self.fault(name, format!("`{text}` can not be used: {error}"), mend.to_owned());
+        }
+        parsed.ok()
     }
 
     pub(super) fn number(&mut self, name: &'static str, default: u64, least: u64, most: u64) -> u64 {

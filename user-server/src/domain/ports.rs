@@ -163,11 +163,46 @@ pub trait Housekeeping: Send + Sync {
     async fn close(&self);
 }
 
+/// What an operator watches.
+#[async_trait]
+pub trait Vitals: Send + Sync {
+    /// How many mails are on their way. Cheap enough to be asked every few seconds.
+    async fn backlog(&self, now: Timestamp) -> Result<Backlog, Fault>;
+    /// How much the pools are used.
+    fn pools(&self) -> Vec<PoolUse>;
+}
+
+/// Mails that have not gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Backlog {
+    /// Those that may go, or are tried again.
+    pub unsent: i64,
+    /// Those whose turn is still to come.
+    pub waiting: i64,
+    /// Since when the oldest of those that may go could have gone.
+    pub oldest: Option<Timestamp>,
+}
+
+/// A pool of connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolUse {
+    /// Which one.
+    pub name: &'static str,
+    /// Connections that are open.
+    pub open: u32,
+    /// Of them, those that nobody uses.
+    pub idle: u32,
+    /// The most that may be open.
+    pub most: u32,
+}
+
 /// How long rows stay.
 #[derive(Debug, Clone, Copy)]
 pub struct Retention {
-    /// Pending, dead and expired verifications, and mails.
+    /// Pending, dead and expired verifications.
     pub verifications: Duration,
+    /// Mails: no shorter than a day and a code's life, in which they count against an address's budget.
+    pub mails: Duration,
     /// Entries of the revocation log: no shorter than an access token lives.
     pub revocations: Duration,
     /// A session without a refresh.
@@ -177,8 +212,8 @@ pub struct Retention {
 }
 
 /// A database.
-pub trait Store: Accounts + Codes + Sessions + Counters + Outbox + Housekeeping {}
-impl<T: Accounts + Codes + Sessions + Counters + Outbox + Housekeeping> Store for T {}
+pub trait Store: Accounts + Codes + Sessions + Counters + Outbox + Housekeeping + Vitals {}
+impl<T: Accounts + Codes + Sessions + Counters + Outbox + Housekeeping + Vitals> Store for T {}
 
 /// Who makes the code of a mail.
 pub trait CodeSource: Send + Sync {

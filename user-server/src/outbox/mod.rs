@@ -9,11 +9,13 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::mail::{Claim, ClaimedMail, Letter, Mail, SendError};
 use crate::domain::ports::{CodeSource, MailBudget, Mailer, Outbox};
 use crate::domain::{Clock, Fault, Timestamp};
+use crate::metrics::{MailResult, Mails};
 
 /// Wakes the worker when a mail was queued here. Mails queued elsewhere are found by polling.
 #[derive(Clone, Default)]
@@ -38,6 +40,8 @@ pub struct Worker {
     pub clock: Arc<dyn Clock>,
     /// What wakes it.
     pub bell: Bell,
+    /// What is counted.
+    pub metrics: Arc<Mails>,
 }
 
 /// Wrong guesses that end a code.
@@ -125,25 +129,32 @@ impl Worker {
 
     async fn deliver(&self, claimed: ClaimedMail) -> Result<(), Fault> {
         let Some(mail) = self.write(&claimed) else {
+            self.metrics.count(MailResult::KeyUnknown);
             tracing::warn!(mail = %claimed.id, "the key of this mail's code is not known here; the mail is dropped");
             return self.outbox.settle(claimed.id, self.clock.now()).await;
         };
+        let began = Instant::now();
         let sent = tokio::time::timeout(SEND_TIMEOUT, self.mailer.send(&mail)).await;
+        self.metrics.took.observe(began.elapsed().as_secs_f64());
         let now = self.clock.now();
         match sent.unwrap_or_else(|_| Err(SendError::Temporary("it took too long".to_owned()))) {
             Ok(()) => {
+                self.metrics.count(MailResult::Sent);
                 tracing::info!(mail = %claimed.id, attempt = claimed.attempt, "mail sent");
                 self.outbox.settle(claimed.id, now).await
             }
             Err(SendError::Permanent(why)) => {
+                self.metrics.count(MailResult::Refused);
                 tracing::warn!(mail = %claimed.id, why, "mail refused for good");
                 self.outbox.settle(claimed.id, now).await
             }
             Err(SendError::Temporary(why)) if now.since(claimed.created_at) >= PATIENCE => {
+                self.metrics.count(MailResult::GivenUp);
                 tracing::warn!(mail = %claimed.id, why, "mail given up after 24 hours");
                 self.outbox.settle(claimed.id, now).await
             }
             Err(SendError::Temporary(why)) => {
+                self.metrics.count(MailResult::Retried);
                 let wait = retry_wait(claimed.attempt, claimed.id.as_u128());
                 tracing::warn!(mail = %claimed.id, attempt = claimed.attempt, why, retry_in = ?wait, "mail not sent");
                 self.outbox.retry_at(claimed.id, now.plus(wait)).await

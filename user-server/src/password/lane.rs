@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::domain::{Caller, ClientNetwork, Fault, Outcome, Refusal};
+use crate::metrics::{Hashing, NoHash};
 
 /// How wide the lane is, and how long its queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,12 +24,14 @@ pub struct LaneSize {
 /// The lane.
 pub struct Lane {
     shared: Arc<Shared>,
+    metrics: Arc<Hashing>,
 }
 
 type Job = Box<dyn FnOnce(&mut Vec<Block>) + Send>;
 
 struct Shared {
     size: LaneSize,
+    metrics: Arc<Hashing>,
     state: Mutex<State>,
     work: Condvar,
 }
@@ -50,9 +53,12 @@ impl Lane {
     ///
     /// # Errors
     /// Where the system gives no thread.
-    pub fn start(size: LaneSize) -> Result<Self, Fault> {
+    pub fn start(size: LaneSize, metrics: Arc<Hashing>) -> Result<Self, Fault> {
         let state = State { usual: Duration::from_millis(30), ..State::default() };
-        let shared = Arc::new(Shared { size, state: Mutex::new(state), work: Condvar::new() });
+        metrics.threads.set(i64::try_from(size.permits.max(1)).unwrap_or(i64::MAX));
+        metrics.queue.set(i64::try_from(size.queue).unwrap_or(i64::MAX));
+        let shared =
+            Arc::new(Shared { size, metrics: metrics.clone(), state: Mutex::new(state), work: Condvar::new() });
         for number in 0..size.permits.max(1) {
             let shared = shared.clone();
             std::thread::Builder::new()
@@ -60,7 +66,7 @@ impl Lane {
                 .spawn(move || shared.serve())
                 .map_err(|error| Fault::Internal(format!("can not start a thread to hash on: {error}")))?;
         }
-        Ok(Self { shared })
+        Ok(Self { shared, metrics })
     }
 
     /// Runs `job` on the lane.
@@ -74,11 +80,16 @@ impl Lane {
     ) -> Outcome<R> {
         let (done, result) = oneshot::channel();
         let (deadline, gone) = (caller.deadline, caller.gone.clone());
+        let (metrics, queued) = (self.metrics.clone(), Instant::now());
         let job: Job = Box::new(move |memory| {
-            if done.is_closed() || gone.is_cancelled() || Instant::now() >= deadline {
-                return;
+            let began = Instant::now();
+            if done.is_closed() || gone.is_cancelled() || began >= deadline {
+                return metrics.refuse(NoHash::CallerGone);
             }
-            let _ = done.send(job(memory));
+            metrics.wait.observe((began - queued).as_secs_f64());
+            let result = job(memory);
+            metrics.took.observe(began.elapsed().as_secs_f64());
+            let _ = done.send(result);
         });
         self.shared.admit(caller, job)?;
         // A job that is dropped unrun has outlived its caller's patience.
@@ -112,9 +123,9 @@ impl Shared {
         let permits = u32::try_from(self.size.permits.max(1)).unwrap_or(u32::MAX);
         let before = u32::try_from(state.waiting + state.running).unwrap_or(u32::MAX);
         let until_done = state.usual * (before / permits + 1);
-        if state.waiting + state.running >= self.size.permits + self.size.queue
-            || Instant::now() + until_done > caller.deadline
-        {
+        let full = state.waiting + state.running >= self.size.permits + self.size.queue;
+        if full || Instant::now() + until_done > caller.deadline {
+            self.metrics.refuse(if full { NoHash::QueueFull } else { NoHash::TooLate });
             return Err(Refusal::Busy { retry_after: until_done.max(Duration::from_millis(10)) });
         }
         let network = caller.network;
@@ -124,6 +135,7 @@ impl Shared {
             state.turns.push_back(network);
         }
         state.waiting += 1;
+        self.metrics.waiting.inc();
         drop(state);
         self.work.notify_one();
         Ok(())
@@ -135,6 +147,8 @@ impl Shared {
         loop {
             if let Some(job) = state.next() {
                 state.running += 1;
+                self.metrics.waiting.dec();
+                self.metrics.running.inc();
                 drop(state);
                 let started = Instant::now();
                 // A panic in a job must cost its caller only: the thread and its permit go on.
@@ -142,6 +156,7 @@ impl Shared {
                 let took = started.elapsed();
                 state = self.lock();
                 state.running -= 1;
+                self.metrics.running.dec();
                 if took > Duration::from_millis(1) {
                     state.usual = (state.usual * 7 + took) / 8;
                 }
@@ -186,7 +201,7 @@ mod tests {
 
     /// A lane of one thread that is held until the sender is dropped.
     async fn held(queue: usize) -> (Arc<Lane>, std::sync::mpsc::Sender<()>) {
-        let lane = Arc::new(Lane::start(LaneSize { permits: 1, queue }).unwrap());
+        let lane = Arc::new(Lane::start(LaneSize { permits: 1, queue }, Arc::default()).unwrap());
         let (hold, held) = std::sync::mpsc::channel::<()>();
         let first = lane.clone();
         tokio::spawn(async move { first.run(&caller(1, Duration::from_secs(60)), move |_| held.recv().is_ok()).await });
@@ -249,7 +264,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_costs_its_caller_only() {
-        let lane = Lane::start(LaneSize { permits: 1, queue: 4 }).unwrap();
+        let lane = Lane::start(LaneSize { permits: 1, queue: 4 }, Arc::default()).unwrap();
         let patient = caller(1, Duration::from_secs(60));
         assert!(lane.run(&patient, |_| panic!("on purpose")).await.is_err());
         assert_eq!(lane.run(&patient, |_| 7).await.unwrap(), 7);

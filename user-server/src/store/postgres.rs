@@ -6,6 +6,7 @@ use std::time::Duration;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
 use sqlx::{ConnectOptions, Connection, PgPool};
 
+use crate::domain::ports::PoolUse;
 use crate::domain::{Fault, Timestamp};
 
 /// A row that is read to be changed, or whose sight must stay true, is held until the transaction ends.
@@ -41,7 +42,7 @@ const BEGIN: &str = "BEGIN; SET LOCAL statement_timeout = '5s'; SET LOCAL lock_t
                      SET LOCAL idle_in_transaction_session_timeout = '10s'";
 
 /// How to reach a database.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct PostgresOptions {
     connect: PgConnectOptions,
     /// The most connections.
@@ -83,6 +84,13 @@ impl PostgresOptions {
             self.connect.get_port(),
             self.connect.get_database().unwrap_or_default()
         )
+    }
+}
+
+impl std::fmt::Debug for PostgresOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The driver's own shows the password.
+        write!(f, "PostgresOptions({})", self.place())
     }
 }
 
@@ -144,9 +152,18 @@ impl Pools {
         Tx::open(&self.pool, self.named, Some(BEGIN)).await
     }
 
-    /// One statement that reads.
+    /// One statement that reads. A pooler may give its parts to two servers unless a transaction holds them together.
     async fn read(&self) -> Result<Tx, Fault> {
-        Tx::open(&self.pool, self.named, None).await
+        Tx::open(&self.pool, self.named, (!self.named).then_some(BEGIN)).await
+    }
+
+    fn used(&self) -> Vec<PoolUse> {
+        vec![PoolUse {
+            name: "postgres",
+            open: self.pool.size(),
+            idle: u32::try_from(self.pool.num_idle()).unwrap_or(u32::MAX),
+            most: self.pool.options().get_max_connections(),
+        }]
     }
 
     async fn close(&self) {

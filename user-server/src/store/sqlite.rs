@@ -6,6 +6,7 @@ use std::time::Duration;
 use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
+use crate::domain::ports::PoolUse;
 use crate::domain::{Fault, Timestamp};
 
 /// Nobody else writes while a transaction here does, so no row needs a lock.
@@ -63,6 +64,9 @@ impl SqliteStore {
             .run(&writer)
             .await
             .map_err(|error| Fault::Internal(error.to_string()))?;
+        // Who opens it is the only one, so a mail that was being sent belongs to a process that has gone.
+        let abandoned = "UPDATE outbox SET due_at = turn_at WHERE turn_at IS NOT NULL AND settled_at IS NULL";
+        sqlx::query(abandoned).execute(&writer).await.map_err(sql::fault)?;
         let readers = pool(READERS).connect_lazy_with(options.read_only(true).create_if_missing(false));
         Ok(Self::new(Pools { writer, readers }))
     }
@@ -77,6 +81,16 @@ impl Pools {
     /// One statement that reads.
     async fn read(&self) -> Result<Tx, Fault> {
         Tx::open(&self.readers, true, None).await
+    }
+
+    fn used(&self) -> Vec<PoolUse> {
+        let used = |name, pool: &SqlitePool| PoolUse {
+            name,
+            open: pool.size(),
+            idle: u32::try_from(pool.num_idle()).unwrap_or(u32::MAX),
+            most: pool.options().get_max_connections(),
+        };
+        vec![used("writer", &self.writer), used("readers", &self.readers)]
     }
 
     async fn close(&self) {

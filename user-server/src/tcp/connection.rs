@@ -20,8 +20,9 @@ use user_proto::{Common, ErrorReply, Reply, Request};
 use zeroize::Zeroize;
 
 use super::input::{self, Rest};
-use super::{ConnectionLimits, Shutdown};
+use super::{ConnectionLimits, Shutdown, tally};
 use crate::handler::{self, Handler, Peer};
+use crate::metrics::{Closed, Metrics, OpenConnection};
 
 /// How long a client that was told to go may still be answered `SHUTTING_DOWN`, and how long bytes are read away from one
 /// that the server closes on. A reset instead would destroy replies on their way.
@@ -37,16 +38,20 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     limits: ConnectionLimits,
     shutdown: Shutdown,
     tasks: TaskTracker,
+    metrics: Arc<Metrics>,
 ) {
     let gone = CancellationToken::new();
     let _gone = gone.clone().drop_guard();
-    let mut session = Session::new(handler, peer, limits, tasks, gone);
+    let mut session = Session::new(handler, peer, limits, tasks, metrics, gone);
     let kill = shutdown.kill.clone();
     let ended = tokio::select! {
         ended = session.run(&mut stream, &shutdown) => ended,
-        () = kill.cancelled() => Err(std::io::ErrorKind::TimedOut.into()),
+        () = kill.cancelled() => {
+            session.books.closed = Closed::GraceOver;
+            Err(std::io::ErrorKind::TimedOut.into())
+        }
     };
-    session.running.detach_all();
+    session.detach();
     match ended {
         Ok(()) => close(&mut stream).await,
         Err(error) => tracing::debug!(%error, "a connection was lost"),
@@ -69,6 +74,8 @@ struct Session {
     peer: Peer,
     limits: ConnectionLimits,
     tasks: TaskTracker,
+    metrics: Arc<Metrics>,
+    books: OpenConnection,
     gone: CancellationToken,
     input: Rest,
     output: BytesMut,
@@ -88,6 +95,7 @@ struct Session {
 struct Pending {
     task: tokio::task::Id,
     id: u32,
+    row: usize,
     name: &'static str,
     hashes: bool,
     arrived: Instant,
@@ -110,6 +118,7 @@ impl Session {
         peer: Peer,
         limits: ConnectionLimits,
         tasks: TaskTracker,
+        metrics: Arc<Metrics>,
         gone: CancellationToken,
     ) -> Self {
         Self {
@@ -117,6 +126,8 @@ impl Session {
             peer,
             limits,
             tasks,
+            books: metrics.connections.accepted(),
+            metrics,
             gone,
             input: Rest::default(),
             output: BytesMut::new(),
@@ -175,11 +186,13 @@ impl Session {
                 {
                     if read? == 0 {
                         self.stage = Stage::Ending;
+                        self.books.closed = Closed::Client;
                     }
                     progress = true;
                 }
                 if timer.as_mut().poll(context).is_ready() {
                     if Instant::now() >= self.deadline() {
+                        self.time_out();
                         self.stage = Stage::Ending;
                     } else {
                         timer.as_mut().reset(self.deadline());
@@ -201,7 +214,10 @@ impl Session {
             stream.write_all(&self.output).await?;
             stream.flush().await
         });
-        let written = written.await.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()));
+        let written = written.await.unwrap_or_else(|_| {
+            self.books.closed = Closed::WriteTimeout;
+            Err(std::io::ErrorKind::TimedOut.into())
+        });
         // Replies hold tokens.
         self.output.as_mut().zeroize();
         self.output = BytesMut::new();
@@ -255,17 +271,24 @@ impl Session {
     /// Answers or starts the frames at the front of `bytes`; how many bytes they take.
     fn frames(&mut self, bytes: &[u8]) -> usize {
         let mut taken = 0;
+        let mut now = Instant::now();
         while self.reads() {
             match frame::split(bytes.get(taken..).unwrap_or_default()) {
                 Ok(Some((frame, size))) => {
                     taken += size;
-                    self.last_frame = Some(Instant::now());
+                    self.last_frame = Some(now);
                     self.frame_began = None;
-                    self.frame(frame);
+                    let outcome = self.frame(frame);
+                    // One look at the clock a frame: the end of this one is the beginning of the next.
+                    let ended = Instant::now();
+                    if let Some(outcome) = outcome {
+                        self.metrics.requests.answered(tally::row(frame.kind), outcome, ended - now);
+                    }
+                    now = ended;
                 }
                 Ok(None) => break,
                 Err(error) => {
-                    self.break_off(handler::frame_error(error));
+                    self.break_off(handler::frame_error(error), Closed::FrameError);
                     return bytes.len();
                 }
             }
@@ -273,36 +296,45 @@ impl Session {
         taken
     }
 
-    fn frame(&mut self, frame: Frame<'_>) {
+    /// Answers a frame, or starts what will; the outcome where it was answered.
+    fn frame(&mut self, frame: Frame<'_>) -> Option<usize> {
         if frame.id == CONNECTION_ID || self.in_flight.iter().any(|pending| pending.id == frame.id) {
-            return self.break_off(handler::malformed_id());
+            self.break_off(handler::malformed_id(), Closed::RequestId);
+            return None;
         }
         if let Stage::Draining { .. } = self.stage {
-            return self.reply(frame.id, &handler::shutting_down().into());
+            return Some(self.reply(frame.id, &handler::shutting_down().into()));
         }
         match Request::decode(frame.kind, frame.body) {
-            Err(error) => self.reply(frame.id, &handler::undecodable(error).into()),
+            Err(error) => Some(self.reply(frame.id, &handler::undecodable(error).into())),
             Ok((request, common)) => match self.handler.answer_now(&request, &common) {
-                Some(reply) => self.reply(frame.id, &reply),
-                None => self.start(frame.id, request, common),
+                Some(reply) => Some(self.reply(frame.id, &reply)),
+                None => self.start(frame, request, common),
             },
         }
     }
 
     /// Gives a request a task of its own, which goes on when the connection has gone: what it began is finished.
-    fn start(&mut self, id: u32, request: Request<'_>, common: Common<'_>) {
+    fn start(&mut self, frame: Frame<'_>, request: Request<'_>, common: Common<'_>) -> Option<usize> {
+        let (id, row) = (frame.id, tally::row(frame.kind));
         let (_, name) = request.row();
         let hashes = Handler::hashes(&request);
         if hashes && self.in_flight.iter().filter(|pending| pending.hashes).count() >= self.limits.hashing {
-            return self.reply(id, &handler::busy(HASHING_PAUSE).into());
+            return Some(self.reply(id, &handler::busy(HASHING_PAUSE).into()));
         }
         let (request, common) = (request.into_owned(), common.into_owned());
         let (handler, peer, gone) = (self.handler.clone(), self.peer.clone(), self.gone.clone());
         let arrived = Instant::now();
         let span = tracing::info_span!("request", request = name, id, traceparent = common.traceparent.as_deref());
-        let answer = async move { handler.answer(request, &common, &peer, arrived, gone).await }.instrument(span);
+        let in_flight = self.metrics.requests.begin();
+        let answer = async move {
+            let _in_flight = in_flight;
+            handler.answer(request, &common, &peer, arrived, gone).await
+        };
+        let answer = answer.instrument(span);
         let task = self.running.spawn(self.tasks.track_future(answer)).id();
-        self.in_flight.push(Pending { task, id, name, hashes, arrived });
+        self.in_flight.push(Pending { task, id, row, name, hashes, arrived });
+        None
     }
 
     /// Writes down the reply of a task that has ended.
@@ -315,35 +347,62 @@ impl Session {
             }
         };
         let Some(place) = self.in_flight.iter().position(|pending| pending.task == task) else { return };
-        let Pending { id, name, arrived, .. } = self.in_flight.swap_remove(place);
+        let Pending { id, row, name, arrived, .. } = self.in_flight.swap_remove(place);
         let outcome = match &reply {
             Reply::ErrorReply(error) => error.code.name(),
             _ => "OK",
         };
-        let millis = u64::try_from(arrived.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let took = arrived.elapsed();
+        let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         tracing::info!(request = name, id, outcome, millis, peer = %self.peer.ip);
-        self.reply(id, &reply);
+        let outcome = self.reply(id, &reply);
+        self.metrics.requests.answered(row, outcome, took);
     }
 
-    fn reply(&mut self, id: u32, reply: &Reply<'_>) {
+    /// Lets what was begun go on, though nobody waits for it any more.
+    fn detach(&mut self) {
+        self.running.detach_all();
+        for pending in self.in_flight.drain(..) {
+            self.metrics.requests.unanswered(pending.row, tally::CLIENT_GONE);
+        }
+    }
+
+    /// Notes which patience is over. One that drains has none left anyway.
+    fn time_out(&mut self) {
+        if self.stage == Stage::Open {
+            self.books.closed = match (self.frame_began, self.last_frame) {
+                (_, None) => Closed::FirstFrameTimeout,
+                (Some(_), Some(_)) => Closed::FrameTimeout,
+                (None, Some(_)) => Closed::IdleTimeout,
+            };
+        }
+    }
+
+    /// Writes a reply down; its outcome.
+    fn reply(&mut self, id: u32, reply: &Reply<'_>) -> usize {
         if reply.encode(id, &mut self.output).is_err() {
             // No reply of ours is that long; the client must not wait for it all the same.
             tracing::error!(id, "a reply is longer than a frame");
-            let _ = Reply::from(handler::internal()).encode(id, &mut self.output);
+            let internal = handler::internal().into();
+            let _ = Reply::encode(&internal, id, &mut self.output);
+            return tally::outcome(&internal);
         }
+        tally::outcome(reply)
     }
 
     /// Ends, and tells why: where the next frame begins, or whose a reply would be, is unknown. The reason goes out behind
     /// the replies that are owed, since to a client it is the end of the connection.
-    fn break_off(&mut self, error: ErrorReply<'static>) {
+    fn break_off(&mut self, error: ErrorReply<'static>, closed: Closed) {
         tracing::info!(outcome = error.code.name(), reason = %error.message, peer = %self.peer.ip, "connection refused");
         self.farewell = Some(error);
         self.stage = Stage::Ending;
+        self.books.closed = closed;
     }
 
     /// Tells the client to go.
     fn drain(&mut self) {
         self.reply(CONNECTION_ID, &handler::shutting_down().into());
         self.stage = Stage::Draining { since: Instant::now() };
+        self.books.closed = Closed::Drained;
     }
 }

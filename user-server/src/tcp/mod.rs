@@ -2,6 +2,7 @@
 
 mod connection;
 mod input;
+mod tally;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,7 +14,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::handler::{Handler, Peer};
+use crate::metrics::Metrics;
 pub use connection::serve;
+pub use tally::names;
 
 /// What a connection may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,6 +108,8 @@ pub struct Server {
     pub trusted: TrustedPeers,
     /// The end.
     pub shutdown: Shutdown,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
     /// Connections and requests, for the end to wait for.
     pub tasks: TaskTracker,
 }
@@ -134,6 +139,7 @@ impl Server {
                 }
                 Err(error) => {
                     // Out of file descriptors, or a peer that has gone already: a pause lets other connections end.
+                    self.metrics.connections.accept_errors.inc();
                     tracing::warn!(%error, "a connection can not be accepted");
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
@@ -145,13 +151,14 @@ impl Server {
         let peer = Peer { ip: address.ip().to_canonical(), trusted: self.trusted.contains(address.ip()) };
         let (handler, limits) = (self.handler.clone(), self.limits);
         let (shutdown, tasks) = (self.shutdown.clone(), self.tasks.clone());
+        let metrics = self.metrics.clone();
         async move {
             // Replies are batched here already; to wait for more would only delay them.
             if let Err(error) = stream.set_nodelay(true) {
                 tracing::debug!(%error, "a connection has gone before it was served");
                 return;
             }
-            serve(stream, handler, peer, limits, shutdown, tasks).await;
+            serve(stream, handler, peer, limits, shutdown, tasks, metrics).await;
         }
     }
 }

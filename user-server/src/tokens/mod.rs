@@ -17,7 +17,7 @@ use crate::domain::{Clock, Outcome, Refusal, Timestamp};
 use crate::keys::KeyRing;
 use access::AccessTokens;
 use refresh::RefreshToken;
-pub use revocations::Revocations;
+pub use revocations::{FRESH, Revocations};
 
 /// The longest token that is looked at, in bytes.
 pub const MAX_TOKEN: usize = 2048;

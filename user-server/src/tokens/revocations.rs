@@ -18,7 +18,7 @@ const PERIOD: Duration = Duration::from_millis(250);
 /// How long one read may take: a silent database must not hold up the next try.
 const READ_TIMEOUT: Duration = Duration::from_secs(2);
 /// The bound that is promised: knowledge younger than this is fresh.
-const FRESH: Duration = Duration::from_secs(1);
+pub const FRESH: Duration = Duration::from_secs(1);
 /// How far back each read looks again, for entries of transactions that committed late and of clocks that are behind.
 const OVERLAP: Duration = Duration::from_secs(30);
 
@@ -65,16 +65,27 @@ impl Revocations {
         }
     }
 
+    /// The age of what is known.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        let read_at = Duration::from_millis(self.read_at.load(Ordering::Relaxed));
+        self.origin.elapsed().saturating_sub(read_at)
+    }
+
+    /// How many entries there are.
+    #[must_use]
+    pub fn entries(&self) -> usize {
+        self.ended.len()
+    }
+
     /// The age of what is known, where it is over the promised second.
     ///
     /// # Errors
     /// Where it is over the limit.
     pub fn staleness(&self) -> Result<Option<Duration>, TooStale> {
-        let read_at = Duration::from_millis(self.read_at.load(Ordering::Relaxed));
-        let age = self.origin.elapsed().saturating_sub(read_at);
-        match age {
-            _ if age > self.stale_limit => Err(TooStale),
-            _ if age > FRESH => Ok(Some(age)),
+        match self.age() {
+            age if age > self.stale_limit => Err(TooStale),
+            age if age > FRESH => Ok(Some(age)),
             _ => Ok(None),
         }
     }

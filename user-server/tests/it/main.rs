@@ -10,6 +10,7 @@ mod document;
 mod durability;
 mod frames;
 mod gateway;
+mod http;
 mod oracle;
 mod postgres;
 mod prehijack;

@@ -17,9 +17,10 @@ use user_server::config::Config;
 use user_server::domain::ports::Store;
 use user_server::domain::{Clock, SystemClock};
 use user_server::handler::{Handler, Peer};
+use user_server::metrics::Metrics;
 use user_server::service::Parts;
 use user_server::store::SqliteStore;
-use user_server::tcp::{ConnectionLimits, Shutdown, serve};
+use user_server::tcp::{ConnectionLimits, Shutdown, names, serve};
 
 /// Longer than any session over an input of a fuzzer can need.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -28,6 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Arena {
     handler: Arc<Handler>,
     limits: ConnectionLimits,
+    metrics: Arc<Metrics>,
     runtime: Runtime,
     _folder: TempDir,
 }
@@ -46,12 +48,13 @@ impl Arena {
         };
         let config = Config::read(&settings, false).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let metrics = Arc::new(Metrics::new(names(), SystemClock.now()));
         let handler = runtime.block_on(async {
             let store = SqliteStore::open(&folder.path().join("users.db")).await.unwrap();
             let (store, clock): (Arc<dyn Store>, Arc<dyn Clock>) = (Arc::new(store), Arc::new(SystemClock));
-            Parts::assemble(&config, &clock, &Arc::new(config.keys().unwrap()), &store).unwrap().handler
+            Parts::assemble(&config, &clock, &Arc::new(config.keys().unwrap()), &store, &metrics).unwrap().handler
         });
-        Self { handler, limits: config.limits, runtime, _folder: folder }
+        Self { handler, limits: config.limits, metrics, runtime, _folder: folder }
     }
 
     /// Every whole frame gets one reply of its id, up to the one that ends the connection; each reply is a message; and
@@ -72,7 +75,8 @@ impl Arena {
         let (mut reader, mut writer) = tokio::io::split(client);
         let tasks = TaskTracker::new();
         let peer = Peer { ip: Ipv4Addr::LOCALHOST.into(), trusted: true };
-        let serving = serve(server, self.handler.clone(), peer, self.limits, Shutdown::default(), tasks.clone());
+        let (handler, metrics, shutdown) = (self.handler.clone(), self.metrics.clone(), Shutdown::default());
+        let serving = serve(server, handler, peer, self.limits, shutdown, tasks.clone(), metrics);
         let sending = async {
             let mut rest = stream;
             for cut in cuts.into_iter().cycle() {

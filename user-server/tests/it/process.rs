@@ -150,17 +150,17 @@ fn every_fault_of_the_configuration_is_told_at_once() {
             ("LOG_FORMAT", "xml"),
             ("TRUSTED_PEERS", "everybody"),
             ("ARGON2_MEMORY_KIB", "1"),
-            ("PostgreSQL", "postgres://user:correct-horse@db/users"),
+            ("PostgreSQL", "mysql://user:correct-horse@db/users"),
             ("REDIS_URL", "redis://:battery-staple@cache"),
         ],
     );
     assert_eq!(said.code, Some(64), "{said:?}");
     assert_eq!(said.output, "");
-    assert!(said.error.contains("11 faults"), "{}", said.error);
+    assert!(said.error.contains("12 faults"), "{}", said.error);
     let lines: Vec<&str> = said.error.lines().collect();
     for name in ["TCP_PORT", "LISTEN_ADDR", "JWTSECRETKEY", "JWTSECRETKEY_ACCEPT", "OTP_EXPIRY", "LOG", "LOG_FORMAT"]
         .into_iter()
-        .chain(["TRUSTED_PEERS", "ARGON2_MEMORY_KIB", "PostgreSQL", "REDIS_URL"])
+        .chain(["TRUSTED_PEERS", "ARGON2_MEMORY_KIB", "PostgreSQL", "REDIS_URL", "SMTP_HOST"])
     {
         let place = lines.iter().position(|line| line.trim().starts_with(&format!("{name}:")));
         let place = place.unwrap_or_else(|| panic!("{name} is not in: {}", said.error));

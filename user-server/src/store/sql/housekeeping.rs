@@ -10,14 +10,15 @@ use crate::domain::{Fault, Timestamp};
 impl Housekeeping for SqlStore {
     async fn sweep(&self, retention: &Retention, now: Timestamp) -> Result<u64, Fault> {
         let old = now.minus(retention.verifications).0;
+        let counted = now.minus(retention.mails).0;
         // A statement, and the time before which it erases. Each in a transaction of its own, so that none holds the
         // writer for long.
         let steps: [(&'static str, i64); 7] = [
             ("DELETE FROM verifications WHERE created_at < $1 AND (expires_at IS NULL OR expires_at < $1)", old),
-            ("DELETE FROM outbox WHERE created_at < $1 AND (settled_at < $1 OR turn_at IS NULL)", old),
+            ("DELETE FROM outbox WHERE created_at < $1 AND (settled_at < $1 OR turn_at IS NULL)", counted),
             (
                 "DELETE FROM mail_turns WHERE next_at < $1 AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.budget_key = mail_turns.budget_key AND outbox.letter = mail_turns.letter)",
-                old,
+                counted,
             ),
             ("DELETE FROM revocations WHERE at < $1", now.minus(retention.revocations).0),
             ("DELETE FROM sessions WHERE rotated_at < $1", now.minus(retention.session_idle).0),
@@ -34,14 +35,14 @@ impl Housekeeping for SqlStore {
     }
 
     async fn ping(&self) -> Result<(), Fault> {
-        self.read_run(sqlx::query("SELECT 1")).await?;
+        let _: (i64,) = self.read_one(sqlx::query_as("SELECT CAST(1 AS BIGINT)")).await?;
         Ok(())
     }
 
     async fn server_time(&self) -> Result<Option<Timestamp>, Fault> {
         let mut tx = self.pools.read().await?;
         let time = super::super::server_time(&mut tx).await?;
-        tx.release();
+        tx.finish().await?;
         Ok(time)
     }
 

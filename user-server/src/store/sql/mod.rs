@@ -8,8 +8,9 @@ mod outbox;
 mod rows;
 mod sessions;
 pub(super) mod tx;
+mod vitals;
 
-use sqlx::query::{Query, QueryAs};
+use sqlx::query::QueryAs;
 
 use super::{Args, Db, Pools};
 use crate::domain::Fault;
@@ -32,7 +33,7 @@ impl SqlStore {
     {
         let mut tx = self.pools.read().await?;
         let row = tx.optional(query).await?;
-        tx.release();
+        tx.finish().await?;
         Ok(row)
     }
 
@@ -43,16 +44,16 @@ impl SqlStore {
     {
         let mut tx = self.pools.read().await?;
         let rows = tx.all(query).await?;
-        tx.release();
+        tx.finish().await?;
         Ok(rows)
     }
 
-    /// No row, outside of a transaction.
-    async fn read_run(&self, query: Query<'_, Db, Args>) -> Result<u64, Fault> {
-        let mut tx = self.pools.read().await?;
-        let rows = tx.run(query).await?;
-        tx.release();
-        Ok(rows)
+    /// Exactly one row, outside of a transaction.
+    async fn read_one<T>(&self, query: QueryAs<'_, Db, T, Args>) -> Result<T, Fault>
+    where
+        T: for<'r> sqlx::FromRow<'r, <Db as sqlx::Database>::Row> + Send + Unpin,
+    {
+        self.read_optional(query).await?.ok_or_else(|| Fault::internal("a row that must be there is not"))
     }
 }
 

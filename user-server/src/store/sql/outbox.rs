@@ -318,7 +318,8 @@ async fn set_turn(
 /// When the budget allows the next mail: after the pause, and when the oldest of an hour's and a day's mails has aged.
 async fn next_turn(tx: &mut Tx, turn: &TurnRow, budget: &MailBudget, now: Timestamp) -> Result<Timestamp, Fault> {
     let mut next = now.plus(budget.pause);
-    for (window, most) in [(HOUR, budget.per_hour), (DAY, budget.per_day)] {
+    // A code of the day before can still be guessed at while it lives, so a day of guesses begins that much earlier.
+    for (window, most) in [(HOUR, budget.per_hour), (DAY + budget.code_life, budget.per_day)] {
         let oldest: Option<(i64,)> = tx
             .optional(
                 sqlx::query_as(

@@ -20,6 +20,8 @@ pub(in super::super) struct Tx {
     connection: Option<PoolConnection<Db>>,
     /// Whether statements may be kept by name: not behind a pooler that changes the session between transactions.
     named: bool,
+    /// Whether there is a transaction to end.
+    begun: bool,
 }
 
 impl Tx {
@@ -44,7 +46,7 @@ impl Tx {
     ) -> Result<Self, Fault> {
         let mut tries = 0;
         loop {
-            let mut tx = Self { connection: Some(pool.acquire().await.map_err(fault)?), named };
+            let mut tx = Self { connection: Some(pool.acquire().await.map_err(fault)?), named, begun: begin.is_some() };
             let Some(begin) = begin else { return Ok(tx) };
             match tx.control(begin).await {
                 // The connection was lost while it lay idle; so may the others be that lay beside it.
@@ -68,8 +70,17 @@ impl Tx {
         Ok(value)
     }
 
+    /// Ends what has only read.
+    pub(super) async fn finish(self) -> Result<(), Fault> {
+        if self.begun {
+            return self.commit().await;
+        }
+        self.release();
+        Ok(())
+    }
+
     /// Gives the connection back.
-    pub(super) fn release(mut self) {
+    fn release(mut self) {
         drop(self.connection.take());
     }
 

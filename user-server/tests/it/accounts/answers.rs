@@ -1,6 +1,6 @@
 //! Whether an address is known is nobody's business: the answers are the same in every byte but the ids.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use user_proto::client::Client;
 use user_proto::{ConfirmEmail, ErrorCode, ErrorReply, ResendCode, UpdateUser};
@@ -148,5 +148,24 @@ async fn a_login_does_not_tell() {
     answers.push(refused(client.call(login("known", &"x".repeat(1025))).await));
     assert_eq!(answers[0].code, ErrorCode::INVALID_CREDENTIALS);
     alike(answers);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_login_of_nobody_takes_as_long() {
+    let (server, client) = server().await;
+    let mut least = [Duration::MAX; 3];
+    for _ in 0..5 {
+        for (name, least) in [KNOWN, UNKNOWN, "no such name, nor can be"].into_iter().zip(&mut least) {
+            let began = Instant::now();
+            assert_eq!(code_of(&client, login(name, "tides rise at ten")).await, ErrorCode::INVALID_CREDENTIALS);
+            *least = began.elapsed().min(*least);
+        }
+        // No attempt has to wait for the ones before it.
+        server.clock.advance(Duration::from_secs(15 * 60));
+    }
+    // The least of a few is what the work takes, on a busy machine too; without a hash it would be a small part of it.
+    let [known, others @ ..] = least;
+    assert!(others.into_iter().all(|other| other > known / 2), "{least:?}");
     server.stop().await;
 }

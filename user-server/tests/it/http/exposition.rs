@@ -1,0 +1,135 @@
+//! A strict reader of the text format: whatever a scraper might stumble over fails the test.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+/// One line with a value.
+#[derive(Debug)]
+pub struct Sample {
+    pub name: String,
+    pub labels: BTreeMap<String, String>,
+    pub value: f64,
+}
+
+impl Sample {
+    pub fn label(&self, name: &str) -> &str {
+        self.labels.get(name).map_or("", String::as_str)
+    }
+}
+
+/// A whole answer.
+#[derive(Debug)]
+pub struct Exposition {
+    /// Each family's type.
+    pub families: BTreeMap<String, String>,
+    samples: Vec<Sample>,
+}
+
+impl Exposition {
+    /// Reads all of it, and fails where anything is not as the format says.
+    pub fn parse(text: &str) -> Self {
+        let text = text.strip_suffix("# EOF\n").expect("it is whole");
+        let mut read = Self { families: BTreeMap::new(), samples: Vec::new() };
+        let mut described = BTreeSet::new();
+        let mut family = String::new();
+        for line in text.lines() {
+            match line.strip_prefix("# ").map(|comment| comment.splitn(3, ' ').collect::<Vec<_>>()) {
+                Some(comment) => match comment[..] {
+                    ["HELP", name, help] => {
+                        assert!(described.insert(name.to_owned()), "{name} is described twice");
+                        assert!(help.ends_with('.') && !help.contains('\\'), "{line}");
+                    }
+                    ["TYPE", name, kind] => {
+                        assert!(matches!(kind, "counter" | "gauge" | "histogram"), "{line}");
+                        assert!(described.contains(name), "{line}");
+                        assert!(read.families.insert(name.to_owned(), kind.to_owned()).is_none(), "{name} comes twice");
+                        name.clone_into(&mut family);
+                    }
+                    ["UNIT", name, unit] => assert!(name == family && name.ends_with(&format!("_{unit}")), "{line}"),
+                    _ => panic!("{line}"),
+                },
+                None => read.samples.push(sample(line, &family, &read.families[&family])),
+            }
+        }
+        read.check();
+        read
+    }
+
+    fn check(&self) {
+        let mut seen = BTreeSet::new();
+        for sample in &self.samples {
+            assert!(seen.insert((&sample.name, &sample.labels)), "twice: {sample:?}");
+            assert!(sample.value.is_finite(), "{sample:?}");
+        }
+        for (family, kind) in &self.families {
+            if kind == "histogram" {
+                self.check_histogram(family);
+            }
+        }
+    }
+
+    /// Buckets grow, end with infinity, and their last one is the count.
+    fn check_histogram(&self, family: &str) {
+        for count in self.all(&format!("{family}_count")) {
+            let buckets: Vec<(f64, f64)> = self
+                .all(&format!("{family}_bucket"))
+                .filter(|bucket| count.labels.iter().all(|(name, value)| bucket.label(name) == value))
+                .map(|bucket| (bucket.label("le").replace("+Inf", "inf").parse().unwrap(), bucket.value))
+                .collect();
+            assert!(buckets.is_sorted_by(|a, b| a.0 < b.0 && a.1 <= b.1), "{family}: {buckets:?}");
+            assert_eq!(*buckets.last().unwrap(), (f64::INFINITY, count.value), "{family}");
+        }
+    }
+
+    pub fn all(&self, name: &str) -> impl Iterator<Item = &Sample> {
+        self.samples.iter().filter(move |sample| sample.name == name)
+    }
+
+    /// The value of one series; zero where it has not come into being.
+    pub fn value(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+        let mut found = self.all(name).filter(|sample| labels.iter().all(|(key, value)| sample.label(key) == *value));
+        let value = found.next().map_or(0.0, |sample| sample.value);
+        assert!(found.next().is_none(), "{name} {labels:?} is several");
+        value
+    }
+
+    /// The value of a metric without labels.
+    pub fn one(&self, name: &str) -> f64 {
+        let mut found = self.all(name);
+        let sample = found.next().unwrap_or_else(|| panic!("there is no {name}"));
+        assert!(sample.labels.is_empty() && found.next().is_none(), "{name} has labels");
+        sample.value
+    }
+
+    pub fn samples(&self) -> usize {
+        self.samples.len()
+    }
+
+    /// Every metric's name, as a query names it.
+    pub fn names(&self) -> Vec<String> {
+        let names: BTreeSet<&String> = self.samples.iter().map(|sample| &sample.name).collect();
+        names.into_iter().cloned().collect()
+    }
+}
+
+fn sample(line: &str, family: &str, kind: &str) -> Sample {
+    let (series, value) = line.rsplit_once(' ').expect(line);
+    let (name, labels) = match series.split_once('{') {
+        Some((name, labels)) => (name, labels.strip_suffix('}').expect(line)),
+        None => (series, ""),
+    };
+    let suffixes: &[&str] = match kind {
+        "counter" => &["_total"],
+        "histogram" => &["_bucket", "_sum", "_count"],
+        _ => &[""],
+    };
+    let suffix = name.strip_prefix(family).unwrap_or_else(|| panic!("{line} in {family}"));
+    assert!(suffixes.contains(&suffix), "{line}");
+    assert!(name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{line}");
+    let labels = labels.split(',').filter(|label| !label.is_empty()).map(|label| {
+        let (key, value) = label.split_once('=').expect(line);
+        let value = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).expect(line);
+        assert!(!value.contains(['"', '\\', '\n']) && !value.is_empty(), "{line}");
+        (key.to_owned(), value.to_owned())
+    });
+    Sample { name: name.to_owned(), labels: labels.collect(), value: value.parse().expect(line) }
+}
