@@ -35,17 +35,28 @@ fn code(reply: &Reply<'_>) -> Option<ErrorCode> {
     }
 }
 
+/// Which logins got a reply before the connection ended, in the order of their ids: replies come in any.
+async fn answered_until_the_end(wire: &mut Wire) -> Vec<u32> {
+    let mut answered = Vec::new();
+    while let Some((id, reply)) = wire.next().await {
+        assert!(code(&reply).is_some(), "{reply:?}");
+        answered.push(id);
+    }
+    answered.sort_unstable();
+    answered
+}
+
 #[tokio::test]
 async fn who_says_nothing_or_half_a_frame_is_let_go() {
     let server = TestServer::start_with(&[("FIRST_FRAME_TIMEOUT", "1"), ("FRAME_TIMEOUT", "1")]).await;
     let began = Instant::now();
+    let mut later = Wire::connect(server.address).await;
+    later.ping(1).await;
+    later.send(&[0, 0]).await;
     let mut silent = Wire::connect(server.address).await;
     let mut half = Wire::connect(server.address).await;
     half.send(&[0, 0, 0, 5, 0x7F]).await;
     let mut trickling = Wire::connect(server.address).await;
-    let mut later = Wire::connect(server.address).await;
-    later.ping(1).await;
-    later.send(&[0, 0]).await;
     silent.ends().await;
     half.ends().await;
     later.ends().await;
@@ -67,29 +78,23 @@ async fn half_a_frame_does_not_cost_the_replies_that_are_owed() {
     let server = TestServer::start_with(&slow_with(&[("FRAME_TIMEOUT", "1"), ("IDLE_TIMEOUT", "1")])).await;
     let mut wire = Wire::connect(server.address).await;
     wire.send(&[logins(1..=4), vec![0, 0, 0, 5, 0x7F]].concat()).await;
-    for id in 1..=4 {
-        assert_eq!(wire.refusal(id).await.code, ErrorCode::INVALID_CREDENTIALS);
-    }
-    wire.ends().await;
+    assert_eq!(answered_until_the_end(&mut wire).await, [1, 2, 3, 4]);
 }
 
 #[tokio::test]
 async fn the_idle_are_let_go_and_the_busy_are_not() {
-    let server = TestServer::start_with(&slow_with(&[("IDLE_TIMEOUT", "1")])).await;
+    let server = TestServer::start_with(&slow_with(&[("IDLE_TIMEOUT", "2")])).await;
     let mut wire = Wire::connect(server.address).await;
     let began = Instant::now();
     for id in 1..=6 {
         wire.ping(id).await;
-        tokio::time::sleep(Duration::from_millis(250)).await;
+        tokio::time::sleep(Duration::from_millis(400)).await;
     }
-    assert!(began.elapsed() > Duration::from_secs(1));
+    assert!(began.elapsed() > Duration::from_secs(2));
     let mut working = Wire::connect(server.address).await;
     working.send(&logins(1..=8)).await;
     wire.ends().await;
-    for _ in 1..=8 {
-        assert_eq!(code(&working.reply().await.1), Some(ErrorCode::INVALID_CREDENTIALS));
-    }
-    working.ends().await;
+    assert_eq!(answered_until_the_end(&mut working).await, [1, 2, 3, 4, 5, 6, 7, 8]);
 }
 
 #[tokio::test]
@@ -117,13 +122,7 @@ async fn who_half_closes_gets_its_replies_first() {
     let mut wire = Wire::connect(server.address).await;
     wire.send(&[logins(1..=10), vec![0, 0, 0]].concat()).await;
     wire.half_close().await;
-    let mut answered = Vec::new();
-    while let Some((id, reply)) = wire.next().await {
-        assert_eq!(code(&reply), Some(ErrorCode::INVALID_CREDENTIALS));
-        answered.push(id);
-    }
-    answered.sort_unstable();
-    assert_eq!(answered, (1..=10).collect::<Vec<_>>());
+    assert_eq!(answered_until_the_end(&mut wire).await, (1..=10).collect::<Vec<_>>());
 }
 
 #[tokio::test]

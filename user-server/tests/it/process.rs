@@ -9,7 +9,7 @@ use user_server::config::VARIABLES;
 use crate::support::{PASSWORD, PATIENCE, Process, Wire, request_frame, run_in, run_with_bytes};
 
 /// One hash at a time, each slow enough to be in flight when a signal comes.
-const SLOW: [(&str, &str); 2] = [("HASH_THREADS", "1"), ("ARGON2_PASSES", "48")];
+const SLOW: [(&str, &str); 2] = [("HASH_THREADS", "1"), ("ARGON2_PASSES", "24")];
 
 fn login(id: u32, name: &str) -> Vec<u8> {
     let patient = Common { deadline_ms: Some(30_000), ..Common::default() };

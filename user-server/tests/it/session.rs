@@ -1,6 +1,10 @@
 //! Replays the corpus of the fuzz target `session` on every run: seeds made of the vectors, and what a fuzzer found since.
+//! And plays sessions that are mostly frames, which a fuzzer takes long to come upon.
 
 use std::path::PathBuf;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
 
 use crate::oracle::Arena;
 use crate::support::{raw_frame, vector_bytes, vector_file};
@@ -22,6 +26,31 @@ fn the_corpus_of_sessions() {
         eprintln!("{}", path.display());
         arena.session(&std::fs::read(path).unwrap());
     }
+}
+
+/// A frame, of few ids and mostly of types that there are, or bytes that are none. Few hash: those would take the time.
+fn piece() -> impl Strategy<Value = Vec<u8>> {
+    let quick = prop_oneof![Just(0x03), Just(0x07), Just(0x0A), Just(0x7F), 0x03..=0x0D_u8];
+    let frame = |kind, body| {
+        (kind, 0..12_u32, body).prop_map(|(kind, id, body): (u8, u32, Vec<u8>)| raw_frame(kind, id, &body))
+    };
+    let text = vec(prop_oneof![Just(0), 0..9_u8, any::<u8>()], 0..40);
+    prop_oneof![
+        20 => frame(quick.boxed(), text.clone().boxed()),
+        20 => frame(Just(0x7F).boxed(), Just(Vec::new()).boxed()),
+        9 => frame(Just(0x07).boxed(), vec(any::<u8>(), 16).boxed()),
+        9 => frame(any::<u8>().boxed(), text.boxed()),
+        1 => frame(Just(0x02).boxed(), Just(b"\x00\x06nobody\x00\x12tides rise at nine".to_vec()).boxed()),
+        1 => vec(any::<u8>(), 0..20),
+    ]
+}
+
+#[test]
+fn sessions_of_any_frames() {
+    let arena = Arena::new();
+    proptest!(|(cuts in any::<[u8; 3]>(), pieces in vec(piece(), 0..30))| {
+        arena.session(&[cuts.as_slice(), &pieces.concat()].concat());
+    });
 }
 
 #[test]

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use user_proto::{Common, ErrorCode, ErrorReply, Ping, Reply, Request, frame};
 
 /// How long a test waits for what must come. It is never waited out where the server is right.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A raw connection.
 pub struct Wire {
