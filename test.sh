@@ -6,6 +6,8 @@ set -uo pipefail
 # What tests can use beyond Rust: command, or python:module | Debian package | what is left out without it.
 NEEDS='
 python3 | python3 | the gateway in Python that knows PROTOCOL.md alone
+initdb | postgresql | everything on PostgreSQL
+pgbouncer | pgbouncer | PostgreSQL behind a pooler
 python:aiosmtpd | python3-aiosmtpd | mails to a real SMTP server
 '
 

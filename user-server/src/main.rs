@@ -10,6 +10,7 @@ use tracing_subscriber::EnvFilter;
 use user_server::config::{Config, LogFormat, VARIABLES};
 use user_server::domain::SystemClock;
 use user_server::service::Service;
+use user_server::store::PostgresStore;
 
 /// The configuration is wrong (`EX_USAGE` of sysexits.h).
 const EXIT_CONFIG: u8 = 64;
@@ -20,10 +21,20 @@ const EXIT_CONFIG: u8 = 64;
 /// writes mails to files.
 #[derive(Parser)]
 #[command(version, after_long_help = variables(), max_term_width = 110)]
-struct Args {}
+struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// What it does but serve.
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Brings the schema of PostgreSQL up to date, and ends
+    Migrate,
+}
 
 fn main() -> ExitCode {
-    let Args {} = Args::parse();
+    let Args { command } = Args::parse();
     let terminal = std::io::stderr().is_terminal();
     let variable = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
     let config = match Config::read(&variable, terminal) {
@@ -35,10 +46,23 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return complain(1, &error),
     };
-    match runtime.block_on(run(&config)) {
+    let done = match command {
+        None => runtime.block_on(run(&config)),
+        Some(Command::Migrate) => runtime.block_on(migrate(&config)),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => complain(1, &*error),
     }
+}
+
+async fn migrate(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
+    let Some(postgres) = &config.postgres else {
+        return Err("PostgreSQL is not set; the embedded database brings itself up to date at each start".into());
+    };
+    PostgresStore::migrate(&postgres.direct).await?;
+    writeln!(std::io::stdout(), "the schema of {} is up to date", postgres.direct.place())?;
+    Ok(())
 }
 
 async fn run(config: &Config) -> Result<(), Box<dyn std::error::Error>> {

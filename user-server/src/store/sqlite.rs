@@ -22,6 +22,7 @@ macro_rules! hold_unless_held {
 }
 
 #[path = "sql/mod.rs"]
+#[allow(clippy::duplicate_mod, reason = "written once, compiled for each database")]
 mod sql;
 
 pub use sql::SqlStore as SqliteStore;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use user_proto::client;
 use user_proto::{ErrorCode, GetUser, Logout, RefreshToken, VerifyToken};
 
-use crate::support::{Pgbouncer, Postgres, TestServer, code_of, postgres};
+use crate::support::{Pgbouncer, Postgres, TestServer, code_of, postgres, run_in};
 use crate::tour;
 
 const SECRET: &str = "a secret of more than thirty-two bytes, the same on all nodes";
@@ -146,4 +146,21 @@ async fn a_silent_database_costs_answers_and_no_more() {
         assert_eq!(user.unwrap().unwrap(), ada.session.user_id);
     }
     server.stop().await;
+}
+
+#[test]
+fn an_operator_migrates_by_hand() {
+    let Some(server) = postgres() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let url = server.database();
+    let settings = [("PostgreSQL", url.as_str()), ("JWTSECRETKEY", SECRET), ("MAIL_DIR", "mails"), ("MIGRATE", "off")];
+    let before = run_in(folder.path(), &[], &settings);
+    assert_eq!(before.code, Some(1), "{before:?}");
+    let said = run_in(folder.path(), &["migrate"], &settings);
+    assert_eq!((said.code, said.error.as_str()), (Some(0), ""), "{said:?}");
+    assert!(said.output.contains("is up to date"), "{said:?}");
+    assert!(server.psql(url.rsplit('/').next().unwrap(), "SELECT * FROM users"));
+    let embedded = run_in(folder.path(), &["migrate"], &[]);
+    assert_eq!(embedded.code, Some(1), "{embedded:?}");
+    assert!(embedded.error.contains("PostgreSQL is not set"), "{embedded:?}");
 }
