@@ -31,6 +31,8 @@ struct Args {
 enum Command {
     /// Brings the schema of PostgreSQL up to date, and ends
     Migrate,
+    /// Proves the configuration and every connection that it names, says what is wrong, and ends
+    Check,
 }
 
 fn main() -> ExitCode {
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
     let done = match command {
         None => runtime.block_on(run(&config)),
         Some(Command::Migrate) => runtime.block_on(migrate(&config)),
+        Some(Command::Check) => runtime.block_on(check(&config)),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -63,6 +66,18 @@ async fn migrate(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
     PostgresStore::migrate(&postgres.direct).await?;
     writeln!(std::io::stdout(), "the schema of {} is up to date", postgres.direct.place())?;
     Ok(())
+}
+
+async fn check(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
+    let findings = user_server::admin::check(config).await;
+    let mut out = std::io::stdout();
+    for finding in &findings {
+        writeln!(out, "{finding}")?;
+    }
+    match findings.iter().filter(|finding| !finding.good).count() {
+        0 => Ok(()),
+        wrong => Err(format!("{wrong} of {} checks failed", findings.len()).into()),
+    }
 }
 
 async fn run(config: &Config) -> Result<(), Box<dyn std::error::Error>> {

@@ -6,5 +6,5 @@
 pub mod postgres;
 pub mod sqlite;
 
-pub use postgres::{PostgresOptions, PostgresStore};
+pub use postgres::{PostgresOptions, PostgresStore, Room};
 pub use sqlite::SqliteStore;

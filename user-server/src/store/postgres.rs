@@ -95,6 +95,17 @@ impl std::fmt::Debug for PostgresOptions {
     }
 }
 
+/// What a database offers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// Its major version.
+    pub version: i64,
+    /// The connections that it gives to all nodes together.
+    pub connections: i64,
+    /// The newest migration that it has; zero where it has none.
+    pub schema: i64,
+}
+
 /// Where statements run.
 #[derive(Clone)]
 struct Pools {
@@ -128,6 +139,34 @@ impl PostgresStore {
             })
             .connect_lazy_with(connect);
         Self::new(Pools { pool, named: !options.pooler })
+    }
+
+    /// Looks at what an operator has to know before nodes are added.
+    ///
+    /// # Errors
+    /// Where the database can't be reached.
+    pub async fn room(&self) -> Result<Room, Fault> {
+        let mut tx = self.pools.read().await?;
+        let version = tx.number("SELECT current_setting('server_version_num')::bigint").await?;
+        let most = tx
+            .number(
+                "SELECT current_setting('max_connections')::bigint
+                      - current_setting('superuser_reserved_connections')::bigint",
+            )
+            .await?;
+        let tables = tx.number("SELECT COUNT(*) FROM pg_class WHERE oid = to_regclass('_sqlx_migrations')").await?;
+        let applied = match tables {
+            0 => 0,
+            _ => tx.number("SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations WHERE success").await?,
+        };
+        tx.finish().await?;
+        Ok(Room { version: version / 10_000, connections: most, schema: applied })
+    }
+
+    /// The schema's version that this binary brings.
+    #[must_use]
+    pub fn newest_schema() -> i64 {
+        sqlx::migrate!("../migrations/postgres").iter().map(|migration| migration.version).max().unwrap_or(0)
     }
 
     /// Brings the schema up to date; where several nodes do at once, one does and the others wait. A schema of a later

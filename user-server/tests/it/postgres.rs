@@ -164,3 +164,31 @@ fn an_operator_migrates_by_hand() {
     assert_eq!(embedded.code, Some(1), "{embedded:?}");
     assert!(embedded.error.contains("PostgreSQL is not set"), "{embedded:?}");
 }
+
+#[test]
+fn check_proves_what_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let embedded = run_in(folder.path(), &["check"], &[]);
+    assert_eq!((embedded.code, embedded.error.as_str()), (Some(0), ""), "{embedded:?}");
+    assert_eq!(embedded.output.matches("good ").count(), 3, "{embedded:?}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "it changes nothing");
+
+    let Some(server) = postgres() else { return };
+    let url = server.database();
+    let settings = [("PostgreSQL", url.as_str()), ("JWTSECRETKEY", SECRET), ("MAIL_DIR", "mails")];
+    let fresh = run_in(folder.path(), &["check"], &settings);
+    assert_eq!(fresh.code, Some(0), "{fresh:?}");
+    assert!(fresh.output.contains("a start brings it to 1"), "{fresh:?}");
+
+    let by_hand = [&settings[..], &[("MIGRATE", "off")]].concat();
+    let behind = run_in(folder.path(), &["check"], &by_hand);
+    assert_eq!(behind.code, Some(1), "{behind:?}");
+    assert!(behind.output.contains("WRONG  schema") && behind.output.contains("user-server migrate"), "{behind:?}");
+
+    let closed = "postgresql://tests:hunter2@127.0.0.1:1/users";
+    let smtp = [("SMTP_HOST", "127.0.0.1"), ("SMTP_PORT", "1"), ("SMTP_TLS", "none"), ("MAIL_FROM", "u@users.example")];
+    let lost = run_in(folder.path(), &["check"], &[&[("PostgreSQL", closed), settings[1]], &smtp[..]].concat());
+    assert_eq!(lost.code, Some(1), "{lost:?}");
+    assert_eq!(lost.output.matches("WRONG").count(), 2, "{lost:?}");
+    assert!(!format!("{lost:?}").contains("hunter2"), "{lost:?}");
+}

@@ -94,7 +94,18 @@ impl SmtpMailer {
         Err(last.unwrap_or(Cause::NoAddress))
     }
 
-    async fn hand_over(&self, connection: &mut AsyncSmtpConnection, message: &Message) -> Result<(), Trouble> {
+    /// Goes as far as a mail would without one: connects, encrypts and logs in.
+    pub(super) async fn greet(&self) -> Result<(), SendError> {
+        let told = |trouble: Trouble| trouble.tell(&self.server);
+        let mut connection = self.connect().await.map_err(told)?;
+        let outcome = self.log_in(&mut connection).await;
+        if outcome.as_ref().err().is_none_or(Trouble::is_reply) {
+            let _ = tokio::time::timeout(FAREWELL, connection.quit()).await;
+        }
+        outcome.map_err(told)
+    }
+
+    async fn log_in(&self, connection: &mut AsyncSmtpConnection) -> Result<(), Trouble> {
         if let Some(credentials) = &self.server.credentials {
             // Configuration allows no login without TLS; this holds whatever it allows.
             if !connection.is_encrypted() {
@@ -105,6 +116,11 @@ impl SmtpMailer {
             }
             self.step(Step::Login, connection.auth(DEFAULT_MECHANISMS, credentials)).await?;
         }
+        Ok(())
+    }
+
+    async fn hand_over(&self, connection: &mut AsyncSmtpConnection, message: &Message) -> Result<(), Trouble> {
+        self.log_in(connection).await?;
         let envelope = message.envelope();
         self.step(Step::Sender, connection.command(Mail::new(envelope.from().cloned(), Vec::new()))).await?;
         for recipient in envelope.to() {

@@ -153,6 +153,16 @@ impl SmtpMailer {
     pub fn with_patience(self, patience: Patience) -> Self {
         Self { patience, ..self }
     }
+
+    /// Whether the server would take a mail now: connects, encrypts and logs in, and sends none.
+    ///
+    /// # Errors
+    /// What stands in the way.
+    pub async fn probe(&self) -> Result<(), SendError> {
+        tokio::time::timeout(self.patience.total, self.greet())
+            .await
+            .unwrap_or_else(|_| Err(trouble::too_slow(&self.server, self.patience.total)))
+    }
 }
 
 #[async_trait]

@@ -18,7 +18,7 @@ use crate::domain::Fault;
 /// The ports on one database.
 #[derive(Clone)]
 pub struct SqlStore {
-    pools: Pools,
+    pub(super) pools: Pools,
 }
 
 impl SqlStore {

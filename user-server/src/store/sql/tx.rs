@@ -71,7 +71,7 @@ impl Tx {
     }
 
     /// Ends what has only read.
-    pub(super) async fn finish(self) -> Result<(), Fault> {
+    pub(in super::super) async fn finish(self) -> Result<(), Fault> {
         if self.begun {
             return self.commit().await;
         }

@@ -1,0 +1,112 @@
+//! Proves a configuration before it serves: reaches everything that it names and changes nothing.
+
+use std::path::Path;
+
+use crate::config::{Config, Postgres};
+use crate::mail::SmtpMailer;
+use crate::store::{PostgresStore, Room};
+
+/// The oldest PostgreSQL that the statements are written for.
+const OLDEST: i64 = 13;
+/// The nodes that a database should have room for.
+const NODES: i64 = 20;
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// What.
+    pub what: &'static str,
+    /// Whether the service can use it.
+    pub good: bool,
+    /// What was found, and where it is wrong the mend.
+    pub says: String,
+}
+
+impl std::fmt::Display for Finding {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}  {:<13}  {}", if self.good { "good " } else { "WRONG" }, self.what, self.says)
+    }
+}
+
+fn good(what: &'static str, says: impl Into<String>) -> Finding {
+    Finding { what, good: true, says: says.into() }
+}
+
+fn wrong(what: &'static str, says: impl Into<String>) -> Finding {
+    Finding { what, good: false, says: says.into() }
+}
+
+/// Looks at everything that a configuration names.
+pub async fn check(config: &Config) -> Vec<Finding> {
+    // What is wrong with the variables themselves was told before this, and nothing else was looked at.
+    let mut findings = vec![good("configuration", "every variable can be used")];
+    match &config.postgres {
+        Some(postgres) => database(postgres, &mut findings).await,
+        None => findings.push(folder("data", &config.data_dir, "DATA_DIR")),
+    }
+    findings.push(match &config.smtp {
+        Some(server) => match SmtpMailer::new(server.clone(), config.sender.clone()).probe().await {
+            Ok(()) => good("mails", format!("{server} answers")),
+            Err(error) => wrong("mails", error.to_string()),
+        },
+        None => folder("mails", &config.mail_dir, "MAIL_DIR"),
+    });
+    findings
+}
+
+async fn database(postgres: &Postgres, findings: &mut Vec<Finding>) {
+    let place = postgres.options.place();
+    let store = PostgresStore::open(&postgres.options);
+    let Room { version, connections, schema } = match store.room().await {
+        Ok(room) => room,
+        Err(fault) => {
+            let mend = "look at host, port, user, password and sslmode in PostgreSQL, and whether it runs";
+            return findings.push(wrong("PostgreSQL", format!("{place}: {fault}; {mend}")));
+        }
+    };
+    let answers = format!("{place} answers, version {version}");
+    findings.push(if version < OLDEST {
+        wrong("PostgreSQL", format!("{answers}; {OLDEST} is the oldest that can be used"))
+    } else {
+        good("PostgreSQL", answers)
+    });
+    findings.push(schema_finding(schema, PostgresStore::newest_schema(), postgres.migrate));
+    let pool = i64::from(postgres.options.pool);
+    let nodes = connections / pool;
+    let room = format!("{pool} a node; the database has room for {nodes} nodes");
+    findings.push(if nodes < 1 {
+        wrong("connections", format!("{room}; lower DATABASE_POOL, or raise its max_connections"))
+    } else if nodes < NODES && !postgres.options.pooler {
+        good("connections", format!("{room}; more need a pooler, or a higher max_connections"))
+    } else {
+        good("connections", room)
+    });
+}
+
+fn schema_finding(schema: i64, newest: i64, migrates: bool) -> Finding {
+    match schema.cmp(&newest) {
+        std::cmp::Ordering::Equal => good("schema", format!("{schema}, as this version brings")),
+        std::cmp::Ordering::Greater => good("schema", format!("{schema}, of a later version than {newest}")),
+        std::cmp::Ordering::Less if migrates => good("schema", format!("{schema}; a start brings it to {newest}")),
+        std::cmp::Ordering::Less => {
+            wrong("schema", format!("{schema}, and this version needs {newest}; run: user-server migrate"))
+        }
+    }
+}
+
+/// A folder that is there and can be written, or that can be made.
+fn folder(what: &'static str, path: &Path, variable: &str) -> Finding {
+    let place = path.display();
+    let Some(there) = path.ancestors().find(|folder| folder.exists()) else {
+        return wrong(what, format!("{place} has no root; set {variable} to another folder"));
+    };
+    // A name that nobody else has, so that nothing is overwritten.
+    let probe = there.join(format!(".user-server-check-{}", std::process::id()));
+    match std::fs::File::create_new(&probe).and_then(|_| std::fs::remove_file(&probe)) {
+        Ok(()) if there == path => good(what, format!("{place} can be written")),
+        Ok(()) => good(what, format!("{place} can be made")),
+        Err(error) => {
+            wrong(what, format!("{}: {error}; set {variable} to a folder that can be written", there.display()))
+        }
+    }
+}
