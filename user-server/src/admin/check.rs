@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::config::{Config, Postgres};
+use crate::domain::mail::SendError;
 use crate::mail::SmtpMailer;
 use crate::store::{PostgresStore, Room};
 
@@ -47,7 +48,7 @@ pub async fn check(config: &Config) -> Vec<Finding> {
     findings.push(match &config.smtp {
         Some(server) => match SmtpMailer::new(server.clone(), config.sender.clone()).probe().await {
             Ok(()) => good("mails", format!("{server} answers")),
-            Err(error) => wrong("mails", error.to_string()),
+            Err(SendError::Temporary(why) | SendError::Permanent(why)) => wrong("mails", why),
         },
         None => folder("mails", &config.mail_dir, "MAIL_DIR"),
     });
