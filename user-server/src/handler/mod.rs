@@ -70,14 +70,15 @@ impl Handler {
                 Ok(verified) => replies::verified(&verified).into(),
                 Err(failure) => replies::error(failure).into(),
             }),
-            Request::Ping(_) => Some(
-                Pong {
-                    max_in_flight: Some(self.limits.max_in_flight),
-                    idle_timeout: Some(replies::seconds(self.limits.idle_timeout)),
-                }
-                .into(),
-            ),
+            Request::Ping(_) => Some(self.pong().into()),
             _ => None,
+        }
+    }
+
+    fn pong(&self) -> Pong {
+        Pong {
+            max_in_flight: Some(self.limits.max_in_flight),
+            idle_timeout: Some(replies::seconds(self.limits.idle_timeout)),
         }
     }
 
@@ -178,7 +179,7 @@ impl Handler {
                 let (token, code) = (r.access_token.expose(), r.code.expose());
                 replies::email_confirmed(users.confirm_email(token, r.verification_id, code).await?).into()
             }
-            Request::Ping(_) => Pong { max_in_flight: None, idle_timeout: None }.into(),
+            Request::Ping(_) => self.pong().into(),
         })
     }
 }
