@@ -54,6 +54,26 @@ async fn nodes_that_start_at_once_migrate_once() {
     node(&url, &[]).await.stop().await;
 }
 
+/// A later version's migration runs while nodes of this one serve: their statements are prepared already.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_goes_on_while_a_later_version_adds_columns() {
+    let Some(server) = postgres() else { return };
+    let url = server.database();
+    let node = node(&url, &[]).await;
+    let client = node.client();
+    let bob = node.account(&client, "bob").await;
+    client.call(GetUser { access_token: bob.session.access_token.clone() }).await.unwrap();
+    client.call(RefreshToken { refresh_token: bob.session.refresh_token.clone() }).await.unwrap();
+    let add = "DO $$ DECLARE t text; BEGIN FOR t IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP
+        EXECUTE format('ALTER TABLE %I ADD COLUMN of_a_later_version bigint', t); END LOOP; END $$";
+    assert!(server.psql(url.rsplit('/').next().unwrap(), add));
+    for _ in 0..8 {
+        client.call(GetUser { access_token: bob.session.access_token.clone() }).await.unwrap();
+        node.login(&client, "bob").await;
+    }
+    tour::take(node).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_ends_on_one_node_has_ended_on_all() {
     let Some(server) = postgres() else { return };

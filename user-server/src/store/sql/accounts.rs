@@ -28,16 +28,21 @@ impl Accounts for SqlStore {
 
     async fn user_by_login(&self, login: LoginKey<'_>) -> Result<Option<UserRecord>, Fault> {
         let query = match login {
-            LoginKey::Username(key) => sqlx::query_as("SELECT * FROM users WHERE username_key = $1").bind(key),
-            LoginKey::Email(key) => sqlx::query_as("SELECT * FROM users WHERE email_key = $1").bind(key),
+            LoginKey::Username(key) => {
+                sqlx::query_as(concat!("SELECT ", user_columns!(), " FROM users WHERE username_key = $1")).bind(key)
+            }
+            LoginKey::Email(key) => {
+                sqlx::query_as(concat!("SELECT ", user_columns!(), " FROM users WHERE email_key = $1")).bind(key)
+            }
         };
         let row: Option<UserRow> = self.read_optional(query).await?;
         Ok(row.map(UserRecord::from))
     }
 
     async fn user(&self, id: Uuid) -> Result<Option<UserRecord>, Fault> {
-        let row: Option<UserRow> =
-            self.read_optional(sqlx::query_as("SELECT * FROM users WHERE id = $1").bind(id)).await?;
+        let row: Option<UserRow> = self
+            .read_optional(sqlx::query_as(concat!("SELECT ", user_columns!(), " FROM users WHERE id = $1")).bind(id))
+            .await?;
         Ok(row.map(UserRecord::from))
     }
 
@@ -73,8 +78,8 @@ impl Accounts for SqlStore {
             _ => return Err(corrupt("a registration without a name")),
         };
         let user: Option<UserRow> = tx.optional(sqlx::query_as(
-            "INSERT INTO users (id, username, username_key, email, email_key, mailbox, password_hash, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING RETURNING *",
+            concat!("INSERT INTO users (id, username, username_key, email, email_key, mailbox, password_hash, created_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING RETURNING ", user_columns!()),
         )
         .bind(user_id)
         .bind(shown)
@@ -237,10 +242,12 @@ impl Accounts for SqlStore {
     async fn reset_owner(&self, guess: &Guess) -> Result<Option<UserRecord>, Fault> {
         let row: Option<UserRow> = self
             .read_optional(
-                sqlx::query_as(
-                    "SELECT users.* FROM users JOIN verifications ON verifications.user_id = users.id
-             WHERE verifications.id = $1 AND verifications.generation = $2",
-                )
+                sqlx::query_as(concat!(
+                    "SELECT ",
+                    user_columns!(),
+                    " FROM users JOIN verifications ON verifications.user_id = users.id
+             WHERE verifications.id = $1 AND verifications.generation = $2"
+                ))
                 .bind(guess.verification_id)
                 .bind(i64::from(guess.generation)),
             )
@@ -259,9 +266,10 @@ impl Accounts for SqlStore {
         let user_id = row.user_id.ok_or_else(|| corrupt("a reset without a user"))?;
         let user: UserRow = tx
             .one(
-                sqlx::query_as(
-                    "UPDATE users SET password_hash = $2, credentials = credentials + 1 WHERE id = $1 RETURNING *",
-                )
+                sqlx::query_as(concat!(
+                    "UPDATE users SET password_hash = $2, credentials = credentials + 1 WHERE id = $1 RETURNING ",
+                    user_columns!()
+                ))
                 .bind(user_id)
                 .bind(password_hash),
             )
@@ -279,7 +287,9 @@ impl Accounts for SqlStore {
             return tx.undo(None).await;
         }
         let mut ended = rows::end_sessions(&mut tx, user.id, None, now).await?;
-        let row: UserRow = tx.one(sqlx::query_as("DELETE FROM users WHERE id = $1 RETURNING *").bind(user.id)).await?;
+        let row: UserRow = tx
+            .one(sqlx::query_as(concat!("DELETE FROM users WHERE id = $1 RETURNING ", user_columns!())).bind(user.id))
+            .await?;
         // The id is never used again, so one entry covers tokens of sessions that nobody remembers.
         rows::revoke(&mut tx, user.id, now).await?;
         ended.subjects.push(user.id);
@@ -326,7 +336,7 @@ impl NewVerification<'_> {
 }
 
 async fn user_row(tx: &mut Tx, id: Uuid) -> Result<Option<UserRow>, Fault> {
-    tx.optional(sqlx::query_as("SELECT * FROM users WHERE id = $1").bind(id)).await
+    tx.optional(sqlx::query_as(concat!("SELECT ", user_columns!(), " FROM users WHERE id = $1")).bind(id)).await
 }
 
 /// Whether an active account has this address.

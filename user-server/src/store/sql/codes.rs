@@ -24,11 +24,12 @@ impl Codes for SqlStore {
         let mut tx = self.pools.write().await?;
         let charged: Option<VerificationRow> = tx
             .optional(
-                sqlx::query_as(
+                sqlx::query_as(concat!(
                     "UPDATE verifications SET guesses = guesses + 1
              WHERE id = $1 AND purpose = $2 AND ($3 IS NULL OR user_id = $3) AND guesses < $4 AND expires_at > $5
-             RETURNING *",
-                )
+             RETURNING ",
+                    verification_columns!()
+                ))
                 .bind(verification_id)
                 .bind(purpose.name())
                 .bind(user_id)
@@ -81,8 +82,11 @@ impl Codes for SqlStore {
         // The row is held, so that two at once see each other's mail.
         let row: Option<VerificationRow> = tx
             .optional(
-                sqlx::query_as("UPDATE verifications SET guesses = guesses WHERE id = $1 RETURNING *")
-                    .bind(verification_id),
+                sqlx::query_as(concat!(
+                    "UPDATE verifications SET guesses = guesses WHERE id = $1 RETURNING ",
+                    verification_columns!()
+                ))
+                .bind(verification_id),
             )
             .await?;
         let Some(row) = row else { return tx.undo(Resend::Spent).await };

@@ -1,5 +1,8 @@
 //! The statements, one file a port.
 
+#[macro_use]
+mod columns;
+
 mod accounts;
 mod codes;
 mod counters;

@@ -72,7 +72,7 @@ impl Outbox for SqlStore {
 /// A mail that has had its turn and is to be sent, or sent again.
 async fn due(tx: &mut Tx, budget: &MailBudget, now: Timestamp) -> Result<Option<Claim>, Fault> {
     let row: Option<OutboxRow> = tx.optional(sqlx::query_as(
-        concat!("SELECT * FROM outbox WHERE turn_at IS NOT NULL AND settled_at IS NULL AND due_at <= $1 ORDER BY due_at LIMIT 1", hold_unless_held!()),
+        concat!("SELECT ", outbox_columns!(), " FROM outbox WHERE turn_at IS NOT NULL AND settled_at IS NULL AND due_at <= $1 ORDER BY due_at LIMIT 1", hold_unless_held!()),
     )
     .bind(now.0)).await?;
     let Some(row) = row else { return Ok(None) };
@@ -83,7 +83,7 @@ async fn due(tx: &mut Tx, budget: &MailBudget, now: Timestamp) -> Result<Option<
         return lease(tx, &row, to, username, Letter::Notice(notice), budget, now).await.map(Some);
     };
     // A repeated mail carries the same code, and the code lives from now; but a code that is spent is not mailed again.
-    let select = concat!("SELECT * FROM verifications WHERE id = $1", hold!());
+    let select = concat!("SELECT ", verification_columns!(), " FROM verifications WHERE id = $1", hold!());
     let verification: Option<VerificationRow> = tx.optional(sqlx::query_as(select).bind(verification_id)).await?;
     let current =
         verification.filter(|v| Some(v.generation) == row.generation && v.guesses < i64::from(budget.guesses));
@@ -101,7 +101,7 @@ async fn due(tx: &mut Tx, budget: &MailBudget, now: Timestamp) -> Result<Option<
 async fn turn(tx: &mut Tx, now: Timestamp) -> Result<Option<TurnRow>, Fault> {
     tx.optional(
         sqlx::query_as(concat!(
-            "SELECT * FROM mail_turns WHERE waiting > 0 AND next_at <= $1 ORDER BY next_at LIMIT 1",
+            "SELECT budget_key, letter FROM mail_turns WHERE waiting > 0 AND next_at <= $1 ORDER BY next_at LIMIT 1",
             hold_unless_held!()
         ))
         .bind(now.0),
@@ -115,14 +115,16 @@ async fn turn(tx: &mut Tx, now: Timestamp) -> Result<Option<TurnRow>, Fault> {
 async fn take_turn(tx: &mut Tx, turn: TurnRow, budget: &MailBudget, now: Timestamp) -> Result<Option<Claim>, Fault> {
     let row: Option<OutboxRow> = tx
         .optional(
-            sqlx::query_as(
-                "SELECT outbox.* FROM outbox
+            sqlx::query_as(concat!(
+                "SELECT ",
+                outbox_columns!(),
+                " FROM outbox
          LEFT JOIN (SELECT client, MAX(turn_at) AS served FROM outbox
                     WHERE budget_key = $1 AND letter = $2 AND turn_at IS NOT NULL GROUP BY client) AS clients
          ON clients.client = outbox.client
          WHERE budget_key = $1 AND letter = $2 AND turn_at IS NULL AND settled_at IS NULL
-         ORDER BY COALESCE(served, 0), created_at, id LIMIT 1",
-            )
+         ORDER BY COALESCE(served, 0), created_at, id LIMIT 1"
+            ))
             .bind(&turn.budget_key)
             .bind(&turn.letter),
         )
@@ -133,7 +135,8 @@ async fn take_turn(tx: &mut Tx, turn: TurnRow, budget: &MailBudget, now: Timesta
     };
     let verification = match row.verification_id {
         Some(id) if now.since(Timestamp(row.created_at)) < budget.patience => {
-            let select = concat!("SELECT * FROM verifications WHERE id = $1", hold_unless_held!());
+            let select =
+                concat!("SELECT ", verification_columns!(), " FROM verifications WHERE id = $1", hold_unless_held!());
             let free: Option<VerificationRow> = tx.optional(sqlx::query_as(select).bind(id)).await?;
             if free.is_none() && exists(tx, id).await? {
                 return Ok(None);

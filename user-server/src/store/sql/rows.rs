@@ -114,9 +114,12 @@ impl VerificationRow {
 /// code has taken its place.
 pub(super) async fn spend(tx: &mut Tx, guess: &Guess) -> Result<Option<VerificationRow>, Fault> {
     tx.optional(
-        sqlx::query_as("DELETE FROM verifications WHERE id = $1 AND generation = $2 RETURNING *")
-            .bind(guess.verification_id)
-            .bind(i64::from(guess.generation)),
+        sqlx::query_as(concat!(
+            "DELETE FROM verifications WHERE id = $1 AND generation = $2 RETURNING ",
+            verification_columns!()
+        ))
+        .bind(guess.verification_id)
+        .bind(i64::from(guess.generation)),
     )
     .await
 }

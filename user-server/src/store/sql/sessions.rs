@@ -24,10 +24,11 @@ impl Sessions for SqlStore {
         let mut tx = self.pools.write().await?;
         let moved: Option<SessionRow> = tx
             .optional(
-                sqlx::query_as(
+                sqlx::query_as(concat!(
                     "UPDATE sessions SET counter = counter + 1, rotated_at = $3, kid = $4
-             WHERE id = $1 AND counter = $2 AND counter < 4294967295 RETURNING *",
-                )
+             WHERE id = $1 AND counter = $2 AND counter < 4294967295 RETURNING ",
+                    session_columns!()
+                ))
                 .bind(session_id)
                 .bind(i64::from(counter))
                 .bind(now.0)
@@ -38,8 +39,11 @@ impl Sessions for SqlStore {
             tx.commit().await?;
             return Ok(Rotation::Moved(row.try_into()?));
         }
-        let row: Option<SessionRow> =
-            tx.optional(sqlx::query_as("SELECT * FROM sessions WHERE id = $1").bind(session_id)).await?;
+        let row: Option<SessionRow> = tx
+            .optional(
+                sqlx::query_as(concat!("SELECT ", session_columns!(), " FROM sessions WHERE id = $1")).bind(session_id),
+            )
+            .await?;
         let Some(row) = row else { return tx.undo(Rotation::Gone).await };
         let age = row.counter - i64::from(counter);
         if age <= 0 {
