@@ -143,6 +143,15 @@ fn start_logs(config: &Config) {
         LogFormat::Pretty => logs.with_ansi(std::env::var_os("NO_COLOR").is_none()).init(),
         LogFormat::Json => logs.json().flatten_event(true).init(),
     }
+    std::panic::set_hook(Box::new(tell_panic));
+}
+
+/// A panic is a line of the log like any other. What it says is told only where it is a text of the program: one that was
+/// made may hold what a user sent.
+fn tell_panic(panic: &std::panic::PanicHookInfo<'_>) {
+    let says = panic.payload().downcast_ref::<&str>().copied().unwrap_or("see the place");
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    tracing::error!(says, place, "a defect: something panicked; please report it");
 }
 
 fn variables() -> String {
