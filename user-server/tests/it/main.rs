@@ -12,6 +12,7 @@ mod frames;
 mod gateway;
 mod http;
 mod oracle;
+mod plans;
 mod postgres;
 mod prehijack;
 mod process;

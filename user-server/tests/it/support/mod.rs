@@ -11,7 +11,7 @@ mod wire;
 pub use dialogue::*;
 
 pub use mails::{Mail, Mails};
-pub use postgres::{Pgbouncer, Postgres, postgres};
+pub use postgres::{POSTGRES_OPTIONS, Pgbouncer, Postgres, postgres, postgres_is_here};
 pub use process::{Process, run_in, run_with_bytes};
 pub use server::{Account, MAIL_PAUSE, TestServer, code_of, on_behalf_of, refused};
 pub use vectors::{vector_bytes, vector_file};
