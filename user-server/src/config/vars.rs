@@ -142,7 +142,7 @@ impl<'a> Reader<'a> {
     /// for text would sign with another secret than was meant.
     pub(super) fn optional(&mut self, name: &'static str) -> Option<String> {
         if is_secret(name) {
-            return self.from_any_source(name);
+            return self.secret_text(name);
         }
         let value = sources::set(self.variable, name)?;
         self.checked(name, value)
@@ -157,7 +157,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A secret's value, from the one place that gives it.
-    fn from_any_source(&mut self, name: &'static str) -> Option<String> {
+    fn secret_text(&mut self, name: &'static str) -> Option<String> {
         let mut given = sources::of(self.variable, name);
         if given.len() > 1 {
             let places: Vec<String> = given.iter().map(ToString::to_string).collect();
