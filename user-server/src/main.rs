@@ -44,6 +44,9 @@ fn main() -> ExitCode {
         Err(errors) => return complain(EXIT_CONFIG, &errors),
     };
     start_logs(&config);
+    for note in &config.notes {
+        tracing::warn!("{note}");
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return complain(1, &error),
@@ -160,6 +163,13 @@ fn variables() -> String {
         let default = if variable.default.is_empty() { "not set" } else { variable.default };
         text.push_str(&format!("  {:<20} {} [default: {default}]\n", variable.name, variable.meaning));
     }
+    let secrets: Vec<&str> =
+        VARIABLES.iter().filter(|variable| variable.secret).map(|variable| variable.name).collect();
+    text.push_str(&format!(
+        "\nA secret may come from a file instead, named by the variable with _FILE behind it, or from a systemd credential\n\
+         with the variable's name: {}.\n",
+        secrets.join(", "),
+    ));
     text
 }
 
