@@ -1,0 +1,322 @@
+//! Can a client tell from a reply, or from when it comes, whether an address is known, unknown or pending? Asks a live
+//! server for each kind in a random order, every time about another address and for another client, and prints how well
+//! the times tell two kinds apart: the area under the ROC curve of the best threshold classifier (AUC; 0.5 is a guess, 1 is
+//! certainty). Half of the known accounts have a bcrypt hash.
+//!
+//! `cargo bench -p user-server --bench oracle`, or `-- --samples 200` for a quick look.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs)]
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
+use user_proto::client::{self, Client};
+use user_proto::{Common, Login, Register, Registered, RequestMessage, RequestPasswordReset, ResendCode, UpdateUser};
+use user_server::config::Config;
+use user_server::domain::clock::ShiftedClock;
+use user_server::domain::ports::Vitals;
+use user_server::domain::records::Registration;
+use user_server::domain::{Caller, Clock, Email, Password, SystemClock, Username, ports::Accounts};
+use user_server::password::{HashCost, Lane, LaneSize, Passwords};
+use user_server::service::Service;
+use user_server::store::SqliteStore;
+use uuid::Uuid;
+
+const PASSWORD: &str = "tides rise at nine";
+/// A hash of cost 10, as other services leave them behind.
+const BCRYPT: &str = "$2b$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy";
+const KINDS: [&str; 3] = ["known", "unknown", "pending"];
+/// Accounts that ask for a change of their own address.
+const UPDATERS: usize = 16;
+/// The most that two kinds may differ by.
+const BOUND: f64 = 0.55;
+
+type Outcome = Result<String, client::Error>;
+
+fn main() {
+    let mut arguments = std::env::args().skip_while(|argument| argument != "--samples");
+    let samples = arguments.nth(1).map_or(2000, |count| count.parse().expect("--samples takes a number"));
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let worst = runtime.block_on(run(samples));
+    if worst > BOUND {
+        println!("\nWRONG: {worst:.3} is over {BOUND}");
+        std::process::exit(1);
+    }
+}
+
+/// A live server with its accounts, and who asks.
+struct Stage {
+    client: Client,
+    clock: Arc<ShiftedClock>,
+    samples: usize,
+    asked: u32,
+    random: Random,
+}
+
+async fn run(samples: usize) -> f64 {
+    let folder = tempfile::tempdir().unwrap();
+    let began = Instant::now();
+    fill(folder.path(), samples).await;
+    let path = folder.path().to_str().unwrap().to_owned();
+    let settings = move |name: &str| match name {
+        "TCP_PORT" => Some("0".to_owned()),
+        "DATA_DIR" => Some(path.clone()),
+        _ => None,
+    };
+    let config = Config::read(&settings, true).unwrap();
+    let clock = Arc::new(ShiftedClock::default());
+    let service = Service::start(&config, clock.clone()).await.unwrap();
+    let client = Client::new(service.address().to_string());
+    println!("{samples} samples a kind; {} accounts made in {:.1?}\n", samples + UPDATERS, began.elapsed());
+    println!("| request | known / unknown | known / pending | unknown / pending | median, ms | replies |");
+    println!("|---|---|---|---|---|---|");
+    let mut stage = Stage { client, clock, samples, asked: 0, random: Random::new() };
+
+    let mut worst = stage.login().await;
+    let mut verifications = [const { Vec::new() }; 3];
+    worst = worst.max(stage.register(&mut verifications).await);
+    settle(folder.path(), &*stage.clock).await;
+    stage.clock.advance(Duration::from_secs(61));
+    worst = worst.max(stage.resend(&verifications).await);
+    worst = worst.max(stage.reset().await);
+    worst = worst.max(stage.update().await);
+    stage.client.close().await;
+    service.stop().await;
+    worst
+}
+
+/// An address of a kind.
+fn address(kind: usize, number: usize) -> String {
+    format!("{}{number}@people.example", KINDS[kind])
+}
+
+/// Accounts, every other with a bcrypt hash, and registrations that wait for their codes.
+async fn fill(folder: &Path, samples: usize) {
+    let path = folder.join("users.db");
+    let store = SqliteStore::open(&path).await.unwrap();
+    let lane = Lane::start(LaneSize { permits: 1, queue: 1 }, Arc::default()).unwrap();
+    let passwords = Passwords::new(Arc::new(lane), HashCost::FLOOR).unwrap();
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
+    let caller = Caller { network: None, deadline, gone: CancellationToken::new() };
+    let password = Password::chosen(PASSWORD.as_bytes(), "password").unwrap();
+    let argon2 = passwords.hash(password, "password", Vec::new(), &caller).await.unwrap();
+    for number in 0..samples {
+        let registration = Registration {
+            verification_id: Uuid::new_v4(),
+            username: Username::parse(&format!("pending{number}")).unwrap(),
+            email: Email::parse(&address(2, number)).unwrap(),
+            password_hash: argon2.clone(),
+            client: "another".to_owned(),
+            kid: "kid".to_owned(),
+        };
+        store.register(&registration, SystemClock.now()).await.unwrap();
+    }
+    let database = sqlx::SqlitePool::connect(path.to_str().unwrap()).await.unwrap();
+    let mut insert = database.begin().await.unwrap();
+    for number in 0..samples + UPDATERS {
+        let (name, address) = match number.checked_sub(samples) {
+            None => (format!("known{number}"), address(0, number)),
+            Some(updater) => (format!("updater{updater}"), format!("updater{updater}@people.example")),
+        };
+        let bcrypt = number < samples && number % 2 == 0;
+        sqlx::query(
+            "INSERT INTO users (id, username, username_key, email, email_key, mailbox, password_hash, created_at)
+             VALUES ($1, $2, $2, $3, $3, $3, $4, 0)",
+        )
+        .bind(Uuid::new_v4())
+        .bind(name)
+        .bind(address)
+        .bind(if bcrypt { BCRYPT } else { argon2.as_str() })
+        .execute(&mut *insert)
+        .await
+        .unwrap();
+    }
+    insert.commit().await.unwrap();
+    database.close().await;
+}
+
+/// Waits until every mail has had its turn, so that none is written while times are taken.
+async fn settle(folder: &Path, clock: &dyn Clock) {
+    let store = SqliteStore::open(&folder.join("users.db")).await.unwrap();
+    loop {
+        let backlog = store.backlog(clock.now()).await.unwrap();
+        if backlog.oldest.is_none() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+impl Stage {
+    async fn login(&mut self) -> f64 {
+        let mut taken = Samples::default();
+        for (kind, number) in self.order() {
+            let login = Login { login: address(kind, number).into(), password: "tides rise at ten".into() };
+            taken.ask(kind, self.call(login, |reply| format!("{reply:?}"))).await;
+        }
+        taken.row("Login, a wrong password")
+    }
+
+    async fn register(&mut self, ids: &mut [Vec<Uuid>; 3]) -> f64 {
+        let mut taken = Samples::default();
+        for (kind, number) in self.order() {
+            let (username, email) = (format!("new{kind}x{number}"), address(kind, number));
+            let register = Register { username: username.into(), email: email.into(), password: PASSWORD.into() };
+            let ids = &mut ids[kind];
+            let note = |reply: Registered| {
+                ids.push(reply.verification_id);
+                format!("{:?}", Registered { verification_id: Uuid::nil(), ..reply })
+            };
+            taken.ask(kind, self.call(register, note)).await;
+        }
+        taken.row("Register")
+    }
+
+    async fn resend(&mut self, ids: &[Vec<Uuid>; 3]) -> f64 {
+        let mut taken = Samples::default();
+        for (kind, number) in self.order() {
+            let resend = ResendCode { verification_id: ids[kind][number] };
+            taken.ask(kind, self.call(resend, |reply| format!("{reply:?}"))).await;
+        }
+        taken.row("ResendCode")
+    }
+
+    async fn reset(&mut self) -> f64 {
+        let mut taken = Samples::default();
+        for (kind, number) in self.order() {
+            let reset = RequestPasswordReset { email: address(kind, number).into() };
+            let same = |reply: user_proto::PasswordResetRequested| {
+                format!("{:?}", user_proto::PasswordResetRequested { verification_id: Uuid::nil(), ..reply })
+            };
+            taken.ask(kind, self.call(reset, same)).await;
+        }
+        taken.row("RequestPasswordReset")
+    }
+
+    async fn update(&mut self) -> f64 {
+        let mut tokens = Vec::new();
+        for updater in 0..UPDATERS {
+            let login = Login { login: format!("updater{updater}").into(), password: PASSWORD.into() };
+            tokens.push(self.client.call(login).await.unwrap().access_token);
+        }
+        let mut taken = Samples::default();
+        for (turn, (kind, number)) in self.order().into_iter().enumerate() {
+            let change = UpdateUser {
+                access_token: tokens[turn % UPDATERS].clone(),
+                username: None,
+                email: Some(address(kind, number).into()),
+                new_password: None,
+                current_password: Some(PASSWORD.into()),
+            };
+            let same = |reply: user_proto::UserUpdated<'static>| {
+                assert!(reply.verification_id.is_some());
+                let nobody = user_proto::UserUpdated {
+                    user_id: Uuid::nil(),
+                    username: "".into(),
+                    email: "".into(),
+                    verification_id: Some(Uuid::nil()),
+                };
+                assert!(reply.email.starts_with("updater"), "{reply:?}");
+                format!("{nobody:?}")
+            };
+            taken.ask(kind, self.call(change, same)).await;
+        }
+        taken.row("UpdateUser of the e-mail")
+    }
+
+    /// Every kind and number once, in a random order.
+    fn order(&mut self) -> Vec<(usize, usize)> {
+        let mut order: Vec<_> = (0..3).flat_map(|kind| (0..self.samples).map(move |number| (kind, number))).collect();
+        for last in (1..order.len()).rev() {
+            order.swap(last, self.random.below(last + 1));
+        }
+        order
+    }
+
+    /// Asks for a client that has not asked before; the reply as text, without what differs by its nature.
+    async fn call<M: RequestMessage + Send + Sync>(
+        &mut self,
+        request: M,
+        shown: impl FnOnce(M::Reply) -> String,
+    ) -> Outcome {
+        self.asked += 1;
+        let ip = IpAddr::V4(Ipv4Addr::from_bits(0x0a00_0000 + self.asked));
+        let common = Common { client_address: Some(ip.into()), ..Common::default() };
+        self.client.call_with(request, common).await.map(shown)
+    }
+}
+
+/// What was seen, by kind.
+#[derive(Default)]
+struct Samples {
+    times: [Vec<f64>; 3],
+    replies: [BTreeSet<String>; 3],
+}
+
+impl Samples {
+    async fn ask(&mut self, kind: usize, call: impl Future<Output = Outcome>) {
+        let began = Instant::now();
+        let reply = call.await;
+        self.times[kind].push(began.elapsed().as_secs_f64() * 1000.0);
+        self.replies[kind].insert(match reply {
+            Ok(reply) => reply,
+            Err(client::Error::Refused(error)) => format!("{error:?}"),
+            Err(error) => panic!("no answer: {error}"),
+        });
+    }
+
+    /// Prints the row of a request; the worst AUC, or 1 where a reply tells.
+    fn row(mut self, request: &str) -> f64 {
+        let same = self.replies.iter().all(|replies| *replies == self.replies[0] && replies.len() == 1);
+        let aucs = [(0, 1), (0, 2), (1, 2)].map(|(a, b)| auc(&self.times[a], &self.times[b]));
+        let medians = self.times.each_mut().map(|times| {
+            times.sort_by(f64::total_cmp);
+            times[times.len() / 2]
+        });
+        println!(
+            "| {request} | {:.3} | {:.3} | {:.3} | {:.2} / {:.2} / {:.2} | {} |",
+            aucs[0],
+            aucs[1],
+            aucs[2],
+            medians[0],
+            medians[1],
+            medians[2],
+            if same { "the same".to_owned() } else { format!("DIFFER: {:?}", self.replies) }
+        );
+        if same { aucs.into_iter().fold(0.5, f64::max) } else { 1.0 }
+    }
+}
+
+/// How often a sample of one kind is larger than one of the other (Mann and Whitney), whichever way round tells more.
+fn auc(a: &[f64], b: &[f64]) -> f64 {
+    let mut all: Vec<(f64, bool)> =
+        a.iter().map(|time| (*time, true)).chain(b.iter().map(|time| (*time, false))).collect();
+    all.sort_by(|(one, _), (other, _)| one.total_cmp(other));
+    let (mut below, mut wins) = (0u64, 0u64);
+    for (_, is_a) in all {
+        if is_a { wins += below } else { below += 1 }
+    }
+    let pairs = (a.len() * b.len()) as f64;
+    let share = wins as f64 / pairs;
+    share.max(1.0 - share)
+}
+
+/// Numbers that nobody has to guess (xorshift64*).
+struct Random(u64);
+
+impl Random {
+    fn new() -> Self {
+        Self(Uuid::new_v4().as_u64_pair().0 | 1)
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        let number = self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 16;
+        usize::try_from(number).unwrap() % bound
+    }
+}
