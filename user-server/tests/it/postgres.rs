@@ -6,10 +6,8 @@ use std::time::{Duration, Instant};
 use user_proto::client;
 use user_proto::{ErrorCode, GetUser, Logout, RefreshToken, VerifyToken};
 
-use crate::support::{Pgbouncer, Postgres, TestServer, code_of, postgres, run_in};
+use crate::support::{Pgbouncer, Postgres, SECRET, TestServer, code_of, postgres, run_in};
 use crate::tour;
-
-const SECRET: &str = "a secret of more than thirty-two bytes, the same on all nodes";
 
 /// A node on a shared database, with a folder of its own for its mails.
 async fn node(url: &str, more: &[(&str, &str)]) -> TestServer {

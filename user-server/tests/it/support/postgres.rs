@@ -33,7 +33,8 @@ pub fn postgres() -> Option<&'static Postgres> {
     SERVER.get_or_init(Postgres::of_its_own).as_ref()
 }
 
-fn left_out(what: &str) {
+/// Says aloud what a missing program leaves out, by a way that is not captured.
+pub fn left_out(what: &str) {
     std::io::stderr().write_all(format!("left out: {what}\n").as_bytes()).unwrap();
 }
 
@@ -131,7 +132,7 @@ fn is_root() -> bool {
 }
 
 /// A port that was free just now.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
