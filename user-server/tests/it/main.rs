@@ -13,6 +13,7 @@ mod gateway;
 mod http;
 mod nodes;
 mod oracle;
+mod plans;
 mod postgres;
 mod prehijack;
 mod process;

@@ -17,7 +17,7 @@ pub use dialogue::*;
 
 pub use lives::{Inbox, Life, Reach, World, examine};
 pub use mails::{Mail, Mails};
-pub use postgres::{Pgbouncer, Postgres, free_port, postgres};
+pub use postgres::{POSTGRES_OPTIONS, Pgbouncer, Postgres, free_port, postgres, postgres_is_here};
 pub use process::{Process, run_in, run_with_bytes};
 pub use server::{MAIL_PAUSE, TestServer, code_of, on_behalf_of, refused};
 pub use site::{Account, Site};
