@@ -11,6 +11,7 @@ mod durability;
 mod frames;
 mod gateway;
 mod http;
+mod model;
 mod oracle;
 mod postgres;
 mod prehijack;
