@@ -85,6 +85,7 @@ macro_rules! suite {
             sweep::old_rows_go,
             sweep::a_budget_outlives_its_sweep,
             sweep::the_store_answers,
+            outbox::what_waits_is_counted,
         );
     };
     ($database:ident, $open:path; $($topic:ident::$test:ident,)*) => {
@@ -102,6 +103,7 @@ macro_rules! suite {
 }
 
 async fn sqlite_store() -> Option<Database> {
+    crate::plans::note_statements();
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(&folder.path().join("users.db")).await.unwrap();
     Some(Database { store: Arc::new(store), _keep: Box::new(folder) })

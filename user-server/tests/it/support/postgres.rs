@@ -20,10 +20,13 @@ pub struct Postgres {
 const KEEPER: &str = r#"
 "$1/initdb" -D "$2/data" -U tests --auth=trust --no-sync --encoding=UTF8 --locale=C >"$2/initdb.log" 2>&1 || exit 1
 "$1/postgres" -D "$2/data" -k "$2" -h 127.0.0.1 -p "$3" -c fsync=off -c max_connections=200 \
-    -c deadlock_timeout=200ms >"$2/postgres.log" 2>&1 &
+    -c deadlock_timeout=200ms $4 >"$2/postgres.log" 2>&1 &
 read -r _
 kill -INT %1; wait %1; rm -rf "$2"
 "#;
+
+/// Names more options for the server, parted by spaces.
+pub const POSTGRES_OPTIONS: &str = "TEST_POSTGRES_OPTIONS";
 
 const POSTGRES: &str = "postgresql (PostgreSQL is missing)";
 
@@ -33,7 +36,17 @@ pub fn postgres() -> Option<&'static Postgres> {
     SERVER.get_or_init(Postgres::of_its_own).as_ref()
 }
 
-fn left_out(what: &str) {
+/// Whether PostgreSQL is installed; says what is left out where it is not.
+pub fn postgres_is_here() -> bool {
+    let here = binaries().is_some();
+    if !here {
+        left_out(POSTGRES);
+    }
+    here
+}
+
+/// Says aloud what a missing program leaves out, by a way that is not captured.
+pub fn left_out(what: &str) {
     std::io::stderr().write_all(format!("left out: {what}\n").as_bytes()).unwrap();
 }
 
@@ -51,11 +64,7 @@ fn binaries() -> Option<PathBuf> {
 impl Postgres {
     /// A server for one test, which may do to it what it likes; `None` where PostgreSQL is not installed.
     pub fn of_its_own() -> Option<Self> {
-        let binaries = binaries();
-        if binaries.is_none() {
-            left_out(POSTGRES);
-        }
-        binaries.map(|binaries| Self::start(&binaries))
+        postgres_is_here().then(binaries).flatten().map(|binaries| Self::start(&binaries))
     }
 
     /// Sends a signal to every process of the server.
@@ -75,7 +84,8 @@ impl Postgres {
         let folder: PathBuf = TempDir::with_prefix("user-pg-").unwrap().keep();
         let port = free_port();
         let mut keeper = keeper(&folder);
-        let arguments = [binaries.to_str().unwrap(), folder.to_str().unwrap(), &port.to_string()];
+        let options = std::env::var(POSTGRES_OPTIONS).unwrap_or_default();
+        let arguments = [binaries.to_str().unwrap(), folder.to_str().unwrap(), &port.to_string(), &options];
         keeper.args(["-c", KEEPER, "keeper"]).args(arguments);
         let child = keeper.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         // The pipe's other end stays open as long as this process lives.
@@ -131,7 +141,7 @@ fn is_root() -> bool {
 }
 
 /// A port that was free just now.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 

@@ -91,10 +91,13 @@ impl World {
             let user = of.user.expect("a reset of somebody");
             living = self.ledger.living(user).len();
             self.ledger.set_password(user, password, None);
-            let Account { name, address, .. } = self.ledger.users[&user].clone();
-            self.owe(Notice::PasswordReset, address);
+            self.owe(Notice::PasswordReset, self.ledger.users[&user].address);
+        }
+        if let Some(user) = of.user.filter(|_| look == Look::Right) {
+            let Account { name, address, .. } = self.ledger.users[&user];
             for login in [NAMES[name].1, ADDRESSES[address].key] {
-                self.attempts.clear(login, !answered.wrong);
+                // Before the reset, so that it is done where the reset is.
+                self.attempts.clear(login, came!(answered, Event::Reset));
             }
         }
         let (may, refusals) = after_code(look, &[]);
