@@ -12,6 +12,7 @@ mod faults;
 mod frames;
 mod gateway;
 mod http;
+mod model;
 mod nodes;
 mod oracle;
 mod plans;
