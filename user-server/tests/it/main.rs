@@ -9,6 +9,7 @@ mod docs;
 mod document;
 mod durability;
 mod frames;
+mod fsck;
 mod gateway;
 mod http;
 mod model;
