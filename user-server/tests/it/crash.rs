@@ -8,8 +8,8 @@ use user_proto::{ErrorCode, GetUser};
 use uuid::Uuid;
 
 use crate::support::{
-    HEADING, Inbox, LEASE, LOST, Life, Mails, PASSWORD, Postgres, Process, Reach, SECRET, TestServer, World, check,
-    code_of, examine, free_port, login, postgres, register, verify_email,
+    Inbox, LEASE, LOST, Life, Mails, PASSWORD, Postgres, Process, Reach, SECRET, TestServer, World, check, code_of,
+    examine, free_port, login, postgres, register, verify_email,
 };
 
 const WORKERS: usize = 8;
@@ -64,6 +64,7 @@ async fn killed_under_load(database: Option<&Postgres>, registrations: usize, pa
     let clients = (0..WORKERS).map(|_| Client::with_config(process.address.to_string(), config.clone())).collect();
     let reach = |number| if number % 2 == 0 { Reach::Whole } else { Reach::Registered };
     let running = world.inhabit(clients, reach);
+    let where_ = if database.is_some() { "PostgreSQL" } else { "SQLite" };
     let mut kills = 0;
     while world.left() > 0 {
         // At a time that differs from kill to kill.
@@ -83,7 +84,7 @@ async fn killed_under_load(database: Option<&Postgres>, registrations: usize, pa
     server.clock.advance(LEASE);
     examine(&server, &world.inbox, lives).await;
     server.stop().await;
-    world.tally.table(&format!("{registrations} registrations, {kills} kills"))
+    world.tally.table(&format!("{where_}: {registrations} registrations, {kills} kills, nothing lost"))
 }
 
 /// Few registrations and many kills.
@@ -104,12 +105,12 @@ async fn killed_under_load_it_loses_nothing_on_postgresql() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "ten thousand registrations take minutes; docs/FAULTS.md has the command and the figures"]
 async fn long_killed_under_load_it_loses_nothing_that_was_answered() {
-    println!("{HEADING}{}", killed_under_load(None, FULL.0, FULL.1).await);
+    println!("{}", killed_under_load(None, FULL.0, FULL.1).await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "ten thousand registrations take minutes; docs/FAULTS.md has the command and the figures"]
 async fn long_killed_under_load_it_loses_nothing_on_postgresql() {
     let Some(database) = postgres() else { return };
-    println!("{HEADING}{}", killed_under_load(Some(database), FULL.0, FULL.1).await);
+    println!("{}", killed_under_load(Some(database), FULL.0, FULL.1).await);
 }

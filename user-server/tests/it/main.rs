@@ -8,6 +8,7 @@ mod crash;
 mod docs;
 mod document;
 mod durability;
+mod faults;
 mod frames;
 mod fsck;
 mod gateway;

@@ -1,5 +1,8 @@
 //! The service on PostgreSQL: one node, several, behind a pooler, and while the database is silent.
 
+mod ahead;
+mod tls;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,6 +15,7 @@ use user_server::store::{PostgresOptions, PostgresStore};
 use crate::contract::fixture::{Db, NOW, change, guess, move_to, send_all, user};
 use crate::support::{Pgbouncer, Postgres, SECRET, TestServer, code_of, postgres, run_in};
 use crate::tour;
+pub use ahead::url_of_a_later_version;
 
 /// A node on a shared database, with a folder of its own for its mails.
 async fn node(url: &str, more: &[(&str, &str)]) -> TestServer {
@@ -66,9 +70,7 @@ async fn a_node_goes_on_while_a_later_version_adds_columns() {
     let bob = node.account(&client, "bob").await;
     client.call(GetUser { access_token: bob.session.access_token.clone() }).await.unwrap();
     client.call(RefreshToken { refresh_token: bob.session.refresh_token.clone() }).await.unwrap();
-    let add = "DO $$ DECLARE t text; BEGIN FOR t IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP
-        EXECUTE format('ALTER TABLE %I ADD COLUMN of_a_later_version bigint', t); END LOOP; END $$";
-    assert!(server.psql(url.rsplit('/').next().unwrap(), add));
+    assert!(server.psql(url.rsplit('/').next().unwrap(), ahead::LATER));
     for _ in 0..8 {
         client.call(GetUser { access_token: bob.session.access_token.clone() }).await.unwrap();
         node.login(&client, "bob").await;

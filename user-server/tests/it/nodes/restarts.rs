@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use crate::support::{
-    Cluster, HEADING, Inbox, LEASE, LOST, Life, NODES, Postgres, Reach, SECRET, TestServer, World, examine, postgres,
+    Cluster, Inbox, LEASE, LOST, Life, NODES, Postgres, Reach, SECRET, TestServer, World, examine, postgres,
 };
 
 /// Clients at once, each on a connection of its own.
@@ -35,7 +35,7 @@ async fn a_rolling_restart_costs_no_request() {
 #[ignore = "takes two minutes; docs/FAULTS.md has its figures"]
 async fn long_a_rolling_restart_costs_no_request() {
     let Some(database) = postgres() else { return };
-    println!("{HEADING}{}", roll(database, 6).await);
+    println!("{}", roll(database, 6).await);
 }
 
 /// Restarts every node so many times, one after the other, under load; what clients saw.
@@ -52,7 +52,7 @@ async fn roll(database: &Postgres, rounds: usize) -> String {
     world.tally.only(&["OK"]);
     let count = examine(&cluster.site, &world.inbox, lives).await;
     cluster.stop().await;
-    world.tally.table(&format!("{} restarts, {count} accounts", rounds * NODES))
+    world.tally.table(&format!("{} restarts, {count} accounts, nothing lost", rounds * NODES))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -65,7 +65,7 @@ async fn a_killed_node_takes_no_answer_with_it() {
 #[ignore = "takes two minutes; docs/FAULTS.md has its figures"]
 async fn long_a_killed_node_takes_no_answer_with_it() {
     let Some(database) = postgres() else { return };
-    println!("{HEADING}{}", kill(database, 10).await);
+    println!("{}", kill(database, 10).await);
 }
 
 /// Kills every node so many times under load; what clients saw.
@@ -90,5 +90,5 @@ async fn kill(database: &Postgres, rounds: usize) -> String {
     server.clock.advance(LEASE);
     let count = examine(&server, &world.inbox, lives).await;
     server.stop().await;
-    world.tally.table(&format!("{} kills, {count} accounts", rounds * NODES))
+    world.tally.table(&format!("{} kills, {count} accounts, nothing lost", rounds * NODES))
 }

@@ -12,7 +12,9 @@ use user_proto::client::{Client, Error};
 use user_proto::{Common, ErrorCode, GetUser, Logout, RefreshToken, UpdateUser, VerifyToken};
 use uuid::Uuid;
 
-use super::{Mails, PASSWORD, Site, Tally, login, outcome, patient, register, together, update, verify_email};
+use super::{
+    Mails, PASSWORD, PATIENCE, Site, Tally, login, outcome, patient, register, together, update, verify_email,
+};
 
 /// How far a life goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,11 +103,30 @@ pub struct World {
     /// Lives that are still to begin.
     left: Arc<AtomicUsize>,
     ended: Arc<AtomicBool>,
+    /// How long a caller waits; the protocol's default where it is none.
+    patience: Option<Duration>,
 }
 
 impl World {
     pub fn new(inbox: Arc<Inbox>, lives: usize) -> Self {
-        Self { inbox, tally: Arc::default(), left: Arc::new(AtomicUsize::new(lives)), ended: Arc::default() }
+        Self {
+            inbox,
+            tally: Arc::default(),
+            left: Arc::new(AtomicUsize::new(lives)),
+            ended: Arc::default(),
+            patience: Some(PATIENCE / 2),
+        }
+    }
+
+    /// A world of callers who wait for as long as the protocol says where they say nothing.
+    pub fn of_usual_patience(mut self) -> Self {
+        self.patience = None;
+        self
+    }
+
+    /// The same world, begun once more after its end.
+    pub fn again(&self) -> Self {
+        Self { ended: Arc::default(), ..self.clone() }
     }
 
     /// Begins no more lives.
@@ -116,6 +137,11 @@ impl World {
     /// How many registrations are still to be answered, those on their way aside.
     pub fn left(&self) -> usize {
         self.left.load(Ordering::SeqCst)
+    }
+
+    fn common(&self, life: &Life) -> Common<'static> {
+        let deadline_ms = self.patience.map(|patience| patience.as_millis() as u32);
+        Common { deadline_ms, ..life.owner() }
     }
 
     /// Takes a life from those that are to begin.
@@ -167,7 +193,7 @@ impl World {
             refresh: String::new(),
         };
         let address = life.address();
-        let Ok(registered) = self.tally.ask(client, register(&life.name, &address), life.owner()).await else {
+        let Ok(registered) = self.tally.ask(client, register(&life.name, &address), self.common(&life)).await else {
             // Whoever is refused comes back a little later.
             tokio::time::sleep(Duration::from_millis(50)).await;
             return None;
@@ -183,7 +209,7 @@ impl World {
         // A mail may be late, with whoever held it killed; the life is then examined as one that goes on later.
         let Some(code) = self.inbox.wait(&life.address(), Duration::from_secs(2)).await else { return };
         life.user = Step::Unknown;
-        let Ok(session) = self.tally.ask(client, verify_email(life.id, &code), life.owner()).await else { return };
+        let Ok(session) = self.tally.ask(client, verify_email(life.id, &code), self.common(life)).await else { return };
         life.user = Step::Done(session.user_id);
         life.access = session.access_token.expose_str().unwrap().to_owned();
         life.refresh = session.refresh_token.expose_str().unwrap().to_owned();
@@ -195,27 +221,28 @@ impl World {
         let access = life.access.clone();
         for _ in 0..4 {
             let asked = VerifyToken { access_token: access.as_str().into() };
-            tally.ask(client, asked, life.owner()).await?;
+            tally.ask(client, asked, self.common(life)).await?;
         }
-        tally.ask(client, GetUser { access_token: access.as_str().into() }, life.owner()).await?;
+        tally.ask(client, GetUser { access_token: access.as_str().into() }, self.common(life)).await?;
         life.renamed = Step::Unknown;
         let renamed = life.new_name();
-        tally.ask(client, UpdateUser { username: Some(renamed.into()), ..update(&access) }, life.owner()).await?;
+        tally.ask(client, UpdateUser { username: Some(renamed.into()), ..update(&access) }, self.common(life)).await?;
         life.renamed = Step::Done(());
         life.refreshed = Step::Unknown;
         let refresh = life.refresh.clone();
-        let granted = tally.ask(client, RefreshToken { refresh_token: refresh.as_str().into() }, life.owner()).await?;
+        let granted =
+            tally.ask(client, RefreshToken { refresh_token: refresh.as_str().into() }, self.common(life)).await?;
         life.refreshed = Step::Done(());
         life.refresh = granted.refresh_token.expose_str().unwrap().to_owned();
-        let session = tally.ask(client, login(&life.address(), PASSWORD), life.owner()).await?;
+        let session = tally.ask(client, login(&life.address(), PASSWORD), self.common(life)).await?;
         if life.id.as_u128().is_multiple_of(2) {
             // The first session, from a request that may well go to another node than its refresh did.
             life.left = Step::Unknown;
             let logout = Logout { token: life.access.as_str().into(), all_sessions: None };
-            tally.ask(client, logout, life.owner()).await?;
+            tally.ask(client, logout, self.common(life)).await?;
             life.left = Step::Done(());
         }
-        tally.ask(client, GetUser { access_token: session.access_token.clone() }, life.owner()).await?;
+        tally.ask(client, GetUser { access_token: session.access_token.clone() }, self.common(life)).await?;
         Ok(())
     }
 }

@@ -21,7 +21,7 @@ pub use postgres::{POSTGRES_OPTIONS, Pgbouncer, Postgres, free_port, postgres, p
 pub use process::{Process, run_in, run_with_bytes};
 pub use server::{MAIL_PAUSE, TestServer, code_of, config, on_behalf_of, refused};
 pub use site::{Account, Site};
-pub use tally::{HEADING, LOST, Tally};
+pub use tally::{LOST, NO_ANSWER, NO_CONNECTION, Tally};
 pub use vectors::{vector_bytes, vector_file};
 pub use wire::{PATIENCE, Wire, raw_frame, request_frame};
 
