@@ -10,6 +10,7 @@ mod document;
 mod durability;
 mod faults;
 mod frames;
+mod fsck;
 mod gateway;
 mod http;
 mod model;
