@@ -2,15 +2,20 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, unreachable_pub)]
 
 mod accounts;
+mod cache;
 mod connection;
 mod contract;
 mod crash;
 mod docs;
 mod document;
 mod durability;
+mod faults;
 mod frames;
+mod fsck;
 mod gateway;
 mod http;
+mod model;
+mod nodes;
 mod oracle;
 mod plans;
 mod postgres;

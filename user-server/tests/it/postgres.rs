@@ -1,5 +1,8 @@
 //! The service on PostgreSQL: one node, several, behind a pooler, and while the database is silent.
 
+mod ahead;
+mod tls;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,13 +13,12 @@ use user_server::domain::records::{EmailChange, Purpose};
 use user_server::store::{PostgresOptions, PostgresStore};
 
 use crate::contract::fixture::{Db, NOW, change, guess, move_to, send_all, user};
-use crate::support::{Pgbouncer, Postgres, TestServer, code_of, postgres, run_in};
+use crate::support::{Pgbouncer, Postgres, SECRET, TestServer, code_of, postgres, run_in};
 use crate::tour;
-
-const SECRET: &str = "a secret of more than thirty-two bytes, the same on all nodes";
+pub use ahead::url_of_a_later_version;
 
 /// A node on a shared database, with a folder of its own for its mails.
-async fn node(url: &str, more: &[(&str, &str)]) -> TestServer {
+pub async fn node(url: &str, more: &[(&str, &str)]) -> TestServer {
     let folder = tempfile::tempdir().unwrap();
     let mails = folder.path().join("mails").to_str().unwrap().to_owned();
     let mut settings = vec![("PostgreSQL", url), ("JWTSECRETKEY", SECRET), ("MAIL_DIR", mails.as_str())];
@@ -68,9 +70,7 @@ async fn a_node_goes_on_while_a_later_version_adds_columns() {
     let bob = node.account(&client, "bob").await;
     client.call(GetUser { access_token: bob.session.access_token.clone() }).await.unwrap();
     client.call(RefreshToken { refresh_token: bob.session.refresh_token.clone() }).await.unwrap();
-    let add = "DO $$ DECLARE t text; BEGIN FOR t IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP
-        EXECUTE format('ALTER TABLE %I ADD COLUMN of_a_later_version bigint', t); END LOOP; END $$";
-    assert!(server.psql(url.rsplit('/').next().unwrap(), add));
+    assert!(server.psql(url.rsplit('/').next().unwrap(), ahead::LATER));
     for _ in 0..8 {
         client.call(GetUser { access_token: bob.session.access_token.clone() }).await.unwrap();
         node.login(&client, "bob").await;
@@ -235,7 +235,8 @@ fn check_proves_what_is_named() {
     let settings = [("PostgreSQL", url.as_str()), ("JWTSECRETKEY", SECRET), ("MAIL_DIR", "mails")];
     let fresh = run_in(folder.path(), &["check"], &settings);
     assert_eq!(fresh.code, Some(0), "{fresh:?}");
-    assert!(fresh.output.contains("a start brings it to 1"), "{fresh:?}");
+    let newest = format!("a start brings it to {}", PostgresStore::newest_schema());
+    assert!(fresh.output.contains(&newest), "{fresh:?}");
 
     let by_hand = [&settings[..], &[("MIGRATE", "off")]].concat();
     let behind = run_in(folder.path(), &["check"], &by_hand);

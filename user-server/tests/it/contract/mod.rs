@@ -19,6 +19,7 @@ use std::sync::Arc;
 use user_server::domain::ports::Store;
 use user_server::store::{PostgresOptions, PostgresStore, SqliteStore};
 
+use crate::postgres::url_of_a_later_version;
 use crate::support::postgres;
 
 /// An empty database, and what has to live as long as it does.
@@ -48,6 +49,7 @@ macro_rules! suite {
             changes::a_login_in_a_race_with_a_new_password_leaves_no_session,
             changes::a_new_address_waits_for_its_code,
             changes::a_newer_change_voids_the_older,
+            changes::every_change_is_a_version_that_is_told,
             changes::a_new_address_can_be_taken_meanwhile,
             resets::a_reset_ends_everything,
             resets::a_reset_of_nobody_is_dead,
@@ -62,6 +64,7 @@ macro_rules! suite {
             sessions::the_one_before_is_good_for_the_grace,
             sessions::an_older_one_ends_the_session,
             sessions::a_number_from_the_future_is_refused,
+            sessions::a_session_has_an_owner_until_it_ends,
             sessions::a_session_ends_once,
             sessions::all_sessions_end_with_the_codes,
             sessions::the_log_is_read_from_a_time_on,
@@ -115,5 +118,13 @@ async fn postgres_store() -> Option<Database> {
     Some(Database { store: Arc::new(PostgresStore::open(&options)), _keep: Box::new(()) })
 }
 
+/// A database that a later version has brought up to its own schema.
+async fn postgres_ahead_store() -> Option<Database> {
+    let options = PostgresOptions::parse(&url_of_a_later_version().await?, 8, false).unwrap();
+    PostgresStore::migrate(&options).await.unwrap();
+    Some(Database { store: Arc::new(PostgresStore::open(&options)), _keep: Box::new(()) })
+}
+
 suite!(sqlite, super::sqlite_store);
 suite!(postgres, super::postgres_store);
+suite!(postgres_ahead, super::postgres_ahead_store);
