@@ -78,8 +78,12 @@ async fn run(samples: usize) -> f64 {
     let mut worst = stage.login().await;
     let mut verifications = [const { Vec::new() }; 3];
     worst = worst.max(stage.register(&mut verifications).await);
-    settle(folder.path(), &*stage.clock).await;
-    stage.clock.advance(Duration::from_secs(61));
+    // The address of a pending registration has had its mail of this minute; the next one comes after the pause.
+    for _ in 0..2 {
+        settle(folder.path(), &*stage.clock).await;
+        stage.clock.advance(Duration::from_secs(61));
+        tokio::time::sleep(Duration::from_secs(2)).await;
+    }
     worst = worst.max(stage.resend(&verifications).await);
     worst = worst.max(stage.reset().await);
     worst = worst.max(stage.update().await);
@@ -284,7 +288,11 @@ impl Samples {
             medians[0],
             medians[1],
             medians[2],
-            if same { "the same".to_owned() } else { format!("DIFFER: {:?}", self.replies) }
+            if same {
+                "the same".to_owned()
+            } else {
+                format!("DIFFER: {:?}", self.replies.map(|replies| replies.into_iter().next_back()))
+            }
         );
         if same { aucs.into_iter().fold(0.5, f64::max) } else { 1.0 }
     }
