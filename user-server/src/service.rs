@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::audit::{Sealer, Witness};
 use crate::config::{Config, SecretError};
 use crate::domain::ports::{Mailer, Retention, Store};
 use crate::domain::{Clock, Fault, SharedClock, SystemClock};
@@ -185,6 +186,7 @@ pub struct Parts {
     pub revocations: Arc<Revocations>,
     otp: Arc<Otp>,
     bell: Bell,
+    keys: Arc<KeyRing>,
     metrics: Arc<Metrics>,
 }
 
@@ -218,7 +220,8 @@ impl Parts {
             tokens: tokens.clone(),
             otp: otp.clone(),
             passwords,
-            throttle: Throttle::new(store.clone(), clock.clone(), pseudonyms),
+            throttle: Throttle::new(store.clone(), clock.clone(), pseudonyms.clone()),
+            witness: Witness::new(store.clone(), pseudonyms),
             bell: bell.clone(),
             clock: clock.clone(),
             code_life: config.code_life,
@@ -228,7 +231,7 @@ impl Parts {
             idle_timeout: config.limits.idle,
         };
         let handler = Arc::new(Handler::new(users, tokens, limits));
-        Ok(Self { handler, revocations, otp, bell, metrics: metrics.clone() })
+        Ok(Self { handler, revocations, otp, bell, keys: keys.clone(), metrics: metrics.clone() })
     }
 
     fn spawn_workers(
@@ -247,6 +250,14 @@ impl Parts {
         let follow = self.revocations.clone();
         let (log, time) = (as_sessions(store), clock.clone());
         tasks.spawn(stop.clone().run_until_cancelled_owned(async move { follow.follow(log, time).await }));
+        let sealer = Sealer {
+            log: store.clone(),
+            keys: self.keys.clone(),
+            clock: clock.clone(),
+            retention: config.audit_retention,
+            metrics: self.metrics.audit.clone(),
+        };
+        tasks.spawn(stop.clone().run_until_cancelled_owned(sealer.run()));
         let retention = Retention {
             verifications: Duration::from_secs(24 * 3600),
             mails: Duration::from_secs(24 * 3600) + config.code_life,

@@ -21,7 +21,7 @@ impl Users {
             client: self.throttle.client(caller.network),
             kid: self.otp.kid().to_owned(),
         };
-        self.accounts.request_reset(&request, self.clock.now()).await?;
+        self.accounts.request_reset(&request, &caller.act(self.clock.now())).await?;
         self.bell.ring();
         Ok(self.code_sent(request.verification_id))
     }
@@ -48,9 +48,9 @@ impl Users {
         let user = self.accounts.reset_owner(guess).await?.ok_or(Refusal::CodeExpired)?;
         let context = words_of(&user.username, &user.email);
         let hash = self.passwords.hash(password, "new_password", context, caller).await?;
-        let now = self.clock.now();
-        let done = self.accounts.reset_password(guess, &hash, now).await?.ok_or(Refusal::CodeExpired)?;
-        self.tokens.note_ended(&done.ended, now);
+        let act = caller.act(self.clock.now());
+        let done = self.accounts.reset_password(guess, &hash, &act).await?.ok_or(Refusal::CodeExpired)?;
+        self.tokens.note_ended(&done.ended, act.at);
         self.bell.ring();
         Ok(done)
     }
