@@ -116,7 +116,7 @@ async fn fill(folder: &Path, samples: usize) {
             client: "another".to_owned(),
             kid: "kid".to_owned(),
         };
-        store.register(&registration, SystemClock.now()).await.unwrap();
+        store.register(&registration, &SystemClock.now().into()).await.unwrap();
     }
     let database = sqlx::SqlitePool::connect(path.to_str().unwrap()).await.unwrap();
     let mut insert = database.begin().await.unwrap();

@@ -18,6 +18,7 @@ pub struct Key {
     secret: Zeroizing<Vec<u8>>,
     refresh: Hmac<Sha256>,
     codes: Hmac<Sha256>,
+    audit: Hmac<Sha256>,
 }
 
 impl Key {
@@ -35,6 +36,7 @@ impl Key {
             secret: Zeroizing::new(secret.to_vec()),
             refresh: subkey(&hkdf, "refresh token")?,
             codes: subkey(&hkdf, "one-time code")?,
+            audit: subkey(&hkdf, "audit")?,
         })
     }
 
@@ -54,6 +56,12 @@ impl Key {
     #[must_use]
     pub fn code_tag(&self, parts: &[&[u8]]) -> [u8; 32] {
         tag(&self.codes, parts)
+    }
+
+    /// A tag under the subkey of the audit.
+    #[must_use]
+    pub fn audit_tag(&self, parts: &[&[u8]]) -> [u8; 32] {
+        tag(&self.audit, parts)
     }
 }
 

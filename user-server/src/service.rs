@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::audit::{Sealer, Witness};
 use crate::cache::{LocalCache, Patience, RedisCache};
 use crate::config::{Config, SecretError};
 use crate::domain::ports::{Cache, Mailer, Retention, Store};
@@ -190,6 +191,7 @@ pub struct Parts {
     otp: Arc<Otp>,
     bell: Bell,
     cache: Arc<dyn Cache>,
+    keys: Arc<KeyRing>,
     metrics: Arc<Metrics>,
 }
 
@@ -225,7 +227,8 @@ impl Parts {
             tokens: tokens.clone(),
             otp: otp.clone(),
             passwords,
-            throttle: Throttle::new(store.clone(), clock.clone(), pseudonyms),
+            throttle: Throttle::new(store.clone(), clock.clone(), pseudonyms.clone()),
+            witness: Witness::new(store.clone(), pseudonyms),
             bell: bell.clone(),
             clock: clock.clone(),
             code_life: config.code_life,
@@ -235,7 +238,8 @@ impl Parts {
             idle_timeout: config.limits.idle,
         };
         let handler = Arc::new(Handler::new(users, tokens, limits));
-        Ok(Self { handler, revocations, otp, bell, cache: cache.clone(), metrics: metrics.clone() })
+        let (cache, keys, metrics) = (cache.clone(), keys.clone(), metrics.clone());
+        Ok(Self { handler, revocations, otp, bell, cache, keys, metrics })
     }
 
     fn spawn_workers(
@@ -254,6 +258,14 @@ impl Parts {
         let follow = self.revocations.clone();
         let (log, time, bell) = (as_sessions(store), clock.clone(), self.cache.clone());
         tasks.spawn(stop.clone().run_until_cancelled_owned(async move { follow.follow(log, time, bell).await }));
+        let sealer = Sealer {
+            log: store.clone(),
+            keys: self.keys.clone(),
+            clock: clock.clone(),
+            retention: config.audit_retention,
+            metrics: self.metrics.audit.clone(),
+        };
+        tasks.spawn(stop.clone().run_until_cancelled_owned(sealer.run()));
         let retention = Retention {
             verifications: Duration::from_secs(24 * 3600),
             mails: Duration::from_secs(24 * 3600) + config.code_life,

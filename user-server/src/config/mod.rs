@@ -54,6 +54,8 @@ pub struct Config {
     pub tokens: TokenPolicy,
     /// The age over which knowledge of ended sessions is none.
     pub stale_limit: Duration,
+    /// How long rows of the audit are kept.
+    pub audit_retention: Duration,
     /// What a hash costs.
     pub hash_cost: HashCost,
     /// How many at once, and how many may wait.
@@ -202,6 +204,7 @@ impl Config {
                 session_life: seconds(24 * 3600 * vars.number("SESSION_EXPIRY", 90, 1, 365)),
             },
             stale_limit: seconds(vars.number("STALE_LIMIT", 30, 0, 3600)),
+            audit_retention: seconds(24 * 3600 * vars.number("AUDIT_RETENTION", 365, 1, 36_500)),
             hash_cost: HashCost {
                 memory_kib: in_u32(vars.number(
                     "ARGON2_MEMORY_KIB",

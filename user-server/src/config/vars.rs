@@ -106,6 +106,7 @@ pub const VARIABLES: &[Variable] = &[
     variable("WRITE_TIMEOUT", "10", "Seconds that a peer may take to read what is written."),
     variable("DRAIN_DELAY", "5; 0 on a terminal", "Seconds after SIGTERM that it goes on accepting."),
     variable("GRACE", "30", "Seconds that requests in flight may then take."),
+    variable("AUDIT_RETENTION", "365", "Days that rows of the audit are kept."),
     variable(
         "METRICS_ADDR",
         "",

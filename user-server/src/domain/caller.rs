@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::{Act, Origin, Timestamp};
+
 /// A request's circumstances.
 #[derive(Debug, Clone)]
 pub struct Caller {
@@ -14,6 +16,14 @@ pub struct Caller {
     pub deadline: Instant,
     /// Cancelled when the caller has gone.
     pub gone: CancellationToken,
+}
+
+impl Caller {
+    /// What this caller changes at that time.
+    #[must_use]
+    pub fn act(&self, at: Timestamp) -> Act {
+        Act { at, origin: Origin::Client(self.network) }
+    }
 }
 
 /// The end user's network: an IPv4 address, or the /64 of an IPv6 address, which one household shares.

@@ -1,6 +1,8 @@
 //! What the service is about, without any I/O: names, addresses, passwords, sessions, time, refusals, and the ports
 //! through which the services reach storage and mail. It uses no other room.
 
+pub mod act;
+pub mod audit;
 pub mod caller;
 pub mod clock;
 pub mod email;
@@ -11,6 +13,7 @@ pub mod ports;
 pub mod records;
 pub mod username;
 
+pub use act::{Act, Origin};
 pub use caller::{Caller, ClientNetwork};
 pub use clock::{Clock, SharedClock, SystemClock, Timestamp};
 pub use email::Email;

@@ -6,13 +6,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use uuid::Uuid;
 
+use super::audit::{Chain, Entry, Filter, Note, Sealing, Step, Unsealed};
 use super::mail::{Claim, Mail, SendError};
 use super::records::{
     Activation, Cached, Changed, Charge, Counter, EmailChange, Ended, Guess, Invariant, Leases, LoginKey, NewSession,
     Profile, Purpose, Registration, Resend, ResetDone, ResetRequest, Revocation, Rotation, UserChange, UserRecord,
     UserVersion,
 };
-use super::{Fault, Timestamp, Username};
+use super::{Act, Fault, Timestamp, Username};
 
 /// Accounts, for the user service.
 #[async_trait]
@@ -24,7 +25,7 @@ pub trait Accounts: Send + Sync {
     /// The account of this id.
     async fn user(&self, id: Uuid) -> Result<Option<UserRecord>, Fault>;
     /// Writes a pending registration and its mail; a dead one where the address is an account's.
-    async fn register(&self, registration: &Registration, now: Timestamp) -> Result<(), Fault>;
+    async fn register(&self, registration: &Registration, act: &Act) -> Result<(), Fault>;
     /// Spends a registration's code for an account and its first session.
     async fn activate(
         &self,
@@ -32,7 +33,7 @@ pub trait Accounts: Send + Sync {
         username: Option<&Username>,
         user_id: Uuid,
         session: &NewSession,
-        now: Timestamp,
+        act: &Act,
     ) -> Result<Activation, Fault>;
     /// Opens a session for a password proved under these credentials, and stores its stronger hash where one is given.
     /// `None` where the password has changed or the account is gone; the sessions that had to make room otherwise.
@@ -41,25 +42,20 @@ pub trait Accounts: Send + Sync {
         user: &UserRecord,
         session: &NewSession,
         stronger_hash: Option<&str>,
-        now: Timestamp,
+        act: &Act,
     ) -> Result<Option<Ended>, Fault>;
     /// Changes an account. A new password ends every other session, and voids every open code but the new address's.
-    async fn change_user(&self, change: &UserChange, now: Timestamp) -> Result<Changed, Fault>;
+    async fn change_user(&self, change: &UserChange, act: &Act) -> Result<Changed, Fault>;
     /// Spends an address change's code: the new address counts, the old one is told, every open code is void.
-    async fn confirm_email(&self, guess: &Guess, now: Timestamp) -> Result<EmailChange, Fault>;
+    async fn confirm_email(&self, guess: &Guess, act: &Act) -> Result<EmailChange, Fault>;
     /// Writes a password reset and its mail; a dead one where the address is nobody's.
-    async fn request_reset(&self, request: &ResetRequest, now: Timestamp) -> Result<(), Fault>;
+    async fn request_reset(&self, request: &ResetRequest, act: &Act) -> Result<(), Fault>;
     /// Whose password this code resets, while it is unspent.
     async fn reset_owner(&self, guess: &Guess) -> Result<Option<UserRecord>, Fault>;
     /// Spends a reset's code: the new password counts, every session ends, every open code is void.
-    async fn reset_password(
-        &self,
-        guess: &Guess,
-        password_hash: &str,
-        now: Timestamp,
-    ) -> Result<Option<ResetDone>, Fault>;
+    async fn reset_password(&self, guess: &Guess, password_hash: &str, act: &Act) -> Result<Option<ResetDone>, Fault>;
     /// Erases an account whose password was proved under these credentials, with all that belongs to it.
-    async fn delete_user(&self, user: &UserRecord, now: Timestamp) -> Result<Option<Ended>, Fault>;
+    async fn delete_user(&self, user: &UserRecord, act: &Act) -> Result<Option<Ended>, Fault>;
 }
 
 /// Codes, for the OTP service.
@@ -77,13 +73,7 @@ pub trait Codes: Send + Sync {
     /// Gives a guess back that was right and led to nothing.
     async fn refund_guess(&self, guess: &Guess) -> Result<(), Fault>;
     /// Queues the verification's mail once more.
-    async fn resend(
-        &self,
-        verification_id: Uuid,
-        client: &str,
-        after: Duration,
-        now: Timestamp,
-    ) -> Result<Resend, Fault>;
+    async fn resend(&self, verification_id: Uuid, client: &str, after: Duration, act: &Act) -> Result<Resend, Fault>;
 }
 
 /// Sessions and what ended, for the token service.
@@ -96,16 +86,16 @@ pub trait Sessions: Send + Sync {
         counter: u32,
         grace: Duration,
         kid: &str,
-        now: Timestamp,
+        act: &Act,
     ) -> Result<Rotation, Fault>;
     /// Whose session this is, where it has not ended.
     async fn session_user(&self, session_id: Uuid) -> Result<Option<Uuid>, Fault>;
     /// The account whose session this is, where it has not ended.
     async fn session_owner(&self, session_id: Uuid) -> Result<Option<UserRecord>, Fault>;
     /// Ends one session.
-    async fn end_session(&self, session_id: Uuid, now: Timestamp) -> Result<Ended, Fault>;
+    async fn end_session(&self, session_id: Uuid, act: &Act) -> Result<Ended, Fault>;
     /// Ends every session of a user, and voids every open code.
-    async fn end_all_sessions(&self, user_id: Uuid, now: Timestamp) -> Result<Ended, Fault>;
+    async fn end_all_sessions(&self, user_id: Uuid, act: &Act) -> Result<Ended, Fault>;
     /// The log's entries that are not older than `since`.
     async fn revocations(&self, since: Timestamp) -> Result<Vec<Revocation>, Fault>;
     /// The accounts that were changed since.
@@ -132,8 +122,13 @@ pub trait Cache: Send + Sync {
 #[async_trait]
 pub trait Counters: Send + Sync {
     /// Lets `decide` look at the counters of `keys` and change them, exactly as if nobody else did at the time. Where it
-    /// refuses, nothing changes.
-    async fn adjust(&self, keys: &[[u8; 32]], decide: Decide) -> Result<Result<u8, Duration>, Fault>;
+    /// refuses, nothing changes, and `refusal` is noted where there is one.
+    async fn adjust(
+        &self,
+        keys: &[[u8; 32]],
+        decide: Decide,
+        refusal: Option<&Note>,
+    ) -> Result<Result<u8, Duration>, Fault>;
 }
 
 /// What looks at counters: a note for the caller, or how long to wait. Runs again where a transaction had to.
@@ -170,6 +165,36 @@ pub trait Outbox: Send + Sync {
     /// Gives a mail back, for another try later.
     async fn retry_at(&self, id: Uuid, at: Timestamp) -> Result<(), Fault>;
 }
+
+/// Who did what. Every change writes its own row; here is what happens without one, and what becomes of the rows.
+#[async_trait]
+pub trait Audit: Send + Sync {
+    /// Writes an event down that changed nothing else.
+    async fn record(&self, note: &Note) -> Result<(), Fault>;
+    /// Lets `link` put the oldest rows that are not in the chain at its end, as the only worker for as long as the lease.
+    async fn seal(
+        &self,
+        worker: Uuid,
+        lease: Duration,
+        most: u32,
+        link: Link,
+        now: Timestamp,
+    ) -> Result<Sealing, Fault>;
+    /// The rows that are not in the chain yet.
+    async fn unsealed(&self) -> Result<Unsealed, Fault>;
+    /// Takes at most so many rows from before that time off the chain's beginning, and lets `link` vouch for what is left;
+    /// how many.
+    async fn prune(&self, before: Timestamp, most: u32, link: Link) -> Result<u64, Fault>;
+    /// The two ends of the chain.
+    async fn chain(&self) -> Result<Chain, Fault>;
+    /// The next rows of the chain.
+    async fn chained_after(&self, seq: i64, most: u32) -> Result<Vec<Entry>, Fault>;
+    /// The newest rows of a filter, the oldest of them first.
+    async fn entries(&self, filter: &Filter) -> Result<Vec<Entry>, Fault>;
+}
+
+/// What moves the ends of the chain on and vouches for them, giving each row its place; or it will not.
+pub type Link = Box<dyn FnMut(&mut Chain, Step<'_>) -> bool + Send>;
 
 /// What keeps the store small.
 #[async_trait]
@@ -250,8 +275,8 @@ pub struct Bounds {
 }
 
 /// A database.
-pub trait Store: Accounts + Codes + Sessions + Counters + Outbox + Housekeeping + Vitals + Inspection {}
-impl<T: Accounts + Codes + Sessions + Counters + Outbox + Housekeeping + Vitals + Inspection> Store for T {}
+pub trait Store: Accounts + Codes + Sessions + Counters + Outbox + Audit + Housekeeping + Vitals + Inspection {}
+impl<T: Accounts + Codes + Sessions + Counters + Outbox + Audit + Housekeeping + Vitals + Inspection> Store for T {}
 
 /// Who makes the code of a mail.
 pub trait CodeSource: Send + Sync {

@@ -290,6 +290,19 @@ pub struct UserChange {
     pub kid: String,
 }
 
+impl UserChange {
+    /// Which fields it changes, for the audit.
+    #[must_use]
+    pub fn fields(&self) -> String {
+        let fields = [
+            (self.username.is_some(), "username"),
+            (self.email.is_some(), "email"),
+            (self.password_hash.is_some(), "password"),
+        ];
+        fields.iter().filter(|(changed, _)| *changed).map(|(_, name)| *name).collect::<Vec<_>>().join(" ")
+    }
+}
+
 /// What a change gave.
 pub enum Changed {
     /// It is done; these sessions ended.

@@ -155,15 +155,16 @@ impl Handler {
                 user_proto::UserDeleted { user_id: id }.into()
             }
             Request::VerifyEmail(r) => {
-                let grant = users.verify_email(r.verification_id, r.code.expose(), r.username.as_deref()).await?;
+                let grant =
+                    users.verify_email(r.verification_id, r.code.expose(), r.username.as_deref(), caller).await?;
                 replies::email_verified(&grant).into()
             }
             Request::ResendCode(r) => replies::resent(users.resend_code(r.verification_id, caller).await?).into(),
             Request::RefreshToken(r) => {
-                replies::refreshed(&self.tokens.refresh(r.refresh_token.expose()).await?).into()
+                replies::refreshed(&self.tokens.refresh(r.refresh_token.expose(), caller).await?).into()
             }
             Request::Logout(r) => {
-                let sessions_ended = self.tokens.logout(r.token.expose(), r.all_sessions.is_some()).await?;
+                let sessions_ended = self.tokens.logout(r.token.expose(), r.all_sessions.is_some(), caller).await?;
                 user_proto::LoggedOut { sessions_ended }.into()
             }
             Request::GetUser(r) => replies::user(users.get(r.access_token.expose()).await?).into(),
@@ -177,7 +178,7 @@ impl Handler {
             }
             Request::ConfirmEmail(r) => {
                 let (token, code) = (r.access_token.expose(), r.code.expose());
-                replies::email_confirmed(users.confirm_email(token, r.verification_id, code).await?).into()
+                replies::email_confirmed(users.confirm_email(token, r.verification_id, code, caller).await?).into()
             }
             Request::Ping(_) => self.pong().into(),
         })

@@ -11,7 +11,7 @@ use crate::domain::Timestamp;
 use crate::domain::ports::PoolUse;
 
 /// A gauge of seconds.
-type Seconds = Gauge<f64, AtomicU64>;
+pub(super) type Seconds = Gauge<f64, AtomicU64>;
 
 /// Gauges that are set by whoever looks.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::domain::ports::{CodeSource, Codes};
 use crate::domain::records::{Charge, Guess, Purpose, Resend};
-use crate::domain::{Clock, Fault, Outcome, Refusal};
+use crate::domain::{Caller, Clock, Fault, Outcome, Refusal};
 use crate::keys::KeyRing;
 use crate::outbox::{GUESSES, RESEND_AFTER};
 
@@ -65,8 +65,8 @@ impl Otp {
     ///
     /// # Errors
     /// `RateLimited` where its last mail is too young, `CodeExpired` where there is no such verification.
-    pub async fn resend(&self, id: Uuid, client: &str) -> Outcome<()> {
-        match self.codes.resend(id, client, RESEND_AFTER, self.clock.now()).await? {
+    pub async fn resend(&self, id: Uuid, client: &str, caller: &Caller) -> Outcome<()> {
+        match self.codes.resend(id, client, RESEND_AFTER, &caller.act(self.clock.now())).await? {
             Resend::Queued => Ok(()),
             Resend::TooSoon(retry_after) => Err(Refusal::RateLimited { retry_after }.into()),
             Resend::Spent => Err(Refusal::CodeExpired.into()),

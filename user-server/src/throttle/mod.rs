@@ -7,9 +7,10 @@ mod policy;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::domain::audit::{AUDITED_LOGIN, Event, Kind, Note};
 use crate::domain::ports::Counters;
 use crate::domain::records::Counter;
-use crate::domain::{ClientNetwork, Clock, Fault, Outcome, Refusal};
+use crate::domain::{Act, ClientNetwork, Clock, Fault, Origin, Outcome, Refusal, Timestamp};
 use crate::keys::Pseudonyms;
 use policy::LoginSlots;
 
@@ -75,7 +76,8 @@ impl Throttle {
         let now = self.clock.now();
         let keys = [self.pseudonyms.of(name, &[&network.to_string()])];
         let decide = Box::new(move |counters: &mut [_]| policy::charge(counters, most, Hourly::WINDOW, now));
-        allowed(self.counters.adjust(&keys, decide).await?).map(|_| ())
+        let note = self.throttled(name, Some(network), None, now);
+        allowed(self.counters.adjust(&keys, decide, Some(&note)).await?).map(|_| ())
     }
 
     /// Gives one use back, for which nothing was done.
@@ -83,7 +85,7 @@ impl Throttle {
         let Some(network) = network else { return Ok(()) };
         let keys = [self.pseudonyms.of(use_.row().0, &[&network.to_string()])];
         let decide = Box::new(|counters: &mut [_]| policy::refund(counters));
-        self.counters.adjust(&keys, decide).await.map(|_| ())
+        self.counters.adjust(&keys, decide, None).await.map(|_| ())
     }
 
     /// Pays for one login attempt: from the account's and the network's budget, alike for logins that nobody has.
@@ -94,7 +96,8 @@ impl Throttle {
         let keys = self.login_keys(login, network);
         let now = self.clock.now();
         let decide = Box::new(move |counters: &mut [_]| slots(counters, |slots| slots.charge(now)));
-        let from_reserve = allowed(self.counters.adjust(&keys, decide).await?)? == policy::FROM_RESERVE;
+        let note = self.throttled("logins", network, Some(login), now);
+        let from_reserve = allowed(self.counters.adjust(&keys, decide, Some(&note)).await?)? == policy::FROM_RESERVE;
         Ok(LoginCharge { keys, from_reserve })
     }
 
@@ -103,7 +106,7 @@ impl Throttle {
         let now = self.clock.now();
         let decide =
             Box::new(move |counters: &mut [_]| slots(counters, |slots| slots.succeeded(charge.from_reserve, now)));
-        self.counters.adjust(&charge.keys, decide).await.map(|_| ())
+        self.counters.adjust(&charge.keys, decide, None).await.map(|_| ())
     }
 
     /// The attempt was not made: it is given back.
@@ -111,7 +114,7 @@ impl Throttle {
         let now = self.clock.now();
         let decide =
             Box::new(move |counters: &mut [_]| slots(counters, |slots| slots.give_back(charge.from_reserve, now)));
-        self.counters.adjust(&charge.keys, decide).await.map(|_| ())
+        self.counters.adjust(&charge.keys, decide, None).await.map(|_| ())
     }
 
     /// The owner has proved who they are by another way: every wait and count of this login is over, for every network.
@@ -119,7 +122,24 @@ impl Throttle {
         let now = self.clock.now();
         let keys = self.login_keys(login, None);
         let decide = Box::new(move |counters: &mut [_]| slots(counters, |slots| slots.clear(now)));
-        self.counters.adjust(&keys, decide).await.map(|_| ())
+        self.counters.adjust(&keys, decide, None).await.map(|_| ())
+    }
+
+    /// What is noted where somebody has to wait: once a minute for a network, or for a login where no network is known.
+    fn throttled(
+        &self,
+        what: &'static str,
+        network: Option<ClientNetwork>,
+        login: Option<&str>,
+        now: Timestamp,
+    ) -> Note {
+        let minute = (now.0 / 60_000).to_string();
+        let key = network.map_or(login.unwrap_or_default().to_owned(), |network| network.to_string());
+        let kind = if network.is_some() { "network" } else { "login" };
+        let dedup = Some(self.pseudonyms.of("throttled", &[what, kind, &key, &minute]));
+        let subject = login.map(|login| self.pseudonyms.of(AUDITED_LOGIN, &[login]).to_vec());
+        let event = Event { subject, dedup, ..Event::new(Kind::Throttled).detail(what) };
+        Note { act: Act { at: now, origin: Origin::Client(network) }, event }
     }
 
     /// In the order of [`LoginSlots`].

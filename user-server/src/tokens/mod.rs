@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::domain::ports::{Cache, Sessions};
 use crate::domain::records::{NewSession, Rotation, SessionRecord};
-use crate::domain::{Clock, Outcome, Refusal, Timestamp};
+use crate::domain::{Caller, Clock, Outcome, Refusal, Timestamp};
 use crate::keys::KeyRing;
 use access::AccessTokens;
 use refresh::RefreshToken;
@@ -133,14 +133,14 @@ impl Tokens {
     ///
     /// # Errors
     /// `InvalidToken`, `TokenExpired`, or `SessionRevoked`: also where this use showed that somebody has a copy.
-    pub async fn refresh(&self, token: &[u8]) -> Outcome<Grant> {
+    pub async fn refresh(&self, token: &[u8], caller: &Caller) -> Outcome<Grant> {
         let now = self.clock.now();
         let token = RefreshToken::read(token, &self.keys).ok_or(Refusal::InvalidToken)?;
         if token.expires_at <= now.seconds() {
             return Err(Refusal::TokenExpired.into());
         }
         let kid = &self.keys.signing().kid;
-        match self.sessions.rotate(token.session_id, token.counter, GRACE, kid, now).await? {
+        match self.sessions.rotate(token.session_id, token.counter, GRACE, kid, &caller.act(now)).await? {
             Rotation::Moved(session) | Rotation::Repeated(session) => self.grant(&session, now),
             Rotation::Ended(ended) => {
                 self.note_ended(&ended, now).await;
@@ -155,7 +155,7 @@ impl Tokens {
     ///
     /// # Errors
     /// As [`Tokens::verify`] and [`Tokens::refresh`]; `SessionRevoked` where there is nothing left to end.
-    pub async fn logout(&self, token: &[u8], all: bool) -> Outcome<u32> {
+    pub async fn logout(&self, token: &[u8], all: bool, caller: &Caller) -> Outcome<u32> {
         let now = self.clock.now();
         let (session_id, user_id) = match RefreshToken::read(token, &self.keys) {
             Some(token) if token.expires_at <= now.seconds() => return Err(Refusal::TokenExpired.into()),
@@ -176,9 +176,9 @@ impl Tokens {
             return Err(Refusal::SessionRevoked.into());
         }
         let ended = if all {
-            self.sessions.end_all_sessions(user_id, now).await?
+            self.sessions.end_all_sessions(user_id, &caller.act(now)).await?
         } else {
-            self.sessions.end_session(session_id, now).await?
+            self.sessions.end_session(session_id, &caller.act(now)).await?
         };
         self.note_ended(&ended, now).await;
         if ended.sessions == 0 { Err(Refusal::SessionRevoked.into()) } else { Ok(ended.sessions) }

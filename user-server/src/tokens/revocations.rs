@@ -190,6 +190,7 @@ mod tests {
     use async_trait::async_trait;
 
     use super::*;
+    use crate::domain::Act;
     use crate::domain::records::{Rotation, UserRecord};
 
     const NOW: Timestamp = Timestamp(1_800_000_000_000);
@@ -200,7 +201,7 @@ mod tests {
 
     #[async_trait]
     impl Sessions for Log {
-        async fn rotate(&self, _: Uuid, _: u32, _: Duration, _: &str, _: Timestamp) -> Result<Rotation, Fault> {
+        async fn rotate(&self, _: Uuid, _: u32, _: Duration, _: &str, _: &Act) -> Result<Rotation, Fault> {
             Err(Fault::internal("only a log"))
         }
 
@@ -212,11 +213,11 @@ mod tests {
             Err(Fault::internal("only a log"))
         }
 
-        async fn end_session(&self, _: Uuid, _: Timestamp) -> Result<Ended, Fault> {
+        async fn end_session(&self, _: Uuid, _: &Act) -> Result<Ended, Fault> {
             Err(Fault::internal("only a log"))
         }
 
-        async fn end_all_sessions(&self, _: Uuid, _: Timestamp) -> Result<Ended, Fault> {
+        async fn end_all_sessions(&self, _: Uuid, _: &Act) -> Result<Ended, Fault> {
             Err(Fault::internal("only a log"))
         }
 

@@ -75,11 +75,11 @@ impl Users {
             client: self.throttle.client(caller.network),
             kid: self.otp.kid().to_owned(),
         };
-        let now = self.clock.now();
-        match self.accounts.change_user(&change, now).await? {
+        let act = caller.act(self.clock.now());
+        match self.accounts.change_user(&change, &act).await? {
             records::Changed::Done(user, ended) => {
                 self.bell.ring();
-                self.tokens.note_changed(&user, &ended, now).await;
+                self.tokens.note_changed(&user, &ended, act.at).await;
                 Ok(Changed { user: *user, verification_id })
             }
             records::Changed::UsernameTaken => Err(Refusal::UsernameTaken.into()),
@@ -94,14 +94,14 @@ impl Users {
     ///
     /// # Errors
     /// As a token check; `InvalidCode`, `CodeExpired`, `EmailTaken`.
-    pub async fn confirm_email(&self, token: &[u8], id: Uuid, code: &[u8]) -> Outcome<UserRecord> {
+    pub async fn confirm_email(&self, token: &[u8], id: Uuid, code: &[u8], caller: &Caller) -> Outcome<UserRecord> {
         let owner = self.tokens.verify(token)?;
         let guess = self.otp.check(id, Purpose::EmailChange, Some(owner.user_id), code).await?;
-        let now = self.clock.now();
-        match self.accounts.confirm_email(&guess, now).await? {
+        let act = caller.act(self.clock.now());
+        match self.accounts.confirm_email(&guess, &act).await? {
             EmailChange::Changed(user) => {
                 self.bell.ring();
-                self.tokens.note_changed(&user, &Ended::default(), now).await;
+                self.tokens.note_changed(&user, &Ended::default(), act.at).await;
                 Ok(*user)
             }
             EmailChange::EmailTaken => Err(Refusal::EmailTaken.into()),
@@ -116,12 +116,12 @@ impl Users {
     pub async fn delete(&self, token: &[u8], current_password: &[u8], caller: &Caller) -> Outcome<Uuid> {
         let (_, user) = self.owner(token).await?;
         self.prove_current(&user, Some(current_password), caller).await?;
-        let now = self.clock.now();
-        let Some(ended) = self.accounts.delete_user(&user, now).await? else {
+        let act = caller.act(self.clock.now());
+        let Some(ended) = self.accounts.delete_user(&user, &act).await? else {
             return Err(Refusal::InvalidCredentials { field: Some("current_password") }.into());
         };
         self.bell.ring();
-        self.tokens.note_ended(&ended, now).await;
+        self.tokens.note_ended(&ended, act.at).await;
         Ok(user.id)
     }
 }

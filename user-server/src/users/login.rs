@@ -1,6 +1,7 @@
 //! Login: always one real hash, always the same way, whoever asks for whom.
 
 use super::{Login, Users};
+use crate::audit::Attempted;
 use crate::domain::records::LoginKey;
 use crate::domain::{Caller, Outcome, Password, Refusal};
 use crate::tokens::Grant;
@@ -21,18 +22,21 @@ impl Users {
         };
         let stored = user.as_ref().map(|user| user.password_hash.as_str());
         let proved = self.prove(Password::presented(password), stored, charge, caller).await?;
-        let (Some(user), Some(verdict)) = (user, proved) else {
+        let act = caller.act(self.clock.now());
+        let (Some(user), Some(verdict)) = (&user, proved) else {
+            let whose = user.as_ref().map_or(Attempted::Nobody(login.key()), |user| Attempted::User(user.id));
+            self.witness.login_failed(whose, "", act).await?;
             return Err(Refusal::InvalidCredentials { field: None }.into());
         };
         if user.disabled {
+            self.witness.login_failed(Attempted::User(user.id), "disabled", act).await?;
             return Err(Refusal::AccountDisabled.into());
         }
         let session = self.tokens.new_session();
-        let now = self.clock.now();
-        match self.accounts.open_session(&user, &session, verdict.stronger.as_deref(), now).await? {
+        match self.accounts.open_session(user, &session, verdict.stronger.as_deref(), &act).await? {
             Some(surplus) => {
-                self.tokens.note_ended(&surplus, now).await;
-                self.tokens.first_grant(&session, user.id, now)
+                self.tokens.note_ended(&surplus, act.at).await;
+                self.tokens.first_grant(&session, user.id, act.at)
             }
             // The password was changed between the look and now: what was proved is no longer so.
             None => Err(Refusal::InvalidCredentials { field: None }.into()),

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use crate::audit::{Attempted, Witness};
 use crate::domain::ports::Accounts;
 use crate::domain::records::UserRecord;
 use crate::domain::{Caller, Clock, Email, Failure, Outcome, Password, Refusal, Username};
@@ -33,6 +34,8 @@ pub struct Users {
     pub passwords: Passwords,
     /// Budgets.
     pub throttle: Throttle,
+    /// What notes failed logins.
+    pub witness: Witness,
     /// What tells the outbox's worker of a new mail.
     pub bell: Bell,
     /// The time.
@@ -97,7 +100,11 @@ impl Users {
         let stored = Some(user.password_hash.as_str());
         match self.prove(Password::presented(bytes), stored, charge, caller).await? {
             Some(_) => Ok(()),
-            None => Err(Refusal::InvalidCredentials { field: FIELD }.into()),
+            None => {
+                let act = caller.act(self.clock.now());
+                self.witness.login_failed(Attempted::User(user.id), "current_password", act).await?;
+                Err(Refusal::InvalidCredentials { field: FIELD }.into())
+            }
         }
     }
 }

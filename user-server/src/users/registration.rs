@@ -46,7 +46,7 @@ impl Users {
             client: self.throttle.client(caller.network),
             kid: self.otp.kid().to_owned(),
         };
-        self.accounts.register(&registration, self.clock.now()).await?;
+        self.accounts.register(&registration, &caller.act(self.clock.now())).await?;
         self.bell.ring();
         Ok(self.code_sent(registration.verification_id))
     }
@@ -55,13 +55,13 @@ impl Users {
     ///
     /// # Errors
     /// `InvalidCode`, `CodeExpired`, `InvalidUsername`; `UsernameTaken`, which leaves the code good; `EmailTaken`.
-    pub async fn verify_email(&self, id: Uuid, code: &[u8], username: Option<&str>) -> Outcome<Grant> {
+    pub async fn verify_email(&self, id: Uuid, code: &[u8], username: Option<&str>, caller: &Caller) -> Outcome<Grant> {
         let username = username.map(Username::parse).transpose()?;
         let guess = self.otp.check(id, Purpose::Registration, None, code).await?;
         let session = self.tokens.new_session();
-        let now = self.clock.now();
-        match self.accounts.activate(&guess, username.as_ref(), Uuid::new_v4(), &session, now).await? {
-            Activation::Active(user) => self.tokens.first_grant(&session, user.id, now),
+        let act = caller.act(self.clock.now());
+        match self.accounts.activate(&guess, username.as_ref(), Uuid::new_v4(), &session, &act).await? {
+            Activation::Active(user) => self.tokens.first_grant(&session, user.id, act.at),
             Activation::UsernameTaken => {
                 self.otp.give_back(&guess).await?;
                 Err(Refusal::UsernameTaken.into())
@@ -76,7 +76,7 @@ impl Users {
     /// # Errors
     /// `RateLimited` where its last mail is too young, `CodeExpired` where there is nothing to send.
     pub async fn resend_code(&self, id: Uuid, caller: &Caller) -> Outcome<CodeSent> {
-        self.otp.resend(id, &self.throttle.client(caller.network)).await?;
+        self.otp.resend(id, &self.throttle.client(caller.network), caller).await?;
         self.bell.ring();
         Ok(self.code_sent(id))
     }

@@ -21,7 +21,7 @@ impl Users {
             client: self.throttle.client(caller.network),
             kid: self.otp.kid().to_owned(),
         };
-        self.accounts.request_reset(&request, self.clock.now()).await?;
+        self.accounts.request_reset(&request, &caller.act(self.clock.now())).await?;
         self.bell.ring();
         Ok(self.code_sent(request.verification_id))
     }
@@ -47,10 +47,10 @@ impl Users {
         // The counts of both logins: the owner is back. Before the reset, so that a crash between leaves no wait behind.
         self.throttle.clear(&user.username_key).await?;
         self.throttle.clear(&user.email_key).await?;
-        let now = self.clock.now();
-        let done = self.accounts.reset_password(guess, &hash, now).await?.ok_or(Refusal::CodeExpired)?;
+        let act = caller.act(self.clock.now());
+        let done = self.accounts.reset_password(guess, &hash, &act).await?.ok_or(Refusal::CodeExpired)?;
         self.bell.ring();
-        self.tokens.note_changed(&done.user, &done.ended, now).await;
+        self.tokens.note_changed(&done.user, &done.ended, act.at).await;
         Ok(done)
     }
 }

@@ -138,7 +138,7 @@ async fn an_address_that_is_taken_in_the_last_instant_spends_the_code() {
     sqlx::query(take).execute(&mut *open).await.unwrap();
     let confirming = tokio::spawn({
         let (db, guess) = (db.clone(), guess.clone());
-        async move { db.confirm_email(&guess, NOW).await.unwrap() }
+        async move { db.confirm_email(&guess, &NOW.into()).await.unwrap() }
     });
     let waits = "SELECT COUNT(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'UPDATE users%'";
     while sqlx::query_scalar::<_, i64>(waits).fetch_one(&other).await.unwrap() == 0 {
@@ -147,7 +147,7 @@ async fn an_address_that_is_taken_in_the_last_instant_spends_the_code() {
     }
     open.commit().await.unwrap();
     assert!(matches!(confirming.await.unwrap(), EmailChange::EmailTaken));
-    assert!(matches!(db.confirm_email(&guess, NOW).await.unwrap(), EmailChange::Spent));
+    assert!(matches!(db.confirm_email(&guess, &NOW.into()).await.unwrap(), EmailChange::Spent));
     assert_eq!(db.user(ada.id).await.unwrap().unwrap().email, "ada@example.org");
 }
 

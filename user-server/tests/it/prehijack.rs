@@ -132,9 +132,9 @@ async fn ten_thousand_registrations_of_one_client_cost_the_owner_one_turn_and_gi
                 let mailed = verifies(&mail).unwrap();
                 // At what was mailed, at what was mailed before, and at what never was.
                 guesses += guess_all(&db, ids[..40].iter().chain([&mailed]), now).await;
-                let soon = db.resend(mailed, "mallory 0", RESEND_AFTER, now).await.unwrap();
+                let soon = db.resend(mailed, "mallory 0", RESEND_AFTER, &now.into()).await.unwrap();
                 assert_eq!(soon, Resend::TooSoon(RESEND_AFTER));
-                let later = db.resend(mailed, "another", RESEND_AFTER, now.plus(RESEND_AFTER)).await.unwrap();
+                let later = db.resend(mailed, "another", RESEND_AFTER, &now.plus(RESEND_AFTER).into()).await.unwrap();
                 assert_eq!(later, Resend::Queued);
             }
             Claim::Nothing => {}

@@ -5,14 +5,15 @@ use uuid::Uuid;
 
 use super::rows::{self, UserRow};
 use super::tx::{Taken, Tx};
-use super::{SqlStore, corrupt};
+use super::{SqlStore, audit, corrupt};
+use crate::domain::audit::{Event, Kind};
 use crate::domain::mail::Notice;
 use crate::domain::ports::Accounts;
 use crate::domain::records::{
     Activation, Changed, EmailChange, Ended, Guess, LoginKey, NewSession, Purpose, Registration, ResetDone,
     ResetRequest, UserChange, UserRecord,
 };
-use crate::domain::{Email, Fault, Timestamp, Username};
+use crate::domain::{Act, Email, Fault, Timestamp, Username};
 
 /// The most sessions of one account; a login past it ends the one that was longest unused.
 const MAX_SESSIONS: i64 = 100;
@@ -46,7 +47,7 @@ impl Accounts for SqlStore {
         Ok(row.map(UserRecord::from))
     }
 
-    async fn register(&self, registration: &Registration, now: Timestamp) -> Result<(), Fault> {
+    async fn register(&self, registration: &Registration, act: &Act) -> Result<(), Fault> {
         let mut tx = self.pools.write().await?;
         let new = NewVerification {
             id: registration.verification_id,
@@ -58,7 +59,9 @@ impl Accounts for SqlStore {
             kid: &registration.kid,
             dead: is_known(&mut tx, &registration.email).await?,
         };
-        new.insert(&mut tx, &registration.client, now).await?;
+        new.insert(&mut tx, &registration.client, act.at).await?;
+        let event = Event::new(Kind::Registered).subject(registration.verification_id.as_bytes());
+        audit::record(&mut tx, act, &event).await?;
         tx.commit().await
     }
 
@@ -68,7 +71,7 @@ impl Accounts for SqlStore {
         username: Option<&Username>,
         user_id: Uuid,
         session: &NewSession,
-        now: Timestamp,
+        act: &Act,
     ) -> Result<Activation, Fault> {
         let mut tx = self.pools.write().await?;
         let Some(row) = rows::spend(&mut tx, guess).await? else { return tx.undo(Activation::Spent).await };
@@ -88,7 +91,7 @@ impl Accounts for SqlStore {
         .bind(&row.email_key)
         .bind(row.mailbox)
         .bind(row.password_hash.ok_or_else(|| corrupt("a registration without a password"))?)
-        .bind(now.0)).await?;
+        .bind(act.at.0)).await?;
         let Some(user) = user else {
             let email: Option<(i64,)> = tx
                 .optional(sqlx::query_as("SELECT created_at FROM users WHERE email_key = $1").bind(&row.email_key))
@@ -100,7 +103,9 @@ impl Accounts for SqlStore {
             tx.commit().await?;
             return Ok(Activation::EmailTaken);
         };
-        insert_session(&mut tx, user_id, session, now).await?;
+        insert_session(&mut tx, user_id, session, act.at).await?;
+        let event = Event::of(Kind::Verified, user_id).session(session.id).subject(guess.verification_id.as_bytes());
+        audit::record(&mut tx, act, &event).await?;
         tx.commit().await?;
         Ok(Activation::Active(Box::new(user.into())))
     }
@@ -110,7 +115,7 @@ impl Accounts for SqlStore {
         user: &UserRecord,
         session: &NewSession,
         stronger_hash: Option<&str>,
-        now: Timestamp,
+        act: &Act,
     ) -> Result<Option<Ended>, Fault> {
         let mut tx = self.pools.write().await?;
         if !still_proved(&mut tx, user.id, user.credentials).await? {
@@ -118,9 +123,9 @@ impl Accounts for SqlStore {
         }
         if let Some(hash) = stronger_hash {
             let store = "UPDATE users SET password_hash = $2, version = version + 1, changed_at = $3 WHERE id = $1";
-            tx.run(sqlx::query(store).bind(user.id).bind(hash).bind(now.0)).await?;
+            tx.run(sqlx::query(store).bind(user.id).bind(hash).bind(act.at.0)).await?;
         }
-        insert_session(&mut tx, user.id, session, now).await?;
+        insert_session(&mut tx, user.id, session, act.at).await?;
         let surplus = sqlx::query_as(
             "DELETE FROM sessions WHERE id IN (
                  SELECT id FROM sessions WHERE user_id = $1 AND id <> $3 ORDER BY rotated_at DESC LIMIT 1000 OFFSET $2
@@ -131,12 +136,13 @@ impl Accounts for SqlStore {
         // Never the new one, though a node's clock that is behind may make it look old.
         .bind(session.id);
         let surplus = tx.all(surplus).await?;
-        let ended = rows::revoke_all(&mut tx, surplus, now).await?;
+        let ended = rows::revoke_all(&mut tx, surplus, act.at).await?;
+        audit::record(&mut tx, act, &Event::of(Kind::LoggedIn, user.id).session(session.id)).await?;
         tx.commit().await?;
         Ok(Some(ended))
     }
 
-    async fn change_user(&self, change: &UserChange, now: Timestamp) -> Result<Changed, Fault> {
+    async fn change_user(&self, change: &UserChange, act: &Act) -> Result<Changed, Fault> {
         let mut tx = self.pools.write().await?;
         if let Some(credentials) = change.credentials
             && !still_proved(&mut tx, change.user_id, credentials).await?
@@ -152,7 +158,7 @@ impl Accounts for SqlStore {
             .bind(change.user_id)
             .bind(username.shown())
             .bind(username.key())
-            .bind(now.0);
+            .bind(act.at.0);
             if let Err(Taken) = tx.try_run(rename).await? {
                 return tx.undo(Changed::UsernameTaken).await;
             }
@@ -165,10 +171,10 @@ impl Accounts for SqlStore {
                 )
                 .bind(change.user_id)
                 .bind(hash)
-                .bind(now.0),
+                .bind(act.at.0),
             )
             .await?;
-            ended = rows::end_sessions(&mut tx, change.user_id, Some(change.session_id), now).await?;
+            ended = rows::end_sessions(&mut tx, change.user_id, Some(change.session_id), act.at).await?;
             rows::void_codes(&mut tx, change.user_id).await?;
         }
         if let Some((verification_id, email)) = &change.email {
@@ -188,17 +194,19 @@ impl Accounts for SqlStore {
                 kid: &change.kid,
                 dead: is_known(&mut tx, email).await?,
             };
-            new.insert(&mut tx, &change.client, now).await?;
+            new.insert(&mut tx, &change.client, act.at).await?;
         }
         let Some(user) = user_row(&mut tx, change.user_id).await? else { return tx.undo(Changed::Gone).await };
         if change.password_hash.is_some() {
-            rows::notify(&mut tx, Notice::PasswordChanged, &user.mailbox, user.username(), now).await?;
+            rows::notify(&mut tx, Notice::PasswordChanged, &user.mailbox, user.username(), act.at).await?;
         }
+        let event = Event::of(Kind::Updated, change.user_id).session(change.session_id).detail(change.fields());
+        audit::record(&mut tx, act, &event).await?;
         tx.commit().await?;
         Ok(Changed::Done(Box::new(user.into()), ended))
     }
 
-    async fn confirm_email(&self, guess: &Guess, now: Timestamp) -> Result<EmailChange, Fault> {
+    async fn confirm_email(&self, guess: &Guess, act: &Act) -> Result<EmailChange, Fault> {
         let mut tx = self.pools.write().await?;
         let Some(row) = rows::spend(&mut tx, guess).await? else { return tx.undo(EmailChange::Spent).await };
         let user_id = row.user_id.ok_or_else(|| corrupt("a change without a user"))?;
@@ -222,7 +230,7 @@ impl Accounts for SqlStore {
         .bind(row.email)
         .bind(row.email_key)
         .bind(row.mailbox)
-        .bind(now.0);
+        .bind(act.at.0);
         if let Err(Taken) = tx.try_run(change).await? {
             // Somebody took the address since the look above; the index has the last word. It has undone the rest too.
             tx.undo(()).await?;
@@ -233,12 +241,13 @@ impl Accounts for SqlStore {
         }
         let Some(user) = user_row(&mut tx, user_id).await? else { return tx.undo(EmailChange::Spent).await };
         rows::void_codes(&mut tx, user_id).await?;
-        rows::notify(&mut tx, Notice::EmailChanged, &before.mailbox, before.username(), now).await?;
+        rows::notify(&mut tx, Notice::EmailChanged, &before.mailbox, before.username(), act.at).await?;
+        audit::record(&mut tx, act, &Event::of(Kind::EmailConfirmed, user_id)).await?;
         tx.commit().await?;
         Ok(EmailChange::Changed(Box::new(user.into())))
     }
 
-    async fn request_reset(&self, request: &ResetRequest, now: Timestamp) -> Result<(), Fault> {
+    async fn request_reset(&self, request: &ResetRequest, act: &Act) -> Result<(), Fault> {
         let mut tx = self.pools.write().await?;
         let user: Option<(Uuid,)> =
             tx.optional(sqlx::query_as("SELECT id FROM users WHERE email_key = $1").bind(request.email.key())).await?;
@@ -252,7 +261,9 @@ impl Accounts for SqlStore {
             kid: &request.kid,
             dead: user.is_none(),
         };
-        new.insert(&mut tx, &request.client, now).await?;
+        new.insert(&mut tx, &request.client, act.at).await?;
+        let event = Event { user_id: new.user_id, ..Event::new(Kind::ResetRequested) };
+        audit::record(&mut tx, act, &event.subject(request.verification_id.as_bytes())).await?;
         tx.commit().await
     }
 
@@ -272,12 +283,7 @@ impl Accounts for SqlStore {
         Ok(row.map(UserRecord::from))
     }
 
-    async fn reset_password(
-        &self,
-        guess: &Guess,
-        password_hash: &str,
-        now: Timestamp,
-    ) -> Result<Option<ResetDone>, Fault> {
+    async fn reset_password(&self, guess: &Guess, password_hash: &str, act: &Act) -> Result<Option<ResetDone>, Fault> {
         let mut tx = self.pools.write().await?;
         let Some(row) = rows::spend(&mut tx, guess).await? else { return tx.undo(None).await };
         let user_id = row.user_id.ok_or_else(|| corrupt("a reset without a user"))?;
@@ -290,29 +296,33 @@ impl Accounts for SqlStore {
                 ))
                 .bind(user_id)
                 .bind(password_hash)
-                .bind(now.0),
+                .bind(act.at.0),
             )
             .await?;
-        let ended = rows::end_sessions(&mut tx, user_id, None, now).await?;
+        let ended = rows::end_sessions(&mut tx, user_id, None, act.at).await?;
         rows::void_codes(&mut tx, user_id).await?;
-        rows::notify(&mut tx, Notice::PasswordReset, &user.mailbox, user.username(), now).await?;
+        rows::notify(&mut tx, Notice::PasswordReset, &user.mailbox, user.username(), act.at).await?;
+        let event = Event::of(Kind::ResetDone, user_id).subject(guess.verification_id.as_bytes());
+        audit::record(&mut tx, act, &event).await?;
         tx.commit().await?;
         Ok(Some(ResetDone { user: user.into(), ended }))
     }
 
-    async fn delete_user(&self, user: &UserRecord, now: Timestamp) -> Result<Option<Ended>, Fault> {
+    async fn delete_user(&self, user: &UserRecord, act: &Act) -> Result<Option<Ended>, Fault> {
         let mut tx = self.pools.write().await?;
         if !still_proved(&mut tx, user.id, user.credentials).await? {
             return tx.undo(None).await;
         }
-        let mut ended = rows::end_sessions(&mut tx, user.id, None, now).await?;
+        let mut ended = rows::end_sessions(&mut tx, user.id, None, act.at).await?;
         let row: UserRow = tx
             .one(sqlx::query_as(concat!("DELETE FROM users WHERE id = $1 RETURNING ", user_columns!())).bind(user.id))
             .await?;
         // The id is never used again, so one entry covers tokens of sessions that nobody remembers.
-        rows::revoke(&mut tx, user.id, now).await?;
+        rows::revoke(&mut tx, user.id, act.at).await?;
         ended.subjects.push(user.id);
-        rows::notify(&mut tx, Notice::Deleted, &row.mailbox, row.username(), now).await?;
+        rows::notify(&mut tx, Notice::Deleted, &row.mailbox, row.username(), act.at).await?;
+        audit::record(&mut tx, act, &Event::of(Kind::Deleted, user.id)).await?;
+        audit::erase(&mut tx, user.id).await?;
         tx.commit().await?;
         Ok(Some(ended))
     }

@@ -5,11 +5,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use super::SqlStore;
 use super::rows::{self, VerificationRow};
+use super::{SqlStore, audit};
+use crate::domain::audit::{Event, Kind};
 use crate::domain::ports::Codes;
 use crate::domain::records::{Charge, Guess, Purpose, Resend};
-use crate::domain::{Fault, Timestamp};
+use crate::domain::{Act, Fault, Timestamp};
 
 #[async_trait]
 impl Codes for SqlStore {
@@ -71,13 +72,7 @@ impl Codes for SqlStore {
         tx.commit().await
     }
 
-    async fn resend(
-        &self,
-        verification_id: Uuid,
-        client: &str,
-        after: Duration,
-        now: Timestamp,
-    ) -> Result<Resend, Fault> {
+    async fn resend(&self, verification_id: Uuid, client: &str, after: Duration, act: &Act) -> Result<Resend, Fault> {
         let mut tx = self.pools.write().await?;
         // The row is held, so that two at once see each other's mail.
         let row: Option<VerificationRow> = tx
@@ -91,7 +86,7 @@ impl Codes for SqlStore {
             .await?;
         let Some(row) = row else { return tx.undo(Resend::Spent).await };
         if let Some(claimed) = row.claimed_at {
-            let wait = Timestamp(claimed).plus(after).since(now);
+            let wait = Timestamp(claimed).plus(after).since(act.at);
             if !wait.is_zero() {
                 return tx.undo(Resend::TooSoon(wait)).await;
             }
@@ -101,8 +96,10 @@ impl Codes for SqlStore {
         )
         .bind(verification_id)).await?;
         if waiting.is_none() {
-            rows::queue_code(&mut tx, row.id, row.purpose()?, &row.budget_key, client, now).await?;
+            rows::queue_code(&mut tx, row.id, row.purpose()?, &row.budget_key, client, act.at).await?;
         }
+        let event = Event { user_id: row.user_id, ..Event::new(Kind::CodeResent) };
+        audit::record(&mut tx, act, &event.subject(verification_id.as_bytes())).await?;
         tx.commit().await?;
         Ok(Resend::Queued)
     }

@@ -24,3 +24,26 @@ macro_rules! outbox_columns {
          outbox.attempts, outbox.created_at"
     };
 }
+macro_rules! audit_columns {
+    () => {
+        "audit.id, audit.at, audit.kind, audit.user_id, audit.session_id, audit.subject, audit.detail, audit.operator, \
+         audit.network, audit.salt, audit.seq, audit.commitment, audit.hash, audit.kid, audit.mac"
+    };
+}
+macro_rules! chain_columns {
+    () => {
+        "seq, hash, anchor_seq, anchor_hash, kid, mac"
+    };
+}
+/// The newest rows of the audit between two times that a condition holds for.
+macro_rules! newest {
+    ($condition:literal) => {
+        concat!(
+            "SELECT ",
+            audit_columns!(),
+            ", CAST(0 AS BIGINT) AS erasable FROM audit WHERE at >= $1 AND at < $2 AND ",
+            $condition,
+            " ORDER BY at DESC, id DESC LIMIT $3"
+        )
+    };
+}

@@ -5,14 +5,20 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::super::lock_keys;
-use super::{SqlStore, corrupt};
+use super::{SqlStore, audit, corrupt};
+use crate::domain::audit::Note;
 use crate::domain::ports::{Counters, Decide};
 use crate::domain::records::Counter;
 use crate::domain::{Fault, Timestamp};
 
 #[async_trait]
 impl Counters for SqlStore {
-    async fn adjust(&self, keys: &[[u8; 32]], mut decide: Decide) -> Result<Result<u8, Duration>, Fault> {
+    async fn adjust(
+        &self,
+        keys: &[[u8; 32]],
+        mut decide: Decide,
+        refusal: Option<&Note>,
+    ) -> Result<Result<u8, Duration>, Fault> {
         let mut tx = self.pools.write().await?;
         lock_keys(&mut tx, keys).await?;
         let mut counters = Vec::with_capacity(keys.len());
@@ -36,6 +42,11 @@ impl Counters for SqlStore {
         let before = counters.clone();
         let verdict = decide(&mut counters);
         if verdict.is_err() {
+            if let Some(note) = refusal {
+                audit::record(&mut tx, &note.act, &note.event).await?;
+                tx.commit().await?;
+                return Ok(verdict);
+            }
             return tx.undo(verdict).await;
         }
         for ((key, counter), _) in keys.iter().zip(&counters).zip(&before).filter(|((_, now), was)| now != was) {

@@ -4,6 +4,7 @@
 mod columns;
 
 mod accounts;
+mod audit;
 mod codes;
 mod counters;
 mod fsck;

@@ -5,11 +5,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use super::SqlStore;
 use super::rows::{self, SessionRow, UserRow};
+use super::{SqlStore, audit};
+use crate::domain::audit::{Event, Kind};
 use crate::domain::ports::Sessions;
 use crate::domain::records::{Ended, Revocation, Rotation, UserRecord, UserVersion};
-use crate::domain::{Fault, Timestamp};
+use crate::domain::{Act, Fault, Timestamp};
 
 #[async_trait]
 impl Sessions for SqlStore {
@@ -19,7 +20,7 @@ impl Sessions for SqlStore {
         counter: u32,
         grace: Duration,
         kid: &str,
-        now: Timestamp,
+        act: &Act,
     ) -> Result<Rotation, Fault> {
         let mut tx = self.pools.write().await?;
         let moved: Option<SessionRow> = tx
@@ -31,11 +32,12 @@ impl Sessions for SqlStore {
                 ))
                 .bind(session_id)
                 .bind(i64::from(counter))
-                .bind(now.0)
+                .bind(act.at.0)
                 .bind(kid),
             )
             .await?;
         if let Some(row) = moved {
+            audit::record(&mut tx, act, &Event::of(Kind::Refreshed, row.user_id).session(row.id)).await?;
             tx.commit().await?;
             return Ok(Rotation::Moved(row.try_into()?));
         }
@@ -49,11 +51,12 @@ impl Sessions for SqlStore {
         if age <= 0 {
             return tx.undo(Rotation::Ahead).await;
         }
-        if age == 1 && now.since(Timestamp(row.rotated_at)) <= grace {
+        if age == 1 && act.at.since(Timestamp(row.rotated_at)) <= grace {
             return tx.undo(Rotation::Repeated(row.try_into()?)).await;
         }
         let ids = tx.all(sqlx::query_as("DELETE FROM sessions WHERE id = $1 RETURNING id").bind(session_id)).await?;
-        let ended = rows::revoke_all(&mut tx, ids, now).await?;
+        let ended = rows::revoke_all(&mut tx, ids, act.at).await?;
+        audit::record(&mut tx, act, &Event::of(Kind::ReuseDetected, row.user_id).session(session_id)).await?;
         tx.commit().await?;
         Ok(Rotation::Ended(ended))
     }
@@ -78,18 +81,24 @@ impl Sessions for SqlStore {
         Ok(row.map(UserRecord::from))
     }
 
-    async fn end_session(&self, session_id: Uuid, now: Timestamp) -> Result<Ended, Fault> {
+    async fn end_session(&self, session_id: Uuid, act: &Act) -> Result<Ended, Fault> {
         let mut tx = self.pools.write().await?;
-        let ids = tx.all(sqlx::query_as("DELETE FROM sessions WHERE id = $1 RETURNING id").bind(session_id)).await?;
-        let ended = rows::revoke_all(&mut tx, ids, now).await?;
+        let delete = sqlx::query_as("DELETE FROM sessions WHERE id = $1 RETURNING user_id").bind(session_id);
+        let user: Option<(Uuid,)> = tx.optional(delete).await?;
+        let Some((user_id,)) = user else { return tx.undo(Ended::default()).await };
+        let ended = rows::revoke_all(&mut tx, vec![(session_id,)], act.at).await?;
+        audit::record(&mut tx, act, &Event::of(Kind::LoggedOut, user_id).session(session_id)).await?;
         tx.commit().await?;
         Ok(ended)
     }
 
-    async fn end_all_sessions(&self, user_id: Uuid, now: Timestamp) -> Result<Ended, Fault> {
+    async fn end_all_sessions(&self, user_id: Uuid, act: &Act) -> Result<Ended, Fault> {
         let mut tx = self.pools.write().await?;
-        let ended = rows::end_sessions(&mut tx, user_id, None, now).await?;
+        let ended = rows::end_sessions(&mut tx, user_id, None, act.at).await?;
         rows::void_codes(&mut tx, user_id).await?;
+        if ended.sessions > 0 {
+            audit::record(&mut tx, act, &Event::of(Kind::LoggedOut, user_id).detail("all sessions")).await?;
+        }
         tx.commit().await?;
         Ok(ended)
     }

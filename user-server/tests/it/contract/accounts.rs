@@ -11,7 +11,7 @@ use super::fixture::*;
 async fn activate(db: &Db, id: Uuid, name: Option<&str>, now: Timestamp) -> Activation {
     let guess = guess(db, id, Purpose::Registration, now).await;
     let name = name.map(|name| Username::parse(name).unwrap());
-    db.activate(&guess, name.as_ref(), Uuid::new_v4(), &session(), now).await.unwrap()
+    db.activate(&guess, name.as_ref(), Uuid::new_v4(), &session(), &now.into()).await.unwrap()
 }
 
 fn name(activation: Activation) -> Result<String, &'static str> {
@@ -35,7 +35,7 @@ pub async fn a_code_makes_a_user_and_a_session(db: &Db) {
     let guess = guess(db, id, Purpose::Registration, at(2)).await;
     assert!(!guess.dead);
     let (user_id, session) = (Uuid::new_v4(), session());
-    let Activation::Active(user) = db.activate(&guess, None, user_id, &session, at(3)).await.unwrap() else {
+    let Activation::Active(user) = db.activate(&guess, None, user_id, &session, &at(3).into()).await.unwrap() else {
         panic!("the right code of a free name")
     };
     assert_eq!((user.id, user.username.as_str(), user.email.as_str()), (user_id, "Ada", "Ada@Example.org"));
@@ -71,7 +71,7 @@ pub async fn a_taken_address_spends_the_code(db: &Db) {
     send_all(db, at(60)).await;
     let guess = guess(db, second, Purpose::Registration, at(60)).await;
     assert_eq!(name(activate(db, first, None, at(60)).await), Ok("ada".to_owned()));
-    let again = async || name(db.activate(&guess, None, Uuid::new_v4(), &session(), at(60)).await.unwrap());
+    let again = async || name(db.activate(&guess, None, Uuid::new_v4(), &session(), &at(60).into()).await.unwrap());
     assert_eq!(again().await, Err("email taken"));
     assert_eq!(again().await, Err("spent"));
     assert!(!db.username_taken("grace").await.unwrap());
@@ -83,7 +83,7 @@ pub async fn one_code_makes_one_user(db: &Db) {
     let guess = guess(db, id, Purpose::Registration, NOW).await;
     let results = together((0..16).map(|_| {
         let (db, guess) = (db.clone(), guess.clone());
-        async move { name(db.activate(&guess, None, Uuid::new_v4(), &session(), NOW).await.unwrap()) }
+        async move { name(db.activate(&guess, None, Uuid::new_v4(), &session(), &NOW.into()).await.unwrap()) }
     }))
     .await;
     assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1, "{results:?}");
@@ -118,7 +118,7 @@ pub async fn a_session_needs_the_password_of_now(db: &Db) {
 
 pub async fn a_stronger_hash_is_the_same_password(db: &Db) {
     let (ada, _) = user(db, "ada").await;
-    assert!(db.open_session(&ada, &session(), Some("stronger"), NOW).await.unwrap().is_some());
+    assert!(db.open_session(&ada, &session(), Some("stronger"), &NOW.into()).await.unwrap().is_some());
     assert_eq!(db.user(ada.id).await.unwrap().unwrap().password_hash, "stronger");
     assert!(open(db, &ada, &session(), NOW).await, "what was proved still counts");
 }
@@ -129,13 +129,13 @@ pub async fn the_longest_unused_session_makes_room(db: &Db) {
     let second = session();
     assert!(open(db, &ada, &second, at(1)).await);
     for number in 2..MOST {
-        let surplus = db.open_session(&ada, &session(), None, at(number)).await.unwrap().unwrap();
+        let surplus = db.open_session(&ada, &session(), None, &at(number).into()).await.unwrap().unwrap();
         assert!(surplus.subjects.is_empty(), "session {number}");
     }
-    db.rotate(first.id, 0, GRACE, "kid-1", at(MOST)).await.unwrap();
+    db.rotate(first.id, 0, GRACE, "kid-1", &at(MOST).into()).await.unwrap();
     // By a clock that is behind, as another node's may be: the new session is not the one to go.
     let newest = session();
-    let surplus = db.open_session(&ada, &newest, None, NOW).await.unwrap().unwrap();
+    let surplus = db.open_session(&ada, &newest, None, &NOW.into()).await.unwrap().unwrap();
     assert_eq!((surplus.sessions, surplus.subjects), (1, vec![second.id]));
     assert!(lives(db, &newest).await && lives(db, &first).await && !lives(db, &second).await);
     let log = db.revocations(NOW).await.unwrap();
@@ -147,8 +147,8 @@ pub async fn deletion_leaves_nothing(db: &Db) {
     let reset = request_reset(db, "ada@example.org", NOW).await;
     send_all(db, NOW).await;
     let stale = UserRecord { credentials: ada.credentials + 1, ..ada.clone() };
-    assert!(db.delete_user(&stale, at(1)).await.unwrap().is_none());
-    let ended = db.delete_user(&ada, at(1)).await.unwrap().unwrap();
+    assert!(db.delete_user(&stale, &at(1).into()).await.unwrap().is_none());
+    let ended = db.delete_user(&ada, &at(1).into()).await.unwrap().unwrap();
     assert_eq!(ended.sessions, 1);
     assert!(ended.subjects.contains(&session.id) && ended.subjects.contains(&ada.id), "{ended:?}");
     let log: Vec<Uuid> = db.revocations(at(1)).await.unwrap().iter().map(|entry| entry.subject).collect();
@@ -159,7 +159,7 @@ pub async fn deletion_leaves_nothing(db: &Db) {
     let mails = send_all(db, at(1)).await;
     assert_eq!((mails.len(), mails[0].to.as_str()), (1, "ada@example.org"));
     assert_eq!(mails[0].letter, Letter::Notice(Notice::Deleted));
-    assert!(db.delete_user(&ada, at(1)).await.unwrap().is_none());
+    assert!(db.delete_user(&ada, &at(1).into()).await.unwrap().is_none());
     let id = register(db, "ada", "ada@example.org", "client", at(60)).await;
     send_all(db, at(60)).await;
     assert_eq!(name(activate(db, id, None, at(60)).await), Ok("ada".to_owned()), "name and address are free again");

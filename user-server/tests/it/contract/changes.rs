@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::fixture::*;
 
 pub async fn done(db: &Db, change: UserChange, now: Timestamp) -> (UserRecord, Ended) {
-    match db.change_user(&change, now).await.unwrap() {
+    match db.change_user(&change, &now.into()).await.unwrap() {
         Changed::Done(user, ended) => (*user, ended),
         Changed::UsernameTaken => panic!("the name is taken"),
         Changed::Gone => panic!("the account is gone"),
@@ -42,7 +42,7 @@ pub async fn a_taken_name_undoes_the_whole_change(db: &Db) {
     let id = Uuid::new_v4();
     let change = renamed(with_password(change(&ada, &first)), "GRACE");
     let change = UserChange { email: Some((id, email("new@example.org"))), ..change };
-    assert!(matches!(db.change_user(&change, NOW).await.unwrap(), Changed::UsernameTaken));
+    assert!(matches!(db.change_user(&change, &NOW.into()).await.unwrap(), Changed::UsernameTaken));
     let after = db.user(ada.id).await.unwrap().unwrap();
     assert_eq!(
         (after.username, after.password_hash, after.credentials),
@@ -78,12 +78,12 @@ pub async fn a_new_password_ends_the_rest(db: &Db) {
 pub async fn what_was_proved_before_no_longer_counts(db: &Db) {
     let (ada, first) = user(db, "ada").await;
     done(db, with_password(change(&ada, &first)), NOW).await;
-    let late = db.change_user(&with_password(change(&ada, &first)), NOW).await.unwrap();
+    let late = db.change_user(&with_password(change(&ada, &first)), &NOW.into()).await.unwrap();
     assert!(matches!(late, Changed::Gone));
     let (grace, hers) = user(db, "grace").await;
-    db.delete_user(&grace, NOW).await.unwrap().unwrap();
+    db.delete_user(&grace, &NOW.into()).await.unwrap().unwrap();
     let rename = UserChange { credentials: None, ..renamed(change(&grace, &hers), "hopper") };
-    assert!(matches!(db.change_user(&rename, NOW).await.unwrap(), Changed::Gone));
+    assert!(matches!(db.change_user(&rename, &NOW.into()).await.unwrap(), Changed::Gone));
     assert!(!db.username_taken("hopper").await.unwrap());
 }
 
@@ -120,9 +120,11 @@ pub async fn a_new_address_waits_for_its_code(db: &Db) {
         panic!("the owner's guess")
     };
     assert_eq!(guess.user_id, Some(ada.id));
-    let EmailChange::Changed(after) = db.confirm_email(&guess, at(1)).await.unwrap() else { panic!("the right code") };
+    let EmailChange::Changed(after) = db.confirm_email(&guess, &at(1).into()).await.unwrap() else {
+        panic!("the right code")
+    };
     assert_eq!((after.email.as_str(), after.email_key.as_str()), ("New@example.org", "new@example.org"));
-    assert!(matches!(db.confirm_email(&guess, at(1)).await.unwrap(), EmailChange::Spent));
+    assert!(matches!(db.confirm_email(&guess, &at(1).into()).await.unwrap(), EmailChange::Spent));
     assert!(matches!(charge(db, reset, Purpose::PasswordReset, at(1)).await, Charge::Spent), "every open code is void");
     let mails = send_all(db, at(1)).await;
     assert_eq!((mails.len(), mails[0].to.as_str()), (1, "ada@example.org"), "the old address is told");
@@ -138,9 +140,9 @@ pub async fn a_newer_change_voids_the_older(db: &Db) {
     let newer = move_to(db, change(&ada, &first), "two@example.org", NOW).await;
     send_all(db, NOW).await;
     assert!(matches!(charge(db, older, Purpose::EmailChange, NOW).await, Charge::Spent));
-    assert!(matches!(db.confirm_email(&held, NOW).await.unwrap(), EmailChange::Spent));
+    assert!(matches!(db.confirm_email(&held, &NOW.into()).await.unwrap(), EmailChange::Spent));
     let guess = guess(db, newer, Purpose::EmailChange, NOW).await;
-    assert!(matches!(db.confirm_email(&guess, NOW).await.unwrap(), EmailChange::Changed(_)));
+    assert!(matches!(db.confirm_email(&guess, &NOW.into()).await.unwrap(), EmailChange::Changed(_)));
 }
 
 pub async fn a_new_address_can_be_taken_meanwhile(db: &Db) {
@@ -150,10 +152,10 @@ pub async fn a_new_address_can_be_taken_meanwhile(db: &Db) {
     send_all(db, NOW).await;
     let moving = guess(db, id, Purpose::EmailChange, NOW).await;
     let registering = guess(db, other, Purpose::Registration, NOW).await;
-    let activated = db.activate(&registering, None, Uuid::new_v4(), &session(), NOW).await.unwrap();
+    let activated = db.activate(&registering, None, Uuid::new_v4(), &session(), &NOW.into()).await.unwrap();
     assert!(matches!(activated, Activation::Active(_)));
-    assert!(matches!(db.confirm_email(&moving, NOW).await.unwrap(), EmailChange::EmailTaken));
-    assert!(matches!(db.confirm_email(&moving, NOW).await.unwrap(), EmailChange::Spent));
+    assert!(matches!(db.confirm_email(&moving, &NOW.into()).await.unwrap(), EmailChange::EmailTaken));
+    assert!(matches!(db.confirm_email(&moving, &NOW.into()).await.unwrap(), EmailChange::Spent));
     assert_eq!(db.user(ada.id).await.unwrap().unwrap().email, "ada@example.org");
 }
 
@@ -169,7 +171,7 @@ pub async fn every_change_is_a_version_that_is_told(db: &Db) {
     assert_eq!(told(at(10)).await, [(ada.id, renamed.version)]);
     let (both, _) = done(db, with_password(change(&renamed, &first)), at(20)).await;
     assert!(both.version > renamed.version);
-    assert!(db.open_session(&both, &session(), Some("stronger"), at(30)).await.unwrap().is_some());
+    assert!(db.open_session(&both, &session(), Some("stronger"), &at(30).into()).await.unwrap().is_some());
     let stronger = db.user(ada.id).await.unwrap().unwrap();
     assert!(stronger.version > both.version);
     assert_eq!(told(at(30)).await, [(ada.id, stronger.version)]);

@@ -47,7 +47,7 @@ pub async fn a_refund_is_for_its_own_code(db: &Db) {
         guess(db, id, CODE, NOW).await;
     }
     assert!(matches!(charge(db, id, CODE, NOW).await, Charge::Spent), "a refund never gives more than there was");
-    assert_eq!(db.resend(id, "client", RESEND_AFTER, at(60)).await.unwrap(), Resend::Queued);
+    assert_eq!(db.resend(id, "client", RESEND_AFTER, &at(60).into()).await.unwrap(), Resend::Queued);
     assert_eq!(generation(&send_all(db, at(60)).await[0]), first.generation + 1);
     for _ in 0..GUESSES {
         guess(db, id, CODE, at(60)).await;
@@ -58,20 +58,20 @@ pub async fn a_refund_is_for_its_own_code(db: &Db) {
 
 pub async fn a_resend_repeats_the_code(db: &Db) {
     let id = register(db, "ada", "ada@example.org", "client", NOW).await;
-    assert_eq!(db.resend(id, "client", RESEND_AFTER, NOW).await.unwrap(), Resend::Queued, "it waits already");
+    assert_eq!(db.resend(id, "client", RESEND_AFTER, &NOW.into()).await.unwrap(), Resend::Queued, "it waits already");
     let first = send_all(db, at(5)).await;
     assert_eq!(first.len(), 1, "one mail, though it was asked for twice");
     guess(db, id, CODE, at(5)).await;
     let too_soon = Resend::TooSoon(Duration::from_secs(20));
-    assert_eq!(db.resend(id, "client", RESEND_AFTER, at(45)).await.unwrap(), too_soon);
-    assert_eq!(db.resend(id, "client", RESEND_AFTER, at(65)).await.unwrap(), Resend::Queued);
+    assert_eq!(db.resend(id, "client", RESEND_AFTER, &at(45).into()).await.unwrap(), too_soon);
+    assert_eq!(db.resend(id, "client", RESEND_AFTER, &at(65).into()).await.unwrap(), Resend::Queued);
     let second = send_all(db, at(65)).await;
     assert_eq!(generation(&second[0]), generation(&first[0]));
     for _ in 1..GUESSES {
         guess(db, id, CODE, at(65)).await;
     }
     assert!(matches!(charge(db, id, CODE, at(65)).await, Charge::Spent), "no new guesses");
-    assert_eq!(db.resend(Uuid::new_v4(), "client", RESEND_AFTER, NOW).await.unwrap(), Resend::Spent);
+    assert_eq!(db.resend(Uuid::new_v4(), "client", RESEND_AFTER, &NOW.into()).await.unwrap(), Resend::Spent);
 }
 
 pub async fn a_resend_after_its_end_makes_a_new_code(db: &Db) {
@@ -80,7 +80,7 @@ pub async fn a_resend_after_its_end_makes_a_new_code(db: &Db) {
     for _ in 0..GUESSES - 1 {
         guess(db, id, CODE, NOW).await;
     }
-    assert_eq!(db.resend(id, "client", RESEND_AFTER, at(900)).await.unwrap(), Resend::Queued);
+    assert_eq!(db.resend(id, "client", RESEND_AFTER, &at(900).into()).await.unwrap(), Resend::Queued);
     let second = send_all(db, at(900)).await;
     assert_eq!(generation(&second[0]), generation(&first[0]) + 1);
     for _ in 0..GUESSES {
@@ -94,7 +94,7 @@ pub async fn parallel_resends_queue_one_mail(db: &Db) {
     send_all(db, NOW).await;
     let results = together((0..16).map(|_| {
         let db = db.clone();
-        async move { db.resend(id, "client", RESEND_AFTER, at(60)).await.unwrap() }
+        async move { db.resend(id, "client", RESEND_AFTER, &at(60).into()).await.unwrap() }
     }))
     .await;
     assert!(results.iter().all(|result| *result == Resend::Queued), "{results:?}");

@@ -19,7 +19,7 @@ async fn read(db: &Db, keys: &[[u8; 32]]) -> Vec<Counter> {
         tell.send(counters.to_vec()).unwrap();
         Ok(0)
     });
-    assert_eq!(db.adjust(keys, look).await.unwrap(), Ok(0));
+    assert_eq!(db.adjust(keys, look, None).await.unwrap(), Ok(0));
     told.try_iter().last().unwrap()
 }
 
@@ -29,7 +29,7 @@ pub async fn a_counter_starts_at_nothing(db: &Db) {
         counters[1] = counted(7);
         Ok(42)
     });
-    assert_eq!(db.adjust(&KEYS, write).await.unwrap(), Ok(42));
+    assert_eq!(db.adjust(&KEYS, write, None).await.unwrap(), Ok(42));
     assert_eq!(read(db, &KEYS).await, [Counter::ZERO, counted(7)]);
     let [first, second] = KEYS;
     assert_eq!(read(db, &[second, first]).await, [counted(7), Counter::ZERO], "in the order of the keys");
@@ -41,7 +41,7 @@ pub async fn a_refusal_changes_nothing(db: &Db) {
         counters[0] = counted(7);
         Err(wait)
     });
-    assert_eq!(db.adjust(&KEYS, refuse).await.unwrap(), Err(wait));
+    assert_eq!(db.adjust(&KEYS, refuse, None).await.unwrap(), Err(wait));
     assert_eq!(read(db, &KEYS).await, [Counter::ZERO, Counter::ZERO]);
 }
 
@@ -61,7 +61,7 @@ pub async fn nobody_else_counts_meanwhile(db: &Db) {
                 }
                 Ok(0)
             });
-            db.adjust(&keys, decide).await.unwrap().is_ok()
+            db.adjust(&keys, decide, None).await.unwrap().is_ok()
         }
     }))
     .await;

@@ -53,7 +53,7 @@ pub fn registration(name: &str, address: &str, client: &str) -> Registration {
 /// Writes a registration down; its id.
 pub async fn register(db: &Db, name: &str, address: &str, client: &str, now: Timestamp) -> Uuid {
     let registration = registration(name, address, client);
-    db.register(&registration, now).await.unwrap();
+    db.register(&registration, &now.into()).await.unwrap();
     registration.verification_id
 }
 
@@ -65,7 +65,7 @@ pub async fn request_reset(db: &Db, address: &str, now: Timestamp) -> Uuid {
         client: "client".to_owned(),
         kid: "kid-1".to_owned(),
     };
-    db.request_reset(&request, now).await.unwrap();
+    db.request_reset(&request, &now.into()).await.unwrap();
     request.verification_id
 }
 
@@ -125,7 +125,7 @@ pub async fn user(db: &Db, name: &str) -> (UserRecord, NewSession) {
     send_all(db, NOW).await;
     let guess = guess(db, id, Purpose::Registration, NOW).await;
     let session = session();
-    match db.activate(&guess, None, Uuid::new_v4(), &session, NOW).await.unwrap() {
+    match db.activate(&guess, None, Uuid::new_v4(), &session, &NOW.into()).await.unwrap() {
         Activation::Active(user) => (*user, session),
         _ => panic!("{name} can not be made"),
     }
@@ -133,7 +133,7 @@ pub async fn user(db: &Db, name: &str) -> (UserRecord, NewSession) {
 
 /// Another session of a user; whether it was opened.
 pub async fn open(db: &Db, user: &UserRecord, session: &NewSession, now: Timestamp) -> bool {
-    db.open_session(user, session, None, now).await.unwrap().is_some()
+    db.open_session(user, session, None, &now.into()).await.unwrap().is_some()
 }
 
 /// Whether a session lives.

@@ -105,7 +105,7 @@ pub async fn an_owner_is_told_once_an_hour(db: &Db) {
     assert_eq!(told(60).await, 1);
     register(db, "mallory", "ada@example.org", "client", at(120)).await;
     let moving = UserChange { email: Some((Uuid::new_v4(), email("ada@example.org"))), ..change(&grace, &hers) };
-    db.change_user(&moving, at(120)).await.unwrap();
+    db.change_user(&moving, &at(120).into()).await.unwrap();
     assert_eq!(told(120).await, 0, "by whichever way the address was typed");
     register(db, "mallory", "ada@example.org", "client", at(HOUR + 60)).await;
     assert_eq!(told(HOUR + 60).await, 1);

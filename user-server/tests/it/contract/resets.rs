@@ -16,7 +16,7 @@ pub async fn a_reset_ends_everything(db: &Db) {
     send_all(db, at(60)).await;
     let guess = guess(db, id, Purpose::PasswordReset, at(60)).await;
     assert_eq!(db.reset_owner(&guess).await.unwrap().unwrap().id, ada.id);
-    let done = db.reset_password(&guess, "new hash", at(60)).await.unwrap().unwrap();
+    let done = db.reset_password(&guess, "new hash", &at(60).into()).await.unwrap().unwrap();
     assert_eq!((done.user.password_hash.as_str(), done.ended.sessions), ("new hash", 2));
     assert!(!lives(db, &first).await && !lives(db, &second).await);
     assert!(!open(db, &ada, &session(), at(60)).await, "what was proved with the old password no longer counts");
@@ -48,7 +48,7 @@ pub async fn one_code_resets_once(db: &Db) {
     let guess = guess(db, id, Purpose::PasswordReset, NOW).await;
     let results = together((0..16).map(|number| {
         let (db, guess) = (db.clone(), guess.clone());
-        async move { db.reset_password(&guess, &format!("hash {number}"), NOW).await.unwrap().is_some() }
+        async move { db.reset_password(&guess, &format!("hash {number}"), &NOW.into()).await.unwrap().is_some() }
     }))
     .await;
     assert_eq!(results.iter().filter(|done| **done).count(), 1, "{results:?}");

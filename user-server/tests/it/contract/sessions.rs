@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::fixture::*;
 
 async fn rotate(db: &Db, id: Uuid, number: u32, now: Timestamp) -> Rotation {
-    db.rotate(id, number, GRACE, "kid-2", now).await.unwrap()
+    db.rotate(id, number, GRACE, "kid-2", &now.into()).await.unwrap()
 }
 
 pub async fn a_refresh_token_moves_on_once(db: &Db) {
@@ -73,7 +73,7 @@ pub async fn a_session_has_an_owner_until_it_ends(db: &Db) {
     let owner = async |id| db.session_owner(id).await.unwrap().map(|owner| (owner.id, owner.version));
     assert_eq!(owner(first.id).await, Some((ada.id, ada.version)));
     assert_eq!(owner(ada.id).await, None);
-    db.end_session(first.id, NOW).await.unwrap();
+    db.end_session(first.id, &NOW.into()).await.unwrap();
     assert_eq!(owner(first.id).await, None);
 }
 
@@ -81,7 +81,7 @@ pub async fn a_session_ends_once(db: &Db) {
     let (_, first) = user(db, "ada").await;
     let results = together((0..16).map(|_| {
         let db = db.clone();
-        async move { db.end_session(first.id, NOW).await.unwrap() }
+        async move { db.end_session(first.id, &NOW.into()).await.unwrap() }
     }))
     .await;
     assert_eq!(results.iter().map(|ended| ended.sessions).sum::<u32>(), 1);
@@ -95,19 +95,19 @@ pub async fn all_sessions_end_with_the_codes(db: &Db) {
     assert!(open(db, &ada, &second, NOW).await);
     let reset = request_reset(db, "ada@example.org", NOW).await;
     send_all(db, NOW).await;
-    let ended = db.end_all_sessions(ada.id, NOW).await.unwrap();
+    let ended = db.end_all_sessions(ada.id, &NOW.into()).await.unwrap();
     assert_eq!(ended.sessions, 2);
     assert!(!lives(db, &first).await && !lives(db, &second).await && lives(db, &graces).await);
     assert!(matches!(charge(db, reset, Purpose::PasswordReset, NOW).await, Charge::Spent));
-    assert_eq!(db.end_all_sessions(ada.id, NOW).await.unwrap().sessions, 0);
+    assert_eq!(db.end_all_sessions(ada.id, &NOW.into()).await.unwrap().sessions, 0);
 }
 
 pub async fn the_log_is_read_from_a_time_on(db: &Db) {
     let (ada, first) = user(db, "ada").await;
     let second = session();
     assert!(open(db, &ada, &second, NOW).await);
-    db.end_session(first.id, at(10)).await.unwrap();
-    db.end_session(second.id, at(20)).await.unwrap();
+    db.end_session(first.id, &at(10).into()).await.unwrap();
+    db.end_session(second.id, &at(20).into()).await.unwrap();
     let since =
         async |now| -> Vec<Uuid> { db.revocations(now).await.unwrap().iter().map(|entry| entry.subject).collect() };
     assert_eq!(since(at(10)).await, [first.id, second.id]);

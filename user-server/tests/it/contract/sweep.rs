@@ -31,14 +31,14 @@ pub async fn young_rows_stay(db: &Db) {
     let id = register(db, "grace", "grace@example.org", "client", at(60)).await;
     let waiting = register(db, "grace", "grace@example.org", "client", at(60)).await;
     send_all(db, at(60)).await;
-    db.end_session(first.id, at(60)).await.unwrap();
+    db.end_session(first.id, &at(60).into()).await.unwrap();
     assert_eq!(sweep(db, at(60)).await, 0);
     assert_eq!(db.revocations(NOW).await.unwrap().len(), 1);
     guess(db, id, CODE, at(60)).await;
     assert!(matches!(charge(db, waiting, CODE, at(60)).await, Charge::NotIssued));
     assert_eq!(send_all(db, at(120)).await.len(), 1);
     // A code that was asked for again lives on, however old its registration is.
-    assert_eq!(db.resend(id, "client", RESEND_AFTER, at(DAY)).await.unwrap(), Resend::Queued);
+    assert_eq!(db.resend(id, "client", RESEND_AFTER, &at(DAY).into()).await.unwrap(), Resend::Queued);
     assert_eq!(send_all(db, at(DAY)).await.len(), 1);
     sweep(db, at(DAY + 120)).await;
     guess(db, id, CODE, at(DAY + 120)).await;
@@ -54,14 +54,14 @@ pub async fn old_rows_go(db: &Db) {
         counters[0] = Counter { count: 1, since: NOW, blocked_until: NOW, expires_at: at(HOUR) };
         Ok(0)
     });
-    assert_eq!(db.adjust(&[[1; 32]], count).await.unwrap(), Ok(0));
+    assert_eq!(db.adjust(&[[1; 32]], count, None).await.unwrap(), Ok(0));
     assert_eq!(sweep(db, at(HOUR + 1)).await, 1, "the counter");
     // A verification goes a day after its code, and a mail that had its turn when no code of its day can be guessed at.
     assert_eq!(sweep(db, at(DAY + 961)).await, 5, "a verification, two mails, two turns");
-    assert_eq!(db.resend(id, "client", RESEND_AFTER, at(DAY + 961)).await.unwrap(), Resend::Spent);
+    assert_eq!(db.resend(id, "client", RESEND_AFTER, &at(DAY + 961).into()).await.unwrap(), Resend::Spent);
     for (number, day) in [20, 40, 60, 80].into_iter().enumerate() {
         let number = u32::try_from(number).unwrap();
-        let moved = db.rotate(used.id, number, GRACE, "kid-1", at(day * DAY)).await.unwrap();
+        let moved = db.rotate(used.id, number, GRACE, "kid-1", &at(day * DAY).into()).await.unwrap();
         assert!(matches!(moved, Rotation::Moved(_)), "day {day}");
     }
     assert_eq!(sweep(db, at(30 * DAY + 1)).await, 1, "the session that nobody refreshed");
@@ -70,7 +70,7 @@ pub async fn old_rows_go(db: &Db) {
     assert!(!lives(db, &used).await);
     let other = session();
     assert!(open(db, &ada, &other, at(90 * DAY)).await);
-    db.end_session(other.id, at(90 * DAY)).await.unwrap();
+    db.end_session(other.id, &at(90 * DAY).into()).await.unwrap();
     assert_eq!(sweep(db, at(90 * DAY + 2 * HOUR + 1)).await, 1, "the log's entry");
     assert!(db.revocations(NOW).await.unwrap().is_empty());
     assert!(db.user(ada.id).await.unwrap().is_some(), "an account stays");

@@ -82,7 +82,7 @@ pub async fn a_purpose_has_a_budget_of_its_own(db: &Db) {
     user(db, "ada").await;
     register(db, "mallory", "new@example.org", "client", NOW).await;
     let moving = UserChange { email: Some((Uuid::new_v4(), email("new@example.org"))), ..change(&grace, &hers) };
-    db.change_user(&moving, NOW).await.unwrap();
+    db.change_user(&moving, &NOW.into()).await.unwrap();
     request_reset(db, "ada@example.org", NOW).await;
     assert_eq!(send_all(db, NOW).await.len(), 3);
 }
@@ -104,7 +104,7 @@ pub async fn a_voided_mail_takes_no_turn(db: &Db) {
     for _ in 0..3 {
         let id = Uuid::new_v4();
         let moving = UserChange { email: Some((id, email("new@example.org"))), ..change(&ada, &first) };
-        db.change_user(&moving, NOW).await.unwrap();
+        db.change_user(&moving, &NOW.into()).await.unwrap();
         ids.push(id);
     }
     let mails = send_all(db, NOW).await;

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::Notify;
+use user_server::domain::audit::{Chain, Entry, Filter, Note, Sealing, Unsealed};
 use user_server::domain::mail::{Claim, ClaimedMail, Mail, SendError};
 use user_server::domain::ports::*;
 use user_server::domain::records::*;
-use user_server::domain::{Fault, Timestamp, Username};
+use user_server::domain::{Act, Fault, Timestamp, Username};
 use uuid::Uuid;
 
 /// How a call goes wrong.
@@ -152,42 +153,42 @@ faulty! {
         fn username_taken(username_key: &str) -> bool;
         fn user_by_login(login: LoginKey<'_>) -> Option<UserRecord>;
         fn user(id: Uuid) -> Option<UserRecord>;
-        fn register(registration: &Registration, now: Timestamp) -> (),
+        fn register(registration: &Registration, act: &Act) -> (),
             |()| Some(Event::Registered(registration.verification_id));
-        fn activate(guess: &Guess, username: Option<&Username>, user_id: Uuid, session: &NewSession, now: Timestamp) -> Activation,
+        fn activate(guess: &Guess, username: Option<&Username>, user_id: Uuid, session: &NewSession, act: &Act) -> Activation,
             |done| match done {
                 Activation::Active(_) => Some(Event::Activated { user: user_id, session: session.id }),
                 Activation::EmailTaken => Some(Event::Wasted),
                 Activation::UsernameTaken | Activation::Spent => None,
             };
-        fn open_session(user: &UserRecord, session: &NewSession, stronger_hash: Option<&str>, now: Timestamp) -> Option<Ended>,
+        fn open_session(user: &UserRecord, session: &NewSession, stronger_hash: Option<&str>, act: &Act) -> Option<Ended>,
             |done| done.as_ref().map(|_| Event::Opened { session: session.id });
-        fn change_user(change: &UserChange, now: Timestamp) -> Changed,
+        fn change_user(change: &UserChange, act: &Act) -> Changed,
             |done| matches!(done, Changed::Done(..))
                 .then(|| Event::Changed { verification: change.email.as_ref().map(|(id, _)| *id) });
-        fn confirm_email(guess: &Guess, now: Timestamp) -> EmailChange,
+        fn confirm_email(guess: &Guess, act: &Act) -> EmailChange,
             |done| match done {
                 EmailChange::Changed(_) => Some(Event::Confirmed),
                 EmailChange::EmailTaken => Some(Event::Wasted),
                 EmailChange::Spent => None,
             };
-        fn request_reset(request: &ResetRequest, now: Timestamp) -> (),
+        fn request_reset(request: &ResetRequest, act: &Act) -> (),
             |()| Some(Event::ResetRequested(request.verification_id));
         fn reset_owner(guess: &Guess) -> Option<UserRecord>;
-        fn reset_password(guess: &Guess, password_hash: &str, now: Timestamp) -> Option<ResetDone>,
+        fn reset_password(guess: &Guess, password_hash: &str, act: &Act) -> Option<ResetDone>,
             |done| done.as_ref().map(|_| Event::Reset);
-        fn delete_user(user: &UserRecord, now: Timestamp) -> Option<Ended>,
+        fn delete_user(user: &UserRecord, act: &Act) -> Option<Ended>,
             |done| done.as_ref().map(|_| Event::Deleted);
     }
     Codes {
         fn charge_guess(verification_id: Uuid, purpose: Purpose, user_id: Option<Uuid>, most: u32, now: Timestamp) -> Charge,
             |done| matches!(done, Charge::Charged(_)).then_some(Event::Guessed(verification_id));
         fn refund_guess(guess: &Guess) -> (), |()| Some(Event::Refunded(guess.verification_id));
-        fn resend(verification_id: Uuid, client: &str, after: Duration, now: Timestamp) -> Resend,
+        fn resend(verification_id: Uuid, client: &str, after: Duration, act: &Act) -> Resend,
             |done| (*done == Resend::Queued).then_some(Event::Resent);
     }
     Sessions {
-        fn rotate(session_id: Uuid, counter: u32, grace: Duration, kid: &str, now: Timestamp) -> Rotation,
+        fn rotate(session_id: Uuid, counter: u32, grace: Duration, kid: &str, act: &Act) -> Rotation,
             |done| match done {
                 Rotation::Moved(_) => Some(Event::Moved),
                 Rotation::Ended(_) => Some(Event::Stolen),
@@ -195,13 +196,13 @@ faulty! {
             };
         fn session_user(session_id: Uuid) -> Option<Uuid>;
         fn session_owner(session_id: Uuid) -> Option<UserRecord>;
-        fn end_session(session_id: Uuid, now: Timestamp) -> Ended, |done| Some(Event::Ended(done.sessions));
-        fn end_all_sessions(user_id: Uuid, now: Timestamp) -> Ended, |done| Some(Event::EndedAll(done.sessions));
+        fn end_session(session_id: Uuid, act: &Act) -> Ended, |done| Some(Event::Ended(done.sessions));
+        fn end_all_sessions(user_id: Uuid, act: &Act) -> Ended, |done| Some(Event::EndedAll(done.sessions));
         fn revocations(since: Timestamp) -> Vec<Revocation>;
         fn changes(since: Timestamp) -> Vec<UserVersion>;
     }
     Counters {
-        fn adjust(keys: &[[u8; 32]], decide: Decide) -> Result<u8, Duration>;
+        fn adjust(keys: &[[u8; 32]], decide: Decide, refusal: Option<&Note>) -> Result<u8, Duration>;
     }
     Outbox {
         fn claim(budget: &MailBudget, now: Timestamp) -> Claim,
@@ -211,6 +212,15 @@ faulty! {
             };
         fn settle(id: Uuid, now: Timestamp) -> (), |()| Some(Event::Settled);
         fn retry_at(id: Uuid, at: Timestamp) -> ();
+    }
+    Audit {
+        fn record(note: &Note) -> ();
+        fn seal(worker: Uuid, lease: Duration, most: u32, link: Link, now: Timestamp) -> Sealing;
+        fn unsealed() -> Unsealed;
+        fn prune(before: Timestamp, most: u32, link: Link) -> u64;
+        fn chain() -> Chain;
+        fn chained_after(seq: i64, most: u32) -> Vec<Entry>;
+        fn entries(filter: &Filter) -> Vec<Entry>;
     }
 }
 

@@ -1,0 +1,50 @@
+//! The audit: who did what, when, from where. A change writes its own row, in its transaction; here is what happens
+//! without a change, and the keyed hash chain that all rows are sealed into.
+
+mod chain;
+mod sealer;
+mod verify;
+
+use std::sync::Arc;
+
+use crate::domain::audit::{AUDITED_LOGIN, Event, Kind, Note};
+use crate::domain::ports;
+use crate::domain::{Act, Fault};
+use crate::keys::Pseudonyms;
+
+pub use sealer::Sealer;
+pub use verify::{Broken, Report, Verdict, verify};
+
+/// What notes that which changes nothing.
+pub struct Witness {
+    log: Arc<dyn ports::Audit>,
+    pseudonyms: Pseudonyms,
+}
+
+/// Whose password was wrong.
+#[derive(Debug, Clone, Copy)]
+pub enum Attempted<'a> {
+    /// An account's.
+    User(uuid::Uuid),
+    /// That of a login text that nobody has; only its keyed hash is written.
+    Nobody(&'a str),
+}
+
+impl Witness {
+    /// A witness that writes into `log`.
+    #[must_use]
+    pub fn new(log: Arc<dyn ports::Audit>, pseudonyms: Pseudonyms) -> Self {
+        Self { log, pseudonyms }
+    }
+
+    /// Somebody gave a wrong password, or the right one of a disabled account. `detail` says where, in fixed words.
+    pub async fn login_failed(&self, whose: Attempted<'_>, detail: &'static str, act: Act) -> Result<(), Fault> {
+        let event = match whose {
+            Attempted::User(id) => Event::of(Kind::LoginFailed, id),
+            Attempted::Nobody(login) => {
+                Event::new(Kind::LoginFailed).subject(&self.pseudonyms.of(AUDITED_LOGIN, &[login]))
+            }
+        };
+        self.log.record(&Note { act, event: event.detail(detail) }).await
+    }
+}

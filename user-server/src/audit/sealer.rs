@@ -1,0 +1,138 @@
+//! The worker that seals rows into the chain, and takes old ones off its beginning. One node at a time does, under a lease.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout};
+use uuid::Uuid;
+
+use super::chain::{self, Ends};
+use crate::domain::audit::{Event, Kind, Note, Sealing};
+use crate::domain::ports::{Audit, Link};
+use crate::domain::{Act, Clock, Fault, Origin};
+use crate::keys::KeyRing;
+use crate::metrics::Audit as Metrics;
+
+/// Between two looks for rows that are not sealed.
+const PERIOD: Duration = Duration::from_secs(1);
+/// How long a node that has gone keeps the others from sealing.
+const LEASE: Duration = Duration::from_secs(5);
+/// Rows in one transaction.
+const BATCH: u32 = 500;
+/// Between two rounds of pruning.
+const PRUNE_PERIOD: Duration = Duration::from_secs(600);
+/// How long one step may take: a silent database must not hold up the next.
+const STEP_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The worker.
+pub struct Sealer {
+    /// The rows.
+    pub log: Arc<dyn Audit>,
+    /// Who vouches for them.
+    pub keys: Arc<KeyRing>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// How long rows are kept.
+    pub retention: Duration,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+}
+
+impl Sealer {
+    /// Seals and prunes, again and again.
+    pub async fn run(self) {
+        let worker = Uuid::new_v4();
+        let (mut failing, mut pruned) = (false, None::<Instant>);
+        let mut tick = tokio::time::interval(PERIOD);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tick.tick().await;
+            let mut step = self.seal(worker).await;
+            if step.is_ok() && pruned.is_none_or(|at| at.elapsed() >= PRUNE_PERIOD) {
+                step = self.prune().await;
+                pruned = Some(Instant::now());
+            }
+            match &step {
+                Ok(()) if failing => tracing::info!("the audit can be sealed again"),
+                Err(fault) if !failing => tracing::warn!(%fault, "the audit can not be sealed"),
+                _ => {}
+            }
+            failing = step.is_err();
+        }
+    }
+
+    /// Seals until nothing is left to seal here.
+    async fn seal(&self, worker: Uuid) -> Result<(), Fault> {
+        let mut noted = false;
+        loop {
+            let unsealed = within(self.log.unsealed()).await?;
+            let age = unsealed.oldest.map_or(Duration::ZERO, |oldest| self.clock.now().since(oldest));
+            self.metrics.unsealed(unsealed.rows, age);
+            if unsealed.rows == 0 {
+                return Ok(());
+            }
+            let sealed = within(self.log.seal(worker, LEASE, BATCH, self.link(noted), self.clock.now())).await?;
+            match sealed {
+                Sealing::Elsewhere | Sealing::Done(0) => return Ok(()),
+                Sealing::Done(_) => noted = false,
+                Sealing::Refused => {
+                    self.note_broken().await?;
+                    noted = true;
+                }
+            }
+        }
+    }
+
+    /// Writes down that the end of the chain is not what this service vouched for, so that to seal behind it hides nothing.
+    async fn note_broken(&self) -> Result<(), Fault> {
+        let ends = within(self.log.chain()).await?;
+        let event = match Ends::of(&ends, &self.keys) {
+            Ends::Proved => return Ok(()),
+            Ends::KeyUnknown => {
+                tracing::warn!("the key that vouched for the audit is not known; it goes on under today's");
+                Event::new(Kind::ChainTakenOver)
+            }
+            Ends::Broken => {
+                tracing::error!("the audit's chain was changed by somebody else; run: user-server audit verify");
+                Event::new(Kind::ChainBroken)
+            }
+        };
+        let act = Act { at: self.clock.now(), origin: Origin::Client(None) };
+        // Once for this end, however many nodes see it.
+        let event = Event { dedup: Some(ends.hash), ..event.detail(format!("behind {}", ends.seq)) };
+        within(self.log.record(&Note { act, event })).await
+    }
+
+    async fn prune(&self) -> Result<(), Fault> {
+        let before = self.clock.now().minus(self.retention);
+        let mut rows = 0;
+        loop {
+            let pruned = within(self.log.prune(before, BATCH, self.link(false))).await?;
+            rows += pruned;
+            if pruned < u64::from(BATCH) {
+                break;
+            }
+        }
+        if rows > 0 {
+            tracing::info!(rows, "took what is past its retention off the audit");
+        }
+        Ok(())
+    }
+
+    /// Links behind an end that is proved, or that was noted to be not.
+    fn link(&self, noted: bool) -> Link {
+        let keys = self.keys.clone();
+        Box::new(move |chain, step| {
+            let links = noted || Ends::of(chain, &keys) == Ends::Proved;
+            if links {
+                chain::advance(keys.signing(), chain, step);
+            }
+            links
+        })
+    }
+}
+
+async fn within<T>(step: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+    let silent = |_| Err(Fault::Unavailable("the database does not answer".to_owned()));
+    timeout(STEP_TIMEOUT, step).await.unwrap_or_else(silent)
+}

@@ -1,0 +1,322 @@
+//! The audit: a row with the change that it is about, and the chain that the rows are put into.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use super::tx::Tx;
+use super::{SqlStore, corrupt};
+use crate::domain::audit::{Chain, Entry, Event, Filter, Hash, Note, Seal, Sealing, Step, Unsealed};
+use crate::domain::ports::{Audit, Link};
+use crate::domain::{Act, Fault, Origin, Timestamp};
+
+#[derive(sqlx::FromRow)]
+struct EntryRow {
+    id: Uuid,
+    at: i64,
+    kind: String,
+    user_id: Option<Uuid>,
+    session_id: Option<Uuid>,
+    subject: Option<Vec<u8>>,
+    detail: String,
+    operator: Option<String>,
+    network: Option<String>,
+    salt: Option<Vec<u8>>,
+    seq: Option<i64>,
+    commitment: Option<Vec<u8>>,
+    hash: Option<Vec<u8>>,
+    kid: Option<String>,
+    mac: Option<Vec<u8>>,
+    erasable: i64,
+}
+
+#[derive(sqlx::FromRow)]
+struct ChainRow {
+    seq: i64,
+    hash: Vec<u8>,
+    anchor_seq: i64,
+    anchor_hash: Vec<u8>,
+    kid: Option<String>,
+    mac: Option<Vec<u8>>,
+}
+
+#[async_trait]
+impl Audit for SqlStore {
+    async fn record(&self, note: &Note) -> Result<(), Fault> {
+        let mut tx = self.pools.write().await?;
+        let mut origin = note.act.origin.clone();
+        if let Some(user_id) = note.event.user_id {
+            // Held, so that a deletion finds the row that this writes; after one, nothing personal is written.
+            let held = sqlx::query_as(concat!("SELECT created_at FROM users WHERE id = $1", hold!())).bind(user_id);
+            let there: Option<(i64,)> = tx.optional(held).await?;
+            if there.is_none() && matches!(origin, Origin::Client(_)) {
+                origin = Origin::Client(None);
+            }
+        }
+        record(&mut tx, &Act { origin, ..note.act.clone() }, &note.event).await?;
+        tx.commit().await
+    }
+
+    async fn seal(
+        &self,
+        worker: Uuid,
+        lease: Duration,
+        most: u32,
+        mut link: Link,
+        now: Timestamp,
+    ) -> Result<Sealing, Fault> {
+        let mut tx = self.pools.write().await?;
+        // It holds the row of the chain until the end, so that two who both believe in their lease take turns.
+        let held: Option<ChainRow> = tx
+            .optional(
+                sqlx::query_as(concat!(
+                    "UPDATE audit_chain SET holder = $1, leased_until = $2
+             WHERE id = 1 AND (holder = $1 OR leased_until <= $3) RETURNING ",
+                    chain_columns!()
+                ))
+                .bind(worker)
+                .bind(now.plus(lease).0)
+                .bind(now.0),
+            )
+            .await?;
+        let Some(held) = held else { return tx.undo(Sealing::Elsewhere).await };
+        let before = Chain::try_from(held)?;
+        // Rows that a deletion is erasing are passed over; their turn comes.
+        let rows: Vec<EntryRow> = tx
+            .all(
+                sqlx::query_as(concat!(
+                    "SELECT ",
+                    audit_columns!(),
+                    ", CAST(0 AS BIGINT) AS erasable FROM audit WHERE seq IS NULL ORDER BY at, id LIMIT $1",
+                    hold_unless_held!()
+                ))
+                .bind(i64::from(most)),
+            )
+            .await?;
+        let mut entries = rows.into_iter().map(Entry::try_from).collect::<Result<Vec<_>, _>>()?;
+        if entries.is_empty() {
+            return tx.undo(Sealing::Done(0)).await;
+        }
+        let mut chain = before.clone();
+        if !link(&mut chain, Step::Seal(&mut entries)) {
+            return tx.undo(Sealing::Refused).await;
+        }
+        for entry in &entries {
+            let seal = entry.seal.as_ref().ok_or_else(|| Fault::internal("a row was not given its place"))?;
+            tx.run(
+                sqlx::query(
+                    "UPDATE audit SET seq = $2, commitment = $3, hash = $4, kid = $5, mac = $6
+                     WHERE id = $1 AND seq IS NULL",
+                )
+                .bind(entry.id)
+                .bind(seal.seq)
+                .bind(seal.commitment.map(|hash| hash.to_vec()))
+                .bind(seal.hash.to_vec())
+                .bind(&seal.kid)
+                .bind(seal.mac.to_vec()),
+            )
+            .await?;
+        }
+        move_chain(&mut tx, &before, &chain).await?;
+        tx.commit().await?;
+        Ok(Sealing::Done(entries.len()))
+    }
+
+    async fn unsealed(&self) -> Result<Unsealed, Fault> {
+        let (rows, oldest): (i64, Option<i64>) =
+            self.read_one(sqlx::query_as("SELECT COUNT(*), MIN(at) FROM audit WHERE seq IS NULL")).await?;
+        Ok(Unsealed { rows, oldest: oldest.map(Timestamp) })
+    }
+
+    async fn prune(&self, before: Timestamp, most: u32, mut link: Link) -> Result<u64, Fault> {
+        let mut tx = self.pools.write().await?;
+        let select = concat!("SELECT ", chain_columns!(), " FROM audit_chain WHERE id = 1", hold!());
+        let chain = Chain::try_from(tx.one::<ChainRow>(sqlx::query_as(select)).await?)?;
+        let rows: Vec<(i64, i64, Vec<u8>)> = tx
+            .all(
+                sqlx::query_as(
+                    "SELECT seq, at, hash FROM audit WHERE seq IS NOT NULL AND seq > $1 ORDER BY seq LIMIT $2",
+                )
+                .bind(chain.anchor_seq)
+                .bind(i64::from(most)),
+            )
+            .await?;
+        // Only from the beginning: a younger row before an older one keeps it a little longer.
+        let old = rows.iter().take_while(|(_, at, _)| *at < before.0);
+        let Some((seq, _, hash)) = old.last() else { return tx.undo(0).await };
+        let mut pruned = chain.clone();
+        if !link(&mut pruned, Step::Prune(*seq, hash_of(hash)?)) {
+            return tx.undo(0).await;
+        }
+        let rows = tx.run(sqlx::query("DELETE FROM audit WHERE seq IS NOT NULL AND seq <= $1").bind(seq)).await?;
+        move_chain(&mut tx, &chain, &pruned).await?;
+        tx.commit().await?;
+        Ok(rows)
+    }
+
+    async fn chain(&self) -> Result<Chain, Fault> {
+        let select = concat!("SELECT ", chain_columns!(), " FROM audit_chain WHERE id = 1");
+        self.read_one::<ChainRow>(sqlx::query_as(select)).await?.try_into()
+    }
+
+    async fn chained_after(&self, seq: i64, most: u32) -> Result<Vec<Entry>, Fault> {
+        let rows: Vec<EntryRow> = self
+            .read_all(
+                sqlx::query_as(concat!(
+                    "SELECT ",
+                    audit_columns!(),
+                    ", CASE WHEN salt IS NULL AND commitment IS NOT NULL AND EXISTS (
+                 SELECT 1 FROM audit AS gone WHERE gone.kind = 'deleted' AND gone.user_id IS NOT NULL
+                 AND (gone.user_id = audit.user_id OR gone.user_id IN (
+                     SELECT kin.user_id FROM audit AS kin WHERE kin.subject = audit.subject
+                 ))) THEN CAST(1 AS BIGINT) ELSE CAST(0 AS BIGINT) END AS erasable
+             FROM audit WHERE seq IS NOT NULL AND seq > $1 ORDER BY seq LIMIT $2"
+                ))
+                .bind(seq)
+                .bind(i64::from(most)),
+            )
+            .await?;
+        rows.into_iter().map(Entry::try_from).collect()
+    }
+
+    async fn entries(&self, filter: &Filter) -> Result<Vec<Entry>, Fault> {
+        let since = filter.since.map_or(i64::MIN, |since| since.0);
+        let until = filter.until.map_or(i64::MAX, |until| until.0);
+        // A statement for each index, since one with alternatives would use none.
+        let query = match (filter.user_id, &filter.kind) {
+            (Some(user_id), kind) => sqlx::query_as(newest!("user_id = $4 AND ($5 IS NULL OR kind = $5)"))
+                .bind(since)
+                .bind(until)
+                .bind(i64::from(filter.limit))
+                .bind(user_id)
+                .bind(kind.clone()),
+            (None, Some(kind)) => sqlx::query_as(newest!("kind = $4"))
+                .bind(since)
+                .bind(until)
+                .bind(i64::from(filter.limit))
+                .bind(kind.clone()),
+            (None, None) => {
+                sqlx::query_as(newest!("id IS NOT NULL")).bind(since).bind(until).bind(i64::from(filter.limit))
+            }
+        };
+        let rows: Vec<EntryRow> = self.read_all(query).await?;
+        rows.into_iter().rev().map(Entry::try_from).collect()
+    }
+}
+
+/// Writes an event down in the transaction of what it tells.
+pub(super) async fn record(tx: &mut Tx, act: &Act, event: &Event) -> Result<(), Fault> {
+    let (network, operator) = match &act.origin {
+        Origin::Client(network) => (network.map(|network| network.to_string()), None),
+        Origin::Operator(name) => (None, Some(name)),
+    };
+    let salt = network.as_ref().map(|_| Uuid::new_v4().into_bytes().to_vec());
+    tx.run(
+        sqlx::query(
+            "INSERT INTO audit (id, at, kind, user_id, session_id, subject, detail, operator, network, salt, dedup)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING",
+        )
+        .bind(Uuid::now_v7())
+        .bind(act.at.0)
+        .bind(event.kind.name())
+        .bind(event.user_id)
+        .bind(event.session_id)
+        .bind(&event.subject)
+        .bind(&event.detail)
+        .bind(operator)
+        .bind(network)
+        .bind(salt)
+        .bind(event.dedup.map(|key| key.to_vec())),
+    )
+    .await?;
+    Ok(())
+}
+
+/// Erases what is personal in the rows of an account that is gone, those of its registration included.
+pub(super) async fn erase(tx: &mut Tx, user_id: Uuid) -> Result<(), Fault> {
+    // Two statements, since one with alternatives would walk through the table.
+    for statement in [
+        "UPDATE audit SET network = NULL, salt = NULL WHERE user_id = $1 AND salt IS NOT NULL",
+        "UPDATE audit SET network = NULL, salt = NULL WHERE salt IS NOT NULL AND subject IN (
+             SELECT kin.subject FROM audit AS kin WHERE kin.user_id = $1 AND kin.subject IS NOT NULL
+         )",
+    ] {
+        tx.run(sqlx::query(statement).bind(user_id)).await?;
+    }
+    Ok(())
+}
+
+/// Moves the ends of the chain, where they are still what was read.
+async fn move_chain(tx: &mut Tx, from: &Chain, to: &Chain) -> Result<(), Fault> {
+    let (kid, mac) = to.mac.as_ref().ok_or_else(|| Fault::internal("nothing vouches for the chain"))?;
+    let moved = tx
+        .run(
+            sqlx::query(
+                "UPDATE audit_chain SET seq = $1, hash = $2, anchor_seq = $3, anchor_hash = $4, kid = $5, mac = $6
+             WHERE id = 1 AND seq = $7 AND anchor_seq = $8",
+            )
+            .bind(to.seq)
+            .bind(to.hash.to_vec())
+            .bind(to.anchor_seq)
+            .bind(to.anchor_hash.to_vec())
+            .bind(kid)
+            .bind(mac.to_vec())
+            .bind(from.seq)
+            .bind(from.anchor_seq),
+        )
+        .await?;
+    if moved == 1 { Ok(()) } else { Err(Fault::internal("the chain moved while it was held")) }
+}
+
+fn hash_of(bytes: &[u8]) -> Result<Hash, Fault> {
+    bytes.try_into().map_err(|_| corrupt("a hash of the audit"))
+}
+
+impl TryFrom<EntryRow> for Entry {
+    type Error = Fault;
+
+    fn try_from(row: EntryRow) -> Result<Self, Fault> {
+        let seal = match (row.seq, row.hash, row.kid, row.mac) {
+            (Some(seq), Some(hash), Some(kid), Some(mac)) => Some(Seal {
+                seq,
+                commitment: row.commitment.as_deref().map(hash_of).transpose()?,
+                hash: hash_of(&hash)?,
+                kid,
+                mac: hash_of(&mac)?,
+            }),
+            _ => None,
+        };
+        Ok(Self {
+            id: row.id,
+            at: Timestamp(row.at),
+            kind: row.kind,
+            user_id: row.user_id,
+            session_id: row.session_id,
+            subject: row.subject,
+            detail: row.detail,
+            operator: row.operator,
+            network: row.network,
+            salt: row.salt,
+            erasable: row.erasable != 0,
+            seal,
+        })
+    }
+}
+
+impl TryFrom<ChainRow> for Chain {
+    type Error = Fault;
+
+    fn try_from(row: ChainRow) -> Result<Self, Fault> {
+        Ok(Self {
+            seq: row.seq,
+            hash: hash_of(&row.hash)?,
+            anchor_seq: row.anchor_seq,
+            anchor_hash: hash_of(&row.anchor_hash)?,
+            mac: match (row.kid, row.mac) {
+                (Some(kid), Some(mac)) => Some((kid, hash_of(&mac)?)),
+                _ => None,
+            },
+        })
+    }
+}
