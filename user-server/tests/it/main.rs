@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, unreachable_pub)]
 
 mod accounts;
+mod backups;
 mod connection;
 mod contract;
 mod crash;
@@ -12,8 +13,10 @@ mod faults;
 mod frames;
 mod gateway;
 mod http;
+mod imports;
 mod model;
 mod nodes;
+mod operators;
 mod oracle;
 mod plans;
 mod postgres;

@@ -7,6 +7,7 @@ mod accounts;
 mod codes;
 mod counters;
 mod housekeeping;
+mod operators;
 mod outbox;
 mod rows;
 mod sessions;
