@@ -34,6 +34,8 @@ enum Command {
     Migrate,
     /// Proves the configuration and every connection that it names, says what is wrong, and ends
     Check,
+    /// Looks for rows that can not be, beside a running server; changes nothing, and ends with 1 where it finds some
+    Fsck,
     /// Brings users of another service along, from a file or a table: 0 all, 1 some were refused, 2 it could not
     Import(admin::ImportArgs),
     /// Writes every user, with their password hashes, for another service to take over
@@ -75,6 +77,7 @@ async fn act(config: &Config, command: Option<Command>) -> Done {
         None => run(config).await?,
         Some(Command::Migrate) => migrate(config).await?,
         Some(Command::Check) => check(config).await?,
+        Some(Command::Fsck) => fsck(config).await?,
         Some(Command::Import(args)) => return admin::import(config, args).await,
         Some(Command::Export(args)) => return admin::export(config, args).await,
         Some(Command::User(args)) => return admin::user(config, args).await,
@@ -102,6 +105,18 @@ async fn check(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
     match findings.iter().filter(|finding| !finding.good).count() {
         0 => Ok(()),
         wrong => Err(format!("{wrong} of {} checks failed", findings.len()).into()),
+    }
+}
+
+async fn fsck(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
+    let invariants = user_server::admin::fsck(config).await?;
+    let mut out = std::io::stdout();
+    for invariant in &invariants {
+        writeln!(out, "{invariant}")?;
+    }
+    match invariants.iter().filter(|invariant| invariant.broken > 0).count() {
+        0 => Ok(()),
+        broken => Err(format!("{broken} of {} invariants are broken", invariants.len()).into()),
     }
 }
 

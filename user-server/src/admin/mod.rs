@@ -3,6 +3,7 @@
 mod backup;
 mod check;
 mod export;
+mod fsck;
 mod import;
 mod instant;
 mod place;
@@ -12,6 +13,7 @@ mod user;
 pub use backup::{BackupArgs, backup};
 pub use check::{Finding, check};
 pub use export::{ExportArgs, export};
+pub use fsck::{bounds, fsck};
 pub use import::{ImportArgs, import};
 pub use restore::{RestoreArgs, restore};
 pub use user::{UserArgs, user};

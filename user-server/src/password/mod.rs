@@ -18,7 +18,7 @@ use crate::domain::{Caller, Fault, Outcome, Password, Refusal, hash_class};
 pub use lane::{Lane, LaneSize};
 use pace::Pace;
 pub use phc::HashCost;
-pub use stored::accept;
+pub use stored::{accept, is_usable};
 
 /// How long a class of hash may wait for its turn to be measured.
 const MEASURE_PATIENCE: Duration = Duration::from_secs(30);

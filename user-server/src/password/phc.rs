@@ -97,6 +97,11 @@ pub(super) fn of_class(class: &str) -> Result<String, Fault> {
     read(&made).map(|_| made)
 }
 
+/// Whether a stored hash could be compared with: it can be read, and asks for no more than is allowed.
+pub(super) fn is_usable(stored: &str) -> bool {
+    read(stored).is_ok_and(|(hash, _)| hash.salt.is_some() && hash.hash.is_some())
+}
+
 /// Whether a stored hash is weaker than `cost` in any of its parameters. A stronger one stays.
 pub(super) fn is_weaker(stored: &str, cost: HashCost) -> bool {
     match read(stored) {

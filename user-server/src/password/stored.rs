@@ -32,6 +32,12 @@ pub fn accept(hash: &str, own: HashCost) -> Result<(), &'static str> {
     if bcrypt::is_bcrypt(hash) { bcrypt::accept(hash) } else { phc::accept(hash, own) }
 }
 
+/// Whether a stored hash could be compared with: it can be read, and asks for no more than is allowed.
+#[must_use]
+pub fn is_usable(stored: &str) -> bool {
+    if bcrypt::is_bcrypt(stored) { bcrypt::accept(stored).is_ok() } else { phc::is_usable(stored) }
+}
+
 fn unusable(why: &str) -> Fault {
     Fault::Internal(format!("a stored password hash can not be used: {why}"))
 }

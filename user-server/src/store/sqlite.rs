@@ -65,6 +65,15 @@ impl SqliteStore {
         Ok(Self::new(Pools { writer, readers }))
     }
 
+    /// Opens the database at `path` to look at it, beside the process that serves from it, if any.
+    #[must_use]
+    pub fn look_at(path: &Path) -> Self {
+        let options = SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(ACQUIRE_TIMEOUT);
+        let pool =
+            SqlitePoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE_TIMEOUT).connect_lazy_with(options);
+        Self::new(Pools { writer: pool.clone(), readers: pool })
+    }
+
     /// Opens the database at `path` beside the server that has it open, and takes turns with it by SQLite's own locks.
     /// It is left as it is: the server has made it, and knows which mails it is sending.
     ///
@@ -121,6 +130,11 @@ impl Pools {
     /// One statement that reads.
     async fn read(&self) -> Result<Tx, Fault> {
         Tx::open(&self.readers, true, None).await
+    }
+
+    /// A transaction that reads, and sees the store as it was at its first statement.
+    async fn snapshot(&self) -> Result<Tx, Fault> {
+        Tx::open(&self.readers, true, Some("BEGIN")).await
     }
 
     fn used(&self) -> Vec<PoolUse> {
