@@ -96,7 +96,7 @@ async fn act(config: &Config, shared: &Arc<dyn Store>, args: UserArgs) -> Done {
         }
         Action::Enable(who) => {
             let account = find(store, &who.login).await?;
-            if !store.enable(account.id).await? {
+            if !store.enable(account.id, place::now(store).await?).await? {
                 return Err(GONE.into());
             }
             report(json, &account, "enabled", None)?;

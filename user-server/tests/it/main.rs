@@ -3,6 +3,7 @@
 
 mod accounts;
 mod backups;
+mod cache;
 mod connection;
 mod contract;
 mod crash;

@@ -18,7 +18,7 @@ use crate::tour;
 pub use ahead::url_of_a_later_version;
 
 /// A node on a shared database, with a folder of its own for its mails.
-async fn node(url: &str, more: &[(&str, &str)]) -> TestServer {
+pub async fn node(url: &str, more: &[(&str, &str)]) -> TestServer {
     let folder = tempfile::tempdir().unwrap();
     let mails = folder.path().join("mails").to_str().unwrap().to_owned();
     let mut settings = vec![("PostgreSQL", url), ("JWTSECRETKEY", SECRET), ("MAIL_DIR", mails.as_str())];

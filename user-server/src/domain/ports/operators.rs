@@ -17,7 +17,7 @@ pub trait Operators: Send + Sync {
     /// Lets nobody log in any more, ends every session and voids every open code. `None` where there is no account.
     async fn disable(&self, id: Uuid, now: Timestamp) -> Result<Option<Ended>, Fault>;
     /// Lets its owner log in again; whether there is such an account.
-    async fn enable(&self, id: Uuid) -> Result<bool, Fault>;
+    async fn enable(&self, id: Uuid, now: Timestamp) -> Result<bool, Fault>;
     /// Adds these users where neither id nor name nor address is somebody's; what became of each, in their order. With
     /// `rehearse`, nothing stays.
     async fn import(&self, users: &[NewUser], rehearse: bool) -> Result<Vec<Imported>, Fault>;

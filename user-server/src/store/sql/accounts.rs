@@ -120,8 +120,9 @@ impl Accounts for SqlStore {
             return tx.undo(None).await;
         }
         if let Some(hash) = stronger_hash {
-            let stronger = sqlx::query("UPDATE users SET password_hash = $2, hash_class = $3 WHERE id = $1");
-            tx.run(stronger.bind(user.id).bind(hash).bind(hash_class(hash))).await?;
+            let store = "UPDATE users SET password_hash = $2, hash_class = $4, version = version + 1, changed_at = $3
+                         WHERE id = $1";
+            tx.run(sqlx::query(store).bind(user.id).bind(hash).bind(now.0).bind(hash_class(hash))).await?;
         }
         insert_session(&mut tx, user.id, session, now).await?;
         let surplus = sqlx::query_as(
@@ -148,10 +149,14 @@ impl Accounts for SqlStore {
         }
         let mut ended = Ended::default();
         if let Some(username) = &change.username {
-            let rename = sqlx::query("UPDATE users SET username = $2, username_key = $3 WHERE id = $1")
-                .bind(change.user_id)
-                .bind(username.shown())
-                .bind(username.key());
+            let rename = sqlx::query(
+                "UPDATE users SET username = $2, username_key = $3, version = version + 1, changed_at = $4
+                 WHERE id = $1",
+            )
+            .bind(change.user_id)
+            .bind(username.shown())
+            .bind(username.key())
+            .bind(now.0);
             if let Err(Taken) = tx.try_run(rename).await? {
                 return tx.undo(Changed::UsernameTaken).await;
             }
@@ -159,10 +164,12 @@ impl Accounts for SqlStore {
         if let Some(hash) = &change.password_hash {
             tx.run(
                 sqlx::query(
-                    "UPDATE users SET password_hash = $2, hash_class = $3, credentials = credentials + 1 WHERE id = $1",
+                    "UPDATE users SET password_hash = $2, hash_class = $4, credentials = credentials + 1,
+                                      version = version + 1, changed_at = $3 WHERE id = $1",
                 )
                 .bind(change.user_id)
                 .bind(hash)
+                .bind(now.0)
                 .bind(hash_class(hash)),
             )
             .await?;
@@ -212,11 +219,15 @@ impl Accounts for SqlStore {
             tx.commit().await?;
             return Ok(EmailChange::EmailTaken);
         }
-        let change = sqlx::query("UPDATE users SET email = $2, email_key = $3, mailbox = $4 WHERE id = $1")
-            .bind(user_id)
-            .bind(row.email)
-            .bind(row.email_key)
-            .bind(row.mailbox);
+        let change = sqlx::query(
+            "UPDATE users SET email = $2, email_key = $3, mailbox = $4, version = version + 1, changed_at = $5
+             WHERE id = $1",
+        )
+        .bind(user_id)
+        .bind(row.email)
+        .bind(row.email_key)
+        .bind(row.mailbox)
+        .bind(now.0);
         if let Err(Taken) = tx.try_run(change).await? {
             // Somebody took the address since the look above; the index has the last word. It has undone the rest too.
             tx.undo(()).await?;
@@ -278,12 +289,13 @@ impl Accounts for SqlStore {
         let user: UserRow = tx
             .one(
                 sqlx::query_as(concat!(
-                    "UPDATE users SET password_hash = $2, hash_class = $3, credentials = credentials + 1 WHERE id = $1
-                     RETURNING ",
+                    "UPDATE users SET password_hash = $2, hash_class = $4, credentials = credentials + 1,
+                                      version = version + 1, changed_at = $3 WHERE id = $1 RETURNING ",
                     user_columns!()
                 ))
                 .bind(user_id)
                 .bind(password_hash)
+                .bind(now.0)
                 .bind(hash_class(password_hash)),
             )
             .await?;

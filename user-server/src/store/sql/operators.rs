@@ -74,8 +74,8 @@ impl Operators for SqlStore {
     async fn disable(&self, id: Uuid, now: Timestamp) -> Result<Option<Ended>, Fault> {
         let mut tx = self.pools.write().await?;
         // What was proved before no longer counts, so that a login that is on its way opens no session after this.
-        let disable =
-            "UPDATE users SET disabled_at = COALESCE(disabled_at, $2), credentials = credentials + 1 WHERE id = $1";
+        let disable = "UPDATE users SET disabled_at = COALESCE(disabled_at, $2), credentials = credentials + 1,
+                                        version = version + 1, changed_at = $2 WHERE id = $1";
         if tx.run(sqlx::query(disable).bind(id).bind(now.0)).await? == 0 {
             return tx.undo(None).await;
         }
@@ -85,9 +85,10 @@ impl Operators for SqlStore {
         Ok(Some(ended))
     }
 
-    async fn enable(&self, id: Uuid) -> Result<bool, Fault> {
+    async fn enable(&self, id: Uuid, now: Timestamp) -> Result<bool, Fault> {
         let mut tx = self.pools.write().await?;
-        let changed = tx.run(sqlx::query("UPDATE users SET disabled_at = NULL WHERE id = $1").bind(id)).await?;
+        let enable = "UPDATE users SET disabled_at = NULL, version = version + 1, changed_at = $2 WHERE id = $1";
+        let changed = tx.run(sqlx::query(enable).bind(id).bind(now.0)).await?;
         tx.commit().await?;
         Ok(changed > 0)
     }

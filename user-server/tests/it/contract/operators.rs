@@ -37,10 +37,10 @@ pub async fn a_disabled_account_opens_no_session(db: &Db) {
     assert!(now.disabled);
     db.disable(ada.id, at(9)).await.unwrap().unwrap();
     assert_eq!(db.account(ada.id).await.unwrap().unwrap().disabled_at, Some(at(1)), "since the first time");
-    assert!(db.enable(ada.id).await.unwrap());
+    assert!(db.enable(ada.id, at(2)).await.unwrap());
     let now = db.user(ada.id).await.unwrap().unwrap();
     assert!(!now.disabled && open(db, &now, &session(), at(2)).await);
-    assert!(db.disable(Uuid::new_v4(), NOW).await.unwrap().is_none() && !db.enable(Uuid::new_v4()).await.unwrap());
+    assert!(db.disable(Uuid::new_v4(), NOW).await.unwrap().is_none() && !db.enable(Uuid::new_v4(), NOW).await.unwrap());
 }
 
 pub async fn accounts_are_listed_by_name(db: &Db) {
