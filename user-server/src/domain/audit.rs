@@ -54,6 +54,12 @@ kinds! {
     LoggedOut "logged_out"
     /// An account was deleted.
     Deleted "deleted"
+    /// An operator let nobody log in to an account any more.
+    Disabled "disabled"
+    /// An operator let its owner log in again.
+    Enabled "enabled"
+    /// An operator forgot the failed logins of an account.
+    Unlocked "unlocked"
     /// Somebody was told to wait; one a key and minute.
     Throttled "throttled"
     /// The end of the chain was not what had been vouched for when more was to be sealed behind it: somebody changed it.

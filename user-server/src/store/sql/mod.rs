@@ -9,6 +9,7 @@ mod codes;
 mod counters;
 mod fsck;
 mod housekeeping;
+mod operators;
 mod outbox;
 mod rows;
 mod sessions;

@@ -3,10 +3,12 @@
 //! A database joins with a constructor and a line at the end of this file. Times are arguments, so nothing here waits.
 
 mod accounts;
+mod audit;
 mod changes;
 mod codes;
 mod counters;
 pub mod fixture;
+mod operators;
 mod outbox;
 mod resets;
 mod sessions;
@@ -71,6 +73,12 @@ macro_rules! suite {
             counters::a_counter_starts_at_nothing,
             counters::a_refusal_changes_nothing,
             counters::nobody_else_counts_meanwhile,
+            operators::a_disabled_account_opens_no_session,
+            operators::accounts_are_listed_by_name,
+            operators::an_import_takes_nobody_elses_place,
+            operators::what_is_exported_can_be_imported,
+            operators::the_classes_of_hashes_are_known,
+            operators::a_store_that_was_put_back_forgets_sessions,
             outbox::a_mail_is_held_by_one_worker,
             outbox::a_mail_comes_again_when_its_worker_has_gone,
             outbox::a_mail_comes_again_when_it_was_given_back,
@@ -88,6 +96,10 @@ macro_rules! suite {
             sweep::old_rows_go,
             sweep::a_budget_outlives_its_sweep,
             sweep::the_store_answers,
+            audit::sixteen_workers_seal_each_row_once,
+            audit::a_deletion_erases_and_the_chain_holds,
+            audit::old_rows_are_pruned_and_the_rest_holds,
+            audit::rows_are_found_by_user_kind_and_time,
             outbox::what_waits_is_counted,
         );
     };

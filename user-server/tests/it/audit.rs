@@ -1,0 +1,132 @@
+//! The audit as an operator meets it: listed and proved beside a running server, and caught when somebody changes it.
+
+use std::time::Duration;
+
+use user_proto::{DeleteUser, ErrorCode, Logout, RefreshToken};
+use user_server::domain::ports::Audit;
+use user_server::store::SqliteStore;
+
+use crate::support::{PASSWORD, TestServer, code_of, login, on_behalf_of, run_in};
+
+/// Waits until all that was written is sealed.
+async fn sealed(server: &TestServer) {
+    let store = SqliteStore::look_at(&server.folder.path().join("users.db"));
+    for _ in 0..400 {
+        if store.unsealed().await.unwrap().rows == 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("it is not sealed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_changes_a_row_is_found_out() {
+    let server = TestServer::start().await;
+    let client = server.client();
+    let ada = server.account(&client, "ada").await;
+    server.account(&client, "grace").await;
+    let here = || on_behalf_of("192.0.2.7");
+    let session = client.call_with(login("ada", PASSWORD), here()).await.unwrap();
+    client.call_with(RefreshToken { refresh_token: session.refresh_token.clone() }, here()).await.unwrap();
+    for _ in 0..2 {
+        let wrong = client.call_with(login("ada", "tides rise at ten"), here()).await;
+        assert_eq!(wrong.unwrap_err().code(), Some(ErrorCode::INVALID_CREDENTIALS));
+        let nobody = client.call_with(login("a secret as a name", "tides rise at ten"), here()).await;
+        assert_eq!(nobody.unwrap_err().code(), Some(ErrorCode::INVALID_CREDENTIALS));
+    }
+    client.call(Logout { token: session.access_token.clone(), all_sessions: None }).await.unwrap();
+    sealed(&server).await;
+
+    let folder = server.folder.path().to_owned();
+    let data = folder.to_str().unwrap().to_owned();
+    let run = move |arguments: &[&str]| run_in(&folder, arguments, &[("DATA_DIR", &data)]);
+    let listed = run(&["audit", "list", "--json"]);
+    assert_eq!((listed.code, listed.error.as_str()), (Some(0), ""), "{listed:?}");
+    let kinds = ["registered", "verified", "logged_in", "refreshed", "login_failed", "logged_out"];
+    for kind in kinds {
+        assert!(listed.output.contains(&format!("\"kind\":\"{kind}\"")), "{kind}: {}", listed.output);
+    }
+    let failed = run(&["audit", "list", "--kind", "login_failed"]);
+    assert_eq!(failed.output.lines().count(), 4, "{failed:?}");
+    assert!(failed.output.contains("from 192.0.2.7"), "{failed:?}");
+    assert_eq!(run(&["audit", "list", "--kind", "none"]).code, Some(2));
+
+    let proved = run(&["audit", "verify"]);
+    assert_eq!((proved.code, proved.error.as_str()), (Some(0), ""), "{proved:?}");
+    let end = proved.output.lines().find_map(|line| line.strip_prefix("end       ")).unwrap().to_owned();
+    assert_eq!(run(&["audit", "verify", "--expect", &end]).code, Some(0));
+
+    let rows = listed.output + &failed.output;
+    let secrets = [
+        PASSWORD,
+        "tides rise",
+        "a secret as a name",
+        "example.org",
+        "ada\"",
+        session.access_token.expose_str().unwrap(),
+    ];
+    for secret in secrets {
+        assert!(!rows.contains(secret), "{secret} is in the audit");
+    }
+    let delete = DeleteUser { access_token: ada.session.access_token.clone(), current_password: PASSWORD.into() };
+    client.call(delete).await.unwrap();
+    sealed(&server).await;
+    let erased = run(&["audit", "verify", "--expect", &end]);
+    assert_eq!(erased.code, Some(0), "{erased:?}");
+    assert!(erased.output.contains("erased    the network of"), "{erased:?}");
+
+    let folder = server.stop().await;
+    let tampered = [
+        ("UPDATE audit SET detail = 'x' WHERE seq = 2", "it was changed"),
+        ("UPDATE audit SET kind = 'refreshed' WHERE seq = 3", "it was changed"),
+        ("DELETE FROM audit WHERE seq = 3", "rows are missing before it"),
+        ("UPDATE audit SET seq = CASE seq WHEN 2 THEN 1002 ELSE 1003 END WHERE seq IN (2, 3);
+          UPDATE audit SET seq = 1005 - seq WHERE seq > 1000", "another stood"),
+        ("UPDATE audit SET network = '192.0.2.9' WHERE kind = 'login_failed' AND network IS NOT NULL", "its network is not"),
+        ("UPDATE audit SET network = NULL, salt = NULL WHERE kind = 'login_failed' AND network IS NOT NULL", "was not deleted"),
+        ("DELETE FROM audit WHERE seq = (SELECT MAX(seq) FROM audit)", "rows are missing after it"),
+        ("DELETE FROM audit WHERE seq = (SELECT MAX(seq) FROM audit);
+          UPDATE audit_chain SET seq = (SELECT MAX(seq) FROM audit), hash = (SELECT hash FROM audit ORDER BY seq DESC LIMIT 1)", "the end of the chain was changed"),
+    ];
+    let original = std::fs::read(folder.path().join("users.db")).unwrap();
+    let data = folder.path().to_str().unwrap();
+    for (change, says) in tampered {
+        for companion in ["users.db-wal", "users.db-shm"] {
+            let _ = std::fs::remove_file(folder.path().join(companion));
+        }
+        std::fs::write(folder.path().join("users.db"), &original).unwrap();
+        let database = sqlx::SqlitePool::connect(folder.path().join("users.db").to_str().unwrap()).await.unwrap();
+        sqlx::raw_sql(change).execute(&database).await.unwrap();
+        database.close().await;
+        let found = run_in(folder.path(), &["audit", "verify"], &[("DATA_DIR", data)]);
+        assert_eq!(found.code, Some(1), "{change}: {found:?}");
+        assert!(found.error.contains(says), "{change}: {found:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_told_to_wait_is_written_down_once_a_minute() {
+    let server = TestServer::start().await;
+    server.clock.hold();
+    let client = server.client();
+    for _ in 0..12 {
+        let _ = client.call_with(login("nobody", "tides rise at ten"), on_behalf_of("192.0.2.7")).await;
+    }
+    assert_eq!(code_of(&client, login("ada", "tides rise at ten")).await, ErrorCode::INVALID_CREDENTIALS);
+    let store = SqliteStore::look_at(&server.folder.path().join("users.db"));
+    let count = |kind: &'static str| {
+        let store = &store;
+        async move {
+            let filter = user_server::domain::audit::Filter {
+                kind: Some(kind.to_owned()),
+                limit: 1000,
+                ..user_server::domain::audit::Filter::default()
+            };
+            store.entries(&filter).await.unwrap().len()
+        }
+    };
+    assert_eq!(count("login_failed").await, 6);
+    assert_eq!(count("throttled").await, 1);
+    server.stop().await;
+}

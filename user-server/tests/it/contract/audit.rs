@@ -1,0 +1,133 @@
+//! The audit: a row with each change, sealed once, and provable after an erasure.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use user_server::audit::{Sealer, Verdict, verify};
+use user_server::domain::audit::{Filter, Kind};
+use user_server::domain::{Act, Clock, Origin, Timestamp};
+use user_server::keys::{Key, KeyRing};
+use uuid::Uuid;
+
+use super::fixture::*;
+
+const RETENTION: Duration = Duration::from_secs(10 * DAY);
+
+fn keys() -> Arc<KeyRing> {
+    Arc::new(KeyRing::new(Key::new(&[7; 32]).unwrap(), Vec::new()))
+}
+
+struct Fixed(Timestamp);
+
+impl Clock for Fixed {
+    fn now(&self) -> Timestamp {
+        self.0
+    }
+}
+
+/// Lets so many workers seal until nothing is left; how many rows are in the chain.
+async fn seal(db: &Db, workers: usize, now: Timestamp) -> i64 {
+    let tasks: Vec<_> = (0..workers)
+        .map(|_| {
+            let (log, clock) = (db.clone(), Arc::new(Fixed(now)));
+            let sealer = Sealer { log, keys: keys(), clock, retention: RETENTION, metrics: Arc::default() };
+            tokio::spawn(sealer.run())
+        })
+        .collect();
+    for _ in 0..600 {
+        if db.unsealed().await.unwrap().rows == 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    // A round more, in which nothing is left to do but to prune.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    for task in tasks {
+        task.abort();
+    }
+    assert_eq!(db.unsealed().await.unwrap().rows, 0, "rows wait to be sealed");
+    db.chain().await.unwrap().seq
+}
+
+/// An act of a client at this address.
+fn from(address: &str, now: Timestamp) -> Act {
+    let ip: std::net::IpAddr = address.parse().unwrap();
+    Act { at: now, origin: Origin::Client(Some(ip.into())) }
+}
+
+fn all() -> Filter {
+    Filter { limit: 1000, ..Filter::default() }
+}
+
+async fn kinds(db: &Db, filter: Filter) -> Vec<String> {
+    db.entries(&filter).await.unwrap().into_iter().map(|entry| entry.kind).collect()
+}
+
+pub async fn sixteen_workers_seal_each_row_once(db: &Db) {
+    let (_, first) = user(db, "ada").await;
+    for number in 0..40 {
+        let act = from("192.0.2.7", at(number));
+        let counter = u32::try_from(number).unwrap();
+        db.rotate(first.id, counter, GRACE, "kid-1", &act).await.unwrap();
+    }
+    let rows = i64::try_from(db.entries(&all()).await.unwrap().len()).unwrap();
+    assert!(rows >= 42, "{rows} rows");
+    assert_eq!(seal(db, 16, at(60)).await, rows);
+    let report = verify(&**db, &keys(), None).await.unwrap();
+    assert_eq!((report.verdict, report.head.0), (Verdict::Whole, rows));
+    let stranger = KeyRing::new(Key::new(&[8; 32]).unwrap(), Vec::new());
+    assert_eq!(verify(&**db, &stranger, None).await.unwrap().verdict, Verdict::KeyUnknown);
+}
+
+pub async fn a_deletion_erases_and_the_chain_holds(db: &Db) {
+    let (ada, _) = user(db, "ada").await;
+    let (grace, _) = user(db, "grace").await;
+    for (user, address) in [(&ada, "192.0.2.7"), (&grace, "192.0.2.8")] {
+        db.open_session(user, &session(), None, &from(address, at(1))).await.unwrap().unwrap();
+    }
+    seal(db, 1, at(10)).await;
+    let head = verify(&**db, &keys(), None).await.unwrap().head;
+    db.delete_user(&ada, &from("192.0.2.7", at(20))).await.unwrap().unwrap();
+    seal(db, 1, at(30)).await;
+    let entries = db.entries(&all()).await.unwrap();
+    let networks: Vec<_> = entries.iter().filter_map(|entry| entry.network.as_deref()).collect();
+    assert!(networks.contains(&"192.0.2.8") && !networks.contains(&"192.0.2.7"), "{networks:?}");
+    let erased = entries.iter().filter(|entry| entry.user_id == Some(ada.id));
+    assert!(erased.clone().count() > 0 && erased.clone().all(|entry| entry.salt.is_none()));
+    let report = verify(&**db, &keys(), Some(head)).await.unwrap();
+    assert_eq!(report.verdict, Verdict::Whole, "{report:?}");
+    assert!(report.erased > 0, "{report:?}");
+}
+
+pub async fn old_rows_are_pruned_and_the_rest_holds(db: &Db) {
+    user(db, "ada").await;
+    let old = seal(db, 1, at(10)).await;
+    let head = verify(&**db, &keys(), None).await.unwrap().head;
+    let grace = register(db, "grace", "grace@example.org", "client", at(11 * DAY)).await;
+    assert!(db.user(grace).await.unwrap().is_none());
+    let rows = seal(db, 1, at(11 * DAY)).await;
+    // The first round of a worker prunes too.
+    let report = verify(&**db, &keys(), None).await.unwrap();
+    assert_eq!((report.verdict, report.first, report.head.0), (Verdict::Whole, old + 1, rows), "{old}");
+    assert_eq!(db.entries(&all()).await.unwrap().len(), 1);
+    assert_eq!(verify(&**db, &keys(), Some(head)).await.unwrap().verdict, Verdict::Whole, "the anchor is the old end");
+}
+
+pub async fn rows_are_found_by_user_kind_and_time(db: &Db) {
+    let (ada, first) = user(db, "ada").await;
+    db.end_session(first.id, &from("192.0.2.7", at(100))).await.unwrap();
+    db.enable(ada.id, &Act { at: at(200), origin: Origin::Operator("root".to_owned()) }).await.unwrap();
+    let of_ada = Filter { user_id: Some(ada.id), ..all() };
+    let names = |kinds: &[Kind]| kinds.iter().map(|kind| kind.name().to_owned()).collect::<Vec<_>>();
+    let lived = names(&[Kind::Verified, Kind::LoggedOut, Kind::Enabled]);
+    assert_eq!(kinds(db, of_ada.clone()).await, lived);
+    let of_kind = Filter { kind: Some("logged_out".to_owned()), ..all() };
+    assert_eq!(kinds(db, of_kind).await, names(&[Kind::LoggedOut]));
+    let late = Filter { since: Some(at(150)), ..of_ada.clone() };
+    assert_eq!(kinds(db, late).await, names(&[Kind::Enabled]));
+    let newest = Filter { limit: 2, ..of_ada };
+    assert_eq!(kinds(db, newest).await, names(&[Kind::LoggedOut, Kind::Enabled]));
+    assert!(kinds(db, Filter { user_id: Some(Uuid::new_v4()), ..all() }).await.is_empty());
+    let operator = db.entries(&Filter { limit: 1, ..all() }).await.unwrap().remove(0).operator;
+    assert_eq!(operator.as_deref(), Some("root"));
+}
