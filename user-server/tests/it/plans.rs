@@ -93,7 +93,7 @@ fn is_of_rows(statement: &str) -> bool {
 /// `SCAN name` is a walk, unless by a partial index, which holds just the rows that are looked for, or over a result
 /// that was made before.
 fn walks_in_sqlite(step: &str) -> bool {
-    const PARTIAL: [&str; 3] = ["outbox_due", "outbox_waiting", "mail_turns_next"];
+    const PARTIAL: [&str; 4] = ["outbox_due", "outbox_waiting", "mail_turns_next", "audit_unsealed"];
     const MADE: [&str; 4] = ["SCAN clients", "SCAN soon", "SCAN CONSTANT ROW", "SCAN (subquery"];
     step.starts_with("SCAN ")
         && !PARTIAL.iter().any(|index| step.contains(&format!("INDEX {index}")))
@@ -103,7 +103,7 @@ fn walks_in_sqlite(step: &str) -> bool {
 
 /// A scan of a table, or of an index without a condition on it. Nothing else is taken where sequential scans are off.
 fn walks_in_postgres(node: &Value) -> bool {
-    const PARTIAL: [&str; 3] = ["outbox_due", "outbox_waiting", "mail_turns_next"];
+    const PARTIAL: [&str; 4] = ["outbox_due", "outbox_waiting", "mail_turns_next", "audit_unsealed"];
     let index = node["Index Name"].as_str().unwrap_or_default();
     match node["Node Type"].as_str() {
         Some("Seq Scan") => true,
