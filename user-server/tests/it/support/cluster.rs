@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use super::postgres::{free_port, left_out};
-use super::{Mails, PATIENCE, Postgres, Process, Site};
+use super::{Mails, PATIENCE, Postgres, Process, Redis, Site};
 
 pub const NODES: usize = 3;
 pub const SECRET: &str = "a secret of more than thirty-two bytes, the same on all nodes";
@@ -24,6 +24,7 @@ pub struct Cluster {
     nodes: Vec<Node>,
     settings: Vec<(String, String)>,
     _balancer: Balancer,
+    _redis: Option<Redis>,
     folder: TempDir,
 }
 
@@ -58,6 +59,9 @@ impl Cluster {
             left_out("several nodes behind a balancer (haproxy is missing)");
             return None;
         };
+        // Where there is one, the nodes share it too; without it they read the log by themselves.
+        let redis = Redis::start();
+        settings.extend(redis.iter().map(|redis| ("REDIS_URL".to_owned(), redis.url())));
         let nodes: Vec<Node> = std::thread::scope(|scope| {
             let starts: Vec<_> = (0..NODES).map(|_| scope.spawn(|| Node::start(&settings))).collect();
             starts.into_iter().map(|start| start.join().unwrap()).collect()
@@ -65,7 +69,7 @@ impl Cluster {
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let balancer = Balancer::start(haproxy, folder.path(), address, &nodes);
         let site = Site { address, mails: Mails(mails), alone: false, held: false };
-        Some(Self { site, nodes, settings, _balancer: balancer, folder })
+        Some(Self { site, nodes, settings, _balancer: balancer, _redis: redis, folder })
     }
 
     /// Sends a node a signal; it may go on.
