@@ -3,12 +3,14 @@
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Parser;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
+use user_server::admin;
 use user_server::config::{Config, LogFormat, VARIABLES};
-use user_server::domain::SystemClock;
+use user_server::domain::{Fault, SystemClock};
 use user_server::service::Service;
 use user_server::store::PostgresStore;
 
@@ -33,10 +35,26 @@ enum Command {
     Migrate,
     /// Proves the configuration and every connection that it names, says what is wrong, and ends
     Check,
+    /// Measures what password hashes cost on this machine, and recommends ARGON2_* and HASH_THREADS
+    Calibrate {
+        /// Milliseconds that a hash may take while every core hashes
+        #[arg(long, default_value_t = 100)]
+        target_ms: u32,
+        /// Seconds to measure for, about
+        #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=3600))]
+        seconds: u32,
+        /// Only print how many hashes of the least cost every core together makes in a second
+        #[arg(long)]
+        floor: bool,
+    },
 }
 
 fn main() -> ExitCode {
     let Args { command } = Args::parse();
+    if let Some(Command::Calibrate { target_ms, seconds, floor }) = command {
+        let done = calibrate(Duration::from_millis(target_ms.into()), Duration::from_secs(seconds.into()), floor);
+        return done.map_or_else(|error| complain(1, &error), |()| ExitCode::SUCCESS);
+    }
     let terminal = std::io::stderr().is_terminal();
     let variable = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
     let config = match Config::read(&variable, terminal) {
@@ -55,11 +73,18 @@ fn main() -> ExitCode {
         None => runtime.block_on(run(&config)),
         Some(Command::Migrate) => runtime.block_on(migrate(&config)),
         Some(Command::Check) => runtime.block_on(check(&config)),
+        // Answered above: it needs no configuration.
+        Some(Command::Calibrate { .. }) => Ok(()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => complain(1, &*error),
     }
+}
+
+fn calibrate(target: Duration, time: Duration, floor: bool) -> Result<(), Fault> {
+    let mut say = |line: &str| drop(writeln!(std::io::stdout(), "{line}"));
+    if floor { admin::floor_rate(time, &mut say) } else { admin::calibrate(target, time, &mut say) }
 }
 
 async fn migrate(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
@@ -72,7 +97,7 @@ async fn migrate(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
 }
 
 async fn check(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
-    let findings = user_server::admin::check(config).await;
+    let findings = admin::check(config).await;
     let mut out = std::io::stdout();
     for finding in &findings {
         writeln!(out, "{finding}")?;

@@ -1,6 +1,7 @@
 //! Passwords: Argon2id behind a bounded lane of threads of its own, so that no hash ever holds up the network.
 
 mod lane;
+mod measure;
 mod phc;
 mod policy;
 
@@ -8,6 +9,7 @@ use std::sync::Arc;
 
 use crate::domain::{Caller, Fault, Outcome, Password, Refusal};
 pub use lane::{Lane, LaneSize};
+pub use measure::{Measured, measure};
 pub use phc::HashCost;
 
 /// The password service.
