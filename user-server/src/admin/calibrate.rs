@@ -36,6 +36,10 @@ pub fn calibrate(target: Duration, time: Duration, say: &mut dyn FnMut(&str)) ->
     say("memory  passes  one alone  one of all     hashes/s  memory in all");
     let mut rows = Vec::new();
     for mib in MEMORY_MIB {
+        // What is far too slow already will not be quicker with more memory.
+        if rows.iter().any(|row: &Row| row.busy.each > target * 2) {
+            break;
+        }
         for passes in PASSES {
             let cost = HashCost { memory_kib: mib * 1024, passes, ..HashCost::FLOOR };
             let row = Row { cost, alone: measure(cost, 1, each)?, busy: measure(cost, cores, each)? };
