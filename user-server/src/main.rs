@@ -47,6 +47,8 @@ enum Command {
         #[arg(long)]
         floor: bool,
     },
+    /// Looks for rows that can not be, beside a running server; changes nothing, and ends with 1 where it finds some
+    Fsck,
 }
 
 fn main() -> ExitCode {
@@ -75,6 +77,7 @@ fn main() -> ExitCode {
         Some(Command::Check) => runtime.block_on(check(&config)),
         // Answered above: it needs no configuration.
         Some(Command::Calibrate { .. }) => Ok(()),
+        Some(Command::Fsck) => runtime.block_on(fsck(&config)),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -105,6 +108,18 @@ async fn check(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
     match findings.iter().filter(|finding| !finding.good).count() {
         0 => Ok(()),
         wrong => Err(format!("{wrong} of {} checks failed", findings.len()).into()),
+    }
+}
+
+async fn fsck(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
+    let invariants = user_server::admin::fsck(config).await?;
+    let mut out = std::io::stdout();
+    for invariant in &invariants {
+        writeln!(out, "{invariant}")?;
+    }
+    match invariants.iter().filter(|invariant| invariant.broken > 0).count() {
+        0 => Ok(()),
+        broken => Err(format!("{broken} of {} invariants are broken", invariants.len()).into()),
     }
 }
 
@@ -144,6 +159,11 @@ fn announce(config: &Config, service: &Service) {
         Some(postgres) => format!("{} (PostgreSQL)", postgres.options.place()),
         None => format!("{} (SQLite)", config.data_dir.display()),
     };
+    let cache = match &config.cache {
+        Some(server) => server.place(),
+        None if config.postgres.is_some() => "none; REDIS_URL names one that nodes share".to_owned(),
+        None => "in this process".to_owned(),
+    };
     let mails = match &config.smtp {
         Some(server) => server.to_string(),
         None => config.mail_dir.display().to_string(),
@@ -153,7 +173,7 @@ fn announce(config: &Config, service: &Service) {
         None => "off; METRICS_ADDR turns them on".to_owned(),
     };
     let text = format!(
-        "user-server {} listens on {}\n  data      {data}\n  cache     in this process\n  mails     {mails}\n  secret    {secret}\n  metrics   {monitor}\n",
+        "user-server {} listens on {}\n  data      {data}\n  cache     {cache}\n  mails     {mails}\n  secret    {secret}\n  metrics   {monitor}\n",
         env!("CARGO_PKG_VERSION"),
         service.address(),
     );

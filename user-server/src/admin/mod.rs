@@ -2,6 +2,8 @@
 
 mod calibrate;
 mod check;
+mod fsck;
 
 pub use calibrate::{calibrate, floor_rate};
 pub use check::{Finding, check};
+pub use fsck::{bounds, fsck};

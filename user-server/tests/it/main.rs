@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, unreachable_pub)]
 
 mod accounts;
+mod cache;
 mod connection;
 mod contract;
 mod crash;
@@ -10,6 +11,7 @@ mod document;
 mod durability;
 mod faults;
 mod frames;
+mod fsck;
 mod gateway;
 mod http;
 mod model;

@@ -9,11 +9,12 @@ use bytes::BytesMut;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use user_proto::{Common, ErrorCode, Message, Reply, ReplyMessage, Request, RequestMessage, VerifyToken, frame};
+use user_server::cache::LocalCache;
 use user_server::config::Config;
 use user_server::domain::Clock;
 use user_server::domain::clock::ShiftedClock;
 use user_server::domain::mail::{ClaimedMail, Letter, Notice};
-use user_server::domain::ports::{CodeSource, Retention, Store};
+use user_server::domain::ports::{Cache, CodeSource, Retention, Store};
 use user_server::domain::records::LoginKey;
 use user_server::handler::Peer;
 use user_server::keys::KeyRing;
@@ -34,12 +35,13 @@ use crate::support::config;
 const SECRET: &str = "a secret of a story, 32 bytes long";
 /// Tokens that are looked at after each step.
 const WATCHED: usize = 4;
+/// Steps between two looks at all that is stored.
+const INSPECT_EVERY: usize = 10;
 
 /// A node, without sockets.
 struct Node {
     parts: Parts,
     worker: Worker,
-    store: Arc<dyn Store>,
 }
 
 /// Where, and for whom, something is asked, and what goes wrong.
@@ -98,7 +100,9 @@ pub struct World {
     config: Config,
     keys: Arc<KeyRing>,
     real: Arc<dyn Store>,
+    cache: Arc<dyn Cache>,
     nodes: Vec<Node>,
+    steps: usize,
 }
 
 impl World {
@@ -110,6 +114,8 @@ impl World {
         let clock = Arc::new(ShiftedClock::default());
         clock.hold();
         let keys = Arc::new(config.keys().unwrap());
+        // One for both nodes, as Redis is.
+        let cache: Arc<dyn Cache> = Arc::new(LocalCache::new(100, config.tokens.access_life, Arc::default()));
         let mut world = Self {
             ledger: Ledger::default(),
             attempts: Attempts::default(),
@@ -126,7 +132,9 @@ impl World {
             config,
             keys,
             real,
+            cache,
             nodes: Vec::new(),
+            steps: 0,
         };
         for _ in 0..2 {
             let node = world.node().await;
@@ -139,7 +147,7 @@ impl World {
         let store: Arc<dyn Store> = Arc::new(FaultyStore { real: self.real.clone(), faults: self.faults.clone() });
         let clock: Arc<dyn Clock> = self.clock.clone();
         let metrics = Arc::new(Metrics::new(tcp::names(), clock.now()));
-        let parts = Parts::assemble(&self.config, &clock, &self.keys, &store, &metrics).unwrap();
+        let parts = Parts::assemble(&self.config, &clock, &self.keys, &store, &self.cache, &metrics).unwrap();
         let codes = Otp::new(store.clone(), clock.clone(), self.keys.clone(), self.config.code_life);
         let worker = Worker {
             outbox: store.clone(),
@@ -149,7 +157,7 @@ impl World {
             bell: Bell::default(),
             metrics: metrics.mails.clone(),
         };
-        let node = Node { parts, worker, store };
+        let node = Node { parts, worker };
         node.parts.revocations.load(&*self.real, clock.now()).await.unwrap();
         node
     }
@@ -174,6 +182,18 @@ impl World {
             Step::Restart { node } => self.nodes[*node] = self.node().await,
         }
         self.check().await;
+        self.steps += 1;
+        if self.steps.is_multiple_of(INSPECT_EVERY) {
+            self.inspect().await;
+        }
+    }
+
+    /// Looks at all that is stored, as an operator does.
+    async fn inspect(&self) {
+        let bounds = user_server::admin::bounds(self.config.code_life);
+        for invariant in self.real.inspect(&bounds, self.clock.now()).await.unwrap() {
+            assert_eq!(invariant.broken, 0, "{invariant}");
+        }
     }
 
     async fn sweep(&mut self) {
@@ -382,9 +402,7 @@ impl World {
             self.nodes[node] = self.node().await;
         }
         self.check().await;
-        for node in &self.nodes {
-            node.store.ping().await.unwrap();
-        }
+        self.inspect().await;
         self.real.close().await;
     }
 }
