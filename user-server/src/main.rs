@@ -3,13 +3,14 @@
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Parser;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 use user_server::admin::{self, Done};
 use user_server::config::{Config, LogFormat, VARIABLES};
-use user_server::domain::SystemClock;
+use user_server::domain::{Fault, SystemClock};
 use user_server::service::Service;
 use user_server::store::PostgresStore;
 
@@ -34,6 +35,18 @@ enum Command {
     Migrate,
     /// Proves the configuration and every connection that it names, says what is wrong, and ends
     Check,
+    /// Measures what password hashes cost on this machine, and recommends ARGON2_* and HASH_THREADS
+    Calibrate {
+        /// Milliseconds that a hash may take while every core hashes
+        #[arg(long, default_value_t = 100)]
+        target_ms: u32,
+        /// Seconds to measure for, about
+        #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=3600))]
+        seconds: u32,
+        /// Only print how many hashes of the least cost every core together makes in a second
+        #[arg(long)]
+        floor: bool,
+    },
     /// Looks for rows that can not be, beside a running server; changes nothing, and ends with 1 where it finds some
     Fsck,
     /// Brings users of another service along, from a file or a table: 0 all, 1 some were refused, 2 it could not
@@ -52,6 +65,10 @@ enum Command {
 
 fn main() -> ExitCode {
     let Args { command } = Args::parse();
+    if let Some(Command::Calibrate { target_ms, seconds, floor }) = command {
+        let done = calibrate(Duration::from_millis(target_ms.into()), Duration::from_secs(seconds.into()), floor);
+        return done.map_or_else(|error| complain(1, &error), |()| ExitCode::SUCCESS);
+    }
     let terminal = std::io::stderr().is_terminal();
     let variable = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
     let config = match Config::read(&variable, terminal) {
@@ -79,6 +96,8 @@ async fn act(config: &Config, command: Option<Command>) -> Done {
         None => run(config).await?,
         Some(Command::Migrate) => migrate(config).await?,
         Some(Command::Check) => check(config).await?,
+        // Answered before: it needs no configuration.
+        Some(Command::Calibrate { .. }) => {}
         Some(Command::Fsck) => fsck(config).await?,
         Some(Command::Import(args)) => return admin::import(config, args).await,
         Some(Command::Export(args)) => return admin::export(config, args).await,
@@ -88,6 +107,11 @@ async fn act(config: &Config, command: Option<Command>) -> Done {
         Some(Command::Restore(args)) => return admin::restore(config, args).await,
     }
     Ok(0)
+}
+
+fn calibrate(target: Duration, time: Duration, floor: bool) -> Result<(), Fault> {
+    let mut say = |line: &str| drop(writeln!(std::io::stdout(), "{line}"));
+    if floor { admin::floor_rate(time, &mut say) } else { admin::calibrate(target, time, &mut say) }
 }
 
 async fn migrate(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
@@ -100,7 +124,7 @@ async fn migrate(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
 }
 
 async fn check(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
-    let findings = user_server::admin::check(config).await;
+    let findings = admin::check(config).await;
     let mut out = std::io::stdout();
     for finding in &findings {
         writeln!(out, "{finding}")?;

@@ -2,6 +2,7 @@
 
 mod audit;
 mod backup;
+mod calibrate;
 mod check;
 mod export;
 mod fsck;
@@ -13,6 +14,7 @@ mod user;
 
 pub use audit::{AuditArgs, audit};
 pub use backup::{BackupArgs, backup};
+pub use calibrate::{calibrate, floor_rate};
 pub use check::{Finding, check};
 pub use export::{ExportArgs, export};
 pub use fsck::{bounds, fsck};

@@ -3,6 +3,7 @@
 
 mod bcrypt;
 mod lane;
+mod measure;
 mod pace;
 mod phc;
 mod policy;
@@ -16,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::{Caller, Fault, Outcome, Password, Refusal, hash_class};
 pub use lane::{Lane, LaneSize};
+pub use measure::{Measured, measure};
 use pace::Pace;
 pub use phc::HashCost;
 pub use stored::{accept, is_usable};

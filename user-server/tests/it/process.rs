@@ -218,3 +218,16 @@ fn a_folder_that_can_not_be_used_is_named() {
     let said = run_in(folder.path(), &[], &[("TCP_PORT", "0")]);
     assert!(said.code == Some(1) && said.error.contains("chmod 600"), "{said:?}");
 }
+
+#[test]
+fn calibrate_measures_and_never_recommends_less_than_the_floor() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = run_in(folder.path(), &["calibrate", "--seconds", "1", "--target-ms", "1"], &[]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    for part in [" 19 MiB", "No setting keeps to 1.0 ms", "ARGON2_MEMORY_KIB=19456\nARGON2_PASSES=2\nHASH_THREADS="] {
+        assert!(said.output.contains(part), "{part}: {}", said.output);
+    }
+    let said = run_in(folder.path(), &["calibrate", "--seconds", "1", "--floor"], &[("TCP_PORT", "not needed")]);
+    assert!(said.output.contains("hashes a second: m=19456, t=2, p=1"), "{said:?}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "it leaves nothing");
+}
