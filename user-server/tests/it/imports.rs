@@ -2,6 +2,7 @@
 
 mod exports;
 mod files;
+mod million;
 mod tables;
 
 use std::path::Path;
