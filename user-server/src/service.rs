@@ -210,7 +210,7 @@ impl Parts {
             clock.clone(),
             config.tokens.clone(),
             revocations.clone(),
-        ));
+        )?);
         let otp = Arc::new(Otp::new(store.clone(), clock.clone(), keys.clone(), config.code_life));
         let bell = Bell::default();
         let users = Users {

@@ -2,6 +2,8 @@
 //! of what has ended: no SQL, no lock, no state a session.
 
 mod access;
+mod both;
+mod exact;
 mod refresh;
 mod revocations;
 
@@ -13,9 +15,11 @@ use zeroize::Zeroizing;
 
 use crate::domain::ports::Sessions;
 use crate::domain::records::{Ended, NewSession, Rotation, SessionRecord};
-use crate::domain::{Clock, Outcome, Refusal, Timestamp};
+use crate::domain::{Clock, Fault, Outcome, Refusal, Timestamp};
 use crate::keys::KeyRing;
 use access::AccessTokens;
+#[doc(hidden)]
+pub use both::BothWays;
 use refresh::RefreshToken;
 pub use revocations::{FRESH, Revocations};
 
@@ -83,16 +87,18 @@ pub struct Verified {
 
 impl Tokens {
     /// The token service over these parts.
-    #[must_use]
+    ///
+    /// # Errors
+    /// Where a key or the policy can't be used.
     pub fn new(
         keys: Arc<KeyRing>,
         sessions: Arc<dyn Sessions>,
         clock: Arc<dyn Clock>,
         policy: TokenPolicy,
         ended: Arc<Revocations>,
-    ) -> Self {
-        let access = AccessTokens::new(&keys, &policy);
-        Self { access, keys, sessions, clock, policy, ended }
+    ) -> Result<Self, Fault> {
+        let access = AccessTokens::new(&keys, &policy)?;
+        Ok(Self { access, keys, sessions, clock, policy, ended })
     }
 
     /// A session to open: new ids, today's key.
@@ -119,7 +125,7 @@ impl Tokens {
         if self.clock.now().seconds() >= claims.expires_at {
             return Err(Refusal::TokenExpired.into());
         }
-        if self.ended.contains(claims.session_id) || self.ended.contains(claims.user_id) {
+        if self.ended.contains_any([claims.session_id, claims.user_id]) {
             return Err(Refusal::SessionRevoked.into());
         }
         let stale = self.ended.staleness().map_err(|_| Refusal::Stale)?;
@@ -169,7 +175,7 @@ impl Tokens {
                 (claims.session_id, claims.user_id)
             }
         };
-        if self.ended.contains(session_id) || self.ended.contains(user_id) {
+        if self.ended.contains_any([session_id, user_id]) {
             return Err(Refusal::SessionRevoked.into());
         }
         let ended = if all {

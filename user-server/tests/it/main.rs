@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, unreachable_pub)]
 
 mod accounts;
+mod both_ways;
 mod connection;
 mod contract;
 mod crash;
@@ -19,6 +20,7 @@ mod races;
 mod session;
 mod smtp;
 mod support;
+mod tokens;
 mod tour;
 mod vectors;
 mod walls;
