@@ -44,6 +44,9 @@ fn main() -> ExitCode {
         Err(errors) => return complain(EXIT_CONFIG, &errors),
     };
     start_logs(&config);
+    for note in &config.notes {
+        tracing::warn!("{note}");
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return complain(1, &error),
@@ -143,6 +146,15 @@ fn start_logs(config: &Config) {
         LogFormat::Pretty => logs.with_ansi(std::env::var_os("NO_COLOR").is_none()).init(),
         LogFormat::Json => logs.json().flatten_event(true).init(),
     }
+    std::panic::set_hook(Box::new(tell_panic));
+}
+
+/// A panic is a line of the log like any other. What it says is told only where it is a text of the program: one that was
+/// made may hold what a user sent.
+fn tell_panic(panic: &std::panic::PanicHookInfo<'_>) {
+    let says = panic.payload().downcast_ref::<&str>().copied().unwrap_or("see the place");
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    tracing::error!(says, place, "a defect: something panicked; please report it");
 }
 
 fn variables() -> String {
@@ -151,6 +163,13 @@ fn variables() -> String {
         let default = if variable.default.is_empty() { "not set" } else { variable.default };
         text.push_str(&format!("  {:<20} {} [default: {default}]\n", variable.name, variable.meaning));
     }
+    let secrets: Vec<&str> =
+        VARIABLES.iter().filter(|variable| variable.secret).map(|variable| variable.name).collect();
+    text.push_str(&format!(
+        "\nA secret may come from a file instead, named by the variable with _FILE behind it, or from a systemd credential\n\
+         with the variable's name: {}.\n",
+        secrets.join(", "),
+    ));
     text
 }
 

@@ -41,6 +41,7 @@ fn wrong(what: &'static str, says: impl Into<String>) -> Finding {
 pub async fn check(config: &Config) -> Vec<Finding> {
     // What is wrong with the variables themselves was told before this, and nothing else was looked at.
     let mut findings = vec![good("configuration", "every variable can be used")];
+    findings.extend(config.notes.iter().map(|note| good("secrets", note.clone())));
     match &config.postgres {
         Some(postgres) => database(postgres, &mut findings).await,
         None => findings.push(folder("data", &config.data_dir, "DATA_DIR")),

@@ -4,6 +4,7 @@
 mod postgres;
 mod secret;
 mod smtp;
+mod sources;
 mod vars;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -69,6 +70,8 @@ pub struct Config {
     pub log: String,
     /// How they look.
     pub log_format: LogFormat,
+    /// What can be used and is worth a word all the same.
+    pub notes: Vec<String>,
 }
 
 /// How logs look.
@@ -237,6 +240,7 @@ impl Config {
                 _ if terminal => LogFormat::Pretty,
                 _ => LogFormat::Json,
             },
+            notes: vars.notes(),
         }
     }
 

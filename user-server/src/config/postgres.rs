@@ -28,7 +28,7 @@ pub(super) fn read(vars: &mut Reader<'_>) -> Option<Postgres> {
         }
         return None;
     };
-    if vars.optional("JWTSECRETKEY").is_none() {
+    if !vars.is_given("JWTSECRETKEY") {
         vars.fault(
             "JWTSECRETKEY",
             "nodes that share a database need the same secret".to_owned(),

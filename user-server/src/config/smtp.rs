@@ -24,7 +24,7 @@ pub(super) fn read(vars: &mut Reader<'_>) -> Option<SmtpServer> {
     let mode = chosen.unwrap_or(if port == 465 { TlsMode::Implicit } else { TlsMode::StartTls });
 
     check_host(vars, &host, mode);
-    check_login(vars, user.is_some(), password.is_some(), mode);
+    check_login(vars, user.is_some(), vars.is_given("SMTP_PASSWORD"), mode);
     check_sender(vars);
     vars.refuse(
         "MAIL_DIR",

@@ -72,11 +72,17 @@ fn every_variable_that_is_read_is_listed() {
         },
         false,
     );
+    let mut asked = asked.into_inner();
+    // The other sources of a secret come with it.
+    asked.retain(|name| name != "CREDENTIALS_DIRECTORY");
+    let is_source =
+        |name: &str| VARIABLES.iter().any(|listed| listed.secret && name == format!("{}_FILE", listed.name));
+    asked.retain(|name| !is_source(name));
     // Read only to be refused, until it can be used.
-    asked.borrow_mut().remove("REDIS_URL");
+    asked.remove("REDIS_URL");
     let listed: std::collections::BTreeSet<String> =
         VARIABLES.iter().map(|variable| variable.name.to_owned()).collect();
-    assert_eq!(*asked.borrow(), listed);
+    assert_eq!(asked, listed);
 }
 
 fn faults(pairs: &[(&str, &str)]) -> Vec<&'static str> {
@@ -156,5 +162,54 @@ fn the_kept_secret_is_made_once_and_for_one() {
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
         assert!(matches!(secret::kept(folder.path()), Err(SecretError::Readable(_))));
+    }
+}
+
+#[test]
+fn every_secret_may_come_from_a_file_or_a_credential_and_from_one_place_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let secret = "a secret of no fewer than 32 bytes";
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let file = write("a-file", &format!("{secret}\n"));
+    let config = read(&[("JWTSECRETKEY_FILE", &file)]).unwrap();
+    assert_eq!(config.secret.as_deref().map(Vec::as_slice), Some(secret.as_bytes()));
+    let both = write("both", &format!("{secret} 1\n{secret} 2,{secret} 3\n"));
+    assert_eq!(read(&[("JWTSECRETKEY_ACCEPT_FILE", &both)]).unwrap().accepted_secrets.len(), 3);
+
+    let place = folder.path().to_str().unwrap();
+    write("JWTSECRETKEY", secret);
+    let config = read(&[("CREDENTIALS_DIRECTORY", place)]).unwrap();
+    assert_eq!(config.secret.as_deref().map(Vec::as_slice), Some(secret.as_bytes()));
+    assert!(config.notes.is_empty(), "{:?}", config.notes);
+
+    for variable in VARIABLES.iter().filter(|variable| variable.secret) {
+        let by_file = format!("{}_FILE", variable.name);
+        assert!(faults(&[(variable.name, secret), (&by_file, &file)]).contains(&variable.name));
+        assert!(faults(&[(&by_file, "/nowhere/at/all")]).contains(&variable.name), "{}", variable.name);
+    }
+    let error = read(&[("JWTSECRETKEY_FILE", &file), ("CREDENTIALS_DIRECTORY", place)]).unwrap_err().to_string();
+    assert!(error.contains("JWTSECRETKEY_FILE") && error.contains("credential"), "{error}");
+    assert!(error.contains("1 fault") && !error.contains("32 bytes"), "{error}");
+    // A bad file is one fault, and not also a missing secret.
+    let postgres = [("PostgreSQL", "postgresql://users@127.0.0.1/users"), ("MAIL_DIR", "mails")];
+    assert_eq!(faults(&[&postgres[..], &[("JWTSECRETKEY_FILE", "/nowhere/at/all")]].concat()), ["JWTSECRETKEY"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_that_anybody_can_read_is_worth_a_word() {
+    use std::os::unix::fs::PermissionsExt;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "a secret of no fewer than 32 bytes").unwrap();
+    let path = file.path().to_str().unwrap();
+    for (mode, words) in [(0o600, 0), (0o640, 0), (0o644, 1)] {
+        std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(mode)).unwrap();
+        let notes = read(&[("JWTSECRETKEY_FILE", path)]).unwrap().notes;
+        assert_eq!(notes.len(), words, "{mode:o}: {notes:?}");
+        assert!(notes.iter().all(|note| note.contains(path) && !note.contains("32 bytes")), "{notes:?}");
     }
 }

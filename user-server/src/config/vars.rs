@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use zeroize::Zeroizing;
 
+use super::sources::{self, Read};
 use super::{ConfigErrors, ConfigFault};
 use crate::keys::MIN_SECRET;
 
@@ -16,10 +17,16 @@ pub struct Variable {
     pub default: &'static str,
     /// What it says.
     pub meaning: &'static str,
+    /// Whether it is a secret, which a file may hold instead: see [`super::sources`].
+    pub secret: bool,
 }
 
 const fn variable(name: &'static str, default: &'static str, meaning: &'static str) -> Variable {
-    Variable { name, default, meaning }
+    Variable { name, default, meaning, secret: false }
+}
+
+const fn secret(name: &'static str, default: &'static str, meaning: &'static str) -> Variable {
+    Variable { name, default, meaning, secret: true }
 }
 
 /// Every variable, in the order of the README.
@@ -28,7 +35,7 @@ pub const VARIABLES: &[Variable] = &[
     variable("LISTEN_ADDR", "127.0.0.1", "Address to listen on. Any but a loopback address needs ALLOW_PLAINTEXT."),
     variable("ALLOW_PLAINTEXT", "", "1 allows to listen without TLS on a network."),
     variable("DATA_DIR", "./user-data", "Folder of the embedded parts: database, secret, mails."),
-    variable(
+    secret(
         "PostgreSQL",
         "",
         "Database as postgresql://user:password@host:port/name. One on another machine has to prove itself (sslmode=verify-full) unless the URL says otherwise. Needs JWTSECRETKEY, and SMTP_HOST or MAIL_DIR.",
@@ -40,13 +47,13 @@ pub const VARIABLES: &[Variable] = &[
         "start",
         "start brings PostgreSQL's schema up to date at each start; off leaves it to `user-server migrate`.",
     ),
-    variable("MIGRATE_URL", "PostgreSQL", "Database for migrations: the direct one where PostgreSQL names a pooler."),
-    variable(
+    secret("MIGRATE_URL", "PostgreSQL", "Database for migrations: the direct one where PostgreSQL names a pooler."),
+    secret(
         "JWTSECRETKEY",
         "made and kept in DATA_DIR",
         "Secret of at least 32 bytes that signs tokens and from which every other key is derived.",
     ),
-    variable(
+    secret(
         "JWTSECRETKEY_ACCEPT",
         "",
         "Secrets that verify and do not sign, parted by commas: the coming and the past.",
@@ -66,7 +73,7 @@ pub const VARIABLES: &[Variable] = &[
         "starttls, implicit (from the first byte), none (to this machine only), or auto: implicit on 465, else starttls.",
     ),
     variable("SMTP_USER", "", "Login at the server; needs TLS."),
-    variable("SMTP_PASSWORD", "", "Its password."),
+    secret("SMTP_PASSWORD", "", "Its password."),
     variable("SMTP_CA", "", "File with the certificates, in PEM, that are trusted instead of the public authorities."),
     variable("MAIL_DIR", "DATA_DIR/mails", "Folder for mails as .eml files, where no server is named."),
     variable(
@@ -98,15 +105,25 @@ pub const VARIABLES: &[Variable] = &[
     variable("LOG_FORMAT", "auto", "pretty, json, or auto: pretty on a terminal."),
 ];
 
+fn is_secret(name: &str) -> bool {
+    VARIABLES.iter().any(|variable| variable.secret && variable.name == name)
+}
+
 /// Reads variables, and collects what is wrong with them.
 pub(super) struct Reader<'a> {
     variable: &'a dyn Fn(&str) -> Option<String>,
     faults: Vec<ConfigFault>,
+    notes: Vec<String>,
 }
 
 impl<'a> Reader<'a> {
     pub(super) fn new(variable: &'a dyn Fn(&str) -> Option<String>) -> Self {
-        Self { variable, faults: Vec::new() }
+        Self { variable, faults: Vec::new(), notes: Vec::new() }
+    }
+
+    /// What can be used and is worth a word all the same.
+    pub(super) fn notes(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.notes)
     }
 
     pub(super) fn finish(self) -> Result<(), ConfigErrors> {
@@ -114,13 +131,54 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn fault(&mut self, variable: &'static str, wrong: String, mend: String) {
-        self.faults.push(ConfigFault { variable, wrong, mend });
+        let fault = ConfigFault { variable, wrong, mend };
+        // What is asked for twice is wrong once.
+        if !self.faults.contains(&fault) {
+            self.faults.push(fault);
+        }
     }
 
     /// A variable's value; an empty one is none. Bytes that are not UTF-8 arrive as replacement characters: to take them
     /// for text would sign with another secret than was meant.
     pub(super) fn optional(&mut self, name: &'static str) -> Option<String> {
-        let value = (self.variable)(name).filter(|value| !value.is_empty())?;
+        if is_secret(name) {
+            return self.secret_text(name);
+        }
+        let value = sources::set(self.variable, name)?;
+        self.checked(name, value)
+    }
+
+    /// Whether a value is given at all, be it a bad one.
+    pub(super) fn is_given(&self, name: &'static str) -> bool {
+        match is_secret(name) {
+            true => !sources::of(self.variable, name).is_empty(),
+            false => sources::set(self.variable, name).is_some(),
+        }
+    }
+
+    /// A secret's value, from the one place that gives it.
+    fn secret_text(&mut self, name: &'static str) -> Option<String> {
+        let mut given = sources::of(self.variable, name);
+        if given.len() > 1 {
+            let places: Vec<String> = given.iter().map(ToString::to_string).collect();
+            self.fault(name, format!("it is given by {}", places.join(" and by ")), "Keep one of them.".to_owned());
+            return None;
+        }
+        let source = given.pop()?;
+        let place = source.to_string();
+        match source.read() {
+            Ok(Read { value, note }) => {
+                self.notes.extend(note.filter(|note| !self.notes.contains(note)));
+                self.checked(name, value)
+            }
+            Err(error) => {
+                self.fault(name, format!("{place} can not be used: {error}"), sources::MEND.to_owned());
+                None
+            }
+        }
+    }
+
+    fn checked(&mut self, name: &'static str, value: String) -> Option<String> {
         if value.contains(char::REPLACEMENT_CHARACTER) {
             self.fault(name, "it is not UTF-8".to_owned(), "Set it to text; a secret can be made base64.".to_owned());
             return None;
@@ -129,7 +187,7 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn refuse(&mut self, name: &'static str, wrong: &str, mend: &str) {
-        if self.optional(name).is_some() {
+        if self.is_given(name) {
             self.fault(name, wrong.to_owned(), mend.to_owned());
         }
     }
@@ -204,7 +262,8 @@ impl<'a> Reader<'a> {
 
     pub(super) fn secrets(&mut self, name: &'static str) -> Vec<Zeroizing<Vec<u8>>> {
         let Some(list) = self.optional(name).map(Zeroizing::new) else { return Vec::new() };
-        let secrets: Vec<_> = list.split(',').map(|part| Zeroizing::new(part.trim().as_bytes().to_vec())).collect();
+        let secrets: Vec<_> =
+            list.split([',', '\n']).map(|part| Zeroizing::new(part.trim().as_bytes().to_vec())).collect();
         for secret in &secrets {
             self.check_secret(name, secret);
         }

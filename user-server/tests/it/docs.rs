@@ -19,6 +19,15 @@ fn the_configuration_table_is_that_of_the_code() {
 }
 
 #[test]
+fn the_secrets_that_may_come_from_files_are_named() {
+    let readme = read("README.md");
+    let named = readme.split("A secret (").nth(1).and_then(|rest| rest.split(')').next()).unwrap();
+    let secrets: Vec<&str> =
+        VARIABLES.iter().filter(|variable| variable.secret).map(|variable| variable.name).collect();
+    assert_eq!(words(named), secrets);
+}
+
+#[test]
 fn the_map_of_the_readme_has_every_room() {
     let rooms_of = |document: &str, heading: &str| -> Vec<String> {
         let mut rooms: Vec<String> =

@@ -17,7 +17,8 @@ impl Housekeeping for SqlStore {
             ("DELETE FROM verifications WHERE created_at < $1 AND (expires_at IS NULL OR expires_at < $1)", old),
             ("DELETE FROM outbox WHERE created_at < $1 AND (settled_at < $1 OR turn_at IS NULL)", counted),
             (
-                "DELETE FROM mail_turns WHERE next_at < $1 AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.budget_key = mail_turns.budget_key AND outbox.letter = mail_turns.letter)",
+                "DELETE FROM mail_turns WHERE next_at < $1 AND waiting = 0 AND NOT EXISTS (SELECT 1 FROM outbox
+                 WHERE outbox.budget_key = mail_turns.budget_key AND outbox.letter = mail_turns.letter AND turn_at IS NOT NULL)",
                 counted,
             ),
             ("DELETE FROM revocations WHERE at < $1", now.minus(retention.revocations).0),

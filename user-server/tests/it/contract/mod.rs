@@ -19,6 +19,7 @@ use std::sync::Arc;
 use user_server::domain::ports::Store;
 use user_server::store::{PostgresOptions, PostgresStore, SqliteStore};
 
+use crate::postgres::url_of_a_later_version;
 use crate::support::postgres;
 
 /// An empty database, and what has to live as long as it does.
@@ -85,6 +86,7 @@ macro_rules! suite {
             sweep::old_rows_go,
             sweep::a_budget_outlives_its_sweep,
             sweep::the_store_answers,
+            outbox::what_waits_is_counted,
         );
     };
     ($database:ident, $open:path; $($topic:ident::$test:ident,)*) => {
@@ -102,6 +104,7 @@ macro_rules! suite {
 }
 
 async fn sqlite_store() -> Option<Database> {
+    crate::plans::note_statements();
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(&folder.path().join("users.db")).await.unwrap();
     Some(Database { store: Arc::new(store), _keep: Box::new(folder) })
@@ -113,5 +116,13 @@ async fn postgres_store() -> Option<Database> {
     Some(Database { store: Arc::new(PostgresStore::open(&options)), _keep: Box::new(()) })
 }
 
+/// A database that a later version has brought up to its own schema.
+async fn postgres_ahead_store() -> Option<Database> {
+    let options = PostgresOptions::parse(&url_of_a_later_version().await?, 8, false).unwrap();
+    PostgresStore::migrate(&options).await.unwrap();
+    Some(Database { store: Arc::new(PostgresStore::open(&options)), _keep: Box::new(()) })
+}
+
 suite!(sqlite, super::sqlite_store);
 suite!(postgres, super::postgres_store);
+suite!(postgres_ahead, super::postgres_ahead_store);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use user_server::domain::mail::{Claim, ClaimedMail, Letter, Notice};
+use user_server::domain::ports::Backlog;
 use user_server::domain::records::{Charge, Purpose, UserChange};
 use uuid::Uuid;
 
@@ -108,4 +109,16 @@ pub async fn an_owner_is_told_once_an_hour(db: &Db) {
     assert_eq!(told(120).await, 0, "by whichever way the address was typed");
     register(db, "mallory", "ada@example.org", "client", at(HOUR + 60)).await;
     assert_eq!(told(HOUR + 60).await, 1);
+}
+
+pub async fn what_waits_is_counted(db: &Db) {
+    let none = Backlog { unsent: 0, waiting: 0, oldest: None };
+    assert_eq!(db.backlog(NOW).await.unwrap(), none);
+    register(db, "ada", "ada@example.org", "client", NOW).await;
+    register(db, "bob", "ada@example.org", "client", NOW).await;
+    assert_eq!(db.backlog(at(5)).await.unwrap(), Backlog { waiting: 2, oldest: Some(NOW), ..none });
+    let Claim::Mail(mail) = db.claim(&budget(), at(5)).await.unwrap() else { panic!("a mail is due") };
+    assert_eq!(db.backlog(at(6)).await.unwrap(), Backlog { unsent: 1, waiting: 1, oldest: Some(at(5)) });
+    db.settle(mail.id, at(6)).await.unwrap();
+    assert_eq!(db.backlog(at(6)).await.unwrap(), Backlog { waiting: 1, ..none });
 }
