@@ -134,6 +134,11 @@ fn announce(config: &Config, service: &Service) {
         Some(postgres) => format!("{} (PostgreSQL)", postgres.options.place()),
         None => format!("{} (SQLite)", config.data_dir.display()),
     };
+    let cache = match &config.cache {
+        Some(server) => server.place(),
+        None if config.postgres.is_some() => "none; REDIS_URL names one that nodes share".to_owned(),
+        None => "in this process".to_owned(),
+    };
     let mails = match &config.smtp {
         Some(server) => server.to_string(),
         None => config.mail_dir.display().to_string(),
@@ -143,7 +148,7 @@ fn announce(config: &Config, service: &Service) {
         None => "off; METRICS_ADDR turns them on".to_owned(),
     };
     let text = format!(
-        "user-server {} listens on {}\n  data      {data}\n  cache     in this process\n  mails     {mails}\n  secret    {secret}\n  metrics   {monitor}\n",
+        "user-server {} listens on {}\n  data      {data}\n  cache     {cache}\n  mails     {mails}\n  secret    {secret}\n  metrics   {monitor}\n",
         env!("CARGO_PKG_VERSION"),
         service.address(),
     );

@@ -10,8 +10,9 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::cache::{LocalCache, Patience, RedisCache};
 use crate::config::{Config, SecretError};
-use crate::domain::ports::{Mailer, Retention, Store};
+use crate::domain::ports::{Cache, Mailer, Retention, Store};
 use crate::domain::{Clock, Fault, SharedClock, SystemClock};
 use crate::handler::{Handler, Limits};
 use crate::http::{Health, Monitor, Probe};
@@ -34,6 +35,8 @@ const SWEEP_PERIOD: Duration = Duration::from_secs(600);
 const CLOCK_PERIOD: Duration = Duration::from_secs(30);
 /// The difference between clocks that an operator need not know of, in milliseconds.
 const CLOCK_SLACK: i64 = 500;
+/// The most sessions and users whose records one process keeps; some hundred bytes each.
+const LOCAL_RECORDS: usize = 20_000;
 /// How long one round of erasing may take.
 const SWEEP_TIMEOUT: Duration = Duration::from_secs(120);
 
@@ -102,7 +105,8 @@ impl Service {
         let shared = Arc::new(SharedClock::new(clock));
         set_clock(&*store, &shared).await?;
         let clock: Arc<dyn Clock> = shared.clone();
-        let parts = Parts::assemble(config, &clock, &keys, &store, &metrics)?;
+        let cache = cache(config, &keys, &metrics)?;
+        let parts = Parts::assemble(config, &clock, &keys, &store, &cache, &metrics)?;
         parts.revocations.load(&*as_sessions(&store), clock.now()).await?;
 
         let (workers, tasks) = (CancellationToken::new(), TaskTracker::new());
@@ -185,6 +189,7 @@ pub struct Parts {
     pub revocations: Arc<Revocations>,
     otp: Arc<Otp>,
     bell: Bell,
+    cache: Arc<dyn Cache>,
     metrics: Arc<Metrics>,
 }
 
@@ -198,6 +203,7 @@ impl Parts {
         clock: &Arc<dyn Clock>,
         keys: &Arc<KeyRing>,
         store: &Arc<dyn Store>,
+        cache: &Arc<dyn Cache>,
         metrics: &Arc<Metrics>,
     ) -> Result<Self, Fault> {
         let pseudonyms =
@@ -210,6 +216,7 @@ impl Parts {
             clock.clone(),
             config.tokens.clone(),
             revocations.clone(),
+            cache.clone(),
         )?);
         let otp = Arc::new(Otp::new(store.clone(), clock.clone(), keys.clone(), config.code_life));
         let bell = Bell::default();
@@ -228,7 +235,7 @@ impl Parts {
             idle_timeout: config.limits.idle,
         };
         let handler = Arc::new(Handler::new(users, tokens, limits));
-        Ok(Self { handler, revocations, otp, bell, metrics: metrics.clone() })
+        Ok(Self { handler, revocations, otp, bell, cache: cache.clone(), metrics: metrics.clone() })
     }
 
     fn spawn_workers(
@@ -245,8 +252,8 @@ impl Parts {
         let worker = Worker { outbox, mailer, codes, clock: clock.clone(), bell, metrics };
         tasks.spawn(worker.run(config.mail_concurrency, stop.clone()));
         let follow = self.revocations.clone();
-        let (log, time) = (as_sessions(store), clock.clone());
-        tasks.spawn(stop.clone().run_until_cancelled_owned(async move { follow.follow(log, time).await }));
+        let (log, time, bell) = (as_sessions(store), clock.clone(), self.cache.clone());
+        tasks.spawn(stop.clone().run_until_cancelled_owned(async move { follow.follow(log, time, bell).await }));
         let retention = Retention {
             verifications: Duration::from_secs(24 * 3600),
             mails: Duration::from_secs(24 * 3600) + config.code_life,
@@ -292,6 +299,17 @@ async fn store(config: &Config) -> Result<Arc<dyn Store>, StartError> {
     let store: Arc<dyn Store> = Arc::new(PostgresStore::open(&postgres.options));
     store.ping().await.map_err(at)?;
     Ok(store)
+}
+
+/// The cache that nodes share, where it is named. Else the process keeps its own, but not where another node may change
+/// the same database.
+fn cache(config: &Config, keys: &KeyRing, metrics: &Metrics) -> Result<Arc<dyn Cache>, Fault> {
+    let (life, metrics) = (config.tokens.access_life, metrics.cache.clone());
+    Ok(match &config.cache {
+        Some(server) => Arc::new(RedisCache::start(server.clone(), keys, life, Patience::default(), metrics)?),
+        None if config.postgres.is_some() => Arc::new(LocalCache::none(metrics)),
+        None => Arc::new(LocalCache::new(LOCAL_RECORDS, life, metrics)),
+    })
 }
 
 /// Takes the time from the database, where there is one that nodes share: leases, codes and waits must mean the same

@@ -8,8 +8,9 @@ use uuid::Uuid;
 
 use super::mail::{Claim, Mail, SendError};
 use super::records::{
-    Activation, Changed, Charge, Counter, EmailChange, Ended, Guess, Invariant, LoginKey, NewSession, Purpose,
-    Registration, Resend, ResetDone, ResetRequest, Revocation, Rotation, UserChange, UserRecord,
+    Activation, Cached, Changed, Charge, Counter, EmailChange, Ended, Guess, Invariant, Leases, LoginKey, NewSession,
+    Profile, Purpose, Registration, Resend, ResetDone, ResetRequest, Revocation, Rotation, UserChange, UserRecord,
+    UserVersion,
 };
 use super::{Fault, Timestamp, Username};
 
@@ -99,12 +100,32 @@ pub trait Sessions: Send + Sync {
     ) -> Result<Rotation, Fault>;
     /// Whose session this is, where it has not ended.
     async fn session_user(&self, session_id: Uuid) -> Result<Option<Uuid>, Fault>;
+    /// The account whose session this is, where it has not ended.
+    async fn session_owner(&self, session_id: Uuid) -> Result<Option<UserRecord>, Fault>;
     /// Ends one session.
     async fn end_session(&self, session_id: Uuid, now: Timestamp) -> Result<Ended, Fault>;
     /// Ends every session of a user, and voids every open code.
     async fn end_all_sessions(&self, user_id: Uuid, now: Timestamp) -> Result<Ended, Fault>;
     /// The log's entries that are not older than `since`.
     async fn revocations(&self, since: Timestamp) -> Result<Vec<Revocation>, Fault>;
+    /// The accounts that were changed since.
+    async fn changes(&self, since: Timestamp) -> Result<Vec<UserVersion>, Fault>;
+}
+
+/// The session and user of a token, kept near; and the bell that wakes the readers of the revocation log. SQL is the
+/// truth, so nothing here can fail: what can't be asked knows nothing.
+#[async_trait]
+pub trait Cache: Send + Sync {
+    /// What is known of a session and its user. A user's record of a version below `least` is old.
+    async fn look_up(&self, session_id: Uuid, user_id: Uuid, least: i64, now: Timestamp) -> Cached;
+    /// Fills in what was read after the leases were given, where they still stand.
+    async fn fill(&self, session_id: Uuid, profile: &Profile, leases: Leases, now: Timestamp);
+    /// Ends what is kept of these sessions and users, and every lease for it.
+    async fn forget(&self, subjects: &[Uuid]);
+    /// Tells all nodes that the revocation log has grown.
+    async fn wake(&self);
+    /// Waits until some node has said so.
+    async fn woken(&self);
 }
 
 /// Budgets, for the throttle.

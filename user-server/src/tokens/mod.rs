@@ -4,6 +4,7 @@
 mod access;
 mod both;
 mod exact;
+mod owner;
 mod refresh;
 mod revocations;
 
@@ -13,8 +14,8 @@ use std::time::Duration;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use crate::domain::ports::Sessions;
-use crate::domain::records::{Ended, NewSession, Rotation, SessionRecord};
+use crate::domain::ports::{Cache, Sessions};
+use crate::domain::records::{NewSession, Rotation, SessionRecord};
 use crate::domain::{Clock, Fault, Outcome, Refusal, Timestamp};
 use crate::keys::KeyRing;
 use access::AccessTokens;
@@ -51,6 +52,7 @@ pub struct Tokens {
     clock: Arc<dyn Clock>,
     policy: TokenPolicy,
     ended: Arc<Revocations>,
+    cache: Arc<dyn Cache>,
 }
 
 /// A session's pair of tokens.
@@ -96,9 +98,10 @@ impl Tokens {
         clock: Arc<dyn Clock>,
         policy: TokenPolicy,
         ended: Arc<Revocations>,
+        cache: Arc<dyn Cache>,
     ) -> Result<Self, Fault> {
         let access = AccessTokens::new(&keys, &policy)?;
-        Ok(Self { access, keys, sessions, clock, policy, ended })
+        Ok(Self { access, keys, sessions, clock, policy, ended, cache })
     }
 
     /// A session to open: new ids, today's key.
@@ -146,7 +149,7 @@ impl Tokens {
         match self.sessions.rotate(token.session_id, token.counter, GRACE, kid, now).await? {
             Rotation::Moved(session) | Rotation::Repeated(session) => self.grant(&session, now),
             Rotation::Ended(ended) => {
-                self.ended.note(&ended, now);
+                self.note_ended(&ended, now).await;
                 Err(Refusal::SessionRevoked.into())
             }
             Rotation::Ahead => Err(Refusal::InvalidToken.into()),
@@ -183,13 +186,8 @@ impl Tokens {
         } else {
             self.sessions.end_session(session_id, now).await?
         };
-        self.ended.note(&ended, now);
+        self.note_ended(&ended, now).await;
         if ended.sessions == 0 { Err(Refusal::SessionRevoked.into()) } else { Ok(ended.sessions) }
-    }
-
-    /// Knows at once of sessions that another service has ended.
-    pub fn note_ended(&self, ended: &Ended, now: Timestamp) {
-        self.ended.note(ended, now);
     }
 
     fn grant(&self, session: &SessionRecord, now: Timestamp) -> Outcome<Grant> {

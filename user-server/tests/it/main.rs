@@ -3,6 +3,7 @@
 
 mod accounts;
 mod both_ways;
+mod cache;
 mod connection;
 mod contract;
 mod crash;

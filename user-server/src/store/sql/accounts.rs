@@ -117,7 +117,8 @@ impl Accounts for SqlStore {
             return tx.undo(None).await;
         }
         if let Some(hash) = stronger_hash {
-            tx.run(sqlx::query("UPDATE users SET password_hash = $2 WHERE id = $1").bind(user.id).bind(hash)).await?;
+            let store = "UPDATE users SET password_hash = $2, version = version + 1, changed_at = $3 WHERE id = $1";
+            tx.run(sqlx::query(store).bind(user.id).bind(hash).bind(now.0)).await?;
         }
         insert_session(&mut tx, user.id, session, now).await?;
         let surplus = sqlx::query_as(
@@ -144,19 +145,27 @@ impl Accounts for SqlStore {
         }
         let mut ended = Ended::default();
         if let Some(username) = &change.username {
-            let rename = sqlx::query("UPDATE users SET username = $2, username_key = $3 WHERE id = $1")
-                .bind(change.user_id)
-                .bind(username.shown())
-                .bind(username.key());
+            let rename = sqlx::query(
+                "UPDATE users SET username = $2, username_key = $3, version = version + 1, changed_at = $4
+                 WHERE id = $1",
+            )
+            .bind(change.user_id)
+            .bind(username.shown())
+            .bind(username.key())
+            .bind(now.0);
             if let Err(Taken) = tx.try_run(rename).await? {
                 return tx.undo(Changed::UsernameTaken).await;
             }
         }
         if let Some(hash) = &change.password_hash {
             tx.run(
-                sqlx::query("UPDATE users SET password_hash = $2, credentials = credentials + 1 WHERE id = $1")
-                    .bind(change.user_id)
-                    .bind(hash),
+                sqlx::query(
+                    "UPDATE users SET password_hash = $2, credentials = credentials + 1, version = version + 1,
+                                      changed_at = $3 WHERE id = $1",
+                )
+                .bind(change.user_id)
+                .bind(hash)
+                .bind(now.0),
             )
             .await?;
             ended = rows::end_sessions(&mut tx, change.user_id, Some(change.session_id), now).await?;
@@ -205,11 +214,15 @@ impl Accounts for SqlStore {
             tx.commit().await?;
             return Ok(EmailChange::EmailTaken);
         }
-        let change = sqlx::query("UPDATE users SET email = $2, email_key = $3, mailbox = $4 WHERE id = $1")
-            .bind(user_id)
-            .bind(row.email)
-            .bind(row.email_key)
-            .bind(row.mailbox);
+        let change = sqlx::query(
+            "UPDATE users SET email = $2, email_key = $3, mailbox = $4, version = version + 1, changed_at = $5
+             WHERE id = $1",
+        )
+        .bind(user_id)
+        .bind(row.email)
+        .bind(row.email_key)
+        .bind(row.mailbox)
+        .bind(now.0);
         if let Err(Taken) = tx.try_run(change).await? {
             // Somebody took the address since the look above; the index has the last word. It has undone the rest too.
             tx.undo(()).await?;
@@ -271,11 +284,13 @@ impl Accounts for SqlStore {
         let user: UserRow = tx
             .one(
                 sqlx::query_as(concat!(
-                    "UPDATE users SET password_hash = $2, credentials = credentials + 1 WHERE id = $1 RETURNING ",
+                    "UPDATE users SET password_hash = $2, credentials = credentials + 1, version = version + 1,
+                                      changed_at = $3 WHERE id = $1 RETURNING ",
                     user_columns!()
                 ))
                 .bind(user_id)
-                .bind(password_hash),
+                .bind(password_hash)
+                .bind(now.0),
             )
             .await?;
         let ended = rows::end_sessions(&mut tx, user_id, None, now).await?;

@@ -194,9 +194,11 @@ faulty! {
                 Rotation::Repeated(_) | Rotation::Ahead | Rotation::Gone => None,
             };
         fn session_user(session_id: Uuid) -> Option<Uuid>;
+        fn session_owner(session_id: Uuid) -> Option<UserRecord>;
         fn end_session(session_id: Uuid, now: Timestamp) -> Ended, |done| Some(Event::Ended(done.sessions));
         fn end_all_sessions(user_id: Uuid, now: Timestamp) -> Ended, |done| Some(Event::EndedAll(done.sessions));
         fn revocations(since: Timestamp) -> Vec<Revocation>;
+        fn changes(since: Timestamp) -> Vec<UserVersion>;
     }
     Counters {
         fn adjust(keys: &[[u8; 32]], decide: Decide) -> Result<u8, Duration>;
