@@ -1,6 +1,6 @@
 //! The service as a whole: its parts, put together, started and ended.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use crate::metrics::Metrics;
 use crate::otp::Otp;
 use crate::outbox::{Bell, Worker};
 use crate::password::{Lane, Passwords};
-use crate::store::{PostgresStore, SqliteStore};
+use crate::store::{PostgresStore, SqliteStore, folder};
 use crate::tcp::{self, Server, Shutdown};
 use crate::throttle::Throttle;
 use crate::tokens::{Revocations, Tokens};
@@ -30,6 +30,9 @@ use crate::users::Users;
 
 /// Between two rounds of erasing what is past its retention.
 const SWEEP_PERIOD: Duration = Duration::from_secs(600);
+
+/// Between two looks at which classes of hashes are stored.
+const CLASSES_PERIOD: Duration = Duration::from_secs(60);
 
 /// Between two looks at the database's clock.
 const CLOCK_PERIOD: Duration = Duration::from_secs(30);
@@ -108,6 +111,8 @@ impl Service {
         let cache = cache(config, &keys, &metrics)?;
         let parts = Parts::assemble(config, &clock, &keys, &store, &cache, &metrics)?;
         parts.revocations.load(&*as_sessions(&store), clock.now()).await?;
+        // Before the first login is answered, so that none is answered too soon.
+        parts.passwords.learn(store.hash_classes().await?).await;
 
         let (workers, tasks) = (CancellationToken::new(), TaskTracker::new());
         parts.spawn_workers(config, &store, mailer, &clock, &workers, &tasks);
@@ -188,6 +193,7 @@ pub struct Parts {
     /// What has ended.
     pub revocations: Arc<Revocations>,
     otp: Arc<Otp>,
+    passwords: Passwords,
     bell: Bell,
     cache: Arc<dyn Cache>,
     metrics: Arc<Metrics>,
@@ -224,7 +230,7 @@ impl Parts {
             accounts: store.clone(),
             tokens: tokens.clone(),
             otp: otp.clone(),
-            passwords,
+            passwords: passwords.clone(),
             throttle: Throttle::new(store.clone(), clock.clone(), pseudonyms),
             bell: bell.clone(),
             clock: clock.clone(),
@@ -235,7 +241,7 @@ impl Parts {
             idle_timeout: config.limits.idle,
         };
         let handler = Arc::new(Handler::new(users, tokens, limits));
-        Ok(Self { handler, revocations, otp, bell, cache: cache.clone(), metrics: metrics.clone() })
+        Ok(Self { handler, revocations, otp, passwords, bell, cache: cache.clone(), metrics: metrics.clone() })
     }
 
     fn spawn_workers(
@@ -261,6 +267,8 @@ impl Parts {
             session_idle: config.tokens.session_idle,
             session_life: config.tokens.session_life,
         };
+        let learn = learn_classes(store.clone(), self.passwords.clone());
+        tasks.spawn(stop.clone().run_until_cancelled_owned(learn));
         tasks.spawn(stop.clone().run_until_cancelled_owned(sweep(store.clone(), retention, clock.clone())));
     }
 }
@@ -338,6 +346,17 @@ fn as_sessions(store: &Arc<dyn Store>) -> Arc<dyn crate::domain::ports::Sessions
     store.clone()
 }
 
+/// Looks again and again which classes of hashes are stored, since users may be imported beside a running server.
+async fn learn_classes(store: Arc<dyn Store>, passwords: Passwords) {
+    loop {
+        tokio::time::sleep(CLASSES_PERIOD).await;
+        // Without an answer, what was known goes on to count.
+        if let Ok(Ok(classes)) = tokio::time::timeout(CLASSES_PERIOD, store.hash_classes()).await {
+            passwords.learn(classes).await;
+        }
+    }
+}
+
 /// Erases what is past its retention, again and again.
 async fn sweep(store: Arc<dyn Store>, retention: Retention, clock: Arc<dyn Clock>) {
     let mut tick = tokio::time::interval(SWEEP_PERIOD);
@@ -353,20 +372,10 @@ async fn sweep(store: Arc<dyn Store>, retention: Retention, clock: Arc<dyn Clock
 }
 
 fn make_folder(path: &Path) -> Result<(), StartError> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path).map_err(|error| StartError::Folder(path.to_owned(), error))
+    folder::make(path).map_err(|error| StartError::Folder(path.to_owned(), error))
 }
 
 fn lock_folder(path: &Path) -> Result<File, StartError> {
-    make_folder(path)?;
-    let at = |error| StartError::Folder(path.to_owned(), error);
-    let file = File::options().create(true).truncate(false).write(true).open(path.join("lock")).map_err(at)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StartError::InUse(path.to_owned())),
-        Err(TryLockError::Error(error)) => Err(at(error)),
-    }
+    let locked = folder::lock(path).map_err(|error| StartError::Folder(path.to_owned(), error))?;
+    locked.ok_or_else(|| StartError::InUse(path.to_owned()))
 }

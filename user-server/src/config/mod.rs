@@ -259,5 +259,23 @@ impl Config {
     }
 }
 
+impl Config {
+    /// The secret that is kept in the data folder, where one is.
+    ///
+    /// # Errors
+    /// Where it can't be read or trusted.
+    pub fn kept_secret(&self) -> Result<Option<Zeroizing<Vec<u8>>>, SecretError> {
+        secret::found(&self.data_dir)
+    }
+
+    /// Keeps this secret in the data folder from now on.
+    ///
+    /// # Errors
+    /// Where it can't be written.
+    pub fn keep_secret(&self, secret: &[u8]) -> Result<(), SecretError> {
+        secret::keep(&self.data_dir, secret)
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,8 @@
 //! What the services need of the outside. A method is one transaction, named for its use case; an adapter implements it
 //! for one database or one way to send mail.
 
+mod operators;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,6 +15,7 @@ use super::records::{
     UserVersion,
 };
 use super::{Fault, Timestamp, Username};
+pub use operators::Operators;
 
 /// Accounts, for the user service.
 #[async_trait]
@@ -176,6 +179,8 @@ pub trait Outbox: Send + Sync {
 pub trait Housekeeping: Send + Sync {
     /// Erases what is past its retention; how many rows.
     async fn sweep(&self, retention: &Retention, now: Timestamp) -> Result<u64, Fault>;
+    /// What the stored hashes cost to compute, as their texts say, each kind once. Cheap however many there are.
+    async fn hash_classes(&self) -> Result<Vec<String>, Fault>;
     /// Whether the store answers.
     async fn ping(&self) -> Result<(), Fault>;
     /// The time by the database's clock, which all nodes share; `None` where there is one node and one clock.
@@ -250,8 +255,11 @@ pub struct Bounds {
 }
 
 /// A database.
-pub trait Store: Accounts + Codes + Sessions + Counters + Outbox + Housekeeping + Vitals + Inspection {}
-impl<T: Accounts + Codes + Sessions + Counters + Outbox + Housekeeping + Vitals + Inspection> Store for T {}
+pub trait Store:
+    Accounts + Codes + Sessions + Counters + Outbox + Housekeeping + Vitals + Inspection + Operators
+{
+}
+impl<T: Accounts + Codes + Sessions + Counters + Outbox + Housekeeping + Vitals + Inspection + Operators> Store for T {}
 
 /// Who makes the code of a mail.
 pub trait CodeSource: Send + Sync {

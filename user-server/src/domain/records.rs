@@ -1,10 +1,13 @@
 //! What the ports carry: rows as the services see them.
 
+mod operators;
+
 use std::time::Duration;
 
 use uuid::Uuid;
 
 use super::{Email, Timestamp, Username};
+pub use operators::{Account, Imported, NewUser, StoredUser};
 
 /// An active account.
 #[derive(Clone)]
@@ -200,10 +203,13 @@ pub struct Ended {
     pub sessions: u32,
 }
 
+/// The subject of an entry that ends every session at once: all tokens that were issued until then.
+pub const EVERYONE: Uuid = Uuid::max();
+
 /// An entry of the revocation log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Revocation {
-    /// A session's or a user's id.
+    /// A session's or a user's id, or [`EVERYONE`].
     pub subject: Uuid,
     /// When it ended.
     pub at: Timestamp,

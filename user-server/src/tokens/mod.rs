@@ -128,7 +128,8 @@ impl Tokens {
         if self.clock.now().seconds() >= claims.expires_at {
             return Err(Refusal::TokenExpired.into());
         }
-        if self.ended.contains_any([claims.session_id, claims.user_id]) {
+        if self.ended.contains_any([claims.session_id, claims.user_id]) || self.ended.ended_all_since(claims.issued_at)
+        {
             return Err(Refusal::SessionRevoked.into());
         }
         let stale = self.ended.staleness().map_err(|_| Refusal::Stale)?;
@@ -174,6 +175,9 @@ impl Tokens {
                 let claims = self.access.read(token)?;
                 if all && now.seconds() >= claims.expires_at {
                     return Err(Refusal::TokenExpired.into());
+                }
+                if self.ended.ended_all_since(claims.issued_at) {
+                    return Err(Refusal::SessionRevoked.into());
                 }
                 (claims.session_id, claims.user_id)
             }

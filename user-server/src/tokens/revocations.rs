@@ -2,7 +2,7 @@
 //! happens elsewhere. It says how old its knowledge is.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use papaya::HashMap;
@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::domain::ports::{Cache, Sessions};
-use crate::domain::records::{Ended, Revocation, UserVersion};
+use crate::domain::records::{EVERYONE, Ended, Revocation, UserVersion};
 use crate::domain::{Clock, Fault, Timestamp};
 
 /// Between two reads of the log.
@@ -30,6 +30,8 @@ const GLANCE_PAUSE: Duration = Duration::from_millis(10);
 pub struct Revocations {
     /// When each entry may be forgotten, since every token that it concerns has expired.
     ended: HashMap<Uuid, i64>,
+    /// When every session there was ended, in milliseconds since 1970.
+    everyone: AtomicI64,
     /// The version of each user who has changed, and when it may be forgotten, since no older record is left then.
     changed: HashMap<Uuid, (i64, i64)>,
     /// An entry's life: an access token's, and the overlap.
@@ -50,6 +52,7 @@ impl Revocations {
     pub fn new(access_life: Duration, stale_limit: Duration) -> Self {
         Self {
             ended: HashMap::new(),
+            everyone: AtomicI64::new(0),
             changed: HashMap::new(),
             keep: access_life + OVERLAP,
             stale_limit: stale_limit.max(FRESH),
@@ -63,6 +66,13 @@ impl Revocations {
     pub fn contains_any<const N: usize>(&self, subjects: [Uuid; N]) -> bool {
         let set = self.ended.pin();
         subjects.iter().any(|subject| set.contains_key(subject))
+    }
+
+    /// Whether a token that was issued in this second, since 1970, ended with all others of its time.
+    #[must_use]
+    pub fn ended_all_since(&self, issued_at: u64) -> bool {
+        let everyone = Timestamp(self.everyone.load(Ordering::Relaxed));
+        everyone.0 > 0 && issued_at <= everyone.seconds()
     }
 
     /// Adds what has ended just now.
@@ -171,7 +181,11 @@ impl Revocations {
     fn add(&self, entries: Vec<Revocation>) {
         let ended = self.ended.pin();
         for entry in entries {
-            ended.insert(entry.subject, entry.at.plus(self.keep).0);
+            if entry.subject == EVERYONE {
+                self.everyone.fetch_max(entry.at.0, Ordering::Relaxed);
+            } else {
+                ended.insert(entry.subject, entry.at.plus(self.keep).0);
+            }
         }
     }
 }
@@ -270,5 +284,14 @@ mod tests {
         set.load(&Log(Some(entry)), NOW).await.unwrap();
         assert_eq!(set.staleness(), Ok(None));
         assert!(set.contains_any([entry.subject]), "a token of that time may still be good");
+    }
+
+    #[tokio::test]
+    async fn one_entry_ends_every_token_of_its_time() {
+        let set = Revocations::new(ACCESS_LIFE, Duration::from_secs(30));
+        assert!(!set.ended_all_since(0));
+        set.load(&Log(Some(Revocation { subject: EVERYONE, at: NOW })), NOW).await.unwrap();
+        assert!(set.ended_all_since(NOW.seconds() - 1) && set.ended_all_since(NOW.seconds()));
+        assert!(!set.ended_all_since(NOW.seconds() + 1) && !set.contains_any([EVERYONE]));
     }
 }

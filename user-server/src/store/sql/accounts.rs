@@ -12,7 +12,7 @@ use crate::domain::records::{
     Activation, Changed, EmailChange, Ended, Guess, LoginKey, NewSession, Purpose, Registration, ResetDone,
     ResetRequest, UserChange, UserRecord,
 };
-use crate::domain::{Email, Fault, Timestamp, Username};
+use crate::domain::{Email, Fault, Timestamp, Username, hash_class};
 
 /// The most sessions of one account; a login past it ends the one that was longest unused.
 const MAX_SESSIONS: i64 = 100;
@@ -77,9 +77,11 @@ impl Accounts for SqlStore {
             (None, Some(shown), Some(key)) => (shown, key),
             _ => return Err(corrupt("a registration without a name")),
         };
+        let password_hash = row.password_hash.ok_or_else(|| corrupt("a registration without a password"))?;
         let user: Option<UserRow> = tx.optional(sqlx::query_as(
-            concat!("INSERT INTO users (id, username, username_key, email, email_key, mailbox, password_hash, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING RETURNING ", user_columns!()),
+            concat!("INSERT INTO users (id, username, username_key, email, email_key, mailbox, password_hash, created_at,
+                                         hash_class)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING RETURNING ", user_columns!()),
         )
         .bind(user_id)
         .bind(shown)
@@ -87,8 +89,9 @@ impl Accounts for SqlStore {
         .bind(row.email)
         .bind(&row.email_key)
         .bind(row.mailbox)
-        .bind(row.password_hash.ok_or_else(|| corrupt("a registration without a password"))?)
-        .bind(now.0)).await?;
+        .bind(&password_hash)
+        .bind(now.0)
+        .bind(hash_class(&password_hash))).await?;
         let Some(user) = user else {
             let email: Option<(i64,)> = tx
                 .optional(sqlx::query_as("SELECT created_at FROM users WHERE email_key = $1").bind(&row.email_key))
@@ -117,8 +120,9 @@ impl Accounts for SqlStore {
             return tx.undo(None).await;
         }
         if let Some(hash) = stronger_hash {
-            let store = "UPDATE users SET password_hash = $2, version = version + 1, changed_at = $3 WHERE id = $1";
-            tx.run(sqlx::query(store).bind(user.id).bind(hash).bind(now.0)).await?;
+            let store = "UPDATE users SET password_hash = $2, hash_class = $4, version = version + 1, changed_at = $3
+                         WHERE id = $1";
+            tx.run(sqlx::query(store).bind(user.id).bind(hash).bind(now.0).bind(hash_class(hash))).await?;
         }
         insert_session(&mut tx, user.id, session, now).await?;
         let surplus = sqlx::query_as(
@@ -160,12 +164,13 @@ impl Accounts for SqlStore {
         if let Some(hash) = &change.password_hash {
             tx.run(
                 sqlx::query(
-                    "UPDATE users SET password_hash = $2, credentials = credentials + 1, version = version + 1,
-                                      changed_at = $3 WHERE id = $1",
+                    "UPDATE users SET password_hash = $2, hash_class = $4, credentials = credentials + 1,
+                                      version = version + 1, changed_at = $3 WHERE id = $1",
                 )
                 .bind(change.user_id)
                 .bind(hash)
-                .bind(now.0),
+                .bind(now.0)
+                .bind(hash_class(hash)),
             )
             .await?;
             ended = rows::end_sessions(&mut tx, change.user_id, Some(change.session_id), now).await?;
@@ -284,13 +289,14 @@ impl Accounts for SqlStore {
         let user: UserRow = tx
             .one(
                 sqlx::query_as(concat!(
-                    "UPDATE users SET password_hash = $2, credentials = credentials + 1, version = version + 1,
-                                      changed_at = $3 WHERE id = $1 RETURNING ",
+                    "UPDATE users SET password_hash = $2, hash_class = $4, credentials = credentials + 1,
+                                      version = version + 1, changed_at = $3 WHERE id = $1 RETURNING ",
                     user_columns!()
                 ))
                 .bind(user_id)
                 .bind(password_hash)
-                .bind(now.0),
+                .bind(now.0)
+                .bind(hash_class(password_hash)),
             )
             .await?;
         let ended = rows::end_sessions(&mut tx, user_id, None, now).await?;

@@ -7,6 +7,7 @@ mod changes;
 mod codes;
 mod counters;
 pub mod fixture;
+mod operators;
 mod outbox;
 mod resets;
 mod sessions;
@@ -71,6 +72,12 @@ macro_rules! suite {
             counters::a_counter_starts_at_nothing,
             counters::a_refusal_changes_nothing,
             counters::nobody_else_counts_meanwhile,
+            operators::a_disabled_account_opens_no_session,
+            operators::accounts_are_listed_by_name,
+            operators::an_import_takes_nobody_elses_place,
+            operators::what_is_exported_can_be_imported,
+            operators::the_classes_of_hashes_are_known,
+            operators::a_store_that_was_put_back_forgets_sessions,
             outbox::a_mail_is_held_by_one_worker,
             outbox::a_mail_comes_again_when_its_worker_has_gone,
             outbox::a_mail_comes_again_when_it_was_given_back,

@@ -20,7 +20,7 @@ pub use dialogue::*;
 pub use lives::{Inbox, Life, Reach, World, examine};
 pub use mails::{Mail, Mails};
 pub use postgres::{POSTGRES_OPTIONS, Pgbouncer, Postgres, free_port, postgres, postgres_is_here};
-pub use process::{Process, run_in, run_with_bytes};
+pub use process::{Process, Said, run_in, run_with_bytes};
 pub use proxy::Proxy;
 pub use redis::Redis;
 pub use server::{MAIL_PAUSE, TestServer, code_of, config, on_behalf_of, refused};
