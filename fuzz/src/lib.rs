@@ -3,6 +3,8 @@
 
 use std::sync::OnceLock;
 
+#[path = "../../user-server/tests/it/both_ways.rs"]
+mod both_ways;
 #[path = "../../user-proto/tests/it/oracles.rs"]
 mod oracles;
 #[path = "../../user-server/tests/it/oracle.rs"]
@@ -31,4 +33,13 @@ pub fn messages(data: &[u8]) {
 pub fn session(data: &[u8]) {
     static ARENA: OnceLock<session::Arena> = OnceLock::new();
     ARENA.get_or_init(session::Arena::new).session(data);
+}
+
+/// An access token, by both ways to read one.
+///
+/// # Panics
+/// On a finding.
+pub fn tokens(data: &[u8]) {
+    static ARENA: OnceLock<both_ways::Arena> = OnceLock::new();
+    ARENA.get_or_init(both_ways::Arena::new).token(data);
 }

@@ -225,7 +225,7 @@ impl Parts {
             config.tokens.clone(),
             revocations.clone(),
             cache.clone(),
-        ));
+        )?);
         let otp = Arc::new(Otp::new(store.clone(), clock.clone(), keys.clone(), config.code_life));
         let bell = Bell::default();
         let users = Users {

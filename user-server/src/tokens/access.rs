@@ -1,4 +1,5 @@
-//! Access tokens: JWT (RFC 7519) of the type `at+jwt` (RFC 9068), HS256 and nothing else.
+//! Access tokens: JWT (RFC 7519) of the type `at+jwt` (RFC 9068), HS256 and nothing else. They are read in two ways: the
+//! fast one accepts only what this service writes, byte for byte; the slow one is the referee, and alone refuses.
 
 use std::sync::Arc;
 
@@ -7,23 +8,31 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
+use super::exact::Exact;
 use super::{MAX_TOKEN, TokenPolicy, Verified};
 use crate::domain::{Fault, Refusal, Timestamp};
-use crate::keys::KeyRing;
+use crate::keys::{Key, KeyRing};
 
 const TYPE: &str = "at+jwt";
 
 /// Issues and reads access tokens.
 pub(super) struct AccessTokens {
-    header: Header,
-    signing: EncodingKey,
-    verifying: Vec<(String, DecodingKey)>,
+    /// One a key of the ring, in its order.
+    forms: Vec<Form>,
     validation: Validation,
     issuer: Arc<str>,
     audience: Arc<str>,
 }
 
-/// Every claim is required, each once, each of its type.
+/// The tokens of one key.
+struct Form {
+    header: Header,
+    signing: EncodingKey,
+    verifying: DecodingKey,
+    exact: Exact,
+}
+
+/// Every claim is required, each once, each of its type. The fast way relies on their order.
 #[derive(Serialize, Deserialize)]
 struct Claims {
     iss: String,
@@ -36,28 +45,19 @@ struct Claims {
 }
 
 impl AccessTokens {
-    pub(super) fn new(keys: &KeyRing, policy: &TokenPolicy) -> Self {
-        let header = Header {
-            typ: Some(TYPE.to_owned()),
-            kid: Some(keys.signing().kid.clone()),
-            ..Header::new(Algorithm::HS256)
-        };
+    pub(super) fn new(keys: &KeyRing, policy: &TokenPolicy) -> Result<Self, Fault> {
         // The library's own checks of claims are lenient; it checks the signature and we the claims.
         let mut validation = Validation::new(Algorithm::HS256);
         validation.required_spec_claims.clear();
         validation.validate_exp = false;
         validation.validate_aud = false;
-        Self {
-            header,
-            signing: EncodingKey::from_secret(keys.signing().access_secret()),
-            verifying: keys
-                .iter()
-                .map(|key| (key.kid.clone(), DecodingKey::from_secret(key.access_secret())))
-                .collect(),
+        let forms: Option<Vec<Form>> = keys.iter().map(|key| Form::new(key, policy)).collect();
+        Ok(Self {
+            forms: forms.ok_or_else(|| Fault::internal("the form of tokens can not be written down"))?,
             validation,
             issuer: policy.issuer.as_str().into(),
             audience: policy.audience.as_str().into(),
-        }
+        })
     }
 
     /// A new token.
@@ -68,6 +68,7 @@ impl AccessTokens {
         now: Timestamp,
         end: Timestamp,
     ) -> Result<Zeroizing<String>, Fault> {
+        let form = self.forms.first().ok_or_else(|| Fault::internal("no key signs"))?;
         let claims = Claims {
             iss: self.issuer.as_ref().to_owned(),
             aud: self.audience.as_ref().to_owned(),
@@ -77,27 +78,26 @@ impl AccessTokens {
             iat: now.seconds(),
             exp: end.seconds(),
         };
-        jsonwebtoken::encode(&self.header, &claims, &self.signing).map(Zeroizing::new).map_err(Fault::internal)
+        jsonwebtoken::encode(&form.header, &claims, &form.signing).map(Zeroizing::new).map_err(Fault::internal)
     }
 
     /// What a genuine token says, expired or not.
     pub(super) fn read(&self, token: &[u8]) -> Result<Verified, Refusal> {
-        if token.len() > MAX_TOKEN {
-            return Err(Refusal::InvalidToken);
-        }
-        self.try_read(token).ok_or(Refusal::InvalidToken)
+        self.read_fast(token).or_else(|| self.read_slow(token)).ok_or(Refusal::InvalidToken)
     }
 
-    fn try_read(&self, token: &[u8]) -> Option<Verified> {
+    pub(super) fn read_fast(&self, token: &[u8]) -> Option<Verified> {
+        self.forms.iter().find_map(|form| form.exact.read(token))
+    }
+
+    pub(super) fn read_slow(&self, token: &[u8]) -> Option<Verified> {
+        if token.len() > MAX_TOKEN {
+            return None;
+        }
         let header = jsonwebtoken::decode_header(token).ok()?;
-        let plain = header.typ.as_deref() == Some(TYPE)
-            && header.crit.is_none()
-            && header.jwk.is_none()
-            && header.jku.is_none()
-            && header.x5u.is_none()
-            && header.x5c.is_none();
-        let (_, key) = self.verifying.iter().find(|(kid, _)| header.kid.as_ref() == Some(kid)).filter(|_| plain)?;
-        let claims = jsonwebtoken::decode::<Claims>(token, key, &self.validation).ok()?.claims;
+        // As we write it, in whatever spelling: no other algorithm or type, no `crit`, no key that the token brings along.
+        let form = self.forms.iter().find(|form| form.header == header)?;
+        let claims = jsonwebtoken::decode::<Claims>(token, &form.verifying, &self.validation).ok()?.claims;
         if *claims.iss != *self.issuer || *claims.aud != *self.audience {
             return None;
         }
@@ -108,6 +108,20 @@ impl AccessTokens {
             issued_at: within(claims.iat)?,
             expires_at: within(claims.exp)?,
             stale: None,
+        })
+    }
+}
+
+impl Form {
+    fn new(key: &Key, policy: &TokenPolicy) -> Option<Self> {
+        let header = Header { typ: Some(TYPE.to_owned()), kid: Some(key.kid.clone()), ..Header::new(Algorithm::HS256) };
+        let secret = key.access_secret();
+        let exact = Exact::new(secret, &serde_json::to_vec(&header).ok()?, &policy.issuer, &policy.audience)?;
+        Some(Self {
+            header,
+            signing: EncodingKey::from_secret(secret),
+            verifying: DecodingKey::from_secret(secret),
+            exact,
         })
     }
 }

@@ -2,6 +2,8 @@
 //! of what has ended: no SQL, no lock, no state a session.
 
 mod access;
+mod both;
+mod exact;
 mod owner;
 mod refresh;
 mod revocations;
@@ -14,9 +16,11 @@ use zeroize::Zeroizing;
 
 use crate::domain::ports::{Cache, Sessions};
 use crate::domain::records::{NewSession, Rotation, SessionRecord};
-use crate::domain::{Caller, Clock, Outcome, Refusal, Timestamp};
+use crate::domain::{Caller, Clock, Fault, Outcome, Refusal, Timestamp};
 use crate::keys::KeyRing;
 use access::AccessTokens;
+#[doc(hidden)]
+pub use both::BothWays;
 use refresh::RefreshToken;
 pub use revocations::{FRESH, Revocations};
 
@@ -85,7 +89,9 @@ pub struct Verified {
 
 impl Tokens {
     /// The token service over these parts.
-    #[must_use]
+    ///
+    /// # Errors
+    /// Where a key or the policy can't be used.
     pub fn new(
         keys: Arc<KeyRing>,
         sessions: Arc<dyn Sessions>,
@@ -93,9 +99,9 @@ impl Tokens {
         policy: TokenPolicy,
         ended: Arc<Revocations>,
         cache: Arc<dyn Cache>,
-    ) -> Self {
-        let access = AccessTokens::new(&keys, &policy);
-        Self { access, keys, sessions, clock, policy, ended, cache }
+    ) -> Result<Self, Fault> {
+        let access = AccessTokens::new(&keys, &policy)?;
+        Ok(Self { access, keys, sessions, clock, policy, ended, cache })
     }
 
     /// A session to open: new ids, today's key.
@@ -122,9 +128,7 @@ impl Tokens {
         if self.clock.now().seconds() >= claims.expires_at {
             return Err(Refusal::TokenExpired.into());
         }
-        if self.ended.contains(claims.session_id)
-            || self.ended.contains(claims.user_id)
-            || self.ended.ended_all_since(claims.issued_at)
+        if self.ended.contains_any([claims.session_id, claims.user_id]) || self.ended.ended_all_since(claims.issued_at)
         {
             return Err(Refusal::SessionRevoked.into());
         }
@@ -178,7 +182,7 @@ impl Tokens {
                 (claims.session_id, claims.user_id)
             }
         };
-        if self.ended.contains(session_id) || self.ended.contains(user_id) {
+        if self.ended.contains_any([session_id, user_id]) {
             return Err(Refusal::SessionRevoked.into());
         }
         let ended = if all {

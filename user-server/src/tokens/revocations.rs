@@ -61,10 +61,11 @@ impl Revocations {
         }
     }
 
-    /// Whether this session's or user's tokens have ended.
+    /// Whether the tokens of one of these sessions and users have ended.
     #[must_use]
-    pub fn contains(&self, subject: Uuid) -> bool {
-        self.ended.pin().contains_key(&subject)
+    pub fn contains_any<const N: usize>(&self, subjects: [Uuid; N]) -> bool {
+        let set = self.ended.pin();
+        subjects.iter().any(|subject| set.contains_key(subject))
     }
 
     /// Whether a token that was issued in this second, since 1970, ended with all others of its time.
@@ -283,7 +284,7 @@ mod tests {
         let entry = Revocation { subject: Uuid::new_v4(), at: NOW.minus(ACCESS_LIFE) };
         set.load(&Log(Some(entry)), NOW).await.unwrap();
         assert_eq!(set.staleness(), Ok(None));
-        assert!(set.contains(entry.subject), "a token of that time may still be good");
+        assert!(set.contains_any([entry.subject]), "a token of that time may still be good");
     }
 
     #[tokio::test]
@@ -292,6 +293,6 @@ mod tests {
         assert!(!set.ended_all_since(0));
         set.load(&Log(Some(Revocation { subject: EVERYONE, at: NOW })), NOW).await.unwrap();
         assert!(set.ended_all_since(NOW.seconds() - 1) && set.ended_all_since(NOW.seconds()));
-        assert!(!set.ended_all_since(NOW.seconds() + 1) && !set.contains(EVERYONE));
+        assert!(!set.ended_all_since(NOW.seconds() + 1) && !set.contains_any([EVERYONE]));
     }
 }

@@ -4,6 +4,7 @@
 mod accounts;
 mod audit;
 mod backups;
+mod both_ways;
 mod cache;
 mod connection;
 mod contract;
@@ -29,6 +30,7 @@ mod races;
 mod session;
 mod smtp;
 mod support;
+mod tokens;
 mod tour;
 mod vectors;
 mod walls;

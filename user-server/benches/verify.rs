@@ -1,0 +1,116 @@
+//! What a token check costs, against the HMAC that it can't do without: `cargo bench -p user-server --bench verify`.
+//!
+//! Rounds of all rows in turn, and of each row the median and the best round: what else the machine does then troubles all
+//! rows alike, and ratios stay true.
+#![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs, reason = "a benchmark, not an interface")]
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use user_proto::{Common, Reply, Request, VerifyToken, encode_with, frame};
+use user_server::cache::LocalCache;
+use user_server::config::Config;
+use user_server::domain::ports::{Cache, Store};
+use user_server::domain::{Clock, SystemClock};
+use user_server::metrics::Metrics;
+use user_server::service::Parts;
+use user_server::store::SqliteStore;
+use user_server::tcp::names;
+use user_server::tokens::BothWays;
+use uuid::Uuid;
+
+/// Distinct tokens, so that nothing can be remembered of one.
+const TOKENS: usize = 10_000;
+const ROUNDS: usize = 51;
+const TURNS: usize = 10_000;
+const SECRET: &str = "the secret of a benchmark: thirty-two bytes and more";
+
+struct Row<'a> {
+    name: &'static str,
+    run: Box<dyn FnMut(usize) + 'a>,
+    nanos: Vec<f64>,
+}
+
+fn row<'a>(name: &'static str, run: impl FnMut(usize) + 'a) -> Row<'a> {
+    Row { name, run: Box::new(run), nanos: Vec::new() }
+}
+
+fn main() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap().to_owned();
+    let settings = |name: &str| match name {
+        "DATA_DIR" => Some(path.clone()),
+        "JWTSECRETKEY" => Some(SECRET.to_owned()),
+        _ => None,
+    };
+    let config = Config::read(&settings, false).unwrap();
+    let keys = Arc::new(config.keys().unwrap());
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let handler = runtime.block_on(async {
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&folder.path().join("users.db")).await.unwrap());
+        let metrics = Arc::new(Metrics::new(names(), clock.now()));
+        let cache: Arc<dyn Cache> = Arc::new(LocalCache::none(metrics.cache.clone()));
+        Parts::assemble(&config, &clock, &keys, &store, &cache, &metrics).unwrap().handler
+    });
+    let ways = BothWays::new(&keys, &config.tokens).unwrap();
+    let (now, life) = (clock.now(), Duration::from_secs(3600));
+    let issue = |_| ways.issue(Uuid::new_v4(), Uuid::new_v4(), now, now.plus(life)).unwrap().as_bytes().to_vec();
+    let tokens: Vec<Vec<u8>> = (0..TOKENS).map(issue).collect();
+    let frames: Vec<BytesMut> = tokens
+        .iter()
+        .map(|token| {
+            let (mut out, access_token) = (BytesMut::new(), std::str::from_utf8(token).unwrap().into());
+            encode_with(7, &VerifyToken { access_token }, &Common::default(), &mut out).unwrap();
+            out
+        })
+        .collect();
+
+    let mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
+    let input = |index: usize| tokens[index % TOKENS].rsplitn(2, |byte| *byte == b'.').nth(1).unwrap();
+    let mut out = BytesMut::with_capacity(512);
+    let aws = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, SECRET.as_bytes());
+    let mut rows = vec![
+        row("HMAC-SHA256 of the same bytes, sha2", |index| {
+            let mut mac = mac.clone();
+            mac.update(input(index));
+            black_box(mac.finalize());
+        }),
+        row("the same, aws-lc", |index| _ = black_box(aws_lc_rs::hmac::sign(&aws, input(index)))),
+        row("the fast way", |index| _ = black_box(ways.fast(&tokens[index % TOKENS]).unwrap())),
+        row("frame to reply, by the handler", |index| {
+            out.clear();
+            let (found, _) = frame::split(&frames[index % TOKENS]).unwrap().unwrap();
+            let (request, common) = Request::decode(found.kind, found.body).unwrap();
+            let reply = handler.answer_now(&request, &common).unwrap();
+            assert!(matches!(reply, Reply::TokenVerified(_)));
+            reply.encode(found.id, &mut out).unwrap();
+        }),
+        row("the slow way, jsonwebtoken", |index| _ = black_box(ways.slow(&tokens[index % TOKENS]).unwrap())),
+    ];
+    for round in 0..=ROUNDS {
+        for row in &mut rows {
+            let began = Instant::now();
+            (0..TURNS).for_each(|turn| (row.run)(round * TURNS + turn));
+            // The first round warms up.
+            if round > 0 {
+                row.nanos.push(began.elapsed().as_secs_f64() * 1e9 / TURNS as f64);
+            }
+        }
+    }
+    for row in &mut rows {
+        row.nanos.sort_by(f64::total_cmp);
+    }
+    let (median, best) = (|row: &Row<'_>| row.nanos[ROUNDS / 2], |row: &Row<'_>| row.nanos[0]);
+    println!("a token of {} bytes; {ROUNDS} rounds of {TURNS}", tokens[0].len());
+    println!("| | ns, median | ns, best | ratio, median | ratio, best |\n|---|---|---|---|---|");
+    for row in &rows {
+        let ratios = (median(row) / median(&rows[0]), best(row) / best(&rows[0]));
+        let name = row.name;
+        println!("| {name} | {:.0} | {:.0} | {:.2} | {:.2} |", median(row), best(row), ratios.0, ratios.1);
+    }
+}

@@ -1,0 +1,144 @@
+//! What has to hold for any bytes as an access token: the fast way and the library's give the same verdict. The fuzz target
+//! `tokens` and the tests call the same function, so that what the fuzzer found stays found. Uses nothing of the other
+//! tests: the fuzz crate includes this file.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, KeyInit, Mac};
+use serde_json::Value;
+use sha2::Sha256;
+use user_server::domain::Timestamp;
+use user_server::keys::{Key, KeyRing};
+use user_server::tokens::{BothWays, TokenPolicy};
+use uuid::Uuid;
+
+/// The fuzzer knows the key: what it changes is signed again, so that more than signatures is tried.
+const SECRET: &[u8] = b"the secret that the fuzzer knows, of 41 B";
+const NOW: Timestamp = Timestamp(1_800_000_000_000);
+
+/// Both ways under a known key, and a genuine token in its parts.
+pub struct Arena {
+    ways: BothWays,
+    genuine: String,
+    header: Vec<u8>,
+    claims: Vec<u8>,
+}
+
+impl Arena {
+    pub fn new() -> Self {
+        let other = Key::new(&[9; 32]).unwrap();
+        let keys = Arc::new(KeyRing::new(Key::new(SECRET).unwrap(), vec![other]));
+        let policy = TokenPolicy {
+            issuer: "user-service".to_owned(),
+            audience: "user-service".to_owned(),
+            access_life: Duration::from_secs(900),
+            session_idle: Duration::from_secs(900),
+            session_life: Duration::from_secs(900),
+        };
+        let ways = BothWays::new(&keys, &policy).unwrap();
+        let end = NOW.plus(policy.access_life);
+        let token = ways.issue(Uuid::from_bytes([0xA5; 16]), Uuid::from_bytes([0x3C; 16]), NOW, end).unwrap();
+        let genuine = token.as_str().to_owned();
+        let part = |index| URL_SAFE_NO_PAD.decode(genuine.split('.').nth(index).unwrap()).unwrap();
+        let (header, claims) = (part(0), part(1));
+        let arena = Self { ways, genuine, header, claims };
+        assert!(arena.ways.fast(arena.genuine.as_bytes()).is_some(), "what is issued is read fast");
+        arena
+    }
+
+    /// The first byte says what the rest changes: a token, its claims, its header, both, or their text.
+    ///
+    /// # Panics
+    /// Where the ways do not agree.
+    pub fn token(&self, data: &[u8]) {
+        let Some((mode, rest)) = data.split_first() else { return };
+        let part = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+        let signing_input = self.genuine.rsplit_once('.').unwrap().0;
+        let token = match mode % 8 {
+            0 => rest.to_vec(),
+            1 => edited(self.genuine.as_bytes(), rest),
+            2 => signed(format!("{}.{}", part(&self.header), part(&edited(&self.claims, rest))).as_bytes()),
+            3 => signed(format!("{}.{}", part(&edited(&self.header, rest)), part(&self.claims)).as_bytes()),
+            4 => signed(format!("{}.{}", part(&self.header), part(rest)).as_bytes()),
+            5 => signed(format!("{}.{}", part(rest), part(&self.claims)).as_bytes()),
+            6 => signed(&edited(signing_input.as_bytes(), rest)),
+            _ => {
+                let (header, claims) = rest.split_at(rest.len() / 2);
+                let (header, claims) = (edited(&self.header, header), edited(&self.claims, claims));
+                signed(format!("{}.{}", part(&header), part(&claims)).as_bytes())
+            }
+        };
+        self.agree(&token);
+    }
+
+    fn agree(&self, token: &[u8]) {
+        let (fast, slow) = (self.ways.fast(token), self.ways.slow(token));
+        if fast.is_some() || self.is_ours(token) {
+            assert_eq!(fast, slow, "{}", String::from_utf8_lossy(token));
+        }
+    }
+
+    /// Whether a token is written as we write ours, whoever signed it.
+    fn is_ours(&self, token: &[u8]) -> bool {
+        let Ok(text) = std::str::from_utf8(token) else { return false };
+        let parts: Vec<&str> = text.split('.').collect();
+        let [header, claims, _] = parts.as_slice() else { return false };
+        let Ok(claims) = URL_SAFE_NO_PAD.decode(claims) else { return false };
+        let Ok(Value::Object(said)) = serde_json::from_slice(&claims) else { return false };
+        let id = |name: &str| said.get(name).and_then(Value::as_str).filter(|id| Uuid::try_parse(id).is_ok());
+        let time = |name: &str| said.get(name).and_then(Value::as_u64).filter(|time| time.to_string().len() == 10);
+        let (Some(sub), Some(sid), Some(jti)) = (id("sub"), id("sid"), id("jti")) else { return false };
+        let (Some(iat), Some(exp)) = (time("iat"), time("exp")) else { return false };
+        let ours = format!(
+            r#"{{"iss":"user-service","aud":"user-service","sub":"{sub}","sid":"{sid}","jti":"{jti}","iat":{iat},"exp":{exp}}}"#
+        );
+        let hyphens = [sub, sid, jti].iter().all(|id| id.len() == 36);
+        hyphens && ours.as_bytes() == claims && *header == URL_SAFE_NO_PAD.encode(&self.header)
+    }
+
+    /// A genuine token of other ids and times, and the same changed in one place, are of one verdict both ways.
+    pub fn issued(&self, ids: [u128; 2], times: [u32; 2], place: usize, byte: u8) {
+        let [user, session] = ids.map(Uuid::from_u128);
+        let [now, end] = times.map(|seconds| Timestamp(i64::from(seconds) * 1000));
+        let token = self.ways.issue(user, session, now, end).unwrap();
+        let mut token = token.as_bytes().to_vec();
+        let said = self.ways.slow(&token).expect("genuine");
+        assert_eq!((said.user_id, said.session_id), (user, session));
+        self.agree(&token);
+        let place = place % token.len();
+        token[place] = byte;
+        self.agree(&token);
+    }
+}
+
+/// The text with a script of edits done: an operation, a place, a byte.
+fn edited(text: &[u8], script: &[u8]) -> Vec<u8> {
+    let mut text = text.to_vec();
+    for edit in script.chunks_exact(4).take(16) {
+        let [op, high, low, byte] = *edit else { break };
+        let place = usize::from(u16::from_be_bytes([high, low])) % (text.len() + 1);
+        let length = usize::from(byte).min(text.len() - place);
+        match op % 5 {
+            0 if place < text.len() => text[place] = byte,
+            1 => text.insert(place, byte),
+            2 => drop(text.drain(place..place + length)),
+            3 => {
+                let again = text[place..place + length].to_vec();
+                text.extend(again);
+            }
+            // Turns one character of the alphabet of ids and numbers into another.
+            _ if place < text.len() => text[place] = b"0123456789abcdefABCDEF-\", :{}u\\."[usize::from(byte) % 32],
+            _ => {}
+        }
+    }
+    text
+}
+
+fn signed(input: &[u8]) -> Vec<u8> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(SECRET).unwrap();
+    mac.update(input);
+    [input, b".", URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes()).as_bytes()].concat()
+}

@@ -1,0 +1,95 @@
+//! Hostile tokens against a live server: each is refused in the same words, whatever is wrong with it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use user_proto::{ErrorCode, ErrorReply, Logout, Reply, VerifyToken};
+
+use super::recipes::{self, SECRET};
+use crate::support::{TestServer, Wire, check};
+
+const BLESS: &str = "is not as generated: cargo test -p user-server --test it -- --ignored tokens::bless";
+
+fn path() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/tokens.json")
+}
+
+fn generated() -> String {
+    let vectors: Vec<Value> = recipes::all()
+        .iter()
+        .map(|recipe| {
+            json!({ "name": recipe.name, "made": recipe.made, "answer": recipe.answer, "token": recipe.token })
+        })
+        .collect();
+    let about = "Access tokens, how each is made from a good one, and what VerifyToken answers on a server with this JWTSECRETKEY.";
+    let file = json!({ "about": about, "secret": SECRET, "vectors": vectors });
+    serde_json::to_string_pretty(&file).unwrap() + "\n"
+}
+
+pub fn bless() {
+    std::fs::create_dir_all(path().parent().unwrap()).unwrap();
+    std::fs::write(path(), generated()).unwrap();
+}
+
+#[test]
+fn the_vectors_are_as_generated() {
+    assert!(std::fs::read_to_string(path()).unwrap() == generated(), "tests/vectors/tokens.json {BLESS}");
+}
+
+#[tokio::test]
+async fn every_hostile_token_gets_the_same_answer() {
+    let server = TestServer::start_with(&[("JWTSECRETKEY", SECRET)]).await;
+    let mut wire = Wire::connect(server.address).await;
+    let file: Value = serde_json::from_str(&std::fs::read_to_string(path()).unwrap()).unwrap();
+    let mut refusal: Option<ErrorReply<'static>> = None;
+    let mut hostile = 0;
+    for vector in file["vectors"].as_array().unwrap() {
+        let text = |key: &str| vector[key].as_str().unwrap();
+        wire.ask(7, VerifyToken { access_token: text("token").into() }).await;
+        let (id, reply) = wire.reply().await;
+        assert_eq!(id, 7);
+        match (text("answer"), reply) {
+            ("OK", Reply::TokenVerified(_)) => {}
+            ("TOKEN_EXPIRED", Reply::ErrorReply(error)) => assert_eq!(error.code, ErrorCode::TOKEN_EXPIRED),
+            // A reply has one form in bytes, so equal replies are equal bytes.
+            ("INVALID_TOKEN", Reply::ErrorReply(error)) => {
+                hostile += 1;
+                assert_eq!(error.code, ErrorCode::INVALID_TOKEN, "{}", text("name"));
+                assert_eq!(refusal.get_or_insert_with(|| error.clone()), &error, "{}", text("name"));
+            }
+            (_, reply) => panic!("{}: {reply:?}", text("name")),
+        }
+    }
+    assert!(hostile > 60, "{hostile}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn what_was_good_once_is_told_apart() {
+    let server = TestServer::start().await;
+    server.clock.hold();
+    let client = server.client();
+    let ada = server.account(&client, "ada").await;
+    assert_eq!(check(&client, &ada.refresh()).await, Some(ErrorCode::INVALID_TOKEN), "a refresh token");
+    server.clock.advance(Duration::from_secs(15 * 60) - Duration::from_secs(1));
+    assert_eq!(check(&client, &ada.access()).await, None, "in its last second");
+    server.clock.advance(Duration::from_secs(1));
+    assert_eq!(check(&client, &ada.access()).await, Some(ErrorCode::TOKEN_EXPIRED), "a second later");
+    let bob = server.account(&client, "bob").await;
+    client.call(Logout { token: bob.access().as_str().into(), all_sessions: None }).await.unwrap();
+    assert_eq!(check(&client, &bob.access()).await, Some(ErrorCode::SESSION_REVOKED));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_token_of_other_settings_is_refused() {
+    let settings = [("JWTSECRETKEY", SECRET), ("JWT_ISSUER", "other"), ("JWT_AUDIENCE", "another \"audience\"")];
+    let server = TestServer::start_with(&settings).await;
+    let client = server.client();
+    let genuine = recipes::all().swap_remove(0).token;
+    assert_eq!(check(&client, &genuine).await, Some(ErrorCode::INVALID_TOKEN), "of another issuer");
+    let ada = server.account(&client, "ada").await;
+    assert_eq!(check(&client, &ada.access()).await, None);
+    server.stop().await;
+}
