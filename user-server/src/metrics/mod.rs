@@ -5,6 +5,7 @@ mod connections;
 mod hashing;
 mod mails;
 mod requests;
+mod tls;
 mod vitals;
 
 use std::sync::Arc;
@@ -16,10 +17,11 @@ use prometheus_client::registry::Registry;
 
 use crate::domain::Timestamp;
 
-pub use connections::{Closed, Connections, OpenConnection};
+pub use connections::{Closed, Connections, OpenConnection, Refused};
 pub use hashing::{Hashing, NoHash};
 pub use mails::{MailResult, Mails};
 pub use requests::{InFlight, Names, Outcome, Requests};
+pub use tls::{HandshakeFailure, Tls};
 pub use vitals::Vitals;
 
 /// One label: its name and one of a few values.
@@ -31,7 +33,9 @@ pub struct Metrics {
     /// Requests and their latency.
     pub requests: Arc<Requests>,
     /// Connections.
-    pub connections: Connections,
+    pub connections: Arc<Connections>,
+    /// Handshakes and certificates.
+    pub tls: Tls,
     /// The hashing lane.
     pub hashing: Arc<Hashing>,
     /// Mails on their way out.
@@ -54,6 +58,7 @@ impl Metrics {
         Self {
             requests,
             connections: Connections::registered(&mut registry),
+            tls: Tls::registered(&mut registry),
             hashing: Arc::new(Hashing::registered(&mut registry)),
             mails: Arc::new(Mails::registered(&mut registry)),
             vitals: Vitals::registered(&mut registry, now),
