@@ -1,6 +1,7 @@
 //! What can be typed. The help texts are here; what the commands do is in `commands`.
 
 mod account;
+mod bench;
 mod tools;
 
 use std::net::{IpAddr, Ipv6Addr};
@@ -9,6 +10,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use account::*;
+pub(crate) use bench::*;
 pub(crate) use tools::*;
 
 /// The port of a server that names none.
@@ -73,6 +75,9 @@ pub(crate) enum Command {
     Ping(Ping),
     Decode(Decode),
     Send(Send),
+    // Its many options are no reason for every other command to be as large.
+    Bench(Box<Bench>),
+    Top(Top),
     Completions(Completions),
     Man(Man),
 }

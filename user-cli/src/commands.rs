@@ -11,9 +11,11 @@ mod verification;
 use uuid::Uuid;
 
 use crate::args::{Code, Command, Purpose};
+use crate::bench;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::secrets::{self, Typed};
+use crate::top;
 
 pub(crate) fn run(context: &mut Context<'_>, command: &Command) -> Result<(), Failure> {
     match command {
@@ -32,6 +34,8 @@ pub(crate) fn run(context: &mut Context<'_>, command: &Command) -> Result<(), Fa
         Command::Ping(_) => frames::ping(context),
         Command::Decode(args) => frames::decode(context, args),
         Command::Send(args) => frames::send(context, args),
+        Command::Bench(args) => bench::run(context, args),
+        Command::Top(args) => top::run(args, context.global.json),
         Command::Completions(args) => shell::completions(args),
         Command::Man(args) => shell::man(args),
     }

@@ -91,7 +91,7 @@ impl<'a> Context<'a> {
     }
 
     /// Ctrl-C ends the wait, not the process, so that the terminal and the connection are left in order.
-    fn until_interrupted<T>(&self, work: impl Future<Output = T>) -> Result<T, Failure> {
+    pub(crate) fn until_interrupted<T>(&self, work: impl Future<Output = T>) -> Result<T, Failure> {
         self.runtime.block_on(async {
             tokio::select! {
                 done = work => Ok(done),

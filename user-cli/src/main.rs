@@ -5,16 +5,19 @@
 //! to stderr.
 
 mod args;
+mod bench;
 mod commands;
 mod context;
 mod explain;
 mod failure;
+mod figures;
 mod hex;
 mod hints;
 mod human;
 mod output;
 mod secrets;
 mod state;
+mod top;
 
 use std::process::ExitCode;
 

@@ -33,6 +33,8 @@ enum Command {
     Migrate,
     /// Proves the configuration and every connection that it names, says what is wrong, and ends
     Check,
+    /// Looks for rows that can not be, beside a running server; changes nothing, and ends with 1 where it finds some
+    Fsck,
 }
 
 fn main() -> ExitCode {
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
         None => runtime.block_on(run(&config)),
         Some(Command::Migrate) => runtime.block_on(migrate(&config)),
         Some(Command::Check) => runtime.block_on(check(&config)),
+        Some(Command::Fsck) => runtime.block_on(fsck(&config)),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -83,12 +86,27 @@ async fn check(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
     }
 }
 
+async fn fsck(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
+    let invariants = user_server::admin::fsck(config).await?;
+    let mut out = std::io::stdout();
+    for invariant in &invariants {
+        writeln!(out, "{invariant}")?;
+    }
+    match invariants.iter().filter(|invariant| invariant.broken > 0).count() {
+        0 => Ok(()),
+        broken => Err(format!("{broken} of {} invariants are broken", invariants.len()).into()),
+    }
+}
+
 async fn run(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
     // Before the start, so that a signal during it is not lost.
     let mut signals = [signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?];
     let service = Service::start(config, Arc::new(SystemClock)).await?;
     announce(config, &service);
-    next(&mut signals).await;
+    tokio::select! {
+        () = next(&mut signals) => {}
+        never = reload_on_hangup(config, &service) => return never,
+    }
     service.announce_end();
     let interrupted = async {
         if !config.drain_delay.is_zero() {
@@ -103,6 +121,18 @@ async fn run(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
         () = next(&mut signals) => tracing::warn!("a second signal: stopped at once"),
     }
     Ok(())
+}
+
+/// SIGHUP reads the certificate again. Without one it ends the process, as a terminal that goes away expects.
+async fn reload_on_hangup(config: &Config, service: &Service) -> Result<(), Box<dyn std::error::Error>> {
+    if config.tls.is_none() {
+        return std::future::pending().await;
+    }
+    let mut hangups = signal(SignalKind::hangup())?;
+    while hangups.recv().await.is_some() {
+        service.reload_certificate();
+    }
+    std::future::pending().await
 }
 
 async fn next([terminate, interrupt]: &mut [Signal; 2]) {
@@ -123,12 +153,17 @@ fn announce(config: &Config, service: &Service) {
         Some(server) => server.to_string(),
         None => config.mail_dir.display().to_string(),
     };
+    let transport = match &config.tls {
+        Some(tls) if tls.client_authorities.is_some() => "TLS 1.3, for clients with a certificate",
+        Some(_) => "TLS 1.3",
+        None => "TCP without TLS",
+    };
     let monitor = match service.monitor_address() {
         Some(address) => format!("http://{address}/metrics, /readyz, /livez"),
         None => "off; METRICS_ADDR turns them on".to_owned(),
     };
     let text = format!(
-        "user-server {} listens on {}\n  data      {data}\n  cache     in this process\n  mails     {mails}\n  secret    {secret}\n  metrics   {monitor}\n",
+        "user-server {} listens on {}\n  transport {transport}\n  data      {data}\n  cache     in this process\n  mails     {mails}\n  secret    {secret}\n  metrics   {monitor}\n",
         env!("CARGO_PKG_VERSION"),
         service.address(),
     );
@@ -146,6 +181,15 @@ fn start_logs(config: &Config) {
         LogFormat::Pretty => logs.with_ansi(std::env::var_os("NO_COLOR").is_none()).init(),
         LogFormat::Json => logs.json().flatten_event(true).init(),
     }
+    std::panic::set_hook(Box::new(tell_panic));
+}
+
+/// A panic is a line of the log like any other. What it says is told only where it is a text of the program: one that was
+/// made may hold what a user sent.
+fn tell_panic(panic: &std::panic::PanicHookInfo<'_>) {
+    let says = panic.payload().downcast_ref::<&str>().copied().unwrap_or("see the place");
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    tracing::error!(says, place, "a defect: something panicked; please report it");
 }
 
 fn variables() -> String {

@@ -90,13 +90,13 @@ impl Service {
     /// # Errors
     /// What stands in the way, with nothing left running.
     pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
+        // Before anything else is set up, so that a start on a port in use leaves nothing behind.
+        let listener = tcp::listen(config.listen).map_err(|error| StartError::Listen(config.listen, error))?;
+        let address = listener.local_addr().map_err(|error| StartError::Listen(config.listen, error))?;
         // With a shared database nothing in the folder is of one process alone.
         let lock = if config.postgres.is_none() { Some(lock_folder(&config.data_dir)?) } else { None };
         let mailer = mailer(config)?;
         let keys = Arc::new(config.keys()?);
-        // Before anything else is set up, so that a port in use is told at once.
-        let listener = tcp::listen(config.listen).map_err(|error| StartError::Listen(config.listen, error))?;
-        let address = listener.local_addr().map_err(|error| StartError::Listen(config.listen, error))?;
         // Before the store, so that who watches is told that it starts while the schema is brought up to date.
         let (health, metrics) = (Arc::new(Health::default()), Arc::new(Metrics::new(tcp::names(), clock.now())));
         metrics.connections.most.set(i64::try_from(config.places.all).unwrap_or(i64::MAX));

@@ -3,12 +3,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that panics has failed, as it should")]
 
 mod accounts;
+mod bench;
 mod cli;
 mod ends;
 mod errors;
 mod fake;
 mod frames;
+mod live;
 mod shell;
 mod tokens;
+mod top;
 mod tour;
 mod vectors;

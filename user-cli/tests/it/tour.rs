@@ -1,82 +1,13 @@
 //! A person's whole life with the service: the real program against a live server, with codes from real mail files.
 
 use std::path::Path;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-use tempfile::TempDir;
-use tokio::runtime::Runtime;
-use user_server::config::Config;
-use user_server::domain::SystemClock;
-use user_server::service::Service;
 
 use crate::cli::{Cli, Ran};
+use crate::live::Live;
 
 const FIRST: &str = "tides rise at nine";
 const SECOND: &str = "and fall again by three";
 const THIRD: &str = "the moon forgot its keys";
-
-/// A live service in this process, on a free port, in a folder of its own.
-struct Live {
-    runtime: Runtime,
-    service: Option<Service>,
-    folder: TempDir,
-    address: String,
-}
-
-impl Live {
-    fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let data = folder.path().to_str().unwrap().to_owned();
-        let variable = move |name: &str| match name {
-            "TCP_PORT" => Some("0".to_owned()),
-            "DATA_DIR" => Some(data.clone()),
-            "GRACE" => Some("5".to_owned()),
-            _ => None,
-        };
-        let config = Config::read(&variable, true).unwrap();
-        let runtime = Runtime::new().unwrap();
-        let service = runtime.block_on(Service::start(&config, Arc::new(SystemClock))).unwrap();
-        Self { runtime, address: service.address().to_string(), service: Some(service), folder }
-    }
-
-    fn stop(&mut self) {
-        if let Some(service) = self.service.take() {
-            self.runtime.block_on(service.stop());
-        }
-    }
-
-    /// The code in the newest mail to this address whose subject says this.
-    fn code(&self, to: &str, subject: &str) -> String {
-        let began = Instant::now();
-        loop {
-            if let Some(code) = newest_code(&self.folder.path().join("mails"), to, subject) {
-                return code;
-            }
-            assert!(began.elapsed() < Duration::from_secs(30), "no mail to {to} about {subject}");
-            std::thread::sleep(Duration::from_millis(10));
-        }
-    }
-}
-
-impl Drop for Live {
-    fn drop(&mut self) {
-        self.stop();
-    }
-}
-
-/// Mails are named in the order of their making, and a code stands indented on a line of its own.
-fn newest_code(folder: &Path, to: &str, subject: &str) -> Option<String> {
-    let mut files: Vec<_> = std::fs::read_dir(folder).ok()?.map(|entry| entry.unwrap().path()).collect();
-    files.retain(|file| file.extension().is_some_and(|extension| extension == "eml"));
-    files.sort();
-    files.iter().rev().find_map(|file| {
-        let text = std::fs::read_to_string(file).unwrap();
-        let header = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim();
-        let is_it = header("To:") == to && header("Subject:").contains(subject);
-        is_it.then(|| text.lines().find_map(|line| line.strip_prefix("    "))).flatten().map(|code| code.trim().into())
-    })
-}
 
 /// An operator at a terminal, who remembers all that was printed and everything that should not have been.
 struct Operator {

@@ -6,7 +6,8 @@ use crate::tls::{Identity, TlsFiles};
 
 /// The files, where they are named. What is wrong with them is noted with the other faults.
 pub(super) fn read(vars: &mut Reader<'_>) -> Option<TlsFiles> {
-    let [certificate, key, client_authorities] = ["TLS_CERT", "TLS_KEY", "TLS_CLIENT_CA"].map(|name| vars.optional(name));
+    let [certificate, key, client_authorities] =
+        ["TLS_CERT", "TLS_KEY", "TLS_CLIENT_CA"].map(|name| vars.optional(name));
     if certificate.is_none() && key.is_none() && client_authorities.is_none() {
         return None;
     }

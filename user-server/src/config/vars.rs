@@ -32,10 +32,22 @@ const fn secret(name: &'static str, default: &'static str, meaning: &'static str
 /// Every variable, in the order of the README.
 pub const VARIABLES: &[Variable] = &[
     variable("TCP_PORT", "3001", "Port to listen on; 0 takes a free one."),
-    variable("LISTEN_ADDR", "127.0.0.1", "Address to listen on. Any but a loopback address needs TLS or ALLOW_PLAINTEXT."),
-    variable("TLS_CERT", "", "File with the server's certificate and those up to its authority, in PEM: TLS 1.3 and nothing else is spoken."),
+    variable(
+        "LISTEN_ADDR",
+        "127.0.0.1",
+        "Address to listen on. Any but a loopback address needs TLS or ALLOW_PLAINTEXT.",
+    ),
+    variable(
+        "TLS_CERT",
+        "",
+        "File with the server's certificate and those up to its authority, in PEM: TLS 1.3 and nothing else is spoken.",
+    ),
     variable("TLS_KEY", "", "File with its private key, in PEM."),
-    variable("TLS_CLIENT_CA", "", "File with the authorities of clients, in PEM: only clients with a certificate of theirs get in, and they are trusted."),
+    variable(
+        "TLS_CLIENT_CA",
+        "",
+        "File with the authorities of clients, in PEM: only clients with a certificate of theirs get in, and they are trusted.",
+    ),
     variable("ALLOW_PLAINTEXT", "", "1 allows to listen without TLS on a network."),
     variable("DATA_DIR", "./user-data", "Folder of the embedded parts: database, secret, mails."),
     secret(

@@ -114,7 +114,10 @@ impl Worker {
     }
 
     /// Sends all that is due; when the next one will be.
-    async fn step(&self, stop: &CancellationToken) -> Result<Option<Timestamp>, Fault> {
+    ///
+    /// # Errors
+    /// Where the outbox can't be read or written.
+    pub async fn step(&self, stop: &CancellationToken) -> Result<Option<Timestamp>, Fault> {
         let budget = budget(self.codes.life());
         while !stop.is_cancelled() {
             let claim = tokio::time::timeout(CLAIM_TIMEOUT, self.outbox.claim(&budget, self.clock.now())).await;

@@ -242,7 +242,8 @@ impl Session {
     }
 
     fn reads(&self) -> bool {
-        matches!(self.stage, Stage::Open | Stage::Draining { .. }) && self.in_flight.len() < self.shared.limits.in_flight
+        matches!(self.stage, Stage::Open | Stage::Draining { .. })
+            && self.in_flight.len() < self.shared.limits.in_flight
     }
 
     fn is_over(&self) -> bool {

@@ -86,7 +86,8 @@ impl InFlight {
         let (request, common) = (request.into_owned(), common.into_owned());
         let (handler, peer, gone) = (shared.handler.clone(), peer.clone(), running.gone.token().clone());
         let arrived = Instant::now();
-        let span = tracing::info_span!("request", request = name, id, traceparent = common.traceparent.as_deref());
+        let traceparent = common.traceparent.as_deref().filter(|text| is_traceparent(text));
+        let span = tracing::info_span!("request", request = name, id, traceparent);
         let in_flight = shared.metrics.requests.begin();
         let answer = async move {
             let _in_flight = in_flight;
@@ -126,5 +127,28 @@ impl InFlight {
             running.tasks.detach_all();
         }
         running.map(|running| running.pending).unwrap_or_default().into_iter().map(|pending| pending.row)
+    }
+}
+
+/// Whether a text has the form of version 00 (W3C Trace Context, section 3.2). Anything else a client could write into
+/// the log.
+fn is_traceparent(text: &str) -> bool {
+    let hex = |part: &str, length| part.len() == length && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    match text.split('-').collect::<Vec<_>>().as_slice() {
+        ["00", trace, parent, flags] => hex(trace, 32) && hex(parent, 16) && hex(flags, 2),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_traceparent;
+
+    #[test]
+    fn only_a_traceparent_reaches_the_log() {
+        assert!(is_traceparent("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"));
+        for text in ["", "00-0-0-0", "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01", &"x".repeat(9000)] {
+            assert!(!is_traceparent(text), "{text}");
+        }
     }
 }

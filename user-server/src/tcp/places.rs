@@ -115,7 +115,8 @@ mod tests {
     #[test]
     fn a_peer_has_its_share_and_a_household_is_one_peer() {
         let places = places(100, 2);
-        let mut held = vec![arrive(&places, "2001:db8::1", false).unwrap(), arrive(&places, "2001:db8::2", false).unwrap()];
+        let mut held =
+            vec![arrive(&places, "2001:db8::1", false).unwrap(), arrive(&places, "2001:db8::2", false).unwrap()];
         assert!(arrive(&places, "2001:db8::3", false).is_none());
         assert!(arrive(&places, "2001:db8:0:1::3", false).is_some());
         held.pop();

@@ -47,7 +47,9 @@ impl Part {
             Self::Certificate => {
                 "Name a file with the server's certificate in PEM, and behind it those up to its authority."
             }
-            Self::Key => "Name a file with the certificate's private key in PEM, not encrypted, that the service may read.",
+            Self::Key => {
+                "Name a file with the certificate's private key in PEM, not encrypted, that the service may read."
+            }
             Self::ClientAuthorities => "Name a file with the certificates, in PEM, of the authorities of your clients.",
         }
     }

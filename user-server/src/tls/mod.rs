@@ -16,8 +16,8 @@ pub use tokio_rustls::server::TlsStream;
 use crate::domain::{Clock, Timestamp};
 use crate::metrics;
 pub use failure::NoHandshake;
-pub use identity::{Identity, Part, TlsFault};
 use identity::{Fingerprint, Material};
+pub use identity::{Identity, Part, TlsFault};
 
 /// How often it is looked whether the files have changed.
 const PERIOD: Duration = Duration::from_secs(2);

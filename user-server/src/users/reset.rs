@@ -37,17 +37,16 @@ impl Users {
         if let Err(Failure::Refused(Refusal::InvalidPassword { .. } | Refusal::Busy { .. })) = done {
             self.otp.give_back(&guess).await?;
         }
-        let ResetDone { user, ended } = done?;
-        // The counts of both logins: the owner is back.
-        self.throttle.clear(&user.username_key).await?;
-        self.throttle.clear(&user.email_key).await?;
-        Ok(ended.sessions)
+        Ok(done?.ended.sessions)
     }
 
     async fn set_password(&self, guess: &Guess, password: Password, caller: &Caller) -> Outcome<ResetDone> {
         let user = self.accounts.reset_owner(guess).await?.ok_or(Refusal::CodeExpired)?;
         let context = words_of(&user.username, &user.email);
         let hash = self.passwords.hash(password, "new_password", context, caller).await?;
+        // The counts of both logins: the owner is back. Before the reset, so that a crash between leaves no wait behind.
+        self.throttle.clear(&user.username_key).await?;
+        self.throttle.clear(&user.email_key).await?;
         let now = self.clock.now();
         let done = self.accounts.reset_password(guess, &hash, now).await?.ok_or(Refusal::CodeExpired)?;
         self.tokens.note_ended(&done.ended, now);

@@ -1,15 +1,21 @@
 //! The service on PostgreSQL: one node, several, behind a pooler, and while the database is silent.
 
+mod ahead;
+mod tls;
+
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use user_proto::client;
 use user_proto::{ErrorCode, GetUser, Logout, RefreshToken, VerifyToken};
+use user_server::domain::records::{EmailChange, Purpose};
+use user_server::store::{PostgresOptions, PostgresStore};
 
-use crate::support::{Pgbouncer, Postgres, TestServer, code_of, postgres, run_in};
+use crate::contract::fixture::{Db, NOW, change, guess, move_to, send_all, user};
+use crate::support::{Pgbouncer, Postgres, SECRET, TestServer, code_of, postgres, run_in};
 use crate::tour;
-
-const SECRET: &str = "a secret of more than thirty-two bytes, the same on all nodes";
+pub use ahead::url_of_a_later_version;
 
 /// A node on a shared database, with a folder of its own for its mails.
 async fn node(url: &str, more: &[(&str, &str)]) -> TestServer {
@@ -64,9 +70,7 @@ async fn a_node_goes_on_while_a_later_version_adds_columns() {
     let bob = node.account(&client, "bob").await;
     client.call(GetUser { access_token: bob.session.access_token.clone() }).await.unwrap();
     client.call(RefreshToken { refresh_token: bob.session.refresh_token.clone() }).await.unwrap();
-    let add = "DO $$ DECLARE t text; BEGIN FOR t IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP
-        EXECUTE format('ALTER TABLE %I ADD COLUMN of_a_later_version bigint', t); END LOOP; END $$";
-    assert!(server.psql(url.rsplit('/').next().unwrap(), add));
+    assert!(server.psql(url.rsplit('/').next().unwrap(), ahead::LATER));
     for _ in 0..8 {
         client.call(GetUser { access_token: bob.session.access_token.clone() }).await.unwrap();
         node.login(&client, "bob").await;
@@ -112,6 +116,39 @@ async fn what_ends_on_one_node_has_ended_on_all() {
     assert_eq!(code_of(&there, check()).await, ErrorCode::SESSION_REVOKED);
     one.stop().await;
     other.stop().await;
+}
+
+/// The unique index alone sees an account whose transaction is still open when its address is looked for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_that_is_taken_in_the_last_instant_spends_the_code() {
+    let Some(server) = postgres() else { return };
+    let url = server.database();
+    let options = PostgresOptions::parse(&url, 4, false).unwrap();
+    PostgresStore::migrate(&options).await.unwrap();
+    let db: Db = Arc::new(PostgresStore::open(&options));
+    let (ada, first) = user(&db, "ada").await;
+    let id = move_to(&db, change(&ada, &first), "new@example.org", NOW).await;
+    send_all(&db, NOW).await;
+    let guess = guess(&db, id, Purpose::EmailChange, NOW).await;
+
+    let other = sqlx::PgPool::connect(&url).await.unwrap();
+    let mut open = other.begin().await.unwrap();
+    let take = "INSERT INTO users (id, username, username_key, email, email_key, mailbox, password_hash, created_at)
+        SELECT gen_random_uuid(), 'x', 'x', 'new@example.org', 'new@example.org', 'new@example.org', password_hash, 0 FROM users";
+    sqlx::query(take).execute(&mut *open).await.unwrap();
+    let confirming = tokio::spawn({
+        let (db, guess) = (db.clone(), guess.clone());
+        async move { db.confirm_email(&guess, NOW).await.unwrap() }
+    });
+    let waits = "SELECT COUNT(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'UPDATE users%'";
+    while sqlx::query_scalar::<_, i64>(waits).fetch_one(&other).await.unwrap() == 0 {
+        assert!(!confirming.is_finished(), "it does not wait for the index");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    open.commit().await.unwrap();
+    assert!(matches!(confirming.await.unwrap(), EmailChange::EmailTaken));
+    assert!(matches!(db.confirm_email(&guess, NOW).await.unwrap(), EmailChange::Spent));
+    assert_eq!(db.user(ada.id).await.unwrap().unwrap().email, "ada@example.org");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -131,6 +131,10 @@ async fn a_folder_and_a_port_are_for_one() {
     for part in [process.address.to_string().as_str(), "TCP_PORT"] {
         assert!(second.error.contains(part), "{second:?}");
     }
+    let elsewhere = tempfile::tempdir().unwrap();
+    let third = run_in(elsewhere.path(), &[], &[("TCP_PORT", &port)]);
+    assert_eq!(third.code, Some(1), "{third:?}");
+    assert_eq!(std::fs::read_dir(elsewhere.path()).unwrap().count(), 0, "it leaves nothing behind");
     Wire::connect(process.address).await.ping(1).await;
 }
 

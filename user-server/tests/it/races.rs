@@ -1,6 +1,45 @@
 //! Many at once: whatever two requests do at the same time, the answer is one that they could have had one after the
 //! other.
 
-mod accounts;
-mod codes;
-mod sessions;
+pub mod accounts;
+pub mod codes;
+pub mod sessions;
+
+/// A test for each race, over whatever `$open` starts: something with a `site` and a `stop`, or none.
+macro_rules! races {
+    ($open:path) => {
+        crate::races::races! { $open;
+            accounts::sixty_four_wrong_passwords_are_five_attempts,
+            accounts::no_session_outlives_its_account,
+            accounts::a_login_in_a_race_with_a_new_password_leaves_no_session,
+            codes::sixty_four_right_codes_are_one_success,
+            codes::sixty_four_wrong_codes_are_five_guesses,
+            codes::sixty_four_registrations_of_one_name_are_one_user,
+            codes::many_right_codes_reset_a_password_once,
+            sessions::sixty_four_refreshes_have_one_successor,
+            sessions::a_session_is_logged_out_once,
+        }
+    };
+    ($open:path; $($topic:ident::$race:ident,)*) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $race() {
+                let Some(service) = $open().await else { return };
+                crate::races::$topic::$race(&service.site).await;
+                service.stop().await;
+            }
+        )*
+    };
+}
+pub(crate) use races;
+
+mod on_one_node {
+    use crate::support::TestServer;
+
+    /// The clock stands still, so that no wait passes on a slow machine.
+    async fn node() -> Option<TestServer> {
+        Some(TestServer::start_held().await)
+    }
+
+    super::races!(node);
+}

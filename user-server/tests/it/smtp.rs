@@ -13,9 +13,10 @@ use user_server::domain::{Clock, SystemClock};
 use user_server::mail::{Authorities, Sender, SmtpMailer, SmtpServer, TlsMode};
 
 use crate::support::{PASSWORD, Process, TestServer};
-use sink::{Act, Script, Sink};
+use sink::Script;
+pub use sink::{Act, Dialogue, Sink};
 
-const SENDER: &str = "no-reply@user.example";
+pub const SENDER: &str = "no-reply@user.example";
 /// Longer than the first wait before a mail is tried again.
 const FIRST_RETRIES: Duration = Duration::from_secs(25);
 const DAY: Duration = Duration::from_secs(24 * 3600);

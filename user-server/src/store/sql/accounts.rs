@@ -211,8 +211,12 @@ impl Accounts for SqlStore {
             .bind(row.email_key)
             .bind(row.mailbox);
         if let Err(Taken) = tx.try_run(change).await? {
-            // Somebody took the address since the look above; the index has the last word.
-            return tx.undo(EmailChange::EmailTaken).await;
+            // Somebody took the address since the look above; the index has the last word. It has undone the rest too.
+            tx.undo(()).await?;
+            let mut tx = self.pools.write().await?;
+            let spent = rows::spend(&mut tx, guess).await?;
+            tx.commit().await?;
+            return Ok(spent.map_or(EmailChange::Spent, |_| EmailChange::EmailTaken));
         }
         let Some(user) = user_row(&mut tx, user_id).await? else { return tx.undo(EmailChange::Spent).await };
         rows::void_codes(&mut tx, user_id).await?;

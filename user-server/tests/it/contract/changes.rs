@@ -7,19 +7,12 @@ use uuid::Uuid;
 
 use super::fixture::*;
 
-async fn done(db: &Db, change: UserChange, now: Timestamp) -> (UserRecord, Ended) {
+pub async fn done(db: &Db, change: UserChange, now: Timestamp) -> (UserRecord, Ended) {
     match db.change_user(&change, now).await.unwrap() {
         Changed::Done(user, ended) => (*user, ended),
         Changed::UsernameTaken => panic!("the name is taken"),
         Changed::Gone => panic!("the account is gone"),
     }
-}
-
-/// A change of address that waits for its code; its id.
-async fn move_to(db: &Db, change: UserChange, address: &str, now: Timestamp) -> Uuid {
-    let id = Uuid::new_v4();
-    done(db, UserChange { email: Some((id, email(address))), ..change }, now).await;
-    id
 }
 
 fn renamed(change: UserChange, name: &str) -> UserChange {

@@ -166,3 +166,10 @@ pub async fn together<T: Send + 'static>(
     }
     results
 }
+
+/// A change of address that waits for its code; its id.
+pub async fn move_to(db: &Db, change: UserChange, address: &str, now: Timestamp) -> Uuid {
+    let id = Uuid::new_v4();
+    super::changes::done(db, UserChange { email: Some((id, email(address))), ..change }, now).await;
+    id
+}

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use user_server::domain::ports::Store;
 use user_server::store::{PostgresOptions, PostgresStore, SqliteStore};
 
+use crate::postgres::url_of_a_later_version;
 use crate::support::postgres;
 
 /// An empty database, and what has to live as long as it does.
@@ -115,5 +116,13 @@ async fn postgres_store() -> Option<Database> {
     Some(Database { store: Arc::new(PostgresStore::open(&options)), _keep: Box::new(()) })
 }
 
+/// A database that a later version has brought up to its own schema.
+async fn postgres_ahead_store() -> Option<Database> {
+    let options = PostgresOptions::parse(&url_of_a_later_version().await?, 8, false).unwrap();
+    PostgresStore::migrate(&options).await.unwrap();
+    Some(Database { store: Arc::new(PostgresStore::open(&options)), _keep: Box::new(()) })
+}
+
 suite!(sqlite, super::sqlite_store);
 suite!(postgres, super::postgres_store);
+suite!(postgres_ahead, super::postgres_ahead_store);

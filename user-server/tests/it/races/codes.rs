@@ -3,17 +3,15 @@
 use user_proto::{EmailVerified, ErrorCode, ResendCode, VerifyEmail};
 
 use crate::support::{
-    MAIL_PAUSE, NO_CODE, TestServer, check, code_of, count, login, outcome, patient, register, reset, reset_of,
+    MAIL_PAUSE, NO_CODE, Site, TestServer, check, code_of, count, login, outcome, patient, register, reset, reset_of,
     together, verify_email,
 };
 
 type Verified = Result<EmailVerified<'static>, ErrorCode>;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn sixty_four_right_codes_are_one_success() {
-    let server = TestServer::start().await;
-    let crowd = server.crowd();
-    let (id, code) = server.registered_code(&crowd[0], "ada", "ada@example.org").await;
+pub async fn sixty_four_right_codes_are_one_success(site: &Site) {
+    let crowd = site.crowd();
+    let (id, code) = site.registered_code(&crowd[0], "ada", "ada@example.org").await;
     let results: Vec<Verified> = together((0..64).map(|number| {
         let (client, code) = (crowd[number % crowd.len()].clone(), code.clone());
         async move { outcome(client.call(verify_email(id, &code)).await) }
@@ -23,14 +21,11 @@ async fn sixty_four_right_codes_are_one_success() {
     assert_eq!(sessions.len(), 1, "{results:?}");
     assert_eq!(count(&results, ErrorCode::CODE_EXPIRED), 63, "{results:?}");
     assert_eq!(check(&crowd[0], sessions[0].access_token.expose_str().unwrap()).await, None);
-    server.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn sixty_four_wrong_codes_are_five_guesses() {
-    let server = TestServer::start().await;
-    let crowd = server.crowd();
-    let (id, code) = server.registered_code(&crowd[0], "ada", "ada@example.org").await;
+pub async fn sixty_four_wrong_codes_are_five_guesses(site: &Site) {
+    let crowd = site.crowd();
+    let (id, code) = site.registered_code(&crowd[0], "ada", "ada@example.org").await;
     let results: Vec<Verified> = together((0..64).map(|number| {
         let client = crowd[number % crowd.len()].clone();
         async move { outcome(client.call(verify_email(id, NO_CODE)).await) }
@@ -39,13 +34,10 @@ async fn sixty_four_wrong_codes_are_five_guesses() {
     assert_eq!(count(&results, ErrorCode::INVALID_CODE), 5, "{results:?}");
     assert_eq!(count(&results, ErrorCode::CODE_EXPIRED), 59, "{results:?}");
     assert_eq!(code_of(&crowd[0], verify_email(id, &code)).await, ErrorCode::CODE_EXPIRED);
-    server.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn sixty_four_registrations_of_one_name_are_one_user() {
-    let server = TestServer::start().await;
-    let crowd = server.crowd();
+pub async fn sixty_four_registrations_of_one_name_are_one_user(site: &Site) {
+    let crowd = site.crowd();
     let address = |number: usize| format!("ada{number}@example.org");
     let ids = together((0..64).map(|number| {
         let client = crowd[number % crowd.len()].clone();
@@ -54,7 +46,7 @@ async fn sixty_four_registrations_of_one_name_are_one_user() {
     .await;
     let mut codes = Vec::new();
     for (number, id) in ids.into_iter().enumerate() {
-        codes.push((id, server.mails.code(&address(number), 1).await));
+        codes.push((id, site.mails.code(&address(number), 1).await));
     }
     let results: Vec<Verified> = together(codes.clone().into_iter().enumerate().map(|(number, (id, code))| {
         let client = crowd[number % crowd.len()].clone();
@@ -72,7 +64,6 @@ async fn sixty_four_registrations_of_one_name_are_one_user() {
     }))
     .await;
     assert_eq!(renamed.iter().flatten().count(), 63, "the codes are still good: {renamed:?}");
-    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -96,13 +87,11 @@ async fn sixteen_resends_are_one_mail() {
     server.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn many_right_codes_reset_a_password_once() {
-    let server = TestServer::start().await;
-    let crowd = server.crowd();
-    let ada = server.account(&crowd[0], "ada").await;
+pub async fn many_right_codes_reset_a_password_once(site: &Site) {
+    let crowd = site.crowd();
+    let ada = site.account(&crowd[0], "ada").await;
     let id = crowd[0].call(reset_of(&ada.email)).await.unwrap().verification_id;
-    let code = server.mails.code(&ada.email, 2).await;
+    let code = site.mails.code(&ada.email, 2).await;
     let results = together((0..16).map(|number| {
         let (client, code) = (crowd[number % crowd.len()].clone(), code.clone());
         async move { outcome(client.call_with(reset(id, &code), patient()).await) }
@@ -113,5 +102,4 @@ async fn many_right_codes_reset_a_password_once() {
     let old = login("ada", crate::support::PASSWORD);
     assert_eq!(code_of(&crowd[0], old).await, ErrorCode::INVALID_CREDENTIALS);
     assert!(crowd[0].call(login("ada", crate::support::NEW_PASSWORD)).await.is_ok());
-    server.stop().await;
 }

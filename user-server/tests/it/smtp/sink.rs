@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::support::Mail;
 
@@ -71,6 +71,8 @@ impl Sink {
         let heard = Arc::new(Mutex::new(Heard { script, dialogues: Vec::new() }));
         let listen = heard.clone();
         let task = tokio::spawn(async move {
+            // They end with the sink, in whatever they are.
+            let mut talks = JoinSet::new();
             loop {
                 let (tcp, _) = listener.accept().await.unwrap();
                 let number = {
@@ -78,10 +80,17 @@ impl Sink {
                     heard.dialogues.push(Dialogue::default());
                     heard.dialogues.len() - 1
                 };
-                tokio::spawn(talk(tcp, listen.clone(), number));
+                talks.spawn(talk(tcp, listen.clone(), number));
             }
         });
         Self { port, heard, task }
+    }
+
+    /// Listens no more, and hangs up; everything that it has heard.
+    pub async fn close(mut self) -> Vec<Dialogue> {
+        self.task.abort();
+        let _ = (&mut self.task).await;
+        self.dialogues()
     }
 
     /// Goes on by another script.

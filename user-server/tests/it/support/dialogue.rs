@@ -95,17 +95,6 @@ pub fn count<R>(results: &[Result<R, ErrorCode>], code: ErrorCode) -> usize {
 }
 
 impl TestServer {
-    /// Four connections: a crowd does not share one, and its limits.
-    pub fn crowd(&self) -> Vec<Client> {
-        (0..4).map(|_| self.client()).collect()
-    }
-
-    /// The code of a new registration.
-    pub async fn registered_code(&self, client: &Client, username: &str, email: &str) -> (Uuid, String) {
-        let id = self.register(client, username, email).await.verification_id;
-        (id, self.mails.code(email, 1).await)
-    }
-
     /// Turns the clock, and wakes the outbox as a request does that queues a mail.
     pub async fn turn(&self, client: &Client, span: Duration) {
         self.clock.advance(span);

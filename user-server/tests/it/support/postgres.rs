@@ -1,10 +1,12 @@
 //! A private PostgreSQL for the tests: on a socket in a folder of its own, gone when the test process is.
 
+use std::fs::File;
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::OnceLock;
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -14,15 +16,24 @@ pub struct Postgres {
     folder: PathBuf,
     port: u16,
     databases: AtomicUsize,
+    /// The server runs as long as its input is open.
+    keeper: Mutex<Child>,
 }
 
-/// What ends the server when this process ends, however it does: its input closes, and the folder goes with it.
+/// What ends the server when this process ends, however it does: its input closes, and the folder goes with it. A line
+/// on its input starts the server again.
 const KEEPER: &str = r#"
+start() {
+    "$1/postgres" -D "$2/data" -k "$2" -h 127.0.0.1 -p "$3" -c fsync=off -c max_connections=200 \
+        -c deadlock_timeout=200ms $4 >>"$2/postgres.log" 2>&1 &
+}
 "$1/initdb" -D "$2/data" -U tests --auth=trust --no-sync --encoding=UTF8 --locale=C >"$2/initdb.log" 2>&1 || exit 1
-"$1/postgres" -D "$2/data" -k "$2" -h 127.0.0.1 -p "$3" -c fsync=off -c max_connections=200 \
-    -c deadlock_timeout=200ms $4 >"$2/postgres.log" 2>&1 &
-read -r _
-kill -INT %1; wait %1; rm -rf "$2"
+start "$@"
+while read -r _; do
+    wait
+    start "$@"
+done
+kill -CONT $! $(ps -o pid= --ppid $!); kill -INT $!; wait; rm -rf "$2"
 "#;
 
 /// Names more options for the server, parted by spaces.
@@ -45,7 +56,8 @@ pub fn postgres_is_here() -> bool {
     here
 }
 
-fn left_out(what: &str) {
+/// Says aloud what a missing program leaves out, by a way that is not captured.
+pub fn left_out(what: &str) {
     std::io::stderr().write_all(format!("left out: {what}\n").as_bytes()).unwrap();
 }
 
@@ -63,7 +75,22 @@ fn binaries() -> Option<PathBuf> {
 impl Postgres {
     /// A server for one test, which may do to it what it likes; `None` where PostgreSQL is not installed.
     pub fn of_its_own() -> Option<Self> {
-        postgres_is_here().then(binaries).flatten().map(|binaries| Self::start(&binaries))
+        postgres_is_here().then(binaries).flatten().map(|binaries| Self::start(&binaries, "", &[]))
+    }
+
+    /// The same with more options, and with files in a folder that they may name as `$folder`.
+    pub fn with(options: &str, files: &[(&str, &str)]) -> Option<Self> {
+        postgres_is_here().then(binaries).flatten().map(|binaries| Self::start(&binaries, options, files))
+    }
+
+    /// Ends every process of the server as a crash would.
+    pub fn crash(&self) {
+        self.signal("KILL");
+    }
+
+    /// Starts it again after a crash; it may take a while until it answers.
+    pub fn start_again(&self) {
+        writeln!(self.keeper.lock().unwrap().stdin.as_mut().unwrap()).unwrap();
     }
 
     /// Sends a signal to every process of the server.
@@ -79,17 +106,20 @@ impl Postgres {
         }
     }
 
-    fn start(binaries: &Path) -> Self {
+    fn start(binaries: &Path, options: &str, files: &[(&str, &str)]) -> Self {
         let folder: PathBuf = TempDir::with_prefix("user-pg-").unwrap().keep();
+        for (name, text) in files {
+            let mut file = File::options().create_new(true).write(true).mode(0o600).open(folder.join(name)).unwrap();
+            file.write_all(text.as_bytes()).unwrap();
+        }
         let port = free_port();
         let mut keeper = keeper(&folder);
-        let options = std::env::var(POSTGRES_OPTIONS).unwrap_or_default();
+        let options = options.replace("$folder", folder.to_str().unwrap());
+        let options = format!("{} {options}", std::env::var(POSTGRES_OPTIONS).unwrap_or_default());
         let arguments = [binaries.to_str().unwrap(), folder.to_str().unwrap(), &port.to_string(), &options];
         keeper.args(["-c", KEEPER, "keeper"]).args(arguments);
         let child = keeper.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        // The pipe's other end stays open as long as this process lives.
-        std::mem::forget(child);
-        let server = Self { folder, port, databases: AtomicUsize::new(0) };
+        let server = Self { folder, port, databases: AtomicUsize::new(0), keeper: Mutex::new(child) };
         let began = Instant::now();
         while !server.psql("postgres", "SELECT 1") {
             assert!(began.elapsed() < Duration::from_secs(60), "PostgreSQL does not start: {}", server.log());
@@ -100,8 +130,13 @@ impl Postgres {
 
     /// The URL of a new, empty database.
     pub fn database(&self) -> String {
+        self.database_like("template1")
+    }
+
+    /// The URL of a new database that is like this one, which nobody may be connected to.
+    pub fn database_like(&self, other: &str) -> String {
         let name = format!("t{}", self.databases.fetch_add(1, Ordering::SeqCst));
-        assert!(self.psql("postgres", &format!("CREATE DATABASE {name}")), "{}", self.log());
+        assert!(self.psql("postgres", &format!("CREATE DATABASE {name} TEMPLATE {other}")), "{}", self.log());
         self.url(&name)
     }
 
@@ -128,7 +163,7 @@ fn keeper(folder: &Path) -> Command {
     if !is_root() {
         return Command::new("bash");
     }
-    assert!(Command::new("chown").arg("postgres").arg(folder).status().unwrap().success());
+    assert!(Command::new("chown").args(["-R", "postgres"]).arg(folder).status().unwrap().success());
     let mut command = Command::new("setpriv");
     command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups", "bash"]);
     command
@@ -140,7 +175,7 @@ fn is_root() -> bool {
 }
 
 /// A port that was free just now.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 

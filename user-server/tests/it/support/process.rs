@@ -66,7 +66,7 @@ impl Process {
         // From here on its end is this value's.
         let address = SocketAddr::from(([0, 0, 0, 0], 0));
         let mut process = Self { address, printed: String::new(), took: Duration::ZERO, child, folder: Some(folder) };
-        while process.printed.lines().count() < 5 {
+        while !process.printed.contains("\n  metrics ") {
             let ended = process.child.try_wait().unwrap();
             assert!(ended.is_none() && began.elapsed() < PATIENCE, "it did not start: {}", process.log());
             std::thread::sleep(Duration::from_millis(2));
@@ -91,6 +91,12 @@ impl Process {
 
     pub fn client(&self) -> Client {
         Client::new(self.address.to_string())
+    }
+
+    /// Where health and metrics are told.
+    pub fn monitor(&self) -> SocketAddr {
+        let address = self.printed.split("http://").nth(1).and_then(|rest| rest.split('/').next());
+        address.unwrap_or_else(|| panic!("no METRICS_ADDR: {}", self.printed)).parse().unwrap()
     }
 
     pub fn id(&self) -> u32 {

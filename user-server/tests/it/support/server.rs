@@ -1,43 +1,33 @@
 //! A live service in this process, on a free port, with a clock that can be turned.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
+use std::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tempfile::TempDir;
 use user_proto::client::{self, Client};
-use user_proto::{
-    Common, EmailVerified, ErrorCode, ErrorReply, LoggedIn, Login, Register, Registered, RequestMessage, VerifyEmail,
-};
+use user_proto::{Common, ErrorCode, ErrorReply, RequestMessage};
 use user_server::config::Config;
 use user_server::domain::clock::ShiftedClock;
 use user_server::service::Service;
 
-use super::{Mails, PASSWORD};
+use super::{Mails, Site};
 
 /// A running service, its folder and its clock.
 pub struct TestServer {
-    pub address: SocketAddr,
+    pub site: Site,
     pub clock: Arc<ShiftedClock>,
-    pub mails: Mails,
     pub service: Service,
     pub folder: TempDir,
 }
 
-/// A confirmed account and the tokens of its first session.
-pub struct Account {
-    pub email: String,
-    pub session: EmailVerified<'static>,
-}
+impl Deref for TestServer {
+    type Target = Site;
 
-impl Account {
-    pub fn access(&self) -> String {
-        self.session.access_token.expose_str().unwrap().to_owned()
-    }
-
-    pub fn refresh(&self) -> String {
-        self.session.refresh_token.expose_str().unwrap().to_owned()
+    fn deref(&self) -> &Site {
+        &self.site
     }
 }
 
@@ -57,7 +47,8 @@ impl TestServer {
         let config = config(folder.path(), settings);
         let clock = Arc::new(ShiftedClock::default());
         let service = Service::start(&config, clock.clone()).await.unwrap();
-        Self { address: service.address(), clock, mails: Mails(config.mail_dir), service, folder }
+        let site = Site { address: service.address(), mails: Mails(config.mail_dir), alone: true, held: false };
+        Self { site, clock, service, folder }
     }
 
     /// Ends the service; its folder stays.
@@ -66,30 +57,12 @@ impl TestServer {
         self.folder
     }
 
-    /// A client on a connection of its own. It names no end user, so only limits of accounts apply.
-    pub fn client(&self) -> Client {
-        Client::new(self.address.to_string())
-    }
-
-    /// Registers and gives the mailed code's verification.
-    pub async fn register(&self, client: &Client, username: &str, email: &str) -> Registered {
-        let request = Register { username: username.into(), email: email.into(), password: PASSWORD.into() };
-        client.call(request).await.unwrap()
-    }
-
-    /// A confirmed account, `username@example.org`.
-    pub async fn account(&self, client: &Client, username: &str) -> Account {
-        let email = format!("{username}@example.org");
-        let registered = self.register(client, username, &email).await;
-        let code = self.mails.code(&email, 1).await;
-        let verification_id = registered.verification_id;
-        let verify = VerifyEmail { verification_id, code: code.as_str().into(), username: None };
-        Account { session: client.call(verify).await.unwrap(), email }
-    }
-
-    /// Another session of an account.
-    pub async fn login(&self, client: &Client, login: &str) -> LoggedIn<'static> {
-        client.call(Login { login: login.into(), password: PASSWORD.into() }).await.unwrap()
+    /// The same, whose clock stands still.
+    pub async fn start_held() -> Self {
+        let mut server = Self::start().await;
+        server.clock.hold();
+        server.site.held = true;
+        server
     }
 }
 

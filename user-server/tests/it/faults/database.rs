@@ -1,0 +1,114 @@
+//! PostgreSQL, killed and started again, and stopped and continued, under load.
+
+use std::time::{Duration, Instant};
+
+use user_proto::GetUser;
+use user_proto::client::Client;
+
+use super::watch;
+use crate::support::{
+    Inbox, LEASE, Life, Mails, NO_ANSWER, PATIENCE, Postgres, Process, Reach, SECRET, Site, TestServer, World, examine,
+    together,
+};
+
+const CLIENTS: usize = 6;
+const BEFORE: &str = "before";
+const AWAY: &str = "while it is away";
+const RECOVERING: &str = "until it answers again";
+const AFTER: &str = "after";
+
+/// How the database goes, and comes back.
+type Way = (&'static str, fn(&Postgres), fn(&Postgres));
+
+const KILLED: Way = ("PostgreSQL killed and started again", Postgres::crash, Postgres::start_again);
+const HUNG: Way = ("PostgreSQL stopped (SIGSTOP) and continued", |at| at.signal("STOP"), |at| at.signal("CONT"));
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_database_costs_answers_and_no_more() {
+    fail(KILLED, Duration::from_secs(3)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hung_database_costs_answers_and_no_more() {
+    fail(HUNG, Duration::from_secs(3)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "half a minute without a database; docs/FAULTS.md has the command and the figures"]
+async fn long_a_killed_database_costs_answers_and_no_more() {
+    println!("{}", fail(KILLED, Duration::from_secs(30)).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "half a minute without a database; docs/FAULTS.md has the command and the figures"]
+async fn long_a_hung_database_costs_answers_and_no_more() {
+    println!("{}", fail(HUNG, Duration::from_secs(30)).await);
+}
+
+/// Takes the database away for a while; what clients saw.
+async fn fail((way, go, come_back): Way, away: Duration) -> String {
+    let Some(database) = Postgres::of_its_own() else { return String::new() };
+    let (url, mail_folder) = (database.database(), tempfile::tempdir().unwrap());
+    let mails = mail_folder.path().to_str().unwrap();
+    let settings = [("PostgreSQL", url.as_str()), ("JWTSECRETKEY", SECRET), ("MAIL_DIR", mails)];
+    let mut process = Process::start(&settings);
+    let mails = || Mails(mail_folder.path().to_owned());
+    let site = Site { address: process.address, mails: mails(), alone: true, held: false };
+    let regular = site.account(&site.client(), "regular").await;
+
+    let world = World::new(Inbox::new(&mails()), usize::MAX).of_usual_patience();
+    let tally = world.tally.clone();
+    tally.phase(BEFORE);
+    let running = world.inhabit((0..CLIENTS).map(|_| site.client()).collect(), |_| Reach::Whole);
+    let watching = watch(&site.address.to_string(), &regular, &tally);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    tally.phase(AWAY);
+    go(&database);
+    tokio::time::sleep(away).await;
+    tally.phase(RECOVERING);
+    come_back(&database);
+    let back = recovery(&site, &regular.access()).await;
+    tally.phase(AFTER);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    world.end();
+    let lives: Vec<Life> = running.join_all().await.into_iter().flatten().collect();
+    drop(watching);
+
+    tally.only_in(BEFORE, &["OK"]);
+    for phase in [AWAY, RECOVERING] {
+        // The client's patience ends when the server's does, so either may say so first.
+        tally.only_in(phase, &["OK", "UNAVAILABLE", "DEADLINE_EXCEEDED", NO_ANSWER]);
+        if away < Duration::from_secs(20) {
+            tally.only_of(phase, "VerifyToken", &["OK"]);
+        }
+    }
+    tally.only_in(AFTER, &["OK"]);
+    // One that is killed is missed at once; one that hangs is waited for, as long as the callers wait.
+    assert!(tally.count(AWAY, "UNAVAILABLE") > 0 || tally.longest() > away / 2, "nobody noticed");
+    assert!(tally.longest() < Duration::from_secs(20), "an answer after {:?}", tally.longest());
+    // Every place of the pool is there: more at once than it has.
+    let looks = (0..32).map(|_| look(site.client(), regular.access()));
+    assert!(together(looks).await.iter().all(|found| *found));
+
+    process.signal("TERM");
+    assert_eq!(process.wait().await, Some(0), "{}", process.log());
+    let server = TestServer::start_in(process.kill().await, &settings).await;
+    server.clock.advance(LEASE);
+    let count = examine(&server, &world.inbox, lives).await;
+    server.stop().await;
+    tally.table(&format!("{way}, away for {} s, back after {back:.1?}; {count} accounts, nothing lost", away.as_secs()))
+}
+
+async fn look(client: Client, access: String) -> bool {
+    client.call(GetUser { access_token: access.as_str().into() }).await.is_ok()
+}
+
+/// How long it takes until the service answers again what needs the database.
+async fn recovery(site: &Site, access: &str) -> Duration {
+    let (client, began) = (site.client(), Instant::now());
+    while !look(client.clone(), access.to_owned()).await {
+        assert!(began.elapsed() < PATIENCE, "it does not recover");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    began.elapsed()
+}

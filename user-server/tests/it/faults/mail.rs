@@ -1,0 +1,75 @@
+//! The mail server down, slow and refusing, under load: registrations do not notice, and every mail comes in the end.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use crate::smtp::{Act, Dialogue, SENDER, Sink};
+use crate::support::{Inbox, Mails, PATIENCE, Reach, TestServer, World, free_port};
+
+const CLIENTS: usize = 4;
+/// Longer than any wait before a mail is tried again.
+const RETRIES: Duration = Duration::from_secs(16 * 60);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn registrations_do_not_notice_the_mail_server() {
+    fail(Duration::from_millis(700)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes two minutes; docs/FAULTS.md has the command and the figures"]
+async fn long_registrations_do_not_notice_the_mail_server() {
+    println!("{}", fail(Duration::from_secs(20)).await);
+}
+
+async fn fail(span: Duration) -> String {
+    let (mut sink, port) = (None::<Sink>, free_port());
+    let named = port.to_string();
+    let settings = [("SMTP_HOST", "127.0.0.1"), ("SMTP_PORT", &named), ("SMTP_TLS", "none"), ("MAIL_FROM", SENDER)];
+    let server = TestServer::start_with(&settings).await;
+    let nowhere = tempfile::tempdir().unwrap();
+    let world = World::new(Inbox::new(&Mails(nowhere.path().to_owned())), usize::MAX);
+    let tally = world.tally.clone();
+    let running = world.inhabit((0..CLIENTS).map(|_| server.client()).collect(), |_| Reach::Registered);
+    let mut taken = BTreeSet::new();
+    for (phase, answer) in [
+        ("it takes mails", Some((".", Act::Say("250 taken")))),
+        ("it is down", None),
+        ("it stalls", Some(("RCPT", Act::Stall))),
+        ("it refuses for now", Some(("RCPT", Act::Say("451 4.3.0 later")))),
+    ] {
+        if let Some(open) = sink.take() {
+            taken.extend(recipients(&open.close().await));
+        }
+        if let Some(answer) = answer {
+            sink = Some(Sink::start_on(port, vec![answer]).await);
+        }
+        tally.phase(phase);
+        tokio::time::sleep(span).await;
+    }
+    let sink = sink.unwrap();
+    tally.phase("it takes mails again");
+    sink.follow(vec![]);
+    tokio::time::sleep(span).await;
+    world.end();
+    let addresses: BTreeSet<String> =
+        running.join_all().await.into_iter().flatten().map(|life| life.address()).collect();
+    tally.only(&["OK"]);
+    let began = Instant::now();
+    loop {
+        taken.extend(recipients(&sink.dialogues()));
+        if taken.is_superset(&addresses) {
+            break;
+        }
+        let missing = addresses.difference(&taken).count();
+        assert!(began.elapsed() < PATIENCE, "{missing} of {} mails do not come", addresses.len());
+        server.clock.advance(RETRIES);
+        tokio::time::sleep(Duration::from_millis(1200)).await;
+    }
+    server.stop().await;
+    tally.table(&format!("The mail server fails; {} registrations, every mail came", addresses.len()))
+}
+
+/// Whom mails were taken for.
+fn recipients(dialogues: &[Dialogue]) -> Vec<String> {
+    dialogues.iter().filter(|dialogue| dialogue.mail.is_some()).map(|dialogue| dialogue.mail().to).collect()
+}

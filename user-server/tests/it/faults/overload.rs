@@ -1,0 +1,71 @@
+//! More logins than cores: they wait in a short queue and are then refused, with a time to come back, while token checks
+//! go on.
+
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use user_proto::client::{Client, Error};
+use user_proto::{Common, ErrorCode};
+
+use super::watch;
+use crate::support::{PASSWORD, Process, Tally, login};
+
+/// One hash at a time and few that wait, so that a small test is an overload on any machine.
+const NARROW: [(&str, &str); 2] = [("HASH_THREADS", "1"), ("HASH_QUEUE", "8")];
+const ACCOUNTS: usize = 8;
+const IDLE: &str = "idle";
+const FLOODED: &str = "under 64 logins at once";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn logins_beyond_the_cores_are_refused_and_token_checks_go_on() {
+    overload(Duration::from_secs(2)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes a minute; docs/FAULTS.md has the command and the figures"]
+async fn long_logins_beyond_the_cores_are_refused_and_token_checks_go_on() {
+    println!("{}", overload(Duration::from_secs(20)).await);
+}
+
+async fn overload(span: Duration) -> String {
+    let process = Process::start(&NARROW);
+    let address = process.address.to_string();
+    let client = process.client();
+    let mut names = Vec::new();
+    let mut regular = None;
+    for number in 0..ACCOUNTS {
+        names.push(format!("ada{number}"));
+        regular = Some(process.account(&client, &names[number]).await);
+    }
+    let tally = std::sync::Arc::new(Tally::default());
+    tally.phase(IDLE);
+    let watching = watch(&address, &regular.unwrap(), &tally);
+    tokio::time::sleep(span).await;
+    tally.phase(FLOODED);
+    let mut flood = JoinSet::new();
+    for number in 0..64 {
+        // Eight at a time for each account, so that no login's own budget is what refuses.
+        let (client, name, tally) = (Client::new(&address), names[number % ACCOUNTS].clone(), tally.clone());
+        flood.spawn(async move {
+            loop {
+                if let Err(Error::Refused(reply)) = tally.ask(&client, login(&name, PASSWORD), Common::default()).await
+                {
+                    assert_eq!(reply.code, ErrorCode::BUSY);
+                    let pause = reply.retry_after_ms.expect("when to come back");
+                    tokio::time::sleep(Duration::from_millis(pause.into())).await;
+                }
+            }
+        });
+    }
+    let over = tokio::time::timeout(span, flood.join_next()).await;
+    assert!(over.is_err(), "{over:?}");
+    flood.shutdown().await;
+    drop(watching);
+    tally.only(&["OK", "BUSY"]);
+    for phase in [IDLE, FLOODED] {
+        tally.only_of(phase, "VerifyToken", &["OK"]);
+        tally.only_of(phase, "GetUser", &["OK"]);
+    }
+    assert!(tally.count(FLOODED, "BUSY") > 0, "that was no flood");
+    tally.table("More logins than cores (HASH_THREADS=1, HASH_QUEUE=8)")
+}

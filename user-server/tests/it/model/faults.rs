@@ -1,0 +1,306 @@
+//! Faults at every port: a store and a mailer that do as the real ones do, but for the one call that is to go wrong. What
+//! was truly done is noted, so that the model need not guess it.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::Notify;
+use user_server::domain::mail::{Claim, ClaimedMail, Mail, SendError};
+use user_server::domain::ports::*;
+use user_server::domain::records::*;
+use user_server::domain::{Fault, Timestamp, Username};
+use uuid::Uuid;
+
+/// How a call goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wrong {
+    /// Nothing was done, and the caller learns that it failed.
+    NotDone,
+    /// It was done, and the caller learns that it failed.
+    Done,
+    /// Nothing was done, and whoever waited for it has gone: a deadline, a crash.
+    CutBefore,
+    /// It was done, and whoever waited for it has gone.
+    CutAfter,
+}
+
+/// What was truly done in a store.
+#[derive(Debug, Clone)]
+pub enum Event {
+    Registered(Uuid),
+    ResetRequested(Uuid),
+    Guessed(Uuid),
+    Refunded(Uuid),
+    Resent,
+    Activated {
+        user: Uuid,
+        session: Uuid,
+    },
+    Confirmed,
+    /// A right code that led to nothing, since its address is somebody's.
+    Wasted,
+    Reset,
+    Opened {
+        session: Uuid,
+    },
+    Changed {
+        verification: Option<Uuid>,
+    },
+    Deleted,
+    Moved,
+    Stolen,
+    Ended(u32),
+    EndedAll(u32),
+    Claimed(ClaimedMail),
+    Settled,
+}
+
+/// What is to go wrong, and what was done.
+#[derive(Default)]
+pub struct Faults {
+    state: Mutex<State>,
+    /// Told when whoever waits is to go.
+    pub cut: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    planned: Option<(u8, Wrong)>,
+    fired: bool,
+    events: Vec<Event>,
+}
+
+impl Faults {
+    /// Lets the call after so many others go wrong.
+    pub fn plan(&self, planned: Option<(u8, Wrong)>) {
+        *self.state.lock().unwrap() = State { planned, ..State::default() };
+    }
+
+    /// What was done since, and whether something went wrong. Nothing does from here on.
+    pub fn take(&self) -> (Vec<Event>, bool) {
+        let state = std::mem::take(&mut *self.state.lock().unwrap());
+        (state.events, state.fired)
+    }
+
+    fn next(&self) -> Option<Wrong> {
+        let mut state = self.state.lock().unwrap();
+        match state.planned {
+            None => None,
+            Some((0, wrong)) => {
+                state.planned = None;
+                state.fired = true;
+                Some(wrong)
+            }
+            Some((calls, wrong)) => {
+                state.planned = Some((calls - 1, wrong));
+                None
+            }
+        }
+    }
+
+    /// A call, and what is to be noted of its result.
+    async fn around<T>(
+        &self,
+        call: impl Future<Output = Result<T, Fault>>,
+        note: impl FnOnce(&T) -> Option<Event>,
+    ) -> Result<T, Fault> {
+        let wrong = self.next();
+        if wrong == Some(Wrong::CutBefore) {
+            return self.go().await;
+        }
+        let failed = || Err(Fault::Unavailable("it was to go wrong".to_owned()));
+        if wrong == Some(Wrong::NotDone) {
+            return failed();
+        }
+        let done = call.await?;
+        self.state.lock().unwrap().events.extend(note(&done));
+        match wrong {
+            Some(Wrong::CutAfter) => self.go().await,
+            Some(Wrong::Done) => failed(),
+            _ => Ok(done),
+        }
+    }
+
+    async fn go<T>(&self) -> T {
+        self.cut.notify_one();
+        std::future::pending().await
+    }
+}
+
+/// A store, one call of which goes wrong.
+pub struct FaultyStore {
+    pub real: Arc<dyn Store>,
+    pub faults: Arc<Faults>,
+}
+
+macro_rules! faulty {
+    ($($port:ident { $(fn $method:ident($($arg:ident: $type:ty),*) -> $result:ty $(, $note:expr)?;)* })*) => {$(
+        #[async_trait]
+        impl $port for FaultyStore {
+            $(async fn $method(&self, $($arg: $type),*) -> Result<$result, Fault> {
+                self.faults.around(self.real.$method($($arg),*), faulty!(@note $($note)?)).await
+            })*
+        }
+    )*};
+    (@note) => { |_| None };
+    (@note $note:expr) => { $note };
+}
+
+faulty! {
+    Accounts {
+        fn username_taken(username_key: &str) -> bool;
+        fn user_by_login(login: LoginKey<'_>) -> Option<UserRecord>;
+        fn user(id: Uuid) -> Option<UserRecord>;
+        fn register(registration: &Registration, now: Timestamp) -> (),
+            |()| Some(Event::Registered(registration.verification_id));
+        fn activate(guess: &Guess, username: Option<&Username>, user_id: Uuid, session: &NewSession, now: Timestamp) -> Activation,
+            |done| match done {
+                Activation::Active(_) => Some(Event::Activated { user: user_id, session: session.id }),
+                Activation::EmailTaken => Some(Event::Wasted),
+                Activation::UsernameTaken | Activation::Spent => None,
+            };
+        fn open_session(user: &UserRecord, session: &NewSession, stronger_hash: Option<&str>, now: Timestamp) -> Option<Ended>,
+            |done| done.as_ref().map(|_| Event::Opened { session: session.id });
+        fn change_user(change: &UserChange, now: Timestamp) -> Changed,
+            |done| matches!(done, Changed::Done(..))
+                .then(|| Event::Changed { verification: change.email.as_ref().map(|(id, _)| *id) });
+        fn confirm_email(guess: &Guess, now: Timestamp) -> EmailChange,
+            |done| match done {
+                EmailChange::Changed(_) => Some(Event::Confirmed),
+                EmailChange::EmailTaken => Some(Event::Wasted),
+                EmailChange::Spent => None,
+            };
+        fn request_reset(request: &ResetRequest, now: Timestamp) -> (),
+            |()| Some(Event::ResetRequested(request.verification_id));
+        fn reset_owner(guess: &Guess) -> Option<UserRecord>;
+        fn reset_password(guess: &Guess, password_hash: &str, now: Timestamp) -> Option<ResetDone>,
+            |done| done.as_ref().map(|_| Event::Reset);
+        fn delete_user(user: &UserRecord, now: Timestamp) -> Option<Ended>,
+            |done| done.as_ref().map(|_| Event::Deleted);
+    }
+    Codes {
+        fn charge_guess(verification_id: Uuid, purpose: Purpose, user_id: Option<Uuid>, most: u32, now: Timestamp) -> Charge,
+            |done| matches!(done, Charge::Charged(_)).then_some(Event::Guessed(verification_id));
+        fn refund_guess(guess: &Guess) -> (), |()| Some(Event::Refunded(guess.verification_id));
+        fn resend(verification_id: Uuid, client: &str, after: Duration, now: Timestamp) -> Resend,
+            |done| (*done == Resend::Queued).then_some(Event::Resent);
+    }
+    Sessions {
+        fn rotate(session_id: Uuid, counter: u32, grace: Duration, kid: &str, now: Timestamp) -> Rotation,
+            |done| match done {
+                Rotation::Moved(_) => Some(Event::Moved),
+                Rotation::Ended(_) => Some(Event::Stolen),
+                Rotation::Repeated(_) | Rotation::Ahead | Rotation::Gone => None,
+            };
+        fn session_user(session_id: Uuid) -> Option<Uuid>;
+        fn end_session(session_id: Uuid, now: Timestamp) -> Ended, |done| Some(Event::Ended(done.sessions));
+        fn end_all_sessions(user_id: Uuid, now: Timestamp) -> Ended, |done| Some(Event::EndedAll(done.sessions));
+        fn revocations(since: Timestamp) -> Vec<Revocation>;
+    }
+    Counters {
+        fn adjust(keys: &[[u8; 32]], decide: Decide) -> Result<u8, Duration>;
+    }
+    Outbox {
+        fn claim(budget: &MailBudget, now: Timestamp) -> Claim,
+            |done| match done {
+                Claim::Mail(mail) => Some(Event::Claimed(mail.clone())),
+                Claim::Nothing | Claim::Idle(_) => None,
+            };
+        fn settle(id: Uuid, now: Timestamp) -> (), |()| Some(Event::Settled);
+        fn retry_at(id: Uuid, at: Timestamp) -> ();
+    }
+}
+
+#[async_trait]
+impl Housekeeping for FaultyStore {
+    async fn sweep(&self, retention: &Retention, now: Timestamp) -> Result<u64, Fault> {
+        self.real.sweep(retention, now).await
+    }
+    async fn ping(&self) -> Result<(), Fault> {
+        self.real.ping().await
+    }
+    async fn server_time(&self) -> Result<Option<Timestamp>, Fault> {
+        self.real.server_time().await
+    }
+    async fn close(&self) {
+        self.real.close().await;
+    }
+}
+
+#[async_trait]
+impl Vitals for FaultyStore {
+    async fn backlog(&self, now: Timestamp) -> Result<Backlog, Fault> {
+        self.real.backlog(now).await
+    }
+    fn pools(&self) -> Vec<PoolUse> {
+        self.real.pools()
+    }
+}
+
+#[async_trait]
+impl Inspection for FaultyStore {
+    async fn inspect(&self, bounds: &Bounds, now: Timestamp) -> Result<Vec<Invariant>, Fault> {
+        self.real.inspect(bounds, now).await
+    }
+}
+
+/// What becomes of a mail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    Sent,
+    NotNow,
+    Never,
+    /// It is sent, and the word of it is lost.
+    SentUnsaid,
+}
+
+/// A mail that was sent.
+#[derive(Debug, Clone)]
+pub struct Sent {
+    pub id: Uuid,
+    pub to: String,
+    pub code: Option<String>,
+}
+
+/// A post office that treats mails in turn as it is told to.
+#[derive(Default)]
+pub struct Post {
+    state: Mutex<(Vec<Fate>, usize)>,
+    sent: Mutex<Vec<Sent>>,
+    unsent: Mutex<Vec<(Uuid, Fate)>>,
+}
+
+impl Post {
+    pub fn plan(&self, fates: &[Fate]) {
+        *self.state.lock().unwrap() = (fates.to_vec(), 0);
+    }
+
+    /// What was sent, and what was not, since the last look.
+    pub fn take(&self) -> (Vec<Sent>, Vec<(Uuid, Fate)>) {
+        (std::mem::take(&mut *self.sent.lock().unwrap()), std::mem::take(&mut *self.unsent.lock().unwrap()))
+    }
+}
+
+#[async_trait]
+impl Mailer for Post {
+    async fn send(&self, mail: &Mail) -> Result<(), SendError> {
+        let fate = {
+            let mut state = self.state.lock().unwrap();
+            let turn = state.1;
+            state.1 += 1;
+            state.0.get(turn % state.0.len().max(1)).copied().unwrap_or(Fate::Sent)
+        };
+        if matches!(fate, Fate::Sent | Fate::SentUnsaid) {
+            let sent = Sent { id: mail.id, to: mail.to.clone(), code: mail.code.clone() };
+            self.sent.lock().unwrap().push(sent);
+        } else {
+            self.unsent.lock().unwrap().push((mail.id, fate));
+        }
+        match fate {
+            Fate::Sent => Ok(()),
+            Fate::NotNow | Fate::SentUnsaid => Err(SendError::Temporary("not now".to_owned())),
+            Fate::Never => Err(SendError::Permanent("never".to_owned())),
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! Several nodes behind a balancer: the same service as one, whichever of them answers, and whichever of them ends.
+
+mod outbox;
+mod restarts;
+
+use crate::support::{Cluster, NODES, postgres};
+use crate::tour;
+
+async fn cluster() -> Option<Cluster> {
+    Cluster::on(postgres()?, &[]).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_tour_is_the_same() {
+    let Some(cluster) = cluster().await else { return };
+    tour::walk(&cluster.site).await;
+    for node in 0..NODES {
+        assert!(cluster.log(node).contains(r#""outcome":"OK""#), "node {node} was never asked");
+    }
+    cluster.stop().await;
+}
+
+mod races {
+    crate::races::races!(super::cluster);
+}
