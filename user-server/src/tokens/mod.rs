@@ -2,6 +2,7 @@
 //! of what has ended: no SQL, no lock, no state a session.
 
 mod access;
+mod owner;
 mod refresh;
 mod revocations;
 
@@ -11,8 +12,8 @@ use std::time::Duration;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use crate::domain::ports::Sessions;
-use crate::domain::records::{Ended, NewSession, Rotation, SessionRecord};
+use crate::domain::ports::{Cache, Sessions};
+use crate::domain::records::{NewSession, Rotation, SessionRecord};
 use crate::domain::{Clock, Outcome, Refusal, Timestamp};
 use crate::keys::KeyRing;
 use access::AccessTokens;
@@ -47,6 +48,7 @@ pub struct Tokens {
     clock: Arc<dyn Clock>,
     policy: TokenPolicy,
     ended: Arc<Revocations>,
+    cache: Arc<dyn Cache>,
 }
 
 /// A session's pair of tokens.
@@ -90,9 +92,10 @@ impl Tokens {
         clock: Arc<dyn Clock>,
         policy: TokenPolicy,
         ended: Arc<Revocations>,
+        cache: Arc<dyn Cache>,
     ) -> Self {
         let access = AccessTokens::new(&keys, &policy);
-        Self { access, keys, sessions, clock, policy, ended }
+        Self { access, keys, sessions, clock, policy, ended, cache }
     }
 
     /// A session to open: new ids, today's key.
@@ -119,7 +122,10 @@ impl Tokens {
         if self.clock.now().seconds() >= claims.expires_at {
             return Err(Refusal::TokenExpired.into());
         }
-        if self.ended.contains(claims.session_id) || self.ended.contains(claims.user_id) {
+        if self.ended.contains(claims.session_id)
+            || self.ended.contains(claims.user_id)
+            || self.ended.ended_all_since(claims.issued_at)
+        {
             return Err(Refusal::SessionRevoked.into());
         }
         let stale = self.ended.staleness().map_err(|_| Refusal::Stale)?;
@@ -140,7 +146,7 @@ impl Tokens {
         match self.sessions.rotate(token.session_id, token.counter, GRACE, kid, now).await? {
             Rotation::Moved(session) | Rotation::Repeated(session) => self.grant(&session, now),
             Rotation::Ended(ended) => {
-                self.ended.note(&ended, now);
+                self.note_ended(&ended, now).await;
                 Err(Refusal::SessionRevoked.into())
             }
             Rotation::Ahead => Err(Refusal::InvalidToken.into()),
@@ -166,6 +172,9 @@ impl Tokens {
                 if all && now.seconds() >= claims.expires_at {
                     return Err(Refusal::TokenExpired.into());
                 }
+                if self.ended.ended_all_since(claims.issued_at) {
+                    return Err(Refusal::SessionRevoked.into());
+                }
                 (claims.session_id, claims.user_id)
             }
         };
@@ -177,13 +186,8 @@ impl Tokens {
         } else {
             self.sessions.end_session(session_id, now).await?
         };
-        self.ended.note(&ended, now);
+        self.note_ended(&ended, now).await;
         if ended.sessions == 0 { Err(Refusal::SessionRevoked.into()) } else { Ok(ended.sessions) }
-    }
-
-    /// Knows at once of sessions that another service has ended.
-    pub fn note_ended(&self, ended: &Ended, now: Timestamp) {
-        self.ended.note(ended, now);
     }
 
     fn grant(&self, session: &SessionRecord, now: Timestamp) -> Outcome<Grant> {

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, unreachable_pub)]
 
 mod accounts;
+mod backups;
+mod cache;
 mod connection;
 mod contract;
 mod crash;
@@ -13,8 +15,10 @@ mod frames;
 mod fsck;
 mod gateway;
 mod http;
+mod imports;
 mod model;
 mod nodes;
+mod operators;
 mod oracle;
 mod plans;
 mod postgres;
