@@ -19,5 +19,6 @@ pub mod service;
 pub mod store;
 pub mod tcp;
 pub mod throttle;
+pub mod tls;
 pub mod tokens;
 pub mod users;

@@ -152,7 +152,10 @@ async fn run(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
     let mut signals = [signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?];
     let service = Service::start(config, Arc::new(SystemClock)).await?;
     announce(config, &service);
-    next(&mut signals).await;
+    tokio::select! {
+        () = next(&mut signals) => {}
+        never = reload_on_hangup(config, &service) => return never,
+    }
     service.announce_end();
     let interrupted = async {
         if !config.drain_delay.is_zero() {
@@ -167,6 +170,18 @@ async fn run(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
         () = next(&mut signals) => tracing::warn!("a second signal: stopped at once"),
     }
     Ok(())
+}
+
+/// SIGHUP reads the certificate again. Without one it ends the process, as a terminal that goes away expects.
+async fn reload_on_hangup(config: &Config, service: &Service) -> Result<(), Box<dyn std::error::Error>> {
+    if config.tls.is_none() {
+        return std::future::pending().await;
+    }
+    let mut hangups = signal(SignalKind::hangup())?;
+    while hangups.recv().await.is_some() {
+        service.reload_certificate();
+    }
+    std::future::pending().await
 }
 
 async fn next([terminate, interrupt]: &mut [Signal; 2]) {
@@ -192,12 +207,17 @@ fn announce(config: &Config, service: &Service) {
         Some(server) => server.to_string(),
         None => config.mail_dir.display().to_string(),
     };
+    let transport = match &config.tls {
+        Some(tls) if tls.client_authorities.is_some() => "TLS 1.3, for clients with a certificate",
+        Some(_) => "TLS 1.3",
+        None => "TCP without TLS",
+    };
     let monitor = match service.monitor_address() {
         Some(address) => format!("http://{address}/metrics, /readyz, /livez"),
         None => "off; METRICS_ADDR turns them on".to_owned(),
     };
     let text = format!(
-        "user-server {} listens on {}\n  data      {data}\n  cache     {cache}\n  mails     {mails}\n  secret    {secret}\n  metrics   {monitor}\n",
+        "user-server {} listens on {}\n  transport {transport}\n  data      {data}\n  cache     {cache}\n  mails     {mails}\n  secret    {secret}\n  metrics   {monitor}\n",
         env!("CARGO_PKG_VERSION"),
         service.address(),
     );

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -24,8 +23,9 @@ use crate::otp::Otp;
 use crate::outbox::{Bell, Worker};
 use crate::password::{Lane, Passwords};
 use crate::store::{PostgresStore, SqliteStore, folder};
-use crate::tcp::{self, Server, Shutdown};
+use crate::tcp::{self, Server, Shared, Shutdown};
 use crate::throttle::Throttle;
+use crate::tls::{Tls, TlsFault};
 use crate::tokens::{Revocations, Tokens};
 use crate::users::Users;
 
@@ -48,6 +48,7 @@ const SWEEP_TIMEOUT: Duration = Duration::from_secs(120);
 pub struct Service {
     address: SocketAddr,
     monitor: Option<Monitor>,
+    tls: Option<Arc<Tls>>,
     health: Arc<Health>,
     shutdown: Shutdown,
     workers: CancellationToken,
@@ -71,6 +72,9 @@ pub enum StartError {
     /// The secret can't be used.
     #[error(transparent)]
     Secret(#[from] SecretError),
+    /// The certificate can't be used.
+    #[error(transparent)]
+    Tls(#[from] TlsFault),
     /// The address can't be listened on.
     #[error("can not listen on {0}: {1}; set TCP_PORT to a port that is free, or 0 for any")]
     Listen(SocketAddr, std::io::Error),
@@ -94,8 +98,7 @@ impl Service {
     /// What stands in the way, with nothing left running.
     pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
         // Before anything else is set up, so that a start on a port in use leaves nothing behind.
-        let listener =
-            TcpListener::bind(config.listen).await.map_err(|error| StartError::Listen(config.listen, error))?;
+        let listener = tcp::listen(config.listen).map_err(|error| StartError::Listen(config.listen, error))?;
         let address = listener.local_addr().map_err(|error| StartError::Listen(config.listen, error))?;
         // With a shared database nothing in the folder is of one process alone.
         let lock = if config.postgres.is_none() { Some(lock_folder(&config.data_dir)?) } else { None };
@@ -103,7 +106,9 @@ impl Service {
         let keys = Arc::new(config.keys()?);
         // Before the store, so that who watches is told that it starts while the schema is brought up to date.
         let (health, metrics) = (Arc::new(Health::default()), Arc::new(Metrics::new(tcp::names(), clock.now())));
-        metrics.connections.most.set(i64::try_from(config.max_connections).unwrap_or(i64::MAX));
+        metrics.connections.most.set(i64::try_from(config.places.all).unwrap_or(i64::MAX));
+        let start_tls = |files| Tls::start(files, clock.clone(), metrics.tls.clone()).map(Arc::new);
+        let tls = config.tls.clone().map(start_tls).transpose()?;
         let monitor = start_monitor(config, &health, &metrics).await?;
         let store = store(config).await?;
         let shared = Arc::new(SharedClock::new(clock));
@@ -124,21 +129,23 @@ impl Service {
         }
         let shutdown = Shutdown::default();
         let connections = TaskTracker::new();
-        let server = Server {
-            listener,
+        let shared = Shared {
             handler: parts.handler,
             limits: config.limits,
-            max_connections: config.max_connections,
-            trusted: config.trusted.clone(),
             shutdown: shutdown.clone(),
-            metrics,
             tasks: connections.clone(),
+            metrics,
         };
+        let server = Server::new(listener, Arc::new(shared), config.places, config.trusted.clone(), tls.clone());
+        if let Some(tls) = &tls {
+            tasks.spawn(workers.clone().run_until_cancelled_owned(tls.clone().follow()));
+        }
         connections.spawn(server.run());
         health.ready(Probe { store: store.clone(), revocations: parts.revocations, clock });
         Ok(Self {
             address,
             monitor,
+            tls,
             health,
             shutdown,
             workers,
@@ -160,6 +167,14 @@ impl Service {
     #[must_use]
     pub fn monitor_address(&self) -> Option<SocketAddr> {
         self.monitor.as_ref().map(Monitor::address)
+    }
+
+    /// Reads the certificate again; connections that are open stay as they are. False where there is none.
+    pub fn reload_certificate(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| {
+            tls.reload();
+            true
+        })
     }
 
     /// Says to who watches that nobody new should come; it goes on accepting, since not all look at once.

@@ -5,8 +5,10 @@ use std::path::Path;
 use crate::cache::RedisCache;
 use crate::config::{Config, Postgres};
 use crate::domain::mail::SendError;
+use crate::domain::{Clock, SystemClock};
 use crate::mail::SmtpMailer;
 use crate::store::{PostgresStore, Room};
+use crate::tls::{Identity, TlsFiles};
 
 /// The oldest PostgreSQL that the statements are written for.
 const OLDEST: i64 = 13;
@@ -45,6 +47,7 @@ pub async fn check(config: &Config) -> Vec<Finding> {
     // What is wrong with the variables themselves was told before this, and nothing else was looked at.
     let mut findings = vec![good("configuration", "every variable can be used")];
     findings.extend(config.notes.iter().map(|note| good("secrets", note.clone())));
+    findings.extend(config.tls.as_ref().map(certificate));
     match &config.postgres {
         Some(postgres) => database(postgres, &mut findings).await,
         None => findings.push(folder("data", &config.data_dir, "DATA_DIR")),
@@ -61,6 +64,18 @@ pub async fn check(config: &Config) -> Vec<Finding> {
         None => folder("mails", &config.mail_dir, "MAIL_DIR"),
     });
     findings
+}
+
+fn certificate(files: &TlsFiles) -> Finding {
+    let place = files.certificate.display();
+    let now = SystemClock.now();
+    let identity = match Identity::read(files).and_then(|identity| identity.valid_at(now)) {
+        Ok(identity) => identity,
+        Err(fault) => return wrong("certificate", format!("{place}: {fault}; {}", fault.part.mend())),
+    };
+    let days = identity.expires.since(now).as_secs() / (24 * 3600);
+    let clients = if files.client_authorities.is_some() { "those with a certificate" } else { "all" };
+    good("certificate", format!("{place} fits its key and is good for {days} more days; clients: {clients}"))
 }
 
 fn cache_finding(place: &str, probed: Result<String, String>) -> Finding {

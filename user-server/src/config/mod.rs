@@ -6,6 +6,7 @@ mod postgres;
 mod secret;
 mod smtp;
 mod sources;
+mod tls;
 mod vars;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -18,7 +19,8 @@ use crate::cache::RedisServer;
 use crate::keys::{Key, KeyRing};
 use crate::mail::{Sender, SmtpServer};
 use crate::password::{HashCost, LaneSize};
-use crate::tcp::{ConnectionLimits, TrustedPeers};
+use crate::tcp::{ConnectionLimits, PlaceLimits, TrustedPeers};
+use crate::tls::TlsFiles;
 use crate::tokens::TokenPolicy;
 
 pub use postgres::Postgres;
@@ -30,6 +32,8 @@ pub use vars::{VARIABLES, Variable};
 pub struct Config {
     /// Where it listens.
     pub listen: SocketAddr,
+    /// The files of its certificate; without them it speaks plain TCP.
+    pub tls: Option<TlsFiles>,
     /// Where everything embedded lies.
     pub data_dir: PathBuf,
     /// The database that nodes share; else one is kept in the data folder.
@@ -62,8 +66,8 @@ pub struct Config {
     pub lane: LaneSize,
     /// What a connection may do.
     pub limits: ConnectionLimits,
-    /// The most connections.
-    pub max_connections: usize,
+    /// How many connections there may be.
+    pub places: PlaceLimits,
     /// Who is believed to say for whom a request is made.
     pub trusted: TrustedPeers,
     /// After SIGTERM, how long it goes on accepting.
@@ -160,11 +164,13 @@ impl Config {
             text.parse::<IpAddr>().map_err(|error| error.to_string())
         });
         let plaintext = vars.switch("ALLOW_PLAINTEXT");
-        if ip.is_some_and(|ip| !ip.to_canonical().is_loopback()) && !plaintext {
+        let tls = tls::read(vars);
+        let encrypted = vars.is_given("TLS_CERT") || vars.is_given("TLS_KEY");
+        if ip.is_some_and(|ip| !ip.to_canonical().is_loopback()) && !plaintext && !encrypted {
             vars.fault(
                 "LISTEN_ADDR",
                 "passwords would cross the network unencrypted".to_owned(),
-                "Listen on 127.0.0.1, or set ALLOW_PLAINTEXT=1 where the network is yours alone.".to_owned(),
+                "Set TLS_CERT and TLS_KEY, or listen on 127.0.0.1, or set ALLOW_PLAINTEXT=1 where the network is yours alone.".to_owned(),
             );
         }
         let port = vars.number("TCP_PORT", 3001, 0, 65_535);
@@ -186,6 +192,7 @@ impl Config {
         let cores_default = u64::try_from(cores).unwrap_or(1);
         Self {
             listen: SocketAddr::new(ip.unwrap_or(Ipv4Addr::LOCALHOST.into()), u16::try_from(port).unwrap_or(0)),
+            tls,
             data_dir,
             postgres,
             cache,
@@ -232,7 +239,10 @@ impl Config {
                 idle: seconds(vars.number("IDLE_TIMEOUT", 300, 1, 86_400)),
                 write: seconds(vars.number("WRITE_TIMEOUT", 10, 1, 300)),
             },
-            max_connections: number(vars, "MAX_CONNECTIONS", 10_000, 1, 1_000_000),
+            places: PlaceLimits {
+                all: number(vars, "MAX_CONNECTIONS", 10_000, 1, 1_000_000),
+                per_peer: number(vars, "MAX_CONNECTIONS_PER_PEER", 256, 1, 1_000_000),
+            },
             trusted: trusted.unwrap_or_default(),
             drain_delay: seconds(vars.number("DRAIN_DELAY", if terminal { 0 } else { 5 }, 0, 300)),
             grace: seconds(vars.number("GRACE", 30, 0, 300)),

@@ -84,7 +84,7 @@ fn text(path: &Path) -> Result<String, String> {
 /// A word where anybody on the machine may read a file. It is no fault: an orchestrator mounts secrets so, into a
 /// container where nobody else is.
 #[cfg(unix)]
-fn openness(path: &Path) -> Option<String> {
+pub(super) fn openness(path: &Path) -> Option<String> {
     use std::os::unix::fs::PermissionsExt;
     let mode = std::fs::metadata(path).ok()?.permissions().mode();
     let path = path.display();
@@ -93,7 +93,7 @@ fn openness(path: &Path) -> Option<String> {
 }
 
 #[cfg(not(unix))]
-fn openness(_: &Path) -> Option<String> {
+pub(super) fn openness(_: &Path) -> Option<String> {
     None
 }
 

@@ -32,7 +32,22 @@ const fn secret(name: &'static str, default: &'static str, meaning: &'static str
 /// Every variable, in the order of the README.
 pub const VARIABLES: &[Variable] = &[
     variable("TCP_PORT", "3001", "Port to listen on; 0 takes a free one."),
-    variable("LISTEN_ADDR", "127.0.0.1", "Address to listen on. Any but a loopback address needs ALLOW_PLAINTEXT."),
+    variable(
+        "LISTEN_ADDR",
+        "127.0.0.1",
+        "Address to listen on. Any but a loopback address needs TLS or ALLOW_PLAINTEXT.",
+    ),
+    variable(
+        "TLS_CERT",
+        "",
+        "File with the server's certificate and those up to its authority, in PEM: TLS 1.3 and nothing else is spoken.",
+    ),
+    variable("TLS_KEY", "", "File with its private key, in PEM."),
+    variable(
+        "TLS_CLIENT_CA",
+        "",
+        "File with the authorities of clients, in PEM: only clients with a certificate of theirs get in, and they are trusted.",
+    ),
     variable("ALLOW_PLAINTEXT", "", "1 allows to listen without TLS on a network."),
     variable("DATA_DIR", "./user-data", "Folder of the embedded parts: database, secret, mails."),
     secret(
@@ -97,7 +112,12 @@ pub const VARIABLES: &[Variable] = &[
     variable("HASH_THREADS", "one a core", "Password hashes at once."),
     variable("HASH_QUEUE", "256", "Password hashes that may wait."),
     variable("TRUSTED_PEERS", "127.0.0.0/8, ::1", "Peers whose client_address is believed: addresses and networks."),
-    variable("MAX_CONNECTIONS", "10000", "Connections at once."),
+    variable("MAX_CONNECTIONS", "10000", "Connections at once; the last tenth is for trusted peers alone."),
+    variable(
+        "MAX_CONNECTIONS_PER_PEER",
+        "256",
+        "Of them, those of one peer that is not trusted: an IPv4 address or an IPv6 /64.",
+    ),
     variable("MAX_IN_FLIGHT", "256", "Requests in flight on one connection."),
     variable("MAX_HASHING", "32", "Of them, those that hash a password."),
     variable("FIRST_FRAME_TIMEOUT", "10", "Seconds from the accept to the end of the first frame."),
@@ -130,6 +150,10 @@ pub(super) struct Reader<'a> {
 impl<'a> Reader<'a> {
     pub(super) fn new(variable: &'a dyn Fn(&str) -> Option<String>) -> Self {
         Self { variable, faults: Vec::new(), notes: Vec::new() }
+    }
+
+    pub(super) fn note(&mut self, note: Option<String>) {
+        self.notes.extend(note.filter(|note| !self.notes.contains(note)));
     }
 
     /// What can be used and is worth a word all the same.
@@ -179,7 +203,7 @@ impl<'a> Reader<'a> {
         let place = source.to_string();
         match source.read() {
             Ok(Read { value, note }) => {
-                self.notes.extend(note.filter(|note| !self.notes.contains(note)));
+                self.note(note);
                 self.checked(name, value)
             }
             Err(error) => {

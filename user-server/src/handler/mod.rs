@@ -197,4 +197,4 @@ pub fn internal() -> ErrorReply<'static> {
     replies::plain(user_proto::ErrorCode::INTERNAL, None)
 }
 
-pub use replies::{busy, frame_error, malformed_id, undecodable};
+pub use replies::{busy, frame_error, malformed_id, needs_tls, no_place, undecodable};

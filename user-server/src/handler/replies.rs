@@ -181,3 +181,18 @@ pub fn malformed_id() -> ErrorReply<'static> {
 pub fn busy(retry_after: Duration) -> ErrorReply<'static> {
     ErrorReply { retry_after_ms: Some(millis(retry_after)), ..plain(ErrorCode::BUSY, None) }
 }
+
+/// What a connection is told for which there is no place; it ends after it.
+#[must_use]
+pub fn no_place(retry_after: Duration) -> ErrorReply<'static> {
+    ErrorReply { message: Cow::Borrowed("there is no place for another connection"), ..busy(retry_after) }
+}
+
+/// What a client is told that speaks without TLS where only TLS is spoken; the connection ends after it.
+#[must_use]
+pub fn needs_tls() -> ErrorReply<'static> {
+    ErrorReply {
+        message: Cow::Borrowed("this port speaks TLS 1.3, and what came is not encrypted"),
+        ..plain(ErrorCode::FRAME_TOO_LONG, None)
+    }
+}

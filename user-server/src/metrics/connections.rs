@@ -1,5 +1,7 @@
 //! Connections: how many there are, and why they ended.
 
+use std::sync::Arc;
+
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -62,12 +64,35 @@ impl Closed {
     }
 }
 
+/// Why a connection was turned away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// There were as many as there may be.
+    InAll,
+    /// There were as many of its peer as there may be.
+    OfPeer,
+}
+
+impl Refused {
+    const ALL: [Self; 2] = [Self::InAll, Self::OfPeer];
+
+    /// Its name, as a label and in the log.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::InAll => "in_all",
+            Self::OfPeer => "of_peer",
+        }
+    }
+}
+
 /// Connections.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Connections {
     open: Gauge,
     accepted: Counter,
     closed: Family<Label, Counter>,
+    refused: Family<Label, Counter>,
     /// Connections that could not be accepted.
     pub accept_errors: Counter,
     /// The most that there may be.
@@ -77,13 +102,13 @@ pub struct Connections {
 /// A connection that is open; dropping it closes it in the books.
 #[derive(Debug)]
 pub struct OpenConnection {
-    connections: Connections,
+    connections: Arc<Connections>,
     /// Why it ends. Until somebody says better, it was lost.
     pub closed: Closed,
 }
 
 impl Connections {
-    pub(super) fn registered(registry: &mut Registry) -> Self {
+    pub(super) fn registered(registry: &mut Registry) -> Arc<Self> {
         let (accepted, accept_errors) = (Counter::default(), Counter::default());
         let closed = counters("reason", Closed::ALL.map(Closed::name));
         registry.register("user_server_connections_accepted", "Connections that were accepted", accepted.clone());
@@ -95,12 +120,23 @@ impl Connections {
         );
         let open = gauge(registry, "user_server_connections", "Connections that are open");
         let most = gauge(registry, "user_server_connections_max", "Connections that may be open: MAX_CONNECTIONS");
-        Self { open, accepted, closed, accept_errors, most }
+        let refused = counters("reason", Refused::ALL.map(Refused::name));
+        registry.register(
+            "user_server_connections_refused",
+            "Connections that were turned away for want of a place: in all, or of their peer",
+            refused.clone(),
+        );
+        Arc::new(Self { open, accepted, closed, refused, accept_errors, most })
+    }
+
+    /// A connection was turned away.
+    pub fn refused(&self, why: Refused) {
+        self.refused.get_or_create(&[("reason", why.name())]).inc();
     }
 
     /// A connection was accepted.
     #[must_use]
-    pub fn accepted(&self) -> OpenConnection {
+    pub fn accepted(self: &Arc<Self>) -> OpenConnection {
         self.accepted.inc();
         self.open.inc();
         OpenConnection { connections: self.clone(), closed: Closed::Lost }

@@ -7,6 +7,7 @@ mod connections;
 mod hashing;
 mod mails;
 mod requests;
+mod tls;
 mod vitals;
 
 use std::sync::Arc;
@@ -20,10 +21,11 @@ use crate::domain::Timestamp;
 
 pub use audit::Audit;
 pub use cache::{Breaker, Cache, CacheFailure};
-pub use connections::{Closed, Connections, OpenConnection};
+pub use connections::{Closed, Connections, OpenConnection, Refused};
 pub use hashing::{Hashing, NoHash};
 pub use mails::{MailResult, Mails};
 pub use requests::{InFlight, Names, Outcome, Requests};
+pub use tls::{HandshakeFailure, Tls};
 pub use vitals::Vitals;
 
 /// One label: its name and one of a few values.
@@ -35,7 +37,9 @@ pub struct Metrics {
     /// Requests and their latency.
     pub requests: Arc<Requests>,
     /// Connections.
-    pub connections: Connections,
+    pub connections: Arc<Connections>,
+    /// Handshakes and certificates.
+    pub tls: Tls,
     /// The hashing lane.
     pub hashing: Arc<Hashing>,
     /// Mails on their way out.
@@ -62,6 +66,7 @@ impl Metrics {
         Self {
             requests,
             connections: Connections::registered(&mut registry),
+            tls: Tls::registered(&mut registry),
             hashing: Arc::new(Hashing::registered(&mut registry)),
             mails: Arc::new(Mails::registered(&mut registry)),
             cache: Arc::new(Cache::registered(&mut registry)),

@@ -1,24 +1,26 @@
 //! One connection. Token checks are answered where they are read; whatever waits has a task of its own, so replies come in
 //! any order. All that is ready goes out in one write.
+//!
+//! There may be very many that are idle, so what only a busy one needs is on the heap while it is needed, and what all
+//! share is there once.
 
 use std::future::poll_fn;
-use std::pin::pin;
+use std::io::{Error, ErrorKind};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use tokio::task::JoinSet;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::Instrument;
 use user_proto::frame::{self, Frame};
 use user_proto::limits::CONNECTION_ID;
 use user_proto::{Common, ErrorReply, Reply, Request};
 use zeroize::Zeroize;
 
+use super::in_flight::{Ended, InFlight};
 use super::input::{self, Rest};
 use super::{ConnectionLimits, Shutdown, tally};
 use crate::handler::{self, Handler, Peer};
@@ -30,31 +32,50 @@ const LINGER: Duration = Duration::from_secs(1);
 /// What a client is told to wait that has too many hashes in flight.
 const HASHING_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves one connection until it ends.
-pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
+/// What all connections of a server share.
+pub struct Shared {
+    /// Who answers.
+    pub handler: Arc<Handler>,
+    /// What each connection may do.
+    pub limits: ConnectionLimits,
+    /// The end.
+    pub shutdown: Shutdown,
+    /// Connections and requests, for the end to wait for.
+    pub tasks: TaskTracker,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+}
+
+/// Serves one connection, which was accepted when it `began`, until it ends. What is `held` is let go then.
+pub fn serve<S: AsyncRead + AsyncWrite + Unpin, H>(
     mut stream: S,
-    handler: Arc<Handler>,
+    shared: Arc<Shared>,
     peer: Peer,
-    limits: ConnectionLimits,
-    shutdown: Shutdown,
-    tasks: TaskTracker,
-    metrics: Arc<Metrics>,
-) {
-    let gone = CancellationToken::new();
-    let _gone = gone.clone().drop_guard();
-    let mut session = Session::new(handler, peer, limits, tasks, metrics, gone);
-    let kill = shutdown.kill.clone();
-    let ended = tokio::select! {
-        ended = session.run(&mut stream, &shutdown) => ended,
-        () = kill.cancelled() => {
-            session.books.closed = Closed::GraceOver;
-            Err(std::io::ErrorKind::TimedOut.into())
+    began: Instant,
+    held: H,
+) -> impl Future<Output = ()> {
+    let mut session = Session::new(shared, peer, began);
+    async move {
+        let ended = session.run(&mut stream).await;
+        session.detach();
+        match ended {
+            Ok(()) => Box::pin(close(&mut stream)).await,
+            Err(error) => tracing::debug!(%error, "a connection was lost"),
         }
+        drop(held);
+    }
+}
+
+/// Says one word about a connection that is not served, and ends it.
+pub(super) async fn part<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, word: ErrorReply<'static>) {
+    let mut output = BytesMut::new();
+    let said = async {
+        let _ = Reply::from(word).encode(CONNECTION_ID, &mut output);
+        stream.write_all(&output).await?;
+        stream.flush().await
     };
-    session.detach();
-    match ended {
-        Ok(()) => close(&mut stream).await,
-        Err(error) => tracing::debug!(%error, "a connection was lost"),
+    if matches!(tokio::time::timeout(LINGER, said).await, Ok(Ok(()))) {
+        close(&mut stream).await;
     }
 }
 
@@ -70,35 +91,20 @@ async fn close<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S) {
 
 /// What a connection knows.
 struct Session {
-    handler: Arc<Handler>,
+    shared: Arc<Shared>,
     peer: Peer,
-    limits: ConnectionLimits,
-    tasks: TaskTracker,
-    metrics: Arc<Metrics>,
     books: OpenConnection,
-    gone: CancellationToken,
     input: Rest,
     output: BytesMut,
-    running: JoinSet<Reply<'static>>,
-    in_flight: Vec<Pending>,
+    in_flight: InFlight,
     stage: Stage,
     /// What is said last, where the client broke the rules of the connection itself.
-    farewell: Option<ErrorReply<'static>>,
+    farewell: Option<Box<ErrorReply<'static>>>,
     began: Instant,
     /// When the first byte of a frame came that is not whole yet.
     frame_began: Option<Instant>,
     /// When a frame last came whole.
     last_frame: Option<Instant>,
-}
-
-/// A request that has a task.
-struct Pending {
-    task: tokio::task::Id,
-    id: u32,
-    row: usize,
-    name: &'static str,
-    hashes: bool,
-    arrived: Instant,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,46 +119,33 @@ enum Stage {
 }
 
 impl Session {
-    fn new(
-        handler: Arc<Handler>,
-        peer: Peer,
-        limits: ConnectionLimits,
-        tasks: TaskTracker,
-        metrics: Arc<Metrics>,
-        gone: CancellationToken,
-    ) -> Self {
+    fn new(shared: Arc<Shared>, peer: Peer, began: Instant) -> Self {
         Self {
-            handler,
             peer,
-            limits,
-            tasks,
-            books: metrics.connections.accepted(),
-            metrics,
-            gone,
+            books: shared.metrics.connections.accepted(),
+            shared,
             input: Rest::default(),
             output: BytesMut::new(),
-            running: JoinSet::new(),
-            in_flight: Vec::new(),
+            in_flight: InFlight::default(),
             stage: Stage::Open,
             farewell: None,
-            began: Instant::now(),
+            began,
             frame_began: None,
             last_frame: None,
         }
     }
 
     /// Serves until the connection is to be closed; an error where it is lost already.
-    async fn run<S: AsyncRead + AsyncWrite + Unpin>(
-        &mut self,
-        stream: &mut S,
-        shutdown: &Shutdown,
-    ) -> std::io::Result<()> {
+    async fn run<S: AsyncRead + AsyncWrite + Unpin>(&mut self, stream: &mut S) -> std::io::Result<()> {
+        let shared = self.shared.clone();
         let mut timer = pin!(tokio::time::sleep_until(self.deadline()));
-        let mut drain = pin!(shutdown.drain.cancelled());
+        // One wait serves both: the drain comes first, and the kill only after it.
+        let mut stop = pin!(shared.shutdown.drain.cancelled());
+        let mut drained = false;
         loop {
             let over = self.is_over();
             if over && let Some(error) = self.farewell.take() {
-                self.reply(CONNECTION_ID, &error.into());
+                self.reply(CONNECTION_ID, &(*error).into());
             }
             self.flush(stream).await?;
             if over {
@@ -165,8 +158,8 @@ impl Session {
             poll_fn(|context| {
                 let mut progress = false;
                 let full = !self.reads();
-                while let Poll::Ready(Some(joined)) = self.running.poll_join_next_with_id(context) {
-                    self.finish(joined);
+                while let Poll::Ready(ended) = self.in_flight.poll(context) {
+                    self.finish(ended);
                     progress = true;
                 }
                 if progress {
@@ -177,9 +170,16 @@ impl Session {
                     }
                     self.feed(&[]);
                 }
-                if self.stage == Stage::Open && drain.as_mut().poll(context).is_ready() {
-                    self.drain();
-                    progress = true;
+                while stop.as_mut().poll(context).is_ready() {
+                    if drained {
+                        return Poll::Ready(Err(self.grace_over()));
+                    }
+                    drained = true;
+                    stop.set(shared.shutdown.kill.cancelled());
+                    if self.stage == Stage::Open {
+                        self.drain();
+                        progress = true;
+                    }
                 }
                 if self.reads()
                     && let Poll::Ready(read) = input::poll_read(stream, context, |bytes| self.feed(bytes))
@@ -210,22 +210,40 @@ impl Session {
         if self.output.is_empty() {
             return Ok(());
         }
-        let written = tokio::time::timeout(self.limits.write, async {
-            stream.write_all(&self.output).await?;
-            stream.flush().await
-        });
-        let written = written.await.unwrap_or_else(|_| {
-            self.books.closed = Closed::WriteTimeout;
-            Err(std::io::ErrorKind::TimedOut.into())
-        });
+        let mut done = 0;
+        let written = match poll_fn(|context| Poll::Ready(poll_write(stream, context, &self.output, &mut done))).await {
+            Poll::Ready(written) => written,
+            // Only a client that does not read as fast as it asks costs a timer.
+            Poll::Pending => Box::pin(self.flush_slowly(stream, done)).await,
+        };
         // Replies hold tokens.
         self.output.as_mut().zeroize();
         self.output = BytesMut::new();
         written
     }
 
+    /// Writes what is behind the first `done` bytes, while the client has patience with us and we with it.
+    async fn flush_slowly<S: AsyncWrite + Unpin>(&mut self, stream: &mut S, mut done: usize) -> std::io::Result<()> {
+        let shared = self.shared.clone();
+        let writing = poll_fn(|context| poll_write(stream, context, &self.output, &mut done));
+        let written = tokio::select! {
+            written = tokio::time::timeout(shared.limits.write, writing) => written,
+            () = shared.shutdown.kill.cancelled() => return Err(self.grace_over()),
+        };
+        written.unwrap_or_else(|_| {
+            self.books.closed = Closed::WriteTimeout;
+            Err(ErrorKind::TimedOut.into())
+        })
+    }
+
+    fn grace_over(&mut self) -> Error {
+        self.books.closed = Closed::GraceOver;
+        ErrorKind::TimedOut.into()
+    }
+
     fn reads(&self) -> bool {
-        matches!(self.stage, Stage::Open | Stage::Draining { .. }) && self.in_flight.len() < self.limits.in_flight
+        matches!(self.stage, Stage::Open | Stage::Draining { .. })
+            && self.in_flight.len() < self.shared.limits.in_flight
     }
 
     fn is_over(&self) -> bool {
@@ -238,7 +256,7 @@ impl Session {
 
     /// When the connection has been silent, or a frame has been on its way, for too long.
     fn deadline(&self) -> Instant {
-        let limits = &self.limits;
+        let limits = &self.shared.limits;
         let due = match (self.frame_began, self.last_frame) {
             (_, None) => self.began + limits.first_frame,
             // A frame that waits for a place in flight is not the client's fault.
@@ -282,7 +300,7 @@ impl Session {
                     // One look at the clock a frame: the end of this one is the beginning of the next.
                     let ended = Instant::now();
                     if let Some(outcome) = outcome {
-                        self.metrics.requests.answered(tally::row(frame.kind), outcome, ended - now);
+                        self.shared.metrics.requests.answered(tally::row(frame.kind), outcome, ended - now);
                     }
                     now = ended;
                 }
@@ -298,7 +316,7 @@ impl Session {
 
     /// Answers a frame, or starts what will; the outcome where it was answered.
     fn frame(&mut self, frame: Frame<'_>) -> Option<usize> {
-        if frame.id == CONNECTION_ID || self.in_flight.iter().any(|pending| pending.id == frame.id) {
+        if frame.id == CONNECTION_ID || self.in_flight.has(frame.id) {
             self.break_off(handler::malformed_id(), Closed::RequestId);
             return None;
         }
@@ -307,7 +325,7 @@ impl Session {
         }
         match Request::decode(frame.kind, frame.body) {
             Err(error) => Some(self.reply(frame.id, &handler::undecodable(error).into())),
-            Ok((request, common)) => match self.handler.answer_now(&request, &common) {
+            Ok((request, common)) => match self.shared.handler.answer_now(&request, &common) {
                 Some(reply) => Some(self.reply(frame.id, &reply)),
                 None => self.start(frame, request, common),
             },
@@ -316,55 +334,31 @@ impl Session {
 
     /// Gives a request a task of its own, which goes on when the connection has gone: what it began is finished.
     fn start(&mut self, frame: Frame<'_>, request: Request<'_>, common: Common<'_>) -> Option<usize> {
-        let (id, row) = (frame.id, tally::row(frame.kind));
-        let (_, name) = request.row();
         let hashes = Handler::hashes(&request);
-        if hashes && self.in_flight.iter().filter(|pending| pending.hashes).count() >= self.limits.hashing {
-            return Some(self.reply(id, &handler::busy(HASHING_PAUSE).into()));
+        if hashes && self.in_flight.hashing() >= self.shared.limits.hashing {
+            return Some(self.reply(frame.id, &handler::busy(HASHING_PAUSE).into()));
         }
-        let (request, common) = (request.into_owned(), common.into_owned());
-        let (handler, peer, gone) = (self.handler.clone(), self.peer.clone(), self.gone.clone());
-        let arrived = Instant::now();
-        let traceparent = common.traceparent.as_deref().filter(|text| is_traceparent(text));
-        let span = tracing::info_span!("request", request = name, id, traceparent);
-        let in_flight = self.metrics.requests.begin();
-        let answer = async move {
-            let _in_flight = in_flight;
-            handler.answer(request, &common, &peer, arrived, gone).await
-        };
-        let answer = answer.instrument(span);
-        let task = self.running.spawn(self.tasks.track_future(answer)).id();
-        self.in_flight.push(Pending { task, id, row, name, hashes, arrived });
+        self.in_flight.start(&self.shared, &self.peer, frame, request, common);
         None
     }
 
     /// Writes down the reply of a task that has ended.
-    fn finish(&mut self, joined: Result<(tokio::task::Id, Reply<'static>), tokio::task::JoinError>) {
-        let (task, reply) = match joined {
-            Ok((task, reply)) => (task, reply),
-            Err(error) => {
-                tracing::error!(%error, "a request's task failed");
-                (error.id(), handler::internal().into())
-            }
-        };
-        let Some(place) = self.in_flight.iter().position(|pending| pending.task == task) else { return };
-        let Pending { id, row, name, arrived, .. } = self.in_flight.swap_remove(place);
+    fn finish(&mut self, ended: Ended) {
+        let Ended { id, row, name, took, reply } = ended;
         let outcome = match &reply {
             Reply::ErrorReply(error) => error.code.name(),
             _ => "OK",
         };
-        let took = arrived.elapsed();
         let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         tracing::info!(request = name, id, outcome, millis, peer = %self.peer.ip);
         let outcome = self.reply(id, &reply);
-        self.metrics.requests.answered(row, outcome, took);
+        self.shared.metrics.requests.answered(row, outcome, took);
     }
 
     /// Lets what was begun go on, though nobody waits for it any more.
     fn detach(&mut self) {
-        self.running.detach_all();
-        for pending in self.in_flight.drain(..) {
-            self.metrics.requests.unanswered(pending.row, tally::CLIENT_GONE);
+        for row in self.in_flight.detach() {
+            self.shared.metrics.requests.unanswered(row, tally::CLIENT_GONE);
         }
     }
 
@@ -395,7 +389,7 @@ impl Session {
     /// the replies that are owed, since to a client it is the end of the connection.
     fn break_off(&mut self, error: ErrorReply<'static>, closed: Closed) {
         tracing::info!(outcome = error.code.name(), reason = %error.message, peer = %self.peer.ip, "connection refused");
-        self.farewell = Some(error);
+        self.farewell = Some(Box::new(error));
         self.stage = Stage::Ending;
         self.books.closed = closed;
     }
@@ -408,25 +402,37 @@ impl Session {
     }
 }
 
-/// Whether a text has the form of version 00 (W3C Trace Context, section 3.2). Anything else a client could write into
-/// the log.
-fn is_traceparent(text: &str) -> bool {
-    let hex = |part: &str, length| part.len() == length && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-    match text.split('-').collect::<Vec<_>>().as_slice() {
-        ["00", trace, parent, flags] => hex(trace, 32) && hex(parent, 16) && hex(flags, 2),
-        _ => false,
+/// Writes what is behind the first `done` of `bytes`, and lets none of it wait inside the stream.
+fn poll_write<S: AsyncWrite + Unpin>(
+    stream: &mut S,
+    context: &mut Context<'_>,
+    bytes: &[u8],
+    done: &mut usize,
+) -> Poll<std::io::Result<()>> {
+    while let Some(rest) = bytes.get(*done..).filter(|rest| !rest.is_empty()) {
+        match ready!(Pin::new(&mut *stream).poll_write(context, rest))? {
+            0 => return Poll::Ready(Err(ErrorKind::WriteZero.into())),
+            count => *done += count,
+        }
     }
+    Pin::new(stream).poll_flush(context)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::is_traceparent;
+    use tokio::net::TcpStream;
+
+    use super::*;
+    use crate::tcp::places::Place;
+
+    /// What `serve` gives, without a call.
+    fn size<A, B, C, D, E, F>(_: fn(A, B, C, D, E) -> F) -> usize {
+        size_of::<F>()
+    }
 
     #[test]
-    fn only_a_traceparent_reaches_the_log() {
-        assert!(is_traceparent("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"));
-        for text in ["", "00-0-0-0", "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01", &"x".repeat(9000)] {
-            assert!(!is_traceparent(text), "{text}");
-        }
+    fn an_idle_connection_is_small() {
+        let task = size(serve::<TcpStream, Place>);
+        assert!(task <= 640, "the task of a connection has {task} bytes");
     }
 }

@@ -257,17 +257,56 @@ async fn nothing_behind_the_fault_of_a_connection_is_executed() {
 }
 
 #[tokio::test]
-async fn past_the_most_connections_one_waits_for_a_place() {
+async fn past_the_most_connections_one_is_told_and_let_go() {
     let server = TestServer::start_with(&[("MAX_CONNECTIONS", "2")]).await;
     let mut first = Wire::connect(server.address).await;
     let mut second = Wire::connect(server.address).await;
     first.ping(1).await;
     second.ping(1).await;
-    let mut third = Wire::connect(server.address).await;
-    third.ask(1, Ping {}).await;
-    let waits = tokio::time::timeout(Duration::from_millis(300), third.next()).await;
-    assert!(waits.is_err(), "{waits:?}");
+    for _ in 0..3 {
+        let mut third = Wire::connect(server.address).await;
+        third.ask(1, Ping {}).await;
+        let error = third.ends_with(ErrorCode::BUSY).await;
+        assert!(error.retry_after_ms.is_some_and(|wait| wait > 0));
+    }
     drop(second);
-    assert!(matches!(third.reply().await, (1, Reply::Pong(_))));
+    until_there_is_a_place(&server).await;
     first.ping(2).await;
+}
+
+/// The server sees the end of a connection a moment after its client.
+async fn until_there_is_a_place(server: &TestServer) {
+    let began = Instant::now();
+    loop {
+        let mut wire = Wire::connect(server.address).await;
+        wire.ask(1, Ping {}).await;
+        match wire.reply().await {
+            (1, Reply::Pong(_)) => return,
+            other => assert!(began.elapsed() < Duration::from_secs(20), "{other:?}"),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_peer_that_is_not_trusted_has_its_share_alone() {
+    let settings = [("MAX_CONNECTIONS_PER_PEER", "2"), ("TRUSTED_PEERS", "192.0.2.1")];
+    let server = TestServer::start_with(&settings).await;
+    let mut held = Vec::new();
+    for _ in 0..2 {
+        let mut wire = Wire::connect(server.address).await;
+        wire.ping(1).await;
+        held.push(wire);
+    }
+    let mut third = Wire::connect(server.address).await;
+    third.ends_with(ErrorCode::BUSY).await;
+    Wire::connect_from([127, 0, 0, 2], server.address).await.ping(1).await;
+    held.pop();
+    until_there_is_a_place(&server).await;
+
+    let trusting = TestServer::start_with(&[("MAX_CONNECTIONS_PER_PEER", "1")]).await;
+    let mut gateway = [Wire::connect(trusting.address).await, Wire::connect(trusting.address).await];
+    for wire in &mut gateway {
+        wire.ping(1).await;
+    }
 }

@@ -20,7 +20,11 @@ use exposition::Exposition;
 use request::{get, send};
 
 async fn watched() -> (TestServer, SocketAddr) {
-    let server = TestServer::start_with(&[("METRICS_ADDR", "127.0.0.1:0")]).await;
+    watched_with(&[]).await
+}
+
+async fn watched_with(settings: &[(&str, &str)]) -> (TestServer, SocketAddr) {
+    let server = TestServer::start_with(&[settings, &[("METRICS_ADDR", "127.0.0.1:0")]].concat()).await;
     let address = server.service.monitor_address().unwrap();
     (server, address)
 }

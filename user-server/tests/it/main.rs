@@ -30,6 +30,7 @@ mod races;
 mod session;
 mod smtp;
 mod support;
+mod tls;
 mod tokens;
 mod tour;
 mod vectors;

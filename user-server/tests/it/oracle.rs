@@ -21,7 +21,7 @@ use user_server::handler::{Handler, Peer};
 use user_server::metrics::Metrics;
 use user_server::service::Parts;
 use user_server::store::SqliteStore;
-use user_server::tcp::{ConnectionLimits, Shutdown, names, serve};
+use user_server::tcp::{ConnectionLimits, Shared, Shutdown, names, serve};
 
 /// Longer than any session over an input of a fuzzer can need.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -78,8 +78,14 @@ impl Arena {
         let (mut reader, mut writer) = tokio::io::split(client);
         let tasks = TaskTracker::new();
         let peer = Peer { ip: Ipv4Addr::LOCALHOST.into(), trusted: true };
-        let (handler, metrics, shutdown) = (self.handler.clone(), self.metrics.clone(), Shutdown::default());
-        let serving = serve(server, handler, peer, self.limits, shutdown, tasks.clone(), metrics);
+        let shared = Arc::new(Shared {
+            handler: self.handler.clone(),
+            limits: self.limits,
+            shutdown: Shutdown::default(),
+            tasks: tasks.clone(),
+            metrics: self.metrics.clone(),
+        });
+        let serving = serve(server, shared, peer, tokio::time::Instant::now(), ());
         let sending = async {
             let mut rest = stream;
             for cut in cuts.into_iter().cycle() {

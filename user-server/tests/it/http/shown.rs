@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{metrics, watched};
+use super::{metrics, watched_with};
+use crate::support::Authority;
 
 const DASHBOARD: &str = include_str!("../../../../docs/grafana.json");
 const HANDBOOK: &str = include_str!("../../../../docs/OPERATIONS.md");
@@ -28,7 +29,10 @@ fn values<'a>(json: &'a serde_json::Value, key: &str, found: &mut Vec<&'a serde_
 
 #[tokio::test]
 async fn dashboard_and_handbook_name_what_there_is() {
-    let (server, address) = watched().await;
+    // With a certificate, since some of it is told of that alone.
+    let folder = tempfile::tempdir().unwrap();
+    let [certificate, key] = Authority::new().certify().settings(folder.path());
+    let (server, address) = watched_with(&[(certificate.0, &certificate.1), (key.0, &key.1)]).await;
     let told = metrics(address).await;
     let dashboard: serde_json::Value = serde_json::from_str(DASHBOARD).unwrap();
     let mut queries = Vec::new();

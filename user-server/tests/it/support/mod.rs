@@ -1,5 +1,6 @@
 //! A vocabulary for dialogues with the service.
 
+mod certificates;
 mod cluster;
 mod dialogue;
 mod lives;
@@ -14,6 +15,7 @@ mod tally;
 mod vectors;
 mod wire;
 
+pub use certificates::{Authority, Certified};
 pub use cluster::{Cluster, NODES, SECRET};
 pub use dialogue::*;
 

@@ -29,6 +29,13 @@ impl Wire {
         Self::over(TcpStream::connect(address).await.unwrap())
     }
 
+    /// A connection from another address of this machine: another peer to the server.
+    pub async fn connect_from(ip: [u8; 4], address: SocketAddr) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind((ip, 0).into()).unwrap();
+        Self::over(socket.connect(address).await.unwrap())
+    }
+
     /// A connection whose own buffer for replies is as small as the system allows.
     pub async fn connect_narrow(address: SocketAddr) -> Self {
         let socket = TcpSocket::new_v4().unwrap();
