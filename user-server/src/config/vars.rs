@@ -17,7 +17,7 @@ pub struct Variable {
     pub default: &'static str,
     /// What it says.
     pub meaning: &'static str,
-    /// Whether it is a secret, which a file may hold instead: see [`super::sources`].
+    /// Whether it is a secret, which a file may hold instead: see `sources`.
     pub secret: bool,
 }
 
