@@ -33,6 +33,8 @@ enum Command {
     Migrate,
     /// Proves the configuration and every connection that it names, says what is wrong, and ends
     Check,
+    /// Looks for rows that can not be, beside a running server; changes nothing, and ends with 1 where it finds some
+    Fsck,
 }
 
 fn main() -> ExitCode {
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
         None => runtime.block_on(run(&config)),
         Some(Command::Migrate) => runtime.block_on(migrate(&config)),
         Some(Command::Check) => runtime.block_on(check(&config)),
+        Some(Command::Fsck) => runtime.block_on(fsck(&config)),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -80,6 +83,18 @@ async fn check(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
     match findings.iter().filter(|finding| !finding.good).count() {
         0 => Ok(()),
         wrong => Err(format!("{wrong} of {} checks failed", findings.len()).into()),
+    }
+}
+
+async fn fsck(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
+    let invariants = user_server::admin::fsck(config).await?;
+    let mut out = std::io::stdout();
+    for invariant in &invariants {
+        writeln!(out, "{invariant}")?;
+    }
+    match invariants.iter().filter(|invariant| invariant.broken > 0).count() {
+        0 => Ok(()),
+        broken => Err(format!("{broken} of {} invariants are broken", invariants.len()).into()),
     }
 }
 

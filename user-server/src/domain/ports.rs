@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 use super::mail::{Claim, Mail, SendError};
 use super::records::{
-    Activation, Changed, Charge, Counter, EmailChange, Ended, Guess, LoginKey, NewSession, Purpose, Registration,
-    Resend, ResetDone, ResetRequest, Revocation, Rotation, UserChange, UserRecord,
+    Activation, Changed, Charge, Counter, EmailChange, Ended, Guess, Invariant, LoginKey, NewSession, Purpose,
+    Registration, Resend, ResetDone, ResetRequest, Revocation, Rotation, UserChange, UserRecord,
 };
 use super::{Fault, Timestamp, Username};
 
@@ -211,9 +211,26 @@ pub struct Retention {
     pub session_life: Duration,
 }
 
+/// What looks for rows that can't be.
+#[async_trait]
+pub trait Inspection: Send + Sync {
+    /// Looks at every row as of one moment, beside whoever writes, and changes nothing. Rows are read in pages, so that a
+    /// large store costs time and no memory.
+    async fn inspect(&self, bounds: &Bounds, now: Timestamp) -> Result<Vec<Invariant>, Fault>;
+}
+
+/// What stored values may be.
+#[derive(Clone, Copy)]
+pub struct Bounds {
+    /// The budget of mails.
+    pub budget: MailBudget,
+    /// Whether a stored password hash can be used.
+    pub is_hash: fn(&str) -> bool,
+}
+
 /// A database.
-pub trait Store: Accounts + Codes + Sessions + Counters + Outbox + Housekeeping + Vitals {}
-impl<T: Accounts + Codes + Sessions + Counters + Outbox + Housekeeping + Vitals> Store for T {}
+pub trait Store: Accounts + Codes + Sessions + Counters + Outbox + Housekeeping + Vitals + Inspection {}
+impl<T: Accounts + Codes + Sessions + Counters + Outbox + Housekeeping + Vitals + Inspection> Store for T {}
 
 /// Who makes the code of a mail.
 pub trait CodeSource: Send + Sync {

@@ -274,3 +274,21 @@ impl Counter {
     pub const ZERO: Self =
         Self { count: 0, since: Timestamp(0), blocked_until: Timestamp(0), expires_at: Timestamp(0) };
 }
+
+/// Something that has to hold of what is stored, and whether it does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invariant {
+    /// What has to hold.
+    pub holds: &'static str,
+    /// How many rows break it; not all are counted where they are many.
+    pub broken: usize,
+    /// The ids of the first of them that have one.
+    pub ids: Vec<Uuid>,
+}
+
+impl Invariant {
+    /// The most rows that are looked for.
+    pub const MOST: usize = 1000;
+    /// The most ids that are kept.
+    pub const SHOWN: usize = 10;
+}

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::domain::{Caller, Fault, Outcome, Password, Refusal};
 pub use lane::{Lane, LaneSize};
-pub use phc::HashCost;
+pub use phc::{HashCost, is_usable};
 
 /// The password service.
 #[derive(Clone)]

@@ -61,6 +61,12 @@ pub(super) fn verify(password: &Password, stored: &str, memory: &mut Vec<Block>)
     Ok(output.ct_eq(right.as_bytes()).into())
 }
 
+/// Whether a stored hash could be compared with: it can be read, and asks for no more than is allowed.
+#[must_use]
+pub fn is_usable(stored: &str) -> bool {
+    read(stored).is_ok_and(|(hash, _)| hash.salt.is_some() && hash.hash.is_some())
+}
+
 /// Whether a stored hash is weaker than `cost` in any of its parameters. A stronger one stays.
 pub(super) fn is_weaker(stored: &str, cost: HashCost) -> bool {
     match read(stored) {

@@ -41,6 +41,9 @@ const MIGRATION_LOCK_TIMEOUT: &str = "60s";
 /// In one round trip: the server ends what this node has forgotten, whatever stands between them.
 const BEGIN: &str = "BEGIN; SET LOCAL statement_timeout = '5s'; SET LOCAL lock_timeout = '4s'; \
                      SET LOCAL idle_in_transaction_session_timeout = '10s'";
+/// One moment of the whole database, for as long as it takes to read it.
+const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = '10min'; \
+                        SET LOCAL idle_in_transaction_session_timeout = '60s'";
 
 /// How to reach a database.
 #[derive(Clone)]
@@ -195,6 +198,11 @@ impl Pools {
     /// One statement that reads. A pooler may give its parts to two servers unless a transaction holds them together.
     async fn read(&self) -> Result<Tx, Fault> {
         Tx::open(&self.pool, self.named, (!self.named).then_some(BEGIN)).await
+    }
+
+    /// A transaction that reads, and sees the store as it was at its first statement.
+    async fn snapshot(&self) -> Result<Tx, Fault> {
+        Tx::open(&self.pool, self.named, Some(SNAPSHOT)).await
     }
 
     fn used(&self) -> Vec<PoolUse> {

@@ -71,6 +71,15 @@ impl SqliteStore {
         let readers = pool(READERS).connect_lazy_with(options.read_only(true).create_if_missing(false));
         Ok(Self::new(Pools { writer, readers }))
     }
+
+    /// Opens the database at `path` to look at it, beside the process that serves from it, if any.
+    #[must_use]
+    pub fn look_at(path: &Path) -> Self {
+        let options = SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(ACQUIRE_TIMEOUT);
+        let pool =
+            SqlitePoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE_TIMEOUT).connect_lazy_with(options);
+        Self::new(Pools { writer: pool.clone(), readers: pool })
+    }
 }
 
 impl Pools {
@@ -82,6 +91,11 @@ impl Pools {
     /// One statement that reads.
     async fn read(&self) -> Result<Tx, Fault> {
         Tx::open(&self.readers, true, None).await
+    }
+
+    /// A transaction that reads, and sees the store as it was at its first statement.
+    async fn snapshot(&self) -> Result<Tx, Fault> {
+        Tx::open(&self.readers, true, Some("BEGIN")).await
     }
 
     fn used(&self) -> Vec<PoolUse> {

@@ -11,6 +11,7 @@ mod document;
 mod durability;
 mod faults;
 mod frames;
+mod fsck;
 mod gateway;
 mod http;
 mod model;

@@ -6,6 +6,7 @@ mod columns;
 mod accounts;
 mod codes;
 mod counters;
+mod fsck;
 mod housekeeping;
 mod outbox;
 mod rows;

@@ -238,6 +238,13 @@ impl Vitals for FaultyStore {
     }
 }
 
+#[async_trait]
+impl Inspection for FaultyStore {
+    async fn inspect(&self, bounds: &Bounds, now: Timestamp) -> Result<Vec<Invariant>, Fault> {
+        self.real.inspect(bounds, now).await
+    }
+}
+
 /// What becomes of a mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {

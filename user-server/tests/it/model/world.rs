@@ -34,12 +34,13 @@ use crate::support::config;
 const SECRET: &str = "a secret of a story, 32 bytes long";
 /// Tokens that are looked at after each step.
 const WATCHED: usize = 4;
+/// Steps between two looks at all that is stored.
+const INSPECT_EVERY: usize = 10;
 
 /// A node, without sockets.
 struct Node {
     parts: Parts,
     worker: Worker,
-    store: Arc<dyn Store>,
 }
 
 /// Where, and for whom, something is asked, and what goes wrong.
@@ -99,6 +100,7 @@ pub struct World {
     keys: Arc<KeyRing>,
     real: Arc<dyn Store>,
     nodes: Vec<Node>,
+    steps: usize,
 }
 
 impl World {
@@ -127,6 +129,7 @@ impl World {
             keys,
             real,
             nodes: Vec::new(),
+            steps: 0,
         };
         for _ in 0..2 {
             let node = world.node().await;
@@ -149,7 +152,7 @@ impl World {
             bell: Bell::default(),
             metrics: metrics.mails.clone(),
         };
-        let node = Node { parts, worker, store };
+        let node = Node { parts, worker };
         node.parts.revocations.load(&*self.real, clock.now()).await.unwrap();
         node
     }
@@ -174,6 +177,18 @@ impl World {
             Step::Restart { node } => self.nodes[*node] = self.node().await,
         }
         self.check().await;
+        self.steps += 1;
+        if self.steps.is_multiple_of(INSPECT_EVERY) {
+            self.inspect().await;
+        }
+    }
+
+    /// Looks at all that is stored, as an operator does.
+    async fn inspect(&self) {
+        let bounds = user_server::admin::bounds(self.config.code_life);
+        for invariant in self.real.inspect(&bounds, self.clock.now()).await.unwrap() {
+            assert_eq!(invariant.broken, 0, "{invariant}");
+        }
     }
 
     async fn sweep(&mut self) {
@@ -382,9 +397,7 @@ impl World {
             self.nodes[node] = self.node().await;
         }
         self.check().await;
-        for node in &self.nodes {
-            node.store.ping().await.unwrap();
-        }
+        self.inspect().await;
         self.real.close().await;
     }
 }

@@ -1,0 +1,45 @@
+//! Looks for rows that can't be, beside a running server, and changes nothing.
+
+use std::sync::Arc;
+
+use crate::config::Config;
+use crate::domain::ports::{Bounds, Store};
+use crate::domain::records::Invariant;
+use crate::domain::{Clock, Fault, SystemClock};
+use crate::store::{PostgresStore, SqliteStore};
+use crate::{outbox, password};
+
+impl std::fmt::Display for Invariant {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.broken == 0 {
+            return write!(f, "good   {}", self.holds);
+        }
+        let more = if self.broken >= Self::MOST { " or more" } else { "" };
+        write!(f, "WRONG  {}: {}{more} not", self.holds, self.broken)?;
+        for (place, id) in self.ids.iter().enumerate() {
+            write!(f, "{} {id}", if place == 0 { ":" } else { "," })?;
+        }
+        Ok(())
+    }
+}
+
+/// Looks at the store that a configuration names.
+///
+/// # Errors
+/// Where it can't be read.
+pub async fn fsck(config: &Config) -> Result<Vec<Invariant>, Fault> {
+    let store: Arc<dyn Store> = match &config.postgres {
+        Some(postgres) => Arc::new(PostgresStore::open(&postgres.options)),
+        None => Arc::new(SqliteStore::look_at(&config.data_dir.join("users.db"))),
+    };
+    let now = store.server_time().await?.unwrap_or_else(|| SystemClock.now());
+    let found = store.inspect(&bounds(config.code_life), now).await?;
+    store.close().await;
+    Ok(found)
+}
+
+/// What this version's services keep to.
+#[must_use]
+pub fn bounds(code_life: std::time::Duration) -> Bounds {
+    Bounds { budget: outbox::budget(code_life), is_hash: password::is_usable }
+}

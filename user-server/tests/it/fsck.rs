@@ -1,0 +1,143 @@
+//! Each invariant is found broken where a row breaks it, on both databases, beside a running server.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use sqlx::Executor;
+use user_server::admin;
+use user_server::domain::ports::Store;
+use user_server::domain::records::Invariant;
+use user_server::domain::{Clock, SystemClock};
+use user_server::store::{PostgresOptions, PostgresStore, SqliteStore};
+
+use crate::support::{
+    MAIL_PAUSE, PASSWORD, Process, SECRET, TestServer, check, login, postgres, register, run_in, together,
+};
+
+/// What breaks a row, and the invariant that is to be found broken then and not before.
+const BREAKS: &[(&str, &str)] = &[
+    ("UPDATE users SET username_key = 'someone'", "users: each name"),
+    ("UPDATE users SET email_key = 'someone@example.org'", "users: each address"),
+    ("UPDATE users SET password_hash = '$1$abc$def'", "users: each password hash"),
+    ("UPDATE users SET credentials = 0", "users: a change of the password"),
+    ("INSERT INTO revocations (subject, at) SELECT id, 0 FROM users", "users: none is in the log"),
+    ("INSERT INTO revocations (subject, at) SELECT id, 0 FROM sessions", "sessions: none has ended"),
+    ("UPDATE sessions SET counter = -1", "sessions: the counter"),
+    ("UPDATE sessions SET user_id = id", "sessions: each is a user's"),
+    ("UPDATE verifications SET password_hash = NULL", "codes: each has what its purpose needs"),
+    ("UPDATE verifications SET guesses = 6", "codes: each allows"),
+    ("UPDATE verifications SET email_key = 'someone@example.org'", "codes: each name and address"),
+    ("UPDATE mail_turns SET waiting = 0", "mails: each that waits is counted"),
+    ("UPDATE mail_turns SET next_at = next_at + 900000000", "mails: none waits longer"),
+    ("UPDATE outbox SET settled_at = created_at WHERE turn_at IS NULL", "codes: one that was not mailed"),
+    ("UPDATE outbox SET turn_at = created_at, generation = 1", "mails: no address"),
+    ("UPDATE outbox SET attempts = -1", "mails: each is a code's"),
+    ("UPDATE outbox SET letter = 'poem'", "mails: each is a letter"),
+    ("UPDATE counters SET count = 101", "budgets: each"),
+    ("UPDATE users SET created_at = created_at + 86400000", "times: no user"),
+    ("UPDATE sessions SET rotated_at = rotated_at + 86400000", "times: no session"),
+    ("UPDATE verifications SET created_at = created_at + 86400000", "times: no code"),
+    ("UPDATE outbox SET created_at = created_at + 86400000", "times: no mail"),
+    ("UPDATE revocations SET at = at + 9000000000000", "times: nothing has ended"),
+];
+
+/// A server with a user, a code that was mailed, and one whose mail waits.
+async fn used(settings: &[(&str, &str)]) -> TestServer {
+    let server = TestServer::start_with(settings).await;
+    let client = server.client();
+    let ada = server.account(&client, "ada").await;
+    client.call(login("ada", PASSWORD)).await.unwrap();
+    for _ in 0..2 {
+        client.call(register("bob", "bob@example.org")).await.unwrap();
+    }
+    server.mails.code("bob@example.org", 1).await;
+    assert_eq!(check(&client, &ada.access()).await, None);
+    server
+}
+
+async fn inspect(store: &dyn Store) -> Vec<Invariant> {
+    store.inspect(&admin::bounds(15 * MAIL_PAUSE), SystemClock.now()).await.unwrap()
+}
+
+/// Breaks one row after the other, and looks after each.
+async fn break_all(store: &dyn Store, run: impl AsyncFn(&'static str)) {
+    let mut before = inspect(store).await;
+    assert!(before.iter().all(|invariant| invariant.broken == 0), "{before:?}");
+    for (statement, holds) in BREAKS {
+        let found = |all: &[Invariant]| all.iter().find(|one| one.holds.starts_with(holds)).unwrap().clone();
+        assert_eq!(found(&before).broken, 0, "{holds}, before: {statement}");
+        run(statement).await;
+        before = inspect(store).await;
+        assert!(found(&before).broken > 0, "{holds}, after: {statement}");
+    }
+    assert_eq!(BREAKS.len(), before.len(), "one is never broken here: {before:?}");
+}
+
+async fn open(path: &Path) -> sqlx::SqlitePool {
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path).foreign_keys(false);
+    sqlx::SqlitePool::connect_with(options).await.unwrap()
+}
+
+#[tokio::test]
+async fn each_invariant_is_found_broken_on_sqlite() {
+    let server = used(&[]).await;
+    let path = server.folder.path().join("users.db");
+    let store = SqliteStore::look_at(&path);
+    let database = open(&path).await;
+    break_all(&store, async |statement| {
+        database.execute(statement).await.unwrap();
+    })
+    .await;
+    let written = inspect(&store).await.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    assert!(written.contains("WRONG  users: each name has its canonical key: 1 not: "), "{written}");
+    assert!(!written.contains('@') && !written.contains("ada"), "a person's value was shown: {written}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn each_invariant_is_found_broken_on_postgres() {
+    let Some(postgres) = postgres() else { return };
+    let url = postgres.database();
+    let mails = tempfile::tempdir().unwrap();
+    let mail_dir = mails.path().to_str().unwrap();
+    let server = used(&[("PostgreSQL", &url), ("JWTSECRETKEY", SECRET), ("MAIL_DIR", mail_dir)]).await;
+    let store: Arc<dyn Store> = Arc::new(PostgresStore::open(&PostgresOptions::parse(&url, 2, false).unwrap()));
+    let name = url.rsplit('/').next().unwrap();
+    assert!(postgres.psql(name, "ALTER TABLE sessions DROP CONSTRAINT sessions_user_id_fkey"));
+    break_all(&*store, async |statement| assert!(postgres.psql(name, statement), "{statement}")).await;
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_looks_beside_a_running_server() {
+    let process = Process::start(&[]);
+    let client = process.client();
+    process.account(&client, "ada").await;
+    let looks = together((0..4).map(|number| {
+        let (client, data) = (client.clone(), process.data());
+        async move {
+            let name = format!("bob{number}");
+            client.call(register(&name, &format!("{name}@example.org"))).await.unwrap();
+            let settings = [("DATA_DIR", data.to_str().unwrap())];
+            tokio::task::block_in_place(|| run_in(data.parent().unwrap(), &["fsck"], &settings))
+        }
+    }))
+    .await;
+    for said in looks {
+        assert_eq!((said.code, said.error.as_str()), (Some(0), ""), "{}", said.output);
+        assert!(said.output.lines().all(|line| line.starts_with("good ")), "{}", said.output);
+    }
+    open(&process.data().join("users.db")).await.execute("UPDATE users SET username_key = 'someone'").await.unwrap();
+    let data = process.data();
+    let said = run_in(data.parent().unwrap(), &["fsck"], &[("DATA_DIR", data.to_str().unwrap())]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(said.output.contains("WRONG  users: each name") && said.error.contains("1 of "), "{said:?}");
+}
+
+#[test]
+fn a_folder_without_a_database_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = run_in(folder.path(), &["fsck"], &[]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(std::fs::read_dir(folder.path()).unwrap().next().is_none(), "something was made");
+}
