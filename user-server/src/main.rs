@@ -35,6 +35,11 @@ enum Command {
     Check,
     /// Looks for rows that can not be, beside a running server; changes nothing, and ends with 1 where it finds some
     Fsck,
+    /// Lists keys, makes one, or ends one that was lost
+    Keys {
+        #[command(subcommand)]
+        action: user_server::admin::KeysAction,
+    },
 }
 
 fn main() -> ExitCode {
@@ -58,6 +63,7 @@ fn main() -> ExitCode {
         Some(Command::Migrate) => runtime.block_on(migrate(&config)),
         Some(Command::Check) => runtime.block_on(check(&config)),
         Some(Command::Fsck) => runtime.block_on(fsck(&config)),
+        Some(Command::Keys { action }) => runtime.block_on(user_server::admin::keys(&config, action)),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

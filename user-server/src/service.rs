@@ -24,7 +24,7 @@ use crate::password::{Lane, Passwords};
 use crate::store::{PostgresStore, SqliteStore};
 use crate::tcp::{self, Server, Shutdown};
 use crate::throttle::Throttle;
-use crate::tokens::{Revocations, Tokens};
+use crate::tokens::{self, Revocations, Tokens};
 use crate::users::Users;
 
 /// Between two rounds of erasing what is past its retention.
@@ -64,6 +64,9 @@ pub enum StartError {
     /// The secret can't be used.
     #[error(transparent)]
     Secret(#[from] SecretError),
+    /// Nothing may be signed.
+    #[error("every key is retired; set JWTSECRETKEY to a new secret, which user-server keys new prints")]
+    Retired,
     /// The address can't be listened on.
     #[error("can not listen on {0}: {1}; set TCP_PORT to a port that is free, or 0 for any")]
     Listen(SocketAddr, std::io::Error),
@@ -99,6 +102,10 @@ impl Service {
         metrics.connections.most.set(i64::try_from(config.max_connections).unwrap_or(i64::MAX));
         let monitor = start_monitor(config, &health, &metrics).await?;
         let store = store(config).await?;
+        tokens::retire_known(&*as_key_records(&store), &keys).await?;
+        if keys.signing().is_none() {
+            return Err(StartError::Retired);
+        }
         let shared = Arc::new(SharedClock::new(clock));
         set_clock(&*store, &shared).await?;
         let clock: Arc<dyn Clock> = shared.clone();
@@ -108,6 +115,8 @@ impl Service {
         let (workers, tasks) = (CancellationToken::new(), TaskTracker::new());
         parts.spawn_workers(config, &store, mailer, &clock, &workers, &tasks);
         tasks.spawn(workers.clone().run_until_cancelled_owned(follow_clock(store.clone(), shared)));
+        let follow = tokens::follow_retired(as_key_records(&store), keys);
+        tasks.spawn(workers.clone().run_until_cancelled_owned(follow));
         if monitor.is_some() {
             let follow = health.clone().follow(metrics.clone());
             tasks.spawn(workers.clone().run_until_cancelled_owned(follow));
@@ -200,8 +209,7 @@ impl Parts {
         store: &Arc<dyn Store>,
         metrics: &Arc<Metrics>,
     ) -> Result<Self, Fault> {
-        let pseudonyms =
-            Pseudonyms::new(keys.signing()).ok_or_else(|| Fault::internal("a subkey can not be derived"))?;
+        let pseudonyms = Pseudonyms::new(keys.first()).ok_or_else(|| Fault::internal("a subkey can not be derived"))?;
         let passwords = Passwords::new(Arc::new(Lane::start(config.lane, metrics.hashing.clone())?), config.hash_cost)?;
         let revocations = Arc::new(Revocations::new(config.tokens.access_life, config.stale_limit));
         let tokens = Arc::new(Tokens::new(
@@ -314,6 +322,10 @@ async fn follow_clock(store: Arc<dyn Store>, clock: Arc<SharedClock>) {
         // Without an answer the clock goes on as it was set.
         let _ = tokio::time::timeout(CLOCK_PERIOD, set_clock(&*store, &clock)).await;
     }
+}
+
+fn as_key_records(store: &Arc<dyn Store>) -> Arc<dyn crate::domain::ports::KeyRecords> {
+    store.clone()
 }
 
 fn as_sessions(store: &Arc<dyn Store>) -> Arc<dyn crate::domain::ports::Sessions> {

@@ -2,6 +2,8 @@
 
 mod check;
 mod fsck;
+mod keys;
 
 pub use check::{Finding, check};
 pub use fsck::{bounds, fsck};
+pub use keys::{KeysAction, keys};

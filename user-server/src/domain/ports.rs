@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 use super::mail::{Claim, Mail, SendError};
 use super::records::{
-    Activation, Changed, Charge, Counter, EmailChange, Ended, Guess, Invariant, LoginKey, NewSession, Purpose,
-    Registration, Resend, ResetDone, ResetRequest, Revocation, Rotation, UserChange, UserRecord,
+    Activation, Changed, Charge, Counter, EmailChange, Ended, Guess, Invariant, KeyUse, LoginKey, NewSession, Purpose,
+    Registration, Resend, ResetDone, ResetRequest, RetiredKey, Revocation, Rotation, UserChange, UserRecord,
 };
 use super::{Fault, Timestamp, Username};
 
@@ -228,9 +228,23 @@ pub struct Bounds {
     pub is_hash: fn(&str) -> bool,
 }
 
+/// Keys that are retired, and what hangs on each.
+#[async_trait]
+pub trait KeyRecords: Send + Sync {
+    /// Ends a key for good.
+    async fn retire_key(&self, kid: &str, now: Timestamp) -> Result<(), Fault>;
+    /// Every key that was ended, in that order.
+    async fn retired_keys(&self) -> Result<Vec<RetiredKey>, Fault>;
+    /// What hangs on each key. It counts rows: for an operator, and not for a request.
+    async fn key_uses(&self) -> Result<Vec<KeyUse>, Fault>;
+}
+
 /// A database.
-pub trait Store: Accounts + Codes + Sessions + Counters + Outbox + Housekeeping + Vitals + Inspection {}
-impl<T: Accounts + Codes + Sessions + Counters + Outbox + Housekeeping + Vitals + Inspection> Store for T {}
+pub trait Store:
+    Accounts + Codes + Sessions + Counters + Outbox + Housekeeping + Vitals + Inspection + KeyRecords
+{
+}
+impl<T: Accounts + Codes + Sessions + Counters + Outbox + Housekeeping + Vitals + Inspection + KeyRecords> Store for T {}
 
 /// Who makes the code of a mail.
 pub trait CodeSource: Send + Sync {

@@ -49,17 +49,7 @@ impl SqliteStore {
     /// Where the file can't be opened, is no database, or is of a later version.
     pub async fn open(path: &Path) -> Result<Self, Fault> {
         keep_private(path).map_err(|error| Fault::Unavailable(format!("{}: {error}", path.display())))?;
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true)
-            .busy_timeout(ACQUIRE_TIMEOUT)
-            .pragma("secure_delete", "on");
-        let pool = |size| {
-            SqlitePoolOptions::new().max_connections(size).acquire_timeout(ACQUIRE_TIMEOUT).test_before_acquire(false)
-        };
+        let options = options(path).create_if_missing(true);
         let writer = pool(1).connect_with(options.clone()).await.map_err(sql::fault)?;
         sqlx::migrate!("../migrations/sqlite")
             .run(&writer)
@@ -80,6 +70,52 @@ impl SqliteStore {
             SqlitePoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE_TIMEOUT).connect_lazy_with(options);
         Self::new(Pools { writer: pool.clone(), readers: pool })
     }
+
+    /// Opens the database at `path` beside the server that has it open, and takes turns with it by SQLite's own locks.
+    /// It is left as it is: the server has made it, and knows which mails it is sending.
+    ///
+    /// # Errors
+    /// Where the file can't be opened, or is of another version than this binary.
+    pub async fn attach(path: &Path) -> Result<Self, Fault> {
+        let options = options(path);
+        let writer = pool(1).connect_with(options.clone()).await.map_err(sql::fault)?;
+        let schema = schema_of(&writer).await?;
+        if schema != Self::newest_schema() {
+            let newest = Self::newest_schema();
+            let wrong =
+                format!("its schema is {schema} and this version has {newest}; use the version that is running");
+            return Err(Fault::Unavailable(wrong));
+        }
+        let readers = pool(READERS).connect_lazy_with(options.read_only(true));
+        Ok(Self::new(Pools { writer, readers }))
+    }
+
+    /// The schema's version that this binary brings.
+    #[must_use]
+    pub fn newest_schema() -> i64 {
+        sqlx::migrate!("../migrations/sqlite").iter().map(|migration| migration.version).max().unwrap_or(0)
+    }
+}
+
+/// How every connection uses the file.
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(ACQUIRE_TIMEOUT)
+        .pragma("secure_delete", "on")
+}
+
+fn pool(size: u32) -> SqlitePoolOptions {
+    SqlitePoolOptions::new().max_connections(size).acquire_timeout(ACQUIRE_TIMEOUT).test_before_acquire(false)
+}
+
+async fn schema_of(pool: &SqlitePool) -> Result<i64, Fault> {
+    let newest = sqlx::query_as("SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations WHERE success");
+    let (version,): (i64,) = newest.fetch_one(pool).await.map_err(sql::fault)?;
+    Ok(version)
 }
 
 impl Pools {

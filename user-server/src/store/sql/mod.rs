@@ -8,6 +8,7 @@ mod codes;
 mod counters;
 mod fsck;
 mod housekeeping;
+mod keys;
 mod outbox;
 mod rows;
 mod sessions;
