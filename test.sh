@@ -8,6 +8,8 @@ NEEDS='
 python3 | python3 | the gateway in Python that knows PROTOCOL.md alone
 initdb | postgresql | everything on PostgreSQL
 pgbouncer | pgbouncer | PostgreSQL behind a pooler
+redis-server | redis-server | everything on Redis
+redis-cli | redis-tools | everything on Redis
 haproxy | haproxy | several nodes behind a balancer
 ps | procps | PostgreSQL while it is silent
 python:aiosmtpd | python3-aiosmtpd | mails to a real SMTP server

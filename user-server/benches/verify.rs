@@ -12,8 +12,9 @@ use bytes::BytesMut;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use user_proto::{Common, Reply, Request, VerifyToken, encode_with, frame};
+use user_server::cache::LocalCache;
 use user_server::config::Config;
-use user_server::domain::ports::Store;
+use user_server::domain::ports::{Cache, Store};
 use user_server::domain::{Clock, SystemClock};
 use user_server::metrics::Metrics;
 use user_server::service::Parts;
@@ -53,7 +54,8 @@ fn main() {
     let handler = runtime.block_on(async {
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&folder.path().join("users.db")).await.unwrap());
         let metrics = Arc::new(Metrics::new(names(), clock.now()));
-        Parts::assemble(&config, &clock, &keys, &store, &metrics).unwrap().handler
+        let cache: Arc<dyn Cache> = Arc::new(LocalCache::none(metrics.cache.clone()));
+        Parts::assemble(&config, &clock, &keys, &store, &cache, &metrics).unwrap().handler
     });
     let ways = BothWays::new(&keys, &config.tokens).unwrap();
     let (now, life) = (clock.now(), Duration::from_secs(3600));

@@ -141,6 +141,35 @@ impl Pseudonyms {
     }
 }
 
+/// What the cache names its records by and seals them with, under subkeys of their own.
+pub struct CacheKeys {
+    names: Hmac<Sha256>,
+    seal: Zeroizing<[u8; 32]>,
+}
+
+impl CacheKeys {
+    /// Those under this key.
+    #[must_use]
+    pub fn new(key: &Key) -> Option<Self> {
+        let hkdf = Hkdf::<Sha256>::new(None, &key.secret);
+        let mut seal = Zeroizing::new([0; 32]);
+        hkdf.expand(b"user-service v1 cache records", seal.as_mut_slice()).ok()?;
+        Some(Self { names: subkey(&hkdf, "cache names")?, seal })
+    }
+
+    /// The name of what the cache holds of a subject.
+    #[must_use]
+    pub fn name(&self, subject: &[u8]) -> [u8; 32] {
+        tag(&self.names, &[subject])
+    }
+
+    /// The key that records are sealed under.
+    #[must_use]
+    pub fn seal(&self) -> &[u8] {
+        self.seal.as_slice()
+    }
+}
+
 fn subkey(hkdf: &Hkdf<Sha256>, purpose: &str) -> Option<Hmac<Sha256>> {
     let mut key = Zeroizing::new([0; 32]);
     hkdf.expand_multi_info(&[b"user-service v1 ", purpose.as_bytes()], key.as_mut_slice()).ok()?;

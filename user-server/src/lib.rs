@@ -3,6 +3,7 @@
 //! It is a library so that tests and fuzz targets can run the very thing that the binary runs.
 
 pub mod admin;
+pub mod cache;
 pub mod config;
 pub mod domain;
 pub mod handler;

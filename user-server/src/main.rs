@@ -7,6 +7,7 @@ use std::sync::Arc;
 use clap::Parser;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
+use user_server::admin::{self, Done};
 use user_server::config::{Config, LogFormat, VARIABLES};
 use user_server::domain::SystemClock;
 use user_server::service::Service;
@@ -38,8 +39,18 @@ enum Command {
     /// Lists keys, makes one, or ends one that was lost
     Keys {
         #[command(subcommand)]
-        action: user_server::admin::KeysAction,
+        action: admin::KeysAction,
     },
+    /// Brings users of another service along, from a file or a table: 0 all, 1 some were refused, 2 it could not
+    Import(admin::ImportArgs),
+    /// Writes every user, with their password hashes, for another service to take over
+    Export(admin::ExportArgs),
+    /// Shows and changes accounts, beside a running server
+    User(admin::UserArgs),
+    /// Copies the embedded database and its secret to one file, beside a running server
+    Backup(admin::BackupArgs),
+    /// Takes a copy back, and ends every session and code
+    Restore(admin::RestoreArgs),
 }
 
 fn main() -> ExitCode {
@@ -58,17 +69,28 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return complain(1, &error),
     };
-    let done = match command {
-        None => runtime.block_on(run(&config)),
-        Some(Command::Migrate) => runtime.block_on(migrate(&config)),
-        Some(Command::Check) => runtime.block_on(check(&config)),
-        Some(Command::Fsck) => runtime.block_on(fsck(&config)),
-        Some(Command::Keys { action }) => runtime.block_on(user_server::admin::keys(&config, action)),
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => complain(1, &*error),
+    // An import that could not go on is told from one that refused some rows.
+    let failed = if matches!(command, Some(Command::Import(_))) { 2 } else { 1 };
+    match runtime.block_on(act(&config, command)) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => complain(failed, &*error),
     }
+}
+
+async fn act(config: &Config, command: Option<Command>) -> Done {
+    match command {
+        None => run(config).await?,
+        Some(Command::Migrate) => migrate(config).await?,
+        Some(Command::Check) => check(config).await?,
+        Some(Command::Fsck) => fsck(config).await?,
+        Some(Command::Keys { action }) => admin::keys(config, action).await?,
+        Some(Command::Import(args)) => return admin::import(config, args).await,
+        Some(Command::Export(args)) => return admin::export(config, args).await,
+        Some(Command::User(args)) => return admin::user(config, args).await,
+        Some(Command::Backup(args)) => return admin::backup(config, args).await,
+        Some(Command::Restore(args)) => return admin::restore(config, args).await,
+    }
+    Ok(0)
 }
 
 async fn migrate(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
@@ -140,6 +162,11 @@ fn announce(config: &Config, service: &Service) {
         Some(postgres) => format!("{} (PostgreSQL)", postgres.options.place()),
         None => format!("{} (SQLite)", config.data_dir.display()),
     };
+    let cache = match &config.cache {
+        Some(server) => server.place(),
+        None if config.postgres.is_some() => "none; REDIS_URL names one that nodes share".to_owned(),
+        None => "in this process".to_owned(),
+    };
     let mails = match &config.smtp {
         Some(server) => server.to_string(),
         None => config.mail_dir.display().to_string(),
@@ -149,7 +176,7 @@ fn announce(config: &Config, service: &Service) {
         None => "off; METRICS_ADDR turns them on".to_owned(),
     };
     let text = format!(
-        "user-server {} listens on {}\n  data      {data}\n  cache     in this process\n  mails     {mails}\n  secret    {secret}\n  metrics   {monitor}\n",
+        "user-server {} listens on {}\n  data      {data}\n  cache     {cache}\n  mails     {mails}\n  secret    {secret}\n  metrics   {monitor}\n",
         env!("CARGO_PKG_VERSION"),
         service.address(),
     );

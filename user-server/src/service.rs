@@ -1,6 +1,6 @@
 //! The service as a whole: its parts, put together, started and ended.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,8 +10,9 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::cache::{LocalCache, Patience, RedisCache};
 use crate::config::{Config, SecretError};
-use crate::domain::ports::{Mailer, Retention, Store};
+use crate::domain::ports::{Cache, Mailer, Retention, Store};
 use crate::domain::{Clock, Fault, SharedClock, SystemClock};
 use crate::handler::{Handler, Limits};
 use crate::http::{Health, Monitor, Probe};
@@ -21,7 +22,7 @@ use crate::metrics::Metrics;
 use crate::otp::Otp;
 use crate::outbox::{Bell, Worker};
 use crate::password::{Lane, Passwords};
-use crate::store::{PostgresStore, SqliteStore};
+use crate::store::{PostgresStore, SqliteStore, folder};
 use crate::tcp::{self, Server, Shutdown};
 use crate::throttle::Throttle;
 use crate::tokens::{self, Revocations, Tokens};
@@ -30,10 +31,15 @@ use crate::users::Users;
 /// Between two rounds of erasing what is past its retention.
 const SWEEP_PERIOD: Duration = Duration::from_secs(600);
 
+/// Between two looks at which classes of hashes are stored.
+const CLASSES_PERIOD: Duration = Duration::from_secs(60);
+
 /// Between two looks at the database's clock.
 const CLOCK_PERIOD: Duration = Duration::from_secs(30);
 /// The difference between clocks that an operator need not know of, in milliseconds.
 const CLOCK_SLACK: i64 = 500;
+/// The most sessions and users whose records one process keeps; some hundred bytes each.
+const LOCAL_RECORDS: usize = 20_000;
 /// How long one round of erasing may take.
 const SWEEP_TIMEOUT: Duration = Duration::from_secs(120);
 
@@ -109,8 +115,11 @@ impl Service {
         let shared = Arc::new(SharedClock::new(clock));
         set_clock(&*store, &shared).await?;
         let clock: Arc<dyn Clock> = shared.clone();
-        let parts = Parts::assemble(config, &clock, &keys, &store, &metrics)?;
+        let cache = cache(config, &keys, &metrics)?;
+        let parts = Parts::assemble(config, &clock, &keys, &store, &cache, &metrics)?;
         parts.revocations.load(&*as_sessions(&store), clock.now()).await?;
+        // Before the first login is answered, so that none is answered too soon.
+        parts.passwords.learn(store.hash_classes().await?).await;
 
         let (workers, tasks) = (CancellationToken::new(), TaskTracker::new());
         parts.spawn_workers(config, &store, mailer, &clock, &workers, &tasks);
@@ -193,7 +202,9 @@ pub struct Parts {
     /// What has ended.
     pub revocations: Arc<Revocations>,
     otp: Arc<Otp>,
+    passwords: Passwords,
     bell: Bell,
+    cache: Arc<dyn Cache>,
     metrics: Arc<Metrics>,
 }
 
@@ -207,6 +218,7 @@ impl Parts {
         clock: &Arc<dyn Clock>,
         keys: &Arc<KeyRing>,
         store: &Arc<dyn Store>,
+        cache: &Arc<dyn Cache>,
         metrics: &Arc<Metrics>,
     ) -> Result<Self, Fault> {
         let pseudonyms = Pseudonyms::new(keys.first()).ok_or_else(|| Fault::internal("a subkey can not be derived"))?;
@@ -218,6 +230,7 @@ impl Parts {
             clock.clone(),
             config.tokens.clone(),
             revocations.clone(),
+            cache.clone(),
         )?);
         let otp = Arc::new(Otp::new(store.clone(), clock.clone(), keys.clone(), config.code_life));
         let bell = Bell::default();
@@ -225,7 +238,7 @@ impl Parts {
             accounts: store.clone(),
             tokens: tokens.clone(),
             otp: otp.clone(),
-            passwords,
+            passwords: passwords.clone(),
             throttle: Throttle::new(store.clone(), clock.clone(), pseudonyms),
             bell: bell.clone(),
             clock: clock.clone(),
@@ -236,7 +249,7 @@ impl Parts {
             idle_timeout: config.limits.idle,
         };
         let handler = Arc::new(Handler::new(users, tokens, limits));
-        Ok(Self { handler, revocations, otp, bell, metrics: metrics.clone() })
+        Ok(Self { handler, revocations, otp, passwords, bell, cache: cache.clone(), metrics: metrics.clone() })
     }
 
     fn spawn_workers(
@@ -253,8 +266,8 @@ impl Parts {
         let worker = Worker { outbox, mailer, codes, clock: clock.clone(), bell, metrics };
         tasks.spawn(worker.run(config.mail_concurrency, stop.clone()));
         let follow = self.revocations.clone();
-        let (log, time) = (as_sessions(store), clock.clone());
-        tasks.spawn(stop.clone().run_until_cancelled_owned(async move { follow.follow(log, time).await }));
+        let (log, time, bell) = (as_sessions(store), clock.clone(), self.cache.clone());
+        tasks.spawn(stop.clone().run_until_cancelled_owned(async move { follow.follow(log, time, bell).await }));
         let retention = Retention {
             verifications: Duration::from_secs(24 * 3600),
             mails: Duration::from_secs(24 * 3600) + config.code_life,
@@ -262,6 +275,8 @@ impl Parts {
             session_idle: config.tokens.session_idle,
             session_life: config.tokens.session_life,
         };
+        let learn = learn_classes(store.clone(), self.passwords.clone());
+        tasks.spawn(stop.clone().run_until_cancelled_owned(learn));
         tasks.spawn(stop.clone().run_until_cancelled_owned(sweep(store.clone(), retention, clock.clone())));
     }
 }
@@ -302,6 +317,17 @@ async fn store(config: &Config) -> Result<Arc<dyn Store>, StartError> {
     Ok(store)
 }
 
+/// The cache that nodes share, where it is named. Else the process keeps its own, but not where another node may change
+/// the same database.
+fn cache(config: &Config, keys: &KeyRing, metrics: &Metrics) -> Result<Arc<dyn Cache>, Fault> {
+    let (life, metrics) = (config.tokens.access_life, metrics.cache.clone());
+    Ok(match &config.cache {
+        Some(server) => Arc::new(RedisCache::start(server.clone(), keys, life, Patience::default(), metrics)?),
+        None if config.postgres.is_some() => Arc::new(LocalCache::none(metrics)),
+        None => Arc::new(LocalCache::new(LOCAL_RECORDS, life, metrics)),
+    })
+}
+
 /// Takes the time from the database, where there is one that nodes share: leases, codes and waits must mean the same
 /// moment to each.
 async fn set_clock(store: &dyn Store, clock: &SharedClock) -> Result<(), Fault> {
@@ -332,6 +358,17 @@ fn as_sessions(store: &Arc<dyn Store>) -> Arc<dyn crate::domain::ports::Sessions
     store.clone()
 }
 
+/// Looks again and again which classes of hashes are stored, since users may be imported beside a running server.
+async fn learn_classes(store: Arc<dyn Store>, passwords: Passwords) {
+    loop {
+        tokio::time::sleep(CLASSES_PERIOD).await;
+        // Without an answer, what was known goes on to count.
+        if let Ok(Ok(classes)) = tokio::time::timeout(CLASSES_PERIOD, store.hash_classes()).await {
+            passwords.learn(classes).await;
+        }
+    }
+}
+
 /// Erases what is past its retention, again and again.
 async fn sweep(store: Arc<dyn Store>, retention: Retention, clock: Arc<dyn Clock>) {
     let mut tick = tokio::time::interval(SWEEP_PERIOD);
@@ -347,20 +384,10 @@ async fn sweep(store: Arc<dyn Store>, retention: Retention, clock: Arc<dyn Clock
 }
 
 fn make_folder(path: &Path) -> Result<(), StartError> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path).map_err(|error| StartError::Folder(path.to_owned(), error))
+    folder::make(path).map_err(|error| StartError::Folder(path.to_owned(), error))
 }
 
 fn lock_folder(path: &Path) -> Result<File, StartError> {
-    make_folder(path)?;
-    let at = |error| StartError::Folder(path.to_owned(), error);
-    let file = File::options().create(true).truncate(false).write(true).open(path.join("lock")).map_err(at)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StartError::InUse(path.to_owned())),
-        Err(TryLockError::Error(error)) => Err(at(error)),
-    }
+    let locked = folder::lock(path).map_err(|error| StartError::Folder(path.to_owned(), error))?;
+    locked.ok_or_else(|| StartError::InUse(path.to_owned()))
 }

@@ -24,6 +24,9 @@ pub struct Config {
     /// The silence after which the connection is tried with a ping. Half of the server's idle time-out counts where
     /// that is known and shorter.
     pub ping_after: Duration,
+    /// The same where a reply is awaited: a server that has stopped, or is cut off, is left soon, and calls go on with
+    /// another.
+    pub ping_awaiting_after: Duration,
     /// How long a ping may go unanswered before the connection counts as lost.
     pub pong_within: Duration,
     /// Who sees every frame. Frames hold passwords and tokens.
@@ -39,6 +42,7 @@ impl Default for Config {
             backoff_first: Duration::from_millis(100),
             backoff_longest: Duration::from_secs(5),
             ping_after: Duration::from_secs(limits::PING_AFTER.into()),
+            ping_awaiting_after: Duration::from_secs(2),
             pong_within: Duration::from_secs(10),
             tap: None,
         }

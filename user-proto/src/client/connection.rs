@@ -248,6 +248,12 @@ impl Connection {
         self.lock().waiting.values().any(|waiting| !waiting.answer.is_closed())
     }
 
+    /// Whether the server would read one more request now.
+    pub(super) fn has_room(&self) -> bool {
+        let state = self.lock();
+        state.waiting.len() < state.max_in_flight as usize
+    }
+
     pub(super) fn idle_timeout(&self) -> Option<Duration> {
         self.lock().idle_timeout
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::buffer::Outgoing;
@@ -98,21 +98,29 @@ async fn read(connection: &Connection, reader: impl AsyncRead, config: &Config) 
     let mut reader = pin!(reader);
     let mut buffer = Zeroizing::new(vec![0; MAX_FRAME]);
     let mut filled = 0;
-    let mut pinged = false;
+    let mut heard = Instant::now();
+    let mut pinged = None;
     loop {
-        let patience = if pinged { config.pong_within } else { ping_after(connection, config) };
-        let count = match timeout(patience, reader.read(buffer.get_mut(filled..).unwrap_or_default())).await {
+        let now = Instant::now();
+        let until = match pinged {
+            Some(at) => at + config.pong_within,
+            // A call may come meanwhile whose reply is not waited for that long.
+            None => now + silence(connection, config).min(config.ping_awaiting_after),
+        };
+        let count = match timeout_at(until, reader.read(buffer.get_mut(filled..).unwrap_or_default())).await {
             Ok(Ok(0)) => return Cause::ClosedByServer,
             Ok(Ok(count)) => count,
             Ok(Err(error)) => return error.into(),
-            Err(_) if pinged => return Cause::Silent,
+            Err(_) if pinged.is_some() => return Cause::Silent,
             Err(_) => {
-                connection.ping();
-                pinged = true;
+                if heard.elapsed() >= silence(connection, config) {
+                    connection.ping();
+                    pinged = Some(Instant::now());
+                }
                 continue;
             }
         };
-        pinged = false;
+        (heard, pinged) = (Instant::now(), None);
         filled += count;
         let used = match receive(connection, buffer.get(..filled).unwrap_or_default(), config) {
             Ok(used) => used,
@@ -124,12 +132,15 @@ async fn read(connection: &Connection, reader: impl AsyncRead, config: &Config) 
     }
 }
 
-fn ping_after(connection: &Connection, config: &Config) -> Duration {
-    match connection.idle_timeout() {
+/// How long the server may say nothing before it is asked whether it is there.
+fn silence(connection: &Connection, config: &Config) -> Duration {
+    let usual = match connection.idle_timeout() {
         // A second keeps a server that tells nonsense from being pinged without end.
         Some(idle) => config.ping_after.min((idle / 2).max(Duration::from_secs(1))),
         None => config.ping_after,
-    }
+    };
+    // A server that has as many requests as it takes does not read a ping either.
+    if connection.is_awaited() && connection.has_room() { usual.min(config.ping_awaiting_after) } else { usual }
 }
 
 /// Handles every whole frame of `input`; how many bytes they took.

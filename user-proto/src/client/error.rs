@@ -74,7 +74,7 @@ pub enum Cause {
     /// The transport failed.
     #[error("{1}")]
     Io(std::io::ErrorKind, String),
-    /// Nothing came for a minute, and no answer to a ping.
+    /// Nothing came for a while, and no answer to a ping.
     #[error("the server fell silent")]
     Silent,
     /// A frame with a length that can't be.

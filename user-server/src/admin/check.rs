@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::cache::RedisCache;
 use crate::config::{Config, Postgres};
 use crate::domain::mail::SendError;
 use crate::mail::SmtpMailer;
@@ -9,6 +10,8 @@ use crate::store::{PostgresStore, Room};
 
 /// The oldest PostgreSQL that the statements are written for.
 const OLDEST: i64 = 13;
+/// The oldest Redis that the cache's commands are in.
+const OLDEST_REDIS: [u64; 2] = [6, 2];
 /// The nodes that a database should have room for.
 const NODES: i64 = 20;
 
@@ -46,6 +49,10 @@ pub async fn check(config: &Config) -> Vec<Finding> {
         Some(postgres) => database(postgres, &mut findings).await,
         None => findings.push(folder("data", &config.data_dir, "DATA_DIR")),
     }
+    if let Some(server) = &config.cache {
+        let (place, probed) = (server.place(), RedisCache::probe(server.clone()).await);
+        findings.push(cache_finding(&place, probed));
+    }
     findings.push(match &config.smtp {
         Some(server) => match SmtpMailer::new(server.clone(), config.sender.clone()).probe().await {
             Ok(()) => good("mails", format!("{server} answers")),
@@ -54,6 +61,24 @@ pub async fn check(config: &Config) -> Vec<Finding> {
         None => folder("mails", &config.mail_dir, "MAIL_DIR"),
     });
     findings
+}
+
+fn cache_finding(place: &str, probed: Result<String, String>) -> Finding {
+    let version = match probed {
+        Ok(version) => version,
+        Err(why) => {
+            let mend =
+                "look at host, port, user and password in REDIS_URL, at what that user may do, and whether it runs";
+            return wrong("Redis", format!("{place}: {why}; {mend}"));
+        }
+    };
+    let numbers: Vec<u64> = version.split('.').map_while(|part| part.parse().ok()).collect();
+    let says = format!("{place} answers, version {version}");
+    if numbers.as_slice() < OLDEST_REDIS.as_slice() {
+        let [major, minor] = OLDEST_REDIS;
+        return wrong("Redis", format!("{says}; {major}.{minor} is the oldest that can be used"));
+    }
+    good("Redis", says)
 }
 
 async fn database(postgres: &Postgres, findings: &mut Vec<Finding>) {

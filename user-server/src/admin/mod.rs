@@ -1,9 +1,24 @@
 //! The operators' subcommands: what is done beside serving.
 
+mod backup;
 mod check;
+mod export;
 mod fsck;
+mod import;
+mod instant;
 mod keys;
+mod place;
+mod restore;
+mod user;
 
+pub use backup::{BackupArgs, backup};
 pub use check::{Finding, check};
+pub use export::{ExportArgs, export};
 pub use fsck::{bounds, fsck};
+pub use import::{ImportArgs, import};
 pub use keys::{KeysAction, keys};
+pub use restore::{RestoreArgs, restore};
+pub use user::{UserArgs, user};
+
+/// What a subcommand ends with: an exit code, or why there is no result.
+pub type Done = Result<u8, Box<dyn std::error::Error>>;

@@ -1,6 +1,7 @@
 //! Configuration: the only reader of the environment. All of it is read before anything starts, and all that is wrong is
 //! said at once.
 
+mod cache;
 mod postgres;
 mod secret;
 mod smtp;
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+use crate::cache::RedisServer;
 use crate::keys::{Key, KeyRing};
 use crate::mail::{Sender, SmtpServer};
 use crate::password::{HashCost, LaneSize};
@@ -32,6 +34,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The database that nodes share; else one is kept in the data folder.
     pub postgres: Option<Postgres>,
+    /// The cache that nodes share; else one is kept in the process.
+    pub cache: Option<RedisServer>,
     /// The folder that mails go to where no server is named.
     pub mail_dir: PathBuf,
     /// The server that mails go to.
@@ -132,12 +136,8 @@ impl Config {
     }
 
     fn fill(vars: &mut Reader<'_>, terminal: bool) -> Self {
-        vars.refuse(
-            "REDIS_URL",
-            "this version can not use it yet",
-            "Unset it: each node reads the log of what has ended.",
-        );
         let postgres = postgres::read(vars);
+        let cache = cache::read(vars);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let seconds = Duration::from_secs;
         let floor = HashCost::FLOOR;
@@ -186,6 +186,7 @@ impl Config {
             listen: SocketAddr::new(ip.unwrap_or(Ipv4Addr::LOCALHOST.into()), u16::try_from(port).unwrap_or(0)),
             data_dir,
             postgres,
+            cache,
             mail_dir,
             smtp,
             mail_concurrency: number(vars, "MAIL_CONCURRENCY", 4, 1, 64),
@@ -255,6 +256,24 @@ impl Config {
         };
         let accepted = self.accepted_secrets.iter().filter_map(|secret| Key::new(secret)).collect();
         signing.map(|key| KeyRing::new(key, accepted)).ok_or(SecretError::TooShort)
+    }
+}
+
+impl Config {
+    /// The secret that is kept in the data folder, where one is.
+    ///
+    /// # Errors
+    /// Where it can't be read or trusted.
+    pub fn kept_secret(&self) -> Result<Option<Zeroizing<Vec<u8>>>, SecretError> {
+        secret::found(&self.data_dir)
+    }
+
+    /// Keeps this secret in the data folder from now on.
+    ///
+    /// # Errors
+    /// Where it can't be written.
+    pub fn keep_secret(&self, secret: &[u8]) -> Result<(), SecretError> {
+        secret::keep(&self.data_dir, secret)
     }
 }
 

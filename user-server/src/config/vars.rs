@@ -49,6 +49,16 @@ pub const VARIABLES: &[Variable] = &[
     ),
     secret("MIGRATE_URL", "PostgreSQL", "Database for migrations: the direct one where PostgreSQL names a pooler."),
     secret(
+        "REDIS_URL",
+        "",
+        "Cache that nodes share, as redis://user:password@host:port, rediss:// (TLS) or unix:/path; several, parted by commas, are nodes of a cluster (feature redis-cluster). The service goes on without it.",
+    ),
+    variable(
+        "REDIS_CA",
+        "",
+        "File with the certificates, in PEM, that are trusted for rediss:// instead of the public authorities.",
+    ),
+    secret(
         "JWTSECRETKEY",
         "made and kept in DATA_DIR",
         "Secret of at least 32 bytes that signs tokens and from which every other key is derived.",

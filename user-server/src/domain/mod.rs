@@ -15,5 +15,5 @@ pub use caller::{Caller, ClientNetwork};
 pub use clock::{Clock, SharedClock, SystemClock, Timestamp};
 pub use email::Email;
 pub use failure::{Failure, Fault, Outcome, Refusal};
-pub use password::Password;
+pub use password::{Password, hash_class};
 pub use username::Username;

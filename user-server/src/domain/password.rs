@@ -7,7 +7,11 @@ use super::Refusal;
 
 /// A password in Unicode NFC, so that two keyboards' ways to write it are one (NIST SP 800-63B, section 5.1.1.2).
 #[derive(Clone)]
-pub struct Password(Zeroizing<String>);
+pub struct Password {
+    nfc: Zeroizing<String>,
+    /// As it came, where that is another text: hashes that others made know nothing of NFC.
+    sent: Option<Zeroizing<Vec<u8>>>,
+}
 
 impl Password {
     /// The least number of code points of a new password.
@@ -27,7 +31,8 @@ impl Password {
         // NFC grows text by three times at the most (UAX #15), so the string never moves and leaves no copy behind.
         let mut normal = Zeroizing::new(String::with_capacity(3 * text.len()));
         normal.extend(text.nfc());
-        Some(Self(normal))
+        let sent = (normal.as_bytes() != bytes).then(|| Zeroizing::new(bytes.to_vec()));
+        Some(Self { nfc: normal, sent })
     }
 
     /// A password that somebody wants to have. Whether it is too common is a second question, of the `password` room.
@@ -39,7 +44,7 @@ impl Password {
         let Some(password) = Self::presented(bytes) else {
             return refuse("it is empty, longer than 1024 bytes, or not UTF-8");
         };
-        match password.0.chars().count() {
+        match password.nfc.chars().count() {
             0..Self::MIN_CHARS => refuse("it is shorter than 8 characters"),
             Self::MIN_CHARS..=Self::MAX_CHARS => Ok(password),
             _ => refuse("it is longer than 128 characters"),
@@ -49,7 +54,13 @@ impl Password {
     /// The text in NFC.
     #[must_use]
     pub fn expose(&self) -> &str {
-        &self.0
+        &self.nfc
+    }
+
+    /// The bytes that were sent.
+    #[must_use]
+    pub fn as_sent(&self) -> &[u8] {
+        self.sent.as_ref().map_or(self.nfc.as_bytes(), |sent| sent.as_slice())
     }
 }
 
@@ -59,9 +70,19 @@ impl std::fmt::Debug for Password {
     }
 }
 
+/// What a stored hash costs to compute, as its text says: all that stands before its salt. Empty where it says nothing.
+#[must_use]
+pub fn hash_class(hash: &str) -> &str {
+    const LONGEST: usize = 64;
+    // The salt and the hash of a crypt string are one word, and those of a PHC string two.
+    let words = if hash.starts_with("$2") { 2 } else { 3 };
+    let class = if hash.starts_with('$') { hash.rsplitn(words, '$').nth(words - 1) } else { None };
+    class.filter(|class| class.len() <= LONGEST).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Password;
+    use super::{Password, hash_class};
 
     #[test]
     fn code_points_count_after_normalisation() {
@@ -80,6 +101,24 @@ mod tests {
         assert!(Password::presented(&[b'x'; 1024]).is_some());
         assert!(Password::presented(&[b'x'; 1025]).is_none());
         assert!(Password::presented(&[0xff]).is_none());
+    }
+
+    #[test]
+    fn what_was_sent_is_kept_beside_what_counts() {
+        let password = Password::presented("cafe\u{301}".as_bytes()).unwrap();
+        assert_eq!((password.expose(), password.as_sent()), ("café", "cafe\u{301}".as_bytes()));
+        assert_eq!(Password::presented("café".as_bytes()).unwrap().as_sent(), "café".as_bytes());
+    }
+
+    #[test]
+    fn a_class_holds_nothing_of_the_password() {
+        let crypt = "$2b$12$L6Bc/AlTQHyd9liGgGEZyOFLPHNgyxeEPfgYfBCVxJ7JIlwxyVU3u";
+        assert_eq!(hash_class(crypt), "$2b$12");
+        let phc = "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
+        assert_eq!(hash_class(phc), "$argon2id$v=19$m=256,t=2,p=1");
+        for text in ["", "plain", "$1$abc", &format!("${}$a$b", "x".repeat(99))] {
+            assert_eq!(hash_class(text), "", "{text}");
+        }
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! What the services need of the outside. A method is one transaction, named for its use case; an adapter implements it
 //! for one database or one way to send mail.
 
+mod operators;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -8,10 +10,12 @@ use uuid::Uuid;
 
 use super::mail::{Claim, Mail, SendError};
 use super::records::{
-    Activation, Changed, Charge, Counter, EmailChange, Ended, Guess, Invariant, KeyUse, LoginKey, NewSession, Purpose,
-    Registration, Resend, ResetDone, ResetRequest, RetiredKey, Revocation, Rotation, UserChange, UserRecord,
+    Activation, Cached, Changed, Charge, Counter, EmailChange, Ended, Guess, Invariant, KeyUse, Leases, LoginKey,
+    NewSession, Profile, Purpose, Registration, Resend, ResetDone, ResetRequest, RetiredKey, Revocation, Rotation,
+    UserChange, UserRecord, UserVersion,
 };
 use super::{Fault, Timestamp, Username};
+pub use operators::Operators;
 
 /// Accounts, for the user service.
 #[async_trait]
@@ -99,12 +103,32 @@ pub trait Sessions: Send + Sync {
     ) -> Result<Rotation, Fault>;
     /// Whose session this is, where it has not ended.
     async fn session_user(&self, session_id: Uuid) -> Result<Option<Uuid>, Fault>;
+    /// The account whose session this is, where it has not ended.
+    async fn session_owner(&self, session_id: Uuid) -> Result<Option<UserRecord>, Fault>;
     /// Ends one session.
     async fn end_session(&self, session_id: Uuid, now: Timestamp) -> Result<Ended, Fault>;
     /// Ends every session of a user, and voids every open code.
     async fn end_all_sessions(&self, user_id: Uuid, now: Timestamp) -> Result<Ended, Fault>;
     /// The log's entries that are not older than `since`.
     async fn revocations(&self, since: Timestamp) -> Result<Vec<Revocation>, Fault>;
+    /// The accounts that were changed since.
+    async fn changes(&self, since: Timestamp) -> Result<Vec<UserVersion>, Fault>;
+}
+
+/// The session and user of a token, kept near; and the bell that wakes the readers of the revocation log. SQL is the
+/// truth, so nothing here can fail: what can't be asked knows nothing.
+#[async_trait]
+pub trait Cache: Send + Sync {
+    /// What is known of a session and its user. A user's record of a version below `least` is old.
+    async fn look_up(&self, session_id: Uuid, user_id: Uuid, least: i64, now: Timestamp) -> Cached;
+    /// Fills in what was read after the leases were given, where they still stand.
+    async fn fill(&self, session_id: Uuid, profile: &Profile, leases: Leases, now: Timestamp);
+    /// Ends what is kept of these sessions and users, and every lease for it.
+    async fn forget(&self, subjects: &[Uuid]);
+    /// Tells all nodes that the revocation log has grown.
+    async fn wake(&self);
+    /// Waits until some node has said so.
+    async fn woken(&self);
 }
 
 /// Budgets, for the throttle.
@@ -155,6 +179,8 @@ pub trait Outbox: Send + Sync {
 pub trait Housekeeping: Send + Sync {
     /// Erases what is past its retention; how many rows.
     async fn sweep(&self, retention: &Retention, now: Timestamp) -> Result<u64, Fault>;
+    /// What the stored hashes cost to compute, as their texts say, each kind once. Cheap however many there are.
+    async fn hash_classes(&self) -> Result<Vec<String>, Fault>;
     /// Whether the store answers.
     async fn ping(&self) -> Result<(), Fault>;
     /// The time by the database's clock, which all nodes share; `None` where there is one node and one clock.
@@ -241,10 +267,13 @@ pub trait KeyRecords: Send + Sync {
 
 /// A database.
 pub trait Store:
-    Accounts + Codes + Sessions + Counters + Outbox + Housekeeping + Vitals + Inspection + KeyRecords
+    Accounts + Codes + Sessions + Counters + Outbox + Housekeeping + Vitals + Inspection + Operators + KeyRecords
 {
 }
-impl<T: Accounts + Codes + Sessions + Counters + Outbox + Housekeeping + Vitals + Inspection + KeyRecords> Store for T {}
+impl<T: Accounts + Codes + Sessions + Counters + Outbox + Housekeeping + Vitals + Inspection + Operators + KeyRecords>
+    Store for T
+{
+}
 
 /// Who makes the code of a mail.
 pub trait CodeSource: Send + Sync {

@@ -1,10 +1,13 @@
 //! What the ports carry: rows as the services see them.
 
+mod operators;
+
 use std::time::Duration;
 
 use uuid::Uuid;
 
 use super::{Email, Timestamp, Username};
+pub use operators::{Account, Imported, NewUser, StoredUser};
 
 /// An active account.
 #[derive(Clone)]
@@ -27,6 +30,58 @@ pub struct UserRecord {
     pub disabled: bool,
     /// When the account became active.
     pub created_at: Timestamp,
+    /// Moves on with every change of the row.
+    pub version: i64,
+}
+
+/// What an account shows to its owner's gateway. It holds nothing that proves anything, so it may be cached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Profile {
+    /// The account's id.
+    pub id: Uuid,
+    /// As the user writes it.
+    pub username: String,
+    /// As the user writes it.
+    pub email: String,
+    /// When the account became active.
+    pub created_at: Timestamp,
+    /// The version of the row that it was taken from.
+    pub version: i64,
+}
+
+impl From<UserRecord> for Profile {
+    fn from(user: UserRecord) -> Self {
+        let UserRecord { id, username, email, created_at, version, .. } = user;
+        Self { id, username, email, created_at, version }
+    }
+}
+
+/// A user has changed: what was taken from an older version is old.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UserVersion {
+    /// Who.
+    pub user_id: Uuid,
+    /// The version that counts now, or a later one.
+    pub version: i64,
+}
+
+/// What is cached of a token.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Cached {
+    /// Its session had not ended, and this is its user.
+    Known(Profile),
+    /// Something is missing; who has read it in SQL may fill it in under these leases.
+    Unknown(Leases),
+}
+
+/// The right to fill in what was missing. A lease that was taken before the read and that nobody has ended since shows
+/// that what was read still holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Leases {
+    /// For the session.
+    pub session: Option<Uuid>,
+    /// For the user.
+    pub user: Option<Uuid>,
 }
 
 /// What a code is for. A code verifies only its own purpose.
@@ -148,10 +203,13 @@ pub struct Ended {
     pub sessions: u32,
 }
 
+/// The subject of an entry that ends every session at once: all tokens that were issued until then.
+pub const EVERYONE: Uuid = Uuid::max();
+
 /// An entry of the revocation log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Revocation {
-    /// A session's or a user's id.
+    /// A session's or a user's id, or [`EVERYONE`].
     pub subject: Uuid,
     /// When it ended.
     pub at: Timestamp,

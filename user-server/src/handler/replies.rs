@@ -9,7 +9,7 @@ use user_proto::{
     PasswordResetRequested, Registered, Secret, TokenRefreshed, TokenVerified, UnixSeconds, User, UserUpdated,
 };
 
-use crate::domain::records::UserRecord;
+use crate::domain::records::{Profile, UserRecord};
 use crate::domain::{Failure, Fault, Refusal};
 use crate::tokens::{Grant, Verified};
 use crate::users::{Changed, CodeSent};
@@ -93,7 +93,7 @@ pub(super) fn email_confirmed(user: UserRecord) -> EmailConfirmed<'static> {
     }
 }
 
-pub(super) fn user(user: UserRecord) -> User<'static> {
+pub(super) fn user(user: Profile) -> User<'static> {
     User {
         user_id: user.id,
         username: Cow::Owned(user.username),

@@ -50,6 +50,7 @@ struct Parts {
     degraded: Vec<&'static str>,
     store: StorePart,
     revocation_log: LogPart,
+    cache: CachePart,
     outbox: OutboxPart,
     mail: MailPart,
 }
@@ -62,6 +63,11 @@ struct StorePart {
 #[derive(Debug, Serialize)]
 struct LogPart {
     age_seconds: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct CachePart {
+    reachable: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -137,6 +143,7 @@ impl Parts {
         let vitals = &metrics.vitals;
         let store = StorePart { reachable: vitals.store_up.get() != 0 };
         let revocation_log = LogPart { age_seconds: vitals.revocation_age.get() };
+        let cache = CachePart { reachable: metrics.cache.reachable() };
         let outbox = OutboxPart {
             unsent: vitals.outbox_unsent.get(),
             waiting: vitals.outbox_waiting.get(),
@@ -146,10 +153,11 @@ impl Parts {
         let parts = [
             ("store", !store.reachable),
             ("revocation_log", revocation_log.age_seconds > FRESH.as_secs_f64()),
+            ("cache", !cache.reachable),
             ("outbox", outbox.oldest_seconds > LATE_SECONDS),
             ("mail", mail.last_attempt_failed),
         ];
         let degraded = parts.into_iter().filter_map(|(name, degraded)| degraded.then_some(name)).collect();
-        Self { degraded, store, revocation_log, outbox, mail }
+        Self { degraded, store, revocation_log, cache, outbox, mail }
     }
 }

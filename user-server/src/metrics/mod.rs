@@ -1,6 +1,7 @@
 //! What is counted. A room gets the part that it counts in; only `http` reads. Labels come from tables that are fixed at
 //! the start, so that no client can make a new series, and none holds a name, an address or a secret.
 
+mod cache;
 mod connections;
 mod hashing;
 mod mails;
@@ -16,6 +17,7 @@ use prometheus_client::registry::Registry;
 
 use crate::domain::Timestamp;
 
+pub use cache::{Breaker, Cache, CacheFailure};
 pub use connections::{Closed, Connections, OpenConnection};
 pub use hashing::{Hashing, NoHash};
 pub use mails::{MailResult, Mails};
@@ -36,6 +38,8 @@ pub struct Metrics {
     pub hashing: Arc<Hashing>,
     /// Mails on their way out.
     pub mails: Arc<Mails>,
+    /// The token cache.
+    pub cache: Arc<Cache>,
     /// What is looked up for those who watch.
     pub vitals: Vitals,
     registry: Registry,
@@ -56,6 +60,7 @@ impl Metrics {
             connections: Connections::registered(&mut registry),
             hashing: Arc::new(Hashing::registered(&mut registry)),
             mails: Arc::new(Mails::registered(&mut registry)),
+            cache: Arc::new(Cache::registered(&mut registry)),
             vitals: Vitals::registered(&mut registry, now),
             registry,
         }

@@ -1,14 +1,27 @@
-//! Passwords: Argon2id behind a bounded lane of threads of its own, so that no hash ever holds up the network.
+//! Passwords: Argon2id behind a bounded lane of threads of its own, so that no hash ever holds up the network; bcrypt
+//! for those that others have made.
 
+mod bcrypt;
 mod lane;
+mod pace;
 mod phc;
 mod policy;
+mod stored;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::domain::{Caller, Fault, Outcome, Password, Refusal};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::{Caller, Fault, Outcome, Password, Refusal, hash_class};
 pub use lane::{Lane, LaneSize};
-pub use phc::{HashCost, is_usable};
+use pace::Pace;
+pub use phc::HashCost;
+pub use stored::{accept, is_usable};
+
+/// How long a class of hash may wait for its turn to be measured.
+const MEASURE_PATIENCE: Duration = Duration::from_secs(30);
 
 /// The password service.
 #[derive(Clone)]
@@ -17,6 +30,7 @@ pub struct Passwords {
     cost: HashCost,
     /// What an unknown user's password is compared with.
     nobody: Arc<str>,
+    pace: Arc<Pace>,
 }
 
 /// What comparing a password gave.
@@ -34,8 +48,21 @@ impl Passwords {
     /// # Errors
     /// Where the system gives no random bytes.
     pub fn new(lane: Arc<Lane>, cost: HashCost) -> Result<Self, Fault> {
-        let nobody = phc::nobody(cost)?.into();
-        Ok(Self { lane, cost, nobody })
+        let nobody = phc::nobody(cost)?;
+        let pace = Arc::new(Pace::new(hash_class(&nobody)));
+        Ok(Self { lane, cost, nobody: nobody.into(), pace })
+    }
+
+    /// Learns which classes of hashes are stored. One that is new is measured once, so that a refused login can be held
+    /// to its time from then on.
+    pub async fn learn(&self, classes: Vec<String>) {
+        for class in self.pace.store(classes) {
+            let Ok(hash) = stored::of_class(&class) else { continue };
+            let caller =
+                Caller { network: None, deadline: Instant::now() + MEASURE_PATIENCE, gone: CancellationToken::new() };
+            // Where the lane has no room, it is measured when somebody logs in with it, or at the next round.
+            let _ = self.compare(Password::presented(b"nobody"), hash.into(), &caller).await;
+        }
     }
 
     /// Hashes a new password.
@@ -63,26 +90,42 @@ impl Passwords {
             .await?
     }
 
-    /// Compares a password with a stored hash; without one, with nobody's, which takes as long.
+    /// Compares a password with a stored hash; without one, with nobody's. Where it is not the right one, the answer
+    /// comes when the slowest class of hash that is stored would have been compared, whichever it was.
     ///
     /// # Errors
     /// `Busy` where the lane has no room in time.
     pub async fn verify(&self, password: Option<Password>, stored: Option<&str>, caller: &Caller) -> Outcome<Verdict> {
-        let cost = self.cost;
         let known = stored.is_some() && password.is_some();
         let stored: Arc<str> = stored.map_or_else(|| self.nobody.clone(), Arc::from);
+        let password = if known { password } else { Password::presented(b"nobody") };
+        let (began, verdict) = self.compare(password, stored, caller).await?;
+        if known && verdict.right {
+            return Ok(verdict);
+        }
+        if let Some(usual) = self.pace.slowest() {
+            tokio::time::sleep_until(began + usual).await;
+        }
+        Ok(Verdict { right: false, stronger: None })
+    }
+
+    /// When the comparison began, and what it gave.
+    async fn compare(
+        &self,
+        password: Option<Password>,
+        stored: Arc<str>,
+        caller: &Caller,
+    ) -> Outcome<(Instant, Verdict)> {
+        let (cost, pace) = (self.cost, self.pace.clone());
         self.lane
             .run(caller, move |memory| {
-                let password = password
-                    .or_else(|| Password::presented(b"nobody"))
-                    .ok_or_else(|| Fault::internal("no password"))?;
-                let right = phc::verify(&password, &stored, memory)? && known;
-                let stronger = if right && phc::is_weaker(&stored, cost) {
-                    Some(phc::hash(&password, cost, memory)?)
-                } else {
-                    None
-                };
-                Ok(Verdict { right, stronger })
+                let password = password.ok_or_else(|| Fault::internal("no password"))?;
+                let began = Instant::now();
+                let right = stored::verify(&password, &stored, memory)?;
+                pace.note(hash_class(&stored), began.elapsed());
+                let weaker = right && stored::is_weaker(&stored, cost);
+                let stronger = if weaker { Some(phc::hash(&password, cost, memory)?) } else { None };
+                Ok((began, Verdict { right, stronger }))
             })
             .await?
     }

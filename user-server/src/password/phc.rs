@@ -25,6 +25,10 @@ impl HashCost {
     pub const FLOOR: Self = Self { memory_kib: 19 * 1024, passes: 2, lanes: 1 };
     /// The most that a stored hash may ask for: what is read from a row must not be able to stop the server.
     pub const CEILING: Self = Self { memory_kib: 1024 * 1024, passes: 64, lanes: 16 };
+    /// The most that an imported hash may ask for, about a second's work: the memory that all its passes go over.
+    const IMPORTED_WORK_KIB: u64 = 1024 * 1024;
+    /// The most memory of an imported hash.
+    const IMPORTED_MEMORY_KIB: u32 = 256 * 1024;
 
     fn params(self, output: usize) -> Result<Params, Fault> {
         Params::new(self.memory_kib, self.passes, self.lanes, Some(output)).map_err(Fault::internal)
@@ -61,9 +65,40 @@ pub(super) fn verify(password: &Password, stored: &str, memory: &mut Vec<Block>)
     Ok(output.ct_eq(right.as_bytes()).into())
 }
 
+/// Whether a hash that somebody else made can be stored.
+pub(super) fn accept(hash: &str, own: HashCost) -> Result<(), &'static str> {
+    let parsed = PasswordHash::new(hash).map_err(|_| "it is neither a bcrypt hash nor a PHC string")?;
+    if parsed.algorithm.as_str() != "argon2id" {
+        return Err("of PHC strings, only argon2id can be used");
+    }
+    let known = |name: &str| matches!(name, "m" | "t" | "p");
+    if !parsed.params.iter().all(|(name, _)| known(name.as_str())) {
+        return Err("it has a parameter other than m, t and p");
+    }
+    if !matches!(parsed.version, None | Some(0x10 | 0x13)) {
+        return Err("it is of an unknown version of Argon2");
+    }
+    if parsed.salt.is_none_or(|salt| salt.as_ref().len() < 8) || parsed.hash.is_none_or(|output| output.len() < 16) {
+        return Err("it needs a salt of 8 bytes and a hash of 16 bytes at least");
+    }
+    let Ok((_, cost)) = read(hash) else { return Err(TOO_COSTLY) };
+    cost.params(OUTPUT).map_err(|_| "its parameters can not go together")?;
+    let work = u64::from(cost.memory_kib) * u64::from(cost.passes);
+    let bounded = cost.memory_kib <= HashCost::IMPORTED_MEMORY_KIB && work <= HashCost::IMPORTED_WORK_KIB;
+    let as_own = cost.memory_kib <= own.memory_kib && cost.passes <= own.passes;
+    if bounded || as_own { Ok(()) } else { Err(TOO_COSTLY) }
+}
+
+const TOO_COSTLY: &str = "it asks for more than 256 MiB, or for more than 1 GiB over all passes";
+
+/// A hash of this class that no password has.
+pub(super) fn of_class(class: &str) -> Result<String, Fault> {
+    let made = format!("{class}$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
+    read(&made).map(|_| made)
+}
+
 /// Whether a stored hash could be compared with: it can be read, and asks for no more than is allowed.
-#[must_use]
-pub fn is_usable(stored: &str) -> bool {
+pub(super) fn is_usable(stored: &str) -> bool {
     read(stored).is_ok_and(|(hash, _)| hash.salt.is_some() && hash.hash.is_some())
 }
 

@@ -26,8 +26,11 @@ macro_rules! hold_unless_held {
 #[allow(clippy::duplicate_mod, reason = "written once, compiled for each database")]
 mod sql;
 
+mod table;
+
 pub use sql::SqlStore as PostgresStore;
 use sql::tx::Tx;
+pub use table::{Table, TableRow};
 
 type Db = sqlx::Postgres;
 type Args = sqlx::postgres::PgArguments;

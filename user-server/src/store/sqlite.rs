@@ -25,6 +25,9 @@ macro_rules! hold_unless_held {
 #[allow(clippy::duplicate_mod, reason = "written once, compiled for each database")]
 mod sql;
 
+mod backup;
+
+pub use backup::BackupError;
 pub use sql::SqlStore as SqliteStore;
 use sql::tx::Tx;
 

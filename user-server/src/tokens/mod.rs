@@ -4,6 +4,7 @@
 mod access;
 mod both;
 mod exact;
+mod owner;
 mod refresh;
 mod retired;
 mod revocations;
@@ -14,8 +15,8 @@ use std::time::Duration;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use crate::domain::ports::Sessions;
-use crate::domain::records::{Ended, NewSession, Rotation, SessionRecord};
+use crate::domain::ports::{Cache, Sessions};
+use crate::domain::records::{NewSession, Rotation, SessionRecord};
 use crate::domain::{Clock, Fault, Outcome, Refusal, Timestamp};
 use crate::keys::KeyRing;
 use access::AccessTokens;
@@ -53,6 +54,7 @@ pub struct Tokens {
     clock: Arc<dyn Clock>,
     policy: TokenPolicy,
     ended: Arc<Revocations>,
+    cache: Arc<dyn Cache>,
 }
 
 /// A session's pair of tokens.
@@ -98,9 +100,10 @@ impl Tokens {
         clock: Arc<dyn Clock>,
         policy: TokenPolicy,
         ended: Arc<Revocations>,
+        cache: Arc<dyn Cache>,
     ) -> Result<Self, Fault> {
         let access = AccessTokens::new(&keys, &policy)?;
-        Ok(Self { access, keys, sessions, clock, policy, ended })
+        Ok(Self { access, keys, sessions, clock, policy, ended, cache })
     }
 
     /// A session to open: new ids, today's key.
@@ -127,7 +130,8 @@ impl Tokens {
         if self.clock.now().seconds() >= claims.expires_at {
             return Err(Refusal::TokenExpired.into());
         }
-        if self.ended.contains_any([claims.session_id, claims.user_id]) {
+        if self.ended.contains_any([claims.session_id, claims.user_id]) || self.ended.ended_all_since(claims.issued_at)
+        {
             return Err(Refusal::SessionRevoked.into());
         }
         let stale = self.ended.staleness().map_err(|_| Refusal::Stale)?;
@@ -147,7 +151,7 @@ impl Tokens {
         match self.sessions.rotate(token.session_id, token.counter, GRACE, self.kid(), now).await? {
             Rotation::Moved(session) | Rotation::Repeated(session) => self.grant(&session, now),
             Rotation::Ended(ended) => {
-                self.ended.note(&ended, now);
+                self.note_ended(&ended, now).await;
                 Err(Refusal::SessionRevoked.into())
             }
             Rotation::Ahead => Err(Refusal::InvalidToken.into()),
@@ -173,6 +177,9 @@ impl Tokens {
                 if all && now.seconds() >= claims.expires_at {
                     return Err(Refusal::TokenExpired.into());
                 }
+                if self.ended.ended_all_since(claims.issued_at) {
+                    return Err(Refusal::SessionRevoked.into());
+                }
                 (claims.session_id, claims.user_id)
             }
         };
@@ -184,13 +191,8 @@ impl Tokens {
         } else {
             self.sessions.end_session(session_id, now).await?
         };
-        self.ended.note(&ended, now);
+        self.note_ended(&ended, now).await;
         if ended.sessions == 0 { Err(Refusal::SessionRevoked.into()) } else { Ok(ended.sessions) }
-    }
-
-    /// Knows at once of sessions that another service has ended.
-    pub fn note_ended(&self, ended: &Ended, now: Timestamp) {
-        self.ended.note(ended, now);
     }
 
     /// Today's key. Where none is left, the name of one under which nothing is issued.

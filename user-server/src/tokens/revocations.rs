@@ -1,16 +1,16 @@
-//! The set of what has ended: filled by what happens here at once, and by reading the log in SQL for what happens
-//! elsewhere. It says how old its knowledge is.
+//! The set of what has ended, and of who has changed: filled by what happens here at once, and by reading SQL for what
+//! happens elsewhere. It says how old its knowledge is.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use papaya::HashMap;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::domain::ports::Sessions;
-use crate::domain::records::Ended;
+use crate::domain::ports::{Cache, Sessions};
+use crate::domain::records::{EVERYONE, Ended, Revocation, UserVersion};
 use crate::domain::{Clock, Fault, Timestamp};
 
 /// Between two reads of the log.
@@ -21,11 +21,19 @@ const READ_TIMEOUT: Duration = Duration::from_secs(2);
 pub const FRESH: Duration = Duration::from_secs(1);
 /// How far back each read looks again, for entries of transactions that committed late and of clocks that are behind.
 const OVERLAP: Duration = Duration::from_secs(30);
+/// How far back a reader looks who was woken for what was appended just now.
+const GLANCE: Duration = Duration::from_secs(2);
+/// The least pause between two reads that were woken for. Where many sessions end, many are seen at once.
+const GLANCE_PAUSE: Duration = Duration::from_millis(10);
 
 /// What has ended.
 pub struct Revocations {
     /// When each entry may be forgotten, since every token that it concerns has expired.
     ended: HashMap<Uuid, i64>,
+    /// When every session there was ended, in milliseconds since 1970.
+    everyone: AtomicI64,
+    /// The version of each user who has changed, and when it may be forgotten, since no older record is left then.
+    changed: HashMap<Uuid, (i64, i64)>,
     /// An entry's life: an access token's, and the overlap.
     keep: Duration,
     stale_limit: Duration,
@@ -44,6 +52,8 @@ impl Revocations {
     pub fn new(access_life: Duration, stale_limit: Duration) -> Self {
         Self {
             ended: HashMap::new(),
+            everyone: AtomicI64::new(0),
+            changed: HashMap::new(),
             keep: access_life + OVERLAP,
             stale_limit: stale_limit.max(FRESH),
             origin: Instant::now(),
@@ -58,12 +68,32 @@ impl Revocations {
         subjects.iter().any(|subject| set.contains_key(subject))
     }
 
+    /// Whether a token that was issued in this second, since 1970, ended with all others of its time.
+    #[must_use]
+    pub fn ended_all_since(&self, issued_at: u64) -> bool {
+        let everyone = Timestamp(self.everyone.load(Ordering::Relaxed));
+        everyone.0 > 0 && issued_at <= everyone.seconds()
+    }
+
     /// Adds what has ended just now.
     pub fn note(&self, ended: &Ended, now: Timestamp) {
         let set = self.ended.pin();
         for subject in &ended.subjects {
             set.insert(*subject, now.plus(self.keep).0);
         }
+    }
+
+    /// Knows that a user has changed just now, to this version.
+    pub fn note_change(&self, user_id: Uuid, version: i64, now: Timestamp) {
+        let until = now.plus(self.keep).0;
+        let newest = |known: &(i64, i64)| (known.0.max(version), known.1.max(until));
+        self.changed.pin().update_or_insert(user_id, newest, (version, until));
+    }
+
+    /// The least version of a user that is not known to be old.
+    #[must_use]
+    pub fn least_version(&self, user_id: Uuid) -> i64 {
+        self.changed.pin().get(&user_id).map_or(0, |(version, _)| *version)
     }
 
     /// The age of what is known.
@@ -96,18 +126,27 @@ impl Revocations {
     /// # Errors
     /// Where the log can't be read.
     pub async fn load(&self, log: &dyn Sessions, now: Timestamp) -> Result<(), Fault> {
-        self.read(log, now.minus(self.keep)).await
+        self.read(log, now, self.keep).await
     }
 
-    /// Reads the log again and again.
-    pub async fn follow(&self, log: Arc<dyn Sessions>, clock: Arc<dyn Clock>) {
+    /// Reads the log again and again, and at once when the cache's bell rings.
+    pub async fn follow(&self, log: Arc<dyn Sessions>, clock: Arc<dyn Clock>, bell: Arc<dyn Cache>) {
         let mut failing = false;
         let mut tick = tokio::time::interval(PERIOD);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut glanced = Instant::now();
         loop {
-            tick.tick().await;
+            tokio::select! {
+                _ = tick.tick() => {}
+                () = rung(&*bell, glanced) => {
+                    // What fails here is told by the next read in turn, which alone makes knowledge fresh.
+                    let _ = self.glance(&*log, clock.now()).await;
+                    glanced = Instant::now();
+                    continue;
+                }
+            }
             let now = clock.now();
-            let read = self.read(&*log, now.minus(OVERLAP)).await;
+            let read = self.read(&*log, now, OVERLAP).await;
             match &read {
                 Ok(()) if failing => tracing::info!("the revocation log can be read again"),
                 Err(fault) if !failing => tracing::warn!(%fault, "the revocation log can not be read"),
@@ -115,20 +154,50 @@ impl Revocations {
             }
             failing = read.is_err();
             self.ended.pin().retain(|_, until| *until > now.0);
+            self.changed.pin().retain(|_, (_, until)| *until > now.0);
         }
     }
 
-    async fn read(&self, log: &dyn Sessions, since: Timestamp) -> Result<(), Fault> {
+    /// Reads what was appended just now.
+    async fn glance(&self, log: &dyn Sessions, now: Timestamp) -> Result<(), Fault> {
+        let read = tokio::time::timeout(READ_TIMEOUT, log.revocations(now.minus(GLANCE))).await;
+        self.add(read.map_err(|_| silent())??);
+        Ok(())
+    }
+
+    async fn read(&self, log: &dyn Sessions, now: Timestamp, back: Duration) -> Result<(), Fault> {
         let started = self.origin.elapsed();
-        let read = tokio::time::timeout(READ_TIMEOUT, log.revocations(since)).await;
-        let set = read.map_err(|_| Fault::Unavailable("the revocation log does not answer".to_owned()))??;
-        let ended = self.ended.pin();
-        for entry in set {
-            ended.insert(entry.subject, entry.at.plus(self.keep).0);
+        let since = now.minus(back);
+        let both = async { Ok((log.revocations(since).await?, log.changes(since).await?)) };
+        let (ended, changed) = tokio::time::timeout(READ_TIMEOUT, both).await.map_err(|_| silent())??;
+        self.add(ended);
+        for UserVersion { user_id, version } in changed {
+            self.note_change(user_id, version, now);
         }
         self.read_at.store(u64::try_from(started.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
         Ok(())
     }
+
+    fn add(&self, entries: Vec<Revocation>) {
+        let ended = self.ended.pin();
+        for entry in entries {
+            if entry.subject == EVERYONE {
+                self.everyone.fetch_max(entry.at.0, Ordering::Relaxed);
+            } else {
+                ended.insert(entry.subject, entry.at.plus(self.keep).0);
+            }
+        }
+    }
+}
+
+/// Waits for the bell, and for the end of the pause after the last time that it was followed.
+async fn rung(bell: &dyn Cache, last: Instant) {
+    bell.woken().await;
+    tokio::time::sleep_until(last + GLANCE_PAUSE).await;
+}
+
+fn silent() -> Fault {
+    Fault::Unavailable("the revocation log does not answer".to_owned())
 }
 
 #[cfg(test)]
@@ -136,7 +205,7 @@ mod tests {
     use async_trait::async_trait;
 
     use super::*;
-    use crate::domain::records::{Revocation, Rotation};
+    use crate::domain::records::{Rotation, UserRecord};
 
     const NOW: Timestamp = Timestamp(1_800_000_000_000);
     const ACCESS_LIFE: Duration = Duration::from_secs(900);
@@ -154,6 +223,10 @@ mod tests {
             Err(Fault::internal("only a log"))
         }
 
+        async fn session_owner(&self, _: Uuid) -> Result<Option<UserRecord>, Fault> {
+            Err(Fault::internal("only a log"))
+        }
+
         async fn end_session(&self, _: Uuid, _: Timestamp) -> Result<Ended, Fault> {
             Err(Fault::internal("only a log"))
         }
@@ -165,6 +238,10 @@ mod tests {
         async fn revocations(&self, since: Timestamp) -> Result<Vec<Revocation>, Fault> {
             let entry = self.0.ok_or_else(|| Fault::Unavailable("gone".to_owned()))?;
             Ok(Some(entry).into_iter().filter(|entry| entry.at >= since).collect())
+        }
+
+        async fn changes(&self, _: Timestamp) -> Result<Vec<UserVersion>, Fault> {
+            Ok(Vec::new())
         }
     }
 
@@ -188,6 +265,16 @@ mod tests {
         assert_eq!(read_before(Duration::from_millis(1001), Duration::ZERO).staleness(), Err(TooStale));
     }
 
+    #[test]
+    fn a_version_never_goes_back() {
+        let (set, id) = (Revocations::new(ACCESS_LIFE, Duration::ZERO), Uuid::new_v4());
+        assert_eq!(set.least_version(id), 0);
+        for (version, least) in [(3, 3), (2, 3), (4, 4)] {
+            set.note_change(id, version, NOW);
+            assert_eq!(set.least_version(id), least);
+        }
+    }
+
     #[tokio::test]
     async fn only_a_good_read_makes_it_fresh() {
         let set = read_before(Duration::from_secs(31), Duration::from_secs(30));
@@ -197,5 +284,14 @@ mod tests {
         set.load(&Log(Some(entry)), NOW).await.unwrap();
         assert_eq!(set.staleness(), Ok(None));
         assert!(set.contains_any([entry.subject]), "a token of that time may still be good");
+    }
+
+    #[tokio::test]
+    async fn one_entry_ends_every_token_of_its_time() {
+        let set = Revocations::new(ACCESS_LIFE, Duration::from_secs(30));
+        assert!(!set.ended_all_since(0));
+        set.load(&Log(Some(Revocation { subject: EVERYONE, at: NOW })), NOW).await.unwrap();
+        assert!(set.ended_all_since(NOW.seconds() - 1) && set.ended_all_since(NOW.seconds()));
+        assert!(!set.ended_all_since(NOW.seconds() + 1) && !set.contains_any([EVERYONE]));
     }
 }

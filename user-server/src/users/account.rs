@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::{Users, words_of};
-use crate::domain::records::{self, EmailChange, Purpose, UserChange, UserRecord};
+use crate::domain::records::{self, EmailChange, Ended, Profile, Purpose, UserChange, UserRecord};
 use crate::domain::{Caller, Email, Outcome, Password, Refusal, Username};
 
 /// A wish to change an account.
@@ -32,8 +32,8 @@ impl Users {
     ///
     /// # Errors
     /// As a token check.
-    pub async fn get(&self, token: &[u8]) -> Outcome<UserRecord> {
-        Ok(self.owner(token).await?.1)
+    pub async fn get(&self, token: &[u8]) -> Outcome<Profile> {
+        self.tokens.owner(&self.tokens.verify(token)?).await
     }
 
     /// Changes an account. All of it happens, or nothing.
@@ -78,8 +78,8 @@ impl Users {
         let now = self.clock.now();
         match self.accounts.change_user(&change, now).await? {
             records::Changed::Done(user, ended) => {
-                self.tokens.note_ended(&ended, now);
                 self.bell.ring();
+                self.tokens.note_changed(&user, &ended, now).await;
                 Ok(Changed { user: *user, verification_id })
             }
             records::Changed::UsernameTaken => Err(Refusal::UsernameTaken.into()),
@@ -97,9 +97,11 @@ impl Users {
     pub async fn confirm_email(&self, token: &[u8], id: Uuid, code: &[u8]) -> Outcome<UserRecord> {
         let owner = self.tokens.verify(token)?;
         let guess = self.otp.check(id, Purpose::EmailChange, Some(owner.user_id), code).await?;
-        match self.accounts.confirm_email(&guess, self.clock.now()).await? {
+        let now = self.clock.now();
+        match self.accounts.confirm_email(&guess, now).await? {
             EmailChange::Changed(user) => {
                 self.bell.ring();
+                self.tokens.note_changed(&user, &Ended::default(), now).await;
                 Ok(*user)
             }
             EmailChange::EmailTaken => Err(Refusal::EmailTaken.into()),
@@ -118,8 +120,8 @@ impl Users {
         let Some(ended) = self.accounts.delete_user(&user, now).await? else {
             return Err(Refusal::InvalidCredentials { field: Some("current_password") }.into());
         };
-        self.tokens.note_ended(&ended, now);
         self.bell.ring();
+        self.tokens.note_ended(&ended, now).await;
         Ok(user.id)
     }
 }

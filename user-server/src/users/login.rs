@@ -31,7 +31,7 @@ impl Users {
         let now = self.clock.now();
         match self.accounts.open_session(&user, &session, verdict.stronger.as_deref(), now).await? {
             Some(surplus) => {
-                self.tokens.note_ended(&surplus, now);
+                self.tokens.note_ended(&surplus, now).await;
                 self.tokens.first_grant(&session, user.id, now)
             }
             // The password was changed between the look and now: what was proved is no longer so.

@@ -49,8 +49,8 @@ impl Users {
         self.throttle.clear(&user.email_key).await?;
         let now = self.clock.now();
         let done = self.accounts.reset_password(guess, &hash, now).await?.ok_or(Refusal::CodeExpired)?;
-        self.tokens.note_ended(&done.ended, now);
         self.bell.ring();
+        self.tokens.note_changed(&done.user, &done.ended, now).await;
         Ok(done)
     }
 }

@@ -67,6 +67,27 @@ fn links_lead_to_files_that_exist() {
     }
 }
 
+/// The tables of a database's migrations.
+fn tables(database: &str) -> std::collections::BTreeSet<String> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../migrations").join(database);
+    let mut tables = std::collections::BTreeSet::new();
+    for file in std::fs::read_dir(folder).unwrap() {
+        let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+        let made = text.split("CREATE TABLE ").skip(1).filter_map(|rest| rest.split_whitespace().next());
+        tables.extend(made.map(|name| name.trim_matches('(').to_owned()));
+    }
+    tables
+}
+
+#[test]
+fn every_table_has_a_retention_that_is_told() {
+    let told = rows_under(&read("docs/OPERATIONS.md"), "## Retention");
+    let told: std::collections::BTreeSet<String> = told.iter().flat_map(|row| words(&row[0])).collect();
+    for database in ["sqlite", "postgres"] {
+        assert_eq!(told, tables(database), "{database}");
+    }
+}
+
 /// The anchors of a document's headings, as they are made where it is shown.
 fn anchors(text: &str) -> Vec<String> {
     let headings = text.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());

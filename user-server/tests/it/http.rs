@@ -56,6 +56,7 @@ async fn three_paths_answer_and_nothing_else_does() {
     assert_eq!(body["degraded"], serde_json::json!([]));
     assert_eq!(body["store"]["reachable"], true);
     assert!(body["revocation_log"]["age_seconds"].as_f64().unwrap() < 1.0);
+    assert_eq!(body["cache"]["reachable"], true);
     assert_eq!(body["outbox"]["unsent"], 0);
     assert_eq!(body["mail"]["last_attempt_failed"], false);
 

@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, unreachable_pub)]
 
 mod accounts;
+mod backups;
 mod both_ways;
+mod cache;
 mod connection;
 mod contract;
 mod crash;
@@ -14,8 +16,10 @@ mod frames;
 mod fsck;
 mod gateway;
 mod http;
+mod imports;
 mod model;
 mod nodes;
+mod operators;
 mod oracle;
 mod plans;
 mod postgres;

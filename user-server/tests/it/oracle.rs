@@ -13,8 +13,9 @@ use tokio::runtime::Runtime;
 use tokio_util::task::TaskTracker;
 use user_proto::frame::{self, Frame, FrameError};
 use user_proto::{ErrorCode, Reply, Request};
+use user_server::cache::LocalCache;
 use user_server::config::Config;
-use user_server::domain::ports::Store;
+use user_server::domain::ports::{Cache, Store};
 use user_server::domain::{Clock, SystemClock};
 use user_server::handler::{Handler, Peer};
 use user_server::metrics::Metrics;
@@ -52,7 +53,9 @@ impl Arena {
         let handler = runtime.block_on(async {
             let store = SqliteStore::open(&folder.path().join("users.db")).await.unwrap();
             let (store, clock): (Arc<dyn Store>, Arc<dyn Clock>) = (Arc::new(store), Arc::new(SystemClock));
-            Parts::assemble(&config, &clock, &Arc::new(config.keys().unwrap()), &store, &metrics).unwrap().handler
+            let cache: Arc<dyn Cache> = Arc::new(LocalCache::new(64, config.tokens.access_life, metrics.cache.clone()));
+            let keys = Arc::new(config.keys().unwrap());
+            Parts::assemble(&config, &clock, &keys, &store, &cache, &metrics).unwrap().handler
         });
         Self { handler, limits: config.limits, metrics, runtime, _folder: folder }
     }

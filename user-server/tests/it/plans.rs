@@ -97,6 +97,7 @@ fn walks_in_sqlite(step: &str) -> bool {
     const MADE: [&str; 4] = ["SCAN clients", "SCAN soon", "SCAN CONSTANT ROW", "SCAN (subquery"];
     step.starts_with("SCAN ")
         && !PARTIAL.iter().any(|index| step.contains(&format!("INDEX {index}")))
+        && !step.contains("ROW VALUES CLAUSE")
         && !MADE.iter().any(|made| step.starts_with(made))
 }
 

@@ -155,7 +155,7 @@ fn every_fault_of_the_configuration_is_told_at_once() {
             ("TRUSTED_PEERS", "everybody"),
             ("ARGON2_MEMORY_KIB", "1"),
             ("PostgreSQL", "mysql://user:correct-horse@db/users"),
-            ("REDIS_URL", "redis://:battery-staple@cache"),
+            ("REDIS_URL", "redis://:battery-staple@cache/x"),
         ],
     );
     assert_eq!(said.code, Some(64), "{said:?}");

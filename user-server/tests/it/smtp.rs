@@ -14,7 +14,7 @@ use user_server::mail::{Authorities, Sender, SmtpMailer, SmtpServer, TlsMode};
 
 use crate::support::{PASSWORD, Process, TestServer};
 use sink::Script;
-pub use sink::{Act, Sink};
+pub use sink::{Act, Dialogue, Sink};
 
 pub const SENDER: &str = "no-reply@user.example";
 /// Longer than the first wait before a mail is tried again.

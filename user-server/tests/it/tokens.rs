@@ -2,6 +2,7 @@
 
 mod allocations;
 mod hostile;
+mod keys;
 mod recipes;
 
 use std::path::PathBuf;
@@ -40,7 +41,7 @@ fn both_ways_give_the_same_verdict() {
 #[test]
 fn what_is_issued_is_read_both_ways() {
     let arena = Arena::new();
-    let byte = prop_oneof![any::<u8>(), Just(b'.'), b'0'..b'9', b'A'..b'Z'];
+    let byte = prop_oneof![any::<u8>(), Just(b'.'), b'0'..=b'9', b'A'..=b'Z'];
     proptest!(|(ids: [u128; 2], now: u32, end in 0..2_000_000_000_u32, place: usize, byte in byte)| {
         arena.issued(ids, [now, end], place, byte);
     });

@@ -79,6 +79,18 @@ fn what_belongs_to_one_room_is_named_nowhere_else() {
 }
 
 #[test]
+fn every_change_of_a_user_moves_its_version_on() {
+    let text: String = sources().iter().filter(|source| source.room == "store").map(|source| &*source.code).collect();
+    let statements: Vec<&str> = text.split("UPDATE users SET").skip(1).collect();
+    assert!(statements.len() >= 5, "{} statements", statements.len());
+    for statement in statements {
+        let set = statement.split("WHERE").next().unwrap();
+        let moved = set.contains("version = version + 1") && set.contains("changed_at = $");
+        assert!(moved, "nodes would go on showing what was before: UPDATE users SET{set}");
+    }
+}
+
+#[test]
 fn the_latest_instant_is_that_of_the_wire() {
     assert_eq!(Timestamp::MAX_SECONDS, user_proto::limits::MAX_INSTANT);
 }

@@ -76,6 +76,27 @@ async fn silence_is_broken_by_a_ping_and_a_missing_pong_ends_it() {
 }
 
 #[tokio::test]
+async fn a_server_that_stops_with_a_request_is_left_soon() {
+    let fake = Fake::start().await;
+    let short = Duration::from_millis(80);
+    let client = Client::with_config(fake.addr(), Config { ping_awaiting_after: short, pong_within: short, ..quick() });
+    let idle = call(&client, verify(1));
+    let mut peer = fake.accept().await;
+    let (id, _) = peer.request().await;
+    peer.reply(id, verified(1)).await;
+    idle.await.unwrap().unwrap();
+    let quiet = tokio::time::timeout(3 * short, peer.next()).await;
+    assert!(quiet.is_err(), "nobody awaits anything, so nothing is asked: {quiet:?}");
+
+    let asked = call(&client, verify(2));
+    peer.request().await;
+    assert!(matches!(peer.request().await.1, Request::Ping(_)));
+    // What may be repeated goes to the next server.
+    tokio::spawn(fake.accept().await.serve());
+    assert_eq!(asked.await.unwrap().unwrap(), verified(2));
+}
+
+#[tokio::test]
 async fn an_error_about_the_connection_fails_what_is_in_flight() {
     let fake = Fake::start().await;
     let client = fake.client();

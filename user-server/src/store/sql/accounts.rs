@@ -12,7 +12,7 @@ use crate::domain::records::{
     Activation, Changed, EmailChange, Ended, Guess, LoginKey, NewSession, Purpose, Registration, ResetDone,
     ResetRequest, UserChange, UserRecord,
 };
-use crate::domain::{Email, Fault, Timestamp, Username};
+use crate::domain::{Email, Fault, Timestamp, Username, hash_class};
 
 /// The most sessions of one account; a login past it ends the one that was longest unused.
 const MAX_SESSIONS: i64 = 100;
@@ -77,9 +77,11 @@ impl Accounts for SqlStore {
             (None, Some(shown), Some(key)) => (shown, key),
             _ => return Err(corrupt("a registration without a name")),
         };
+        let password_hash = row.password_hash.ok_or_else(|| corrupt("a registration without a password"))?;
         let user: Option<UserRow> = tx.optional(sqlx::query_as(
-            concat!("INSERT INTO users (id, username, username_key, email, email_key, mailbox, password_hash, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING RETURNING ", user_columns!()),
+            concat!("INSERT INTO users (id, username, username_key, email, email_key, mailbox, password_hash, created_at,
+                                         hash_class)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING RETURNING ", user_columns!()),
         )
         .bind(user_id)
         .bind(shown)
@@ -87,8 +89,9 @@ impl Accounts for SqlStore {
         .bind(row.email)
         .bind(&row.email_key)
         .bind(row.mailbox)
-        .bind(row.password_hash.ok_or_else(|| corrupt("a registration without a password"))?)
-        .bind(now.0)).await?;
+        .bind(&password_hash)
+        .bind(now.0)
+        .bind(hash_class(&password_hash))).await?;
         let Some(user) = user else {
             let email: Option<(i64,)> = tx
                 .optional(sqlx::query_as("SELECT created_at FROM users WHERE email_key = $1").bind(&row.email_key))
@@ -117,7 +120,9 @@ impl Accounts for SqlStore {
             return tx.undo(None).await;
         }
         if let Some(hash) = stronger_hash {
-            tx.run(sqlx::query("UPDATE users SET password_hash = $2 WHERE id = $1").bind(user.id).bind(hash)).await?;
+            let store = "UPDATE users SET password_hash = $2, hash_class = $4, version = version + 1, changed_at = $3
+                         WHERE id = $1";
+            tx.run(sqlx::query(store).bind(user.id).bind(hash).bind(now.0).bind(hash_class(hash))).await?;
         }
         insert_session(&mut tx, user.id, session, now).await?;
         let surplus = sqlx::query_as(
@@ -144,19 +149,28 @@ impl Accounts for SqlStore {
         }
         let mut ended = Ended::default();
         if let Some(username) = &change.username {
-            let rename = sqlx::query("UPDATE users SET username = $2, username_key = $3 WHERE id = $1")
-                .bind(change.user_id)
-                .bind(username.shown())
-                .bind(username.key());
+            let rename = sqlx::query(
+                "UPDATE users SET username = $2, username_key = $3, version = version + 1, changed_at = $4
+                 WHERE id = $1",
+            )
+            .bind(change.user_id)
+            .bind(username.shown())
+            .bind(username.key())
+            .bind(now.0);
             if let Err(Taken) = tx.try_run(rename).await? {
                 return tx.undo(Changed::UsernameTaken).await;
             }
         }
         if let Some(hash) = &change.password_hash {
             tx.run(
-                sqlx::query("UPDATE users SET password_hash = $2, credentials = credentials + 1 WHERE id = $1")
-                    .bind(change.user_id)
-                    .bind(hash),
+                sqlx::query(
+                    "UPDATE users SET password_hash = $2, hash_class = $4, credentials = credentials + 1,
+                                      version = version + 1, changed_at = $3 WHERE id = $1",
+                )
+                .bind(change.user_id)
+                .bind(hash)
+                .bind(now.0)
+                .bind(hash_class(hash)),
             )
             .await?;
             ended = rows::end_sessions(&mut tx, change.user_id, Some(change.session_id), now).await?;
@@ -205,11 +219,15 @@ impl Accounts for SqlStore {
             tx.commit().await?;
             return Ok(EmailChange::EmailTaken);
         }
-        let change = sqlx::query("UPDATE users SET email = $2, email_key = $3, mailbox = $4 WHERE id = $1")
-            .bind(user_id)
-            .bind(row.email)
-            .bind(row.email_key)
-            .bind(row.mailbox);
+        let change = sqlx::query(
+            "UPDATE users SET email = $2, email_key = $3, mailbox = $4, version = version + 1, changed_at = $5
+             WHERE id = $1",
+        )
+        .bind(user_id)
+        .bind(row.email)
+        .bind(row.email_key)
+        .bind(row.mailbox)
+        .bind(now.0);
         if let Err(Taken) = tx.try_run(change).await? {
             // Somebody took the address since the look above; the index has the last word. It has undone the rest too.
             tx.undo(()).await?;
@@ -271,11 +289,14 @@ impl Accounts for SqlStore {
         let user: UserRow = tx
             .one(
                 sqlx::query_as(concat!(
-                    "UPDATE users SET password_hash = $2, credentials = credentials + 1 WHERE id = $1 RETURNING ",
+                    "UPDATE users SET password_hash = $2, hash_class = $4, credentials = credentials + 1,
+                                      version = version + 1, changed_at = $3 WHERE id = $1 RETURNING ",
                     user_columns!()
                 ))
                 .bind(user_id)
-                .bind(password_hash),
+                .bind(password_hash)
+                .bind(now.0)
+                .bind(hash_class(password_hash)),
             )
             .await?;
         let ended = rows::end_sessions(&mut tx, user_id, None, now).await?;

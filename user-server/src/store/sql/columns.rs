@@ -4,7 +4,7 @@
 macro_rules! user_columns {
     () => {
         "users.id, users.username, users.username_key, users.email, users.email_key, users.mailbox, users.password_hash, \
-         users.credentials, users.disabled_at, users.created_at"
+         users.credentials, users.disabled_at, users.created_at, users.version"
     };
 }
 macro_rules! session_columns {

@@ -6,6 +6,9 @@ use super::SqlStore;
 use crate::domain::ports::{Housekeeping, Retention};
 use crate::domain::{Fault, Timestamp};
 
+/// The most kinds of hashes that are told apart.
+const MAX_CLASSES: usize = 64;
+
 #[async_trait]
 impl Housekeeping for SqlStore {
     async fn sweep(&self, retention: &Retention, now: Timestamp) -> Result<u64, Fault> {
@@ -33,6 +36,22 @@ impl Housekeeping for SqlStore {
             tx.commit().await?;
         }
         Ok(erased)
+    }
+
+    async fn hash_classes(&self) -> Result<Vec<String>, Fault> {
+        let mut classes: Vec<String> = Vec::new();
+        // From one kind to the next by the index, which no number of users makes slow.
+        while classes.len() < MAX_CLASSES {
+            let last = classes.last().map_or("", String::as_str);
+            let (next,): (Option<String>,) = self
+                .read_one(sqlx::query_as("SELECT MIN(hash_class) FROM users WHERE hash_class > $1").bind(last))
+                .await?;
+            match next {
+                Some(class) => classes.push(class),
+                None => break,
+            }
+        }
+        Ok(classes)
     }
 
     async fn ping(&self) -> Result<(), Fault> {

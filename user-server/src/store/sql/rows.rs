@@ -20,6 +20,7 @@ pub(super) struct UserRow {
     credentials: i64,
     disabled_at: Option<i64>,
     created_at: i64,
+    version: i64,
 }
 
 impl UserRow {
@@ -40,6 +41,7 @@ impl From<UserRow> for UserRecord {
             credentials: row.credentials,
             disabled: row.disabled_at.is_some(),
             created_at: Timestamp(row.created_at),
+            version: row.version,
         }
     }
 }

@@ -6,9 +6,9 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::SqlStore;
-use super::rows::{self, SessionRow};
+use super::rows::{self, SessionRow, UserRow};
 use crate::domain::ports::Sessions;
-use crate::domain::records::{Ended, Revocation, Rotation};
+use crate::domain::records::{Ended, Revocation, Rotation, UserRecord, UserVersion};
 use crate::domain::{Fault, Timestamp};
 
 #[async_trait]
@@ -64,6 +64,20 @@ impl Sessions for SqlStore {
         Ok(row.map(|(id,)| id))
     }
 
+    async fn session_owner(&self, session_id: Uuid) -> Result<Option<UserRecord>, Fault> {
+        let row: Option<UserRow> = self
+            .read_optional(
+                sqlx::query_as(concat!(
+                    "SELECT ",
+                    user_columns!(),
+                    " FROM sessions JOIN users ON users.id = sessions.user_id WHERE sessions.id = $1"
+                ))
+                .bind(session_id),
+            )
+            .await?;
+        Ok(row.map(UserRecord::from))
+    }
+
     async fn end_session(&self, session_id: Uuid, now: Timestamp) -> Result<Ended, Fault> {
         let mut tx = self.pools.write().await?;
         let ids = tx.all(sqlx::query_as("DELETE FROM sessions WHERE id = $1 RETURNING id").bind(session_id)).await?;
@@ -84,5 +98,11 @@ impl Sessions for SqlStore {
         let rows: Vec<(Uuid, i64)> =
             self.read_all(sqlx::query_as("SELECT subject, at FROM revocations WHERE at >= $1").bind(since.0)).await?;
         Ok(rows.into_iter().map(|(subject, at)| Revocation { subject, at: Timestamp(at) }).collect())
+    }
+
+    async fn changes(&self, since: Timestamp) -> Result<Vec<UserVersion>, Fault> {
+        let rows: Vec<(Uuid, i64)> =
+            self.read_all(sqlx::query_as("SELECT id, version FROM users WHERE changed_at >= $1").bind(since.0)).await?;
+        Ok(rows.into_iter().map(|(user_id, version)| UserVersion { user_id, version }).collect())
     }
 }

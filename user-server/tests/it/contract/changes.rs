@@ -156,3 +156,22 @@ pub async fn a_new_address_can_be_taken_meanwhile(db: &Db) {
     assert!(matches!(db.confirm_email(&moving, NOW).await.unwrap(), EmailChange::Spent));
     assert_eq!(db.user(ada.id).await.unwrap().unwrap().email, "ada@example.org");
 }
+
+pub async fn every_change_is_a_version_that_is_told(db: &Db) {
+    let (ada, first) = user(db, "ada").await;
+    user(db, "grace").await;
+    let told = async |since| -> Vec<(Uuid, i64)> {
+        db.changes(since).await.unwrap().iter().map(|change| (change.user_id, change.version)).collect()
+    };
+    assert!(told(NOW).await.is_empty(), "a new account is no change");
+    let (renamed, _) = done(db, renamed(change(&ada, &first), "Lovelace"), at(10)).await;
+    assert!(renamed.version > ada.version);
+    assert_eq!(told(at(10)).await, [(ada.id, renamed.version)]);
+    let (both, _) = done(db, with_password(change(&renamed, &first)), at(20)).await;
+    assert!(both.version > renamed.version);
+    assert!(db.open_session(&both, &session(), Some("stronger"), at(30)).await.unwrap().is_some());
+    let stronger = db.user(ada.id).await.unwrap().unwrap();
+    assert!(stronger.version > both.version);
+    assert_eq!(told(at(30)).await, [(ada.id, stronger.version)]);
+    assert!(told(at(31)).await.is_empty());
+}

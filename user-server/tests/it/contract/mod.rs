@@ -7,6 +7,7 @@ mod changes;
 mod codes;
 mod counters;
 pub mod fixture;
+mod operators;
 mod outbox;
 mod resets;
 mod sessions;
@@ -49,6 +50,7 @@ macro_rules! suite {
             changes::a_login_in_a_race_with_a_new_password_leaves_no_session,
             changes::a_new_address_waits_for_its_code,
             changes::a_newer_change_voids_the_older,
+            changes::every_change_is_a_version_that_is_told,
             changes::a_new_address_can_be_taken_meanwhile,
             resets::a_reset_ends_everything,
             resets::a_reset_of_nobody_is_dead,
@@ -63,12 +65,19 @@ macro_rules! suite {
             sessions::the_one_before_is_good_for_the_grace,
             sessions::an_older_one_ends_the_session,
             sessions::a_number_from_the_future_is_refused,
+            sessions::a_session_has_an_owner_until_it_ends,
             sessions::a_session_ends_once,
             sessions::all_sessions_end_with_the_codes,
             sessions::the_log_is_read_from_a_time_on,
             counters::a_counter_starts_at_nothing,
             counters::a_refusal_changes_nothing,
             counters::nobody_else_counts_meanwhile,
+            operators::a_disabled_account_opens_no_session,
+            operators::accounts_are_listed_by_name,
+            operators::an_import_takes_nobody_elses_place,
+            operators::what_is_exported_can_be_imported,
+            operators::the_classes_of_hashes_are_known,
+            operators::a_store_that_was_put_back_forgets_sessions,
             outbox::a_mail_is_held_by_one_worker,
             outbox::a_mail_comes_again_when_its_worker_has_gone,
             outbox::a_mail_comes_again_when_it_was_given_back,

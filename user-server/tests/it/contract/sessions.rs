@@ -68,6 +68,15 @@ pub async fn a_number_from_the_future_is_refused(db: &Db) {
     assert!(matches!(rotate(db, first.id, 0, NOW).await, Rotation::Moved(_)), "it changed nothing");
 }
 
+pub async fn a_session_has_an_owner_until_it_ends(db: &Db) {
+    let (ada, first) = user(db, "ada").await;
+    let owner = async |id| db.session_owner(id).await.unwrap().map(|owner| (owner.id, owner.version));
+    assert_eq!(owner(first.id).await, Some((ada.id, ada.version)));
+    assert_eq!(owner(ada.id).await, None);
+    db.end_session(first.id, NOW).await.unwrap();
+    assert_eq!(owner(first.id).await, None);
+}
+
 pub async fn a_session_ends_once(db: &Db) {
     let (_, first) = user(db, "ada").await;
     let results = together((0..16).map(|_| {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use crate::smtp::{Act, SENDER, Sink};
+use crate::smtp::{Act, Dialogue, SENDER, Sink};
 use crate::support::{Inbox, Mails, PATIENCE, Reach, TestServer, World, free_port};
 
 const CLIENTS: usize = 4;
@@ -38,8 +38,7 @@ async fn fail(span: Duration) -> String {
         ("it refuses for now", Some(("RCPT", Act::Say("451 4.3.0 later")))),
     ] {
         if let Some(open) = sink.take() {
-            taken.extend(mails(&open));
-            open.close().await;
+            taken.extend(recipients(&open.close().await));
         }
         if let Some(answer) = answer {
             sink = Some(Sink::start_on(port, vec![answer]).await);
@@ -57,7 +56,7 @@ async fn fail(span: Duration) -> String {
     tally.only(&["OK"]);
     let began = Instant::now();
     loop {
-        taken.extend(mails(&sink));
+        taken.extend(recipients(&sink.dialogues()));
         if taken.is_superset(&addresses) {
             break;
         }
@@ -70,7 +69,7 @@ async fn fail(span: Duration) -> String {
     tally.table(&format!("The mail server fails; {} registrations, every mail came", addresses.len()))
 }
 
-/// Whom it has taken a mail for.
-fn mails(sink: &Sink) -> Vec<String> {
-    sink.dialogues().iter().filter(|dialogue| dialogue.mail.is_some()).map(|dialogue| dialogue.mail().to).collect()
+/// Whom mails were taken for.
+fn recipients(dialogues: &[Dialogue]) -> Vec<String> {
+    dialogues.iter().filter(|dialogue| dialogue.mail.is_some()).map(|dialogue| dialogue.mail().to).collect()
 }

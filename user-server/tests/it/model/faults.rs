@@ -194,9 +194,11 @@ faulty! {
                 Rotation::Repeated(_) | Rotation::Ahead | Rotation::Gone => None,
             };
         fn session_user(session_id: Uuid) -> Option<Uuid>;
+        fn session_owner(session_id: Uuid) -> Option<UserRecord>;
         fn end_session(session_id: Uuid, now: Timestamp) -> Ended, |done| Some(Event::Ended(done.sessions));
         fn end_all_sessions(user_id: Uuid, now: Timestamp) -> Ended, |done| Some(Event::EndedAll(done.sessions));
         fn revocations(since: Timestamp) -> Vec<Revocation>;
+        fn changes(since: Timestamp) -> Vec<UserVersion>;
     }
     Counters {
         fn adjust(keys: &[[u8; 32]], decide: Decide) -> Result<u8, Duration>;
@@ -210,12 +212,24 @@ faulty! {
         fn settle(id: Uuid, now: Timestamp) -> (), |()| Some(Event::Settled);
         fn retry_at(id: Uuid, at: Timestamp) -> ();
     }
+    Operators {
+        fn account(id: Uuid) -> Option<Account>;
+        fn accounts_after(username_key: &str, most: u32) -> Vec<Account>;
+        fn disable(id: Uuid, now: Timestamp) -> Option<Ended>;
+        fn enable(id: Uuid, now: Timestamp) -> bool;
+        fn import(users: &[NewUser], rehearse: bool) -> Vec<Imported>;
+        fn export(after: Uuid, most: u32) -> Vec<StoredUser>;
+        fn forget_sessions(now: Timestamp) -> u64;
+    }
 }
 
 #[async_trait]
 impl Housekeeping for FaultyStore {
     async fn sweep(&self, retention: &Retention, now: Timestamp) -> Result<u64, Fault> {
         self.real.sweep(retention, now).await
+    }
+    async fn hash_classes(&self) -> Result<Vec<String>, Fault> {
+        self.real.hash_classes().await
     }
     async fn ping(&self) -> Result<(), Fault> {
         self.real.ping().await

@@ -9,11 +9,12 @@ use bytes::BytesMut;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use user_proto::{Common, ErrorCode, Message, Reply, ReplyMessage, Request, RequestMessage, VerifyToken, frame};
+use user_server::cache::LocalCache;
 use user_server::config::Config;
 use user_server::domain::Clock;
 use user_server::domain::clock::ShiftedClock;
 use user_server::domain::mail::{ClaimedMail, Letter, Notice};
-use user_server::domain::ports::{CodeSource, Retention, Store};
+use user_server::domain::ports::{Cache, CodeSource, Retention, Store};
 use user_server::domain::records::LoginKey;
 use user_server::handler::Peer;
 use user_server::keys::KeyRing;
@@ -99,6 +100,7 @@ pub struct World {
     config: Config,
     keys: Arc<KeyRing>,
     real: Arc<dyn Store>,
+    cache: Arc<dyn Cache>,
     nodes: Vec<Node>,
     steps: usize,
 }
@@ -112,6 +114,8 @@ impl World {
         let clock = Arc::new(ShiftedClock::default());
         clock.hold();
         let keys = Arc::new(config.keys().unwrap());
+        // One for both nodes, as Redis is.
+        let cache: Arc<dyn Cache> = Arc::new(LocalCache::new(100, config.tokens.access_life, Arc::default()));
         let mut world = Self {
             ledger: Ledger::default(),
             attempts: Attempts::default(),
@@ -128,6 +132,7 @@ impl World {
             config,
             keys,
             real,
+            cache,
             nodes: Vec::new(),
             steps: 0,
         };
@@ -142,7 +147,7 @@ impl World {
         let store: Arc<dyn Store> = Arc::new(FaultyStore { real: self.real.clone(), faults: self.faults.clone() });
         let clock: Arc<dyn Clock> = self.clock.clone();
         let metrics = Arc::new(Metrics::new(tcp::names(), clock.now()));
-        let parts = Parts::assemble(&self.config, &clock, &self.keys, &store, &metrics).unwrap();
+        let parts = Parts::assemble(&self.config, &clock, &self.keys, &store, &self.cache, &metrics).unwrap();
         let codes = Otp::new(store.clone(), clock.clone(), self.keys.clone(), self.config.code_life);
         let worker = Worker {
             outbox: store.clone(),

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use tokio::task::JoinSet;
+use user_proto::client::{Client, Config};
 
 use crate::support::{
-    Cluster, Inbox, LEASE, LOST, Life, NODES, Postgres, Reach, SECRET, TestServer, World, examine, postgres,
+    Cluster, Inbox, LEASE, LOST, Life, NO_ANSWER, NODES, Postgres, Reach, SECRET, TestServer, World, examine, postgres,
 };
 
 /// Clients at once, each on a connection of its own.
@@ -81,6 +82,53 @@ async fn kill(database: &Postgres, rounds: usize) -> String {
     let lives = end(&world, running).await;
     // What was on its way when the node ended is lost, and what may be asked again was.
     world.tally.only(&["OK", LOST]);
+    let count = look_back(cluster, &world, lives).await;
+    world.tally.table(&format!("{} kills, {count} accounts, nothing lost", rounds * NODES))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_hangs_is_left() {
+    let Some(database) = postgres() else { return };
+    let quick = Config {
+        ping_awaiting_after: Duration::from_millis(300),
+        pong_within: Duration::from_millis(700),
+        ..Config::default()
+    };
+    hang(database, quick, Duration::from_secs(6)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes a minute; docs/FAULTS.md has its figures"]
+async fn long_a_node_that_hangs_is_left() {
+    let Some(database) = postgres() else { return };
+    println!("{}", hang(database, Config::default(), Duration::from_secs(20)).await);
+}
+
+/// Stops a node as a machine does that hangs: it accepts, and says nothing. What clients saw.
+async fn hang(database: &Postgres, config: Config, noticed: Duration) -> String {
+    let Some(cluster) = Cluster::on(database, &[]).await else { return String::new() };
+    let world = World::new(Inbox::new(&cluster.site.mails), usize::MAX).of_usual_patience();
+    world.tally.phase("all well");
+    let client = |_| Client::with_config(cluster.site.address.to_string(), config.clone());
+    let running = world.inhabit((0..CLIENTS).map(client).collect(), |_| Reach::Whole);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    world.tally.phase("until it is noticed that a node hangs");
+    cluster.signal(0, "STOP");
+    tokio::time::sleep(noticed).await;
+    world.tally.phase("while it hangs");
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let lives = end(&world, running).await;
+    cluster.signal(0, "CONT");
+    // What it has in its hands it finishes, or drops since its time is over.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    world.tally.only(&["OK", LOST, NO_ANSWER]);
+    world.tally.only_in("while it hangs", &["OK"]);
+    let count = look_back(cluster, &world, lives).await;
+    world.tally.table(&format!("One node of three hangs (SIGSTOP); {count} accounts, nothing lost"))
+}
+
+/// Looks at every life on a node alone, when the others have ended; how many there were.
+async fn look_back(cluster: Cluster, world: &World, lives: Vec<Life>) -> usize {
     let url = cluster.database().to_owned();
     let mails = cluster.site.mails.0.to_str().unwrap().to_owned();
     let folder = cluster.stop().await;
@@ -90,5 +138,5 @@ async fn kill(database: &Postgres, rounds: usize) -> String {
     server.clock.advance(LEASE);
     let count = examine(&server, &world.inbox, lives).await;
     server.stop().await;
-    world.tally.table(&format!("{} kills, {count} accounts, nothing lost", rounds * NODES))
+    count
 }

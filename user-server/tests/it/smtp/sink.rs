@@ -86,10 +86,11 @@ impl Sink {
         Self { port, heard, task }
     }
 
-    /// Listens no more, and hangs up.
-    pub async fn close(mut self) {
+    /// Listens no more, and hangs up; everything that it has heard.
+    pub async fn close(mut self) -> Vec<Dialogue> {
         self.task.abort();
         let _ = (&mut self.task).await;
+        self.dialogues()
     }
 
     /// Goes on by another script.

@@ -152,7 +152,8 @@ impl Postgres {
         done.is_ok_and(|output| output.status.success())
     }
 
-    fn log(&self) -> String {
+    /// All that it has written.
+    pub fn log(&self) -> String {
         let read = |name| std::fs::read_to_string(self.folder.join(name)).unwrap_or_default();
         read("initdb.log") + &read("postgres.log")
     }

@@ -77,6 +77,11 @@ impl Process {
         process
     }
 
+    /// Its working folder, which the data folder lies in.
+    pub fn place(&self) -> &Path {
+        self.folder().path()
+    }
+
     fn folder(&self) -> &TempDir {
         self.folder.as_ref().unwrap()
     }

@@ -103,7 +103,7 @@ impl Tally {
         for ((phase, request), row) in &phases.rows {
             let mut took = row.took.clone();
             took.sort_unstable();
-            let at = |hundredths: usize| millis(took[(took.len() - 1) * hundredths / 100]);
+            let at = |hundredths: usize| millis(took[(took.len() * hundredths).div_ceil(100) - 1]);
             let answers: Vec<_> = row.answers.iter().map(|(answer, count)| format!("{count} {answer}")).collect();
             let cells = [phases.name(*phase), request, &answers.join(", "), &at(50), &at(99), &at(100)];
             text += &format!("| {} |\n", cells.join(" | "));

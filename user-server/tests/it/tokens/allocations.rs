@@ -6,8 +6,9 @@ use std::time::Duration;
 use allocation_counter::measure;
 use bytes::BytesMut;
 use user_proto::{Reply, Request, VerifyToken, frame};
+use user_server::cache::LocalCache;
 use user_server::config::Config;
-use user_server::domain::ports::Store;
+use user_server::domain::ports::{Cache, Store};
 use user_server::domain::{Clock, SystemClock};
 use user_server::metrics::Metrics;
 use user_server::service::Parts;
@@ -33,7 +34,8 @@ async fn a_token_check_allocates_nothing() {
     let store = SqliteStore::open(&folder.path().join("users.db")).await.unwrap();
     let (store, clock): (Arc<dyn Store>, Arc<dyn Clock>) = (Arc::new(store), Arc::new(SystemClock));
     let metrics = Arc::new(Metrics::new(names(), SystemClock.now()));
-    let handler = Parts::assemble(&config, &clock, &keys, &store, &metrics).unwrap().handler;
+    let cache: Arc<dyn Cache> = Arc::new(LocalCache::none(metrics.cache.clone()));
+    let handler = Parts::assemble(&config, &clock, &keys, &store, &cache, &metrics).unwrap().handler;
 
     let ways = BothWays::new(&keys, &config.tokens).unwrap();
     let now = clock.now();

@@ -1,0 +1,157 @@
+//! Brings users of another service along, in batches that are one transaction each. Run again, it goes on where it
+//! stopped: who is there already is passed over.
+
+mod file;
+mod progress;
+mod rejects;
+mod row;
+mod source;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{Done, place};
+use crate::config::Config;
+use crate::domain::Fault;
+use crate::domain::ports::Store;
+use crate::domain::records::{Imported, NewUser};
+use progress::Progress;
+use rejects::Rejects;
+pub(super) use row::COLUMNS;
+use row::Rules;
+use source::Source;
+
+/// Users of one transaction.
+const BATCH: usize = 500;
+/// How often a batch is tried where the database is busy or away for a moment.
+const TRIES: u32 = 6;
+const PAUSE: Duration = Duration::from_millis(500);
+/// What an import ends with where some rows were refused.
+const SOME_REFUSED: u8 = 1;
+
+/// What to import, and how.
+#[derive(clap::Args)]
+pub struct ImportArgs {
+    /// A file of the columns id, username, email, password_hash, created_at and verified: .csv, or .jsonl for a JSON object
+    /// a line
+    #[arg(required_unless_present = "from_postgres")]
+    file: Option<PathBuf>,
+    /// Read a table of another database instead: postgresql://user:password@host:port/name
+    #[arg(long, value_name = "URL", conflicts_with = "file")]
+    from_postgres: Option<String>,
+    /// The table, where it is not `users`; a schema may stand before it
+    #[arg(long, value_name = "TABLE", default_value = "users", requires = "from_postgres")]
+    table: String,
+    /// Write a line for each row that was refused, with the reason
+    #[arg(long, value_name = "FILE")]
+    rejects: Option<PathBuf>,
+    /// Take users too whose address was not verified, or of whom the source does not say it
+    #[arg(long)]
+    include_unverified: bool,
+    /// Look at everything and change nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// What became of the rows.
+#[derive(Default)]
+struct Tally {
+    added: u64,
+    there: u64,
+    refused: u64,
+}
+
+/// Runs `user-server import`.
+///
+/// # Errors
+/// Where the source, the store or the file of refused rows can't be used. What was imported until then stays.
+pub async fn import(config: &Config, args: ImportArgs) -> Done {
+    let mut source = match (&args.file, &args.from_postgres) {
+        (_, Some(url)) => Source::table(url, &args.table).await?,
+        (Some(file), None) => Source::file(file)?,
+        (None, None) => return Err("name a file, or a database with --from-postgres".into()),
+    };
+    if !source.says_verified() && !args.include_unverified {
+        return Err(
+            "the source does not say whose address was verified: it needs a column `verified`; where all of them \
+                    were, say --include-unverified"
+                .into(),
+        );
+    }
+    let mut rejects = Rejects::open(args.rejects.as_deref())?;
+    let store = place::open(config).await?;
+    let rules = Rules { own: config.hash_cost, unverified: args.include_unverified, now: place::now(&*store).await? };
+    let mut progress = Progress::start(source.size());
+    let done = copy(&*store, &mut source, &rules, &mut rejects, &mut progress, args.dry_run).await;
+    store.close().await;
+    progress.end();
+    rejects.end()?;
+    let tally = done?;
+    let said = if args.dry_run { "would be imported" } else { "imported" };
+    let (added, there, refused) = (tally.added, tally.there, tally.refused);
+    writeln!(std::io::stdout(), "{added} {said}, {there} there already, {refused} refused")?;
+    Ok(if refused > 0 { SOME_REFUSED } else { 0 })
+}
+
+async fn copy(
+    store: &dyn Store,
+    source: &mut Source,
+    rules: &Rules,
+    rejects: &mut Rejects,
+    progress: &mut Progress,
+    rehearse: bool,
+) -> Result<Tally, Box<dyn std::error::Error>> {
+    let mut tally = Tally::default();
+    let mut more = true;
+    while more {
+        let (mut users, mut lines) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
+        while users.len() < BATCH {
+            let Some(item) = source.next().await? else {
+                more = false;
+                break;
+            };
+            match item.row.and_then(|row| rules.user(&row).map_err(|why| (why, row.id.unwrap_or_default()))) {
+                Ok(user) => {
+                    users.push(user);
+                    lines.push(item.line);
+                }
+                Err((why, id)) => {
+                    tally.refused += 1;
+                    rejects.note(item.line, &id, &why)?;
+                }
+            }
+        }
+        for ((result, user), line) in write(store, &users, rehearse).await?.into_iter().zip(&users).zip(lines) {
+            let why = match result {
+                Imported::Added => {
+                    tally.added += 1;
+                    continue;
+                }
+                Imported::There => {
+                    tally.there += 1;
+                    continue;
+                }
+                Imported::IdTaken => "the id is there with another username or e-mail address",
+                Imported::UsernameTaken => "the username is taken",
+                Imported::EmailTaken => "the e-mail address is taken",
+            };
+            tally.refused += 1;
+            rejects.note(line, &user.id.to_string(), why)?;
+        }
+        progress.at(source.position(), tally.added + tally.there, tally.refused);
+    }
+    Ok(tally)
+}
+
+/// Writes a batch. It may be repeated: what a lost answer hid is there already then.
+async fn write(store: &dyn Store, users: &[NewUser], rehearse: bool) -> Result<Vec<Imported>, Fault> {
+    let mut tries = 1;
+    loop {
+        match store.import(users, rehearse).await {
+            Err(Fault::Unavailable(_)) if tries < TRIES => tokio::time::sleep(PAUSE * tries).await,
+            done => return done,
+        }
+        tries += 1;
+    }
+}

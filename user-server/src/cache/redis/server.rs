@@ -1,0 +1,168 @@
+//! The Redis, or Valkey, that nodes share, as its URL names it. It must not show a password.
+
+use redis::io::tcp::TcpSettings;
+use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, TlsCertificates};
+
+/// A server, or some nodes of a cluster.
+#[derive(Clone)]
+pub struct RedisServer {
+    pub(super) nodes: Vec<ConnectionInfo>,
+    pub(super) authorities: Option<TlsCertificates>,
+}
+
+/// The certificate authorities that a server's certificate may come from, instead of the public ones.
+#[derive(Clone)]
+pub struct Authorities(Vec<u8>);
+
+impl Authorities {
+    /// Reads certificates in PEM.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn parse(pem: Vec<u8>) -> Result<Self, String> {
+        if !String::from_utf8_lossy(&pem).contains("-----BEGIN CERTIFICATE-----") {
+            return Err("it holds no certificate in PEM".to_owned());
+        }
+        let authorities = Self(pem);
+        let probe = redis::Client::build_with_tls("rediss://localhost", authorities.certificates());
+        probe.map(|_| authorities).map_err(|error| error.to_string())
+    }
+
+    fn certificates(&self) -> TlsCertificates {
+        TlsCertificates { client_tls: None, root_cert: Some(self.0.clone()) }
+    }
+}
+
+impl RedisServer {
+    /// Reads `redis://user:password@host:port/database`, `rediss://...` for TLS, or `unix:/path`; parted by commas, nodes
+    /// of a cluster, where those after the first may be `host:port` alone.
+    ///
+    /// # Errors
+    /// What is wrong with it, without its password.
+    pub fn parse(url: &str) -> Result<Self, String> {
+        let mut parts = url.split(',').map(str::trim);
+        let first = node(parts.next().unwrap_or_default())?;
+        let mut nodes = vec![first.clone()];
+        for part in parts {
+            let other = if part.contains("://") { node(part)? } else { node(&format!("{}://{part}", scheme(&first)))? };
+            nodes.push(first.clone().set_addr(other.addr().clone()));
+        }
+        if nodes.len() > 1 {
+            check_cluster(&first)?;
+        }
+        Ok(Self { nodes, authorities: None })
+    }
+
+    /// The same with authorities of its own.
+    ///
+    /// # Errors
+    /// Where it is not reached by TLS.
+    pub fn with_authorities(mut self, authorities: &Authorities) -> Result<Self, String> {
+        if self.nodes.iter().any(|node| scheme(node) != "rediss") {
+            return Err("no certificate is looked at without TLS".to_owned());
+        }
+        self.authorities = Some(authorities.certificates());
+        Ok(self)
+    }
+
+    /// Where it is, to be shown: no user and no password.
+    #[must_use]
+    pub fn place(&self) -> String {
+        let places: Vec<String> = self.nodes.iter().map(|node| node.addr().to_string()).collect();
+        let Some(first) = self.nodes.first() else { return String::new() };
+        let database = match first.redis_settings().db() {
+            0 => String::new(),
+            number => format!("/{number}"),
+        };
+        match first.addr() {
+            ConnectionAddr::Unix(path) => format!("unix:{}", path.display()),
+            _ if places.len() > 1 => format!("{}://{} (cluster)", scheme(first), places.join(",")),
+            _ => format!("{}://{}{database}", scheme(first), places.join(",")),
+        }
+    }
+}
+
+impl std::fmt::Debug for RedisServer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "RedisServer({})", self.place())
+    }
+}
+
+fn scheme(node: &ConnectionInfo) -> &'static str {
+    match node.addr() {
+        ConnectionAddr::Tcp(..) => "redis",
+        ConnectionAddr::TcpTls { .. } => "rediss",
+        _ => "unix",
+    }
+}
+
+fn node(url: &str) -> Result<ConnectionInfo, String> {
+    let url = redis::parse_redis_url(url).ok_or("it is no URL that begins with redis://, rediss:// or unix:")?;
+    let info = url.into_connection_info().map_err(|error| error.to_string())?;
+    if let ConnectionAddr::TcpTls { insecure: true, .. } = info.addr() {
+        return Err("#insecure would trust whoever answers; name the authority in REDIS_CA".to_owned());
+    }
+    // Wakes come over the same connection as answers, which the older protocol can't do.
+    let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+    Ok(info.set_redis_settings(settings).set_tcp_settings(TcpSettings::default().set_nodelay(true)))
+}
+
+#[cfg(feature = "redis-cluster")]
+fn check_cluster(first: &ConnectionInfo) -> Result<(), String> {
+    match first.addr() {
+        ConnectionAddr::Unix(_) => Err("a cluster is not reached by a socket of this machine".to_owned()),
+        _ if first.redis_settings().db() != 0 => Err("a cluster has database 0 alone".to_owned()),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(not(feature = "redis-cluster"))]
+fn check_cluster(_: &ConnectionInfo) -> Result<(), String> {
+    Err("it names several nodes, and this program was built without the feature redis-cluster".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_shows_no_secret() {
+        for (url, place) in [
+            ("redis://cache", "redis://cache:6379"),
+            ("redis://:geheim@127.0.0.1:7000/3", "redis://127.0.0.1:7000/3"),
+            ("rediss://u:geheim@cache.example:7001", "rediss://cache.example:7001"),
+            ("valkeys://u:geheim@cache.example", "rediss://cache.example:6379"),
+            ("unix:/run/redis.sock?pass=geheim", "unix:/run/redis.sock"),
+            ("unix:///run/redis.sock", "unix:/run/redis.sock"),
+        ] {
+            let server = RedisServer::parse(url).unwrap();
+            assert_eq!(server.place(), place);
+            assert!(!format!("{server:?}").contains("geheim"));
+        }
+    }
+
+    #[test]
+    fn what_can_not_be_used_is_told_without_its_password() {
+        for url in
+            ["http://:geheim@cache", "redis://:geheim@cache/x", "rediss://:geheim@cache#insecure", "redis://", ""]
+        {
+            let error = RedisServer::parse(url).unwrap_err();
+            assert!(!error.is_empty() && !error.contains("geheim"), "{url}: {error}");
+        }
+    }
+
+    #[cfg(feature = "redis-cluster")]
+    #[test]
+    fn the_nodes_of_a_cluster_share_a_login() {
+        let server = RedisServer::parse("redis://:geheim@a:7000, b:7001,redis://c:7002").unwrap();
+        assert_eq!(server.place(), "redis://a:7000,b:7001,c:7002 (cluster)");
+        assert!(server.nodes.iter().all(|node| node.redis_settings().password() == Some("geheim")));
+        assert!(RedisServer::parse("redis://a/1,b").unwrap_err().contains("database 0"));
+    }
+
+    #[cfg(not(feature = "redis-cluster"))]
+    #[test]
+    fn a_cluster_needs_its_feature() {
+        assert!(RedisServer::parse("redis://a:7000,b:7001").unwrap_err().contains("redis-cluster"));
+    }
+}

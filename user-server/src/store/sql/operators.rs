@@ -1,0 +1,231 @@
+//! What the operators' commands do with accounts.
+
+use std::collections::HashSet;
+
+use async_trait::async_trait;
+use sqlx::QueryBuilder;
+use uuid::Uuid;
+
+use super::super::Db;
+use super::SqlStore;
+use super::rows;
+use super::tx::Tx;
+use crate::domain::ports::Operators;
+use crate::domain::records::{Account, EVERYONE, Ended, Imported, NewUser, StoredUser};
+use crate::domain::{Fault, Timestamp, hash_class};
+
+/// Rows that are erased in one transaction, so that none holds the writer for long.
+const ROWS_AT_ONCE: i64 = 10_000;
+
+macro_rules! account_columns {
+    () => {
+        "users.id, users.username, users.username_key, users.email, users.email_key, users.created_at, users.disabled_at, \
+         users.hash_class, (SELECT COUNT(*) FROM sessions WHERE sessions.user_id = users.id) AS sessions"
+    };
+}
+
+#[derive(sqlx::FromRow)]
+struct AccountRow {
+    id: Uuid,
+    username: String,
+    username_key: String,
+    email: String,
+    email_key: String,
+    created_at: i64,
+    disabled_at: Option<i64>,
+    hash_class: Option<String>,
+    sessions: i64,
+}
+
+impl From<AccountRow> for Account {
+    fn from(row: AccountRow) -> Self {
+        Self {
+            id: row.id,
+            username: row.username,
+            username_key: row.username_key,
+            email: row.email,
+            email_key: row.email_key,
+            created_at: Timestamp(row.created_at),
+            disabled_at: row.disabled_at.map(Timestamp),
+            hash_class: row.hash_class,
+            sessions: row.sessions,
+        }
+    }
+}
+
+#[async_trait]
+impl Operators for SqlStore {
+    async fn account(&self, id: Uuid) -> Result<Option<Account>, Fault> {
+        let query = sqlx::query_as(concat!("SELECT ", account_columns!(), " FROM users WHERE id = $1")).bind(id);
+        let row: Option<AccountRow> = self.read_optional(query).await?;
+        Ok(row.map(Account::from))
+    }
+
+    async fn accounts_after(&self, username_key: &str, most: u32) -> Result<Vec<Account>, Fault> {
+        let query = sqlx::query_as(concat!(
+            "SELECT ",
+            account_columns!(),
+            " FROM users WHERE username_key > $1 ORDER BY username_key LIMIT $2"
+        ));
+        let rows: Vec<AccountRow> = self.read_all(query.bind(username_key).bind(i64::from(most))).await?;
+        Ok(rows.into_iter().map(Account::from).collect())
+    }
+
+    async fn disable(&self, id: Uuid, now: Timestamp) -> Result<Option<Ended>, Fault> {
+        let mut tx = self.pools.write().await?;
+        // What was proved before no longer counts, so that a login that is on its way opens no session after this.
+        let disable = "UPDATE users SET disabled_at = COALESCE(disabled_at, $2), credentials = credentials + 1,
+                                        version = version + 1, changed_at = $2 WHERE id = $1";
+        if tx.run(sqlx::query(disable).bind(id).bind(now.0)).await? == 0 {
+            return tx.undo(None).await;
+        }
+        let ended = rows::end_sessions(&mut tx, id, None, now).await?;
+        rows::void_codes(&mut tx, id).await?;
+        tx.commit().await?;
+        Ok(Some(ended))
+    }
+
+    async fn enable(&self, id: Uuid, now: Timestamp) -> Result<bool, Fault> {
+        let mut tx = self.pools.write().await?;
+        let enable = "UPDATE users SET disabled_at = NULL, version = version + 1, changed_at = $2 WHERE id = $1";
+        let changed = tx.run(sqlx::query(enable).bind(id).bind(now.0)).await?;
+        tx.commit().await?;
+        Ok(changed > 0)
+    }
+
+    async fn import(&self, users: &[NewUser], rehearse: bool) -> Result<Vec<Imported>, Fault> {
+        if users.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut tx = self.pools.write().await?;
+        let mut added = insert(&mut tx, users).await?;
+        let left: Vec<Uuid> = users.iter().map(|user| user.id).filter(|id| !added.contains(id)).collect();
+        let there = keys_of(&mut tx, &left).await?;
+        let mut results = Vec::with_capacity(users.len());
+        for user in users {
+            // The first of a repeated id is the one that was added.
+            results.push(if added.remove(&user.id) { Imported::Added } else { why_not(&mut tx, user, &there).await? });
+        }
+        if rehearse {
+            return tx.undo(results).await;
+        }
+        tx.commit().await?;
+        Ok(results)
+    }
+
+    async fn export(&self, after: Uuid, most: u32) -> Result<Vec<StoredUser>, Fault> {
+        let query = sqlx::query_as(
+            "SELECT id, username, email, password_hash, created_at, disabled_at FROM users
+             WHERE id > $1 ORDER BY id LIMIT $2",
+        );
+        let rows: Vec<(Uuid, String, String, String, i64, Option<i64>)> =
+            self.read_all(query.bind(after).bind(i64::from(most))).await?;
+        let user = |(id, username, email, password_hash, created_at, disabled_at): (_, _, _, _, i64, Option<i64>)| {
+            let (created_at, disabled_at) = (Timestamp(created_at), disabled_at.map(Timestamp));
+            StoredUser { id, username, email, password_hash, created_at, disabled_at }
+        };
+        Ok(rows.into_iter().map(user).collect())
+    }
+
+    async fn forget_sessions(&self, now: Timestamp) -> Result<u64, Fault> {
+        // First, so that no token counts from here on, even where the rest has to be repeated.
+        let mut tx = self.pools.write().await?;
+        rows::revoke(&mut tx, EVERYONE, now).await?;
+        tx.commit().await?;
+        self.erase(
+            "SELECT id FROM verifications WHERE id > $1 ORDER BY id LIMIT 1 OFFSET $2",
+            "DELETE FROM verifications WHERE id > $1 AND id <= $2",
+        )
+        .await?;
+        // A mail of a void code that has had its turn is passed over; what waits for a turn waits no more.
+        self.erase(
+            "SELECT id FROM outbox WHERE id > $1 ORDER BY id LIMIT 1 OFFSET $2",
+            "DELETE FROM outbox WHERE id > $1 AND id <= $2 AND turn_at IS NULL",
+        )
+        .await?;
+        let mut tx = self.pools.write().await?;
+        tx.run(sqlx::query("UPDATE mail_turns SET waiting = 0 WHERE waiting > 0")).await?;
+        tx.commit().await?;
+        self.erase(
+            "SELECT id FROM sessions WHERE id > $1 ORDER BY id LIMIT 1 OFFSET $2",
+            "DELETE FROM sessions WHERE id > $1 AND id <= $2",
+        )
+        .await
+    }
+}
+
+impl SqlStore {
+    /// Erases rows by their ids, some in a transaction: `end` finds the id that is so many rows further, and `delete` takes
+    /// what lies between two ids. How many that were.
+    async fn erase(&self, end: &'static str, delete: &'static str) -> Result<u64, Fault> {
+        let (mut erased, mut begin) = (0, Uuid::nil());
+        loop {
+            let end: Option<(Uuid,)> = self.read_optional(sqlx::query_as(end).bind(begin).bind(ROWS_AT_ONCE)).await?;
+            let upto = end.map_or(Uuid::max(), |(id,)| id);
+            let mut tx = self.pools.write().await?;
+            erased += tx.run(sqlx::query(delete).bind(begin).bind(upto)).await?;
+            tx.commit().await?;
+            if end.is_none() {
+                return Ok(erased);
+            }
+            begin = upto;
+        }
+    }
+}
+
+/// Inserts those that can be; their ids.
+async fn insert(tx: &mut Tx, users: &[NewUser]) -> Result<HashSet<Uuid>, Fault> {
+    let mut query = QueryBuilder::<Db>::new(
+        "INSERT INTO users (id, username, username_key, email, email_key, mailbox, password_hash, hash_class, created_at, \
+                            disabled_at) ",
+    );
+    query.push_values(users, |mut row, user| {
+        row.push_bind(user.id)
+            .push_bind(user.username.shown())
+            .push_bind(user.username.key())
+            .push_bind(user.email.shown())
+            .push_bind(user.email.key())
+            .push_bind(user.email.mailbox())
+            .push_bind(user.password_hash.as_str())
+            .push_bind(hash_class(&user.password_hash))
+            .push_bind(user.created_at.0)
+            .push_bind(user.disabled_at.map(|at| at.0));
+    });
+    query.push(" ON CONFLICT DO NOTHING RETURNING id");
+    let added: Vec<(Uuid,)> = tx.all(query.build_query_as()).await?;
+    Ok(added.into_iter().map(|(id,)| id).collect())
+}
+
+type Keys = (Uuid, String, String);
+
+/// Id, name and address of those of these ids that are there, as they are compared.
+async fn keys_of(tx: &mut Tx, ids: &[Uuid]) -> Result<Vec<Keys>, Fault> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut query = QueryBuilder::<Db>::new("SELECT id, username_key, email_key FROM users WHERE id IN (");
+    let mut list = query.separated(", ");
+    for id in ids {
+        list.push_bind(*id);
+    }
+    list.push_unseparated(") ORDER BY id");
+    tx.all(query.build_query_as()).await
+}
+
+/// Why a user was not inserted. `there` is in the order of ids.
+async fn why_not(tx: &mut Tx, user: &NewUser, there: &[Keys]) -> Result<Imported, Fault> {
+    let found = there.binary_search_by_key(&user.id, |(id, ..)| *id).ok().and_then(|at| there.get(at));
+    if let Some((_, name, address)) = found {
+        let same = name == user.username.key() && address == user.email.key();
+        return Ok(if same { Imported::There } else { Imported::IdTaken });
+    }
+    // Added earlier in this batch, so that it was not looked for.
+    if let Some((_, name, address)) = keys_of(tx, &[user.id]).await?.first() {
+        let same = name == user.username.key() && address == user.email.key();
+        return Ok(if same { Imported::There } else { Imported::IdTaken });
+    }
+    let name: Option<(i64,)> = tx
+        .optional(sqlx::query_as("SELECT created_at FROM users WHERE username_key = $1").bind(user.username.key()))
+        .await?;
+    Ok(if name.is_some() { Imported::UsernameTaken } else { Imported::EmailTaken })
+}

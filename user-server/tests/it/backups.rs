@@ -1,0 +1,144 @@
+//! A copy, and the way back: what was in it is there again, and nothing that was open still is.
+
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+
+use user_proto::{ErrorCode, RefreshToken};
+
+use crate::support::{PASSWORD, Process, check, code_of, login, outcome, postgres, register, run_in, verify_email};
+
+const GONE: ErrorCode = ErrorCode::SESSION_REVOKED;
+
+fn refresh(token: &str) -> RefreshToken<'_> {
+    RefreshToken { refresh_token: token.into() }
+}
+
+#[tokio::test]
+async fn a_copy_made_beside_the_server_can_be_taken_back() {
+    let process = Process::start(&[]);
+    let client = process.client();
+    let ada = process.account(&client, "ada").await;
+    let waiting = client.call(register("grace", "grace@example.org")).await.unwrap();
+    let code = process.mails().code("grace@example.org", 1).await;
+    let said = run_in(process.place(), &["backup", "copy"], &[]);
+    assert!(said.code == Some(0) && said.output.contains("the database and the secret"), "{said:?}");
+    let copy = process.place().join("copy");
+    assert_eq!(std::fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o600);
+    let again = run_in(process.place(), &["backup", "copy"], &[]);
+    assert!(again.code == Some(1) && again.error.contains("name another file"), "{again:?}");
+
+    // What happens after the copy: a refresh, a session, a user.
+    let rotated = outcome(client.call(refresh(&ada.refresh())).await).unwrap();
+    let later = outcome(client.call(login("ada", PASSWORD)).await).unwrap();
+    let eve = process.account(&client, "eve").await;
+    let busy = run_in(process.place(), &["restore", "copy", "--force"], &[]);
+    assert!(busy.code == Some(1) && busy.error.contains("in use"), "{busy:?}");
+    let folder = process.kill().await;
+    let careful = run_in(folder.path(), &["restore", "copy"], &[]);
+    assert!(careful.code == Some(1) && careful.error.contains("--force"), "{careful:?}");
+    let restored = run_in(folder.path(), &["restore", "copy", "--force"], &[]);
+    assert!(restored.code == Some(0) && restored.output.contains("ended 1 sessions"), "{restored:?}");
+
+    let process = Process::start_in(folder, &[]);
+    let client = process.client();
+    for access in [ada.access(), text(&rotated.access_token), text(&later.access_token), eve.access()] {
+        assert_eq!(check(&client, &access).await, Some(GONE));
+    }
+    for token in [ada.refresh(), text(&rotated.refresh_token), text(&later.refresh_token), eve.refresh()] {
+        assert_eq!(code_of(&client, refresh(&token)).await, GONE);
+    }
+    let spent = code_of(&client, verify_email(waiting.verification_id, &code)).await;
+    assert_eq!(spent, ErrorCode::CODE_EXPIRED);
+    assert_eq!(code_of(&client, login("eve", PASSWORD)).await, ErrorCode::INVALID_CREDENTIALS);
+    let session = outcome(client.call(login("ada", PASSWORD)).await).unwrap();
+    assert_eq!(session.user_id, ada.session.user_id);
+    assert_eq!(check(&client, &text(&session.access_token)).await, None);
+    outcome(client.call(refresh(&text(&session.refresh_token))).await).unwrap();
+    for companion in ["users.db.coming", "users.db.coming-wal", "users.db.coming.part", "jwt-secret.part"] {
+        assert!(!process.data().join(companion).exists(), "{companion}");
+    }
+}
+
+fn settings(url: &str) -> [(&str, &str); 3] {
+    let secret = "a secret of at least thirty-two bytes";
+    [("PostgreSQL", url), ("JWTSECRETKEY", secret), ("MAIL_DIR", "user-data/mails")]
+}
+
+fn text(secret: &user_proto::Secret<'_>) -> String {
+    secret.expose_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_copy_moves_to_another_machine_with_its_secret() {
+    let process = Process::start(&[]);
+    process.account(&process.client(), "ada").await;
+    assert_eq!(run_in(process.place(), &["backup", "copy"], &[]).code, Some(0));
+    let elsewhere = tempfile::tempdir().unwrap();
+    std::fs::copy(process.place().join("copy"), elsewhere.path().join("copy")).unwrap();
+    let said = run_in(elsewhere.path(), &["restore", "copy"], &[]);
+    assert!(said.code == Some(0) && said.output.contains("with its secret"), "{said:?}");
+    let secret = |process: &Process| std::fs::read(process.data().join("jwt-secret")).unwrap();
+    let moved = Process::start_in(elsewhere, &[]);
+    assert_eq!(secret(&moved), secret(&process));
+    let mode = std::fs::metadata(moved.data().join("jwt-secret")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    outcome(moved.client().call(login("ada", PASSWORD)).await).unwrap();
+    let database = std::fs::read(moved.data().join("users.db")).unwrap();
+    let secret = secret(&moved);
+    assert!(!database.windows(secret.len()).any(|part| part == secret), "the secret lies in the database too");
+}
+
+#[tokio::test]
+async fn what_is_no_copy_changes_nothing() {
+    let process = Process::start(&[]);
+    process.account(&process.client(), "ada").await;
+    assert_eq!(run_in(process.place(), &["backup", "copy"], &[]).code, Some(0));
+    let folder = process.kill().await;
+    let mut damaged = std::fs::read(folder.path().join("copy")).unwrap();
+    let middle = damaged.len() / 2;
+    damaged.truncate(middle);
+    std::fs::write(folder.path().join("short"), damaged).unwrap();
+    std::fs::write(folder.path().join("text"), "no database").unwrap();
+    std::fs::copy(folder.path().join("user-data/users.db"), folder.path().join("live")).unwrap();
+    for file in ["short", "text", "live", "missing"] {
+        let said = run_in(folder.path(), &["restore", file, "--force"], &[]);
+        assert_eq!(said.code, Some(1), "{file}: {said:?}");
+    }
+    let process = Process::start_in(folder, &[]);
+    outcome(process.client().call(login("ada", PASSWORD)).await).unwrap();
+}
+
+#[tokio::test]
+async fn a_copy_of_postgres_is_made_safe_after_it_was_put_back() {
+    let Some(server) = postgres() else { return };
+    let (from, to) = (server.database(), server.database());
+    let (from, to) = (settings(&from), settings(&to));
+    let process = Process::start(&from);
+    let client = process.client();
+    let ada = process.account(&client, "ada").await;
+    // As docs/OPERATIONS.md says.
+    let dumped = Command::new("pg_dump").args(["-Fc", "-f"]).arg(process.place().join("copy")).arg(from[0].1).status();
+    assert!(dumped.unwrap().success());
+    let later = outcome(client.call(login("ada", PASSWORD)).await).unwrap();
+    let folder = process.kill().await;
+    let mut put_back = Command::new("pg_restore");
+    put_back.args(["--exit-on-error", "--no-owner", "-d", to[0].1]).arg(folder.path().join("copy"));
+    assert!(put_back.status().unwrap().success());
+    let said = run_in(folder.path(), &["restore", "--after-pg-restore"], &to);
+    assert!(said.code == Some(0) && said.output.contains("ended 1 sessions"), "{said:?}");
+
+    let process = Process::start_in(folder, &to);
+    let client = process.client();
+    for access in [ada.access(), text(&later.access_token)] {
+        assert_eq!(check(&client, &access).await, Some(GONE));
+    }
+    for token in [ada.refresh(), text(&later.refresh_token)] {
+        assert_eq!(code_of(&client, refresh(&token)).await, GONE);
+    }
+    let session = outcome(client.call(login("ada", PASSWORD)).await).unwrap();
+    assert_eq!(check(&client, &text(&session.access_token)).await, None);
+    let said = run_in(process.place(), &["backup", "other"], &to);
+    assert!(said.code == Some(1) && said.error.contains("pg_dump"), "{said:?}");
+    let said = run_in(process.place(), &["restore", "copy"], &to);
+    assert!(said.code == Some(1) && said.error.contains("--after-pg-restore"), "{said:?}");
+}

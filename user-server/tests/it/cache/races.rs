@@ -1,0 +1,116 @@
+//! The race between filling a record in and changing or ending what it is of, with a pause at every step.
+//!
+//! One writer commits and then ends the record; readers miss, read what is committed, and fill it in. Whatever the
+//! pauses, who asks after an end has returned must not find what was before it. A cache that fills in without a lease
+//! stands beside it, to show that these pauses find the fault.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::Mutex;
+use user_server::domain::Timestamp;
+use user_server::domain::ports::Cache;
+use user_server::domain::records::{Cached, Leases, Profile};
+use uuid::Uuid;
+
+use super::contract::profile;
+use super::{local, shared};
+use crate::support::Redis;
+
+const NOW: Timestamp = Timestamp(1_800_000_000_000);
+const READERS: usize = 16;
+
+/// A cache that fills in whatever it is given.
+#[derive(Default)]
+struct Naive(Mutex<Option<Profile>>);
+
+#[async_trait]
+impl Cache for Naive {
+    async fn look_up(&self, _: Uuid, _: Uuid, _: i64, _: Timestamp) -> Cached {
+        self.0.lock().await.clone().map_or(Cached::Unknown(Leases::default()), Cached::Known)
+    }
+
+    async fn fill(&self, _: Uuid, profile: &Profile, _: Leases, _: Timestamp) {
+        *self.0.lock().await = Some(profile.clone());
+    }
+
+    async fn forget(&self, _: &[Uuid]) {
+        *self.0.lock().await = None;
+    }
+
+    async fn wake(&self) {}
+
+    async fn woken(&self) {}
+}
+
+/// Up to 4 ms, and often none: any two steps of two tasks may come in either order.
+async fn pause() {
+    match Uuid::new_v4().as_bytes()[0] {
+        byte @ 128.. => tokio::time::sleep(Duration::from_micros(u64::from(byte - 128) * 32)).await,
+        byte if byte < 32 => tokio::task::yield_now().await,
+        _ => {}
+    }
+}
+
+/// How many answers were of before an end that had returned, and how many came from the cache.
+async fn race(near: Arc<dyn Cache>, far: Arc<dyn Cache>, changes: i64) -> (usize, usize) {
+    let (session, user) = (Uuid::new_v4(), Uuid::new_v4());
+    // What is committed, and what was when the last end returned.
+    let (stored, settled) = (Arc::new(AtomicI64::new(1)), Arc::new(AtomicI64::new(1)));
+    let mut readers = Vec::new();
+    for reader in 0..READERS {
+        let cache = if reader % 2 == 0 { near.clone() } else { far.clone() };
+        let (stored, settled) = (stored.clone(), settled.clone());
+        readers.push(tokio::spawn(async move {
+            let (mut wrong, mut hits) = (0, 0);
+            while stored.load(Ordering::SeqCst) < changes {
+                let least = settled.load(Ordering::SeqCst);
+                match cache.look_up(session, user, 0, NOW).await {
+                    Cached::Known(found) => {
+                        hits += 1;
+                        wrong += usize::from(found.version < least);
+                    }
+                    Cached::Unknown(leases) => {
+                        pause().await;
+                        let read = profile(user, stored.load(Ordering::SeqCst));
+                        pause().await;
+                        cache.fill(session, &read, leases, NOW).await;
+                    }
+                }
+                pause().await;
+            }
+            (wrong, hits)
+        }));
+    }
+    for version in 2..=changes {
+        pause().await;
+        stored.store(version, Ordering::SeqCst);
+        pause().await;
+        near.forget(&[if version % 2 == 0 { user } else { session }, user]).await;
+        settled.store(version, Ordering::SeqCst);
+    }
+    let mut sum = (0, 0);
+    for reader in readers {
+        let (wrong, hits) = reader.await.unwrap();
+        sum = (sum.0 + wrong, sum.1 + hits);
+    }
+    sum
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_that_was_held_up_brings_nothing_back() {
+    let cache = local();
+    let (wrong, hits) = race(cache.clone(), cache, 400).await;
+    assert!(wrong == 0 && hits > 0, "in this process: {wrong} wrong of {hits}");
+
+    let naive: Arc<dyn Cache> = Arc::new(Naive::default());
+    let (wrong, hits) = race(naive.clone(), naive, 400).await;
+    assert!(wrong > 0, "these pauses would not show a fault: {hits} from the cache");
+
+    let Some(server) = Redis::start() else { return };
+    let (near, far) = (shared(&server.url(), 1).await, shared(&server.url(), 1).await);
+    let (wrong, hits) = race(near, far, 400).await;
+    assert!(wrong == 0 && hits > 0, "on Redis: {wrong} wrong of {hits}");
+}

@@ -1,0 +1,136 @@
+//! What an operator's command does to accounts.
+
+use user_server::domain::Username;
+use user_server::domain::mail::{Letter, Notice};
+use user_server::domain::records::{Charge, EVERYONE, Imported, NewUser, Purpose, Rotation};
+use uuid::Uuid;
+
+use super::fixture::*;
+
+const BCRYPT: &str = "$2b$10$L6Bc/AlTQHyd9liGgGEZyOFLPHNgyxeEPfgYfBCVxJ7JIlwxyVU3u";
+
+fn newcomer(name: &str, address: &str) -> NewUser {
+    NewUser {
+        id: Uuid::new_v4(),
+        username: Username::parse(name).unwrap(),
+        email: email(address),
+        password_hash: BCRYPT.to_owned(),
+        created_at: at(5),
+        disabled_at: None,
+    }
+}
+
+fn again(user: &NewUser) -> NewUser {
+    NewUser { id: user.id, ..newcomer(user.username.shown(), user.email.shown()) }
+}
+
+pub async fn a_disabled_account_opens_no_session(db: &Db) {
+    let (ada, first) = user(db, "ada").await;
+    let reset = request_reset(db, "ada@example.org", NOW).await;
+    send_all(db, NOW).await;
+    let ended = db.disable(ada.id, at(1)).await.unwrap().unwrap();
+    assert_eq!((ended.sessions, ended.subjects), (1, vec![first.id]));
+    assert!(db.revocations(at(1)).await.unwrap().iter().any(|entry| entry.subject == first.id));
+    assert!(matches!(charge(db, reset, Purpose::PasswordReset, at(1)).await, Charge::Spent), "codes are void");
+    assert!(!open(db, &ada, &session(), at(1)).await, "what was proved before no longer counts");
+    let now = db.user(ada.id).await.unwrap().unwrap();
+    assert!(now.disabled);
+    db.disable(ada.id, at(9)).await.unwrap().unwrap();
+    assert_eq!(db.account(ada.id).await.unwrap().unwrap().disabled_at, Some(at(1)), "since the first time");
+    assert!(db.enable(ada.id, at(2)).await.unwrap());
+    let now = db.user(ada.id).await.unwrap().unwrap();
+    assert!(!now.disabled && open(db, &now, &session(), at(2)).await);
+    assert!(db.disable(Uuid::new_v4(), NOW).await.unwrap().is_none() && !db.enable(Uuid::new_v4(), NOW).await.unwrap());
+}
+
+pub async fn accounts_are_listed_by_name(db: &Db) {
+    for name in ["grace", "Ada", "barbara"] {
+        user(db, name).await;
+    }
+    let all = db.accounts_after("", 10).await.unwrap();
+    assert_eq!(all.iter().map(|account| account.username.as_str()).collect::<Vec<_>>(), ["Ada", "barbara", "grace"]);
+    assert_eq!((all[0].sessions, all[0].email.as_str()), (1, "Ada@example.org"));
+    assert_eq!(db.accounts_after("ada", 1).await.unwrap()[0], all[1]);
+    assert!(db.accounts_after("grace", 10).await.unwrap().is_empty());
+    assert!(db.account(Uuid::new_v4()).await.unwrap().is_none());
+}
+
+pub async fn an_import_takes_nobody_elses_place(db: &Db) {
+    user(db, "ada").await;
+    let grace = newcomer("Grace", "grace@example.org");
+    let users = [
+        again(&grace),
+        newcomer("ADA", "other@example.org"),
+        newcomer("other", "ADA@example.org"),
+        newcomer("grace", "second@example.org"),
+        again(&grace),
+    ];
+    use Imported::{Added, EmailTaken, IdTaken, There, UsernameTaken};
+    let expected = [Added, UsernameTaken, EmailTaken, UsernameTaken, There];
+    assert_eq!(db.import(&users, true).await.unwrap(), expected);
+    assert!(db.user(grace.id).await.unwrap().is_none(), "a rehearsal leaves nothing");
+    assert_eq!(db.import(&users, false).await.unwrap(), expected);
+    assert_eq!(db.import(&[again(&grace)], false).await.unwrap(), [There]);
+    let renamed = NewUser { id: grace.id, ..newcomer("hopper", "grace@example.org") };
+    assert_eq!(db.import(&[renamed], false).await.unwrap(), [IdTaken]);
+    let found = db.user(grace.id).await.unwrap().unwrap();
+    assert_eq!((found.username.as_str(), found.username_key.as_str()), ("Grace", "grace"));
+    assert_eq!((found.password_hash.as_str(), found.created_at, found.disabled), (BCRYPT, at(5), false));
+    assert!(db.import(&[], false).await.unwrap().is_empty());
+}
+
+pub async fn what_is_exported_can_be_imported(db: &Db) {
+    let users: Vec<NewUser> =
+        (0..25).map(|number| newcomer(&format!("user{number}"), &format!("user{number}@example.org"))).collect();
+    assert!(db.import(&users, false).await.unwrap().iter().all(|result| *result == Imported::Added));
+    let (mut ids, mut last) = (Vec::new(), Uuid::nil());
+    loop {
+        let page = db.export(last, 10).await.unwrap();
+        assert!(page.len() <= 10);
+        let Some(end) = page.last() else { break };
+        last = end.id;
+        assert!(page.iter().all(|user| user.password_hash == BCRYPT && user.created_at == at(5)));
+        ids.extend(page.iter().map(|user| user.id));
+    }
+    let mut expected: Vec<Uuid> = users.iter().map(|user| user.id).collect();
+    expected.sort();
+    assert_eq!(ids, expected);
+}
+
+pub async fn the_classes_of_hashes_are_known(db: &Db) {
+    assert!(db.hash_classes().await.unwrap().is_empty());
+    let own = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
+    let mut ada = newcomer("ada", "ada@example.org");
+    let mut grace = newcomer("grace", "grace@example.org");
+    let (mut hopper, id) = (newcomer("hopper", "hopper@example.org"), ada.id);
+    grace.password_hash = own.to_owned();
+    hopper.password_hash = BCRYPT.replace("$2b$10$", "$2y$12$");
+    ada.password_hash = BCRYPT.to_owned();
+    db.import(&[ada, grace, hopper], false).await.unwrap();
+    let classes = db.hash_classes().await.unwrap();
+    assert_eq!(classes.len(), 3, "{classes:?}");
+    for class in ["$2b$10", "$2y$12", "$argon2id$v=19$m=19456,t=2,p=1"] {
+        assert!(classes.iter().any(|known| known == class), "{class}: {classes:?}");
+    }
+    let ada = db.user(id).await.unwrap().unwrap();
+    db.open_session(&ada, &session(), Some(own), NOW).await.unwrap().unwrap();
+    assert!(!db.hash_classes().await.unwrap().contains(&"$2b$10".to_owned()), "the last of them is gone");
+}
+
+pub async fn a_store_that_was_put_back_forgets_sessions(db: &Db) {
+    let (ada, first) = user(db, "ada").await;
+    let waiting = register(db, "grace", "grace@example.org", "client", at(1)).await;
+    let reset = request_reset(db, "ada@example.org", at(1)).await;
+    assert_eq!(db.forget_sessions(at(2)).await.unwrap(), 1);
+    assert!(matches!(db.rotate(first.id, 0, GRACE, "kid-1", at(3)).await.unwrap(), Rotation::Gone));
+    for (id, purpose) in [(waiting, Purpose::Registration), (reset, Purpose::PasswordReset)] {
+        assert!(matches!(charge(db, id, purpose, at(3)).await, Charge::Spent));
+    }
+    assert!(send_all(db, at(3)).await.is_empty(), "no mail of a void code");
+    assert!(db.revocations(at(2)).await.unwrap().iter().any(|entry| entry.subject == EVERYONE));
+    assert!(open(db, &ada, &session(), at(4)).await);
+    register(db, "grace", "grace@example.org", "client", at(4)).await;
+    assert_eq!(send_all(db, at(4)).await.len(), 1, "a new code goes out");
+    db.delete_user(&ada, at(5)).await.unwrap().unwrap();
+    assert!(send_all(db, at(5)).await.iter().all(|mail| mail.letter == Letter::Notice(Notice::Deleted)));
+}

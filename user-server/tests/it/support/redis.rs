@@ -1,0 +1,116 @@
+//! A private Redis for a test: on a free port, in a folder of its own, gone when the test or its process is.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// A server that a test may do to what it likes.
+pub struct Redis {
+    pub port: u16,
+    pub folder: TempDir,
+    arguments: Vec<String>,
+    running: Option<Running>,
+}
+
+struct Running {
+    keeper: Child,
+    /// The server ends when this closes, however this process ends.
+    _input: ChildStdin,
+    pid: String,
+}
+
+const KEEPER: &str = r#"
+"$@" >"$FOLDER/log" 2>&1 </dev/null &
+echo $!
+read -r _
+kill -KILL $!; wait $!
+"#;
+
+/// The program; none, said aloud, where it is not installed.
+fn program() -> Option<&'static str> {
+    let found = ["/usr/bin/redis-server", "/usr/local/bin/redis-server", "/usr/bin/valkey-server"]
+        .into_iter()
+        .find(|path| PathBuf::from(path).exists());
+    if found.is_none() {
+        std::io::stderr().write_all(b"left out: redis (redis-server is missing)\n").unwrap();
+    }
+    found
+}
+
+impl Redis {
+    /// A server; `None` where Redis is not installed.
+    pub fn start() -> Option<Self> {
+        Self::start_with(|_| Vec::new())
+    }
+
+    /// The same with more arguments, which may name files of its folder.
+    pub fn start_with(more: impl FnOnce(&TempDir) -> Vec<String>) -> Option<Self> {
+        let program = program()?;
+        let folder = TempDir::with_prefix("user-redis-").unwrap();
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut arguments = vec![program.to_owned()];
+        let dir = folder.path().to_str().unwrap().to_owned();
+        for argument in ["--port", &port.to_string(), "--save", "", "--appendonly", "no", "--dir", &dir] {
+            arguments.push(argument.to_owned());
+        }
+        arguments.extend(more(&folder));
+        let mut server = Self { port, folder, arguments, running: None };
+        server.run();
+        Some(server)
+    }
+
+    /// Starts it, empty, where it has ended.
+    pub fn run(&mut self) {
+        let mut keeper = Command::new("bash")
+            .args(["-c", KEEPER, "keeper"])
+            .args(&self.arguments)
+            .env("FOLDER", self.folder.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut pid = String::new();
+        BufReader::new(keeper.stdout.take().unwrap()).read_line(&mut pid).unwrap();
+        let input = keeper.stdin.take().unwrap();
+        self.running = Some(Running { keeper, _input: input, pid: pid.trim().to_owned() });
+        let began = Instant::now();
+        while std::net::TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+            let log = std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+            assert!(began.elapsed() < Duration::from_secs(30), "Redis does not start: {log}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    pub fn signal(&self, name: &str) {
+        let pid = &self.running.as_ref().unwrap().pid;
+        assert!(Command::new("kill").args(["-s", name, pid]).status().unwrap().success());
+    }
+
+    /// Ends it at once, with all that it held.
+    pub fn kill(&mut self) {
+        drop(self.running.take());
+    }
+
+    /// What it answers to a command, as its own client shows it.
+    pub fn ask(&self, command: &[&str]) -> String {
+        let port = self.port.to_string();
+        let done = Command::new("redis-cli").args(["-p", &port]).args(command).output().unwrap();
+        String::from_utf8(done.stdout).unwrap().trim().to_owned()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = Command::new("kill").args(["-s", "KILL", &self.pid]).status();
+        let _ = self.keeper.kill();
+        let _ = self.keeper.wait();
+    }
+}
