@@ -84,7 +84,7 @@ install_missing() {
 
 # Unit tests, integration tests and the examples in the documentation, of every crate, whatever fails before.
 run_tests() {
-    cargo test --workspace --locked --no-fail-fast </dev/null 2>&1 | tee -a "$log"
+    cargo test --workspace --features user-server/redis-cluster --locked --no-fail-fast </dev/null 2>&1 | tee -a "$log"
     status=${PIPESTATUS[0]}
 }
 

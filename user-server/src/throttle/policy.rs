@@ -121,6 +121,8 @@ impl<'a> LoginSlots<'a> {
         open_window(pair, DAY, now);
         pair.count += 1;
         pair.blocked_until = now.plus(wait_after(pair.count));
+        // A wait may outlive the day that its failures count in; to be forgotten before would end it.
+        pair.expires_at = pair.expires_at.max(pair.blocked_until);
         Ok(note)
     }
 
@@ -224,6 +226,17 @@ mod tests {
         assert_eq!(wait_after(14), Duration::from_secs(512));
         assert_eq!(wait_after(15), LONGEST_WAIT);
         assert_eq!(wait_after(u32::MAX), LONGEST_WAIT);
+    }
+
+    #[test]
+    fn a_wait_is_not_forgotten_before_it_is_over() {
+        let mut counters = [Counter::ZERO; 6];
+        counters[2] = Counter { count: 14, since: NOW, blocked_until: NOW, expires_at: NOW.plus(DAY) };
+        let late = NOW.plus(DAY - Duration::from_secs(30));
+        assert!(charge(&mut counters, late).is_ok());
+        let pair = counters[2];
+        assert_eq!(pair.blocked_until, late.plus(LONGEST_WAIT));
+        assert!(pair.expires_at >= pair.blocked_until, "a sweep would end the wait: {pair:?}");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, Cmd, FromRedisValue, PushInfo, PushKind, RedisError, RedisResult};
+use redis::{AsyncConnectionConfig, Client, Cmd, FromRedisValue, PushInfo, PushKind, RedisError, RedisResult, Value};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -217,8 +217,7 @@ impl Link {
     pub(super) async fn probe(self: &Arc<Self>) -> Result<String, String> {
         let mut connection = self.connect(0).await?;
         let prove = async {
-            let info: String = connection.ask(redis::cmd("INFO").arg("server")).await?;
-            let version = info.lines().find_map(|line| line.strip_prefix("redis_version:")).unwrap_or_default();
+            let info: Value = connection.ask(redis::cmd("INFO").arg("server")).await?;
             let name = format!("user-server:check:{}", uuid::Uuid::new_v4());
             let _: Option<String> = connection.ask(&super::set_new(&name, b"?", self.patience.connect)).await?;
             let _: i64 = connection.ask(&super::exchange(&name, b"?", b"!", self.patience.connect)).await?;
@@ -226,7 +225,7 @@ impl Link {
             let _: i64 = connection.ask(redis::cmd("DEL").arg(&name)).await?;
             let channel = self.channels.first().map(String::as_str).unwrap_or_default();
             let _: i64 = connection.ask(redis::cmd("PUBLISH").arg(channel).arg("")).await?;
-            RedisResult::Ok(version.to_owned())
+            RedisResult::Ok(version(&info).unwrap_or_default())
         };
         match tokio::time::timeout(self.patience.connect, prove).await {
             Ok(proved) => proved.map_err(|error| error.to_string()),
@@ -251,6 +250,17 @@ impl Connection {
             Self::Cluster(connection) => connection.subscribe(channels).await,
         }
     }
+}
+
+/// The version in what a server says of itself; of a cluster, that of one of its nodes.
+fn version(info: &Value) -> Option<String> {
+    let text = match info {
+        Value::Map(nodes) => return nodes.iter().find_map(|(_, info)| version(info)),
+        Value::VerbatimString { text, .. } => text.as_str().into(),
+        Value::BulkString(bytes) => String::from_utf8_lossy(bytes),
+        _ => return None,
+    };
+    text.lines().find_map(|line| line.strip_prefix("redis_version:")).map(str::to_owned)
 }
 
 /// Whether another connection may do better: this one is gone, or its server has become one that does not write.

@@ -1,7 +1,11 @@
 //! The token cache: what it owes the services, how it shares Redis, and what becomes of them when Redis fails.
 
+#[cfg(feature = "redis-cluster")]
+mod cluster;
 mod contract;
 mod faults;
+mod load;
+mod news;
 mod nodes;
 mod races;
 mod redis;

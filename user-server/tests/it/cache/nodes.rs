@@ -201,7 +201,7 @@ async fn redis_learns_no_name_and_no_address() {
 
 impl TestServer {
     /// A confirmed account, whose mail may be sent by another node that shares the database.
-    async fn account_on(&self, client: &Client, username: &str, other: &Self) -> Account {
+    pub async fn account_on(&self, client: &Client, username: &str, other: &Self) -> Account {
         let email = format!("{username}@example.org");
         let register =
             user_proto::Register { username: username.into(), email: email.as_str().into(), password: PASSWORD.into() };

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use super::postgres::free_port;
+
 /// A server that a test may do to what it likes.
 pub struct Redis {
     pub port: u16,
@@ -50,7 +52,8 @@ impl Redis {
     pub fn start_with(more: impl FnOnce(&TempDir) -> Vec<String>) -> Option<Self> {
         let program = program()?;
         let folder = TempDir::with_prefix("user-redis-").unwrap();
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        // In a cluster, nodes talk to each other on a port that is 10,000 higher.
+        let port = std::iter::repeat_with(free_port).find(|port| *port < 55_000).unwrap();
         let mut arguments = vec![program.to_owned()];
         let dir = folder.path().to_str().unwrap().to_owned();
         for argument in ["--port", &port.to_string(), "--save", "", "--appendonly", "no", "--dir", &dir] {

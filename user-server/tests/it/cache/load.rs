@@ -1,0 +1,149 @@
+//! Redis killed and stopped under token checks, look-ups and refreshes: no wrong verdict and no failed request.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use user_proto::client::Client;
+use user_proto::{Common, GetUser, Logout, RefreshToken, Secret, VerifyToken};
+
+use crate::postgres::node;
+use crate::support::{Proxy, Redis, Tally, TestServer, outcome, postgres};
+
+/// Sessions that are checked, looked up and refreshed all the time.
+const CLIENTS: usize = 4;
+/// Longer than the breaker waits between two tries.
+const SETTLE: Duration = Duration::from_millis(2500);
+
+/// What is asked, and of whom: two clients a node.
+struct Load {
+    tally: Arc<Tally>,
+    stop: Arc<AtomicBool>,
+    wrong: Arc<AtomicUsize>,
+    tasks: Vec<tokio::task::JoinHandle<()>>,
+}
+
+impl Load {
+    async fn start(nodes: &[TestServer]) -> Self {
+        let mut load = Self { tally: Arc::default(), stop: Arc::default(), wrong: Arc::default(), tasks: Vec::new() };
+        let (here, there) = (nodes[0].client(), nodes[1].client());
+        let ada = nodes[0].account_on(&here, "ada", &nodes[1]).await;
+        // A session that has ended on one node must not be good again on either.
+        let ended = nodes[0].login(&here, "ada").await.access_token;
+        here.call(Logout { token: ended.clone(), all_sessions: None }).await.unwrap();
+        while there.call(VerifyToken { access_token: ended.clone() }).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        load.tally.phase("the clients come");
+        for number in 0..CLIENTS {
+            let session = nodes[0].login(&here, "ada").await;
+            let client = nodes[number % nodes.len()].client();
+            let worker = Worker {
+                client,
+                tally: load.tally.clone(),
+                wrong: load.wrong.clone(),
+                user: ada.session.user_id,
+                ended: ended.clone(),
+            };
+            let stop = load.stop.clone();
+            load.tasks.push(tokio::spawn(worker.run(session.access_token, session.refresh_token, stop)));
+        }
+        load
+    }
+
+    async fn during(&self, phase: &'static str, span: Duration) {
+        self.tally.phase(phase);
+        tokio::time::sleep(span).await;
+    }
+
+    /// What was seen.
+    async fn end(self, about: &str) -> String {
+        self.stop.store(true, Ordering::SeqCst);
+        for task in self.tasks {
+            task.await.unwrap();
+        }
+        assert_eq!(self.wrong.load(Ordering::SeqCst), 0, "wrong verdicts");
+        self.tally.only(&["OK"]);
+        self.tally.table(about)
+    }
+}
+
+struct Worker {
+    client: Client,
+    tally: Arc<Tally>,
+    wrong: Arc<AtomicUsize>,
+    user: uuid::Uuid,
+    ended: Secret<'static>,
+}
+
+impl Worker {
+    async fn run(self, mut access: Secret<'static>, mut refresh: Secret<'static>, stop: Arc<AtomicBool>) {
+        let common = Common::default;
+        while !stop.load(Ordering::SeqCst) {
+            let tally = &self.tally;
+            for _ in 0..8 {
+                let check = VerifyToken { access_token: access.clone() };
+                let verified = tally.ask(&self.client, check, common()).await.unwrap();
+                let ended = outcome(self.client.call(VerifyToken { access_token: self.ended.clone() }).await);
+                let wrong = verified.user_id != self.user || ended != Err(user_proto::ErrorCode::SESSION_REVOKED);
+                self.wrong.fetch_add(usize::from(wrong), Ordering::SeqCst);
+            }
+            let look_up = GetUser { access_token: access.clone() };
+            let user = tally.ask(&self.client, look_up, common()).await.unwrap();
+            self.wrong.fetch_add(usize::from(user.user_id != self.user), Ordering::SeqCst);
+            let next = RefreshToken { refresh_token: refresh.clone() };
+            let granted = tally.ask(&self.client, next, common()).await.unwrap();
+            (access, refresh) = (granted.access_token, granted.refresh_token);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+async fn measure(span: Duration) -> Option<String> {
+    let (database, mut redis) = (postgres()?, Redis::start()?);
+    let proxy = Proxy::before(redis.port).await;
+    let through = format!("redis://127.0.0.1:{}", proxy.port);
+    let mut table = String::new();
+    for named in [false, true] {
+        let url = database.database();
+        let settings: &[(&str, &str)] = if named { &[("REDIS_URL", &through)] } else { &[] };
+        let nodes = [node(&url, settings).await, node(&url, settings).await];
+        let load = Load::start(&nodes).await;
+        if named {
+            load.during("Redis is well", span).await;
+            redis.kill();
+            load.during("it is killed", span).await;
+            redis.run();
+            load.during("it comes back", SETTLE).await;
+            redis.signal("STOP");
+            load.during("it is stopped (SIGSTOP)", span).await;
+            redis.signal("CONT");
+            load.during("it goes on", SETTLE).await;
+            proxy.cut(true);
+            load.during("it is cut off", span).await;
+            proxy.cut(false);
+            load.during("it is well again", span).await;
+            table += &load.end("With REDIS_URL").await;
+        } else {
+            load.during("then", span).await;
+            table += &load.end("Without REDIS_URL").await;
+        }
+        for node in nodes {
+            node.stop().await;
+        }
+    }
+    Some(table)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_request_fails_for_redis() {
+    if let Some(table) = measure(Duration::from_millis(700)).await {
+        eprintln!("{table}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "minutes; docs/FAULTS.md has the command"]
+async fn long_no_request_fails_for_redis() {
+    println!("{}", measure(Duration::from_secs(15)).await.unwrap());
+}
