@@ -1,6 +1,8 @@
 //! The keys of the server: one secret, and a subkey of it for each purpose (HKDF-SHA256, RFC 5869), so that no purpose
 //! can be made to sign for another.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hkdf::Hkdf;
@@ -19,6 +21,7 @@ pub struct Key {
     refresh: Hmac<Sha256>,
     codes: Hmac<Sha256>,
     audit: Hmac<Sha256>,
+    retired: AtomicBool,
 }
 
 impl Key {
@@ -37,7 +40,14 @@ impl Key {
             refresh: subkey(&hkdf, "refresh token")?,
             codes: subkey(&hkdf, "one-time code")?,
             audit: subkey(&hkdf, "audit")?,
+            retired: AtomicBool::new(false),
         })
+    }
+
+    /// Whether an operator has ended it: nothing under it is good any more.
+    #[must_use]
+    pub fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Relaxed)
     }
 
     /// The bytes that sign access tokens: the secret itself, so that a gateway that has it can check them too.
@@ -71,7 +81,7 @@ impl std::fmt::Debug for Key {
     }
 }
 
-/// The keys that are good: one signs, all verify.
+/// The keys that are given: one signs, all verify that are not retired.
 #[derive(Debug)]
 pub struct KeyRing {
     keys: Vec<Key>,
@@ -86,18 +96,31 @@ impl KeyRing {
         Self { keys }
     }
 
-    /// The key that signs.
+    /// The key that signs: the first that is not retired, so that a node goes on with an accepted key where its own is
+    /// ended. `None` where every one is.
     #[must_use]
-    pub fn signing(&self) -> &Key {
+    pub fn signing(&self) -> Option<&Key> {
+        self.keys.iter().find(|key| !key.is_retired())
+    }
+
+    /// The key that is given to sign with, retired or not.
+    #[must_use]
+    pub fn first(&self) -> &Key {
         // `new` puts one there and nothing takes it away.
         #[allow(clippy::indexing_slicing)]
         &self.keys[0]
     }
 
-    /// The key of this name.
+    /// The key of this name, where it is not retired.
     #[must_use]
     pub fn find(&self, kid: &str) -> Option<&Key> {
-        self.keys.iter().find(|key| key.kid == kid)
+        self.keys.iter().find(|key| key.kid == kid && !key.is_retired())
+    }
+
+    /// Ends the key of this name for good; whether there was one to end.
+    pub fn retire(&self, kid: &str) -> bool {
+        let ended = |key: &Key| key.kid == kid && !key.retired.swap(true, Ordering::Relaxed);
+        self.keys.iter().filter(|key| ended(key)).count() > 0
     }
 
     /// All of them, the signing one first.
@@ -182,5 +205,17 @@ mod tests {
         assert_ne!(key.code_tag(&[b"ab", b"c"]), key.code_tag(&[b"a", b"bc"]));
         assert_ne!(key.kid, Key::new(&[8; 32]).unwrap().kid);
         assert!(Key::new(&[7; 31]).is_none());
+    }
+
+    #[test]
+    fn a_retired_key_is_good_for_nothing() {
+        let (own, other) = (Key::new(&[7; 32]).unwrap(), Key::new(&[8; 32]).unwrap());
+        let (kid, next) = (own.kid.clone(), other.kid.clone());
+        let ring = KeyRing::new(own, vec![other]);
+        assert!(ring.retire(&kid) && !ring.retire(&kid) && !ring.retire("unknown"));
+        assert!(ring.find(&kid).is_none());
+        assert_eq!(ring.signing().unwrap().kid, next, "another takes its place");
+        assert_eq!(ring.first().kid, kid);
+        assert!(ring.retire(&next) && ring.signing().is_none());
     }
 }

@@ -49,6 +49,11 @@ enum Command {
     },
     /// Looks for rows that can not be, beside a running server; changes nothing, and ends with 1 where it finds some
     Fsck,
+    /// Lists keys, makes one, or ends one that was lost
+    Keys {
+        #[command(subcommand)]
+        action: admin::KeysAction,
+    },
     /// Brings users of another service along, from a file or a table: 0 all, 1 some were refused, 2 it could not
     Import(admin::ImportArgs),
     /// Writes every user, with their password hashes, for another service to take over
@@ -99,6 +104,7 @@ async fn act(config: &Config, command: Option<Command>) -> Done {
         // Answered before: it needs no configuration.
         Some(Command::Calibrate { .. }) => {}
         Some(Command::Fsck) => fsck(config).await?,
+        Some(Command::Keys { action }) => admin::keys(config, action).await?,
         Some(Command::Import(args)) => return admin::import(config, args).await,
         Some(Command::Export(args)) => return admin::export(config, args).await,
         Some(Command::User(args)) => return admin::user(config, args).await,

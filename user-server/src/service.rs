@@ -26,7 +26,7 @@ use crate::store::{PostgresStore, SqliteStore, folder};
 use crate::tcp::{self, Server, Shared, Shutdown};
 use crate::throttle::Throttle;
 use crate::tls::{Tls, TlsFault};
-use crate::tokens::{Revocations, Tokens};
+use crate::tokens::{self, Revocations, Tokens};
 use crate::users::Users;
 
 /// Between two rounds of erasing what is past its retention.
@@ -75,6 +75,9 @@ pub enum StartError {
     /// The certificate can't be used.
     #[error(transparent)]
     Tls(#[from] TlsFault),
+    /// Nothing may be signed.
+    #[error("every key is retired; set JWTSECRETKEY to a new secret, which user-server keys new prints")]
+    Retired,
     /// The address can't be listened on.
     #[error("can not listen on {0}: {1}; set TCP_PORT to a port that is free, or 0 for any")]
     Listen(SocketAddr, std::io::Error),
@@ -111,6 +114,10 @@ impl Service {
         let tls = config.tls.clone().map(start_tls).transpose()?;
         let monitor = start_monitor(config, &health, &metrics).await?;
         let store = store(config).await?;
+        tokens::retire_known(&*as_key_records(&store), &keys).await?;
+        if keys.signing().is_none() {
+            return Err(StartError::Retired);
+        }
         let shared = Arc::new(SharedClock::new(clock));
         set_clock(&*store, &shared).await?;
         let clock: Arc<dyn Clock> = shared.clone();
@@ -123,6 +130,8 @@ impl Service {
         let (workers, tasks) = (CancellationToken::new(), TaskTracker::new());
         parts.spawn_workers(config, &store, mailer, &clock, &workers, &tasks);
         tasks.spawn(workers.clone().run_until_cancelled_owned(follow_clock(store.clone(), shared)));
+        let follow = tokens::follow_retired(as_key_records(&store), keys);
+        tasks.spawn(workers.clone().run_until_cancelled_owned(follow));
         if monitor.is_some() {
             let follow = health.clone().follow(metrics.clone());
             tasks.spawn(workers.clone().run_until_cancelled_owned(follow));
@@ -229,8 +238,7 @@ impl Parts {
         cache: &Arc<dyn Cache>,
         metrics: &Arc<Metrics>,
     ) -> Result<Self, Fault> {
-        let pseudonyms =
-            Pseudonyms::new(keys.signing()).ok_or_else(|| Fault::internal("a subkey can not be derived"))?;
+        let pseudonyms = Pseudonyms::new(keys.first()).ok_or_else(|| Fault::internal("a subkey can not be derived"))?;
         let passwords = Passwords::new(Arc::new(Lane::start(config.lane, metrics.hashing.clone())?), config.hash_cost)?;
         let revocations = Arc::new(Revocations::new(config.tokens.access_life, config.stale_limit));
         let tokens = Arc::new(Tokens::new(
@@ -367,6 +375,10 @@ async fn follow_clock(store: Arc<dyn Store>, clock: Arc<SharedClock>) {
         // Without an answer the clock goes on as it was set.
         let _ = tokio::time::timeout(CLOCK_PERIOD, set_clock(&*store, &clock)).await;
     }
+}
+
+fn as_key_records(store: &Arc<dyn Store>) -> Arc<dyn crate::domain::ports::KeyRecords> {
+    store.clone()
 }
 
 fn as_sessions(store: &Arc<dyn Store>) -> Arc<dyn crate::domain::ports::Sessions> {

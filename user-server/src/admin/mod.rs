@@ -8,6 +8,7 @@ mod export;
 mod fsck;
 mod import;
 mod instant;
+mod keys;
 mod place;
 mod restore;
 mod user;
@@ -19,6 +20,7 @@ pub use check::{Finding, check};
 pub use export::{ExportArgs, export};
 pub use fsck::{bounds, fsck};
 pub use import::{ImportArgs, import};
+pub use keys::{KeysAction, keys};
 pub use restore::{RestoreArgs, restore};
 pub use user::{UserArgs, user};
 

@@ -178,7 +178,7 @@ async fn list(store: &dyn Store, after: Option<&str>, limit: u32, json: bool) ->
 /// Under its name and under its address, since failures are counted by what was typed.
 async fn unlock(config: &Config, store: &Arc<dyn Store>, account: &Account) -> Result<(), Box<dyn std::error::Error>> {
     let keys = config.keys()?;
-    let pseudonyms = Pseudonyms::new(keys.signing()).ok_or("a subkey can not be derived")?;
+    let pseudonyms = Pseudonyms::new(keys.first()).ok_or("a subkey can not be derived")?;
     let clock = SharedClock::new(Arc::new(SystemClock));
     clock.set(place::now(&**store).await?, SystemClock.now());
     let throttle = Throttle::new(store.clone(), Arc::new(clock), pseudonyms);

@@ -11,9 +11,9 @@ use uuid::Uuid;
 use super::audit::{Chain, Entry, Filter, Note, Sealing, Step, Unsealed};
 use super::mail::{Claim, Mail, SendError};
 use super::records::{
-    Activation, Cached, Changed, Charge, Counter, EmailChange, Ended, Guess, Invariant, Leases, LoginKey, NewSession,
-    Profile, Purpose, Registration, Resend, ResetDone, ResetRequest, Revocation, Rotation, UserChange, UserRecord,
-    UserVersion,
+    Activation, Cached, Changed, Charge, Counter, EmailChange, Ended, Guess, Invariant, KeyUse, Leases, LoginKey,
+    NewSession, Profile, Purpose, Registration, Resend, ResetDone, ResetRequest, RetiredKey, Revocation, Rotation,
+    UserChange, UserRecord, UserVersion,
 };
 use super::{Act, Fault, Timestamp, Username};
 pub use operators::Operators;
@@ -279,13 +279,35 @@ pub struct Bounds {
     pub is_hash: fn(&str) -> bool,
 }
 
+/// Keys that are retired, and what hangs on each.
+#[async_trait]
+pub trait KeyRecords: Send + Sync {
+    /// Ends a key for good.
+    async fn retire_key(&self, kid: &str, now: Timestamp) -> Result<(), Fault>;
+    /// Every key that was ended, in that order.
+    async fn retired_keys(&self) -> Result<Vec<RetiredKey>, Fault>;
+    /// What hangs on each key. It counts rows: for an operator, and not for a request.
+    async fn key_uses(&self) -> Result<Vec<KeyUse>, Fault>;
+}
+
 /// A database.
 pub trait Store:
-    Accounts + Codes + Sessions + Counters + Outbox + Audit + Housekeeping + Vitals + Inspection + Operators
+    Accounts + Codes + Sessions + Counters + Outbox + Audit + Housekeeping + Vitals + Inspection + Operators + KeyRecords
 {
 }
-impl<T: Accounts + Codes + Sessions + Counters + Outbox + Audit + Housekeeping + Vitals + Inspection + Operators> Store
-    for T
+impl<
+    T: Accounts
+        + Codes
+        + Sessions
+        + Counters
+        + Outbox
+        + Audit
+        + Housekeeping
+        + Vitals
+        + Inspection
+        + Operators
+        + KeyRecords,
+> Store for T
 {
 }
 

@@ -363,3 +363,23 @@ impl Invariant {
     /// The most ids that are kept.
     pub const SHOWN: usize = 10;
 }
+
+/// A key that was ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RetiredKey {
+    /// Its name.
+    pub kid: String,
+    /// When it was.
+    pub at: Timestamp,
+}
+
+/// What hangs on a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyUse {
+    /// Its name.
+    pub kid: String,
+    /// Sessions whose refresh tokens it makes.
+    pub sessions: i64,
+    /// Codes that it makes.
+    pub codes: i64,
+}

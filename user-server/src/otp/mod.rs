@@ -34,7 +34,7 @@ impl Otp {
     /// The key that new codes are made with.
     #[must_use]
     pub fn kid(&self) -> &str {
-        &self.keys.signing().kid
+        &self.keys.signing().unwrap_or_else(|| self.keys.first()).kid
     }
 
     /// Pays for a guess and looks at it. The right one comes back as the claim to spend the code; `user_id` restricts it to

@@ -17,6 +17,7 @@ const TYPE: &str = "at+jwt";
 
 /// Issues and reads access tokens.
 pub(super) struct AccessTokens {
+    keys: Arc<KeyRing>,
     /// One a key of the ring, in its order.
     forms: Vec<Form>,
     validation: Validation,
@@ -45,7 +46,7 @@ struct Claims {
 }
 
 impl AccessTokens {
-    pub(super) fn new(keys: &KeyRing, policy: &TokenPolicy) -> Result<Self, Fault> {
+    pub(super) fn new(keys: &Arc<KeyRing>, policy: &TokenPolicy) -> Result<Self, Fault> {
         // The library's own checks of claims are lenient; it checks the signature and we the claims.
         let mut validation = Validation::new(Algorithm::HS256);
         validation.required_spec_claims.clear();
@@ -53,11 +54,17 @@ impl AccessTokens {
         validation.validate_aud = false;
         let forms: Option<Vec<Form>> = keys.iter().map(|key| Form::new(key, policy)).collect();
         Ok(Self {
+            keys: keys.clone(),
             forms: forms.ok_or_else(|| Fault::internal("the form of tokens can not be written down"))?,
             validation,
             issuer: policy.issuer.as_str().into(),
             audience: policy.audience.as_str().into(),
         })
+    }
+
+    /// The forms of the keys that are not retired.
+    fn good_forms(&self) -> impl Iterator<Item = &Form> {
+        self.forms.iter().zip(self.keys.iter()).filter(|(_, key)| !key.is_retired()).map(|(form, _)| form)
     }
 
     /// A new token.
@@ -68,7 +75,7 @@ impl AccessTokens {
         now: Timestamp,
         end: Timestamp,
     ) -> Result<Zeroizing<String>, Fault> {
-        let form = self.forms.first().ok_or_else(|| Fault::internal("no key signs"))?;
+        let form = self.good_forms().next().ok_or_else(|| Fault::Unavailable(NO_KEY.to_owned()))?;
         let claims = Claims {
             iss: self.issuer.as_ref().to_owned(),
             aud: self.audience.as_ref().to_owned(),
@@ -87,7 +94,7 @@ impl AccessTokens {
     }
 
     pub(super) fn read_fast(&self, token: &[u8]) -> Option<Verified> {
-        self.forms.iter().find_map(|form| form.exact.read(token))
+        self.good_forms().find_map(|form| form.exact.read(token))
     }
 
     pub(super) fn read_slow(&self, token: &[u8]) -> Option<Verified> {
@@ -96,7 +103,7 @@ impl AccessTokens {
         }
         let header = jsonwebtoken::decode_header(token).ok()?;
         // As we write it, in whatever spelling: no other algorithm or type, no `crit`, no key that the token brings along.
-        let form = self.forms.iter().find(|form| form.header == header)?;
+        let form = self.good_forms().find(|form| form.header == header)?;
         let claims = jsonwebtoken::decode::<Claims>(token, &form.verifying, &self.validation).ok()?.claims;
         if *claims.iss != *self.issuer || *claims.aud != *self.audience {
             return None;
@@ -111,6 +118,9 @@ impl AccessTokens {
         })
     }
 }
+
+/// What the log is told where every key is retired.
+const NO_KEY: &str = "every key is retired; set another JWTSECRETKEY, from user-server keys new";
 
 impl Form {
     fn new(key: &Key, policy: &TokenPolicy) -> Option<Self> {

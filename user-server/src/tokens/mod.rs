@@ -6,6 +6,7 @@ mod both;
 mod exact;
 mod owner;
 mod refresh;
+mod retired;
 mod revocations;
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use access::AccessTokens;
 #[doc(hidden)]
 pub use both::BothWays;
 use refresh::RefreshToken;
+pub use retired::{follow_retired, retire_known};
 pub use revocations::{FRESH, Revocations};
 
 /// The longest token that is looked at, in bytes.
@@ -107,7 +109,7 @@ impl Tokens {
     /// A session to open: new ids, today's key.
     #[must_use]
     pub fn new_session(&self) -> NewSession {
-        NewSession { id: Uuid::new_v4(), kid: self.keys.signing().kid.clone() }
+        NewSession { id: Uuid::new_v4(), kid: self.kid().to_owned() }
     }
 
     /// The first tokens of a session that was opened just now.
@@ -146,8 +148,7 @@ impl Tokens {
         if token.expires_at <= now.seconds() {
             return Err(Refusal::TokenExpired.into());
         }
-        let kid = &self.keys.signing().kid;
-        match self.sessions.rotate(token.session_id, token.counter, GRACE, kid, &caller.act(now)).await? {
+        match self.sessions.rotate(token.session_id, token.counter, GRACE, self.kid(), &caller.act(now)).await? {
             Rotation::Moved(session) | Rotation::Repeated(session) => self.grant(&session, now),
             Rotation::Ended(ended) => {
                 self.note_ended(&ended, now).await;
@@ -194,6 +195,11 @@ impl Tokens {
         if ended.sessions == 0 { Err(Refusal::SessionRevoked.into()) } else { Ok(ended.sessions) }
     }
 
+    /// Today's key. Where none is left, the name of one under which nothing is issued.
+    fn kid(&self) -> &str {
+        &self.keys.signing().unwrap_or_else(|| self.keys.first()).kid
+    }
+
     fn grant(&self, session: &SessionRecord, now: Timestamp) -> Outcome<Grant> {
         // Derived from what is stored, so that a repeated refresh gives the same bytes.
         let session_end = session.created_at.plus(self.policy.session_life);
@@ -201,11 +207,12 @@ impl Tokens {
         let access_end = now.plus(self.policy.access_life).min(session_end);
         let token =
             RefreshToken { session_id: session.id, counter: session.counter, expires_at: refresh_end.seconds() };
+        let access_token = self.access.issue(session.user_id, session.id, now, access_end)?;
         let key = self.keys.find(&session.kid).ok_or(Refusal::InvalidToken)?;
         Ok(Grant {
             user_id: session.user_id,
             session_id: session.id,
-            access_token: self.access.issue(session.user_id, session.id, now, access_end)?,
+            access_token,
             access_expires_in: access_end.since(now),
             refresh_token: token.write(key),
             refresh_expires_in: refresh_end.since(now),

@@ -2,6 +2,7 @@
 
 mod allocations;
 mod hostile;
+mod keys;
 mod recipes;
 
 use std::path::PathBuf;

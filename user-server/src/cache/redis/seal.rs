@@ -56,7 +56,7 @@ impl Seal {
     pub(super) fn new(keys: &KeyRing) -> Result<Self, Fault> {
         let fault = || Fault::internal("a key of the cache can not be derived");
         let ring: Vec<CacheKeys> = keys.iter().map(CacheKeys::new).collect::<Option<_>>().ok_or_else(fault)?;
-        let signing = CacheKeys::new(keys.signing()).ok_or_else(fault)?;
+        let signing = CacheKeys::new(keys.first()).ok_or_else(fault)?;
         let key = UnboundKey::new(&AES_256_GCM_SIV, signing.seal()).map_err(|_| fault())?;
         Ok(Self { ring, key: LessSafeKey::new(key) })
     }

@@ -263,6 +263,19 @@ impl Vitals for FaultyStore {
 }
 
 #[async_trait]
+impl KeyRecords for FaultyStore {
+    async fn retire_key(&self, kid: &str, now: Timestamp) -> Result<(), Fault> {
+        self.real.retire_key(kid, now).await
+    }
+    async fn retired_keys(&self) -> Result<Vec<RetiredKey>, Fault> {
+        self.real.retired_keys().await
+    }
+    async fn key_uses(&self) -> Result<Vec<KeyUse>, Fault> {
+        self.real.key_uses().await
+    }
+}
+
+#[async_trait]
 impl Inspection for FaultyStore {
     async fn inspect(&self, bounds: &Bounds, now: Timestamp) -> Result<Vec<Invariant>, Fault> {
         self.real.inspect(bounds, now).await

@@ -1,0 +1,40 @@
+//! Keys that are retired, and what hangs on each.
+
+use async_trait::async_trait;
+
+use super::SqlStore;
+use crate::domain::ports::KeyRecords;
+use crate::domain::records::{KeyUse, RetiredKey};
+use crate::domain::{Fault, Timestamp};
+
+#[async_trait]
+impl KeyRecords for SqlStore {
+    async fn retire_key(&self, kid: &str, now: Timestamp) -> Result<(), Fault> {
+        let mut tx = self.pools.write().await?;
+        tx.run(
+            sqlx::query("INSERT INTO retired_keys (kid, retired_at) VALUES ($1, $2) ON CONFLICT (kid) DO NOTHING")
+                .bind(kid)
+                .bind(now.0),
+        )
+        .await?;
+        tx.commit().await
+    }
+
+    async fn retired_keys(&self) -> Result<Vec<RetiredKey>, Fault> {
+        let rows: Vec<(String, i64)> =
+            self.read_all(sqlx::query_as("SELECT kid, retired_at FROM retired_keys ORDER BY retired_at, kid")).await?;
+        Ok(rows.into_iter().map(|(kid, at)| RetiredKey { kid, at: Timestamp(at) }).collect())
+    }
+
+    async fn key_uses(&self) -> Result<Vec<KeyUse>, Fault> {
+        let rows: Vec<(String, i64, i64)> = self
+            .read_all(sqlx::query_as(
+                "SELECT kid, CAST(SUM(session) AS BIGINT), CAST(SUM(code) AS BIGINT)
+                 FROM (SELECT kid, 1 AS session, 0 AS code FROM sessions
+                       UNION ALL SELECT kid, 0 AS session, 1 AS code FROM verifications) AS uses
+                 GROUP BY kid ORDER BY kid",
+            ))
+            .await?;
+        Ok(rows.into_iter().map(|(kid, sessions, codes)| KeyUse { kid, sessions, codes }).collect())
+    }
+}

@@ -1,0 +1,158 @@
+//! Keys: a roll refuses no token, and a key that was lost is good for nothing anywhere.
+
+use std::time::{Duration, Instant};
+
+use user_proto::client::Client;
+use user_proto::{ErrorCode, RefreshToken, VerifyToken};
+use user_server::keys::Key;
+
+use crate::support::{Process, TestServer, check, code_of, postgres, run_in};
+
+const OLD: &str = "the old secret of the nodes: thirty-two bytes and more";
+const NEW: &str = "the new secret of the nodes: thirty-two bytes and more";
+
+fn kid(secret: &str) -> String {
+    Key::new(secret.as_bytes()).unwrap().kid
+}
+
+/// A node on a shared database that signs with one secret and accepts another.
+async fn node(url: &str, signs: &str, accepts: &str) -> TestServer {
+    let folder = tempfile::tempdir().unwrap();
+    let mails = folder.path().join("mails").to_str().unwrap().to_owned();
+    let settings =
+        [("PostgreSQL", url), ("JWTSECRETKEY", signs), ("JWTSECRETKEY_ACCEPT", accepts), ("MAIL_DIR", mails.as_str())];
+    TestServer::start_in(folder, &settings).await
+}
+
+fn refresh(token: &str) -> RefreshToken<'_> {
+    RefreshToken { refresh_token: token.into() }
+}
+
+fn commanded(url: &str, secrets: [&str; 2], arguments: &[&str]) -> crate::support::Said {
+    let folder = tempfile::tempdir().unwrap();
+    let [signs, accepts] = secrets;
+    let settings =
+        [("PostgreSQL", url), ("JWTSECRETKEY", signs), ("JWTSECRETKEY_ACCEPT", accepts), ("MAIL_DIR", "mails")];
+    run_in(folder.path(), arguments, &settings)
+}
+
+/// Waits until every client is refused this token.
+async fn refused_everywhere(clients: &[Client], token: &str) {
+    let began = Instant::now();
+    for client in clients {
+        while check(client, token).await != Some(ErrorCode::INVALID_TOKEN) {
+            assert!(began.elapsed() < Duration::from_secs(20), "a node never learns");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_roll_over_three_nodes_refuses_no_token() {
+    let Some(server) = postgres() else { return };
+    let url = server.database();
+    let mut nodes = Vec::new();
+    for _ in 0..3 {
+        nodes.push(node(&url, OLD, "").await);
+    }
+    let (mut tokens, mut last) = (Vec::new(), nodes[0].client());
+    // A mail goes to the folder of the node that sends it, so with one node left it is known which.
+    for spare in nodes.drain(1..) {
+        spare.stop().await;
+    }
+    let ada = nodes[0].account(&last, "ada").await;
+    let mut current = ada.refresh();
+    tokens.push(ada.access());
+    for _ in 0..2 {
+        nodes.push(node(&url, OLD, "").await);
+    }
+    // Accept everywhere, then sign, then drop the old: one node after the other, all the while in use.
+    for (signs, accepts) in [(OLD, NEW), (NEW, OLD)] {
+        for place in 0..nodes.len() {
+            nodes.remove(place).stop().await;
+            nodes.insert(place, node(&url, signs, accepts).await);
+            for one in &nodes {
+                let client = one.client();
+                for token in &tokens {
+                    assert_eq!(check(&client, token).await, None);
+                }
+                let next = client.call(refresh(&current)).await.unwrap();
+                current = next.refresh_token.expose_str().unwrap().to_owned();
+                tokens.push(next.access_token.expose_str().unwrap().to_owned());
+                last = client;
+            }
+        }
+    }
+    assert!(current.contains(&kid(NEW)), "the session has moved to the new key");
+    assert_eq!(check(&last, &tokens[0]).await, None);
+    let listed = commanded(&url, [NEW, OLD], &["keys", "list"]);
+    let line = |kid: &str| listed.output.lines().find(|line| line.starts_with(kid)).unwrap().to_owned();
+    assert!(line(&kid(NEW)).contains("signs") && line(&kid(NEW)).contains(" 1 "), "{listed:?}");
+    assert!(line(&kid(OLD)).contains("accepted") && line(&kid(OLD)).contains(" 0 "), "{listed:?}");
+    for one in nodes {
+        one.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_key_ends_on_every_node() {
+    let Some(server) = postgres() else { return };
+    let url = server.database();
+    let first = node(&url, OLD, NEW).await;
+    let ada = first.account(&first.client(), "ada").await;
+    let nodes = [first, node(&url, OLD, NEW).await, node(&url, NEW, OLD).await];
+    let clients: Vec<Client> = nodes.iter().map(|node| node.client()).collect();
+    for client in &clients {
+        assert_eq!(check(client, &ada.access()).await, None);
+    }
+    let unknown = commanded(&url, [OLD, NEW], &["keys", "retire", "nobody"]);
+    assert_eq!(unknown.code, Some(1), "{unknown:?}");
+    let done = commanded(&url, [OLD, NEW], &["keys", "retire", &kid(OLD)]);
+    assert_eq!((done.code, done.error.as_str()), (Some(0), ""), "{done:?}");
+    refused_everywhere(&clients, &ada.access()).await;
+    for client in &clients {
+        assert_eq!(code_of(client, refresh(&ada.refresh())).await, ErrorCode::INVALID_TOKEN);
+    }
+    // A node whose own key has ended goes on with the other.
+    let again = nodes[0].login(&clients[0], "ada").await;
+    assert!(again.refresh_token.expose_str().unwrap().contains(&kid(NEW)));
+    for client in &clients {
+        client.call(VerifyToken { access_token: again.access_token.clone() }).await.unwrap();
+    }
+    let listed = commanded(&url, [OLD, NEW], &["keys", "list"]);
+    assert!(listed.output.contains("retired"), "{listed:?}");
+    for one in nodes {
+        one.stop().await;
+    }
+    let alone = commanded(&url, [OLD, ""], &[]);
+    assert_eq!(alone.code, Some(1), "{alone:?}");
+    assert!(alone.error.contains("every key is retired"), "{alone:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_key_stays_lost_after_a_restart() {
+    let settings = [("JWTSECRETKEY", OLD), ("JWTSECRETKEY_ACCEPT", NEW)];
+    let process = Process::start(&settings);
+    let client = process.client();
+    let ada = process.account(&client, "ada").await;
+    assert_eq!(check(&client, &ada.access()).await, None);
+    let home = process.data().parent().unwrap().to_owned();
+    let lonely = run_in(&home, &["keys", "retire", &kid(OLD)], &settings[..1]);
+    assert!(lonely.code == Some(1) && lonely.error.contains("--force"), "{lonely:?}");
+    let done = run_in(&home, &["keys", "retire", &kid(OLD)], &settings);
+    assert_eq!(done.code, Some(0), "{done:?}");
+    refused_everywhere(std::slice::from_ref(&client), &ada.access()).await;
+    let process = Process::start_in(process.kill().await, &settings);
+    assert_eq!(check(&process.client(), &ada.access()).await, Some(ErrorCode::INVALID_TOKEN));
+}
+
+#[test]
+fn a_new_secret_is_alone_on_standard_output() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = run_in(folder.path(), &["keys", "new"], &[]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let secret = said.output.trim_end();
+    assert!(secret.len() == 64 && said.output.lines().count() == 1, "{said:?}");
+    assert!(said.error.contains(&kid(secret)) && !said.error.contains(secret), "{said:?}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "it changes nothing");
+}
