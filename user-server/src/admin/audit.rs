@@ -202,6 +202,7 @@ fn line(entry: &Entry, as_json: bool) -> String {
         text.push_str("  ");
         text.push_str(&part);
     }
+    text.truncate(text.trim_end().len());
     text
 }
 
