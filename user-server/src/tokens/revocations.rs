@@ -146,7 +146,9 @@ impl Revocations {
                 }
             }
             let now = clock.now();
-            let read = self.read(&*log, now, OVERLAP).await;
+            // After an outage, back to the last good read: what ended meanwhile is older than the overlap.
+            let back = OVERLAP.saturating_add(self.age()).min(self.keep);
+            let read = self.read(&*log, now, back).await;
             match &read {
                 Ok(()) if failing => tracing::info!("the revocation log can be read again"),
                 Err(fault) if !failing => tracing::warn!(%fault, "the revocation log can not be read"),
