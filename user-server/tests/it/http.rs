@@ -17,7 +17,8 @@ use user_server::metrics::Metrics;
 
 use crate::support::{PASSWORD, Process, TestServer, code_of};
 use exposition::Exposition;
-use request::{get, send};
+pub use request::get;
+use request::send;
 
 async fn watched() -> (TestServer, SocketAddr) {
     watched_with(&[]).await

@@ -27,6 +27,7 @@ mod postgres;
 mod prehijack;
 mod process;
 mod races;
+mod secrets;
 mod session;
 mod smtp;
 mod support;

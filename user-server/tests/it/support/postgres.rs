@@ -152,6 +152,11 @@ impl Postgres {
         done.is_ok_and(|output| output.status.success())
     }
 
+    /// Where its data, its journal and its logs are.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// All that it has written.
     pub fn log(&self) -> String {
         let read = |name| std::fs::read_to_string(self.folder.join(name)).unwrap_or_default();
