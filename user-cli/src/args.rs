@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use uuid::Uuid;
 
 pub(crate) use account::*;
 pub(crate) use bench::*;
@@ -56,6 +57,10 @@ pub(crate) struct Global {
     /// Ask on behalf of an end user at this IP address; believed only from a trusted peer
     #[arg(long, global = true, value_name = "IP")]
     pub(crate) client_address: Option<IpAddr>,
+    /// Make the command's first change under this key, drawn at random for it: repeated within a day, with the same key
+    /// and words, it gets the same reply and changes nothing more
+    #[arg(long, global = true, value_name = "UUID")]
+    pub(crate) idempotency_key: Option<Uuid>,
 }
 
 #[derive(Subcommand)]
