@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
-use user_proto::client::{Client, Config, Direction, Error};
+use user_proto::client::{Client, Config, Direction, Error, Tls};
 use user_proto::{Common, IdempotencyKey, Message, RefreshToken, RequestMessage, client::Tap};
 
 use crate::args::{Global, TokenSource};
@@ -15,7 +15,7 @@ use crate::failure::Failure;
 use crate::hints::Situation;
 use crate::secrets::{self, Typed};
 use crate::state::{State, Store};
-use crate::{hex, human, output};
+use crate::{hex, human, output, tls};
 
 /// The access token, where no option gives one.
 const TOKEN_VARIABLE: &str = "USER_CLI_TOKEN";
@@ -25,6 +25,7 @@ pub(crate) struct Context<'a> {
     pub(crate) state: State,
     store: Store,
     client: Client,
+    tls: Option<Tls>,
     runtime: Runtime,
     /// Whether the token in use is the stored one.
     uses_stored: bool,
@@ -40,7 +41,8 @@ pub(crate) enum Kind {
 }
 
 impl<'a> Context<'a> {
-    pub(crate) fn new(global: &'a Global) -> Result<Self, Failure> {
+    pub(crate) fn new(global: &'a Global, asks_server: bool) -> Result<Self, Failure> {
+        let tls = if asks_server { tls::of(global)? } else { None };
         let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| {
             Failure::usage(format!("can not start: {error}"), "Look for limits on open files and memory.")
         })?;
@@ -48,13 +50,19 @@ impl<'a> Context<'a> {
             deadline: global.timeout,
             // A person who mistyped an address wants to know now.
             wait_for_server: false,
+            tls: tls.clone(),
             tap: global.verbose.then(|| Arc::new(show_frame) as Tap),
             ..Config::default()
         };
         let store = Store::of(&global.addr);
         let client = Client::with_config(global.addr.as_str(), config);
         let key = Cell::new(global.idempotency_key.map(|key| IdempotencyKey(key.into_bytes())));
-        Ok(Self { global, state: State::default(), store, client, runtime, uses_stored: false, key })
+        Ok(Self { global, state: State::default(), store, client, tls, runtime, uses_stored: false, key })
+    }
+
+    /// TLS, where the server is spoken to so.
+    pub(crate) fn tls(&self) -> Option<&Tls> {
+        self.tls.as_ref()
     }
 
     /// Reads what is stored. Commands that need none of it work beside a broken file.
@@ -91,11 +99,13 @@ impl<'a> Context<'a> {
         self.until_interrupted(self.client.call_with(request, common))?.map_err(|error| self.failed(error, changes))
     }
 
-    fn failed(&self, error: Error, changes: bool) -> Failure {
+    /// A call that failed, with what there is to know about it.
+    pub(crate) fn failed(&self, error: Error, changes: bool) -> Failure {
         let fresh = |at| at > human::unix_now();
         let can_refresh =
             self.uses_stored && self.state.session.as_ref().is_some_and(|session| fresh(session.refresh_expires_at));
-        Failure::Call { error, situation: Situation { addr: self.global.addr.clone(), changes, can_refresh } }
+        let situation = Situation { addr: self.global.addr.clone(), tls: self.tls.is_some(), changes, can_refresh };
+        Failure::Call { error, situation }
     }
 
     /// Ctrl-C ends the wait, not the process, so that the terminal and the connection are left in order.
