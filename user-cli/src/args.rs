@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand};
+use uuid::Uuid;
 
 pub(crate) use account::*;
 pub(crate) use bench::*;
@@ -58,6 +59,10 @@ pub(crate) struct Global {
     /// Ask on behalf of an end user at this IP address; believed only from a trusted peer
     #[arg(long, global = true, value_name = "IP")]
     pub(crate) client_address: Option<IpAddr>,
+    /// Make the command's first change under this key, drawn at random for it: repeated within a day, with the same key
+    /// and words, it gets the same reply and changes nothing more
+    #[arg(long, global = true, value_name = "UUID")]
+    pub(crate) idempotency_key: Option<Uuid>,
     /// Speak TLS 1.3; without --ca the public authorities are trusted
     #[arg(long, global = true, env = "USER_SERVER_TLS", value_parser = BoolishValueParser::new())]
     pub(crate) tls: bool,

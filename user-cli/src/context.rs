@@ -1,5 +1,6 @@
 //! What every command works with: the server, the stored state, and where results go.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
 use user_proto::client::{Client, Config, Direction, Error, Tls};
-use user_proto::{Common, Message, RefreshToken, RequestMessage, client::Tap};
+use user_proto::{Common, IdempotencyKey, Message, RefreshToken, RequestMessage, client::Tap};
 
 use crate::args::{Global, TokenSource};
 use crate::failure::Failure;
@@ -28,6 +29,8 @@ pub(crate) struct Context<'a> {
     runtime: Runtime,
     /// Whether the token in use is the stored one.
     uses_stored: bool,
+    /// Taken by the first request that changes something: another under the same key would be refused.
+    key: Cell<Option<IdempotencyKey>>,
 }
 
 /// Which of a session's two tokens.
@@ -53,7 +56,8 @@ impl<'a> Context<'a> {
         };
         let store = Store::of(&global.addr);
         let client = Client::with_config(global.addr.as_str(), config);
-        Ok(Self { global, state: State::default(), store, client, tls, runtime, uses_stored: false })
+        let key = Cell::new(global.idempotency_key.map(|key| IdempotencyKey(key.into_bytes())));
+        Ok(Self { global, state: State::default(), store, client, tls, runtime, uses_stored: false, key })
     }
 
     /// TLS, where the server is spoken to so.
@@ -86,8 +90,12 @@ impl<'a> Context<'a> {
 
     /// Sends a request and waits for its reply.
     pub(crate) fn ask<M: RequestMessage>(&self, request: M) -> Result<M::Reply, Failure> {
-        let common = Common { client_address: self.global.client_address.map(Into::into), ..Common::default() };
         let changes = !M::SAFE || M::TYPE == RefreshToken::TYPE;
+        let common = Common {
+            client_address: self.global.client_address.map(Into::into),
+            idempotency_key: if changes { self.key.take() } else { None },
+            ..Common::default()
+        };
         self.until_interrupted(self.client.call_with(request, common))?.map_err(|error| self.failed(error, changes))
     }
 
