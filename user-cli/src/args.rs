@@ -5,9 +5,12 @@ mod bench;
 mod tools;
 
 use std::net::{IpAddr, Ipv6Addr};
+use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand};
+use uuid::Uuid;
 
 pub(crate) use account::*;
 pub(crate) use bench::*;
@@ -56,6 +59,32 @@ pub(crate) struct Global {
     /// Ask on behalf of an end user at this IP address; believed only from a trusted peer
     #[arg(long, global = true, value_name = "IP")]
     pub(crate) client_address: Option<IpAddr>,
+    /// Make the command's first change under this key, drawn at random for it: repeated within a day, with the same key
+    /// and words, it gets the same reply and changes nothing more
+    #[arg(long, global = true, value_name = "UUID")]
+    pub(crate) idempotency_key: Option<Uuid>,
+    /// Speak TLS 1.3; without --ca the public authorities are trusted
+    #[arg(long, global = true, env = "USER_SERVER_TLS", value_parser = BoolishValueParser::new())]
+    pub(crate) tls: bool,
+    /// Speak TLS with a server whose certificate is of an authority in this PEM file
+    #[arg(long, global = true, env = "USER_SERVER_CA", value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+    /// The name in the server's certificate, where it is not the host of --addr
+    #[arg(long, global = true, env = "USER_SERVER_NAME", value_name = "NAME")]
+    pub(crate) server_name: Option<String>,
+    /// Show the certificate in this PEM file, for a server that lets in only clients with one
+    #[arg(long, global = true, env = "USER_CLI_CERT", value_name = "FILE")]
+    pub(crate) cert: Option<PathBuf>,
+    /// Its private key, in PEM
+    #[arg(long, global = true, env = "USER_CLI_KEY", value_name = "FILE")]
+    pub(crate) key: Option<PathBuf>,
+}
+
+impl Global {
+    /// Whether the server is spoken to over TLS.
+    pub(crate) fn speaks_tls(&self) -> bool {
+        self.tls || self.ca.is_some()
+    }
 }
 
 #[derive(Subcommand)]
@@ -80,6 +109,13 @@ pub(crate) enum Command {
     Top(Top),
     Completions(Completions),
     Man(Man),
+}
+
+impl Command {
+    /// Whether it speaks to a server at all, so that what is said of the way there has to be right.
+    pub(crate) fn asks_server(&self) -> bool {
+        !matches!(self, Self::Decode(_) | Self::Top(_) | Self::Completions(_) | Self::Man(_))
+    }
 }
 
 /// Reads `host:port`; a host alone means the default port.

@@ -1,20 +1,21 @@
 //! What every command works with: the server, the stored state, and where results go.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
 
 use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
-use user_proto::client::{Client, Config, Direction, Error};
-use user_proto::{Common, Message, RefreshToken, RequestMessage, client::Tap};
+use user_proto::client::{Client, Config, Direction, Error, Tls};
+use user_proto::{Common, IdempotencyKey, Message, RefreshToken, RequestMessage, client::Tap};
 
 use crate::args::{Global, TokenSource};
 use crate::failure::Failure;
 use crate::hints::Situation;
 use crate::secrets::{self, Typed};
 use crate::state::{State, Store};
-use crate::{hex, human, output};
+use crate::{hex, human, output, tls};
 
 /// The access token, where no option gives one.
 const TOKEN_VARIABLE: &str = "USER_CLI_TOKEN";
@@ -24,9 +25,12 @@ pub(crate) struct Context<'a> {
     pub(crate) state: State,
     store: Store,
     client: Client,
+    tls: Option<Tls>,
     runtime: Runtime,
     /// Whether the token in use is the stored one.
     uses_stored: bool,
+    /// Taken by the first request that changes something: another under the same key would be refused.
+    key: Cell<Option<IdempotencyKey>>,
 }
 
 /// Which of a session's two tokens.
@@ -37,7 +41,8 @@ pub(crate) enum Kind {
 }
 
 impl<'a> Context<'a> {
-    pub(crate) fn new(global: &'a Global) -> Result<Self, Failure> {
+    pub(crate) fn new(global: &'a Global, asks_server: bool) -> Result<Self, Failure> {
+        let tls = if asks_server { tls::of(global)? } else { None };
         let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| {
             Failure::usage(format!("can not start: {error}"), "Look for limits on open files and memory.")
         })?;
@@ -45,12 +50,19 @@ impl<'a> Context<'a> {
             deadline: global.timeout,
             // A person who mistyped an address wants to know now.
             wait_for_server: false,
+            tls: tls.clone(),
             tap: global.verbose.then(|| Arc::new(show_frame) as Tap),
             ..Config::default()
         };
         let store = Store::of(&global.addr);
         let client = Client::with_config(global.addr.as_str(), config);
-        Ok(Self { global, state: State::default(), store, client, runtime, uses_stored: false })
+        let key = Cell::new(global.idempotency_key.map(|key| IdempotencyKey(key.into_bytes())));
+        Ok(Self { global, state: State::default(), store, client, tls, runtime, uses_stored: false, key })
+    }
+
+    /// TLS, where the server is spoken to so.
+    pub(crate) fn tls(&self) -> Option<&Tls> {
+        self.tls.as_ref()
     }
 
     /// Reads what is stored. Commands that need none of it work beside a broken file.
@@ -78,16 +90,22 @@ impl<'a> Context<'a> {
 
     /// Sends a request and waits for its reply.
     pub(crate) fn ask<M: RequestMessage>(&self, request: M) -> Result<M::Reply, Failure> {
-        let common = Common { client_address: self.global.client_address.map(Into::into), ..Common::default() };
         let changes = !M::SAFE || M::TYPE == RefreshToken::TYPE;
+        let common = Common {
+            client_address: self.global.client_address.map(Into::into),
+            idempotency_key: if changes { self.key.take() } else { None },
+            ..Common::default()
+        };
         self.until_interrupted(self.client.call_with(request, common))?.map_err(|error| self.failed(error, changes))
     }
 
-    fn failed(&self, error: Error, changes: bool) -> Failure {
+    /// A call that failed, with what there is to know about it.
+    pub(crate) fn failed(&self, error: Error, changes: bool) -> Failure {
         let fresh = |at| at > human::unix_now();
         let can_refresh =
             self.uses_stored && self.state.session.as_ref().is_some_and(|session| fresh(session.refresh_expires_at));
-        Failure::Call { error, situation: Situation { addr: self.global.addr.clone(), changes, can_refresh } }
+        let situation = Situation { addr: self.global.addr.clone(), tls: self.tls.is_some(), changes, can_refresh };
+        Failure::Call { error, situation }
     }
 
     /// Ctrl-C ends the wait, not the process, so that the terminal and the connection are left in order.

@@ -138,6 +138,7 @@ fn call_json(error: &Error, situation: &Situation) -> Value {
         Error::DeadlineExceeded { .. } => "deadline_exceeded",
         Error::Lost { .. } => "lost",
         Error::Connect(_) => "connect",
+        Error::Handshake(_) => "tls",
         Error::BadReply { .. } => "bad_reply",
         Error::TooLong(_) => "too_long",
         Error::Closed => "closed",

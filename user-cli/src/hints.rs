@@ -1,12 +1,14 @@
 //! What to do about each error: the one place that knows.
 
-use user_proto::client::Error;
+use user_proto::client::{Error, NoHandshake};
 use user_proto::{ErrorClass, ErrorCode};
 
 /// What there is to know about a call that failed.
 #[derive(Debug, Default)]
 pub(crate) struct Situation {
     pub(crate) addr: String,
+    /// Whether the server is spoken to over TLS.
+    pub(crate) tls: bool,
     /// Whether the request changes anything.
     pub(crate) changes: bool,
     /// Whether the token of the request was the stored one, with a refresh token beside it.
@@ -19,6 +21,10 @@ pub(crate) fn of(error: &Error, situation: &Situation) -> String {
         Error::Refused(reply) if reply.field.as_deref() == Some("current_password") => {
             "Check the current password. After five wrong ones there is a wait.".to_owned()
         }
+        // Nothing too long was sent, so what the server took for a length is the start of something else.
+        Error::Refused(reply) if reply.code == ErrorCode::FRAME_TOO_LONG && !situation.tls => {
+            "The server wants TLS: name its authority with --ca, or say --tls where that is a public one.".to_owned()
+        }
         Error::Refused(reply) => {
             of_code(reply.code, situation).unwrap_or_else(|| of_class(reply.code.class())).to_owned()
         }
@@ -27,11 +33,37 @@ pub(crate) fn of(error: &Error, situation: &Situation) -> String {
         }
         Error::Lost { .. } => "Look whether the server is well; its log says what was done.".into(),
         Error::Connect(_) => "Start user-server, or name the right server with --addr or USER_SERVER_ADDR.".to_owned(),
+        Error::Handshake(why) => of_handshake(why).to_owned(),
         Error::BadReply { .. } => {
             "The server is newer than this user-cli, or no user service: --verbose shows its reply.".to_owned()
         }
         Error::TooLong(_) => "Shorten what you send.".to_owned(),
         Error::Closed => "Start user-cli again.".to_owned(),
+    }
+}
+
+fn of_handshake(why: &NoHandshake) -> &'static str {
+    match why {
+        NoHandshake::UnknownAuthority => "Name the file with the authority of the server's certificate with --ca.",
+        NoHandshake::OtherName(_) => {
+            "Name the host in --addr as the certificate does, or say with --server-name which name it has."
+        }
+        NoHandshake::NoName(_) => "Say with --server-name which name the server's certificate has.",
+        NoHandshake::NotValidNow => "Renew the server's certificate, and look at the clocks of both machines.",
+        NoHandshake::BadCertificate(_) => "Give the server another certificate; user-server check tells what it has.",
+        NoHandshake::NotTls => {
+            "Leave out --tls and --ca, unset USER_SERVER_TLS and USER_SERVER_CA, or set TLS_CERT for the server."
+        }
+        NoHandshake::OldTls | NoHandshake::OtherProtocol => {
+            "Name the user server itself with --addr, or a proxy that hands TLS through to it."
+        }
+        NoHandshake::CertificateWanted => {
+            "Show one with --cert and --key, of an authority in the server's TLS_CLIENT_CA."
+        }
+        NoHandshake::CertificateRefused(_) => {
+            "Show one with --cert that has not expired and is of an authority in the server's TLS_CLIENT_CA."
+        }
+        NoHandshake::Broken(_) => "Look into the server's log.",
     }
 }
 

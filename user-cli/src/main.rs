@@ -17,6 +17,7 @@ mod human;
 mod output;
 mod secrets;
 mod state;
+mod tls;
 mod top;
 
 use std::process::ExitCode;
@@ -38,7 +39,7 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> Result<(), Failure> {
-    let mut context = Context::new(&cli.global)?;
+    let mut context = Context::new(&cli.global, cli.command.asks_server())?;
     let done = commands::run(&mut context, &cli.command);
     if let Err(failure) = &done {
         context.forget_what_ended(failure);

@@ -21,6 +21,8 @@
 //! | was written, and may be repeated | sent again: [`RequestMessage::SAFE`] (a refresh within 30 s), or with an idempotency key |
 //! | was written, and may not be repeated | [`Error::Lost`]: the outcome is unknown |
 //!
+//! With the feature `tls`, `Config::tls` makes the connection a secret one; all else is the same.
+//!
 //! It knows frames and messages, no users: nothing here keeps a token.
 
 mod buffer;
@@ -30,6 +32,9 @@ mod drive;
 mod error;
 mod link;
 mod state;
+mod stream;
+#[cfg(feature = "tls")]
+mod tls;
 mod trail;
 
 use std::sync::Arc;
@@ -43,7 +48,10 @@ use state::Answer;
 use trail::Trail;
 
 pub use config::{Config, Direction, Tap};
-pub use error::{Cause, Error};
+pub use error::{Cause, Error, NoHandshake, NoStream};
+pub use stream::Stream;
+#[cfg(feature = "tls")]
+pub use tls::{Tls, TlsFault, TlsOptions, TlsPart};
 
 /// How long after it was first sent a `RefreshToken` is sent again: the server's 30 s, less what the way may take.
 /// Later it would look like a stolen token and end the session.
@@ -130,7 +138,7 @@ impl Client {
                 Ok(connection) => connection,
                 Err(NoConnection::Closed) => return Err(trail.end(Error::Closed)),
                 Err(NoConnection::Failed(error)) => {
-                    trail.failed(Error::Connect(error));
+                    trail.failed(error.into());
                     if self.link.config().wait_for_server {
                         continue;
                     }
@@ -154,6 +162,12 @@ impl Client {
                 }
                 Answer::Reply { kind, body } => return read::<M>(kind, &body),
                 Answer::NotSent => trail.not_sent(),
+                Answer::KeptOut(why) => {
+                    trail.failed(Error::Handshake(why));
+                    if !self.link.config().wait_for_server {
+                        return Err(trail.give_up());
+                    }
+                }
                 Answer::Told(reply) => return Err(Error::Refused(reply)),
                 Answer::Lost(cause) => {
                     trail.lost(cause);

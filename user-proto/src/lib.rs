@@ -17,6 +17,7 @@
 //! | none | the core: no I/O, no tokio |
 //! | `codec` | [`codec::FrameCodec`], the `Encoder` and `Decoder` of tokio-util |
 //! | `client` | [`client::Client`]: one connection, many requests in flight, typed replies |
+//! | `tls` | [`client::Tls`]: the same over TLS 1.3 |
 
 #[macro_use]
 mod macros;

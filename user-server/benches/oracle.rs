@@ -104,7 +104,7 @@ async fn fill(folder: &Path, samples: usize) {
     let lane = Lane::start(LaneSize { permits: 1, queue: 1 }, Arc::default()).unwrap();
     let passwords = Passwords::new(Arc::new(lane), HashCost::FLOOR).unwrap();
     let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
-    let caller = Caller { network: None, deadline, gone: CancellationToken::new() };
+    let caller = Caller { network: None, deadline, gone: CancellationToken::new(), claim: None };
     let password = Password::chosen(PASSWORD.as_bytes(), "password").unwrap();
     let argon2 = passwords.hash(password, "password", Vec::new(), &caller).await.unwrap();
     for number in 0..samples {

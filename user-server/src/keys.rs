@@ -21,6 +21,8 @@ pub struct Key {
     refresh: Hmac<Sha256>,
     codes: Hmac<Sha256>,
     audit: Hmac<Sha256>,
+    requests: Hmac<Sha256>,
+    token_ids: Hmac<Sha256>,
     retired: AtomicBool,
 }
 
@@ -40,6 +42,8 @@ impl Key {
             refresh: subkey(&hkdf, "refresh token")?,
             codes: subkey(&hkdf, "one-time code")?,
             audit: subkey(&hkdf, "audit")?,
+            requests: subkey(&hkdf, "idempotent request")?,
+            token_ids: subkey(&hkdf, "access token id")?,
             retired: AtomicBool::new(false),
         })
     }
@@ -72,6 +76,18 @@ impl Key {
     #[must_use]
     pub fn audit_tag(&self, parts: &[&[u8]]) -> [u8; 32] {
         tag(&self.audit, parts)
+    }
+
+    /// A tag of a request under the subkey of idempotency.
+    #[must_use]
+    pub fn request_tag(&self, parts: &[&[u8]]) -> [u8; 32] {
+        tag(&self.requests, parts)
+    }
+
+    /// The id of an access token: always the same for the same token.
+    #[must_use]
+    pub fn token_id(&self, parts: &[&[u8]]) -> [u8; 32] {
+        tag(&self.token_ids, parts)
     }
 }
 

@@ -9,6 +9,7 @@ pub mod config;
 pub mod domain;
 pub mod handler;
 pub mod http;
+pub mod idempotency;
 pub mod keys;
 pub mod mail;
 pub mod metrics;

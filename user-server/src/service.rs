@@ -16,6 +16,7 @@ use crate::domain::ports::{Cache, Mailer, Retention, Store};
 use crate::domain::{Clock, Fault, SharedClock, SystemClock};
 use crate::handler::{Handler, Limits};
 use crate::http::{Health, Monitor, Probe};
+use crate::idempotency::Idempotency;
 use crate::keys::{KeyRing, Pseudonyms};
 use crate::mail::{FileMailer, SmtpMailer};
 use crate::metrics::Metrics;
@@ -262,11 +263,12 @@ impl Parts {
             clock: clock.clone(),
             code_life: config.code_life,
         };
+        let idempotency = Idempotency { uses: store.clone(), keys: keys.clone(), clock: clock.clone() };
         let limits = Limits {
             max_in_flight: u32::try_from(config.limits.in_flight).unwrap_or(u32::MAX),
             idle_timeout: config.limits.idle,
         };
-        let handler = Arc::new(Handler::new(users, tokens, limits));
+        let handler = Arc::new(Handler::new(users, tokens, idempotency, limits));
         let (cache, keys, metrics) = (cache.clone(), keys.clone(), metrics.clone());
         Ok(Self { handler, revocations, otp, passwords, bell, cache, keys, metrics })
     }

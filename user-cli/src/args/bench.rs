@@ -24,7 +24,8 @@ does, so that no budget of one network is spent; the server has to trust this pe
 
 Closed loop: each connection has --depth requests under way, and sends the next when a reply comes. With
 --rate it is an open loop: requests start when they are due, and their latency counts from then on, so
-that a server that stands still for a second shows it. TLS is not spoken here.
+that a server that stands still for a second shows it. With --tls or --ca the load goes over TLS, a Redis's
+never.
 
 Examples:
   user-cli bench ping --connections 50 --depth 16

@@ -10,7 +10,8 @@ use clap_complete::Shell;
 #[command(after_help = "\
 Examples:
   user-cli ping
-  user-cli ping --addr users.example.com:3001 --json")]
+  user-cli ping --addr users.example.com:3001 --json
+  user-cli ping --addr users.example.com --ca authority.pem --cert me.pem --key me.key")]
 pub(crate) struct Ping {}
 
 /// Explain frames, without a server: every field, or what is wrong and what the server would answer

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use user_proto::client::{Client, Config};
+use user_proto::client::{Client, Config, Tls};
 use user_proto::{Common, Login, RefreshToken, Register, RequestMessage, VerifyEmail};
 use zeroize::Zeroizing;
 
@@ -59,18 +59,19 @@ fn micros() -> u64 {
 pub(super) struct Server {
     addr: String,
     client: Client,
+    tls: bool,
 }
 
 impl Server {
-    pub(super) fn at(addr: &str) -> Self {
-        let config = Config { wait_for_server: false, ..Config::default() };
-        Self { addr: addr.to_owned(), client: Client::with_config(addr, config) }
+    pub(super) fn at(addr: &str, tls: Option<&Tls>) -> Self {
+        let config = Config { wait_for_server: false, tls: tls.cloned(), ..Config::default() };
+        Self { addr: addr.to_owned(), client: Client::with_config(addr, config), tls: tls.is_some() }
     }
 
     async fn ask<M: RequestMessage>(&self, request: M) -> Result<M::Reply, Failure> {
         self.client.call_with(request, somebody()).await.map_err(|error| Failure::Call {
             error,
-            situation: Situation { addr: self.addr.clone(), changes: !M::SAFE, can_refresh: false },
+            situation: Situation { addr: self.addr.clone(), tls: self.tls, changes: !M::SAFE, can_refresh: false },
         })
     }
 

@@ -5,14 +5,15 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::net::TcpStream;
 use tokio::runtime::Builder;
 use tokio::task::JoinSet;
+use user_proto::client::{Stream, Tls};
 
 use super::cost::Cost;
 use super::link::{Books, Dialogue, Link};
 use super::pace::{self, Due};
 use super::tally::{Tally, Window};
+use crate::tls;
 
 /// How long replies are awaited after the end of a run. Longer than the server lets a request wait.
 const LAST_REPLIES: Duration = Duration::from_secs(12);
@@ -193,6 +194,7 @@ impl Plan {
 pub(super) struct Lasting<'a, F> {
     pub(super) plan: &'a Plan,
     pub(super) addr: &'a str,
+    pub(super) tls: Option<&'a Tls>,
     /// Makes the dialogue of the connection with this number.
     pub(super) dialogue: F,
 }
@@ -200,10 +202,10 @@ pub(super) struct Lasting<'a, F> {
 impl<D: Dialogue, F: Fn(usize) -> D + Sync> Drive for Lasting<'_, F> {
     fn drive(&self, share: Share, ready: &mut dyn FnMut() -> Start) -> Result<(), String> {
         let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
-        let streams: Vec<TcpStream> = runtime.block_on(async {
+        let streams: Vec<Stream> = runtime.block_on(async {
             let mut streams = Vec::new();
             for _ in share.numbers.clone() {
-                streams.push(connect(self.addr).await?);
+                streams.push(connect(self.addr, self.tls).await?);
             }
             Ok::<_, String>(streams)
         })?;
@@ -235,15 +237,12 @@ impl<D: Dialogue, F: Fn(usize) -> D + Sync> Drive for Lasting<'_, F> {
     }
 }
 
-pub(super) async fn connect(addr: &str) -> Result<TcpStream, String> {
-    let stream = TcpStream::connect(addr).await.map_err(|error| format!("can not connect to {addr}: {error}"))?;
-    // Requests are batched here already.
-    stream.set_nodelay(true).map_err(|error| error.to_string())?;
-    Ok(stream)
+pub(super) async fn connect(addr: &str, tls: Option<&Tls>) -> Result<Stream, String> {
+    tls::connect(addr, tls).await.map_err(|error| format!("can not connect to {addr}: {error}"))
 }
 
 /// Asks again when a reply comes.
-async fn closed<D: Dialogue>(mut link: Link<TcpStream, D>, window: Window, mut quota: u64) -> Result<(), String> {
+async fn closed<D: Dialogue>(mut link: Link<Stream, D>, window: Window, mut quota: u64) -> Result<(), String> {
     let mut now = Instant::now();
     let far = now + Duration::from_secs(365 * 24 * 3600);
     // A server that is silent is to end the run all the same.
@@ -266,7 +265,7 @@ async fn closed<D: Dialogue>(mut link: Link<TcpStream, D>, window: Window, mut q
 }
 
 /// Asks when it is due.
-async fn open<D: Dialogue>(mut link: Link<TcpStream, D>, window: Window, due: Arc<Due>) -> Result<(), String> {
+async fn open<D: Dialogue>(mut link: Link<Stream, D>, window: Window, due: Arc<Due>) -> Result<(), String> {
     let until = window.until.unwrap_or(window.from);
     let mut patience = pin!(tokio::time::sleep_until((until + LAST_REPLIES).into()));
     loop {
@@ -291,7 +290,7 @@ async fn open<D: Dialogue>(mut link: Link<TcpStream, D>, window: Window, due: Ar
 }
 
 /// Waits for what is under way.
-async fn last_replies<D: Dialogue>(mut link: Link<TcpStream, D>, since: Instant) -> Result<(), String> {
+async fn last_replies<D: Dialogue>(mut link: Link<Stream, D>, since: Instant) -> Result<(), String> {
     let mut patience = pin!(tokio::time::sleep_until((since + LAST_REPLIES).into()));
     while !link.is_quiet() {
         tokio::select! {

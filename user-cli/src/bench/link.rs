@@ -109,6 +109,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin, D: Dialogue> Link<S, D> {
                     Poll::Pending => break,
                 }
             }
+            // TLS may have taken what it has not sent.
+            if let Poll::Ready(Err(error)) = Pin::new(&mut self.stream).poll_flush(context) {
+                return Poll::Ready(Err(told(&error)));
+            }
             BUFFER.with_borrow_mut(|buffer| {
                 let mut room = ReadBuf::new(buffer);
                 match Pin::new(&mut self.stream).poll_read(context, &mut room) {

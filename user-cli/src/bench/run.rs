@@ -43,14 +43,18 @@ pub(crate) fn run(context: &mut Context<'_>, args: &Bench) -> Result<(), Failure
     let word = accounts::word();
     let prepared = prepare(context, args, &plan, &mix, &word)?;
     let keys = args.against.as_ref().map(|url| Keys::write(url, &word, args.tokens as usize)).transpose()?;
-    let addr = context.global.addr.as_str();
+    let (addr, tls) = (context.global.addr.as_str(), context.tls());
     let mut server = Rounds::default();
     let mut redis = Rounds::default();
     for number in 1..=args.rounds {
         let label = format!("{} {number}/{}", mix_name(args), args.rounds);
         let ran = match args.scenario {
-            Scenario::Connect => with_bar(&label, &plan, &Coming { plan: &plan, addr }),
-            _ => with_bar(&label, &plan, &Lasting { plan: &plan, addr, dialogue: |at| prepared.dialogue(at, &plan) }),
+            Scenario::Connect => with_bar(&label, &plan, &Coming { plan: &plan, addr, tls }),
+            _ => with_bar(
+                &label,
+                &plan,
+                &Lasting { plan: &plan, addr, tls, dialogue: |at| prepared.dialogue(at, &plan) },
+            ),
         }
         .map_err(|error| Failure::usage(error, format!("Look at the server at {addr} and its log.")))?;
         server.add(&ran, &plan);
@@ -60,7 +64,7 @@ pub(crate) fn run(context: &mut Context<'_>, args: &Bench) -> Result<(), Failure
             let ran = with_bar(
                 &label.replace(mix_name(args), "redis"),
                 &plan,
-                &Lasting { plan: &plan, addr: &url.addr, dialogue },
+                &Lasting { plan: &plan, addr: &url.addr, tls: None, dialogue },
             )
             .map_err(|error| Failure::usage(error, format!("Look at the Redis at {}.", url.addr)))?;
             redis.add(&ran, &plan);
@@ -176,7 +180,7 @@ fn prepare(context: &mut Context<'_>, args: &Bench, plan: &Plan, mix: &Mix, word
     let stored = TokenSource { token: None, token_stdin: false };
     let (mut accounts, mut tokens, mut sessions, mut sessions_each) = (Vec::new(), Vec::new(), Vec::new(), 0);
     if mix.holds(Op::Login) || mix.holds(Op::Refresh) || wants_tokens && has_accounts {
-        let server = Server::at(&context.global.addr);
+        let server = Server::at(&context.global.addr, context.tls());
         // What is under way at once of a share, and a few more, since replies do not come evenly.
         let under_way = (plan.depth as f64 * mix.share(Op::Refresh)).ceil() as usize * 2;
         sessions_each = if mix.holds(Op::Refresh) { under_way.min(plan.depth) } else { 0 };

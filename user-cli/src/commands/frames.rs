@@ -1,16 +1,17 @@
 //! The connection and its frames: ping, explain bytes, send bytes.
 
-use std::io::{self, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::io::{self, Read};
 use std::time::{Duration, Instant};
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use user_proto::client::{NoStream, Stream};
 use user_proto::{Ping, client, frame, limits};
 
 use super::{Context, Failure};
 use crate::args;
 use crate::context::{Told, show_frame};
 use crate::explain::{self, Explained, Verdict};
-use crate::{hex, output};
+use crate::{hex, output, tls};
 
 pub(super) fn ping(context: &Context<'_>) -> Result<(), Failure> {
     // The first one connects; the second one measures.
@@ -43,18 +44,35 @@ pub(super) fn send(context: &Context<'_>, args: &args::Send) -> Result<(), Failu
     let bytes = read_hex(&args.hex)?;
     let patience = context.global.timeout.unwrap_or(Duration::from_millis(limits::DEFAULT_DEADLINE_MS.into()));
     let addr = &context.global.addr;
-    let failed = |what: &str, error: &io::Error| {
+    let failed = |what: &str, error: &dyn std::fmt::Display| {
         Failure::usage(format!("{addr}: {what}: {error}"), "Look whether the server runs, and at --addr and --timeout.")
     };
-    let mut stream = connect(addr, patience).map_err(|error| failed("can not connect", &error))?;
-    if context.global.verbose {
-        show_frame(client::Direction::Sent, &bytes);
-    }
-    stream.write_all(&bytes).map_err(|error| failed("can not send", &error))?;
+    let sent = async {
+        let connected = tokio::time::timeout(patience, tls::connect(addr, context.tls())).await;
+        let mut stream = match connected {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(NoStream::Handshake(why))) => return Err(context.failed(client::Error::Handshake(why), false)),
+            Ok(Err(error)) => return Err(failed("can not connect", &error)),
+            Err(_) => return Err(failed("can not connect", &"no answer in time")),
+        };
+        if context.global.verbose {
+            show_frame(client::Direction::Sent, &bytes);
+        }
+        let written = tokio::time::timeout(patience, async {
+            stream.write_all(&bytes).await?;
+            stream.flush().await
+        });
+        match written.await {
+            Ok(Ok(())) => Ok(stream),
+            Ok(Err(error)) => Err(failed("can not send", &error)),
+            Err(_) => Err(failed("can not send", &"the server does not read")),
+        }
+    };
+    let mut stream = context.until_interrupted(sent)??;
 
     let awaited = requests_in(&bytes);
     let (mut replies, mut refused) = (0, false);
-    let ended = read_replies(&mut stream, patience, |frame| {
+    let reading = read_replies(&mut stream, patience, |frame| {
         if context.global.verbose {
             show_frame(client::Direction::Received, frame);
         }
@@ -64,7 +82,8 @@ pub(super) fn send(context: &Context<'_>, args: &args::Send) -> Result<(), Failu
             show(context, &explained, args.show_secrets)?;
         }
         Ok(awaited == 0 || replies < awaited)
-    })?;
+    });
+    let ended = context.until_interrupted(reading)??;
     if let Some(ended) = ended {
         output::complain(&format!("note: {ended}"));
         if !refused && replies < awaited.max(1) {
@@ -86,13 +105,13 @@ fn requests_in(bytes: &[u8]) -> usize {
 }
 
 /// Hands over each frame that comes, until that says that it was the last; otherwise why there are no more.
-fn read_replies(
-    stream: &mut TcpStream,
+async fn read_replies(
+    stream: &mut Stream,
     patience: Duration,
     mut each: impl FnMut(&[u8]) -> Result<bool, Failure>,
 ) -> Result<Option<String>, Failure> {
-    let deadline = Instant::now() + patience;
-    let (mut input, mut chunk) = (Vec::new(), [0; 4096]);
+    let deadline = tokio::time::Instant::now() + patience;
+    let mut input = Vec::new();
     loop {
         match frame::split(&input) {
             Ok(Some((_, size))) => {
@@ -106,29 +125,13 @@ fn read_replies(
             Ok(None) => {}
             Err(error) => return Ok(Some(format!("what came is no frame: {error}"))),
         }
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() || stream.set_read_timeout(Some(left)).is_err() {
-            return Ok(Some("nothing more came in time".to_owned()));
-        }
-        match stream.read(&mut chunk) {
-            Ok(0) => return Ok(Some("the server closed the connection".to_owned())),
-            Ok(count) => input.extend_from_slice(chunk.get(..count).unwrap_or_default()),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {}
-            Err(error) => return Ok(Some(format!("the connection was lost: {error}"))),
+        match tokio::time::timeout_at(deadline, stream.read_buf(&mut input)).await {
+            Ok(Ok(0)) => return Ok(Some("the server closed the connection".to_owned())),
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => return Ok(Some(format!("the connection was lost: {}", client::Cause::from(error)))),
+            Err(_) => return Ok(Some("nothing more came in time".to_owned())),
         }
     }
-}
-
-fn connect(addr: &str, patience: Duration) -> io::Result<TcpStream> {
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for addr in addr.to_socket_addrs()? {
-        match TcpStream::connect_timeout(&addr, patience) {
-            Ok(stream) => return stream.set_write_timeout(Some(patience)).map(|()| stream),
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
 }
 
 fn show(context: &Context<'_>, explained: &Explained<'_>, reveal: bool) -> io::Result<()> {

@@ -22,14 +22,21 @@ pub(crate) struct Live {
 
 impl Live {
     pub(crate) fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    pub(crate) fn start_with(settings: &[(&str, String)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().to_str().unwrap().to_owned();
+        let settings: Vec<(String, String)> =
+            settings.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        let set = move |name: &str| settings.iter().find(|(set, _)| set == name).map(|(_, value)| value.clone());
         let variable = move |name: &str| match name {
             "TCP_PORT" => Some("0".to_owned()),
             "DATA_DIR" => Some(data.clone()),
             "METRICS_ADDR" => Some("127.0.0.1:0".to_owned()),
             "GRACE" => Some("5".to_owned()),
-            _ => None,
+            _ => set(name),
         };
         let config = Config::read(&variable, true).unwrap();
         let runtime = Runtime::new().unwrap();

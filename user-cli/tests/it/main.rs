@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that panics has failed, as it should")]
 
 mod accounts;
+mod authority;
 mod bench;
 mod cli;
 mod ends;
@@ -11,6 +12,7 @@ mod fake;
 mod frames;
 mod live;
 mod shell;
+mod tls;
 mod tokens;
 mod top;
 mod tour;

@@ -171,3 +171,20 @@ fn no_secret_is_printed_that_nobody_asked_for() {
     let hex: String = token.bytes().map(|byte| format!("{byte:02x}")).collect();
     assert!(frames.contains(&hex), "{frames}");
 }
+
+#[test]
+fn a_key_makes_a_command_repeatable() {
+    let live = Live::start();
+    let cli = Cli::of(live.address.as_str());
+    let key = "0190a6c8-9d2e-7b3f-8a41-5c6d7e8f9012";
+    let register = |name: &str| {
+        let arguments = ["register", name, "kim@example.com", "--password-stdin", "--json", "--idempotency-key", key];
+        cli.run_with(&arguments, &format!("{FIRST}\n"))
+    };
+    let first = register("kim").done();
+    assert_eq!(first.stdout, register("kim").done().stdout, "one registration");
+    let other = register("lovelace");
+    assert!(other.stderr.contains("IDEMPOTENCY_CONFLICT") && other.stderr.contains("new idempotency key"), "{other:?}");
+    let wrong = cli.run(&["ping", "--idempotency-key", "1234"]);
+    assert!(wrong.stderr.contains("--idempotency-key"), "{wrong:?}");
+}

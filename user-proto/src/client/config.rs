@@ -11,7 +11,7 @@ pub struct Config {
     /// The deadline of calls that name none. It is sent to the server; where it is `None`, the server's default of
     /// 10 s counts on both sides.
     pub deadline: Option<Duration>,
-    /// How long one attempt to connect may take.
+    /// How long one attempt to connect may take, its handshake included.
     pub connect_within: Duration,
     /// Whether a call that finds no server waits for one while its deadline lasts. Otherwise it fails at once, which
     /// suits a person better than a gateway.
@@ -29,6 +29,9 @@ pub struct Config {
     pub ping_awaiting_after: Duration,
     /// How long a ping may go unanswered before the connection counts as lost.
     pub pong_within: Duration,
+    /// TLS, and whom it trusts; none where it is `None`.
+    #[cfg(feature = "tls")]
+    pub tls: Option<super::Tls>,
     /// Who sees every frame. Frames hold passwords and tokens.
     pub tap: Option<Tap>,
 }
@@ -44,6 +47,8 @@ impl Default for Config {
             ping_after: Duration::from_secs(limits::PING_AFTER.into()),
             ping_awaiting_after: Duration::from_secs(2),
             pong_within: Duration::from_secs(10),
+            #[cfg(feature = "tls")]
+            tls: None,
             tap: None,
         }
     }

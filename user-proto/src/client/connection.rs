@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
@@ -36,7 +36,7 @@ pub(super) struct Connection {
 
 impl Connection {
     /// Starts the task that reads and writes.
-    pub(super) fn start(stream: TcpStream, config: &Config) -> Arc<Self> {
+    pub(super) fn start(stream: impl AsyncRead + AsyncWrite + Send + 'static, config: &Config) -> Arc<Self> {
         let connection = Arc::new(Self::new());
         tokio::spawn(drive::run(Arc::clone(&connection), stream, config.clone()));
         connection
@@ -174,15 +174,17 @@ impl Connection {
 
     /// The end: everybody who still waits is told what became of their request.
     pub(super) fn end(&self, cause: &Cause) {
-        let (waiting, written) = {
+        let (waiting, written, served) = {
             let mut state = self.lock();
             self.leave(&mut state, Phase::Ended);
             state.out.wipe();
-            (std::mem::take(&mut state.waiting), state.written)
+            (std::mem::take(&mut state.waiting), state.written, state.served)
         };
         for waiting in waiting.into_values() {
             let _ = waiting.answer.send(match cause {
                 Cause::Told(reply) => Answer::Told(reply.clone()),
+                // No request is read before the certificate of its client was accepted.
+                Cause::KeptOut(why) if !served => Answer::KeptOut(why.clone()),
                 _ if waiting.end > written => Answer::NotSent,
                 cause => Answer::Lost(cause.clone()),
             });

@@ -56,7 +56,7 @@ async fn both(connection: &Connection, reader: impl AsyncRead, writer: impl Asyn
     loop {
         if let Ok(cause) = timeout(LOOK_EVERY, &mut reading).await {
             // What the server says of the end is worth more than that the end was noticed.
-            return if matches!(cause, Cause::Told(_)) { cause } else { failure.unwrap_or(cause) };
+            return if matches!(cause, Cause::Told(_) | Cause::KeptOut(_)) { cause } else { failure.unwrap_or(cause) };
         }
         quiet = if connection.is_awaited() && failure.is_none() { Duration::ZERO } else { quiet + LOOK_EVERY };
         if quiet >= LINGER {
@@ -85,6 +85,10 @@ async fn write(connection: &Connection, writer: impl AsyncWrite, config: &Config
                 }
                 Err(error) => return Some(error.into()),
             }
+        }
+        // TLS may have taken what it has not sent.
+        if let Err(error) = writer.flush().await {
+            return Some(error.into());
         }
         batch.wipe();
     }

@@ -24,6 +24,9 @@ pub enum Error {
     /// There is no connection.
     #[error("can not connect: {0}")]
     Connect(#[source] std::io::Error),
+    /// There is no secret connection: one side does not trust the other, or does not speak TLS.
+    #[error("can not connect: {0}")]
+    Handshake(#[source] NoHandshake),
     /// The reply has a type that this request does not get, or is not as the protocol says.
     #[error("the reply can not be read (type {kind:#04x}): {error}")]
     BadReply {
@@ -60,7 +63,7 @@ impl Error {
             }
             Self::DeadlineExceeded { sent } => *sent,
             Self::Lost { .. } | Self::BadReply { .. } => true,
-            Self::Connect(_) | Self::TooLong(_) | Self::Closed => false,
+            Self::Connect(_) | Self::Handshake(_) | Self::TooLong(_) | Self::Closed => false,
         }
     }
 }
@@ -83,6 +86,9 @@ pub enum Cause {
     /// An error about the connection itself.
     #[error("the server ended it: {}", .0.code)]
     Told(ErrorReply<'static>),
+    /// The server's TLS has refused this client.
+    #[error(transparent)]
+    KeptOut(NoHandshake),
     /// This side closed it.
     #[error("it was closed")]
     ClosedHere,
@@ -90,6 +96,78 @@ pub enum Cause {
 
 impl From<std::io::Error> for Cause {
     fn from(error: std::io::Error) -> Self {
+        #[cfg(feature = "tls")]
+        if let Some(why) = super::tls::kept_out(&error) {
+            return Self::KeptOut(why);
+        }
+        // A TLS stream that ends without a word; a plain one just ends.
+        if error.kind() == std::io::ErrorKind::UnexpectedEof {
+            return Self::ClosedByServer;
+        }
         Self::Io(error.kind(), error.to_string())
     }
+}
+
+/// Why there is no stream to a server.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoStream {
+    /// The transport failed.
+    #[error("{1}")]
+    Io(std::io::ErrorKind, String),
+    /// The transport is there, TLS is not.
+    #[error(transparent)]
+    Handshake(#[from] NoHandshake),
+}
+
+impl From<std::io::Error> for NoStream {
+    fn from(error: std::io::Error) -> Self {
+        Self::Io(error.kind(), error.to_string())
+    }
+}
+
+impl From<NoStream> for Error {
+    fn from(why: NoStream) -> Self {
+        match why {
+            NoStream::Io(kind, text) => Self::Connect(std::io::Error::new(kind, text)),
+            NoStream::Handshake(why) => Self::Handshake(why),
+        }
+    }
+}
+
+/// Why a TLS handshake failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoHandshake {
+    /// Nobody who is trusted here has signed the server's certificate.
+    #[error("the server's certificate is of no authority that is trusted here")]
+    UnknownAuthority,
+    /// The server's certificate is good, but not for the name that was asked for.
+    #[error("the server's certificate is for another name: {0}")]
+    OtherName(String),
+    /// The server's certificate has expired, or is not good yet.
+    #[error("the server's certificate has expired, or is not good yet")]
+    NotValidNow,
+    /// The server's certificate has another fault.
+    #[error("the server's certificate can not be accepted: {0}")]
+    BadCertificate(String),
+    /// What is asked for can not be the name of a certificate.
+    #[error("`{0}` can not be the name of a certificate")]
+    NoName(String),
+    /// The server answers in clear.
+    #[error("the server does not speak TLS")]
+    NotTls,
+    /// The server speaks an older TLS alone.
+    #[error("the server does not speak TLS 1.3")]
+    OldTls,
+    /// The server did not choose this protocol inside TLS (ALPN).
+    #[error("the server speaks TLS, but did not choose the protocol user/1 inside it")]
+    OtherProtocol,
+    /// The server lets in only clients with a certificate.
+    #[error("the server lets in only clients with a certificate, and this one has shown none")]
+    CertificateWanted,
+    /// The server does not accept the certificate of this client.
+    #[error("the server refused the certificate of this client ({0})")]
+    CertificateRefused(String),
+    /// Anything else.
+    #[error("the TLS handshake failed: {0}")]
+    Broken(String),
 }

@@ -6,17 +6,16 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::Config;
 use super::connection::Connection;
+use super::{Config, NoStream, Stream};
 
 /// Why there is no connection.
 pub(super) enum NoConnection {
     Closed,
-    Failed(io::Error),
+    Failed(NoStream),
 }
 
 pub(super) struct Link {
@@ -32,7 +31,7 @@ struct State {
     failures: u32,
     /// Before this nobody dials.
     not_before: Option<Instant>,
-    error: Option<(io::ErrorKind, String)>,
+    error: Option<NoStream>,
 }
 
 enum Phase {
@@ -94,9 +93,9 @@ impl Link {
         }
         let barred = !self.config.wait_for_server && state.not_before.is_some_and(|time| time > Instant::now());
         if (waited || barred)
-            && let Some((kind, text)) = &state.error
+            && let Some(error) = &state.error
         {
-            return Some(Err(NoConnection::Failed(io::Error::new(*kind, text.clone()))));
+            return Some(Err(NoConnection::Failed(error.clone())));
         }
         state.phase = Phase::Dialing;
         tokio::spawn(Arc::clone(self).dial(state.not_before));
@@ -107,8 +106,9 @@ impl Link {
         if let Some(time) = not_before {
             tokio::time::sleep_until(time).await;
         }
-        let dialled = tokio::time::timeout(self.config.connect_within, connect(&self.addr)).await;
-        let dialled = dialled.unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "no answer in time")));
+        let dialled = tokio::time::timeout(self.config.connect_within, self.connect()).await;
+        let dialled =
+            dialled.unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "no answer in time").into()));
         {
             let mut state = self.lock();
             if matches!(state.phase, Phase::Closed) {
@@ -121,12 +121,20 @@ impl Link {
                 }
                 Err(error) => {
                     self.count_failure(&mut state);
-                    state.error = Some((error.kind(), error.to_string()));
+                    state.error = Some(error);
                     state.phase = Phase::Down;
                 }
             }
         }
         self.changed.notify_waiters();
+    }
+
+    async fn connect(&self) -> Result<Stream, NoStream> {
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &self.config.tls {
+            return Stream::connect_secret(&self.addr, tls).await;
+        }
+        Stream::connect(&self.addr).await
     }
 
     fn count_failure(&self, state: &mut State) {
@@ -162,13 +170,6 @@ impl Drop for Link {
             connection.retire();
         }
     }
-}
-
-async fn connect(addr: &str) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect(addr).await?;
-    // A request is small and somebody waits for it.
-    stream.set_nodelay(true)?;
-    Ok(stream)
 }
 
 /// A number in [0, 1), good enough to spread clients out: the standard library seeds each hasher anew.

@@ -8,8 +8,8 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
-use super::Cause;
 use super::buffer::Outgoing;
+use super::{Cause, NoHandshake};
 use crate::{EncodeError, ErrorReply, limits};
 
 pub(super) struct State {
@@ -51,6 +51,8 @@ pub(super) enum Answer {
     },
     /// It was not written whole, so nobody has executed it.
     NotSent,
+    /// The server has refused this client's certificate, so nobody has executed it.
+    KeptOut(NoHandshake),
     Lost(Cause),
     /// An error about the connection, which ended it.
     Told(ErrorReply<'static>),

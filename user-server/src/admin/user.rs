@@ -127,7 +127,7 @@ async fn act(config: &Config, shared: &Arc<dyn Store>, args: UserArgs) -> Done {
 
 /// An act of an operator, now.
 async fn by(operator: &str, store: &dyn Store) -> Result<Act, Fault> {
-    Ok(Act { at: place::now(store).await?, origin: Origin::Operator(operator.chars().take(64).collect()) })
+    Ok(Act { at: place::now(store).await?, origin: Origin::Operator(operator.chars().take(64).collect()), claim: None })
 }
 
 const GONE: &str = "the account was erased meanwhile";

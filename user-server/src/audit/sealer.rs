@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::chain::{self, Ends};
 use crate::domain::audit::{Event, Kind, Note, Sealing};
 use crate::domain::ports::{Audit, Link};
-use crate::domain::{Act, Clock, Fault, Origin};
+use crate::domain::{Act, Clock, Fault};
 use crate::keys::KeyRing;
 use crate::metrics::Audit as Metrics;
 
@@ -97,7 +97,7 @@ impl Sealer {
                 Event::new(Kind::ChainBroken)
             }
         };
-        let act = Act { at: self.clock.now(), origin: Origin::Client(None) };
+        let act = Act::from(self.clock.now());
         // Once for this end, however many nodes see it.
         let event = Event { dedup: Some(ends.hash), ..event.detail(format!("behind {}", ends.seq)) };
         within(self.log.record(&Note { act, event })).await

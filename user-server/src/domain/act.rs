@@ -1,5 +1,6 @@
 //! The circumstances of a change: when it is made, and by whom.
 
+use super::records::KeyClaim;
 use super::{ClientNetwork, Timestamp};
 
 /// Who changes something, and when.
@@ -9,6 +10,8 @@ pub struct Act {
     pub at: Timestamp,
     /// By whom.
     pub origin: Origin,
+    /// The idempotency key that it completes.
+    pub claim: Option<KeyClaim>,
 }
 
 /// Where a change comes from.
@@ -23,6 +26,6 @@ pub enum Origin {
 /// A change by a client of whom nothing is known.
 impl From<Timestamp> for Act {
     fn from(at: Timestamp) -> Self {
-        Self { at, origin: Origin::Client(None) }
+        Self { at, origin: Origin::Client(None), claim: None }
     }
 }

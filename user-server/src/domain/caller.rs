@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::records::KeyClaim;
 use super::{Act, Origin, Timestamp};
 
 /// A request's circumstances.
@@ -16,13 +17,15 @@ pub struct Caller {
     pub deadline: Instant,
     /// Cancelled when the caller has gone.
     pub gone: CancellationToken,
+    /// The idempotency key that the request was sent under.
+    pub claim: Option<KeyClaim>,
 }
 
 impl Caller {
     /// What this caller changes at that time.
     #[must_use]
     pub fn act(&self, at: Timestamp) -> Act {
-        Act { at, origin: Origin::Client(self.network) }
+        Act { at, origin: Origin::Client(self.network), claim: self.claim }
     }
 }
 

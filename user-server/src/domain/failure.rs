@@ -64,6 +64,8 @@ pub enum Refusal {
         /// When to try again.
         retry_after: Duration,
     },
+    /// Another request came under this idempotency key.
+    IdempotencyConflict,
     /// The caller's time ran out.
     DeadlineExceeded,
     /// What is known of ended sessions is too old to say that a token is good.

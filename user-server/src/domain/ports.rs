@@ -1,6 +1,7 @@
 //! What the services need of the outside. A method is one transaction, named for its use case; an adapter implements it
 //! for one database or one way to send mail.
 
+mod idempotency;
 mod operators;
 
 use std::time::Duration;
@@ -16,6 +17,7 @@ use super::records::{
     UserChange, UserRecord, UserVersion,
 };
 use super::{Act, Fault, Timestamp, Username};
+pub use idempotency::IdempotencyKeys;
 pub use operators::Operators;
 
 /// Accounts, for the user service.
@@ -292,7 +294,18 @@ pub trait KeyRecords: Send + Sync {
 
 /// A database.
 pub trait Store:
-    Accounts + Codes + Sessions + Counters + Outbox + Audit + Housekeeping + Vitals + Inspection + Operators + KeyRecords
+    Accounts
+    + Codes
+    + Sessions
+    + Counters
+    + Outbox
+    + Audit
+    + Housekeeping
+    + Vitals
+    + Inspection
+    + Operators
+    + KeyRecords
+    + IdempotencyKeys
 {
 }
 impl<
@@ -306,7 +319,8 @@ impl<
         + Vitals
         + Inspection
         + Operators
-        + KeyRecords,
+        + KeyRecords
+        + IdempotencyKeys,
 > Store for T
 {
 }

@@ -1,5 +1,6 @@
 //! What the ports carry: rows as the services see them.
 
+mod idempotency;
 mod operators;
 
 use std::time::Duration;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::{Email, Timestamp, Username};
+pub use idempotency::{Done, KeyClaim, KeyStanding, KeyedRequest};
 pub use operators::{Account, Imported, NewUser, StoredUser};
 
 /// An active account.
@@ -160,6 +162,15 @@ pub struct NewSession {
     pub id: Uuid,
     /// The key that its refresh tokens are made with.
     pub kid: String,
+}
+
+impl NewSession {
+    /// The session as it is when it has just been opened.
+    #[must_use]
+    pub fn opened(&self, user_id: Uuid, at: Timestamp) -> SessionRecord {
+        let (id, kid) = (self.id, self.kid.clone());
+        SessionRecord { id, user_id, counter: 0, created_at: at, rotated_at: at, kid }
+    }
 }
 
 /// A session, as far as its refresh token needs it.

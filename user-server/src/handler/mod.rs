@@ -1,5 +1,6 @@
 //! The message handler: a request, its use case, its reply. The only room that knows both messages and services.
 
+mod once;
 mod replies;
 
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use user_proto::limits::{DEFAULT_DEADLINE_MS, MAX_DEADLINE_MS};
 use user_proto::{Common, ErrorReply, Pong, Reply, Request};
 
 use crate::domain::{Caller, Failure, Refusal};
+use crate::idempotency::Idempotency;
 use crate::tokens::Tokens;
 use crate::users::{Change, Users};
 
@@ -18,6 +20,7 @@ use crate::users::{Change, Users};
 pub struct Handler {
     users: Users,
     tokens: Arc<Tokens>,
+    idempotency: Idempotency,
     limits: Limits,
 }
 
@@ -42,8 +45,8 @@ pub struct Peer {
 impl Handler {
     /// A handler over the services.
     #[must_use]
-    pub fn new(users: Users, tokens: Arc<Tokens>, limits: Limits) -> Self {
-        Self { users, tokens, limits }
+    pub fn new(users: Users, tokens: Arc<Tokens>, idempotency: Idempotency, limits: Limits) -> Self {
+        Self { users, tokens, idempotency, limits }
     }
 
     /// The limits that a pong tells.
@@ -58,9 +61,6 @@ impl Handler {
         match request {
             Request::VerifyToken(_) | Request::Ping(_) => {}
             _ => return None,
-        }
-        if let Some(refused) = replies::unsupported(common) {
-            return Some(refused.into());
         }
         if common.deadline_ms == Some(0) {
             return Some(replies::error(Refusal::DeadlineExceeded.into()).into());
@@ -109,9 +109,6 @@ impl Handler {
         arrived: Instant,
         gone: CancellationToken,
     ) -> Reply<'static> {
-        if let Some(refused) = replies::unsupported(common) {
-            return refused.into();
-        }
         let patience = common.deadline_ms.unwrap_or(DEFAULT_DEADLINE_MS).min(MAX_DEADLINE_MS);
         let deadline = arrived + Duration::from_millis(patience.into());
         let network = match &common.client_address {
@@ -119,12 +116,16 @@ impl Handler {
             None if peer.trusted => None,
             _ => Some(peer.ip.into()),
         };
-        let caller = Caller { network, deadline, gone };
+        let caller = Caller { network, deadline, gone, claim: None };
         let answer = async {
             if Instant::now() >= deadline {
                 return Err(Refusal::DeadlineExceeded.into());
             }
-            self.dispatch(request, &caller).await
+            match common.idempotency_key {
+                // What changes nothing may be repeated anyway.
+                Some(key) if once::changes(&request) => self.once(key, request, caller).await,
+                _ => self.dispatch(request, &caller).await,
+            }
         };
         match tokio::time::timeout_at(deadline, answer).await {
             Ok(Ok(reply)) => reply,

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use user_proto::frame::FrameError;
 use user_proto::{
-    CodeResent, Common, DecodeError, EmailConfirmed, EmailVerified, ErrorCode, ErrorReply, LoggedIn,
-    PasswordResetRequested, Registered, Secret, TokenRefreshed, TokenVerified, UnixSeconds, User, UserUpdated,
+    CodeResent, DecodeError, EmailConfirmed, EmailVerified, ErrorCode, ErrorReply, LoggedIn, PasswordResetRequested,
+    Registered, Secret, TokenRefreshed, TokenVerified, UnixSeconds, User, UserUpdated,
 };
 
 use crate::domain::records::{Profile, UserRecord};
@@ -138,15 +138,10 @@ pub(super) fn error(failure: Failure) -> ErrorReply<'static> {
         Refusal::EmailTaken => plain(ErrorCode::EMAIL_TAKEN, Some("email")),
         Refusal::RateLimited { retry_after } => later(ErrorCode::RATE_LIMITED, retry_after),
         Refusal::Busy { retry_after } => later(ErrorCode::BUSY, retry_after),
+        Refusal::IdempotencyConflict => plain(ErrorCode::IDEMPOTENCY_CONFLICT, None),
         Refusal::DeadlineExceeded => plain(ErrorCode::DEADLINE_EXCEEDED, None),
         Refusal::Stale => plain(ErrorCode::UNAVAILABLE, None),
     }
-}
-
-/// The reply to a request whose tags this server can't honour. An idempotency key is even, so that it is never ignored.
-pub(super) fn unsupported(common: &Common<'_>) -> Option<ErrorReply<'static>> {
-    const IDEMPOTENCY_KEY: u8 = 0xE6;
-    common.idempotency_key.map(|_| undecodable(DecodeError::UnknownTag(IDEMPOTENCY_KEY)))
 }
 
 /// The reply to a body that is no message.

@@ -196,7 +196,12 @@ mod tests {
 
     fn caller(last: u8, patience: Duration) -> Caller {
         let ip = std::net::IpAddr::from([192, 0, 2, last]);
-        Caller { network: Some(ip.into()), deadline: Instant::now() + patience, gone: CancellationToken::new() }
+        Caller {
+            network: Some(ip.into()),
+            deadline: Instant::now() + patience,
+            gone: CancellationToken::new(),
+            claim: None,
+        }
     }
 
     /// A lane of one thread that is held until the sender is dropped.

@@ -60,8 +60,12 @@ impl Passwords {
     pub async fn learn(&self, classes: Vec<String>) {
         for class in self.pace.store(classes) {
             let Ok(hash) = stored::of_class(&class) else { continue };
-            let caller =
-                Caller { network: None, deadline: Instant::now() + MEASURE_PATIENCE, gone: CancellationToken::new() };
+            let caller = Caller {
+                network: None,
+                deadline: Instant::now() + MEASURE_PATIENCE,
+                gone: CancellationToken::new(),
+                claim: None,
+            };
             // Where the lane has no room, it is measured when somebody logs in with it, or at the next round.
             let _ = self.compare(Password::presented(b"nobody"), hash.into(), &caller).await;
         }

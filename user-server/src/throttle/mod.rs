@@ -139,7 +139,7 @@ impl Throttle {
         let dedup = Some(self.pseudonyms.of("throttled", &[what, kind, &key, &minute]));
         let subject = login.map(|login| self.pseudonyms.of(AUDITED_LOGIN, &[login]).to_vec());
         let event = Event { subject, dedup, ..Event::new(Kind::Throttled).detail(what) };
-        Note { act: Act { at: now, origin: Origin::Client(network) }, event }
+        Note { act: Act { at: now, origin: Origin::Client(network), claim: None }, event }
     }
 
     /// In the order of [`LoginSlots`].

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use super::exact::Exact;
 use super::{MAX_TOKEN, TokenPolicy, Verified};
+use crate::domain::records::SessionRecord;
 use crate::domain::{Fault, Refusal, Timestamp};
 use crate::keys::{Key, KeyRing};
 
@@ -17,7 +18,7 @@ const TYPE: &str = "at+jwt";
 
 /// Issues and reads access tokens.
 pub(super) struct AccessTokens {
-    keys: Arc<KeyRing>,
+    pub(super) keys: Arc<KeyRing>,
     /// One a key of the ring, in its order.
     forms: Vec<Form>,
     validation: Validation,
@@ -67,21 +68,26 @@ impl AccessTokens {
         self.forms.iter().zip(self.keys.iter()).filter(|(_, key)| !key.is_retired()).map(|(form, _)| form)
     }
 
-    /// A new token.
+    /// The token of a session, signed with the key of this name. The same at the same time is the same token.
     pub(super) fn issue(
         &self,
-        user: Uuid,
-        session: Uuid,
+        session: &SessionRecord,
+        kid: &str,
         now: Timestamp,
         end: Timestamp,
     ) -> Result<Zeroizing<String>, Fault> {
-        let form = self.good_forms().next().ok_or_else(|| Fault::Unavailable(NO_KEY.to_owned()))?;
+        let mut good = self.forms.iter().zip(self.keys.iter()).filter(|(_, key)| !key.is_retired() && key.kid == kid);
+        let (form, key) = good.next().ok_or_else(|| Fault::Unavailable(NO_KEY.to_owned()))?;
+        let [counter, second] = [u64::from(session.counter), now.seconds()].map(u64::to_be_bytes);
+        let id = key.token_id(&[session.id.as_bytes(), &counter, &second]);
+        let mut jti = [0; 16];
+        jti.copy_from_slice(id.split_at(16).0);
         let claims = Claims {
             iss: self.issuer.as_ref().to_owned(),
             aud: self.audience.as_ref().to_owned(),
-            sub: user.to_string(),
-            sid: session.to_string(),
-            jti: Uuid::new_v4().to_string(),
+            sub: session.user_id.to_string(),
+            sid: session.id.to_string(),
+            jti: uuid::Builder::from_random_bytes(jti).into_uuid().to_string(),
             iat: now.seconds(),
             exp: end.seconds(),
         };

@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use super::access::AccessTokens;
 use super::{TokenPolicy, Verified};
+use crate::domain::records::NewSession;
 use crate::domain::{Fault, Timestamp};
 use crate::keys::KeyRing;
 
@@ -21,7 +22,9 @@ impl BothWays {
 
     /// A genuine token.
     pub fn issue(&self, user: Uuid, session: Uuid, now: Timestamp, end: Timestamp) -> Result<Zeroizing<String>, Fault> {
-        self.0.issue(user, session, now, end)
+        let kid = self.0.keys.signing().unwrap_or_else(|| self.0.keys.first()).kid.clone();
+        let session = NewSession { id: session, kid }.opened(user, now);
+        self.0.issue(&session, &session.kid, now, end)
     }
 
     /// By comparison with what we write ourselves.

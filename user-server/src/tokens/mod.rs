@@ -117,8 +117,35 @@ impl Tokens {
     /// # Errors
     /// A fault where the token can't be signed.
     pub fn first_grant(&self, session: &NewSession, user_id: Uuid, now: Timestamp) -> Outcome<Grant> {
-        let (id, kid) = (session.id, session.kid.clone());
-        self.grant(&SessionRecord { id, user_id, counter: 0, created_at: now, rotated_at: now, kid }, now)
+        self.grant(&session.opened(user_id, now), self.kid(), now)
+    }
+
+    /// The tokens that a session was given once, under the key of this name, where it has not ended since.
+    ///
+    /// # Errors
+    /// `SessionRevoked`.
+    pub async fn grant_again(&self, session: &SessionRecord, kid: &str, at: Timestamp) -> Outcome<Grant> {
+        self.still_open(session.id, session.user_id).await?;
+        self.grant(session, kid, at)
+    }
+
+    /// Whether the session of a genuine token, expired or not, has not ended.
+    ///
+    /// # Errors
+    /// `InvalidToken`, `SessionRevoked`.
+    pub async fn token_still_open(&self, token: &[u8]) -> Outcome<()> {
+        let claims = self.access.read(token)?;
+        if self.ended.ended_all_since(claims.issued_at) {
+            return Err(Refusal::SessionRevoked.into());
+        }
+        self.still_open(claims.session_id, claims.user_id).await
+    }
+
+    async fn still_open(&self, session_id: Uuid, user_id: Uuid) -> Outcome<()> {
+        if self.ended.contains_any([session_id, user_id]) || self.sessions.session_user(session_id).await?.is_none() {
+            return Err(Refusal::SessionRevoked.into());
+        }
+        Ok(())
     }
 
     /// Checks an access token. It never waits.
@@ -149,7 +176,7 @@ impl Tokens {
             return Err(Refusal::TokenExpired.into());
         }
         match self.sessions.rotate(token.session_id, token.counter, GRACE, self.kid(), &caller.act(now)).await? {
-            Rotation::Moved(session) | Rotation::Repeated(session) => self.grant(&session, now),
+            Rotation::Moved(session) | Rotation::Repeated(session) => self.grant(&session, self.kid(), now),
             Rotation::Ended(ended) => {
                 self.note_ended(&ended, now).await;
                 Err(Refusal::SessionRevoked.into())
@@ -200,14 +227,14 @@ impl Tokens {
         &self.keys.signing().unwrap_or_else(|| self.keys.first()).kid
     }
 
-    fn grant(&self, session: &SessionRecord, now: Timestamp) -> Outcome<Grant> {
+    fn grant(&self, session: &SessionRecord, kid: &str, now: Timestamp) -> Outcome<Grant> {
         // Derived from what is stored, so that a repeated refresh gives the same bytes.
         let session_end = session.created_at.plus(self.policy.session_life);
         let refresh_end = session.rotated_at.plus(self.policy.session_idle).min(session_end);
         let access_end = now.plus(self.policy.access_life).min(session_end);
         let token =
             RefreshToken { session_id: session.id, counter: session.counter, expires_at: refresh_end.seconds() };
-        let access_token = self.access.issue(session.user_id, session.id, now, access_end)?;
+        let access_token = self.access.issue(session, kid, now, access_end)?;
         let key = self.keys.find(&session.kid).ok_or(Refusal::InvalidToken)?;
         Ok(Grant {
             user_id: session.user_id,

@@ -146,9 +146,7 @@ impl Revocations {
                 }
             }
             let now = clock.now();
-            // After an outage, back to the last good read: what ended meanwhile is older than the overlap.
-            let back = OVERLAP.saturating_add(self.age()).min(self.keep);
-            let read = self.read(&*log, now, back).await;
+            let read = self.catch_up(&*log, now).await;
             match &read {
                 Ok(()) if failing => tracing::info!("the revocation log can be read again"),
                 Err(fault) if !failing => tracing::warn!(%fault, "the revocation log can not be read"),
@@ -158,6 +156,11 @@ impl Revocations {
             self.ended.pin().retain(|_, until| *until > now.0);
             self.changed.pin().retain(|_, (_, until)| *until > now.0);
         }
+    }
+
+    /// Reads what was appended since the last good read, however long ago that was.
+    async fn catch_up(&self, log: &dyn Sessions, now: Timestamp) -> Result<(), Fault> {
+        self.read(log, now, OVERLAP.saturating_add(self.age()).min(self.keep)).await
     }
 
     /// Reads what was appended just now.
@@ -287,6 +290,18 @@ mod tests {
         set.load(&Log(Some(entry)), NOW).await.unwrap();
         assert_eq!(set.staleness(), Ok(None));
         assert!(set.contains_any([entry.subject]), "a token of that time may still be good");
+    }
+
+    #[tokio::test]
+    async fn what_ended_in_a_long_outage_is_seen_after_it() {
+        let entry = Revocation { subject: Uuid::new_v4(), at: NOW.minus(Duration::from_secs(80)) };
+        let cut_off = read_before(Duration::from_secs(90), Duration::from_secs(300));
+        cut_off.catch_up(&Log(Some(entry)), NOW).await.unwrap();
+        assert!(cut_off.contains_any([entry.subject]) && cut_off.staleness() == Ok(None));
+        let never_read = read_before(10 * ACCESS_LIFE, Duration::from_secs(300));
+        let old = Revocation { at: NOW.minus(ACCESS_LIFE), ..entry };
+        never_read.catch_up(&Log(Some(old)), NOW).await.unwrap();
+        assert!(never_read.contains_any([old.subject]));
     }
 
     #[tokio::test]

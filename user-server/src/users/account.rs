@@ -3,8 +3,8 @@
 use uuid::Uuid;
 
 use super::{Users, words_of};
-use crate::domain::records::{self, EmailChange, Ended, Profile, Purpose, UserChange, UserRecord};
-use crate::domain::{Caller, Email, Outcome, Password, Refusal, Username};
+use crate::domain::records::{self, Done, EmailChange, Ended, Profile, Purpose, UserChange, UserRecord};
+use crate::domain::{Caller, Email, Fault, Outcome, Password, Refusal, Username};
 
 /// A wish to change an account.
 #[derive(Debug, Default)]
@@ -88,6 +88,17 @@ impl Users {
             // Deleted, or the password that was proved is no longer the account's.
             records::Changed::Gone => Err(Refusal::InvalidCredentials { field: Some("current_password") }.into()),
         }
+    }
+
+    /// The account that a change left, as it is now.
+    ///
+    /// # Errors
+    /// `InvalidToken`; `SessionRevoked` where the session that asked for the change has ended since.
+    pub async fn changed_before(&self, token: &[u8], done: &Done) -> Outcome<Changed> {
+        self.tokens.token_still_open(token).await?;
+        let id = done.user_id.ok_or_else(|| Fault::internal("a change without a user"))?;
+        let user = self.accounts.user(id).await?.ok_or(Refusal::SessionRevoked)?;
+        Ok(Changed { user, verification_id: done.verification_id })
     }
 
     /// Makes a new address count.

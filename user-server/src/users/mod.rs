@@ -56,7 +56,9 @@ pub struct CodeSent {
 }
 
 impl Users {
-    fn code_sent(&self, verification_id: Uuid) -> CodeSent {
+    /// What an answer about this verification says.
+    #[must_use]
+    pub fn code_sent(&self, verification_id: Uuid) -> CodeSent {
         CodeSent { verification_id, expires_in: self.code_life, resend_after: RESEND_AFTER }
     }
 

@@ -77,6 +77,7 @@ INVALID_USERNAME, INVALID_EMAIL, INVALID_PASSWORD, NOTHING_TO_UPDATE = 0x0201, 0
 INVALID_CREDENTIALS, INVALID_TOKEN, SESSION_REVOKED = 0x0301, 0x0303, 0x0305
 INVALID_CODE, CODE_EXPIRED = 0x0306, 0x0307
 USERNAME_TAKEN = 0x0401
+IDEMPOTENCY_CONFLICT = 0x0402
 RATE_LIMITED = 0x0501
 SHUTTING_DOWN, DEADLINE_EXCEEDED = 0x0603, 0x0604
 
@@ -783,16 +784,15 @@ class Tour:
         vectors = _vectors("invalid.json")["vectors"] + _vectors("valid.json")["vectors"]
         for vector in vectors:
             name, frame = vector["name"], bytes.fromhex(vector["hex"])
-            keyed = "idempotency_key" in vector.get("common", {})
-            if vector["direction"] == "reply" or ("code" not in vector and not keyed and "Ping" != vector["message"]):
+            if vector["direction"] == "reply" or ("code" not in vector and "Ping" != vector["message"]):
                 continue
             replies = await self.raw(frame)
             check(len(replies) == 1, f"{name} is answered with {len(replies)} frames")
             message, request_id, values = replies[0]
-            if vector.get("message") == "Ping" and not keyed:
+            if vector.get("message") == "Ping":
                 check(message.name == "Pong", f"{name} is answered with {message.name}")
                 continue
-            code = UNKNOWN_TAG if keyed else int(vector["code"], 16)
+            code = int(vector["code"], 16)
             check(values.get("code") == code, f"{name} is answered with {values}")
             check(vector.get("field") in (None, values.get("field")), f"{name} is answered with {values}")
             check(request_id == (0 if vector.get("level") == "frame" else 6699), f"{name} is answered to {request_id}")
@@ -825,7 +825,12 @@ class Tour:
             ("password", b"\xff\x00\x80\xc3 is no text", INVALID_PASSWORD),
         ):
             await refused(code, self.call("Register", **{**good, field: value}), field)
-        self.registered = await self.call("Register", **good)
+        key = secrets.token_bytes(16)
+        self.registered = await self.call("Register", idempotency_key=key, **good)
+        again = await self.call("Register", idempotency_key=key, **good)
+        check(again == self.registered, "the same request under the same key is another registration")
+        other = {**good, "username": self.username + "x"}
+        await refused(IDEMPOTENCY_CONFLICT, self.call("Register", idempotency_key=key, **other))
         check(self.registered["code_expires_in"] > 0, "the code lasts no time")
 
     async def resend_too_early(self) -> None:

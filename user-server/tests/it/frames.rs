@@ -79,10 +79,10 @@ async fn types_and_tags_that_are_not_known() {
         }
     }
     let keyed = Common { idempotency_key: Some(IdempotencyKey([7; 16])), ..Common::default() };
-    for request in [request_frame(8, Ping {}, &keyed), request_frame(8, login("nobody"), &keyed)] {
-        wire.send(&request).await;
-        assert_eq!(wire.refusal(8).await.code, ErrorCode::UNKNOWN_TAG);
-    }
+    wire.send(&request_frame(8, Ping {}, &keyed)).await;
+    assert!(matches!(wire.reply().await, (8, Reply::Pong(_))), "what changes nothing may have a key");
+    wire.send(&request_frame(8, login("nobody"), &keyed)).await;
+    assert_eq!(wire.refusal(8).await.code, ErrorCode::INVALID_CREDENTIALS);
     for address in ["", "localhost", "203.0.113.7:80", "[::1]", "fe80::1%eth0", "1.2.3", "203.0.113.7 "] {
         let size = u8::try_from(address.len()).unwrap();
         wire.send(&raw_frame(0x7F, 9, &[&[0xE1, 0, size], address.as_bytes()].concat())).await;

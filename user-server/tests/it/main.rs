@@ -17,6 +17,7 @@ mod frames;
 mod fsck;
 mod gateway;
 mod http;
+mod idempotency;
 mod imports;
 mod model;
 mod nodes;

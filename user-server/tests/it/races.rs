@@ -3,6 +3,7 @@
 
 pub mod accounts;
 pub mod codes;
+pub mod repeats;
 pub mod sessions;
 
 /// A test for each race, over whatever `$open` starts: something with a `site` and a `stop`, or none.
@@ -16,6 +17,8 @@ macro_rules! races {
             codes::sixty_four_wrong_codes_are_five_guesses,
             codes::sixty_four_registrations_of_one_name_are_one_user,
             codes::many_right_codes_reset_a_password_once,
+            repeats::sixteen_of_one_key_are_one_change,
+            repeats::sixteen_requests_under_one_key_are_one_change,
             sessions::sixty_four_refreshes_have_one_successor,
             sessions::a_session_is_logged_out_once,
         }

@@ -5,12 +5,12 @@ use uuid::Uuid;
 
 use super::rows::{self, UserRow};
 use super::tx::{Taken, Tx};
-use super::{SqlStore, audit, corrupt};
+use super::{SqlStore, audit, corrupt, idempotency};
 use crate::domain::audit::{Event, Kind};
 use crate::domain::mail::Notice;
 use crate::domain::ports::Accounts;
 use crate::domain::records::{
-    Activation, Changed, EmailChange, Ended, Guess, LoginKey, NewSession, Purpose, Registration, ResetDone,
+    Activation, Changed, Done, EmailChange, Ended, Guess, LoginKey, NewSession, Purpose, Registration, ResetDone,
     ResetRequest, UserChange, UserRecord,
 };
 use crate::domain::{Act, Email, Fault, Timestamp, Username, hash_class};
@@ -62,6 +62,8 @@ impl Accounts for SqlStore {
         new.insert(&mut tx, &registration.client, act.at).await?;
         let event = Event::new(Kind::Registered).subject(registration.verification_id.as_bytes());
         audit::record(&mut tx, act, &event).await?;
+        let done = Done::at(act.at).verification(Some(registration.verification_id));
+        idempotency::complete(&mut tx, act, done).await?;
         tx.commit().await
     }
 
@@ -109,6 +111,8 @@ impl Accounts for SqlStore {
         insert_session(&mut tx, user_id, session, act.at).await?;
         let event = Event::of(Kind::Verified, user_id).session(session.id).subject(guess.verification_id.as_bytes());
         audit::record(&mut tx, act, &event).await?;
+        let done = Done::at(act.at).user(user_id).session(session.opened(user_id, act.at));
+        idempotency::complete(&mut tx, act, done).await?;
         tx.commit().await?;
         Ok(Activation::Active(Box::new(user.into())))
     }
@@ -142,6 +146,8 @@ impl Accounts for SqlStore {
         let surplus = tx.all(surplus).await?;
         let ended = rows::revoke_all(&mut tx, surplus, act.at).await?;
         audit::record(&mut tx, act, &Event::of(Kind::LoggedIn, user.id).session(session.id)).await?;
+        let done = Done::at(act.at).user(user.id).session(session.opened(user.id, act.at));
+        idempotency::complete(&mut tx, act, done).await?;
         tx.commit().await?;
         Ok(Some(ended))
     }
@@ -207,6 +213,8 @@ impl Accounts for SqlStore {
         }
         let event = Event::of(Kind::Updated, change.user_id).session(change.session_id).detail(change.fields());
         audit::record(&mut tx, act, &event).await?;
+        let done = Done::at(act.at).user(change.user_id).verification(change.email.as_ref().map(|(id, _)| *id));
+        idempotency::complete(&mut tx, act, done).await?;
         tx.commit().await?;
         Ok(Changed::Done(Box::new(user.into()), ended))
     }
@@ -248,6 +256,7 @@ impl Accounts for SqlStore {
         rows::void_codes(&mut tx, user_id).await?;
         rows::notify(&mut tx, Notice::EmailChanged, &before.mailbox, before.username(), act.at).await?;
         audit::record(&mut tx, act, &Event::of(Kind::EmailConfirmed, user_id)).await?;
+        idempotency::complete(&mut tx, act, Done::at(act.at).user(user_id)).await?;
         tx.commit().await?;
         Ok(EmailChange::Changed(Box::new(user.into())))
     }
@@ -269,6 +278,8 @@ impl Accounts for SqlStore {
         new.insert(&mut tx, &request.client, act.at).await?;
         let event = Event { user_id: new.user_id, ..Event::new(Kind::ResetRequested) };
         audit::record(&mut tx, act, &event.subject(request.verification_id.as_bytes())).await?;
+        let done = Done::at(act.at).verification(Some(request.verification_id));
+        idempotency::complete(&mut tx, act, done).await?;
         tx.commit().await
     }
 
@@ -310,6 +321,7 @@ impl Accounts for SqlStore {
         rows::notify(&mut tx, Notice::PasswordReset, &user.mailbox, user.username(), act.at).await?;
         let event = Event::of(Kind::ResetDone, user_id).subject(guess.verification_id.as_bytes());
         audit::record(&mut tx, act, &event).await?;
+        idempotency::complete(&mut tx, act, Done::at(act.at).user(user_id).ended(ended.sessions)).await?;
         tx.commit().await?;
         Ok(Some(ResetDone { user: user.into(), ended }))
     }
@@ -329,6 +341,7 @@ impl Accounts for SqlStore {
         rows::notify(&mut tx, Notice::Deleted, &row.mailbox, row.username(), act.at).await?;
         audit::record(&mut tx, act, &Event::of(Kind::Deleted, user.id)).await?;
         audit::erase(&mut tx, user.id).await?;
+        idempotency::complete(&mut tx, act, Done::at(act.at).user(user.id)).await?;
         tx.commit().await?;
         Ok(Some(ended))
     }

@@ -6,10 +6,10 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::rows::{self, VerificationRow};
-use super::{SqlStore, audit};
+use super::{SqlStore, audit, idempotency};
 use crate::domain::audit::{Event, Kind};
 use crate::domain::ports::Codes;
-use crate::domain::records::{Charge, Guess, Purpose, Resend};
+use crate::domain::records::{Charge, Done, Guess, Purpose, Resend};
 use crate::domain::{Act, Fault, Timestamp};
 
 #[async_trait]
@@ -100,6 +100,7 @@ impl Codes for SqlStore {
         }
         let event = Event { user_id: row.user_id, ..Event::new(Kind::CodeResent) };
         audit::record(&mut tx, act, &event.subject(verification_id.as_bytes())).await?;
+        idempotency::complete(&mut tx, act, Done::at(act.at).verification(Some(verification_id))).await?;
         tx.commit().await?;
         Ok(Resend::Queued)
     }

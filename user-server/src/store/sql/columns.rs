@@ -30,6 +30,12 @@ macro_rules! audit_columns {
          audit.network, audit.salt, audit.seq, audit.commitment, audit.hash, audit.kid, audit.mac"
     };
 }
+macro_rules! key_columns {
+    () => {
+        "kid, request, done_at, user_id, verification_id, session_id, session_kid, session_created_at, \
+         session_rotated_at, number"
+    };
+}
 macro_rules! chain_columns {
     () => {
         "seq, hash, anchor_seq, anchor_hash, kid, mac"

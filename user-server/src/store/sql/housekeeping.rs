@@ -16,7 +16,7 @@ impl Housekeeping for SqlStore {
         let counted = now.minus(retention.mails).0;
         // A statement, and the time before which it erases. Each in a transaction of its own, so that none holds the
         // writer for long.
-        let steps: [(&'static str, i64); 7] = [
+        let steps: [(&'static str, i64); 8] = [
             ("DELETE FROM verifications WHERE created_at < $1 AND (expires_at IS NULL OR expires_at < $1)", old),
             ("DELETE FROM outbox WHERE created_at < $1 AND (settled_at < $1 OR turn_at IS NULL)", counted),
             (
@@ -28,6 +28,7 @@ impl Housekeeping for SqlStore {
             ("DELETE FROM sessions WHERE rotated_at < $1", now.minus(retention.session_idle).0),
             ("DELETE FROM sessions WHERE created_at < $1", now.minus(retention.session_life).0),
             ("DELETE FROM counters WHERE expires_at < $1", now.0),
+            ("DELETE FROM idempotency_keys WHERE expires_at < $1", now.0),
         ];
         let mut erased = 0;
         for (statement, before) in steps {

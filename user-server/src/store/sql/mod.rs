@@ -9,6 +9,7 @@ mod codes;
 mod counters;
 mod fsck;
 mod housekeeping;
+mod idempotency;
 mod keys;
 mod operators;
 mod outbox;

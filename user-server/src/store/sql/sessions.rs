@@ -6,10 +6,10 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::rows::{self, SessionRow, UserRow};
-use super::{SqlStore, audit};
+use super::{SqlStore, audit, idempotency};
 use crate::domain::audit::{Event, Kind};
 use crate::domain::ports::Sessions;
-use crate::domain::records::{Ended, Revocation, Rotation, UserRecord, UserVersion};
+use crate::domain::records::{Done, Ended, Revocation, Rotation, SessionRecord, UserRecord, UserVersion};
 use crate::domain::{Act, Fault, Timestamp};
 
 #[async_trait]
@@ -38,8 +38,11 @@ impl Sessions for SqlStore {
             .await?;
         if let Some(row) = moved {
             audit::record(&mut tx, act, &Event::of(Kind::Refreshed, row.user_id).session(row.id)).await?;
+            let session: SessionRecord = row.try_into()?;
+            let done = Done::at(act.at).user(session.user_id).session(session.clone());
+            idempotency::complete(&mut tx, act, done).await?;
             tx.commit().await?;
-            return Ok(Rotation::Moved(row.try_into()?));
+            return Ok(Rotation::Moved(session));
         }
         let row: Option<SessionRow> = tx
             .optional(
@@ -52,7 +55,11 @@ impl Sessions for SqlStore {
             return tx.undo(Rotation::Ahead).await;
         }
         if age == 1 && act.at.since(Timestamp(row.rotated_at)) <= grace {
-            return tx.undo(Rotation::Repeated(row.try_into()?)).await;
+            let session: SessionRecord = row.try_into()?;
+            let done = Done::at(act.at).user(session.user_id).session(session.clone());
+            idempotency::complete(&mut tx, act, done).await?;
+            tx.commit().await?;
+            return Ok(Rotation::Repeated(session));
         }
         let ids = tx.all(sqlx::query_as("DELETE FROM sessions WHERE id = $1 RETURNING id").bind(session_id)).await?;
         let ended = rows::revoke_all(&mut tx, ids, act.at).await?;
@@ -88,6 +95,7 @@ impl Sessions for SqlStore {
         let Some((user_id,)) = user else { return tx.undo(Ended::default()).await };
         let ended = rows::revoke_all(&mut tx, vec![(session_id,)], act.at).await?;
         audit::record(&mut tx, act, &Event::of(Kind::LoggedOut, user_id).session(session_id)).await?;
+        idempotency::complete(&mut tx, act, Done::at(act.at).user(user_id).ended(ended.sessions)).await?;
         tx.commit().await?;
         Ok(ended)
     }
@@ -98,6 +106,7 @@ impl Sessions for SqlStore {
         rows::void_codes(&mut tx, user_id).await?;
         if ended.sessions > 0 {
             audit::record(&mut tx, act, &Event::of(Kind::LoggedOut, user_id).detail("all sessions")).await?;
+            idempotency::complete(&mut tx, act, Done::at(act.at).user(user_id).ended(ended.sessions)).await?;
         }
         tx.commit().await?;
         Ok(ended)

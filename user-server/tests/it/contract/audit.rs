@@ -52,7 +52,7 @@ async fn seal(db: &Db, workers: usize, now: Timestamp) -> i64 {
 /// An act of a client at this address.
 fn from(address: &str, now: Timestamp) -> Act {
     let ip: std::net::IpAddr = address.parse().unwrap();
-    Act { at: now, origin: Origin::Client(Some(ip.into())) }
+    Act { at: now, origin: Origin::Client(Some(ip.into())), claim: None }
 }
 
 fn all() -> Filter {
@@ -116,7 +116,7 @@ pub async fn old_rows_are_pruned_and_the_rest_holds(db: &Db) {
 pub async fn rows_are_found_by_user_kind_and_time(db: &Db) {
     let (ada, first) = user(db, "ada").await;
     db.end_session(first.id, &from("192.0.2.7", at(100))).await.unwrap();
-    db.enable(ada.id, &Act { at: at(200), origin: Origin::Operator("root".to_owned()) }).await.unwrap();
+    db.enable(ada.id, &Act { at: at(200), origin: Origin::Operator("root".to_owned()), claim: None }).await.unwrap();
     let of_ada = Filter { user_id: Some(ada.id), ..all() };
     let names = |kinds: &[Kind]| kinds.iter().map(|kind| kind.name().to_owned()).collect::<Vec<_>>();
     let lived = names(&[Kind::Verified, Kind::LoggedOut, Kind::Enabled]);

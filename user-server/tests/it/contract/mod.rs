@@ -8,6 +8,7 @@ mod changes;
 mod codes;
 mod counters;
 pub mod fixture;
+mod idempotency;
 mod operators;
 mod outbox;
 mod resets;
@@ -100,6 +101,9 @@ macro_rules! suite {
             audit::a_deletion_erases_and_the_chain_holds,
             audit::old_rows_are_pruned_and_the_rest_holds,
             audit::rows_are_found_by_user_kind_and_time,
+            idempotency::a_key_is_claimed_by_one_and_used_once,
+            idempotency::a_claim_runs_out_and_its_holder_changes_nothing,
+            idempotency::a_key_is_forgotten_after_a_day,
             outbox::what_waits_is_counted,
         );
     };

@@ -276,6 +276,16 @@ impl KeyRecords for FaultyStore {
 }
 
 #[async_trait]
+impl IdempotencyKeys for FaultyStore {
+    async fn claim_key(&self, request: &KeyedRequest, now: Timestamp) -> Result<KeyStanding, Fault> {
+        self.real.claim_key(request, now).await
+    }
+    async fn release_key(&self, claim: KeyClaim) -> Result<(), Fault> {
+        self.real.release_key(claim).await
+    }
+}
+
+#[async_trait]
 impl Inspection for FaultyStore {
     async fn inspect(&self, bounds: &Bounds, now: Timestamp) -> Result<Vec<Invariant>, Fault> {
         self.real.inspect(bounds, now).await

@@ -1,0 +1,44 @@
+//! An authority that is made on the spot, and certificates of it as files.
+
+use std::path::Path;
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
+
+pub(crate) struct Authority {
+    pem: String,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+impl Authority {
+    pub(crate) fn new() -> Self {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let pem = params.self_signed(&key).unwrap().pem();
+        Self { pem, issuer: Issuer::new(params, key) }
+    }
+
+    /// Writes the authority's own certificate; the file's name.
+    pub(crate) fn write(&self, file: &Path) -> String {
+        write(file, &self.pem)
+    }
+
+    /// Writes a certificate for this machine, or for a client, and its key; the files' names.
+    pub(crate) fn certify(&self, stem: &Path) -> [String; 2] {
+        self.certify_until(stem, 2096)
+    }
+
+    pub(crate) fn certify_until(&self, stem: &Path, year: i32) -> [String; 2] {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
+        params.not_before = date_time_ymd(2001, 1, 1);
+        params.not_after = date_time_ymd(year, 1, 1);
+        let certificate = params.signed_by(&key, &self.issuer).unwrap().pem();
+        [write(&stem.with_extension("pem"), &certificate), write(&stem.with_extension("key"), &key.serialize_pem())]
+    }
+}
+
+fn write(file: &Path, pem: &str) -> String {
+    std::fs::write(file, pem).unwrap();
+    file.to_str().unwrap().to_owned()
+}

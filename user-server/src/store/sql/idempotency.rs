@@ -1,0 +1,137 @@
+//! Idempotency keys: claimed in one statement, completed in the transaction of the change.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use super::tx::Tx;
+use super::{SqlStore, corrupt};
+use crate::domain::ports::IdempotencyKeys;
+use crate::domain::records::{Done, KeyClaim, KeyStanding, KeyedRequest, SessionRecord};
+use crate::domain::{Act, Fault, Timestamp};
+
+/// How long a use is remembered.
+const MEMORY: Duration = Duration::from_secs(24 * 3600);
+
+#[async_trait]
+impl IdempotencyKeys for SqlStore {
+    async fn claim_key(&self, request: &KeyedRequest, now: Timestamp) -> Result<KeyStanding, Fault> {
+        // Again where the key was given back between the two statements.
+        loop {
+            let mut tx = self.pools.write().await?;
+            let claimed: Option<(Uuid,)> = tx
+            .optional(
+                sqlx::query_as(
+                    "INSERT INTO idempotency_keys (key, kid, request, holder, expires_at) VALUES ($1, $2, $3, $4, $5)
+                     ON CONFLICT (key) DO UPDATE SET kid = $2, request = $3, holder = $4, expires_at = $5, done_at = NULL
+                     WHERE idempotency_keys.expires_at <= $6 RETURNING holder",
+                )
+                .bind(request.claim.key)
+                .bind(&request.kid)
+                .bind(request.tag.as_slice())
+                .bind(request.claim.holder)
+                .bind(request.until.0)
+                .bind(now.0),
+            )
+            .await?;
+            if claimed.is_some() {
+                tx.commit().await?;
+                return Ok(KeyStanding::Claimed);
+            }
+            let row: Option<KeyRow> = tx
+                .optional(
+                    sqlx::query_as(concat!("SELECT ", key_columns!(), " FROM idempotency_keys WHERE key = $1"))
+                        .bind(request.claim.key),
+                )
+                .await?;
+            tx.finish().await?;
+            if let Some(row) = row {
+                return row.standing();
+            }
+        }
+    }
+
+    async fn release_key(&self, claim: KeyClaim) -> Result<(), Fault> {
+        let mut tx = self.pools.write().await?;
+        tx.run(
+            sqlx::query("DELETE FROM idempotency_keys WHERE key = $1 AND holder = $2 AND done_at IS NULL")
+                .bind(claim.key)
+                .bind(claim.holder),
+        )
+        .await?;
+        tx.commit().await
+    }
+}
+
+/// Completes the claim that a change was made under, if it was made under one.
+pub(super) async fn complete(tx: &mut Tx, act: &Act, done: Done) -> Result<(), Fault> {
+    let Some(claim) = act.claim else { return Ok(()) };
+    let session = done.session.as_ref();
+    let number = session.map_or(done.sessions_ended, |session| session.counter);
+    let completed = tx
+        .run(
+            sqlx::query(
+                "UPDATE idempotency_keys SET done_at = $3, expires_at = $4, user_id = $5, verification_id = $6,
+                        session_id = $7, session_kid = $8, session_created_at = $9, session_rotated_at = $10, number = $11
+                 WHERE key = $1 AND holder = $2 AND done_at IS NULL",
+            )
+            .bind(claim.key)
+            .bind(claim.holder)
+            .bind(done.at.0)
+            .bind(done.at.plus(MEMORY).0)
+            .bind(done.user_id)
+            .bind(done.verification_id)
+            .bind(session.map(|session| session.id))
+            .bind(session.map(|session| session.kid.as_str()))
+            .bind(session.map(|session| session.created_at.0))
+            .bind(session.map(|session| session.rotated_at.0))
+            .bind(i64::from(number)),
+        )
+        .await?;
+    if completed == 0 {
+        // The transaction is not committed. Whoever holds the key now does the request, and a repeat learns what came of it.
+        return Err(Fault::Unavailable("a request took longer than its claim on its idempotency key".to_owned()));
+    }
+    Ok(())
+}
+
+#[derive(sqlx::FromRow)]
+struct KeyRow {
+    kid: String,
+    request: Vec<u8>,
+    done_at: Option<i64>,
+    user_id: Option<Uuid>,
+    verification_id: Option<Uuid>,
+    session_id: Option<Uuid>,
+    session_kid: Option<String>,
+    session_created_at: Option<i64>,
+    session_rotated_at: Option<i64>,
+    number: i64,
+}
+
+impl KeyRow {
+    fn standing(self) -> Result<KeyStanding, Fault> {
+        let tag = self.request.as_slice().try_into().map_err(|_| corrupt("the tag of a request"))?;
+        let number = u32::try_from(self.number).map_err(|_| corrupt("the number of a reply"))?;
+        let session = match (self.session_id, self.user_id, self.session_kid) {
+            (Some(id), Some(user_id), Some(kid)) => Some(SessionRecord {
+                id,
+                user_id,
+                counter: number,
+                created_at: Timestamp(self.session_created_at.unwrap_or_default()),
+                rotated_at: Timestamp(self.session_rotated_at.unwrap_or_default()),
+                kid,
+            }),
+            _ => None,
+        };
+        let done = self.done_at.map(|at| Done {
+            at: Timestamp(at),
+            user_id: self.user_id,
+            verification_id: self.verification_id,
+            sessions_ended: if session.is_some() { 0 } else { number },
+            session,
+        });
+        Ok(KeyStanding::Used { kid: self.kid, tag, done })
+    }
+}

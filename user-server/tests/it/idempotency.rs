@@ -1,0 +1,137 @@
+//! The same request under the same key: one change, one reply, told as often as it is asked for.
+
+use std::time::Duration;
+
+use user_proto::client::Client;
+use user_proto::{
+    Common, ConfirmEmail, DeleteUser, ErrorCode, IdempotencyKey, Logout, RefreshToken, RequestMessage, ResendCode,
+    ResetPassword, UpdateUser,
+};
+
+use crate::support::{
+    MAIL_PAUSE, PASSWORD, TestServer, check, login, on_behalf_of, outcome, postgres, proved, refused, refused_at,
+    register, reset, reset_of, update, verify_email,
+};
+
+fn keyed(number: u8) -> Common<'static> {
+    Common { idempotency_key: Some(IdempotencyKey([number; 16])), ..Common::default() }
+}
+
+/// Where the user who is asked for sits.
+const HOME: &str = "192.0.2.7";
+
+/// Asks twice, a while apart, and gives the one reply.
+async fn twice<M: RequestMessage + Clone>(server: &TestServer, client: &Client, request: M, key: u8) -> M::Reply
+where
+    M::Reply: PartialEq + std::fmt::Debug,
+{
+    let first = client.call_with(request.clone(), keyed(key)).await.unwrap();
+    server.clock.advance(Duration::from_secs(2));
+    let again = client.call_with(request, keyed(key)).await.unwrap();
+    assert_eq!(first, again);
+    first
+}
+
+async fn every_change_is_made_once(settings: &[(&str, &str)]) {
+    let server = TestServer::start_with(settings).await;
+    let client = server.client();
+    let registered = twice(&server, &client, register("ada", "ada@example.org"), 1).await;
+    server.mails.code("ada@example.org", 1).await;
+    server.clock.advance(MAIL_PAUSE);
+    let resend = ResendCode { verification_id: registered.verification_id };
+    twice(&server, &client, resend, 2).await;
+    server.clock.advance(MAIL_PAUSE);
+    let code = server.mails.code("ada@example.org", 2).await;
+    let first = twice(&server, &client, verify_email(registered.verification_id, &code), 3).await;
+    let opened = twice(&server, &client, login("ada", PASSWORD), 4).await;
+    assert_ne!(first.session_id, opened.session_id);
+    let refresh = RefreshToken { refresh_token: opened.refresh_token.clone() };
+    let refreshed = twice(&server, &client, refresh, 5).await;
+    let access = refreshed.access_token.expose_str().unwrap();
+    assert_eq!(check(&client, access).await, None);
+    let moved = UpdateUser { email: Some("new@example.org".into()), ..proved(access) };
+    let updated = twice(&server, &client, moved, 6).await;
+    let change = updated.verification_id.unwrap();
+    let code = server.mails.code("new@example.org", 1).await;
+    let confirm = ConfirmEmail { access_token: access.into(), verification_id: change, code: code.as_str().into() };
+    assert_eq!(twice(&server, &client, confirm, 7).await.email, "new@example.org");
+    let asked = twice(&server, &client, reset_of("new@example.org"), 8).await;
+    let code = server.mails.code("new@example.org", 2).await;
+    let ended: ResetPassword<'_> = reset(asked.verification_id, &code);
+    assert_eq!(twice(&server, &client, ended.clone(), 9).await.sessions_ended, 2);
+    let new_password = ended.new_password.expose_str().unwrap().to_owned();
+    // The session that a repeat speaks of has ended.
+    let stale = refused(client.call_with(login("ada", PASSWORD), keyed(4)).await);
+    assert_eq!(stale.code, ErrorCode::SESSION_REVOKED);
+    let opened = client.call(login("ada", &new_password)).await.unwrap();
+    let other = client.call(login("ada", &new_password)).await.unwrap();
+    let out = Logout { token: other.refresh_token.clone(), all_sessions: None };
+    assert_eq!(twice(&server, &client, out, 10).await.sessions_ended, 1);
+    let delete =
+        DeleteUser { access_token: opened.access_token.clone(), current_password: new_password.as_str().into() };
+    assert_eq!(twice(&server, &client, delete, 11).await.user_id, opened.user_id);
+    let gone = refused(client.call_with(register("ada2", "ada@example.org"), keyed(1)).await);
+    assert_eq!(gone.code, ErrorCode::IDEMPOTENCY_CONFLICT);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn every_change_is_made_once_on_sqlite() {
+    every_change_is_made_once(&[]).await;
+}
+
+#[tokio::test]
+async fn every_change_is_made_once_on_postgresql() {
+    let Some(postgres) = postgres() else { return };
+    let database = postgres.database();
+    let secret = "0123456789abcdef0123456789abcdef";
+    let folder = tempfile::tempdir().unwrap();
+    let mails = folder.path().to_str().unwrap();
+    every_change_is_made_once(&[("PostgreSQL", &database), ("JWTSECRETKEY", secret), ("MAIL_DIR", mails)]).await;
+}
+
+#[tokio::test]
+async fn a_key_outlives_the_process_and_is_forgotten_after_a_day() {
+    let server = TestServer::start().await;
+    server.account(&server.client(), "ada").await;
+    let first = server.client().call_with(login("ada", PASSWORD), keyed(1)).await.unwrap();
+    let folder = server.stop().await;
+    let server = TestServer::start_in(folder, &[]).await;
+    let client = server.client();
+    assert_eq!(client.call_with(login("ada", PASSWORD), keyed(1)).await.unwrap(), first);
+    let other = client.call_with(login("ada", "another password"), keyed(1)).await;
+    assert_eq!(refused(other).code, ErrorCode::IDEMPOTENCY_CONFLICT, "never a second answer under the key");
+    server.clock.advance(Duration::from_secs(23 * 3600));
+    assert_eq!(client.call_with(login("ada", PASSWORD), keyed(1)).await.unwrap(), first, "expired, but the same");
+    server.clock.advance(Duration::from_secs(3600 + 1));
+    let second = client.call_with(login("ada", PASSWORD), keyed(1)).await.unwrap();
+    assert_ne!(second.session_id, first.session_id);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_repeat_costs_no_budget_and_a_refusal_is_not_kept() {
+    let server = TestServer::start_held().await;
+    let client = server.client();
+    let ada = server.account(&client, "ada").await;
+    let opened = client.call_with(login("ada", PASSWORD), keyed(1)).await.unwrap();
+    for _ in 0..5 {
+        let wrong = refused_at(&client, HOME, login("ada", "wrong password")).await;
+        assert_eq!(wrong.0, ErrorCode::INVALID_CREDENTIALS);
+    }
+    assert_eq!(refused_at(&client, HOME, login("ada", PASSWORD)).await.0, ErrorCode::RATE_LIMITED);
+    let from_home = |key| Common { idempotency_key: keyed(key).idempotency_key, ..on_behalf_of(HOME) };
+    assert_eq!(client.call_with(login("ada", PASSWORD), from_home(1)).await.unwrap(), opened);
+    let limited = outcome(client.call_with(login("ada", PASSWORD), from_home(2)).await);
+    assert_eq!(limited.unwrap_err(), ErrorCode::RATE_LIMITED);
+    server.clock.advance(Duration::from_secs(2));
+    let after = client.call_with(login("ada", PASSWORD), from_home(2)).await.unwrap();
+    assert_ne!(after.session_id, opened.session_id, "the refusal has left the key free");
+    // A repeat is for whoever may ask: the session that changed the name has ended.
+    let access = ada.access();
+    let rename = UpdateUser { username: Some("lovelace".into()), ..update(&access) };
+    client.call_with(rename.clone(), keyed(3)).await.unwrap();
+    client.call(Logout { token: access.as_str().into(), all_sessions: None }).await.unwrap();
+    assert_eq!(refused(client.call_with(rename, keyed(3)).await).code, ErrorCode::SESSION_REVOKED);
+    server.stop().await;
+}
