@@ -156,11 +156,12 @@ async fn fsck(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
 async fn run(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
     // Before the start, so that a signal during it is not lost.
     let mut signals = [signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?];
+    let hangups = config.tls.as_ref().map(|_| signal(SignalKind::hangup())).transpose()?;
     let service = Service::start(config, Arc::new(SystemClock)).await?;
     announce(config, &service);
     tokio::select! {
         () = next(&mut signals) => {}
-        never = reload_on_hangup(config, &service) => return never,
+        () = reload_on_hangup(hangups, &service) => {}
     }
     service.announce_end();
     let interrupted = async {
@@ -179,13 +180,11 @@ async fn run(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
 }
 
 /// SIGHUP reads the certificate again. Without one it ends the process, as a terminal that goes away expects.
-async fn reload_on_hangup(config: &Config, service: &Service) -> Result<(), Box<dyn std::error::Error>> {
-    if config.tls.is_none() {
-        return std::future::pending().await;
-    }
-    let mut hangups = signal(SignalKind::hangup())?;
-    while hangups.recv().await.is_some() {
-        service.reload_certificate();
+async fn reload_on_hangup(hangups: Option<Signal>, service: &Service) {
+    if let Some(mut hangups) = hangups {
+        while hangups.recv().await.is_some() {
+            service.reload_certificate();
+        }
     }
     std::future::pending().await
 }

@@ -16,7 +16,7 @@ use user_server::http::{Health, Monitor};
 use user_server::metrics::Metrics;
 
 use crate::support::{PASSWORD, Process, TestServer, code_of};
-use exposition::Exposition;
+pub(crate) use exposition::Exposition;
 use request::{get, send};
 
 async fn watched() -> (TestServer, SocketAddr) {
@@ -29,12 +29,12 @@ async fn watched_with(settings: &[(&str, &str)]) -> (TestServer, SocketAddr) {
     (server, address)
 }
 
-async fn metrics(address: SocketAddr) -> Exposition {
+pub(crate) async fn metrics(address: SocketAddr) -> Exposition {
     Exposition::parse(&get(address, "/metrics").await.body)
 }
 
 /// Waits until what is looked up every few seconds has been looked up.
-async fn until(address: SocketAddr, what: &str, holds: impl Fn(&Exposition) -> bool) -> Exposition {
+pub(crate) async fn until(address: SocketAddr, what: &str, holds: impl Fn(&Exposition) -> bool) -> Exposition {
     let began = Instant::now();
     loop {
         let metrics = metrics(address).await;

@@ -1,5 +1,8 @@
 //! TLS as clients of every kind meet it: who is let in, who is not, and what a new certificate changes.
 
+mod client;
+mod process;
+
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;

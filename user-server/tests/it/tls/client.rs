@@ -1,0 +1,138 @@
+//! The client of `user-proto` over TLS: it holds on to a connection, comes back, and says why it can't.
+
+use std::time::{Duration, Instant};
+
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+use user_proto::Ping;
+use user_proto::client::{Client, Config, Error, NoHandshake, Tls, TlsOptions};
+
+use super::Guarded;
+use crate::support::{Authority, Certified, PATIENCE, TestServer, free_port};
+
+/// As a gateway has it, with a short patience.
+fn config(authority: &Authority, own: Option<&Certified>) -> Config {
+    let options = TlsOptions {
+        authorities: Some(authority.pem.as_bytes()),
+        certificate: own.map(|own| own.certificate.as_bytes()),
+        key: own.map(|own| own.key.as_bytes()),
+        server_name: None,
+    };
+    Config { tls: Some(Tls::new(&options).unwrap()), deadline: Some(Duration::from_secs(2)), ..Config::default() }
+}
+
+impl Guarded {
+    fn client(&self, authority: &Authority, own: Option<&Certified>) -> Client {
+        Client::with_config(self.server.address.to_string(), config(authority, own))
+    }
+}
+
+async fn handshake(client: &Client) -> NoHandshake {
+    match client.call(Ping {}).await {
+        Err(Error::Handshake(why)) => why,
+        other => panic!("it is to fail in the handshake: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_connection_outlives_the_certificate_that_it_began_with() {
+    let guarded = Guarded::start(None, &[]).await;
+    let held = guarded.client(&guarded.authority, None);
+    held.call(Ping {}).await.unwrap();
+    let next = Authority::new();
+    next.certify().settings(guarded.folder.path());
+    assert!(guarded.server.service.reload_certificate());
+    held.call(Ping {}).await.unwrap();
+    assert_eq!(handshake(&guarded.client(&guarded.authority, None)).await, NoHandshake::UnknownAuthority);
+    guarded.client(&next, None).call(Ping {}).await.unwrap();
+    held.close().await;
+}
+
+#[tokio::test]
+async fn who_is_kept_out_is_told_why_when_the_time_is_over() {
+    let clients = Authority::new();
+    let guarded = Guarded::start(Some(&clients), &[]).await;
+    assert_eq!(handshake(&guarded.client(&guarded.authority, None)).await, NoHandshake::CertificateWanted);
+    let expired = guarded.client(&guarded.authority, Some(&clients.certify_until(2002)));
+    assert_eq!(handshake(&expired).await, NoHandshake::CertificateRefused("CertificateExpired".to_owned()));
+    guarded.client(&guarded.authority, Some(&clients.certify())).call(Ping {}).await.unwrap();
+}
+
+#[tokio::test]
+async fn it_goes_on_with_the_server_that_comes_after() {
+    let (port, authority, keys) = (free_port().to_string(), Authority::new(), tempfile::tempdir().unwrap());
+    let [certificate, key] = authority.certify().settings(keys.path());
+    let settings = [("TCP_PORT", port.as_str()), (certificate.0, certificate.1.as_str()), (key.0, key.1.as_str())];
+    let server = TestServer::start_with(&settings).await;
+    let patient = Config { deadline: Some(PATIENCE), ..config(&authority, None) };
+    let client = Client::with_config(server.address.to_string(), patient);
+    client.call(Ping {}).await.unwrap();
+    // The first one says SHUTTING_DOWN over TLS and closes; a call in between waits for the next one.
+    let folder = server.stop().await;
+    let calling = tokio::spawn({
+        let client = client.clone();
+        async move { client.call(Ping {}).await }
+    });
+    let server = TestServer::start_in(folder, &settings).await;
+    calling.await.unwrap().unwrap();
+    client.close().await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn an_idle_connection_is_kept_by_pings() {
+    let guarded = Guarded::start(None, &[("IDLE_TIMEOUT", "2")]).await;
+    let frames = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let seen = frames.clone();
+    let tap = std::sync::Arc::new(move |_, _: &[u8]| {
+        seen.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+    });
+    let config = Config { ping_after: Duration::from_millis(300), tap: Some(tap), ..config(&guarded.authority, None) };
+    let client = Client::with_config(guarded.server.address.to_string(), config);
+    client.call(Ping {}).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    client.call(Ping {}).await.unwrap();
+    assert!(frames.load(std::sync::atomic::Ordering::SeqCst) >= 8, "there were pings in between");
+}
+
+#[tokio::test]
+async fn a_server_of_something_else_is_told_from_ours() {
+    let (authority, own) = (Authority::new(), Authority::new());
+    let certified = authority.certify();
+    let certificate = CertificateDer::from_pem_slice(certified.certificate.as_bytes()).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(certified.key.as_bytes()).unwrap();
+    let server = ServerConfig::builder_with_provider(rustls::crypto::aws_lc_rs::default_provider().into())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .unwrap();
+    let (acceptor, listener) = (TlsAcceptor::from(std::sync::Arc::new(server)), TcpListener::bind("127.0.0.1:0"));
+    let listener = listener.await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move {
+        let mut held = Vec::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            held.push(acceptor.accept(stream).await);
+        }
+    });
+    let client =
+        |authority| Client::with_config(&address, Config { wait_for_server: false, ..config(authority, None) });
+    assert_eq!(handshake(&client(&authority)).await, NoHandshake::OtherProtocol);
+    assert_eq!(handshake(&client(&own)).await, NoHandshake::UnknownAuthority);
+}
+
+#[tokio::test]
+async fn a_handshake_that_stalls_is_over_when_connecting_is() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let connect_within = Duration::from_millis(200);
+    let config = Config { connect_within, wait_for_server: false, ..config(&Authority::new(), None) };
+    let client = Client::with_config(silent.local_addr().unwrap().to_string(), config);
+    let began = Instant::now();
+    let Err(Error::Connect(error)) = client.call(Ping {}).await else { panic!("nobody answers") };
+    assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
+    assert!(began.elapsed() < Duration::from_secs(10));
+}
