@@ -8,6 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
+use uuid::Uuid;
 use zeroize::Zeroizing;
 
 /// The least bytes of a secret: as many as HMAC-SHA256 gives out (RFC 7518, section 3.2).
@@ -84,10 +85,12 @@ impl Key {
         tag(&self.requests, parts)
     }
 
-    /// The id of an access token: always the same for the same token.
+    /// The id of an access token that can be made again: the same for the same parts, and random to everybody else.
     #[must_use]
-    pub fn token_id(&self, parts: &[&[u8]]) -> [u8; 32] {
-        tag(&self.token_ids, parts)
+    pub fn token_id(&self, parts: &[&[u8]]) -> Uuid {
+        let mut id = [0; 16];
+        id.copy_from_slice(tag(&self.token_ids, parts).split_at(16).0);
+        uuid::Builder::from_random_bytes(id).into_uuid()
     }
 }
 

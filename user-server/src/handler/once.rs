@@ -3,6 +3,7 @@
 use bytes::BytesMut;
 use user_proto::limits::MAX_FRAME;
 use user_proto::{Common, IdempotencyKey, Reply, Request};
+use uuid::Uuid;
 use zeroize::Zeroize;
 
 use super::{Handler, replies};
@@ -37,7 +38,7 @@ impl Handler {
         caller: Caller,
     ) -> Result<Reply<'static>, Failure> {
         match self.idempotency.claim(key.0, &Said::by(&request)?.0, &caller).await? {
-            Turn::Again(done, kid) => self.again(request, &done, &kid).await,
+            Turn::Again(done, kid) => self.again(request, key, &done, &kid).await,
             Turn::First(claim) => {
                 let answer = self.dispatch(request, &Caller { claim: Some(claim), ..caller }).await;
                 if answer.is_err() {
@@ -49,13 +50,19 @@ impl Handler {
     }
 
     /// The reply of a request that was done before.
-    async fn again(&self, request: Request<'_>, done: &Done, kid: &str) -> Result<Reply<'static>, Failure> {
+    async fn again(
+        &self,
+        request: Request<'_>,
+        key: IdempotencyKey,
+        done: &Done,
+        kid: &str,
+    ) -> Result<Reply<'static>, Failure> {
         let users = &self.users;
         let missing = || Fault::internal("an idempotency key does not say what its reply needs");
         let code_sent = || done.verification_id.map(|id| users.code_sent(id)).ok_or_else(missing);
         let grant = async || {
             let session = done.session.as_ref().ok_or_else(missing)?;
-            self.tokens.grant_again(session, kid, done.at).await
+            self.tokens.grant_again(session, kid, Uuid::from_bytes(key.0), done.at).await
         };
         Ok(match request {
             Request::Register(_) => replies::registered(code_sent()?).into(),

@@ -68,26 +68,25 @@ impl AccessTokens {
         self.forms.iter().zip(self.keys.iter()).filter(|(_, key)| !key.is_retired()).map(|(form, _)| form)
     }
 
-    /// The token of a session, signed with the key of this name. The same at the same time is the same token.
+    /// The token of a session, signed with the key of this name. Under an idempotency key it is the same token
+    /// again.
     pub(super) fn issue(
         &self,
         session: &SessionRecord,
         kid: &str,
+        once: Option<Uuid>,
         now: Timestamp,
         end: Timestamp,
     ) -> Result<Zeroizing<String>, Fault> {
         let mut good = self.forms.iter().zip(self.keys.iter()).filter(|(_, key)| !key.is_retired() && key.kid == kid);
         let (form, key) = good.next().ok_or_else(|| Fault::Unavailable(NO_KEY.to_owned()))?;
-        let [counter, second] = [u64::from(session.counter), now.seconds()].map(u64::to_be_bytes);
-        let id = key.token_id(&[session.id.as_bytes(), &counter, &second]);
-        let mut jti = [0; 16];
-        jti.copy_from_slice(id.split_at(16).0);
+        let jti = once.map_or_else(Uuid::new_v4, |once| key.token_id(&[once.as_bytes(), session.id.as_bytes()]));
         let claims = Claims {
             iss: self.issuer.as_ref().to_owned(),
             aud: self.audience.as_ref().to_owned(),
             sub: session.user_id.to_string(),
             sid: session.id.to_string(),
-            jti: uuid::Builder::from_random_bytes(jti).into_uuid().to_string(),
+            jti: jti.to_string(),
             iat: now.seconds(),
             exp: end.seconds(),
         };

@@ -24,7 +24,7 @@ impl BothWays {
     pub fn issue(&self, user: Uuid, session: Uuid, now: Timestamp, end: Timestamp) -> Result<Zeroizing<String>, Fault> {
         let kid = self.0.keys.signing().unwrap_or_else(|| self.0.keys.first()).kid.clone();
         let session = NewSession { id: session, kid }.opened(user, now);
-        self.0.issue(&session, &session.kid, now, end)
+        self.0.issue(&session, &session.kid, None, now, end)
     }
 
     /// By comparison with what we write ourselves.

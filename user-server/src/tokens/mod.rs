@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 use crate::domain::ports::{Cache, Sessions};
 use crate::domain::records::{NewSession, Rotation, SessionRecord};
-use crate::domain::{Caller, Clock, Fault, Outcome, Refusal, Timestamp};
+use crate::domain::{Act, Caller, Clock, Fault, Outcome, Refusal, Timestamp};
 use crate::keys::KeyRing;
 use access::AccessTokens;
 #[doc(hidden)]
@@ -116,17 +116,18 @@ impl Tokens {
     ///
     /// # Errors
     /// A fault where the token can't be signed.
-    pub fn first_grant(&self, session: &NewSession, user_id: Uuid, now: Timestamp) -> Outcome<Grant> {
-        self.grant(&session.opened(user_id, now), self.kid(), now)
+    pub fn first_grant(&self, session: &NewSession, user_id: Uuid, act: &Act) -> Outcome<Grant> {
+        self.grant(&session.opened(user_id, act.at), self.kid(), act.claim.map(|claim| claim.key), act.at)
     }
 
-    /// The tokens that a session was given once, under the key of this name, where it has not ended since.
+    /// The tokens that a session was given under an idempotency key, and the server's key of this name, where it has not
+    /// ended since.
     ///
     /// # Errors
     /// `SessionRevoked`.
-    pub async fn grant_again(&self, session: &SessionRecord, kid: &str, at: Timestamp) -> Outcome<Grant> {
+    pub async fn grant_again(&self, session: &SessionRecord, kid: &str, once: Uuid, at: Timestamp) -> Outcome<Grant> {
         self.still_open(session.id, session.user_id).await?;
-        self.grant(session, kid, at)
+        self.grant(session, kid, Some(once), at)
     }
 
     /// Whether the session of a genuine token, expired or not, has not ended.
@@ -175,8 +176,9 @@ impl Tokens {
         if token.expires_at <= now.seconds() {
             return Err(Refusal::TokenExpired.into());
         }
+        let once = caller.claim.map(|claim| claim.key);
         match self.sessions.rotate(token.session_id, token.counter, GRACE, self.kid(), &caller.act(now)).await? {
-            Rotation::Moved(session) | Rotation::Repeated(session) => self.grant(&session, self.kid(), now),
+            Rotation::Moved(session) | Rotation::Repeated(session) => self.grant(&session, self.kid(), once, now),
             Rotation::Ended(ended) => {
                 self.note_ended(&ended, now).await;
                 Err(Refusal::SessionRevoked.into())
@@ -227,14 +229,14 @@ impl Tokens {
         &self.keys.signing().unwrap_or_else(|| self.keys.first()).kid
     }
 
-    fn grant(&self, session: &SessionRecord, kid: &str, now: Timestamp) -> Outcome<Grant> {
+    fn grant(&self, session: &SessionRecord, kid: &str, once: Option<Uuid>, now: Timestamp) -> Outcome<Grant> {
         // Derived from what is stored, so that a repeated refresh gives the same bytes.
         let session_end = session.created_at.plus(self.policy.session_life);
         let refresh_end = session.rotated_at.plus(self.policy.session_idle).min(session_end);
         let access_end = now.plus(self.policy.access_life).min(session_end);
         let token =
             RefreshToken { session_id: session.id, counter: session.counter, expires_at: refresh_end.seconds() };
-        let access_token = self.access.issue(session, kid, now, access_end)?;
+        let access_token = self.access.issue(session, kid, once, now, access_end)?;
         let key = self.keys.find(&session.kid).ok_or(Refusal::InvalidToken)?;
         Ok(Grant {
             user_id: session.user_id,

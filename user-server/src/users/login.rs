@@ -36,7 +36,7 @@ impl Users {
         match self.accounts.open_session(user, &session, verdict.stronger.as_deref(), &act).await? {
             Some(surplus) => {
                 self.tokens.note_ended(&surplus, act.at).await;
-                self.tokens.first_grant(&session, user.id, act.at)
+                self.tokens.first_grant(&session, user.id, &act)
             }
             // The password was changed between the look and now: what was proved is no longer so.
             None => Err(Refusal::InvalidCredentials { field: None }.into()),

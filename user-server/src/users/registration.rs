@@ -61,7 +61,7 @@ impl Users {
         let session = self.tokens.new_session();
         let act = caller.act(self.clock.now());
         match self.accounts.activate(&guess, username.as_ref(), Uuid::new_v4(), &session, &act).await? {
-            Activation::Active(user) => self.tokens.first_grant(&session, user.id, act.at),
+            Activation::Active(user) => self.tokens.first_grant(&session, user.id, &act),
             Activation::UsernameTaken => {
                 self.otp.give_back(&guess).await?;
                 Err(Refusal::UsernameTaken.into())

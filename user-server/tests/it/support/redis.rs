@@ -31,15 +31,18 @@ read -r _
 kill -KILL $!; wait $!
 "#;
 
-/// The program; none, said aloud, where it is not installed.
-fn program() -> Option<&'static str> {
+/// The program; none, said aloud, where it is not installed. TEST_REDIS_SERVER names another version.
+fn program() -> Option<String> {
+    if let Ok(path) = std::env::var("TEST_REDIS_SERVER") {
+        return Some(path);
+    }
     let found = ["/usr/bin/redis-server", "/usr/local/bin/redis-server", "/usr/bin/valkey-server"]
         .into_iter()
         .find(|path| PathBuf::from(path).exists());
     if found.is_none() {
         std::io::stderr().write_all(b"left out: redis (redis-server is missing)\n").unwrap();
     }
-    found
+    found.map(str::to_owned)
 }
 
 impl Redis {
@@ -54,7 +57,7 @@ impl Redis {
         let folder = TempDir::with_prefix("user-redis-").unwrap();
         // In a cluster, nodes talk to each other on a port that is 10,000 higher.
         let port = std::iter::repeat_with(free_port).find(|port| *port < 55_000).unwrap();
-        let mut arguments = vec![program.to_owned()];
+        let mut arguments = vec![program];
         let dir = folder.path().to_str().unwrap().to_owned();
         for argument in ["--port", &port.to_string(), "--save", "", "--appendonly", "no", "--dir", &dir] {
             arguments.push(argument.to_owned());
