@@ -48,6 +48,21 @@ fn the_example_for_gateways_is_one_that_is_compiled() {
 }
 
 #[test]
+fn every_promise_names_a_test_that_there_is() {
+    let own = std::process::Command::new(std::env::current_exe().unwrap()).arg("--list").output().unwrap();
+    let tests = String::from_utf8(own.stdout).unwrap();
+    let promises = rows_under(&read("SECURITY.md"), "## Promises, with the numbers and what shows them");
+    assert!(promises.len() > 20);
+    for promise in promises {
+        let shown_by = words(&promise[2]);
+        assert!(!shown_by.is_empty(), "{}", promise[0]);
+        for name in shown_by.iter().filter(|name| !name.contains(' ')) {
+            assert!(tests.contains(name.as_str()), "{}: no test is named {name}", promise[0]);
+        }
+    }
+}
+
+#[test]
 fn links_lead_to_files_that_exist() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let documents = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"];

@@ -1,0 +1,102 @@
+#!/usr/bin/env bash
+# Builds what is released of the last commit: programs, documents, and a list of all that is in them (SBOM), as
+# dist/user-service-VERSION-TARGET.tar.gz. The same commit, toolchain and target give the same bytes.
+# ./release.sh --twice builds a second time, elsewhere and from nothing, and compares.
+set -euo pipefail
+CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")"
+export LC_ALL=C TZ=UTC
+umask 022
+
+FEATURES=user-server/redis-cluster
+PROGRAMS=(user-server user-cli)
+DOCUMENTS=(README.md ARCHITECTURE.md CHANGELOG.md SECURITY.md LICENSE-APACHE LICENSE-MIT docs migrations
+    user-proto/PROTOCOL.md user-proto/vectors)
+
+complain() {
+    echo "release: $*" >&2
+    exit 1
+}
+
+twice=no
+case ${1:-} in
+    '') ;;
+    --twice) twice=yes ;;
+    *) complain "unknown option $1; there is only --twice" ;;
+esac
+
+tar --version 2>/dev/null | grep -q GNU || complain "GNU tar is needed"
+cargo cyclonedx --version >/dev/null 2>&1 || cargo install --locked cargo-cyclonedx ||
+    complain "cargo-cyclonedx can not be installed; put it into the PATH"
+[ -z "$(git status --porcelain)" ] || echo "release: what is not committed is not released" >&2
+
+# One commit for both runs, whatever is committed meanwhile.
+commit=$(git rev-parse HEAD)
+SOURCE_DATE_EPOCH=$(git log -1 --format=%ct "$commit")
+export SOURCE_DATE_EPOCH
+version=$(sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"$/\1/p' Cargo.toml)
+target=$(rustc -vV | sed -n 's/^host: //p')
+name=user-service-$version-$target
+cargo_home=${CARGO_HOME:-$HOME/.cargo}
+sysroot=$(rustc --print sysroot)
+
+# Builds in a folder and packs; prints the name of the archive.
+build() {
+    local at=$PWD/target/release.$1 package
+    rm -rf "$at"
+    mkdir -p "$at/source" "$at/$name/bin" "$at/$name/sbom"
+    git archive "$commit" | tar -x -C "$at/source"
+    (
+        cd "$at/source"
+        CARGO_ENCODED_RUSTFLAGS= CFLAGS=${CFLAGS:-}
+        # No program is to tell where it was built, nor from which mirror its crates came. The last rule that fits counts.
+        local sep=$'\x1f' rule rules=("$cargo_home=/cargo" "$sysroot=/rust" "$at/source=/source" "$at/target=/target")
+        for registry in "$cargo_home"/registry/src/*/; do
+            rules+=("${registry%/}=/cargo/registry/src/crates")
+        done
+        for rule in "${rules[@]}"; do
+            CARGO_ENCODED_RUSTFLAGS+=${CARGO_ENCODED_RUSTFLAGS:+$sep}--remap-path-prefix=$rule
+            CFLAGS+=" -ffile-prefix-map=$rule"
+        done
+        export CARGO_ENCODED_RUSTFLAGS CFLAGS
+        export CARGO_TARGET_DIR=$at/target CARGO_INCREMENTAL=0
+        cargo build --release --locked --workspace --bins --features "$FEATURES" >&2
+        cargo cyclonedx --quiet --format json --spec-version 1.5 --describe binaries --target "$target" \
+            --features "${FEATURES##*/}" >&2
+    )
+    local program document
+    for program in "${PROGRAMS[@]}"; do
+        cp "$at/target/release/$program" "$at/$name/bin/"
+        sbom "$at/source/$program/${program}_bin.cdx.json" "$at" >"$at/$name/sbom/$program.cdx.json"
+    done
+    for document in "${DOCUMENTS[@]}"; do
+        (cd "$at/source" && cp -R --parents "$document" "$at/$name/")
+    done
+    "$at/$name/bin/user-cli" man "$at/$name/share/man/man1" >&2
+    mkdir -p "$at/$name/share/completions"
+    for shell in bash fish zsh; do
+        "$at/$name/bin/user-cli" completions $shell >"$at/$name/share/completions/user-cli.$shell"
+    done
+    for place in "$at" "$PWD" "$cargo_home"; do
+        if grep -rlF -- "$place/" "$at/$name" >&2; then complain "these tell of $place, where they were built"; fi
+    done
+    (cd "$at/$name" && find . -type f ! -name SHA256SUMS -printf '%P\0' | sort -z | xargs -0 sha256sum >SHA256SUMS)
+    package=$at/$name.tar.gz
+    tar -C "$at" --create --format=ustar --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner \
+        --mode=u=rwX,go=rX "$name" | gzip -9n >"$package"
+    echo "$package"
+}
+
+# The SBOM without what differs from run to run: its number, and where it was made.
+sbom() {
+    sed -e '/^  "serialNumber":/d' -e "s|$2/source|/source|g" "$1"
+}
+
+first=$(build one)
+if [ $twice = yes ]; then
+    second=$(build two)
+    cmp "$first" "$second" || complain "two runs differ: compare $first and $second"
+    echo "release: two runs, in two folders, gave the same bytes"
+fi
+mkdir -p dist
+cp "$first" dist/
+(cd dist && sha256sum "$name.tar.gz" | tee "$name.tar.gz.sha256")
