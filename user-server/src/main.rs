@@ -148,7 +148,12 @@ async fn check(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
 }
 
 async fn fsck(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
-    let invariants = user_server::admin::fsck(config).await?;
+    let place = match &config.postgres {
+        Some(postgres) => format!("the database {}", postgres.options.place()),
+        None => format!("the database {} (DATA_DIR says where)", config.data_dir.join("users.db").display()),
+    };
+    let invariants =
+        user_server::admin::fsck(config).await.map_err(|fault| format!("{place} can not be looked at: {fault}"))?;
     let mut out = std::io::stdout();
     for invariant in &invariants {
         writeln!(out, "{invariant}")?;

@@ -18,11 +18,11 @@ const PAGE: u32 = 1000;
 /// Where to, and how.
 #[derive(clap::Args)]
 pub struct ExportArgs {
-    /// The file to write, for its owner's eyes only; standard output where none is named
+    /// The file to write, for its owner's eyes only; standard output where none is named, or -
     file: Option<PathBuf>,
-    /// How it is written
-    #[arg(long, value_enum, default_value = "csv")]
-    format: Format,
+    /// How it is written; else what the file's name ends in says it, and CSV where that says nothing
+    #[arg(long, value_enum)]
+    format: Option<Format>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -33,19 +33,31 @@ enum Format {
     Jsonl,
 }
 
+impl Format {
+    /// The one that `import` would read a file of this name by.
+    fn of(file: Option<&Path>) -> Self {
+        match file.and_then(Path::extension).and_then(|extension| extension.to_str()) {
+            Some("jsonl" | "ndjson") => Self::Jsonl,
+            _ => Self::Csv,
+        }
+    }
+}
+
 /// Runs `user-server export`.
 ///
 /// # Errors
 /// Where the store or the file can't be used. A file has its name when it is whole.
 pub async fn export(config: &Config, args: ExportArgs) -> Done {
     let store = place::open(config).await?;
-    let done = match &args.file {
-        None => write_all(&*store, Sink::new(std::io::stdout().lock(), args.format)).await,
-        Some(path) => to_file(&*store, path, args.format).await,
+    let file = args.file.filter(|path| path.as_os_str() != "-");
+    let format = args.format.unwrap_or_else(|| Format::of(file.as_deref()));
+    let done = match &file {
+        None => write_all(&*store, Sink::new(std::io::stdout().lock(), format)).await,
+        Some(path) => to_file(&*store, path, format).await,
     };
     store.close().await;
     let users = done?;
-    let place = args.file.as_ref().map_or_else(|| "standard output".to_owned(), |file| file.display().to_string());
+    let place = file.as_ref().map_or_else(|| "standard output".to_owned(), |file| file.display().to_string());
     writeln!(std::io::stderr(), "{users} users are in {place}, with their password hashes: keep it as you keep those")?;
     Ok(0)
 }

@@ -25,7 +25,7 @@ async fn what_is_exported_from_one_database_is_equal_in_the_other() {
 
     let export = |folder: &std::path::Path, format: &str, settings: &[(&str, &str)]| {
         let name = format!("all.{format}");
-        let said = run_in(folder, &["export", "--format", format, &name], settings);
+        let said = run_in(folder, &["export", &name], settings);
         assert!(said.code == Some(0) && said.error.contains("password hashes"), "{said:?}");
         let path = folder.join(&name);
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
@@ -41,6 +41,8 @@ async fn what_is_exported_from_one_database_is_equal_in_the_other() {
     }
     let to_output = run_in(first.path(), &["export"], &[]);
     assert!(to_output.output.starts_with("id,username,email,password_hash,created_at,verified,disabled_at\n"));
+    let to_output = run_in(first.path(), &["export", "-", "--format", "jsonl"], &[]);
+    assert!(to_output.output.starts_with("{\"") && !first.path().join("-").exists(), "{to_output:?}");
     // And back, into an embedded one.
     let third = tempfile::tempdir().unwrap();
     std::fs::copy(second.path().join("all.jsonl"), third.path().join("users.jsonl")).unwrap();
