@@ -234,10 +234,7 @@ async fn lock_keys(tx: &mut Tx, keys: &[[u8; 32]]) -> Result<(), Fault> {
         keys.iter().filter_map(|key| key.first_chunk::<8>()).map(|start| i64::from_be_bytes(*start)).collect();
     locks.sort_unstable();
     locks.dedup();
-    for lock in locks {
-        tx.effect("SELECT pg_advisory_xact_lock($1)", lock).await?;
-    }
-    Ok(())
+    tx.effect("SELECT COUNT(pg_advisory_xact_lock(lock)) FROM unnest($1::bigint[]) AS lock", locks).await
 }
 
 /// The time by the database's clock.

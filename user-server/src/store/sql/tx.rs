@@ -34,7 +34,10 @@ impl Tx {
 
     /// Runs a statement of one parameter for its effect.
     #[allow(dead_code, reason = "SQLite needs no locks but its one writer")]
-    pub(in super::super) async fn effect(&mut self, statement: &'static str, parameter: i64) -> Result<(), Fault> {
+    pub(in super::super) async fn effect<P>(&mut self, statement: &'static str, parameter: P) -> Result<(), Fault>
+    where
+        P: for<'q> sqlx::Encode<'q, Db> + sqlx::Type<Db> + Send,
+    {
         self.run(sqlx::query(statement).bind(parameter)).await.map(drop)
     }
 
