@@ -229,7 +229,7 @@ faulty! {
         fn enable(id: Uuid, act: &Act) -> bool;
         fn import(users: &[NewUser], rehearse: bool) -> Vec<Imported>;
         fn export(after: Uuid, most: u32) -> Vec<StoredUser>;
-        fn forget_sessions(now: Timestamp) -> u64;
+        fn forget_sessions(act: &Act) -> u64;
     }
 }
 
