@@ -45,7 +45,7 @@ impl Page {
             Part { name: "hashing lane", rows: change.lane() },
             Part { name: "mails", rows: change.mails() },
             Part { name: "truth", rows: change.truth() },
-            Part { name: "cache", rows: change.others("user_server_cache_") },
+            Part { name: "cache", rows: change.cache() },
         ];
         Self { title, parts: parts.into_iter().filter(|part| !part.rows.is_empty()).collect() }
     }
@@ -170,19 +170,30 @@ impl Change<'_> {
         ]
     }
 
-    /// Whatever the server tells under this name: counters as rates, the rest as it is.
-    fn others(&self, prefix: &str) -> Vec<Vec<String>> {
-        let names = self.now.names(prefix);
-        names
-            .filter(|series| !series.contains("_bucket{"))
-            .map(|series| {
-                let name = series.trim_start_matches(prefix).to_owned();
-                let is_counter = ["_total", "_count", "_sum"]
-                    .iter()
-                    .any(|end| series.split('{').next().is_some_and(|name| name.ends_with(end)));
-                vec![name, if is_counter { self.per_second(series) } else { self.count(series) }]
-            })
-            .collect()
+    fn cache(&self) -> Vec<Vec<String>> {
+        let looked = |result| self.rate(&format!("user_server_cache_lookups_total{{result=\"{result}\"}}"));
+        let failed = |reason| self.rate(&format!("user_server_cache_failures_total{{reason=\"{reason}\"}}"));
+        let took = "user_server_cache_call_duration_seconds";
+        let (Some(hits), Some(misses)) = (looked("hit"), looked("miss")) else { return Vec::new() };
+        let share =
+            if hits + misses > 0.0 { format!("{:.0} %", 100.0 * hits / (hits + misses)) } else { NONE.to_owned() };
+        let failures: f64 = ["timeout", "error", "open"].into_iter().filter_map(failed).sum();
+        let breaker = match self.now.value("user_server_cache_breaker") {
+            Some(0.0) => "closed",
+            Some(1.0) => "half open",
+            Some(_) => "OPEN",
+            None => UNTOLD,
+        };
+        vec![
+            row("look-ups", format!("{}/s", number(hits + misses))),
+            row("known", share),
+            row(
+                "Redis took",
+                format!("p50 {}, p99 {}", self.quantile(took, None, 0.5), self.quantile(took, None, 0.99)),
+            ),
+            row("gave nothing", format!("{}/s", number(failures))),
+            row("breaker", breaker.to_owned()),
+        ]
     }
 
     fn rate(&self, series: &str) -> Option<f64> {

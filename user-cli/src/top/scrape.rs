@@ -81,14 +81,6 @@ impl Sample {
         self.0.get(series).copied()
     }
 
-    /// Every series whose name begins so, as it is written.
-    pub(super) fn names<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a str> {
-        self.0
-            .range(prefix.to_owned()..)
-            .map(|(series, _)| series.as_str())
-            .take_while(move |series| series.starts_with(prefix))
-    }
-
     /// Every series of this name, and its labels.
     pub(super) fn series<'a>(&'a self, name: &'a str) -> impl Iterator<Item = (Labels<'a>, f64)> {
         let of_name = self.0.range(name.to_owned()..).take_while(move |(series, _)| series.starts_with(name));

@@ -9,9 +9,19 @@ fn one_look_shows_what_an_operator_asks() {
     let cli = Cli::of(live.address.as_str());
     cli.run(&["ping"]).done();
     let shown = cli.run(&["top", "--once", "--interval", "100ms", "--metrics", &live.metrics]).done().stdout;
-    for said in
-        ["requests", "Ping", "connections", "of 10000", "hashing lane", "mails", "last attempt", "database", "up"]
-    {
+    for said in [
+        "requests",
+        "Ping",
+        "connections",
+        "of 10000",
+        "hashing lane",
+        "mails",
+        "last attempt",
+        "database",
+        "up",
+        "cache",
+        "breaker       closed",
+    ] {
         assert!(shown.contains(said), "{said}: {shown}");
     }
     assert!(!shown.contains('?'), "the server tells every figure that is asked for: {shown}");

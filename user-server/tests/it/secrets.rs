@@ -53,7 +53,10 @@ async fn no_secret_is_written_stored_or_kept_beside_postgresql_and_redis() {
     let Some(mut redis) = Redis::start_with(|_| more.to_vec()) else { return };
     let by_tests = postgres.database();
     let database = by_tests.rsplit('/').next().unwrap();
-    assert!(postgres.psql(database, &format!("CREATE ROLE service LOGIN PASSWORD '{of_postgres}'")));
+    assert!(postgres.psql(
+        database,
+        &format!("SET password_encryption = 'scram-sha-256'; CREATE ROLE service LOGIN PASSWORD '{of_postgres}'")
+    ));
     assert!(postgres.psql(database, &format!("ALTER DATABASE {database} OWNER TO service")));
 
     let url = by_tests.replace("tests@", &format!("service:{of_postgres}@"));

@@ -264,8 +264,8 @@ impl Vitals for FaultyStore {
 
 #[async_trait]
 impl KeyRecords for FaultyStore {
-    async fn retire_key(&self, kid: &str, now: Timestamp) -> Result<(), Fault> {
-        self.real.retire_key(kid, now).await
+    async fn retire_key(&self, kid: &str, act: &Act) -> Result<bool, Fault> {
+        self.real.retire_key(kid, act).await
     }
     async fn retired_keys(&self) -> Result<Vec<RetiredKey>, Fault> {
         self.real.retired_keys().await

@@ -61,8 +61,11 @@ pub fn left_out(what: &str) {
     std::io::stderr().write_all(format!("left out: {what}\n").as_bytes()).unwrap();
 }
 
-/// Debian keeps the server's programs out of the path, a folder a version; the newest counts.
+/// Debian keeps the server's programs out of the path, a folder a version; the newest counts, unless one is named.
 fn binaries() -> Option<PathBuf> {
+    if let Some(named) = std::env::var_os("TEST_POSTGRES_BIN") {
+        return Some(named.into());
+    }
     let mut versions: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
         .ok()?
         .filter_map(|entry| Some(entry.ok()?.path().join("bin")))
