@@ -107,6 +107,7 @@ macro_rules! message {
         }
 
         impl<'b> $crate::table::Decode<'b> for borrowed_type!($name $g 'b) {
+            #[inline]
             fn decode_with(body: &'b [u8], others: &mut impl $crate::table::Others<'b>) -> Result<Self, $crate::DecodeError> {
                 let mut reader = $crate::wire::Reader::new(body);
                 $(let $field = reader.required(stringify!($field))?;)*
@@ -161,6 +162,7 @@ macro_rules! requests {
             ///
             /// # Errors
             /// Where no request has this type, or the body is not as the table says.
+            #[inline]
             pub fn decode(kind: u8, body: &'a [u8]) -> Result<(Self, Common<'a>), DecodeError> {
                 let mut common = Common::default();
                 let request = Self::decode_with(kind, body, &mut common)?;
@@ -192,6 +194,7 @@ macro_rules! replies {
             ///
             /// # Errors
             /// Where no reply has this type, or the body is not as the table says.
+            #[inline]
             pub fn decode(kind: u8, body: &'a [u8]) -> Result<Self, DecodeError> {
                 Self::decode_with(kind, body, &mut NoOthers)
             }
@@ -224,6 +227,7 @@ macro_rules! kind_enum {
             /// The type and name of every message of this direction, in the table's order.
             pub const ALL: &'static [(u8, &'static str)] = &[$(($code, stringify!($name))),*];
 
+            #[inline]
             fn decode_with(kind: u8, body: &'a [u8], others: &mut impl Others<'a>) -> Result<Self, DecodeError> {
                 match kind {
                     $($code => <$name as Decode>::decode_with(body, others).map(Self::$name),)*

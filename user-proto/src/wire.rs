@@ -247,11 +247,13 @@ pub(crate) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
+    #[inline]
     pub(crate) fn new(body: &'a [u8]) -> Self {
         Self { rest: body, last_tag: None }
     }
 
     /// The next required field.
+    #[inline]
     pub(crate) fn required<V: Value<'a>>(&mut self, field: &'static str) -> Result<V, DecodeError> {
         let bytes = match V::SIZE {
             Some(size) => self.take(size, field)?,
@@ -261,6 +263,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The next tag and its value, or `None` at the body's end.
+    #[inline]
     pub(crate) fn tagged(&mut self) -> Result<Option<(u8, &'a [u8])>, DecodeError> {
         const TAIL: &str = "tail";
         let Some((&tag, rest)) = self.rest.split_first() else { return Ok(None) };
@@ -272,11 +275,13 @@ impl<'a> Reader<'a> {
         Ok(Some((tag, self.counted(TAIL)?)))
     }
 
+    #[inline]
     fn counted(&mut self, field: &'static str) -> Result<&'a [u8], DecodeError> {
         let length = self.take(2, field)?.iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte));
         self.take(length, field)
     }
 
+    #[inline]
     fn take(&mut self, size: usize, field: &'static str) -> Result<&'a [u8], DecodeError> {
         let (taken, rest) =
             self.rest.split_at_checked(size).ok_or(DecodeError::Malformed { field, reason: Reason::Truncated })?;

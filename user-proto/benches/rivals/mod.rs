@@ -76,7 +76,15 @@ pub(crate) mod proto {
 
     impl VerifyToken {
         pub(crate) fn sample() -> Self {
-            Self { access_token: ACCESS.into() }
+            Self::of(ACCESS)
+        }
+
+        pub(crate) fn of(token: &str) -> Self {
+            Self { access_token: token.into() }
+        }
+
+        pub(crate) fn token(&self) -> &[u8] {
+            &self.access_token
         }
     }
 

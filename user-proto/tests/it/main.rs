@@ -4,6 +4,7 @@
 mod allocations;
 #[cfg(feature = "client")]
 mod client;
+mod codes;
 mod contract;
 mod corpus;
 mod document;

@@ -1,12 +1,12 @@
 //! Frames over a real stream, read in scripted pieces.
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncWriteExt, duplex};
-use tokio_util::codec::{Framed, FramedRead};
-use user_proto::codec::{CodecError, FrameCodec};
+use tokio_util::codec::{Decoder, Encoder, Framed, FramedRead};
+use user_proto::codec::{CodecError, FrameCodec, RawFrame};
 use user_proto::frame::{self, FrameError};
-use user_proto::limits::MAX_FRAME;
+use user_proto::limits::{MAX_FRAME, MAX_LENGTH, MIN_LENGTH};
 use user_proto::{Common, Ping, Pong, Reply, Request, VerifyToken};
 
 use crate::samples;
@@ -99,4 +99,51 @@ fn what_is_too_long_is_not_written_at_all() {
     let (found, size) = frame::split(frame).unwrap().expect("the longest frame is one");
     assert_eq!((size, frame.len()), (MAX_FRAME, MAX_FRAME));
     assert_eq!(Request::decode(found.kind, found.body).unwrap().0, longest.into());
+}
+
+#[test]
+fn a_raw_frame_is_passed_on_byte_for_byte() {
+    let sent = [bytes(VerifyToken { access_token: samples::ACCESS.into() }, 7), bytes(Ping {}, u32::MAX)].concat();
+    let (mut input, mut out) = (BytesMut::from(sent.as_slice()), BytesMut::new());
+    while let Some(frame) = FrameCodec.decode(&mut input).unwrap() {
+        FrameCodec.encode(frame, &mut out).unwrap();
+    }
+    assert_eq!(out, sent.as_slice());
+}
+
+#[test]
+fn a_raw_frame_is_as_long_as_a_frame_can_be_and_no_longer() {
+    let frame = |size: usize| RawFrame { kind: 0x3F, id: 1, body: vec![b'x'; size].into() };
+    let longest = MAX_LENGTH - MIN_LENGTH;
+    let mut out = BytesMut::new();
+    FrameCodec.encode(frame(longest), &mut out).unwrap();
+    assert_eq!((out.len(), frame::size(&out)), (MAX_FRAME, Ok(Some(MAX_FRAME))));
+    assert!(out.capacity() < 2 * MAX_FRAME, "room for {} bytes was made", out.capacity());
+    assert!(matches!(FrameCodec.encode(frame(longest + 1), &mut out), Err(CodecError::Encode(_))));
+    assert_eq!(out.len(), MAX_FRAME, "nothing of it was written");
+}
+
+#[test]
+fn room_for_a_frame_is_made_at_once_and_only_where_it_is_missing() {
+    let waiting = |mut input: BytesMut, length: usize| {
+        let frame = u32::try_from(length).unwrap().to_be_bytes();
+        input.extend_from_slice(&frame);
+        let before = input.as_ptr();
+        assert!(FrameCodec.decode(&mut input).unwrap().is_none());
+        assert_eq!(input, frame.as_slice(), "what came is kept");
+        (input.capacity(), input.as_ptr() == before)
+    };
+    let (room, _) = waiting(BytesMut::with_capacity(16), MAX_LENGTH);
+    assert!((MAX_FRAME..2 * MAX_FRAME).contains(&room), "room for {room} bytes was made");
+    let (room, _) = waiting(BytesMut::with_capacity(16), 300);
+    assert!((8 * 1024..MAX_FRAME).contains(&room), "room for {room} bytes was made where a few frames are usual");
+    assert_eq!(waiting(BytesMut::with_capacity(MAX_FRAME), MAX_LENGTH), (MAX_FRAME, true), "nothing was moved");
+}
+
+#[test]
+fn debug_of_a_frame_says_what_it_is_and_how_long() {
+    let raw = RawFrame { kind: 0x03, id: 9, body: Bytes::from_static(b"token") };
+    assert_eq!(format!("{raw:?}"), "RawFrame { kind: 0x03, id: 9, body: 5 bytes }");
+    let borrowed = frame::Frame { kind: raw.kind, id: raw.id, body: &raw.body };
+    assert_eq!(format!("{borrowed:?}"), "Frame { kind: 0x03, id: 9, body: 5 bytes }");
 }

@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
 
+use super::operator::Operator;
 use crate::config::Config;
 use crate::domain::ports::Store;
 use crate::domain::records::{KeyUse, RetiredKey};
@@ -28,6 +29,9 @@ pub enum KeysAction {
         /// Even where no other key is left to sign with
         #[arg(long)]
         force: bool,
+        /// By whom
+        #[command(flatten)]
+        operator: Operator,
     },
 }
 
@@ -35,10 +39,14 @@ const STEPS: &str = "\
 The secret is on standard output. To bring it in without refusing one token:
   1. On every node, append it to JWTSECRETKEY_ACCEPT and restart, one node after the other.
   2. On every node, set JWTSECRETKEY to it, move the old secret to JWTSECRETKEY_ACCEPT, and restart.
-  3. When user-server keys list shows no sessions and codes for the old key, drop it. That takes REFRESH_TOKEN_EXPIRY
-     at most; a refresh moves a session to the new key.
+  3. When user-server keys list shows no sessions and codes for the old key, wait for ACCESS_TOKEN_EXPIRY and drop it.
+     That takes REFRESH_TOKEN_EXPIRY at most; a refresh moves a session to the new key.
 A secret that somebody else knows ends at once, after step 1, with: user-server keys retire KID
 ";
+
+const TAKE_OUT: &str = "take its secret out of JWTSECRETKEY and JWTSECRETKEY_ACCEPT";
+const NONE_LEFT: &str = "no key is left, and until JWTSECRETKEY is a new one (user-server keys new) on each node and it is \
+                         restarted, nobody can register or log in";
 
 /// Does it.
 ///
@@ -56,7 +64,7 @@ pub async fn keys(config: &Config, action: KeysAction) -> Result<(), Box<dyn std
     }
     let now = store.server_time().await?.unwrap_or_else(|| SystemClock.now());
     let uses = store.key_uses().await?;
-    if let KeysAction::Retire { kid, force } = action {
+    if let KeysAction::Retire { kid, force, operator } = action {
         let known = ring.iter().any(|key| key.kid == kid) || uses.iter().any(|key| key.kid == kid);
         if !known {
             return Err(format!("no key has the kid `{kid}`; user-server keys list shows those that there are").into());
@@ -69,8 +77,9 @@ pub async fn keys(config: &Config, action: KeysAction) -> Result<(), Box<dyn std
                     .into(),
             );
         }
-        store.retire_key(&kid, now).await?;
-        writeln!(std::io::stdout(), "{kid} is retired; take its secret out of JWTSECRETKEY and JWTSECRETKEY_ACCEPT")?;
+        store.retire_key(&kid, &operator.act(now)).await?;
+        let mend = if another { TAKE_OUT } else { NONE_LEFT };
+        writeln!(std::io::stdout(), "{kid} is retired; {mend}")?;
     } else {
         let mut out = std::io::stdout();
         writeln!(out, "{:<11}  {:<22}  {:>10}  {:>10}", "kid", "role", "sessions", "open codes")?;

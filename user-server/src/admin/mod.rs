@@ -9,6 +9,7 @@ mod fsck;
 mod import;
 mod instant;
 mod keys;
+mod operator;
 mod place;
 mod restore;
 mod user;

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::operator::Operator;
 use super::{Done, instant, place};
 use crate::config::Config;
 use crate::domain::audit::{Event, Kind, Note};
 use crate::domain::ports::Store;
 use crate::domain::records::{Account, LoginKey};
-use crate::domain::{Act, Clock, Email, Fault, Origin, SharedClock, SystemClock, Username};
+use crate::domain::{Act, Clock, Email, Fault, SharedClock, SystemClock, Username};
 use crate::keys::Pseudonyms;
 use crate::throttle::Throttle;
 
@@ -26,9 +27,8 @@ pub struct UserArgs {
     /// Print JSON, one object a line
     #[arg(long, global = true)]
     json: bool,
-    /// Who does it, for the audit
-    #[arg(long, global = true, value_name = "NAME", env = "USER", default_value = "unnamed", hide_env_values = true)]
-    operator: String,
+    #[command(flatten)]
+    operator: Operator,
 }
 
 #[derive(clap::Subcommand)]
@@ -82,7 +82,7 @@ pub async fn user(config: &Config, args: UserArgs) -> Done {
 
 async fn act(config: &Config, shared: &Arc<dyn Store>, args: UserArgs) -> Done {
     let (store, json) = (&**shared, args.json);
-    let operator = args.operator.as_str();
+    let operator = &args.operator;
     match args.action {
         Action::List { after, limit } => return list(store, after.as_deref(), limit, json).await,
         Action::Show(who) => {
@@ -126,8 +126,8 @@ async fn act(config: &Config, shared: &Arc<dyn Store>, args: UserArgs) -> Done {
 }
 
 /// An act of an operator, now.
-async fn by(operator: &str, store: &dyn Store) -> Result<Act, Fault> {
-    Ok(Act { at: place::now(store).await?, origin: Origin::Operator(operator.chars().take(64).collect()), claim: None })
+async fn by(operator: &Operator, store: &dyn Store) -> Result<Act, Fault> {
+    Ok(operator.act(place::now(store).await?))
 }
 
 const GONE: &str = "the account was erased meanwhile";
@@ -189,7 +189,7 @@ async fn unlock(config: &Config, store: &Arc<dyn Store>, account: &Account) -> R
 }
 
 /// As its owner would, but for the password.
-async fn delete(store: &dyn Store, id: Uuid, operator: &str) -> Result<u32, Box<dyn std::error::Error>> {
+async fn delete(store: &dyn Store, id: Uuid, operator: &Operator) -> Result<u32, Box<dyn std::error::Error>> {
     for _ in 0..TRIES {
         let user = store.user(id).await?.ok_or(GONE)?;
         if let Some(ended) = store.delete_user(&user, &by(operator, store).await?).await? {

@@ -68,13 +68,16 @@ impl Sealer {
             let unsealed = within(self.log.unsealed()).await?;
             let age = unsealed.oldest.map_or(Duration::ZERO, |oldest| self.clock.now().since(oldest));
             self.metrics.unsealed(unsealed.rows, age);
-            if unsealed.rows == 0 {
+            // A node whose every key is retired vouches for nothing: the rows wait for one that has another.
+            if unsealed.rows == 0 || self.keys.signing().is_none() {
                 return Ok(());
             }
             let sealed = within(self.log.seal(worker, LEASE, BATCH, self.link(noted), self.clock.now())).await?;
             match sealed {
                 Sealing::Elsewhere | Sealing::Done(0) => return Ok(()),
                 Sealing::Done(_) => noted = false,
+                // It was noted in vain; the next round looks anew.
+                Sealing::Refused if noted => return Ok(()),
                 Sealing::Refused => {
                     self.note_broken().await?;
                     noted = true;
@@ -123,7 +126,7 @@ impl Sealer {
     fn link(&self, noted: bool) -> Link {
         let keys = self.keys.clone();
         Box::new(move |chain, step| {
-            // A node whose every key is retired vouches for nothing.
+            // It may have been retired since it was looked for.
             let Some(key) = keys.signing() else { return false };
             let links = noted || Ends::of(chain, &keys) == Ends::Proved;
             if links {

@@ -302,8 +302,8 @@ pub struct Bounds {
 /// Keys that are retired, and what hangs on each.
 #[async_trait]
 pub trait KeyRecords: Send + Sync {
-    /// Ends a key for good.
-    async fn retire_key(&self, kid: &str, now: Timestamp) -> Result<(), Fault>;
+    /// Ends a key for good; whether it was not ended before.
+    async fn retire_key(&self, kid: &str, act: &Act) -> Result<bool, Fault>;
     /// Every key that was ended, in that order.
     async fn retired_keys(&self) -> Result<Vec<RetiredKey>, Fault>;
     /// What hangs on each key. It counts rows: for an operator, and not for a request.

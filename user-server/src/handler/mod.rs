@@ -100,6 +100,26 @@ impl Handler {
         }
     }
 
+    /// Whether a request is made for a new token or code. All others bring one along, and are refused for it where no key
+    /// is left.
+    fn needs_key(request: &Request<'_>) -> bool {
+        match request {
+            Request::Register(_) | Request::Login(_) | Request::ResendCode(_) | Request::RequestPasswordReset(_) => {
+                true
+            }
+            Request::VerifyToken(_)
+            | Request::UpdateUser(_)
+            | Request::DeleteUser(_)
+            | Request::VerifyEmail(_)
+            | Request::RefreshToken(_)
+            | Request::Logout(_)
+            | Request::GetUser(_)
+            | Request::ResetPassword(_)
+            | Request::ConfirmEmail(_)
+            | Request::Ping(_) => false,
+        }
+    }
+
     /// Answers a request that arrived at `arrived`. `gone` is cancelled when its connection has gone.
     pub async fn answer(
         &self,
@@ -120,6 +140,10 @@ impl Handler {
         let answer = async {
             if Instant::now() >= deadline {
                 return Err(Refusal::DeadlineExceeded.into());
+            }
+            if Self::needs_key(&request) {
+                // Before it costs a hash, or leaves a row whose code nobody can make.
+                self.tokens.can_issue()?;
             }
             match common.idempotency_key {
                 // What changes nothing may be repeated anyway.

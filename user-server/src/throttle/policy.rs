@@ -281,6 +281,19 @@ mod tests {
     }
 
     #[test]
+    fn a_place_is_known_for_thirty_days() {
+        let mut counters = [Counter::ZERO; 6];
+        assert!(charge(&mut counters, NOW).is_ok());
+        assert!(LoginSlots::of(&mut counters).unwrap().succeeded(false, NOW).is_ok());
+        let days_are_over = at(30 * 86_400);
+        assert_eq!(counters[3].expires_at, days_are_over);
+        let just_before = at(30 * 86_400 - 1);
+        counters[0] = Counter { count: STRANGERS_PER_DAY, since: just_before, ..Counter::ZERO };
+        assert_eq!(charge(&mut counters.clone(), just_before), Ok(FROM_RESERVE));
+        assert!(charge(&mut counters, days_are_over).is_err());
+    }
+
+    #[test]
     fn one_network_has_a_bound_over_all_logins() {
         let mut failures = Counter::ZERO;
         let mut allowed = 0;

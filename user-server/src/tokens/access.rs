@@ -125,7 +125,7 @@ impl AccessTokens {
 }
 
 /// What the log is told where every key is retired.
-const NO_KEY: &str = "every key is retired; set another JWTSECRETKEY, from user-server keys new";
+pub(super) const NO_KEY: &str = "every key is retired; set another JWTSECRETKEY, from user-server keys new";
 
 impl Form {
     fn new(key: &Key, policy: &TokenPolicy) -> Option<Self> {

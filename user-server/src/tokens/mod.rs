@@ -19,7 +19,7 @@ use crate::domain::ports::{Cache, Sessions};
 use crate::domain::records::{NewSession, Rotation, SessionRecord};
 use crate::domain::{Act, Caller, Clock, Fault, Outcome, Refusal, Timestamp};
 use crate::keys::KeyRing;
-use access::AccessTokens;
+use access::{AccessTokens, NO_KEY};
 #[doc(hidden)]
 pub use both::BothWays;
 use refresh::RefreshToken;
@@ -104,6 +104,14 @@ impl Tokens {
     ) -> Result<Self, Fault> {
         let access = AccessTokens::new(&keys, &policy)?;
         Ok(Self { access, keys, sessions, clock, policy, ended, cache })
+    }
+
+    /// Whether a key is left to make tokens and codes with.
+    ///
+    /// # Errors
+    /// A fault where every one is retired.
+    pub fn can_issue(&self) -> Result<(), Fault> {
+        self.keys.signing().map(drop).ok_or_else(|| Fault::Unavailable(NO_KEY.to_owned()))
     }
 
     /// A session to open: new ids, today's key.

@@ -3,7 +3,9 @@
 mod allocations;
 mod hostile;
 mod keys;
+mod no_key;
 mod recipes;
+mod rolls;
 
 use std::path::PathBuf;
 

@@ -2,22 +2,23 @@
 
 use async_trait::async_trait;
 
-use super::SqlStore;
+use super::{SqlStore, audit};
+use crate::domain::audit::{Event, Kind};
 use crate::domain::ports::KeyRecords;
 use crate::domain::records::{KeyUse, RetiredKey};
-use crate::domain::{Fault, Timestamp};
+use crate::domain::{Act, Fault, Timestamp};
 
 #[async_trait]
 impl KeyRecords for SqlStore {
-    async fn retire_key(&self, kid: &str, now: Timestamp) -> Result<(), Fault> {
+    async fn retire_key(&self, kid: &str, act: &Act) -> Result<bool, Fault> {
         let mut tx = self.pools.write().await?;
-        tx.run(
-            sqlx::query("INSERT INTO retired_keys (kid, retired_at) VALUES ($1, $2) ON CONFLICT (kid) DO NOTHING")
-                .bind(kid)
-                .bind(now.0),
-        )
-        .await?;
-        tx.commit().await
+        let retire = "INSERT INTO retired_keys (kid, retired_at) VALUES ($1, $2) ON CONFLICT (kid) DO NOTHING";
+        if tx.run(sqlx::query(retire).bind(kid).bind(act.at.0)).await? == 0 {
+            return tx.undo(false).await;
+        }
+        audit::record(&mut tx, act, &Event::new(Kind::KeyRetired).detail(kid)).await?;
+        tx.commit().await?;
+        Ok(true)
     }
 
     async fn retired_keys(&self) -> Result<Vec<RetiredKey>, Fault> {

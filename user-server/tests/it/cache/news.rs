@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use user_proto::{Logout, VerifyToken};
 
 use crate::postgres::node;
-use crate::support::{Proxy, Redis, postgres};
+use crate::support::{Proxy, Redis, postgres, spread, spread_head};
 
 /// What becomes of Redis.
 #[derive(Debug, Clone, Copy)]
@@ -16,9 +16,6 @@ enum State {
     CutOff,
 }
 
-/// Bounds of the histogram, in milliseconds.
-const BOUNDS: [u128; 8] = [2, 5, 10, 50, 100, 250, 500, 1000];
-
 /// Ends so many sessions one by one in each state; how long each lived on the other node, from the answer that it ended.
 async fn measure(rounds: usize) -> Option<String> {
     let (database, mut redis) = (postgres()?, Redis::start()?);
@@ -27,9 +24,7 @@ async fn measure(rounds: usize) -> Option<String> {
     let (one, other) = (node(&url, &[("REDIS_URL", &through)]).await, node(&url, &[("REDIS_URL", &through)]).await);
     let (here, there) = (one.client(), other.client());
     one.account_on(&here, "ada", &other).await;
-    let mut table = "| Redis | p50 ms | p99 ms | max ms |".to_owned();
-    table.extend(BOUNDS.map(|bound| format!(" ≤ {bound} |")));
-    table += " later |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|\n";
+    let mut table = spread_head("Redis");
     for state in [State::Well, State::Killed, State::Stopped, State::CutOff] {
         match state {
             State::Well => {}
@@ -58,23 +53,13 @@ async fn measure(rounds: usize) -> Option<String> {
             }
             lived.push(ended.elapsed());
         }
-        let mut millis: Vec<u128> = lived.iter().map(Duration::as_millis).collect();
-        millis.sort_unstable();
-        let at = |part: f64| millis[((millis.len() - 1) as f64 * part) as usize];
         let name = match state {
             State::Well => "well",
             State::Killed => "killed",
             State::Stopped => "stopped (SIGSTOP)",
             State::CutOff => "cut off (packets lost)",
         };
-        table += &format!("| {name} | {} | {} | {} |", at(0.5), at(0.99), at(1.0));
-        let mut below = 0;
-        for bound in BOUNDS {
-            let within = millis.iter().filter(|millis| **millis <= bound).count();
-            table += &format!(" {} |", within - below);
-            below = within;
-        }
-        table += &format!(" {} |\n", millis.len() - below);
+        table += &spread(name, &lived);
     }
     proxy.cut(false);
     one.stop().await;

@@ -9,6 +9,7 @@ mod codes;
 mod counters;
 pub mod fixture;
 mod idempotency;
+mod keys;
 mod operators;
 mod outbox;
 mod resets;
@@ -105,6 +106,9 @@ macro_rules! suite {
             idempotency::a_key_is_claimed_by_one_and_used_once,
             idempotency::a_claim_runs_out_and_its_holder_changes_nothing,
             idempotency::a_key_is_forgotten_after_a_day,
+            keys::a_key_is_retired_once_and_for_good,
+            keys::sixteen_retire_a_key_once,
+            keys::what_hangs_on_a_key_is_counted,
             outbox::what_waits_is_counted,
         );
     };

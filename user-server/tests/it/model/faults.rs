@@ -229,7 +229,7 @@ faulty! {
         fn enable(id: Uuid, act: &Act) -> bool;
         fn import(users: &[NewUser], rehearse: bool) -> Vec<Imported>;
         fn export(after: Uuid, most: u32) -> Vec<StoredUser>;
-        fn forget_sessions(now: Timestamp) -> u64;
+        fn forget_sessions(act: &Act) -> u64;
     }
 }
 
@@ -264,8 +264,8 @@ impl Vitals for FaultyStore {
 
 #[async_trait]
 impl KeyRecords for FaultyStore {
-    async fn retire_key(&self, kid: &str, now: Timestamp) -> Result<(), Fault> {
-        self.real.retire_key(kid, now).await
+    async fn retire_key(&self, kid: &str, act: &Act) -> Result<bool, Fault> {
+        self.real.retire_key(kid, act).await
     }
     async fn retired_keys(&self) -> Result<Vec<RetiredKey>, Fault> {
         self.real.retired_keys().await

@@ -8,15 +8,15 @@ use user_server::keys::Key;
 
 use crate::support::{Process, TestServer, check, code_of, postgres, run_in};
 
-const OLD: &str = "the old secret of the nodes: thirty-two bytes and more";
-const NEW: &str = "the new secret of the nodes: thirty-two bytes and more";
+pub(super) const OLD: &str = "the old secret of the nodes: thirty-two bytes and more";
+pub(super) const NEW: &str = "the new secret of the nodes: thirty-two bytes and more";
 
-fn kid(secret: &str) -> String {
+pub(super) fn kid(secret: &str) -> String {
     Key::new(secret.as_bytes()).unwrap().kid
 }
 
 /// A node on a shared database that signs with one secret and accepts another.
-async fn node(url: &str, signs: &str, accepts: &str) -> TestServer {
+pub(super) async fn node(url: &str, signs: &str, accepts: &str) -> TestServer {
     let folder = tempfile::tempdir().unwrap();
     let mails = folder.path().join("mails").to_str().unwrap().to_owned();
     let settings =
@@ -24,7 +24,7 @@ async fn node(url: &str, signs: &str, accepts: &str) -> TestServer {
     TestServer::start_in(folder, &settings).await
 }
 
-fn refresh(token: &str) -> RefreshToken<'_> {
+pub(super) fn refresh(token: &str) -> RefreshToken<'_> {
     RefreshToken { refresh_token: token.into() }
 }
 
@@ -37,7 +37,7 @@ fn commanded(url: &str, secrets: [&str; 2], arguments: &[&str]) -> crate::suppor
 }
 
 /// Waits until every client is refused this token.
-async fn refused_everywhere(clients: &[Client], token: &str) {
+pub(super) async fn refused_everywhere(clients: &[Client], token: &str) {
     let began = Instant::now();
     for client in clients {
         while check(client, token).await != Some(ErrorCode::INVALID_TOKEN) {

@@ -1,0 +1,40 @@
+//! The messages as protobuf has them, with the types that prost's generator gives them. Their content is of the size that
+//! `VerifyToken` and `TokenVerified` have.
+
+use prost::Message;
+
+/// Where the one method is found.
+pub const PATH: &str = "/user.Users/Verify";
+/// The length of an access token of the service.
+pub const TOKEN: usize = 395;
+
+/// The question.
+#[derive(Clone, PartialEq, Message)]
+pub struct VerifyToken {
+    #[prost(string, tag = "1")]
+    pub access_token: String,
+}
+
+/// The answer. What is unknown to an echo is left out of it, as the service leaves it out.
+#[derive(Clone, PartialEq, Message)]
+pub struct TokenVerified {
+    #[prost(bytes = "vec", tag = "1")]
+    pub user_id: Vec<u8>,
+    #[prost(bytes = "vec", tag = "2")]
+    pub session_id: Vec<u8>,
+    #[prost(uint64, tag = "3")]
+    pub issued_at: u64,
+    #[prost(uint64, tag = "4")]
+    pub expires_at: u64,
+    #[prost(uint32, optional, tag = "5")]
+    pub stale_ms: Option<u32>,
+}
+
+impl TokenVerified {
+    /// Ids from the text that came, and times of today.
+    pub fn echo(token: &str) -> Option<Self> {
+        let bytes = token.as_bytes();
+        let (user_id, session_id) = (bytes.get(..16)?.to_vec(), bytes.get(16..32)?.to_vec());
+        Some(Self { user_id, session_id, issued_at: 1_795_478_400, expires_at: 1_795_479_300, stale_ms: None })
+    }
+}

@@ -1,0 +1,62 @@
+//! Keys that are retired for good, and what hangs on each.
+
+use user_server::domain::audit::{Filter, Kind};
+use user_server::domain::records::{KeyUse, NewSession, Rotation};
+use user_server::domain::{Act, Origin, Timestamp};
+
+use super::fixture::*;
+
+fn root(now: Timestamp) -> Act {
+    Act { at: now, origin: Origin::Operator("root".to_owned()), claim: None }
+}
+
+async fn retired(db: &Db) -> Vec<(String, Timestamp)> {
+    db.retired_keys().await.unwrap().into_iter().map(|key| (key.kid, key.at)).collect()
+}
+
+async fn uses(db: &Db) -> Vec<(String, i64, i64)> {
+    let known = |KeyUse { kid, sessions, codes }| (kid, sessions, codes);
+    db.key_uses().await.unwrap().into_iter().map(known).collect()
+}
+
+pub async fn a_key_is_retired_once_and_for_good(db: &Db) {
+    assert!(retired(db).await.is_empty());
+    assert!(db.retire_key("kid-2", &root(at(5))).await.unwrap());
+    assert!(db.retire_key("kid-1", &root(at(9))).await.unwrap());
+    assert!(!db.retire_key("kid-2", &root(at(20))).await.unwrap(), "it was before");
+    let expected = [("kid-2".to_owned(), at(5)), ("kid-1".to_owned(), at(9))];
+    assert_eq!(retired(db).await, expected, "since the first time, in that order");
+    let told = Filter { kind: Some(Kind::KeyRetired.name().to_owned()), limit: 10, ..Filter::default() };
+    let rows = db.entries(&told).await.unwrap();
+    let rows: Vec<_> = rows.iter().map(|row| (row.detail.as_str(), row.operator.as_deref(), row.at)).collect();
+    assert_eq!(rows, [("kid-2", Some("root"), at(5)), ("kid-1", Some("root"), at(9))], "each once, by whom");
+}
+
+pub async fn sixteen_retire_a_key_once(db: &Db) {
+    let results = together((0..16).map(|number| {
+        let db = db.clone();
+        async move { db.retire_key("kid-1", &root(at(number))).await.unwrap() }
+    }))
+    .await;
+    assert_eq!(results.iter().filter(|first| **first).count(), 1, "{results:?}");
+    assert_eq!(retired(db).await.len(), 1);
+    let all = Filter { limit: 100, ..Filter::default() };
+    assert_eq!(db.entries(&all).await.unwrap().len(), 1);
+}
+
+pub async fn what_hangs_on_a_key_is_counted(db: &Db) {
+    assert!(uses(db).await.is_empty());
+    let (ada, first) = user(db, "ada").await;
+    let other = NewSession { kid: "kid-2".to_owned(), ..session() };
+    assert!(open(db, &ada, &other, NOW).await);
+    register(db, "grace", "grace@example.org", "client", NOW).await;
+    request_reset(db, "ada@example.org", NOW).await;
+    assert_eq!(uses(db).await, [("kid-1".to_owned(), 1, 2), ("kid-2".to_owned(), 1, 0)]);
+    // A refresh moves its session to today's key.
+    assert!(matches!(db.rotate(first.id, 0, GRACE, "kid-2", &NOW.into()).await.unwrap(), Rotation::Moved(_)));
+    assert_eq!(uses(db).await, [("kid-1".to_owned(), 0, 2), ("kid-2".to_owned(), 2, 0)]);
+    db.retire_key("kid-2", &root(NOW)).await.unwrap();
+    assert_eq!(uses(db).await[1].1, 2, "rows stay until their time is over");
+    db.end_all_sessions(ada.id, &NOW.into()).await.unwrap();
+    assert_eq!(uses(db).await, [("kid-1".to_owned(), 0, 1)], "with the sessions the reset is void");
+}

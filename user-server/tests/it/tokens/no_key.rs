@@ -1,0 +1,75 @@
+//! A node whose every key is retired while it runs: nothing is begun that could not be ended.
+
+use std::time::Duration;
+
+use user_proto::{Common, ErrorCode, IdempotencyKey, ResendCode};
+use user_server::domain::audit::Filter;
+use user_server::domain::ports::Audit;
+use user_server::store::SqliteStore;
+
+use super::keys::{NEW, OLD, kid, refresh, refused_everywhere};
+use crate::http;
+use crate::support::{PASSWORD, TestServer, code_of, login, refused, register, reset_of, run_in, verify_email};
+
+/// Waits until all that was written is sealed.
+async fn sealed(store: &SqliteStore) {
+    for _ in 0..400 {
+        if store.unsealed().await.unwrap().rows == 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("it is not sealed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_key_nothing_is_begun() {
+    let settings = [("JWTSECRETKEY", OLD), ("METRICS_ADDR", "127.0.0.1:0")];
+    let server = TestServer::start_with(&settings).await;
+    let client = server.client();
+    let ada = server.account(&client, "ada").await;
+    let (bob, code) = server.registered_code(&client, "bob", "bob@example.org").await;
+    let (home, data) = (server.folder.path().to_owned(), server.folder.path().to_str().unwrap().to_owned());
+    let store = SqliteStore::look_at(&home.join("users.db"));
+    sealed(&store).await;
+    let command = [settings[0], ("DATA_DIR", &data)];
+    let said = run_in(&home, &["keys", "retire", &kid(OLD), "--force", "--operator", "root"], &command);
+    assert!(said.code == Some(0) && said.output.contains("no key is left"), "{said:?}");
+    refused_everywhere(std::slice::from_ref(&client), &ada.access()).await;
+
+    let all = Filter { limit: 1000, ..Filter::default() };
+    let rows = store.entries(&all).await.unwrap();
+    assert_eq!(
+        rows.last().map(|row| (row.kind.as_str(), row.operator.as_deref())),
+        Some(("key_retired", Some("root")))
+    );
+    let monitor = server.service.monitor_address().unwrap();
+    let hashes = async || http::metrics(monitor).await.one("user_server_hash_duration_seconds_count");
+    let before = hashes().await;
+    let keyed = |number| Common { idempotency_key: Some(IdempotencyKey([number; 16])), ..Common::default() };
+    let grace = || register("grace", "grace@example.org");
+    for _ in 0..8 {
+        assert_eq!(code_of(&client, grace()).await, ErrorCode::UNAVAILABLE);
+        assert_eq!(refused(client.call_with(grace(), keyed(1)).await).code, ErrorCode::UNAVAILABLE);
+        assert_eq!(code_of(&client, login("ada", PASSWORD)).await, ErrorCode::UNAVAILABLE);
+        assert_eq!(code_of(&client, reset_of(&ada.email)).await, ErrorCode::UNAVAILABLE);
+        assert_eq!(code_of(&client, ResendCode { verification_id: bob }).await, ErrorCode::UNAVAILABLE);
+    }
+    assert_eq!(code_of(&client, verify_email(bob, &code)).await, ErrorCode::CODE_EXPIRED, "its key is no more");
+    assert_eq!(code_of(&client, refresh(&ada.refresh())).await, ErrorCode::INVALID_TOKEN);
+    assert_eq!(hashes().await, before, "a hash was made for nothing");
+    assert_eq!(store.entries(&all).await.unwrap().len(), rows.len(), "something was begun");
+
+    let server = TestServer::start_in(server.stop().await, &[("JWTSECRETKEY", NEW)]).await;
+    let client = server.client();
+    server.login(&client, "ada").await;
+    client.call_with(grace(), keyed(1)).await.unwrap();
+    server.mails.code("grace@example.org", 1).await;
+    // The rows that waited are sealed, behind one that says that the old key could not vouch for the end any more.
+    sealed(&store).await;
+    let proved = run_in(&home, &["audit", "verify"], &[("JWTSECRETKEY", NEW), ("DATA_DIR", &data)]);
+    assert_eq!((proved.code, proved.error.as_str()), (Some(0), ""), "{proved:?}");
+    let taken_over = Filter { kind: Some("chain_taken_over".to_owned()), limit: 1000, ..Filter::default() };
+    assert_eq!(store.entries(&taken_over).await.unwrap().len(), 1);
+    server.stop().await;
+}
