@@ -116,8 +116,10 @@ async fn killed_under_load(database: Option<&Postgres>, registrations: usize, pa
         None => Arc::new(SqliteStore::look_at(&data.join("users.db"))),
     };
     audited(&*store, &lives).await;
-    let proved = tokio::task::block_in_place(|| run_in(mail_folder.path(), &["audit", "verify"], &settings));
-    assert!(proved.code == Some(0) && proved.output.contains("good "), "{proved:?}");
+    for command in [["audit", "verify"].as_slice(), &["fsck"]] {
+        let said = tokio::task::block_in_place(|| run_in(mail_folder.path(), command, &settings));
+        assert!(said.code == Some(0) && said.output.contains("good "), "{command:?}: {said:?}");
+    }
     server.clock.advance(LEASE);
     examine(&server, &world.inbox, lives).await;
     server.stop().await;
