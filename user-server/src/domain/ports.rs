@@ -133,12 +133,15 @@ pub trait Counters: Send + Sync {
     async fn adjust(&self, adjustment: Adjustment, refusal: Option<&Note>) -> Result<Result<u8, Duration>, Fault>;
 }
 
-/// Counters by their keys, and what looks at them, in the order of the keys, and changes them or refuses to.
+/// Looks at counters, and changes them or refuses to: a note for the caller, or how long to wait.
+pub type Decide = Box<dyn FnOnce(&mut [Counter]) -> Result<u8, Duration> + Send>;
+
+/// Counters by their keys, and what is done with them in the order of the keys.
 pub struct Adjustment {
     /// The keys; none twice.
     pub keys: Vec<[u8; 32]>,
-    /// A note for the caller, or how long to wait.
-    pub decide: Box<dyn FnOnce(&mut [Counter]) -> Result<u8, Duration> + Send>,
+    /// What is done with them.
+    pub decide: Decide,
 }
 
 impl Adjustment {
