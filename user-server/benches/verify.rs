@@ -86,7 +86,7 @@ fn main() {
             out.clear();
             let (found, _) = frame::split(&frames[index % TOKENS]).unwrap().unwrap();
             let (request, common) = Request::decode(found.kind, found.body).unwrap();
-            let reply = handler.answer_now(&request, &common).unwrap();
+            let reply = handler.answer_now(&request, &common, handler.look()).unwrap();
             assert!(matches!(reply, Reply::TokenVerified(_)));
             reply.encode(found.id, &mut out).unwrap();
         }),

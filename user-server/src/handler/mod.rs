@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use user_proto::limits::{DEFAULT_DEADLINE_MS, MAX_DEADLINE_MS};
 use user_proto::{Common, ErrorReply, Pong, Reply, Request};
 
-use crate::domain::{Caller, Failure, Refusal};
+use crate::domain::{Caller, Failure, Refusal, Timestamp};
 use crate::idempotency::Idempotency;
 use crate::tokens::Tokens;
 use crate::users::{Change, Users};
@@ -31,6 +31,15 @@ pub struct Limits {
     pub max_in_flight: u32,
     /// How long a connection may be silent.
     pub idle_timeout: Duration,
+}
+
+/// What the clocks said.
+#[derive(Debug, Clone, Copy)]
+pub struct Look {
+    /// That of the service.
+    pub time: Timestamp,
+    /// That of the process.
+    pub instant: Instant,
 }
 
 /// Where a request comes from.
@@ -55,9 +64,15 @@ impl Handler {
         self.limits
     }
 
-    /// Answers what needs no waiting: token checks and pings.
+    /// Looks at the clocks.
     #[must_use]
-    pub fn answer_now(&self, request: &Request<'_>, common: &Common<'_>) -> Option<Reply<'static>> {
+    pub fn look(&self) -> Look {
+        Look { time: self.tokens.time(), instant: Instant::now() }
+    }
+
+    /// Answers what needs no waiting: token checks and pings. All that came with one read share a look at the clocks.
+    #[must_use]
+    pub fn answer_now(&self, request: &Request<'_>, common: &Common<'_>, look: Look) -> Option<Reply<'static>> {
         match request {
             Request::VerifyToken(_) | Request::Ping(_) => {}
             _ => return None,
@@ -66,10 +81,12 @@ impl Handler {
             return Some(replies::error(Refusal::DeadlineExceeded.into()).into());
         }
         match request {
-            Request::VerifyToken(request) => Some(match self.tokens.verify(request.access_token.expose()) {
-                Ok(verified) => replies::verified(&verified).into(),
-                Err(failure) => replies::error(failure).into(),
-            }),
+            Request::VerifyToken(request) => {
+                Some(match self.tokens.verify_at(request.access_token.expose(), look.time, look.instant) {
+                    Ok(verified) => replies::verified(&verified).into(),
+                    Err(failure) => replies::error(failure).into(),
+                })
+            }
             Request::Ping(_) => Some(self.pong().into()),
             _ => None,
         }

@@ -119,7 +119,7 @@ impl Health {
     pub(super) fn look(&self, metrics: &Metrics) {
         metrics.vitals.look_at_memory();
         let Some(probe) = self.ready.get() else { return };
-        metrics.vitals.revocation_age.set(probe.revocations.age().as_secs_f64());
+        metrics.vitals.revocation_age.set(probe.revocations.age(tokio::time::Instant::now()).as_secs_f64());
         metrics.vitals.revocation_entries.set(i64::try_from(probe.revocations.entries()).unwrap_or(i64::MAX));
         metrics.vitals.set_pools(&probe.store.pools());
     }

@@ -6,9 +6,9 @@
 
 use std::future::poll_fn;
 use std::io::{Error, ErrorKind};
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -18,12 +18,12 @@ use tokio_util::task::TaskTracker;
 use user_proto::frame::{self, Frame};
 use user_proto::limits::CONNECTION_ID;
 use user_proto::{Common, ErrorReply, Reply, Request};
-use zeroize::Zeroize;
 
 use super::in_flight::{Ended, InFlight};
 use super::input::{self, Rest};
+use super::output::{Output, Stuck};
 use super::{ConnectionLimits, Shutdown, tally};
-use crate::handler::{self, Handler, Peer};
+use crate::handler::{self, Handler, Look, Peer};
 use crate::metrics::{Closed, Metrics, OpenConnection};
 
 /// How long a client that was told to go may still be answered `SHUTTING_DOWN`, and how long bytes are read away from one
@@ -95,7 +95,7 @@ struct Session {
     peer: Peer,
     books: OpenConnection,
     input: Rest,
-    output: BytesMut,
+    output: Output,
     in_flight: InFlight,
     stage: Stage,
     /// What is said last, where the client broke the rules of the connection itself.
@@ -125,7 +125,7 @@ impl Session {
             books: shared.metrics.connections.accepted(),
             shared,
             input: Rest::default(),
-            output: BytesMut::new(),
+            output: Output::default(),
             in_flight: InFlight::default(),
             stage: Stage::Open,
             farewell: None,
@@ -205,34 +205,32 @@ impl Session {
         }
     }
 
-    /// Writes all that is ready, and gives the memory back.
+    /// Writes all that is ready.
     async fn flush<S: AsyncWrite + Unpin>(&mut self, stream: &mut S) -> std::io::Result<()> {
         if self.output.is_empty() {
             return Ok(());
         }
         let mut done = 0;
-        let written = match poll_fn(|context| Poll::Ready(poll_write(stream, context, &self.output, &mut done))).await {
+        let write = |context: &mut Context<'_>| Poll::Ready(self.output.poll_write(stream, context, &mut done));
+        let written = match poll_fn(write).await {
             Poll::Ready(written) => written,
             // Only a client that does not read as fast as it asks costs a timer.
             Poll::Pending => Box::pin(self.flush_slowly(stream, done)).await,
         };
-        // Replies hold tokens.
-        self.output.as_mut().zeroize();
-        self.output = BytesMut::new();
+        self.output.clear();
         written
     }
 
-    /// Writes what is behind the first `done` bytes, while the client has patience with us and we with it.
-    async fn flush_slowly<S: AsyncWrite + Unpin>(&mut self, stream: &mut S, mut done: usize) -> std::io::Result<()> {
+    async fn flush_slowly<S: AsyncWrite + Unpin>(&mut self, stream: &mut S, done: usize) -> std::io::Result<()> {
         let shared = self.shared.clone();
-        let writing = poll_fn(|context| poll_write(stream, context, &self.output, &mut done));
-        let written = tokio::select! {
-            written = tokio::time::timeout(shared.limits.write, writing) => written,
-            () = shared.shutdown.kill.cancelled() => return Err(self.grace_over()),
-        };
-        written.unwrap_or_else(|_| {
-            self.books.closed = Closed::WriteTimeout;
-            Err(ErrorKind::TimedOut.into())
+        let written = self.output.write(stream, done, shared.limits.write, &shared.shutdown.kill).await;
+        written.map_err(|stuck| match stuck {
+            Stuck::Lost(error) => error,
+            Stuck::Killed => self.grace_over(),
+            Stuck::TooSlow => {
+                self.books.closed = Closed::WriteTimeout;
+                ErrorKind::TimedOut.into()
+            }
         })
     }
 
@@ -289,14 +287,15 @@ impl Session {
     /// Answers or starts the frames at the front of `bytes`; how many bytes they take.
     fn frames(&mut self, bytes: &[u8]) -> usize {
         let mut taken = 0;
-        let mut now = Instant::now();
+        let look = self.shared.handler.look();
+        let mut now = look.instant;
         while self.reads() {
             match frame::split(bytes.get(taken..).unwrap_or_default()) {
                 Ok(Some((frame, size))) => {
                     taken += size;
                     self.last_frame = Some(now);
                     self.frame_began = None;
-                    let outcome = self.frame(frame);
+                    let outcome = self.frame(frame, look);
                     // One look at the clock a frame: the end of this one is the beginning of the next.
                     let ended = Instant::now();
                     if let Some(outcome) = outcome {
@@ -315,7 +314,7 @@ impl Session {
     }
 
     /// Answers a frame, or starts what will; the outcome where it was answered.
-    fn frame(&mut self, frame: Frame<'_>) -> Option<usize> {
+    fn frame(&mut self, frame: Frame<'_>, look: Look) -> Option<usize> {
         if frame.id == CONNECTION_ID || self.in_flight.has(frame.id) {
             self.break_off(handler::malformed_id(), Closed::RequestId);
             return None;
@@ -325,7 +324,7 @@ impl Session {
         }
         match Request::decode(frame.kind, frame.body) {
             Err(error) => Some(self.reply(frame.id, &handler::undecodable(error).into())),
-            Ok((request, common)) => match self.shared.handler.answer_now(&request, &common) {
+            Ok((request, common)) => match self.shared.handler.answer_now(&request, &common, look) {
                 Some(reply) => Some(self.reply(frame.id, &reply)),
                 None => self.start(frame, request, common),
             },
@@ -373,16 +372,8 @@ impl Session {
         }
     }
 
-    /// Writes a reply down; its outcome.
     fn reply(&mut self, id: u32, reply: &Reply<'_>) -> usize {
-        if reply.encode(id, &mut self.output).is_err() {
-            // No reply of ours is that long; the client must not wait for it all the same.
-            tracing::error!(id, "a reply is longer than a frame");
-            let internal = handler::internal().into();
-            let _ = Reply::encode(&internal, id, &mut self.output);
-            return tally::outcome(&internal);
-        }
-        tally::outcome(reply)
+        self.output.reply(id, reply)
     }
 
     /// Ends, and tells why: where the next frame begins, or whose a reply would be, is unknown. The reason goes out behind
@@ -400,22 +391,6 @@ impl Session {
         self.stage = Stage::Draining { since: Instant::now() };
         self.books.closed = Closed::Drained;
     }
-}
-
-/// Writes what is behind the first `done` of `bytes`, and lets none of it wait inside the stream.
-fn poll_write<S: AsyncWrite + Unpin>(
-    stream: &mut S,
-    context: &mut Context<'_>,
-    bytes: &[u8],
-    done: &mut usize,
-) -> Poll<std::io::Result<()>> {
-    while let Some(rest) = bytes.get(*done..).filter(|rest| !rest.is_empty()) {
-        match ready!(Pin::new(&mut *stream).poll_write(context, rest))? {
-            0 => return Poll::Ready(Err(ErrorKind::WriteZero.into())),
-            count => *done += count,
-        }
-    }
-    Pin::new(stream).poll_flush(context)
 }
 
 #[cfg(test)]

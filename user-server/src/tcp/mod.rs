@@ -4,6 +4,7 @@ mod connection;
 mod handshakes;
 mod in_flight;
 mod input;
+mod output;
 mod peers;
 mod places;
 mod server;

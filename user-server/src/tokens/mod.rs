@@ -12,6 +12,7 @@ mod revocations;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -162,15 +163,29 @@ impl Tokens {
     /// # Errors
     /// `InvalidToken`, `TokenExpired`, `SessionRevoked`, or `Stale` where too little is known to say.
     pub fn verify(&self, token: &[u8]) -> Outcome<Verified> {
+        self.verify_at(token, self.time(), Instant::now())
+    }
+
+    /// What time it is for tokens.
+    #[must_use]
+    pub fn time(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// The same, by clocks that were looked at just now.
+    ///
+    /// # Errors
+    /// As [`Tokens::verify`].
+    pub fn verify_at(&self, token: &[u8], time: Timestamp, instant: Instant) -> Outcome<Verified> {
         let claims = self.access.read(token)?;
-        if self.clock.now().seconds() >= claims.expires_at {
+        if time.seconds() >= claims.expires_at {
             return Err(Refusal::TokenExpired.into());
         }
         if self.ended.contains_any([claims.session_id, claims.user_id]) || self.ended.ended_all_since(claims.issued_at)
         {
             return Err(Refusal::SessionRevoked.into());
         }
-        let stale = self.ended.staleness().map_err(|_| Refusal::Stale)?;
+        let stale = self.ended.staleness(instant).map_err(|_| Refusal::Stale)?;
         Ok(Verified { stale, ..claims })
     }
 

@@ -98,9 +98,9 @@ impl Revocations {
 
     /// The age of what is known.
     #[must_use]
-    pub fn age(&self) -> Duration {
+    pub fn age(&self, now: Instant) -> Duration {
         let read_at = Duration::from_millis(self.read_at.load(Ordering::Relaxed));
-        self.origin.elapsed().saturating_sub(read_at)
+        now.saturating_duration_since(self.origin).saturating_sub(read_at)
     }
 
     /// How many entries there are.
@@ -113,8 +113,8 @@ impl Revocations {
     ///
     /// # Errors
     /// Where it is over the limit.
-    pub fn staleness(&self) -> Result<Option<Duration>, TooStale> {
-        match self.age() {
+    pub fn staleness(&self, now: Instant) -> Result<Option<Duration>, TooStale> {
+        match self.age(now) {
             age if age > self.stale_limit => Err(TooStale),
             age if age > FRESH => Ok(Some(age)),
             _ => Ok(None),
@@ -160,7 +160,7 @@ impl Revocations {
 
     /// Reads what was appended since the last good read, however long ago that was.
     async fn catch_up(&self, log: &dyn Sessions, now: Timestamp) -> Result<(), Fault> {
-        self.read(log, now, OVERLAP.saturating_add(self.age()).min(self.keep)).await
+        self.read(log, now, OVERLAP.saturating_add(self.age(Instant::now())).min(self.keep)).await
     }
 
     /// Reads what was appended just now.
@@ -259,16 +259,16 @@ mod tests {
     #[test]
     fn it_says_how_old_its_knowledge_is() {
         let limit = Duration::from_secs(30);
-        assert_eq!(read_before(Duration::ZERO, limit).staleness(), Ok(None));
-        let age = read_before(Duration::from_secs(5), limit).staleness().unwrap().unwrap();
+        assert_eq!(read_before(Duration::ZERO, limit).staleness(Instant::now()), Ok(None));
+        let age = read_before(Duration::from_secs(5), limit).staleness(Instant::now()).unwrap().unwrap();
         assert!((Duration::from_secs(5)..Duration::from_secs(6)).contains(&age), "{age:?}");
-        assert_eq!(read_before(Duration::from_secs(31), limit).staleness(), Err(TooStale));
+        assert_eq!(read_before(Duration::from_secs(31), limit).staleness(Instant::now()), Err(TooStale));
     }
 
     #[test]
     fn a_strict_limit_is_the_promised_second() {
-        assert_eq!(read_before(Duration::ZERO, Duration::ZERO).staleness(), Ok(None));
-        assert_eq!(read_before(Duration::from_millis(1001), Duration::ZERO).staleness(), Err(TooStale));
+        assert_eq!(read_before(Duration::ZERO, Duration::ZERO).staleness(Instant::now()), Ok(None));
+        assert_eq!(read_before(Duration::from_millis(1001), Duration::ZERO).staleness(Instant::now()), Err(TooStale));
     }
 
     #[test]
@@ -285,10 +285,10 @@ mod tests {
     async fn only_a_good_read_makes_it_fresh() {
         let set = read_before(Duration::from_secs(31), Duration::from_secs(30));
         assert!(set.load(&Log(None), NOW).await.is_err());
-        assert_eq!(set.staleness(), Err(TooStale));
+        assert_eq!(set.staleness(Instant::now()), Err(TooStale));
         let entry = Revocation { subject: Uuid::new_v4(), at: NOW.minus(ACCESS_LIFE) };
         set.load(&Log(Some(entry)), NOW).await.unwrap();
-        assert_eq!(set.staleness(), Ok(None));
+        assert_eq!(set.staleness(Instant::now()), Ok(None));
         assert!(set.contains_any([entry.subject]), "a token of that time may still be good");
     }
 
@@ -297,7 +297,7 @@ mod tests {
         let entry = Revocation { subject: Uuid::new_v4(), at: NOW.minus(Duration::from_secs(80)) };
         let cut_off = read_before(Duration::from_secs(90), Duration::from_secs(300));
         cut_off.catch_up(&Log(Some(entry)), NOW).await.unwrap();
-        assert!(cut_off.contains_any([entry.subject]) && cut_off.staleness() == Ok(None));
+        assert!(cut_off.contains_any([entry.subject]) && cut_off.staleness(Instant::now()) == Ok(None));
         let never_read = read_before(10 * ACCESS_LIFE, Duration::from_secs(300));
         let old = Revocation { at: NOW.minus(ACCESS_LIFE), ..entry };
         never_read.catch_up(&Log(Some(old)), NOW).await.unwrap();

@@ -46,7 +46,7 @@ async fn a_token_check_allocates_nothing() {
         out.clear();
         let (found, _) = frame::split(&asked).unwrap().unwrap();
         let (request, common) = Request::decode(found.kind, found.body).unwrap();
-        let reply = handler.answer_now(&request, &common).unwrap();
+        let reply = handler.answer_now(&request, &common, handler.look()).unwrap();
         assert!(matches!(reply, Reply::TokenVerified(_)), "{reply:?}");
         reply.encode(found.id, &mut out).unwrap();
     };
