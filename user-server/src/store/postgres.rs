@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
 use sqlx::{ConnectOptions, Connection, PgPool};
 
@@ -117,7 +116,7 @@ pub struct Room {
 enum Member {}
 
 impl Member {
-    fn connection(&mut self) -> Result<&mut PoolConnection<Db>, Fault> {
+    fn connection(&mut self) -> Result<&mut sqlx::PgConnection, Fault> {
         match *self {}
     }
 

@@ -125,7 +125,7 @@ impl Tx {
         T: for<'r> FromRow<'r, Row> + Send + Unpin,
     {
         let query = query.persistent(self.named);
-        query.fetch_optional(&mut **self.connection()?).await.map_err(fault)
+        query.fetch_optional(&mut *self.connection()?).await.map_err(fault)
     }
 
     /// Exactly one row.
@@ -142,7 +142,7 @@ impl Tx {
         T: for<'r> FromRow<'r, Row> + Send + Unpin,
     {
         let query = query.persistent(self.named);
-        query.fetch_all(&mut **self.connection()?).await.map_err(fault)
+        query.fetch_all(&mut *self.connection()?).await.map_err(fault)
     }
 
     /// No rows; how many were changed.
@@ -153,7 +153,7 @@ impl Tx {
     /// The same, where a unique index may refuse.
     pub(super) async fn try_run(&mut self, query: Query<'_, Db, Args>) -> Result<Result<u64, Taken>, Fault> {
         let query = query.persistent(self.named);
-        match query.execute(&mut **self.connection()?).await {
+        match query.execute(&mut *self.connection()?).await {
             Ok(done) => Ok(Ok(done.rows_affected())),
             Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Ok(Err(Taken)),
             Err(error) => Err(fault(error)),
@@ -161,10 +161,10 @@ impl Tx {
     }
 
     async fn control(&mut self, statement: &'static str) -> Result<(), Fault> {
-        sqlx::raw_sql(statement).execute(&mut **self.connection()?).await.map(drop).map_err(fault)
+        sqlx::raw_sql(statement).execute(&mut *self.connection()?).await.map(drop).map_err(fault)
     }
 
-    fn connection(&mut self) -> Result<&mut PoolConnection<Db>, Fault> {
+    fn connection(&mut self) -> Result<&mut <Db as Database>::Connection, Fault> {
         match &mut self.work {
             Some(Work::Alone(connection)) => Ok(connection),
             Some(Work::Shared(member)) => member.connection(),

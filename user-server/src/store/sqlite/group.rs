@@ -7,8 +7,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use sqlx::pool::PoolConnection;
-use sqlx::{Sqlite, SqlitePool};
+use sqlx::{SqliteConnection, SqlitePool};
 use tokio::sync::{Mutex, OwnedMutexGuard, oneshot};
 
 use super::{ACQUIRE_TIMEOUT, sql};
@@ -31,7 +30,8 @@ pub(super) struct Writers {
 /// What goes from writer to writer.
 #[derive(Default)]
 struct Turn {
-    connection: Option<PoolConnection<Sqlite>>,
+    /// Not of the pool, which would want it back in a runtime.
+    connection: Option<SqliteConnection>,
     /// Whether a transaction is open. Between turns, one is only where somebody waits for its end.
     open: bool,
     /// Those who are done, and wait for the commit.
@@ -59,7 +59,7 @@ pub(super) struct Member {
 struct Waiting<'a>(&'a AtomicUsize);
 
 impl Writers {
-    /// `pool` is of one connection.
+    /// `pool` opens their one connection.
     pub(super) fn new(pool: SqlitePool) -> Self {
         Self { pool, turn: Arc::default(), waiting: Arc::default() }
     }
@@ -77,12 +77,7 @@ impl Writers {
     }
 
     pub(super) fn used(&self) -> PoolUse {
-        PoolUse {
-            name: "writer",
-            open: self.pool.size(),
-            idle: self.turn.try_lock().map_or(0, |turn| u32::from(turn.connection.is_some())),
-            most: 1,
-        }
+        PoolUse { name: "writer", open: 1, idle: u32::from(self.turn.try_lock().is_ok()), most: 1 }
     }
 
     /// Closes the connection when all before have had their turn.
@@ -109,7 +104,7 @@ impl Drop for Waiting<'_> {
 
 impl Member {
     /// What it runs its statements on.
-    pub(super) fn connection(&mut self) -> Result<&mut PoolConnection<Sqlite>, Fault> {
+    pub(super) fn connection(&mut self) -> Result<&mut SqliteConnection, Fault> {
         self.turn()?.connection.as_mut().ok_or_else(gone)
     }
 
@@ -180,7 +175,7 @@ impl Turn {
             self.control("SAVEPOINT member").await?;
         } else {
             if self.connection.is_none() {
-                self.connection = Some(pool.acquire().await.map_err(sql::fault)?);
+                self.connection = Some(pool.acquire().await.map_err(sql::fault)?.detach());
             }
             self.open = true;
             // It takes the write lock at once: who upgraded later could fail at the upgrade.
@@ -258,15 +253,13 @@ impl Turn {
 
     /// Closes the connection, which takes back what is not committed.
     fn discard(&mut self) {
-        if let Some(connection) = self.connection.take() {
-            drop(connection.detach());
-        }
+        drop(self.connection.take());
         (self.open, self.stage) = (false, Stage::Settled);
     }
 
     async fn control(&mut self, statement: &'static str) -> Result<(), Fault> {
         let connection = self.connection.as_mut().ok_or_else(gone)?;
-        sqlx::raw_sql(statement).execute(&mut **connection).await.map(drop).map_err(sql::fault)
+        sqlx::raw_sql(statement).execute(connection).await.map(drop).map_err(sql::fault)
     }
 }
 
