@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
+use super::operator::Operator;
 use super::{Done, place};
 use crate::config::Config;
 use crate::domain::ports::{Housekeeping, Operators};
@@ -24,6 +25,8 @@ pub struct RestoreArgs {
     /// End every session and void every code in PostgreSQL, after its own tools have put a copy back
     #[arg(long, conflicts_with_all = ["file", "force"])]
     after_pg_restore: bool,
+    #[command(flatten)]
+    operator: Operator,
 }
 
 /// Runs `user-server restore`.
@@ -32,8 +35,8 @@ pub struct RestoreArgs {
 /// Where the copy can't be used, or the place for it is in use. Nothing has changed then.
 pub async fn restore(config: &Config, args: RestoreArgs) -> Done {
     match (&config.postgres, args.file) {
-        (Some(_), None) => after_pg_restore(config).await,
-        (None, Some(file)) => take_back(config, &file, args.force).await,
+        (Some(_), None) => after_pg_restore(config, &args.operator).await,
+        (None, Some(file)) => take_back(config, &file, args.force, &args.operator).await,
         (Some(_), Some(_)) => {
             Err("PostgreSQL is set; put it back with pg_restore, and run: user-server restore --after-pg-restore"
                 .into())
@@ -42,17 +45,17 @@ pub async fn restore(config: &Config, args: RestoreArgs) -> Done {
     }
 }
 
-async fn after_pg_restore(config: &Config) -> Done {
+async fn after_pg_restore(config: &Config, operator: &Operator) -> Done {
     let store = place::open(config).await?;
     let now = place::now(&*store).await?;
-    let sessions = store.forget_sessions(now).await;
+    let sessions = store.forget_sessions(&operator.act(now)).await;
     store.close().await;
     place::second_after(now).await;
     writeln!(std::io::stdout(), "ended {} sessions and voided every open code", sessions?)?;
     Ok(0)
 }
 
-async fn take_back(config: &Config, file: &Path, force: bool) -> Done {
+async fn take_back(config: &Config, file: &Path, force: bool, operator: &Operator) -> Done {
     let database = place::database(config);
     let folder = config.data_dir.display();
     let lock = folder::lock(&config.data_dir).map_err(|error| format!("{folder}: {error}; set DATA_DIR"))?;
@@ -68,7 +71,7 @@ async fn take_back(config: &Config, file: &Path, force: bool) -> Done {
     let secret = SqliteStore::unpack(file, &coming).await?.map(Zeroizing::new);
     let store = SqliteStore::open(&coming).await?;
     let now = SystemClock.now();
-    let sessions = store.forget_sessions(now).await;
+    let sessions = store.forget_sessions(&operator.act(now)).await;
     store.close().await;
     let sessions = sessions?;
     place::second_after(now).await;

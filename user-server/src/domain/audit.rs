@@ -62,6 +62,10 @@ kinds! {
     Unlocked "unlocked"
     /// An operator ended a key for good; the detail is its name.
     KeyRetired "key_retired"
+    /// An operator brings users along: a row where it begins, and one with the numbers where it ends.
+    Imported "imported"
+    /// An operator put the database back: every session ended.
+    Restored "restored"
     /// Somebody was told to wait; one a key and minute.
     Throttled "throttled"
     /// The end of the chain was not what had been vouched for when more was to be sealed behind it: somebody changed it.

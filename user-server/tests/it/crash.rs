@@ -1,15 +1,20 @@
 //! The process killed at any point: what was answered is there, no code is dead, and there is no half user.
 
-use std::time::Duration;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 use user_proto::client::{Client, Config};
 use user_proto::{ErrorCode, GetUser};
+use user_server::domain::audit::Filter;
+use user_server::domain::ports::Store;
+use user_server::store::{PostgresOptions, PostgresStore, SqliteStore};
 use uuid::Uuid;
 
 use crate::support::{
     Inbox, LEASE, LOST, Life, Mails, PASSWORD, Postgres, Process, Reach, SECRET, TestServer, World, check, code_of,
-    examine, free_port, login, postgres, register, verify_email,
+    examine, free_port, login, postgres, register, run_in, verify_email,
 };
 
 const WORKERS: usize = 8;
@@ -47,6 +52,31 @@ async fn killed_between_any_two_steps_a_registration_goes_on() {
     assert_eq!(client.call(login("ada", PASSWORD)).await.unwrap().user_id, session.user_id);
 }
 
+/// Shows that each change that was answered has its row of the audit, and no change has two; once all is sealed.
+async fn audited(store: &dyn Store, lives: &[Life]) {
+    let began = Instant::now();
+    while store.unsealed().await.unwrap().rows > 0 {
+        assert!(began.elapsed() < Duration::from_secs(60), "it is not sealed");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let mut rows: HashMap<(String, Uuid), usize> = HashMap::new();
+    for entry in store.entries(&Filter { limit: u32::MAX, ..Filter::default() }).await.unwrap() {
+        assert!(entry.seal.is_some(), "{entry:?}");
+        let subject = || Uuid::from_slice(entry.subject.as_deref().unwrap_or_default()).ok();
+        *rows.entry((entry.kind.clone(), entry.user_id.or_else(subject).unwrap_or_default())).or_default() += 1;
+    }
+    let mut wrong = Vec::new();
+    for life in lives {
+        for (kind, id, expected) in life.audited() {
+            let found = rows.get(&(kind.name().to_owned(), id)).copied().unwrap_or_default();
+            if !expected.contains(&found) {
+                wrong.push(format!("{found} rows of {}, not {expected:?}: {life:?}", kind.name()));
+            }
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
 /// Kills the service every now and then until so many registrations have been answered, and looks at all of them
 /// afterwards; what clients saw. On a folder of its own, or on a database.
 async fn killed_under_load(database: Option<&Postgres>, registrations: usize, pause: Duration) -> String {
@@ -81,6 +111,15 @@ async fn killed_under_load(database: Option<&Postgres>, registrations: usize, pa
     let data = folder.path().join("user-data");
     settings.push(("DATA_DIR", data.to_str().unwrap()));
     let server = TestServer::start_in(folder, &settings).await;
+    let store: Arc<dyn Store> = match &url {
+        Some(url) => Arc::new(PostgresStore::open(&PostgresOptions::parse(url, 2, false).unwrap())),
+        None => Arc::new(SqliteStore::look_at(&data.join("users.db"))),
+    };
+    audited(&*store, &lives).await;
+    for command in [["audit", "verify"].as_slice(), &["fsck"]] {
+        let said = tokio::task::block_in_place(|| run_in(mail_folder.path(), command, &settings));
+        assert!(said.code == Some(0) && said.output.contains("good "), "{command:?}: {said:?}");
+    }
     server.clock.advance(LEASE);
     examine(&server, &world.inbox, lives).await;
     server.stop().await;

@@ -1,6 +1,7 @@
 //! What the documents say of the code is so.
 
 use user_server::config::VARIABLES;
+use user_server::domain::audit::Kind;
 
 use crate::document::{read, rows_under, words};
 
@@ -101,6 +102,15 @@ fn every_table_has_a_retention_that_is_told() {
     for database in ["sqlite", "postgres"] {
         assert_eq!(told, tables(database), "{database}");
     }
+}
+
+#[test]
+fn every_kind_of_the_audit_is_told() {
+    let told = rows_under(&read("docs/OPERATIONS.md"), "## Audit");
+    let told: Vec<String> = told.iter().flat_map(|row| words(&row[0])).collect();
+    let mut kinds: Vec<&str> = Kind::ALL.iter().map(|kind| kind.name()).collect();
+    kinds.sort_by_key(|kind| told.iter().position(|name| name == kind));
+    assert_eq!(told, kinds);
 }
 
 /// The anchors of a document's headings, as they are made where it is shown.

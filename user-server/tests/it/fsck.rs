@@ -2,8 +2,10 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sqlx::Executor;
+use user_proto::{Common, IdempotencyKey};
 use user_server::admin;
 use user_server::domain::ports::Store;
 use user_server::domain::records::Invariant;
@@ -18,7 +20,9 @@ use crate::support::{
 const BREAKS: &[(&str, &str)] = &[
     ("UPDATE users SET username_key = 'someone'", "users: each name"),
     ("UPDATE users SET email_key = 'someone@example.org'", "users: each address"),
-    ("UPDATE users SET password_hash = '$1$abc$def'", "users: each password hash"),
+    ("UPDATE users SET hash_class = '$2b$10'", "users: each password hash is of the kind"),
+    ("UPDATE users SET password_hash = '$1$abc$def'", "users: each password hash can"),
+    ("UPDATE users SET version = 0", "users: a change of the row"),
     ("UPDATE users SET credentials = 0", "users: a change of the password"),
     ("INSERT INTO revocations (subject, at) SELECT id, 0 FROM users", "users: none is in the log"),
     ("INSERT INTO revocations (subject, at) SELECT id, 0 FROM sessions", "sessions: none has ended"),
@@ -39,6 +43,17 @@ const BREAKS: &[(&str, &str)] = &[
     ("UPDATE verifications SET created_at = created_at + 86400000", "times: no code"),
     ("UPDATE outbox SET created_at = created_at + 86400000", "times: no mail"),
     ("UPDATE revocations SET at = at + 9000000000000", "times: nothing has ended"),
+    ("UPDATE audit SET mac = NULL WHERE seq = 1", "audit: each row"),
+    ("UPDATE audit SET network = '192.0.2.9'", "audit: each network"),
+    ("DELETE FROM audit WHERE seq = 2", "audit: the chain"),
+    // From here on nobody seals, so that what is broken stays so.
+    ("UPDATE audit_chain SET hash = anchor_hash, holder = NULL, leased_until = 9000000000000", "audit: the end"),
+    ("INSERT INTO audit (id, at, kind, detail) SELECT id, 0, 'verified', '' FROM users", "audit: none"),
+    ("UPDATE audit SET at = at + 9000000000000", "times: no row"),
+    ("UPDATE idempotency_keys SET session_kid = NULL", "requests: each"),
+    ("UPDATE idempotency_keys SET expires_at = expires_at + 1", "requests: none"),
+    ("INSERT INTO retired_keys (kid, retired_at) SELECT kid, 0 FROM sessions GROUP BY kid", "keys: nothing"),
+    ("UPDATE retired_keys SET retired_at = retired_at + 9000000000000", "times: no key"),
 ];
 
 /// A server with a user, a code that was mailed, and one whose mail waits.
@@ -46,7 +61,8 @@ async fn used(settings: &[(&str, &str)]) -> TestServer {
     let server = TestServer::start_with(settings).await;
     let client = server.client();
     let ada = server.account(&client, "ada").await;
-    client.call(login("ada", PASSWORD)).await.unwrap();
+    let keyed = Common { idempotency_key: Some(IdempotencyKey([7; 16])), ..Common::default() };
+    client.call_with(login("ada", PASSWORD), keyed).await.unwrap();
     for _ in 0..2 {
         client.call(register("bob", "bob@example.org")).await.unwrap();
     }
@@ -61,6 +77,9 @@ async fn inspect(store: &dyn Store) -> Vec<Invariant> {
 
 /// Breaks one row after the other, and looks after each.
 async fn break_all(store: &dyn Store, run: impl AsyncFn(&'static str)) {
+    while store.unsealed().await.unwrap().rows > 0 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     let mut before = inspect(store).await;
     assert!(before.iter().all(|invariant| invariant.broken == 0), "{before:?}");
     for (statement, holds) in BREAKS {

@@ -1,13 +1,14 @@
 //! Every password, code, token and key that a run uses is looked for in all that the service writes, stores and remembers.
 //! Each place holds something that is no secret too, which the same look has to find there.
 
+mod elsewhere;
 mod places;
 mod search;
 mod story;
 
-use places::{Place, database_file, embedded, memory, of_folder, shared};
+use places::{Place, copy, database_file, database_files, embedded, memory, of_folder, shared};
 use search::Secrets;
-use story::{CANARY, NETWORK};
+use story::{CANARY, Door, NETWORK};
 
 use crate::support::{Postgres, Process, Redis};
 
@@ -35,11 +36,15 @@ async fn no_secret_is_written_stored_or_kept() {
     let settings =
         [("LOG", "trace"), ("JWTSECRETKEY", key.as_str()), ("JWT_ISSUER", ISSUER), ("METRICS_ADDR", "127.0.0.1:0")];
     let process = Process::start(&settings);
-    let said = story::live(&process, &process.mails(), &mut secrets).await;
+    let mails = process.mails();
+    let door = Door { process: &process, mails: &mails, tls: None, key: &key };
+    let said = story::live(&door, &mut secrets).await;
     judge_memory(&secrets, &process);
+    let before = database_files(&process, "the files of the database before a command");
     let mut places = embedded(&process, &settings, said).await;
-    places.push(database_file(&process.data().join("users.db")).await);
+    places.extend([before, database_file(&process.data().join("users.db")).await, copy(&process, &settings)]);
     judge(&secrets, &places);
+    judge_memory(&secrets, &process);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -73,7 +78,8 @@ async fn no_secret_is_written_stored_or_kept_beside_postgresql_and_redis() {
         ("REDIS_URL", cache.as_str()),
     ];
     let process = Process::start(&settings);
-    let mut said = story::live(&process, &mails, &mut secrets).await;
+    let door = Door { process: &process, mails: &mails, tls: None, key: &key };
+    let mut said = story::live(&door, &mut secrets).await;
     redis.ask(&["-a", &of_redis, "--no-auth-warning", "SET", CANARY, NETWORK]);
     let mut places = embedded(&process, &settings, String::new()).await;
     places.push(shared(&by_tests));

@@ -13,6 +13,7 @@ use user_server::domain::{Clock, SystemClock};
 use user_server::mail::{Authorities, Sender, SmtpMailer, SmtpServer, TlsMode};
 
 use crate::support::{PASSWORD, Process, TestServer};
+pub use real::Smtpd;
 use sink::Script;
 pub use sink::{Act, Dialogue, Sink};
 

@@ -19,7 +19,7 @@ use user_proto::{Common, ErrorCode, Ping, Reply, frame};
 
 use crate::support::{Authority, Certified, PATIENCE, TestServer, Wire, request_frame, run_in};
 
-const OURS: &[&str] = &["user/1"];
+pub const OURS: &[&str] = &["user/1"];
 
 /// A server with a certificate of an authority, and maybe one for its clients.
 struct Guarded {
@@ -53,7 +53,7 @@ impl Guarded {
 }
 
 /// Connects and pings: in TLS 1.3 a client learns only by its first reply whether its certificate was accepted.
-async fn dial(address: SocketAddr, config: Arc<ClientConfig>) -> std::io::Result<TlsStream<TcpStream>> {
+pub async fn dial(address: SocketAddr, config: Arc<ClientConfig>) -> std::io::Result<TlsStream<TcpStream>> {
     let tcp = TcpStream::connect(address).await?;
     let mut stream = TlsConnector::from(config).connect(ServerName::try_from("127.0.0.1").unwrap(), tcp).await?;
     ping(&mut stream).await?;

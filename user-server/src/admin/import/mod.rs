@@ -11,11 +11,13 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::operator::Operator;
 use super::{Done, place};
 use crate::config::Config;
 use crate::domain::Fault;
+use crate::domain::audit::{Event, Kind, Note};
 use crate::domain::ports::Store;
-use crate::domain::records::{Imported, NewUser};
+use crate::domain::records::Imported;
 use progress::Progress;
 use rejects::Rejects;
 pub(super) use row::COLUMNS;
@@ -24,7 +26,7 @@ use source::Source;
 
 /// Users of one transaction.
 const BATCH: usize = 500;
-/// How often a batch is tried where the database is busy or away for a moment.
+/// How often a step is tried where the database is busy or away for a moment.
 const TRIES: u32 = 6;
 const PAUSE: Duration = Duration::from_millis(500);
 /// What an import ends with where some rows were refused.
@@ -52,6 +54,8 @@ pub struct ImportArgs {
     /// Look at everything and change nothing
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    operator: Operator,
 }
 
 /// What became of the rows.
@@ -82,16 +86,35 @@ pub async fn import(config: &Config, args: ImportArgs) -> Done {
     let mut rejects = Rejects::open(args.rejects.as_deref())?;
     let store = place::open(config).await?;
     let rules = Rules { own: config.hash_cost, unverified: args.include_unverified, now: place::now(&*store).await? };
-    let mut progress = Progress::start(source.size());
-    let done = copy(&*store, &mut source, &rules, &mut rejects, &mut progress, args.dry_run).await;
+    let note = async |detail: String| match args.dry_run {
+        true => Ok(()),
+        false => note(&*store, &args.operator, detail).await,
+    };
+    // Before anybody is added, so that a run that is killed is known too.
+    note("begun".to_owned()).await?;
+    let (mut progress, mut tally) = (Progress::start(source.size()), Tally::default());
+    let done = copy(&*store, &mut source, &rules, &mut rejects, &mut progress, &mut tally, args.dry_run).await;
+    let Tally { added, there, refused } = tally;
+    let end = if done.is_ok() { "" } else { ", then it failed" };
+    let noted = note(format!("{added} added, {there} there already, {refused} refused{end}")).await;
     store.close().await;
     progress.end();
     rejects.end()?;
-    let tally = done?;
+    done?;
+    noted?;
     let said = if args.dry_run { "would be imported" } else { "imported" };
-    let (added, there, refused) = (tally.added, tally.there, tally.refused);
     writeln!(std::io::stdout(), "{added} {said}, {there} there already, {refused} refused")?;
     Ok(if refused > 0 { SOME_REFUSED } else { 0 })
+}
+
+/// Writes down who brings users along, and what came of it.
+async fn note(store: &dyn Store, operator: &Operator, detail: String) -> Result<(), Fault> {
+    let act = operator.act(place::now(store).await?);
+    patiently(async || {
+        let event = Event::new(Kind::Imported).detail(detail.clone());
+        store.record(&Note { act: act.clone(), event }).await
+    })
+    .await
 }
 
 async fn copy(
@@ -100,9 +123,9 @@ async fn copy(
     rules: &Rules,
     rejects: &mut Rejects,
     progress: &mut Progress,
+    tally: &mut Tally,
     rehearse: bool,
-) -> Result<Tally, Box<dyn std::error::Error>> {
-    let mut tally = Tally::default();
+) -> Result<(), Box<dyn std::error::Error>> {
     let mut more = true;
     while more {
         let (mut users, mut lines) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
@@ -122,7 +145,8 @@ async fn copy(
                 }
             }
         }
-        for ((result, user), line) in write(store, &users, rehearse).await?.into_iter().zip(&users).zip(lines) {
+        let results = patiently(async || store.import(&users, rehearse).await).await?;
+        for ((result, user), line) in results.into_iter().zip(&users).zip(lines) {
             let why = match result {
                 Imported::Added => {
                     tally.added += 1;
@@ -141,14 +165,15 @@ async fn copy(
         }
         progress.at(source.position(), tally.added + tally.there, tally.refused);
     }
-    Ok(tally)
+    Ok(())
 }
 
-/// Writes a batch. It may be repeated: what a lost answer hid is there already then.
-async fn write(store: &dyn Store, users: &[NewUser], rehearse: bool) -> Result<Vec<Imported>, Fault> {
+/// Tries again where the database is busy or away for a moment. What is tried may be repeated: who was added before a lost
+/// answer is there already then.
+async fn patiently<T>(step: impl AsyncFn() -> Result<T, Fault>) -> Result<T, Fault> {
     let mut tries = 1;
     loop {
-        match store.import(users, rehearse).await {
+        match step().await {
             Err(Fault::Unavailable(_)) if tries < TRIES => tokio::time::sleep(PAUSE * tries).await,
             done => return done,
         }

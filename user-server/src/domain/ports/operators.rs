@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use crate::domain::records::{Account, Ended, Imported, NewUser, StoredUser};
-use crate::domain::{Act, Fault, Timestamp};
+use crate::domain::{Act, Fault};
 
 /// Accounts, for the operators.
 #[async_trait]
@@ -25,5 +25,5 @@ pub trait Operators: Send + Sync {
     async fn export(&self, after: Uuid, most: u32) -> Result<Vec<StoredUser>, Fault>;
     /// Ends every session, those too that this database knows nothing of, and voids every open code: what has to happen
     /// when it was put back to an earlier time. How many sessions it knew. It may be repeated where it failed.
-    async fn forget_sessions(&self, now: Timestamp) -> Result<u64, Fault>;
+    async fn forget_sessions(&self, act: &Act) -> Result<u64, Fault>;
 }

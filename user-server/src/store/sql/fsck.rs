@@ -4,6 +4,8 @@
 //! That nobody is active without a used code is not among them: the code's row is erased in the transaction that makes the
 //! account, so nothing is left to look at. The statement that makes an account and the model test hold it.
 
+mod traces;
+
 use async_trait::async_trait;
 use uuid::Uuid;
 
@@ -12,7 +14,7 @@ use super::tx::Tx;
 use crate::domain::mail::Notice;
 use crate::domain::ports::{Bounds, Inspection};
 use crate::domain::records::{Invariant, Purpose};
-use crate::domain::{Email, Fault, Timestamp, Username};
+use crate::domain::{Email, Fault, Timestamp, Username, hash_class};
 
 /// Rows that are held in memory at once.
 const PAGE: i64 = 500;
@@ -33,7 +35,7 @@ impl Inspection for SqlStore {
         let mut tx = self.pools.snapshot().await?;
         let mut found = users(&mut tx, bounds).await?;
         found.push(addresses_of_codes(&mut tx).await?);
-        for statement in statements(bounds, now) {
+        for statement in statements(bounds, now).into_iter().chain(traces::statements(now)) {
             found.push(look(&mut tx, statement).await?);
         }
         found.push(letters(&mut tx).await?);
@@ -50,6 +52,7 @@ fn statements(bounds: &Bounds, now: Timestamp) -> Vec<Statement> {
     let patience = now.0.saturating_sub(millis(bounds.budget.patience)).saturating_add(HOUR);
     vec![
         ("users: a change of the password is counted", "SELECT id FROM users WHERE credentials < 1 LIMIT $1", vec![]),
+        ("users: a change of the row is counted", "SELECT id FROM users WHERE version < 1 LIMIT $1", vec![]),
         (
             "users: none is in the log of what has ended",
             "SELECT id FROM users WHERE id IN (SELECT subject FROM revocations) LIMIT $1",
@@ -176,30 +179,47 @@ fn note(invariant: &mut Invariant, id: Option<Uuid>) {
 
 /// The keys that users are found by, as the parsers of names and addresses make them; and their hashes.
 async fn users(tx: &mut Tx, bounds: &Bounds) -> Result<Vec<Invariant>, Fault> {
-    const STATEMENT: &str = "SELECT id, username, username_key, email, email_key, mailbox, password_hash FROM users
-        WHERE id > $1 ORDER BY id LIMIT $2";
+    const STATEMENT: &str = "SELECT id, username, username_key, email, email_key, mailbox, password_hash, hash_class
+        FROM users WHERE id > $1 ORDER BY id LIMIT $2";
     let start = |holds| Invariant { holds, broken: 0, ids: Vec::new() };
     let mut names = start("users: each name has its canonical key");
     let mut addresses = start("users: each address has its canonical key and mailbox");
     let mut hashes = start("users: each password hash can be used");
+    let mut classes = start("users: each password hash is of the kind that is noted");
     let mut after = Uuid::nil();
     loop {
-        let page: Vec<(Uuid, String, String, String, String, String, String)> =
-            tx.all(sqlx::query_as(STATEMENT).bind(after).bind(PAGE)).await?;
-        let Some((last, ..)) = page.last() else { return Ok(vec![names, addresses, hashes]) };
-        after = *last;
-        for (id, username, username_key, email, email_key, mailbox, hash) in page {
-            if !Username::parse(&username).is_ok_and(|name| name.key() == username_key) {
-                note(&mut names, Some(id));
+        let page: Vec<UserRow> = tx.all(sqlx::query_as(STATEMENT).bind(after).bind(PAGE)).await?;
+        let Some(last) = page.last() else { return Ok(vec![names, addresses, hashes, classes]) };
+        after = last.id;
+        for row in page {
+            let id = Some(row.id);
+            if !Username::parse(&row.username).is_ok_and(|name| name.key() == row.username_key) {
+                note(&mut names, id);
             }
-            if !is_canonical(&email, &email_key, &mailbox, None) {
-                note(&mut addresses, Some(id));
+            if !is_canonical(&row.email, &row.email_key, &row.mailbox, None) {
+                note(&mut addresses, id);
             }
-            if !(bounds.is_hash)(&hash) {
-                note(&mut hashes, Some(id));
+            if !(bounds.is_hash)(&row.password_hash) {
+                note(&mut hashes, id);
+            }
+            // A version that knew no kinds noted none.
+            if row.hash_class.is_some_and(|class| class != hash_class(&row.password_hash)) {
+                note(&mut classes, id);
             }
         }
     }
+}
+
+#[derive(sqlx::FromRow)]
+struct UserRow {
+    id: Uuid,
+    username: String,
+    username_key: String,
+    email: String,
+    email_key: String,
+    mailbox: String,
+    password_hash: String,
+    hash_class: Option<String>,
 }
 
 #[derive(sqlx::FromRow)]

@@ -131,10 +131,11 @@ impl Operators for SqlStore {
         Ok(rows.into_iter().map(user).collect())
     }
 
-    async fn forget_sessions(&self, now: Timestamp) -> Result<u64, Fault> {
+    async fn forget_sessions(&self, act: &Act) -> Result<u64, Fault> {
         // First, so that no token counts from here on, even where the rest has to be repeated.
         let mut tx = self.pools.write().await?;
-        rows::revoke(&mut tx, EVERYONE, now).await?;
+        rows::revoke(&mut tx, EVERYONE, act.at).await?;
+        audit::record(&mut tx, act, &Event::new(Kind::Restored)).await?;
         tx.commit().await?;
         self.erase(
             "SELECT id FROM verifications WHERE id > $1 ORDER BY id LIMIT 1 OFFSET $2",

@@ -1,8 +1,9 @@
 //! What an operator's command does to accounts.
 
-use user_server::domain::Username;
+use user_server::domain::audit::{Filter, Kind};
 use user_server::domain::mail::{Letter, Notice};
 use user_server::domain::records::{Charge, EVERYONE, Imported, NewUser, Purpose, Rotation};
+use user_server::domain::{Act, Origin, Username};
 use uuid::Uuid;
 
 use super::fixture::*;
@@ -116,7 +117,7 @@ pub async fn the_classes_of_hashes_are_known(db: &Db) {
         assert!(classes.iter().any(|known| known == class), "{class}: {classes:?}");
     }
     let ada = db.user(id).await.unwrap().unwrap();
-    db.open_session(&ada, &session(), Some(own), &NOW.into()).await.unwrap().unwrap();
+    db.open_session(&ada, &session(), Some(own), Adjustment::nothing(), &NOW.into()).await.unwrap().unwrap();
     assert!(!db.hash_classes().await.unwrap().contains(&"$2b$10".to_owned()), "the last of them is gone");
 }
 
@@ -124,7 +125,11 @@ pub async fn a_store_that_was_put_back_forgets_sessions(db: &Db) {
     let (ada, first) = user(db, "ada").await;
     let waiting = register(db, "grace", "grace@example.org", "client", at(1)).await;
     let reset = request_reset(db, "ada@example.org", at(1)).await;
-    assert_eq!(db.forget_sessions(at(2)).await.unwrap(), 1);
+    let root = Act { at: at(2), origin: Origin::Operator("root".to_owned()), claim: None };
+    assert_eq!(db.forget_sessions(&root).await.unwrap(), 1);
+    let told = Filter { kind: Some(Kind::Restored.name().to_owned()), limit: 10, ..Filter::default() };
+    let rows = db.entries(&told).await.unwrap();
+    assert_eq!(rows.iter().map(|row| row.operator.as_deref()).collect::<Vec<_>>(), [Some("root")]);
     assert!(matches!(db.rotate(first.id, 0, GRACE, "kid-1", &at(3).into()).await.unwrap(), Rotation::Gone));
     for (id, purpose) in [(waiting, Purpose::Registration), (reset, Purpose::PasswordReset)] {
         assert!(matches!(charge(db, id, purpose, at(3)).await, Charge::Spent));

@@ -1,10 +1,11 @@
 //! From files: what is refused and why, and what happens when it is done again.
 
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use crate::support::{Process, login, outcome, run_in};
 
-use super::{PASSWORD, bcrypt, csv, import, person};
+use super::{PASSWORD, bcrypt, csv, import, on_postgres, person};
 
 #[test]
 fn what_is_refused_has_its_line_and_its_reason() {
@@ -105,4 +106,40 @@ fn what_can_not_be_read_is_told_at_once() {
         assert!(said.code == Some(2) && said.error.contains(says), "{file}: {said:?}");
     }
     assert_eq!(run_in(folder.path(), &["import"], &[]).code, Some(2));
+}
+
+fn told(folder: &Path, settings: &[(&str, &str)]) -> Vec<(String, String)> {
+    let said = run_in(folder, &["audit", "list", "--kind", "imported", "--json"], settings);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let row = |line: &str| {
+        let row: serde_json::Value = serde_json::from_str(line).unwrap();
+        [&row["operator"], &row["detail"]].map(|value| value.as_str().unwrap().to_owned()).into()
+    };
+    said.output.lines().map(row).collect()
+}
+
+fn who_imports_is_written_down(settings: &[(&str, &str)]) {
+    let folder = tempfile::tempdir().unwrap();
+    let hash = bcrypt(4);
+    let people = [person("ada", &hash), person("grace", &hash), person("ada", &hash)];
+    std::fs::write(folder.path().join("users.csv"), csv(&people)).unwrap();
+    let by = |arguments: &[&str]| import(folder.path(), &[arguments, &["--operator", "root"]].concat(), settings);
+    assert_eq!(by(&["users.csv", "--dry-run"]).code, Some(1));
+    assert!(told(folder.path(), settings).is_empty(), "a rehearsal is no change");
+    assert_eq!(by(&["users.csv"]).code, Some(1));
+    assert_eq!(by(&["users.csv"]).code, Some(1));
+    let expected = ["begun", "2 added, 0 there already, 1 refused", "begun", "0 added, 2 there already, 1 refused"];
+    assert_eq!(told(folder.path(), settings), expected.map(|detail| ("root".to_owned(), detail.to_owned())));
+}
+
+#[test]
+fn who_imports_is_written_down_on_sqlite() {
+    who_imports_is_written_down(&[]);
+}
+
+#[test]
+fn who_imports_is_written_down_on_postgresql() {
+    let Some(settings) = on_postgres() else { return };
+    let settings: Vec<(&str, &str)> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    who_imports_is_written_down(&settings);
 }

@@ -54,13 +54,27 @@ pub async fn embedded(process: &Process, settings: &[(&str, &str)], said: String
         places.push(Place::text("what clients are told", said, "INVALID_CREDENTIALS"));
     }
     if process.data().join("users.db").exists() {
-        let mut files = Vec::new();
-        for name in ["users.db", "users.db-wal"] {
-            files.extend(std::fs::read(process.data().join(name)).unwrap_or_default());
-        }
-        places.push(Place::raw("the files of the database", files, CANARY));
+        places.push(database_files(process, "the files of the database"));
     }
     places
+}
+
+/// The files of an embedded database as they are.
+pub fn database_files(process: &Process, name: &'static str) -> Place {
+    let mut files = Vec::new();
+    for name in ["users.db", "users.db-wal"] {
+        files.extend(std::fs::read(process.data().join(name)).unwrap_or_default());
+    }
+    Place::raw(name, files, CANARY)
+}
+
+/// What `user-server backup` writes.
+pub fn copy(process: &Process, settings: &[(&str, &str)]) -> Place {
+    let file = process.place().join("the-copy");
+    let arguments = ["backup", file.to_str().unwrap()];
+    let done = tokio::task::block_in_place(|| run_in(process.place(), &arguments, settings));
+    assert_eq!(done.code, Some(0), "{done:?}");
+    Place::raw("the copy", std::fs::read(file).unwrap(), CANARY)
 }
 
 /// Every column of every table of an embedded database.

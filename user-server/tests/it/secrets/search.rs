@@ -40,6 +40,11 @@ impl Secrets {
         self.note(what, &text, true)
     }
 
+    /// Takes note of a secret of an operator.
+    pub fn note_own(&mut self, what: &str, text: &str) {
+        self.note(what, text, false);
+    }
+
     /// Takes note of a code or a token.
     pub fn note_users(&mut self, what: &str, text: &str) {
         self.note(what, text, true);

@@ -3,14 +3,23 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use user_proto::client::Client;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use user_proto::client::{Client, Config, Tls, TlsOptions};
 use user_proto::{
-    Common, ConfirmEmail, DeleteUser, ErrorCode, GetUser, Login, Logout, Ping, RefreshToken, Register, RequestMessage,
-    RequestPasswordReset, ResendCode, ResetPassword, Secret, UpdateUser, VerifyEmail, VerifyToken,
+    Common, ConfirmEmail, DeleteUser, EmailVerified, ErrorCode, GetUser, Login, Logout, Ping, RefreshToken, Register,
+    RequestMessage, RequestPasswordReset, ResendCode, ResetPassword, Secret, UpdateUser, VerifyEmail, VerifyToken,
 };
 
+use user_server::keys::Key;
+use uuid::Uuid;
+
 use super::search::Secrets;
-use crate::support::{Mails, Process, Wire, on_behalf_of, raw_frame, request_frame, update};
+use crate::support::{Authority, Mails, PATIENCE, Process, Wire, on_behalf_of, raw_frame, request_frame, update};
+use crate::tls;
 
 /// A name, which is no secret and is stored.
 pub const CANARY: &str = "canary-the-user";
@@ -70,9 +79,46 @@ fn login<'a>(name: &'a str, password: &'a str) -> Login<'a> {
     Login { login: name.into(), password: password.into() }
 }
 
+/// How a process is reached, and the secret that it signs with.
+pub struct Door<'a> {
+    pub process: &'a Process,
+    pub mails: &'a Mails,
+    pub tls: Option<&'a Authority>,
+    pub key: &'a str,
+}
+
+impl Door<'_> {
+    fn client(&self) -> Client {
+        let Some(authority) = self.tls else { return self.process.client() };
+        let options = TlsOptions { authorities: Some(authority.pem.as_bytes()), ..TlsOptions::default() };
+        let config = Config { tls: Some(Tls::new(&options).unwrap()), ..Config::default() };
+        Client::with_config(self.process.address.to_string(), config)
+    }
+}
+
+/// A token that this service made, and that has expired since.
+fn expired(key: &str, session: &EmailVerified<'_>) -> String {
+    let kid = Key::new(key.as_bytes()).unwrap().kid;
+    let header = format!(r#"{{"typ":"at+jwt","alg":"HS256","kid":"{kid}"}}"#);
+    let claims = serde_json::json!({
+        "iss": super::ISSUER,
+        "aud": "user-service",
+        "sub": session.user_id.to_string(),
+        "sid": session.session_id.to_string(),
+        "jti": Uuid::new_v4().to_string(),
+        "iat": 1_700_000_000,
+        "exp": 1_700_000_900,
+    });
+    let signed = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims.to_string()));
+    let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).unwrap();
+    mac.update(signed.as_bytes());
+    format!("{signed}.{}", URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes()))
+}
+
 /// Lives it against a process; what clients were told that was no success. Nobody is connected any more then.
-pub async fn live(process: &Process, mails: &Mails, secrets: &mut Secrets) -> String {
-    let mut teller = Teller { client: process.client(), said: String::new() };
+pub async fn live(door: &Door<'_>, secrets: &mut Secrets) -> String {
+    let mails = door.mails;
+    let mut teller = Teller { client: door.client(), said: String::new() };
     let password = secrets.password("the password");
     let register = |email, password| Register { username: CANARY.into(), email, password };
     let id = teller.gets(register(ADDRESS.into(), password.as_str().into())).await.verification_id;
@@ -83,8 +129,16 @@ pub async fn live(process: &Process, mails: &Mails, secrets: &mut Secrets) -> St
     }
     teller.is_refused(ResendCode { verification_id: id }).await;
     let verify = VerifyEmail { verification_id: id, code: mailed.as_str().into(), username: None };
-    let (access, refresh) = tokens!(secrets, teller.gets(verify.clone()).await);
+    let session = teller.gets(verify.clone()).await;
+    let old = expired(door.key, &session);
+    secrets.note_users("an expired access token", &old);
+    let (access, refresh) = tokens!(secrets, session);
     teller.is_refused(verify).await;
+    teller.is_refused(VerifyToken { access_token: old.as_str().into() }).await;
+    assert!(teller.said.contains("TOKEN_EXPIRED"), "{}", teller.said);
+    teller.is_refused(GetUser { access_token: old.as_str().into() }).await;
+    teller.is_refused(update(&old)).await;
+    teller.is_refused(Logout { token: old.as_str().into(), all_sessions: Some(()) }).await;
     teller.is_refused(register("other@example.org".into(), password.as_str().into())).await;
 
     let wrong = secrets.password("a wrong password");
@@ -119,6 +173,7 @@ pub async fn live(process: &Process, mails: &Mails, secrets: &mut Secrets) -> St
     tokens!(secrets, teller.gets(RefreshToken { refresh_token: next.into() }).await);
     teller.is_refused(first).await;
     teller.is_refused(GetUser { access_token: access.as_str().into() }).await;
+    teller.is_refused(Logout { token: old.as_str().into(), all_sessions: None }).await;
 
     let request = RequestPasswordReset { email: "moved@example.org".into() };
     let verification_id = teller.gets(request).await.verification_id;
@@ -152,7 +207,10 @@ pub async fn live(process: &Process, mails: &Mails, secrets: &mut Secrets) -> St
     teller.gets(DeleteUser { access_token: access.into(), current_password: leaver.as_str().into() }).await;
     teller.gets(Ping {}).await;
     teller.client.close().await;
-    broken(process, secrets, &mut teller.said).await;
+    match door.tls {
+        None => broken(door.process, secrets, &mut teller.said).await,
+        Some(authority) => broken_over_tls(door.process, authority, secrets, &mut teller.said).await,
+    }
     tokio::time::sleep(Duration::from_secs(2)).await;
     teller.said
 }
@@ -169,6 +227,35 @@ async fn code_of_reset(mails: &Mails, secrets: &mut Secrets) -> String {
     panic!("no mail of a reset");
 }
 
+/// Of no type; cut short; with bytes too many; in a tag that must be known; in place of an address; longer than it is.
+fn bodies(whole: &[u8], bytes: &[u8]) -> [(u8, Vec<u8>); 6] {
+    [
+        (0x3F, bytes.to_vec()),
+        (0x02, whole[9..whole.len() - 3].to_vec()),
+        (0x02, [&whole[9..], bytes].concat()),
+        (0x02, [&whole[9..], &[0xEE, 0, 4], &bytes[..4]].concat()),
+        (0x02, [&whole[9..], &[0xE1, 0, 24], &bytes[..24]].concat()),
+        (0x03, [&[0xFF, 0xFF], bytes].concat()),
+    ]
+}
+
+/// The same inside TLS, and one after which the stream can't be read any more.
+async fn broken_over_tls(process: &Process, authority: &Authority, secrets: &mut Secrets, said: &mut String) {
+    let password = secrets.password("a password in a broken frame inside TLS");
+    let whole = request_frame(2, login(CANARY, &password), &Common::default());
+    let mut stream = tls::dial(process.address, authority.trusted(None, tls::OURS)).await.unwrap();
+    for (id, (kind, body)) in (7..).zip(bodies(&whole, password.as_bytes())) {
+        stream.write_all(&raw_frame(kind, id, &body)).await.unwrap();
+    }
+    stream.write_all(&[&70_000_u32.to_be_bytes(), password.as_bytes()].concat()).await.unwrap();
+    stream.flush().await.unwrap();
+    let mut answers = Vec::new();
+    // However the connection ends.
+    let _ = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answers)).await;
+    assert!(answers.len() > 6 * 9, "{answers:?}");
+    *said += &String::from_utf8_lossy(&answers);
+}
+
 /// Frames that can't be, with a password in each.
 async fn broken(process: &Process, secrets: &mut Secrets, said: &mut String) {
     let password = secrets.password("a password in a broken frame");
@@ -176,15 +263,7 @@ async fn broken(process: &Process, secrets: &mut Secrets, said: &mut String) {
     let whole = request_frame(2, login(CANARY, &password), &Common::default());
     let traced = Common { traceparent: Some(password.as_str().into()), ..Common::default() };
     let mut wire = Wire::connect(process.address).await;
-    // Of no type; cut short; with bytes too many; in a tag that must be known; in place of an address.
-    for (kind, body) in [
-        (0x3F, bytes.to_vec()),
-        (0x02, whole[9..whole.len() - 3].to_vec()),
-        (0x02, [&whole[9..], bytes].concat()),
-        (0x02, [&whole[9..], &[0xEE, 0, 4], &bytes[..4]].concat()),
-        (0x02, [&whole[9..], &[0xE1, 0, 24], &bytes[..24]].concat()),
-        (0x03, [&[0xFF, 0xFF], bytes].concat()),
-    ] {
+    for (kind, body) in bodies(&whole, bytes) {
         wire.send(&raw_frame(kind, 7, &body)).await;
         let refusal = wire.refusal(7).await;
         assert_eq!(refusal.code.0 >> 8, 1, "{refusal:?}");

@@ -13,9 +13,10 @@ use user_server::mail::TlsMode;
 use super::{SENDER, mail, mailer};
 use crate::support::{Mails, TestServer};
 
-struct Smtpd {
+/// The server, which lets nobody in but `ada`, by one password.
+pub struct Smtpd {
     child: Child,
-    port: u16,
+    pub port: u16,
     folder: TempDir,
 }
 
@@ -28,7 +29,7 @@ impl Drop for Smtpd {
 
 impl Smtpd {
     /// `None`, said aloud, where there is no aiosmtpd.
-    fn start(mode: &str) -> Option<Self> {
+    pub fn start(mode: &str) -> Option<Self> {
         let Some(python) = python() else {
             // Straight to standard error: what a test prints otherwise is kept back when it passes.
             std::io::stderr().write_all(b"left out: smtp (aiosmtpd is missing)\n").unwrap();
@@ -50,7 +51,7 @@ impl Smtpd {
         Some(Self { child, port: port.trim().parse().unwrap(), folder })
     }
 
-    fn ca(&self) -> String {
+    pub fn ca(&self) -> String {
         self.folder.path().join("ca.pem").to_str().unwrap().to_owned()
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -10,6 +11,7 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use user_proto::client::{Client, Error};
 use user_proto::{Common, ErrorCode, GetUser, Logout, RefreshToken, UpdateUser, VerifyToken};
+use user_server::domain::audit::Kind;
 use uuid::Uuid;
 
 use super::{
@@ -35,6 +37,17 @@ enum Step<T> {
     Done(T),
 }
 
+impl Step<()> {
+    /// How many rows of the audit there may be of it.
+    fn rows(self) -> RangeInclusive<usize> {
+        match self {
+            Self::NotTaken => 0..=0,
+            Self::Unknown => 0..=1,
+            Self::Done(()) => 1..=1,
+        }
+    }
+}
+
 /// An account as its owner knows it.
 #[derive(Debug, Clone)]
 pub struct Life {
@@ -43,6 +56,7 @@ pub struct Life {
     user: Step<Uuid>,
     renamed: Step<()>,
     refreshed: Step<()>,
+    entered: Step<()>,
     left: Step<()>,
     access: String,
     refresh: String,
@@ -188,6 +202,7 @@ impl World {
             user: Step::NotTaken,
             renamed: Step::NotTaken,
             refreshed: Step::NotTaken,
+            entered: Step::NotTaken,
             left: Step::NotTaken,
             access: String::new(),
             refresh: String::new(),
@@ -234,7 +249,9 @@ impl World {
             tally.ask(client, RefreshToken { refresh_token: refresh.as_str().into() }, self.common(life)).await?;
         life.refreshed = Step::Done(());
         life.refresh = granted.refresh_token.expose_str().unwrap().to_owned();
+        life.entered = Step::Unknown;
         let session = tally.ask(client, login(&life.address(), PASSWORD), self.common(life)).await?;
+        life.entered = Step::Done(());
         if life.id.as_u128().is_multiple_of(2) {
             // The first session, from a request that may well go to another node than its refresh did.
             life.left = Step::Unknown;
@@ -257,6 +274,22 @@ impl Life {
         let [_, b, c, d] = self.seed.to_be_bytes();
         let ip = std::net::Ipv4Addr::new(10, b, c, d);
         Common { client_address: Some(std::net::IpAddr::from(ip).into()), ..patient() }
+    }
+
+    /// What the audit has to say of it: a kind, whom or what it is about, and how many rows there may be.
+    pub fn audited(&self) -> Vec<(Kind, Uuid, RangeInclusive<usize>)> {
+        let mut rows = vec![(Kind::Registered, self.id, 1..=1)];
+        if let Step::Done(user) = self.user {
+            let rest = [
+                (Kind::Updated, self.renamed),
+                (Kind::Refreshed, self.refreshed),
+                (Kind::LoggedIn, self.entered),
+                (Kind::LoggedOut, self.left),
+            ];
+            rows.push((Kind::Verified, user, 1..=1));
+            rows.extend(rest.map(|(kind, step)| (kind, user, step.rows())));
+        }
+        rows
     }
 
     fn new_name(&self) -> String {
