@@ -40,13 +40,15 @@ pub trait Accounts: Send + Sync {
         session: &NewSession,
         act: &Act,
     ) -> Result<Activation, Fault>;
-    /// Opens a session for a password proved under these credentials, and stores its stronger hash where one is given.
-    /// `None` where the password has changed or the account is gone; the sessions that had to make room otherwise.
+    /// Opens a session for a password proved under these credentials, stores its stronger hash where one is given, and
+    /// settles what the attempt was charged. `None` where the password has changed or the account is gone, and then only
+    /// the charge is settled; the sessions that had to make room otherwise.
     async fn open_session(
         &self,
         user: &UserRecord,
         session: &NewSession,
         stronger_hash: Option<&str>,
+        charge: Adjustment,
         act: &Act,
     ) -> Result<Option<Ended>, Fault>;
     /// Changes an account. A new password ends every other session, and voids every open code but the new address's.
@@ -126,18 +128,37 @@ pub trait Cache: Send + Sync {
 /// Budgets, for the throttle.
 #[async_trait]
 pub trait Counters: Send + Sync {
-    /// Lets `decide` look at the counters of `keys` and change them, exactly as if nobody else did at the time. Where it
+    /// Adjusts counters exactly as if nobody else did at the time: a note for the caller, or how long to wait. Where it
     /// refuses, nothing changes, and `refusal` is noted where there is one.
-    async fn adjust(
-        &self,
-        keys: &[[u8; 32]],
-        decide: Decide,
-        refusal: Option<&Note>,
-    ) -> Result<Result<u8, Duration>, Fault>;
+    async fn adjust(&self, adjustment: Adjustment, refusal: Option<&Note>) -> Result<Result<u8, Duration>, Fault>;
 }
 
-/// What looks at counters: a note for the caller, or how long to wait. Runs again where a transaction had to.
-pub type Decide = Box<dyn FnMut(&mut [Counter]) -> Result<u8, Duration> + Send>;
+/// Looks at counters, and changes them or refuses to: a note for the caller, or how long to wait.
+pub type Decide = Box<dyn FnOnce(&mut [Counter]) -> Result<u8, Duration> + Send>;
+
+/// Counters by their keys, and what is done with them in the order of the keys.
+pub struct Adjustment {
+    /// The keys; none twice.
+    pub keys: Vec<[u8; 32]>,
+    /// What is done with them.
+    pub decide: Decide,
+}
+
+impl Adjustment {
+    /// Of these keys.
+    pub fn new(
+        keys: impl Into<Vec<[u8; 32]>>,
+        decide: impl FnOnce(&mut [Counter]) -> Result<u8, Duration> + Send + 'static,
+    ) -> Self {
+        Self { keys: keys.into(), decide: Box::new(decide) }
+    }
+
+    /// Of none.
+    #[must_use]
+    pub fn nothing() -> Self {
+        Self::new([], |_| Ok(0))
+    }
+}
 
 /// What the outbox may do to one address, for one purpose.
 #[derive(Debug, Clone, Copy)]

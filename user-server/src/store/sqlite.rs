@@ -26,8 +26,10 @@ macro_rules! hold_unless_held {
 mod sql;
 
 mod backup;
+mod group;
 
 pub use backup::BackupError;
+use group::{Member, Writers};
 pub use sql::SqlStore as SqliteStore;
 use sql::tx::Tx;
 
@@ -40,8 +42,8 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Where statements run.
 #[derive(Clone)]
 struct Pools {
-    /// One connection, so that writers queue here and not in SQLite's busy loop.
-    writer: SqlitePool,
+    /// They take turns here and not in SQLite's busy loop.
+    writers: Writers,
     readers: SqlitePool,
 }
 
@@ -62,7 +64,7 @@ impl SqliteStore {
         let abandoned = "UPDATE outbox SET due_at = turn_at WHERE turn_at IS NOT NULL AND settled_at IS NULL";
         sqlx::query(abandoned).execute(&writer).await.map_err(sql::fault)?;
         let readers = pool(READERS).connect_lazy_with(options.read_only(true).create_if_missing(false));
-        Ok(Self::new(Pools { writer, readers }))
+        Ok(Self::new(Pools { writers: Writers::new(writer), readers }))
     }
 
     /// Opens the database at `path` to look at it, beside the process that serves from it, if any.
@@ -71,7 +73,7 @@ impl SqliteStore {
         let options = SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(ACQUIRE_TIMEOUT);
         let pool =
             SqlitePoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE_TIMEOUT).connect_lazy_with(options);
-        Self::new(Pools { writer: pool.clone(), readers: pool })
+        Self::new(Pools { writers: Writers::new(pool.clone()), readers: pool })
     }
 
     /// Opens the database at `path` beside the server that has it open, and takes turns with it by SQLite's own locks.
@@ -90,7 +92,7 @@ impl SqliteStore {
             return Err(Fault::Unavailable(wrong));
         }
         let readers = pool(READERS).connect_lazy_with(options.read_only(true));
-        Ok(Self::new(Pools { writer, readers }))
+        Ok(Self::new(Pools { writers: Writers::new(writer), readers }))
     }
 
     /// The schema's version that this binary brings.
@@ -122,9 +124,9 @@ async fn schema_of(pool: &SqlitePool) -> Result<i64, Fault> {
 }
 
 impl Pools {
-    /// A transaction that may write. It takes the write lock at once: one that upgraded later could fail at the upgrade.
+    /// A transaction that may write.
     async fn write(&self) -> Result<Tx, Fault> {
-        Tx::open(&self.writer, true, Some("BEGIN IMMEDIATE")).await
+        self.writers.member().await.map(Tx::shared)
     }
 
     /// One statement that reads.
@@ -138,18 +140,18 @@ impl Pools {
     }
 
     fn used(&self) -> Vec<PoolUse> {
-        let used = |name, pool: &SqlitePool| PoolUse {
-            name,
-            open: pool.size(),
-            idle: u32::try_from(pool.num_idle()).unwrap_or(u32::MAX),
-            most: pool.options().get_max_connections(),
+        let readers = PoolUse {
+            name: "readers",
+            open: self.readers.size(),
+            idle: u32::try_from(self.readers.num_idle()).unwrap_or(u32::MAX),
+            most: self.readers.options().get_max_connections(),
         };
-        vec![used("writer", &self.writer), used("readers", &self.readers)]
+        vec![self.writers.used(), readers]
     }
 
     async fn close(&self) {
         self.readers.close().await;
-        self.writer.close().await;
+        self.writers.close().await;
     }
 }
 

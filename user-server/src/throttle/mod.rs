@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::audit::{AUDITED_LOGIN, Event, Kind, Note};
-use crate::domain::ports::Counters;
+use crate::domain::ports::{Adjustment, Counters};
 use crate::domain::records::Counter;
 use crate::domain::{Act, ClientNetwork, Clock, Fault, Origin, Outcome, Refusal, Timestamp};
 use crate::keys::Pseudonyms;
@@ -41,7 +41,7 @@ impl Hourly {
     }
 }
 
-/// A login attempt that was paid for, to be settled by [`Throttle::succeeded`] or [`Throttle::give_back`]; dropped, it
+/// A login attempt that was paid for, to be settled by [`Throttle::success`] or [`Throttle::give_back`]; dropped, it
 /// counts as a failure.
 #[must_use]
 #[derive(Debug)]
@@ -75,17 +75,16 @@ impl Throttle {
         let (name, most) = use_.row();
         let now = self.clock.now();
         let keys = [self.pseudonyms.of(name, &[&network.to_string()])];
-        let decide = Box::new(move |counters: &mut [_]| policy::charge(counters, most, Hourly::WINDOW, now));
+        let pay = Adjustment::new(keys, move |counters| policy::charge(counters, most, Hourly::WINDOW, now));
         let note = self.throttled(name, Some(network), None, now);
-        allowed(self.counters.adjust(&keys, decide, Some(&note)).await?).map(|_| ())
+        allowed(self.counters.adjust(pay, Some(&note)).await?).map(|_| ())
     }
 
     /// Gives one use back, for which nothing was done.
     pub async fn refund(&self, use_: Hourly, network: Option<ClientNetwork>) -> Result<(), Fault> {
         let Some(network) = network else { return Ok(()) };
         let keys = [self.pseudonyms.of(use_.row().0, &[&network.to_string()])];
-        let decide = Box::new(|counters: &mut [_]| policy::refund(counters));
-        self.counters.adjust(&keys, decide, None).await.map(|_| ())
+        self.counters.adjust(Adjustment::new(keys, policy::refund), None).await.map(|_| ())
     }
 
     /// Pays for one login attempt: from the account's and the network's budget, alike for logins that nobody has.
@@ -95,34 +94,40 @@ impl Throttle {
     pub async fn charge_login(&self, login: &str, network: Option<ClientNetwork>) -> Outcome<LoginCharge> {
         let keys = self.login_keys(login, network);
         let now = self.clock.now();
-        let decide = Box::new(move |counters: &mut [_]| slots(counters, |slots| slots.charge(now)));
+        let pay = Adjustment::new(keys.clone(), move |counters| slots(counters, |slots| slots.charge(now)));
         let note = self.throttled("logins", network, Some(login), now);
-        let from_reserve = allowed(self.counters.adjust(&keys, decide, Some(&note)).await?)? == policy::FROM_RESERVE;
+        let from_reserve = allowed(self.counters.adjust(pay, Some(&note)).await?)? == policy::FROM_RESERVE;
         Ok(LoginCharge { keys, from_reserve })
     }
 
-    /// The password was right: the attempt is given back, its wait is over, and its network is known from now.
-    pub async fn succeeded(&self, charge: LoginCharge) -> Result<(), Fault> {
+    /// The password was right: the attempt is given back, its wait is over, and its network is known from now. To be made
+    /// in the transaction of what the password was for.
+    #[must_use]
+    pub fn success(&self, charge: LoginCharge) -> Adjustment {
         let now = self.clock.now();
-        let decide =
-            Box::new(move |counters: &mut [_]| slots(counters, |slots| slots.succeeded(charge.from_reserve, now)));
-        self.counters.adjust(&charge.keys, decide, None).await.map(|_| ())
+        Adjustment::new(charge.keys, move |counters| slots(counters, |slots| slots.succeeded(charge.from_reserve, now)))
+    }
+
+    /// The same at once, where nothing more is changed.
+    pub async fn succeeded(&self, charge: LoginCharge) -> Result<(), Fault> {
+        self.counters.adjust(self.success(charge), None).await.map(|_| ())
     }
 
     /// The attempt was not made: it is given back.
     pub async fn give_back(&self, charge: LoginCharge) -> Result<(), Fault> {
         let now = self.clock.now();
-        let decide =
-            Box::new(move |counters: &mut [_]| slots(counters, |slots| slots.give_back(charge.from_reserve, now)));
-        self.counters.adjust(&charge.keys, decide, None).await.map(|_| ())
+        let back = Adjustment::new(charge.keys, move |counters| {
+            slots(counters, |slots| slots.give_back(charge.from_reserve, now))
+        });
+        self.counters.adjust(back, None).await.map(|_| ())
     }
 
     /// The owner has proved who they are by another way: every wait and count of this login is over, for every network.
     pub async fn clear(&self, login: &str) -> Result<(), Fault> {
         let now = self.clock.now();
-        let keys = self.login_keys(login, None);
-        let decide = Box::new(move |counters: &mut [_]| slots(counters, |slots| slots.clear(now)));
-        self.counters.adjust(&keys, decide, None).await.map(|_| ())
+        let clear =
+            Adjustment::new(self.login_keys(login, None), move |counters| slots(counters, |slots| slots.clear(now)));
+        self.counters.adjust(clear, None).await.map(|_| ())
     }
 
     /// What is noted where somebody has to wait: once a minute for a network, or for a login where no network is known.

@@ -23,17 +23,19 @@ impl Users {
         let stored = user.as_ref().map(|user| user.password_hash.as_str());
         let proved = self.prove(Password::presented(password), stored, charge, caller).await?;
         let act = caller.act(self.clock.now());
-        let (Some(user), Some(verdict)) = (&user, proved) else {
+        let (Some(user), Some((verdict, charge))) = (&user, proved) else {
             let whose = user.as_ref().map_or(Attempted::Nobody(login.key()), |user| Attempted::User(user.id));
             self.witness.login_failed(whose, "", act).await?;
             return Err(Refusal::InvalidCredentials { field: None }.into());
         };
         if user.disabled {
+            self.throttle.succeeded(charge).await?;
             self.witness.login_failed(Attempted::User(user.id), "disabled", act).await?;
             return Err(Refusal::AccountDisabled.into());
         }
         let session = self.tokens.new_session();
-        match self.accounts.open_session(user, &session, verdict.stronger.as_deref(), &act).await? {
+        let settled = self.throttle.success(charge);
+        match self.accounts.open_session(user, &session, verdict.stronger.as_deref(), settled, &act).await? {
             Some(surplus) => {
                 self.tokens.note_ended(&surplus, act.at).await;
                 self.tokens.first_grant(&session, user.id, &act)

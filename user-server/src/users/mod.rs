@@ -70,20 +70,17 @@ impl Users {
         Ok((verified, user))
     }
 
-    /// Compares a password under a charge that was paid for it: a wrong one keeps the charge, a right one and one that was
-    /// not looked at give it back.
+    /// Compares a password under a charge that was paid for it: a wrong one keeps the charge, one that was not looked at
+    /// gives it back, and with a right one it is still to be settled.
     async fn prove(
         &self,
         password: Option<Password>,
         stored: Option<&str>,
         charge: LoginCharge,
         caller: &Caller,
-    ) -> Outcome<Option<Verdict>> {
+    ) -> Outcome<Option<(Verdict, LoginCharge)>> {
         match self.passwords.verify(password, stored, caller).await {
-            Ok(verdict) if verdict.right => {
-                self.throttle.succeeded(charge).await?;
-                Ok(Some(verdict))
-            }
+            Ok(verdict) if verdict.right => Ok(Some((verdict, charge))),
             Ok(_) => Ok(None),
             Err(failure) => {
                 if matches!(failure, Failure::Refused(Refusal::Busy { .. })) {
@@ -101,7 +98,7 @@ impl Users {
         let Some(bytes) = password else { return Err(Refusal::InvalidCredentials { field: FIELD }.into()) };
         let stored = Some(user.password_hash.as_str());
         match self.prove(Password::presented(bytes), stored, charge, caller).await? {
-            Some(_) => Ok(()),
+            Some((_, charge)) => Ok(self.throttle.succeeded(charge).await?),
             None => {
                 let act = caller.act(self.clock.now());
                 self.witness.login_failed(Attempted::User(user.id), "current_password", act).await?;

@@ -34,7 +34,7 @@ async fn a_start_after_a_kill_finds_everything() {
 }
 
 /// Sets how long a file may grow that the process writes to.
-fn limit_files(process: &Process, limit: &str) -> bool {
+pub fn limit_files(process: &Process, limit: &str) -> bool {
     let limit = format!("--fsize={limit}:unlimited");
     let set = Command::new("prlimit").args(["--pid", &process.id().to_string(), &limit]).status();
     set.is_ok_and(|status| status.success())

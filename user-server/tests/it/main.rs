@@ -16,6 +16,7 @@ mod faults;
 mod frames;
 mod fsck;
 mod gateway;
+mod groups;
 mod http;
 mod idempotency;
 mod imports;

@@ -5,10 +5,10 @@ use uuid::Uuid;
 
 use super::rows::{self, UserRow};
 use super::tx::{Taken, Tx};
-use super::{SqlStore, audit, corrupt, idempotency};
+use super::{SqlStore, audit, corrupt, counters, idempotency};
 use crate::domain::audit::{Event, Kind};
 use crate::domain::mail::Notice;
-use crate::domain::ports::Accounts;
+use crate::domain::ports::{Accounts, Adjustment};
 use crate::domain::records::{
     Activation, Changed, Done, EmailChange, Ended, Guess, LoginKey, NewSession, Purpose, Registration, ResetDone,
     ResetRequest, UserChange, UserRecord,
@@ -122,11 +122,15 @@ impl Accounts for SqlStore {
         user: &UserRecord,
         session: &NewSession,
         stronger_hash: Option<&str>,
+        charge: Adjustment,
         act: &Act,
     ) -> Result<Option<Ended>, Fault> {
         let mut tx = self.pools.write().await?;
+        // The password was right, whatever else is found: a verdict of the counters is not asked for.
+        let _ = counters::adjust(&mut tx, charge).await?;
         if !still_proved(&mut tx, user.id, user.credentials).await? {
-            return tx.undo(None).await;
+            tx.commit().await?;
+            return Ok(None);
         }
         if let Some(hash) = stronger_hash {
             let store = "UPDATE users SET password_hash = $2, hash_class = $4, version = version + 1, changed_at = $3

@@ -3,13 +3,18 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use sqlx::QueryBuilder;
 use uuid::Uuid;
 
+use super::super::Db;
 use super::tx::Tx;
 use super::{SqlStore, corrupt};
 use crate::domain::audit::{Chain, Entry, Event, Filter, Hash, Note, Seal, Sealing, Step, Unsealed};
 use crate::domain::ports::{Audit, Link};
 use crate::domain::{Act, Fault, Origin, Timestamp};
+
+/// The most rows that one statement seals.
+const MOST_SEALS: usize = 64;
 
 #[derive(sqlx::FromRow)]
 struct EntryRow {
@@ -102,22 +107,7 @@ impl Audit for SqlStore {
         if !link(&mut chain, Step::Seal(&mut entries)) {
             return tx.undo(Sealing::Refused).await;
         }
-        for entry in &entries {
-            let seal = entry.seal.as_ref().ok_or_else(|| Fault::internal("a row was not given its place"))?;
-            tx.run(
-                sqlx::query(
-                    "UPDATE audit SET seq = $2, commitment = $3, hash = $4, kid = $5, mac = $6
-                     WHERE id = $1 AND seq IS NULL",
-                )
-                .bind(entry.id)
-                .bind(seal.seq)
-                .bind(seal.commitment.map(|hash| hash.to_vec()))
-                .bind(seal.hash.to_vec())
-                .bind(&seal.kid)
-                .bind(seal.mac.to_vec()),
-            )
-            .await?;
-        }
+        write_seals(&mut tx, &entries).await?;
         move_chain(&mut tx, &before, &chain).await?;
         tx.commit().await?;
         Ok(Sealing::Done(entries.len()))
@@ -243,6 +233,33 @@ pub(super) async fn erase(tx: &mut Tx, user_id: Uuid) -> Result<(), Fault> {
          )",
     ] {
         tx.run(sqlx::query(statement).bind(user_id)).await?;
+    }
+    Ok(())
+}
+
+/// Writes what the chain says of these rows. The pieces are of a few sizes, so that there are few statements to remember.
+async fn write_seals(tx: &mut Tx, entries: &[Entry]) -> Result<(), Fault> {
+    let mut rest = entries;
+    while !rest.is_empty() {
+        let (piece, after) = rest.split_at(1 << rest.len().min(MOST_SEALS).ilog2());
+        let seals: Option<Vec<_>> =
+            piece.iter().map(|entry| entry.seal.as_ref().map(|seal| (entry.id, seal))).collect();
+        let seals = seals.ok_or_else(|| Fault::internal("a row was not given its place"))?;
+        let mut write = QueryBuilder::<Db>::new(
+            "UPDATE audit SET seq = seals.column2, commitment = seals.column3, hash = seals.column4, kid = seals.column5,
+                              mac = seals.column6 FROM (",
+        );
+        write.push_values(seals, |mut row, (id, seal)| {
+            row.push_bind(id)
+                .push_bind(seal.seq)
+                .push_bind(seal.commitment.map(|hash| hash.to_vec()))
+                .push_bind(seal.hash.to_vec())
+                .push_bind(seal.kid.clone())
+                .push_bind(seal.mac.to_vec());
+        });
+        write.push(") AS seals WHERE audit.id = seals.column1 AND audit.seq IS NULL");
+        tx.run(write.build()).await?;
+        rest = after;
     }
     Ok(())
 }

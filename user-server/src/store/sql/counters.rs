@@ -3,67 +3,84 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use sqlx::QueryBuilder;
 
-use super::super::lock_keys;
+use super::super::{Db, lock_keys};
+use super::tx::Tx;
 use super::{SqlStore, audit, corrupt};
 use crate::domain::audit::Note;
-use crate::domain::ports::{Counters, Decide};
+use crate::domain::ports::{Adjustment, Counters};
 use crate::domain::records::Counter;
 use crate::domain::{Fault, Timestamp};
 
 #[async_trait]
 impl Counters for SqlStore {
-    async fn adjust(
-        &self,
-        keys: &[[u8; 32]],
-        mut decide: Decide,
-        refusal: Option<&Note>,
-    ) -> Result<Result<u8, Duration>, Fault> {
+    async fn adjust(&self, adjustment: Adjustment, refusal: Option<&Note>) -> Result<Result<u8, Duration>, Fault> {
         let mut tx = self.pools.write().await?;
-        lock_keys(&mut tx, keys).await?;
-        let mut counters = Vec::with_capacity(keys.len());
-        for key in keys {
-            let row: Option<(i64, i64, i64, i64)> = tx
-                .optional(
-                    sqlx::query_as("SELECT count, since, blocked_until, expires_at FROM counters WHERE key = $1")
-                        .bind(key.as_slice()),
-                )
-                .await?;
-            counters.push(match row {
-                None => Counter::ZERO,
-                Some((count, since, blocked, expires)) => Counter {
-                    count: u32::try_from(count).map_err(|_| corrupt("a counter"))?,
-                    since: Timestamp(since),
-                    blocked_until: Timestamp(blocked),
-                    expires_at: Timestamp(expires),
-                },
-            });
-        }
-        let before = counters.clone();
-        let verdict = decide(&mut counters);
-        if verdict.is_err() {
-            if let Some(note) = refusal {
+        let verdict = adjust(&mut tx, adjustment).await?;
+        match (verdict, refusal) {
+            (Ok(_), _) => tx.commit().await?,
+            (Err(_), None) => return tx.undo(verdict).await,
+            (Err(_), Some(note)) => {
                 audit::record(&mut tx, &note.act, &note.event).await?;
                 tx.commit().await?;
-                return Ok(verdict);
             }
-            return tx.undo(verdict).await;
         }
-        for ((key, counter), _) in keys.iter().zip(&counters).zip(&before).filter(|((_, now), was)| now != was) {
-            tx.run(
-                sqlx::query(
-                    "INSERT INTO counters (key, count, since, blocked_until, expires_at) VALUES ($1, $2, $3, $4, $5)
-                 ON CONFLICT (key) DO UPDATE SET count = $2, since = $3, blocked_until = $4, expires_at = $5",
-                )
-                .bind(key.as_slice())
-                .bind(i64::from(counter.count))
-                .bind(counter.since.0)
-                .bind(counter.blocked_until.0)
-                .bind(counter.expires_at.0),
-            )
-            .await?;
-        }
-        tx.commit().await?;
         Ok(verdict)
     }
+}
+
+/// Adjusts counters within a transaction. Each further statement would be a round trip, so there are three at most.
+pub(super) async fn adjust(tx: &mut Tx, adjustment: Adjustment) -> Result<Result<u8, Duration>, Fault> {
+    let Adjustment { keys, decide } = adjustment;
+    if keys.is_empty() {
+        return Ok(decide(&mut []));
+    }
+    lock_keys(tx, &keys).await?;
+    let before = read(tx, &keys).await?;
+    let mut counters = before.clone();
+    let verdict = decide(&mut counters);
+    if verdict.is_err() {
+        return Ok(verdict);
+    }
+    let changed: Vec<_> = keys.iter().zip(&counters).zip(&before).filter(|((_, now), was)| now != was).collect();
+    if changed.is_empty() {
+        return Ok(verdict);
+    }
+    let mut write = QueryBuilder::<Db>::new("INSERT INTO counters (key, count, since, blocked_until, expires_at) ");
+    write.push_values(changed, |mut row, ((key, counter), _)| {
+        row.push_bind(key.to_vec())
+            .push_bind(i64::from(counter.count))
+            .push_bind(counter.since.0)
+            .push_bind(counter.blocked_until.0)
+            .push_bind(counter.expires_at.0);
+    });
+    write.push(
+        " ON CONFLICT (key) DO UPDATE SET count = excluded.count, since = excluded.since,
+         blocked_until = excluded.blocked_until, expires_at = excluded.expires_at",
+    );
+    tx.run(write.build()).await?;
+    Ok(verdict)
+}
+
+/// The counters of these keys, in their order.
+async fn read(tx: &mut Tx, keys: &[[u8; 32]]) -> Result<Vec<Counter>, Fault> {
+    let mut select =
+        QueryBuilder::<Db>::new("SELECT key, count, since, blocked_until, expires_at FROM counters WHERE key IN (");
+    let mut list = select.separated(", ");
+    for key in keys {
+        list.push_bind(key.to_vec());
+    }
+    select.push(")");
+    let rows: Vec<(Vec<u8>, i64, i64, i64, i64)> = tx.all(select.build_query_as()).await?;
+    let of = |key: &[u8; 32]| match rows.iter().find(|row| row.0 == key) {
+        None => Ok(Counter::ZERO),
+        Some((_, count, since, blocked, expires)) => Ok(Counter {
+            count: u32::try_from(*count).map_err(|_| corrupt("a counter"))?,
+            since: Timestamp(*since),
+            blocked_until: Timestamp(*blocked),
+            expires_at: Timestamp(*expires),
+        }),
+    };
+    keys.iter().map(of).collect()
 }

@@ -5,7 +5,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::query::{Query, QueryAs};
 use sqlx::{Database, FromRow, Pool};
 
-use super::super::{Args, Db};
+use super::super::{Args, Db, Member};
 use super::fault;
 use crate::domain::Fault;
 
@@ -17,14 +17,29 @@ type Row = <Db as Database>::Row;
 /// A transaction, or one statement outside of one.
 pub(in super::super) struct Tx {
     /// Taken when the work is done and the connection is as it was.
-    connection: Option<PoolConnection<Db>>,
+    work: Option<Work>,
     /// Whether statements may be kept by name: not behind a pooler that changes the session between transactions.
     named: bool,
     /// Whether there is a transaction to end.
     begun: bool,
 }
 
+/// What it runs on.
+enum Work {
+    /// A connection of its own.
+    Alone(PoolConnection<Db>),
+    /// One that it shares with others, and a commit with them.
+    #[allow(dead_code, reason = "PostgreSQL shares commits by itself")]
+    Shared(Member),
+}
+
 impl Tx {
+    /// A transaction that shares its commit.
+    #[allow(dead_code, reason = "PostgreSQL shares commits by itself")]
+    pub(in super::super) fn shared(member: Member) -> Self {
+        Self { work: Some(Work::Shared(member)), named: true, begun: true }
+    }
+
     /// The one number that a statement gives.
     #[allow(dead_code, reason = "SQLite has no clock of its own")]
     pub(in super::super) async fn number(&mut self, statement: &'static str) -> Result<i64, Fault> {
@@ -34,7 +49,10 @@ impl Tx {
 
     /// Runs a statement of one parameter for its effect.
     #[allow(dead_code, reason = "SQLite needs no locks but its one writer")]
-    pub(in super::super) async fn effect(&mut self, statement: &'static str, parameter: i64) -> Result<(), Fault> {
+    pub(in super::super) async fn effect<P>(&mut self, statement: &'static str, parameter: P) -> Result<(), Fault>
+    where
+        P: for<'q> sqlx::Encode<'q, Db> + sqlx::Type<Db> + Send,
+    {
         self.run(sqlx::query(statement).bind(parameter)).await.map(drop)
     }
 
@@ -46,7 +64,8 @@ impl Tx {
     ) -> Result<Self, Fault> {
         let mut tries = 0;
         loop {
-            let mut tx = Self { connection: Some(pool.acquire().await.map_err(fault)?), named, begun: begin.is_some() };
+            let connection = pool.acquire().await.map_err(fault)?;
+            let mut tx = Self { work: Some(Work::Alone(connection)), named, begun: begin.is_some() };
             let Some(begin) = begin else { return Ok(tx) };
             match tx.control(begin).await {
                 // The connection was lost while it lay idle; so may the others be that lay beside it.
@@ -58,6 +77,9 @@ impl Tx {
 
     /// Makes what was done last.
     pub(super) async fn commit(mut self) -> Result<(), Fault> {
+        if let Some(member) = self.member() {
+            return member.commit().await;
+        }
         self.control("COMMIT").await?;
         self.release();
         Ok(())
@@ -65,6 +87,9 @@ impl Tx {
 
     /// Takes back what was done, and gives `value`.
     pub(super) async fn undo<T>(mut self, value: T) -> Result<T, Fault> {
+        if let Some(member) = self.member() {
+            return member.undo().await.map(|()| value);
+        }
         self.control("ROLLBACK").await?;
         self.release();
         Ok(value)
@@ -81,7 +106,17 @@ impl Tx {
 
     /// Gives the connection back.
     fn release(mut self) {
-        drop(self.connection.take());
+        drop(self.work.take());
+    }
+
+    fn member(&mut self) -> Option<Member> {
+        match self.work.take() {
+            Some(Work::Shared(member)) => Some(member),
+            work => {
+                self.work = work;
+                None
+            }
+        }
     }
 
     /// At most one row.
@@ -130,13 +165,17 @@ impl Tx {
     }
 
     fn connection(&mut self) -> Result<&mut PoolConnection<Db>, Fault> {
-        self.connection.as_mut().ok_or_else(|| Fault::internal("a connection was used after it was given back"))
+        match &mut self.work {
+            Some(Work::Alone(connection)) => Ok(connection),
+            Some(Work::Shared(member)) => member.connection(),
+            None => Err(Fault::internal("a connection was used after it was given back")),
+        }
     }
 }
 
 impl Drop for Tx {
     fn drop(&mut self) {
-        if let Some(connection) = self.connection.take() {
+        if let Some(Work::Alone(connection)) = self.work.take() {
             drop(connection.detach());
         }
     }

@@ -118,7 +118,12 @@ pub async fn a_session_needs_the_password_of_now(db: &Db) {
 
 pub async fn a_stronger_hash_is_the_same_password(db: &Db) {
     let (ada, _) = user(db, "ada").await;
-    assert!(db.open_session(&ada, &session(), Some("stronger"), &NOW.into()).await.unwrap().is_some());
+    assert!(
+        db.open_session(&ada, &session(), Some("stronger"), Adjustment::nothing(), &NOW.into())
+            .await
+            .unwrap()
+            .is_some()
+    );
     assert_eq!(db.user(ada.id).await.unwrap().unwrap().password_hash, "stronger");
     assert!(open(db, &ada, &session(), NOW).await, "what was proved still counts");
 }
@@ -129,13 +134,14 @@ pub async fn the_longest_unused_session_makes_room(db: &Db) {
     let second = session();
     assert!(open(db, &ada, &second, at(1)).await);
     for number in 2..MOST {
-        let surplus = db.open_session(&ada, &session(), None, &at(number).into()).await.unwrap().unwrap();
+        let surplus =
+            db.open_session(&ada, &session(), None, Adjustment::nothing(), &at(number).into()).await.unwrap().unwrap();
         assert!(surplus.subjects.is_empty(), "session {number}");
     }
     db.rotate(first.id, 0, GRACE, "kid-1", &at(MOST).into()).await.unwrap();
     // By a clock that is behind, as another node's may be: the new session is not the one to go.
     let newest = session();
-    let surplus = db.open_session(&ada, &newest, None, &NOW.into()).await.unwrap().unwrap();
+    let surplus = db.open_session(&ada, &newest, None, Adjustment::nothing(), &NOW.into()).await.unwrap().unwrap();
     assert_eq!((surplus.sessions, surplus.subjects), (1, vec![second.id]));
     assert!(lives(db, &newest).await && lives(db, &first).await && !lives(db, &second).await);
     let log = db.revocations(NOW).await.unwrap();

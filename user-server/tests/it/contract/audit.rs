@@ -83,7 +83,7 @@ pub async fn a_deletion_erases_and_the_chain_holds(db: &Db) {
     let (ada, _) = user(db, "ada").await;
     let (grace, _) = user(db, "grace").await;
     for (user, address) in [(&ada, "192.0.2.7"), (&grace, "192.0.2.8")] {
-        db.open_session(user, &session(), None, &from(address, at(1))).await.unwrap().unwrap();
+        db.open_session(user, &session(), None, Adjustment::nothing(), &from(address, at(1))).await.unwrap().unwrap();
     }
     seal(db, 1, at(10)).await;
     let head = verify(&**db, &keys(), None).await.unwrap().head;

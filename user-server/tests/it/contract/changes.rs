@@ -171,7 +171,12 @@ pub async fn every_change_is_a_version_that_is_told(db: &Db) {
     assert_eq!(told(at(10)).await, [(ada.id, renamed.version)]);
     let (both, _) = done(db, with_password(change(&renamed, &first)), at(20)).await;
     assert!(both.version > renamed.version);
-    assert!(db.open_session(&both, &session(), Some("stronger"), &at(30).into()).await.unwrap().is_some());
+    assert!(
+        db.open_session(&both, &session(), Some("stronger"), Adjustment::nothing(), &at(30).into())
+            .await
+            .unwrap()
+            .is_some()
+    );
     let stronger = db.user(ada.id).await.unwrap().unwrap();
     assert!(stronger.version > both.version);
     assert_eq!(told(at(30)).await, [(ada.id, stronger.version)]);

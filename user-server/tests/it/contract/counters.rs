@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use user_server::domain::records::Counter;
+use user_server::domain::records::{Counter, UserRecord};
 
 use super::fixture::*;
 
@@ -15,21 +15,21 @@ fn counted(count: u32) -> Counter {
 /// What the counters are.
 async fn read(db: &Db, keys: &[[u8; 32]]) -> Vec<Counter> {
     let (tell, told) = std::sync::mpsc::channel();
-    let look = Box::new(move |counters: &mut [Counter]| {
+    let look = move |counters: &mut [Counter]| {
         tell.send(counters.to_vec()).unwrap();
         Ok(0)
-    });
-    assert_eq!(db.adjust(keys, look, None).await.unwrap(), Ok(0));
+    };
+    assert_eq!(db.adjust(Adjustment::new(keys, look), None).await.unwrap(), Ok(0));
     told.try_iter().last().unwrap()
 }
 
 pub async fn a_counter_starts_at_nothing(db: &Db) {
     assert_eq!(read(db, &KEYS).await, [Counter::ZERO, Counter::ZERO]);
-    let write = Box::new(|counters: &mut [Counter]| {
+    let write = |counters: &mut [Counter]| {
         counters[1] = counted(7);
         Ok(42)
-    });
-    assert_eq!(db.adjust(&KEYS, write, None).await.unwrap(), Ok(42));
+    };
+    assert_eq!(db.adjust(Adjustment::new(KEYS, write), None).await.unwrap(), Ok(42));
     assert_eq!(read(db, &KEYS).await, [Counter::ZERO, counted(7)]);
     let [first, second] = KEYS;
     assert_eq!(read(db, &[second, first]).await, [counted(7), Counter::ZERO], "in the order of the keys");
@@ -37,12 +37,28 @@ pub async fn a_counter_starts_at_nothing(db: &Db) {
 
 pub async fn a_refusal_changes_nothing(db: &Db) {
     let wait = Duration::from_secs(9);
-    let refuse = Box::new(move |counters: &mut [Counter]| {
+    let refuse = move |counters: &mut [Counter]| {
         counters[0] = counted(7);
         Err(wait)
-    });
-    assert_eq!(db.adjust(&KEYS, refuse, None).await.unwrap(), Err(wait));
+    };
+    assert_eq!(db.adjust(Adjustment::new(KEYS, refuse), None).await.unwrap(), Err(wait));
     assert_eq!(read(db, &KEYS).await, [Counter::ZERO, Counter::ZERO]);
+}
+
+pub async fn a_session_settles_its_charge(db: &Db) {
+    let (ada, _) = user(db, "ada").await;
+    let pay = |count| {
+        Adjustment::new(KEYS, move |counters: &mut [Counter]| {
+            counters[0] = counted(count);
+            Ok(0)
+        })
+    };
+    assert!(db.open_session(&ada, &session(), None, pay(3), &NOW.into()).await.unwrap().is_some());
+    assert_eq!(read(db, &KEYS).await, [counted(3), Counter::ZERO]);
+    // The password was right when it was compared, so the attempt is no failure, though there is no session.
+    let changed = UserRecord { credentials: ada.credentials + 1, ..ada };
+    assert!(db.open_session(&changed, &session(), None, pay(4), &NOW.into()).await.unwrap().is_none());
+    assert_eq!(read(db, &KEYS).await, [counted(4), Counter::ZERO]);
 }
 
 pub async fn nobody_else_counts_meanwhile(db: &Db) {
@@ -52,7 +68,7 @@ pub async fn nobody_else_counts_meanwhile(db: &Db) {
         async move {
             // Two orders of the same keys: neither deadlocks the other.
             let keys = if number % 2 == 0 { KEYS } else { [KEYS[1], KEYS[0]] };
-            let decide = Box::new(|counters: &mut [Counter]| {
+            let decide = |counters: &mut [Counter]| {
                 if counters[0].count >= MOST {
                     return Err(Duration::from_secs(1));
                 }
@@ -60,8 +76,8 @@ pub async fn nobody_else_counts_meanwhile(db: &Db) {
                     counter.count += 1;
                 }
                 Ok(0)
-            });
-            db.adjust(&keys, decide, None).await.unwrap().is_ok()
+            };
+            db.adjust(Adjustment::new(keys, decide), None).await.unwrap().is_ok()
         }
     }))
     .await;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use user_server::domain::mail::{Claim, ClaimedMail, Letter};
+pub use user_server::domain::ports::Adjustment;
 use user_server::domain::ports::{MailBudget, Store};
 use user_server::domain::records::{
     Activation, Charge, Guess, NewSession, Purpose, Registration, ResetRequest, UserChange, UserRecord,
@@ -133,7 +134,7 @@ pub async fn user(db: &Db, name: &str) -> (UserRecord, NewSession) {
 
 /// Another session of a user; whether it was opened.
 pub async fn open(db: &Db, user: &UserRecord, session: &NewSession, now: Timestamp) -> bool {
-    db.open_session(user, session, None, &now.into()).await.unwrap().is_some()
+    db.open_session(user, session, None, Adjustment::nothing(), &now.into()).await.unwrap().is_some()
 }
 
 /// Whether a session lives.

@@ -38,12 +38,14 @@ pub async fn a_key_is_claimed_by_one_and_used_once(db: &Db) {
     let open = KeyStanding::Used { kid: "kid-1".to_owned(), tag: [7; 32], done: None };
     assert_eq!(results.iter().filter(|(standing, _)| *standing == open).count(), 15);
     let opened = session();
-    assert!(db.open_session(&ada, &opened, None, &under(*claim, at(1))).await.unwrap().is_some());
+    assert!(
+        db.open_session(&ada, &opened, None, Adjustment::nothing(), &under(*claim, at(1))).await.unwrap().is_some()
+    );
     let done = Done::at(at(1)).user(ada.id).session(opened.opened(ada.id, at(1)));
     let used = KeyStanding::Used { kid: "kid-1".to_owned(), tag: [7; 32], done: Some(done) };
     db.release_key(*claim).await.unwrap();
     assert_eq!(db.claim_key(&wish(key, at(30)), at(20)).await.unwrap(), used, "what is done stays");
-    let second = db.open_session(&ada, &session(), None, &under(*claim, at(2))).await;
+    let second = db.open_session(&ada, &session(), None, Adjustment::nothing(), &under(*claim, at(2))).await;
     assert!(matches!(second, Err(Fault::Unavailable(_))), "a claim is good for one change");
 }
 
@@ -57,7 +59,7 @@ pub async fn a_claim_runs_out_and_its_holder_changes_nothing(db: &Db) {
     let late = under(slow.claim, at(11));
     assert!(db.end_session(first.id, &late).await.is_err());
     assert!(db.end_all_sessions(ada.id, &late).await.is_err());
-    assert!(db.open_session(&ada, &session(), None, &late).await.is_err());
+    assert!(db.open_session(&ada, &session(), None, Adjustment::nothing(), &late).await.is_err());
     assert!(db.rotate(first.id, 0, GRACE, "kid-2", &late).await.is_err());
     assert!(db.delete_user(&ada, &late).await.is_err());
     assert_eq!(db.session_user(first.id).await.unwrap(), Some(ada.id), "nothing was done");

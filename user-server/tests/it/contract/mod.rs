@@ -74,6 +74,7 @@ macro_rules! suite {
             sessions::the_log_is_read_from_a_time_on,
             counters::a_counter_starts_at_nothing,
             counters::a_refusal_changes_nothing,
+            counters::a_session_settles_its_charge,
             counters::nobody_else_counts_meanwhile,
             operators::a_disabled_account_opens_no_session,
             operators::accounts_are_listed_by_name,

@@ -117,7 +117,7 @@ pub async fn the_classes_of_hashes_are_known(db: &Db) {
         assert!(classes.iter().any(|known| known == class), "{class}: {classes:?}");
     }
     let ada = db.user(id).await.unwrap().unwrap();
-    db.open_session(&ada, &session(), Some(own), &NOW.into()).await.unwrap().unwrap();
+    db.open_session(&ada, &session(), Some(own), Adjustment::nothing(), &NOW.into()).await.unwrap().unwrap();
     assert!(!db.hash_classes().await.unwrap().contains(&"$2b$10".to_owned()), "the last of them is gone");
 }
 

@@ -50,11 +50,11 @@ pub async fn old_rows_go(db: &Db) {
     assert!(open(db, &ada, &used, NOW).await);
     let id = register(db, "grace", "grace@example.org", "client", NOW).await;
     send_all(db, NOW).await;
-    let count = Box::new(|counters: &mut [Counter]| {
+    let count = |counters: &mut [Counter]| {
         counters[0] = Counter { count: 1, since: NOW, blocked_until: NOW, expires_at: at(HOUR) };
         Ok(0)
-    });
-    assert_eq!(db.adjust(&[[1; 32]], count, None).await.unwrap(), Ok(0));
+    };
+    assert_eq!(db.adjust(Adjustment::new([[1; 32]], count), None).await.unwrap(), Ok(0));
     assert_eq!(sweep(db, at(HOUR + 1)).await, 1, "the counter");
     // A verification goes a day after its code, and a mail that had its turn when no code of its day can be guessed at.
     assert_eq!(sweep(db, at(DAY + 961)).await, 5, "a verification, two mails, two turns");

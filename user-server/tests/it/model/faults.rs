@@ -161,7 +161,7 @@ faulty! {
                 Activation::EmailTaken => Some(Event::Wasted),
                 Activation::UsernameTaken | Activation::Spent => None,
             };
-        fn open_session(user: &UserRecord, session: &NewSession, stronger_hash: Option<&str>, act: &Act) -> Option<Ended>,
+        fn open_session(user: &UserRecord, session: &NewSession, stronger_hash: Option<&str>, charge: Adjustment, act: &Act) -> Option<Ended>,
             |done| done.as_ref().map(|_| Event::Opened { session: session.id });
         fn change_user(change: &UserChange, act: &Act) -> Changed,
             |done| matches!(done, Changed::Done(..))
@@ -202,7 +202,7 @@ faulty! {
         fn changes(since: Timestamp) -> Vec<UserVersion>;
     }
     Counters {
-        fn adjust(keys: &[[u8; 32]], decide: Decide, refusal: Option<&Note>) -> Result<u8, Duration>;
+        fn adjust(adjustment: Adjustment, refusal: Option<&Note>) -> Result<u8, Duration>;
     }
     Outbox {
         fn claim(budget: &MailBudget, now: Timestamp) -> Claim,

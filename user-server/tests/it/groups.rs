@@ -1,0 +1,170 @@
+//! Writers of SQLite that share a commit: fewer commits than writers, and nobody is told what did not last.
+
+use std::future::Future;
+use std::io::Write;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use user_proto::client::Client;
+use user_proto::{Login, RefreshToken};
+use user_server::domain::Timestamp;
+use user_server::domain::ports::{Adjustment, Counters};
+use user_server::domain::records::Counter;
+use user_server::store::SqliteStore;
+
+use crate::contract::fixture::{Db, NOW, session, together, user};
+use crate::durability::limit_files;
+use crate::support::{PASSWORD, Process};
+
+fn key(number: usize) -> [u8; 32] {
+    let mut key = [7; 32];
+    key[..8].copy_from_slice(&number.to_be_bytes());
+    key
+}
+
+/// Counts one more under this key; refused where it is told to.
+fn count(number: usize, refuse: bool) -> Adjustment {
+    Adjustment::new([key(number)], move |counters: &mut [Counter]| {
+        if refuse {
+            return Err(Duration::from_secs(1));
+        }
+        counters[0] = Counter { count: counters[0].count + 1, expires_at: Timestamp(i64::MAX), ..counters[0] };
+        Ok(0)
+    })
+}
+
+async fn counted(store: &SqliteStore, number: usize) -> u32 {
+    let (tell, told) = std::sync::mpsc::channel();
+    let look = Adjustment::new([key(number)], move |counters: &mut [Counter]| {
+        tell.send(counters[0].count).unwrap();
+        Ok(0)
+    });
+    store.adjust(look, None).await.unwrap().unwrap();
+    told.recv().unwrap()
+}
+
+/// The commits that stand in a log: the frames that tell how long the database is then.
+fn commits(log: &Path) -> usize {
+    const HEADER: usize = 32;
+    const FRAME: usize = 24 + 4096;
+    let log = std::fs::read(log).unwrap();
+    log[HEADER..].chunks(FRAME).filter(|frame| frame[4..8] != [0; 4]).count()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_waits_for_each_other_shares_a_commit() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&folder.path().join("users.db")).await.unwrap();
+    let log = folder.path().join("users.db-wal");
+    let before = commits(&log);
+    let done = together((0..128).map(|number| {
+        let store = store.clone();
+        async move { store.adjust(count(number, number % 4 == 3), None).await.unwrap().is_ok() }
+    }))
+    .await;
+    assert_eq!(done.iter().filter(|done| **done).count(), 96);
+    let made = commits(&log) - before;
+    assert!((1..64).contains(&made), "{made} commits for 96 writers");
+    // Another connection sees what was committed, and nothing else.
+    let other = SqliteStore::attach(&folder.path().join("users.db")).await.unwrap();
+    for number in 0..128 {
+        assert_eq!(counted(&other, number).await, u32::from(number % 4 != 3), "{number}");
+    }
+}
+
+/// Gives a future up after it has been asked so many times.
+struct GivenUp<F>(Pin<Box<F>>, usize);
+
+impl<F: Future> Future for GivenUp<F> {
+    type Output = Option<F::Output>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        if self.1 == 0 {
+            return Poll::Ready(None);
+        }
+        self.1 -= 1;
+        self.0.as_mut().poll(context).map(Some)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_gives_up_takes_nobody_along() {
+    const ROUNDS: usize = 30;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("users.db");
+    let db: Db = Arc::new(SqliteStore::open(&path).await.unwrap());
+    let mut users = Vec::new();
+    for number in 0..32 {
+        users.push(user(&db, &format!("user{number}")).await.0);
+    }
+    for round in 0..ROUNDS {
+        let told = together(users.iter().cloned().enumerate().map(|(number, user)| {
+            let db = db.clone();
+            async move {
+                let login =
+                    async move { db.open_session(&user, &session(), None, count(number, false), &NOW.into()).await };
+                // Most are patient; the others leave at every step of the way.
+                let patience = if number % 2 == 0 { 1 + (number / 2 + round) % 30 } else { usize::MAX };
+                GivenUp(Box::pin(login), patience).await
+            }
+        }))
+        .await;
+        for (number, told) in told.into_iter().enumerate() {
+            assert!(told.map_or(number % 2 == 0, |told| told.unwrap().is_some()), "{number} in round {round}");
+        }
+    }
+    let other = SqliteStore::attach(&path).await.unwrap();
+    let database = sqlx::SqlitePool::connect(path.to_str().unwrap()).await.unwrap();
+    for (number, user) in users.iter().enumerate() {
+        let sessions = sqlx::query_scalar::<_, u32>("SELECT COUNT(*) FROM sessions WHERE user_id = $1").bind(user.id);
+        let sessions = sessions.fetch_one(&database).await.unwrap() - 1;
+        assert_eq!(counted(&other, number).await, sessions, "{number}: a part of what was given up was done");
+        let rounds = u32::try_from(ROUNDS).unwrap();
+        assert!(if number % 2 == 0 { sessions <= rounds } else { sessions == rounds }, "{number}: {sessions}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_that_fails_is_told_to_all_who_share_it() {
+    const SESSIONS: usize = 32;
+    let process = Process::start_under("trap '' XFSZ;", tempfile::tempdir().unwrap(), &[]);
+    let client = process.client();
+    process.account(&client, "ada").await;
+    let mut tokens = Vec::new();
+    for _ in 0..SESSIONS {
+        let login = Login { login: "ada".into(), password: PASSWORD.into() };
+        tokens.push(client.call(login).await.unwrap().refresh_token.expose_str().unwrap().to_owned());
+    }
+    let log = process.data().join("users.db-wal");
+    let (mut good, mut failed) = (0, 0);
+    for step in 0..8 {
+        // The disk is full in the middle of what they write.
+        let room = std::fs::metadata(&log).unwrap().len() + step * 3 * 4096;
+        if !limit_files(&process, &room.to_string()) {
+            let _ = writeln!(std::io::stderr(), "left out: a full disk for many (needs prlimit of util-linux)");
+            return;
+        }
+        let asked = together(tokens.clone().into_iter().map(|token| {
+            let client: Client = client.clone();
+            async move { client.call(RefreshToken { refresh_token: token.as_str().into() }).await }
+        }))
+        .await;
+        assert!(limit_files(&process, "unlimited"));
+        for (token, answer) in tokens.iter_mut().zip(asked) {
+            match answer {
+                Ok(granted) => {
+                    good += 1;
+                    *token = granted.refresh_token.expose_str().unwrap().to_owned();
+                }
+                Err(_) => failed += 1,
+            }
+            // What was told lasts; and what was not can be asked again.
+            let again = client.call(RefreshToken { refresh_token: token.as_str().into() }).await.unwrap();
+            *token = again.refresh_token.expose_str().unwrap().to_owned();
+        }
+    }
+    assert!(failed > 0, "{good} good");
+}
