@@ -64,4 +64,16 @@ fn a_secret_is_compared_by_its_bytes() {
     assert_eq!(Secret::from("a"), Secret::from("a".to_owned()).into_owned());
     assert_ne!(Secret::from("a"), Secret::from("b"));
     assert_eq!(Secret::from([0xFF].as_slice()).expose_str(), None);
+    assert_eq!((Secret::from("a").expose(), Secret::from("a").expose_str()), (b"a".as_slice(), Some("a")));
+}
+
+#[test]
+fn debug_of_a_secret_says_that_there_is_one() {
+    assert_eq!(format!("{:?}", Secret::from("a")), "[redacted]");
+    let shown = |value: FieldValue<'_>| format!("{value:?}");
+    assert_eq!(shown(FieldValue::Secret(b"a")), "[redacted]");
+    assert_eq!(shown(FieldValue::Text("ada")), r#""ada""#);
+    assert_eq!(shown(FieldValue::Bytes(&[0, 255])), "[00, ff]");
+    assert_eq!(shown(FieldValue::Number(900)), "900");
+    assert_eq!(shown(FieldValue::Flag), "set");
 }

@@ -272,6 +272,19 @@ mod tests {
     }
 
     #[test]
+    fn what_ends_here_is_known_at_once_and_kept_while_a_token_of_it_may_be_good() {
+        let (set, ids) = (Revocations::new(ACCESS_LIFE, Duration::ZERO), [Uuid::new_v4(), Uuid::new_v4()]);
+        set.note(&Ended { subjects: ids.to_vec(), sessions: 2 }, NOW);
+        assert!(set.contains_any([ids[0]]) && set.contains_any([Uuid::new_v4(), ids[1]]));
+        assert!(!set.contains_any([Uuid::new_v4(), Uuid::new_v4()]));
+        assert_eq!(set.entries(), 2);
+        set.note_change(ids[0], 1, NOW);
+        let until = NOW.plus(ACCESS_LIFE + Duration::from_secs(30)).0;
+        assert!(set.ended.pin().values().all(|kept| *kept == until), "and as long as clocks may differ");
+        assert_eq!(set.changed.pin().get(&ids[0]), Some(&(1, until)));
+    }
+
+    #[test]
     fn a_version_never_goes_back() {
         let (set, id) = (Revocations::new(ACCESS_LIFE, Duration::ZERO), Uuid::new_v4());
         assert_eq!(set.least_version(id), 0);

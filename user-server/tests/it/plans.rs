@@ -84,9 +84,14 @@ fn no_statement_walks_a_table_of_postgres() {
     assert!(walks.is_empty(), "{}", walks.into_iter().collect::<Vec<_>>().join("\n"));
 }
 
-/// Whether a statement is one of ours on tables, and no control or look into the catalogue.
+/// What is read as a whole on purpose: a table of a row for each key that was ever lost, and what an operator's command
+/// counts.
+const WHOLE: [&str; 2] = ["SELECT kid, retired_at FROM retired_keys ORDER", "SELECT kid, CAST(SUM(session) AS BIGINT)"];
+
+/// Whether a statement is one of ours on tables, that is to find its rows: no control, and no look into the catalogue.
 fn is_of_rows(statement: &str) -> bool {
-    let ours = ["SELECT", "INSERT", "UPDATE", "DELETE", "WITH"].iter().any(|verb| statement.starts_with(verb));
+    let ours = ["SELECT", "INSERT", "UPDATE", "DELETE", "WITH"].iter().any(|verb| statement.starts_with(verb))
+        && !WHOLE.iter().any(|whole| statement.starts_with(whole));
     ours && !statement.contains("pg_") && !statement.contains("_sqlx_migrations") && !statement.contains("sqlite_")
 }
 
