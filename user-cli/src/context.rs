@@ -164,6 +164,15 @@ impl<'a> Context<'a> {
                 "Log in with user-cli login <LOGIN>, or give a token with --token-stdin or $USER_CLI_TOKEN.",
             ));
         };
+        if session.over_tls && self.tls.is_none() {
+            return Err(Failure::usage(
+                format!(
+                    "the stored token of {} came over TLS, and this command would send it without",
+                    self.global.addr
+                ),
+                "Give --ca or --tls, as the login did, or set USER_SERVER_CA or USER_SERVER_TLS.",
+            ));
+        }
         self.uses_stored = true;
         Ok(match kind {
             Kind::Access => session.access_token.clone(),

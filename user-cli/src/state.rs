@@ -31,6 +31,9 @@ pub(crate) struct Session {
     pub(crate) access_expires_at: u64,
     pub(crate) refresh_token: String,
     pub(crate) refresh_expires_at: u64,
+    /// Whether they came over TLS: then they never leave without it.
+    #[serde(default)]
+    pub(crate) over_tls: bool,
 }
 
 impl Drop for Session {

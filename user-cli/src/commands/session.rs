@@ -66,6 +66,7 @@ macro_rules! tokens {
                     access_expires_at: now + u64::from(self.access_expires_in),
                     refresh_token: self.refresh_token.expose_str().unwrap_or_default().to_owned(),
                     refresh_expires_at: now + u64::from(self.refresh_expires_in),
+                    over_tls: false,
                 }
             }
         }
@@ -88,7 +89,9 @@ impl Kept {
 impl Context<'_> {
     /// Stores the tokens of a reply in place of those before.
     pub(super) fn keep_session(&mut self, reply: &impl Tokens) -> Kept {
-        self.state.session = Some(reply.session());
+        let mut session = reply.session();
+        session.over_tls = self.tls().is_some();
+        self.state.session = Some(session);
         Kept(self.save())
     }
 

@@ -65,6 +65,8 @@ fn a_tour_with_a_certificate_of_its_own() {
         file.file_name().unwrap().to_str().unwrap(),
         format!("{}.json", guarded.live.address.replace(':', "%3a"))
     );
+    // A token that came over TLS does not leave without it, though somebody forgets to say so.
+    says(guarded.cli.run(&["verify"]), "came over TLS", "--ca");
     // Whoever shows a certificate is believed.
     run(&["get", "--client-address", "192.0.2.7"], "");
     run(&["refresh"], "");
