@@ -11,7 +11,7 @@ use std::time::Duration;
 use user_proto::client::Client;
 use user_proto::{Login, RefreshToken};
 use user_server::domain::Timestamp;
-use user_server::domain::ports::{Adjustment, Counters};
+use user_server::domain::ports::{Adjustment, Counters, Housekeeping};
 use user_server::domain::records::Counter;
 use user_server::store::SqliteStore;
 
@@ -167,4 +167,15 @@ async fn a_commit_that_fails_is_told_to_all_who_share_it() {
         }
     }
     assert!(failed > 0, "{good} good");
+}
+
+#[tokio::test]
+async fn a_store_that_was_closed_is_one_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&folder.path().join("users.db")).await.unwrap();
+    store.adjust(count(1, false), None).await.unwrap().unwrap();
+    assert_eq!(counted(&store, 1).await, 1);
+    Housekeeping::close(&store).await;
+    let names: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
+    assert_eq!(names, ["users.db"], "the log was taken in");
 }

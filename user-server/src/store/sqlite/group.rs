@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use sqlx::{SqliteConnection, SqlitePool};
+use sqlx::{Connection, SqliteConnection, SqlitePool};
 use tokio::sync::{Mutex, OwnedMutexGuard, oneshot};
 
 use super::{ACQUIRE_TIMEOUT, sql};
@@ -80,11 +80,16 @@ impl Writers {
         PoolUse { name: "writer", open: 1, idle: u32::from(self.turn.try_lock().is_ok()), most: 1 }
     }
 
-    /// Closes the connection when all before have had their turn.
+    /// Closes the connection when all before have had their turn. When this returns, its files are at rest: the log is
+    /// in the database.
     pub(super) async fn close(&self) {
         let mut turn = self.turn.lock().await;
         turn.close().await;
-        drop(turn.connection.take());
+        if let Some(connection) = turn.connection.take()
+            && let Err(error) = connection.close().await
+        {
+            tracing::warn!(%error, "the database was not closed in order");
+        }
         self.pool.close().await;
     }
 }
