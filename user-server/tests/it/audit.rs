@@ -9,7 +9,7 @@ use user_server::store::SqliteStore;
 use crate::support::{PASSWORD, TestServer, code_of, login, on_behalf_of, run_in};
 
 /// Waits until all that was written is sealed.
-async fn sealed(server: &TestServer) {
+pub async fn sealed(server: &TestServer) {
     let store = SqliteStore::look_at(&server.folder.path().join("users.db"));
     for _ in 0..400 {
         if store.unsealed().await.unwrap().rows == 0 {

@@ -1,26 +1,14 @@
 //! A node whose every key is retired while it runs: nothing is begun that could not be ended.
 
-use std::time::Duration;
-
 use user_proto::{Common, ErrorCode, IdempotencyKey, ResendCode};
 use user_server::domain::audit::Filter;
 use user_server::domain::ports::Audit;
 use user_server::store::SqliteStore;
 
 use super::keys::{NEW, OLD, kid, refresh, refused_everywhere};
+use crate::audit::sealed;
 use crate::http;
 use crate::support::{PASSWORD, TestServer, code_of, login, refused, register, reset_of, run_in, verify_email};
-
-/// Waits until all that was written is sealed.
-async fn sealed(store: &SqliteStore) {
-    for _ in 0..400 {
-        if store.unsealed().await.unwrap().rows == 0 {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    panic!("it is not sealed");
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_key_nothing_is_begun() {
@@ -31,7 +19,7 @@ async fn without_a_key_nothing_is_begun() {
     let (bob, code) = server.registered_code(&client, "bob", "bob@example.org").await;
     let (home, data) = (server.folder.path().to_owned(), server.folder.path().to_str().unwrap().to_owned());
     let store = SqliteStore::look_at(&home.join("users.db"));
-    sealed(&store).await;
+    sealed(&server).await;
     let command = [settings[0], ("DATA_DIR", &data)];
     let said = run_in(&home, &["keys", "retire", &kid(OLD), "--force", "--operator", "root"], &command);
     assert!(said.code == Some(0) && said.output.contains("no key is left"), "{said:?}");
@@ -66,7 +54,7 @@ async fn without_a_key_nothing_is_begun() {
     client.call_with(grace(), keyed(1)).await.unwrap();
     server.mails.code("grace@example.org", 1).await;
     // The rows that waited are sealed, behind one that says that the old key could not vouch for the end any more.
-    sealed(&store).await;
+    sealed(&server).await;
     let proved = run_in(&home, &["audit", "verify"], &[("JWTSECRETKEY", NEW), ("DATA_DIR", &data)]);
     assert_eq!((proved.code, proved.error.as_str()), (Some(0), ""), "{proved:?}");
     let taken_over = Filter { kind: Some("chain_taken_over".to_owned()), limit: 1000, ..Filter::default() };
