@@ -1,5 +1,7 @@
 //! The service as a whole: its parts, put together, started and ended.
 
+mod rounds;
+
 use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -13,7 +15,7 @@ use crate::audit::{Sealer, Witness};
 use crate::cache::{LocalCache, Patience, RedisCache};
 use crate::config::{Config, SecretError};
 use crate::domain::ports::{Cache, Mailer, Retention, Store};
-use crate::domain::{Clock, Fault, SharedClock, SystemClock};
+use crate::domain::{Clock, Fault, SharedClock};
 use crate::handler::{Handler, Limits};
 use crate::http::{Health, Monitor, Probe};
 use crate::idempotency::Idempotency;
@@ -29,22 +31,10 @@ use crate::throttle::Throttle;
 use crate::tls::{Tls, TlsFault};
 use crate::tokens::{self, Revocations, Tokens};
 use crate::users::Users;
+use rounds::{follow_clock, learn_classes, set_clock, sweep};
 
-/// Between two rounds of erasing what is past its retention.
-const SWEEP_PERIOD: Duration = Duration::from_secs(600);
-
-/// Between two looks at which classes of hashes are stored.
-const CLASSES_PERIOD: Duration = Duration::from_secs(60);
-
-/// Between two looks at the database's clock.
-const CLOCK_PERIOD: Duration = Duration::from_secs(30);
-/// The difference between clocks that an operator need not know of, in milliseconds.
-const CLOCK_SLACK: i64 = 500;
 /// The most sessions and users whose records one process keeps; some hundred bytes each.
 const LOCAL_RECORDS: usize = 20_000;
-/// How long one round of erasing may take.
-const SWEEP_TIMEOUT: Duration = Duration::from_secs(120);
-
 /// A running service.
 pub struct Service {
     address: SocketAddr,
@@ -357,59 +347,12 @@ fn cache(config: &Config, keys: &KeyRing, metrics: &Metrics) -> Result<Arc<dyn C
     })
 }
 
-/// Takes the time from the database, where there is one that nodes share: leases, codes and waits must mean the same
-/// moment to each.
-async fn set_clock(store: &dyn Store, clock: &SharedClock) -> Result<(), Fault> {
-    let before = SystemClock.now();
-    let Some(shared) = store.server_time().await? else { return Ok(()) };
-    let way = SystemClock.now().since(before) / 2;
-    let moved = clock.set(shared, before.plus(way));
-    if moved.abs() > CLOCK_SLACK {
-        tracing::warn!(millis = moved, "this machine's clock is not the database's; the database's counts");
-    }
-    Ok(())
-}
-
-/// Keeps the clock set.
-async fn follow_clock(store: Arc<dyn Store>, clock: Arc<SharedClock>) {
-    loop {
-        tokio::time::sleep(CLOCK_PERIOD).await;
-        // Without an answer the clock goes on as it was set.
-        let _ = tokio::time::timeout(CLOCK_PERIOD, set_clock(&*store, &clock)).await;
-    }
-}
-
 fn as_key_records(store: &Arc<dyn Store>) -> Arc<dyn crate::domain::ports::KeyRecords> {
     store.clone()
 }
 
 fn as_sessions(store: &Arc<dyn Store>) -> Arc<dyn crate::domain::ports::Sessions> {
     store.clone()
-}
-
-/// Looks again and again which classes of hashes are stored, since users may be imported beside a running server.
-async fn learn_classes(store: Arc<dyn Store>, passwords: Passwords) {
-    loop {
-        tokio::time::sleep(CLASSES_PERIOD).await;
-        // Without an answer, what was known goes on to count.
-        if let Ok(Ok(classes)) = tokio::time::timeout(CLASSES_PERIOD, store.hash_classes()).await {
-            passwords.learn(classes).await;
-        }
-    }
-}
-
-/// Erases what is past its retention, again and again.
-async fn sweep(store: Arc<dyn Store>, retention: Retention, clock: Arc<dyn Clock>) {
-    let mut tick = tokio::time::interval(SWEEP_PERIOD);
-    loop {
-        tick.tick().await;
-        let swept = tokio::time::timeout(SWEEP_TIMEOUT, store.sweep(&retention, clock.now())).await;
-        match swept.unwrap_or_else(|_| Err(Fault::Unavailable("the database does not answer".to_owned()))) {
-            Ok(0) => {}
-            Ok(rows) => tracing::info!(rows, "erased what was past its retention"),
-            Err(fault) => tracing::warn!(%fault, "what is past its retention can not be erased"),
-        }
-    }
 }
 
 fn make_folder(path: &Path) -> Result<(), StartError> {
