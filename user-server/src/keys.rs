@@ -136,6 +136,12 @@ impl KeyRing {
         self.keys.iter().find(|key| key.kid == kid && !key.is_retired())
     }
 
+    /// The names of those that are not retired, the signing one first.
+    #[must_use]
+    pub fn good(&self) -> Vec<&str> {
+        self.keys.iter().filter(|key| !key.is_retired()).map(|key| key.kid.as_str()).collect()
+    }
+
     /// Ends the key of this name for good; whether there was one to end.
     pub fn retire(&self, kid: &str) -> bool {
         let ended = |key: &Key| key.kid == kid && !key.retired.swap(true, Ordering::Relaxed);

@@ -79,8 +79,16 @@ pub trait Codes: Send + Sync {
     ) -> Result<Charge, Fault>;
     /// Gives a guess back that was right and led to nothing.
     async fn refund_guess(&self, guess: &Guess) -> Result<(), Fault>;
-    /// Queues the verification's mail once more.
-    async fn resend(&self, verification_id: Uuid, client: &str, after: Duration, act: &Act) -> Result<Resend, Fault>;
+    /// Queues the verification's mail once more. `kids` are the keys that are good, the signing one first; a code of
+    /// another key becomes one of that.
+    async fn resend(
+        &self,
+        verification_id: Uuid,
+        client: &str,
+        after: Duration,
+        kids: &[&str],
+        act: &Act,
+    ) -> Result<Resend, Fault>;
 }
 
 /// Sessions and what ended, for the token service.

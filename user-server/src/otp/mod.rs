@@ -61,12 +61,13 @@ impl Otp {
         self.codes.refund_guess(guess).await
     }
 
-    /// Queues a verification's mail once more.
+    /// Queues a verification's mail once more. A code whose key is no more comes as another.
     ///
     /// # Errors
     /// `RateLimited` where its last mail is too young, `CodeExpired` where there is no such verification.
     pub async fn resend(&self, id: Uuid, client: &str, caller: &Caller) -> Outcome<()> {
-        match self.codes.resend(id, client, RESEND_AFTER, &caller.act(self.clock.now())).await? {
+        let act = caller.act(self.clock.now());
+        match self.codes.resend(id, client, RESEND_AFTER, &self.keys.good(), &act).await? {
             Resend::Queued => Ok(()),
             Resend::TooSoon(retry_after) => Err(Refusal::RateLimited { retry_after }.into()),
             Resend::Spent => Err(Refusal::CodeExpired.into()),

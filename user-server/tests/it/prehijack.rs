@@ -11,7 +11,7 @@ use user_server::outbox::RESEND_AFTER;
 use user_server::store::SqliteStore;
 use uuid::Uuid;
 
-use crate::contract::fixture::{self, DAY, Db, NOW, at, budget, charge, verifies};
+use crate::contract::fixture::{self, DAY, Db, KIDS, NOW, at, budget, charge, verifies};
 use crate::support::{
     MAIL_PAUSE, NEW_PASSWORD, PASSWORD, TestServer, code_of, login, on_behalf_of, register, verify_email,
 };
@@ -132,9 +132,10 @@ async fn ten_thousand_registrations_of_one_client_cost_the_owner_one_turn_and_gi
                 let mailed = verifies(&mail).unwrap();
                 // At what was mailed, at what was mailed before, and at what never was.
                 guesses += guess_all(&db, ids[..40].iter().chain([&mailed]), now).await;
-                let soon = db.resend(mailed, "mallory 0", RESEND_AFTER, &now.into()).await.unwrap();
+                let soon = db.resend(mailed, "mallory 0", RESEND_AFTER, KIDS, &now.into()).await.unwrap();
                 assert_eq!(soon, Resend::TooSoon(RESEND_AFTER));
-                let later = db.resend(mailed, "another", RESEND_AFTER, &now.plus(RESEND_AFTER).into()).await.unwrap();
+                let later =
+                    db.resend(mailed, "another", RESEND_AFTER, KIDS, &now.plus(RESEND_AFTER).into()).await.unwrap();
                 assert_eq!(later, Resend::Queued);
             }
             Claim::Nothing => {}

@@ -72,7 +72,14 @@ impl Codes for SqlStore {
         tx.commit().await
     }
 
-    async fn resend(&self, verification_id: Uuid, client: &str, after: Duration, act: &Act) -> Result<Resend, Fault> {
+    async fn resend(
+        &self,
+        verification_id: Uuid,
+        client: &str,
+        after: Duration,
+        kids: &[&str],
+        act: &Act,
+    ) -> Result<Resend, Fault> {
         let mut tx = self.pools.write().await?;
         // The row is held, so that two at once see each other's mail.
         let row: Option<VerificationRow> = tx
@@ -90,6 +97,12 @@ impl Codes for SqlStore {
             if !wait.is_zero() {
                 return tx.undo(Resend::TooSoon(wait)).await;
             }
+        }
+        if let Some(signing) = kids.first()
+            && !kids.contains(&row.kid.as_str())
+        {
+            let renew = sqlx::query("UPDATE verifications SET kid = $2 WHERE id = $1");
+            tx.run(renew.bind(verification_id).bind(*signing)).await?;
         }
         let waiting: Option<(i64,)> = tx.optional(sqlx::query_as(
             "SELECT created_at FROM outbox WHERE verification_id = $1 AND turn_at IS NULL AND settled_at IS NULL",

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use user_server::domain::Timestamp;
+use user_server::domain::mail::{ClaimedMail, Letter};
 use user_server::domain::records::{Charge, Purpose, Resend};
 use user_server::outbox::{GUESSES, RESEND_AFTER};
 use uuid::Uuid;
@@ -47,7 +49,7 @@ pub async fn a_refund_is_for_its_own_code(db: &Db) {
         guess(db, id, CODE, NOW).await;
     }
     assert!(matches!(charge(db, id, CODE, NOW).await, Charge::Spent), "a refund never gives more than there was");
-    assert_eq!(db.resend(id, "client", RESEND_AFTER, &at(60).into()).await.unwrap(), Resend::Queued);
+    assert_eq!(db.resend(id, "client", RESEND_AFTER, KIDS, &at(60).into()).await.unwrap(), Resend::Queued);
     assert_eq!(generation(&send_all(db, at(60)).await[0]), first.generation + 1);
     for _ in 0..GUESSES {
         guess(db, id, CODE, at(60)).await;
@@ -58,20 +60,24 @@ pub async fn a_refund_is_for_its_own_code(db: &Db) {
 
 pub async fn a_resend_repeats_the_code(db: &Db) {
     let id = register(db, "ada", "ada@example.org", "client", NOW).await;
-    assert_eq!(db.resend(id, "client", RESEND_AFTER, &NOW.into()).await.unwrap(), Resend::Queued, "it waits already");
+    assert_eq!(
+        db.resend(id, "client", RESEND_AFTER, KIDS, &NOW.into()).await.unwrap(),
+        Resend::Queued,
+        "it waits already"
+    );
     let first = send_all(db, at(5)).await;
     assert_eq!(first.len(), 1, "one mail, though it was asked for twice");
     guess(db, id, CODE, at(5)).await;
     let too_soon = Resend::TooSoon(Duration::from_secs(20));
-    assert_eq!(db.resend(id, "client", RESEND_AFTER, &at(45).into()).await.unwrap(), too_soon);
-    assert_eq!(db.resend(id, "client", RESEND_AFTER, &at(65).into()).await.unwrap(), Resend::Queued);
+    assert_eq!(db.resend(id, "client", RESEND_AFTER, KIDS, &at(45).into()).await.unwrap(), too_soon);
+    assert_eq!(db.resend(id, "client", RESEND_AFTER, KIDS, &at(65).into()).await.unwrap(), Resend::Queued);
     let second = send_all(db, at(65)).await;
     assert_eq!(generation(&second[0]), generation(&first[0]));
     for _ in 1..GUESSES {
         guess(db, id, CODE, at(65)).await;
     }
     assert!(matches!(charge(db, id, CODE, at(65)).await, Charge::Spent), "no new guesses");
-    assert_eq!(db.resend(Uuid::new_v4(), "client", RESEND_AFTER, &NOW.into()).await.unwrap(), Resend::Spent);
+    assert_eq!(db.resend(Uuid::new_v4(), "client", RESEND_AFTER, KIDS, &NOW.into()).await.unwrap(), Resend::Spent);
 }
 
 pub async fn a_resend_after_its_end_makes_a_new_code(db: &Db) {
@@ -80,7 +86,7 @@ pub async fn a_resend_after_its_end_makes_a_new_code(db: &Db) {
     for _ in 0..GUESSES - 1 {
         guess(db, id, CODE, NOW).await;
     }
-    assert_eq!(db.resend(id, "client", RESEND_AFTER, &at(900).into()).await.unwrap(), Resend::Queued);
+    assert_eq!(db.resend(id, "client", RESEND_AFTER, KIDS, &at(900).into()).await.unwrap(), Resend::Queued);
     let second = send_all(db, at(900)).await;
     assert_eq!(generation(&second[0]), generation(&first[0]) + 1);
     for _ in 0..GUESSES {
@@ -89,12 +95,34 @@ pub async fn a_resend_after_its_end_makes_a_new_code(db: &Db) {
     assert!(matches!(charge(db, id, CODE, at(901)).await, Charge::Spent));
 }
 
+pub async fn a_resend_gives_up_a_key_that_is_no_more(db: &Db) {
+    let id = register(db, "ada", "ada@example.org", "client", NOW).await;
+    let key_of = |mails: &[ClaimedMail]| match &mails[0].letter {
+        Letter::Code { kid, .. } => kid.clone(),
+        Letter::Notice(_) => panic!("a notice"),
+    };
+    let first = send_all(db, NOW).await;
+    assert_eq!(key_of(&first), "kid-1");
+    guess(db, id, CODE, NOW).await;
+    let resend = async |kids: &[&str], at: Timestamp| {
+        assert_eq!(db.resend(id, "client", RESEND_AFTER, kids, &at.into()).await.unwrap(), Resend::Queued);
+        key_of(&send_all(db, at).await)
+    };
+    assert_eq!(resend(&["kid-2", "kid-1"], at(60)).await, "kid-1", "it is still good");
+    assert_eq!(resend(&["kid-2", "kid-3"], at(120)).await, "kid-2");
+    assert_eq!(resend(&["kid-3", "kid-2"], at(180)).await, "kid-2");
+    for _ in 1..GUESSES {
+        assert_eq!(guess(db, id, CODE, at(180)).await.kid, "kid-2");
+    }
+    assert!(matches!(charge(db, id, CODE, at(180)).await, Charge::Spent), "no new guesses");
+}
+
 pub async fn parallel_resends_queue_one_mail(db: &Db) {
     let id = register(db, "ada", "ada@example.org", "client", NOW).await;
     send_all(db, NOW).await;
     let results = together((0..16).map(|_| {
         let db = db.clone();
-        async move { db.resend(id, "client", RESEND_AFTER, &at(60).into()).await.unwrap() }
+        async move { db.resend(id, "client", RESEND_AFTER, KIDS, &at(60).into()).await.unwrap() }
     }))
     .await;
     assert!(results.iter().all(|result| *result == Resend::Queued), "{results:?}");

@@ -17,6 +17,8 @@ pub type Db = Arc<dyn Store>;
 
 pub const NOW: Timestamp = Timestamp(1_800_000_000_000);
 pub const CODE_LIFE: Duration = Duration::from_secs(900);
+/// The keys that are good, the signing one first.
+pub const KIDS: &[&str] = &["kid-1"];
 pub const GRACE: Duration = Duration::from_secs(30);
 pub const HOUR: u64 = 3600;
 pub const DAY: u64 = 24 * HOUR;
@@ -36,7 +38,7 @@ pub fn email(text: &str) -> Email {
 }
 
 pub fn session() -> NewSession {
-    NewSession { id: Uuid::new_v4(), kid: "kid-1".to_owned() }
+    NewSession { id: Uuid::new_v4(), kid: KIDS[0].to_owned() }
 }
 
 /// A registration of `name` under `address` from a client.
@@ -47,7 +49,7 @@ pub fn registration(name: &str, address: &str, client: &str) -> Registration {
         email: email(address),
         password_hash: format!("hash of {name}"),
         client: client.to_owned(),
-        kid: "kid-1".to_owned(),
+        kid: KIDS[0].to_owned(),
     }
 }
 
@@ -64,7 +66,7 @@ pub async fn request_reset(db: &Db, address: &str, now: Timestamp) -> Uuid {
         verification_id: Uuid::new_v4(),
         email: email(address),
         client: "client".to_owned(),
-        kid: "kid-1".to_owned(),
+        kid: KIDS[0].to_owned(),
     };
     db.request_reset(&request, &now.into()).await.unwrap();
     request.verification_id
@@ -152,7 +154,7 @@ pub fn change(user: &UserRecord, session: &NewSession) -> UserChange {
         password_hash: None,
         email: None,
         client: "client".to_owned(),
-        kid: "kid-1".to_owned(),
+        kid: KIDS[0].to_owned(),
     }
 }
 

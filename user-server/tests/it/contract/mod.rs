@@ -63,6 +63,7 @@ macro_rules! suite {
             codes::a_refund_is_for_its_own_code,
             codes::a_resend_repeats_the_code,
             codes::a_resend_after_its_end_makes_a_new_code,
+            codes::a_resend_gives_up_a_key_that_is_no_more,
             codes::parallel_resends_queue_one_mail,
             sessions::a_refresh_token_moves_on_once,
             sessions::the_one_before_is_good_for_the_grace,

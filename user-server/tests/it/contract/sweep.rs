@@ -38,7 +38,7 @@ pub async fn young_rows_stay(db: &Db) {
     assert!(matches!(charge(db, waiting, CODE, at(60)).await, Charge::NotIssued));
     assert_eq!(send_all(db, at(120)).await.len(), 1);
     // A code that was asked for again lives on, however old its registration is.
-    assert_eq!(db.resend(id, "client", RESEND_AFTER, &at(DAY).into()).await.unwrap(), Resend::Queued);
+    assert_eq!(db.resend(id, "client", RESEND_AFTER, KIDS, &at(DAY).into()).await.unwrap(), Resend::Queued);
     assert_eq!(send_all(db, at(DAY)).await.len(), 1);
     sweep(db, at(DAY + 120)).await;
     guess(db, id, CODE, at(DAY + 120)).await;
@@ -58,7 +58,7 @@ pub async fn old_rows_go(db: &Db) {
     assert_eq!(sweep(db, at(HOUR + 1)).await, 1, "the counter");
     // A verification goes a day after its code, and a mail that had its turn when no code of its day can be guessed at.
     assert_eq!(sweep(db, at(DAY + 961)).await, 5, "a verification, two mails, two turns");
-    assert_eq!(db.resend(id, "client", RESEND_AFTER, &at(DAY + 961).into()).await.unwrap(), Resend::Spent);
+    assert_eq!(db.resend(id, "client", RESEND_AFTER, KIDS, &at(DAY + 961).into()).await.unwrap(), Resend::Spent);
     for (number, day) in [20, 40, 60, 80].into_iter().enumerate() {
         let number = u32::try_from(number).unwrap();
         let moved = db.rotate(used.id, number, GRACE, "kid-1", &at(day * DAY).into()).await.unwrap();

@@ -184,7 +184,7 @@ faulty! {
         fn charge_guess(verification_id: Uuid, purpose: Purpose, user_id: Option<Uuid>, most: u32, now: Timestamp) -> Charge,
             |done| matches!(done, Charge::Charged(_)).then_some(Event::Guessed(verification_id));
         fn refund_guess(guess: &Guess) -> (), |()| Some(Event::Refunded(guess.verification_id));
-        fn resend(verification_id: Uuid, client: &str, after: Duration, act: &Act) -> Resend,
+        fn resend(verification_id: Uuid, client: &str, after: Duration, kids: &[&str], act: &Act) -> Resend,
             |done| (*done == Resend::Queued).then_some(Event::Resent);
     }
     Sessions {

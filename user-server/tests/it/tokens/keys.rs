@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use user_proto::client::Client;
-use user_proto::{ErrorCode, RefreshToken, VerifyToken};
+use user_proto::{ErrorCode, RefreshToken, ResendCode, VerifyToken};
 use user_server::keys::Key;
 
-use crate::support::{Process, TestServer, check, code_of, postgres, run_in};
+use crate::support::{MAIL_PAUSE, Process, TestServer, check, code_of, postgres, run_in, verify_email};
 
 pub(super) const OLD: &str = "the old secret of the nodes: thirty-two bytes and more";
 pub(super) const NEW: &str = "the new secret of the nodes: thirty-two bytes and more";
@@ -127,6 +127,26 @@ async fn a_lost_key_ends_on_every_node() {
     let alone = commanded(&url, [OLD, ""], &[]);
     assert_eq!(alone.code, Some(1), "{alone:?}");
     assert!(alone.error.contains("every key is retired"), "{alone:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_code_whose_key_was_lost_is_sent_anew() {
+    let settings = [("JWTSECRETKEY", OLD), ("JWTSECRETKEY_ACCEPT", NEW)];
+    let server = TestServer::start_with(&settings).await;
+    let (client, data) = (server.client(), server.folder.path().to_str().unwrap().to_owned());
+    let (id, first) = server.registered_code(&client, "ada", "ada@example.org").await;
+    let ada = server.account(&client, "grace").await;
+    let command = [settings[0], settings[1], ("DATA_DIR", &data)];
+    let done = run_in(server.folder.path(), &["keys", "retire", &kid(OLD)], &command);
+    assert_eq!(done.code, Some(0), "{done:?}");
+    refused_everywhere(std::slice::from_ref(&client), &ada.access()).await;
+    assert_eq!(code_of(&client, verify_email(id, &first)).await, ErrorCode::CODE_EXPIRED, "its key is no more");
+    server.clock.advance(MAIL_PAUSE);
+    client.call(ResendCode { verification_id: id }).await.unwrap();
+    let second = server.mails.code("ada@example.org", 2).await;
+    assert_ne!(second, first);
+    client.call(verify_email(id, &second)).await.unwrap();
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
