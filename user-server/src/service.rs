@@ -141,7 +141,7 @@ impl Service {
             tasks.spawn(workers.clone().run_until_cancelled_owned(tls.clone().follow()));
         }
         connections.spawn(server.run());
-        health.ready(Probe { store: store.clone(), revocations: parts.revocations, clock });
+        health.ready(Probe { store: store.clone(), tokens: parts.tokens, revocations: parts.revocations, clock });
         Ok(Self {
             address,
             monitor,
@@ -208,6 +208,7 @@ pub struct Parts {
     pub handler: Arc<Handler>,
     /// What has ended.
     pub revocations: Arc<Revocations>,
+    tokens: Arc<Tokens>,
     otp: Arc<Otp>,
     passwords: Passwords,
     bell: Bell,
@@ -258,9 +259,9 @@ impl Parts {
             max_in_flight: u32::try_from(config.limits.in_flight).unwrap_or(u32::MAX),
             idle_timeout: config.limits.idle,
         };
-        let handler = Arc::new(Handler::new(users, tokens, idempotency, limits));
+        let handler = Arc::new(Handler::new(users, tokens.clone(), idempotency, limits));
         let (cache, keys, metrics) = (cache.clone(), keys.clone(), metrics.clone());
-        Ok(Self { handler, revocations, otp, passwords, bell, cache, keys, metrics })
+        Ok(Self { handler, revocations, tokens, otp, passwords, bell, cache, keys, metrics })
     }
 
     fn spawn_workers(

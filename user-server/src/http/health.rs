@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::domain::ports::Store;
 use crate::domain::{Clock, Fault};
 use crate::metrics::Metrics;
-use crate::tokens::{FRESH, Revocations};
+use crate::tokens::{FRESH, Revocations, Tokens};
 
 /// Between two looks at the outbox. Nobody who scrapes waits for the database, and many who scrape cost it nothing more.
 const PERIOD: Duration = Duration::from_secs(2);
@@ -30,6 +30,8 @@ pub struct Health {
 pub struct Probe {
     /// The database.
     pub store: Arc<dyn Store>,
+    /// Who makes tokens.
+    pub tokens: Arc<Tokens>,
     /// What has ended.
     pub revocations: Arc<Revocations>,
     /// The time.
@@ -50,6 +52,7 @@ struct Parts {
     degraded: Vec<&'static str>,
     store: StorePart,
     revocation_log: LogPart,
+    keys: KeysPart,
     cache: CachePart,
     outbox: OutboxPart,
     mail: MailPart,
@@ -63,6 +66,11 @@ struct StorePart {
 #[derive(Debug, Serialize)]
 struct LogPart {
     age_seconds: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct KeysPart {
+    left: i64,
 }
 
 #[derive(Debug, Serialize)]
@@ -121,6 +129,7 @@ impl Health {
         let Some(probe) = self.ready.get() else { return };
         metrics.vitals.revocation_age.set(probe.revocations.age(tokio::time::Instant::now()).as_secs_f64());
         metrics.vitals.revocation_entries.set(i64::try_from(probe.revocations.entries()).unwrap_or(i64::MAX));
+        metrics.vitals.keys_left.set(i64::try_from(probe.tokens.keys_left()).unwrap_or(i64::MAX));
         metrics.vitals.set_pools(&probe.store.pools());
     }
 
@@ -143,6 +152,7 @@ impl Parts {
         let vitals = &metrics.vitals;
         let store = StorePart { reachable: vitals.store_up.get() != 0 };
         let revocation_log = LogPart { age_seconds: vitals.revocation_age.get() };
+        let keys = KeysPart { left: vitals.keys_left.get() };
         let cache = CachePart { reachable: metrics.cache.reachable() };
         let outbox = OutboxPart {
             unsent: vitals.outbox_unsent.get(),
@@ -153,11 +163,12 @@ impl Parts {
         let parts = [
             ("store", !store.reachable),
             ("revocation_log", revocation_log.age_seconds > FRESH.as_secs_f64()),
+            ("keys", keys.left == 0),
             ("cache", !cache.reachable),
             ("outbox", outbox.oldest_seconds > LATE_SECONDS),
             ("mail", mail.last_attempt_failed),
         ];
         let degraded = parts.into_iter().filter_map(|(name, degraded)| degraded.then_some(name)).collect();
-        Self { degraded, store, revocation_log, cache, outbox, mail }
+        Self { degraded, store, revocation_log, keys, cache, outbox, mail }
     }
 }

@@ -28,6 +28,8 @@ pub struct Vitals {
     pub revocation_age: Seconds,
     /// Sessions, users and keys that are known to have ended.
     pub revocation_entries: Gauge,
+    /// Keys that are not retired.
+    pub keys_left: Gauge,
     pool_open: Family<Label, Gauge>,
     pool_idle: Family<Label, Gauge>,
     pool_max: Family<Label, Gauge>,
@@ -70,6 +72,11 @@ impl Vitals {
                 registry,
                 "user_server_revocation_entries",
                 "Sessions, users and keys that are known to have ended",
+            ),
+            keys_left: gauge(
+                registry,
+                "user_server_keys_left",
+                "Keys of this node that are not retired; without one nobody can register or log in",
             ),
             pool_open: pools(registry, "user_server_store_connections", "Open connections to the database, by pool"),
             pool_idle: pools(

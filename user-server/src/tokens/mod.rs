@@ -115,6 +115,12 @@ impl Tokens {
         self.keys.signing().map(drop).ok_or_else(|| Fault::Unavailable(NO_KEY.to_owned()))
     }
 
+    /// How many keys are left that tokens may be made with or read by.
+    #[must_use]
+    pub fn keys_left(&self) -> usize {
+        self.keys.good().len()
+    }
+
     /// A session to open: new ids, today's key.
     #[must_use]
     pub fn new_session(&self) -> NewSession {

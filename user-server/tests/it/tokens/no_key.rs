@@ -32,6 +32,11 @@ async fn without_a_key_nothing_is_begun() {
         Some(("key_retired", Some("root")))
     );
     let monitor = server.service.monitor_address().unwrap();
+    let ready = http::get(monitor, "/readyz").await;
+    let body: serde_json::Value = serde_json::from_str(&ready.body).unwrap();
+    let degraded = body["degraded"].as_array().unwrap();
+    assert!(ready.status == 200 && degraded.contains(&"keys".into()), "{}", ready.body);
+    assert_eq!(http::metrics(monitor).await.one("user_server_keys_left"), 0.0);
     let hashes = async || http::metrics(monitor).await.one("user_server_hash_duration_seconds_count");
     let before = hashes().await;
     let keyed = |number| Common { idempotency_key: Some(IdempotencyKey([number; 16])), ..Common::default() };
