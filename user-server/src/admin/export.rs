@@ -7,8 +7,12 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 use uuid::Uuid;
 
+use super::import::is_json_lines;
+use super::operator::Operator;
 use super::{Done, instant, place};
 use crate::config::Config;
+use crate::domain::Fault;
+use crate::domain::audit::{Event, Kind, Note};
 use crate::domain::ports::Store;
 use crate::domain::records::StoredUser;
 
@@ -23,6 +27,9 @@ pub struct ExportArgs {
     /// How it is written; else what the file's name ends in says it, and CSV where that says nothing
     #[arg(long, value_enum)]
     format: Option<Format>,
+    /// By whom
+    #[command(flatten)]
+    operator: Operator,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -36,9 +43,13 @@ enum Format {
 impl Format {
     /// The one that `import` would read a file of this name by.
     fn of(file: Option<&Path>) -> Self {
-        match file.and_then(Path::extension).and_then(|extension| extension.to_str()) {
-            Some("jsonl" | "ndjson") => Self::Jsonl,
-            _ => Self::Csv,
+        if file.is_some_and(is_json_lines) { Self::Jsonl } else { Self::Csv }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Csv => "csv",
+            Self::Jsonl => "jsonl",
         }
     }
 }
@@ -51,15 +62,24 @@ pub async fn export(config: &Config, args: ExportArgs) -> Done {
     let store = place::open(config).await?;
     let file = args.file.filter(|path| path.as_os_str() != "-");
     let format = args.format.unwrap_or_else(|| Format::of(file.as_deref()));
-    let done = match &file {
-        None => write_all(&*store, Sink::new(std::io::stdout().lock(), format)).await,
-        Some(path) => to_file(&*store, path, format).await,
+    let done = match note(&*store, &args.operator, format).await {
+        Err(fault) => Err(fault.into()),
+        Ok(()) => match &file {
+            None => write_all(&*store, Sink::new(std::io::stdout().lock(), format)).await,
+            Some(path) => to_file(&*store, path, format).await,
+        },
     };
     store.close().await;
     let users = done?;
     let place = file.as_ref().map_or_else(|| "standard output".to_owned(), |file| file.display().to_string());
     writeln!(std::io::stderr(), "{users} users are in {place}, with their password hashes: keep it as you keep those")?;
     Ok(0)
+}
+
+/// Before the first user is written: a copy that was given up is one, too.
+async fn note(store: &dyn Store, operator: &Operator, format: Format) -> Result<(), Fault> {
+    let act = operator.act(place::now(store).await?);
+    store.record(&Note { act, event: Event::new(Kind::Exported).detail(format.name()) }).await
 }
 
 async fn to_file(store: &dyn Store, path: &Path, format: Format) -> Result<u64, Box<dyn std::error::Error>> {

@@ -64,6 +64,8 @@ kinds! {
     KeyRetired "key_retired"
     /// An operator brings users along: a row where it begins, and one with the numbers where it ends.
     Imported "imported"
+    /// An operator took a copy of every user with their password hashes; the detail is its format.
+    Exported "exported"
     /// An operator put the database back: every session ended.
     Restored "restored"
     /// Somebody was told to wait; one a key and minute.

@@ -17,6 +17,11 @@ type Error = Box<dyn std::error::Error>;
 /// The most bytes of a row.
 const LONGEST_ROW: usize = 256 * 1024;
 
+/// Whether a file of this name holds lines of JSON.
+pub(in crate::admin) fn is_json_lines(path: &Path) -> bool {
+    matches!(path.extension().and_then(|end| end.to_str()), Some("jsonl" | "ndjson"))
+}
+
 /// Comma-separated, with a line of names first.
 pub(super) struct Csv {
     reader: csv::Reader<Bounded>,

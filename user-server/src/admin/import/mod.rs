@@ -18,6 +18,7 @@ use crate::domain::Fault;
 use crate::domain::audit::{Event, Kind, Note};
 use crate::domain::ports::Store;
 use crate::domain::records::Imported;
+pub(super) use file::is_json_lines;
 use progress::Progress;
 use rejects::Rejects;
 pub(super) use row::COLUMNS;

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::path::Path;
 
-use super::file::{Csv, Jsonl};
+use super::file::{Csv, Jsonl, is_json_lines};
 use super::row::Row;
 use crate::store::{PostgresOptions, Table, TableRow};
 
@@ -32,7 +32,7 @@ impl Source {
     pub(super) fn file(path: &Path) -> Result<Self, Error> {
         match path.extension().and_then(|end| end.to_str()) {
             Some("csv") => Ok(Self::Csv(Csv::open(path)?)),
-            Some("jsonl" | "ndjson") => Ok(Self::Jsonl(Jsonl::open(path)?)),
+            _ if is_json_lines(path) => Ok(Self::Jsonl(Jsonl::open(path)?)),
             _ => Err(format!("{}: its name has to end in .csv or .jsonl", path.display()).into()),
         }
     }

@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use crate::support::{login, outcome, run_in};
 
+use super::files::told;
 use super::{PASSWORD, Person, bcrypt, csv, import, on_postgres, person};
 
 fn borrowed<'a>(settings: &'a [(&'static str, String)]) -> Vec<(&'a str, &'a str)> {
@@ -25,7 +26,7 @@ async fn what_is_exported_from_one_database_is_equal_in_the_other() {
 
     let export = |folder: &std::path::Path, format: &str, settings: &[(&str, &str)]| {
         let name = format!("all.{format}");
-        let said = run_in(folder, &["export", &name], settings);
+        let said = run_in(folder, &["export", &name, "--operator", "root"], settings);
         assert!(said.code == Some(0) && said.error.contains("password hashes"), "{said:?}");
         let path = folder.join(&name);
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
@@ -38,6 +39,9 @@ async fn what_is_exported_from_one_database_is_equal_in_the_other() {
         let said = import(second.path(), &[&format!("in.{format}")], &settings);
         assert_eq!(said.code, Some(0), "{said:?}");
         assert!(export(second.path(), format, &settings) == before, "{format}: they are not equal");
+    }
+    for (folder, settings) in [(first.path(), &[][..]), (second.path(), &settings)] {
+        assert_eq!(told(folder, "exported", settings), ["csv", "jsonl"].map(|how| ("root".to_owned(), how.to_owned())));
     }
     let to_output = run_in(first.path(), &["export"], &[]);
     assert!(to_output.output.starts_with("id,username,email,password_hash,created_at,verified,disabled_at\n"));

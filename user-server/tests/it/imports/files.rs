@@ -108,8 +108,9 @@ fn what_can_not_be_read_is_told_at_once() {
     assert_eq!(run_in(folder.path(), &["import"], &[]).code, Some(2));
 }
 
-fn told(folder: &Path, settings: &[(&str, &str)]) -> Vec<(String, String)> {
-    let said = run_in(folder, &["audit", "list", "--kind", "imported", "--json"], settings);
+/// Who did this, and how, as the audit tells.
+pub(super) fn told(folder: &Path, kind: &str, settings: &[(&str, &str)]) -> Vec<(String, String)> {
+    let said = run_in(folder, &["audit", "list", "--kind", kind, "--json"], settings);
     assert_eq!(said.code, Some(0), "{said:?}");
     let row = |line: &str| {
         let row: serde_json::Value = serde_json::from_str(line).unwrap();
@@ -125,11 +126,14 @@ fn who_imports_is_written_down(settings: &[(&str, &str)]) {
     std::fs::write(folder.path().join("users.csv"), csv(&people)).unwrap();
     let by = |arguments: &[&str]| import(folder.path(), &[arguments, &["--operator", "root"]].concat(), settings);
     assert_eq!(by(&["users.csv", "--dry-run"]).code, Some(1));
-    assert!(told(folder.path(), settings).is_empty(), "a rehearsal is no change");
+    assert!(told(folder.path(), "imported", settings).is_empty(), "a rehearsal is no change");
     assert_eq!(by(&["users.csv"]).code, Some(1));
     assert_eq!(by(&["users.csv"]).code, Some(1));
     let expected = ["begun", "2 added, 0 there already, 1 refused", "begun", "0 added, 2 there already, 1 refused"];
-    assert_eq!(told(folder.path(), settings), expected.map(|detail| ("root".to_owned(), detail.to_owned())));
+    assert_eq!(
+        told(folder.path(), "imported", settings),
+        expected.map(|detail| ("root".to_owned(), detail.to_owned()))
+    );
 }
 
 #[test]
