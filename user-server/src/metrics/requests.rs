@@ -124,22 +124,22 @@ impl Requests {
         registry.register_collector(Box::new(self.clone()));
     }
 
-    /// Counts a request of this row that was answered so.
-    pub fn answered(&self, row: usize, outcome: usize, took: Duration) {
-        let Some(shard) = self.shard() else { return };
-        shard.count(row * self.names.outcomes.len() + outcome);
-        let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+    /// Counts so many requests of this row that were answered so, and what each took.
+    pub fn answered(&self, row: usize, outcome: usize, each: Duration, count: u32) {
+        let (Some(shard), count) = (self.shard(), u64::from(count)) else { return };
+        shard.count(row * self.names.outcomes.len() + outcome, count);
+        let nanos = u64::try_from(each.as_nanos()).unwrap_or(u64::MAX);
         let bucket = BOUNDS.partition_point(|bound| *bound < nanos);
         if let (Some(bucket), Some(sum)) = (shard.buckets.get(row * BUCKETS + bucket), shard.nanos.get(row)) {
-            bucket.fetch_add(1, Relaxed);
-            sum.fetch_add(nanos, Relaxed);
+            bucket.fetch_add(count, Relaxed);
+            sum.fetch_add(nanos.saturating_mul(count), Relaxed);
         }
     }
 
     /// Counts a request of this row that ended so without an answer, and so without a latency.
     pub fn unanswered(&self, row: usize, outcome: usize) {
         if let Some(shard) = self.shard() {
-            shard.count(row * self.names.outcomes.len() + outcome);
+            shard.count(row * self.names.outcomes.len() + outcome, 1);
         }
     }
 
@@ -161,9 +161,9 @@ impl Requests {
 }
 
 impl Shard {
-    fn count(&self, place: usize) {
+    fn count(&self, place: usize, more: u64) {
         if let Some(count) = self.counts.get(place) {
-            count.fetch_add(1, Relaxed);
+            count.fetch_add(more, Relaxed);
         }
     }
 }
@@ -236,7 +236,7 @@ mod tests {
             for _ in 0..4 {
                 scope.spawn(|| {
                     for _ in 0..1000 {
-                        requests.answered(1, 1, Duration::from_micros(3));
+                        requests.answered(1, 1, Duration::from_micros(3), 1);
                     }
                 });
             }
@@ -251,7 +251,7 @@ mod tests {
     fn a_bound_belongs_to_its_bucket() {
         let requests = requests();
         for nanos in [0, 1_000, 1_001, 2_000, 60_000_000_000] {
-            requests.answered(0, 0, Duration::from_nanos(nanos));
+            requests.answered(0, 0, Duration::from_nanos(nanos), 1);
         }
         let text = text(requests);
         for (bound, count) in [("0.000001", 2), ("0.000002", 4), ("30.0", 4), ("+Inf", 5)] {
@@ -268,7 +268,7 @@ mod tests {
         let rounds: u32 = 20_000_000;
         let began = std::time::Instant::now();
         for round in 0..rounds {
-            requests.answered(1, std::hint::black_box(0), Duration::from_nanos(u64::from(round & 0xFFF)));
+            requests.answered(1, std::hint::black_box(0), Duration::from_nanos(u64::from(round & 0xFFF)), 1);
         }
         println!("{:.1} ns a request", began.elapsed().as_secs_f64() * 1e9 / f64::from(rounds));
     }

@@ -12,6 +12,10 @@ use tokio::time::Instant;
 use crate::domain::{Caller, ClientNetwork, Fault, Outcome, Refusal};
 use crate::metrics::{Hashing, NoHash};
 
+/// What is taken from the priority of its threads. It leaves them a tenth of a core that somebody else's busy process has.
+#[cfg(target_os = "linux")]
+const NICE: i32 = 10;
+
 /// How wide the lane is, and how long its queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LaneSize {
@@ -142,6 +146,7 @@ impl Shared {
     }
 
     fn serve(&self) {
+        give_way();
         let mut memory = Vec::new();
         let mut state = self.lock();
         loop {
@@ -166,6 +171,16 @@ impl Shared {
                 state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
             }
         }
+    }
+}
+
+/// Lets every other thread of the service go first on this core: they need it for microseconds, a hash for tens of
+/// milliseconds.
+fn give_way() {
+    // On Linux a priority is a thread's; elsewhere it would be that of the whole process. Without it hashes are as they were.
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::nice(NICE) {
+        tracing::debug!(%error, "the priority of the hashing threads can not be lowered");
     }
 }
 

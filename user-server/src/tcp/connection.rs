@@ -22,7 +22,8 @@ use user_proto::{Common, ErrorReply, Reply, Request};
 use super::in_flight::{Ended, InFlight};
 use super::input::{self, Rest};
 use super::output::{Output, Stuck};
-use super::{ConnectionLimits, Shutdown, tally};
+use super::tally::{self, Run};
+use super::{ConnectionLimits, Shutdown};
 use crate::handler::{self, Handler, Look, Peer};
 use crate::metrics::{Closed, Metrics, OpenConnection};
 
@@ -286,31 +287,30 @@ impl Session {
 
     /// Answers or starts the frames at the front of `bytes`; how many bytes they take.
     fn frames(&mut self, bytes: &[u8]) -> usize {
-        let mut taken = 0;
+        let (mut taken, mut end) = (0, None);
         let look = self.shared.handler.look();
-        let mut now = look.instant;
+        let mut run = Run::new(look.instant);
         while self.reads() {
             match frame::split(bytes.get(taken..).unwrap_or_default()) {
                 Ok(Some((frame, size))) => {
                     taken += size;
-                    self.last_frame = Some(now);
+                    self.last_frame = Some(look.instant);
                     self.frame_began = None;
-                    let outcome = self.frame(frame, look);
-                    // One look at the clock a frame: the end of this one is the beginning of the next.
-                    let ended = Instant::now();
-                    if let Some(outcome) = outcome {
-                        self.shared.metrics.requests.answered(tally::row(frame.kind), outcome, ended - now);
+                    if let Some(outcome) = self.frame(frame, look) {
+                        run.answered(tally::row(frame.kind), outcome, &self.shared.metrics.requests);
                     }
-                    now = ended;
                 }
                 Ok(None) => break,
                 Err(error) => {
-                    self.break_off(handler::frame_error(error), Closed::FrameError);
-                    return bytes.len();
+                    end = Some(error);
+                    break;
                 }
             }
         }
-        taken
+        run.end(&self.shared.metrics.requests);
+        let Some(error) = end else { return taken };
+        self.break_off(handler::frame_error(error), Closed::FrameError);
+        bytes.len()
     }
 
     /// Answers a frame, or starts what will; the outcome where it was answered.
@@ -351,7 +351,7 @@ impl Session {
         let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         tracing::info!(request = name, id, outcome, millis, peer = %self.peer.ip);
         let outcome = self.reply(id, &reply);
-        self.shared.metrics.requests.answered(row, outcome, took);
+        self.shared.metrics.requests.answered(row, outcome, took, 1);
     }
 
     /// Lets what was begun go on, though nobody waits for it any more.

@@ -1,9 +1,10 @@
 //! The protocol's tables as the labels of what is counted: a request's type and outcome can be nothing else, whatever a
-//! client sends.
+//! client sends. And what is counted where requests are answered at once.
 
+use tokio::time::Instant;
 use user_proto::{ErrorClass, ErrorCode, Reply, Request};
 
-use crate::metrics::{Names, Outcome};
+use crate::metrics::{Names, Outcome, Requests};
 
 /// The row of every type that no request has.
 const UNKNOWN: u8 = Request::ALL.len() as u8;
@@ -48,6 +49,38 @@ pub(super) fn outcome(reply: &Reply<'_>) -> usize {
     }
 }
 
+/// Requests that came with one read and were answered alike, one after the other. They share a look at the clock, and the
+/// time since the last one, in equal parts.
+pub(super) struct Run {
+    since: Instant,
+    row: usize,
+    outcome: usize,
+    count: u32,
+}
+
+impl Run {
+    pub(super) fn new(since: Instant) -> Self {
+        Self { since, row: 0, outcome: OK, count: 0 }
+    }
+
+    /// One more was answered.
+    pub(super) fn answered(&mut self, row: usize, outcome: usize, requests: &Requests) {
+        if self.count > 0 && (row, outcome) != (self.row, self.outcome) {
+            let each = self.since.elapsed() / (self.count + 1);
+            requests.answered(self.row, self.outcome, each, self.count);
+            *self = Self::new(self.since + each * self.count);
+        }
+        *self = Self { since: self.since, row, outcome, count: self.count + 1 };
+    }
+
+    /// There are no more.
+    pub(super) fn end(self, requests: &Requests) {
+        if self.count > 0 {
+            requests.answered(self.row, self.outcome, self.since.elapsed() / self.count, self.count);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,5 +99,26 @@ mod tests {
         assert_eq!(names.outcomes[OK].name, "OK");
         assert_eq!(names.outcomes[CLIENT_GONE].name, "CLIENT_GONE");
         assert_eq!(names.outcomes.len(), CLIENT_GONE + 1);
+    }
+
+    #[test]
+    fn those_answered_alike_share_their_time() {
+        let metrics = crate::metrics::Metrics::new(names(), crate::domain::Timestamp(0));
+        let began = Instant::now() - std::time::Duration::from_secs(16);
+        let mut run = Run::new(began);
+        for kind in [0x03, 0x03, 0x03, 0x7F] {
+            run.answered(row(kind), OK, &metrics.requests);
+        }
+        run.end(&metrics.requests);
+        let text = metrics.text();
+        let value = |start: String| {
+            let line = text.lines().find_map(|line| line.strip_prefix(&start));
+            line.unwrap_or_else(|| panic!("{start} in {text}")).trim().parse::<f64>().unwrap()
+        };
+        for (kind, count) in [("VerifyToken", 3.0), ("Ping", 1.0)] {
+            assert_eq!(value(format!("user_server_requests_total{{type=\"{kind}\",outcome=\"OK\"}}")), count);
+            let took = value(format!("user_server_request_duration_seconds_sum{{type=\"{kind}\"}}"));
+            assert!((4.0..5.0).contains(&(took / count)), "{kind}: {took}");
+        }
     }
 }
