@@ -36,17 +36,8 @@ struct Turn {
     open: bool,
     /// Those who are done, and wait for the commit.
     done: Vec<oneshot::Sender<Result<(), Fault>>>,
-    stage: Stage,
-}
-
-/// How far the member has come whose turn it is.
-#[derive(Clone, Copy, PartialEq, Eq, Default)]
-enum Stage {
-    /// It has done nothing, or what it has done stays.
-    #[default]
-    Settled,
-    /// It is at work; within a savepoint, where others are done.
-    AtWork,
+    /// Whether the member whose turn it is has begun, and what it does may not stay; within a savepoint, where others are done.
+    at_work: bool,
 }
 
 /// A writer in its turn. Dropped in mid-work, it has done nothing.
@@ -186,14 +177,14 @@ impl Turn {
             // It takes the write lock at once: who upgraded later could fail at the upgrade.
             self.control("BEGIN IMMEDIATE").await?;
         }
-        self.stage = Stage::AtWork;
+        self.at_work = true;
         Ok(())
     }
 
     /// Ends the transaction of a member that is alone in it.
     async fn end(&mut self, how: &'static str) -> Result<(), Fault> {
         self.control(how).await?;
-        (self.open, self.stage) = (false, Stage::Settled);
+        (self.open, self.at_work) = (false, false);
         Ok(())
     }
 
@@ -201,11 +192,11 @@ impl Turn {
     async fn keep(&mut self) -> Result<(), Fault> {
         // At once: a member that gives up in the next statement leaves it to chance, and with its savepoint gone an older
         // one would be gone back to.
-        self.stage = Stage::Settled;
+        self.at_work = false;
         if !self.done.is_empty() {
             let released = self.control("RELEASE member").await;
             if released.is_err() {
-                self.stage = Stage::AtWork;
+                self.at_work = true;
             }
             return released;
         }
@@ -215,13 +206,13 @@ impl Turn {
     /// Takes back what a member did. The savepoint stays until the commit; the next lies within it.
     async fn take_back(&mut self) -> Result<(), Fault> {
         self.control("ROLLBACK TO member").await?;
-        self.stage = Stage::Settled;
+        self.at_work = false;
         Ok(())
     }
 
     /// Takes back what a member has left half done. That fails where SQLite has taken back the whole transaction.
     async fn mend(&mut self) -> Result<(), Fault> {
-        if self.open && self.stage == Stage::AtWork {
+        if self.open && self.at_work {
             self.take_back().await?;
         }
         Ok(())
@@ -259,7 +250,7 @@ impl Turn {
     /// Closes the connection, which takes back what is not committed.
     fn discard(&mut self) {
         drop(self.connection.take());
-        (self.open, self.stage) = (false, Stage::Settled);
+        (self.open, self.at_work) = (false, false);
     }
 
     async fn control(&mut self, statement: &'static str) -> Result<(), Fault> {
