@@ -110,6 +110,24 @@ async fn a_key_outlives_the_process_and_is_forgotten_after_a_day() {
 }
 
 #[tokio::test]
+async fn a_repeat_after_a_roll_of_keys_is_what_it_was() {
+    let (old, new) =
+        ("the old secret of a node: thirty-two bytes and more", "the new secret of a node: thirty-two bytes!");
+    let server = TestServer::start_with(&[("JWTSECRETKEY", old)]).await;
+    server.account(&server.client(), "ada").await;
+    let first = server.client().call_with(login("ada", PASSWORD), keyed(1)).await.unwrap();
+    let rolled = [("JWTSECRETKEY", new), ("JWTSECRETKEY_ACCEPT", old)];
+    let server = TestServer::start_in(server.stop().await, &rolled).await;
+    let client = server.client();
+    let again = client.call_with(login("ada", PASSWORD), keyed(1)).await.unwrap();
+    assert_eq!(again, first, "under the key that signed then");
+    assert_eq!(check(&client, again.access_token.expose_str().unwrap()).await, None);
+    let next = client.call_with(login("ada", PASSWORD), keyed(2)).await.unwrap();
+    assert_ne!(next.access_token, again.access_token);
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_repeat_costs_no_budget_and_a_refusal_is_not_kept() {
     let server = TestServer::start_held().await;
     let client = server.client();
