@@ -269,6 +269,11 @@ mod tests {
     fn a_strict_limit_is_the_promised_second() {
         assert_eq!(read_before(Duration::ZERO, Duration::ZERO).staleness(Instant::now()), Ok(None));
         assert_eq!(read_before(Duration::from_millis(1001), Duration::ZERO).staleness(Instant::now()), Err(TooStale));
+        let (set, millis) = (Revocations::new(ACCESS_LIFE, Duration::from_secs(5)), Duration::from_millis);
+        for (age, said) in [(1000, Ok(None)), (1001, Ok(Some(millis(1001)))), (5000, Ok(Some(millis(5000))))] {
+            assert_eq!(set.staleness(set.origin + millis(age)), said, "{age} ms");
+        }
+        assert_eq!(set.staleness(set.origin + millis(5001)), Err(TooStale));
     }
 
     #[test]
