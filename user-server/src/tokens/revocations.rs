@@ -153,9 +153,14 @@ impl Revocations {
                 _ => {}
             }
             failing = read.is_err();
-            self.ended.pin().retain(|_, until| *until > now.0);
-            self.changed.pin().retain(|_, (_, until)| *until > now.0);
+            self.forget(now);
         }
+    }
+
+    /// Lets go of what no token can need any more.
+    fn forget(&self, now: Timestamp) {
+        self.ended.pin().retain(|_, until| *until > now.0);
+        self.changed.pin().retain(|_, (_, until)| *until > now.0);
     }
 
     /// Reads what was appended since the last good read, however long ago that was.
@@ -287,6 +292,10 @@ mod tests {
         let until = NOW.plus(ACCESS_LIFE + Duration::from_secs(30)).0;
         assert!(set.ended.pin().values().all(|kept| *kept == until), "and as long as clocks may differ");
         assert_eq!(set.changed.pin().get(&ids[0]), Some(&(1, until)));
+        set.forget(Timestamp(until - 1));
+        assert!(set.contains_any([ids[0]]) && set.contains_any([ids[1]]) && set.least_version(ids[0]) == 1);
+        set.forget(Timestamp(until));
+        assert_eq!((set.entries(), set.least_version(ids[0])), (0, 0));
     }
 
     #[test]
