@@ -8,6 +8,10 @@ use user_proto::{
     ResetPassword, UpdateUser,
 };
 
+use user_server::domain::Clock;
+use user_server::domain::ports::Sessions;
+use user_server::store::SqliteStore;
+
 use crate::support::{
     MAIL_PAUSE, PASSWORD, TestServer, check, login, on_behalf_of, outcome, postgres, proved, refused, refused_at,
     register, reset, reset_of, update, verify_email,
@@ -124,6 +128,21 @@ async fn a_repeat_after_a_roll_of_keys_is_what_it_was() {
     assert_eq!(check(&client, again.access_token.expose_str().unwrap()).await, None);
     let next = client.call_with(login("ada", PASSWORD), keyed(2)).await.unwrap();
     assert_ne!(next.access_token, again.access_token);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_repeat_gives_no_token_of_a_session_that_ended_elsewhere() {
+    let server = TestServer::start().await;
+    let client = server.client();
+    server.account(&client, "ada").await;
+    let first = client.call_with(login("ada", PASSWORD), keyed(1)).await.unwrap();
+    // As by another node, and before this one has read of it.
+    let other = SqliteStore::attach(&server.folder.path().join("users.db")).await.unwrap();
+    let act = server.clock.now().into();
+    assert_eq!(other.end_session(first.session_id, &act).await.unwrap().sessions, 1);
+    let again = client.call_with(login("ada", PASSWORD), keyed(1)).await;
+    assert_eq!(refused(again).code, ErrorCode::SESSION_REVOKED);
     server.stop().await;
 }
 
