@@ -215,6 +215,20 @@ mod tests {
     }
 
     #[test]
+    fn where_no_network_is_known_strangers_have_their_day() {
+        let mut counters = [Counter::ZERO; 2];
+        for number in 0..STRANGERS_PER_DAY {
+            assert_eq!(charge(&mut counters, at(u64::from(number))), Ok(FROM_STRANGERS), "{number}");
+        }
+        let hour = at(3600);
+        assert_eq!(charge(&mut counters, hour), Err(DAY - Duration::from_secs(3600)));
+        LoginSlots::of(&mut counters).unwrap().give_back(false, hour).unwrap();
+        assert_eq!(charge(&mut counters, hour), Ok(FROM_STRANGERS));
+        assert!(charge(&mut counters, hour).is_err());
+        assert_eq!(charge(&mut counters, NOW.plus(DAY)), Ok(FROM_STRANGERS), "a new day");
+    }
+
+    #[test]
     fn the_wait_grows_from_the_fifth_failure() {
         let mut counters = [Counter::ZERO; 6];
         for _ in 0..5 {
