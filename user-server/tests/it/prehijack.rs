@@ -24,6 +24,22 @@ const OF_MANY_CLIENTS: usize = 2_000;
 const GUESSES_A_DAY: usize = 50;
 
 #[tokio::test]
+async fn the_owner_is_next_however_many_one_client_queued() {
+    let server = TestServer::start().await;
+    let client = server.client();
+    for number in 0..5 {
+        let name = format!("mallory{number}");
+        client.call_with(register(&name, VICTIM), on_behalf_of("203.0.113.9")).await.unwrap();
+    }
+    server.mails.code(VICTIM, 1).await;
+    let owner = client.call_with(register("victim", VICTIM), on_behalf_of("192.0.2.7")).await.unwrap();
+    server.clock.advance(MAIL_PAUSE);
+    let second = server.mails.code(VICTIM, 2).await;
+    client.call(verify_email(owner.verification_id, &second)).await.unwrap();
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn the_account_is_of_who_reads_the_mail() {
     let server = TestServer::start().await;
     let client = server.client();
