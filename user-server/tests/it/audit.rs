@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use user_proto::{DeleteUser, ErrorCode, Logout, RefreshToken};
+use user_server::domain::Clock;
 use user_server::domain::ports::Audit;
 use user_server::store::SqliteStore;
 
@@ -112,9 +113,14 @@ async fn who_is_told_to_wait_is_written_down_once_a_minute() {
     let server = TestServer::start().await;
     server.clock.hold();
     let client = server.client();
-    for _ in 0..12 {
-        let _ = client.call_with(login("nobody", "tides rise at ten"), on_behalf_of("192.0.2.7")).await;
-    }
+    let into_minute = u64::try_from(server.clock.now().0.rem_euclid(60_000)).unwrap();
+    server.clock.advance(Duration::from_millis(60_000 - into_minute));
+    let knock = async || {
+        for _ in 0..12 {
+            let _ = client.call_with(login("nobody", "tides rise at ten"), on_behalf_of("192.0.2.7")).await;
+        }
+    };
+    knock().await;
     assert_eq!(code_of(&client, login("ada", "tides rise at ten")).await, ErrorCode::INVALID_CREDENTIALS);
     let store = SqliteStore::look_at(&server.folder.path().join("users.db"));
     let count = |kind: &'static str| {
@@ -130,5 +136,14 @@ async fn who_is_told_to_wait_is_written_down_once_a_minute() {
     };
     assert_eq!(count("login_failed").await, 6);
     assert_eq!(count("throttled").await, 1);
+    server.clock.advance(Duration::from_millis(59_999));
+    knock().await;
+    assert_eq!(count("throttled").await, 1, "it is the same minute");
+    server.clock.advance(Duration::from_millis(1));
+    knock().await;
+    assert_eq!(count("throttled").await, 2);
+    let throttled = user_server::domain::audit::Filter { kind: Some("throttled".to_owned()), ..Default::default() };
+    let rows = store.entries(&user_server::domain::audit::Filter { limit: 9, ..throttled }).await.unwrap();
+    assert!(rows[0].subject.is_some() && rows[0].subject == rows[1].subject, "the login's keyed hash");
     server.stop().await;
 }
