@@ -11,8 +11,7 @@ use super::import::is_json_lines;
 use super::operator::Operator;
 use super::{Done, instant, place};
 use crate::config::Config;
-use crate::domain::Fault;
-use crate::domain::audit::{Event, Kind, Note};
+use crate::domain::audit::Kind;
 use crate::domain::ports::Store;
 use crate::domain::records::StoredUser;
 
@@ -62,7 +61,8 @@ pub async fn export(config: &Config, args: ExportArgs) -> Done {
     let store = place::open(config).await?;
     let file = args.file.filter(|path| path.as_os_str() != "-");
     let format = args.format.unwrap_or_else(|| Format::of(file.as_deref()));
-    let done = match note(&*store, &args.operator, format).await {
+    // Before the first user is written: a copy that was given up is one, too.
+    let done = match args.operator.note(&*store, Kind::Exported, format.name()).await {
         Err(fault) => Err(fault.into()),
         Ok(()) => match &file {
             None => write_all(&*store, Sink::new(std::io::stdout().lock(), format)).await,
@@ -74,12 +74,6 @@ pub async fn export(config: &Config, args: ExportArgs) -> Done {
     let place = file.as_ref().map_or_else(|| "standard output".to_owned(), |file| file.display().to_string());
     writeln!(std::io::stderr(), "{users} users are in {place}, with their password hashes: keep it as you keep those")?;
     Ok(0)
-}
-
-/// Before the first user is written: a copy that was given up is one, too.
-async fn note(store: &dyn Store, operator: &Operator, format: Format) -> Result<(), Fault> {
-    let act = operator.act(place::now(store).await?);
-    store.record(&Note { act, event: Event::new(Kind::Exported).detail(format.name()) }).await
 }
 
 async fn to_file(store: &dyn Store, path: &Path, format: Format) -> Result<u64, Box<dyn std::error::Error>> {

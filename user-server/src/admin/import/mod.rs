@@ -15,7 +15,7 @@ use super::operator::Operator;
 use super::{Done, place};
 use crate::config::Config;
 use crate::domain::Fault;
-use crate::domain::audit::{Event, Kind, Note};
+use crate::domain::audit::Kind;
 use crate::domain::ports::Store;
 use crate::domain::records::Imported;
 pub(super) use file::is_json_lines;
@@ -89,7 +89,7 @@ pub async fn import(config: &Config, args: ImportArgs) -> Done {
     let rules = Rules { own: config.hash_cost, unverified: args.include_unverified, now: place::now(&*store).await? };
     let note = async |detail: String| match args.dry_run {
         true => Ok(()),
-        false => note(&*store, &args.operator, detail).await,
+        false => patiently(async || args.operator.note(&*store, Kind::Imported, &detail).await).await,
     };
     // Before anybody is added, so that a run that is killed is known too.
     note("begun".to_owned()).await?;
@@ -106,16 +106,6 @@ pub async fn import(config: &Config, args: ImportArgs) -> Done {
     let said = if args.dry_run { "would be imported" } else { "imported" };
     writeln!(std::io::stdout(), "{added} {said}, {there} there already, {refused} refused")?;
     Ok(if refused > 0 { SOME_REFUSED } else { 0 })
-}
-
-/// Writes down who brings users along, and what came of it.
-async fn note(store: &dyn Store, operator: &Operator, detail: String) -> Result<(), Fault> {
-    let act = operator.act(place::now(store).await?);
-    patiently(async || {
-        let event = Event::new(Kind::Imported).detail(detail.clone());
-        store.record(&Note { act: act.clone(), event }).await
-    })
-    .await
 }
 
 async fn copy(
