@@ -119,7 +119,7 @@ impl KeyRing {
     /// ended. `None` where every one is.
     #[must_use]
     pub fn signing(&self) -> Option<&Key> {
-        self.keys.iter().find(|key| !key.is_retired())
+        self.good().next()
     }
 
     /// The key that is given to sign with, retired or not.
@@ -133,13 +133,12 @@ impl KeyRing {
     /// The key of this name, where it is not retired.
     #[must_use]
     pub fn find(&self, kid: &str) -> Option<&Key> {
-        self.keys.iter().find(|key| key.kid == kid && !key.is_retired())
+        self.good().find(|key| key.kid == kid)
     }
 
-    /// The names of those that are not retired, the signing one first.
-    #[must_use]
-    pub fn good(&self) -> Vec<&str> {
-        self.keys.iter().filter(|key| !key.is_retired()).map(|key| key.kid.as_str()).collect()
+    /// Those that are not retired, the signing one first.
+    pub fn good(&self) -> impl Iterator<Item = &Key> {
+        self.keys.iter().filter(|key| !key.is_retired())
     }
 
     /// Ends the key of this name for good; whether there was one to end.

@@ -66,8 +66,8 @@ impl Otp {
     /// # Errors
     /// `RateLimited` where its last mail is too young, `CodeExpired` where there is no such verification.
     pub async fn resend(&self, id: Uuid, client: &str, caller: &Caller) -> Outcome<()> {
-        let act = caller.act(self.clock.now());
-        match self.codes.resend(id, client, RESEND_AFTER, &self.keys.good(), &act).await? {
+        let kids: Vec<&str> = self.keys.good().map(|key| key.kid.as_str()).collect();
+        match self.codes.resend(id, client, RESEND_AFTER, &kids, &caller.act(self.clock.now())).await? {
             Resend::Queued => Ok(()),
             Resend::TooSoon(retry_after) => Err(Refusal::RateLimited { retry_after }.into()),
             Resend::Spent => Err(Refusal::CodeExpired.into()),

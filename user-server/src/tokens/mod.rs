@@ -118,7 +118,7 @@ impl Tokens {
     /// How many keys are left that tokens may be made with or read by.
     #[must_use]
     pub fn keys_left(&self) -> usize {
-        self.keys.good().len()
+        self.keys.good().count()
     }
 
     /// A session to open: new ids, today's key.
