@@ -15,8 +15,6 @@ const PREFIX: &[u8] = b"usr_rt1_";
 const KID: usize = 11;
 const FIELDS: usize = 16 + 4 + 8;
 const TAG: usize = 32;
-/// Fields and tag as text.
-const BODY: usize = (FIELDS + TAG) / 3 * 4;
 
 /// What a genuine refresh token says.
 #[derive(Debug, PartialEq, Eq)]
@@ -35,12 +33,12 @@ impl RefreshToken {
         let (left, right) = bytes.split_at_mut(FIELDS);
         left.copy_from_slice(&fields);
         right.copy_from_slice(&key.refresh_tag(&[&fields]));
-        // In place: `encode_string` would leave what it wrote on the stack.
-        let mut body = Zeroizing::new([0; BODY]);
-        let length = URL_SAFE_NO_PAD.encode_slice(bytes.as_slice(), body.as_mut_slice()).unwrap_or_default();
-        let parts = [PREFIX, key.kid.as_bytes(), body.get(..length).unwrap_or_default()];
-        let mut text = Zeroizing::new(String::with_capacity(parts.iter().map(|part| part.len()).sum()));
-        parts.iter().for_each(|part| text.extend(part.iter().copied().map(char::from)));
+        // Not by `encode_string`, which would leave what it wrote on the stack.
+        let body = Zeroizing::new(URL_SAFE_NO_PAD.encode(bytes.as_slice()));
+        let mut text = Zeroizing::new(String::with_capacity(128));
+        text.push_str(&String::from_utf8_lossy(PREFIX));
+        text.push_str(&key.kid);
+        text.push_str(&body);
         text
     }
 
