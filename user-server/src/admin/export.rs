@@ -61,13 +61,9 @@ pub async fn export(config: &Config, args: ExportArgs) -> Done {
     let store = place::open(config).await?;
     let file = args.file.filter(|path| path.as_os_str() != "-");
     let format = args.format.unwrap_or_else(|| Format::of(file.as_deref()));
-    // Before the first user is written: a copy that was given up is one, too.
-    let done = match args.operator.note(&*store, Kind::Exported, format.name()).await {
-        Err(fault) => Err(fault.into()),
-        Ok(()) => match &file {
-            None => write_all(&*store, Sink::new(std::io::stdout().lock(), format)).await,
-            Some(path) => to_file(&*store, path, format).await,
-        },
+    let done = match &file {
+        None => write_all(&*store, std::io::stdout().lock(), format, &args.operator).await,
+        Some(path) => to_file(&*store, path, format, &args.operator).await,
     };
     store.close().await;
     let users = done?;
@@ -76,7 +72,12 @@ pub async fn export(config: &Config, args: ExportArgs) -> Done {
     Ok(0)
 }
 
-async fn to_file(store: &dyn Store, path: &Path, format: Format) -> Result<u64, Box<dyn std::error::Error>> {
+async fn to_file(
+    store: &dyn Store,
+    path: &Path,
+    format: Format,
+    operator: &Operator,
+) -> Result<u64, Box<dyn std::error::Error>> {
     let part = path.with_added_extension("part");
     let at = |error: std::io::Error| format!("{}: {error}", part.display());
     let mut options = File::options();
@@ -88,13 +89,21 @@ async fn to_file(store: &dyn Store, path: &Path, format: Format) -> Result<u64, 
         _ => {}
     }
     let file = options.open(&part).map_err(at)?;
-    let users = write_all(store, Sink::new(BufWriter::new(&file), format)).await?;
+    let users = write_all(store, BufWriter::new(&file), format, operator).await?;
     file.sync_all().map_err(at)?;
     std::fs::rename(&part, path).map_err(|error| format!("{}: {error}", path.display()))?;
     Ok(users)
 }
 
-async fn write_all<W: Write>(store: &dyn Store, mut sink: Sink<W>) -> Result<u64, Box<dyn std::error::Error>> {
+async fn write_all<W: Write>(
+    store: &dyn Store,
+    out: W,
+    format: Format,
+    operator: &Operator,
+) -> Result<u64, Box<dyn std::error::Error>> {
+    // Before the first user is written: a copy that was given up is one, too.
+    operator.note(store, Kind::Exported, format.name()).await?;
+    let mut sink = Sink::new(out, format);
     let (mut users, mut last) = (0, Uuid::nil());
     sink.begin()?;
     loop {

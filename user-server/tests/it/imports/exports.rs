@@ -40,6 +40,8 @@ async fn what_is_exported_from_one_database_is_equal_in_the_other() {
         assert_eq!(said.code, Some(0), "{said:?}");
         assert!(export(second.path(), format, &settings) == before, "{format}: they are not equal");
     }
+    let nowhere = run_in(first.path(), &["export", "no/such/folder.csv", "--operator", "root"], &[]);
+    assert_eq!(nowhere.code, Some(1), "{nowhere:?}");
     for (folder, settings) in [(first.path(), &[][..]), (second.path(), &settings)] {
         assert_eq!(told(folder, "exported", settings), ["csv", "jsonl"].map(|how| ("root".to_owned(), how.to_owned())));
     }
