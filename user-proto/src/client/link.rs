@@ -175,7 +175,7 @@ impl Drop for Link {
 /// A number in [0, 1), good enough to spread clients out: the standard library seeds each hasher anew.
 fn random_fraction() -> f64 {
     let random = RandomState::new().hash_one(0_u8);
-    f64::from(u32::try_from(random >> 32).unwrap_or_default()) / (f64::from(u32::MAX) + 1.0)
+    f64::from(u32::try_from(random >> 32).unwrap_or_default()) * 2_f64.powi(-32)
 }
 
 #[cfg(test)]
@@ -189,6 +189,14 @@ mod tests {
         assert_eq!([millis(0, 0.0), millis(1, 0.0), millis(2, 0.0)], [100, 200, 400]);
         assert_eq!([millis(9, 0.0), millis(u32::MAX, 0.0)], [5000, 5000]);
         assert_eq!([millis(0, 1.0), millis(9, 1.0)], [50, 2500]);
-        assert!((0..100).all(|_| (0.0..1.0).contains(&random_fraction())));
+    }
+
+    #[test]
+    fn the_spread_covers_all_of_it() {
+        let drawn: Vec<_> = (0..200).map(|_| random_fraction()).collect();
+        assert!(drawn.iter().all(|fraction| (0.0..1.0).contains(fraction)));
+        for fifth in [0.0, 0.2, 0.4, 0.6, 0.8] {
+            assert!(drawn.iter().any(|fraction| (fifth..fifth + 0.2).contains(fraction)), "{fifth}: {drawn:?}");
+        }
     }
 }
