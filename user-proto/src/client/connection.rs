@@ -275,3 +275,6 @@ fn millis_until(deadline: Instant) -> u32 {
 fn is_shutting_down(body: &[u8]) -> bool {
     ErrorReply::decode_owned(body).is_ok_and(|reply| reply.code == ErrorCode::SHUTTING_DOWN)
 }
+
+#[cfg(test)]
+mod tests;

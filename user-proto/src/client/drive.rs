@@ -7,13 +7,12 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, timeout, timeout_at};
-use zeroize::{Zeroize, Zeroizing};
 
-use super::buffer::Outgoing;
+use super::buffer::{Incoming, Outgoing};
 use super::connection::Connection;
 use super::{Cause, Config, Direction};
 use crate::frame::{self, Frame};
-use crate::limits::{CONNECTION_ID, MAX_FRAME};
+use crate::limits::CONNECTION_ID;
 use crate::{ErrorCode, ErrorReply, Message, ReplyMessage};
 
 /// How long a connection that nobody awaits anything from may take to be closed by the server.
@@ -96,12 +95,10 @@ async fn write(connection: &Connection, writer: impl AsyncWrite, config: &Config
     writer.shutdown().await.err().map(Cause::from)
 }
 
-/// Reads frame after frame, and pings when nothing comes. The buffer holds one longest frame and no more, and what was
-/// read is wiped: replies hold tokens.
+/// Reads frame after frame, and pings when nothing comes.
 async fn read(connection: &Connection, reader: impl AsyncRead, config: &Config) -> Cause {
     let mut reader = pin!(reader);
-    let mut buffer = Zeroizing::new(vec![0; MAX_FRAME]);
-    let mut filled = 0;
+    let mut input = Incoming::new();
     let mut heard = Instant::now();
     let mut pinged = None;
     loop {
@@ -111,7 +108,7 @@ async fn read(connection: &Connection, reader: impl AsyncRead, config: &Config) 
             // A call may come meanwhile whose reply is not waited for that long.
             None => now + silence(connection, config).min(config.ping_awaiting_after),
         };
-        let count = match timeout_at(until, reader.read(buffer.get_mut(filled..).unwrap_or_default())).await {
+        let count = match timeout_at(until, reader.read(input.room())).await {
             Ok(Ok(0)) => return Cause::ClosedByServer,
             Ok(Ok(count)) => count,
             Ok(Err(error)) => return error.into(),
@@ -125,14 +122,11 @@ async fn read(connection: &Connection, reader: impl AsyncRead, config: &Config) 
             }
         };
         (heard, pinged) = (Instant::now(), None);
-        filled += count;
-        let used = match receive(connection, buffer.get(..filled).unwrap_or_default(), config) {
-            Ok(used) => used,
+        input.add(count);
+        match receive(connection, input.bytes(), config) {
+            Ok(used) => input.consume(used),
             Err(cause) => return cause,
-        };
-        buffer.copy_within(used..filled, 0);
-        buffer.get_mut(filled - used..filled).unwrap_or_default().zeroize();
-        filled -= used;
+        }
     }
 }
 
@@ -184,5 +178,63 @@ fn show_batch(mut batch: &[u8], config: &Config) {
     {
         tap(Direction::Sent, frame);
         batch = rest;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::duplex;
+
+    use super::*;
+    use crate::{Pong, encode};
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_retired_connection_lingers_for_a_second() {
+        let (near, _far) = duplex(1024);
+        let connection = Connection::start(near, &Config::default());
+        connection.retire();
+        let begun = Instant::now();
+        connection.ended().await;
+        assert!((SECOND..SECOND + LOOK_EVERY).contains(&begun.elapsed()), "{:?}", begun.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_is_asked_about_in_its_time_and_not_before() {
+        let (near, mut far) = duplex(1024);
+        let config = Config::default();
+        let connection = Connection::start(near, &config);
+        let begun = Instant::now();
+        let mut asked = [0; 64];
+        let count = far.read(&mut asked).await.unwrap();
+        assert_eq!(frame::split(asked.get(..count).unwrap()).unwrap().unwrap().0.kind, crate::Ping::TYPE);
+        // It is looked every `ping_awaiting_after`, so the ping can be late by as much.
+        let within = config.ping_after..=config.ping_after + config.ping_awaiting_after;
+        assert!(within.contains(&begun.elapsed()), "{:?}", begun.elapsed());
+        let asked_at = Instant::now();
+        connection.ended().await;
+        assert_eq!(asked_at.elapsed().as_secs(), config.pong_within.as_secs());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn half_the_idle_timeout_of_the_server_counts_where_it_is_shorter() {
+        let config = Config::default();
+        let (near, mut far) = duplex(1024);
+        let connection = Connection::start(near, &config);
+        let mut last = config.ping_after;
+        for (told, expected) in [(600, config.ping_after), (30, 15 * SECOND), (1, SECOND)] {
+            connection.ping();
+            let mut asked = [0; 64];
+            let count = far.read(&mut asked).await.unwrap();
+            let id = frame::split(asked.get(..count).unwrap()).unwrap().unwrap().0.id;
+            assert_eq!(silence(&connection, &config), last);
+            let mut out = bytes::BytesMut::new();
+            encode(id, &Pong { max_in_flight: None, idle_timeout: Some(told) }, &mut out).unwrap();
+            far.write_all(&out).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            assert_eq!(silence(&connection, &config), expected, "{told} s");
+            last = expected;
+        }
     }
 }

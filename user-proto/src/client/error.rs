@@ -171,3 +171,17 @@ pub enum NoHandshake {
     #[error("the TLS handshake failed: {0}")]
     Broken(String),
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+
+    use super::*;
+
+    #[test]
+    fn a_stream_that_just_ends_was_closed_and_any_other_fault_keeps_its_name() {
+        assert_eq!(Cause::from(std::io::Error::from(ErrorKind::UnexpectedEof)), Cause::ClosedByServer);
+        let reset = Cause::from(std::io::Error::from(ErrorKind::ConnectionReset));
+        assert!(matches!(reset, Cause::Io(ErrorKind::ConnectionReset, _)), "{reset:?}");
+    }
+}

@@ -115,3 +115,19 @@ impl State {
         id
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_neither_in_flight_nor_that_of_the_connection() {
+        let mut state = State::new();
+        let mut next = |last| {
+            state.last_id = last;
+            let _ = state.queue(true, |_, _| Ok(()));
+            state.last_id
+        };
+        assert_eq!([next(u32::MAX), next(0), next(u32::MAX), next(2)], [1, 2, 3, 4]);
+    }
+}

@@ -136,3 +136,17 @@ async fn a_peer_that_speaks_another_protocol_is_left() {
     peer.stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
     assert!(matches!(asked.await.unwrap(), Err(Error::Lost { cause: Cause::Frame(_) })));
 }
+
+#[tokio::test]
+async fn closing_waits_ten_seconds_for_a_reply_and_no_longer() {
+    let fake = Fake::start().await;
+    let client = Client::with_config(fake.addr(), Config { deadline: Some(Duration::from_secs(60)), ..quick() });
+    let asked = call(&client, login());
+    let mut peer = fake.accept().await;
+    peer.request().await;
+    tokio::time::pause();
+    let begun = tokio::time::Instant::now();
+    client.close().await;
+    assert_eq!(begun.elapsed().as_secs(), 10);
+    assert!(matches!(asked.await.unwrap(), Err(Error::Lost { cause: Cause::ClosedHere })));
+}

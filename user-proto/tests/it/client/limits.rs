@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use user_proto::client::{Client, Config, Error};
-use user_proto::{Common, Ping, Pong};
+use user_proto::{Common, Login, Ping, Pong};
 
 use super::fake::{Fake, call, login, quick, token_of, user, verified, verify};
 
@@ -148,6 +148,25 @@ async fn a_dropped_call_gives_its_place_back_with_its_reply() {
     assert!(asked.iter().all(|(id, _)| *id != again), "no id in flight is used again");
     peer.reply(again, verified(token_of(&request))).await;
     assert_eq!(late.await.unwrap().unwrap(), verified(300));
+}
+
+#[tokio::test]
+async fn a_deadline_tells_whether_the_request_was_written() {
+    let fake = Fake::start().await;
+    let client = Client::with_config(fake.addr(), Config { deadline: Some(Duration::from_millis(500)), ..quick() });
+    // More than the sockets' buffers take, and nobody reads.
+    let big = || Login { login: "k".repeat(60_000).into(), password: "p".into() };
+    let calls: Vec<_> = (0..250).map(|_| call(&client, big())).collect();
+    let _peer = fake.accept().await;
+    let (mut written, mut unwritten) = (0, 0);
+    for call in calls {
+        match call.await.unwrap() {
+            Err(Error::DeadlineExceeded { sent: true }) => written += 1,
+            Err(Error::DeadlineExceeded { sent: false }) => unwritten += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(written > 0 && unwritten > 0, "{written} written, {unwritten} not");
 }
 
 /// Whether the client sends nothing for a while.

@@ -165,3 +165,12 @@ fn frame_of(kind: u8, id: u32, body: &[u8]) -> Vec<u8> {
     let length = u32::try_from(5 + body.len()).unwrap();
     [&length.to_be_bytes()[..], &[kind], &id.to_be_bytes(), body].concat()
 }
+
+#[tokio::test]
+async fn a_client_shows_its_address_and_not_its_tap() {
+    let fake = Fake::start().await;
+    let shown = format!("{:?}", fake.client());
+    assert!(shown.starts_with("Client {") && shown.contains(&fake.addr()), "{shown}");
+    let shown = format!("{:?}", Config { tap: Some(Arc::new(|_, _| ())), ..quick() });
+    assert!(shown.starts_with("Config {") && shown.contains("tap: true"), "{shown}");
+}

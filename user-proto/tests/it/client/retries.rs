@@ -155,3 +155,70 @@ async fn a_refresh_that_would_look_like_theft_is_not_asked_again() {
         assert!(peer.next().await.is_none());
     }
 }
+
+#[tokio::test]
+async fn a_refresh_that_was_not_done_is_asked_again_however_late() {
+    let fake = Fake::start().await;
+    let client = Client::with_config(fake.addr(), Config { deadline: Some(Duration::from_secs(60)), ..quick() });
+    let asked = call(&client, RefreshToken { refresh_token: "r".into() });
+    let mut peer = fake.accept().await;
+    let (id, _) = peer.request().await;
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(26)).await;
+    tokio::time::resume();
+    peer.refuse(id, ErrorCode::SHUTTING_DOWN).await;
+    let mut next = fake.accept().await;
+    let (id, _) = next.request().await;
+    next.refuse(id, ErrorCode::SESSION_REVOKED).await;
+    assert_eq!(asked.await.unwrap().unwrap_err().code(), Some(ErrorCode::SESSION_REVOKED));
+}
+
+/// So long that a test which waits for it fails.
+const NEVER: Duration = Duration::from_secs(600);
+
+#[tokio::test]
+async fn a_server_that_accepts_and_serves_nothing_is_left_alone_for_a_while() {
+    let fake = Fake::start().await;
+    let backoff = Config { backoff_first: NEVER, backoff_longest: NEVER, ..Config::default() };
+    let client = Client::with_config(fake.addr(), backoff);
+    let asked = call(&client, login());
+    drop(fake.accept().await);
+    assert!(asked.await.unwrap().is_err());
+    let next = call(&client, login());
+    assert!(fake.is_left_alone().await);
+    next.abort();
+}
+
+#[tokio::test]
+async fn a_server_that_has_served_is_called_again_at_once() {
+    let fake = Fake::start().await;
+    let backoff = Config { backoff_first: NEVER, backoff_longest: NEVER, ..Config::default() };
+    let client = Client::with_config(fake.addr(), backoff);
+    for token in 0..3 {
+        let asked = call(&client, verify(token));
+        let mut peer = fake.accept().await;
+        let (id, _) = peer.request().await;
+        peer.reply(id, verified(token)).await;
+        assert_eq!(asked.await.unwrap().unwrap(), verified(token));
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_wait_fails_at_once_until_its_back_off_is_over() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    drop(listener);
+    let config = |backoff| Config { wait_for_server: false, backoff_first: backoff, backoff_longest: NEVER, ..quick() };
+    let (barred, soon) = (config(NEVER), config(Duration::from_millis(1)));
+    let [barred, soon] = [barred, soon].map(|config| Client::with_config(addr.to_string(), config));
+    for client in [&barred, &soon] {
+        assert!(matches!(client.call(verify(1)).await, Err(Error::Connect(_))));
+    }
+    let fake = Fake::at(addr).await;
+    let refused = tokio::time::timeout(Duration::from_secs(5), barred.call(verify(1))).await;
+    assert!(matches!(refused.expect("it does not wait"), Err(Error::Connect(_))));
+    assert!(fake.is_left_alone().await);
+    let asked = call(&soon, verify(2));
+    tokio::spawn(fake.accept_and_serve());
+    assert_eq!(asked.await.unwrap().unwrap(), verified(2));
+}
