@@ -5,3 +5,4 @@ mod fake;
 mod limits;
 mod replies;
 mod retries;
+mod tls;

@@ -213,10 +213,11 @@ fn silent() -> Fault {
 #[cfg(test)]
 mod tests {
     use async_trait::async_trait;
+    use tokio::sync::Notify;
 
     use super::*;
     use crate::domain::Act;
-    use crate::domain::records::{Rotation, UserRecord};
+    use crate::domain::records::{Cached, Leases, Profile, Rotation, UserRecord};
 
     const NOW: Timestamp = Timestamp(1_800_000_000_000);
     const ACCESS_LIFE: Duration = Duration::from_secs(900);
@@ -253,6 +254,28 @@ mod tests {
 
         async fn changes(&self, _: Timestamp) -> Result<Vec<UserVersion>, Fault> {
             Ok(Vec::new())
+        }
+    }
+
+    /// A cache that keeps nothing, and a bell.
+    struct Bell(Notify);
+
+    #[async_trait]
+    impl Cache for Bell {
+        async fn look_up(&self, _: Uuid, _: Uuid, _: i64, _: Timestamp) -> Cached {
+            Cached::Unknown(Leases::default())
+        }
+
+        async fn fill(&self, _: Uuid, _: &Profile, _: Leases, _: Timestamp) {}
+
+        async fn forget(&self, _: &[Uuid]) {}
+
+        async fn wake(&self) {
+            self.0.notify_one();
+        }
+
+        async fn woken(&self) {
+            self.0.notified().await;
         }
     }
 
@@ -338,5 +361,25 @@ mod tests {
         set.load(&Log(Some(Revocation { subject: EVERYONE, at: NOW })), NOW).await.unwrap();
         assert!(set.ended_all_since(NOW.seconds() - 1) && set.ended_all_since(NOW.seconds()));
         assert!(!set.ended_all_since(NOW.seconds() + 1) && !set.contains_any([EVERYONE]));
+    }
+
+    #[tokio::test]
+    async fn a_glance_sees_what_ended_just_now_and_makes_nothing_fresh() {
+        let set = read_before(Duration::from_secs(31), Duration::from_secs(30));
+        assert!(set.glance(&Log(None), NOW).await.is_err());
+        let entry = Revocation { subject: Uuid::new_v4(), at: NOW.minus(GLANCE) };
+        set.glance(&Log(Some(entry)), NOW).await.unwrap();
+        assert!(set.contains_any([entry.subject]));
+        assert_eq!(set.staleness(Instant::now()), Err(TooStale), "it looks a moment back and no further");
+    }
+
+    #[tokio::test]
+    async fn a_bell_that_never_stops_is_followed_after_a_pause() {
+        let (bell, last) = (Bell(Notify::new()), Instant::now());
+        bell.wake().await;
+        rung(&bell, last).await;
+        assert!(last.elapsed() >= GLANCE_PAUSE);
+        let silent = tokio::time::timeout(3 * GLANCE_PAUSE, rung(&bell, last)).await;
+        assert!(silent.is_err(), "nobody rang again");
     }
 }

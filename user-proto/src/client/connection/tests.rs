@@ -139,6 +139,22 @@ async fn the_end_tells_each_request_what_became_of_it() {
     }
 }
 
+#[tokio::test]
+async fn what_was_not_taken_goes_elsewhere_and_what_was_is_still_answered() {
+    let (connection, mut batch) = open();
+    let taken = queue(&connection).await.unwrap();
+    connection.take(&mut batch);
+    let queued = queue(&connection).await.unwrap();
+    connection.retire_unsent();
+    assert_eq!(name(&queued.answer().await), "not sent");
+    batch.wipe();
+    assert!(!connection.take(&mut batch), "nothing is left to write");
+    let id = *connection.lock().waiting.keys().next().unwrap();
+    connection.lock().last_id = id;
+    reply(&connection, &error(ErrorCode::INVALID_CREDENTIALS));
+    assert_eq!(name(&taken.answer().await), "reply");
+}
+
 fn name(answer: &Answer) -> &'static str {
     match answer {
         Answer::Reply { .. } => "reply",

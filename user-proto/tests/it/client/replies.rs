@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use tokio::io::AsyncWriteExt;
-use user_proto::client::{Client, Config, Direction, Error};
+use user_proto::client::{Client, Config, Direction, Error, Tls, TlsOptions};
 use user_proto::{Common, DecodeError, ErrorCode, IdempotencyKey, Ping, Pong, Register, Request, frame};
 
 use super::fake::{Fake, call, login, odd_one_out, quick, token_of, verified, verify};
@@ -173,4 +173,6 @@ async fn a_client_shows_its_address_and_not_its_tap() {
     assert!(shown.starts_with("Client {") && shown.contains(&fake.addr()), "{shown}");
     let shown = format!("{:?}", Config { tap: Some(Arc::new(|_, _| ())), ..quick() });
     assert!(shown.starts_with("Config {") && shown.contains("tap: true"), "{shown}");
+    let shown = format!("{:?}", Tls::new(&TlsOptions { server_name: Some("ada.example"), ..TlsOptions::default() }));
+    assert!(shown.starts_with("Ok(Tls {") && shown.contains("ada.example"), "{shown}");
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use user_proto::Ping;
@@ -12,6 +13,9 @@ use user_proto::client::{Client, Config, Error, NoHandshake, Tls, TlsOptions};
 
 use super::Guarded;
 use crate::support::{Authority, Certified, PATIENCE, TestServer, free_port};
+
+/// How long a call may take.
+const DEADLINE: Duration = Duration::from_secs(2);
 
 /// As a gateway has it, with a short patience.
 fn config(authority: &Authority, own: Option<&Certified>) -> Config {
@@ -21,7 +25,7 @@ fn config(authority: &Authority, own: Option<&Certified>) -> Config {
         key: own.map(|own| own.key.as_bytes()),
         server_name: None,
     };
-    Config { tls: Some(Tls::new(&options).unwrap()), deadline: Some(Duration::from_secs(2)), ..Config::default() }
+    Config { tls: Some(Tls::new(&options).unwrap()), deadline: Some(DEADLINE), ..Config::default() }
 }
 
 impl Guarded {
@@ -55,7 +59,14 @@ async fn a_connection_outlives_the_certificate_that_it_began_with() {
 async fn who_is_kept_out_is_told_why_when_the_time_is_over() {
     let clients = Authority::new();
     let guarded = Guarded::start(Some(&clients), &[]).await;
+    let began = Instant::now();
     assert_eq!(handshake(&guarded.client(&guarded.authority, None)).await, NoHandshake::CertificateWanted);
+    assert!(began.elapsed() >= DEADLINE, "it may get in when the server has learnt of its authority");
+    let impatient =
+        Config { wait_for_server: false, deadline: Some(PATIENCE * 100), ..config(&guarded.authority, None) };
+    let impatient = Client::with_config(guarded.server.address.to_string(), impatient);
+    let at_once = tokio::time::timeout(PATIENCE, handshake(&impatient)).await;
+    assert_eq!(at_once.expect("it does not wait"), NoHandshake::CertificateWanted);
     let expired = guarded.client(&guarded.authority, Some(&clients.certify_until(2002)));
     assert_eq!(handshake(&expired).await, NoHandshake::CertificateRefused("CertificateExpired".to_owned()));
     guarded.client(&guarded.authority, Some(&clients.certify())).call(Ping {}).await.unwrap();
@@ -123,6 +134,21 @@ async fn a_server_of_something_else_is_told_from_ours() {
         |authority| Client::with_config(&address, Config { wait_for_server: false, ..config(authority, None) });
     assert_eq!(handshake(&client(&authority)).await, NoHandshake::OtherProtocol);
     assert_eq!(handshake(&client(&own)).await, NoHandshake::UnknownAuthority);
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_up_in_the_handshake_is_said_to() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let config = Config { wait_for_server: false, ..config(&Authority::new(), None) };
+    let client = Client::with_config(listener.local_addr().unwrap().to_string(), config);
+    let calling = tokio::spawn(async move { client.call(Ping {}).await });
+    let (mut stream, _) = listener.accept().await.unwrap();
+    // All that was sent is read, so that this is no reset.
+    stream.read_buf(&mut Vec::with_capacity(65_536)).await.unwrap();
+    drop(stream);
+    let Err(Error::Connect(error)) = calling.await.unwrap() else { panic!("nobody serves") };
+    assert_eq!(error.kind(), std::io::ErrorKind::UnexpectedEof);
+    assert_eq!(error.to_string(), "the server closed the connection in the TLS handshake");
 }
 
 #[tokio::test]
