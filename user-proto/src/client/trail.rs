@@ -72,3 +72,33 @@ impl Trail {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, duplex};
+
+    use super::*;
+    use crate::client::Config;
+    use crate::{Common, Logout};
+
+    #[tokio::test]
+    async fn at_its_deadline_a_call_knows_whether_it_was_written() {
+        // The pipe takes less than the request, and more when it is read.
+        let (near, mut far) = duplex(16);
+        let connection = Connection::start(near, &Config::default());
+        let request = Logout { token: "a token of some length".into(), all_sessions: None };
+        for written in [false, true] {
+            let sent = connection.send(&request, &mut Common::default(), None).await.unwrap().unwrap();
+            let mut trail = Trail::default();
+            trail.sent(&connection, sent.end);
+            if written {
+                while !connection.has_written(sent.end) {
+                    far.read_buf(&mut Vec::with_capacity(16)).await.unwrap();
+                    tokio::task::yield_now().await;
+                }
+            }
+            let error = trail.at_deadline();
+            assert!(matches!(error, Error::DeadlineExceeded { sent } if sent == written), "{written}: {error}");
+        }
+    }
+}
