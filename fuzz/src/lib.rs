@@ -3,8 +3,9 @@
 
 use std::sync::OnceLock;
 
+// Public, since the tests use more of it than the target does.
 #[path = "../../user-server/tests/it/both_ways.rs"]
-mod both_ways;
+pub mod both_ways;
 #[path = "../../user-proto/tests/it/oracles.rs"]
 mod oracles;
 #[path = "../../user-server/tests/it/oracle.rs"]
