@@ -6,7 +6,7 @@ use user_proto::client::Client;
 use user_proto::{ErrorCode, GetUser, Logout, RefreshToken, User};
 
 use crate::postgres::node;
-use crate::support::{Account, PASSWORD, Postgres, Proxy, Redis, TestServer, code_of, postgres, update};
+use crate::support::{Account, PASSWORD, Postgres, Proxy, Redis, TestServer, code_of, postgres, proved, update};
 use crate::tour;
 
 /// A database and a Redis; none where one of them is not installed.
@@ -213,4 +213,27 @@ impl TestServer {
         let session = client.call(crate::support::verify_email(verification_id, &code)).await.unwrap();
         Account { session, email }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_rings_for_the_other_nodes_where_it_ended_a_session() {
+    let Some((postgres, redis)) = parts() else { return };
+    let rings = || redis.ask(&["INFO", "commandstats"]).contains("cmdstat_publish:");
+    let node = node(&postgres.database(), &[("REDIS_URL", &redis.url())]).await;
+    let client = node.client();
+    // Where the machine is busy, a call to Redis may come too late.
+    for name in ["ada", "bob", "cyd", "dan", "eve"] {
+        let account = node.account(&client, name).await;
+        rename(&client, &account, &format!("{name}2")).await;
+        assert!(!rings(), "nothing has ended");
+        node.login(&client, &format!("{name}2")).await;
+        let access = account.access();
+        let change = user_proto::UpdateUser { new_password: Some("another one of hers".into()), ..proved(&access) };
+        client.call(change).await.unwrap();
+        if rings() {
+            break;
+        }
+    }
+    assert!(rings(), "the other session has ended");
+    node.stop().await;
 }
