@@ -231,6 +231,28 @@ mod tests {
         assert!(Key::new(&[7; 31]).is_none());
     }
 
+    /// Computed by another implementation of RFC 5869. Where one of these changes, an upgrade ends every session, or
+    /// forgets every attempt.
+    #[test]
+    fn what_is_derived_of_a_secret_never_changes() {
+        let key = Key::new(&[7; 32]).unwrap();
+        let (parts, start): (&[&[u8]], _) =
+            (&[b"ab", b"c"], |tag: &[u8]| u64::from_be_bytes(tag[..8].try_into().unwrap()));
+        assert_eq!(key.kid, "J2llH7ozHNg");
+        assert_eq!(start(&key.refresh_tag(parts)), 0x8e0a_c39a_aa8d_2894);
+        assert_eq!(start(&key.code_tag(parts)), 0x86f4_b95c_d5be_1b49);
+        assert_eq!(start(&key.audit_tag(parts)), 0xecfc_bcae_d198_ea71);
+        assert_eq!(start(&key.request_tag(parts)), 0xd014_42f5_2c87_b735);
+        assert_eq!(start(&tag(&key.token_ids, parts)), 0x14c6_dcef_d0dd_1bb5);
+        assert_eq!(key.token_id(parts).as_bytes()[..6], tag(&key.token_ids, parts)[..6]);
+        assert_eq!(start(&Pseudonyms::new(&key).unwrap().of("use", &["ab", "c"])), 0x488b_7ed5_5e91_9147);
+        let cache = CacheKeys::new(&key).unwrap();
+        assert_eq!(start(&cache.name(b"ab")), 0x6a04_5730_d438_2a10);
+        assert_eq!(start(cache.seal()), 0xbf3f_e110_b608_c272);
+        assert_eq!(key.access_secret(), [7; 32]);
+        assert_eq!(format!("{key:?}"), format!("Key {{ kid: {} }}", key.kid));
+    }
+
     #[test]
     fn a_retired_key_is_good_for_nothing() {
         let (own, other) = (Key::new(&[7; 32]).unwrap(), Key::new(&[8; 32]).unwrap());
