@@ -183,12 +183,21 @@ fn show_batch(mut batch: &[u8], config: &Config) {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::duplex;
+    use tokio::io::{DuplexStream, duplex};
 
     use super::*;
-    use crate::{Pong, encode};
+    use crate::{Ping, Pong, encode};
 
     const SECOND: Duration = Duration::from_secs(1);
+
+    /// The id of the ping that comes next.
+    async fn next_ping(far: &mut DuplexStream) -> u32 {
+        let mut bytes = [0; 64];
+        let count = far.read(&mut bytes).await.unwrap();
+        let (frame, _) = frame::split(bytes.get(..count).unwrap()).unwrap().unwrap();
+        assert_eq!(frame.kind, Ping::TYPE);
+        frame.id
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_retired_connection_lingers_for_a_second() {
@@ -206,9 +215,7 @@ mod tests {
         let config = Config::default();
         let connection = Connection::start(near, &config);
         let begun = Instant::now();
-        let mut asked = [0; 64];
-        let count = far.read(&mut asked).await.unwrap();
-        assert_eq!(frame::split(asked.get(..count).unwrap()).unwrap().unwrap().0.kind, crate::Ping::TYPE);
+        next_ping(&mut far).await;
         // It is looked every `ping_awaiting_after`, so the ping can be late by as much.
         let within = config.ping_after..=config.ping_after + config.ping_awaiting_after;
         assert!(within.contains(&begun.elapsed()), "{:?}", begun.elapsed());
@@ -225,9 +232,7 @@ mod tests {
         let mut last = config.ping_after;
         for (told, expected) in [(600, config.ping_after), (30, 15 * SECOND), (1, SECOND)] {
             connection.ping();
-            let mut asked = [0; 64];
-            let count = far.read(&mut asked).await.unwrap();
-            let id = frame::split(asked.get(..count).unwrap()).unwrap().unwrap().0.id;
+            let id = next_ping(&mut far).await;
             assert_eq!(silence(&connection, &config), last);
             let mut out = bytes::BytesMut::new();
             encode(id, &Pong { max_in_flight: None, idle_timeout: Some(told) }, &mut out).unwrap();

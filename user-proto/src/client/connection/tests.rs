@@ -16,6 +16,10 @@ async fn queue(connection: &Connection) -> Option<Sent> {
 /// The reply `message` to what was queued last.
 fn reply(connection: &Connection, message: &impl Message) {
     let id = connection.lock().last_id;
+    reply_to(connection, id, message);
+}
+
+fn reply_to(connection: &Connection, id: u32, message: &impl Message) {
     let mut out = BytesMut::new();
     encode(id, message, &mut out).unwrap();
     let (frame, _) = frame::split(&out).unwrap().unwrap();
@@ -143,15 +147,14 @@ async fn the_end_tells_each_request_what_became_of_it() {
 async fn what_was_not_taken_goes_elsewhere_and_what_was_is_still_answered() {
     let (connection, mut batch) = open();
     let taken = queue(&connection).await.unwrap();
+    let id = connection.lock().last_id;
     connection.take(&mut batch);
     let queued = queue(&connection).await.unwrap();
     connection.retire_unsent();
     assert_eq!(name(&queued.answer().await), "not sent");
     batch.wipe();
     assert!(!connection.take(&mut batch), "nothing is left to write");
-    let id = *connection.lock().waiting.keys().next().unwrap();
-    connection.lock().last_id = id;
-    reply(&connection, &error(ErrorCode::INVALID_CREDENTIALS));
+    reply_to(&connection, id, &error(ErrorCode::INVALID_CREDENTIALS));
     assert_eq!(name(&taken.answer().await), "reply");
 }
 

@@ -6,7 +6,7 @@ use tokio::io::AsyncWriteExt;
 use user_proto::client::{Cause, Client, Config, Error};
 use user_proto::{ErrorCode, Pong, Request};
 
-use super::fake::{Fake, call, error, login, quick, verified, verify};
+use super::fake::{Fake, call, error, login, quick, verified, verify, within};
 
 #[tokio::test]
 async fn closing_waits_for_replies_and_ends_cleanly() {
@@ -62,7 +62,7 @@ async fn the_last_handle_takes_the_connection_with_it() {
 async fn silence_is_broken_by_a_ping_and_a_missing_pong_ends_it() {
     let fake = Fake::start().await;
     let short = Duration::from_millis(80);
-    let client = Client::with_config(fake.addr(), Config { ping_after: short, pong_within: short, ..quick() });
+    let client = fake.client_with(Config { ping_after: short, pong_within: short, ..quick() });
     let asked = call(&client, login());
     let mut peer = fake.accept().await;
     assert!(matches!(peer.request().await.1, Request::Login(_)));
@@ -79,7 +79,7 @@ async fn silence_is_broken_by_a_ping_and_a_missing_pong_ends_it() {
 async fn a_server_that_stops_with_a_request_is_left_soon() {
     let fake = Fake::start().await;
     let short = Duration::from_millis(80);
-    let client = Client::with_config(fake.addr(), Config { ping_awaiting_after: short, pong_within: short, ..quick() });
+    let client = fake.client_with(Config { ping_awaiting_after: short, pong_within: short, ..quick() });
     let idle = call(&client, verify(1));
     let mut peer = fake.accept().await;
     let (id, _) = peer.request().await;
@@ -140,7 +140,7 @@ async fn a_peer_that_speaks_another_protocol_is_left() {
 #[tokio::test]
 async fn closing_waits_ten_seconds_for_a_reply_and_no_longer() {
     let fake = Fake::start().await;
-    let client = Client::with_config(fake.addr(), Config { deadline: Some(Duration::from_secs(60)), ..quick() });
+    let client = fake.client_with(within(Duration::from_secs(60)));
     let asked = call(&client, login());
     let mut peer = fake.accept().await;
     peer.request().await;

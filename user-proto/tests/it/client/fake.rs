@@ -40,7 +40,11 @@ impl Fake {
     }
 
     pub(super) fn client(&self) -> Client {
-        Client::with_config(self.addr(), quick())
+        self.client_with(quick())
+    }
+
+    pub(super) fn client_with(&self, config: Config) -> Client {
+        Client::with_config(self.addr(), config)
     }
 
     pub(super) async fn accept(&self) -> Peer {
@@ -59,6 +63,16 @@ impl Fake {
 /// A client that comes back quickly.
 pub(super) fn quick() -> Config {
     Config { backoff_first: Duration::from_millis(10), ..Config::default() }
+}
+
+/// The same, with a deadline of all calls.
+pub(super) fn within(deadline: Duration) -> Config {
+    Config { deadline: Some(deadline), ..quick() }
+}
+
+/// An address where nobody listens.
+pub(super) async fn nowhere() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
 }
 
 /// One connection, seen from the server.
@@ -136,6 +150,11 @@ pub(super) fn verify(token: u32) -> VerifyToken<'static> {
 /// A request that may not be repeated.
 pub(super) fn login() -> Login<'static> {
     Login { login: "kim".into(), password: "correct horse".into() }
+}
+
+/// The same, so long that a few hundred are more than the sockets' buffers take.
+pub(super) fn long_login() -> Login<'static> {
+    Login { login: "k".repeat(60_000).into(), password: "p".into() }
 }
 
 pub(super) fn user() -> GetUser<'static> {

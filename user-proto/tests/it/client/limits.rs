@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use user_proto::client::{Client, Config, Error};
-use user_proto::{Common, Login, Ping, Pong};
+use user_proto::client::Error;
+use user_proto::{Common, Ping, Pong};
 
-use super::fake::{Fake, call, login, quick, token_of, user, verified, verify};
+use super::fake::{Fake, call, login, long_login, token_of, user, verified, verify, within};
 
 #[tokio::test]
 async fn a_deadline_is_told_and_kept() {
@@ -45,7 +45,7 @@ async fn an_expired_deadline_sends_nothing() {
 #[tokio::test]
 async fn the_deadline_of_all_calls_can_be_set() {
     let fake = Fake::start().await;
-    let client = Client::with_config(fake.addr(), Config { deadline: Some(Duration::from_millis(90)), ..quick() });
+    let client = fake.client_with(within(Duration::from_millis(90)));
     let asked = call(&client, user());
     let mut peer = fake.accept().await;
     let (_, _, common) = peer.next().await.unwrap();
@@ -153,10 +153,9 @@ async fn a_dropped_call_gives_its_place_back_with_its_reply() {
 #[tokio::test]
 async fn a_deadline_tells_whether_the_request_was_written() {
     let fake = Fake::start().await;
-    let client = Client::with_config(fake.addr(), Config { deadline: Some(Duration::from_millis(500)), ..quick() });
-    // More than the sockets' buffers take, and nobody reads.
-    let big = || Login { login: "k".repeat(60_000).into(), password: "p".into() };
-    let calls: Vec<_> = (0..250).map(|_| call(&client, big())).collect();
+    let client = fake.client_with(within(Duration::from_millis(500)));
+    // Nobody reads.
+    let calls: Vec<_> = (0..250).map(|_| call(&client, long_login())).collect();
     let _peer = fake.accept().await;
     let (mut written, mut unwritten) = (0, 0);
     for call in calls {

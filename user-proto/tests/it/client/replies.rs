@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use tokio::io::AsyncWriteExt;
-use user_proto::client::{Client, Config, Direction, Error, Tls, TlsOptions};
+use user_proto::client::{Config, Direction, Error, Tls, TlsOptions};
 use user_proto::{Common, DecodeError, ErrorCode, IdempotencyKey, Ping, Pong, Register, Request, frame};
 
 use super::fake::{Fake, call, login, odd_one_out, quick, token_of, verified, verify};
@@ -152,7 +152,7 @@ async fn a_tap_sees_every_frame_of_both_directions() {
             seen.lock().unwrap().push((direction, found.kind));
         })
     };
-    let client = Client::with_config(fake.addr(), Config { tap: Some(tap), ..quick() });
+    let client = fake.client_with(Config { tap: Some(tap), ..quick() });
     tokio::spawn(fake.accept_and_serve());
     client.call(verify(1)).await.unwrap();
     client.call(Ping {}).await.unwrap();

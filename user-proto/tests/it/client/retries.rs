@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 use user_proto::client::{Cause, Client, Config, Error};
-use user_proto::{Common, ErrorCode, IdempotencyKey, Login, RefreshToken};
+use user_proto::{Common, ErrorCode, IdempotencyKey, RefreshToken, TokenRefreshed};
 
-use super::fake::{Fake, call, login, quick, verified, verify};
+use super::fake::{Fake, Peer, call, login, long_login, nowhere, quick, verified, verify, within};
 
 #[tokio::test]
 async fn a_lost_connection_leaves_the_outcome_of_a_login_unknown() {
@@ -92,9 +92,8 @@ async fn a_request_that_met_a_server_going_down_is_asked_elsewhere() {
 async fn what_was_never_written_is_sent_again_whatever_it_is() {
     let fake = Fake::start().await;
     let client = fake.client();
-    // More than the sockets' buffers take, so that most of it waits in the client.
-    let big = || Login { login: "k".repeat(60_000).into(), password: "p".into() };
-    let calls: Vec<_> = (0..250).map(|_| call(&client, big())).collect();
+    // Most of it waits in the client.
+    let calls: Vec<_> = (0..250).map(|_| call(&client, long_login())).collect();
     let peer = fake.accept().await;
     tokio::time::sleep(Duration::from_millis(200)).await;
     drop(peer);
@@ -112,9 +111,7 @@ async fn what_was_never_written_is_sent_again_whatever_it_is() {
 
 #[tokio::test]
 async fn a_call_waits_for_a_server_that_is_coming() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let addr = listener.local_addr().unwrap();
-    drop(listener);
+    let addr = nowhere().await;
     let client = Client::with_config(addr.to_string(), quick());
     let asked = call(&client, verify(9));
     tokio::time::sleep(Duration::from_millis(100)).await;
@@ -125,27 +122,31 @@ async fn a_call_waits_for_a_server_that_is_coming() {
 
 #[tokio::test]
 async fn without_a_server_a_call_says_so_at_once_or_at_its_deadline() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let addr = listener.local_addr().unwrap().to_string();
-    drop(listener);
+    let addr = nowhere().await.to_string();
     let at_once = Client::with_config(&addr, Config { wait_for_server: false, ..quick() });
     assert!(matches!(at_once.call(verify(1)).await, Err(Error::Connect(_))));
-    let patient = Client::with_config(&addr, Config { deadline: Some(Duration::from_millis(100)), ..quick() });
+    let patient = Client::with_config(&addr, within(Duration::from_millis(100)));
     let error = patient.call(login()).await.unwrap_err();
     assert!(matches!(error, Error::Connect(_)), "{error:?}");
     assert!(!error.outcome_unknown());
 }
 
-#[tokio::test]
-async fn a_refresh_that_would_look_like_theft_is_not_asked_again() {
-    let fake = Fake::start().await;
-    let client = Client::with_config(fake.addr(), Config { deadline: Some(Duration::from_secs(60)), ..quick() });
+/// A refresh that a server has had for 26 s: the client, its call, and the server's side of it.
+async fn old_refresh(fake: &Fake) -> (Client, JoinHandle<Result<TokenRefreshed<'static>, Error>>, Peer, u32) {
+    let client = fake.client_with(within(Duration::from_secs(60)));
     let asked = call(&client, RefreshToken { refresh_token: "r".into() });
     let mut peer = fake.accept().await;
-    peer.request().await;
+    let (id, _) = peer.request().await;
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(26)).await;
     tokio::time::resume();
+    (client, asked, peer, id)
+}
+
+#[tokio::test]
+async fn a_refresh_that_would_look_like_theft_is_not_asked_again() {
+    let fake = Fake::start().await;
+    let (client, asked, peer, _) = old_refresh(&fake).await;
     drop(peer);
     assert!(matches!(asked.await.unwrap(), Err(Error::Lost { .. })));
     // It may have connected again, and then said nothing.
@@ -159,13 +160,7 @@ async fn a_refresh_that_would_look_like_theft_is_not_asked_again() {
 #[tokio::test]
 async fn a_refresh_that_was_not_done_is_asked_again_however_late() {
     let fake = Fake::start().await;
-    let client = Client::with_config(fake.addr(), Config { deadline: Some(Duration::from_secs(60)), ..quick() });
-    let asked = call(&client, RefreshToken { refresh_token: "r".into() });
-    let mut peer = fake.accept().await;
-    let (id, _) = peer.request().await;
-    tokio::time::pause();
-    tokio::time::advance(Duration::from_secs(26)).await;
-    tokio::time::resume();
+    let (_client, asked, mut peer, id) = old_refresh(&fake).await;
     peer.refuse(id, ErrorCode::SHUTTING_DOWN).await;
     let mut next = fake.accept().await;
     let (id, _) = next.request().await;
@@ -176,11 +171,14 @@ async fn a_refresh_that_was_not_done_is_asked_again_however_late() {
 /// So long that a test which waits for it fails.
 const NEVER: Duration = Duration::from_secs(600);
 
+fn backing_off(first: Duration) -> Config {
+    Config { backoff_first: first, backoff_longest: NEVER, ..Config::default() }
+}
+
 #[tokio::test]
 async fn a_server_that_accepts_and_serves_nothing_is_left_alone_for_a_while() {
     let fake = Fake::start().await;
-    let backoff = Config { backoff_first: NEVER, backoff_longest: NEVER, ..Config::default() };
-    let client = Client::with_config(fake.addr(), backoff);
+    let client = fake.client_with(backing_off(NEVER));
     let asked = call(&client, login());
     drop(fake.accept().await);
     assert!(asked.await.unwrap().is_err());
@@ -192,8 +190,7 @@ async fn a_server_that_accepts_and_serves_nothing_is_left_alone_for_a_while() {
 #[tokio::test]
 async fn a_server_that_has_served_is_called_again_at_once() {
     let fake = Fake::start().await;
-    let backoff = Config { backoff_first: NEVER, backoff_longest: NEVER, ..Config::default() };
-    let client = Client::with_config(fake.addr(), backoff);
+    let client = fake.client_with(backing_off(NEVER));
     for token in 0..3 {
         let asked = call(&client, verify(token));
         let mut peer = fake.accept().await;
@@ -205,12 +202,10 @@ async fn a_server_that_has_served_is_called_again_at_once() {
 
 #[tokio::test]
 async fn a_client_that_does_not_wait_fails_at_once_until_its_back_off_is_over() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let addr = listener.local_addr().unwrap();
-    drop(listener);
-    let config = |backoff| Config { wait_for_server: false, backoff_first: backoff, backoff_longest: NEVER, ..quick() };
-    let (barred, soon) = (config(NEVER), config(Duration::from_millis(1)));
-    let [barred, soon] = [barred, soon].map(|config| Client::with_config(addr.to_string(), config));
+    let addr = nowhere().await;
+    let [barred, soon] = [NEVER, Duration::from_millis(1)].map(|backoff| {
+        Client::with_config(addr.to_string(), Config { wait_for_server: false, ..backing_off(backoff) })
+    });
     for client in [&barred, &soon] {
         assert!(matches!(client.call(verify(1)).await, Err(Error::Connect(_))));
     }
