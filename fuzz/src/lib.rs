@@ -1,5 +1,5 @@
-//! What the fuzz targets call: the oracles that the tests of `user-proto` and `user-server` hold too, which also replay
-//! `corpus/`.
+//! What the fuzz targets call: the oracles that the tests of `user-proto` and `user-server` hold
+//! too, which also replay `corpus/`.
 
 use std::sync::OnceLock;
 

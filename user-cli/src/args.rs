@@ -19,7 +19,8 @@ pub(crate) use tools::*;
 /// The port of a server that names none.
 const DEFAULT_PORT: u16 = 3001;
 
-/// Talk to the user service: register, log in, check tokens, change and delete accounts, and look at its frames.
+/// Talk to the user service: register, log in, check tokens, change and delete accounts, and look
+/// at its frames.
 #[derive(Parser)]
 #[command(name = "user-cli", version, propagate_version = true, max_term_width = 100, after_help = EXAMPLES)]
 pub(crate) struct Cli {
@@ -59,8 +60,8 @@ pub(crate) struct Global {
     /// Ask on behalf of an end user at this IP address; believed only from a trusted peer
     #[arg(long, global = true, value_name = "IP")]
     pub(crate) client_address: Option<IpAddr>,
-    /// Make the command's first change under this key, drawn at random for it: repeated within a day, with the same key
-    /// and words, it gets the same reply and changes nothing more
+    /// Make the command's first change under this key, drawn at random for it: repeated within a
+    /// day, with the same key and words, it gets the same reply and changes nothing more
     #[arg(long, global = true, value_name = "UUID")]
     pub(crate) idempotency_key: Option<Uuid>,
     /// Speak TLS 1.3; without --ca the public authorities are trusted
@@ -125,7 +126,9 @@ fn addr(text: &str) -> Result<String, String> {
     }
     match text.rsplit_once(':') {
         None if !text.is_empty() => Ok(format!("{text}:{DEFAULT_PORT}")),
-        Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => Ok(text.to_owned()),
+        Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => {
+            Ok(text.to_owned())
+        }
         _ => Err("not host or host:port, as in 127.0.0.1:3001".to_owned()),
     }
 }
@@ -159,8 +162,15 @@ mod tests {
     #[test]
     fn times_are_read() {
         let ms = |text| timeout(text).map(|time| time.as_millis()).ok();
-        assert_eq!([ms("5s"), ms("500ms"), ms("1m"), ms("7")], [Some(5000), Some(500), Some(60_000), Some(7000)]);
-        assert!(["", "s", "0", "0ms", "1h", "-1s", "1.5s", "99999999m"].into_iter().all(|text| timeout(text).is_err()));
+        assert_eq!(
+            [ms("5s"), ms("500ms"), ms("1m"), ms("7")],
+            [Some(5000), Some(500), Some(60_000), Some(7000)]
+        );
+        assert!(
+            ["", "s", "0", "0ms", "1h", "-1s", "1.5s", "99999999m"]
+                .into_iter()
+                .all(|text| timeout(text).is_err())
+        );
     }
 
     #[test]

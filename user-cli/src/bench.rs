@@ -1,5 +1,5 @@
-//! The load generator. It speaks to the socket itself, over the frames of user-proto: requests are written in batches, and
-//! a thread drives many connections. It knows the server only from outside.
+//! The load generator. It speaks to the socket itself, over the frames of user-proto: requests are
+//! written in batches, and a thread drives many connections. It knows the server only from outside.
 
 mod accounts;
 mod connect;

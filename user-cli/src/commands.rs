@@ -1,5 +1,5 @@
-//! What each command does: gather what it needs, ask, remember, show. Everything is asked of the person before the
-//! server is connected to, so that no connection waits for somebody who types.
+//! What each command does: gather what it needs, ask, remember, show. Everything is asked of the
+//! person before the server is connected to, so that no connection waits for somebody who types.
 
 mod account;
 mod frames;
@@ -51,7 +51,9 @@ fn verification_id(
     given.or_else(|| context.state.awaited(purpose)).ok_or_else(|| {
         Failure::usage(
             format!("no code is awaited from {}", context.global.addr),
-            format!("Begin with user-cli {begin}, or name the verification with --verification-id."),
+            format!(
+                "Begin with user-cli {begin}, or name the verification with --verification-id."
+            ),
         )
     })
 }

@@ -29,7 +29,8 @@ pub(crate) struct Context<'a> {
     runtime: Runtime,
     /// Whether the token in use is the stored one.
     uses_stored: bool,
-    /// Taken by the first request that changes something: another under the same key would be refused.
+    /// Taken by the first request that changes something: another under the same key would be
+    /// refused.
     key: Cell<Option<IdempotencyKey>>,
 }
 
@@ -44,7 +45,10 @@ impl<'a> Context<'a> {
     pub(crate) fn new(global: &'a Global, asks_server: bool) -> Result<Self, Failure> {
         let tls = if asks_server { tls::of(global)? } else { None };
         let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| {
-            Failure::usage(format!("can not start: {error}"), "Look for limits on open files and memory.")
+            Failure::usage(
+                format!("can not start: {error}"),
+                "Look for limits on open files and memory.",
+            )
         })?;
         let config = Config {
             deadline: global.timeout,
@@ -57,7 +61,16 @@ impl<'a> Context<'a> {
         let store = Store::of(&global.addr);
         let client = Client::with_config(global.addr.as_str(), config);
         let key = Cell::new(global.idempotency_key.map(|key| IdempotencyKey(key.into_bytes())));
-        Ok(Self { global, state: State::default(), store, client, tls, runtime, uses_stored: false, key })
+        Ok(Self {
+            global,
+            state: State::default(),
+            store,
+            client,
+            tls,
+            runtime,
+            uses_stored: false,
+            key,
+        })
     }
 
     /// TLS, where the server is spoken to so.
@@ -80,7 +93,8 @@ impl<'a> Context<'a> {
         saved.is_ok()
     }
 
-    /// Forgets the stored session where the server says that it has ended: its tokens are good for nothing more.
+    /// Forgets the stored session where the server says that it has ended: its tokens are good for
+    /// nothing more.
     pub(crate) fn forget_what_ended(&mut self, failure: &Failure) {
         if self.uses_stored && failure.says_that_the_session_ended() {
             self.state.session = None;
@@ -96,19 +110,26 @@ impl<'a> Context<'a> {
             idempotency_key: if changes { self.key.take() } else { None },
             ..Common::default()
         };
-        self.until_interrupted(self.client.call_with(request, common))?.map_err(|error| self.failed(error, changes))
+        self.until_interrupted(self.client.call_with(request, common))?
+            .map_err(|error| self.failed(error, changes))
     }
 
     /// A call that failed, with what there is to know about it.
     pub(crate) fn failed(&self, error: Error, changes: bool) -> Failure {
         let fresh = |at| at > human::unix_now();
-        let can_refresh =
-            self.uses_stored && self.state.session.as_ref().is_some_and(|session| fresh(session.refresh_expires_at));
-        let situation = Situation { addr: self.global.addr.clone(), tls: self.tls.is_some(), changes, can_refresh };
+        let can_refresh = self.uses_stored
+            && self.state.session.as_ref().is_some_and(|session| fresh(session.refresh_expires_at));
+        let situation = Situation {
+            addr: self.global.addr.clone(),
+            tls: self.tls.is_some(),
+            changes,
+            can_refresh,
+        };
         Failure::Call { error, situation }
     }
 
-    /// Ctrl-C ends the wait, not the process, so that the terminal and the connection are left in order.
+    /// Ctrl-C ends the wait, not the process, so that the terminal and the connection are left in
+    /// order.
     pub(crate) fn until_interrupted<T>(&self, work: impl Future<Output = T>) -> Result<T, Failure> {
         self.runtime.block_on(async {
             tokio::select! {
@@ -119,7 +140,10 @@ impl<'a> Context<'a> {
     }
 
     /// Runs what blocks, such as reading stdin, until Ctrl-C.
-    pub(crate) fn blocking<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
+    pub(crate) fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Failure> {
         let done = self.until_interrupted(async { tokio::task::spawn_blocking(work).await })?;
         done.map_err(|error| Failure::usage(format!("a defect of user-cli: {error}"), "Report it."))
     }
@@ -135,8 +159,8 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Ends the connection: in order, where all went well. Nobody waits for a server that did not answer in time, or for
-    /// a name that is still being looked up.
+    /// Ends the connection: in order, where all went well. Nobody waits for a server that did not
+    /// answer in time, or for a name that is still being looked up.
     pub(crate) fn end(self, in_order: bool) {
         if in_order {
             let _ = self.until_interrupted(self.client.close());
@@ -184,7 +208,8 @@ impl<'a> Context<'a> {
     /// Whether `token` is one of the stored session.
     pub(crate) fn is_stored(&self, token: &str) -> bool {
         let session = self.state.session.as_ref();
-        session.is_some_and(|session| session.access_token == token || session.refresh_token == token)
+        session
+            .is_some_and(|session| session.access_token == token || session.refresh_token == token)
     }
 
     /// Prints a result: for a program the reply as it is, for a person `told`.
@@ -205,7 +230,8 @@ impl<'a> Context<'a> {
             object.extend(more.iter().map(|(name, value, _)| ((*name).to_owned(), value.clone())));
             return output::line(&Value::Object(object).to_string());
         }
-        let mut rows: Vec<_> = more.iter().map(|(name, _, text)| (human::label(name), text.clone())).collect();
+        let mut rows: Vec<_> =
+            more.iter().map(|(name, _, text)| (human::label(name), text.clone())).collect();
         reply.view(&mut |field| {
             let value = match field.value {
                 user_proto::FieldValue::Secret(_) if !told.reveal => told.secret.to_owned(),

@@ -47,7 +47,12 @@ pub(crate) fn frames(bytes: &[u8], direction: Option<Direction>) -> Vec<Explaine
             Ok(None) => (Verdict::Incomplete(frame::size(rest).ok().flatten()), rest.len()),
             Err(error) => (Verdict::BadLength(error), rest.len()),
         };
-        explained.push(Explained { bytes: rest.get(..size).unwrap_or(rest), frame: None, direction, verdict });
+        explained.push(Explained {
+            bytes: rest.get(..size).unwrap_or(rest),
+            frame: None,
+            direction,
+            verdict,
+        });
         break;
     }
     explained
@@ -55,12 +60,12 @@ pub(crate) fn frames(bytes: &[u8], direction: Option<Direction>) -> Vec<Explaine
 
 impl<'a> Explained<'a> {
     fn of(bytes: &'a [u8], frame: Frame<'a>, direction: Option<Direction>) -> Self {
-        let by_type = if frame.kind & limits::REPLY_BIT == 0 { Direction::Request } else { Direction::Reply };
+        let by_type =
+            if frame.kind & limits::REPLY_BIT == 0 { Direction::Request } else { Direction::Reply };
         let direction = direction.unwrap_or(by_type);
         let message = match direction {
-            Direction::Request => {
-                Request::decode(frame.kind, frame.body).map(|(request, common)| Message::Request(request, common))
-            }
+            Direction::Request => Request::decode(frame.kind, frame.body)
+                .map(|(request, common)| Message::Request(request, common)),
             Direction::Reply => Reply::decode(frame.kind, frame.body).map(Message::Reply),
         };
         let verdict = match message {
@@ -93,21 +98,26 @@ impl<'a> Explained<'a> {
     /// What is wrong with it, in a sentence.
     fn fault(&self) -> Option<String> {
         match self.verdict {
-            _ if self.is_request_about_the_connection() => Some("only the server uses the request id 0".to_owned()),
+            _ if self.is_request_about_the_connection() => {
+                Some("only the server uses the request id 0".to_owned())
+            }
             Verdict::Message { .. } => None,
             Verdict::Bad(error) => Some(error.to_string()),
             Verdict::BadLength(error) => Some(match error.looks_like() {
                 Some(protocol) => format!("{error}; these bytes look like {protocol}"),
                 None => error.to_string(),
             }),
-            Verdict::Incomplete(None) => Some("the length field, of 4 bytes, has not ended".to_owned()),
+            Verdict::Incomplete(None) => {
+                Some("the length field, of 4 bytes, has not ended".to_owned())
+            }
             Verdict::Incomplete(Some(size)) => {
                 Some(format!("{} of its {size} bytes are missing", size - self.bytes.len()))
             }
         }
     }
 
-    /// What the server answers, and whether it closes. For what goes the other way there is no answer.
+    /// What the server answers, and whether it closes. For what goes the other way there is no
+    /// answer.
     fn answer(&self) -> Option<(ErrorCode, bool)> {
         if self.direction == Some(Direction::Reply) {
             return None;
@@ -128,7 +138,9 @@ impl<'a> Explained<'a> {
             (Some((code, false)), _) => {
                 format!("{} ({:04x}) with this id; the connection lives", code.name(), code.0)
             }
-            (None, Verdict::Incomplete(_)) => "nothing yet: it waits for the rest, for 10 s by default".to_owned(),
+            (None, Verdict::Incomplete(_)) => {
+                "nothing yet: it waits for the rest, for 10 s by default".to_owned()
+            }
             (None, Verdict::BadLength(_)) => "the client gives the connection up".to_owned(),
             (None, _) => "the client fails this one call; the connection lives".to_owned(),
         }
@@ -144,7 +156,14 @@ impl<'a> Explained<'a> {
         let mut rows = vec![("frame".to_owned(), format!("{} bytes", self.bytes.len()))];
         let mut row = |name: &str, value: String| rows.push((name.to_owned(), value));
         if let Some(frame) = self.frame {
-            row("type", format!("{:#04x} {}", frame.kind, self.type_name().unwrap_or_else(|| family(frame.kind))));
+            row(
+                "type",
+                format!(
+                    "{:#04x} {}",
+                    frame.kind,
+                    self.type_name().unwrap_or_else(|| family(frame.kind))
+                ),
+            );
             row("direction", direction_name(self.direction).to_owned());
             row("request id", frame.id.to_string());
         }
@@ -162,7 +181,10 @@ impl<'a> Explained<'a> {
         }
         if let Some(fault) = self.fault() {
             row("wrong", fault);
-            row(if self.direction == Some(Direction::Reply) { "then" } else { "answer" }, self.consequence());
+            row(
+                if self.direction == Some(Direction::Reply) { "then" } else { "answer" },
+                self.consequence(),
+            );
         }
         output::aligned(&rows)
     }
@@ -220,9 +242,10 @@ impl Message<'_> {
 
     fn objects(&self, reveal: bool) -> (Map<String, Value>, Map<String, Value>) {
         match self {
-            Self::Request(request, common) => {
-                (output::object(|see| request.view(see), reveal), output::object(|see| common.view(see), reveal))
-            }
+            Self::Request(request, common) => (
+                output::object(|see| request.view(see), reveal),
+                output::object(|see| common.view(see), reveal),
+            ),
             Self::Reply(reply) => (output::object(|see| reply.view(see), reveal), Map::new()),
         }
     }

@@ -52,12 +52,15 @@ impl Failure {
         matches!(self, Self::Call { error: Error::Refused(reply), .. } if reply.code == ErrorCode::SESSION_REVOKED)
     }
 
-    /// Says what is wrong, and gives the exit code. A report that can't be written is not worth a failure of its own.
+    /// Says what is wrong, and gives the exit code. A report that can't be written is not worth a
+    /// failure of its own.
     pub(crate) fn report(self, json: bool) -> ExitCode {
         let code = self.exit_code();
         match self {
             // A reader that has seen enough, as in `user-cli ... | head -1`, is no failure.
-            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                return ExitCode::SUCCESS;
+            }
             Self::Arguments(error) if !error.use_stderr() => {
                 return match error.print() {
                     Ok(()) => ExitCode::SUCCESS,
@@ -74,7 +77,9 @@ impl Failure {
     fn exit_code(&self) -> u8 {
         match self {
             Self::Call { error: Error::Refused(_), .. } | Self::Said => REFUSED,
-            Self::Call { .. } | Self::Here { .. } | Self::Arguments(_) | Self::Output(_) => NOT_ASKED,
+            Self::Call { .. } | Self::Here { .. } | Self::Arguments(_) | Self::Output(_) => {
+                NOT_ASKED
+            }
             Self::Interrupted => INTERRUPTED,
         }
     }
@@ -96,7 +101,8 @@ impl Failure {
             Self::Arguments(error) => {
                 let text = error.to_string();
                 // Clap's usage and tips follow after an empty line.
-                let what = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
+                let what =
+                    text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
                 let what = what.split_whitespace().collect::<Vec<_>>().join(" ");
                 json!({ "kind": "usage", "message": what, "mend": "See user-cli --help." })
             }
@@ -115,16 +121,25 @@ impl From<io::Error> for Failure {
 fn call_text(error: &Error, situation: &Situation) -> String {
     let mut text = match error {
         Error::Refused(reply) => {
-            let field = reply.field.as_ref().map(|field| format!(", {}", human::printable(field))).unwrap_or_default();
+            let field = reply
+                .field
+                .as_ref()
+                .map(|field| format!(", {}", human::printable(field)))
+                .unwrap_or_default();
             let code = code_name(reply.code);
-            format!("error: {code} ({:04x}{field}): {}", reply.code.0, human::printable(&reply.message))
+            format!(
+                "error: {code} ({:04x}{field}): {}",
+                reply.code.0,
+                human::printable(&reply.message)
+            )
         }
         error => format!("error: {}: {error}", situation.addr),
     };
     if let Error::Refused(reply) = error
         && let Some(ms) = reply.retry_after_ms
     {
-        text += &format!("\nretry: in {}", human::span(std::time::Duration::from_millis(ms.into())));
+        text +=
+            &format!("\nretry: in {}", human::span(std::time::Duration::from_millis(ms.into())));
     }
     if situation.changes && error.outcome_unknown() {
         text += "\n note: whether it was done is unknown; look before you try again";

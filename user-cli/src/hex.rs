@@ -6,14 +6,18 @@ use crate::failure::Failure;
 
 /// Reads what people paste: spaces, colons, commas, underscores and `0x` do not matter.
 pub(crate) fn parse(text: &str) -> Result<Vec<u8>, Failure> {
-    let wrong = |what: String| Failure::usage(what, "Give pairs of hex digits, as in 00000005 7f 00000001.");
+    let wrong = |what: String| {
+        Failure::usage(what, "Give pairs of hex digits, as in 00000005 7f 00000001.")
+    };
     let mut bytes = Vec::with_capacity(text.len() / 2);
     let mut high = None;
     for token in text.split(|c: char| c.is_whitespace() || matches!(c, ':' | ',' | '_')) {
         let token = token.strip_prefix("0x").or_else(|| token.strip_prefix("0X")).unwrap_or(token);
         for c in token.chars() {
             // The character itself is left out where it may be part of a secret.
-            let digit = c.to_digit(16).ok_or_else(|| wrong("there is a character that is no hex digit".to_owned()))?;
+            let digit = c
+                .to_digit(16)
+                .ok_or_else(|| wrong("there is a character that is no hex digit".to_owned()))?;
             let digit = u8::try_from(digit).unwrap_or_default();
             match high.take() {
                 None => high = Some(digit),
@@ -43,7 +47,8 @@ mod tests {
 
     #[test]
     fn it_reads_what_people_paste() {
-        for pasted in ["00ff7f", "00 FF 7f", "0x00,0xff,0x7f", "00:ff:7f", "0 0ff\n7f", "00_ff_7f"] {
+        for pasted in ["00ff7f", "00 FF 7f", "0x00,0xff,0x7f", "00:ff:7f", "0 0ff\n7f", "00_ff_7f"]
+        {
             assert_eq!(parse(pasted).unwrap(), [0x00, 0xff, 0x7f], "{pasted}");
         }
         assert_eq!(text(&[0, 255, 127]), "00ff7f");

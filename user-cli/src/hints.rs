@@ -21,7 +21,8 @@ pub(crate) fn of(error: &Error, situation: &Situation) -> String {
         Error::Refused(reply) if reply.field.as_deref() == Some("current_password") => {
             "Check the current password. After five wrong ones there is a wait.".to_owned()
         }
-        // Nothing too long was sent, so what the server took for a length is the start of something else.
+        // Nothing too long was sent, so what the server took for a length is the start of something
+        // else.
         Error::Refused(reply) if reply.code == ErrorCode::FRAME_TOO_LONG && !situation.tls => {
             "The server wants TLS: name its authority with --ca, or say --tls where that is a public one.".to_owned()
         }
@@ -44,13 +45,19 @@ pub(crate) fn of(error: &Error, situation: &Situation) -> String {
 
 fn of_handshake(why: &NoHandshake) -> &'static str {
     match why {
-        NoHandshake::UnknownAuthority => "Name the file with the authority of the server's certificate with --ca.",
+        NoHandshake::UnknownAuthority => {
+            "Name the file with the authority of the server's certificate with --ca."
+        }
         NoHandshake::OtherName(_) => {
             "Name the host in --addr as the certificate does, or say with --server-name which name it has."
         }
         NoHandshake::NoName(_) => "Say with --server-name which name the server's certificate has.",
-        NoHandshake::NotValidNow => "Renew the server's certificate, and look at the clocks of both machines.",
-        NoHandshake::BadCertificate(_) => "Give the server another certificate; user-server check tells what it has.",
+        NoHandshake::NotValidNow => {
+            "Renew the server's certificate, and look at the clocks of both machines."
+        }
+        NoHandshake::BadCertificate(_) => {
+            "Give the server another certificate; user-server check tells what it has."
+        }
         NoHandshake::NotTls => {
             "Leave out --tls and --ca, unset USER_SERVER_TLS and USER_SERVER_CA, or set TLS_CERT for the server."
         }
@@ -67,10 +74,12 @@ fn of_handshake(why: &NoHandshake) -> &'static str {
     }
 }
 
-/// What to do about a code, or `None` for one of a later version. A test holds that every code has its line.
+/// What to do about a code, or `None` for one of a later version. A test holds that every code has
+/// its line.
 fn of_code(code: ErrorCode, situation: &Situation) -> Option<&'static str> {
     const OLD_SERVER: &str = "The server is older than this user-cli: use the one of its release.";
-    const NOT_OURS: &str = "If user-cli made this frame, that is a defect of it: --verbose shows the frame.";
+    const NOT_OURS: &str =
+        "If user-cli made this frame, that is a defect of it: --verbose shows the frame.";
     const LOG_IN: &str = "Log in again: user-cli login <LOGIN>.";
     Some(match code {
         ErrorCode::UNKNOWN_TYPE | ErrorCode::UNKNOWN_TAG => OLD_SERVER,
@@ -80,7 +89,9 @@ fn of_code(code: ErrorCode, situation: &Situation) -> Option<&'static str> {
         ErrorCode::INVALID_PASSWORD => {
             "Choose 8 to 128 characters that are not a common password and not made of the username or the address."
         }
-        ErrorCode::NOTHING_TO_UPDATE => "Name what to change: --username, --email or --new-password.",
+        ErrorCode::NOTHING_TO_UPDATE => {
+            "Name what to change: --username, --email or --new-password."
+        }
         ErrorCode::INVALID_CREDENTIALS => {
             "Check the login and the password. A registration has to be verified first: user-cli verify-email."
         }
@@ -89,20 +100,30 @@ fn of_code(code: ErrorCode, situation: &Situation) -> Option<&'static str> {
             "A refresh token is stored: run user-cli refresh, then this again."
         }
         ErrorCode::TOKEN_EXPIRED | ErrorCode::SESSION_REVOKED => LOG_IN,
-        ErrorCode::INVALID_CODE => "Check the code in the newest mail. Five wrong ones make it void.",
-        ErrorCode::CODE_EXPIRED => "Begin again: register, update --email, or reset-password request.",
+        ErrorCode::INVALID_CODE => {
+            "Check the code in the newest mail. Five wrong ones make it void."
+        }
+        ErrorCode::CODE_EXPIRED => {
+            "Begin again: register, update --email, or reset-password request."
+        }
         ErrorCode::ACCOUNT_DISABLED => "Ask an operator to enable the account.",
         ErrorCode::USERNAME_TAKEN => {
             "Choose another username. At verify-email: repeat with --username; the code is not spent."
         }
         ErrorCode::IDEMPOTENCY_CONFLICT => "Use a new idempotency key for a new request.",
-        ErrorCode::EMAIL_TAKEN => "Log in to the account that has it, or reset its password: user-cli reset-password.",
+        ErrorCode::EMAIL_TAKEN => {
+            "Log in to the account that has it, or reset its password: user-cli reset-password."
+        }
         ErrorCode::RATE_LIMITED => "Wait that long, then try again.",
         ErrorCode::BUSY => "The server has much to do: try again in a moment.",
         ErrorCode::INTERNAL => "Look into the server's log.",
-        ErrorCode::UNAVAILABLE => "Look whether the server reaches its database; its log says what is missing.",
+        ErrorCode::UNAVAILABLE => {
+            "Look whether the server reaches its database; its log says what is missing."
+        }
         ErrorCode::SHUTTING_DOWN => "Ask another node with --addr, or wait until this one is back.",
-        ErrorCode::DEADLINE_EXCEEDED => "Give it more time with --timeout, and look whether the server is well.",
+        ErrorCode::DEADLINE_EXCEEDED => {
+            "Give it more time with --timeout, and look whether the server is well."
+        }
         _ => return None,
     })
 }
@@ -133,7 +154,8 @@ mod tests {
     #[test]
     fn an_expired_token_is_mended_by_what_is_there() {
         let hint = |can_refresh| {
-            of_code(ErrorCode::TOKEN_EXPIRED, &Situation { can_refresh, ..Situation::default() }).unwrap_or_default()
+            of_code(ErrorCode::TOKEN_EXPIRED, &Situation { can_refresh, ..Situation::default() })
+                .unwrap_or_default()
         };
         assert!(hint(true).contains("user-cli refresh"));
         assert!(hint(false).contains("user-cli login"));

@@ -16,7 +16,9 @@ pub(crate) fn span(time: Duration) -> String {
     let ms = time.as_millis();
     match ms {
         0..1000 => format!("{ms} ms"),
-        1000..10_000 if !ms.is_multiple_of(1000) => format!("{}.{} s", ms.div_ceil(100) / 10, ms.div_ceil(100) % 10),
+        1000..10_000 if !ms.is_multiple_of(1000) => {
+            format!("{}.{} s", ms.div_ceil(100) / 10, ms.div_ceil(100) % 10)
+        }
         1000..120_000 => format!("{} s", ms.div_ceil(1000)),
         120_000..7_200_000 => format!("{} min", ms.div_ceil(60_000)),
         7_200_000..172_800_000 => format!("{} h", ms.div_ceil(3_600_000)),
@@ -38,13 +40,14 @@ pub(crate) fn instant(at: u64, now: u64) -> String {
     format!("{} ({distance})", iso_8601(at))
 }
 
-/// The proleptic Gregorian date of a number of days, counted in years that begin in March, so that a leap day is a
-/// year's last day.
+/// The proleptic Gregorian date of a number of days, counted in years that begin in March, so that
+/// a leap day is a year's last day.
 pub(crate) fn iso_8601(at: u64) -> String {
     let (days, second) = (at / 86_400, at % 86_400);
     let shifted = days + 719_468;
     let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let march_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * march_month + 2) / 5 + 1;
@@ -57,7 +60,8 @@ pub(crate) fn iso_8601(at: u64) -> String {
 /// Text of somebody else, without what would move a terminal's cursor or turn its text around.
 pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     let is_harmful = |c: char| {
-        c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
     if !text.contains(is_harmful) {
         return Cow::Borrowed(text);
@@ -90,7 +94,9 @@ pub(crate) fn value(field: &FieldView<'_>, reveal: bool) -> String {
         FieldValue::Bytes(bytes) => hex::text(bytes),
         FieldValue::Uuid(id) => id.to_string(),
         FieldValue::Instant(at) => instant(at, unix_now()),
-        FieldValue::Number(number) if field.name.ends_with("_ms") => span(Duration::from_millis(number)),
+        FieldValue::Number(number) if field.name.ends_with("_ms") => {
+            span(Duration::from_millis(number))
+        }
         FieldValue::Number(number) if is_seconds(field.name) => seconds(number),
         FieldValue::Number(number) => number.to_string(),
         FieldValue::Code(code) => format!("{} ({:04x})", code.name(), code.0),
@@ -122,7 +128,10 @@ mod tests {
         let said: Vec<_> = [0, 250, 1001, 9999, 60_000, 120_000, 900_000, 7_200_000, 2_592_000_000]
             .map(|ms| span(Duration::from_millis(ms)))
             .into();
-        assert_eq!(said, ["0 ms", "250 ms", "1.1 s", "10.0 s", "60 s", "2 min", "15 min", "2 h", "30 days"]);
+        assert_eq!(
+            said,
+            ["0 ms", "250 ms", "1.1 s", "10.0 s", "60 s", "2 min", "15 min", "2 h", "30 days"]
+        );
         assert_eq!(instant(1000, 940), "1970-01-01T00:16:40Z (in 60 s)");
         assert_eq!(instant(940, 1000), "1970-01-01T00:15:40Z (60 s ago)");
     }

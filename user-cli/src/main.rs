@@ -1,8 +1,8 @@
-//! The operators' client of the user service: every request of the protocol as a subcommand, and tools that explain
-//! its frames.
+//! The operators' client of the user service: every request of the protocol as a subcommand, and
+//! tools that explain its frames.
 //!
-//! Exit codes: 0 done, 1 the server said no, 2 it could not be asked, 130 interrupted. Results go to stdout, all else
-//! to stderr.
+//! Exit codes: 0 done, 1 the server said no, 2 it could not be asked, 130 interrupted. Results go
+//! to stdout, all else to stderr.
 
 mod args;
 mod bench;
@@ -34,7 +34,8 @@ fn main() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(failure) => failure.report(cli.global.json),
         },
-        Err(error) => Failure::from_clap(error).report(std::env::args_os().any(|argument| argument == "--json")),
+        Err(error) => Failure::from_clap(error)
+            .report(std::env::args_os().any(|argument| argument == "--json")),
     }
 }
 

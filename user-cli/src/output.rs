@@ -35,13 +35,17 @@ pub(crate) fn prompt(text: &str) {
 /// Names and values, one pair a line, the values below each other.
 pub(crate) fn aligned(rows: &[(String, String)]) -> String {
     let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or_default();
-    let lines: Vec<_> = rows.iter().map(|(name, value)| format!("{name:width$}  {value}")).collect();
+    let lines: Vec<_> =
+        rows.iter().map(|(name, value)| format!("{name:width$}  {value}")).collect();
     lines.join("\n")
 }
 
-/// A message's fields as the vectors of user-proto write them: ids and codes as text, instants and spans as numbers,
-/// bytes in hex, a secret that is no text as an object with its hex.
-pub(crate) fn object(view: impl FnOnce(&mut dyn FnMut(FieldView<'_>)), reveal: bool) -> Map<String, Value> {
+/// A message's fields as the vectors of user-proto write them: ids and codes as text, instants and
+/// spans as numbers, bytes in hex, a secret that is no text as an object with its hex.
+pub(crate) fn object(
+    view: impl FnOnce(&mut dyn FnMut(FieldView<'_>)),
+    reveal: bool,
+) -> Map<String, Value> {
     let mut object = Map::new();
     view(&mut |field| {
         object.insert(field.name.to_owned(), json_value(&field, reveal));

@@ -1,7 +1,8 @@
-//! What is remembered between two commands, per server: the tokens of the last login, and which codes are awaited.
+//! What is remembered between two commands, per server: the tokens of the last login, and which
+//! codes are awaited.
 //!
-//! Tokens are as good as passwords while they live, so the file is its owner's alone, and it is replaced as a whole:
-//! whoever reads it sees the old state or the new one.
+//! Tokens are as good as passwords while they live, so the file is its owner's alone, and it is
+//! replaced as a whole: whoever reads it sees the old state or the new one.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -50,10 +51,12 @@ struct Awaited {
 }
 
 impl State {
-    /// Remembers the verification that a code is awaited for. A newer one of its purpose takes its place.
+    /// Remembers the verification that a code is awaited for. A newer one of its purpose takes its
+    /// place.
     pub(crate) fn await_code(&mut self, purpose: Purpose, verification_id: Uuid) {
         self.forget_code(purpose);
-        self.awaited.push(Awaited { purpose: name(purpose), verification_id: verification_id.to_string() });
+        self.awaited
+            .push(Awaited { purpose: name(purpose), verification_id: verification_id.to_string() });
     }
 
     pub(crate) fn forget_code(&mut self, purpose: Purpose) {
@@ -94,16 +97,24 @@ impl Store {
         let bytes = match fs::read(path) {
             Ok(bytes) => Zeroizing::new(bytes),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(State::default()),
-            Err(error) => return Err(Failure::usage(format!("can not read {}: {error}", path.display()), mend())),
+            Err(error) => {
+                return Err(Failure::usage(
+                    format!("can not read {}: {error}", path.display()),
+                    mend(),
+                ));
+            }
         };
         // serde's own message could quote what it did not understand, and that may be a token.
-        serde_json::from_slice(&bytes)
-            .map_err(|_| Failure::usage(format!("{} is not as user-cli wrote it", path.display()), mend()))
+        serde_json::from_slice(&bytes).map_err(|_| {
+            Failure::usage(format!("{} is not as user-cli wrote it", path.display()), mend())
+        })
     }
 
     /// Replaces the file, or removes it where there is nothing to remember.
     pub(crate) fn save(&self, state: &State) -> io::Result<()> {
-        let no_home = || io::Error::new(io::ErrorKind::NotFound, "neither USER_CLI_STATE_DIR nor HOME is set");
+        let no_home = || {
+            io::Error::new(io::ErrorKind::NotFound, "neither USER_CLI_STATE_DIR nor HOME is set")
+        };
         let path = self.path.as_deref().ok_or_else(no_home)?;
         if state.is_empty() {
             return fs::remove_file(path).or_else(|error| match error.kind() {
@@ -126,7 +137,11 @@ impl Store {
 fn folder() -> Option<PathBuf> {
     let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     set("USER_CLI_STATE_DIR")
-        .or_else(|| set("XDG_STATE_HOME").filter(|folder| folder.is_absolute()).map(|folder| folder.join("user-cli")))
+        .or_else(|| {
+            set("XDG_STATE_HOME")
+                .filter(|folder| folder.is_absolute())
+                .map(|folder| folder.join("user-cli"))
+        })
         .or_else(|| set("HOME").map(|home| home.join(".local/state/user-cli")))
 }
 
@@ -187,8 +202,14 @@ mod tests {
         state.await_code(Purpose::Reset, two);
         assert_eq!(state.awaited(None), Some(two));
         state.await_code(Purpose::Registration, three);
-        assert_eq!((state.awaited(None), state.awaited(Some(Purpose::Reset))), (Some(three), Some(two)));
+        assert_eq!(
+            (state.awaited(None), state.awaited(Some(Purpose::Reset))),
+            (Some(three), Some(two))
+        );
         state.forget_code(Purpose::Registration);
-        assert_eq!((state.awaited(None), state.awaited(Some(Purpose::Registration))), (Some(two), None));
+        assert_eq!(
+            (state.awaited(None), state.awaited(Some(Purpose::Registration))),
+            (Some(two), None)
+        );
     }
 }

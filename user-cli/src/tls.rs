@@ -1,5 +1,5 @@
-//! The options about TLS, and the files that they name, as `user-proto` takes them. A wrong one is told before anything
-//! is asked of the person or the server.
+//! The options about TLS, and the files that they name, as `user-proto` takes them. A wrong one is
+//! told before anything is asked of the person or the server.
 
 use std::path::Path;
 
@@ -13,8 +13,11 @@ use crate::failure::Failure;
 pub(crate) fn of(global: &Global) -> Result<Option<Tls>, Failure> {
     let (ca, cert, key) = (global.ca.as_deref(), global.cert.as_deref(), global.key.as_deref());
     if !global.speaks_tls() {
-        let in_vain =
-            [("--cert", cert.is_some()), ("--key", key.is_some()), ("--server-name", global.server_name.is_some())];
+        let in_vain = [
+            ("--cert", cert.is_some()),
+            ("--key", key.is_some()),
+            ("--server-name", global.server_name.is_some()),
+        ];
         return match in_vain.into_iter().find(|(_, given)| *given) {
             Some((option, _)) => Err(Failure::usage(
                 format!("{option} says nothing without TLS"),
@@ -24,8 +27,18 @@ pub(crate) fn of(global: &Global) -> Result<Option<Tls>, Failure> {
         };
     }
     match (cert, key) {
-        (Some(_), None) => return Err(Failure::usage("--cert needs --key", "Name the file with its private key.")),
-        (None, Some(_)) => return Err(Failure::usage("--key needs --cert", "Name the file with its certificate.")),
+        (Some(_), None) => {
+            return Err(Failure::usage(
+                "--cert needs --key",
+                "Name the file with its private key.",
+            ));
+        }
+        (None, Some(_)) => {
+            return Err(Failure::usage(
+                "--key needs --cert",
+                "Name the file with its certificate.",
+            ));
+        }
         _ => {}
     }
     let authorities = ca.map(|file| read("--ca", file)).transpose()?;
@@ -38,16 +51,25 @@ pub(crate) fn of(global: &Global) -> Result<Option<Tls>, Failure> {
         server_name: global.server_name.as_deref(),
     };
     Tls::new(&options).map(Some).map_err(|TlsFault { part, wrong }| match part {
-        TlsPart::Authorities => {
-            wrong_file("--ca", ca, &wrong, "Name a file with the certificate of the server's authority in PEM.")
+        TlsPart::Authorities => wrong_file(
+            "--ca",
+            ca,
+            &wrong,
+            "Name a file with the certificate of the server's authority in PEM.",
+        ),
+        TlsPart::Certificate => {
+            wrong_file("--cert", cert, &wrong, "Name a file with your certificate in PEM.")
         }
-        TlsPart::Certificate => wrong_file("--cert", cert, &wrong, "Name a file with your certificate in PEM."),
-        TlsPart::Key => {
-            wrong_file("--key", key, &wrong, "Name a file with the private key of --cert in PEM, not encrypted.")
-        }
-        TlsPart::ServerName => {
-            Failure::usage(format!("--server-name: {wrong}"), "Give a name of the server's certificate.")
-        }
+        TlsPart::Key => wrong_file(
+            "--key",
+            key,
+            &wrong,
+            "Name a file with the private key of --cert in PEM, not encrypted.",
+        ),
+        TlsPart::ServerName => Failure::usage(
+            format!("--server-name: {wrong}"),
+            "Give a name of the server's certificate.",
+        ),
     })
 }
 

@@ -1,5 +1,5 @@
-//! A live view of a server, from what it tells at /metrics. It knows the names of the figures, and nothing else of the
-//! server.
+//! A live view of a server, from what it tells at /metrics. It knows the names of the figures, and
+//! nothing else of the server.
 
 mod page;
 mod scrape;

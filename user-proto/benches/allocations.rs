@@ -1,6 +1,11 @@
-//! How often reading and writing a message allocates: a table, by a counting allocator that would slow `codec` down.
-//! `cargo bench -p user-proto --bench allocations`.
-#![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs, reason = "a benchmark, not an interface")]
+//! How often reading and writing a message allocates: a table, by a counting allocator that would
+//! slow `codec` down. `cargo bench -p user-proto --bench allocations`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    missing_docs,
+    reason = "a benchmark, not an interface"
+)]
 
 #[path = "../tests/it/samples.rs"]
 #[allow(dead_code, reason = "the tests use the rest")]
@@ -60,14 +65,18 @@ fn main() {
     framed();
 }
 
-/// What it costs to own a frame: `FrameCodec` shares the read buffer, so a frame after the first costs nothing.
+/// What it costs to own a frame: `FrameCodec` shares the read buffer, so a frame after the first
+/// costs nothing.
 fn framed() {
     let mut buffer = BytesMut::with_capacity(4_096);
     for id in 1..=8 {
-        user_proto::encode(id, &VerifyToken { access_token: samples::ACCESS.into() }, &mut buffer).unwrap();
+        user_proto::encode(id, &VerifyToken { access_token: samples::ACCESS.into() }, &mut buffer)
+            .unwrap();
     }
     let count = measure(|| {
-        while let Some(frame) = tokio_util::codec::Decoder::decode(&mut FrameCodec, &mut buffer).unwrap() {
+        while let Some(frame) =
+            tokio_util::codec::Decoder::decode(&mut FrameCodec, &mut buffer).unwrap()
+        {
             assert!(frame.request().is_ok());
         }
     });

@@ -1,5 +1,5 @@
-//! How long reading and writing a message takes; beside prost and serde_json for equal content, and beside
-//! `LengthDelimitedCodec` for framing alone. `cargo bench -p user-proto --bench codec`.
+//! How long reading and writing a message takes; beside prost and serde_json for equal content, and
+//! beside `LengthDelimitedCodec` for framing alone. `cargo bench -p user-proto --bench codec`.
 #![allow(clippy::unwrap_used, missing_docs, reason = "a benchmark, not an interface")]
 
 #[path = "../tests/it/samples.rs"]
@@ -64,7 +64,8 @@ fn every_message(c: &mut Criterion) {
     group.finish();
 }
 
-/// The same content by prost and serde_json, each behind the same header, so that only the body differs.
+/// The same content by prost and serde_json, each behind the same header, so that only the body
+/// differs.
 fn rivals(c: &mut Criterion) {
     let mut group = c.benchmark_group("rivals");
     macro_rules! compare {
@@ -93,13 +94,17 @@ fn rivals(c: &mut Criterion) {
             group.bench_function(BenchmarkId::new("serde_json/decode", label), |b| {
                 b.iter(|| {
                     let (found, _) = frame::split(black_box(&bytes)).unwrap().unwrap();
-                    black_box(serde_json::from_slice::<rivals::json::$name<'_>>(found.body).unwrap());
+                    black_box(
+                        serde_json::from_slice::<rivals::json::$name<'_>>(found.body).unwrap(),
+                    );
                 });
             });
             group.bench_function(BenchmarkId::new("serde_json/encode", label), |b| {
                 b.iter(|| {
                     out.clear();
-                    rivals::framed(&mut out, |out| serde_json::to_writer(out, black_box(&json)).unwrap());
+                    rivals::framed(&mut out, |out| {
+                        serde_json::to_writer(out, black_box(&json)).unwrap()
+                    });
                     black_box(&out);
                 });
             });
@@ -149,8 +154,8 @@ fn framing(c: &mut Criterion) {
     group.finish();
 }
 
-/// Requests of 21 bytes read to the last field, by this crate where they lie and by prost behind the same header, beside
-/// a codec that only finds where they end.
+/// Requests of 21 bytes read to the last field, by this crate where they lie and by prost behind
+/// the same header, beside a codec that only finds where they end.
 fn typed(c: &mut Criterion) {
     const FRAMES: usize = 64;
     const TOKEN: &str = "ten bytes.";
@@ -164,7 +169,9 @@ fn typed(c: &mut Criterion) {
         b.iter(|| {
             let mut rest = black_box(stream.as_slice());
             while let Some((found, size)) = frame::split(rest).unwrap() {
-                let (Request::VerifyToken(asked), common) = Request::decode(found.kind, found.body).unwrap() else {
+                let (Request::VerifyToken(asked), common) =
+                    Request::decode(found.kind, found.body).unwrap()
+                else {
                     panic!("another request");
                 };
                 black_box((asked.access_token.expose(), common.deadline_ms));

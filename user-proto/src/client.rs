@@ -11,9 +11,9 @@
 //! # Ok(()) }
 //! ```
 //!
-//! A [`Client`] is a handle: clones share the connection, which is made by the first call and made again, with
-//! back-off, by a call that finds it gone. What happens to a call when a connection ends follows one question, whether
-//! the server can have executed it:
+//! A [`Client`] is a handle: clones share the connection, which is made by the first call and made
+//! again, with back-off, by a call that finds it gone. What happens to a call when a connection
+//! ends follows one question, whether the server can have executed it:
 //!
 //! | the request | then |
 //! |---|---|
@@ -42,7 +42,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::{Common, ErrorCode, ErrorReply, Message, RefreshToken, ReplyMessage, RequestMessage, limits};
+use crate::{
+    Common, ErrorCode, ErrorReply, Message, RefreshToken, ReplyMessage, RequestMessage, limits,
+};
 use link::{Link, NoConnection};
 use state::Answer;
 use trail::Trail;
@@ -53,8 +55,8 @@ pub use stream::Stream;
 #[cfg(feature = "tls")]
 pub use tls::{Tls, TlsFault, TlsOptions, TlsPart};
 
-/// How long after it was first sent a `RefreshToken` is sent again: the server's 30 s, less what the way may take.
-/// Later it would look like a stolen token and end the session.
+/// How long after it was first sent a `RefreshToken` is sent again: the server's 30 s, less what
+/// the way may take. Later it would look like a stolen token and end the session.
 const REFRESH_AGAIN_WITHIN: Duration = Duration::from_secs(25);
 /// How long [`Client::close`] waits for the replies to what is in flight.
 const CLOSE_WITHIN: Duration = Duration::from_secs(10);
@@ -66,7 +68,8 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client of the server at `addr`, which is `host:port`. Nothing is sent before the first call.
+    /// A client of the server at `addr`, which is `host:port`. Nothing is sent before the first
+    /// call.
     #[must_use]
     pub fn new(addr: impl Into<String>) -> Self {
         Self::with_config(addr, Config::default())
@@ -80,8 +83,8 @@ impl Client {
 
     /// Sends `request` and waits for its reply.
     ///
-    /// Dropping the future is safe at any point. A request that was sent is then executed all the same, and its id
-    /// and its place among those in flight are free again when its reply comes.
+    /// Dropping the future is safe at any point. A request that was sent is then executed all the
+    /// same, and its id and its place among those in flight are free again when its reply comes.
     ///
     /// # Errors
     /// See [`Error`].
@@ -89,14 +92,21 @@ impl Client {
         self.call_with(request, Common::default()).await
     }
 
-    /// As [`Client::call`], with common tags. `deadline_ms` is this call's deadline, here and at the server: what is
-    /// left of it goes out with the request.
+    /// As [`Client::call`], with common tags. `deadline_ms` is this call's deadline, here and at
+    /// the server: what is left of it goes out with the request.
     ///
     /// # Errors
     /// See [`Error`].
-    pub async fn call_with<M: RequestMessage>(&self, request: M, common: Common<'_>) -> Result<M::Reply, Error> {
+    pub async fn call_with<M: RequestMessage>(
+        &self,
+        request: M,
+        common: Common<'_>,
+    ) -> Result<M::Reply, Error> {
         let begun = Instant::now();
-        let told = common.deadline_ms.map(|ms| Duration::from_millis(ms.into())).or(self.link.config().deadline);
+        let told = common
+            .deadline_ms
+            .map(|ms| Duration::from_millis(ms.into()))
+            .or(self.link.config().deadline);
         let patience = told.unwrap_or(Duration::from_millis(limits::DEFAULT_DEADLINE_MS.into()));
         if patience.is_zero() {
             return Err(Error::DeadlineExceeded { sent: false });
@@ -112,8 +122,8 @@ impl Client {
         ended.unwrap_or_else(|| Err(trail.at_deadline()))
     }
 
-    /// Sends nothing new, waits up to 10 s for the replies to what is in flight, and closes the connection. Calls on
-    /// any clone fail with [`Error::Closed`] from now on.
+    /// Sends nothing new, waits up to 10 s for the replies to what is in flight, and closes the
+    /// connection. Calls on any clone fail with [`Error::Closed`] from now on.
     pub async fn close(&self) {
         if let Some(connection) = self.link.close() {
             connection.retire();
@@ -124,7 +134,8 @@ impl Client {
         }
     }
 
-    /// Asks until there is an answer, or a failure after which asking again could do something twice.
+    /// Asks until there is an answer, or a failure after which asking again could do something
+    /// twice.
     async fn attempts<M: RequestMessage>(
         &self,
         request: &M,
@@ -145,7 +156,8 @@ impl Client {
                     return Err(trail.give_up());
                 }
             };
-            let would_be_theft = M::TYPE == RefreshToken::TYPE && trail.since_first_sent() > REFRESH_AGAIN_WITHIN;
+            let would_be_theft =
+                M::TYPE == RefreshToken::TYPE && trail.since_first_sent() > REFRESH_AGAIN_WITHIN;
             if would_be_theft && trail.is_lost() && !has_key {
                 return Err(trail.give_up());
             }
@@ -153,7 +165,8 @@ impl Client {
             trail.sent(&connection, sent.end);
             match sent.answer().await {
                 Answer::Reply { kind, body } if kind == ErrorReply::TYPE => {
-                    let reply = ErrorReply::decode_owned(&body).map_err(|error| Error::BadReply { kind, error })?;
+                    let reply = ErrorReply::decode_owned(&body)
+                        .map_err(|error| Error::BadReply { kind, error })?;
                     if reply.code != ErrorCode::SHUTTING_DOWN {
                         return Err(Error::Refused(reply));
                     }

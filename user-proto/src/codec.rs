@@ -1,7 +1,8 @@
 //! The `Encoder` and `Decoder` of tokio-util over [`crate::frame`].
 //!
-//! `Framed` ends a stream after any error of its decoder, so this one yields raw frames and fails only where framing is
-//! lost. To turn a frame into a message is a second step: [`RawFrame::request`] and [`RawFrame::reply`].
+//! `Framed` ends a stream after any error of its decoder, so this one yields raw frames and fails
+//! only where framing is lost. To turn a frame into a message is a second step:
+//! [`RawFrame::request`] and [`RawFrame::reply`].
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio_util::codec::{Decoder, Encoder};
@@ -42,7 +43,13 @@ impl RawFrame {
 impl std::fmt::Debug for RawFrame {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // The body may hold a password.
-        write!(f, "RawFrame {{ kind: {:#04x}, id: {}, body: {} bytes }}", self.kind, self.id, self.body.len())
+        write!(
+            f,
+            "RawFrame {{ kind: {:#04x}, id: {}, body: {} bytes }}",
+            self.kind,
+            self.id,
+            self.body.len()
+        )
     }
 }
 
@@ -60,8 +67,8 @@ pub enum CodecError {
     Io(#[from] std::io::Error),
 }
 
-/// Frames out of bytes, and bytes out of frames. A buffer that waits for a frame never takes more room than the longest
-/// frame does.
+/// Frames out of bytes, and bytes out of frames. A buffer that waits for a frame never takes more
+/// room than the longest frame does.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct FrameCodec;
 
@@ -86,8 +93,8 @@ impl Decoder for FrameCodec {
 /// Room for what usually comes at once; what tokio-util starts with.
 const USUAL: usize = 8 * 1024;
 
-/// Makes room for a frame of `size` bytes at the start of `input`. `BytesMut::reserve` would double what is there, and
-/// so let a peer make a connection take two longest frames.
+/// Makes room for a frame of `size` bytes at the start of `input`. `BytesMut::reserve` would double
+/// what is there, and so let a peer make a connection take two longest frames.
 fn make_room(input: &mut BytesMut, size: usize) {
     if !input.try_reclaim(size.saturating_sub(input.len())) {
         let mut roomy = BytesMut::with_capacity(size.max(USUAL));
@@ -128,7 +135,11 @@ impl Encoder<(u32, Request<'_>, Common<'_>)> for FrameCodec {
 impl Encoder<(u32, Reply<'_>)> for FrameCodec {
     type Error = CodecError;
 
-    fn encode(&mut self, (id, reply): (u32, Reply<'_>), out: &mut BytesMut) -> Result<(), CodecError> {
+    fn encode(
+        &mut self,
+        (id, reply): (u32, Reply<'_>),
+        out: &mut BytesMut,
+    ) -> Result<(), CodecError> {
         Ok(reply.encode(id, out)?)
     }
 }

@@ -1,4 +1,5 @@
-//! Error codes: one row each. The high byte is the class, and who does not know a code acts on its class.
+//! Error codes: one row each. The high byte is the class, and who does not know a code acts on its
+//! class.
 
 /// Declares the codes, their names, their meaning and their list.
 macro_rules! error_codes {

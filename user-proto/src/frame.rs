@@ -16,7 +16,13 @@ pub struct Frame<'a> {
 impl std::fmt::Debug for Frame<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // The body may hold a password.
-        write!(f, "Frame {{ kind: {:#04x}, id: {}, body: {} bytes }}", self.kind, self.id, self.body.len())
+        write!(
+            f,
+            "Frame {{ kind: {:#04x}, id: {}, body: {} bytes }}",
+            self.kind,
+            self.id,
+            self.body.len()
+        )
     }
 }
 
@@ -48,7 +54,8 @@ impl FrameError {
         match &length.to_be_bytes() {
             [0x16, 0x03, ..] => Some("TLS"),
             b"SSH-" => Some("SSH"),
-            b"GET " | b"POST" | b"PUT " | b"HEAD" | b"OPTI" | b"DELE" | b"PATC" | b"CONN" | b"PRI " => Some("HTTP"),
+            b"GET " | b"POST" | b"PUT " | b"HEAD" | b"OPTI" | b"DELE" | b"PATC" | b"CONN"
+            | b"PRI " => Some("HTTP"),
             _ => None,
         }
     }
@@ -63,7 +70,9 @@ pub fn split(input: &[u8]) -> Result<Option<(Frame<'_>, usize)>, FrameError> {
     let length = check(u32::from_be_bytes(*head))?;
     let Some(content) = rest.get(..length) else { return Ok(None) };
     // `check` lets no length under 5 through, so the header is always whole here.
-    let Some(([kind, i0, i1, i2, i3], body)) = content.split_first_chunk::<MIN_LENGTH>() else { return Ok(None) };
+    let Some(([kind, i0, i1, i2, i3], body)) = content.split_first_chunk::<MIN_LENGTH>() else {
+        return Ok(None);
+    };
     let frame = Frame { kind: *kind, id: u32::from_be_bytes([*i0, *i1, *i2, *i3]), body };
     Ok(Some((frame, LENGTH_FIELD + length)))
 }

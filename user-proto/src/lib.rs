@@ -1,16 +1,19 @@
-//! The wire of the user service: frames, messages, error codes and, as features, a tokio codec and an async client.
+//! The wire of the user service: frames, messages, error codes and, as features, a tokio codec and
+//! an async client.
 //!
 //! ```text
 //! | length u32 | type u8 | request id u32 | required fields, in order | tagged tail |
 //!              |<------------------------ length ------------------------------->|
 //! ```
 //!
-//! Reading is two steps with two kinds of failure. [`frame::split`] finds the next frame and fails only on its length,
-//! after which the stream is lost. [`Request::decode`] and [`Reply::decode`] turn a frame's body into a message and
-//! fail for that one message. Both borrow from the read buffer and allocate nothing.
+//! Reading is two steps with two kinds of failure. [`frame::split`] finds the next frame and fails
+//! only on its length, after which the stream is lost. [`Request::decode`] and [`Reply::decode`]
+//! turn a frame's body into a message and fail for that one message. Both borrow from the read
+//! buffer and allocate nothing.
 //!
-//! The whole protocol is the table in `table.rs`; `PROTOCOL.md` beside this crate is the contract for other languages.
-//! The crate knows bytes, not users: what a valid password or address is, is the server's to say.
+//! The whole protocol is the table in `table.rs`; `PROTOCOL.md` beside this crate is the contract
+//! for other languages. The crate knows bytes, not users: what a valid password or address is, is
+//! the server's to say.
 //!
 //! | feature | brings |
 //! |---|---|
@@ -38,4 +41,6 @@ pub use error::{DecodeError, EncodeError, Reason};
 pub use error_code::{ErrorClass, ErrorCode};
 pub use table::*;
 pub use view::{FieldValue, FieldView};
-pub use wire::{ClientAddress, IdempotencyKey, Message, ReplyMessage, RequestMessage, Secret, UnixSeconds};
+pub use wire::{
+    ClientAddress, IdempotencyKey, Message, ReplyMessage, RequestMessage, Secret, UnixSeconds,
+};

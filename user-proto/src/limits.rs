@@ -17,7 +17,8 @@ pub const CONNECTION_ID: u32 = 0;
 
 /// Requests in flight on one connection, by default; a server tells its own number in `Pong`.
 pub const DEFAULT_MAX_IN_FLIGHT: u32 = 256;
-/// Seconds without a frame after which a server closes a connection, by default; `Pong` tells the real number.
+/// Seconds without a frame after which a server closes a connection, by default; `Pong` tells the
+/// real number.
 pub const DEFAULT_IDLE_TIMEOUT: u32 = 300;
 /// Seconds of silence after which a client pings.
 pub const PING_AFTER: u32 = 60;

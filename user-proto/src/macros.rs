@@ -1,6 +1,8 @@
-//! What makes a row of `table.rs` a struct, its codec, its place in the enum and its entry in the lists.
+//! What makes a row of `table.rs` a struct, its codec, its place in the enum and its entry in the
+//! lists.
 
-/// The Rust type of a field: `text`, `secret` and `address` borrow for the message's lifetime, the rest is copied.
+/// The Rust type of a field: `text`, `secret` and `address` borrow for the message's lifetime, the
+/// rest is copied.
 macro_rules! field_type {
     (text [$lt:lifetime]) => { std::borrow::Cow<$lt, str> };
     (secret [$lt:lifetime]) => { $crate::Secret<$lt> };
@@ -43,7 +45,8 @@ macro_rules! borrowed_type {
     ($name:ident [] $lt:lifetime) => { $name };
 }
 
-/// A message's struct, and what does not depend on its being a message. `$g` is `$lt` in a form that repeats.
+/// A message's struct, and what does not depend on its being a message. `$g` is `$lt` in a form
+/// that repeats.
 macro_rules! fields {
     (
         $(#[$doc:meta])* $name:ident [$($lt:lifetime)?] $g:tt

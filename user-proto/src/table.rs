@@ -1,5 +1,6 @@
-//! The whole protocol, a row a message. A row gives the struct, its codec, its place in [`Request`] or [`Reply`], its
-//! typed reply and its entry in the lists; the compiler and the tests then name what else a new row needs.
+//! The whole protocol, a row a message. A row gives the struct, its codec, its place in [`Request`]
+//! or [`Reply`], its typed reply and its entry in the lists; the compiler and the tests then name
+//! what else a new row needs.
 
 use bytes::BytesMut;
 
@@ -100,7 +101,12 @@ impl Request<'_> {
     ///
     /// # Errors
     /// As [`encode`].
-    pub fn encode(&self, id: u32, common: &Common<'_>, out: &mut BytesMut) -> Result<(), EncodeError> {
+    pub fn encode(
+        &self,
+        id: u32,
+        common: &Common<'_>,
+        out: &mut BytesMut,
+    ) -> Result<(), EncodeError> {
         let mut writer = Writer::begin(out, self.row().0, id);
         self.put_fields(&mut writer);
         common.put_fields(&mut writer);

@@ -1,4 +1,5 @@
-//! The values of fields and how they are read and written. A [`Reader`] can only shrink, so it can't read past its end.
+//! The values of fields and how they are read and written. A [`Reader`] can only shrink, so it
+//! can't read past its end.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -10,7 +11,8 @@ use zeroize::Zeroize;
 use crate::view::FieldView;
 use crate::{DecodeError, EncodeError, ErrorCode, FieldValue, Reason, limits};
 
-/// A password, token or code: bytes that never appear in `Debug`, and that are wiped on drop where they are owned.
+/// A password, token or code: bytes that never appear in `Debug`, and that are wiped on drop where
+/// they are owned.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Secret<'a>(Cow<'a, [u8]>);
 
@@ -133,8 +135,8 @@ pub trait ReplyMessage: Message + Send + 'static {
     fn decode_owned(body: &[u8]) -> Result<Self, DecodeError>;
 }
 
-/// A value of a field. As a required field it follows its length if it has no fixed size; as a tagged one the tag's
-/// length is its length.
+/// A value of a field. As a required field it follows its length if it has no fixed size; as a
+/// tagged one the tag's length is its length.
 pub(crate) trait Value<'a>: Sized {
     const SIZE: Option<usize>;
 
@@ -218,8 +220,20 @@ macro_rules! fixed {
     };
 }
 
-fixed!(u32, 4, |bytes| Ok(u32::from_be_bytes(bytes)), |value| value.to_be_bytes(), FieldValue::Number((*value).into()));
-fixed!(Uuid, 16, |bytes| Ok(Uuid::from_bytes(bytes)), |value| *value.as_bytes(), FieldValue::Uuid(*value));
+fixed!(
+    u32,
+    4,
+    |bytes| Ok(u32::from_be_bytes(bytes)),
+    |value| value.to_be_bytes(),
+    FieldValue::Number((*value).into())
+);
+fixed!(
+    Uuid,
+    16,
+    |bytes| Ok(Uuid::from_bytes(bytes)),
+    |value| *value.as_bytes(),
+    FieldValue::Uuid(*value)
+);
 fixed!(
     ErrorCode,
     2,
@@ -227,14 +241,24 @@ fixed!(
     |value| value.0.to_be_bytes(),
     FieldValue::Code(*value)
 );
-fixed!(IdempotencyKey, 16, |bytes| Ok(IdempotencyKey(bytes)), |value| value.0, FieldValue::Bytes(&value.0));
+fixed!(
+    IdempotencyKey,
+    16,
+    |bytes| Ok(IdempotencyKey(bytes)),
+    |value| value.0,
+    FieldValue::Bytes(&value.0)
+);
 fixed!((), 0, |_bytes| Ok(()), |_value| [], FieldValue::Flag);
 fixed!(
     UnixSeconds,
     8,
     |bytes| {
         let seconds = u64::from_be_bytes(bytes);
-        if seconds <= limits::MAX_INSTANT { Ok(UnixSeconds(seconds)) } else { Err(Reason::OutOfRange) }
+        if seconds <= limits::MAX_INSTANT {
+            Ok(UnixSeconds(seconds))
+        } else {
+            Err(Reason::OutOfRange)
+        }
     },
     |value| value.0.to_be_bytes(),
     FieldValue::Instant(value.0)
@@ -283,20 +307,25 @@ impl<'a> Reader<'a> {
 
     #[inline]
     fn take(&mut self, size: usize, field: &'static str) -> Result<&'a [u8], DecodeError> {
-        let (taken, rest) =
-            self.rest.split_at_checked(size).ok_or(DecodeError::Malformed { field, reason: Reason::Truncated })?;
+        let (taken, rest) = self
+            .rest
+            .split_at_checked(size)
+            .ok_or(DecodeError::Malformed { field, reason: Reason::Truncated })?;
         self.rest = rest;
         Ok(taken)
     }
 }
 
 /// Reads a tagged value, whose length has to be its type's.
-pub(crate) fn tagged_value<'a, V: Value<'a>>(field: &'static str, bytes: &'a [u8]) -> Result<V, DecodeError> {
+pub(crate) fn tagged_value<'a, V: Value<'a>>(
+    field: &'static str,
+    bytes: &'a [u8],
+) -> Result<V, DecodeError> {
     V::read(bytes).map_err(|reason| DecodeError::Malformed { field, reason })
 }
 
-/// Writes one frame behind what `out` already holds. A value that is too long for its length field is remembered, and
-/// [`Writer::finish`] then takes the whole frame back.
+/// Writes one frame behind what `out` already holds. A value that is too long for its length field
+/// is remembered, and [`Writer::finish`] then takes the whole frame back.
 #[doc(hidden)]
 pub struct Writer<'b> {
     out: &'b mut BytesMut,

@@ -1,7 +1,8 @@
-//! Can a client tell from a reply, or from when it comes, whether an address is known, unknown or pending? Asks a live
-//! server for each kind in a random order, every time about another address and for another client, and prints how well
-//! the times tell two kinds apart: the area under the ROC curve of the best threshold classifier (AUC; 0.5 is a guess, 1 is
-//! certainty). Half of the known accounts have a bcrypt hash.
+//! Can a client tell from a reply, or from when it comes, whether an address is known, unknown or
+//! pending? Asks a live server for each kind in a random order, every time about another address
+//! and for another client, and prints how well the times tell two kinds apart: the area under the
+//! ROC curve of the best threshold classifier (AUC; 0.5 is a guess, 1 is certainty). Half of the
+//! known accounts have a bcrypt hash.
 //!
 //! `cargo bench -p user-server --bench oracle`, or `-- --samples 200` for a quick look.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs)]
@@ -14,7 +15,10 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 use user_proto::client::{self, Client};
-use user_proto::{Common, Login, Register, Registered, RequestMessage, RequestPasswordReset, ResendCode, UpdateUser};
+use user_proto::{
+    Common, Login, Register, Registered, RequestMessage, RequestPasswordReset, ResendCode,
+    UpdateUser,
+};
 use user_server::config::Config;
 use user_server::domain::clock::ShiftedClock;
 use user_server::domain::ports::Vitals;
@@ -38,7 +42,8 @@ type Outcome = Result<String, client::Error>;
 
 fn main() {
     let mut arguments = std::env::args().skip_while(|argument| argument != "--samples");
-    let samples = arguments.nth(1).map_or(2000, |count| count.parse().expect("--samples takes a number"));
+    let samples =
+        arguments.nth(1).map_or(2000, |count| count.parse().expect("--samples takes a number"));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let worst = runtime.block_on(run(samples));
     if worst > BOUND {
@@ -70,15 +75,22 @@ async fn run(samples: usize) -> f64 {
     let clock = Arc::new(ShiftedClock::default());
     let service = Service::start(&config, clock.clone()).await.unwrap();
     let client = Client::new(service.address().to_string());
-    println!("{samples} samples a kind; {} accounts made in {:.1?}\n", samples + UPDATERS, began.elapsed());
-    println!("| request | known / unknown | known / pending | unknown / pending | median, ms | replies |");
+    println!(
+        "{samples} samples a kind; {} accounts made in {:.1?}\n",
+        samples + UPDATERS,
+        began.elapsed()
+    );
+    println!(
+        "| request | known / unknown | known / pending | unknown / pending | median, ms | replies |"
+    );
     println!("|---|---|---|---|---|---|");
     let mut stage = Stage { client, clock, samples, asked: 0, random: Random::new() };
 
     let mut worst = stage.login().await;
     let mut verifications = [const { Vec::new() }; 3];
     worst = worst.max(stage.register(&mut verifications).await);
-    // The address of a pending registration has had its mail of this minute; the next one comes after the pause.
+    // The address of a pending registration has had its mail of this minute; the next one comes
+    // after the pause.
     for _ in 0..2 {
         settle(folder.path(), &*stage.clock).await;
         stage.clock.advance(Duration::from_secs(61));
@@ -123,7 +135,9 @@ async fn fill(folder: &Path, samples: usize) {
     for number in 0..samples + UPDATERS {
         let (name, address) = match number.checked_sub(samples) {
             None => (format!("known{number}"), address(0, number)),
-            Some(updater) => (format!("updater{updater}"), format!("updater{updater}@people.example")),
+            Some(updater) => {
+                (format!("updater{updater}"), format!("updater{updater}@people.example"))
+            }
         };
         let bcrypt = number < samples && number % 2 == 0;
         sqlx::query(
@@ -158,7 +172,8 @@ impl Stage {
     async fn login(&mut self) -> f64 {
         let mut taken = Samples::default();
         for (kind, number) in self.order() {
-            let login = Login { login: address(kind, number).into(), password: "tides rise at ten".into() };
+            let login =
+                Login { login: address(kind, number).into(), password: "tides rise at ten".into() };
             taken.ask(kind, self.call(login, |reply| format!("{reply:?}"))).await;
         }
         taken.row("Login, a wrong password")
@@ -168,7 +183,11 @@ impl Stage {
         let mut taken = Samples::default();
         for (kind, number) in self.order() {
             let (username, email) = (format!("new{kind}x{number}"), address(kind, number));
-            let register = Register { username: username.into(), email: email.into(), password: PASSWORD.into() };
+            let register = Register {
+                username: username.into(),
+                email: email.into(),
+                password: PASSWORD.into(),
+            };
             let ids = &mut ids[kind];
             let note = |reply: Registered| {
                 ids.push(reply.verification_id);
@@ -193,7 +212,10 @@ impl Stage {
         for (kind, number) in self.order() {
             let reset = RequestPasswordReset { email: address(kind, number).into() };
             let same = |reply: user_proto::PasswordResetRequested| {
-                format!("{:?}", user_proto::PasswordResetRequested { verification_id: Uuid::nil(), ..reply })
+                format!(
+                    "{:?}",
+                    user_proto::PasswordResetRequested { verification_id: Uuid::nil(), ..reply }
+                )
             };
             taken.ask(kind, self.call(reset, same)).await;
         }
@@ -203,7 +225,8 @@ impl Stage {
     async fn update(&mut self) -> f64 {
         let mut tokens = Vec::new();
         for updater in 0..UPDATERS {
-            let login = Login { login: format!("updater{updater}").into(), password: PASSWORD.into() };
+            let login =
+                Login { login: format!("updater{updater}").into(), password: PASSWORD.into() };
             tokens.push(self.client.call(login).await.unwrap().access_token);
         }
         let mut taken = Samples::default();
@@ -233,14 +256,16 @@ impl Stage {
 
     /// Every kind and number once, in a random order.
     fn order(&mut self) -> Vec<(usize, usize)> {
-        let mut order: Vec<_> = (0..3).flat_map(|kind| (0..self.samples).map(move |number| (kind, number))).collect();
+        let mut order: Vec<_> =
+            (0..3).flat_map(|kind| (0..self.samples).map(move |number| (kind, number))).collect();
         for last in (1..order.len()).rev() {
             order.swap(last, self.random.below(last + 1));
         }
         order
     }
 
-    /// Asks for a client that has not asked before; the reply as text, without what differs by its nature.
+    /// Asks for a client that has not asked before; the reply as text, without what differs by its
+    /// nature.
     async fn call<M: RequestMessage + Send + Sync>(
         &mut self,
         request: M,
@@ -274,7 +299,8 @@ impl Samples {
 
     /// Prints the row of a request; the worst AUC, or 1 where a reply tells.
     fn row(mut self, request: &str) -> f64 {
-        let same = self.replies.iter().all(|replies| *replies == self.replies[0] && replies.len() == 1);
+        let same =
+            self.replies.iter().all(|replies| *replies == self.replies[0] && replies.len() == 1);
         let aucs = [(0, 1), (0, 2), (1, 2)].map(|(a, b)| auc(&self.times[a], &self.times[b]));
         let medians = self.times.each_mut().map(|times| {
             times.sort_by(f64::total_cmp);
@@ -298,7 +324,8 @@ impl Samples {
     }
 }
 
-/// How often a sample of one kind is larger than one of the other (Mann and Whitney), whichever way round tells more.
+/// How often a sample of one kind is larger than one of the other (Mann and Whitney), whichever way
+/// round tells more.
 fn auc(a: &[f64], b: &[f64]) -> f64 {
     let mut all: Vec<(f64, bool)> =
         a.iter().map(|time| (*time, true)).chain(b.iter().map(|time| (*time, false))).collect();

@@ -1,8 +1,14 @@
-//! What a token check costs, against the HMAC that it can't do without: `cargo bench -p user-server --bench verify`.
+//! What a token check costs, against the HMAC that it can't do without: `cargo bench -p user-server
+//! --bench verify`.
 //!
-//! Rounds of all rows in turn, and of each row the median and the best round: what else the machine does then troubles all
-//! rows alike, and ratios stay true.
-#![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs, reason = "a benchmark, not an interface")]
+//! Rounds of all rows in turn, and of each row the median and the best round: what else the machine
+//! does then troubles all rows alike, and ratios stay true.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    missing_docs,
+    reason = "a benchmark, not an interface"
+)]
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -52,26 +58,31 @@ fn main() {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let handler = runtime.block_on(async {
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&folder.path().join("users.db")).await.unwrap());
+        let store: Arc<dyn Store> =
+            Arc::new(SqliteStore::open(&folder.path().join("users.db")).await.unwrap());
         let metrics = Arc::new(Metrics::new(names(), clock.now()));
         let cache: Arc<dyn Cache> = Arc::new(LocalCache::none(metrics.cache.clone()));
         Parts::assemble(&config, &clock, &keys, &store, &cache, &metrics).unwrap().handler
     });
     let ways = BothWays::new(&keys, &config.tokens).unwrap();
     let (now, life) = (clock.now(), Duration::from_secs(3600));
-    let issue = |_| ways.issue(Uuid::new_v4(), Uuid::new_v4(), now, now.plus(life)).unwrap().as_bytes().to_vec();
+    let issue = |_| {
+        ways.issue(Uuid::new_v4(), Uuid::new_v4(), now, now.plus(life)).unwrap().as_bytes().to_vec()
+    };
     let tokens: Vec<Vec<u8>> = (0..TOKENS).map(issue).collect();
     let frames: Vec<BytesMut> = tokens
         .iter()
         .map(|token| {
-            let (mut out, access_token) = (BytesMut::new(), std::str::from_utf8(token).unwrap().into());
+            let (mut out, access_token) =
+                (BytesMut::new(), std::str::from_utf8(token).unwrap().into());
             encode_with(7, &VerifyToken { access_token }, &Common::default(), &mut out).unwrap();
             out
         })
         .collect();
 
     let mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
-    let input = |index: usize| tokens[index % TOKENS].rsplitn(2, |byte| *byte == b'.').nth(1).unwrap();
+    let input =
+        |index: usize| tokens[index % TOKENS].rsplitn(2, |byte| *byte == b'.').nth(1).unwrap();
     let mut out = BytesMut::with_capacity(512);
     let aws = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, SECRET.as_bytes());
     let mut rows = vec![
@@ -90,7 +101,9 @@ fn main() {
             assert!(matches!(reply, Reply::TokenVerified(_)));
             reply.encode(found.id, &mut out).unwrap();
         }),
-        row("the slow way, jsonwebtoken", |index| _ = black_box(ways.slow(&tokens[index % TOKENS]).unwrap())),
+        row("the slow way, jsonwebtoken", |index| {
+            _ = black_box(ways.slow(&tokens[index % TOKENS]).unwrap())
+        }),
     ];
     for round in 0..=ROUNDS {
         for row in &mut rows {
@@ -111,6 +124,12 @@ fn main() {
     for row in &rows {
         let ratios = (median(row) / median(&rows[0]), best(row) / best(&rows[0]));
         let name = row.name;
-        println!("| {name} | {:.0} | {:.0} | {:.2} | {:.2} |", median(row), best(row), ratios.0, ratios.1);
+        println!(
+            "| {name} | {:.0} | {:.0} | {:.2} | {:.2} |",
+            median(row),
+            best(row),
+            ratios.0,
+            ratios.1
+        );
     }
 }

@@ -1,5 +1,6 @@
-//! Idempotency: a change under a client's key happens once, and whoever asks again with the same request gets the same
-//! reply. What a request said is kept as a tag under a subkey; its reply is made again from ids, numbers and times.
+//! Idempotency: a change under a client's key happens once, and whoever asks again with the same
+//! request gets the same reply. What a request said is kept as a tag under a subkey; its reply is
+//! made again from ids, numbers and times.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,10 +36,12 @@ pub enum Turn {
 }
 
 impl Idempotency {
-    /// Claims a key for a request, or finds what came of it. Where the same request is under way, it waits for its end.
+    /// Claims a key for a request, or finds what came of it. Where the same request is under way,
+    /// it waits for its end.
     ///
     /// # Errors
-    /// `IdempotencyConflict` where the key stands for another request, or for one that no key of the server knows again.
+    /// `IdempotencyConflict` where the key stands for another request, or for one that no key of
+    /// the server knows again.
     pub async fn claim(&self, key: [u8; 16], request: &[u8], caller: &Caller) -> Outcome<Turn> {
         let signing = self.keys.signing().unwrap_or_else(|| self.keys.first());
         let now = self.clock.now();
@@ -53,10 +56,9 @@ impl Idempotency {
             match self.uses.claim_key(&wish, self.clock.now()).await? {
                 KeyStanding::Claimed => return Ok(Turn::First(wish.claim)),
                 KeyStanding::Used { kid, tag, done } => {
-                    let same = self
-                        .keys
-                        .find(&kid)
-                        .is_some_and(|its| bool::from(its.request_tag(&[&key, request]).ct_eq(&tag)));
+                    let same = self.keys.find(&kid).is_some_and(|its| {
+                        bool::from(its.request_tag(&[&key, request]).ct_eq(&tag))
+                    });
                     match done {
                         _ if !same => return Err(Refusal::IdempotencyConflict.into()),
                         Some(done) => return Ok(Turn::Again(Box::new(done), kid)),
@@ -68,7 +70,8 @@ impl Idempotency {
         }
     }
 
-    /// Gives a claim back of which nothing came, so that the key is free. What was done after all stays done.
+    /// Gives a claim back of which nothing came, so that the key is free. What was done after all
+    /// stays done.
     pub async fn release(&self, claim: KeyClaim) {
         if let Err(fault) = self.uses.release_key(claim).await {
             // It runs out by itself.

@@ -1,5 +1,5 @@
-//! The keys of the server: one secret, and a subkey of it for each purpose (HKDF-SHA256, RFC 5869), so that no purpose
-//! can be made to sign for another.
+//! The keys of the server: one secret, and a subkey of it for each purpose (HKDF-SHA256, RFC 5869),
+//! so that no purpose can be made to sign for another.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -55,7 +55,8 @@ impl Key {
         self.retired.load(Ordering::Relaxed)
     }
 
-    /// The bytes that sign access tokens: the secret itself, so that a gateway that has it can check them too.
+    /// The bytes that sign access tokens: the secret itself, so that a gateway that has it can
+    /// check them too.
     #[must_use]
     pub fn access_secret(&self) -> &[u8] {
         &self.secret
@@ -85,7 +86,8 @@ impl Key {
         tag(&self.requests, parts)
     }
 
-    /// The id of an access token that can be made again: the same for the same parts, and random to everybody else.
+    /// The id of an access token that can be made again: the same for the same parts, and random to
+    /// everybody else.
     #[must_use]
     pub fn token_id(&self, parts: &[&[u8]]) -> Uuid {
         let mut id = [0; 16];
@@ -115,8 +117,8 @@ impl KeyRing {
         Self { keys }
     }
 
-    /// The key that signs: the first that is not retired, so that a node goes on with an accepted key where its own is
-    /// ended. `None` where every one is.
+    /// The key that signs: the first that is not retired, so that a node goes on with an accepted
+    /// key where its own is ended. `None` where every one is.
     #[must_use]
     pub fn signing(&self) -> Option<&Key> {
         self.good().next()
@@ -231,8 +233,8 @@ mod tests {
         assert!(Key::new(&[7; 31]).is_none());
     }
 
-    /// Computed by another implementation of RFC 5869. Where one of these changes, an upgrade ends every session, or
-    /// forgets every attempt.
+    /// Computed by another implementation of RFC 5869. Where one of these changes, an upgrade ends
+    /// every session, or forgets every attempt.
     #[test]
     fn what_is_derived_of_a_secret_never_changes() {
         let key = Key::new(&[7; 32]).unwrap();
@@ -245,7 +247,10 @@ mod tests {
         assert_eq!(start(&key.request_tag(parts)), 0xd014_42f5_2c87_b735);
         assert_eq!(start(&tag(&key.token_ids, parts)), 0x14c6_dcef_d0dd_1bb5);
         assert_eq!(key.token_id(parts).as_bytes()[..6], tag(&key.token_ids, parts)[..6]);
-        assert_eq!(start(&Pseudonyms::new(&key).unwrap().of("use", &["ab", "c"])), 0x488b_7ed5_5e91_9147);
+        assert_eq!(
+            start(&Pseudonyms::new(&key).unwrap().of("use", &["ab", "c"])),
+            0x488b_7ed5_5e91_9147
+        );
         let cache = CacheKeys::new(&key).unwrap();
         assert_eq!(start(&cache.name(b"ab")), 0x6a04_5730_d438_2a10);
         assert_eq!(start(cache.seal()), 0xbf3f_e110_b608_c272);

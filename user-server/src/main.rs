@@ -15,18 +15,19 @@ use user_server::service::Service;
 use user_server::store::PostgresStore;
 use zeroizing_alloc::ZeroAlloc;
 
-/// Memory is wiped when it is given back, whoever had it: libraries copy passwords and tokens too, and know nothing of
-/// secrets. A token check allocates nothing, so it pays nothing.
+/// Memory is wiped when it is given back, whoever had it: libraries copy passwords and tokens too,
+/// and know nothing of secrets. A token check allocates nothing, so it pays nothing.
 #[global_allocator]
 static ALLOCATOR: ZeroAlloc<std::alloc::System> = ZeroAlloc(std::alloc::System);
 
 /// The configuration is wrong (`EX_USAGE` of sysexits.h).
 const EXIT_CONFIG: u8 = 64;
 
-/// Registers users, mails them a one-time code, logs them in and verifies their tokens, over a framed binary TCP protocol.
+/// Registers users, mails them a one-time code, logs them in and verifies their tokens, over a
+/// framed binary TCP protocol.
 ///
-/// It is configured by environment variables alone. With none set it runs on an embedded database in ./user-data and
-/// writes mails to files.
+/// It is configured by environment variables alone. With none set it runs on an embedded database
+/// in ./user-data and writes mails to files.
 #[derive(Parser)]
 #[command(version, after_long_help = variables(), max_term_width = 110)]
 struct Args {
@@ -53,14 +54,16 @@ enum Command {
         #[arg(long)]
         floor: bool,
     },
-    /// Looks for rows that can not be, beside a running server; changes nothing, and ends with 1 where it finds some
+    /// Looks for rows that can not be, beside a running server; changes nothing, and ends with 1
+    /// where it finds some
     Fsck,
     /// Lists keys, makes one, or ends one that was lost
     Keys {
         #[command(subcommand)]
         action: admin::KeysAction,
     },
-    /// Brings users of another service along, from a file or a table: 0 all, 1 some were refused, 2 it could not
+    /// Brings users of another service along, from a file or a table: 0 all, 1 some were refused, 2
+    /// it could not
     Import(admin::ImportArgs),
     /// Writes every user, with their password hashes, for another service to take over
     Export(admin::ExportArgs),
@@ -77,11 +80,16 @@ enum Command {
 fn main() -> ExitCode {
     let Args { command } = Args::parse();
     if let Some(Command::Calibrate { target_ms, seconds, floor }) = command {
-        let done = calibrate(Duration::from_millis(target_ms.into()), Duration::from_secs(seconds.into()), floor);
+        let done = calibrate(
+            Duration::from_millis(target_ms.into()),
+            Duration::from_secs(seconds.into()),
+            floor,
+        );
         return done.map_or_else(|error| complain(1, &error), |()| ExitCode::SUCCESS);
     }
     let terminal = std::io::stderr().is_terminal();
-    let variable = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+    let variable =
+        |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
     let config = match Config::read(&variable, terminal) {
         Ok(config) => config,
         Err(errors) => return complain(EXIT_CONFIG, &errors),
@@ -128,7 +136,10 @@ fn calibrate(target: Duration, time: Duration, floor: bool) -> Result<(), Fault>
 
 async fn migrate(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
     let Some(postgres) = &config.postgres else {
-        return Err("PostgreSQL is not set; the embedded database brings itself up to date at each start".into());
+        return Err(
+            "PostgreSQL is not set; the embedded database brings itself up to date at each start"
+                .into(),
+        );
     };
     PostgresStore::migrate(&postgres.direct).await?;
     writeln!(std::io::stdout(), "the schema of {} is up to date", postgres.direct.place())?;
@@ -150,10 +161,14 @@ async fn check(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
 async fn fsck(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
     let place = match &config.postgres {
         Some(postgres) => format!("the database {}", postgres.options.place()),
-        None => format!("the database {} (DATA_DIR says where)", config.data_dir.join("users.db").display()),
+        None => format!(
+            "the database {} (DATA_DIR says where)",
+            config.data_dir.join("users.db").display()
+        ),
     };
-    let invariants =
-        user_server::admin::fsck(config).await.map_err(|fault| format!("{place} can not be looked at: {fault}"))?;
+    let invariants = user_server::admin::fsck(config)
+        .await
+        .map_err(|fault| format!("{place} can not be looked at: {fault}"))?;
     let mut out = std::io::stdout();
     for invariant in &invariants {
         writeln!(out, "{invariant}")?;
@@ -190,7 +205,8 @@ async fn run(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// SIGHUP reads the certificate again. Without one it ends the process, as a terminal that goes away expects.
+/// SIGHUP reads the certificate again. Without one it ends the process, as a terminal that goes
+/// away expects.
 async fn reload_on_hangup(hangups: Option<Signal>, service: &Service) {
     if let Some(mut hangups) = hangups {
         while hangups.recv().await.is_some() {
@@ -209,14 +225,17 @@ async fn next([terminate, interrupt]: &mut [Signal; 2]) {
 
 /// What an operator needs to know first. On standard output, since it is the answer and no log.
 fn announce(config: &Config, service: &Service) {
-    let secret = if config.secret.is_some() { "from JWTSECRETKEY" } else { "kept in the data folder" };
+    let secret =
+        if config.secret.is_some() { "from JWTSECRETKEY" } else { "kept in the data folder" };
     let data = match &config.postgres {
         Some(postgres) => format!("{} (PostgreSQL)", postgres.options.place()),
         None => format!("{} (SQLite)", config.data_dir.display()),
     };
     let cache = match &config.cache {
         Some(server) => server.place(),
-        None if config.postgres.is_some() => "none; REDIS_URL names one that nodes share".to_owned(),
+        None if config.postgres.is_some() => {
+            "none; REDIS_URL names one that nodes share".to_owned()
+        }
         None => "in this process".to_owned(),
     };
     let mails = match &config.smtp {
@@ -245,7 +264,8 @@ fn announce(config: &Config, service: &Service) {
 fn start_logs(config: &Config) {
     let filter = EnvFilter::new(&config.log);
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    // It would say so on standard error, where a failed write is a panic: a full disk under the log would cost requests.
+    // It would say so on standard error, where a failed write is a panic: a full disk under the log
+    // would cost requests.
     let logs = logs.log_internal_errors(false);
     match config.log_format {
         LogFormat::Pretty => logs.with_ansi(std::env::var_os("NO_COLOR").is_none()).init(),
@@ -254,8 +274,8 @@ fn start_logs(config: &Config) {
     std::panic::set_hook(Box::new(tell_panic));
 }
 
-/// A panic is a line of the log like any other. What it says is told only where it is a text of the program: one that was
-/// made may hold what a user sent.
+/// A panic is a line of the log like any other. What it says is told only where it is a text of the
+/// program: one that was made may hold what a user sent.
 fn tell_panic(panic: &std::panic::PanicHookInfo<'_>) {
     let says = panic.payload().downcast_ref::<&str>().copied().unwrap_or("see the place");
     let place = panic.location().map(ToString::to_string).unwrap_or_default();
@@ -266,7 +286,10 @@ fn variables() -> String {
     let mut text = String::from("Environment variables:\n");
     for variable in VARIABLES {
         let default = if variable.default.is_empty() { "not set" } else { variable.default };
-        text.push_str(&format!("  {:<20} {} [default: {default}]\n", variable.name, variable.meaning));
+        text.push_str(&format!(
+            "  {:<20} {} [default: {default}]\n",
+            variable.name, variable.meaning
+        ));
     }
     let secrets: Vec<&str> =
         VARIABLES.iter().filter(|variable| variable.secret).map(|variable| variable.name).collect();

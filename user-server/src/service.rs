@@ -55,10 +55,14 @@ pub struct Service {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// A folder can't be made or used.
-    #[error("the folder {0} can not be used: {1}; name one that can be written with DATA_DIR or MAIL_DIR")]
+    #[error(
+        "the folder {0} can not be used: {1}; name one that can be written with DATA_DIR or MAIL_DIR"
+    )]
     Folder(PathBuf, std::io::Error),
     /// Another process has the folder.
-    #[error("{0} is in use by another user-server; end that one, or give this one another DATA_DIR")]
+    #[error(
+        "{0} is in use by another user-server; end that one, or give this one another DATA_DIR"
+    )]
     InUse(PathBuf),
     /// The secret can't be used.
     #[error(transparent)]
@@ -67,7 +71,9 @@ pub enum StartError {
     #[error(transparent)]
     Tls(#[from] TlsFault),
     /// Nothing may be signed.
-    #[error("every key is retired; set JWTSECRETKEY to a new secret, which user-server keys new prints")]
+    #[error(
+        "every key is retired; set JWTSECRETKEY to a new secret, which user-server keys new prints"
+    )]
     Retired,
     /// The address can't be listened on.
     #[error("can not listen on {0}: {1}; set TCP_PORT to a port that is free, or 0 for any")]
@@ -92,14 +98,19 @@ impl Service {
     /// What stands in the way, with nothing left running.
     pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
         // Before anything else is set up, so that a start on a port in use leaves nothing behind.
-        let listener = tcp::listen(config.listen).map_err(|error| StartError::Listen(config.listen, error))?;
-        let address = listener.local_addr().map_err(|error| StartError::Listen(config.listen, error))?;
+        let listener =
+            tcp::listen(config.listen).map_err(|error| StartError::Listen(config.listen, error))?;
+        let address =
+            listener.local_addr().map_err(|error| StartError::Listen(config.listen, error))?;
         // With a shared database nothing in the folder is of one process alone.
-        let lock = if config.postgres.is_none() { Some(lock_folder(&config.data_dir)?) } else { None };
+        let lock =
+            if config.postgres.is_none() { Some(lock_folder(&config.data_dir)?) } else { None };
         let mailer = mailer(config)?;
         let keys = Arc::new(config.keys()?);
-        // Before the store, so that who watches is told that it starts while the schema is brought up to date.
-        let (health, metrics) = (Arc::new(Health::default()), Arc::new(Metrics::new(tcp::names(), clock.now())));
+        // Before the store, so that who watches is told that it starts while the schema is brought
+        // up to date.
+        let (health, metrics) =
+            (Arc::new(Health::default()), Arc::new(Metrics::new(tcp::names(), clock.now())));
         metrics.connections.most.set(i64::try_from(config.places.all).unwrap_or(i64::MAX));
         let start_tls = |files| Tls::start(files, clock.clone(), metrics.tls.clone()).map(Arc::new);
         let tls = config.tls.clone().map(start_tls).transpose()?;
@@ -136,12 +147,23 @@ impl Service {
             tasks: connections.clone(),
             metrics,
         };
-        let server = Server::new(listener, Arc::new(shared), config.places, config.trusted.clone(), tls.clone());
+        let server = Server::new(
+            listener,
+            Arc::new(shared),
+            config.places,
+            config.trusted.clone(),
+            tls.clone(),
+        );
         if let Some(tls) = &tls {
             tasks.spawn(workers.clone().run_until_cancelled_owned(tls.clone().follow()));
         }
         connections.spawn(server.run());
-        health.ready(Probe { store: store.clone(), tokens: parts.tokens, revocations: parts.revocations, clock });
+        health.ready(Probe {
+            store: store.clone(),
+            tokens: parts.tokens,
+            revocations: parts.revocations,
+            clock,
+        });
         Ok(Self {
             address,
             monitor,
@@ -169,7 +191,8 @@ impl Service {
         self.monitor.as_ref().map(Monitor::address)
     }
 
-    /// Reads the certificate again; connections that are open stay as they are. False where there is none.
+    /// Reads the certificate again; connections that are open stay as they are. False where there
+    /// is none.
     pub fn reload_certificate(&self) -> bool {
         self.tls.as_ref().is_some_and(|tls| {
             tls.reload();
@@ -177,12 +200,14 @@ impl Service {
         })
     }
 
-    /// Says to who watches that nobody new should come; it goes on accepting, since not all look at once.
+    /// Says to who watches that nobody new should come; it goes on accepting, since not all look at
+    /// once.
     pub fn announce_end(&self) {
         self.health.drain();
     }
 
-    /// Ends: nothing new, what is in flight is answered within the grace time, then the rest is cut off.
+    /// Ends: nothing new, what is in flight is answered within the grace time, then the rest is cut
+    /// off.
     pub async fn stop(self) {
         self.announce_end();
         self.shutdown.drain.cancel();
@@ -230,8 +255,12 @@ impl Parts {
         cache: &Arc<dyn Cache>,
         metrics: &Arc<Metrics>,
     ) -> Result<Self, Fault> {
-        let pseudonyms = Pseudonyms::new(keys.first()).ok_or_else(|| Fault::internal("a subkey can not be derived"))?;
-        let passwords = Passwords::new(Arc::new(Lane::start(config.lane, metrics.hashing.clone())?), config.hash_cost)?;
+        let pseudonyms = Pseudonyms::new(keys.first())
+            .ok_or_else(|| Fault::internal("a subkey can not be derived"))?;
+        let passwords = Passwords::new(
+            Arc::new(Lane::start(config.lane, metrics.hashing.clone())?),
+            config.hash_cost,
+        )?;
         let revocations = Arc::new(Revocations::new(config.tokens.access_life, config.stale_limit));
         let tokens = Arc::new(Tokens::new(
             keys.clone(),
@@ -254,7 +283,8 @@ impl Parts {
             clock: clock.clone(),
             code_life: config.code_life,
         };
-        let idempotency = Idempotency { uses: store.clone(), keys: keys.clone(), clock: clock.clone() };
+        let idempotency =
+            Idempotency { uses: store.clone(), keys: keys.clone(), clock: clock.clone() };
         let limits = Limits {
             max_in_flight: u32::try_from(config.limits.in_flight).unwrap_or(u32::MAX),
             idle_timeout: config.limits.idle,
@@ -279,7 +309,10 @@ impl Parts {
         tasks.spawn(worker.run(config.mail_concurrency, stop.clone()));
         let follow = self.revocations.clone();
         let (log, time, bell) = (as_sessions(store), clock.clone(), self.cache.clone());
-        tasks.spawn(stop.clone().run_until_cancelled_owned(async move { follow.follow(log, time, bell).await }));
+        tasks.spawn(
+            stop.clone()
+                .run_until_cancelled_owned(async move { follow.follow(log, time, bell).await }),
+        );
         let sealer = Sealer {
             log: store.clone(),
             keys: self.keys.clone(),
@@ -297,7 +330,11 @@ impl Parts {
         };
         let learn = learn_classes(store.clone(), self.passwords.clone());
         tasks.spawn(stop.clone().run_until_cancelled_owned(learn));
-        tasks.spawn(stop.clone().run_until_cancelled_owned(sweep(store.clone(), retention, clock.clone())));
+        tasks.spawn(stop.clone().run_until_cancelled_owned(sweep(
+            store.clone(),
+            retention,
+            clock.clone(),
+        )));
     }
 }
 
@@ -326,7 +363,9 @@ async fn store(config: &Config) -> Result<Arc<dyn Store>, StartError> {
     let Some(postgres) = &config.postgres else {
         let path = config.data_dir.join("users.db");
         let opened = SqliteStore::open(&path).await;
-        return Ok(Arc::new(opened.map_err(|fault| StartError::Database(path.display().to_string(), fault))?));
+        return Ok(Arc::new(
+            opened.map_err(|fault| StartError::Database(path.display().to_string(), fault))?,
+        ));
     };
     let at = |fault| StartError::Database(postgres.options.place(), fault);
     if postgres.migrate {
@@ -337,12 +376,14 @@ async fn store(config: &Config) -> Result<Arc<dyn Store>, StartError> {
     Ok(store)
 }
 
-/// The cache that nodes share, where it is named. Else the process keeps its own, but not where another node may change
-/// the same database.
+/// The cache that nodes share, where it is named. Else the process keeps its own, but not where
+/// another node may change the same database.
 fn cache(config: &Config, keys: &KeyRing, metrics: &Metrics) -> Result<Arc<dyn Cache>, Fault> {
     let (life, metrics) = (config.tokens.access_life, metrics.cache.clone());
     Ok(match &config.cache {
-        Some(server) => Arc::new(RedisCache::start(server.clone(), keys, life, Patience::default(), metrics)?),
+        Some(server) => {
+            Arc::new(RedisCache::start(server.clone(), keys, life, Patience::default(), metrics)?)
+        }
         None if config.postgres.is_some() => Arc::new(LocalCache::none(metrics)),
         None => Arc::new(LocalCache::new(LOCAL_RECORDS, life, metrics)),
     })

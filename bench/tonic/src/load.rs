@@ -1,4 +1,5 @@
-//! The client: connections with so many calls each under way, in a closed loop, and what came of a window of time.
+//! The client: connections with so many calls each under way, in a closed loop, and what came of a
+//! window of time.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -62,7 +63,8 @@ pub async fn round(plan: Plan) -> Result<String, Failure> {
     told(&nanos, plan.lasts.as_secs_f64(), spent)
 }
 
-/// Asks again when an answer came, until the window is over; the nanoseconds of each call that ended in it.
+/// Asks again when an answer came, until the window is over; the nanoseconds of each call that
+/// ended in it.
 async fn ask(
     mut sender: SendRequest<Bytes>,
     addr: SocketAddr,
@@ -128,7 +130,8 @@ fn cpu(process: &str) -> Result<f64, Failure> {
 #[allow(clippy::cast_precision_loss, reason = "counts and nanoseconds here are far from 2^53")]
 fn told(nanos: &[u64], seconds: f64, (client, server): (f64, f64)) -> Result<String, Failure> {
     let last = nanos.len().checked_sub(1).ok_or("nothing was answered")?;
-    let at = |part: usize| nanos.get(last * part / 1000).map_or(0.0, |nanos| *nanos as f64 / 1000.0);
+    let at =
+        |part: usize| nanos.get(last * part / 1000).map_or(0.0, |nanos| *nanos as f64 / 1000.0);
     let replies = nanos.len() as f64;
     Ok(format!(
         "{{\"per_second\":{:.1},\"p50_us\":{:.1},\"p90_us\":{:.1},\"p99_us\":{:.1},\"p999_us\":{:.1},\

@@ -1,8 +1,9 @@
-//! The yardstick for a token check over TCP: the same question and the same answer by gRPC, without looking at the token.
-//! Of the service it knows only what its messages hold.
+//! The yardstick for a token check over TCP: the same question and the same answer by gRPC, without
+//! looking at the token. Of the service it knows only what its messages hold.
 //!
-//! `tonic-echo serve PORT` answers on one thread. `tonic-echo load PORT CONNECTIONS DEPTH WARM_UP SECONDS SERVER_PID`
-//! asks again whenever an answer comes, and prints one round as JSON. Times are in seconds.
+//! `tonic-echo serve PORT` answers on one thread. `tonic-echo load PORT CONNECTIONS DEPTH WARM_UP
+//! SECONDS SERVER_PID` asks again whenever an answer comes, and prints one round as JSON. Times are
+//! in seconds.
 
 mod load;
 mod messages;
@@ -15,7 +16,8 @@ use std::time::Duration;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-const USAGE: &str = "usage: tonic-echo serve PORT | load PORT CONNECTIONS DEPTH WARM_UP SECONDS SERVER_PID";
+const USAGE: &str =
+    "usage: tonic-echo serve PORT | load PORT CONNECTIONS DEPTH WARM_UP SECONDS SERVER_PID";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();

@@ -1,5 +1,5 @@
-//! The messages as protobuf has them, with the types that prost's generator gives them. Their content is of the size that
-//! `VerifyToken` and `TokenVerified` have.
+//! The messages as protobuf has them, with the types that prost's generator gives them. Their
+//! content is of the size that `VerifyToken` and `TokenVerified` have.
 
 use prost::Message;
 
@@ -35,6 +35,12 @@ impl TokenVerified {
     pub fn echo(token: &str) -> Option<Self> {
         let bytes = token.as_bytes();
         let (user_id, session_id) = (bytes.get(..16)?.to_vec(), bytes.get(16..32)?.to_vec());
-        Some(Self { user_id, session_id, issued_at: 1_795_478_400, expires_at: 1_795_479_300, stale_ms: None })
+        Some(Self {
+            user_id,
+            session_id,
+            issued_at: 1_795_478_400,
+            expires_at: 1_795_479_300,
+            stale_ms: None,
+        })
     }
 }

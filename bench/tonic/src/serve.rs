@@ -1,4 +1,5 @@
-//! The server: what tonic's generator would write for one unary method, on tonic's transport as it comes.
+//! The server: what tonic's generator would write for one unary method, on tonic's transport as it
+//! comes.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};

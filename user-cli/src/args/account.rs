@@ -7,7 +7,8 @@ use uuid::Uuid;
 /// Where a token comes from that is not the stored one.
 #[derive(Args)]
 pub(crate) struct TokenSource {
-    /// The token, instead of the stored one. Others on this machine can see it: prefer $USER_CLI_TOKEN or --token-stdin
+    /// The token, instead of the stored one. Others on this machine can see it: prefer
+    /// $USER_CLI_TOKEN or --token-stdin
     #[arg(long, value_name = "TOKEN")]
     pub(crate) token: Option<String>,
     /// Read the token from the first line of stdin; passwords follow it
@@ -194,7 +195,8 @@ pub(crate) struct Update {
     /// Set a new password; it is asked for. Every other session ends
     #[arg(long)]
     pub(crate) new_password: bool,
-    /// Read the passwords from stdin instead of asking: first line the current one, second line the new one
+    /// Read the passwords from stdin instead of asking: first line the current one, second line the
+    /// new one
     #[arg(long)]
     pub(crate) password_stdin: bool,
     #[command(flatten)]
@@ -208,7 +210,8 @@ Examples:
   user-cli delete
   printf '%s\\n' \"$PASSWORD\" | user-cli delete --password-stdin")]
 pub(crate) struct Delete {
-    /// Read the password from the first line of stdin instead of asking; the second, after --token-stdin
+    /// Read the password from the first line of stdin instead of asking; the second, after
+    /// --token-stdin
     #[arg(long)]
     pub(crate) password_stdin: bool,
     #[command(flatten)]

@@ -8,7 +8,8 @@ use clap::{Args, ValueEnum};
 use crate::bench::{Mix, RedisUrl};
 use crate::top::MetricsUrl;
 
-/// Put load on a server and measure it: rate, latencies, what was refused, and who was the bottleneck
+/// Put load on a server and measure it: rate, latencies, what was refused, and who was the
+/// bottleneck
 #[derive(Args)]
 #[command(after_help = "\
 What a scenario needs:
@@ -64,7 +65,8 @@ pub(crate) struct Bench {
     /// Rounds; more than one give medians
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) rounds: u32,
-    /// A Redis that answers GET in turn with the server, by the same loop, with values of a TokenVerified's size
+    /// A Redis that answers GET in turn with the server, by the same loop, with values of a
+    /// TokenVerified's size
     #[arg(long, value_name = "redis://HOST:PORT")]
     pub(crate) against: Option<RedisUrl>,
     /// Accounts that are registered where --mail-dir makes them
@@ -111,7 +113,8 @@ pub(crate) enum Scenario {
     Ping,
 }
 
-/// Watch a server: rates and latencies by message, hashes, mails, connections, what is known of ended sessions
+/// Watch a server: rates and latencies by message, hashes, mails, connections, what is known of
+/// ended sessions
 #[derive(Args)]
 #[command(after_help = "\
 q ends it. The server tells these figures where METRICS_ADDR says so.
@@ -122,7 +125,12 @@ Examples:
   user-cli top --once                  # one look of a second, as text")]
 pub(crate) struct Top {
     /// The server's METRICS_ADDR
-    #[arg(long, env = "USER_SERVER_METRICS", value_name = "http://HOST:PORT", default_value = "http://127.0.0.1:9464")]
+    #[arg(
+        long,
+        env = "USER_SERVER_METRICS",
+        value_name = "http://HOST:PORT",
+        default_value = "http://127.0.0.1:9464"
+    )]
     pub(crate) metrics: MetricsUrl,
     /// How often it is looked at
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = super::timeout)]

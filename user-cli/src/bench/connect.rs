@@ -24,7 +24,10 @@ pub(super) struct Coming<'a> {
 
 impl Drive for Coming<'_> {
     fn drive(&self, share: Share, ready: &mut dyn FnMut() -> Start) -> Result<(), String> {
-        let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| error.to_string())?;
         // Whether anybody is there is known before the others wait for it.
         runtime.block_on(engine::connect(self.addr, self.tls))?;
         let Start { window, live, .. } = ready();
@@ -32,7 +35,12 @@ impl Drive for Coming<'_> {
         runtime.block_on(async {
             let mut tasks = JoinSet::new();
             for number in share.numbers {
-                tasks.spawn(again(self.addr.to_owned(), self.tls.cloned(), self.plan.quota(number), books.clone()));
+                tasks.spawn(again(
+                    self.addr.to_owned(),
+                    self.tls.cloned(),
+                    self.plan.quota(number),
+                    books.clone(),
+                ));
             }
             while let Some(ended) = tasks.join_next().await {
                 ended.map_err(|error| format!("a defect of user-cli: {error}"))??;

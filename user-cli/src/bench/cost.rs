@@ -1,5 +1,5 @@
-//! What a process spends on this machine: time on a core, and time in which it was ready and had none. Read from Linux's
-//! books; elsewhere nobody tells.
+//! What a process spends on this machine: time on a core, and time in which it was ready and had
+//! none. Read from Linux's books; elsewhere nobody tells.
 
 use std::path::Path;
 use std::time::Duration;
@@ -33,8 +33,11 @@ impl Cost {
         let mut sum = Self::default();
         for task in std::fs::read_dir(tasks).ok()? {
             // A thread may end meanwhile.
-            let Ok(text) = std::fs::read_to_string(task.ok()?.path().join("schedstat")) else { continue };
-            let mut numbers = text.split_whitespace().map(|number| number.parse().unwrap_or_default());
+            let Ok(text) = std::fs::read_to_string(task.ok()?.path().join("schedstat")) else {
+                continue;
+            };
+            let mut numbers =
+                text.split_whitespace().map(|number| number.parse().unwrap_or_default());
             sum.running += Duration::from_nanos(numbers.next()?);
             sum.waiting += Duration::from_nanos(numbers.next()?);
         }

@@ -86,7 +86,11 @@ pub(super) struct Start {
 }
 
 /// Runs, and lets `watch` look at the replies and how much of the run is over.
-pub(super) fn run(plan: &Plan, drive: &impl Drive, watch: &mut dyn FnMut(u64, f64)) -> Result<Ran, String> {
+pub(super) fn run(
+    plan: &Plan,
+    drive: &impl Drive,
+    watch: &mut dyn FnMut(u64, f64),
+) -> Result<Ran, String> {
     let threads = plan.threads.min(plan.connections).max(1);
     // All threads and this one: at the start, and when the costs were read at the end.
     let (start_line, end_line) = (Barrier::new(threads + 1), Barrier::new(threads + 1));
@@ -97,7 +101,10 @@ pub(super) fn run(plan: &Plan, drive: &impl Drive, watch: &mut dyn FnMut(u64, f6
         let mut workers = Vec::new();
         for (number, tally) in tallies.iter().enumerate() {
             let first = plan.connections * number / threads;
-            let share = Share { numbers: first..plan.connections * (number + 1) / threads, tally: tally.clone() };
+            let share = Share {
+                numbers: first..plan.connections * (number + 1) / threads,
+                tally: tally.clone(),
+            };
             let (start_line, end_line, finished) = (&start_line, &end_line, &finished);
             let (live, started) = (live.clone(), &started);
             workers.push(scope.spawn(move || {
@@ -127,7 +134,9 @@ pub(super) fn run(plan: &Plan, drive: &impl Drive, watch: &mut dyn FnMut(u64, f6
             if before.is_none() && elapsed >= plan.warm_up {
                 before = Some((Instant::now(), live.replies(), read()));
             }
-            if after.is_none() && matches!(plan.end, End::After(time) if elapsed >= plan.warm_up + time) {
+            if after.is_none()
+                && matches!(plan.end, End::After(time) if elapsed >= plan.warm_up + time)
+            {
                 after = Some((Instant::now(), live.replies(), read()));
             }
             watch(live.replies(), plan.part(elapsed, live.replies()));
@@ -136,10 +145,13 @@ pub(super) fn run(plan: &Plan, drive: &impl Drive, watch: &mut dyn FnMut(u64, f6
             End::After(time) => time,
             End::Count(_) => begin.elapsed().saturating_sub(plan.warm_up),
         };
-        let (after_at, after_replies, after) = after.unwrap_or_else(|| (Instant::now(), live.replies(), read()));
+        let (after_at, after_replies, after) =
+            after.unwrap_or_else(|| (Instant::now(), live.replies(), read()));
         end_line.wait();
         for worker in workers {
-            worker.join().map_err(|_| "a thread failed; that is a defect of user-cli".to_owned())??;
+            worker
+                .join()
+                .map_err(|_| "a thread failed; that is a defect of user-cli".to_owned())??;
         }
         let mut tally = Tally::default();
         for part in &tallies {
@@ -172,7 +184,9 @@ impl Plan {
     /// How much of the run is over.
     fn part(&self, elapsed: Duration, replies: u64) -> f64 {
         match self.end {
-            End::After(time) => (elapsed.as_secs_f64() / (self.warm_up + time).as_secs_f64()).min(1.0),
+            End::After(time) => {
+                (elapsed.as_secs_f64() / (self.warm_up + time).as_secs_f64()).min(1.0)
+            }
             #[allow(clippy::cast_precision_loss, reason = "it moves a progress bar")]
             End::Count(count) => (replies as f64 / count.max(1) as f64).min(1.0),
         }
@@ -201,7 +215,10 @@ pub(super) struct Lasting<'a, F> {
 
 impl<D: Dialogue, F: Fn(usize) -> D + Sync> Drive for Lasting<'_, F> {
     fn drive(&self, share: Share, ready: &mut dyn FnMut() -> Start) -> Result<(), String> {
-        let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| error.to_string())?;
         let streams: Vec<Stream> = runtime.block_on(async {
             let mut streams = Vec::new();
             for _ in share.numbers.clone() {
@@ -222,7 +239,8 @@ impl<D: Dialogue, F: Fn(usize) -> D + Sync> Drive for Lasting<'_, F> {
             runtime.block_on(async {
                 let mut tasks = JoinSet::new();
                 for ((number, stream), due) in share.numbers.clone().zip(streams).zip(&dues) {
-                    let link = Link::new(stream, (self.dialogue)(number), self.plan.depth, books.clone());
+                    let link =
+                        Link::new(stream, (self.dialogue)(number), self.plan.depth, books.clone());
                     match self.plan.rate {
                         Some(_) => tasks.spawn(open(link, window, due.clone())),
                         None => tasks.spawn(closed(link, window, self.plan.quota(number))),
@@ -242,7 +260,11 @@ pub(super) async fn connect(addr: &str, tls: Option<&Tls>) -> Result<Stream, Str
 }
 
 /// Asks again when a reply comes.
-async fn closed<D: Dialogue>(mut link: Link<Stream, D>, window: Window, mut quota: u64) -> Result<(), String> {
+async fn closed<D: Dialogue>(
+    mut link: Link<Stream, D>,
+    window: Window,
+    mut quota: u64,
+) -> Result<(), String> {
     let mut now = Instant::now();
     let far = now + Duration::from_secs(365 * 24 * 3600);
     // A server that is silent is to end the run all the same.
@@ -265,7 +287,11 @@ async fn closed<D: Dialogue>(mut link: Link<Stream, D>, window: Window, mut quot
 }
 
 /// Asks when it is due.
-async fn open<D: Dialogue>(mut link: Link<Stream, D>, window: Window, due: Arc<Due>) -> Result<(), String> {
+async fn open<D: Dialogue>(
+    mut link: Link<Stream, D>,
+    window: Window,
+    due: Arc<Due>,
+) -> Result<(), String> {
     let until = window.until.unwrap_or(window.from);
     let mut patience = pin!(tokio::time::sleep_until((until + LAST_REPLIES).into()));
     loop {
@@ -290,7 +316,10 @@ async fn open<D: Dialogue>(mut link: Link<Stream, D>, window: Window, due: Arc<D
 }
 
 /// Waits for what is under way.
-async fn last_replies<D: Dialogue>(mut link: Link<Stream, D>, since: Instant) -> Result<(), String> {
+async fn last_replies<D: Dialogue>(
+    mut link: Link<Stream, D>,
+    since: Instant,
+) -> Result<(), String> {
     let mut patience = pin!(tokio::time::sleep_until((since + LAST_REPLIES).into()));
     while !link.is_quiet() {
         tokio::select! {

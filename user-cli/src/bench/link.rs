@@ -1,5 +1,6 @@
-//! One connection under load: requests that are under way in numbered slots, bytes that wait to be written, and replies as
-//! they come. All that is ready goes out in one write, and all that has come is read at once.
+//! One connection under load: requests that are under way in numbered slots, bytes that wait to be
+//! written, and replies as they come. All that is ready goes out in one write, and all that has
+//! come is read at once.
 
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -65,7 +66,15 @@ pub(super) struct Link<S, D> {
 impl<S: AsyncRead + AsyncWrite + Unpin, D: Dialogue> Link<S, D> {
     pub(super) fn new(stream: S, dialogue: D, depth: usize, books: Books) -> Self {
         let (output, rest) = (BytesMut::new(), BytesMut::new());
-        Self { stream, dialogue, books, output, rest, slots: vec![None; depth], free: (0..depth).rev().collect() }
+        Self {
+            stream,
+            dialogue,
+            books,
+            output,
+            rest,
+            slots: vec![None; depth],
+            free: (0..depth).rev().collect(),
+        }
     }
 
     pub(super) fn has_room(&self) -> bool {
@@ -99,7 +108,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin, D: Dialogue> Link<S, D> {
         self.books.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sends what waits, and waits for replies; when they came. Nothing is lost where it is given up in between.
+    /// Sends what waits, and waits for replies; when they came. Nothing is lost where it is given
+    /// up in between.
     pub(super) async fn exchange(&mut self) -> Result<Instant, String> {
         poll_fn(|context| {
             while !self.output.is_empty() {

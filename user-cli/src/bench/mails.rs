@@ -46,7 +46,10 @@ impl Mails {
     fn look(&mut self, read: impl Fn(&PathBuf) -> Option<String>) -> Result<(), Failure> {
         let unreadable = |error| {
             let what = format!("can not read {}: {error}", self.folder.display());
-            Failure::usage(what, "Name the folder that the server writes its mails to with --mail-dir.")
+            Failure::usage(
+                what,
+                "Name the folder that the server writes its mails to with --mail-dir.",
+            )
         };
         for entry in std::fs::read_dir(&self.folder).map_err(unreadable)?.flatten() {
             let name = entry.file_name();

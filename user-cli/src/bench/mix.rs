@@ -17,7 +17,8 @@ pub(crate) enum Op {
 
 impl Op {
     /// What a mix may hold.
-    const MIXED: [Self; 6] = [Self::Verify, Self::Get, Self::Refresh, Self::Login, Self::Register, Self::Ping];
+    const MIXED: [Self; 6] =
+        [Self::Verify, Self::Get, Self::Refresh, Self::Login, Self::Register, Self::Ping];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -48,11 +49,13 @@ impl Mix {
 
     pub(crate) fn share(&self, op: Op) -> f64 {
         let all: u32 = self.0.iter().map(|(_, share)| share).sum();
-        let own: u32 = self.0.iter().filter(|(other, _)| *other == op).map(|(_, share)| share).sum();
+        let own: u32 =
+            self.0.iter().filter(|(other, _)| *other == op).map(|(_, share)| share).sum();
         f64::from(own) / f64::from(all)
     }
 
-    /// The order in which they are asked: each kind as evenly as its share allows, so that no burst is the mix's own.
+    /// The order in which they are asked: each kind as evenly as its share allows, so that no burst
+    /// is the mix's own.
     pub(crate) fn order(&self) -> Vec<Op> {
         let all: i64 = self.0.iter().map(|(_, share)| i64::from(*share)).sum();
         let mut owed = vec![0; self.0.len()];
@@ -76,12 +79,18 @@ impl FromStr for Mix {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let kinds = Op::MIXED.map(Op::name).join(", ");
-        let wrong = || format!("not a mix of {kinds}, as in verify=90,login=10, with shares from 1 to 10000");
+        let wrong = || {
+            format!("not a mix of {kinds}, as in verify=90,login=10, with shares from 1 to 10000")
+        };
         let mut shares: Vec<(Op, u32)> = Vec::new();
         for part in text.split(',') {
             let (name, share) = part.trim().split_once('=').ok_or_else(wrong)?;
             let op = Op::MIXED.into_iter().find(|op| op.name() == name).ok_or_else(wrong)?;
-            let share = share.parse().ok().filter(|share| (1..=10_000).contains(share)).ok_or_else(wrong)?;
+            let share = share
+                .parse()
+                .ok()
+                .filter(|share| (1..=10_000).contains(share))
+                .ok_or_else(wrong)?;
             if shares.iter().any(|(other, _)| *other == op) {
                 return Err(format!("{name} is named twice"));
             }
@@ -93,7 +102,8 @@ impl FromStr for Mix {
 
 impl std::fmt::Display for Mix {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let parts: Vec<_> = self.0.iter().map(|(op, share)| format!("{}={share}", op.name())).collect();
+        let parts: Vec<_> =
+            self.0.iter().map(|(op, share)| format!("{}={share}", op.name())).collect();
         f.write_str(&parts.join(","))
     }
 }
@@ -116,7 +126,15 @@ mod tests {
 
     #[test]
     fn what_is_no_mix_is_refused() {
-        for wrong in ["", "verify", "verify=0", "verify=x", "connect=1", "verify=1,verify=2", "verify=1,,ping=1"] {
+        for wrong in [
+            "",
+            "verify",
+            "verify=0",
+            "verify=x",
+            "connect=1",
+            "verify=1,verify=2",
+            "verify=1,,ping=1",
+        ] {
             assert!(wrong.parse::<Mix>().is_err(), "{wrong}");
         }
     }

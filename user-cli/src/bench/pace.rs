@@ -1,5 +1,5 @@
-//! The open loop: who is due when. A thread of its own keeps the time, since the timers of the runtime tick in
-//! milliseconds, and a request that is due now is not to wait for the next tick.
+//! The open loop: who is due when. A thread of its own keeps the time, since the timers of the
+//! runtime tick in milliseconds, and a request that is due now is not to wait for the next tick.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -23,8 +23,11 @@ pub(super) fn bars(latency: &Histogram<u64>) -> Vec<Bar> {
     let mut bars = Vec::new();
     let mut before = 0;
     for bound in bounds {
-        let count =
-            if before == 0 { latency.count_between(0, bound) } else { latency.count_between(before + 1, bound) };
+        let count = if before == 0 {
+            latency.count_between(0, bound)
+        } else {
+            latency.count_between(before + 1, bound)
+        };
         before = bound;
         #[allow(clippy::cast_precision_loss, reason = "a part that is shown to three digits")]
         let part = count as f64 / latency.len().max(1) as f64;
@@ -42,9 +45,13 @@ pub(super) fn lines(latency: &Histogram<u64>) -> Vec<String> {
     bars.iter()
         .map(|bar| {
             let label = format!("<= {}", span(Duration::from_nanos(bar.up_to_nanos)));
-            format!("{label:>12}  {:WIDTH$}  {:>6.2} %", block(bar.part / longest), bar.part * 100.0)
-                .trim_end()
-                .to_owned()
+            format!(
+                "{label:>12}  {:WIDTH$}  {:>6.2} %",
+                block(bar.part / longest),
+                bar.part * 100.0
+            )
+            .trim_end()
+            .to_owned()
         })
         .collect()
 }

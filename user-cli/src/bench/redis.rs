@@ -1,4 +1,5 @@
-//! A Redis in the server's place: GET over RESP2, as a measure of what a question to a server costs at least.
+//! A Redis in the server's place: GET over RESP2, as a measure of what a question to a server costs
+//! at least.
 
 use std::collections::VecDeque;
 use std::io::{Read, Write};
@@ -33,11 +34,18 @@ impl FromStr for RedisUrl {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = "not a Redis to compare with, as in redis://127.0.0.1:6379: one without a password";
+        let wrong =
+            "not a Redis to compare with, as in redis://127.0.0.1:6379: one without a password";
         let addr = text.strip_prefix("redis://").ok_or(wrong)?.trim_end_matches('/');
         match addr.rsplit_once(':') {
-            None if !addr.is_empty() && !addr.contains(['@', '/']) => Ok(Self { addr: format!("{addr}:6379") }),
-            Some((host, port)) if !host.is_empty() && !addr.contains(['@', '/']) && port.parse::<u16>().is_ok() => {
+            None if !addr.is_empty() && !addr.contains(['@', '/']) => {
+                Ok(Self { addr: format!("{addr}:6379") })
+            }
+            Some((host, port))
+                if !host.is_empty()
+                    && !addr.contains(['@', '/'])
+                    && port.parse::<u16>().is_ok() =>
+            {
                 Ok(Self { addr: addr.to_owned() })
             }
             _ => Err(wrong.to_owned()),
@@ -85,7 +93,9 @@ impl Keys {
                 let read = stream.read(&mut buffer)?;
                 let came = buffer.get(..read).unwrap_or_default();
                 if read == 0 || came.first() == Some(&b'-') {
-                    return Err(std::io::Error::other(String::from_utf8_lossy(came).trim().to_owned()));
+                    return Err(std::io::Error::other(
+                        String::from_utf8_lossy(came).trim().to_owned(),
+                    ));
                 }
                 answers += came.iter().filter(|byte| **byte == b'\n').count();
             }
@@ -129,8 +139,12 @@ impl Dialogue for Redis {
         let (size, verdict) = match input.get(..end + 1) {
             Some(b"$-1\r\n") => (end + 1, Verdict::Refused(MISSING)),
             Some([b'$', digits @ .., b'\r', b'\n']) => {
-                let length = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse::<usize>().ok());
-                let length = length.filter(|length| *length < 1 << 20).ok_or("that is no answer of a Redis")?;
+                let length = std::str::from_utf8(digits)
+                    .ok()
+                    .and_then(|digits| digits.parse::<usize>().ok());
+                let length = length
+                    .filter(|length| *length < 1 << 20)
+                    .ok_or("that is no answer of a Redis")?;
                 (end + 1 + length + 2, Verdict::Good)
             }
             line => {
@@ -161,7 +175,10 @@ mod tests {
         assert_eq!(redis.hear(b"$3\r\nab"), Ok(None));
         let first = Heard { size: 9, slot: 3, verdict: Verdict::Good };
         assert_eq!(redis.hear(b"$3\r\nabc\r\n$-1\r\n"), Ok(Some(first)));
-        assert_eq!(redis.hear(b"$-1\r\n"), Ok(Some(Heard { size: 5, slot: 1, verdict: Verdict::Refused(MISSING) })));
+        assert_eq!(
+            redis.hear(b"$-1\r\n"),
+            Ok(Some(Heard { size: 5, slot: 1, verdict: Verdict::Refused(MISSING) }))
+        );
         assert!(redis.hear(b"-ERR unknown\r\n").is_err());
     }
 

@@ -42,7 +42,11 @@ pub(crate) fn run(context: &mut Context<'_>, args: &Bench) -> Result<(), Failure
     }
     let word = accounts::word();
     let prepared = prepare(context, args, &plan, &mix, &word)?;
-    let keys = args.against.as_ref().map(|url| Keys::write(url, &word, args.tokens as usize)).transpose()?;
+    let keys = args
+        .against
+        .as_ref()
+        .map(|url| Keys::write(url, &word, args.tokens as usize))
+        .transpose()?;
     let (addr, tls) = (context.global.addr.as_str(), context.tls());
     let mut server = Rounds::default();
     let mut redis = Rounds::default();
@@ -56,7 +60,9 @@ pub(crate) fn run(context: &mut Context<'_>, args: &Bench) -> Result<(), Failure
                 &Lasting { plan: &plan, addr, tls, dialogue: |at| prepared.dialogue(at, &plan) },
             ),
         }
-        .map_err(|error| Failure::usage(error, format!("Look at the server at {addr} and its log.")))?;
+        .map_err(|error| {
+            Failure::usage(error, format!("Look at the server at {addr} and its log."))
+        })?;
         server.add(&ran, &plan);
         if let (Some(keys), Some(url)) = (&keys, &args.against) {
             let plan = Plan { watched: args.against_pid, ..plan.clone() };
@@ -66,12 +72,15 @@ pub(crate) fn run(context: &mut Context<'_>, args: &Bench) -> Result<(), Failure
                 &plan,
                 &Lasting { plan: &plan, addr: &url.addr, tls: None, dialogue },
             )
-            .map_err(|error| Failure::usage(error, format!("Look at the Redis at {}.", url.addr)))?;
+            .map_err(|error| {
+                Failure::usage(error, format!("Look at the Redis at {}.", url.addr))
+            })?;
             redis.add(&ran, &plan);
         }
     }
     let server = Target::new(addr, server.rounds, server.latencies);
-    let redis = args.against.as_ref().map(|url| Target::new(&url.addr, redis.rounds, redis.latencies));
+    let redis =
+        args.against.as_ref().map(|url| Target::new(&url.addr, redis.rounds, redis.latencies));
     if let Some(file) = &args.hgrm {
         [Some(&server), redis.as_ref()]
             .into_iter()
@@ -143,13 +152,18 @@ fn mix_name(args: &Bench) -> &'static str {
 
 fn how(args: &Bench, plan: &Plan) -> String {
     let span = |time: Duration| format!("{} s", number(time.as_secs_f64()).trim_end_matches(".0"));
-    let depth = if args.scenario == Scenario::Connect { String::new() } else { format!(", depth {}", plan.depth) };
+    let depth = if args.scenario == Scenario::Connect {
+        String::new()
+    } else {
+        format!(", depth {}", plan.depth)
+    };
     let pace = plan.rate.map_or("closed loop".to_owned(), |rate| format!("open loop at {rate}/s"));
     let length = match plan.end {
         End::After(time) => span(time),
         End::Count(count) => format!("{count} requests"),
     };
-    let mix = if args.scenario == Scenario::Mixed { format!(" of {}", args.mix) } else { String::new() };
+    let mix =
+        if args.scenario == Scenario::Mixed { format!(" of {}", args.mix) } else { String::new() };
     format!(
         "{} connections{depth}, {pace}{mix}, {} round(s) of {length} after {}, {} thread(s)",
         plan.connections,
@@ -174,11 +188,18 @@ impl Prepared {
     }
 }
 
-fn prepare(context: &mut Context<'_>, args: &Bench, plan: &Plan, mix: &Mix, word: &str) -> Result<Prepared, Failure> {
+fn prepare(
+    context: &mut Context<'_>,
+    args: &Bench,
+    plan: &Plan,
+    mix: &Mix,
+    word: &str,
+) -> Result<Prepared, Failure> {
     let wants_tokens = mix.holds(Op::Verify) || mix.holds(Op::Get);
     let has_accounts = args.accounts.is_some() || args.mail_dir.is_some();
     let stored = TokenSource { token: None, token_stdin: false };
-    let (mut accounts, mut tokens, mut sessions, mut sessions_each) = (Vec::new(), Vec::new(), Vec::new(), 0);
+    let (mut accounts, mut tokens, mut sessions, mut sessions_each) =
+        (Vec::new(), Vec::new(), Vec::new(), 0);
     if mix.holds(Op::Login) || mix.holds(Op::Refresh) || wants_tokens && has_accounts {
         let server = Server::at(&context.global.addr, context.tls());
         // What is under way at once of a share, and a few more, since replies do not come evenly.
@@ -189,7 +210,8 @@ fn prepare(context: &mut Context<'_>, args: &Bench, plan: &Plan, mix: &Mix, word
             let accounts = server.accounts(files.0, files.1, args.users as usize).await?;
             let sessions = server.sessions(&accounts, sessions_each * plan.connections).await?;
             let tokens = if wants_tokens {
-                let first = server.sessions(&accounts, accounts.len().min(args.tokens as usize)).await?;
+                let first =
+                    server.sessions(&accounts, accounts.len().min(args.tokens as usize)).await?;
                 server.tokens(first, args.tokens as usize).await?
             } else {
                 Vec::new()

@@ -75,7 +75,11 @@ pub(super) struct Ratio {
 
 impl Round {
     pub(super) fn of(ran: &Ran, threads: usize, is_open: bool) -> Self {
-        let kinds = ran.tally.classes.iter().map(|(op, class)| (op.name(), Kind::of(class, ran.took.as_secs_f64())));
+        let kinds = ran
+            .tally
+            .classes
+            .iter()
+            .map(|(op, class)| (op.name(), Kind::of(class, ran.took.as_secs_f64())));
         Self {
             seconds: ran.took.as_secs_f64(),
             kinds: kinds.collect(),
@@ -131,12 +135,20 @@ impl Kind {
 
 impl Spent {
     fn of(cost: &Cost) -> Self {
-        Self { cores: cost.cores(), cores_missed: cost.cores_missed(), cpu_us_a_reply: cost.micros_a_reply() }
+        Self {
+            cores: cost.cores(),
+            cores_missed: cost.cores_missed(),
+            cpu_us_a_reply: cost.micros_a_reply(),
+        }
     }
 }
 
 impl Target {
-    pub(super) fn new(addr: &str, rounds: Vec<Round>, latencies: BTreeMap<Op, Histogram<u64>>) -> Self {
+    pub(super) fn new(
+        addr: &str,
+        rounds: Vec<Round>,
+        latencies: BTreeMap<Op, Histogram<u64>>,
+    ) -> Self {
         let mut kinds: BTreeMap<_, Vec<&Kind>> = BTreeMap::new();
         rounds
             .iter()
@@ -146,7 +158,8 @@ impl Target {
             let rates = || kinds.iter().map(|kind| kind.per_second);
             [rates().fold(f64::INFINITY, f64::min), rates().fold(0.0, f64::max)]
         };
-        let cpu: Vec<f64> = rounds.iter().filter_map(|round| round.process?.cpu_us_a_reply).collect();
+        let cpu: Vec<f64> =
+            rounds.iter().filter_map(|round| round.process?.cpu_us_a_reply).collect();
         Self {
             addr: addr.to_owned(),
             median: kinds.iter().map(|(name, kinds)| (*name, Kind::middle(kinds))).collect(),
@@ -166,8 +179,12 @@ impl Target {
 impl Ratio {
     /// Rate by rate, of rounds that ran in turn.
     pub(super) fn of_rates(own: &Target, other: &Target) -> Option<Self> {
-        let ratios: Vec<f64> =
-            own.rates().zip(other.rates()).filter(|(_, other)| *other > 0.0).map(|(own, other)| own / other).collect();
+        let ratios: Vec<f64> = own
+            .rates()
+            .zip(other.rates())
+            .filter(|(_, other)| *other > 0.0)
+            .map(|(own, other)| own / other)
+            .collect();
         let least = ratios.iter().copied().reduce(f64::min)?;
         let most = ratios.iter().copied().reduce(f64::max)?;
         Some(Self { median: median(ratios), least, most })
@@ -179,7 +196,9 @@ pub(super) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
     match (values.get(middle.wrapping_sub(1)), values.get(middle)) {
-        (Some(below), Some(above)) if values.len().is_multiple_of(2) => f64::midpoint(*below, *above),
+        (Some(below), Some(above)) if values.len().is_multiple_of(2) => {
+            f64::midpoint(*below, *above)
+        }
         (_, Some(value)) => *value,
         _ => 0.0,
     }

@@ -58,7 +58,8 @@ pub(super) struct Tally {
 }
 
 fn histogram() -> Histogram<u64> {
-    Histogram::new_with_bounds(1, LONGEST_NANOS, DIGITS).unwrap_or_else(|_| unreachable!("the bounds are constants"))
+    Histogram::new_with_bounds(1, LONGEST_NANOS, DIGITS)
+        .unwrap_or_else(|_| unreachable!("the bounds are constants"))
 }
 
 fn nanos(time: Duration) -> u64 {
@@ -79,7 +80,14 @@ impl Default for Tally {
 
 impl Tally {
     /// A reply came at `now` to what started at `start`.
-    pub(super) fn reply(&mut self, op: Op, verdict: Verdict, start: Instant, now: Instant, window: &Window) {
+    pub(super) fn reply(
+        &mut self,
+        op: Op,
+        verdict: Verdict,
+        start: Instant,
+        now: Instant,
+        window: &Window,
+    ) {
         let class = self.classes.entry(op).or_default();
         let counts = now >= window.from && !window.is_over(now);
         let started_in_time = start >= window.from;
@@ -87,10 +95,14 @@ impl Tally {
             Verdict::Good => {
                 class.done += u64::from(counts);
                 if started_in_time {
-                    class.latency.saturating_record(nanos(now.saturating_duration_since(start)).max(1));
+                    class
+                        .latency
+                        .saturating_record(nanos(now.saturating_duration_since(start)).max(1));
                 }
             }
-            Verdict::Refused(code) if started_in_time => *class.refused.entry(code).or_default() += 1,
+            Verdict::Refused(code) if started_in_time => {
+                *class.refused.entry(code).or_default() += 1
+            }
             Verdict::Refused(_) => {}
         }
     }

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::{Bytes, BytesMut};
 use user_proto::limits::REPLY_BIT;
 use user_proto::{
-    Common, GetUser, Login, Message, Ping, RefreshToken, Register, Reply, VerifyToken, encode, encode_with, frame,
+    Common, GetUser, Login, Message, Ping, RefreshToken, Register, Reply, VerifyToken, encode,
+    encode_with, frame,
 };
 use zeroize::Zeroizing;
 
@@ -32,14 +33,23 @@ pub(super) struct Material {
 }
 
 impl Material {
-    pub(super) fn new(mix: &Mix, tokens: &[Zeroizing<String>], accounts: Vec<Account>, word: String) -> Self {
+    pub(super) fn new(
+        mix: &Mix,
+        tokens: &[Zeroizing<String>],
+        accounts: Vec<Account>,
+        word: String,
+    ) -> Self {
         let wanted = |op| if mix.holds(op) { tokens } else { &[] };
         let verify = wanted(Op::Verify).iter();
         let get = wanted(Op::Get).iter();
         Self {
             order: mix.order(),
-            verify: verify.map(|token| framed(&VerifyToken { access_token: token.as_str().into() })).collect(),
-            get: get.map(|token| framed(&GetUser { access_token: token.as_str().into() })).collect(),
+            verify: verify
+                .map(|token| framed(&VerifyToken { access_token: token.as_str().into() }))
+                .collect(),
+            get: get
+                .map(|token| framed(&GetUser { access_token: token.as_str().into() }))
+                .collect(),
             accounts,
             word,
             next: AtomicU64::new(0),
@@ -71,9 +81,15 @@ pub(super) struct Users {
 }
 
 impl Users {
-    /// The connection of this number, one of so many. It starts elsewhere than the others, so that they do not ask in
-    /// step.
-    pub(super) fn new(material: Arc<Material>, number: usize, of: usize, depth: usize, sessions: &[Session]) -> Self {
+    /// The connection of this number, one of so many. It starts elsewhere than the others, so that
+    /// they do not ask in step.
+    pub(super) fn new(
+        material: Arc<Material>,
+        number: usize,
+        of: usize,
+        depth: usize,
+        sessions: &[Session],
+    ) -> Self {
         let spread = |length: usize| if length == 0 { 0 } else { length * number / of.max(1) };
         Self {
             turn: spread(material.order.len()),
@@ -87,7 +103,8 @@ impl Users {
     fn next_op(&mut self) -> Op {
         let op = self.material.order.get(self.turn).copied().unwrap_or(Op::Ping);
         self.turn = if self.turn + 1 < self.material.order.len() { self.turn + 1 } else { 0 };
-        // Every session of this connection may be under way already; what is asked instead is counted as what it is.
+        // Every session of this connection may be under way already; what is asked instead is
+        // counted as what it is.
         if op == Op::Refresh && self.sessions.is_empty() { Op::Ping } else { op }
     }
 
@@ -102,7 +119,12 @@ impl Users {
         }
     }
 
-    fn put<M: user_proto::RequestMessage>(id: u32, request: &M, common: &Common<'_>, out: &mut BytesMut) {
+    fn put<M: user_proto::RequestMessage>(
+        id: u32,
+        request: &M,
+        common: &Common<'_>,
+        out: &mut BytesMut,
+    ) {
         // All that is asked here is far shorter than a frame may be.
         let _ = encode_with(id, request, common, out);
     }
@@ -116,12 +138,18 @@ impl Dialogue for Users {
             Op::Verify | Op::Get => self.prepared(op, id, out),
             Op::Refresh => {
                 let token = self.sessions.pop_front().unwrap_or_default();
-                Self::put(id, &RefreshToken { refresh_token: token.as_str().into() }, &somebody(), out);
+                Self::put(
+                    id,
+                    &RefreshToken { refresh_token: token.as_str().into() },
+                    &somebody(),
+                    out,
+                );
             }
             Op::Login => {
                 let number = self.material.number() as usize % self.material.accounts.len().max(1);
                 if let Some(account) = self.material.accounts.get(number) {
-                    let (login, password) = (account.login.as_str().into(), account.password.as_str().into());
+                    let (login, password) =
+                        (account.login.as_str().into(), account.password.as_str().into());
                     Self::put(id, &Login { login, password }, &somebody(), out);
                 }
             }
@@ -129,9 +157,16 @@ impl Dialogue for Users {
                 let name = format!("{}-r{}", self.material.word, self.material.number());
                 let email = format!("{name}@example.org");
                 let (username, email) = (name.as_str().into(), email.as_str().into());
-                Self::put(id, &Register { username, email, password: PASSWORD.into() }, &somebody(), out);
+                Self::put(
+                    id,
+                    &Register { username, email, password: PASSWORD.into() },
+                    &somebody(),
+                    out,
+                );
             }
-            Op::Ping | Op::Connect | Op::RedisGet => Self::put(id, &Ping {}, &Common::default(), out),
+            Op::Ping | Op::Connect | Op::RedisGet => {
+                Self::put(id, &Ping {}, &Common::default(), out)
+            }
         }
         if let Some(place) = self.asked.get_mut(slot) {
             *place = Some(op);
@@ -140,14 +175,18 @@ impl Dialogue for Users {
     }
 
     fn hear(&mut self, input: &[u8]) -> Result<Option<Heard>, String> {
-        let Some((frame, size)) = frame::split(input).map_err(|error| format!("that is no frame: {error}"))? else {
+        let Some((frame, size)) =
+            frame::split(input).map_err(|error| format!("that is no frame: {error}"))?
+        else {
             return Ok(None);
         };
         let slot = usize::try_from(frame.id).ok().and_then(|id| id.checked_sub(1));
         let asked = slot.and_then(|slot| Some((slot, self.asked.get_mut(slot)?.take()?)));
         let Some((slot, op)) = asked else {
             return Err(match Reply::decode(frame.kind, frame.body) {
-                Ok(Reply::ErrorReply(error)) => format!("the server ends the connection: {}", error.message),
+                Ok(Reply::ErrorReply(error)) => {
+                    format!("the server ends the connection: {}", error.message)
+                }
                 _ => "a reply came that nobody awaits".to_owned(),
             });
         };
@@ -199,7 +238,8 @@ mod tests {
     use super::*;
 
     fn users(mix: &str, tokens: usize) -> Users {
-        let tokens: Vec<_> = (0..tokens).map(|number| Zeroizing::new(format!("token-{number}"))).collect();
+        let tokens: Vec<_> =
+            (0..tokens).map(|number| Zeroizing::new(format!("token-{number}"))).collect();
         let material = Material::new(&mix.parse().unwrap(), &tokens, Vec::new(), "b1".to_owned());
         Users::new(Arc::new(material), 0, 1, 2, &[])
     }
@@ -213,7 +253,11 @@ mod tests {
             assert_eq!(users.ask(slot, &mut out), Op::Verify);
             let (frame, _) = frame::split(&out).unwrap().unwrap();
             assert_eq!(frame.id as usize, slot + 1);
-            let (Request::VerifyToken(request), _) = Request::decode(frame.kind, frame.body).unwrap() else { panic!() };
+            let (Request::VerifyToken(request), _) =
+                Request::decode(frame.kind, frame.body).unwrap()
+            else {
+                panic!()
+            };
             tokens.push(request.access_token.expose_str().unwrap().to_owned());
         }
         assert_eq!(tokens, ["token-0", "token-1", "token-0"]);
@@ -224,7 +268,8 @@ mod tests {
         let mut users = users("ping=1", 0);
         users.ask(1, &mut BytesMut::new());
         let mut pong = BytesMut::new();
-        encode(2, &user_proto::Pong { max_in_flight: None, idle_timeout: None }, &mut pong).unwrap();
+        encode(2, &user_proto::Pong { max_in_flight: None, idle_timeout: None }, &mut pong)
+            .unwrap();
         assert_eq!(users.hear(&pong[..pong.len() - 1]), Ok(None));
         let heard = Heard { size: pong.len(), slot: 1, verdict: Verdict::Good };
         assert_eq!(users.hear(&pong), Ok(Some(heard)));

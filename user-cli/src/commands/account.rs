@@ -18,7 +18,8 @@ pub(super) fn register(context: &mut Context<'_>, args: &args::Register) -> Resu
     })?;
     context.state.await_code(Purpose::Registration, registered.verification_id);
     context.save();
-    let told = Told::new(format!("Registered. A code is on its way to {}.", printable(&args.email)));
+    let told =
+        Told::new(format!("Registered. A code is on its way to {}.", printable(&args.email)));
     context.show(&registered, &told.next("user-cli verify-email --code <CODE>"))?;
     Ok(())
 }
@@ -33,15 +34,21 @@ pub(super) fn get(context: &mut Context<'_>, args: &args::Get) -> Result<(), Fai
 
 pub(super) fn update(context: &mut Context<'_>, args: &args::Update) -> Result<(), Failure> {
     if args.username.is_none() && args.email.is_none() && !args.new_password {
-        return Err(Failure::usage("there is nothing to change", "Give --username, --email or --new-password."));
+        return Err(Failure::usage(
+            "there is nothing to change",
+            "Give --username, --email or --new-password.",
+        ));
     }
     context.load()?;
     let token = context.token(Kind::Access, &args.token)?;
     let needs_current = args.email.is_some() || args.new_password;
-    let current =
-        needs_current.then(|| secrets::password(context, "Current password", args.password_stdin)).transpose()?;
-    let new =
-        args.new_password.then(|| secrets::new_password(context, "New password", args.password_stdin)).transpose()?;
+    let current = needs_current
+        .then(|| secrets::password(context, "Current password", args.password_stdin))
+        .transpose()?;
+    let new = args
+        .new_password
+        .then(|| secrets::new_password(context, "New password", args.password_stdin))
+        .transpose()?;
     let updated = context.ask(UpdateUser {
         access_token: token.as_str().into(),
         username: args.username.as_deref().map(Into::into),
@@ -49,7 +56,11 @@ pub(super) fn update(context: &mut Context<'_>, args: &args::Update) -> Result<(
         new_password: new.as_ref().map(|password| password.as_str().into()),
         current_password: current.as_ref().map(|password| password.as_str().into()),
     })?;
-    let done = if args.new_password { "Updated. Every other session of the account has ended." } else { "Updated." };
+    let done = if args.new_password {
+        "Updated. Every other session of the account has ended."
+    } else {
+        "Updated."
+    };
     let mut told = Told::new(done);
     if let Some(verification_id) = updated.verification_id {
         context.state.await_code(Purpose::Email, verification_id);
@@ -69,8 +80,10 @@ pub(super) fn delete(context: &mut Context<'_>, args: &args::Delete) -> Result<(
     context.load()?;
     let token = context.token(Kind::Access, &args.token)?;
     let password = secrets::password(context, "Current password", args.password_stdin)?;
-    let deleted =
-        context.ask(DeleteUser { access_token: token.as_str().into(), current_password: password.as_str().into() })?;
+    let deleted = context.ask(DeleteUser {
+        access_token: token.as_str().into(),
+        current_password: password.as_str().into(),
+    })?;
     context.forget_session(&token, Some(&deleted.user_id.to_string()));
     context.show(&deleted, &Told::new("Deleted. All sessions of the account have ended."))?;
     Ok(())

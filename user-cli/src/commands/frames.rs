@@ -42,16 +42,22 @@ pub(super) fn decode(context: &Context<'_>, args: &args::Decode) -> Result<(), F
 
 pub(super) fn send(context: &Context<'_>, args: &args::Send) -> Result<(), Failure> {
     let bytes = read_hex(&args.hex)?;
-    let patience = context.global.timeout.unwrap_or(Duration::from_millis(limits::DEFAULT_DEADLINE_MS.into()));
+    let patience =
+        context.global.timeout.unwrap_or(Duration::from_millis(limits::DEFAULT_DEADLINE_MS.into()));
     let addr = &context.global.addr;
     let failed = |what: &str, error: &dyn std::fmt::Display| {
-        Failure::usage(format!("{addr}: {what}: {error}"), "Look whether the server runs, and at --addr and --timeout.")
+        Failure::usage(
+            format!("{addr}: {what}: {error}"),
+            "Look whether the server runs, and at --addr and --timeout.",
+        )
     };
     let sent = async {
         let connected = tokio::time::timeout(patience, tls::connect(addr, context.tls())).await;
         let mut stream = match connected {
             Ok(Ok(stream)) => stream,
-            Ok(Err(NoStream::Handshake(why))) => return Err(context.failed(client::Error::Handshake(why), false)),
+            Ok(Err(NoStream::Handshake(why))) => {
+                return Err(context.failed(client::Error::Handshake(why), false));
+            }
             Ok(Err(error)) => return Err(failed("can not connect", &error)),
             Err(_) => return Err(failed("can not connect", &"no answer in time")),
         };
@@ -96,15 +102,18 @@ pub(super) fn send(context: &Context<'_>, args: &args::Send) -> Result<(), Failu
     if refused { Err(Failure::Said) } else { Ok(()) }
 }
 
-/// How many replies these bytes are worth: one for each whole frame. None where they end inside a frame or framing is
-/// lost, since then the server has more to say.
+/// How many replies these bytes are worth: one for each whole frame. None where they end inside a
+/// frame or framing is lost, since then the server has more to say.
 fn requests_in(bytes: &[u8]) -> usize {
     let explained = explain::frames(bytes, Some(args::Direction::Request));
-    let whole = explained.iter().all(|frame| matches!(frame.verdict, Verdict::Message { .. } | Verdict::Bad(_)));
+    let whole = explained
+        .iter()
+        .all(|frame| matches!(frame.verdict, Verdict::Message { .. } | Verdict::Bad(_)));
     if whole { explained.len() } else { 0 }
 }
 
-/// Hands over each frame that comes, until that says that it was the last; otherwise why there are no more.
+/// Hands over each frame that comes, until that says that it was the last; otherwise why there are
+/// no more.
 async fn read_replies(
     stream: &mut Stream,
     patience: Duration,
@@ -128,7 +137,12 @@ async fn read_replies(
         match tokio::time::timeout_at(deadline, stream.read_buf(&mut input)).await {
             Ok(Ok(0)) => return Ok(Some("the server closed the connection".to_owned())),
             Ok(Ok(_)) => {}
-            Ok(Err(error)) => return Ok(Some(format!("the connection was lost: {}", client::Cause::from(error)))),
+            Ok(Err(error)) => {
+                return Ok(Some(format!(
+                    "the connection was lost: {}",
+                    client::Cause::from(error)
+                )));
+            }
             Err(_) => return Ok(Some("nothing more came in time".to_owned())),
         }
     }
@@ -147,9 +161,8 @@ fn read_hex(arguments: &[String]) -> Result<Vec<u8>, Failure> {
         return hex::parse(&arguments.join(" "));
     }
     let mut text = String::new();
-    io::stdin()
-        .lock()
-        .read_to_string(&mut text)
-        .map_err(|error| Failure::usage(format!("can not read stdin: {error}"), "Give the bytes in hex, as text."))?;
+    io::stdin().lock().read_to_string(&mut text).map_err(|error| {
+        Failure::usage(format!("can not read stdin: {error}"), "Give the bytes in hex, as text.")
+    })?;
     hex::parse(&text)
 }

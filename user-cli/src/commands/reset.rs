@@ -20,13 +20,23 @@ fn request(context: &mut Context<'_>, email: &str) -> Result<(), Failure> {
     let requested = context.ask(RequestPasswordReset { email: email.into() })?;
     context.state.await_code(Purpose::Reset, requested.verification_id);
     context.save();
-    let told = Told::new(format!("If {} has an account, a code is on its way there.", printable(email)));
+    let told =
+        Told::new(format!("If {} has an account, a code is on its way there.", printable(email)));
     context.show(&requested, &told.next("user-cli reset-password confirm --code <CODE>"))?;
     Ok(())
 }
 
-fn confirm(context: &mut Context<'_>, args: &args::Code, password_stdin: bool) -> Result<(), Failure> {
-    let id = verification_id(context, args.verification_id, Some(Purpose::Reset), "reset-password request <EMAIL>")?;
+fn confirm(
+    context: &mut Context<'_>,
+    args: &args::Code,
+    password_stdin: bool,
+) -> Result<(), Failure> {
+    let id = verification_id(
+        context,
+        args.verification_id,
+        Some(Purpose::Reset),
+        "reset-password request <EMAIL>",
+    )?;
     let code = code(context, args)?;
     let password = secrets::new_password(context, "New password", password_stdin)?;
     let reset = context.ask(ResetPassword {

@@ -1,7 +1,9 @@
 //! Sessions: log in, check, refresh, log out.
 
 use serde_json::Value;
-use user_proto::{EmailVerified, LoggedIn, Login, Logout, RefreshToken, TokenRefreshed, VerifyToken};
+use user_proto::{
+    EmailVerified, LoggedIn, Login, Logout, RefreshToken, TokenRefreshed, VerifyToken,
+};
 
 use super::{Context, Failure};
 use crate::args;
@@ -12,7 +14,8 @@ use crate::{human, secrets};
 pub(super) fn login(context: &mut Context<'_>, args: &args::Login) -> Result<(), Failure> {
     context.load()?;
     let password = secrets::password(context, "Password", args.password_stdin)?;
-    let logged_in = context.ask(Login { login: args.login.as_str().into(), password: password.as_str().into() })?;
+    let logged_in = context
+        .ask(Login { login: args.login.as_str().into(), password: password.as_str().into() })?;
     let kept = context.keep_session(&logged_in);
     context.show(&logged_in, &kept.told("Logged in.", args.show.show_tokens))?;
     Ok(())
@@ -24,7 +27,9 @@ pub(super) fn verify(context: &mut Context<'_>, args: &args::Verify) -> Result<(
     let verified = context.ask(VerifyToken { access_token: token.as_str().into() })?;
     let told = match verified.stale_ms {
         None => Told::new("The token is good."),
-        Some(_) => Told::new("The token was good when the server last knew; what was revoked since is missing."),
+        Some(_) => Told::new(
+            "The token was good when the server last knew; what was revoked since is missing.",
+        ),
     };
     context.show_with(&verified, &[("valid", Value::Bool(true), "yes".to_owned())], &told)?;
     Ok(())
@@ -42,7 +47,8 @@ pub(super) fn refresh(context: &mut Context<'_>, args: &args::Refresh) -> Result
 pub(super) fn logout(context: &mut Context<'_>, args: &args::Logout) -> Result<(), Failure> {
     context.load()?;
     let token = context.token(Kind::Access, &args.token)?;
-    let ended = context.ask(Logout { token: token.as_str().into(), all_sessions: args.all.then_some(()) })?;
+    let ended = context
+        .ask(Logout { token: token.as_str().into(), all_sessions: args.all.then_some(()) })?;
     context.forget_session(&token, None);
     context.show(&ended, &Told::new("Logged out."))?;
     Ok(())
@@ -80,8 +86,11 @@ pub(super) struct Kept(bool);
 
 impl Kept {
     pub(super) fn told(&self, headline: &str, reveal: bool) -> Told {
-        let secret =
-            if self.0 { "kept (--show-tokens prints it)" } else { "not kept, and not shown (--show-tokens prints it)" };
+        let secret = if self.0 {
+            "kept (--show-tokens prints it)"
+        } else {
+            "not kept, and not shown (--show-tokens prints it)"
+        };
         Told { headline: headline.to_owned(), next: None, reveal, secret }
     }
 }
@@ -97,7 +106,11 @@ impl Context<'_> {
 
     /// Forgets the stored session, where `token` or the user is its own.
     pub(super) fn forget_session(&mut self, token: &str, user_id: Option<&str>) {
-        let is_users = self.state.session.as_ref().is_some_and(|session| Some(session.user_id.as_str()) == user_id);
+        let is_users = self
+            .state
+            .session
+            .as_ref()
+            .is_some_and(|session| Some(session.user_id.as_str()) == user_id);
         if self.is_stored(token) || is_users {
             self.state.session = None;
             self.save();

@@ -14,8 +14,8 @@ pub(super) fn completions(args: &args::Completions) -> Result<(), Failure> {
 }
 
 pub(super) fn man(args: &args::Man) -> Result<(), Failure> {
-    let written =
-        std::fs::create_dir_all(&args.folder).and_then(|()| clap_mangen::generate_to(Cli::command(), &args.folder));
+    let written = std::fs::create_dir_all(&args.folder)
+        .and_then(|()| clap_mangen::generate_to(Cli::command(), &args.folder));
     written.map_err(|error| {
         Failure::usage(
             format!("can not write to {}: {error}", args.folder.display()),

@@ -6,9 +6,17 @@ use super::{Context, Failure, code, verification_id};
 use crate::args::{self, Purpose};
 use crate::context::{Kind, Told};
 
-pub(super) fn verify_email(context: &mut Context<'_>, args: &args::VerifyEmail) -> Result<(), Failure> {
+pub(super) fn verify_email(
+    context: &mut Context<'_>,
+    args: &args::VerifyEmail,
+) -> Result<(), Failure> {
     context.load()?;
-    let id = verification_id(context, args.code.verification_id, Some(Purpose::Registration), "register")?;
+    let id = verification_id(
+        context,
+        args.code.verification_id,
+        Some(Purpose::Registration),
+        "register",
+    )?;
     let code = code(context, &args.code)?;
     let verified = context.ask(VerifyEmail {
         verification_id: id,
@@ -19,14 +27,23 @@ pub(super) fn verify_email(context: &mut Context<'_>, args: &args::VerifyEmail) 
     let kept = context.keep_session(&verified);
     context.show(
         &verified,
-        &kept.told("Verified: the account is active, and you are logged in.", args.show.show_tokens),
+        &kept
+            .told("Verified: the account is active, and you are logged in.", args.show.show_tokens),
     )?;
     Ok(())
 }
 
-pub(super) fn confirm_email(context: &mut Context<'_>, args: &args::ConfirmEmail) -> Result<(), Failure> {
+pub(super) fn confirm_email(
+    context: &mut Context<'_>,
+    args: &args::ConfirmEmail,
+) -> Result<(), Failure> {
     context.load()?;
-    let id = verification_id(context, args.code.verification_id, Some(Purpose::Email), "update --email <EMAIL>")?;
+    let id = verification_id(
+        context,
+        args.code.verification_id,
+        Some(Purpose::Email),
+        "update --email <EMAIL>",
+    )?;
     let token = context.token(Kind::Access, &args.token)?;
     let code = code(context, &args.code)?;
     let confirmed = context.ask(ConfirmEmail {
@@ -40,7 +57,10 @@ pub(super) fn confirm_email(context: &mut Context<'_>, args: &args::ConfirmEmail
     Ok(())
 }
 
-pub(super) fn resend_code(context: &mut Context<'_>, args: &args::ResendCode) -> Result<(), Failure> {
+pub(super) fn resend_code(
+    context: &mut Context<'_>,
+    args: &args::ResendCode,
+) -> Result<(), Failure> {
     context.load()?;
     let id = verification_id(context, args.verification_id, args.purpose, "register")?;
     let resent = context.ask(ResendCode { verification_id: id })?;

@@ -37,7 +37,8 @@ struct Change<'a> {
 impl Page {
     pub(super) fn of(before: &Sample, now: &Sample, between: Duration, place: &str) -> Self {
         let change = Change { before, now, seconds: between.as_secs_f64().max(0.001) };
-        let version = now.series("user_server_build_info").find_map(|(labels, _)| labels.find("version"));
+        let version =
+            now.series("user_server_build_info").find_map(|(labels, _)| labels.find("version"));
         let title = format!("user-server {} at {place}", version.unwrap_or(UNTOLD));
         let parts = vec![
             Part { name: "requests", rows: change.requests() },
@@ -86,7 +87,9 @@ impl Change<'_> {
             .map(|(labels, count)| ((labels.find("type"), labels.find("outcome")), count))
             .collect();
         for (labels, count) in self.now.series(COUNTS) {
-            let (Some(kind), Some(outcome)) = (labels.find("type"), labels.find("outcome")) else { continue };
+            let (Some(kind), Some(outcome)) = (labels.find("type"), labels.find("outcome")) else {
+                continue;
+            };
             let before = earlier.get(&(Some(kind), Some(outcome))).copied().unwrap_or_default();
             let rate = (count - before).max(0.0) / self.seconds;
             if outcome == "OK" {
@@ -99,17 +102,31 @@ impl Change<'_> {
             }
         }
         let kinds: BTreeSet<&str> = good.keys().chain(other.keys()).copied().collect();
-        let mut rows = vec![["", "ok/s", "other/s", "p50", "p99", "mostly"].map(str::to_owned).to_vec()];
+        let mut rows =
+            vec![["", "ok/s", "other/s", "p50", "p99", "mostly"].map(str::to_owned).to_vec()];
         for kind in kinds {
-            let (good, other) =
-                (good.get(kind).copied().unwrap_or_default(), other.get(kind).copied().unwrap_or_default());
-            if self.now.value(&format!("{LATENCY}_count{{type=\"{kind}\"}}")).unwrap_or_default() == 0.0 {
+            let (good, other) = (
+                good.get(kind).copied().unwrap_or_default(),
+                other.get(kind).copied().unwrap_or_default(),
+            );
+            if self.now.value(&format!("{LATENCY}_count{{type=\"{kind}\"}}")).unwrap_or_default()
+                == 0.0
+            {
                 continue;
             }
             let latency = |quantile| self.quantile(LATENCY, Some(("type", kind)), quantile);
-            let most = refusals.get(kind).and_then(|refusals| refusals.iter().max_by(|a, b| a.1.total_cmp(&b.1)));
+            let most = refusals
+                .get(kind)
+                .and_then(|refusals| refusals.iter().max_by(|a, b| a.1.total_cmp(&b.1)));
             let most = most.map_or(String::new(), |(outcome, _)| (*outcome).to_owned());
-            rows.push(vec![kind.to_owned(), number(good), number(other), latency(0.5), latency(0.99), most]);
+            rows.push(vec![
+                kind.to_owned(),
+                number(good),
+                number(other),
+                latency(0.5),
+                latency(0.99),
+                most,
+            ]);
         }
         rows
     }
@@ -133,8 +150,15 @@ impl Change<'_> {
     }
 
     fn lane(&self) -> Vec<Vec<String>> {
-        let spans = |name| format!("p50 {}, p99 {}", self.quantile(name, None, 0.5), self.quantile(name, None, 0.99));
-        let refused = |reason| self.rate(&format!("user_server_hashes_refused_total{{reason=\"{reason}\"}}"));
+        let spans = |name| {
+            format!(
+                "p50 {}, p99 {}",
+                self.quantile(name, None, 0.5),
+                self.quantile(name, None, 0.99)
+            )
+        };
+        let refused =
+            |reason| self.rate(&format!("user_server_hashes_refused_total{{reason=\"{reason}\"}}"));
         let busy: f64 = ["queue_full", "too_late"].into_iter().filter_map(refused).sum();
         vec![
             self.filled("running", "user_server_hashes_running", "user_server_hash_threads"),
@@ -147,7 +171,8 @@ impl Change<'_> {
 
     fn mails(&self) -> Vec<Vec<String>> {
         let sent = "user_server_mails_total{result=\"sent\"}";
-        let failing = self.now.value("user_server_mail_failing").is_some_and(|failing| failing > 0.0);
+        let failing =
+            self.now.value("user_server_mail_failing").is_some_and(|failing| failing > 0.0);
         vec![
             row("unsent", self.count("user_server_outbox_unsent")),
             row("oldest", self.seconds("user_server_outbox_oldest_seconds")),
@@ -171,12 +196,17 @@ impl Change<'_> {
     }
 
     fn cache(&self) -> Vec<Vec<String>> {
-        let looked = |result| self.rate(&format!("user_server_cache_lookups_total{{result=\"{result}\"}}"));
-        let failed = |reason| self.rate(&format!("user_server_cache_failures_total{{reason=\"{reason}\"}}"));
+        let looked =
+            |result| self.rate(&format!("user_server_cache_lookups_total{{result=\"{result}\"}}"));
+        let failed =
+            |reason| self.rate(&format!("user_server_cache_failures_total{{reason=\"{reason}\"}}"));
         let took = "user_server_cache_call_duration_seconds";
         let (Some(hits), Some(misses)) = (looked("hit"), looked("miss")) else { return Vec::new() };
-        let share =
-            if hits + misses > 0.0 { format!("{:.0} %", 100.0 * hits / (hits + misses)) } else { NONE.to_owned() };
+        let share = if hits + misses > 0.0 {
+            format!("{:.0} %", 100.0 * hits / (hits + misses))
+        } else {
+            NONE.to_owned()
+        };
         let failures: f64 = ["timeout", "error", "open"].into_iter().filter_map(failed).sum();
         let breaker = match self.now.value("user_server_cache_breaker") {
             Some(0.0) => "closed",
@@ -189,7 +219,11 @@ impl Change<'_> {
             row("known", share),
             row(
                 "Redis took",
-                format!("p50 {}, p99 {}", self.quantile(took, None, 0.5), self.quantile(took, None, 0.99)),
+                format!(
+                    "p50 {}, p99 {}",
+                    self.quantile(took, None, 0.5),
+                    self.quantile(took, None, 0.99)
+                ),
             ),
             row("gave nothing", format!("{}/s", number(failures))),
             row("breaker", breaker.to_owned()),
@@ -206,11 +240,15 @@ impl Change<'_> {
     }
 
     fn count(&self, series: &str) -> String {
-        self.now.value(series).map_or(UNTOLD.to_owned(), |value| number(value).trim_end_matches(".0").to_owned())
+        self.now
+            .value(series)
+            .map_or(UNTOLD.to_owned(), |value| number(value).trim_end_matches(".0").to_owned())
     }
 
     fn seconds(&self, series: &str) -> String {
-        self.now.value(series).map_or(UNTOLD.to_owned(), |value| match Duration::try_from_secs_f64(value) {
+        self.now.value(series).map_or(UNTOLD.to_owned(), |value| match Duration::try_from_secs_f64(
+            value,
+        ) {
             Ok(time) if !time.is_zero() => span(time),
             _ => "0".to_owned(),
         })
@@ -222,7 +260,11 @@ impl Change<'_> {
             (Some(used), Some(most)) if most > 0.0 => (used / most).clamp(0.0, 1.0),
             _ => 0.0,
         };
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 20")]
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "between 0 and 20"
+        )]
         let full = (part * BAR as f64).ceil() as usize;
         let bar = "#".repeat(full) + &".".repeat(BAR - full);
         row(name, format!("{} of {}  {bar}", self.count(used), self.count(most)))
@@ -231,10 +273,9 @@ impl Change<'_> {
     /// A latency that this part of what happened between the looks did not pass.
     fn quantile(&self, name: &str, label: Option<(&str, &str)>, quantile: f64) -> String {
         let (before, now) = (self.before.buckets(name, label), self.now.buckets(name, label));
-        let counts = now
-            .iter()
-            .enumerate()
-            .map(|(place, (bound, count))| (*bound, count - before.get(place).map_or(0.0, |(_, count)| *count)));
+        let counts = now.iter().enumerate().map(|(place, (bound, count))| {
+            (*bound, count - before.get(place).map_or(0.0, |(_, count)| *count))
+        });
         within(&counts.collect::<Vec<_>>(), quantile)
             .map_or(NONE.to_owned(), |value| span(Duration::from_secs_f64(value)))
     }

@@ -27,7 +27,8 @@ impl FromStr for MetricsUrl {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let rest = text.strip_prefix("http://").ok_or("not as in http://127.0.0.1:9464")?;
-        let (authority, path) = rest.split_once('/').map_or((rest, ""), |(authority, path)| (authority, path));
+        let (authority, path) =
+            rest.split_once('/').map_or((rest, ""), |(authority, path)| (authority, path));
         match authority.rsplit_once(':') {
             Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => {}
             _ => return Err("a host and a port are needed, as in http://127.0.0.1:9464".to_owned()),
@@ -47,7 +48,8 @@ impl MetricsUrl {
     /// The figures of now.
     pub(super) fn look(&self) -> Result<Sample, String> {
         let answer = self.fetch().map_err(|error| error.to_string())?;
-        let (head, body) = answer.split_once("\r\n\r\n").ok_or("that is no answer of an HTTP server")?;
+        let (head, body) =
+            answer.split_once("\r\n\r\n").ok_or("that is no answer of an HTTP server")?;
         match head.split_whitespace().nth(1) {
             Some("200") => Ok(Sample::read(body)),
             status => Err(format!("it answers with status {}", status.unwrap_or("none"))),
@@ -83,7 +85,8 @@ impl Sample {
 
     /// Every series of this name, and its labels.
     pub(super) fn series<'a>(&'a self, name: &'a str) -> impl Iterator<Item = (Labels<'a>, f64)> {
-        let of_name = self.0.range(name.to_owned()..).take_while(move |(series, _)| series.starts_with(name));
+        let of_name =
+            self.0.range(name.to_owned()..).take_while(move |(series, _)| series.starts_with(name));
         of_name.filter_map(move |(series, value)| {
             let labels = series.strip_prefix(name)?;
             (labels.is_empty() || labels.starts_with('{')).then_some((Labels(labels), *value))
@@ -93,8 +96,9 @@ impl Sample {
     /// The bounds and counts of a histogram, with this label where one is named.
     pub(super) fn buckets(&self, name: &str, label: Option<(&str, &str)>) -> Vec<(f64, f64)> {
         let name = format!("{name}_bucket");
-        let own =
-            self.series(&name).filter(|(labels, _)| label.is_none_or(|(key, value)| labels.find(key) == Some(value)));
+        let own = self
+            .series(&name)
+            .filter(|(labels, _)| label.is_none_or(|(key, value)| labels.find(key) == Some(value)));
         let mut buckets: Vec<_> = own
             .filter_map(|(labels, count)| {
                 let bound = labels.find("le")?;
@@ -129,8 +133,12 @@ mod tests {
     #[test]
     fn figures_are_found_by_name_and_label() {
         let sample = Sample::read(TEXT);
-        assert_eq!((sample.value("a_b_total"), sample.value("a_b"), sample.value("a")), (Some(4.0), Some(5.0), None));
-        let found: Vec<_> = sample.series("a_b").map(|(labels, value)| (labels.find("type"), value)).collect();
+        assert_eq!(
+            (sample.value("a_b_total"), sample.value("a_b"), sample.value("a")),
+            (Some(4.0), Some(5.0), None)
+        );
+        let found: Vec<_> =
+            sample.series("a_b").map(|(labels, value)| (labels.find("type"), value)).collect();
         assert_eq!(found, [(None, 5.0), (Some("X"), 3.0)]);
         assert_eq!(sample.buckets("h", None), [(0.5, 1.0), (f64::INFINITY, 2.0)]);
     }
@@ -140,6 +148,10 @@ mod tests {
         let url = |text: &str| text.parse::<MetricsUrl>().map(|url| url.to_string()).ok();
         assert_eq!(url("http://127.0.0.1:9464").as_deref(), Some("http://127.0.0.1:9464/metrics"));
         assert_eq!(url("http://[::1]:1/m").as_deref(), Some("http://[::1]:1/m"));
-        assert!(["", "127.0.0.1:1", "https://a:1", "http://a", "http://:1"].iter().all(|text| url(text).is_none()));
+        assert!(
+            ["", "127.0.0.1:1", "https://a:1", "http://a", "http://:1"]
+                .iter()
+                .all(|text| url(text).is_none())
+        );
     }
 }

@@ -15,9 +15,16 @@ use crate::args::Top;
 use crate::failure::Failure;
 
 /// Looks again and again. A server that is away for a while is waited for.
-pub(super) fn run(args: &Top, first: Sample, look: &dyn Fn() -> Result<Sample, Failure>) -> Result<(), Failure> {
+pub(super) fn run(
+    args: &Top,
+    first: Sample,
+    look: &dyn Fn() -> Result<Sample, Failure>,
+) -> Result<(), Failure> {
     let mut terminal = ratatui::try_init().map_err(|error| {
-        Failure::usage(format!("this is no terminal to draw on: {error}"), "--once prints the view as text.")
+        Failure::usage(
+            format!("this is no terminal to draw on: {error}"),
+            "--once prints the view as text.",
+        )
     })?;
     let done = watch(&mut terminal, args, first, look);
     ratatui::restore();
@@ -36,7 +43,9 @@ fn watch(
     loop {
         terminal.draw(|frame| draw(frame, &page))?;
         let next = seen + args.interval;
-        while let Some(rest) = next.checked_duration_since(Instant::now()).filter(|rest| !rest.is_zero()) {
+        while let Some(rest) =
+            next.checked_duration_since(Instant::now()).filter(|rest| !rest.is_zero())
+        {
             if event::poll(rest.min(Duration::from_millis(250)))? {
                 let event = event::read()?;
                 if ends(&event) {
@@ -61,12 +70,15 @@ fn watch(
 fn ends(event: &Event) -> bool {
     let Event::Key(key) = event else { return false };
     let control = key.modifiers.contains(KeyModifiers::CONTROL);
-    matches!(key.code, KeyCode::Char('q') | KeyCode::Esc) || control && key.code == KeyCode::Char('c')
+    matches!(key.code, KeyCode::Char('q') | KeyCode::Esc)
+        || control && key.code == KeyCode::Char('c')
 }
 
 fn draw(frame: &mut Frame<'_>, page: &Page) {
-    let [head, body] = Layout::vertical([Constraint::Length(1), Constraint::Min(0)]).areas(frame.area());
-    let title = Line::from(format!("{}   q ends", page.title)).style(Style::new().add_modifier(Modifier::BOLD));
+    let [head, body] =
+        Layout::vertical([Constraint::Length(1), Constraint::Min(0)]).areas(frame.area());
+    let title = Line::from(format!("{}   q ends", page.title))
+        .style(Style::new().add_modifier(Modifier::BOLD));
     frame.render_widget(title, head);
     // The requests take what they need, and the rest stands beside each other where there is room.
     let (first, rest) = page
@@ -75,13 +87,16 @@ fn draw(frame: &mut Frame<'_>, page: &Page) {
         .map_or((&[][..], &[][..]), |(_, rest)| (page.parts.get(..1).unwrap_or_default(), rest));
     let height = |part: &Part| u16::try_from(part.rows.len()).unwrap_or(u16::MAX).saturating_add(2);
     let heights = first.iter().map(|part| Constraint::Length(height(part)));
-    let pairs = rest.chunks(2).map(|pair| Constraint::Length(pair.iter().map(height).max().unwrap_or_default()));
+    let pairs = rest
+        .chunks(2)
+        .map(|pair| Constraint::Length(pair.iter().map(height).max().unwrap_or_default()));
     let areas = Layout::vertical(heights.chain(pairs)).split(body);
     for (part, area) in first.iter().zip(areas.iter()) {
         frame.render_widget(widget(part), *area);
     }
     for (pair, area) in rest.chunks(2).zip(areas.iter().skip(first.len())) {
-        let columns = Layout::horizontal([Constraint::Percentage(50), Constraint::Percentage(50)]).split(*area);
+        let columns = Layout::horizontal([Constraint::Percentage(50), Constraint::Percentage(50)])
+            .split(*area);
         for (part, area) in pair.iter().zip(columns.iter()) {
             frame.render_widget(widget(part), *area);
         }

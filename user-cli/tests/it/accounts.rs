@@ -1,8 +1,8 @@
 //! Accounts and their codes: what is sent, what is remembered.
 
 use user_proto::{
-    CodeResent, DeleteUser, EmailConfirmed, LoggedOut, PasswordReset, PasswordResetRequested, Registered, Request,
-    ResetPassword, UpdateUser, User, UserDeleted, UserUpdated,
+    CodeResent, DeleteUser, EmailConfirmed, LoggedOut, PasswordReset, PasswordResetRequested,
+    Registered, Request, ResetPassword, UpdateUser, User, UserDeleted, UserUpdated,
 };
 
 use crate::cli::Cli;
@@ -15,7 +15,8 @@ fn kind() -> Fake {
     Fake::start(|request| {
         Some(match request {
             Request::Register(_) => {
-                Registered { verification_id: VERIFICATION, code_expires_in: 900, resend_after: 60 }.into()
+                Registered { verification_id: VERIFICATION, code_expires_in: 900, resend_after: 60 }
+                    .into()
             }
             Request::VerifyEmail(_) => email_verified().into(),
             Request::Login(_) => logged_in(1).into(),
@@ -41,10 +42,12 @@ fn kind() -> Fake {
                 created_at: UnixSeconds(1_700_000_000),
             }
             .into(),
-            Request::RequestPasswordReset(_) => {
-                PasswordResetRequested { verification_id: Uuid::from_u128(9), code_expires_in: 900, resend_after: 60 }
-                    .into()
+            Request::RequestPasswordReset(_) => PasswordResetRequested {
+                verification_id: Uuid::from_u128(9),
+                code_expires_in: 900,
+                resend_after: 60,
             }
+            .into(),
             Request::ResetPassword(_) => PasswordReset { sessions_ended: 2 }.into(),
             Request::DeleteUser(_) => UserDeleted { user_id: USER }.into(),
             Request::Logout(_) => LoggedOut { sessions_ended: 1 }.into(),
@@ -64,18 +67,27 @@ fn logged_in_at(server: &Fake) -> Cli {
 fn a_registration_needs_no_copying_but_the_code() {
     let server = kind();
     let cli = Cli::of(&server.addr);
-    let ran = cli.run_with(&["register", "kim", "kim@example.com", "--password-stdin"], "correct horse\r\n").done();
+    let ran = cli
+        .run_with(&["register", "kim", "kim@example.com", "--password-stdin"], "correct horse\r\n")
+        .done();
     assert!(ran.stdout.contains("on its way to kim@example.com"), "{}", ran.stdout);
     assert!(ran.stdout.contains("code expires in  15 min\n"), "{}", ran.stdout);
     let Request::Register(sent) = server.request() else { panic!("a Register") };
-    assert_eq!((sent.username.as_ref(), sent.password.expose_str()), ("kim", Some("correct horse")));
+    assert_eq!(
+        (sent.username.as_ref(), sent.password.expose_str()),
+        ("kim", Some("correct horse"))
+    );
 
     cli.run(&["resend-code"]).done();
     let Request::ResendCode(sent) = server.request() else { panic!("a ResendCode") };
     assert_eq!(sent.verification_id, VERIFICATION);
 
     let ran = cli.run(&["verify-email", "--code", "123456", "--username", "kim2"]).done();
-    assert!(!ran.stdout.contains("access-1") && ran.stdout.contains("access token"), "{}", ran.stdout);
+    assert!(
+        !ran.stdout.contains("access-1") && ran.stdout.contains("access token"),
+        "{}",
+        ran.stdout
+    );
     let Request::VerifyEmail(sent) = server.request() else { panic!("a VerifyEmail") };
     assert_eq!((sent.verification_id, sent.code.expose_str()), (VERIFICATION, Some("123456")));
     assert_eq!(sent.username.as_deref(), Some("kim2"));
@@ -96,21 +108,33 @@ fn codes_are_remembered_by_purpose() {
 
     cli.run(&["confirm-email", "--code", "1"]).done();
     let Request::ConfirmEmail(sent) = server.request() else { panic!("a ConfirmEmail") };
-    assert_eq!((sent.verification_id, sent.access_token.expose_str()), (Uuid::from_u128(7), Some("access-1")));
+    assert_eq!(
+        (sent.verification_id, sent.access_token.expose_str()),
+        (Uuid::from_u128(7), Some("access-1"))
+    );
 
     let confirm = ["reset-password", "confirm", "--code", "7KQ4M-2XW9D", "--password-stdin"];
     cli.run_with(&confirm, "new password\n").done();
-    let Request::ResetPassword(ResetPassword { verification_id, new_password, .. }) = server.request() else {
+    let Request::ResetPassword(ResetPassword { verification_id, new_password, .. }) =
+        server.request()
+    else {
         panic!("a ResetPassword")
     };
-    assert_eq!((verification_id, new_password.expose_str()), (Uuid::from_u128(9), Some("new password")));
+    assert_eq!(
+        (verification_id, new_password.expose_str()),
+        (Uuid::from_u128(9), Some("new password"))
+    );
 
     cli.run(&["resend-code", "--purpose", "registration"]).done();
     let other = Uuid::from_u128(77).to_string();
     cli.run(&["verify-email", "--code", "1", "--verification-id", &other]).done();
     let asked = server.asked();
-    assert!(matches!(&asked[0].0, Request::ResendCode(sent) if sent.verification_id == VERIFICATION));
-    assert!(matches!(&asked[1].0, Request::VerifyEmail(sent) if sent.verification_id.to_string() == other));
+    assert!(
+        matches!(&asked[0].0, Request::ResendCode(sent) if sent.verification_id == VERIFICATION)
+    );
+    assert!(
+        matches!(&asked[1].0, Request::VerifyEmail(sent) if sent.verification_id.to_string() == other)
+    );
 }
 
 #[test]
@@ -119,23 +143,42 @@ fn an_update_reads_the_lines_that_it_needs_in_order() {
     let cli = logged_in_at(&server);
     let sent = |arguments: &[&str], stdin: &str| {
         cli.run_with(arguments, stdin).done();
-        let Request::UpdateUser(UpdateUser { access_token, username, email, new_password, current_password }) =
-            server.request()
+        let Request::UpdateUser(UpdateUser {
+            access_token,
+            username,
+            email,
+            new_password,
+            current_password,
+        }) = server.request()
         else {
             panic!("an UpdateUser")
         };
-        let text = |secret: Option<user_proto::Secret<'_>>| secret.map(|s| s.expose_str().unwrap().to_owned());
+        let text = |secret: Option<user_proto::Secret<'_>>| {
+            secret.map(|s| s.expose_str().unwrap().to_owned())
+        };
         let plain = |text: Option<std::borrow::Cow<'_, str>>| text.map(|text| text.into_owned());
-        (text(Some(access_token)).unwrap(), plain(username), plain(email), text(current_password), text(new_password))
+        (
+            text(Some(access_token)).unwrap(),
+            plain(username),
+            plain(email),
+            text(current_password),
+            text(new_password),
+        )
     };
     let some = |text: &str| Some(text.to_owned());
-    assert_eq!(sent(&["update", "--username", "kim2"], ""), ("access-1".into(), some("kim2"), None, None, None));
+    assert_eq!(
+        sent(&["update", "--username", "kim2"], ""),
+        ("access-1".into(), some("kim2"), None, None, None)
+    );
     assert_eq!(
         sent(&["update", "--new-password", "--password-stdin"], "old\nnew\n"),
         ("access-1".into(), None, None, some("old"), some("new"))
     );
     assert_eq!(
-        sent(&["update", "--email", "k@example.org", "--password-stdin", "--token-stdin"], "token\nold\n"),
+        sent(
+            &["update", "--email", "k@example.org", "--password-stdin", "--token-stdin"],
+            "token\nold\n"
+        ),
         ("token".into(), None, some("k@example.org"), some("old"), None)
     );
     assert!(cli.run(&["update"]).failed(2).stderr.contains("nothing to change"));
@@ -149,7 +192,9 @@ fn deleting_and_logging_out_forget_the_tokens() {
     let server = kind();
     let cli = logged_in_at(&server);
     cli.run_with(&["delete", "--password-stdin"], "correct horse\n").done();
-    let Request::DeleteUser(DeleteUser { current_password, .. }) = server.request() else { panic!("a DeleteUser") };
+    let Request::DeleteUser(DeleteUser { current_password, .. }) = server.request() else {
+        panic!("a DeleteUser")
+    };
     assert_eq!(current_password.expose_str(), Some("correct horse"));
     assert!(cli.run(&["get"]).failed(2).stderr.contains("no token is stored"));
 

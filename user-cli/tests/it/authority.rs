@@ -30,11 +30,15 @@ impl Authority {
 
     pub(crate) fn certify_until(&self, stem: &Path, year: i32) -> [String; 2] {
         let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
+        let mut params =
+            CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
         params.not_before = date_time_ymd(2001, 1, 1);
         params.not_after = date_time_ymd(year, 1, 1);
         let certificate = params.signed_by(&key, &self.issuer).unwrap().pem();
-        [write(&stem.with_extension("pem"), &certificate), write(&stem.with_extension("key"), &key.serialize_pem())]
+        [
+            write(&stem.with_extension("pem"), &certificate),
+            write(&stem.with_extension("key"), &key.serialize_pem()),
+        ]
     }
 }
 

@@ -58,7 +58,8 @@ impl Cli {
 
     /// The one file of the state folder.
     pub(crate) fn state_file(&self) -> PathBuf {
-        let mut files = std::fs::read_dir(self.state_folder()).unwrap().map(|entry| entry.unwrap().path());
+        let mut files =
+            std::fs::read_dir(self.state_folder()).unwrap().map(|entry| entry.unwrap().path());
         let file = files.next().unwrap();
         assert!(files.next().is_none(), "nothing else is left in the folder");
         file
@@ -81,7 +82,11 @@ impl Ran {
         let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
         let output = child.wait_with_output().unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();
-        Self { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+        Self {
+            code: output.status.code(),
+            stdout: text(output.stdout),
+            stderr: text(output.stderr),
+        }
     }
 
     /// It was done, and there was nothing to complain about.
@@ -99,7 +104,10 @@ impl Ran {
 
     /// The JSON objects on stdout, one a line.
     pub(crate) fn objects(&self) -> Vec<Value> {
-        self.stdout.lines().map(|line| serde_json::from_str(line).expect("an object a line")).collect()
+        self.stdout
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("an object a line"))
+            .collect()
     }
 
     pub(crate) fn object(&self) -> Value {

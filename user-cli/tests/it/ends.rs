@@ -11,12 +11,18 @@ use crate::fake::{Fake, pong};
 #[test]
 fn a_broken_pipe_is_no_error() {
     let server = Fake::saying(pong());
-    for arguments in [&["ping"][..], &["--help"], &["completions", "bash"], &["decode", "000000057f00000001"]] {
+    for arguments in
+        [&["ping"][..], &["--help"], &["completions", "bash"], &["decode", "000000057f00000001"]]
+    {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
         let mut command = Cli::of(&server.addr).command(arguments);
         let output = command.stdout(writer).spawn().unwrap().wait_with_output().unwrap();
-        assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]), "{arguments:?}");
+        assert_eq!(
+            (output.status.code(), output.stderr.as_slice()),
+            (Some(0), &b""[..]),
+            "{arguments:?}"
+        );
     }
 }
 

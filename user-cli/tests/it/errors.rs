@@ -13,7 +13,11 @@ fn every_error_code_is_a_no_with_a_mend() {
         let server = Fake::refusing(*code);
         let cli = Cli::of(&server.addr);
         let ran = cli.run(&["get", "--token", "t"]).failed(1);
-        assert!(ran.stderr.contains(code.name()) && ran.stderr.contains("mend: "), "{}", ran.stderr);
+        assert!(
+            ran.stderr.contains(code.name()) && ran.stderr.contains("mend: "),
+            "{}",
+            ran.stderr
+        );
         let error = cli.run(&["get", "--token", "t", "--json"]).failed(1).error();
         assert_eq!((&error["name"], &error["kind"]), (&code.name().into(), &"refused".into()));
         assert_eq!(error["code"], format!("{:04x}", code.0));
@@ -24,7 +28,11 @@ fn every_error_code_is_a_no_with_a_mend() {
 fn a_server_that_is_going_down_is_asked_again_until_the_time_is_over() {
     let server = Fake::refusing(ErrorCode::SHUTTING_DOWN);
     let ran = Cli::of(&server.addr).run(&["get", "--token", "t", "--timeout", "400ms"]).failed(1);
-    assert!(ran.stderr.contains("SHUTTING_DOWN (0603)") && ran.stderr.contains("another node"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("SHUTTING_DOWN (0603)") && ran.stderr.contains("another node"),
+        "{}",
+        ran.stderr
+    );
     assert!((2..8).contains(&server.asked().len()));
 }
 
@@ -44,12 +52,18 @@ fn a_wait_a_field_and_an_unknown_outcome_are_told() {
     });
     let cli = Cli::of(&server.addr);
     let ran = cli.run_with(&["login", "kim", "--password-stdin"], "p\n").failed(1);
-    assert!(ran.stderr.contains("(0501, login): \\u{1b}[31mslowly\nretry: in 64 s\n"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("(0501, login): \\u{1b}[31mslowly\nretry: in 64 s\n"),
+        "{}",
+        ran.stderr
+    );
     assert!(!ran.stderr.contains("unknown"), "{}", ran.stderr);
-    let told = cli.run_with(&["login", "kim", "--password-stdin", "--json"], "p\n").failed(1).error();
+    let told =
+        cli.run_with(&["login", "kim", "--password-stdin", "--json"], "p\n").failed(1).error();
     assert_eq!((&told["retry_after_ms"], &told["field"]), (&64_000.into(), &"login".into()));
 
-    let ran = cli.run_with(&["register", "kim", "k@example.com", "--password-stdin"], "p\n").failed(1);
+    let ran =
+        cli.run_with(&["register", "kim", "k@example.com", "--password-stdin"], "p\n").failed(1);
     assert!(ran.stderr.contains("whether it was done is unknown"), "{}", ran.stderr);
     // Nothing can have happened where nothing is changed.
     assert!(!cli.run(&["get", "--token", "t"]).failed(1).stderr.contains("unknown"));
@@ -74,7 +88,8 @@ fn no_server_is_told_at_once_with_the_address() {
 #[test]
 fn a_lost_connection_says_that_the_outcome_is_unknown() {
     let server = Fake::start(|_| None);
-    let ran = Cli::of(&server.addr).run_with(&["login", "kim", "--password-stdin"], "p\n").failed(2);
+    let ran =
+        Cli::of(&server.addr).run_with(&["login", "kim", "--password-stdin"], "p\n").failed(2);
     assert!(ran.stderr.contains("lost") && ran.stderr.contains("unknown"), "{}", ran.stderr);
 }
 
@@ -89,7 +104,11 @@ fn a_timeout_is_kept_and_the_server_told() {
     let cli = Cli::of(&server.addr);
     let begun = Instant::now();
     let ran = cli.run(&["get", "--token", "t", "--timeout", "200ms"]).failed(2);
-    assert!(ran.stderr.contains("no reply within the deadline") && ran.stderr.contains("--timeout"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("no reply within the deadline") && ran.stderr.contains("--timeout"),
+        "{}",
+        ran.stderr
+    );
     assert!(begun.elapsed() < Duration::from_secs(3));
     cli.run(&["ping", "--timeout", "5s", "--client-address", "192.0.2.7"]).done();
     for (_, common) in server.asked() {

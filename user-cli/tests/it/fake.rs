@@ -6,7 +6,10 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use bytes::BytesMut;
-use user_proto::{Common, EmailVerified, ErrorCode, ErrorReply, LoggedIn, Pong, Reply, Request, TokenRefreshed, frame};
+use user_proto::{
+    Common, EmailVerified, ErrorCode, ErrorReply, LoggedIn, Pong, Reply, Request, TokenRefreshed,
+    frame,
+};
 use uuid::Uuid;
 
 pub(crate) const VERIFICATION: Uuid = Uuid::from_u128(0x0193_a5df);
@@ -22,7 +25,9 @@ pub(crate) struct Fake {
 
 impl Fake {
     /// Answers each request by `script`, or not at all and closes where that is `None`.
-    pub(crate) fn start(script: impl Fn(&Request<'_>) -> Option<Reply<'static>> + Send + Sync + 'static) -> Self {
+    pub(crate) fn start(
+        script: impl Fn(&Request<'_>) -> Option<Reply<'static>> + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = listener.local_addr().unwrap().to_string();
         let asked = Arc::new(Mutex::new(Vec::new()));
@@ -59,7 +64,11 @@ impl Fake {
     }
 }
 
-fn serve(mut stream: TcpStream, seen: &Mutex<Vec<Asked>>, script: &dyn Fn(&Request<'_>) -> Option<Reply<'static>>) {
+fn serve(
+    mut stream: TcpStream,
+    seen: &Mutex<Vec<Asked>>,
+    script: &dyn Fn(&Request<'_>) -> Option<Reply<'static>>,
+) {
     let (mut input, mut chunk) = (Vec::new(), [0; 4096]);
     loop {
         let mut out = BytesMut::new();
@@ -128,13 +137,39 @@ pub(crate) fn logged_in(generation: u32) -> LoggedIn<'static> {
 }
 
 pub(crate) fn email_verified() -> EmailVerified<'static> {
-    let LoggedIn { user_id, session_id, access_token, access_expires_in, refresh_token, refresh_expires_in } =
-        logged_in(1);
-    EmailVerified { user_id, session_id, access_token, access_expires_in, refresh_token, refresh_expires_in }
+    let LoggedIn {
+        user_id,
+        session_id,
+        access_token,
+        access_expires_in,
+        refresh_token,
+        refresh_expires_in,
+    } = logged_in(1);
+    EmailVerified {
+        user_id,
+        session_id,
+        access_token,
+        access_expires_in,
+        refresh_token,
+        refresh_expires_in,
+    }
 }
 
 pub(crate) fn refreshed() -> TokenRefreshed<'static> {
-    let LoggedIn { user_id, session_id, access_token, access_expires_in, refresh_token, refresh_expires_in } =
-        logged_in(2);
-    TokenRefreshed { user_id, session_id, access_token, access_expires_in, refresh_token, refresh_expires_in }
+    let LoggedIn {
+        user_id,
+        session_id,
+        access_token,
+        access_expires_in,
+        refresh_token,
+        refresh_expires_in,
+    } = logged_in(2);
+    TokenRefreshed {
+        user_id,
+        session_id,
+        access_token,
+        access_expires_in,
+        refresh_token,
+        refresh_expires_in,
+    }
 }

@@ -47,9 +47,14 @@ fn decode_says_what_is_wrong_and_what_the_server_would_answer() {
         assert_eq!((ran.code, ran.stderr.as_str()), (Some(1), ""), "{ran:?}");
         ran.stdout
     };
-    assert!(explain("00000004 7f000000").contains("FRAME_TOO_SHORT (0105) with id 0, then it closes"));
+    assert!(
+        explain("00000004 7f000000").contains("FRAME_TOO_SHORT (0105) with id 0, then it closes")
+    );
     assert!(explain("16030100a5").contains("look like TLS"));
-    assert!(explain("00000005 33 00000001").contains("UNKNOWN_TYPE (0101) with this id; the connection lives"));
+    assert!(
+        explain("00000005 33 00000001")
+            .contains("UNKNOWN_TYPE (0101) with this id; the connection lives")
+    );
     assert!(explain("00000005 7f 00000000").contains("only the server uses the request id 0"));
     assert!(explain("0000000a 7f 00000001").contains("5 of its 14 bytes are missing"));
     assert!(explain("00").contains("the length field"));
@@ -61,7 +66,8 @@ fn decode_takes_many_frames_and_stdin() {
     let cli = Cli::alone();
     let frames = "00:00:00:05 7f 0x00000001\n00000005ff00000001";
     let objects = cli.run_with(&["decode", "-", "--json"], frames).done().objects();
-    let told: Vec<_> = objects.iter().map(|object| (&object["message"], &object["direction"])).collect();
+    let told: Vec<_> =
+        objects.iter().map(|object| (&object["message"], &object["direction"])).collect();
     assert_eq!(told, [(&"Ping".into(), &"request".into()), (&"Pong".into(), &"reply".into())]);
 }
 
@@ -75,7 +81,11 @@ fn send_explains_the_reply() {
 
     let ran = cli.run(&["send", "00000005 33 00000007"]);
     assert_eq!(ran.code, Some(1));
-    assert!(ran.stdout.contains("UNKNOWN_TYPE") && ran.stdout.contains("No request has this type"), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains("UNKNOWN_TYPE") && ran.stdout.contains("No request has this type"),
+        "{}",
+        ran.stdout
+    );
 
     let ran = cli.run(&["send", "00000004 7f", "--json"]);
     assert_eq!(ran.code, Some(1));
@@ -88,7 +98,12 @@ fn send_says_when_nothing_comes() {
     let server = Fake::start(|_| None);
     let cli = Cli::of(&server.addr);
     assert!(cli.run(&["send", "00000005 7f 00000007"]).failed(2).stderr.contains("no reply"));
-    assert!(cli.run(&["send", "0000", "--timeout", "100ms"]).failed(2).stderr.contains("nothing more came in time"));
+    assert!(
+        cli.run(&["send", "0000", "--timeout", "100ms"])
+            .failed(2)
+            .stderr
+            .contains("nothing more came in time")
+    );
     assert!(Cli::alone().run(&["send", "00"]).failed(2).stderr.contains("can not connect"));
     let server = Fake::saying(error(ErrorCode::INTERNAL));
     assert_eq!(Cli::of(&server.addr).run(&["send", "000000057f00000001"]).code, Some(1));

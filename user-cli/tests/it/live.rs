@@ -30,7 +30,9 @@ impl Live {
         let data = folder.path().to_str().unwrap().to_owned();
         let settings: Vec<(String, String)> =
             settings.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-        let set = move |name: &str| settings.iter().find(|(set, _)| set == name).map(|(_, value)| value.clone());
+        let set = move |name: &str| {
+            settings.iter().find(|(set, _)| set == name).map(|(_, value)| value.clone())
+        };
         let variable = move |name: &str| match name {
             "TCP_PORT" => Some("0".to_owned()),
             "DATA_DIR" => Some(data.clone()),
@@ -42,7 +44,13 @@ impl Live {
         let runtime = Runtime::new().unwrap();
         let service = runtime.block_on(Service::start(&config, Arc::new(SystemClock))).unwrap();
         let metrics = format!("http://{}", service.monitor_address().unwrap());
-        Self { runtime, address: service.address().to_string(), metrics, service: Some(service), folder }
+        Self {
+            runtime,
+            address: service.address().to_string(),
+            metrics,
+            service: Some(service),
+            folder,
+        }
     }
 
     pub(crate) fn stop(&mut self) {
@@ -72,13 +80,19 @@ impl Drop for Live {
 
 /// Mails are named in the order of their making, and a code stands indented on a line of its own.
 fn newest_code(folder: &Path, to: &str, subject: &str) -> Option<String> {
-    let mut files: Vec<_> = std::fs::read_dir(folder).ok()?.map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<_> =
+        std::fs::read_dir(folder).ok()?.map(|entry| entry.unwrap().path()).collect();
     files.retain(|file| file.extension().is_some_and(|extension| extension == "eml"));
     files.sort();
     files.iter().rev().find_map(|file| {
         let text = std::fs::read_to_string(file).unwrap();
-        let header = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim();
+        let header = |name: &str| {
+            text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim()
+        };
         let is_it = header("To:") == to && header("Subject:").contains(subject);
-        is_it.then(|| text.lines().find_map(|line| line.strip_prefix("    "))).flatten().map(|code| code.trim().into())
+        is_it
+            .then(|| text.lines().find_map(|line| line.strip_prefix("    ")))
+            .flatten()
+            .map(|code| code.trim().into())
     })
 }

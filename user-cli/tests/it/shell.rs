@@ -8,7 +8,8 @@ fn every_command_has_help_with_examples_a_page_and_a_completion() {
     let help = cli.run(&["--help"]).done().stdout;
     let section = help.split("Commands:").nth(1).unwrap().split("Options").next().unwrap();
     let names = section.lines().filter(|line| line.starts_with("  ") && !line.starts_with("   "));
-    let commands: Vec<_> = names.filter_map(|line| line.split_whitespace().next()).filter(|c| *c != "help").collect();
+    let commands: Vec<_> =
+        names.filter_map(|line| line.split_whitespace().next()).filter(|c| *c != "help").collect();
     assert_eq!(commands.len(), 19, "{commands:?}");
 
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,5 @@
-//! The program over TLS: a tour with a certificate of its own, and what is said when one side does not trust the other.
+//! The program over TLS: a tour with a certificate of its own, and what is said when one side does
+//! not trust the other.
 
 use std::path::{Path, PathBuf};
 
@@ -43,7 +44,11 @@ impl Guarded {
 fn says(ran: Ran, what: &str, mend: &str) {
     let ran = ran.failed(2);
     let (said, how) = ran.stderr.split_once("mend: ").unwrap();
-    assert!(said.contains(what) && how.contains(mend), "is to say {what:?}, {mend:?}: {}", ran.stderr);
+    assert!(
+        said.contains(what) && how.contains(mend),
+        "is to say {what:?}, {mend:?}: {}",
+        ran.stderr
+    );
 }
 
 #[test]
@@ -52,13 +57,18 @@ fn a_tour_with_a_certificate_of_its_own() {
     let guarded = Guarded::start(Some(&clients));
     let [cert, key] = clients.certify(&guarded.file("me"));
     let tls = ["--ca", &guarded.ca, "--cert", &cert, "--key", &key];
-    let run = |arguments: &[&str], stdin: &str| guarded.cli.run_with(&[arguments, &tls].concat(), stdin).done();
+    let run = |arguments: &[&str], stdin: &str| {
+        guarded.cli.run_with(&[arguments, &tls].concat(), stdin).done()
+    };
     run(&["register", "kim", "kim@example.com", "--password-stdin"], "tides rise at nine\n");
     let code = guarded.live.code("kim@example.com", "");
     run(&["verify-email", "--code", &code], "");
     // Where the way there is said does not matter, and the state is that of the address.
     let mut command = guarded.cli.command(&["verify", "--json"]);
-    command.env("USER_SERVER_CA", &guarded.ca).env("USER_CLI_CERT", &cert).env("USER_CLI_KEY", &key);
+    command
+        .env("USER_SERVER_CA", &guarded.ca)
+        .env("USER_CLI_CERT", &cert)
+        .env("USER_CLI_KEY", &key);
     assert_eq!(Ran::of(command, "").done().object()["reply"], "TokenVerified");
     let file = guarded.cli.state_file();
     assert_eq!(
@@ -86,18 +96,33 @@ fn whom_it_does_not_trust_is_told() {
         let run = |options: &[&str]| cli.run(&[command, options].concat());
         says(run(&["--ca", &other]), "of no authority that is trusted here", "--ca");
         says(run(&["--tls"]), "of no authority that is trusted here", "--ca");
-        says(run(&["--ca", ca, "--server-name", "example.org"]), "for another name", "--server-name");
+        says(
+            run(&["--ca", ca, "--server-name", "example.org"]),
+            "for another name",
+            "--server-name",
+        );
     }
     let error = cli.run(&["ping", "--ca", &other, "--json"]).failed(2).error();
     assert_eq!((&error["kind"], &error["outcome_unknown"]), (&"tls".into(), &false.into()));
 
     // Each side without TLS where the other has it.
     let plain = cli.run(&["ping"]).failed(1);
-    assert!(plain.stderr.contains("this port speaks TLS 1.3") && plain.stderr.contains("mend: The server wants TLS"));
+    assert!(
+        plain.stderr.contains("this port speaks TLS 1.3")
+            && plain.stderr.contains("mend: The server wants TLS")
+    );
     let server = Live::start();
-    says(Cli::of(&server.address).run(&["ping", "--ca", ca]), "does not speak TLS", "Leave out --tls and --ca");
+    says(
+        Cli::of(&server.address).run(&["ping", "--ca", ca]),
+        "does not speak TLS",
+        "Leave out --tls and --ca",
+    );
     let fake = Fake::saying(pong());
-    says(Cli::of(&fake.addr).run(&["ping", "--tls"]), "does not speak TLS", "Leave out --tls and --ca");
+    says(
+        Cli::of(&fake.addr).run(&["ping", "--tls"]),
+        "does not speak TLS",
+        "Leave out --tls and --ca",
+    );
 }
 
 #[test]
@@ -109,7 +134,10 @@ fn who_is_not_let_in_is_told_so_at_once() {
     let wanted = "lets in only clients with a certificate";
     for (options, what) in [
         (&[][..], wanted),
-        (&["--cert", &cert, "--key", &key], "refused the certificate of this client (CertificateExpired)"),
+        (
+            &["--cert", &cert, "--key", &key],
+            "refused the certificate of this client (CertificateExpired)",
+        ),
         (&["--cert", &strange, "--key", &its_key], "refused the certificate of this client"),
     ] {
         let all = [&["ping", "--ca", guarded.ca.as_str()], options].concat();
@@ -142,8 +170,16 @@ fn wrong_options_are_told_before_anything_is_asked() {
         (&["--ca", gone], "--ca: can not read /nowhere/at/all", "PEM"),
         (&["--ca", empty], "it holds no certificate", "authority"),
         (&["--ca", &ca, "--cert", empty, "--key", &key], "--cert: ", "your certificate"),
-        (&["--ca", &ca, "--cert", &cert, "--key", empty], "it holds no private key", "not encrypted"),
-        (&["--ca", &ca, "--cert", &cert, "--key", &other_key], "the key of another certificate", "--cert"),
+        (
+            &["--ca", &ca, "--cert", &cert, "--key", empty],
+            "it holds no private key",
+            "not encrypted",
+        ),
+        (
+            &["--ca", &ca, "--cert", &cert, "--key", &other_key],
+            "the key of another certificate",
+            "--cert",
+        ),
         (&["--ca", &ca, "--server-name", "a b"], "can not be the name", "name"),
     ] {
         let ran = cli.run_with(&[&["login", "kim", "--password-stdin"], options].concat(), "p\n");
@@ -174,7 +210,11 @@ fn a_bench_over_tls_gets_good_answers() {
         let report = guarded.cli.run(&arguments).done().object();
         let kind = &report["server"]["median"][scenario];
         assert!(kind["replies"].as_u64().unwrap() > 0, "{report}");
-        assert_eq!((&kind["refused"], &kind["unanswered"]), (&serde_json::json!({}), &0.into()), "{report}");
+        assert_eq!(
+            (&kind["refused"], &kind["unanswered"]),
+            (&serde_json::json!({}), &0.into()),
+            "{report}"
+        );
     }
     let ran = guarded.cli.run(&["bench", "ping", "--tls"]).failed(2);
     assert!(ran.stderr.contains("of no authority that is trusted here"), "{}", ran.stderr);

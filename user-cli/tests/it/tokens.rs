@@ -35,14 +35,24 @@ fn login_keeps_the_tokens_and_does_not_show_them() {
     let server = server();
     let cli = Cli::of(&server.addr);
     let ran = login(&cli);
-    assert!(!ran.stdout.contains("access-1") && !ran.stdout.contains("refresh-1"), "{}", ran.stdout);
+    assert!(
+        !ran.stdout.contains("access-1") && !ran.stdout.contains("refresh-1"),
+        "{}",
+        ran.stdout
+    );
     assert!(ran.stdout.contains("access token        kept"), "{}", ran.stdout);
     assert!(ran.stdout.contains("refresh expires in  30 days"), "{}", ran.stdout);
-    let ran = cli.run_with(&["login", "kim", "--password-stdin", "--show-tokens"], "correct horse\n").done();
+    let ran = cli
+        .run_with(&["login", "kim", "--password-stdin", "--show-tokens"], "correct horse\n")
+        .done();
     assert!(ran.stdout.contains("access-1") && ran.stdout.contains("refresh-1"), "{}", ran.stdout);
-    let ran = cli.run_with(&["login", "kim", "--password-stdin", "--json"], "correct horse\n").done();
+    let ran =
+        cli.run_with(&["login", "kim", "--password-stdin", "--json"], "correct horse\n").done();
     let object = ran.object();
-    assert_eq!((&object["reply"], &object["access_token"]), (&"LoggedIn".into(), &"access-1".into()));
+    assert_eq!(
+        (&object["reply"], &object["access_token"]),
+        (&"LoggedIn".into(), &"access-1".into())
+    );
     assert_eq!(object["refresh_expires_in"], 2_592_000);
     assert!(!ran.stdout.contains("correct horse"));
 }
@@ -51,7 +61,8 @@ fn login_keeps_the_tokens_and_does_not_show_them() {
 #[test]
 fn the_state_is_its_owners_alone() {
     use std::os::unix::fs::PermissionsExt;
-    let mode = |path: std::path::PathBuf| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let mode =
+        |path: std::path::PathBuf| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     let server = server();
     let cli = Cli::of(&server.addr);
     std::fs::create_dir_all(cli.state_folder()).unwrap();

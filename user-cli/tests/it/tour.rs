@@ -1,4 +1,5 @@
-//! A person's whole life with the service: the real program against a live server, with codes from real mail files.
+//! A person's whole life with the service: the real program against a live server, with codes from
+//! real mail files.
 
 use std::path::Path;
 
@@ -9,7 +10,8 @@ const FIRST: &str = "tides rise at nine";
 const SECOND: &str = "and fall again by three";
 const THIRD: &str = "the moon forgot its keys";
 
-/// An operator at a terminal, who remembers all that was printed and everything that should not have been.
+/// An operator at a terminal, who remembers all that was printed and everything that should not
+/// have been.
 struct Operator {
     cli: Cli,
     printed: String,
@@ -23,11 +25,14 @@ impl Operator {
     }
 
     fn run(&mut self, arguments: &[&str], stdin: &[&str]) -> Ran {
-        let ran = self.cli.run_with(arguments, &stdin.iter().map(|line| format!("{line}\n")).collect::<String>());
+        let ran = self
+            .cli
+            .run_with(arguments, &stdin.iter().map(|line| format!("{line}\n")).collect::<String>());
         self.printed += &format!("$ {}\n{}{}", arguments[0], ran.stdout, ran.stderr);
         if self.cli.remembers() {
             let session = &self.cli.state()["session"];
-            let tokens = ["access_token", "refresh_token"].map(|token| session[token].as_str().map(str::to_owned));
+            let tokens = ["access_token", "refresh_token"]
+                .map(|token| session[token].as_str().map(str::to_owned));
             self.secrets.extend(tokens.into_iter().flatten());
         }
         ran
@@ -43,10 +48,14 @@ impl Operator {
     fn refused(&mut self, arguments: &[&str], stdin: &[&str], code: &str, mend: &str) {
         let ran = self.run(arguments, stdin).failed(1);
         let (what, how) = ran.stderr.split_once("mend: ").unwrap();
-        assert!(what.contains(code) && how.contains(mend), "{arguments:?} is to be {code}, {mend:?}: {ran:?}");
+        assert!(
+            what.contains(code) && how.contains(mend),
+            "{arguments:?} is to be {code}, {mend:?}: {ran:?}"
+        );
     }
 
-    /// The code of a mail. The person who typed it knows it, and nobody who looks at the screen later should.
+    /// The code of a mail. The person who typed it knows it, and nobody who looks at the screen
+    /// later should.
     fn code(&mut self, live: &Live, to: &str, subject: &str) -> String {
         let code = live.code(to, subject);
         self.secrets.push(code.clone());
@@ -68,23 +77,46 @@ impl Operator {
 fn tour(live: &Live, person: &mut Operator) {
     person.done(&["ping"], &[], "answers.");
     let ran = person.run(&["get"], &[]).failed(2);
-    assert!(ran.stderr.contains("no token is stored") && ran.stderr.contains("user-cli login"), "{ran:?}");
+    assert!(
+        ran.stderr.contains("no token is stored") && ran.stderr.contains("user-cli login"),
+        "{ran:?}"
+    );
 
     register(live, person);
     sessions(person);
     updates(live, person);
     reset(live, person);
 
-    person.refused(&["delete", "--password-stdin"], &["wrong"], "INVALID_CREDENTIALS", "Check the current password");
+    person.refused(
+        &["delete", "--password-stdin"],
+        &["wrong"],
+        "INVALID_CREDENTIALS",
+        "Check the current password",
+    );
     person.done(&["delete", "--password-stdin"], &[THIRD], "Deleted.");
-    person.refused(&["login", "kim2", "--password-stdin"], &[THIRD], "INVALID_CREDENTIALS", "login and the password");
+    person.refused(
+        &["login", "kim2", "--password-stdin"],
+        &[THIRD],
+        "INVALID_CREDENTIALS",
+        "login and the password",
+    );
 }
 
 fn register(live: &Live, person: &mut Operator) {
     let register = ["register", "kim", "kim@example.com", "--password-stdin"];
     person.refused(&register, &["short"], "INVALID_PASSWORD", "Choose 8 to 128");
-    person.refused(&["register", "a b", register[2], register[3]], &[FIRST], "INVALID_USERNAME", "Choose 3 to 32");
-    person.refused(&["register", "kim", "nobody", register[3]], &[FIRST], "INVALID_EMAIL", "Give an address");
+    person.refused(
+        &["register", "a b", register[2], register[3]],
+        &[FIRST],
+        "INVALID_USERNAME",
+        "Choose 3 to 32",
+    );
+    person.refused(
+        &["register", "kim", "nobody", register[3]],
+        &[FIRST],
+        "INVALID_EMAIL",
+        "Give an address",
+    );
     person.done(&register, &[FIRST], "next: user-cli verify-email --code <CODE>");
     person.state_is_private();
     person.refused(&["resend-code"], &[], "RATE_LIMITED", "Wait that long");
@@ -102,7 +134,12 @@ fn sessions(person: &mut Operator) {
     person.done(&["verify"], &[], "valid       yes");
     person.done(&["get"], &[], "username    kim\nemail       kim@example.com\n");
     assert_eq!(person.run(&["get", "--json"], &[]).done().object()["username"], "kim");
-    person.refused(&["login", "kim", "--password-stdin"], &["wrong"], "INVALID_CREDENTIALS", "login and the password");
+    person.refused(
+        &["login", "kim", "--password-stdin"],
+        &["wrong"],
+        "INVALID_CREDENTIALS",
+        "login and the password",
+    );
     person.refused(&["verify", "--token-stdin"], &["junk"], "INVALID_TOKEN", "Log in again");
     person.done(&["logout"], &[], "sessions ended  1");
     assert!(!person.cli.remembers(), "there is nothing left to remember");
@@ -122,7 +159,11 @@ fn updates(live: &Live, person: &mut Operator) {
 }
 
 fn reset(live: &Live, person: &mut Operator) {
-    person.done(&["reset-password", "request", "kim@example.org"], &[], "next: user-cli reset-password confirm");
+    person.done(
+        &["reset-password", "request", "kim@example.org"],
+        &[],
+        "next: user-cli reset-password confirm",
+    );
     let code = person.code(live, "kim@example.org", "password");
     let confirm = ["reset-password", "confirm", "--code", &code, "--password-stdin"];
     person.refused(&confirm, &["short"], "INVALID_PASSWORD", "Choose 8 to 128");
@@ -148,7 +189,10 @@ fn a_person_takes_the_whole_tour() {
     assert_eq!(person.run(&["send", "00000003"], &[]).code, Some(1));
     live.stop();
     let ran = person.run(&["ping"], &[]).failed(2);
-    assert!(ran.stderr.contains("can not connect") && ran.stderr.contains("Start user-server"), "{ran:?}");
+    assert!(
+        ran.stderr.contains("can not connect") && ran.stderr.contains("Start user-server"),
+        "{ran:?}"
+    );
 }
 
 #[test]
@@ -158,11 +202,19 @@ fn no_secret_is_printed_that_nobody_asked_for() {
     tour(&live, &mut person);
     assert!(person.secrets.len() > 10, "the tour brought tokens and codes");
     for secret in &person.secrets {
-        assert!(!person.printed.contains(secret.as_str()), "{secret} is printed:\n{}", person.printed);
+        assert!(
+            !person.printed.contains(secret.as_str()),
+            "{secret} is printed:\n{}",
+            person.printed
+        );
     }
 
     // Where they are asked for they are printed, so the search above can find them.
-    person.done(&["register", "kim", "kim@example.net", "--password-stdin"], &[FIRST], "Registered.");
+    person.done(
+        &["register", "kim", "kim@example.net", "--password-stdin"],
+        &[FIRST],
+        "Registered.",
+    );
     let code = person.code(&live, "kim@example.net", "registration");
     let shown = person.run(&["verify-email", "--code", &code, "--show-tokens"], &[]).done().stdout;
     let token = person.cli.state()["session"]["access_token"].as_str().unwrap().to_owned();
@@ -178,13 +230,25 @@ fn a_key_makes_a_command_repeatable() {
     let cli = Cli::of(live.address.as_str());
     let key = "0190a6c8-9d2e-7b3f-8a41-5c6d7e8f9012";
     let register = |name: &str| {
-        let arguments = ["register", name, "kim@example.com", "--password-stdin", "--json", "--idempotency-key", key];
+        let arguments = [
+            "register",
+            name,
+            "kim@example.com",
+            "--password-stdin",
+            "--json",
+            "--idempotency-key",
+            key,
+        ];
         cli.run_with(&arguments, &format!("{FIRST}\n"))
     };
     let first = register("kim").done();
     assert_eq!(first.stdout, register("kim").done().stdout, "one registration");
     let other = register("lovelace");
-    assert!(other.stderr.contains("IDEMPOTENCY_CONFLICT") && other.stderr.contains("new idempotency key"), "{other:?}");
+    assert!(
+        other.stderr.contains("IDEMPOTENCY_CONFLICT")
+            && other.stderr.contains("new idempotency key"),
+        "{other:?}"
+    );
     let wrong = cli.run(&["ping", "--idempotency-key", "1234"]);
     assert!(wrong.stderr.contains("--idempotency-key"), "{wrong:?}");
 }

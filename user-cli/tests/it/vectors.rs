@@ -8,8 +8,10 @@ use crate::cli::Cli;
 
 fn vectors(file: &str) -> Vec<Value> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../user-proto/vectors").join(file);
-    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let Value::Array(vectors) = serde_json::from_str::<Value>(&text).unwrap()["vectors"].take() else {
+    let text = std::fs::read_to_string(&path)
+        .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let Value::Array(vectors) = serde_json::from_str::<Value>(&text).unwrap()["vectors"].take()
+    else {
         panic!("a list of vectors")
     };
     assert!(!vectors.is_empty());
@@ -19,15 +21,18 @@ fn vectors(file: &str) -> Vec<Value> {
 /// Explains many whole frames at once.
 fn explain(direction: &str, vectors: &[&Value]) -> Vec<Value> {
     let frames: Vec<_> = vectors.iter().map(|vector| vector["hex"].as_str().unwrap()).collect();
-    let ran =
-        Cli::alone().run_with(&["decode", "-", "--json", "--show-secrets", "--as", direction], &frames.join("\n"));
+    let ran = Cli::alone().run_with(
+        &["decode", "-", "--json", "--show-secrets", "--as", direction],
+        &frames.join("\n"),
+    );
     let objects = ran.objects();
     assert_eq!(objects.len(), vectors.len());
     objects
 }
 
 fn of<'a>(vectors: &'a [Value], direction: &str, level: Option<&str>) -> Vec<&'a Value> {
-    let is_of = |vector: &&Value| vector["direction"] == direction && vector["level"].as_str() == level;
+    let is_of =
+        |vector: &&Value| vector["direction"] == direction && vector["level"].as_str() == level;
     vectors.iter().filter(is_of).collect()
 }
 
@@ -40,9 +45,15 @@ fn valid_vectors_are_explained_field_by_field() {
             for key in ["message", "direction", "id", "type", "fields"] {
                 assert_eq!(object[key], vector[key], "{}: {key}", vector["name"]);
             }
-            let common = vector.get("common").cloned().unwrap_or_else(|| Value::Object(Default::default()));
+            let common =
+                vector.get("common").cloned().unwrap_or_else(|| Value::Object(Default::default()));
             assert_eq!(object["common"], common, "{}", vector["name"]);
-            assert_eq!(object["skipped_bytes"] != 0, vector.get("canonical_hex").is_some(), "{}", vector["name"]);
+            assert_eq!(
+                object["skipped_bytes"] != 0,
+                vector.get("canonical_hex").is_some(),
+                "{}",
+                vector["name"]
+            );
             assert!(object.get("error").is_none());
         }
     }
@@ -57,7 +68,12 @@ fn messages_that_are_none_are_told_with_the_code_of_the_answer() {
             let told = &object["error"];
             assert_eq!(told["field"].as_str(), vector["field"].as_str(), "{}", vector["name"]);
             if direction == "request" {
-                assert_eq!((&told["code"], &told["closes"]), (&vector["code"], &false.into()), "{}", vector["name"]);
+                assert_eq!(
+                    (&told["code"], &told["closes"]),
+                    (&vector["code"], &false.into()),
+                    "{}",
+                    vector["name"]
+                );
             }
             assert!(!told["why"].as_str().unwrap().is_empty());
         }
@@ -72,12 +88,18 @@ fn frames_that_are_none_are_told_with_what_follows() {
         if level == "message" || hex.is_empty() {
             continue;
         }
-        let ran = cli.run(&["decode", hex, "--json", "--as", vector["direction"].as_str().unwrap()]);
+        let ran =
+            cli.run(&["decode", hex, "--json", "--as", vector["direction"].as_str().unwrap()]);
         assert_eq!(ran.code, Some(1), "{}", vector["name"]);
         let told = &ran.object()["error"];
         assert_eq!(told["incomplete"], level == "incomplete", "{}", vector["name"]);
         if level == "frame" && vector["direction"] == "request" {
-            assert_eq!((&told["code"], &told["closes"]), (&vector["code"], &true.into()), "{}", vector["name"]);
+            assert_eq!(
+                (&told["code"], &told["closes"]),
+                (&vector["code"], &true.into()),
+                "{}",
+                vector["name"]
+            );
         }
     }
 }

@@ -114,7 +114,8 @@ pub(crate) mod proto {
     }
 }
 
-/// As JSON: ids are text. Text is borrowed and ids are left as text, which is the best that serde_json can do.
+/// As JSON: ids are text. Text is borrowed and ids are left as text, which is the best that
+/// serde_json can do.
 pub(crate) mod json {
     use serde::{Deserialize, Serialize};
 

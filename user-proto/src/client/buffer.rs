@@ -8,8 +8,8 @@ use crate::limits::MAX_FRAME;
 /// From here on an outgoing buffer takes no further frame.
 const FULL: usize = 65_536;
 
-/// Frames on their way out. It has room for one longest frame past [`FULL`] from the start, so it never moves, and
-/// wiping it wipes the only copy.
+/// Frames on their way out. It has room for one longest frame past [`FULL`] from the start, so it
+/// never moves, and wiping it wipes the only copy.
 pub(super) struct Outgoing(BytesMut);
 
 impl Outgoing {

@@ -8,24 +8,25 @@ use crate::limits;
 /// How a [`super::Client`] behaves. The defaults are those of PROTOCOL.md.
 #[derive(Clone)]
 pub struct Config {
-    /// The deadline of calls that name none. It is sent to the server; where it is `None`, the server's default of
-    /// 10 s counts on both sides.
+    /// The deadline of calls that name none. It is sent to the server; where it is `None`, the
+    /// server's default of 10 s counts on both sides.
     pub deadline: Option<Duration>,
     /// How long one attempt to connect may take, its handshake included.
     pub connect_within: Duration,
-    /// Whether a call that finds no server waits for one while its deadline lasts. Otherwise it fails at once, which
-    /// suits a person better than a gateway.
+    /// Whether a call that finds no server waits for one while its deadline lasts. Otherwise it
+    /// fails at once, which suits a person better than a gateway.
     pub wait_for_server: bool,
-    /// The wait before the second attempt to connect. It doubles from there, and each wait is shortened by up to half
-    /// at random, so that clients that lost their server together do not come back together.
+    /// The wait before the second attempt to connect. It doubles from there, and each wait is
+    /// shortened by up to half at random, so that clients that lost their server together do not
+    /// come back together.
     pub backoff_first: Duration,
     /// The longest wait between two attempts to connect.
     pub backoff_longest: Duration,
-    /// The silence after which the connection is tried with a ping. Half of the server's idle time-out counts where
-    /// that is known and shorter.
+    /// The silence after which the connection is tried with a ping. Half of the server's idle
+    /// time-out counts where that is known and shorter.
     pub ping_after: Duration,
-    /// The same where a reply is awaited: a server that has stopped, or is cut off, is left soon, and calls go on with
-    /// another.
+    /// The same where a reply is awaited: a server that has stopped, or is cut off, is left soon,
+    /// and calls go on with another.
     pub ping_awaiting_after: Duration,
     /// How long a ping may go unanswered before the connection counts as lost.
     pub pong_within: Duration,
@@ -64,7 +65,8 @@ impl std::fmt::Debug for Config {
     }
 }
 
-/// Is shown each frame, its length field included, just before it is written or just after it was read.
+/// Is shown each frame, its length field included, just before it is written or just after it was
+/// read.
 pub type Tap = Arc<dyn Fn(Direction, &[u8]) + Send + Sync>;
 
 /// Which way a frame goes.

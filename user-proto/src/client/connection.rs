@@ -1,5 +1,6 @@
-//! One connection's shared state: what is on its way out, and who waits for what. Callers put frames in, the task in
-//! `drive` takes them out and brings the answers; neither waits for the other while it holds the lock.
+//! One connection's shared state: what is on its way out, and who waits for what. Callers put
+//! frames in, the task in `drive` takes them out and brings the answers; neither waits for the
+//! other while it holds the lock.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -14,12 +15,14 @@ use super::state::{Answer, Phase, Sent, State, Waiting};
 use super::{Cause, Config, Error, drive};
 use crate::frame::Frame;
 use crate::{
-    Common, ErrorCode, ErrorReply, Message, Ping, Pong, ReplyMessage, RequestMessage, encode, encode_with, limits,
+    Common, ErrorCode, ErrorReply, Message, Ping, Pong, ReplyMessage, RequestMessage, encode,
+    encode_with, limits,
 };
 
 /// The most requests in flight that a server can talk this client into.
 const MOST_IN_FLIGHT: u32 = 65_536;
-/// A server answers within its longest deadline of 30 s. A reply that nobody awaits and that is this old won't come.
+/// A server answers within its longest deadline of 30 s. A reply that nobody awaits and that is
+/// this old won't come.
 const ABANDONED_FOR_GOOD: Duration = Duration::from_secs(60);
 
 pub(super) struct Connection {
@@ -36,7 +39,10 @@ pub(super) struct Connection {
 
 impl Connection {
     /// Starts the task that reads and writes.
-    pub(super) fn start(stream: impl AsyncRead + AsyncWrite + Send + 'static, config: &Config) -> Arc<Self> {
+    pub(super) fn start(
+        stream: impl AsyncRead + AsyncWrite + Send + 'static,
+        config: &Config,
+    ) -> Arc<Self> {
         let connection = Arc::new(Self::new());
         tokio::spawn(drive::run(Arc::clone(&connection), stream, config.clone()));
         connection
@@ -53,7 +59,8 @@ impl Connection {
         }
     }
 
-    /// Queues a request, once there is room for it. `None` where the connection takes no more requests.
+    /// Queues a request, once there is room for it. `None` where the connection takes no more
+    /// requests.
     pub(super) async fn send<M: RequestMessage>(
         &self,
         request: &M,
@@ -81,7 +88,8 @@ impl Connection {
                     if let Some(deadline) = deadline {
                         common.deadline_ms = Some(millis_until(deadline));
                     }
-                    let sent = state.queue(true, |id, out| encode_with(id, request, common, out))?;
+                    let sent =
+                        state.queue(true, |id, out| encode_with(id, request, common, out))?;
                     permit.forget();
                     self.wake.notify_one();
                     return Ok(Some(sent));
@@ -117,13 +125,17 @@ impl Connection {
         }
         drop(state);
         // Whoever has gone away does not mind.
-        let _ = waiting.answer.send(Answer::Reply { kind: frame.kind, body: Zeroizing::new(frame.body.to_vec()) });
+        let _ = waiting
+            .answer
+            .send(Answer::Reply { kind: frame.kind, body: Zeroizing::new(frame.body.to_vec()) });
     }
 
     /// Takes in what the server tells of its limits.
     fn learn(&self, state: &mut State, pong: &Pong) {
         state.idle_timeout = pong.idle_timeout.map(|seconds| Duration::from_secs(seconds.into()));
-        let Some(most) = pong.max_in_flight.map(|most| most.clamp(1, MOST_IN_FLIGHT)) else { return };
+        let Some(most) = pong.max_in_flight.map(|most| most.clamp(1, MOST_IN_FLIGHT)) else {
+            return;
+        };
         let before = std::mem::replace(&mut state.max_in_flight, most);
         if most > before {
             let more = most - before;
@@ -132,7 +144,8 @@ impl Connection {
             self.slots.add_permits((more - repaid) as usize);
         } else {
             let fewer = before - most;
-            let forgotten = u32::try_from(self.slots.forget_permits(fewer as usize)).unwrap_or(fewer);
+            let forgotten =
+                u32::try_from(self.slots.forget_permits(fewer as usize)).unwrap_or(fewer);
             state.debt += fewer.saturating_sub(forgotten);
         }
     }
@@ -166,7 +179,9 @@ impl Connection {
     /// Replies that nobody awaits and that never come would hold their places for ever.
     fn retire_if_stuck(&self) {
         let mut state = self.lock();
-        let is_stuck = |waiting: &Waiting| waiting.answer.is_closed() && waiting.since.elapsed() > ABANDONED_FOR_GOOD;
+        let is_stuck = |waiting: &Waiting| {
+            waiting.answer.is_closed() && waiting.since.elapsed() > ABANDONED_FOR_GOOD
+        };
         if state.waiting.values().any(is_stuck) {
             self.leave(&mut state, Phase::Retired);
         }
@@ -219,7 +234,8 @@ impl Connection {
         let _ = self.ended.subscribe().wait_for(|ended| *ended).await;
     }
 
-    /// Swaps `batch`, which was written, for what is queued. False where nothing is queued and nothing will be.
+    /// Swaps `batch`, which was written, for what is queued. False where nothing is queued and
+    /// nothing will be.
     pub(super) fn take(&self, batch: &mut Outgoing) -> bool {
         let mut state = self.lock();
         std::mem::swap(&mut state.out, batch);

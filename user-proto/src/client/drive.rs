@@ -1,5 +1,5 @@
-//! The task of one connection: it writes what is queued and reads what comes. Reading and writing share one task, so
-//! that when the connection ends it is certain what was written.
+//! The task of one connection: it writes what is queued and reads what comes. Reading and writing
+//! share one task, so that when the connection ends it is certain what was written.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -21,7 +21,11 @@ const LINGER: Duration = Duration::from_secs(1);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Serves a connection to its end, and tells everybody who waits on it.
-pub(super) async fn run(connection: Arc<Connection>, stream: impl AsyncRead + AsyncWrite, config: Config) {
+pub(super) async fn run(
+    connection: Arc<Connection>,
+    stream: impl AsyncRead + AsyncWrite,
+    config: Config,
+) {
     // Callers must not wait for ever for a task that was dropped with its runtime.
     let mut ending = Ending { connection: &connection, cause: Cause::ClosedHere };
     let (reader, writer) = tokio::io::split(stream);
@@ -43,7 +47,12 @@ impl Drop for Ending<'_> {
 }
 
 /// Reads until nothing more can come; writes meanwhile.
-async fn both(connection: &Connection, reader: impl AsyncRead, writer: impl AsyncWrite, config: &Config) -> Cause {
+async fn both(
+    connection: &Connection,
+    reader: impl AsyncRead,
+    writer: impl AsyncWrite,
+    config: &Config,
+) -> Cause {
     let mut reading = pin!(read(connection, reader, config));
     let failure = tokio::select! {
         cause = &mut reading => return cause,
@@ -55,9 +64,17 @@ async fn both(connection: &Connection, reader: impl AsyncRead, writer: impl Asyn
     loop {
         if let Ok(cause) = timeout(LOOK_EVERY, &mut reading).await {
             // What the server says of the end is worth more than that the end was noticed.
-            return if matches!(cause, Cause::Told(_) | Cause::KeptOut(_)) { cause } else { failure.unwrap_or(cause) };
+            return if matches!(cause, Cause::Told(_) | Cause::KeptOut(_)) {
+                cause
+            } else {
+                failure.unwrap_or(cause)
+            };
         }
-        quiet = if connection.is_awaited() && failure.is_none() { Duration::ZERO } else { quiet + LOOK_EVERY };
+        quiet = if connection.is_awaited() && failure.is_none() {
+            Duration::ZERO
+        } else {
+            quiet + LOOK_EVERY
+        };
         if quiet >= LINGER {
             return failure.unwrap_or(Cause::ClosedHere);
         }
@@ -138,7 +155,11 @@ fn silence(connection: &Connection, config: &Config) -> Duration {
         None => config.ping_after,
     };
     // A server that has as many requests as it takes does not read a ping either.
-    if connection.is_awaited() && connection.has_room() { usual.min(config.ping_awaiting_after) } else { usual }
+    if connection.is_awaited() && connection.has_room() {
+        usual.min(config.ping_awaiting_after)
+    } else {
+        usual
+    }
 }
 
 /// Handles every whole frame of `input`; how many bytes they took.

@@ -53,13 +53,16 @@ impl Error {
         }
     }
 
-    /// Whether the server may have executed the request. Then only a request that changes nothing, one with an
-    /// idempotency key, or a refresh within 30 s may be repeated.
+    /// Whether the server may have executed the request. Then only a request that changes nothing,
+    /// one with an idempotency key, or a refresh within 30 s may be repeated.
     #[must_use]
     pub fn outcome_unknown(&self) -> bool {
         match self {
             Self::Refused(reply) => {
-                matches!(reply.code, ErrorCode::INTERNAL | ErrorCode::UNAVAILABLE | ErrorCode::DEADLINE_EXCEEDED)
+                matches!(
+                    reply.code,
+                    ErrorCode::INTERNAL | ErrorCode::UNAVAILABLE | ErrorCode::DEADLINE_EXCEEDED
+                )
             }
             Self::DeadlineExceeded { sent } => *sent,
             Self::Lost { .. } | Self::BadReply { .. } => true,
@@ -180,7 +183,10 @@ mod tests {
 
     #[test]
     fn a_stream_that_just_ends_was_closed_and_any_other_fault_keeps_its_name() {
-        assert_eq!(Cause::from(std::io::Error::from(ErrorKind::UnexpectedEof)), Cause::ClosedByServer);
+        assert_eq!(
+            Cause::from(std::io::Error::from(ErrorKind::UnexpectedEof)),
+            Cause::ClosedByServer
+        );
         let reset = Cause::from(std::io::Error::from(ErrorKind::ConnectionReset));
         assert!(matches!(reset, Cause::Io(ErrorKind::ConnectionReset, _)), "{reset:?}");
     }

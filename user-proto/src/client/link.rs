@@ -1,5 +1,5 @@
-//! The one connection of a client: made when it is wanted, made again when it is gone. Knows addresses and back-off;
-//! no frame.
+//! The one connection of a client: made when it is wanted, made again when it is gone. Knows
+//! addresses and back-off; no frame.
 
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -55,8 +55,8 @@ impl Link {
         &self.config
     }
 
-    /// The connection that takes new requests. Dialing is a task of its own, so that it goes on for the others when
-    /// the call that began it has no time left.
+    /// The connection that takes new requests. Dialing is a task of its own, so that it goes on for
+    /// the others when the call that began it has no time left.
     pub(super) async fn connection(self: &Arc<Self>) -> Result<Arc<Connection>, NoConnection> {
         let mut waited = false;
         loop {
@@ -78,7 +78,8 @@ impl Link {
             if connection.takes_requests() {
                 return Some(Ok(Arc::clone(connection)));
             }
-            // A server that accepts and then serves nothing is no better than one that does not accept.
+            // A server that accepts and then serves nothing is no better than one that does not
+            // accept.
             if connection.has_served() {
                 (state.failures, state.not_before) = (0, None);
             } else {
@@ -91,7 +92,8 @@ impl Link {
             Phase::Dialing | Phase::Up(_) => return None,
             Phase::Down => {}
         }
-        let barred = !self.config.wait_for_server && state.not_before.is_some_and(|time| time > Instant::now());
+        let barred = !self.config.wait_for_server
+            && state.not_before.is_some_and(|time| time > Instant::now());
         if (waited || barred)
             && let Some(error) = &state.error
         {
@@ -107,8 +109,9 @@ impl Link {
             tokio::time::sleep_until(time).await;
         }
         let dialled = tokio::time::timeout(self.config.connect_within, self.connect()).await;
-        let dialled =
-            dialled.unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "no answer in time").into()));
+        let dialled = dialled.unwrap_or_else(|_| {
+            Err(io::Error::new(io::ErrorKind::TimedOut, "no answer in time").into())
+        });
         {
             let mut state = self.lock();
             if matches!(state.phase, Phase::Closed) {
@@ -142,9 +145,11 @@ impl Link {
         state.failures = state.failures.saturating_add(1);
     }
 
-    /// The wait after so many failures before this one: doubling up to the longest, less up to a half.
+    /// The wait after so many failures before this one: doubling up to the longest, less up to a
+    /// half.
     fn backoff(&self, failures: u32, fraction: f64) -> Duration {
-        let whole = self.config.backoff_first.saturating_mul(2_u32.saturating_pow(failures.min(16)));
+        let whole =
+            self.config.backoff_first.saturating_mul(2_u32.saturating_pow(failures.min(16)));
         whole.min(self.config.backoff_longest).mul_f64(1.0 - fraction / 2.0)
     }
 
@@ -172,7 +177,8 @@ impl Drop for Link {
     }
 }
 
-/// A number in [0, 1), good enough to spread clients out: the standard library seeds each hasher anew.
+/// A number in [0, 1), good enough to spread clients out: the standard library seeds each hasher
+/// anew.
 fn random_fraction() -> f64 {
     let random = RandomState::new().hash_one(0_u8);
     f64::from(u32::try_from(random >> 32).unwrap_or_default()) * 2_f64.powi(-32)
@@ -196,7 +202,10 @@ mod tests {
         let drawn: Vec<_> = (0..200).map(|_| random_fraction()).collect();
         assert!(drawn.iter().all(|fraction| (0.0..1.0).contains(fraction)));
         for fifth in [0.0, 0.2, 0.4, 0.6, 0.8] {
-            assert!(drawn.iter().any(|fraction| (fifth..fifth + 0.2).contains(fraction)), "{fifth}: {drawn:?}");
+            assert!(
+                drawn.iter().any(|fraction| (fifth..fifth + 0.2).contains(fraction)),
+                "{fifth}: {drawn:?}"
+            );
         }
     }
 }

@@ -1,4 +1,5 @@
-//! What a connection knows under its lock: the frames on their way out, who waits for which reply, and how many may.
+//! What a connection knows under its lock: the frames on their way out, who waits for which reply,
+//! and how many may.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -35,7 +36,8 @@ pub(super) enum Phase {
     Ended,
 }
 
-/// A request in flight. It stays when its caller has gone, since its id and its place are taken until the reply.
+/// A request in flight. It stays when its caller has gone, since its id and its place are taken
+/// until the reply.
 pub(super) struct Waiting {
     pub(super) answer: oneshot::Sender<Answer>,
     pub(super) end: u64,

@@ -1,4 +1,5 @@
-//! A stream to a server, in clear or secret, made the same way by whoever needs one. Knows no frame.
+//! A stream to a server, in clear or secret, made the same way by whoever needs one. Knows no
+//! frame.
 
 use std::io;
 use std::pin::Pin;
@@ -31,8 +32,8 @@ impl Stream {
     /// The same, and makes the stream a secret one.
     ///
     /// # Errors
-    /// Those of the system, and why there is no handshake. The server refuses a client's certificate only after it: by
-    /// an error of the first read.
+    /// Those of the system, and why there is no handshake. The server refuses a client's
+    /// certificate only after it: by an error of the first read.
     #[cfg(feature = "tls")]
     pub async fn connect_secret(addr: &str, tls: &super::Tls) -> Result<Self, NoStream> {
         let name = tls.name_of(addr)?;
@@ -59,13 +60,21 @@ macro_rules! either {
 }
 
 impl AsyncRead for Stream {
-    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, room: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        room: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         either!(self, stream => Pin::new(stream).poll_read(context, room))
     }
 }
 
 impl AsyncWrite for Stream {
-    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         either!(self, stream => Pin::new(stream).poll_write(context, bytes))
     }
 

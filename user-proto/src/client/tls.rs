@@ -1,5 +1,6 @@
-//! TLS as a client needs it: whom it trusts, who it says it is, and what a failed handshake means. TLS 1.3 alone, with
-//! `user/1` inside, without early data and without resumption, as the server has it. Knows no frame, and reads no file.
+//! TLS as a client needs it: whom it trusts, who it says it is, and what a failed handshake means.
+//! TLS 1.3 alone, with `user/1` inside, without early data and without resumption, as the server
+//! has it. Knows no frame, and reads no file.
 
 use std::io;
 use std::sync::Arc;
@@ -9,7 +10,8 @@ use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{
-    AlertDescription, CertificateError, ClientConfig, Error, InconsistentKeys, InvalidMessage, RootCertStore,
+    AlertDescription, CertificateError, ClientConfig, Error, InconsistentKeys, InvalidMessage,
+    RootCertStore,
 };
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -78,8 +80,9 @@ impl Tls {
             (Some(certificate), Some(key)) => {
                 let certificates = certificates(TlsPart::Certificate, certificate)?;
                 // What the parser says could quote the key.
-                let key = PrivateKeyDer::from_pem_slice(key)
-                    .map_err(|_| fault(TlsPart::Key, "it holds no private key in PEM that is not encrypted"))?;
+                let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| {
+                    fault(TlsPart::Key, "it holds no private key in PEM that is not encrypted")
+                })?;
                 builder.with_client_auth_cert(certificates, key).map_err(|error| match error {
                     Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
                         fault(TlsPart::Key, "it is the key of another certificate")
@@ -95,8 +98,9 @@ impl Tls {
         config.alpn_protocols = vec![ALPN.to_vec()];
         config.resumption = Resumption::disabled();
         let name = options.server_name.map(|name| {
-            ServerName::try_from(name.to_owned())
-                .map_err(|_| fault(TlsPart::ServerName, format!("`{name}` can not be the name of a certificate")))
+            ServerName::try_from(name.to_owned()).map_err(|_| {
+                fault(TlsPart::ServerName, format!("`{name}` can not be the name of a certificate"))
+            })
         });
         Ok(Self { config: Arc::new(config), name: name.transpose()? })
     }
@@ -131,8 +135,8 @@ impl std::fmt::Debug for Tls {
     }
 }
 
-/// Why the server ends a connection whose handshake was done here: in TLS 1.3 it judges a client's certificate then.
-/// `None` where that is not the reason, since then a request may have been read.
+/// Why the server ends a connection whose handshake was done here: in TLS 1.3 it judges a client's
+/// certificate then. `None` where that is not the reason, since then a request may have been read.
 pub(super) fn kept_out(error: &io::Error) -> Option<NoHandshake> {
     match of_tls(error)? {
         Error::AlertReceived(alert) => refused(*alert),
@@ -161,17 +165,20 @@ fn refused(alert: AlertDescription) -> Option<NoHandshake> {
 fn why(error: &io::Error) -> NoStream {
     let Some(fault) = of_tls(error) else {
         let text = match error.kind() {
-            io::ErrorKind::UnexpectedEof => "the server closed the connection in the TLS handshake".to_owned(),
+            io::ErrorKind::UnexpectedEof => {
+                "the server closed the connection in the TLS handshake".to_owned()
+            }
             _ => error.to_string(),
         };
         return NoStream::Io(error.kind(), text);
     };
     NoStream::Handshake(match fault {
-        Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => {
-            NoHandshake::UnknownAuthority
-        }
         Error::InvalidCertificate(
-            fault @ (CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }),
+            CertificateError::UnknownIssuer | CertificateError::BadSignature,
+        ) => NoHandshake::UnknownAuthority,
+        Error::InvalidCertificate(
+            fault @ (CertificateError::NotValidForName
+            | CertificateError::NotValidForNameContext { .. }),
         ) => NoHandshake::OtherName(fault.to_string()),
         Error::InvalidCertificate(
             CertificateError::Expired
@@ -181,11 +188,16 @@ fn why(error: &io::Error) -> NoStream {
         ) => NoHandshake::NotValidNow,
         Error::InvalidCertificate(fault) => NoHandshake::BadCertificate(fault.to_string()),
         Error::InvalidMessage(InvalidMessage::InvalidContentType) => NoHandshake::NotTls,
-        Error::PeerIncompatible(_) | Error::AlertReceived(AlertDescription::ProtocolVersion) => NoHandshake::OldTls,
-        Error::NoApplicationProtocol | Error::AlertReceived(AlertDescription::NoApplicationProtocol) => {
+        Error::PeerIncompatible(_) | Error::AlertReceived(AlertDescription::ProtocolVersion) => {
+            NoHandshake::OldTls
+        }
+        Error::NoApplicationProtocol
+        | Error::AlertReceived(AlertDescription::NoApplicationProtocol) => {
             NoHandshake::OtherProtocol
         }
-        Error::AlertReceived(alert) => refused(*alert).unwrap_or_else(|| NoHandshake::Broken(fault.to_string())),
+        Error::AlertReceived(alert) => {
+            refused(*alert).unwrap_or_else(|| NoHandshake::Broken(fault.to_string()))
+        }
         fault => NoHandshake::Broken(fault.to_string()),
     })
 }

@@ -11,7 +11,8 @@ use super::{Cause, Error};
 /// The attempts of one call so far.
 #[derive(Default)]
 pub(super) struct Trail {
-    /// The attempt that is in flight: its connection, and where its frame ends in the outgoing stream.
+    /// The attempt that is in flight: its connection, and where its frame ends in the outgoing
+    /// stream.
     now: Option<(Arc<Connection>, u64)>,
     first_sent: Option<Instant>,
     /// Why an earlier attempt was lost after it was written: from then on the outcome is unknown.
@@ -67,7 +68,9 @@ impl Trail {
     /// The call's time ran out. Why there was no server says more than that there was no time.
     pub(super) fn at_deadline(&mut self) -> Error {
         match self.now.take() {
-            Some((connection, end)) if connection.has_written(end) => Error::DeadlineExceeded { sent: true },
+            Some((connection, end)) if connection.has_written(end) => {
+                Error::DeadlineExceeded { sent: true }
+            }
             _ => self.give_up(),
         }
     }
@@ -88,7 +91,8 @@ mod tests {
         let connection = Connection::start(near, &Config::default());
         let request = Logout { token: "a token of some length".into(), all_sessions: None };
         for written in [false, true] {
-            let sent = connection.send(&request, &mut Common::default(), None).await.unwrap().unwrap();
+            let sent =
+                connection.send(&request, &mut Common::default(), None).await.unwrap().unwrap();
             let mut trail = Trail::default();
             trail.sent(&connection, sent.end);
             if written {
@@ -98,7 +102,10 @@ mod tests {
                 }
             }
             let error = trail.at_deadline();
-            assert!(matches!(error, Error::DeadlineExceeded { sent } if sent == written), "{written}: {error}");
+            assert!(
+                matches!(error, Error::DeadlineExceeded { sent } if sent == written),
+                "{written}: {error}"
+            );
         }
     }
 }

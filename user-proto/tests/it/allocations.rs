@@ -36,7 +36,10 @@ fn a_token_check_allocates_nothing() {
     let counted = measure(|| {
         encode_with(1, &request, &common, &mut out).unwrap();
         let (found, _) = frame::split(&out).unwrap().unwrap();
-        assert!(matches!(Request::decode(found.kind, found.body), Ok((Request::VerifyToken(_), _))));
+        assert!(matches!(
+            Request::decode(found.kind, found.body),
+            Ok((Request::VerifyToken(_), _))
+        ));
         out.clear();
         encode(1, &user_proto::UserDeleted { user_id: uuid::Uuid::nil() }, &mut out).unwrap();
     });

@@ -1,4 +1,5 @@
-//! What a client learns of a code or a length that it can't use otherwise: a class, a sentence, a guess.
+//! What a client learns of a code or a length that it can't use otherwise: a class, a sentence, a
+//! guess.
 
 use user_proto::frame::FrameError;
 use user_proto::{ErrorClass, ErrorCode};
@@ -19,7 +20,10 @@ fn the_high_byte_is_the_class() {
 
 #[test]
 fn a_code_of_a_later_version_means_what_its_class_means() {
-    assert_eq!(ErrorCode::BUSY.meaning(), "The server has no room for this request now. Nothing was done.");
+    assert_eq!(
+        ErrorCode::BUSY.meaning(),
+        "The server has no room for this request now. Nothing was done."
+    );
     let later = |high: u16| ErrorCode(high << 8 | 0xFF).meaning();
     assert_eq!(later(5), "Not now. Nothing was done.");
     assert_eq!(later(7), "An error of a later version. Do not retry.");
@@ -40,7 +44,8 @@ fn another_protocol_is_told_by_its_first_bytes() {
     assert_eq!(seems(&[0x16, 0x03, 0x01, 0x02]), Some("TLS"));
     assert_eq!(seems(&[0x16, 0x04, 0x01, 0x02]), None);
     assert_eq!(seems(b"SSH-"), Some("SSH"));
-    for method in [b"GET ", b"POST", b"PUT ", b"HEAD", b"OPTI", b"DELE", b"PATC", b"CONN", b"PRI "] {
+    for method in [b"GET ", b"POST", b"PUT ", b"HEAD", b"OPTI", b"DELE", b"PATC", b"CONN", b"PRI "]
+    {
         assert_eq!(seems(method), Some("HTTP"));
     }
     assert_eq!(seems(b"EHLO"), None);

@@ -1,5 +1,6 @@
-//! Another implementation of the protocol, as somebody would write it who has only `PROTOCOL.md`: its tables of fields
-//! are parsed, and bytes are read and written by them. What the crate reads is held against what this reads.
+//! Another implementation of the protocol, as somebody would write it who has only `PROTOCOL.md`:
+//! its tables of fields are parsed, and bytes are read and written by them. What the crate reads is
+//! held against what this reads.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -76,7 +77,11 @@ impl Contract {
             match (cells.as_slice(), &mut here) {
                 (["field", "type", "tag", ..], Some(_)) => in_table = true,
                 ([name, kind, tag, ..], Some(fields)) if in_table => {
-                    fields.push(Field { name: (*name).into(), kind: (*kind).into(), tag: number(tag) });
+                    fields.push(Field {
+                        name: (*name).into(),
+                        kind: (*kind).into(),
+                        tag: number(tag),
+                    });
                 }
                 _ => {}
             }
@@ -101,7 +106,10 @@ impl Contract {
         for field in layout.fields.iter().filter(|field| field.tag.is_none()) {
             let size = fixed_size(&field.kind).unwrap_or_else(|| {
                 let size = u16::from_be_bytes([frame[at], frame[at + 1]]).into();
-                parts.push(Part { at: at..at + 2, says: Says::Length { name: field.name.clone(), size } });
+                parts.push(Part {
+                    at: at..at + 2,
+                    says: Says::Length { name: field.name.clone(), size },
+                });
                 at += 2;
                 size
             });
@@ -109,11 +117,15 @@ impl Contract {
             at += size;
         }
         while at < frame.len() {
-            let (tag, size) = (frame[at], usize::from(u16::from_be_bytes([frame[at + 1], frame[at + 2]])));
+            let (tag, size) =
+                (frame[at], usize::from(u16::from_be_bytes([frame[at + 1], frame[at + 2]])));
             parts.push(Part { at: at..at + 3, says: Says::Tag(tag) });
             at += 3;
             let own = layout.fields.iter().find(|field| field.tag == Some(tag));
-            let common = self.common.iter().find(|field| field.tag == Some(tag) && direction == Direction::Request);
+            let common = self
+                .common
+                .iter()
+                .find(|field| field.tag == Some(tag) && direction == Direction::Request);
             parts.push(match (own, common) {
                 (Some(field), _) => part(field, frame, at..at + size, false),
                 (None, Some(field)) => part(field, frame, at..at + size, true),
@@ -125,7 +137,11 @@ impl Contract {
     }
 
     /// The fields of a frame and its common tags, by name.
-    pub(crate) fn fields(&self, frame: &[u8], direction: Direction) -> (Map<String, Value>, Map<String, Value>) {
+    pub(crate) fn fields(
+        &self,
+        frame: &[u8],
+        direction: Direction,
+    ) -> (Map<String, Value>, Map<String, Value>) {
         let (mut own, mut common) = (Map::new(), Map::new());
         for part in self.parts(frame, direction) {
             match part.says {
@@ -138,7 +154,13 @@ impl Contract {
     }
 
     /// The frame of these fields.
-    pub(crate) fn frame(&self, kind: u8, id: u32, own: &Map<String, Value>, common: &Map<String, Value>) -> Vec<u8> {
+    pub(crate) fn frame(
+        &self,
+        kind: u8,
+        id: u32,
+        own: &Map<String, Value>,
+        common: &Map<String, Value>,
+    ) -> Vec<u8> {
         let mut body = Vec::new();
         for field in &self.messages[&kind].fields {
             put(field, own.get(&field.name), &mut body);
@@ -188,7 +210,15 @@ fn value(kind: &str, bytes: &[u8]) -> Value {
         "key" | "code" => to_hex(bytes).into(),
         "uuid" => {
             let hex = to_hex(bytes);
-            format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]).into()
+            format!(
+                "{}-{}-{}-{}-{}",
+                &hex[..8],
+                &hex[8..12],
+                &hex[12..16],
+                &hex[16..20],
+                &hex[20..]
+            )
+            .into()
         }
         "flag" => true.into(),
         _ => bytes.iter().fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte)).into(),
@@ -199,7 +229,9 @@ fn bytes(kind: &str, value: &Value) -> Vec<u8> {
     let text = value.as_str().unwrap_or_default();
     match kind {
         "text" | "address" => text.into(),
-        "secret" => value.get("hex").map_or_else(|| text.into(), |hex| from_hex(hex.as_str().unwrap())),
+        "secret" => {
+            value.get("hex").map_or_else(|| text.into(), |hex| from_hex(hex.as_str().unwrap()))
+        }
         "key" | "code" => from_hex(text),
         "uuid" => from_hex(&text.replace('-', "")),
         "flag" => {

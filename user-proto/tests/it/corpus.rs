@@ -1,4 +1,5 @@
-//! Replays the fuzz corpus on every run: the seeds made of the vectors, and whatever a fuzzer found since.
+//! Replays the fuzz corpus on every run: the seeds made of the vectors, and whatever a fuzzer found
+//! since.
 
 use std::path::PathBuf;
 
@@ -39,7 +40,10 @@ pub(crate) fn bless(valid: &[Valid], invalid: &[Invalid]) {
     for target in ["frames", "messages"] {
         std::fs::create_dir_all(folder(target)).unwrap();
     }
-    for vector in valid.iter().filter(|vector| vector.name.ends_with(".greased") || vector.name.starts_with("edge.")) {
+    for vector in valid
+        .iter()
+        .filter(|vector| vector.name.ends_with(".greased") || vector.name.starts_with("edge."))
+    {
         let bytes = from_hex(&vector.hex);
         if bytes.len() > LONGEST_MESSAGE {
             continue;
@@ -53,7 +57,9 @@ pub(crate) fn bless(valid: &[Valid], invalid: &[Invalid]) {
     let stream: Vec<u8> = some.take(6).flat_map(|vector| from_hex(&vector.hex)).collect();
     write("frames", "several", &[&[40, 3], stream.as_slice()].concat());
     write("frames", "several_cut", &[&[2, 0], &stream[..stream.len() - 1]].concat());
-    let long = [crate::spans::frame(0x03, 1, &[0; 9_000]), crate::spans::frame(0x03, 2, &[1; 10_000])].concat();
+    let long =
+        [crate::spans::frame(0x03, 1, &[0; 9_000]), crate::spans::frame(0x03, 2, &[1; 10_000])]
+            .concat();
     write("frames", "longer_than_the_buffer", &[&[200, 200], long.as_slice()].concat());
     let pings: Vec<u8> = crate::spans::frame(0x7F, 1, &[]).repeat(9);
     write("frames", "pings", &[&[7, 1], pings.as_slice()].concat());

@@ -1,4 +1,5 @@
-//! `PROTOCOL.md` says what the crate does: its tables are the crate's rows and its dumps are the vectors' bytes.
+//! `PROTOCOL.md` says what the crate does: its tables are the crate's rows and its dumps are the
+//! vectors' bytes.
 
 use serde_json::Value;
 use user_proto::{ErrorCode, Reply, Request, RequestMessage};
@@ -20,7 +21,8 @@ fn with_dumps(document: &str, vectors: &[Valid]) -> String {
     for line in document.lines() {
         if let Some(name) = line.strip_prefix(FENCE) {
             let vector = vectors.iter().find(|vector| vector.name == name);
-            let vector = vector.unwrap_or_else(|| panic!("PROTOCOL.md names a vector {name} that is none"));
+            let vector =
+                vector.unwrap_or_else(|| panic!("PROTOCOL.md names a vector {name} that is none"));
             out += &format!("{line}\n{}", dump(&contract, vector));
             in_dump = true;
         } else if !in_dump || line == "```" {
@@ -40,13 +42,18 @@ fn dump(contract: &Contract, vector: &Valid) -> String {
     for Part { at, says } in contract.parts(&bytes, vector.direction) {
         let bytes = &bytes[at];
         out += &match says {
-            Says::Tag(tag) => {
-                lines(bytes, &format!("tag 0x{tag:02X}, {} bytes", u16::from_be_bytes([bytes[1], bytes[2]])))
-            }
+            Says::Tag(tag) => lines(
+                bytes,
+                &format!("tag 0x{tag:02X}, {} bytes", u16::from_be_bytes([bytes[1], bytes[2]])),
+            ),
             Says::Length { name, size } => lines(bytes, &format!("{name}, {size} bytes")),
             Says::Skipped => lines(bytes, "not known, skipped"),
-            Says::Value { name, value: Value::String(text), .. } if text.as_bytes() == bytes => quoted(bytes, &name),
-            Says::Value { name, value, .. } => lines(bytes, &format!("{name} {}", value.to_string().trim_matches('"'))),
+            Says::Value { name, value: Value::String(text), .. } if text.as_bytes() == bytes => {
+                quoted(bytes, &name)
+            }
+            Says::Value { name, value, .. } => {
+                lines(bytes, &format!("{name} {}", value.to_string().trim_matches('"')))
+            }
         };
     }
     out
@@ -80,7 +87,10 @@ pub(crate) fn bless(vectors: &[Valid]) {
 #[test]
 fn the_dumps_are_the_vectors() {
     let document = document();
-    assert!(with_dumps(&document, &files::valid().vectors) == document, "a dump in PROTOCOL.md is not its vector's");
+    assert!(
+        with_dumps(&document, &files::valid().vectors) == document,
+        "a dump in PROTOCOL.md is not its vector's"
+    );
 }
 
 #[test]
@@ -91,19 +101,25 @@ fn every_message_has_a_section_with_a_dump() {
     assert_eq!(contract.messages.len(), rows.len(), "a section for each message, and no other");
     let vectors = files::valid().vectors;
     for (kind, name) in rows {
-        let layout = contract.messages.get(kind).unwrap_or_else(|| panic!("PROTOCOL.md has no section for {name}"));
+        let layout = contract
+            .messages
+            .get(kind)
+            .unwrap_or_else(|| panic!("PROTOCOL.md has no section for {name}"));
         assert_eq!(layout.name, *name, "the name of {kind:#04x}");
         let of_message = vectors.iter().filter(|vector| vector.message == *name);
         let full = of_message.clone().map(|vector| vector.fields.len()).max();
         let names: Vec<_> = of_message.filter(|vector| Some(vector.fields.len()) == full).collect();
-        let shown = names.iter().any(|vector| document.contains(&format!("{FENCE}{}\n", vector.name)));
+        let shown =
+            names.iter().any(|vector| document.contains(&format!("{FENCE}{}\n", vector.name)));
         assert!(shown, "PROTOCOL.md has no dump of a {name} with all its fields");
     }
 }
 
 /// The rows of the table whose first cells are these.
 fn table<'a>(document: &'a str, head: &[&str]) -> Vec<Vec<&'a str>> {
-    let mut lines = document.lines().skip_while(|line| cells(line).is_none_or(|cells| !cells.starts_with(head)));
+    let mut lines = document
+        .lines()
+        .skip_while(|line| cells(line).is_none_or(|cells| !cells.starts_with(head)));
     assert!(lines.next().is_some(), "PROTOCOL.md has a table with the head {head:?}");
     lines.skip(1).map_while(cells).collect()
 }
@@ -113,8 +129,10 @@ fn the_registry_of_error_codes_is_the_crates() {
     let document = document();
     let rows = table(&document, &["code", "name", "meaning"]);
     let written: Vec<_> = rows.iter().map(|row| (row[0].to_owned(), row[1], row[2])).collect();
-    let codes: Vec<_> =
-        ErrorCode::ALL.iter().map(|code| (files::code_text(*code), code.name(), code.meaning())).collect();
+    let codes: Vec<_> = ErrorCode::ALL
+        .iter()
+        .map(|code| (files::code_text(*code), code.name(), code.meaning()))
+        .collect();
     assert_eq!(written, codes);
 }
 
@@ -132,8 +150,11 @@ fn the_registry_of_types_is_the_crates() {
     assert_eq!(written, all);
 
     let safe: Vec<_> = rows.iter().filter(|row| row[4] == "safe").map(|row| row[1]).collect();
-    let expected: Vec<_> =
-        crate::samples::requests().iter().filter(|request| is_safe(request)).map(|request| request.row().1).collect();
+    let expected: Vec<_> = crate::samples::requests()
+        .iter()
+        .filter(|request| is_safe(request))
+        .map(|request| request.row().1)
+        .collect();
     assert_eq!(safe, expected);
 }
 
@@ -163,15 +184,18 @@ fn is_safe(request: &Request<'_>) -> bool {
 fn the_registry_of_tags_is_that_of_the_sections() {
     let document = document();
     let contract = Contract::read(&document);
-    let tags =
-        contract.messages.values().flat_map(|layout| layout.fields.iter().map(move |field| (&layout.name, field)));
+    let tags = contract
+        .messages
+        .values()
+        .flat_map(|layout| layout.fields.iter().map(move |field| (&layout.name, field)));
     let common = "any request".to_owned();
     let mut expected: Vec<(u8, &str, &str)> = tags
         .chain(contract.common.iter().map(|field| (&common, field)))
         .filter_map(|(message, field)| Some((field.tag?, message.as_str(), field.name.as_str())))
         .collect();
     let rows = table(&document, &["tag", "in", "name"]);
-    let mut written: Vec<_> = rows.iter().map(|row| (number(row[0]).unwrap(), row[1], row[2])).collect();
+    let mut written: Vec<_> =
+        rows.iter().map(|row| (number(row[0]).unwrap(), row[1], row[2])).collect();
     expected.sort_unstable();
     written.sort_unstable();
     assert_eq!(written, expected);
@@ -180,8 +204,14 @@ fn the_registry_of_tags_is_that_of_the_sections() {
 #[test]
 fn a_tag_of_a_reply_is_odd() {
     let contract = Contract::read(&document());
-    for vector in files::valid().vectors.iter().filter(|vector| vector.direction == Direction::Reply) {
+    for vector in
+        files::valid().vectors.iter().filter(|vector| vector.direction == Direction::Reply)
+    {
         let layout = &contract.messages[&from_hex(&vector.kind)[0]];
-        assert!(layout.fields.iter().all(|field| field.tag.is_none_or(|tag| tag % 2 == 1)), "{}", layout.name);
+        assert!(
+            layout.fields.iter().all(|field| field.tag.is_none_or(|tag| tag % 2 == 1)),
+            "{}",
+            layout.name
+        );
     }
 }

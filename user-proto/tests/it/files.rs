@@ -77,7 +77,8 @@ pub(crate) struct Invalid {
 pub(crate) struct Truncation {
     /// The valid vector.
     pub(crate) of: String,
-    /// The lengths at which the cut body is a message all the same: before its tail, and between two tags.
+    /// The lengths at which the cut body is a message all the same: before its tail, and between
+    /// two tags.
     pub(crate) valid_at: Vec<usize>,
 }
 
@@ -115,13 +116,15 @@ pub(crate) fn invalid() -> InvalidFile {
 
 /// The text of a file of these keys and values.
 pub(crate) fn render(parts: &[(&str, String)]) -> String {
-    let parts: Vec<String> = parts.iter().map(|(name, value)| format!("  {}: {value}", json!(name))).collect();
+    let parts: Vec<String> =
+        parts.iter().map(|(name, value)| format!("  {}: {value}", json!(name))).collect();
     format!("{{\n{}\n}}\n", parts.join(",\n"))
 }
 
 /// A list as JSON, an item a line, with keys in the order of the struct.
 pub(crate) fn list<T: Serialize>(items: &[T]) -> String {
-    let lines: Vec<String> = items.iter().map(|item| format!("    {}", serde_json::to_string(item).unwrap())).collect();
+    let lines: Vec<String> =
+        items.iter().map(|item| format!("    {}", serde_json::to_string(item).unwrap())).collect();
     format!("[\n{}\n  ]", lines.join(",\n"))
 }
 
@@ -163,6 +166,8 @@ pub(crate) fn from_hex(hex: &str) -> Vec<u8> {
     let digits: Vec<u8> = hex.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
     digits
         .chunks(2)
-        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).expect("two hex digits"))
+        .map(|pair| {
+            u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).expect("two hex digits")
+        })
         .collect()
 }

@@ -1,5 +1,6 @@
-//! Makes the invalid vectors: every message broken in every way that its fields can be, and frames that are none. What
-//! is expected of each is stated here by the protocol's rules, never asked of the decoder.
+//! Makes the invalid vectors: every message broken in every way that its fields can be, and frames
+//! that are none. What is expected of each is stated here by the protocol's rules, never asked of
+//! the decoder.
 
 use user_proto::ErrorCode;
 
@@ -7,7 +8,8 @@ use crate::files::{Direction, Invalid, Level, Truncation, code_text, to_hex};
 use crate::spans::{Kind, Span, frame, splice, tagged};
 use crate::valid::{COMMON, ID, Sample, samples};
 
-/// Not UTF-8, each in its own way: a byte that never occurs, an overlong form, a surrogate, past the last code point.
+/// Not UTF-8, each in its own way: a byte that never occurs, an overlong form, a surrogate, past
+/// the last code point.
 const NOT_UTF8: [&[u8]; 4] = [b"\xFF", b"\xC0\x80", b"\xED\xA0\x80", b"\xF4\x90\x80\x80"];
 
 /// The first instant past 2^53-1.
@@ -33,7 +35,10 @@ pub(crate) fn vectors() -> Vec<Invalid> {
 
 /// For every message, where a cut of its fullest form is a message all the same.
 pub(crate) fn truncations() -> Vec<Truncation> {
-    samples().iter().map(|sample| Truncation { of: full_name(sample), valid_at: valid_at(sample) }).collect()
+    samples()
+        .iter()
+        .map(|sample| Truncation { of: full_name(sample), valid_at: valid_at(sample) })
+        .collect()
 }
 
 /// The name of the valid vector that is a sample's fullest form.
@@ -48,7 +53,8 @@ fn full_name(sample: &Sample) -> String {
 }
 
 fn valid_at(sample: &Sample) -> Vec<usize> {
-    let between = sample.spans.iter().filter(|span| span.tag.is_some()).map(|span| span.whole.start);
+    let between =
+        sample.spans.iter().filter(|span| span.tag.is_some()).map(|span| span.whole.start);
     between.collect()
 }
 
@@ -81,12 +87,37 @@ fn frames() -> Vec<Invalid> {
     let (long, short) = (ErrorCode::FRAME_TOO_LONG, ErrorCode::FRAME_TOO_SHORT);
     let tls = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
     vec![
-        of_frame("length_0", &[0, 0, 0, 0], short, "A length under 5 has no room for a type and an id."),
-        of_frame("length_4", &[0, 0, 0, 4, 0x7F, 0, 0, 0], short, "A length under 5 has no room for a type and an id."),
-        of_frame("length_65536", &[0, 1, 0, 0], long, "The longest is 65,535; no byte of the content is waited for."),
+        of_frame(
+            "length_0",
+            &[0, 0, 0, 0],
+            short,
+            "A length under 5 has no room for a type and an id.",
+        ),
+        of_frame(
+            "length_4",
+            &[0, 0, 0, 4, 0x7F, 0, 0, 0],
+            short,
+            "A length under 5 has no room for a type and an id.",
+        ),
+        of_frame(
+            "length_65536",
+            &[0, 1, 0, 0],
+            long,
+            "The longest is 65,535; no byte of the content is waited for.",
+        ),
         of_frame("length_max", &[0xFF; 4], long, "2^32-1: nothing is reserved for it."),
-        of_frame("length_little_endian", &[5, 0, 0, 0, 0x7F, 1, 0, 0, 0], long, "A Ping in the wrong byte order."),
-        of_frame("http_get", b"GET / HTTP/1.1\r\nHost: users\r\n\r\n", long, "An HTTP/1.1 request."),
+        of_frame(
+            "length_little_endian",
+            &[5, 0, 0, 0, 0x7F, 1, 0, 0, 0],
+            long,
+            "A Ping in the wrong byte order.",
+        ),
+        of_frame(
+            "http_get",
+            b"GET / HTTP/1.1\r\nHost: users\r\n\r\n",
+            long,
+            "An HTTP/1.1 request.",
+        ),
         of_frame("http_post", b"POST /login HTTP/1.1\r\n", long, "An HTTP/1.1 request."),
         of_frame("http2", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", long, "The preface of HTTP/2."),
         of_frame("tls_hello", tls, long, "A TLS ClientHello, to a port without TLS."),
@@ -120,7 +151,10 @@ fn types() -> Vec<Invalid> {
         (0xFE, "Kept for a later hello."),
     ];
     let requests = requests.map(|(kind, why)| unknown(Direction::Request, kind, why));
-    requests.into_iter().chain(replies.map(|(kind, why)| unknown(Direction::Reply, kind, why))).collect()
+    requests
+        .into_iter()
+        .chain(replies.map(|(kind, why)| unknown(Direction::Reply, kind, why)))
+        .collect()
 }
 
 /// What can be wrong behind the required fields, whatever they are.
@@ -131,7 +165,8 @@ fn tail(sample: &Sample) -> Vec<Invalid> {
         let name = format!("{}.{name}", sample.name);
         invalid(name, sample.direction, Level::Message, Some(code), field, why, &bytes)
     };
-    let malformed = |name, tail: &[u8], why| with(name, tail, ErrorCode::MALFORMED, Some("tail"), why);
+    let malformed =
+        |name, tail: &[u8], why| with(name, tail, ErrorCode::MALFORMED, Some("tail"), why);
     let twice = tagged(0x0B, b"").repeat(2);
     let back = [tagged(0x0D, b""), tagged(0x0B, b"")].concat();
     let even = tagged(0x7C, b"x");
@@ -139,12 +174,32 @@ fn tail(sample: &Sample) -> Vec<Invalid> {
     let known = own.iter().map(|span| sample.body[span.whole.clone()].to_vec());
     let reversed: Vec<u8> = known.rev().flatten().collect();
     let mut vectors = vec![
-        with("unknown_even_tag", &even, ErrorCode::UNKNOWN_TAG, None, "An even tag has to be known."),
-        with("tag_00", &tagged(0, b""), ErrorCode::UNKNOWN_TAG, None, "Three zero bytes are the even tag 0x00."),
-        malformed("trailing_byte", &[0x0B], "A byte behind the fields begins a tag that does not end."),
+        with(
+            "unknown_even_tag",
+            &even,
+            ErrorCode::UNKNOWN_TAG,
+            None,
+            "An even tag has to be known.",
+        ),
+        with(
+            "tag_00",
+            &tagged(0, b""),
+            ErrorCode::UNKNOWN_TAG,
+            None,
+            "Three zero bytes are the even tag 0x00.",
+        ),
+        malformed(
+            "trailing_byte",
+            &[0x0B],
+            "A byte behind the fields begins a tag that does not end.",
+        ),
         malformed("duplicate_tag", &twice, "A tag comes once, though this one be unknown."),
         malformed("tags_out_of_order", &back, "Tags increase, though these be unknown."),
-        malformed("tag_past_end", &[0x0B, 0, 2, 0], "A tag's value of two bytes, of which there is one."),
+        malformed(
+            "tag_past_end",
+            &[0x0B, 0, 2, 0],
+            "A tag's value of two bytes, of which there is one.",
+        ),
     ];
     if own.len() > 1 {
         vectors.push(malformed("known_tags_reversed", &reversed, "Tags increase."));
@@ -157,7 +212,15 @@ fn field(sample: &Sample, span: &Span, index: usize) -> Vec<Invalid> {
     let malformed = |name: String, field: &str, why: &str, body: &[u8]| {
         let (level, code) = (Level::Message, Some(ErrorCode::MALFORMED));
         let bytes = frame(sample.kind, ID, body);
-        invalid(format!("{}.{name}", sample.name), sample.direction, level, code, Some(field), why, &bytes)
+        invalid(
+            format!("{}.{name}", sample.name),
+            sample.direction,
+            level,
+            code,
+            Some(field),
+            why,
+            &bytes,
+        )
     };
     let value = &sample.body[span.value.clone()];
     let replaced = |value: &[u8]| {
@@ -172,27 +235,53 @@ fn field(sample: &Sample, span: &Span, index: usize) -> Vec<Invalid> {
 
     let cut = &sample.body[..span.whole.end - 1];
     let at_fault = if span.tag.is_some() { "tail" } else { span.name };
-    vectors.push(malformed(format!("{}_cut", span.name), at_fault, "The body ends inside the field.", cut));
+    vectors.push(malformed(
+        format!("{}_cut", span.name),
+        at_fault,
+        "The body ends inside the field.",
+        cut,
+    ));
 
     if span.tag.is_some() {
-        let twice = splice(&sample.body, span.whole.end..span.whole.end, &sample.body[span.whole.clone()]);
-        vectors.push(malformed(format!("{}_twice", span.name), "tail", "A tag comes once.", &twice));
+        let twice =
+            splice(&sample.body, span.whole.end..span.whole.end, &sample.body[span.whole.clone()]);
+        vectors.push(malformed(
+            format!("{}_twice", span.name),
+            "tail",
+            "A tag comes once.",
+            &twice,
+        ));
     }
     if span.kind == Kind::Text {
         let bad = NOT_UTF8[index % NOT_UTF8.len()];
         let value = [b"ad", bad, b"a"].concat();
-        vectors.push(malformed(format!("{}_not_utf8", span.name), span.name, "Text is UTF-8.", &replaced(&value)));
+        vectors.push(malformed(
+            format!("{}_not_utf8", span.name),
+            span.name,
+            "Text is UTF-8.",
+            &replaced(&value),
+        ));
     }
     if span.kind == Kind::Instant {
         let why = "An instant is at most 2^53-1.";
-        vectors.push(malformed(format!("{}_past", span.name), span.name, why, &replaced(&PAST.to_be_bytes())));
+        vectors.push(malformed(
+            format!("{}_past", span.name),
+            span.name,
+            why,
+            &replaced(&PAST.to_be_bytes()),
+        ));
     }
     if span.tag.is_some() && span.is_fixed() {
         let longer = replaced(&[value, &[0]].concat());
         let why = "A tagged value has the size of its type.";
         vectors.push(malformed(format!("{}_too_long", span.name), span.name, why, &longer));
         if let Some((_, shorter)) = value.split_last() {
-            vectors.push(malformed(format!("{}_too_short", span.name), span.name, why, &replaced(shorter)));
+            vectors.push(malformed(
+                format!("{}_too_short", span.name),
+                span.name,
+                why,
+                &replaced(shorter),
+            ));
         }
     }
     if span.name == "client_address" {
@@ -207,7 +296,8 @@ fn field(sample: &Sample, span: &Span, index: usize) -> Vec<Invalid> {
             " ::1",
         ];
         for (number, text) in not.into_iter().enumerate() {
-            let (name, why) = (format!("client_address_{number}"), format!("{text:?} is no IP address."));
+            let (name, why) =
+                (format!("client_address_{number}"), format!("{text:?} is no IP address."));
             vectors.push(malformed(name, span.name, &why, &replaced(text.as_bytes())));
         }
     }
@@ -233,7 +323,15 @@ fn every_prefix(name: &str) -> Vec<Invalid> {
     let whole = frame(sample.kind, ID, &sample.body);
     let prefix = |size: usize| {
         let name = format!("{name}.prefix_of_{size}");
-        invalid(name, sample.direction, Level::Incomplete, None, None, "The rest has not come yet.", &whole[..size])
+        invalid(
+            name,
+            sample.direction,
+            Level::Incomplete,
+            None,
+            None,
+            "The rest has not come yet.",
+            &whole[..size],
+        )
     };
     (0..whole.len()).map(prefix).collect()
 }

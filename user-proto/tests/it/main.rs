@@ -1,5 +1,10 @@
-//! The tests of the wire, as one binary: the vectors, `PROTOCOL.md`, and what has to hold for any bytes.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that panics has failed, as it should")]
+//! The tests of the wire, as one binary: the vectors, `PROTOCOL.md`, and what has to hold for any
+//! bytes.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that panics has failed, as it should"
+)]
 
 mod allocations;
 #[cfg(feature = "client")]

@@ -1,5 +1,6 @@
-//! What has to hold for any bytes at all. Fuzz targets and tests call the same functions, so that what the fuzzer found
-//! stays found. Uses nothing of the other tests: the fuzz crate includes this file.
+//! What has to hold for any bytes at all. Fuzz targets and tests call the same functions, so that
+//! what the fuzzer found stays found. Uses nothing of the other tests: the fuzz crate includes this
+//! file.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use tokio_util::codec::Decoder;
@@ -14,8 +15,8 @@ const START: usize = 8 * 1024;
 /// What a stream of bytes is: its frames as type, id and body, and what ended it, if anything did.
 pub(crate) type Stream = (Vec<(u8, u32, Bytes)>, Option<FrameError>);
 
-/// A stream is the same frames however its bytes arrive, and waiting for one takes no more memory than one can need.
-/// The first bytes of `data` say how the rest is cut.
+/// A stream is the same frames however its bytes arrive, and waiting for one takes no more memory
+/// than one can need. The first bytes of `data` say how the rest is cut.
 ///
 /// # Panics
 /// Where that does not hold.
@@ -43,8 +44,8 @@ pub(crate) fn at_once(mut stream: &[u8]) -> Stream {
     }
 }
 
-/// The frames of a stream that comes in chunks of these sizes in turn. It is read as tokio-util's `FramedRead` reads:
-/// into the room that the buffer has, and into more only when it is full.
+/// The frames of a stream that comes in chunks of these sizes in turn. It is read as tokio-util's
+/// `FramedRead` reads: into the room that the buffer has, and into more only when it is full.
 pub(crate) fn in_chunks(mut stream: &[u8], sizes: [usize; 2]) -> Stream {
     let mut frames: Vec<(u8, u32, Bytes)> = Vec::new();
     let mut buffer = BytesMut::with_capacity(START);
@@ -60,7 +61,8 @@ pub(crate) fn in_chunks(mut stream: &[u8], sizes: [usize; 2]) -> Stream {
         loop {
             match FrameCodec.decode(&mut buffer) {
                 Ok(Some(found)) => {
-                    // A frame that is kept holds the buffer that it came in; one that is dropped gives it back.
+                    // A frame that is kept holds the buffer that it came in; one that is dropped
+                    // gives it back.
                     let keep = frames.len().is_multiple_of(2);
                     let body = if keep { found.body } else { Bytes::copy_from_slice(&found.body) };
                     frames.push((found.kind, found.id, body));
@@ -71,13 +73,18 @@ pub(crate) fn in_chunks(mut stream: &[u8], sizes: [usize; 2]) -> Stream {
             }
         }
         assert!(buffer.len() < MAX_FRAME, "{} bytes wait, which hold a whole frame", buffer.len());
-        assert!(buffer.capacity() <= MAX_FRAME, "{} bytes are held for one frame", buffer.capacity());
+        assert!(
+            buffer.capacity() <= MAX_FRAME,
+            "{} bytes are held for one frame",
+            buffer.capacity()
+        );
     }
     (frames, None)
 }
 
-/// A body that is a message has one byte form: encoding what was read gives the same bytes, but for tags that were
-/// skipped, and reading them again gives the same message. The first byte of `data` is the type.
+/// A body that is a message has one byte form: encoding what was read gives the same bytes, but for
+/// tags that were skipped, and reading them again gives the same message. The first byte of `data`
+/// is the type.
 ///
 /// # Panics
 /// Where that does not hold.

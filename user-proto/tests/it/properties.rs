@@ -27,7 +27,11 @@ fn any_frame() -> BoxedStrategy<Vec<u8>> {
 fn every_row_of_the_table_has_a_strategy() {
     let types = |rows: &[(u8, &str)]| rows.iter().map(|(kind, _)| *kind).collect::<Vec<_>>();
     let strategies: Vec<_> = requests().iter().map(|(kind, _)| *kind).collect();
-    assert_eq!(strategies, types(Request::ALL), "tests/it/strategies.rs has a row for each request");
+    assert_eq!(
+        strategies,
+        types(Request::ALL),
+        "tests/it/strategies.rs has a row for each request"
+    );
     let strategies: Vec<_> = replies().iter().map(|(kind, _)| *kind).collect();
     assert_eq!(strategies, types(Reply::ALL), "tests/it/strategies.rs has a row for each reply");
 }

@@ -1,7 +1,9 @@
-//! Every message once, with every optional tag, in values as they occur. The vectors are made of these: with and
-//! without each tag, and broken in every way. A new row of the table needs one line here; `vectors` names it.
+//! Every message once, with every optional tag, in values as they occur. The vectors are made of
+//! these: with and without each tag, and broken in every way. A new row of the table needs one line
+//! here; `vectors` names it.
 //!
-//! Tokens, passwords and codes are made up. The tokens are short, so that a hex dump stays readable.
+//! Tokens, passwords and codes are made up. The tokens are short, so that a hex dump stays
+//! readable.
 
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr};
@@ -40,7 +42,12 @@ pub(crate) fn requests() -> Vec<Request<'static>> {
         }
         .into(),
         DeleteUser { access_token: access(), current_password: PASSWORD.into() }.into(),
-        VerifyEmail { verification_id: VERIFICATION, code: "042137".into(), username: Some(text("ada2")) }.into(),
+        VerifyEmail {
+            verification_id: VERIFICATION,
+            code: "042137".into(),
+            username: Some(text("ada2")),
+        }
+        .into(),
         ResendCode { verification_id: VERIFICATION }.into(),
         RefreshToken { refresh_token: REFRESH.into() }.into(),
         Logout { token: access(), all_sessions: Some(()) }.into(),
@@ -52,7 +59,12 @@ pub(crate) fn requests() -> Vec<Request<'static>> {
             new_password: "analytical engine no. 1".into(),
         }
         .into(),
-        ConfirmEmail { access_token: access(), verification_id: VERIFICATION, code: "918204".into() }.into(),
+        ConfirmEmail {
+            access_token: access(),
+            verification_id: VERIFICATION,
+            code: "918204".into(),
+        }
+        .into(),
         Ping {}.into(),
     ]
 }
@@ -108,11 +120,23 @@ pub(crate) fn replies() -> Vec<Reply<'static>> {
         }
         .into(),
         CodeResent { code_expires_in, resend_after }.into(),
-        TokenRefreshed { user_id, session_id, access_token, access_expires_in, refresh_token, refresh_expires_in }
-            .into(),
+        TokenRefreshed {
+            user_id,
+            session_id,
+            access_token,
+            access_expires_in,
+            refresh_token,
+            refresh_expires_in,
+        }
+        .into(),
         LoggedOut { sessions_ended: 3 }.into(),
-        User { user_id, username: username.clone(), email: email.clone(), created_at: UnixSeconds(1_795_391_999) }
-            .into(),
+        User {
+            user_id,
+            username: username.clone(),
+            email: email.clone(),
+            created_at: UnixSeconds(1_795_391_999),
+        }
+        .into(),
         PasswordResetRequested { verification_id, code_expires_in, resend_after }.into(),
         PasswordReset { sessions_ended: 2 }.into(),
         EmailConfirmed { user_id, username, email, verification_id: Some(verification_id) }.into(),
@@ -133,9 +157,13 @@ pub(crate) fn common() -> Common<'static> {
 /// A request beyond the plain ones: its name, what it shows, itself and its common tags.
 pub(crate) type Edge<T> = (&'static str, &'static str, T, Common<'static>);
 
-/// Requests at the edges of what the wire allows. What a server makes of the values is another matter.
+/// Requests at the edges of what the wire allows. What a server makes of the values is another
+/// matter.
 pub(crate) fn edge_requests() -> Vec<Edge<Request<'static>>> {
-    let address = |ip: &str| Common { client_address: Some(ip.parse::<IpAddr>().unwrap().into()), ..Common::default() };
+    let address = |ip: &str| Common {
+        client_address: Some(ip.parse::<IpAddr>().unwrap().into()),
+        ..Common::default()
+    };
     let verify = || Request::from(VerifyToken { access_token: access() });
     vec![
         (
@@ -158,10 +186,16 @@ pub(crate) fn edge_requests() -> Vec<Edge<Request<'static>>> {
         (
             "secret_is_bytes",
             "A secret is not checked to be UTF-8 on the wire.",
-            Login { login: text("ada"), password: [0xFF, 0x00, 0x80, 0xC3].as_slice().into() }.into(),
+            Login { login: text("ada"), password: [0xFF, 0x00, 0x80, 0xC3].as_slice().into() }
+                .into(),
             Common::default(),
         ),
-        ("address_ipv6", "IPv6, as RFC 5952 writes it.", verify(), address("2001:db8::8:800:200c:417a")),
+        (
+            "address_ipv6",
+            "IPv6, as RFC 5952 writes it.",
+            verify(),
+            address("2001:db8::8:800:200c:417a"),
+        ),
         (
             "address_v4_mapped",
             "A v4-mapped address counts as its IPv4 address.",
@@ -191,13 +225,19 @@ pub(crate) fn edge_requests() -> Vec<Edge<Request<'static>>> {
 
 /// Replies at the edges of what the wire allows.
 pub(crate) fn edge_replies() -> Vec<(&'static str, &'static str, u32, Reply<'static>)> {
-    let error = |code, message| ErrorReply { code, message: text(message), retry_after_ms: None, field: None };
+    let error = |code, message| ErrorReply {
+        code,
+        message: text(message),
+        retry_after_ms: None,
+        field: None,
+    };
     vec![
         (
             "code_of_a_later_version",
             "A client that does not know the code acts on its class: 05 is slow down.",
             7,
-            ErrorReply { retry_after_ms: Some(500), ..error(ErrorCode(0x05FE), "come back later") }.into(),
+            ErrorReply { retry_after_ms: Some(500), ..error(ErrorCode(0x05FE), "come back later") }
+                .into(),
         ),
         (
             "class_of_a_later_version",

@@ -49,7 +49,8 @@ fn debug_of_a_message_hides_its_secrets() {
 #[test]
 fn debug_of_a_frame_of_a_secret_hides_it() {
     let mut out = BytesMut::new();
-    let message = Register { username: "ada".into(), email: "".into(), password: samples::PASSWORD.into() };
+    let message =
+        Register { username: "ada".into(), email: "".into(), password: samples::PASSWORD.into() };
     user_proto::encode(9, &message, &mut out).unwrap();
     let (found, _) = frame::split(&out).unwrap().unwrap();
     let raw = RawFrame { kind: found.kind, id: found.id, body: Bytes::copy_from_slice(found.body) };
@@ -64,7 +65,10 @@ fn a_secret_is_compared_by_its_bytes() {
     assert_eq!(Secret::from("a"), Secret::from("a".to_owned()).into_owned());
     assert_ne!(Secret::from("a"), Secret::from("b"));
     assert_eq!(Secret::from([0xFF].as_slice()).expose_str(), None);
-    assert_eq!((Secret::from("a").expose(), Secret::from("a").expose_str()), (b"a".as_slice(), Some("a")));
+    assert_eq!(
+        (Secret::from("a").expose(), Secret::from("a").expose_str()),
+        (b"a".as_slice(), Some("a"))
+    );
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! Where each field of an encoded body is, from what the message shows of itself: what lets a test drop a tag, cut a
-//! field short or spoil a value in any message.
+//! Where each field of an encoded body is, from what the message shows of itself: what lets a test
+//! drop a tag, cut a field short or spoil a value in any message.
 
 use std::ops::Range;
 

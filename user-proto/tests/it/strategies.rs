@@ -1,4 +1,5 @@
-//! Any message, for proptest. A new field does not compile until it is here; a new row is named by `properties`.
+//! Any message, for proptest. A new field does not compile until it is here; a new row is named by
+//! `properties`.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -94,8 +95,17 @@ macro_rules! tokens {
 /// A strategy for each reply.
 pub(crate) fn replies() -> Vec<Row<Reply<'static>>> {
     vec![
-        row!(ErrorReply { code: code(), message: text(), retry_after_ms: maybe(number()), field: maybe(text()) }),
-        row!(Registered { verification_id: id(), code_expires_in: number(), resend_after: number() }),
+        row!(ErrorReply {
+            code: code(),
+            message: text(),
+            retry_after_ms: maybe(number()),
+            field: maybe(text())
+        }),
+        row!(Registered {
+            verification_id: id(),
+            code_expires_in: number(),
+            resend_after: number()
+        }),
         tokens!(LoggedIn),
         row!(TokenVerified {
             user_id: id(),
@@ -104,16 +114,30 @@ pub(crate) fn replies() -> Vec<Row<Reply<'static>>> {
             expires_at: instant(),
             stale_ms: maybe(number())
         }),
-        row!(UserUpdated { user_id: id(), username: text(), email: text(), verification_id: maybe(id()) }),
+        row!(UserUpdated {
+            user_id: id(),
+            username: text(),
+            email: text(),
+            verification_id: maybe(id())
+        }),
         row!(UserDeleted { user_id: id() }),
         tokens!(EmailVerified),
         row!(CodeResent { code_expires_in: number(), resend_after: number() }),
         tokens!(TokenRefreshed),
         row!(LoggedOut { sessions_ended: number() }),
         row!(User { user_id: id(), username: text(), email: text(), created_at: instant() }),
-        row!(PasswordResetRequested { verification_id: id(), code_expires_in: number(), resend_after: number() }),
+        row!(PasswordResetRequested {
+            verification_id: id(),
+            code_expires_in: number(),
+            resend_after: number()
+        }),
         row!(PasswordReset { sessions_ended: number() }),
-        row!(EmailConfirmed { user_id: id(), username: text(), email: text(), verification_id: maybe(id()) }),
+        row!(EmailConfirmed {
+            user_id: id(),
+            username: text(),
+            email: text(),
+            verification_id: maybe(id())
+        }),
         row!(Pong { max_in_flight: maybe(number()), idle_timeout: maybe(number()) }),
     ]
 }

@@ -24,8 +24,15 @@ async fn a_frame_that_comes_in_pieces_is_one_message() {
     let frame = bytes(VerifyToken { access_token: samples::ACCESS.into() }, 7);
     let ping = bytes(Ping {}, 8);
 
-    // Within the length, within the header, within the field; the last piece brings half of the next frame.
-    let pieces = [&frame[..2], &frame[2..6], &frame[6..20], &[&frame[20..], &ping[..6]].concat(), &ping[6..]];
+    // Within the length, within the header, within the field; the last piece brings half of the
+    // next frame.
+    let pieces = [
+        &frame[..2],
+        &frame[2..6],
+        &frame[6..20],
+        &[&frame[20..], &ping[..6]].concat(),
+        &ping[6..],
+    ];
     let pieces: Vec<Vec<u8>> = pieces.into_iter().map(<[u8]>::to_vec).collect();
     let writer = tokio::spawn(async move {
         for piece in pieces {
@@ -35,7 +42,10 @@ async fn a_frame_that_comes_in_pieces_is_one_message() {
     });
 
     let first = frames.next().await.unwrap().unwrap();
-    assert_eq!(first.request().unwrap().0, VerifyToken { access_token: samples::ACCESS.into() }.into());
+    assert_eq!(
+        first.request().unwrap().0,
+        VerifyToken { access_token: samples::ACCESS.into() }.into()
+    );
     let second = frames.next().await.unwrap().unwrap();
     assert_eq!((second.id, second.request().unwrap().0), (8, Ping {}.into()));
     writer.await.unwrap();
@@ -70,7 +80,8 @@ async fn a_message_that_is_wrong_does_not_end_the_stream_but_a_length_does() {
 #[tokio::test]
 async fn a_request_and_its_reply_cross_a_stream() {
     let (client, server) = duplex(32);
-    let (mut client, mut server) = (Framed::new(client, FrameCodec), Framed::new(server, FrameCodec));
+    let (mut client, mut server) =
+        (Framed::new(client, FrameCodec), Framed::new(server, FrameCodec));
     let pong = || Pong { max_in_flight: Some(256), idle_timeout: Some(300) };
     let answer = async {
         let asked = server.next().await.unwrap().unwrap();
@@ -103,7 +114,9 @@ fn what_is_too_long_is_not_written_at_all() {
 
 #[test]
 fn a_raw_frame_is_passed_on_byte_for_byte() {
-    let sent = [bytes(VerifyToken { access_token: samples::ACCESS.into() }, 7), bytes(Ping {}, u32::MAX)].concat();
+    let sent =
+        [bytes(VerifyToken { access_token: samples::ACCESS.into() }, 7), bytes(Ping {}, u32::MAX)]
+            .concat();
     let (mut input, mut out) = (BytesMut::from(sent.as_slice()), BytesMut::new());
     while let Some(frame) = FrameCodec.decode(&mut input).unwrap() {
         FrameCodec.encode(frame, &mut out).unwrap();
@@ -136,8 +149,15 @@ fn room_for_a_frame_is_made_at_once_and_only_where_it_is_missing() {
     let (room, _) = waiting(BytesMut::with_capacity(16), MAX_LENGTH);
     assert!((MAX_FRAME..2 * MAX_FRAME).contains(&room), "room for {room} bytes was made");
     let (room, _) = waiting(BytesMut::with_capacity(16), 300);
-    assert!((8 * 1024..MAX_FRAME).contains(&room), "room for {room} bytes was made where a few frames are usual");
-    assert_eq!(waiting(BytesMut::with_capacity(MAX_FRAME), MAX_LENGTH), (MAX_FRAME, true), "nothing was moved");
+    assert!(
+        (8 * 1024..MAX_FRAME).contains(&room),
+        "room for {room} bytes was made where a few frames are usual"
+    );
+    assert_eq!(
+        waiting(BytesMut::with_capacity(MAX_FRAME), MAX_LENGTH),
+        (MAX_FRAME, true),
+        "nothing was moved"
+    );
 }
 
 #[test]

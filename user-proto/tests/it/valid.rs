@@ -1,4 +1,5 @@
-//! Makes the valid vectors: every message bare, with each tag alone, with all, and greased with tags of no version.
+//! Makes the valid vectors: every message bare, with each tag alone, with all, and greased with
+//! tags of no version.
 
 use std::ops::Range;
 
@@ -23,7 +24,11 @@ pub(crate) struct Sample {
 
 impl Sample {
     fn new(direction: Direction, name: &str, encoded: &[u8], spans: Vec<Span>) -> Self {
-        assert_eq!(spans.last().map_or(0, |last| last.whole.end), encoded.len() - 9, "{name}: the spans fill the body");
+        assert_eq!(
+            spans.last().map_or(0, |last| last.whole.end),
+            encoded.len() - 9,
+            "{name}: the spans fill the body"
+        );
         Self { name: snake(name), direction, kind: encoded[4], body: encoded[9..].to_vec(), spans }
     }
 
@@ -40,7 +45,10 @@ impl Sample {
 
     /// Where the tail starts.
     pub(crate) fn tail(&self) -> usize {
-        self.spans.iter().find(|span| span.tag.is_some()).map_or(self.body.len(), |span| span.whole.start)
+        self.spans
+            .iter()
+            .find(|span| span.tag.is_some())
+            .map_or(self.body.len(), |span| span.whole.start)
     }
 }
 
@@ -96,7 +104,13 @@ fn of_message(sample: &Sample) -> Vec<Valid> {
     let bare = sample.with(|_| false);
     let mut vectors = vec![vector(sample, "", &bare, None, None)];
     for span in &own {
-        vectors.push(vector(sample, span.name, &sample.with(|tag| Some(tag) == span.tag), None, None));
+        vectors.push(vector(
+            sample,
+            span.name,
+            &sample.with(|tag| Some(tag) == span.tag),
+            None,
+            None,
+        ));
     }
     if own.len() > 1 {
         vectors.push(vector(sample, "own", &sample.with(|tag| tag < COMMON), None, None));
@@ -104,28 +118,45 @@ fn of_message(sample: &Sample) -> Vec<Valid> {
     if sample.direction == Direction::Request {
         vectors.push(vector(sample, "all", &sample.body, None, None));
     }
-    let note = "Tags of a later version: odd, so they are skipped, and a re-encoding leaves them out.";
+    let note =
+        "Tags of a later version: odd, so they are skipped, and a re-encoding leaves them out.";
     vectors.push(vector(sample, "greased", &greased(sample), Some(note), Some(&sample.body)));
     vectors
 }
 
 fn greased(sample: &Sample) -> Vec<u8> {
-    let known = sample.spans.iter().filter_map(|span| Some((span.tag?, &sample.body[span.value.clone()])));
+    let known =
+        sample.spans.iter().filter_map(|span| Some((span.tag?, &sample.body[span.value.clone()])));
     let mut tags: Vec<(u8, &[u8])> = known.chain(GREASE).collect();
     tags.sort_unstable_by_key(|(tag, _)| *tag);
     let tail = tags.into_iter().flat_map(|(tag, value)| tagged(tag, value));
     sample.body[..sample.tail()].iter().copied().chain(tail).collect()
 }
 
-fn vector(sample: &Sample, variant: &str, body: &[u8], note: Option<&str>, canonical: Option<&[u8]>) -> Valid {
-    let name = if variant.is_empty() { sample.name.clone() } else { format!("{}.{variant}", sample.name) };
+fn vector(
+    sample: &Sample,
+    variant: &str,
+    body: &[u8],
+    note: Option<&str>,
+    canonical: Option<&[u8]>,
+) -> Valid {
+    let name =
+        if variant.is_empty() { sample.name.clone() } else { format!("{}.{variant}", sample.name) };
     let canonical = canonical.map(|body| frame(sample.kind, ID, body));
     decoded(sample.direction, name, &frame(sample.kind, ID, body), note, canonical)
 }
 
-/// The vector of a frame, with the fields that this crate reads in it. `vectors` holds them against another reading.
-fn decoded(direction: Direction, name: String, bytes: &[u8], note: Option<&str>, canonical: Option<Vec<u8>>) -> Valid {
-    let (kind, id, body) = (bytes[4], u32::from_be_bytes(bytes[5..9].try_into().unwrap()), &bytes[9..]);
+/// The vector of a frame, with the fields that this crate reads in it. `vectors` holds them against
+/// another reading.
+fn decoded(
+    direction: Direction,
+    name: String,
+    bytes: &[u8],
+    note: Option<&str>,
+    canonical: Option<Vec<u8>>,
+) -> Valid {
+    let (kind, id, body) =
+        (bytes[4], u32::from_be_bytes(bytes[5..9].try_into().unwrap()), &bytes[9..]);
     let (message, own, common) = match direction {
         Direction::Request => {
             let (request, common) = Request::decode(kind, body).unwrap();

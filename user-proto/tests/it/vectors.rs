@@ -1,5 +1,5 @@
-//! `vectors/valid.json` and `vectors/invalid.json`: complete, as generated, and read alike by the crate and by
-//! `PROTOCOL.md`. To write them anew after a change of the table or of `samples`:
+//! `vectors/valid.json` and `vectors/invalid.json`: complete, as generated, and read alike by the
+//! crate and by `PROTOCOL.md`. To write them anew after a change of the table or of `samples`:
 //! `cargo test -p user-proto --test it -- --ignored bless`.
 
 use bytes::BytesMut;
@@ -8,7 +8,8 @@ use user_proto::{Common, DecodeError, ErrorCode, Reply, Request, frame, limits};
 
 use crate::contract::{Contract, document};
 use crate::files::{
-    self, Direction, Invalid, InvalidFile, Level, Valid, ValidFile, code_text, fields, from_hex, to_hex,
+    self, Direction, Invalid, InvalidFile, Level, Valid, ValidFile, code_text, fields, from_hex,
+    to_hex,
 };
 use crate::{corpus, document as protocol, invalid, valid};
 
@@ -41,8 +42,18 @@ fn valid_vectors_decode_to_their_fields_and_encode_to_their_bytes() {
     for vector in files::valid().vectors {
         let bytes = from_hex(&vector.hex);
         let (found, size) = frame::split(&bytes).unwrap().expect("a whole frame");
-        assert_eq!((size, found.id, found.kind), (bytes.len(), vector.id, bytes[4]), "{}", vector.name);
-        assert_eq!(to_hex(&encoded(&vector, found.body)), to_hex(&vector.canonical()), "{}", vector.name);
+        assert_eq!(
+            (size, found.id, found.kind),
+            (bytes.len(), vector.id, bytes[4]),
+            "{}",
+            vector.name
+        );
+        assert_eq!(
+            to_hex(&encoded(&vector, found.body)),
+            to_hex(&vector.canonical()),
+            "{}",
+            vector.name
+        );
     }
 }
 
@@ -62,14 +73,25 @@ fn protocol_md_reads_and_writes_the_same_messages() {
 fn every_message_and_every_error_code_has_vectors() {
     let vectors = files::valid().vectors;
     let rows = Request::ALL.iter().map(|row| (Direction::Request, row));
-    for (direction, (kind, name)) in rows.chain(Reply::ALL.iter().map(|row| (Direction::Reply, row))) {
+    for (direction, (kind, name)) in
+        rows.chain(Reply::ALL.iter().map(|row| (Direction::Reply, row)))
+    {
         for variant in ["", ".greased"] {
             let expected = format!("{}{variant}", valid::snake(name));
             let found = vectors.iter().find(|vector| vector.name == expected);
-            let found = found.unwrap_or_else(|| panic!("no vector {expected}: add {name} to tests/it/samples.rs"));
-            assert_eq!((found.direction, found.kind.as_str()), (direction, format!("{kind:02x}").as_str()));
+            let found = found.unwrap_or_else(|| {
+                panic!("no vector {expected}: add {name} to tests/it/samples.rs")
+            });
+            assert_eq!(
+                (found.direction, found.kind.as_str()),
+                (direction, format!("{kind:02x}").as_str())
+            );
         }
-        let full = vectors.iter().filter(|vector| vector.message == *name).map(|vector| vector.fields.len()).max();
+        let full = vectors
+            .iter()
+            .filter(|vector| vector.message == *name)
+            .map(|vector| vector.fields.len())
+            .max();
         let sample = valid::samples().into_iter().find(|sample| sample.kind == *kind).unwrap();
         assert_eq!(
             full,
@@ -84,7 +106,10 @@ fn required(sample: &valid::Sample) -> usize {
 }
 
 /// What the first bytes of a stream are, to a peer that reads this direction.
-fn judge(direction: Direction, bytes: &[u8]) -> Result<(), (Level, Option<ErrorCode>, Option<&'static str>)> {
+fn judge(
+    direction: Direction,
+    bytes: &[u8],
+) -> Result<(), (Level, Option<ErrorCode>, Option<&'static str>)> {
     let found = frame::split(bytes).map_err(|error| (Level::Frame, Some(error.code()), None))?;
     let (found, _) = found.ok_or((Level::Incomplete, None, None))?;
     if direction == Direction::Request && found.id == limits::CONNECTION_ID {
@@ -105,7 +130,12 @@ fn invalid_vectors_are_refused_as_they_say() {
         };
         let said = (level, code.map(code_text), code.map(ErrorCode::name), field);
         let Invalid { level, code, code_name, field, .. } = &vector;
-        assert_eq!(said, (*level, code.clone(), code_name.as_deref(), field.as_deref()), "{}", vector.name);
+        assert_eq!(
+            said,
+            (*level, code.clone(), code_name.as_deref(), field.as_deref()),
+            "{}",
+            vector.name
+        );
     }
 }
 
@@ -121,11 +151,17 @@ fn a_message_cut_short_anywhere_is_refused_or_waited_for() {
         }
         let body = &bytes[9..];
         for size in 0..body.len() {
-            let judged = judge(whole.direction, &crate::spans::frame(bytes[4], whole.id, &body[..size]));
+            let judged =
+                judge(whole.direction, &crate::spans::frame(bytes[4], whole.id, &body[..size]));
             let accepted = truncation.valid_at.contains(&size);
             assert_eq!(judged.is_ok(), accepted, "{} cut at {size}", whole.name);
             let code = judged.err().and_then(|(_, code, _)| code);
-            assert_eq!(code, (!accepted).then_some(ErrorCode::MALFORMED), "{} cut at {size}", whole.name);
+            assert_eq!(
+                code,
+                (!accepted).then_some(ErrorCode::MALFORMED),
+                "{} cut at {size}",
+                whole.name
+            );
         }
     }
 }
@@ -137,7 +173,10 @@ fn bytes_written_by_hand_are_in_the_vectors() {
         ("pong.own", "00000013 ff 00001a2b 01 0004 00000100 03 0004 0000012c"),
         (
             "logout.all_sessions",
-            &format!("00000048 09 00001a2b 003e {} 02 0000", to_hex(crate::samples::ACCESS.as_bytes())),
+            &format!(
+                "00000048 09 00001a2b 003e {} 02 0000",
+                to_hex(crate::samples::ACCESS.as_bytes())
+            ),
         ),
         ("code_resent", "0000000d 87 00001a2b 00000384 0000003c"),
         ("edge.empty_text_and_secret", "00000009 02 00001a2b 0000 0000"),
@@ -186,7 +225,8 @@ fn the_files_are_as_generated() {
 fn bless() {
     let text = |text: &str| json!(text).to_string();
     let valid = generated_valid();
-    let file = files::render(&[("about", text(&valid.about)), ("vectors", files::list(&valid.vectors))]);
+    let file =
+        files::render(&[("about", text(&valid.about)), ("vectors", files::list(&valid.vectors))]);
     std::fs::write(files::path("vectors/valid.json"), file).unwrap();
     let invalid = generated_invalid();
     let file = files::render(&[

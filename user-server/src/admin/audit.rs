@@ -45,7 +45,8 @@ enum Action {
     },
     /// List rows as they are written, until it is interrupted
     Follow(Which),
-    /// Prove that no row was changed, moved or taken out, and print the end to write down; ends with 1 where one was
+    /// Prove that no row was changed, moved or taken out, and print the end to write down; ends
+    /// with 1 where one was
     Verify {
         /// What an earlier run printed as the end: it has to be there still
         #[arg(long, value_name = "HASH@SEQ", value_parser = mark)]
@@ -86,7 +87,10 @@ fn kind(text: &str) -> Result<String, String> {
 
 fn mark(text: &str) -> Result<(i64, Hash), &'static str> {
     const WRONG: &str = "it is not what verify prints, 64 digits of hex, @ and a number";
-    let (hash, seq) = text.split_once('@').filter(|(hash, _)| hash.len() == 64 && hash.is_ascii()).ok_or(WRONG)?;
+    let (hash, seq) = text
+        .split_once('@')
+        .filter(|(hash, _)| hash.len() == 64 && hash.is_ascii())
+        .ok_or(WRONG)?;
     let mut bytes = [0; 32];
     for (byte, at) in bytes.iter_mut().zip((0..64).step_by(2)) {
         *byte = u8::from_str_radix(hash.get(at..at + 2).ok_or(WRONG)?, 16).map_err(|_| WRONG)?;
@@ -101,7 +105,9 @@ fn mark(text: &str) -> Result<(i64, Hash), &'static str> {
 pub async fn audit(config: &Config, args: AuditArgs) -> Done {
     let store = place::open(config).await?;
     let done = match args.action {
-        Action::List { which, since, until, limit } => list(&*store, &which, since, until, limit).await,
+        Action::List { which, since, until, limit } => {
+            list(&*store, &which, since, until, limit).await
+        }
         Action::Follow(which) => follow(&*store, &which).await,
         Action::Verify { expect } => prove(config, &*store, expect).await,
     };
@@ -147,17 +153,27 @@ async fn prove(config: &Config, store: &dyn Store, expect: Option<(i64, Hash)>) 
     let Report { first, head: (last, hash), keys, erased, taken_over, unsealed, verdict } = report;
     match last - first + 1 {
         0 => writeln!(out, "rows      none is sealed yet")?,
-        count => writeln!(out, "rows      {count}, from {first} to {last}; {unsealed} wait to be sealed")?,
+        count => writeln!(
+            out,
+            "rows      {count}, from {first} to {last}; {unsealed} wait to be sealed"
+        )?,
     }
     for (kid, (rows, known)) in &keys {
-        let known = if *known { "" } else { ", not known here: its own seals are not proved, the chain over them is" };
+        let known = if *known {
+            ""
+        } else {
+            ", not known here: its own seals are not proved, the chain over them is"
+        };
         writeln!(out, "key       {kid}: {rows} rows{known}")?;
     }
     if erased > 0 {
         writeln!(out, "erased    the network of {erased} rows, with their accounts")?;
     }
     for seq in taken_over {
-        writeln!(out, "note      at {seq} the chain went on though the key of its end was not known")?;
+        writeln!(
+            out,
+            "note      at {seq} the chain went on though the key of its end was not known"
+        )?;
     }
     writeln!(out, "end       {}@{last}", hex(&hash))?;
     match verdict {

@@ -1,5 +1,5 @@
-//! A copy of the embedded default in one file, while the server runs: the database, and the secret that the data folder
-//! keeps.
+//! A copy of the embedded default in one file, while the server runs: the database, and the secret
+//! that the data folder keeps.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -26,16 +26,29 @@ pub async fn backup(config: &Config, args: BackupArgs) -> Done {
     }
     let database = place::database(config);
     if !database.exists() {
-        return Err(format!("there is no {}; name the data folder with DATA_DIR", database.display()).into());
+        return Err(format!(
+            "there is no {}; name the data folder with DATA_DIR",
+            database.display()
+        )
+        .into());
     }
     let secret = if config.secret.is_some() { None } else { config.kept_secret()? };
-    SqliteStore::back_up(&database, &args.file, secret.as_ref().map(|secret| secret.as_slice()), SystemClock.now())
-        .await?;
+    SqliteStore::back_up(
+        &database,
+        &args.file,
+        secret.as_ref().map(|secret| secret.as_slice()),
+        SystemClock.now(),
+    )
+    .await?;
     let holds = match (&secret, &config.secret) {
         (Some(_), _) => "the database and the secret",
         (None, Some(_)) => "the database; JWTSECRETKEY is not in it",
         (None, None) => "the database; there was no secret yet",
     };
-    writeln!(std::io::stdout(), "{} holds {holds}; keep it as you keep those", args.file.display())?;
+    writeln!(
+        std::io::stdout(),
+        "{} holds {holds}; keep it as you keep those",
+        args.file.display()
+    )?;
     Ok(0)
 }

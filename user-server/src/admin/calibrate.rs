@@ -1,5 +1,5 @@
-//! What password hashes may cost on this machine: measures several settings, and recommends the strongest that is quick
-//! enough. It asks nothing of a database and changes nothing.
+//! What password hashes may cost on this machine: measures several settings, and recommends the
+//! strongest that is quick enough. It asks nothing of a database and changes nothing.
 
 use std::time::Duration;
 
@@ -22,8 +22,8 @@ struct Row {
     busy: Measured,
 }
 
-/// Measures for about `time`, tells `say` line by line, and recommends what takes at most `target` while every core
-/// hashes.
+/// Measures for about `time`, tells `say` line by line, and recommends what takes at most `target`
+/// while every core hashes.
 ///
 /// # Errors
 /// Where the system gives no memory.
@@ -42,28 +42,39 @@ pub fn calibrate(target: Duration, time: Duration, say: &mut dyn FnMut(&str)) ->
         }
         for passes in PASSES {
             let cost = HashCost { memory_kib: mib * 1024, passes, ..HashCost::FLOOR };
-            let row = Row { cost, alone: measure(cost, 1, each)?, busy: measure(cost, cores, each)? };
+            let row =
+                Row { cost, alone: measure(cost, 1, each)?, busy: measure(cost, cores, each)? };
             say(&row.line(cores));
             rows.push(row);
         }
     }
     let Some(best) = recommended(&rows, target) else { return Ok(()) };
-    let rates = counts.iter().map(|threads| Ok((*threads, measure(best.cost, *threads, each)?.per_second)));
+    let rates =
+        counts.iter().map(|threads| Ok((*threads, measure(best.cost, *threads, each)?.per_second)));
     let threads = enough(&rates.collect::<Result<Vec<_>, Fault>>()?);
     if best.busy.each > target {
-        say(&format!("\nNo setting keeps to {}; this is the least that is allowed:", millis(target)));
+        say(&format!(
+            "\nNo setting keeps to {}; this is the least that is allowed:",
+            millis(target)
+        ));
     } else {
-        say(&format!("\nThe strongest that takes at most {} while every core hashes:", millis(target)));
+        say(&format!(
+            "\nThe strongest that takes at most {} while every core hashes:",
+            millis(target)
+        ));
     }
     say(&format!(
         "ARGON2_MEMORY_KIB={}\nARGON2_PASSES={}\nHASH_THREADS={threads}",
         best.cost.memory_kib, best.cost.passes
     ));
-    say("\nSet the first two alike on all nodes. Hashes of before are replaced at their users' next logins.");
+    say(
+        "\nSet the first two alike on all nodes. Hashes of before are replaced at their users' next logins.",
+    );
     Ok(())
 }
 
-/// Tells how many hashes of the least cost every core together makes in a second, measured for `time`.
+/// Tells how many hashes of the least cost every core together makes in a second, measured for
+/// `time`.
 ///
 /// # Errors
 /// As [`calibrate`].
@@ -81,7 +92,8 @@ impl Row {
     fn line(&self, cores: usize) -> String {
         let HashCost { memory_kib, passes, .. } = self.cost;
         let mib = memory_kib / 1024;
-        let (alone, busy, rate) = (millis(self.alone.each), millis(self.busy.each), self.busy.per_second);
+        let (alone, busy, rate) =
+            (millis(self.alone.each), millis(self.busy.each), self.busy.per_second);
         let all = format!("{} MiB", cores * mib as usize);
         format!("{mib:>3} MiB  {passes:>6}  {alone:>9}  {busy:>10}  {rate:>11.1}  {all:>13}")
     }
@@ -91,8 +103,8 @@ fn millis(time: Duration) -> String {
     format!("{:.1} ms", time.as_secs_f64() * 1000.0)
 }
 
-/// What costs an attacker most, of what is quick enough; where nothing is, the least that is allowed. Memory counts before
-/// passes, since it is what an attacker's hardware has too little of.
+/// What costs an attacker most, of what is quick enough; where nothing is, the least that is
+/// allowed. Memory counts before passes, since it is what an attacker's hardware has too little of.
 fn recommended(rows: &[Row], target: Duration) -> Option<Row> {
     let quick = rows.iter().filter(|row| row.busy.each <= target);
     quick.max_by_key(|row| (row.cost.memory_kib, row.cost.passes)).or(rows.first()).copied()
@@ -100,8 +112,9 @@ fn recommended(rows: &[Row], target: Duration) -> Option<Row> {
 
 /// One, and twice as many each time, up to the cores.
 fn thread_counts(cores: usize) -> Vec<usize> {
-    let mut counts: Vec<usize> =
-        std::iter::successors(Some(1), |count| Some(count * 2)).take_while(|c| *c < cores).collect();
+    let mut counts: Vec<usize> = std::iter::successors(Some(1), |count| Some(count * 2))
+        .take_while(|c| *c < cores)
+        .collect();
     counts.push(cores);
     counts
 }
@@ -123,7 +136,8 @@ mod tests {
 
     #[test]
     fn the_strongest_that_is_quick_enough_is_recommended() {
-        let rows = [row(19_456, 2, 20), row(19_456, 3, 30), row(65_536, 2, 70), row(65_536, 3, 110)];
+        let rows =
+            [row(19_456, 2, 20), row(19_456, 3, 30), row(65_536, 2, 70), row(65_536, 3, 110)];
         let best = |millis| recommended(&rows, Duration::from_millis(millis)).unwrap().cost;
         assert_eq!((best(100).memory_kib, best(100).passes), (65_536, 2));
         assert_eq!((best(40).memory_kib, best(40).passes), (19_456, 3));

@@ -44,7 +44,8 @@ fn wrong(what: &'static str, says: impl Into<String>) -> Finding {
 
 /// Looks at everything that a configuration names.
 pub async fn check(config: &Config) -> Vec<Finding> {
-    // What is wrong with the variables themselves was told before this, and nothing else was looked at.
+    // What is wrong with the variables themselves was told before this, and nothing else was looked
+    // at.
     let mut findings = vec![good("configuration", "every variable can be used")];
     findings.extend(config.notes.iter().map(|note| good("secrets", note.clone())));
     findings.extend(config.tls.as_ref().map(certificate));
@@ -57,10 +58,12 @@ pub async fn check(config: &Config) -> Vec<Finding> {
         findings.push(cache_finding(&place, probed));
     }
     findings.push(match &config.smtp {
-        Some(server) => match SmtpMailer::new(server.clone(), config.sender.clone()).probe().await {
-            Ok(()) => good("mails", format!("{server} answers")),
-            Err(SendError::Temporary(why) | SendError::Permanent(why)) => wrong("mails", why),
-        },
+        Some(server) => {
+            match SmtpMailer::new(server.clone(), config.sender.clone()).probe().await {
+                Ok(()) => good("mails", format!("{server} answers")),
+                Err(SendError::Temporary(why) | SendError::Permanent(why)) => wrong("mails", why),
+            }
+        }
         None => folder("mails", &config.mail_dir, "MAIL_DIR"),
     });
     findings
@@ -71,19 +74,24 @@ fn certificate(files: &TlsFiles) -> Finding {
     let now = SystemClock.now();
     let identity = match Identity::read(files).and_then(|identity| identity.valid_at(now)) {
         Ok(identity) => identity,
-        Err(fault) => return wrong("certificate", format!("{place}: {fault}; {}", fault.part.mend())),
+        Err(fault) => {
+            return wrong("certificate", format!("{place}: {fault}; {}", fault.part.mend()));
+        }
     };
     let days = identity.expires.since(now).as_secs() / (24 * 3600);
-    let clients = if files.client_authorities.is_some() { "those with a certificate" } else { "all" };
-    good("certificate", format!("{place} fits its key and is good for {days} more days; clients: {clients}"))
+    let clients =
+        if files.client_authorities.is_some() { "those with a certificate" } else { "all" };
+    good(
+        "certificate",
+        format!("{place} fits its key and is good for {days} more days; clients: {clients}"),
+    )
 }
 
 fn cache_finding(place: &str, probed: Result<String, String>) -> Finding {
     let version = match probed {
         Ok(version) => version,
         Err(why) => {
-            let mend =
-                "look at host, port, user and password in REDIS_URL, at what that user may do, and whether it runs";
+            let mend = "look at host, port, user and password in REDIS_URL, at what that user may do, and whether it runs";
             return wrong("Redis", format!("{place}: {why}; {mend}"));
         }
     };
@@ -102,7 +110,8 @@ async fn database(postgres: &Postgres, findings: &mut Vec<Finding>) {
     let Room { version, connections, schema } = match store.room().await {
         Ok(room) => room,
         Err(fault) => {
-            let mend = "look at host, port, user, password and sslmode in PostgreSQL, and whether it runs";
+            let mend =
+                "look at host, port, user, password and sslmode in PostgreSQL, and whether it runs";
             return findings.push(wrong("PostgreSQL", format!("{place}: {fault}; {mend}")));
         }
     };
@@ -128,11 +137,16 @@ async fn database(postgres: &Postgres, findings: &mut Vec<Finding>) {
 fn schema_finding(schema: i64, newest: i64, migrates: bool) -> Finding {
     match schema.cmp(&newest) {
         std::cmp::Ordering::Equal => good("schema", format!("{schema}, as this version brings")),
-        std::cmp::Ordering::Greater => good("schema", format!("{schema}, of a later version than {newest}")),
-        std::cmp::Ordering::Less if migrates => good("schema", format!("{schema}; a start brings it to {newest}")),
-        std::cmp::Ordering::Less => {
-            wrong("schema", format!("{schema}, and this version needs {newest}; run: user-server migrate"))
+        std::cmp::Ordering::Greater => {
+            good("schema", format!("{schema}, of a later version than {newest}"))
         }
+        std::cmp::Ordering::Less if migrates => {
+            good("schema", format!("{schema}; a start brings it to {newest}"))
+        }
+        std::cmp::Ordering::Less => wrong(
+            "schema",
+            format!("{schema}, and this version needs {newest}; run: user-server migrate"),
+        ),
     }
 }
 
@@ -147,8 +161,9 @@ fn folder(what: &'static str, path: &Path, variable: &str) -> Finding {
     match std::fs::File::create_new(&probe).and_then(|_| std::fs::remove_file(&probe)) {
         Ok(()) if there == path => good(what, format!("{place} can be written")),
         Ok(()) => good(what, format!("{place} can be made")),
-        Err(error) => {
-            wrong(what, format!("{}: {error}; set {variable} to a folder that can be written", there.display()))
-        }
+        Err(error) => wrong(
+            what,
+            format!("{}: {error}; set {variable} to a folder that can be written", there.display()),
+        ),
     }
 }

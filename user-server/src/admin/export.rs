@@ -1,4 +1,5 @@
-//! Every user as CSV or as a line of JSON, with hashes: what another service needs to take them over.
+//! Every user as CSV or as a line of JSON, with hashes: what another service needs to take them
+//! over.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -23,7 +24,8 @@ const PAGE: u32 = 1000;
 pub struct ExportArgs {
     /// The file to write, for its owner's eyes only; standard output where none is named, or -
     file: Option<PathBuf>,
-    /// How it is written; else what the file's name ends in says it, and CSV where that says nothing
+    /// How it is written; else what the file's name ends in says it, and CSV where that says
+    /// nothing
     #[arg(long, value_enum)]
     format: Option<Format>,
     /// By whom
@@ -67,8 +69,13 @@ pub async fn export(config: &Config, args: ExportArgs) -> Done {
     };
     store.close().await;
     let users = done?;
-    let place = file.as_ref().map_or_else(|| "standard output".to_owned(), |file| file.display().to_string());
-    writeln!(std::io::stderr(), "{users} users are in {place}, with their password hashes: keep it as you keep those")?;
+    let place = file
+        .as_ref()
+        .map_or_else(|| "standard output".to_owned(), |file| file.display().to_string());
+    writeln!(
+        std::io::stderr(),
+        "{users} users are in {place}, with their password hashes: keep it as you keep those"
+    )?;
     Ok(0)
 }
 

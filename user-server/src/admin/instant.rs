@@ -14,13 +14,14 @@ pub(super) fn show(moment: Timestamp) -> String {
     time.ok().and_then(|time| time.format(&Rfc3339).ok()).unwrap_or_else(|| moment.0.to_string())
 }
 
-/// Reads RFC 3339, the way PostgreSQL and MySQL write it (without a zone it is UTC), a date alone, or a number of seconds
-/// or milliseconds since 1970.
+/// Reads RFC 3339, the way PostgreSQL and MySQL write it (without a zone it is UTC), a date alone,
+/// or a number of seconds or milliseconds since 1970.
 pub(super) fn parse(text: &str) -> Option<Timestamp> {
     let text = text.trim();
     if let Ok(number) = text.parse::<i64>() {
         let millis = if number.abs() <= MOST_SECONDS { number.checked_mul(1000)? } else { number };
-        return (millis.unsigned_abs() / 1000 <= Timestamp::MAX_SECONDS).then_some(Timestamp(millis));
+        return (millis.unsigned_abs() / 1000 <= Timestamp::MAX_SECONDS)
+            .then_some(Timestamp(millis));
     }
     let (date, clock) = text.split_once(['T', 't', ' ']).unwrap_or((text, "00:00:00Z"));
     let zone_at = clock.find(['Z', 'z', '+', '-']).unwrap_or(clock.len());
@@ -31,7 +32,9 @@ pub(super) fn parse(text: &str) -> Option<Timestamp> {
         5 if !zone.contains(':') => format!("{}:{}", zone.get(..3)?, zone.get(3..)?),
         _ => zone.to_owned(),
     };
-    let time = OffsetDateTime::parse(&format!("{date}T{clock}{zone}"), &Rfc3339).ok()?.to_offset(UtcOffset::UTC);
+    let time = OffsetDateTime::parse(&format!("{date}T{clock}{zone}"), &Rfc3339)
+        .ok()?
+        .to_offset(UtcOffset::UTC);
     i64::try_from(time.unix_timestamp_nanos() / 1_000_000).ok().map(Timestamp)
 }
 
@@ -61,7 +64,9 @@ mod tests {
 
     #[test]
     fn what_is_no_moment_is_refused() {
-        for text in ["", "yesterday", "2023-13-01", "2023-11-14T25:00:00Z", "9223372036854775807", "-"] {
+        for text in
+            ["", "yesterday", "2023-13-01", "2023-11-14T25:00:00Z", "9223372036854775807", "-"]
+        {
             assert_eq!(parse(text), None, "{text}");
         }
     }

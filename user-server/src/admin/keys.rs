@@ -67,7 +67,10 @@ pub async fn keys(config: &Config, action: KeysAction) -> Result<(), Box<dyn std
     if let KeysAction::Retire { kid, force, operator } = action {
         let known = ring.iter().any(|key| key.kid == kid) || uses.iter().any(|key| key.kid == kid);
         if !known {
-            return Err(format!("no key has the kid `{kid}`; user-server keys list shows those that there are").into());
+            return Err(format!(
+                "no key has the kid `{kid}`; user-server keys list shows those that there are"
+            )
+            .into());
         }
         let another = ring.iter().any(|key| key.kid != kid && !key.is_retired());
         if !another && !force {
@@ -111,9 +114,16 @@ fn new() -> Result<(), Box<dyn std::error::Error>> {
 type Shown<'a> = (&'a str, String, i64, i64);
 
 /// The configured keys in their order, then those that only rows name.
-fn rows<'a>(ring: &'a KeyRing, retired: &'a [RetiredKey], uses: &'a [KeyUse], now: Timestamp) -> Vec<Shown<'a>> {
+fn rows<'a>(
+    ring: &'a KeyRing,
+    retired: &'a [RetiredKey],
+    uses: &'a [KeyUse],
+    now: Timestamp,
+) -> Vec<Shown<'a>> {
     let mut kids: Vec<&str> = ring.iter().map(|key| key.kid.as_str()).collect();
-    kids.extend(uses.iter().map(|key| key.kid.as_str()).chain(retired.iter().map(|key| key.kid.as_str())));
+    kids.extend(
+        uses.iter().map(|key| key.kid.as_str()).chain(retired.iter().map(|key| key.kid.as_str())),
+    );
     let mut shown: Vec<Shown<'a>> = Vec::new();
     for kid in kids {
         if shown.iter().any(|(seen, ..)| *seen == kid) {
@@ -127,7 +137,12 @@ fn rows<'a>(ring: &'a KeyRing, retired: &'a [RetiredKey], uses: &'a [KeyUse], no
             None => "not in this node".to_owned(),
         };
         let used = uses.iter().find(|key| key.kid == kid);
-        shown.push((kid, role, used.map_or(0, |key| key.sessions), used.map_or(0, |key| key.codes)));
+        shown.push((
+            kid,
+            role,
+            used.map_or(0, |key| key.sessions),
+            used.map_or(0, |key| key.codes),
+        ));
     }
     shown
 }

@@ -12,7 +12,13 @@ const LONGEST: usize = 64;
 #[derive(clap::Args)]
 pub struct Operator {
     /// Who does it, for the audit
-    #[arg(long = "operator", global = true, value_name = "NAME", env = "USER", default_value = "unnamed")]
+    #[arg(
+        long = "operator",
+        global = true,
+        value_name = "NAME",
+        env = "USER",
+        default_value = "unnamed"
+    )]
     #[arg(hide_env_values = true)]
     name: String,
 }
@@ -24,7 +30,12 @@ impl Operator {
     }
 
     /// Writes into the audit that they do this now, where no other row is changed with it.
-    pub(super) async fn note(&self, store: &dyn Store, kind: Kind, detail: &str) -> Result<(), Fault> {
+    pub(super) async fn note(
+        &self,
+        store: &dyn Store,
+        kind: Kind,
+        detail: &str,
+    ) -> Result<(), Fault> {
         let act = self.act(place::now(store).await?);
         store.record(&Note { act, event: Event::new(kind).detail(detail) }).await
     }

@@ -14,11 +14,13 @@ pub(super) fn database(config: &Config) -> PathBuf {
     config.data_dir.join("users.db")
 }
 
-/// Opens the store that the configuration names. A server may run beside: PostgreSQL is shared by its nature, and with
-/// the embedded default the two processes take turns by SQLite's own locks.
+/// Opens the store that the configuration names. A server may run beside: PostgreSQL is shared by
+/// its nature, and with the embedded default the two processes take turns by SQLite's own locks.
 pub(super) async fn open(config: &Config) -> Result<Arc<dyn Store>, Box<dyn std::error::Error>> {
     if let Some(postgres) = &config.postgres {
-        let at = |fault: Fault| format!("the database {} can not be used: {fault}", postgres.options.place());
+        let at = |fault: Fault| {
+            format!("the database {} can not be used: {fault}", postgres.options.place())
+        };
         if postgres.migrate {
             PostgresStore::migrate(&postgres.direct).await.map_err(at)?;
         }
@@ -29,17 +31,19 @@ pub(super) async fn open(config: &Config) -> Result<Arc<dyn Store>, Box<dyn std:
     let path = database(config);
     let at = |fault: Fault| format!("the database {} can not be used: {fault}", path.display());
     let lock = folder::lock(&config.data_dir);
-    let lock = lock.map_err(|error| format!("{}: {error}; set DATA_DIR", config.data_dir.display()))?;
+    let lock =
+        lock.map_err(|error| format!("{}: {error}; set DATA_DIR", config.data_dir.display()))?;
     let store = match lock {
-        // Nobody serves. The lock is held until the schema is up to date and no longer, so that a start need not wait.
+        // Nobody serves. The lock is held until the schema is up to date and no longer, so that a
+        // start need not wait.
         Some(_held) => SqliteStore::open(&path).await,
         None => SqliteStore::attach(&path).await,
     };
     Ok(Arc::new(store.map_err(at)?))
 }
 
-/// Waits for the end of a moment's second: a token says no more of its time than the second, and one that is issued now must
-/// not be taken for one of those that ended.
+/// Waits for the end of a moment's second: a token says no more of its time than the second, and
+/// one that is issued now must not be taken for one of those that ended.
 pub(super) async fn second_after(moment: Timestamp) {
     let left = 1000 - u64::try_from(moment.0.rem_euclid(1000)).unwrap_or(0);
     tokio::time::sleep(Duration::from_millis(left)).await;

@@ -1,5 +1,6 @@
-//! Takes a copy back. Every session ends and every code is void, since the copy knows nothing of what happened after it:
-//! a refresh token would be taken for its younger self, and what ended would live again.
+//! Takes a copy back. Every session ends and every code is void, since the copy knows nothing of
+//! what happened after it: a refresh token would be taken for its younger self, and what ended
+//! would live again.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -22,7 +23,8 @@ pub struct RestoreArgs {
     /// Replace the database that is in the data folder
     #[arg(long)]
     force: bool,
-    /// End every session and void every code in PostgreSQL, after its own tools have put a copy back
+    /// End every session and void every code in PostgreSQL, after its own tools have put a copy
+    /// back
     #[arg(long, conflicts_with_all = ["file", "force"])]
     after_pg_restore: bool,
     #[command(flatten)]
@@ -58,7 +60,8 @@ async fn after_pg_restore(config: &Config, operator: &Operator) -> Done {
 async fn take_back(config: &Config, file: &Path, force: bool, operator: &Operator) -> Done {
     let database = place::database(config);
     let folder = config.data_dir.display();
-    let lock = folder::lock(&config.data_dir).map_err(|error| format!("{folder}: {error}; set DATA_DIR"))?;
+    let lock = folder::lock(&config.data_dir)
+        .map_err(|error| format!("{folder}: {error}; set DATA_DIR"))?;
     let Some(_held) = lock else {
         return Err(format!("{folder} is in use by a user-server; end that one first").into());
     };
@@ -88,7 +91,10 @@ async fn take_back(config: &Config, file: &Path, force: bool, operator: &Operato
         (None, Some(_)) => "and JWTSECRETKEY counts",
         (None, None) => "without a secret: set JWTSECRETKEY as it was, or a new one is made",
     };
-    writeln!(std::io::stdout(), "{folder} is as it was, {kept}; ended {sessions} sessions and voided every open code")?;
+    writeln!(
+        std::io::stdout(),
+        "{folder} is as it was, {kept}; ended {sessions} sessions and voided every open code"
+    )?;
     Ok(0)
 }
 

@@ -1,4 +1,5 @@
-//! One account, or a list of them, for the operators: looked at, closed, opened, erased. It sees no hash and no token.
+//! One account, or a list of them, for the operators: looked at, closed, opened, erased. It sees no
+//! hash and no token.
 
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
@@ -96,7 +97,8 @@ async fn act(config: &Config, shared: &Arc<dyn Store>, args: UserArgs) -> Done {
         }
         Action::Disable(who) => {
             let account = find(store, &who.login).await?;
-            let ended = store.disable(account.id, &by(operator, store).await?).await?.ok_or(GONE)?;
+            let ended =
+                store.disable(account.id, &by(operator, store).await?).await?.ok_or(GONE)?;
             report(json, &account, "disabled", Some(ended.sessions))?;
         }
         Action::Enable(who) => {
@@ -150,12 +152,16 @@ async fn find(store: &dyn Store, login: &str) -> Result<Account, Box<dyn std::er
         Some(id) => store.account(id).await?,
         None => None,
     };
-    account.ok_or_else(|| format!("no account has the login or id {login}; look with: user-server user list").into())
+    account.ok_or_else(|| {
+        format!("no account has the login or id {login}; look with: user-server user list").into()
+    })
 }
 
 async fn list(store: &dyn Store, after: Option<&str>, limit: u32, json: bool) -> Done {
     let after = match after {
-        Some(text) => Username::parse(text).map_err(|_| format!("{text} is no username"))?.key().to_owned(),
+        Some(text) => {
+            Username::parse(text).map_err(|_| format!("{text} is no username"))?.key().to_owned()
+        }
         None => String::new(),
     };
     let accounts = store.accounts_after(&after, limit).await?;
@@ -176,7 +182,11 @@ async fn list(store: &dyn Store, after: Option<&str>, limit: u32, json: bool) ->
 }
 
 /// Under its name and under its address, since failures are counted by what was typed.
-async fn unlock(config: &Config, store: &Arc<dyn Store>, account: &Account) -> Result<(), Box<dyn std::error::Error>> {
+async fn unlock(
+    config: &Config,
+    store: &Arc<dyn Store>,
+    account: &Account,
+) -> Result<(), Box<dyn std::error::Error>> {
     let keys = config.keys()?;
     let pseudonyms = Pseudonyms::new(keys.first()).ok_or("a subkey can not be derived")?;
     let clock = SharedClock::new(Arc::new(SystemClock));
@@ -189,7 +199,11 @@ async fn unlock(config: &Config, store: &Arc<dyn Store>, account: &Account) -> R
 }
 
 /// As its owner would, but for the password.
-async fn delete(store: &dyn Store, id: Uuid, operator: &Operator) -> Result<u32, Box<dyn std::error::Error>> {
+async fn delete(
+    store: &dyn Store,
+    id: Uuid,
+    operator: &Operator,
+) -> Result<u32, Box<dyn std::error::Error>> {
     for _ in 0..TRIES {
         let user = store.user(id).await?.ok_or(GONE)?;
         if let Some(ended) = store.delete_user(&user, &by(operator, store).await?).await? {
@@ -213,7 +227,10 @@ fn confirmed(account: &Account) -> Result<bool, Box<dyn std::error::Error>> {
 
 fn report(json: bool, account: &Account, done: &str, sessions: Option<u32>) -> std::io::Result<()> {
     if json {
-        return say(json!({ "id": account.id.to_string(), "done": done, "sessions_ended": sessions }).to_string());
+        return say(
+            json!({ "id": account.id.to_string(), "done": done, "sessions_ended": sessions })
+                .to_string(),
+        );
     }
     let ended = sessions.map_or_else(String::new, |count| format!("; {count} sessions ended"));
     say(format!("{done} {} ({}){ended}", account.username, account.id))
@@ -236,7 +253,9 @@ fn as_json(account: &Account) -> Value {
 }
 
 fn as_text(account: &Account) -> String {
-    let disabled = account.disabled_at.map_or_else(|| "no".to_owned(), |at| format!("since {}", instant::show(at)));
+    let disabled = account
+        .disabled_at
+        .map_or_else(|| "no".to_owned(), |at| format!("since {}", instant::show(at)));
     format!(
         "id        {}\nusername  {}\nemail     {}\ncreated   {}\ndisabled  {disabled}\nhash      {}\nsessions  {}",
         account.id,

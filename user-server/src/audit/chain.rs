@@ -1,5 +1,6 @@
-//! The chain: a hash over each row and the hash before it, and a keyed hash that vouches for it. The last of them vouches
-//! for all, so that rows of a key that is gone stay proved; one a row tells where the chain breaks.
+//! The chain: a hash over each row and the hash before it, and a keyed hash that vouches for it.
+//! The last of them vouches for all, so that rows of a key that is gone stay proved; one a row
+//! tells where the chain breaks.
 
 use sha2::{Digest, Sha256};
 
@@ -8,7 +9,8 @@ use subtle::ConstantTimeEq;
 use crate::domain::audit::{Chain, Entry, Hash, Seal, Step};
 use crate::keys::{Key, KeyRing};
 
-/// Feeds parts into a hash, each with its length before it and the missing ones told from the empty.
+/// Feeds parts into a hash, each with its length before it and the missing ones told from the
+/// empty.
 struct Parts(Sha256);
 
 impl Parts {
@@ -66,7 +68,8 @@ pub(super) fn row_mac(key: &Key, hash: &Hash) -> Hash {
     key.audit_tag(&[b"row", hash])
 }
 
-/// What vouches for both ends of the chain. It is written over with every row, so that nobody can go back to an older end.
+/// What vouches for both ends of the chain. It is written over with every row, so that nobody can
+/// go back to an older end.
 pub(super) fn chain_mac(key: &Key, chain: &Chain) -> Hash {
     let Chain { seq, hash, anchor_seq, anchor_hash, mac: _ } = chain;
     key.audit_tag(&[b"ends", &seq.to_be_bytes(), hash, &anchor_seq.to_be_bytes(), anchor_hash])
@@ -84,7 +87,11 @@ pub(super) enum Ends {
 impl Ends {
     pub(super) fn of(chain: &Chain, keys: &KeyRing) -> Self {
         let Some((kid, mac)) = &chain.mac else {
-            return if chain.seq == 0 && chain.anchor_seq == 0 { Self::Proved } else { Self::Broken };
+            return if chain.seq == 0 && chain.anchor_seq == 0 {
+                Self::Proved
+            } else {
+                Self::Broken
+            };
         };
         match keys.find(kid) {
             None => Self::KeyUnknown,
@@ -101,7 +108,13 @@ pub(super) fn advance(key: &Key, chain: &mut Chain, step: Step<'_>) {
             for entry in entries {
                 let (seq, commitment) = (chain.seq + 1, commitment(entry));
                 let hash = link(entry, seq, commitment.as_ref(), &chain.hash);
-                entry.seal = Some(Seal { seq, commitment, hash, kid: key.kid.clone(), mac: row_mac(key, &hash) });
+                entry.seal = Some(Seal {
+                    seq,
+                    commitment,
+                    hash,
+                    kid: key.kid.clone(),
+                    mac: row_mac(key, &hash),
+                });
                 (chain.seq, chain.hash) = (seq, hash);
             }
         }

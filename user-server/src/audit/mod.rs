@@ -1,5 +1,5 @@
-//! The audit: who did what, when, from where. A change writes its own row, in its transaction; here is what happens
-//! without a change, and the keyed hash chain that all rows are sealed into.
+//! The audit: who did what, when, from where. A change writes its own row, in its transaction; here
+//! is what happens without a change, and the keyed hash chain that all rows are sealed into.
 
 mod chain;
 mod sealer;
@@ -37,8 +37,14 @@ impl Witness {
         Self { log, pseudonyms }
     }
 
-    /// Somebody gave a wrong password, or the right one of a disabled account. `detail` says where, in fixed words.
-    pub async fn login_failed(&self, whose: Attempted<'_>, detail: &'static str, act: Act) -> Result<(), Fault> {
+    /// Somebody gave a wrong password, or the right one of a disabled account. `detail` says where,
+    /// in fixed words.
+    pub async fn login_failed(
+        &self,
+        whose: Attempted<'_>,
+        detail: &'static str,
+        act: Act,
+    ) -> Result<(), Fault> {
         let event = match whose {
             Attempted::User(id) => Event::of(Kind::LoginFailed, id),
             Attempted::Nobody(login) => {

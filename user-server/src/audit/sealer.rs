@@ -1,4 +1,5 @@
-//! The worker that seals rows into the chain, and takes old ones off its beginning. One node at a time does, under a lease.
+//! The worker that seals rows into the chain, and takes old ones off its beginning. One node at a
+//! time does, under a lease.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,13 +67,17 @@ impl Sealer {
         let mut noted = false;
         loop {
             let unsealed = within(self.log.unsealed()).await?;
-            let age = unsealed.oldest.map_or(Duration::ZERO, |oldest| self.clock.now().since(oldest));
+            let age =
+                unsealed.oldest.map_or(Duration::ZERO, |oldest| self.clock.now().since(oldest));
             self.metrics.unsealed(unsealed.rows, age);
-            // A node whose every key is retired vouches for nothing: the rows wait for one that has another.
+            // A node whose every key is retired vouches for nothing: the rows wait for one that has
+            // another.
             if unsealed.rows == 0 || self.keys.signing().is_none() {
                 return Ok(());
             }
-            let sealed = within(self.log.seal(worker, LEASE, BATCH, self.link(noted), self.clock.now())).await?;
+            let sealed =
+                within(self.log.seal(worker, LEASE, BATCH, self.link(noted), self.clock.now()))
+                    .await?;
             match sealed {
                 Sealing::Elsewhere | Sealing::Done(0) => return Ok(()),
                 Sealing::Done(_) => noted = false,
@@ -86,23 +91,29 @@ impl Sealer {
         }
     }
 
-    /// Writes down that the end of the chain is not what this service vouched for, so that to seal behind it hides nothing.
+    /// Writes down that the end of the chain is not what this service vouched for, so that to seal
+    /// behind it hides nothing.
     async fn note_broken(&self) -> Result<(), Fault> {
         let ends = within(self.log.chain()).await?;
         let event = match Ends::of(&ends, &self.keys) {
             Ends::Proved => return Ok(()),
             Ends::KeyUnknown => {
-                tracing::warn!("the key that vouched for the audit is not known; it goes on under today's");
+                tracing::warn!(
+                    "the key that vouched for the audit is not known; it goes on under today's"
+                );
                 Event::new(Kind::ChainTakenOver)
             }
             Ends::Broken => {
-                tracing::error!("the audit's chain was changed by somebody else; run: user-server audit verify");
+                tracing::error!(
+                    "the audit's chain was changed by somebody else; run: user-server audit verify"
+                );
                 Event::new(Kind::ChainBroken)
             }
         };
         let act = Act::from(self.clock.now());
         // Once for this end, however many nodes see it.
-        let event = Event { dedup: Some(ends.hash), ..event.detail(format!("behind {}", ends.seq)) };
+        let event =
+            Event { dedup: Some(ends.hash), ..event.detail(format!("behind {}", ends.seq)) };
         within(self.log.record(&Note { act, event })).await
     }
 

@@ -37,7 +37,8 @@ pub struct Report {
 pub enum Verdict {
     /// They are.
     Whole,
-    /// The chain holds together, but nobody here can say that it is ours: the key of its end is not known.
+    /// The chain holds together, but nobody here can say that it is ours: the key of its end is not
+    /// known.
     KeyUnknown,
     /// They are not; the first row where it shows.
     Broken(i64, Broken),
@@ -79,7 +80,11 @@ pub enum Broken {
 ///
 /// # Errors
 /// Where the database can't be read.
-pub async fn verify(log: &dyn Audit, keys: &KeyRing, expected: Option<(i64, Hash)>) -> Result<Report, Fault> {
+pub async fn verify(
+    log: &dyn Audit,
+    keys: &KeyRing,
+    expected: Option<(i64, Hash)>,
+) -> Result<Report, Fault> {
     let mut tries = 0;
     loop {
         let ends = log.chain().await?;
@@ -87,7 +92,10 @@ pub async fn verify(log: &dyn Audit, keys: &KeyRing, expected: Option<(i64, Hash
         let broken = walk.along(log, &ends).await?;
         tries += 1;
         // The beginning may have been pruned since the ends were read.
-        if broken == Some((ends.anchor_seq + 1, Broken::Gap)) && tries < TRIES && log.chain().await? != ends {
+        if broken == Some((ends.anchor_seq + 1, Broken::Gap))
+            && tries < TRIES
+            && log.chain().await? != ends
+        {
             continue;
         }
         let verdict = match broken {
@@ -122,11 +130,23 @@ impl<'a> Walk<'a> {
     fn from(ends: &Chain, keys: &'a KeyRing, expected: Option<(i64, Hash)>) -> Self {
         let by_key = BTreeMap::new();
         let taken_over = Vec::new();
-        Self { keys, expected, seq: ends.anchor_seq, hash: ends.anchor_hash, erased: 0, taken_over, by_key }
+        Self {
+            keys,
+            expected,
+            seq: ends.anchor_seq,
+            hash: ends.anchor_hash,
+            erased: 0,
+            taken_over,
+            by_key,
+        }
     }
 
     /// Up to the end; the first row that is wrong.
-    async fn along(&mut self, log: &dyn Audit, ends: &Chain) -> Result<Option<(i64, Broken)>, Fault> {
+    async fn along(
+        &mut self,
+        log: &dyn Audit,
+        ends: &Chain,
+    ) -> Result<Option<(i64, Broken)>, Fault> {
         match self.expected {
             Some((seq, _)) if seq < ends.anchor_seq => return Ok(Some((seq, Broken::Pruned))),
             Some((seq, hash)) if seq == ends.anchor_seq && !same(&hash, &ends.anchor_hash) => {
@@ -140,12 +160,16 @@ impl<'a> Walk<'a> {
                 return Ok(Some((self.seq, Broken::End)));
             }
             // What was sealed since the ends were read is for the next walk.
-            for entry in page.iter().take_while(|entry| entry.seal.as_ref().is_none_or(|seal| seal.seq <= ends.seq)) {
+            for entry in page
+                .iter()
+                .take_while(|entry| entry.seal.as_ref().is_none_or(|seal| seal.seq <= ends.seq))
+            {
                 if let Err(broken) = self.step(entry) {
                     return Ok(Some((self.seq + 1, broken)));
                 }
             }
-            if page.iter().all(|entry| entry.seal.as_ref().is_some_and(|seal| seal.seq > ends.seq)) {
+            if page.iter().all(|entry| entry.seal.as_ref().is_some_and(|seal| seal.seq > ends.seq))
+            {
                 return Ok(Some((self.seq, Broken::End)));
             }
         }
@@ -193,11 +217,14 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// Whether the walk led from one end to the other, and the ends are those that this service vouched for.
+    /// Whether the walk led from one end to the other, and the ends are those that this service
+    /// vouched for.
     fn ends_at(&self, ends: &Chain) -> Verdict {
         match Ends::of(ends, self.keys) {
             Ends::Broken => Verdict::Broken(self.seq, Broken::End),
-            _ if self.seq != ends.seq || !same(&self.hash, &ends.hash) => Verdict::Broken(self.seq, Broken::End),
+            _ if self.seq != ends.seq || !same(&self.hash, &ends.hash) => {
+                Verdict::Broken(self.seq, Broken::End)
+            }
             Ends::KeyUnknown => Verdict::KeyUnknown,
             Ends::Proved => Verdict::Whole,
         }

@@ -1,5 +1,5 @@
-//! The cache of one process: bounded, and gone with it. It is for the embedded database, which has one process; where
-//! several nodes share a database, it would show a change of another node late.
+//! The cache of one process: bounded, and gone with it. It is for the embedded database, which has
+//! one process; where several nodes share a database, it would show a change of another node late.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -38,7 +38,8 @@ enum Holds {
 }
 
 impl LocalCache {
-    /// A cache for so many sessions and users, whose records live so long. The longest unused make room.
+    /// A cache for so many sessions and users, whose records live so long. The longest unused make
+    /// room.
     #[must_use]
     pub fn new(most: usize, life: Duration, metrics: Arc<metrics::Cache>) -> Self {
         Self { slots: Some(Mutex::new(Slots::new(most))), life, metrics }
@@ -58,7 +59,9 @@ impl LocalCache {
 
 /// Takes the place of what is missing; none where somebody else holds it.
 fn lease(slots: &mut Slots, subject: Uuid, now: Timestamp) -> Option<Uuid> {
-    let held = slots.peek(&subject).is_some_and(|slot| matches!(slot.holds, Holds::Lease(_)) && slot.until > now);
+    let held = slots
+        .peek(&subject)
+        .is_some_and(|slot| matches!(slot.holds, Holds::Lease(_)) && slot.until > now);
     if held {
         return None;
     }

@@ -1,5 +1,5 @@
-//! Configuration: the only reader of the environment. All of it is read before anything starts, and all that is wrong is
-//! said at once.
+//! Configuration: the only reader of the environment. All of it is read before anything starts, and
+//! all that is wrong is said at once.
 
 mod cache;
 mod postgres;
@@ -111,7 +111,11 @@ pub struct ConfigErrors(pub Vec<ConfigFault>);
 impl std::fmt::Display for ConfigErrors {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let count = self.0.len();
-        writeln!(f, "The configuration has {count} fault{}; nothing was started.", if count == 1 { "" } else { "s" })?;
+        writeln!(
+            f,
+            "The configuration has {count} fault{}; nothing was started.",
+            if count == 1 { "" } else { "s" }
+        )?;
         for fault in &self.0 {
             writeln!(f, "  {}: {}\n      {}", fault.variable, fault.wrong, fault.mend)?;
         }
@@ -125,7 +129,10 @@ impl std::fmt::Debug for Config {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // Secrets are among the settings, so what is shown is chosen.
         let mut shown = f.debug_struct("Config");
-        shown.field("listen", &self.listen).field("data_dir", &self.data_dir).field("smtp", &self.smtp);
+        shown
+            .field("listen", &self.listen)
+            .field("data_dir", &self.data_dir)
+            .field("smtp", &self.smtp);
         shown.finish_non_exhaustive()
     }
 }
@@ -135,7 +142,10 @@ impl Config {
     ///
     /// # Errors
     /// Everything that is wrong with it.
-    pub fn read(variable: &dyn Fn(&str) -> Option<String>, terminal: bool) -> Result<Self, ConfigErrors> {
+    pub fn read(
+        variable: &dyn Fn(&str) -> Option<String>,
+        terminal: bool,
+    ) -> Result<Self, ConfigErrors> {
         let mut reader = Reader::new(variable);
         let config = Self::fill(&mut reader, terminal);
         reader.finish().map(|()| config)
@@ -147,8 +157,8 @@ impl Config {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let seconds = Duration::from_secs;
         let floor = HashCost::FLOOR;
-        let data_dir =
-            std::path::absolute(vars.text("DATA_DIR", "./user-data")).unwrap_or_else(|_| "./user-data".into());
+        let data_dir = std::path::absolute(vars.text("DATA_DIR", "./user-data"))
+            .unwrap_or_else(|_| "./user-data".into());
         let mail_dir = match vars.optional("MAIL_DIR") {
             Some(folder) => std::path::absolute(folder).unwrap_or_else(|_| data_dir.join("mails")),
             None => data_dir.join("mails"),
@@ -182,16 +192,26 @@ impl Config {
             "addresses and networks such as `10.1.0.0/16, ::1`",
             |text| TrustedPeers::parse(text).map_err(|part| format!("`{part}` is neither")),
         );
-        let log = vars.parsed("LOG", "info", "error, warn, info, debug, trace or a filter of tracing", |text| {
-            tracing_subscriber::EnvFilter::try_new(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
-        });
+        let log = vars.parsed(
+            "LOG",
+            "info",
+            "error, warn, info, debug, trace or a filter of tracing",
+            |text| {
+                tracing_subscriber::EnvFilter::try_new(text)
+                    .map(|_| text.to_owned())
+                    .map_err(|error| error.to_string())
+            },
+        );
         let number = |vars: &mut Reader<'_>, name, default, least, most| {
             usize::try_from(vars.number(name, default, least, most)).unwrap_or(usize::MAX)
         };
         let in_u32 = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
         let cores_default = u64::try_from(cores).unwrap_or(1);
         Self {
-            listen: SocketAddr::new(ip.unwrap_or(Ipv4Addr::LOCALHOST.into()), u16::try_from(port).unwrap_or(0)),
+            listen: SocketAddr::new(
+                ip.unwrap_or(Ipv4Addr::LOCALHOST.into()),
+                u16::try_from(port).unwrap_or(0),
+            ),
             tls,
             data_dir,
             postgres,
@@ -258,7 +278,8 @@ impl Config {
         }
     }
 
-    /// The keys: as given, or as kept in the data folder, where a secret is made at the first start.
+    /// The keys: as given, or as kept in the data folder, where a secret is made at the first
+    /// start.
     ///
     /// # Errors
     /// Where the kept secret can't be read, made or trusted.

@@ -24,7 +24,11 @@ pub(super) fn read(vars: &mut Reader<'_>) -> Option<Postgres> {
     let direct = vars.optional("MIGRATE_URL");
     let Some(url) = vars.optional("PostgreSQL") else {
         for name in ["DATABASE_POOL", "DATABASE_POOLER", "MIGRATE", "MIGRATE_URL"] {
-            vars.refuse(name, "it says how to use a database that is not named", "Set PostgreSQL, or unset this.");
+            vars.refuse(
+                name,
+                "it says how to use a database that is not named",
+                "Set PostgreSQL, or unset this.",
+            );
         }
         return None;
     };
@@ -50,8 +54,16 @@ pub(super) fn read(vars: &mut Reader<'_>) -> Option<Postgres> {
     Some(Postgres { options, direct, migrate })
 }
 
-fn options(vars: &mut Reader<'_>, name: &'static str, url: &str, pool: u32, pooler: bool) -> Option<PostgresOptions> {
+fn options(
+    vars: &mut Reader<'_>,
+    name: &'static str,
+    url: &str,
+    pool: u32,
+    pooler: bool,
+) -> Option<PostgresOptions> {
     PostgresOptions::parse(url, pool, pooler)
-        .map_err(|error| vars.fault(name, format!("it can not be used: {error}"), format!("Set it to {FORM}.")))
+        .map_err(|error| {
+            vars.fault(name, format!("it can not be used: {error}"), format!("Set it to {FORM}."))
+        })
         .ok()
 }

@@ -53,7 +53,8 @@ pub(super) fn keep(folder: &Path, secret: &[u8]) -> Result<(), SecretError> {
         .map_err(|error| SecretError::File(path, error))
 }
 
-/// Whole under another name first, and linked to its own only where nobody was faster: no crash leaves half a secret.
+/// Whole under another name first, and linked to its own only where nobody was faster: no crash
+/// leaves half a secret.
 fn make(path: &Path) -> std::io::Result<()> {
     let mut random = Zeroizing::new([0; 32]);
     getrandom::fill(random.as_mut_slice()).map_err(std::io::Error::other)?;
@@ -80,7 +81,10 @@ fn write_part(part: &Path, bytes: &[u8]) -> std::io::Result<()> {
 #[cfg(unix)]
 fn check_mode(path: &Path) -> Result<(), SecretError> {
     use std::os::unix::fs::PermissionsExt;
-    let mode = std::fs::metadata(path).map_err(|error| SecretError::File(path.to_owned(), error))?.permissions().mode();
+    let mode = std::fs::metadata(path)
+        .map_err(|error| SecretError::File(path.to_owned(), error))?
+        .permissions()
+        .mode();
     if mode & 0o077 == 0 { Ok(()) } else { Err(SecretError::Readable(path.to_owned())) }
 }
 

@@ -17,7 +17,11 @@ pub(super) fn read(vars: &mut Reader<'_>) -> Option<SmtpServer> {
     let ca = vars.optional("SMTP_CA");
     let Some(host) = vars.optional("SMTP_HOST") else {
         for name in ["SMTP_PORT", "SMTP_TLS", "SMTP_USER", "SMTP_PASSWORD", "SMTP_CA"] {
-            vars.refuse(name, "it says how to reach a server that is not named", "Set SMTP_HOST, or unset this.");
+            vars.refuse(
+                name,
+                "it says how to reach a server that is not named",
+                "Set SMTP_HOST, or unset this.",
+            );
         }
         return None;
     };
@@ -46,7 +50,8 @@ pub(super) fn read(vars: &mut Reader<'_>) -> Option<SmtpServer> {
     })
 }
 
-const CA_MEND: &str = "Name a file with the authority's certificate in PEM (-----BEGIN CERTIFICATE-----).";
+const CA_MEND: &str =
+    "Name a file with the authority's certificate in PEM (-----BEGIN CERTIFICATE-----).";
 
 fn default_port(mode: Option<TlsMode>) -> u64 {
     match mode {
@@ -71,24 +76,39 @@ fn check_host(vars: &mut Reader<'_>, host: &str, mode: TlsMode) {
 
 fn check_login(vars: &mut Reader<'_>, user: bool, password: bool, mode: TlsMode) {
     if user != password {
-        let (missing, there) = if user { ("SMTP_PASSWORD", "SMTP_USER") } else { ("SMTP_USER", "SMTP_PASSWORD") };
-        vars.fault(missing, format!("it is missing, and {there} is set"), "Set both, or neither.".to_owned());
+        let (missing, there) =
+            if user { ("SMTP_PASSWORD", "SMTP_USER") } else { ("SMTP_USER", "SMTP_PASSWORD") };
+        vars.fault(
+            missing,
+            format!("it is missing, and {there} is set"),
+            "Set both, or neither.".to_owned(),
+        );
     }
     if user && mode == TlsMode::None {
         vars.fault(
             "SMTP_USER",
             "a password never goes over a connection without TLS".to_owned(),
-            "Set SMTP_TLS to starttls or implicit, or unset SMTP_USER and SMTP_PASSWORD.".to_owned(),
+            "Set SMTP_TLS to starttls or implicit, or unset SMTP_USER and SMTP_PASSWORD."
+                .to_owned(),
         );
     }
 }
 
 fn check_sender(vars: &mut Reader<'_>) {
-    let mend = "Set it to an address that the server sends for, such as `Name <name@domain.example>`.";
+    let mend =
+        "Set it to an address that the server sends for, such as `Name <name@domain.example>`.";
     match vars.optional("MAIL_FROM") {
-        None => vars.fault("MAIL_FROM", "it is missing, and SMTP_HOST is set".to_owned(), mend.to_owned()),
+        None => vars.fault(
+            "MAIL_FROM",
+            "it is missing, and SMTP_HOST is set".to_owned(),
+            mend.to_owned(),
+        ),
         Some(text) if Sender::parse(&text).is_ok_and(|sender| !sender.is_ascii()) => {
-            vars.fault("MAIL_FROM", format!("the address of `{text}` goes beyond ASCII"), mend.to_owned());
+            vars.fault(
+                "MAIL_FROM",
+                format!("the address of `{text}` goes beyond ASCII"),
+                mend.to_owned(),
+            );
         }
         Some(_) => {}
     }
@@ -100,7 +120,9 @@ fn authorities(vars: &mut Reader<'_>, path: &str, mode: TlsMode) -> Option<Autho
         vars.fault("SMTP_CA", wrong, "Unset one of them.".to_owned());
         return None;
     }
-    let read = std::fs::read(path).map_err(|error| error.to_string()).and_then(|pem| Authorities::parse(&pem));
+    let read = std::fs::read(path)
+        .map_err(|error| error.to_string())
+        .and_then(|pem| Authorities::parse(&pem));
     match read {
         Ok(authorities) => Some(authorities),
         Err(error) => {

@@ -1,5 +1,5 @@
-//! Where a secret's value may come from: its variable, a file that `NAME_FILE` names, or a credential of systemd. What a
-//! value means is not known here, and no value is ever in an error.
+//! Where a secret's value may come from: its variable, a file that `NAME_FILE` names, or a
+//! credential of systemd. What a value means is not known here, and no value is ever in an error.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -39,7 +39,9 @@ pub(super) fn of(variable: &dyn Fn(&str) -> Option<String>, name: &str) -> Vec<S
     let by_file = format!("{name}_FILE");
     let mut given = Vec::new();
     given.extend(set(variable, name).map(|value| Source::Variable(name.to_owned(), value)));
-    given.extend(set(variable, &by_file).map(|path| Source::File { variable: by_file, path: path.into() }));
+    given.extend(
+        set(variable, &by_file).map(|path| Source::File { variable: by_file, path: path.into() }),
+    );
     let credential = set(variable, CREDENTIALS).map(|folder| Path::new(&folder).join(name));
     given.extend(credential.filter(|path| path.exists()).map(Source::Credential));
     given
@@ -56,7 +58,8 @@ impl std::fmt::Display for Source {
 }
 
 impl Source {
-    /// Its value; that of a file without the line ends behind it, which editors and `echo` leave there.
+    /// Its value; that of a file without the line ends behind it, which editors and `echo` leave
+    /// there.
     pub(super) fn read(self) -> Result<Read, String> {
         match self {
             Self::Variable(_, value) => Ok(Read { value, note: None }),
@@ -81,15 +84,16 @@ fn text(path: &Path) -> Result<String, String> {
     }
 }
 
-/// A word where anybody on the machine may read a file. It is no fault: an orchestrator mounts secrets so, into a
-/// container where nobody else is.
+/// A word where anybody on the machine may read a file. It is no fault: an orchestrator mounts
+/// secrets so, into a container where nobody else is.
 #[cfg(unix)]
 pub(super) fn openness(path: &Path) -> Option<String> {
     use std::os::unix::fs::PermissionsExt;
     let mode = std::fs::metadata(path).ok()?.permissions().mode();
     let path = path.display();
-    (mode & 0o004 != 0)
-        .then(|| format!("{path} holds a secret and anybody on this machine can read it: chmod o-r {path}"))
+    (mode & 0o004 != 0).then(|| {
+        format!("{path} holds a secret and anybody on this machine can read it: chmod o-r {path}")
+    })
 }
 
 #[cfg(not(unix))]

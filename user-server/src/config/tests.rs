@@ -3,8 +3,12 @@
 use super::*;
 
 fn read(pairs: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
-    let pairs: Vec<(String, String)> = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-    Config::read(&|name| pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone()), true)
+    let pairs: Vec<(String, String)> =
+        pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    Config::read(
+        &|name| pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone()),
+        true,
+    )
 }
 
 #[test]
@@ -75,8 +79,9 @@ fn every_variable_that_is_read_is_listed() {
     let mut asked = asked.into_inner();
     // The other sources of a secret come with it.
     asked.retain(|name| name != "CREDENTIALS_DIRECTORY");
-    let is_source =
-        |name: &str| VARIABLES.iter().any(|listed| listed.secret && name == format!("{}_FILE", listed.name));
+    let is_source = |name: &str| {
+        VARIABLES.iter().any(|listed| listed.secret && name == format!("{}_FILE", listed.name))
+    };
     asked.retain(|name| !is_source(name));
     let listed: std::collections::BTreeSet<String> =
         VARIABLES.iter().map(|variable| variable.name.to_owned()).collect();
@@ -92,19 +97,26 @@ fn faults(pairs: &[(&str, &str)]) -> Vec<&'static str> {
 #[test]
 fn a_mail_server_is_named_whole_or_not_at_all() {
     let server = |pairs: &[(&str, &str)]| {
-        let named = [("SMTP_HOST", "mail.domain.example"), ("MAIL_FROM", "Ada <ada@domain.example>")];
+        let named =
+            [("SMTP_HOST", "mail.domain.example"), ("MAIL_FROM", "Ada <ada@domain.example>")];
         read(&[&named, pairs].concat()).map(|config| config.smtp.unwrap().to_string())
     };
     assert_eq!(server(&[]).unwrap(), "smtp://mail.domain.example:587 (STARTTLS)");
     assert_eq!(server(&[("SMTP_PORT", "465")]).unwrap(), "smtps://mail.domain.example:465 (TLS)");
-    assert_eq!(server(&[("SMTP_TLS", "implicit")]).unwrap(), "smtps://mail.domain.example:465 (TLS)");
+    assert_eq!(
+        server(&[("SMTP_TLS", "implicit")]).unwrap(),
+        "smtps://mail.domain.example:465 (TLS)"
+    );
     let login = [("SMTP_USER", "ada"), ("SMTP_PASSWORD", "engine")];
     assert_eq!(server(&login).unwrap(), "smtp://mail.domain.example:587 (STARTTLS, with a login)");
     let local = [("SMTP_HOST", "::1"), ("SMTP_TLS", "none"), ("MAIL_FROM", "ada@domain.example")];
     assert_eq!(read(&local).unwrap().smtp.unwrap().to_string(), "smtp://[::1]:25 (no TLS)");
 
     assert_eq!(faults(&[("SMTP_HOST", "mail.domain.example")]), ["MAIL_FROM"]);
-    assert_eq!(faults(&[("SMTP_PORT", "25"), ("SMTP_PASSWORD", "engine")]), ["SMTP_PASSWORD", "SMTP_PORT"]);
+    assert_eq!(
+        faults(&[("SMTP_PORT", "25"), ("SMTP_PASSWORD", "engine")]),
+        ["SMTP_PASSWORD", "SMTP_PORT"]
+    );
     let all = faults(&[
         ("SMTP_HOST", "mail.domain.example:25"),
         ("SMTP_TLS", "none"),
@@ -113,8 +125,12 @@ fn a_mail_server_is_named_whole_or_not_at_all() {
         ("MAIL_DIR", "mails"),
         ("MAIL_FROM", "\u{e4}da@domain.example"),
     ]);
-    assert_eq!(all, ["MAIL_DIR", "MAIL_FROM", "SMTP_CA", "SMTP_HOST", "SMTP_PASSWORD", "SMTP_USER"]);
-    let network = [("SMTP_HOST", "192.0.2.1"), ("SMTP_TLS", "none"), ("MAIL_FROM", "ada@domain.example")];
+    assert_eq!(
+        all,
+        ["MAIL_DIR", "MAIL_FROM", "SMTP_CA", "SMTP_HOST", "SMTP_PASSWORD", "SMTP_USER"]
+    );
+    let network =
+        [("SMTP_HOST", "192.0.2.1"), ("SMTP_TLS", "none"), ("MAIL_FROM", "ada@domain.example")];
     assert_eq!(faults(&network), ["SMTP_TLS"]);
 }
 
@@ -122,7 +138,11 @@ fn a_mail_server_is_named_whole_or_not_at_all() {
 fn a_file_without_a_certificate_is_no_authority() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let path = file.path().to_str().unwrap().to_owned();
-    let named = [("SMTP_HOST", "mail.domain.example"), ("MAIL_FROM", "ada@domain.example"), ("SMTP_CA", path.as_str())];
+    let named = [
+        ("SMTP_HOST", "mail.domain.example"),
+        ("MAIL_FROM", "ada@domain.example"),
+        ("SMTP_CA", path.as_str()),
+    ];
     for text in ["", "garbage", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
         std::fs::write(&path, text).unwrap();
         assert_eq!(faults(&named), ["SMTP_CA"], "{text}");
@@ -187,14 +207,23 @@ fn every_secret_may_come_from_a_file_or_a_credential_and_from_one_place_only() {
     for variable in VARIABLES.iter().filter(|variable| variable.secret) {
         let by_file = format!("{}_FILE", variable.name);
         assert!(faults(&[(variable.name, secret), (&by_file, &file)]).contains(&variable.name));
-        assert!(faults(&[(&by_file, "/nowhere/at/all")]).contains(&variable.name), "{}", variable.name);
+        assert!(
+            faults(&[(&by_file, "/nowhere/at/all")]).contains(&variable.name),
+            "{}",
+            variable.name
+        );
     }
-    let error = read(&[("JWTSECRETKEY_FILE", &file), ("CREDENTIALS_DIRECTORY", place)]).unwrap_err().to_string();
+    let error = read(&[("JWTSECRETKEY_FILE", &file), ("CREDENTIALS_DIRECTORY", place)])
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("JWTSECRETKEY_FILE") && error.contains("credential"), "{error}");
     assert!(error.contains("1 fault") && !error.contains("32 bytes"), "{error}");
     // A bad file is one fault, and not also a missing secret.
     let postgres = [("PostgreSQL", "postgresql://users@127.0.0.1/users"), ("MAIL_DIR", "mails")];
-    assert_eq!(faults(&[&postgres[..], &[("JWTSECRETKEY_FILE", "/nowhere/at/all")]].concat()), ["JWTSECRETKEY"]);
+    assert_eq!(
+        faults(&[&postgres[..], &[("JWTSECRETKEY_FILE", "/nowhere/at/all")]].concat()),
+        ["JWTSECRETKEY"]
+    );
 }
 
 #[cfg(unix)]
@@ -208,6 +237,9 @@ fn a_file_that_anybody_can_read_is_worth_a_word() {
         std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(mode)).unwrap();
         let notes = read(&[("JWTSECRETKEY_FILE", path)]).unwrap().notes;
         assert_eq!(notes.len(), words, "{mode:o}: {notes:?}");
-        assert!(notes.iter().all(|note| note.contains(path) && !note.contains("32 bytes")), "{notes:?}");
+        assert!(
+            notes.iter().all(|note| note.contains(path) && !note.contains("32 bytes")),
+            "{notes:?}"
+        );
     }
 }

@@ -13,7 +13,8 @@ pub(super) fn read(vars: &mut Reader<'_>) -> Option<TlsFiles> {
     }
     for (name, file) in [("TLS_CERT", &certificate), ("TLS_KEY", &key)] {
         if file.is_none() {
-            let mend = "TLS needs a certificate and its key: set TLS_CERT and TLS_KEY, or none of TLS_*.";
+            let mend =
+                "TLS needs a certificate and its key: set TLS_CERT and TLS_KEY, or none of TLS_*.";
             vars.fault(name, "it is missing, and TLS is asked for".to_owned(), mend.to_owned());
         }
     }

@@ -56,13 +56,21 @@ pub const VARIABLES: &[Variable] = &[
         "Database as postgresql://user:password@host:port/name. One on another machine has to prove itself (sslmode=verify-full) unless the URL says otherwise. Needs JWTSECRETKEY, and SMTP_HOST or MAIL_DIR.",
     ),
     variable("DATABASE_POOL", "4", "Connections to PostgreSQL of each node."),
-    variable("DATABASE_POOLER", "", "1 where a pooler in transaction mode stands between, such as pgbouncer."),
+    variable(
+        "DATABASE_POOLER",
+        "",
+        "1 where a pooler in transaction mode stands between, such as pgbouncer.",
+    ),
     variable(
         "MIGRATE",
         "start",
         "start brings PostgreSQL's schema up to date at each start; off leaves it to `user-server migrate`.",
     ),
-    secret("MIGRATE_URL", "PostgreSQL", "Database for migrations: the direct one where PostgreSQL names a pooler."),
+    secret(
+        "MIGRATE_URL",
+        "PostgreSQL",
+        "Database for migrations: the direct one where PostgreSQL names a pooler.",
+    ),
     secret(
         "REDIS_URL",
         "",
@@ -89,9 +97,21 @@ pub const VARIABLES: &[Variable] = &[
     variable("REFRESH_TOKEN_EXPIRY", "30", "Days that a session lives without a refresh."),
     variable("SESSION_EXPIRY", "90", "Days that a session lives in all."),
     variable("OTP_EXPIRY", "15", "Minutes that a mailed code lives."),
-    variable("STALE_LIMIT", "30", "Seconds that token checks go on without news of ended sessions; 0 is strict."),
-    variable("SMTP_HOST", "", "Server that mails are sent to, by name or address; needs MAIL_FROM."),
-    variable("SMTP_PORT", "587", "Its port; the default is 465 with SMTP_TLS=implicit, and 25 with SMTP_TLS=none."),
+    variable(
+        "STALE_LIMIT",
+        "30",
+        "Seconds that token checks go on without news of ended sessions; 0 is strict.",
+    ),
+    variable(
+        "SMTP_HOST",
+        "",
+        "Server that mails are sent to, by name or address; needs MAIL_FROM.",
+    ),
+    variable(
+        "SMTP_PORT",
+        "587",
+        "Its port; the default is 465 with SMTP_TLS=implicit, and 25 with SMTP_TLS=none.",
+    ),
     variable(
         "SMTP_TLS",
         "auto",
@@ -99,20 +119,40 @@ pub const VARIABLES: &[Variable] = &[
     ),
     variable("SMTP_USER", "", "Login at the server; needs TLS."),
     secret("SMTP_PASSWORD", "", "Its password."),
-    variable("SMTP_CA", "", "File with the certificates, in PEM, that are trusted instead of the public authorities."),
-    variable("MAIL_DIR", "DATA_DIR/mails", "Folder for mails as .eml files, where no server is named."),
+    variable(
+        "SMTP_CA",
+        "",
+        "File with the certificates, in PEM, that are trusted instead of the public authorities.",
+    ),
+    variable(
+        "MAIL_DIR",
+        "DATA_DIR/mails",
+        "Folder for mails as .eml files, where no server is named.",
+    ),
     variable(
         "MAIL_FROM",
         "User Service <no-reply@localhost.localdomain>",
         "Sender of mails: an address, or `Name <address>`.",
     ),
     variable("MAIL_CONCURRENCY", "4", "Mails that are sent at once."),
-    variable("ARGON2_MEMORY_KIB", "19456", "Memory of a password hash, in KiB; the same on all nodes."),
+    variable(
+        "ARGON2_MEMORY_KIB",
+        "19456",
+        "Memory of a password hash, in KiB; the same on all nodes.",
+    ),
     variable("ARGON2_PASSES", "2", "Passes of a password hash; the same on all nodes."),
     variable("HASH_THREADS", "one a core", "Password hashes at once."),
     variable("HASH_QUEUE", "256", "Password hashes that may wait."),
-    variable("TRUSTED_PEERS", "127.0.0.0/8, ::1", "Peers whose client_address is believed: addresses and networks."),
-    variable("MAX_CONNECTIONS", "10000", "Connections at once; the last tenth is for trusted peers alone."),
+    variable(
+        "TRUSTED_PEERS",
+        "127.0.0.0/8, ::1",
+        "Peers whose client_address is believed: addresses and networks.",
+    ),
+    variable(
+        "MAX_CONNECTIONS",
+        "10000",
+        "Connections at once; the last tenth is for trusted peers alone.",
+    ),
     variable(
         "MAX_CONNECTIONS_PER_PEER",
         "256",
@@ -124,7 +164,11 @@ pub const VARIABLES: &[Variable] = &[
     variable("FRAME_TIMEOUT", "10", "Seconds from a frame's first byte to its last."),
     variable("IDLE_TIMEOUT", "300", "Seconds without a frame after which a connection is closed."),
     variable("WRITE_TIMEOUT", "10", "Seconds that a peer may take to read what is written."),
-    variable("DRAIN_DELAY", "5; 0 on a terminal", "Seconds after SIGTERM that it goes on accepting."),
+    variable(
+        "DRAIN_DELAY",
+        "5; 0 on a terminal",
+        "Seconds after SIGTERM that it goes on accepting.",
+    ),
     variable("GRACE", "30", "Seconds that requests in flight may then take."),
     variable("AUDIT_RETENTION", "365", "Days that rows of the audit are kept."),
     variable(
@@ -132,7 +176,11 @@ pub const VARIABLES: &[Variable] = &[
         "",
         "Address and port for /livez, /readyz and /metrics over HTTP, such as 127.0.0.1:9464; they carry no secrets.",
     ),
-    variable("LOG", "info", "Which logs are written: error, warn, info, debug, trace, or a filter of tracing."),
+    variable(
+        "LOG",
+        "info",
+        "Which logs are written: error, warn, info, debug, trace, or a filter of tracing.",
+    ),
     variable("LOG_FORMAT", "auto", "pretty, json, or auto: pretty on a terminal."),
 ];
 
@@ -173,8 +221,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A variable's value; an empty one is none. Bytes that are not UTF-8 arrive as replacement characters: to take them
-    /// for text would sign with another secret than was meant.
+    /// A variable's value; an empty one is none. Bytes that are not UTF-8 arrive as replacement
+    /// characters: to take them for text would sign with another secret than was meant.
     pub(super) fn optional(&mut self, name: &'static str) -> Option<String> {
         if is_secret(name) {
             return self.secret_text(name);
@@ -196,7 +244,11 @@ impl<'a> Reader<'a> {
         let mut given = sources::of(self.variable, name);
         if given.len() > 1 {
             let places: Vec<String> = given.iter().map(ToString::to_string).collect();
-            self.fault(name, format!("it is given by {}", places.join(" and by ")), "Keep one of them.".to_owned());
+            self.fault(
+                name,
+                format!("it is given by {}", places.join(" and by ")),
+                "Keep one of them.".to_owned(),
+            );
             return None;
         }
         let source = given.pop()?;
@@ -207,7 +259,11 @@ impl<'a> Reader<'a> {
                 self.checked(name, value)
             }
             Err(error) => {
-                self.fault(name, format!("{place} can not be used: {error}"), sources::MEND.to_owned());
+                self.fault(
+                    name,
+                    format!("{place} can not be used: {error}"),
+                    sources::MEND.to_owned(),
+                );
                 None
             }
         }
@@ -215,7 +271,11 @@ impl<'a> Reader<'a> {
 
     fn checked(&mut self, name: &'static str, value: String) -> Option<String> {
         if value.contains(char::REPLACEMENT_CHARACTER) {
-            self.fault(name, "it is not UTF-8".to_owned(), "Set it to text; a secret can be made base64.".to_owned());
+            self.fault(
+                name,
+                "it is not UTF-8".to_owned(),
+                "Set it to text; a secret can be made base64.".to_owned(),
+            );
             return None;
         }
         Some(value)
@@ -242,7 +302,11 @@ impl<'a> Reader<'a> {
         match parse(&text) {
             Ok(value) => Some(value),
             Err(error) => {
-                self.fault(name, format!("`{text}` can not be used: {error}"), format!("Set it to {expected}."));
+                self.fault(
+                    name,
+                    format!("`{text}` can not be used: {error}"),
+                    format!("Set it to {expected}."),
+                );
                 None
             }
         }
@@ -253,18 +317,27 @@ impl<'a> Reader<'a> {
         let text = self.optional(name)?;
         let parsed = text.parse();
         if let Err(error) = &parsed {
-            let mend = "Set it to an IP address and a port such as `127.0.0.1:9464` or `[::1]:9464`.";
+            let mend =
+                "Set it to an IP address and a port such as `127.0.0.1:9464` or `[::1]:9464`.";
             self.fault(name, format!("`{text}` can not be used: {error}"), mend.to_owned());
         }
         parsed.ok()
     }
 
-    pub(super) fn number(&mut self, name: &'static str, default: u64, least: u64, most: u64) -> u64 {
+    pub(super) fn number(
+        &mut self,
+        name: &'static str,
+        default: u64,
+        least: u64,
+        most: u64,
+    ) -> u64 {
         let Some(text) = self.optional(name) else { return default };
         match text.trim().parse() {
             Ok(number) if (least..=most).contains(&number) => number,
             _ => {
-                let mend = format!("Set it to a whole number from {least} to {most}, or unset it for {default}.");
+                let mend = format!(
+                    "Set it to a whole number from {least} to {most}, or unset it for {default}."
+                );
                 self.fault(name, format!("`{text}` is not one that it can be"), mend);
                 default
             }
@@ -279,7 +352,8 @@ impl<'a> Reader<'a> {
     pub(super) fn choice(&mut self, name: &'static str, choices: &[&str]) -> usize {
         let Some(text) = self.optional(name) else { return 0 };
         choices.iter().position(|choice| *choice == text).unwrap_or_else(|| {
-            let named: Vec<&str> = choices.iter().copied().filter(|choice| !choice.is_empty()).collect();
+            let named: Vec<&str> =
+                choices.iter().copied().filter(|choice| !choice.is_empty()).collect();
             self.fault(
                 name,
                 format!("`{text}` is none of its values"),
@@ -297,8 +371,10 @@ impl<'a> Reader<'a> {
 
     pub(super) fn secrets(&mut self, name: &'static str) -> Vec<Zeroizing<Vec<u8>>> {
         let Some(list) = self.optional(name).map(Zeroizing::new) else { return Vec::new() };
-        let secrets: Vec<_> =
-            list.split([',', '\n']).map(|part| Zeroizing::new(part.trim().as_bytes().to_vec())).collect();
+        let secrets: Vec<_> = list
+            .split([',', '\n'])
+            .map(|part| Zeroizing::new(part.trim().as_bytes().to_vec()))
+            .collect();
         for secret in &secrets {
             self.check_secret(name, secret);
         }

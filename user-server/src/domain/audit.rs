@@ -1,10 +1,12 @@
-//! What the audit tells: events, the rows that they become, and the chain that the rows are sealed into.
+//! What the audit tells: events, the rows that they become, and the chain that the rows are sealed
+//! into.
 
 use uuid::Uuid;
 
 use super::{Act, Timestamp};
 
-/// The use under which a login text is hashed for the audit, so that attempts at it can be known as such.
+/// The use under which a login text is hashed for the audit, so that attempts at it can be known as
+/// such.
 pub const AUDITED_LOGIN: &str = "audited login";
 
 /// What happened. A kind more is one row here.
@@ -62,7 +64,8 @@ kinds! {
     Unlocked "unlocked"
     /// An operator ended a key for good; the detail is its name.
     KeyRetired "key_retired"
-    /// An operator brings users along: a row where it begins, and one with the numbers where it ends.
+    /// An operator brings users along: a row where it begins, and one with the numbers where it
+    /// ends.
     Imported "imported"
     /// An operator took a copy of every user with their password hashes; the detail is its format.
     Exported "exported"
@@ -70,9 +73,11 @@ kinds! {
     Restored "restored"
     /// Somebody was told to wait; one a key and minute.
     Throttled "throttled"
-    /// The end of the chain was not what had been vouched for when more was to be sealed behind it: somebody changed it.
+    /// The end of the chain was not what had been vouched for when more was to be sealed behind it:
+    /// somebody changed it.
     ChainBroken "chain_broken"
-    /// The key that vouched for the end of the chain was not known when more was to be sealed behind it.
+    /// The key that vouched for the end of the chain was not known when more was to be sealed
+    /// behind it.
     ChainTakenOver "chain_taken_over"
 }
 
@@ -97,7 +102,14 @@ impl Event {
     /// An event that concerns no account.
     #[must_use]
     pub fn new(kind: Kind) -> Self {
-        Self { kind, user_id: None, session_id: None, subject: None, detail: String::new(), dedup: None }
+        Self {
+            kind,
+            user_id: None,
+            session_id: None,
+            subject: None,
+            detail: String::new(),
+            dedup: None,
+        }
     }
 
     /// An event of an account.

@@ -29,7 +29,8 @@ impl Caller {
     }
 }
 
-/// The end user's network: an IPv4 address, or the /64 of an IPv6 address, which one household shares.
+/// The end user's network: an IPv4 address, or the /64 of an IPv6 address, which one household
+/// shares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ClientNetwork(IpAddr);
 

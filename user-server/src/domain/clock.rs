@@ -9,7 +9,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 pub struct Timestamp(pub i64);
 
 impl Timestamp {
-    /// The latest second that leaves the service: the largest whole number that JavaScript holds exactly.
+    /// The latest second that leaves the service: the largest whole number that JavaScript holds
+    /// exactly.
     pub const MAX_SECONDS: u64 = (1 << 53) - 1;
 
     /// This much later.
@@ -72,7 +73,8 @@ impl SharedClock {
         Self { base, ahead: AtomicI64::new(0) }
     }
 
-    /// Sets it: the shared clock said `shared` when this machine's said `own`. By how much it moved, in milliseconds.
+    /// Sets it: the shared clock said `shared` when this machine's said `own`. By how much it
+    /// moved, in milliseconds.
     pub fn set(&self, shared: Timestamp, own: Timestamp) -> i64 {
         let ahead = shared.0.saturating_sub(own.0);
         ahead.saturating_sub(self.ahead.swap(ahead, Ordering::SeqCst))

@@ -1,5 +1,5 @@
-//! E-mail addresses: an ASCII unquoted local part (RFC 5321 dot-string) and a domain name (IDNA 2008). Private: no answer
-//! tells whether one is known.
+//! E-mail addresses: an ASCII unquoted local part (RFC 5321 dot-string) and a domain name (IDNA
+//! 2008). Private: no answer tells whether one is known.
 
 use super::Refusal;
 
@@ -13,7 +13,8 @@ pub struct Email {
 }
 
 impl Email {
-    /// The most bytes, as written and with the domain in ASCII (RFC 5321, section 4.5.3.1.3, less the angle brackets).
+    /// The most bytes, as written and with the domain in ASCII (RFC 5321, section 4.5.3.1.3, less
+    /// the angle brackets).
     pub const MAX_BYTES: usize = 254;
     const MAX_LOCAL: usize = 64;
 
@@ -30,10 +31,13 @@ impl Email {
         if local.is_empty() || local.len() > Self::MAX_LOCAL || !local.split('.').all(is_atom) {
             return refuse("what stands before the @ is not a plain name");
         }
-        let Ok(domain) = idna::domain_to_ascii_strict(domain) else { return refuse("its domain is not one") };
+        let Ok(domain) = idna::domain_to_ascii_strict(domain) else {
+            return refuse("its domain is not one");
+        };
         let domain = domain.to_ascii_lowercase();
         let top = domain.rsplit('.').next().unwrap_or_default();
-        if !domain.contains('.') || top.is_empty() || top.bytes().all(|byte| byte.is_ascii_digit()) {
+        if !domain.contains('.') || top.is_empty() || top.bytes().all(|byte| byte.is_ascii_digit())
+        {
             return refuse("its domain is not a full one");
         }
         let mailbox = format!("{local}@{domain}");
@@ -82,7 +86,10 @@ impl std::fmt::Debug for Email {
 
 /// RFC 5321 `Atom`.
 fn is_atom(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&byte))
+    !text.is_empty()
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&byte))
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! How a use case can end without its result: a refusal, which is expected and told to the client, or a fault, which is
-//! not and is told to the log.
+//! How a use case can end without its result: a refusal, which is expected and told to the client,
+//! or a fault, which is not and is told to the log.
 
 use std::time::Duration;
 
@@ -33,7 +33,8 @@ pub enum Refusal {
     },
     /// An update without a change.
     NothingToUpdate,
-    /// No active account has this login and password. The field is named where a password confirms a change.
+    /// No active account has this login and password. The field is named where a password confirms
+    /// a change.
     InvalidCredentials {
         /// `current_password`, or none for a login.
         field: Option<&'static str>,

@@ -8,7 +8,8 @@ use super::records::Purpose;
 /// A mail that a worker holds a lease on.
 #[derive(Debug, Clone)]
 pub struct ClaimedMail {
-    /// Its id in the outbox; its `Message-ID` is made of it, so that a repeated mail can be known as one.
+    /// Its id in the outbox; its `Message-ID` is made of it, so that a repeated mail can be known
+    /// as one.
     pub id: Uuid,
     /// When the change that it belongs to was made.
     pub created_at: Timestamp,
@@ -57,8 +58,13 @@ pub enum Notice {
 
 impl Notice {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::AlreadyRegistered, Self::EmailChanged, Self::PasswordChanged, Self::PasswordReset, Self::Deleted];
+    pub const ALL: [Self; 5] = [
+        Self::AlreadyRegistered,
+        Self::EmailChanged,
+        Self::PasswordChanged,
+        Self::PasswordReset,
+        Self::Deleted,
+    ];
 
     /// The name in storage.
     #[must_use]

@@ -1,5 +1,6 @@
-//! What the service is about, without any I/O: names, addresses, passwords, sessions, time, refusals, and the ports
-//! through which the services reach storage and mail. It uses no other room.
+//! What the service is about, without any I/O: names, addresses, passwords, sessions, time,
+//! refusals, and the ports through which the services reach storage and mail. It uses no other
+//! room.
 
 pub mod act;
 pub mod audit;

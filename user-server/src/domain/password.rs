@@ -5,7 +5,8 @@ use zeroize::Zeroizing;
 
 use super::Refusal;
 
-/// A password in Unicode NFC, so that two keyboards' ways to write it are one (NIST SP 800-63B, section 5.1.1.2).
+/// A password in Unicode NFC, so that two keyboards' ways to write it are one (NIST SP 800-63B,
+/// section 5.1.1.2).
 #[derive(Clone)]
 pub struct Password {
     nfc: Zeroizing<String>,
@@ -21,21 +22,24 @@ impl Password {
     /// The most bytes ever looked at.
     pub const MAX_BYTES: usize = 1024;
 
-    /// A password that somebody presents to prove who they are, or `None` where it can't be anybody's.
+    /// A password that somebody presents to prove who they are, or `None` where it can't be
+    /// anybody's.
     #[must_use]
     pub fn presented(bytes: &[u8]) -> Option<Self> {
         if bytes.is_empty() || bytes.len() > Self::MAX_BYTES {
             return None;
         }
         let text = std::str::from_utf8(bytes).ok()?;
-        // NFC grows text by three times at the most (UAX #15), so the string never moves and leaves no copy behind.
+        // NFC grows text by three times at the most (UAX #15), so the string never moves and leaves
+        // no copy behind.
         let mut normal = Zeroizing::new(String::with_capacity(3 * text.len()));
         normal.extend(text.nfc());
         let sent = (normal.as_bytes() != bytes).then(|| Zeroizing::new(bytes.to_vec()));
         Some(Self { nfc: normal, sent })
     }
 
-    /// A password that somebody wants to have. Whether it is too common is a second question, of the `password` room.
+    /// A password that somebody wants to have. Whether it is too common is a second question, of
+    /// the `password` room.
     ///
     /// # Errors
     /// [`Refusal::InvalidPassword`], with what is wrong.
@@ -70,7 +74,8 @@ impl std::fmt::Debug for Password {
     }
 }
 
-/// What a stored hash costs to compute, as its text says: all that stands before its salt. Empty where it says nothing.
+/// What a stored hash costs to compute, as its text says: all that stands before its salt. Empty
+/// where it says nothing.
 #[must_use]
 pub fn hash_class(hash: &str) -> &str {
     const LONGEST: usize = 64;
@@ -114,7 +119,8 @@ mod tests {
     fn a_class_holds_nothing_of_the_password() {
         let crypt = "$2b$12$L6Bc/AlTQHyd9liGgGEZyOFLPHNgyxeEPfgYfBCVxJ7JIlwxyVU3u";
         assert_eq!(hash_class(crypt), "$2b$12");
-        let phc = "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
+        let phc =
+            "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
         assert_eq!(hash_class(phc), "$argon2id$v=19$m=256,t=2,p=1");
         for text in ["", "plain", "$1$abc", &format!("${}$a$b", "x".repeat(99))] {
             assert_eq!(hash_class(text), "", "{text}");
@@ -127,7 +133,8 @@ mod tests {
             let text = String::from(c).repeat(4);
             let room = 3 * text.len();
             assert!(
-                super::UnicodeNormalization::nfc(text.as_str()).map(char::len_utf8).sum::<usize>() <= room,
+                super::UnicodeNormalization::nfc(text.as_str()).map(char::len_utf8).sum::<usize>()
+                    <= room,
                 "{c:?}"
             );
         }

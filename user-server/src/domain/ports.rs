@@ -1,5 +1,5 @@
-//! What the services need of the outside. A method is one transaction, named for its use case; an adapter implements it
-//! for one database or one way to send mail.
+//! What the services need of the outside. A method is one transaction, named for its use case; an
+//! adapter implements it for one database or one way to send mail.
 
 mod idempotency;
 mod operators;
@@ -12,9 +12,9 @@ use uuid::Uuid;
 use super::audit::{Chain, Entry, Filter, Note, Sealing, Step, Unsealed};
 use super::mail::{Claim, Mail, SendError};
 use super::records::{
-    Activation, Cached, Changed, Charge, Counter, EmailChange, Ended, Guess, Invariant, KeyUse, Leases, LoginKey,
-    NewSession, Profile, Purpose, Registration, Resend, ResetDone, ResetRequest, RetiredKey, Revocation, Rotation,
-    UserChange, UserRecord, UserVersion,
+    Activation, Cached, Changed, Charge, Counter, EmailChange, Ended, Guess, Invariant, KeyUse,
+    Leases, LoginKey, NewSession, Profile, Purpose, Registration, Resend, ResetDone, ResetRequest,
+    RetiredKey, Revocation, Rotation, UserChange, UserRecord, UserVersion,
 };
 use super::{Act, Fault, Timestamp, Username};
 pub use idempotency::IdempotencyKeys;
@@ -40,9 +40,10 @@ pub trait Accounts: Send + Sync {
         session: &NewSession,
         act: &Act,
     ) -> Result<Activation, Fault>;
-    /// Opens a session for a password proved under these credentials, stores its stronger hash where one is given, and
-    /// settles what the attempt was charged. `None` where the password has changed or the account is gone, and then only
-    /// the charge is settled; the sessions that had to make room otherwise.
+    /// Opens a session for a password proved under these credentials, stores its stronger hash
+    /// where one is given, and settles what the attempt was charged. `None` where the password has
+    /// changed or the account is gone, and then only the charge is settled; the sessions that had
+    /// to make room otherwise.
     async fn open_session(
         &self,
         user: &UserRecord,
@@ -51,17 +52,25 @@ pub trait Accounts: Send + Sync {
         charge: Adjustment,
         act: &Act,
     ) -> Result<Option<Ended>, Fault>;
-    /// Changes an account. A new password ends every other session, and voids every open code but the new address's.
+    /// Changes an account. A new password ends every other session, and voids every open code but
+    /// the new address's.
     async fn change_user(&self, change: &UserChange, act: &Act) -> Result<Changed, Fault>;
-    /// Spends an address change's code: the new address counts, the old one is told, every open code is void.
+    /// Spends an address change's code: the new address counts, the old one is told, every open
+    /// code is void.
     async fn confirm_email(&self, guess: &Guess, act: &Act) -> Result<EmailChange, Fault>;
     /// Writes a password reset and its mail; a dead one where the address is nobody's.
     async fn request_reset(&self, request: &ResetRequest, act: &Act) -> Result<(), Fault>;
     /// Whose password this code resets, while it is unspent.
     async fn reset_owner(&self, guess: &Guess) -> Result<Option<UserRecord>, Fault>;
     /// Spends a reset's code: the new password counts, every session ends, every open code is void.
-    async fn reset_password(&self, guess: &Guess, password_hash: &str, act: &Act) -> Result<Option<ResetDone>, Fault>;
-    /// Erases an account whose password was proved under these credentials, with all that belongs to it.
+    async fn reset_password(
+        &self,
+        guess: &Guess,
+        password_hash: &str,
+        act: &Act,
+    ) -> Result<Option<ResetDone>, Fault>;
+    /// Erases an account whose password was proved under these credentials, with all that belongs
+    /// to it.
     async fn delete_user(&self, user: &UserRecord, act: &Act) -> Result<Option<Ended>, Fault>;
 }
 
@@ -79,8 +88,8 @@ pub trait Codes: Send + Sync {
     ) -> Result<Charge, Fault>;
     /// Gives a guess back that was right and led to nothing.
     async fn refund_guess(&self, guess: &Guess) -> Result<(), Fault>;
-    /// Queues the verification's mail once more. `kids` are the keys that are good, the signing one first; a code of
-    /// another key becomes one of that.
+    /// Queues the verification's mail once more. `kids` are the keys that are good, the signing one
+    /// first; a code of another key becomes one of that.
     async fn resend(
         &self,
         verification_id: Uuid,
@@ -117,8 +126,8 @@ pub trait Sessions: Send + Sync {
     async fn changes(&self, since: Timestamp) -> Result<Vec<UserVersion>, Fault>;
 }
 
-/// The session and user of a token, kept near; and the bell that wakes the readers of the revocation log. SQL is the
-/// truth, so nothing here can fail: what can't be asked knows nothing.
+/// The session and user of a token, kept near; and the bell that wakes the readers of the
+/// revocation log. SQL is the truth, so nothing here can fail: what can't be asked knows nothing.
 #[async_trait]
 pub trait Cache: Send + Sync {
     /// What is known of a session and its user. A user's record of a version below `least` is old.
@@ -136,9 +145,13 @@ pub trait Cache: Send + Sync {
 /// Budgets, for the throttle.
 #[async_trait]
 pub trait Counters: Send + Sync {
-    /// Adjusts counters exactly as if nobody else did at the time: a note for the caller, or how long to wait. Where it
-    /// refuses, nothing changes, and `refusal` is noted where there is one.
-    async fn adjust(&self, adjustment: Adjustment, refusal: Option<&Note>) -> Result<Result<u8, Duration>, Fault>;
+    /// Adjusts counters exactly as if nobody else did at the time: a note for the caller, or how
+    /// long to wait. Where it refuses, nothing changes, and `refusal` is noted where there is one.
+    async fn adjust(
+        &self,
+        adjustment: Adjustment,
+        refusal: Option<&Note>,
+    ) -> Result<Result<u8, Duration>, Fault>;
 }
 
 /// Looks at counters, and changes them or refuses to: a note for the caller, or how long to wait.
@@ -200,12 +213,14 @@ pub trait Outbox: Send + Sync {
     async fn retry_at(&self, id: Uuid, at: Timestamp) -> Result<(), Fault>;
 }
 
-/// Who did what. Every change writes its own row; here is what happens without one, and what becomes of the rows.
+/// Who did what. Every change writes its own row; here is what happens without one, and what
+/// becomes of the rows.
 #[async_trait]
 pub trait Audit: Send + Sync {
     /// Writes an event down that changed nothing else.
     async fn record(&self, note: &Note) -> Result<(), Fault>;
-    /// Lets `link` put the oldest rows that are not in the chain at its end, as the only worker for as long as the lease.
+    /// Lets `link` put the oldest rows that are not in the chain at its end, as the only worker for
+    /// as long as the lease.
     async fn seal(
         &self,
         worker: Uuid,
@@ -216,8 +231,8 @@ pub trait Audit: Send + Sync {
     ) -> Result<Sealing, Fault>;
     /// The rows that are not in the chain yet.
     async fn unsealed(&self) -> Result<Unsealed, Fault>;
-    /// Takes at most so many rows from before that time off the chain's beginning, and lets `link` vouch for what is left;
-    /// how many.
+    /// Takes at most so many rows from before that time off the chain's beginning, and lets `link`
+    /// vouch for what is left; how many.
     async fn prune(&self, before: Timestamp, most: u32, link: Link) -> Result<u64, Fault>;
     /// The two ends of the chain.
     async fn chain(&self) -> Result<Chain, Fault>;
@@ -227,7 +242,8 @@ pub trait Audit: Send + Sync {
     async fn entries(&self, filter: &Filter) -> Result<Vec<Entry>, Fault>;
 }
 
-/// What moves the ends of the chain on and vouches for them, giving each row its place; or it will not.
+/// What moves the ends of the chain on and vouches for them, giving each row its place; or it will
+/// not.
 pub type Link = Box<dyn FnMut(&mut Chain, Step<'_>) -> bool + Send>;
 
 /// What keeps the store small.
@@ -235,11 +251,13 @@ pub type Link = Box<dyn FnMut(&mut Chain, Step<'_>) -> bool + Send>;
 pub trait Housekeeping: Send + Sync {
     /// Erases what is past its retention; how many rows.
     async fn sweep(&self, retention: &Retention, now: Timestamp) -> Result<u64, Fault>;
-    /// What the stored hashes cost to compute, as their texts say, each kind once. Cheap however many there are.
+    /// What the stored hashes cost to compute, as their texts say, each kind once. Cheap however
+    /// many there are.
     async fn hash_classes(&self) -> Result<Vec<String>, Fault>;
     /// Whether the store answers.
     async fn ping(&self) -> Result<(), Fault>;
-    /// The time by the database's clock, which all nodes share; `None` where there is one node and one clock.
+    /// The time by the database's clock, which all nodes share; `None` where there is one node and
+    /// one clock.
     async fn server_time(&self) -> Result<Option<Timestamp>, Fault>;
     /// Finishes what is under way and closes.
     async fn close(&self);
@@ -283,7 +301,8 @@ pub struct PoolUse {
 pub struct Retention {
     /// Pending, dead and expired verifications.
     pub verifications: Duration,
-    /// Mails: no shorter than a day and a code's life, in which they count against an address's budget.
+    /// Mails: no shorter than a day and a code's life, in which they count against an address's
+    /// budget.
     pub mails: Duration,
     /// Entries of the revocation log: no shorter than an access token lives.
     pub revocations: Duration,
@@ -296,8 +315,8 @@ pub struct Retention {
 /// What looks for rows that can't be.
 #[async_trait]
 pub trait Inspection: Send + Sync {
-    /// Looks at every row as of one moment, beside whoever writes, and changes nothing. Rows are read in pages, so that a
-    /// large store costs time and no memory.
+    /// Looks at every row as of one moment, beside whoever writes, and changes nothing. Rows are
+    /// read in pages, so that a large store costs time and no memory.
     async fn inspect(&self, bounds: &Bounds, now: Timestamp) -> Result<Vec<Invariant>, Fault>;
 }
 
@@ -357,7 +376,13 @@ impl<
 /// Who makes the code of a mail.
 pub trait CodeSource: Send + Sync {
     /// The code as a person reads it, or `None` where the key is not known here.
-    fn code(&self, verification_id: Uuid, purpose: Purpose, generation: u32, kid: &str) -> Option<String>;
+    fn code(
+        &self,
+        verification_id: Uuid,
+        purpose: Purpose,
+        generation: u32,
+        kid: &str,
+    ) -> Option<String>;
     /// How long it is good from now.
     fn life(&self) -> Duration;
 }

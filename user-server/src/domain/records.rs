@@ -26,7 +26,8 @@ pub struct UserRecord {
     pub email_key: String,
     /// The PHC string.
     pub password_hash: String,
-    /// Moves on with every change of the password: what was proved under an older one no longer counts.
+    /// Moves on with every change of the password: what was proved under an older one no longer
+    /// counts.
     pub credentials: i64,
     /// Whether an operator has disabled the account.
     pub disabled: bool,
@@ -36,7 +37,8 @@ pub struct UserRecord {
     pub version: i64,
 }
 
-/// What an account shows to its owner's gateway. It holds nothing that proves anything, so it may be cached.
+/// What an account shows to its owner's gateway. It holds nothing that proves anything, so it may
+/// be cached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Profile {
     /// The account's id.
@@ -76,8 +78,8 @@ pub enum Cached {
     Unknown(Leases),
 }
 
-/// The right to fill in what was missing. A lease that was taken before the read and that nobody has ended since shows
-/// that what was read still holds.
+/// The right to fill in what was missing. A lease that was taken before the read and that nobody
+/// has ended since shows that what was read still holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Leases {
     /// For the session.
@@ -316,7 +318,12 @@ impl UserChange {
             (self.email.is_some(), "email"),
             (self.password_hash.is_some(), "password"),
         ];
-        fields.iter().filter(|(changed, _)| *changed).map(|(_, name)| *name).collect::<Vec<_>>().join(" ")
+        fields
+            .iter()
+            .filter(|(changed, _)| *changed)
+            .map(|(_, name)| *name)
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 }
 
@@ -353,8 +360,12 @@ pub struct Counter {
 
 impl Counter {
     /// Nothing spent.
-    pub const ZERO: Self =
-        Self { count: 0, since: Timestamp(0), blocked_until: Timestamp(0), expires_at: Timestamp(0) };
+    pub const ZERO: Self = Self {
+        count: 0,
+        since: Timestamp(0),
+        blocked_until: Timestamp(0),
+        expires_at: Timestamp(0),
+    };
 }
 
 /// Something that has to hold of what is stored, and whether it does.

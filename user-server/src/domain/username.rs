@@ -28,7 +28,8 @@ impl Username {
         if text.len() > Self::MAX_BYTES {
             return Err(Refusal::InvalidUsername("it is longer than 128 bytes"));
         }
-        let not_a_name = |_| Refusal::InvalidUsername("it holds a character that a username can not have");
+        let not_a_name =
+            |_| Refusal::InvalidUsername("it holds a character that a username can not have");
         let shown = UsernameCasePreserved::new().enforce(text).map_err(not_a_name)?.into_owned();
         let key = UsernameCaseMapped::new().enforce(text).map_err(not_a_name)?.into_owned();
         if key.contains('@') {
@@ -72,11 +73,23 @@ mod tests {
 
     #[test]
     fn what_is_no_name_is_refused() {
-        for text in ["", "ab", "a b c", "a@b.example", "tab\tbed", "null\0byte", "a\u{202e}bc", &"x".repeat(33)] {
+        for text in [
+            "",
+            "ab",
+            "a b c",
+            "a@b.example",
+            "tab\tbed",
+            "null\0byte",
+            "a\u{202e}bc",
+            &"x".repeat(33),
+        ] {
             assert!(Username::parse(text).is_err(), "{text:?}");
         }
         assert!(Username::parse(&"x".repeat(32)).is_ok());
-        assert!(Username::parse(&"𠀀".repeat(32)).is_ok(), "32 code points of four bytes are 128 bytes");
+        assert!(
+            Username::parse(&"𠀀".repeat(32)).is_ok(),
+            "32 code points of four bytes are 128 bytes"
+        );
         assert!(Username::parse(&"𠀀".repeat(33)).is_err());
     }
 }

@@ -1,4 +1,5 @@
-//! The message handler: a request, its use case, its reply. The only room that knows both messages and services.
+//! The message handler: a request, its use case, its reply. The only room that knows both messages
+//! and services.
 
 mod once;
 mod replies;
@@ -54,7 +55,12 @@ pub struct Peer {
 impl Handler {
     /// A handler over the services.
     #[must_use]
-    pub fn new(users: Users, tokens: Arc<Tokens>, idempotency: Idempotency, limits: Limits) -> Self {
+    pub fn new(
+        users: Users,
+        tokens: Arc<Tokens>,
+        idempotency: Idempotency,
+        limits: Limits,
+    ) -> Self {
         Self { users, tokens, idempotency, limits }
     }
 
@@ -70,9 +76,15 @@ impl Handler {
         Look { time: self.tokens.time(), instant: Instant::now() }
     }
 
-    /// Answers what needs no waiting: token checks and pings. All that came with one read share a look at the clocks.
+    /// Answers what needs no waiting: token checks and pings. All that came with one read share a
+    /// look at the clocks.
     #[must_use]
-    pub fn answer_now(&self, request: &Request<'_>, common: &Common<'_>, look: Look) -> Option<Reply<'static>> {
+    pub fn answer_now(
+        &self,
+        request: &Request<'_>,
+        common: &Common<'_>,
+        look: Look,
+    ) -> Option<Reply<'static>> {
         match request {
             Request::VerifyToken(_) | Request::Ping(_) => {}
             _ => return None,
@@ -81,12 +93,13 @@ impl Handler {
             return Some(replies::error(Refusal::DeadlineExceeded.into()).into());
         }
         match request {
-            Request::VerifyToken(request) => {
-                Some(match self.tokens.verify_at(request.access_token.expose(), look.time, look.instant) {
+            Request::VerifyToken(request) => Some(
+                match self.tokens.verify_at(request.access_token.expose(), look.time, look.instant)
+                {
                     Ok(verified) => replies::verified(&verified).into(),
                     Err(failure) => replies::error(failure).into(),
-                })
-            }
+                },
+            ),
             Request::Ping(_) => Some(self.pong().into()),
             _ => None,
         }
@@ -103,7 +116,10 @@ impl Handler {
     #[must_use]
     pub fn hashes(request: &Request<'_>) -> bool {
         match request {
-            Request::Register(_) | Request::Login(_) | Request::DeleteUser(_) | Request::ResetPassword(_) => true,
+            Request::Register(_)
+            | Request::Login(_)
+            | Request::DeleteUser(_)
+            | Request::ResetPassword(_) => true,
             Request::UpdateUser(update) => update.email.is_some() || update.new_password.is_some(),
             Request::VerifyToken(_)
             | Request::VerifyEmail(_)
@@ -117,13 +133,14 @@ impl Handler {
         }
     }
 
-    /// Whether a request is made for a new token or code. All others bring one along, and are refused for it where no key
-    /// is left.
+    /// Whether a request is made for a new token or code. All others bring one along, and are
+    /// refused for it where no key is left.
     fn needs_key(request: &Request<'_>) -> bool {
         match request {
-            Request::Register(_) | Request::Login(_) | Request::ResendCode(_) | Request::RequestPasswordReset(_) => {
-                true
-            }
+            Request::Register(_)
+            | Request::Login(_)
+            | Request::ResendCode(_)
+            | Request::RequestPasswordReset(_) => true,
             Request::VerifyToken(_)
             | Request::UpdateUser(_)
             | Request::DeleteUser(_)
@@ -137,7 +154,8 @@ impl Handler {
         }
     }
 
-    /// Answers a request that arrived at `arrived`. `gone` is cancelled when its connection has gone.
+    /// Answers a request that arrived at `arrived`. `gone` is cancelled when its connection has
+    /// gone.
     pub async fn answer(
         &self,
         request: Request<'_>,
@@ -175,14 +193,24 @@ impl Handler {
         }
     }
 
-    async fn dispatch(&self, request: Request<'_>, caller: &Caller) -> Result<Reply<'static>, Failure> {
+    async fn dispatch(
+        &self,
+        request: Request<'_>,
+        caller: &Caller,
+    ) -> Result<Reply<'static>, Failure> {
         let users = &self.users;
         Ok(match request {
-            Request::Register(r) => {
-                replies::registered(users.register(&r.username, &r.email, r.password.expose(), caller).await?).into()
+            Request::Register(r) => replies::registered(
+                users.register(&r.username, &r.email, r.password.expose(), caller).await?,
+            )
+            .into(),
+            Request::Login(r) => {
+                replies::logged_in(&users.login(&r.login, r.password.expose(), caller).await?)
+                    .into()
             }
-            Request::Login(r) => replies::logged_in(&users.login(&r.login, r.password.expose(), caller).await?).into(),
-            Request::VerifyToken(r) => replies::verified(&self.tokens.verify(r.access_token.expose())?).into(),
+            Request::VerifyToken(r) => {
+                replies::verified(&self.tokens.verify(r.access_token.expose())?).into()
+            }
             Request::UpdateUser(r) => {
                 let change = Change {
                     username: r.username.as_deref(),
@@ -190,37 +218,50 @@ impl Handler {
                     new_password: r.new_password.as_ref().map(user_proto::Secret::expose),
                     current_password: r.current_password.as_ref().map(user_proto::Secret::expose),
                 };
-                replies::updated(users.update(r.access_token.expose(), change, caller).await?).into()
+                replies::updated(users.update(r.access_token.expose(), change, caller).await?)
+                    .into()
             }
             Request::DeleteUser(r) => {
-                let id = users.delete(r.access_token.expose(), r.current_password.expose(), caller).await?;
+                let id = users
+                    .delete(r.access_token.expose(), r.current_password.expose(), caller)
+                    .await?;
                 user_proto::UserDeleted { user_id: id }.into()
             }
             Request::VerifyEmail(r) => {
-                let grant =
-                    users.verify_email(r.verification_id, r.code.expose(), r.username.as_deref(), caller).await?;
+                let grant = users
+                    .verify_email(r.verification_id, r.code.expose(), r.username.as_deref(), caller)
+                    .await?;
                 replies::email_verified(&grant).into()
             }
-            Request::ResendCode(r) => replies::resent(users.resend_code(r.verification_id, caller).await?).into(),
+            Request::ResendCode(r) => {
+                replies::resent(users.resend_code(r.verification_id, caller).await?).into()
+            }
             Request::RefreshToken(r) => {
-                replies::refreshed(&self.tokens.refresh(r.refresh_token.expose(), caller).await?).into()
+                replies::refreshed(&self.tokens.refresh(r.refresh_token.expose(), caller).await?)
+                    .into()
             }
             Request::Logout(r) => {
-                let sessions_ended = self.tokens.logout(r.token.expose(), r.all_sessions.is_some(), caller).await?;
+                let sessions_ended =
+                    self.tokens.logout(r.token.expose(), r.all_sessions.is_some(), caller).await?;
                 user_proto::LoggedOut { sessions_ended }.into()
             }
             Request::GetUser(r) => replies::user(users.get(r.access_token.expose()).await?).into(),
             Request::RequestPasswordReset(r) => {
-                replies::reset_requested(users.request_password_reset(&r.email, caller).await?).into()
+                replies::reset_requested(users.request_password_reset(&r.email, caller).await?)
+                    .into()
             }
             Request::ResetPassword(r) => {
                 let (code, password) = (r.code.expose(), r.new_password.expose());
-                let sessions_ended = users.reset_password(r.verification_id, code, password, caller).await?;
+                let sessions_ended =
+                    users.reset_password(r.verification_id, code, password, caller).await?;
                 user_proto::PasswordReset { sessions_ended }.into()
             }
             Request::ConfirmEmail(r) => {
                 let (token, code) = (r.access_token.expose(), r.code.expose());
-                replies::email_confirmed(users.confirm_email(token, r.verification_id, code, caller).await?).into()
+                replies::email_confirmed(
+                    users.confirm_email(token, r.verification_id, code, caller).await?,
+                )
+                .into()
             }
             Request::Ping(_) => self.pong().into(),
         })

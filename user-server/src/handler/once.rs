@@ -74,18 +74,28 @@ impl Handler {
             Request::UpdateUser(r) => {
                 replies::updated(users.changed_before(r.access_token.expose(), done).await?).into()
             }
-            Request::ConfirmEmail(r) => {
-                replies::email_confirmed(users.changed_before(r.access_token.expose(), done).await?.user).into()
+            Request::ConfirmEmail(r) => replies::email_confirmed(
+                users.changed_before(r.access_token.expose(), done).await?.user,
+            )
+            .into(),
+            Request::DeleteUser(_) => {
+                user_proto::UserDeleted { user_id: done.user_id.ok_or_else(missing)? }.into()
             }
-            Request::DeleteUser(_) => user_proto::UserDeleted { user_id: done.user_id.ok_or_else(missing)? }.into(),
-            Request::Logout(_) => user_proto::LoggedOut { sessions_ended: done.sessions_ended }.into(),
-            Request::ResetPassword(_) => user_proto::PasswordReset { sessions_ended: done.sessions_ended }.into(),
-            Request::VerifyToken(_) | Request::GetUser(_) | Request::Ping(_) => return Err(missing().into()),
+            Request::Logout(_) => {
+                user_proto::LoggedOut { sessions_ended: done.sessions_ended }.into()
+            }
+            Request::ResetPassword(_) => {
+                user_proto::PasswordReset { sessions_ended: done.sessions_ended }.into()
+            }
+            Request::VerifyToken(_) | Request::GetUser(_) | Request::Ping(_) => {
+                return Err(missing().into());
+            }
         })
     }
 }
 
-/// All that a request says but its common tags, in its one form. Wiped afterwards, since it holds passwords.
+/// All that a request says but its common tags, in its one form. Wiped afterwards, since it holds
+/// passwords.
 struct Said(BytesMut);
 
 impl Said {

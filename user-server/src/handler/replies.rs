@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use user_proto::frame::FrameError;
 use user_proto::{
-    CodeResent, DecodeError, EmailConfirmed, EmailVerified, ErrorCode, ErrorReply, LoggedIn, PasswordResetRequested,
-    Registered, Secret, TokenRefreshed, TokenVerified, UnixSeconds, User, UserUpdated,
+    CodeResent, DecodeError, EmailConfirmed, EmailVerified, ErrorCode, ErrorReply, LoggedIn,
+    PasswordResetRequested, Registered, Secret, TokenRefreshed, TokenVerified, UnixSeconds, User,
+    UserUpdated,
 };
 
 use crate::domain::records::{Profile, UserRecord};
@@ -29,7 +30,11 @@ fn secret(text: &str) -> Secret<'static> {
 
 pub(super) fn registered(sent: CodeSent) -> Registered {
     let CodeSent { verification_id, expires_in, resend_after } = sent;
-    Registered { verification_id, code_expires_in: seconds(expires_in), resend_after: seconds(resend_after) }
+    Registered {
+        verification_id,
+        code_expires_in: seconds(expires_in),
+        resend_after: seconds(resend_after),
+    }
 }
 
 pub(super) fn reset_requested(sent: CodeSent) -> PasswordResetRequested {
@@ -42,7 +47,10 @@ pub(super) fn reset_requested(sent: CodeSent) -> PasswordResetRequested {
 }
 
 pub(super) fn resent(sent: CodeSent) -> CodeResent {
-    CodeResent { code_expires_in: seconds(sent.expires_in), resend_after: seconds(sent.resend_after) }
+    CodeResent {
+        code_expires_in: seconds(sent.expires_in),
+        resend_after: seconds(sent.resend_after),
+    }
 }
 
 /// Three replies carry a grant, each with a type of its own.
@@ -104,10 +112,16 @@ pub(super) fn user(user: Profile) -> User<'static> {
 
 /// An error whose text is its code's meaning.
 pub(super) fn plain(code: ErrorCode, field: Option<&'static str>) -> ErrorReply<'static> {
-    ErrorReply { code, message: Cow::Borrowed(code.meaning()), retry_after_ms: None, field: field.map(Cow::Borrowed) }
+    ErrorReply {
+        code,
+        message: Cow::Borrowed(code.meaning()),
+        retry_after_ms: None,
+        field: field.map(Cow::Borrowed),
+    }
 }
 
-/// What the client is told of a use case that gave no result. A fault goes to the log, and the client learns only that.
+/// What the client is told of a use case that gave no result. A fault goes to the log, and the
+/// client learns only that.
 pub(super) fn error(failure: Failure) -> ErrorReply<'static> {
     let refusal = match failure {
         Failure::Refused(refusal) => refusal,
@@ -120,12 +134,19 @@ pub(super) fn error(failure: Failure) -> ErrorReply<'static> {
             return plain(ErrorCode::INTERNAL, None);
         }
     };
-    let because = |code, field, reason| ErrorReply { message: Cow::Borrowed(reason), ..plain(code, Some(field)) };
+    let because = |code, field, reason| ErrorReply {
+        message: Cow::Borrowed(reason),
+        ..plain(code, Some(field))
+    };
     let later = |code, wait| ErrorReply { retry_after_ms: Some(millis(wait)), ..plain(code, None) };
     match refusal {
-        Refusal::InvalidUsername(reason) => because(ErrorCode::INVALID_USERNAME, "username", reason),
+        Refusal::InvalidUsername(reason) => {
+            because(ErrorCode::INVALID_USERNAME, "username", reason)
+        }
         Refusal::InvalidEmail(reason) => because(ErrorCode::INVALID_EMAIL, "email", reason),
-        Refusal::InvalidPassword { field, reason } => because(ErrorCode::INVALID_PASSWORD, field, reason),
+        Refusal::InvalidPassword { field, reason } => {
+            because(ErrorCode::INVALID_PASSWORD, field, reason)
+        }
         Refusal::NothingToUpdate => plain(ErrorCode::NOTHING_TO_UPDATE, None),
         Refusal::InvalidCredentials { field } => plain(ErrorCode::INVALID_CREDENTIALS, field),
         Refusal::InvalidToken => plain(ErrorCode::INVALID_TOKEN, None),
@@ -155,7 +176,9 @@ pub fn undecodable(error: DecodeError) -> ErrorReply<'static> {
 pub fn frame_error(error: FrameError) -> ErrorReply<'static> {
     let message = match error.looks_like() {
         Some(protocol) => {
-            format!("{error}; this looks like {protocol}, and here the user service's own protocol is spoken")
+            format!(
+                "{error}; this looks like {protocol}, and here the user service's own protocol is spoken"
+            )
         }
         None => error.to_string(),
     };
@@ -180,10 +203,14 @@ pub fn busy(retry_after: Duration) -> ErrorReply<'static> {
 /// What a connection is told for which there is no place; it ends after it.
 #[must_use]
 pub fn no_place(retry_after: Duration) -> ErrorReply<'static> {
-    ErrorReply { message: Cow::Borrowed("there is no place for another connection"), ..busy(retry_after) }
+    ErrorReply {
+        message: Cow::Borrowed("there is no place for another connection"),
+        ..busy(retry_after)
+    }
 }
 
-/// What a client is told that speaks without TLS where only TLS is spoken; the connection ends after it.
+/// What a client is told that speaks without TLS where only TLS is spoken; the connection ends
+/// after it.
 #[must_use]
 pub fn needs_tls() -> ErrorReply<'static> {
     ErrorReply {

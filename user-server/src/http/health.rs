@@ -1,5 +1,6 @@
-//! Whether clients should come here. Not while the service starts or goes down; otherwise yes, even where a part fails,
-//! since every node would fail alike and token checks go on. What is degraded stands in the body.
+//! Whether clients should come here. Not while the service starts or goes down; otherwise yes, even
+//! where a part fails, since every node would fail alike and token checks go on. What is degraded
+//! stands in the body.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -12,7 +13,8 @@ use crate::domain::{Clock, Fault};
 use crate::metrics::Metrics;
 use crate::tokens::{FRESH, Revocations, Tokens};
 
-/// Between two looks at the outbox. Nobody who scrapes waits for the database, and many who scrape cost it nothing more.
+/// Between two looks at the outbox. Nobody who scrapes waits for the database, and many who scrape
+/// cost it nothing more.
 const PERIOD: Duration = Duration::from_secs(2);
 /// How late a look may be before the store counts as gone.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -127,8 +129,14 @@ impl Health {
     pub(super) fn look(&self, metrics: &Metrics) {
         metrics.vitals.look_at_memory();
         let Some(probe) = self.ready.get() else { return };
-        metrics.vitals.revocation_age.set(probe.revocations.age(tokio::time::Instant::now()).as_secs_f64());
-        metrics.vitals.revocation_entries.set(i64::try_from(probe.revocations.entries()).unwrap_or(i64::MAX));
+        metrics
+            .vitals
+            .revocation_age
+            .set(probe.revocations.age(tokio::time::Instant::now()).as_secs_f64());
+        metrics
+            .vitals
+            .revocation_entries
+            .set(i64::try_from(probe.revocations.entries()).unwrap_or(i64::MAX));
         metrics.vitals.keys_left.set(i64::try_from(probe.tokens.keys_left()).unwrap_or(i64::MAX));
         metrics.vitals.set_pools(&probe.store.pools());
     }
@@ -168,7 +176,8 @@ impl Parts {
             ("outbox", outbox.oldest_seconds > LATE_SECONDS),
             ("mail", mail.last_attempt_failed),
         ];
-        let degraded = parts.into_iter().filter_map(|(name, degraded)| degraded.then_some(name)).collect();
+        let degraded =
+            parts.into_iter().filter_map(|(name, degraded)| degraded.then_some(name)).collect();
         Self { degraded, store, revocation_log, keys, cache, outbox, mail }
     }
 }

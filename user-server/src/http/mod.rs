@@ -1,5 +1,5 @@
-//! Health and metrics, for those who run the service. It changes nothing and tells no secret, name or address, and a
-//! client of it can take neither much memory nor much time.
+//! Health and metrics, for those who run the service. It changes nothing and tells no secret, name
+//! or address, and a client of it can take neither much memory nor much time.
 
 mod health;
 
@@ -51,7 +51,11 @@ impl Monitor {
     ///
     /// # Errors
     /// Where the address can't be listened on.
-    pub async fn start(listen: SocketAddr, health: Arc<Health>, metrics: Arc<Metrics>) -> std::io::Result<Self> {
+    pub async fn start(
+        listen: SocketAddr,
+        health: Arc<Health>,
+        metrics: Arc<Metrics>,
+    ) -> std::io::Result<Self> {
         let listener = TcpListener::bind(listen).await?;
         let address = listener.local_addr()?;
         let stop = CancellationToken::new();
@@ -101,7 +105,8 @@ async fn serve(stream: TcpStream, answers: Arc<Answers>) {
     let mut http = http1::Builder::new();
     // One request a connection: who watches comes every few seconds, and holds no place in between.
     http.keep_alive(false).max_buf_size(MOST_HEAD);
-    let served = tokio::time::timeout(PATIENCE, http.serve_connection(TokioIo::new(stream), service)).await;
+    let served =
+        tokio::time::timeout(PATIENCE, http.serve_connection(TokioIo::new(stream), service)).await;
     if !matches!(served, Ok(Ok(()))) {
         tracing::debug!("a request to METRICS_ADDR was broken off");
     }
@@ -143,7 +148,8 @@ impl Answers {
 /// The text is of both formats. Who does not ask for the newer name gets the older one.
 fn metrics_type(request: &Request<Incoming>) -> &'static str {
     let accepts = request.headers().get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    let openmetrics = accepts.into_iter().any(|value| value.contains("application/openmetrics-text"));
+    let openmetrics =
+        accepts.into_iter().any(|value| value.contains("application/openmetrics-text"));
     if openmetrics { OPENMETRICS } else { PROMETHEUS }
 }
 

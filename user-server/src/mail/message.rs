@@ -20,7 +20,8 @@ impl Sender {
         text.parse().map(|mailbox| Self { mailbox }).map_err(|error| format!("{error}"))
     }
 
-    /// Whether every server can be told this address: one beyond ASCII needs an extension that few have.
+    /// Whether every server can be told this address: one beyond ASCII needs an extension that few
+    /// have.
     #[must_use]
     pub fn is_ascii(&self) -> bool {
         AsRef::<str>::as_ref(&self.mailbox.email).is_ascii()
@@ -30,13 +31,20 @@ impl Sender {
     #[must_use]
     pub fn nobody() -> Self {
         let address = lettre::Address::new("no-reply", "localhost.localdomain");
-        Self { mailbox: Mailbox::new(None, address.unwrap_or_else(|_| unreachable!("a constant address is one"))) }
+        Self {
+            mailbox: Mailbox::new(
+                None,
+                address.unwrap_or_else(|_| unreachable!("a constant address is one")),
+            ),
+        }
     }
 
     /// The message of a mail.
     pub(super) fn message(&self, mail: &Mail) -> Result<Message, SendError> {
-        let to: Mailbox =
-            mail.to.parse().map_err(|_| SendError::Permanent("the recipient is no mailbox".to_owned()))?;
+        let to: Mailbox = mail
+            .to
+            .parse()
+            .map_err(|_| SendError::Permanent("the recipient is no mailbox".to_owned()))?;
         let domain = self.mailbox.email.domain();
         let at = std::time::UNIX_EPOCH + std::time::Duration::from_secs(mail.created_at.seconds());
         Message::builder()
@@ -48,8 +56,16 @@ impl Sender {
             .header(AutoSubmitted)
             .multipart(
                 MultiPart::alternative()
-                    .singlepart(SinglePart::builder().header(ContentType::TEXT_PLAIN).body(mail.text.clone()))
-                    .singlepart(SinglePart::builder().header(ContentType::TEXT_HTML).body(mail.html.clone())),
+                    .singlepart(
+                        SinglePart::builder()
+                            .header(ContentType::TEXT_PLAIN)
+                            .body(mail.text.clone()),
+                    )
+                    .singlepart(
+                        SinglePart::builder()
+                            .header(ContentType::TEXT_HTML)
+                            .body(mail.html.clone()),
+                    ),
             )
             .map_err(|error| SendError::Permanent(error.to_string()))
     }

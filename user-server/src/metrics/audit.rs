@@ -18,7 +18,10 @@ pub struct Audit {
 impl Audit {
     pub(super) fn registered(registry: &mut Registry) -> Self {
         let help = "Rows of the audit that are not in its chain yet";
-        let audit = Self { unsealed: gauge(registry, "user_server_audit_unsealed", help), oldest: Gauge::default() };
+        let audit = Self {
+            unsealed: gauge(registry, "user_server_audit_unsealed", help),
+            oldest: Gauge::default(),
+        };
         registry.register_with_unit(
             "user_server_audit_unsealed_oldest",
             "How long the oldest of them has waited",

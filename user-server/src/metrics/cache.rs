@@ -64,7 +64,11 @@ impl Cache {
         let mut scratch = Registry::default();
         let registry = registry.unwrap_or(&mut scratch);
         let lookups = counters("result", ["hit", "miss"]);
-        registry.register("user_server_cache_lookups", "Look-ups in the token cache, by result", lookups.clone());
+        registry.register(
+            "user_server_cache_lookups",
+            "Look-ups in the token cache, by result",
+            lookups.clone(),
+        );
         let failures = counters("reason", CacheFailure::ALL.map(CacheFailure::name));
         registry.register(
             "user_server_cache_failures",

@@ -111,15 +111,27 @@ impl Connections {
     pub(super) fn registered(registry: &mut Registry) -> Arc<Self> {
         let (accepted, accept_errors) = (Counter::default(), Counter::default());
         let closed = counters("reason", Closed::ALL.map(Closed::name));
-        registry.register("user_server_connections_accepted", "Connections that were accepted", accepted.clone());
-        registry.register("user_server_connections_closed", "Connections that ended, by reason", closed.clone());
+        registry.register(
+            "user_server_connections_accepted",
+            "Connections that were accepted",
+            accepted.clone(),
+        );
+        registry.register(
+            "user_server_connections_closed",
+            "Connections that ended, by reason",
+            closed.clone(),
+        );
         registry.register(
             "user_server_accept_errors",
             "Connections that could not be accepted, for want of file descriptors for example",
             accept_errors.clone(),
         );
         let open = gauge(registry, "user_server_connections", "Connections that are open");
-        let most = gauge(registry, "user_server_connections_max", "Connections that may be open: MAX_CONNECTIONS");
+        let most = gauge(
+            registry,
+            "user_server_connections_max",
+            "Connections that may be open: MAX_CONNECTIONS",
+        );
         let refused = counters("reason", Refused::ALL.map(Refused::name));
         registry.register(
             "user_server_connections_refused",

@@ -9,7 +9,8 @@ use prometheus_client::registry::{Registry, Unit};
 use super::{Label, counters, gauge};
 
 /// A hash takes from 10 ms to about a second; a wait ends with the request's deadline.
-const BUCKETS: [f64; 13] = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0];
+const BUCKETS: [f64; 13] =
+    [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0];
 
 /// Why a hash was not made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,11 +75,27 @@ impl Hashing {
             took.clone(),
         );
         let none = counters("reason", NoHash::ALL.map(NoHash::name));
-        registry.register("user_server_hashes_refused", "Password hashes that were not made, by reason", none.clone());
+        registry.register(
+            "user_server_hashes_refused",
+            "Password hashes that were not made, by reason",
+            none.clone(),
+        );
         Self {
-            running: gauge(registry, "user_server_hashes_running", "Password hashes that are being made"),
-            waiting: gauge(registry, "user_server_hashes_waiting", "Password hashes that wait for their turn"),
-            threads: gauge(registry, "user_server_hash_threads", "Password hashes that may be made at once"),
+            running: gauge(
+                registry,
+                "user_server_hashes_running",
+                "Password hashes that are being made",
+            ),
+            waiting: gauge(
+                registry,
+                "user_server_hashes_waiting",
+                "Password hashes that wait for their turn",
+            ),
+            threads: gauge(
+                registry,
+                "user_server_hash_threads",
+                "Password hashes that may be made at once",
+            ),
             queue: gauge(registry, "user_server_hash_queue_max", "Password hashes that may wait"),
             wait,
             took,

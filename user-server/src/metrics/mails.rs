@@ -27,7 +27,8 @@ pub enum MailResult {
 }
 
 impl MailResult {
-    const ALL: [Self; 5] = [Self::Sent, Self::Retried, Self::Refused, Self::GivenUp, Self::KeyUnknown];
+    const ALL: [Self; 5] =
+        [Self::Sent, Self::Retried, Self::Refused, Self::GivenUp, Self::KeyUnknown];
 
     fn name(self) -> &'static str {
         match self {
@@ -59,14 +60,22 @@ impl Mails {
         let registry = registry.unwrap_or(&mut scratch);
         let attempts = counters("result", MailResult::ALL.map(MailResult::name));
         let took = Histogram::new(BUCKETS);
-        registry.register("user_server_mails", "Attempts to send a mail, by result", attempts.clone());
+        registry.register(
+            "user_server_mails",
+            "Attempts to send a mail, by result",
+            attempts.clone(),
+        );
         registry.register_with_unit(
             "user_server_mail_send_duration",
             "How long attempts to send a mail took",
             Unit::Seconds,
             took.clone(),
         );
-        let failing = gauge(registry, "user_server_mail_failing", "1 while the last attempt to send a mail did not go");
+        let failing = gauge(
+            registry,
+            "user_server_mail_failing",
+            "1 while the last attempt to send a mail did not go",
+        );
         Self { attempts, took, failing }
     }
 

@@ -1,5 +1,6 @@
-//! What is counted. A room gets the part that it counts in; only `http` reads. Labels come from tables that are fixed at
-//! the start, so that no client can make a new series, and none holds a name, an address or a secret.
+//! What is counted. A room gets the part that it counts in; only `http` reads. Labels come from
+//! tables that are fixed at the start, so that no client can make a new series, and none holds a
+//! name, an address or a secret.
 
 mod audit;
 mod cache;
@@ -60,7 +61,11 @@ impl Metrics {
         let mut registry = Registry::default();
         let build: Family<Label, Gauge> = Family::default();
         build.get_or_create(&[("version", env!("CARGO_PKG_VERSION"))]).set(1);
-        registry.register("user_server_build_info", "The version that runs; the value is always 1", build);
+        registry.register(
+            "user_server_build_info",
+            "The version that runs; the value is always 1",
+            build,
+        );
         let requests = Arc::new(Requests::new(names));
         requests.register(&mut registry);
         Self {
@@ -76,7 +81,8 @@ impl Metrics {
         }
     }
 
-    /// All of it in the text format of OpenMetrics, which readers of Prometheus's older text format understand too.
+    /// All of it in the text format of OpenMetrics, which readers of Prometheus's older text format
+    /// understand too.
     #[must_use]
     pub fn text(&self) -> String {
         let mut text = String::with_capacity(64 * 1024);
@@ -86,9 +92,12 @@ impl Metrics {
     }
 }
 
-/// A counter for each value of one label, all there from the start: a series that comes into being with its first event
-/// hides that event from `rate`.
-fn counters(label: &'static str, values: impl IntoIterator<Item = &'static str>) -> Family<Label, Counter> {
+/// A counter for each value of one label, all there from the start: a series that comes into being
+/// with its first event hides that event from `rate`.
+fn counters(
+    label: &'static str,
+    values: impl IntoIterator<Item = &'static str>,
+) -> Family<Label, Counter> {
     let family = Family::default();
     for value in values {
         drop(Family::<Label, Counter>::get_or_create(&family, &[(label, value)]));

@@ -1,6 +1,7 @@
-//! Requests by type and outcome, and their latency. A token check takes about two microseconds, so that counting it must
-//! cost next to nothing: plain atomics in arrays, found by the message's row, and one set of them a thread, so that cores
-//! do not fight for a cache line. The library's histogram takes a lock at each observation; here it only writes the text.
+//! Requests by type and outcome, and their latency. A token check takes about two microseconds, so
+//! that counting it must cost next to nothing: plain atomics in arrays, found by the message's row,
+//! and one set of them a thread, so that cores do not fight for a cache line. The library's
+//! histogram takes a lock at each observation; here it only writes the text.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -13,8 +14,8 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-/// Upper bounds of the buckets in nanoseconds: 1, 2, 5 and so on from a microsecond to half a minute, which is the
-/// longest that a request may wait.
+/// Upper bounds of the buckets in nanoseconds: 1, 2, 5 and so on from a microsecond to half a
+/// minute, which is the longest that a request may wait.
 const BOUNDS: [u64; 23] = [
     1_000,
     2_000,
@@ -110,7 +111,11 @@ impl Requests {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let (rows, outcomes) = (names.types.len(), names.outcomes.len());
         let zeros = |count: usize| (0..count).map(|_| AtomicU64::new(0)).collect();
-        let shard = |_| Shard { counts: zeros(rows * outcomes), buckets: zeros(rows * BUCKETS), nanos: zeros(rows) };
+        let shard = |_| Shard {
+            counts: zeros(rows * outcomes),
+            buckets: zeros(rows * BUCKETS),
+            nanos: zeros(rows),
+        };
         let shards = (0..threads.next_power_of_two().min(MOST_SHARDS)).map(shard).collect();
         Self { names, shards, in_flight: Gauge::default() }
     }
@@ -130,7 +135,9 @@ impl Requests {
         shard.count(row * self.names.outcomes.len() + outcome, count);
         let nanos = u64::try_from(each.as_nanos()).unwrap_or(u64::MAX);
         let bucket = BOUNDS.partition_point(|bound| *bound < nanos);
-        if let (Some(bucket), Some(sum)) = (shard.buckets.get(row * BUCKETS + bucket), shard.nanos.get(row)) {
+        if let (Some(bucket), Some(sum)) =
+            (shard.buckets.get(row * BUCKETS + bucket), shard.nanos.get(row))
+        {
             bucket.fetch_add(count, Relaxed);
             sum.fetch_add(nanos.saturating_mul(count), Relaxed);
         }
@@ -156,7 +163,11 @@ impl Requests {
     }
 
     fn sum(&self, part: impl Fn(&Shard) -> &[AtomicU64], place: usize) -> u64 {
-        self.shards.iter().filter_map(|shard| part(shard).get(place)).map(|count| count.load(Relaxed)).sum()
+        self.shards
+            .iter()
+            .filter_map(|shard| part(shard).get(place))
+            .map(|count| count.load(Relaxed))
+            .sum()
     }
 }
 
@@ -194,19 +205,23 @@ impl Collector for Requests {
             MetricType::Histogram,
         )?;
         for (row, kind) in names.types.iter().enumerate() {
-            let counts = (0..BUCKETS).map(|bucket| self.sum(|shard| &shard.buckets, row * BUCKETS + bucket));
+            let counts =
+                (0..BUCKETS).map(|bucket| self.sum(|shard| &shard.buckets, row * BUCKETS + bucket));
             let bounds = BOUNDS.iter().map(|nanos| seconds(*nanos)).chain([f64::INFINITY]);
             let buckets: Vec<(f64, u64)> = bounds.zip(counts).collect();
             let count = buckets.iter().map(|(_, count)| count).sum();
             let sum = seconds(self.sum(|shard| &shard.nanos, row));
-            latency.encode_family(&[("type", *kind)])?.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)?;
+            latency
+                .encode_family(&[("type", *kind)])?
+                .encode_histogram::<NoLabelSet>(sum, count, &buckets, None)?;
         }
         Ok(())
     }
 }
 
 fn seconds(nanos: u64) -> f64 {
-    // Divided, not multiplied by what can not be exact, so that a bound reads `0.000002` and not nearly so.
+    // Divided, not multiplied by what can not be exact, so that a bound reads `0.000002` and not
+    // nearly so.
     #[allow(clippy::cast_precision_loss, reason = "a sum of nanoseconds is exact for three months")]
     let nanos = nanos as f64;
     nanos / 1e9
@@ -218,7 +233,10 @@ mod tests {
 
     fn requests() -> Requests {
         let outcome = |name| Outcome { name, from_start: false };
-        Requests::new(Names { types: vec!["A", "B"], outcomes: vec![outcome("OK"), outcome("BAD")] })
+        Requests::new(Names {
+            types: vec!["A", "B"],
+            outcomes: vec![outcome("OK"), outcome("BAD")],
+        })
     }
 
     fn text(requests: Requests) -> String {
@@ -242,9 +260,15 @@ mod tests {
             }
         });
         let text = text(requests);
-        assert!(text.contains("user_server_requests_total{type=\"B\",outcome=\"BAD\"} 4000\n"), "{text}");
+        assert!(
+            text.contains("user_server_requests_total{type=\"B\",outcome=\"BAD\"} 4000\n"),
+            "{text}"
+        );
         assert!(!text.contains("outcome=\"OK\""), "{text}");
-        assert!(text.contains("user_server_request_duration_seconds_sum{type=\"B\"} 0.012\n"), "{text}");
+        assert!(
+            text.contains("user_server_request_duration_seconds_sum{type=\"B\"} 0.012\n"),
+            "{text}"
+        );
     }
 
     #[test]
@@ -260,7 +284,8 @@ mod tests {
         }
     }
 
-    /// Prints what counting costs: `cargo test --release -p user-server --lib counting_costs -- --ignored --nocapture`.
+    /// Prints what counting costs: `cargo test --release -p user-server --lib counting_costs --
+    /// --ignored --nocapture`.
     #[test]
     #[ignore = "a measurement"]
     fn counting_costs_next_to_nothing() {
@@ -268,7 +293,12 @@ mod tests {
         let rounds: u32 = 20_000_000;
         let began = std::time::Instant::now();
         for round in 0..rounds {
-            requests.answered(1, std::hint::black_box(0), Duration::from_nanos(u64::from(round & 0xFFF)), 1);
+            requests.answered(
+                1,
+                std::hint::black_box(0),
+                Duration::from_nanos(u64::from(round & 0xFFF)),
+                1,
+            );
         }
         println!("{:.1} ns a request", began.elapsed().as_secs_f64() * 1e9 / f64::from(rounds));
     }

@@ -103,6 +103,8 @@ impl Tls {
 
     /// Another certificate is shown, which expires then.
     pub fn expires(&self, at: Timestamp) {
-        self.expiry.get_or_create(&[("certificate", "server")]).set(i64::try_from(at.seconds()).unwrap_or(i64::MAX));
+        self.expiry
+            .get_or_create(&[("certificate", "server")])
+            .set(i64::try_from(at.seconds()).unwrap_or(i64::MAX));
     }
 }

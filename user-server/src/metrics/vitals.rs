@@ -1,4 +1,5 @@
-//! What does not happen but is: the age of knowledge, the depth of queues, memory. Whoever watches looks it up first.
+//! What does not happen but is: the age of knowledge, the depth of queues, memory. Whoever watches
+//! looks it up first.
 
 use std::sync::atomic::AtomicU64;
 
@@ -60,7 +61,11 @@ impl Vitals {
         );
         let vitals = Self {
             store_up: gauge(registry, "user_server_store_up", "1 while the database answers"),
-            outbox_unsent: gauge(registry, "user_server_outbox_unsent", "Mails that may go now, or are tried again"),
+            outbox_unsent: gauge(
+                registry,
+                "user_server_outbox_unsent",
+                "Mails that may go now, or are tried again",
+            ),
             outbox_waiting: gauge(
                 registry,
                 "user_server_outbox_waiting",
@@ -78,7 +83,11 @@ impl Vitals {
                 "user_server_keys_left",
                 "Keys of this node that are not retired; without one nobody can register or log in",
             ),
-            pool_open: pools(registry, "user_server_store_connections", "Open connections to the database, by pool"),
+            pool_open: pools(
+                registry,
+                "user_server_store_connections",
+                "Open connections to the database, by pool",
+            ),
             pool_idle: pools(
                 registry,
                 "user_server_store_connections_idle",
@@ -120,7 +129,9 @@ impl Vitals {
     pub fn look_at_memory(&self) {
         let Ok(status) = std::fs::read_to_string("/proc/self/status") else { return };
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib = line.and_then(|line| line.trim().strip_suffix("kB")).and_then(|kib| kib.trim().parse::<i64>().ok());
+        let kib = line
+            .and_then(|line| line.trim().strip_suffix("kB"))
+            .and_then(|kib| kib.trim().parse::<i64>().ok());
         if let Some(kib) = kib {
             self.resident.set(kib.saturating_mul(1024));
         }

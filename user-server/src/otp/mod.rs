@@ -1,5 +1,5 @@
-//! One-time codes: made, never stored. A code is an HMAC over what it verifies, so a stolen database gives none away and
-//! a repeated mail carries the same one.
+//! One-time codes: made, never stored. A code is an HMAC over what it verifies, so a stolen
+//! database gives none away and a repeated mail carries the same one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +27,12 @@ pub struct Otp {
 impl Otp {
     /// Codes that live so long from the claim of their mail.
     #[must_use]
-    pub fn new(codes: Arc<dyn Codes>, clock: Arc<dyn Clock>, keys: Arc<KeyRing>, life: Duration) -> Self {
+    pub fn new(
+        codes: Arc<dyn Codes>,
+        clock: Arc<dyn Clock>,
+        keys: Arc<KeyRing>,
+        life: Duration,
+    ) -> Self {
         Self { codes, clock, keys, life }
     }
 
@@ -37,17 +42,24 @@ impl Otp {
         &self.keys.signing().unwrap_or_else(|| self.keys.first()).kid
     }
 
-    /// Pays for a guess and looks at it. The right one comes back as the claim to spend the code; `user_id` restricts it to
-    /// codes of that user.
+    /// Pays for a guess and looks at it. The right one comes back as the claim to spend the code;
+    /// `user_id` restricts it to codes of that user.
     ///
     /// # Errors
     /// `InvalidCode` for a wrong one, `CodeExpired` where there is nothing to guess.
-    pub async fn check(&self, id: Uuid, purpose: Purpose, user_id: Option<Uuid>, code: &[u8]) -> Outcome<Guess> {
-        let guess = match self.codes.charge_guess(id, purpose, user_id, GUESSES, self.clock.now()).await? {
-            Charge::Charged(guess) => guess,
-            Charge::NotIssued => return Err(Refusal::InvalidCode.into()),
-            Charge::Spent => return Err(Refusal::CodeExpired.into()),
-        };
+    pub async fn check(
+        &self,
+        id: Uuid,
+        purpose: Purpose,
+        user_id: Option<Uuid>,
+        code: &[u8],
+    ) -> Outcome<Guess> {
+        let guess =
+            match self.codes.charge_guess(id, purpose, user_id, GUESSES, self.clock.now()).await? {
+                Charge::Charged(guess) => guess,
+                Charge::NotIssued => return Err(Refusal::InvalidCode.into()),
+                Charge::Spent => return Err(Refusal::CodeExpired.into()),
+            };
         let Some(right) = self.code(id, purpose, guess.generation, &guess.kid) else {
             return Err(Refusal::CodeExpired.into());
         };
@@ -64,10 +76,15 @@ impl Otp {
     /// Queues a verification's mail once more. A code whose key is no more comes as another.
     ///
     /// # Errors
-    /// `RateLimited` where its last mail is too young, `CodeExpired` where there is no such verification.
+    /// `RateLimited` where its last mail is too young, `CodeExpired` where there is no such
+    /// verification.
     pub async fn resend(&self, id: Uuid, client: &str, caller: &Caller) -> Outcome<()> {
         let kids: Vec<&str> = self.keys.good().map(|key| key.kid.as_str()).collect();
-        match self.codes.resend(id, client, RESEND_AFTER, &kids, &caller.act(self.clock.now())).await? {
+        match self
+            .codes
+            .resend(id, client, RESEND_AFTER, &kids, &caller.act(self.clock.now()))
+            .await?
+        {
             Resend::Queued => Ok(()),
             Resend::TooSoon(retry_after) => Err(Refusal::RateLimited { retry_after }.into()),
             Resend::Spent => Err(Refusal::CodeExpired.into()),
@@ -78,7 +95,8 @@ impl Otp {
 impl CodeSource for Otp {
     fn code(&self, id: Uuid, purpose: Purpose, generation: u32, kid: &str) -> Option<String> {
         let key = self.keys.find(kid)?;
-        let tag = key.code_tag(&[id.as_bytes(), purpose.name().as_bytes(), &generation.to_be_bytes()]);
+        let tag =
+            key.code_tag(&[id.as_bytes(), purpose.name().as_bytes(), &generation.to_be_bytes()]);
         Some(match purpose {
             Purpose::Registration | Purpose::EmailChange => six_digits(&tag),
             Purpose::PasswordReset => ten_letters(&tag),
@@ -93,7 +111,8 @@ impl CodeSource for Otp {
 /// Dynamic truncation (RFC 4226, section 5.3), with the low nibble of the last byte as the offset.
 fn six_digits(tag: &[u8; 32]) -> String {
     let offset = usize::from(tag[31] & 0x0f);
-    let window = tag.iter().skip(offset).take(4).fold(0u32, |sum, byte| sum << 8 | u32::from(*byte));
+    let window =
+        tag.iter().skip(offset).take(4).fold(0u32, |sum, byte| sum << 8 | u32::from(*byte));
     format!("{:06}", (window & 0x7fff_ffff) % 1_000_000)
 }
 
@@ -108,7 +127,8 @@ fn ten_letters(tag: &[u8; 32]) -> String {
     format!("{}-{}", half(0..5), half(5..10))
 }
 
-/// A code without what people add to it: case, dashes and spaces do not count, and letters that look like digits are.
+/// A code without what people add to it: case, dashes and spaces do not count, and letters that
+/// look like digits are.
 fn bare(code: &[u8]) -> Vec<u8> {
     const LONGEST: usize = 64;
     code.iter()

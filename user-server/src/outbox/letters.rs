@@ -8,14 +8,20 @@ use crate::domain::records::Purpose;
 /// The mail of a claimed row.
 pub(super) fn write(claimed: &ClaimedMail, code: Option<String>, life: Duration) -> Mail {
     let text = text(&claimed.letter, life);
-    let greeting =
-        if claimed.username.is_empty() { "Hello,".to_owned() } else { format!("Hello {},", claimed.username) };
+    let greeting = if claimed.username.is_empty() {
+        "Hello,".to_owned()
+    } else {
+        format!("Hello {},", claimed.username)
+    };
     let plain = match &code {
         Some(code) => format!("{greeting}\n\n{}\n\n    {code}\n\n{}\n", text.first, text.second),
         None => format!("{greeting}\n\n{}\n\n{}\n", text.first, text.second),
     };
     let block = code.as_ref().map_or_else(String::new, |code| {
-        format!("<p style=\"font:600 28px/1.6 monospace;letter-spacing:3px;user-select:all\">{}</p>\n", escape(code))
+        format!(
+            "<p style=\"font:600 28px/1.6 monospace;letter-spacing:3px;user-select:all\">{}</p>\n",
+            escape(code)
+        )
     });
     let html = format!(
         "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>{title}</title>\n\
@@ -27,7 +33,15 @@ pub(super) fn write(claimed: &ClaimedMail, code: Option<String>, life: Duration)
         second = escape(&text.second),
     );
     let subject = text.subject.to_owned();
-    Mail { id: claimed.id, created_at: claimed.created_at, to: claimed.to.clone(), subject, text: plain, html, code }
+    Mail {
+        id: claimed.id,
+        created_at: claimed.created_at,
+        to: claimed.to.clone(),
+        subject,
+        text: plain,
+        html,
+        code,
+    }
 }
 
 struct Text {

@@ -1,5 +1,5 @@
-//! The outbox: mails are rows of the transaction that they belong to, and a worker sends them. A mail is sent at least
-//! once, and repeated mails can be known by their `Message-ID`.
+//! The outbox: mails are rows of the transaction that they belong to, and a worker sends them. A
+//! mail is sent at least once, and repeated mails can be known by their `Message-ID`.
 
 mod letters;
 
@@ -59,7 +59,8 @@ const PATIENCE: Duration = Duration::from_secs(24 * 3600);
 const FIRST_RETRY: Duration = Duration::from_secs(5);
 const LONGEST_RETRY: Duration = Duration::from_secs(15 * 60);
 
-/// The budget of one address, for one purpose: at most ten mails a day with five guesses each, so 50 guesses a day.
+/// The budget of one address, for one purpose: at most ten mails a day with five guesses each, so
+/// 50 guesses a day.
 #[must_use]
 pub fn budget(code_life: Duration) -> MailBudget {
     MailBudget {
@@ -75,8 +76,8 @@ pub fn budget(code_life: Duration) -> MailBudget {
 }
 
 impl Worker {
-    /// Sends so many mails at once, each on a lane of its own, until it is told to stop; a mail that is under way is
-    /// finished first. A lane that meets a slow server holds up no other.
+    /// Sends so many mails at once, each on a lane of its own, until it is told to stop; a mail
+    /// that is under way is finished first. A lane that meets a slow server holds up no other.
     pub async fn run(self, at_once: usize, stop: CancellationToken) {
         let (worker, faulty) = (Arc::new(self), Arc::new(AtomicBool::new(false)));
         let mut lanes = JoinSet::new();
@@ -120,8 +121,12 @@ impl Worker {
     pub async fn step(&self, stop: &CancellationToken) -> Result<Option<Timestamp>, Fault> {
         let budget = budget(self.codes.life());
         while !stop.is_cancelled() {
-            let claim = tokio::time::timeout(CLAIM_TIMEOUT, self.outbox.claim(&budget, self.clock.now())).await;
-            match claim.map_err(|_| Fault::Unavailable("the outbox does not answer".to_owned()))?? {
+            let claim =
+                tokio::time::timeout(CLAIM_TIMEOUT, self.outbox.claim(&budget, self.clock.now()))
+                    .await;
+            match claim
+                .map_err(|_| Fault::Unavailable("the outbox does not answer".to_owned()))??
+            {
                 Claim::Idle(due) => return Ok(due),
                 Claim::Nothing => {}
                 Claim::Mail(claimed) => self.deliver(claimed).await?,
@@ -176,9 +181,11 @@ impl Worker {
     }
 }
 
-/// Doubles from attempt to attempt; a quarter of it depends on the mail, so that a crowd does not come back at once.
+/// Doubles from attempt to attempt; a quarter of it depends on the mail, so that a crowd does not
+/// come back at once.
 fn retry_wait(attempt: u32, id: u128) -> Duration {
-    let wait = (FIRST_RETRY * 2u32.saturating_pow(attempt.saturating_sub(1).min(16))).min(LONGEST_RETRY);
+    let wait =
+        (FIRST_RETRY * 2u32.saturating_pow(attempt.saturating_sub(1).min(16))).min(LONGEST_RETRY);
     let quarter = u32::try_from((id ^ u128::from(attempt)) % 256).unwrap_or(0);
     wait * 3 / 4 + wait / 4 * quarter / 256
 }

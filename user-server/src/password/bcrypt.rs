@@ -33,13 +33,14 @@ pub(super) fn accept(hash: &str) -> Result<(), &'static str> {
     }
 }
 
-/// Compares a password with a hash that can be computed. The bytes count as they were sent, and of them the first 72.
+/// Compares a password with a hash that can be computed. The bytes count as they were sent, and of
+/// them the first 72.
 pub(super) fn verify(password: &Password, hash: &str) -> Result<bool, &'static str> {
     accept(hash)?;
     let bytes = password.as_sent();
     let right = ::bcrypt::verify(bytes, hash).map_err(|_| "it can not be computed")?;
-    // Others end a password at a NUL; what comes behind it must not be without effect here. Computed all the same, so that
-    // it takes as long.
+    // Others end a password at a NUL; what comes behind it must not be without effect here.
+    // Computed all the same, so that it takes as long.
     Ok(right && !bytes.contains(&0))
 }
 
@@ -64,7 +65,10 @@ mod tests {
             let hash = format!("{prefix}06$m0CrhHm10qJ3lXRY.5zDGO3rS2KdeeWLuGmsfGlMfOxih58VYVfxe");
             assert!(fits(b"a", &hash) && !fits(b"b", &hash), "{hash}");
         }
-        assert!(fits(b"abcdefghijklmnopqrstuvwxyz", "$2a$08$aTsUwsyowQuzRrDqFflhgekJ8d9/7Z3GV3UcgvzQW3J5zMyrTvlz."));
+        assert!(fits(
+            b"abcdefghijklmnopqrstuvwxyz",
+            "$2a$08$aTsUwsyowQuzRrDqFflhgekJ8d9/7Z3GV3UcgvzQW3J5zMyrTvlz."
+        ));
     }
 
     #[test]
@@ -73,13 +77,19 @@ mod tests {
         assert!(fits("x".repeat(72).as_bytes(), &hash) && fits("x".repeat(80).as_bytes(), &hash));
         assert!(!fits("x".repeat(71).as_bytes(), &hash));
         let decomposed = ::bcrypt::hash("cafe\u{301}s", 4).unwrap();
-        assert!(fits("cafe\u{301}s".as_bytes(), &decomposed) && !fits("cafés".as_bytes(), &decomposed));
+        assert!(
+            fits("cafe\u{301}s".as_bytes(), &decomposed) && !fits("cafés".as_bytes(), &decomposed)
+        );
     }
 
     #[test]
     fn a_nul_ends_nothing() {
         let hash = ::bcrypt::hash("short", 4).unwrap();
-        assert!(!fits(b"short\0and more", &hash) && !fits(b"short\0", &hash) && !fits(b"short\0short", &hash));
+        assert!(
+            !fits(b"short\0and more", &hash)
+                && !fits(b"short\0", &hash)
+                && !fits(b"short\0short", &hash)
+        );
         // What the library itself would take, since bcrypt goes round and round over the bytes.
         assert!(!fits(b"a\0a", "$2a$06$m0CrhHm10qJ3lXRY.5zDGO3rS2KdeeWLuGmsfGlMfOxih58VYVfxe"));
     }

@@ -1,5 +1,6 @@
-//! The lane: as many threads as there are cores, each with memory that it uses again, and a short queue before them that
-//! is fair by network. Who can't be served in time is told so at once, and who has gone costs no hash.
+//! The lane: as many threads as there are cores, each with memory that it uses again, and a short
+//! queue before them that is fair by network. Who can't be served in time is told so at once, and
+//! who has gone costs no hash.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -12,14 +13,16 @@ use tokio::time::Instant;
 use crate::domain::{Caller, ClientNetwork, Fault, Outcome, Refusal};
 use crate::metrics::{Hashing, NoHash};
 
-/// What is taken from the priority of its threads. It leaves them a tenth of a core that somebody else's busy process has.
+/// What is taken from the priority of its threads. It leaves them a tenth of a core that somebody
+/// else's busy process has.
 #[cfg(target_os = "linux")]
 const NICE: i32 = 10;
 
 /// How wide the lane is, and how long its queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LaneSize {
-    /// Hashes at once. Each holds its memory: permits times the memory of a hash is the lane's ceiling.
+    /// Hashes at once. Each holds its memory: permits times the memory of a hash is the lane's
+    /// ceiling.
     pub permits: usize,
     /// Hashes that may wait.
     pub queue: usize,
@@ -61,14 +64,20 @@ impl Lane {
         let state = State { usual: Duration::from_millis(30), ..State::default() };
         metrics.threads.set(i64::try_from(size.permits.max(1)).unwrap_or(i64::MAX));
         metrics.queue.set(i64::try_from(size.queue).unwrap_or(i64::MAX));
-        let shared =
-            Arc::new(Shared { size, metrics: metrics.clone(), state: Mutex::new(state), work: Condvar::new() });
+        let shared = Arc::new(Shared {
+            size,
+            metrics: metrics.clone(),
+            state: Mutex::new(state),
+            work: Condvar::new(),
+        });
         for number in 0..size.permits.max(1) {
             let shared = shared.clone();
             std::thread::Builder::new()
                 .name(format!("hash-{number}"))
                 .spawn(move || shared.serve())
-                .map_err(|error| Fault::Internal(format!("can not start a thread to hash on: {error}")))?;
+                .map_err(|error| {
+                    Fault::Internal(format!("can not start a thread to hash on: {error}"))
+                })?;
         }
         Ok(Self { shared, metrics })
     }
@@ -76,7 +85,8 @@ impl Lane {
     /// Runs `job` on the lane.
     ///
     /// # Errors
-    /// `Busy` where the queue is full or too long for the caller's deadline, `DeadlineExceeded` where the caller has gone.
+    /// `Busy` where the queue is full or too long for the caller's deadline, `DeadlineExceeded`
+    /// where the caller has gone.
     pub async fn run<R: Send + 'static>(
         &self,
         caller: &Caller,
@@ -117,7 +127,8 @@ impl Drop for Lane {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
-        // The state is whole between any two statements, so a panic elsewhere leaves nothing half-done.
+        // The state is whole between any two statements, so a panic elsewhere leaves nothing
+        // half-done.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -174,10 +185,11 @@ impl Shared {
     }
 }
 
-/// Lets every other thread of the service go first on this core: they need it for microseconds, a hash for tens of
-/// milliseconds.
+/// Lets every other thread of the service go first on this core: they need it for microseconds, a
+/// hash for tens of milliseconds.
 fn give_way() {
-    // On Linux a priority is a thread's; elsewhere it would be that of the whole process. Without it hashes are as they were.
+    // On Linux a priority is a thread's; elsewhere it would be that of the whole process. Without
+    // it hashes are as they were.
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::nice(NICE) {
         tracing::debug!(%error, "the priority of the hashing threads can not be lowered");
@@ -224,7 +236,9 @@ mod tests {
         let lane = Arc::new(Lane::start(LaneSize { permits: 1, queue }, Arc::default()).unwrap());
         let (hold, held) = std::sync::mpsc::channel::<()>();
         let first = lane.clone();
-        tokio::spawn(async move { first.run(&caller(1, Duration::from_secs(60)), move |_| held.recv().is_ok()).await });
+        tokio::spawn(async move {
+            first.run(&caller(1, Duration::from_secs(60)), move |_| held.recv().is_ok()).await
+        });
         while lane.depth() != (1, 0) {
             tokio::task::yield_now().await;
         }
@@ -269,8 +283,10 @@ mod tests {
                 let (lane, order, depth) = (lane.clone(), order.clone(), lane.depth().1);
                 let waiting = lane.clone();
                 tasks.spawn(async move {
-                    lane.run(&caller(network, Duration::from_secs(60)), move |_| order.lock().unwrap().push(network))
-                        .await
+                    lane.run(&caller(network, Duration::from_secs(60)), move |_| {
+                        order.lock().unwrap().push(network)
+                    })
+                    .await
                 });
                 while waiting.depth().1 == depth {
                     tokio::task::yield_now().await;

@@ -20,7 +20,8 @@ pub struct Measured {
 /// Where the system gives no memory or no random bytes.
 pub fn measure(cost: HashCost, threads: usize, time: Duration) -> Result<Measured, Fault> {
     let one = || -> Result<(Vec<Duration>, Duration), Fault> {
-        let password = Password::presented(b"tides rise at nine").ok_or_else(|| Fault::internal("no password"))?;
+        let password = Password::presented(b"tides rise at nine")
+            .ok_or_else(|| Fault::internal("no password"))?;
         let mut memory = Vec::new();
         // The first hash also asks the system for the memory, which the lane does once.
         phc::hash(&password, cost, &mut memory)?;
@@ -35,7 +36,9 @@ pub fn measure(cost: HashCost, threads: usize, time: Duration) -> Result<Measure
     let results = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(one)).collect();
         let join = |worker: std::thread::ScopedJoinHandle<'_, _>| {
-            worker.join().unwrap_or_else(|_| Err(Fault::internal("a thread that hashed has failed")))
+            worker
+                .join()
+                .unwrap_or_else(|_| Err(Fault::internal("a thread that hashed has failed")))
         };
         workers.into_iter().map(join).collect::<Result<Vec<_>, _>>()
     })?;

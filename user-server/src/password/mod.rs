@@ -1,5 +1,5 @@
-//! Passwords: Argon2id behind a bounded lane of threads of its own, so that no hash ever holds up the network; bcrypt
-//! for those that others have made.
+//! Passwords: Argon2id behind a bounded lane of threads of its own, so that no hash ever holds up
+//! the network; bcrypt for those that others have made.
 
 mod bcrypt;
 mod lane;
@@ -55,8 +55,8 @@ impl Passwords {
         Ok(Self { lane, cost, nobody: nobody.into(), pace })
     }
 
-    /// Learns which classes of hashes are stored. One that is new is measured once, so that a refused login can be held
-    /// to its time from then on.
+    /// Learns which classes of hashes are stored. One that is new is measured once, so that a
+    /// refused login can be held to its time from then on.
     pub async fn learn(&self, classes: Vec<String>) {
         for class in self.pace.store(classes) {
             let Ok(hash) = stored::of_class(&class) else { continue };
@@ -66,7 +66,8 @@ impl Passwords {
                 gone: CancellationToken::new(),
                 claim: None,
             };
-            // Where the lane has no room, it is measured when somebody logs in with it, or at the next round.
+            // Where the lane has no room, it is measured when somebody logs in with it, or at the
+            // next round.
             let _ = self.compare(Password::presented(b"nobody"), hash.into(), &caller).await;
         }
     }
@@ -74,8 +75,8 @@ impl Passwords {
     /// Hashes a new password.
     ///
     /// # Errors
-    /// `InvalidPassword` where it is too common, for which `context` gives the words that are common to this user;
-    /// `Busy` where the lane has no room in time.
+    /// `InvalidPassword` where it is too common, for which `context` gives the words that are
+    /// common to this user; `Busy` where the lane has no room in time.
     pub async fn hash(
         &self,
         password: Password,
@@ -87,21 +88,29 @@ impl Passwords {
         self.lane
             .run(caller, move |memory| {
                 if policy::is_common(&password, &context) {
-                    return Err(
-                        Refusal::InvalidPassword { field, reason: "it is one of the first that people try" }.into()
-                    );
+                    return Err(Refusal::InvalidPassword {
+                        field,
+                        reason: "it is one of the first that people try",
+                    }
+                    .into());
                 }
                 Ok(phc::hash(&password, cost, memory)?)
             })
             .await?
     }
 
-    /// Compares a password with a stored hash; without one, with nobody's. Where it is not the right one, the answer
-    /// comes when the slowest class of hash that is stored would have been compared, whichever it was.
+    /// Compares a password with a stored hash; without one, with nobody's. Where it is not the
+    /// right one, the answer comes when the slowest class of hash that is stored would have been
+    /// compared, whichever it was.
     ///
     /// # Errors
     /// `Busy` where the lane has no room in time.
-    pub async fn verify(&self, password: Option<Password>, stored: Option<&str>, caller: &Caller) -> Outcome<Verdict> {
+    pub async fn verify(
+        &self,
+        password: Option<Password>,
+        stored: Option<&str>,
+        caller: &Caller,
+    ) -> Outcome<Verdict> {
         let known = stored.is_some() && password.is_some();
         let stored: Arc<str> = stored.map_or_else(|| self.nobody.clone(), Arc::from);
         let password = if known { password } else { Password::presented(b"nobody") };
@@ -130,7 +139,8 @@ impl Passwords {
                 let right = stored::verify(&password, &stored, memory)?;
                 pace.note(hash_class(&stored), began.elapsed());
                 let weaker = right && stored::is_weaker(&stored, cost);
-                let stronger = if weaker { Some(phc::hash(&password, cost, memory)?) } else { None };
+                let stronger =
+                    if weaker { Some(phc::hash(&password, cost, memory)?) } else { None };
                 Ok((began, Verdict { right, stronger }))
             })
             .await?

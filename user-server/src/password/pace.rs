@@ -1,11 +1,12 @@
-//! How long each class of hash takes here, so that a refused login can take as long as the slowest of them. It knows
-//! classes and times, and no hash.
+//! How long each class of hash takes here, so that a refused login can take as long as the slowest
+//! of them. It knows classes and times, and no hash.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// What is waited beyond the usual time: a part of it, so that what varies from hash to hash is covered.
+/// What is waited beyond the usual time: a part of it, so that what varies from hash to hash is
+/// covered.
 const HEADROOM: u32 = 8;
 /// How much of the way from a slow hash back to the usual one each further hash goes.
 const FORGET: u32 = 32;
@@ -40,14 +41,21 @@ impl Pace {
         state.foreign.retain(|class| *class != self.own);
         // An own hash is measured only where there is something to hold it to.
         let own = if state.foreign.is_empty() { None } else { Some(&self.own) };
-        state.foreign.iter().chain(own).filter(|class| !state.usual.contains_key(*class)).cloned().collect()
+        state
+            .foreign
+            .iter()
+            .chain(own)
+            .filter(|class| !state.usual.contains_key(*class))
+            .cloned()
+            .collect()
     }
 
     /// Learns what a hash took.
     pub(super) fn note(&self, class: &str, took: Duration) {
         let mut state = self.lock();
         match state.usual.get_mut(class) {
-            // A slow one counts at once, but a machine that stood still does not make every login wait for minutes.
+            // A slow one counts at once, but a machine that stood still does not make every login
+            // wait for minutes.
             Some(usual) if took > *usual => *usual = took.min(*usual * 2),
             Some(usual) => *usual -= (*usual - took) / FORGET,
             None => {
@@ -60,13 +68,19 @@ impl Pace {
         }
     }
 
-    /// The time that a refused login takes from the beginning of its hash; none where all hashes are of one class.
+    /// The time that a refused login takes from the beginning of its hash; none where all hashes
+    /// are of one class.
     pub(super) fn slowest(&self) -> Option<Duration> {
         let state = self.lock();
         if state.foreign.is_empty() {
             return None;
         }
-        let usual = state.foreign.iter().chain([&self.own]).filter_map(|class| state.usual.get(class)).max()?;
+        let usual = state
+            .foreign
+            .iter()
+            .chain([&self.own])
+            .filter_map(|class| state.usual.get(class))
+            .max()?;
         Some(*usual + *usual / HEADROOM)
     }
 }

@@ -22,11 +22,14 @@ pub struct HashCost {
 }
 
 impl HashCost {
-    /// The least that is allowed (OWASP Password Storage Cheat Sheet): 19 MiB, two passes, one lane.
+    /// The least that is allowed (OWASP Password Storage Cheat Sheet): 19 MiB, two passes, one
+    /// lane.
     pub const FLOOR: Self = Self { memory_kib: 19 * 1024, passes: 2, lanes: 1 };
-    /// The most that a stored hash may ask for: what is read from a row must not be able to stop the server.
+    /// The most that a stored hash may ask for: what is read from a row must not be able to stop
+    /// the server.
     pub const CEILING: Self = Self { memory_kib: 1024 * 1024, passes: 64, lanes: 16 };
-    /// The most that an imported hash may ask for, about a second's work: the memory that all its passes go over.
+    /// The most that an imported hash may ask for, about a second's work: the memory that all its
+    /// passes go over.
     const IMPORTED_WORK_KIB: u64 = 1024 * 1024;
     /// The most memory of an imported hash.
     const IMPORTED_MEMORY_KIB: u32 = 256 * 1024;
@@ -37,10 +40,21 @@ impl HashCost {
 }
 
 /// Hashes a password under a new salt.
-pub(super) fn hash(password: &Password, cost: HashCost, memory: &mut Vec<Block>) -> Result<String, Fault> {
+pub(super) fn hash(
+    password: &Password,
+    cost: HashCost,
+    memory: &mut Vec<Block>,
+) -> Result<String, Fault> {
     let salt = random_salt()?;
     let mut output = [0; OUTPUT];
-    fill(password.expose().as_bytes(), &salt, Version::V0x13, cost.params(OUTPUT)?, memory, &mut output)?;
+    fill(
+        password.expose().as_bytes(),
+        &salt,
+        Version::V0x13,
+        cost.params(OUTPUT)?,
+        memory,
+        &mut output,
+    )?;
     string(cost, &salt, &output)
 }
 
@@ -53,22 +67,36 @@ pub(super) fn nobody(cost: HashCost) -> Result<String, Fault> {
 }
 
 /// Compares a password with a PHC string, in constant time over the hash.
-pub(super) fn verify(password: &Password, stored: &str, memory: &mut Vec<Block>) -> Result<bool, Fault> {
+pub(super) fn verify(
+    password: &Password,
+    stored: &str,
+    memory: &mut Vec<Block>,
+) -> Result<bool, Fault> {
     let (hash, cost) = read(stored)?;
-    let (Some(salt), Some(right)) = (hash.salt, hash.hash) else { return Err(unreadable("no salt or no hash")) };
+    let (Some(salt), Some(right)) = (hash.salt, hash.hash) else {
+        return Err(unreadable("no salt or no hash"));
+    };
     let version = match hash.version {
         None | Some(0x10) => Version::V0x10,
         Some(0x13) => Version::V0x13,
         Some(_) => return Err(unreadable("an unknown version")),
     };
     let mut output = vec![0; right.len()];
-    fill(password.expose().as_bytes(), salt.as_ref(), version, cost.params(right.len())?, memory, &mut output)?;
+    fill(
+        password.expose().as_bytes(),
+        salt.as_ref(),
+        version,
+        cost.params(right.len())?,
+        memory,
+        &mut output,
+    )?;
     Ok(output.ct_eq(right.as_bytes()).into())
 }
 
 /// Whether a hash that somebody else made can be stored.
 pub(super) fn accept(hash: &str, own: HashCost) -> Result<(), &'static str> {
-    let parsed = PasswordHash::new(hash).map_err(|_| "it is neither a bcrypt hash nor a PHC string")?;
+    let parsed =
+        PasswordHash::new(hash).map_err(|_| "it is neither a bcrypt hash nor a PHC string")?;
     if parsed.algorithm.as_str() != "argon2id" {
         return Err("of PHC strings, only argon2id can be used");
     }
@@ -79,13 +107,16 @@ pub(super) fn accept(hash: &str, own: HashCost) -> Result<(), &'static str> {
     if !matches!(parsed.version, None | Some(0x10 | 0x13)) {
         return Err("it is of an unknown version of Argon2");
     }
-    if parsed.salt.is_none_or(|salt| salt.as_ref().len() < 8) || parsed.hash.is_none_or(|output| output.len() < 16) {
+    if parsed.salt.is_none_or(|salt| salt.as_ref().len() < 8)
+        || parsed.hash.is_none_or(|output| output.len() < 16)
+    {
         return Err("it needs a salt of 8 bytes and a hash of 16 bytes at least");
     }
     let Ok((_, cost)) = read(hash) else { return Err(TOO_COSTLY) };
     cost.params(OUTPUT).map_err(|_| "its parameters can not go together")?;
     let work = u64::from(cost.memory_kib) * u64::from(cost.passes);
-    let bounded = cost.memory_kib <= HashCost::IMPORTED_MEMORY_KIB && work <= HashCost::IMPORTED_WORK_KIB;
+    let bounded =
+        cost.memory_kib <= HashCost::IMPORTED_MEMORY_KIB && work <= HashCost::IMPORTED_WORK_KIB;
     let as_own = cost.memory_kib <= own.memory_kib && cost.passes <= own.passes;
     if bounded || as_own { Ok(()) } else { Err(TOO_COSTLY) }
 }
@@ -94,11 +125,13 @@ const TOO_COSTLY: &str = "it asks for more than 256 MiB, or for more than 1 GiB 
 
 /// A hash of this class that no password has.
 pub(super) fn of_class(class: &str) -> Result<String, Fault> {
-    let made = format!("{class}$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
+    let made =
+        format!("{class}$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
     read(&made).map(|_| made)
 }
 
-/// Whether a stored hash could be compared with: it can be read, and asks for no more than is allowed.
+/// Whether a stored hash could be compared with: it can be read, and asks for no more than is
+/// allowed.
 pub(super) fn is_usable(stored: &str) -> bool {
     read(stored).is_ok_and(|(hash, _)| hash.salt.is_some() && hash.hash.is_some())
 }
@@ -107,7 +140,9 @@ pub(super) fn is_usable(stored: &str) -> bool {
 pub(super) fn is_weaker(stored: &str, cost: HashCost) -> bool {
     match read(stored) {
         Ok((hash, stored)) => {
-            stored.memory_kib < cost.memory_kib || stored.passes < cost.passes || hash.version != Some(0x13)
+            stored.memory_kib < cost.memory_kib
+                || stored.passes < cost.passes
+                || hash.version != Some(0x13)
         }
         Err(_) => true,
     }
@@ -144,10 +179,13 @@ fn read(stored: &str) -> Result<(PasswordHash, HashCost), Fault> {
     if hash.algorithm.as_str() != "argon2id" {
         return Err(unreadable("an unknown algorithm"));
     }
-    let param = |name, most| hash.params.get_decimal(name).filter(|value| (1..=most).contains(value));
+    let param =
+        |name, most| hash.params.get_decimal(name).filter(|value| (1..=most).contains(value));
     let most = HashCost::CEILING;
     match (param("m", most.memory_kib), param("t", most.passes), param("p", most.lanes)) {
-        (Some(memory_kib), Some(passes), Some(lanes)) => Ok((hash, HashCost { memory_kib, passes, lanes })),
+        (Some(memory_kib), Some(passes), Some(lanes)) => {
+            Ok((hash, HashCost { memory_kib, passes, lanes }))
+        }
         _ => Err(unreadable("parameters out of bounds")),
     }
 }
@@ -173,8 +211,8 @@ fn fill(
     let filled = Argon2::new(Algorithm::Argon2id, version, params)
         .hash_password_into_with_memory(password, salt, &mut *output, &mut *area)
         .map_err(Fault::internal);
-    // What is in it came from the password. The library wipes what it allocates itself, and not this; it takes three in a
-    // hundred of a hash's time.
+    // What is in it came from the password. The library wipes what it allocates itself, and not
+    // this; it takes three in a hundred of a hash's time.
     area.iter_mut().for_each(Zeroize::zeroize);
     filled
 }
@@ -194,7 +232,14 @@ mod tests {
         assert!(stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{stored}");
         assert!(verify(&password("tides rise at nine"), &stored, &mut memory).unwrap());
         assert!(!verify(&password("tides rise at ten"), &stored, &mut memory).unwrap());
-        assert!(!verify(&password("tides rise at nine"), &nobody(HashCost::FLOOR).unwrap(), &mut memory).unwrap());
+        assert!(
+            !verify(
+                &password("tides rise at nine"),
+                &nobody(HashCost::FLOOR).unwrap(),
+                &mut memory
+            )
+            .unwrap()
+        );
     }
 
     #[test]
@@ -202,13 +247,18 @@ mod tests {
         let mut memory = Vec::new();
         let stored = hash(&password("tides rise at nine"), HashCost::FLOOR, &mut memory).unwrap();
         assert!(verify(&password("tides rise at nine"), &stored, &mut memory).unwrap());
-        assert!(!memory.is_empty() && memory.iter().all(|block| block.as_ref().iter().all(|word| *word == 0)));
+        assert!(
+            !memory.is_empty()
+                && memory.iter().all(|block| block.as_ref().iter().all(|word| *word == 0))
+        );
     }
 
     #[test]
     fn the_reference_implementation_agrees() {
-        // From the command line tool of the reference implementation: echo -n password | argon2 somesalt -id -t 2 -k 256 -p 1 -e
-        let stored = "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
+        // From the command line tool of the reference implementation: echo -n password | argon2
+        // somesalt -id -t 2 -k 256 -p 1 -e
+        let stored =
+            "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
         assert!(verify(&password("password"), stored, &mut Vec::new()).unwrap());
         assert!(is_weaker(stored, HashCost::FLOOR));
     }

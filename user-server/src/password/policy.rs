@@ -1,15 +1,17 @@
-//! Which passwords are among the first that people try: zxcvbn's dictionaries, and the user's own words.
+//! Which passwords are among the first that people try: zxcvbn's dictionaries, and the user's own
+//! words.
 
 use zxcvbn::feedback::Warning;
 use zxcvbn::zxcvbn;
 
 use crate::domain::Password;
 
-/// Guesses under which a password falls to the attempts that a throttled login allows (NIST SP 800-63B, section 5.2.2).
+/// Guesses under which a password falls to the attempts that a throttled login allows (NIST SP
+/// 800-63B, section 5.2.2).
 const FEWEST_GUESSES: u64 = 10_000;
 
-/// Whether the password as a whole is a dictionary's or the user's word, in any case, reversed or in leet, or falls within
-/// the first few thousand guesses.
+/// Whether the password as a whole is a dictionary's or the user's word, in any case, reversed or
+/// in leet, or falls within the first few thousand guesses.
 pub(super) fn is_common(password: &Password, context: &[String]) -> bool {
     let words: Vec<&str> = context.iter().map(String::as_str).collect();
     let found = zxcvbn(password.expose(), &words);
@@ -55,8 +57,12 @@ mod tests {
 
     #[test]
     fn a_phrase_is_not() {
-        for text in ["correct horse battery staple", "tides rise at nine", "gq7#Lm2!vx", "пароль мой длинный"]
-        {
+        for text in [
+            "correct horse battery staple",
+            "tides rise at nine",
+            "gq7#Lm2!vx",
+            "пароль мой длинный",
+        ] {
             assert!(!common(text), "{text}");
         }
     }

@@ -1,5 +1,5 @@
-//! What is done again and again while the service runs: the clock is set, classes of hashes are learned, and what is past
-//! its retention is erased.
+//! What is done again and again while the service runs: the clock is set, classes of hashes are
+//! learned, and what is past its retention is erased.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,15 +21,18 @@ const CLOCK_SLACK: i64 = 500;
 /// How long one round of erasing may take.
 const SWEEP_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Takes the time from the database, where there is one that nodes share: leases, codes and waits must mean the same
-/// moment to each.
+/// Takes the time from the database, where there is one that nodes share: leases, codes and waits
+/// must mean the same moment to each.
 pub(super) async fn set_clock(store: &dyn Store, clock: &SharedClock) -> Result<(), Fault> {
     let before = SystemClock.now();
     let Some(shared) = store.server_time().await? else { return Ok(()) };
     let way = SystemClock.now().since(before) / 2;
     let moved = clock.set(shared, before.plus(way));
     if moved.abs() > CLOCK_SLACK {
-        tracing::warn!(millis = moved, "this machine's clock is not the database's; the database's counts");
+        tracing::warn!(
+            millis = moved,
+            "this machine's clock is not the database's; the database's counts"
+        );
     }
     Ok(())
 }
@@ -43,7 +46,8 @@ pub(super) async fn follow_clock(store: Arc<dyn Store>, clock: Arc<SharedClock>)
     }
 }
 
-/// Looks again and again which classes of hashes are stored, since users may be imported beside a running server.
+/// Looks again and again which classes of hashes are stored, since users may be imported beside a
+/// running server.
 pub(super) async fn learn_classes(store: Arc<dyn Store>, passwords: Passwords) {
     loop {
         tokio::time::sleep(CLASSES_PERIOD).await;
@@ -60,7 +64,9 @@ pub(super) async fn sweep(store: Arc<dyn Store>, retention: Retention, clock: Ar
     loop {
         tick.tick().await;
         let swept = tokio::time::timeout(SWEEP_TIMEOUT, store.sweep(&retention, clock.now())).await;
-        match swept.unwrap_or_else(|_| Err(Fault::Unavailable("the database does not answer".to_owned()))) {
+        match swept
+            .unwrap_or_else(|_| Err(Fault::Unavailable("the database does not answer".to_owned())))
+        {
             Ok(0) => {}
             Ok(rows) => tracing::info!(rows, "erased what was past its retention"),
             Err(fault) => tracing::warn!(%fault, "what is past its retention can not be erased"),

@@ -16,7 +16,8 @@ pub fn make(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
-/// Takes a data folder for this process alone, as long as the file lives; `None` where another process has it.
+/// Takes a data folder for this process alone, as long as the file lives; `None` where another
+/// process has it.
 ///
 /// # Errors
 /// Where it can't be made or locked.

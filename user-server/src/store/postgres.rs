@@ -1,5 +1,5 @@
-//! PostgreSQL, 13 and later: what several nodes share. A small pool, deadlines on both sides, and no plain text over a
-//! network unless it is asked for.
+//! PostgreSQL, 13 and later: what several nodes share. A small pool, deadlines on both sides, and
+//! no plain text over a network unless it is asked for.
 
 use std::time::Duration;
 
@@ -9,7 +9,8 @@ use sqlx::{ConnectOptions, Connection, PgPool};
 use crate::domain::ports::PoolUse;
 use crate::domain::{Fault, Timestamp};
 
-/// A row that is read to be changed, or whose sight must stay true, is held until the transaction ends.
+/// A row that is read to be changed, or whose sight must stay true, is held until the transaction
+/// ends.
 macro_rules! hold {
     () => {
         " FOR NO KEY UPDATE"
@@ -59,8 +60,8 @@ pub struct PostgresOptions {
 }
 
 impl PostgresOptions {
-    /// Reads `postgresql://user:password@host:port/name?sslmode=...`. Where it names no `sslmode`, a server on another
-    /// machine has to prove itself (`verify-full`).
+    /// Reads `postgresql://user:password@host:port/name?sslmode=...`. Where it names no `sslmode`,
+    /// a server on another machine has to prove itself (`verify-full`).
     ///
     /// # Errors
     /// What is wrong with it, without its password.
@@ -68,7 +69,8 @@ impl PostgresOptions {
         if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
             return Err("it does not begin with postgresql://".to_owned());
         }
-        let connect: PgConnectOptions = url.parse().map_err(|_| "it is not a connection string".to_owned())?;
+        let connect: PgConnectOptions =
+            url.parse().map_err(|_| "it is not a connection string".to_owned())?;
         let host = connect.get_host();
         let here = host == "localhost"
             || host.starts_with('/')
@@ -79,7 +81,11 @@ impl PostgresOptions {
         } else {
             connect.ssl_mode(PgSslMode::VerifyFull)
         };
-        Ok(Self { connect: connect.application_name("user-server").disable_statement_logging(), pool, pooler })
+        Ok(Self {
+            connect: connect.application_name("user-server").disable_statement_logging(),
+            pool,
+            pooler,
+        })
     }
 
     /// Where it is, to be shown: no user and no password.
@@ -112,7 +118,8 @@ pub struct Room {
     pub schema: i64,
 }
 
-/// There is none: commits of several connections share a write to the disk by PostgreSQL's own doing.
+/// There is none: commits of several connections share a write to the disk by PostgreSQL's own
+/// doing.
 enum Member {}
 
 impl Member {
@@ -142,7 +149,8 @@ impl PostgresStore {
     pub fn open(options: &PostgresOptions) -> Self {
         let mut connect = options.connect.clone();
         if options.pooler {
-            // A pooler knows few parameters, and gives another server's session to each transaction.
+            // A pooler knows few parameters, and gives another server's session to each
+            // transaction.
             connect = connect.statement_cache_capacity(0).extra_float_digits(None);
         } else {
             connect = connect.options([("statement_timeout", "5s")]);
@@ -177,10 +185,15 @@ impl PostgresStore {
                       - current_setting('superuser_reserved_connections')::bigint",
             )
             .await?;
-        let tables = tx.number("SELECT COUNT(*) FROM pg_class WHERE oid = to_regclass('_sqlx_migrations')").await?;
+        let tables = tx
+            .number("SELECT COUNT(*) FROM pg_class WHERE oid = to_regclass('_sqlx_migrations')")
+            .await?;
         let applied = match tables {
             0 => 0,
-            _ => tx.number("SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations WHERE success").await?,
+            _ => {
+                tx.number("SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations WHERE success")
+                    .await?
+            }
         };
         tx.finish().await?;
         Ok(Room { version: version / 10_000, connections: most, schema: applied })
@@ -189,11 +202,15 @@ impl PostgresStore {
     /// The schema's version that this binary brings.
     #[must_use]
     pub fn newest_schema() -> i64 {
-        sqlx::migrate!("../migrations/postgres").iter().map(|migration| migration.version).max().unwrap_or(0)
+        sqlx::migrate!("../migrations/postgres")
+            .iter()
+            .map(|migration| migration.version)
+            .max()
+            .unwrap_or(0)
     }
 
-    /// Brings the schema up to date; where several nodes do at once, one does and the others wait. A schema of a later
-    /// version is left as it is.
+    /// Brings the schema up to date; where several nodes do at once, one does and the others wait.
+    /// A schema of a later version is left as it is.
     ///
     /// # Errors
     /// Where the database can't be reached, or a migration fails.
@@ -203,7 +220,10 @@ impl PostgresStore {
         let pool = pool.connect_with(direct).await.map_err(sql::fault)?;
         let mut migrator = sqlx::migrate!("../migrations/postgres");
         migrator.set_ignore_missing(true);
-        migrator.run(&pool).await.map_err(|error| Fault::Internal(format!("migration: {error}")))?;
+        migrator
+            .run(&pool)
+            .await
+            .map_err(|error| Fault::Internal(format!("migration: {error}")))?;
         pool.close().await;
         Ok(())
     }
@@ -215,7 +235,8 @@ impl Pools {
         Tx::open(&self.pool, self.named, Some(BEGIN)).await
     }
 
-    /// One statement that reads. A pooler may give its parts to two servers unless a transaction holds them together.
+    /// One statement that reads. A pooler may give its parts to two servers unless a transaction
+    /// holds them together.
     async fn read(&self) -> Result<Tx, Fault> {
         Tx::open(&self.pool, self.named, (!self.named).then_some(BEGIN)).await
     }
@@ -239,19 +260,27 @@ impl Pools {
     }
 }
 
-/// Whether an error of this code may pass: connections (08), conflicts (40), resources (53), locks (55P03), an operator's
-/// doing and time-outs (57), I/O (58), a standby that does not write (25006).
+/// Whether an error of this code may pass: connections (08), conflicts (40), resources (53), locks
+/// (55P03), an operator's doing and time-outs (57), I/O (58), a standby that does not write
+/// (25006).
 fn may_pass(code: &str) -> bool {
-    ["08", "40", "53", "57", "58"].iter().any(|class| code.starts_with(class)) || code == "55P03" || code == "25006"
+    ["08", "40", "53", "57", "58"].iter().any(|class| code.starts_with(class))
+        || code == "55P03"
+        || code == "25006"
 }
 
-/// Locks counters, those that are not there yet too, always in the same order so that no two wait for each other.
+/// Locks counters, those that are not there yet too, always in the same order so that no two wait
+/// for each other.
 async fn lock_keys(tx: &mut Tx, keys: &[[u8; 32]]) -> Result<(), Fault> {
-    let mut locks: Vec<i64> =
-        keys.iter().filter_map(|key| key.first_chunk::<8>()).map(|start| i64::from_be_bytes(*start)).collect();
+    let mut locks: Vec<i64> = keys
+        .iter()
+        .filter_map(|key| key.first_chunk::<8>())
+        .map(|start| i64::from_be_bytes(*start))
+        .collect();
     locks.sort_unstable();
     locks.dedup();
-    tx.effect("SELECT COUNT(pg_advisory_xact_lock(lock)) FROM unnest($1::bigint[]) AS lock", locks).await
+    tx.effect("SELECT COUNT(pg_advisory_xact_lock(lock)) FROM unnest($1::bigint[]) AS lock", locks)
+        .await
 }
 
 /// The time by the database's clock.
@@ -266,7 +295,9 @@ mod tests {
 
     #[test]
     fn a_server_elsewhere_has_to_prove_itself() {
-        let mode = |url: &str| format!("{:?}", PostgresOptions::parse(url, 4, false).unwrap().connect.get_ssl_mode());
+        let mode = |url: &str| {
+            format!("{:?}", PostgresOptions::parse(url, 4, false).unwrap().connect.get_ssl_mode())
+        };
         assert_eq!(mode("postgresql://u:p@db.example/users"), "VerifyFull");
         assert_eq!(mode("postgresql://u:p@10.1.2.3/users"), "VerifyFull");
         assert_eq!(mode("postgresql://u:p@db.example/users?sslmode=disable"), "Disable");
@@ -276,12 +307,15 @@ mod tests {
 
     #[test]
     fn a_faulty_url_does_not_tell_its_password() {
-        for url in ["mysql://u:geheim@db/users", "postgresql://u:geheim@db:port/users", "postgresql://"] {
+        for url in
+            ["mysql://u:geheim@db/users", "postgresql://u:geheim@db:port/users", "postgresql://"]
+        {
             if let Err(error) = PostgresOptions::parse(url, 4, false) {
                 assert!(!error.contains("geheim"), "{error}");
             }
         }
-        let options = PostgresOptions::parse("postgresql://u:geheim@db.example/users", 4, false).unwrap();
+        let options =
+            PostgresOptions::parse("postgresql://u:geheim@db.example/users", 4, false).unwrap();
         assert_eq!(options.place(), "db.example:5432/users");
         assert!(!format!("{options:?}").contains("geheim"));
     }

@@ -1,4 +1,5 @@
-//! SQLite: the embedded default. One writer, several readers, WAL, and a commit that is on the disk when it returns.
+//! SQLite: the embedded default. One writer, several readers, WAL, and a commit that is on the disk
+//! when it returns.
 
 use std::path::Path;
 use std::time::Duration;
@@ -48,36 +49,47 @@ struct Pools {
 }
 
 impl SqliteStore {
-    /// Opens the database at `path`, making it where there is none, and brings its schema up to date.
+    /// Opens the database at `path`, making it where there is none, and brings its schema up to
+    /// date.
     ///
     /// # Errors
     /// Where the file can't be opened, is no database, or is of a later version.
     pub async fn open(path: &Path) -> Result<Self, Fault> {
-        keep_private(path).map_err(|error| Fault::Unavailable(format!("{}: {error}", path.display())))?;
+        keep_private(path)
+            .map_err(|error| Fault::Unavailable(format!("{}: {error}", path.display())))?;
         let options = options(path).create_if_missing(true);
         let writer = pool(1).connect_with(options.clone()).await.map_err(sql::fault)?;
         sqlx::migrate!("../migrations/sqlite")
             .run(&writer)
             .await
             .map_err(|error| Fault::Internal(error.to_string()))?;
-        // Who opens it is the only one, so a mail that was being sent belongs to a process that has gone.
-        let abandoned = "UPDATE outbox SET due_at = turn_at WHERE turn_at IS NOT NULL AND settled_at IS NULL";
+        // Who opens it is the only one, so a mail that was being sent belongs to a process that has
+        // gone.
+        let abandoned =
+            "UPDATE outbox SET due_at = turn_at WHERE turn_at IS NOT NULL AND settled_at IS NULL";
         sqlx::query(abandoned).execute(&writer).await.map_err(sql::fault)?;
-        let readers = pool(READERS).connect_lazy_with(options.read_only(true).create_if_missing(false));
+        let readers =
+            pool(READERS).connect_lazy_with(options.read_only(true).create_if_missing(false));
         Ok(Self::new(Pools { writers: Writers::new(writer), readers }))
     }
 
     /// Opens the database at `path` to look at it, beside the process that serves from it, if any.
     #[must_use]
     pub fn look_at(path: &Path) -> Self {
-        let options = SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(ACQUIRE_TIMEOUT);
-        let pool =
-            SqlitePoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE_TIMEOUT).connect_lazy_with(options);
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .read_only(true)
+            .busy_timeout(ACQUIRE_TIMEOUT);
+        let pool = SqlitePoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .connect_lazy_with(options);
         Self::new(Pools { writers: Writers::new(pool.clone()), readers: pool })
     }
 
-    /// Opens the database at `path` beside the server that has it open, and takes turns with it by SQLite's own locks.
-    /// It is left as it is: the server has made it, and knows which mails it is sending.
+    /// Opens the database at `path` beside the server that has it open, and takes turns with it by
+    /// SQLite's own locks. It is left as it is: the server has made it, and knows which mails it is
+    /// sending.
     ///
     /// # Errors
     /// Where the file can't be opened, or is of another version than this binary.
@@ -87,8 +99,9 @@ impl SqliteStore {
         let schema = schema_of(&writer).await?;
         if schema != Self::newest_schema() {
             let newest = Self::newest_schema();
-            let wrong =
-                format!("its schema is {schema} and this version has {newest}; use the version that is running");
+            let wrong = format!(
+                "its schema is {schema} and this version has {newest}; use the version that is running"
+            );
             return Err(Fault::Unavailable(wrong));
         }
         let readers = pool(READERS).connect_lazy_with(options.read_only(true));
@@ -98,7 +111,11 @@ impl SqliteStore {
     /// The schema's version that this binary brings.
     #[must_use]
     pub fn newest_schema() -> i64 {
-        sqlx::migrate!("../migrations/sqlite").iter().map(|migration| migration.version).max().unwrap_or(0)
+        sqlx::migrate!("../migrations/sqlite")
+            .iter()
+            .map(|migration| migration.version)
+            .max()
+            .unwrap_or(0)
     }
 }
 
@@ -114,11 +131,15 @@ fn options(path: &Path) -> SqliteConnectOptions {
 }
 
 fn pool(size: u32) -> SqlitePoolOptions {
-    SqlitePoolOptions::new().max_connections(size).acquire_timeout(ACQUIRE_TIMEOUT).test_before_acquire(false)
+    SqlitePoolOptions::new()
+        .max_connections(size)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .test_before_acquire(false)
 }
 
 async fn schema_of(pool: &SqlitePool) -> Result<i64, Fault> {
-    let newest = sqlx::query_as("SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations WHERE success");
+    let newest =
+        sqlx::query_as("SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations WHERE success");
     let (version,): (i64,) = newest.fetch_one(pool).await.map_err(sql::fault)?;
     Ok(version)
 }
@@ -164,7 +185,8 @@ fn keep_private(path: &Path) -> std::io::Result<()> {
     options.open(path).map(drop)
 }
 
-/// Whether an error of this code may pass: busy, locked, no memory, read-only, I/O, a full disk, can't open.
+/// Whether an error of this code may pass: busy, locked, no memory, read-only, I/O, a full disk,
+/// can't open.
 fn may_pass(code: &str) -> bool {
     matches!(code.parse::<u32>().map(|code| code & 0xff), Ok(5 | 6 | 7 | 8 | 10 | 13 | 14))
 }

@@ -1,8 +1,8 @@
-//! One connection. Token checks are answered where they are read; whatever waits has a task of its own, so replies come in
-//! any order. All that is ready goes out in one write.
+//! One connection. Token checks are answered where they are read; whatever waits has a task of its
+//! own, so replies come in any order. All that is ready goes out in one write.
 //!
-//! There may be very many that are idle, so what only a busy one needs is on the heap while it is needed, and what all
-//! share is there once.
+//! There may be very many that are idle, so what only a busy one needs is on the heap while it is
+//! needed, and what all share is there once.
 
 use std::future::poll_fn;
 use std::io::{Error, ErrorKind};
@@ -27,8 +27,9 @@ use super::{ConnectionLimits, Shutdown};
 use crate::handler::{self, Handler, Look, Peer};
 use crate::metrics::{Closed, Metrics, OpenConnection};
 
-/// How long a client that was told to go may still be answered `SHUTTING_DOWN`, and how long bytes are read away from one
-/// that the server closes on. A reset instead would destroy replies on their way.
+/// How long a client that was told to go may still be answered `SHUTTING_DOWN`, and how long bytes
+/// are read away from one that the server closes on. A reset instead would destroy replies on their
+/// way.
 const LINGER: Duration = Duration::from_secs(1);
 /// What a client is told to wait that has too many hashes in flight.
 const HASHING_PAUSE: Duration = Duration::from_millis(100);
@@ -47,7 +48,8 @@ pub struct Shared {
     pub metrics: Arc<Metrics>,
 }
 
-/// Serves one connection, which was accepted when it `began`, until it ends. What is `held` is let go then.
+/// Serves one connection, which was accepted when it `began`, until it ends. What is `held` is let
+/// go then.
 pub fn serve<S: AsyncRead + AsyncWrite + Unpin, H>(
     mut stream: S,
     shared: Arc<Shared>,
@@ -68,7 +70,10 @@ pub fn serve<S: AsyncRead + AsyncWrite + Unpin, H>(
 }
 
 /// Says one word about a connection that is not served, and ends it.
-pub(super) async fn part<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, word: ErrorReply<'static>) {
+pub(super) async fn part<S: AsyncRead + AsyncWrite + Unpin>(
+    mut stream: S,
+    word: ErrorReply<'static>,
+) {
     let mut output = BytesMut::new();
     let said = async {
         let _ = Reply::from(word).encode(CONNECTION_ID, &mut output);
@@ -114,8 +119,8 @@ enum Stage {
     Open,
     /// The client was told to go; what it still asks is refused.
     Draining { since: Instant },
-    /// Nothing more is read: the client sends no more, or was silent for too long, or framing is lost. What it is owed it
-    /// gets, and then the connection ends.
+    /// Nothing more is read: the client sends no more, or was silent for too long, or framing is
+    /// lost. What it is owed it gets, and then the connection ends.
     Ending,
 }
 
@@ -137,7 +142,10 @@ impl Session {
     }
 
     /// Serves until the connection is to be closed; an error where it is lost already.
-    async fn run<S: AsyncRead + AsyncWrite + Unpin>(&mut self, stream: &mut S) -> std::io::Result<()> {
+    async fn run<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        stream: &mut S,
+    ) -> std::io::Result<()> {
         let shared = self.shared.clone();
         let mut timer = pin!(tokio::time::sleep_until(self.deadline()));
         // One wait serves both: the drain comes first, and the kill only after it.
@@ -164,8 +172,8 @@ impl Session {
                     progress = true;
                 }
                 if progress {
-                    // A place may have come free: look at what could not be looked at before. A frame that had to wait
-                    // has its time from now on.
+                    // A place may have come free: look at what could not be looked at before. A
+                    // frame that had to wait has its time from now on.
                     if full {
                         self.frame_began = None;
                     }
@@ -183,7 +191,8 @@ impl Session {
                     }
                 }
                 if self.reads()
-                    && let Poll::Ready(read) = input::poll_read(stream, context, |bytes| self.feed(bytes))
+                    && let Poll::Ready(read) =
+                        input::poll_read(stream, context, |bytes| self.feed(bytes))
                 {
                     if read? == 0 {
                         self.stage = Stage::Ending;
@@ -212,7 +221,9 @@ impl Session {
             return Ok(());
         }
         let mut done = 0;
-        let write = |context: &mut Context<'_>| Poll::Ready(self.output.poll_write(stream, context, &mut done));
+        let write = |context: &mut Context<'_>| {
+            Poll::Ready(self.output.poll_write(stream, context, &mut done))
+        };
         let written = match poll_fn(write).await {
             Poll::Ready(written) => written,
             // Only a client that does not read as fast as it asks costs a timer.
@@ -222,9 +233,14 @@ impl Session {
         written
     }
 
-    async fn flush_slowly<S: AsyncWrite + Unpin>(&mut self, stream: &mut S, done: usize) -> std::io::Result<()> {
+    async fn flush_slowly<S: AsyncWrite + Unpin>(
+        &mut self,
+        stream: &mut S,
+        done: usize,
+    ) -> std::io::Result<()> {
         let shared = self.shared.clone();
-        let written = self.output.write(stream, done, shared.limits.write, &shared.shutdown.kill).await;
+        let written =
+            self.output.write(stream, done, shared.limits.write, &shared.shutdown.kill).await;
         written.map_err(|stuck| match stuck {
             Stuck::Lost(error) => error,
             Stuck::Killed => self.grace_over(),
@@ -297,7 +313,11 @@ impl Session {
                     self.last_frame = Some(look.instant);
                     self.frame_began = None;
                     if let Some(outcome) = self.frame(frame, look) {
-                        run.answered(tally::row(frame.kind), outcome, &self.shared.metrics.requests);
+                        run.answered(
+                            tally::row(frame.kind),
+                            outcome,
+                            &self.shared.metrics.requests,
+                        );
                     }
                 }
                 Ok(None) => break,
@@ -324,15 +344,23 @@ impl Session {
         }
         match Request::decode(frame.kind, frame.body) {
             Err(error) => Some(self.reply(frame.id, &handler::undecodable(error).into())),
-            Ok((request, common)) => match self.shared.handler.answer_now(&request, &common, look) {
-                Some(reply) => Some(self.reply(frame.id, &reply)),
-                None => self.start(frame, request, common),
-            },
+            Ok((request, common)) => {
+                match self.shared.handler.answer_now(&request, &common, look) {
+                    Some(reply) => Some(self.reply(frame.id, &reply)),
+                    None => self.start(frame, request, common),
+                }
+            }
         }
     }
 
-    /// Gives a request a task of its own, which goes on when the connection has gone: what it began is finished.
-    fn start(&mut self, frame: Frame<'_>, request: Request<'_>, common: Common<'_>) -> Option<usize> {
+    /// Gives a request a task of its own, which goes on when the connection has gone: what it began
+    /// is finished.
+    fn start(
+        &mut self,
+        frame: Frame<'_>,
+        request: Request<'_>,
+        common: Common<'_>,
+    ) -> Option<usize> {
         let hashes = Handler::hashes(&request);
         if hashes && self.in_flight.hashing() >= self.shared.limits.hashing {
             return Some(self.reply(frame.id, &handler::busy(HASHING_PAUSE).into()));
@@ -376,8 +404,9 @@ impl Session {
         self.output.reply(id, reply)
     }
 
-    /// Ends, and tells why: where the next frame begins, or whose a reply would be, is unknown. The reason goes out behind
-    /// the replies that are owed, since to a client it is the end of the connection.
+    /// Ends, and tells why: where the next frame begins, or whose a reply would be, is unknown. The
+    /// reason goes out behind the replies that are owed, since to a client it is the end of the
+    /// connection.
     fn break_off(&mut self, error: ErrorReply<'static>, closed: Closed) {
         tracing::info!(outcome = error.code.name(), reason = %error.message, peer = %self.peer.ip, "connection refused");
         self.farewell = Some(Box::new(error));

@@ -1,5 +1,5 @@
-//! Handshakes that are not done yet: bounded in time and in number. Where there are too many the oldest gives way, so
-//! that who stalls loses to who is quick.
+//! Handshakes that are not done yet: bounded in time and in number. Where there are too many the
+//! oldest gives way, so that who stalls loses to who is quick.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -49,7 +49,11 @@ impl Handshakes {
     }
 
     /// Makes a stream a secret one.
-    pub(super) async fn shake(&self, stream: TcpStream, within: Duration) -> Result<TlsStream<TcpStream>, Failed> {
+    pub(super) async fn shake(
+        &self,
+        stream: TcpStream,
+        within: Duration,
+    ) -> Result<TlsStream<TcpStream>, Failed> {
         let (turn, pushed_out) = self.begin();
         let shaken = tokio::select! {
             shaken = tokio::time::timeout(within, self.work(stream)) => shaken.unwrap_or_else(|_| {

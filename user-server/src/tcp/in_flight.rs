@@ -1,4 +1,5 @@
-//! The requests of a connection that have a task of their own. Nothing of it is there while none has.
+//! The requests of a connection that have a task of their own. Nothing of it is there while none
+//! has.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -84,7 +85,8 @@ impl InFlight {
         let (_, name) = request.row();
         let hashes = Handler::hashes(&request);
         let (request, common) = (request.into_owned(), common.into_owned());
-        let (handler, peer, gone) = (shared.handler.clone(), peer.clone(), running.gone.token().clone());
+        let (handler, peer, gone) =
+            (shared.handler.clone(), peer.clone(), running.gone.token().clone());
         let arrived = Instant::now();
         let traceparent = common.traceparent.as_deref().filter(|text| is_traceparent(text));
         let span = tracing::info_span!("request", request = name, id, traceparent);
@@ -102,17 +104,18 @@ impl InFlight {
     pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Ended> {
         loop {
             let Some(running) = &mut self.0 else { return Poll::Pending };
-            let (task, reply) = match std::task::ready!(running.tasks.poll_join_next_with_id(context)) {
-                Some(Ok((task, reply))) => (task, reply),
-                Some(Err(error)) => {
-                    tracing::error!(%error, "a request's task failed");
-                    (error.id(), handler::internal().into())
-                }
-                None => {
-                    self.0 = None;
-                    return Poll::Pending;
-                }
-            };
+            let (task, reply) =
+                match std::task::ready!(running.tasks.poll_join_next_with_id(context)) {
+                    Some(Ok((task, reply))) => (task, reply),
+                    Some(Err(error)) => {
+                        tracing::error!(%error, "a request's task failed");
+                        (error.id(), handler::internal().into())
+                    }
+                    None => {
+                        self.0 = None;
+                        return Poll::Pending;
+                    }
+                };
             if let Some(place) = running.pending.iter().position(|pending| pending.task == task) {
                 let Pending { id, row, name, arrived, .. } = running.pending.swap_remove(place);
                 return Poll::Ready(Ended { id, row, name, took: arrived.elapsed(), reply });
@@ -126,14 +129,20 @@ impl InFlight {
         if let Some(running) = &mut running {
             running.tasks.detach_all();
         }
-        running.map(|running| running.pending).unwrap_or_default().into_iter().map(|pending| pending.row)
+        running
+            .map(|running| running.pending)
+            .unwrap_or_default()
+            .into_iter()
+            .map(|pending| pending.row)
     }
 }
 
-/// Whether a text has the form of version 00 (W3C Trace Context, section 3.2). Anything else a client could write into
-/// the log.
+/// Whether a text has the form of version 00 (W3C Trace Context, section 3.2). Anything else a
+/// client could write into the log.
 fn is_traceparent(text: &str) -> bool {
-    let hex = |part: &str, length| part.len() == length && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    let hex = |part: &str, length| {
+        part.len() == length && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    };
     match text.split('-').collect::<Vec<_>>().as_slice() {
         ["00", trace, parent, flags] => hex(trace, 32) && hex(parent, 16) && hex(flags, 2),
         _ => false,
@@ -147,7 +156,12 @@ mod tests {
     #[test]
     fn only_a_traceparent_reaches_the_log() {
         assert!(is_traceparent("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"));
-        for text in ["", "00-0-0-0", "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01", &"x".repeat(9000)] {
+        for text in [
+            "",
+            "00-0-0-0",
+            "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01",
+            &"x".repeat(9000),
+        ] {
             assert!(!is_traceparent(text), "{text}");
         }
     }

@@ -1,5 +1,5 @@
-//! Bytes on their way in. Each thread has one buffer to read into; a connection keeps only the frame that is not whole
-//! yet, so a silent one keeps nothing.
+//! Bytes on their way in. Each thread has one buffer to read into; a connection keeps only the
+//! frame that is not whole yet, so a silent one keeps nothing.
 
 use std::cell::RefCell;
 use std::pin::Pin;
@@ -15,8 +15,8 @@ thread_local! {
     static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; SCRATCH]);
 }
 
-/// Reads once and lets `take` look at what came; zero at the end of the stream. What was read may hold a password and is
-/// wiped.
+/// Reads once and lets `take` look at what came; zero at the end of the stream. What was read may
+/// hold a password and is wiped.
 pub(super) fn poll_read<S: AsyncRead + Unpin>(
     stream: &mut S,
     context: &mut Context<'_>,
@@ -41,7 +41,8 @@ impl Rest {
         self.0.is_empty()
     }
 
-    /// Lets `frames` take from the front of what is left and of `more`; it says how many bytes it took.
+    /// Lets `frames` take from the front of what is left and of `more`; it says how many bytes it
+    /// took.
     pub(super) fn feed(&mut self, more: &[u8], frames: impl FnOnce(&[u8]) -> usize) {
         if self.0.is_empty() {
             let taken = frames(more);

@@ -1,4 +1,5 @@
-//! The TCP server: a listener, its connections, their limits and their end. It knows sockets and frames, and no user.
+//! The TCP server: a listener, its connections, their limits and their end. It knows sockets and
+//! frames, and no user.
 
 mod connection;
 mod handshakes;

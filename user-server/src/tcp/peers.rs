@@ -19,7 +19,10 @@ impl TrustedPeers {
     /// The part that is no network.
     pub fn parse(text: &str) -> Result<Self, String> {
         let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
-        parts.map(|part| Network::parse(part).ok_or_else(|| part.to_owned())).collect::<Result<_, _>>().map(Self)
+        parts
+            .map(|part| Network::parse(part).ok_or_else(|| part.to_owned()))
+            .collect::<Result<_, _>>()
+            .map(Self)
     }
 
     /// Whether this peer is one.
@@ -31,7 +34,8 @@ impl TrustedPeers {
 
 impl Network {
     fn parse(text: &str) -> Option<Self> {
-        let (ip, prefix) = text.split_once('/').map_or((text, None), |(ip, prefix)| (ip, Some(prefix)));
+        let (ip, prefix) =
+            text.split_once('/').map_or((text, None), |(ip, prefix)| (ip, Some(prefix)));
         let ip: IpAddr = ip.parse().ok()?;
         let most = if ip.is_ipv4() { 32 } else { 128 };
         let prefix = prefix.map_or(Some(most), |prefix| prefix.parse().ok())?;
@@ -41,7 +45,9 @@ impl Network {
     fn contains(self, other: IpAddr) -> bool {
         use std::net::IpAddr::{V4, V6};
         match (self.ip, other) {
-            (V4(own), V4(other)) => same_prefix(own.to_bits().into(), other.to_bits().into(), 32, self.prefix),
+            (V4(own), V4(other)) => {
+                same_prefix(own.to_bits().into(), other.to_bits().into(), 32, self.prefix)
+            }
             (V6(own), V6(other)) => same_prefix(own.to_bits(), other.to_bits(), 128, self.prefix),
             _ => false,
         }

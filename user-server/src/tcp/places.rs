@@ -1,5 +1,6 @@
-//! Places for connections: how many there may be in all, and of one peer. Who is believed has no limit of its own, and
-//! the last tenth of all places besides, so that no crowd of strangers keeps the gateway out.
+//! Places for connections: how many there may be in all, and of one peer. Who is believed has no
+//! limit of its own, and the last tenth of all places besides, so that no crowd of strangers keeps
+//! the gateway out.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -42,7 +43,8 @@ impl Places {
         Self { limits, taken: Mutex::default() }
     }
 
-    /// A place for a connection that has come, unless its peer has too many. It counts among all once it has settled.
+    /// A place for a connection that has come, unless its peer has too many. It counts among all
+    /// once it has settled.
     pub(super) fn arrive(self: &Arc<Self>, ip: IpAddr, trusted: bool) -> Option<Place> {
         let network = (!trusted).then(|| ClientNetwork::from(ip));
         if let Some(network) = network {
@@ -62,7 +64,8 @@ impl Places {
 }
 
 impl Place {
-    /// Counts it among all, where there is room. Who turns out to be trusted no longer counts among its peer's.
+    /// Counts it among all, where there is room. Who turns out to be trusted no longer counts among
+    /// its peer's.
     pub(super) fn settle(&mut self, trusted: bool) -> bool {
         let PlaceLimits { all, .. } = self.places.limits;
         let most = if trusted { all } else { all - all / 10 };
@@ -115,8 +118,10 @@ mod tests {
     #[test]
     fn a_peer_has_its_share_and_a_household_is_one_peer() {
         let places = places(100, 2);
-        let mut held =
-            vec![arrive(&places, "2001:db8::1", false).unwrap(), arrive(&places, "2001:db8::2", false).unwrap()];
+        let mut held = vec![
+            arrive(&places, "2001:db8::1", false).unwrap(),
+            arrive(&places, "2001:db8::2", false).unwrap(),
+        ];
         assert!(arrive(&places, "2001:db8::3", false).is_none());
         assert!(arrive(&places, "2001:db8:0:1::3", false).is_some());
         held.pop();
@@ -128,12 +133,14 @@ mod tests {
     #[test]
     fn the_last_tenth_is_for_who_is_trusted() {
         let places = places(20, 100);
-        let strangers: Vec<_> = (0..30).filter_map(|_| arrive(&places, "192.0.2.1", false)).collect();
+        let strangers: Vec<_> =
+            (0..30).filter_map(|_| arrive(&places, "192.0.2.1", false)).collect();
         assert_eq!(strangers.len(), 18);
         let gateways: Vec<_> = (0..30).filter_map(|_| arrive(&places, "192.0.2.2", true)).collect();
         assert_eq!(gateways.len(), 2);
         drop(strangers);
-        let gateways: Vec<_> = (0..30).filter_map(|_| arrive(&places, "192.0.2.2", true)).chain(gateways).collect();
+        let gateways: Vec<_> =
+            (0..30).filter_map(|_| arrive(&places, "192.0.2.2", true)).chain(gateways).collect();
         assert_eq!(gateways.len(), 20, "it may have the whole");
     }
 

@@ -18,9 +18,11 @@ use crate::handler::{self, Peer};
 use crate::metrics::{HandshakeFailure, Refused};
 use crate::tls::Tls;
 
-/// Connections that may wait to be accepted: a burst is accepted in a moment, and the system may allow fewer.
+/// Connections that may wait to be accepted: a burst is accepted in a moment, and the system may
+/// allow fewer.
 const BACKLOG: u32 = 4096;
-/// Those turned away that are told why and wait for their client to read it; further ones are closed as they are.
+/// Those turned away that are told why and wait for their client to read it; further ones are
+/// closed as they are.
 const PARTINGS: usize = 256;
 /// What a client is told to wait that finds no place.
 const PLACE_PAUSE: Duration = Duration::from_secs(1);
@@ -59,7 +61,8 @@ impl Server {
         tls: Option<Arc<Tls>>,
     ) -> Self {
         let handshakes = tls.map(|tls| Arc::new(Handshakes::new(tls)));
-        let (places, partings) = (Arc::new(Places::new(limits)), Arc::new(Semaphore::new(PARTINGS)));
+        let (places, partings) =
+            (Arc::new(Places::new(limits)), Arc::new(Semaphore::new(PARTINGS)));
         Self { listener, shared, trusted, places, partings, handshakes }
     }
 
@@ -76,7 +79,8 @@ impl Server {
                 Err(error) => {
                     self.shared.metrics.connections.accept_errors.inc();
                     tracing::warn!(%error, "a connection can not be accepted");
-                    // A peer that has gone already is its own matter; no file descriptors, or no memory, is ours.
+                    // A peer that has gone already is its own matter; no file descriptors, or no
+                    // memory, is ours.
                     if !matches!(error.kind(), std::io::ErrorKind::ConnectionAborted) {
                         tokio::time::sleep(ACCEPT_PAUSE).await;
                     }
@@ -98,7 +102,9 @@ impl Server {
             (Some(place), Some(handshakes)) => {
                 let door = self.door();
                 let handshakes = handshakes.clone();
-                self.shared.tasks.spawn(Box::pin(async move { door.shake(handshakes, stream, peer, place).await }));
+                self.shared.tasks.spawn(Box::pin(async move {
+                    door.shake(handshakes, stream, peer, place).await
+                }));
             }
             (Some(place), None) => self.door().seat(stream, peer, place, Instant::now()),
             // To tell a client of TLS would cost the handshake that it is not to get.
@@ -148,7 +154,13 @@ impl Door {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         if place.settle(peer.trusted) {
-            self.shared.tasks.spawn(connection::serve(stream, self.shared.clone(), peer, began, place));
+            self.shared.tasks.spawn(connection::serve(
+                stream,
+                self.shared.clone(),
+                peer,
+                began,
+                place,
+            ));
         } else {
             self.turn_away(stream, peer.ip, Refused::InAll);
         }

@@ -1,5 +1,5 @@
-//! The protocol's tables as the labels of what is counted: a request's type and outcome can be nothing else, whatever a
-//! client sends. And what is counted where requests are answered at once.
+//! The protocol's tables as the labels of what is counted: a request's type and outcome can be
+//! nothing else, whatever a client sends. And what is counted where requests are answered at once.
 
 use tokio::time::Instant;
 use user_proto::{ErrorClass, ErrorCode, Reply, Request};
@@ -32,7 +32,10 @@ pub fn names() -> Names {
     let mut outcomes = vec![Outcome { name: "OK", from_start: true }];
     outcomes.extend(ErrorCode::ALL.iter().map(of_code));
     outcomes.push(Outcome { name: "CLIENT_GONE", from_start: false });
-    Names { types: Request::ALL.iter().map(|(_, name)| *name).chain(["unknown"]).collect(), outcomes }
+    Names {
+        types: Request::ALL.iter().map(|(_, name)| *name).chain(["unknown"]).collect(),
+        outcomes,
+    }
 }
 
 /// The row of a type.
@@ -44,13 +47,15 @@ pub(super) fn row(kind: u8) -> usize {
 pub(super) fn outcome(reply: &Reply<'_>) -> usize {
     match reply {
         // Every code that this server sends is in the list, which is sorted.
-        Reply::ErrorReply(error) => ErrorCode::ALL.binary_search(&error.code).map_or(CLIENT_GONE, |place| place + 1),
+        Reply::ErrorReply(error) => {
+            ErrorCode::ALL.binary_search(&error.code).map_or(CLIENT_GONE, |place| place + 1)
+        }
         _ => OK,
     }
 }
 
-/// Requests that came with one read and were answered alike, one after the other. They share a look at the clock, and the
-/// time since the last one, in equal parts.
+/// Requests that came with one read and were answered alike, one after the other. They share a look
+/// at the clock, and the time since the last one, in equal parts.
 pub(super) struct Run {
     since: Instant,
     row: usize,
@@ -76,7 +81,12 @@ impl Run {
     /// There are no more.
     pub(super) fn end(self, requests: &Requests) {
         if self.count > 0 {
-            requests.answered(self.row, self.outcome, self.since.elapsed() / self.count, self.count);
+            requests.answered(
+                self.row,
+                self.outcome,
+                self.since.elapsed() / self.count,
+                self.count,
+            );
         }
     }
 }
@@ -93,7 +103,12 @@ mod tests {
         }
         assert_eq!(names.types[row(0x3E)], "unknown");
         for code in ErrorCode::ALL {
-            let reply = user_proto::ErrorReply { code: *code, message: "".into(), retry_after_ms: None, field: None };
+            let reply = user_proto::ErrorReply {
+                code: *code,
+                message: "".into(),
+                retry_after_ms: None,
+                field: None,
+            };
             assert_eq!(names.outcomes[outcome(&reply.into())].name, code.name());
         }
         assert_eq!(names.outcomes[OK].name, "OK");
@@ -116,8 +131,12 @@ mod tests {
             line.unwrap_or_else(|| panic!("{start} in {text}")).trim().parse::<f64>().unwrap()
         };
         for (kind, count) in [("VerifyToken", 3.0), ("Ping", 1.0)] {
-            assert_eq!(value(format!("user_server_requests_total{{type=\"{kind}\",outcome=\"OK\"}}")), count);
-            let took = value(format!("user_server_request_duration_seconds_sum{{type=\"{kind}\"}}"));
+            assert_eq!(
+                value(format!("user_server_requests_total{{type=\"{kind}\",outcome=\"OK\"}}")),
+                count
+            );
+            let took =
+                value(format!("user_server_request_duration_seconds_sum{{type=\"{kind}\"}}"));
             assert!((4.0..5.0).contains(&(took / count)), "{kind}: {took}");
         }
     }

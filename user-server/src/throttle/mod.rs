@@ -1,6 +1,8 @@
-//! Budgets: how often one network or one login may try. Charged before the work, given back where nothing was lost.
+//! Budgets: how often one network or one login may try. Charged before the work, given back where
+//! nothing was lost.
 //!
-//! The counters live in SQL under keyed hashes, so that they hold over nodes and restarts and name nobody.
+//! The counters live in SQL under keyed hashes, so that they hold over nodes and restarts and name
+//! nobody.
 
 mod policy;
 
@@ -41,8 +43,8 @@ impl Hourly {
     }
 }
 
-/// A login attempt that was paid for, to be settled by [`Throttle::success`] or [`Throttle::give_back`]; dropped, it
-/// counts as a failure.
+/// A login attempt that was paid for, to be settled by [`Throttle::success`] or
+/// [`Throttle::give_back`]; dropped, it counts as a failure.
 #[must_use]
 #[derive(Debug)]
 pub struct LoginCharge {
@@ -75,7 +77,9 @@ impl Throttle {
         let (name, most) = use_.row();
         let now = self.clock.now();
         let keys = [self.pseudonyms.of(name, &[&network.to_string()])];
-        let pay = Adjustment::new(keys, move |counters| policy::charge(counters, most, Hourly::WINDOW, now));
+        let pay = Adjustment::new(keys, move |counters| {
+            policy::charge(counters, most, Hourly::WINDOW, now)
+        });
         let note = self.throttled(name, Some(network), None, now);
         allowed(self.counters.adjust(pay, Some(&note)).await?).map(|_| ())
     }
@@ -87,25 +91,35 @@ impl Throttle {
         self.counters.adjust(Adjustment::new(keys, policy::refund), None).await.map(|_| ())
     }
 
-    /// Pays for one login attempt: from the account's and the network's budget, alike for logins that nobody has.
+    /// Pays for one login attempt: from the account's and the network's budget, alike for logins
+    /// that nobody has.
     ///
     /// # Errors
     /// [`Refusal::RateLimited`] where one of the budgets is spent, or a wait has not passed.
-    pub async fn charge_login(&self, login: &str, network: Option<ClientNetwork>) -> Outcome<LoginCharge> {
+    pub async fn charge_login(
+        &self,
+        login: &str,
+        network: Option<ClientNetwork>,
+    ) -> Outcome<LoginCharge> {
         let keys = self.login_keys(login, network);
         let now = self.clock.now();
-        let pay = Adjustment::new(keys.clone(), move |counters| slots(counters, |slots| slots.charge(now)));
+        let pay = Adjustment::new(keys.clone(), move |counters| {
+            slots(counters, |slots| slots.charge(now))
+        });
         let note = self.throttled("logins", network, Some(login), now);
-        let from_reserve = allowed(self.counters.adjust(pay, Some(&note)).await?)? == policy::FROM_RESERVE;
+        let from_reserve =
+            allowed(self.counters.adjust(pay, Some(&note)).await?)? == policy::FROM_RESERVE;
         Ok(LoginCharge { keys, from_reserve })
     }
 
-    /// The password was right: the attempt is given back, its wait is over, and its network is known from now. To be made
-    /// in the transaction of what the password was for.
+    /// The password was right: the attempt is given back, its wait is over, and its network is
+    /// known from now. To be made in the transaction of what the password was for.
     #[must_use]
     pub fn success(&self, charge: LoginCharge) -> Adjustment {
         let now = self.clock.now();
-        Adjustment::new(charge.keys, move |counters| slots(counters, |slots| slots.succeeded(charge.from_reserve, now)))
+        Adjustment::new(charge.keys, move |counters| {
+            slots(counters, |slots| slots.succeeded(charge.from_reserve, now))
+        })
     }
 
     /// The same at once, where nothing more is changed.
@@ -122,15 +136,18 @@ impl Throttle {
         self.counters.adjust(back, None).await.map(|_| ())
     }
 
-    /// The owner has proved who they are by another way: every wait and count of this login is over, for every network.
+    /// The owner has proved who they are by another way: every wait and count of this login is
+    /// over, for every network.
     pub async fn clear(&self, login: &str) -> Result<(), Fault> {
         let now = self.clock.now();
-        let clear =
-            Adjustment::new(self.login_keys(login, None), move |counters| slots(counters, |slots| slots.clear(now)));
+        let clear = Adjustment::new(self.login_keys(login, None), move |counters| {
+            slots(counters, |slots| slots.clear(now))
+        });
         self.counters.adjust(clear, None).await.map(|_| ())
     }
 
-    /// What is noted where somebody has to wait: once a minute for a network, or for a login where no network is known.
+    /// What is noted where somebody has to wait: once a minute for a network, or for a login where
+    /// no network is known.
     fn throttled(
         &self,
         what: &'static str,
@@ -139,7 +156,8 @@ impl Throttle {
         now: Timestamp,
     ) -> Note {
         let minute = (now.0 / 60_000).to_string();
-        let key = network.map_or(login.unwrap_or_default().to_owned(), |network| network.to_string());
+        let key =
+            network.map_or(login.unwrap_or_default().to_owned(), |network| network.to_string());
         let kind = if network.is_some() { "network" } else { "login" };
         let dedup = Some(self.pseudonyms.of("throttled", &[what, kind, &key, &minute]));
         let subject = login.map(|login| self.pseudonyms.of(AUDITED_LOGIN, &[login]).to_vec());
@@ -149,7 +167,8 @@ impl Throttle {
 
     /// In the order of [`LoginSlots`].
     fn login_keys(&self, login: &str, network: Option<ClientNetwork>) -> Vec<[u8; 32]> {
-        let mut keys = vec![self.pseudonyms.of("login", &[login]), self.pseudonyms.of("cleared", &[login])];
+        let mut keys =
+            vec![self.pseudonyms.of("login", &[login]), self.pseudonyms.of("cleared", &[login])];
         if let Some(network) = network.map(|network| network.to_string()) {
             for name in ["login at", "known at", "reserve at"] {
                 keys.push(self.pseudonyms.of(name, &[login, &network]));
@@ -160,8 +179,12 @@ impl Throttle {
     }
 }
 
-/// The keys and the slots are made by one function each, so there are always slots; without them nothing is counted.
-fn slots(counters: &mut [Counter], act: impl FnOnce(LoginSlots<'_>) -> Result<u8, Duration>) -> Result<u8, Duration> {
+/// The keys and the slots are made by one function each, so there are always slots; without them
+/// nothing is counted.
+fn slots(
+    counters: &mut [Counter],
+    act: impl FnOnce(LoginSlots<'_>) -> Result<u8, Duration>,
+) -> Result<u8, Duration> {
     LoginSlots::of(counters).map_or(Ok(policy::FROM_STRANGERS), act)
 }
 

@@ -26,7 +26,12 @@ pub(super) const FROM_STRANGERS: u8 = 0;
 pub(super) const FROM_RESERVE: u8 = 1;
 
 /// Spends one of `most` within `window` from the first.
-pub(super) fn charge(counters: &mut [Counter], most: u32, window: Duration, now: Timestamp) -> Result<u8, Duration> {
+pub(super) fn charge(
+    counters: &mut [Counter],
+    most: u32,
+    window: Duration,
+    now: Timestamp,
+) -> Result<u8, Duration> {
     for counter in counters.iter_mut() {
         open_window(counter, window, now);
         if counter.count >= most {
@@ -48,7 +53,12 @@ pub(super) fn refund(counters: &mut [Counter]) -> Result<u8, Duration> {
 /// Starts a new window where the last has passed.
 fn open_window(counter: &mut Counter, window: Duration, now: Timestamp) {
     if counter.count == 0 || counter.since.plus(window) <= now {
-        *counter = Counter { count: 0, since: now, blocked_until: counter.blocked_until, expires_at: now.plus(window) };
+        *counter = Counter {
+            count: 0,
+            since: now,
+            blocked_until: counter.blocked_until,
+            expires_at: now.plus(window),
+        };
     }
 }
 
@@ -73,13 +83,16 @@ struct NetworkSlots<'a> {
 }
 
 impl<'a> LoginSlots<'a> {
-    /// The slots of counters in the order of their keys: two for the login, and four for a network that is known.
+    /// The slots of counters in the order of their keys: two for the login, and four for a network
+    /// that is known.
     pub(super) fn of(counters: &'a mut [Counter]) -> Option<Self> {
         match counters {
             [account, cleared] => Some(Self { account, cleared, network: None }),
-            [account, cleared, pair, known, reserve, failures] => {
-                Some(Self { account, cleared, network: Some(NetworkSlots { pair, known, reserve, failures }) })
-            }
+            [account, cleared, pair, known, reserve, failures] => Some(Self {
+                account,
+                cleared,
+                network: Some(NetworkSlots { pair, known, reserve, failures }),
+            }),
             _ => None,
         }
     }
@@ -115,13 +128,18 @@ impl<'a> LoginSlots<'a> {
             reserve.count += 1;
             FROM_RESERVE
         } else {
-            return Err(if is_known { day_over.max(reserve.since.plus(DAY).since(now)) } else { day_over });
+            return Err(if is_known {
+                day_over.max(reserve.since.plus(DAY).since(now))
+            } else {
+                day_over
+            });
         };
         failures.count += 1;
         open_window(pair, DAY, now);
         pair.count += 1;
         pair.blocked_until = now.plus(wait_after(pair.count));
-        // A wait may outlive the day that its failures count in; to be forgotten before would end it.
+        // A wait may outlive the day that its failures count in; to be forgotten before would end
+        // it.
         pair.expires_at = pair.expires_at.max(pair.blocked_until);
         Ok(note)
     }
@@ -131,8 +149,12 @@ impl<'a> LoginSlots<'a> {
         self.give_back_budgets(from_reserve);
         if let Some(slots) = &mut self.network {
             *slots.pair = Counter::ZERO;
-            *slots.known =
-                Counter { count: 1, since: now, blocked_until: Timestamp(0), expires_at: now.plus(KNOWN_FOR) };
+            *slots.known = Counter {
+                count: 1,
+                since: now,
+                blocked_until: Timestamp(0),
+                expires_at: now.plus(KNOWN_FOR),
+            };
         }
         Ok(0)
     }
@@ -151,7 +173,12 @@ impl<'a> LoginSlots<'a> {
     /// Forgets every failure at this login.
     pub(super) fn clear(self, now: Timestamp) -> Result<u8, Duration> {
         *self.account = Counter::ZERO;
-        *self.cleared = Counter { count: 1, since: now, blocked_until: Timestamp(0), expires_at: now.plus(DAY) };
+        *self.cleared = Counter {
+            count: 1,
+            since: now,
+            blocked_until: Timestamp(0),
+            expires_at: now.plus(DAY),
+        };
         Ok(0)
     }
 
@@ -180,7 +207,8 @@ impl NetworkSlots<'_> {
     }
 }
 
-/// How long the next attempt waits after this many failures: 1 s after the fifth, doubling, to 15 minutes.
+/// How long the next attempt waits after this many failures: 1 s after the fifth, doubling, to 15
+/// minutes.
 fn wait_after(failures: u32) -> Duration {
     match failures.checked_sub(FREE_FAILURES) {
         None => Duration::ZERO,
@@ -218,7 +246,11 @@ mod tests {
     fn where_no_network_is_known_strangers_have_their_day() {
         let mut counters = [Counter::ZERO; 2];
         for number in 0..STRANGERS_PER_DAY {
-            assert_eq!(charge(&mut counters, at(u64::from(number))), Ok(FROM_STRANGERS), "{number}");
+            assert_eq!(
+                charge(&mut counters, at(u64::from(number))),
+                Ok(FROM_STRANGERS),
+                "{number}"
+            );
         }
         let hour = at(3600);
         assert_eq!(charge(&mut counters, hour), Err(DAY - Duration::from_secs(3600)));
@@ -245,7 +277,8 @@ mod tests {
     #[test]
     fn a_wait_is_not_forgotten_before_it_is_over() {
         let mut counters = [Counter::ZERO; 6];
-        counters[2] = Counter { count: 14, since: NOW, blocked_until: NOW, expires_at: NOW.plus(DAY) };
+        counters[2] =
+            Counter { count: 14, since: NOW, blocked_until: NOW, expires_at: NOW.plus(DAY) };
         let late = NOW.plus(DAY - Duration::from_secs(30));
         assert!(charge(&mut counters, late).is_ok());
         let pair = counters[2];

@@ -50,7 +50,9 @@ impl Part {
             Self::Key => {
                 "Name a file with the certificate's private key in PEM, not encrypted, that the service may read."
             }
-            Self::ClientAuthorities => "Name a file with the certificates, in PEM, of the authorities of your clients.",
+            Self::ClientAuthorities => {
+                "Name a file with the certificates, in PEM, of the authorities of your clients."
+            }
         }
     }
 }
@@ -118,7 +120,9 @@ impl Material {
         Ok(Self {
             certificate: bytes(Part::Certificate, &files.certificate)?,
             key: Zeroizing::new(bytes(Part::Key, &files.key)?),
-            client_authorities: client_authorities.map(|path| bytes(Part::ClientAuthorities, path)).transpose()?,
+            client_authorities: client_authorities
+                .map(|path| bytes(Part::ClientAuthorities, path))
+                .transpose()?,
         })
     }
 
@@ -126,8 +130,9 @@ impl Material {
         let certificates = certificates(Part::Certificate, &self.certificate)?;
         let (begins, expires) = life(&certificates)?;
         // What the parser says could quote the key.
-        let key = PrivateKeyDer::from_pem_slice(&self.key)
-            .map_err(|_| fault(Part::Key, "it holds no private key in PEM that is not encrypted"))?;
+        let key = PrivateKeyDer::from_pem_slice(&self.key).map_err(|_| {
+            fault(Part::Key, "it holds no private key in PEM that is not encrypted")
+        })?;
         let provider = Arc::new(aws_lc_rs::default_provider());
         let builder = ServerConfig::builder_with_provider(provider.clone())
             .with_protocol_versions(&[&rustls::version::TLS13])
@@ -136,14 +141,15 @@ impl Material {
             Some(pem) => builder.with_client_cert_verifier(verifier(pem, provider)?),
             None => builder.with_no_client_auth(),
         };
-        let mut config = builder.with_single_cert(certificates, key).map_err(|error| match error {
-            rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
-                fault(Part::Key, "it is the key of another certificate than TLS_CERT's")
-            }
-            rustls::Error::InvalidCertificate(_) => fault(Part::Certificate, error),
-            // Again, nothing that could quote the key.
-            _ => fault(Part::Key, "it is no key that can be used"),
-        })?;
+        let mut config =
+            builder.with_single_cert(certificates, key).map_err(|error| match error {
+                rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
+                    fault(Part::Key, "it is the key of another certificate than TLS_CERT's")
+                }
+                rustls::Error::InvalidCertificate(_) => fault(Part::Certificate, error),
+                // Again, nothing that could quote the key.
+                _ => fault(Part::Key, "it is no key that can be used"),
+            })?;
         config.alpn_protocols = vec![ALPN.to_vec()];
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
@@ -180,7 +186,8 @@ fn fault(part: Part, wrong: impl std::fmt::Display) -> TlsFault {
 }
 
 fn bytes(part: Part, path: &Path) -> Result<Vec<u8>, TlsFault> {
-    std::fs::read(path).map_err(|error| fault(part, format!("`{}` can not be read: {error}", path.display())))
+    std::fs::read(path)
+        .map_err(|error| fault(part, format!("`{}` can not be read: {error}", path.display())))
 }
 
 fn certificates(part: Part, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsFault> {
@@ -194,8 +201,8 @@ fn certificates(part: Part, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, 
 
 fn life(certificates: &[CertificateDer<'_>]) -> Result<(Timestamp, Timestamp), TlsFault> {
     let own = certificates.first().map(AsRef::as_ref).unwrap_or_default();
-    let (_, own) =
-        X509Certificate::from_der(own).map_err(|_| fault(Part::Certificate, "the certificate can not be read"))?;
+    let (_, own) = X509Certificate::from_der(own)
+        .map_err(|_| fault(Part::Certificate, "the certificate can not be read"))?;
     let at = |seconds: i64| Timestamp(seconds.saturating_mul(1000));
     let life = own.validity();
     Ok((at(life.not_before.timestamp()), at(life.not_after.timestamp())))

@@ -1,6 +1,6 @@
-//! TLS: the server's certificate, whom it lets in, and how both are renewed while it runs. TLS 1.3 alone, without
-//! early data and without resumption: a connection lives long, and each one shows its certificate. Knows streams and
-//! files; no frame, no user.
+//! TLS: the server's certificate, whom it lets in, and how both are renewed while it runs. TLS 1.3
+//! alone, without early data and without resumption: a connection lives long, and each one shows
+//! its certificate. Knows streams and files; no frame, no user.
 
 mod failure;
 mod identity;
@@ -50,14 +50,24 @@ impl Tls {
     ///
     /// # Errors
     /// What is wrong with them.
-    pub fn start(files: TlsFiles, clock: Arc<dyn Clock>, metrics: metrics::Tls) -> Result<Self, TlsFault> {
+    pub fn start(
+        files: TlsFiles,
+        clock: Arc<dyn Clock>,
+        metrics: metrics::Tls,
+    ) -> Result<Self, TlsFault> {
         let material = Material::read(&files);
         let tried = Fingerprint::of(&material);
         let identity = material?.identity()?;
         // One that is over is no reason to stay down: the new one is taken up when it is there.
         warn_of_its_end(&identity, &files, clock.now());
         metrics.expires(identity.expires);
-        Ok(Self { files, current: RwLock::new(Arc::new(identity)), tried: Mutex::new(tried), clock, metrics })
+        Ok(Self {
+            files,
+            current: RwLock::new(Arc::new(identity)),
+            tried: Mutex::new(tried),
+            clock,
+            metrics,
+        })
     }
 
     /// Whether clients have to show a certificate, so that whoever is in is believed.
@@ -70,12 +80,16 @@ impl Tls {
     ///
     /// # Errors
     /// Why there is none. The client was told, as TLS tells it.
-    pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> Result<TlsStream<S>, NoHandshake> {
+    pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        stream: S,
+    ) -> Result<TlsStream<S>, NoHandshake> {
         let config = self.current.read().unwrap_or_else(PoisonError::into_inner).config.clone();
         TlsAcceptor::from(config).accept(stream).await.map_err(|error| NoHandshake::of(&error))
     }
 
-    /// Reads the files again. Where they can't be used, what was there stays. Connections that are open stay as they are.
+    /// Reads the files again. Where they can't be used, what was there stays. Connections that are
+    /// open stay as they are.
     pub fn reload(&self) {
         self.apply(Material::read(&self.files));
     }
@@ -86,9 +100,13 @@ impl Tls {
         loop {
             tokio::time::sleep(PERIOD).await;
             let files = self.files.clone();
-            let Ok(material) = tokio::task::spawn_blocking(move || Material::read(&files)).await else { continue };
+            let Ok(material) = tokio::task::spawn_blocking(move || Material::read(&files)).await
+            else {
+                continue;
+            };
             let now = Fingerprint::of(&material);
-            // Certificate and key are two files, so that half of a change may be seen: it has to be at rest.
+            // Certificate and key are two files, so that half of a change may be seen: it has to be
+            // at rest.
             if now == before && now != *self.tried() {
                 self.apply(material);
             }
@@ -99,7 +117,10 @@ impl Tls {
     fn apply(&self, material: Result<Material, TlsFault>) {
         *self.tried() = Fingerprint::of(&material);
         let now = self.clock.now();
-        match material.and_then(|material| material.identity()).and_then(|identity| identity.valid_at(now)) {
+        match material
+            .and_then(|material| material.identity())
+            .and_then(|identity| identity.valid_at(now))
+        {
             Ok(identity) => {
                 tracing::info!(certificate = %self.files.certificate.display(), "certificates were read again");
                 warn_of_its_end(&identity, &self.files, now);

@@ -1,5 +1,6 @@
-//! Access tokens: JWT (RFC 7519) of the type `at+jwt` (RFC 9068), HS256 and nothing else. They are read in two ways: the
-//! fast one accepts only what this service writes, byte for byte; the slow one is the referee, and alone refuses.
+//! Access tokens: JWT (RFC 7519) of the type `at+jwt` (RFC 9068), HS256 and nothing else. They are
+//! read in two ways: the fast one accepts only what this service writes, byte for byte; the slow
+//! one is the referee, and alone refuses.
 
 use std::sync::Arc;
 
@@ -48,7 +49,8 @@ struct Claims {
 
 impl AccessTokens {
     pub(super) fn new(keys: &Arc<KeyRing>, policy: &TokenPolicy) -> Result<Self, Fault> {
-        // The library's own checks of claims are lenient; it checks the signature and we the claims.
+        // The library's own checks of claims are lenient; it checks the signature and we the
+        // claims.
         let mut validation = Validation::new(Algorithm::HS256);
         validation.required_spec_claims.clear();
         validation.validate_exp = false;
@@ -56,7 +58,8 @@ impl AccessTokens {
         let forms: Option<Vec<Form>> = keys.iter().map(|key| Form::new(key, policy)).collect();
         Ok(Self {
             keys: keys.clone(),
-            forms: forms.ok_or_else(|| Fault::internal("the form of tokens can not be written down"))?,
+            forms: forms
+                .ok_or_else(|| Fault::internal("the form of tokens can not be written down"))?,
             validation,
             issuer: policy.issuer.as_str().into(),
             audience: policy.audience.as_str().into(),
@@ -65,11 +68,15 @@ impl AccessTokens {
 
     /// The forms of the keys that are not retired.
     fn good_forms(&self) -> impl Iterator<Item = &Form> {
-        self.forms.iter().zip(self.keys.iter()).filter(|(_, key)| !key.is_retired()).map(|(form, _)| form)
+        self.forms
+            .iter()
+            .zip(self.keys.iter())
+            .filter(|(_, key)| !key.is_retired())
+            .map(|(form, _)| form)
     }
 
-    /// The token of a session, signed with the key of this name. Under an idempotency key it is the same token
-    /// again.
+    /// The token of a session, signed with the key of this name. Under an idempotency key it is the
+    /// same token again.
     pub(super) fn issue(
         &self,
         session: &SessionRecord,
@@ -78,9 +85,15 @@ impl AccessTokens {
         now: Timestamp,
         end: Timestamp,
     ) -> Result<Zeroizing<String>, Fault> {
-        let mut good = self.forms.iter().zip(self.keys.iter()).filter(|(_, key)| !key.is_retired() && key.kid == kid);
+        let mut good = self
+            .forms
+            .iter()
+            .zip(self.keys.iter())
+            .filter(|(_, key)| !key.is_retired() && key.kid == kid);
         let (form, key) = good.next().ok_or_else(|| Fault::Unavailable(NO_KEY.to_owned()))?;
-        let jti = once.map_or_else(Uuid::new_v4, |once| key.token_id(&[once.as_bytes(), session.id.as_bytes()]));
+        let jti = once.map_or_else(Uuid::new_v4, |once| {
+            key.token_id(&[once.as_bytes(), session.id.as_bytes()])
+        });
         let claims = Claims {
             iss: self.issuer.as_ref().to_owned(),
             aud: self.audience.as_ref().to_owned(),
@@ -90,7 +103,9 @@ impl AccessTokens {
             iat: now.seconds(),
             exp: end.seconds(),
         };
-        jsonwebtoken::encode(&form.header, &claims, &form.signing).map(Zeroizing::new).map_err(Fault::internal)
+        jsonwebtoken::encode(&form.header, &claims, &form.signing)
+            .map(Zeroizing::new)
+            .map_err(Fault::internal)
     }
 
     /// What a genuine token says, expired or not.
@@ -107,9 +122,11 @@ impl AccessTokens {
             return None;
         }
         let header = jsonwebtoken::decode_header(token).ok()?;
-        // As we write it, in whatever spelling: no other algorithm or type, no `crit`, no key that the token brings along.
+        // As we write it, in whatever spelling: no other algorithm or type, no `crit`, no key that
+        // the token brings along.
         let form = self.good_forms().find(|form| form.header == header)?;
-        let claims = jsonwebtoken::decode::<Claims>(token, &form.verifying, &self.validation).ok()?.claims;
+        let claims =
+            jsonwebtoken::decode::<Claims>(token, &form.verifying, &self.validation).ok()?.claims;
         if *claims.iss != *self.issuer || *claims.aud != *self.audience {
             return None;
         }
@@ -125,13 +142,23 @@ impl AccessTokens {
 }
 
 /// What the log is told where every key is retired.
-pub(super) const NO_KEY: &str = "every key is retired; set another JWTSECRETKEY, from user-server keys new";
+pub(super) const NO_KEY: &str =
+    "every key is retired; set another JWTSECRETKEY, from user-server keys new";
 
 impl Form {
     fn new(key: &Key, policy: &TokenPolicy) -> Option<Self> {
-        let header = Header { typ: Some(TYPE.to_owned()), kid: Some(key.kid.clone()), ..Header::new(Algorithm::HS256) };
+        let header = Header {
+            typ: Some(TYPE.to_owned()),
+            kid: Some(key.kid.clone()),
+            ..Header::new(Algorithm::HS256)
+        };
         let secret = key.access_secret();
-        let exact = Exact::new(secret, &serde_json::to_vec(&header).ok()?, &policy.issuer, &policy.audience)?;
+        let exact = Exact::new(
+            secret,
+            &serde_json::to_vec(&header).ok()?,
+            &policy.issuer,
+            &policy.audience,
+        )?;
         Some(Self {
             header,
             signing: EncodingKey::from_secret(secret),

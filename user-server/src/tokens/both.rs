@@ -1,4 +1,5 @@
-//! Both ways to read an access token side by side, for those who compare them: tests, the fuzz target, the bench.
+//! Both ways to read an access token side by side, for those who compare them: tests, the fuzz
+//! target, the bench.
 
 use std::sync::Arc;
 
@@ -21,7 +22,13 @@ impl BothWays {
     }
 
     /// A genuine token.
-    pub fn issue(&self, user: Uuid, session: Uuid, now: Timestamp, end: Timestamp) -> Result<Zeroizing<String>, Fault> {
+    pub fn issue(
+        &self,
+        user: Uuid,
+        session: Uuid,
+        now: Timestamp,
+        end: Timestamp,
+    ) -> Result<Zeroizing<String>, Fault> {
         let kid = self.0.keys.signing().unwrap_or_else(|| self.0.keys.first()).kid.clone();
         let session = NewSession { id: session, kid }.opened(user, now);
         self.0.issue(&session, &session.kid, None, now, end)

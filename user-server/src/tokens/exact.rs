@@ -1,9 +1,11 @@
-//! The fast way to read an access token: the bytes that this service itself writes for one key, compared and taken apart
-//! in place. It accepts nothing else, and whatever it does not accept is left to the slow way, which alone refuses.
+//! The fast way to read an access token: the bytes that this service itself writes for one key,
+//! compared and taken apart in place. It accepts nothing else, and whatever it does not accept is
+//! left to the slow way, which alone refuses.
 //!
-//! All that precedes the first claim that differs between tokens is one text for a key, issuer and audience. It is compared
-//! whole, and its part of the HMAC is computed once. Nothing behind it is looked at before the signature was right, so that
-//! what is taken apart by vector units is text of our own.
+//! All that precedes the first claim that differs between tokens is one text for a key, issuer and
+//! audience. It is compared whole, and its part of the HMAC is computed once. Nothing behind it is
+//! looked at before the signature was right, so that what is taken apart by vector units is text of
+//! our own.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -24,7 +26,8 @@ const ID: usize = 36;
 /// The digits of every second from 2001 to 2286.
 const SECONDS: usize = 10;
 /// From the first id to the end.
-const VARIES: usize = 3 * ID + SID.len() + JTI.len() + IAT.len() + EXP.len() + 2 * SECONDS + END.len();
+const VARIES: usize =
+    3 * ID + SID.len() + JTI.len() + IAT.len() + EXP.len() + 2 * SECONDS + END.len();
 /// The bytes of three that a boundary of base64 can leave over.
 const MOST_CARRY: usize = 2;
 const TAG: usize = 32;
@@ -68,7 +71,8 @@ impl Exact {
         mac.update(claims);
         mac.verify_slice(&tag).ok()?;
         let mut text = [0; VARIES + MOST_CARRY];
-        let text = base64_simd::URL_SAFE_NO_PAD.decode(claims, text.as_mut_slice().as_out()).ok()?;
+        let text =
+            base64_simd::URL_SAFE_NO_PAD.decode(claims, text.as_mut_slice().as_out()).ok()?;
         self.take_apart(text)
     }
 
@@ -78,7 +82,13 @@ impl Exact {
         let (_, text) = id(text.strip_prefix(JTI)?)?;
         let (issued_at, text) = seconds(text.strip_prefix(IAT)?)?;
         let (expires_at, text) = seconds(text.strip_prefix(EXP)?)?;
-        (text == END).then_some(Verified { user_id, session_id, issued_at, expires_at, stale: None })
+        (text == END).then_some(Verified {
+            user_id,
+            session_id,
+            issued_at,
+            expires_at,
+            stale: None,
+        })
     }
 }
 

@@ -1,5 +1,5 @@
-//! The token service: issues, verifies, refreshes and ends. A token check is a signature, claims and one look into the set
-//! of what has ended: no SQL, no lock, no state a session.
+//! The token service: issues, verifies, refreshes and ends. A token check is a signature, claims
+//! and one look into the set of what has ended: no SQL, no lock, no state a session.
 
 mod access;
 mod both;
@@ -132,15 +132,26 @@ impl Tokens {
     /// # Errors
     /// A fault where the token can't be signed.
     pub fn first_grant(&self, session: &NewSession, user_id: Uuid, act: &Act) -> Outcome<Grant> {
-        self.grant(&session.opened(user_id, act.at), self.kid(), act.claim.map(|claim| claim.key), act.at)
+        self.grant(
+            &session.opened(user_id, act.at),
+            self.kid(),
+            act.claim.map(|claim| claim.key),
+            act.at,
+        )
     }
 
-    /// The tokens that a session was given under an idempotency key, and the server's key of this name, where it has not
-    /// ended since.
+    /// The tokens that a session was given under an idempotency key, and the server's key of this
+    /// name, where it has not ended since.
     ///
     /// # Errors
     /// `SessionRevoked`.
-    pub async fn grant_again(&self, session: &SessionRecord, kid: &str, once: Uuid, at: Timestamp) -> Outcome<Grant> {
+    pub async fn grant_again(
+        &self,
+        session: &SessionRecord,
+        kid: &str,
+        once: Uuid,
+        at: Timestamp,
+    ) -> Outcome<Grant> {
         self.still_open(session.id, session.user_id).await?;
         self.grant(session, kid, Some(once), at)
     }
@@ -158,7 +169,9 @@ impl Tokens {
     }
 
     async fn still_open(&self, session_id: Uuid, user_id: Uuid) -> Outcome<()> {
-        if self.ended.contains_any([session_id, user_id]) || self.sessions.session_user(session_id).await?.is_none() {
+        if self.ended.contains_any([session_id, user_id])
+            || self.sessions.session_user(session_id).await?.is_none()
+        {
             return Err(Refusal::SessionRevoked.into());
         }
         Ok(())
@@ -167,7 +180,8 @@ impl Tokens {
     /// Checks an access token. It never waits.
     ///
     /// # Errors
-    /// `InvalidToken`, `TokenExpired`, `SessionRevoked`, or `Stale` where too little is known to say.
+    /// `InvalidToken`, `TokenExpired`, `SessionRevoked`, or `Stale` where too little is known to
+    /// say.
     pub fn verify(&self, token: &[u8]) -> Outcome<Verified> {
         self.verify_at(token, self.time(), Instant::now())
     }
@@ -187,7 +201,8 @@ impl Tokens {
         if time.seconds() >= claims.expires_at {
             return Err(Refusal::TokenExpired.into());
         }
-        if self.ended.contains_any([claims.session_id, claims.user_id]) || self.ended.ended_all_since(claims.issued_at)
+        if self.ended.contains_any([claims.session_id, claims.user_id])
+            || self.ended.ended_all_since(claims.issued_at)
         {
             return Err(Refusal::SessionRevoked.into());
         }
@@ -198,7 +213,8 @@ impl Tokens {
     /// Uses a refresh token.
     ///
     /// # Errors
-    /// `InvalidToken`, `TokenExpired`, or `SessionRevoked`: also where this use showed that somebody has a copy.
+    /// `InvalidToken`, `TokenExpired`, or `SessionRevoked`: also where this use showed that
+    /// somebody has a copy.
     pub async fn refresh(&self, token: &[u8], caller: &Caller) -> Outcome<Grant> {
         let now = self.clock.now();
         let token = RefreshToken::read(token, &self.keys).ok_or(Refusal::InvalidToken)?;
@@ -206,8 +222,14 @@ impl Tokens {
             return Err(Refusal::TokenExpired.into());
         }
         let once = caller.claim.map(|claim| claim.key);
-        match self.sessions.rotate(token.session_id, token.counter, GRACE, self.kid(), &caller.act(now)).await? {
-            Rotation::Moved(session) | Rotation::Repeated(session) => self.grant(&session, self.kid(), once, now),
+        match self
+            .sessions
+            .rotate(token.session_id, token.counter, GRACE, self.kid(), &caller.act(now))
+            .await?
+        {
+            Rotation::Moved(session) | Rotation::Repeated(session) => {
+                self.grant(&session, self.kid(), once, now)
+            }
             Rotation::Ended(ended) => {
                 self.note_ended(&ended, now).await;
                 Err(Refusal::SessionRevoked.into())
@@ -217,14 +239,18 @@ impl Tokens {
         }
     }
 
-    /// Ends the token's session, or all of its user's. An access token that has expired still ends its own session.
+    /// Ends the token's session, or all of its user's. An access token that has expired still ends
+    /// its own session.
     ///
     /// # Errors
-    /// As [`Tokens::verify`] and [`Tokens::refresh`]; `SessionRevoked` where there is nothing left to end.
+    /// As [`Tokens::verify`] and [`Tokens::refresh`]; `SessionRevoked` where there is nothing left
+    /// to end.
     pub async fn logout(&self, token: &[u8], all: bool, caller: &Caller) -> Outcome<u32> {
         let now = self.clock.now();
         let (session_id, user_id) = match RefreshToken::read(token, &self.keys) {
-            Some(token) if token.expires_at <= now.seconds() => return Err(Refusal::TokenExpired.into()),
+            Some(token) if token.expires_at <= now.seconds() => {
+                return Err(Refusal::TokenExpired.into());
+            }
             Some(token) if all => match self.sessions.session_user(token.session_id).await? {
                 Some(user_id) => (token.session_id, user_id),
                 None => return Err(Refusal::SessionRevoked.into()),
@@ -258,13 +284,22 @@ impl Tokens {
         &self.keys.signing().unwrap_or_else(|| self.keys.first()).kid
     }
 
-    fn grant(&self, session: &SessionRecord, kid: &str, once: Option<Uuid>, now: Timestamp) -> Outcome<Grant> {
+    fn grant(
+        &self,
+        session: &SessionRecord,
+        kid: &str,
+        once: Option<Uuid>,
+        now: Timestamp,
+    ) -> Outcome<Grant> {
         // Derived from what is stored, so that a repeated refresh gives the same bytes.
         let session_end = session.created_at.plus(self.policy.session_life);
         let refresh_end = session.rotated_at.plus(self.policy.session_idle).min(session_end);
         let access_end = now.plus(self.policy.access_life).min(session_end);
-        let token =
-            RefreshToken { session_id: session.id, counter: session.counter, expires_at: refresh_end.seconds() };
+        let token = RefreshToken {
+            session_id: session.id,
+            counter: session.counter,
+            expires_at: refresh_end.seconds(),
+        };
         let access_token = self.access.issue(session, kid, once, now, access_end)?;
         let key = self.keys.find(&session.kid).ok_or(Refusal::InvalidToken)?;
         Ok(Grant {

@@ -1,6 +1,6 @@
-//! Whose a token is: from the cache where that knows, else from SQL. What the cache says counts only as far as the log of
-//! changes confirms it, so a change is seen everywhere within the second that is promised for ended sessions, whatever
-//! becomes of the cache.
+//! Whose a token is: from the cache where that knows, else from SQL. What the cache says counts
+//! only as far as the log of changes confirms it, so a change is seen everywhere within the second
+//! that is promised for ended sessions, whatever becomes of the cache.
 
 use uuid::Uuid;
 

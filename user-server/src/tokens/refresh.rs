@@ -1,4 +1,5 @@
-//! Refresh tokens: derived from a session's id and counter, so that nothing but the counter is stored.
+//! Refresh tokens: derived from a session's id and counter, so that nothing but the counter is
+//! stored.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -82,7 +83,11 @@ mod tests {
 
     #[test]
     fn a_token_is_read_only_by_who_made_it() {
-        let token = RefreshToken { session_id: Uuid::from_bytes([7; 16]), counter: 41, expires_at: 1_900_000_000 };
+        let token = RefreshToken {
+            session_id: Uuid::from_bytes([7; 16]),
+            counter: 41,
+            expires_at: 1_900_000_000,
+        };
         let text = token.write(ring(1).first());
         assert_eq!(RefreshToken::read(text.as_bytes(), &ring(1)), Some(token));
         assert_eq!(RefreshToken::read(text.as_bytes(), &ring(2)), None);
@@ -91,7 +96,11 @@ mod tests {
     #[test]
     fn every_changed_byte_is_refused() {
         let keys = ring(1);
-        let token = RefreshToken { session_id: Uuid::from_bytes([7; 16]), counter: 41, expires_at: 1_900_000_000 };
+        let token = RefreshToken {
+            session_id: Uuid::from_bytes([7; 16]),
+            counter: 41,
+            expires_at: 1_900_000_000,
+        };
         let text = token.write(keys.first());
         for index in 0..text.len() {
             let mut bytes = text.as_bytes().to_vec();

@@ -1,5 +1,6 @@
-//! Keys that an operator has retired: read before the service is ready, and again and again, so that every node learns of
-//! it within the promised second. A key that is retired here stays so until the process ends.
+//! Keys that an operator has retired: read before the service is ready, and again and again, so
+//! that every node learns of it within the promised second. A key that is retired here stays so
+//! until the process ends.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,12 +20,15 @@ const READ_TIMEOUT: Duration = Duration::from_secs(2);
 /// Where it can't be read.
 pub async fn retire_known(records: &dyn KeyRecords, keys: &KeyRing) -> Result<(), Fault> {
     let read = tokio::time::timeout(READ_TIMEOUT, records.retired_keys()).await;
-    let retired = read.map_err(|_| Fault::Unavailable("the retired keys do not answer".to_owned()))??;
+    let retired =
+        read.map_err(|_| Fault::Unavailable("the retired keys do not answer".to_owned()))??;
     for key in retired {
         if keys.retire(&key.kid) {
             tracing::warn!(kid = %key.kid, "this key is retired: nothing under it is good any more");
             if keys.signing().is_none() {
-                tracing::error!("no key is left that may sign; set another JWTSECRETKEY, from user-server keys new");
+                tracing::error!(
+                    "no key is left that may sign; set another JWTSECRETKEY, from user-server keys new"
+                );
             }
         }
     }

@@ -1,5 +1,5 @@
-//! The set of what has ended, and of who has changed: filled by what happens here at once, and by reading SQL for what
-//! happens elsewhere. It says how old its knowledge is.
+//! The set of what has ended, and of who has changed: filled by what happens here at once, and by
+//! reading SQL for what happens elsewhere. It says how old its knowledge is.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -19,11 +19,13 @@ const PERIOD: Duration = Duration::from_millis(250);
 const READ_TIMEOUT: Duration = Duration::from_secs(2);
 /// The bound that is promised: knowledge younger than this is fresh.
 pub const FRESH: Duration = Duration::from_secs(1);
-/// How far back each read looks again, for entries of transactions that committed late and of clocks that are behind.
+/// How far back each read looks again, for entries of transactions that committed late and of
+/// clocks that are behind.
 const OVERLAP: Duration = Duration::from_secs(30);
 /// How far back a reader looks who was woken for what was appended just now.
 const GLANCE: Duration = Duration::from_secs(2);
-/// The least pause between two reads that were woken for. Where many sessions end, many are seen at once.
+/// The least pause between two reads that were woken for. Where many sessions end, many are seen at
+/// once.
 const GLANCE_PAUSE: Duration = Duration::from_millis(10);
 
 /// What has ended.
@@ -32,7 +34,8 @@ pub struct Revocations {
     ended: HashMap<Uuid, i64>,
     /// When every session there was ended, in milliseconds since 1970.
     everyone: AtomicI64,
-    /// The version of each user who has changed, and when it may be forgotten, since no older record is left then.
+    /// The version of each user who has changed, and when it may be forgotten, since no older
+    /// record is left then.
     changed: HashMap<Uuid, (i64, i64)>,
     /// An entry's life: an access token's, and the overlap.
     keep: Duration,
@@ -47,7 +50,8 @@ pub struct Revocations {
 pub struct TooStale;
 
 impl Revocations {
-    /// An empty set for access tokens of this life. Knowledge that is older than `stale_limit` is none; zero is strict.
+    /// An empty set for access tokens of this life. Knowledge that is older than `stale_limit` is
+    /// none; zero is strict.
     #[must_use]
     pub fn new(access_life: Duration, stale_limit: Duration) -> Self {
         Self {
@@ -68,7 +72,8 @@ impl Revocations {
         subjects.iter().any(|subject| set.contains_key(subject))
     }
 
-    /// Whether a token that was issued in this second, since 1970, ended with all others of its time.
+    /// Whether a token that was issued in this second, since 1970, ended with all others of its
+    /// time.
     #[must_use]
     pub fn ended_all_since(&self, issued_at: u64) -> bool {
         let everyone = Timestamp(self.everyone.load(Ordering::Relaxed));
@@ -130,7 +135,12 @@ impl Revocations {
     }
 
     /// Reads the log again and again, and at once when the cache's bell rings.
-    pub async fn follow(&self, log: Arc<dyn Sessions>, clock: Arc<dyn Clock>, bell: Arc<dyn Cache>) {
+    pub async fn follow(
+        &self,
+        log: Arc<dyn Sessions>,
+        clock: Arc<dyn Clock>,
+        bell: Arc<dyn Cache>,
+    ) {
         let mut failing = false;
         let mut tick = tokio::time::interval(PERIOD);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -139,7 +149,8 @@ impl Revocations {
             tokio::select! {
                 _ = tick.tick() => {}
                 () = rung(&*bell, glanced) => {
-                    // What fails here is told by the next read in turn, which alone makes knowledge fresh.
+                    // What fails here is told by the next read in turn, which alone makes knowledge
+                    // fresh.
                     let _ = self.glance(&*log, clock.now()).await;
                     glanced = Instant::now();
                     continue;
@@ -149,7 +160,9 @@ impl Revocations {
             let read = self.catch_up(&*log, now).await;
             match &read {
                 Ok(()) if failing => tracing::info!("the revocation log can be read again"),
-                Err(fault) if !failing => tracing::warn!(%fault, "the revocation log can not be read"),
+                Err(fault) if !failing => {
+                    tracing::warn!(%fault, "the revocation log can not be read")
+                }
                 _ => {}
             }
             failing = read.is_err();
@@ -179,12 +192,14 @@ impl Revocations {
         let started = self.origin.elapsed();
         let since = now.minus(back);
         let both = async { Ok((log.revocations(since).await?, log.changes(since).await?)) };
-        let (ended, changed) = tokio::time::timeout(READ_TIMEOUT, both).await.map_err(|_| silent())??;
+        let (ended, changed) =
+            tokio::time::timeout(READ_TIMEOUT, both).await.map_err(|_| silent())??;
         self.add(ended);
         for UserVersion { user_id, version } in changed {
             self.note_change(user_id, version, now);
         }
-        self.read_at.store(u64::try_from(started.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.read_at
+            .store(u64::try_from(started.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
         Ok(())
     }
 
@@ -227,7 +242,14 @@ mod tests {
 
     #[async_trait]
     impl Sessions for Log {
-        async fn rotate(&self, _: Uuid, _: u32, _: Duration, _: &str, _: &Act) -> Result<Rotation, Fault> {
+        async fn rotate(
+            &self,
+            _: Uuid,
+            _: u32,
+            _: Duration,
+            _: &str,
+            _: &Act,
+        ) -> Result<Rotation, Fault> {
             Err(Fault::internal("only a log"))
         }
 
@@ -288,17 +310,27 @@ mod tests {
     fn it_says_how_old_its_knowledge_is() {
         let limit = Duration::from_secs(30);
         assert_eq!(read_before(Duration::ZERO, limit).staleness(Instant::now()), Ok(None));
-        let age = read_before(Duration::from_secs(5), limit).staleness(Instant::now()).unwrap().unwrap();
+        let age =
+            read_before(Duration::from_secs(5), limit).staleness(Instant::now()).unwrap().unwrap();
         assert!((Duration::from_secs(5)..Duration::from_secs(6)).contains(&age), "{age:?}");
-        assert_eq!(read_before(Duration::from_secs(31), limit).staleness(Instant::now()), Err(TooStale));
+        assert_eq!(
+            read_before(Duration::from_secs(31), limit).staleness(Instant::now()),
+            Err(TooStale)
+        );
     }
 
     #[test]
     fn a_strict_limit_is_the_promised_second() {
         assert_eq!(read_before(Duration::ZERO, Duration::ZERO).staleness(Instant::now()), Ok(None));
-        assert_eq!(read_before(Duration::from_millis(1001), Duration::ZERO).staleness(Instant::now()), Err(TooStale));
-        let (set, millis) = (Revocations::new(ACCESS_LIFE, Duration::from_secs(5)), Duration::from_millis);
-        for (age, said) in [(1000, Ok(None)), (1001, Ok(Some(millis(1001)))), (5000, Ok(Some(millis(5000))))] {
+        assert_eq!(
+            read_before(Duration::from_millis(1001), Duration::ZERO).staleness(Instant::now()),
+            Err(TooStale)
+        );
+        let (set, millis) =
+            (Revocations::new(ACCESS_LIFE, Duration::from_secs(5)), Duration::from_millis);
+        for (age, said) in
+            [(1000, Ok(None)), (1001, Ok(Some(millis(1001)))), (5000, Ok(Some(millis(5000))))]
+        {
             assert_eq!(set.staleness(set.origin + millis(age)), said, "{age} ms");
         }
         assert_eq!(set.staleness(set.origin + millis(5001)), Err(TooStale));
@@ -306,17 +338,25 @@ mod tests {
 
     #[test]
     fn what_ends_here_is_known_at_once_and_kept_while_a_token_of_it_may_be_good() {
-        let (set, ids) = (Revocations::new(ACCESS_LIFE, Duration::ZERO), [Uuid::new_v4(), Uuid::new_v4()]);
+        let (set, ids) =
+            (Revocations::new(ACCESS_LIFE, Duration::ZERO), [Uuid::new_v4(), Uuid::new_v4()]);
         set.note(&Ended { subjects: ids.to_vec(), sessions: 2 }, NOW);
         assert!(set.contains_any([ids[0]]) && set.contains_any([Uuid::new_v4(), ids[1]]));
         assert!(!set.contains_any([Uuid::new_v4(), Uuid::new_v4()]));
         assert_eq!(set.entries(), 2);
         set.note_change(ids[0], 1, NOW);
         let until = NOW.plus(ACCESS_LIFE + Duration::from_secs(30)).0;
-        assert!(set.ended.pin().values().all(|kept| *kept == until), "and as long as clocks may differ");
+        assert!(
+            set.ended.pin().values().all(|kept| *kept == until),
+            "and as long as clocks may differ"
+        );
         assert_eq!(set.changed.pin().get(&ids[0]), Some(&(1, until)));
         set.forget(Timestamp(until - 1));
-        assert!(set.contains_any([ids[0]]) && set.contains_any([ids[1]]) && set.least_version(ids[0]) == 1);
+        assert!(
+            set.contains_any([ids[0]])
+                && set.contains_any([ids[1]])
+                && set.least_version(ids[0]) == 1
+        );
         set.forget(Timestamp(until));
         assert_eq!((set.entries(), set.least_version(ids[0])), (0, 0));
     }
@@ -347,7 +387,9 @@ mod tests {
         let entry = Revocation { subject: Uuid::new_v4(), at: NOW.minus(Duration::from_secs(80)) };
         let cut_off = read_before(Duration::from_secs(90), Duration::from_secs(300));
         cut_off.catch_up(&Log(Some(entry)), NOW).await.unwrap();
-        assert!(cut_off.contains_any([entry.subject]) && cut_off.staleness(Instant::now()) == Ok(None));
+        assert!(
+            cut_off.contains_any([entry.subject]) && cut_off.staleness(Instant::now()) == Ok(None)
+        );
         let never_read = read_before(10 * ACCESS_LIFE, Duration::from_secs(300));
         let old = Revocation { at: NOW.minus(ACCESS_LIFE), ..entry };
         never_read.catch_up(&Log(Some(old)), NOW).await.unwrap();
@@ -370,7 +412,11 @@ mod tests {
         let entry = Revocation { subject: Uuid::new_v4(), at: NOW.minus(GLANCE) };
         set.glance(&Log(Some(entry)), NOW).await.unwrap();
         assert!(set.contains_any([entry.subject]));
-        assert_eq!(set.staleness(Instant::now()), Err(TooStale), "it looks a moment back and no further");
+        assert_eq!(
+            set.staleness(Instant::now()),
+            Err(TooStale),
+            "it looks a moment back and no further"
+        );
     }
 
     #[tokio::test]

@@ -3,7 +3,9 @@
 use uuid::Uuid;
 
 use super::{Users, words_of};
-use crate::domain::records::{self, Done, EmailChange, Ended, Profile, Purpose, UserChange, UserRecord};
+use crate::domain::records::{
+    self, Done, EmailChange, Ended, Profile, Purpose, UserChange, UserRecord,
+};
 use crate::domain::{Caller, Email, Fault, Outcome, Password, Refusal, Username};
 
 /// A wish to change an account.
@@ -39,13 +41,20 @@ impl Users {
     /// Changes an account. All of it happens, or nothing.
     ///
     /// # Errors
-    /// As a token check; `NothingToUpdate`; class 02 for a value that can't be; `InvalidCredentials` with the field;
-    /// `UsernameTaken`. Never whether the new address is somebody's.
-    pub async fn update(&self, token: &[u8], change: Change<'_>, caller: &Caller) -> Outcome<Changed> {
+    /// As a token check; `NothingToUpdate`; class 02 for a value that can't be;
+    /// `InvalidCredentials` with the field; `UsernameTaken`. Never whether the new address is
+    /// somebody's.
+    pub async fn update(
+        &self,
+        token: &[u8],
+        change: Change<'_>,
+        caller: &Caller,
+    ) -> Outcome<Changed> {
         let (session, user) = self.owner(token).await?;
         let username = change.username.map(Username::parse).transpose()?;
         let email = change.email.map(Email::parse).transpose()?;
-        let password = change.new_password.map(|bytes| Password::chosen(bytes, "new_password")).transpose()?;
+        let password =
+            change.new_password.map(|bytes| Password::chosen(bytes, "new_password")).transpose()?;
         if username.is_none() && email.is_none() && password.is_none() {
             return Err(Refusal::NothingToUpdate.into());
         }
@@ -53,14 +62,20 @@ impl Users {
         if needs_proof {
             self.prove_current(&user, change.current_password, caller).await?;
         }
-        let email = email.filter(|email| email.key() != user.email_key).map(|email| (Uuid::new_v4(), email));
+        let email = email
+            .filter(|email| email.key() != user.email_key)
+            .map(|email| (Uuid::new_v4(), email));
         if username.is_none() && email.is_none() && password.is_none() {
             return Err(Refusal::NothingToUpdate.into());
         }
         let password_hash = match password {
             Some(password) => {
                 let name = username.as_ref().map_or(user.username.as_str(), Username::shown);
-                Some(self.passwords.hash(password, "new_password", words_of(name, &user.email), caller).await?)
+                Some(
+                    self.passwords
+                        .hash(password, "new_password", words_of(name, &user.email), caller)
+                        .await?,
+                )
             }
             None => None,
         };
@@ -86,14 +101,17 @@ impl Users {
             // Deleted meanwhile.
             records::Changed::Gone if !needs_proof => Err(Refusal::SessionRevoked.into()),
             // Deleted, or the password that was proved is no longer the account's.
-            records::Changed::Gone => Err(Refusal::InvalidCredentials { field: Some("current_password") }.into()),
+            records::Changed::Gone => {
+                Err(Refusal::InvalidCredentials { field: Some("current_password") }.into())
+            }
         }
     }
 
     /// The account that a change left, as it is now.
     ///
     /// # Errors
-    /// `InvalidToken`; `SessionRevoked` where the session that asked for the change has ended since.
+    /// `InvalidToken`; `SessionRevoked` where the session that asked for the change has ended
+    /// since.
     pub async fn changed_before(&self, token: &[u8], done: &Done) -> Outcome<Changed> {
         self.tokens.token_still_open(token).await?;
         let id = done.user_id.ok_or_else(|| Fault::internal("a change without a user"))?;
@@ -105,7 +123,13 @@ impl Users {
     ///
     /// # Errors
     /// As a token check; `InvalidCode`, `CodeExpired`, `EmailTaken`.
-    pub async fn confirm_email(&self, token: &[u8], id: Uuid, code: &[u8], caller: &Caller) -> Outcome<UserRecord> {
+    pub async fn confirm_email(
+        &self,
+        token: &[u8],
+        id: Uuid,
+        code: &[u8],
+        caller: &Caller,
+    ) -> Outcome<UserRecord> {
         let owner = self.tokens.verify(token)?;
         let guess = self.otp.check(id, Purpose::EmailChange, Some(owner.user_id), code).await?;
         let act = caller.act(self.clock.now());
@@ -124,7 +148,12 @@ impl Users {
     ///
     /// # Errors
     /// As a token check; `InvalidCredentials` with the field.
-    pub async fn delete(&self, token: &[u8], current_password: &[u8], caller: &Caller) -> Outcome<Uuid> {
+    pub async fn delete(
+        &self,
+        token: &[u8],
+        current_password: &[u8],
+        caller: &Caller,
+    ) -> Outcome<Uuid> {
         let (_, user) = self.owner(token).await?;
         self.prove_current(&user, Some(current_password), caller).await?;
         let act = caller.act(self.clock.now());

@@ -70,8 +70,8 @@ impl Users {
         Ok((verified, user))
     }
 
-    /// Compares a password under a charge that was paid for it: a wrong one keeps the charge, one that was not looked at
-    /// gives it back, and with a right one it is still to be settled.
+    /// Compares a password under a charge that was paid for it: a wrong one keeps the charge, one
+    /// that was not looked at gives it back, and with a right one it is still to be settled.
     async fn prove(
         &self,
         password: Option<Password>,
@@ -91,17 +91,27 @@ impl Users {
         }
     }
 
-    /// Proves the current password of a logged-in user, who pays for a wrong one as for a failed login.
-    async fn prove_current(&self, user: &UserRecord, password: Option<&[u8]>, caller: &Caller) -> Outcome<()> {
+    /// Proves the current password of a logged-in user, who pays for a wrong one as for a failed
+    /// login.
+    async fn prove_current(
+        &self,
+        user: &UserRecord,
+        password: Option<&[u8]>,
+        caller: &Caller,
+    ) -> Outcome<()> {
         const FIELD: Option<&str> = Some("current_password");
         let charge = self.throttle.charge_login(&user.username_key, caller.network).await?;
-        let Some(bytes) = password else { return Err(Refusal::InvalidCredentials { field: FIELD }.into()) };
+        let Some(bytes) = password else {
+            return Err(Refusal::InvalidCredentials { field: FIELD }.into());
+        };
         let stored = Some(user.password_hash.as_str());
         match self.prove(Password::presented(bytes), stored, charge, caller).await? {
             Some((_, charge)) => Ok(self.throttle.succeeded(charge).await?),
             None => {
                 let act = caller.act(self.clock.now());
-                self.witness.login_failed(Attempted::User(user.id), "current_password", act).await?;
+                self.witness
+                    .login_failed(Attempted::User(user.id), "current_password", act)
+                    .await?;
                 Err(Refusal::InvalidCredentials { field: FIELD }.into())
             }
         }
@@ -111,7 +121,9 @@ impl Users {
 /// The words that are easy to guess for this user.
 fn words_of(username: &str, email: &str) -> Vec<String> {
     let mut words = vec![username.to_owned(), email.to_owned()];
-    words.extend(email.split(['@', '.', '+', '-', '_']).filter(|part| part.len() > 2).map(str::to_owned));
+    words.extend(
+        email.split(['@', '.', '+', '-', '_']).filter(|part| part.len() > 2).map(str::to_owned),
+    );
     words
 }
 

@@ -1,5 +1,5 @@
-//! Registration: a pending row and a mail, then a code that makes it an account. The answer never tells whether the
-//! address has an account.
+//! Registration: a pending row and a mail, then a code that makes it an account. The answer never
+//! tells whether the address has an account.
 
 use uuid::Uuid;
 
@@ -13,8 +13,15 @@ impl Users {
     /// Writes a registration down and queues its mail.
     ///
     /// # Errors
-    /// `InvalidUsername`, `InvalidEmail`, `InvalidPassword`, `UsernameTaken` as a courtesy, `RateLimited`, `Busy`.
-    pub async fn register(&self, username: &str, email: &str, password: &[u8], caller: &Caller) -> Outcome<CodeSent> {
+    /// `InvalidUsername`, `InvalidEmail`, `InvalidPassword`, `UsernameTaken` as a courtesy,
+    /// `RateLimited`, `Busy`.
+    pub async fn register(
+        &self,
+        username: &str,
+        email: &str,
+        password: &[u8],
+        caller: &Caller,
+    ) -> Outcome<CodeSent> {
         let username = Username::parse(username)?;
         let email = Email::parse(email)?;
         let password = Password::chosen(password, "password")?;
@@ -54,13 +61,24 @@ impl Users {
     /// Spends a registration's code for an account and its first session.
     ///
     /// # Errors
-    /// `InvalidCode`, `CodeExpired`, `InvalidUsername`; `UsernameTaken`, which leaves the code good; `EmailTaken`.
-    pub async fn verify_email(&self, id: Uuid, code: &[u8], username: Option<&str>, caller: &Caller) -> Outcome<Grant> {
+    /// `InvalidCode`, `CodeExpired`, `InvalidUsername`; `UsernameTaken`, which leaves the code
+    /// good; `EmailTaken`.
+    pub async fn verify_email(
+        &self,
+        id: Uuid,
+        code: &[u8],
+        username: Option<&str>,
+        caller: &Caller,
+    ) -> Outcome<Grant> {
         let username = username.map(Username::parse).transpose()?;
         let guess = self.otp.check(id, Purpose::Registration, None, code).await?;
         let session = self.tokens.new_session();
         let act = caller.act(self.clock.now());
-        match self.accounts.activate(&guess, username.as_ref(), Uuid::new_v4(), &session, &act).await? {
+        match self
+            .accounts
+            .activate(&guess, username.as_ref(), Uuid::new_v4(), &session, &act)
+            .await?
+        {
             Activation::Active(user) => self.tokens.first_grant(&session, user.id, &act),
             Activation::UsernameTaken => {
                 self.otp.give_back(&guess).await?;
@@ -74,7 +92,8 @@ impl Users {
     /// Queues the mail of a registration, a change or a reset once more.
     ///
     /// # Errors
-    /// `RateLimited` where its last mail is too young, `CodeExpired` where there is nothing to send.
+    /// `RateLimited` where its last mail is too young, `CodeExpired` where there is nothing to
+    /// send.
     pub async fn resend_code(&self, id: Uuid, caller: &Caller) -> Outcome<CodeSent> {
         self.otp.resend(id, &self.throttle.client(caller.network), caller).await?;
         self.bell.ring();

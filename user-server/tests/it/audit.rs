@@ -1,4 +1,5 @@
-//! The audit as an operator meets it: listed and proved beside a running server, and caught when somebody changes it.
+//! The audit as an operator meets it: listed and proved beside a running server, and caught when
+//! somebody changes it.
 
 use std::time::Duration;
 
@@ -30,11 +31,15 @@ async fn whoever_changes_a_row_is_found_out() {
     server.account(&client, "grace").await;
     let here = || on_behalf_of("192.0.2.7");
     let session = client.call_with(login("ada", PASSWORD), here()).await.unwrap();
-    client.call_with(RefreshToken { refresh_token: session.refresh_token.clone() }, here()).await.unwrap();
+    client
+        .call_with(RefreshToken { refresh_token: session.refresh_token.clone() }, here())
+        .await
+        .unwrap();
     for _ in 0..2 {
         let wrong = client.call_with(login("ada", "tides rise at ten"), here()).await;
         assert_eq!(wrong.unwrap_err().code(), Some(ErrorCode::INVALID_CREDENTIALS));
-        let nobody = client.call_with(login("a secret as a name", "tides rise at ten"), here()).await;
+        let nobody =
+            client.call_with(login("a secret as a name", "tides rise at ten"), here()).await;
         assert_eq!(nobody.unwrap_err().code(), Some(ErrorCode::INVALID_CREDENTIALS));
     }
     client.call(Logout { token: session.access_token.clone(), all_sessions: None }).await.unwrap();
@@ -47,7 +52,11 @@ async fn whoever_changes_a_row_is_found_out() {
     assert_eq!((listed.code, listed.error.as_str()), (Some(0), ""), "{listed:?}");
     let kinds = ["registered", "verified", "logged_in", "refreshed", "login_failed", "logged_out"];
     for kind in kinds {
-        assert!(listed.output.contains(&format!("\"kind\":\"{kind}\"")), "{kind}: {}", listed.output);
+        assert!(
+            listed.output.contains(&format!("\"kind\":\"{kind}\"")),
+            "{kind}: {}",
+            listed.output
+        );
     }
     let failed = run(&["audit", "list", "--kind", "login_failed"]);
     assert_eq!(failed.output.lines().count(), 4, "{failed:?}");
@@ -56,7 +65,8 @@ async fn whoever_changes_a_row_is_found_out() {
 
     let proved = run(&["audit", "verify"]);
     assert_eq!((proved.code, proved.error.as_str()), (Some(0), ""), "{proved:?}");
-    let end = proved.output.lines().find_map(|line| line.strip_prefix("end       ")).unwrap().to_owned();
+    let end =
+        proved.output.lines().find_map(|line| line.strip_prefix("end       ")).unwrap().to_owned();
     assert_eq!(run(&["audit", "verify", "--expect", &end]).code, Some(0));
 
     let rows = listed.output + &failed.output;
@@ -71,7 +81,10 @@ async fn whoever_changes_a_row_is_found_out() {
     for secret in secrets {
         assert!(!rows.contains(secret), "{secret} is in the audit");
     }
-    let delete = DeleteUser { access_token: ada.session.access_token.clone(), current_password: PASSWORD.into() };
+    let delete = DeleteUser {
+        access_token: ada.session.access_token.clone(),
+        current_password: PASSWORD.into(),
+    };
     client.call(delete).await.unwrap();
     // Something comes after it, or to take the last row away would take the reason of the erasures.
     server.login(&client, "grace").await;
@@ -100,7 +113,9 @@ async fn whoever_changes_a_row_is_found_out() {
             let _ = std::fs::remove_file(folder.path().join(companion));
         }
         std::fs::write(folder.path().join("users.db"), &original).unwrap();
-        let database = sqlx::SqlitePool::connect(folder.path().join("users.db").to_str().unwrap()).await.unwrap();
+        let database = sqlx::SqlitePool::connect(folder.path().join("users.db").to_str().unwrap())
+            .await
+            .unwrap();
         sqlx::raw_sql(change).execute(&database).await.unwrap();
         database.close().await;
         let found = run_in(folder.path(), &["audit", "verify"], &[("DATA_DIR", data)]);
@@ -118,11 +133,16 @@ async fn who_is_told_to_wait_is_written_down_once_a_minute() {
     server.clock.advance(Duration::from_millis(60_000 - into_minute));
     let knock = async || {
         for _ in 0..12 {
-            let _ = client.call_with(login("nobody", "tides rise at ten"), on_behalf_of("192.0.2.7")).await;
+            let _ = client
+                .call_with(login("nobody", "tides rise at ten"), on_behalf_of("192.0.2.7"))
+                .await;
         }
     };
     knock().await;
-    assert_eq!(code_of(&client, login("ada", "tides rise at ten")).await, ErrorCode::INVALID_CREDENTIALS);
+    assert_eq!(
+        code_of(&client, login("ada", "tides rise at ten")).await,
+        ErrorCode::INVALID_CREDENTIALS
+    );
     let store = SqliteStore::look_at(&server.folder.path().join("users.db"));
     let rows = async |kind: &str| {
         let filter = Filter { kind: Some(kind.to_owned()), limit: 1000, ..Filter::default() };
@@ -137,6 +157,9 @@ async fn who_is_told_to_wait_is_written_down_once_a_minute() {
     knock().await;
     let throttled = rows("throttled").await;
     assert_eq!(throttled.len(), 2);
-    assert!(throttled[0].subject.is_some() && throttled[0].subject == throttled[1].subject, "the login's keyed hash");
+    assert!(
+        throttled[0].subject.is_some() && throttled[0].subject == throttled[1].subject,
+        "the login's keyed hash"
+    );
     server.stop().await;
 }

@@ -5,7 +5,9 @@ use std::process::Command;
 
 use user_proto::{ErrorCode, RefreshToken};
 
-use crate::support::{PASSWORD, Process, check, code_of, login, outcome, postgres, register, run_in, verify_email};
+use crate::support::{
+    PASSWORD, Process, check, code_of, login, outcome, postgres, register, run_in, verify_email,
+};
 
 const GONE: ErrorCode = ErrorCode::SESSION_REVOKED;
 
@@ -21,7 +23,10 @@ async fn a_copy_made_beside_the_server_can_be_taken_back() {
     let waiting = client.call(register("grace", "grace@example.org")).await.unwrap();
     let code = process.mails().code("grace@example.org", 1).await;
     let said = run_in(process.place(), &["backup", "copy"], &[]);
-    assert!(said.code == Some(0) && said.output.contains("the database and the secret"), "{said:?}");
+    assert!(
+        said.code == Some(0) && said.output.contains("the database and the secret"),
+        "{said:?}"
+    );
     let copy = process.place().join("copy");
     assert_eq!(std::fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o600);
     let again = run_in(process.place(), &["backup", "copy"], &[]);
@@ -37,14 +42,21 @@ async fn a_copy_made_beside_the_server_can_be_taken_back() {
     let careful = run_in(folder.path(), &["restore", "copy"], &[]);
     assert!(careful.code == Some(1) && careful.error.contains("--force"), "{careful:?}");
     let restored = run_in(folder.path(), &["restore", "copy", "--force"], &[]);
-    assert!(restored.code == Some(0) && restored.output.contains("ended 1 sessions"), "{restored:?}");
+    assert!(
+        restored.code == Some(0) && restored.output.contains("ended 1 sessions"),
+        "{restored:?}"
+    );
 
     let process = Process::start_in(folder, &[]);
     let client = process.client();
-    for access in [ada.access(), text(&rotated.access_token), text(&later.access_token), eve.access()] {
+    for access in
+        [ada.access(), text(&rotated.access_token), text(&later.access_token), eve.access()]
+    {
         assert_eq!(check(&client, &access).await, Some(GONE));
     }
-    for token in [ada.refresh(), text(&rotated.refresh_token), text(&later.refresh_token), eve.refresh()] {
+    for token in
+        [ada.refresh(), text(&rotated.refresh_token), text(&later.refresh_token), eve.refresh()]
+    {
         assert_eq!(code_of(&client, refresh(&token)).await, GONE);
     }
     let spent = code_of(&client, verify_email(waiting.verification_id, &code)).await;
@@ -54,7 +66,9 @@ async fn a_copy_made_beside_the_server_can_be_taken_back() {
     assert_eq!(session.user_id, ada.session.user_id);
     assert_eq!(check(&client, &text(&session.access_token)).await, None);
     outcome(client.call(refresh(&text(&session.refresh_token))).await).unwrap();
-    for companion in ["users.db.coming", "users.db.coming-wal", "users.db.coming.part", "jwt-secret.part"] {
+    for companion in
+        ["users.db.coming", "users.db.coming-wal", "users.db.coming.part", "jwt-secret.part"]
+    {
         assert!(!process.data().join(companion).exists(), "{companion}");
     }
 }
@@ -85,7 +99,10 @@ async fn a_copy_moves_to_another_machine_with_its_secret() {
     outcome(moved.client().call(login("ada", PASSWORD)).await).unwrap();
     let database = std::fs::read(moved.data().join("users.db")).unwrap();
     let secret = secret(&moved);
-    assert!(!database.windows(secret.len()).any(|part| part == secret), "the secret lies in the database too");
+    assert!(
+        !database.windows(secret.len()).any(|part| part == secret),
+        "the secret lies in the database too"
+    );
 }
 
 #[tokio::test]
@@ -117,7 +134,11 @@ async fn a_copy_of_postgres_is_made_safe_after_it_was_put_back() {
     let client = process.client();
     let ada = process.account(&client, "ada").await;
     // As docs/OPERATIONS.md says.
-    let dumped = Command::new("pg_dump").args(["-Fc", "-f"]).arg(process.place().join("copy")).arg(from[0].1).status();
+    let dumped = Command::new("pg_dump")
+        .args(["-Fc", "-f"])
+        .arg(process.place().join("copy"))
+        .arg(from[0].1)
+        .status();
     assert!(dumped.unwrap().success());
     let later = outcome(client.call(login("ada", PASSWORD)).await).unwrap();
     let folder = process.kill().await;

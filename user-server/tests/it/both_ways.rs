@@ -1,6 +1,6 @@
-//! What has to hold for any bytes as an access token: the fast way and the library's give the same verdict. The fuzz target
-//! `tokens` and the tests call the same function, so that what the fuzzer found stays found. Uses nothing of the other
-//! tests: the fuzz crate includes this file.
+//! What has to hold for any bytes as an access token: the fast way and the library's give the same
+//! verdict. The fuzz target `tokens` and the tests call the same function, so that what the fuzzer
+//! found stays found. Uses nothing of the other tests: the fuzz crate includes this file.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,8 @@ use user_server::keys::{Key, KeyRing};
 use user_server::tokens::{BothWays, TokenPolicy};
 use uuid::Uuid;
 
-/// The fuzzer knows the key: what it changes is signed again, so that more than signatures is tried.
+/// The fuzzer knows the key: what it changes is signed again, so that more than signatures is
+/// tried.
 const SECRET: &[u8] = b"the secret that the fuzzer knows, of 41 B";
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
 
@@ -40,7 +41,9 @@ impl Arena {
         };
         let ways = BothWays::new(&keys, &policy).unwrap();
         let end = NOW.plus(policy.access_life);
-        let token = ways.issue(Uuid::from_bytes([0xA5; 16]), Uuid::from_bytes([0x3C; 16]), NOW, end).unwrap();
+        let token = ways
+            .issue(Uuid::from_bytes([0xA5; 16]), Uuid::from_bytes([0x3C; 16]), NOW, end)
+            .unwrap();
         let genuine = token.as_str().to_owned();
         let part = |index| URL_SAFE_NO_PAD.decode(genuine.split('.').nth(index).unwrap()).unwrap();
         let (header, claims) = (part(0), part(1));
@@ -49,7 +52,8 @@ impl Arena {
         arena
     }
 
-    /// The first byte says what the rest changes: a token, its claims, its header, both, or their text.
+    /// The first byte says what the rest changes: a token, its claims, its header, both, or their
+    /// text.
     ///
     /// # Panics
     /// Where the ways do not agree.
@@ -60,8 +64,12 @@ impl Arena {
         let token = match mode % 8 {
             0 => rest.to_vec(),
             1 => edited(self.genuine.as_bytes(), rest),
-            2 => signed(format!("{}.{}", part(&self.header), part(&edited(&self.claims, rest))).as_bytes()),
-            3 => signed(format!("{}.{}", part(&edited(&self.header, rest)), part(&self.claims)).as_bytes()),
+            2 => signed(
+                format!("{}.{}", part(&self.header), part(&edited(&self.claims, rest))).as_bytes(),
+            ),
+            3 => signed(
+                format!("{}.{}", part(&edited(&self.header, rest)), part(&self.claims)).as_bytes(),
+            ),
             4 => signed(format!("{}.{}", part(&self.header), part(rest)).as_bytes()),
             5 => signed(format!("{}.{}", part(rest), part(&self.claims)).as_bytes()),
             6 => signed(&edited(signing_input.as_bytes(), rest)),
@@ -88,9 +96,15 @@ impl Arena {
         let [header, claims, _] = parts.as_slice() else { return false };
         let Ok(claims) = URL_SAFE_NO_PAD.decode(claims) else { return false };
         let Ok(Value::Object(said)) = serde_json::from_slice(&claims) else { return false };
-        let id = |name: &str| said.get(name).and_then(Value::as_str).filter(|id| Uuid::try_parse(id).is_ok());
-        let time = |name: &str| said.get(name).and_then(Value::as_u64).filter(|time| time.to_string().len() == 10);
-        let (Some(sub), Some(sid), Some(jti)) = (id("sub"), id("sid"), id("jti")) else { return false };
+        let id = |name: &str| {
+            said.get(name).and_then(Value::as_str).filter(|id| Uuid::try_parse(id).is_ok())
+        };
+        let time = |name: &str| {
+            said.get(name).and_then(Value::as_u64).filter(|time| time.to_string().len() == 10)
+        };
+        let (Some(sub), Some(sid), Some(jti)) = (id("sub"), id("sid"), id("jti")) else {
+            return false;
+        };
         let (Some(iat), Some(exp)) = (time("iat"), time("exp")) else { return false };
         let ours = format!(
             r#"{{"iss":"user-service","aud":"user-service","sub":"{sub}","sid":"{sid}","jti":"{jti}","iat":{iat},"exp":{exp}}}"#
@@ -99,7 +113,8 @@ impl Arena {
         hyphens && ours.as_bytes() == claims && *header == URL_SAFE_NO_PAD.encode(&self.header)
     }
 
-    /// A genuine token of other ids and times, and the same changed in one place, are of one verdict both ways.
+    /// A genuine token of other ids and times, and the same changed in one place, are of one
+    /// verdict both ways.
     pub fn issued(&self, ids: [u128; 2], times: [u32; 2], place: usize, byte: u8) {
         let [user, session] = ids.map(Uuid::from_u128);
         let [now, end] = times.map(|seconds| Timestamp(i64::from(seconds) * 1000));
@@ -130,7 +145,9 @@ fn edited(text: &[u8], script: &[u8]) -> Vec<u8> {
                 text.extend(again);
             }
             // Turns one character of the alphabet of ids and numbers into another.
-            _ if place < text.len() => text[place] = b"0123456789abcdefABCDEF-\", :{}u\\."[usize::from(byte) % 32],
+            _ if place < text.len() => {
+                text[place] = b"0123456789abcdefABCDEF-\", :{}u\\."[usize::from(byte) % 32]
+            }
             _ => {}
         }
     }

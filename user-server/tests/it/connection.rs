@@ -1,4 +1,5 @@
-//! The limits of a connection, its order of replies and its deadlines, as PROTOCOL.md promises them.
+//! The limits of a connection, its order of replies and its deadlines, as PROTOCOL.md promises
+//! them.
 
 use std::time::{Duration, Instant};
 
@@ -35,7 +36,8 @@ fn code(reply: &Reply<'_>) -> Option<ErrorCode> {
     }
 }
 
-/// Which logins got a reply before the connection ended, in the order of their ids: replies come in any.
+/// Which logins got a reply before the connection ended, in the order of their ids: replies come in
+/// any.
 async fn answered_until_the_end(wire: &mut Wire) -> Vec<u32> {
     let mut answered = Vec::new();
     while let Some((id, reply)) = wire.next().await {
@@ -48,7 +50,8 @@ async fn answered_until_the_end(wire: &mut Wire) -> Vec<u32> {
 
 #[tokio::test]
 async fn who_says_nothing_or_half_a_frame_is_let_go() {
-    let server = TestServer::start_with(&[("FIRST_FRAME_TIMEOUT", "1"), ("FRAME_TIMEOUT", "1")]).await;
+    let server =
+        TestServer::start_with(&[("FIRST_FRAME_TIMEOUT", "1"), ("FRAME_TIMEOUT", "1")]).await;
     let began = Instant::now();
     let mut later = Wire::connect(server.address).await;
     later.ping(1).await;
@@ -75,7 +78,8 @@ async fn who_says_nothing_or_half_a_frame_is_let_go() {
 
 #[tokio::test]
 async fn half_a_frame_does_not_cost_the_replies_that_are_owed() {
-    let server = TestServer::start_with(&slow_with(&[("FRAME_TIMEOUT", "1"), ("IDLE_TIMEOUT", "1")])).await;
+    let server =
+        TestServer::start_with(&slow_with(&[("FRAME_TIMEOUT", "1"), ("IDLE_TIMEOUT", "1")])).await;
     let mut wire = Wire::connect(server.address).await;
     wire.send(&[logins(1..=4), vec![0, 0, 0, 5, 0x7F]].concat()).await;
     assert_eq!(answered_until_the_end(&mut wire).await, [1, 2, 3, 4]);
@@ -136,7 +140,10 @@ async fn past_256_in_flight_it_reads_no_more_until_one_is_answered() {
     let mut wire = Wire::connect(server.address).await;
     wire.send(&[logins(1..=256), request_frame(1000, Ping {}, &none)].concat()).await;
     let (id, reply) = wire.reply().await;
-    assert!(matches!(reply, Reply::ErrorReply(_)), "{id}: the ping has to wait for a place: {reply:?}");
+    assert!(
+        matches!(reply, Reply::ErrorReply(_)),
+        "{id}: the ping has to wait for a place: {reply:?}"
+    );
     let mut waited = 0;
     while !matches!(wire.reply().await, (1000, Reply::Pong(_))) {
         waited += 1;
@@ -229,7 +236,10 @@ async fn who_goes_away_leaves_its_place_to_others() {
     wire.send(&login(2)).await;
     assert_eq!(wire.refusal(2).await.code, ErrorCode::INVALID_CREDENTIALS);
     let waited = asked.elapsed();
-    assert!(waited < one * 16, "a login took {one:?}, and behind 32 of somebody who has gone {waited:?}");
+    assert!(
+        waited < one * 16,
+        "a login took {one:?}, and behind 32 of somebody who has gone {waited:?}"
+    );
 }
 
 #[tokio::test]
@@ -305,7 +315,8 @@ async fn a_peer_that_is_not_trusted_has_its_share_alone() {
     until_there_is_a_place(&server).await;
 
     let trusting = TestServer::start_with(&[("MAX_CONNECTIONS_PER_PEER", "1")]).await;
-    let mut gateway = [Wire::connect(trusting.address).await, Wire::connect(trusting.address).await];
+    let mut gateway =
+        [Wire::connect(trusting.address).await, Wire::connect(trusting.address).await];
     for wire in &mut gateway {
         wire.ping(1).await;
     }

@@ -1,4 +1,5 @@
-//! The process killed at any point: what was answered is there, no code is dead, and there is no half user.
+//! The process killed at any point: what was answered is there, no code is dead, and there is no
+//! half user.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,13 +14,14 @@ use user_server::store::{PostgresOptions, PostgresStore, SqliteStore};
 use uuid::Uuid;
 
 use crate::support::{
-    Inbox, LEASE, LOST, Life, Mails, PASSWORD, Postgres, Process, Reach, SECRET, TestServer, World, check, code_of,
-    examine, free_port, login, postgres, register, run_in, verify_email,
+    Inbox, LEASE, LOST, Life, Mails, PASSWORD, Postgres, Process, Reach, SECRET, TestServer, World,
+    check, code_of, examine, free_port, login, postgres, register, run_in, verify_email,
 };
 
 const WORKERS: usize = 8;
 
-/// The killed process's folder under a service whose clock can be turned, so that no lease has to be waited for.
+/// The killed process's folder under a service whose clock can be turned, so that no lease has to
+/// be waited for.
 async fn reopen(folder: TempDir) -> TestServer {
     let data = folder.path().join("user-data");
     let server = TestServer::start_in(folder, &[("DATA_DIR", data.to_str().unwrap())]).await;
@@ -33,26 +35,38 @@ async fn killed_between_any_two_steps_a_registration_goes_on() {
     let process = Process::start(&[]);
     let id = process.client().call(register("ada", address)).await.unwrap().verification_id;
     let process = Process::start_in(process.kill().await, &[]);
-    assert_eq!(code_of(&process.client(), login("ada", PASSWORD)).await, ErrorCode::INVALID_CREDENTIALS);
-    // It may have been killed with the mail in its hands; then the mail comes again, with the same code.
+    assert_eq!(
+        code_of(&process.client(), login("ada", PASSWORD)).await,
+        ErrorCode::INVALID_CREDENTIALS
+    );
+    // It may have been killed with the mail in its hands; then the mail comes again, with the same
+    // code.
     let server = reopen(process.kill().await).await;
     let code = server.mails.code(address, 1).await;
     let process = Process::start_in(server.stop().await, &[]);
     for _ in 0..2 {
-        assert_eq!(code_of(&process.client(), verify_email(id, "E")).await, ErrorCode::INVALID_CODE);
+        assert_eq!(
+            code_of(&process.client(), verify_email(id, "E")).await,
+            ErrorCode::INVALID_CODE
+        );
     }
     let process = Process::start_in(process.kill().await, &[]);
     let session = process.client().call(verify_email(id, &code)).await.unwrap();
     let process = Process::start_in(process.kill().await, &[]);
     let client = process.client();
-    assert_eq!(code_of(&client, verify_email(id, &code)).await, ErrorCode::CODE_EXPIRED, "it was used once");
+    assert_eq!(
+        code_of(&client, verify_email(id, &code)).await,
+        ErrorCode::CODE_EXPIRED,
+        "it was used once"
+    );
     assert_eq!(check(&client, session.access_token.expose_str().unwrap()).await, None);
     let user = client.call(GetUser { access_token: session.access_token.clone() }).await.unwrap();
     assert_eq!((&*user.username, &*user.email), ("ada", address));
     assert_eq!(client.call(login("ada", PASSWORD)).await.unwrap().user_id, session.user_id);
 }
 
-/// Shows that each change that was answered has its row of the audit, and no change has two; once all is sealed.
+/// Shows that each change that was answered has its row of the audit, and no change has two; once
+/// all is sealed.
 async fn audited(store: &dyn Store, lives: &[Life]) {
     let began = Instant::now();
     while store.unsealed().await.unwrap().rows > 0 {
@@ -63,7 +77,9 @@ async fn audited(store: &dyn Store, lives: &[Life]) {
     for entry in store.entries(&Filter { limit: u32::MAX, ..Filter::default() }).await.unwrap() {
         assert!(entry.seal.is_some(), "{entry:?}");
         let subject = || Uuid::from_slice(entry.subject.as_deref().unwrap_or_default()).ok();
-        *rows.entry((entry.kind.clone(), entry.user_id.or_else(subject).unwrap_or_default())).or_default() += 1;
+        *rows
+            .entry((entry.kind.clone(), entry.user_id.or_else(subject).unwrap_or_default()))
+            .or_default() += 1;
     }
     let mut wrong = Vec::new();
     for life in lives {
@@ -77,9 +93,13 @@ async fn audited(store: &dyn Store, lives: &[Life]) {
     assert_eq!(wrong, Vec::<String>::new());
 }
 
-/// Kills the service every now and then until so many registrations have been answered, and looks at all of them
-/// afterwards; what clients saw. On a folder of its own, or on a database.
-async fn killed_under_load(database: Option<&Postgres>, registrations: usize, pause: Duration) -> String {
+/// Kills the service every now and then until so many registrations have been answered, and looks
+/// at all of them afterwards; what clients saw. On a folder of its own, or on a database.
+async fn killed_under_load(
+    database: Option<&Postgres>,
+    registrations: usize,
+    pause: Duration,
+) -> String {
     let (mail_folder, port) = (tempfile::tempdir().unwrap(), free_port().to_string());
     let (mails, url) = (mail_folder.path().to_str().unwrap(), database.map(Postgres::database));
     // The full size takes longer than codes and tokens usually live.
@@ -91,7 +111,9 @@ async fn killed_under_load(database: Option<&Postgres>, registrations: usize, pa
     let mut process = Process::start(&here);
     let world = World::new(Inbox::new(&Mails(mail_folder.path().to_owned())), registrations);
     let config = Config { backoff_longest: Duration::from_millis(200), ..Config::default() };
-    let clients = (0..WORKERS).map(|_| Client::with_config(process.address.to_string(), config.clone())).collect();
+    let clients = (0..WORKERS)
+        .map(|_| Client::with_config(process.address.to_string(), config.clone()))
+        .collect();
     let reach = |number| if number % 2 == 0 { Reach::Whole } else { Reach::Registered };
     let running = world.inhabit(clients, reach);
     let where_ = if database.is_some() { "PostgreSQL" } else { "SQLite" };
@@ -123,7 +145,9 @@ async fn killed_under_load(database: Option<&Postgres>, registrations: usize, pa
     server.clock.advance(LEASE);
     examine(&server, &world.inbox, lives).await;
     server.stop().await;
-    world.tally.table(&format!("{where_}: {registrations} registrations, {kills} kills, nothing lost"))
+    world
+        .tally
+        .table(&format!("{where_}: {registrations} registrations, {kills} kills, nothing lost"))
 }
 
 /// Few registrations and many kills.

@@ -15,7 +15,8 @@ fn the_configuration_table_is_that_of_the_code() {
             vec![format!("`{}`", variable.name), default.to_owned(), variable.meaning.to_owned()]
         })
         .collect();
-    let lines: Vec<String> = expected.iter().map(|row| format!("| {} |", row.join(" | "))).collect();
+    let lines: Vec<String> =
+        expected.iter().map(|row| format!("| {} |", row.join(" | "))).collect();
     assert!(table == expected, "the table of README.md has to be:\n\n{}\n", lines.join("\n"));
 }
 
@@ -36,23 +37,34 @@ fn the_map_of_the_readme_has_every_room() {
         rooms.sort();
         rooms
     };
-    assert_eq!(rooms_of("README.md", "### The rooms of the server"), rooms_of("ARCHITECTURE.md", "## The rooms"));
+    assert_eq!(
+        rooms_of("README.md", "### The rooms of the server"),
+        rooms_of("ARCHITECTURE.md", "## The rooms")
+    );
 }
 
 #[test]
 fn the_example_for_gateways_is_one_that_is_compiled() {
     let (readme, client) = (read("README.md"), read("user-proto/src/client.rs"));
-    let example = readme.split("```rust\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let example =
+        readme.split("```rust\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
     for line in example.lines().filter(|line| !line.is_empty()) {
-        assert!(client.contains(&format!("//! {line}\n")), "not in the documentation of the client: {line}");
+        assert!(
+            client.contains(&format!("//! {line}\n")),
+            "not in the documentation of the client: {line}"
+        );
     }
 }
 
 #[test]
 fn every_promise_names_a_test_that_there_is() {
-    let own = std::process::Command::new(std::env::current_exe().unwrap()).arg("--list").output().unwrap();
+    let own = std::process::Command::new(std::env::current_exe().unwrap())
+        .arg("--list")
+        .output()
+        .unwrap();
     let tests = String::from_utf8(own.stdout).unwrap();
-    let promises = rows_under(&read("SECURITY.md"), "## Promises, with the numbers and what shows them");
+    let promises =
+        rows_under(&read("SECURITY.md"), "## Promises, with the numbers and what shows them");
     assert!(promises.len() > 20);
     for promise in promises {
         let shown_by = words(&promise[2]);
@@ -66,7 +78,8 @@ fn every_promise_names_a_test_that_there_is() {
 #[test]
 fn links_lead_to_files_that_exist() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let documents = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"];
+    let documents =
+        ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"];
     for document in documents {
         let text = read(document);
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
@@ -85,11 +98,13 @@ fn links_lead_to_files_that_exist() {
 
 /// The tables of a database's migrations.
 fn tables(database: &str) -> std::collections::BTreeSet<String> {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../migrations").join(database);
+    let folder =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../migrations").join(database);
     let mut tables = std::collections::BTreeSet::new();
     for file in std::fs::read_dir(folder).unwrap() {
         let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
-        let made = text.split("CREATE TABLE ").skip(1).filter_map(|rest| rest.split_whitespace().next());
+        let made =
+            text.split("CREATE TABLE ").skip(1).filter_map(|rest| rest.split_whitespace().next());
         tables.extend(made.map(|name| name.trim_matches('(').to_owned()));
     }
     tables
@@ -98,7 +113,8 @@ fn tables(database: &str) -> std::collections::BTreeSet<String> {
 #[test]
 fn every_table_has_a_retention_that_is_told() {
     let told = rows_under(&read("docs/OPERATIONS.md"), "## Retention");
-    let told: std::collections::BTreeSet<String> = told.iter().flat_map(|row| words(&row[0])).collect();
+    let told: std::collections::BTreeSet<String> =
+        told.iter().flat_map(|row| words(&row[0])).collect();
     for database in ["sqlite", "postgres"] {
         assert_eq!(told, tables(database), "{database}");
     }
@@ -115,11 +131,16 @@ fn every_kind_of_the_audit_is_told() {
 
 /// The anchors of a document's headings, as they are made where it is shown.
 fn anchors(text: &str) -> Vec<String> {
-    let headings = text.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());
+    let headings = text
+        .lines()
+        .filter(|line| line.starts_with('#'))
+        .map(|line| line.trim_start_matches('#').trim());
     headings
         .map(|heading| {
             let kept = heading.to_lowercase();
-            kept.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_')).collect::<String>()
+            kept.chars()
+                .filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'))
+                .collect::<String>()
         })
         .map(|heading| heading.replace(' ', "-"))
         .collect()

@@ -10,7 +10,8 @@ pub fn read(name: &str) -> String {
 
 /// The cells of the first table under a heading, without the table's own heading.
 pub fn rows_under(text: &str, heading: &str) -> Vec<Vec<String>> {
-    let mut lines = text.lines().skip_while(|line| *line != heading).skip_while(|line| !line.starts_with('|'));
+    let mut lines =
+        text.lines().skip_while(|line| *line != heading).skip_while(|line| !line.starts_with('|'));
     assert!(lines.next().is_some(), "no table under `{heading}`");
     lines.skip(1).take_while(|line| line.starts_with('|')).map(cells).collect()
 }

@@ -1,4 +1,5 @@
-//! What was answered is there, whatever happens to the process, its disk and its folders; and nothing of it is in a log.
+//! What was answered is there, whatever happens to the process, its disk and its folders; and
+//! nothing of it is in a log.
 
 use std::io::Write;
 use std::process::Command;
@@ -6,7 +7,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 use user_proto::client::Client;
-use user_proto::{ErrorCode, GetUser, Login, RefreshToken, Register, UpdateUser, VerifyEmail, VerifyToken};
+use user_proto::{
+    ErrorCode, GetUser, Login, RefreshToken, Register, UpdateUser, VerifyEmail, VerifyToken,
+};
 
 use crate::support::{PASSWORD, Process, TestServer, Wire, code_of, raw_frame, refused};
 
@@ -24,12 +27,17 @@ async fn a_start_after_a_kill_finds_everything() {
 
     let process = Process::start_in(folder, &[]);
     let client = process.client();
-    let verified = client.call(VerifyToken { access_token: account.access().as_str().into() }).await.unwrap();
+    let verified =
+        client.call(VerifyToken { access_token: account.access().as_str().into() }).await.unwrap();
     assert_eq!(verified.user_id, account.session.user_id);
     client.call(RefreshToken { refresh_token: account.refresh().as_str().into() }).await.unwrap();
     client.call(Login { login: "ada".into(), password: PASSWORD.into() }).await.unwrap();
     let code = process.mails().code("bob@example.org", 1).await;
-    let verify = VerifyEmail { verification_id: waiting.verification_id, code: code.as_str().into(), username: None };
+    let verify = VerifyEmail {
+        verification_id: waiting.verification_id,
+        code: code.as_str().into(),
+        username: None,
+    };
     assert_eq!(client.call(verify).await.unwrap().access_expires_in, 900);
 }
 
@@ -42,7 +50,8 @@ pub fn limit_files(process: &Process, limit: &str) -> bool {
 
 #[tokio::test]
 async fn a_full_disk_costs_requests_and_no_more() {
-    // Past the limit a write fails, as it does on a full disk, where the signal that comes with it is ignored.
+    // Past the limit a write fails, as it does on a full disk, where the signal that comes with it
+    // is ignored.
     let process = Process::start_under("trap '' XFSZ;", tempfile::tempdir().unwrap(), &[]);
     let client = process.client();
     let account = process.account(&client, "ada").await;
@@ -52,7 +61,10 @@ async fn a_full_disk_costs_requests_and_no_more() {
     }
     let login = Login { login: "ada".into(), password: PASSWORD.into() };
     for _ in 0..3 {
-        assert_eq!(code_of(&client, register("bob", "bob@example.org")).await, ErrorCode::UNAVAILABLE);
+        assert_eq!(
+            code_of(&client, register("bob", "bob@example.org")).await,
+            ErrorCode::UNAVAILABLE
+        );
         assert_eq!(code_of(&client, login.clone()).await, ErrorCode::UNAVAILABLE);
         let access_token = account.access();
         client.call(VerifyToken { access_token: access_token.as_str().into() }).await.unwrap();
@@ -80,7 +92,10 @@ async fn mails_wait_for_their_folder() {
     server.mails.wait_for("bob@example.org", 1).await;
     let code = server.mails.code("ada@example.org", 1).await;
     let verification_id = first.verification_id;
-    client.call(VerifyEmail { verification_id, code: code.as_str().into(), username: None }).await.unwrap();
+    client
+        .call(VerifyEmail { verification_id, code: code.as_str().into(), username: None })
+        .await
+        .unwrap();
 }
 
 /// Whatever a person and an attacker tell the server that is nobody else's business.
@@ -94,7 +109,8 @@ async fn tell_secrets(process: &Process, client: &Client) -> Vec<String> {
     let verify = VerifyToken { access_token: presented.into() };
     assert_eq!(code_of(client, verify).await, ErrorCode::INVALID_TOKEN);
     let (access, refresh) = (account.access(), account.refresh());
-    let refreshed = client.call(RefreshToken { refresh_token: refresh.as_str().into() }).await.unwrap();
+    let refreshed =
+        client.call(RefreshToken { refresh_token: refresh.as_str().into() }).await.unwrap();
     let moved = UpdateUser {
         access_token: access.as_str().into(),
         username: None,
@@ -112,8 +128,17 @@ async fn tell_secrets(process: &Process, client: &Client) -> Vec<String> {
     wire.ends_with(ErrorCode::FRAME_TOO_LONG).await;
     let kept = std::fs::read_to_string(process.data().join("jwt-secret")).unwrap();
     let text = |secret: &user_proto::Secret<'_>| secret.expose_str().unwrap().to_owned();
-    let own = [text(&refreshed.access_token), text(&refreshed.refresh_token), access, refresh, code, second, kept];
-    let told = [PASSWORD, wrong, presented, garbage, "margaret@", "hamilton@", "$argon2id$"].map(str::to_owned);
+    let own = [
+        text(&refreshed.access_token),
+        text(&refreshed.refresh_token),
+        access,
+        refresh,
+        code,
+        second,
+        kept,
+    ];
+    let told = [PASSWORD, wrong, presented, garbage, "margaret@", "hamilton@", "$argon2id$"]
+        .map(str::to_owned);
     own.into_iter().chain(told).collect()
 }
 
@@ -128,12 +153,27 @@ async fn logs_are_for_machines_and_hold_no_secret() {
         let seen = log.lines().find(|line| line.contains(secret.as_str()));
         assert_eq!(seen, None, "{secret} is in the log");
     }
-    assert!(!secrets.iter().any(|secret| process.output().contains(secret.as_str())), "{}", process.output());
-    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
-    let of = |name: &str| lines.iter().filter(|line| line["request"] == name && line.get("outcome").is_some()).count();
-    assert_eq!((of("Register"), of("Login"), of("VerifyEmail"), of("RefreshToken"), of("UpdateUser")), (1, 1, 1, 1, 1));
-    for line in lines.iter().filter(|line| line.get("outcome").is_some() && line.get("request").is_some()) {
-        assert!(line["id"].is_u64() && line["millis"].is_u64() && line["outcome"].is_string(), "{line}");
+    assert!(
+        !secrets.iter().any(|secret| process.output().contains(secret.as_str())),
+        "{}",
+        process.output()
+    );
+    let lines: Vec<Value> =
+        log.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    let of = |name: &str| {
+        lines.iter().filter(|line| line["request"] == name && line.get("outcome").is_some()).count()
+    };
+    assert_eq!(
+        (of("Register"), of("Login"), of("VerifyEmail"), of("RefreshToken"), of("UpdateUser")),
+        (1, 1, 1, 1, 1)
+    );
+    for line in
+        lines.iter().filter(|line| line.get("outcome").is_some() && line.get("request").is_some())
+    {
+        assert!(
+            line["id"].is_u64() && line["millis"].is_u64() && line["outcome"].is_string(),
+            "{line}"
+        );
     }
     assert!(lines.iter().any(|line| line["outcome"] == "INVALID_CREDENTIALS"));
 }

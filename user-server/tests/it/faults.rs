@@ -1,5 +1,6 @@
-//! Each fault that design has an answer to, under load: what clients see, and that nothing is lost that was answered.
-//! Small in every run; in full, for docs/FAULTS.md, where the name begins with `long_`.
+//! Each fault that design has an answer to, under load: what clients see, and that nothing is lost
+//! that was answered. Small in every run; in full, for docs/FAULTS.md, where the name begins with
+//! `long_`.
 
 mod database;
 mod end;
@@ -20,7 +21,8 @@ use crate::support::{Account, Tally};
 const CHECK_EVERY: Duration = Duration::from_millis(5);
 const LOOK_EVERY: Duration = Duration::from_millis(40);
 
-/// A gateway that has little to do: two clients that check a token, and two that look up a user, until they are dropped.
+/// A gateway that has little to do: two clients that check a token, and two that look up a user,
+/// until they are dropped.
 fn watch(address: &str, account: &Account, tally: &Arc<Tally>) -> JoinSet<()> {
     let mut watching = JoinSet::new();
     for number in 0..4 {

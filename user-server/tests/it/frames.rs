@@ -20,7 +20,11 @@ async fn a_byte_at_a_time_is_as_good_as_any_other() {
         request_frame(1, Ping {}, &none),
         request_frame(2, VerifyToken { access_token: "no.such.token".into() }, &none),
         raw_frame(0x3F, 3, b"a type of a later version"),
-        request_frame(4, Login { login: "nobody".into(), password: "not the password".into() }, &none),
+        request_frame(
+            4,
+            Login { login: "nobody".into(), password: "not the password".into() },
+            &none,
+        ),
     ];
     for byte in frames.concat() {
         wire.send(&[byte]).await;
@@ -44,7 +48,11 @@ async fn a_thousand_in_one_write_are_all_answered() {
         .flat_map(|id| match id % 4 {
             0 => request_frame(id, Ping {}, &none),
             1 => request_frame(id, VerifyToken { access_token: access.as_str().into() }, &none),
-            2 => request_frame(id, user_proto::GetUser { access_token: access.as_str().into() }, &none),
+            2 => request_frame(
+                id,
+                user_proto::GetUser { access_token: access.as_str().into() },
+                &none,
+            ),
             _ => raw_frame(0x3E, id, b""),
         })
         .collect();
@@ -73,21 +81,34 @@ async fn types_and_tags_that_are_not_known() {
         match wire.reply().await {
             (6, Reply::Pong(_)) => assert_eq!(tag % 2, 1, "{tag:#04x} was skipped"),
             (6, Reply::ErrorReply(error)) => {
-                assert_eq!((tag % 2, error.code), (0, ErrorCode::UNKNOWN_TAG), "{tag:#04x}: {error:?}");
+                assert_eq!(
+                    (tag % 2, error.code),
+                    (0, ErrorCode::UNKNOWN_TAG),
+                    "{tag:#04x}: {error:?}"
+                );
             }
             other => panic!("{other:?}"),
         }
     }
     let keyed = Common { idempotency_key: Some(IdempotencyKey([7; 16])), ..Common::default() };
     wire.send(&request_frame(8, Ping {}, &keyed)).await;
-    assert!(matches!(wire.reply().await, (8, Reply::Pong(_))), "what changes nothing may have a key");
+    assert!(
+        matches!(wire.reply().await, (8, Reply::Pong(_))),
+        "what changes nothing may have a key"
+    );
     wire.send(&request_frame(8, login("nobody"), &keyed)).await;
     assert_eq!(wire.refusal(8).await.code, ErrorCode::INVALID_CREDENTIALS);
-    for address in ["", "localhost", "203.0.113.7:80", "[::1]", "fe80::1%eth0", "1.2.3", "203.0.113.7 "] {
+    for address in
+        ["", "localhost", "203.0.113.7:80", "[::1]", "fe80::1%eth0", "1.2.3", "203.0.113.7 "]
+    {
         let size = u8::try_from(address.len()).unwrap();
         wire.send(&raw_frame(0x7F, 9, &[&[0xE1, 0, size], address.as_bytes()].concat())).await;
         let error = wire.refusal(9).await;
-        assert_eq!((error.code, error.field.as_deref()), (ErrorCode::MALFORMED, Some("client_address")), "{address}");
+        assert_eq!(
+            (error.code, error.field.as_deref()),
+            (ErrorCode::MALFORMED, Some("client_address")),
+            "{address}"
+        );
     }
     wire.ping(10).await;
 }
@@ -141,15 +162,17 @@ async fn the_longest_frame_is_read_and_a_byte_more_is_not() {
     let server = TestServer::start().await;
     let mut wire = Wire::connect(server.address).await;
     let skipped = 65_535 - 5 - 3;
-    let tail = [&[0x7B], u16::try_from(skipped).unwrap().to_be_bytes().as_slice(), &vec![7; skipped]].concat();
+    let tail =
+        [&[0x7B], u16::try_from(skipped).unwrap().to_be_bytes().as_slice(), &vec![7; skipped]]
+            .concat();
     wire.send(&raw_frame(0x7F, 1, &tail)).await;
     assert!(matches!(wire.reply().await, (1, Reply::Pong(_))));
     wire.send(&raw_frame(0x7F, 2, &[tail.as_slice(), &[0]].concat())).await;
     wire.ends_with(ErrorCode::FRAME_TOO_LONG).await;
 }
 
-/// A crowd that declares the longest frame and sends a part of it must not make the server hold the whole of it, and
-/// must leave nothing behind when it goes.
+/// A crowd that declares the longest frame and sends a part of it must not make the server hold the
+/// whole of it, and must leave nothing behind when it goes.
 #[tokio::test]
 async fn hostile_frames_cost_no_more_memory_than_they_send() {
     const CROWD: usize = 2_000;
@@ -176,7 +199,16 @@ async fn hostile_frames_cost_no_more_memory_than_they_send() {
     eprintln!("before, and with {CROWD} hostile connections: {before:?}, {with_crowd:?}");
     let (first, last) = (with_crowd[0], with_crowd[2]);
     let each = |kib: u64| kib * 1024 / u64::try_from(CROWD).unwrap();
-    assert!(each(first.resident_kib.saturating_sub(before.resident_kib)) < 16 * 1024, "{before:?} {first:?}");
-    assert!(each(first.reserved_kib.saturating_sub(before.reserved_kib)) < 32 * 1024, "{before:?} {first:?}");
-    assert!(last.resident_kib < first.resident_kib + 16 * 1024, "it grows from crowd to crowd: {with_crowd:?}");
+    assert!(
+        each(first.resident_kib.saturating_sub(before.resident_kib)) < 16 * 1024,
+        "{before:?} {first:?}"
+    );
+    assert!(
+        each(first.reserved_kib.saturating_sub(before.reserved_kib)) < 32 * 1024,
+        "{before:?} {first:?}"
+    );
+    assert!(
+        last.resident_kib < first.resident_kib + 16 * 1024,
+        "it grows from crowd to crowd: {with_crowd:?}"
+    );
 }

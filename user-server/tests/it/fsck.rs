@@ -1,4 +1,5 @@
-//! Each invariant is found broken where a row breaks it, on both databases, beside a running server.
+//! Each invariant is found broken where a row breaks it, on both databases, beside a running
+//! server.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,7 +14,8 @@ use user_server::domain::{Clock, SystemClock};
 use user_server::store::{PostgresOptions, PostgresStore, SqliteStore};
 
 use crate::support::{
-    MAIL_PAUSE, PASSWORD, Process, SECRET, TestServer, check, login, postgres, register, run_in, together,
+    MAIL_PAUSE, PASSWORD, Process, SECRET, TestServer, check, login, postgres, register, run_in,
+    together,
 };
 
 /// What breaks a row, and the invariant that is to be found broken then and not before.
@@ -25,7 +27,10 @@ const BREAKS: &[(&str, &str)] = &[
     ("UPDATE users SET version = 0", "users: a change of the row"),
     ("UPDATE users SET credentials = 0", "users: a change of the password"),
     ("INSERT INTO revocations (subject, at) SELECT id, 0 FROM users", "users: none is in the log"),
-    ("INSERT INTO revocations (subject, at) SELECT id, 0 FROM sessions", "sessions: none has ended"),
+    (
+        "INSERT INTO revocations (subject, at) SELECT id, 0 FROM sessions",
+        "sessions: none has ended",
+    ),
     ("UPDATE sessions SET counter = -1", "sessions: the counter"),
     ("UPDATE sessions SET user_id = id", "sessions: each is a user's"),
     ("UPDATE verifications SET password_hash = NULL", "codes: each has what its purpose needs"),
@@ -33,7 +38,10 @@ const BREAKS: &[(&str, &str)] = &[
     ("UPDATE verifications SET email_key = 'someone@example.org'", "codes: each name and address"),
     ("UPDATE mail_turns SET waiting = 0", "mails: each that waits is counted"),
     ("UPDATE mail_turns SET next_at = next_at + 900000000", "mails: none waits longer"),
-    ("UPDATE outbox SET settled_at = created_at WHERE turn_at IS NULL", "codes: one that was not mailed"),
+    (
+        "UPDATE outbox SET settled_at = created_at WHERE turn_at IS NULL",
+        "codes: one that was not mailed",
+    ),
     ("UPDATE outbox SET turn_at = created_at, generation = 1", "mails: no address"),
     ("UPDATE outbox SET attempts = -1", "mails: each is a code's"),
     ("UPDATE outbox SET letter = 'poem'", "mails: each is a letter"),
@@ -47,12 +55,21 @@ const BREAKS: &[(&str, &str)] = &[
     ("UPDATE audit SET network = '192.0.2.9'", "audit: each network"),
     ("DELETE FROM audit WHERE seq = 2", "audit: the chain"),
     // From here on nobody seals, so that what is broken stays so.
-    ("UPDATE audit_chain SET hash = anchor_hash, holder = NULL, leased_until = 9000000000000", "audit: the end"),
-    ("INSERT INTO audit (id, at, kind, detail) SELECT id, 0, 'verified', '' FROM users", "audit: none"),
+    (
+        "UPDATE audit_chain SET hash = anchor_hash, holder = NULL, leased_until = 9000000000000",
+        "audit: the end",
+    ),
+    (
+        "INSERT INTO audit (id, at, kind, detail) SELECT id, 0, 'verified', '' FROM users",
+        "audit: none",
+    ),
     ("UPDATE audit SET at = at + 9000000000000", "times: no row"),
     ("UPDATE idempotency_keys SET session_kid = NULL", "requests: each"),
     ("UPDATE idempotency_keys SET expires_at = expires_at + 1", "requests: none"),
-    ("INSERT INTO retired_keys (kid, retired_at) SELECT kid, 0 FROM sessions GROUP BY kid", "keys: nothing"),
+    (
+        "INSERT INTO retired_keys (kid, retired_at) SELECT kid, 0 FROM sessions GROUP BY kid",
+        "keys: nothing",
+    ),
     ("UPDATE retired_keys SET retired_at = retired_at + 9000000000000", "times: no key"),
 ];
 
@@ -83,7 +100,9 @@ async fn break_all(store: &dyn Store, run: impl AsyncFn(&'static str)) {
     let mut before = inspect(store).await;
     assert!(before.iter().all(|invariant| invariant.broken == 0), "{before:?}");
     for (statement, holds) in BREAKS {
-        let found = |all: &[Invariant]| all.iter().find(|one| one.holds.starts_with(holds)).unwrap().clone();
+        let found = |all: &[Invariant]| {
+            all.iter().find(|one| one.holds.starts_with(holds)).unwrap().clone()
+        };
         assert_eq!(found(&before).broken, 0, "{holds}, before: {statement}");
         run(statement).await;
         before = inspect(store).await;
@@ -107,9 +126,16 @@ async fn each_invariant_is_found_broken_on_sqlite() {
         database.execute(statement).await.unwrap();
     })
     .await;
-    let written = inspect(&store).await.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
-    assert!(written.contains("WRONG  users: each name has its canonical key: 1 not: "), "{written}");
-    assert!(!written.contains('@') && !written.contains("ada"), "a person's value was shown: {written}");
+    let written =
+        inspect(&store).await.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    assert!(
+        written.contains("WRONG  users: each name has its canonical key: 1 not: "),
+        "{written}"
+    );
+    assert!(
+        !written.contains('@') && !written.contains("ada"),
+        "a person's value was shown: {written}"
+    );
     server.stop().await;
 }
 
@@ -119,11 +145,14 @@ async fn each_invariant_is_found_broken_on_postgres() {
     let url = postgres.database();
     let mails = tempfile::tempdir().unwrap();
     let mail_dir = mails.path().to_str().unwrap();
-    let server = used(&[("PostgreSQL", &url), ("JWTSECRETKEY", SECRET), ("MAIL_DIR", mail_dir)]).await;
-    let store: Arc<dyn Store> = Arc::new(PostgresStore::open(&PostgresOptions::parse(&url, 2, false).unwrap()));
+    let server =
+        used(&[("PostgreSQL", &url), ("JWTSECRETKEY", SECRET), ("MAIL_DIR", mail_dir)]).await;
+    let store: Arc<dyn Store> =
+        Arc::new(PostgresStore::open(&PostgresOptions::parse(&url, 2, false).unwrap()));
     let name = url.rsplit('/').next().unwrap();
     assert!(postgres.psql(name, "ALTER TABLE sessions DROP CONSTRAINT sessions_user_id_fkey"));
-    break_all(&*store, async |statement| assert!(postgres.psql(name, statement), "{statement}")).await;
+    break_all(&*store, async |statement| assert!(postgres.psql(name, statement), "{statement}"))
+        .await;
     server.stop().await;
 }
 
@@ -146,17 +175,27 @@ async fn it_looks_beside_a_running_server() {
         assert_eq!((said.code, said.error.as_str()), (Some(0), ""), "{}", said.output);
         assert!(said.output.lines().all(|line| line.starts_with("good ")), "{}", said.output);
     }
-    open(&process.data().join("users.db")).await.execute("UPDATE users SET username_key = 'someone'").await.unwrap();
+    open(&process.data().join("users.db"))
+        .await
+        .execute("UPDATE users SET username_key = 'someone'")
+        .await
+        .unwrap();
     let data = process.data();
     let said = run_in(data.parent().unwrap(), &["fsck"], &[("DATA_DIR", data.to_str().unwrap())]);
     assert_eq!(said.code, Some(1), "{said:?}");
-    assert!(said.output.contains("WRONG  users: each name") && said.error.contains("1 of "), "{said:?}");
+    assert!(
+        said.output.contains("WRONG  users: each name") && said.error.contains("1 of "),
+        "{said:?}"
+    );
 }
 
 #[test]
 fn a_folder_without_a_database_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let said = run_in(folder.path(), &["fsck"], &[]);
-    assert!(said.code == Some(1) && said.error.contains("users.db") && said.error.contains("DATA_DIR"), "{said:?}");
+    assert!(
+        said.code == Some(1) && said.error.contains("users.db") && said.error.contains("DATA_DIR"),
+        "{said:?}"
+    );
     assert!(std::fs::read_dir(folder.path()).unwrap().next().is_none(), "something was made");
 }

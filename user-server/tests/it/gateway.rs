@@ -1,5 +1,5 @@
-//! A client in another language, written from PROTOCOL.md alone, against a live server. It shows that the document and
-//! its vectors suffice, which no client of this workspace can show.
+//! A client in another language, written from PROTOCOL.md alone, against a live server. It shows
+//! that the document and its vectors suffice, which no client of this workspace can show.
 
 use std::io::{ErrorKind, Write};
 use std::process::{Command, Stdio};
@@ -8,7 +8,8 @@ use crate::support::TestServer;
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/gateway/gateway.py");
 
-/// Says what was not tested where the test's own output is not held back, as it is of a test that passes.
+/// Says what was not tested where the test's own output is not held back, as it is of a test that
+/// passes.
 fn left_out(why: &str) {
     std::io::stderr().write_all(format!("left out: gateway ({why})\n").as_bytes()).unwrap();
 }
@@ -25,7 +26,11 @@ async fn a_client_written_from_the_document_alone_takes_the_tour() {
     let printed = String::from_utf8_lossy(&output.stdout);
     let complained = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{}\n{printed}{complained}", output.status);
-    assert_eq!(printed.lines().last().map(|line| line.starts_with("ok      goodbye")), Some(true), "{printed}");
+    assert_eq!(
+        printed.lines().last().map(|line| line.starts_with("ok      goodbye")),
+        Some(true),
+        "{printed}"
+    );
     assert!(!printed.contains("FAILED") && complained.is_empty(), "{printed}{complained}");
     server.service.stop().await;
 }

@@ -1,4 +1,5 @@
-//! Writers of SQLite that share a commit: fewer commits than writers, and nobody is told what did not last.
+//! Writers of SQLite that share a commit: fewer commits than writers, and nobody is told what did
+//! not last.
 
 use std::future::Future;
 use std::io::Write;
@@ -31,7 +32,11 @@ fn count(number: usize, refuse: bool) -> Adjustment {
         if refuse {
             return Err(Duration::from_secs(1));
         }
-        counters[0] = Counter { count: counters[0].count + 1, expires_at: Timestamp(i64::MAX), ..counters[0] };
+        counters[0] = Counter {
+            count: counters[0].count + 1,
+            expires_at: Timestamp(i64::MAX),
+            ..counters[0]
+        };
         Ok(0)
     })
 }
@@ -104,26 +109,41 @@ async fn who_gives_up_takes_nobody_along() {
         let told = together(users.iter().cloned().enumerate().map(|(number, user)| {
             let db = db.clone();
             async move {
-                let login =
-                    async move { db.open_session(&user, &session(), None, count(number, false), &NOW.into()).await };
+                let login = async move {
+                    db.open_session(&user, &session(), None, count(number, false), &NOW.into())
+                        .await
+                };
                 // Most are patient; the others leave at every step of the way.
-                let patience = if number % 2 == 0 { 1 + (number / 2 + round) % 30 } else { usize::MAX };
+                let patience =
+                    if number % 2 == 0 { 1 + (number / 2 + round) % 30 } else { usize::MAX };
                 GivenUp(Box::pin(login), patience).await
             }
         }))
         .await;
         for (number, told) in told.into_iter().enumerate() {
-            assert!(told.map_or(number % 2 == 0, |told| told.unwrap().is_some()), "{number} in round {round}");
+            assert!(
+                told.map_or(number % 2 == 0, |told| told.unwrap().is_some()),
+                "{number} in round {round}"
+            );
         }
     }
     let other = SqliteStore::attach(&path).await.unwrap();
     let database = sqlx::SqlitePool::connect(path.to_str().unwrap()).await.unwrap();
     for (number, user) in users.iter().enumerate() {
-        let sessions = sqlx::query_scalar::<_, u32>("SELECT COUNT(*) FROM sessions WHERE user_id = $1").bind(user.id);
+        let sessions =
+            sqlx::query_scalar::<_, u32>("SELECT COUNT(*) FROM sessions WHERE user_id = $1")
+                .bind(user.id);
         let sessions = sessions.fetch_one(&database).await.unwrap() - 1;
-        assert_eq!(counted(&other, number).await, sessions, "{number}: a part of what was given up was done");
+        assert_eq!(
+            counted(&other, number).await,
+            sessions,
+            "{number}: a part of what was given up was done"
+        );
         let rounds = u32::try_from(ROUNDS).unwrap();
-        assert!(if number % 2 == 0 { sessions <= rounds } else { sessions == rounds }, "{number}: {sessions}");
+        assert!(
+            if number % 2 == 0 { sessions <= rounds } else { sessions == rounds },
+            "{number}: {sessions}"
+        );
     }
 }
 
@@ -136,7 +156,8 @@ async fn a_commit_that_fails_is_told_to_all_who_share_it() {
     let mut tokens = Vec::new();
     for _ in 0..SESSIONS {
         let login = Login { login: "ada".into(), password: PASSWORD.into() };
-        tokens.push(client.call(login).await.unwrap().refresh_token.expose_str().unwrap().to_owned());
+        tokens
+            .push(client.call(login).await.unwrap().refresh_token.expose_str().unwrap().to_owned());
     }
     let log = process.data().join("users.db-wal");
     let (mut good, mut failed) = (0, 0);
@@ -144,14 +165,22 @@ async fn a_commit_that_fails_is_told_to_all_who_share_it() {
         // The disk is full in the middle of what they write.
         let room = std::fs::metadata(&log).unwrap().len() + step * 3 * 4096;
         if !limit_files(&process, &room.to_string()) {
-            let _ = writeln!(std::io::stderr(), "left out: a full disk for many (needs prlimit of util-linux)");
+            let _ = writeln!(
+                std::io::stderr(),
+                "left out: a full disk for many (needs prlimit of util-linux)"
+            );
             return;
         }
-        let asked = together(tokens.clone().into_iter().map(|token| {
-            let client: Client = client.clone();
-            async move { client.call(RefreshToken { refresh_token: token.as_str().into() }).await }
-        }))
-        .await;
+        let asked =
+            together(
+                tokens.clone().into_iter().map(|token| {
+                    let client: Client = client.clone();
+                    async move {
+                        client.call(RefreshToken { refresh_token: token.as_str().into() }).await
+                    }
+                }),
+            )
+            .await;
         assert!(limit_files(&process, "unlimited"));
         for (token, answer) in tokens.iter_mut().zip(asked) {
             match answer {
@@ -162,7 +191,8 @@ async fn a_commit_that_fails_is_told_to_all_who_share_it() {
                 Err(_) => failed += 1,
             }
             // What was told lasts; and what was not can be asked again.
-            let again = client.call(RefreshToken { refresh_token: token.as_str().into() }).await.unwrap();
+            let again =
+                client.call(RefreshToken { refresh_token: token.as_str().into() }).await.unwrap();
             *token = again.refresh_token.expose_str().unwrap().to_owned();
         }
     }
@@ -176,6 +206,7 @@ async fn a_store_that_was_closed_is_one_file() {
     store.adjust(count(1, false), None).await.unwrap().unwrap();
     assert_eq!(counted(&store, 1).await, 1);
     Housekeeping::close(&store).await;
-    let names: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
+    let names: Vec<_> =
+        std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
     assert_eq!(names, ["users.db"], "the log was taken in");
 }

@@ -25,7 +25,8 @@ async fn watched() -> (TestServer, SocketAddr) {
 }
 
 async fn watched_with(settings: &[(&str, &str)]) -> (TestServer, SocketAddr) {
-    let server = TestServer::start_with(&[settings, &[("METRICS_ADDR", "127.0.0.1:0")]].concat()).await;
+    let server =
+        TestServer::start_with(&[settings, &[("METRICS_ADDR", "127.0.0.1:0")]].concat()).await;
     let address = server.service.monitor_address().unwrap();
     (server, address)
 }
@@ -35,7 +36,11 @@ pub(crate) async fn metrics(address: SocketAddr) -> Exposition {
 }
 
 /// Waits until what is looked up every few seconds has been looked up.
-pub(crate) async fn until(address: SocketAddr, what: &str, holds: impl Fn(&Exposition) -> bool) -> Exposition {
+pub(crate) async fn until(
+    address: SocketAddr,
+    what: &str,
+    holds: impl Fn(&Exposition) -> bool,
+) -> Exposition {
     let began = Instant::now();
     loop {
         let metrics = metrics(address).await;
@@ -52,7 +57,8 @@ async fn three_paths_answer_and_nothing_else_does() {
     let (server, address) = watched().await;
     let live = get(address, "/livez").await;
     assert_eq!((live.status, live.body.as_str()), (200, "ok\n"));
-    until(address, "the store was looked at", |metrics| metrics.one("user_server_store_up") == 1.0).await;
+    until(address, "the store was looked at", |metrics| metrics.one("user_server_store_up") == 1.0)
+        .await;
     let ready = get(address, "/readyz?verbose=1").await;
     assert_eq!(ready.status, 200, "{}", ready.body);
     assert!(ready.head.contains("content-type: application/json"), "{}", ready.head);
@@ -72,13 +78,18 @@ async fn three_paths_answer_and_nothing_else_does() {
         b"GET /metrics HTTP/1.1\r\nHost: t\r\nAccept: application/openmetrics-text;version=1.0.0\r\n\r\n",
     )
     .await;
-    assert!(open.head.contains("content-type: application/openmetrics-text; version=1.0.0"), "{}", open.head);
+    assert!(
+        open.head.contains("content-type: application/openmetrics-text; version=1.0.0"),
+        "{}",
+        open.head
+    );
 
     for path in ["/", "/metrics/", "/livez/x", "/readyz%20", "//livez"] {
         assert_eq!(get(address, path).await.status, 404, "{path}");
     }
     for method in ["POST", "PUT", "DELETE", "OPTIONS", "BREW"] {
-        let refused = send(address, format!("{method} /livez HTTP/1.1\r\nHost: t\r\n\r\n").as_bytes()).await;
+        let refused =
+            send(address, format!("{method} /livez HTTP/1.1\r\nHost: t\r\n\r\n").as_bytes()).await;
         assert_eq!(refused.status, 405, "{method}");
         assert!(refused.head.contains("allow: get, head"), "{}", refused.head);
     }
@@ -96,7 +107,11 @@ async fn a_request_is_bounded_in_size_and_time_and_number() {
     let wide = format!("GET /livez HTTP/1.1\r\nX: {}\r\n\r\n", "a".repeat(100_000));
     assert!(matches!(send(address, wide.as_bytes()).await.status, 0 | 431));
     assert_eq!(send(address, b"\x00\x00\x00\x09\x7f\x00\x00\x00\x01\r\n\r\n").await.status, 400);
-    let body = [b"POST /livez HTTP/1.1\r\nContent-Length: 4000000000\r\n\r\n".as_slice(), &[b'x'; 100_000]].concat();
+    let body = [
+        b"POST /livez HTTP/1.1\r\nContent-Length: 4000000000\r\n\r\n".as_slice(),
+        &[b'x'; 100_000],
+    ]
+    .concat();
     assert!(matches!(send(address, &body).await.status, 0 | 405));
 
     // Sixteen that say nothing hold every place, but not for long.
@@ -115,7 +130,9 @@ async fn a_request_is_bounded_in_size_and_time_and_number() {
 #[tokio::test]
 async fn it_is_ready_from_the_load_to_the_signal_and_accepts_beyond() {
     let metrics = Arc::new(Metrics::new(user_server::tcp::names(), SystemClock.now()));
-    let early = Monitor::start(([127, 0, 0, 1], 0).into(), Arc::new(Health::default()), metrics).await.unwrap();
+    let early = Monitor::start(([127, 0, 0, 1], 0).into(), Arc::new(Health::default()), metrics)
+        .await
+        .unwrap();
     let starting = get(early.address(), "/readyz").await;
     assert_eq!(starting.status, 503);
     assert!(starting.body.contains(r#""status":"starting""#), "{}", starting.body);
@@ -137,8 +154,18 @@ async fn it_is_ready_from_the_load_to_the_signal_and_accepts_beyond() {
 #[tokio::test]
 async fn a_signal_turns_readiness_at_once() {
     let mut process = Process::start(&[("METRICS_ADDR", "127.0.0.1:0"), ("DRAIN_DELAY", "300")]);
-    let line = process.printed.lines().find_map(|line| line.trim().strip_prefix("metrics")).unwrap().trim();
-    let address = line.strip_prefix("http://").and_then(|rest| rest.split('/').next()).unwrap().parse().unwrap();
+    let line = process
+        .printed
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("metrics"))
+        .unwrap()
+        .trim();
+    let address = line
+        .strip_prefix("http://")
+        .and_then(|rest| rest.split('/').next())
+        .unwrap()
+        .parse()
+        .unwrap();
     assert_eq!(get(address, "/readyz").await.status, 200);
     process.signal("TERM");
     let began = Instant::now();
@@ -160,7 +187,10 @@ async fn a_known_dialogue_is_counted_to_the_unit() {
         client.call(VerifyToken { access_token: login.access_token.clone() }).await.unwrap();
     }
     for _ in 0..3 {
-        assert_eq!(code_of(&client, VerifyToken { access_token: "no".into() }).await, ErrorCode::INVALID_TOKEN);
+        assert_eq!(
+            code_of(&client, VerifyToken { access_token: "no".into() }).await,
+            ErrorCode::INVALID_TOKEN
+        );
     }
     let wrong = Login { login: "ada".into(), password: "not this one".into() };
     assert_eq!(code_of(&client, wrong).await, ErrorCode::INVALID_CREDENTIALS);
@@ -172,10 +202,13 @@ async fn a_known_dialogue_is_counted_to_the_unit() {
     client.call(Ping {}).await.unwrap();
 
     let told = until(address, "the outbox was looked at", |told| {
-        told.one("user_server_store_up") == 1.0 && told.value("user_server_mails_total", &[("result", "sent")]) == 1.0
+        told.one("user_server_store_up") == 1.0
+            && told.value("user_server_mails_total", &[("result", "sent")]) == 1.0
     })
     .await;
-    let requests = |kind, outcome| told.value("user_server_requests_total", &[("type", kind), ("outcome", outcome)]);
+    let requests = |kind, outcome| {
+        told.value("user_server_requests_total", &[("type", kind), ("outcome", outcome)])
+    };
     for (kind, outcome, count) in [
         ("Register", "OK", 1.0),
         ("VerifyEmail", "OK", 1.0),
@@ -192,14 +225,27 @@ async fn a_known_dialogue_is_counted_to_the_unit() {
     }
     let sum: f64 = told.all("user_server_requests_total").map(|sample| sample.value).sum();
     assert_eq!(sum, 17.0);
-    let latencies = |kind| told.value("user_server_request_duration_seconds_count", &[("type", kind)]);
-    assert_eq!((latencies("VerifyToken"), latencies("Login"), latencies("GetUser")), (11.0, 2.0, 0.0));
-    let hashing = told.value("user_server_request_duration_seconds_bucket", &[("type", "Login"), ("le", "0.001")]);
+    let latencies =
+        |kind| told.value("user_server_request_duration_seconds_count", &[("type", kind)]);
+    assert_eq!(
+        (latencies("VerifyToken"), latencies("Login"), latencies("GetUser")),
+        (11.0, 2.0, 0.0)
+    );
+    let hashing = told.value(
+        "user_server_request_duration_seconds_bucket",
+        &[("type", "Login"), ("le", "0.001")],
+    );
     assert_eq!(hashing, 0.0, "no login is faster than its hash");
     assert_eq!(told.one("user_server_hash_duration_seconds_count"), 3.0);
     assert_eq!(told.one("user_server_hash_wait_seconds_count"), 3.0);
-    assert_eq!((told.one("user_server_hashes_running"), told.one("user_server_hashes_waiting")), (0.0, 0.0));
-    assert_eq!((told.one("user_server_connections"), told.one("user_server_connections_accepted_total")), (1.0, 1.0));
+    assert_eq!(
+        (told.one("user_server_hashes_running"), told.one("user_server_hashes_waiting")),
+        (0.0, 0.0)
+    );
+    assert_eq!(
+        (told.one("user_server_connections"), told.one("user_server_connections_accepted_total")),
+        (1.0, 1.0)
+    );
     assert_eq!(told.one("user_server_requests_in_flight"), 0.0);
     assert_eq!(told.one("user_server_revocation_entries"), 1.0);
     assert!(told.one("user_server_revocation_age_seconds") < 1.0);
@@ -209,11 +255,14 @@ async fn a_known_dialogue_is_counted_to_the_unit() {
 
     let text = get(address, "/metrics").await.body + &get(address, "/readyz").await.body;
     let secrets = [ada.access(), ada.refresh(), PASSWORD.to_owned(), login.user_id.to_string()];
-    for hidden in secrets.iter().map(String::as_str).chain(["example.org", "ada", "@", "127.0.0.1"]) {
+    for hidden in secrets.iter().map(String::as_str).chain(["example.org", "ada", "@", "127.0.0.1"])
+    {
         assert!(!text.to_ascii_lowercase().contains(&hidden.to_ascii_lowercase()), "{hidden}");
     }
     client.close().await;
-    let closed = |told: &Exposition| told.value("user_server_connections_closed_total", &[("reason", "client")]) == 1.0;
+    let closed = |told: &Exposition| {
+        told.value("user_server_connections_closed_total", &[("reason", "client")]) == 1.0
+    };
     let told = until(address, "the connection has ended", closed).await;
     assert_eq!(told.one("user_server_connections"), 0.0);
     server.stop().await;
@@ -225,12 +274,16 @@ async fn a_mail_that_does_not_go_is_seen() {
     std::fs::remove_dir_all(&server.mails.0).unwrap();
     let client = server.client();
     server.register(&client, "Ada", "ada@example.org").await;
-    let told = until(address, "the mail waits", |told| told.one("user_server_outbox_unsent") == 1.0).await;
+    let told =
+        until(address, "the mail waits", |told| told.one("user_server_outbox_unsent") == 1.0).await;
     assert_eq!(told.one("user_server_mail_failing"), 1.0);
     assert!(told.value("user_server_mails_total", &[("result", "retried")]) >= 1.0);
     assert_eq!(told.value("user_server_mails_total", &[("result", "sent")]), 0.0);
     server.clock.advance(Duration::from_secs(120));
-    until(address, "the mail is late", |told| told.one("user_server_outbox_oldest_seconds") >= 120.0).await;
+    until(address, "the mail is late", |told| {
+        told.one("user_server_outbox_oldest_seconds") >= 120.0
+    })
+    .await;
     let ready = get(address, "/readyz").await;
     assert_eq!(ready.status, 200, "another node would not send it either");
     let body: serde_json::Value = serde_json::from_str(&ready.body).unwrap();
@@ -263,16 +316,19 @@ async fn garbage_makes_no_series() {
     throw(&server, &[0, 0, 0, 4, 1, 2, 3, 4]).await;
     throw(&server, &[0, 0, 0, 5, 0x7F, 0, 0, 0, 0]).await;
 
-    let told = until(address, "all have ended", |told| told.one("user_server_connections") == 0.0).await;
+    let told =
+        until(address, "all have ended", |told| told.one("user_server_connections") == 0.0).await;
     assert_eq!(told.names(), before);
-    let types: Vec<&str> = user_proto::Request::ALL.iter().map(|(_, name)| *name).chain(["unknown"]).collect();
+    let types: Vec<&str> =
+        user_proto::Request::ALL.iter().map(|(_, name)| *name).chain(["unknown"]).collect();
     let mut sum = 0.0;
     for sample in told.all("user_server_requests_total") {
         assert!(types.contains(&sample.label("type")), "{sample:?}");
         sum += sample.value;
     }
     assert_eq!(sum, 256.0);
-    let unknown = told.value("user_server_requests_total", &[("type", "unknown"), ("outcome", "UNKNOWN_TYPE")]);
+    let unknown = told
+        .value("user_server_requests_total", &[("type", "unknown"), ("outcome", "UNKNOWN_TYPE")]);
     assert_eq!(unknown, 256.0 - user_proto::Request::ALL.len() as f64);
     let closed = |reason| told.value("user_server_connections_closed_total", &[("reason", reason)]);
     assert_eq!((closed("client"), closed("frame_error"), closed("request_id")), (1.0, 2.0, 1.0));
@@ -294,8 +350,12 @@ async fn why_a_connection_ended_is_told() {
         stream.write_all(bytes).await.unwrap();
         streams.push(stream);
     }
-    let closed = |told: &Exposition, reason| told.value("user_server_connections_closed_total", &[("reason", reason)]);
-    let told = until(address, "all were timed out", |told| told.one("user_server_connections") == 0.0).await;
+    let closed = |told: &Exposition, reason| {
+        told.value("user_server_connections_closed_total", &[("reason", reason)])
+    };
+    let told =
+        until(address, "all were timed out", |told| told.one("user_server_connections") == 0.0)
+            .await;
     for reason in ["first_frame_timeout", "idle_timeout", "frame_timeout"] {
         assert_eq!(closed(&told, reason), 1.0, "{reason}");
     }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use user_proto::client::Client;
 use user_proto::{
-    Common, ConfirmEmail, DeleteUser, ErrorCode, IdempotencyKey, Logout, RefreshToken, RequestMessage, ResendCode,
-    ResetPassword, UpdateUser,
+    Common, ConfirmEmail, DeleteUser, ErrorCode, IdempotencyKey, Logout, RefreshToken,
+    RequestMessage, ResendCode, ResetPassword, UpdateUser,
 };
 
 use user_server::domain::Clock;
@@ -13,8 +13,8 @@ use user_server::domain::ports::Sessions;
 use user_server::store::SqliteStore;
 
 use crate::support::{
-    MAIL_PAUSE, PASSWORD, TestServer, check, login, on_behalf_of, outcome, postgres, proved, refused, refused_at,
-    register, reset, reset_of, update, verify_email,
+    MAIL_PAUSE, PASSWORD, TestServer, check, login, on_behalf_of, outcome, postgres, proved,
+    refused, refused_at, register, reset, reset_of, update, verify_email,
 };
 
 fn keyed(number: u8) -> Common<'static> {
@@ -25,7 +25,12 @@ fn keyed(number: u8) -> Common<'static> {
 const HOME: &str = "192.0.2.7";
 
 /// Asks twice, a while apart, and gives the one reply.
-async fn twice<M: RequestMessage + Clone>(server: &TestServer, client: &Client, request: M, key: u8) -> M::Reply
+async fn twice<M: RequestMessage + Clone>(
+    server: &TestServer,
+    client: &Client,
+    request: M,
+    key: u8,
+) -> M::Reply
 where
     M::Reply: PartialEq + std::fmt::Debug,
 {
@@ -57,7 +62,11 @@ async fn every_change_is_made_once(settings: &[(&str, &str)]) {
     let updated = twice(&server, &client, moved, 6).await;
     let change = updated.verification_id.unwrap();
     let code = server.mails.code("new@example.org", 1).await;
-    let confirm = ConfirmEmail { access_token: access.into(), verification_id: change, code: code.as_str().into() };
+    let confirm = ConfirmEmail {
+        access_token: access.into(),
+        verification_id: change,
+        code: code.as_str().into(),
+    };
     assert_eq!(twice(&server, &client, confirm, 7).await.email, "new@example.org");
     let asked = twice(&server, &client, reset_of("new@example.org"), 8).await;
     let code = server.mails.code("new@example.org", 2).await;
@@ -71,8 +80,10 @@ async fn every_change_is_made_once(settings: &[(&str, &str)]) {
     let other = client.call(login("ada", &new_password)).await.unwrap();
     let out = Logout { token: other.refresh_token.clone(), all_sessions: None };
     assert_eq!(twice(&server, &client, out, 10).await.sessions_ended, 1);
-    let delete =
-        DeleteUser { access_token: opened.access_token.clone(), current_password: new_password.as_str().into() };
+    let delete = DeleteUser {
+        access_token: opened.access_token.clone(),
+        current_password: new_password.as_str().into(),
+    };
     assert_eq!(twice(&server, &client, delete, 11).await.user_id, opened.user_id);
     let gone = refused(client.call_with(register("ada2", "ada@example.org"), keyed(1)).await);
     assert_eq!(gone.code, ErrorCode::IDEMPOTENCY_CONFLICT);
@@ -91,7 +102,12 @@ async fn every_change_is_made_once_on_postgresql() {
     let secret = "0123456789abcdef0123456789abcdef";
     let folder = tempfile::tempdir().unwrap();
     let mails = folder.path().to_str().unwrap();
-    every_change_is_made_once(&[("PostgreSQL", &database), ("JWTSECRETKEY", secret), ("MAIL_DIR", mails)]).await;
+    every_change_is_made_once(&[
+        ("PostgreSQL", &database),
+        ("JWTSECRETKEY", secret),
+        ("MAIL_DIR", mails),
+    ])
+    .await;
 }
 
 #[tokio::test]
@@ -104,9 +120,17 @@ async fn a_key_outlives_the_process_and_is_forgotten_after_a_day() {
     let client = server.client();
     assert_eq!(client.call_with(login("ada", PASSWORD), keyed(1)).await.unwrap(), first);
     let other = client.call_with(login("ada", "another password"), keyed(1)).await;
-    assert_eq!(refused(other).code, ErrorCode::IDEMPOTENCY_CONFLICT, "never a second answer under the key");
+    assert_eq!(
+        refused(other).code,
+        ErrorCode::IDEMPOTENCY_CONFLICT,
+        "never a second answer under the key"
+    );
     server.clock.advance(Duration::from_secs(23 * 3600));
-    assert_eq!(client.call_with(login("ada", PASSWORD), keyed(1)).await.unwrap(), first, "expired, but the same");
+    assert_eq!(
+        client.call_with(login("ada", PASSWORD), keyed(1)).await.unwrap(),
+        first,
+        "expired, but the same"
+    );
     server.clock.advance(Duration::from_secs(3600 + 1));
     let second = client.call_with(login("ada", PASSWORD), keyed(1)).await.unwrap();
     assert_ne!(second.session_id, first.session_id);
@@ -115,8 +139,10 @@ async fn a_key_outlives_the_process_and_is_forgotten_after_a_day() {
 
 #[tokio::test]
 async fn a_repeat_after_a_roll_of_keys_is_what_it_was() {
-    let (old, new) =
-        ("the old secret of a node: thirty-two bytes and more", "the new secret of a node: thirty-two bytes!");
+    let (old, new) = (
+        "the old secret of a node: thirty-two bytes and more",
+        "the new secret of a node: thirty-two bytes!",
+    );
     let server = TestServer::start_with(&[("JWTSECRETKEY", old)]).await;
     server.account(&server.client(), "ada").await;
     let first = server.client().call_with(login("ada", PASSWORD), keyed(1)).await.unwrap();
@@ -157,7 +183,8 @@ async fn a_repeat_costs_no_budget_and_a_refusal_is_not_kept() {
         assert_eq!(wrong.0, ErrorCode::INVALID_CREDENTIALS);
     }
     assert_eq!(refused_at(&client, HOME, login("ada", PASSWORD)).await.0, ErrorCode::RATE_LIMITED);
-    let from_home = |key| Common { idempotency_key: keyed(key).idempotency_key, ..on_behalf_of(HOME) };
+    let from_home =
+        |key| Common { idempotency_key: keyed(key).idempotency_key, ..on_behalf_of(HOME) };
     assert_eq!(client.call_with(login("ada", PASSWORD), from_home(1)).await.unwrap(), opened);
     let limited = outcome(client.call_with(login("ada", PASSWORD), from_home(2)).await);
     assert_eq!(limited.unwrap_err(), ErrorCode::RATE_LIMITED);

@@ -1,5 +1,6 @@
-//! The service against a model of it: random stories of people, an attacker among them, and of faults at every port, on two
-//! nodes over one database. `MODEL_CASES` sets how many; a story that fails is told again on every run, and is shortened.
+//! The service against a model of it: random stories of people, an attacker among them, and of
+//! faults at every port, on two nodes over one database. `MODEL_CASES` sets how many; a story that
+//! fails is told again on every run, and is shortened.
 
 mod asks;
 mod budgets;
@@ -56,12 +57,20 @@ impl Database for Shared {
         let server = postgres()?;
         let url = URL.get_or_init(|| {
             let url = server.database();
-            runtime.block_on(PostgresStore::migrate(&PostgresOptions::parse(&url, 1, false).unwrap())).unwrap();
+            runtime
+                .block_on(PostgresStore::migrate(&PostgresOptions::parse(&url, 1, false).unwrap()))
+                .unwrap();
             url
         });
-        assert!(server.psql(url.rsplit('/').next().unwrap(), EMPTY), "the tables can not be emptied");
+        assert!(
+            server.psql(url.rsplit('/').next().unwrap(), EMPTY),
+            "the tables can not be emptied"
+        );
         let _inside = runtime.enter();
-        Some((Arc::new(PostgresStore::open(&PostgresOptions::parse(url, 3, false).unwrap())), Box::new(())))
+        Some((
+            Arc::new(PostgresStore::open(&PostgresOptions::parse(url, 3, false).unwrap())),
+            Box::new(()),
+        ))
     }
 }
 
@@ -89,7 +98,8 @@ static STEPS: AtomicU64 = AtomicU64::new(0);
 static TALLY: Mutex<BTreeMap<(&str, String), u64>> = Mutex::new(BTreeMap::new());
 
 fn tally(request: &'static str, reply: Option<&Reply<'_>>) {
-    let name = request.rsplit("::").next().and_then(|name| name.split('<').next()).unwrap_or(request);
+    let name =
+        request.rsplit("::").next().and_then(|name| name.split('<').next()).unwrap_or(request);
     let end = match reply {
         None => "cut off".to_owned(),
         Some(Reply::ErrorReply(error)) => error.code.name().to_owned(),
@@ -135,7 +145,8 @@ impl<D: Database> StateMachineTest for Model<D> {
 
 /// Tells stories on a database: so many, unless `MODEL_CASES` says otherwise.
 fn tell<D: Database>(cases: u32) {
-    let cases = std::env::var("MODEL_CASES").map_or(cases, |cases| cases.parse().expect("MODEL_CASES is a number"));
+    let cases = std::env::var("MODEL_CASES")
+        .map_or(cases, |cases| cases.parse().expect("MODEL_CASES is a number"));
     let config = Config {
         cases,
         failure_persistence: Some(Box::new(FileFailurePersistence::Direct(REGRESSIONS))),
@@ -143,13 +154,20 @@ fn tell<D: Database>(cases: u32) {
         ..Config::default()
     };
     let began = std::time::Instant::now();
-    let told = TestRunner::new(config.clone()).run(&Story::sequential_strategy(1..=LONGEST), |(story, steps, seen)| {
-        Model::<D>::test_sequential(config.clone(), story, steps, seen);
-        Ok(())
-    });
+    let told = TestRunner::new(config.clone()).run(
+        &Story::sequential_strategy(1..=LONGEST),
+        |(story, steps, seen)| {
+            Model::<D>::test_sequential(config.clone(), story, steps, seen);
+            Ok(())
+        },
+    );
     if std::env::var("MODEL_CASES").is_ok() {
         use std::io::Write;
-        let mut text = format!("{cases} stories, {} steps, {:?}\n", STEPS.load(Ordering::Relaxed), began.elapsed());
+        let mut text = format!(
+            "{cases} stories, {} steps, {:?}\n",
+            STEPS.load(Ordering::Relaxed),
+            began.elapsed()
+        );
         for ((request, end), count) in &*TALLY.lock().unwrap() {
             text.push_str(&format!("  {request:<22} {end:<20} {count:>8}\n"));
         }

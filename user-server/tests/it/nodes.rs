@@ -1,4 +1,5 @@
-//! Several nodes behind a balancer: the same service as one, whichever of them answers, and whichever of them ends.
+//! Several nodes behind a balancer: the same service as one, whichever of them answers, and
+//! whichever of them ends.
 
 mod outbox;
 mod restarts;

@@ -6,7 +6,8 @@ use user_proto::client::Client;
 use user_proto::{GetUser, RefreshToken};
 
 use crate::support::{
-    Account, PASSWORD, PATIENCE, Process, Said, check, code_of, login, on_behalf_of, outcome, postgres, run_in,
+    Account, PASSWORD, PATIENCE, Process, Said, check, code_of, login, on_behalf_of, outcome,
+    postgres, run_in,
 };
 
 /// What a command is run with, beside a server of the same settings.
@@ -51,7 +52,10 @@ async fn day_at_the_desk(desk: &Desk) {
     let ada: Account = desk.process.account(&client, "ada").await;
     let id = ada.session.user_id.to_string();
     let shown = desk.done(&["show", "ADA@example.org"]);
-    assert!(shown.contains(&id) && shown.contains("sessions  1") && shown.contains("disabled  no"), "{shown}");
+    assert!(
+        shown.contains(&id) && shown.contains("sessions  1") && shown.contains("disabled  no"),
+        "{shown}"
+    );
     assert!(
         !shown.contains("$c") && shown.contains("$argon2id$v=19$m=19456,t=2,p=1"),
         "the class and no hash: {shown}"
@@ -62,16 +66,21 @@ async fn day_at_the_desk(desk: &Desk) {
 
     assert!(desk.done(&["end-sessions", &id]).contains("1 sessions ended"));
     until(&client, &ada.access(), ErrorCode::SESSION_REVOKED).await;
-    let refresh = RefreshToken { refresh_token: ada.session.refresh_token.expose_str().unwrap().into() };
+    let refresh =
+        RefreshToken { refresh_token: ada.session.refresh_token.expose_str().unwrap().into() };
     assert_eq!(code_of(&client, refresh).await, ErrorCode::SESSION_REVOKED);
 
     let session = outcome(client.call(login("ada", PASSWORD)).await).unwrap();
     let access = session.access_token.expose_str().unwrap();
     assert!(desk.done(&["disable", "Ada"]).contains("1 sessions ended"));
     until(&client, access, ErrorCode::SESSION_REVOKED).await;
-    let refresh = RefreshToken { refresh_token: session.refresh_token.expose_str().unwrap().into() };
+    let refresh =
+        RefreshToken { refresh_token: session.refresh_token.expose_str().unwrap().into() };
     assert_eq!(code_of(&client, refresh).await, ErrorCode::SESSION_REVOKED);
-    assert_eq!(code_of(&client, login("ada", "tides rise at ten")).await, ErrorCode::INVALID_CREDENTIALS);
+    assert_eq!(
+        code_of(&client, login("ada", "tides rise at ten")).await,
+        ErrorCode::INVALID_CREDENTIALS
+    );
     assert_eq!(code_of(&client, login("ada", PASSWORD)).await, ErrorCode::ACCOUNT_DISABLED);
     assert!(desk.done(&["show", "ada"]).contains("disabled  since "));
     desk.done(&["enable", "ada"]);
@@ -80,13 +89,17 @@ async fn day_at_the_desk(desk: &Desk) {
     assert_eq!(check(&client, &access).await, None);
 
     for _ in 0..5 {
-        let wrong = client.call_with(login("ada@example.org", "tides rise at ten"), on_behalf_of("192.0.2.7")).await;
+        let wrong = client
+            .call_with(login("ada@example.org", "tides rise at ten"), on_behalf_of("192.0.2.7"))
+            .await;
         assert_eq!(outcome(wrong).map(drop), Err(ErrorCode::INVALID_CREDENTIALS));
     }
-    let waits = client.call_with(login("ada@example.org", PASSWORD), on_behalf_of("192.0.2.7")).await;
+    let waits =
+        client.call_with(login("ada@example.org", PASSWORD), on_behalf_of("192.0.2.7")).await;
     assert_eq!(outcome(waits).map(drop), Err(ErrorCode::RATE_LIMITED));
     desk.done(&["unlock", "ada"]);
-    let again = client.call_with(login("ada@example.org", PASSWORD), on_behalf_of("192.0.2.7")).await;
+    let again =
+        client.call_with(login("ada@example.org", PASSWORD), on_behalf_of("192.0.2.7")).await;
     outcome(again).unwrap();
 
     let unasked = desk.user(&["delete", "ada"]);
@@ -114,7 +127,8 @@ async fn accounts_are_kept_beside_a_server_on_postgres() {
     let Some(server) = postgres() else { return };
     let secret = "a secret of at least thirty-two bytes".to_owned();
     let mails = "user-data/mails".to_owned();
-    let settings = vec![("PostgreSQL", server.database()), ("JWTSECRETKEY", secret), ("MAIL_DIR", mails)];
+    let settings =
+        vec![("PostgreSQL", server.database()), ("JWTSECRETKEY", secret), ("MAIL_DIR", mails)];
     day_at_the_desk(&Desk::open(settings)).await;
 }
 

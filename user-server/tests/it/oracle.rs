@@ -1,6 +1,6 @@
-//! What has to hold for a session over any bytes at all. The fuzz target `session` and the test that replays its corpus
-//! call the same function, so that what the fuzzer found stays found. Uses nothing of the other tests: the fuzz crate
-//! includes this file.
+//! What has to hold for a session over any bytes at all. The fuzz target `session` and the test
+//! that replays its corpus call the same function, so that what the fuzzer found stays found. Uses
+//! nothing of the other tests: the fuzz crate includes this file.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -39,8 +39,8 @@ impl Arena {
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().to_str().unwrap().to_owned();
-        // A session waits for one hash at most at a time, and refuses those that come meanwhile: an input of logins
-        // alone would cost minutes.
+        // A session waits for one hash at most at a time, and refuses those that come meanwhile: an
+        // input of logins alone would cost minutes.
         let settings = |name: &str| match name {
             "DATA_DIR" => Some(path.clone()),
             "MAX_HASHING" | "HASH_THREADS" => Some("1".to_owned()),
@@ -52,27 +52,32 @@ impl Arena {
         let metrics = Arc::new(Metrics::new(names(), SystemClock.now()));
         let handler = runtime.block_on(async {
             let store = SqliteStore::open(&folder.path().join("users.db")).await.unwrap();
-            let (store, clock): (Arc<dyn Store>, Arc<dyn Clock>) = (Arc::new(store), Arc::new(SystemClock));
-            let cache: Arc<dyn Cache> = Arc::new(LocalCache::new(64, config.tokens.access_life, metrics.cache.clone()));
+            let (store, clock): (Arc<dyn Store>, Arc<dyn Clock>) =
+                (Arc::new(store), Arc::new(SystemClock));
+            let cache: Arc<dyn Cache> =
+                Arc::new(LocalCache::new(64, config.tokens.access_life, metrics.cache.clone()));
             let keys = Arc::new(config.keys().unwrap());
             Parts::assemble(&config, &clock, &keys, &store, &cache, &metrics).unwrap().handler
         });
         Self { handler, limits: config.limits, metrics, runtime, _folder: folder }
     }
 
-    /// Every whole frame gets one reply of its id, up to the one that ends the connection; each reply is a message; and
-    /// the session ends with its input. The first bytes of `data` say how the rest is cut, and how little is buffered.
+    /// Every whole frame gets one reply of its id, up to the one that ends the connection; each
+    /// reply is a message; and the session ends with its input. The first bytes of `data` say how
+    /// the rest is cut, and how little is buffered.
     ///
     /// # Panics
     /// Where that does not hold.
     pub fn session(&self, data: &[u8]) {
         let Some((&[first, second, buffer], stream)) = data.split_first_chunk() else { return };
         let cuts = [usize::from(first) + 1, (usize::from(second) << 3) + 1];
-        let output = self.runtime.block_on(self.dialogue(stream, cuts, usize::from(buffer) * 16 + 1));
+        let output =
+            self.runtime.block_on(self.dialogue(stream, cuts, usize::from(buffer) * 16 + 1));
         check(stream, &output);
     }
 
-    /// What the server writes to who sends `stream` in chunks of these sizes in turn, and reads all the while.
+    /// What the server writes to who sends `stream` in chunks of these sizes in turn, and reads all
+    /// the while.
     async fn dialogue(&self, stream: &[u8], cuts: [usize; 2], buffer: usize) -> Vec<u8> {
         let (client, server) = duplex(buffer);
         let (mut reader, mut writer) = tokio::io::split(client);
@@ -105,7 +110,8 @@ impl Arena {
             output
         };
         let all = async { tokio::join!(serving, sending, receiving) };
-        let ((), (), output) = tokio::time::timeout(PATIENCE, all).await.expect("the session ends with its input");
+        let ((), (), output) =
+            tokio::time::timeout(PATIENCE, all).await.expect("the session ends with its input");
         assert!(tasks.is_empty(), "a request outlives its session");
         output
     }
@@ -131,8 +137,10 @@ fn check(input: &[u8], output: &[u8]) {
     let (written, broken) = frames(output);
     let whole: usize = written.iter().map(|frame| frame.body.len() + 9).sum();
     assert!(broken.is_none() && whole == output.len(), "what is written is frames");
-    let mut replies: Vec<(u32, Reply<'_>)> =
-        written.iter().map(|frame| (frame.id, Reply::decode(frame.kind, frame.body).unwrap())).collect();
+    let mut replies: Vec<(u32, Reply<'_>)> = written
+        .iter()
+        .map(|frame| (frame.id, Reply::decode(frame.kind, frame.body).unwrap()))
+        .collect();
 
     // Only the last word of a connection has id 0.
     let last = replies.pop_if(|(id, _)| *id == 0).map(|(_, reply)| match reply {
@@ -143,7 +151,10 @@ fn check(input: &[u8], output: &[u8]) {
         Some(ErrorCode::MALFORMED) => {
             let wrong = asked.get(replies.len()).expect("a frame that was refused").id;
             asked.truncate(replies.len());
-            assert!(wrong == 0 || asked.iter().any(|frame| frame.id == wrong), "{wrong} is a good id");
+            assert!(
+                wrong == 0 || asked.iter().any(|frame| frame.id == wrong),
+                "{wrong} is a good id"
+            );
         }
         other => assert_eq!(other, fault.map(FrameError::code)),
     }
@@ -164,14 +175,24 @@ fn count(ids: impl Iterator<Item = u32>) -> BTreeMap<u32, usize> {
     counts
 }
 
-/// The one reply to a frame is of its type, or an error; a body that is no message gets the error that it deserves.
+/// The one reply to a frame is of its type, or an error; a body that is no message gets the error
+/// that it deserves.
 fn judge(frame: &Frame<'_>, reply: &Reply<'_>) {
     match (Request::decode(frame.kind, frame.body), reply) {
         (Err(error), Reply::ErrorReply(told)) => {
-            assert_eq!((told.code, told.field.as_deref()), (error.code(), error.field()), "{frame:?}");
+            assert_eq!(
+                (told.code, told.field.as_deref()),
+                (error.code(), error.field()),
+                "{frame:?}"
+            );
         }
         (Ok(_), Reply::ErrorReply(told)) => {
-            let wrong = [ErrorCode::UNKNOWN_TYPE, ErrorCode::MALFORMED, ErrorCode::INTERNAL, ErrorCode::UNAVAILABLE];
+            let wrong = [
+                ErrorCode::UNKNOWN_TYPE,
+                ErrorCode::MALFORMED,
+                ErrorCode::INTERNAL,
+                ErrorCode::UNAVAILABLE,
+            ];
             assert!(!wrong.contains(&told.code), "{frame:?}: {told:?}");
         }
         (Ok(_), reply) => assert_eq!(reply.row().0, frame.kind | 0x80, "{frame:?}"),

@@ -1,5 +1,6 @@
-//! Every statement finds its rows by an index: the contract suite runs once more in a process of its own, which notes
-//! each statement, and no plan may walk a whole table. A new statement is looked at as soon as the suite runs it.
+//! Every statement finds its rows by an index: the contract suite runs once more in a process of
+//! its own, which notes each statement, and no plan may walk a whole table. A new statement is
+//! looked at as soon as the suite runs it.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -22,7 +23,9 @@ const FEWEST: usize = 50;
 /// Runs the contract suite of one database in a process of its own.
 fn run_suite(database: &str, variable: (&str, &str)) {
     let mut suite = Command::new(std::env::current_exe().unwrap());
-    let suite = suite.args([&format!("contract::{database}::"), "--test-threads=2"]).env(variable.0, variable.1);
+    let suite = suite
+        .args([&format!("contract::{database}::"), "--test-threads=2"])
+        .env(variable.0, variable.1);
     let done = suite.output().unwrap();
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stdout));
 }
@@ -33,7 +36,8 @@ async fn no_statement_walks_a_table_of_sqlite() {
     let notes = folder.path().join("statements");
     run_suite("sqlite", (NOTES, notes.to_str().unwrap()));
     let text = std::fs::read_to_string(&notes).unwrap();
-    let statements: BTreeSet<&str> = text.split('\0').map(str::trim).filter(|text| is_of_rows(text)).collect();
+    let statements: BTreeSet<&str> =
+        text.split('\0').map(str::trim).filter(|text| is_of_rows(text)).collect();
     assert!(statements.len() >= FEWEST, "{statements:?}");
 
     let path = folder.path().join("users.db");
@@ -68,7 +72,8 @@ fn no_statement_walks_a_table_of_postgres() {
     );
     run_suite("postgres", (POSTGRES_OPTIONS, &options));
     let plans = plans(&folder.path().join("plans"));
-    let statements: BTreeSet<&str> = plans.iter().filter_map(|plan| plan["Query Text"].as_str()).collect();
+    let statements: BTreeSet<&str> =
+        plans.iter().filter_map(|plan| plan["Query Text"].as_str()).collect();
     assert!(statements.len() >= FEWEST, "{statements:?}");
     let mut walks = BTreeSet::new();
     for plan in &plans {
@@ -76,7 +81,10 @@ fn no_statement_walks_a_table_of_postgres() {
         if is_of_rows(statement) {
             each_node(&plan["Plan"], &mut |node| {
                 if walks_in_postgres(node) {
-                    walks.insert(format!("{} on {}: {statement}", node["Node Type"], node["Relation Name"]));
+                    walks.insert(format!(
+                        "{} on {}: {statement}",
+                        node["Node Type"], node["Relation Name"]
+                    ));
                 }
             });
         }
@@ -84,31 +92,41 @@ fn no_statement_walks_a_table_of_postgres() {
     assert!(walks.is_empty(), "{}", walks.into_iter().collect::<Vec<_>>().join("\n"));
 }
 
-/// What is read as a whole on purpose: a table of a row for each key that was ever lost, and what an operator's command
-/// counts.
-const WHOLE: [&str; 2] = ["SELECT kid, retired_at FROM retired_keys ORDER", "SELECT kid, CAST(SUM(session) AS BIGINT)"];
+/// What is read as a whole on purpose: a table of a row for each key that was ever lost, and what
+/// an operator's command counts.
+const WHOLE: [&str; 2] =
+    ["SELECT kid, retired_at FROM retired_keys ORDER", "SELECT kid, CAST(SUM(session) AS BIGINT)"];
 
-/// Whether a statement is one of ours on tables, that is to find its rows: no control, and no look into the catalogue.
+/// Whether a statement is one of ours on tables, that is to find its rows: no control, and no look
+/// into the catalogue.
 fn is_of_rows(statement: &str) -> bool {
-    let ours = ["SELECT", "INSERT", "UPDATE", "DELETE", "WITH"].iter().any(|verb| statement.starts_with(verb))
+    let ours = ["SELECT", "INSERT", "UPDATE", "DELETE", "WITH"]
+        .iter()
+        .any(|verb| statement.starts_with(verb))
         && !WHOLE.iter().any(|whole| statement.starts_with(whole));
-    ours && !statement.contains("pg_") && !statement.contains("_sqlx_migrations") && !statement.contains("sqlite_")
+    ours && !statement.contains("pg_")
+        && !statement.contains("_sqlx_migrations")
+        && !statement.contains("sqlite_")
 }
 
-/// `SCAN name` is a walk, unless by a partial index, which holds just the rows that are looked for, or over a result
-/// that was made before.
+/// `SCAN name` is a walk, unless by a partial index, which holds just the rows that are looked for,
+/// or over a result that was made before.
 fn walks_in_sqlite(step: &str) -> bool {
-    const PARTIAL: [&str; 4] = ["outbox_due", "outbox_waiting", "mail_turns_next", "audit_unsealed"];
-    const MADE: [&str; 5] = ["SCAN clients", "SCAN soon", "SCAN seals", "SCAN CONSTANT ROW", "SCAN (subquery"];
+    const PARTIAL: [&str; 4] =
+        ["outbox_due", "outbox_waiting", "mail_turns_next", "audit_unsealed"];
+    const MADE: [&str; 5] =
+        ["SCAN clients", "SCAN soon", "SCAN seals", "SCAN CONSTANT ROW", "SCAN (subquery"];
     step.starts_with("SCAN ")
         && !PARTIAL.iter().any(|index| step.contains(&format!("INDEX {index}")))
         && !step.contains("ROW VALUES CLAUSE")
         && !MADE.iter().any(|made| step.starts_with(made))
 }
 
-/// A scan of a table, or of an index without a condition on it. Nothing else is taken where sequential scans are off.
+/// A scan of a table, or of an index without a condition on it. Nothing else is taken where
+/// sequential scans are off.
 fn walks_in_postgres(node: &Value) -> bool {
-    const PARTIAL: [&str; 4] = ["outbox_due", "outbox_waiting", "mail_turns_next", "audit_unsealed"];
+    const PARTIAL: [&str; 4] =
+        ["outbox_due", "outbox_waiting", "mail_turns_next", "audit_unsealed"];
     let index = node["Index Name"].as_str().unwrap_or_default();
     match node["Node Type"].as_str() {
         Some("Seq Scan") => true,
@@ -126,7 +144,8 @@ fn each_node(node: &Value, look: &mut impl FnMut(&Value)) {
     }
 }
 
-/// The plans of the log: each is JSON on lines that are set in under the line that says how long it took.
+/// The plans of the log: each is JSON on lines that are set in under the line that says how long it
+/// took.
 fn plans(log: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(log).unwrap();
     let mut plans = Vec::new();
@@ -160,7 +179,8 @@ impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Notes {
             let mut statement = Statement::default();
             event.record(&mut statement);
             let text = if statement.whole.is_empty() { statement.summary } else { statement.whole };
-            std::io::Write::write_all(&mut *self.0.lock().unwrap(), format!("{text}\0").as_bytes()).unwrap();
+            std::io::Write::write_all(&mut *self.0.lock().unwrap(), format!("{text}\0").as_bytes())
+                .unwrap();
         }
     }
 }

@@ -21,7 +21,8 @@ pub use ahead::url_of_a_later_version;
 pub async fn node(url: &str, more: &[(&str, &str)]) -> TestServer {
     let folder = tempfile::tempdir().unwrap();
     let mails = folder.path().join("mails").to_str().unwrap().to_owned();
-    let mut settings = vec![("PostgreSQL", url), ("JWTSECRETKEY", SECRET), ("MAIL_DIR", mails.as_str())];
+    let mut settings =
+        vec![("PostgreSQL", url), ("JWTSECRETKEY", SECRET), ("MAIL_DIR", mails.as_str())];
     settings.extend_from_slice(more);
     TestServer::start_in(folder, &settings).await
 }
@@ -60,7 +61,8 @@ async fn nodes_that_start_at_once_migrate_once() {
     node(&url, &[]).await.stop().await;
 }
 
-/// A later version's migration runs while nodes of this one serve: their statements are prepared already.
+/// A later version's migration runs while nodes of this one serve: their statements are prepared
+/// already.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_goes_on_while_a_later_version_adds_columns() {
     let Some(server) = postgres() else { return };
@@ -118,7 +120,8 @@ async fn what_ends_on_one_node_has_ended_on_all() {
     other.stop().await;
 }
 
-/// The unique index alone sees an account whose transaction is still open when its address is looked for.
+/// The unique index alone sees an account whose transaction is still open when its address is
+/// looked for.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_address_that_is_taken_in_the_last_instant_spends_the_code() {
     let Some(server) = postgres() else { return };
@@ -182,8 +185,9 @@ async fn a_silent_database_costs_answers_and_no_more() {
     assert_eq!(unavailable, ErrorCode::UNAVAILABLE);
     while let Some(call) = tasks.join_next().await {
         let error = call.unwrap().expect_err("no answer can be right");
-        let told =
-            error.code().is_none_or(|code| [ErrorCode::UNAVAILABLE, ErrorCode::DEADLINE_EXCEEDED].contains(&code));
+        let told = error.code().is_none_or(|code| {
+            [ErrorCode::UNAVAILABLE, ErrorCode::DEADLINE_EXCEEDED].contains(&code)
+        });
         assert!(told, "{error}");
     }
 
@@ -210,7 +214,12 @@ fn an_operator_migrates_by_hand() {
     let Some(server) = postgres() else { return };
     let folder = tempfile::tempdir().unwrap();
     let url = server.database();
-    let settings = [("PostgreSQL", url.as_str()), ("JWTSECRETKEY", SECRET), ("MAIL_DIR", "mails"), ("MIGRATE", "off")];
+    let settings = [
+        ("PostgreSQL", url.as_str()),
+        ("JWTSECRETKEY", SECRET),
+        ("MAIL_DIR", "mails"),
+        ("MIGRATE", "off"),
+    ];
     let before = run_in(folder.path(), &[], &settings);
     assert_eq!(before.code, Some(1), "{before:?}");
     let said = run_in(folder.path(), &["migrate"], &settings);
@@ -241,11 +250,23 @@ fn check_proves_what_is_named() {
     let by_hand = [&settings[..], &[("MIGRATE", "off")]].concat();
     let behind = run_in(folder.path(), &["check"], &by_hand);
     assert_eq!(behind.code, Some(1), "{behind:?}");
-    assert!(behind.output.contains("WRONG  schema") && behind.output.contains("user-server migrate"), "{behind:?}");
+    assert!(
+        behind.output.contains("WRONG  schema") && behind.output.contains("user-server migrate"),
+        "{behind:?}"
+    );
 
     let closed = "postgresql://tests:hunter2@127.0.0.1:1/users";
-    let smtp = [("SMTP_HOST", "127.0.0.1"), ("SMTP_PORT", "1"), ("SMTP_TLS", "none"), ("MAIL_FROM", "u@users.example")];
-    let lost = run_in(folder.path(), &["check"], &[&[("PostgreSQL", closed), settings[1]], &smtp[..]].concat());
+    let smtp = [
+        ("SMTP_HOST", "127.0.0.1"),
+        ("SMTP_PORT", "1"),
+        ("SMTP_TLS", "none"),
+        ("MAIL_FROM", "u@users.example"),
+    ];
+    let lost = run_in(
+        folder.path(),
+        &["check"],
+        &[&[("PostgreSQL", closed), settings[1]], &smtp[..]].concat(),
+    );
     assert_eq!(lost.code, Some(1), "{lost:?}");
     assert_eq!(lost.output.matches("WRONG").count(), 2, "{lost:?}");
     assert!(!format!("{lost:?}").contains("hunter2"), "{lost:?}");

@@ -1,5 +1,5 @@
-//! Somebody else's address: who registers it first gains nothing, and who registers it ten thousand times neither keeps
-//! the owner's mail away nor gets more guesses than are published.
+//! Somebody else's address: who registers it first gains nothing, and who registers it ten thousand
+//! times neither keeps the owner's mail away nor gets more guesses than are published.
 
 use std::sync::Arc;
 
@@ -13,7 +13,8 @@ use uuid::Uuid;
 
 use crate::contract::fixture::{self, DAY, Db, KIDS, NOW, at, budget, charge, verifies};
 use crate::support::{
-    MAIL_PAUSE, NEW_PASSWORD, PASSWORD, TestServer, code_of, login, on_behalf_of, register, verify_email,
+    MAIL_PAUSE, NEW_PASSWORD, PASSWORD, TestServer, code_of, login, on_behalf_of, register,
+    verify_email,
 };
 
 const VICTIM: &str = "victim@example.org";
@@ -32,7 +33,8 @@ async fn the_owner_is_next_however_many_one_client_queued() {
         client.call_with(register(&name, VICTIM), on_behalf_of("203.0.113.9")).await.unwrap();
     }
     server.mails.code(VICTIM, 1).await;
-    let owner = client.call_with(register("victim", VICTIM), on_behalf_of("192.0.2.7")).await.unwrap();
+    let owner =
+        client.call_with(register("victim", VICTIM), on_behalf_of("192.0.2.7")).await.unwrap();
     server.clock.advance(MAIL_PAUSE);
     let second = server.mails.code(VICTIM, 2).await;
     client.call(verify_email(owner.verification_id, &second)).await.unwrap();
@@ -43,7 +45,8 @@ async fn the_owner_is_next_however_many_one_client_queued() {
 async fn the_account_is_of_who_reads_the_mail() {
     let server = TestServer::start().await;
     let client = server.client();
-    let attack = user_proto::Register { password: NEW_PASSWORD.into(), ..register("mallory", VICTIM) };
+    let attack =
+        user_proto::Register { password: NEW_PASSWORD.into(), ..register("mallory", VICTIM) };
     let attackers = client.call(attack).await.unwrap().verification_id;
     let first_code = server.mails.code(VICTIM, 1).await;
     let victims = client.call(register("victim", VICTIM)).await.unwrap().verification_id;
@@ -60,8 +63,14 @@ async fn the_account_is_of_who_reads_the_mail() {
     assert_eq!(code_of(&client, login(VICTIM, NEW_PASSWORD)).await, ErrorCode::INVALID_CREDENTIALS);
 
     assert_eq!(code_of(&client, verify_email(attackers, &code)).await, ErrorCode::INVALID_CODE);
-    assert_eq!(code_of(&client, verify_email(attackers, &first_code)).await, ErrorCode::EMAIL_TAKEN);
-    assert_eq!(code_of(&client, login("mallory", NEW_PASSWORD)).await, ErrorCode::INVALID_CREDENTIALS);
+    assert_eq!(
+        code_of(&client, verify_email(attackers, &first_code)).await,
+        ErrorCode::EMAIL_TAKEN
+    );
+    assert_eq!(
+        code_of(&client, login("mallory", NEW_PASSWORD)).await,
+        ErrorCode::INVALID_CREDENTIALS
+    );
     server.stop().await;
 }
 
@@ -73,18 +82,27 @@ async fn a_crowd_of_registrations_does_not_keep_the_owners_mail_away() {
     for number in 0..15 {
         let request = register("mallory", VICTIM);
         let answer = client.call_with(request, on_behalf_of("192.0.2.7")).await.unwrap();
-        assert_eq!((answer.code_expires_in, answer.resend_after), (900, 60), "the wait does not show: {number}");
+        assert_eq!(
+            (answer.code_expires_in, answer.resend_after),
+            (900, 60),
+            "the wait does not show: {number}"
+        );
     }
     server.mails.wait_for(VICTIM, 1).await;
-    let answer = client.call_with(register("victim", VICTIM), on_behalf_of("198.51.100.1")).await.unwrap();
+    let answer =
+        client.call_with(register("victim", VICTIM), on_behalf_of("198.51.100.1")).await.unwrap();
     assert_eq!((answer.code_expires_in, answer.resend_after), (900, 60));
     server.turn(&client, MAIL_PAUSE).await;
     let code = server.mails.code(VICTIM, 2).await;
-    assert!(client.call(verify_email(answer.verification_id, &code)).await.is_ok(), "it is the next");
+    assert!(
+        client.call(verify_email(answer.verification_id, &code)).await.is_ok(),
+        "it is the next"
+    );
     server.stop().await;
 }
 
-/// A store alone: ten thousand password hashes would measure the processor, and the turns are all the store's.
+/// A store alone: ten thousand password hashes would measure the processor, and the turns are all
+/// the store's.
 async fn store() -> (Db, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     (Arc::new(SqliteStore::open(&folder.path().join("users.db")).await.unwrap()), folder)
@@ -100,7 +118,8 @@ async fn attack(db: &Db, registrations: usize, clients: usize, now: Timestamp) -
     ids
 }
 
-/// Sends from `now` on, turn by turn, until a mail of `id` has gone; how many mails went before it, and when it did.
+/// Sends from `now` on, turn by turn, until a mail of `id` has gone; how many mails went before it,
+/// and when it did.
 async fn mails_before(db: &Db, id: Uuid, mut now: Timestamp) -> (usize, Timestamp) {
     let mut before = 0;
     loop {
@@ -131,7 +150,8 @@ async fn guess_all(db: &Db, ids: impl IntoIterator<Item = &Uuid>, now: Timestamp
 }
 
 #[tokio::test]
-async fn ten_thousand_registrations_of_one_client_cost_the_owner_one_turn_and_give_fifty_guesses_a_day() {
+async fn ten_thousand_registrations_of_one_client_cost_the_owner_one_turn_and_give_fifty_guesses_a_day()
+ {
     let (db, _folder) = store().await;
     let mut ids = attack(&db, REGISTRATIONS, 1, NOW).await;
     assert_eq!(fixture::send_all(&db, NOW).await.len(), 1);
@@ -148,10 +168,13 @@ async fn ten_thousand_registrations_of_one_client_cost_the_owner_one_turn_and_gi
                 let mailed = verifies(&mail).unwrap();
                 // At what was mailed, at what was mailed before, and at what never was.
                 guesses += guess_all(&db, ids[..40].iter().chain([&mailed]), now).await;
-                let soon = db.resend(mailed, "mallory 0", RESEND_AFTER, KIDS, &now.into()).await.unwrap();
+                let soon =
+                    db.resend(mailed, "mallory 0", RESEND_AFTER, KIDS, &now.into()).await.unwrap();
                 assert_eq!(soon, Resend::TooSoon(RESEND_AFTER));
-                let later =
-                    db.resend(mailed, "another", RESEND_AFTER, KIDS, &now.plus(RESEND_AFTER).into()).await.unwrap();
+                let later = db
+                    .resend(mailed, "another", RESEND_AFTER, KIDS, &now.plus(RESEND_AFTER).into())
+                    .await
+                    .unwrap();
                 assert_eq!(later, Resend::Queued);
             }
             Claim::Nothing => {}

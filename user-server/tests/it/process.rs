@@ -30,7 +30,8 @@ async fn with_nothing_set_it_says_where_it_is_and_what_it_uses() {
     ] {
         assert!(printed.contains(&part), "`{part}` is not in: {printed}");
     }
-    for (path, mode) in [("", 0o700), ("jwt-secret", 0o600), ("users.db", 0o600), ("mails", 0o700)] {
+    for (path, mode) in [("", 0o700), ("jwt-secret", 0o600), ("users.db", 0o600), ("mails", 0o700)]
+    {
         let found = std::fs::metadata(data.join(path)).unwrap().permissions().mode() & 0o777;
         assert_eq!(found, mode, "{path}: {found:o}");
     }
@@ -100,7 +101,11 @@ async fn a_second_signal_does_not_wait_for_what_is_in_flight() {
     process.signal("INT");
     let signalled = Instant::now();
     process.wait().await.expect("an exit of its own");
-    assert!(signalled.elapsed() < one * 15, "30 logins of {one:?} each took {:?}", signalled.elapsed());
+    assert!(
+        signalled.elapsed() < one * 15,
+        "30 logins of {one:?} each took {:?}",
+        signalled.elapsed()
+    );
 }
 
 #[tokio::test]
@@ -120,7 +125,8 @@ async fn a_folder_and_a_port_are_for_one() {
     let process = Process::start(&[]);
     let folder = tempfile::tempdir().unwrap();
     let data = process.data();
-    let second = run_in(folder.path(), &[], &[("TCP_PORT", "0"), ("DATA_DIR", data.to_str().unwrap())]);
+    let second =
+        run_in(folder.path(), &[], &[("TCP_PORT", "0"), ("DATA_DIR", data.to_str().unwrap())]);
     assert_eq!(second.code, Some(1), "{second:?}");
     for part in [data.to_str().unwrap(), "in use by another user-server", "DATA_DIR"] {
         assert!(second.error.contains(part), "{second:?}");
@@ -162,9 +168,17 @@ fn every_fault_of_the_configuration_is_told_at_once() {
     assert_eq!(said.output, "");
     assert!(said.error.contains("12 faults"), "{}", said.error);
     let lines: Vec<&str> = said.error.lines().collect();
-    for name in ["TCP_PORT", "LISTEN_ADDR", "JWTSECRETKEY", "JWTSECRETKEY_ACCEPT", "OTP_EXPIRY", "LOG", "LOG_FORMAT"]
-        .into_iter()
-        .chain(["TRUSTED_PEERS", "ARGON2_MEMORY_KIB", "PostgreSQL", "REDIS_URL", "SMTP_HOST"])
+    for name in [
+        "TCP_PORT",
+        "LISTEN_ADDR",
+        "JWTSECRETKEY",
+        "JWTSECRETKEY_ACCEPT",
+        "OTP_EXPIRY",
+        "LOG",
+        "LOG_FORMAT",
+    ]
+    .into_iter()
+    .chain(["TRUSTED_PEERS", "ARGON2_MEMORY_KIB", "PostgreSQL", "REDIS_URL", "SMTP_HOST"])
     {
         let place = lines.iter().position(|line| line.trim().starts_with(&format!("{name}:")));
         let place = place.unwrap_or_else(|| panic!("{name} is not in: {}", said.error));
@@ -190,7 +204,8 @@ fn help_names_every_variable() {
     let said = run_in(folder.path(), &["--help"], &[]);
     assert_eq!((said.code, said.error.as_str()), (Some(0), ""));
     for variable in VARIABLES {
-        let line = said.output.lines().find(|line| line.split_whitespace().next() == Some(variable.name));
+        let line =
+            said.output.lines().find(|line| line.split_whitespace().next() == Some(variable.name));
         assert!(line.is_some(), "{} is not in: {}", variable.name, said.output);
     }
     assert_eq!(run_in(folder.path(), &["--version"], &[]).code, Some(0));
@@ -214,7 +229,8 @@ fn a_folder_that_can_not_be_used_is_named() {
     let said = run_in(folder.path(), &[], &[("TCP_PORT", "0")]);
     assert_eq!(said.code, Some(1), "{said:?}");
     assert!(said.error.contains("users.db") && said.error.contains("not a database"), "{said:?}");
-    std::fs::set_permissions(data.join("jwt-secret"), std::fs::Permissions::from_mode(0o644)).unwrap();
+    std::fs::set_permissions(data.join("jwt-secret"), std::fs::Permissions::from_mode(0o644))
+        .unwrap();
     let said = run_in(folder.path(), &[], &[("TCP_PORT", "0")]);
     assert!(said.code == Some(1) && said.error.contains("chmod 600"), "{said:?}");
 }
@@ -224,10 +240,18 @@ fn calibrate_measures_and_never_recommends_less_than_the_floor() {
     let folder = tempfile::tempdir().unwrap();
     let said = run_in(folder.path(), &["calibrate", "--seconds", "1", "--target-ms", "1"], &[]);
     assert_eq!(said.code, Some(0), "{said:?}");
-    for part in [" 19 MiB", "No setting keeps to 1.0 ms", "ARGON2_MEMORY_KIB=19456\nARGON2_PASSES=2\nHASH_THREADS="] {
+    for part in [
+        " 19 MiB",
+        "No setting keeps to 1.0 ms",
+        "ARGON2_MEMORY_KIB=19456\nARGON2_PASSES=2\nHASH_THREADS=",
+    ] {
         assert!(said.output.contains(part), "{part}: {}", said.output);
     }
-    let said = run_in(folder.path(), &["calibrate", "--seconds", "1", "--floor"], &[("TCP_PORT", "not needed")]);
+    let said = run_in(
+        folder.path(),
+        &["calibrate", "--seconds", "1", "--floor"],
+        &[("TCP_PORT", "not needed")],
+    );
     assert!(said.output.contains("hashes a second: m=19456, t=2, p=1"), "{said:?}");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "it leaves nothing");
 }

@@ -1,12 +1,13 @@
-//! Many at once: whatever two requests do at the same time, the answer is one that they could have had one after the
-//! other.
+//! Many at once: whatever two requests do at the same time, the answer is one that they could have
+//! had one after the other.
 
 pub mod accounts;
 pub mod codes;
 pub mod repeats;
 pub mod sessions;
 
-/// A test for each race, over whatever `$open` starts: something with a `site` and a `stop`, or none.
+/// A test for each race, over whatever `$open` starts: something with a `site` and a `stop`, or
+/// none.
 macro_rules! races {
     ($open:path) => {
         crate::races::races! { $open;

@@ -1,5 +1,6 @@
-//! Every password, code, token and key that a run uses is looked for in all that the service writes, stores and remembers.
-//! Each place holds something that is no secret too, which the same look has to find there.
+//! Every password, code, token and key that a run uses is looked for in all that the service
+//! writes, stores and remembers. Each place holds something that is no secret too, which the same
+//! look has to find there.
 
 mod elsewhere;
 mod places;
@@ -17,7 +18,10 @@ const ISSUER: &str = "canary-issuer";
 /// Fails where a secret is in a place, or where what is no secret is not found in one.
 fn judge(secrets: &Secrets, places: &[Place]) {
     for Place { name, bytes, text, canary } in places {
-        assert!(search::finds(canary, bytes), "`{canary}` is not in {name}: the look would find no secret either");
+        assert!(
+            search::finds(canary, bytes),
+            "`{canary}` is not in {name}: the look would find no secret either"
+        );
         assert_eq!(secrets.found_in(bytes, *text), Vec::<String>::new(), "in {name}");
     }
 }
@@ -26,15 +30,23 @@ fn judge(secrets: &Secrets, places: &[Place]) {
 fn judge_memory(secrets: &Secrets, process: &Process) {
     let held = memory(process.id());
     assert!(search::finds(ISSUER, &held), "the memory was not read");
-    assert_eq!(secrets.of_users().found_in(&held, false), Vec::<String>::new(), "in the memory of the process");
+    assert_eq!(
+        secrets.of_users().found_in(&held, false),
+        Vec::<String>::new(),
+        "in the memory of the process"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_secret_is_written_stored_or_kept() {
     let mut secrets = Secrets::default();
     let key = secrets.make("JWTSECRETKEY", 48);
-    let settings =
-        [("LOG", "trace"), ("JWTSECRETKEY", key.as_str()), ("JWT_ISSUER", ISSUER), ("METRICS_ADDR", "127.0.0.1:0")];
+    let settings = [
+        ("LOG", "trace"),
+        ("JWTSECRETKEY", key.as_str()),
+        ("JWT_ISSUER", ISSUER),
+        ("METRICS_ADDR", "127.0.0.1:0"),
+    ];
     let process = Process::start(&settings);
     let mails = process.mails();
     let door = Door { process: &process, mails: &mails, tls: None, key: &key };
@@ -42,7 +54,11 @@ async fn no_secret_is_written_stored_or_kept() {
     judge_memory(&secrets, &process);
     let before = database_files(&process, "the files of the database before a command");
     let mut places = embedded(&process, &settings, said).await;
-    places.extend([before, database_file(&process.data().join("users.db")).await, copy(&process, &settings)]);
+    places.extend([
+        before,
+        database_file(&process.data().join("users.db")).await,
+        copy(&process, &settings),
+    ]);
     judge(&secrets, &places);
     judge_memory(&secrets, &process);
 }
@@ -50,11 +66,13 @@ async fn no_secret_is_written_stored_or_kept() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_secret_is_written_stored_or_kept_beside_postgresql_and_redis() {
     let mut secrets = Secrets::default();
-    let (key, of_redis) = (secrets.make("JWTSECRETKEY", 48), secrets.make("the password of Redis", 16));
+    let (key, of_redis) =
+        (secrets.make("JWTSECRETKEY", 48), secrets.make("the password of Redis", 16));
     let of_postgres = secrets.make("the password of PostgreSQL", 16);
     let hba = "host all tests 127.0.0.1/32 trust\nhost all service 127.0.0.1/32 scram-sha-256\n";
     let Some(postgres) = Postgres::with("-c hba_file=$folder/hba", &[("hba", hba)]) else { return };
-    let more = ["--requirepass", &of_redis, "--appendonly", "yes", "--aof-use-rdb-preamble", "no"].map(str::to_owned);
+    let more = ["--requirepass", &of_redis, "--appendonly", "yes", "--aof-use-rdb-preamble", "no"]
+        .map(str::to_owned);
     let Some(mut redis) = Redis::start_with(|_| more.to_vec()) else { return };
     let by_tests = postgres.database();
     let database = by_tests.rsplit('/').next().unwrap();

@@ -1,5 +1,6 @@
-//! Replays the corpus of the fuzz target `session` on every run: seeds made of the vectors, and what a fuzzer found since.
-//! And plays sessions that are mostly frames, which a fuzzer takes long to come upon.
+//! Replays the corpus of the fuzz target `session` on every run: seeds made of the vectors, and
+//! what a fuzzer found since. And plays sessions that are mostly frames, which a fuzzer takes long
+//! to come upon.
 
 use std::path::PathBuf;
 
@@ -28,11 +29,13 @@ fn the_corpus_of_sessions() {
     }
 }
 
-/// A frame, of few ids and mostly of types that there are, or bytes that are none. Few hash: those would take the time.
+/// A frame, of few ids and mostly of types that there are, or bytes that are none. Few hash: those
+/// would take the time.
 fn piece() -> impl Strategy<Value = Vec<u8>> {
     let quick = prop_oneof![Just(0x03), Just(0x07), Just(0x0A), Just(0x7F), 0x03..=0x0D_u8];
     let frame = |kind, body| {
-        (kind, 0..12_u32, body).prop_map(|(kind, id, body): (u8, u32, Vec<u8>)| raw_frame(kind, id, &body))
+        (kind, 0..12_u32, body)
+            .prop_map(|(kind, id, body): (u8, u32, Vec<u8>)| raw_frame(kind, id, &body))
     };
     let text = vec(prop_oneof![Just(0), 0..9_u8, any::<u8>()], 0..40);
     prop_oneof![
@@ -74,8 +77,9 @@ fn bless() {
     write("edge.id_in_flight", [255, 255, 255], &[&login, &login, &ping(1)]);
     write("edge.id_again", [0, 0, 0], &[&ping(5), &ping(5), &ping(5)]);
     write("edge.owed_at_the_end", [255, 255, 1], &[&login, &[0, 0, 0, 4], &ping(1)]);
-    let many: Vec<u8> =
-        (1..=40).flat_map(|id| if id % 3 == 0 { ping(id) } else { raw_frame(0x0A, id, b"\0\x01x") }).collect();
+    let many: Vec<u8> = (1..=40)
+        .flat_map(|id| if id % 3 == 0 { ping(id) } else { raw_frame(0x0A, id, b"\0\x01x") })
+        .collect();
     write("edge.more_than_fit_in_flight", [255, 255, 3], &[&many]);
     write("edge.cut_short", [7, 0, 255], &[&many[..many.len() - 1]]);
 }

@@ -1,4 +1,5 @@
-//! Mails by SMTP: registration goes on whatever the mail server does, and every mail arrives at least once.
+//! Mails by SMTP: registration goes on whatever the mail server does, and every mail arrives at
+//! least once.
 
 mod dialogue;
 mod real;
@@ -46,7 +47,12 @@ fn mailer(port: u16, mode: TlsMode, ca: Option<&str>, login: Option<(&str, &str)
 
 async fn server_at(port: u16) -> TestServer {
     let port = port.to_string();
-    let settings = [("SMTP_HOST", "127.0.0.1"), ("SMTP_PORT", &port), ("SMTP_TLS", "none"), ("MAIL_FROM", SENDER)];
+    let settings = [
+        ("SMTP_HOST", "127.0.0.1"),
+        ("SMTP_PORT", &port),
+        ("SMTP_TLS", "none"),
+        ("MAIL_FROM", SENDER),
+    ];
     TestServer::start_with(&settings).await
 }
 
@@ -67,12 +73,16 @@ async fn a_registration_made_while_the_mail_server_is_down_gets_its_mail_after()
     server.clock.advance(FIRST_RETRIES);
     let code = sink.mails(1).await[0].mail().code().unwrap();
     let verification_id = registered.verification_id;
-    client.call(VerifyEmail { verification_id, code: code.as_str().into(), username: None }).await.unwrap();
+    client
+        .call(VerifyEmail { verification_id, code: code.as_str().into(), username: None })
+        .await
+        .unwrap();
     client.close().await;
     server.stop().await;
 }
 
-/// A mail that the server heard and did not take, in this way, comes again: the same mail with the same code.
+/// A mail that the server heard and did not take, in this way, comes again: the same mail with the
+/// same code.
 async fn comes_again(first: Act) {
     let (server, sink) = with_sink(vec![(".", first)]).await;
     let client = server.client();
@@ -91,7 +101,10 @@ async fn comes_again(first: Act) {
     let codes = [again[0].mail().code().unwrap(), again[1].mail().code().unwrap()];
     assert_eq!(codes[0], codes[1]);
     let verification_id = registered.verification_id;
-    client.call(VerifyEmail { verification_id, code: codes[0].as_str().into(), username: None }).await.unwrap();
+    client
+        .call(VerifyEmail { verification_id, code: codes[0].as_str().into(), username: None })
+        .await
+        .unwrap();
     server.clock.advance(Duration::from_secs(3600));
     tokio::time::sleep(Duration::from_millis(1500)).await;
     assert_eq!(sink.mails(2).await.len(), 2, "a mail that was taken came again");
@@ -151,11 +164,14 @@ async fn a_mail_that_stalls_holds_up_no_other_and_no_mail_goes_twice() {
     server.register(&client, "slow", "slow@example.org").await;
     sink.wait(1, |dialogue| dialogue.said("RCPT TO:<slow@")).await;
     for number in 0..12 {
-        server.register(&client, &format!("user{number}"), &format!("user{number}@example.org")).await;
+        server
+            .register(&client, &format!("user{number}"), &format!("user{number}@example.org"))
+            .await;
     }
     sink.mails(12).await;
     tokio::time::sleep(Duration::from_millis(1500)).await;
-    let mut sent: Vec<String> = sink.mails(12).await.iter().map(|dialogue| dialogue.mail().to).collect();
+    let mut sent: Vec<String> =
+        sink.mails(12).await.iter().map(|dialogue| dialogue.mail().to).collect();
     assert_eq!(sent.len(), 12, "{sent:?}");
     sent.sort();
     sent.dedup();
@@ -175,9 +191,17 @@ async fn the_operator_is_told_where_mails_go_and_why_they_do_not() {
         ("MAIL_FROM", SENDER),
         ("LOG", "trace"),
     ]);
-    assert!(server.printed.contains(&format!("mails     smtp://localhost:{port} (no TLS)")), "{}", server.printed);
+    assert!(
+        server.printed.contains(&format!("mails     smtp://localhost:{port} (no TLS)")),
+        "{}",
+        server.printed
+    );
     let client = server.client();
-    let request = Register { username: "Ada".into(), email: "ada@example.org".into(), password: PASSWORD.into() };
+    let request = Register {
+        username: "Ada".into(),
+        email: "ada@example.org".into(),
+        password: PASSWORD.into(),
+    };
     client.call(request).await.unwrap();
     sink.wait(1, |dialogue| dialogue.said("QUIT")).await;
     sink.follow(vec![]);

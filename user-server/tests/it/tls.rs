@@ -1,4 +1,5 @@
-//! TLS as clients of every kind meet it: who is let in, who is not, and what a new certificate changes.
+//! TLS as clients of every kind meet it: who is let in, who is not, and what a new certificate
+//! changes.
 
 mod client;
 mod process;
@@ -52,10 +53,15 @@ impl Guarded {
     }
 }
 
-/// Connects and pings: in TLS 1.3 a client learns only by its first reply whether its certificate was accepted.
-pub async fn dial(address: SocketAddr, config: Arc<ClientConfig>) -> std::io::Result<TlsStream<TcpStream>> {
+/// Connects and pings: in TLS 1.3 a client learns only by its first reply whether its certificate
+/// was accepted.
+pub async fn dial(
+    address: SocketAddr,
+    config: Arc<ClientConfig>,
+) -> std::io::Result<TlsStream<TcpStream>> {
     let tcp = TcpStream::connect(address).await?;
-    let mut stream = TlsConnector::from(config).connect(ServerName::try_from("127.0.0.1").unwrap(), tcp).await?;
+    let mut stream =
+        TlsConnector::from(config).connect(ServerName::try_from("127.0.0.1").unwrap(), tcp).await?;
     ping(&mut stream).await?;
     Ok(stream)
 }
@@ -66,10 +72,15 @@ async fn ping(stream: &mut TlsStream<TcpStream>) -> std::io::Result<()> {
     let mut input = Vec::new();
     loop {
         if let Some((found, _)) = frame::split(&input).unwrap() {
-            assert!(matches!(Reply::decode(found.kind, found.body), Ok(Reply::Pong(_))), "{found:?}");
+            assert!(
+                matches!(Reply::decode(found.kind, found.body), Ok(Reply::Pong(_))),
+                "{found:?}"
+            );
             return Ok(());
         }
-        if tokio::time::timeout(PATIENCE, stream.read_buf(&mut input)).await.expect("an answer")? == 0 {
+        if tokio::time::timeout(PATIENCE, stream.read_buf(&mut input)).await.expect("an answer")?
+            == 0
+        {
             return Err(ErrorKind::UnexpectedEof.into());
         }
     }
@@ -132,7 +143,10 @@ async fn tls_of_before_is_refused() {
     let body = [&[3, 3][..], &[7; 32], &[0, 0, 2, 0xC0, 0x2F, 1, 0, 0, 0]].concat();
     let length = u8::try_from(body.len()).unwrap();
     let mut stream = TcpStream::connect(guarded.server.address).await.unwrap();
-    stream.write_all(&[&[0x16, 3, 1, 0, length + 4, 1, 0, 0, length][..], &body].concat()).await.unwrap();
+    stream
+        .write_all(&[&[0x16, 3, 1, 0, length + 4, 1, 0, 0, length][..], &body].concat())
+        .await
+        .unwrap();
     let mut answer = Vec::new();
     let _ = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("an end");
     assert_eq!(answer.first(), Some(&0x15), "an alert: {answer:?}");
@@ -140,7 +154,9 @@ async fn tls_of_before_is_refused() {
 
 #[tokio::test]
 async fn a_handshake_that_stalls_ends_in_time_and_harms_nobody() {
-    let guarded = Guarded::start(None, &[("FIRST_FRAME_TIMEOUT", "1"), ("MAX_CONNECTIONS_PER_PEER", "1000")]).await;
+    let guarded =
+        Guarded::start(None, &[("FIRST_FRAME_TIMEOUT", "1"), ("MAX_CONNECTIONS_PER_PEER", "1000")])
+            .await;
     let mut stalled = Vec::new();
     for bytes in [&b""[..], &[0x16], &[0x16, 3, 1, 2, 0, 1]].into_iter().cycle().take(300) {
         let mut stream = TcpStream::connect(guarded.server.address).await.unwrap();
@@ -150,7 +166,8 @@ async fn a_handshake_that_stalls_ends_in_time_and_harms_nobody() {
     guarded.dial(guarded.trusting(None)).await.unwrap();
     for mut stream in stalled {
         let mut rest = Vec::new();
-        let _ = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut rest)).await.expect("an end");
+        let _ =
+            tokio::time::timeout(PATIENCE, stream.read_to_end(&mut rest)).await.expect("an end");
     }
 }
 
@@ -182,7 +199,8 @@ fn what_is_wrong_with_a_certificate_is_told_with_its_variable() {
     let folder = tempfile::tempdir().unwrap();
     let (authority, place) = (Authority::new(), folder.path());
     let settings = authority.certify().settings(place);
-    let settings: Vec<(&str, &str)> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let settings: Vec<(&str, &str)> =
+        settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let told = |settings: &[(&str, &str)]| run_in(place, &["check"], settings);
     let said = told(&settings);
     assert!(said.code == Some(0) && said.output.contains("good for"), "{said:?}");
@@ -191,7 +209,10 @@ fn what_is_wrong_with_a_certificate_is_told_with_its_variable() {
     let other = authority.certify();
     std::fs::write(place.join("server.key"), &other.key).unwrap();
     let said = told(&settings);
-    assert!(said.code == Some(64) && said.error.contains("TLS_KEY: it is the key of another"), "{said:?}");
+    assert!(
+        said.code == Some(64) && said.error.contains("TLS_KEY: it is the key of another"),
+        "{said:?}"
+    );
     assert!(!said.error.contains(other.key.lines().nth(1).unwrap()), "{said:?}");
     authority.certify_until(2002).settings(place);
     let said = told(&settings);

@@ -27,7 +27,12 @@ fn corpus() -> PathBuf {
 fn script() -> impl Strategy<Value = Vec<u8>> {
     let edit = (0..5_u8, 0..400_u16, prop_oneof![any::<u8>(), 0..9_u8, Just(b'"'), Just(b'\\')]);
     vec(edit, 1..5).prop_map(|edits| {
-        edits.iter().flat_map(|(op, place, byte)| [&[*op], place.to_be_bytes().as_slice(), &[*byte]].concat()).collect()
+        edits
+            .iter()
+            .flat_map(|(op, place, byte)| {
+                [&[*op], place.to_be_bytes().as_slice(), &[*byte]].concat()
+            })
+            .collect()
     })
 }
 

@@ -1,15 +1,21 @@
 //! The main job, end to end: what a person does with an account, over the wire.
 
 use user_proto::{
-    ConfirmEmail, DeleteUser, ErrorCode, GetUser, Login, Logout, RefreshToken, RequestPasswordReset, ResetPassword,
-    UpdateUser, VerifyToken,
+    ConfirmEmail, DeleteUser, ErrorCode, GetUser, Login, Logout, RefreshToken,
+    RequestPasswordReset, ResetPassword, UpdateUser, VerifyToken,
 };
 
 use crate::support::{PASSWORD, Site, TestServer, code_of};
 
 fn update(token: &str) -> UpdateUser<'_> {
     let access_token = token.into();
-    UpdateUser { access_token, username: None, email: None, new_password: None, current_password: None }
+    UpdateUser {
+        access_token,
+        username: None,
+        email: None,
+        new_password: None,
+        current_password: None,
+    }
 }
 
 #[tokio::test]
@@ -23,7 +29,8 @@ pub async fn take(server: TestServer) {
     server.stop().await;
 }
 
-/// The same wherever the service is: each step asks another connection, and so, before several nodes, another node.
+/// The same wherever the service is: each step asks another connection, and so, before several
+/// nodes, another node.
 pub async fn walk(site: &Site) {
     let crowd = site.crowd();
     let mut turns = crowd.iter().cycle();
@@ -44,10 +51,14 @@ pub async fn walk(site: &Site) {
     let user = next().call(GetUser { access_token: access.into() }).await.unwrap();
     assert_eq!((&*user.username, &*user.email), ("Ada", "Ada@example.org"));
 
-    let refreshed = next().call(RefreshToken { refresh_token: by_name.refresh_token.clone() }).await.unwrap();
+    let refreshed =
+        next().call(RefreshToken { refresh_token: by_name.refresh_token.clone() }).await.unwrap();
     assert_eq!(refreshed.session_id, by_name.session_id);
 
-    let renamed = next().call(UpdateUser { username: Some("Lovelace".into()), ..update(access) }).await.unwrap();
+    let renamed = next()
+        .call(UpdateUser { username: Some("Lovelace".into()), ..update(access) })
+        .await
+        .unwrap();
     assert_eq!(&*renamed.username, "Lovelace");
 
     let moved = UpdateUser { email: Some("ada@engine.example".into()), ..update(access) };
@@ -57,10 +68,13 @@ pub async fn walk(site: &Site) {
     assert_eq!(&*waiting.email, "Ada@example.org", "the new address waits for its code");
     let code = site.mails.code("ada@engine.example", 1).await;
     let verification_id = waiting.verification_id.unwrap();
-    let confirm = ConfirmEmail { access_token: access.into(), verification_id, code: code.as_str().into() };
+    let confirm =
+        ConfirmEmail { access_token: access.into(), verification_id, code: code.as_str().into() };
     let confirmed = next().call(confirm).await.unwrap();
     assert_eq!(&*confirmed.email, "ada@engine.example");
-    assert!(site.mails.wait_for(&ada.email, 2).await[1].subject.contains("e-mail address was changed"));
+    assert!(
+        site.mails.wait_for(&ada.email, 2).await[1].subject.contains("e-mail address was changed")
+    );
 
     let logout = Logout { token: by_mail.access_token.clone(), all_sessions: None };
     assert_eq!(next().call(logout).await.unwrap().sessions_ended, 1);
@@ -72,7 +86,11 @@ pub async fn walk(site: &Site) {
     assert_eq!(code.len(), 11, "{code}");
     let new_password = "the engine weaves algebra";
     let verification_id = reset.verification_id;
-    let reset = ResetPassword { verification_id, code: code.as_str().into(), new_password: new_password.into() };
+    let reset = ResetPassword {
+        verification_id,
+        code: code.as_str().into(),
+        new_password: new_password.into(),
+    };
     assert_eq!(next().call(reset).await.unwrap().sessions_ended, 2);
     site.has_ended(next(), access).await;
 
@@ -80,7 +98,10 @@ pub async fn walk(site: &Site) {
     assert_eq!(code_of(next(), old).await, ErrorCode::INVALID_CREDENTIALS);
     let login = Login { login: "lovelace".into(), password: new_password.into() };
     let last = next().call(login.clone()).await.unwrap();
-    let delete = DeleteUser { access_token: last.access_token.clone(), current_password: new_password.into() };
+    let delete = DeleteUser {
+        access_token: last.access_token.clone(),
+        current_password: new_password.into(),
+    };
     assert_eq!(next().call(delete).await.unwrap().user_id, by_name.user_id);
     site.has_ended(next(), last.access_token.expose_str().unwrap()).await;
     assert_eq!(

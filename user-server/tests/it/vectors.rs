@@ -1,4 +1,5 @@
-//! The vectors of the protocol against a live server: what they say that a server answers, it answers.
+//! The vectors of the protocol against a live server: what they say that a server answers, it
+//! answers.
 
 use std::collections::HashMap;
 
@@ -17,7 +18,9 @@ fn code(vector: &Value) -> ErrorCode {
 
 fn of_level<'a>(file: &'a Value, level: &str) -> Vec<&'a Value> {
     let vectors = file["vectors"].as_array().unwrap().iter();
-    vectors.filter(|vector| text(vector, "direction") == "request" && text(vector, "level") == level).collect()
+    vectors
+        .filter(|vector| text(vector, "direction") == "request" && text(vector, "level") == level)
+        .collect()
 }
 
 #[tokio::test]
@@ -33,7 +36,12 @@ async fn a_message_at_fault_costs_one_reply() {
         wire.send(&sent).await;
         let error = wire.refusal(id).await;
         let said = (error.code, error.field.as_deref().unwrap_or_default());
-        assert_eq!(said, (code(vector), text(vector, "field")), "{}: {error:?}", text(vector, "name"));
+        assert_eq!(
+            said,
+            (code(vector), text(vector, "field")),
+            "{}: {error:?}",
+            text(vector, "name")
+        );
         wire.ping(7).await;
     }
 }
@@ -54,7 +62,12 @@ async fn a_frame_at_fault_ends_its_connection_and_no_other() {
         let error = wire.ends_with(code(vector)).await;
         for (name, protocol) in [("http", "HTTP"), ("tls", "TLS"), ("ssh", "SSH")] {
             let named = text(vector, "name").contains(name);
-            assert_eq!(error.message.contains(protocol), named, "{}: {error:?}", text(vector, "name"));
+            assert_eq!(
+                error.message.contains(protocol),
+                named,
+                "{}: {error:?}",
+                text(vector, "name")
+            );
         }
         bystander.ping(8).await;
     }
@@ -65,7 +78,12 @@ async fn a_reply_is_no_request() {
     let server = TestServer::start().await;
     let mut wire = Wire::connect(server.address).await;
     let valid = vector_file("valid.json");
-    for vector in valid["vectors"].as_array().unwrap().iter().filter(|vector| text(vector, "direction") == "reply") {
+    for vector in valid["vectors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|vector| text(vector, "direction") == "reply")
+    {
         let sent = vector_bytes(vector);
         let id = frame::split(&sent).unwrap().unwrap().0.id;
         wire.send(&sent).await;
@@ -73,7 +91,12 @@ async fn a_reply_is_no_request() {
             wire.ends_with(ErrorCode::MALFORMED).await;
             wire = Wire::connect(server.address).await;
         } else {
-            assert_eq!(wire.refusal(id).await.code, ErrorCode::UNKNOWN_TYPE, "{}", text(vector, "name"));
+            assert_eq!(
+                wire.refusal(id).await.code,
+                ErrorCode::UNKNOWN_TYPE,
+                "{}",
+                text(vector, "name")
+            );
         }
     }
 }
@@ -99,11 +122,16 @@ async fn every_well_formed_request_gets_one_reply_of_its_kind() {
     while !waiting.is_empty() {
         let (id, reply) = wire.reply().await;
         let vector = waiting.remove(&id).expect("one reply to each");
-        let (name, kind) = (text(vector, "name"), u8::from_str_radix(text(vector, "type"), 16).unwrap());
+        let (name, kind) =
+            (text(vector, "name"), u8::from_str_radix(text(vector, "type"), 16).unwrap());
         match reply {
             Reply::ErrorReply(error) => {
-                let ill_formed =
-                    [ErrorCode::UNKNOWN_TYPE, ErrorCode::UNKNOWN_TAG, ErrorCode::MALFORMED, ErrorCode::INTERNAL];
+                let ill_formed = [
+                    ErrorCode::UNKNOWN_TYPE,
+                    ErrorCode::UNKNOWN_TAG,
+                    ErrorCode::MALFORMED,
+                    ErrorCode::INTERNAL,
+                ];
                 assert!(!ill_formed.contains(&error.code), "{name}: {error:?}");
             }
             reply => assert_eq!(reply.row().0, kind | 0x80, "{name}"),
@@ -125,7 +153,8 @@ async fn every_cut_of_every_request_is_refused() {
             continue;
         }
         let (whole, valid_at) = (vector_bytes(whole), truncation["valid_at"].as_array().unwrap());
-        let lengths: Vec<usize> = (0..whole.len() - 9).filter(|length| !valid_at.contains(&(*length).into())).collect();
+        let lengths: Vec<usize> =
+            (0..whole.len() - 9).filter(|length| !valid_at.contains(&(*length).into())).collect();
         let mut wire = Wire::connect(server.address).await;
         let mut all = Vec::new();
         for (length, id) in lengths.iter().zip(1..) {
@@ -133,7 +162,12 @@ async fn every_cut_of_every_request_is_refused() {
         }
         wire.send(&all).await;
         for id in (1..).take(lengths.len()) {
-            assert_eq!(wire.refusal(id).await.code, ErrorCode::MALFORMED, "{} at {id}", truncation["of"]);
+            assert_eq!(
+                wire.refusal(id).await.code,
+                ErrorCode::MALFORMED,
+                "{} at {id}",
+                truncation["of"]
+            );
         }
         cuts += lengths.len();
     }

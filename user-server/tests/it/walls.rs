@@ -1,4 +1,5 @@
-//! The walls between the rooms. The tables of ARCHITECTURE.md say who may use whom; the code has to keep to them.
+//! The walls between the rooms. The tables of ARCHITECTURE.md say who may use whom; the code has to
+//! keep to them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -24,7 +25,10 @@ fn every_room_keeps_to_its_arrows() {
     let mut broken = Vec::new();
     for source in &sources {
         let Some(allowed) = arrows.get(&source.room) else {
-            broken.push(format!("{}: the room `{}` has no row in ARCHITECTURE.md", source.path, source.room));
+            broken.push(format!(
+                "{}: the room `{}` has no row in ARCHITECTURE.md",
+                source.path, source.room
+            ));
             continue;
         };
         for used in used_rooms(source, &rooms).difference(allowed) {
@@ -42,7 +46,10 @@ fn rooms_to_come_are_those_that_are_not_there() {
     for row in rows_under(&read("ARCHITECTURE.md"), "## The rooms") {
         for room in words(&row[0]) {
             let to_come = row[1].starts_with("to come");
-            assert!(to_come != there.contains(&room), "mend what ARCHITECTURE.md and README.md say of `{room}`");
+            assert!(
+                to_come != there.contains(&room),
+                "mend what ARCHITECTURE.md and README.md say of `{room}`"
+            );
         }
     }
 }
@@ -52,7 +59,9 @@ fn arrows_never_close_a_circle() {
     let mut left = arrows();
     let everything: Names = left.keys().cloned().collect();
     // Whoever uses nobody that is left can't be in a circle.
-    while let Some(free) = left.iter().find(|(_, uses)| uses.is_empty()).map(|(room, _)| room.clone()) {
+    while let Some(free) =
+        left.iter().find(|(_, uses)| uses.is_empty()).map(|(room, _)| room.clone())
+    {
         left.remove(&free);
         for uses in left.values_mut() {
             uses.remove(&free);
@@ -80,7 +89,11 @@ fn what_belongs_to_one_room_is_named_nowhere_else() {
 
 #[test]
 fn every_change_of_a_user_moves_its_version_on() {
-    let text: String = sources().iter().filter(|source| source.room == "store").map(|source| &*source.code).collect();
+    let text: String = sources()
+        .iter()
+        .filter(|source| source.room == "store")
+        .map(|source| &*source.code)
+        .collect();
     let statements: Vec<&str> = text.split("UPDATE users SET").skip(1).collect();
     assert!(statements.len() >= 5, "{} statements", statements.len());
     for statement in statements {
@@ -98,11 +111,15 @@ fn the_latest_instant_is_that_of_the_wire() {
 #[test]
 fn a_wall_sees_every_way_to_name_a_room() {
     let rooms: Names = ["otp", "store", "users", "mail"].map(str::to_owned).into();
-    let seen =
-        |path: &str, code: &str| -> Vec<String> { used_rooms(&Source::new(path, code), &rooms).into_iter().collect() };
+    let seen = |path: &str, code: &str| -> Vec<String> {
+        used_rooms(&Source::new(path, code), &rooms).into_iter().collect()
+    };
     assert_eq!(seen("users/login.rs", "use crate::otp::Otp;"), ["otp"]);
     assert_eq!(seen("users/login.rs", "let x = crate::store::open();"), ["store"]);
-    assert_eq!(seen("users/login.rs", "use crate::{\n    mail::Sender,\n    otp::{self, Otp},\n};"), ["mail", "otp"]);
+    assert_eq!(
+        seen("users/login.rs", "use crate::{\n    mail::Sender,\n    otp::{self, Otp},\n};"),
+        ["mail", "otp"]
+    );
     assert_eq!(seen("users/login.rs", "use super::super::store::Db;"), ["store"]);
     assert_eq!(seen("users/mod.rs", "use super::store::Db;"), ["store"]);
     assert_eq!(seen("users/login.rs", "use super::mail::Kind; // crate::store"), [""; 0]);
@@ -121,10 +138,15 @@ fn arrows() -> BTreeMap<String, Names> {
         for room in words(&row[0]) {
             let uses: Names = match row[2].as_str() {
                 // The entry sees all; nobody sees the entry.
-                "all" if room == "main" => rooms.iter().filter(|other| *other != "main").cloned().collect(),
+                "all" if room == "main" => {
+                    rooms.iter().filter(|other| *other != "main").cloned().collect()
+                }
                 uses => words(uses).into_iter().filter(|name| name != "user_proto").collect(),
             };
-            assert!(uses.is_subset(&rooms), "`{room}` uses a room that is not in the table: {uses:?}");
+            assert!(
+                uses.is_subset(&rooms),
+                "`{room}` uses a room that is not in the table: {uses:?}"
+            );
             arrows.insert(room, uses);
         }
     }
@@ -154,7 +176,8 @@ fn sources() -> Vec<Source> {
 
 impl Source {
     fn new(path: &str, text: &str) -> Self {
-        let mut module: Vec<String> = path.trim_end_matches(".rs").split('/').map(str::to_owned).collect();
+        let mut module: Vec<String> =
+            path.trim_end_matches(".rs").split('/').map(str::to_owned).collect();
         let room = module[0].clone();
         if module.last().is_some_and(|last| last == "mod") {
             module.pop();
@@ -163,9 +186,13 @@ impl Source {
     }
 }
 
-/// Comments go; a `//` in a text, as in a URL, takes the rest of its line along, which names no room.
+/// Comments go; a `//` in a text, as in a URL, takes the rest of its line along, which names no
+/// room.
 fn without_comments(text: &str) -> String {
-    text.lines().map(|line| line.split_once("//").map_or(line, |(code, _)| code)).collect::<Vec<_>>().join("\n")
+    text.lines()
+        .map(|line| line.split_once("//").map_or(line, |(code, _)| code))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// The rooms that a file names: from the root, or by climbing to it.
@@ -175,7 +202,8 @@ fn used_rooms(source: &Source, rooms: &Names) -> Names {
     let mut used = Names::new();
     for root in roots {
         for (at, _) in source.code.match_indices(root) {
-            let is_path_start = !source.code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':');
+            let is_path_start =
+                !source.code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':');
             if is_path_start {
                 used.extend(first_segments(&source.code[at + root.len()..]));
             }
@@ -186,7 +214,9 @@ fn used_rooms(source: &Source, rooms: &Names) -> Names {
 
 /// `a::b` gives `a`, and `{a::b, c::{d, e}}` gives `a` and `c`.
 fn first_segments(path: &str) -> Names {
-    let segment = |text: &str| -> String { text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect() };
+    let segment = |text: &str| -> String {
+        text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+    };
     let Some(group) = path.strip_prefix('{') else { return [segment(path)].into() };
     let (mut depth, mut at_start, mut names) = (0, true, Names::new());
     for (index, c) in group.char_indices() {
@@ -208,6 +238,7 @@ fn first_segments(path: &str) -> Names {
 /// Whether the code names this path as whole words.
 fn mentions(code: &str, name: &str) -> bool {
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
-    code.match_indices(name)
-        .any(|(at, _)| !code[..at].ends_with(is_word) && !code[at + name.len()..].starts_with(is_word))
+    code.match_indices(name).any(|(at, _)| {
+        !code[..at].ends_with(is_word) && !code[at + name.len()..].starts_with(is_word)
+    })
 }

@@ -46,7 +46,10 @@ async fn limits_that_go_up_and_down_give_and_withhold_what_they_differ_by() {
     let (connection, _) = open();
     assert_eq!(connection.idle_timeout(), None);
     tell(&connection, 300);
-    assert_eq!((permits(&connection), connection.idle_timeout()), ((300, 0), Some(Duration::from_secs(30))));
+    assert_eq!(
+        (permits(&connection), connection.idle_timeout()),
+        ((300, 0), Some(Duration::from_secs(30)))
+    );
     tell(&connection, 100);
     assert_eq!(permits(&connection), (100, 0));
     connection.slots.try_acquire_many(90).unwrap().forget();
@@ -119,7 +122,8 @@ async fn what_is_retired_or_full_is_not_pinged() {
 #[tokio::test]
 async fn the_end_tells_each_request_what_became_of_it() {
     let kept_out = || Cause::KeptOut(NoHandshake::CertificateWanted);
-    // Whether it ever served, what ended it, and then for a request that was written, and one that was not.
+    // Whether it ever served, what ended it, and then for a request that was written, and one that
+    // was not.
     for (served, cause, written_is, unwritten_is) in [
         (true, Cause::Silent, "lost", "not sent"),
         (false, Cause::Silent, "lost", "not sent"),

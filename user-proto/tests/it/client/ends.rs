@@ -79,7 +79,8 @@ async fn silence_is_broken_by_a_ping_and_a_missing_pong_ends_it() {
 async fn a_server_that_stops_with_a_request_is_left_soon() {
     let fake = Fake::start().await;
     let short = Duration::from_millis(80);
-    let client = fake.client_with(Config { ping_awaiting_after: short, pong_within: short, ..quick() });
+    let client =
+        fake.client_with(Config { ping_awaiting_after: short, pong_within: short, ..quick() });
     let idle = call(&client, verify(1));
     let mut peer = fake.accept().await;
     let (id, _) = peer.request().await;
@@ -120,7 +121,8 @@ async fn an_error_said_before_anything_was_read_arrives() {
     let client = fake.client();
     let asked = call(&client, login());
     let mut peer = fake.accept().await;
-    peer.reply(0, user_proto::ErrorReply { retry_after_ms: Some(50), ..error(ErrorCode::BUSY) }).await;
+    peer.reply(0, user_proto::ErrorReply { retry_after_ms: Some(50), ..error(ErrorCode::BUSY) })
+        .await;
     peer.stream.shutdown().await.unwrap();
     let Err(Error::Refused(reply)) = asked.await.unwrap() else { panic!("the server said why") };
     assert_eq!((reply.code, reply.retry_after_ms), (ErrorCode::BUSY, Some(50)));

@@ -9,8 +9,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use user_proto::client::{Client, Config, Error};
 use user_proto::{
-    Common, ErrorCode, ErrorReply, GetUser, Login, Pong, Reply, Request, RequestMessage, TokenVerified, UnixSeconds,
-    UserDeleted, VerifyToken, encode, frame,
+    Common, ErrorCode, ErrorReply, GetUser, Login, Pong, Reply, Request, RequestMessage,
+    TokenVerified, UnixSeconds, UserDeleted, VerifyToken, encode, frame,
 };
 use uuid::Uuid;
 
@@ -48,8 +48,10 @@ impl Fake {
     }
 
     pub(super) async fn accept(&self) -> Peer {
-        let (stream, _) =
-            tokio::time::timeout(PATIENCE, self.listener.accept()).await.expect("a connection").expect("accepts");
+        let (stream, _) = tokio::time::timeout(PATIENCE, self.listener.accept())
+            .await
+            .expect("a connection")
+            .expect("accepts");
         stream.set_nodelay(true).unwrap();
         Peer { stream, input: BytesMut::new() }
     }
@@ -120,12 +122,16 @@ impl Peer {
         while let Some((id, request, _)) = self.next().await {
             served += 1;
             match request {
-                Request::Ping(_) => self.reply(id, Pong { max_in_flight: None, idle_timeout: None }).await,
+                Request::Ping(_) => {
+                    self.reply(id, Pong { max_in_flight: None, idle_timeout: None }).await
+                }
                 Request::VerifyToken(request) => {
                     let session = number(request.access_token.expose_str().unwrap());
                     self.reply(id, verified(session)).await;
                 }
-                Request::DeleteUser(_) | Request::Login(_) => self.refuse(id, ErrorCode::INVALID_CREDENTIALS).await,
+                Request::DeleteUser(_) | Request::Login(_) => {
+                    self.refuse(id, ErrorCode::INVALID_CREDENTIALS).await
+                }
                 _ => self.refuse(id, ErrorCode::INTERNAL).await,
             }
         }

@@ -64,7 +64,11 @@ async fn no_more_than_256_are_in_flight_until_a_pong_says_otherwise() {
         asked.push(peer.request().await);
     }
     assert!(is_quiet(&mut peer).await);
-    assert_eq!(asked.iter().map(|(id, _)| *id).collect::<HashSet<_>>().len(), 256, "no id is used twice");
+    assert_eq!(
+        asked.iter().map(|(id, _)| *id).collect::<HashSet<_>>().len(),
+        256,
+        "no id is used twice"
+    );
     for (id, request) in asked.drain(..) {
         peer.reply(id, verified(token_of(&request))).await;
     }

@@ -4,7 +4,9 @@ use std::sync::{Arc, Mutex};
 
 use tokio::io::AsyncWriteExt;
 use user_proto::client::{Config, Direction, Error, Tls, TlsOptions};
-use user_proto::{Common, DecodeError, ErrorCode, IdempotencyKey, Ping, Pong, Register, Request, frame};
+use user_proto::{
+    Common, DecodeError, ErrorCode, IdempotencyKey, Ping, Pong, Register, Request, frame,
+};
 
 use super::fake::{Fake, call, login, odd_one_out, quick, token_of, verified, verify};
 
@@ -77,9 +79,15 @@ async fn a_reply_that_can_not_be_read_costs_one_call() {
     for call in calls {
         answers.push(call.await.unwrap());
     }
-    assert!(matches!(answers[0], Err(Error::BadReply { kind: 0x85, error: DecodeError::UnknownType(0x85) })));
+    assert!(matches!(
+        answers[0],
+        Err(Error::BadReply { kind: 0x85, error: DecodeError::UnknownType(0x85) })
+    ));
     assert!(matches!(answers[1], Err(Error::BadReply { kind: 0xC2, .. })));
-    assert!(matches!(answers[2], Err(Error::BadReply { kind: 0x83, error: DecodeError::Malformed { .. } })));
+    assert!(matches!(
+        answers[2],
+        Err(Error::BadReply { kind: 0x83, error: DecodeError::Malformed { .. } })
+    ));
     assert!(answers[2].as_ref().unwrap_err().outcome_unknown());
     assert_eq!(*answers[3].as_ref().unwrap(), verified(3));
 }
@@ -119,13 +127,21 @@ async fn a_refusal_is_given_with_its_code() {
 async fn common_tags_go_out_and_a_request_too_long_does_not() {
     let fake = Fake::start().await;
     let client = fake.client();
-    let long = Register { username: "u".repeat(40_000).into(), email: "e".repeat(40_000).into(), password: "p".into() };
+    let long = Register {
+        username: "u".repeat(40_000).into(),
+        email: "e".repeat(40_000).into(),
+        password: "p".into(),
+    };
     let asking = {
         let client = client.clone();
         tokio::spawn(async move {
             let refused = client.call(long).await;
             let key = Some(IdempotencyKey([7; 16]));
-            let common = Common { idempotency_key: key, traceparent: Some("00-a".into()), ..Common::default() };
+            let common = Common {
+                idempotency_key: key,
+                traceparent: Some("00-a".into()),
+                ..Common::default()
+            };
             (refused, client.call_with(verify(1), common).await)
         })
     };
@@ -158,7 +174,10 @@ async fn a_tap_sees_every_frame_of_both_directions() {
     client.call(Ping {}).await.unwrap();
     client.close().await;
     let (sent, received) = (Direction::Sent, Direction::Received);
-    assert_eq!(*seen.lock().unwrap(), [(sent, 0x03), (received, 0x83), (sent, 0x7f), (received, 0xff)]);
+    assert_eq!(
+        *seen.lock().unwrap(),
+        [(sent, 0x03), (received, 0x83), (sent, 0x7f), (received, 0xff)]
+    );
 }
 
 fn frame_of(kind: u8, id: u32, body: &[u8]) -> Vec<u8> {
@@ -173,6 +192,9 @@ async fn a_client_shows_its_address_and_not_its_tap() {
     assert!(shown.starts_with("Client {") && shown.contains(&fake.addr()), "{shown}");
     let shown = format!("{:?}", Config { tap: Some(Arc::new(|_, _| ())), ..quick() });
     assert!(shown.starts_with("Config {") && shown.contains("tap: true"), "{shown}");
-    let shown = format!("{:?}", Tls::new(&TlsOptions { server_name: Some("ada.example"), ..TlsOptions::default() }));
+    let shown = format!(
+        "{:?}",
+        Tls::new(&TlsOptions { server_name: Some("ada.example"), ..TlsOptions::default() })
+    );
     assert!(shown.starts_with("Ok(Tls {") && shown.contains("ada.example"), "{shown}");
 }

@@ -17,7 +17,10 @@ async fn a_lost_connection_leaves_the_outcome_of_a_login_unknown() {
     peer.request().await;
     drop(peer);
     let error = asked.await.unwrap().unwrap_err();
-    assert!(matches!(error, Error::Lost { cause: Cause::ClosedByServer | Cause::Io(..) }), "{error:?}");
+    assert!(
+        matches!(error, Error::Lost { cause: Cause::ClosedByServer | Cause::Io(..) }),
+        "{error:?}"
+    );
     assert!(error.outcome_unknown());
     assert!(fake.is_left_alone().await);
 }
@@ -132,7 +135,9 @@ async fn without_a_server_a_call_says_so_at_once_or_at_its_deadline() {
 }
 
 /// A refresh that a server has had for 26 s: the client, its call, and the server's side of it.
-async fn old_refresh(fake: &Fake) -> (Client, JoinHandle<Result<TokenRefreshed<'static>, Error>>, Peer, u32) {
+async fn old_refresh(
+    fake: &Fake,
+) -> (Client, JoinHandle<Result<TokenRefreshed<'static>, Error>>, Peer, u32) {
     let client = fake.client_with(within(Duration::from_secs(60)));
     let asked = call(&client, RefreshToken { refresh_token: "r".into() });
     let mut peer = fake.accept().await;
@@ -204,7 +209,10 @@ async fn a_server_that_has_served_is_called_again_at_once() {
 async fn a_client_that_does_not_wait_fails_at_once_until_its_back_off_is_over() {
     let addr = nowhere().await;
     let [barred, soon] = [NEVER, Duration::from_millis(1)].map(|backoff| {
-        Client::with_config(addr.to_string(), Config { wait_for_server: false, ..backing_off(backoff) })
+        Client::with_config(
+            addr.to_string(),
+            Config { wait_for_server: false, ..backing_off(backoff) },
+        )
     });
     for client in [&barred, &soon] {
         assert!(matches!(client.call(verify(1)).await, Err(Error::Connect(_))));

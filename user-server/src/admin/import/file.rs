@@ -1,5 +1,5 @@
-//! Files of users, read row by row. No row is longer than it may be, so that a quote that is never closed costs no
-//! memory.
+//! Files of users, read row by row. No row is longer than it may be, so that a quote that is never
+//! closed costs no memory.
 
 use std::cell::Cell;
 use std::fs::File;
@@ -36,11 +36,17 @@ impl Csv {
     pub(super) fn open(path: &Path) -> Result<Self, Error> {
         let (file, size) = open(path)?;
         let left = Rc::new(Cell::new(LONGEST_ROW));
-        let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(Bounded { file, left: left.clone() });
+        let mut reader = csv::ReaderBuilder::new()
+            .flexible(true)
+            .from_reader(Bounded { file, left: left.clone() });
         let columns: Vec<_> = reader.headers()?.iter().map(row::column).collect();
         for needed in ["id", "username", "email", "password_hash"] {
             if columns.iter().filter(|column| **column == Some(needed)).count() != 1 {
-                return Err(format!("{}: its first line has to name the column `{needed}` once", path.display()).into());
+                return Err(format!(
+                    "{}: its first line has to name the column `{needed}` once",
+                    path.display()
+                )
+                .into());
             }
         }
         Ok(Self { reader, columns, left, record: csv::StringRecord::new(), size })
@@ -66,12 +72,18 @@ impl Csv {
             Ok(false) => return Ok(None),
             Ok(true) => {}
             // The next row begins behind it all the same.
-            Err(error) if matches!(error.kind(), csv::ErrorKind::Utf8 { .. }) => return bad("it is not UTF-8"),
+            Err(error) if matches!(error.kind(), csv::ErrorKind::Utf8 { .. }) => {
+                return bad("it is not UTF-8");
+            }
             Err(error) => return Err(format!("line {line}: {error}").into()),
         }
         let line = self.record.position().map_or(line, csv::Position::line);
         if self.record.len() != self.columns.len() {
-            let why = format!("it has {} columns, and the first line has {}", self.record.len(), self.columns.len());
+            let why = format!(
+                "it has {} columns, and the first line has {}",
+                self.record.len(),
+                self.columns.len()
+            );
             return Ok(Some(Item { line, row: Err((why, String::new())) }));
         }
         let mut row = Row::default();
@@ -94,7 +106,10 @@ impl Read for Bounded {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let left = self.left.get();
         if left == 0 {
-            return Err(std::io::Error::new(ErrorKind::InvalidData, "the row is too long; is a quote left open?"));
+            return Err(std::io::Error::new(
+                ErrorKind::InvalidData,
+                "the row is too long; is a quote left open?",
+            ));
         }
         let most = buffer.len().min(left);
         let read = self.file.read(buffer.get_mut(..most).unwrap_or_default())?;
@@ -149,7 +164,8 @@ impl Jsonl {
 
 fn parse(text: &[u8]) -> Result<Row, &'static str> {
     // The parser's own words could repeat a part of the hash.
-    let fields: Map<String, Value> = serde_json::from_slice(text).map_err(|_| "it is no JSON object")?;
+    let fields: Map<String, Value> =
+        serde_json::from_slice(text).map_err(|_| "it is no JSON object")?;
     let mut row = Row::default();
     for (name, value) in fields {
         let Some(column) = row::column(&name) else { continue };

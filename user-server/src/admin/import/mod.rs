@@ -1,5 +1,5 @@
-//! Brings users of another service along, in batches that are one transaction each. Run again, it goes on where it
-//! stopped: who is there already is passed over.
+//! Brings users of another service along, in batches that are one transaction each. Run again, it
+//! goes on where it stopped: who is there already is passed over.
 
 mod file;
 mod progress;
@@ -36,8 +36,8 @@ const SOME_REFUSED: u8 = 1;
 /// What to import, and how.
 #[derive(clap::Args)]
 pub struct ImportArgs {
-    /// A file of the columns id, username, email, password_hash, created_at and verified: .csv, or .jsonl for a JSON object
-    /// a line
+    /// A file of the columns id, username, email, password_hash, created_at and verified: .csv, or
+    /// .jsonl for a JSON object a line
     #[arg(required_unless_present = "from_postgres")]
     file: Option<PathBuf>,
     /// Read a table of another database instead: postgresql://user:password@host:port/name
@@ -70,7 +70,8 @@ struct Tally {
 /// Runs `user-server import`.
 ///
 /// # Errors
-/// Where the source, the store or the file of refused rows can't be used. What was imported until then stays.
+/// Where the source, the store or the file of refused rows can't be used. What was imported until
+/// then stays.
 pub async fn import(config: &Config, args: ImportArgs) -> Done {
     let mut source = match (&args.file, &args.from_postgres) {
         (_, Some(url)) => Source::table(url, &args.table).await?,
@@ -86,15 +87,23 @@ pub async fn import(config: &Config, args: ImportArgs) -> Done {
     }
     let mut rejects = Rejects::open(args.rejects.as_deref())?;
     let store = place::open(config).await?;
-    let rules = Rules { own: config.hash_cost, unverified: args.include_unverified, now: place::now(&*store).await? };
+    let rules = Rules {
+        own: config.hash_cost,
+        unverified: args.include_unverified,
+        now: place::now(&*store).await?,
+    };
     let note = async |detail: String| match args.dry_run {
         true => Ok(()),
-        false => patiently(async || args.operator.note(&*store, Kind::Imported, &detail).await).await,
+        false => {
+            patiently(async || args.operator.note(&*store, Kind::Imported, &detail).await).await
+        }
     };
     // Before anybody is added, so that a run that is killed is known too.
     note("begun".to_owned()).await?;
     let (mut progress, mut tally) = (Progress::start(source.size()), Tally::default());
-    let done = copy(&*store, &mut source, &rules, &mut rejects, &mut progress, &mut tally, args.dry_run).await;
+    let done =
+        copy(&*store, &mut source, &rules, &mut rejects, &mut progress, &mut tally, args.dry_run)
+            .await;
     let Tally { added, there, refused } = tally;
     let end = if done.is_ok() { "" } else { ", then it failed" };
     let noted = note(format!("{added} added, {there} there already, {refused} refused{end}")).await;
@@ -125,7 +134,10 @@ async fn copy(
                 more = false;
                 break;
             };
-            match item.row.and_then(|row| rules.user(&row).map_err(|why| (why, row.id.unwrap_or_default()))) {
+            match item
+                .row
+                .and_then(|row| rules.user(&row).map_err(|why| (why, row.id.unwrap_or_default())))
+            {
                 Ok(user) => {
                     users.push(user);
                     lines.push(item.line);
@@ -159,8 +171,8 @@ async fn copy(
     Ok(())
 }
 
-/// Tries again where the database is busy or away for a moment. What is tried may be repeated: who was added before a lost
-/// answer is there already then.
+/// Tries again where the database is busy or away for a moment. What is tried may be repeated: who
+/// was added before a lost answer is there already then.
 async fn patiently<T>(step: impl AsyncFn() -> Result<T, Fault>) -> Result<T, Fault> {
     let mut tries = 1;
     loop {

@@ -1,4 +1,5 @@
-//! How far an import is: a bar on a terminal, else a line every few seconds. On standard error, since it is no result.
+//! How far an import is: a bar on a terminal, else a line every few seconds. On standard error,
+//! since it is no result.
 
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
@@ -32,13 +33,15 @@ impl Progress {
     /// So much of the source was read, so many users are there, so many rows were refused.
     pub(super) fn at(&mut self, position: u64, there: u64, refused: u64) {
         let seconds = self.began.elapsed().as_secs().max(1);
-        let says = format!("{there} users, {refused} refused, {} a second", (there + refused) / seconds);
+        let says =
+            format!("{there} users, {refused} refused, {} a second", (there + refused) / seconds);
         if let Some(bar) = &self.bar {
             bar.set_message(says);
             bar.set_position(position);
         } else if self.told.elapsed() >= PERIOD {
             self.told = Instant::now();
-            let percent = position.saturating_mul(100).checked_div(self.size).unwrap_or(100).min(100);
+            let percent =
+                position.saturating_mul(100).checked_div(self.size).unwrap_or(100).min(100);
             let _ = writeln!(std::io::stderr(), "{percent}%: {says}");
         }
     }

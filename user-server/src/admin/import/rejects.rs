@@ -1,4 +1,5 @@
-//! The rows that were refused: a line each in a file, and the first of them on the terminal. Never a hash.
+//! The rows that were refused: a line each in a file, and the first of them on the terminal. Never
+//! a hash.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -30,7 +31,12 @@ impl Rejects {
     }
 
     /// Notes one.
-    pub(super) fn note(&mut self, line: u64, id: &str, reason: &str) -> Result<(), Box<dyn std::error::Error>> {
+    pub(super) fn note(
+        &mut self,
+        line: u64,
+        id: &str,
+        reason: &str,
+    ) -> Result<(), Box<dyn std::error::Error>> {
         // Where columns are swapped, what stands in the place of the id may be a hash.
         let is_id = uuid::Uuid::try_parse(id).is_ok() && id.len() <= LONGEST_ID;
         let id = if is_id { id } else { "" };

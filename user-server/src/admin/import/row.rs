@@ -11,8 +11,12 @@ use crate::password::{HashCost, accept};
 pub(in super::super) const COLUMNS: [&str; 7] =
     ["id", "username", "email", "password_hash", "created_at", "verified", "disabled_at"];
 /// The other names that a column is known by.
-const ALIASES: [(&str, &str); 4] =
-    [("password", "password_hash"), ("hash", "password_hash"), ("email_verified", "verified"), ("name", "username")];
+const ALIASES: [(&str, &str); 4] = [
+    ("password", "password_hash"),
+    ("hash", "password_hash"),
+    ("email_verified", "verified"),
+    ("name", "username"),
+];
 
 /// A row as it was read: each column's text, where it has one.
 #[derive(Default)]
@@ -29,7 +33,10 @@ pub(super) struct Row {
 /// The name in [`COLUMNS`] of a column that a file calls so.
 pub(super) fn column(name: &str) -> Option<&'static str> {
     let name = name.trim().trim_start_matches('\u{feff}').to_ascii_lowercase();
-    let name = ALIASES.iter().find(|(alias, _)| *alias == name).map_or(name.as_str(), |(_, column)| column);
+    let name = ALIASES
+        .iter()
+        .find(|(alias, _)| *alias == name)
+        .map_or(name.as_str(), |(_, column)| column);
     COLUMNS.into_iter().find(|column| *column == name)
 }
 
@@ -77,7 +84,10 @@ impl Rules {
             Some(text) => truth(text).ok_or("verified: it is neither true nor false")?,
         };
         if !verified && !self.unverified {
-            return Err("verified: the address was not; --include-unverified takes it all the same".to_owned());
+            return Err(
+                "verified: the address was not; --include-unverified takes it all the same"
+                    .to_owned(),
+            );
         }
         let created_at = moment(&row.created_at, "created_at")?.unwrap_or(self.now);
         let disabled_at = moment(&row.disabled_at, "disabled_at")?;
@@ -124,9 +134,13 @@ mod tests {
 
     fn row(change: (&str, &str)) -> Row {
         let mut row = Row::default();
-        for (column, text) in
-            [("id", ID), ("username", "Ada"), ("email", "Ada@Example.org"), ("password_hash", HASH), ("verified", "t")]
-        {
+        for (column, text) in [
+            ("id", ID),
+            ("username", "Ada"),
+            ("email", "Ada@Example.org"),
+            ("password_hash", HASH),
+            ("verified", "t"),
+        ] {
             row.set(column, text.to_owned());
         }
         row.set(change.0, change.1.to_owned());
@@ -161,10 +175,15 @@ mod tests {
             ("verified", ""),
             ("created_at", "yesterday"),
         ] {
-            let Err(why) = rules(false).user(&row((column, text))) else { panic!("{column} `{text}` is taken") };
+            let Err(why) = rules(false).user(&row((column, text))) else {
+                panic!("{column} `{text}` is taken")
+            };
             assert!(why.starts_with(&format!("{column}: ")) && !why.contains("plain"), "{why}");
         }
-        assert!(rules(true).user(&row(("verified", "f"))).is_ok() && rules(true).user(&row(("verified", ""))).is_ok());
+        assert!(
+            rules(true).user(&row(("verified", "f"))).is_ok()
+                && rules(true).user(&row(("verified", ""))).is_ok()
+        );
     }
 
     #[test]

@@ -39,13 +39,16 @@ impl Source {
 
     /// Opens a table of another database.
     pub(super) async fn table(url: &str, table: &str) -> Result<Self, Error> {
-        let options = PostgresOptions::parse(url, 1, false).map_err(|why| format!("--from-postgres: {why}"))?;
+        let options = PostgresOptions::parse(url, 1, false)
+            .map_err(|why| format!("--from-postgres: {why}"))?;
         let opened = Table::open(&options, table).await;
-        let opened = opened.map_err(|fault| format!("--from-postgres {}: {fault}", options.place()))?;
+        let opened =
+            opened.map_err(|fault| format!("--from-postgres {}: {fault}", options.place()))?;
         Ok(Self::Table(Box::new(opened), VecDeque::new(), 0))
     }
 
-    /// Whether it says of users if their address was verified, as far as can be known before reading.
+    /// Whether it says of users if their address was verified, as far as can be known before
+    /// reading.
     pub(super) fn says_verified(&self) -> bool {
         match self {
             Self::Csv(csv) => csv.says_verified(),

@@ -1,12 +1,15 @@
-//! The connection to Redis, and the breaker before it. A call never connects and never waits longer than its patience:
-//! without a connection it fails at once. Whoever keeps the connection reconnects and proves it in the background, so no
-//! request pays for a probe.
+//! The connection to Redis, and the breaker before it. A call never connects and never waits longer
+//! than its patience: without a connection it fails at once. Whoever keeps the connection
+//! reconnects and proves it in the background, so no request pays for a probe.
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, Cmd, FromRedisValue, PushInfo, PushKind, RedisError, RedisResult, Value};
+use redis::{
+    AsyncConnectionConfig, Client, Cmd, FromRedisValue, PushInfo, PushKind, RedisError,
+    RedisResult, Value,
+};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -77,8 +80,8 @@ impl Link {
         self.woken.notified().await;
     }
 
-    /// What Redis answers; none where it does not within the patience. A command that timed out may still run later, so
-    /// only those are sent that do no harm then.
+    /// What Redis answers; none where it does not within the patience. A command that timed out may
+    /// still run later, so only those are sent that do no harm then.
     pub(super) async fn call<T: FromRedisValue>(&self, command: &Cmd) -> Option<T> {
         let live = self.live.read().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(Live { mut connection, number }) = live else {
@@ -180,7 +183,9 @@ impl Link {
             match push.kind {
                 PushKind::Message => link.woken.notify_one(),
                 // A cluster's connection heals itself, and subscribes again.
-                PushKind::Disconnection if single => link.lose(number, &"the connection was closed"),
+                PushKind::Disconnection if single => {
+                    link.lose(number, &"the connection was closed")
+                }
                 PushKind::Disconnection => link.woken.notify_one(),
                 _ => {}
             }
@@ -201,7 +206,12 @@ impl Link {
             };
             return builder.build()?.get_async_connection().await.map(Connection::Cluster);
         }
-        let node = self.server.nodes.first().cloned().ok_or((redis::ErrorKind::InvalidClientConfig, "no server"))?;
+        let node = self
+            .server
+            .nodes
+            .first()
+            .cloned()
+            .ok_or((redis::ErrorKind::InvalidClientConfig, "no server"))?;
         let client = match &self.server.authorities {
             Some(authorities) => Client::build_with_tls(node, authorities.clone())?,
             None => Client::open(node)?,
@@ -219,8 +229,10 @@ impl Link {
         let prove = async {
             let info: Value = connection.ask(redis::cmd("INFO").arg("server")).await?;
             let name = format!("user-server:check:{}", uuid::Uuid::new_v4());
-            let _: Option<String> = connection.ask(&super::set_new(&name, b"?", self.patience.connect)).await?;
-            let _: i64 = connection.ask(&super::exchange(&name, b"?", b"!", self.patience.connect)).await?;
+            let _: Option<String> =
+                connection.ask(&super::set_new(&name, b"?", self.patience.connect)).await?;
+            let _: i64 =
+                connection.ask(&super::exchange(&name, b"?", b"!", self.patience.connect)).await?;
             let _: Vec<Option<Vec<u8>>> = connection.ask(redis::cmd("MGET").arg(&name)).await?;
             let _: i64 = connection.ask(redis::cmd("DEL").arg(&name)).await?;
             let channel = self.channels.first().map(String::as_str).unwrap_or_default();
@@ -263,7 +275,10 @@ fn version(info: &Value) -> Option<String> {
     text.lines().find_map(|line| line.strip_prefix("redis_version:")).map(str::to_owned)
 }
 
-/// Whether another connection may do better: this one is gone, or its server has become one that does not write.
+/// Whether another connection may do better: this one is gone, or its server has become one that
+/// does not write.
 fn is_broken(error: &RedisError) -> bool {
-    error.is_io_error() || error.is_unrecoverable_error() || matches!(error.code(), Some("READONLY" | "LOADING"))
+    error.is_io_error()
+        || error.is_unrecoverable_error()
+        || matches!(error.code(), Some("READONLY" | "LOADING"))
 }

@@ -1,5 +1,5 @@
-//! The token cache that nodes share. Every record is under a name of its own, so that a cluster may spread them; every
-//! write is conditional or a deletion, so that one which runs late does no harm.
+//! The token cache that nodes share. Every record is under a name of its own, so that a cluster may
+//! spread them; every write is conditional or a deletion, so that one which runs late does no harm.
 
 mod link;
 mod seal;
@@ -93,7 +93,9 @@ impl RedisCache {
         let lease = Uuid::new_v4();
         let value = leased(lease);
         let taken = match old {
-            None => self.link.call::<Option<String>>(&set_new(name, &value, LEASE)).await?.is_some(),
+            None => {
+                self.link.call::<Option<String>>(&set_new(name, &value, LEASE)).await?.is_some()
+            }
             Some(old) => self.link.call::<i64>(&exchange(name, old, &value, LEASE)).await? == 1,
         };
         taken.then_some(lease)
@@ -111,7 +113,9 @@ impl Cache for RedisCache {
     async fn look_up(&self, session_id: Uuid, user_id: Uuid, least: i64, now: Timestamp) -> Cached {
         let (session_name, user_name) = (self.seal.name(session_id), self.seal.name(user_id));
         let both = redis::cmd("MGET").arg(&session_name).arg(&user_name).to_owned();
-        let Some((session, user)) = self.link.call::<(Option<Vec<u8>>, Option<Vec<u8>>)>(&both).await else {
+        let Some((session, user)) =
+            self.link.call::<(Option<Vec<u8>>, Option<Vec<u8>>)>(&both).await
+        else {
             self.metrics.looked_up(false);
             return Cached::Unknown(Leases::default());
         };

@@ -1,6 +1,6 @@
-//! What Redis holds, made unreadable to it: names are keyed hashes, and values are sealed under a key of the server
-//! (AES-256-GCM-SIV) together with their names. Who reads Redis learns no name and no address, and who writes to it can
-//! neither forge a record nor move one to another place.
+//! What Redis holds, made unreadable to it: names are keyed hashes, and values are sealed under a
+//! key of the server (AES-256-GCM-SIV) together with their names. Who reads Redis learns no name
+//! and no address, and who writes to it can neither forge a record nor move one to another place.
 
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use base64::Engine as _;
@@ -17,8 +17,8 @@ const PREFIX: &str = "user-server:1:";
 /// So much of a keyed hash that no two subjects share a name.
 const NAME: usize = 16;
 
-/// Names and values. Records are written under the key that signs, and ended under every key: while keys are rolled, nodes
-/// differ in which one signs.
+/// Names and values. Records are written under the key that signs, and ended under every key: while
+/// keys are rolled, nodes differ in which one signs.
 pub(super) struct Seal {
     ring: Vec<CacheKeys>,
     key: LessSafeKey,
@@ -55,7 +55,8 @@ impl UserBody {
 impl Seal {
     pub(super) fn new(keys: &KeyRing) -> Result<Self, Fault> {
         let fault = || Fault::internal("a key of the cache can not be derived");
-        let ring: Vec<CacheKeys> = keys.iter().map(CacheKeys::new).collect::<Option<_>>().ok_or_else(fault)?;
+        let ring: Vec<CacheKeys> =
+            keys.iter().map(CacheKeys::new).collect::<Option<_>>().ok_or_else(fault)?;
         let signing = CacheKeys::new(keys.first()).ok_or_else(fault)?;
         let key = UnboundKey::new(&AES_256_GCM_SIV, signing.seal()).map_err(|_| fault())?;
         Ok(Self { ring, key: LessSafeKey::new(key) })
@@ -82,7 +83,9 @@ impl Seal {
         getrandom::fill(&mut nonce).ok()?;
         let mut sealed = serde_json::to_vec(body).ok()?;
         let aad = Aad::from(name.as_bytes());
-        self.key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), aad, &mut sealed).ok()?;
+        self.key
+            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), aad, &mut sealed)
+            .ok()?;
         Some([&nonce, sealed.as_slice()].concat())
     }
 
@@ -91,14 +94,16 @@ impl Seal {
         let (nonce, sealed) = value.split_first_chunk::<NONCE_LEN>()?;
         let mut sealed = sealed.to_vec();
         let aad = Aad::from(name.as_bytes());
-        let body = self.key.open_in_place(Nonce::assume_unique_for_key(*nonce), aad, &mut sealed).ok()?;
+        let body =
+            self.key.open_in_place(Nonce::assume_unique_for_key(*nonce), aad, &mut sealed).ok()?;
         serde_json::from_slice(body).ok()
     }
 }
 
 fn name(keys: &CacheKeys, subject: &[u8]) -> String {
     let tag = keys.name(subject);
-    let short = tag.first_chunk::<NAME>().map(|short| URL_SAFE_NO_PAD.encode(short)).unwrap_or_default();
+    let short =
+        tag.first_chunk::<NAME>().map(|short| URL_SAFE_NO_PAD.encode(short)).unwrap_or_default();
     format!("{PREFIX}{short}")
 }
 
@@ -124,7 +129,9 @@ mod tests {
         };
         let value = ours.close("here", &UserBody::new(&profile, Timestamp(9))).unwrap();
         assert!(!String::from_utf8_lossy(&value).contains("ada"));
-        let open = |seal: &Seal, name, value: &[u8]| seal.open::<UserBody>(name, value).map(|body| body.profile(id));
+        let open = |seal: &Seal, name, value: &[u8]| {
+            seal.open::<UserBody>(name, value).map(|body| body.profile(id))
+        };
         assert_eq!(open(&ours, "here", &value), Some(profile));
         assert_eq!(open(&ours, "there", &value), None);
         assert_eq!(open(&theirs, "here", &value), None);

@@ -10,7 +10,8 @@ pub struct RedisServer {
     pub(super) authorities: Option<TlsCertificates>,
 }
 
-/// The certificate authorities that a server's certificate may come from, instead of the public ones.
+/// The certificate authorities that a server's certificate may come from, instead of the public
+/// ones.
 #[derive(Clone)]
 pub struct Authorities(Vec<u8>);
 
@@ -34,8 +35,8 @@ impl Authorities {
 }
 
 impl RedisServer {
-    /// Reads `redis://user:password@host:port/database`, `rediss://...` for TLS, or `unix:/path`; parted by commas, nodes
-    /// of a cluster, where those after the first may be `host:port` alone.
+    /// Reads `redis://user:password@host:port/database`, `rediss://...` for TLS, or `unix:/path`;
+    /// parted by commas, nodes of a cluster, where those after the first may be `host:port` alone.
     ///
     /// # Errors
     /// What is wrong with it, without its password.
@@ -44,7 +45,11 @@ impl RedisServer {
         let first = node(parts.next().unwrap_or_default())?;
         let mut nodes = vec![first.clone()];
         for part in parts {
-            let other = if part.contains("://") { node(part)? } else { node(&format!("{}://{part}", scheme(&first)))? };
+            let other = if part.contains("://") {
+                node(part)?
+            } else {
+                node(&format!("{}://{part}", scheme(&first)))?
+            };
             nodes.push(first.clone().set_addr(other.addr().clone()));
         }
         if nodes.len() > 1 {
@@ -97,10 +102,13 @@ fn scheme(node: &ConnectionInfo) -> &'static str {
 }
 
 fn node(url: &str) -> Result<ConnectionInfo, String> {
-    let url = redis::parse_redis_url(url).ok_or("it is no URL that begins with redis://, rediss:// or unix:")?;
+    let url = redis::parse_redis_url(url)
+        .ok_or("it is no URL that begins with redis://, rediss:// or unix:")?;
     let info = url.into_connection_info().map_err(|error| error.to_string())?;
     if let ConnectionAddr::TcpTls { insecure: true, .. } = info.addr() {
-        return Err("#insecure would trust whoever answers; name the authority in REDIS_CA".to_owned());
+        return Err(
+            "#insecure would trust whoever answers; name the authority in REDIS_CA".to_owned()
+        );
     }
     // Wakes come over the same connection as answers, which the older protocol can't do.
     let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
@@ -110,7 +118,9 @@ fn node(url: &str) -> Result<ConnectionInfo, String> {
 #[cfg(feature = "redis-cluster")]
 fn check_cluster(first: &ConnectionInfo) -> Result<(), String> {
     match first.addr() {
-        ConnectionAddr::Unix(_) => Err("a cluster is not reached by a socket of this machine".to_owned()),
+        ConnectionAddr::Unix(_) => {
+            Err("a cluster is not reached by a socket of this machine".to_owned())
+        }
         _ if first.redis_settings().db() != 0 => Err("a cluster has database 0 alone".to_owned()),
         _ => Ok(()),
     }
@@ -118,7 +128,8 @@ fn check_cluster(first: &ConnectionInfo) -> Result<(), String> {
 
 #[cfg(not(feature = "redis-cluster"))]
 fn check_cluster(_: &ConnectionInfo) -> Result<(), String> {
-    Err("it names several nodes, and this program was built without the feature redis-cluster".to_owned())
+    Err("it names several nodes, and this program was built without the feature redis-cluster"
+        .to_owned())
 }
 
 #[cfg(test)]
@@ -143,9 +154,13 @@ mod tests {
 
     #[test]
     fn what_can_not_be_used_is_told_without_its_password() {
-        for url in
-            ["http://:geheim@cache", "redis://:geheim@cache/x", "rediss://:geheim@cache#insecure", "redis://", ""]
-        {
+        for url in [
+            "http://:geheim@cache",
+            "redis://:geheim@cache/x",
+            "rediss://:geheim@cache#insecure",
+            "redis://",
+            "",
+        ] {
             let error = RedisServer::parse(url).unwrap_err();
             assert!(!error.is_empty() && !error.contains("geheim"), "{url}: {error}");
         }

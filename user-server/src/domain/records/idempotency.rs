@@ -5,8 +5,8 @@ use uuid::Uuid;
 use super::SessionRecord;
 use crate::domain::Timestamp;
 
-/// The right to do what a key stands for. The change that it is done with completes it in its own transaction, or fails
-/// where somebody else holds the key by then.
+/// The right to do what a key stands for. The change that it is done with completes it in its own
+/// transaction, or fails where somebody else holds the key by then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyClaim {
     /// The client's key.

@@ -58,7 +58,13 @@ impl SmtpMailer {
         let each = self.patience.step * 2 / 5;
         match &self.server.encryption {
             Encryption::Implicit(tls) => {
-                let connect = AsyncSmtpConnection::connect_tokio1(server, Some(each), hello, Some(tls.clone()), None);
+                let connect = AsyncSmtpConnection::connect_tokio1(
+                    server,
+                    Some(each),
+                    hello,
+                    Some(tls.clone()),
+                    None,
+                );
                 self.step(Step::Connect, connect).await
             }
             Encryption::StartTls(tls) => {
@@ -75,9 +81,13 @@ impl SmtpMailer {
 
     async fn connect_plain(&self, each: Duration) -> Result<AsyncSmtpConnection, Cause> {
         let mut last = None;
-        for address in tokio::net::lookup_host((self.server.host.as_str(), self.server.port)).await? {
+        for address in
+            tokio::net::lookup_host((self.server.host.as_str(), self.server.port)).await?
+        {
             // A name can come to mean another machine.
-            if matches!(self.server.encryption, Encryption::None) && !address.ip().to_canonical().is_loopback() {
+            if matches!(self.server.encryption, Encryption::None)
+                && !address.ip().to_canonical().is_loopback()
+            {
                 last = Some(Cause::NotLoopback);
                 continue;
             }
@@ -85,7 +95,9 @@ impl SmtpMailer {
                 Ok(Ok(tcp)) => {
                     tcp.set_nodelay(true)?;
                     let stream = Box::new(PlainStream::new(tcp));
-                    return Ok(AsyncSmtpConnection::connect_with_transport(stream, &self.hello).await?);
+                    return Ok(
+                        AsyncSmtpConnection::connect_with_transport(stream, &self.hello).await?
+                    );
                 }
                 Ok(Err(error)) => last = Some(error.into()),
                 Err(_) => last = Some(Cause::Slow(each)),
@@ -119,12 +131,24 @@ impl SmtpMailer {
         Ok(())
     }
 
-    async fn hand_over(&self, connection: &mut AsyncSmtpConnection, message: &Message) -> Result<(), Trouble> {
+    async fn hand_over(
+        &self,
+        connection: &mut AsyncSmtpConnection,
+        message: &Message,
+    ) -> Result<(), Trouble> {
         self.log_in(connection).await?;
         let envelope = message.envelope();
-        self.step(Step::Sender, connection.command(Mail::new(envelope.from().cloned(), Vec::new()))).await?;
+        self.step(
+            Step::Sender,
+            connection.command(Mail::new(envelope.from().cloned(), Vec::new())),
+        )
+        .await?;
         for recipient in envelope.to() {
-            self.step(Step::Recipient, connection.command(Rcpt::new(recipient.clone(), Vec::new()))).await?;
+            self.step(
+                Step::Recipient,
+                connection.command(Rcpt::new(recipient.clone(), Vec::new())),
+            )
+            .await?;
         }
         self.step(Step::Data, connection.command(Data)).await?;
         let bytes = message.formatted();

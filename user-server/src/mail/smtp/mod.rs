@@ -1,6 +1,7 @@
 //! Mail by SMTP (RFC 5321) to one server, which takes it from there. Passwords go over TLS only.
 //!
-//! A connection carries one mail: whatever ends a dialogue early, no other mail can meet what is left of it.
+//! A connection carries one mail: whatever ends a dialogue early, no other mail can meet what is
+//! left of it.
 
 mod dialogue;
 mod plain;
@@ -46,7 +47,8 @@ pub enum TlsMode {
     None,
 }
 
-/// The certificate authorities that a server's certificate may come from, instead of the public ones.
+/// The certificate authorities that a server's certificate may come from, instead of the public
+/// ones.
 #[derive(Clone)]
 pub struct Authorities(Certificate);
 
@@ -69,13 +71,18 @@ impl SmtpServer {
     ///
     /// # Errors
     /// What is wrong with the authorities.
-    pub fn new(host: &str, port: u16, mode: TlsMode, authorities: Option<&Authorities>) -> Result<Self, String> {
+    pub fn new(
+        host: &str,
+        port: u16,
+        mode: TlsMode,
+        authorities: Option<&Authorities>,
+    ) -> Result<Self, String> {
         let tls = || {
             let builder = TlsParameters::builder(host.to_owned());
             let builder = match authorities {
-                Some(Authorities(own)) => {
-                    builder.certificate_store(CertificateStore::None).add_root_certificate(own.clone())
-                }
+                Some(Authorities(own)) => builder
+                    .certificate_store(CertificateStore::None)
+                    .add_root_certificate(own.clone()),
                 None => builder.certificate_store(CertificateStore::WebpkiRoots),
             };
             builder.build().map_err(|error| error.to_string())
@@ -99,7 +106,9 @@ impl SmtpServer {
     pub fn is_host(text: &str) -> bool {
         let is_label = |label: &str| {
             (1..=63).contains(&label.len())
-                && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+                && label
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
         };
         text.parse::<IpAddr>().is_ok() || (text.len() <= 253 && text.split('.').all(is_label))
     }

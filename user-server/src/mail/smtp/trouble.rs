@@ -1,4 +1,5 @@
-//! What went wrong with a mail, whose fault it is, and what the operator can do. It never names the recipient.
+//! What went wrong with a mail, whose fault it is, and what the operator can do. It never names the
+//! recipient.
 
 use std::error::Error as _;
 use std::io;
@@ -68,10 +69,14 @@ impl Step {
     fn mend(self) -> &'static str {
         match self {
             Self::Connect => "check SMTP_HOST, SMTP_PORT and SMTP_TLS",
-            Self::StartTls => "check SMTP_TLS, and SMTP_CA where the certificate is not from a public authority",
+            Self::StartTls => {
+                "check SMTP_TLS, and SMTP_CA where the certificate is not from a public authority"
+            }
             Self::Login => "check SMTP_USER and SMTP_PASSWORD",
             Self::Sender => "check MAIL_FROM, and SMTP_USER where the server asks for a login",
-            Self::Recipient => "check that the server relays for this service, and SMTP_USER where it asks for a login",
+            Self::Recipient => {
+                "check that the server relays for this service, and SMTP_USER where it asks for a login"
+            }
             Self::Data | Self::Message => "see the log of the server",
         }
     }
@@ -106,28 +111,39 @@ impl Trouble {
         }
     }
 
-    /// Whether no later try can end otherwise: the server refused this mail, and neither itself nor us.
+    /// Whether no later try can end otherwise: the server refused this mail, and neither itself nor
+    /// us.
     fn is_final(&self) -> bool {
         let Cause::Smtp(error) = &self.cause else { return false };
         let status = error.status().map_or(0, u16::from);
         match self.step {
-            // Where a server does not relay for us it blames each recipient, by a status of the class `security or policy`.
-            Step::Recipient => status >= 500 && !wants_login(status) && !enhanced(error).starts_with("5.7."),
+            // Where a server does not relay for us it blames each recipient, by a status of the
+            // class `security or policy`.
+            Step::Recipient => {
+                status >= 500 && !wants_login(status) && !enhanced(error).starts_with("5.7.")
+            }
             Step::Data | Step::Message => status >= 500 && !wants_login(status),
             Step::Connect | Step::StartTls | Step::Login | Step::Sender => false,
         }
     }
 
-    /// The server's words. It may repeat what it was told, so that after AUTH and RCPT only its numbers are safe.
+    /// The server's words. It may repeat what it was told, so that after AUTH and RCPT only its
+    /// numbers are safe.
     fn said(&self, error: &Error) -> String {
         let Some(status) = error.status() else {
             // What can not be understood is quoted in the error.
             let is_safe = self.step == Step::Connect || !error.is_response();
-            return if is_safe { short(&error.to_string()) } else { "the answer is not SMTP".to_owned() };
+            return if is_safe {
+                short(&error.to_string())
+            } else {
+                "the answer is not SMTP".to_owned()
+            };
         };
         let words = error.source().map(ToString::to_string).unwrap_or_default();
         match self.step {
-            Step::Connect | Step::StartTls | Step::Sender => format!("refused with {status} {}", short(&words)),
+            Step::Connect | Step::StartTls | Step::Sender => {
+                format!("refused with {status} {}", short(&words))
+            }
             Step::Login | Step::Recipient | Step::Data | Step::Message => {
                 format!("refused with {status} {}", enhanced(error)).trim_end().to_owned()
             }
@@ -137,7 +153,9 @@ impl Trouble {
 
 /// What the whole dialogue failed with where no step did.
 pub(super) fn too_slow(server: &SmtpServer, limit: Duration) -> SendError {
-    SendError::Temporary(format!("{server}: the mail was not taken within {limit:?}; see the log of the server"))
+    SendError::Temporary(format!(
+        "{server}: the mail was not taken within {limit:?}; see the log of the server"
+    ))
 }
 
 /// Replies of RFC 4954 and RFC 3207: log in, or encrypt, before you go on.
@@ -149,7 +167,9 @@ fn wants_login(status: u16) -> bool {
 fn enhanced(error: &Error) -> String {
     let words = error.source().map(ToString::to_string).unwrap_or_default();
     let first = words.split_whitespace().next().unwrap_or_default();
-    let is_part = |part: &str| (1..=3).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
+    let is_part = |part: &str| {
+        (1..=3).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit())
+    };
     let is_code = first.split('.').count() == 3 && first.split('.').all(is_part);
     if is_code { first.to_owned() } else { String::new() }
 }

@@ -58,9 +58,12 @@ impl Table {
         .map_err(sql::fault)?;
         let shape = Shape(columns);
         let (select, says_verified) = shape.select(table)?;
-        let page = |condition: &str| format!("SELECT {select} FROM {quoted} {condition} ORDER BY id LIMIT {PAGE}");
+        let page = |condition: &str| {
+            format!("SELECT {select} FROM {quoted} {condition} ORDER BY id LIMIT {PAGE}")
+        };
         let count = AssertSqlSafe(format!("SELECT COUNT(*) FROM {quoted}"));
-        let (rows,): (i64,) = sqlx::query_as(count).fetch_one(&mut connection).await.map_err(sql::fault)?;
+        let (rows,): (i64,) =
+            sqlx::query_as(count).fetch_one(&mut connection).await.map_err(sql::fault)?;
         Ok(Self {
             connection,
             first_page: page(""),
@@ -82,7 +85,8 @@ impl Table {
             Some(last) => sqlx::query(AssertSqlSafe(self.next_page.clone())).bind(last),
         };
         let rows = query.fetch_all(&mut self.connection).await.map_err(sql::fault)?;
-        let rows: Vec<TableRow> = rows.iter().map(read).collect::<Result<_, _>>().map_err(sql::fault)?;
+        let rows: Vec<TableRow> =
+            rows.iter().map(read).collect::<Result<_, _>>().map_err(sql::fault)?;
         self.last = rows.last().map_or(self.last, |row| Some(row.id));
         Ok(rows)
     }
@@ -117,14 +121,21 @@ impl Shape {
     /// What to read, in the order of [`TableRow`], and whether it says who is verified.
     fn select(&self, table: &str) -> Result<(String, bool), Fault> {
         if self.0.is_empty() {
-            return Err(Fault::Unavailable(format!("there is no table {table}; name one with --table")));
+            return Err(Fault::Unavailable(format!(
+                "there is no table {table}; name one with --table"
+            )));
         }
         if self.column(&["id"]).is_none_or(|(_, kind)| kind != "uuid") {
-            return Err(Fault::Unavailable(format!("{table} needs a column `id` of the type uuid")));
+            return Err(Fault::Unavailable(format!(
+                "{table} needs a column `id` of the type uuid"
+            )));
         }
         let text = |names: &[&str]| match self.column(names) {
             Some((name, _)) => Ok(format!("{}::text", quote(name))),
-            None => Err(Fault::Unavailable(format!("{table} needs a column `{}`", names.join("` or `")))),
+            None => Err(Fault::Unavailable(format!(
+                "{table} needs a column `{}`",
+                names.join("` or `")
+            ))),
         };
         let (username, email) = (text(&["username"])?, text(&["email"])?);
         let password = text(&["password", "password_hash", "encrypted_password"])?;
@@ -135,13 +146,23 @@ impl Shape {
             Some((name, _)) => format!("{}::text", quote(name)),
             None => "NULL::text".to_owned(),
         };
-        let verified = match self.column(&["verified", "email_verified", "verified_at", "email_verified_at"]) {
+        let verified = match self.column(&[
+            "verified",
+            "email_verified",
+            "verified_at",
+            "email_verified_at",
+        ]) {
             Some((name, "boolean")) => quote(name),
-            Some((name, kind)) if kind.starts_with("timestamp") => format!("({} IS NOT NULL)", quote(name)),
+            Some((name, kind)) if kind.starts_with("timestamp") => {
+                format!("({} IS NOT NULL)", quote(name))
+            }
             _ => "NULL::boolean".to_owned(),
         };
         let says_verified = verified != "NULL::boolean";
         let (created, disabled) = (moment("created_at"), moment("disabled_at"));
-        Ok((format!("id, {username}, {email}, {password}, {created}, {verified}, {disabled}"), says_verified))
+        Ok((
+            format!("id, {username}, {email}, {password}, {created}, {verified}, {disabled}"),
+            says_verified,
+        ))
     }
 }

@@ -10,8 +10,8 @@ use crate::domain::audit::{Event, Kind};
 use crate::domain::mail::Notice;
 use crate::domain::ports::{Accounts, Adjustment};
 use crate::domain::records::{
-    Activation, Changed, Done, EmailChange, Ended, Guess, LoginKey, NewSession, Purpose, Registration, ResetDone,
-    ResetRequest, UserChange, UserRecord,
+    Activation, Changed, Done, EmailChange, Ended, Guess, LoginKey, NewSession, Purpose,
+    Registration, ResetDone, ResetRequest, UserChange, UserRecord,
 };
 use crate::domain::{Act, Email, Fault, Timestamp, Username, hash_class};
 
@@ -22,19 +22,28 @@ const MAX_SESSIONS: i64 = 100;
 impl Accounts for SqlStore {
     async fn username_taken(&self, username_key: &str) -> Result<bool, Fault> {
         let found: Option<(i64,)> = self
-            .read_optional(sqlx::query_as("SELECT created_at FROM users WHERE username_key = $1").bind(username_key))
+            .read_optional(
+                sqlx::query_as("SELECT created_at FROM users WHERE username_key = $1")
+                    .bind(username_key),
+            )
             .await?;
         Ok(found.is_some())
     }
 
     async fn user_by_login(&self, login: LoginKey<'_>) -> Result<Option<UserRecord>, Fault> {
         let query = match login {
-            LoginKey::Username(key) => {
-                sqlx::query_as(concat!("SELECT ", user_columns!(), " FROM users WHERE username_key = $1")).bind(key)
-            }
-            LoginKey::Email(key) => {
-                sqlx::query_as(concat!("SELECT ", user_columns!(), " FROM users WHERE email_key = $1")).bind(key)
-            }
+            LoginKey::Username(key) => sqlx::query_as(concat!(
+                "SELECT ",
+                user_columns!(),
+                " FROM users WHERE username_key = $1"
+            ))
+            .bind(key),
+            LoginKey::Email(key) => sqlx::query_as(concat!(
+                "SELECT ",
+                user_columns!(),
+                " FROM users WHERE email_key = $1"
+            ))
+            .bind(key),
         };
         let row: Option<UserRow> = self.read_optional(query).await?;
         Ok(row.map(UserRecord::from))
@@ -42,7 +51,10 @@ impl Accounts for SqlStore {
 
     async fn user(&self, id: Uuid) -> Result<Option<UserRecord>, Fault> {
         let row: Option<UserRow> = self
-            .read_optional(sqlx::query_as(concat!("SELECT ", user_columns!(), " FROM users WHERE id = $1")).bind(id))
+            .read_optional(
+                sqlx::query_as(concat!("SELECT ", user_columns!(), " FROM users WHERE id = $1"))
+                    .bind(id),
+            )
             .await?;
         Ok(row.map(UserRecord::from))
     }
@@ -76,13 +88,16 @@ impl Accounts for SqlStore {
         act: &Act,
     ) -> Result<Activation, Fault> {
         let mut tx = self.pools.write().await?;
-        let Some(row) = rows::spend(&mut tx, guess).await? else { return tx.undo(Activation::Spent).await };
+        let Some(row) = rows::spend(&mut tx, guess).await? else {
+            return tx.undo(Activation::Spent).await;
+        };
         let (shown, key) = match (username, row.username, row.username_key) {
             (Some(other), ..) => (other.shown().to_owned(), other.key().to_owned()),
             (None, Some(shown), Some(key)) => (shown, key),
             _ => return Err(corrupt("a registration without a name")),
         };
-        let password_hash = row.password_hash.ok_or_else(|| corrupt("a registration without a password"))?;
+        let password_hash =
+            row.password_hash.ok_or_else(|| corrupt("a registration without a password"))?;
         let user: Option<UserRow> = tx.optional(sqlx::query_as(
             concat!("INSERT INTO users (id, username, username_key, email, email_key, mailbox, password_hash, created_at,
                                          hash_class)
@@ -99,7 +114,10 @@ impl Accounts for SqlStore {
         .bind(hash_class(&password_hash))).await?;
         let Some(user) = user else {
             let email: Option<(i64,)> = tx
-                .optional(sqlx::query_as("SELECT created_at FROM users WHERE email_key = $1").bind(&row.email_key))
+                .optional(
+                    sqlx::query_as("SELECT created_at FROM users WHERE email_key = $1")
+                        .bind(&row.email_key),
+                )
                 .await?;
             if email.is_none() {
                 // Taking all back brings the code back: it is still good, with another name.
@@ -109,7 +127,9 @@ impl Accounts for SqlStore {
             return Ok(Activation::EmailTaken);
         };
         insert_session(&mut tx, user_id, session, act.at).await?;
-        let event = Event::of(Kind::Verified, user_id).session(session.id).subject(guess.verification_id.as_bytes());
+        let event = Event::of(Kind::Verified, user_id)
+            .session(session.id)
+            .subject(guess.verification_id.as_bytes());
         audit::record(&mut tx, act, &event).await?;
         let done = Done::at(act.at).user(user_id).session(session.opened(user_id, act.at));
         idempotency::complete(&mut tx, act, done).await?;
@@ -126,7 +146,8 @@ impl Accounts for SqlStore {
         act: &Act,
     ) -> Result<Option<Ended>, Fault> {
         let mut tx = self.pools.write().await?;
-        // The password was right, whatever else is found: a verdict of the counters is not asked for.
+        // The password was right, whatever else is found: a verdict of the counters is not asked
+        // for.
         let _ = counters::adjust(&mut tx, charge).await?;
         if !still_proved(&mut tx, user.id, user.credentials).await? {
             tx.commit().await?;
@@ -135,7 +156,10 @@ impl Accounts for SqlStore {
         if let Some(hash) = stronger_hash {
             let store = "UPDATE users SET password_hash = $2, hash_class = $4, version = version + 1, changed_at = $3
                          WHERE id = $1";
-            tx.run(sqlx::query(store).bind(user.id).bind(hash).bind(act.at.0).bind(hash_class(hash))).await?;
+            tx.run(
+                sqlx::query(store).bind(user.id).bind(hash).bind(act.at.0).bind(hash_class(hash)),
+            )
+            .await?;
         }
         insert_session(&mut tx, user.id, session, act.at).await?;
         let surplus = sqlx::query_as(
@@ -149,7 +173,8 @@ impl Accounts for SqlStore {
         .bind(session.id);
         let surplus = tx.all(surplus).await?;
         let ended = rows::revoke_all(&mut tx, surplus, act.at).await?;
-        audit::record(&mut tx, act, &Event::of(Kind::LoggedIn, user.id).session(session.id)).await?;
+        audit::record(&mut tx, act, &Event::of(Kind::LoggedIn, user.id).session(session.id))
+            .await?;
         let done = Done::at(act.at).user(user.id).session(session.opened(user.id, act.at));
         idempotency::complete(&mut tx, act, done).await?;
         tx.commit().await?;
@@ -189,7 +214,8 @@ impl Accounts for SqlStore {
                 .bind(hash_class(hash)),
             )
             .await?;
-            ended = rows::end_sessions(&mut tx, change.user_id, Some(change.session_id), act.at).await?;
+            ended = rows::end_sessions(&mut tx, change.user_id, Some(change.session_id), act.at)
+                .await?;
             rows::void_codes(&mut tx, change.user_id).await?;
         }
         if let Some((verification_id, email)) = &change.email {
@@ -211,13 +237,20 @@ impl Accounts for SqlStore {
             };
             new.insert(&mut tx, &change.client, act.at).await?;
         }
-        let Some(user) = user_row(&mut tx, change.user_id).await? else { return tx.undo(Changed::Gone).await };
+        let Some(user) = user_row(&mut tx, change.user_id).await? else {
+            return tx.undo(Changed::Gone).await;
+        };
         if change.password_hash.is_some() {
-            rows::notify(&mut tx, Notice::PasswordChanged, &user.mailbox, user.username(), act.at).await?;
+            rows::notify(&mut tx, Notice::PasswordChanged, &user.mailbox, user.username(), act.at)
+                .await?;
         }
-        let event = Event::of(Kind::Updated, change.user_id).session(change.session_id).detail(change.fields());
+        let event = Event::of(Kind::Updated, change.user_id)
+            .session(change.session_id)
+            .detail(change.fields());
         audit::record(&mut tx, act, &event).await?;
-        let done = Done::at(act.at).user(change.user_id).verification(change.email.as_ref().map(|(id, _)| *id));
+        let done = Done::at(act.at)
+            .user(change.user_id)
+            .verification(change.email.as_ref().map(|(id, _)| *id));
         idempotency::complete(&mut tx, act, done).await?;
         tx.commit().await?;
         Ok(Changed::Done(Box::new(user.into()), ended))
@@ -225,9 +258,13 @@ impl Accounts for SqlStore {
 
     async fn confirm_email(&self, guess: &Guess, act: &Act) -> Result<EmailChange, Fault> {
         let mut tx = self.pools.write().await?;
-        let Some(row) = rows::spend(&mut tx, guess).await? else { return tx.undo(EmailChange::Spent).await };
+        let Some(row) = rows::spend(&mut tx, guess).await? else {
+            return tx.undo(EmailChange::Spent).await;
+        };
         let user_id = row.user_id.ok_or_else(|| corrupt("a change without a user"))?;
-        let Some(before) = user_row(&mut tx, user_id).await? else { return tx.undo(EmailChange::Spent).await };
+        let Some(before) = user_row(&mut tx, user_id).await? else {
+            return tx.undo(EmailChange::Spent).await;
+        };
         let taken: Option<(Uuid,)> = tx
             .optional(
                 sqlx::query_as("SELECT id FROM users WHERE email_key = $1 AND id <> $2")
@@ -249,16 +286,20 @@ impl Accounts for SqlStore {
         .bind(row.mailbox)
         .bind(act.at.0);
         if let Err(Taken) = tx.try_run(change).await? {
-            // Somebody took the address since the look above; the index has the last word. It has undone the rest too.
+            // Somebody took the address since the look above; the index has the last word. It has
+            // undone the rest too.
             tx.undo(()).await?;
             let mut tx = self.pools.write().await?;
             let spent = rows::spend(&mut tx, guess).await?;
             tx.commit().await?;
             return Ok(spent.map_or(EmailChange::Spent, |_| EmailChange::EmailTaken));
         }
-        let Some(user) = user_row(&mut tx, user_id).await? else { return tx.undo(EmailChange::Spent).await };
+        let Some(user) = user_row(&mut tx, user_id).await? else {
+            return tx.undo(EmailChange::Spent).await;
+        };
         rows::void_codes(&mut tx, user_id).await?;
-        rows::notify(&mut tx, Notice::EmailChanged, &before.mailbox, before.username(), act.at).await?;
+        rows::notify(&mut tx, Notice::EmailChanged, &before.mailbox, before.username(), act.at)
+            .await?;
         audit::record(&mut tx, act, &Event::of(Kind::EmailConfirmed, user_id)).await?;
         idempotency::complete(&mut tx, act, Done::at(act.at).user(user_id)).await?;
         tx.commit().await?;
@@ -267,8 +308,12 @@ impl Accounts for SqlStore {
 
     async fn request_reset(&self, request: &ResetRequest, act: &Act) -> Result<(), Fault> {
         let mut tx = self.pools.write().await?;
-        let user: Option<(Uuid,)> =
-            tx.optional(sqlx::query_as("SELECT id FROM users WHERE email_key = $1").bind(request.email.key())).await?;
+        let user: Option<(Uuid,)> = tx
+            .optional(
+                sqlx::query_as("SELECT id FROM users WHERE email_key = $1")
+                    .bind(request.email.key()),
+            )
+            .await?;
         let new = NewVerification {
             id: request.verification_id,
             purpose: Purpose::PasswordReset,
@@ -303,7 +348,12 @@ impl Accounts for SqlStore {
         Ok(row.map(UserRecord::from))
     }
 
-    async fn reset_password(&self, guess: &Guess, password_hash: &str, act: &Act) -> Result<Option<ResetDone>, Fault> {
+    async fn reset_password(
+        &self,
+        guess: &Guess,
+        password_hash: &str,
+        act: &Act,
+    ) -> Result<Option<ResetDone>, Fault> {
         let mut tx = self.pools.write().await?;
         let Some(row) = rows::spend(&mut tx, guess).await? else { return tx.undo(None).await };
         let user_id = row.user_id.ok_or_else(|| corrupt("a reset without a user"))?;
@@ -322,10 +372,12 @@ impl Accounts for SqlStore {
             .await?;
         let ended = rows::end_sessions(&mut tx, user_id, None, act.at).await?;
         rows::void_codes(&mut tx, user_id).await?;
-        rows::notify(&mut tx, Notice::PasswordReset, &user.mailbox, user.username(), act.at).await?;
+        rows::notify(&mut tx, Notice::PasswordReset, &user.mailbox, user.username(), act.at)
+            .await?;
         let event = Event::of(Kind::ResetDone, user_id).subject(guess.verification_id.as_bytes());
         audit::record(&mut tx, act, &event).await?;
-        idempotency::complete(&mut tx, act, Done::at(act.at).user(user_id).ended(ended.sessions)).await?;
+        idempotency::complete(&mut tx, act, Done::at(act.at).user(user_id).ended(ended.sessions))
+            .await?;
         tx.commit().await?;
         Ok(Some(ResetDone { user: user.into(), ended }))
     }
@@ -337,7 +389,13 @@ impl Accounts for SqlStore {
         }
         let mut ended = rows::end_sessions(&mut tx, user.id, None, act.at).await?;
         let row: UserRow = tx
-            .one(sqlx::query_as(concat!("DELETE FROM users WHERE id = $1 RETURNING ", user_columns!())).bind(user.id))
+            .one(
+                sqlx::query_as(concat!(
+                    "DELETE FROM users WHERE id = $1 RETURNING ",
+                    user_columns!()
+                ))
+                .bind(user.id),
+            )
             .await?;
         // The id is never used again, so one entry covers tokens of sessions that nobody remembers.
         rows::revoke(&mut tx, user.id, act.at).await?;
@@ -388,25 +446,39 @@ impl NewVerification<'_> {
 }
 
 async fn user_row(tx: &mut Tx, id: Uuid) -> Result<Option<UserRow>, Fault> {
-    tx.optional(sqlx::query_as(concat!("SELECT ", user_columns!(), " FROM users WHERE id = $1")).bind(id)).await
+    tx.optional(
+        sqlx::query_as(concat!("SELECT ", user_columns!(), " FROM users WHERE id = $1")).bind(id),
+    )
+    .await
 }
 
 /// Whether an active account has this address.
 async fn is_known(tx: &mut Tx, email: &Email) -> Result<bool, Fault> {
-    let found: Option<(i64,)> =
-        tx.optional(sqlx::query_as("SELECT created_at FROM users WHERE email_key = $1").bind(email.key())).await?;
+    let found: Option<(i64,)> = tx
+        .optional(
+            sqlx::query_as("SELECT created_at FROM users WHERE email_key = $1").bind(email.key()),
+        )
+        .await?;
     Ok(found.is_some())
 }
 
-/// Whether the password that was proved is still the account's. The row is held until the transaction ends, so that it
-/// stays so.
+/// Whether the password that was proved is still the account's. The row is held until the
+/// transaction ends, so that it stays so.
 async fn still_proved(tx: &mut Tx, user_id: Uuid, credentials: i64) -> Result<bool, Fault> {
-    let proof = sqlx::query_as(concat!("SELECT created_at FROM users WHERE id = $1 AND credentials = $2", hold!()));
+    let proof = sqlx::query_as(concat!(
+        "SELECT created_at FROM users WHERE id = $1 AND credentials = $2",
+        hold!()
+    ));
     let held: Option<(i64,)> = tx.optional(proof.bind(user_id).bind(credentials)).await?;
     Ok(held.is_some())
 }
 
-async fn insert_session(tx: &mut Tx, user_id: Uuid, session: &NewSession, now: Timestamp) -> Result<(), Fault> {
+async fn insert_session(
+    tx: &mut Tx,
+    user_id: Uuid,
+    session: &NewSession,
+    now: Timestamp,
+) -> Result<(), Fault> {
     tx.run(
         sqlx::query("INSERT INTO sessions (id, user_id, kid, created_at, rotated_at) VALUES ($1, $2, $3, $4, $4)")
             .bind(session.id)

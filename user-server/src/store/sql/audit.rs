@@ -9,7 +9,9 @@ use uuid::Uuid;
 use super::super::Db;
 use super::tx::Tx;
 use super::{SqlStore, corrupt};
-use crate::domain::audit::{Chain, Entry, Event, Filter, Hash, Note, Seal, Sealing, Step, Unsealed};
+use crate::domain::audit::{
+    Chain, Entry, Event, Filter, Hash, Note, Seal, Sealing, Step, Unsealed,
+};
 use crate::domain::ports::{Audit, Link};
 use crate::domain::{Act, Fault, Origin, Timestamp};
 
@@ -52,8 +54,11 @@ impl Audit for SqlStore {
         let mut tx = self.pools.write().await?;
         let mut origin = note.act.origin.clone();
         if let Some(user_id) = note.event.user_id {
-            // Held, so that a deletion finds the row that this writes; after one, nothing personal is written.
-            let held = sqlx::query_as(concat!("SELECT created_at FROM users WHERE id = $1", hold!())).bind(user_id);
+            // Held, so that a deletion finds the row that this writes; after one, nothing personal
+            // is written.
+            let held =
+                sqlx::query_as(concat!("SELECT created_at FROM users WHERE id = $1", hold!()))
+                    .bind(user_id);
             let there: Option<(i64,)> = tx.optional(held).await?;
             if there.is_none() && matches!(origin, Origin::Client(_)) {
                 origin = Origin::Client(None);
@@ -72,7 +77,8 @@ impl Audit for SqlStore {
         now: Timestamp,
     ) -> Result<Sealing, Fault> {
         let mut tx = self.pools.write().await?;
-        // It holds the row of the chain until the end, so that two who both believe in their lease take turns.
+        // It holds the row of the chain until the end, so that two who both believe in their lease
+        // take turns.
         let held: Option<ChainRow> = tx
             .optional(
                 sqlx::query_as(concat!(
@@ -114,14 +120,16 @@ impl Audit for SqlStore {
     }
 
     async fn unsealed(&self) -> Result<Unsealed, Fault> {
-        let (rows, oldest): (i64, Option<i64>) =
-            self.read_one(sqlx::query_as("SELECT COUNT(*), MIN(at) FROM audit WHERE seq IS NULL")).await?;
+        let (rows, oldest): (i64, Option<i64>) = self
+            .read_one(sqlx::query_as("SELECT COUNT(*), MIN(at) FROM audit WHERE seq IS NULL"))
+            .await?;
         Ok(Unsealed { rows, oldest: oldest.map(Timestamp) })
     }
 
     async fn prune(&self, before: Timestamp, most: u32, mut link: Link) -> Result<u64, Fault> {
         let mut tx = self.pools.write().await?;
-        let select = concat!("SELECT ", chain_columns!(), " FROM audit_chain WHERE id = 1", hold!());
+        let select =
+            concat!("SELECT ", chain_columns!(), " FROM audit_chain WHERE id = 1", hold!());
         let chain = Chain::try_from(tx.one::<ChainRow>(sqlx::query_as(select)).await?)?;
         let rows: Vec<(i64, i64, Vec<u8>)> = tx
             .all(
@@ -139,7 +147,9 @@ impl Audit for SqlStore {
         if !link(&mut pruned, Step::Prune(*seq, hash_of(hash)?)) {
             return tx.undo(0).await;
         }
-        let rows = tx.run(sqlx::query("DELETE FROM audit WHERE seq IS NOT NULL AND seq <= $1").bind(seq)).await?;
+        let rows = tx
+            .run(sqlx::query("DELETE FROM audit WHERE seq IS NOT NULL AND seq <= $1").bind(seq))
+            .await?;
         move_chain(&mut tx, &chain, &pruned).await?;
         tx.commit().await?;
         Ok(rows)
@@ -175,20 +185,23 @@ impl Audit for SqlStore {
         let until = filter.until.map_or(i64::MAX, |until| until.0);
         // A statement for each index, since one with alternatives would use none.
         let query = match (filter.user_id, &filter.kind) {
-            (Some(user_id), kind) => sqlx::query_as(newest!("user_id = $4 AND ($5 IS NULL OR kind = $5)"))
-                .bind(since)
-                .bind(until)
-                .bind(i64::from(filter.limit))
-                .bind(user_id)
-                .bind(kind.clone()),
+            (Some(user_id), kind) => {
+                sqlx::query_as(newest!("user_id = $4 AND ($5 IS NULL OR kind = $5)"))
+                    .bind(since)
+                    .bind(until)
+                    .bind(i64::from(filter.limit))
+                    .bind(user_id)
+                    .bind(kind.clone())
+            }
             (None, Some(kind)) => sqlx::query_as(newest!("kind = $4"))
                 .bind(since)
                 .bind(until)
                 .bind(i64::from(filter.limit))
                 .bind(kind.clone()),
-            (None, None) => {
-                sqlx::query_as(newest!("id IS NOT NULL")).bind(since).bind(until).bind(i64::from(filter.limit))
-            }
+            (None, None) => sqlx::query_as(newest!("id IS NOT NULL"))
+                .bind(since)
+                .bind(until)
+                .bind(i64::from(filter.limit)),
         };
         let rows: Vec<EntryRow> = self.read_all(query).await?;
         rows.into_iter().rev().map(Entry::try_from).collect()
@@ -223,7 +236,8 @@ pub(super) async fn record(tx: &mut Tx, act: &Act, event: &Event) -> Result<(), 
     Ok(())
 }
 
-/// Erases what is personal in the rows of an account that is gone, those of its registration included.
+/// Erases what is personal in the rows of an account that is gone, those of its registration
+/// included.
 pub(super) async fn erase(tx: &mut Tx, user_id: Uuid) -> Result<(), Fault> {
     // Two statements, since one with alternatives would walk through the table.
     for statement in [
@@ -237,7 +251,8 @@ pub(super) async fn erase(tx: &mut Tx, user_id: Uuid) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Writes what the chain says of these rows. The pieces are of a few sizes, so that there are few statements to remember.
+/// Writes what the chain says of these rows. The pieces are of a few sizes, so that there are few
+/// statements to remember.
 async fn write_seals(tx: &mut Tx, entries: &[Entry]) -> Result<(), Fault> {
     let mut rest = entries;
     while !rest.is_empty() {
@@ -266,7 +281,8 @@ async fn write_seals(tx: &mut Tx, entries: &[Entry]) -> Result<(), Fault> {
 
 /// Moves the ends of the chain, where they are still what was read.
 async fn move_chain(tx: &mut Tx, from: &Chain, to: &Chain) -> Result<(), Fault> {
-    let (kid, mac) = to.mac.as_ref().ok_or_else(|| Fault::internal("nothing vouches for the chain"))?;
+    let (kid, mac) =
+        to.mac.as_ref().ok_or_else(|| Fault::internal("nothing vouches for the chain"))?;
     let moved = tx
         .run(
             sqlx::query(

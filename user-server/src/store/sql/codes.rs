@@ -109,11 +109,13 @@ impl Codes for SqlStore {
         )
         .bind(verification_id)).await?;
         if waiting.is_none() {
-            rows::queue_code(&mut tx, row.id, row.purpose()?, &row.budget_key, client, act.at).await?;
+            rows::queue_code(&mut tx, row.id, row.purpose()?, &row.budget_key, client, act.at)
+                .await?;
         }
         let event = Event { user_id: row.user_id, ..Event::new(Kind::CodeResent) };
         audit::record(&mut tx, act, &event.subject(verification_id.as_bytes())).await?;
-        idempotency::complete(&mut tx, act, Done::at(act.at).verification(Some(verification_id))).await?;
+        idempotency::complete(&mut tx, act, Done::at(act.at).verification(Some(verification_id)))
+            .await?;
         tx.commit().await?;
         Ok(Resend::Queued)
     }

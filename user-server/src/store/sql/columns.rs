@@ -1,5 +1,6 @@
-//! The columns of each table that is read as a whole. They are named, since `*` would let a later version's new column
-//! change the result of a statement that a node has prepared already, which PostgreSQL then refuses to run.
+//! The columns of each table that is read as a whole. They are named, since `*` would let a later
+//! version's new column change the result of a statement that a node has prepared already, which
+//! PostgreSQL then refuses to run.
 
 macro_rules! user_columns {
     () => {

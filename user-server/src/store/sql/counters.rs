@@ -15,7 +15,11 @@ use crate::domain::{Fault, Timestamp};
 
 #[async_trait]
 impl Counters for SqlStore {
-    async fn adjust(&self, adjustment: Adjustment, refusal: Option<&Note>) -> Result<Result<u8, Duration>, Fault> {
+    async fn adjust(
+        &self,
+        adjustment: Adjustment,
+        refusal: Option<&Note>,
+    ) -> Result<Result<u8, Duration>, Fault> {
         let mut tx = self.pools.write().await?;
         let verdict = adjust(&mut tx, adjustment).await?;
         match (verdict, refusal) {
@@ -30,8 +34,12 @@ impl Counters for SqlStore {
     }
 }
 
-/// Adjusts counters within a transaction. Each further statement would be a round trip, so there are three at most.
-pub(super) async fn adjust(tx: &mut Tx, adjustment: Adjustment) -> Result<Result<u8, Duration>, Fault> {
+/// Adjusts counters within a transaction. Each further statement would be a round trip, so there
+/// are three at most.
+pub(super) async fn adjust(
+    tx: &mut Tx,
+    adjustment: Adjustment,
+) -> Result<Result<u8, Duration>, Fault> {
     let Adjustment { keys, decide } = adjustment;
     if keys.is_empty() {
         return Ok(decide(&mut []));
@@ -43,11 +51,14 @@ pub(super) async fn adjust(tx: &mut Tx, adjustment: Adjustment) -> Result<Result
     if verdict.is_err() {
         return Ok(verdict);
     }
-    let changed: Vec<_> = keys.iter().zip(&counters).zip(&before).filter(|((_, now), was)| now != was).collect();
+    let changed: Vec<_> =
+        keys.iter().zip(&counters).zip(&before).filter(|((_, now), was)| now != was).collect();
     if changed.is_empty() {
         return Ok(verdict);
     }
-    let mut write = QueryBuilder::<Db>::new("INSERT INTO counters (key, count, since, blocked_until, expires_at) ");
+    let mut write = QueryBuilder::<Db>::new(
+        "INSERT INTO counters (key, count, since, blocked_until, expires_at) ",
+    );
     write.push_values(changed, |mut row, ((key, counter), _)| {
         row.push_bind(key.to_vec())
             .push_bind(i64::from(counter.count))
@@ -65,8 +76,9 @@ pub(super) async fn adjust(tx: &mut Tx, adjustment: Adjustment) -> Result<Result
 
 /// The counters of these keys, in their order.
 async fn read(tx: &mut Tx, keys: &[[u8; 32]]) -> Result<Vec<Counter>, Fault> {
-    let mut select =
-        QueryBuilder::<Db>::new("SELECT key, count, since, blocked_until, expires_at FROM counters WHERE key IN (");
+    let mut select = QueryBuilder::<Db>::new(
+        "SELECT key, count, since, blocked_until, expires_at FROM counters WHERE key IN (",
+    );
     let mut list = select.separated(", ");
     for key in keys {
         list.push_bind(key.to_vec());

@@ -1,8 +1,9 @@
-//! Rows that can't be: each invariant as a statement that finds what breaks it. Only ids leave this file, since values are
-//! people's.
+//! Rows that can't be: each invariant as a statement that finds what breaks it. Only ids leave this
+//! file, since values are people's.
 //!
-//! That nobody is active without a used code is not among them: the code's row is erased in the transaction that makes the
-//! account, so nothing is left to look at. The statement that makes an account and the model test hold it.
+//! That nobody is active without a used code is not among them: the code's row is erased in the
+//! transaction that makes the account, so nothing is left to look at. The statement that makes an
+//! account and the model test hold it.
 
 mod traces;
 
@@ -25,8 +26,8 @@ const DAY: i64 = 24 * HOUR;
 /// The longest life of a code that can be set, and the shortest.
 const CODE_LIVES: [i64; 2] = [60_000, HOUR];
 
-/// What has to hold, and the ids of the rows that break it. A parameter's place is its number; each statement ends by how
-/// many rows are wanted.
+/// What has to hold, and the ids of the rows that break it. A parameter's place is its number; each
+/// statement ends by how many rows are wanted.
 type Statement = (&'static str, &'static str, Vec<i64>);
 
 #[async_trait]
@@ -162,7 +163,8 @@ async fn look(tx: &mut Tx, (holds, statement, parameters): Statement) -> Result<
     for parameter in parameters {
         query = query.bind(parameter);
     }
-    let rows: Vec<(Option<Uuid>,)> = tx.all(query.bind(i64::try_from(Invariant::MOST).unwrap_or(i64::MAX))).await?;
+    let rows: Vec<(Option<Uuid>,)> =
+        tx.all(query.bind(i64::try_from(Invariant::MOST).unwrap_or(i64::MAX))).await?;
     let mut invariant = Invariant { holds, broken: 0, ids: Vec::new() };
     for (id,) in rows {
         note(&mut invariant, id);
@@ -177,9 +179,11 @@ fn note(invariant: &mut Invariant, id: Option<Uuid>) {
     }
 }
 
-/// The keys that users are found by, as the parsers of names and addresses make them; and their hashes.
+/// The keys that users are found by, as the parsers of names and addresses make them; and their
+/// hashes.
 async fn users(tx: &mut Tx, bounds: &Bounds) -> Result<Vec<Invariant>, Fault> {
-    const STATEMENT: &str = "SELECT id, username, username_key, email, email_key, mailbox, password_hash, hash_class
+    const STATEMENT: &str =
+        "SELECT id, username, username_key, email, email_key, mailbox, password_hash, hash_class
         FROM users WHERE id > $1 ORDER BY id LIMIT $2";
     let start = |holds| Invariant { holds, broken: 0, ids: Vec::new() };
     let mut names = start("users: each name has its canonical key");
@@ -238,8 +242,11 @@ async fn addresses_of_codes(tx: &mut Tx) -> Result<Invariant, Fault> {
     const STATEMENT: &str =
         "SELECT id, username, username_key, email, email_key, mailbox, budget_key FROM verifications
         WHERE id > $1 ORDER BY id LIMIT $2";
-    let mut wrong =
-        Invariant { holds: "codes: each name and address has its canonical keys", broken: 0, ids: Vec::new() };
+    let mut wrong = Invariant {
+        holds: "codes: each name and address has its canonical keys",
+        broken: 0,
+        ids: Vec::new(),
+    };
     let mut after = Uuid::nil();
     loop {
         let page: Vec<CodeRow> = tx.all(sqlx::query_as(STATEMENT).bind(after).bind(PAGE)).await?;
@@ -248,10 +255,14 @@ async fn addresses_of_codes(tx: &mut Tx) -> Result<Invariant, Fault> {
         for row in page {
             let named = match (&row.username, &row.username_key) {
                 (None, None) => true,
-                (Some(name), Some(key)) => Username::parse(name).is_ok_and(|name| name.key() == key),
+                (Some(name), Some(key)) => {
+                    Username::parse(name).is_ok_and(|name| name.key() == key)
+                }
                 _ => false,
             };
-            if !named || !is_canonical(&row.email, &row.email_key, &row.mailbox, Some(&row.budget_key)) {
+            if !named
+                || !is_canonical(&row.email, &row.email_key, &row.mailbox, Some(&row.budget_key))
+            {
                 note(&mut wrong, Some(row.id));
             }
         }
@@ -260,19 +271,28 @@ async fn addresses_of_codes(tx: &mut Tx) -> Result<Invariant, Fault> {
 
 fn is_canonical(shown: &str, key: &str, mailbox: &str, budget_key: Option<&str>) -> bool {
     Email::parse(shown).is_ok_and(|email| {
-        email.key() == key && email.mailbox() == mailbox && budget_key.is_none_or(|budget| email.budget_key() == budget)
+        email.key() == key
+            && email.mailbox() == mailbox
+            && budget_key.is_none_or(|budget| email.budget_key() == budget)
     })
 }
 
 /// The kinds of letters, of which this version can write each.
 async fn letters(tx: &mut Tx) -> Result<Invariant, Fault> {
-    let kinds: Vec<(String, bool)> =
-        tx.all(sqlx::query_as("SELECT letter, verification_id IS NULL FROM outbox GROUP BY 1, 2 LIMIT 1000")).await?;
+    let kinds: Vec<(String, bool)> = tx
+        .all(sqlx::query_as(
+            "SELECT letter, verification_id IS NULL FROM outbox GROUP BY 1, 2 LIMIT 1000",
+        ))
+        .await?;
     let known = |(letter, is_notice): &(String, bool)| match is_notice {
         true => Notice::of_name(letter).is_some(),
         false => Purpose::of_name(letter).is_some(),
     };
-    let mut wrong = Invariant { holds: "mails: each is a letter that can be written", broken: 0, ids: Vec::new() };
+    let mut wrong = Invariant {
+        holds: "mails: each is a letter that can be written",
+        broken: 0,
+        ids: Vec::new(),
+    };
     for _ in kinds.iter().filter(|kind| !known(kind)) {
         note(&mut wrong, None);
     }

@@ -14,8 +14,8 @@ impl Housekeeping for SqlStore {
     async fn sweep(&self, retention: &Retention, now: Timestamp) -> Result<u64, Fault> {
         let old = now.minus(retention.verifications).0;
         let counted = now.minus(retention.mails).0;
-        // A statement, and the time before which it erases. Each in a transaction of its own, so that none holds the
-        // writer for long.
+        // A statement, and the time before which it erases. Each in a transaction of its own, so
+        // that none holds the writer for long.
         let steps: [(&'static str, i64); 8] = [
             ("DELETE FROM verifications WHERE created_at < $1 AND (expires_at IS NULL OR expires_at < $1)", old),
             ("DELETE FROM outbox WHERE created_at < $1 AND (settled_at < $1 OR turn_at IS NULL)", counted),
@@ -45,7 +45,10 @@ impl Housekeeping for SqlStore {
         while classes.len() < MAX_CLASSES {
             let last = classes.last().map_or("", String::as_str);
             let (next,): (Option<String>,) = self
-                .read_one(sqlx::query_as("SELECT MIN(hash_class) FROM users WHERE hash_class > $1").bind(last))
+                .read_one(
+                    sqlx::query_as("SELECT MIN(hash_class) FROM users WHERE hash_class > $1")
+                        .bind(last),
+                )
                 .await?;
             match next {
                 Some(class) => classes.push(class),

@@ -16,7 +16,11 @@ const MEMORY: Duration = Duration::from_secs(24 * 3600);
 
 #[async_trait]
 impl IdempotencyKeys for SqlStore {
-    async fn claim_key(&self, request: &KeyedRequest, now: Timestamp) -> Result<KeyStanding, Fault> {
+    async fn claim_key(
+        &self,
+        request: &KeyedRequest,
+        now: Timestamp,
+    ) -> Result<KeyStanding, Fault> {
         // Again where the key was given back between the two statements.
         loop {
             let mut tx = self.pools.write().await?;
@@ -41,8 +45,12 @@ impl IdempotencyKeys for SqlStore {
             }
             let row: Option<KeyRow> = tx
                 .optional(
-                    sqlx::query_as(concat!("SELECT ", key_columns!(), " FROM idempotency_keys WHERE key = $1"))
-                        .bind(request.claim.key),
+                    sqlx::query_as(concat!(
+                        "SELECT ",
+                        key_columns!(),
+                        " FROM idempotency_keys WHERE key = $1"
+                    ))
+                    .bind(request.claim.key),
                 )
                 .await?;
             tx.finish().await?;
@@ -55,9 +63,11 @@ impl IdempotencyKeys for SqlStore {
     async fn release_key(&self, claim: KeyClaim) -> Result<(), Fault> {
         let mut tx = self.pools.write().await?;
         tx.run(
-            sqlx::query("DELETE FROM idempotency_keys WHERE key = $1 AND holder = $2 AND done_at IS NULL")
-                .bind(claim.key)
-                .bind(claim.holder),
+            sqlx::query(
+                "DELETE FROM idempotency_keys WHERE key = $1 AND holder = $2 AND done_at IS NULL",
+            )
+            .bind(claim.key)
+            .bind(claim.holder),
         )
         .await?;
         tx.commit().await
@@ -90,8 +100,11 @@ pub(super) async fn complete(tx: &mut Tx, act: &Act, done: Done) -> Result<(), F
         )
         .await?;
     if completed == 0 {
-        // The transaction is not committed. Whoever holds the key now does the request, and a repeat learns what came of it.
-        return Err(Fault::Unavailable("a request took longer than its claim on its idempotency key".to_owned()));
+        // The transaction is not committed. Whoever holds the key now does the request, and a
+        // repeat learns what came of it.
+        return Err(Fault::Unavailable(
+            "a request took longer than its claim on its idempotency key".to_owned(),
+        ));
     }
     Ok(())
 }
@@ -112,7 +125,8 @@ struct KeyRow {
 
 impl KeyRow {
     fn standing(self) -> Result<KeyStanding, Fault> {
-        let tag = self.request.as_slice().try_into().map_err(|_| corrupt("the tag of a request"))?;
+        let tag =
+            self.request.as_slice().try_into().map_err(|_| corrupt("the tag of a request"))?;
         let number = u32::try_from(self.number).map_err(|_| corrupt("the number of a reply"))?;
         let session = match (self.session_id, self.user_id, self.session_kid) {
             (Some(id), Some(user_id), Some(kid)) => Some(SessionRecord {

@@ -22,8 +22,11 @@ impl KeyRecords for SqlStore {
     }
 
     async fn retired_keys(&self) -> Result<Vec<RetiredKey>, Fault> {
-        let rows: Vec<(String, i64)> =
-            self.read_all(sqlx::query_as("SELECT kid, retired_at FROM retired_keys ORDER BY retired_at, kid")).await?;
+        let rows: Vec<(String, i64)> = self
+            .read_all(sqlx::query_as(
+                "SELECT kid, retired_at FROM retired_keys ORDER BY retired_at, kid",
+            ))
+            .await?;
         Ok(rows.into_iter().map(|(kid, at)| RetiredKey { kid, at: Timestamp(at) }).collect())
     }
 

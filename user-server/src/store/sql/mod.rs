@@ -61,7 +61,9 @@ impl SqlStore {
     where
         T: for<'r> sqlx::FromRow<'r, <Db as sqlx::Database>::Row> + Send + Unpin,
     {
-        self.read_optional(query).await?.ok_or_else(|| Fault::internal("a row that must be there is not"))
+        self.read_optional(query)
+            .await?
+            .ok_or_else(|| Fault::internal("a row that must be there is not"))
     }
 }
 
@@ -73,7 +75,9 @@ pub(super) fn fault(error: sqlx::Error) -> Fault {
         | sqlx::Error::PoolTimedOut
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed => Fault::Unavailable(error.to_string()),
-        sqlx::Error::Database(inner) if super::may_pass(inner.code().as_deref().unwrap_or_default()) => {
+        sqlx::Error::Database(inner)
+            if super::may_pass(inner.code().as_deref().unwrap_or_default()) =>
+        {
             Fault::Unavailable(inner.message().to_owned())
         }
         _ => Fault::Internal(error.to_string()),

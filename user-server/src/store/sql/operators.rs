@@ -56,7 +56,9 @@ impl From<AccountRow> for Account {
 #[async_trait]
 impl Operators for SqlStore {
     async fn account(&self, id: Uuid) -> Result<Option<Account>, Fault> {
-        let query = sqlx::query_as(concat!("SELECT ", account_columns!(), " FROM users WHERE id = $1")).bind(id);
+        let query =
+            sqlx::query_as(concat!("SELECT ", account_columns!(), " FROM users WHERE id = $1"))
+                .bind(id);
         let row: Option<AccountRow> = self.read_optional(query).await?;
         Ok(row.map(Account::from))
     }
@@ -67,13 +69,15 @@ impl Operators for SqlStore {
             account_columns!(),
             " FROM users WHERE username_key > $1 ORDER BY username_key LIMIT $2"
         ));
-        let rows: Vec<AccountRow> = self.read_all(query.bind(username_key).bind(i64::from(most))).await?;
+        let rows: Vec<AccountRow> =
+            self.read_all(query.bind(username_key).bind(i64::from(most))).await?;
         Ok(rows.into_iter().map(Account::from).collect())
     }
 
     async fn disable(&self, id: Uuid, act: &Act) -> Result<Option<Ended>, Fault> {
         let mut tx = self.pools.write().await?;
-        // What was proved before no longer counts, so that a login that is on its way opens no session after this.
+        // What was proved before no longer counts, so that a login that is on its way opens no
+        // session after this.
         let disable = "UPDATE users SET disabled_at = COALESCE(disabled_at, $2), credentials = credentials + 1,
                                         version = version + 1, changed_at = $2 WHERE id = $1";
         if tx.run(sqlx::query(disable).bind(id).bind(act.at.0)).await? == 0 {
@@ -103,12 +107,17 @@ impl Operators for SqlStore {
         }
         let mut tx = self.pools.write().await?;
         let mut added = insert(&mut tx, users).await?;
-        let left: Vec<Uuid> = users.iter().map(|user| user.id).filter(|id| !added.contains(id)).collect();
+        let left: Vec<Uuid> =
+            users.iter().map(|user| user.id).filter(|id| !added.contains(id)).collect();
         let there = keys_of(&mut tx, &left).await?;
         let mut results = Vec::with_capacity(users.len());
         for user in users {
             // The first of a repeated id is the one that was added.
-            results.push(if added.remove(&user.id) { Imported::Added } else { why_not(&mut tx, user, &there).await? });
+            results.push(if added.remove(&user.id) {
+                Imported::Added
+            } else {
+                why_not(&mut tx, user, &there).await?
+            });
         }
         if rehearse {
             return tx.undo(results).await;
@@ -124,7 +133,14 @@ impl Operators for SqlStore {
         );
         let rows: Vec<(Uuid, String, String, String, i64, Option<i64>)> =
             self.read_all(query.bind(after).bind(i64::from(most))).await?;
-        let user = |(id, username, email, password_hash, created_at, disabled_at): (_, _, _, _, i64, Option<i64>)| {
+        let user = |(id, username, email, password_hash, created_at, disabled_at): (
+            _,
+            _,
+            _,
+            _,
+            i64,
+            Option<i64>,
+        )| {
             let (created_at, disabled_at) = (Timestamp(created_at), disabled_at.map(Timestamp));
             StoredUser { id, username, email, password_hash, created_at, disabled_at }
         };
@@ -142,7 +158,8 @@ impl Operators for SqlStore {
             "DELETE FROM verifications WHERE id > $1 AND id <= $2",
         )
         .await?;
-        // A mail of a void code that has had its turn is passed over; what waits for a turn waits no more.
+        // A mail of a void code that has had its turn is passed over; what waits for a turn waits
+        // no more.
         self.erase(
             "SELECT id FROM outbox WHERE id > $1 ORDER BY id LIMIT 1 OFFSET $2",
             "DELETE FROM outbox WHERE id > $1 AND id <= $2 AND turn_at IS NULL",
@@ -160,12 +177,13 @@ impl Operators for SqlStore {
 }
 
 impl SqlStore {
-    /// Erases rows by their ids, some in a transaction: `end` finds the id that is so many rows further, and `delete` takes
-    /// what lies between two ids. How many that were.
+    /// Erases rows by their ids, some in a transaction: `end` finds the id that is so many rows
+    /// further, and `delete` takes what lies between two ids. How many that were.
     async fn erase(&self, end: &'static str, delete: &'static str) -> Result<u64, Fault> {
         let (mut erased, mut begin) = (0, Uuid::nil());
         loop {
-            let end: Option<(Uuid,)> = self.read_optional(sqlx::query_as(end).bind(begin).bind(ROWS_AT_ONCE)).await?;
+            let end: Option<(Uuid,)> =
+                self.read_optional(sqlx::query_as(end).bind(begin).bind(ROWS_AT_ONCE)).await?;
             let upto = end.map_or(Uuid::max(), |(id,)| id);
             let mut tx = self.pools.write().await?;
             erased += tx.run(sqlx::query(delete).bind(begin).bind(upto)).await?;
@@ -208,7 +226,8 @@ async fn keys_of(tx: &mut Tx, ids: &[Uuid]) -> Result<Vec<Keys>, Fault> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let mut query = QueryBuilder::<Db>::new("SELECT id, username_key, email_key FROM users WHERE id IN (");
+    let mut query =
+        QueryBuilder::<Db>::new("SELECT id, username_key, email_key FROM users WHERE id IN (");
     let mut list = query.separated(", ");
     for id in ids {
         list.push_bind(*id);
@@ -219,7 +238,8 @@ async fn keys_of(tx: &mut Tx, ids: &[Uuid]) -> Result<Vec<Keys>, Fault> {
 
 /// Why a user was not inserted. `there` is in the order of ids.
 async fn why_not(tx: &mut Tx, user: &NewUser, there: &[Keys]) -> Result<Imported, Fault> {
-    let found = there.binary_search_by_key(&user.id, |(id, ..)| *id).ok().and_then(|at| there.get(at));
+    let found =
+        there.binary_search_by_key(&user.id, |(id, ..)| *id).ok().and_then(|at| there.get(at));
     if let Some((_, name, address)) = found {
         let same = name == user.username.key() && address == user.email.key();
         return Ok(if same { Imported::There } else { Imported::IdTaken });
@@ -230,7 +250,10 @@ async fn why_not(tx: &mut Tx, user: &NewUser, there: &[Keys]) -> Result<Imported
         return Ok(if same { Imported::There } else { Imported::IdTaken });
     }
     let name: Option<(i64,)> = tx
-        .optional(sqlx::query_as("SELECT created_at FROM users WHERE username_key = $1").bind(user.username.key()))
+        .optional(
+            sqlx::query_as("SELECT created_at FROM users WHERE username_key = $1")
+                .bind(user.username.key()),
+        )
         .await?;
     Ok(if name.is_some() { Imported::UsernameTaken } else { Imported::EmailTaken })
 }

@@ -63,8 +63,12 @@ impl Outbox for SqlStore {
 
     async fn retry_at(&self, id: Uuid, at: Timestamp) -> Result<(), Fault> {
         let mut tx = self.pools.write().await?;
-        tx.run(sqlx::query("UPDATE outbox SET due_at = $2 WHERE id = $1 AND settled_at IS NULL").bind(id).bind(at.0))
-            .await?;
+        tx.run(
+            sqlx::query("UPDATE outbox SET due_at = $2 WHERE id = $1 AND settled_at IS NULL")
+                .bind(id)
+                .bind(at.0),
+        )
+        .await?;
         tx.commit().await
     }
 }
@@ -82,11 +86,14 @@ async fn due(tx: &mut Tx, budget: &MailBudget, now: Timestamp) -> Result<Option<
         let username = row.username.clone().unwrap_or_default();
         return lease(tx, &row, to, username, Letter::Notice(notice), budget, now).await.map(Some);
     };
-    // A repeated mail carries the same code, and the code lives from now; but a code that is spent is not mailed again.
-    let select = concat!("SELECT ", verification_columns!(), " FROM verifications WHERE id = $1", hold!());
-    let verification: Option<VerificationRow> = tx.optional(sqlx::query_as(select).bind(verification_id)).await?;
-    let current =
-        verification.filter(|v| Some(v.generation) == row.generation && v.guesses < i64::from(budget.guesses));
+    // A repeated mail carries the same code, and the code lives from now; but a code that is spent
+    // is not mailed again.
+    let select =
+        concat!("SELECT ", verification_columns!(), " FROM verifications WHERE id = $1", hold!());
+    let verification: Option<VerificationRow> =
+        tx.optional(sqlx::query_as(select).bind(verification_id)).await?;
+    let current = verification
+        .filter(|v| Some(v.generation) == row.generation && v.guesses < i64::from(budget.guesses));
     let (Some(verification), Some(to)) = (current, row.recipient.clone()) else {
         settle(tx, row.id, now).await?;
         return Ok(Some(Claim::Nothing));
@@ -109,10 +116,16 @@ async fn turn(tx: &mut Tx, now: Timestamp) -> Result<Option<TurnRow>, Fault> {
     .await
 }
 
-/// Serves the client that was served longest ago, spends the address's budget, and finds out what the mail says. Known,
-/// unknown and pending addresses go the same way up to here, so that nothing a client can see depends on it. `None` where
-/// the verification is held by somebody who may wait for this turn: to wait for them too would never end.
-async fn take_turn(tx: &mut Tx, turn: TurnRow, budget: &MailBudget, now: Timestamp) -> Result<Option<Claim>, Fault> {
+/// Serves the client that was served longest ago, spends the address's budget, and finds out what
+/// the mail says. Known, unknown and pending addresses go the same way up to here, so that nothing
+/// a client can see depends on it. `None` where the verification is held by somebody who may wait
+/// for this turn: to wait for them too would never end.
+async fn take_turn(
+    tx: &mut Tx,
+    turn: TurnRow,
+    budget: &MailBudget,
+    now: Timestamp,
+) -> Result<Option<Claim>, Fault> {
     let row: Option<OutboxRow> = tx
         .optional(
             sqlx::query_as(concat!(
@@ -135,9 +148,14 @@ async fn take_turn(tx: &mut Tx, turn: TurnRow, budget: &MailBudget, now: Timesta
     };
     let verification = match row.verification_id {
         Some(id) if now.since(Timestamp(row.created_at)) < budget.patience => {
-            let select =
-                concat!("SELECT ", verification_columns!(), " FROM verifications WHERE id = $1", hold_unless_held!());
-            let free: Option<VerificationRow> = tx.optional(sqlx::query_as(select).bind(id)).await?;
+            let select = concat!(
+                "SELECT ",
+                verification_columns!(),
+                " FROM verifications WHERE id = $1",
+                hold_unless_held!()
+            );
+            let free: Option<VerificationRow> =
+                tx.optional(sqlx::query_as(select).bind(id)).await?;
             if free.is_none() && exists(tx, id).await? {
                 return Ok(None);
             }
@@ -151,20 +169,30 @@ async fn take_turn(tx: &mut Tx, turn: TurnRow, budget: &MailBudget, now: Timesta
         set_turn(tx, &turn, None, true, now).await?;
         return Ok(Some(Claim::Nothing));
     };
-    tx.run(sqlx::query("UPDATE outbox SET turn_at = $2 WHERE id = $1").bind(row.id).bind(now.0)).await?;
+    tx.run(sqlx::query("UPDATE outbox SET turn_at = $2 WHERE id = $1").bind(row.id).bind(now.0))
+        .await?;
     let next_at = next_turn(tx, &turn, budget, now).await?;
     set_turn(tx, &turn, Some(next_at), true, now).await?;
 
-    let alive =
-        verification.expires_at.is_some_and(|at| at > now.0) && verification.guesses < i64::from(budget.guesses);
-    let (generation, guesses) =
-        if alive { (verification.generation, verification.guesses) } else { (verification.generation + 1, 0) };
+    let alive = verification.expires_at.is_some_and(|at| at > now.0)
+        && verification.guesses < i64::from(budget.guesses);
+    let (generation, guesses) = if alive {
+        (verification.generation, verification.guesses)
+    } else {
+        (verification.generation + 1, 0)
+    };
     issue(tx, &verification, generation, guesses, budget, now).await?;
-    tx.run(sqlx::query("UPDATE outbox SET generation = $2 WHERE id = $1").bind(row.id).bind(generation)).await?;
+    tx.run(
+        sqlx::query("UPDATE outbox SET generation = $2 WHERE id = $1")
+            .bind(row.id)
+            .bind(generation),
+    )
+    .await?;
 
     let owner: Option<(String, String)> = match verification.purpose()? {
         Purpose::PasswordReset => {
-            owner_by(tx, "SELECT mailbox, username FROM users WHERE id = $1", verification.user_id).await?
+            owner_by(tx, "SELECT mailbox, username FROM users WHERE id = $1", verification.user_id)
+                .await?
         }
         Purpose::Registration | Purpose::EmailChange => {
             let known: Option<(String, String)> = tx
@@ -174,16 +202,23 @@ async fn take_turn(tx: &mut Tx, turn: TurnRow, budget: &MailBudget, now: Timesta
                 )
                 .await?;
             if let Some(owner) = known {
-                return notice_owner(tx, &turn, &row, &verification, owner, budget, now).await.map(Some);
+                return notice_owner(tx, &turn, &row, &verification, owner, budget, now)
+                    .await
+                    .map(Some);
             }
             let username = match verification.username.clone() {
                 Some(name) => name,
-                None => owner_by(tx, "SELECT mailbox, username FROM users WHERE id = $1", verification.user_id)
-                    .await?
-                    .map(|(_, name)| name)
-                    .unwrap_or_default(),
+                None => owner_by(
+                    tx,
+                    "SELECT mailbox, username FROM users WHERE id = $1",
+                    verification.user_id,
+                )
+                .await?
+                .map(|(_, name)| name)
+                .unwrap_or_default(),
             };
-            // An address that was somebody's when the row was written stays dead: who has it now did not ask.
+            // An address that was somebody's when the row was written stays dead: who has it now
+            // did not ask.
             (verification.dead == 0).then(|| (verification.mailbox.clone(), username))
         }
     };
@@ -195,7 +230,8 @@ async fn take_turn(tx: &mut Tx, turn: TurnRow, budget: &MailBudget, now: Timesta
     lease(tx, &row, to, username, letter, budget, now).await.map(Some)
 }
 
-/// Tells the owner of a known address that somebody typed it, unless they were told within the hour.
+/// Tells the owner of a known address that somebody typed it, unless they were told within the
+/// hour.
 async fn notice_owner(
     tx: &mut Tx,
     turn: &TurnRow,
@@ -205,31 +241,40 @@ async fn notice_owner(
     budget: &MailBudget,
     now: Timestamp,
 ) -> Result<Claim, Fault> {
-    tx.run(sqlx::query("UPDATE verifications SET dead = 1 WHERE id = $1").bind(verification.id)).await?;
+    tx.run(sqlx::query("UPDATE verifications SET dead = 1 WHERE id = $1").bind(verification.id))
+        .await?;
     settle(tx, row.id, now).await?;
     // By whichever purpose: it is the same news to the same person.
-    let last = sqlx::query_as("SELECT MAX(noticed_at) FROM mail_turns WHERE budget_key = $1").bind(&turn.budget_key);
+    let last = sqlx::query_as("SELECT MAX(noticed_at) FROM mail_turns WHERE budget_key = $1")
+        .bind(&turn.budget_key);
     let (noticed_at,): (Option<i64>,) = tx.one(last).await?;
     let told = noticed_at.is_some_and(|at| now.since(Timestamp(at)) < budget.notice_pause);
     if !told {
         super::rows::notify(tx, Notice::AlreadyRegistered, &mailbox, &username, now).await?;
         tx.run(
-            sqlx::query("UPDATE mail_turns SET noticed_at = $3 WHERE budget_key = $1 AND letter = $2")
-                .bind(&turn.budget_key)
-                .bind(&turn.letter)
-                .bind(now.0),
+            sqlx::query(
+                "UPDATE mail_turns SET noticed_at = $3 WHERE budget_key = $1 AND letter = $2",
+            )
+            .bind(&turn.budget_key)
+            .bind(&turn.letter)
+            .bind(now.0),
         )
         .await?;
     }
     Ok(Claim::Nothing)
 }
 
-async fn owner_by(tx: &mut Tx, statement: &'static str, id: Option<Uuid>) -> Result<Option<(String, String)>, Fault> {
+async fn owner_by(
+    tx: &mut Tx,
+    statement: &'static str,
+    id: Option<Uuid>,
+) -> Result<Option<(String, String)>, Fault> {
     tx.optional(sqlx::query_as(statement).bind(id)).await
 }
 
 async fn exists(tx: &mut Tx, verification_id: Uuid) -> Result<bool, Fault> {
-    let query = sqlx::query_as("SELECT created_at FROM verifications WHERE id = $1").bind(verification_id);
+    let query =
+        sqlx::query_as("SELECT created_at FROM verifications WHERE id = $1").bind(verification_id);
     let found: Option<(i64,)> = tx.optional(query).await?;
     Ok(found.is_some())
 }
@@ -297,7 +342,8 @@ async fn lease(
 }
 
 async fn settle(tx: &mut Tx, id: Uuid, now: Timestamp) -> Result<(), Fault> {
-    tx.run(sqlx::query("UPDATE outbox SET settled_at = $2 WHERE id = $1").bind(id).bind(now.0)).await?;
+    tx.run(sqlx::query("UPDATE outbox SET settled_at = $2 WHERE id = $1").bind(id).bind(now.0))
+        .await?;
     Ok(())
 }
 
@@ -314,14 +360,27 @@ async fn set_turn(
     } else {
         "UPDATE mail_turns SET waiting = 0, next_at = $3 WHERE budget_key = $1 AND letter = $2"
     };
-    tx.run(sqlx::query(statement).bind(&turn.budget_key).bind(&turn.letter).bind(next_at.unwrap_or(now).0)).await?;
+    tx.run(
+        sqlx::query(statement)
+            .bind(&turn.budget_key)
+            .bind(&turn.letter)
+            .bind(next_at.unwrap_or(now).0),
+    )
+    .await?;
     Ok(())
 }
 
-/// When the budget allows the next mail: after the pause, and when the oldest of an hour's and a day's mails has aged.
-async fn next_turn(tx: &mut Tx, turn: &TurnRow, budget: &MailBudget, now: Timestamp) -> Result<Timestamp, Fault> {
+/// When the budget allows the next mail: after the pause, and when the oldest of an hour's and a
+/// day's mails has aged.
+async fn next_turn(
+    tx: &mut Tx,
+    turn: &TurnRow,
+    budget: &MailBudget,
+    now: Timestamp,
+) -> Result<Timestamp, Fault> {
     let mut next = now.plus(budget.pause);
-    // A code of the day before can still be guessed at while it lives, so a day of guesses begins that much earlier.
+    // A code of the day before can still be guessed at while it lives, so a day of guesses begins
+    // that much earlier.
     for (window, most) in [(HOUR, budget.per_hour), (DAY + budget.code_life, budget.per_day)] {
         let oldest: Option<(i64,)> = tx
             .optional(

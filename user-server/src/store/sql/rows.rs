@@ -112,8 +112,8 @@ impl VerificationRow {
     }
 }
 
-/// Takes the row of a code that was guessed right, so that nobody else can. `None` where somebody has, or where a newer
-/// code has taken its place.
+/// Takes the row of a code that was guessed right, so that nobody else can. `None` where somebody
+/// has, or where a newer code has taken its place.
 pub(super) async fn spend(tx: &mut Tx, guess: &Guess) -> Result<Option<VerificationRow>, Fault> {
     tx.optional(
         sqlx::query_as(concat!(
@@ -134,12 +134,21 @@ pub(super) async fn void_codes(tx: &mut Tx, user_id: Uuid) -> Result<(), Fault> 
 
 /// Appends to the revocation log.
 pub(super) async fn revoke(tx: &mut Tx, subject: Uuid, now: Timestamp) -> Result<(), Fault> {
-    tx.run(sqlx::query("INSERT INTO revocations (subject, at) VALUES ($1, $2)").bind(subject).bind(now.0)).await?;
+    tx.run(
+        sqlx::query("INSERT INTO revocations (subject, at) VALUES ($1, $2)")
+            .bind(subject)
+            .bind(now.0),
+    )
+    .await?;
     Ok(())
 }
 
 /// Ends the sessions that a statement deletes and returns the ids of.
-pub(super) async fn revoke_all(tx: &mut Tx, ids: Vec<(Uuid,)>, now: Timestamp) -> Result<Ended, Fault> {
+pub(super) async fn revoke_all(
+    tx: &mut Tx,
+    ids: Vec<(Uuid,)>,
+    now: Timestamp,
+) -> Result<Ended, Fault> {
     let subjects: Vec<Uuid> = ids.into_iter().map(|(id,)| id).collect();
     for subject in &subjects {
         revoke(tx, *subject, now).await?;

@@ -9,7 +9,9 @@ use super::rows::{self, SessionRow, UserRow};
 use super::{SqlStore, audit, idempotency};
 use crate::domain::audit::{Event, Kind};
 use crate::domain::ports::Sessions;
-use crate::domain::records::{Done, Ended, Revocation, Rotation, SessionRecord, UserRecord, UserVersion};
+use crate::domain::records::{
+    Done, Ended, Revocation, Rotation, SessionRecord, UserRecord, UserVersion,
+};
 use crate::domain::{Act, Fault, Timestamp};
 
 #[async_trait]
@@ -37,7 +39,8 @@ impl Sessions for SqlStore {
             )
             .await?;
         if let Some(row) = moved {
-            audit::record(&mut tx, act, &Event::of(Kind::Refreshed, row.user_id).session(row.id)).await?;
+            audit::record(&mut tx, act, &Event::of(Kind::Refreshed, row.user_id).session(row.id))
+                .await?;
             let session: SessionRecord = row.try_into()?;
             let done = Done::at(act.at).user(session.user_id).session(session.clone());
             idempotency::complete(&mut tx, act, done).await?;
@@ -46,7 +49,12 @@ impl Sessions for SqlStore {
         }
         let row: Option<SessionRow> = tx
             .optional(
-                sqlx::query_as(concat!("SELECT ", session_columns!(), " FROM sessions WHERE id = $1")).bind(session_id),
+                sqlx::query_as(concat!(
+                    "SELECT ",
+                    session_columns!(),
+                    " FROM sessions WHERE id = $1"
+                ))
+                .bind(session_id),
             )
             .await?;
         let Some(row) = row else { return tx.undo(Rotation::Gone).await };
@@ -61,16 +69,26 @@ impl Sessions for SqlStore {
             tx.commit().await?;
             return Ok(Rotation::Repeated(session));
         }
-        let ids = tx.all(sqlx::query_as("DELETE FROM sessions WHERE id = $1 RETURNING id").bind(session_id)).await?;
+        let ids = tx
+            .all(sqlx::query_as("DELETE FROM sessions WHERE id = $1 RETURNING id").bind(session_id))
+            .await?;
         let ended = rows::revoke_all(&mut tx, ids, act.at).await?;
-        audit::record(&mut tx, act, &Event::of(Kind::ReuseDetected, row.user_id).session(session_id)).await?;
+        audit::record(
+            &mut tx,
+            act,
+            &Event::of(Kind::ReuseDetected, row.user_id).session(session_id),
+        )
+        .await?;
         tx.commit().await?;
         Ok(Rotation::Ended(ended))
     }
 
     async fn session_user(&self, session_id: Uuid) -> Result<Option<Uuid>, Fault> {
-        let row: Option<(Uuid,)> =
-            self.read_optional(sqlx::query_as("SELECT user_id FROM sessions WHERE id = $1").bind(session_id)).await?;
+        let row: Option<(Uuid,)> = self
+            .read_optional(
+                sqlx::query_as("SELECT user_id FROM sessions WHERE id = $1").bind(session_id),
+            )
+            .await?;
         Ok(row.map(|(id,)| id))
     }
 
@@ -90,12 +108,15 @@ impl Sessions for SqlStore {
 
     async fn end_session(&self, session_id: Uuid, act: &Act) -> Result<Ended, Fault> {
         let mut tx = self.pools.write().await?;
-        let delete = sqlx::query_as("DELETE FROM sessions WHERE id = $1 RETURNING user_id").bind(session_id);
+        let delete =
+            sqlx::query_as("DELETE FROM sessions WHERE id = $1 RETURNING user_id").bind(session_id);
         let user: Option<(Uuid,)> = tx.optional(delete).await?;
         let Some((user_id,)) = user else { return tx.undo(Ended::default()).await };
         let ended = rows::revoke_all(&mut tx, vec![(session_id,)], act.at).await?;
-        audit::record(&mut tx, act, &Event::of(Kind::LoggedOut, user_id).session(session_id)).await?;
-        idempotency::complete(&mut tx, act, Done::at(act.at).user(user_id).ended(ended.sessions)).await?;
+        audit::record(&mut tx, act, &Event::of(Kind::LoggedOut, user_id).session(session_id))
+            .await?;
+        idempotency::complete(&mut tx, act, Done::at(act.at).user(user_id).ended(ended.sessions))
+            .await?;
         tx.commit().await?;
         Ok(ended)
     }
@@ -105,22 +126,42 @@ impl Sessions for SqlStore {
         let ended = rows::end_sessions(&mut tx, user_id, None, act.at).await?;
         rows::void_codes(&mut tx, user_id).await?;
         if ended.sessions > 0 {
-            audit::record(&mut tx, act, &Event::of(Kind::LoggedOut, user_id).detail("all sessions")).await?;
-            idempotency::complete(&mut tx, act, Done::at(act.at).user(user_id).ended(ended.sessions)).await?;
+            audit::record(
+                &mut tx,
+                act,
+                &Event::of(Kind::LoggedOut, user_id).detail("all sessions"),
+            )
+            .await?;
+            idempotency::complete(
+                &mut tx,
+                act,
+                Done::at(act.at).user(user_id).ended(ended.sessions),
+            )
+            .await?;
         }
         tx.commit().await?;
         Ok(ended)
     }
 
     async fn revocations(&self, since: Timestamp) -> Result<Vec<Revocation>, Fault> {
-        let rows: Vec<(Uuid, i64)> =
-            self.read_all(sqlx::query_as("SELECT subject, at FROM revocations WHERE at >= $1").bind(since.0)).await?;
-        Ok(rows.into_iter().map(|(subject, at)| Revocation { subject, at: Timestamp(at) }).collect())
+        let rows: Vec<(Uuid, i64)> = self
+            .read_all(
+                sqlx::query_as("SELECT subject, at FROM revocations WHERE at >= $1").bind(since.0),
+            )
+            .await?;
+        Ok(rows
+            .into_iter()
+            .map(|(subject, at)| Revocation { subject, at: Timestamp(at) })
+            .collect())
     }
 
     async fn changes(&self, since: Timestamp) -> Result<Vec<UserVersion>, Fault> {
-        let rows: Vec<(Uuid, i64)> =
-            self.read_all(sqlx::query_as("SELECT id, version FROM users WHERE changed_at >= $1").bind(since.0)).await?;
+        let rows: Vec<(Uuid, i64)> = self
+            .read_all(
+                sqlx::query_as("SELECT id, version FROM users WHERE changed_at >= $1")
+                    .bind(since.0),
+            )
+            .await?;
         Ok(rows.into_iter().map(|(user_id, version)| UserVersion { user_id, version }).collect())
     }
 }

@@ -1,5 +1,6 @@
-//! A connection in use. One that is dropped in mid-work, by a deadline or a fault, is closed and not given back: its
-//! peer may be silent, and a pool that waited for it would lose the place for good.
+//! A connection in use. One that is dropped in mid-work, by a deadline or a fault, is closed and
+//! not given back: its peer may be silent, and a pool that waited for it would lose the place for
+//! good.
 
 use sqlx::pool::PoolConnection;
 use sqlx::query::{Query, QueryAs};
@@ -18,7 +19,8 @@ type Row = <Db as Database>::Row;
 pub(in super::super) struct Tx {
     /// Taken when the work is done and the connection is as it was.
     work: Option<Work>,
-    /// Whether statements may be kept by name: not behind a pooler that changes the session between transactions.
+    /// Whether statements may be kept by name: not behind a pooler that changes the session between
+    /// transactions.
     named: bool,
     /// Whether there is a transaction to end.
     begun: bool,
@@ -49,7 +51,11 @@ impl Tx {
 
     /// Runs a statement of one parameter for its effect.
     #[allow(dead_code, reason = "SQLite needs no locks but its one writer")]
-    pub(in super::super) async fn effect<P>(&mut self, statement: &'static str, parameter: P) -> Result<(), Fault>
+    pub(in super::super) async fn effect<P>(
+        &mut self,
+        statement: &'static str,
+        parameter: P,
+    ) -> Result<(), Fault>
     where
         P: for<'q> sqlx::Encode<'q, Db> + sqlx::Type<Db> + Send,
     {
@@ -65,10 +71,12 @@ impl Tx {
         let mut tries = 0;
         loop {
             let connection = pool.acquire().await.map_err(fault)?;
-            let mut tx = Self { work: Some(Work::Alone(connection)), named, begun: begin.is_some() };
+            let mut tx =
+                Self { work: Some(Work::Alone(connection)), named, begun: begin.is_some() };
             let Some(begin) = begin else { return Ok(tx) };
             match tx.control(begin).await {
-                // The connection was lost while it lay idle; so may the others be that lay beside it.
+                // The connection was lost while it lay idle; so may the others be that lay beside
+                // it.
                 Err(Fault::Unavailable(_)) if tries < STALE_TRIES => tries += 1,
                 began => return began.map(|()| tx),
             }
@@ -120,7 +128,10 @@ impl Tx {
     }
 
     /// At most one row.
-    pub(super) async fn optional<T>(&mut self, query: QueryAs<'_, Db, T, Args>) -> Result<Option<T>, Fault>
+    pub(super) async fn optional<T>(
+        &mut self,
+        query: QueryAs<'_, Db, T, Args>,
+    ) -> Result<Option<T>, Fault>
     where
         T: for<'r> FromRow<'r, Row> + Send + Unpin,
     {
@@ -133,7 +144,9 @@ impl Tx {
     where
         T: for<'r> FromRow<'r, Row> + Send + Unpin,
     {
-        self.optional(query).await?.ok_or_else(|| Fault::internal("a row that must be there is not"))
+        self.optional(query)
+            .await?
+            .ok_or_else(|| Fault::internal("a row that must be there is not"))
     }
 
     /// Every row.
@@ -147,11 +160,16 @@ impl Tx {
 
     /// No rows; how many were changed.
     pub(super) async fn run(&mut self, query: Query<'_, Db, Args>) -> Result<u64, Fault> {
-        self.try_run(query).await?.map_err(|Taken| Fault::internal("a unique index was broken where none can be"))
+        self.try_run(query)
+            .await?
+            .map_err(|Taken| Fault::internal("a unique index was broken where none can be"))
     }
 
     /// The same, where a unique index may refuse.
-    pub(super) async fn try_run(&mut self, query: Query<'_, Db, Args>) -> Result<Result<u64, Taken>, Fault> {
+    pub(super) async fn try_run(
+        &mut self,
+        query: Query<'_, Db, Args>,
+    ) -> Result<Result<u64, Taken>, Fault> {
         let query = query.persistent(self.named);
         match query.execute(&mut *self.connection()?).await {
             Ok(done) => Ok(Ok(done.rows_affected())),

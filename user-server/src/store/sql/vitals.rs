@@ -6,8 +6,8 @@ use super::SqlStore;
 use crate::domain::ports::{Backlog, PoolUse, Vitals};
 use crate::domain::{Fault, Timestamp};
 
-/// Partial indexes hold exactly the rows that are looked at. A turn that has come and was not taken counts as waiting
-/// too, or a worker that stands still would not be seen.
+/// Partial indexes hold exactly the rows that are looked at. A turn that has come and was not taken
+/// counts as waiting too, or a worker that stands still would not be seen.
 const BACKLOG: &str = "SELECT
     (SELECT COUNT(*) FROM outbox WHERE turn_at IS NOT NULL AND settled_at IS NULL),
     (SELECT MIN(turn_at) FROM outbox WHERE turn_at IS NOT NULL AND settled_at IS NULL),

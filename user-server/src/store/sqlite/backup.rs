@@ -1,5 +1,5 @@
-//! A copy of the database in one file, made while it is used, and what stands beside the rows in it: the secret, where
-//! the data folder has one. Whoever has such a file has both.
+//! A copy of the database in one file, made while it is used, and what stands beside the rows in
+//! it: the secret, where the data folder has one. Whoever has such a file has both.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -34,12 +34,18 @@ impl From<sqlx::Error> for BackupError {
 const MARK: &str = "CREATE TABLE backup (made_at INTEGER NOT NULL, secret BLOB) STRICT";
 
 impl SqliteStore {
-    /// Copies the database at `from` to the file `to`, which must not be there, while others may use it. The file is
-    /// there when it is whole, proved and on the disk, and before that it is not.
+    /// Copies the database at `from` to the file `to`, which must not be there, while others may
+    /// use it. The file is there when it is whole, proved and on the disk, and before that it is
+    /// not.
     ///
     /// # Errors
     /// What stood in the way.
-    pub async fn back_up(from: &Path, to: &Path, secret: Option<&[u8]>, now: Timestamp) -> Result<(), BackupError> {
+    pub async fn back_up(
+        from: &Path,
+        to: &Path,
+        secret: Option<&[u8]>,
+        now: Timestamp,
+    ) -> Result<(), BackupError> {
         let part = to.with_added_extension("part");
         let at = |error| BackupError::File(part.clone(), error);
         if to.try_exists().map_err(|error| BackupError::File(to.to_owned(), error))? {
@@ -53,26 +59,33 @@ impl SqliteStore {
         // Made first, so that it is private from its first byte.
         keep_private(&part).map_err(at)?;
         let mut source = options(from).connect().await?;
-        let copied = sqlx::query("VACUUM INTO $1").bind(part.to_string_lossy().into_owned()).execute(&mut source).await;
+        let copied = sqlx::query("VACUUM INTO $1")
+            .bind(part.to_string_lossy().into_owned())
+            .execute(&mut source)
+            .await;
         source.close().await?;
         copied?;
         let mut copy = of_one_file(&part).connect().await?;
         sqlx::query(MARK).execute(&mut copy).await?;
-        let mark = sqlx::query("INSERT INTO backup (made_at, secret) VALUES ($1, $2)").bind(now.0).bind(secret);
+        let mark = sqlx::query("INSERT INTO backup (made_at, secret) VALUES ($1, $2)")
+            .bind(now.0)
+            .bind(secret);
         mark.execute(&mut copy).await?;
         prove(&mut copy, &part).await?;
         copy.close().await?;
         move_into_place(&part, to)
     }
 
-    /// Writes a copy's database to the file `to`, which is there when it is whole; the secret that lay in it.
+    /// Writes a copy's database to the file `to`, which is there when it is whole; the secret that
+    /// lay in it.
     ///
     /// # Errors
     /// What stood in the way; `to` is as it was then.
     pub async fn unpack(copy: &Path, to: &Path) -> Result<Option<Vec<u8>>, BackupError> {
         let part = to.with_added_extension("part");
         let at = |error| BackupError::File(part.clone(), error);
-        let mut source = File::open(copy).map_err(|error| BackupError::File(copy.to_owned(), error))?;
+        let mut source =
+            File::open(copy).map_err(|error| BackupError::File(copy.to_owned(), error))?;
         match std::fs::remove_file(&part) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(at(error)),
             _ => {}
@@ -114,15 +127,20 @@ async fn prove(database: &mut SqliteConnection, named: &Path) -> Result<(), Back
     if wrong.0 != "ok" {
         return Err(unusable(wrong.0));
     }
-    let marks: (i64,) =
-        sqlx::query_as("SELECT COUNT(*) FROM sqlite_schema WHERE name IN ('backup', 'users', 'sessions')")
-            .fetch_one(&mut *database)
-            .await?;
+    let marks: (i64,) = sqlx::query_as(
+        "SELECT COUNT(*) FROM sqlite_schema WHERE name IN ('backup', 'users', 'sessions')",
+    )
+    .fetch_one(&mut *database)
+    .await?;
     if marks.0 != 3 {
         return Err(unusable("it was not made by `user-server backup`".to_owned()));
     }
     let dangling = sqlx::query("PRAGMA foreign_key_check").fetch_optional(&mut *database).await?;
-    if dangling.is_some() { Err(unusable("a row belongs to a user that is not there".to_owned())) } else { Ok(()) }
+    if dangling.is_some() {
+        Err(unusable("a row belongs to a user that is not there".to_owned()))
+    } else {
+        Ok(())
+    }
 }
 
 /// Gives a whole file its name, and returns when both are on the disk.
@@ -130,6 +148,7 @@ fn move_into_place(part: &Path, to: &Path) -> Result<(), BackupError> {
     let at = |error| BackupError::File(to.to_owned(), error);
     File::open(part).and_then(|file| file.sync_all()).map_err(at)?;
     std::fs::rename(part, to).map_err(at)?;
-    let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder =
+        to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(at)
 }

@@ -1,8 +1,9 @@
 //! Writers that wait for each other share one commit, and so one write to the disk.
 //!
-//! SQLite has one writer at a time, and of a short transaction the commit is the slow part. So who finds others waiting
-//! leaves its transaction open for them. Each works within a savepoint of its own, and all are answered when the one
-//! commit is on the disk. What a member takes back, or leaves half done, goes without the others.
+//! SQLite has one writer at a time, and of a short transaction the commit is the slow part. So who
+//! finds others waiting leaves its transaction open for them. Each works within a savepoint of its
+//! own, and all are answered when the one commit is on the disk. What a member takes back, or
+//! leaves half done, goes without the others.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -36,7 +37,8 @@ struct Turn {
     open: bool,
     /// Those who are done, and wait for the commit.
     done: Vec<oneshot::Sender<Result<(), Fault>>>,
-    /// Whether the member whose turn it is has begun, and what it does may not stay; within a savepoint, where others are done.
+    /// Whether the member whose turn it is has begun, and what it does may not stay; within a
+    /// savepoint, where others are done.
     at_work: bool,
 }
 
@@ -71,8 +73,8 @@ impl Writers {
         PoolUse { name: "writer", open: 1, idle: u32::from(self.turn.try_lock().is_ok()), most: 1 }
     }
 
-    /// Closes the connection when all before have had their turn. When this returns, its files are at rest: the log is
-    /// in the database.
+    /// Closes the connection when all before have had their turn. When this returns, its files are
+    /// at rest: the log is in the database.
     pub(super) async fn close(&self) {
         let mut turn = self.turn.lock().await;
         turn.close().await;
@@ -115,7 +117,8 @@ impl Member {
         self.part().await
     }
 
-    /// Takes back what it did. What it saw may be of those before it, so it waits with them until that lasts.
+    /// Takes back what it did. What it saw may be of those before it, so it waits with them until
+    /// that lasts.
     pub(super) async fn undo(mut self) -> Result<(), Fault> {
         let turn = self.turn()?;
         if turn.done.is_empty() {
@@ -140,7 +143,9 @@ impl Member {
         } else {
             tokio::spawn(async move { turn.close().await });
         }
-        told.await.unwrap_or_else(|_| Err(Fault::Unavailable("the commit that it shared was given up".to_owned())))
+        told.await.unwrap_or_else(|_| {
+            Err(Fault::Unavailable("the commit that it shared was given up".to_owned()))
+        })
     }
 
     fn turn(&mut self) -> Result<&mut Turn, Fault> {
@@ -150,8 +155,8 @@ impl Member {
 
 impl Drop for Member {
     fn drop(&mut self) {
-        // A statement may be under way: closing the connection takes all back. Where others are done, whoever is next
-        // takes back what this one has left.
+        // A statement may be under way: closing the connection takes all back. Where others are
+        // done, whoever is next takes back what this one has left.
         if let Some(turn) = self.turn.as_deref_mut()
             && turn.open
             && turn.done.is_empty()
@@ -167,7 +172,8 @@ impl Turn {
             self.fail(&fault);
         }
         if self.open {
-            // Not yet at work: should it be given up here, then it is not known whether there is a savepoint to go back to.
+            // Not yet at work: should it be given up here, then it is not known whether there is a
+            // savepoint to go back to.
             self.control("SAVEPOINT member").await?;
         } else {
             if self.connection.is_none() {
@@ -190,8 +196,8 @@ impl Turn {
 
     /// Leaves what a member did to the commit of all.
     async fn keep(&mut self) -> Result<(), Fault> {
-        // At once: a member that gives up in the next statement leaves it to chance, and with its savepoint gone an older
-        // one would be gone back to.
+        // At once: a member that gives up in the next statement leaves it to chance, and with its
+        // savepoint gone an older one would be gone back to.
         self.at_work = false;
         if !self.done.is_empty() {
             let released = self.control("RELEASE member").await;
@@ -210,7 +216,8 @@ impl Turn {
         Ok(())
     }
 
-    /// Takes back what a member has left half done. That fails where SQLite has taken back the whole transaction.
+    /// Takes back what a member has left half done. That fails where SQLite has taken back the
+    /// whole transaction.
     async fn mend(&mut self) -> Result<(), Fault> {
         if self.open && self.at_work {
             self.take_back().await?;

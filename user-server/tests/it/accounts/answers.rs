@@ -1,4 +1,5 @@
-//! Whether an address is known is nobody's business: the answers are the same in every byte but the ids.
+//! Whether an address is known is nobody's business: the answers are the same in every byte but the
+//! ids.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +8,8 @@ use user_proto::{ConfirmEmail, ErrorCode, ErrorReply, ResendCode, UpdateUser};
 use uuid::Uuid;
 
 use crate::support::{
-    MAIL_PAUSE, NO_CODE, PASSWORD, TestServer, code_of, login, proved, refused, register, reset, reset_of, verify_email,
+    MAIL_PAUSE, NO_CODE, PASSWORD, TestServer, code_of, login, proved, refused, register, reset,
+    reset_of, verify_email,
 };
 
 const KNOWN: &str = "known@example.org";
@@ -15,7 +17,8 @@ const PENDING: &str = "pending@example.org";
 const UNKNOWN: &str = "unknown@example.org";
 const ALL: [&str; 3] = [KNOWN, PENDING, UNKNOWN];
 
-/// A server where one address is known and one pending, long enough ago that neither has a mail to wait for.
+/// A server where one address is known and one pending, long enough ago that neither has a mail to
+/// wait for.
 async fn server() -> (TestServer, Client) {
     let server = TestServer::start().await;
     server.clock.hold();
@@ -43,7 +46,12 @@ async fn young_mail(client: &Client, verification_id: Uuid) -> ErrorReply<'stati
 }
 
 /// What a verification tells: of its mail, of guesses, and of its mail again.
-async fn probe(server: &TestServer, client: &Client, ids: &[Uuid], purpose: impl AsyncFn(Uuid) -> ErrorCode) {
+async fn probe(
+    server: &TestServer,
+    client: &Client,
+    ids: &[Uuid],
+    purpose: impl AsyncFn(Uuid) -> ErrorCode,
+) {
     let mut early = Vec::new();
     for id in ids {
         early.push(young_mail(client, *id).await);
@@ -55,7 +63,10 @@ async fn probe(server: &TestServer, client: &Client, ids: &[Uuid], purpose: impl
         for id in ids {
             refusals.push(purpose(*id).await);
         }
-        assert_eq!(refusals[0], if number < 5 { ErrorCode::INVALID_CODE } else { ErrorCode::CODE_EXPIRED });
+        assert_eq!(
+            refusals[0],
+            if number < 5 { ErrorCode::INVALID_CODE } else { ErrorCode::CODE_EXPIRED }
+        );
         alike(refusals);
     }
     server.clock.advance(MAIL_PAUSE);
@@ -79,14 +90,18 @@ async fn a_registration_does_not_tell() {
         answers.push(answer);
     }
     alike(answers);
-    probe(&server, &client, &ids, async |id| code_of(&client, verify_email(id, NO_CODE)).await).await;
+    probe(&server, &client, &ids, async |id| code_of(&client, verify_email(id, NO_CODE)).await)
+        .await;
     let told: Vec<String> = server.mails.to(KNOWN).into_iter().map(|mail| mail.subject).collect();
     assert_eq!(told.len(), 2, "the owner is told, once an hour: {told:?}");
     assert_eq!(told[1], "You already have an account");
     server.clock.advance(Duration::from_secs(3600));
     client.call(register("mallory", "KNOWN@example.org")).await.unwrap();
     assert_eq!(server.mails.wait_for(KNOWN, 3).await[2].subject, "You already have an account");
-    assert!(server.mails.to("KNOWN@example.org").is_empty(), "mail goes to the stored address, never to the typed one");
+    assert!(
+        server.mails.to("KNOWN@example.org").is_empty(),
+        "mail goes to the stored address, never to the typed one"
+    );
     server.stop().await;
 }
 
@@ -101,7 +116,11 @@ async fn a_reset_does_not_tell() {
     }
     alike(answers);
     probe(&server, &client, &ids, async |id| code_of(&client, reset(id, NO_CODE)).await).await;
-    assert_eq!(server.mails.wait_for(KNOWN, 3).await.len(), 3, "the code of the registration and two of resets");
+    assert_eq!(
+        server.mails.wait_for(KNOWN, 3).await.len(),
+        3,
+        "the code of the registration and two of resets"
+    );
     assert_eq!(server.mails.to(PENDING).len(), 1, "nothing but the code of the registration");
     assert!(server.mails.to(UNKNOWN).is_empty(), "nobody asked for this mail");
     server.stop().await;
@@ -156,15 +175,21 @@ async fn a_login_of_nobody_takes_as_long() {
     let (server, client) = server().await;
     let mut least = [Duration::MAX; 3];
     for _ in 0..5 {
-        for (name, least) in [KNOWN, UNKNOWN, "no such name, nor can be"].into_iter().zip(&mut least) {
+        for (name, least) in
+            [KNOWN, UNKNOWN, "no such name, nor can be"].into_iter().zip(&mut least)
+        {
             let began = Instant::now();
-            assert_eq!(code_of(&client, login(name, "tides rise at ten")).await, ErrorCode::INVALID_CREDENTIALS);
+            assert_eq!(
+                code_of(&client, login(name, "tides rise at ten")).await,
+                ErrorCode::INVALID_CREDENTIALS
+            );
             *least = began.elapsed().min(*least);
         }
         // No attempt has to wait for the ones before it.
         server.clock.advance(Duration::from_secs(15 * 60));
     }
-    // The least of a few is what the work takes, on a busy machine too; without a hash it would be a small part of it.
+    // The least of a few is what the work takes, on a busy machine too; without a hash it would be
+    // a small part of it.
     let [known, others @ ..] = least;
     assert!(others.into_iter().all(|other| other > known / 2), "{least:?}");
     server.stop().await;

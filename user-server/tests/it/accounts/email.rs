@@ -5,7 +5,8 @@ use user_proto::{ConfirmEmail, ErrorCode, UpdateUser};
 use uuid::Uuid;
 
 use crate::support::{
-    MAIL_PAUSE, PASSWORD, TestServer, code_of, login, proved, refused, reset, reset_of, verify_email,
+    MAIL_PAUSE, PASSWORD, TestServer, code_of, login, proved, refused, reset, reset_of,
+    verify_email,
 };
 
 fn confirm<'a>(access_token: &'a str, verification_id: Uuid, code: &'a str) -> ConfirmEmail<'a> {
@@ -28,16 +29,31 @@ async fn it_counts_when_its_code_is_entered() {
     let reset_code = server.mails.code(&ada.email, 2).await;
     let id = move_to(&client, &access, "Ada@Engine.example").await;
     let code = server.mails.code("Ada@engine.example", 1).await;
-    assert_eq!(code_of(&client, login("ada@engine.example", PASSWORD)).await, ErrorCode::INVALID_CREDENTIALS);
+    assert_eq!(
+        code_of(&client, login("ada@engine.example", PASSWORD)).await,
+        ErrorCode::INVALID_CREDENTIALS
+    );
 
     let grace = server.account(&client, "grace").await.access();
-    assert_eq!(code_of(&client, confirm(&grace, id, &code)).await, ErrorCode::CODE_EXPIRED, "another's code is none");
-    assert_eq!(code_of(&client, verify_email(id, &code)).await, ErrorCode::CODE_EXPIRED, "nor is another purpose's");
+    assert_eq!(
+        code_of(&client, confirm(&grace, id, &code)).await,
+        ErrorCode::CODE_EXPIRED,
+        "another's code is none"
+    );
+    assert_eq!(
+        code_of(&client, verify_email(id, &code)).await,
+        ErrorCode::CODE_EXPIRED,
+        "nor is another purpose's"
+    );
     let confirmed = client.call(confirm(&access, id, &code)).await.unwrap();
     assert_eq!((&*confirmed.username, &*confirmed.email), ("ada", "Ada@Engine.example"));
     let told = server.mails.wait_for(&ada.email, 3).await;
     assert_eq!(told[2].subject, "Your e-mail address was changed");
-    assert_eq!(code_of(&client, confirm(&access, id, &code)).await, ErrorCode::CODE_EXPIRED, "it is used once");
+    assert_eq!(
+        code_of(&client, confirm(&access, id, &code)).await,
+        ErrorCode::CODE_EXPIRED,
+        "it is used once"
+    );
     assert_eq!(
         code_of(&client, reset(open_reset, &reset_code)).await,
         ErrorCode::CODE_EXPIRED,
@@ -57,8 +73,14 @@ async fn a_newer_change_voids_the_older() {
     let older_code = server.mails.code("one@example.org", 1).await;
     let newer = move_to(&client, &access, "two@example.org").await;
     let newer_code = server.mails.code("two@example.org", 1).await;
-    assert_eq!(code_of(&client, confirm(&access, older, &older_code)).await, ErrorCode::CODE_EXPIRED);
-    assert_eq!(&*client.call(confirm(&access, newer, &newer_code)).await.unwrap().email, "two@example.org");
+    assert_eq!(
+        code_of(&client, confirm(&access, older, &older_code)).await,
+        ErrorCode::CODE_EXPIRED
+    );
+    assert_eq!(
+        &*client.call(confirm(&access, newer, &newer_code)).await.unwrap().email,
+        "two@example.org"
+    );
     server.stop().await;
 }
 
@@ -75,7 +97,11 @@ async fn an_address_that_is_taken_meanwhile_spends_the_code() {
         (id, server.mails.code("grace@example.org", 2).await)
     };
     client.call(verify_email(theirs, &their_code)).await.unwrap();
-    assert_eq!(code_of(&client, confirm(&access, id, "E")).await, ErrorCode::INVALID_CODE, "only the right code tells");
+    assert_eq!(
+        code_of(&client, confirm(&access, id, "E")).await,
+        ErrorCode::INVALID_CODE,
+        "only the right code tells"
+    );
     let taken = refused(client.call(confirm(&access, id, &code)).await);
     assert_eq!((taken.code, taken.field.as_deref()), (ErrorCode::EMAIL_TAKEN, Some("email")));
     assert_eq!(code_of(&client, confirm(&access, id, &code)).await, ErrorCode::CODE_EXPIRED);

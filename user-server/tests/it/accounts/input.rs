@@ -1,4 +1,5 @@
-//! Values that can't be set are refused with the field that held them; others are one, however they are written.
+//! Values that can't be set are refused with the field that held them; others are one, however they
+//! are written.
 
 use user_proto::{ErrorCode, GetUser, Register, UpdateUser};
 
@@ -14,7 +15,9 @@ async fn a_value_that_can_not_be_is_refused_by_its_field() {
         let expected = (ErrorCode::INVALID_USERNAME, Some("username"));
         let refusal = refused(client.call(register(name, "new@example.org")).await);
         assert_eq!((refusal.code, refusal.field.as_deref()), expected, "{name:?}");
-        let refusal = refused(client.call(UpdateUser { username: Some(name.into()), ..proved(&access) }).await);
+        let refusal = refused(
+            client.call(UpdateUser { username: Some(name.into()), ..proved(&access) }).await,
+        );
         assert_eq!((refusal.code, refusal.field.as_deref()), expected, "{name:?}");
     }
     let long = format!("{}@example.org", "x".repeat(250));
@@ -31,14 +34,18 @@ async fn a_value_that_can_not_be_is_refused_by_its_field() {
         let expected = (ErrorCode::INVALID_EMAIL, Some("email"));
         let refusal = refused(client.call(register("new", email)).await);
         assert_eq!((refusal.code, refusal.field.as_deref()), expected, "{email:?}");
-        let refusal = refused(client.call(UpdateUser { email: Some(email.into()), ..proved(&access) }).await);
+        let refusal =
+            refused(client.call(UpdateUser { email: Some(email.into()), ..proved(&access) }).await);
         assert_eq!((refusal.code, refusal.field.as_deref()), expected, "{email:?}");
         let refusal = refused(client.call(reset_of(email)).await);
         assert_eq!((refusal.code, refusal.field.as_deref()), expected, "{email:?}");
     }
     let long = "é".repeat(129);
-    for password in ["", "1234567", "eeee\u{301}\u{301}", "password", "12345678", "new@example.org", &long] {
-        let registration = Register { password: password.into(), ..register("new", "new@example.org") };
+    for password in
+        ["", "1234567", "eeee\u{301}\u{301}", "password", "12345678", "new@example.org", &long]
+    {
+        let registration =
+            Register { password: password.into(), ..register("new", "new@example.org") };
         let refusal = refused(client.call(registration).await);
         assert_eq!(
             (refusal.code, refusal.field.as_deref()),
@@ -63,22 +70,31 @@ async fn one_name_address_and_password_have_many_spellings() {
     let server = TestServer::start().await;
     let client = server.client();
     // The acute accent apart, and an address whose domain has an umlaut.
-    let registration =
-        Register { password: "la re\u{301}ponse est 42".into(), ..register("Jose\u{301}", "jose@B\u{fc}cher.example") };
+    let registration = Register {
+        password: "la re\u{301}ponse est 42".into(),
+        ..register("Jose\u{301}", "jose@B\u{fc}cher.example")
+    };
     let id = client.call(registration).await.unwrap().verification_id;
     let code = server.mails.code("jose@xn--bcher-kva.example", 1).await;
     let session = client.call(verify_email(id, &code)).await.unwrap();
     let user = client.call(GetUser { access_token: session.access_token.clone() }).await.unwrap();
     assert_eq!((&*user.username, &*user.email), ("Jos\u{e9}", "jose@B\u{fc}cher.example"));
-    for name in
-        ["jos\u{e9}", "JOSE\u{301}", "\u{ff2a}OS\u{c9}", "Jose@b\u{fc}cher.example", "JOSE@XN--BCHER-KVA.example"]
-    {
+    for name in [
+        "jos\u{e9}",
+        "JOSE\u{301}",
+        "\u{ff2a}OS\u{c9}",
+        "Jose@b\u{fc}cher.example",
+        "JOSE@XN--BCHER-KVA.example",
+    ] {
         assert!(client.call(login(name, "la r\u{e9}ponse est 42")).await.is_ok(), "{name}");
     }
     let taken = refused(client.call(register("JOS\u{c9}", "other@example.org")).await);
     assert_eq!(taken.code, ErrorCode::USERNAME_TAKEN);
     for wrong in ["la reponse est 42", "La r\u{e9}ponse est 42", "la r\u{e9}ponse est 42 "] {
-        assert_eq!(refused(client.call(login("jos\u{e9}", wrong)).await).code, ErrorCode::INVALID_CREDENTIALS);
+        assert_eq!(
+            refused(client.call(login("jos\u{e9}", wrong)).await).code,
+            ErrorCode::INVALID_CREDENTIALS
+        );
     }
     server.stop().await;
 }

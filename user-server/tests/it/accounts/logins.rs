@@ -6,8 +6,8 @@ use user_proto::client::Client;
 use user_proto::{Common, ErrorCode, Login};
 
 use crate::support::{
-    NEW_PASSWORD, PASSWORD, TestServer, code_of, count, login, on_behalf_of, outcome, patient, refused_at, register,
-    reset_of, together,
+    NEW_PASSWORD, PASSWORD, TestServer, code_of, count, login, on_behalf_of, outcome, patient,
+    refused_at, register, reset_of, together,
 };
 
 const WRONG: &str = "tides rise at ten";
@@ -39,8 +39,16 @@ async fn the_wait_grows_and_a_success_ends_it() {
         server.clock.advance(Duration::from_millis(1));
         assert_eq!(fail().await, Err(ErrorCode::INVALID_CREDENTIALS));
     }
-    assert_eq!(attempt(&client, "192.0.2.8", login("ada", PASSWORD)).await, Ok(()), "nobody else waits");
-    assert_eq!(attempt(&client, "192.0.2.7", login("ada@example.org", PASSWORD)).await, Ok(()), "another login text");
+    assert_eq!(
+        attempt(&client, "192.0.2.8", login("ada", PASSWORD)).await,
+        Ok(()),
+        "nobody else waits"
+    );
+    assert_eq!(
+        attempt(&client, "192.0.2.7", login("ada@example.org", PASSWORD)).await,
+        Ok(()),
+        "another login text"
+    );
     server.clock.advance(Duration::from_secs(8));
     assert_eq!(attempt(&client, "192.0.2.7", login("ada", PASSWORD)).await, Ok(()));
     for _ in 0..5 {
@@ -66,10 +74,20 @@ async fn strangers_do_not_lock_the_owner_out_of_a_known_place() {
     assert_eq!(count(&failures, ErrorCode::RATE_LIMITED), 20, "{failures:?}");
     let stranger = refused_at(&client, "203.0.113.1", login("ada", PASSWORD)).await;
     assert_eq!(stranger, (ErrorCode::RATE_LIMITED, Some(DAY)), "a place that nobody knows");
-    assert_eq!(code_of(&client, login("ada", PASSWORD)).await, ErrorCode::RATE_LIMITED, "nor one that has no name");
-    assert_eq!(attempt(&client, "198.51.100.1", login("ada", PASSWORD)).await, Ok(()), "the owner's own");
+    assert_eq!(
+        code_of(&client, login("ada", PASSWORD)).await,
+        ErrorCode::RATE_LIMITED,
+        "nor one that has no name"
+    );
+    assert_eq!(
+        attempt(&client, "198.51.100.1", login("ada", PASSWORD)).await,
+        Ok(()),
+        "the owner's own"
+    );
     let mut failures = 0;
-    while attempt(&client, "198.51.100.1", login("ada", WRONG)).await == Err(ErrorCode::INVALID_CREDENTIALS) {
+    while attempt(&client, "198.51.100.1", login("ada", WRONG)).await
+        == Err(ErrorCode::INVALID_CREDENTIALS)
+    {
         failures += 1;
         // No wait is longer.
         server.clock.advance(Duration::from_secs(15 * 60));
@@ -85,17 +103,25 @@ async fn one_client_has_a_hundred_failures_an_hour_at_all_logins() {
     let server = TestServer::start().await;
     server.clock.hold();
     let crowd = server.crowd();
-    let failures = together((0..104).map(|number| {
-        let client = crowd[number % crowd.len()].clone();
-        async move { attempt(&client, "192.0.2.7", login(&format!("nobody{number}"), WRONG)).await }
-    }))
-    .await;
+    let failures =
+        together(
+            (0..104).map(|number| {
+                let client = crowd[number % crowd.len()].clone();
+                async move {
+                    attempt(&client, "192.0.2.7", login(&format!("nobody{number}"), WRONG)).await
+                }
+            }),
+        )
+        .await;
     assert_eq!(count(&failures, ErrorCode::INVALID_CREDENTIALS), 100, "{failures:?}");
     assert_eq!(count(&failures, ErrorCode::RATE_LIMITED), 4, "{failures:?}");
     let (code, wait) = refused_at(&crowd[0], "192.0.2.7", login("another", WRONG)).await;
     assert_eq!((code, wait), (ErrorCode::RATE_LIMITED, Some(HOUR)));
     server.clock.advance(HOUR);
-    assert_eq!(attempt(&crowd[0], "192.0.2.7", login("another", WRONG)).await, Err(ErrorCode::INVALID_CREDENTIALS));
+    assert_eq!(
+        attempt(&crowd[0], "192.0.2.7", login("another", WRONG)).await,
+        Err(ErrorCode::INVALID_CREDENTIALS)
+    );
     server.stop().await;
 }
 
@@ -116,7 +142,10 @@ async fn one_client_has_twenty_registrations_and_twenty_resets_an_hour() {
     let limited = (ErrorCode::RATE_LIMITED, Some(HOUR));
     // The same household, and an address that is known or not.
     for address in ["ada@example.org", "unknown@example.org"] {
-        assert_eq!(refused_at(&client, "2001:db8:1:2:ffff::1", register("new", address)).await, limited);
+        assert_eq!(
+            refused_at(&client, "2001:db8:1:2:ffff::1", register("new", address)).await,
+            limited
+        );
         assert_eq!(refused_at(&client, "2001:db8:1:2:ffff::1", reset_of(address)).await, limited);
     }
     client.call_with(reset_of("ada@example.org"), on_behalf_of("2001:db8:1:3::7")).await.unwrap();
@@ -139,12 +168,16 @@ async fn a_wrong_password_that_confirms_a_change_is_a_failed_login() {
     let ip = "192.0.2.7";
     let missing = || UpdateUser { new_password: Some(NEW_PASSWORD.into()), ..update(&access) };
     let wrong = || UpdateUser { current_password: Some(WRONG.into()), ..missing() };
-    let delete = || DeleteUser { access_token: access.as_str().into(), current_password: WRONG.into() };
+    let delete =
+        || DeleteUser { access_token: access.as_str().into(), current_password: WRONG.into() };
     assert_eq!(refused_at(&client, ip, missing()).await.0, ErrorCode::INVALID_CREDENTIALS);
     assert_eq!(refused_at(&client, ip, wrong()).await.0, ErrorCode::INVALID_CREDENTIALS);
     assert_eq!(refused_at(&client, ip, delete()).await.0, ErrorCode::INVALID_CREDENTIALS);
     assert_eq!(refused_at(&client, ip, delete()).await.0, ErrorCode::INVALID_CREDENTIALS);
-    assert_eq!(refused_at(&client, ip, login("ada", WRONG)).await.0, ErrorCode::INVALID_CREDENTIALS);
+    assert_eq!(
+        refused_at(&client, ip, login("ada", WRONG)).await.0,
+        ErrorCode::INVALID_CREDENTIALS
+    );
     let limited = (ErrorCode::RATE_LIMITED, Some(Duration::from_secs(1)));
     let right = UpdateUser { new_password: Some(NEW_PASSWORD.into()), ..proved(&access) };
     assert_eq!(refused_at(&client, ip, right.clone()).await, limited);

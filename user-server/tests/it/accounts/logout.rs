@@ -20,7 +20,10 @@ async fn an_access_token_ends_by_itself() {
     server.clock.hold();
     let client = server.client();
     let ada = server.account(&client, "ada").await;
-    assert_eq!((ada.session.access_expires_in, ada.session.refresh_expires_in), (900, 30 * 24 * 3600));
+    assert_eq!(
+        (ada.session.access_expires_in, ada.session.refresh_expires_in),
+        (900, 30 * 24 * 3600)
+    );
     // It ends on a whole second, and began within one.
     server.clock.advance(Duration::from_secs(899));
     assert_eq!(check(&client, &ada.access()).await, None);
@@ -44,7 +47,11 @@ async fn one_session_ends_and_the_others_stay() {
     assert_eq!(code_of(&client, refresh).await, ErrorCode::SESSION_REVOKED);
     for token in [ada.access(), ada.refresh()] {
         assert_eq!(code_of(&client, logout(&token)).await, ErrorCode::SESSION_REVOKED);
-        assert_eq!(code_of(&client, logout_all(&token)).await, ErrorCode::SESSION_REVOKED, "it speaks for nobody now");
+        assert_eq!(
+            code_of(&client, logout_all(&token)).await,
+            ErrorCode::SESSION_REVOKED,
+            "it speaks for nobody now"
+        );
     }
     assert_eq!(check(&client, other.access_token.expose_str().unwrap()).await, None);
     server.stop().await;

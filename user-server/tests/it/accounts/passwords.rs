@@ -3,8 +3,8 @@
 use user_proto::{DeleteUser, ErrorCode, GetUser, RefreshToken, ResetPassword, UpdateUser};
 
 use crate::support::{
-    MAIL_PAUSE, NEW_PASSWORD, PASSWORD, TestServer, check, code_of, login, on_behalf_of, outcome, proved, refused,
-    refused_at, reset, reset_of, verify_email,
+    MAIL_PAUSE, NEW_PASSWORD, PASSWORD, TestServer, check, code_of, login, on_behalf_of, outcome,
+    proved, refused, refused_at, reset, reset_of, verify_email,
 };
 
 #[tokio::test]
@@ -19,7 +19,10 @@ async fn a_new_password_ends_every_other_session_and_code() {
     let change = UpdateUser { new_password: Some(NEW_PASSWORD.into()), ..proved(&access) };
     assert_eq!(client.call(change).await.unwrap().verification_id, None);
     assert_eq!(check(&client, &access).await, None, "the session that changed it stays");
-    assert_eq!(check(&client, other.access_token.expose_str().unwrap()).await, Some(ErrorCode::SESSION_REVOKED));
+    assert_eq!(
+        check(&client, other.access_token.expose_str().unwrap()).await,
+        Some(ErrorCode::SESSION_REVOKED)
+    );
     let refresh = RefreshToken { refresh_token: other.refresh_token.clone() };
     assert_eq!(code_of(&client, refresh).await, ErrorCode::SESSION_REVOKED);
     assert_eq!(code_of(&client, reset(open_reset, &code)).await, ErrorCode::CODE_EXPIRED);
@@ -39,12 +42,21 @@ async fn a_reset_ends_every_session_and_clears_every_wait() {
         let wrong = login("ada", "tides rise at ten");
         assert_eq!(refused_at(&client, "192.0.2.7", wrong).await.0, ErrorCode::INVALID_CREDENTIALS);
     }
-    assert_eq!(refused_at(&client, "192.0.2.7", login("ada", PASSWORD)).await.0, ErrorCode::RATE_LIMITED);
+    assert_eq!(
+        refused_at(&client, "192.0.2.7", login("ada", PASSWORD)).await.0,
+        ErrorCode::RATE_LIMITED
+    );
     let id = client.call(reset_of("ADA@example.org")).await.unwrap().verification_id;
     let code = server.mails.code(&ada.email, 2).await;
-    assert_eq!(code_of(&client, verify_email(id, &code)).await, ErrorCode::CODE_EXPIRED, "for another purpose");
+    assert_eq!(
+        code_of(&client, verify_email(id, &code)).await,
+        ErrorCode::CODE_EXPIRED,
+        "for another purpose"
+    );
     for bad in ["short", "password", "ada@example.org"] {
-        let refusal = refused(client.call(ResetPassword { new_password: bad.into(), ..reset(id, &code) }).await);
+        let refusal = refused(
+            client.call(ResetPassword { new_password: bad.into(), ..reset(id, &code) }).await,
+        );
         assert_eq!(
             (refusal.code, refusal.field.as_deref()),
             (ErrorCode::INVALID_PASSWORD, Some("new_password")),
@@ -57,7 +69,10 @@ async fn a_reset_ends_every_session_and_clears_every_wait() {
     assert_eq!(check(&client, &ada.access()).await, Some(ErrorCode::SESSION_REVOKED));
     assert_eq!(server.mails.wait_for(&ada.email, 3).await[2].subject, "Your password was reset");
     assert_eq!(code_of(&client, reset(id, &code)).await, ErrorCode::CODE_EXPIRED);
-    assert!(client.call_with(login("ada", NEW_PASSWORD), on_behalf_of("192.0.2.7")).await.is_ok(), "no wait");
+    assert!(
+        client.call_with(login("ada", NEW_PASSWORD), on_behalf_of("192.0.2.7")).await.is_ok(),
+        "no wait"
+    );
     server.stop().await;
 }
 
@@ -87,7 +102,10 @@ async fn a_deleted_account_is_gone_at_once() {
         current_password: password.into(),
     };
     let wrong = refused(client.call(delete("tides rise at ten")).await);
-    assert_eq!((wrong.code, wrong.field.as_deref()), (ErrorCode::INVALID_CREDENTIALS, Some("current_password")));
+    assert_eq!(
+        (wrong.code, wrong.field.as_deref()),
+        (ErrorCode::INVALID_CREDENTIALS, Some("current_password"))
+    );
     assert_eq!(check(&client, &access).await, None);
     client.call(delete(PASSWORD)).await.unwrap();
     assert_eq!(check(&client, &access).await, Some(ErrorCode::SESSION_REVOKED));
@@ -102,6 +120,10 @@ async fn a_deleted_account_is_gone_at_once() {
     let id = server.register(&client, "ADA", &ada.email).await.verification_id;
     let code = server.mails.code(&ada.email, 3).await;
     assert!(outcome(client.call(verify_email(id, &code)).await).is_ok());
-    assert_eq!(check(&client, &access).await, Some(ErrorCode::SESSION_REVOKED), "who comes after is somebody else");
+    assert_eq!(
+        check(&client, &access).await,
+        Some(ErrorCode::SESSION_REVOKED),
+        "who comes after is somebody else"
+    );
     server.stop().await;
 }

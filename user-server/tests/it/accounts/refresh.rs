@@ -36,9 +36,16 @@ async fn the_one_before_is_good_for_thirty_seconds() {
     assert_eq!(again.refresh_expires_in, second.refresh_expires_in - 30);
     let third = next(&client, &token(&second)).await;
     server.clock.advance(31 * SECOND);
-    assert_eq!(code_of(&client, refresh(&token(&second))).await, ErrorCode::SESSION_REVOKED, "somebody has a copy");
+    assert_eq!(
+        code_of(&client, refresh(&token(&second))).await,
+        ErrorCode::SESSION_REVOKED,
+        "somebody has a copy"
+    );
     for access in [&ada.session.access_token, &again.access_token, &third.access_token] {
-        assert_eq!(check(&client, access.expose_str().unwrap()).await, Some(ErrorCode::SESSION_REVOKED));
+        assert_eq!(
+            check(&client, access.expose_str().unwrap()).await,
+            Some(ErrorCode::SESSION_REVOKED)
+        );
     }
     assert_eq!(code_of(&client, refresh(&token(&third))).await, ErrorCode::SESSION_REVOKED);
     server.stop().await;

@@ -6,7 +6,8 @@ use user_proto::{ErrorCode, GetUser, VerifyEmail};
 use uuid::Uuid;
 
 use crate::support::{
-    MAIL_PAUSE, NO_CODE, PASSWORD, TestServer, code_of, login, outcome, refused, register, reset_of, verify_email,
+    MAIL_PAUSE, NO_CODE, PASSWORD, TestServer, code_of, login, outcome, refused, register,
+    reset_of, verify_email,
 };
 
 #[tokio::test]
@@ -22,8 +23,16 @@ async fn a_code_lives_as_long_as_it_says() {
     assert!(client.call(verify_email(ada.0, &ada.1)).await.is_ok());
     server.clock.advance(Duration::from_secs(1));
     assert_eq!(code_of(&client, verify_email(grace.0, &grace.1)).await, ErrorCode::CODE_EXPIRED);
-    assert_eq!(code_of(&client, verify_email(ada.0, &ada.1)).await, ErrorCode::CODE_EXPIRED, "it was used");
-    assert_eq!(code_of(&client, verify_email(Uuid::new_v4(), &ada.1)).await, ErrorCode::CODE_EXPIRED, "no such id");
+    assert_eq!(
+        code_of(&client, verify_email(ada.0, &ada.1)).await,
+        ErrorCode::CODE_EXPIRED,
+        "it was used"
+    );
+    assert_eq!(
+        code_of(&client, verify_email(Uuid::new_v4(), &ada.1)).await,
+        ErrorCode::CODE_EXPIRED,
+        "no such id"
+    );
     server.stop().await;
 }
 

@@ -58,7 +58,11 @@ async fn after_its_end_a_new_code_comes() {
         assert_eq!(code_of(&client, verify_email(id, &old)).await, ErrorCode::INVALID_CODE);
     }
     assert!(client.call(verify_email(id, &new)).await.is_ok());
-    assert_eq!(code_of(&client, resend(id)).await, ErrorCode::CODE_EXPIRED, "there is nothing left to send");
+    assert_eq!(
+        code_of(&client, resend(id)).await,
+        ErrorCode::CODE_EXPIRED,
+        "there is nothing left to send"
+    );
     assert_eq!(code_of(&client, resend(Uuid::new_v4())).await, ErrorCode::CODE_EXPIRED);
     server.stop().await;
 }

@@ -12,10 +12,22 @@ async fn there_has_to_be_something_to_update() {
     assert_eq!(code_of(&client, update(&access)).await, ErrorCode::NOTHING_TO_UPDATE);
     assert_eq!(code_of(&client, proved(&access)).await, ErrorCode::NOTHING_TO_UPDATE);
     let same = UpdateUser { email: Some("ADA@Example.org".into()), ..proved(&access) };
-    assert_eq!(code_of(&client, same).await, ErrorCode::NOTHING_TO_UPDATE, "it is one's own address already");
-    let named = UpdateUser { username: Some("ADA".into()), email: Some("ada@example.org".into()), ..proved(&access) };
+    assert_eq!(
+        code_of(&client, same).await,
+        ErrorCode::NOTHING_TO_UPDATE,
+        "it is one's own address already"
+    );
+    let named = UpdateUser {
+        username: Some("ADA".into()),
+        email: Some("ada@example.org".into()),
+        ..proved(&access)
+    };
     let updated = client.call(named).await.unwrap();
-    assert_eq!((&*updated.username, updated.verification_id), ("ADA", None), "one's own name in another case");
+    assert_eq!(
+        (&*updated.username, updated.verification_id),
+        ("ADA", None),
+        "one's own name in another case"
+    );
     server.stop().await;
 }
 
@@ -29,7 +41,8 @@ async fn all_but_the_name_needs_the_current_password() {
     let moved = UpdateUser { email: Some("new@example.org".into()), ..update(&access) };
     let changed = UpdateUser { new_password: Some(NEW_PASSWORD.into()), ..update(&access) };
     for change in [moved, changed] {
-        let wrong = UpdateUser { current_password: Some("tides rise at ten".into()), ..change.clone() };
+        let wrong =
+            UpdateUser { current_password: Some("tides rise at ten".into()), ..change.clone() };
         for change in [change, wrong] {
             let refusal = refused(client.call(change).await);
             let expected = (ErrorCode::INVALID_CREDENTIALS, Some("current_password"));
@@ -55,7 +68,10 @@ async fn a_taken_name_undoes_the_rest() {
         ..proved(&access)
     };
     let refusal = refused(client.call(change).await);
-    assert_eq!((refusal.code, refusal.field.as_deref()), (ErrorCode::USERNAME_TAKEN, Some("username")));
+    assert_eq!(
+        (refusal.code, refusal.field.as_deref()),
+        (ErrorCode::USERNAME_TAKEN, Some("username"))
+    );
     let user = client.call(GetUser { access_token: other.access_token.clone() }).await.unwrap();
     assert_eq!((&*user.username, &*user.email), ("ada", "ada@example.org"));
     assert!(client.call(login("ada", PASSWORD)).await.is_ok());

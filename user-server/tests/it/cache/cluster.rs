@@ -1,5 +1,5 @@
-//! Redis Cluster: six processes, made here by Redis's own client. Records are spread over three of them, and a ring of
-//! the bell reaches every node, whichever it listens at.
+//! Redis Cluster: six processes, made here by Redis's own client. Records are spread over three of
+//! them, and a ring of the bell reaches every node, whichever it listens at.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -11,11 +11,17 @@ use crate::tour;
 
 /// Three masters and a replica of each; `None` where Redis is not installed.
 fn start() -> Option<(Vec<Redis>, String)> {
-    let arguments = |_: &_| ["--cluster-enabled", "yes", "--cluster-node-timeout", "2000"].map(str::to_owned).into();
+    let arguments = |_: &_| {
+        ["--cluster-enabled", "yes", "--cluster-node-timeout", "2000"].map(str::to_owned).into()
+    };
     let nodes: Vec<Redis> = (0..6).map(|_| Redis::start_with(arguments)).collect::<Option<_>>()?;
     let places: Vec<String> = nodes.iter().map(|node| format!("127.0.0.1:{}", node.port)).collect();
     let mut create = Command::new("redis-cli");
-    create.args(["--cluster", "create"]).args(&places).args(["--cluster-replicas", "1", "--cluster-yes"]);
+    create.args(["--cluster", "create"]).args(&places).args([
+        "--cluster-replicas",
+        "1",
+        "--cluster-yes",
+    ]);
     let made = create.output().unwrap();
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stdout));
     let began = Instant::now();
@@ -44,7 +50,10 @@ async fn six_processes_are_one_cache() {
 
     let folder = tempfile::tempdir().unwrap();
     let said = run_in(folder.path(), &["check"], &[("REDIS_URL", &url)]);
-    assert!(said.code == Some(0) && said.output.contains(&format!("{url} (cluster) answers")), "{said:?}");
+    assert!(
+        said.code == Some(0) && said.output.contains(&format!("{url} (cluster) answers")),
+        "{said:?}"
+    );
     let Some(database) = postgres() else { return };
     tour::take(node(&database.database(), &[("REDIS_URL", &url)]).await).await;
 }

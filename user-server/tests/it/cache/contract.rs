@@ -1,4 +1,5 @@
-//! What every cache owes the services: one suite, run by each unchanged. Times are arguments, so nothing here waits.
+//! What every cache owes the services: one suite, run by each unchanged. Times are arguments, so
+//! nothing here waits.
 
 use std::sync::Arc;
 
@@ -71,7 +72,10 @@ async fn what_has_ended_is_unknown(cache: &Shared) {
         cache.forget(&[subject]).await;
         cache.forget(&[subject]).await;
         let leases = token.leases().await;
-        assert_eq!((leases.session.is_some(), leases.user.is_some()), (subject == token.1, subject == token.2));
+        assert_eq!(
+            (leases.session.is_some(), leases.user.is_some()),
+            (subject == token.1, subject == token.2)
+        );
         cache.forget(&[token.1, token.2]).await;
     }
 }
@@ -103,7 +107,10 @@ async fn a_record_lives_no_longer_than_a_token(cache: &Shared) {
     let token = Token::new(cache);
     token.fill(1, token.leases().await).await;
     let at = async |now| cache.look_up(token.1, token.2, 0, now).await;
-    assert!(matches!(at(NOW.plus(LIFE).minus(std::time::Duration::from_millis(1))).await, Cached::Known(_)));
+    assert!(matches!(
+        at(NOW.plus(LIFE).minus(std::time::Duration::from_millis(1))).await,
+        Cached::Known(_)
+    ));
     assert!(matches!(at(NOW.plus(LIFE)).await, Cached::Unknown(_)));
 }
 

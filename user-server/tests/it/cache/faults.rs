@@ -29,7 +29,8 @@ async fn the_breaker_opens_and_closes_by_itself() {
     let proxy = Proxy::before(redis.port).await;
     let counted: Arc<metrics::Cache> = Arc::default();
     let server = RedisServer::parse(&format!("redis://127.0.0.1:{}", proxy.port)).unwrap();
-    let cache = RedisCache::start(server, &ring(1), LIFE, Patience::default(), counted.clone()).unwrap();
+    let cache =
+        RedisCache::start(server, &ring(1), LIFE, Patience::default(), counted.clone()).unwrap();
     let look_up = async || cache.look_up(Uuid::new_v4(), Uuid::new_v4(), 0, NOW).await;
     // It fails in time however Redis does: at once where the breaker is open.
     let lost = async |how: &str| {
@@ -43,7 +44,10 @@ async fn the_breaker_opens_and_closes_by_itself() {
         let opened = began.elapsed();
         let began = Instant::now();
         assert_eq!(look_up().await, Cached::Unknown(Leases::default()));
-        eprintln!("{how}: open after {opened:?} and {calls} calls; a call takes {:?} then", began.elapsed());
+        eprintln!(
+            "{how}: open after {opened:?} and {calls} calls; a call takes {:?} then",
+            began.elapsed()
+        );
         assert!(began.elapsed() < Duration::from_secs(2), "{how}");
     };
     until("it connects", || counted.reachable()).await;

@@ -1,4 +1,5 @@
-//! Redis killed and stopped under token checks, look-ups and refreshes: no wrong verdict and no failed request.
+//! Redis killed and stopped under token checks, look-ups and refreshes: no wrong verdict and no
+//! failed request.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -25,7 +26,12 @@ struct Load {
 
 impl Load {
     async fn start(nodes: &[TestServer]) -> Self {
-        let mut load = Self { tally: Arc::default(), stop: Arc::default(), wrong: Arc::default(), tasks: Vec::new() };
+        let mut load = Self {
+            tally: Arc::default(),
+            stop: Arc::default(),
+            wrong: Arc::default(),
+            tasks: Vec::new(),
+        };
         let (here, there) = (nodes[0].client(), nodes[1].client());
         let ada = nodes[0].account_on(&here, "ada", &nodes[1]).await;
         // A session that has ended on one node must not be good again on either.
@@ -46,7 +52,11 @@ impl Load {
                 ended: ended.clone(),
             };
             let stop = load.stop.clone();
-            load.tasks.push(tokio::spawn(worker.run(session.access_token, session.refresh_token, stop)));
+            load.tasks.push(tokio::spawn(worker.run(
+                session.access_token,
+                session.refresh_token,
+                stop,
+            )));
         }
         load
     }
@@ -77,15 +87,23 @@ struct Worker {
 }
 
 impl Worker {
-    async fn run(self, mut access: Secret<'static>, mut refresh: Secret<'static>, stop: Arc<AtomicBool>) {
+    async fn run(
+        self,
+        mut access: Secret<'static>,
+        mut refresh: Secret<'static>,
+        stop: Arc<AtomicBool>,
+    ) {
         let common = Common::default;
         while !stop.load(Ordering::SeqCst) {
             let tally = &self.tally;
             for _ in 0..8 {
                 let check = VerifyToken { access_token: access.clone() };
                 let verified = tally.ask(&self.client, check, common()).await.unwrap();
-                let ended = outcome(self.client.call(VerifyToken { access_token: self.ended.clone() }).await);
-                let wrong = verified.user_id != self.user || ended != Err(user_proto::ErrorCode::SESSION_REVOKED);
+                let ended = outcome(
+                    self.client.call(VerifyToken { access_token: self.ended.clone() }).await,
+                );
+                let wrong = verified.user_id != self.user
+                    || ended != Err(user_proto::ErrorCode::SESSION_REVOKED);
                 self.wrong.fetch_add(usize::from(wrong), Ordering::SeqCst);
             }
             let look_up = GetUser { access_token: access.clone() };

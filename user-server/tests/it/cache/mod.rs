@@ -1,4 +1,5 @@
-//! The token cache: what it owes the services, how it shares Redis, and what becomes of them when Redis fails.
+//! The token cache: what it owes the services, how it shares Redis, and what becomes of them when
+//! Redis fails.
 
 #[cfg(feature = "redis-cluster")]
 mod cluster;
@@ -29,7 +30,8 @@ fn local() -> Arc<dyn Cache> {
     Arc::new(LocalCache::new(100, LIFE, Arc::default()))
 }
 
-/// A cache on a server, once it has a connection. It waits long, since what is asked here is not how fast it is.
+/// A cache on a server, once it has a connection. It waits long, since what is asked here is not
+/// how fast it is.
 async fn shared(url: &str, secret: u8) -> Arc<dyn Cache> {
     let patience = Patience { call: Duration::from_secs(20), connect: Duration::from_secs(20) };
     let counted: Arc<metrics::Cache> = Arc::default();

@@ -1,4 +1,5 @@
-//! How soon one node's end of a session is seen on another, while Redis is well, killed, stopped and cut off.
+//! How soon one node's end of a session is seen on another, while Redis is well, killed, stopped
+//! and cut off.
 
 use std::time::{Duration, Instant};
 
@@ -16,12 +17,16 @@ enum State {
     CutOff,
 }
 
-/// Ends so many sessions one by one in each state; how long each lived on the other node, from the answer that it ended.
+/// Ends so many sessions one by one in each state; how long each lived on the other node, from the
+/// answer that it ended.
 async fn measure(rounds: usize) -> Option<String> {
     let (database, mut redis) = (postgres()?, Redis::start()?);
     let (url, proxy) = (database.database(), Proxy::before(redis.port).await);
     let through = format!("redis://127.0.0.1:{}", proxy.port);
-    let (one, other) = (node(&url, &[("REDIS_URL", &through)]).await, node(&url, &[("REDIS_URL", &through)]).await);
+    let (one, other) = (
+        node(&url, &[("REDIS_URL", &through)]).await,
+        node(&url, &[("REDIS_URL", &through)]).await,
+    );
     let (here, there) = (one.client(), other.client());
     one.account_on(&here, "ada", &other).await;
     let mut table = spread_head("Redis");
@@ -45,10 +50,15 @@ async fn measure(rounds: usize) -> Option<String> {
             let session = one.login(&here, "ada").await;
             let check = || VerifyToken { access_token: session.access_token.clone() };
             there.call(check()).await.unwrap();
-            here.call(Logout { token: session.access_token.clone(), all_sessions: None }).await.unwrap();
+            here.call(Logout { token: session.access_token.clone(), all_sessions: None })
+                .await
+                .unwrap();
             let ended = Instant::now();
             while there.call(check()).await.is_ok() {
-                assert!(ended.elapsed() < Duration::from_secs(30), "{state:?}: the other node never learns");
+                assert!(
+                    ended.elapsed() < Duration::from_secs(30),
+                    "{state:?}: the other node never learns"
+                );
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
             lived.push(ended.elapsed());

@@ -1,4 +1,5 @@
-//! Nodes that share PostgreSQL and Redis: what they save, and that none shows what another has changed.
+//! Nodes that share PostgreSQL and Redis: what they save, and that none shows what another has
+//! changed.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +7,9 @@ use user_proto::client::Client;
 use user_proto::{ErrorCode, GetUser, Logout, RefreshToken, User};
 
 use crate::postgres::node;
-use crate::support::{Account, PASSWORD, Postgres, Proxy, Redis, TestServer, code_of, postgres, proved, update};
+use crate::support::{
+    Account, PASSWORD, Postgres, Proxy, Redis, TestServer, code_of, postgres, proved, update,
+};
 use crate::tour;
 
 /// A database and a Redis; none where one of them is not installed.
@@ -19,7 +22,10 @@ async fn get(client: &Client, account: &Account) -> User<'static> {
 }
 
 async fn rename(client: &Client, account: &Account, name: &str) {
-    client.call(user_proto::UpdateUser { username: Some(name.into()), ..update(&account.access()) }).await.unwrap();
+    client
+        .call(user_proto::UpdateUser { username: Some(name.into()), ..update(&account.access()) })
+        .await
+        .unwrap();
 }
 
 /// How many records Redis has.
@@ -72,7 +78,11 @@ async fn who_asks_again_costs_no_statement() {
     assert!(cost <= CALLS / 10, "{cost} look-ups for {CALLS} calls");
     let (moves, all) = (count("UPDATE sessions"), count("sessions"));
     client.call(RefreshToken { refresh_token: ada.session.refresh_token.clone() }).await.unwrap();
-    assert_eq!((count("UPDATE sessions") - moves, count("sessions") - all), (1, 1), "a refresh looks nothing up");
+    assert_eq!(
+        (count("UPDATE sessions") - moves, count("sessions") - all),
+        (1, 1),
+        "a refresh looks nothing up"
+    );
     eprintln!("{CALLS} calls of GetUser cost {cost} statements, and a refresh one");
     node.stop().await;
 }
@@ -95,11 +105,15 @@ async fn what_one_node_changes_the_others_show_at_once() {
         let began = Instant::now();
         while &*get(&there, &ada).await.username != name.as_str() {
             late += 1;
-            assert!(began.elapsed() < Duration::from_secs(5), "the other node shows what was before");
+            assert!(
+                began.elapsed() < Duration::from_secs(5),
+                "the other node shows what was before"
+            );
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
-    // Where the machine is busy, the call that ends the record may come too late; then the log tells.
+    // Where the machine is busy, the call that ends the record may come too late; then the log
+    // tells.
     assert!(late < 20, "{late} answers were of before");
 
     let session = one.login(&here, "ada19").await;
@@ -121,7 +135,10 @@ async fn a_record_that_nobody_could_end_is_old_by_the_log() {
     let Some((postgres, redis)) = parts() else { return };
     let (url, proxy) = (postgres.database(), Proxy::before(redis.port).await);
     let cut_off = format!("redis://127.0.0.1:{}", proxy.port);
-    let (one, other) = (node(&url, &[("REDIS_URL", &cut_off)]).await, node(&url, &[("REDIS_URL", &redis.url())]).await);
+    let (one, other) = (
+        node(&url, &[("REDIS_URL", &cut_off)]).await,
+        node(&url, &[("REDIS_URL", &redis.url())]).await,
+    );
     let (here, there) = (one.client(), other.client());
     let ada = one.account_on(&here, "ada", &other).await;
     warm(&there, &ada, &redis).await;
@@ -138,13 +155,17 @@ async fn a_record_that_nobody_could_end_is_old_by_the_log() {
     other.stop().await;
 }
 
-/// A reader's fill is held back on its way to Redis, past its time-out, until the record has changed.
+/// A reader's fill is held back on its way to Redis, past its time-out, until the record has
+/// changed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_command_that_runs_late_brings_nothing_back() {
     let Some((postgres, redis)) = parts() else { return };
     let (url, proxy) = (postgres.database(), Proxy::before(redis.port).await);
     let slow = format!("redis://127.0.0.1:{}", proxy.port);
-    let (one, other) = (node(&url, &[("REDIS_URL", &redis.url())]).await, node(&url, &[("REDIS_URL", &slow)]).await);
+    let (one, other) = (
+        node(&url, &[("REDIS_URL", &redis.url())]).await,
+        node(&url, &[("REDIS_URL", &slow)]).await,
+    );
     let (here, there) = (one.client(), other.client());
     let ada = one.account_on(&here, "ada", &other).await;
     warm(&there, &ada, &redis).await;
@@ -188,8 +209,12 @@ async fn redis_learns_no_name_and_no_address() {
         let value = redis.ask(&["--no-raw", "GET", name]);
         let life: u64 = redis.ask(&["PTTL", name]).parse().unwrap();
         assert!((1..=900_000).contains(&life), "{name} lives for {life} ms");
-        for secret in ["adalovelace", "example", &ada.session.user_id.to_string(), &ada.session.session_id.to_string()]
-        {
+        for secret in [
+            "adalovelace",
+            "example",
+            &ada.session.user_id.to_string(),
+            &ada.session.session_id.to_string(),
+        ] {
             assert!(!value.contains(secret) && !name.contains(secret), "{name}: {value}");
         }
         // What somebody else writes there is no record.
@@ -203,14 +228,18 @@ impl TestServer {
     /// A confirmed account, whose mail may be sent by another node that shares the database.
     pub async fn account_on(&self, client: &Client, username: &str, other: &Self) -> Account {
         let email = format!("{username}@example.org");
-        let register =
-            user_proto::Register { username: username.into(), email: email.as_str().into(), password: PASSWORD.into() };
+        let register = user_proto::Register {
+            username: username.into(),
+            email: email.as_str().into(),
+            password: PASSWORD.into(),
+        };
         let verification_id = client.call(register).await.unwrap().verification_id;
         let code = tokio::select! {
             code = self.mails.code(&email, 1) => code,
             code = other.mails.code(&email, 1) => code,
         };
-        let session = client.call(crate::support::verify_email(verification_id, &code)).await.unwrap();
+        let session =
+            client.call(crate::support::verify_email(verification_id, &code)).await.unwrap();
         Account { session, email }
     }
 }
@@ -228,7 +257,10 @@ async fn a_change_rings_for_the_other_nodes_where_it_ended_a_session() {
         assert!(!rings(), "nothing has ended");
         node.login(&client, &format!("{name}2")).await;
         let access = account.access();
-        let change = user_proto::UpdateUser { new_password: Some("another one of hers".into()), ..proved(&access) };
+        let change = user_proto::UpdateUser {
+            new_password: Some("another one of hers".into()),
+            ..proved(&access)
+        };
         client.call(change).await.unwrap();
         if rings() {
             break;

@@ -1,8 +1,9 @@
-//! The race between filling a record in and changing or ending what it is of, with a pause at every step.
+//! The race between filling a record in and changing or ending what it is of, with a pause at every
+//! step.
 //!
-//! One writer commits and then ends the record; readers miss, read what is committed, and fill it in. Whatever the
-//! pauses, who asks after an end has returned must not find what was before it. A cache that fills in without a lease
-//! stands beside it, to show that these pauses find the fault.
+//! One writer commits and then ends the record; readers miss, read what is committed, and fill it
+//! in. Whatever the pauses, who asks after an end has returned must not find what was before it. A
+//! cache that fills in without a lease stands beside it, to show that these pauses find the fault.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};

@@ -31,14 +31,23 @@ fn check_proves_it_and_a_start_shows_it() {
     let folder = tempfile::tempdir().unwrap();
     let closed = run_in(folder.path(), &["check"], &[("REDIS_URL", "redis://:geheim@127.0.0.1:1")]);
     assert_eq!(closed.code, Some(1), "{closed:?}");
-    assert!(closed.output.contains("WRONG  Redis") && !format!("{closed:?}").contains("geheim"), "{closed:?}");
+    assert!(
+        closed.output.contains("WRONG  Redis") && !format!("{closed:?}").contains("geheim"),
+        "{closed:?}"
+    );
 
-    let Some(redis) = Redis::start_with(|_| vec!["--requirepass".to_owned(), "geheim".to_owned()]) else { return };
+    let Some(redis) = Redis::start_with(|_| vec!["--requirepass".to_owned(), "geheim".to_owned()])
+    else {
+        return;
+    };
     let with = |password: &str| format!("redis://:{password}@127.0.0.1:{}", redis.port);
     let good = run_in(folder.path(), &["check"], &[("REDIS_URL", &with("geheim"))]);
     assert_eq!((good.code, good.error.as_str()), (Some(0), ""), "{good:?}");
     let place = format!("redis://127.0.0.1:{}", redis.port);
-    assert!(good.output.contains(&format!("good   Redis          {place} answers, version ")), "{good:?}");
+    assert!(
+        good.output.contains(&format!("good   Redis          {place} answers, version ")),
+        "{good:?}"
+    );
     assert_eq!(redis.ask(&["-a", "geheim", "DBSIZE"]), "0", "it changes nothing");
     let wrong = run_in(folder.path(), &["check"], &[("REDIS_URL", &with("gemein"))]);
     assert_eq!(wrong.code, Some(1), "{wrong:?}");
@@ -59,10 +68,14 @@ fn a_server_behind_tls_has_to_prove_itself() {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        std::fs::write(folder.path().join("ca.pem"), params.self_signed(&key).unwrap().pem()).unwrap();
+        std::fs::write(folder.path().join("ca.pem"), params.self_signed(&key).unwrap().pem())
+            .unwrap();
         let issuer = Issuer::new(params, key);
         let key = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::new(["localhost".to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
+        let certificate = CertificateParams::new(["localhost".to_owned()])
+            .unwrap()
+            .signed_by(&key, &issuer)
+            .unwrap();
         std::fs::write(folder.path().join("redis.pem"), certificate.pem()).unwrap();
         std::fs::write(folder.path().join("redis.key"), key.serialize_pem()).unwrap();
     };
@@ -70,8 +83,11 @@ fn a_server_behind_tls_has_to_prove_itself() {
     let arguments = |folder: &TempDir| {
         certify(folder);
         let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
-        let files =
-            [("--tls-cert-file", "redis.pem"), ("--tls-key-file", "redis.key"), ("--tls-ca-cert-file", "ca.pem")];
+        let files = [
+            ("--tls-cert-file", "redis.pem"),
+            ("--tls-key-file", "redis.key"),
+            ("--tls-ca-cert-file", "ca.pem"),
+        ];
         let mut arguments: Vec<String> =
             ["--tls-port", &tls.to_string(), "--tls-auth-clients", "no"].map(str::to_owned).into();
         arguments.extend(files.iter().flat_map(|(name, file)| [(*name).to_owned(), at(file)]));
@@ -85,7 +101,8 @@ fn a_server_behind_tls_has_to_prove_itself() {
     assert_eq!(good.code, Some(0), "{good:?}");
     assert!(good.output.contains(&format!("{named} answers")), "{good:?}");
     for (url, settings) in [(&named, &[][..]), (&format!("rediss://127.0.0.1:{tls}"), &[ca][..])] {
-        let wrong = run_in(folder.path(), &["check"], &[&[("REDIS_URL", url.as_str())], settings].concat());
+        let wrong =
+            run_in(folder.path(), &["check"], &[&[("REDIS_URL", url.as_str())], settings].concat());
         assert_eq!(wrong.code, Some(1), "{wrong:?}");
     }
 }
@@ -93,7 +110,10 @@ fn a_server_behind_tls_has_to_prove_itself() {
 #[test]
 fn a_socket_of_this_machine_will_do() {
     let socket = |folder: &TempDir| folder.path().join("socket").to_str().unwrap().to_owned();
-    let Some(redis) = Redis::start_with(|folder| vec!["--unixsocket".to_owned(), socket(folder)]) else { return };
+    let Some(redis) = Redis::start_with(|folder| vec!["--unixsocket".to_owned(), socket(folder)])
+    else {
+        return;
+    };
     let folder = tempfile::tempdir().unwrap();
     let url = format!("unix:{}", socket(&redis.folder));
     let good = run_in(folder.path(), &["check"], &[("REDIS_URL", &url)]);

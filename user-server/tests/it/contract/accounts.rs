@@ -35,13 +35,24 @@ pub async fn a_code_makes_a_user_and_a_session(db: &Db) {
     let guess = guess(db, id, Purpose::Registration, at(2)).await;
     assert!(!guess.dead);
     let (user_id, session) = (Uuid::new_v4(), session());
-    let Activation::Active(user) = db.activate(&guess, None, user_id, &session, &at(3).into()).await.unwrap() else {
+    let Activation::Active(user) =
+        db.activate(&guess, None, user_id, &session, &at(3).into()).await.unwrap()
+    else {
         panic!("the right code of a free name")
     };
-    assert_eq!((user.id, user.username.as_str(), user.email.as_str()), (user_id, "Ada", "Ada@Example.org"));
-    assert_eq!((user.password_hash.as_str(), user.created_at, user.disabled), ("hash of Ada", at(3), false));
+    assert_eq!(
+        (user.id, user.username.as_str(), user.email.as_str()),
+        (user_id, "Ada", "Ada@Example.org")
+    );
+    assert_eq!(
+        (user.password_hash.as_str(), user.created_at, user.disabled),
+        ("hash of Ada", at(3), false)
+    );
     assert_eq!(by_name(db, "ada").await.unwrap().id, user_id);
-    assert_eq!(db.user_by_login(LoginKey::Email("ada@example.org")).await.unwrap().unwrap().id, user_id);
+    assert_eq!(
+        db.user_by_login(LoginKey::Email("ada@example.org")).await.unwrap().unwrap().id,
+        user_id
+    );
     assert_eq!(db.user(user_id).await.unwrap().unwrap().email_key, "ada@example.org");
     assert!(db.username_taken("ada").await.unwrap());
     assert_eq!(db.session_user(session.id).await.unwrap(), Some(user_id));
@@ -71,7 +82,9 @@ pub async fn a_taken_address_spends_the_code(db: &Db) {
     send_all(db, at(60)).await;
     let guess = guess(db, second, Purpose::Registration, at(60)).await;
     assert_eq!(name(activate(db, first, None, at(60)).await), Ok("ada".to_owned()));
-    let again = async || name(db.activate(&guess, None, Uuid::new_v4(), &session(), &at(60).into()).await.unwrap());
+    let again = async || {
+        name(db.activate(&guess, None, Uuid::new_v4(), &session(), &at(60).into()).await.unwrap())
+    };
     assert_eq!(again().await, Err("email taken"));
     assert_eq!(again().await, Err("spent"));
     assert!(!db.username_taken("grace").await.unwrap());
@@ -83,7 +96,9 @@ pub async fn one_code_makes_one_user(db: &Db) {
     let guess = guess(db, id, Purpose::Registration, NOW).await;
     let results = together((0..16).map(|_| {
         let (db, guess) = (db.clone(), guess.clone());
-        async move { name(db.activate(&guess, None, Uuid::new_v4(), &session(), &NOW.into()).await.unwrap()) }
+        async move {
+            name(db.activate(&guess, None, Uuid::new_v4(), &session(), &NOW.into()).await.unwrap())
+        }
     }))
     .await;
     assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1, "{results:?}");
@@ -102,7 +117,11 @@ pub async fn one_name_makes_one_user(db: &Db) {
     }))
     .await;
     assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1, "{results:?}");
-    assert_eq!(results.iter().filter(|result| **result == Err("username taken")).count(), 15, "{results:?}");
+    assert_eq!(
+        results.iter().filter(|result| **result == Err("username taken")).count(),
+        15,
+        "{results:?}"
+    );
 }
 
 pub async fn a_session_needs_the_password_of_now(db: &Db) {
@@ -134,14 +153,21 @@ pub async fn the_longest_unused_session_makes_room(db: &Db) {
     let second = session();
     assert!(open(db, &ada, &second, at(1)).await);
     for number in 2..MOST {
-        let surplus =
-            db.open_session(&ada, &session(), None, Adjustment::nothing(), &at(number).into()).await.unwrap().unwrap();
+        let surplus = db
+            .open_session(&ada, &session(), None, Adjustment::nothing(), &at(number).into())
+            .await
+            .unwrap()
+            .unwrap();
         assert!(surplus.subjects.is_empty(), "session {number}");
     }
     db.rotate(first.id, 0, GRACE, "kid-1", &at(MOST).into()).await.unwrap();
     // By a clock that is behind, as another node's may be: the new session is not the one to go.
     let newest = session();
-    let surplus = db.open_session(&ada, &newest, None, Adjustment::nothing(), &NOW.into()).await.unwrap().unwrap();
+    let surplus = db
+        .open_session(&ada, &newest, None, Adjustment::nothing(), &NOW.into())
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!((surplus.sessions, surplus.subjects), (1, vec![second.id]));
     assert!(lives(db, &newest).await && lives(db, &first).await && !lives(db, &second).await);
     let log = db.revocations(NOW).await.unwrap();
@@ -157,7 +183,8 @@ pub async fn deletion_leaves_nothing(db: &Db) {
     let ended = db.delete_user(&ada, &at(1).into()).await.unwrap().unwrap();
     assert_eq!(ended.sessions, 1);
     assert!(ended.subjects.contains(&session.id) && ended.subjects.contains(&ada.id), "{ended:?}");
-    let log: Vec<Uuid> = db.revocations(at(1)).await.unwrap().iter().map(|entry| entry.subject).collect();
+    let log: Vec<Uuid> =
+        db.revocations(at(1)).await.unwrap().iter().map(|entry| entry.subject).collect();
     assert!(log.contains(&session.id) && log.contains(&ada.id), "{log:?}");
     assert!(db.user(ada.id).await.unwrap().is_none() && by_name(db, "ada").await.is_none());
     assert!(!lives(db, &session).await);
@@ -168,5 +195,9 @@ pub async fn deletion_leaves_nothing(db: &Db) {
     assert!(db.delete_user(&ada, &at(1).into()).await.unwrap().is_none());
     let id = register(db, "ada", "ada@example.org", "client", at(60)).await;
     send_all(db, at(60)).await;
-    assert_eq!(name(activate(db, id, None, at(60)).await), Ok("ada".to_owned()), "name and address are free again");
+    assert_eq!(
+        name(activate(db, id, None, at(60)).await),
+        Ok("ada".to_owned()),
+        "name and address are free again"
+    );
 }

@@ -30,7 +30,8 @@ async fn seal(db: &Db, workers: usize, now: Timestamp) -> i64 {
     let tasks: Vec<_> = (0..workers)
         .map(|_| {
             let (log, clock) = (db.clone(), Arc::new(Fixed(now)));
-            let sealer = Sealer { log, keys: keys(), clock, retention: RETENTION, metrics: Arc::default() };
+            let sealer =
+                Sealer { log, keys: keys(), clock, retention: RETENTION, metrics: Arc::default() };
             tokio::spawn(sealer.run())
         })
         .collect();
@@ -83,7 +84,10 @@ pub async fn a_deletion_erases_and_the_chain_holds(db: &Db) {
     let (ada, _) = user(db, "ada").await;
     let (grace, _) = user(db, "grace").await;
     for (user, address) in [(&ada, "192.0.2.7"), (&grace, "192.0.2.8")] {
-        db.open_session(user, &session(), None, Adjustment::nothing(), &from(address, at(1))).await.unwrap().unwrap();
+        db.open_session(user, &session(), None, Adjustment::nothing(), &from(address, at(1)))
+            .await
+            .unwrap()
+            .unwrap();
     }
     seal(db, 1, at(10)).await;
     let head = verify(&**db, &keys(), None).await.unwrap().head;
@@ -108,17 +112,31 @@ pub async fn old_rows_are_pruned_and_the_rest_holds(db: &Db) {
     let rows = seal(db, 1, at(11 * DAY)).await;
     // The first round of a worker prunes too.
     let report = verify(&**db, &keys(), None).await.unwrap();
-    assert_eq!((report.verdict, report.first, report.head.0), (Verdict::Whole, old + 1, rows), "{old}");
+    assert_eq!(
+        (report.verdict, report.first, report.head.0),
+        (Verdict::Whole, old + 1, rows),
+        "{old}"
+    );
     assert_eq!(db.entries(&all()).await.unwrap().len(), 1);
-    assert_eq!(verify(&**db, &keys(), Some(head)).await.unwrap().verdict, Verdict::Whole, "the anchor is the old end");
+    assert_eq!(
+        verify(&**db, &keys(), Some(head)).await.unwrap().verdict,
+        Verdict::Whole,
+        "the anchor is the old end"
+    );
 }
 
 pub async fn rows_are_found_by_user_kind_and_time(db: &Db) {
     let (ada, first) = user(db, "ada").await;
     db.end_session(first.id, &from("192.0.2.7", at(100))).await.unwrap();
-    db.enable(ada.id, &Act { at: at(200), origin: Origin::Operator("root".to_owned()), claim: None }).await.unwrap();
+    db.enable(
+        ada.id,
+        &Act { at: at(200), origin: Origin::Operator("root".to_owned()), claim: None },
+    )
+    .await
+    .unwrap();
     let of_ada = Filter { user_id: Some(ada.id), ..all() };
-    let names = |kinds: &[Kind]| kinds.iter().map(|kind| kind.name().to_owned()).collect::<Vec<_>>();
+    let names =
+        |kinds: &[Kind]| kinds.iter().map(|kind| kind.name().to_owned()).collect::<Vec<_>>();
     let lived = names(&[Kind::Verified, Kind::LoggedOut, Kind::Enabled]);
     assert_eq!(kinds(db, of_ada.clone()).await, lived);
     let of_kind = Filter { kind: Some("logged_out".to_owned()), ..all() };

@@ -1,7 +1,9 @@
 //! Changes of an account: all of one happens, or nothing.
 
 use user_server::domain::mail::{Letter, Notice};
-use user_server::domain::records::{Activation, Changed, Charge, EmailChange, Ended, Purpose, UserChange, UserRecord};
+use user_server::domain::records::{
+    Activation, Changed, Charge, EmailChange, Ended, Purpose, UserChange, UserRecord,
+};
 use user_server::domain::{Timestamp, Username};
 use uuid::Uuid;
 
@@ -27,8 +29,13 @@ pub async fn a_name_is_changed(db: &Db) {
     let (ada, first) = user(db, "ada").await;
     let change = UserChange { credentials: None, ..renamed(change(&ada, &first), "Lovelace") };
     let (after, ended) = done(db, change, NOW).await;
-    assert_eq!((after.username.as_str(), after.username_key.as_str(), ended.sessions), ("Lovelace", "lovelace", 0));
-    assert!(!db.username_taken("ada").await.unwrap() && db.username_taken("lovelace").await.unwrap());
+    assert_eq!(
+        (after.username.as_str(), after.username_key.as_str(), ended.sessions),
+        ("Lovelace", "lovelace", 0)
+    );
+    assert!(
+        !db.username_taken("ada").await.unwrap() && db.username_taken("lovelace").await.unwrap()
+    );
     let own = renamed(self::change(&after, &first), "LOVELACE");
     assert_eq!(done(db, own, NOW).await.0.username, "LOVELACE", "one's own name in another case");
     assert!(lives(db, &first).await);
@@ -61,7 +68,10 @@ pub async fn a_new_password_ends_the_rest(db: &Db) {
     let older = move_to(db, change(&ada, &first), "old@example.org", NOW).await;
     send_all(db, NOW).await;
     let newer = Uuid::new_v4();
-    let change = UserChange { email: Some((newer, email("new@example.org"))), ..with_password(change(&ada, &first)) };
+    let change = UserChange {
+        email: Some((newer, email("new@example.org"))),
+        ..with_password(change(&ada, &first))
+    };
     let (after, ended) = done(db, change, at(1)).await;
     assert_eq!((ended.sessions, ended.subjects), (1, vec![second.id]));
     assert!(lives(db, &first).await && !lives(db, &second).await);
@@ -69,8 +79,14 @@ pub async fn a_new_password_ends_the_rest(db: &Db) {
     assert_ne!(after.credentials, ada.credentials);
     assert_eq!(db.revocations(at(1)).await.unwrap().len(), 1);
     let mails = send_all(db, at(1)).await;
-    assert!(mails.iter().any(|mail| mail.letter == Letter::Notice(Notice::PasswordChanged)), "{mails:?}");
-    assert!(mails.iter().any(|mail| verifies(mail) == Some(newer)), "the new address's own code is good: {mails:?}");
+    assert!(
+        mails.iter().any(|mail| mail.letter == Letter::Notice(Notice::PasswordChanged)),
+        "{mails:?}"
+    );
+    assert!(
+        mails.iter().any(|mail| verifies(mail) == Some(newer)),
+        "the new address's own code is good: {mails:?}"
+    );
     assert!(matches!(charge(db, reset, Purpose::PasswordReset, at(1)).await, Charge::Spent));
     assert!(matches!(charge(db, older, Purpose::EmailChange, at(1)).await, Charge::Spent));
 }
@@ -112,22 +128,39 @@ pub async fn a_new_address_waits_for_its_code(db: &Db) {
     let id = move_to(db, change(&ada, &first), "New@example.org", NOW).await;
     assert_eq!(db.user(ada.id).await.unwrap().unwrap().email, "ada@example.org");
     let mails = send_all(db, NOW).await;
-    let to: Vec<_> = mails.iter().filter(|mail| verifies(mail) == Some(id)).map(|mail| mail.to.as_str()).collect();
+    let to: Vec<_> = mails
+        .iter()
+        .filter(|mail| verifies(mail) == Some(id))
+        .map(|mail| mail.to.as_str())
+        .collect();
     assert_eq!(to, ["New@example.org"]);
-    let stranger = db.charge_guess(id, Purpose::EmailChange, Some(Uuid::new_v4()), 5, NOW).await.unwrap();
+    let stranger =
+        db.charge_guess(id, Purpose::EmailChange, Some(Uuid::new_v4()), 5, NOW).await.unwrap();
     assert!(matches!(stranger, Charge::Spent), "{stranger:?}");
-    let Charge::Charged(guess) = db.charge_guess(id, Purpose::EmailChange, Some(ada.id), 5, NOW).await.unwrap() else {
+    let Charge::Charged(guess) =
+        db.charge_guess(id, Purpose::EmailChange, Some(ada.id), 5, NOW).await.unwrap()
+    else {
         panic!("the owner's guess")
     };
     assert_eq!(guess.user_id, Some(ada.id));
     let EmailChange::Changed(after) = db.confirm_email(&guess, &at(1).into()).await.unwrap() else {
         panic!("the right code")
     };
-    assert_eq!((after.email.as_str(), after.email_key.as_str()), ("New@example.org", "new@example.org"));
+    assert_eq!(
+        (after.email.as_str(), after.email_key.as_str()),
+        ("New@example.org", "new@example.org")
+    );
     assert!(matches!(db.confirm_email(&guess, &at(1).into()).await.unwrap(), EmailChange::Spent));
-    assert!(matches!(charge(db, reset, Purpose::PasswordReset, at(1)).await, Charge::Spent), "every open code is void");
+    assert!(
+        matches!(charge(db, reset, Purpose::PasswordReset, at(1)).await, Charge::Spent),
+        "every open code is void"
+    );
     let mails = send_all(db, at(1)).await;
-    assert_eq!((mails.len(), mails[0].to.as_str()), (1, "ada@example.org"), "the old address is told");
+    assert_eq!(
+        (mails.len(), mails[0].to.as_str()),
+        (1, "ada@example.org"),
+        "the old address is told"
+    );
     assert_eq!(mails[0].letter, Letter::Notice(Notice::EmailChanged));
     assert!(lives(db, &first).await);
 }
@@ -142,7 +175,10 @@ pub async fn a_newer_change_voids_the_older(db: &Db) {
     assert!(matches!(charge(db, older, Purpose::EmailChange, NOW).await, Charge::Spent));
     assert!(matches!(db.confirm_email(&held, &NOW.into()).await.unwrap(), EmailChange::Spent));
     let guess = guess(db, newer, Purpose::EmailChange, NOW).await;
-    assert!(matches!(db.confirm_email(&guess, &NOW.into()).await.unwrap(), EmailChange::Changed(_)));
+    assert!(matches!(
+        db.confirm_email(&guess, &NOW.into()).await.unwrap(),
+        EmailChange::Changed(_)
+    ));
 }
 
 pub async fn a_new_address_can_be_taken_meanwhile(db: &Db) {
@@ -152,9 +188,13 @@ pub async fn a_new_address_can_be_taken_meanwhile(db: &Db) {
     send_all(db, NOW).await;
     let moving = guess(db, id, Purpose::EmailChange, NOW).await;
     let registering = guess(db, other, Purpose::Registration, NOW).await;
-    let activated = db.activate(&registering, None, Uuid::new_v4(), &session(), &NOW.into()).await.unwrap();
+    let activated =
+        db.activate(&registering, None, Uuid::new_v4(), &session(), &NOW.into()).await.unwrap();
     assert!(matches!(activated, Activation::Active(_)));
-    assert!(matches!(db.confirm_email(&moving, &NOW.into()).await.unwrap(), EmailChange::EmailTaken));
+    assert!(matches!(
+        db.confirm_email(&moving, &NOW.into()).await.unwrap(),
+        EmailChange::EmailTaken
+    ));
     assert!(matches!(db.confirm_email(&moving, &NOW.into()).await.unwrap(), EmailChange::Spent));
     assert_eq!(db.user(ada.id).await.unwrap().unwrap().email, "ada@example.org");
 }
@@ -163,7 +203,12 @@ pub async fn every_change_is_a_version_that_is_told(db: &Db) {
     let (ada, first) = user(db, "ada").await;
     user(db, "grace").await;
     let told = async |since| -> Vec<(Uuid, i64)> {
-        db.changes(since).await.unwrap().iter().map(|change| (change.user_id, change.version)).collect()
+        db.changes(since)
+            .await
+            .unwrap()
+            .iter()
+            .map(|change| (change.user_id, change.version))
+            .collect()
     };
     assert!(told(NOW).await.is_empty(), "a new account is no change");
     let (renamed, _) = done(db, renamed(change(&ada, &first), "Lovelace"), at(10)).await;

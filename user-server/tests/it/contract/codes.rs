@@ -30,7 +30,10 @@ pub async fn a_code_is_only_what_it_is(db: &Db) {
     let id = register(db, "ada", "ada@example.org", "client", NOW).await;
     send_all(db, NOW).await;
     assert!(matches!(charge(db, Uuid::new_v4(), CODE, NOW).await, Charge::Spent), "an unknown id");
-    assert!(matches!(charge(db, id, Purpose::PasswordReset, NOW).await, Charge::Spent), "another purpose");
+    assert!(
+        matches!(charge(db, id, Purpose::PasswordReset, NOW).await, Charge::Spent),
+        "another purpose"
+    );
     let of_user = db.charge_guess(id, CODE, Some(Uuid::new_v4()), GUESSES, NOW).await.unwrap();
     assert!(matches!(of_user, Charge::Spent), "another owner");
     let last = NOW.plus(CODE_LIFE - Duration::from_millis(1));
@@ -48,14 +51,23 @@ pub async fn a_refund_is_for_its_own_code(db: &Db) {
     for _ in 0..GUESSES {
         guess(db, id, CODE, NOW).await;
     }
-    assert!(matches!(charge(db, id, CODE, NOW).await, Charge::Spent), "a refund never gives more than there was");
-    assert_eq!(db.resend(id, "client", RESEND_AFTER, KIDS, &at(60).into()).await.unwrap(), Resend::Queued);
+    assert!(
+        matches!(charge(db, id, CODE, NOW).await, Charge::Spent),
+        "a refund never gives more than there was"
+    );
+    assert_eq!(
+        db.resend(id, "client", RESEND_AFTER, KIDS, &at(60).into()).await.unwrap(),
+        Resend::Queued
+    );
     assert_eq!(generation(&send_all(db, at(60)).await[0]), first.generation + 1);
     for _ in 0..GUESSES {
         guess(db, id, CODE, at(60)).await;
     }
     db.refund_guess(&first).await.unwrap();
-    assert!(matches!(charge(db, id, CODE, at(60)).await, Charge::Spent), "an older code's refund is void");
+    assert!(
+        matches!(charge(db, id, CODE, at(60)).await, Charge::Spent),
+        "an older code's refund is void"
+    );
 }
 
 pub async fn a_resend_repeats_the_code(db: &Db) {
@@ -69,15 +81,24 @@ pub async fn a_resend_repeats_the_code(db: &Db) {
     assert_eq!(first.len(), 1, "one mail, though it was asked for twice");
     guess(db, id, CODE, at(5)).await;
     let too_soon = Resend::TooSoon(Duration::from_secs(20));
-    assert_eq!(db.resend(id, "client", RESEND_AFTER, KIDS, &at(45).into()).await.unwrap(), too_soon);
-    assert_eq!(db.resend(id, "client", RESEND_AFTER, KIDS, &at(65).into()).await.unwrap(), Resend::Queued);
+    assert_eq!(
+        db.resend(id, "client", RESEND_AFTER, KIDS, &at(45).into()).await.unwrap(),
+        too_soon
+    );
+    assert_eq!(
+        db.resend(id, "client", RESEND_AFTER, KIDS, &at(65).into()).await.unwrap(),
+        Resend::Queued
+    );
     let second = send_all(db, at(65)).await;
     assert_eq!(generation(&second[0]), generation(&first[0]));
     for _ in 1..GUESSES {
         guess(db, id, CODE, at(65)).await;
     }
     assert!(matches!(charge(db, id, CODE, at(65)).await, Charge::Spent), "no new guesses");
-    assert_eq!(db.resend(Uuid::new_v4(), "client", RESEND_AFTER, KIDS, &NOW.into()).await.unwrap(), Resend::Spent);
+    assert_eq!(
+        db.resend(Uuid::new_v4(), "client", RESEND_AFTER, KIDS, &NOW.into()).await.unwrap(),
+        Resend::Spent
+    );
 }
 
 pub async fn a_resend_after_its_end_makes_a_new_code(db: &Db) {
@@ -86,7 +107,10 @@ pub async fn a_resend_after_its_end_makes_a_new_code(db: &Db) {
     for _ in 0..GUESSES - 1 {
         guess(db, id, CODE, NOW).await;
     }
-    assert_eq!(db.resend(id, "client", RESEND_AFTER, KIDS, &at(900).into()).await.unwrap(), Resend::Queued);
+    assert_eq!(
+        db.resend(id, "client", RESEND_AFTER, KIDS, &at(900).into()).await.unwrap(),
+        Resend::Queued
+    );
     let second = send_all(db, at(900)).await;
     assert_eq!(generation(&second[0]), generation(&first[0]) + 1);
     for _ in 0..GUESSES {
@@ -105,7 +129,10 @@ pub async fn a_resend_gives_up_a_key_that_is_no_more(db: &Db) {
     assert_eq!(key_of(&first), "kid-1");
     guess(db, id, CODE, NOW).await;
     let resend = async |kids: &[&str], at: Timestamp| {
-        assert_eq!(db.resend(id, "client", RESEND_AFTER, kids, &at.into()).await.unwrap(), Resend::Queued);
+        assert_eq!(
+            db.resend(id, "client", RESEND_AFTER, kids, &at.into()).await.unwrap(),
+            Resend::Queued
+        );
         key_of(&send_all(db, at).await)
     };
     assert_eq!(resend(&["kid-2", "kid-1"], at(60)).await, "kid-1", "it is still good");

@@ -32,7 +32,11 @@ pub async fn a_counter_starts_at_nothing(db: &Db) {
     assert_eq!(db.adjust(Adjustment::new(KEYS, write), None).await.unwrap(), Ok(42));
     assert_eq!(read(db, &KEYS).await, [Counter::ZERO, counted(7)]);
     let [first, second] = KEYS;
-    assert_eq!(read(db, &[second, first]).await, [counted(7), Counter::ZERO], "in the order of the keys");
+    assert_eq!(
+        read(db, &[second, first]).await,
+        [counted(7), Counter::ZERO],
+        "in the order of the keys"
+    );
 }
 
 pub async fn a_refusal_changes_nothing(db: &Db) {
@@ -55,9 +59,12 @@ pub async fn a_session_settles_its_charge(db: &Db) {
     };
     assert!(db.open_session(&ada, &session(), None, pay(3), &NOW.into()).await.unwrap().is_some());
     assert_eq!(read(db, &KEYS).await, [counted(3), Counter::ZERO]);
-    // The password was right when it was compared, so the attempt is no failure, though there is no session.
+    // The password was right when it was compared, so the attempt is no failure, though there is no
+    // session.
     let changed = UserRecord { credentials: ada.credentials + 1, ..ada };
-    assert!(db.open_session(&changed, &session(), None, pay(4), &NOW.into()).await.unwrap().is_none());
+    assert!(
+        db.open_session(&changed, &session(), None, pay(4), &NOW.into()).await.unwrap().is_none()
+    );
     assert_eq!(read(db, &KEYS).await, [counted(4), Counter::ZERO]);
 }
 

@@ -7,7 +7,8 @@ use user_server::domain::mail::{Claim, ClaimedMail, Letter};
 pub use user_server::domain::ports::Adjustment;
 use user_server::domain::ports::{MailBudget, Store};
 use user_server::domain::records::{
-    Activation, Charge, Guess, NewSession, Purpose, Registration, ResetRequest, UserChange, UserRecord,
+    Activation, Charge, Guess, NewSession, Purpose, Registration, ResetRequest, UserChange,
+    UserRecord,
 };
 use user_server::domain::{Email, Timestamp, Username};
 use user_server::outbox;
@@ -136,7 +137,10 @@ pub async fn user(db: &Db, name: &str) -> (UserRecord, NewSession) {
 
 /// Another session of a user; whether it was opened.
 pub async fn open(db: &Db, user: &UserRecord, session: &NewSession, now: Timestamp) -> bool {
-    db.open_session(user, session, None, Adjustment::nothing(), &now.into()).await.unwrap().is_some()
+    db.open_session(user, session, None, Adjustment::nothing(), &now.into())
+        .await
+        .unwrap()
+        .is_some()
 }
 
 /// Whether a session lives.

@@ -32,20 +32,27 @@ pub async fn a_key_is_claimed_by_one_and_used_once(db: &Db) {
         }
     }))
     .await;
-    let claims: Vec<KeyClaim> =
-        results.iter().filter(|(standing, _)| *standing == KeyStanding::Claimed).map(|(_, claim)| *claim).collect();
+    let claims: Vec<KeyClaim> = results
+        .iter()
+        .filter(|(standing, _)| *standing == KeyStanding::Claimed)
+        .map(|(_, claim)| *claim)
+        .collect();
     let [claim] = claims.as_slice() else { panic!("{results:?}") };
     let open = KeyStanding::Used { kid: "kid-1".to_owned(), tag: [7; 32], done: None };
     assert_eq!(results.iter().filter(|(standing, _)| *standing == open).count(), 15);
     let opened = session();
     assert!(
-        db.open_session(&ada, &opened, None, Adjustment::nothing(), &under(*claim, at(1))).await.unwrap().is_some()
+        db.open_session(&ada, &opened, None, Adjustment::nothing(), &under(*claim, at(1)))
+            .await
+            .unwrap()
+            .is_some()
     );
     let done = Done::at(at(1)).user(ada.id).session(opened.opened(ada.id, at(1)));
     let used = KeyStanding::Used { kid: "kid-1".to_owned(), tag: [7; 32], done: Some(done) };
     db.release_key(*claim).await.unwrap();
     assert_eq!(db.claim_key(&wish(key, at(30)), at(20)).await.unwrap(), used, "what is done stays");
-    let second = db.open_session(&ada, &session(), None, Adjustment::nothing(), &under(*claim, at(2))).await;
+    let second =
+        db.open_session(&ada, &session(), None, Adjustment::nothing(), &under(*claim, at(2))).await;
     assert!(matches!(second, Err(Fault::Unavailable(_))), "a claim is good for one change");
 }
 
@@ -54,7 +61,10 @@ pub async fn a_claim_runs_out_and_its_holder_changes_nothing(db: &Db) {
     let (slow, quick) = (wish(Uuid::new_v4(), at(10)), Uuid::new_v4());
     assert_eq!(db.claim_key(&slow, NOW).await.unwrap(), KeyStanding::Claimed);
     let next = wish(slow.claim.key, at(20));
-    assert!(matches!(db.claim_key(&next, at(9)).await.unwrap(), KeyStanding::Used { done: None, .. }));
+    assert!(matches!(
+        db.claim_key(&next, at(9)).await.unwrap(),
+        KeyStanding::Used { done: None, .. }
+    ));
     assert_eq!(db.claim_key(&next, at(10)).await.unwrap(), KeyStanding::Claimed);
     let late = under(slow.claim, at(11));
     assert!(db.end_session(first.id, &late).await.is_err());
@@ -64,11 +74,19 @@ pub async fn a_claim_runs_out_and_its_holder_changes_nothing(db: &Db) {
     assert!(db.delete_user(&ada, &late).await.is_err());
     assert_eq!(db.session_user(first.id).await.unwrap(), Some(ada.id), "nothing was done");
     db.release_key(slow.claim).await.unwrap();
-    assert_eq!(db.end_session(first.id, &under(next.claim, at(12))).await.unwrap().sessions, 1, "its successor may");
+    assert_eq!(
+        db.end_session(first.id, &under(next.claim, at(12))).await.unwrap().sessions,
+        1,
+        "its successor may"
+    );
     let free = wish(quick, at(30));
     assert_eq!(db.claim_key(&free, at(20)).await.unwrap(), KeyStanding::Claimed);
     db.release_key(free.claim).await.unwrap();
-    assert_eq!(db.claim_key(&wish(quick, at(30)), at(20)).await.unwrap(), KeyStanding::Claimed, "given back");
+    assert_eq!(
+        db.claim_key(&wish(quick, at(30)), at(20)).await.unwrap(),
+        KeyStanding::Claimed,
+        "given back"
+    );
 }
 
 pub async fn a_key_is_forgotten_after_a_day(db: &Db) {
@@ -79,7 +97,9 @@ pub async fn a_key_is_forgotten_after_a_day(db: &Db) {
     let day = Duration::from_secs(24 * 3600);
     let again = wish(wished.claim.key, NOW.plus(2 * day));
     let just_before = NOW.plus(day - Duration::from_millis(1));
-    let KeyStanding::Used { done: Some(done), .. } = db.claim_key(&again, just_before).await.unwrap() else {
+    let KeyStanding::Used { done: Some(done), .. } =
+        db.claim_key(&again, just_before).await.unwrap()
+    else {
         panic!("within a day")
     };
     assert_eq!(done, Done::at(NOW).user(ada.id).ended(1));

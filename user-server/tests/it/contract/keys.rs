@@ -26,10 +26,16 @@ pub async fn a_key_is_retired_once_and_for_good(db: &Db) {
     assert!(!db.retire_key("kid-2", &root(at(20))).await.unwrap(), "it was before");
     let expected = [("kid-2".to_owned(), at(5)), ("kid-1".to_owned(), at(9))];
     assert_eq!(retired(db).await, expected, "since the first time, in that order");
-    let told = Filter { kind: Some(Kind::KeyRetired.name().to_owned()), limit: 10, ..Filter::default() };
+    let told =
+        Filter { kind: Some(Kind::KeyRetired.name().to_owned()), limit: 10, ..Filter::default() };
     let rows = db.entries(&told).await.unwrap();
-    let rows: Vec<_> = rows.iter().map(|row| (row.detail.as_str(), row.operator.as_deref(), row.at)).collect();
-    assert_eq!(rows, [("kid-2", Some("root"), at(5)), ("kid-1", Some("root"), at(9))], "each once, by whom");
+    let rows: Vec<_> =
+        rows.iter().map(|row| (row.detail.as_str(), row.operator.as_deref(), row.at)).collect();
+    assert_eq!(
+        rows,
+        [("kid-2", Some("root"), at(5)), ("kid-1", Some("root"), at(9))],
+        "each once, by whom"
+    );
 }
 
 pub async fn sixteen_retire_a_key_once(db: &Db) {
@@ -53,7 +59,10 @@ pub async fn what_hangs_on_a_key_is_counted(db: &Db) {
     request_reset(db, "ada@example.org", NOW).await;
     assert_eq!(uses(db).await, [("kid-1".to_owned(), 1, 2), ("kid-2".to_owned(), 1, 0)]);
     // A refresh moves its session to today's key.
-    assert!(matches!(db.rotate(first.id, 0, GRACE, "kid-2", &NOW.into()).await.unwrap(), Rotation::Moved(_)));
+    assert!(matches!(
+        db.rotate(first.id, 0, GRACE, "kid-2", &NOW.into()).await.unwrap(),
+        Rotation::Moved(_)
+    ));
     assert_eq!(uses(db).await, [("kid-1".to_owned(), 0, 2), ("kid-2".to_owned(), 2, 0)]);
     db.retire_key("kid-2", &root(NOW)).await.unwrap();
     assert_eq!(uses(db).await[1].1, 2, "rows stay until their time is over");

@@ -1,6 +1,8 @@
-//! What every database owes the services: one suite over `dyn Store`, run by each database unchanged.
+//! What every database owes the services: one suite over `dyn Store`, run by each database
+//! unchanged.
 //!
-//! A database joins with a constructor and a line at the end of this file. Times are arguments, so nothing here waits.
+//! A database joins with a constructor and a line at the end of this file. Times are arguments, so
+//! nothing here waits.
 
 mod accounts;
 mod audit;
@@ -32,7 +34,8 @@ struct Database {
     _keep: Box<dyn Any + Send>,
 }
 
-/// The tests of the suite for one database. A function that is not listed here is dead code, which clippy refuses.
+/// The tests of the suite for one database. A function that is not listed here is dead code, which
+/// clippy refuses.
 macro_rules! suite {
     ($database:ident, $open:path) => {
         suite!($database, $open;

@@ -32,12 +32,19 @@ pub async fn a_disabled_account_opens_no_session(db: &Db) {
     let ended = db.disable(ada.id, &at(1).into()).await.unwrap().unwrap();
     assert_eq!((ended.sessions, ended.subjects), (1, vec![first.id]));
     assert!(db.revocations(at(1)).await.unwrap().iter().any(|entry| entry.subject == first.id));
-    assert!(matches!(charge(db, reset, Purpose::PasswordReset, at(1)).await, Charge::Spent), "codes are void");
+    assert!(
+        matches!(charge(db, reset, Purpose::PasswordReset, at(1)).await, Charge::Spent),
+        "codes are void"
+    );
     assert!(!open(db, &ada, &session(), at(1)).await, "what was proved before no longer counts");
     let now = db.user(ada.id).await.unwrap().unwrap();
     assert!(now.disabled);
     db.disable(ada.id, &at(9).into()).await.unwrap().unwrap();
-    assert_eq!(db.account(ada.id).await.unwrap().unwrap().disabled_at, Some(at(1)), "since the first time");
+    assert_eq!(
+        db.account(ada.id).await.unwrap().unwrap().disabled_at,
+        Some(at(1)),
+        "since the first time"
+    );
     assert!(db.enable(ada.id, &at(2).into()).await.unwrap());
     let now = db.user(ada.id).await.unwrap().unwrap();
     assert!(!now.disabled && open(db, &now, &session(), at(2)).await);
@@ -52,7 +59,10 @@ pub async fn accounts_are_listed_by_name(db: &Db) {
         user(db, name).await;
     }
     let all = db.accounts_after("", 10).await.unwrap();
-    assert_eq!(all.iter().map(|account| account.username.as_str()).collect::<Vec<_>>(), ["Ada", "barbara", "grace"]);
+    assert_eq!(
+        all.iter().map(|account| account.username.as_str()).collect::<Vec<_>>(),
+        ["Ada", "barbara", "grace"]
+    );
     assert_eq!((all[0].sessions, all[0].email.as_str()), (1, "Ada@example.org"));
     assert_eq!(db.accounts_after("ada", 1).await.unwrap()[0], all[1]);
     assert!(db.accounts_after("grace", 10).await.unwrap().is_empty());
@@ -79,14 +89,20 @@ pub async fn an_import_takes_nobody_elses_place(db: &Db) {
     assert_eq!(db.import(&[renamed], false).await.unwrap(), [IdTaken]);
     let found = db.user(grace.id).await.unwrap().unwrap();
     assert_eq!((found.username.as_str(), found.username_key.as_str()), ("Grace", "grace"));
-    assert_eq!((found.password_hash.as_str(), found.created_at, found.disabled), (BCRYPT, at(5), false));
+    assert_eq!(
+        (found.password_hash.as_str(), found.created_at, found.disabled),
+        (BCRYPT, at(5), false)
+    );
     assert!(db.import(&[], false).await.unwrap().is_empty());
 }
 
 pub async fn what_is_exported_can_be_imported(db: &Db) {
-    let users: Vec<NewUser> =
-        (0..25).map(|number| newcomer(&format!("user{number}"), &format!("user{number}@example.org"))).collect();
-    assert!(db.import(&users, false).await.unwrap().iter().all(|result| *result == Imported::Added));
+    let users: Vec<NewUser> = (0..25)
+        .map(|number| newcomer(&format!("user{number}"), &format!("user{number}@example.org")))
+        .collect();
+    assert!(
+        db.import(&users, false).await.unwrap().iter().all(|result| *result == Imported::Added)
+    );
     let (mut ids, mut last) = (Vec::new(), Uuid::nil());
     loop {
         let page = db.export(last, 10).await.unwrap();
@@ -103,7 +119,8 @@ pub async fn what_is_exported_can_be_imported(db: &Db) {
 
 pub async fn the_classes_of_hashes_are_known(db: &Db) {
     assert!(db.hash_classes().await.unwrap().is_empty());
-    let own = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
+    let own =
+        "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
     let mut ada = newcomer("ada", "ada@example.org");
     let mut grace = newcomer("grace", "grace@example.org");
     let (mut hopper, id) = (newcomer("hopper", "hopper@example.org"), ada.id);
@@ -117,8 +134,14 @@ pub async fn the_classes_of_hashes_are_known(db: &Db) {
         assert!(classes.iter().any(|known| known == class), "{class}: {classes:?}");
     }
     let ada = db.user(id).await.unwrap().unwrap();
-    db.open_session(&ada, &session(), Some(own), Adjustment::nothing(), &NOW.into()).await.unwrap().unwrap();
-    assert!(!db.hash_classes().await.unwrap().contains(&"$2b$10".to_owned()), "the last of them is gone");
+    db.open_session(&ada, &session(), Some(own), Adjustment::nothing(), &NOW.into())
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(
+        !db.hash_classes().await.unwrap().contains(&"$2b$10".to_owned()),
+        "the last of them is gone"
+    );
 }
 
 pub async fn a_store_that_was_put_back_forgets_sessions(db: &Db) {
@@ -127,10 +150,14 @@ pub async fn a_store_that_was_put_back_forgets_sessions(db: &Db) {
     let reset = request_reset(db, "ada@example.org", at(1)).await;
     let root = Act { at: at(2), origin: Origin::Operator("root".to_owned()), claim: None };
     assert_eq!(db.forget_sessions(&root).await.unwrap(), 1);
-    let told = Filter { kind: Some(Kind::Restored.name().to_owned()), limit: 10, ..Filter::default() };
+    let told =
+        Filter { kind: Some(Kind::Restored.name().to_owned()), limit: 10, ..Filter::default() };
     let rows = db.entries(&told).await.unwrap();
     assert_eq!(rows.iter().map(|row| row.operator.as_deref()).collect::<Vec<_>>(), [Some("root")]);
-    assert!(matches!(db.rotate(first.id, 0, GRACE, "kid-1", &at(3).into()).await.unwrap(), Rotation::Gone));
+    assert!(matches!(
+        db.rotate(first.id, 0, GRACE, "kid-1", &at(3).into()).await.unwrap(),
+        Rotation::Gone
+    ));
     for (id, purpose) in [(waiting, Purpose::Registration), (reset, Purpose::PasswordReset)] {
         assert!(matches!(charge(db, id, purpose, at(3)).await, Charge::Spent));
     }
@@ -140,5 +167,7 @@ pub async fn a_store_that_was_put_back_forgets_sessions(db: &Db) {
     register(db, "grace", "grace@example.org", "client", at(4)).await;
     assert_eq!(send_all(db, at(4)).await.len(), 1, "a new code goes out");
     db.delete_user(&ada, &at(5).into()).await.unwrap().unwrap();
-    assert!(send_all(db, at(5)).await.iter().all(|mail| mail.letter == Letter::Notice(Notice::Deleted)));
+    assert!(
+        send_all(db, at(5)).await.iter().all(|mail| mail.letter == Letter::Notice(Notice::Deleted))
+    );
 }

@@ -14,7 +14,16 @@ const CODE: Purpose = Purpose::Registration;
 pub async fn a_mail_is_held_by_one_worker(db: &Db) {
     let mut ids = Vec::new();
     for number in 0..8 {
-        ids.push(register(db, &format!("ada{number}"), &format!("ada{number}@example.org"), "client", NOW).await);
+        ids.push(
+            register(
+                db,
+                &format!("ada{number}"),
+                &format!("ada{number}@example.org"),
+                "client",
+                NOW,
+            )
+            .await,
+        );
     }
     let mails: Vec<ClaimedMail> = together((0..16).map(|_| {
         let db = db.clone();
@@ -36,7 +45,9 @@ pub async fn a_mail_comes_again_when_its_worker_has_gone(db: &Db) {
     let first = next_mail(db, NOW).await.unwrap();
     assert_eq!((first.to.as_str(), first.username.as_str()), ("Ada@example.org", "ada"));
     let lease = NOW.plus(budget().lease);
-    let Claim::Idle(Some(due)) = db.claim(&budget(), NOW).await.unwrap() else { panic!("it is held") };
+    let Claim::Idle(Some(due)) = db.claim(&budget(), NOW).await.unwrap() else {
+        panic!("it is held")
+    };
     assert_eq!(due, lease, "when there will be something to do");
     assert!(next_mail(db, lease.minus(Duration::from_millis(1))).await.is_none());
     let second = next_mail(db, lease).await.unwrap();
@@ -79,7 +90,10 @@ pub async fn a_code_of_a_mail_that_comes_again_is_the_same(db: &Db) {
     for _ in 1..5 {
         guess(db, id, CODE, at(HOUR + 899)).await;
     }
-    assert!(matches!(charge(db, id, CODE, at(HOUR + 899)).await, Charge::Spent), "it lives again, with no new guesses");
+    assert!(
+        matches!(charge(db, id, CODE, at(HOUR + 899)).await, Charge::Spent),
+        "it lives again, with no new guesses"
+    );
 }
 
 pub async fn an_owner_is_told_instead(db: &Db) {
@@ -104,7 +118,10 @@ pub async fn an_owner_is_told_once_an_hour(db: &Db) {
     register(db, "mallory", "ada@example.org", "client", at(60)).await;
     assert_eq!(told(60).await, 1);
     register(db, "mallory", "ada@example.org", "client", at(120)).await;
-    let moving = UserChange { email: Some((Uuid::new_v4(), email("ada@example.org"))), ..change(&grace, &hers) };
+    let moving = UserChange {
+        email: Some((Uuid::new_v4(), email("ada@example.org"))),
+        ..change(&grace, &hers)
+    };
     db.change_user(&moving, &at(120).into()).await.unwrap();
     assert_eq!(told(120).await, 0, "by whichever way the address was typed");
     register(db, "mallory", "ada@example.org", "client", at(HOUR + 60)).await;
@@ -117,8 +134,13 @@ pub async fn what_waits_is_counted(db: &Db) {
     register(db, "ada", "ada@example.org", "client", NOW).await;
     register(db, "bob", "ada@example.org", "client", NOW).await;
     assert_eq!(db.backlog(at(5)).await.unwrap(), Backlog { waiting: 2, oldest: Some(NOW), ..none });
-    let Claim::Mail(mail) = db.claim(&budget(), at(5)).await.unwrap() else { panic!("a mail is due") };
-    assert_eq!(db.backlog(at(6)).await.unwrap(), Backlog { unsent: 1, waiting: 1, oldest: Some(at(5)) });
+    let Claim::Mail(mail) = db.claim(&budget(), at(5)).await.unwrap() else {
+        panic!("a mail is due")
+    };
+    assert_eq!(
+        db.backlog(at(6)).await.unwrap(),
+        Backlog { unsent: 1, waiting: 1, oldest: Some(at(5)) }
+    );
     db.settle(mail.id, at(6)).await.unwrap();
     assert_eq!(db.backlog(at(6)).await.unwrap(), Backlog { waiting: 1, ..none });
 }

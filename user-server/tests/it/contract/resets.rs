@@ -12,14 +12,20 @@ pub async fn a_reset_ends_everything(db: &Db) {
     let id = request_reset(db, "ADA@example.org", NOW).await;
     let other = request_reset(db, "ada@example.org", NOW).await;
     let mails = send_all(db, NOW).await;
-    assert_eq!((mails.len(), mails[0].to.as_str(), mails[0].username.as_str()), (1, "ada@example.org", "ada"));
+    assert_eq!(
+        (mails.len(), mails[0].to.as_str(), mails[0].username.as_str()),
+        (1, "ada@example.org", "ada")
+    );
     send_all(db, at(60)).await;
     let guess = guess(db, id, Purpose::PasswordReset, at(60)).await;
     assert_eq!(db.reset_owner(&guess).await.unwrap().unwrap().id, ada.id);
     let done = db.reset_password(&guess, "new hash", &at(60).into()).await.unwrap().unwrap();
     assert_eq!((done.user.password_hash.as_str(), done.ended.sessions), ("new hash", 2));
     assert!(!lives(db, &first).await && !lives(db, &second).await);
-    assert!(!open(db, &ada, &session(), at(60)).await, "what was proved with the old password no longer counts");
+    assert!(
+        !open(db, &ada, &session(), at(60)).await,
+        "what was proved with the old password no longer counts"
+    );
     assert_eq!(db.revocations(at(60)).await.unwrap().len(), 2);
     assert!(matches!(charge(db, other, Purpose::PasswordReset, at(60)).await, Charge::Spent));
     assert!(db.reset_owner(&guess).await.unwrap().is_none(), "it is spent");
@@ -48,7 +54,12 @@ pub async fn one_code_resets_once(db: &Db) {
     let guess = guess(db, id, Purpose::PasswordReset, NOW).await;
     let results = together((0..16).map(|number| {
         let (db, guess) = (db.clone(), guess.clone());
-        async move { db.reset_password(&guess, &format!("hash {number}"), &NOW.into()).await.unwrap().is_some() }
+        async move {
+            db.reset_password(&guess, &format!("hash {number}"), &NOW.into())
+                .await
+                .unwrap()
+                .is_some()
+        }
     }))
     .await;
     assert_eq!(results.iter().filter(|done| **done).count(), 1, "{results:?}");

@@ -30,7 +30,10 @@ pub async fn a_refresh_token_moves_on_once(db: &Db) {
             other => panic!("{other:?}"),
         };
         assert_eq!((session.id, session.user_id, session.counter), (first.id, ada.id, 1));
-        assert_eq!((session.created_at, session.rotated_at, session.kid.as_str()), (NOW, at(5), "kid-2"));
+        assert_eq!(
+            (session.created_at, session.rotated_at, session.kid.as_str()),
+            (NOW, at(5), "kid-2")
+        );
     }
     assert_eq!(moved, 1);
 }
@@ -43,9 +46,14 @@ pub async fn the_one_before_is_good_for_the_grace(db: &Db) {
     };
     assert_eq!((session.counter, session.rotated_at), (1, NOW));
     let late = NOW.plus(GRACE + Duration::from_millis(1));
-    let Rotation::Ended(ended) = rotate(db, first.id, 0, late).await else { panic!("after the grace") };
+    let Rotation::Ended(ended) = rotate(db, first.id, 0, late).await else {
+        panic!("after the grace")
+    };
     assert_eq!((ended.sessions, ended.subjects), (1, vec![first.id]));
-    assert!(matches!(rotate(db, first.id, 1, late).await, Rotation::Gone), "the thief's or the owner's, alike");
+    assert!(
+        matches!(rotate(db, first.id, 1, late).await, Rotation::Gone),
+        "the thief's or the owner's, alike"
+    );
 }
 
 pub async fn an_older_one_ends_the_session(db: &Db) {
@@ -54,10 +62,16 @@ pub async fn an_older_one_ends_the_session(db: &Db) {
     assert!(open(db, &ada, &other, NOW).await);
     assert!(matches!(rotate(db, first.id, 0, NOW).await, Rotation::Moved(_)));
     assert!(matches!(rotate(db, first.id, 1, NOW).await, Rotation::Moved(_)));
-    assert!(matches!(rotate(db, first.id, 0, NOW).await, Rotation::Ended(_)), "two before, at once");
+    assert!(
+        matches!(rotate(db, first.id, 0, NOW).await, Rotation::Ended(_)),
+        "two before, at once"
+    );
     assert!(!lives(db, &first).await && lives(db, &other).await);
     let log = db.revocations(NOW).await.unwrap();
-    assert_eq!(log.iter().map(|entry| (entry.subject, entry.at)).collect::<Vec<_>>(), [(first.id, NOW)]);
+    assert_eq!(
+        log.iter().map(|entry| (entry.subject, entry.at)).collect::<Vec<_>>(),
+        [(first.id, NOW)]
+    );
 }
 
 pub async fn a_number_from_the_future_is_refused(db: &Db) {
@@ -70,7 +84,8 @@ pub async fn a_number_from_the_future_is_refused(db: &Db) {
 
 pub async fn a_session_has_an_owner_until_it_ends(db: &Db) {
     let (ada, first) = user(db, "ada").await;
-    let owner = async |id| db.session_owner(id).await.unwrap().map(|owner| (owner.id, owner.version));
+    let owner =
+        async |id| db.session_owner(id).await.unwrap().map(|owner| (owner.id, owner.version));
     assert_eq!(owner(first.id).await, Some((ada.id, ada.version)));
     assert_eq!(owner(ada.id).await, None);
     db.end_session(first.id, &NOW.into()).await.unwrap();
@@ -108,8 +123,9 @@ pub async fn the_log_is_read_from_a_time_on(db: &Db) {
     assert!(open(db, &ada, &second, NOW).await);
     db.end_session(first.id, &at(10).into()).await.unwrap();
     db.end_session(second.id, &at(20).into()).await.unwrap();
-    let since =
-        async |now| -> Vec<Uuid> { db.revocations(now).await.unwrap().iter().map(|entry| entry.subject).collect() };
+    let since = async |now| -> Vec<Uuid> {
+        db.revocations(now).await.unwrap().iter().map(|entry| entry.subject).collect()
+    };
     assert_eq!(since(at(10)).await, [first.id, second.id]);
     assert_eq!(since(at(11)).await, [second.id]);
     assert!(since(at(21)).await.is_empty());

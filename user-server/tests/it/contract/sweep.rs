@@ -38,7 +38,10 @@ pub async fn young_rows_stay(db: &Db) {
     assert!(matches!(charge(db, waiting, CODE, at(60)).await, Charge::NotIssued));
     assert_eq!(send_all(db, at(120)).await.len(), 1);
     // A code that was asked for again lives on, however old its registration is.
-    assert_eq!(db.resend(id, "client", RESEND_AFTER, KIDS, &at(DAY).into()).await.unwrap(), Resend::Queued);
+    assert_eq!(
+        db.resend(id, "client", RESEND_AFTER, KIDS, &at(DAY).into()).await.unwrap(),
+        Resend::Queued
+    );
     assert_eq!(send_all(db, at(DAY)).await.len(), 1);
     sweep(db, at(DAY + 120)).await;
     guess(db, id, CODE, at(DAY + 120)).await;
@@ -56,12 +59,17 @@ pub async fn old_rows_go(db: &Db) {
     };
     assert_eq!(db.adjust(Adjustment::new([[1; 32]], count), None).await.unwrap(), Ok(0));
     assert_eq!(sweep(db, at(HOUR + 1)).await, 1, "the counter");
-    // A verification goes a day after its code, and a mail that had its turn when no code of its day can be guessed at.
+    // A verification goes a day after its code, and a mail that had its turn when no code of its
+    // day can be guessed at.
     assert_eq!(sweep(db, at(DAY + 961)).await, 5, "a verification, two mails, two turns");
-    assert_eq!(db.resend(id, "client", RESEND_AFTER, KIDS, &at(DAY + 961).into()).await.unwrap(), Resend::Spent);
+    assert_eq!(
+        db.resend(id, "client", RESEND_AFTER, KIDS, &at(DAY + 961).into()).await.unwrap(),
+        Resend::Spent
+    );
     for (number, day) in [20, 40, 60, 80].into_iter().enumerate() {
         let number = u32::try_from(number).unwrap();
-        let moved = db.rotate(used.id, number, GRACE, "kid-1", &at(day * DAY).into()).await.unwrap();
+        let moved =
+            db.rotate(used.id, number, GRACE, "kid-1", &at(day * DAY).into()).await.unwrap();
         assert!(matches!(moved, Rotation::Moved(_)), "day {day}");
     }
     assert_eq!(sweep(db, at(30 * DAY + 1)).await, 1, "the session that nobody refreshed");
@@ -86,14 +94,21 @@ pub async fn a_budget_outlives_its_sweep(db: &Db) {
     sweep(db, at(DAY - 1)).await;
     assert!(send_all(db, at(DAY - 1)).await.is_empty(), "ten a day");
     sweep(db, at(DAY)).await;
-    assert!(send_all(db, at(DAY)).await.is_empty(), "the code of yesterday's first could be guessed at for a while");
+    assert!(
+        send_all(db, at(DAY)).await.is_empty(),
+        "the code of yesterday's first could be guessed at for a while"
+    );
     let free = DAY + budget().code_life.as_secs();
     register(db, "ada", "ada@example.org", "client", at(free - 60)).await;
     sweep(db, at(free)).await;
     assert_eq!(send_all(db, at(free)).await.len(), 1);
     register(db, "ada", "ada@example.org", "client", at(free + 60)).await;
     sweep(db, at(free + 60)).await;
-    assert_eq!(send_all(db, at(free + 60)).await.len(), 1, "the second of yesterday's has aged too");
+    assert_eq!(
+        send_all(db, at(free + 60)).await.len(),
+        1,
+        "the second of yesterday's has aged too"
+    );
 }
 
 pub async fn the_store_answers(db: &Db) {

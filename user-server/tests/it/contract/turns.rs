@@ -41,13 +41,20 @@ pub async fn an_address_has_its_budget(db: &Db) {
     }
     let sent = send_in_turn(db, NOW).await;
     let times: Vec<Timestamp> = sent.iter().map(|(time, _)| *time).collect();
-    // A minute between two, five an hour, ten a day. What would come a day later has been waiting too long.
-    let expected = [0, 60, 120, 180, 240, HOUR, HOUR + 60, HOUR + 120, HOUR + 180, HOUR + 240].map(at);
+    // A minute between two, five an hour, ten a day. What would come a day later has been waiting
+    // too long.
+    let expected =
+        [0, 60, 120, 180, 240, HOUR, HOUR + 60, HOUR + 120, HOUR + 180, HOUR + 240].map(at);
     assert_eq!(times, expected);
-    assert_eq!(sent.iter().map(|(_, id)| *id).collect::<Vec<_>>(), ids[..10], "the first come first");
+    assert_eq!(
+        sent.iter().map(|(_, id)| *id).collect::<Vec<_>>(),
+        ids[..10],
+        "the first come first"
+    );
     let id = register(db, "ada", "ada@example.org", "client", at(DAY - 1)).await;
     assert!(next_mail(db, at(DAY - 1)).await.is_none());
-    // The first code could be guessed at for as long as it lived, and no day may hold the guesses of eleven.
+    // The first code could be guessed at for as long as it lived, and no day may hold the guesses
+    // of eleven.
     let free = at(DAY).plus(budget().code_life);
     assert_eq!(due(db, at(DAY - 1)).await, free);
     assert_eq!(send_in_turn(db, free).await, [(free, id)]);
@@ -81,7 +88,10 @@ pub async fn a_purpose_has_a_budget_of_its_own(db: &Db) {
     let (grace, hers) = user(db, "grace").await;
     user(db, "ada").await;
     register(db, "mallory", "new@example.org", "client", NOW).await;
-    let moving = UserChange { email: Some((Uuid::new_v4(), email("new@example.org"))), ..change(&grace, &hers) };
+    let moving = UserChange {
+        email: Some((Uuid::new_v4(), email("new@example.org"))),
+        ..change(&grace, &hers)
+    };
     db.change_user(&moving, &NOW.into()).await.unwrap();
     request_reset(db, "ada@example.org", NOW).await;
     assert_eq!(send_all(db, NOW).await.len(), 3);
@@ -94,7 +104,11 @@ pub async fn patience_ends(db: &Db) {
     assert_eq!(send_all(db, NOW).await.len(), 1);
     let late = register(db, "ada", "ada@example.org", "mallory", at(1)).await;
     let mails = send_all(db, at(DAY)).await;
-    assert_eq!(mails.iter().filter_map(verifies).collect::<Vec<_>>(), [late], "what waited for a day is dropped");
+    assert_eq!(
+        mails.iter().filter_map(verifies).collect::<Vec<_>>(),
+        [late],
+        "what waited for a day is dropped"
+    );
     assert!(matches!(db.claim(&budget(), at(DAY)).await.unwrap(), Claim::Idle(None)));
 }
 
@@ -103,7 +117,8 @@ pub async fn a_voided_mail_takes_no_turn(db: &Db) {
     let mut ids = Vec::new();
     for _ in 0..3 {
         let id = Uuid::new_v4();
-        let moving = UserChange { email: Some((id, email("new@example.org"))), ..change(&ada, &first) };
+        let moving =
+            UserChange { email: Some((id, email("new@example.org"))), ..change(&ada, &first) };
         db.change_user(&moving, &NOW.into()).await.unwrap();
         ids.push(id);
     }

@@ -7,8 +7,8 @@ use user_proto::client::Client;
 
 use super::watch;
 use crate::support::{
-    Inbox, LEASE, Life, Mails, NO_ANSWER, PATIENCE, Postgres, Process, Reach, SECRET, Site, TestServer, World, examine,
-    together,
+    Inbox, LEASE, Life, Mails, NO_ANSWER, PATIENCE, Postgres, Process, Reach, SECRET, Site,
+    TestServer, World, examine, together,
 };
 
 const CLIENTS: usize = 6;
@@ -21,7 +21,8 @@ const AFTER: &str = "after";
 type Way = (&'static str, fn(&Postgres), fn(&Postgres));
 
 const KILLED: Way = ("PostgreSQL killed and started again", Postgres::crash, Postgres::start_again);
-const HUNG: Way = ("PostgreSQL stopped (SIGSTOP) and continued", |at| at.signal("STOP"), |at| at.signal("CONT"));
+const HUNG: Way =
+    ("PostgreSQL stopped (SIGSTOP) and continued", |at| at.signal("STOP"), |at| at.signal("CONT"));
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_database_costs_answers_and_no_more() {
@@ -83,7 +84,8 @@ async fn fail((way, go, come_back): Way, away: Duration) -> String {
         }
     }
     tally.only_in(AFTER, &["OK"]);
-    // One that is killed is missed at once; one that hangs is waited for, as long as the callers wait.
+    // One that is killed is missed at once; one that hangs is waited for, as long as the callers
+    // wait.
     assert!(tally.count(AWAY, "UNAVAILABLE") > 0 || tally.longest() > away / 2, "nobody noticed");
     assert!(tally.longest() < Duration::from_secs(20), "an answer after {:?}", tally.longest());
     // Every place of the pool is there: more at once than it has.
@@ -96,7 +98,10 @@ async fn fail((way, go, come_back): Way, away: Duration) -> String {
     server.clock.advance(LEASE);
     let count = examine(&server, &world.inbox, lives).await;
     server.stop().await;
-    tally.table(&format!("{way}, away for {} s, back after {back:.1?}; {count} accounts, nothing lost", away.as_secs()))
+    tally.table(&format!(
+        "{way}, away for {} s, back after {back:.1?}; {count} accounts, nothing lost",
+        away.as_secs()
+    ))
 }
 
 async fn look(client: Client, access: String) -> bool {

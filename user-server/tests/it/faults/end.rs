@@ -1,11 +1,13 @@
-//! SIGTERM under load, where no other node takes over: whatever was taken on is answered, and the rest is refused before it
-//! is begun.
+//! SIGTERM under load, where no other node takes over: whatever was taken on is answered, and the
+//! rest is refused before it is begun.
 
 use std::time::Duration;
 
 use user_proto::client::{Client, Config};
 
-use crate::support::{Inbox, LEASE, Life, NO_CONNECTION, Process, Reach, SECRET, TestServer, World, examine};
+use crate::support::{
+    Inbox, LEASE, Life, NO_CONNECTION, Process, Reach, SECRET, TestServer, World, examine,
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_taken_on_is_answered_before_the_end() {
@@ -42,9 +44,12 @@ async fn end(times: usize) -> String {
             server.clock.advance(LEASE);
             let count = examine(&server, &world.inbox, lives).await;
             server.stop().await;
-            // Nobody else is there, so whoever is sent away finds no server; but nothing is cut off.
+            // Nobody else is there, so whoever is sent away finds no server; but nothing is cut
+            // off.
             world.tally.only(&["OK", NO_CONNECTION]);
-            return world.tally.table(&format!("SIGTERM under load, {times} times; {count} accounts, nothing lost"));
+            return world.tally.table(&format!(
+                "SIGTERM under load, {times} times; {count} accounts, nothing lost"
+            ));
         }
         process = Process::start_in(folder, &[("JWTSECRETKEY", SECRET)]);
     }

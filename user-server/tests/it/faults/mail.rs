@@ -1,4 +1,5 @@
-//! The mail server down, slow and refusing, under load: registrations do not notice, and every mail comes in the end.
+//! The mail server down, slow and refusing, under load: registrations do not notice, and every mail
+//! comes in the end.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -24,12 +25,18 @@ async fn long_registrations_do_not_notice_the_mail_server() {
 async fn fail(span: Duration) -> String {
     let (mut sink, port) = (None::<Sink>, free_port());
     let named = port.to_string();
-    let settings = [("SMTP_HOST", "127.0.0.1"), ("SMTP_PORT", &named), ("SMTP_TLS", "none"), ("MAIL_FROM", SENDER)];
+    let settings = [
+        ("SMTP_HOST", "127.0.0.1"),
+        ("SMTP_PORT", &named),
+        ("SMTP_TLS", "none"),
+        ("MAIL_FROM", SENDER),
+    ];
     let server = TestServer::start_with(&settings).await;
     let nowhere = tempfile::tempdir().unwrap();
     let world = World::new(Inbox::new(&Mails(nowhere.path().to_owned())), usize::MAX);
     let tally = world.tally.clone();
-    let running = world.inhabit((0..CLIENTS).map(|_| server.client()).collect(), |_| Reach::Registered);
+    let running =
+        world.inhabit((0..CLIENTS).map(|_| server.client()).collect(), |_| Reach::Registered);
     let mut taken = BTreeSet::new();
     for (phase, answer) in [
         ("it takes mails", Some((".", Act::Say("250 taken")))),
@@ -66,10 +73,17 @@ async fn fail(span: Duration) -> String {
         tokio::time::sleep(Duration::from_millis(1200)).await;
     }
     server.stop().await;
-    tally.table(&format!("The mail server fails; {} registrations, every mail came", addresses.len()))
+    tally.table(&format!(
+        "The mail server fails; {} registrations, every mail came",
+        addresses.len()
+    ))
 }
 
 /// Whom mails were taken for.
 fn recipients(dialogues: &[Dialogue]) -> Vec<String> {
-    dialogues.iter().filter(|dialogue| dialogue.mail.is_some()).map(|dialogue| dialogue.mail().to).collect()
+    dialogues
+        .iter()
+        .filter(|dialogue| dialogue.mail.is_some())
+        .map(|dialogue| dialogue.mail().to)
+        .collect()
 }

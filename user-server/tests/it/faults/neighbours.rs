@@ -55,9 +55,13 @@ async fn endure(span: Duration) -> String {
 
 /// One after the other, connections of one bad manner, for ever.
 async fn misbehave(address: SocketAddr, manner: usize) {
-    let check = request_frame(1, VerifyToken { access_token: "no token".into() }, &Common::default());
-    let register =
-        Register { username: "mallory".into(), email: "mallory@example.net".into(), password: PASSWORD.into() };
+    let check =
+        request_frame(1, VerifyToken { access_token: "no token".into() }, &Common::default());
+    let register = Register {
+        username: "mallory".into(),
+        email: "mallory@example.net".into(),
+        password: PASSWORD.into(),
+    };
     let register = request_frame(1, register, &Common::default());
     loop {
         let Ok(mut stream) = TcpStream::connect(address).await else { continue };
@@ -71,7 +75,8 @@ async fn misbehave(address: SocketAddr, manner: usize) {
                 let _ = stream.read(&mut [0; 64]).await;
             }
             2 => {
-                let noise: Vec<u8> = (0..4).flat_map(|_| *uuid::Uuid::new_v4().as_bytes()).collect();
+                let noise: Vec<u8> =
+                    (0..4).flat_map(|_| *uuid::Uuid::new_v4().as_bytes()).collect();
                 let _ = stream.write_all(&noise).await;
                 let _ = stream.read(&mut [0; 64]).await;
             }

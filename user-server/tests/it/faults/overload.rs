@@ -1,5 +1,5 @@
-//! More logins than cores: they wait in a short queue and are then refused, with a time to come back, while token checks
-//! go on.
+//! More logins than cores: they wait in a short queue and are then refused, with a time to come
+//! back, while token checks go on.
 
 use std::time::Duration;
 
@@ -45,10 +45,12 @@ async fn overload(span: Duration) -> String {
     let mut flood = JoinSet::new();
     for number in 0..64 {
         // Eight at a time for each account, so that no login's own budget is what refuses.
-        let (client, name, tally) = (Client::new(&address), names[number % ACCOUNTS].clone(), tally.clone());
+        let (client, name, tally) =
+            (Client::new(&address), names[number % ACCOUNTS].clone(), tally.clone());
         flood.spawn(async move {
             loop {
-                if let Err(Error::Refused(reply)) = tally.ask(&client, login(&name, PASSWORD), Common::default()).await
+                if let Err(Error::Refused(reply)) =
+                    tally.ask(&client, login(&name, PASSWORD), Common::default()).await
                 {
                     assert_eq!(reply.code, ErrorCode::BUSY);
                     let pause = reply.retry_after_ms.expect("when to come back");

@@ -32,7 +32,8 @@ impl Exposition {
         let mut described = BTreeSet::new();
         let mut family = String::new();
         for line in text.lines() {
-            match line.strip_prefix("# ").map(|comment| comment.splitn(3, ' ').collect::<Vec<_>>()) {
+            match line.strip_prefix("# ").map(|comment| comment.splitn(3, ' ').collect::<Vec<_>>())
+            {
                 Some(comment) => match comment[..] {
                     ["HELP", name, help] => {
                         assert!(described.insert(name.to_owned()), "{name} is described twice");
@@ -41,10 +42,15 @@ impl Exposition {
                     ["TYPE", name, kind] => {
                         assert!(matches!(kind, "counter" | "gauge" | "histogram"), "{line}");
                         assert!(described.contains(name), "{line}");
-                        assert!(read.families.insert(name.to_owned(), kind.to_owned()).is_none(), "{name} comes twice");
+                        assert!(
+                            read.families.insert(name.to_owned(), kind.to_owned()).is_none(),
+                            "{name} comes twice"
+                        );
                         name.clone_into(&mut family);
                     }
-                    ["UNIT", name, unit] => assert!(name == family && name.ends_with(&format!("_{unit}")), "{line}"),
+                    ["UNIT", name, unit] => {
+                        assert!(name == family && name.ends_with(&format!("_{unit}")), "{line}")
+                    }
                     _ => panic!("{line}"),
                 },
                 None => read.samples.push(sample(line, &family, &read.families[&family])),
@@ -72,8 +78,12 @@ impl Exposition {
         for count in self.all(&format!("{family}_count")) {
             let buckets: Vec<(f64, f64)> = self
                 .all(&format!("{family}_bucket"))
-                .filter(|bucket| count.labels.iter().all(|(name, value)| bucket.label(name) == value))
-                .map(|bucket| (bucket.label("le").replace("+Inf", "inf").parse().unwrap(), bucket.value))
+                .filter(|bucket| {
+                    count.labels.iter().all(|(name, value)| bucket.label(name) == value)
+                })
+                .map(|bucket| {
+                    (bucket.label("le").replace("+Inf", "inf").parse().unwrap(), bucket.value)
+                })
                 .collect();
             assert!(buckets.is_sorted_by(|a, b| a.0 < b.0 && a.1 <= b.1), "{family}: {buckets:?}");
             assert_eq!(*buckets.last().unwrap(), (f64::INFINITY, count.value), "{family}");
@@ -86,7 +96,9 @@ impl Exposition {
 
     /// The value of one series; zero where it has not come into being.
     pub fn value(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
-        let mut found = self.all(name).filter(|sample| labels.iter().all(|(key, value)| sample.label(key) == *value));
+        let mut found = self
+            .all(name)
+            .filter(|sample| labels.iter().all(|(key, value)| sample.label(key) == *value));
         let value = found.next().map_or(0.0, |sample| sample.value);
         assert!(found.next().is_none(), "{name} {labels:?} is several");
         value

@@ -19,7 +19,9 @@ pub async fn send(address: SocketAddr, request: &[u8]) -> Answer {
     // A server that has seen enough may answer and close before it has read all.
     let _ = stream.write_all(request).await;
     let mut bytes = Vec::new();
-    let _ = tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut bytes)).await.expect("it closes");
+    let _ = tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut bytes))
+        .await
+        .expect("it closes");
     let text = String::from_utf8(bytes).unwrap();
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);

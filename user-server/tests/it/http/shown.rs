@@ -11,7 +11,8 @@ const HANDBOOK: &str = include_str!("../../../../docs/OPERATIONS.md");
 /// Every word of a text that is the name of a metric of ours.
 fn named(text: &str) -> BTreeSet<String> {
     let words = text.split(|c: char| !(c.is_ascii_lowercase() || c == '_'));
-    let ours = words.filter(|word| word.starts_with("user_server_") || word.starts_with("process_"));
+    let ours =
+        words.filter(|word| word.starts_with("user_server_") || word.starts_with("process_"));
     ours.map(str::to_owned).collect()
 }
 
@@ -37,19 +38,25 @@ async fn dashboard_and_handbook_name_what_there_is() {
     let dashboard: serde_json::Value = serde_json::from_str(DASHBOARD).unwrap();
     let mut queries = Vec::new();
     values(&dashboard, "expr", &mut queries);
-    let shown: BTreeSet<String> = queries.iter().flat_map(|query| named(query.as_str().unwrap())).collect();
+    let shown: BTreeSet<String> =
+        queries.iter().flat_map(|query| named(query.as_str().unwrap())).collect();
     let names: BTreeSet<String> = told.names().into_iter().collect();
     let missing: Vec<_> = shown.difference(&names).collect();
     assert!(missing.is_empty(), "the dashboard asks for what there is not: {missing:?}");
     let of_family = |family: &str, shown: &BTreeSet<String>| {
-        ["", "_total", "_bucket", "_count"].iter().any(|suffix| shown.contains(&format!("{family}{suffix}")))
+        ["", "_total", "_bucket", "_count"]
+            .iter()
+            .any(|suffix| shown.contains(&format!("{family}{suffix}")))
     };
     for family in told.families.keys() {
         assert!(of_family(family, &shown), "no panel shows {family}");
         assert!(of_family(family, &named(HANDBOOK)), "docs/OPERATIONS.md says nothing of {family}");
     }
     for name in named(HANDBOOK) {
-        assert!(names.contains(&name) || told.families.contains_key(&name), "docs/OPERATIONS.md names {name}");
+        assert!(
+            names.contains(&name) || told.families.contains_key(&name),
+            "docs/OPERATIONS.md names {name}"
+        );
     }
 
     let mut sources = Vec::new();

@@ -17,7 +17,8 @@ async fn what_is_exported_from_one_database_is_equal_in_the_other() {
     let settings = borrowed(&settings);
     let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let hash = bcrypt(4);
-    let people: Vec<Person> = (0..1100).map(|number| person(&format!("User{number}"), &hash)).collect();
+    let people: Vec<Person> =
+        (0..1100).map(|number| person(&format!("User{number}"), &hash)).collect();
     let text = csv(&people).replacen("User0,", "Üser0,", 1);
     std::fs::write(first.path().join("users.csv"), text).unwrap();
     let said = import(first.path(), &["users.csv"], &[]);
@@ -40,15 +41,26 @@ async fn what_is_exported_from_one_database_is_equal_in_the_other() {
         assert_eq!(said.code, Some(0), "{said:?}");
         assert!(export(second.path(), format, &settings) == before, "{format}: they are not equal");
     }
-    let nowhere = run_in(first.path(), &["export", "no/such/folder.csv", "--operator", "root"], &[]);
+    let nowhere =
+        run_in(first.path(), &["export", "no/such/folder.csv", "--operator", "root"], &[]);
     assert_eq!(nowhere.code, Some(1), "{nowhere:?}");
     for (folder, settings) in [(first.path(), &[][..]), (second.path(), &settings)] {
-        assert_eq!(told(folder, "exported", settings), ["csv", "jsonl"].map(|how| ("root".to_owned(), how.to_owned())));
+        assert_eq!(
+            told(folder, "exported", settings),
+            ["csv", "jsonl"].map(|how| ("root".to_owned(), how.to_owned()))
+        );
     }
     let to_output = run_in(first.path(), &["export"], &[]);
-    assert!(to_output.output.starts_with("id,username,email,password_hash,created_at,verified,disabled_at\n"));
+    assert!(
+        to_output
+            .output
+            .starts_with("id,username,email,password_hash,created_at,verified,disabled_at\n")
+    );
     let to_output = run_in(first.path(), &["export", "-", "--format", "jsonl"], &[]);
-    assert!(to_output.output.starts_with("{\"") && !first.path().join("-").exists(), "{to_output:?}");
+    assert!(
+        to_output.output.starts_with("{\"") && !first.path().join("-").exists(),
+        "{to_output:?}"
+    );
     // And back, into an embedded one.
     let third = tempfile::tempdir().unwrap();
     std::fs::copy(second.path().join("all.jsonl"), third.path().join("users.jsonl")).unwrap();

@@ -34,7 +34,11 @@ fn what_is_refused_has_its_line_and_its_reason() {
         (Some(1), "2 would be imported, 0 there already, 7 refused\n")
     );
     let said = import(folder.path(), &["users.csv", "--rejects", "refused.csv"], &[]);
-    assert_eq!((said.code, said.output.as_str()), (Some(1), "2 imported, 0 there already, 7 refused\n"), "{said:?}");
+    assert_eq!(
+        (said.code, said.output.as_str()),
+        (Some(1), "2 imported, 0 there already, 7 refused\n"),
+        "{said:?}"
+    );
     let path = folder.path().join("refused.csv");
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     let refused = std::fs::read_to_string(&path).unwrap();
@@ -51,11 +55,16 @@ fn what_is_refused_has_its_line_and_its_reason() {
         assert!(refused.contains(expected), "no `{expected}` in {refused}");
     }
     assert!(
-        !refused.contains("$2b$") && !refused.contains("geheim") && !rehearsed.error.contains("geheim"),
+        !refused.contains("$2b$")
+            && !refused.contains("geheim")
+            && !rehearsed.error.contains("geheim"),
         "{refused}"
     );
     let again = import(folder.path(), &["users.csv", "--include-unverified"], &[]);
-    assert_eq!((again.code, again.output.as_str()), (Some(1), "1 imported, 2 there already, 6 refused\n"));
+    assert_eq!(
+        (again.code, again.output.as_str()),
+        (Some(1), "1 imported, 2 there already, 6 refused\n")
+    );
 }
 
 #[tokio::test]
@@ -77,12 +86,18 @@ async fn it_is_done_beside_a_running_server_and_again() {
     let half = import(process.place(), &["half.jsonl"], &[]);
     assert_eq!(half.code, Some(1), "{half:?}");
     let whole = import(process.place(), &["users.jsonl"], &[]);
-    assert_eq!((whole.code, whole.output.as_str()), (Some(0), "600 imported, 600 there already, 0 refused\n"));
+    assert_eq!(
+        (whole.code, whole.output.as_str()),
+        (Some(0), "600 imported, 600 there already, 0 refused\n")
+    );
     let client = process.client();
     outcome(client.call(login("user7", PASSWORD)).await).unwrap();
     // A hash that was replaced since is no other user.
     let again = import(process.place(), &["users.jsonl"], &[]);
-    assert_eq!((again.code, again.output.as_str()), (Some(0), "0 imported, 1200 there already, 0 refused\n"));
+    assert_eq!(
+        (again.code, again.output.as_str()),
+        (Some(0), "0 imported, 1200 there already, 0 refused\n")
+    );
 }
 
 #[test]
@@ -92,7 +107,10 @@ fn what_can_not_be_read_is_told_at_once() {
     write("users.txt", "");
     write("columns.csv", "id,username\n");
     write("unsaid.csv", "id,username,email,password_hash\n");
-    write("open.csv", &format!("id,username,email,password_hash,verified\n\"{}", "x".repeat(600_000)));
+    write(
+        "open.csv",
+        &format!("id,username,email,password_hash,verified\n\"{}", "x".repeat(600_000)),
+    );
     write("long.jsonl", &"x".repeat(600_000));
     for (file, says) in [
         ("users.txt", ".csv or .jsonl"),
@@ -124,12 +142,19 @@ fn who_imports_is_written_down(settings: &[(&str, &str)]) {
     let hash = bcrypt(4);
     let people = [person("ada", &hash), person("grace", &hash), person("ada", &hash)];
     std::fs::write(folder.path().join("users.csv"), csv(&people)).unwrap();
-    let by = |arguments: &[&str]| import(folder.path(), &[arguments, &["--operator", "root"]].concat(), settings);
+    let by = |arguments: &[&str]| {
+        import(folder.path(), &[arguments, &["--operator", "root"]].concat(), settings)
+    };
     assert_eq!(by(&["users.csv", "--dry-run"]).code, Some(1));
     assert!(told(folder.path(), "imported", settings).is_empty(), "a rehearsal is no change");
     assert_eq!(by(&["users.csv"]).code, Some(1));
     assert_eq!(by(&["users.csv"]).code, Some(1));
-    let expected = ["begun", "2 added, 0 there already, 1 refused", "begun", "0 added, 2 there already, 1 refused"];
+    let expected = [
+        "begun",
+        "2 added, 0 there already, 1 refused",
+        "begun",
+        "0 added, 2 there already, 1 refused",
+    ];
     assert_eq!(
         told(folder.path(), "imported", settings),
         expected.map(|detail| ("root".to_owned(), detail.to_owned()))
@@ -144,6 +169,7 @@ fn who_imports_is_written_down_on_sqlite() {
 #[test]
 fn who_imports_is_written_down_on_postgresql() {
     let Some(settings) = on_postgres() else { return };
-    let settings: Vec<(&str, &str)> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let settings: Vec<(&str, &str)> =
+        settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
     who_imports_is_written_down(&settings);
 }

@@ -1,4 +1,5 @@
-//! Many users: how fast they come in, and whether a login or a token check is slower among a million than among a thousand.
+//! Many users: how fast they come in, and whether a login or a token check is slower among a
+//! million than among a thousand.
 
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
@@ -26,18 +27,21 @@ fn median(mut times: Vec<Duration>) -> Duration {
     times[times.len() / 2]
 }
 
-/// Imports so many users with one own hash, and logs in as some of them from one end of the table to the other.
+/// Imports so many users with one own hash, and logs in as some of them from one end of the table
+/// to the other.
 async fn measure(users: usize, settings: &[(&str, &str)]) -> Figures {
     let folder = tempfile::tempdir().unwrap();
     let maker = Process::start(&[]);
     maker.account(&maker.client(), "maker").await;
-    let exported = crate::support::run_in(maker.place(), &["export", "--format", "jsonl"], &[]).output;
+    let exported =
+        crate::support::run_in(maker.place(), &["export", "--format", "jsonl"], &[]).output;
     let hash: serde_json::Value = serde_json::from_str(exported.lines().next().unwrap()).unwrap();
     let hash = hash["password_hash"].as_str().unwrap();
     let mut text = String::from("id,username,email,password_hash,created_at,verified\n");
     for number in 0..users {
         let id = uuid::Uuid::new_v4();
-        writeln!(text, "{id},user{number},user{number}@example.org,\"{hash}\",1700000000,true").unwrap();
+        writeln!(text, "{id},user{number},user{number}@example.org,\"{hash}\",1700000000,true")
+            .unwrap();
     }
     std::fs::write(folder.path().join("users.csv"), text).unwrap();
     let began = Instant::now();
@@ -64,14 +68,20 @@ async fn measure(users: usize, settings: &[(&str, &str)]) -> Figures {
 }
 
 /// The rows of the table for one database; none where it is missing.
-async fn compare(database: &str, settings: impl Fn() -> Option<Vec<(&'static str, String)>>) -> Vec<String> {
+async fn compare(
+    database: &str,
+    settings: impl Fn() -> Option<Vec<(&'static str, String)>>,
+) -> Vec<String> {
     let mut rows = Vec::new();
     for users in [FEW, MANY] {
         let Some(settings) = settings() else { break };
-        let settings: Vec<(&str, &str)> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let settings: Vec<(&str, &str)> =
+            settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let Figures { import, login, check } = measure(users, &settings).await;
         let rate = users as f64 / import.as_secs_f64();
-        rows.push(format!("| {database} | {users} | {import:.1?} | {rate:.0} | {login:.1?} | {check:.1?} |"));
+        rows.push(format!(
+            "| {database} | {users} | {import:.1?} | {rate:.0} | {login:.1?} | {check:.1?} |"
+        ));
     }
     rows
 }
@@ -82,7 +92,10 @@ async fn long_a_million_users() {
     eprintln!(
         "| database | users | import | users a second | login p50 | token check p50 |\n|---|---|---|---|---|---|"
     );
-    for row in compare("SQLite", || Some(Vec::new())).await.into_iter().chain(compare("PostgreSQL", on_postgres).await)
+    for row in compare("SQLite", || Some(Vec::new()))
+        .await
+        .into_iter()
+        .chain(compare("PostgreSQL", on_postgres).await)
     {
         eprintln!("{row}");
     }

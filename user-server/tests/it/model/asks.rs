@@ -24,7 +24,8 @@ const RESEND_AFTER: i64 = 60 * SECOND;
 /// Takes in the tokens of a reply that has them.
 macro_rules! take_grant {
     ($world:expr, $reply:expr) => {{
-        let (access, refresh) = ($reply.access_token.expose_str().unwrap(), $reply.refresh_token.expose_str().unwrap());
+        let (access, refresh) =
+            ($reply.access_token.expose_str().unwrap(), $reply.refresh_token.expose_str().unwrap());
         let session = &$world.ledger.sessions[&$reply.session_id];
         assert_eq!(session.user, $reply.user_id);
         assert!(!session.ended, "tokens of a session that has ended");
@@ -46,8 +47,12 @@ mod codes;
 impl World {
     pub async fn ask(&mut self, at: At, ask: Ask) {
         match ask {
-            Ask::Register { name, address, password } => self.register(at, name, address, password).await,
-            Ask::VerifyEmail { code_of, code, name } => self.verify_email(at, code_of, code, name).await,
+            Ask::Register { name, address, password } => {
+                self.register(at, name, address, password).await
+            }
+            Ask::VerifyEmail { code_of, code, name } => {
+                self.verify_email(at, code_of, code, name).await
+            }
             Ask::Resend { code_of } => self.resend(at, code_of).await,
             Ask::Login { login, password, times } => {
                 for time in 0..times {
@@ -65,7 +70,9 @@ impl World {
             Ask::Delete { access, proof } => self.delete(at, access, proof).await,
             Ask::RequestReset { address } => self.request_reset(at, address).await,
             Ask::Reset { code_of, code, password } => self.reset(at, code_of, code, password).await,
-            Ask::ConfirmEmail { access, code_of, code } => self.confirm_email(at, access, code_of, code).await,
+            Ask::ConfirmEmail { access, code_of, code } => {
+                self.confirm_email(at, access, code_of, code).await
+            }
             Ask::Ping => assert!(self.call(at, Ping {}).await.expect(true, &[]).is_some()),
         }
     }
@@ -76,13 +83,18 @@ impl World {
 
     /// What somebody enters as the code of a verification.
     fn entered(&self, verification: &Verification, code: Code) -> String {
-        let last =
-            |of: &dyn Fn(Uuid) -> bool| self.inbox.iter().rev().find(|(id, _)| of(*id)).map(|(_, text)| text.clone());
+        let last = |of: &dyn Fn(Uuid) -> bool| {
+            self.inbox.iter().rev().find(|(id, _)| of(*id)).map(|(_, text)| text.clone())
+        };
         let text = match code {
             Code::Right => last(&|id| id == verification.id),
-            Code::Of(ago) => {
-                self.inbox.iter().rev().filter(|(id, _)| *id != verification.id).nth(ago).map(|(_, text)| text.clone())
-            }
+            Code::Of(ago) => self
+                .inbox
+                .iter()
+                .rev()
+                .filter(|(id, _)| *id != verification.id)
+                .nth(ago)
+                .map(|(_, text)| text.clone()),
             Code::Wrong => None,
         };
         text.unwrap_or_else(|| NO_CODE.to_owned())
@@ -97,8 +109,10 @@ impl World {
                 _ => continue,
             };
             if let Some(issued) = &mut self.ledger.verification_mut(id).issued {
-                issued.guesses =
-                    issued.guesses.checked_add_signed(change).expect("no more guesses back than were paid");
+                issued.guesses = issued
+                    .guesses
+                    .checked_add_signed(change)
+                    .expect("no more guesses back than were paid");
             }
         }
     }
@@ -110,9 +124,18 @@ impl World {
     }
 
     /// Takes in that a right code was spent in vain.
-    fn take_waste<R>(&mut self, answered: &Answered<R>, of: &Verification, look: Look, taken: bool) {
+    fn take_waste<R>(
+        &mut self,
+        answered: &Answered<R>,
+        of: &Verification,
+        look: Look,
+        taken: bool,
+    ) {
         if came!(answered, Event::Wasted) {
-            assert!(taken && matches!(look, Look::Right | Look::Perhaps), "{look:?} was spent in vain");
+            assert!(
+                taken && matches!(look, Look::Right | Look::Perhaps),
+                "{look:?} was spent in vain"
+            );
             self.ledger.verification_mut(of.id).open = false;
         }
     }
@@ -121,7 +144,9 @@ impl World {
         let owned = |(id, user): (Uuid, &Account)| (id, user.clone());
         match who {
             Who::Name(name) => (NAMES[name].1.to_owned(), self.ledger.by_name(name).map(owned)),
-            Who::Address(address) => (ADDRESSES[address].key.to_owned(), self.ledger.by_address(address).map(owned)),
+            Who::Address(address) => {
+                (ADDRESSES[address].key.to_owned(), self.ledger.by_address(address).map(owned))
+            }
             Who::Nobody => (NOBODY.to_owned(), None),
         }
     }
@@ -136,7 +161,8 @@ impl World {
             Who::Address(address) => ADDRESSES[address].shown,
             Who::Nobody => NOBODY,
         };
-        let request = Login { login: login.into(), password: password.unwrap_or(NO_PASSWORD).into() };
+        let request =
+            Login { login: login.into(), password: password.unwrap_or(NO_PASSWORD).into() };
         let answered = self.call(at, request).await;
         for event in &answered.events {
             if let Event::Opened { session } = event {
@@ -179,8 +205,8 @@ fn refusals(all: &[(bool, ErrorCode)]) -> Vec<ErrorCode> {
     all.iter().filter(|(may, _)| *may).map(|(_, code)| *code).collect()
 }
 
-/// What may come after a guess: whether it is done, and the refusals. `then` stands in the way of a right one, first come
-/// first.
+/// What may come after a guess: whether it is done, and the refusals. `then` stands in the way of a
+/// right one, first come first.
 fn after_code(look: Look, then: &[(bool, ErrorCode)]) -> (bool, Vec<ErrorCode>) {
     let then = refusals(then).first().copied();
     match look {

@@ -1,4 +1,5 @@
-//! The published budgets, counted again in plain words: attempts at logins, uses an hour, mails of one address.
+//! The published budgets, counted again in plain words: attempts at logins, uses an hour, mails of
+//! one address.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -37,7 +38,10 @@ impl Attempts {
     /// Whether an attempt at a login is let in now.
     pub fn gate(&self, login: &str, network: Option<usize>, now: i64) -> Gate {
         let within = |span: i64, same: &dyn Fn(&str, Option<usize>) -> bool| {
-            self.failures.iter().filter(|(login, network, at)| *at > now - span && same(login, *network)).count()
+            self.failures
+                .iter()
+                .filter(|(login, network, at)| *at > now - span && same(login, *network))
+                .count()
         };
         let pair = network.and_then(|network| self.pairs.get(&(login.to_owned(), network)));
         if let Some(pair) = pair {
@@ -56,7 +60,8 @@ impl Attempts {
 
     pub fn failed(&mut self, login: &str, network: Option<usize>, now: i64) {
         self.failures.push((login.to_owned(), network, now));
-        let today = self.failures.iter().filter(|(other, _, at)| other == login && *at > now - DAY).count();
+        let today =
+            self.failures.iter().filter(|(other, _, at)| other == login && *at > now - DAY).count();
         assert!(today <= 100, "more failures in a row than are published");
         let Some(network) = network else { return };
         let pair = self.pairs.entry((login.to_owned(), network)).or_default();
@@ -64,7 +69,8 @@ impl Attempts {
             (pair.count, pair.since) = (0, now);
         }
         pair.count += 1;
-        let wait = pair.count.checked_sub(5).map_or(0, |doublings| (1 << doublings.min(20)) * SECOND);
+        let wait =
+            pair.count.checked_sub(5).map_or(0, |doublings| (1 << doublings.min(20)) * SECOND);
         pair.blocked_until = now + wait.min(900 * SECOND);
     }
 
@@ -94,8 +100,11 @@ impl Attempts {
     /// A use of an hourly budget; whether it may have been spent.
     pub fn spend(&mut self, what: &'static str, network: Option<usize>, now: i64) -> bool {
         let Some(network) = network else { return false };
-        let before =
-            self.uses.iter().filter(|(other, by, at)| *other == what && *by == network && *at > now - HOUR).count();
+        let before = self
+            .uses
+            .iter()
+            .filter(|(other, by, at)| *other == what && *by == network && *at > now - HOUR)
+            .count();
         self.uses.push((what, network, now));
         before >= 20
     }
@@ -112,7 +121,11 @@ impl Budgets {
         let turns = self.turns.entry((ADDRESSES[address].budget, purpose.name())).or_default();
         for (window, most) in [(60 * SECOND, 1), (HOUR, 5), (DAY + CODE_LIFE, 10)] {
             let within = turns.iter().filter(|at| **at > now - window).count();
-            assert!(within < most, "more than {most} mails within {:?}", Duration::from_millis(window.unsigned_abs()));
+            assert!(
+                within < most,
+                "more than {most} mails within {:?}",
+                Duration::from_millis(window.unsigned_abs())
+            );
         }
         turns.push(now);
     }

@@ -1,5 +1,5 @@
-//! Faults at every port: a store and a mailer that do as the real ones do, but for the one call that is to go wrong. What
-//! was truly done is noted, so that the model need not guess it.
+//! Faults at every port: a store and a mailer that do as the real ones do, but for the one call
+//! that is to go wrong. What was truly done is noted, so that the model need not guess it.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -277,7 +277,11 @@ impl KeyRecords for FaultyStore {
 
 #[async_trait]
 impl IdempotencyKeys for FaultyStore {
-    async fn claim_key(&self, request: &KeyedRequest, now: Timestamp) -> Result<KeyStanding, Fault> {
+    async fn claim_key(
+        &self,
+        request: &KeyedRequest,
+        now: Timestamp,
+    ) -> Result<KeyStanding, Fault> {
         self.real.claim_key(request, now).await
     }
     async fn release_key(&self, claim: KeyClaim) -> Result<(), Fault> {
@@ -325,7 +329,10 @@ impl Post {
 
     /// What was sent, and what was not, since the last look.
     pub fn take(&self) -> (Vec<Sent>, Vec<(Uuid, Fate)>) {
-        (std::mem::take(&mut *self.sent.lock().unwrap()), std::mem::take(&mut *self.unsent.lock().unwrap()))
+        (
+            std::mem::take(&mut *self.sent.lock().unwrap()),
+            std::mem::take(&mut *self.unsent.lock().unwrap()),
+        )
     }
 }
 

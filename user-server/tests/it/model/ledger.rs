@@ -1,5 +1,5 @@
-//! The model: what has to be true, in plain words and without a database. It is told what was asked and what was done, and
-//! says what may come of it.
+//! The model: what has to be true, in plain words and without a database. It is told what was asked
+//! and what was done, and says what may come of it.
 
 use std::collections::BTreeMap;
 
@@ -118,7 +118,10 @@ pub struct Ledger {
 }
 
 /// The last but so many; round and round where there are fewer.
-pub fn nth_last<'a, T>(all: impl DoubleEndedIterator<Item = &'a T> + Clone, ago: usize) -> Option<&'a T> {
+pub fn nth_last<'a, T>(
+    all: impl DoubleEndedIterator<Item = &'a T> + Clone,
+    ago: usize,
+) -> Option<&'a T> {
     let count = all.clone().count();
     all.rev().nth(ago % count.max(1))
 }
@@ -160,8 +163,8 @@ impl Ledger {
             .expect("a verification that was asked for")
     }
 
-    /// The verification of so long ago for a purpose: of those that were mailed and are open, unless it is longer ago, or of
-    /// any purpose, where it is very long.
+    /// The verification of so long ago for a purpose: of those that were mailed and are open,
+    /// unless it is longer ago, or of any purpose, where it is very long.
     pub fn pick(&self, ago: usize, purpose: Purpose) -> Option<&Verification> {
         let open = |v: &&Verification| v.purpose == purpose && v.open && v.issued.is_some();
         let of_purpose = |v: &&Verification| v.purpose == purpose;
@@ -185,7 +188,13 @@ impl Ledger {
     }
 
     /// Writes a verification down.
-    pub fn wait_for_code(&mut self, id: Uuid, purpose: Purpose, address: usize, now: i64) -> &mut Verification {
+    pub fn wait_for_code(
+        &mut self,
+        id: Uuid,
+        purpose: Purpose,
+        address: usize,
+        now: i64,
+    ) -> &mut Verification {
         let known = self.by_address(address).map(|(id, _)| id);
         let dead = (purpose == Purpose::PasswordReset) == known.is_none();
         let user = known.filter(|_| purpose == Purpose::PasswordReset);
@@ -206,9 +215,18 @@ impl Ledger {
     }
 
     /// What a guess at a code would be.
-    pub fn look(&self, id: Uuid, purpose: Purpose, user: Option<Uuid>, text: &str, now: i64) -> Look {
+    pub fn look(
+        &self,
+        id: Uuid,
+        purpose: Purpose,
+        user: Option<Uuid>,
+        text: &str,
+        now: i64,
+    ) -> Look {
         let found = self.verification(id).filter(|v| v.open && v.purpose == purpose);
-        let Some(verification) = found.filter(|v| user.is_none() || v.user == user) else { return Look::Closed };
+        let Some(verification) = found.filter(|v| user.is_none() || v.user == user) else {
+            return Look::Closed;
+        };
         if verification.dead {
             return Look::Dead;
         }
@@ -229,7 +247,10 @@ impl Ledger {
     pub fn issue(&mut self, id: Uuid, generation: u32, text: String, now: i64) {
         let verification = self.verification_mut(id);
         assert!(verification.open, "a mail without its row: {verification:?}");
-        assert!(!verification.dead, "a code for an address that is not the asker's: {verification:?}");
+        assert!(
+            !verification.dead,
+            "a code for an address that is not the asker's: {verification:?}"
+        );
         let mut guesses = 0;
         if let Some(before) = &verification.issued {
             let lives = now < before.at + CODE_LIFE && before.guesses < GUESSES;
@@ -254,7 +275,14 @@ impl Ledger {
         }
     }
 
-    pub fn activate(&mut self, code: Uuid, name: Option<usize>, user: Uuid, session: Uuid, now: i64) {
+    pub fn activate(
+        &mut self,
+        code: Uuid,
+        name: Option<usize>,
+        user: Uuid,
+        session: Uuid,
+        now: i64,
+    ) {
         let verification = self.verification_mut(code);
         verification.open = false;
         let verification = verification.clone();
@@ -262,13 +290,22 @@ impl Ledger {
         assert!(!self.name_taken(name, None), "two with one name");
         assert!(!self.address_taken(verification.address, None), "two with one address");
         let (address, password) = (verification.address, verification.password);
-        assert!(self.users.insert(user, User { name, address, password, credentials: 1 }).is_none());
+        assert!(
+            self.users.insert(user, User { name, address, password, credentials: 1 }).is_none()
+        );
         self.address_known(address);
         self.open(session, user, now);
     }
 
     pub fn open(&mut self, session: Uuid, user: Uuid, now: i64) {
-        let new = Session { user, counter: 0, opened: now, rotated: now, ended: false, refresh: BTreeMap::new() };
+        let new = Session {
+            user,
+            counter: 0,
+            opened: now,
+            rotated: now,
+            ended: false,
+            refresh: BTreeMap::new(),
+        };
         assert!(self.sessions.insert(session, new).is_none(), "a session of another's id");
     }
 
@@ -346,9 +383,15 @@ impl Ledger {
     /// Takes in that what is past its retention was erased.
     pub fn sweep(&mut self, now: i64) {
         for verification in &mut self.verifications {
-            let expired = verification.issued.as_ref().is_none_or(|issued| issued.at + CODE_LIFE < now - DAY);
-            // Of one whose owner may have been told instead, it is not known how long its code lives.
-            if verification.created < now - DAY && expired && !verification.was_known && !verification.dead {
+            let expired =
+                verification.issued.as_ref().is_none_or(|issued| issued.at + CODE_LIFE < now - DAY);
+            // Of one whose owner may have been told instead, it is not known how long its code
+            // lives.
+            if verification.created < now - DAY
+                && expired
+                && !verification.was_known
+                && !verification.dead
+            {
                 verification.open = false;
             }
         }

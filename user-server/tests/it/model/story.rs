@@ -1,5 +1,5 @@
-//! Stories: what people and faults do to the service, in any order. A story names things by their place ("the last but one
-//! code"), so that it still tells something when a part of it is left out.
+//! Stories: what people and faults do to the service, in any order. A story names things by their
+//! place ("the last but one code"), so that it still tells something when a part of it is left out.
 
 use proptest::collection::vec;
 use proptest::option::weighted;
@@ -11,9 +11,11 @@ use user_server::domain::records::Purpose;
 use super::faults::{Fate, Wrong};
 
 /// Two ways to write one name, and others.
-pub const NAMES: [(&str, &str); 4] = [("ada", "ada"), ("Ada", "ada"), ("bob", "bob"), ("eve", "eve")];
+pub const NAMES: [(&str, &str); 4] =
+    [("ada", "ada"), ("Ada", "ada"), ("bob", "bob"), ("eve", "eve")];
 
-/// An address: as it is written, its key, the mailbox that gets its mail, and what its mails are counted by.
+/// An address: as it is written, its key, the mailbox that gets its mail, and what its mails are
+/// counted by.
 pub struct Address {
     pub shown: &'static str,
     pub key: &'static str,
@@ -21,7 +23,12 @@ pub struct Address {
     pub budget: &'static str,
 }
 
-const fn address(shown: &'static str, key: &'static str, mailbox: &'static str, budget: &'static str) -> Address {
+const fn address(
+    shown: &'static str,
+    key: &'static str,
+    mailbox: &'static str,
+    budget: &'static str,
+) -> Address {
     Address { shown, key, mailbox, budget }
 }
 
@@ -34,7 +41,8 @@ pub const ADDRESSES: [Address; 5] = [
     address("eve@example.org", "eve@example.org", "eve@example.org", "eve@example.org"),
 ];
 
-pub const PASSWORDS: [&str; 3] = ["tides rise at nine", "seven quiet lamps burn", "copper kettles sing low"];
+pub const PASSWORDS: [&str; 3] =
+    ["tides rise at nine", "seven quiet lamps burn", "copper kettles sing low"];
 pub const NETWORKS: [&str; 3] = ["192.0.2.1", "198.51.100.7", "2001:db8:1:2::3"];
 
 /// Something by how long ago it came: zero is the last one.
@@ -150,7 +158,8 @@ pub enum Step {
     Restart { node: usize },
 }
 
-/// What a service in which nothing goes wrong would have by now: enough to tell what can be asked for.
+/// What a service in which nothing goes wrong would have by now: enough to tell what can be asked
+/// for.
 #[derive(Debug, Clone)]
 pub struct Story {
     /// The people who have an account before it begins.
@@ -166,7 +175,9 @@ impl ReferenceStateMachine for Story {
     type Transition = Step;
 
     fn init_state() -> BoxedStrategy<Self> {
-        (0..3usize).prop_map(|people| Self { people, codes: people, grants: people, begun: None }).boxed()
+        (0..3usize)
+            .prop_map(|people| Self { people, codes: people, grants: people, begun: None })
+            .boxed()
     }
 
     fn transitions(story: &Self) -> BoxedStrategy<Step> {
@@ -180,11 +191,8 @@ impl ReferenceStateMachine for Story {
             _ => asks(story),
         };
         let (any, more) = (ask(asks(story)), ask(more));
-        let deliver = (0..2usize, vec(fates(), 1..4), wrong.clone()).prop_map(|(node, fates, wrong)| Step::Deliver {
-            node,
-            fates,
-            wrong,
-        });
+        let deliver = (0..2usize, vec(fates(), 1..4), wrong.clone())
+            .prop_map(|(node, fates, wrong)| Step::Deliver { node, fates, wrong });
         let waits = prop_oneof![
             12 => prop::sample::select(vec![1, 5, 20, 31, 61, 61, 61, 61, 120]),
             4 => prop::sample::select(vec![300, 901, 3600, 6 * 3600]),
@@ -255,19 +263,24 @@ fn uses(purpose: Purpose) -> BoxedStrategy<Ask> {
 }
 
 fn verifications() -> impl Strategy<Value = Ask> {
-    (ago(), codes(), weighted(0.2, 0..NAMES.len())).prop_map(|(code_of, code, name)| Ask::VerifyEmail {
-        code_of,
-        code,
-        name,
-    })
+    (ago(), codes(), weighted(0.2, 0..NAMES.len()))
+        .prop_map(|(code_of, code, name)| Ask::VerifyEmail { code_of, code, name })
 }
 
 fn resets() -> impl Strategy<Value = Ask> {
-    (ago(), codes(), 0..PASSWORDS.len()).prop_map(|(code_of, code, password)| Ask::Reset { code_of, code, password })
+    (ago(), codes(), 0..PASSWORDS.len()).prop_map(|(code_of, code, password)| Ask::Reset {
+        code_of,
+        code,
+        password,
+    })
 }
 
 fn confirmations() -> impl Strategy<Value = Ask> {
-    (ago(), ago(), codes()).prop_map(|(access, code_of, code)| Ask::ConfirmEmail { access, code_of, code })
+    (ago(), ago(), codes()).prop_map(|(access, code_of, code)| Ask::ConfirmEmail {
+        access,
+        code_of,
+        code,
+    })
 }
 
 fn wrongs() -> impl Strategy<Value = Wrong> {
@@ -304,7 +317,11 @@ fn asks(story: &Story) -> BoxedStrategy<Ask> {
     let wanted = 0..2 * ADDRESSES.len();
     let registrations = (names.clone(), addresses.clone(), passwords.clone())
         .prop_map(|(name, address, password)| Ask::Register { name, address, password });
-    let log_ins = (logins, proofs(), times).prop_map(|(login, password, times)| Ask::Login { login, password, times });
+    let log_ins = (logins, proofs(), times).prop_map(|(login, password, times)| Ask::Login {
+        login,
+        password,
+        times,
+    });
     let mut all = vec![
         (12, registrations.boxed()),
         (9, log_ins.boxed()),
@@ -319,17 +336,33 @@ fn asks(story: &Story) -> BoxedStrategy<Ask> {
         ]);
     }
     if story.grants > 0 {
-        let updates =
-            (ago(), weighted(0.4, names), weighted(0.5, addresses), weighted(0.4, passwords), proofs()).prop_map(
-                |(access, name, address, password, proof)| Ask::Update { access, name, address, password, proof },
-            );
+        let updates = (
+            ago(),
+            weighted(0.4, names),
+            weighted(0.5, addresses),
+            weighted(0.4, passwords),
+            proofs(),
+        )
+            .prop_map(|(access, name, address, password, proof)| Ask::Update {
+                access,
+                name,
+                address,
+                password,
+                proof,
+            });
         all.extend([
             (4, ago().prop_map(|access| Ask::VerifyToken { access }).boxed()),
             (10, ago().prop_map(|refresh| Ask::Refresh { refresh }).boxed()),
-            (5, (tokens, any::<bool>()).prop_map(|(token, all)| Ask::Logout { token, all }).boxed()),
+            (
+                5,
+                (tokens, any::<bool>()).prop_map(|(token, all)| Ask::Logout { token, all }).boxed(),
+            ),
             (2, ago().prop_map(|access| Ask::User { access }).boxed()),
             (14, updates.boxed()),
-            (3, (ago(), proofs()).prop_map(|(access, proof)| Ask::Delete { access, proof }).boxed()),
+            (
+                3,
+                (ago(), proofs()).prop_map(|(access, proof)| Ask::Delete { access, proof }).boxed(),
+            ),
         ]);
     }
     if story.codes > 0 && story.grants > 0 {

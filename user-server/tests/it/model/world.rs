@@ -8,7 +8,9 @@ use std::time::Duration;
 use bytes::BytesMut;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use user_proto::{Common, ErrorCode, Message, Reply, ReplyMessage, Request, RequestMessage, VerifyToken, frame};
+use user_proto::{
+    Common, ErrorCode, Message, Reply, ReplyMessage, Request, RequestMessage, VerifyToken, frame,
+};
 use user_server::cache::LocalCache;
 use user_server::config::Config;
 use user_server::domain::Clock;
@@ -108,14 +110,16 @@ pub struct World {
 impl World {
     pub async fn new(real: Arc<dyn Store>, folder: &std::path::Path) -> Self {
         let mut config = config(folder, &[("JWTSECRETKEY", SECRET)]);
-        // Only who reads the environment holds it to the floor; a story hashes often, and its secrets are none.
+        // Only who reads the environment holds it to the floor; a story hashes often, and its
+        // secrets are none.
         config.hash_cost = HashCost { memory_kib: 8, passes: 1, lanes: 1 };
         config.lane = LaneSize { permits: 1, queue: 16 };
         let clock = Arc::new(ShiftedClock::default());
         clock.hold();
         let keys = Arc::new(config.keys().unwrap());
         // One for both nodes, as Redis is.
-        let cache: Arc<dyn Cache> = Arc::new(LocalCache::new(100, config.tokens.access_life, Arc::default()));
+        let cache: Arc<dyn Cache> =
+            Arc::new(LocalCache::new(100, config.tokens.access_life, Arc::default()));
         let mut world = Self {
             ledger: Ledger::default(),
             attempts: Attempts::default(),
@@ -144,11 +148,15 @@ impl World {
     }
 
     async fn node(&self) -> Node {
-        let store: Arc<dyn Store> = Arc::new(FaultyStore { real: self.real.clone(), faults: self.faults.clone() });
+        let store: Arc<dyn Store> =
+            Arc::new(FaultyStore { real: self.real.clone(), faults: self.faults.clone() });
         let clock: Arc<dyn Clock> = self.clock.clone();
         let metrics = Arc::new(Metrics::new(tcp::names(), clock.now()));
-        let parts = Parts::assemble(&self.config, &clock, &self.keys, &store, &self.cache, &metrics).unwrap();
-        let codes = Otp::new(store.clone(), clock.clone(), self.keys.clone(), self.config.code_life);
+        let parts =
+            Parts::assemble(&self.config, &clock, &self.keys, &store, &self.cache, &metrics)
+                .unwrap();
+        let codes =
+            Otp::new(store.clone(), clock.clone(), self.keys.clone(), self.config.code_life);
         let worker = Worker {
             outbox: store.clone(),
             mailer: self.post.clone(),
@@ -212,7 +220,8 @@ impl World {
     /// Asks a node as its connections do, by the bytes of a frame.
     pub async fn call<M: RequestMessage>(&mut self, at: At, request: M) -> Answered<M::Reply> {
         self.faults.plan(at.wrong);
-        let client_address = at.network.map(|network| NETWORKS[network].parse::<IpAddr>().unwrap().into());
+        let client_address =
+            at.network.map(|network| NETWORKS[network].parse::<IpAddr>().unwrap().into());
         let common = Common { client_address, deadline_ms: Some(30_000), ..Common::default() };
         let mut out = BytesMut::new();
         user_proto::encode_with(1, &request, &common, &mut out).unwrap();
@@ -294,7 +303,9 @@ impl World {
                 let found = self.ledger.verification(*verification_id).expect("a mail has its row");
                 let (address, user) = (found.address, found.user);
                 assert_eq!(found.purpose, *purpose);
-                let to = match user.filter(|_| *purpose == user_server::domain::records::Purpose::PasswordReset) {
+                let to = match user
+                    .filter(|_| *purpose == user_server::domain::records::Purpose::PasswordReset)
+                {
                     Some(user) => self.ledger.users[&user].address,
                     None => address,
                 };
@@ -310,14 +321,24 @@ impl World {
                 let asked = |v: &&super::ledger::Verification| {
                     ADDRESSES[v.address].key == address.key && (v.dead || v.was_known)
                 };
-                assert!(self.ledger.verifications.iter().any(|v| asked(&v)), "nobody typed {}", mail.to);
+                assert!(
+                    self.ledger.verifications.iter().any(|v| asked(&v)),
+                    "nobody typed {}",
+                    mail.to
+                );
                 let last = self.told.insert(address.budget.to_owned(), millis(mail.created_at));
-                assert!(last.is_none_or(|last| last + HOUR <= millis(mail.created_at)), "told twice within an hour");
+                assert!(
+                    last.is_none_or(|last| last + HOUR <= millis(mail.created_at)),
+                    "told twice within an hour"
+                );
             }
             Letter::Notice(notice) if new => {
-                let owed =
-                    self.notices.iter_mut().find(|(what, to, made)| what == notice && *to == mail.to && made.is_none());
-                owed.unwrap_or_else(|| panic!("{notice:?} to {} has no reason", mail.to)).2 = Some(mail.id);
+                let owed = self
+                    .notices
+                    .iter_mut()
+                    .find(|(what, to, made)| what == notice && *to == mail.to && made.is_none());
+                owed.unwrap_or_else(|| panic!("{notice:?} to {} has no reason", mail.to)).2 =
+                    Some(mail.id);
             }
             Letter::Notice(_) => {}
         }
@@ -329,9 +350,13 @@ impl World {
         let now = self.now();
         let of = |address: usize| ADDRESSES[address].budget;
         for v in &self.ledger.verifications {
-            let alone =
-                self.ledger.verifications.iter().filter(|o| o.purpose == v.purpose && of(o.address) == of(v.address));
-            let waits = v.open && !v.dead && !v.was_known && v.issued.is_none() && v.created > now - DAY;
+            let alone = self
+                .ledger
+                .verifications
+                .iter()
+                .filter(|o| o.purpose == v.purpose && of(o.address) == of(v.address));
+            let waits =
+                v.open && !v.dead && !v.was_known && v.issued.is_none() && v.created > now - DAY;
             assert!(!(waits && alone.count() == 1), "no mail was made for {v:?}");
         }
     }
@@ -348,7 +373,11 @@ impl World {
         self.check_users().await;
         for (id, session) in &self.ledger.sessions {
             let found = self.real.session_user(*id).await.unwrap();
-            assert_eq!(found, (!session.ended).then_some(session.user), "session {id}: {session:?}");
+            assert_eq!(
+                found,
+                (!session.ended).then_some(session.user),
+                "session {id}: {session:?}"
+            );
         }
     }
 
@@ -356,7 +385,11 @@ impl World {
         let mut found = Vec::new();
         for (index, (_, key)) in NAMES.iter().enumerate() {
             let user = self.real.user_by_login(LoginKey::Username(key)).await.unwrap();
-            assert_eq!(user.as_ref().map(|user| user.id), self.ledger.by_name(index).map(|(id, _)| id), "{key}");
+            assert_eq!(
+                user.as_ref().map(|user| user.id),
+                self.ledger.by_name(index).map(|(id, _)| id),
+                "{key}"
+            );
             found.extend(user);
         }
         for (index, address) in ADDRESSES.iter().enumerate() {
@@ -378,7 +411,8 @@ impl World {
         for token in watched {
             let worth = self.ledger.worth(&token, self.now());
             let at = At { node, network: None, wrong: None };
-            let answered = self.call(at, VerifyToken { access_token: token.text.as_str().into() }).await;
+            let answered =
+                self.call(at, VerifyToken { access_token: token.text.as_str().into() }).await;
             if let Some(verified) = answered.expect(worth == Worth::Good, worth_refusals(worth)) {
                 assert_eq!((verified.user_id, verified.session_id), (token.user, token.session));
             }

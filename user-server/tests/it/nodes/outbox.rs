@@ -14,7 +14,12 @@ async fn a_mail_is_sent_by_one_node_and_once() {
     let Some(database) = postgres() else { return };
     let sink = Sink::start(vec![]).await;
     let port = sink.port.to_string();
-    let smtp = [("SMTP_HOST", "127.0.0.1"), ("SMTP_PORT", &port), ("SMTP_TLS", "none"), ("MAIL_FROM", SENDER)];
+    let smtp = [
+        ("SMTP_HOST", "127.0.0.1"),
+        ("SMTP_PORT", &port),
+        ("SMTP_TLS", "none"),
+        ("MAIL_FROM", SENDER),
+    ];
     let Some(cluster) = Cluster::on(database, &smtp).await else { return };
     let crowd = cluster.site.crowd();
     together((0..MAILS).map(|number| {

@@ -6,7 +6,8 @@ use tokio::task::JoinSet;
 use user_proto::client::{Client, Config};
 
 use crate::support::{
-    Cluster, Inbox, LEASE, LOST, Life, NO_ANSWER, NODES, Postgres, Reach, SECRET, TestServer, World, examine, postgres,
+    Cluster, Inbox, LEASE, LOST, Life, NO_ANSWER, NODES, Postgres, Reach, SECRET, TestServer,
+    World, examine, postgres,
 };
 
 /// Clients at once, each on a connection of its own.

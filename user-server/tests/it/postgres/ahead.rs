@@ -1,11 +1,13 @@
-//! A schema that is one version ahead: what a later version may add, so that nodes of this one go on beside it.
+//! A schema that is one version ahead: what a later version may add, so that nodes of this one go
+//! on beside it.
 
 use tokio::sync::OnceCell;
 use user_server::store::{PostgresOptions, PostgresStore};
 
 use crate::support::postgres;
 
-/// Expands the schema as a later version may: a column in each table, a table, and a row that says so.
+/// Expands the schema as a later version may: a column in each table, a table, and a row that says
+/// so.
 pub const LATER: &str = "DO $$ DECLARE t text; BEGIN
     FOR t IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP
         EXECUTE format('ALTER TABLE %I ADD COLUMN of_a_later_version bigint', t); END LOOP;

@@ -43,7 +43,10 @@ async fn a_database_has_to_prove_itself() {
 
     assert_eq!(trouble(&full(&by_name, &ca)).await, None);
     let wrong_name = trouble(&full(&by_address, &ca)).await.unwrap();
-    assert!(wrong_name.contains("NotValidForName") || wrong_name.contains("not valid for name"), "{wrong_name}");
+    assert!(
+        wrong_name.contains("NotValidForName") || wrong_name.contains("not valid for name"),
+        "{wrong_name}"
+    );
     let stranger = trouble(&full(&by_name, &other_ca)).await.unwrap();
     assert!(stranger.contains("certificate"), "{stranger}");
     let unknown = trouble(&format!("{by_name}?sslmode=verify-full")).await.unwrap();
@@ -65,8 +68,12 @@ async fn a_database_without_tls_is_refused_where_tls_is_asked_for() {
     assert!(refused.to_lowercase().contains("tls"), "{refused}");
     let folder = tempfile::tempdir().unwrap();
     let secret = url.replace("tests@", "tests:hunter2@") + "?sslmode=verify-full";
-    let settings = [("PostgreSQL", secret.as_str()), ("JWTSECRETKEY", SECRET), ("MAIL_DIR", "mails")];
+    let settings =
+        [("PostgreSQL", secret.as_str()), ("JWTSECRETKEY", SECRET), ("MAIL_DIR", "mails")];
     let said = run_in(folder.path(), &["check"], &settings);
     assert_eq!(said.code, Some(1), "{said:?}");
-    assert!(said.output.contains("WRONG  PostgreSQL") && !format!("{said:?}").contains("hunter2"), "{said:?}");
+    assert!(
+        said.output.contains("WRONG  PostgreSQL") && !format!("{said:?}").contains("hunter2"),
+        "{said:?}"
+    );
 }

@@ -5,15 +5,18 @@ use std::time::Instant;
 use user_proto::{Common, DeleteUser, ErrorCode, Logout, RefreshToken, UpdateUser};
 
 use crate::support::{
-    NEW_PASSWORD, PASSWORD, Site, check, code_of, count, login, on_behalf_of, outcome, patient, proved, together,
-    update,
+    NEW_PASSWORD, PASSWORD, Site, check, code_of, count, login, on_behalf_of, outcome, patient,
+    proved, together, update,
 };
 
 /// The access and the refresh token of a reply that opens or continues a session.
 macro_rules! tokens {
     ($reply:expr) => {
         $reply.ok().map(|r| {
-            (r.access_token.expose_str().unwrap().to_owned(), r.refresh_token.expose_str().unwrap().to_owned())
+            (
+                r.access_token.expose_str().unwrap().to_owned(),
+                r.refresh_token.expose_str().unwrap().to_owned(),
+            )
         })
     };
 }
@@ -23,14 +26,23 @@ pub async fn sixty_four_wrong_passwords_are_five_attempts(site: &Site) {
     site.account(&crowd[0], "ada").await;
     for name in ["ada", "nobody"] {
         let began = Instant::now();
-        let results = together((0..64).map(|number| {
-            let client = crowd[number % crowd.len()].clone();
-            let common = Common { deadline_ms: Some(30_000), ..on_behalf_of("192.0.2.7") };
-            async move { outcome(client.call_with(login(name, "tides rise at ten"), common).await) }
-        }))
-        .await;
+        let results =
+            together(
+                (0..64).map(|number| {
+                    let client = crowd[number % crowd.len()].clone();
+                    let common = Common { deadline_ms: Some(30_000), ..on_behalf_of("192.0.2.7") };
+                    async move {
+                        outcome(client.call_with(login(name, "tides rise at ten"), common).await)
+                    }
+                }),
+            )
+            .await;
         let tried = count(&results, ErrorCode::INVALID_CREDENTIALS);
-        assert!(site.attempts(began.elapsed()).contains(&tried), "{name}: {tried} in {:?}", began.elapsed());
+        assert!(
+            site.attempts(began.elapsed()).contains(&tried),
+            "{name}: {tried} in {:?}",
+            began.elapsed()
+        );
         assert_eq!(count(&results, ErrorCode::RATE_LIMITED), 64 - tried, "{name}: {results:?}");
     }
 }
@@ -49,24 +61,37 @@ pub async fn no_session_outlives_its_account(site: &Site) {
         let (access, refresh) = sessions[number % sessions.len()].clone();
         async move {
             match number % 10 {
-                0..=2 => tokens!(outcome(client.call(RefreshToken { refresh_token: refresh.as_str().into() }).await)),
-                3..=5 => tokens!(outcome(client.call_with(login("ada", PASSWORD), patient()).await)),
+                0..=2 => tokens!(outcome(
+                    client.call(RefreshToken { refresh_token: refresh.as_str().into() }).await
+                )),
+                3..=5 => {
+                    tokens!(outcome(client.call_with(login("ada", PASSWORD), patient()).await))
+                }
                 6 => {
-                    let renamed = UpdateUser { username: Some(format!("ada{number}").into()), ..update(&access) };
+                    let renamed = UpdateUser {
+                        username: Some(format!("ada{number}").into()),
+                        ..update(&access)
+                    };
                     let _ = outcome(client.call(renamed).await);
                     None
                 }
                 7 => {
-                    let moved = UpdateUser { email: Some("new@example.org".into()), ..proved(&access) };
+                    let moved =
+                        UpdateUser { email: Some("new@example.org".into()), ..proved(&access) };
                     let _ = outcome(client.call_with(moved, patient()).await);
                     None
                 }
                 8 => {
-                    let _ = outcome(client.call(Logout { token: access.as_str().into(), all_sessions: None }).await);
+                    let _ = outcome(
+                        client
+                            .call(Logout { token: access.as_str().into(), all_sessions: None })
+                            .await,
+                    );
                     None
                 }
                 _ => {
-                    let (access_token, current_password) = (access.as_str().into(), PASSWORD.into());
+                    let (access_token, current_password) =
+                        (access.as_str().into(), PASSWORD.into());
                     let delete = DeleteUser { access_token, current_password };
                     let _ = outcome(client.call_with(delete, patient()).await);
                     None
@@ -77,7 +102,10 @@ pub async fn no_session_outlives_its_account(site: &Site) {
     .await;
     // Whoever won, the account is gone when this one has been answered.
     if let Ok(last) = outcome(crowd[0].call(login("ada@example.org", PASSWORD)).await) {
-        let delete = DeleteUser { access_token: last.access_token.clone(), current_password: PASSWORD.into() };
+        let delete = DeleteUser {
+            access_token: last.access_token.clone(),
+            current_password: PASSWORD.into(),
+        };
         crowd[0].call(delete).await.unwrap();
     }
     for (access, refresh) in held.into_iter().chain(results.into_iter().flatten()) {
@@ -99,11 +127,16 @@ pub async fn a_login_in_a_race_with_a_new_password_leaves_no_session(site: &Site
             client.call_with(change, patient()).await.unwrap();
         }
     });
-    let results = together((0..24).map(|number| {
-        let client = crowd[number % crowd.len()].clone();
-        async move { tokens!(outcome(client.call_with(login("ada", PASSWORD), patient()).await)) }
-    }))
-    .await;
+    let results =
+        together(
+            (0..24).map(|number| {
+                let client = crowd[number % crowd.len()].clone();
+                async move {
+                    tokens!(outcome(client.call_with(login("ada", PASSWORD), patient()).await))
+                }
+            }),
+        )
+        .await;
     change.await.unwrap();
     for (access, refresh) in results.into_iter().flatten() {
         site.has_ended(&crowd[1], &access).await;

@@ -3,8 +3,8 @@
 use user_proto::{EmailVerified, ErrorCode, ResendCode, VerifyEmail};
 
 use crate::support::{
-    MAIL_PAUSE, NO_CODE, Site, TestServer, check, code_of, count, login, outcome, patient, register, reset, reset_of,
-    together, verify_email,
+    MAIL_PAUSE, NO_CODE, Site, TestServer, check, code_of, count, login, outcome, patient,
+    register, reset, reset_of, together, verify_email,
 };
 
 type Verified = Result<EmailVerified<'static>, ErrorCode>;
@@ -41,28 +41,43 @@ pub async fn sixty_four_registrations_of_one_name_are_one_user(site: &Site) {
     let address = |number: usize| format!("ada{number}@example.org");
     let ids = together((0..64).map(|number| {
         let client = crowd[number % crowd.len()].clone();
-        async move { client.call_with(register("ada", &address(number)), patient()).await.unwrap().verification_id }
+        async move {
+            client
+                .call_with(register("ada", &address(number)), patient())
+                .await
+                .unwrap()
+                .verification_id
+        }
     }))
     .await;
     let mut codes = Vec::new();
     for (number, id) in ids.into_iter().enumerate() {
         codes.push((id, site.mails.code(&address(number), 1).await));
     }
-    let results: Vec<Verified> = together(codes.clone().into_iter().enumerate().map(|(number, (id, code))| {
-        let client = crowd[number % crowd.len()].clone();
-        async move { outcome(client.call(verify_email(id, &code)).await) }
-    }))
-    .await;
+    let results: Vec<Verified> =
+        together(codes.clone().into_iter().enumerate().map(|(number, (id, code))| {
+            let client = crowd[number % crowd.len()].clone();
+            async move { outcome(client.call(verify_email(id, &code)).await) }
+        }))
+        .await;
     assert_eq!(results.iter().flatten().count(), 1, "{results:?}");
     assert_eq!(count(&results, ErrorCode::USERNAME_TAKEN), 63, "{results:?}");
-    let renamed: Vec<Verified> = together(codes.into_iter().enumerate().map(|(number, (id, code))| {
-        let client = crowd[number % crowd.len()].clone();
-        async move {
-            let name = format!("ada{number}");
-            outcome(client.call(VerifyEmail { username: Some(name.into()), ..verify_email(id, &code) }).await)
-        }
-    }))
-    .await;
+    let renamed: Vec<Verified> =
+        together(codes.into_iter().enumerate().map(|(number, (id, code))| {
+            let client = crowd[number % crowd.len()].clone();
+            async move {
+                let name = format!("ada{number}");
+                outcome(
+                    client
+                        .call(VerifyEmail {
+                            username: Some(name.into()),
+                            ..verify_email(id, &code)
+                        })
+                        .await,
+                )
+            }
+        }))
+        .await;
     assert_eq!(renamed.iter().flatten().count(), 63, "the codes are still good: {renamed:?}");
 }
 

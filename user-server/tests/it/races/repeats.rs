@@ -3,7 +3,8 @@
 use user_proto::{Common, EmailVerified, ErrorCode, IdempotencyKey};
 
 use crate::support::{
-    PASSWORD, Site, check, code_of, count, login, outcome, patient, register, together, verify_email,
+    PASSWORD, Site, check, code_of, count, login, outcome, patient, register, together,
+    verify_email,
 };
 
 fn keyed(number: u8) -> Common<'static> {
@@ -15,7 +16,13 @@ pub async fn sixteen_of_one_key_are_one_change(site: &Site) {
     let crowd = site.crowd();
     let ids = together((0..16).map(|number| {
         let client = crowd[number % crowd.len()].clone();
-        async move { client.call_with(register("ada", "ada@example.org"), keyed(1)).await.unwrap().verification_id }
+        async move {
+            client
+                .call_with(register("ada", "ada@example.org"), keyed(1))
+                .await
+                .unwrap()
+                .verification_id
+        }
     }))
     .await;
     assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
@@ -25,7 +32,10 @@ pub async fn sixteen_of_one_key_are_one_change(site: &Site) {
         async move { client.call_with(verify_email(id, &code), keyed(2)).await.unwrap() }
     }))
     .await;
-    assert!(sessions.iter().all(|session| *session == sessions[0]), "one session, told in the same words");
+    assert!(
+        sessions.iter().all(|session| *session == sessions[0]),
+        "one session, told in the same words"
+    );
     assert_eq!(check(&crowd[0], sessions[0].access_token.expose_str().unwrap()).await, None);
     let logins = together((0..16).map(|number| {
         let client = crowd[number % crowd.len()].clone();
@@ -44,8 +54,13 @@ pub async fn sixteen_of_one_key_are_one_change(site: &Site) {
     .await;
     assert!(successors.iter().all(|session| *session == successors[0]));
     assert_eq!(site.mails.to("ada@example.org").len(), 1, "one mail");
-    let all = user_proto::Logout { token: successors[0].access_token.clone(), all_sessions: Some(()) };
-    assert_eq!(crowd[0].call(all).await.unwrap().sessions_ended, 2, "the first session, and one of sixteen logins");
+    let all =
+        user_proto::Logout { token: successors[0].access_token.clone(), all_sessions: Some(()) };
+    assert_eq!(
+        crowd[0].call(all).await.unwrap().sessions_ended,
+        2,
+        "the first session, and one of sixteen logins"
+    );
 }
 
 /// Where they say different things, one is done and the others are told so.
@@ -65,5 +80,9 @@ pub async fn sixteen_requests_under_one_key_are_one_change(site: &Site) {
         assert_eq!(wrong.unwrap_err(), ErrorCode::INVALID_CREDENTIALS);
     }
     assert!(crowd[0].call_with(register("grace", "grace@example.org"), keyed(10)).await.is_ok());
-    assert_eq!(code_of(&crowd[0], login("grace", PASSWORD)).await, ErrorCode::INVALID_CREDENTIALS, "not confirmed");
+    assert_eq!(
+        code_of(&crowd[0], login("grace", PASSWORD)).await,
+        ErrorCode::INVALID_CREDENTIALS,
+        "not confirmed"
+    );
 }

@@ -48,7 +48,9 @@ pub async fn a_session_is_logged_out_once(site: &Site) {
     let results = together((0..32).map(|number| {
         let client = crowd[number % crowd.len()].clone();
         let token = if number % 2 == 0 { ada.access() } else { ada.refresh() };
-        async move { outcome(client.call(Logout { token: token.as_str().into(), all_sessions: None }).await) }
+        async move {
+            outcome(client.call(Logout { token: token.as_str().into(), all_sessions: None }).await)
+        }
     }))
     .await;
     assert_eq!(results.iter().flatten().map(|ended| ended.sessions_ended).collect::<Vec<_>>(), [1]);

@@ -1,5 +1,5 @@
-//! The same on ways that fewer take: over TLS with a secret that the data folder keeps, and with a mail server that
-//! refuses the login.
+//! The same on ways that fewer take: over TLS with a secret that the data folder keeps, and with a
+//! mail server that refuses the login.
 
 use super::places::{Place, copy, database_file, embedded};
 use super::search::{Secrets, finds};
@@ -34,7 +34,8 @@ async fn no_secret_is_written_stored_or_kept_over_tls() {
     let mut places = embedded(&process, &settings, said).await;
     places.push(database_file(&process.data().join("users.db")).await);
     judge(&secrets, &places);
-    // A copy holds the secret of the data folder, and is told to be kept as that; of users it holds no more than the rest.
+    // A copy holds the secret of the data folder, and is told to be kept as that; of users it holds
+    // no more than the rest.
     let copy = copy(&process, &settings);
     assert!(finds(kept, &copy.bytes), "it could not be put back");
     judge(&secrets.of_users(), &[copy]);
@@ -44,7 +45,8 @@ async fn no_secret_is_written_stored_or_kept_over_tls() {
 async fn the_password_of_a_mail_server_that_refuses_it_is_not_told() {
     let Some(smtpd) = Smtpd::start("starttls") else { return };
     let mut secrets = Secrets::default();
-    let (key, of_smtp) = (secrets.make("JWTSECRETKEY", 48), secrets.make("the password of the mail server", 16));
+    let (key, of_smtp) =
+        (secrets.make("JWTSECRETKEY", 48), secrets.make("the password of the mail server", 16));
     let (port, ca) = (smtpd.port.to_string(), smtpd.ca());
     let settings = [
         ("LOG", "trace"),
@@ -61,7 +63,9 @@ async fn the_password_of_a_mail_server_that_refuses_it_is_not_told() {
     ];
     let process = Process::start(&settings);
     let mut said = in_trouble(&process, &mut secrets).await;
-    let retried = |metrics: &http::Exposition| metrics.value("user_server_mails_total", &[("result", "retried")]) > 0.0;
+    let retried = |metrics: &http::Exposition| {
+        metrics.value("user_server_mails_total", &[("result", "retried")]) > 0.0
+    };
     http::until(process.monitor(), "the mail server refuses the login", retried).await;
     let check = || tokio::task::block_in_place(|| run_in(process.place(), &["check"], &settings));
     let refused = check();
@@ -70,8 +74,8 @@ async fn the_password_of_a_mail_server_that_refuses_it_is_not_told() {
     said += &format!("{refused:?} {:?}", check());
     said += &in_trouble(&process, &mut secrets).await;
     judge_memory(&secrets, &process);
-    let told =
-        http::get(process.monitor(), "/metrics").await.body + &http::get(process.monitor(), "/readyz").await.body;
+    let told = http::get(process.monitor(), "/metrics").await.body
+        + &http::get(process.monitor(), "/readyz").await.body;
     judge(
         &secrets,
         &[

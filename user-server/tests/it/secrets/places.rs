@@ -48,7 +48,11 @@ pub async fn embedded(process: &Process, settings: &[(&str, &str)], said: String
         Place::text("health and metrics", told, "process_resident_memory_bytes"),
         Place::text("the audit", run(&["audit", "list", "--json"]), NETWORK),
         Place::text("the export", run(&["export", "--format", "jsonl"]), CANARY),
-        Place::text("other commands", run(&["user", "list"]) + &run(&["keys", "list"]) + &run(&["fsck"]), CANARY),
+        Place::text(
+            "other commands",
+            run(&["user", "list"]) + &run(&["keys", "list"]) + &run(&["fsck"]),
+            CANARY,
+        ),
     ];
     if !said.is_empty() {
         places.push(Place::text("what clients are told", said, "INVALID_CREDENTIALS"));
@@ -81,11 +85,17 @@ pub fn copy(process: &Process, settings: &[(&str, &str)]) -> Place {
 pub async fn database_file(path: &Path) -> Place {
     let database = sqlx::SqlitePool::connect(path.to_str().unwrap()).await.unwrap();
     let mut text = String::new();
-    let tables = sqlx::query("SELECT name FROM sqlite_schema WHERE type = 'table'").fetch_all(&database).await.unwrap();
+    let tables = sqlx::query("SELECT name FROM sqlite_schema WHERE type = 'table'")
+        .fetch_all(&database)
+        .await
+        .unwrap();
     for table in tables.iter().map(|row| row.get::<String, _>(0)) {
-        let columns = sqlx::query(sqlx::AssertSqlSafe(format!("SELECT name FROM pragma_table_info('{table}')")));
+        let columns = sqlx::query(sqlx::AssertSqlSafe(format!(
+            "SELECT name FROM pragma_table_info('{table}')"
+        )));
         let columns = columns.fetch_all(&database).await.unwrap();
-        let quoted: Vec<String> = columns.iter().map(|row| format!("quote(\"{}\")", row.get::<String, _>(0))).collect();
+        let quoted: Vec<String> =
+            columns.iter().map(|row| format!("quote(\"{}\")", row.get::<String, _>(0))).collect();
         let all = format!("SELECT {} FROM \"{table}\"", quoted.join(" || char(10) || "));
         for row in sqlx::query(sqlx::AssertSqlSafe(all)).fetch_all(&database).await.unwrap() {
             text += &row.get::<String, _>(0);

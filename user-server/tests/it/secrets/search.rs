@@ -1,4 +1,5 @@
-//! Secrets, and the forms in which one may turn up: as it is, escaped, encoded, reversed, or listed as numbers.
+//! Secrets, and the forms in which one may turn up: as it is, escaped, encoded, reversed, or listed
+//! as numbers.
 
 use aho_corasick::{AhoCorasick, MatchKind};
 use base64::Engine as _;
@@ -77,7 +78,8 @@ impl Secrets {
             }
         }
         let mut counts = vec![0; names.len()];
-        let automaton = AhoCorasick::builder().match_kind(MatchKind::Standard).build(&needles).unwrap();
+        let automaton =
+            AhoCorasick::builder().match_kind(MatchKind::Standard).build(&needles).unwrap();
         for found in automaton.find_overlapping_iter(bytes) {
             counts[found.pattern().as_usize()] += 1;
         }
@@ -88,7 +90,9 @@ impl Secrets {
             .map(|(name, count)| format!("{count} x {name}"))
             .collect();
         let short = self.all.iter().filter(|secret| text && is_short(&secret.text));
-        found.extend(short.filter(|secret| is_field(&secret.text, bytes)).map(|secret| secret.what.clone()));
+        found.extend(
+            short.filter(|secret| is_field(&secret.text, bytes)).map(|secret| secret.what.clone()),
+        );
         found
     }
 }
@@ -130,13 +134,17 @@ fn forms(text: &str) -> Vec<(String, Vec<u8>)> {
     ]
     .map(|(form, text)| (form.to_owned(), text.into_bytes()))
     .into();
-    // At each of three places in what is encoded with it, without the characters that its neighbours share.
+    // At each of three places in what is encoded with it, without the characters that its
+    // neighbours share.
     for (skip, shared) in [(0, 0), (1, 2), (2, 3)] {
         let padded = [vec![0; skip], bytes.to_vec()].concat();
         let end = usize::from(padded.len() % 3 != 0);
         for engine in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
             let encoded = engine.encode(&padded);
-            forms.push((format!("in base64 at {skip}"), encoded.as_bytes()[shared..encoded.len() - end].to_vec()));
+            forms.push((
+                format!("in base64 at {skip}"),
+                encoded.as_bytes()[shared..encoded.len() - end].to_vec(),
+            ));
         }
     }
     forms.sort_by(|a, b| a.1.cmp(&b.1));

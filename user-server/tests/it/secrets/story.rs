@@ -10,15 +10,18 @@ use sha2::Sha256;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use user_proto::client::{Client, Config, Tls, TlsOptions};
 use user_proto::{
-    Common, ConfirmEmail, DeleteUser, EmailVerified, ErrorCode, GetUser, Login, Logout, Ping, RefreshToken, Register,
-    RequestMessage, RequestPasswordReset, ResendCode, ResetPassword, Secret, UpdateUser, VerifyEmail, VerifyToken,
+    Common, ConfirmEmail, DeleteUser, EmailVerified, ErrorCode, GetUser, Login, Logout, Ping,
+    RefreshToken, Register, RequestMessage, RequestPasswordReset, ResendCode, ResetPassword,
+    Secret, UpdateUser, VerifyEmail, VerifyToken,
 };
 
 use user_server::keys::Key;
 use uuid::Uuid;
 
 use super::search::Secrets;
-use crate::support::{Authority, Mails, PATIENCE, Process, Wire, on_behalf_of, raw_frame, request_frame, update};
+use crate::support::{
+    Authority, Mails, PATIENCE, Process, Wire, on_behalf_of, raw_frame, request_frame, update,
+};
 use crate::tls;
 
 /// A name, which is no secret and is stored.
@@ -90,7 +93,8 @@ pub struct Door<'a> {
 impl Door<'_> {
     fn client(&self) -> Client {
         let Some(authority) = self.tls else { return self.process.client() };
-        let options = TlsOptions { authorities: Some(authority.pem.as_bytes()), ..TlsOptions::default() };
+        let options =
+            TlsOptions { authorities: Some(authority.pem.as_bytes()), ..TlsOptions::default() };
         let config = Config { tls: Some(Tls::new(&options).unwrap()), ..Config::default() };
         Client::with_config(self.process.address.to_string(), config)
     }
@@ -109,13 +113,18 @@ fn expired(key: &str, session: &EmailVerified<'_>) -> String {
         "iat": 1_700_000_000,
         "exp": 1_700_000_900,
     });
-    let signed = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims.to_string()));
+    let signed = format!(
+        "{}.{}",
+        URL_SAFE_NO_PAD.encode(header),
+        URL_SAFE_NO_PAD.encode(claims.to_string())
+    );
     let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).unwrap();
     mac.update(signed.as_bytes());
     format!("{signed}.{}", URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes()))
 }
 
-/// Lives it against a process; what clients were told that was no success. Nobody is connected any more then.
+/// Lives it against a process; what clients were told that was no success. Nobody is connected any
+/// more then.
 pub async fn live(door: &Door<'_>, secrets: &mut Secrets) -> String {
     let mails = door.mails;
     let mut teller = Teller { client: door.client(), said: String::new() };
@@ -125,7 +134,9 @@ pub async fn live(door: &Door<'_>, secrets: &mut Secrets) -> String {
     teller.is_refused(register("no address".into(), password.as_str().into())).await;
     let mailed = code(mails, secrets, ADDRESS, 1).await;
     for guess in ["000000", "E", &password] {
-        teller.is_refused(VerifyEmail { verification_id: id, code: guess.into(), username: None }).await;
+        teller
+            .is_refused(VerifyEmail { verification_id: id, code: guess.into(), username: None })
+            .await;
     }
     teller.is_refused(ResendCode { verification_id: id }).await;
     let verify = VerifyEmail { verification_id: id, code: mailed.as_str().into(), username: None };
@@ -157,7 +168,8 @@ pub async fn live(door: &Door<'_>, secrets: &mut Secrets) -> String {
     let proved = UpdateUser { current_password: Some(password.as_str().into()), ..update(&access) };
     let weak = UpdateUser { new_password: Some("password1".into()), ..proved.clone() };
     teller.is_refused(weak).await;
-    let moved = teller.gets(UpdateUser { email: Some("moved@example.org".into()), ..proved.clone() }).await;
+    let moved =
+        teller.gets(UpdateUser { email: Some("moved@example.org".into()), ..proved.clone() }).await;
     let (access_token, verification_id) = (access.as_str().into(), moved.verification_id.unwrap());
     let mailed = code(mails, secrets, "moved@example.org", 1).await;
     let confirm = ConfirmEmail { access_token, verification_id, code: mailed.as_str().into() };
@@ -193,7 +205,12 @@ pub async fn live(door: &Door<'_>, secrets: &mut Secrets) -> String {
     teller.is_refused(Logout { token: third.as_str().into(), all_sessions: None }).await;
     let (access, _) = tokens!(secrets, teller.gets(login(CANARY, &third)).await);
     let access_token = || access.as_str().into();
-    teller.is_refused(DeleteUser { access_token: access_token(), current_password: wrong.as_str().into() }).await;
+    teller
+        .is_refused(DeleteUser {
+            access_token: access_token(),
+            current_password: wrong.as_str().into(),
+        })
+        .await;
 
     // Another account comes and goes; the first one stays, to be found.
     let leaver = secrets.password("the password of who leaves");
@@ -204,12 +221,16 @@ pub async fn live(door: &Door<'_>, secrets: &mut Secrets) -> String {
     let mailed = code(mails, secrets, email, 1).await;
     let verify = VerifyEmail { verification_id, code: mailed.as_str().into(), username: None };
     let (access, _) = tokens!(secrets, teller.gets(verify).await);
-    teller.gets(DeleteUser { access_token: access.into(), current_password: leaver.as_str().into() }).await;
+    teller
+        .gets(DeleteUser { access_token: access.into(), current_password: leaver.as_str().into() })
+        .await;
     teller.gets(Ping {}).await;
     teller.client.close().await;
     match door.tls {
         None => broken(door.process, secrets, &mut teller.said).await,
-        Some(authority) => broken_over_tls(door.process, authority, secrets, &mut teller.said).await,
+        Some(authority) => {
+            broken_over_tls(door.process, authority, secrets, &mut teller.said).await
+        }
     }
     tokio::time::sleep(Duration::from_secs(2)).await;
     teller.said
@@ -227,7 +248,8 @@ async fn code_of_reset(mails: &Mails, secrets: &mut Secrets) -> String {
     panic!("no mail of a reset");
 }
 
-/// Of no type; cut short; with bytes too many; in a tag that must be known; in place of an address; longer than it is.
+/// Of no type; cut short; with bytes too many; in a tag that must be known; in place of an address;
+/// longer than it is.
 fn bodies(whole: &[u8], bytes: &[u8]) -> [(u8, Vec<u8>); 6] {
     [
         (0x3F, bytes.to_vec()),
@@ -240,7 +262,12 @@ fn bodies(whole: &[u8], bytes: &[u8]) -> [(u8, Vec<u8>); 6] {
 }
 
 /// The same inside TLS, and one after which the stream can't be read any more.
-async fn broken_over_tls(process: &Process, authority: &Authority, secrets: &mut Secrets, said: &mut String) {
+async fn broken_over_tls(
+    process: &Process,
+    authority: &Authority,
+    secrets: &mut Secrets,
+    said: &mut String,
+) {
     let password = secrets.password("a password in a broken frame inside TLS");
     let whole = request_frame(2, login(CANARY, &password), &Common::default());
     let mut stream = tls::dial(process.address, authority.trusted(None, tls::OURS)).await.unwrap();
@@ -289,7 +316,9 @@ pub async fn in_trouble(process: &Process, secrets: &mut Secrets) -> String {
     let mut teller = Teller { client: process.client(), said: String::new() };
     let password = secrets.password("a password while a part is away");
     let email = "late@example.org".into();
-    teller.asks(Register { username: "late".into(), email, password: password.as_str().into() }).await;
+    teller
+        .asks(Register { username: "late".into(), email, password: password.as_str().into() })
+        .await;
     teller.asks(login(CANARY, &password)).await;
     teller.asks(RefreshToken { refresh_token: password.as_str().into() }).await;
     teller.asks(GetUser { access_token: password.as_str().into() }).await;

@@ -31,9 +31,15 @@ async fn a_mail_goes_with_the_least_of_words() {
     let (sent, sink) = send(vec![]).await;
     sent.unwrap();
     let dialogue = &sink.mails(1).await[0];
-    assert_eq!(dialogue.lines[1..4], ["MAIL FROM:<no-reply@user.example>", "RCPT TO:<bob@example.org>", "DATA"]);
+    assert_eq!(
+        dialogue.lines[1..4],
+        ["MAIL FROM:<no-reply@user.example>", "RCPT TO:<bob@example.org>", "DATA"]
+    );
     assert_eq!(dialogue.mail().to, "bob@example.org");
-    assert!(dialogue.message_id().ends_with("@user.example>\r") || dialogue.message_id().ends_with("@user.example>"));
+    assert!(
+        dialogue.message_id().ends_with("@user.example>\r")
+            || dialogue.message_id().ends_with("@user.example>")
+    );
     sink.wait(1, |dialogue| dialogue.said("QUIT")).await;
 }
 
@@ -51,8 +57,12 @@ async fn a_server_that_stalls_costs_a_step_and_no_more() {
 #[tokio::test]
 async fn a_server_that_is_slow_at_every_step_is_left_in_the_end() {
     let slow = |answer| Act::SayAfter(Duration::from_millis(250), answer);
-    let script =
-        vec![("GREETING", Act::Say("220 x")), ("DATA", slow("354 x")), (".", slow("250 x")), ("", slow("250 x"))];
+    let script = vec![
+        ("GREETING", Act::Say("220 x")),
+        ("DATA", slow("354 x")),
+        (".", slow("250 x")),
+        ("", slow("250 x")),
+    ];
     let (sent, _sink) = send(script).await;
     assert!(why(sent).contains("not taken within 1.2s"));
 }
@@ -88,7 +98,11 @@ async fn only_a_refusal_of_the_mail_itself_is_final() {
         (".", "bob 123456", false),
     ] {
         let (sent, _sink) = send(vec![(point, Act::Say(answer))]).await;
-        assert_eq!(matches!(sent, Err(SendError::Permanent(_))), is_final, "{point} {answer}: {sent:?}");
+        assert_eq!(
+            matches!(sent, Err(SendError::Permanent(_))),
+            is_final,
+            "{point} {answer}: {sent:?}"
+        );
         why(sent);
     }
 }
@@ -114,7 +128,8 @@ async fn without_tls_nothing_is_said_and_no_password_shown() {
     let offers = vec![("EHLO", Act::Say("250-sink\r\n250 AUTH PLAIN LOGIN"))];
     let sink = Sink::start(offers).await;
     let login = Some(("ada", "engine"));
-    let sent = mailer(sink.port, TlsMode::StartTls, None, login).send(&mail("bob@example.org")).await;
+    let sent =
+        mailer(sink.port, TlsMode::StartTls, None, login).send(&mail("bob@example.org")).await;
     assert!(why(sent).contains("STARTTLS: the server does not offer it"));
     let sent = mailer(sink.port, TlsMode::None, None, login).send(&mail("bob@example.org")).await;
     assert!(why(sent).contains("a password never goes over a connection without TLS"));
@@ -126,11 +141,15 @@ async fn without_tls_nothing_is_said_and_no_password_shown() {
 #[tokio::test]
 async fn a_server_that_offers_tls_and_has_none_gets_no_mail() {
     for answer in ["220 go on", "454 not now"] {
-        let sink =
-            Sink::start(vec![("EHLO", Act::Say("250-sink\r\n250 STARTTLS")), ("STARTTLS", Act::Say(answer))]).await;
+        let sink = Sink::start(vec![
+            ("EHLO", Act::Say("250-sink\r\n250 STARTTLS")),
+            ("STARTTLS", Act::Say(answer)),
+        ])
+        .await;
         let mailer = mailer(sink.port, TlsMode::StartTls, None, None);
         let short = Duration::from_millis(300);
-        let mailer = mailer.with_patience(Patience { step: short, message: short, total: short * 4 });
+        let mailer =
+            mailer.with_patience(Patience { step: short, message: short, total: short * 4 });
         assert!(why(mailer.send(&mail("bob@example.org")).await).contains("STARTTLS"));
         assert!(!sink.dialogues()[0].said("MAIL"));
     }

@@ -79,7 +79,9 @@ fn certify(folder: &TempDir) {
     let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
     let own = KeyPair::generate().unwrap();
     let certificate = CertificateParams::new(names).unwrap().signed_by(&own, &issuer).unwrap();
-    for (name, text) in [("ca.pem", ca.pem()), ("smtp.pem", certificate.pem()), ("smtp.key", own.serialize_pem())] {
+    for (name, text) in
+        [("ca.pem", ca.pem()), ("smtp.pem", certificate.pem()), ("smtp.key", own.serialize_pem())]
+    {
         std::fs::write(folder.path().join(name), text).unwrap();
     }
 }
@@ -88,10 +90,18 @@ fn certify(folder: &TempDir) {
 async fn register_by(mode: &str, facts: [&str; 2]) {
     let Some(smtpd) = Smtpd::start(mode) else { return };
     let (port, ca) = (smtpd.port.to_string(), smtpd.ca());
-    let mut settings =
-        vec![("SMTP_HOST", "localhost"), ("SMTP_PORT", &port), ("SMTP_TLS", mode), ("MAIL_FROM", SENDER)];
+    let mut settings = vec![
+        ("SMTP_HOST", "localhost"),
+        ("SMTP_PORT", &port),
+        ("SMTP_TLS", mode),
+        ("MAIL_FROM", SENDER),
+    ];
     if mode != "none" {
-        settings.extend([("SMTP_CA", ca.as_str()), ("SMTP_USER", "ada"), ("SMTP_PASSWORD", "engine")]);
+        settings.extend([
+            ("SMTP_CA", ca.as_str()),
+            ("SMTP_USER", "ada"),
+            ("SMTP_PASSWORD", "engine"),
+        ]);
     }
     let server = TestServer::start_with(&settings).await;
     let client = server.client();
@@ -104,7 +114,10 @@ async fn register_by(mode: &str, facts: [&str; 2]) {
     }
     assert!(came.body.contains(&format!("From: {SENDER}")), "{}", came.body);
     let verification_id = registered.verification_id;
-    client.call(VerifyEmail { verification_id, code: code.as_str().into(), username: None }).await.unwrap();
+    client
+        .call(VerifyEmail { verification_id, code: code.as_str().into(), username: None })
+        .await
+        .unwrap();
     client.close().await;
     let folder = server.stop().await;
     assert!(!folder.path().join("mails").exists(), "a folder for mails that go elsewhere");
@@ -127,7 +140,9 @@ async fn a_code_comes_within_this_machine_without_tls() {
 
 async fn refused(smtpd: &Smtpd, mode: TlsMode, ca: Option<&str>, password: &str) -> String {
     let mailer = mailer(smtpd.port, mode, ca, Some(("ada", password)));
-    let Err(SendError::Temporary(why)) = mailer.send(&mail("bob@example.org")).await else { panic!("it was sent") };
+    let Err(SendError::Temporary(why)) = mailer.send(&mail("bob@example.org")).await else {
+        panic!("it was sent")
+    };
     assert!(smtpd.mails().all().is_empty());
     why
 }
@@ -137,7 +152,10 @@ async fn a_wrong_password_and_a_strange_authority_are_the_operators_to_mend() {
     let Some(smtpd) = Smtpd::start("starttls") else { return };
     let ca = smtpd.ca();
     let why = refused(&smtpd, TlsMode::StartTls, Some(&ca), "difference").await;
-    assert!(why.contains("AUTH: refused with 535") && why.contains("check SMTP_USER and SMTP_PASSWORD"), "{why}");
+    assert!(
+        why.contains("AUTH: refused with 535") && why.contains("check SMTP_USER and SMTP_PASSWORD"),
+        "{why}"
+    );
     assert!(!why.contains("difference") && !why.contains("bob"), "{why}");
     let why = refused(&smtpd, TlsMode::StartTls, None, "engine").await;
     assert!(why.contains("certificate") && why.contains("SMTP_CA"), "{why}");

@@ -1,4 +1,5 @@
-//! A scripted SMTP server: it says yes to everything but what the script says otherwise about, and remembers what it heard.
+//! A scripted SMTP server: it says yes to everything but what the script says otherwise about, and
+//! remembers what it heard.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -18,7 +19,8 @@ pub enum Act {
     Drop,
 }
 
-/// Points of the dialogue, by how the client's line begins: `GREETING` before any, `.` after the mail. The first that fits counts.
+/// Points of the dialogue, by how the client's line begins: `GREETING` before any, `.` after the
+/// mail. The first that fits counts.
 pub type Script = Vec<(&'static str, Act)>;
 
 /// One connection: what the client said, and the mail that it handed over.
@@ -115,7 +117,12 @@ impl Sink {
             if found.len() >= count {
                 return found;
             }
-            assert!(began.elapsed() < Duration::from_secs(30), "{} of {count} in {:?}", found.len(), self.dialogues());
+            assert!(
+                began.elapsed() < Duration::from_secs(30),
+                "{} of {count} in {:?}",
+                found.len(),
+                self.dialogues()
+            );
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
@@ -158,8 +165,19 @@ async fn talk(tcp: TcpStream, heard: Arc<Mutex<Heard>>, number: usize) {
 }
 
 /// Whether the dialogue goes on.
-async fn act(stream: &mut BufReader<TcpStream>, heard: &Mutex<Heard>, line: &str, usual: &'static str) -> bool {
-    let scripted = heard.lock().unwrap().script.iter().find(|(point, _)| line.starts_with(point)).map(|(_, act)| *act);
+async fn act(
+    stream: &mut BufReader<TcpStream>,
+    heard: &Mutex<Heard>,
+    line: &str,
+    usual: &'static str,
+) -> bool {
+    let scripted = heard
+        .lock()
+        .unwrap()
+        .script
+        .iter()
+        .find(|(point, _)| line.starts_with(point))
+        .map(|(_, act)| *act);
     let answer = match scripted.unwrap_or(Act::Say(usual)) {
         Act::Say(answer) => answer,
         Act::SayAfter(wait, answer) => {

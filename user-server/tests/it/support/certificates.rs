@@ -36,7 +36,8 @@ impl Authority {
 
     pub fn certify_until(&self, year: i32) -> Certified {
         let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
+        let mut params =
+            CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
         params.not_before = date_time_ymd(2001, 1, 1);
         params.not_after = date_time_ymd(year, 1, 1);
         let certificate = params.signed_by(&key, &self.issuer).unwrap().pem();
@@ -48,11 +49,14 @@ impl Authority {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(self.pem.as_bytes()).unwrap()).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap();
         let builder = builder.with_root_certificates(roots);
         let mut config = match own {
             Some(own) => {
-                let certificate = CertificateDer::from_pem_slice(own.certificate.as_bytes()).unwrap();
+                let certificate =
+                    CertificateDer::from_pem_slice(own.certificate.as_bytes()).unwrap();
                 let key = PrivateKeyDer::from_pem_slice(own.key.as_bytes()).unwrap();
                 builder.with_client_auth_cert(vec![certificate], key).unwrap()
             }

@@ -1,4 +1,5 @@
-//! Three nodes on one database behind HAProxy: the binary itself, started, stopped and killed one by one.
+//! Three nodes on one database behind HAProxy: the binary itself, started, stopped and killed one
+//! by one.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -41,7 +42,8 @@ struct Balancer {
 }
 
 impl Cluster {
-    /// Starts all nodes at once on an empty database of this server; `None` where HAProxy is not installed.
+    /// Starts all nodes at once on an empty database of this server; `None` where HAProxy is not
+    /// installed.
     pub async fn on(database: &Postgres, more: &[(&str, &str)]) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let mails = folder.path().join("mails");
@@ -53,8 +55,12 @@ impl Cluster {
         if !more.iter().any(|(name, _)| *name == "SMTP_HOST") {
             usual.push(("MAIL_DIR", mail_dir));
         }
-        settings.extend(usual.iter().chain(more).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-        let haproxy = ["/usr/sbin/haproxy", "/usr/bin/haproxy"].into_iter().find(|path| Path::new(path).exists());
+        settings.extend(
+            usual.iter().chain(more).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+        );
+        let haproxy = ["/usr/sbin/haproxy", "/usr/bin/haproxy"]
+            .into_iter()
+            .find(|path| Path::new(path).exists());
         let Some(haproxy) = haproxy else {
             left_out("several nodes behind a balancer (haproxy is missing)");
             return None;
@@ -63,7 +69,8 @@ impl Cluster {
         let redis = Redis::start();
         settings.extend(redis.iter().map(|redis| ("REDIS_URL".to_owned(), redis.url())));
         let nodes: Vec<Node> = std::thread::scope(|scope| {
-            let starts: Vec<_> = (0..NODES).map(|_| scope.spawn(|| Node::start(&settings))).collect();
+            let starts: Vec<_> =
+                (0..NODES).map(|_| scope.spawn(|| Node::start(&settings))).collect();
             starts.into_iter().map(|start| start.join().unwrap()).collect()
         });
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
@@ -85,7 +92,8 @@ impl Cluster {
         code
     }
 
-    /// Starts a node that has ended again, where it was, and waits until the balancer has seen that it is ready.
+    /// Starts a node that has ended again, where it was, and waits until the balancer has seen that
+    /// it is ready.
     pub async fn start(&mut self, node: usize) {
         let settings = self.settings.clone();
         let node = &mut self.nodes[node];
@@ -119,7 +127,8 @@ impl Cluster {
 
 impl Node {
     fn start(settings: &[(String, String)]) -> Self {
-        let process = start_in(tempfile::tempdir().unwrap(), settings, &[("METRICS_ADDR", "127.0.0.1:0")]);
+        let process =
+            start_in(tempfile::tempdir().unwrap(), settings, &[("METRICS_ADDR", "127.0.0.1:0")]);
         let (address, monitor) = (process.address, process.monitor());
         Self { process: Some(process), folder: None, address, monitor }
     }
@@ -127,7 +136,8 @@ impl Node {
     fn start_again(&mut self, settings: &[(String, String)]) {
         let (port, monitor) = (self.address.port().to_string(), self.monitor.to_string());
         let folder = self.folder.take().unwrap();
-        self.process = Some(start_in(folder, settings, &[("METRICS_ADDR", &monitor), ("TCP_PORT", &port)]));
+        self.process =
+            Some(start_in(folder, settings, &[("METRICS_ADDR", &monitor), ("TCP_PORT", &port)]));
     }
 
     fn process(&self) -> &Process {
@@ -136,24 +146,33 @@ impl Node {
 }
 
 fn start_in(folder: TempDir, settings: &[(String, String)], more: &[(&str, &str)]) -> Process {
-    let mut all: Vec<(&str, &str)> = settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let mut all: Vec<(&str, &str)> =
+        settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     all.extend_from_slice(more);
     Process::start_in(folder, &all)
 }
 
 impl Balancer {
     fn start(haproxy: &str, folder: &Path, address: SocketAddr, nodes: &[Node]) -> Self {
-        let mut text = std::fs::read_to_string(CONFIG).unwrap().replace("bind :3001", &format!("bind {address}"));
+        let mut text = std::fs::read_to_string(CONFIG)
+            .unwrap()
+            .replace("bind :3001", &format!("bind {address}"));
         for (number, node) in nodes.iter().enumerate() {
             let documented = format!("10.0.0.{}:3001 port 9464", 11 + number);
             assert!(text.contains(&documented), "{documented} is not in: {text}");
-            text = text.replace(&documented, &format!("{} port {}", node.address, node.monitor.port()));
+            text = text
+                .replace(&documented, &format!("{} port {}", node.address, node.monitor.port()));
         }
         let (file, log) = (folder.join("haproxy.cfg"), folder.join("haproxy.log"));
         std::fs::write(&file, text).unwrap();
         let mut command = Command::new("bash");
         command.args(["-mc", KEEPER, haproxy]).arg(&file).arg(&log);
-        let keeper = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let keeper = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         let balancer = Self { keeper };
         let began = Instant::now();
         while std::net::TcpStream::connect(address).is_err() {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use user_proto::client::{self, Client};
 use user_proto::{
-    Common, ErrorCode, Login, Register, RequestMessage, RequestPasswordReset, ResetPassword, UpdateUser, VerifyEmail,
-    VerifyToken,
+    Common, ErrorCode, Login, Register, RequestMessage, RequestPasswordReset, ResetPassword,
+    UpdateUser, VerifyEmail, VerifyToken,
 };
 use uuid::Uuid;
 
@@ -39,7 +39,13 @@ pub fn reset<'a>(verification_id: Uuid, code: &'a str) -> ResetPassword<'a> {
 /// An update that changes nothing yet.
 pub fn update(access_token: &str) -> UpdateUser<'_> {
     let access_token = access_token.into();
-    UpdateUser { access_token, username: None, email: None, new_password: None, current_password: None }
+    UpdateUser {
+        access_token,
+        username: None,
+        email: None,
+        new_password: None,
+        current_password: None,
+    }
 }
 
 /// The same with the password that proves who wishes it.
@@ -61,8 +67,13 @@ pub fn outcome<R>(result: Result<R, client::Error>) -> Result<R, ErrorCode> {
     }
 }
 
-/// The code that a call for an end user at this address was refused with, and how long it has to wait.
-pub async fn refused_at<M: RequestMessage>(client: &Client, ip: &str, request: M) -> (ErrorCode, Option<Duration>) {
+/// The code that a call for an end user at this address was refused with, and how long it has to
+/// wait.
+pub async fn refused_at<M: RequestMessage>(
+    client: &Client,
+    ip: &str,
+    request: M,
+) -> (ErrorCode, Option<Duration>) {
     match client.call_with(request, on_behalf_of(ip)).await {
         Err(client::Error::Refused(error)) => {
             (error.code, error.retry_after_ms.map(|ms| Duration::from_millis(ms.into())))

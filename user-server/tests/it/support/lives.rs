@@ -1,4 +1,5 @@
-//! Accounts that live under load, and what has to be true of them when it is over: whatever was answered.
+//! Accounts that live under load, and what has to be true of them when it is over: whatever was
+//! answered.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
@@ -15,7 +16,8 @@ use user_server::domain::audit::Kind;
 use uuid::Uuid;
 
 use super::{
-    Mails, PASSWORD, PATIENCE, Site, Tally, login, outcome, patient, register, together, update, verify_email,
+    Mails, PASSWORD, PATIENCE, Site, Tally, login, outcome, patient, register, together, update,
+    verify_email,
 };
 
 /// How far a life goes.
@@ -90,7 +92,9 @@ impl Inbox {
         let due = known.looked.is_none_or(|at| at.elapsed() > LOOK);
         if !known.codes.contains_key(address) && due {
             let new = self.mails.unseen(&mut known.seen);
-            known.codes.extend(new.into_iter().filter_map(|mail| Some((mail.to.clone(), mail.code()?))));
+            known
+                .codes
+                .extend(new.into_iter().filter_map(|mail| Some((mail.to.clone(), mail.code()?))));
             known.looked = Some(Instant::now());
         }
         known.codes.get(address).cloned()
@@ -161,7 +165,10 @@ impl World {
     /// Takes a life from those that are to begin.
     fn next(&self) -> bool {
         !self.ended.load(Ordering::SeqCst)
-            && self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
+            && self
+                .left
+                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1))
+                .is_ok()
     }
 
     /// Puts one back, whose registration was not answered.
@@ -169,7 +176,8 @@ impl World {
         self.left.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Lets clients live one life after the other, each client on its own; to be joined when the world is over.
+    /// Lets clients live one life after the other, each client on its own; to be joined when the
+    /// world is over.
     pub fn inhabit(&self, clients: Vec<Client>, reach: fn(usize) -> Reach) -> JoinSet<Vec<Life>> {
         let mut running = JoinSet::new();
         for client in clients {
@@ -208,7 +216,9 @@ impl World {
             refresh: String::new(),
         };
         let address = life.address();
-        let Ok(registered) = self.tally.ask(client, register(&life.name, &address), self.common(&life)).await else {
+        let Ok(registered) =
+            self.tally.ask(client, register(&life.name, &address), self.common(&life)).await
+        else {
             // Whoever is refused comes back a little later.
             tokio::time::sleep(Duration::from_millis(50)).await;
             return None;
@@ -221,10 +231,17 @@ impl World {
     }
 
     async fn confirm(&self, client: &Client, life: &mut Life) {
-        // A mail may be late, with whoever held it killed; the life is then examined as one that goes on later.
-        let Some(code) = self.inbox.wait(&life.address(), Duration::from_secs(2)).await else { return };
+        // A mail may be late, with whoever held it killed; the life is then examined as one that
+        // goes on later.
+        let Some(code) = self.inbox.wait(&life.address(), Duration::from_secs(2)).await else {
+            return;
+        };
         life.user = Step::Unknown;
-        let Ok(session) = self.tally.ask(client, verify_email(life.id, &code), self.common(life)).await else { return };
+        let Ok(session) =
+            self.tally.ask(client, verify_email(life.id, &code), self.common(life)).await
+        else {
+            return;
+        };
         life.user = Step::Done(session.user_id);
         life.access = session.access_token.expose_str().unwrap().to_owned();
         life.refresh = session.refresh_token.expose_str().unwrap().to_owned();
@@ -238,28 +255,41 @@ impl World {
             let asked = VerifyToken { access_token: access.as_str().into() };
             tally.ask(client, asked, self.common(life)).await?;
         }
-        tally.ask(client, GetUser { access_token: access.as_str().into() }, self.common(life)).await?;
+        tally
+            .ask(client, GetUser { access_token: access.as_str().into() }, self.common(life))
+            .await?;
         life.renamed = Step::Unknown;
         let renamed = life.new_name();
-        tally.ask(client, UpdateUser { username: Some(renamed.into()), ..update(&access) }, self.common(life)).await?;
+        tally
+            .ask(
+                client,
+                UpdateUser { username: Some(renamed.into()), ..update(&access) },
+                self.common(life),
+            )
+            .await?;
         life.renamed = Step::Done(());
         life.refreshed = Step::Unknown;
         let refresh = life.refresh.clone();
-        let granted =
-            tally.ask(client, RefreshToken { refresh_token: refresh.as_str().into() }, self.common(life)).await?;
+        let granted = tally
+            .ask(client, RefreshToken { refresh_token: refresh.as_str().into() }, self.common(life))
+            .await?;
         life.refreshed = Step::Done(());
         life.refresh = granted.refresh_token.expose_str().unwrap().to_owned();
         life.entered = Step::Unknown;
-        let session = tally.ask(client, login(&life.address(), PASSWORD), self.common(life)).await?;
+        let session =
+            tally.ask(client, login(&life.address(), PASSWORD), self.common(life)).await?;
         life.entered = Step::Done(());
         if life.id.as_u128().is_multiple_of(2) {
-            // The first session, from a request that may well go to another node than its refresh did.
+            // The first session, from a request that may well go to another node than its refresh
+            // did.
             life.left = Step::Unknown;
             let logout = Logout { token: life.access.as_str().into(), all_sessions: None };
             tally.ask(client, logout, self.common(life)).await?;
             life.left = Step::Done(());
         }
-        tally.ask(client, GetUser { access_token: session.access_token.clone() }, self.common(life)).await?;
+        tally
+            .ask(client, GetUser { access_token: session.access_token.clone() }, self.common(life))
+            .await?;
         Ok(())
     }
 }
@@ -276,7 +306,8 @@ impl Life {
         Common { client_address: Some(std::net::IpAddr::from(ip).into()), ..patient() }
     }
 
-    /// What the audit has to say of it: a kind, whom or what it is about, and how many rows there may be.
+    /// What the audit has to say of it: a kind, whom or what it is about, and how many rows there
+    /// may be.
     pub fn audited(&self) -> Vec<(Kind, Uuid, RangeInclusive<usize>)> {
         let mut rows = vec![(Kind::Registered, self.id, 1..=1)];
         if let Step::Done(user) = self.user {
@@ -308,7 +339,8 @@ impl Life {
             hold(false, "it got no mail".to_owned());
             return wrong;
         };
-        let verified = outcome(client.call(verify_email(self.id, &code)).await).map(|session| session.user_id);
+        let verified =
+            outcome(client.call(verify_email(self.id, &code)).await).map(|session| session.user_id);
         hold(
             match self.user {
                 Step::Done(_) => verified == Err(ErrorCode::CODE_EXPIRED),
@@ -317,20 +349,21 @@ impl Life {
             },
             format!("its code gave {verified:?}"),
         );
-        let session = match outcome(client.call_with(login(&self.address(), PASSWORD), self.owner()).await) {
-            Ok(session) => session,
-            Err(code) => {
-                hold(false, format!("its login gave {code}"));
-                return wrong;
-            }
-        };
+        let session =
+            match outcome(client.call_with(login(&self.address(), PASSWORD), self.owner()).await) {
+                Ok(session) => session,
+                Err(code) => {
+                    hold(false, format!("its login gave {code}"));
+                    return wrong;
+                }
+            };
         let user = match self.user {
             Step::Done(user) => Some(user),
             _ => verified.ok(),
         };
         hold(user.is_none_or(|user| user == session.user_id), "it is another user".to_owned());
-        let found =
-            outcome(client.call(GetUser { access_token: session.access_token }).await).map(|user| user.username);
+        let found = outcome(client.call(GetUser { access_token: session.access_token }).await)
+            .map(|user| user.username);
         let (old, new) = (Ok(self.name.clone().into()), Ok(self.new_name().into()));
         hold(
             match self.renamed {
@@ -344,8 +377,11 @@ impl Life {
             return wrong;
         }
         let ended = self.left == Step::Done(());
-        let checked = outcome(client.call(VerifyToken { access_token: self.access.as_str().into() }).await).err();
-        // Another node than the one that ended it may not know yet; the examination of a node alone is exact.
+        let checked =
+            outcome(client.call(VerifyToken { access_token: self.access.as_str().into() }).await)
+                .err();
+        // Another node than the one that ended it may not know yet; the examination of a node alone
+        // is exact.
         let expected = ended.then_some(ErrorCode::SESSION_REVOKED);
         hold(checked == expected || !site_alone, format!("its token is {checked:?}"));
         if self.refreshed != Step::Unknown {
@@ -357,7 +393,8 @@ impl Life {
     }
 }
 
-/// Shows that everything is as it was answered, and that every registration got its mail; how many lives there were.
+/// Shows that everything is as it was answered, and that every registration got its mail; how many
+/// lives there were.
 pub async fn examine(site: &Site, inbox: &Arc<Inbox>, lives: Vec<Life>) -> usize {
     let (count, crowd) = (lives.len(), site.crowd());
     let mut wrong: Vec<String> = Vec::new();
@@ -368,10 +405,9 @@ pub async fn examine(site: &Site, inbox: &Arc<Inbox>, lives: Vec<Life>) -> usize
         if some.is_empty() {
             break;
         }
-        let checks = some
-            .into_iter()
-            .enumerate()
-            .map(|(number, life)| life.examine(site.alone, crowd[number % crowd.len()].clone(), inbox.clone()));
+        let checks = some.into_iter().enumerate().map(|(number, life)| {
+            life.examine(site.alone, crowd[number % crowd.len()].clone(), inbox.clone())
+        });
         wrong.extend(together(checks).await.into_iter().flatten());
     }
     assert_eq!(wrong, Vec::<String>::new());

@@ -24,15 +24,23 @@ impl Mail {
 
     /// A mail from its text as it travels.
     pub fn parse(name: String, text: &str) -> Self {
-        let header =
-            |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim().to_owned();
+        let header = |name: &str| {
+            text.lines()
+                .find_map(|line| line.strip_prefix(name))
+                .unwrap_or_default()
+                .trim()
+                .to_owned()
+        };
         let body = text.replace("=\r\n", "").replace("\r\n", "\n").replace("=3D", "=");
         Self { name, to: header("To:"), subject: header("Subject:"), body }
     }
 
     /// The line that stands alone with a code on it, in the plain text.
     pub fn code(&self) -> Option<String> {
-        self.body.lines().find_map(|line| line.strip_prefix("    ")).map(|code| code.trim().to_owned())
+        self.body
+            .lines()
+            .find_map(|line| line.strip_prefix("    "))
+            .map(|code| code.trim().to_owned())
     }
 }
 
@@ -47,7 +55,10 @@ impl Mails {
         let mut mails: Vec<Mail> = std::fs::read_dir(&self.0)
             .unwrap()
             .map(|entry| entry.unwrap().path())
-            .filter(|path| path.extension().is_some_and(|extension| extension == "eml") && seen.insert(path.clone()))
+            .filter(|path| {
+                path.extension().is_some_and(|extension| extension == "eml")
+                    && seen.insert(path.clone())
+            })
             .map(|path| Mail::read(&path))
             .collect();
         mails.sort_by(|a, b| a.name.cmp(&b.name));

@@ -1,4 +1,5 @@
-//! A private PostgreSQL for the tests: on a socket in a folder of its own, gone when the test process is.
+//! A private PostgreSQL for the tests: on a socket in a folder of its own, gone when the test
+//! process is.
 
 use std::fs::File;
 use std::io::Write;
@@ -20,8 +21,8 @@ pub struct Postgres {
     keeper: Mutex<Child>,
 }
 
-/// What ends the server when this process ends, however it does: its input closes, and the folder goes with it. A line
-/// on its input starts the server again.
+/// What ends the server when this process ends, however it does: its input closes, and the folder
+/// goes with it. A line on its input starts the server again.
 const KEEPER: &str = r#"
 start() {
     "$1/postgres" -D "$2/data" -k "$2" -h 127.0.0.1 -p "$3" -c fsync=off -c max_connections=200 \
@@ -61,7 +62,8 @@ pub fn left_out(what: &str) {
     std::io::stderr().write_all(format!("left out: {what}\n").as_bytes()).unwrap();
 }
 
-/// Debian keeps the server's programs out of the path, a folder a version; the newest counts, unless one is named.
+/// Debian keeps the server's programs out of the path, a folder a version; the newest counts,
+/// unless one is named.
 fn binaries() -> Option<PathBuf> {
     if let Some(named) = std::env::var_os("TEST_POSTGRES_BIN") {
         return Some(named.into());
@@ -76,14 +78,18 @@ fn binaries() -> Option<PathBuf> {
 }
 
 impl Postgres {
-    /// A server for one test, which may do to it what it likes; `None` where PostgreSQL is not installed.
+    /// A server for one test, which may do to it what it likes; `None` where PostgreSQL is not
+    /// installed.
     pub fn of_its_own() -> Option<Self> {
         postgres_is_here().then(binaries).flatten().map(|binaries| Self::start(&binaries, "", &[]))
     }
 
     /// The same with more options, and with files in a folder that they may name as `$folder`.
     pub fn with(options: &str, files: &[(&str, &str)]) -> Option<Self> {
-        postgres_is_here().then(binaries).flatten().map(|binaries| Self::start(&binaries, options, files))
+        postgres_is_here()
+            .then(binaries)
+            .flatten()
+            .map(|binaries| Self::start(&binaries, options, files))
     }
 
     /// Ends every process of the server as a crash would.
@@ -102,7 +108,8 @@ impl Postgres {
         let pid = pid.lines().next().unwrap();
         // Itself first, so that it starts no other child meanwhile.
         for select in ["-p", "--ppid"] {
-            let pids = Command::new("ps").args(["-o", "pid=", select, pid]).output().unwrap().stdout;
+            let pids =
+                Command::new("ps").args(["-o", "pid=", select, pid]).output().unwrap().stdout;
             for pid in String::from_utf8(pids).unwrap().split_whitespace() {
                 let _ = Command::new("kill").args(["-s", name, pid]).status();
             }
@@ -112,20 +119,36 @@ impl Postgres {
     fn start(binaries: &Path, options: &str, files: &[(&str, &str)]) -> Self {
         let folder: PathBuf = TempDir::with_prefix("user-pg-").unwrap().keep();
         for (name, text) in files {
-            let mut file = File::options().create_new(true).write(true).mode(0o600).open(folder.join(name)).unwrap();
+            let mut file = File::options()
+                .create_new(true)
+                .write(true)
+                .mode(0o600)
+                .open(folder.join(name))
+                .unwrap();
             file.write_all(text.as_bytes()).unwrap();
         }
         let port = free_port();
         let mut keeper = keeper(&folder);
         let options = options.replace("$folder", folder.to_str().unwrap());
         let options = format!("{} {options}", std::env::var(POSTGRES_OPTIONS).unwrap_or_default());
-        let arguments = [binaries.to_str().unwrap(), folder.to_str().unwrap(), &port.to_string(), &options];
+        let arguments =
+            [binaries.to_str().unwrap(), folder.to_str().unwrap(), &port.to_string(), &options];
         keeper.args(["-c", KEEPER, "keeper"]).args(arguments);
-        let child = keeper.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let server = Self { folder, port, databases: AtomicUsize::new(0), keeper: Mutex::new(child) };
+        let child = keeper
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let server =
+            Self { folder, port, databases: AtomicUsize::new(0), keeper: Mutex::new(child) };
         let began = Instant::now();
         while !server.psql("postgres", "SELECT 1") {
-            assert!(began.elapsed() < Duration::from_secs(60), "PostgreSQL does not start: {}", server.log());
+            assert!(
+                began.elapsed() < Duration::from_secs(60),
+                "PostgreSQL does not start: {}",
+                server.log()
+            );
             std::thread::sleep(Duration::from_millis(50));
         }
         server
@@ -139,7 +162,11 @@ impl Postgres {
     /// The URL of a new database that is like this one, which nobody may be connected to.
     pub fn database_like(&self, other: &str) -> String {
         let name = format!("t{}", self.databases.fetch_add(1, Ordering::SeqCst));
-        assert!(self.psql("postgres", &format!("CREATE DATABASE {name} TEMPLATE {other}")), "{}", self.log());
+        assert!(
+            self.psql("postgres", &format!("CREATE DATABASE {name} TEMPLATE {other}")),
+            "{}",
+            self.log()
+        );
         self.url(&name)
     }
 
@@ -198,7 +225,9 @@ pub struct Pgbouncer {
 impl Pgbouncer {
     /// Starts one before `server`; `None` where pgbouncer is not installed.
     pub fn before(server: &Postgres) -> Option<Self> {
-        let binary = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer"].into_iter().find(|path| Path::new(path).exists());
+        let binary = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer"]
+            .into_iter()
+            .find(|path| Path::new(path).exists());
         let Some(binary) = binary else {
             left_out("pgbouncer (pgbouncer is missing)");
             return None;
@@ -216,7 +245,12 @@ impl Pgbouncer {
         std::fs::write(&file, config).unwrap();
         let mut command = keeper(folder.path());
         command.args(["-c", "exec \"$0\" \"$1\""]).arg(binary).arg(&file);
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         let began = Instant::now();
         while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
             assert!(began.elapsed() < Duration::from_secs(20), "pgbouncer does not start");

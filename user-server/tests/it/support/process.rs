@@ -31,7 +31,8 @@ pub struct Memory {
     pub reserved_kib: u64,
 }
 
-/// The binary with these variables and no others, in this folder. `shell` comes before it, as in `ulimit -f 8;`.
+/// The binary with these variables and no others, in this folder. `shell` comes before it, as in
+/// `ulimit -f 8;`.
 fn command(shell: &str, folder: &Path, settings: &[(&str, &str)]) -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", &format!("{shell} exec \"$0\""), env!("CARGO_BIN_EXE_user-server")]);
@@ -42,7 +43,8 @@ fn command(shell: &str, folder: &Path, settings: &[(&str, &str)]) -> Command {
 }
 
 impl Process {
-    /// On a free port, in an empty folder, without the pause that a server takes before it goes down.
+    /// On a free port, in an empty folder, without the pause that a server takes before it goes
+    /// down.
     pub fn start(settings: &[(&str, &str)]) -> Self {
         Self::start_in(tempfile::tempdir().unwrap(), settings)
     }
@@ -54,7 +56,9 @@ impl Process {
 
     /// The same behind words of the shell.
     pub fn start_under(shell: &str, folder: TempDir, settings: &[(&str, &str)]) -> Self {
-        let file = |name| File::options().create(true).append(true).open(folder.path().join(name)).unwrap();
+        let file = |name| {
+            File::options().create(true).append(true).open(folder.path().join(name)).unwrap()
+        };
         let said_before = read(&folder, "out").len();
         let began = Instant::now();
         let child = command(shell, folder.path(), &[("TCP_PORT", "0"), ("DRAIN_DELAY", "0")])
@@ -65,15 +69,26 @@ impl Process {
             .unwrap();
         // From here on its end is this value's.
         let address = SocketAddr::from(([0, 0, 0, 0], 0));
-        let mut process = Self { address, printed: String::new(), took: Duration::ZERO, child, folder: Some(folder) };
+        let mut process = Self {
+            address,
+            printed: String::new(),
+            took: Duration::ZERO,
+            child,
+            folder: Some(folder),
+        };
         while !process.printed.contains("\n  metrics ") {
             let ended = process.child.try_wait().unwrap();
-            assert!(ended.is_none() && began.elapsed() < PATIENCE, "it did not start: {}", process.log());
+            assert!(
+                ended.is_none() && began.elapsed() < PATIENCE,
+                "it did not start: {}",
+                process.log()
+            );
             std::thread::sleep(Duration::from_millis(2));
             process.printed = process.output()[said_before..].to_owned();
         }
         process.took = began.elapsed();
-        process.address = process.printed.lines().next().unwrap().rsplit(' ').next().unwrap().parse().unwrap();
+        process.address =
+            process.printed.lines().next().unwrap().rsplit(' ').next().unwrap().parse().unwrap();
         process
     }
 
@@ -130,7 +145,10 @@ impl Process {
     }
 
     pub fn signal(&self, name: &str) {
-        let sent = Command::new("sh").args(["-c", &format!("kill -{name} {}", self.id())]).status().unwrap();
+        let sent = Command::new("sh")
+            .args(["-c", &format!("kill -{name} {}", self.id())])
+            .status()
+            .unwrap();
         assert!(sent.success());
     }
 

@@ -1,4 +1,5 @@
-//! A network between two parts that a test can cut: bytes are held back, as where packets are lost, and nobody is told.
+//! A network between two parts that a test can cut: bytes are held back, as where packets are lost,
+//! and nobody is told.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -66,7 +67,8 @@ impl Gate {
 
     fn spring(&self, bytes: &[u8]) {
         let mut trap = self.trap.lock().unwrap();
-        if trap.as_ref().is_some_and(|trap| bytes.windows(trap.len()).any(|window| window == trap)) {
+        if trap.as_ref().is_some_and(|trap| bytes.windows(trap.len()).any(|window| window == trap))
+        {
             *trap = None;
             self.cut.store(true, Ordering::SeqCst);
         }

@@ -1,4 +1,5 @@
-//! A private Redis for a test: on a free port, in a folder of its own, gone when the test or its process is.
+//! A private Redis for a test: on a free port, in a folder of its own, gone when the test or its
+//! process is.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
@@ -31,7 +32,8 @@ read -r _
 kill -KILL $!; wait $!
 "#;
 
-/// The program; none, said aloud, where it is not installed. TEST_REDIS_SERVER names another version.
+/// The program; none, said aloud, where it is not installed. TEST_REDIS_SERVER names another
+/// version.
 fn program() -> Option<String> {
     if let Ok(path) = std::env::var("TEST_REDIS_SERVER") {
         return Some(path);
@@ -59,7 +61,9 @@ impl Redis {
         let port = std::iter::repeat_with(free_port).find(|port| *port < 55_000).unwrap();
         let mut arguments = vec![program];
         let dir = folder.path().to_str().unwrap().to_owned();
-        for argument in ["--port", &port.to_string(), "--save", "", "--appendonly", "no", "--dir", &dir] {
+        for argument in
+            ["--port", &port.to_string(), "--save", "", "--appendonly", "no", "--dir", &dir]
+        {
             arguments.push(argument.to_owned());
         }
         arguments.extend(more(&folder));

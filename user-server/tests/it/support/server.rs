@@ -47,7 +47,12 @@ impl TestServer {
         let config = config(folder.path(), settings);
         let clock = Arc::new(ShiftedClock::default());
         let service = Service::start(&config, clock.clone()).await.unwrap();
-        let site = Site { address: service.address(), mails: Mails(config.mail_dir), alone: true, held: false };
+        let site = Site {
+            address: service.address(),
+            mails: Mails(config.mail_dir),
+            alone: true,
+            held: false,
+        };
         Self { site, clock, service, folder }
     }
 
@@ -74,7 +79,8 @@ pub fn on_behalf_of(ip: &str) -> Common<'static> {
 /// The settings of a test: a free port, a folder of its own, a hash lane that two cores can share.
 pub fn config(folder: &Path, settings: &[(&str, &str)]) -> Config {
     let folder = folder.to_str().unwrap().to_owned();
-    let settings: Vec<(String, String)> = settings.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    let settings: Vec<(String, String)> =
+        settings.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
     let read = move |name: &str| match settings.iter().find(|(key, _)| key == name) {
         Some((_, value)) => Some(value.clone()),
         None => match name {

@@ -1,4 +1,5 @@
-//! The service as its clients reach it, whatever stands there: an address, and the folder that its mails go to.
+//! The service as its clients reach it, whatever stands there: an address, and the folder that its
+//! mails go to.
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
@@ -42,19 +43,26 @@ impl Site {
         Client::new(self.address.to_string())
     }
 
-    /// Four connections: a crowd does not share one, and its limits. Before several nodes, they lead to all of them.
+    /// Four connections: a crowd does not share one, and its limits. Before several nodes, they
+    /// lead to all of them.
     pub fn crowd(&self) -> Vec<Client> {
         (0..4).map(|_| self.client()).collect()
     }
 
     /// Registers and gives the mailed code's verification.
     pub async fn register(&self, client: &Client, username: &str, email: &str) -> Registered {
-        let request = Register { username: username.into(), email: email.into(), password: PASSWORD.into() };
+        let request =
+            Register { username: username.into(), email: email.into(), password: PASSWORD.into() };
         client.call(request).await.unwrap()
     }
 
     /// The code of a new registration.
-    pub async fn registered_code(&self, client: &Client, username: &str, email: &str) -> (Uuid, String) {
+    pub async fn registered_code(
+        &self,
+        client: &Client,
+        username: &str,
+        email: &str,
+    ) -> (Uuid, String) {
         let id = self.register(client, username, email).await.verification_id;
         (id, self.mails.code(email, 1).await)
     }
@@ -74,8 +82,8 @@ impl Site {
         client.call(Login { login: login.into(), password: PASSWORD.into() }).await.unwrap()
     }
 
-    /// Shows that a session has ended for whoever asks: at once on a node that is alone; on others when they have read
-    /// the log, which is a second at most where the machine keeps up.
+    /// Shows that a session has ended for whoever asks: at once on a node that is alone; on others
+    /// when they have read the log, which is a second at most where the machine keeps up.
     pub async fn has_ended(&self, client: &Client, access_token: &str) {
         let began = Instant::now();
         loop {
@@ -87,8 +95,8 @@ impl Site {
         }
     }
 
-    /// How many wrong passwords may be tried in this time from one place: five, and one more after each wait, which
-    /// doubles from a second on.
+    /// How many wrong passwords may be tried in this time from one place: five, and one more after
+    /// each wait, which doubles from a second on.
     pub fn attempts(&self, within: Duration) -> RangeInclusive<usize> {
         let waits = if self.held { 0 } else { (within.as_secs() + 1).ilog2() };
         5..=5 + waits as usize

@@ -1,4 +1,5 @@
-//! How long something took, many times: a line of a table, with its middle, its end, and how many took how long.
+//! How long something took, many times: a line of a table, with its middle, its end, and how many
+//! took how long.
 
 use std::time::Duration;
 
@@ -8,7 +9,10 @@ const BOUNDS: [u128; 8] = [2, 5, 10, 50, 100, 250, 500, 1000];
 /// The head of a table whose first column has this name.
 pub fn spread_head(first: &str) -> String {
     let bounds = BOUNDS.map(|bound| format!(" ≤ {bound} |")).concat();
-    format!("| {first} | p50 ms | p99 ms | max ms |{bounds} later |\n{}|\n", "|---".repeat(BOUNDS.len() + 5))
+    format!(
+        "| {first} | p50 ms | p99 ms | max ms |{bounds} later |\n{}|\n",
+        "|---".repeat(BOUNDS.len() + 5)
+    )
 }
 
 /// A line of it.

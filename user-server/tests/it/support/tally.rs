@@ -11,8 +11,8 @@ pub const LOST: &str = "connection lost";
 pub const NO_CONNECTION: &str = "no connection";
 pub const NO_ANSWER: &str = "no answer in time";
 
-/// Answers by request, from however many clients, in phases. An answer belongs to the phase in which it was asked for; but
-/// the first is the calm one, and has only what came in it.
+/// Answers by request, from however many clients, in phases. An answer belongs to the phase in
+/// which it was asked for; but the first is the calm one, and has only what came in it.
 #[derive(Default)]
 pub struct Tally(Mutex<Phases>);
 
@@ -104,8 +104,10 @@ impl Tally {
             let mut took = row.took.clone();
             took.sort_unstable();
             let at = |hundredths: usize| millis(took[(took.len() * hundredths).div_ceil(100) - 1]);
-            let answers: Vec<_> = row.answers.iter().map(|(answer, count)| format!("{count} {answer}")).collect();
-            let cells = [phases.name(*phase), request, &answers.join(", "), &at(50), &at(99), &at(100)];
+            let answers: Vec<_> =
+                row.answers.iter().map(|(answer, count)| format!("{count} {answer}")).collect();
+            let cells =
+                [phases.name(*phase), request, &answers.join(", "), &at(50), &at(99), &at(100)];
             text += &format!("| {} |\n", cells.join(" | "));
         }
         text
@@ -118,7 +120,8 @@ impl Phases {
     }
 }
 
-const HEADING: &str = "| when | request | answers | p50 ms | p99 ms | max ms |\n|---|---|---|---|---|---|\n";
+const HEADING: &str =
+    "| when | request | answers | p50 ms | p99 ms | max ms |\n|---|---|---|---|---|---|\n";
 
 fn millis(took: Duration) -> String {
     match took.as_secs_f64() * 1000.0 {

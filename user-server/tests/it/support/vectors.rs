@@ -11,5 +11,8 @@ pub fn vector_file(name: &str) -> Value {
 /// The bytes of a vector.
 pub fn vector_bytes(vector: &Value) -> Vec<u8> {
     let digits = vector["hex"].as_str().unwrap().as_bytes();
-    digits.chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
+    digits
+        .chunks(2)
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+        .collect()
 }

@@ -1,4 +1,5 @@
-//! A connection without a client: any bytes out, frames in. What a client would never send is sent with this.
+//! A connection without a client: any bytes out, frames in. What a client would never send is sent
+//! with this.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -55,13 +56,20 @@ impl Wire {
 
     /// Sends until the connection is lost; whether that came within a test's patience.
     pub async fn send_until_lost(&mut self, bytes: &[u8]) -> bool {
-        timeout(PATIENCE, async { while self.writer.write_all(bytes).await.is_ok() {} }).await.is_ok()
+        timeout(PATIENCE, async { while self.writer.write_all(bytes).await.is_ok() {} })
+            .await
+            .is_ok()
     }
 
-    /// Sends, and reads this many replies at the same time: neither side waits for room that the other has to make.
+    /// Sends, and reads this many replies at the same time: neither side waits for room that the
+    /// other has to make.
     pub async fn exchange(&mut self, bytes: &[u8], count: usize) -> Vec<(u32, Reply<'static>)> {
-        let sending =
-            async { timeout(PATIENCE, self.writer.write_all(bytes)).await.expect("the server reads").unwrap() };
+        let sending = async {
+            timeout(PATIENCE, self.writer.write_all(bytes))
+                .await
+                .expect("the server reads")
+                .unwrap()
+        };
         let receiving = async {
             let mut replies = Vec::new();
             while replies.len() < count {
@@ -76,7 +84,8 @@ impl Wire {
         self.send(&request_frame(id, request, &Common::default())).await;
     }
 
-    /// The next reply; none where the server has ended the connection in order. A reset fails the test.
+    /// The next reply; none where the server has ended the connection in order. A reset fails the
+    /// test.
     pub async fn next(&mut self) -> Option<(u32, Reply<'static>)> {
         self.replies.next().await
     }
@@ -97,7 +106,10 @@ impl Wire {
     pub async fn ping(&mut self, id: u32) {
         self.ask(id, Ping {}).await;
         let reply = self.reply().await;
-        assert!(matches!(reply, (found, Reply::Pong(_)) if found == id), "no pong for {id}: {reply:?}");
+        assert!(
+            matches!(reply, (found, Reply::Pong(_)) if found == id),
+            "no pong for {id}: {reply:?}"
+        );
     }
 
     /// Shows that the server ends the connection without another word, and by no reset.

@@ -1,4 +1,5 @@
-//! The client of `user-proto` over TLS: it holds on to a connection, comes back, and says why it can't.
+//! The client of `user-proto` over TLS: it holds on to a connection, comes back, and says why it
+//! can't.
 
 use std::time::{Duration, Instant};
 
@@ -50,7 +51,10 @@ async fn a_connection_outlives_the_certificate_that_it_began_with() {
     next.certify().settings(guarded.folder.path());
     assert!(guarded.server.service.reload_certificate());
     held.call(Ping {}).await.unwrap();
-    assert_eq!(handshake(&guarded.client(&guarded.authority, None)).await, NoHandshake::UnknownAuthority);
+    assert_eq!(
+        handshake(&guarded.client(&guarded.authority, None)).await,
+        NoHandshake::UnknownAuthority
+    );
     guarded.client(&next, None).call(Ping {}).await.unwrap();
     held.close().await;
 }
@@ -60,28 +64,46 @@ async fn who_is_kept_out_is_told_why_when_the_time_is_over() {
     let clients = Authority::new();
     let guarded = Guarded::start(Some(&clients), &[]).await;
     let began = Instant::now();
-    assert_eq!(handshake(&guarded.client(&guarded.authority, None)).await, NoHandshake::CertificateWanted);
-    assert!(began.elapsed() >= DEADLINE, "it may get in when the server has learnt of its authority");
-    let impatient =
-        Config { wait_for_server: false, deadline: Some(PATIENCE * 100), ..config(&guarded.authority, None) };
+    assert_eq!(
+        handshake(&guarded.client(&guarded.authority, None)).await,
+        NoHandshake::CertificateWanted
+    );
+    assert!(
+        began.elapsed() >= DEADLINE,
+        "it may get in when the server has learnt of its authority"
+    );
+    let impatient = Config {
+        wait_for_server: false,
+        deadline: Some(PATIENCE * 100),
+        ..config(&guarded.authority, None)
+    };
     let impatient = Client::with_config(guarded.server.address.to_string(), impatient);
     let at_once = tokio::time::timeout(PATIENCE, handshake(&impatient)).await;
     assert_eq!(at_once.expect("it does not wait"), NoHandshake::CertificateWanted);
     let expired = guarded.client(&guarded.authority, Some(&clients.certify_until(2002)));
-    assert_eq!(handshake(&expired).await, NoHandshake::CertificateRefused("CertificateExpired".to_owned()));
+    assert_eq!(
+        handshake(&expired).await,
+        NoHandshake::CertificateRefused("CertificateExpired".to_owned())
+    );
     guarded.client(&guarded.authority, Some(&clients.certify())).call(Ping {}).await.unwrap();
 }
 
 #[tokio::test]
 async fn it_goes_on_with_the_server_that_comes_after() {
-    let (port, authority, keys) = (free_port().to_string(), Authority::new(), tempfile::tempdir().unwrap());
+    let (port, authority, keys) =
+        (free_port().to_string(), Authority::new(), tempfile::tempdir().unwrap());
     let [certificate, key] = authority.certify().settings(keys.path());
-    let settings = [("TCP_PORT", port.as_str()), (certificate.0, certificate.1.as_str()), (key.0, key.1.as_str())];
+    let settings = [
+        ("TCP_PORT", port.as_str()),
+        (certificate.0, certificate.1.as_str()),
+        (key.0, key.1.as_str()),
+    ];
     let server = TestServer::start_with(&settings).await;
     let patient = Config { deadline: Some(PATIENCE), ..config(&authority, None) };
     let client = Client::with_config(server.address.to_string(), patient);
     client.call(Ping {}).await.unwrap();
-    // The first one says SHUTTING_DOWN over TLS and closes; a call in between waits for the next one.
+    // The first one says SHUTTING_DOWN over TLS and closes; a call in between waits for the next
+    // one.
     let folder = server.stop().await;
     let calling = tokio::spawn({
         let client = client.clone();
@@ -101,7 +123,11 @@ async fn an_idle_connection_is_kept_by_pings() {
     let tap = std::sync::Arc::new(move |_, _: &[u8]| {
         seen.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
     });
-    let config = Config { ping_after: Duration::from_millis(300), tap: Some(tap), ..config(&guarded.authority, None) };
+    let config = Config {
+        ping_after: Duration::from_millis(300),
+        tap: Some(tap),
+        ..config(&guarded.authority, None)
+    };
     let client = Client::with_config(guarded.server.address.to_string(), config);
     client.call(Ping {}).await.unwrap();
     tokio::time::sleep(Duration::from_millis(2500)).await;
@@ -115,13 +141,15 @@ async fn a_server_of_something_else_is_told_from_ours() {
     let certified = authority.certify();
     let certificate = CertificateDer::from_pem_slice(certified.certificate.as_bytes()).unwrap();
     let key = PrivateKeyDer::from_pem_slice(certified.key.as_bytes()).unwrap();
-    let server = ServerConfig::builder_with_provider(rustls::crypto::aws_lc_rs::default_provider().into())
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate], key)
-        .unwrap();
-    let (acceptor, listener) = (TlsAcceptor::from(std::sync::Arc::new(server)), TcpListener::bind("127.0.0.1:0"));
+    let server =
+        ServerConfig::builder_with_provider(rustls::crypto::aws_lc_rs::default_provider().into())
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate], key)
+            .unwrap();
+    let (acceptor, listener) =
+        (TlsAcceptor::from(std::sync::Arc::new(server)), TcpListener::bind("127.0.0.1:0"));
     let listener = listener.await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     tokio::spawn(async move {
@@ -130,8 +158,9 @@ async fn a_server_of_something_else_is_told_from_ours() {
             held.push(acceptor.accept(stream).await);
         }
     });
-    let client =
-        |authority| Client::with_config(&address, Config { wait_for_server: false, ..config(authority, None) });
+    let client = |authority| {
+        Client::with_config(&address, Config { wait_for_server: false, ..config(authority, None) })
+    };
     assert_eq!(handshake(&client(&authority)).await, NoHandshake::OtherProtocol);
     assert_eq!(handshake(&client(&own)).await, NoHandshake::UnknownAuthority);
 }
@@ -155,7 +184,8 @@ async fn a_server_that_hangs_up_in_the_handshake_is_said_to() {
 async fn a_handshake_that_stalls_is_over_when_connecting_is() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let connect_within = Duration::from_millis(200);
-    let config = Config { connect_within, wait_for_server: false, ..config(&Authority::new(), None) };
+    let config =
+        Config { connect_within, wait_for_server: false, ..config(&Authority::new(), None) };
     let client = Client::with_config(silent.local_addr().unwrap().to_string(), config);
     let began = Instant::now();
     let Err(Error::Connect(error)) = client.call(Ping {}).await else { panic!("nobody answers") };

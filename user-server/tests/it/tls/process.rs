@@ -1,4 +1,5 @@
-//! TLS of the real binary: a new certificate at a signal, what is counted, and a flood of connections that say nothing.
+//! TLS of the real binary: a new certificate at a signal, what is counted, and a flood of
+//! connections that say nothing.
 
 use std::time::{Duration, Instant};
 
@@ -12,12 +13,18 @@ async fn a_hangup_takes_up_a_new_certificate_and_the_figures_tell() {
     const FAILED: &str = "user_server_tls_handshakes_failed_total";
     let (authority, keys) = (Authority::new(), tempfile::tempdir().unwrap());
     let [certificate, key] = authority.certify_until(2090).settings(keys.path());
-    let settings = [(certificate.0, certificate.1.as_str()), (key.0, key.1.as_str()), ("METRICS_ADDR", "127.0.0.1:0")];
+    let settings = [
+        (certificate.0, certificate.1.as_str()),
+        (key.0, key.1.as_str()),
+        ("METRICS_ADDR", "127.0.0.1:0"),
+    ];
     let process = Process::start(&settings);
     let monitor = process.monitor();
     dial(process.address, authority.trusted(None, OURS)).await.unwrap();
     let before = metrics(monitor).await;
-    let expires = |year: u32| f64::from((year - 1970) * 365 + (year - 1969) / 4 - u32::from(year > 2100)) * 86_400.0;
+    let expires = |year: u32| {
+        f64::from((year - 1970) * 365 + (year - 1969) / 4 - u32::from(year > 2100)) * 86_400.0
+    };
     assert_eq!(before.all(EXPIRY).map(|sample| sample.value).collect::<Vec<_>>(), [expires(2090)]);
     assert_eq!(before.one("user_server_tls_reload_failures_total"), 0.0);
 
@@ -36,12 +43,15 @@ async fn a_hangup_takes_up_a_new_certificate_and_the_figures_tell() {
     let mut plain = Wire::connect(process.address).await;
     plain.send(&[0, 0, 0, 5, 0x7F, 0, 0, 0, 1]).await;
     for reason in ["refused_by_client", "other_protocol", "plaintext"] {
-        let counted = until(monitor, reason, |metrics| metrics.value(FAILED, &[("reason", reason)]) == 1.0);
+        let counted =
+            until(monitor, reason, |metrics| metrics.value(FAILED, &[("reason", reason)]) == 1.0);
         counted.await;
     }
     std::fs::write(keys.path().join("server.pem"), "no certificate").unwrap();
     process.signal("HUP");
-    let refused = |metrics: &crate::http::Exposition| metrics.one("user_server_tls_reload_failures_total") >= 1.0;
+    let refused = |metrics: &crate::http::Exposition| {
+        metrics.one("user_server_tls_reload_failures_total") >= 1.0
+    };
     let last = until(monitor, "the bad one is counted", refused).await;
     assert!(last.all(EXPIRY).all(|sample| sample.value == expires(2091)));
     dial(process.address, next.trusted(None, OURS)).await.unwrap();
@@ -52,7 +62,11 @@ async fn a_flood_of_silent_connections_is_bounded_and_others_are_served() {
     const FLOOD: usize = 2_000;
     let (authority, keys) = (Authority::new(), tempfile::tempdir().unwrap());
     let [certificate, key] = authority.certify().settings(keys.path());
-    let settings = [(certificate.0, certificate.1.as_str()), (key.0, key.1.as_str()), ("FIRST_FRAME_TIMEOUT", "300")];
+    let settings = [
+        (certificate.0, certificate.1.as_str()),
+        (key.0, key.1.as_str()),
+        ("FIRST_FRAME_TIMEOUT", "300"),
+    ];
     let process = Process::start(&settings);
     let config = authority.trusted(None, OURS);
     let mut held = dial(process.address, config.clone()).await.unwrap();

@@ -35,12 +35,18 @@ async fn a_token_check_allocates_nothing() {
     let (store, clock): (Arc<dyn Store>, Arc<dyn Clock>) = (Arc::new(store), Arc::new(SystemClock));
     let metrics = Arc::new(Metrics::new(names(), SystemClock.now()));
     let cache: Arc<dyn Cache> = Arc::new(LocalCache::none(metrics.cache.clone()));
-    let handler = Parts::assemble(&config, &clock, &keys, &store, &cache, &metrics).unwrap().handler;
+    let handler =
+        Parts::assemble(&config, &clock, &keys, &store, &cache, &metrics).unwrap().handler;
 
     let ways = BothWays::new(&keys, &config.tokens).unwrap();
     let now = clock.now();
-    let token = ways.issue(Uuid::new_v4(), Uuid::new_v4(), now, now.plus(Duration::from_secs(60))).unwrap();
-    let asked = request_frame(7, VerifyToken { access_token: token.as_str().into() }, &user_proto::Common::default());
+    let token =
+        ways.issue(Uuid::new_v4(), Uuid::new_v4(), now, now.plus(Duration::from_secs(60))).unwrap();
+    let asked = request_frame(
+        7,
+        VerifyToken { access_token: token.as_str().into() },
+        &user_proto::Common::default(),
+    );
     let mut out = BytesMut::with_capacity(512);
     let mut check = || {
         out.clear();

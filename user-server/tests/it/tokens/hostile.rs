@@ -1,4 +1,5 @@
-//! Hostile tokens against a live server: each is refused in the same words, whatever is wrong with it.
+//! Hostile tokens against a live server: each is refused in the same words, whatever is wrong with
+//! it.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,7 +10,8 @@ use user_proto::{ErrorCode, ErrorReply, Logout, Reply, VerifyToken};
 use super::recipes::{self, SECRET};
 use crate::support::{TestServer, Wire, check};
 
-const BLESS: &str = "is not as generated: cargo test -p user-server --test it -- --ignored tokens::bless";
+const BLESS: &str =
+    "is not as generated: cargo test -p user-server --test it -- --ignored tokens::bless";
 
 fn path() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/tokens.json")
@@ -34,7 +36,10 @@ pub fn bless() {
 
 #[test]
 fn the_vectors_are_as_generated() {
-    assert!(std::fs::read_to_string(path()).unwrap() == generated(), "tests/vectors/tokens.json {BLESS}");
+    assert!(
+        std::fs::read_to_string(path()).unwrap() == generated(),
+        "tests/vectors/tokens.json {BLESS}"
+    );
 }
 
 #[tokio::test]
@@ -51,12 +56,19 @@ async fn every_hostile_token_gets_the_same_answer() {
         assert_eq!(id, 7);
         match (text("answer"), reply) {
             ("OK", Reply::TokenVerified(_)) => {}
-            ("TOKEN_EXPIRED", Reply::ErrorReply(error)) => assert_eq!(error.code, ErrorCode::TOKEN_EXPIRED),
+            ("TOKEN_EXPIRED", Reply::ErrorReply(error)) => {
+                assert_eq!(error.code, ErrorCode::TOKEN_EXPIRED)
+            }
             // A reply has one form in bytes, so equal replies are equal bytes.
             ("INVALID_TOKEN", Reply::ErrorReply(error)) => {
                 hostile += 1;
                 assert_eq!(error.code, ErrorCode::INVALID_TOKEN, "{}", text("name"));
-                assert_eq!(refusal.get_or_insert_with(|| error.clone()), &error, "{}", text("name"));
+                assert_eq!(
+                    refusal.get_or_insert_with(|| error.clone()),
+                    &error,
+                    "{}",
+                    text("name")
+                );
             }
             (_, reply) => panic!("{}: {reply:?}", text("name")),
         }
@@ -71,11 +83,19 @@ async fn what_was_good_once_is_told_apart() {
     server.clock.hold();
     let client = server.client();
     let ada = server.account(&client, "ada").await;
-    assert_eq!(check(&client, &ada.refresh()).await, Some(ErrorCode::INVALID_TOKEN), "a refresh token");
+    assert_eq!(
+        check(&client, &ada.refresh()).await,
+        Some(ErrorCode::INVALID_TOKEN),
+        "a refresh token"
+    );
     server.clock.advance(Duration::from_secs(15 * 60) - Duration::from_secs(1));
     assert_eq!(check(&client, &ada.access()).await, None, "in its last second");
     server.clock.advance(Duration::from_secs(1));
-    assert_eq!(check(&client, &ada.access()).await, Some(ErrorCode::TOKEN_EXPIRED), "a second later");
+    assert_eq!(
+        check(&client, &ada.access()).await,
+        Some(ErrorCode::TOKEN_EXPIRED),
+        "a second later"
+    );
     let bob = server.account(&client, "bob").await;
     client.call(Logout { token: bob.access().as_str().into(), all_sessions: None }).await.unwrap();
     assert_eq!(check(&client, &bob.access()).await, Some(ErrorCode::SESSION_REVOKED));
@@ -84,7 +104,11 @@ async fn what_was_good_once_is_told_apart() {
 
 #[tokio::test]
 async fn a_token_of_other_settings_is_refused() {
-    let settings = [("JWTSECRETKEY", SECRET), ("JWT_ISSUER", "other"), ("JWT_AUDIENCE", "another \"audience\"")];
+    let settings = [
+        ("JWTSECRETKEY", SECRET),
+        ("JWT_ISSUER", "other"),
+        ("JWT_AUDIENCE", "another \"audience\""),
+    ];
     let server = TestServer::start_with(&settings).await;
     let client = server.client();
     let genuine = recipes::all().swap_remove(0).token;

@@ -6,7 +6,9 @@ use user_proto::client::Client;
 use user_proto::{ErrorCode, RefreshToken, ResendCode, VerifyToken};
 use user_server::keys::Key;
 
-use crate::support::{MAIL_PAUSE, Process, TestServer, check, code_of, postgres, run_in, verify_email};
+use crate::support::{
+    MAIL_PAUSE, Process, TestServer, check, code_of, postgres, run_in, verify_email,
+};
 
 pub(super) const OLD: &str = "the old secret of the nodes: thirty-two bytes and more";
 pub(super) const NEW: &str = "the new secret of the nodes: thirty-two bytes and more";
@@ -19,8 +21,12 @@ pub(super) fn kid(secret: &str) -> String {
 pub(super) async fn node(url: &str, signs: &str, accepts: &str) -> TestServer {
     let folder = tempfile::tempdir().unwrap();
     let mails = folder.path().join("mails").to_str().unwrap().to_owned();
-    let settings =
-        [("PostgreSQL", url), ("JWTSECRETKEY", signs), ("JWTSECRETKEY_ACCEPT", accepts), ("MAIL_DIR", mails.as_str())];
+    let settings = [
+        ("PostgreSQL", url),
+        ("JWTSECRETKEY", signs),
+        ("JWTSECRETKEY_ACCEPT", accepts),
+        ("MAIL_DIR", mails.as_str()),
+    ];
     TestServer::start_in(folder, &settings).await
 }
 
@@ -31,8 +37,12 @@ pub(super) fn refresh(token: &str) -> RefreshToken<'_> {
 fn commanded(url: &str, secrets: [&str; 2], arguments: &[&str]) -> crate::support::Said {
     let folder = tempfile::tempdir().unwrap();
     let [signs, accepts] = secrets;
-    let settings =
-        [("PostgreSQL", url), ("JWTSECRETKEY", signs), ("JWTSECRETKEY_ACCEPT", accepts), ("MAIL_DIR", "mails")];
+    let settings = [
+        ("PostgreSQL", url),
+        ("JWTSECRETKEY", signs),
+        ("JWTSECRETKEY_ACCEPT", accepts),
+        ("MAIL_DIR", "mails"),
+    ];
     run_in(folder.path(), arguments, &settings)
 }
 
@@ -66,7 +76,8 @@ async fn a_roll_over_three_nodes_refuses_no_token() {
     for _ in 0..2 {
         nodes.push(node(&url, OLD, "").await);
     }
-    // Accept everywhere, then sign, then drop the old: one node after the other, all the while in use.
+    // Accept everywhere, then sign, then drop the old: one node after the other, all the while in
+    // use.
     for (signs, accepts) in [(OLD, NEW), (NEW, OLD)] {
         for place in 0..nodes.len() {
             nodes.remove(place).stop().await;
@@ -86,7 +97,8 @@ async fn a_roll_over_three_nodes_refuses_no_token() {
     assert!(current.contains(&kid(NEW)), "the session has moved to the new key");
     assert_eq!(check(&last, &tokens[0]).await, None);
     let listed = commanded(&url, [NEW, OLD], &["keys", "list"]);
-    let line = |kid: &str| listed.output.lines().find(|line| line.starts_with(kid)).unwrap().to_owned();
+    let line =
+        |kid: &str| listed.output.lines().find(|line| line.starts_with(kid)).unwrap().to_owned();
     assert!(line(&kid(NEW)).contains("signs") && line(&kid(NEW)).contains(" 1 "), "{listed:?}");
     assert!(line(&kid(OLD)).contains("accepted") && line(&kid(OLD)).contains(" 0 "), "{listed:?}");
     for one in nodes {
@@ -140,7 +152,11 @@ async fn a_code_whose_key_was_lost_is_sent_anew() {
     let done = run_in(server.folder.path(), &["keys", "retire", &kid(OLD)], &command);
     assert_eq!(done.code, Some(0), "{done:?}");
     refused_everywhere(std::slice::from_ref(&client), &ada.access()).await;
-    assert_eq!(code_of(&client, verify_email(id, &first)).await, ErrorCode::CODE_EXPIRED, "its key is no more");
+    assert_eq!(
+        code_of(&client, verify_email(id, &first)).await,
+        ErrorCode::CODE_EXPIRED,
+        "its key is no more"
+    );
     server.clock.advance(MAIL_PAUSE);
     client.call(ResendCode { verification_id: id }).await.unwrap();
     let second = server.mails.code("ada@example.org", 2).await;

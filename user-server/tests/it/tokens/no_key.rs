@@ -8,7 +8,9 @@ use user_server::store::SqliteStore;
 use super::keys::{NEW, OLD, kid, refresh, refused_everywhere};
 use crate::audit::sealed;
 use crate::http;
-use crate::support::{PASSWORD, TestServer, code_of, login, refused, register, reset_of, run_in, verify_email};
+use crate::support::{
+    PASSWORD, TestServer, code_of, login, refused, register, reset_of, run_in, verify_email,
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_key_nothing_is_begun() {
@@ -17,11 +19,13 @@ async fn without_a_key_nothing_is_begun() {
     let client = server.client();
     let ada = server.account(&client, "ada").await;
     let (bob, code) = server.registered_code(&client, "bob", "bob@example.org").await;
-    let (home, data) = (server.folder.path().to_owned(), server.folder.path().to_str().unwrap().to_owned());
+    let (home, data) =
+        (server.folder.path().to_owned(), server.folder.path().to_str().unwrap().to_owned());
     let store = SqliteStore::look_at(&home.join("users.db"));
     sealed(&server).await;
     let command = [settings[0], ("DATA_DIR", &data)];
-    let said = run_in(&home, &["keys", "retire", &kid(OLD), "--force", "--operator", "root"], &command);
+    let said =
+        run_in(&home, &["keys", "retire", &kid(OLD), "--force", "--operator", "root"], &command);
     assert!(said.code == Some(0) && said.output.contains("no key is left"), "{said:?}");
     refused_everywhere(std::slice::from_ref(&client), &ada.access()).await;
 
@@ -37,18 +41,29 @@ async fn without_a_key_nothing_is_begun() {
     let degraded = body["degraded"].as_array().unwrap();
     assert!(ready.status == 200 && degraded.contains(&"keys".into()), "{}", ready.body);
     assert_eq!(http::metrics(monitor).await.one("user_server_keys_left"), 0.0);
-    let hashes = async || http::metrics(monitor).await.one("user_server_hash_duration_seconds_count");
+    let hashes =
+        async || http::metrics(monitor).await.one("user_server_hash_duration_seconds_count");
     let before = hashes().await;
-    let keyed = |number| Common { idempotency_key: Some(IdempotencyKey([number; 16])), ..Common::default() };
+    let keyed = |number| Common {
+        idempotency_key: Some(IdempotencyKey([number; 16])),
+        ..Common::default()
+    };
     let grace = || register("grace", "grace@example.org");
     for _ in 0..8 {
         assert_eq!(code_of(&client, grace()).await, ErrorCode::UNAVAILABLE);
         assert_eq!(refused(client.call_with(grace(), keyed(1)).await).code, ErrorCode::UNAVAILABLE);
         assert_eq!(code_of(&client, login("ada", PASSWORD)).await, ErrorCode::UNAVAILABLE);
         assert_eq!(code_of(&client, reset_of(&ada.email)).await, ErrorCode::UNAVAILABLE);
-        assert_eq!(code_of(&client, ResendCode { verification_id: bob }).await, ErrorCode::UNAVAILABLE);
+        assert_eq!(
+            code_of(&client, ResendCode { verification_id: bob }).await,
+            ErrorCode::UNAVAILABLE
+        );
     }
-    assert_eq!(code_of(&client, verify_email(bob, &code)).await, ErrorCode::CODE_EXPIRED, "its key is no more");
+    assert_eq!(
+        code_of(&client, verify_email(bob, &code)).await,
+        ErrorCode::CODE_EXPIRED,
+        "its key is no more"
+    );
     assert_eq!(code_of(&client, refresh(&ada.refresh())).await, ErrorCode::INVALID_TOKEN);
     assert_eq!(hashes().await, before, "a hash was made for nothing");
     assert_eq!(store.entries(&all).await.unwrap().len(), rows.len(), "something was begun");
@@ -58,11 +73,13 @@ async fn without_a_key_nothing_is_begun() {
     server.login(&client, "ada").await;
     client.call_with(grace(), keyed(1)).await.unwrap();
     server.mails.code("grace@example.org", 1).await;
-    // The rows that waited are sealed, behind one that says that the old key could not vouch for the end any more.
+    // The rows that waited are sealed, behind one that says that the old key could not vouch for
+    // the end any more.
     sealed(&server).await;
     let proved = run_in(&home, &["audit", "verify"], &[("JWTSECRETKEY", NEW), ("DATA_DIR", &data)]);
     assert_eq!((proved.code, proved.error.as_str()), (Some(0), ""), "{proved:?}");
-    let taken_over = Filter { kind: Some("chain_taken_over".to_owned()), limit: 1000, ..Filter::default() };
+    let taken_over =
+        Filter { kind: Some("chain_taken_over".to_owned()), limit: 1000, ..Filter::default() };
     assert_eq!(store.entries(&taken_over).await.unwrap().len(), 1);
     server.stop().await;
 }

@@ -1,4 +1,5 @@
-//! Hostile tokens: how each is made. All but the first few would be good in everything that their name does not say.
+//! Hostile tokens: how each is made. All but the first few would be good in everything that their
+//! name does not say.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
@@ -78,12 +79,14 @@ impl Genuine {
         of(&self.header, &self.claims.replacen(from, to, 1))
     }
 
-    /// Of so many bytes, by spaces that JSON allows. Three of them are four bytes, so not each length is reached by the claims
-    /// alone.
+    /// Of so many bytes, by spaces that JSON allows. Three of them are four bytes, so not each
+    /// length is reached by the claims alone.
     fn of_length(&self, length: usize) -> String {
-        let spaced = |json: &str, spaces: usize| json.replacen('{', &format!("{{{}", " ".repeat(spaces)), 1);
+        let spaced =
+            |json: &str, spaces: usize| json.replacen('{', &format!("{{{}", " ".repeat(spaces)), 1);
         let most = (length - self.token.len()) * 3 / 4;
-        let mut tries = (0..4).flat_map(|header| (most - 4..=most + 1).map(move |claims| (header, claims - header)));
+        let mut tries = (0..4)
+            .flat_map(|header| (most - 4..=most + 1).map(move |claims| (header, claims - header)));
         let token = tries.find_map(|(header, claims)| {
             let token = of(&spaced(&self.header, header), &spaced(&self.claims, claims));
             (token.len() == length).then_some(token)
@@ -115,7 +118,12 @@ impl Genuine {
 pub fn all() -> Vec<Recipe> {
     let genuine = Genuine::new();
     let mut all = vec![
-        Recipe { name: "genuine", made: "nothing is wrong with it", answer: "OK", token: genuine.token.clone() },
+        Recipe {
+            name: "genuine",
+            made: "nothing is wrong with it",
+            answer: "OK",
+            token: genuine.token.clone(),
+        },
         Recipe {
             name: "genuine.longest",
             made: "2,048 bytes, by spaces in its claims",
@@ -129,7 +137,8 @@ pub fn all() -> Vec<Recipe> {
             token: genuine.claims("4102444800", "1577836800"),
         },
     ];
-    let makers = [algorithms, keys, signatures, types, parameters, missing, claims, json, base64, shapes];
+    let makers =
+        [algorithms, keys, signatures, types, parameters, missing, claims, json, base64, shapes];
     for (name, made, token) in makers.iter().flat_map(|maker| maker(&genuine)) {
         all.push(Recipe { name, made, answer: INVALID, token });
     }
@@ -140,15 +149,21 @@ type Row = (&'static str, &'static str, String);
 
 fn algorithms(g: &Genuine) -> Vec<Row> {
     let alg = |alg: &str| g.header("HS256", alg);
-    let unsigned = |alg: &str| format!("{}.{}.", b64(g.header.replace("HS256", alg)), b64(&g.claims));
+    let unsigned =
+        |alg: &str| format!("{}.{}.", b64(g.header.replace("HS256", alg)), b64(&g.claims));
     let public = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n-----END PUBLIC KEY-----\n";
     let long = |header: &str| format!("{}.{}", b64(header), b64(&g.claims));
-    let (hs384, hs512) = (long(&g.header.replace("HS256", "HS384")), long(&g.header.replace("HS256", "HS512")));
+    let (hs384, hs512) =
+        (long(&g.header.replace("HS256", "HS384")), long(&g.header.replace("HS256", "HS512")));
     vec![
         ("alg.none", "alg none and no signature", unsigned("none")),
         ("alg.none.case", "alg nOnE and no signature", unsigned("nOnE")),
         ("alg.none.signed", "alg none, signed with HMAC-SHA256", alg("none")),
-        ("alg.none.dotless", "alg none, and no second dot", unsigned("none").trim_end_matches('.').to_owned()),
+        (
+            "alg.none.dotless",
+            "alg none, and no second dot",
+            unsigned("none").trim_end_matches('.').to_owned(),
+        ),
         ("alg.unsigned", "alg HS256 and no signature", unsigned("HS256")),
         ("alg.hs384", "alg HS384, rightly signed so", {
             format!("{hs384}.{}", tag!(Sha384, SECRET.as_bytes(), hs384.as_bytes()))
@@ -164,7 +179,11 @@ fn algorithms(g: &Genuine) -> Vec<Row> {
         ("alg.ps256", "alg PS256, signed with HMAC-SHA256", alg("PS256")),
         ("alg.es256", "alg ES256, signed with HMAC-SHA256", alg("ES256")),
         ("alg.eddsa", "alg EdDSA, signed with HMAC-SHA256", alg("EdDSA")),
-        ("alg.public.key", "the HMAC is under a public key's text", g.under(&g.header, public.as_bytes())),
+        (
+            "alg.public.key",
+            "the HMAC is under a public key's text",
+            g.under(&g.header, public.as_bytes()),
+        ),
         ("alg.case", "alg hs256", alg("hs256")),
         ("alg.spaced", "alg with a space behind", alg("HS256 ")),
         ("alg.unknown", "an algorithm that nobody knows", alg("HS257")),
@@ -179,19 +198,43 @@ fn keys(g: &Genuine) -> Vec<Row> {
     let kid = |kid: &str| g.header.replace(&g.kid, kid);
     let strange = Key::new(STRANGE.as_bytes()).unwrap().kid;
     vec![
-        ("key.strange", "signed with another secret, under our kid", g.under(&g.header, STRANGE.as_bytes())),
+        (
+            "key.strange",
+            "signed with another secret, under our kid",
+            g.under(&g.header, STRANGE.as_bytes()),
+        ),
         ("key.empty", "signed with an empty secret", g.under(&g.header, b"")),
         ("key.kid", "signed with the kid", g.under(&g.header, g.kid.as_bytes())),
-        ("key.base64", "signed with the secret in base64", g.under(&g.header, STANDARD.encode(SECRET).as_bytes())),
+        (
+            "key.base64",
+            "signed with the secret in base64",
+            g.under(&g.header, STANDARD.encode(SECRET).as_bytes()),
+        ),
         ("key.zeros", "signed with a block of zeros", g.under(&g.header, &[0; 64])),
-        ("key.unknown", "a strange secret and its own kid", g.under(&kid(&strange), STRANGE.as_bytes())),
-        ("kid.strange", "the kid of another secret, signed with ours", of(&kid(&strange), &g.claims)),
+        (
+            "key.unknown",
+            "a strange secret and its own kid",
+            g.under(&kid(&strange), STRANGE.as_bytes()),
+        ),
+        (
+            "kid.strange",
+            "the kid of another secret, signed with ours",
+            of(&kid(&strange), &g.claims),
+        ),
         ("kid.missing", "no kid", g.header(&format!(r#","kid":"{}""#, g.kid), "")),
         ("kid.empty", "an empty kid", of(&kid(""), &g.claims)),
         ("kid.null", "kid null", g.header(&format!(r#""{}""#, g.kid), "null")),
         ("kid.number", "kid 0", g.header(&format!(r#""{}""#, g.kid), "0")),
-        ("kid.path", "kid is a path, signed with what is there", g.under(&kid("../../../../dev/null"), b"")),
-        ("kid.sql", "kid is SQL, signed with what it selects", g.under(&kid("' UNION SELECT 'x' -- "), b"x")),
+        (
+            "kid.path",
+            "kid is a path, signed with what is there",
+            g.under(&kid("../../../../dev/null"), b""),
+        ),
+        (
+            "kid.sql",
+            "kid is SQL, signed with what it selects",
+            g.under(&kid("' UNION SELECT 'x' -- "), b"x"),
+        ),
         ("kid.url", "kid is a URL", of(&kid("https://keys.example/0"), &g.claims)),
         ("kid.case", "the kid in lower case", of(&kid(&g.kid.to_lowercase()), &g.claims)),
         ("kid.longer", "the kid and one letter", of(&kid(&format!("{}A", g.kid)), &g.claims)),
@@ -224,7 +267,12 @@ fn signatures(g: &Genuine) -> Vec<Row> {
         ("signature.longer", "a byte more", g.signature(&format!("{signature}AA"))),
         ("signature.hex", "in hex", {
             g.signature(
-                &URL_SAFE_NO_PAD.decode(signature).unwrap().iter().map(|b| format!("{b:02x}")).collect::<String>(),
+                &URL_SAFE_NO_PAD
+                    .decode(signature)
+                    .unwrap()
+                    .iter()
+                    .map(|b| format!("{b:02x}"))
+                    .collect::<String>(),
             )
         }),
         ("signature.of.claims", "of the claims alone", {
@@ -234,7 +282,11 @@ fn signatures(g: &Genuine) -> Vec<Row> {
             g.signature(&tag!(Sha256, SECRET.as_bytes(), format!("{header}{claims}").as_bytes()))
         }),
         ("signature.of.json", "of the JSON, not its base64", {
-            g.signature(&tag!(Sha256, SECRET.as_bytes(), format!("{}.{}", g.header, g.claims).as_bytes()))
+            g.signature(&tag!(
+                Sha256,
+                SECRET.as_bytes(),
+                format!("{}.{}", g.header, g.claims).as_bytes()
+            ))
         }),
     ]
 }
@@ -258,12 +310,20 @@ fn parameters(g: &Genuine) -> Vec<Row> {
     vec![
         ("crit.exp", "crit names exp", g.parameter(r#""crit":["exp"]"#)),
         ("crit.empty", "crit names nothing", g.parameter(r#""crit":[]"#)),
-        ("crit.b64", "an unencoded payload (RFC 7797)", g.parameter(r#""b64":false,"crit":["b64"]"#)),
+        (
+            "crit.b64",
+            "an unencoded payload (RFC 7797)",
+            g.parameter(r#""b64":false,"crit":["b64"]"#),
+        ),
         ("b64.false", "the same without crit", g.parameter(r#""b64":false"#)),
         ("jwk", "it brings the key that it is signed with", g.under(&own_jwk, STRANGE.as_bytes())),
         ("jwk.ours", "it brings a key, and is signed with ours", g.parameter(&jwk)),
         ("jku", "it says where keys are", g.parameter(r#""jku":"https://keys.example/jwks.json""#)),
-        ("x5u", "it says where a certificate is", g.parameter(r#""x5u":"https://keys.example/key.pem""#)),
+        (
+            "x5u",
+            "it says where a certificate is",
+            g.parameter(r#""x5u":"https://keys.example/key.pem""#),
+        ),
         ("x5c", "it brings a certificate", g.parameter(r#""x5c":["MIIBszCCAVmgAwIBAgIUEzAR"]"#)),
         ("x5t", "it names a certificate", g.parameter(r#""x5t":"zzz""#)),
         ("cty.nested", "its claims are a good token", {
@@ -303,15 +363,31 @@ fn claims(g: &Genuine) -> Vec<Row> {
         ("iss.slash", "the issuer and a slash", g.claims(iss, r#""iss":"user-service/""#)),
         ("iss.null", "iss null", g.claims(iss, r#""iss":null"#)),
         ("aud.other", "another audience", g.claims(aud, r#""aud":"other-service""#)),
-        ("aud.list", "a list of audiences with ours", g.claims(aud, r#""aud":["user-service","other-service"]"#)),
-        ("sub.number", "sub is a number", g.claims(r#""8f1f7b3e-8f43-4a42-9d8e-0c2a6f6f5a11""#, "8")),
+        (
+            "aud.list",
+            "a list of audiences with ours",
+            g.claims(aud, r#""aud":["user-service","other-service"]"#),
+        ),
+        (
+            "sub.number",
+            "sub is a number",
+            g.claims(r#""8f1f7b3e-8f43-4a42-9d8e-0c2a6f6f5a11""#, "8"),
+        ),
         ("sub.empty", "an empty sub", g.claims("8f1f7b3e-8f43-4a42-9d8e-0c2a6f6f5a11", "")),
         ("sub.name", "sub is a name", g.claims("8f1f7b3e-8f43-4a42-9d8e-0c2a6f6f5a11", "root")),
         ("sub.unicode", "sub with digits of another script", g.claims("8f1f7b3e", "٨f١f٧b٣e")),
-        ("sid.number", "sid is a number", g.claims(r#""0d4b6c1e-3f0a-4d5e-8c7b-9a1b2c3d4e5f""#, "0")),
+        (
+            "sid.number",
+            "sid is a number",
+            g.claims(r#""0d4b6c1e-3f0a-4d5e-8c7b-9a1b2c3d4e5f""#, "0"),
+        ),
         ("sid.short", "a sid that is cut", g.claims("9a1b2c3d4e5f", "9a1b2c3d4e5")),
         ("jti.empty", "an empty jti", g.claims("5b0e7f6a-1c2d-4e3f-a4b5-c6d7e8f90a1b", "")),
-        ("jti.object", "jti is an object", g.claims(r#""5b0e7f6a-1c2d-4e3f-a4b5-c6d7e8f90a1b""#, "{}")),
+        (
+            "jti.object",
+            "jti is an object",
+            g.claims(r#""5b0e7f6a-1c2d-4e3f-a4b5-c6d7e8f90a1b""#, "{}"),
+        ),
         ("iat.text", "iat is text", g.claims("4102443900", r#""4102443900""#)),
         ("iat.negative", "iat before 1970", g.claims("4102443900", "-1")),
         ("exp.text", "exp is text", exp(r#""4102444800""#)),
@@ -324,7 +400,11 @@ fn claims(g: &Genuine) -> Vec<Row> {
         ("exp.infinite", "exp is Infinity", exp("Infinity")),
         ("exp.leading.zero", "exp begins with a zero", exp("04102444800")),
         ("exp.twice", "an exp in 2020 and one in 2100", exp(r#"1577836800,"exp":4102444800"#)),
-        ("sub.twice", "two subjects", g.claims(r#""sub""#, r#""sub":"00000000-0000-0000-0000-000000000000","sub""#)),
+        (
+            "sub.twice",
+            "two subjects",
+            g.claims(r#""sub""#, r#""sub":"00000000-0000-0000-0000-000000000000","sub""#),
+        ),
         ("sub.twice.escaped", "two subjects, one in escapes", {
             g.claims(r#""sub""#, r#""\u0073ub":"00000000-0000-0000-0000-000000000000","sub""#)
         }),
@@ -342,9 +422,17 @@ fn json(g: &Genuine) -> Vec<Row> {
         ("claims.cut", "the claims lack the last brace", claims(g.claims.trim_end_matches('}'))),
         ("claims.comma", "a comma before the last brace", g.claims("4102444800}", "4102444800,}")),
         ("claims.more", "a second object behind the claims", claims(&format!("{}{{}}", g.claims))),
-        ("claims.bom", "a byte order mark before the claims", claims(&format!("\u{feff}{}", g.claims))),
+        (
+            "claims.bom",
+            "a byte order mark before the claims",
+            claims(&format!("\u{feff}{}", g.claims)),
+        ),
         ("claims.single.quotes", "single quotes", claims(&g.claims.replace('"', "'"))),
-        ("claims.deep", "claims in claims, 200 deep", claims(&format!("{}{}", "[".repeat(200), "]".repeat(200)))),
+        (
+            "claims.deep",
+            "claims in claims, 200 deep",
+            claims(&format!("{}{}", "[".repeat(200), "]".repeat(200))),
+        ),
         ("header.list", "the header is a list", of(&format!("[{}]", g.header), &g.claims)),
         ("header.not.json", "the header is no JSON", of("HS256", &g.claims)),
         ("header.empty", "the header is empty", of("", &g.claims)),
@@ -356,18 +444,45 @@ fn base64(g: &Genuine) -> Vec<Row> {
     let last = |text: &str| {
         // A text whose length is no multiple of four has bits to spare in its last letter.
         let letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-        let place = letters.iter().position(|letter| text.as_bytes().last() == Some(letter)).unwrap();
+        let place =
+            letters.iter().position(|letter| text.as_bytes().last() == Some(letter)).unwrap();
         format!("{}{}", &text[..text.len() - 1], char::from(letters[place + 1]))
     };
     assert!(header.len() % 4 != 0 && claims.len() % 4 != 0);
     vec![
-        ("base64.padded.signature", "the signature is padded", g.signature(&format!("{signature}="))),
-        ("base64.padded.claims", "the claims are padded", sign(&format!("{header}.{}", URL_SAFE.encode(&g.claims)))),
-        ("base64.bits.signature", "other spare bits in the signature", g.signature(&last(signature))),
-        ("base64.bits.claims", "other spare bits in the claims", sign(&format!("{header}.{}", last(claims)))),
-        ("base64.bits.header", "other spare bits in the header", sign(&format!("{}.{claims}", last(header)))),
-        ("base64.line", "a line end in the claims", sign(&format!("{header}.{}\n{}", &claims[..64], &claims[64..]))),
-        ("base64.standard", "the other alphabet in the signature", { g.signature(&STANDARD.encode([0xfb; 32])) }),
+        (
+            "base64.padded.signature",
+            "the signature is padded",
+            g.signature(&format!("{signature}=")),
+        ),
+        (
+            "base64.padded.claims",
+            "the claims are padded",
+            sign(&format!("{header}.{}", URL_SAFE.encode(&g.claims))),
+        ),
+        (
+            "base64.bits.signature",
+            "other spare bits in the signature",
+            g.signature(&last(signature)),
+        ),
+        (
+            "base64.bits.claims",
+            "other spare bits in the claims",
+            sign(&format!("{header}.{}", last(claims))),
+        ),
+        (
+            "base64.bits.header",
+            "other spare bits in the header",
+            sign(&format!("{}.{claims}", last(header))),
+        ),
+        (
+            "base64.line",
+            "a line end in the claims",
+            sign(&format!("{header}.{}\n{}", &claims[..64], &claims[64..])),
+        ),
+        ("base64.standard", "the other alphabet in the signature", {
+            g.signature(&STANDARD.encode([0xfb; 32]))
+        }),
         ("base64.percent", "the dots in percent code", g.token.replace('.', "%2E")),
     ]
 }
@@ -386,7 +501,11 @@ fn shapes(g: &Genuine) -> Vec<Row> {
         ("cut.last", "its last byte is gone", g.token[..g.token.len() - 1].to_owned()),
         ("cut.first", "its first byte is gone", g.token[1..].to_owned()),
         ("segments.four", "a fourth part", format!("{}.{signature}", g.token)),
-        ("segments.jwe", "five parts, as of a JWE", format!("{header}..{claims}.{claims}.{signature}")),
+        (
+            "segments.jwe",
+            "five parts, as of a JWE",
+            format!("{header}..{claims}.{claims}.{signature}"),
+        ),
         ("segments.dot.first", "a dot before it", format!(".{}", g.token)),
         ("segments.dot.last", "a dot behind it", format!("{}.", g.token)),
         ("segments.swapped", "claims before header", sign(&format!("{claims}.{header}"))),
@@ -402,6 +521,10 @@ fn shapes(g: &Genuine) -> Vec<Row> {
         }),
         ("huge.just", "2,049 bytes, right but for its length", g.of_length(2049)),
         ("huge", "60,000 bytes, right but for its length", g.of_length(60_000)),
-        ("refresh.form", "the form of a refresh token", format!("usr_rt1_{}{}", g.kid, "A".repeat(80))),
+        (
+            "refresh.form",
+            "the form of a refresh token",
+            format!("usr_rt1_{}{}", g.kid, "A".repeat(80)),
+        ),
     ]
 }

@@ -1,4 +1,5 @@
-//! Keys that come and go while nodes are in use: no token is refused in a roll, and a key that was lost ends in time.
+//! Keys that come and go while nodes are in use: no token is refused in a roll, and a key that was
+//! lost ends in time.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -38,7 +39,8 @@ impl Places {
         }
     }
 
-    /// Uses a session until the end: each of its tokens is good on either node, at any time. Its last refresh token.
+    /// Uses a session until the end: each of its tokens is good on either node, at any time. Its
+    /// last refresh token.
     async fn live(self: Arc<Self>, mut place: usize) -> String {
         let session = self.ask(place, login("ada", PASSWORD)).await;
         let mut current = session.refresh_token.expose_str().unwrap().to_owned();
@@ -70,18 +72,21 @@ impl Places {
 async fn a_roll_under_load_refuses_no_token() {
     let Some(server) = postgres() else { return };
     let url = server.database();
-    // A mail goes to the folder of the node that sends it, so the account is made while there is one.
+    // A mail goes to the folder of the node that sends it, so the account is made while there is
+    // one.
     let first = node(&url, OLD, "").await;
     first.account(&first.client(), "ada").await;
     let mut nodes = [first, node(&url, OLD, "").await];
     let clients = [Mutex::new(nodes[0].client()), Mutex::new(nodes[1].client())];
-    let places = Arc::new(Places { clients, answers: AtomicUsize::default(), ended: AtomicBool::default() });
+    let places =
+        Arc::new(Places { clients, answers: AtomicUsize::default(), ended: AtomicBool::default() });
     let crowd: Vec<_> = (0..8).map(|number| tokio::spawn(places.clone().live(number))).collect();
     let busy = async |more: usize| {
         let (began, before) = (Instant::now(), places.answers.load(Ordering::Relaxed));
         while places.answers.load(Ordering::Relaxed) < before + more {
             assert!(
-                began.elapsed() < Duration::from_secs(60) && !crowd.iter().any(|one| one.is_finished()),
+                began.elapsed() < Duration::from_secs(60)
+                    && !crowd.iter().any(|one| one.is_finished()),
                 "no answers"
             );
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -103,7 +108,10 @@ async fn a_roll_under_load_refuses_no_token() {
     }
     eprintln!("{} answers in a roll, none a refusal", places.answers.load(Ordering::Relaxed));
     // Every session has moved, so the old key is needed no more.
-    assert!(last.iter().all(|token| token.contains(&kid(NEW))), "a session has stayed with the old key");
+    assert!(
+        last.iter().all(|token| token.contains(&kid(NEW))),
+        "a session has stayed with the old key"
+    );
     for one in nodes {
         one.stop().await;
     }
@@ -115,7 +123,8 @@ async fn a_roll_under_load_refuses_no_token() {
     alone.stop().await;
 }
 
-/// Retires so many keys one by one; how long each was good on each of two nodes, from the moment that it was retired.
+/// Retires so many keys one by one; how long each was good on each of two nodes, from the moment
+/// that it was retired.
 async fn measure(rounds: usize) -> Option<String> {
     let url = postgres()?.database();
     let secrets: Vec<String> =

@@ -1,5 +1,6 @@
-//! What has to hold of the traces that changes leave: the audit and its chain, keys, and idempotency keys. Who has an
-//! idempotency key and its request can have the reply again, so none is shown.
+//! What has to hold of the traces that changes leave: the audit and its chain, keys, and
+//! idempotency keys. Who has an idempotency key and its request can have the reply again, so none
+//! is shown.
 
 use super::{DAY, HOUR, SLACK, Statement};
 use crate::domain::Timestamp;
@@ -38,7 +39,8 @@ pub(super) fn statements(now: Timestamp) -> Vec<Statement> {
             vec![],
         ),
         (
-            // Rows are sealed in the order of their times, but for those whose transactions end late.
+            // Rows are sealed in the order of their times, but for those whose transactions end
+            // late.
             "audit: none is left out of the chain",
             "SELECT id FROM audit WHERE seq IS NULL AND at < $1 + (
                  SELECT newest.at FROM audit AS newest WHERE newest.seq = (SELECT seq FROM audit_chain)

@@ -6,7 +6,8 @@ impl World {
     pub(super) async fn verify_token(&mut self, at: At, access: Ago) {
         let Some(token) = self.access(access) else { return };
         let worth = self.ledger.worth(&token, self.now());
-        let answered = self.call(at, VerifyToken { access_token: token.text.as_str().into() }).await;
+        let answered =
+            self.call(at, VerifyToken { access_token: token.text.as_str().into() }).await;
         answered.expect(worth == Worth::Good, worth_refusals(worth));
     }
 
@@ -18,9 +19,13 @@ impl World {
         let lives = !expired && !session.ended;
         let current = lives && token.counter == session.counter;
         let again = lives && token.counter + 1 == session.counter && now - session.rotated <= GRACE;
-        let answered = self.call(at, RefreshToken { refresh_token: token.text.as_str().into() }).await;
+        let answered =
+            self.call(at, RefreshToken { refresh_token: token.text.as_str().into() }).await;
         if came!(answered, Event::Moved) {
-            assert!(current, "a refresh token that is not the current one has moved its session on");
+            assert!(
+                current,
+                "a refresh token that is not the current one has moved its session on"
+            );
             let session = self.ledger.sessions.get_mut(&token.session).unwrap();
             (session.counter, session.rotated) = (session.counter + 1, now);
         }
@@ -28,7 +33,10 @@ impl World {
             assert!(lives && !current && !again, "a session was ended for a token that was good");
             self.ledger.end(token.session);
         }
-        let refusals = refusals(&[(expired, ErrorCode::TOKEN_EXPIRED), (!expired, ErrorCode::SESSION_REVOKED)]);
+        let refusals = refusals(&[
+            (expired, ErrorCode::TOKEN_EXPIRED),
+            (!expired, ErrorCode::SESSION_REVOKED),
+        ]);
         let may = current || again;
         if let Some(reply) = answered.expect(may, if may { &[] } else { &refusals }) {
             assert_eq!(reply.session_id, token.session);
@@ -46,7 +54,9 @@ impl World {
                 (token.text, token.session, expired)
             }
             Token::Refresh(ago) => {
-                let Some(token) = nth_last(self.ledger.refresh.iter(), ago).cloned() else { return };
+                let Some(token) = nth_last(self.ledger.refresh.iter(), ago).cloned() else {
+                    return;
+                };
                 (token.text, token.session, now / SECOND * SECOND >= token.expires)
             }
         };
@@ -74,8 +84,10 @@ impl World {
                 _ => {}
             }
         }
-        let refusals =
-            refusals(&[(expired, ErrorCode::TOKEN_EXPIRED), (!expired && !lives, ErrorCode::SESSION_REVOKED)]);
+        let refusals = refusals(&[
+            (expired, ErrorCode::TOKEN_EXPIRED),
+            (!expired && !lives, ErrorCode::SESSION_REVOKED),
+        ]);
         if let Some(reply) = answered.expect(lives, &refusals) {
             assert_eq!(reply.sessions_ended, ended);
         }
@@ -88,7 +100,10 @@ impl World {
         if let Some(user) = answered.expect(worth == Worth::Good, worth_refusals(worth)) {
             let account = &self.ledger.users[&token.user];
             assert_eq!(user.user_id, token.user);
-            assert_eq!((&*user.username, &*user.email), (NAMES[account.name].0, ADDRESSES[account.address].shown));
+            assert_eq!(
+                (&*user.username, &*user.email),
+                (NAMES[account.name].0, ADDRESSES[account.address].shown)
+            );
         }
     }
 
@@ -122,7 +137,8 @@ impl World {
         let proves = address.is_some() || password.is_some();
         let gate = if proves { self.attempts.gate(key, at.network, now) } else { Gate::Open };
         let right = right || !proves;
-        let new_address = address.filter(|address| ADDRESSES[*address].key != ADDRESSES[account.address].key);
+        let new_address =
+            address.filter(|address| ADDRESSES[*address].key != ADDRESSES[account.address].key);
         let nothing = name.is_none() && new_address.is_none() && password.is_none();
         let taken = name.is_some_and(|name| self.ledger.name_taken(name, Some(user)));
         let mut waits = None;
@@ -140,7 +156,8 @@ impl World {
                 }
                 if let (Some(id), Some(address)) = (verification, new_address) {
                     self.ledger.void(user, Some(Purpose::EmailChange));
-                    let verification = self.ledger.wait_for_code(id, Purpose::EmailChange, address, now);
+                    let verification =
+                        self.ledger.wait_for_code(id, Purpose::EmailChange, address, now);
                     verification.user = Some(user);
                 }
             }
@@ -152,7 +169,10 @@ impl World {
         let (may, refusals) = after_proof(gate, right, &refused);
         if let Some(reply) = answered.expect(may, &refusals) {
             let account = &self.ledger.users[&user];
-            assert_eq!((&*reply.username, &*reply.email), (NAMES[account.name].0, ADDRESSES[account.address].shown));
+            assert_eq!(
+                (&*reply.username, &*reply.email),
+                (NAMES[account.name].0, ADDRESSES[account.address].shown)
+            );
             assert_eq!(reply.verification_id, waits);
         }
     }
@@ -164,8 +184,12 @@ impl World {
         let account = self.ledger.users.get(&token.user).cloned();
         let (current, right) = presented(proof, account.as_ref().map(|user| user.password));
         let current = current.unwrap_or(NO_PASSWORD).into();
-        let answered =
-            self.call(at, DeleteUser { access_token: token.text.as_str().into(), current_password: current }).await;
+        let answered = self
+            .call(
+                at,
+                DeleteUser { access_token: token.text.as_str().into(), current_password: current },
+            )
+            .await;
         let (Worth::Good, Some(account)) = (worth, account) else {
             assert!(answered.events.is_empty(), "{worth:?}: {:?}", answered.events);
             answered.expect(false, worth_refusals(worth));

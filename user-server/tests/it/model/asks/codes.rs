@@ -8,23 +8,32 @@ impl World {
         let taken = self.ledger.name_taken(name, None);
         let spent = self.attempts.spend("registration", at.network, now);
         let (username, email) = (NAMES[name].0.into(), ADDRESSES[address].shown.into());
-        let answered = self.call(at, Register { username, email, password: PASSWORDS[password].into() }).await;
+        let answered =
+            self.call(at, Register { username, email, password: PASSWORDS[password].into() }).await;
         let mut written = None;
         for event in &answered.events {
             if let Event::Registered(id) = event {
-                let verification = self.ledger.wait_for_code(*id, Purpose::Registration, address, now);
+                let verification =
+                    self.ledger.wait_for_code(*id, Purpose::Registration, address, now);
                 (verification.name, verification.password) = (Some(name), password);
                 written = Some(*id);
             }
         }
         assert!(!(taken && written.is_some()), "the courtesy");
-        let refusals = refusals(&[(taken, ErrorCode::USERNAME_TAKEN), (spent, ErrorCode::RATE_LIMITED)]);
+        let refusals =
+            refusals(&[(taken, ErrorCode::USERNAME_TAKEN), (spent, ErrorCode::RATE_LIMITED)]);
         if let Some(reply) = answered.expect(!taken, &refusals) {
             assert_eq!(Some(reply.verification_id), written);
         }
     }
 
-    pub(super) async fn verify_email(&mut self, at: At, code_of: Ago, code: Code, name: Option<usize>) {
+    pub(super) async fn verify_email(
+        &mut self,
+        at: At,
+        code_of: Ago,
+        code: Code,
+        name: Option<usize>,
+    ) {
         let Some(of) = self.ledger.pick(code_of, Purpose::Registration).cloned() else { return };
         let (text, now) = (self.entered(&of, code), self.now());
         let look = self.ledger.look(of.id, Purpose::Registration, None, &text, now);
@@ -42,8 +51,10 @@ impl World {
             }
         }
         self.take_waste(&answered, &of, look, address_taken);
-        let (may, refusals) =
-            after_code(look, &[(address_taken, ErrorCode::EMAIL_TAKEN), (name_taken, ErrorCode::USERNAME_TAKEN)]);
+        let (may, refusals) = after_code(
+            look,
+            &[(address_taken, ErrorCode::EMAIL_TAKEN), (name_taken, ErrorCode::USERNAME_TAKEN)],
+        );
         if let Some(reply) = answered.expect(may, &refusals) {
             take_grant!(self, reply);
         }
@@ -52,19 +63,25 @@ impl World {
     pub(super) async fn resend(&mut self, at: At, code_of: Ago) {
         let Some(of) = nth_last(self.ledger.verifications.iter(), code_of).cloned() else { return };
         let unclear = of.open && (of.dead || of.was_known);
-        let soon = of.open && of.issued.as_ref().is_some_and(|issued| self.now() < issued.at + RESEND_AFTER);
-        let refusals =
-            refusals(&[(soon || unclear, ErrorCode::RATE_LIMITED), (!of.open || unclear, ErrorCode::CODE_EXPIRED)]);
+        let soon = of.open
+            && of.issued.as_ref().is_some_and(|issued| self.now() < issued.at + RESEND_AFTER);
+        let refusals = refusals(&[
+            (soon || unclear, ErrorCode::RATE_LIMITED),
+            (!of.open || unclear, ErrorCode::CODE_EXPIRED),
+        ]);
         let may = of.open && (!soon || unclear);
         self.call(at, ResendCode { verification_id: of.id }).await.expect(may, &refusals);
     }
 
     pub(super) async fn request_reset(&mut self, at: At, wanted: usize) {
-        let owned = self.ledger.users.values().nth(wanted % ADDRESSES.len()).map(|user| user.address);
-        let address = owned.filter(|_| wanted >= ADDRESSES.len()).unwrap_or(wanted % ADDRESSES.len());
+        let owned =
+            self.ledger.users.values().nth(wanted % ADDRESSES.len()).map(|user| user.address);
+        let address =
+            owned.filter(|_| wanted >= ADDRESSES.len()).unwrap_or(wanted % ADDRESSES.len());
         let now = self.now();
         let spent = self.attempts.spend("reset", at.network, now);
-        let answered = self.call(at, RequestPasswordReset { email: ADDRESSES[address].shown.into() }).await;
+        let answered =
+            self.call(at, RequestPasswordReset { email: ADDRESSES[address].shown.into() }).await;
         let mut written = None;
         for event in &answered.events {
             if let Event::ResetRequested(id) = event {
@@ -82,7 +99,8 @@ impl World {
         let (text, now) = (self.entered(&of, code), self.now());
         let look = self.ledger.look(of.id, Purpose::PasswordReset, None, &text, now);
         let (code, new_password) = (text.as_str().into(), PASSWORDS[password].into());
-        let answered = self.call(at, ResetPassword { verification_id: of.id, code, new_password }).await;
+        let answered =
+            self.call(at, ResetPassword { verification_id: of.id, code, new_password }).await;
         self.take_guesses(&answered, of.id);
         let mut living = 0;
         if came!(answered, Event::Reset) {
@@ -115,7 +133,8 @@ impl World {
         let worth = self.ledger.worth(&token, now);
         let look = self.ledger.look(of.id, Purpose::EmailChange, Some(token.user), &text, now);
         let (access_token, code) = (token.text.as_str().into(), text.as_str().into());
-        let answered = self.call(at, ConfirmEmail { access_token, verification_id: of.id, code }).await;
+        let answered =
+            self.call(at, ConfirmEmail { access_token, verification_id: of.id, code }).await;
         if worth != Worth::Good {
             assert!(answered.events.is_empty(), "{worth:?}: {:?}", answered.events);
             answered.expect(false, worth_refusals(worth));
