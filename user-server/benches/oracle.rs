@@ -20,11 +20,11 @@ use user_proto::{
     UpdateUser,
 };
 use user_server::config::Config;
-use user_server::domain::clock::ShiftedClock;
-use user_server::domain::ports::Vitals;
-use user_server::domain::records::Registration;
-use user_server::domain::{Caller, Clock, Email, Password, SystemClock, Username, ports::Accounts};
-use user_server::password::{HashCost, Lane, LaneSize, Passwords};
+use user_server::domain::{
+    Accounts, Clock, Email, Password, Registration, RequestContext, ShiftedClock, SystemClock,
+    Username, Vitals,
+};
+use user_server::password::{HashCost, HashPool, HashPoolSize, Passwords};
 use user_server::service::Service;
 use user_server::store::SqliteStore;
 use uuid::Uuid;
@@ -113,10 +113,11 @@ fn address(kind: usize, number: usize) -> String {
 async fn fill(folder: &Path, samples: usize) {
     let path = folder.join("users.db");
     let store = SqliteStore::open(&path).await.unwrap();
-    let lane = Lane::start(LaneSize { permits: 1, queue: 1 }, Arc::default()).unwrap();
+    let lane = HashPool::start(HashPoolSize { permits: 1, queue: 1 }, Arc::default()).unwrap();
     let passwords = Passwords::new(Arc::new(lane), HashCost::FLOOR).unwrap();
     let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
-    let caller = Caller { network: None, deadline, gone: CancellationToken::new(), claim: None };
+    let caller =
+        RequestContext { network: None, deadline, gone: CancellationToken::new(), claim: None };
     let password = Password::chosen(PASSWORD.as_bytes(), "password").unwrap();
     let argon2 = passwords.hash(password, "password", Vec::new(), &caller).await.unwrap();
     for number in 0..samples {

@@ -9,9 +9,10 @@ use subtle::ConstantTimeEq;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::domain::ports::IdempotencyKeys;
-use crate::domain::records::{Done, KeyClaim, KeyStanding, KeyedRequest};
-use crate::domain::{Caller, Clock, Outcome, Refusal};
+use crate::domain::{
+    Clock, IdempotencyKeys, KeyClaim, KeyState, KeyedRequest, RecordedOutcome, Refusal,
+    RequestContext, UseCaseResult,
+};
 use crate::keys::KeyRing;
 
 /// How soon somebody who waits for another to finish looks again, at first and at most.
@@ -28,11 +29,11 @@ pub struct Idempotency {
 }
 
 /// What is to be done with a request.
-pub enum Turn {
+pub enum IdempotencyDecision {
     /// Do it, under this claim.
-    First(KeyClaim),
+    Execute(KeyClaim),
     /// It is done; make the reply again, with tokens under the key of this name.
-    Again(Box<Done>, String),
+    Replay(Box<RecordedOutcome>, String),
 }
 
 impl Idempotency {
@@ -42,26 +43,33 @@ impl Idempotency {
     /// # Errors
     /// `IdempotencyConflict` where the key stands for another request, or for one that no key of
     /// the server knows again.
-    pub async fn claim(&self, key: [u8; 16], request: &[u8], caller: &Caller) -> Outcome<Turn> {
+    pub async fn claim(
+        &self,
+        key: [u8; 16],
+        request: &[u8],
+        context: &RequestContext,
+    ) -> UseCaseResult<IdempotencyDecision> {
         let signing = self.keys.signing().unwrap_or_else(|| self.keys.first());
         let now = self.clock.now();
         let wish = KeyedRequest {
             claim: KeyClaim { key: Uuid::from_bytes(key), holder: Uuid::new_v4() },
             kid: signing.kid.clone(),
             tag: signing.request_tag(&[&key, request]),
-            until: now.plus(caller.deadline.saturating_duration_since(Instant::now())),
+            until: now.plus(context.deadline.saturating_duration_since(Instant::now())),
         };
         let mut pause = LOOKS[0];
         loop {
             match self.uses.claim_key(&wish, self.clock.now()).await? {
-                KeyStanding::Claimed => return Ok(Turn::First(wish.claim)),
-                KeyStanding::Used { kid, tag, done } => {
+                KeyState::Claimed => return Ok(IdempotencyDecision::Execute(wish.claim)),
+                KeyState::Used { kid, tag, outcome } => {
                     let same = self.keys.find(&kid).is_some_and(|its| {
                         bool::from(its.request_tag(&[&key, request]).ct_eq(&tag))
                     });
-                    match done {
+                    match outcome {
                         _ if !same => return Err(Refusal::IdempotencyConflict.into()),
-                        Some(done) => return Ok(Turn::Again(Box::new(done), kid)),
+                        Some(outcome) => {
+                            return Ok(IdempotencyDecision::Replay(Box::new(outcome), kid));
+                        }
                         None => tokio::time::sleep(pause).await,
                     }
                 }

@@ -104,13 +104,13 @@ fn main() -> ExitCode {
     };
     // An import that could not go on is told from one that refused some rows.
     let failed = if matches!(command, Some(Command::Import(_))) { 2 } else { 1 };
-    match runtime.block_on(act(&config, command)) {
+    match runtime.block_on(execute(&config, command)) {
         Ok(code) => ExitCode::from(code),
         Err(error) => complain(failed, &*error),
     }
 }
 
-async fn act(config: &Config, command: Option<Command>) -> Done {
+async fn execute(config: &Config, command: Option<Command>) -> Done {
     match command {
         None => run(config).await?,
         Some(Command::Migrate) => migrate(config).await?,
@@ -142,7 +142,7 @@ async fn migrate(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
         );
     };
     PostgresStore::migrate(&postgres.direct).await?;
-    writeln!(std::io::stdout(), "the schema of {} is up to date", postgres.direct.place())?;
+    writeln!(std::io::stdout(), "the schema of {} is up to date", postgres.direct.location())?;
     Ok(())
 }
 
@@ -160,7 +160,7 @@ async fn check(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
 
 async fn fsck(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
     let place = match &config.postgres {
-        Some(postgres) => format!("the database {}", postgres.options.place()),
+        Some(postgres) => format!("the database {}", postgres.options.location()),
         None => format!(
             "the database {} (DATA_DIR says where)",
             config.data_dir.join("users.db").display()
@@ -173,7 +173,7 @@ async fn fsck(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
     for invariant in &invariants {
         writeln!(out, "{invariant}")?;
     }
-    match invariants.iter().filter(|invariant| invariant.broken > 0).count() {
+    match invariants.iter().filter(|invariant| invariant.violations > 0).count() {
         0 => Ok(()),
         broken => Err(format!("{broken} of {} invariants are broken", invariants.len()).into()),
     }
@@ -228,11 +228,11 @@ fn announce(config: &Config, service: &Service) {
     let secret =
         if config.secret.is_some() { "from JWTSECRETKEY" } else { "kept in the data folder" };
     let data = match &config.postgres {
-        Some(postgres) => format!("{} (PostgreSQL)", postgres.options.place()),
+        Some(postgres) => format!("{} (PostgreSQL)", postgres.options.location()),
         None => format!("{} (SQLite)", config.data_dir.display()),
     };
     let cache = match &config.cache {
-        Some(server) => server.place(),
+        Some(server) => server.location(),
         None if config.postgres.is_some() => {
             "none; REDIS_URL names one that nodes share".to_owned()
         }

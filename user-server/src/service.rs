@@ -1,6 +1,6 @@
 //! The service as a whole: its parts, put together, started and ended.
 
-mod rounds;
+mod background;
 
 use std::fs::File;
 use std::net::SocketAddr;
@@ -11,27 +11,26 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::audit::{Sealer, Witness};
-use crate::cache::{LocalCache, Patience, RedisCache};
+use crate::audit::{AuditLog, Sealer};
+use crate::cache::{LocalCache, NoWakeups, RedisCache, RedisTimeouts};
 use crate::config::{Config, SecretError};
-use crate::domain::ports::{Cache, Mailer, Retention, Store};
-use crate::domain::{Clock, Fault, SharedClock};
-use crate::handler::{Handler, Limits};
+use crate::domain::{Clock, Fault, Mailer, RecordCache, Retention, SharedClock, Store, Wakeups};
+use crate::handler::{AdvertisedLimits, Handler, Services};
 use crate::http::{Health, Monitor, Probe};
 use crate::idempotency::Idempotency;
 use crate::keys::{KeyRing, Pseudonyms};
 use crate::mail::{FileMailer, SmtpMailer};
 use crate::metrics::Metrics;
 use crate::otp::Otp;
-use crate::outbox::{Bell, Worker};
-use crate::password::{Lane, Passwords};
+use crate::outbox::{MailWakeup, Worker};
+use crate::password::{HashPool, Passwords};
 use crate::store::{PostgresStore, SqliteStore, folder};
-use crate::tcp::{self, Server, Shared, Shutdown};
+use crate::tcp::{self, ConnectionContext, Server, Shutdown};
 use crate::throttle::Throttle;
 use crate::tls::{Tls, TlsFault};
-use crate::tokens::{self, Revocations, Tokens};
+use crate::tokens::{self, Revocations, TokenStores, Tokens};
 use crate::users::Users;
-use rounds::{follow_clock, learn_classes, set_clock, sweep};
+use background::{follow_clock, learn_classes, set_clock, sweep};
 
 /// The most sessions and users whose records one process keeps; some hundred bytes each.
 const LOCAL_RECORDS: usize = 20_000;
@@ -111,12 +110,12 @@ impl Service {
         // up to date.
         let (health, metrics) =
             (Arc::new(Health::default()), Arc::new(Metrics::new(tcp::names(), clock.now())));
-        metrics.connections.most.set(i64::try_from(config.places.all).unwrap_or(i64::MAX));
+        metrics.connections.most.set(i64::try_from(config.max_connections.all).unwrap_or(i64::MAX));
         let start_tls = |files| Tls::start(files, clock.clone(), metrics.tls.clone()).map(Arc::new);
         let tls = config.tls.clone().map(start_tls).transpose()?;
         let monitor = start_monitor(config, &health, &metrics).await?;
         let store = store(config).await?;
-        tokens::retire_known(&*as_key_records(&store), &keys).await?;
+        tokens::retire_known(&*store, &keys).await?;
         if keys.signing().is_none() {
             return Err(StartError::Retired);
         }
@@ -124,15 +123,15 @@ impl Service {
         set_clock(&*store, &shared).await?;
         let clock: Arc<dyn Clock> = shared.clone();
         let cache = cache(config, &keys, &metrics)?;
-        let parts = Parts::assemble(config, &clock, &keys, &store, &cache, &metrics)?;
-        parts.revocations.load(&*as_sessions(&store), clock.now()).await?;
+        let parts = ServiceCore::assemble(config, &clock, &keys, &store, &cache, &metrics)?;
+        parts.revocations.load(&*store, clock.now()).await?;
         // Before the first login is answered, so that none is answered too soon.
         parts.passwords.learn(store.hash_classes().await?).await;
 
         let (workers, tasks) = (CancellationToken::new(), TaskTracker::new());
         parts.spawn_workers(config, &store, mailer, &clock, &workers, &tasks);
         tasks.spawn(workers.clone().run_until_cancelled_owned(follow_clock(store.clone(), shared)));
-        let follow = tokens::follow_retired(as_key_records(&store), keys);
+        let follow = tokens::follow_retired(store.clone(), keys);
         tasks.spawn(workers.clone().run_until_cancelled_owned(follow));
         if monitor.is_some() {
             let follow = health.clone().follow(metrics.clone());
@@ -140,7 +139,7 @@ impl Service {
         }
         let shutdown = Shutdown::default();
         let connections = TaskTracker::new();
-        let shared = Shared {
+        let shared = ConnectionContext {
             handler: parts.handler,
             limits: config.limits,
             shutdown: shutdown.clone(),
@@ -150,7 +149,7 @@ impl Service {
         let server = Server::new(
             listener,
             Arc::new(shared),
-            config.places,
+            config.max_connections,
             config.trusted.clone(),
             tls.clone(),
         );
@@ -227,22 +226,27 @@ impl Service {
     }
 }
 
+/// The cache and the wakeups that a node uses.
+#[derive(Clone)]
+pub struct CachePorts {
+    pub records: Arc<dyn RecordCache>,
+    pub wakeups: Arc<dyn Wakeups>,
+}
+
 /// The services over a store, without sockets and workers.
-pub struct Parts {
-    /// Requests to replies.
+pub struct ServiceCore {
     pub handler: Arc<Handler>,
-    /// What has ended.
     pub revocations: Arc<Revocations>,
     tokens: Arc<Tokens>,
     otp: Arc<Otp>,
     passwords: Passwords,
-    bell: Bell,
-    cache: Arc<dyn Cache>,
+    wakeup: MailWakeup,
+    wakeups: Arc<dyn Wakeups>,
     keys: Arc<KeyRing>,
     metrics: Arc<Metrics>,
 }
 
-impl Parts {
+impl ServiceCore {
     /// Puts the services together.
     ///
     /// # Errors
@@ -252,46 +256,52 @@ impl Parts {
         clock: &Arc<dyn Clock>,
         keys: &Arc<KeyRing>,
         store: &Arc<dyn Store>,
-        cache: &Arc<dyn Cache>,
+        cache: &CachePorts,
         metrics: &Arc<Metrics>,
     ) -> Result<Self, Fault> {
         let pseudonyms = Pseudonyms::new(keys.first())
             .ok_or_else(|| Fault::internal("a subkey can not be derived"))?;
         let passwords = Passwords::new(
-            Arc::new(Lane::start(config.lane, metrics.hashing.clone())?),
+            Arc::new(HashPool::start(config.hash_pool, metrics.hashing.clone())?),
             config.hash_cost,
         )?;
         let revocations = Arc::new(Revocations::new(config.tokens.access_life, config.stale_limit));
+        let stores = TokenStores {
+            sessions: store.clone(),
+            claims: store.clone(),
+            cache: cache.records.clone(),
+            wakeups: cache.wakeups.clone(),
+        };
         let tokens = Arc::new(Tokens::new(
             keys.clone(),
-            as_sessions(store),
+            stores,
             clock.clone(),
             config.tokens.clone(),
             revocations.clone(),
-            cache.clone(),
         )?);
         let otp = Arc::new(Otp::new(store.clone(), clock.clone(), keys.clone(), config.code_life));
-        let bell = Bell::default();
+        let wakeup = MailWakeup::default();
         let users = Users {
             accounts: store.clone(),
             tokens: tokens.clone(),
             otp: otp.clone(),
             passwords: passwords.clone(),
             throttle: Throttle::new(store.clone(), clock.clone(), pseudonyms.clone()),
-            witness: Witness::new(store.clone(), pseudonyms),
-            bell: bell.clone(),
+            audit_log: AuditLog::new(store.clone(), pseudonyms),
+            wakeup: wakeup.clone(),
             clock: clock.clone(),
             code_life: config.code_life,
         };
         let idempotency =
             Idempotency { uses: store.clone(), keys: keys.clone(), clock: clock.clone() };
-        let limits = Limits {
+        let limits = AdvertisedLimits {
             max_in_flight: u32::try_from(config.limits.in_flight).unwrap_or(u32::MAX),
             idle_timeout: config.limits.idle,
         };
-        let handler = Arc::new(Handler::new(users, tokens.clone(), idempotency, limits));
-        let (cache, keys, metrics) = (cache.clone(), keys.clone(), metrics.clone());
-        Ok(Self { handler, revocations, tokens, otp, passwords, bell, cache, keys, metrics })
+        let services = Services { users, tokens: tokens.clone(), idempotency, limits };
+        let handler = Arc::new(Handler::new(services));
+        let (wakeups, keys, metrics) = (cache.wakeups.clone(), keys.clone(), metrics.clone());
+        Ok(Self { handler, revocations, tokens, otp, passwords, wakeup, wakeups, keys, metrics })
     }
 
     fn spawn_workers(
@@ -304,14 +314,14 @@ impl Parts {
         tasks: &TaskTracker,
     ) {
         let (outbox, codes) = (store.clone(), self.otp.clone());
-        let (bell, metrics) = (self.bell.clone(), self.metrics.mails.clone());
-        let worker = Worker { outbox, mailer, codes, clock: clock.clone(), bell, metrics };
+        let (wakeup, metrics) = (self.wakeup.clone(), self.metrics.mails.clone());
+        let worker = Worker { outbox, mailer, codes, clock: clock.clone(), wakeup, metrics };
         tasks.spawn(worker.run(config.mail_concurrency, stop.clone()));
         let follow = self.revocations.clone();
-        let (log, time, bell) = (as_sessions(store), clock.clone(), self.cache.clone());
+        let (log, time, wakeup) = (store.clone(), clock.clone(), self.wakeups.clone());
         tasks.spawn(
             stop.clone()
-                .run_until_cancelled_owned(async move { follow.follow(log, time, bell).await }),
+                .run_until_cancelled_owned(async move { follow.follow(log, time, wakeup).await }),
         );
         let sealer = Sealer {
             log: store.clone(),
@@ -367,7 +377,7 @@ async fn store(config: &Config) -> Result<Arc<dyn Store>, StartError> {
             opened.map_err(|fault| StartError::Database(path.display().to_string(), fault))?,
         ));
     };
-    let at = |fault| StartError::Database(postgres.options.place(), fault);
+    let at = |fault| StartError::Database(postgres.options.location(), fault);
     if postgres.migrate {
         PostgresStore::migrate(&postgres.direct).await.map_err(at)?;
     }
@@ -378,23 +388,18 @@ async fn store(config: &Config) -> Result<Arc<dyn Store>, StartError> {
 
 /// The cache that nodes share, where it is named. Else the process keeps its own, but not where
 /// another node may change the same database.
-fn cache(config: &Config, keys: &KeyRing, metrics: &Metrics) -> Result<Arc<dyn Cache>, Fault> {
+fn cache(config: &Config, keys: &KeyRing, metrics: &Metrics) -> Result<CachePorts, Fault> {
     let (life, metrics) = (config.tokens.access_life, metrics.cache.clone());
-    Ok(match &config.cache {
-        Some(server) => {
-            Arc::new(RedisCache::start(server.clone(), keys, life, Patience::default(), metrics)?)
-        }
-        None if config.postgres.is_some() => Arc::new(LocalCache::none(metrics)),
-        None => Arc::new(LocalCache::new(LOCAL_RECORDS, life, metrics)),
-    })
-}
-
-fn as_key_records(store: &Arc<dyn Store>) -> Arc<dyn crate::domain::ports::KeyRecords> {
-    store.clone()
-}
-
-fn as_sessions(store: &Arc<dyn Store>) -> Arc<dyn crate::domain::ports::Sessions> {
-    store.clone()
+    if let Some(server) = &config.cache {
+        let timeouts = RedisTimeouts::default();
+        let redis = Arc::new(RedisCache::start(server.clone(), keys, life, timeouts, metrics)?);
+        return Ok(CachePorts { records: redis.clone(), wakeups: redis });
+    }
+    let records = match config.postgres {
+        Some(_) => LocalCache::none(metrics),
+        None => LocalCache::new(LOCAL_RECORDS, life, metrics),
+    };
+    Ok(CachePorts { records: Arc::new(records), wakeups: Arc::new(NoWakeups) })
 }
 
 fn make_folder(path: &Path) -> Result<(), StartError> {

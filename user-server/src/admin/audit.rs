@@ -6,12 +6,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Done, instant, place};
+use super::{Done, database, instant};
 use crate::audit::{Report, Verdict, verify};
 use crate::config::Config;
-use crate::domain::Timestamp;
-use crate::domain::audit::{Entry, Filter, Hash, Kind};
-use crate::domain::ports::Store;
+use crate::domain::{AuditEntry, AuditFilter, AuditKind, ChainHash, Store, Timestamp};
 
 /// Between two looks for new rows.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -50,7 +48,7 @@ enum Action {
     Verify {
         /// What an earlier run printed as the end: it has to be there still
         #[arg(long, value_name = "HASH@SEQ", value_parser = mark)]
-        expect: Option<(i64, Hash)>,
+        expect: Option<(i64, ChainHash)>,
     },
 }
 
@@ -68,8 +66,13 @@ struct Which {
 }
 
 impl Which {
-    fn filter(&self, since: Option<Timestamp>, until: Option<Timestamp>, limit: u32) -> Filter {
-        Filter { user_id: self.user, kind: self.kind.clone(), since, until, limit }
+    fn filter(
+        &self,
+        since: Option<Timestamp>,
+        until: Option<Timestamp>,
+        limit: u32,
+    ) -> AuditFilter {
+        AuditFilter { user_id: self.user, kind: self.kind.clone(), since, until, limit }
     }
 }
 
@@ -78,14 +81,14 @@ fn moment(text: &str) -> Result<Timestamp, &'static str> {
 }
 
 fn kind(text: &str) -> Result<String, String> {
-    if Kind::ALL.iter().any(|kind| kind.name() == text) {
+    if AuditKind::ALL.iter().any(|kind| kind.name() == text) {
         return Ok(text.to_owned());
     }
-    let names: Vec<&str> = Kind::ALL.iter().map(|kind| kind.name()).collect();
+    let names: Vec<&str> = AuditKind::ALL.iter().map(|kind| kind.name()).collect();
     Err(format!("it is none of {}", names.join(", ")))
 }
 
-fn mark(text: &str) -> Result<(i64, Hash), &'static str> {
+fn mark(text: &str) -> Result<(i64, ChainHash), &'static str> {
     const WRONG: &str = "it is not what verify prints, 64 digits of hex, @ and a number";
     let (hash, seq) = text
         .split_once('@')
@@ -103,7 +106,7 @@ fn mark(text: &str) -> Result<(i64, Hash), &'static str> {
 /// # Errors
 /// Where the store can't be read.
 pub async fn audit(config: &Config, args: AuditArgs) -> Done {
-    let store = place::open(config).await?;
+    let store = database::open(config).await?;
     let done = match args.action {
         Action::List { which, since, until, limit } => {
             list(&*store, &which, since, until, limit).await
@@ -131,10 +134,10 @@ async fn list(
 
 /// Each row once, though a look goes back behind the one before it.
 async fn follow(store: &dyn Store, which: &Which) -> Done {
-    let mut since = place::now(store).await?;
+    let mut since = database::now(store).await?;
     let mut shown: Vec<(Timestamp, Uuid)> = Vec::new();
     loop {
-        let looked_at = place::now(store).await?;
+        let looked_at = database::now(store).await?;
         for entry in store.entries(&which.filter(Some(since), None, PAGE)).await? {
             if !shown.iter().any(|(_, id)| *id == entry.id) {
                 writeln!(std::io::stdout(), "{}", line(&entry, which.json))?;
@@ -147,7 +150,7 @@ async fn follow(store: &dyn Store, which: &Which) -> Done {
     }
 }
 
-async fn prove(config: &Config, store: &dyn Store, expect: Option<(i64, Hash)>) -> Done {
+async fn prove(config: &Config, store: &dyn Store, expect: Option<(i64, ChainHash)>) -> Done {
     let report = verify(store, &config.keys()?, expect).await?;
     let mut out = std::io::stdout().lock();
     let Report { first, head: (last, hash), keys, erased, taken_over, unsealed, verdict } = report;
@@ -189,7 +192,7 @@ async fn prove(config: &Config, store: &dyn Store, expect: Option<(i64, Hash)>) 
     }
 }
 
-fn line(entry: &Entry, as_json: bool) -> String {
+fn line(entry: &AuditEntry, as_json: bool) -> String {
     if as_json {
         return json!({
             "id": entry.id.to_string(),

@@ -4,7 +4,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use super::{Done, place};
+use super::{Done, database};
 use crate::config::Config;
 use crate::domain::{Clock, SystemClock};
 use crate::store::SqliteStore;
@@ -24,7 +24,7 @@ pub async fn backup(config: &Config, args: BackupArgs) -> Done {
     if config.postgres.is_some() {
         return Err("PostgreSQL is set; copy it with pg_dump, as docs/OPERATIONS.md says".into());
     }
-    let database = place::database(config);
+    let database = database::path(config);
     if !database.exists() {
         return Err(format!(
             "there is no {}; name the data folder with DATA_DIR",

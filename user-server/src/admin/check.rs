@@ -4,10 +4,9 @@ use std::path::Path;
 
 use crate::cache::RedisCache;
 use crate::config::{Config, Postgres};
-use crate::domain::mail::SendError;
-use crate::domain::{Clock, SystemClock};
+use crate::domain::{Clock, SendError, SystemClock};
 use crate::mail::SmtpMailer;
-use crate::store::{PostgresStore, Room};
+use crate::store::{PostgresStore, ServerCapacity};
 use crate::tls::{Identity, TlsFiles};
 
 /// The oldest PostgreSQL that the statements are written for.
@@ -54,8 +53,8 @@ pub async fn check(config: &Config) -> Vec<Finding> {
         None => findings.push(folder("data", &config.data_dir, "DATA_DIR")),
     }
     if let Some(server) = &config.cache {
-        let (place, probed) = (server.place(), RedisCache::probe(server.clone()).await);
-        findings.push(cache_finding(&place, probed));
+        let (database, probed) = (server.location(), RedisCache::probe(server.clone()).await);
+        findings.push(cache_finding(&database, probed));
     }
     findings.push(match &config.smtp {
         Some(server) => {
@@ -70,12 +69,12 @@ pub async fn check(config: &Config) -> Vec<Finding> {
 }
 
 fn certificate(files: &TlsFiles) -> Finding {
-    let place = files.certificate.display();
+    let location = files.certificate.display();
     let now = SystemClock.now();
     let identity = match Identity::read(files).and_then(|identity| identity.valid_at(now)) {
         Ok(identity) => identity,
         Err(fault) => {
-            return wrong("certificate", format!("{place}: {fault}; {}", fault.part.mend()));
+            return wrong("certificate", format!("{location}: {fault}; {}", fault.part.mend()));
         }
     };
     let days = identity.expires.since(now).as_secs() / (24 * 3600);
@@ -83,20 +82,20 @@ fn certificate(files: &TlsFiles) -> Finding {
         if files.client_authorities.is_some() { "those with a certificate" } else { "all" };
     good(
         "certificate",
-        format!("{place} fits its key and is good for {days} more days; clients: {clients}"),
+        format!("{location} fits its key and is good for {days} more days; clients: {clients}"),
     )
 }
 
-fn cache_finding(place: &str, probed: Result<String, String>) -> Finding {
+fn cache_finding(location: &str, probed: Result<String, String>) -> Finding {
     let version = match probed {
         Ok(version) => version,
         Err(why) => {
             let mend = "look at host, port, user and password in REDIS_URL, at what that user may do, and whether it runs";
-            return wrong("Redis", format!("{place}: {why}; {mend}"));
+            return wrong("Redis", format!("{location}: {why}; {mend}"));
         }
     };
     let numbers: Vec<u64> = version.split('.').map_while(|part| part.parse().ok()).collect();
-    let says = format!("{place} answers, version {version}");
+    let says = format!("{location} answers, version {version}");
     if numbers.as_slice() < OLDEST_REDIS.as_slice() {
         let [major, minor] = OLDEST_REDIS;
         return wrong("Redis", format!("{says}; {major}.{minor} is the oldest that can be used"));
@@ -105,17 +104,17 @@ fn cache_finding(place: &str, probed: Result<String, String>) -> Finding {
 }
 
 async fn database(postgres: &Postgres, findings: &mut Vec<Finding>) {
-    let place = postgres.options.place();
+    let location = postgres.options.location();
     let store = PostgresStore::open(&postgres.options);
-    let Room { version, connections, schema } = match store.room().await {
+    let ServerCapacity { version, connections, schema } = match store.capacity().await {
         Ok(room) => room,
         Err(fault) => {
             let mend =
                 "look at host, port, user, password and sslmode in PostgreSQL, and whether it runs";
-            return findings.push(wrong("PostgreSQL", format!("{place}: {fault}; {mend}")));
+            return findings.push(wrong("PostgreSQL", format!("{location}: {fault}; {mend}")));
         }
     };
-    let answers = format!("{place} answers, version {version}");
+    let answers = format!("{location} answers, version {version}");
     findings.push(if version < OLDEST {
         wrong("PostgreSQL", format!("{answers}; {OLDEST} is the oldest that can be used"))
     } else {
@@ -152,15 +151,15 @@ fn schema_finding(schema: i64, newest: i64, migrates: bool) -> Finding {
 
 /// A folder that is there and can be written, or that can be made.
 fn folder(what: &'static str, path: &Path, variable: &str) -> Finding {
-    let place = path.display();
+    let location = path.display();
     let Some(there) = path.ancestors().find(|folder| folder.exists()) else {
-        return wrong(what, format!("{place} has no root; set {variable} to another folder"));
+        return wrong(what, format!("{location} has no root; set {variable} to another folder"));
     };
     // A name that nobody else has, so that nothing is overwritten.
     let probe = there.join(format!(".user-server-check-{}", std::process::id()));
     match std::fs::File::create_new(&probe).and_then(|_| std::fs::remove_file(&probe)) {
-        Ok(()) if there == path => good(what, format!("{place} can be written")),
-        Ok(()) => good(what, format!("{place} can be made")),
+        Ok(()) if there == path => good(what, format!("{location} can be written")),
+        Ok(()) => good(what, format!("{location} can be made")),
         Err(error) => wrong(
             what,
             format!("{}: {error}; set {variable} to a folder that can be written", there.display()),

@@ -10,11 +10,9 @@ use uuid::Uuid;
 
 use super::import::is_json_lines;
 use super::operator::Operator;
-use super::{Done, instant, place};
+use super::{Done, database, instant};
 use crate::config::Config;
-use crate::domain::audit::Kind;
-use crate::domain::ports::Store;
-use crate::domain::records::StoredUser;
+use crate::domain::{AuditKind, Store, StoredUser};
 
 /// Rows that are read at once.
 const PAGE: u32 = 1000;
@@ -60,7 +58,7 @@ impl Format {
 /// # Errors
 /// Where the store or the file can't be used. A file has its name when it is whole.
 pub async fn export(config: &Config, args: ExportArgs) -> Done {
-    let store = place::open(config).await?;
+    let store = database::open(config).await?;
     let file = args.file.filter(|path| path.as_os_str() != "-");
     let format = args.format.unwrap_or_else(|| Format::of(file.as_deref()));
     let done = match &file {
@@ -69,12 +67,12 @@ pub async fn export(config: &Config, args: ExportArgs) -> Done {
     };
     store.close().await;
     let users = done?;
-    let place = file
+    let location = file
         .as_ref()
         .map_or_else(|| "standard output".to_owned(), |file| file.display().to_string());
     writeln!(
         std::io::stderr(),
-        "{users} users are in {place}, with their password hashes: keep it as you keep those"
+        "{users} users are in {location}, with their password hashes: keep it as you keep those"
     )?;
     Ok(0)
 }
@@ -109,7 +107,7 @@ async fn write_all<W: Write>(
     operator: &Operator,
 ) -> Result<u64, Box<dyn std::error::Error>> {
     // Before the first user is written: a copy that was given up is one, too.
-    operator.note(store, Kind::Exported, format.name()).await?;
+    operator.note(store, AuditKind::Exported, format.name()).await?;
     let mut sink = Sink::new(out, format);
     let (mut users, mut last) = (0, Uuid::nil());
     sink.begin()?;

@@ -3,21 +3,19 @@
 use std::sync::Arc;
 
 use crate::config::Config;
-use crate::domain::ports::{Bounds, Store};
-use crate::domain::records::Invariant;
-use crate::domain::{Clock, Fault, SystemClock};
+use crate::domain::{Clock, Fault, InspectionBounds, Invariant, Store, SystemClock};
 use crate::store::{PostgresStore, SqliteStore};
 use crate::{outbox, password};
 
 impl std::fmt::Display for Invariant {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.broken == 0 {
-            return write!(f, "good   {}", self.holds);
+        if self.violations == 0 {
+            return write!(f, "good   {}", self.condition);
         }
-        let more = if self.broken >= Self::MOST { " or more" } else { "" };
-        write!(f, "WRONG  {}: {}{more} not", self.holds, self.broken)?;
-        for (place, id) in self.ids.iter().enumerate() {
-            write!(f, "{} {id}", if place == 0 { ":" } else { "," })?;
+        let more = if self.violations >= Self::MAX_COUNTED { " or more" } else { "" };
+        write!(f, "WRONG  {}: {}{more} not", self.condition, self.violations)?;
+        for (index, id) in self.ids.iter().enumerate() {
+            write!(f, "{} {id}", if index == 0 { ":" } else { "," })?;
         }
         Ok(())
     }
@@ -40,6 +38,6 @@ pub async fn fsck(config: &Config) -> Result<Vec<Invariant>, Fault> {
 
 /// What this version's services keep to.
 #[must_use]
-pub fn bounds(code_life: std::time::Duration) -> Bounds {
-    Bounds { budget: outbox::budget(code_life), is_hash: password::is_usable }
+pub fn bounds(code_life: std::time::Duration) -> InspectionBounds {
+    InspectionBounds { policy: outbox::policy(code_life), is_hash: password::is_usable }
 }

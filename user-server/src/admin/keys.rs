@@ -9,9 +9,9 @@ use zeroize::Zeroizing;
 
 use super::operator::Operator;
 use crate::config::Config;
-use crate::domain::ports::Store;
-use crate::domain::records::{KeyUse, RetiredKey};
-use crate::domain::{Clock, Fault, SystemClock, Timestamp};
+use crate::domain::{
+    AuditEvent, AuditKind, Clock, Fault, KeyUse, RetiredKey, Store, SystemClock, Timestamp,
+};
 use crate::keys::{Key, KeyRing};
 use crate::store::{PostgresStore, SqliteStore};
 
@@ -80,7 +80,8 @@ pub async fn keys(config: &Config, action: KeysAction) -> Result<(), Box<dyn std
                     .into(),
             );
         }
-        store.retire_key(&kid, &operator.act(now)).await?;
+        let event = AuditEvent::new(AuditKind::KeyRetired).detail(kid.as_str());
+        store.retire_key(&kid, operator.change(now, event)).await?;
         let mend = if another { TAKE_OUT } else { NONE_LEFT };
         writeln!(std::io::stdout(), "{kid} is retired; {mend}")?;
     } else {

@@ -4,13 +4,13 @@ mod audit;
 mod backup;
 mod calibrate;
 mod check;
+mod database;
 mod export;
 mod fsck;
 mod import;
 mod instant;
 mod keys;
 mod operator;
-mod place;
 mod restore;
 mod user;
 

@@ -1,9 +1,10 @@
 //! Who runs a command, for the audit.
 
-use super::place;
-use crate::domain::audit::{Event, Kind, Note};
-use crate::domain::ports::Store;
-use crate::domain::{Act, Fault, Origin, Timestamp};
+use super::database;
+use crate::domain::{
+    AuditEvent, AuditKind, AuditRecord, Change, ChangeContext, Fault, Origin, RecordedOutcome,
+    Store, Timestamp,
+};
 
 /// The longest name that is written down, in characters.
 const LONGEST: usize = 64;
@@ -24,19 +25,29 @@ pub struct Operator {
 }
 
 impl Operator {
-    /// An act of this operator.
-    pub(super) fn act(&self, at: Timestamp) -> Act {
-        Act { at, origin: Origin::Operator(self.name.chars().take(LONGEST).collect()), claim: None }
+    /// Returns the context of a change that this operator makes at `at`.
+    pub(super) fn at(&self, at: Timestamp) -> ChangeContext {
+        ChangeContext {
+            at,
+            origin: Origin::Operator(self.name.chars().take(LONGEST).collect()),
+            claim: None,
+        }
+    }
+
+    /// Returns a change that this operator makes at `at`. Commands have no idempotency keys, so the
+    /// outcome of the change is not used.
+    pub(super) fn change(&self, at: Timestamp, event: AuditEvent) -> Change {
+        Change::new(self.at(at), event, RecordedOutcome::at(at))
     }
 
     /// Writes into the audit that they do this now, where no other row is changed with it.
     pub(super) async fn note(
         &self,
         store: &dyn Store,
-        kind: Kind,
+        kind: AuditKind,
         detail: &str,
     ) -> Result<(), Fault> {
-        let act = self.act(place::now(store).await?);
-        store.record(&Note { act, event: Event::new(kind).detail(detail) }).await
+        let context = self.at(database::now(store).await?);
+        store.record(&AuditRecord { context, event: AuditEvent::new(kind).detail(detail) }).await
     }
 }

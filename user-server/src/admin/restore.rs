@@ -8,10 +8,9 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use super::operator::Operator;
-use super::{Done, place};
+use super::{Done, database};
 use crate::config::Config;
-use crate::domain::ports::{Housekeeping, Operators};
-use crate::domain::{Clock, SystemClock};
+use crate::domain::{AuditEvent, AuditKind, Clock, ConnectionPools, Operators, SystemClock};
 use crate::store::{SqliteStore, folder};
 
 /// What to take back.
@@ -48,17 +47,18 @@ pub async fn restore(config: &Config, args: RestoreArgs) -> Done {
 }
 
 async fn after_pg_restore(config: &Config, operator: &Operator) -> Done {
-    let store = place::open(config).await?;
-    let now = place::now(&*store).await?;
-    let sessions = store.forget_sessions(&operator.act(now)).await;
+    let store = database::open(config).await?;
+    let now = database::now(&*store).await?;
+    let sessions =
+        store.forget_sessions(operator.change(now, AuditEvent::new(AuditKind::Restored))).await;
     store.close().await;
-    place::second_after(now).await;
+    database::second_after(now).await;
     writeln!(std::io::stdout(), "ended {} sessions and voided every open code", sessions?)?;
     Ok(0)
 }
 
 async fn take_back(config: &Config, file: &Path, force: bool, operator: &Operator) -> Done {
-    let database = place::database(config);
+    let database = database::path(config);
     let folder = config.data_dir.display();
     let lock = folder::lock(&config.data_dir)
         .map_err(|error| format!("{folder}: {error}; set DATA_DIR"))?;
@@ -68,16 +68,17 @@ async fn take_back(config: &Config, file: &Path, force: bool, operator: &Operato
     if database.exists() && !force {
         return Err(format!("there is a database in {folder}; say --force to replace it").into());
     }
-    // Made whole beside its place, sessions ended and all, so that a crash leaves what was there.
+    // Made whole beside its database, sessions ended and all, so that a crash leaves what was there.
     let coming = database.with_added_extension("coming");
     remove(&coming)?;
     let secret = SqliteStore::unpack(file, &coming).await?.map(Zeroizing::new);
     let store = SqliteStore::open(&coming).await?;
     let now = SystemClock.now();
-    let sessions = store.forget_sessions(&operator.act(now)).await;
+    let sessions =
+        store.forget_sessions(operator.change(now, AuditEvent::new(AuditKind::Restored))).await;
     store.close().await;
     let sessions = sessions?;
-    place::second_after(now).await;
+    database::second_after(now).await;
     if let (Some(secret), None) = (&secret, &config.secret) {
         config.keep_secret(secret)?;
     }

@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::operator::Operator;
-use super::{Done, instant, place};
+use super::{Done, database, instant};
 use crate::config::Config;
-use crate::domain::audit::{Event, Kind, Note};
-use crate::domain::ports::Store;
-use crate::domain::records::{Account, LoginKey};
-use crate::domain::{Act, Clock, Email, Fault, SharedClock, SystemClock, Username};
+use crate::domain::{
+    AccountSummary, AuditEvent, AuditKind, AuditRecord, Change, Clock, Email, Fault, LoginKey,
+    Notice, SharedClock, Store, SystemClock, Username,
+};
 use crate::keys::Pseudonyms;
 use crate::throttle::Throttle;
 
@@ -75,13 +75,13 @@ struct Who {
 /// # Errors
 /// Where there is no such account, or the store can't be used.
 pub async fn user(config: &Config, args: UserArgs) -> Done {
-    let store = place::open(config).await?;
-    let done = act(config, &store, args).await;
+    let store = database::open(config).await?;
+    let done = change(config, &store, args).await;
     store.close().await;
     done
 }
 
-async fn act(config: &Config, shared: &Arc<dyn Store>, args: UserArgs) -> Done {
+async fn change(config: &Config, shared: &Arc<dyn Store>, args: UserArgs) -> Done {
     let (store, json) = (&**shared, args.json);
     let operator = &args.operator;
     match args.action {
@@ -92,18 +92,26 @@ async fn act(config: &Config, shared: &Arc<dyn Store>, args: UserArgs) -> Done {
         }
         Action::EndSessions(who) => {
             let account = find(store, &who.login).await?;
-            let ended = store.end_all_sessions(account.id, &by(operator, store).await?).await?;
+            let ended = {
+                let event = AuditEvent::of(AuditKind::LoggedOut, account.id).detail("all sessions");
+                let change = by(operator, store, event).await?;
+                store.end_all_sessions(account.id, change).await?
+            };
             report(json, &account, "ended the sessions of", Some(ended.sessions))?;
         }
         Action::Disable(who) => {
             let account = find(store, &who.login).await?;
-            let ended =
-                store.disable(account.id, &by(operator, store).await?).await?.ok_or(GONE)?;
+            let ended = {
+                let event = AuditEvent::of(AuditKind::Disabled, account.id);
+                let change = by(operator, store, event).await?;
+                store.disable(account.id, change).await?.ok_or(GONE)?
+            };
             report(json, &account, "disabled", Some(ended.sessions))?;
         }
         Action::Enable(who) => {
             let account = find(store, &who.login).await?;
-            if !store.enable(account.id, &by(operator, store).await?).await? {
+            let event = AuditEvent::of(AuditKind::Enabled, account.id);
+            if !store.enable(account.id, by(operator, store, event).await?).await? {
                 return Err(GONE.into());
             }
             report(json, &account, "enabled", None)?;
@@ -111,8 +119,9 @@ async fn act(config: &Config, shared: &Arc<dyn Store>, args: UserArgs) -> Done {
         Action::Unlock(who) => {
             let account = find(store, &who.login).await?;
             unlock(config, shared, &account).await?;
-            let event = Event::of(Kind::Unlocked, account.id);
-            store.record(&Note { act: by(operator, store).await?, event }).await?;
+            let event = AuditEvent::of(AuditKind::Unlocked, account.id);
+            let context = operator.at(database::now(store).await?);
+            store.record(&AuditRecord { context, event }).await?;
             report(json, &account, "unlocked", None)?;
         }
         Action::Delete { who, yes } => {
@@ -127,15 +136,18 @@ async fn act(config: &Config, shared: &Arc<dyn Store>, args: UserArgs) -> Done {
     Ok(0)
 }
 
-/// An act of an operator, now.
-async fn by(operator: &Operator, store: &dyn Store) -> Result<Act, Fault> {
-    Ok(operator.act(place::now(store).await?))
+/// Returns a change that an operator makes now.
+async fn by(operator: &Operator, store: &dyn Store, event: AuditEvent) -> Result<Change, Fault> {
+    Ok(operator.change(database::now(store).await?, event))
 }
 
 const GONE: &str = "the account was erased meanwhile";
 
 /// The account of an id, an address or a name.
-async fn find(store: &dyn Store, login: &str) -> Result<Account, Box<dyn std::error::Error>> {
+async fn find(
+    store: &dyn Store,
+    login: &str,
+) -> Result<AccountSummary, Box<dyn std::error::Error>> {
     let id = if let Ok(id) = Uuid::try_parse(login) {
         Some(id)
     } else {
@@ -171,7 +183,7 @@ async fn list(store: &dyn Store, after: Option<&str>, limit: u32, json: bool) ->
             writeln!(out, "{}", as_json(account))?;
         } else {
             let state = if account.disabled_at.is_some() { "disabled" } else { "active" };
-            let Account { id, username, email, sessions, .. } = account;
+            let AccountSummary { id, username, email, sessions, .. } = account;
             writeln!(out, "{id}  {state:<8}  {sessions:>3} sessions  {username}  {email}")?;
         }
     }
@@ -185,12 +197,12 @@ async fn list(store: &dyn Store, after: Option<&str>, limit: u32, json: bool) ->
 async fn unlock(
     config: &Config,
     store: &Arc<dyn Store>,
-    account: &Account,
+    account: &AccountSummary,
 ) -> Result<(), Box<dyn std::error::Error>> {
     let keys = config.keys()?;
     let pseudonyms = Pseudonyms::new(keys.first()).ok_or("a subkey can not be derived")?;
     let clock = SharedClock::new(Arc::new(SystemClock));
-    clock.set(place::now(&**store).await?, SystemClock.now());
+    clock.set(database::now(&**store).await?, SystemClock.now());
     let throttle = Throttle::new(store.clone(), Arc::new(clock), pseudonyms);
     for login in [&account.username_key, &account.email_key] {
         throttle.clear(login).await?;
@@ -206,14 +218,15 @@ async fn delete(
 ) -> Result<u32, Box<dyn std::error::Error>> {
     for _ in 0..TRIES {
         let user = store.user(id).await?.ok_or(GONE)?;
-        if let Some(ended) = store.delete_user(&user, &by(operator, store).await?).await? {
+        let change = by(operator, store, AuditEvent::of(AuditKind::Deleted, id)).await?;
+        if let Some(ended) = store.delete_user(&user, Notice::Deleted, change).await? {
             return Ok(ended.sessions);
         }
     }
     Err("the account changes all the time; try again".into())
 }
 
-fn confirmed(account: &Account) -> Result<bool, Box<dyn std::error::Error>> {
+fn confirmed(account: &AccountSummary) -> Result<bool, Box<dyn std::error::Error>> {
     if !std::io::stdin().is_terminal() {
         return Err("nobody can be asked; say --yes to erase the account".into());
     }
@@ -225,7 +238,12 @@ fn confirmed(account: &Account) -> Result<bool, Box<dyn std::error::Error>> {
     Ok(answer.trim() == account.username)
 }
 
-fn report(json: bool, account: &Account, done: &str, sessions: Option<u32>) -> std::io::Result<()> {
+fn report(
+    json: bool,
+    account: &AccountSummary,
+    done: &str,
+    sessions: Option<u32>,
+) -> std::io::Result<()> {
     if json {
         return say(
             json!({ "id": account.id.to_string(), "done": done, "sessions_ended": sessions })
@@ -240,7 +258,7 @@ fn say(text: String) -> std::io::Result<()> {
     writeln!(std::io::stdout(), "{text}")
 }
 
-fn as_json(account: &Account) -> Value {
+fn as_json(account: &AccountSummary) -> Value {
     json!({
         "id": account.id.to_string(),
         "username": account.username,
@@ -252,7 +270,7 @@ fn as_json(account: &Account) -> Value {
     })
 }
 
-fn as_text(account: &Account) -> String {
+fn as_text(account: &AccountSummary) -> String {
     let disabled = account
         .disabled_at
         .map_or_else(|| "no".to_owned(), |at| format!("since {}", instant::show(at)));

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use subtle::ConstantTimeEq;
 
-use crate::domain::audit::{Chain, Entry, Hash, Seal, Step};
+use crate::domain::{AuditChain, AuditEntry, AuditSeal, ChainHash, ChainStep};
 use crate::keys::{Key, KeyRing};
 
 /// Feeds parts into a hash, each with its length before it and the missing ones told from the
@@ -35,19 +35,24 @@ impl Parts {
         }
     }
 
-    fn end(self) -> Hash {
+    fn end(self) -> ChainHash {
         self.0.finalize().into()
     }
 }
 
 /// What is sealed of a network: without its salt it tells nothing.
-pub(super) fn commitment(entry: &Entry) -> Option<Hash> {
+pub(super) fn commitment(entry: &AuditEntry) -> Option<ChainHash> {
     let (salt, network) = (entry.salt.as_deref()?, entry.network.as_deref()?);
     Some(Parts::new("user-service v1 audit network").with(salt).with(network.as_bytes()).end())
 }
 
 /// The hash of a row at its place.
-pub(super) fn link(entry: &Entry, seq: i64, commitment: Option<&Hash>, before: &Hash) -> Hash {
+pub(super) fn link(
+    entry: &AuditEntry,
+    seq: i64,
+    commitment: Option<&ChainHash>,
+    before: &ChainHash,
+) -> ChainHash {
     Parts::new("user-service v1 audit row")
         .with(before)
         .with(&seq.to_be_bytes())
@@ -64,14 +69,14 @@ pub(super) fn link(entry: &Entry, seq: i64, commitment: Option<&Hash>, before: &
 }
 
 /// What vouches for a row.
-pub(super) fn row_mac(key: &Key, hash: &Hash) -> Hash {
+pub(super) fn row_mac(key: &Key, hash: &ChainHash) -> ChainHash {
     key.audit_tag(&[b"row", hash])
 }
 
 /// What vouches for both ends of the chain. It is written over with every row, so that nobody can
 /// go back to an older end.
-pub(super) fn chain_mac(key: &Key, chain: &Chain) -> Hash {
-    let Chain { seq, hash, anchor_seq, anchor_hash, mac: _ } = chain;
+pub(super) fn chain_mac(key: &Key, chain: &AuditChain) -> ChainHash {
+    let AuditChain { seq, hash, anchor_seq, anchor_hash, mac: _ } = chain;
     key.audit_tag(&[b"ends", &seq.to_be_bytes(), hash, &anchor_seq.to_be_bytes(), anchor_hash])
 }
 
@@ -85,7 +90,7 @@ pub(super) enum Ends {
 }
 
 impl Ends {
-    pub(super) fn of(chain: &Chain, keys: &KeyRing) -> Self {
+    pub(super) fn of(chain: &AuditChain, keys: &KeyRing) -> Self {
         let Some((kid, mac)) = &chain.mac else {
             return if chain.seq == 0 && chain.anchor_seq == 0 {
                 Self::Proved
@@ -102,13 +107,13 @@ impl Ends {
 }
 
 /// Moves the ends of a chain on, and vouches for them.
-pub(super) fn advance(key: &Key, chain: &mut Chain, step: Step<'_>) {
+pub(super) fn advance(key: &Key, chain: &mut AuditChain, step: ChainStep<'_>) {
     match step {
-        Step::Seal(entries) => {
+        ChainStep::Seal(entries) => {
             for entry in entries {
                 let (seq, commitment) = (chain.seq + 1, commitment(entry));
                 let hash = link(entry, seq, commitment.as_ref(), &chain.hash);
-                entry.seal = Some(Seal {
+                entry.seal = Some(AuditSeal {
                     seq,
                     commitment,
                     hash,
@@ -118,12 +123,12 @@ pub(super) fn advance(key: &Key, chain: &mut Chain, step: Step<'_>) {
                 (chain.seq, chain.hash) = (seq, hash);
             }
         }
-        Step::Prune(seq, hash) => (chain.anchor_seq, chain.anchor_hash) = (seq, hash),
+        ChainStep::Prune(seq, hash) => (chain.anchor_seq, chain.anchor_hash) = (seq, hash),
     }
     chain.mac = Some((key.kid.clone(), chain_mac(key, chain)));
 }
 
-pub(super) fn same(a: &Hash, b: &Hash) -> bool {
+pub(super) fn same(a: &ChainHash, b: &ChainHash) -> bool {
     a.ct_eq(b).into()
 }
 
@@ -134,8 +139,8 @@ mod tests {
     use super::*;
     use crate::domain::Timestamp;
 
-    fn entry(network: Option<&str>) -> Entry {
-        Entry {
+    fn entry(network: Option<&str>) -> AuditEntry {
+        AuditEntry {
             id: Uuid::from_bytes([1; 16]),
             at: Timestamp(7),
             kind: "logged_in".to_owned(),
@@ -153,9 +158,9 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_not_what_is_empty() {
-        let empty = Entry { operator: Some(String::new()), ..entry(None) };
+        let empty = AuditEntry { operator: Some(String::new()), ..entry(None) };
         assert_ne!(link(&empty, 1, None, &[0; 32]), link(&entry(None), 1, None, &[0; 32]));
-        let other = Entry { subject: Some(Vec::new()), ..entry(None) };
+        let other = AuditEntry { subject: Some(Vec::new()), ..entry(None) };
         assert_ne!(link(&empty, 1, None, &[0; 32]), link(&other, 1, None, &[0; 32]));
     }
 
@@ -163,24 +168,25 @@ mod tests {
     fn a_commitment_needs_its_salt() {
         let (plain, salted) = (entry(None), entry(Some("192.0.2.7")));
         assert_eq!(commitment(&plain), None);
-        let other = Entry { salt: Some(vec![8; 16]), ..salted.clone() };
+        let other = AuditEntry { salt: Some(vec![8; 16]), ..salted.clone() };
         assert_ne!(commitment(&salted), commitment(&other));
     }
 
     #[test]
     fn a_row_is_sealed_at_its_place() {
         let key = Key::new(&[7; 32]).unwrap();
-        let start = Chain { seq: 0, hash: [0; 32], anchor_seq: 0, anchor_hash: [0; 32], mac: None };
+        let start =
+            AuditChain { seq: 0, hash: [0; 32], anchor_seq: 0, anchor_hash: [0; 32], mac: None };
         let (mut chain, mut rows) = (start.clone(), [entry(None), entry(None)]);
-        advance(&key, &mut chain, Step::Seal(&mut rows));
+        advance(&key, &mut chain, ChainStep::Seal(&mut rows));
         let seals = rows.map(|row| row.seal.unwrap());
         assert_eq!((seals[0].seq, seals[1].seq, chain.seq), (1, 2, 2));
         assert_ne!(seals[0].hash, seals[1].hash, "the same row at another place is another");
         let keys = KeyRing::new(key, Vec::new());
         assert_eq!(Ends::of(&start, &keys), Ends::Proved);
         assert_eq!(Ends::of(&chain, &keys), Ends::Proved);
-        assert_eq!(Ends::of(&Chain { mac: None, ..chain.clone() }, &keys), Ends::Broken);
-        assert_eq!(Ends::of(&Chain { seq: 1, ..chain.clone() }, &keys), Ends::Broken);
+        assert_eq!(Ends::of(&AuditChain { mac: None, ..chain.clone() }, &keys), Ends::Broken);
+        assert_eq!(Ends::of(&AuditChain { seq: 1, ..chain.clone() }, &keys), Ends::Broken);
         let others = KeyRing::new(Key::new(&[8; 32]).unwrap(), Vec::new());
         assert_eq!(Ends::of(&chain, &others), Ends::KeyUnknown);
     }

@@ -7,17 +7,17 @@ mod verify;
 
 use std::sync::Arc;
 
-use crate::domain::audit::{AUDITED_LOGIN, Event, Kind, Note};
-use crate::domain::ports;
-use crate::domain::{Act, Fault};
+use crate::domain::{
+    AUDITED_LOGIN, AuditEvent, AuditKind, AuditRecord, AuditTrail, ChangeContext, Fault,
+};
 use crate::keys::Pseudonyms;
 
 pub use sealer::Sealer;
 pub use verify::{Broken, Report, Verdict, verify};
 
 /// What notes that which changes nothing.
-pub struct Witness {
-    log: Arc<dyn ports::Audit>,
+pub struct AuditLog {
+    log: Arc<dyn AuditTrail>,
     pseudonyms: Pseudonyms,
 }
 
@@ -27,13 +27,13 @@ pub enum Attempted<'a> {
     /// An account's.
     User(uuid::Uuid),
     /// That of a login text that nobody has; only its keyed hash is written.
-    Nobody(&'a str),
+    Unknown(&'a str),
 }
 
-impl Witness {
-    /// A witness that writes into `log`.
+impl AuditLog {
+    /// A audit_log that writes into `log`.
     #[must_use]
-    pub fn new(log: Arc<dyn ports::Audit>, pseudonyms: Pseudonyms) -> Self {
+    pub fn new(log: Arc<dyn AuditTrail>, pseudonyms: Pseudonyms) -> Self {
         Self { log, pseudonyms }
     }
 
@@ -43,14 +43,13 @@ impl Witness {
         &self,
         whose: Attempted<'_>,
         detail: &'static str,
-        act: Act,
+        context: ChangeContext,
     ) -> Result<(), Fault> {
         let event = match whose {
-            Attempted::User(id) => Event::of(Kind::LoginFailed, id),
-            Attempted::Nobody(login) => {
-                Event::new(Kind::LoginFailed).subject(&self.pseudonyms.of(AUDITED_LOGIN, &[login]))
-            }
+            Attempted::User(id) => AuditEvent::of(AuditKind::LoginFailed, id),
+            Attempted::Unknown(login) => AuditEvent::new(AuditKind::LoginFailed)
+                .subject(&self.pseudonyms.of(AUDITED_LOGIN, &[login])),
         };
-        self.log.record(&Note { act, event: event.detail(detail) }).await
+        self.log.record(&AuditRecord { context, event: event.detail(detail) }).await
     }
 }

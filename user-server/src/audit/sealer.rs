@@ -8,11 +8,12 @@ use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
 use super::chain::{self, Ends};
-use crate::domain::audit::{Event, Kind, Note, Sealing};
-use crate::domain::ports::{Audit, Link};
-use crate::domain::{Act, Clock, Fault};
+use crate::domain::{
+    AuditEvent, AuditKind, AuditRecord, AuditTrail, ChainUpdate, ChangeContext, Clock, Fault,
+    SealResult,
+};
 use crate::keys::KeyRing;
-use crate::metrics::Audit as Metrics;
+use crate::metrics::AuditMetrics;
 
 /// Between two looks for rows that are not sealed.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -28,7 +29,7 @@ const STEP_TIMEOUT: Duration = Duration::from_secs(10);
 /// The worker.
 pub struct Sealer {
     /// The rows.
-    pub log: Arc<dyn Audit>,
+    pub log: Arc<dyn AuditTrail>,
     /// Who vouches for them.
     pub keys: Arc<KeyRing>,
     /// The time.
@@ -36,7 +37,7 @@ pub struct Sealer {
     /// How long rows are kept.
     pub retention: Duration,
     /// What is counted.
-    pub metrics: Arc<Metrics>,
+    pub metrics: Arc<AuditMetrics>,
 }
 
 impl Sealer {
@@ -79,11 +80,11 @@ impl Sealer {
                 within(self.log.seal(worker, LEASE, BATCH, self.link(noted), self.clock.now()))
                     .await?;
             match sealed {
-                Sealing::Elsewhere | Sealing::Done(0) => return Ok(()),
-                Sealing::Done(_) => noted = false,
+                SealResult::Elsewhere | SealResult::Sealed(0) => return Ok(()),
+                SealResult::Sealed(_) => noted = false,
                 // It was noted in vain; the next round looks anew.
-                Sealing::Refused if noted => return Ok(()),
-                Sealing::Refused => {
+                SealResult::Refused if noted => return Ok(()),
+                SealResult::Refused => {
                     self.note_broken().await?;
                     noted = true;
                 }
@@ -101,20 +102,20 @@ impl Sealer {
                 tracing::warn!(
                     "the key that vouched for the audit is not known; it goes on under today's"
                 );
-                Event::new(Kind::ChainTakenOver)
+                AuditEvent::new(AuditKind::ChainTakenOver)
             }
             Ends::Broken => {
                 tracing::error!(
                     "the audit's chain was changed by somebody else; run: user-server audit verify"
                 );
-                Event::new(Kind::ChainBroken)
+                AuditEvent::new(AuditKind::ChainBroken)
             }
         };
-        let act = Act::from(self.clock.now());
+        let context = ChangeContext::from(self.clock.now());
         // Once for this end, however many nodes see it.
         let event =
-            Event { dedup: Some(ends.hash), ..event.detail(format!("behind {}", ends.seq)) };
-        within(self.log.record(&Note { act, event })).await
+            AuditEvent { dedup: Some(ends.hash), ..event.detail(format!("behind {}", ends.seq)) };
+        within(self.log.record(&AuditRecord { context, event })).await
     }
 
     async fn prune(&self) -> Result<(), Fault> {
@@ -134,7 +135,7 @@ impl Sealer {
     }
 
     /// Links behind an end that is proved, or that was noted to be not.
-    fn link(&self, noted: bool) -> Link {
+    fn link(&self, noted: bool) -> ChainUpdate {
         let keys = self.keys.clone();
         Box::new(move |chain, step| {
             // It may have been retired since it was looked for.

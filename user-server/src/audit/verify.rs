@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::chain::{self, Ends, same};
-use crate::domain::Fault;
-use crate::domain::audit::{Chain, Entry, Hash, Kind};
-use crate::domain::ports::Audit;
+use crate::domain::{AuditChain, AuditEntry, AuditKind, AuditTrail, ChainHash, Fault};
 use crate::keys::KeyRing;
 
 /// Rows that are looked at in one go.
@@ -19,7 +17,7 @@ pub struct Report {
     /// The first row that is there; one more than the last where there is none.
     pub first: i64,
     /// The last row, and its hash: what to write down elsewhere.
-    pub head: (i64, Hash),
+    pub head: (i64, ChainHash),
     /// Rows by the key that they are sealed under; whether it is known here.
     pub keys: BTreeMap<String, (u64, bool)>,
     /// Rows whose network was erased with its account.
@@ -81,9 +79,9 @@ pub enum Broken {
 /// # Errors
 /// Where the database can't be read.
 pub async fn verify(
-    log: &dyn Audit,
+    log: &dyn AuditTrail,
     keys: &KeyRing,
-    expected: Option<(i64, Hash)>,
+    expected: Option<(i64, ChainHash)>,
 ) -> Result<Report, Fault> {
     let mut tries = 0;
     loop {
@@ -118,16 +116,16 @@ pub async fn verify(
 
 struct Walk<'a> {
     keys: &'a KeyRing,
-    expected: Option<(i64, Hash)>,
+    expected: Option<(i64, ChainHash)>,
     seq: i64,
-    hash: Hash,
+    hash: ChainHash,
     erased: u64,
     taken_over: Vec<i64>,
     by_key: BTreeMap<String, (u64, bool)>,
 }
 
 impl<'a> Walk<'a> {
-    fn from(ends: &Chain, keys: &'a KeyRing, expected: Option<(i64, Hash)>) -> Self {
+    fn from(ends: &AuditChain, keys: &'a KeyRing, expected: Option<(i64, ChainHash)>) -> Self {
         let by_key = BTreeMap::new();
         let taken_over = Vec::new();
         Self {
@@ -144,8 +142,8 @@ impl<'a> Walk<'a> {
     /// Up to the end; the first row that is wrong.
     async fn along(
         &mut self,
-        log: &dyn Audit,
-        ends: &Chain,
+        log: &dyn AuditTrail,
+        ends: &AuditChain,
     ) -> Result<Option<(i64, Broken)>, Fault> {
         match self.expected {
             Some((seq, _)) if seq < ends.anchor_seq => return Ok(Some((seq, Broken::Pruned))),
@@ -179,7 +177,7 @@ impl<'a> Walk<'a> {
         })
     }
 
-    fn step(&mut self, entry: &Entry) -> Result<(), Broken> {
+    fn step(&mut self, entry: &AuditEntry) -> Result<(), Broken> {
         let seal = entry.seal.as_ref().ok_or(Broken::Changed)?;
         if seal.seq != self.seq + 1 {
             return Err(Broken::Gap);
@@ -203,10 +201,10 @@ impl<'a> Walk<'a> {
             }
             _ => return Err(Broken::Network),
         }
-        if entry.kind == Kind::ChainBroken.name() {
+        if entry.kind == AuditKind::ChainBroken.name() {
             return Err(Broken::Noted);
         }
-        if entry.kind == Kind::ChainTakenOver.name() {
+        if entry.kind == AuditKind::ChainTakenOver.name() {
             self.taken_over.push(seal.seq);
         }
         if self.expected.is_some_and(|(seq, expected)| seq == seal.seq && !same(&expected, &hash)) {
@@ -219,7 +217,7 @@ impl<'a> Walk<'a> {
 
     /// Whether the walk led from one end to the other, and the ends are those that this service
     /// vouched for.
-    fn ends_at(&self, ends: &Chain) -> Verdict {
+    fn ends_at(&self, ends: &AuditChain) -> Verdict {
         match Ends::of(ends, self.keys) {
             Ends::Broken => Verdict::Broken(self.seq, Broken::End),
             _ if self.seq != ends.seq || !same(&self.hash, &ends.hash) => {

@@ -9,16 +9,14 @@ use quick_cache::unsync;
 use uuid::Uuid;
 
 use super::LEASE;
-use crate::domain::Timestamp;
-use crate::domain::ports::Cache;
-use crate::domain::records::{Cached, Leases, Profile};
-use crate::metrics;
+use crate::domain::{CacheLookup, Leases, Profile, RecordCache, Timestamp, Wakeups};
+use crate::metrics::CacheMetrics;
 
 /// The cache of one process.
 pub struct LocalCache {
     slots: Option<Mutex<Slots>>,
     life: Duration,
-    metrics: Arc<metrics::Cache>,
+    metrics: Arc<CacheMetrics>,
 }
 
 /// Ids of sessions and users are never the same, so one table has both.
@@ -41,13 +39,13 @@ impl LocalCache {
     /// A cache for so many sessions and users, whose records live so long. The longest unused make
     /// room.
     #[must_use]
-    pub fn new(most: usize, life: Duration, metrics: Arc<metrics::Cache>) -> Self {
+    pub fn new(most: usize, life: Duration, metrics: Arc<CacheMetrics>) -> Self {
         Self { slots: Some(Mutex::new(Slots::new(most))), life, metrics }
     }
 
     /// A cache that keeps nothing.
     #[must_use]
-    pub fn none(metrics: Arc<metrics::Cache>) -> Self {
+    pub fn none(metrics: Arc<CacheMetrics>) -> Self {
         Self { slots: None, life: Duration::ZERO, metrics }
     }
 
@@ -71,19 +69,25 @@ fn lease(slots: &mut Slots, subject: Uuid, now: Timestamp) -> Option<Uuid> {
 }
 
 #[async_trait]
-impl Cache for LocalCache {
-    async fn look_up(&self, session_id: Uuid, user_id: Uuid, least: i64, now: Timestamp) -> Cached {
-        let Some(mut slots) = self.slots() else { return Cached::Unknown(Leases::default()) };
+impl RecordCache for LocalCache {
+    async fn look_up(
+        &self,
+        session_id: Uuid,
+        user_id: Uuid,
+        min_version: i64,
+        now: Timestamp,
+    ) -> CacheLookup {
+        let Some(mut slots) = self.slots() else { return CacheLookup::Unknown(Leases::default()) };
         let find = |subject: Uuid| slots.get(&subject).filter(|slot| slot.until > now).cloned();
         let session = find(session_id).is_some_and(|slot| matches!(slot.holds, Holds::Session));
         let user = match find(user_id).map(|slot| slot.holds) {
-            Some(Holds::User(profile)) if profile.version >= least => Some(profile),
+            Some(Holds::User(profile)) if profile.version >= min_version => Some(profile),
             _ => None,
         };
         self.metrics.looked_up(session && user.is_some());
         match user {
-            Some(profile) if session => Cached::Known(Profile::clone(&profile)),
-            user => Cached::Unknown(Leases {
+            Some(profile) if session => CacheLookup::Known(Profile::clone(&profile)),
+            user => CacheLookup::Unknown(Leases {
                 session: if session { None } else { lease(&mut slots, session_id, now) },
                 user: if user.is_some() { None } else { lease(&mut slots, user_id, now) },
             }),
@@ -111,11 +115,17 @@ impl Cache for LocalCache {
             slots.remove(subject);
         }
     }
+}
 
-    /// There is no other node to tell.
-    async fn wake(&self) {}
+/// Wakeups of a process that shares its database with no other node, or has no Redis to notify
+/// through.
+pub struct NoWakeups;
 
-    async fn woken(&self) {
-        std::future::pending().await
+#[async_trait]
+impl Wakeups for NoWakeups {
+    async fn notify(&self) {}
+
+    async fn notified(&self) {
+        std::future::pending::<()>().await;
     }
 }

@@ -11,8 +11,8 @@ mod redis;
 
 use std::time::Duration;
 
-pub use local::LocalCache;
-pub use redis::{Authorities, Patience, RedisCache, RedisServer};
+pub use local::{LocalCache, NoWakeups};
+pub use redis::{Authorities, RedisCache, RedisServer, RedisTimeouts};
 
 /// How long a lease stands: longer than a statement in SQL may take.
 const LEASE: Duration = Duration::from_secs(6);

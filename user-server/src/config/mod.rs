@@ -18,8 +18,8 @@ use zeroize::Zeroizing;
 use crate::cache::RedisServer;
 use crate::keys::{Key, KeyRing};
 use crate::mail::{Sender, SmtpServer};
-use crate::password::{HashCost, LaneSize};
-use crate::tcp::{ConnectionLimits, PlaceLimits, TrustedPeers};
+use crate::password::{HashCost, HashPoolSize};
+use crate::tcp::{ConnectionLimits, MaxConnections, TrustedPeers};
 use crate::tls::TlsFiles;
 use crate::tokens::TokenPolicy;
 
@@ -63,11 +63,11 @@ pub struct Config {
     /// What a hash costs.
     pub hash_cost: HashCost,
     /// How many at once, and how many may wait.
-    pub lane: LaneSize,
+    pub hash_pool: HashPoolSize,
     /// What a connection may do.
     pub limits: ConnectionLimits,
     /// How many connections there may be.
-    pub places: PlaceLimits,
+    pub max_connections: MaxConnections,
     /// Who is believed to say for whom a request is made.
     pub trusted: TrustedPeers,
     /// After SIGTERM, how long it goes on accepting.
@@ -247,7 +247,7 @@ impl Config {
                 )),
                 lanes: floor.lanes,
             },
-            lane: LaneSize {
+            hash_pool: HashPoolSize {
                 permits: number(vars, "HASH_THREADS", cores_default, 1, 1024),
                 queue: number(vars, "HASH_QUEUE", 256, 1, 65_536),
             },
@@ -259,7 +259,7 @@ impl Config {
                 idle: seconds(vars.number("IDLE_TIMEOUT", 300, 1, 86_400)),
                 write: seconds(vars.number("WRITE_TIMEOUT", 10, 1, 300)),
             },
-            places: PlaceLimits {
+            max_connections: MaxConnections {
                 all: number(vars, "MAX_CONNECTIONS", 10_000, 1, 1_000_000),
                 per_peer: number(vars, "MAX_CONNECTIONS_PER_PEER", 256, 1, 1_000_000),
             },

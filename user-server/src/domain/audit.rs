@@ -1,26 +1,27 @@
-//! What the audit tells: events, the rows that they become, and the chain that the rows are sealed
-//! into.
+//! The audit log: events, the entries that they become, and the hash chain that the entries are
+//! sealed into.
+
+use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::{Act, Timestamp};
+use super::{ChangeContext, Timestamp};
 
-/// The use under which a login text is hashed for the audit, so that attempts at it can be known as
-/// such.
+/// The purpose under which a login text is hashed for the audit log, so that failed logins with the
+/// same text can be recognised.
 pub const AUDITED_LOGIN: &str = "audited login";
 
-/// What happened. A kind more is one row here.
+/// Declares the kinds of events with their names in storage.
 macro_rules! kinds {
     ($($(#[$doc:meta])* $kind:ident $name:literal)*) => {
-        /// What happened.
+        /// Kind of an audit event.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum Kind { $($(#[$doc])* $kind,)* }
+        pub enum AuditKind { $($(#[$doc])* $kind,)* }
 
-        impl Kind {
-            /// All of them.
+        impl AuditKind {
             pub const ALL: &[Self] = &[$(Self::$kind),*];
 
-            /// The name in storage; it must never change.
+            /// Returns the name in storage, which must never change.
             #[must_use]
             pub fn name(self) -> &'static str {
                 match self { $(Self::$kind => $name,)* }
@@ -30,78 +31,74 @@ macro_rules! kinds {
 }
 
 kinds! {
-    /// A registration was written down; the subject is what its code verifies.
+    /// A registration was stored; its subject is the id that the code verifies.
     Registered "registered"
-    /// The code of a registration was entered: the account exists.
+    /// The code of a registration was entered, and the account was created.
     Verified "verified"
     /// A session was opened with a password.
     LoggedIn "logged_in"
-    /// A password was wrong, or right for a disabled account.
+    /// A password was wrong, or correct for a disabled account.
     LoginFailed "login_failed"
     /// A refresh token was used.
     Refreshed "refreshed"
-    /// A refresh token was used that somebody had used before: the session ended.
+    /// A superseded refresh token was presented, and its session ended.
     ReuseDetected "reuse_detected"
-    /// An account was changed; the detail names the fields.
+    /// An account was updated; the detail names the fields.
     Updated "updated"
-    /// A code was asked for again.
+    /// A code was requested again.
     CodeResent "code_resent"
-    /// A new address was proved and counts.
+    /// A new email address was confirmed.
     EmailConfirmed "email_confirmed"
-    /// A password reset was asked for.
+    /// A password reset was requested.
     ResetRequested "reset_requested"
     /// A password was reset.
     ResetDone "reset_done"
-    /// A session was ended, or all of a user's.
+    /// One session, or all sessions of a user, were ended by their owner.
     LoggedOut "logged_out"
     /// An account was deleted.
     Deleted "deleted"
-    /// An operator let nobody log in to an account any more.
+    /// An operator disabled an account.
     Disabled "disabled"
-    /// An operator let its owner log in again.
+    /// An operator enabled an account.
     Enabled "enabled"
-    /// An operator forgot the failed logins of an account.
+    /// An operator cleared the failed logins of an account.
     Unlocked "unlocked"
-    /// An operator ended a key for good; the detail is its name.
+    /// An operator retired a key; the detail is its name.
     KeyRetired "key_retired"
-    /// An operator brings users along: a row where it begins, and one with the numbers where it
-    /// ends.
+    /// An operator imported users: one event at the start, and one with the numbers at the end.
     Imported "imported"
-    /// An operator took a copy of every user with their password hashes; the detail is its format.
+    /// An operator exported every user with their password hashes; the detail is the format.
     Exported "exported"
-    /// An operator put the database back: every session ended.
+    /// An operator restored the database from a backup, and every session ended.
     Restored "restored"
-    /// Somebody was told to wait; one a key and minute.
+    /// A request was rate limited; recorded once per key and minute.
     Throttled "throttled"
-    /// The end of the chain was not what had been vouched for when more was to be sealed behind it:
-    /// somebody changed it.
+    /// The end of the chain did not match its MAC when more was to be sealed: it was altered.
     ChainBroken "chain_broken"
-    /// The key that vouched for the end of the chain was not known when more was to be sealed
-    /// behind it.
+    /// The key of the MAC at the end of the chain was unknown when more was to be sealed.
     ChainTakenOver "chain_taken_over"
 }
 
-/// Something that happened. It holds no secret, and no name or address of an account.
+/// An event for the audit log. It contains no secret, and no name or address of an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Event {
-    /// What.
-    pub kind: Kind,
-    /// To whose account.
+pub struct AuditEvent {
+    pub kind: AuditKind,
+    /// The account that the event concerns.
     pub user_id: Option<Uuid>,
-    /// In which session.
+    /// The session that the event concerns.
     pub session_id: Option<Uuid>,
-    /// What else it is about: a verification's id, or the keyed hash of a login that is nobody's.
+    /// A further subject: the id of a verification, or the keyed hash of a login without an account.
     pub subject: Option<Vec<u8>>,
-    /// More, in fixed words.
+    /// Details in fixed words.
     pub detail: String,
-    /// Where it may come in floods: it is written once under this key.
+    /// A key under which the event is recorded only once, where it may occur in floods.
     pub dedup: Option<[u8; 32]>,
 }
 
-impl Event {
-    /// An event that concerns no account.
+impl AuditEvent {
+    /// Returns an event that concerns no account.
     #[must_use]
-    pub fn new(kind: Kind) -> Self {
+    pub fn new(kind: AuditKind) -> Self {
         Self {
             kind,
             user_id: None,
@@ -112,142 +109,161 @@ impl Event {
         }
     }
 
-    /// An event of an account.
+    /// Returns an event that concerns an account.
     #[must_use]
-    pub fn of(kind: Kind, user_id: Uuid) -> Self {
+    pub fn of(kind: AuditKind, user_id: Uuid) -> Self {
         Self { user_id: Some(user_id), ..Self::new(kind) }
     }
 
-    /// In this session.
     #[must_use]
     pub fn session(self, id: Uuid) -> Self {
         Self { session_id: Some(id), ..self }
     }
 
-    /// About this.
     #[must_use]
     pub fn subject(self, subject: &[u8]) -> Self {
         Self { subject: Some(subject.to_vec()), ..self }
     }
 
-    /// With these fixed words.
     #[must_use]
     pub fn detail(self, detail: impl Into<String>) -> Self {
         Self { detail: detail.into(), ..self }
     }
 }
 
-/// An event, and who caused it.
+/// An event that changes nothing else, with its time and origin.
 #[derive(Debug, Clone)]
-pub struct Note {
-    /// Who, and when.
-    pub act: Act,
-    /// What.
-    pub event: Event,
+pub struct AuditRecord {
+    pub context: ChangeContext,
+    pub event: AuditEvent,
 }
 
-/// A hash of the chain.
-pub type Hash = [u8; 32];
+/// A SHA-256 hash of the chain.
+pub type ChainHash = [u8; 32];
 
-/// A row of the audit.
+/// An entry of the audit log.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// Its id.
+pub struct AuditEntry {
     pub id: Uuid,
-    /// When it happened.
     pub at: Timestamp,
-    /// What happened, by the name of its [`Kind`], or of one that a later version knows.
+    /// The name of an [`AuditKind`], or of one that a later version has added.
     pub kind: String,
-    /// To whose account.
+    /// The account that the event concerns.
     pub user_id: Option<Uuid>,
-    /// In which session.
+    /// The session that the event concerns.
     pub session_id: Option<Uuid>,
-    /// What else it is about.
+    /// A further subject: the id of a verification, or the keyed hash of a login without an account.
     pub subject: Option<Vec<u8>>,
-    /// More, in fixed words.
+    /// Details in fixed words.
     pub detail: String,
-    /// The operator who did it.
+    /// The name of the operator who caused the event.
     pub operator: Option<String>,
-    /// The client's network, until it is erased with its account.
+    /// The network of the client, until it is erased together with the account.
     pub network: Option<String>,
-    /// What the commitment to the network is salted with; erased with it.
+    /// The salt of the commitment to the network; erased together with it.
     pub salt: Option<Vec<u8>>,
-    /// Whether network and salt may be gone: the account that they belong to was deleted.
+    /// Set where network and salt may be missing, because the account was deleted.
     pub erasable: bool,
-    /// Its place in the chain, once it has one.
-    pub seal: Option<Seal>,
+    /// The position in the chain, once the entry is sealed.
+    pub seal: Option<AuditSeal>,
 }
 
-/// A row's place in the chain.
+/// Position of an entry in the chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seal {
-    /// Its number; they have no gaps.
+pub struct AuditSeal {
+    /// The sequence number, without gaps.
     pub seq: i64,
-    /// The salted hash of the network, where there was one when the row was sealed.
-    pub commitment: Option<Hash>,
-    /// The hash over the row and the hash before it.
-    pub hash: Hash,
-    /// The key that vouches for the hash.
+    /// The salted hash of the network, where there was one when the entry was sealed.
+    pub commitment: Option<ChainHash>,
+    /// The hash over the entry and the previous hash.
+    pub hash: ChainHash,
+    /// The name of the key of the MAC.
     pub kid: String,
-    /// What it vouches with.
-    pub mac: Hash,
+    /// The MAC over the hash.
+    pub mac: ChainHash,
 }
 
-/// The two ends of the chain.
+/// Both ends of the chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Chain {
-    /// The number of the last row; zero where there is none yet.
+pub struct AuditChain {
+    /// The sequence number of the last entry, or zero.
     pub seq: i64,
-    /// Its hash.
-    pub hash: Hash,
-    /// The number of the last row that was pruned from the beginning; zero where none was.
+    /// The hash of the last entry.
+    pub hash: ChainHash,
+    /// The sequence number of the last entry that was pruned, or zero.
     pub anchor_seq: i64,
-    /// Its hash.
-    pub anchor_hash: Hash,
-    /// The key that vouches for both, and what it vouches with.
-    pub mac: Option<(String, Hash)>,
+    /// The hash of the last entry that was pruned.
+    pub anchor_hash: ChainHash,
+    /// The name of a key, and the MAC under it over both ends.
+    pub mac: Option<(String, ChainHash)>,
 }
 
-/// What becomes of the chain.
+/// Operation on the chain.
 #[derive(Debug)]
-pub enum Step<'a> {
-    /// These rows are put at its end.
-    Seal(&'a mut [Entry]),
-    /// It begins behind the row of this number and hash.
-    Prune(i64, Hash),
+pub enum ChainStep<'a> {
+    /// Appends these entries.
+    Seal(&'a mut [AuditEntry]),
+    /// Removes everything up to the entry with this sequence number and hash.
+    Prune(i64, ChainHash),
 }
 
-/// What an attempt to seal gave.
+/// A function that applies a step to the chain, seals its entries, and renews the MAC. Returns
+/// false if the chain must stay as it is.
+pub type ChainUpdate = Box<dyn FnMut(&mut AuditChain, ChainStep<'_>) -> bool + Send>;
+
+/// Result of [`AuditTrail::seal`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sealing {
-    /// So many rows were sealed.
-    Done(usize),
-    /// Another worker seals.
+pub enum SealResult {
+    /// This many entries were sealed.
+    Sealed(usize),
+    /// Another worker holds the lease.
     Elsewhere,
-    /// What was to link the rows would not.
+    /// The chain update refused.
     Refused,
 }
 
-/// Rows that are not in the chain yet.
+/// Entries that are not in the chain yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unsealed {
-    /// How many.
+    /// The number of entries.
     pub rows: i64,
-    /// When the oldest was written.
+    /// The time of the oldest.
     pub oldest: Option<Timestamp>,
 }
 
-/// Which rows to list.
+/// Filter of audit entries.
 #[derive(Debug, Clone, Default)]
-pub struct Filter {
-    /// Of this account.
+pub struct AuditFilter {
     pub user_id: Option<Uuid>,
-    /// Of this kind.
     pub kind: Option<String>,
-    /// Not before.
+    /// The earliest time, inclusive.
     pub since: Option<Timestamp>,
-    /// Before.
+    /// The latest time, exclusive.
     pub until: Option<Timestamp>,
-    /// The newest so many.
+    /// The number of newest entries to return.
     pub limit: u32,
+}
+
+port! {
+    ($)
+    /// The audit log. Every change records its own event; this port records what changes nothing
+    /// else, seals entries into the chain, and reads them.
+    AuditTrail, audit_trail_port {
+        /// Records an event that changes nothing else.
+        fn record(record: &AuditRecord) -> ();
+        /// Appends at most `limit` of the oldest unsealed entries to the chain by `update`. Only
+        /// the worker that holds the lease may do so.
+        fn seal(worker: Uuid, lease: Duration, limit: u32, update: ChainUpdate, now: Timestamp) -> SealResult;
+        /// Counts the entries that are not in the chain yet.
+        fn unsealed() -> Unsealed;
+        /// Deletes at most `limit` entries older than `before` from the start of the chain, and
+        /// renews its MAC by `update`. Returns their number.
+        fn prune(before: Timestamp, limit: u32, update: ChainUpdate) -> u64;
+        /// Reads both ends of the chain.
+        fn chain() -> AuditChain;
+        /// Returns at most `limit` entries of the chain that follow `seq`.
+        fn chained_after(seq: i64, limit: u32) -> Vec<AuditEntry>;
+        /// Returns the newest entries that match a filter, oldest first.
+        fn entries(filter: &AuditFilter) -> Vec<AuditEntry>;
+    }
 }

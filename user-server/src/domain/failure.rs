@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 /// What a use case gives.
-pub type Outcome<T> = Result<T, Failure>;
+pub type UseCaseResult<T> = Result<T, Failure>;
 
 /// Why there is no result.
 #[derive(Debug, thiserror::Error)]
@@ -67,7 +67,7 @@ pub enum Refusal {
     },
     /// Another request came under this idempotency key.
     IdempotencyConflict,
-    /// The caller's time ran out.
+    /// The context's time ran out.
     DeadlineExceeded,
     /// What is known of ended sessions is too old to say that a token is good.
     Stale,

@@ -1,63 +1,61 @@
-//! Mails as the outbox keeps them and as a mailer sends them.
+//! Emails: the queue in the database, what an email says, and the ports of queue and transport.
 
+use std::time::Duration;
+
+use async_trait::async_trait;
 use uuid::Uuid;
 
-use super::Timestamp;
-use super::records::Purpose;
+use super::{Purpose, Timestamp};
 
-/// A mail that a worker holds a lease on.
+/// An email that a worker holds a lease on.
 #[derive(Debug, Clone)]
 pub struct ClaimedMail {
-    /// Its id in the outbox; its `Message-ID` is made of it, so that a repeated mail can be known
-    /// as one.
+    /// The id in the outbox. Its `Message-ID` is derived from it, so duplicates are recognisable.
     pub id: Uuid,
-    /// When the change that it belongs to was made.
+    /// The time of the change that it belongs to.
     pub created_at: Timestamp,
-    /// How often it was claimed, this time included.
+    /// The number of claims, this one included.
     pub attempt: u32,
-    /// The recipient's mailbox.
-    pub to: String,
-    /// The recipient's username.
-    pub username: String,
-    /// What it says.
-    pub letter: Letter,
+    pub recipient: Recipient,
+    pub kind: MailKind,
 }
 
-/// What a mail says.
+/// Recipient of an email.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Letter {
-    /// A code.
+pub struct Recipient {
+    pub mailbox: String,
+    /// The username for the greeting, or empty.
+    pub username: String,
+}
+
+/// Content of an email.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MailKind {
+    /// A code that verifies `verification_id`.
     Code {
-        /// What it is for.
         purpose: Purpose,
-        /// What it verifies.
         verification_id: Uuid,
-        /// Which code of that verification.
+        /// The number of the code among those of its verification.
         generation: u32,
-        /// The key that it is made with.
+        /// The name of the key that the code is derived from.
         kid: String,
     },
-    /// Something happened that the owner of the address should know.
     Notice(Notice),
 }
 
-/// Something that the owner of an address should know.
+/// An event that the owner of an address is notified of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Notice {
-    /// Somebody tried to register with the address of an account.
+    /// A registration with the address of an account.
     AlreadyRegistered,
-    /// The account's address is another one now; told to the old one.
+    /// A change of the account's address; sent to the old one.
     EmailChanged,
-    /// The password was changed.
     PasswordChanged,
-    /// The password was reset.
     PasswordReset,
-    /// The account was deleted.
     Deleted,
 }
 
 impl Notice {
-    /// All of them.
     pub const ALL: [Self; 5] = [
         Self::AlreadyRegistered,
         Self::EmailChanged,
@@ -66,7 +64,7 @@ impl Notice {
         Self::Deleted,
     ];
 
-    /// The name in storage.
+    /// Returns the name in storage, which must never change.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -78,49 +76,133 @@ impl Notice {
         }
     }
 
-    /// The notice of this name.
     #[must_use]
     pub fn of_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|notice| notice.name() == name)
     }
 }
 
-/// What looking for work in the outbox gave.
+/// Result of [`Outbox::claim`].
 #[derive(Debug, Clone)]
-pub enum Claim {
-    /// A mail to send before the lease ends.
+pub enum OutboxClaim {
+    /// An email to send before the lease ends.
     Mail(ClaimedMail),
-    /// A row that had its turn and for which nothing is to be sent.
+    /// A row was completed without an email.
     Nothing,
-    /// No row is due before then.
+    /// No row is due before this time, where one is due at all.
     Idle(Option<Timestamp>),
 }
 
-/// A mail, ready to go.
+/// An email, ready to send.
 pub struct Mail {
-    /// Its id in the outbox.
+    /// The id in the outbox.
     pub id: Uuid,
-    /// When the change that it belongs to was made.
+    /// The time of the change that it belongs to.
     pub created_at: Timestamp,
     /// The recipient's mailbox.
     pub to: String,
-    /// The subject.
     pub subject: String,
-    /// The text.
+    /// The body as plain text.
     pub text: String,
-    /// The same as HTML.
+    /// The body as HTML.
     pub html: String,
-    /// The code in it, for a mailer that shows it on a terminal.
+    /// The code in it, for a mailer that prints it on a terminal.
     pub code: Option<String>,
 }
 
-/// Why a mail was not sent.
+/// Failure to send an email.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
-    /// It may go later.
-    #[error("not now: {0}")]
+    /// A later attempt may succeed.
+    #[error("temporary failure: {0}")]
     Temporary(String),
-    /// It never will.
+    /// No later attempt can succeed.
     #[error("refused: {0}")]
     Permanent(String),
+}
+
+/// A code email that is due, and the accounts that it concerns at that moment.
+#[derive(Debug)]
+pub struct PendingCode {
+    pub purpose: Purpose,
+    /// The address that was typed, and the username that was asked for with it.
+    pub requested: Recipient,
+    /// Set where no code is correct, because of who had the address when it was requested.
+    pub dead: bool,
+    /// The account that the code was requested for, where it was requested for one.
+    pub subject: Option<Recipient>,
+    /// The account that has the requested address now.
+    pub holder: Option<Recipient>,
+}
+
+/// Decision about a [`PendingCode`].
+#[derive(Debug, PartialEq, Eq)]
+pub enum CodeDelivery {
+    /// The code is sent to this recipient.
+    Send(Recipient),
+    /// No code is correct from now on, and the account that has the address is notified.
+    Notify(Recipient),
+    /// No email is sent.
+    Drop,
+}
+
+/// The rules of the outbox: budgets of an address, and who gets a due code.
+#[derive(Debug, Clone, Copy)]
+pub struct MailPolicy {
+    /// The time between two code emails to one address, for one purpose.
+    pub pause: Duration,
+    /// The largest number of code emails to one address, for one purpose, within each period.
+    pub windows: [(Duration, u32); 2],
+    /// The time between two notices that an account exists.
+    pub notice_pause: Duration,
+    /// The age at which an email that was never sent is dropped.
+    pub max_age: Duration,
+    /// The lifetime of a code, from the claim of its email.
+    pub code_life: Duration,
+    /// The number of wrong guesses that end a code.
+    pub max_guesses: u32,
+    /// The time for which a worker may hold an email.
+    pub lease: Duration,
+    /// Decides about a due code, within the transaction that claims it.
+    pub deliver: fn(PendingCode) -> CodeDelivery,
+}
+
+port! {
+    ($)
+    /// Queued emails, for the worker that sends them.
+    Outbox, outbox_port {
+        /// Claims the next email that is due. The first claim of a code starts its lifetime.
+        fn claim(policy: &MailPolicy, now: Timestamp) -> OutboxClaim;
+        /// Marks an email as completed: sent, or given up.
+        fn settle(id: Uuid, now: Timestamp) -> ();
+        /// Releases an email for another attempt at `at`.
+        fn retry_at(id: Uuid, at: Timestamp) -> ();
+    }
+}
+
+/// A transport of emails.
+#[async_trait]
+pub trait Mailer: Send + Sync {
+    /// Sends one email. After it returns `Ok`, the email is no longer this service's to keep.
+    async fn send(&self, mail: &Mail) -> Result<(), SendError>;
+}
+
+port! {
+    ($)
+    /// The depth of the email queue, for health checks and metrics.
+    OutboxDepth, outbox_depth_port {
+        /// Counts the queued emails. Cheap enough to be called every few seconds.
+        fn backlog(now: Timestamp) -> Backlog;
+    }
+}
+
+/// Depth of the email queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Backlog {
+    /// Emails that may be sent now or are being retried.
+    pub unsent: i64,
+    /// Emails that wait for the budget of their address.
+    pub waiting: i64,
+    /// The time since which the oldest of the unsent emails could have been sent.
+    pub oldest: Option<Timestamp>,
 }

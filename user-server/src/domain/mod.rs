@@ -1,23 +1,47 @@
-//! What the service is about, without any I/O: names, addresses, passwords, sessions, time,
-//! refusals, and the ports through which the services reach storage and mail. It uses no other
-//! room.
+//! The terms of the service, without any I/O: names, addresses, passwords, time, refusals, and one
+//! file for each aggregate with its records and the port that stores them. It uses no other module.
 
-pub mod act;
-pub mod audit;
-pub mod caller;
-pub mod clock;
-pub mod email;
-pub mod failure;
-pub mod mail;
-pub mod password;
-pub mod ports;
-pub mod records;
-pub mod username;
+#[macro_use]
+mod port;
 
-pub use act::{Act, Origin};
-pub use caller::{Caller, ClientNetwork};
-pub use clock::{Clock, SharedClock, SystemClock, Timestamp};
-pub use email::Email;
-pub use failure::{Failure, Fault, Outcome, Refusal};
-pub use password::{Password, hash_class};
-pub use username::Username;
+mod audit;
+mod budget;
+mod cache;
+mod change;
+mod clock;
+mod code;
+mod email;
+mod failure;
+mod idempotency;
+mod keys;
+mod mail;
+mod maintenance;
+mod network;
+mod operators;
+mod password;
+mod request;
+mod session;
+mod store;
+mod user;
+mod username;
+
+pub use audit::*;
+pub use budget::*;
+pub use cache::*;
+pub use change::*;
+pub use clock::*;
+pub use code::*;
+pub use email::*;
+pub use failure::*;
+pub use idempotency::*;
+pub use keys::*;
+pub use mail::*;
+pub use maintenance::*;
+pub use network::*;
+pub use operators::*;
+pub use password::*;
+pub use request::*;
+pub use session::*;
+pub use store::*;
+pub use user::*;
+pub use username::*;

@@ -1,8 +1,27 @@
-//! The message handler: a request, its use case, its reply. The only room that knows both messages
-//! and services.
+//! The message handler: executes a request as a use case and turns the result into a reply. The
+//! only module that knows both messages and services.
+//!
+//! Each message has one file, with one implementation of [`Handle`]. Dispatch is generated from the
+//! protocol table.
 
-mod once;
+mod dispatch;
+mod execute_once;
 mod replies;
+
+mod confirm_email;
+mod delete_user;
+mod get_user;
+mod login;
+mod logout;
+mod ping;
+mod refresh_token;
+mod register;
+mod request_password_reset;
+mod resend_code;
+mod reset_password;
+mod update_user;
+mod verify_email;
+mod verify_token;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,152 +29,136 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use user_proto::limits::{DEFAULT_DEADLINE_MS, MAX_DEADLINE_MS};
-use user_proto::{Common, ErrorReply, Pong, Reply, Request};
+use user_proto::{Common, ErrorReply, Reply, Request, RequestMessage};
 
-use crate::domain::{Caller, Failure, Refusal, Timestamp};
+use crate::domain::{Fault, Refusal, RequestContext, Timestamp, UseCaseResult};
 use crate::idempotency::Idempotency;
 use crate::tokens::Tokens;
-use crate::users::{Change, Users};
+use crate::users::Users;
+use execute_once::Replay;
 
-/// Requests to replies.
-pub struct Handler {
-    users: Users,
-    tokens: Arc<Tokens>,
-    idempotency: Idempotency,
-    limits: Limits,
+pub use replies::{busy, frame_error, malformed_id, needs_tls, no_slot, undecodable};
+
+/// The services that requests are executed with.
+pub struct Services {
+    pub users: Users,
+    pub tokens: Arc<Tokens>,
+    pub idempotency: Idempotency,
+    pub limits: AdvertisedLimits,
 }
 
-/// What a pong tells.
+/// Limits that Pong advertises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Requests in flight on one connection.
+pub struct AdvertisedLimits {
+    /// The largest number of requests in flight on one connection.
     pub max_in_flight: u32,
-    /// How long a connection may be silent.
+    /// The time after which a silent connection is closed.
     pub idle_timeout: Duration,
 }
 
-/// What the clocks said.
+/// One reading of the wall clock and the monotonic clock.
 #[derive(Debug, Clone, Copy)]
-pub struct Look {
-    /// That of the service.
+pub struct ClockReading {
+    /// The time of the service, which all nodes share.
     pub time: Timestamp,
-    /// That of the process.
+    /// The time of the process.
     pub instant: Instant,
 }
 
-/// Where a request comes from.
+/// The other end of a connection.
 #[derive(Debug, Clone)]
 pub struct Peer {
-    /// The socket's address.
+    /// The address of the socket.
     pub ip: std::net::IpAddr,
-    /// Whether it is believed who the end user is.
+    /// Set if the address of the end user that it names is trusted.
     pub trusted: bool,
 }
 
+/// Execution of one message.
+trait Handle: RequestMessage {
+    /// Set if the message is answered where it is read, without waiting.
+    const IMMEDIATE: bool = false;
+    /// Set if the message changes anything, so that an idempotency key applies to it.
+    const CHANGES: bool = true;
+    /// Set if the message is for a new token or code, and so needs a key to sign with. The others
+    /// carry a token or code, which is refused if no key is left.
+    const NEEDS_KEY: bool = false;
+
+    /// Reports whether the request hashes a password, which has its own limit per connection.
+    fn hashes(&self) -> bool {
+        false
+    }
+
+    /// Answers an immediate message.
+    fn answer_now(&self, _: &Services, _: ClockReading) -> UseCaseResult<Self::Reply> {
+        Err(Fault::internal("the message is not answered immediately").into())
+    }
+
+    /// Executes the request.
+    fn handle(
+        self,
+        services: &Services,
+        context: &RequestContext,
+    ) -> impl Future<Output = UseCaseResult<Self::Reply>> + Send;
+
+    /// Makes the reply of a completed request again, from its stored outcome.
+    fn replay(
+        self,
+        _: &Services,
+        _: Replay<'_>,
+    ) -> impl Future<Output = UseCaseResult<Self::Reply>> + Send {
+        async { Err(Fault::internal("the message has no outcome to repeat").into()) }
+    }
+}
+
+/// Executes requests.
+pub struct Handler {
+    services: Services,
+}
+
 impl Handler {
-    /// A handler over the services.
     #[must_use]
-    pub fn new(
-        users: Users,
-        tokens: Arc<Tokens>,
-        idempotency: Idempotency,
-        limits: Limits,
-    ) -> Self {
-        Self { users, tokens, idempotency, limits }
+    pub fn new(services: Services) -> Self {
+        Self { services }
     }
 
-    /// The limits that a pong tells.
     #[must_use]
-    pub fn limits(&self) -> Limits {
-        self.limits
+    pub fn limits(&self) -> AdvertisedLimits {
+        self.services.limits
     }
 
-    /// Looks at the clocks.
+    /// Reads both clocks.
     #[must_use]
-    pub fn look(&self) -> Look {
-        Look { time: self.tokens.time(), instant: Instant::now() }
+    pub fn read_clocks(&self) -> ClockReading {
+        ClockReading { time: self.services.tokens.time(), instant: Instant::now() }
     }
 
-    /// Answers what needs no waiting: token checks and pings. All that came with one read share a
-    /// look at the clocks.
+    /// Answers a request that needs no waiting, and returns `None` for any other. Requests that
+    /// arrive in one read share a clock reading.
     #[must_use]
     pub fn answer_now(
         &self,
         request: &Request<'_>,
         common: &Common<'_>,
-        look: Look,
+        clocks: ClockReading,
     ) -> Option<Reply<'static>> {
-        match request {
-            Request::VerifyToken(_) | Request::Ping(_) => {}
-            _ => return None,
+        if !dispatch::is_immediate(request) {
+            return None;
         }
         if common.deadline_ms == Some(0) {
             return Some(replies::error(Refusal::DeadlineExceeded.into()).into());
         }
-        match request {
-            Request::VerifyToken(request) => Some(
-                match self.tokens.verify_at(request.access_token.expose(), look.time, look.instant)
-                {
-                    Ok(verified) => replies::verified(&verified).into(),
-                    Err(failure) => replies::error(failure).into(),
-                },
-            ),
-            Request::Ping(_) => Some(self.pong().into()),
-            _ => None,
-        }
+        let answer = dispatch::answer_now(request, &self.services, clocks);
+        Some(answer.unwrap_or_else(|failure| replies::error(failure).into()))
     }
 
-    fn pong(&self) -> Pong {
-        Pong {
-            max_in_flight: Some(self.limits.max_in_flight),
-            idle_timeout: Some(replies::seconds(self.limits.idle_timeout)),
-        }
-    }
-
-    /// Whether a request hashes a password, which has a limit of its own on each connection.
+    /// Reports whether a request hashes a password, which has its own limit per connection.
     #[must_use]
     pub fn hashes(request: &Request<'_>) -> bool {
-        match request {
-            Request::Register(_)
-            | Request::Login(_)
-            | Request::DeleteUser(_)
-            | Request::ResetPassword(_) => true,
-            Request::UpdateUser(update) => update.email.is_some() || update.new_password.is_some(),
-            Request::VerifyToken(_)
-            | Request::VerifyEmail(_)
-            | Request::ResendCode(_)
-            | Request::RefreshToken(_)
-            | Request::Logout(_)
-            | Request::GetUser(_)
-            | Request::RequestPasswordReset(_)
-            | Request::ConfirmEmail(_)
-            | Request::Ping(_) => false,
-        }
+        dispatch::hashes(request)
     }
 
-    /// Whether a request is made for a new token or code. All others bring one along, and are
-    /// refused for it where no key is left.
-    fn needs_key(request: &Request<'_>) -> bool {
-        match request {
-            Request::Register(_)
-            | Request::Login(_)
-            | Request::ResendCode(_)
-            | Request::RequestPasswordReset(_) => true,
-            Request::VerifyToken(_)
-            | Request::UpdateUser(_)
-            | Request::DeleteUser(_)
-            | Request::VerifyEmail(_)
-            | Request::RefreshToken(_)
-            | Request::Logout(_)
-            | Request::GetUser(_)
-            | Request::ResetPassword(_)
-            | Request::ConfirmEmail(_)
-            | Request::Ping(_) => false,
-        }
-    }
-
-    /// Answers a request that arrived at `arrived`. `gone` is cancelled when its connection has
-    /// gone.
+    /// Answers a request that arrived at `arrived`. `gone` is cancelled when its connection closes.
     pub async fn answer(
         &self,
         request: Request<'_>,
@@ -164,26 +167,28 @@ impl Handler {
         arrived: Instant,
         gone: CancellationToken,
     ) -> Reply<'static> {
-        let patience = common.deadline_ms.unwrap_or(DEFAULT_DEADLINE_MS).min(MAX_DEADLINE_MS);
-        let deadline = arrived + Duration::from_millis(patience.into());
+        let timeout = common.deadline_ms.unwrap_or(DEFAULT_DEADLINE_MS).min(MAX_DEADLINE_MS);
+        let deadline = arrived + Duration::from_millis(timeout.into());
         let network = match &common.client_address {
             Some(address) if peer.trusted => Some(address.ip().into()),
             None if peer.trusted => None,
             _ => Some(peer.ip.into()),
         };
-        let caller = Caller { network, deadline, gone, claim: None };
+        let context = RequestContext { network, deadline, gone, claim: None };
         let answer = async {
             if Instant::now() >= deadline {
                 return Err(Refusal::DeadlineExceeded.into());
             }
-            if Self::needs_key(&request) {
-                // Before it costs a hash, or leaves a row whose code nobody can make.
-                self.tokens.can_issue()?;
+            if dispatch::needs_key(&request) {
+                // Before it costs a hash, or stores a row whose code cannot be derived.
+                self.services.tokens.can_issue()?;
             }
             match common.idempotency_key {
-                // What changes nothing may be repeated anyway.
-                Some(key) if once::changes(&request) => self.once(key, request, caller).await,
-                _ => self.dispatch(request, &caller).await,
+                Some(key) if dispatch::changes(&request) => {
+                    execute_once::execute(&self.services, key, request, context).await
+                }
+                // A request that changes nothing can be repeated without a key.
+                _ => dispatch::execute(request, &self.services, &context).await,
             }
         };
         match tokio::time::timeout_at(deadline, answer).await {
@@ -192,92 +197,16 @@ impl Handler {
             Err(_) => replies::error(Refusal::DeadlineExceeded.into()).into(),
         }
     }
-
-    async fn dispatch(
-        &self,
-        request: Request<'_>,
-        caller: &Caller,
-    ) -> Result<Reply<'static>, Failure> {
-        let users = &self.users;
-        Ok(match request {
-            Request::Register(r) => replies::registered(
-                users.register(&r.username, &r.email, r.password.expose(), caller).await?,
-            )
-            .into(),
-            Request::Login(r) => {
-                replies::logged_in(&users.login(&r.login, r.password.expose(), caller).await?)
-                    .into()
-            }
-            Request::VerifyToken(r) => {
-                replies::verified(&self.tokens.verify(r.access_token.expose())?).into()
-            }
-            Request::UpdateUser(r) => {
-                let change = Change {
-                    username: r.username.as_deref(),
-                    email: r.email.as_deref(),
-                    new_password: r.new_password.as_ref().map(user_proto::Secret::expose),
-                    current_password: r.current_password.as_ref().map(user_proto::Secret::expose),
-                };
-                replies::updated(users.update(r.access_token.expose(), change, caller).await?)
-                    .into()
-            }
-            Request::DeleteUser(r) => {
-                let id = users
-                    .delete(r.access_token.expose(), r.current_password.expose(), caller)
-                    .await?;
-                user_proto::UserDeleted { user_id: id }.into()
-            }
-            Request::VerifyEmail(r) => {
-                let grant = users
-                    .verify_email(r.verification_id, r.code.expose(), r.username.as_deref(), caller)
-                    .await?;
-                replies::email_verified(&grant).into()
-            }
-            Request::ResendCode(r) => {
-                replies::resent(users.resend_code(r.verification_id, caller).await?).into()
-            }
-            Request::RefreshToken(r) => {
-                replies::refreshed(&self.tokens.refresh(r.refresh_token.expose(), caller).await?)
-                    .into()
-            }
-            Request::Logout(r) => {
-                let sessions_ended =
-                    self.tokens.logout(r.token.expose(), r.all_sessions.is_some(), caller).await?;
-                user_proto::LoggedOut { sessions_ended }.into()
-            }
-            Request::GetUser(r) => replies::user(users.get(r.access_token.expose()).await?).into(),
-            Request::RequestPasswordReset(r) => {
-                replies::reset_requested(users.request_password_reset(&r.email, caller).await?)
-                    .into()
-            }
-            Request::ResetPassword(r) => {
-                let (code, password) = (r.code.expose(), r.new_password.expose());
-                let sessions_ended =
-                    users.reset_password(r.verification_id, code, password, caller).await?;
-                user_proto::PasswordReset { sessions_ended }.into()
-            }
-            Request::ConfirmEmail(r) => {
-                let (token, code) = (r.access_token.expose(), r.code.expose());
-                replies::email_confirmed(
-                    users.confirm_email(token, r.verification_id, code, caller).await?,
-                )
-                .into()
-            }
-            Request::Ping(_) => self.pong().into(),
-        })
-    }
 }
 
-/// The reply to a request that came after the server had said that it is going down.
+/// Returns the reply to a request that arrived after the server announced its shutdown.
 #[must_use]
 pub fn shutting_down() -> ErrorReply<'static> {
     replies::plain(user_proto::ErrorCode::SHUTTING_DOWN, None)
 }
 
-/// The reply where the server itself has failed.
+/// Returns the reply to a request that failed inside the server.
 #[must_use]
 pub fn internal() -> ErrorReply<'static> {
     replies::plain(user_proto::ErrorCode::INTERNAL, None)
 }
-
-pub use replies::{busy, frame_error, malformed_id, needs_tls, no_place, undecodable};

@@ -5,110 +5,71 @@ use std::time::Duration;
 
 use user_proto::frame::FrameError;
 use user_proto::{
-    CodeResent, DecodeError, EmailConfirmed, EmailVerified, ErrorCode, ErrorReply, LoggedIn,
-    PasswordResetRequested, Registered, Secret, TokenRefreshed, TokenVerified, UnixSeconds, User,
-    UserUpdated,
+    DecodeError, EmailConfirmed, EmailVerified, ErrorCode, ErrorReply, LoggedIn,
+    PasswordResetRequested, Registered, Secret, TokenRefreshed, UserUpdated,
 };
 
-use crate::domain::records::{Profile, UserRecord};
 use crate::domain::{Failure, Fault, Refusal};
-use crate::tokens::{Grant, Verified};
-use crate::users::{Changed, CodeSent};
+use crate::tokens::TokenPair;
+use crate::users::{CodeSent, UpdatedUser};
 
 pub(super) fn seconds(span: Duration) -> u32 {
     u32::try_from(span.as_secs()).unwrap_or(u32::MAX)
 }
 
 /// Rounded up: who waits as long as it says is not told to wait again.
-fn millis(span: Duration) -> u32 {
+pub(super) fn millis(span: Duration) -> u32 {
     u32::try_from(span.as_nanos().div_ceil(1_000_000)).unwrap_or(u32::MAX)
 }
 
-fn secret(text: &str) -> Secret<'static> {
-    Secret::from(text.to_owned())
-}
-
-pub(super) fn registered(sent: CodeSent) -> Registered {
-    let CodeSent { verification_id, expires_in, resend_after } = sent;
-    Registered {
-        verification_id,
-        code_expires_in: seconds(expires_in),
-        resend_after: seconds(resend_after),
-    }
-}
-
-pub(super) fn reset_requested(sent: CodeSent) -> PasswordResetRequested {
-    let CodeSent { verification_id, expires_in, resend_after } = sent;
-    PasswordResetRequested {
-        verification_id,
-        code_expires_in: seconds(expires_in),
-        resend_after: seconds(resend_after),
-    }
-}
-
-pub(super) fn resent(sent: CodeSent) -> CodeResent {
-    CodeResent {
-        code_expires_in: seconds(sent.expires_in),
-        resend_after: seconds(sent.resend_after),
-    }
-}
-
-/// Three replies carry a grant, each with a type of its own.
-macro_rules! grant_reply {
-    ($function:ident, $reply:ident) => {
-        pub(super) fn $function(grant: &Grant) -> $reply<'static> {
-            $reply {
-                user_id: grant.user_id,
-                session_id: grant.session_id,
-                access_token: secret(&grant.access_token),
-                access_expires_in: seconds(grant.access_expires_in),
-                refresh_token: secret(&grant.refresh_token),
-                refresh_expires_in: seconds(grant.refresh_expires_in),
+macro_rules! code_sent {
+    ($($reply:ident)*) => {$(
+        impl From<CodeSent> for $reply {
+            fn from(sent: CodeSent) -> Self {
+                Self {
+                    verification_id: sent.verification_id,
+                    code_expires_in: seconds(sent.expires_in),
+                    resend_after: seconds(sent.resend_after),
+                }
             }
         }
-    };
+    )*};
 }
+code_sent! { Registered PasswordResetRequested }
 
-grant_reply!(logged_in, LoggedIn);
-grant_reply!(email_verified, EmailVerified);
-grant_reply!(refreshed, TokenRefreshed);
-
-pub(super) fn verified(verified: &Verified) -> TokenVerified {
-    TokenVerified {
-        user_id: verified.user_id,
-        session_id: verified.session_id,
-        issued_at: UnixSeconds(verified.issued_at),
-        expires_at: UnixSeconds(verified.expires_at),
-        stale_ms: verified.stale.map(millis),
-    }
+macro_rules! token_pair {
+    ($($reply:ident)*) => {$(
+        impl From<TokenPair> for $reply<'_> {
+            fn from(tokens: TokenPair) -> Self {
+                Self {
+                    user_id: tokens.user_id,
+                    session_id: tokens.session_id,
+                    access_token: Secret::from(tokens.access_token.to_string()),
+                    access_expires_in: seconds(tokens.access_expires_in),
+                    refresh_token: Secret::from(tokens.refresh_token.to_string()),
+                    refresh_expires_in: seconds(tokens.refresh_expires_in),
+                }
+            }
+        }
+    )*};
 }
+token_pair! { LoggedIn EmailVerified TokenRefreshed }
 
-pub(super) fn updated(changed: Changed) -> UserUpdated<'static> {
-    UserUpdated {
-        user_id: changed.user.id,
-        username: Cow::Owned(changed.user.username),
-        email: Cow::Owned(changed.user.email),
-        verification_id: changed.verification_id,
-    }
+macro_rules! updated_user {
+    ($($reply:ident)*) => {$(
+        impl From<UpdatedUser> for $reply<'_> {
+            fn from(updated: UpdatedUser) -> Self {
+                Self {
+                    user_id: updated.user.id,
+                    username: Cow::Owned(updated.user.username),
+                    email: Cow::Owned(updated.user.email),
+                    verification_id: updated.verification_id,
+                }
+            }
+        }
+    )*};
 }
-
-pub(super) fn email_confirmed(user: UserRecord) -> EmailConfirmed<'static> {
-    EmailConfirmed {
-        user_id: user.id,
-        username: Cow::Owned(user.username),
-        email: Cow::Owned(user.email),
-        verification_id: None,
-    }
-}
-
-pub(super) fn user(user: Profile) -> User<'static> {
-    User {
-        user_id: user.id,
-        username: Cow::Owned(user.username),
-        email: Cow::Owned(user.email),
-        created_at: UnixSeconds(user.created_at.seconds()),
-    }
-}
+updated_user! { UserUpdated EmailConfirmed }
 
 /// An error whose text is its code's meaning.
 pub(super) fn plain(code: ErrorCode, field: Option<&'static str>) -> ErrorReply<'static> {
@@ -202,7 +163,7 @@ pub fn busy(retry_after: Duration) -> ErrorReply<'static> {
 
 /// What a connection is told for which there is no place; it ends after it.
 #[must_use]
-pub fn no_place(retry_after: Duration) -> ErrorReply<'static> {
+pub fn no_slot(retry_after: Duration) -> ErrorReply<'static> {
     ErrorReply {
         message: Cow::Borrowed("there is no place for another connection"),
         ..busy(retry_after)

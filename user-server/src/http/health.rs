@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::domain::ports::Store;
-use crate::domain::{Clock, Fault};
+use crate::domain::{Clock, Fault, Store};
 use crate::metrics::Metrics;
 use crate::tokens::{FRESH, Revocations, Tokens};
 

@@ -8,8 +8,7 @@ use async_trait::async_trait;
 use tokio::io::AsyncWriteExt;
 
 use super::Sender;
-use crate::domain::mail::{Mail, SendError};
-use crate::domain::ports::Mailer;
+use crate::domain::{Mail, Mailer, SendError};
 
 /// Writes mails to a folder.
 pub struct FileMailer {

@@ -3,7 +3,7 @@
 use lettre::message::header::{ContentType, Header, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, Message, MultiPart, SinglePart};
 
-use crate::domain::mail::{Mail, SendError};
+use crate::domain::{Mail, SendError};
 
 /// Who the mails come from.
 #[derive(Debug, Clone)]

@@ -6,4 +6,4 @@ mod smtp;
 
 pub use file::FileMailer;
 pub use message::Sender;
-pub use smtp::{Authorities, Patience, SmtpMailer, SmtpServer, TlsMode};
+pub use smtp::{Authorities, SmtpMailer, SmtpServer, SmtpTimeouts, TlsMode};

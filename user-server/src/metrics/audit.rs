@@ -10,12 +10,12 @@ use super::vitals::Seconds;
 
 /// Rows of the audit on their way into the chain.
 #[derive(Debug, Default)]
-pub struct Audit {
+pub struct AuditMetrics {
     unsealed: Gauge,
     oldest: Seconds,
 }
 
-impl Audit {
+impl AuditMetrics {
     pub(super) fn registered(registry: &mut Registry) -> Self {
         let help = "Rows of the audit that are not in its chain yet";
         let audit = Self {

@@ -47,7 +47,7 @@ impl CacheFailure {
 
 /// The token cache.
 #[derive(Debug)]
-pub struct Cache {
+pub struct CacheMetrics {
     lookups: Family<Label, Counter>,
     failures: Family<Label, Counter>,
     /// How long a call took, in seconds.
@@ -55,7 +55,7 @@ pub struct Cache {
     breaker: Gauge,
 }
 
-impl Cache {
+impl CacheMetrics {
     pub(super) fn registered(registry: &mut Registry) -> Self {
         Self::build(Some(registry))
     }
@@ -117,7 +117,7 @@ impl Cache {
 }
 
 /// Counters that nobody reads.
-impl Default for Cache {
+impl Default for CacheMetrics {
     fn default() -> Self {
         Self::build(None)
     }

@@ -1,4 +1,4 @@
-//! Connections: how many there are, and why they ended.
+//! ConnectionMetrics: how many there are, and why they ended.
 
 use std::sync::Arc;
 
@@ -86,14 +86,14 @@ impl Refused {
     }
 }
 
-/// Connections.
+/// ConnectionMetrics.
 #[derive(Debug)]
-pub struct Connections {
+pub struct ConnectionMetrics {
     open: Gauge,
     accepted: Counter,
     closed: Family<Label, Counter>,
     refused: Family<Label, Counter>,
-    /// Connections that could not be accepted.
+    /// ConnectionMetrics that could not be accepted.
     pub accept_errors: Counter,
     /// The most that there may be.
     pub most: Gauge,
@@ -102,40 +102,40 @@ pub struct Connections {
 /// A connection that is open; dropping it closes it in the books.
 #[derive(Debug)]
 pub struct OpenConnection {
-    connections: Arc<Connections>,
+    connections: Arc<ConnectionMetrics>,
     /// Why it ends. Until somebody says better, it was lost.
     pub closed: Closed,
 }
 
-impl Connections {
+impl ConnectionMetrics {
     pub(super) fn registered(registry: &mut Registry) -> Arc<Self> {
         let (accepted, accept_errors) = (Counter::default(), Counter::default());
         let closed = counters("reason", Closed::ALL.map(Closed::name));
         registry.register(
             "user_server_connections_accepted",
-            "Connections that were accepted",
+            "ConnectionMetrics that were accepted",
             accepted.clone(),
         );
         registry.register(
             "user_server_connections_closed",
-            "Connections that ended, by reason",
+            "ConnectionMetrics that ended, by reason",
             closed.clone(),
         );
         registry.register(
             "user_server_accept_errors",
-            "Connections that could not be accepted, for want of file descriptors for example",
+            "ConnectionMetrics that could not be accepted, for want of file descriptors for example",
             accept_errors.clone(),
         );
-        let open = gauge(registry, "user_server_connections", "Connections that are open");
+        let open = gauge(registry, "user_server_connections", "ConnectionMetrics that are open");
         let most = gauge(
             registry,
             "user_server_connections_max",
-            "Connections that may be open: MAX_CONNECTIONS",
+            "ConnectionMetrics that may be open: MAX_CONNECTIONS",
         );
         let refused = counters("reason", Refused::ALL.map(Refused::name));
         registry.register(
             "user_server_connections_refused",
-            "Connections that were turned away for want of a place: in all, or of their peer",
+            "ConnectionMetrics that were turned away for want of a place: in all, or of their peer",
             refused.clone(),
         );
         Arc::new(Self { open, accepted, closed, refused, accept_errors, most })

@@ -37,7 +37,7 @@ impl NoHash {
 
 /// The hashing lane.
 #[derive(Debug)]
-pub struct Hashing {
+pub struct HashMetrics {
     /// Hashes that are being made.
     pub running: Gauge,
     /// Hashes that wait.
@@ -53,7 +53,7 @@ pub struct Hashing {
     none: Family<Label, Counter>,
 }
 
-impl Hashing {
+impl HashMetrics {
     pub(super) fn registered(registry: &mut Registry) -> Self {
         Self::build(Some(registry))
     }
@@ -110,7 +110,7 @@ impl Hashing {
 }
 
 /// Counters that nobody reads.
-impl Default for Hashing {
+impl Default for HashMetrics {
     fn default() -> Self {
         Self::build(None)
     }

@@ -1,4 +1,4 @@
-//! Mails on their way out.
+//! EmailMetrics on their way out.
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -41,16 +41,16 @@ impl MailResult {
     }
 }
 
-/// Mails on their way out.
+/// EmailMetrics on their way out.
 #[derive(Debug)]
-pub struct Mails {
+pub struct EmailMetrics {
     attempts: Family<Label, Counter>,
     /// How long an attempt took, in seconds.
     pub took: Histogram,
     failing: Gauge,
 }
 
-impl Mails {
+impl EmailMetrics {
     pub(super) fn registered(registry: &mut Registry) -> Self {
         Self::build(Some(registry))
     }
@@ -94,7 +94,7 @@ impl Mails {
 }
 
 /// Counters that nobody reads.
-impl Default for Mails {
+impl Default for EmailMetrics {
     fn default() -> Self {
         Self::build(None)
     }

@@ -20,14 +20,14 @@ use prometheus_client::registry::Registry;
 
 use crate::domain::Timestamp;
 
-pub use audit::Audit;
-pub use cache::{Breaker, Cache, CacheFailure};
-pub use connections::{Closed, Connections, OpenConnection, Refused};
-pub use hashing::{Hashing, NoHash};
-pub use mails::{MailResult, Mails};
-pub use requests::{InFlight, Names, Outcome, Requests};
-pub use tls::{HandshakeFailure, Tls};
-pub use vitals::Vitals;
+pub use audit::AuditMetrics;
+pub use cache::{Breaker, CacheFailure, CacheMetrics};
+pub use connections::{Closed, ConnectionMetrics, OpenConnection, Refused};
+pub use hashing::{HashMetrics, NoHash};
+pub use mails::{EmailMetrics, MailResult};
+pub use requests::{InFlight, OutcomeLabel, RequestLabels, RequestMetrics};
+pub use tls::{HandshakeFailure, TlsMetrics};
+pub use vitals::StoreGauges;
 
 /// One label: its name and one of a few values.
 type Label = [(&'static str, &'static str); 1];
@@ -35,29 +35,29 @@ type Label = [(&'static str, &'static str); 1];
 /// All that is counted in one process.
 #[derive(Debug)]
 pub struct Metrics {
-    /// Requests and their latency.
-    pub requests: Arc<Requests>,
-    /// Connections.
-    pub connections: Arc<Connections>,
+    /// RequestMetrics and their latency.
+    pub requests: Arc<RequestMetrics>,
+    /// ConnectionMetrics.
+    pub connections: Arc<ConnectionMetrics>,
     /// Handshakes and certificates.
-    pub tls: Tls,
+    pub tls: TlsMetrics,
     /// The hashing lane.
-    pub hashing: Arc<Hashing>,
-    /// Mails on their way out.
-    pub mails: Arc<Mails>,
+    pub hashing: Arc<HashMetrics>,
+    /// EmailMetrics on their way out.
+    pub mails: Arc<EmailMetrics>,
     /// The token cache.
-    pub cache: Arc<Cache>,
+    pub cache: Arc<CacheMetrics>,
     /// The audit's rows.
-    pub audit: Arc<Audit>,
+    pub audit: Arc<AuditMetrics>,
     /// What is looked up for those who watch.
-    pub vitals: Vitals,
+    pub vitals: StoreGauges,
     registry: Registry,
 }
 
 impl Metrics {
     /// Everything at zero, for requests and outcomes of these names, in a process that starts now.
     #[must_use]
-    pub fn new(names: Names, now: Timestamp) -> Self {
+    pub fn new(names: RequestLabels, now: Timestamp) -> Self {
         let mut registry = Registry::default();
         let build: Family<Label, Gauge> = Family::default();
         build.get_or_create(&[("version", env!("CARGO_PKG_VERSION"))]).set(1);
@@ -66,17 +66,17 @@ impl Metrics {
             "The version that runs; the value is always 1",
             build,
         );
-        let requests = Arc::new(Requests::new(names));
+        let requests = Arc::new(RequestMetrics::new(names));
         requests.register(&mut registry);
         Self {
             requests,
-            connections: Connections::registered(&mut registry),
-            tls: Tls::registered(&mut registry),
-            hashing: Arc::new(Hashing::registered(&mut registry)),
-            mails: Arc::new(Mails::registered(&mut registry)),
-            cache: Arc::new(Cache::registered(&mut registry)),
-            audit: Arc::new(Audit::registered(&mut registry)),
-            vitals: Vitals::registered(&mut registry, now),
+            connections: ConnectionMetrics::registered(&mut registry),
+            tls: TlsMetrics::registered(&mut registry),
+            hashing: Arc::new(HashMetrics::registered(&mut registry)),
+            mails: Arc::new(EmailMetrics::registered(&mut registry)),
+            cache: Arc::new(CacheMetrics::registered(&mut registry)),
+            audit: Arc::new(AuditMetrics::registered(&mut registry)),
+            vitals: StoreGauges::registered(&mut registry, now),
             registry,
         }
     }

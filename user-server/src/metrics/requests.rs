@@ -1,4 +1,4 @@
-//! Requests by type and outcome, and their latency. A token check takes about two microseconds, so
+//! RequestMetrics by type and outcome, and their latency. A token check takes about two microseconds, so
 //! that counting it must cost next to nothing: plain atomics in arrays, found by the message's row,
 //! and one set of them a thread, so that cores do not fight for a cache line. The library's
 //! histogram takes a lock at each observation; here it only writes the text.
@@ -48,26 +48,26 @@ const MOST_SHARDS: usize = 64;
 
 /// What the labels may say. A row or an outcome is known by its place here.
 #[derive(Debug)]
-pub struct Names {
+pub struct RequestLabels {
     /// The types of requests.
     pub types: Vec<&'static str>,
     /// How a request can end.
-    pub outcomes: Vec<Outcome>,
+    pub outcomes: Vec<OutcomeLabel>,
 }
 
 /// How a request can end.
 #[derive(Debug, Clone, Copy)]
-pub struct Outcome {
+pub struct OutcomeLabel {
     /// Its name.
     pub name: &'static str,
     /// Whether it is shown before it ever happened: what an alert watches has to be.
     pub from_start: bool,
 }
 
-/// Requests by type and outcome, their latency by type, and how many are under way.
+/// RequestMetrics by type and outcome, their latency by type, and how many are under way.
 #[derive(Debug)]
-pub struct Requests {
-    names: Names,
+pub struct RequestMetrics {
+    names: RequestLabels,
     shards: Box<[Shard]>,
     in_flight: Gauge,
 }
@@ -106,8 +106,8 @@ fn thread_number() -> usize {
     })
 }
 
-impl Requests {
-    pub(super) fn new(names: Names) -> Self {
+impl RequestMetrics {
+    pub(super) fn new(names: RequestLabels) -> Self {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let (rows, outcomes) = (names.types.len(), names.outcomes.len());
         let zeros = |count: usize| (0..count).map(|_| AtomicU64::new(0)).collect();
@@ -123,7 +123,7 @@ impl Requests {
     pub(super) fn register(self: &Arc<Self>, registry: &mut Registry) {
         registry.register(
             "user_server_requests_in_flight",
-            "Requests that are being worked on; token checks and pings are answered at once and are never in flight",
+            "RequestMetrics that are being worked on; token checks and pings are answered at once and are never in flight",
             self.in_flight.clone(),
         );
         registry.register_collector(Box::new(self.clone()));
@@ -179,12 +179,12 @@ impl Shard {
     }
 }
 
-impl Collector for Requests {
+impl Collector for RequestMetrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let names = &self.names;
         let mut requests = encoder.encode_descriptor(
             "user_server_requests",
-            "Requests by type and outcome: OK, or the name of the error.",
+            "RequestMetrics by type and outcome: OK, or the name of the error.",
             None,
             MetricType::Counter,
         )?;
@@ -231,15 +231,15 @@ fn seconds(nanos: u64) -> f64 {
 mod tests {
     use super::*;
 
-    fn requests() -> Requests {
-        let outcome = |name| Outcome { name, from_start: false };
-        Requests::new(Names {
+    fn requests() -> RequestMetrics {
+        let outcome = |name| OutcomeLabel { name, from_start: false };
+        RequestMetrics::new(RequestLabels {
             types: vec!["A", "B"],
             outcomes: vec![outcome("OK"), outcome("BAD")],
         })
     }
 
-    fn text(requests: Requests) -> String {
+    fn text(requests: RequestMetrics) -> String {
         let mut registry = Registry::default();
         Arc::new(requests).register(&mut registry);
         let mut text = String::new();

@@ -67,14 +67,14 @@ impl HandshakeFailure {
 
 /// TLS.
 #[derive(Debug, Clone)]
-pub struct Tls {
+pub struct TlsMetrics {
     failures: Family<Label, Counter>,
     expiry: Family<Label, Gauge>,
     /// New certificates that could not be used.
     pub reload_failures: Counter,
 }
 
-impl Tls {
+impl TlsMetrics {
     pub(super) fn registered(registry: &mut Registry) -> Self {
         let (expiry, reload_failures) = (Family::default(), Counter::default());
         let failures = counters("reason", HandshakeFailure::ALL.map(HandshakeFailure::name));

@@ -8,20 +8,19 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::{Label, gauge};
-use crate::domain::Timestamp;
-use crate::domain::ports::PoolUse;
+use crate::domain::{PoolUse, Timestamp};
 
 /// A gauge of seconds.
 pub(super) type Seconds = Gauge<f64, AtomicU64>;
 
 /// Gauges that are set by whoever looks.
 #[derive(Debug)]
-pub struct Vitals {
+pub struct StoreGauges {
     /// 1 while the store answers.
     pub store_up: Gauge,
-    /// Mails that may go now, or are retried.
+    /// EmailMetrics that may go now, or are retried.
     pub outbox_unsent: Gauge,
-    /// Mails whose turn, by their address's budget, is still to come.
+    /// EmailMetrics whose turn, by their address's budget, is still to come.
     pub outbox_waiting: Gauge,
     /// How long the oldest mail that may go has waited.
     pub outbox_oldest: Seconds,
@@ -37,7 +36,7 @@ pub struct Vitals {
     resident: Gauge,
 }
 
-impl Vitals {
+impl StoreGauges {
     pub(super) fn registered(registry: &mut Registry, now: Timestamp) -> Self {
         let pools = |registry: &mut Registry, name: &str, help: &str| {
             let family: Family<Label, Gauge> = Family::default();
@@ -64,12 +63,12 @@ impl Vitals {
             outbox_unsent: gauge(
                 registry,
                 "user_server_outbox_unsent",
-                "Mails that may go now, or are tried again",
+                "EmailMetrics that may go now, or are tried again",
             ),
             outbox_waiting: gauge(
                 registry,
                 "user_server_outbox_waiting",
-                "Mails that wait until their address may get one",
+                "EmailMetrics that wait until their address may get one",
             ),
             outbox_oldest: Gauge::default(),
             revocation_age: Gauge::default(),
@@ -91,12 +90,12 @@ impl Vitals {
             pool_idle: pools(
                 registry,
                 "user_server_store_connections_idle",
-                "Connections to the database that nobody uses, by pool",
+                "ConnectionMetrics to the database that nobody uses, by pool",
             ),
             pool_max: pools(
                 registry,
                 "user_server_store_connections_max",
-                "Connections to the database that may be open, by pool",
+                "ConnectionMetrics to the database that may be open, by pool",
             ),
             resident,
         };
@@ -121,7 +120,7 @@ impl Vitals {
             let label = [("pool", pool.name)];
             self.pool_open.get_or_create(&label).set(pool.open.into());
             self.pool_idle.get_or_create(&label).set(pool.idle.into());
-            self.pool_max.get_or_create(&label).set(pool.most.into());
+            self.pool_max.get_or_create(&label).set(pool.max.into());
         }
     }
 

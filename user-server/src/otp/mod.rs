@@ -7,9 +7,10 @@ use std::time::Duration;
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
-use crate::domain::ports::{CodeSource, Codes};
-use crate::domain::records::{Charge, Guess, Purpose, Resend};
-use crate::domain::{Caller, Clock, Fault, Outcome, Refusal};
+use crate::domain::{
+    AuditEvent, AuditKind, Change, Clock, CodeGenerator, Codes, Fault, Guess, GuessCharge, Purpose,
+    RecordedOutcome, Refusal, RequestContext, ResendResult, UseCaseResult,
+};
 use crate::keys::KeyRing;
 use crate::outbox::{GUESSES, RESEND_AFTER};
 
@@ -53,12 +54,12 @@ impl Otp {
         purpose: Purpose,
         user_id: Option<Uuid>,
         code: &[u8],
-    ) -> Outcome<Guess> {
+    ) -> UseCaseResult<Guess> {
         let guess =
             match self.codes.charge_guess(id, purpose, user_id, GUESSES, self.clock.now()).await? {
-                Charge::Charged(guess) => guess,
-                Charge::NotIssued => return Err(Refusal::InvalidCode.into()),
-                Charge::Spent => return Err(Refusal::CodeExpired.into()),
+                GuessCharge::Charged(guess) => guess,
+                GuessCharge::NotIssued => return Err(Refusal::InvalidCode.into()),
+                GuessCharge::Spent => return Err(Refusal::CodeExpired.into()),
             };
         let Some(right) = self.code(id, purpose, guess.generation, &guess.kid) else {
             return Err(Refusal::CodeExpired.into());
@@ -69,30 +70,37 @@ impl Otp {
     }
 
     /// Gives a right guess back that led to nothing.
-    pub async fn give_back(&self, guess: &Guess) -> Result<(), Fault> {
+    pub async fn refund(&self, guess: &Guess) -> Result<(), Fault> {
         self.codes.refund_guess(guess).await
     }
 
-    /// Queues a verification's mail once more. A code whose key is no more comes as another.
+    /// Queues the email of a verification again. A code whose key is retired is replaced.
     ///
     /// # Errors
-    /// `RateLimited` where its last mail is too young, `CodeExpired` where there is no such
+    /// `RateLimited` if the last email was sent too recently, `CodeExpired` if there is no such
     /// verification.
-    pub async fn resend(&self, id: Uuid, client: &str, caller: &Caller) -> Outcome<()> {
+    pub async fn resend(
+        &self,
+        id: Uuid,
+        client: &str,
+        context: &RequestContext,
+    ) -> UseCaseResult<()> {
         let kids: Vec<&str> = self.keys.good().map(|key| key.kid.as_str()).collect();
-        match self
-            .codes
-            .resend(id, client, RESEND_AFTER, &kids, &caller.act(self.clock.now()))
-            .await?
-        {
-            Resend::Queued => Ok(()),
-            Resend::TooSoon(retry_after) => Err(Refusal::RateLimited { retry_after }.into()),
-            Resend::Spent => Err(Refusal::CodeExpired.into()),
+        let at = self.clock.now();
+        let change = Change::new(
+            context.at(at),
+            AuditEvent::new(AuditKind::CodeResent).subject(id.as_bytes()),
+            RecordedOutcome::at(at).verification(Some(id)),
+        );
+        match self.codes.resend(id, client, RESEND_AFTER, &kids, change).await? {
+            ResendResult::Queued => Ok(()),
+            ResendResult::TooSoon(retry_after) => Err(Refusal::RateLimited { retry_after }.into()),
+            ResendResult::Spent => Err(Refusal::CodeExpired.into()),
         }
     }
 }
 
-impl CodeSource for Otp {
+impl CodeGenerator for Otp {
     fn code(&self, id: Uuid, purpose: Purpose, generation: u32, kid: &str) -> Option<String> {
         let key = self.keys.find(kid)?;
         let tag =

@@ -1,7 +1,7 @@
 //! The outbox: mails are rows of the transaction that they belong to, and a worker sends them. A
 //! mail is sent at least once, and repeated mails can be known by their `Message-ID`.
 
-mod letters;
+mod templates;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,18 +12,19 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::mail::{Claim, ClaimedMail, Letter, Mail, SendError};
-use crate::domain::ports::{CodeSource, MailBudget, Mailer, Outbox};
-use crate::domain::{Clock, Fault, Timestamp};
-use crate::metrics::{MailResult, Mails};
+use crate::domain::{
+    ClaimedMail, Clock, CodeDelivery, CodeGenerator, Fault, Mail, MailKind, MailPolicy, Mailer,
+    Outbox, OutboxClaim, PendingCode, Purpose, Recipient, SendError, Timestamp,
+};
+use crate::metrics::{EmailMetrics, MailResult};
 
 /// Wakes the worker when a mail was queued here. Mails queued elsewhere are found by polling.
 #[derive(Clone, Default)]
-pub struct Bell(Arc<Notify>);
+pub struct MailWakeup(Arc<Notify>);
 
-impl Bell {
+impl MailWakeup {
     /// There is a mail.
-    pub fn ring(&self) {
+    pub fn notify(&self) {
         self.0.notify_one();
     }
 }
@@ -35,13 +36,13 @@ pub struct Worker {
     /// How they go.
     pub mailer: Arc<dyn Mailer>,
     /// Who makes the codes in them.
-    pub codes: Arc<dyn CodeSource>,
+    pub codes: Arc<dyn CodeGenerator>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// What wakes it.
-    pub bell: Bell,
+    pub wakeup: MailWakeup,
     /// What is counted.
-    pub metrics: Arc<Mails>,
+    pub metrics: Arc<EmailMetrics>,
 }
 
 /// Wrong guesses that end a code.
@@ -54,24 +55,48 @@ const POLL: Duration = Duration::from_secs(1);
 const SEND_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long one look into the outbox may take: a silent database must not hold up the next.
 const CLAIM_TIMEOUT: Duration = Duration::from_secs(10);
-const PATIENCE: Duration = Duration::from_secs(24 * 3600);
+/// The age at which an email that could not be sent is dropped.
+const MAX_AGE: Duration = DAY;
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
 /// The wait after the first failure; it doubles to the longest.
 const FIRST_RETRY: Duration = Duration::from_secs(5);
 const LONGEST_RETRY: Duration = Duration::from_secs(15 * 60);
 
-/// The budget of one address, for one purpose: at most ten mails a day with five guesses each, so
-/// 50 guesses a day.
+/// Returns the rules of the outbox. The budget of one address and purpose is ten emails a day with
+/// five guesses each, so 50 guesses a day.
 #[must_use]
-pub fn budget(code_life: Duration) -> MailBudget {
-    MailBudget {
+pub fn policy(code_life: Duration) -> MailPolicy {
+    MailPolicy {
         pause: RESEND_AFTER,
-        per_hour: 5,
-        per_day: 10,
-        notice_pause: Duration::from_secs(3600),
-        patience: PATIENCE,
+        // A code sent at the end of a day can be guessed at until it expires, so the period of a
+        // day of guesses is longer by a code's lifetime.
+        windows: [(HOUR, 5), (DAY + code_life, 10)],
+        notice_pause: HOUR,
+        max_age: MAX_AGE,
         code_life,
-        guesses: GUESSES,
+        max_guesses: GUESSES,
         lease: SEND_TIMEOUT * 2,
+        deliver,
+    }
+}
+
+/// Decides who gets a due code.
+fn deliver(pending: PendingCode) -> CodeDelivery {
+    let PendingCode { purpose, requested, dead, subject, holder } = pending;
+    match (purpose, holder) {
+        (Purpose::PasswordReset, _) => subject.map_or(CodeDelivery::Drop, CodeDelivery::Send),
+        (Purpose::Registration | Purpose::EmailChange, Some(owner)) => CodeDelivery::Notify(owner),
+        // An address that belonged to an account when the row was written stays dead: whoever has
+        // it now did not request the code.
+        (Purpose::Registration | Purpose::EmailChange, None) if dead => CodeDelivery::Drop,
+        (Purpose::Registration | Purpose::EmailChange, None) => {
+            let username = match subject {
+                Some(account) if requested.username.is_empty() => account.username,
+                _ => requested.username,
+            };
+            CodeDelivery::Send(Recipient { username, ..requested })
+        }
     }
 }
 
@@ -108,7 +133,7 @@ impl Worker {
             };
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = self.bell.0.notified() => {}
+                () = self.wakeup.0.notified() => {}
                 () = tokio::time::sleep(wait) => {}
             }
         }
@@ -119,17 +144,17 @@ impl Worker {
     /// # Errors
     /// Where the outbox can't be read or written.
     pub async fn step(&self, stop: &CancellationToken) -> Result<Option<Timestamp>, Fault> {
-        let budget = budget(self.codes.life());
+        let policy = policy(self.codes.life());
         while !stop.is_cancelled() {
             let claim =
-                tokio::time::timeout(CLAIM_TIMEOUT, self.outbox.claim(&budget, self.clock.now()))
+                tokio::time::timeout(CLAIM_TIMEOUT, self.outbox.claim(&policy, self.clock.now()))
                     .await;
             match claim
                 .map_err(|_| Fault::Unavailable("the outbox does not answer".to_owned()))??
             {
-                Claim::Idle(due) => return Ok(due),
-                Claim::Nothing => {}
-                Claim::Mail(claimed) => self.deliver(claimed).await?,
+                OutboxClaim::Idle(due) => return Ok(due),
+                OutboxClaim::Nothing => {}
+                OutboxClaim::Mail(claimed) => self.deliver(claimed).await?,
             }
         }
         Ok(None)
@@ -156,7 +181,7 @@ impl Worker {
                 tracing::warn!(mail = %claimed.id, why, "mail refused for good");
                 self.outbox.settle(claimed.id, now).await
             }
-            Err(SendError::Temporary(why)) if now.since(claimed.created_at) >= PATIENCE => {
+            Err(SendError::Temporary(why)) if now.since(claimed.created_at) >= MAX_AGE => {
                 self.metrics.count(MailResult::GivenUp);
                 tracing::warn!(mail = %claimed.id, why, "mail given up after 24 hours");
                 self.outbox.settle(claimed.id, now).await
@@ -171,13 +196,13 @@ impl Worker {
     }
 
     fn write(&self, claimed: &ClaimedMail) -> Option<Mail> {
-        let code = match &claimed.letter {
-            Letter::Notice(_) => None,
-            Letter::Code { purpose, verification_id, generation, kid } => {
+        let code = match &claimed.kind {
+            MailKind::Notice(_) => None,
+            MailKind::Code { purpose, verification_id, generation, kid } => {
                 Some(self.codes.code(*verification_id, *purpose, *generation, kid)?)
             }
         };
-        Some(letters::write(claimed, code, self.codes.life()))
+        Some(templates::render(claimed, code, self.codes.life()))
     }
 }
 
@@ -193,6 +218,32 @@ fn retry_wait(attempt: u32, id: u128) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn recipient(name: &str) -> Recipient {
+        Recipient { mailbox: format!("{name}@engine.example"), username: name.to_owned() }
+    }
+
+    #[test]
+    fn a_code_goes_only_to_the_address_that_asked_for_it() {
+        let pending = |purpose, dead, subject: Option<&str>, holder: Option<&str>| PendingCode {
+            purpose,
+            requested: Recipient { username: String::new(), ..recipient("typed") },
+            dead,
+            subject: subject.map(recipient),
+            holder: holder.map(recipient),
+        };
+        for purpose in [Purpose::Registration, Purpose::EmailChange] {
+            let to_owner = deliver(pending(purpose, false, None, Some("owner")));
+            assert_eq!(to_owner, CodeDelivery::Notify(recipient("owner")));
+            assert_eq!(deliver(pending(purpose, true, None, None)), CodeDelivery::Drop);
+            let sent = deliver(pending(purpose, false, Some("ada"), None));
+            let to = Recipient { username: "ada".to_owned(), ..recipient("typed") };
+            assert_eq!(sent, CodeDelivery::Send(to));
+        }
+        let reset = |subject| deliver(pending(Purpose::PasswordReset, false, subject, Some("x")));
+        assert_eq!(reset(Some("ada")), CodeDelivery::Send(recipient("ada")));
+        assert_eq!(reset(None), CodeDelivery::Drop);
+    }
 
     #[test]
     fn retries_back_off() {

@@ -2,7 +2,7 @@
 //! the network; bcrypt for those that others have made.
 
 mod bcrypt;
-mod lane;
+mod hash_pool;
 mod measure;
 mod pace;
 mod phc;
@@ -15,8 +15,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::{Caller, Fault, Outcome, Password, Refusal, hash_class};
-pub use lane::{Lane, LaneSize};
+use crate::domain::{Fault, Password, Refusal, RequestContext, UseCaseResult, hash_class};
+pub use hash_pool::{HashPool, HashPoolSize};
 pub use measure::{Measured, measure};
 use pace::Pace;
 pub use phc::HashCost;
@@ -28,7 +28,7 @@ const MEASURE_PATIENCE: Duration = Duration::from_secs(30);
 /// The password service.
 #[derive(Clone)]
 pub struct Passwords {
-    lane: Arc<Lane>,
+    hash_pool: Arc<HashPool>,
     cost: HashCost,
     /// What an unknown user's password is compared with.
     nobody: Arc<str>,
@@ -45,14 +45,14 @@ pub struct Verdict {
 }
 
 impl Passwords {
-    /// Hashes of this cost, on this lane.
+    /// Hashes of this cost, on this hash_pool.
     ///
     /// # Errors
     /// Where the system gives no random bytes.
-    pub fn new(lane: Arc<Lane>, cost: HashCost) -> Result<Self, Fault> {
+    pub fn new(hash_pool: Arc<HashPool>, cost: HashCost) -> Result<Self, Fault> {
         let nobody = phc::nobody(cost)?;
         let pace = Arc::new(Pace::new(hash_class(&nobody)));
-        Ok(Self { lane, cost, nobody: nobody.into(), pace })
+        Ok(Self { hash_pool, cost, nobody: nobody.into(), pace })
     }
 
     /// Learns which classes of hashes are stored. One that is new is measured once, so that a
@@ -60,7 +60,7 @@ impl Passwords {
     pub async fn learn(&self, classes: Vec<String>) {
         for class in self.pace.store(classes) {
             let Ok(hash) = stored::of_class(&class) else { continue };
-            let caller = Caller {
+            let context = RequestContext {
                 network: None,
                 deadline: Instant::now() + MEASURE_PATIENCE,
                 gone: CancellationToken::new(),
@@ -68,26 +68,26 @@ impl Passwords {
             };
             // Where the lane has no room, it is measured when somebody logs in with it, or at the
             // next round.
-            let _ = self.compare(Password::presented(b"nobody"), hash.into(), &caller).await;
+            let _ = self.compare(Password::presented(b"nobody"), hash.into(), &context).await;
         }
     }
 
     /// Hashes a new password.
     ///
     /// # Errors
-    /// `InvalidPassword` where it is too common, for which `context` gives the words that are
+    /// `InvalidPassword` where it is too common, for which `words` are the words that are
     /// common to this user; `Busy` where the lane has no room in time.
     pub async fn hash(
         &self,
         password: Password,
         field: &'static str,
-        context: Vec<String>,
-        caller: &Caller,
-    ) -> Outcome<String> {
+        words: Vec<String>,
+        context: &RequestContext,
+    ) -> UseCaseResult<String> {
         let cost = self.cost;
-        self.lane
-            .run(caller, move |memory| {
-                if policy::is_common(&password, &context) {
+        self.hash_pool
+            .run(context, move |memory| {
+                if policy::is_common(&password, &words) {
                     return Err(Refusal::InvalidPassword {
                         field,
                         reason: "it is one of the first that people try",
@@ -109,12 +109,12 @@ impl Passwords {
         &self,
         password: Option<Password>,
         stored: Option<&str>,
-        caller: &Caller,
-    ) -> Outcome<Verdict> {
+        context: &RequestContext,
+    ) -> UseCaseResult<Verdict> {
         let known = stored.is_some() && password.is_some();
         let stored: Arc<str> = stored.map_or_else(|| self.nobody.clone(), Arc::from);
         let password = if known { password } else { Password::presented(b"nobody") };
-        let (began, verdict) = self.compare(password, stored, caller).await?;
+        let (began, verdict) = self.compare(password, stored, context).await?;
         if known && verdict.right {
             return Ok(verdict);
         }
@@ -129,11 +129,11 @@ impl Passwords {
         &self,
         password: Option<Password>,
         stored: Arc<str>,
-        caller: &Caller,
-    ) -> Outcome<(Instant, Verdict)> {
+        context: &RequestContext,
+    ) -> UseCaseResult<(Instant, Verdict)> {
         let (cost, pace) = (self.cost, self.pace.clone());
-        self.lane
-            .run(caller, move |memory| {
+        self.hash_pool
+            .run(context, move |memory| {
                 let password = password.ok_or_else(|| Fault::internal("no password"))?;
                 let began = Instant::now();
                 let right = stored::verify(&password, &stored, memory)?;

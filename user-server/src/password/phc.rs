@@ -23,7 +23,7 @@ pub struct HashCost {
 
 impl HashCost {
     /// The least that is allowed (OWASP Password Storage Cheat Sheet): 19 MiB, two passes, one
-    /// lane.
+    /// hash_pool.
     pub const FLOOR: Self = Self { memory_kib: 19 * 1024, passes: 2, lanes: 1 };
     /// The most that a stored hash may ask for: what is read from a row must not be able to stop
     /// the server.

@@ -8,5 +8,5 @@ pub mod folder;
 pub mod postgres;
 pub mod sqlite;
 
-pub use postgres::{PostgresOptions, PostgresStore, Room, Table, TableRow};
+pub use postgres::{PostgresOptions, PostgresStore, ServerCapacity, Table, TableRow};
 pub use sqlite::{BackupError, SqliteStore};

@@ -6,18 +6,17 @@ use std::time::Duration;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
 use sqlx::{ConnectOptions, Connection, PgPool};
 
-use crate::domain::ports::PoolUse;
-use crate::domain::{Fault, Timestamp};
+use crate::domain::{Fault, PoolUse, Timestamp};
 
 /// A row that is read to be changed, or whose sight must stay true, is held until the transaction
 /// ends.
-macro_rules! hold {
+macro_rules! lock_row {
     () => {
         " FOR NO KEY UPDATE"
     };
 }
 /// The same, but a row that another transaction holds is passed over.
-macro_rules! hold_unless_held {
+macro_rules! lock_row_or_skip {
     () => {
         " FOR NO KEY UPDATE SKIP LOCKED"
     };
@@ -90,7 +89,7 @@ impl PostgresOptions {
 
     /// Where it is, to be shown: no user and no password.
     #[must_use]
-    pub fn place(&self) -> String {
+    pub fn location(&self) -> String {
         format!(
             "{}:{}/{}",
             self.connect.get_host(),
@@ -103,13 +102,13 @@ impl PostgresOptions {
 impl std::fmt::Debug for PostgresOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // The driver's own shows the password.
-        write!(f, "PostgresOptions({})", self.place())
+        write!(f, "PostgresOptions({})", self.location())
     }
 }
 
 /// What a database offers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Room {
+pub struct ServerCapacity {
     /// Its major version.
     pub version: i64,
     /// The connections that it gives to all nodes together.
@@ -120,9 +119,9 @@ pub struct Room {
 
 /// There is none: commits of several connections share a write to the disk by PostgreSQL's own
 /// doing.
-enum Member {}
+enum GroupMember {}
 
-impl Member {
+impl GroupMember {
     fn connection(&mut self) -> Result<&mut sqlx::PgConnection, Fault> {
         match *self {}
     }
@@ -176,7 +175,7 @@ impl PostgresStore {
     ///
     /// # Errors
     /// Where the database can't be reached.
-    pub async fn room(&self) -> Result<Room, Fault> {
+    pub async fn capacity(&self) -> Result<ServerCapacity, Fault> {
         let mut tx = self.pools.read().await?;
         let version = tx.number("SELECT current_setting('server_version_num')::bigint").await?;
         let most = tx
@@ -196,7 +195,7 @@ impl PostgresStore {
             }
         };
         tx.finish().await?;
-        Ok(Room { version: version / 10_000, connections: most, schema: applied })
+        Ok(ServerCapacity { version: version / 10_000, connections: most, schema: applied })
     }
 
     /// The schema's version that this binary brings.
@@ -251,7 +250,7 @@ impl Pools {
             name: "postgres",
             open: self.pool.size(),
             idle: u32::try_from(self.pool.num_idle()).unwrap_or(u32::MAX),
-            most: self.pool.options().get_max_connections(),
+            max: self.pool.options().get_max_connections(),
         }]
     }
 
@@ -316,7 +315,7 @@ mod tests {
         }
         let options =
             PostgresOptions::parse("postgresql://u:geheim@db.example/users", 4, false).unwrap();
-        assert_eq!(options.place(), "db.example:5432/users");
+        assert_eq!(options.location(), "db.example:5432/users");
         assert!(!format!("{options:?}").contains("geheim"));
     }
 }

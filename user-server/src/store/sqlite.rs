@@ -7,16 +7,15 @@ use std::time::Duration;
 use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
-use crate::domain::ports::PoolUse;
-use crate::domain::{Fault, Timestamp};
+use crate::domain::{Fault, PoolUse, Timestamp};
 
 /// Nobody else writes while a transaction here does, so no row needs a lock.
-macro_rules! hold {
+macro_rules! lock_row {
     () => {
         ""
     };
 }
-macro_rules! hold_unless_held {
+macro_rules! lock_row_or_skip {
     () => {
         ""
     };
@@ -27,10 +26,10 @@ macro_rules! hold_unless_held {
 mod sql;
 
 mod backup;
-mod group;
+mod group_commit;
 
 pub use backup::BackupError;
-use group::{Member, Writers};
+use group_commit::{GroupMember, Writers};
 pub use sql::SqlStore as SqliteStore;
 use sql::tx::Tx;
 
@@ -165,7 +164,7 @@ impl Pools {
             name: "readers",
             open: self.readers.size(),
             idle: u32::try_from(self.readers.num_idle()).unwrap_or(u32::MAX),
-            most: self.readers.options().get_max_connections(),
+            max: self.readers.options().get_max_connections(),
         };
         vec![self.writers.used(), readers]
     }

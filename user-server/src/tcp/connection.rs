@@ -19,12 +19,12 @@ use user_proto::frame::{self, Frame};
 use user_proto::limits::CONNECTION_ID;
 use user_proto::{Common, ErrorReply, Reply, Request};
 
-use super::in_flight::{Ended, InFlight};
-use super::input::{self, Rest};
-use super::output::{Output, Stuck};
-use super::tally::{self, Run};
+use super::counters::{self, Batch};
+use super::in_flight::{CompletedRequest, InFlight};
+use super::read_buffer::{self, ReadBuffer};
+use super::write_buffer::{WriteBuffer, WriteFailure};
 use super::{ConnectionLimits, Shutdown};
-use crate::handler::{self, Handler, Look, Peer};
+use crate::handler::{self, ClockReading, Handler, Peer};
 use crate::metrics::{Closed, Metrics, OpenConnection};
 
 /// How long a client that was told to go may still be answered `SHUTTING_DOWN`, and how long bytes
@@ -35,7 +35,7 @@ const LINGER: Duration = Duration::from_secs(1);
 const HASHING_PAUSE: Duration = Duration::from_millis(100);
 
 /// What all connections of a server share.
-pub struct Shared {
+pub struct ConnectionContext {
     /// Who answers.
     pub handler: Arc<Handler>,
     /// What each connection may do.
@@ -52,15 +52,15 @@ pub struct Shared {
 /// go then.
 pub fn serve<S: AsyncRead + AsyncWrite + Unpin, H>(
     mut stream: S,
-    shared: Arc<Shared>,
+    context: Arc<ConnectionContext>,
     peer: Peer,
     began: Instant,
     held: H,
 ) -> impl Future<Output = ()> {
-    let mut session = Session::new(shared, peer, began);
+    let mut connection = Connection::new(context, peer, began);
     async move {
-        let ended = session.run(&mut stream).await;
-        session.detach();
+        let ended = connection.run(&mut stream).await;
+        connection.detach();
         match ended {
             Ok(()) => Box::pin(close(&mut stream)).await,
             Err(error) => tracing::debug!(%error, "a connection was lost"),
@@ -70,7 +70,7 @@ pub fn serve<S: AsyncRead + AsyncWrite + Unpin, H>(
 }
 
 /// Says one word about a connection that is not served, and ends it.
-pub(super) async fn part<S: AsyncRead + AsyncWrite + Unpin>(
+pub(super) async fn reject<S: AsyncRead + AsyncWrite + Unpin>(
     mut stream: S,
     word: ErrorReply<'static>,
 ) {
@@ -89,23 +89,23 @@ pub(super) async fn part<S: AsyncRead + AsyncWrite + Unpin>(
 async fn close<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S) {
     let polite = async {
         stream.shutdown().await?;
-        while poll_fn(|context| input::poll_read(stream, context, |_| ())).await? > 0 {}
+        while poll_fn(|context| read_buffer::poll_read(stream, context, |_| ())).await? > 0 {}
         std::io::Result::Ok(())
     };
     let _ = tokio::time::timeout(LINGER, polite).await;
 }
 
 /// What a connection knows.
-struct Session {
-    shared: Arc<Shared>,
+struct Connection {
+    context: Arc<ConnectionContext>,
     peer: Peer,
-    books: OpenConnection,
-    input: Rest,
-    output: Output,
+    counters: OpenConnection,
+    read_buffer: ReadBuffer,
+    write_buffer: WriteBuffer,
     in_flight: InFlight,
     stage: Stage,
     /// What is said last, where the client broke the rules of the connection itself.
-    farewell: Option<Box<ErrorReply<'static>>>,
+    close_reason: Option<Box<ErrorReply<'static>>>,
     began: Instant,
     /// When the first byte of a frame came that is not whole yet.
     frame_began: Option<Instant>,
@@ -124,17 +124,17 @@ enum Stage {
     Ending,
 }
 
-impl Session {
-    fn new(shared: Arc<Shared>, peer: Peer, began: Instant) -> Self {
+impl Connection {
+    fn new(context: Arc<ConnectionContext>, peer: Peer, began: Instant) -> Self {
         Self {
             peer,
-            books: shared.metrics.connections.accepted(),
-            shared,
-            input: Rest::default(),
-            output: Output::default(),
+            counters: context.metrics.connections.accepted(),
+            context,
+            read_buffer: ReadBuffer::default(),
+            write_buffer: WriteBuffer::default(),
             in_flight: InFlight::default(),
             stage: Stage::Open,
-            farewell: None,
+            close_reason: None,
             began,
             frame_began: None,
             last_frame: None,
@@ -146,14 +146,14 @@ impl Session {
         &mut self,
         stream: &mut S,
     ) -> std::io::Result<()> {
-        let shared = self.shared.clone();
+        let server = self.context.clone();
         let mut timer = pin!(tokio::time::sleep_until(self.deadline()));
         // One wait serves both: the drain comes first, and the kill only after it.
-        let mut stop = pin!(shared.shutdown.drain.cancelled());
+        let mut stop = pin!(server.shutdown.drain.cancelled());
         let mut drained = false;
         loop {
             let over = self.is_over();
-            if over && let Some(error) = self.farewell.take() {
+            if over && let Some(error) = self.close_reason.take() {
                 self.reply(CONNECTION_ID, &(*error).into());
             }
             self.flush(stream).await?;
@@ -184,7 +184,7 @@ impl Session {
                         return Poll::Ready(Err(self.grace_over()));
                     }
                     drained = true;
-                    stop.set(shared.shutdown.kill.cancelled());
+                    stop.set(server.shutdown.kill.cancelled());
                     if self.stage == Stage::Open {
                         self.drain();
                         progress = true;
@@ -192,11 +192,11 @@ impl Session {
                 }
                 if self.reads()
                     && let Poll::Ready(read) =
-                        input::poll_read(stream, context, |bytes| self.feed(bytes))
+                        read_buffer::poll_read(stream, context, |bytes| self.feed(bytes))
                 {
                     if read? == 0 {
                         self.stage = Stage::Ending;
-                        self.books.closed = Closed::Client;
+                        self.counters.closed = Closed::Client;
                     }
                     progress = true;
                 }
@@ -217,19 +217,19 @@ impl Session {
 
     /// Writes all that is ready.
     async fn flush<S: AsyncWrite + Unpin>(&mut self, stream: &mut S) -> std::io::Result<()> {
-        if self.output.is_empty() {
+        if self.write_buffer.is_empty() {
             return Ok(());
         }
         let mut done = 0;
         let write = |context: &mut Context<'_>| {
-            Poll::Ready(self.output.poll_write(stream, context, &mut done))
+            Poll::Ready(self.write_buffer.poll_write(stream, context, &mut done))
         };
         let written = match poll_fn(write).await {
             Poll::Ready(written) => written,
             // Only a client that does not read as fast as it asks costs a timer.
             Poll::Pending => Box::pin(self.flush_slowly(stream, done)).await,
         };
-        self.output.clear();
+        self.write_buffer.clear();
         written
     }
 
@@ -238,27 +238,27 @@ impl Session {
         stream: &mut S,
         done: usize,
     ) -> std::io::Result<()> {
-        let shared = self.shared.clone();
+        let server = self.context.clone();
         let written =
-            self.output.write(stream, done, shared.limits.write, &shared.shutdown.kill).await;
+            self.write_buffer.write(stream, done, server.limits.write, &server.shutdown.kill).await;
         written.map_err(|stuck| match stuck {
-            Stuck::Lost(error) => error,
-            Stuck::Killed => self.grace_over(),
-            Stuck::TooSlow => {
-                self.books.closed = Closed::WriteTimeout;
+            WriteFailure::Lost(error) => error,
+            WriteFailure::Killed => self.grace_over(),
+            WriteFailure::TooSlow => {
+                self.counters.closed = Closed::WriteTimeout;
                 ErrorKind::TimedOut.into()
             }
         })
     }
 
     fn grace_over(&mut self) -> Error {
-        self.books.closed = Closed::GraceOver;
+        self.counters.closed = Closed::GraceOver;
         ErrorKind::TimedOut.into()
     }
 
     fn reads(&self) -> bool {
         matches!(self.stage, Stage::Open | Stage::Draining { .. })
-            && self.in_flight.len() < self.shared.limits.in_flight
+            && self.in_flight.len() < self.context.limits.in_flight
     }
 
     fn is_over(&self) -> bool {
@@ -271,7 +271,7 @@ impl Session {
 
     /// When the connection has been silent, or a frame has been on its way, for too long.
     fn deadline(&self) -> Instant {
-        let limits = &self.shared.limits;
+        let limits = &self.context.limits;
         let due = match (self.frame_began, self.last_frame) {
             (_, None) => self.began + limits.first_frame,
             // A frame that waits for a place in flight is not the client's fault.
@@ -288,14 +288,14 @@ impl Session {
 
     /// Looks at the frames of what was kept and of `more`.
     fn feed(&mut self, more: &[u8]) {
-        let mut input = std::mem::take(&mut self.input);
+        let mut input = std::mem::take(&mut self.read_buffer);
         input.feed(more, |bytes| self.frames(bytes));
-        self.input = input;
+        self.read_buffer = input;
         if self.stage == Stage::Ending {
-            self.input.clear();
+            self.read_buffer.clear();
         }
         self.frame_began = match self.frame_began {
-            _ if self.input.is_empty() => None,
+            _ if self.read_buffer.is_empty() => None,
             None => Some(Instant::now()),
             began => began,
         };
@@ -304,19 +304,19 @@ impl Session {
     /// Answers or starts the frames at the front of `bytes`; how many bytes they take.
     fn frames(&mut self, bytes: &[u8]) -> usize {
         let (mut taken, mut end) = (0, None);
-        let look = self.shared.handler.look();
-        let mut run = Run::new(look.instant);
+        let clocks = self.context.handler.read_clocks();
+        let mut run = Batch::new(clocks.instant);
         while self.reads() {
             match frame::split(bytes.get(taken..).unwrap_or_default()) {
                 Ok(Some((frame, size))) => {
                     taken += size;
-                    self.last_frame = Some(look.instant);
+                    self.last_frame = Some(clocks.instant);
                     self.frame_began = None;
-                    if let Some(outcome) = self.frame(frame, look) {
+                    if let Some(outcome) = self.frame(frame, clocks) {
                         run.answered(
-                            tally::row(frame.kind),
+                            counters::row(frame.kind),
                             outcome,
-                            &self.shared.metrics.requests,
+                            &self.context.metrics.requests,
                         );
                     }
                 }
@@ -327,14 +327,14 @@ impl Session {
                 }
             }
         }
-        run.end(&self.shared.metrics.requests);
+        run.end(&self.context.metrics.requests);
         let Some(error) = end else { return taken };
         self.break_off(handler::frame_error(error), Closed::FrameError);
         bytes.len()
     }
 
     /// Answers a frame, or starts what will; the outcome where it was answered.
-    fn frame(&mut self, frame: Frame<'_>, look: Look) -> Option<usize> {
+    fn frame(&mut self, frame: Frame<'_>, clocks: ClockReading) -> Option<usize> {
         if frame.id == CONNECTION_ID || self.in_flight.has(frame.id) {
             self.break_off(handler::malformed_id(), Closed::RequestId);
             return None;
@@ -345,7 +345,7 @@ impl Session {
         match Request::decode(frame.kind, frame.body) {
             Err(error) => Some(self.reply(frame.id, &handler::undecodable(error).into())),
             Ok((request, common)) => {
-                match self.shared.handler.answer_now(&request, &common, look) {
+                match self.context.handler.answer_now(&request, &common, clocks) {
                     Some(reply) => Some(self.reply(frame.id, &reply)),
                     None => self.start(frame, request, common),
                 }
@@ -362,16 +362,16 @@ impl Session {
         common: Common<'_>,
     ) -> Option<usize> {
         let hashes = Handler::hashes(&request);
-        if hashes && self.in_flight.hashing() >= self.shared.limits.hashing {
+        if hashes && self.in_flight.hashing() >= self.context.limits.hashing {
             return Some(self.reply(frame.id, &handler::busy(HASHING_PAUSE).into()));
         }
-        self.in_flight.start(&self.shared, &self.peer, frame, request, common);
+        self.in_flight.start(&self.context, &self.peer, frame, request, common);
         None
     }
 
     /// Writes down the reply of a task that has ended.
-    fn finish(&mut self, ended: Ended) {
-        let Ended { id, row, name, took, reply } = ended;
+    fn finish(&mut self, ended: CompletedRequest) {
+        let CompletedRequest { id, row, name, took, reply } = ended;
         let outcome = match &reply {
             Reply::ErrorReply(error) => error.code.name(),
             _ => "OK",
@@ -379,20 +379,20 @@ impl Session {
         let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         tracing::info!(request = name, id, outcome, millis, peer = %self.peer.ip);
         let outcome = self.reply(id, &reply);
-        self.shared.metrics.requests.answered(row, outcome, took, 1);
+        self.context.metrics.requests.answered(row, outcome, took, 1);
     }
 
     /// Lets what was begun go on, though nobody waits for it any more.
     fn detach(&mut self) {
         for row in self.in_flight.detach() {
-            self.shared.metrics.requests.unanswered(row, tally::CLIENT_GONE);
+            self.context.metrics.requests.unanswered(row, counters::CLIENT_GONE);
         }
     }
 
     /// Notes which patience is over. One that drains has none left anyway.
     fn time_out(&mut self) {
         if self.stage == Stage::Open {
-            self.books.closed = match (self.frame_began, self.last_frame) {
+            self.counters.closed = match (self.frame_began, self.last_frame) {
                 (_, None) => Closed::FirstFrameTimeout,
                 (Some(_), Some(_)) => Closed::FrameTimeout,
                 (None, Some(_)) => Closed::IdleTimeout,
@@ -401,7 +401,7 @@ impl Session {
     }
 
     fn reply(&mut self, id: u32, reply: &Reply<'_>) -> usize {
-        self.output.reply(id, reply)
+        self.write_buffer.reply(id, reply)
     }
 
     /// Ends, and tells why: where the next frame begins, or whose a reply would be, is unknown. The
@@ -409,16 +409,16 @@ impl Session {
     /// connection.
     fn break_off(&mut self, error: ErrorReply<'static>, closed: Closed) {
         tracing::info!(outcome = error.code.name(), reason = %error.message, peer = %self.peer.ip, "connection refused");
-        self.farewell = Some(Box::new(error));
+        self.close_reason = Some(Box::new(error));
         self.stage = Stage::Ending;
-        self.books.closed = closed;
+        self.counters.closed = closed;
     }
 
     /// Tells the client to go.
     fn drain(&mut self) {
         self.reply(CONNECTION_ID, &handler::shutting_down().into());
         self.stage = Stage::Draining { since: Instant::now() };
-        self.books.closed = Closed::Drained;
+        self.counters.closed = Closed::Drained;
     }
 }
 
@@ -427,7 +427,7 @@ mod tests {
     use tokio::net::TcpStream;
 
     use super::*;
-    use crate::tcp::places::Place;
+    use crate::tcp::limiter::ConnectionSlot;
 
     /// What `serve` gives, without a call.
     fn size<A, B, C, D, E, F>(_: fn(A, B, C, D, E) -> F) -> usize {
@@ -436,7 +436,7 @@ mod tests {
 
     #[test]
     fn an_idle_connection_is_small() {
-        let task = size(serve::<TcpStream, Place>);
+        let task = size(serve::<TcpStream, ConnectionSlot>);
         assert!(task <= 640, "the task of a connection has {task} bytes");
     }
 }

@@ -12,8 +12,8 @@ use tracing::Instrument;
 use user_proto::frame::Frame;
 use user_proto::{Common, Reply, Request};
 
-use super::connection::Shared;
-use super::tally;
+use super::connection::ConnectionContext;
+use super::counters;
 use crate::handler::{self, Handler, Peer};
 
 /// The requests in flight.
@@ -38,7 +38,7 @@ struct Pending {
 }
 
 /// A request whose task has ended.
-pub(super) struct Ended {
+pub(super) struct CompletedRequest {
     pub(super) id: u32,
     pub(super) row: usize,
     pub(super) name: &'static str,
@@ -71,7 +71,7 @@ impl InFlight {
     /// Gives a request a task.
     pub(super) fn start(
         &mut self,
-        shared: &Arc<Shared>,
+        connection: &Arc<ConnectionContext>,
         peer: &Peer,
         frame: Frame<'_>,
         request: Request<'_>,
@@ -81,27 +81,27 @@ impl InFlight {
             let gone = CancellationToken::new().drop_guard();
             Box::new(Running { tasks: JoinSet::new(), pending: Vec::new(), gone })
         });
-        let (id, row) = (frame.id, tally::row(frame.kind));
+        let (id, row) = (frame.id, counters::row(frame.kind));
         let (_, name) = request.row();
         let hashes = Handler::hashes(&request);
         let (request, common) = (request.into_owned(), common.into_owned());
         let (handler, peer, gone) =
-            (shared.handler.clone(), peer.clone(), running.gone.token().clone());
+            (connection.handler.clone(), peer.clone(), running.gone.token().clone());
         let arrived = Instant::now();
         let traceparent = common.traceparent.as_deref().filter(|text| is_traceparent(text));
         let span = tracing::info_span!("request", request = name, id, traceparent);
-        let in_flight = shared.metrics.requests.begin();
+        let in_flight = connection.metrics.requests.begin();
         let answer = async move {
             let _in_flight = in_flight;
             handler.answer(request, &common, &peer, arrived, gone).await
         };
         let answer = answer.instrument(span);
-        let task = running.tasks.spawn(shared.tasks.track_future(answer)).id();
+        let task = running.tasks.spawn(connection.tasks.track_future(answer)).id();
         running.pending.push(Pending { task, id, row, name, hashes, arrived });
     }
 
     /// The next one that has ended; pending also where there is none.
-    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Ended> {
+    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<CompletedRequest> {
         loop {
             let Some(running) = &mut self.0 else { return Poll::Pending };
             let (task, reply) =
@@ -118,7 +118,13 @@ impl InFlight {
                 };
             if let Some(place) = running.pending.iter().position(|pending| pending.task == task) {
                 let Pending { id, row, name, arrived, .. } = running.pending.swap_remove(place);
-                return Poll::Ready(Ended { id, row, name, took: arrived.elapsed(), reply });
+                return Poll::Ready(CompletedRequest {
+                    id,
+                    row,
+                    name,
+                    took: arrived.elapsed(),
+                    reply,
+                });
             }
         }
     }

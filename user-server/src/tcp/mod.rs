@@ -2,24 +2,24 @@
 //! frames, and no user.
 
 mod connection;
+mod counters;
 mod handshakes;
 mod in_flight;
-mod input;
-mod output;
+mod limiter;
 mod peers;
-mod places;
+mod read_buffer;
 mod server;
-mod tally;
+mod write_buffer;
 
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-pub use connection::{Shared, serve};
+pub use connection::{ConnectionContext, serve};
+pub use counters::names;
+pub use limiter::MaxConnections;
 pub use peers::TrustedPeers;
-pub use places::PlaceLimits;
 pub use server::{Server, listen};
-pub use tally::names;
 
 /// What a connection may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

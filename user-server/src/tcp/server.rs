@@ -10,9 +10,9 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use user_proto::ErrorReply;
 
-use super::connection::{self, Shared};
+use super::connection::{self, ConnectionContext};
 use super::handshakes::{Failed, Handshakes};
-use super::places::{Place, PlaceLimits, Places};
+use super::limiter::{ConnectionLimiter, ConnectionSlot, MaxConnections};
 use super::{Shutdown, TrustedPeers};
 use crate::handler::{self, Peer};
 use crate::metrics::{HandshakeFailure, Refused};
@@ -23,9 +23,9 @@ use crate::tls::Tls;
 const BACKLOG: u32 = 4096;
 /// Those turned away that are told why and wait for their client to read it; further ones are
 /// closed as they are.
-const PARTINGS: usize = 256;
+const MAX_REJECTIONS: usize = 256;
 /// What a client is told to wait that finds no place.
-const PLACE_PAUSE: Duration = Duration::from_secs(1);
+const NO_SLOT_PAUSE: Duration = Duration::from_secs(1);
 /// A rest where nothing can be accepted, so that other connections can end.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -43,10 +43,10 @@ pub fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
 /// The listener and all that it needs.
 pub struct Server {
     listener: TcpListener,
-    shared: Arc<Shared>,
+    context: Arc<ConnectionContext>,
     trusted: TrustedPeers,
-    places: Arc<Places>,
-    partings: Arc<Semaphore>,
+    limiter: Arc<ConnectionLimiter>,
+    rejections: Arc<Semaphore>,
     handshakes: Option<Arc<Handshakes>>,
 }
 
@@ -55,20 +55,20 @@ impl Server {
     #[must_use]
     pub fn new(
         listener: TcpListener,
-        shared: Arc<Shared>,
-        limits: PlaceLimits,
+        context: Arc<ConnectionContext>,
+        limits: MaxConnections,
         trusted: TrustedPeers,
         tls: Option<Arc<Tls>>,
     ) -> Self {
         let handshakes = tls.map(|tls| Arc::new(Handshakes::new(tls)));
-        let (places, partings) =
-            (Arc::new(Places::new(limits)), Arc::new(Semaphore::new(PARTINGS)));
-        Self { listener, shared, trusted, places, partings, handshakes }
+        let (limiter, rejections) =
+            (Arc::new(ConnectionLimiter::new(limits)), Arc::new(Semaphore::new(MAX_REJECTIONS)));
+        Self { listener, context, trusted, limiter, rejections, handshakes }
     }
 
     /// Accepts until it drains.
     pub async fn run(self) {
-        let Shutdown { drain, .. } = &self.shared.shutdown;
+        let Shutdown { drain, .. } = &self.context.shutdown;
         loop {
             let accepted = tokio::select! {
                 () = drain.cancelled() => return,
@@ -77,7 +77,7 @@ impl Server {
             match accepted {
                 Ok((stream, address)) => self.receive(stream, address.ip().to_canonical()),
                 Err(error) => {
-                    self.shared.metrics.connections.accept_errors.inc();
+                    self.context.metrics.connections.accept_errors.inc();
                     tracing::warn!(%error, "a connection can not be accepted");
                     // A peer that has gone already is its own matter; no file descriptors, or no
                     // memory, is ours.
@@ -97,66 +97,72 @@ impl Server {
             return;
         }
         let peer = Peer { ip, trusted: self.trusted.contains(ip) };
-        let place = self.places.arrive(ip, peer.trusted);
+        let place = self.limiter.arrive(ip, peer.trusted);
         match (place, &self.handshakes) {
             (Some(place), Some(handshakes)) => {
                 let door = self.door();
                 let handshakes = handshakes.clone();
-                self.shared.tasks.spawn(Box::pin(async move {
+                self.context.tasks.spawn(Box::pin(async move {
                     door.shake(handshakes, stream, peer, place).await
                 }));
             }
-            (Some(place), None) => self.door().seat(stream, peer, place, Instant::now()),
+            (Some(place), None) => self.door().admit(stream, peer, place, Instant::now()),
             // To tell a client of TLS would cost the handshake that it is not to get.
-            (None, Some(_)) => self.shared.metrics.connections.refused(Refused::OfPeer),
+            (None, Some(_)) => self.context.metrics.connections.refused(Refused::OfPeer),
             (None, None) => self.door().turn_away(stream, ip, Refused::OfPeer),
         }
     }
 
-    fn door(&self) -> Door {
-        Door { shared: self.shared.clone(), partings: self.partings.clone() }
+    fn door(&self) -> Admission {
+        Admission { context: self.context.clone(), rejections: self.rejections.clone() }
     }
 }
 
 /// Where a connection that has come far enough is seated or turned away.
-struct Door {
-    shared: Arc<Shared>,
-    partings: Arc<Semaphore>,
+struct Admission {
+    context: Arc<ConnectionContext>,
+    rejections: Arc<Semaphore>,
 }
 
-impl Door {
-    async fn shake(self, handshakes: Arc<Handshakes>, stream: TcpStream, peer: Peer, place: Place) {
+impl Admission {
+    async fn shake(
+        self,
+        handshakes: Arc<Handshakes>,
+        stream: TcpStream,
+        peer: Peer,
+        place: ConnectionSlot,
+    ) {
         let began = Instant::now();
-        let drain = &self.shared.shutdown.drain;
+        let drain = &self.context.shutdown.drain;
         let shaken = tokio::select! {
-            shaken = handshakes.shake(stream, self.shared.limits.first_frame) => shaken,
+            shaken = handshakes.shake(stream, self.context.limits.first_frame) => shaken,
             () = drain.cancelled() => return,
         };
         match shaken {
             Ok(stream) => {
                 let trusted = peer.trusted || handshakes.knows_clients();
-                self.seat(stream, Peer { trusted, ..peer }, place, began);
+                self.admit(stream, Peer { trusted, ..peer }, place, began);
             }
             Err(Failed::Plaintext(stream)) => {
                 tracing::warn!(peer = %peer.ip, "a client speaks without TLS: what it sent has crossed the network in clear");
-                self.shared.metrics.tls.failed(HandshakeFailure::Plaintext);
-                self.part(stream, handler::needs_tls());
+                self.context.metrics.tls.failed(HandshakeFailure::Plaintext);
+                self.reject(stream, handler::needs_tls());
             }
             Err(Failed::Handshake(failure)) => {
                 tracing::info!(reason = failure.kind.name(), why = failure.why, peer = %peer.ip, "a TLS handshake failed");
-                self.shared.metrics.tls.failed(failure.kind);
+                self.context.metrics.tls.failed(failure.kind);
             }
         }
     }
 
-    fn seat<S>(&self, stream: S, peer: Peer, mut place: Place, began: Instant)
+    fn admit<S>(&self, stream: S, peer: Peer, mut place: ConnectionSlot, began: Instant)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        if place.settle(peer.trusted) {
-            self.shared.tasks.spawn(connection::serve(
+        if place.establish(peer.trusted) {
+            self.context.tasks.spawn(connection::serve(
                 stream,
-                self.shared.clone(),
+                self.context.clone(),
                 peer,
                 began,
                 place,
@@ -171,18 +177,18 @@ impl Door {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         tracing::debug!(reason = why.name(), peer = %ip, "no place for a connection");
-        self.shared.metrics.connections.refused(why);
-        self.part(stream, handler::no_place(PLACE_PAUSE));
+        self.context.metrics.connections.refused(why);
+        self.reject(stream, handler::no_slot(NO_SLOT_PAUSE));
     }
 
     /// Says a last word, as far as there is room for those who wait to hear it.
-    fn part<S>(&self, stream: S, word: ErrorReply<'static>)
+    fn reject<S>(&self, stream: S, word: ErrorReply<'static>)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        if let Ok(room) = self.partings.clone().try_acquire_owned() {
-            self.shared.tasks.spawn(async move {
-                connection::part(stream, word).await;
+        if let Ok(room) = self.rejections.clone().try_acquire_owned() {
+            self.context.tasks.spawn(async move {
+                connection::reject(stream, word).await;
                 drop(room);
             });
         }

@@ -9,16 +9,16 @@ mod policy;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::domain::audit::{AUDITED_LOGIN, Event, Kind, Note};
-use crate::domain::ports::{Adjustment, Counters};
-use crate::domain::records::Counter;
-use crate::domain::{Act, ClientNetwork, Clock, Fault, Origin, Outcome, Refusal, Timestamp};
+use crate::domain::{
+    AUDITED_LOGIN, Adjustment, AuditEvent, AuditKind, AuditRecord, BudgetCounter, BudgetCounters,
+    ChangeContext, ClientNetwork, Clock, Fault, Origin, Refusal, Timestamp, UseCaseResult,
+};
 use crate::keys::Pseudonyms;
 use policy::LoginSlots;
 
 /// The throttle.
 pub struct Throttle {
-    counters: Arc<dyn Counters>,
+    counters: Arc<dyn BudgetCounters>,
     clock: Arc<dyn Clock>,
     pseudonyms: Pseudonyms,
 }
@@ -44,7 +44,7 @@ impl Hourly {
 }
 
 /// A login attempt that was paid for, to be settled by [`Throttle::success`] or
-/// [`Throttle::give_back`]; dropped, it counts as a failure.
+/// [`Throttle::refund_login`]; dropped, it counts as a failure.
 #[must_use]
 #[derive(Debug)]
 pub struct LoginCharge {
@@ -55,7 +55,11 @@ pub struct LoginCharge {
 impl Throttle {
     /// A throttle over `counters`.
     #[must_use]
-    pub fn new(counters: Arc<dyn Counters>, clock: Arc<dyn Clock>, pseudonyms: Pseudonyms) -> Self {
+    pub fn new(
+        counters: Arc<dyn BudgetCounters>,
+        clock: Arc<dyn Clock>,
+        pseudonyms: Pseudonyms,
+    ) -> Self {
         Self { counters, clock, pseudonyms }
     }
 
@@ -72,7 +76,7 @@ impl Throttle {
     ///
     /// # Errors
     /// [`Refusal::RateLimited`] where the hour's uses are spent.
-    pub async fn charge(&self, use_: Hourly, network: Option<ClientNetwork>) -> Outcome<()> {
+    pub async fn charge(&self, use_: Hourly, network: Option<ClientNetwork>) -> UseCaseResult<()> {
         let Some(network) = network else { return Ok(()) };
         let (name, most) = use_.row();
         let now = self.clock.now();
@@ -100,7 +104,7 @@ impl Throttle {
         &self,
         login: &str,
         network: Option<ClientNetwork>,
-    ) -> Outcome<LoginCharge> {
+    ) -> UseCaseResult<LoginCharge> {
         let keys = self.login_keys(login, network);
         let now = self.clock.now();
         let pay = Adjustment::new(keys.clone(), move |counters| {
@@ -128,10 +132,10 @@ impl Throttle {
     }
 
     /// The attempt was not made: it is given back.
-    pub async fn give_back(&self, charge: LoginCharge) -> Result<(), Fault> {
+    pub async fn refund_login(&self, charge: LoginCharge) -> Result<(), Fault> {
         let now = self.clock.now();
         let back = Adjustment::new(charge.keys, move |counters| {
-            slots(counters, |slots| slots.give_back(charge.from_reserve, now))
+            slots(counters, |slots| slots.refund(charge.from_reserve, now))
         });
         self.counters.adjust(back, None).await.map(|_| ())
     }
@@ -154,15 +158,19 @@ impl Throttle {
         network: Option<ClientNetwork>,
         login: Option<&str>,
         now: Timestamp,
-    ) -> Note {
+    ) -> AuditRecord {
         let minute = (now.0 / 60_000).to_string();
         let key =
             network.map_or(login.unwrap_or_default().to_owned(), |network| network.to_string());
         let kind = if network.is_some() { "network" } else { "login" };
         let dedup = Some(self.pseudonyms.of("throttled", &[what, kind, &key, &minute]));
         let subject = login.map(|login| self.pseudonyms.of(AUDITED_LOGIN, &[login]).to_vec());
-        let event = Event { subject, dedup, ..Event::new(Kind::Throttled).detail(what) };
-        Note { act: Act { at: now, origin: Origin::Client(network), claim: None }, event }
+        let event =
+            AuditEvent { subject, dedup, ..AuditEvent::new(AuditKind::Throttled).detail(what) };
+        AuditRecord {
+            context: ChangeContext { at: now, origin: Origin::Client(network), claim: None },
+            event,
+        }
     }
 
     /// In the order of [`LoginSlots`].
@@ -182,12 +190,12 @@ impl Throttle {
 /// The keys and the slots are made by one function each, so there are always slots; without them
 /// nothing is counted.
 fn slots(
-    counters: &mut [Counter],
-    act: impl FnOnce(LoginSlots<'_>) -> Result<u8, Duration>,
+    counters: &mut [BudgetCounter],
+    decide: impl FnOnce(LoginSlots<'_>) -> Result<u8, Duration>,
 ) -> Result<u8, Duration> {
-    LoginSlots::of(counters).map_or(Ok(policy::FROM_STRANGERS), act)
+    LoginSlots::of(counters).map_or(Ok(policy::FROM_STRANGERS), decide)
 }
 
-fn allowed(verdict: Result<u8, Duration>) -> Outcome<u8> {
+fn allowed(verdict: Result<u8, Duration>) -> UseCaseResult<u8> {
     verdict.map_err(|retry_after| Refusal::RateLimited { retry_after }.into())
 }

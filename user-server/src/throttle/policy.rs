@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use crate::domain::Timestamp;
-use crate::domain::records::Counter;
+use crate::domain::{BudgetCounter, Timestamp};
 
 /// The failures after which the next attempt has to wait.
 const FREE_FAILURES: u32 = 5;
@@ -27,7 +26,7 @@ pub(super) const FROM_RESERVE: u8 = 1;
 
 /// Spends one of `most` within `window` from the first.
 pub(super) fn charge(
-    counters: &mut [Counter],
+    counters: &mut [BudgetCounter],
     most: u32,
     window: Duration,
     now: Timestamp,
@@ -43,7 +42,7 @@ pub(super) fn charge(
 }
 
 /// Gives one back.
-pub(super) fn refund(counters: &mut [Counter]) -> Result<u8, Duration> {
+pub(super) fn refund(counters: &mut [BudgetCounter]) -> Result<u8, Duration> {
     for counter in counters.iter_mut() {
         counter.count = counter.count.saturating_sub(1);
     }
@@ -51,9 +50,9 @@ pub(super) fn refund(counters: &mut [Counter]) -> Result<u8, Duration> {
 }
 
 /// Starts a new window where the last has passed.
-fn open_window(counter: &mut Counter, window: Duration, now: Timestamp) {
+fn open_window(counter: &mut BudgetCounter, window: Duration, now: Timestamp) {
     if counter.count == 0 || counter.since.plus(window) <= now {
-        *counter = Counter {
+        *counter = BudgetCounter {
             count: 0,
             since: now,
             blocked_until: counter.blocked_until,
@@ -65,27 +64,27 @@ fn open_window(counter: &mut Counter, window: Duration, now: Timestamp) {
 /// The counters of one login attempt.
 pub(super) struct LoginSlots<'a> {
     /// Failures of strangers at this login.
-    account: &'a mut Counter,
+    account: &'a mut BudgetCounter,
     /// When its owner last cleared it: waits that began before are over.
-    cleared: &'a mut Counter,
+    cleared: &'a mut BudgetCounter,
     network: Option<NetworkSlots<'a>>,
 }
 
 struct NetworkSlots<'a> {
     /// Failures of this network at this login, since the first of them, and until when it waits.
-    pair: &'a mut Counter,
+    pair: &'a mut BudgetCounter,
     /// When it last logged in here.
-    known: &'a mut Counter,
+    known: &'a mut BudgetCounter,
     /// Failures that its reserve paid for.
-    reserve: &'a mut Counter,
+    reserve: &'a mut BudgetCounter,
     /// Its failures at all logins.
-    failures: &'a mut Counter,
+    failures: &'a mut BudgetCounter,
 }
 
 impl<'a> LoginSlots<'a> {
     /// The slots of counters in the order of their keys: two for the login, and four for a network
     /// that is known.
-    pub(super) fn of(counters: &'a mut [Counter]) -> Option<Self> {
+    pub(super) fn of(counters: &'a mut [BudgetCounter]) -> Option<Self> {
         match counters {
             [account, cleared] => Some(Self { account, cleared, network: None }),
             [account, cleared, pair, known, reserve, failures] => Some(Self {
@@ -146,10 +145,10 @@ impl<'a> LoginSlots<'a> {
 
     /// Gives the attempt back, ends the wait, and knows the network from now.
     pub(super) fn succeeded(mut self, from_reserve: bool, now: Timestamp) -> Result<u8, Duration> {
-        self.give_back_budgets(from_reserve);
+        self.refund_budgets(from_reserve);
         if let Some(slots) = &mut self.network {
-            *slots.pair = Counter::ZERO;
-            *slots.known = Counter {
+            *slots.pair = BudgetCounter::ZERO;
+            *slots.known = BudgetCounter {
                 count: 1,
                 since: now,
                 blocked_until: Timestamp(0),
@@ -160,8 +159,8 @@ impl<'a> LoginSlots<'a> {
     }
 
     /// Gives the attempt back, as if it had not been made.
-    pub(super) fn give_back(mut self, from_reserve: bool, now: Timestamp) -> Result<u8, Duration> {
-        self.give_back_budgets(from_reserve);
+    pub(super) fn refund(mut self, from_reserve: bool, now: Timestamp) -> Result<u8, Duration> {
+        self.refund_budgets(from_reserve);
         if let Some(slots) = &mut self.network {
             slots.pair.count = slots.pair.count.saturating_sub(1);
             // Its last wait was over, or the attempt would not have been paid for.
@@ -172,8 +171,8 @@ impl<'a> LoginSlots<'a> {
 
     /// Forgets every failure at this login.
     pub(super) fn clear(self, now: Timestamp) -> Result<u8, Duration> {
-        *self.account = Counter::ZERO;
-        *self.cleared = Counter {
+        *self.account = BudgetCounter::ZERO;
+        *self.cleared = BudgetCounter {
             count: 1,
             since: now,
             blocked_until: Timestamp(0),
@@ -182,8 +181,8 @@ impl<'a> LoginSlots<'a> {
         Ok(0)
     }
 
-    fn give_back_budgets(&mut self, from_reserve: bool) {
-        let less = |counter: &mut Counter| counter.count = counter.count.saturating_sub(1);
+    fn refund_budgets(&mut self, from_reserve: bool) {
+        let less = |counter: &mut BudgetCounter| counter.count = counter.count.saturating_sub(1);
         if !from_reserve {
             less(self.account);
         }
@@ -201,7 +200,7 @@ impl NetworkSlots<'_> {
     fn forget_before(&mut self, cleared: Timestamp) {
         for counter in [&mut *self.pair, &mut *self.reserve] {
             if counter.count > 0 && counter.since <= cleared {
-                *counter = Counter::ZERO;
+                *counter = BudgetCounter::ZERO;
             }
         }
     }
@@ -226,12 +225,12 @@ mod tests {
         NOW.plus(Duration::from_secs(seconds))
     }
 
-    fn charge(counters: &mut [Counter], now: Timestamp) -> Result<u8, Duration> {
+    fn charge(counters: &mut [BudgetCounter], now: Timestamp) -> Result<u8, Duration> {
         LoginSlots::of(counters).unwrap().charge(now)
     }
 
     /// Fails until a budget refuses for longer than a wait is; how often it could.
-    fn exhaust(counters: &mut [Counter; 6], mut now: Timestamp) -> (u32, Timestamp) {
+    fn exhaust(counters: &mut [BudgetCounter; 6], mut now: Timestamp) -> (u32, Timestamp) {
         let mut failures = 0;
         loop {
             match charge(counters, now) {
@@ -244,7 +243,7 @@ mod tests {
 
     #[test]
     fn where_no_network_is_known_strangers_have_their_day() {
-        let mut counters = [Counter::ZERO; 2];
+        let mut counters = [BudgetCounter::ZERO; 2];
         for number in 0..STRANGERS_PER_DAY {
             assert_eq!(
                 charge(&mut counters, at(u64::from(number))),
@@ -254,7 +253,7 @@ mod tests {
         }
         let hour = at(3600);
         assert_eq!(charge(&mut counters, hour), Err(DAY - Duration::from_secs(3600)));
-        LoginSlots::of(&mut counters).unwrap().give_back(false, hour).unwrap();
+        LoginSlots::of(&mut counters).unwrap().refund(false, hour).unwrap();
         assert_eq!(charge(&mut counters, hour), Ok(FROM_STRANGERS));
         assert!(charge(&mut counters, hour).is_err());
         assert_eq!(charge(&mut counters, NOW.plus(DAY)), Ok(FROM_STRANGERS), "a new day");
@@ -262,7 +261,7 @@ mod tests {
 
     #[test]
     fn the_wait_grows_from_the_fifth_failure() {
-        let mut counters = [Counter::ZERO; 6];
+        let mut counters = [BudgetCounter::ZERO; 6];
         for _ in 0..5 {
             assert_eq!(charge(&mut counters, NOW), Ok(FROM_STRANGERS));
         }
@@ -276,9 +275,9 @@ mod tests {
 
     #[test]
     fn a_wait_is_not_forgotten_before_it_is_over() {
-        let mut counters = [Counter::ZERO; 6];
+        let mut counters = [BudgetCounter::ZERO; 6];
         counters[2] =
-            Counter { count: 14, since: NOW, blocked_until: NOW, expires_at: NOW.plus(DAY) };
+            BudgetCounter { count: 14, since: NOW, blocked_until: NOW, expires_at: NOW.plus(DAY) };
         let late = NOW.plus(DAY - Duration::from_secs(30));
         assert!(charge(&mut counters, late).is_ok());
         let pair = counters[2];
@@ -288,7 +287,7 @@ mod tests {
 
     #[test]
     fn a_success_ends_the_wait_and_gives_back() {
-        let mut counters = [Counter::ZERO; 6];
+        let mut counters = [BudgetCounter::ZERO; 6];
         for _ in 0..4 {
             assert!(charge(&mut counters, NOW).is_ok());
         }
@@ -301,22 +300,22 @@ mod tests {
 
     #[test]
     fn what_was_not_tried_costs_nothing() {
-        let mut counters = [Counter::ZERO; 6];
+        let mut counters = [BudgetCounter::ZERO; 6];
         for _ in 0..200 {
             assert!(charge(&mut counters, NOW).is_ok());
-            assert!(LoginSlots::of(&mut counters).unwrap().give_back(false, NOW).is_ok());
+            assert!(LoginSlots::of(&mut counters).unwrap().refund(false, NOW).is_ok());
         }
         assert_eq!(counters.map(|counter| counter.count), [0; 6]);
     }
 
     #[test]
     fn strangers_can_not_lock_the_owner_out_of_a_known_place() {
-        let mut owner = [Counter::ZERO; 6];
+        let mut owner = [BudgetCounter::ZERO; 6];
         assert!(charge(&mut owner, NOW).is_ok());
         assert!(LoginSlots::of(&mut owner).unwrap().succeeded(false, NOW).is_ok());
         let mut account = owner[0];
         for _ in 0..1000 {
-            let mut stranger = [Counter::ZERO; 6];
+            let mut stranger = [BudgetCounter::ZERO; 6];
             stranger[0] = account;
             let _ = charge(&mut stranger, NOW);
             account = stranger[0];
@@ -329,23 +328,24 @@ mod tests {
 
     #[test]
     fn a_place_is_known_for_thirty_days() {
-        let mut counters = [Counter::ZERO; 6];
+        let mut counters = [BudgetCounter::ZERO; 6];
         assert!(charge(&mut counters, NOW).is_ok());
         assert!(LoginSlots::of(&mut counters).unwrap().succeeded(false, NOW).is_ok());
         let days_are_over = at(30 * 86_400);
         assert_eq!(counters[3].expires_at, days_are_over);
         let just_before = at(30 * 86_400 - 1);
-        counters[0] = Counter { count: STRANGERS_PER_DAY, since: just_before, ..Counter::ZERO };
+        counters[0] =
+            BudgetCounter { count: STRANGERS_PER_DAY, since: just_before, ..BudgetCounter::ZERO };
         assert_eq!(charge(&mut counters.clone(), just_before), Ok(FROM_RESERVE));
         assert!(charge(&mut counters, days_are_over).is_err());
     }
 
     #[test]
     fn one_network_has_a_bound_over_all_logins() {
-        let mut failures = Counter::ZERO;
+        let mut failures = BudgetCounter::ZERO;
         let mut allowed = 0;
         for _ in 0..1000 {
-            let mut counters = [Counter::ZERO; 6];
+            let mut counters = [BudgetCounter::ZERO; 6];
             counters[5] = failures;
             allowed += u32::from(charge(&mut counters, NOW).is_ok());
             failures = counters[5];
@@ -355,7 +355,7 @@ mod tests {
 
     #[test]
     fn clearing_reaches_networks_that_nobody_remembers() {
-        let mut counters = [Counter::ZERO; 6];
+        let mut counters = [BudgetCounter::ZERO; 6];
         let (failures, now) = exhaust(&mut counters, NOW);
         assert_eq!(failures, STRANGERS_PER_DAY);
         assert!(LoginSlots::of(&mut counters[..2]).unwrap().clear(now).is_ok());
@@ -365,7 +365,7 @@ mod tests {
 
     #[test]
     fn an_hour_has_its_uses() {
-        let mut counters = [Counter::ZERO];
+        let mut counters = [BudgetCounter::ZERO];
         for _ in 0..20 {
             assert!(super::charge(&mut counters, 20, HOUR, NOW).is_ok());
         }

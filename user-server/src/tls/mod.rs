@@ -14,7 +14,7 @@ use tokio_rustls::TlsAcceptor;
 pub use tokio_rustls::server::TlsStream;
 
 use crate::domain::{Clock, Timestamp};
-use crate::metrics;
+use crate::metrics::TlsMetrics;
 pub use failure::NoHandshake;
 use identity::{Fingerprint, Material};
 pub use identity::{Identity, Part, TlsFault};
@@ -42,7 +42,7 @@ pub struct Tls {
     /// The files as they were when they were last tried, whether they could be used or not.
     tried: Mutex<Fingerprint>,
     clock: Arc<dyn Clock>,
-    metrics: metrics::Tls,
+    metrics: TlsMetrics,
 }
 
 impl Tls {
@@ -53,7 +53,7 @@ impl Tls {
     pub fn start(
         files: TlsFiles,
         clock: Arc<dyn Clock>,
-        metrics: metrics::Tls,
+        metrics: TlsMetrics,
     ) -> Result<Self, TlsFault> {
         let material = Material::read(&files);
         let tried = Fingerprint::of(&material);

@@ -11,8 +11,7 @@ use zeroize::Zeroizing;
 
 use super::exact::Exact;
 use super::{MAX_TOKEN, TokenPolicy, Verified};
-use crate::domain::records::SessionRecord;
-use crate::domain::{Fault, Refusal, Timestamp};
+use crate::domain::{Fault, Refusal, SessionRecord, Timestamp};
 use crate::keys::{Key, KeyRing};
 
 const TYPE: &str = "at+jwt";

@@ -8,8 +8,7 @@ use zeroize::Zeroizing;
 
 use super::access::AccessTokens;
 use super::{TokenPolicy, Verified};
-use crate::domain::records::NewSession;
-use crate::domain::{Fault, Timestamp};
+use crate::domain::{Fault, NewSession, Timestamp};
 use crate::keys::KeyRing;
 
 /// Both ways, under the same keys.

@@ -16,21 +16,21 @@ use tokio::time::Instant;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use crate::domain::ports::{Cache, Sessions};
-use crate::domain::records::{NewSession, Rotation, SessionRecord};
-use crate::domain::{Act, Caller, Clock, Fault, Outcome, Refusal, Timestamp};
+use crate::domain::{
+    AuditEvent, AuditKind, Change, ChangeContext, Clock, Fault, IdempotencyKeys, NewSession,
+    RecordCache, RecordedOutcome, Refusal, RequestContext, SessionRecord, Sessions, Timestamp,
+    UseCaseResult, Wakeups,
+};
 use crate::keys::KeyRing;
 use access::{AccessTokens, NO_KEY};
 #[doc(hidden)]
 pub use both::BothWays;
-use refresh::RefreshToken;
+use refresh::{RefreshToken, Superseded};
 pub use retired::{follow_retired, retire_known};
 pub use revocations::{FRESH, Revocations};
 
 /// The longest token that is looked at, in bytes.
 pub const MAX_TOKEN: usize = 2048;
-/// How long the refresh token before the current one may come again: a lost reply, two tabs.
-const GRACE: Duration = Duration::from_secs(30);
 
 /// How long tokens live, and what they say of where they come from.
 #[derive(Debug, Clone)]
@@ -47,20 +47,30 @@ pub struct TokenPolicy {
     pub session_life: Duration,
 }
 
+/// The ports of the token service.
+pub struct TokenStores {
+    pub sessions: Arc<dyn Sessions>,
+    pub claims: Arc<dyn IdempotencyKeys>,
+    pub cache: Arc<dyn RecordCache>,
+    pub wakeups: Arc<dyn Wakeups>,
+}
+
 /// The token service.
 pub struct Tokens {
     access: AccessTokens,
     keys: Arc<KeyRing>,
     sessions: Arc<dyn Sessions>,
+    claims: Arc<dyn IdempotencyKeys>,
     clock: Arc<dyn Clock>,
     policy: TokenPolicy,
-    ended: Arc<Revocations>,
-    cache: Arc<dyn Cache>,
+    revocations: Arc<Revocations>,
+    cache: Arc<dyn RecordCache>,
+    wakeups: Arc<dyn Wakeups>,
 }
 
 /// A session's pair of tokens.
 #[derive(Debug)]
-pub struct Grant {
+pub struct TokenPair {
     /// Whose session.
     pub user_id: Uuid,
     /// The session.
@@ -97,14 +107,14 @@ impl Tokens {
     /// Where a key or the policy can't be used.
     pub fn new(
         keys: Arc<KeyRing>,
-        sessions: Arc<dyn Sessions>,
+        stores: TokenStores,
         clock: Arc<dyn Clock>,
         policy: TokenPolicy,
-        ended: Arc<Revocations>,
-        cache: Arc<dyn Cache>,
+        revocations: Arc<Revocations>,
     ) -> Result<Self, Fault> {
         let access = AccessTokens::new(&keys, &policy)?;
-        Ok(Self { access, keys, sessions, clock, policy, ended, cache })
+        let TokenStores { sessions, claims, cache, wakeups } = stores;
+        Ok(Self { access, keys, sessions, claims, clock, policy, revocations, cache, wakeups })
     }
 
     /// Whether a key is left to make tokens and codes with.
@@ -131,12 +141,17 @@ impl Tokens {
     ///
     /// # Errors
     /// A fault where the token can't be signed.
-    pub fn first_grant(&self, session: &NewSession, user_id: Uuid, act: &Act) -> Outcome<Grant> {
-        self.grant(
-            &session.opened(user_id, act.at),
+    pub fn first_tokens(
+        &self,
+        session: &NewSession,
+        user_id: Uuid,
+        context: &ChangeContext,
+    ) -> UseCaseResult<TokenPair> {
+        self.tokens_of(
+            &session.opened(user_id, context.at),
             self.kid(),
-            act.claim.map(|claim| claim.key),
-            act.at,
+            context.claim.map(|claim| claim.key),
+            context.at,
         )
     }
 
@@ -145,32 +160,32 @@ impl Tokens {
     ///
     /// # Errors
     /// `SessionRevoked`.
-    pub async fn grant_again(
+    pub async fn reissue(
         &self,
         session: &SessionRecord,
         kid: &str,
         once: Uuid,
         at: Timestamp,
-    ) -> Outcome<Grant> {
+    ) -> UseCaseResult<TokenPair> {
         self.still_open(session.id, session.user_id).await?;
-        self.grant(session, kid, Some(once), at)
+        self.tokens_of(session, kid, Some(once), at)
     }
 
     /// Whether the session of a genuine token, expired or not, has not ended.
     ///
     /// # Errors
     /// `InvalidToken`, `SessionRevoked`.
-    pub async fn token_still_open(&self, token: &[u8]) -> Outcome<()> {
+    pub async fn token_still_open(&self, token: &[u8]) -> UseCaseResult<()> {
         let claims = self.access.read(token)?;
-        if self.ended.ended_all_since(claims.issued_at) {
+        if self.revocations.all_revoked_since(claims.issued_at) {
             return Err(Refusal::SessionRevoked.into());
         }
         self.still_open(claims.session_id, claims.user_id).await
     }
 
-    async fn still_open(&self, session_id: Uuid, user_id: Uuid) -> Outcome<()> {
-        if self.ended.contains_any([session_id, user_id])
-            || self.sessions.session_user(session_id).await?.is_none()
+    async fn still_open(&self, session_id: Uuid, user_id: Uuid) -> UseCaseResult<()> {
+        if self.revocations.contains_any([session_id, user_id])
+            || self.sessions.session(session_id).await?.is_none()
         {
             return Err(Refusal::SessionRevoked.into());
         }
@@ -182,7 +197,7 @@ impl Tokens {
     /// # Errors
     /// `InvalidToken`, `TokenExpired`, `SessionRevoked`, or `Stale` where too little is known to
     /// say.
-    pub fn verify(&self, token: &[u8]) -> Outcome<Verified> {
+    pub fn verify(&self, token: &[u8]) -> UseCaseResult<Verified> {
         self.verify_at(token, self.time(), Instant::now())
     }
 
@@ -196,87 +211,138 @@ impl Tokens {
     ///
     /// # Errors
     /// As [`Tokens::verify`].
-    pub fn verify_at(&self, token: &[u8], time: Timestamp, instant: Instant) -> Outcome<Verified> {
+    pub fn verify_at(
+        &self,
+        token: &[u8],
+        time: Timestamp,
+        instant: Instant,
+    ) -> UseCaseResult<Verified> {
         let claims = self.access.read(token)?;
         if time.seconds() >= claims.expires_at {
             return Err(Refusal::TokenExpired.into());
         }
-        if self.ended.contains_any([claims.session_id, claims.user_id])
-            || self.ended.ended_all_since(claims.issued_at)
+        if self.revocations.contains_any([claims.session_id, claims.user_id])
+            || self.revocations.all_revoked_since(claims.issued_at)
         {
             return Err(Refusal::SessionRevoked.into());
         }
-        let stale = self.ended.staleness(instant).map_err(|_| Refusal::Stale)?;
+        let stale = self.revocations.staleness(instant).map_err(|_| Refusal::Stale)?;
         Ok(Verified { stale, ..claims })
     }
 
-    /// Uses a refresh token.
+    /// Exchanges a refresh token for new tokens.
     ///
     /// # Errors
-    /// `InvalidToken`, `TokenExpired`, or `SessionRevoked`: also where this use showed that
-    /// somebody has a copy.
-    pub async fn refresh(&self, token: &[u8], caller: &Caller) -> Outcome<Grant> {
+    /// `InvalidToken`, `TokenExpired`, or `SessionRevoked`, also where this use proves that the
+    /// token was copied.
+    pub async fn refresh(
+        &self,
+        token: &[u8],
+        context: &RequestContext,
+    ) -> UseCaseResult<TokenPair> {
         let now = self.clock.now();
         let token = RefreshToken::read(token, &self.keys).ok_or(Refusal::InvalidToken)?;
         if token.expires_at <= now.seconds() {
             return Err(Refusal::TokenExpired.into());
         }
-        let once = caller.claim.map(|claim| claim.key);
-        match self
-            .sessions
-            .rotate(token.session_id, token.counter, GRACE, self.kid(), &caller.act(now))
-            .await?
-        {
-            Rotation::Moved(session) | Rotation::Repeated(session) => {
-                self.grant(&session, self.kid(), once, now)
+        let (id, counter) = (token.session_id, token.counter);
+        let change = Change::new(
+            context.at(now),
+            AuditEvent::new(AuditKind::Refreshed).session(id),
+            RecordedOutcome::at(now),
+        );
+        let session = match self.sessions.refresh(id, counter, self.kid(), change).await? {
+            Some(session) => session,
+            None => self.superseded(id, counter, now, context).await?,
+        };
+        self.tokens_of(&session, self.kid(), context.claim.map(|claim| claim.key), now)
+    }
+
+    /// Decides about a refresh token that is not the current one of its session. Returns the
+    /// session where the token may be repeated.
+    async fn superseded(
+        &self,
+        session_id: Uuid,
+        counter: u32,
+        now: Timestamp,
+        context: &RequestContext,
+    ) -> UseCaseResult<SessionRecord> {
+        let session = self.sessions.session(session_id).await?.ok_or(Refusal::SessionRevoked)?;
+        match refresh::judge(&session, counter, now) {
+            Superseded::Repeated => {
+                if let Some(claim) = context.claim {
+                    let outcome = RecordedOutcome::at(now).user(session.user_id);
+                    let outcome = outcome.session(session.clone());
+                    self.claims.complete_key(claim, &outcome).await?;
+                }
+                Ok(session)
             }
-            Rotation::Ended(ended) => {
-                self.note_ended(&ended, now).await;
+            Superseded::Stolen => {
+                let change = Change::new(
+                    // The request is refused, so it completes no idempotency key.
+                    ChangeContext { claim: None, ..context.at(now) },
+                    AuditEvent::of(AuditKind::ReuseDetected, session.user_id).session(session_id),
+                    RecordedOutcome::at(now),
+                );
+                let ended = self.sessions.end_session(session_id, change).await?;
+                self.publish_ended(&ended, now).await;
                 Err(Refusal::SessionRevoked.into())
             }
-            Rotation::Ahead => Err(Refusal::InvalidToken.into()),
-            Rotation::Gone => Err(Refusal::SessionRevoked.into()),
+            Superseded::NotIssued => Err(Refusal::InvalidToken.into()),
         }
     }
 
-    /// Ends the token's session, or all of its user's. An access token that has expired still ends
+    /// Ends the session of a token, or all sessions of its user. An expired access token still ends
     /// its own session.
     ///
     /// # Errors
-    /// As [`Tokens::verify`] and [`Tokens::refresh`]; `SessionRevoked` where there is nothing left
-    /// to end.
-    pub async fn logout(&self, token: &[u8], all: bool, caller: &Caller) -> Outcome<u32> {
+    /// Those of [`Tokens::verify`] and [`Tokens::refresh`]; `SessionRevoked` where no session was
+    /// left to end.
+    pub async fn logout(
+        &self,
+        token: &[u8],
+        all: bool,
+        context: &RequestContext,
+    ) -> UseCaseResult<u32> {
         let now = self.clock.now();
         let (session_id, user_id) = match RefreshToken::read(token, &self.keys) {
             Some(token) if token.expires_at <= now.seconds() => {
                 return Err(Refusal::TokenExpired.into());
             }
-            Some(token) if all => match self.sessions.session_user(token.session_id).await? {
-                Some(user_id) => (token.session_id, user_id),
-                None => return Err(Refusal::SessionRevoked.into()),
-            },
+            Some(token) if all => {
+                let session = self.sessions.session(token.session_id).await?;
+                (token.session_id, session.ok_or(Refusal::SessionRevoked)?.user_id)
+            }
             Some(token) => (token.session_id, Uuid::nil()),
             None => {
                 let claims = self.access.read(token)?;
                 if all && now.seconds() >= claims.expires_at {
                     return Err(Refusal::TokenExpired.into());
                 }
-                if self.ended.ended_all_since(claims.issued_at) {
+                if self.revocations.all_revoked_since(claims.issued_at) {
                     return Err(Refusal::SessionRevoked.into());
                 }
                 (claims.session_id, claims.user_id)
             }
         };
-        if self.ended.contains_any([session_id, user_id]) {
+        if self.revocations.contains_any([session_id, user_id]) {
             return Err(Refusal::SessionRevoked.into());
         }
+        let outcome = RecordedOutcome::at(now);
         let ended = if all {
-            self.sessions.end_all_sessions(user_id, &caller.act(now)).await?
+            let event = AuditEvent::of(AuditKind::LoggedOut, user_id).detail("all sessions");
+            let change = Change::new(context.at(now), event, outcome.user(user_id));
+            self.sessions.end_all_sessions(user_id, change).await?
         } else {
-            self.sessions.end_session(session_id, &caller.act(now)).await?
+            let event = AuditEvent::new(AuditKind::LoggedOut).session(session_id);
+            let change = Change::new(context.at(now), event, outcome);
+            self.sessions.end_session(session_id, change).await?
         };
-        self.note_ended(&ended, now).await;
-        if ended.sessions == 0 { Err(Refusal::SessionRevoked.into()) } else { Ok(ended.sessions) }
+        self.publish_ended(&ended, now).await;
+        if ended.sessions == 0 {
+            return Err(Refusal::SessionRevoked.into());
+        }
+        Ok(ended.sessions)
     }
 
     /// Today's key. Where none is left, the name of one under which nothing is issued.
@@ -284,13 +350,13 @@ impl Tokens {
         &self.keys.signing().unwrap_or_else(|| self.keys.first()).kid
     }
 
-    fn grant(
+    fn tokens_of(
         &self,
         session: &SessionRecord,
         kid: &str,
         once: Option<Uuid>,
         now: Timestamp,
-    ) -> Outcome<Grant> {
+    ) -> UseCaseResult<TokenPair> {
         // Derived from what is stored, so that a repeated refresh gives the same bytes.
         let session_end = session.created_at.plus(self.policy.session_life);
         let refresh_end = session.rotated_at.plus(self.policy.session_idle).min(session_end);
@@ -302,7 +368,7 @@ impl Tokens {
         };
         let access_token = self.access.issue(session, kid, once, now, access_end)?;
         let key = self.keys.find(&session.kid).ok_or(Refusal::InvalidToken)?;
-        Ok(Grant {
+        Ok(TokenPair {
             user_id: session.user_id,
             session_id: session.id,
             access_token,

@@ -5,25 +5,26 @@
 use uuid::Uuid;
 
 use super::{Tokens, Verified};
-use crate::domain::records::{Cached, Ended, Profile, UserRecord};
-use crate::domain::{Outcome, Refusal, Timestamp};
+use crate::domain::{
+    CacheLookup, EndedSessions, Profile, Refusal, Timestamp, UseCaseResult, UserRecord,
+};
 
 impl Tokens {
     /// The account of a good access token.
     ///
     /// # Errors
     /// `SessionRevoked` where the session has ended since.
-    pub async fn owner(&self, token: &Verified) -> Outcome<Profile> {
+    pub async fn owner(&self, token: &Verified) -> UseCaseResult<Profile> {
         let Verified { session_id, user_id, .. } = *token;
         if token.stale.is_some() {
             // Without news nobody can say whether a record is old.
             return self.stored_owner(session_id).await;
         }
         let now = self.clock.now();
-        let least = self.ended.least_version(user_id);
-        match self.cache.look_up(session_id, user_id, least, now).await {
-            Cached::Known(profile) => Ok(profile),
-            Cached::Unknown(leases) => {
+        let min_version = self.revocations.min_version(user_id);
+        match self.cache.look_up(session_id, user_id, min_version, now).await {
+            CacheLookup::Known(profile) => Ok(profile),
+            CacheLookup::Unknown(leases) => {
                 let profile = self.stored_owner(session_id).await?;
                 self.cache.fill(session_id, &profile, leases, now).await;
                 Ok(profile)
@@ -31,30 +32,30 @@ impl Tokens {
         }
     }
 
-    async fn stored_owner(&self, session_id: Uuid) -> Outcome<Profile> {
+    async fn stored_owner(&self, session_id: Uuid) -> UseCaseResult<Profile> {
         let user = self.sessions.session_owner(session_id).await?.ok_or(Refusal::SessionRevoked)?;
         Ok(user.into())
     }
 
     /// Knows at once of sessions that were ended in SQL, and tells the other nodes.
-    pub async fn note_ended(&self, ended: &Ended, now: Timestamp) {
+    pub async fn publish_ended(&self, ended: &EndedSessions, now: Timestamp) {
         if ended.subjects.is_empty() {
             return;
         }
-        self.ended.note(ended, now);
-        tokio::join!(self.cache.forget(&ended.subjects), self.cache.wake());
+        self.revocations.add_ended(ended, now);
+        tokio::join!(self.cache.forget(&ended.subjects), self.wakeups.notify());
     }
 
     /// The same of a user who was changed in SQL, and of the sessions that the change ended.
-    pub async fn note_changed(&self, user: &UserRecord, ended: &Ended, now: Timestamp) {
-        self.ended.note_change(user.id, user.version, now);
-        self.ended.note(ended, now);
+    pub async fn publish_update(&self, user: &UserRecord, ended: &EndedSessions, now: Timestamp) {
+        self.revocations.add_update(user.id, user.version, now);
+        self.revocations.add_ended(ended, now);
         let subjects = [ended.subjects.as_slice(), &[user.id]].concat();
-        let wake = async {
+        let notify = async {
             if !ended.subjects.is_empty() {
-                self.cache.wake().await;
+                self.wakeups.notify().await;
             }
         };
-        tokio::join!(self.cache.forget(&subjects), wake);
+        tokio::join!(self.cache.forget(&subjects), notify);
     }
 }

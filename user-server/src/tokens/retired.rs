@@ -5,8 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::domain::Fault;
-use crate::domain::ports::KeyRecords;
+use crate::domain::{Fault, KeyRecords};
 use crate::keys::KeyRing;
 
 /// Between two reads.

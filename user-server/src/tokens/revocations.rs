@@ -9,9 +9,10 @@ use papaya::HashMap;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::domain::ports::{Cache, Sessions};
-use crate::domain::records::{EVERYONE, Ended, Revocation, UserVersion};
-use crate::domain::{Clock, Fault, Timestamp};
+use crate::domain::{
+    Clock, EVERYONE, EndedSessions, Fault, Revocation, RevocationLog, Timestamp, UserVersion,
+    Wakeups,
+};
 
 /// Between two reads of the log.
 const PERIOD: Duration = Duration::from_millis(250);
@@ -75,13 +76,13 @@ impl Revocations {
     /// Whether a token that was issued in this second, since 1970, ended with all others of its
     /// time.
     #[must_use]
-    pub fn ended_all_since(&self, issued_at: u64) -> bool {
+    pub fn all_revoked_since(&self, issued_at: u64) -> bool {
         let everyone = Timestamp(self.everyone.load(Ordering::Relaxed));
         everyone.0 > 0 && issued_at <= everyone.seconds()
     }
 
     /// Adds what has ended just now.
-    pub fn note(&self, ended: &Ended, now: Timestamp) {
+    pub fn add_ended(&self, ended: &EndedSessions, now: Timestamp) {
         let set = self.ended.pin();
         for subject in &ended.subjects {
             set.insert(*subject, now.plus(self.keep).0);
@@ -89,7 +90,7 @@ impl Revocations {
     }
 
     /// Knows that a user has changed just now, to this version.
-    pub fn note_change(&self, user_id: Uuid, version: i64, now: Timestamp) {
+    pub fn add_update(&self, user_id: Uuid, version: i64, now: Timestamp) {
         let until = now.plus(self.keep).0;
         let newest = |known: &(i64, i64)| (known.0.max(version), known.1.max(until));
         self.changed.pin().update_or_insert(user_id, newest, (version, until));
@@ -97,7 +98,7 @@ impl Revocations {
 
     /// The least version of a user that is not known to be old.
     #[must_use]
-    pub fn least_version(&self, user_id: Uuid) -> i64 {
+    pub fn min_version(&self, user_id: Uuid) -> i64 {
         self.changed.pin().get(&user_id).map_or(0, |(version, _)| *version)
     }
 
@@ -130,16 +131,16 @@ impl Revocations {
     ///
     /// # Errors
     /// Where the log can't be read.
-    pub async fn load(&self, log: &dyn Sessions, now: Timestamp) -> Result<(), Fault> {
+    pub async fn load(&self, log: &dyn RevocationLog, now: Timestamp) -> Result<(), Fault> {
         self.read(log, now, self.keep).await
     }
 
-    /// Reads the log again and again, and at once when the cache's bell rings.
+    /// Reads the log again and again, and at once when the cache's wakeup rings.
     pub async fn follow(
         &self,
-        log: Arc<dyn Sessions>,
+        log: Arc<dyn RevocationLog>,
         clock: Arc<dyn Clock>,
-        bell: Arc<dyn Cache>,
+        wakeups: Arc<dyn Wakeups>,
     ) {
         let mut failing = false;
         let mut tick = tokio::time::interval(PERIOD);
@@ -148,7 +149,7 @@ impl Revocations {
         loop {
             tokio::select! {
                 _ = tick.tick() => {}
-                () = rung(&*bell, glanced) => {
+                () = notified(&*wakeups, glanced) => {
                     // What fails here is told by the next read in turn, which alone makes knowledge
                     // fresh.
                     let _ = self.glance(&*log, clock.now()).await;
@@ -177,18 +178,23 @@ impl Revocations {
     }
 
     /// Reads what was appended since the last good read, however long ago that was.
-    async fn catch_up(&self, log: &dyn Sessions, now: Timestamp) -> Result<(), Fault> {
+    async fn catch_up(&self, log: &dyn RevocationLog, now: Timestamp) -> Result<(), Fault> {
         self.read(log, now, OVERLAP.saturating_add(self.age(Instant::now())).min(self.keep)).await
     }
 
     /// Reads what was appended just now.
-    async fn glance(&self, log: &dyn Sessions, now: Timestamp) -> Result<(), Fault> {
+    async fn glance(&self, log: &dyn RevocationLog, now: Timestamp) -> Result<(), Fault> {
         let read = tokio::time::timeout(READ_TIMEOUT, log.revocations(now.minus(GLANCE))).await;
         self.add(read.map_err(|_| silent())??);
         Ok(())
     }
 
-    async fn read(&self, log: &dyn Sessions, now: Timestamp, back: Duration) -> Result<(), Fault> {
+    async fn read(
+        &self,
+        log: &dyn RevocationLog,
+        now: Timestamp,
+        back: Duration,
+    ) -> Result<(), Fault> {
         let started = self.origin.elapsed();
         let since = now.minus(back);
         let both = async { Ok((log.revocations(since).await?, log.changes(since).await?)) };
@@ -196,7 +202,7 @@ impl Revocations {
             tokio::time::timeout(READ_TIMEOUT, both).await.map_err(|_| silent())??;
         self.add(ended);
         for UserVersion { user_id, version } in changed {
-            self.note_change(user_id, version, now);
+            self.add_update(user_id, version, now);
         }
         self.read_at
             .store(u64::try_from(started.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
@@ -215,9 +221,9 @@ impl Revocations {
     }
 }
 
-/// Waits for the bell, and for the end of the pause after the last time that it was followed.
-async fn rung(bell: &dyn Cache, last: Instant) {
-    bell.woken().await;
+/// Waits for the wakeup, and for the end of the pause after the last time that it was followed.
+async fn notified(wakeups: &dyn Wakeups, last: Instant) {
+    wakeups.notified().await;
     tokio::time::sleep_until(last + GLANCE_PAUSE).await;
 }
 
@@ -231,8 +237,6 @@ mod tests {
     use tokio::sync::Notify;
 
     use super::*;
-    use crate::domain::Act;
-    use crate::domain::records::{Cached, Leases, Profile, Rotation, UserRecord};
 
     const NOW: Timestamp = Timestamp(1_800_000_000_000);
     const ACCESS_LIFE: Duration = Duration::from_secs(900);
@@ -241,34 +245,7 @@ mod tests {
     struct Log(Option<Revocation>);
 
     #[async_trait]
-    impl Sessions for Log {
-        async fn rotate(
-            &self,
-            _: Uuid,
-            _: u32,
-            _: Duration,
-            _: &str,
-            _: &Act,
-        ) -> Result<Rotation, Fault> {
-            Err(Fault::internal("only a log"))
-        }
-
-        async fn session_user(&self, _: Uuid) -> Result<Option<Uuid>, Fault> {
-            Err(Fault::internal("only a log"))
-        }
-
-        async fn session_owner(&self, _: Uuid) -> Result<Option<UserRecord>, Fault> {
-            Err(Fault::internal("only a log"))
-        }
-
-        async fn end_session(&self, _: Uuid, _: &Act) -> Result<Ended, Fault> {
-            Err(Fault::internal("only a log"))
-        }
-
-        async fn end_all_sessions(&self, _: Uuid, _: &Act) -> Result<Ended, Fault> {
-            Err(Fault::internal("only a log"))
-        }
-
+    impl RevocationLog for Log {
         async fn revocations(&self, since: Timestamp) -> Result<Vec<Revocation>, Fault> {
             let entry = self.0.ok_or_else(|| Fault::Unavailable("gone".to_owned()))?;
             Ok(Some(entry).into_iter().filter(|entry| entry.at >= since).collect())
@@ -279,24 +256,16 @@ mod tests {
         }
     }
 
-    /// A cache that keeps nothing, and a bell.
-    struct Bell(Notify);
+    /// Wakeups within one process.
+    struct LocalWakeups(Notify);
 
     #[async_trait]
-    impl Cache for Bell {
-        async fn look_up(&self, _: Uuid, _: Uuid, _: i64, _: Timestamp) -> Cached {
-            Cached::Unknown(Leases::default())
-        }
-
-        async fn fill(&self, _: Uuid, _: &Profile, _: Leases, _: Timestamp) {}
-
-        async fn forget(&self, _: &[Uuid]) {}
-
-        async fn wake(&self) {
+    impl Wakeups for LocalWakeups {
+        async fn notify(&self) {
             self.0.notify_one();
         }
 
-        async fn woken(&self) {
+        async fn notified(&self) {
             self.0.notified().await;
         }
     }
@@ -340,11 +309,11 @@ mod tests {
     fn what_ends_here_is_known_at_once_and_kept_while_a_token_of_it_may_be_good() {
         let (set, ids) =
             (Revocations::new(ACCESS_LIFE, Duration::ZERO), [Uuid::new_v4(), Uuid::new_v4()]);
-        set.note(&Ended { subjects: ids.to_vec(), sessions: 2 }, NOW);
+        set.add_ended(&EndedSessions { subjects: ids.to_vec(), sessions: 2 }, NOW);
         assert!(set.contains_any([ids[0]]) && set.contains_any([Uuid::new_v4(), ids[1]]));
         assert!(!set.contains_any([Uuid::new_v4(), Uuid::new_v4()]));
         assert_eq!(set.entries(), 2);
-        set.note_change(ids[0], 1, NOW);
+        set.add_update(ids[0], 1, NOW);
         let until = NOW.plus(ACCESS_LIFE + Duration::from_secs(30)).0;
         assert!(
             set.ended.pin().values().all(|kept| *kept == until),
@@ -355,19 +324,19 @@ mod tests {
         assert!(
             set.contains_any([ids[0]])
                 && set.contains_any([ids[1]])
-                && set.least_version(ids[0]) == 1
+                && set.min_version(ids[0]) == 1
         );
         set.forget(Timestamp(until));
-        assert_eq!((set.entries(), set.least_version(ids[0])), (0, 0));
+        assert_eq!((set.entries(), set.min_version(ids[0])), (0, 0));
     }
 
     #[test]
     fn a_version_never_goes_back() {
         let (set, id) = (Revocations::new(ACCESS_LIFE, Duration::ZERO), Uuid::new_v4());
-        assert_eq!(set.least_version(id), 0);
+        assert_eq!(set.min_version(id), 0);
         for (version, least) in [(3, 3), (2, 3), (4, 4)] {
-            set.note_change(id, version, NOW);
-            assert_eq!(set.least_version(id), least);
+            set.add_update(id, version, NOW);
+            assert_eq!(set.min_version(id), least);
         }
     }
 
@@ -399,10 +368,10 @@ mod tests {
     #[tokio::test]
     async fn one_entry_ends_every_token_of_its_time() {
         let set = Revocations::new(ACCESS_LIFE, Duration::from_secs(30));
-        assert!(!set.ended_all_since(0));
+        assert!(!set.all_revoked_since(0));
         set.load(&Log(Some(Revocation { subject: EVERYONE, at: NOW })), NOW).await.unwrap();
-        assert!(set.ended_all_since(NOW.seconds() - 1) && set.ended_all_since(NOW.seconds()));
-        assert!(!set.ended_all_since(NOW.seconds() + 1) && !set.contains_any([EVERYONE]));
+        assert!(set.all_revoked_since(NOW.seconds() - 1) && set.all_revoked_since(NOW.seconds()));
+        assert!(!set.all_revoked_since(NOW.seconds() + 1) && !set.contains_any([EVERYONE]));
     }
 
     #[tokio::test]
@@ -421,11 +390,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_bell_that_never_stops_is_followed_after_a_pause() {
-        let (bell, last) = (Bell(Notify::new()), Instant::now());
-        bell.wake().await;
-        rung(&bell, last).await;
+        let (wakeup, last) = (LocalWakeups(Notify::new()), Instant::now());
+        wakeup.notify().await;
+        notified(&wakeup, last).await;
         assert!(last.elapsed() >= GLANCE_PAUSE);
-        let silent = tokio::time::timeout(3 * GLANCE_PAUSE, rung(&bell, last)).await;
+        let silent = tokio::time::timeout(3 * GLANCE_PAUSE, notified(&wakeup, last)).await;
         assert!(silent.is_err(), "nobody rang again");
     }
 }

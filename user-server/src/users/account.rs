@@ -1,66 +1,67 @@
-//! What an account's owner does with it while logged in.
+//! Use cases of a logged-in user: read, update, confirm a new email address, delete.
 
 use uuid::Uuid;
 
-use super::{Users, words_of};
-use crate::domain::records::{
-    self, Done, EmailChange, Ended, Profile, Purpose, UserChange, UserRecord,
+use super::{Users, guessable_words};
+use crate::domain::{
+    AuditEvent, AuditKind, Change, Email, EmailConfirmation, EndedSessions, Fault, Notice,
+    Password, Profile, Purpose, RecordedOutcome, Refusal, RequestContext, UseCaseResult,
+    UserRecord, UserUpdate, UserUpdateResult, Username,
 };
-use crate::domain::{Caller, Email, Fault, Outcome, Password, Refusal, Username};
 
-/// A wish to change an account.
+const CURRENT_PASSWORD: Refusal = Refusal::InvalidCredentials { field: Some("current_password") };
+
+/// Fields of an account to update.
 #[derive(Debug, Default)]
-pub struct Change<'a> {
-    /// A new name.
+pub struct UpdateRequest<'a> {
     pub username: Option<&'a str>,
-    /// A new address.
     pub email: Option<&'a str>,
-    /// A new password.
     pub new_password: Option<&'a [u8]>,
-    /// What proves that the owner wishes it; needed for all but the name.
+    /// The proof that the owner asks; required for everything except the username.
     pub current_password: Option<&'a [u8]>,
 }
 
-/// What a change gave.
-pub struct Changed {
-    /// The account as it is now.
+/// An updated account.
+pub struct UpdatedUser {
     pub user: UserRecord,
-    /// Where a new address waits for its code: what the code verifies.
+    /// The verification of a new email address, which waits for its code.
     pub verification_id: Option<Uuid>,
 }
 
 impl Users {
-    /// The account of an access token.
+    /// Returns the account of an access token.
     ///
     /// # Errors
-    /// As a token check.
-    pub async fn get(&self, token: &[u8]) -> Outcome<Profile> {
+    /// Those of a token check.
+    pub async fn get(&self, token: &[u8]) -> UseCaseResult<Profile> {
         self.tokens.owner(&self.tokens.verify(token)?).await
     }
 
-    /// Changes an account. All of it happens, or nothing.
+    /// Updates an account. Everything is updated, or nothing.
     ///
     /// # Errors
-    /// As a token check; `NothingToUpdate`; class 02 for a value that can't be;
-    /// `InvalidCredentials` with the field; `UsernameTaken`. Never whether the new address is
-    /// somebody's.
+    /// Those of a token check; `NothingToUpdate`; class 02 for an invalid value;
+    /// `InvalidCredentials` with the field; `UsernameTaken`. Never reveals whether the new address
+    /// belongs to an account.
     pub async fn update(
         &self,
         token: &[u8],
-        change: Change<'_>,
-        caller: &Caller,
-    ) -> Outcome<Changed> {
+        request: UpdateRequest<'_>,
+        context: &RequestContext,
+    ) -> UseCaseResult<UpdatedUser> {
         let (session, user) = self.owner(token).await?;
-        let username = change.username.map(Username::parse).transpose()?;
-        let email = change.email.map(Email::parse).transpose()?;
-        let password =
-            change.new_password.map(|bytes| Password::chosen(bytes, "new_password")).transpose()?;
+        let username = request.username.map(Username::parse).transpose()?;
+        let email = request.email.map(Email::parse).transpose()?;
+        let password = request
+            .new_password
+            .map(|bytes| Password::chosen(bytes, "new_password"))
+            .transpose()?;
         if username.is_none() && email.is_none() && password.is_none() {
             return Err(Refusal::NothingToUpdate.into());
         }
         let needs_proof = email.is_some() || password.is_some();
         if needs_proof {
-            self.prove_current(&user, change.current_password, caller).await?;
+            self.prove_current(&user, request.current_password, context).await?;
         }
         let email = email
             .filter(|email| email.key() != user.email_key)
@@ -71,97 +72,112 @@ impl Users {
         let password_hash = match password {
             Some(password) => {
                 let name = username.as_ref().map_or(user.username.as_str(), Username::shown);
-                Some(
-                    self.passwords
-                        .hash(password, "new_password", words_of(name, &user.email), caller)
-                        .await?,
-                )
+                let words = guessable_words(name, &user.email);
+                let hash = self.passwords.hash(password, "new_password", words, context).await?;
+                Some((hash, Notice::PasswordChanged))
             }
             None => None,
         };
         let verification_id = email.as_ref().map(|(id, _)| *id);
-        let change = UserChange {
+        let update = UserUpdate {
             user_id: user.id,
             session_id: session.session_id,
             credentials: needs_proof.then_some(user.credentials),
             username,
             password_hash,
             email,
-            client: self.throttle.client(caller.network),
+            client: self.throttle.client(context.network),
             kid: self.otp.kid().to_owned(),
         };
-        let act = caller.act(self.clock.now());
-        match self.accounts.change_user(&change, &act).await? {
-            records::Changed::Done(user, ended) => {
-                self.bell.ring();
-                self.tokens.note_changed(&user, &ended, act.at).await;
-                Ok(Changed { user: *user, verification_id })
+        let at = self.clock.now();
+        let change = Change::new(
+            context.at(at),
+            AuditEvent::of(AuditKind::Updated, user.id)
+                .session(session.session_id)
+                .detail(update.fields()),
+            RecordedOutcome::at(at).user(user.id).verification(verification_id),
+        );
+        match self.accounts.update_user(&update, change).await? {
+            UserUpdateResult::Updated(user, ended) => {
+                self.wakeup.notify();
+                self.tokens.publish_update(&user, &ended, at).await;
+                Ok(UpdatedUser { user: *user, verification_id })
             }
-            records::Changed::UsernameTaken => Err(Refusal::UsernameTaken.into()),
-            // Deleted meanwhile.
-            records::Changed::Gone if !needs_proof => Err(Refusal::SessionRevoked.into()),
-            // Deleted, or the password that was proved is no longer the account's.
-            records::Changed::Gone => {
-                Err(Refusal::InvalidCredentials { field: Some("current_password") }.into())
-            }
+            UserUpdateResult::UsernameTaken => Err(Refusal::UsernameTaken.into()),
+            // The account was deleted concurrently.
+            UserUpdateResult::Gone if !needs_proof => Err(Refusal::SessionRevoked.into()),
+            // The account was deleted, or the password that was proved is no longer the account's.
+            UserUpdateResult::Gone => Err(CURRENT_PASSWORD.into()),
         }
     }
 
-    /// The account that a change left, as it is now.
+    /// Returns the present state of the account that a completed update left.
     ///
     /// # Errors
-    /// `InvalidToken`; `SessionRevoked` where the session that asked for the change has ended
-    /// since.
-    pub async fn changed_before(&self, token: &[u8], done: &Done) -> Outcome<Changed> {
+    /// `InvalidToken`; `SessionRevoked` where the session that asked for the update has ended.
+    pub async fn updated_before(
+        &self,
+        token: &[u8],
+        outcome: &RecordedOutcome,
+    ) -> UseCaseResult<UpdatedUser> {
         self.tokens.token_still_open(token).await?;
-        let id = done.user_id.ok_or_else(|| Fault::internal("a change without a user"))?;
+        let id = outcome.user_id.ok_or_else(|| Fault::internal("an update without a user"))?;
         let user = self.accounts.user(id).await?.ok_or(Refusal::SessionRevoked)?;
-        Ok(Changed { user, verification_id: done.verification_id })
+        Ok(UpdatedUser { user, verification_id: outcome.verification_id })
     }
 
-    /// Makes a new address count.
+    /// Confirms a change of email address with its code.
     ///
     /// # Errors
-    /// As a token check; `InvalidCode`, `CodeExpired`, `EmailTaken`.
+    /// Those of a token check; `InvalidCode`, `CodeExpired`, `EmailTaken`.
     pub async fn confirm_email(
         &self,
         token: &[u8],
         id: Uuid,
         code: &[u8],
-        caller: &Caller,
-    ) -> Outcome<UserRecord> {
+        context: &RequestContext,
+    ) -> UseCaseResult<UserRecord> {
         let owner = self.tokens.verify(token)?;
         let guess = self.otp.check(id, Purpose::EmailChange, Some(owner.user_id), code).await?;
-        let act = caller.act(self.clock.now());
-        match self.accounts.confirm_email(&guess, &act).await? {
-            EmailChange::Changed(user) => {
-                self.bell.ring();
-                self.tokens.note_changed(&user, &Ended::default(), act.at).await;
+        let at = self.clock.now();
+        let change = Change::new(
+            context.at(at),
+            AuditEvent::of(AuditKind::EmailConfirmed, owner.user_id),
+            RecordedOutcome::at(at).user(owner.user_id),
+        );
+        match self.accounts.confirm_email(&guess, Notice::EmailChanged, change).await? {
+            EmailConfirmation::Changed(user) => {
+                self.wakeup.notify();
+                self.tokens.publish_update(&user, &EndedSessions::default(), at).await;
                 Ok(*user)
             }
-            EmailChange::EmailTaken => Err(Refusal::EmailTaken.into()),
-            EmailChange::Spent => Err(Refusal::CodeExpired.into()),
+            EmailConfirmation::EmailTaken => Err(Refusal::EmailTaken.into()),
+            EmailConfirmation::Spent => Err(Refusal::CodeExpired.into()),
         }
     }
 
-    /// Erases an account and ends its sessions.
+    /// Deletes an account and ends its sessions. Returns its id.
     ///
     /// # Errors
-    /// As a token check; `InvalidCredentials` with the field.
+    /// Those of a token check; `InvalidCredentials` with the field.
     pub async fn delete(
         &self,
         token: &[u8],
         current_password: &[u8],
-        caller: &Caller,
-    ) -> Outcome<Uuid> {
+        context: &RequestContext,
+    ) -> UseCaseResult<Uuid> {
         let (_, user) = self.owner(token).await?;
-        self.prove_current(&user, Some(current_password), caller).await?;
-        let act = caller.act(self.clock.now());
-        let Some(ended) = self.accounts.delete_user(&user, &act).await? else {
-            return Err(Refusal::InvalidCredentials { field: Some("current_password") }.into());
-        };
-        self.bell.ring();
-        self.tokens.note_ended(&ended, act.at).await;
+        self.prove_current(&user, Some(current_password), context).await?;
+        let at = self.clock.now();
+        let change = Change::new(
+            context.at(at),
+            AuditEvent::of(AuditKind::Deleted, user.id),
+            RecordedOutcome::at(at).user(user.id),
+        );
+        let deleted = self.accounts.delete_user(&user, Notice::Deleted, change).await?;
+        let ended = deleted.ok_or(CURRENT_PASSWORD)?;
+        self.wakeup.notify();
+        self.tokens.publish_ended(&ended, at).await;
         Ok(user.id)
     }
 }

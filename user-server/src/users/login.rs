@@ -1,58 +1,71 @@
-//! Login: always one real hash, always the same way, whoever asks for whom.
+//! Login: exactly one real hash for every attempt, whether or not the account exists.
 
 use super::{Login, Users};
 use crate::audit::Attempted;
-use crate::domain::records::LoginKey;
-use crate::domain::{Caller, Outcome, Password, Refusal};
-use crate::tokens::Grant;
+use crate::domain::{
+    AuditEvent, AuditKind, Change, LoginKey, Password, PasswordLogin, RecordedOutcome, Refusal,
+    RequestContext, UseCaseResult,
+};
+use crate::tokens::TokenPair;
+
+/// The largest number of sessions of one account. A login past it ends the longest unused one.
+const MAX_SESSIONS: u32 = 100;
 
 impl Users {
-    /// Opens a session for a username or an address and its password.
+    /// Opens a session for a username or an email address and its password.
     ///
     /// # Errors
-    /// `InvalidCredentials`, `AccountDisabled` after the right password only, `RateLimited`,
+    /// `InvalidCredentials`, `AccountDisabled` (after the correct password only), `RateLimited`,
     /// `Busy`.
-    pub async fn login(&self, login: &str, password: &[u8], caller: &Caller) -> Outcome<Grant> {
+    pub async fn login(
+        &self,
+        login: &str,
+        password: &[u8],
+        context: &RequestContext,
+    ) -> UseCaseResult<TokenPair> {
         let login = Login::parse(login);
-        let charge = self.throttle.charge_login(login.key(), caller.network).await?;
-        let user = match &login {
-            Login::Username(username) => {
-                self.accounts.user_by_login(LoginKey::Username(username.key())).await?
-            }
-            Login::Email(email) => {
-                self.accounts.user_by_login(LoginKey::Email(email.key())).await?
-            }
-            // Looked up all the same, so that it takes as long.
-            Login::Nobody(_) => self.accounts.user_by_login(LoginKey::Username("")).await?,
+        let charge = self.throttle.charge_login(login.key(), context.network).await?;
+        let key = match &login {
+            Login::Username(username) => LoginKey::Username(username.key()),
+            Login::Email(email) => LoginKey::Email(email.key()),
+            // Looked up like any other login, so that it takes the same time.
+            Login::Invalid(_) => LoginKey::Username(""),
         };
+        let user = self.accounts.user_by_login(key).await?;
         let stored = user.as_ref().map(|user| user.password_hash.as_str());
-        let proved = self.prove(Password::presented(password), stored, charge, caller).await?;
-        let act = caller.act(self.clock.now());
+        let proved = self.prove(Password::presented(password), stored, charge, context).await?;
+        let at = self.clock.now();
         let (Some(user), Some((verdict, charge))) = (&user, proved) else {
-            let whose = user
-                .as_ref()
-                .map_or(Attempted::Nobody(login.key()), |user| Attempted::User(user.id));
-            self.witness.login_failed(whose, "", act).await?;
+            let attempted = match &user {
+                Some(user) => Attempted::User(user.id),
+                None => Attempted::Unknown(login.key()),
+            };
+            self.audit_log.login_failed(attempted, "", context.at(at)).await?;
             return Err(Refusal::InvalidCredentials { field: None }.into());
         };
         if user.disabled {
             self.throttle.succeeded(charge).await?;
-            self.witness.login_failed(Attempted::User(user.id), "disabled", act).await?;
+            let attempted = Attempted::User(user.id);
+            self.audit_log.login_failed(attempted, "disabled", context.at(at)).await?;
             return Err(Refusal::AccountDisabled.into());
         }
         let session = self.tokens.new_session();
-        let settled = self.throttle.success(charge);
-        match self
-            .accounts
-            .open_session(user, &session, verdict.stronger.as_deref(), settled, &act)
-            .await?
-        {
-            Some(surplus) => {
-                self.tokens.note_ended(&surplus, act.at).await;
-                self.tokens.first_grant(&session, user.id, &act)
-            }
-            // The password was changed between the look and now: what was proved is no longer so.
-            None => Err(Refusal::InvalidCredentials { field: None }.into()),
-        }
+        let change = Change::new(
+            context.at(at),
+            AuditEvent::of(AuditKind::LoggedIn, user.id).session(session.id),
+            RecordedOutcome::at(at).user(user.id).session(session.opened(user.id, at)),
+        );
+        let login = PasswordLogin {
+            user,
+            session: &session,
+            stronger_hash: verdict.stronger.as_deref(),
+            charge: self.throttle.success(charge),
+            max_sessions: MAX_SESSIONS,
+        };
+        let opened = self.accounts.open_session(login, change).await?;
+        // The password was changed since it was checked: what was proved no longer counts.
+        let surplus = opened.ok_or(Refusal::InvalidCredentials { field: None })?;
+        self.tokens.publish_ended(&surplus, at).await;
+        self.tokens.first_tokens(&session, user.id, &context.at(at))
     }
 }

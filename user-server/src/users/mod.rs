@@ -1,4 +1,4 @@
-//! The user service: what a person can do with an account. Each use case is a file.
+//! The user service: the use cases of an account, one file for each group.
 
 mod account;
 mod login;
@@ -10,116 +10,106 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use crate::audit::{Attempted, Witness};
-use crate::domain::ports::Accounts;
-use crate::domain::records::UserRecord;
-use crate::domain::{Caller, Clock, Email, Failure, Outcome, Password, Refusal, Username};
+use crate::audit::{Attempted, AuditLog};
+use crate::domain::{
+    Accounts, Clock, Email, Failure, Password, Refusal, RequestContext, UseCaseResult, UserRecord,
+    Username,
+};
 use crate::otp::Otp;
-use crate::outbox::{Bell, RESEND_AFTER};
+use crate::outbox::{MailWakeup, RESEND_AFTER};
 use crate::password::{Passwords, Verdict};
 use crate::throttle::{LoginCharge, Throttle};
 use crate::tokens::{Tokens, Verified};
 
-pub use account::{Change, Changed};
+pub use account::{UpdateRequest, UpdatedUser};
 
 /// The user service.
 pub struct Users {
-    /// Where the accounts are.
     pub accounts: Arc<dyn Accounts>,
-    /// The token service.
     pub tokens: Arc<Tokens>,
-    /// The OTP service.
     pub otp: Arc<Otp>,
-    /// Hashes.
     pub passwords: Passwords,
-    /// Budgets.
     pub throttle: Throttle,
-    /// What notes failed logins.
-    pub witness: Witness,
-    /// What tells the outbox's worker of a new mail.
-    pub bell: Bell,
-    /// The time.
+    pub audit_log: AuditLog,
+    /// Notified when an email was queued.
+    pub wakeup: MailWakeup,
     pub clock: Arc<dyn Clock>,
-    /// How long a code lives, as every answer about one says.
+    /// The lifetime of a code, as replies state it.
     pub code_life: Duration,
 }
 
-/// What an answer about a code says.
+/// A queued code, as replies state it: the same whether or not an email will be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CodeSent {
-    /// What the code verifies.
+    /// The id that the code verifies.
     pub verification_id: Uuid,
-    /// How long a code lives.
     pub expires_in: Duration,
-    /// When it may be asked for again.
+    /// The time after which the code can be requested again.
     pub resend_after: Duration,
 }
 
 impl Users {
-    /// What an answer about this verification says.
+    /// Returns what a reply states about the code of a verification.
     #[must_use]
     pub fn code_sent(&self, verification_id: Uuid) -> CodeSent {
         CodeSent { verification_id, expires_in: self.code_life, resend_after: RESEND_AFTER }
     }
 
-    /// The account of an access token.
-    async fn owner(&self, token: &[u8]) -> Outcome<(Verified, UserRecord)> {
+    /// Returns the checked token and the account that it belongs to.
+    async fn owner(&self, token: &[u8]) -> UseCaseResult<(Verified, UserRecord)> {
         let verified = self.tokens.verify(token)?;
-        // An account that is not there was deleted, and its sessions with it.
+        // A missing account was deleted, and its sessions with it.
         let user = self.accounts.user(verified.user_id).await?.ok_or(Refusal::SessionRevoked)?;
         Ok((verified, user))
     }
 
-    /// Compares a password under a charge that was paid for it: a wrong one keeps the charge, one
-    /// that was not looked at gives it back, and with a right one it is still to be settled.
+    /// Compares a password that was charged for. A wrong password keeps the charge, one that was not
+    /// compared refunds it, and for a correct one the charge is returned, to be settled.
     async fn prove(
         &self,
         password: Option<Password>,
         stored: Option<&str>,
         charge: LoginCharge,
-        caller: &Caller,
-    ) -> Outcome<Option<(Verdict, LoginCharge)>> {
-        match self.passwords.verify(password, stored, caller).await {
+        context: &RequestContext,
+    ) -> UseCaseResult<Option<(Verdict, LoginCharge)>> {
+        match self.passwords.verify(password, stored, context).await {
             Ok(verdict) if verdict.right => Ok(Some((verdict, charge))),
             Ok(_) => Ok(None),
             Err(failure) => {
                 if matches!(failure, Failure::Refused(Refusal::Busy { .. })) {
-                    self.throttle.give_back(charge).await?;
+                    self.throttle.refund_login(charge).await?;
                 }
                 Err(failure)
             }
         }
     }
 
-    /// Proves the current password of a logged-in user, who pays for a wrong one as for a failed
-    /// login.
+    /// Checks the current password of a logged-in user. A wrong one counts as a failed login.
     async fn prove_current(
         &self,
         user: &UserRecord,
         password: Option<&[u8]>,
-        caller: &Caller,
-    ) -> Outcome<()> {
+        context: &RequestContext,
+    ) -> UseCaseResult<()> {
         const FIELD: Option<&str> = Some("current_password");
-        let charge = self.throttle.charge_login(&user.username_key, caller.network).await?;
+        let charge = self.throttle.charge_login(&user.username_key, context.network).await?;
         let Some(bytes) = password else {
             return Err(Refusal::InvalidCredentials { field: FIELD }.into());
         };
         let stored = Some(user.password_hash.as_str());
-        match self.prove(Password::presented(bytes), stored, charge, caller).await? {
+        match self.prove(Password::presented(bytes), stored, charge, context).await? {
             Some((_, charge)) => Ok(self.throttle.succeeded(charge).await?),
             None => {
-                let act = caller.act(self.clock.now());
-                self.witness
-                    .login_failed(Attempted::User(user.id), "current_password", act)
-                    .await?;
+                let (attempted, at) = (Attempted::User(user.id), context.at(self.clock.now()));
+                self.audit_log.login_failed(attempted, "current_password", at).await?;
                 Err(Refusal::InvalidCredentials { field: FIELD }.into())
             }
         }
     }
 }
 
-/// The words that are easy to guess for this user.
-fn words_of(username: &str, email: &str) -> Vec<String> {
+/// Returns the words that a password of this user must not be built from.
+fn guessable_words(username: &str, email: &str) -> Vec<String> {
     let mut words = vec![username.to_owned(), email.to_owned()];
     words.extend(
         email.split(['@', '.', '+', '-', '_']).filter(|part| part.len() > 2).map(str::to_owned),
@@ -127,28 +117,29 @@ fn words_of(username: &str, email: &str) -> Vec<String> {
     words
 }
 
-/// A login text: a username, or an address, or nothing that anybody could have.
+/// A login text: a username, an email address, or text that no account can have.
 enum Login {
     Username(Username),
     Email(Email),
-    Nobody(String),
+    Invalid(String),
 }
 
 impl Login {
     fn parse(text: &str) -> Self {
         if text.contains('@') {
-            Email::parse(text).map_or_else(|_| Self::Nobody(text.to_lowercase()), Self::Email)
+            Email::parse(text).map_or_else(|_| Self::Invalid(text.to_lowercase()), Self::Email)
         } else {
-            Username::parse(text).map_or_else(|_| Self::Nobody(text.to_lowercase()), Self::Username)
+            Username::parse(text)
+                .map_or_else(|_| Self::Invalid(text.to_lowercase()), Self::Username)
         }
     }
 
-    /// What its failures are counted by.
+    /// Returns the text by which failed logins are counted.
     fn key(&self) -> &str {
         match self {
             Self::Username(username) => username.key(),
             Self::Email(email) => email.key(),
-            Self::Nobody(text) => text,
+            Self::Invalid(text) => text,
         }
     }
 }

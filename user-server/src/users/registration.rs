@@ -1,87 +1,101 @@
-//! Registration: a pending row and a mail, then a code that makes it an account. The answer never
-//! tells whether the address has an account.
+//! Registration: a pending row and an email, then a code that turns it into an account. The reply
+//! never reveals whether the address belongs to an account.
 
 use uuid::Uuid;
 
-use super::{CodeSent, Users, words_of};
-use crate::domain::records::{Activation, Purpose, Registration};
-use crate::domain::{Caller, Email, Failure, Outcome, Password, Refusal, Username};
+use super::{CodeSent, Users, guessable_words};
+use crate::domain::{
+    Activation, AuditEvent, AuditKind, Change, Email, Failure, Password, Purpose, RecordedOutcome,
+    Refusal, Registration, RequestContext, UseCaseResult, Username,
+};
 use crate::throttle::Hourly;
-use crate::tokens::Grant;
+use crate::tokens::TokenPair;
 
 impl Users {
-    /// Writes a registration down and queues its mail.
+    /// Stores a registration and queues its email.
     ///
     /// # Errors
-    /// `InvalidUsername`, `InvalidEmail`, `InvalidPassword`, `UsernameTaken` as a courtesy,
-    /// `RateLimited`, `Busy`.
+    /// `InvalidUsername`, `InvalidEmail`, `InvalidPassword`, `RateLimited`, `Busy`;
+    /// `UsernameTaken`, as an early courtesy only.
     pub async fn register(
         &self,
         username: &str,
         email: &str,
         password: &[u8],
-        caller: &Caller,
-    ) -> Outcome<CodeSent> {
+        context: &RequestContext,
+    ) -> UseCaseResult<CodeSent> {
         let username = Username::parse(username)?;
         let email = Email::parse(email)?;
         let password = Password::chosen(password, "password")?;
-        self.throttle.charge(Hourly::Registration, caller.network).await?;
-        let written = self.write_registration(username, email, password, caller).await;
-        if let Err(Failure::Refused(_)) = written {
-            self.throttle.refund(Hourly::Registration, caller.network).await?;
+        self.throttle.charge(Hourly::Registration, context.network).await?;
+        let stored = self.store_registration(username, email, password, context).await;
+        if let Err(Failure::Refused(_)) = stored {
+            self.throttle.refund(Hourly::Registration, context.network).await?;
         }
-        written
+        stored
     }
 
-    async fn write_registration(
+    async fn store_registration(
         &self,
         username: Username,
         email: Email,
         password: Password,
-        caller: &Caller,
-    ) -> Outcome<CodeSent> {
+        context: &RequestContext,
+    ) -> UseCaseResult<CodeSent> {
         if self.accounts.username_taken(username.key()).await? {
             return Err(Refusal::UsernameTaken.into());
         }
-        let context = words_of(username.shown(), email.shown());
-        let password_hash = self.passwords.hash(password, "password", context, caller).await?;
+        let words = guessable_words(username.shown(), email.shown());
+        let password_hash = self.passwords.hash(password, "password", words, context).await?;
         let registration = Registration {
             verification_id: Uuid::new_v4(),
             username,
             email,
             password_hash,
-            client: self.throttle.client(caller.network),
+            client: self.throttle.client(context.network),
             kid: self.otp.kid().to_owned(),
         };
-        self.accounts.register(&registration, &caller.act(self.clock.now())).await?;
-        self.bell.ring();
-        Ok(self.code_sent(registration.verification_id))
+        let (id, at) = (registration.verification_id, self.clock.now());
+        let change = Change::new(
+            context.at(at),
+            AuditEvent::new(AuditKind::Registered).subject(id.as_bytes()),
+            RecordedOutcome::at(at).verification(Some(id)),
+        );
+        self.accounts.register(&registration, change).await?;
+        self.wakeup.notify();
+        Ok(self.code_sent(id))
     }
 
-    /// Spends a registration's code for an account and its first session.
+    /// Spends the code of a registration for an account and its first session.
     ///
     /// # Errors
     /// `InvalidCode`, `CodeExpired`, `InvalidUsername`; `UsernameTaken`, which leaves the code
-    /// good; `EmailTaken`.
+    /// valid; `EmailTaken`.
     pub async fn verify_email(
         &self,
         id: Uuid,
         code: &[u8],
         username: Option<&str>,
-        caller: &Caller,
-    ) -> Outcome<Grant> {
+        context: &RequestContext,
+    ) -> UseCaseResult<TokenPair> {
         let username = username.map(Username::parse).transpose()?;
         let guess = self.otp.check(id, Purpose::Registration, None, code).await?;
-        let session = self.tokens.new_session();
-        let act = caller.act(self.clock.now());
-        match self
-            .accounts
-            .activate(&guess, username.as_ref(), Uuid::new_v4(), &session, &act)
-            .await?
-        {
-            Activation::Active(user) => self.tokens.first_grant(&session, user.id, &act),
+        let (user_id, session) = (Uuid::new_v4(), self.tokens.new_session());
+        let at = self.clock.now();
+        let change = Change::new(
+            context.at(at),
+            AuditEvent::of(AuditKind::Verified, user_id)
+                .session(session.id)
+                .subject(guess.verification_id.as_bytes()),
+            RecordedOutcome::at(at).user(user_id).session(session.opened(user_id, at)),
+        );
+        let username = username.as_ref();
+        match self.accounts.activate(&guess, username, user_id, &session, change).await? {
+            Activation::Active(user) => {
+                self.tokens.first_tokens(&session, user.id, &context.at(at))
+            }
             Activation::UsernameTaken => {
-                self.otp.give_back(&guess).await?;
+                self.otp.refund(&guess).await?;
                 Err(Refusal::UsernameTaken.into())
             }
             Activation::EmailTaken => Err(Refusal::EmailTaken.into()),
@@ -89,14 +103,14 @@ impl Users {
         }
     }
 
-    /// Queues the mail of a registration, a change or a reset once more.
+    /// Queues the email of a registration, an email change or a reset again.
     ///
     /// # Errors
-    /// `RateLimited` where its last mail is too young, `CodeExpired` where there is nothing to
+    /// `RateLimited` if the last email was sent too recently, `CodeExpired` if there is nothing to
     /// send.
-    pub async fn resend_code(&self, id: Uuid, caller: &Caller) -> Outcome<CodeSent> {
-        self.otp.resend(id, &self.throttle.client(caller.network), caller).await?;
-        self.bell.ring();
+    pub async fn resend_code(&self, id: Uuid, context: &RequestContext) -> UseCaseResult<CodeSent> {
+        self.otp.resend(id, &self.throttle.client(context.network), context).await?;
+        self.wakeup.notify();
         Ok(self.code_sent(id))
     }
 }

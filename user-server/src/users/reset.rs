@@ -1,71 +1,89 @@
-//! A forgotten password: a code by mail proves the owner instead.
+//! Password reset: a code by email proves the owner in place of the password.
 
 use uuid::Uuid;
 
-use super::{CodeSent, Users, words_of};
-use crate::domain::records::{Guess, Purpose, ResetDone, ResetRequest};
-use crate::domain::{Caller, Email, Failure, Outcome, Password, Refusal};
+use super::{CodeSent, Users, guessable_words};
+use crate::domain::{
+    AuditEvent, AuditKind, Change, Email, Failure, Guess, Notice, Password, PasswordResetResult,
+    Purpose, RecordedOutcome, Refusal, RequestContext, ResetRequest, UseCaseResult,
+};
 use crate::throttle::Hourly;
 
 impl Users {
-    /// Queues a mail with a code, where the address is an account's. The answer is the same where
-    /// it is not.
+    /// Queues an email with a code if the address belongs to an account. The reply is the same if
+    /// it does not.
     ///
     /// # Errors
     /// `InvalidEmail`, `RateLimited`.
-    pub async fn request_password_reset(&self, email: &str, caller: &Caller) -> Outcome<CodeSent> {
+    pub async fn request_password_reset(
+        &self,
+        email: &str,
+        context: &RequestContext,
+    ) -> UseCaseResult<CodeSent> {
         let email = Email::parse(email)?;
-        self.throttle.charge(Hourly::PasswordReset, caller.network).await?;
+        self.throttle.charge(Hourly::PasswordReset, context.network).await?;
         let request = ResetRequest {
             verification_id: Uuid::new_v4(),
             email,
-            client: self.throttle.client(caller.network),
+            client: self.throttle.client(context.network),
             kid: self.otp.kid().to_owned(),
         };
-        self.accounts.request_reset(&request, &caller.act(self.clock.now())).await?;
-        self.bell.ring();
-        Ok(self.code_sent(request.verification_id))
+        let (id, at) = (request.verification_id, self.clock.now());
+        let change = Change::new(
+            context.at(at),
+            AuditEvent::new(AuditKind::ResetRequested).subject(id.as_bytes()),
+            RecordedOutcome::at(at).verification(Some(id)),
+        );
+        self.accounts.request_reset(&request, change).await?;
+        self.wakeup.notify();
+        Ok(self.code_sent(id))
     }
 
-    /// Spends a reset's code for a new password, and ends every session; how many.
+    /// Spends the code of a reset for a new password and ends every session. Returns their number.
     ///
     /// # Errors
-    /// `InvalidCode`, `CodeExpired`; `InvalidPassword` and `Busy`, which leave the code good.
+    /// `InvalidCode`, `CodeExpired`; `InvalidPassword` and `Busy`, which leave the code valid.
     pub async fn reset_password(
         &self,
         id: Uuid,
         code: &[u8],
         new_password: &[u8],
-        caller: &Caller,
-    ) -> Outcome<u32> {
+        context: &RequestContext,
+    ) -> UseCaseResult<u32> {
         let password = Password::chosen(new_password, "new_password")?;
         let guess = self.otp.check(id, Purpose::PasswordReset, None, code).await?;
-        let done = self.set_password(&guess, password, caller).await;
-        if let Err(Failure::Refused(Refusal::InvalidPassword { .. } | Refusal::Busy { .. })) = done
+        let reset = self.set_password(&guess, password, context).await;
+        if let Err(Failure::Refused(Refusal::InvalidPassword { .. } | Refusal::Busy { .. })) = reset
         {
-            self.otp.give_back(&guess).await?;
+            self.otp.refund(&guess).await?;
         }
-        Ok(done?.ended.sessions)
+        Ok(reset?.ended.sessions)
     }
 
     async fn set_password(
         &self,
         guess: &Guess,
         password: Password,
-        caller: &Caller,
-    ) -> Outcome<ResetDone> {
+        context: &RequestContext,
+    ) -> UseCaseResult<PasswordResetResult> {
         let user = self.accounts.reset_owner(guess).await?.ok_or(Refusal::CodeExpired)?;
-        let context = words_of(&user.username, &user.email);
-        let hash = self.passwords.hash(password, "new_password", context, caller).await?;
-        // The counts of both logins: the owner is back. Before the reset, so that a crash between
-        // leaves no wait behind.
+        let words = guessable_words(&user.username, &user.email);
+        let hash = self.passwords.hash(password, "new_password", words, context).await?;
+        // Clears the failed logins of both login texts: the owner is back. Before the reset, so
+        // that a crash between the two leaves no wait behind.
         self.throttle.clear(&user.username_key).await?;
         self.throttle.clear(&user.email_key).await?;
-        let act = caller.act(self.clock.now());
-        let done =
-            self.accounts.reset_password(guess, &hash, &act).await?.ok_or(Refusal::CodeExpired)?;
-        self.bell.ring();
-        self.tokens.note_changed(&done.user, &done.ended, act.at).await;
-        Ok(done)
+        let at = self.clock.now();
+        let change = Change::new(
+            context.at(at),
+            AuditEvent::of(AuditKind::ResetDone, user.id).subject(guess.verification_id.as_bytes()),
+            RecordedOutcome::at(at).user(user.id),
+        );
+        let notice = Notice::PasswordReset;
+        let reset = self.accounts.reset_password(guess, &hash, notice, change).await?;
+        let reset = reset.ok_or(Refusal::CodeExpired)?;
+        self.wakeup.notify();
+        self.tokens.publish_update(&reset.user, &reset.ended, at).await;
+        Ok(reset)
     }
 }

@@ -4,9 +4,7 @@
 use std::time::Duration;
 
 use user_proto::{DeleteUser, ErrorCode, Logout, RefreshToken};
-use user_server::domain::Clock;
-use user_server::domain::audit::Filter;
-use user_server::domain::ports::Audit;
+use user_server::domain::{AuditFilter, AuditTrail, Clock};
 use user_server::store::SqliteStore;
 
 use crate::support::{PASSWORD, TestServer, code_of, login, on_behalf_of, run_in};
@@ -145,7 +143,8 @@ async fn who_is_told_to_wait_is_written_down_once_a_minute() {
     );
     let store = SqliteStore::look_at(&server.folder.path().join("users.db"));
     let rows = async |kind: &str| {
-        let filter = Filter { kind: Some(kind.to_owned()), limit: 1000, ..Filter::default() };
+        let filter =
+            AuditFilter { kind: Some(kind.to_owned()), limit: 1000, ..AuditFilter::default() };
         store.entries(&filter).await.unwrap()
     };
     assert_eq!(rows("login_failed").await.len(), 6);

@@ -22,21 +22,21 @@ async fn a_copy_made_beside_the_server_can_be_taken_back() {
     let ada = process.account(&client, "ada").await;
     let waiting = client.call(register("grace", "grace@example.org")).await.unwrap();
     let code = process.mails().code("grace@example.org", 1).await;
-    let said = run_in(process.place(), &["backup", "copy"], &[]);
+    let said = run_in(process.location(), &["backup", "copy"], &[]);
     assert!(
         said.code == Some(0) && said.output.contains("the database and the secret"),
         "{said:?}"
     );
-    let copy = process.place().join("copy");
+    let copy = process.location().join("copy");
     assert_eq!(std::fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o600);
-    let again = run_in(process.place(), &["backup", "copy"], &[]);
+    let again = run_in(process.location(), &["backup", "copy"], &[]);
     assert!(again.code == Some(1) && again.error.contains("name another file"), "{again:?}");
 
     // What happens after the copy: a refresh, a session, a user.
     let rotated = outcome(client.call(refresh(&ada.refresh())).await).unwrap();
     let later = outcome(client.call(login("ada", PASSWORD)).await).unwrap();
     let eve = process.account(&client, "eve").await;
-    let busy = run_in(process.place(), &["restore", "copy", "--force"], &[]);
+    let busy = run_in(process.location(), &["restore", "copy", "--force"], &[]);
     assert!(busy.code == Some(1) && busy.error.contains("in use"), "{busy:?}");
     let folder = process.kill().await;
     let careful = run_in(folder.path(), &["restore", "copy"], &[]);
@@ -86,9 +86,9 @@ fn text(secret: &user_proto::Secret<'_>) -> String {
 async fn a_copy_moves_to_another_machine_with_its_secret() {
     let process = Process::start(&[]);
     process.account(&process.client(), "ada").await;
-    assert_eq!(run_in(process.place(), &["backup", "copy"], &[]).code, Some(0));
+    assert_eq!(run_in(process.location(), &["backup", "copy"], &[]).code, Some(0));
     let elsewhere = tempfile::tempdir().unwrap();
-    std::fs::copy(process.place().join("copy"), elsewhere.path().join("copy")).unwrap();
+    std::fs::copy(process.location().join("copy"), elsewhere.path().join("copy")).unwrap();
     let said = run_in(elsewhere.path(), &["restore", "copy"], &[]);
     assert!(said.code == Some(0) && said.output.contains("with its secret"), "{said:?}");
     let secret = |process: &Process| std::fs::read(process.data().join("jwt-secret")).unwrap();
@@ -109,7 +109,7 @@ async fn a_copy_moves_to_another_machine_with_its_secret() {
 async fn what_is_no_copy_changes_nothing() {
     let process = Process::start(&[]);
     process.account(&process.client(), "ada").await;
-    assert_eq!(run_in(process.place(), &["backup", "copy"], &[]).code, Some(0));
+    assert_eq!(run_in(process.location(), &["backup", "copy"], &[]).code, Some(0));
     let folder = process.kill().await;
     let mut damaged = std::fs::read(folder.path().join("copy")).unwrap();
     let middle = damaged.len() / 2;
@@ -136,7 +136,7 @@ async fn a_copy_of_postgres_is_made_safe_after_it_was_put_back() {
     // As docs/OPERATIONS.md says.
     let dumped = Command::new("pg_dump")
         .args(["-Fc", "-f"])
-        .arg(process.place().join("copy"))
+        .arg(process.location().join("copy"))
         .arg(from[0].1)
         .status();
     assert!(dumped.unwrap().success());
@@ -158,8 +158,8 @@ async fn a_copy_of_postgres_is_made_safe_after_it_was_put_back() {
     }
     let session = outcome(client.call(login("ada", PASSWORD)).await).unwrap();
     assert_eq!(check(&client, &text(&session.access_token)).await, None);
-    let said = run_in(process.place(), &["backup", "other"], &to);
+    let said = run_in(process.location(), &["backup", "other"], &to);
     assert!(said.code == Some(1) && said.error.contains("pg_dump"), "{said:?}");
-    let said = run_in(process.place(), &["restore", "copy"], &to);
+    let said = run_in(process.location(), &["restore", "copy"], &to);
     assert!(said.code == Some(1) && said.error.contains("--after-pg-restore"), "{said:?}");
 }

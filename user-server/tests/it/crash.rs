@@ -8,8 +8,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use user_proto::client::{Client, Config};
 use user_proto::{ErrorCode, GetUser};
-use user_server::domain::audit::Filter;
-use user_server::domain::ports::Store;
+use user_server::domain::{Filter, Store};
 use user_server::store::{PostgresOptions, PostgresStore, SqliteStore};
 use uuid::Uuid;
 

@@ -1,7 +1,7 @@
 //! What the documents say of the code is so.
 
 use user_server::config::VARIABLES;
-use user_server::domain::audit::Kind;
+use user_server::domain::Kind;
 
 use crate::document::{read, rows_under, words};
 

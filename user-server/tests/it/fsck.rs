@@ -8,9 +8,7 @@ use std::time::Duration;
 use sqlx::Executor;
 use user_proto::{Common, IdempotencyKey};
 use user_server::admin;
-use user_server::domain::ports::Store;
-use user_server::domain::records::Invariant;
-use user_server::domain::{Clock, SystemClock};
+use user_server::domain::{Clock, Invariant, Store, SystemClock};
 use user_server::store::{PostgresOptions, PostgresStore, SqliteStore};
 
 use crate::support::{

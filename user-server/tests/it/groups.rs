@@ -11,9 +11,7 @@ use std::time::Duration;
 
 use user_proto::client::Client;
 use user_proto::{Login, RefreshToken};
-use user_server::domain::Timestamp;
-use user_server::domain::ports::{Adjustment, Counters, Housekeeping};
-use user_server::domain::records::Counter;
+use user_server::domain::{Adjustment, BudgetCounter, BudgetCounters, Housekeeping, Timestamp};
 use user_server::store::SqliteStore;
 
 use crate::contract::fixture::{Db, NOW, session, together, user};
@@ -28,11 +26,11 @@ fn key(number: usize) -> [u8; 32] {
 
 /// Counts one more under this key; refused where it is told to.
 fn count(number: usize, refuse: bool) -> Adjustment {
-    Adjustment::new([key(number)], move |counters: &mut [Counter]| {
+    Adjustment::new([key(number)], move |counters: &mut [BudgetCounter]| {
         if refuse {
             return Err(Duration::from_secs(1));
         }
-        counters[0] = Counter {
+        counters[0] = BudgetCounter {
             count: counters[0].count + 1,
             expires_at: Timestamp(i64::MAX),
             ..counters[0]
@@ -43,7 +41,7 @@ fn count(number: usize, refuse: bool) -> Adjustment {
 
 async fn counted(store: &SqliteStore, number: usize) -> u32 {
     let (tell, told) = std::sync::mpsc::channel();
-    let look = Adjustment::new([key(number)], move |counters: &mut [Counter]| {
+    let look = Adjustment::new([key(number)], move |counters: &mut [BudgetCounter]| {
         tell.send(counters[0].count).unwrap();
         Ok(0)
     });

@@ -8,8 +8,7 @@ use user_proto::{
     RequestMessage, ResendCode, ResetPassword, UpdateUser,
 };
 
-use user_server::domain::Clock;
-use user_server::domain::ports::Sessions;
+use user_server::domain::{Clock, Sessions};
 use user_server::store::SqliteStore;
 
 use crate::support::{

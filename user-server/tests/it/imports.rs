@@ -89,7 +89,7 @@ async fn an_imported_user_logs_in_and_has_a_hash_of_ours_after() {
         let reply: LoggedIn<'_> =
             outcome(client.call(login(&person.name, password)).await).unwrap();
         assert_eq!(reply.user_id, person.id, "{}", person.name);
-        let shown = run_in(process.place(), &["user", "show", &person.name], &[]).output;
+        let shown = run_in(process.location(), &["user", "show", &person.name], &[]).output;
         assert!(shown.contains("$argon2id$v=19$m=19456,t=2,p=1"), "{shown}");
         outcome(client.call(login(&person.name, password)).await).unwrap();
     }

@@ -6,8 +6,8 @@ use user_proto::client::Client;
 use user_proto::{GetUser, RefreshToken};
 
 use crate::support::{
-    Account, PASSWORD, PATIENCE, Process, Said, check, code_of, login, on_behalf_of, outcome,
-    postgres, run_in,
+    AccountSummary, PASSWORD, PATIENCE, Process, Said, check, code_of, login, on_behalf_of,
+    outcome, postgres, run_in,
 };
 
 /// What a command is run with, beside a server of the same settings.
@@ -23,7 +23,7 @@ impl Desk {
     }
 
     fn user(&self, arguments: &[&str]) -> Said {
-        run_in(self.process.place(), &[&["user"], arguments].concat(), &borrowed(&self.settings))
+        run_in(self.process.location(), &[&["user"], arguments].concat(), &borrowed(&self.settings))
     }
 
     /// What a command prints that has to go well.
@@ -139,7 +139,7 @@ async fn a_command_leaves_the_mails_to_the_server() {
     process.account(&client, "ada").await;
     let before = process.mails().all().len();
     for _ in 0..3 {
-        assert_eq!(run_in(process.place(), &["user", "list"], &[]).code, Some(0));
+        assert_eq!(run_in(process.location(), &["user", "list"], &[]).code, Some(0));
     }
     outcome(client.call(login("ada", PASSWORD)).await).unwrap();
     assert_eq!(process.mails().all().len(), before);

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use user_proto::client;
 use user_proto::{ErrorCode, GetUser, Logout, RefreshToken, VerifyToken};
-use user_server::domain::records::{EmailChange, Purpose};
+use user_server::domain::{EmailConfirmation, Purpose};
 use user_server::store::{PostgresOptions, PostgresStore};
 
 use crate::contract::fixture::{Db, NOW, change, guess, move_to, send_all, user};
@@ -149,8 +149,11 @@ async fn an_address_that_is_taken_in_the_last_instant_spends_the_code() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     open.commit().await.unwrap();
-    assert!(matches!(confirming.await.unwrap(), EmailChange::EmailTaken));
-    assert!(matches!(db.confirm_email(&guess, &NOW.into()).await.unwrap(), EmailChange::Spent));
+    assert!(matches!(confirming.await.unwrap(), EmailConfirmation::EmailTaken));
+    assert!(matches!(
+        db.confirm_email(&guess, &NOW.into()).await.unwrap(),
+        EmailConfirmation::Spent
+    ));
     assert_eq!(db.user(ada.id).await.unwrap().unwrap().email, "ada@example.org");
 }
 

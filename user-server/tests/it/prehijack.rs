@@ -4,9 +4,7 @@
 use std::sync::Arc;
 
 use user_proto::{ErrorCode, GetUser};
-use user_server::domain::Timestamp;
-use user_server::domain::mail::Claim;
-use user_server::domain::records::{Charge, Purpose, Resend};
+use user_server::domain::{GuessCharge, OutboxClaim, Purpose, ResendResult, Timestamp};
 use user_server::outbox::RESEND_AFTER;
 use user_server::store::SqliteStore;
 use uuid::Uuid;
@@ -124,16 +122,16 @@ async fn mails_before(db: &Db, id: Uuid, mut now: Timestamp) -> (usize, Timestam
     let mut before = 0;
     loop {
         match db.claim(&budget(), now).await.unwrap() {
-            Claim::Mail(mail) => {
+            OutboxClaim::Mail(mail) => {
                 db.settle(mail.id, now).await.unwrap();
                 if verifies(&mail) == Some(id) {
                     return (before, now);
                 }
                 before += 1;
             }
-            Claim::Nothing => {}
-            Claim::Idle(Some(due)) => now = due,
-            Claim::Idle(None) => panic!("the owner's mail was dropped after {before} others"),
+            OutboxClaim::Nothing => {}
+            OutboxClaim::Idle(Some(due)) => now = due,
+            OutboxClaim::Idle(None) => panic!("the owner's mail was dropped after {before} others"),
         }
     }
 }
@@ -142,7 +140,7 @@ async fn mails_before(db: &Db, id: Uuid, mut now: Timestamp) -> (usize, Timestam
 async fn guess_all(db: &Db, ids: impl IntoIterator<Item = &Uuid>, now: Timestamp) -> usize {
     let mut guesses = 0;
     for id in ids {
-        while let Charge::Charged(_) = charge(db, *id, Purpose::Registration, now).await {
+        while let GuessCharge::Charged(_) = charge(db, *id, Purpose::Registration, now).await {
             guesses += 1;
         }
     }
@@ -163,23 +161,23 @@ async fn ten_thousand_registrations_of_one_client_cost_the_owner_one_turn_and_gi
     let mut now = at(60);
     while now < at(DAY) {
         match db.claim(&budget(), now).await.unwrap() {
-            Claim::Mail(mail) => {
+            OutboxClaim::Mail(mail) => {
                 db.settle(mail.id, now).await.unwrap();
                 let mailed = verifies(&mail).unwrap();
                 // At what was mailed, at what was mailed before, and at what never was.
                 guesses += guess_all(&db, ids[..40].iter().chain([&mailed]), now).await;
                 let soon =
                     db.resend(mailed, "mallory 0", RESEND_AFTER, KIDS, &now.into()).await.unwrap();
-                assert_eq!(soon, Resend::TooSoon(RESEND_AFTER));
+                assert_eq!(soon, ResendResult::TooSoon(RESEND_AFTER));
                 let later = db
                     .resend(mailed, "another", RESEND_AFTER, KIDS, &now.plus(RESEND_AFTER).into())
                     .await
                     .unwrap();
-                assert_eq!(later, Resend::Queued);
+                assert_eq!(later, ResendResult::Queued);
             }
-            Claim::Nothing => {}
-            Claim::Idle(Some(due)) => now = due,
-            Claim::Idle(None) => break,
+            OutboxClaim::Nothing => {}
+            OutboxClaim::Idle(Some(due)) => now = due,
+            OutboxClaim::Idle(None) => break,
         }
     }
     assert_eq!(guess_all(&db, &ids, at(DAY - 1)).await, 0, "no other id has a guess to give");

@@ -9,14 +9,13 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use user_proto::{Register, VerifyEmail};
-use user_server::domain::mail::Mail;
-use user_server::domain::{Clock, SystemClock};
+use user_server::domain::{Clock, Mail, SystemClock};
 use user_server::mail::{Authorities, Sender, SmtpMailer, SmtpServer, TlsMode};
 
 use crate::support::{PASSWORD, Process, TestServer};
 pub use real::Smtpd;
 use sink::Script;
-pub use sink::{Act, Dialogue, Sink};
+pub use sink::{ChangeContext, Dialogue, Sink};
 
 pub const SENDER: &str = "no-reply@user.example";
 /// Longer than the first wait before a mail is tried again.
@@ -83,7 +82,7 @@ async fn a_registration_made_while_the_mail_server_is_down_gets_its_mail_after()
 
 /// A mail that the server heard and did not take, in this way, comes again: the same mail with the
 /// same code.
-async fn comes_again(first: Act) {
+async fn comes_again(first: ChangeContext) {
     let (server, sink) = with_sink(vec![(".", first)]).await;
     let client = server.client();
     let registered = server.register(&client, "Ada", "ada@example.org").await;
@@ -114,17 +113,17 @@ async fn comes_again(first: Act) {
 
 #[tokio::test]
 async fn a_mail_refused_for_now_comes_again_with_the_same_code() {
-    comes_again(Act::Say("451 4.3.0 later")).await;
+    comes_again(ChangeContext::Say("451 4.3.0 later")).await;
 }
 
 #[tokio::test]
 async fn a_mail_whose_answer_was_lost_comes_again_with_the_same_code() {
-    comes_again(Act::Drop).await;
+    comes_again(ChangeContext::Drop).await;
 }
 
 #[tokio::test]
 async fn a_mail_refused_for_good_does_not_come_again() {
-    let (server, sink) = with_sink(vec![("RCPT", Act::Say("550 5.1.1 unknown"))]).await;
+    let (server, sink) = with_sink(vec![("RCPT", ChangeContext::Say("550 5.1.1 unknown"))]).await;
     let client = server.client();
     server.register(&client, "Ada", "ada@example.org").await;
     sink.wait(1, |dialogue| dialogue.said("QUIT")).await;
@@ -140,7 +139,7 @@ async fn a_mail_refused_for_good_does_not_come_again() {
 
 #[tokio::test]
 async fn after_a_day_a_mail_is_given_up() {
-    let (server, sink) = with_sink(vec![("RCPT", Act::Say("450 4.2.0 later"))]).await;
+    let (server, sink) = with_sink(vec![("RCPT", ChangeContext::Say("450 4.2.0 later"))]).await;
     let client = server.client();
     server.register(&client, "Ada", "ada@example.org").await;
     sink.wait(1, |dialogue| dialogue.said("QUIT")).await;
@@ -158,8 +157,9 @@ async fn after_a_day_a_mail_is_given_up() {
 
 #[tokio::test]
 async fn a_mail_that_stalls_holds_up_no_other_and_no_mail_goes_twice() {
-    let slowly = Act::SayAfter(Duration::from_millis(100), "250 taken");
-    let (server, sink) = with_sink(vec![("RCPT TO:<slow@", Act::Stall), (".", slowly)]).await;
+    let slowly = ChangeContext::SayAfter(Duration::from_millis(100), "250 taken");
+    let (server, sink) =
+        with_sink(vec![("RCPT TO:<slow@", ChangeContext::Stall), (".", slowly)]).await;
     let client = server.client();
     server.register(&client, "slow", "slow@example.org").await;
     sink.wait(1, |dialogue| dialogue.said("RCPT TO:<slow@")).await;
@@ -182,7 +182,9 @@ async fn a_mail_that_stalls_holds_up_no_other_and_no_mail_goes_twice() {
 
 #[tokio::test]
 async fn the_operator_is_told_where_mails_go_and_why_they_do_not() {
-    let sink = Sink::start(vec![("RCPT", Act::Say("450 4.2.0 <ada@example.org> is busy"))]).await;
+    let sink =
+        Sink::start(vec![("RCPT", ChangeContext::Say("450 4.2.0 <ada@example.org> is busy"))])
+            .await;
     let port = sink.port.to_string();
     let server = Process::start(&[
         ("SMTP_HOST", "localhost"),

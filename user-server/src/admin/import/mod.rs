@@ -12,12 +12,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::operator::Operator;
-use super::{Done, place};
+use super::{Done, database};
 use crate::config::Config;
-use crate::domain::Fault;
-use crate::domain::audit::Kind;
-use crate::domain::ports::Store;
-use crate::domain::records::Imported;
+use crate::domain::{AuditKind, Fault, Imported, Store};
 pub(super) use file::is_json_lines;
 use progress::Progress;
 use rejects::Rejects;
@@ -86,16 +83,17 @@ pub async fn import(config: &Config, args: ImportArgs) -> Done {
         );
     }
     let mut rejects = Rejects::open(args.rejects.as_deref())?;
-    let store = place::open(config).await?;
+    let store = database::open(config).await?;
     let rules = Rules {
         own: config.hash_cost,
         unverified: args.include_unverified,
-        now: place::now(&*store).await?,
+        now: database::now(&*store).await?,
     };
     let note = async |detail: String| match args.dry_run {
         true => Ok(()),
         false => {
-            patiently(async || args.operator.note(&*store, Kind::Imported, &detail).await).await
+            patiently(async || args.operator.note(&*store, AuditKind::Imported, &detail).await)
+                .await
         }
     };
     // Before anybody is added, so that a run that is killed is known too.
@@ -155,7 +153,7 @@ async fn copy(
                     tally.added += 1;
                     continue;
                 }
-                Imported::There => {
+                Imported::AlreadyThere => {
                     tally.there += 1;
                     continue;
                 }

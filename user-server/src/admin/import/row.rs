@@ -3,8 +3,7 @@
 use uuid::Uuid;
 
 use super::super::instant;
-use crate::domain::records::NewUser;
-use crate::domain::{Email, Refusal, Timestamp, Username};
+use crate::domain::{Email, NewUser, Refusal, Timestamp, Username};
 use crate::password::{HashCost, accept};
 
 /// The columns, by the names under which they are exported.

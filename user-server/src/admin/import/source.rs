@@ -43,7 +43,7 @@ impl Source {
             .map_err(|why| format!("--from-postgres: {why}"))?;
         let opened = Table::open(&options, table).await;
         let opened =
-            opened.map_err(|fault| format!("--from-postgres {}: {fault}", options.place()))?;
+            opened.map_err(|fault| format!("--from-postgres {}: {fault}", options.location()))?;
         Ok(Self::Table(Box::new(opened), VecDeque::new(), 0))
     }
 

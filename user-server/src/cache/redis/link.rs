@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::RedisServer;
-use crate::metrics::{self, Breaker, CacheFailure};
+use crate::metrics::{Breaker, CacheFailure, CacheMetrics};
 
 /// Between two looks at whether a connection that nobody uses still lives.
 const PULSE: Duration = Duration::from_secs(1);
@@ -25,14 +25,14 @@ const STEADY: Duration = Duration::from_secs(10);
 
 /// How long Redis is waited for.
 #[derive(Debug, Clone, Copy)]
-pub struct Patience {
+pub struct RedisTimeouts {
     /// For an answer, by a request.
     pub call: Duration,
     /// For a connection that has proved itself, by nobody.
     pub connect: Duration,
 }
 
-impl Default for Patience {
+impl Default for RedisTimeouts {
     fn default() -> Self {
         Self { call: Duration::from_millis(100), connect: Duration::from_secs(1) }
     }
@@ -42,11 +42,11 @@ impl Default for Patience {
 pub(super) struct Link {
     server: RedisServer,
     channels: Vec<String>,
-    patience: Patience,
-    metrics: Arc<metrics::Cache>,
+    patience: RedisTimeouts,
+    metrics: Arc<CacheMetrics>,
     live: RwLock<Option<Live>>,
     lost: Notify,
-    woken: Arc<Notify>,
+    wakeup: Arc<Notify>,
 }
 
 /// A connection, and which one it is: an answer that comes late must not end its successor.
@@ -67,17 +67,17 @@ impl Link {
     pub(super) fn new(
         server: RedisServer,
         channels: Vec<String>,
-        patience: Patience,
-        metrics: Arc<metrics::Cache>,
+        patience: RedisTimeouts,
+        metrics: Arc<CacheMetrics>,
     ) -> Self {
         metrics.set_breaker(Breaker::HalfOpen);
-        let (live, lost, woken) = (RwLock::new(None), Notify::new(), Arc::new(Notify::new()));
-        Self { server, channels, patience, metrics, live, lost, woken }
+        let (live, lost, wakeup) = (RwLock::new(None), Notify::new(), Arc::new(Notify::new()));
+        Self { server, channels, patience, metrics, live, lost, wakeup }
     }
 
     /// Waits until a node has said that the log has grown, or may have unheard.
-    pub(super) async fn woken(&self) {
-        self.woken.notified().await;
+    pub(super) async fn notified(&self) {
+        self.wakeup.notified().await;
     }
 
     /// What Redis answers; none where it does not within the patience. A command that timed out may
@@ -116,7 +116,7 @@ impl Link {
         if live.as_ref().is_some_and(|live| live.number == number) {
             *live = None;
             self.metrics.set_breaker(Breaker::Open);
-            tracing::warn!(server = %self.server.place(), %why, "the cache is lost; the service goes on without it");
+            tracing::warn!(server = %self.server.location(), %why, "the cache is lost; the service goes on without it");
             self.lost.notify_one();
         }
     }
@@ -129,7 +129,7 @@ impl Link {
             self.metrics.set_breaker(Breaker::HalfOpen);
             match self.connect(number).await {
                 Ok(connection) => {
-                    tracing::info!(server = %self.server.place(), "the cache answers");
+                    tracing::info!(server = %self.server.location(), "the cache answers");
                     failing = false;
                     let since = Instant::now();
                     self.hold(Live { connection, number }).await;
@@ -139,7 +139,7 @@ impl Link {
                 }
                 Err(why) if !failing => {
                     failing = true;
-                    tracing::warn!(server = %self.server.place(), %why, "the cache can not be reached");
+                    tracing::warn!(server = %self.server.location(), %why, "the cache can not be reached");
                 }
                 Err(_) => {}
             }
@@ -154,11 +154,11 @@ impl Link {
         *self.live.write().unwrap_or_else(PoisonError::into_inner) = Some(live);
         self.metrics.set_breaker(Breaker::Closed);
         // Nobody listened before, so what was said is lost; the same holds when the connection is.
-        self.woken.notify_one();
+        self.wakeup.notify_one();
         while tokio::time::timeout(PULSE, self.lost.notified()).await.is_err() {
             let _: Option<String> = self.call(&redis::cmd("PING")).await;
         }
-        self.woken.notify_one();
+        self.wakeup.notify_one();
     }
 
     /// A connection that listens and has answered.
@@ -181,12 +181,12 @@ impl Link {
         let heard = move |push: PushInfo| {
             let Some(link) = link.upgrade() else { return Err(()) };
             match push.kind {
-                PushKind::Message => link.woken.notify_one(),
+                PushKind::Message => link.wakeup.notify_one(),
                 // A cluster's connection heals itself, and subscribes again.
                 PushKind::Disconnection if single => {
                     link.lose(number, &"the connection was closed")
                 }
-                PushKind::Disconnection => link.woken.notify_one(),
+                PushKind::Disconnection => link.wakeup.notify_one(),
                 _ => {}
             }
             Ok(())

@@ -14,15 +14,13 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use super::LEASE;
-use crate::domain::ports::Cache;
-use crate::domain::records::{Cached, Leases, Profile};
-use crate::domain::{Fault, Timestamp};
+use crate::domain::{CacheLookup, Fault, Leases, Profile, RecordCache, Timestamp, Wakeups};
 use crate::keys::KeyRing;
-use crate::metrics;
+use crate::metrics::CacheMetrics;
 use link::Link;
 use seal::{Seal, SessionBody, UserBody};
 
-pub use link::Patience;
+pub use link::RedisTimeouts;
 pub use server::{Authorities, RedisServer};
 
 /// Puts a value in another's place, if that one is still there.
@@ -38,7 +36,7 @@ pub struct RedisCache {
     /// Where this node tells the others.
     channel: String,
     life: Duration,
-    metrics: Arc<metrics::Cache>,
+    metrics: Arc<CacheMetrics>,
     keeper: JoinHandle<()>,
 }
 
@@ -61,8 +59,8 @@ impl RedisCache {
         server: RedisServer,
         keys: &KeyRing,
         life: Duration,
-        patience: Patience,
-        metrics: Arc<metrics::Cache>,
+        patience: RedisTimeouts,
+        metrics: Arc<CacheMetrics>,
     ) -> Result<Self, Fault> {
         let seal = Seal::new(keys)?;
         let channels = seal.channels();
@@ -77,7 +75,8 @@ impl RedisCache {
     /// # Errors
     /// What stands in the way.
     pub async fn probe(server: RedisServer) -> Result<String, String> {
-        let patience = Patience { connect: Duration::from_secs(5), ..Patience::default() };
+        let patience =
+            RedisTimeouts { connect: Duration::from_secs(5), ..RedisTimeouts::default() };
         let channels = vec!["user-server:check".to_owned()];
         Arc::new(Link::new(server, channels, patience, Arc::default())).probe().await
     }
@@ -109,15 +108,21 @@ impl Drop for RedisCache {
 }
 
 #[async_trait]
-impl Cache for RedisCache {
-    async fn look_up(&self, session_id: Uuid, user_id: Uuid, least: i64, now: Timestamp) -> Cached {
+impl RecordCache for RedisCache {
+    async fn look_up(
+        &self,
+        session_id: Uuid,
+        user_id: Uuid,
+        min_version: i64,
+        now: Timestamp,
+    ) -> CacheLookup {
         let (session_name, user_name) = (self.seal.name(session_id), self.seal.name(user_id));
         let both = redis::cmd("MGET").arg(&session_name).arg(&user_name).to_owned();
         let Some((session, user)) =
             self.link.call::<(Option<Vec<u8>>, Option<Vec<u8>>)>(&both).await
         else {
             self.metrics.looked_up(false);
-            return Cached::Unknown(Leases::default());
+            return CacheLookup::Unknown(Leases::default());
         };
         let session = found(session, |value| {
             let body: SessionBody = self.seal.open(&session_name, value)?;
@@ -126,15 +131,15 @@ impl Cache for RedisCache {
         let user = found(user, |value| {
             let body: UserBody = self.seal.open(&user_name, value)?;
             let young = self.is_young(body.filled_at, now);
-            Some(body.profile(user_id)).filter(|profile| young && profile.version >= least)
+            Some(body.profile(user_id)).filter(|profile| young && profile.version >= min_version)
         });
         self.metrics.looked_up(matches!((&session, &user), (Found::Record(()), Found::Record(_))));
         match (session, user) {
-            (Found::Record(()), Found::Record(profile)) => Cached::Known(profile),
+            (Found::Record(()), Found::Record(profile)) => CacheLookup::Known(profile),
             (session, user) => {
                 let leases = (self.lease(&session_name, &session), self.lease(&user_name, &user));
                 let (session, user) = tokio::join!(leases.0, leases.1);
-                Cached::Unknown(Leases { session, user })
+                CacheLookup::Unknown(Leases { session, user })
             }
         }
     }
@@ -165,13 +170,16 @@ impl Cache for RedisCache {
         }
         let _: Option<i64> = self.link.call(&delete).await;
     }
+}
 
-    async fn wake(&self) {
+#[async_trait]
+impl Wakeups for RedisCache {
+    async fn notify(&self) {
         let _: Option<i64> = self.link.call(redis::cmd("PUBLISH").arg(&self.channel).arg("")).await;
     }
 
-    async fn woken(&self) {
-        self.link.woken().await;
+    async fn notified(&self) {
+        self.link.notified().await;
     }
 }
 

@@ -8,8 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::domain::records::Profile;
-use crate::domain::{Fault, Timestamp};
+use crate::domain::{Fault, Profile, Timestamp};
 use crate::keys::{CacheKeys, KeyRing};
 
 /// Before every name; the number moves on when the form of records does.

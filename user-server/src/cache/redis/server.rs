@@ -72,7 +72,7 @@ impl RedisServer {
 
     /// Where it is, to be shown: no user and no password.
     #[must_use]
-    pub fn place(&self) -> String {
+    pub fn location(&self) -> String {
         let places: Vec<String> = self.nodes.iter().map(|node| node.addr().to_string()).collect();
         let Some(first) = self.nodes.first() else { return String::new() };
         let database = match first.redis_settings().db() {
@@ -89,7 +89,7 @@ impl RedisServer {
 
 impl std::fmt::Debug for RedisServer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "RedisServer({})", self.place())
+        write!(f, "RedisServer({})", self.location())
     }
 }
 
@@ -147,7 +147,7 @@ mod tests {
             ("unix:///run/redis.sock", "unix:/run/redis.sock"),
         ] {
             let server = RedisServer::parse(url).unwrap();
-            assert_eq!(server.place(), place);
+            assert_eq!(server.location(), place);
             assert!(!format!("{server:?}").contains("geheim"));
         }
     }
@@ -170,7 +170,7 @@ mod tests {
     #[test]
     fn the_nodes_of_a_cluster_share_a_login() {
         let server = RedisServer::parse("redis://:geheim@a:7000, b:7001,redis://c:7002").unwrap();
-        assert_eq!(server.place(), "redis://a:7000,b:7001,c:7002 (cluster)");
+        assert_eq!(server.location(), "redis://a:7000,b:7001,c:7002 (cluster)");
         assert!(server.nodes.iter().all(|node| node.redis_settings().password() == Some("geheim")));
         assert!(RedisServer::parse("redis://a/1,b").unwrap_err().contains("database 0"));
     }

@@ -13,11 +13,11 @@ use tokio::net::TcpStream;
 use super::plain::PlainStream;
 use super::trouble::{Cause, Step, Trouble};
 use super::{Encryption, SmtpMailer};
-use crate::domain::mail::SendError;
+use crate::domain::SendError;
 
 /// How long the server may take.
 #[derive(Debug, Clone, Copy)]
-pub struct Patience {
+pub struct SmtpTimeouts {
     /// For one answer, or for a connection.
     pub step: Duration,
     /// To take the whole mail, which it may look at before it answers.
@@ -26,7 +26,7 @@ pub struct Patience {
     pub total: Duration,
 }
 
-impl Default for Patience {
+impl Default for SmtpTimeouts {
     fn default() -> Self {
         let seconds = Duration::from_secs;
         // Less in all than the outbox waits, so that what took too long can be named.

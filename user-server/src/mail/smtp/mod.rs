@@ -15,10 +15,9 @@ use lettre::transport::smtp::client::{Certificate, CertificateStore, TlsParamete
 use lettre::transport::smtp::extension::ClientId;
 
 use super::Sender;
-use crate::domain::mail::{Mail, SendError};
-use crate::domain::ports::Mailer;
+use crate::domain::{Mail, Mailer, SendError};
 
-pub use dialogue::Patience;
+pub use dialogue::SmtpTimeouts;
 
 /// The server that mails are handed to, and how.
 #[derive(Clone)]
@@ -147,19 +146,19 @@ pub struct SmtpMailer {
     server: SmtpServer,
     sender: Sender,
     hello: ClientId,
-    patience: Patience,
+    patience: SmtpTimeouts,
 }
 
 impl SmtpMailer {
     /// A mailer that connects when there is a mail, so that the server may be down now.
     #[must_use]
     pub fn new(server: SmtpServer, sender: Sender) -> Self {
-        Self { server, sender, hello: ClientId::default(), patience: Patience::default() }
+        Self { server, sender, hello: ClientId::default(), patience: SmtpTimeouts::default() }
     }
 
     /// The same with another patience.
     #[must_use]
-    pub fn with_patience(self, patience: Patience) -> Self {
+    pub fn with_patience(self, patience: SmtpTimeouts) -> Self {
         Self { patience, ..self }
     }
 

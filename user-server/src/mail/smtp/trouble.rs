@@ -8,7 +8,7 @@ use std::time::Duration;
 use lettre::transport::smtp::Error;
 
 use super::SmtpServer;
-use crate::domain::mail::SendError;
+use crate::domain::SendError;
 
 /// A step of the dialogue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,11 +9,10 @@ use uuid::Uuid;
 use super::super::Db;
 use super::tx::Tx;
 use super::{SqlStore, corrupt};
-use crate::domain::audit::{
-    Chain, Entry, Event, Filter, Hash, Note, Seal, Sealing, Step, Unsealed,
+use crate::domain::{
+    AuditChain, AuditEntry, AuditEvent, AuditFilter, AuditRecord, AuditSeal, AuditTrail, ChainHash,
+    ChainStep, ChainUpdate, ChangeContext, Fault, Origin, SealResult, Timestamp, Unsealed,
 };
-use crate::domain::ports::{Audit, Link};
-use crate::domain::{Act, Fault, Origin, Timestamp};
 
 /// The most rows that one statement seals.
 const MOST_SEALS: usize = 64;
@@ -49,22 +48,22 @@ struct ChainRow {
 }
 
 #[async_trait]
-impl Audit for SqlStore {
-    async fn record(&self, note: &Note) -> Result<(), Fault> {
+impl AuditTrail for SqlStore {
+    async fn record(&self, note: &AuditRecord) -> Result<(), Fault> {
         let mut tx = self.pools.write().await?;
-        let mut origin = note.act.origin.clone();
+        let mut origin = note.context.origin.clone();
         if let Some(user_id) = note.event.user_id {
             // Held, so that a deletion finds the row that this writes; after one, nothing personal
             // is written.
             let held =
-                sqlx::query_as(concat!("SELECT created_at FROM users WHERE id = $1", hold!()))
+                sqlx::query_as(concat!("SELECT created_at FROM users WHERE id = $1", lock_row!()))
                     .bind(user_id);
             let there: Option<(i64,)> = tx.optional(held).await?;
             if there.is_none() && matches!(origin, Origin::Client(_)) {
                 origin = Origin::Client(None);
             }
         }
-        record(&mut tx, &Act { origin, ..note.act.clone() }, &note.event).await?;
+        record(&mut tx, &ChangeContext { origin, ..note.context.clone() }, &note.event).await?;
         tx.commit().await
     }
 
@@ -73,9 +72,9 @@ impl Audit for SqlStore {
         worker: Uuid,
         lease: Duration,
         most: u32,
-        mut link: Link,
+        mut link: ChainUpdate,
         now: Timestamp,
-    ) -> Result<Sealing, Fault> {
+    ) -> Result<SealResult, Fault> {
         let mut tx = self.pools.write().await?;
         // It holds the row of the chain until the end, so that two who both believe in their lease
         // take turns.
@@ -91,8 +90,8 @@ impl Audit for SqlStore {
                 .bind(now.0),
             )
             .await?;
-        let Some(held) = held else { return tx.undo(Sealing::Elsewhere).await };
-        let before = Chain::try_from(held)?;
+        let Some(held) = held else { return tx.undo(SealResult::Elsewhere).await };
+        let before = AuditChain::try_from(held)?;
         // Rows that a deletion is erasing are passed over; their turn comes.
         let rows: Vec<EntryRow> = tx
             .all(
@@ -100,23 +99,24 @@ impl Audit for SqlStore {
                     "SELECT ",
                     audit_columns!(),
                     ", CAST(0 AS BIGINT) AS erasable FROM audit WHERE seq IS NULL ORDER BY at, id LIMIT $1",
-                    hold_unless_held!()
+                    lock_row_or_skip!()
                 ))
                 .bind(i64::from(most)),
             )
             .await?;
-        let mut entries = rows.into_iter().map(Entry::try_from).collect::<Result<Vec<_>, _>>()?;
+        let mut entries =
+            rows.into_iter().map(AuditEntry::try_from).collect::<Result<Vec<_>, _>>()?;
         if entries.is_empty() {
-            return tx.undo(Sealing::Done(0)).await;
+            return tx.undo(SealResult::Sealed(0)).await;
         }
         let mut chain = before.clone();
-        if !link(&mut chain, Step::Seal(&mut entries)) {
-            return tx.undo(Sealing::Refused).await;
+        if !link(&mut chain, ChainStep::Seal(&mut entries)) {
+            return tx.undo(SealResult::Refused).await;
         }
         write_seals(&mut tx, &entries).await?;
         move_chain(&mut tx, &before, &chain).await?;
         tx.commit().await?;
-        Ok(Sealing::Done(entries.len()))
+        Ok(SealResult::Sealed(entries.len()))
     }
 
     async fn unsealed(&self) -> Result<Unsealed, Fault> {
@@ -126,11 +126,16 @@ impl Audit for SqlStore {
         Ok(Unsealed { rows, oldest: oldest.map(Timestamp) })
     }
 
-    async fn prune(&self, before: Timestamp, most: u32, mut link: Link) -> Result<u64, Fault> {
+    async fn prune(
+        &self,
+        before: Timestamp,
+        most: u32,
+        mut link: ChainUpdate,
+    ) -> Result<u64, Fault> {
         let mut tx = self.pools.write().await?;
         let select =
-            concat!("SELECT ", chain_columns!(), " FROM audit_chain WHERE id = 1", hold!());
-        let chain = Chain::try_from(tx.one::<ChainRow>(sqlx::query_as(select)).await?)?;
+            concat!("SELECT ", chain_columns!(), " FROM audit_chain WHERE id = 1", lock_row!());
+        let chain = AuditChain::try_from(tx.one::<ChainRow>(sqlx::query_as(select)).await?)?;
         let rows: Vec<(i64, i64, Vec<u8>)> = tx
             .all(
                 sqlx::query_as(
@@ -144,7 +149,7 @@ impl Audit for SqlStore {
         let old = rows.iter().take_while(|(_, at, _)| *at < before.0);
         let Some((seq, _, hash)) = old.last() else { return tx.undo(0).await };
         let mut pruned = chain.clone();
-        if !link(&mut pruned, Step::Prune(*seq, hash_of(hash)?)) {
+        if !link(&mut pruned, ChainStep::Prune(*seq, hash_of(hash)?)) {
             return tx.undo(0).await;
         }
         let rows = tx
@@ -155,12 +160,12 @@ impl Audit for SqlStore {
         Ok(rows)
     }
 
-    async fn chain(&self) -> Result<Chain, Fault> {
+    async fn chain(&self) -> Result<AuditChain, Fault> {
         let select = concat!("SELECT ", chain_columns!(), " FROM audit_chain WHERE id = 1");
         self.read_one::<ChainRow>(sqlx::query_as(select)).await?.try_into()
     }
 
-    async fn chained_after(&self, seq: i64, most: u32) -> Result<Vec<Entry>, Fault> {
+    async fn chained_after(&self, seq: i64, most: u32) -> Result<Vec<AuditEntry>, Fault> {
         let rows: Vec<EntryRow> = self
             .read_all(
                 sqlx::query_as(concat!(
@@ -177,10 +182,10 @@ impl Audit for SqlStore {
                 .bind(i64::from(most)),
             )
             .await?;
-        rows.into_iter().map(Entry::try_from).collect()
+        rows.into_iter().map(AuditEntry::try_from).collect()
     }
 
-    async fn entries(&self, filter: &Filter) -> Result<Vec<Entry>, Fault> {
+    async fn entries(&self, filter: &AuditFilter) -> Result<Vec<AuditEntry>, Fault> {
         let since = filter.since.map_or(i64::MIN, |since| since.0);
         let until = filter.until.map_or(i64::MAX, |until| until.0);
         // A statement for each index, since one with alternatives would use none.
@@ -204,13 +209,17 @@ impl Audit for SqlStore {
                 .bind(i64::from(filter.limit)),
         };
         let rows: Vec<EntryRow> = self.read_all(query).await?;
-        rows.into_iter().rev().map(Entry::try_from).collect()
+        rows.into_iter().rev().map(AuditEntry::try_from).collect()
     }
 }
 
 /// Writes an event down in the transaction of what it tells.
-pub(super) async fn record(tx: &mut Tx, act: &Act, event: &Event) -> Result<(), Fault> {
-    let (network, operator) = match &act.origin {
+pub(super) async fn record(
+    tx: &mut Tx,
+    context: &ChangeContext,
+    event: &AuditEvent,
+) -> Result<(), Fault> {
+    let (network, operator) = match &context.origin {
         Origin::Client(network) => (network.map(|network| network.to_string()), None),
         Origin::Operator(name) => (None, Some(name)),
     };
@@ -221,7 +230,7 @@ pub(super) async fn record(tx: &mut Tx, act: &Act, event: &Event) -> Result<(), 
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING",
         )
         .bind(Uuid::now_v7())
-        .bind(act.at.0)
+        .bind(context.at.0)
         .bind(event.kind.name())
         .bind(event.user_id)
         .bind(event.session_id)
@@ -253,7 +262,7 @@ pub(super) async fn erase(tx: &mut Tx, user_id: Uuid) -> Result<(), Fault> {
 
 /// Writes what the chain says of these rows. The pieces are of a few sizes, so that there are few
 /// statements to remember.
-async fn write_seals(tx: &mut Tx, entries: &[Entry]) -> Result<(), Fault> {
+async fn write_seals(tx: &mut Tx, entries: &[AuditEntry]) -> Result<(), Fault> {
     let mut rest = entries;
     while !rest.is_empty() {
         let (piece, after) = rest.split_at(1 << rest.len().min(MOST_SEALS).ilog2());
@@ -280,7 +289,7 @@ async fn write_seals(tx: &mut Tx, entries: &[Entry]) -> Result<(), Fault> {
 }
 
 /// Moves the ends of the chain, where they are still what was read.
-async fn move_chain(tx: &mut Tx, from: &Chain, to: &Chain) -> Result<(), Fault> {
+async fn move_chain(tx: &mut Tx, from: &AuditChain, to: &AuditChain) -> Result<(), Fault> {
     let (kid, mac) =
         to.mac.as_ref().ok_or_else(|| Fault::internal("nothing vouches for the chain"))?;
     let moved = tx
@@ -302,16 +311,16 @@ async fn move_chain(tx: &mut Tx, from: &Chain, to: &Chain) -> Result<(), Fault> 
     if moved == 1 { Ok(()) } else { Err(Fault::internal("the chain moved while it was held")) }
 }
 
-fn hash_of(bytes: &[u8]) -> Result<Hash, Fault> {
+fn hash_of(bytes: &[u8]) -> Result<ChainHash, Fault> {
     bytes.try_into().map_err(|_| corrupt("a hash of the audit"))
 }
 
-impl TryFrom<EntryRow> for Entry {
+impl TryFrom<EntryRow> for AuditEntry {
     type Error = Fault;
 
     fn try_from(row: EntryRow) -> Result<Self, Fault> {
         let seal = match (row.seq, row.hash, row.kid, row.mac) {
-            (Some(seq), Some(hash), Some(kid), Some(mac)) => Some(Seal {
+            (Some(seq), Some(hash), Some(kid), Some(mac)) => Some(AuditSeal {
                 seq,
                 commitment: row.commitment.as_deref().map(hash_of).transpose()?,
                 hash: hash_of(&hash)?,
@@ -337,7 +346,7 @@ impl TryFrom<EntryRow> for Entry {
     }
 }
 
-impl TryFrom<ChainRow> for Chain {
+impl TryFrom<ChainRow> for AuditChain {
     type Error = Fault;
 
     fn try_from(row: ChainRow) -> Result<Self, Fault> {

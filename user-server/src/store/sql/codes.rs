@@ -1,16 +1,13 @@
-//! Codes: guesses are paid for before they are looked at, in one statement.
+//! Codes: a guess is charged for in one statement, before it is compared.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 use uuid::Uuid;
 
+use super::SqlStore;
 use super::rows::{self, VerificationRow};
-use super::{SqlStore, audit, idempotency};
-use crate::domain::audit::{Event, Kind};
-use crate::domain::ports::Codes;
-use crate::domain::records::{Charge, Done, Guess, Purpose, Resend};
-use crate::domain::{Act, Fault, Timestamp};
+use crate::domain::{Change, Codes, Fault, Guess, GuessCharge, Purpose, ResendResult, Timestamp};
 
 #[async_trait]
 impl Codes for SqlStore {
@@ -19,40 +16,36 @@ impl Codes for SqlStore {
         verification_id: Uuid,
         purpose: Purpose,
         user_id: Option<Uuid>,
-        most: u32,
+        max_guesses: u32,
         now: Timestamp,
-    ) -> Result<Charge, Fault> {
+    ) -> Result<GuessCharge, Fault> {
         let mut tx = self.pools.write().await?;
-        let charged: Option<VerificationRow> = tx
-            .optional(
-                sqlx::query_as(concat!(
-                    "UPDATE verifications SET guesses = guesses + 1
-             WHERE id = $1 AND purpose = $2 AND ($3 IS NULL OR user_id = $3) AND guesses < $4 AND expires_at > $5
+        let charge = sqlx::query_as(concat!(
+            "UPDATE verifications SET guesses = guesses + 1
+             WHERE id = $1 AND purpose = $2 AND ($3 IS NULL OR user_id = $3) AND guesses < $4
+                   AND expires_at > $5
              RETURNING ",
-                    verification_columns!()
-                ))
+            verification_columns!()
+        ))
+        .bind(verification_id)
+        .bind(purpose.name())
+        .bind(user_id)
+        .bind(i64::from(max_guesses))
+        .bind(now.0);
+        let charged: Option<VerificationRow> = tx.optional(charge).await?;
+        let charge = match charged {
+            Some(row) => GuessCharge::Charged(row.guess()?),
+            None => {
+                let unsent = sqlx::query_as(
+                    "SELECT created_at FROM verifications
+                     WHERE id = $1 AND purpose = $2 AND ($3 IS NULL OR user_id = $3)
+                           AND claimed_at IS NULL",
+                )
                 .bind(verification_id)
                 .bind(purpose.name())
-                .bind(user_id)
-                .bind(i64::from(most))
-                .bind(now.0),
-            )
-            .await?;
-        let charge = match charged {
-            Some(row) => Charge::Charged(row.guess()?),
-            None => {
-                let waiting: Option<(i64,)> = tx
-                    .optional(
-                        sqlx::query_as(
-                            "SELECT created_at FROM verifications
-                     WHERE id = $1 AND purpose = $2 AND ($3 IS NULL OR user_id = $3) AND claimed_at IS NULL",
-                        )
-                        .bind(verification_id)
-                        .bind(purpose.name())
-                        .bind(user_id),
-                    )
-                    .await?;
-                if waiting.is_some() { Charge::NotIssued } else { Charge::Spent }
+                .bind(user_id);
+                let unsent: Option<(i64,)> = tx.optional(unsent).await?;
+                if unsent.is_some() { GuessCharge::NotIssued } else { GuessCharge::Spent }
             }
         };
         tx.commit().await?;
@@ -61,14 +54,13 @@ impl Codes for SqlStore {
 
     async fn refund_guess(&self, guess: &Guess) -> Result<(), Fault> {
         let mut tx = self.pools.write().await?;
-        tx.run(
-            sqlx::query(
-                "UPDATE verifications SET guesses = guesses - 1 WHERE id = $1 AND generation = $2 AND guesses > 0",
-            )
-            .bind(guess.verification_id)
-            .bind(i64::from(guess.generation)),
+        let refund = sqlx::query(
+            "UPDATE verifications SET guesses = guesses - 1
+             WHERE id = $1 AND generation = $2 AND guesses > 0",
         )
-        .await?;
+        .bind(guess.verification_id)
+        .bind(i64::from(guess.generation));
+        tx.run(refund).await?;
         tx.commit().await
     }
 
@@ -78,24 +70,22 @@ impl Codes for SqlStore {
         client: &str,
         after: Duration,
         kids: &[&str],
-        act: &Act,
-    ) -> Result<Resend, Fault> {
-        let mut tx = self.pools.write().await?;
-        // The row is held, so that two at once see each other's mail.
-        let row: Option<VerificationRow> = tx
-            .optional(
-                sqlx::query_as(concat!(
-                    "UPDATE verifications SET guesses = guesses WHERE id = $1 RETURNING ",
-                    verification_columns!()
-                ))
-                .bind(verification_id),
-            )
-            .await?;
-        let Some(row) = row else { return tx.undo(Resend::Spent).await };
+        change: Change,
+    ) -> Result<ResendResult, Fault> {
+        let mut tx = self.begin(change).await?;
+        let at = tx.at();
+        // Locks the row, so that concurrent requests see each other's email.
+        let lock = concat!(
+            "UPDATE verifications SET guesses = guesses WHERE id = $1 RETURNING ",
+            verification_columns!()
+        );
+        let row: Option<VerificationRow> =
+            tx.optional(sqlx::query_as(lock).bind(verification_id)).await?;
+        let Some(row) = row else { return tx.undo(ResendResult::Spent).await };
         if let Some(claimed) = row.claimed_at {
-            let wait = Timestamp(claimed).plus(after).since(act.at);
+            let wait = Timestamp(claimed).plus(after).since(at);
             if !wait.is_zero() {
-                return tx.undo(Resend::TooSoon(wait)).await;
+                return tx.undo(ResendResult::TooSoon(wait)).await;
             }
         }
         if let Some(signing) = kids.first()
@@ -104,19 +94,17 @@ impl Codes for SqlStore {
             let renew = sqlx::query("UPDATE verifications SET kid = $2 WHERE id = $1");
             tx.run(renew.bind(verification_id).bind(*signing)).await?;
         }
-        let waiting: Option<(i64,)> = tx.optional(sqlx::query_as(
-            "SELECT created_at FROM outbox WHERE verification_id = $1 AND turn_at IS NULL AND settled_at IS NULL",
-        )
-        .bind(verification_id)).await?;
-        if waiting.is_none() {
-            rows::queue_code(&mut tx, row.id, row.purpose()?, &row.budget_key, client, act.at)
-                .await?;
+        let queued = sqlx::query_as(
+            "SELECT created_at FROM outbox
+             WHERE verification_id = $1 AND turn_at IS NULL AND settled_at IS NULL",
+        );
+        let queued: Option<(i64,)> = tx.optional(queued.bind(verification_id)).await?;
+        if queued.is_none() {
+            let purpose = row.purpose()?;
+            rows::queue_code(&mut tx, row.id, purpose, &row.budget_key, client, at).await?;
         }
-        let event = Event { user_id: row.user_id, ..Event::new(Kind::CodeResent) };
-        audit::record(&mut tx, act, &event.subject(verification_id.as_bytes())).await?;
-        idempotency::complete(&mut tx, act, Done::at(act.at).verification(Some(verification_id)))
-            .await?;
+        tx.change.set_event_user(row.user_id);
         tx.commit().await?;
-        Ok(Resend::Queued)
+        Ok(ResendResult::Queued)
     }
 }

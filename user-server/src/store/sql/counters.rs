@@ -8,17 +8,14 @@ use sqlx::QueryBuilder;
 use super::super::{Db, lock_keys};
 use super::tx::Tx;
 use super::{SqlStore, audit, corrupt};
-use crate::domain::audit::Note;
-use crate::domain::ports::{Adjustment, Counters};
-use crate::domain::records::Counter;
-use crate::domain::{Fault, Timestamp};
+use crate::domain::{Adjustment, AuditRecord, BudgetCounter, BudgetCounters, Fault, Timestamp};
 
 #[async_trait]
-impl Counters for SqlStore {
+impl BudgetCounters for SqlStore {
     async fn adjust(
         &self,
         adjustment: Adjustment,
-        refusal: Option<&Note>,
+        refusal: Option<&AuditRecord>,
     ) -> Result<Result<u8, Duration>, Fault> {
         let mut tx = self.pools.write().await?;
         let verdict = adjust(&mut tx, adjustment).await?;
@@ -26,7 +23,7 @@ impl Counters for SqlStore {
             (Ok(_), _) => tx.commit().await?,
             (Err(_), None) => return tx.undo(verdict).await,
             (Err(_), Some(note)) => {
-                audit::record(&mut tx, &note.act, &note.event).await?;
+                audit::record(&mut tx, &note.context, &note.event).await?;
                 tx.commit().await?;
             }
         }
@@ -75,7 +72,7 @@ pub(super) async fn adjust(
 }
 
 /// The counters of these keys, in their order.
-async fn read(tx: &mut Tx, keys: &[[u8; 32]]) -> Result<Vec<Counter>, Fault> {
+async fn read(tx: &mut Tx, keys: &[[u8; 32]]) -> Result<Vec<BudgetCounter>, Fault> {
     let mut select = QueryBuilder::<Db>::new(
         "SELECT key, count, since, blocked_until, expires_at FROM counters WHERE key IN (",
     );
@@ -86,8 +83,8 @@ async fn read(tx: &mut Tx, keys: &[[u8; 32]]) -> Result<Vec<Counter>, Fault> {
     select.push(")");
     let rows: Vec<(Vec<u8>, i64, i64, i64, i64)> = tx.all(select.build_query_as()).await?;
     let of = |key: &[u8; 32]| match rows.iter().find(|row| row.0 == key) {
-        None => Ok(Counter::ZERO),
-        Some((_, count, since, blocked, expires)) => Ok(Counter {
+        None => Ok(BudgetCounter::ZERO),
+        Some((_, count, since, blocked, expires)) => Ok(BudgetCounter {
             count: u32::try_from(*count).map_err(|_| corrupt("a counter"))?,
             since: Timestamp(*since),
             blocked_until: Timestamp(*blocked),

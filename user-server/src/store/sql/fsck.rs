@@ -12,10 +12,10 @@ use uuid::Uuid;
 
 use super::SqlStore;
 use super::tx::Tx;
-use crate::domain::mail::Notice;
-use crate::domain::ports::{Bounds, Inspection};
-use crate::domain::records::{Invariant, Purpose};
-use crate::domain::{Email, Fault, Timestamp, Username, hash_class};
+use crate::domain::{
+    Email, Fault, Inspection, InspectionBounds, Invariant, Notice, Purpose, Timestamp, Username,
+    hash_class,
+};
 
 /// Rows that are held in memory at once.
 const PAGE: i64 = 500;
@@ -32,7 +32,11 @@ type Statement = (&'static str, &'static str, Vec<i64>);
 
 #[async_trait]
 impl Inspection for SqlStore {
-    async fn inspect(&self, bounds: &Bounds, now: Timestamp) -> Result<Vec<Invariant>, Fault> {
+    async fn inspect(
+        &self,
+        bounds: &InspectionBounds,
+        now: Timestamp,
+    ) -> Result<Vec<Invariant>, Fault> {
         let mut tx = self.pools.snapshot().await?;
         let mut found = users(&mut tx, bounds).await?;
         found.push(addresses_of_codes(&mut tx).await?);
@@ -45,12 +49,12 @@ impl Inspection for SqlStore {
     }
 }
 
-fn statements(bounds: &Bounds, now: Timestamp) -> Vec<Statement> {
+fn statements(bounds: &InspectionBounds, now: Timestamp) -> Vec<Statement> {
     let soon = now.0.saturating_add(SLACK);
-    let most_guesses = i64::from(bounds.budget.guesses);
+    let most_guesses = i64::from(bounds.policy.max_guesses);
     let [shortest, longest] = CODE_LIVES;
     let millis = |span: std::time::Duration| i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
-    let patience = now.0.saturating_sub(millis(bounds.budget.patience)).saturating_add(HOUR);
+    let patience = now.0.saturating_sub(millis(bounds.policy.max_age)).saturating_add(HOUR);
     vec![
         ("users: a change of the password is counted", "SELECT id FROM users WHERE credentials < 1 LIMIT $1", vec![]),
         ("users: a change of the row is counted", "SELECT id FROM users WHERE version < 1 LIMIT $1", vec![]),
@@ -164,8 +168,8 @@ async fn look(tx: &mut Tx, (holds, statement, parameters): Statement) -> Result<
         query = query.bind(parameter);
     }
     let rows: Vec<(Option<Uuid>,)> =
-        tx.all(query.bind(i64::try_from(Invariant::MOST).unwrap_or(i64::MAX))).await?;
-    let mut invariant = Invariant { holds, broken: 0, ids: Vec::new() };
+        tx.all(query.bind(i64::try_from(Invariant::MAX_COUNTED).unwrap_or(i64::MAX))).await?;
+    let mut invariant = Invariant { condition: holds, violations: 0, ids: Vec::new() };
     for (id,) in rows {
         note(&mut invariant, id);
     }
@@ -173,19 +177,19 @@ async fn look(tx: &mut Tx, (holds, statement, parameters): Statement) -> Result<
 }
 
 fn note(invariant: &mut Invariant, id: Option<Uuid>) {
-    invariant.broken = (invariant.broken + 1).min(Invariant::MOST);
-    if invariant.ids.len() < Invariant::SHOWN {
+    invariant.violations = (invariant.violations + 1).min(Invariant::MAX_COUNTED);
+    if invariant.ids.len() < Invariant::MAX_IDS {
         invariant.ids.extend(id);
     }
 }
 
 /// The keys that users are found by, as the parsers of names and addresses make them; and their
 /// hashes.
-async fn users(tx: &mut Tx, bounds: &Bounds) -> Result<Vec<Invariant>, Fault> {
+async fn users(tx: &mut Tx, bounds: &InspectionBounds) -> Result<Vec<Invariant>, Fault> {
     const STATEMENT: &str =
         "SELECT id, username, username_key, email, email_key, mailbox, password_hash, hash_class
         FROM users WHERE id > $1 ORDER BY id LIMIT $2";
-    let start = |holds| Invariant { holds, broken: 0, ids: Vec::new() };
+    let start = |holds| Invariant { condition: holds, violations: 0, ids: Vec::new() };
     let mut names = start("users: each name has its canonical key");
     let mut addresses = start("users: each address has its canonical key and mailbox");
     let mut hashes = start("users: each password hash can be used");
@@ -243,8 +247,8 @@ async fn addresses_of_codes(tx: &mut Tx) -> Result<Invariant, Fault> {
         "SELECT id, username, username_key, email, email_key, mailbox, budget_key FROM verifications
         WHERE id > $1 ORDER BY id LIMIT $2";
     let mut wrong = Invariant {
-        holds: "codes: each name and address has its canonical keys",
-        broken: 0,
+        condition: "codes: each name and address has its canonical keys",
+        violations: 0,
         ids: Vec::new(),
     };
     let mut after = Uuid::nil();
@@ -289,8 +293,8 @@ async fn letters(tx: &mut Tx) -> Result<Invariant, Fault> {
         false => Purpose::of_name(letter).is_some(),
     };
     let mut wrong = Invariant {
-        holds: "mails: each is a letter that can be written",
-        broken: 0,
+        condition: "mails: each is a letter that can be written",
+        violations: 0,
         ids: Vec::new(),
     };
     for _ in kinds.iter().filter(|kind| !known(kind)) {

@@ -3,8 +3,7 @@
 use async_trait::async_trait;
 
 use super::SqlStore;
-use crate::domain::ports::{Housekeeping, Retention};
-use crate::domain::{Fault, Timestamp};
+use crate::domain::{ConnectionPools, Fault, Housekeeping, PoolUse, Retention, Timestamp};
 
 /// The most kinds of hashes that are told apart.
 const MAX_CLASSES: usize = 64;
@@ -68,6 +67,13 @@ impl Housekeeping for SqlStore {
         let time = super::super::server_time(&mut tx).await?;
         tx.finish().await?;
         Ok(time)
+    }
+}
+
+#[async_trait]
+impl ConnectionPools for SqlStore {
+    fn pools(&self) -> Vec<PoolUse> {
+        self.pools.used()
     }
 
     async fn close(&self) {

@@ -7,20 +7,17 @@ use uuid::Uuid;
 
 use super::tx::Tx;
 use super::{SqlStore, corrupt};
-use crate::domain::ports::IdempotencyKeys;
-use crate::domain::records::{Done, KeyClaim, KeyStanding, KeyedRequest, SessionRecord};
-use crate::domain::{Act, Fault, Timestamp};
+use crate::domain::{
+    Fault, IdempotencyKeys, KeyClaim, KeyState, KeyedRequest, RecordedOutcome, SessionRecord,
+    Timestamp,
+};
 
-/// How long a use is remembered.
-const MEMORY: Duration = Duration::from_secs(24 * 3600);
+/// The time for which a completed request can be repeated.
+const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
 
 #[async_trait]
 impl IdempotencyKeys for SqlStore {
-    async fn claim_key(
-        &self,
-        request: &KeyedRequest,
-        now: Timestamp,
-    ) -> Result<KeyStanding, Fault> {
+    async fn claim_key(&self, request: &KeyedRequest, now: Timestamp) -> Result<KeyState, Fault> {
         // Again where the key was given back between the two statements.
         loop {
             let mut tx = self.pools.write().await?;
@@ -41,7 +38,7 @@ impl IdempotencyKeys for SqlStore {
             .await?;
             if claimed.is_some() {
                 tx.commit().await?;
-                return Ok(KeyStanding::Claimed);
+                return Ok(KeyState::Claimed);
             }
             let row: Option<KeyRow> = tx
                 .optional(
@@ -55,7 +52,7 @@ impl IdempotencyKeys for SqlStore {
                 .await?;
             tx.finish().await?;
             if let Some(row) = row {
-                return row.standing();
+                return row.state();
             }
         }
     }
@@ -72,36 +69,42 @@ impl IdempotencyKeys for SqlStore {
         .await?;
         tx.commit().await
     }
+
+    async fn complete_key(&self, claim: KeyClaim, outcome: &RecordedOutcome) -> Result<(), Fault> {
+        let mut tx = self.pools.write().await?;
+        complete(&mut tx, claim, outcome).await?;
+        tx.commit().await
+    }
 }
 
-/// Completes the claim that a change was made under, if it was made under one.
-pub(super) async fn complete(tx: &mut Tx, act: &Act, done: Done) -> Result<(), Fault> {
-    let Some(claim) = act.claim else { return Ok(()) };
-    let session = done.session.as_ref();
-    let number = session.map_or(done.sessions_ended, |session| session.counter);
-    let completed = tx
-        .run(
-            sqlx::query(
-                "UPDATE idempotency_keys SET done_at = $3, expires_at = $4, user_id = $5, verification_id = $6,
-                        session_id = $7, session_kid = $8, session_created_at = $9, session_rotated_at = $10, number = $11
-                 WHERE key = $1 AND holder = $2 AND done_at IS NULL",
-            )
-            .bind(claim.key)
-            .bind(claim.holder)
-            .bind(done.at.0)
-            .bind(done.at.plus(MEMORY).0)
-            .bind(done.user_id)
-            .bind(done.verification_id)
-            .bind(session.map(|session| session.id))
-            .bind(session.map(|session| session.kid.as_str()))
-            .bind(session.map(|session| session.created_at.0))
-            .bind(session.map(|session| session.rotated_at.0))
-            .bind(i64::from(number)),
-        )
-        .await?;
-    if completed == 0 {
-        // The transaction is not committed. Whoever holds the key now does the request, and a
-        // repeat learns what came of it.
+/// Completes a claim with the outcome of its request, in the transaction of the change.
+pub(super) async fn complete(
+    tx: &mut Tx,
+    claim: KeyClaim,
+    outcome: &RecordedOutcome,
+) -> Result<(), Fault> {
+    let session = outcome.session.as_ref();
+    let number = session.map_or(outcome.sessions_ended, |session| session.counter);
+    let complete = sqlx::query(
+        "UPDATE idempotency_keys SET done_at = $3, expires_at = $4, user_id = $5,
+                verification_id = $6, session_id = $7, session_kid = $8, session_created_at = $9,
+                session_rotated_at = $10, number = $11
+         WHERE key = $1 AND holder = $2 AND done_at IS NULL",
+    )
+    .bind(claim.key)
+    .bind(claim.holder)
+    .bind(outcome.at.0)
+    .bind(outcome.at.plus(REMEMBERED).0)
+    .bind(outcome.user_id)
+    .bind(outcome.verification_id)
+    .bind(session.map(|session| session.id))
+    .bind(session.map(|session| session.kid.as_str()))
+    .bind(session.map(|session| session.created_at.0))
+    .bind(session.map(|session| session.rotated_at.0))
+    .bind(i64::from(number));
+    if tx.run(complete).await? == 0 {
+        // The transaction is rolled back. Whoever holds the claim now executes the request, and a
+        // repeat gets that outcome.
         return Err(Fault::Unavailable(
             "a request took longer than its claim on its idempotency key".to_owned(),
         ));
@@ -124,7 +127,7 @@ struct KeyRow {
 }
 
 impl KeyRow {
-    fn standing(self) -> Result<KeyStanding, Fault> {
+    fn state(self) -> Result<KeyState, Fault> {
         let tag =
             self.request.as_slice().try_into().map_err(|_| corrupt("the tag of a request"))?;
         let number = u32::try_from(self.number).map_err(|_| corrupt("the number of a reply"))?;
@@ -139,13 +142,13 @@ impl KeyRow {
             }),
             _ => None,
         };
-        let done = self.done_at.map(|at| Done {
+        let outcome = self.done_at.map(|at| RecordedOutcome {
             at: Timestamp(at),
             user_id: self.user_id,
             verification_id: self.verification_id,
             sessions_ended: if session.is_some() { 0 } else { number },
             session,
         });
-        Ok(KeyStanding::Used { kid: self.kid, tag, done })
+        Ok(KeyState::Used { kid: self.kid, tag, outcome })
     }
 }

@@ -1,32 +1,30 @@
-//! Keys that are retired, and what hangs on each.
+//! Retired keys, and the rows that depend on each key.
 
 use async_trait::async_trait;
 
-use super::{SqlStore, audit};
-use crate::domain::audit::{Event, Kind};
-use crate::domain::ports::KeyRecords;
-use crate::domain::records::{KeyUse, RetiredKey};
-use crate::domain::{Act, Fault, Timestamp};
+use super::SqlStore;
+use crate::domain::{Change, Fault, KeyRecords, KeyUse, RetiredKey, Timestamp};
 
 #[async_trait]
 impl KeyRecords for SqlStore {
-    async fn retire_key(&self, kid: &str, act: &Act) -> Result<bool, Fault> {
-        let mut tx = self.pools.write().await?;
-        let retire = "INSERT INTO retired_keys (kid, retired_at) VALUES ($1, $2) ON CONFLICT (kid) DO NOTHING";
-        if tx.run(sqlx::query(retire).bind(kid).bind(act.at.0)).await? == 0 {
+    async fn retire_key(&self, kid: &str, change: Change) -> Result<bool, Fault> {
+        let mut tx = self.begin(change).await?;
+        let retire = sqlx::query(
+            "INSERT INTO retired_keys (kid, retired_at) VALUES ($1, $2)
+             ON CONFLICT (kid) DO NOTHING",
+        )
+        .bind(kid)
+        .bind(tx.at().0);
+        if tx.run(retire).await? == 0 {
             return tx.undo(false).await;
         }
-        audit::record(&mut tx, act, &Event::new(Kind::KeyRetired).detail(kid)).await?;
         tx.commit().await?;
         Ok(true)
     }
 
     async fn retired_keys(&self) -> Result<Vec<RetiredKey>, Fault> {
-        let rows: Vec<(String, i64)> = self
-            .read_all(sqlx::query_as(
-                "SELECT kid, retired_at FROM retired_keys ORDER BY retired_at, kid",
-            ))
-            .await?;
+        let select = "SELECT kid, retired_at FROM retired_keys ORDER BY retired_at, kid";
+        let rows: Vec<(String, i64)> = self.read_all(sqlx::query_as(select)).await?;
         Ok(rows.into_iter().map(|(kid, at)| RetiredKey { kid, at: Timestamp(at) }).collect())
     }
 

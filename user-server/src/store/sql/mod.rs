@@ -5,6 +5,7 @@ mod columns;
 
 mod accounts;
 mod audit;
+mod change;
 mod codes;
 mod counters;
 mod fsck;
@@ -13,10 +14,10 @@ mod idempotency;
 mod keys;
 mod operators;
 mod outbox;
+mod outbox_depth;
 mod rows;
 mod sessions;
 pub(super) mod tx;
-mod vitals;
 
 use sqlx::query::QueryAs;
 

@@ -8,11 +8,11 @@ use uuid::Uuid;
 
 use super::super::Db;
 use super::tx::Tx;
-use super::{SqlStore, audit, rows};
-use crate::domain::audit::{Event, Kind};
-use crate::domain::ports::Operators;
-use crate::domain::records::{Account, EVERYONE, Ended, Imported, NewUser, StoredUser};
-use crate::domain::{Act, Fault, Timestamp, hash_class};
+use super::{SqlStore, rows};
+use crate::domain::{
+    AccountSummary, Change, EVERYONE, EndedSessions, Fault, Imported, NewUser, Operators,
+    StoredUser, Timestamp, hash_class,
+};
 
 /// Rows that are erased in one transaction, so that none holds the writer for long.
 const ROWS_AT_ONCE: i64 = 10_000;
@@ -37,7 +37,7 @@ struct AccountRow {
     sessions: i64,
 }
 
-impl From<AccountRow> for Account {
+impl From<AccountRow> for AccountSummary {
     fn from(row: AccountRow) -> Self {
         Self {
             id: row.id,
@@ -55,53 +55,62 @@ impl From<AccountRow> for Account {
 
 #[async_trait]
 impl Operators for SqlStore {
-    async fn account(&self, id: Uuid) -> Result<Option<Account>, Fault> {
+    async fn account(&self, id: Uuid) -> Result<Option<AccountSummary>, Fault> {
         let query =
             sqlx::query_as(concat!("SELECT ", account_columns!(), " FROM users WHERE id = $1"))
                 .bind(id);
         let row: Option<AccountRow> = self.read_optional(query).await?;
-        Ok(row.map(Account::from))
+        Ok(row.map(AccountSummary::from))
     }
 
-    async fn accounts_after(&self, username_key: &str, most: u32) -> Result<Vec<Account>, Fault> {
+    async fn accounts_after(
+        &self,
+        username_key: &str,
+        limit: u32,
+    ) -> Result<Vec<AccountSummary>, Fault> {
         let query = sqlx::query_as(concat!(
             "SELECT ",
             account_columns!(),
             " FROM users WHERE username_key > $1 ORDER BY username_key LIMIT $2"
         ));
         let rows: Vec<AccountRow> =
-            self.read_all(query.bind(username_key).bind(i64::from(most))).await?;
-        Ok(rows.into_iter().map(Account::from).collect())
+            self.read_all(query.bind(username_key).bind(i64::from(limit))).await?;
+        Ok(rows.into_iter().map(AccountSummary::from).collect())
     }
 
-    async fn disable(&self, id: Uuid, act: &Act) -> Result<Option<Ended>, Fault> {
-        let mut tx = self.pools.write().await?;
-        // What was proved before no longer counts, so that a login that is on its way opens no
-        // session after this.
-        let disable = "UPDATE users SET disabled_at = COALESCE(disabled_at, $2), credentials = credentials + 1,
-                                        version = version + 1, changed_at = $2 WHERE id = $1";
-        if tx.run(sqlx::query(disable).bind(id).bind(act.at.0)).await? == 0 {
+    async fn disable(&self, id: Uuid, change: Change) -> Result<Option<EndedSessions>, Fault> {
+        let mut tx = self.begin(change).await?;
+        let at = tx.at();
+        // Earlier proofs of the password no longer count, so a concurrent login opens no session.
+        let disable = sqlx::query(
+            "UPDATE users SET disabled_at = COALESCE(disabled_at, $2), credentials = credentials + 1,
+                              version = version + 1, changed_at = $2 WHERE id = $1",
+        );
+        if tx.run(disable.bind(id).bind(at.0)).await? == 0 {
             return tx.undo(None).await;
         }
-        let ended = rows::end_sessions(&mut tx, id, None, act.at).await?;
+        let ended = rows::end_sessions(&mut tx, id, None, at).await?;
         rows::void_codes(&mut tx, id).await?;
-        audit::record(&mut tx, act, &Event::of(Kind::Disabled, id)).await?;
         tx.commit().await?;
         Ok(Some(ended))
     }
 
-    async fn enable(&self, id: Uuid, act: &Act) -> Result<bool, Fault> {
-        let mut tx = self.pools.write().await?;
-        let enable = "UPDATE users SET disabled_at = NULL, version = version + 1, changed_at = $2 WHERE id = $1";
-        let changed = tx.run(sqlx::query(enable).bind(id).bind(act.at.0)).await?;
-        if changed > 0 {
-            audit::record(&mut tx, act, &Event::of(Kind::Enabled, id)).await?;
+    async fn enable(&self, id: Uuid, change: Change) -> Result<bool, Fault> {
+        let mut tx = self.begin(change).await?;
+        let enable = sqlx::query(
+            "UPDATE users SET disabled_at = NULL, version = version + 1, changed_at = $2
+             WHERE id = $1",
+        )
+        .bind(id)
+        .bind(tx.at().0);
+        if tx.run(enable).await? == 0 {
+            return tx.undo(false).await;
         }
         tx.commit().await?;
-        Ok(changed > 0)
+        Ok(true)
     }
 
-    async fn import(&self, users: &[NewUser], rehearse: bool) -> Result<Vec<Imported>, Fault> {
+    async fn import(&self, users: &[NewUser], dry_run: bool) -> Result<Vec<Imported>, Fault> {
         if users.is_empty() {
             return Ok(Vec::new());
         }
@@ -119,20 +128,20 @@ impl Operators for SqlStore {
                 why_not(&mut tx, user, &there).await?
             });
         }
-        if rehearse {
+        if dry_run {
             return tx.undo(results).await;
         }
         tx.commit().await?;
         Ok(results)
     }
 
-    async fn export(&self, after: Uuid, most: u32) -> Result<Vec<StoredUser>, Fault> {
+    async fn export(&self, after: Uuid, limit: u32) -> Result<Vec<StoredUser>, Fault> {
         let query = sqlx::query_as(
             "SELECT id, username, email, password_hash, created_at, disabled_at FROM users
              WHERE id > $1 ORDER BY id LIMIT $2",
         );
         let rows: Vec<(Uuid, String, String, String, i64, Option<i64>)> =
-            self.read_all(query.bind(after).bind(i64::from(most))).await?;
+            self.read_all(query.bind(after).bind(i64::from(limit))).await?;
         let user = |(id, username, email, password_hash, created_at, disabled_at): (
             _,
             _,
@@ -147,11 +156,11 @@ impl Operators for SqlStore {
         Ok(rows.into_iter().map(user).collect())
     }
 
-    async fn forget_sessions(&self, act: &Act) -> Result<u64, Fault> {
-        // First, so that no token counts from here on, even where the rest has to be repeated.
-        let mut tx = self.pools.write().await?;
-        rows::revoke(&mut tx, EVERYONE, act.at).await?;
-        audit::record(&mut tx, act, &Event::new(Kind::Restored)).await?;
+    async fn forget_sessions(&self, change: Change) -> Result<u64, Fault> {
+        // First, so that no token is accepted from here on, even if the rest has to be repeated.
+        let mut tx = self.begin(change).await?;
+        let at = tx.at();
+        rows::revoke(&mut tx, EVERYONE, at).await?;
         tx.commit().await?;
         self.erase(
             "SELECT id FROM verifications WHERE id > $1 ORDER BY id LIMIT 1 OFFSET $2",
@@ -242,12 +251,12 @@ async fn why_not(tx: &mut Tx, user: &NewUser, there: &[Keys]) -> Result<Imported
         there.binary_search_by_key(&user.id, |(id, ..)| *id).ok().and_then(|at| there.get(at));
     if let Some((_, name, address)) = found {
         let same = name == user.username.key() && address == user.email.key();
-        return Ok(if same { Imported::There } else { Imported::IdTaken });
+        return Ok(if same { Imported::AlreadyThere } else { Imported::IdTaken });
     }
     // Added earlier in this batch, so that it was not looked for.
     if let Some((_, name, address)) = keys_of(tx, &[user.id]).await?.first() {
         let same = name == user.username.key() && address == user.email.key();
-        return Ok(if same { Imported::There } else { Imported::IdTaken });
+        return Ok(if same { Imported::AlreadyThere } else { Imported::IdTaken });
     }
     let name: Option<(i64,)> = tx
         .optional(

@@ -1,20 +1,20 @@
-//! The outbox: whose turn it is, and what its mail says.
+//! The outbox: which email is due, and what it contains.
+
+use std::time::Duration;
 
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use super::rows::VerificationRow;
+use super::rows::{self, VerificationRow};
 use super::tx::Tx;
 use super::{SqlStore, corrupt};
-use crate::domain::mail::{Claim, ClaimedMail, Letter, Notice};
-use crate::domain::ports::{MailBudget, Outbox};
-use crate::domain::records::Purpose;
-use crate::domain::{Fault, Timestamp};
+use crate::domain::{
+    ClaimedMail, CodeDelivery, Fault, MailKind, MailPolicy, Notice, Outbox, OutboxClaim,
+    PendingCode, Recipient, Timestamp,
+};
 
-const HOUR: std::time::Duration = std::time::Duration::from_secs(3600);
-const DAY: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
-/// When to look again at a verification that is being changed.
-const HELD_PAUSE: std::time::Duration = std::time::Duration::from_millis(20);
+/// The time after which a verification that another transaction has locked is tried again.
+const LOCKED_PAUSE: Duration = Duration::from_millis(20);
 
 #[derive(sqlx::FromRow)]
 struct OutboxRow {
@@ -28,26 +28,42 @@ struct OutboxRow {
     created_at: i64,
 }
 
+/// The mail slot of an address and a purpose: the next email that its budget allows.
 #[derive(sqlx::FromRow)]
-struct TurnRow {
+struct SlotRow {
     budget_key: String,
     letter: String,
 }
 
+#[derive(sqlx::FromRow)]
+struct RecipientRow {
+    mailbox: String,
+    username: String,
+}
+
+impl From<RecipientRow> for Recipient {
+    fn from(RecipientRow { mailbox, username }: RecipientRow) -> Self {
+        Self { mailbox, username }
+    }
+}
+
 #[async_trait]
 impl Outbox for SqlStore {
-    async fn claim(&self, budget: &MailBudget, now: Timestamp) -> Result<Claim, Fault> {
+    async fn claim(&self, policy: &MailPolicy, now: Timestamp) -> Result<OutboxClaim, Fault> {
         let mut tx = self.pools.write().await?;
-        let claim = match due(&mut tx, budget, now).await? {
+        let claim = match due(&mut tx, policy, now).await? {
             Some(claim) => claim,
-            None => match turn(&mut tx, now).await? {
-                Some(turn) => match take_turn(&mut tx, turn, budget, now).await? {
+            None => match free_slot(&mut tx, now).await? {
+                Some(slot) => match use_slot(&mut tx, slot, policy, now).await? {
                     Some(claim) => claim,
-                    None => return tx.undo(Claim::Idle(Some(now.plus(HELD_PAUSE)))).await,
+                    None => {
+                        let retry = now.plus(LOCKED_PAUSE);
+                        return tx.undo(OutboxClaim::Idle(Some(retry))).await;
+                    }
                 },
                 None => {
-                    let soon = next(&mut tx).await?;
-                    return tx.undo(Claim::Idle(soon)).await;
+                    let soon = next_due(&mut tx).await?;
+                    return tx.undo(OutboxClaim::Idle(soon)).await;
                 }
             },
         };
@@ -63,213 +79,194 @@ impl Outbox for SqlStore {
 
     async fn retry_at(&self, id: Uuid, at: Timestamp) -> Result<(), Fault> {
         let mut tx = self.pools.write().await?;
-        tx.run(
-            sqlx::query("UPDATE outbox SET due_at = $2 WHERE id = $1 AND settled_at IS NULL")
-                .bind(id)
-                .bind(at.0),
-        )
-        .await?;
+        let retry = "UPDATE outbox SET due_at = $2 WHERE id = $1 AND settled_at IS NULL";
+        tx.run(sqlx::query(retry).bind(id).bind(at.0)).await?;
         tx.commit().await
     }
 }
 
-/// A mail that has had its turn and is to be sent, or sent again.
-async fn due(tx: &mut Tx, budget: &MailBudget, now: Timestamp) -> Result<Option<Claim>, Fault> {
-    let row: Option<OutboxRow> = tx.optional(sqlx::query_as(
-        concat!("SELECT ", outbox_columns!(), " FROM outbox WHERE turn_at IS NOT NULL AND settled_at IS NULL AND due_at <= $1 ORDER BY due_at LIMIT 1", hold_unless_held!()),
-    )
-    .bind(now.0)).await?;
+/// Claims an email that has had its slot and is to be sent, or sent again.
+async fn due(
+    tx: &mut Tx,
+    policy: &MailPolicy,
+    now: Timestamp,
+) -> Result<Option<OutboxClaim>, Fault> {
+    let select = concat!(
+        "SELECT ",
+        outbox_columns!(),
+        " FROM outbox WHERE turn_at IS NOT NULL AND settled_at IS NULL AND due_at <= $1
+         ORDER BY due_at LIMIT 1",
+        lock_row_or_skip!()
+    );
+    let row: Option<OutboxRow> = tx.optional(sqlx::query_as(select).bind(now.0)).await?;
     let Some(row) = row else { return Ok(None) };
+    let username = row.username.clone().unwrap_or_default();
     let Some(verification_id) = row.verification_id else {
-        let notice = Notice::of_name(&row.letter).ok_or_else(|| corrupt("a letter"))?;
-        let to = row.recipient.clone().ok_or_else(|| corrupt("a notice to nobody"))?;
-        let username = row.username.clone().unwrap_or_default();
-        return lease(tx, &row, to, username, Letter::Notice(notice), budget, now).await.map(Some);
+        let notice = Notice::of_name(&row.letter).ok_or_else(|| corrupt("a kind of notice"))?;
+        let mailbox =
+            row.recipient.clone().ok_or_else(|| corrupt("a notice without a recipient"))?;
+        let recipient = Recipient { mailbox, username };
+        return lease(tx, &row, recipient, MailKind::Notice(notice), policy, now).await.map(Some);
     };
-    // A repeated mail carries the same code, and the code lives from now; but a code that is spent
-    // is not mailed again.
-    let select =
-        concat!("SELECT ", verification_columns!(), " FROM verifications WHERE id = $1", hold!());
+    // A retried email carries the same code, whose lifetime starts again; but a code that is spent
+    // is not sent again.
+    let select = concat!(
+        "SELECT ",
+        verification_columns!(),
+        " FROM verifications WHERE id = $1",
+        lock_row!()
+    );
     let verification: Option<VerificationRow> =
         tx.optional(sqlx::query_as(select).bind(verification_id)).await?;
-    let current = verification
-        .filter(|v| Some(v.generation) == row.generation && v.guesses < i64::from(budget.guesses));
-    let (Some(verification), Some(to)) = (current, row.recipient.clone()) else {
+    let current = verification.filter(|v| {
+        Some(v.generation) == row.generation && v.guesses < i64::from(policy.max_guesses)
+    });
+    let (Some(verification), Some(mailbox)) = (current, row.recipient.clone()) else {
         settle(tx, row.id, now).await?;
-        return Ok(Some(Claim::Nothing));
+        return Ok(Some(OutboxClaim::Nothing));
     };
-    issue(tx, &verification, verification.generation, verification.guesses, budget, now).await?;
-    let username = row.username.clone().unwrap_or_default();
-    let letter = code_letter(&verification, verification.generation)?;
-    lease(tx, &row, to, username, letter, budget, now).await.map(Some)
+    let generation = verification.generation;
+    issue(tx, &verification, generation, verification.guesses, policy, now).await?;
+    let kind = code_mail(&verification, generation)?;
+    lease(tx, &row, Recipient { mailbox, username }, kind, policy, now).await.map(Some)
 }
 
-/// The address and purpose whose turn it is.
-async fn turn(tx: &mut Tx, now: Timestamp) -> Result<Option<TurnRow>, Fault> {
-    tx.optional(
-        sqlx::query_as(concat!(
-            "SELECT budget_key, letter FROM mail_turns WHERE waiting > 0 AND next_at <= $1 ORDER BY next_at LIMIT 1",
-            hold_unless_held!()
-        ))
-        .bind(now.0),
-    )
-    .await
+/// Finds an address and purpose whose budget allows an email now.
+async fn free_slot(tx: &mut Tx, now: Timestamp) -> Result<Option<SlotRow>, Fault> {
+    let select = concat!(
+        "SELECT budget_key, letter FROM mail_turns WHERE waiting > 0 AND next_at <= $1
+         ORDER BY next_at LIMIT 1",
+        lock_row_or_skip!()
+    );
+    tx.optional(sqlx::query_as(select).bind(now.0)).await
 }
 
-/// Serves the client that was served longest ago, spends the address's budget, and finds out what
-/// the mail says. Known, unknown and pending addresses go the same way up to here, so that nothing
-/// a client can see depends on it. `None` where the verification is held by somebody who may wait
-/// for this turn: to wait for them too would never end.
-async fn take_turn(
+/// Uses a slot for the client that was served longest ago, charges the address's budget, and
+/// decides what to send. Known, unknown and pending addresses are treated alike up to that
+/// decision, so nothing that a client can see depends on it. Returns `None` where the verification
+/// is locked by a transaction that may wait for this slot: waiting for it would deadlock.
+async fn use_slot(
     tx: &mut Tx,
-    turn: TurnRow,
-    budget: &MailBudget,
+    slot: SlotRow,
+    policy: &MailPolicy,
     now: Timestamp,
-) -> Result<Option<Claim>, Fault> {
-    let row: Option<OutboxRow> = tx
-        .optional(
-            sqlx::query_as(concat!(
-                "SELECT ",
-                outbox_columns!(),
-                " FROM outbox
+) -> Result<Option<OutboxClaim>, Fault> {
+    let select = concat!(
+        "SELECT ",
+        outbox_columns!(),
+        " FROM outbox
          LEFT JOIN (SELECT client, MAX(turn_at) AS served FROM outbox
                     WHERE budget_key = $1 AND letter = $2 AND turn_at IS NOT NULL GROUP BY client) AS clients
          ON clients.client = outbox.client
          WHERE budget_key = $1 AND letter = $2 AND turn_at IS NULL AND settled_at IS NULL
          ORDER BY COALESCE(served, 0), created_at, id LIMIT 1"
-            ))
-            .bind(&turn.budget_key)
-            .bind(&turn.letter),
-        )
-        .await?;
+    );
+    let oldest = sqlx::query_as(select).bind(&slot.budget_key).bind(&slot.letter);
+    let row: Option<OutboxRow> = tx.optional(oldest).await?;
     let Some(row) = row else {
-        set_turn(tx, &turn, None, false, now).await?;
-        return Ok(Some(Claim::Nothing));
+        set_slot(tx, &slot, None, false, now).await?;
+        return Ok(Some(OutboxClaim::Nothing));
     };
     let verification = match row.verification_id {
-        Some(id) if now.since(Timestamp(row.created_at)) < budget.patience => {
+        Some(id) if now.since(Timestamp(row.created_at)) < policy.max_age => {
             let select = concat!(
                 "SELECT ",
                 verification_columns!(),
                 " FROM verifications WHERE id = $1",
-                hold_unless_held!()
+                lock_row_or_skip!()
             );
-            let free: Option<VerificationRow> =
+            let unlocked: Option<VerificationRow> =
                 tx.optional(sqlx::query_as(select).bind(id)).await?;
-            if free.is_none() && exists(tx, id).await? {
+            if unlocked.is_none() && exists(tx, id).await? {
                 return Ok(None);
             }
-            free
+            unlocked
         }
         _ => None,
     };
     let Some(verification) = verification else {
-        // Voided while it waited, or too old to be of use: its turn goes to the next.
+        // Voided while it waited, or too old to be of use: the slot stays free for the next.
         settle(tx, row.id, now).await?;
-        set_turn(tx, &turn, None, true, now).await?;
-        return Ok(Some(Claim::Nothing));
+        set_slot(tx, &slot, None, true, now).await?;
+        return Ok(Some(OutboxClaim::Nothing));
     };
-    tx.run(sqlx::query("UPDATE outbox SET turn_at = $2 WHERE id = $1").bind(row.id).bind(now.0))
-        .await?;
-    let next_at = next_turn(tx, &turn, budget, now).await?;
-    set_turn(tx, &turn, Some(next_at), true, now).await?;
+    let use_slot = sqlx::query("UPDATE outbox SET turn_at = $2 WHERE id = $1");
+    tx.run(use_slot.bind(row.id).bind(now.0)).await?;
+    let next_at = next_slot(tx, &slot, policy, now).await?;
+    set_slot(tx, &slot, Some(next_at), true, now).await?;
 
     let alive = verification.expires_at.is_some_and(|at| at > now.0)
-        && verification.guesses < i64::from(budget.guesses);
-    let (generation, guesses) = if alive {
-        (verification.generation, verification.guesses)
-    } else {
-        (verification.generation + 1, 0)
+        && verification.guesses < i64::from(policy.max_guesses);
+    let (generation, guesses) = match alive {
+        true => (verification.generation, verification.guesses),
+        false => (verification.generation + 1, 0),
     };
-    issue(tx, &verification, generation, guesses, budget, now).await?;
-    tx.run(
-        sqlx::query("UPDATE outbox SET generation = $2 WHERE id = $1")
-            .bind(row.id)
-            .bind(generation),
-    )
-    .await?;
+    issue(tx, &verification, generation, guesses, policy, now).await?;
+    let set_generation = sqlx::query("UPDATE outbox SET generation = $2 WHERE id = $1");
+    tx.run(set_generation.bind(row.id).bind(generation)).await?;
 
-    let owner: Option<(String, String)> = match verification.purpose()? {
-        Purpose::PasswordReset => {
-            owner_by(tx, "SELECT mailbox, username FROM users WHERE id = $1", verification.user_id)
-                .await?
+    let pending = pending_code(tx, &verification).await?;
+    match (policy.deliver)(pending) {
+        CodeDelivery::Send(recipient) => {
+            let kind = code_mail(&verification, generation)?;
+            lease(tx, &row, recipient, kind, policy, now).await.map(Some)
         }
-        Purpose::Registration | Purpose::EmailChange => {
-            let known: Option<(String, String)> = tx
-                .optional(
-                    sqlx::query_as("SELECT mailbox, username FROM users WHERE email_key = $1")
-                        .bind(&verification.email_key),
-                )
-                .await?;
-            if let Some(owner) = known {
-                return notice_owner(tx, &turn, &row, &verification, owner, budget, now)
-                    .await
-                    .map(Some);
-            }
-            let username = match verification.username.clone() {
-                Some(name) => name,
-                None => owner_by(
-                    tx,
-                    "SELECT mailbox, username FROM users WHERE id = $1",
-                    verification.user_id,
-                )
-                .await?
-                .map(|(_, name)| name)
-                .unwrap_or_default(),
-            };
-            // An address that was somebody's when the row was written stays dead: who has it now
-            // did not ask.
-            (verification.dead == 0).then(|| (verification.mailbox.clone(), username))
+        CodeDelivery::Notify(owner) => {
+            let void = sqlx::query("UPDATE verifications SET dead = 1 WHERE id = $1");
+            tx.run(void.bind(verification.id)).await?;
+            settle(tx, row.id, now).await?;
+            notify_owner(tx, &slot, &owner, policy, now).await?;
+            Ok(Some(OutboxClaim::Nothing))
         }
-    };
-    let Some((to, username)) = owner else {
-        settle(tx, row.id, now).await?;
-        return Ok(Some(Claim::Nothing));
-    };
-    let letter = code_letter(&verification, generation)?;
-    lease(tx, &row, to, username, letter, budget, now).await.map(Some)
-}
-
-/// Tells the owner of a known address that somebody typed it, unless they were told within the
-/// hour.
-async fn notice_owner(
-    tx: &mut Tx,
-    turn: &TurnRow,
-    row: &OutboxRow,
-    verification: &VerificationRow,
-    (mailbox, username): (String, String),
-    budget: &MailBudget,
-    now: Timestamp,
-) -> Result<Claim, Fault> {
-    tx.run(sqlx::query("UPDATE verifications SET dead = 1 WHERE id = $1").bind(verification.id))
-        .await?;
-    settle(tx, row.id, now).await?;
-    // By whichever purpose: it is the same news to the same person.
-    let last = sqlx::query_as("SELECT MAX(noticed_at) FROM mail_turns WHERE budget_key = $1")
-        .bind(&turn.budget_key);
-    let (noticed_at,): (Option<i64>,) = tx.one(last).await?;
-    let told = noticed_at.is_some_and(|at| now.since(Timestamp(at)) < budget.notice_pause);
-    if !told {
-        super::rows::notify(tx, Notice::AlreadyRegistered, &mailbox, &username, now).await?;
-        tx.run(
-            sqlx::query(
-                "UPDATE mail_turns SET noticed_at = $3 WHERE budget_key = $1 AND letter = $2",
-            )
-            .bind(&turn.budget_key)
-            .bind(&turn.letter)
-            .bind(now.0),
-        )
-        .await?;
+        CodeDelivery::Drop => {
+            settle(tx, row.id, now).await?;
+            Ok(Some(OutboxClaim::Nothing))
+        }
     }
-    Ok(Claim::Nothing)
 }
 
-async fn owner_by(
+/// Reads the accounts that a due code concerns.
+async fn pending_code(tx: &mut Tx, verification: &VerificationRow) -> Result<PendingCode, Fault> {
+    let subject = sqlx::query_as("SELECT mailbox, username FROM users WHERE id = $1");
+    let subject: Option<RecipientRow> = tx.optional(subject.bind(verification.user_id)).await?;
+    let holder = sqlx::query_as("SELECT mailbox, username FROM users WHERE email_key = $1");
+    let holder: Option<RecipientRow> = tx.optional(holder.bind(&verification.email_key)).await?;
+    Ok(PendingCode {
+        purpose: verification.purpose()?,
+        requested: Recipient {
+            mailbox: verification.mailbox.clone(),
+            username: verification.username.clone().unwrap_or_default(),
+        },
+        dead: verification.dead != 0,
+        subject: subject.map(Recipient::from),
+        holder: holder.map(Recipient::from),
+    })
+}
+
+/// Notifies the owner of an address that it was typed, unless they were notified recently.
+async fn notify_owner(
     tx: &mut Tx,
-    statement: &'static str,
-    id: Option<Uuid>,
-) -> Result<Option<(String, String)>, Fault> {
-    tx.optional(sqlx::query_as(statement).bind(id)).await
+    slot: &SlotRow,
+    owner: &Recipient,
+    policy: &MailPolicy,
+    now: Timestamp,
+) -> Result<(), Fault> {
+    // For any purpose: it is the same news to the same person.
+    let last = sqlx::query_as("SELECT MAX(noticed_at) FROM mail_turns WHERE budget_key = $1")
+        .bind(&slot.budget_key);
+    let (noticed_at,): (Option<i64>,) = tx.one(last).await?;
+    if noticed_at.is_some_and(|at| now.since(Timestamp(at)) < policy.notice_pause) {
+        return Ok(());
+    }
+    let Recipient { mailbox, username } = owner;
+    rows::queue_notice(tx, Notice::AlreadyRegistered, mailbox, username, now).await?;
+    let noticed =
+        sqlx::query("UPDATE mail_turns SET noticed_at = $3 WHERE budget_key = $1 AND letter = $2")
+            .bind(&slot.budget_key)
+            .bind(&slot.letter)
+            .bind(now.0);
+    tx.run(noticed).await?;
+    Ok(())
 }
 
 async fn exists(tx: &mut Tx, verification_id: Uuid) -> Result<bool, Fault> {
@@ -279,8 +276,8 @@ async fn exists(tx: &mut Tx, verification_id: Uuid) -> Result<bool, Fault> {
     Ok(found.is_some())
 }
 
-fn code_letter(verification: &VerificationRow, generation: i64) -> Result<Letter, Fault> {
-    Ok(Letter::Code {
+fn code_mail(verification: &VerificationRow, generation: i64) -> Result<MailKind, Fault> {
+    Ok(MailKind::Code {
         purpose: verification.purpose()?,
         verification_id: verification.id,
         generation: u32::try_from(generation).map_err(|_| corrupt("a generation"))?,
@@ -288,121 +285,112 @@ fn code_letter(verification: &VerificationRow, generation: i64) -> Result<Letter
     })
 }
 
-/// Makes a code valid from now.
+/// Starts the lifetime of a code.
 async fn issue(
     tx: &mut Tx,
     verification: &VerificationRow,
     generation: i64,
     guesses: i64,
-    budget: &MailBudget,
+    policy: &MailPolicy,
     now: Timestamp,
 ) -> Result<(), Fault> {
-    tx.run(
-        sqlx::query(
-            "UPDATE verifications SET generation = $2, guesses = $3, claimed_at = $4, expires_at = $5 WHERE id = $1",
-        )
-        .bind(verification.id)
-        .bind(generation)
-        .bind(guesses)
-        .bind(now.0)
-        .bind(now.plus(budget.code_life).0),
+    let issue = sqlx::query(
+        "UPDATE verifications SET generation = $2, guesses = $3, claimed_at = $4, expires_at = $5
+         WHERE id = $1",
     )
-    .await?;
+    .bind(verification.id)
+    .bind(generation)
+    .bind(guesses)
+    .bind(now.0)
+    .bind(now.plus(policy.code_life).0);
+    tx.run(issue).await?;
     Ok(())
 }
 
-/// Holds a mail for one worker: nobody else sees it before the lease ends.
+/// Leases an email to one worker: no other worker can claim it before the lease ends.
 async fn lease(
     tx: &mut Tx,
     row: &OutboxRow,
-    to: String,
-    username: String,
-    letter: Letter,
-    budget: &MailBudget,
+    recipient: Recipient,
+    kind: MailKind,
+    policy: &MailPolicy,
     now: Timestamp,
-) -> Result<Claim, Fault> {
-    tx.run(
-        sqlx::query(
-            "UPDATE outbox SET attempts = attempts + 1, due_at = $2, recipient = $3, username = $4 WHERE id = $1",
-        )
-        .bind(row.id)
-        .bind(now.plus(budget.lease).0)
-        .bind(&to)
-        .bind(&username),
+) -> Result<OutboxClaim, Fault> {
+    let lease = sqlx::query(
+        "UPDATE outbox SET attempts = attempts + 1, due_at = $2, recipient = $3, username = $4
+         WHERE id = $1",
     )
-    .await?;
-    Ok(Claim::Mail(ClaimedMail {
+    .bind(row.id)
+    .bind(now.plus(policy.lease).0)
+    .bind(&recipient.mailbox)
+    .bind(&recipient.username);
+    tx.run(lease).await?;
+    Ok(OutboxClaim::Mail(ClaimedMail {
         id: row.id,
         created_at: Timestamp(row.created_at),
         attempt: u32::try_from(row.attempts + 1).unwrap_or(u32::MAX),
-        to,
-        username,
-        letter,
+        recipient,
+        kind,
     }))
 }
 
 async fn settle(tx: &mut Tx, id: Uuid, now: Timestamp) -> Result<(), Fault> {
-    tx.run(sqlx::query("UPDATE outbox SET settled_at = $2 WHERE id = $1").bind(id).bind(now.0))
-        .await?;
+    let settle = sqlx::query("UPDATE outbox SET settled_at = $2 WHERE id = $1");
+    tx.run(settle.bind(id).bind(now.0)).await?;
     Ok(())
 }
 
-/// Notes that a turn was used, and when the next one is.
-async fn set_turn(
+/// Stores the time of the next slot, which is now where none was used, and the number of waiting
+/// emails: one less, or zero.
+async fn set_slot(
     tx: &mut Tx,
-    turn: &TurnRow,
+    slot: &SlotRow,
     next_at: Option<Timestamp>,
     one_less: bool,
     now: Timestamp,
 ) -> Result<(), Fault> {
     let statement = if one_less {
-        "UPDATE mail_turns SET waiting = waiting - 1, next_at = $3 WHERE budget_key = $1 AND letter = $2"
+        "UPDATE mail_turns SET waiting = waiting - 1, next_at = $3
+         WHERE budget_key = $1 AND letter = $2"
     } else {
         "UPDATE mail_turns SET waiting = 0, next_at = $3 WHERE budget_key = $1 AND letter = $2"
     };
-    tx.run(
-        sqlx::query(statement)
-            .bind(&turn.budget_key)
-            .bind(&turn.letter)
-            .bind(next_at.unwrap_or(now).0),
-    )
-    .await?;
+    let update = sqlx::query(statement)
+        .bind(&slot.budget_key)
+        .bind(&slot.letter)
+        .bind(next_at.unwrap_or(now).0);
+    tx.run(update).await?;
     Ok(())
 }
 
-/// When the budget allows the next mail: after the pause, and when the oldest of an hour's and a
-/// day's mails has aged.
-async fn next_turn(
+/// Returns the time at which the budget allows the next email: after the pause, and when the oldest
+/// email of each full period has left it.
+async fn next_slot(
     tx: &mut Tx,
-    turn: &TurnRow,
-    budget: &MailBudget,
+    slot: &SlotRow,
+    policy: &MailPolicy,
     now: Timestamp,
 ) -> Result<Timestamp, Fault> {
-    let mut next = now.plus(budget.pause);
-    // A code of the day before can still be guessed at while it lives, so a day of guesses begins
-    // that much earlier.
-    for (window, most) in [(HOUR, budget.per_hour), (DAY + budget.code_life, budget.per_day)] {
-        let oldest: Option<(i64,)> = tx
-            .optional(
-                sqlx::query_as(
-                    "SELECT turn_at FROM outbox WHERE budget_key = $1 AND letter = $2 AND turn_at > $3
+    let mut next = now.plus(policy.pause);
+    for (period, max) in policy.windows {
+        let oldest = sqlx::query_as(
+            "SELECT turn_at FROM outbox WHERE budget_key = $1 AND letter = $2 AND turn_at > $3
              ORDER BY turn_at DESC LIMIT 1 OFFSET $4",
-                )
-                .bind(&turn.budget_key)
-                .bind(&turn.letter)
-                .bind(now.minus(window).0)
-                .bind(i64::from(most) - 1),
-            )
-            .await?;
+        )
+        .bind(&slot.budget_key)
+        .bind(&slot.letter)
+        .bind(now.minus(period).0)
+        .bind(i64::from(max) - 1);
+        let oldest: Option<(i64,)> = tx.optional(oldest).await?;
         if let Some((at,)) = oldest {
-            next = next.max(Timestamp(at).plus(window));
+            next = next.max(Timestamp(at).plus(period));
         }
     }
     Ok(next)
 }
 
-/// When something will be due.
-async fn next(tx: &mut Tx) -> Result<Option<Timestamp>, Fault> {
+/// Returns the time at which the next email will be due.
+async fn next_due(tx: &mut Tx) -> Result<Option<Timestamp>, Fault> {
     let (at,): (Option<i64>,) = tx
         .one(sqlx::query_as(
             "SELECT MIN(at) FROM (

@@ -4,9 +4,9 @@ use uuid::Uuid;
 
 use super::corrupt;
 use super::tx::Tx;
-use crate::domain::mail::Notice;
-use crate::domain::records::{Ended, Guess, Purpose, SessionRecord, UserRecord};
-use crate::domain::{Fault, Timestamp};
+use crate::domain::{
+    EndedSessions, Fault, Guess, Notice, Purpose, SessionRecord, Timestamp, UserRecord,
+};
 
 #[derive(sqlx::FromRow)]
 pub(super) struct UserRow {
@@ -148,12 +148,12 @@ pub(super) async fn revoke_all(
     tx: &mut Tx,
     ids: Vec<(Uuid,)>,
     now: Timestamp,
-) -> Result<Ended, Fault> {
+) -> Result<EndedSessions, Fault> {
     let subjects: Vec<Uuid> = ids.into_iter().map(|(id,)| id).collect();
     for subject in &subjects {
         revoke(tx, *subject, now).await?;
     }
-    Ok(Ended { sessions: u32::try_from(subjects.len()).unwrap_or(u32::MAX), subjects })
+    Ok(EndedSessions { sessions: u32::try_from(subjects.len()).unwrap_or(u32::MAX), subjects })
 }
 
 /// Ends every session of a user but one.
@@ -162,7 +162,7 @@ pub(super) async fn end_sessions(
     user_id: Uuid,
     but: Option<Uuid>,
     now: Timestamp,
-) -> Result<Ended, Fault> {
+) -> Result<EndedSessions, Fault> {
     let ids = tx
         .all(
             sqlx::query_as("DELETE FROM sessions WHERE user_id = $1 AND id <> $2 RETURNING id")
@@ -174,7 +174,7 @@ pub(super) async fn end_sessions(
 }
 
 /// Queues a notice. It waits for no turn.
-pub(super) async fn notify(
+pub(super) async fn queue_notice(
     tx: &mut Tx,
     notice: Notice,
     mailbox: &str,

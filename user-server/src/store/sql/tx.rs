@@ -6,7 +6,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::query::{Query, QueryAs};
 use sqlx::{Database, FromRow, Pool};
 
-use super::super::{Args, Db, Member};
+use super::super::{Args, Db, GroupMember};
 use super::fault;
 use crate::domain::Fault;
 
@@ -32,13 +32,13 @@ enum Work {
     Alone(PoolConnection<Db>),
     /// One that it shares with others, and a commit with them.
     #[allow(dead_code, reason = "PostgreSQL shares commits by itself")]
-    Shared(Member),
+    Shared(GroupMember),
 }
 
 impl Tx {
     /// A transaction that shares its commit.
     #[allow(dead_code, reason = "PostgreSQL shares commits by itself")]
-    pub(in super::super) fn shared(member: Member) -> Self {
+    pub(in super::super) fn shared(member: GroupMember) -> Self {
         Self { work: Some(Work::Shared(member)), named: true, begun: true }
     }
 
@@ -117,7 +117,7 @@ impl Tx {
         drop(self.work.take());
     }
 
-    fn member(&mut self) -> Option<Member> {
+    fn member(&mut self) -> Option<GroupMember> {
         match self.work.take() {
             Some(Work::Shared(member)) => Some(member),
             work => {

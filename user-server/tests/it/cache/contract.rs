@@ -3,9 +3,7 @@
 
 use std::sync::Arc;
 
-use user_server::domain::Timestamp;
-use user_server::domain::ports::Cache;
-use user_server::domain::records::{Cached, Leases, Profile};
+use user_server::domain::{Cache, CacheLookup, Leases, Profile, Timestamp};
 use uuid::Uuid;
 
 use super::{LIFE, local, shared};
@@ -31,8 +29,8 @@ impl Token {
 
     async fn known(&self, least: i64) -> Result<Profile, Leases> {
         match self.0.look_up(self.1, self.2, least, NOW).await {
-            Cached::Known(profile) => Ok(profile),
-            Cached::Unknown(leases) => Err(leases),
+            CacheLookup::Known(profile) => Ok(profile),
+            CacheLookup::Unknown(leases) => Err(leases),
         }
     }
 
@@ -109,9 +107,9 @@ async fn a_record_lives_no_longer_than_a_token(cache: &Shared) {
     let at = async |now| cache.look_up(token.1, token.2, 0, now).await;
     assert!(matches!(
         at(NOW.plus(LIFE).minus(std::time::Duration::from_millis(1))).await,
-        Cached::Known(_)
+        CacheLookup::Known(_)
     ));
-    assert!(matches!(at(NOW.plus(LIFE)).await, Cached::Unknown(_)));
+    assert!(matches!(at(NOW.plus(LIFE)).await, CacheLookup::Unknown(_)));
 }
 
 async fn one_of_many_fills_in(cache: &Shared) {

@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use user_server::cache::{Patience, RedisCache, RedisServer};
-use user_server::domain::Timestamp;
-use user_server::domain::ports::Cache;
-use user_server::domain::records::{Cached, Leases};
+use user_server::domain::{Cache, CacheLookup, Leases, Timestamp};
 use user_server::metrics;
 use uuid::Uuid;
 
@@ -43,7 +41,7 @@ async fn the_breaker_opens_and_closes_by_itself() {
         }
         let opened = began.elapsed();
         let began = Instant::now();
-        assert_eq!(look_up().await, Cached::Unknown(Leases::default()));
+        assert_eq!(look_up().await, CacheLookup::Unknown(Leases::default()));
         eprintln!(
             "{how}: open after {opened:?} and {calls} calls; a call takes {:?} then",
             began.elapsed()
@@ -51,7 +49,7 @@ async fn the_breaker_opens_and_closes_by_itself() {
         assert!(began.elapsed() < Duration::from_secs(2), "{how}");
     };
     until("it connects", || counted.reachable()).await;
-    assert_ne!(look_up().await, Cached::Unknown(Leases::default()));
+    assert_ne!(look_up().await, CacheLookup::Unknown(Leases::default()));
 
     redis.kill();
     lost("killed").await;

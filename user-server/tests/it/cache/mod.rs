@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use user_server::cache::{LocalCache, Patience, RedisCache, RedisServer};
-use user_server::domain::ports::Cache;
+use user_server::domain::Cache;
 use user_server::keys::{Key, KeyRing};
 use user_server::metrics;
 

@@ -11,9 +11,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::Mutex;
-use user_server::domain::Timestamp;
-use user_server::domain::ports::Cache;
-use user_server::domain::records::{Cached, Leases, Profile};
+use user_server::domain::{Cache, CacheLookup, Leases, Profile, Timestamp};
 use uuid::Uuid;
 
 use super::contract::profile;
@@ -29,8 +27,12 @@ struct Naive(Mutex<Option<Profile>>);
 
 #[async_trait]
 impl Cache for Naive {
-    async fn look_up(&self, _: Uuid, _: Uuid, _: i64, _: Timestamp) -> Cached {
-        self.0.lock().await.clone().map_or(Cached::Unknown(Leases::default()), Cached::Known)
+    async fn look_up(&self, _: Uuid, _: Uuid, _: i64, _: Timestamp) -> CacheLookup {
+        self.0
+            .lock()
+            .await
+            .clone()
+            .map_or(CacheLookup::Unknown(Leases::default()), CacheLookup::Known)
     }
 
     async fn fill(&self, _: Uuid, profile: &Profile, _: Leases, _: Timestamp) {
@@ -69,11 +71,11 @@ async fn race(near: Arc<dyn Cache>, far: Arc<dyn Cache>, changes: i64) -> (usize
             while stored.load(Ordering::SeqCst) < changes {
                 let least = settled.load(Ordering::SeqCst);
                 match cache.look_up(session, user, 0, NOW).await {
-                    Cached::Known(found) => {
+                    CacheLookup::Known(found) => {
                         hits += 1;
                         wrong += usize::from(found.version < least);
                     }
-                    Cached::Unknown(leases) => {
+                    CacheLookup::Unknown(leases) => {
                         pause().await;
                         let read = profile(user, stored.load(Ordering::SeqCst));
                         pause().await;

@@ -1,8 +1,8 @@
 //! From a registration to a user, a user's sessions, and the end of both.
 
-use user_server::domain::mail::{Letter, Notice};
-use user_server::domain::records::{Activation, Charge, LoginKey, Purpose, UserRecord};
-use user_server::domain::{Timestamp, Username};
+use user_server::domain::{
+    Activation, GuessCharge, LoginKey, MailKind, Notice, Purpose, Timestamp, UserRecord, Username,
+};
 use uuid::Uuid;
 
 use super::fixture::*;
@@ -56,7 +56,7 @@ pub async fn a_code_makes_a_user_and_a_session(db: &Db) {
     assert_eq!(db.user(user_id).await.unwrap().unwrap().email_key, "ada@example.org");
     assert!(db.username_taken("ada").await.unwrap());
     assert_eq!(db.session_user(session.id).await.unwrap(), Some(user_id));
-    assert!(matches!(charge(db, id, Purpose::Registration, at(4)).await, Charge::Spent));
+    assert!(matches!(charge(db, id, Purpose::Registration, at(4)).await, GuessCharge::Spent));
 }
 
 pub async fn another_name_may_be_given_with_the_code(db: &Db) {
@@ -188,10 +188,10 @@ pub async fn deletion_leaves_nothing(db: &Db) {
     assert!(log.contains(&session.id) && log.contains(&ada.id), "{log:?}");
     assert!(db.user(ada.id).await.unwrap().is_none() && by_name(db, "ada").await.is_none());
     assert!(!lives(db, &session).await);
-    assert!(matches!(charge(db, reset, Purpose::PasswordReset, at(1)).await, Charge::Spent));
+    assert!(matches!(charge(db, reset, Purpose::PasswordReset, at(1)).await, GuessCharge::Spent));
     let mails = send_all(db, at(1)).await;
     assert_eq!((mails.len(), mails[0].to.as_str()), (1, "ada@example.org"));
-    assert_eq!(mails[0].letter, Letter::Notice(Notice::Deleted));
+    assert_eq!(mails[0].letter, MailKind::Notice(Notice::Deleted));
     assert!(db.delete_user(&ada, &at(1).into()).await.unwrap().is_none());
     let id = register(db, "ada", "ada@example.org", "client", at(60)).await;
     send_all(db, at(60)).await;

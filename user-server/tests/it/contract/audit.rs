@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use user_server::audit::{Sealer, Verdict, verify};
-use user_server::domain::audit::{Filter, Kind};
-use user_server::domain::{Act, Clock, Origin, Timestamp};
+use user_server::domain::{AuditFilter, AuditKind, ChangeContext, Clock, Origin, Timestamp};
 use user_server::keys::{Key, KeyRing};
 use uuid::Uuid;
 
@@ -51,16 +50,16 @@ async fn seal(db: &Db, workers: usize, now: Timestamp) -> i64 {
 }
 
 /// An act of a client at this address.
-fn from(address: &str, now: Timestamp) -> Act {
+fn from(address: &str, now: Timestamp) -> ChangeContext {
     let ip: std::net::IpAddr = address.parse().unwrap();
-    Act { at: now, origin: Origin::Client(Some(ip.into())), claim: None }
+    ChangeContext { at: now, origin: Origin::Client(Some(ip.into())), claim: None }
 }
 
-fn all() -> Filter {
-    Filter { limit: 1000, ..Filter::default() }
+fn all() -> AuditFilter {
+    AuditFilter { limit: 1000, ..AuditFilter::default() }
 }
 
-async fn kinds(db: &Db, filter: Filter) -> Vec<String> {
+async fn kinds(db: &Db, filter: AuditFilter) -> Vec<String> {
     db.entries(&filter).await.unwrap().into_iter().map(|entry| entry.kind).collect()
 }
 
@@ -130,22 +129,22 @@ pub async fn rows_are_found_by_user_kind_and_time(db: &Db) {
     db.end_session(first.id, &from("192.0.2.7", at(100))).await.unwrap();
     db.enable(
         ada.id,
-        &Act { at: at(200), origin: Origin::Operator("root".to_owned()), claim: None },
+        &ChangeContext { at: at(200), origin: Origin::Operator("root".to_owned()), claim: None },
     )
     .await
     .unwrap();
-    let of_ada = Filter { user_id: Some(ada.id), ..all() };
+    let of_ada = AuditFilter { user_id: Some(ada.id), ..all() };
     let names =
-        |kinds: &[Kind]| kinds.iter().map(|kind| kind.name().to_owned()).collect::<Vec<_>>();
-    let lived = names(&[Kind::Verified, Kind::LoggedOut, Kind::Enabled]);
+        |kinds: &[AuditKind]| kinds.iter().map(|kind| kind.name().to_owned()).collect::<Vec<_>>();
+    let lived = names(&[AuditKind::Verified, AuditKind::LoggedOut, AuditKind::Enabled]);
     assert_eq!(kinds(db, of_ada.clone()).await, lived);
-    let of_kind = Filter { kind: Some("logged_out".to_owned()), ..all() };
-    assert_eq!(kinds(db, of_kind).await, names(&[Kind::LoggedOut]));
-    let late = Filter { since: Some(at(150)), ..of_ada.clone() };
-    assert_eq!(kinds(db, late).await, names(&[Kind::Enabled]));
-    let newest = Filter { limit: 2, ..of_ada };
-    assert_eq!(kinds(db, newest).await, names(&[Kind::LoggedOut, Kind::Enabled]));
-    assert!(kinds(db, Filter { user_id: Some(Uuid::new_v4()), ..all() }).await.is_empty());
-    let operator = db.entries(&Filter { limit: 1, ..all() }).await.unwrap().remove(0).operator;
+    let of_kind = AuditFilter { kind: Some("logged_out".to_owned()), ..all() };
+    assert_eq!(kinds(db, of_kind).await, names(&[AuditKind::LoggedOut]));
+    let late = AuditFilter { since: Some(at(150)), ..of_ada.clone() };
+    assert_eq!(kinds(db, late).await, names(&[AuditKind::Enabled]));
+    let newest = AuditFilter { limit: 2, ..of_ada };
+    assert_eq!(kinds(db, newest).await, names(&[AuditKind::LoggedOut, AuditKind::Enabled]));
+    assert!(kinds(db, AuditFilter { user_id: Some(Uuid::new_v4()), ..all() }).await.is_empty());
+    let operator = db.entries(&AuditFilter { limit: 1, ..all() }).await.unwrap().remove(0).operator;
     assert_eq!(operator.as_deref(), Some("root"));
 }

@@ -1,33 +1,32 @@
 //! Changes of an account: all of one happens, or nothing.
 
-use user_server::domain::mail::{Letter, Notice};
-use user_server::domain::records::{
-    Activation, Changed, Charge, EmailChange, Ended, Purpose, UserChange, UserRecord,
+use user_server::domain::{
+    Activation, EmailConfirmation, EndedSessions, GuessCharge, MailKind, Notice, Purpose,
+    Timestamp, UserRecord, UserUpdate, UserUpdateResult, Username,
 };
-use user_server::domain::{Timestamp, Username};
 use uuid::Uuid;
 
 use super::fixture::*;
 
-pub async fn done(db: &Db, change: UserChange, now: Timestamp) -> (UserRecord, Ended) {
+pub async fn done(db: &Db, change: UserUpdate, now: Timestamp) -> (UserRecord, EndedSessions) {
     match db.change_user(&change, &now.into()).await.unwrap() {
-        Changed::Done(user, ended) => (*user, ended),
-        Changed::UsernameTaken => panic!("the name is taken"),
-        Changed::Gone => panic!("the account is gone"),
+        UserUpdateResult::Updated(user, ended) => (*user, ended),
+        UserUpdateResult::UsernameTaken => panic!("the name is taken"),
+        UserUpdateResult::Gone => panic!("the account is gone"),
     }
 }
 
-fn renamed(change: UserChange, name: &str) -> UserChange {
-    UserChange { username: Some(Username::parse(name).unwrap()), ..change }
+fn renamed(change: UserUpdate, name: &str) -> UserUpdate {
+    UserUpdate { username: Some(Username::parse(name).unwrap()), ..change }
 }
 
-fn with_password(change: UserChange) -> UserChange {
-    UserChange { password_hash: Some("new hash".to_owned()), ..change }
+fn with_password(change: UserUpdate) -> UserUpdate {
+    UserUpdate { password_hash: Some("new hash".to_owned()), ..change }
 }
 
 pub async fn a_name_is_changed(db: &Db) {
     let (ada, first) = user(db, "ada").await;
-    let change = UserChange { credentials: None, ..renamed(change(&ada, &first), "Lovelace") };
+    let change = UserUpdate { credentials: None, ..renamed(change(&ada, &first), "Lovelace") };
     let (after, ended) = done(db, change, NOW).await;
     assert_eq!(
         (after.username.as_str(), after.username_key.as_str(), ended.sessions),
@@ -48,8 +47,11 @@ pub async fn a_taken_name_undoes_the_whole_change(db: &Db) {
     assert!(open(db, &ada, &second, NOW).await);
     let id = Uuid::new_v4();
     let change = renamed(with_password(change(&ada, &first)), "GRACE");
-    let change = UserChange { email: Some((id, email("new@example.org"))), ..change };
-    assert!(matches!(db.change_user(&change, &NOW.into()).await.unwrap(), Changed::UsernameTaken));
+    let change = UserUpdate { email: Some((id, email("new@example.org"))), ..change };
+    assert!(matches!(
+        db.change_user(&change, &NOW.into()).await.unwrap(),
+        UserUpdateResult::UsernameTaken
+    ));
     let after = db.user(ada.id).await.unwrap().unwrap();
     assert_eq!(
         (after.username, after.password_hash, after.credentials),
@@ -57,7 +59,7 @@ pub async fn a_taken_name_undoes_the_whole_change(db: &Db) {
     );
     assert!(lives(db, &second).await);
     assert!(send_all(db, at(60)).await.is_empty());
-    assert!(matches!(charge(db, id, Purpose::EmailChange, at(60)).await, Charge::Spent));
+    assert!(matches!(charge(db, id, Purpose::EmailChange, at(60)).await, GuessCharge::Spent));
 }
 
 pub async fn a_new_password_ends_the_rest(db: &Db) {
@@ -68,7 +70,7 @@ pub async fn a_new_password_ends_the_rest(db: &Db) {
     let older = move_to(db, change(&ada, &first), "old@example.org", NOW).await;
     send_all(db, NOW).await;
     let newer = Uuid::new_v4();
-    let change = UserChange {
+    let change = UserUpdate {
         email: Some((newer, email("new@example.org"))),
         ..with_password(change(&ada, &first))
     };
@@ -80,26 +82,26 @@ pub async fn a_new_password_ends_the_rest(db: &Db) {
     assert_eq!(db.revocations(at(1)).await.unwrap().len(), 1);
     let mails = send_all(db, at(1)).await;
     assert!(
-        mails.iter().any(|mail| mail.letter == Letter::Notice(Notice::PasswordChanged)),
+        mails.iter().any(|mail| mail.letter == MailKind::Notice(Notice::PasswordChanged)),
         "{mails:?}"
     );
     assert!(
         mails.iter().any(|mail| verifies(mail) == Some(newer)),
         "the new address's own code is good: {mails:?}"
     );
-    assert!(matches!(charge(db, reset, Purpose::PasswordReset, at(1)).await, Charge::Spent));
-    assert!(matches!(charge(db, older, Purpose::EmailChange, at(1)).await, Charge::Spent));
+    assert!(matches!(charge(db, reset, Purpose::PasswordReset, at(1)).await, GuessCharge::Spent));
+    assert!(matches!(charge(db, older, Purpose::EmailChange, at(1)).await, GuessCharge::Spent));
 }
 
 pub async fn what_was_proved_before_no_longer_counts(db: &Db) {
     let (ada, first) = user(db, "ada").await;
     done(db, with_password(change(&ada, &first)), NOW).await;
     let late = db.change_user(&with_password(change(&ada, &first)), &NOW.into()).await.unwrap();
-    assert!(matches!(late, Changed::Gone));
+    assert!(matches!(late, UserUpdateResult::Gone));
     let (grace, hers) = user(db, "grace").await;
     db.delete_user(&grace, &NOW.into()).await.unwrap().unwrap();
-    let rename = UserChange { credentials: None, ..renamed(change(&grace, &hers), "hopper") };
-    assert!(matches!(db.change_user(&rename, &NOW.into()).await.unwrap(), Changed::Gone));
+    let rename = UserUpdate { credentials: None, ..renamed(change(&grace, &hers), "hopper") };
+    assert!(matches!(db.change_user(&rename, &NOW.into()).await.unwrap(), UserUpdateResult::Gone));
     assert!(!db.username_taken("hopper").await.unwrap());
 }
 
@@ -136,23 +138,27 @@ pub async fn a_new_address_waits_for_its_code(db: &Db) {
     assert_eq!(to, ["New@example.org"]);
     let stranger =
         db.charge_guess(id, Purpose::EmailChange, Some(Uuid::new_v4()), 5, NOW).await.unwrap();
-    assert!(matches!(stranger, Charge::Spent), "{stranger:?}");
-    let Charge::Charged(guess) =
+    assert!(matches!(stranger, GuessCharge::Spent), "{stranger:?}");
+    let GuessCharge::Charged(guess) =
         db.charge_guess(id, Purpose::EmailChange, Some(ada.id), 5, NOW).await.unwrap()
     else {
         panic!("the owner's guess")
     };
     assert_eq!(guess.user_id, Some(ada.id));
-    let EmailChange::Changed(after) = db.confirm_email(&guess, &at(1).into()).await.unwrap() else {
+    let EmailConfirmation::Changed(after) = db.confirm_email(&guess, &at(1).into()).await.unwrap()
+    else {
         panic!("the right code")
     };
     assert_eq!(
         (after.email.as_str(), after.email_key.as_str()),
         ("New@example.org", "new@example.org")
     );
-    assert!(matches!(db.confirm_email(&guess, &at(1).into()).await.unwrap(), EmailChange::Spent));
+    assert!(matches!(
+        db.confirm_email(&guess, &at(1).into()).await.unwrap(),
+        EmailConfirmation::Spent
+    ));
     assert!(
-        matches!(charge(db, reset, Purpose::PasswordReset, at(1)).await, Charge::Spent),
+        matches!(charge(db, reset, Purpose::PasswordReset, at(1)).await, GuessCharge::Spent),
         "every open code is void"
     );
     let mails = send_all(db, at(1)).await;
@@ -161,7 +167,7 @@ pub async fn a_new_address_waits_for_its_code(db: &Db) {
         (1, "ada@example.org"),
         "the old address is told"
     );
-    assert_eq!(mails[0].letter, Letter::Notice(Notice::EmailChanged));
+    assert_eq!(mails[0].letter, MailKind::Notice(Notice::EmailChanged));
     assert!(lives(db, &first).await);
 }
 
@@ -172,12 +178,15 @@ pub async fn a_newer_change_voids_the_older(db: &Db) {
     let held = guess(db, older, Purpose::EmailChange, NOW).await;
     let newer = move_to(db, change(&ada, &first), "two@example.org", NOW).await;
     send_all(db, NOW).await;
-    assert!(matches!(charge(db, older, Purpose::EmailChange, NOW).await, Charge::Spent));
-    assert!(matches!(db.confirm_email(&held, &NOW.into()).await.unwrap(), EmailChange::Spent));
+    assert!(matches!(charge(db, older, Purpose::EmailChange, NOW).await, GuessCharge::Spent));
+    assert!(matches!(
+        db.confirm_email(&held, &NOW.into()).await.unwrap(),
+        EmailConfirmation::Spent
+    ));
     let guess = guess(db, newer, Purpose::EmailChange, NOW).await;
     assert!(matches!(
         db.confirm_email(&guess, &NOW.into()).await.unwrap(),
-        EmailChange::Changed(_)
+        EmailConfirmation::Changed(_)
     ));
 }
 
@@ -193,9 +202,12 @@ pub async fn a_new_address_can_be_taken_meanwhile(db: &Db) {
     assert!(matches!(activated, Activation::Active(_)));
     assert!(matches!(
         db.confirm_email(&moving, &NOW.into()).await.unwrap(),
-        EmailChange::EmailTaken
+        EmailConfirmation::EmailTaken
     ));
-    assert!(matches!(db.confirm_email(&moving, &NOW.into()).await.unwrap(), EmailChange::Spent));
+    assert!(matches!(
+        db.confirm_email(&moving, &NOW.into()).await.unwrap(),
+        EmailConfirmation::Spent
+    ));
     assert_eq!(db.user(ada.id).await.unwrap().unwrap().email, "ada@example.org");
 }
 

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use user_server::domain::Timestamp;
-use user_server::domain::mail::{ClaimedMail, Letter};
-use user_server::domain::records::{Charge, Purpose, Resend};
+use user_server::domain::{ClaimedMail, GuessCharge, MailKind, Purpose, ResendResult, Timestamp};
 use user_server::outbox::{GUESSES, RESEND_AFTER};
 use uuid::Uuid;
 
@@ -14,31 +12,37 @@ const CODE: Purpose = Purpose::Registration;
 
 pub async fn a_code_has_its_guesses_in_parallel(db: &Db) {
     let id = register(db, "ada", "ada@example.org", "client", NOW).await;
-    assert!(matches!(charge(db, id, CODE, NOW).await, Charge::NotIssued));
+    assert!(matches!(charge(db, id, CODE, NOW).await, GuessCharge::NotIssued));
     send_all(db, NOW).await;
     let results = together((0..64).map(|_| {
         let db = db.clone();
         async move { charge(&db, id, CODE, NOW).await }
     }))
     .await;
-    let charged = results.iter().filter(|charge| matches!(charge, Charge::Charged(_))).count();
-    let spent = results.iter().filter(|charge| matches!(charge, Charge::Spent)).count();
+    let charged = results.iter().filter(|charge| matches!(charge, GuessCharge::Charged(_))).count();
+    let spent = results.iter().filter(|charge| matches!(charge, GuessCharge::Spent)).count();
     assert_eq!((charged, spent), (5, 59), "guesses before the code was made cost nothing");
 }
 
 pub async fn a_code_is_only_what_it_is(db: &Db) {
     let id = register(db, "ada", "ada@example.org", "client", NOW).await;
     send_all(db, NOW).await;
-    assert!(matches!(charge(db, Uuid::new_v4(), CODE, NOW).await, Charge::Spent), "an unknown id");
     assert!(
-        matches!(charge(db, id, Purpose::PasswordReset, NOW).await, Charge::Spent),
+        matches!(charge(db, Uuid::new_v4(), CODE, NOW).await, GuessCharge::Spent),
+        "an unknown id"
+    );
+    assert!(
+        matches!(charge(db, id, Purpose::PasswordReset, NOW).await, GuessCharge::Spent),
         "another purpose"
     );
     let of_user = db.charge_guess(id, CODE, Some(Uuid::new_v4()), GUESSES, NOW).await.unwrap();
-    assert!(matches!(of_user, Charge::Spent), "another owner");
+    assert!(matches!(of_user, GuessCharge::Spent), "another owner");
     let last = NOW.plus(CODE_LIFE - Duration::from_millis(1));
-    assert!(matches!(charge(db, id, CODE, last).await, Charge::Charged(_)));
-    assert!(matches!(charge(db, id, CODE, NOW.plus(CODE_LIFE)).await, Charge::Spent), "an old one");
+    assert!(matches!(charge(db, id, CODE, last).await, GuessCharge::Charged(_)));
+    assert!(
+        matches!(charge(db, id, CODE, NOW.plus(CODE_LIFE)).await, GuessCharge::Spent),
+        "an old one"
+    );
 }
 
 pub async fn a_refund_is_for_its_own_code(db: &Db) {
@@ -52,12 +56,12 @@ pub async fn a_refund_is_for_its_own_code(db: &Db) {
         guess(db, id, CODE, NOW).await;
     }
     assert!(
-        matches!(charge(db, id, CODE, NOW).await, Charge::Spent),
+        matches!(charge(db, id, CODE, NOW).await, GuessCharge::Spent),
         "a refund never gives more than there was"
     );
     assert_eq!(
         db.resend(id, "client", RESEND_AFTER, KIDS, &at(60).into()).await.unwrap(),
-        Resend::Queued
+        ResendResult::Queued
     );
     assert_eq!(generation(&send_all(db, at(60)).await[0]), first.generation + 1);
     for _ in 0..GUESSES {
@@ -65,7 +69,7 @@ pub async fn a_refund_is_for_its_own_code(db: &Db) {
     }
     db.refund_guess(&first).await.unwrap();
     assert!(
-        matches!(charge(db, id, CODE, at(60)).await, Charge::Spent),
+        matches!(charge(db, id, CODE, at(60)).await, GuessCharge::Spent),
         "an older code's refund is void"
     );
 }
@@ -74,30 +78,30 @@ pub async fn a_resend_repeats_the_code(db: &Db) {
     let id = register(db, "ada", "ada@example.org", "client", NOW).await;
     assert_eq!(
         db.resend(id, "client", RESEND_AFTER, KIDS, &NOW.into()).await.unwrap(),
-        Resend::Queued,
+        ResendResult::Queued,
         "it waits already"
     );
     let first = send_all(db, at(5)).await;
     assert_eq!(first.len(), 1, "one mail, though it was asked for twice");
     guess(db, id, CODE, at(5)).await;
-    let too_soon = Resend::TooSoon(Duration::from_secs(20));
+    let too_soon = ResendResult::TooSoon(Duration::from_secs(20));
     assert_eq!(
         db.resend(id, "client", RESEND_AFTER, KIDS, &at(45).into()).await.unwrap(),
         too_soon
     );
     assert_eq!(
         db.resend(id, "client", RESEND_AFTER, KIDS, &at(65).into()).await.unwrap(),
-        Resend::Queued
+        ResendResult::Queued
     );
     let second = send_all(db, at(65)).await;
     assert_eq!(generation(&second[0]), generation(&first[0]));
     for _ in 1..GUESSES {
         guess(db, id, CODE, at(65)).await;
     }
-    assert!(matches!(charge(db, id, CODE, at(65)).await, Charge::Spent), "no new guesses");
+    assert!(matches!(charge(db, id, CODE, at(65)).await, GuessCharge::Spent), "no new guesses");
     assert_eq!(
         db.resend(Uuid::new_v4(), "client", RESEND_AFTER, KIDS, &NOW.into()).await.unwrap(),
-        Resend::Spent
+        ResendResult::Spent
     );
 }
 
@@ -109,21 +113,21 @@ pub async fn a_resend_after_its_end_makes_a_new_code(db: &Db) {
     }
     assert_eq!(
         db.resend(id, "client", RESEND_AFTER, KIDS, &at(900).into()).await.unwrap(),
-        Resend::Queued
+        ResendResult::Queued
     );
     let second = send_all(db, at(900)).await;
     assert_eq!(generation(&second[0]), generation(&first[0]) + 1);
     for _ in 0..GUESSES {
         assert_eq!(guess(db, id, CODE, at(901)).await.generation, generation(&second[0]));
     }
-    assert!(matches!(charge(db, id, CODE, at(901)).await, Charge::Spent));
+    assert!(matches!(charge(db, id, CODE, at(901)).await, GuessCharge::Spent));
 }
 
 pub async fn a_resend_gives_up_a_key_that_is_no_more(db: &Db) {
     let id = register(db, "ada", "ada@example.org", "client", NOW).await;
     let key_of = |mails: &[ClaimedMail]| match &mails[0].letter {
-        Letter::Code { kid, .. } => kid.clone(),
-        Letter::Notice(_) => panic!("a notice"),
+        MailKind::Code { kid, .. } => kid.clone(),
+        MailKind::Notice(_) => panic!("a notice"),
     };
     let first = send_all(db, NOW).await;
     assert_eq!(key_of(&first), "kid-1");
@@ -131,7 +135,7 @@ pub async fn a_resend_gives_up_a_key_that_is_no_more(db: &Db) {
     let resend = async |kids: &[&str], at: Timestamp| {
         assert_eq!(
             db.resend(id, "client", RESEND_AFTER, kids, &at.into()).await.unwrap(),
-            Resend::Queued
+            ResendResult::Queued
         );
         key_of(&send_all(db, at).await)
     };
@@ -141,7 +145,7 @@ pub async fn a_resend_gives_up_a_key_that_is_no_more(db: &Db) {
     for _ in 1..GUESSES {
         assert_eq!(guess(db, id, CODE, at(180)).await.kid, "kid-2");
     }
-    assert!(matches!(charge(db, id, CODE, at(180)).await, Charge::Spent), "no new guesses");
+    assert!(matches!(charge(db, id, CODE, at(180)).await, GuessCharge::Spent), "no new guesses");
 }
 
 pub async fn parallel_resends_queue_one_mail(db: &Db) {
@@ -152,7 +156,7 @@ pub async fn parallel_resends_queue_one_mail(db: &Db) {
         async move { db.resend(id, "client", RESEND_AFTER, KIDS, &at(60).into()).await.unwrap() }
     }))
     .await;
-    assert!(results.iter().all(|result| *result == Resend::Queued), "{results:?}");
+    assert!(results.iter().all(|result| *result == ResendResult::Queued), "{results:?}");
     assert_eq!(send_all(db, at(60)).await.len(), 1);
     assert!(send_all(db, at(120)).await.is_empty());
 }

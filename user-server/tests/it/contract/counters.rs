@@ -2,20 +2,20 @@
 
 use std::time::Duration;
 
-use user_server::domain::records::{Counter, UserRecord};
+use user_server::domain::{BudgetCounter, UserRecord};
 
 use super::fixture::*;
 
 const KEYS: [[u8; 32]; 2] = [[1; 32], [2; 32]];
 
-fn counted(count: u32) -> Counter {
-    Counter { count, since: at(1), blocked_until: at(2), expires_at: at(3) }
+fn counted(count: u32) -> BudgetCounter {
+    BudgetCounter { count, since: at(1), blocked_until: at(2), expires_at: at(3) }
 }
 
 /// What the counters are.
-async fn read(db: &Db, keys: &[[u8; 32]]) -> Vec<Counter> {
+async fn read(db: &Db, keys: &[[u8; 32]]) -> Vec<BudgetCounter> {
     let (tell, told) = std::sync::mpsc::channel();
-    let look = move |counters: &mut [Counter]| {
+    let look = move |counters: &mut [BudgetCounter]| {
         tell.send(counters.to_vec()).unwrap();
         Ok(0)
     };
@@ -24,48 +24,48 @@ async fn read(db: &Db, keys: &[[u8; 32]]) -> Vec<Counter> {
 }
 
 pub async fn a_counter_starts_at_nothing(db: &Db) {
-    assert_eq!(read(db, &KEYS).await, [Counter::ZERO, Counter::ZERO]);
-    let write = |counters: &mut [Counter]| {
+    assert_eq!(read(db, &KEYS).await, [BudgetCounter::ZERO, BudgetCounter::ZERO]);
+    let write = |counters: &mut [BudgetCounter]| {
         counters[1] = counted(7);
         Ok(42)
     };
     assert_eq!(db.adjust(Adjustment::new(KEYS, write), None).await.unwrap(), Ok(42));
-    assert_eq!(read(db, &KEYS).await, [Counter::ZERO, counted(7)]);
+    assert_eq!(read(db, &KEYS).await, [BudgetCounter::ZERO, counted(7)]);
     let [first, second] = KEYS;
     assert_eq!(
         read(db, &[second, first]).await,
-        [counted(7), Counter::ZERO],
+        [counted(7), BudgetCounter::ZERO],
         "in the order of the keys"
     );
 }
 
 pub async fn a_refusal_changes_nothing(db: &Db) {
     let wait = Duration::from_secs(9);
-    let refuse = move |counters: &mut [Counter]| {
+    let refuse = move |counters: &mut [BudgetCounter]| {
         counters[0] = counted(7);
         Err(wait)
     };
     assert_eq!(db.adjust(Adjustment::new(KEYS, refuse), None).await.unwrap(), Err(wait));
-    assert_eq!(read(db, &KEYS).await, [Counter::ZERO, Counter::ZERO]);
+    assert_eq!(read(db, &KEYS).await, [BudgetCounter::ZERO, BudgetCounter::ZERO]);
 }
 
 pub async fn a_session_settles_its_charge(db: &Db) {
     let (ada, _) = user(db, "ada").await;
     let pay = |count| {
-        Adjustment::new(KEYS, move |counters: &mut [Counter]| {
+        Adjustment::new(KEYS, move |counters: &mut [BudgetCounter]| {
             counters[0] = counted(count);
             Ok(0)
         })
     };
     assert!(db.open_session(&ada, &session(), None, pay(3), &NOW.into()).await.unwrap().is_some());
-    assert_eq!(read(db, &KEYS).await, [counted(3), Counter::ZERO]);
+    assert_eq!(read(db, &KEYS).await, [counted(3), BudgetCounter::ZERO]);
     // The password was right when it was compared, so the attempt is no failure, though there is no
     // session.
     let changed = UserRecord { credentials: ada.credentials + 1, ..ada };
     assert!(
         db.open_session(&changed, &session(), None, pay(4), &NOW.into()).await.unwrap().is_none()
     );
-    assert_eq!(read(db, &KEYS).await, [counted(4), Counter::ZERO]);
+    assert_eq!(read(db, &KEYS).await, [counted(4), BudgetCounter::ZERO]);
 }
 
 pub async fn nobody_else_counts_meanwhile(db: &Db) {
@@ -75,7 +75,7 @@ pub async fn nobody_else_counts_meanwhile(db: &Db) {
         async move {
             // Two orders of the same keys: neither deadlocks the other.
             let keys = if number % 2 == 0 { KEYS } else { [KEYS[1], KEYS[0]] };
-            let decide = |counters: &mut [Counter]| {
+            let decide = |counters: &mut [BudgetCounter]| {
                 if counters[0].count >= MOST {
                     return Err(Duration::from_secs(1));
                 }

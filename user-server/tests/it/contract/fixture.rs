@@ -3,14 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use user_server::domain::mail::{Claim, ClaimedMail, Letter};
-pub use user_server::domain::ports::Adjustment;
-use user_server::domain::ports::{MailBudget, Store};
-use user_server::domain::records::{
-    Activation, Charge, Guess, NewSession, Purpose, Registration, ResetRequest, UserChange,
-    UserRecord,
+pub use user_server::domain::Adjustment;
+use user_server::domain::{
+    Activation, ClaimedMail, Email, Guess, GuessCharge, MailKind, MailPolicy, NewSession,
+    OutboxClaim, Purpose, Registration, ResetRequest, Store, Timestamp, UserRecord, UserUpdate,
+    Username,
 };
-use user_server::domain::{Email, Timestamp, Username};
 use user_server::outbox;
 use uuid::Uuid;
 
@@ -30,7 +28,7 @@ pub fn at(seconds: u64) -> Timestamp {
 }
 
 /// The budget that the service publishes.
-pub fn budget() -> MailBudget {
+pub fn budget() -> MailPolicy {
     outbox::budget(CODE_LIFE)
 }
 
@@ -77,9 +75,9 @@ pub async fn request_reset(db: &Db, address: &str, now: Timestamp) -> Uuid {
 pub async fn next_mail(db: &Db, now: Timestamp) -> Option<ClaimedMail> {
     loop {
         match db.claim(&budget(), now).await.unwrap() {
-            Claim::Mail(mail) => return Some(mail),
-            Claim::Nothing => {}
-            Claim::Idle(_) => return None,
+            OutboxClaim::Mail(mail) => return Some(mail),
+            OutboxClaim::Nothing => {}
+            OutboxClaim::Idle(_) => return None,
         }
     }
 }
@@ -97,28 +95,28 @@ pub async fn send_all(db: &Db, now: Timestamp) -> Vec<ClaimedMail> {
 /// What a mail verifies, or none where it is a notice.
 pub fn verifies(mail: &ClaimedMail) -> Option<Uuid> {
     match mail.letter {
-        Letter::Code { verification_id, .. } => Some(verification_id),
-        Letter::Notice(_) => None,
+        MailKind::Code { verification_id, .. } => Some(verification_id),
+        MailKind::Notice(_) => None,
     }
 }
 
 /// Which code of its verification a mail carries.
 pub fn generation(mail: &ClaimedMail) -> u32 {
     match mail.letter {
-        Letter::Code { generation, .. } => generation,
-        Letter::Notice(notice) => panic!("no code: {notice:?}"),
+        MailKind::Code { generation, .. } => generation,
+        MailKind::Notice(notice) => panic!("no code: {notice:?}"),
     }
 }
 
 /// One guess at a code.
-pub async fn charge(db: &Db, id: Uuid, purpose: Purpose, now: Timestamp) -> Charge {
+pub async fn charge(db: &Db, id: Uuid, purpose: Purpose, now: Timestamp) -> GuessCharge {
     db.charge_guess(id, purpose, None, outbox::GUESSES, now).await.unwrap()
 }
 
 /// One guess at a code that can be guessed.
 pub async fn guess(db: &Db, id: Uuid, purpose: Purpose, now: Timestamp) -> Guess {
     match charge(db, id, purpose, now).await {
-        Charge::Charged(guess) => guess,
+        GuessCharge::Charged(guess) => guess,
         other => panic!("{other:?}"),
     }
 }
@@ -149,8 +147,8 @@ pub async fn lives(db: &Db, session: &NewSession) -> bool {
 }
 
 /// A change that changes nothing yet.
-pub fn change(user: &UserRecord, session: &NewSession) -> UserChange {
-    UserChange {
+pub fn change(user: &UserRecord, session: &NewSession) -> UserUpdate {
+    UserUpdate {
         user_id: user.id,
         session_id: session.id,
         credentials: Some(user.credentials),
@@ -175,8 +173,8 @@ pub async fn together<T: Send + 'static>(
 }
 
 /// A change of address that waits for its code; its id.
-pub async fn move_to(db: &Db, change: UserChange, address: &str, now: Timestamp) -> Uuid {
+pub async fn move_to(db: &Db, change: UserUpdate, address: &str, now: Timestamp) -> Uuid {
     let id = Uuid::new_v4();
-    super::changes::done(db, UserChange { email: Some((id, email(address))), ..change }, now).await;
+    super::changes::done(db, UserUpdate { email: Some((id, email(address))), ..change }, now).await;
     id
 }

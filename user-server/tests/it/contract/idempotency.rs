@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use user_server::domain::records::{Done, KeyClaim, KeyStanding, KeyedRequest, NewSession};
-use user_server::domain::{Act, Fault, Timestamp};
+use user_server::domain::{
+    ChangeContext, Fault, KeyClaim, KeyState, KeyedRequest, NewSession, RecordedOutcome, Timestamp,
+};
 use uuid::Uuid;
 
 use super::fixture::*;
@@ -13,8 +14,8 @@ fn wish(key: Uuid, until: Timestamp) -> KeyedRequest {
     KeyedRequest { claim, kid: "kid-1".to_owned(), tag: [7; 32], until }
 }
 
-fn under(claim: KeyClaim, now: Timestamp) -> Act {
-    Act { claim: Some(claim), ..now.into() }
+fn under(claim: KeyClaim, now: Timestamp) -> ChangeContext {
+    ChangeContext { claim: Some(claim), ..now.into() }
 }
 
 fn session() -> NewSession {
@@ -34,11 +35,11 @@ pub async fn a_key_is_claimed_by_one_and_used_once(db: &Db) {
     .await;
     let claims: Vec<KeyClaim> = results
         .iter()
-        .filter(|(standing, _)| *standing == KeyStanding::Claimed)
+        .filter(|(standing, _)| *standing == KeyState::Claimed)
         .map(|(_, claim)| *claim)
         .collect();
     let [claim] = claims.as_slice() else { panic!("{results:?}") };
-    let open = KeyStanding::Used { kid: "kid-1".to_owned(), tag: [7; 32], done: None };
+    let open = KeyState::Used { kid: "kid-1".to_owned(), tag: [7; 32], done: None };
     assert_eq!(results.iter().filter(|(standing, _)| *standing == open).count(), 15);
     let opened = session();
     assert!(
@@ -47,8 +48,8 @@ pub async fn a_key_is_claimed_by_one_and_used_once(db: &Db) {
             .unwrap()
             .is_some()
     );
-    let done = Done::at(at(1)).user(ada.id).session(opened.opened(ada.id, at(1)));
-    let used = KeyStanding::Used { kid: "kid-1".to_owned(), tag: [7; 32], done: Some(done) };
+    let done = RecordedOutcome::at(at(1)).user(ada.id).session(opened.opened(ada.id, at(1)));
+    let used = KeyState::Used { kid: "kid-1".to_owned(), tag: [7; 32], done: Some(done) };
     db.release_key(*claim).await.unwrap();
     assert_eq!(db.claim_key(&wish(key, at(30)), at(20)).await.unwrap(), used, "what is done stays");
     let second =
@@ -59,13 +60,10 @@ pub async fn a_key_is_claimed_by_one_and_used_once(db: &Db) {
 pub async fn a_claim_runs_out_and_its_holder_changes_nothing(db: &Db) {
     let (ada, first) = user(db, "ada").await;
     let (slow, quick) = (wish(Uuid::new_v4(), at(10)), Uuid::new_v4());
-    assert_eq!(db.claim_key(&slow, NOW).await.unwrap(), KeyStanding::Claimed);
+    assert_eq!(db.claim_key(&slow, NOW).await.unwrap(), KeyState::Claimed);
     let next = wish(slow.claim.key, at(20));
-    assert!(matches!(
-        db.claim_key(&next, at(9)).await.unwrap(),
-        KeyStanding::Used { done: None, .. }
-    ));
-    assert_eq!(db.claim_key(&next, at(10)).await.unwrap(), KeyStanding::Claimed);
+    assert!(matches!(db.claim_key(&next, at(9)).await.unwrap(), KeyState::Used { done: None, .. }));
+    assert_eq!(db.claim_key(&next, at(10)).await.unwrap(), KeyState::Claimed);
     let late = under(slow.claim, at(11));
     assert!(db.end_session(first.id, &late).await.is_err());
     assert!(db.end_all_sessions(ada.id, &late).await.is_err());
@@ -80,11 +78,11 @@ pub async fn a_claim_runs_out_and_its_holder_changes_nothing(db: &Db) {
         "its successor may"
     );
     let free = wish(quick, at(30));
-    assert_eq!(db.claim_key(&free, at(20)).await.unwrap(), KeyStanding::Claimed);
+    assert_eq!(db.claim_key(&free, at(20)).await.unwrap(), KeyState::Claimed);
     db.release_key(free.claim).await.unwrap();
     assert_eq!(
         db.claim_key(&wish(quick, at(30)), at(20)).await.unwrap(),
-        KeyStanding::Claimed,
+        KeyState::Claimed,
         "given back"
     );
 }
@@ -97,11 +95,10 @@ pub async fn a_key_is_forgotten_after_a_day(db: &Db) {
     let day = Duration::from_secs(24 * 3600);
     let again = wish(wished.claim.key, NOW.plus(2 * day));
     let just_before = NOW.plus(day - Duration::from_millis(1));
-    let KeyStanding::Used { done: Some(done), .. } =
-        db.claim_key(&again, just_before).await.unwrap()
+    let KeyState::Used { done: Some(done), .. } = db.claim_key(&again, just_before).await.unwrap()
     else {
         panic!("within a day")
     };
-    assert_eq!(done, Done::at(NOW).user(ada.id).ended(1));
-    assert_eq!(db.claim_key(&again, NOW.plus(day)).await.unwrap(), KeyStanding::Claimed);
+    assert_eq!(done, RecordedOutcome::at(NOW).user(ada.id).ended(1));
+    assert_eq!(db.claim_key(&again, NOW.plus(day)).await.unwrap(), KeyState::Claimed);
 }

@@ -1,13 +1,13 @@
 //! Keys that are retired for good, and what hangs on each.
 
-use user_server::domain::audit::{Filter, Kind};
-use user_server::domain::records::{KeyUse, NewSession, Rotation};
-use user_server::domain::{Act, Origin, Timestamp};
+use user_server::domain::{
+    AuditFilter, AuditKind, ChangeContext, KeyUse, NewSession, Origin, Rotation, Timestamp,
+};
 
 use super::fixture::*;
 
-fn root(now: Timestamp) -> Act {
-    Act { at: now, origin: Origin::Operator("root".to_owned()), claim: None }
+fn root(now: Timestamp) -> ChangeContext {
+    ChangeContext { at: now, origin: Origin::Operator("root".to_owned()), claim: None }
 }
 
 async fn retired(db: &Db) -> Vec<(String, Timestamp)> {
@@ -26,8 +26,11 @@ pub async fn a_key_is_retired_once_and_for_good(db: &Db) {
     assert!(!db.retire_key("kid-2", &root(at(20))).await.unwrap(), "it was before");
     let expected = [("kid-2".to_owned(), at(5)), ("kid-1".to_owned(), at(9))];
     assert_eq!(retired(db).await, expected, "since the first time, in that order");
-    let told =
-        Filter { kind: Some(Kind::KeyRetired.name().to_owned()), limit: 10, ..Filter::default() };
+    let told = AuditFilter {
+        kind: Some(AuditKind::KeyRetired.name().to_owned()),
+        limit: 10,
+        ..AuditFilter::default()
+    };
     let rows = db.entries(&told).await.unwrap();
     let rows: Vec<_> =
         rows.iter().map(|row| (row.detail.as_str(), row.operator.as_deref(), row.at)).collect();
@@ -46,7 +49,7 @@ pub async fn sixteen_retire_a_key_once(db: &Db) {
     .await;
     assert_eq!(results.iter().filter(|first| **first).count(), 1, "{results:?}");
     assert_eq!(retired(db).await.len(), 1);
-    let all = Filter { limit: 100, ..Filter::default() };
+    let all = AuditFilter { limit: 100, ..AuditFilter::default() };
     assert_eq!(db.entries(&all).await.unwrap().len(), 1);
 }
 

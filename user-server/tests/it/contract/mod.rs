@@ -22,7 +22,7 @@ mod turns;
 use std::any::Any;
 use std::sync::Arc;
 
-use user_server::domain::ports::Store;
+use user_server::domain::Store;
 use user_server::store::{PostgresOptions, PostgresStore, SqliteStore};
 
 use crate::postgres::url_of_a_later_version;

@@ -1,9 +1,9 @@
 //! What an operator's command does to accounts.
 
-use user_server::domain::audit::{Filter, Kind};
-use user_server::domain::mail::{Letter, Notice};
-use user_server::domain::records::{Charge, EVERYONE, Imported, NewUser, Purpose, Rotation};
-use user_server::domain::{Act, Origin, Username};
+use user_server::domain::{
+    AuditFilter, AuditKind, ChangeContext, EVERYONE, GuessCharge, Imported, MailKind, NewUser,
+    Notice, Origin, Purpose, Rotation, Username,
+};
 use uuid::Uuid;
 
 use super::fixture::*;
@@ -33,7 +33,7 @@ pub async fn a_disabled_account_opens_no_session(db: &Db) {
     assert_eq!((ended.sessions, ended.subjects), (1, vec![first.id]));
     assert!(db.revocations(at(1)).await.unwrap().iter().any(|entry| entry.subject == first.id));
     assert!(
-        matches!(charge(db, reset, Purpose::PasswordReset, at(1)).await, Charge::Spent),
+        matches!(charge(db, reset, Purpose::PasswordReset, at(1)).await, GuessCharge::Spent),
         "codes are void"
     );
     assert!(!open(db, &ada, &session(), at(1)).await, "what was proved before no longer counts");
@@ -148,10 +148,14 @@ pub async fn a_store_that_was_put_back_forgets_sessions(db: &Db) {
     let (ada, first) = user(db, "ada").await;
     let waiting = register(db, "grace", "grace@example.org", "client", at(1)).await;
     let reset = request_reset(db, "ada@example.org", at(1)).await;
-    let root = Act { at: at(2), origin: Origin::Operator("root".to_owned()), claim: None };
+    let root =
+        ChangeContext { at: at(2), origin: Origin::Operator("root".to_owned()), claim: None };
     assert_eq!(db.forget_sessions(&root).await.unwrap(), 1);
-    let told =
-        Filter { kind: Some(Kind::Restored.name().to_owned()), limit: 10, ..Filter::default() };
+    let told = AuditFilter {
+        kind: Some(AuditKind::Restored.name().to_owned()),
+        limit: 10,
+        ..AuditFilter::default()
+    };
     let rows = db.entries(&told).await.unwrap();
     assert_eq!(rows.iter().map(|row| row.operator.as_deref()).collect::<Vec<_>>(), [Some("root")]);
     assert!(matches!(
@@ -159,7 +163,7 @@ pub async fn a_store_that_was_put_back_forgets_sessions(db: &Db) {
         Rotation::Gone
     ));
     for (id, purpose) in [(waiting, Purpose::Registration), (reset, Purpose::PasswordReset)] {
-        assert!(matches!(charge(db, id, purpose, at(3)).await, Charge::Spent));
+        assert!(matches!(charge(db, id, purpose, at(3)).await, GuessCharge::Spent));
     }
     assert!(send_all(db, at(3)).await.is_empty(), "no mail of a void code");
     assert!(db.revocations(at(2)).await.unwrap().iter().any(|entry| entry.subject == EVERYONE));
@@ -168,6 +172,9 @@ pub async fn a_store_that_was_put_back_forgets_sessions(db: &Db) {
     assert_eq!(send_all(db, at(4)).await.len(), 1, "a new code goes out");
     db.delete_user(&ada, &at(5).into()).await.unwrap().unwrap();
     assert!(
-        send_all(db, at(5)).await.iter().all(|mail| mail.letter == Letter::Notice(Notice::Deleted))
+        send_all(db, at(5))
+            .await
+            .iter()
+            .all(|mail| mail.letter == MailKind::Notice(Notice::Deleted))
     );
 }

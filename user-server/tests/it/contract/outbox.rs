@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use user_server::domain::mail::{Claim, ClaimedMail, Letter, Notice};
-use user_server::domain::ports::Backlog;
-use user_server::domain::records::{Charge, Purpose, UserChange};
+use user_server::domain::{
+    Backlog, ClaimedMail, GuessCharge, MailKind, Notice, OutboxClaim, Purpose, UserUpdate,
+};
 use uuid::Uuid;
 
 use super::fixture::*;
@@ -45,7 +45,7 @@ pub async fn a_mail_comes_again_when_its_worker_has_gone(db: &Db) {
     let first = next_mail(db, NOW).await.unwrap();
     assert_eq!((first.to.as_str(), first.username.as_str()), ("Ada@example.org", "ada"));
     let lease = NOW.plus(budget().lease);
-    let Claim::Idle(Some(due)) = db.claim(&budget(), NOW).await.unwrap() else {
+    let OutboxClaim::Idle(Some(due)) = db.claim(&budget(), NOW).await.unwrap() else {
         panic!("it is held")
     };
     assert_eq!(due, lease, "when there will be something to do");
@@ -54,7 +54,7 @@ pub async fn a_mail_comes_again_when_its_worker_has_gone(db: &Db) {
     assert_eq!((second.id, second.attempt, verifies(&second)), (first.id, 2, Some(id)));
     db.settle(second.id, lease).await.unwrap();
     assert!(next_mail(db, at(HOUR)).await.is_none());
-    assert!(matches!(db.claim(&budget(), at(HOUR)).await.unwrap(), Claim::Idle(None)));
+    assert!(matches!(db.claim(&budget(), at(HOUR)).await.unwrap(), OutboxClaim::Idle(None)));
 }
 
 pub async fn a_mail_comes_again_when_it_was_given_back(db: &Db) {
@@ -76,7 +76,7 @@ pub async fn a_spent_code_is_not_mailed(db: &Db) {
     }
     db.retry_at(first.id, at(5)).await.unwrap();
     assert!(next_mail(db, at(5)).await.is_none(), "nobody could use it");
-    assert!(matches!(charge(db, id, CODE, at(5)).await, Charge::Spent));
+    assert!(matches!(charge(db, id, CODE, at(5)).await, GuessCharge::Spent));
 }
 
 pub async fn a_code_of_a_mail_that_comes_again_is_the_same(db: &Db) {
@@ -84,14 +84,14 @@ pub async fn a_code_of_a_mail_that_comes_again_is_the_same(db: &Db) {
     let first = next_mail(db, NOW).await.unwrap();
     guess(db, id, CODE, NOW).await;
     db.retry_at(first.id, at(HOUR)).await.unwrap();
-    assert!(matches!(charge(db, id, CODE, at(HOUR - 1)).await, Charge::Spent));
+    assert!(matches!(charge(db, id, CODE, at(HOUR - 1)).await, GuessCharge::Spent));
     let second = next_mail(db, at(HOUR)).await.unwrap();
     assert_eq!(generation(&second), generation(&first));
     for _ in 1..5 {
         guess(db, id, CODE, at(HOUR + 899)).await;
     }
     assert!(
-        matches!(charge(db, id, CODE, at(HOUR + 899)).await, Charge::Spent),
+        matches!(charge(db, id, CODE, at(HOUR + 899)).await, GuessCharge::Spent),
         "it lives again, with no new guesses"
     );
 }
@@ -99,10 +99,10 @@ pub async fn a_code_of_a_mail_that_comes_again_is_the_same(db: &Db) {
 pub async fn an_owner_is_told_instead(db: &Db) {
     user(db, "ada").await;
     let id = register(db, "mallory", "ADA@example.org", "client", at(60)).await;
-    assert!(matches!(charge(db, id, CODE, at(60)).await, Charge::NotIssued));
+    assert!(matches!(charge(db, id, CODE, at(60)).await, GuessCharge::NotIssued));
     let mails = send_all(db, at(60)).await;
     assert_eq!(mails.len(), 1, "{mails:?}");
-    assert_eq!(mails[0].letter, Letter::Notice(Notice::AlreadyRegistered));
+    assert_eq!(mails[0].letter, MailKind::Notice(Notice::AlreadyRegistered));
     assert_eq!(
         (mails[0].to.as_str(), mails[0].username.as_str()),
         ("ada@example.org", "ada"),
@@ -118,7 +118,7 @@ pub async fn an_owner_is_told_once_an_hour(db: &Db) {
     register(db, "mallory", "ada@example.org", "client", at(60)).await;
     assert_eq!(told(60).await, 1);
     register(db, "mallory", "ada@example.org", "client", at(120)).await;
-    let moving = UserChange {
+    let moving = UserUpdate {
         email: Some((Uuid::new_v4(), email("ada@example.org"))),
         ..change(&grace, &hers)
     };
@@ -134,7 +134,7 @@ pub async fn what_waits_is_counted(db: &Db) {
     register(db, "ada", "ada@example.org", "client", NOW).await;
     register(db, "bob", "ada@example.org", "client", NOW).await;
     assert_eq!(db.backlog(at(5)).await.unwrap(), Backlog { waiting: 2, oldest: Some(NOW), ..none });
-    let Claim::Mail(mail) = db.claim(&budget(), at(5)).await.unwrap() else {
+    let OutboxClaim::Mail(mail) = db.claim(&budget(), at(5)).await.unwrap() else {
         panic!("a mail is due")
     };
     assert_eq!(

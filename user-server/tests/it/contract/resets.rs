@@ -1,7 +1,6 @@
 //! Resets of a password by a code.
 
-use user_server::domain::mail::{Letter, Notice};
-use user_server::domain::records::{Charge, Purpose};
+use user_server::domain::{GuessCharge, MailKind, Notice, Purpose};
 
 use super::fixture::*;
 
@@ -27,11 +26,11 @@ pub async fn a_reset_ends_everything(db: &Db) {
         "what was proved with the old password no longer counts"
     );
     assert_eq!(db.revocations(at(60)).await.unwrap().len(), 2);
-    assert!(matches!(charge(db, other, Purpose::PasswordReset, at(60)).await, Charge::Spent));
+    assert!(matches!(charge(db, other, Purpose::PasswordReset, at(60)).await, GuessCharge::Spent));
     assert!(db.reset_owner(&guess).await.unwrap().is_none(), "it is spent");
     let mails = send_all(db, at(60)).await;
     assert_eq!(mails.len(), 1, "{mails:?}");
-    assert_eq!(mails[0].letter, Letter::Notice(Notice::PasswordReset));
+    assert_eq!(mails[0].letter, MailKind::Notice(Notice::PasswordReset));
 }
 
 pub async fn a_reset_of_nobody_is_dead(db: &Db) {
@@ -39,7 +38,10 @@ pub async fn a_reset_of_nobody_is_dead(db: &Db) {
     send_all(db, NOW).await;
     for address in ["nobody@example.org", "grace@example.org"] {
         let id = request_reset(db, address, NOW).await;
-        assert!(matches!(charge(db, id, Purpose::PasswordReset, NOW).await, Charge::NotIssued));
+        assert!(matches!(
+            charge(db, id, Purpose::PasswordReset, NOW).await,
+            GuessCharge::NotIssued
+        ));
         assert!(send_all(db, NOW).await.is_empty());
         let guess = guess(db, id, Purpose::PasswordReset, NOW).await;
         assert!(guess.dead, "it can be guessed at as any other, in vain");

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use user_server::domain::Timestamp;
-use user_server::domain::records::{Charge, Purpose, Rotation};
+use user_server::domain::{GuessCharge, Purpose, Rotation, Timestamp};
 use uuid::Uuid;
 
 use super::fixture::*;
@@ -113,7 +112,7 @@ pub async fn all_sessions_end_with_the_codes(db: &Db) {
     let ended = db.end_all_sessions(ada.id, &NOW.into()).await.unwrap();
     assert_eq!(ended.sessions, 2);
     assert!(!lives(db, &first).await && !lives(db, &second).await && lives(db, &graces).await);
-    assert!(matches!(charge(db, reset, Purpose::PasswordReset, NOW).await, Charge::Spent));
+    assert!(matches!(charge(db, reset, Purpose::PasswordReset, NOW).await, GuessCharge::Spent));
     assert_eq!(db.end_all_sessions(ada.id, &NOW.into()).await.unwrap().sessions, 0);
 }
 

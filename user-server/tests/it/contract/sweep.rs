@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use user_server::domain::Timestamp;
-use user_server::domain::ports::Retention;
-use user_server::domain::records::{Charge, Counter, Purpose, Resend, Rotation};
+use user_server::domain::{
+    BudgetCounter, GuessCharge, Purpose, ResendResult, Retention, Rotation, Timestamp,
+};
 use user_server::outbox::RESEND_AFTER;
 
 use super::fixture::*;
@@ -35,12 +35,12 @@ pub async fn young_rows_stay(db: &Db) {
     assert_eq!(sweep(db, at(60)).await, 0);
     assert_eq!(db.revocations(NOW).await.unwrap().len(), 1);
     guess(db, id, CODE, at(60)).await;
-    assert!(matches!(charge(db, waiting, CODE, at(60)).await, Charge::NotIssued));
+    assert!(matches!(charge(db, waiting, CODE, at(60)).await, GuessCharge::NotIssued));
     assert_eq!(send_all(db, at(120)).await.len(), 1);
     // A code that was asked for again lives on, however old its registration is.
     assert_eq!(
         db.resend(id, "client", RESEND_AFTER, KIDS, &at(DAY).into()).await.unwrap(),
-        Resend::Queued
+        ResendResult::Queued
     );
     assert_eq!(send_all(db, at(DAY)).await.len(), 1);
     sweep(db, at(DAY + 120)).await;
@@ -53,8 +53,9 @@ pub async fn old_rows_go(db: &Db) {
     assert!(open(db, &ada, &used, NOW).await);
     let id = register(db, "grace", "grace@example.org", "client", NOW).await;
     send_all(db, NOW).await;
-    let count = |counters: &mut [Counter]| {
-        counters[0] = Counter { count: 1, since: NOW, blocked_until: NOW, expires_at: at(HOUR) };
+    let count = |counters: &mut [BudgetCounter]| {
+        counters[0] =
+            BudgetCounter { count: 1, since: NOW, blocked_until: NOW, expires_at: at(HOUR) };
         Ok(0)
     };
     assert_eq!(db.adjust(Adjustment::new([[1; 32]], count), None).await.unwrap(), Ok(0));
@@ -64,7 +65,7 @@ pub async fn old_rows_go(db: &Db) {
     assert_eq!(sweep(db, at(DAY + 961)).await, 5, "a verification, two mails, two turns");
     assert_eq!(
         db.resend(id, "client", RESEND_AFTER, KIDS, &at(DAY + 961).into()).await.unwrap(),
-        Resend::Spent
+        ResendResult::Spent
     );
     for (number, day) in [20, 40, 60, 80].into_iter().enumerate() {
         let number = u32::try_from(number).unwrap();

@@ -1,8 +1,6 @@
 //! Turns: what an address may be sent, and whose mail goes next.
 
-use user_server::domain::Timestamp;
-use user_server::domain::mail::Claim;
-use user_server::domain::records::UserChange;
+use user_server::domain::{OutboxClaim, Timestamp, UserUpdate};
 use uuid::Uuid;
 
 use super::fixture::*;
@@ -11,8 +9,8 @@ use super::fixture::*;
 async fn due(db: &Db, now: Timestamp) -> Timestamp {
     loop {
         match db.claim(&budget(), now).await.unwrap() {
-            Claim::Nothing => {}
-            Claim::Idle(Some(at)) => return at,
+            OutboxClaim::Nothing => {}
+            OutboxClaim::Idle(Some(at)) => return at,
             other => panic!("{other:?}"),
         }
     }
@@ -23,13 +21,13 @@ async fn send_in_turn(db: &Db, mut now: Timestamp) -> Vec<(Timestamp, Uuid)> {
     let mut sent = Vec::new();
     loop {
         match db.claim(&budget(), now).await.unwrap() {
-            Claim::Mail(mail) => {
+            OutboxClaim::Mail(mail) => {
                 db.settle(mail.id, now).await.unwrap();
                 sent.push((now, verifies(&mail).unwrap()));
             }
-            Claim::Nothing => {}
-            Claim::Idle(Some(at)) => now = at,
-            Claim::Idle(None) => return sent,
+            OutboxClaim::Nothing => {}
+            OutboxClaim::Idle(Some(at)) => now = at,
+            OutboxClaim::Idle(None) => return sent,
         }
     }
 }
@@ -88,7 +86,7 @@ pub async fn a_purpose_has_a_budget_of_its_own(db: &Db) {
     let (grace, hers) = user(db, "grace").await;
     user(db, "ada").await;
     register(db, "mallory", "new@example.org", "client", NOW).await;
-    let moving = UserChange {
+    let moving = UserUpdate {
         email: Some((Uuid::new_v4(), email("new@example.org"))),
         ..change(&grace, &hers)
     };
@@ -109,7 +107,7 @@ pub async fn patience_ends(db: &Db) {
         [late],
         "what waited for a day is dropped"
     );
-    assert!(matches!(db.claim(&budget(), at(DAY)).await.unwrap(), Claim::Idle(None)));
+    assert!(matches!(db.claim(&budget(), at(DAY)).await.unwrap(), OutboxClaim::Idle(None)));
 }
 
 pub async fn a_voided_mail_takes_no_turn(db: &Db) {
@@ -118,7 +116,7 @@ pub async fn a_voided_mail_takes_no_turn(db: &Db) {
     for _ in 0..3 {
         let id = Uuid::new_v4();
         let moving =
-            UserChange { email: Some((id, email("new@example.org"))), ..change(&ada, &first) };
+            UserUpdate { email: Some((id, email("new@example.org"))), ..change(&ada, &first) };
         db.change_user(&moving, &NOW.into()).await.unwrap();
         ids.push(id);
     }

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use crate::smtp::{Act, Dialogue, SENDER, Sink};
+use crate::smtp::{ChangeContext, Dialogue, SENDER, Sink};
 use crate::support::{Inbox, Mails, PATIENCE, Reach, TestServer, World, free_port};
 
 const CLIENTS: usize = 4;
@@ -39,10 +39,10 @@ async fn fail(span: Duration) -> String {
         world.inhabit((0..CLIENTS).map(|_| server.client()).collect(), |_| Reach::Registered);
     let mut taken = BTreeSet::new();
     for (phase, answer) in [
-        ("it takes mails", Some((".", Act::Say("250 taken")))),
+        ("it takes mails", Some((".", ChangeContext::Say("250 taken")))),
         ("it is down", None),
-        ("it stalls", Some(("RCPT", Act::Stall))),
-        ("it refuses for now", Some(("RCPT", Act::Say("451 4.3.0 later")))),
+        ("it stalls", Some(("RCPT", ChangeContext::Stall))),
+        ("it refuses for now", Some(("RCPT", ChangeContext::Say("451 4.3.0 later")))),
     ] {
         if let Some(open) = sink.take() {
             taken.extend(recipients(&open.close().await));

@@ -80,12 +80,12 @@ async fn it_is_done_beside_a_running_server_and_again() {
         );
     }
     let (half, _) = lines.match_indices('\n').nth(1199).unwrap();
-    std::fs::write(process.place().join("half.jsonl"), &lines[..half + 60]).unwrap();
-    std::fs::write(process.place().join("users.jsonl"), &lines).unwrap();
+    std::fs::write(process.location().join("half.jsonl"), &lines[..half + 60]).unwrap();
+    std::fs::write(process.location().join("users.jsonl"), &lines).unwrap();
     // As if it had been stopped in the middle: the last line is cut off.
-    let half = import(process.place(), &["half.jsonl"], &[]);
+    let half = import(process.location(), &["half.jsonl"], &[]);
     assert_eq!(half.code, Some(1), "{half:?}");
-    let whole = import(process.place(), &["users.jsonl"], &[]);
+    let whole = import(process.location(), &["users.jsonl"], &[]);
     assert_eq!(
         (whole.code, whole.output.as_str()),
         (Some(0), "600 imported, 600 there already, 0 refused\n")
@@ -93,7 +93,7 @@ async fn it_is_done_beside_a_running_server_and_again() {
     let client = process.client();
     outcome(client.call(login("user7", PASSWORD)).await).unwrap();
     // A hash that was replaced since is no other user.
-    let again = import(process.place(), &["users.jsonl"], &[]);
+    let again = import(process.location(), &["users.jsonl"], &[]);
     assert_eq!(
         (again.code, again.output.as_str()),
         (Some(0), "0 imported, 1200 there already, 0 refused\n")

@@ -34,7 +34,7 @@ async fn measure(users: usize, settings: &[(&str, &str)]) -> Figures {
     let maker = Process::start(&[]);
     maker.account(&maker.client(), "maker").await;
     let exported =
-        crate::support::run_in(maker.place(), &["export", "--format", "jsonl"], &[]).output;
+        crate::support::run_in(maker.location(), &["export", "--format", "jsonl"], &[]).output;
     let hash: serde_json::Value = serde_json::from_str(exported.lines().next().unwrap()).unwrap();
     let hash = hash["password_hash"].as_str().unwrap();
     let mut text = String::from("id,username,email,password_hash,created_at,verified\n");

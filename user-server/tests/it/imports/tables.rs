@@ -19,10 +19,10 @@ async fn a_table_of_the_usual_shape_is_taken_over() {
     run("INSERT INTO users VALUES (gen_random_uuid(), NULL, 'nobody@example.org', 'x')");
     let process = Process::start(&[]);
     let from = ["--from-postgres", url.as_str()];
-    let unsaid = import(process.place(), &from, &[]);
+    let unsaid = import(process.location(), &from, &[]);
     assert!(unsaid.code == Some(2) && unsaid.error.contains("--include-unverified"), "{unsaid:?}");
     let taken =
-        import(process.place(), &[from.as_slice(), &["--include-unverified"]].concat(), &[]);
+        import(process.location(), &[from.as_slice(), &["--include-unverified"]].concat(), &[]);
     assert_eq!(
         (taken.code, taken.output.as_str()),
         (Some(1), "2500 imported, 0 there already, 1 refused\n"),
@@ -40,20 +40,21 @@ async fn a_table_of_the_usual_shape_is_taken_over() {
          (gen_random_uuid(), 'bob', 'bob@example.org', '{hash}', now(), NULL, NULL)"
     ));
     let taken =
-        import(process.place(), &[from.as_slice(), &["--table", "Old.people"]].concat(), &[]);
+        import(process.location(), &[from.as_slice(), &["--table", "Old.people"]].concat(), &[]);
     assert_eq!(
         (taken.code, taken.output.as_str()),
         (Some(1), "2 imported, 0 there already, 1 refused\n"),
         "{taken:?}"
     );
-    let shown = crate::support::run_in(process.place(), &["user", "show", "ada"], &[]).output;
+    let shown = crate::support::run_in(process.location(), &["user", "show", "ada"], &[]).output;
     assert!(shown.contains("2023-11-14T22:13:20Z"), "{shown}");
-    let shown = crate::support::run_in(process.place(), &["user", "show", "eve"], &[]).output;
+    let shown = crate::support::run_in(process.location(), &["user", "show", "eve"], &[]).output;
     assert!(shown.contains("since 2024-01-01T00:00:00Z"), "{shown}");
 
     for (table, says) in [("nowhere", "no table nowhere"), ("users; DROP TABLE users", "no table")]
     {
-        let said = import(process.place(), &[from.as_slice(), &["--table", table]].concat(), &[]);
+        let said =
+            import(process.location(), &[from.as_slice(), &["--table", table]].concat(), &[]);
         assert!(said.code == Some(2) && said.error.contains(says), "{said:?}");
     }
 }

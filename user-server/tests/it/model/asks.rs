@@ -1,12 +1,11 @@
 //! What may come of each request, and what it changes where it is done.
 
 use user_proto::*;
-use user_server::domain::mail::Notice;
-use user_server::domain::records::Purpose;
+use user_server::domain::{Notice, Purpose};
 use uuid::Uuid;
 
 use super::budgets::Gate;
-use super::faults::Event;
+use super::faults::AuditEvent;
 use super::ledger::{Access, Look, SECOND, User as Account, Verification, Worth, nth_last};
 use super::story::{ADDRESSES, Ago, Ask, Code, Login as Who, NAMES, PASSWORDS, Proof, Token};
 use super::world::{Answered, At, World, worth_refusals};
@@ -53,7 +52,7 @@ impl World {
             Ask::VerifyEmail { code_of, code, name } => {
                 self.verify_email(at, code_of, code, name).await
             }
-            Ask::Resend { code_of } => self.resend(at, code_of).await,
+            Ask::ResendResult { code_of } => self.resend(at, code_of).await,
             Ask::Login { login, password, times } => {
                 for time in 0..times {
                     let wrong = at.wrong.filter(|_| time == 0);
@@ -104,8 +103,8 @@ impl World {
     fn take_guesses<R>(&mut self, answered: &Answered<R>, id: Uuid) {
         for event in &answered.events {
             let change = match event {
-                Event::Guessed(of) if *of == id => 1,
-                Event::Refunded(of) if *of == id => -1,
+                AuditEvent::Guessed(of) if *of == id => 1,
+                AuditEvent::Refunded(of) if *of == id => -1,
                 _ => continue,
             };
             if let Some(issued) = &mut self.ledger.verification_mut(id).issued {
@@ -131,7 +130,7 @@ impl World {
         look: Look,
         taken: bool,
     ) {
-        if came!(answered, Event::Wasted) {
+        if came!(answered, AuditEvent::Wasted) {
             assert!(
                 taken && matches!(look, Look::Right | Look::Perhaps),
                 "{look:?} was spent in vain"
@@ -165,7 +164,7 @@ impl World {
             Login { login: login.into(), password: password.unwrap_or(NO_PASSWORD).into() };
         let answered = self.call(at, request).await;
         for event in &answered.events {
-            if let Event::Opened { session } = event {
+            if let AuditEvent::Opened { session } = event {
                 let (user, _) = account.as_ref().expect("a session of nobody");
                 assert!(right && gate != Gate::Shut, "a session without its password");
                 self.ledger.open(*session, *user, now);

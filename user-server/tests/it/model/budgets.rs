@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use user_server::domain::records::Purpose;
+use user_server::domain::Purpose;
 
 use super::ledger::{CODE_LIFE, DAY, HOUR, SECOND};
 use super::story::ADDRESSES;

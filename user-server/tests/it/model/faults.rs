@@ -6,11 +6,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::Notify;
-use user_server::domain::audit::{Chain, Entry, Filter, Note, Sealing, Unsealed};
-use user_server::domain::mail::{Claim, ClaimedMail, Mail, SendError};
-use user_server::domain::ports::*;
-use user_server::domain::records::*;
-use user_server::domain::{Act, Fault, Timestamp, Username};
+use user_server::domain::{
+    AuditChain, AuditEntry, AuditFilter, AuditRecord, ChangeContext, ClaimedMail, Fault, Mail,
+    OutboxClaim, SealResult, SendError, Timestamp, Unsealed, Username, *,
+};
 use uuid::Uuid;
 
 /// How a call goes wrong.
@@ -19,7 +18,7 @@ pub enum Wrong {
     /// Nothing was done, and the caller learns that it failed.
     NotDone,
     /// It was done, and the caller learns that it failed.
-    Done,
+    RecordedOutcome,
     /// Nothing was done, and whoever waited for it has gone: a deadline, a crash.
     CutBefore,
     /// It was done, and whoever waited for it has gone.
@@ -28,7 +27,7 @@ pub enum Wrong {
 
 /// What was truly done in a store.
 #[derive(Debug, Clone)]
-pub enum Event {
+pub enum AuditEvent {
     Registered(Uuid),
     ResetRequested(Uuid),
     Guessed(Uuid),
@@ -45,13 +44,13 @@ pub enum Event {
     Opened {
         session: Uuid,
     },
-    Changed {
+    UserUpdateResult {
         verification: Option<Uuid>,
     },
     Deleted,
     Moved,
     Stolen,
-    Ended(u32),
+    EndedSessions(u32),
     EndedAll(u32),
     Claimed(ClaimedMail),
     Settled,
@@ -69,7 +68,7 @@ pub struct Faults {
 struct State {
     planned: Option<(u8, Wrong)>,
     fired: bool,
-    events: Vec<Event>,
+    events: Vec<AuditEvent>,
 }
 
 impl Faults {
@@ -79,7 +78,7 @@ impl Faults {
     }
 
     /// What was done since, and whether something went wrong. Nothing does from here on.
-    pub fn take(&self) -> (Vec<Event>, bool) {
+    pub fn take(&self) -> (Vec<AuditEvent>, bool) {
         let state = std::mem::take(&mut *self.state.lock().unwrap());
         (state.events, state.fired)
     }
@@ -104,7 +103,7 @@ impl Faults {
     async fn around<T>(
         &self,
         call: impl Future<Output = Result<T, Fault>>,
-        note: impl FnOnce(&T) -> Option<Event>,
+        note: impl FnOnce(&T) -> Option<AuditEvent>,
     ) -> Result<T, Fault> {
         let wrong = self.next();
         if wrong == Some(Wrong::CutBefore) {
@@ -118,7 +117,7 @@ impl Faults {
         self.state.lock().unwrap().events.extend(note(&done));
         match wrong {
             Some(Wrong::CutAfter) => self.go().await,
-            Some(Wrong::Done) => failed(),
+            Some(Wrong::RecordedOutcome) => failed(),
             _ => Ok(done),
         }
     }
@@ -153,83 +152,83 @@ faulty! {
         fn username_taken(username_key: &str) -> bool;
         fn user_by_login(login: LoginKey<'_>) -> Option<UserRecord>;
         fn user(id: Uuid) -> Option<UserRecord>;
-        fn register(registration: &Registration, act: &Act) -> (),
-            |()| Some(Event::Registered(registration.verification_id));
-        fn activate(guess: &Guess, username: Option<&Username>, user_id: Uuid, session: &NewSession, act: &Act) -> Activation,
+        fn register(registration: &Registration, act: &ChangeContext) -> (),
+            |()| Some(AuditEvent::Registered(registration.verification_id));
+        fn activate(guess: &Guess, username: Option<&Username>, user_id: Uuid, session: &NewSession, act: &ChangeContext) -> Activation,
             |done| match done {
-                Activation::Active(_) => Some(Event::Activated { user: user_id, session: session.id }),
-                Activation::EmailTaken => Some(Event::Wasted),
+                Activation::Active(_) => Some(AuditEvent::Activated { user: user_id, session: session.id }),
+                Activation::EmailTaken => Some(AuditEvent::Wasted),
                 Activation::UsernameTaken | Activation::Spent => None,
             };
-        fn open_session(user: &UserRecord, session: &NewSession, stronger_hash: Option<&str>, charge: Adjustment, act: &Act) -> Option<Ended>,
-            |done| done.as_ref().map(|_| Event::Opened { session: session.id });
-        fn change_user(change: &UserChange, act: &Act) -> Changed,
-            |done| matches!(done, Changed::Done(..))
-                .then(|| Event::Changed { verification: change.email.as_ref().map(|(id, _)| *id) });
-        fn confirm_email(guess: &Guess, act: &Act) -> EmailChange,
+        fn open_session(user: &UserRecord, session: &NewSession, stronger_hash: Option<&str>, charge: Adjustment, act: &ChangeContext) -> Option<EndedSessions>,
+            |done| done.as_ref().map(|_| AuditEvent::Opened { session: session.id });
+        fn change_user(change: &UserUpdate, act: &ChangeContext) -> UserUpdateResult,
+            |done| matches!(done, UserUpdateResult::Updated(..))
+                .then(|| AuditEvent::UserUpdateResult { verification: change.email.as_ref().map(|(id, _)| *id) });
+        fn confirm_email(guess: &Guess, act: &ChangeContext) -> EmailConfirmation,
             |done| match done {
-                EmailChange::Changed(_) => Some(Event::Confirmed),
-                EmailChange::EmailTaken => Some(Event::Wasted),
-                EmailChange::Spent => None,
+                EmailConfirmation::Changed(_) => Some(AuditEvent::Confirmed),
+                EmailConfirmation::EmailTaken => Some(AuditEvent::Wasted),
+                EmailConfirmation::Spent => None,
             };
-        fn request_reset(request: &ResetRequest, act: &Act) -> (),
-            |()| Some(Event::ResetRequested(request.verification_id));
+        fn request_reset(request: &ResetRequest, act: &ChangeContext) -> (),
+            |()| Some(AuditEvent::ResetRequested(request.verification_id));
         fn reset_owner(guess: &Guess) -> Option<UserRecord>;
-        fn reset_password(guess: &Guess, password_hash: &str, act: &Act) -> Option<ResetDone>,
-            |done| done.as_ref().map(|_| Event::Reset);
-        fn delete_user(user: &UserRecord, act: &Act) -> Option<Ended>,
-            |done| done.as_ref().map(|_| Event::Deleted);
+        fn reset_password(guess: &Guess, password_hash: &str, act: &ChangeContext) -> Option<PasswordResetResult>,
+            |done| done.as_ref().map(|_| AuditEvent::Reset);
+        fn delete_user(user: &UserRecord, act: &ChangeContext) -> Option<EndedSessions>,
+            |done| done.as_ref().map(|_| AuditEvent::Deleted);
     }
     Codes {
-        fn charge_guess(verification_id: Uuid, purpose: Purpose, user_id: Option<Uuid>, most: u32, now: Timestamp) -> Charge,
-            |done| matches!(done, Charge::Charged(_)).then_some(Event::Guessed(verification_id));
-        fn refund_guess(guess: &Guess) -> (), |()| Some(Event::Refunded(guess.verification_id));
-        fn resend(verification_id: Uuid, client: &str, after: Duration, kids: &[&str], act: &Act) -> Resend,
-            |done| (*done == Resend::Queued).then_some(Event::Resent);
+        fn charge_guess(verification_id: Uuid, purpose: Purpose, user_id: Option<Uuid>, most: u32, now: Timestamp) -> GuessCharge,
+            |done| matches!(done, GuessCharge::Charged(_)).then_some(AuditEvent::Guessed(verification_id));
+        fn refund_guess(guess: &Guess) -> (), |()| Some(AuditEvent::Refunded(guess.verification_id));
+        fn resend(verification_id: Uuid, client: &str, after: Duration, kids: &[&str], act: &ChangeContext) -> ResendResult,
+            |done| (*done == ResendResult::Queued).then_some(AuditEvent::Resent);
     }
     Sessions {
-        fn rotate(session_id: Uuid, counter: u32, grace: Duration, kid: &str, act: &Act) -> Rotation,
+        fn rotate(session_id: Uuid, counter: u32, grace: Duration, kid: &str, act: &ChangeContext) -> Rotation,
             |done| match done {
-                Rotation::Moved(_) => Some(Event::Moved),
-                Rotation::Ended(_) => Some(Event::Stolen),
+                Rotation::Moved(_) => Some(AuditEvent::Moved),
+                Rotation::Ended(_) => Some(AuditEvent::Stolen),
                 Rotation::Repeated(_) | Rotation::Ahead | Rotation::Gone => None,
             };
         fn session_user(session_id: Uuid) -> Option<Uuid>;
         fn session_owner(session_id: Uuid) -> Option<UserRecord>;
-        fn end_session(session_id: Uuid, act: &Act) -> Ended, |done| Some(Event::Ended(done.sessions));
-        fn end_all_sessions(user_id: Uuid, act: &Act) -> Ended, |done| Some(Event::EndedAll(done.sessions));
+        fn end_session(session_id: Uuid, act: &ChangeContext) -> EndedSessions, |done| Some(AuditEvent::EndedSessions(done.sessions));
+        fn end_all_sessions(user_id: Uuid, act: &ChangeContext) -> EndedSessions, |done| Some(AuditEvent::EndedAll(done.sessions));
         fn revocations(since: Timestamp) -> Vec<Revocation>;
         fn changes(since: Timestamp) -> Vec<UserVersion>;
     }
-    Counters {
-        fn adjust(adjustment: Adjustment, refusal: Option<&Note>) -> Result<u8, Duration>;
+    BudgetCounters {
+        fn adjust(adjustment: Adjustment, refusal: Option<&AuditRecord>) -> Result<u8, Duration>;
     }
     Outbox {
-        fn claim(budget: &MailBudget, now: Timestamp) -> Claim,
+        fn claim(budget: &MailPolicy, now: Timestamp) -> OutboxClaim,
             |done| match done {
-                Claim::Mail(mail) => Some(Event::Claimed(mail.clone())),
-                Claim::Nothing | Claim::Idle(_) => None,
+                OutboxClaim::Mail(mail) => Some(AuditEvent::Claimed(mail.clone())),
+                OutboxClaim::Nothing | OutboxClaim::Idle(_) => None,
             };
-        fn settle(id: Uuid, now: Timestamp) -> (), |()| Some(Event::Settled);
+        fn settle(id: Uuid, now: Timestamp) -> (), |()| Some(AuditEvent::Settled);
         fn retry_at(id: Uuid, at: Timestamp) -> ();
     }
     Audit {
-        fn record(note: &Note) -> ();
-        fn seal(worker: Uuid, lease: Duration, most: u32, link: Link, now: Timestamp) -> Sealing;
+        fn record(note: &AuditRecord) -> ();
+        fn seal(worker: Uuid, lease: Duration, most: u32, link: ChainUpdate, now: Timestamp) -> SealResult;
         fn unsealed() -> Unsealed;
-        fn prune(before: Timestamp, most: u32, link: Link) -> u64;
-        fn chain() -> Chain;
-        fn chained_after(seq: i64, most: u32) -> Vec<Entry>;
-        fn entries(filter: &Filter) -> Vec<Entry>;
+        fn prune(before: Timestamp, most: u32, link: ChainUpdate) -> u64;
+        fn chain() -> AuditChain;
+        fn chained_after(seq: i64, most: u32) -> Vec<AuditEntry>;
+        fn entries(filter: &AuditFilter) -> Vec<AuditEntry>;
     }
     Operators {
         fn account(id: Uuid) -> Option<Account>;
         fn accounts_after(username_key: &str, most: u32) -> Vec<Account>;
-        fn disable(id: Uuid, act: &Act) -> Option<Ended>;
-        fn enable(id: Uuid, act: &Act) -> bool;
+        fn disable(id: Uuid, act: &ChangeContext) -> Option<EndedSessions>;
+        fn enable(id: Uuid, act: &ChangeContext) -> bool;
         fn import(users: &[NewUser], rehearse: bool) -> Vec<Imported>;
         fn export(after: Uuid, most: u32) -> Vec<StoredUser>;
-        fn forget_sessions(act: &Act) -> u64;
+        fn forget_sessions(act: &ChangeContext) -> u64;
     }
 }
 
@@ -264,7 +263,7 @@ impl Vitals for FaultyStore {
 
 #[async_trait]
 impl KeyRecords for FaultyStore {
-    async fn retire_key(&self, kid: &str, act: &Act) -> Result<bool, Fault> {
+    async fn retire_key(&self, kid: &str, act: &ChangeContext) -> Result<bool, Fault> {
         self.real.retire_key(kid, act).await
     }
     async fn retired_keys(&self) -> Result<Vec<RetiredKey>, Fault> {
@@ -277,11 +276,7 @@ impl KeyRecords for FaultyStore {
 
 #[async_trait]
 impl IdempotencyKeys for FaultyStore {
-    async fn claim_key(
-        &self,
-        request: &KeyedRequest,
-        now: Timestamp,
-    ) -> Result<KeyStanding, Fault> {
+    async fn claim_key(&self, request: &KeyedRequest, now: Timestamp) -> Result<KeyState, Fault> {
         self.real.claim_key(request, now).await
     }
     async fn release_key(&self, claim: KeyClaim) -> Result<(), Fault> {
@@ -291,7 +286,11 @@ impl IdempotencyKeys for FaultyStore {
 
 #[async_trait]
 impl Inspection for FaultyStore {
-    async fn inspect(&self, bounds: &Bounds, now: Timestamp) -> Result<Vec<Invariant>, Fault> {
+    async fn inspect(
+        &self,
+        bounds: &InspectionBounds,
+        now: Timestamp,
+    ) -> Result<Vec<Invariant>, Fault> {
         self.real.inspect(bounds, now).await
     }
 }

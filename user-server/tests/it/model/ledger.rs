@@ -3,8 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use user_server::domain::Timestamp;
-use user_server::domain::records::Purpose;
+use user_server::domain::{Purpose, Timestamp};
 use uuid::Uuid;
 
 use super::story::{ADDRESSES, NAMES};
@@ -105,7 +104,7 @@ pub struct Refresh {
 pub enum Worth {
     Good,
     Expired,
-    Ended,
+    EndedSessions,
 }
 
 #[derive(Default)]
@@ -377,7 +376,11 @@ impl Ledger {
             return Worth::Expired;
         }
         let lives = self.sessions.get(&token.session).is_some_and(|session| !session.ended);
-        if lives && self.users.contains_key(&token.user) { Worth::Good } else { Worth::Ended }
+        if lives && self.users.contains_key(&token.user) {
+            Worth::Good
+        } else {
+            Worth::EndedSessions
+        }
     }
 
     /// Takes in that what is past its retention was erased.

@@ -6,7 +6,7 @@ use proptest::option::weighted;
 use proptest::prelude::*;
 use proptest::strategy::Union;
 use proptest_state_machine::ReferenceStateMachine;
-use user_server::domain::records::Purpose;
+use user_server::domain::Purpose;
 
 use super::faults::{Fate, Wrong};
 
@@ -94,7 +94,7 @@ pub enum Ask {
         code: Code,
         name: Option<usize>,
     },
-    Resend {
+    ResendResult {
         code_of: Ago,
     },
     Login {
@@ -183,8 +183,9 @@ impl ReferenceStateMachine for Story {
     fn transitions(story: &Self) -> BoxedStrategy<Step> {
         let wrong = weighted(0.2, (0..6u8, wrongs())).boxed();
         let ask = |ask: BoxedStrategy<Ask>| {
-            (0..2usize, weighted(0.8, 0..NETWORKS.len()), ask, wrong.clone())
-                .prop_map(|(node, network, ask, wrong)| Step::Ask { node, network, ask, wrong })
+            (0..2usize, weighted(0.8, 0..NETWORKS.len()), ask, wrong.clone()).prop_map(
+                |(node, network, ask, wrong)| ChainStep::Ask { node, network, ask, wrong },
+            )
         };
         let more = match story.begun {
             Some((purpose, true)) => uses(purpose),
@@ -192,7 +193,7 @@ impl ReferenceStateMachine for Story {
         };
         let (any, more) = (ask(asks(story)), ask(more));
         let deliver = (0..2usize, vec(fates(), 1..4), wrong.clone())
-            .prop_map(|(node, fates, wrong)| Step::Deliver { node, fates, wrong });
+            .prop_map(|(node, fates, wrong)| ChainStep::Deliver { node, fates, wrong });
         let waits = prop_oneof![
             12 => prop::sample::select(vec![1, 5, 20, 31, 61, 61, 61, 61, 120]),
             4 => prop::sample::select(vec![300, 901, 3600, 6 * 3600]),
@@ -203,17 +204,19 @@ impl ReferenceStateMachine for Story {
             // People mostly end what they have begun.
             25 => more,
             if matches!(story.begun, Some((_, false))) { 60 } else { 10 } => deliver,
-            14 => waits.prop_map(Step::Wait),
-            3 => Just(Step::Sweep),
-            3 => (0..2usize).prop_map(|node| Step::Restart { node }),
+            14 => waits.prop_map(ChainStep::Wait),
+            3 => Just(ChainStep::Sweep),
+            3 => (0..2usize).prop_map(|node| ChainStep::Restart { node }),
         ]
         .boxed()
     }
 
     fn preconditions(story: &Self, step: &Step) -> bool {
-        let Step::Ask { ask, .. } = step else { return true };
+        let ChainStep::Ask { ask, .. } = step else { return true };
         match ask {
-            Ask::VerifyEmail { .. } | Ask::Resend { .. } | Ask::Reset { .. } => story.codes > 0,
+            Ask::VerifyEmail { .. } | Ask::ResendResult { .. } | Ask::Reset { .. } => {
+                story.codes > 0
+            }
             Ask::ConfirmEmail { .. } => story.codes > 0 && story.grants > 0,
             Ask::VerifyToken { .. } | Ask::Refresh { .. } | Ask::Logout { .. } => story.grants > 0,
             Ask::User { .. } | Ask::Update { .. } | Ask::Delete { .. } => story.grants > 0,
@@ -223,9 +226,11 @@ impl ReferenceStateMachine for Story {
 
     fn apply(mut story: Self, step: &Step) -> Self {
         match step {
-            Step::Ask { ask, .. } => story.ask(ask),
-            Step::Deliver { .. } => story.begun = story.begun.map(|(purpose, _)| (purpose, true)),
-            Step::Wait(_) | Step::Sweep | Step::Restart { .. } => {}
+            ChainStep::Ask { ask, .. } => story.ask(ask),
+            ChainStep::Deliver { .. } => {
+                story.begun = story.begun.map(|(purpose, _)| (purpose, true))
+            }
+            ChainStep::Wait(_) | ChainStep::Sweep | ChainStep::Restart { .. } => {}
         }
         story
     }
@@ -284,7 +289,12 @@ fn confirmations() -> impl Strategy<Value = Ask> {
 }
 
 fn wrongs() -> impl Strategy<Value = Wrong> {
-    prop::sample::select(vec![Wrong::NotDone, Wrong::Done, Wrong::CutBefore, Wrong::CutAfter])
+    prop::sample::select(vec![
+        Wrong::NotDone,
+        Wrong::RecordedOutcome,
+        Wrong::CutBefore,
+        Wrong::CutAfter,
+    ])
 }
 
 fn fates() -> impl Strategy<Value = Fate> {
@@ -331,7 +341,7 @@ fn asks(story: &Story) -> BoxedStrategy<Ask> {
     if story.codes > 0 {
         all.extend([
             (12, verifications().boxed()),
-            (4, ago().prop_map(|code_of| Ask::Resend { code_of }).boxed()),
+            (4, ago().prop_map(|code_of| Ask::ResendResult { code_of }).boxed()),
             (5, resets().boxed()),
         ]);
     }

@@ -13,23 +13,22 @@ use user_proto::{
 };
 use user_server::cache::LocalCache;
 use user_server::config::Config;
-use user_server::domain::Clock;
-use user_server::domain::clock::ShiftedClock;
-use user_server::domain::mail::{ClaimedMail, Letter, Notice};
-use user_server::domain::ports::{Cache, CodeSource, Retention, Store};
-use user_server::domain::records::LoginKey;
+use user_server::domain::{
+    Cache, ClaimedMail, Clock, CodeGenerator, LoginKey, MailKind, Notice, Retention, ShiftedClock,
+    Store,
+};
 use user_server::handler::Peer;
 use user_server::keys::KeyRing;
 use user_server::metrics::Metrics;
 use user_server::otp::Otp;
-use user_server::outbox::{Bell, Worker};
-use user_server::password::{HashCost, LaneSize};
+use user_server::outbox::{Wakeup, Worker};
+use user_server::password::{HashCost, HashPoolSize};
 use user_server::service::Parts;
 use user_server::tcp;
 use uuid::Uuid;
 
 use super::budgets::{Attempts, Budgets};
-use super::faults::{Event, Fate, Faults, FaultyStore, Post, Sent, Wrong};
+use super::faults::{AuditEvent, Fate, Faults, FaultyStore, Post, Sent, Wrong};
 use super::ledger::{DAY, HOUR, Ledger, Worth, millis};
 use super::story::{ADDRESSES, NAMES, NETWORKS, Step};
 use crate::support::config;
@@ -59,7 +58,7 @@ pub struct Answered<R> {
     /// The reply, or the refusal; none where the outcome is unknown to who asked.
     pub answer: Option<Result<R, ErrorCode>>,
     /// What was truly done.
-    pub events: Vec<Event>,
+    pub events: Vec<AuditEvent>,
     /// Whether something went wrong.
     pub wrong: bool,
 }
@@ -113,7 +112,7 @@ impl World {
         // Only who reads the environment holds it to the floor; a story hashes often, and its
         // secrets are none.
         config.hash_cost = HashCost { memory_kib: 8, passes: 1, lanes: 1 };
-        config.lane = LaneSize { permits: 1, queue: 16 };
+        config.hash_pool = HashPoolSize { permits: 1, queue: 16 };
         let clock = Arc::new(ShiftedClock::default());
         clock.hold();
         let keys = Arc::new(config.keys().unwrap());
@@ -162,7 +161,7 @@ impl World {
             mailer: self.post.clone(),
             codes: Arc::new(codes),
             clock: clock.clone(),
-            bell: Bell::default(),
+            bell: Wakeup::default(),
             metrics: metrics.mails.clone(),
         };
         let node = Node { parts, worker };
@@ -177,17 +176,17 @@ impl World {
     /// Takes a step, and looks at everything after it.
     pub async fn step(&mut self, step: &Step) {
         match step {
-            Step::Ask { node, network, ask, wrong } => {
+            ChainStep::Ask { node, network, ask, wrong } => {
                 self.ask(At { node: *node, network: *network, wrong: *wrong }, *ask).await;
                 if wrong.is_none() {
                     // What a node itself has ended, it knows at once.
                     self.check_tokens(*node).await;
                 }
             }
-            Step::Deliver { node, fates, wrong } => self.deliver(*node, fates, *wrong).await,
-            Step::Wait(seconds) => self.clock.advance(Duration::from_secs(*seconds)),
-            Step::Sweep => self.sweep().await,
-            Step::Restart { node } => self.nodes[*node] = self.node().await,
+            ChainStep::Deliver { node, fates, wrong } => self.deliver(*node, fates, *wrong).await,
+            ChainStep::Wait(seconds) => self.clock.advance(Duration::from_secs(*seconds)),
+            ChainStep::Sweep => self.sweep().await,
+            ChainStep::Restart { node } => self.nodes[*node] = self.node().await,
         }
         self.check().await;
         self.steps += 1;
@@ -268,7 +267,7 @@ impl World {
         let (events, wrong) = self.faults.take();
         assert!(wrong || matches!(done, Some(Ok(_))), "{done:?}");
         for event in events {
-            if let Event::Claimed(mail) = event {
+            if let AuditEvent::Claimed(mail) = event {
                 self.claimed(mail);
             }
         }
@@ -276,7 +275,7 @@ impl World {
         for Sent { id, to, code } in sent {
             let mail = &self.mails[&id];
             assert_eq!(mail.to, to);
-            if let Letter::Code { verification_id, purpose, generation, kid } = &mail.letter {
+            if let MailKind::Code { verification_id, purpose, generation, kid } = &mail.letter {
                 let right = self.otp.code(*verification_id, *purpose, *generation, kid);
                 assert_eq!(code, right);
                 self.inbox.push((*verification_id, right.unwrap()));
@@ -299,12 +298,12 @@ impl World {
         let now = self.now();
         let new = !self.mails.contains_key(&mail.id);
         match &mail.letter {
-            Letter::Code { purpose, verification_id, generation, kid } => {
+            MailKind::Code { purpose, verification_id, generation, kid } => {
                 let found = self.ledger.verification(*verification_id).expect("a mail has its row");
                 let (address, user) = (found.address, found.user);
                 assert_eq!(found.purpose, *purpose);
                 let to = match user
-                    .filter(|_| *purpose == user_server::domain::records::Purpose::PasswordReset)
+                    .filter(|_| *purpose == user_server::domain::Purpose::PasswordReset)
                 {
                     Some(user) => self.ledger.users[&user].address,
                     None => address,
@@ -316,7 +315,7 @@ impl World {
                 let text = self.otp.code(*verification_id, *purpose, *generation, kid).unwrap();
                 self.ledger.issue(*verification_id, *generation, text, now);
             }
-            Letter::Notice(Notice::AlreadyRegistered) if new => {
+            MailKind::Notice(Notice::AlreadyRegistered) if new => {
                 let address = ADDRESSES.iter().find(|address| address.mailbox == mail.to).unwrap();
                 let asked = |v: &&super::ledger::Verification| {
                     ADDRESSES[v.address].key == address.key && (v.dead || v.was_known)
@@ -332,7 +331,7 @@ impl World {
                     "told twice within an hour"
                 );
             }
-            Letter::Notice(notice) if new => {
+            MailKind::Notice(notice) if new => {
                 let owed = self
                     .notices
                     .iter_mut()
@@ -340,7 +339,7 @@ impl World {
                 owed.unwrap_or_else(|| panic!("{notice:?} to {} has no reason", mail.to)).2 =
                     Some(mail.id);
             }
-            Letter::Notice(_) => {}
+            MailKind::Notice(_) => {}
         }
         self.mails.insert(mail.id, mail);
     }
@@ -446,6 +445,6 @@ pub fn worth_refusals(worth: Worth) -> &'static [ErrorCode] {
     match worth {
         Worth::Good => &[],
         Worth::Expired => &[ErrorCode::TOKEN_EXPIRED],
-        Worth::Ended => &[ErrorCode::SESSION_REVOKED],
+        Worth::EndedSessions => &[ErrorCode::SESSION_REVOKED],
     }
 }

@@ -67,7 +67,8 @@ async fn the_password_of_a_mail_server_that_refuses_it_is_not_told() {
         metrics.value("user_server_mails_total", &[("result", "retried")]) > 0.0
     };
     http::until(process.monitor(), "the mail server refuses the login", retried).await;
-    let check = || tokio::task::block_in_place(|| run_in(process.place(), &["check"], &settings));
+    let check =
+        || tokio::task::block_in_place(|| run_in(process.location(), &["check"], &settings));
     let refused = check();
     assert_eq!(refused.code, Some(1), "{refused:?}");
     drop(smtpd);

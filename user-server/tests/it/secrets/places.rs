@@ -74,9 +74,9 @@ pub fn database_files(process: &Process, name: &'static str) -> Place {
 
 /// What `user-server backup` writes.
 pub fn copy(process: &Process, settings: &[(&str, &str)]) -> Place {
-    let file = process.place().join("the-copy");
+    let file = process.location().join("the-copy");
     let arguments = ["backup", file.to_str().unwrap()];
-    let done = tokio::task::block_in_place(|| run_in(process.place(), &arguments, settings));
+    let done = tokio::task::block_in_place(|| run_in(process.location(), &arguments, settings));
     assert_eq!(done.code, Some(0), "{done:?}");
     Place::raw("the copy", std::fs::read(file).unwrap(), CANARY)
 }

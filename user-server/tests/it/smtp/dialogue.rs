@@ -2,11 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use user_server::domain::mail::SendError;
-use user_server::domain::ports::Mailer;
+use user_server::domain::{Mailer, SendError};
 use user_server::mail::{Patience, TlsMode};
 
-use super::sink::{Act, Script, Sink};
+use super::sink::{ChangeContext, Script, Sink};
 use super::{mail, mailer};
 
 const POINTS: [&str; 6] = ["GREETING", "EHLO", "MAIL", "RCPT", "DATA", "."];
@@ -47,7 +46,7 @@ async fn a_mail_goes_with_the_least_of_words() {
 async fn a_server_that_stalls_costs_a_step_and_no_more() {
     for point in POINTS {
         let began = Instant::now();
-        let (sent, _sink) = send(vec![(point, Act::Stall)]).await;
+        let (sent, _sink) = send(vec![(point, ChangeContext::Stall)]).await;
         assert!(matches!(sent, Err(SendError::Temporary(_))), "{point}: {sent:?}");
         assert!(began.elapsed() < Duration::from_millis(1500), "{point}: {:?}", began.elapsed());
         assert!(why(sent).contains("no answer within 300ms"), "{point}");
@@ -56,9 +55,9 @@ async fn a_server_that_stalls_costs_a_step_and_no_more() {
 
 #[tokio::test]
 async fn a_server_that_is_slow_at_every_step_is_left_in_the_end() {
-    let slow = |answer| Act::SayAfter(Duration::from_millis(250), answer);
+    let slow = |answer| ChangeContext::SayAfter(Duration::from_millis(250), answer);
     let script = vec![
-        ("GREETING", Act::Say("220 x")),
+        ("GREETING", ChangeContext::Say("220 x")),
         ("DATA", slow("354 x")),
         (".", slow("250 x")),
         ("", slow("250 x")),
@@ -70,7 +69,7 @@ async fn a_server_that_is_slow_at_every_step_is_left_in_the_end() {
 #[tokio::test]
 async fn a_server_that_drops_the_connection_is_asked_again() {
     for point in POINTS {
-        let (sent, _sink) = send(vec![(point, Act::Drop)]).await;
+        let (sent, _sink) = send(vec![(point, ChangeContext::Drop)]).await;
         assert!(matches!(sent, Err(SendError::Temporary(_))), "{point}: {sent:?}");
         why(sent);
     }
@@ -97,7 +96,7 @@ async fn only_a_refusal_of_the_mail_itself_is_final() {
         ("RCPT", "bob is not here", false),
         (".", "bob 123456", false),
     ] {
-        let (sent, _sink) = send(vec![(point, Act::Say(answer))]).await;
+        let (sent, _sink) = send(vec![(point, ChangeContext::Say(answer))]).await;
         assert_eq!(
             matches!(sent, Err(SendError::Permanent(_))),
             is_final,
@@ -109,7 +108,7 @@ async fn only_a_refusal_of_the_mail_itself_is_final() {
 
 #[tokio::test]
 async fn a_server_that_forgets_to_say_farewell_has_the_mail() {
-    for act in [Act::Stall, Act::Drop, Act::Say("421 no")] {
+    for act in [ChangeContext::Stall, ChangeContext::Drop, ChangeContext::Say("421 no")] {
         send(vec![("QUIT", act)]).await.0.unwrap();
     }
 }
@@ -125,7 +124,7 @@ async fn an_address_that_is_none_is_never_sent_to() {
 
 #[tokio::test]
 async fn without_tls_nothing_is_said_and_no_password_shown() {
-    let offers = vec![("EHLO", Act::Say("250-sink\r\n250 AUTH PLAIN LOGIN"))];
+    let offers = vec![("EHLO", ChangeContext::Say("250-sink\r\n250 AUTH PLAIN LOGIN"))];
     let sink = Sink::start(offers).await;
     let login = Some(("ada", "engine"));
     let sent =
@@ -142,8 +141,8 @@ async fn without_tls_nothing_is_said_and_no_password_shown() {
 async fn a_server_that_offers_tls_and_has_none_gets_no_mail() {
     for answer in ["220 go on", "454 not now"] {
         let sink = Sink::start(vec![
-            ("EHLO", Act::Say("250-sink\r\n250 STARTTLS")),
-            ("STARTTLS", Act::Say(answer)),
+            ("EHLO", ChangeContext::Say("250-sink\r\n250 STARTTLS")),
+            ("STARTTLS", ChangeContext::Say(answer)),
         ])
         .await;
         let mailer = mailer(sink.port, TlsMode::StartTls, None, None);

@@ -6,8 +6,7 @@ use std::process::{Child, Command, Stdio};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
 use user_proto::VerifyEmail;
-use user_server::domain::mail::SendError;
-use user_server::domain::ports::Mailer;
+use user_server::domain::{Mailer, SendError};
 use user_server::mail::TlsMode;
 
 use super::{SENDER, mail, mailer};

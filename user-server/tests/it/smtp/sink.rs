@@ -12,7 +12,7 @@ use crate::support::Mail;
 
 /// What the sink does at a point of the dialogue.
 #[derive(Debug, Clone, Copy)]
-pub enum Act {
+pub enum ChangeContext {
     Say(&'static str),
     SayAfter(Duration, &'static str),
     Stall,
@@ -21,7 +21,7 @@ pub enum Act {
 
 /// Points of the dialogue, by how the client's line begins: `GREETING` before any, `.` after the
 /// mail. The first that fits counts.
-pub type Script = Vec<(&'static str, Act)>;
+pub type Script = Vec<(&'static str, ChangeContext)>;
 
 /// One connection: what the client said, and the mail that it handed over.
 #[derive(Debug, Clone, Default)]
@@ -178,14 +178,14 @@ async fn act(
         .iter()
         .find(|(point, _)| line.starts_with(point))
         .map(|(_, act)| *act);
-    let answer = match scripted.unwrap_or(Act::Say(usual)) {
-        Act::Say(answer) => answer,
-        Act::SayAfter(wait, answer) => {
+    let answer = match scripted.unwrap_or(ChangeContext::Say(usual)) {
+        ChangeContext::Say(answer) => answer,
+        ChangeContext::SayAfter(wait, answer) => {
             tokio::time::sleep(wait).await;
             answer
         }
-        Act::Stall => return std::future::pending().await,
-        Act::Drop => return false,
+        ChangeContext::Stall => return std::future::pending().await,
+        ChangeContext::Drop => return false,
     };
     stream.get_mut().write_all(format!("{answer}\r\n").as_bytes()).await.is_ok()
 }

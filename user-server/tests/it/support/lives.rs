@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use user_proto::client::{Client, Error};
 use user_proto::{Common, ErrorCode, GetUser, Logout, RefreshToken, UpdateUser, VerifyToken};
-use user_server::domain::audit::Kind;
+use user_server::domain::Kind;
 use uuid::Uuid;
 
 use super::{

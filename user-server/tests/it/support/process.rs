@@ -93,7 +93,7 @@ impl Process {
     }
 
     /// Its working folder, which the data folder lies in.
-    pub fn place(&self) -> &Path {
+    pub fn location(&self) -> &Path {
         self.folder().path()
     }
 

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use user_proto::client::{self, Client};
 use user_proto::{Common, ErrorCode, ErrorReply, RequestMessage};
 use user_server::config::Config;
-use user_server::domain::clock::ShiftedClock;
+use user_server::domain::ShiftedClock;
 use user_server::service::Service;
 
 use super::{Mails, Site};

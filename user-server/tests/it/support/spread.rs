@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-/// Bounds of the columns, in milliseconds.
+/// InspectionBounds of the columns, in milliseconds.
 const BOUNDS: [u128; 8] = [2, 5, 10, 50, 100, 250, 500, 1000];
 
 /// The head of a table whose first column has this name.

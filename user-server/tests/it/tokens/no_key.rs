@@ -1,8 +1,7 @@
 //! A node whose every key is retired while it runs: nothing is begun that could not be ended.
 
 use user_proto::{Common, ErrorCode, IdempotencyKey, ResendCode};
-use user_server::domain::audit::Filter;
-use user_server::domain::ports::Audit;
+use user_server::domain::{AuditTrail, Filter};
 use user_server::store::SqliteStore;
 
 use super::keys::{NEW, OLD, kid, refresh, refused_everywhere};

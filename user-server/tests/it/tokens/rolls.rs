@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 
 use user_proto::client::{Client, Error};
 use user_proto::{ErrorCode, Logout, RequestMessage, VerifyToken};
-use user_server::domain::ports::KeyRecords;
-use user_server::domain::{Clock, SystemClock};
+use user_server::domain::{Clock, KeyRecords, SystemClock};
 use user_server::store::{PostgresOptions, PostgresStore};
 
 use super::keys::{NEW, OLD, kid, node, refresh};

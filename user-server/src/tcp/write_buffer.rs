@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use user_proto::Reply;
 use zeroize::Zeroize;
 
-use super::tally;
+use super::counters;
 use crate::handler;
 
 /// The room that is made at once: for some eight token checks.
@@ -20,10 +20,10 @@ const FIRST: usize = 512;
 
 /// Replies that have not left.
 #[derive(Default)]
-pub(super) struct Output(BytesMut);
+pub(super) struct WriteBuffer(BytesMut);
 
 /// Why they did not all leave.
-pub(super) enum Stuck {
+pub(super) enum WriteFailure {
     /// The stream is lost.
     Lost(Error),
     /// The client did not read for too long.
@@ -32,7 +32,7 @@ pub(super) enum Stuck {
     Killed,
 }
 
-impl Output {
+impl WriteBuffer {
     /// Writes a reply down; its outcome.
     pub(super) fn reply(&mut self, id: u32, reply: &Reply<'_>) -> usize {
         if self.0.is_empty() {
@@ -43,9 +43,9 @@ impl Output {
             tracing::error!(id, "a reply is longer than a frame");
             let internal = handler::internal().into();
             let _ = Reply::encode(&internal, id, &mut self.0);
-            return tally::outcome(&internal);
+            return counters::outcome(&internal);
         }
-        tally::outcome(reply)
+        counters::outcome(reply)
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -69,13 +69,13 @@ impl Output {
         mut done: usize,
         patience: Duration,
         kill: &CancellationToken,
-    ) -> Result<(), Stuck> {
+    ) -> Result<(), WriteFailure> {
         let writing = poll_fn(|context| self.poll_write(stream, context, &mut done));
         tokio::select! {
             written = tokio::time::timeout(patience, writing) => {
-                written.map_or(Err(Stuck::TooSlow), |written| written.map_err(Stuck::Lost))
+                written.map_or(Err(WriteFailure::TooSlow), |written| written.map_err(WriteFailure::Lost))
             }
-            () = kill.cancelled() => Err(Stuck::Killed),
+            () = kill.cancelled() => Err(WriteFailure::Killed),
         }
     }
 

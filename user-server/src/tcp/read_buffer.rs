@@ -34,9 +34,9 @@ pub(super) fn poll_read<S: AsyncRead + Unpin>(
 
 /// What came and was not a whole frame, or could not be looked at yet.
 #[derive(Default)]
-pub(super) struct Rest(BytesMut);
+pub(super) struct ReadBuffer(BytesMut);
 
-impl Rest {
+impl ReadBuffer {
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -67,7 +67,7 @@ impl Rest {
     }
 }
 
-impl Drop for Rest {
+impl Drop for ReadBuffer {
     fn drop(&mut self) {
         self.clear();
     }

@@ -5,12 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::Config;
-use crate::domain::ports::Store;
-use crate::domain::{Clock, Fault, SystemClock, Timestamp};
+use crate::domain::{Clock, Fault, Store, SystemClock, Timestamp};
 use crate::store::{PostgresStore, SqliteStore, folder};
 
 /// The file of the embedded database.
-pub(super) fn database(config: &Config) -> PathBuf {
+pub(super) fn path(config: &Config) -> PathBuf {
     config.data_dir.join("users.db")
 }
 
@@ -19,16 +18,16 @@ pub(super) fn database(config: &Config) -> PathBuf {
 pub(super) async fn open(config: &Config) -> Result<Arc<dyn Store>, Box<dyn std::error::Error>> {
     if let Some(postgres) = &config.postgres {
         let at = |fault: Fault| {
-            format!("the database {} can not be used: {fault}", postgres.options.place())
+            format!("the database {} can not be used: {fault}", postgres.options.location())
         };
         if postgres.migrate {
             PostgresStore::migrate(&postgres.direct).await.map_err(at)?;
         }
         let store = PostgresStore::open(&postgres.options);
-        crate::domain::ports::Housekeeping::ping(&store).await.map_err(at)?;
+        crate::domain::Housekeeping::ping(&store).await.map_err(at)?;
         return Ok(Arc::new(store));
     }
-    let path = database(config);
+    let path = path(config);
     let at = |fault: Fault| format!("the database {} can not be used: {fault}", path.display());
     let lock = folder::lock(&config.data_dir);
     let lock =

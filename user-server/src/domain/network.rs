@@ -1,35 +1,8 @@
-//! Who asks, and how long they wait.
+//! Networks of end users, which budgets are charged to.
 
 use std::net::IpAddr;
 
-use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
-
-use super::records::KeyClaim;
-use super::{Act, Origin, Timestamp};
-
-/// A request's circumstances.
-#[derive(Debug, Clone)]
-pub struct Caller {
-    /// Whose budgets the request counts against, or `None` where a trusted gateway did not say.
-    pub network: Option<ClientNetwork>,
-    /// When the caller stops waiting.
-    pub deadline: Instant,
-    /// Cancelled when the caller has gone.
-    pub gone: CancellationToken,
-    /// The idempotency key that the request was sent under.
-    pub claim: Option<KeyClaim>,
-}
-
-impl Caller {
-    /// What this caller changes at that time.
-    #[must_use]
-    pub fn act(&self, at: Timestamp) -> Act {
-        Act { at, origin: Origin::Client(self.network), claim: self.claim }
-    }
-}
-
-/// The end user's network: an IPv4 address, or the /64 of an IPv6 address, which one household
+/// The network of an end user: an IPv4 address, or the /64 of an IPv6 address, which one household
 /// shares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ClientNetwork(IpAddr);

@@ -2,16 +2,15 @@
 
 use std::time::Duration;
 
-use crate::domain::mail::{ClaimedMail, Letter, Mail, Notice};
-use crate::domain::records::Purpose;
+use crate::domain::{ClaimedMail, Mail, MailKind, Notice, Purpose};
 
 /// The mail of a claimed row.
-pub(super) fn write(claimed: &ClaimedMail, code: Option<String>, life: Duration) -> Mail {
-    let text = text(&claimed.letter, life);
-    let greeting = if claimed.username.is_empty() {
+pub(super) fn render(claimed: &ClaimedMail, code: Option<String>, life: Duration) -> Mail {
+    let text = text(&claimed.kind, life);
+    let greeting = if claimed.recipient.username.is_empty() {
         "Hello,".to_owned()
     } else {
-        format!("Hello {},", claimed.username)
+        format!("Hello {},", claimed.recipient.username)
     };
     let plain = match &code {
         Some(code) => format!("{greeting}\n\n{}\n\n    {code}\n\n{}\n", text.first, text.second),
@@ -36,7 +35,7 @@ pub(super) fn write(claimed: &ClaimedMail, code: Option<String>, life: Duration)
     Mail {
         id: claimed.id,
         created_at: claimed.created_at,
-        to: claimed.to.clone(),
+        to: claimed.recipient.mailbox.clone(),
         subject,
         text: plain,
         html,
@@ -50,46 +49,46 @@ struct Text {
     second: String,
 }
 
-fn text(letter: &Letter, life: Duration) -> Text {
+fn text(kind: &MailKind, life: Duration) -> Text {
     let minutes = life.as_secs().div_ceil(60);
     let unit = if minutes == 1 { "minute" } else { "minutes" };
-    let (subject, first, second): (_, &str, String) = match letter {
-        Letter::Code { purpose: Purpose::Registration, .. } => (
+    let (subject, first, second): (_, &str, String) = match kind {
+        MailKind::Code { purpose: Purpose::Registration, .. } => (
             "Your code to finish your registration",
             "this is the code that finishes your registration:",
             format!("It is good for {minutes} {unit} and can be used once. If you did not register, ignore this mail: nothing happens without the code."),
         ),
-        Letter::Code { purpose: Purpose::EmailChange, .. } => (
+        MailKind::Code { purpose: Purpose::EmailChange, .. } => (
             "Your code to confirm your new e-mail address",
             "this is the code that makes this address the one of your account:",
             format!("It is good for {minutes} {unit} and can be used once. If you did not ask for it, ignore this mail: nothing changes without the code."),
         ),
-        Letter::Code { purpose: Purpose::PasswordReset, .. } => (
+        MailKind::Code { purpose: Purpose::PasswordReset, .. } => (
             "Your code to set a new password",
             "this is the code that sets a new password:",
             format!("It is good for {minutes} {unit} and can be used once. If you did not ask for it, ignore this mail: your password stays as it is. Never give the code to anybody."),
         ),
-        Letter::Notice(Notice::AlreadyRegistered) => (
+        MailKind::Notice(Notice::AlreadyRegistered) => (
             "You already have an account",
             "somebody, perhaps you, tried to register with this e-mail address, which has an account already.",
             "If it was you, log in, or reset your password if you have forgotten it. If it was not, you need do nothing: your account is as it was.".to_owned(),
         ),
-        Letter::Notice(Notice::EmailChanged) => (
+        MailKind::Notice(Notice::EmailChanged) => (
             "Your e-mail address was changed",
             "the e-mail address of your account was changed, and this is no longer it.",
             "If it was not you who changed it, somebody knows your password: contact support at once.".to_owned(),
         ),
-        Letter::Notice(Notice::PasswordChanged) => (
+        MailKind::Notice(Notice::PasswordChanged) => (
             "Your password was changed",
             "the password of your account was changed, and every other session was ended.",
             "If it was not you who changed it, reset your password now.".to_owned(),
         ),
-        Letter::Notice(Notice::PasswordReset) => (
+        MailKind::Notice(Notice::PasswordReset) => (
             "Your password was reset",
             "the password of your account was reset with a code that was mailed to this address, and every session was ended.",
             "If it was not you, somebody reads your mail: change its password first, then reset this one again.".to_owned(),
         ),
-        Letter::Notice(Notice::Deleted) => (
+        MailKind::Notice(Notice::Deleted) => (
             "Your account was deleted",
             "your account and everything that belongs to it were deleted.",
             "If it was not you who deleted it, somebody knew your password: change it wherever else you use it.".to_owned(),
@@ -105,7 +104,7 @@ fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::Timestamp;
+    use crate::domain::{Recipient, Timestamp};
 
     #[test]
     fn a_name_can_not_write_html() {
@@ -113,11 +112,13 @@ mod tests {
             id: uuid::Uuid::nil(),
             created_at: Timestamp(0),
             attempt: 1,
-            to: "ada@engine.example".to_owned(),
-            username: "<b>ada</b>&\"".to_owned(),
-            letter: Letter::Notice(Notice::Deleted),
+            recipient: Recipient {
+                mailbox: "ada@engine.example".to_owned(),
+                username: "<b>ada</b>&\"".to_owned(),
+            },
+            kind: MailKind::Notice(Notice::Deleted),
         };
-        let mail = write(&claimed, None, Duration::from_secs(900));
+        let mail = render(&claimed, None, Duration::from_secs(900));
         assert!(mail.html.contains("Hello &lt;b&gt;ada&lt;/b&gt;&amp;&quot;,"), "{}", mail.html);
     }
 }

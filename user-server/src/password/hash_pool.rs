@@ -1,4 +1,4 @@
-//! The lane: as many threads as there are cores, each with memory that it uses again, and a short
+//! The hash_pool: as many threads as there are cores, each with memory that it uses again, and a short
 //! queue before them that is fair by network. Who can't be served in time is told so at once, and
 //! who has gone costs no hash.
 
@@ -10,8 +10,8 @@ use argon2::Block;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use crate::domain::{Caller, ClientNetwork, Fault, Outcome, Refusal};
-use crate::metrics::{Hashing, NoHash};
+use crate::domain::{ClientNetwork, Fault, Refusal, RequestContext, UseCaseResult};
+use crate::metrics::{HashMetrics, NoHash};
 
 /// What is taken from the priority of its threads. It leaves them a tenth of a core that somebody
 /// else's busy process has.
@@ -20,7 +20,7 @@ const NICE: i32 = 10;
 
 /// How wide the lane is, and how long its queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LaneSize {
+pub struct HashPoolSize {
     /// Hashes at once. Each holds its memory: permits times the memory of a hash is the lane's
     /// ceiling.
     pub permits: usize,
@@ -28,17 +28,17 @@ pub struct LaneSize {
     pub queue: usize,
 }
 
-/// The lane.
-pub struct Lane {
+/// The hash_pool.
+pub struct HashPool {
     shared: Arc<Shared>,
-    metrics: Arc<Hashing>,
+    metrics: Arc<HashMetrics>,
 }
 
 type Job = Box<dyn FnOnce(&mut Vec<Block>) + Send>;
 
 struct Shared {
-    size: LaneSize,
-    metrics: Arc<Hashing>,
+    size: HashPoolSize,
+    metrics: Arc<HashMetrics>,
     state: Mutex<State>,
     work: Condvar,
 }
@@ -55,12 +55,12 @@ struct State {
     closed: bool,
 }
 
-impl Lane {
+impl HashPool {
     /// Starts the threads.
     ///
     /// # Errors
     /// Where the system gives no thread.
-    pub fn start(size: LaneSize, metrics: Arc<Hashing>) -> Result<Self, Fault> {
+    pub fn start(size: HashPoolSize, metrics: Arc<HashMetrics>) -> Result<Self, Fault> {
         let state = State { usual: Duration::from_millis(30), ..State::default() };
         metrics.threads.set(i64::try_from(size.permits.max(1)).unwrap_or(i64::MAX));
         metrics.queue.set(i64::try_from(size.queue).unwrap_or(i64::MAX));
@@ -82,18 +82,18 @@ impl Lane {
         Ok(Self { shared, metrics })
     }
 
-    /// Runs `job` on the lane.
+    /// Runs `job` on the hash_pool.
     ///
     /// # Errors
-    /// `Busy` where the queue is full or too long for the caller's deadline, `DeadlineExceeded`
-    /// where the caller has gone.
+    /// `Busy` where the queue is full or too long for the context's deadline, `DeadlineExceeded`
+    /// where the context has gone.
     pub async fn run<R: Send + 'static>(
         &self,
-        caller: &Caller,
+        context: &RequestContext,
         job: impl FnOnce(&mut Vec<Block>) -> R + Send + 'static,
-    ) -> Outcome<R> {
+    ) -> UseCaseResult<R> {
         let (done, result) = oneshot::channel();
-        let (deadline, gone) = (caller.deadline, caller.gone.clone());
+        let (deadline, gone) = (context.deadline, context.gone.clone());
         let (metrics, queued) = (self.metrics.clone(), Instant::now());
         let job: Job = Box::new(move |memory| {
             let began = Instant::now();
@@ -105,8 +105,8 @@ impl Lane {
             metrics.took.observe(began.elapsed().as_secs_f64());
             let _ = done.send(result);
         });
-        self.shared.admit(caller, job)?;
-        // A job that is dropped unrun has outlived its caller's patience.
+        self.shared.admit(context, job)?;
+        // A job that is dropped unrun has outlived its context's patience.
         result.await.map_err(|_| Refusal::DeadlineExceeded.into())
     }
 
@@ -118,7 +118,7 @@ impl Lane {
     }
 }
 
-impl Drop for Lane {
+impl Drop for HashPool {
     fn drop(&mut self) {
         self.shared.lock().closed = true;
         self.shared.work.notify_all();
@@ -133,17 +133,17 @@ impl Shared {
     }
 
     /// Queues a job, or says how long the queue is.
-    fn admit(&self, caller: &Caller, job: Job) -> Result<(), Refusal> {
+    fn admit(&self, context: &RequestContext, job: Job) -> Result<(), Refusal> {
         let mut state = self.lock();
         let permits = u32::try_from(self.size.permits.max(1)).unwrap_or(u32::MAX);
         let before = u32::try_from(state.waiting + state.running).unwrap_or(u32::MAX);
         let until_done = state.usual * (before / permits + 1);
         let full = state.waiting + state.running >= self.size.permits + self.size.queue;
-        if full || Instant::now() + until_done > caller.deadline {
+        if full || Instant::now() + until_done > context.deadline {
             self.metrics.refuse(if full { NoHash::QueueFull } else { NoHash::TooLate });
             return Err(Refusal::Busy { retry_after: until_done.max(Duration::from_millis(10)) });
         }
-        let network = caller.network;
+        let network = context.network;
         let queue = state.queues.entry(network).or_default();
         queue.push_back(job);
         if queue.len() == 1 {
@@ -167,7 +167,7 @@ impl Shared {
                 self.metrics.running.inc();
                 drop(state);
                 let started = Instant::now();
-                // A panic in a job must cost its caller only: the thread and its permit go on.
+                // A panic in a job must cost its context only: the thread and its permit go on.
                 let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job(&mut memory)));
                 let took = started.elapsed();
                 state = self.lock();
@@ -221,9 +221,9 @@ mod tests {
     use super::*;
     use crate::domain::Failure;
 
-    fn caller(last: u8, patience: Duration) -> Caller {
+    fn context(last: u8, patience: Duration) -> RequestContext {
         let ip = std::net::IpAddr::from([192, 0, 2, last]);
-        Caller {
+        RequestContext {
             network: Some(ip.into()),
             deadline: Instant::now() + patience,
             gone: CancellationToken::new(),
@@ -232,42 +232,43 @@ mod tests {
     }
 
     /// A lane of one thread that is held until the sender is dropped.
-    async fn held(queue: usize) -> (Arc<Lane>, std::sync::mpsc::Sender<()>) {
-        let lane = Arc::new(Lane::start(LaneSize { permits: 1, queue }, Arc::default()).unwrap());
+    async fn held(queue: usize) -> (Arc<HashPool>, std::sync::mpsc::Sender<()>) {
+        let lane =
+            Arc::new(HashPool::start(HashPoolSize { permits: 1, queue }, Arc::default()).unwrap());
         let (hold, held) = std::sync::mpsc::channel::<()>();
-        let first = lane.clone();
+        let first = hash_pool.clone();
         tokio::spawn(async move {
-            first.run(&caller(1, Duration::from_secs(60)), move |_| held.recv().is_ok()).await
+            first.run(&context(1, Duration::from_secs(60)), move |_| held.recv().is_ok()).await
         });
-        while lane.depth() != (1, 0) {
+        while hash_pool.depth() != (1, 0) {
             tokio::task::yield_now().await;
         }
-        (lane, hold)
+        (hash_pool, hold)
     }
 
     #[tokio::test]
     async fn a_full_queue_refuses_at_once() {
-        let (lane, hold) = held(0).await;
-        let refused = lane.run(&caller(2, Duration::from_secs(60)), |_| ()).await;
+        let (hash_pool, hold) = held(0).await;
+        let refused = hash_pool.run(&context(2, Duration::from_secs(60)), |_| ()).await;
         assert!(matches!(refused, Err(Failure::Refused(Refusal::Busy { .. }))));
         drop(hold);
     }
 
     #[tokio::test]
     async fn who_can_not_wait_is_told_at_once() {
-        let (lane, _hold) = held(8).await;
-        let refused = lane.run(&caller(2, Duration::from_millis(1)), |_| ()).await;
+        let (hash_pool, _hold) = held(8).await;
+        let refused = hash_pool.run(&context(2, Duration::from_millis(1)), |_| ()).await;
         assert!(matches!(refused, Err(Failure::Refused(Refusal::Busy { .. }))));
     }
 
     #[tokio::test]
     async fn who_has_gone_costs_no_hash() {
-        let (lane, hold) = held(8).await;
+        let (hash_pool, hold) = held(8).await;
         let runs = Arc::new(AtomicUsize::new(0));
-        let gone = caller(2, Duration::from_secs(60));
+        let gone = context(2, Duration::from_secs(60));
         gone.gone.cancel();
         let counted = runs.clone();
-        let waiting = lane.run(&gone, move |_| counted.fetch_add(1, Ordering::SeqCst));
+        let waiting = hash_pool.run(&gone, move |_| counted.fetch_add(1, Ordering::SeqCst));
         drop(hold);
         assert!(waiting.await.is_err());
         assert_eq!(runs.load(Ordering::SeqCst), 0);
@@ -275,18 +276,20 @@ mod tests {
 
     #[tokio::test]
     async fn networks_take_turns() {
-        let (lane, hold) = held(64).await;
+        let (hash_pool, hold) = held(64).await;
         let order = Arc::new(Mutex::new(Vec::new()));
         let mut tasks = tokio::task::JoinSet::new();
         for (network, count) in [(7, 5), (8, 1)] {
             for _ in 0..count {
-                let (lane, order, depth) = (lane.clone(), order.clone(), lane.depth().1);
-                let waiting = lane.clone();
+                let (hash_pool, order, depth) =
+                    (hash_pool.clone(), order.clone(), hash_pool.depth().1);
+                let waiting = hash_pool.clone();
                 tasks.spawn(async move {
-                    lane.run(&caller(network, Duration::from_secs(60)), move |_| {
-                        order.lock().unwrap().push(network)
-                    })
-                    .await
+                    hash_pool
+                        .run(&context(network, Duration::from_secs(60)), move |_| {
+                            order.lock().unwrap().push(network)
+                        })
+                        .await
                 });
                 while waiting.depth().1 == depth {
                     tokio::task::yield_now().await;
@@ -300,9 +303,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_costs_its_caller_only() {
-        let lane = Lane::start(LaneSize { permits: 1, queue: 4 }, Arc::default()).unwrap();
-        let patient = caller(1, Duration::from_secs(60));
-        assert!(lane.run(&patient, |_| panic!("on purpose")).await.is_err());
-        assert_eq!(lane.run(&patient, |_| 7).await.unwrap(), 7);
+        let lane = HashPool::start(HashPoolSize { permits: 1, queue: 4 }, Arc::default()).unwrap();
+        let patient = context(1, Duration::from_secs(60));
+        assert!(hash_pool.run(&patient, |_| panic!("on purpose")).await.is_err());
+        assert_eq!(hash_pool.run(&patient, |_| 7).await.unwrap(), 7);
     }
 }

@@ -4,8 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::domain::ports::{Retention, Store};
-use crate::domain::{Clock, Fault, SharedClock, SystemClock};
+use crate::domain::{Clock, Fault, Retention, SharedClock, Store, SystemClock};
 use crate::password::Passwords;
 
 /// Between two rounds of erasing what is past its retention.

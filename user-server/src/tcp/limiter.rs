@@ -1,5 +1,5 @@
-//! Places for connections: how many there may be in all, and of one peer. Who is believed has no
-//! limit of its own, and the last tenth of all places besides, so that no crowd of strangers keeps
+//! ConnectionLimiter for connections: how many there may be in all, and of one peer. Who is believed has no
+//! limit of its own, and the last tenth of all limiter besides, so that no crowd of strangers keeps
 //! the gateway out.
 
 use std::collections::HashMap;
@@ -10,16 +10,16 @@ use crate::domain::ClientNetwork;
 
 /// How many connections there may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PlaceLimits {
+pub struct MaxConnections {
     /// In all.
     pub all: usize,
     /// Of one peer that is not trusted: an IPv4 address or an IPv6 /64.
     pub per_peer: usize,
 }
 
-/// The places of one server.
-pub(super) struct Places {
-    limits: PlaceLimits,
+/// The limiter of one server.
+pub(super) struct ConnectionLimiter {
+    limits: MaxConnections,
     taken: Mutex<Taken>,
 }
 
@@ -30,22 +30,22 @@ struct Taken {
 }
 
 /// The place of a connection; dropping it makes room.
-pub(super) struct Place {
-    places: Arc<Places>,
+pub(super) struct ConnectionSlot {
+    limiter: Arc<ConnectionLimiter>,
     /// Where it counts among its peer's.
     network: Option<ClientNetwork>,
     /// Whether it counts among all.
-    settled: bool,
+    established: bool,
 }
 
-impl Places {
-    pub(super) fn new(limits: PlaceLimits) -> Self {
+impl ConnectionLimiter {
+    pub(super) fn new(limits: MaxConnections) -> Self {
         Self { limits, taken: Mutex::default() }
     }
 
     /// A place for a connection that has come, unless its peer has too many. It counts among all
-    /// once it has settled.
-    pub(super) fn arrive(self: &Arc<Self>, ip: IpAddr, trusted: bool) -> Option<Place> {
+    /// once it has established.
+    pub(super) fn arrive(self: &Arc<Self>, ip: IpAddr, trusted: bool) -> Option<ConnectionSlot> {
         let network = (!trusted).then(|| ClientNetwork::from(ip));
         if let Some(network) = network {
             let mut taken = self.taken();
@@ -55,7 +55,7 @@ impl Places {
             }
             *of_peer += 1;
         }
-        Some(Place { places: self.clone(), network, settled: false })
+        Some(ConnectionSlot { limiter: self.clone(), network, established: false })
     }
 
     fn taken(&self) -> MutexGuard<'_, Taken> {
@@ -63,18 +63,18 @@ impl Places {
     }
 }
 
-impl Place {
+impl ConnectionSlot {
     /// Counts it among all, where there is room. Who turns out to be trusted no longer counts among
     /// its peer's.
-    pub(super) fn settle(&mut self, trusted: bool) -> bool {
-        let PlaceLimits { all, .. } = self.places.limits;
+    pub(super) fn establish(&mut self, trusted: bool) -> bool {
+        let MaxConnections { all, .. } = self.limiter.limits;
         let most = if trusted { all } else { all - all / 10 };
-        let mut taken = self.places.taken();
+        let mut taken = self.limiter.taken();
         if taken.all >= most {
             return false;
         }
         taken.all += 1;
-        self.settled = true;
+        self.established = true;
         if trusted {
             taken.leave(self.network.take());
         }
@@ -94,10 +94,10 @@ impl Taken {
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
-        let mut taken = self.places.taken();
-        taken.all -= usize::from(self.settled);
+        let mut taken = self.limiter.taken();
+        taken.all -= usize::from(self.established);
         taken.leave(self.network.take());
     }
 }
@@ -106,53 +106,54 @@ impl Drop for Place {
 mod tests {
     use super::*;
 
-    fn places(all: usize, per_peer: usize) -> Arc<Places> {
-        Arc::new(Places::new(PlaceLimits { all, per_peer }))
+    fn limiter(all: usize, per_peer: usize) -> Arc<ConnectionLimiter> {
+        Arc::new(ConnectionLimiter::new(MaxConnections { all, per_peer }))
     }
 
-    fn arrive(places: &Arc<Places>, ip: &str, trusted: bool) -> Option<Place> {
-        let mut place = places.arrive(ip.parse().unwrap(), trusted)?;
-        place.settle(trusted).then_some(place)
+    fn arrive(limiter: &Arc<ConnectionLimiter>, ip: &str, trusted: bool) -> Option<ConnectionSlot> {
+        let mut place = limiter.arrive(ip.parse().unwrap(), trusted)?;
+        place.establish(trusted).then_some(place)
     }
 
     #[test]
     fn a_peer_has_its_share_and_a_household_is_one_peer() {
-        let places = places(100, 2);
+        let limiter = limiter(100, 2);
         let mut held = vec![
-            arrive(&places, "2001:db8::1", false).unwrap(),
-            arrive(&places, "2001:db8::2", false).unwrap(),
+            arrive(&limiter, "2001:db8::1", false).unwrap(),
+            arrive(&limiter, "2001:db8::2", false).unwrap(),
         ];
-        assert!(arrive(&places, "2001:db8::3", false).is_none());
-        assert!(arrive(&places, "2001:db8:0:1::3", false).is_some());
+        assert!(arrive(&limiter, "2001:db8::3", false).is_none());
+        assert!(arrive(&limiter, "2001:db8:0:1::3", false).is_some());
         held.pop();
-        assert!(arrive(&places, "2001:db8::3", false).is_some());
+        assert!(arrive(&limiter, "2001:db8::3", false).is_some());
         held.clear();
-        assert!(places.taken().of_peers.is_empty() && places.taken().all == 0);
+        assert!(limiter.taken().of_peers.is_empty() && limiter.taken().all == 0);
     }
 
     #[test]
     fn the_last_tenth_is_for_who_is_trusted() {
-        let places = places(20, 100);
+        let limiter = limiter(20, 100);
         let strangers: Vec<_> =
-            (0..30).filter_map(|_| arrive(&places, "192.0.2.1", false)).collect();
+            (0..30).filter_map(|_| arrive(&limiter, "192.0.2.1", false)).collect();
         assert_eq!(strangers.len(), 18);
-        let gateways: Vec<_> = (0..30).filter_map(|_| arrive(&places, "192.0.2.2", true)).collect();
+        let gateways: Vec<_> =
+            (0..30).filter_map(|_| arrive(&limiter, "192.0.2.2", true)).collect();
         assert_eq!(gateways.len(), 2);
         drop(strangers);
         let gateways: Vec<_> =
-            (0..30).filter_map(|_| arrive(&places, "192.0.2.2", true)).chain(gateways).collect();
+            (0..30).filter_map(|_| arrive(&limiter, "192.0.2.2", true)).chain(gateways).collect();
         assert_eq!(gateways.len(), 20, "it may have the whole");
     }
 
     #[test]
     fn who_proves_itself_leaves_its_peers_share() {
-        let places = places(100, 1);
+        let limiter = limiter(100, 1);
         let ip = "192.0.2.1".parse().unwrap();
-        let mut proved = places.arrive(ip, false).unwrap();
-        assert!(places.arrive(ip, false).is_none());
-        assert!(proved.settle(true));
-        assert!(places.arrive(ip, false).is_some());
+        let mut proved = limiter.arrive(ip, false).unwrap();
+        assert!(limiter.arrive(ip, false).is_none());
+        assert!(proved.establish(true));
+        assert!(limiter.arrive(ip, false).is_some());
         drop(proved);
-        assert!(places.taken().of_peers.is_empty() && places.taken().all == 0);
+        assert!(limiter.taken().of_peers.is_empty() && limiter.taken().all == 0);
     }
 }

@@ -4,7 +4,7 @@
 use tokio::time::Instant;
 use user_proto::{ErrorClass, ErrorCode, Reply, Request};
 
-use crate::metrics::{Names, Outcome, Requests};
+use crate::metrics::{OutcomeLabel, RequestLabels, RequestMetrics};
 
 /// The row of every type that no request has.
 const UNKNOWN: u8 = Request::ALL.len() as u8;
@@ -24,15 +24,15 @@ pub(super) const CLIENT_GONE: usize = ErrorCode::ALL.len() + 1;
 
 /// What the labels of requests may say.
 #[must_use]
-pub fn names() -> Names {
-    let of_code = |code: &ErrorCode| Outcome {
+pub fn names() -> RequestLabels {
+    let of_code = |code: &ErrorCode| OutcomeLabel {
         name: code.name(),
         from_start: matches!(code.class(), ErrorClass::SlowDown | ErrorClass::Server),
     };
-    let mut outcomes = vec![Outcome { name: "OK", from_start: true }];
+    let mut outcomes = vec![OutcomeLabel { name: "OK", from_start: true }];
     outcomes.extend(ErrorCode::ALL.iter().map(of_code));
-    outcomes.push(Outcome { name: "CLIENT_GONE", from_start: false });
-    Names {
+    outcomes.push(OutcomeLabel { name: "CLIENT_GONE", from_start: false });
+    RequestLabels {
         types: Request::ALL.iter().map(|(_, name)| *name).chain(["unknown"]).collect(),
         outcomes,
     }
@@ -54,22 +54,22 @@ pub(super) fn outcome(reply: &Reply<'_>) -> usize {
     }
 }
 
-/// Requests that came with one read and were answered alike, one after the other. They share a look
+/// RequestMetrics that came with one read and were answered alike, one after the other. They share a look
 /// at the clock, and the time since the last one, in equal parts.
-pub(super) struct Run {
+pub(super) struct Batch {
     since: Instant,
     row: usize,
     outcome: usize,
     count: u32,
 }
 
-impl Run {
+impl Batch {
     pub(super) fn new(since: Instant) -> Self {
         Self { since, row: 0, outcome: OK, count: 0 }
     }
 
     /// One more was answered.
-    pub(super) fn answered(&mut self, row: usize, outcome: usize, requests: &Requests) {
+    pub(super) fn answered(&mut self, row: usize, outcome: usize, requests: &RequestMetrics) {
         if self.count > 0 && (row, outcome) != (self.row, self.outcome) {
             let each = self.since.elapsed() / (self.count + 1);
             requests.answered(self.row, self.outcome, each, self.count);
@@ -79,7 +79,7 @@ impl Run {
     }
 
     /// There are no more.
-    pub(super) fn end(self, requests: &Requests) {
+    pub(super) fn end(self, requests: &RequestMetrics) {
         if self.count > 0 {
             requests.answered(
                 self.row,
@@ -120,7 +120,7 @@ mod tests {
     fn those_answered_alike_share_their_time() {
         let metrics = crate::metrics::Metrics::new(names(), crate::domain::Timestamp(0));
         let began = Instant::now() - std::time::Duration::from_secs(16);
-        let mut run = Run::new(began);
+        let mut run = Batch::new(began);
         for kind in [0x03, 0x03, 0x03, 0x7F] {
             run.answered(row(kind), OK, &metrics.requests);
         }

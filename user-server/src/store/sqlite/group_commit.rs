@@ -12,8 +12,7 @@ use sqlx::{Connection, SqliteConnection, SqlitePool};
 use tokio::sync::{Mutex, OwnedMutexGuard, oneshot};
 
 use super::{ACQUIRE_TIMEOUT, sql};
-use crate::domain::Fault;
-use crate::domain::ports::PoolUse;
+use crate::domain::{Fault, PoolUse};
 
 /// The most members of a group, so that the first does not wait for long.
 const MOST: usize = 32;
@@ -23,14 +22,14 @@ const MOST: usize = 32;
 pub(super) struct Writers {
     pool: SqlitePool,
     /// Given in the order of asking.
-    turn: Arc<Mutex<Turn>>,
+    turn: Arc<Mutex<WriterState>>,
     /// How many wait for it.
     waiting: Arc<AtomicUsize>,
 }
 
 /// What goes from writer to writer.
 #[derive(Default)]
-struct Turn {
+struct WriterState {
     /// Not of the pool, which would want it back in a runtime.
     connection: Option<SqliteConnection>,
     /// Whether a transaction is open. Between turns, one is only where somebody waits for its end.
@@ -43,9 +42,9 @@ struct Turn {
 }
 
 /// A writer in its turn. Dropped in mid-work, it has done nothing.
-pub(super) struct Member {
+pub(super) struct GroupMember {
     writers: Writers,
-    turn: Option<OwnedMutexGuard<Turn>>,
+    turn: Option<OwnedMutexGuard<WriterState>>,
 }
 
 /// Somebody waits, until this is dropped.
@@ -58,19 +57,19 @@ impl Writers {
     }
 
     /// Waits for a turn, and begins a transaction or joins the one that is open.
-    pub(super) async fn member(&self) -> Result<Member, Fault> {
+    pub(super) async fn member(&self) -> Result<GroupMember, Fault> {
         let turn = {
             let _waiting = Waiting::at(&self.waiting);
             let turn = tokio::time::timeout(ACQUIRE_TIMEOUT, self.turn.clone().lock_owned()).await;
             turn.map_err(|_| Fault::Unavailable("no turn at writing in time".to_owned()))?
         };
-        let mut member = Member { writers: self.clone(), turn: Some(turn) };
+        let mut member = GroupMember { writers: self.clone(), turn: Some(turn) };
         member.turn()?.begin(&self.pool).await?;
         Ok(member)
     }
 
     pub(super) fn used(&self) -> PoolUse {
-        PoolUse { name: "writer", open: 1, idle: u32::from(self.turn.try_lock().is_ok()), most: 1 }
+        PoolUse { name: "writer", open: 1, idle: u32::from(self.turn.try_lock().is_ok()), max: 1 }
     }
 
     /// Closes the connection when all before have had their turn. When this returns, its files are
@@ -100,7 +99,7 @@ impl Drop for Waiting<'_> {
     }
 }
 
-impl Member {
+impl GroupMember {
     /// What it runs its statements on.
     pub(super) fn connection(&mut self) -> Result<&mut SqliteConnection, Fault> {
         self.turn()?.connection.as_mut().ok_or_else(gone)
@@ -148,12 +147,12 @@ impl Member {
         })
     }
 
-    fn turn(&mut self) -> Result<&mut Turn, Fault> {
+    fn turn(&mut self) -> Result<&mut WriterState, Fault> {
         self.turn.as_deref_mut().ok_or_else(gone)
     }
 }
 
-impl Drop for Member {
+impl Drop for GroupMember {
     fn drop(&mut self) {
         // A statement may be under way: closing the connection takes all back. Where others are
         // done, whoever is next takes back what this one has left.
@@ -166,7 +165,7 @@ impl Drop for Member {
     }
 }
 
-impl Turn {
+impl WriterState {
     async fn begin(&mut self, pool: &SqlitePool) -> Result<(), Fault> {
         if let Err(fault) = self.mend().await {
             self.fail(&fault);

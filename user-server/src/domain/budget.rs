@@ -1,0 +1,63 @@
+//! Counters of budgets, and the port that adjusts them atomically.
+
+use std::time::Duration;
+
+use super::{AuditRecord, Timestamp};
+
+/// Counter of a budget. One that is not stored has all fields zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BudgetCounter {
+    /// The number of uses.
+    pub count: u32,
+    /// The start of the period that is counted.
+    pub since: Timestamp,
+    /// The time before which no further use is allowed.
+    pub blocked_until: Timestamp,
+    /// The time at which the counter may be deleted.
+    pub expires_at: Timestamp,
+}
+
+impl BudgetCounter {
+    pub const ZERO: Self = Self {
+        count: 0,
+        since: Timestamp(0),
+        blocked_until: Timestamp(0),
+        expires_at: Timestamp(0),
+    };
+}
+
+/// Decision about counters: changes them and returns a marker for the service, or refuses with the
+/// time to wait.
+pub type Decide = Box<dyn FnOnce(&mut [BudgetCounter]) -> Result<u8, Duration> + Send>;
+
+/// Keys of counters, and the decision about them, which gets the counters in the order of the keys.
+pub struct Adjustment {
+    /// The keys, without duplicates.
+    pub keys: Vec<[u8; 32]>,
+    pub decide: Decide,
+}
+
+impl Adjustment {
+    pub fn new(
+        keys: impl Into<Vec<[u8; 32]>>,
+        decide: impl FnOnce(&mut [BudgetCounter]) -> Result<u8, Duration> + Send + 'static,
+    ) -> Self {
+        Self { keys: keys.into(), decide: Box::new(decide) }
+    }
+
+    /// Returns an adjustment that changes nothing.
+    #[must_use]
+    pub fn nothing() -> Self {
+        Self::new([], |_| Ok(0))
+    }
+}
+
+port! {
+    ($)
+    /// Counters of budgets, for the throttle.
+    BudgetCounters, budget_counters_port {
+        /// Adjusts counters as if no other request did at the same time. Returns the marker of the
+        /// decision, or the time to wait; then no counter changes, and `refusal` is recorded.
+        fn adjust(adjustment: Adjustment, refusal: Option<&AuditRecord>) -> Result<u8, Duration>;
+    }
+}

@@ -1,0 +1,100 @@
+//! One-time codes: what they are for, guesses at them, and the ports that charge for guesses, send
+//! codes again, and derive them.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::{Change, Timestamp};
+
+/// The purpose of a code. A code verifies only its own purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Purpose {
+    Registration,
+    EmailChange,
+    PasswordReset,
+}
+
+impl Purpose {
+    pub const ALL: [Self; 3] = [Self::Registration, Self::EmailChange, Self::PasswordReset];
+
+    /// Returns the name in storage and in the derivation of codes, which must never change.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Registration => "registration",
+            Self::EmailChange => "email_change",
+            Self::PasswordReset => "password_reset",
+        }
+    }
+
+    #[must_use]
+    pub fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|purpose| purpose.name() == name)
+    }
+}
+
+/// A guess at a code that was charged for.
+#[derive(Debug, Clone)]
+pub struct Guess {
+    pub verification_id: Uuid,
+    pub purpose: Purpose,
+    /// The number of the verification's current code.
+    pub generation: u32,
+    /// The name of the key that the code is derived from.
+    pub kid: String,
+    /// Set where no code is correct, because the address belongs to another account or to none.
+    pub dead: bool,
+    /// The account that an email change or a reset belongs to.
+    pub user_id: Option<Uuid>,
+}
+
+/// Result of [`Codes::charge_guess`].
+#[derive(Debug, Clone)]
+pub enum GuessCharge {
+    Charged(Guess),
+    /// No code has been sent yet, so every guess is wrong.
+    NotIssued,
+    /// The code is unknown, expired, used, or out of guesses.
+    Spent,
+}
+
+/// Result of [`Codes::resend`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResendResult {
+    Queued,
+    /// The last email was sent too recently; another is possible after this time.
+    TooSoon(Duration),
+    /// There is no such verification.
+    Spent,
+}
+
+port! {
+    ($)
+    /// Codes, for the OTP service.
+    Codes, codes_port {
+        /// Charges for one guess at a code, of at most `max_guesses`. `user_id` restricts it to
+        /// codes of that user.
+        fn charge_guess(verification_id: Uuid, purpose: Purpose, user_id: Option<Uuid>, max_guesses: u32, now: Timestamp) -> GuessCharge;
+        /// Refunds a correct guess whose use failed.
+        fn refund_guess(guess: &Guess) -> ();
+        /// Queues the email of a verification again, at the earliest `after` the last one. `kids`
+        /// names the usable keys, the signing key first; a code of any other key is replaced by
+        /// one of the signing key.
+        fn resend(verification_id: Uuid, client: &str, after: Duration, kids: &[&str], change: Change) -> ResendResult;
+    }
+}
+
+/// The derivation of codes, for the worker that sends them.
+pub trait CodeGenerator: Send + Sync {
+    /// Returns the code as it is shown to a person, or `None` where the key is unknown here.
+    fn code(
+        &self,
+        verification_id: Uuid,
+        purpose: Purpose,
+        generation: u32,
+        kid: &str,
+    ) -> Option<String>;
+    /// Returns the lifetime of a code, from when its email is first claimed.
+    fn life(&self) -> Duration;
+}

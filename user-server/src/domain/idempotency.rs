@@ -1,0 +1,91 @@
+//! Idempotency keys: who executes the request of a key, and the outcome that its repeats get.
+
+use uuid::Uuid;
+
+use super::{SessionRecord, Timestamp};
+
+/// A claim on an idempotency key: the right to execute its request. The change that completes the
+/// request completes the claim in the same transaction, and fails if the claim is no longer held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyClaim {
+    /// The key that the client sent.
+    pub key: Uuid,
+    /// The id of this attempt.
+    pub holder: Uuid,
+}
+
+/// A request that asks for a claim on its key.
+#[derive(Debug, Clone)]
+pub struct KeyedRequest {
+    pub claim: KeyClaim,
+    /// The name of the server key that the tag is made with.
+    pub kid: String,
+    /// A MAC over the whole request, by which a repeat is recognised.
+    pub tag: [u8; 32],
+    /// The time at which the claim ends if the request is not completed.
+    pub until: Timestamp,
+}
+
+/// State of an idempotency key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyState {
+    /// This attempt holds the claim.
+    Claimed,
+    /// Another attempt holds or has completed it.
+    Used {
+        /// The name of the server key that the tag is made with.
+        kid: String,
+        /// The MAC over the request that the key was used for.
+        tag: [u8; 32],
+        /// The outcome, or `None` while the request is being executed.
+        outcome: Option<RecordedOutcome>,
+    },
+}
+
+/// The outcome of a change, from which its reply can be made again. It contains no secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordedOutcome {
+    pub at: Timestamp,
+    pub user_id: Option<Uuid>,
+    /// The verification that was started or continued.
+    pub verification_id: Option<Uuid>,
+    /// The session that was opened or refreshed, as it was then.
+    pub session: Option<SessionRecord>,
+    pub sessions_ended: u32,
+}
+
+impl RecordedOutcome {
+    /// Returns an outcome with nothing but a time.
+    #[must_use]
+    pub fn at(at: Timestamp) -> Self {
+        Self { at, user_id: None, verification_id: None, session: None, sessions_ended: 0 }
+    }
+
+    #[must_use]
+    pub fn user(self, id: Uuid) -> Self {
+        Self { user_id: Some(id), ..self }
+    }
+
+    #[must_use]
+    pub fn verification(self, id: Option<Uuid>) -> Self {
+        Self { verification_id: id, ..self }
+    }
+
+    #[must_use]
+    pub fn session(self, session: SessionRecord) -> Self {
+        Self { session: Some(session), ..self }
+    }
+}
+
+port! {
+    ($)
+    /// Idempotency keys.
+    IdempotencyKeys, idempotency_keys_port {
+        /// Claims a key that is unused, expired or released, or returns its state.
+        fn claim_key(request: &KeyedRequest, now: Timestamp) -> KeyState;
+        /// Releases a claim whose request was not executed.
+        fn release_key(claim: KeyClaim) -> ();
+        /// Completes a claim whose request changed nothing, such as a repeated refresh.
+        fn complete_key(claim: KeyClaim, outcome: &RecordedOutcome) -> ();
+    }
+}

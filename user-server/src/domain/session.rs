@@ -1,0 +1,86 @@
+//! Sessions: their records, and the ports that open, refresh and end them and read what has ended.
+
+use uuid::Uuid;
+
+use super::{Change, Timestamp, UserRecord, UserVersion};
+
+/// A session to open.
+#[derive(Debug, Clone)]
+pub struct NewSession {
+    pub id: Uuid,
+    /// The name of the key that its refresh tokens are derived from.
+    pub kid: String,
+}
+
+impl NewSession {
+    /// Returns the record of the session as it is right after it was opened.
+    #[must_use]
+    pub fn opened(&self, user_id: Uuid, at: Timestamp) -> SessionRecord {
+        let (id, kid) = (self.id, self.kid.clone());
+        SessionRecord { id, user_id, counter: 0, created_at: at, rotated_at: at, kid }
+    }
+}
+
+/// An open session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionRecord {
+    pub id: Uuid,
+    pub user_id: Uuid,
+    /// The number of refreshes, which its current refresh token carries.
+    pub counter: u32,
+    pub created_at: Timestamp,
+    /// The time of the last refresh, or of the login where there was none.
+    pub rotated_at: Timestamp,
+    /// The name of the key that its current refresh token is derived from.
+    pub kid: String,
+}
+
+/// Sessions that were ended, as they were appended to the revocation log.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EndedSessions {
+    /// Ids of sessions, or the id of a user for all sessions of that user.
+    pub subjects: Vec<Uuid>,
+    /// The number of sessions.
+    pub sessions: u32,
+}
+
+/// The subject of a revocation that ends every session: all tokens issued until then.
+pub const EVERYONE: Uuid = Uuid::max();
+
+/// An entry of the revocation log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Revocation {
+    /// The id of a session or of a user, or [`EVERYONE`].
+    pub subject: Uuid,
+    pub at: Timestamp,
+}
+
+port! {
+    ($)
+    /// Sessions, for the token service.
+    Sessions, sessions_port {
+        /// Advances the counter of a session from `counter` by one and sets its key, or returns
+        /// `None` where the session has ended or its counter is another.
+        fn refresh(session_id: Uuid, counter: u32, kid: &str, change: Change) -> Option<SessionRecord>;
+        /// Finds a session that has not ended.
+        fn session(id: Uuid) -> Option<SessionRecord>;
+        /// Finds the account of a session that has not ended.
+        fn session_owner(session_id: Uuid) -> Option<UserRecord>;
+        /// Ends one session. Ends nothing, and records nothing, where it has ended already.
+        fn end_session(session_id: Uuid, change: Change) -> EndedSessions;
+        /// Ends every session of a user and voids every open code. Records nothing where there was
+        /// no session.
+        fn end_all_sessions(user_id: Uuid, change: Change) -> EndedSessions;
+    }
+}
+
+port! {
+    ($)
+    /// The log of ended sessions and changed accounts, from which every node learns of revocations.
+    RevocationLog, revocation_log_port {
+        /// Returns the entries that are not older than `since`.
+        fn revocations(since: Timestamp) -> Vec<Revocation>;
+        /// Returns the versions of the accounts that changed at `since` or later.
+        fn changes(since: Timestamp) -> Vec<UserVersion>;
+    }
+}

@@ -1,0 +1,29 @@
+//! ConfirmEmail 0x0D.
+
+use user_proto::{ConfirmEmail, EmailConfirmed};
+
+use super::execute_once::Replay;
+use super::{Handle, Services};
+use crate::domain::{RequestContext, UseCaseResult};
+use crate::users::UpdatedUser;
+
+impl Handle for ConfirmEmail<'_> {
+    async fn handle(
+        self,
+        services: &Services,
+        context: &RequestContext,
+    ) -> UseCaseResult<EmailConfirmed<'static>> {
+        let (token, code) = (self.access_token.expose(), self.code.expose());
+        let user = services.users.confirm_email(token, self.verification_id, code, context).await?;
+        Ok(UpdatedUser { user, verification_id: None }.into())
+    }
+
+    async fn replay(
+        self,
+        services: &Services,
+        replay: Replay<'_>,
+    ) -> UseCaseResult<EmailConfirmed<'static>> {
+        let token = self.access_token.expose();
+        Ok(services.users.updated_before(token, replay.outcome).await?.into())
+    }
+}

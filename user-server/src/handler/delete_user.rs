@@ -1,0 +1,27 @@
+//! DeleteUser 0x05.
+
+use user_proto::{DeleteUser, UserDeleted};
+
+use super::execute_once::Replay;
+use super::{Handle, Services};
+use crate::domain::{RequestContext, UseCaseResult};
+
+impl Handle for DeleteUser<'_> {
+    fn hashes(&self) -> bool {
+        true
+    }
+
+    async fn handle(
+        self,
+        services: &Services,
+        context: &RequestContext,
+    ) -> UseCaseResult<UserDeleted> {
+        let (token, password) = (self.access_token.expose(), self.current_password.expose());
+        let user_id = services.users.delete(token, password, context).await?;
+        Ok(UserDeleted { user_id })
+    }
+
+    async fn replay(self, _: &Services, replay: Replay<'_>) -> UseCaseResult<UserDeleted> {
+        Ok(UserDeleted { user_id: replay.user_id()? })
+    }
+}

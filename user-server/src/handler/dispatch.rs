@@ -1,0 +1,67 @@
+//! Dispatch of requests to their messages, generated from the protocol table.
+
+use user_proto::{Reply, Request};
+
+use super::execute_once::Replay;
+use super::{ClockReading, Handle, Services};
+use crate::domain::{RequestContext, UseCaseResult};
+
+/// Evaluates a constant of the message's implementation.
+macro_rules! constant {
+    ($request:ty, $constant:ident) => {
+        <$request as Handle>::$constant
+    };
+}
+
+macro_rules! dispatch {
+    ($($message:ident)*) => {
+        pub(super) fn is_immediate(request: &Request<'_>) -> bool {
+            match request { $(Request::$message(_) => constant!(user_proto::$message, IMMEDIATE),)* }
+        }
+
+        pub(super) fn changes(request: &Request<'_>) -> bool {
+            match request { $(Request::$message(_) => constant!(user_proto::$message, CHANGES),)* }
+        }
+
+        pub(super) fn needs_key(request: &Request<'_>) -> bool {
+            match request { $(Request::$message(_) => constant!(user_proto::$message, NEEDS_KEY),)* }
+        }
+
+        pub(super) fn hashes(request: &Request<'_>) -> bool {
+            match request { $(Request::$message(request) => request.hashes(),)* }
+        }
+
+        pub(super) fn answer_now(
+            request: &Request<'_>,
+            services: &Services,
+            clocks: ClockReading,
+        ) -> UseCaseResult<Reply<'static>> {
+            match request {
+                $(Request::$message(request) => Ok(request.answer_now(services, clocks)?.into()),)*
+            }
+        }
+
+        pub(super) async fn execute(
+            request: Request<'_>,
+            services: &Services,
+            context: &RequestContext,
+        ) -> UseCaseResult<Reply<'static>> {
+            match request {
+                $(Request::$message(request) => Ok(request.handle(services, context).await?.into()),)*
+            }
+        }
+
+        pub(super) async fn replay(
+            request: Request<'_>,
+            services: &Services,
+            replay: Replay<'_>,
+        ) -> UseCaseResult<Reply<'static>> {
+            match request {
+                $(Request::$message(request) => Ok(request.replay(services, replay).await?.into()),)*
+            }
+        }
+    };
+}
+
+macro_rules! tmp { ($c:ident) => { $c! { Register Login VerifyToken UpdateUser DeleteUser VerifyEmail ResendCode RefreshToken Logout GetUser RequestPasswordReset ResetPassword ConfirmEmail Ping } } }
+tmp!(dispatch);

@@ -1,0 +1,27 @@
+//! GetUser 0x0A.
+
+use std::borrow::Cow;
+
+use user_proto::{GetUser, UnixSeconds, User};
+
+use super::{Handle, Services};
+use crate::domain::{Profile, RequestContext, UseCaseResult};
+
+impl Handle for GetUser<'_> {
+    const CHANGES: bool = false;
+
+    async fn handle(self, services: &Services, _: &RequestContext) -> UseCaseResult<User<'static>> {
+        Ok(services.users.get(self.access_token.expose()).await?.into())
+    }
+}
+
+impl From<Profile> for User<'_> {
+    fn from(profile: Profile) -> Self {
+        Self {
+            user_id: profile.id,
+            username: Cow::Owned(profile.username),
+            email: Cow::Owned(profile.email),
+            created_at: UnixSeconds(profile.created_at.seconds()),
+        }
+    }
+}

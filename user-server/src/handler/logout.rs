@@ -1,0 +1,23 @@
+//! Logout 0x09.
+
+use user_proto::{LoggedOut, Logout};
+
+use super::execute_once::Replay;
+use super::{Handle, Services};
+use crate::domain::{RequestContext, UseCaseResult};
+
+impl Handle for Logout<'_> {
+    async fn handle(
+        self,
+        services: &Services,
+        context: &RequestContext,
+    ) -> UseCaseResult<LoggedOut> {
+        let (token, all) = (self.token.expose(), self.all_sessions.is_some());
+        let sessions_ended = services.tokens.logout(token, all, context).await?;
+        Ok(LoggedOut { sessions_ended })
+    }
+
+    async fn replay(self, _: &Services, replay: Replay<'_>) -> UseCaseResult<LoggedOut> {
+        Ok(LoggedOut { sessions_ended: replay.outcome.sessions_ended })
+    }
+}

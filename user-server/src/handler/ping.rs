@@ -1,0 +1,27 @@
+//! Ping 0x7F.
+
+use user_proto::{Ping, Pong};
+
+use super::replies::seconds;
+use super::{ClockReading, Handle, Services};
+use crate::domain::{RequestContext, UseCaseResult};
+
+impl Handle for Ping {
+    const IMMEDIATE: bool = true;
+    const CHANGES: bool = false;
+
+    fn answer_now(&self, services: &Services, _: ClockReading) -> UseCaseResult<Pong> {
+        Ok(pong(services))
+    }
+
+    async fn handle(self, services: &Services, _: &RequestContext) -> UseCaseResult<Pong> {
+        Ok(pong(services))
+    }
+}
+
+fn pong(services: &Services) -> Pong {
+    Pong {
+        max_in_flight: Some(services.limits.max_in_flight),
+        idle_timeout: Some(seconds(services.limits.idle_timeout)),
+    }
+}

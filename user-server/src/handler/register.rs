@@ -1,0 +1,29 @@
+//! Register 0x01.
+
+use user_proto::{Register, Registered};
+
+use super::execute_once::Replay;
+use super::{Handle, Services};
+use crate::domain::{RequestContext, UseCaseResult};
+
+impl Handle for Register<'_> {
+    const NEEDS_KEY: bool = true;
+
+    fn hashes(&self) -> bool {
+        true
+    }
+
+    async fn handle(
+        self,
+        services: &Services,
+        context: &RequestContext,
+    ) -> UseCaseResult<Registered> {
+        let password = self.password.expose();
+        let sent = services.users.register(&self.username, &self.email, password, context).await?;
+        Ok(sent.into())
+    }
+
+    async fn replay(self, services: &Services, replay: Replay<'_>) -> UseCaseResult<Registered> {
+        Ok(replay.code_sent(services)?.into())
+    }
+}

@@ -1,0 +1,27 @@
+//! RequestPasswordReset 0x0B.
+
+use user_proto::{PasswordResetRequested, RequestPasswordReset};
+
+use super::execute_once::Replay;
+use super::{Handle, Services};
+use crate::domain::{RequestContext, UseCaseResult};
+
+impl Handle for RequestPasswordReset<'_> {
+    const NEEDS_KEY: bool = true;
+
+    async fn handle(
+        self,
+        services: &Services,
+        context: &RequestContext,
+    ) -> UseCaseResult<PasswordResetRequested> {
+        Ok(services.users.request_password_reset(&self.email, context).await?.into())
+    }
+
+    async fn replay(
+        self,
+        services: &Services,
+        replay: Replay<'_>,
+    ) -> UseCaseResult<PasswordResetRequested> {
+        Ok(replay.code_sent(services)?.into())
+    }
+}

@@ -1,0 +1,28 @@
+//! ResetPassword 0x0C.
+
+use user_proto::{PasswordReset, ResetPassword};
+
+use super::execute_once::Replay;
+use super::{Handle, Services};
+use crate::domain::{RequestContext, UseCaseResult};
+
+impl Handle for ResetPassword<'_> {
+    fn hashes(&self) -> bool {
+        true
+    }
+
+    async fn handle(
+        self,
+        services: &Services,
+        context: &RequestContext,
+    ) -> UseCaseResult<PasswordReset> {
+        let (id, code, password) =
+            (self.verification_id, self.code.expose(), self.new_password.expose());
+        let sessions_ended = services.users.reset_password(id, code, password, context).await?;
+        Ok(PasswordReset { sessions_ended })
+    }
+
+    async fn replay(self, _: &Services, replay: Replay<'_>) -> UseCaseResult<PasswordReset> {
+        Ok(PasswordReset { sessions_ended: replay.outcome.sessions_ended })
+    }
+}

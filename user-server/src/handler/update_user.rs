@@ -1,0 +1,38 @@
+//! UpdateUser 0x04.
+
+use user_proto::{Secret, UpdateUser, UserUpdated};
+
+use super::execute_once::Replay;
+use super::{Handle, Services};
+use crate::domain::{RequestContext, UseCaseResult};
+use crate::users::UpdateRequest;
+
+impl Handle for UpdateUser<'_> {
+    fn hashes(&self) -> bool {
+        self.email.is_some() || self.new_password.is_some()
+    }
+
+    async fn handle(
+        self,
+        services: &Services,
+        context: &RequestContext,
+    ) -> UseCaseResult<UserUpdated<'static>> {
+        let request = UpdateRequest {
+            username: self.username.as_deref(),
+            email: self.email.as_deref(),
+            new_password: self.new_password.as_ref().map(Secret::expose),
+            current_password: self.current_password.as_ref().map(Secret::expose),
+        };
+        let updated = services.users.update(self.access_token.expose(), request, context).await?;
+        Ok(updated.into())
+    }
+
+    async fn replay(
+        self,
+        services: &Services,
+        replay: Replay<'_>,
+    ) -> UseCaseResult<UserUpdated<'static>> {
+        let token = self.access_token.expose();
+        Ok(services.users.updated_before(token, replay.outcome).await?.into())
+    }
+}

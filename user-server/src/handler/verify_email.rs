@@ -1,0 +1,28 @@
+//! VerifyEmail 0x06.
+
+use user_proto::{EmailVerified, VerifyEmail};
+
+use super::execute_once::Replay;
+use super::{Handle, Services};
+use crate::domain::{RequestContext, UseCaseResult};
+
+impl Handle for VerifyEmail<'_> {
+    async fn handle(
+        self,
+        services: &Services,
+        context: &RequestContext,
+    ) -> UseCaseResult<EmailVerified<'static>> {
+        let (code, username) = (self.code.expose(), self.username.as_deref());
+        let tokens =
+            services.users.verify_email(self.verification_id, code, username, context).await?;
+        Ok(tokens.into())
+    }
+
+    async fn replay(
+        self,
+        services: &Services,
+        replay: Replay<'_>,
+    ) -> UseCaseResult<EmailVerified<'static>> {
+        Ok(replay.token_pair(services).await?.into())
+    }
+}

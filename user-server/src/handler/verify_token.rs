@@ -1,0 +1,39 @@
+//! VerifyToken 0x03.
+
+use user_proto::{TokenVerified, UnixSeconds, VerifyToken};
+
+use super::replies::millis;
+use super::{ClockReading, Handle, Services};
+use crate::domain::{RequestContext, UseCaseResult};
+use crate::tokens::Verified;
+
+impl Handle for VerifyToken<'_> {
+    const IMMEDIATE: bool = true;
+    const CHANGES: bool = false;
+
+    #[inline]
+    fn answer_now(
+        &self,
+        services: &Services,
+        clocks: ClockReading,
+    ) -> UseCaseResult<TokenVerified> {
+        let token = self.access_token.expose();
+        services.tokens.verify_at(token, clocks.time, clocks.instant).map(TokenVerified::from)
+    }
+
+    async fn handle(self, services: &Services, _: &RequestContext) -> UseCaseResult<TokenVerified> {
+        services.tokens.verify(self.access_token.expose()).map(TokenVerified::from)
+    }
+}
+
+impl From<Verified> for TokenVerified {
+    fn from(verified: Verified) -> Self {
+        Self {
+            user_id: verified.user_id,
+            session_id: verified.session_id,
+            issued_at: UnixSeconds(verified.issued_at),
+            expires_at: UnixSeconds(verified.expires_at),
+            stale_ms: verified.stale.map(millis),
+        }
+    }
+}
