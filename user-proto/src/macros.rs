@@ -5,15 +5,15 @@
 /// rest is copied.
 macro_rules! field_type {
     (text [$lt:lifetime]) => { std::borrow::Cow<$lt, str> };
-    (secret [$lt:lifetime]) => { $crate::Secret<$lt> };
-    (address [$lt:lifetime]) => { $crate::ClientAddress<$lt> };
+    (secret [$lt:lifetime]) => { $crate::value::Secret<$lt> };
+    (address [$lt:lifetime]) => { $crate::value::ClientAddress<$lt> };
     (uuid $lt:tt) => { uuid::Uuid };
-    (instant $lt:tt) => { $crate::UnixSeconds };
+    (instant $lt:tt) => { $crate::value::UnixSeconds };
     (seconds $lt:tt) => { u32 };
     (millis $lt:tt) => { u32 };
     (number $lt:tt) => { u32 };
-    (code $lt:tt) => { $crate::ErrorCode };
-    (key $lt:tt) => { $crate::IdempotencyKey };
+    (code $lt:tt) => { $crate::error_code::ErrorCode };
+    (key $lt:tt) => { $crate::value::IdempotencyKey };
     (flag $lt:tt) => { () };
 }
 
@@ -45,7 +45,7 @@ macro_rules! debug_name {
         stringify!($name)
     };
     ($name:ident [$kind:ident]) => {
-        $crate::table::reply_name($kind)
+        reply_name($kind)
     };
 }
 
@@ -93,10 +93,10 @@ macro_rules! fields {
             }
 
             #[allow(unused_variables, reason = "a message may have no fields")]
-            fn view_fields(&self, see: &mut dyn FnMut($crate::FieldView<'_>)) {
-                $(see($crate::FieldView { name: stringify!($field), tag: None, value: $crate::wire::Value::show(&self.$field) });)*
+            fn view_fields(&self, see: &mut dyn FnMut($crate::view::FieldView<'_>)) {
+                $(see($crate::view::FieldView { name: stringify!($field), tag: None, value: $crate::value::Value::show(&self.$field) });)*
                 $(if let Some(value) = &self.$opt {
-                    see($crate::FieldView { name: stringify!($opt), tag: Some($tag), value: $crate::wire::Value::show(value) });
+                    see($crate::view::FieldView { name: stringify!($opt), tag: Some($tag), value: $crate::value::Value::show(value) });
                 })*
             }
         }
@@ -115,11 +115,11 @@ macro_rules! body {
             { $($field: $type),* } { $($tag $opt: $opt_type),* }
         }
 
-        impl<'b, $(const $kind: u8)?> $crate::table::Decode<'b>
+        impl<'b, $(const $kind: u8)?> $crate::wire::Decode<'b>
             for with_lifetime!('b $name $g [$($kind)?])
         {
             #[inline]
-            fn decode_with(body: &'b [u8], others: &mut impl $crate::table::Others<'b>) -> Result<Self, $crate::DecodeError> {
+            fn decode_with(body: &'b [u8], others: &mut impl $crate::wire::Others<'b>) -> Result<Self, $crate::error::DecodeError> {
                 let mut reader = $crate::wire::Reader::new(body);
                 $(let $field = reader.required(stringify!($field))?;)*
                 $(let mut $opt = None;)*
@@ -138,7 +138,7 @@ macro_rules! body {
 /// The type byte and the name of a message whose body is declared.
 macro_rules! message {
     ($code:literal $name:ident [$($lt:lifetime)?] $g:tt) => {
-        impl $(<$lt>)? $crate::Message for $name $(<$lt>)? {
+        impl $(<$lt>)? $crate::message::Message for $name $(<$lt>)? {
             const TYPE: u8 = $code;
             const NAME: &'static str = stringify!($name);
             type Owned = with_lifetime!('static $name $g []);
@@ -146,7 +146,7 @@ macro_rules! message {
             fn into_owned(self) -> Self::Owned {
                 self.owned()
             }
-            fn view(&self, see: &mut dyn FnMut($crate::FieldView<'_>)) {
+            fn view(&self, see: &mut dyn FnMut($crate::view::FieldView<'_>)) {
                 self.view_fields(see);
             }
             fn put(&self, out: &mut $crate::wire::Writer<'_>) {

@@ -4,8 +4,10 @@
 
 use bytes::BytesMut;
 
-use crate::wire::{Message, ReplyMessage, RequestMessage, Writer, tagged_value};
-use crate::{DecodeError, EncodeError, FieldView};
+use crate::error::{DecodeError, EncodeError};
+use crate::message::{Message, ReplyMessage, RequestMessage};
+use crate::view::FieldView;
+use crate::wire::{Decode, NoOthers, Others, Writer, tagged_value, unknown};
 
 requests! {
     // type, request => reply, retry: `safe` may be asked again when its outcome is unknown.
@@ -57,30 +59,6 @@ common! { 0xE1 client_address: address, 0xE3 deadline_ms: millis, 0xE6 idempoten
 /// The name of the reply with this type byte.
 pub(crate) fn reply_name(kind: u8) -> &'static str {
     Reply::ALL.iter().find(|(code, _)| *code == kind).map_or("Reply", |(_, name)| name)
-}
-
-/// How a message is read: its own fields, and the rest of the tail by `others`.
-pub(crate) trait Decode<'b>: Sized {
-    fn decode_with(body: &'b [u8], others: &mut impl Others<'b>) -> Result<Self, DecodeError>;
-}
-
-/// Who takes the tags that are not a message's own.
-pub(crate) trait Others<'a> {
-    fn take(&mut self, tag: u8, value: &'a [u8]) -> Result<(), DecodeError>;
-}
-
-/// The growth rule: an unknown odd tag is skipped, an unknown even one refused.
-fn unknown(tag: u8) -> Result<(), DecodeError> {
-    if tag % 2 == 1 { Ok(()) } else { Err(DecodeError::UnknownTag(tag)) }
-}
-
-/// A reply has no common tags.
-struct NoOthers;
-
-impl<'a> Others<'a> for NoOthers {
-    fn take(&mut self, tag: u8, _: &'a [u8]) -> Result<(), DecodeError> {
-        unknown(tag)
-    }
 }
 
 /// Writes `message` as one frame behind what `out` holds.
