@@ -42,9 +42,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::{
-    Common, ErrorCode, ErrorReply, Message, RefreshToken, ReplyMessage, RequestMessage, limits,
-};
+use crate::error::DecodeError;
+use crate::error_code::ErrorCode;
+use crate::limits;
+use crate::message::{Message, ReplyMessage, RequestMessage};
+use crate::table::{Common, ErrorReply, RefreshToken};
 use link::{Link, NoConnection};
 use state::Answer;
 use trail::Trail;
@@ -196,7 +198,7 @@ impl Client {
 /// Reads the reply that `M` has to get.
 fn read<M: RequestMessage>(kind: u8, body: &[u8]) -> Result<M::Reply, Error> {
     if kind != M::Reply::TYPE {
-        return Err(Error::BadReply { kind, error: crate::DecodeError::UnknownType(kind) });
+        return Err(Error::BadReply { kind, error: DecodeError::UnknownType(kind) });
     }
     M::Reply::decode_owned(body).map_err(|error| Error::BadReply { kind, error })
 }

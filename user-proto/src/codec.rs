@@ -7,9 +7,10 @@
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio_util::codec::{Decoder, Encoder};
 
+use crate::error::{DecodeError, EncodeError};
 use crate::frame::{self, FrameError};
-use crate::limits::{LENGTH_FIELD, MIN_LENGTH};
-use crate::{Common, DecodeError, EncodeError, Reply, Request};
+use crate::limits::{LENGTH_FIELD, MAX_LENGTH, MIN_LENGTH};
+use crate::table::{Common, Reply, Request};
 
 /// A frame that owns its body.
 #[derive(Clone, PartialEq, Eq)]
@@ -108,7 +109,7 @@ impl Encoder<RawFrame> for FrameCodec {
 
     fn encode(&mut self, frame: RawFrame, out: &mut BytesMut) -> Result<(), CodecError> {
         let length = MIN_LENGTH + frame.body.len();
-        if length > crate::limits::MAX_LENGTH {
+        if length > MAX_LENGTH {
             return Err(EncodeError.into());
         }
         out.reserve(LENGTH_FIELD + length);

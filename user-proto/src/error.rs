@@ -1,6 +1,6 @@
 //! What can be wrong with a message. What can be wrong with a frame is in `frame`.
 
-use crate::ErrorCode;
+use crate::error_code::ErrorCode;
 
 /// Why a body is no message. It costs one reply; the connection lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -1,5 +1,6 @@
 //! Frames: where one ends and the next begins. Knows lengths, types and ids; no message.
 
+use crate::error_code::ErrorCode;
 use crate::limits::{LENGTH_FIELD, MAX_LENGTH, MIN_LENGTH};
 
 /// A frame, borrowed from the read buffer.
@@ -40,10 +41,10 @@ pub enum FrameError {
 impl FrameError {
     /// The code that a server answers before it closes.
     #[must_use]
-    pub fn code(self) -> crate::ErrorCode {
+    pub fn code(self) -> ErrorCode {
         match self {
-            Self::TooLong(_) => crate::ErrorCode::FRAME_TOO_LONG,
-            Self::TooShort(_) => crate::ErrorCode::FRAME_TOO_SHORT,
+            Self::TooLong(_) => ErrorCode::FRAME_TOO_LONG,
+            Self::TooShort(_) => ErrorCode::FRAME_TOO_SHORT,
         }
     }
 

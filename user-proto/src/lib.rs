@@ -33,14 +33,15 @@ mod error;
 mod error_code;
 pub mod frame;
 pub mod limits;
+mod message;
 mod table;
+mod value;
 mod view;
 mod wire;
 
 pub use error::{DecodeError, EncodeError, Reason};
 pub use error_code::{ErrorClass, ErrorCode};
+pub use message::{Message, ReplyMessage, RequestMessage};
 pub use table::*;
+pub use value::{ClientAddress, IdempotencyKey, Secret, UnixSeconds};
 pub use view::{FieldValue, FieldView};
-pub use wire::{
-    ClientAddress, IdempotencyKey, Message, ReplyMessage, RequestMessage, Secret, UnixSeconds,
-};

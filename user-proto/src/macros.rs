@@ -5,15 +5,15 @@
 /// rest is copied.
 macro_rules! field_type {
     (text [$lt:lifetime]) => { std::borrow::Cow<$lt, str> };
-    (secret [$lt:lifetime]) => { $crate::Secret<$lt> };
-    (address [$lt:lifetime]) => { $crate::ClientAddress<$lt> };
+    (secret [$lt:lifetime]) => { $crate::value::Secret<$lt> };
+    (address [$lt:lifetime]) => { $crate::value::ClientAddress<$lt> };
     (uuid $lt:tt) => { uuid::Uuid };
-    (instant $lt:tt) => { $crate::UnixSeconds };
+    (instant $lt:tt) => { $crate::value::UnixSeconds };
     (seconds $lt:tt) => { u32 };
     (millis $lt:tt) => { u32 };
     (number $lt:tt) => { u32 };
-    (code $lt:tt) => { $crate::ErrorCode };
-    (key $lt:tt) => { $crate::IdempotencyKey };
+    (code $lt:tt) => { $crate::error_code::ErrorCode };
+    (key $lt:tt) => { $crate::value::IdempotencyKey };
     (flag $lt:tt) => { () };
 }
 
@@ -33,41 +33,59 @@ macro_rules! field_owned {
     };
 }
 
-/// A message's type, independent of the read buffer.
-macro_rules! owned_type {
-    ($name:ident [$lt:lifetime]) => { $name<'static> };
-    ($name:ident []) => { $name };
+/// A declared type with the lifetime `$new` in place of its own, if it has one.
+macro_rules! with_lifetime {
+    ($new:lifetime $name:ident [$lt:lifetime] [$($kind:ident)?]) => { $name<$new, $($kind)?> };
+    ($new:lifetime $name:ident [] [$($kind:ident)?]) => { $name<$($kind)?> };
 }
 
-/// A message's type, borrowing for a lifetime.
-macro_rules! borrowed_type {
-    ($name:ident [$own:lifetime] $lt:lifetime) => { $name<$lt> };
-    ($name:ident [] $lt:lifetime) => { $name };
+/// The name that `Debug` prints: the struct's, or the message's where messages share the struct.
+macro_rules! debug_name {
+    ($name:ident []) => {
+        stringify!($name)
+    };
+    ($name:ident [$kind:ident]) => {
+        reply_name($kind)
+    };
 }
 
-/// A message's struct, and what does not depend on its being a message. `$g` is `$lt` in a form
-/// that repeats.
+/// A struct of fields, with everything that does not depend on being a message. `$g` is `$lt` in a
+/// form that repeats; `$kind` is the const parameter of a struct that several messages share.
 macro_rules! fields {
     (
-        $(#[$doc:meta])* $name:ident [$($lt:lifetime)?] $g:tt
+        $(#[$doc:meta])* $name:ident [$($lt:lifetime)?] $g:tt [$($kind:ident)?]
         { $($field:ident: $type:ident),* } { $($tag:literal $opt:ident: $opt_type:ident),* }
     ) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq)]
-        #[allow(missing_docs, reason = "the fields are the table's, and PROTOCOL.md says what they mean")]
-        pub struct $name $(<$lt>)? {
-            $(pub $field: field_type!($type $g),)*
-            $(pub $opt: Option<field_type!($opt_type $g)>,)*
+        #[derive(Clone, PartialEq, Eq)]
+        pub struct $name<$($lt,)? $(const $kind: u8)?> {
+            $(
+                #[doc = concat!("Required field of kind `", stringify!($type), "`.")]
+                pub $field: field_type!($type $g),
+            )*
+            $(
+                #[doc = concat!("Optional field of kind `", stringify!($opt_type), "`, tag `", stringify!($tag), "`.")]
+                pub $opt: Option<field_type!($opt_type $g)>,
+            )*
         }
 
-        impl $(<$lt>)? $name $(<$lt>)? {
+        impl<$($lt,)? $(const $kind: u8)?> std::fmt::Debug for $name<$($lt,)? $($kind)?> {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_struct(debug_name!($name [$($kind)?]))
+                    $(.field(stringify!($field), &self.$field))*
+                    $(.field(stringify!($opt), &self.$opt))*
+                    .finish()
+            }
+        }
+
+        impl<$($lt,)? $(const $kind: u8)?> $name<$($lt,)? $($kind)?> {
             #[allow(unused_variables, reason = "a message may have no fields")]
             fn put_fields(&self, out: &mut $crate::wire::Writer<'_>) {
                 $(out.required(&self.$field);)*
                 $(out.tagged($tag, self.$opt.as_ref());)*
             }
 
-            fn owned(self) -> owned_type!($name $g) {
+            fn owned(self) -> with_lifetime!('static $name $g [$($kind)?]) {
                 $name {
                     $($field: field_owned!($type self.$field),)*
                     $($opt: self.$opt.map(|value| field_owned!($opt_type value)),)*
@@ -75,43 +93,33 @@ macro_rules! fields {
             }
 
             #[allow(unused_variables, reason = "a message may have no fields")]
-            fn view_fields(&self, see: &mut dyn FnMut($crate::FieldView<'_>)) {
-                $(see($crate::FieldView { name: stringify!($field), tag: None, value: $crate::wire::Value::show(&self.$field) });)*
+            fn view_fields(&self, see: &mut dyn FnMut($crate::view::FieldView<'_>)) {
+                $(see($crate::view::FieldView { name: stringify!($field), tag: None, value: $crate::value::Value::show(&self.$field) });)*
                 $(if let Some(value) = &self.$opt {
-                    see($crate::FieldView { name: stringify!($opt), tag: Some($tag), value: $crate::wire::Value::show(value) });
+                    see($crate::view::FieldView { name: stringify!($opt), tag: Some($tag), value: $crate::value::Value::show(value) });
                 })*
             }
         }
     };
 }
 
-/// One row: a struct with its codec. `others` takes the tags that are not its own.
-macro_rules! message {
+/// The body of a message: a struct of fields that can be decoded. `others` takes the tags that the
+/// struct does not declare.
+macro_rules! body {
     (
-        $(#[$doc:meta])* $code:literal $name:ident [$($lt:lifetime)?] $g:tt
+        $(#[$doc:meta])* $name:ident [$($lt:lifetime)?] $g:tt [$($kind:ident)?]
         { $($field:ident: $type:ident),* } { $($tag:literal $opt:ident: $opt_type:ident),* }
     ) => {
-        fields! { $(#[$doc])* $name [$($lt)?] $g { $($field: $type),* } { $($tag $opt: $opt_type),* } }
-
-        impl $(<$lt>)? $crate::Message for $name $(<$lt>)? {
-            const TYPE: u8 = $code;
-            const NAME: &'static str = stringify!($name);
-            type Owned = owned_type!($name $g);
-
-            fn into_owned(self) -> Self::Owned {
-                self.owned()
-            }
-            fn view(&self, see: &mut dyn FnMut($crate::FieldView<'_>)) {
-                self.view_fields(see);
-            }
-            fn put(&self, out: &mut $crate::wire::Writer<'_>) {
-                self.put_fields(out);
-            }
+        fields! {
+            $(#[$doc])* $name [$($lt)?] $g [$($kind)?]
+            { $($field: $type),* } { $($tag $opt: $opt_type),* }
         }
 
-        impl<'b> $crate::table::Decode<'b> for borrowed_type!($name $g 'b) {
+        impl<'b, $(const $kind: u8)?> $crate::wire::Decode<'b>
+            for with_lifetime!('b $name $g [$($kind)?])
+        {
             #[inline]
-            fn decode_with(body: &'b [u8], others: &mut impl $crate::table::Others<'b>) -> Result<Self, $crate::DecodeError> {
+            fn decode_with(body: &'b [u8], others: &mut impl $crate::wire::Others<'b>) -> Result<Self, $crate::error::DecodeError> {
                 let mut reader = $crate::wire::Reader::new(body);
                 $(let $field = reader.required(stringify!($field))?;)*
                 $(let mut $opt = None;)*
@@ -122,6 +130,27 @@ macro_rules! message {
                     }
                 }
                 Ok($name { $($field,)* $($opt),* })
+            }
+        }
+    };
+}
+
+/// The type byte and the name of a message whose body is declared.
+macro_rules! message {
+    ($code:literal $name:ident [$($lt:lifetime)?] $g:tt) => {
+        impl $(<$lt>)? $crate::message::Message for $name $(<$lt>)? {
+            const TYPE: u8 = $code;
+            const NAME: &'static str = stringify!($name);
+            type Owned = with_lifetime!('static $name $g []);
+
+            fn into_owned(self) -> Self::Owned {
+                self.owned()
+            }
+            fn view(&self, see: &mut dyn FnMut($crate::view::FieldView<'_>)) {
+                self.view_fields(see);
+            }
+            fn put(&self, out: &mut $crate::wire::Writer<'_>) {
+                self.put_fields(out);
             }
         }
     };
@@ -142,10 +171,11 @@ macro_rules! requests {
     ($($code:literal $name:ident $(<$lt:lifetime>)? => $reply:ty, $retry:ident
         { $($field:ident: $type:ident),* $(; $($tag:literal $opt:ident: $opt_type:ident),*)? })*) => {
         $(
-            message! {
-                #[doc = concat!("`", stringify!($code), "`: a request.")]
-                $code $name [$($lt)?] [$($lt)?] { $($field: $type),* } { $($($tag $opt: $opt_type),*)? }
+            body! {
+                #[doc = concat!("Request `", stringify!($code), "`, answered with `", stringify!($reply), "`.")]
+                $name [$($lt)?] [$($lt)?] [] { $($field: $type),* } { $($($tag $opt: $opt_type),*)? }
             }
+            message! { $code $name [$($lt)?] [$($lt)?] }
 
             impl $(<$lt>)? RequestMessage for $name $(<$lt>)? {
                 type Reply = $reply;
@@ -159,6 +189,8 @@ macro_rules! requests {
             /// Any request.
             Request $($code $name [$($lt)?])*
         }
+
+        for_each! { ($) for_each_request "requests" $($name)* }
 
         impl<'a> Request<'a> {
             /// Reads a frame's body, and the common tags behind the message's own.
@@ -175,22 +207,37 @@ macro_rules! requests {
     };
 }
 
-/// The rows of replies: each message, and the enum of all.
-macro_rules! replies {
-    ($($code:literal $name:ident $(<$lt:lifetime>)?
+/// The structs that several replies share, generic over the type byte.
+macro_rules! shared {
+    ($($name:ident $(<$lt:lifetime>)?
         { $($field:ident: $type:ident),* $(; $($tag:literal $opt:ident: $opt_type:ident),*)? })*) => {
         $(
-            message! {
-                #[doc = concat!("`", stringify!($code), "`: a reply.")]
-                $code $name [$($lt)?] [$($lt)?] { $($field: $type),* } { $($($tag $opt: $opt_type),*)? }
+            body! {
+                /// The fields of every reply that is declared with this struct. `TYPE` is the type
+                /// byte of the reply.
+                $name [$($lt)?] [$($lt)?] [TYPE] { $($field: $type),* } { $($($tag $opt: $opt_type),*)? }
             }
-            reply! { $name [$($lt)?] }
+        )*
+    };
+}
+
+/// The rows of replies: each message, and the enum of all.
+macro_rules! replies {
+    ($($code:literal $name:ident $(<$lt:lifetime>)? $(= $shared:ident)?
+        $({ $($field:ident: $type:ident),* $(; $($tag:literal $opt:ident: $opt_type:ident),*)? })?)*) => {
+        $(
+            reply! {
+                $code $name [$($lt)?] [$($lt)?] $(= $shared)?
+                $({ $($field: $type),* } { $($($tag $opt: $opt_type),*)? })?
+            }
         )*
 
         kind_enum! {
             /// Any reply.
             Reply $($code $name [$($lt)?])*
         }
+
+        for_each! { ($) for_each_reply "replies" $($name)* }
 
         impl<'a> Reply<'a> {
             /// Reads a frame's body.
@@ -205,13 +252,46 @@ macro_rules! replies {
     };
 }
 
-/// What a client needs of a reply: to read it without knowing the read buffer's lifetime.
+/// A reply, with a body of its own or one that it shares; and how a client reads it without a
+/// lifetime of the read buffer.
 macro_rules! reply {
-    ($name:ident $g:tt) => {
-        impl ReplyMessage for owned_type!($name $g) {
+    ($code:literal $name:ident [$($lt:lifetime)?] $g:tt = $shared:ident) => {
+        #[doc = concat!("Reply `", stringify!($code), "`.")]
+        pub type $name<$($lt)?> = $shared<$($lt,)? $code>;
+
+        reply! { @message $code $name [$($lt)?] $g }
+    };
+    ($code:literal $name:ident [$($lt:lifetime)?] $g:tt $fields:tt $tagged:tt) => {
+        body! {
+            #[doc = concat!("Reply `", stringify!($code), "`.")]
+            $name [$($lt)?] $g [] $fields $tagged
+        }
+
+        reply! { @message $code $name [$($lt)?] $g }
+    };
+    (@message $code:literal $name:ident [$($lt:lifetime)?] $g:tt) => {
+        message! { $code $name [$($lt)?] $g }
+
+        impl ReplyMessage for with_lifetime!('static $name $g []) {
             fn decode_owned(body: &[u8]) -> Result<Self, DecodeError> {
                 <$name as Decode>::decode_with(body, &mut NoOthers).map(|message| message.owned())
             }
+        }
+    };
+}
+
+/// A macro for other crates that calls another one with the names of all messages of a direction.
+macro_rules! for_each {
+    (($d:tt) $macro:ident $what:literal $($name:ident)*) => {
+        #[doc = concat!("Calls the macro `$callback` with the names of all ", $what, ", separated by spaces,")]
+        /// in the order of the table: `callback! { First Second }`. Each name is a message type of
+        /// this crate and a variant of the direction's enum, so that a caller can generate a
+        /// `match` that covers every message.
+        #[macro_export]
+        macro_rules! $macro {
+            ($d ($d callback:ident)::+) => {
+                $d ($d callback)::+! { $($name)* }
+            };
         }
     };
 }
@@ -274,7 +354,7 @@ macro_rules! common {
         fields! {
             /// The tags that any request may carry behind its own.
             #[derive(Default)]
-            Common ['a] ['a] {} { $($tag $field: $type),* }
+            Common ['a] ['a] [] {} { $($tag $field: $type),* }
         }
 
         impl<'a> Others<'a> for Common<'a> {

@@ -4,8 +4,10 @@
 
 use bytes::BytesMut;
 
-use crate::wire::{Message, ReplyMessage, RequestMessage, Writer, tagged_value};
-use crate::{DecodeError, EncodeError, FieldView};
+use crate::error::{DecodeError, EncodeError};
+use crate::message::{Message, ReplyMessage, RequestMessage};
+use crate::view::FieldView;
+use crate::wire::{Decode, NoOthers, Others, Writer, tagged_value, unknown};
 
 requests! {
     // type, request => reply, retry: `safe` may be asked again when its outcome is unknown.
@@ -25,49 +27,38 @@ requests! {
     0x7F Ping                     => Pong,                    safe { }
 }
 
+// Fields that several replies carry; each of these replies names the struct.
+shared! {
+    CodeReply { verification_id: uuid, code_expires_in: seconds, resend_after: seconds }
+    TokenReply<'a> { user_id: uuid, session_id: uuid, access_token: secret, access_expires_in: seconds, refresh_token: secret, refresh_expires_in: seconds }
+    UserChangeReply<'a> { user_id: uuid, username: text, email: text; 0x01 verification_id: uuid }
+    SessionsEndedReply { sessions_ended: number }
+}
+
 replies! {
     0x80 ErrorReply<'a>           { code: code, message: text; 0x01 retry_after_ms: millis, 0x03 field: text }
-    0x81 Registered               { verification_id: uuid, code_expires_in: seconds, resend_after: seconds }
-    0x82 LoggedIn<'a>             { user_id: uuid, session_id: uuid, access_token: secret, access_expires_in: seconds, refresh_token: secret, refresh_expires_in: seconds }
+    0x81 Registered               = CodeReply
+    0x82 LoggedIn<'a>             = TokenReply
     0x83 TokenVerified            { user_id: uuid, session_id: uuid, issued_at: instant, expires_at: instant; 0x01 stale_ms: millis }
-    0x84 UserUpdated<'a>          { user_id: uuid, username: text, email: text; 0x01 verification_id: uuid }
+    0x84 UserUpdated<'a>          = UserChangeReply
     0x85 UserDeleted              { user_id: uuid }
-    0x86 EmailVerified<'a>        { user_id: uuid, session_id: uuid, access_token: secret, access_expires_in: seconds, refresh_token: secret, refresh_expires_in: seconds }
+    0x86 EmailVerified<'a>        = TokenReply
     0x87 CodeResent               { code_expires_in: seconds, resend_after: seconds }
-    0x88 TokenRefreshed<'a>       { user_id: uuid, session_id: uuid, access_token: secret, access_expires_in: seconds, refresh_token: secret, refresh_expires_in: seconds }
-    0x89 LoggedOut                { sessions_ended: number }
+    0x88 TokenRefreshed<'a>       = TokenReply
+    0x89 LoggedOut                = SessionsEndedReply
     0x8A User<'a>                 { user_id: uuid, username: text, email: text, created_at: instant }
-    0x8B PasswordResetRequested   { verification_id: uuid, code_expires_in: seconds, resend_after: seconds }
-    0x8C PasswordReset            { sessions_ended: number }
-    0x8D EmailConfirmed<'a>       { user_id: uuid, username: text, email: text; 0x01 verification_id: uuid }
+    0x8B PasswordResetRequested   = CodeReply
+    0x8C PasswordReset            = SessionsEndedReply
+    0x8D EmailConfirmed<'a>       = UserChangeReply
     0xFF Pong                     { ; 0x01 max_in_flight: number, 0x03 idle_timeout: seconds }
 }
 
 // The tags that any request may carry behind its own.
 common! { 0xE1 client_address: address, 0xE3 deadline_ms: millis, 0xE6 idempotency_key: key, 0xE7 traceparent: text }
 
-/// How a message is read: its own fields, and the rest of the tail by `others`.
-pub(crate) trait Decode<'b>: Sized {
-    fn decode_with(body: &'b [u8], others: &mut impl Others<'b>) -> Result<Self, DecodeError>;
-}
-
-/// Who takes the tags that are not a message's own.
-pub(crate) trait Others<'a> {
-    fn take(&mut self, tag: u8, value: &'a [u8]) -> Result<(), DecodeError>;
-}
-
-/// The growth rule: an unknown odd tag is skipped, an unknown even one refused.
-fn unknown(tag: u8) -> Result<(), DecodeError> {
-    if tag % 2 == 1 { Ok(()) } else { Err(DecodeError::UnknownTag(tag)) }
-}
-
-/// A reply has no common tags.
-struct NoOthers;
-
-impl<'a> Others<'a> for NoOthers {
-    fn take(&mut self, tag: u8, _: &'a [u8]) -> Result<(), DecodeError> {
-        unknown(tag)
-    }
+/// The name of the reply with this type byte.
+pub(crate) fn reply_name(kind: u8) -> &'static str {
+    Reply::ALL.iter().find(|(code, _)| *code == kind).map_or("Reply", |(_, name)| name)
 }
 
 /// Writes `message` as one frame behind what `out` holds.

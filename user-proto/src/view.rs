@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use crate::ErrorCode;
+use crate::error_code::ErrorCode;
 
 /// One field of a message, as [`crate::Message::view`] shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::limits;
 
-/// How a [`super::Client`] behaves. The defaults are those of PROTOCOL.md.
+/// How a [`Client`](crate::client::Client) behaves. The defaults are those of PROTOCOL.md.
 #[derive(Clone)]
 pub struct Config {
     /// The deadline of calls that name none. It is sent to the server; where it is `None`, the
@@ -32,7 +32,7 @@ pub struct Config {
     pub pong_within: Duration,
     /// TLS, and whom it trusts; none where it is `None`.
     #[cfg(feature = "tls")]
-    pub tls: Option<super::Tls>,
+    pub tls: Option<super::tls::Tls>,
     /// Who sees every frame. Frames hold passwords and tokens.
     pub tap: Option<Tap>,
 }

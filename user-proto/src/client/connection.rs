@@ -2,22 +2,21 @@
 //! frames in, the task in `drive` takes them out and brings the answers; neither waits for the
 //! other while it holds the lock.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use super::buffer::Outgoing;
+use super::error::{Cause, Error};
 use super::state::{Answer, Phase, Sent, State, Waiting};
-use super::{Cause, Config, Error, drive};
+use crate::error_code::ErrorCode;
 use crate::frame::Frame;
-use crate::{
-    Common, ErrorCode, ErrorReply, Message, Ping, Pong, ReplyMessage, RequestMessage, encode,
-    encode_with, limits,
-};
+use crate::limits;
+use crate::message::{Message, ReplyMessage, RequestMessage};
+use crate::table::{Common, ErrorReply, Ping, Pong, encode, encode_with};
 
 /// The most requests in flight that a server can talk this client into.
 const MOST_IN_FLIGHT: u32 = 65_536;
@@ -38,17 +37,7 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Starts the task that reads and writes.
-    pub(super) fn start(
-        stream: impl AsyncRead + AsyncWrite + Send + 'static,
-        config: &Config,
-    ) -> Arc<Self> {
-        let connection = Arc::new(Self::new());
-        tokio::spawn(drive::run(Arc::clone(&connection), stream, config.clone()));
-        connection
-    }
-
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             state: Mutex::new(State::new()),
             slots: Semaphore::new(limits::DEFAULT_MAX_IN_FLIGHT as usize),

@@ -9,23 +9,32 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::buffer::{Incoming, Outgoing};
+use super::config::{Config, Direction};
 use super::connection::Connection;
-use super::{Cause, Config, Direction};
+use super::error::Cause;
+use crate::error_code::ErrorCode;
 use crate::frame::{self, Frame};
 use crate::limits::CONNECTION_ID;
-use crate::{ErrorCode, ErrorReply, Message, ReplyMessage};
+use crate::message::{Message, ReplyMessage};
+use crate::table::ErrorReply;
 
 /// How long a connection that nobody awaits anything from may take to be closed by the server.
 const LINGER: Duration = Duration::from_secs(1);
 /// How often it is looked whether somebody still waits.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
+/// Starts a connection over `stream`, with a task that serves it to its end.
+pub(super) fn start(
+    stream: impl AsyncRead + AsyncWrite + Send + 'static,
+    config: &Config,
+) -> Arc<Connection> {
+    let connection = Arc::new(Connection::new());
+    tokio::spawn(run(Arc::clone(&connection), stream, config.clone()));
+    connection
+}
+
 /// Serves a connection to its end, and tells everybody who waits on it.
-pub(super) async fn run(
-    connection: Arc<Connection>,
-    stream: impl AsyncRead + AsyncWrite,
-    config: Config,
-) {
+async fn run(connection: Arc<Connection>, stream: impl AsyncRead + AsyncWrite, config: Config) {
     // Callers must not wait for ever for a task that was dropped with its runtime.
     let mut ending = Ending { connection: &connection, cause: Cause::ClosedHere };
     let (reader, writer) = tokio::io::split(stream);
@@ -223,7 +232,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_retired_connection_lingers_for_a_second() {
         let (near, _far) = duplex(1024);
-        let connection = Connection::start(near, &Config::default());
+        let connection = start(near, &Config::default());
         connection.retire();
         let begun = Instant::now();
         connection.ended().await;
@@ -234,7 +243,7 @@ mod tests {
     async fn silence_is_asked_about_in_its_time_and_not_before() {
         let (near, mut far) = duplex(1024);
         let config = Config::default();
-        let connection = Connection::start(near, &config);
+        let connection = start(near, &config);
         let begun = Instant::now();
         next_ping(&mut far).await;
         // It is looked every `ping_awaiting_after`, so the ping can be late by as much.
@@ -249,7 +258,7 @@ mod tests {
     async fn half_the_idle_timeout_of_the_server_counts_where_it_is_shorter() {
         let config = Config::default();
         let (near, mut far) = duplex(1024);
-        let connection = Connection::start(near, &config);
+        let connection = start(near, &config);
         let mut last = config.ping_after;
         for (told, expected) in [(600, config.ping_after), (30, 15 * SECOND), (1, SECOND)] {
             connection.ping();

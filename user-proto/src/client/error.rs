@@ -1,7 +1,9 @@
 //! Why a call has no reply.
 
+use crate::error::{DecodeError, EncodeError};
+use crate::error_code::ErrorCode;
 use crate::frame::FrameError;
-use crate::{DecodeError, EncodeError, ErrorCode, ErrorReply};
+use crate::table::ErrorReply;
 
 /// Why a call has no reply.
 #[derive(Debug, thiserror::Error)]
@@ -97,20 +99,6 @@ pub enum Cause {
     ClosedHere,
 }
 
-impl From<std::io::Error> for Cause {
-    fn from(error: std::io::Error) -> Self {
-        #[cfg(feature = "tls")]
-        if let Some(why) = super::tls::kept_out(&error) {
-            return Self::KeptOut(why);
-        }
-        // A TLS stream that ends without a word; a plain one just ends.
-        if error.kind() == std::io::ErrorKind::UnexpectedEof {
-            return Self::ClosedByServer;
-        }
-        Self::Io(error.kind(), error.to_string())
-    }
-}
-
 /// Why there is no stream to a server.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoStream {
@@ -173,21 +161,4 @@ pub enum NoHandshake {
     /// Anything else.
     #[error("the TLS handshake failed: {0}")]
     Broken(String),
-}
-
-#[cfg(test)]
-mod tests {
-    use std::io::ErrorKind;
-
-    use super::*;
-
-    #[test]
-    fn a_stream_that_just_ends_was_closed_and_any_other_fault_keeps_its_name() {
-        assert_eq!(
-            Cause::from(std::io::Error::from(ErrorKind::UnexpectedEof)),
-            Cause::ClosedByServer
-        );
-        let reset = Cause::from(std::io::Error::from(ErrorKind::ConnectionReset));
-        assert!(matches!(reset, Cause::Io(ErrorKind::ConnectionReset, _)), "{reset:?}");
-    }
 }

@@ -9,8 +9,11 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::config::Config;
 use super::connection::Connection;
-use super::{Config, NoStream, Stream};
+use super::drive;
+use super::error::NoStream;
+use super::stream::Stream;
 
 /// Why there is no connection.
 pub(super) enum NoConnection {
@@ -120,7 +123,7 @@ impl Link {
             match dialled {
                 Ok(stream) => {
                     state.error = None;
-                    state.phase = Phase::Up(Connection::start(stream, &self.config));
+                    state.phase = Phase::Up(drive::start(stream, &self.config));
                 }
                 Err(error) => {
                     self.count_failure(&mut state);

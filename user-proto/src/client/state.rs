@@ -10,8 +10,10 @@ use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use super::buffer::Outgoing;
-use super::{Cause, NoHandshake};
-use crate::{EncodeError, ErrorReply, limits};
+use super::error::{Cause, NoHandshake};
+use crate::error::EncodeError;
+use crate::limits;
+use crate::table::ErrorReply;
 
 pub(super) struct State {
     pub(super) phase: Phase,

@@ -8,7 +8,9 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::NoStream;
+use super::error::{Cause, NoStream};
+#[cfg(feature = "tls")]
+use super::tls;
 
 /// A stream to a server.
 #[derive(Debug)]
@@ -35,7 +37,7 @@ impl Stream {
     /// Those of the system, and why there is no handshake. The server refuses a client's
     /// certificate only after it: by an error of the first read.
     #[cfg(feature = "tls")]
-    pub async fn connect_secret(addr: &str, tls: &super::Tls) -> Result<Self, NoStream> {
+    pub async fn connect_secret(addr: &str, tls: &tls::Tls) -> Result<Self, NoStream> {
         let name = tls.name_of(addr)?;
         Ok(Self::Secret(Box::new(tls.shake(name, tcp(addr).await?).await?)))
     }
@@ -84,5 +86,36 @@ impl AsyncWrite for Stream {
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         either!(self, stream => Pin::new(stream).poll_shutdown(context))
+    }
+}
+
+impl From<io::Error> for Cause {
+    fn from(error: io::Error) -> Self {
+        #[cfg(feature = "tls")]
+        if let Some(why) = tls::kept_out(&error) {
+            return Self::KeptOut(why);
+        }
+        // A TLS stream that ends without a word; a plain one just ends.
+        if error.kind() == io::ErrorKind::UnexpectedEof {
+            return Self::ClosedByServer;
+        }
+        Self::Io(error.kind(), error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+
+    use super::*;
+
+    #[test]
+    fn a_stream_that_just_ends_was_closed_and_any_other_fault_keeps_its_name() {
+        assert_eq!(
+            Cause::from(std::io::Error::from(ErrorKind::UnexpectedEof)),
+            Cause::ClosedByServer
+        );
+        let reset = Cause::from(std::io::Error::from(ErrorKind::ConnectionReset));
+        assert!(matches!(reset, Cause::Io(ErrorKind::ConnectionReset, _)), "{reset:?}");
     }
 }

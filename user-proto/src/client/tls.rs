@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::{NoHandshake, NoStream};
+use super::error::{NoHandshake, NoStream};
 
 /// The one protocol inside TLS (RFC 7301).
 const ALPN: &[u8] = b"user/1";

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::connection::Connection;
-use super::{Cause, Error};
+use super::error::{Cause, Error};
 
 /// The attempts of one call so far.
 #[derive(Default)]
@@ -81,14 +81,15 @@ mod tests {
     use tokio::io::{AsyncReadExt, duplex};
 
     use super::*;
-    use crate::client::Config;
+    use crate::client::config::Config;
+    use crate::client::drive;
     use crate::{Common, Logout};
 
     #[tokio::test]
     async fn at_its_deadline_a_call_knows_whether_it_was_written() {
         // The pipe takes less than the request, and more when it is read.
         let (near, mut far) = duplex(16);
-        let connection = Connection::start(near, &Config::default());
+        let connection = drive::start(near, &Config::default());
         let request = Logout { token: "a token of some length".into(), all_sessions: None };
         for written in [false, true] {
             let sent =

@@ -22,5 +22,6 @@ mod secrets;
 mod spans;
 mod strategies;
 mod stream;
+mod table;
 mod valid;
 mod vectors;

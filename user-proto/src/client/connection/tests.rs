@@ -1,7 +1,7 @@
 use bytes::BytesMut;
 
 use super::*;
-use crate::client::NoHandshake;
+use crate::client::error::NoHandshake;
 use crate::{VerifyToken, frame};
 
 fn open() -> (Connection, Outgoing) {

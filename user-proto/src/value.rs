@@ -1,0 +1,232 @@
+//! The values of fields, and how each kind is read, written and shown.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+use bytes::{BufMut, BytesMut};
+use uuid::Uuid;
+use zeroize::Zeroize;
+
+use crate::error::Reason;
+use crate::error_code::ErrorCode;
+use crate::limits;
+use crate::view::FieldValue;
+
+/// A password, token or code: bytes that never appear in `Debug`, and that are wiped on drop where
+/// they are owned.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Secret<'a>(Cow<'a, [u8]>);
+
+impl<'a> Secret<'a> {
+    /// The bytes. What they are copied to is the caller's to wipe.
+    #[must_use]
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The bytes as text, where they are.
+    #[must_use]
+    pub fn expose_str(&self) -> Option<&str> {
+        std::str::from_utf8(&self.0).ok()
+    }
+
+    /// A copy that outlives the read buffer.
+    #[must_use]
+    pub fn into_owned(mut self) -> Secret<'static> {
+        Secret(Cow::Owned(std::mem::take(&mut self.0).into_owned()))
+    }
+}
+
+impl Drop for Secret<'_> {
+    fn drop(&mut self) {
+        if let Cow::Owned(bytes) = &mut self.0 {
+            bytes.zeroize();
+        }
+    }
+}
+
+impl<'a> From<&'a [u8]> for Secret<'a> {
+    fn from(bytes: &'a [u8]) -> Self {
+        Self(Cow::Borrowed(bytes))
+    }
+}
+
+impl<'a> From<&'a str> for Secret<'a> {
+    fn from(text: &'a str) -> Self {
+        Self(Cow::Borrowed(text.as_bytes()))
+    }
+}
+
+impl From<String> for Secret<'_> {
+    fn from(text: String) -> Self {
+        Self(Cow::Owned(text.into_bytes()))
+    }
+}
+
+impl std::fmt::Debug for Secret<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+/// An instant: seconds since 1970-01-01T00:00:00Z, at most 2^53 - 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct UnixSeconds(pub u64);
+
+/// The end user's address as the gateway saw it: text that is an IPv4 or IPv6 address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientAddress<'a> {
+    text: Cow<'a, str>,
+    ip: IpAddr,
+}
+
+impl ClientAddress<'_> {
+    /// The address.
+    #[must_use]
+    pub fn ip(&self) -> IpAddr {
+        self.ip
+    }
+
+    pub(crate) fn into_owned(self) -> ClientAddress<'static> {
+        ClientAddress { text: Cow::Owned(self.text.into_owned()), ip: self.ip }
+    }
+}
+
+impl From<IpAddr> for ClientAddress<'_> {
+    fn from(ip: IpAddr) -> Self {
+        Self { text: Cow::Owned(ip.to_string()), ip }
+    }
+}
+
+/// A client's name for one intended change, so that a retry of it changes nothing more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IdempotencyKey(pub [u8; 16]);
+
+/// A value of a field. As a required field it follows its length if it has no fixed size; as a
+/// tagged one the tag's length is its length.
+pub(crate) trait Value<'a>: Sized {
+    const SIZE: Option<usize>;
+
+    /// Reads exactly these bytes, which have the right size where there is one.
+    fn read(bytes: &'a [u8]) -> Result<Self, Reason>;
+    fn size(&self) -> usize {
+        Self::SIZE.unwrap_or_default()
+    }
+    fn write(&self, out: &mut BytesMut);
+    fn show(&self) -> FieldValue<'_>;
+}
+
+impl<'a> Value<'a> for Cow<'a, str> {
+    const SIZE: Option<usize> = None;
+    fn read(bytes: &'a [u8]) -> Result<Self, Reason> {
+        std::str::from_utf8(bytes).map(Cow::Borrowed).map_err(|_| Reason::NotUtf8)
+    }
+    fn size(&self) -> usize {
+        self.len()
+    }
+    fn write(&self, out: &mut BytesMut) {
+        out.put_slice(self.as_bytes());
+    }
+    fn show(&self) -> FieldValue<'_> {
+        FieldValue::Text(self)
+    }
+}
+
+impl<'a> Value<'a> for Secret<'a> {
+    const SIZE: Option<usize> = None;
+    fn read(bytes: &'a [u8]) -> Result<Self, Reason> {
+        Ok(Self(Cow::Borrowed(bytes)))
+    }
+    fn size(&self) -> usize {
+        self.0.len()
+    }
+    fn write(&self, out: &mut BytesMut) {
+        out.put_slice(&self.0);
+    }
+    fn show(&self) -> FieldValue<'_> {
+        FieldValue::Secret(&self.0)
+    }
+}
+
+impl<'a> Value<'a> for ClientAddress<'a> {
+    const SIZE: Option<usize> = None;
+    fn read(bytes: &'a [u8]) -> Result<Self, Reason> {
+        let text = std::str::from_utf8(bytes).map_err(|_| Reason::NotUtf8)?;
+        let ip = text.parse().map_err(|_| Reason::NotAnAddress)?;
+        Ok(Self { text: Cow::Borrowed(text), ip })
+    }
+    fn size(&self) -> usize {
+        self.text.len()
+    }
+    fn write(&self, out: &mut BytesMut) {
+        out.put_slice(self.text.as_bytes());
+    }
+    fn show(&self) -> FieldValue<'_> {
+        FieldValue::Text(&self.text)
+    }
+}
+
+/// A type of fixed size: how it is made of its bytes, given back as bytes, and shown.
+macro_rules! fixed {
+    ($type:ty, $size:literal, |$bytes:ident| $read:expr, |$value:ident| $write:expr, $show:expr) => {
+        impl Value<'_> for $type {
+            const SIZE: Option<usize> = Some($size);
+            fn read(bytes: &[u8]) -> Result<Self, Reason> {
+                let $bytes: [u8; $size] = bytes.try_into().map_err(|_| Reason::WrongSize)?;
+                $read
+            }
+            fn write(&self, out: &mut BytesMut) {
+                let $value = self;
+                out.put_slice(&$write);
+            }
+            fn show(&self) -> FieldValue<'_> {
+                let $value = self;
+                $show
+            }
+        }
+    };
+}
+
+fixed!(
+    u32,
+    4,
+    |bytes| Ok(u32::from_be_bytes(bytes)),
+    |value| value.to_be_bytes(),
+    FieldValue::Number((*value).into())
+);
+fixed!(
+    Uuid,
+    16,
+    |bytes| Ok(Uuid::from_bytes(bytes)),
+    |value| *value.as_bytes(),
+    FieldValue::Uuid(*value)
+);
+fixed!(
+    ErrorCode,
+    2,
+    |bytes| Ok(ErrorCode(u16::from_be_bytes(bytes))),
+    |value| value.0.to_be_bytes(),
+    FieldValue::Code(*value)
+);
+fixed!(
+    IdempotencyKey,
+    16,
+    |bytes| Ok(IdempotencyKey(bytes)),
+    |value| value.0,
+    FieldValue::Bytes(&value.0)
+);
+fixed!((), 0, |_bytes| Ok(()), |_value| [], FieldValue::Flag);
+fixed!(
+    UnixSeconds,
+    8,
+    |bytes| {
+        let seconds = u64::from_be_bytes(bytes);
+        if seconds <= limits::MAX_INSTANT {
+            Ok(UnixSeconds(seconds))
+        } else {
+            Err(Reason::OutOfRange)
+        }
+    },
+    |value| value.0.to_be_bytes(),
+    FieldValue::Instant(value.0)
+);
