@@ -63,5 +63,4 @@ macro_rules! dispatch {
     };
 }
 
-macro_rules! tmp { ($c:ident) => { $c! { Register Login VerifyToken UpdateUser DeleteUser VerifyEmail ResendCode RefreshToken Logout GetUser RequestPasswordReset ResetPassword ConfirmEmail Ping } } }
-tmp!(dispatch);
+user_proto::for_each_request!(dispatch);

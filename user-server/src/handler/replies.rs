@@ -1,12 +1,11 @@
-//! What the services give, as replies; and the one map from a refusal to an error code.
+//! Replies that several messages share, and the one map from a refusal to an error code.
 
 use std::borrow::Cow;
 use std::time::Duration;
 
 use user_proto::frame::FrameError;
 use user_proto::{
-    DecodeError, EmailConfirmed, EmailVerified, ErrorCode, ErrorReply, LoggedIn,
-    PasswordResetRequested, Registered, Secret, TokenRefreshed, UserUpdated,
+    CodeReply, DecodeError, ErrorCode, ErrorReply, Secret, TokenReply, UserChangeReply,
 };
 
 use crate::domain::{Failure, Fault, Refusal};
@@ -22,54 +21,39 @@ pub(super) fn millis(span: Duration) -> u32 {
     u32::try_from(span.as_nanos().div_ceil(1_000_000)).unwrap_or(u32::MAX)
 }
 
-macro_rules! code_sent {
-    ($($reply:ident)*) => {$(
-        impl From<CodeSent> for $reply {
-            fn from(sent: CodeSent) -> Self {
-                Self {
-                    verification_id: sent.verification_id,
-                    code_expires_in: seconds(sent.expires_in),
-                    resend_after: seconds(sent.resend_after),
-                }
-            }
+impl<const TYPE: u8> From<CodeSent> for CodeReply<TYPE> {
+    fn from(sent: CodeSent) -> Self {
+        Self {
+            verification_id: sent.verification_id,
+            code_expires_in: seconds(sent.expires_in),
+            resend_after: seconds(sent.resend_after),
         }
-    )*};
+    }
 }
-code_sent! { Registered PasswordResetRequested }
 
-macro_rules! token_pair {
-    ($($reply:ident)*) => {$(
-        impl From<TokenPair> for $reply<'_> {
-            fn from(tokens: TokenPair) -> Self {
-                Self {
-                    user_id: tokens.user_id,
-                    session_id: tokens.session_id,
-                    access_token: Secret::from(tokens.access_token.to_string()),
-                    access_expires_in: seconds(tokens.access_expires_in),
-                    refresh_token: Secret::from(tokens.refresh_token.to_string()),
-                    refresh_expires_in: seconds(tokens.refresh_expires_in),
-                }
-            }
+impl<const TYPE: u8> From<TokenPair> for TokenReply<'_, TYPE> {
+    fn from(tokens: TokenPair) -> Self {
+        Self {
+            user_id: tokens.user_id,
+            session_id: tokens.session_id,
+            access_token: Secret::from(tokens.access_token.to_string()),
+            access_expires_in: seconds(tokens.access_expires_in),
+            refresh_token: Secret::from(tokens.refresh_token.to_string()),
+            refresh_expires_in: seconds(tokens.refresh_expires_in),
         }
-    )*};
+    }
 }
-token_pair! { LoggedIn EmailVerified TokenRefreshed }
 
-macro_rules! updated_user {
-    ($($reply:ident)*) => {$(
-        impl From<UpdatedUser> for $reply<'_> {
-            fn from(updated: UpdatedUser) -> Self {
-                Self {
-                    user_id: updated.user.id,
-                    username: Cow::Owned(updated.user.username),
-                    email: Cow::Owned(updated.user.email),
-                    verification_id: updated.verification_id,
-                }
-            }
+impl<const TYPE: u8> From<UpdatedUser> for UserChangeReply<'_, TYPE> {
+    fn from(updated: UpdatedUser) -> Self {
+        Self {
+            user_id: updated.user.id,
+            username: Cow::Owned(updated.user.username),
+            email: Cow::Owned(updated.user.email),
+            verification_id: updated.verification_id,
         }
-    )*};
+    }
 }
-updated_user! { UserUpdated EmailConfirmed }
 
 /// An error whose text is its code's meaning.
 pub(super) fn plain(code: ErrorCode, field: Option<&'static str>) -> ErrorReply<'static> {

@@ -233,7 +233,7 @@ mod tests {
 
     /// A lane of one thread that is held until the sender is dropped.
     async fn held(queue: usize) -> (Arc<HashPool>, std::sync::mpsc::Sender<()>) {
-        let lane =
+        let hash_pool =
             Arc::new(HashPool::start(HashPoolSize { permits: 1, queue }, Arc::default()).unwrap());
         let (hold, held) = std::sync::mpsc::channel::<()>();
         let first = hash_pool.clone();
@@ -303,7 +303,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_costs_its_caller_only() {
-        let lane = HashPool::start(HashPoolSize { permits: 1, queue: 4 }, Arc::default()).unwrap();
+        let hash_pool =
+            HashPool::start(HashPoolSize { permits: 1, queue: 4 }, Arc::default()).unwrap();
         let patient = context(1, Duration::from_secs(60));
         assert!(hash_pool.run(&patient, |_| panic!("on purpose")).await.is_err());
         assert_eq!(hash_pool.run(&patient, |_| 7).await.unwrap(), 7);
