@@ -21,8 +21,8 @@ use user_proto::{
 };
 use user_server::config::Config;
 use user_server::domain::{
-    Accounts, Clock, Email, Password, Registration, RequestContext, ShiftedClock, SystemClock,
-    Username, Vitals,
+    Accounts, AuditEvent, AuditKind, Change, Clock, Email, OutboxDepth, Password, RecordedOutcome,
+    Registration, RequestContext, ShiftedClock, SystemClock, Username,
 };
 use user_server::password::{HashCost, HashPool, HashPoolSize, Passwords};
 use user_server::service::Service;
@@ -113,8 +113,8 @@ fn address(kind: usize, number: usize) -> String {
 async fn fill(folder: &Path, samples: usize) {
     let path = folder.join("users.db");
     let store = SqliteStore::open(&path).await.unwrap();
-    let lane = HashPool::start(HashPoolSize { permits: 1, queue: 1 }, Arc::default()).unwrap();
-    let passwords = Passwords::new(Arc::new(lane), HashCost::FLOOR).unwrap();
+    let hash_pool = HashPool::start(HashPoolSize { permits: 1, queue: 1 }, Arc::default()).unwrap();
+    let passwords = Passwords::new(Arc::new(hash_pool), HashCost::FLOOR).unwrap();
     let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
     let caller =
         RequestContext { network: None, deadline, gone: CancellationToken::new(), claim: None };
@@ -129,7 +129,10 @@ async fn fill(folder: &Path, samples: usize) {
             client: "another".to_owned(),
             kid: "kid".to_owned(),
         };
-        store.register(&registration, &SystemClock.now().into()).await.unwrap();
+        let now = SystemClock.now();
+        let event = AuditEvent::new(AuditKind::Registered);
+        let change = Change::new(now.into(), event, RecordedOutcome::at(now));
+        store.register(&registration, change).await.unwrap();
     }
     let database = sqlx::SqlitePool::connect(path.to_str().unwrap()).await.unwrap();
     let mut insert = database.begin().await.unwrap();

@@ -20,9 +20,9 @@ use sha2::Sha256;
 use user_proto::{Common, Reply, Request, VerifyToken, encode_with, frame};
 use user_server::cache::LocalCache;
 use user_server::config::Config;
-use user_server::domain::{Cache, Clock, Store, SystemClock};
+use user_server::domain::{Clock, Store, SystemClock};
 use user_server::metrics::Metrics;
-use user_server::service::Parts;
+use user_server::service::{CachePorts, ServiceCore};
 use user_server::store::SqliteStore;
 use user_server::tcp::names;
 use user_server::tokens::BothWays;
@@ -60,8 +60,8 @@ fn main() {
         let store: Arc<dyn Store> =
             Arc::new(SqliteStore::open(&folder.path().join("users.db")).await.unwrap());
         let metrics = Arc::new(Metrics::new(names(), clock.now()));
-        let cache: Arc<dyn Cache> = Arc::new(LocalCache::none(metrics.cache.clone()));
-        Parts::assemble(&config, &clock, &keys, &store, &cache, &metrics).unwrap().handler
+        let cache = CachePorts::single_node(Arc::new(LocalCache::none(metrics.cache.clone())));
+        ServiceCore::assemble(&config, &clock, &keys, &store, &cache, &metrics).unwrap().handler
     });
     let ways = BothWays::new(&keys, &config.tokens).unwrap();
     let (now, life) = (clock.now(), Duration::from_secs(3600));
@@ -96,7 +96,7 @@ fn main() {
             out.clear();
             let (found, _) = frame::split(&frames[index % TOKENS]).unwrap().unwrap();
             let (request, common) = Request::decode(found.kind, found.body).unwrap();
-            let reply = handler.answer_now(&request, &common, handler.look()).unwrap();
+            let reply = handler.answer_now(&request, &common, handler.read_clocks()).unwrap();
             assert!(matches!(reply, Reply::TokenVerified(_)));
             reply.encode(found.id, &mut out).unwrap();
         }),

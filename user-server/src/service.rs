@@ -233,6 +233,14 @@ pub struct CachePorts {
     pub wakeups: Arc<dyn Wakeups>,
 }
 
+impl CachePorts {
+    /// Returns the ports of a node that shares its database with no other.
+    #[must_use]
+    pub fn single_node(records: Arc<dyn RecordCache>) -> Self {
+        Self { records, wakeups: Arc::new(NoWakeups) }
+    }
+}
+
 /// The services over a store, without sockets and workers.
 pub struct ServiceCore {
     pub handler: Arc<Handler>,
@@ -399,7 +407,7 @@ fn cache(config: &Config, keys: &KeyRing, metrics: &Metrics) -> Result<CachePort
         Some(_) => LocalCache::none(metrics),
         None => LocalCache::new(LOCAL_RECORDS, life, metrics),
     };
-    Ok(CachePorts { records: Arc::new(records), wakeups: Arc::new(NoWakeups) })
+    Ok(CachePorts::single_node(Arc::new(records)))
 }
 
 fn make_folder(path: &Path) -> Result<(), StartError> {

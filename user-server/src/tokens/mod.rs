@@ -8,6 +8,7 @@ mod owner;
 mod refresh;
 mod retired;
 mod revocations;
+mod rotation;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,9 +26,10 @@ use crate::keys::KeyRing;
 use access::{AccessTokens, NO_KEY};
 #[doc(hidden)]
 pub use both::BothWays;
-use refresh::{RefreshToken, Superseded};
+use refresh::RefreshToken;
 pub use retired::{follow_retired, retire_known};
 pub use revocations::{FRESH, Revocations};
+pub use rotation::{Rotation, rotate};
 
 /// The longest token that is looked at, in bytes.
 pub const MAX_TOKEN: usize = 2048;
@@ -245,50 +247,19 @@ impl Tokens {
         if token.expires_at <= now.seconds() {
             return Err(Refusal::TokenExpired.into());
         }
-        let (id, counter) = (token.session_id, token.counter);
-        let change = Change::new(
-            context.at(now),
-            AuditEvent::new(AuditKind::Refreshed).session(id),
-            RecordedOutcome::at(now),
-        );
-        let session = match self.sessions.refresh(id, counter, self.kid(), change).await? {
-            Some(session) => session,
-            None => self.superseded(id, counter, now, context).await?,
-        };
-        self.tokens_of(&session, self.kid(), context.claim.map(|claim| claim.key), now)
-    }
-
-    /// Decides about a refresh token that is not the current one of its session. Returns the
-    /// session where the token may be repeated.
-    async fn superseded(
-        &self,
-        session_id: Uuid,
-        counter: u32,
-        now: Timestamp,
-        context: &RequestContext,
-    ) -> UseCaseResult<SessionRecord> {
-        let session = self.sessions.session(session_id).await?.ok_or(Refusal::SessionRevoked)?;
-        match refresh::judge(&session, counter, now) {
-            Superseded::Repeated => {
-                if let Some(claim) = context.claim {
-                    let outcome = RecordedOutcome::at(now).user(session.user_id);
-                    let outcome = outcome.session(session.clone());
-                    self.claims.complete_key(claim, &outcome).await?;
-                }
-                Ok(session)
+        let presented = (token.session_id, token.counter);
+        let rotated =
+            rotate(&*self.sessions, &*self.claims, presented, self.kid(), context.at(now)).await?;
+        match rotated {
+            Rotation::Advanced(session) | Rotation::Repeated(session) => {
+                self.tokens_of(&session, self.kid(), context.claim.map(|claim| claim.key), now)
             }
-            Superseded::Stolen => {
-                let change = Change::new(
-                    // The request is refused, so it completes no idempotency key.
-                    ChangeContext { claim: None, ..context.at(now) },
-                    AuditEvent::of(AuditKind::ReuseDetected, session.user_id).session(session_id),
-                    RecordedOutcome::at(now),
-                );
-                let ended = self.sessions.end_session(session_id, change).await?;
+            Rotation::Stolen(ended) => {
                 self.publish_ended(&ended, now).await;
                 Err(Refusal::SessionRevoked.into())
             }
-            Superseded::NotIssued => Err(Refusal::InvalidToken.into()),
+            Rotation::NotIssued => Err(Refusal::InvalidToken.into()),
+            Rotation::Gone => Err(Refusal::SessionRevoked.into()),
         }
     }
 

@@ -1,8 +1,6 @@
 //! Refresh tokens: derived from a session's id and counter, so that nothing but the counter is
 //! stored.
 
-use std::time::Duration;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use subtle::ConstantTimeEq;
@@ -10,7 +8,6 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::MAX_TOKEN;
-use crate::domain::{SessionRecord, Timestamp};
 use crate::keys::{Key, KeyRing};
 
 /// What tells a refresh token from an access token, and lets a scanner for leaked secrets find one.
@@ -27,30 +24,6 @@ pub(super) struct RefreshToken {
     pub(super) counter: u32,
     /// In seconds since 1970.
     pub(super) expires_at: u64,
-}
-
-/// Verdict about a refresh token that is not the current one of its session.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Superseded {
-    /// The previous token, presented again in time: the same successor is returned.
-    Repeated,
-    /// An older token, or the previous one too late: the token was copied, and the session ends.
-    Stolen,
-    /// A token that was not issued yet: it is from a database that was restored to an earlier time.
-    NotIssued,
-}
-
-/// The time for which the previous refresh token may be presented again: a reply was lost, or two
-/// tabs refresh at once.
-const GRACE: Duration = Duration::from_secs(30);
-
-/// Judges a token with this counter, which is not the session's current one.
-pub(super) fn judge(session: &SessionRecord, counter: u32, now: Timestamp) -> Superseded {
-    match session.counter.checked_sub(counter) {
-        None | Some(0) => Superseded::NotIssued,
-        Some(1) if now.since(session.rotated_at) <= GRACE => Superseded::Repeated,
-        Some(_) => Superseded::Stolen,
-    }
 }
 
 impl RefreshToken {
@@ -118,28 +91,6 @@ mod tests {
         let text = token.write(ring(1).first());
         assert_eq!(RefreshToken::read(text.as_bytes(), &ring(1)), Some(token));
         assert_eq!(RefreshToken::read(text.as_bytes(), &ring(2)), None);
-    }
-
-    #[test]
-    fn only_the_previous_token_may_be_repeated_and_only_in_time() {
-        let now = Timestamp(1_800_000_000_000);
-        let session = SessionRecord {
-            id: Uuid::from_bytes([7; 16]),
-            user_id: Uuid::from_bytes([8; 16]),
-            counter: 7,
-            created_at: now,
-            rotated_at: now,
-            kid: String::new(),
-        };
-        assert_eq!(judge(&session, 6, now), Superseded::Repeated);
-        assert_eq!(judge(&session, 6, now.plus(GRACE)), Superseded::Repeated);
-        let late = now.plus(GRACE + Duration::from_millis(1));
-        assert_eq!(judge(&session, 6, late), Superseded::Stolen);
-        assert_eq!(judge(&session, 5, now), Superseded::Stolen);
-        assert_eq!(judge(&session, 0, now), Superseded::Stolen);
-        // Equal only at the last counter, after which no further token is issued.
-        assert_eq!(judge(&session, 7, now), Superseded::NotIssued);
-        assert_eq!(judge(&session, 8, now), Superseded::NotIssued);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use user_proto::client::{Client, Config};
 use user_proto::{ErrorCode, GetUser};
-use user_server::domain::{Filter, Store};
+use user_server::domain::{AuditFilter, Store};
 use user_server::store::{PostgresOptions, PostgresStore, SqliteStore};
 use uuid::Uuid;
 
@@ -73,7 +73,9 @@ async fn audited(store: &dyn Store, lives: &[Life]) {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let mut rows: HashMap<(String, Uuid), usize> = HashMap::new();
-    for entry in store.entries(&Filter { limit: u32::MAX, ..Filter::default() }).await.unwrap() {
+    for entry in
+        store.entries(&AuditFilter { limit: u32::MAX, ..AuditFilter::default() }).await.unwrap()
+    {
         assert!(entry.seal.is_some(), "{entry:?}");
         let subject = || Uuid::from_slice(entry.subject.as_deref().unwrap_or_default()).ok();
         *rows

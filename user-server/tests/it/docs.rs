@@ -1,7 +1,7 @@
 //! What the documents say of the code is so.
 
 use user_server::config::VARIABLES;
-use user_server::domain::Kind;
+use user_server::domain::AuditKind;
 
 use crate::document::{read, rows_under, words};
 
@@ -124,7 +124,7 @@ fn every_table_has_a_retention_that_is_told() {
 fn every_kind_of_the_audit_is_told() {
     let told = rows_under(&read("docs/OPERATIONS.md"), "## Audit");
     let told: Vec<String> = told.iter().flat_map(|row| words(&row[0])).collect();
-    let mut kinds: Vec<&str> = Kind::ALL.iter().map(|kind| kind.name()).collect();
+    let mut kinds: Vec<&str> = AuditKind::ALL.iter().map(|kind| kind.name()).collect();
     kinds.sort_by_key(|kind| told.iter().position(|name| name == kind));
     assert_eq!(told, kinds);
 }

@@ -96,15 +96,15 @@ async fn break_all(store: &dyn Store, run: impl AsyncFn(&'static str)) {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let mut before = inspect(store).await;
-    assert!(before.iter().all(|invariant| invariant.broken == 0), "{before:?}");
+    assert!(before.iter().all(|invariant| invariant.violations == 0), "{before:?}");
     for (statement, holds) in BREAKS {
         let found = |all: &[Invariant]| {
-            all.iter().find(|one| one.holds.starts_with(holds)).unwrap().clone()
+            all.iter().find(|one| one.condition.starts_with(holds)).unwrap().clone()
         };
-        assert_eq!(found(&before).broken, 0, "{holds}, before: {statement}");
+        assert_eq!(found(&before).violations, 0, "{holds}, before: {statement}");
         run(statement).await;
         before = inspect(store).await;
-        assert!(found(&before).broken > 0, "{holds}, after: {statement}");
+        assert!(found(&before).violations > 0, "{holds}, after: {statement}");
     }
     assert_eq!(BREAKS.len(), before.len(), "one is never broken here: {before:?}");
 }

@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use user_proto::client::Client;
 use user_proto::{Login, RefreshToken};
-use user_server::domain::{Adjustment, BudgetCounter, BudgetCounters, Housekeeping, Timestamp};
+use user_server::domain::{Adjustment, BudgetCounter, BudgetCounters, ConnectionPools, Timestamp};
 use user_server::store::SqliteStore;
 
 use crate::contract::fixture::{Db, NOW, session, together, user};
 use crate::durability::limit_files;
-use crate::support::{PASSWORD, Process};
+use crate::support::{Changes, PASSWORD, Process};
 
 fn key(number: usize) -> [u8; 32] {
     let mut key = [7; 32];
@@ -108,8 +108,7 @@ async fn who_gives_up_takes_nobody_along() {
             let db = db.clone();
             async move {
                 let login = async move {
-                    db.open_session(&user, &session(), None, count(number, false), &NOW.into())
-                        .await
+                    db.open_session_at(&user, &session(), None, count(number, false), NOW).await
                 };
                 // Most are patient; the others leave at every step of the way.
                 let patience =
@@ -203,7 +202,7 @@ async fn a_store_that_was_closed_is_one_file() {
     let store = SqliteStore::open(&folder.path().join("users.db")).await.unwrap();
     store.adjust(count(1, false), None).await.unwrap().unwrap();
     assert_eq!(counted(&store, 1).await, 1);
-    Housekeeping::close(&store).await;
+    ConnectionPools::close(&store).await;
     let names: Vec<_> =
         std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
     assert_eq!(names, ["users.db"], "the log was taken in");

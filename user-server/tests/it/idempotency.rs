@@ -1,5 +1,6 @@
 //! The same request under the same key: one change, one reply, told as often as it is asked for.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use user_proto::client::Client;
@@ -8,12 +9,12 @@ use user_proto::{
     RequestMessage, ResendCode, ResetPassword, UpdateUser,
 };
 
-use user_server::domain::{Clock, Sessions};
+use user_server::domain::{Clock, Store};
 use user_server::store::SqliteStore;
 
 use crate::support::{
-    MAIL_PAUSE, PASSWORD, TestServer, check, login, on_behalf_of, outcome, postgres, proved,
-    refused, refused_at, register, reset, reset_of, update, verify_email,
+    Changes, MAIL_PAUSE, PASSWORD, TestServer, check, login, on_behalf_of, outcome, postgres,
+    proved, refused, refused_at, register, reset, reset_of, update, verify_email,
 };
 
 fn keyed(number: u8) -> Common<'static> {
@@ -164,8 +165,9 @@ async fn a_repeat_gives_no_token_of_a_session_that_ended_elsewhere() {
     let first = client.call_with(login("ada", PASSWORD), keyed(1)).await.unwrap();
     // As by another node, and before this one has read of it.
     let other = SqliteStore::attach(&server.folder.path().join("users.db")).await.unwrap();
-    let act = server.clock.now().into();
-    assert_eq!(other.end_session(first.session_id, &act).await.unwrap().sessions, 1);
+    let other: Arc<dyn Store> = Arc::new(other);
+    let ended = other.end_session_at(first.session_id, server.clock.now()).await.unwrap();
+    assert_eq!(ended.sessions, 1);
     let again = client.call_with(login("ada", PASSWORD), keyed(1)).await;
     assert_eq!(refused(again).code, ErrorCode::SESSION_REVOKED);
     server.stop().await;

@@ -24,7 +24,7 @@ use user_server::domain::Store;
 use user_server::store::{PostgresOptions, PostgresStore, SqliteStore};
 
 use faults::Fate;
-use story::{Ask, ChainStep, Code, Story};
+use story::{Ask, Code, Step, Story};
 use world::World;
 
 use crate::support::postgres;
@@ -121,8 +121,8 @@ impl<D: Database> StateMachineTest for Model<D> {
             for (name, address) in [(0, 0), (2, 3)].into_iter().take(story.people) {
                 let join = Ask::Register { name, address, password: 0 };
                 let verify = Ask::VerifyEmail { code_of: 0, code: Code::Right, name: None };
-                let ask = |ask| ChainStep::Ask { node: 0, network: Some(0), ask, wrong: None };
-                let deliver = ChainStep::Deliver { node: 0, fates: vec![Fate::Sent], wrong: None };
+                let ask = |ask| Step::Ask { node: 0, network: Some(0), ask, wrong: None };
+                let deliver = Step::Deliver { node: 0, fates: vec![Fate::Sent], wrong: None };
                 for step in [ask(join), deliver, ask(verify)] {
                     world.step(&step).await;
                 }

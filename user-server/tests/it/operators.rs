@@ -6,8 +6,8 @@ use user_proto::client::Client;
 use user_proto::{GetUser, RefreshToken};
 
 use crate::support::{
-    AccountSummary, PASSWORD, PATIENCE, Process, Said, check, code_of, login, on_behalf_of,
-    outcome, postgres, run_in,
+    Account, PASSWORD, PATIENCE, Process, Said, check, code_of, login, on_behalf_of, outcome,
+    postgres, run_in,
 };
 
 /// What a command is run with, beside a server of the same settings.

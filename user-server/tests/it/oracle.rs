@@ -15,12 +15,12 @@ use user_proto::frame::{self, Frame, FrameError};
 use user_proto::{ErrorCode, Reply, Request};
 use user_server::cache::LocalCache;
 use user_server::config::Config;
-use user_server::domain::{Cache, Clock, Store, SystemClock};
+use user_server::domain::{Clock, Store, SystemClock};
 use user_server::handler::{Handler, Peer};
 use user_server::metrics::Metrics;
-use user_server::service::Parts;
+use user_server::service::{CachePorts, ServiceCore};
 use user_server::store::SqliteStore;
-use user_server::tcp::{ConnectionLimits, Shared, Shutdown, names, serve};
+use user_server::tcp::{ConnectionContext, ConnectionLimits, Shutdown, names, serve};
 
 /// Longer than any session over an input of a fuzzer can need.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -53,10 +53,19 @@ impl Arena {
             let store = SqliteStore::open(&folder.path().join("users.db")).await.unwrap();
             let (store, clock): (Arc<dyn Store>, Arc<dyn Clock>) =
                 (Arc::new(store), Arc::new(SystemClock));
-            let cache: Arc<dyn Cache> =
+            let cache: Arc<LocalCache> =
                 Arc::new(LocalCache::new(64, config.tokens.access_life, metrics.cache.clone()));
             let keys = Arc::new(config.keys().unwrap());
-            Parts::assemble(&config, &clock, &keys, &store, &cache, &metrics).unwrap().handler
+            ServiceCore::assemble(
+                &config,
+                &clock,
+                &keys,
+                &store,
+                &CachePorts::single_node(cache),
+                &metrics,
+            )
+            .unwrap()
+            .handler
         });
         Self { handler, limits: config.limits, metrics, runtime, _folder: folder }
     }
@@ -82,7 +91,7 @@ impl Arena {
         let (mut reader, mut writer) = tokio::io::split(client);
         let tasks = TaskTracker::new();
         let peer = Peer { ip: Ipv4Addr::LOCALHOST.into(), trusted: true };
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(ConnectionContext {
             handler: self.handler.clone(),
             limits: self.limits,
             shutdown: Shutdown::default(),

@@ -13,7 +13,7 @@ use user_server::domain::{EmailConfirmation, Purpose};
 use user_server::store::{PostgresOptions, PostgresStore};
 
 use crate::contract::fixture::{Db, NOW, change, guess, move_to, send_all, user};
-use crate::support::{Pgbouncer, Postgres, SECRET, TestServer, code_of, postgres, run_in};
+use crate::support::{Changes, Pgbouncer, Postgres, SECRET, TestServer, code_of, postgres, run_in};
 use crate::tour;
 pub use ahead::url_of_a_later_version;
 
@@ -141,7 +141,7 @@ async fn an_address_that_is_taken_in_the_last_instant_spends_the_code() {
     sqlx::query(take).execute(&mut *open).await.unwrap();
     let confirming = tokio::spawn({
         let (db, guess) = (db.clone(), guess.clone());
-        async move { db.confirm_email(&guess, &NOW.into()).await.unwrap() }
+        async move { db.confirm_email_at(&guess, NOW).await.unwrap() }
     });
     let waits = "SELECT COUNT(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'UPDATE users%'";
     while sqlx::query_scalar::<_, i64>(waits).fetch_one(&other).await.unwrap() == 0 {
@@ -150,10 +150,7 @@ async fn an_address_that_is_taken_in_the_last_instant_spends_the_code() {
     }
     open.commit().await.unwrap();
     assert!(matches!(confirming.await.unwrap(), EmailConfirmation::EmailTaken));
-    assert!(matches!(
-        db.confirm_email(&guess, &NOW.into()).await.unwrap(),
-        EmailConfirmation::Spent
-    ));
+    assert!(matches!(db.confirm_email_at(&guess, NOW).await.unwrap(), EmailConfirmation::Spent));
     assert_eq!(db.user(ada.id).await.unwrap().unwrap().email, "ada@example.org");
 }
 

@@ -9,10 +9,10 @@ use user_server::outbox::RESEND_AFTER;
 use user_server::store::SqliteStore;
 use uuid::Uuid;
 
-use crate::contract::fixture::{self, DAY, Db, KIDS, NOW, at, budget, charge, verifies};
+use crate::contract::fixture::{self, DAY, Db, KIDS, NOW, at, charge, policy, verifies};
 use crate::support::{
-    MAIL_PAUSE, NEW_PASSWORD, PASSWORD, TestServer, code_of, login, on_behalf_of, register,
-    verify_email,
+    Changes, MAIL_PAUSE, NEW_PASSWORD, PASSWORD, TestServer, code_of, login, on_behalf_of,
+    register, verify_email,
 };
 
 const VICTIM: &str = "victim@example.org";
@@ -121,7 +121,7 @@ async fn attack(db: &Db, registrations: usize, clients: usize, now: Timestamp) -
 async fn mails_before(db: &Db, id: Uuid, mut now: Timestamp) -> (usize, Timestamp) {
     let mut before = 0;
     loop {
-        match db.claim(&budget(), now).await.unwrap() {
+        match db.claim(&policy(), now).await.unwrap() {
             OutboxClaim::Mail(mail) => {
                 db.settle(mail.id, now).await.unwrap();
                 if verifies(&mail) == Some(id) {
@@ -160,17 +160,17 @@ async fn ten_thousand_registrations_of_one_client_cost_the_owner_one_turn_and_gi
     assert_eq!(guesses, 10, "two codes were mailed");
     let mut now = at(60);
     while now < at(DAY) {
-        match db.claim(&budget(), now).await.unwrap() {
+        match db.claim(&policy(), now).await.unwrap() {
             OutboxClaim::Mail(mail) => {
                 db.settle(mail.id, now).await.unwrap();
                 let mailed = verifies(&mail).unwrap();
                 // At what was mailed, at what was mailed before, and at what never was.
                 guesses += guess_all(&db, ids[..40].iter().chain([&mailed]), now).await;
                 let soon =
-                    db.resend(mailed, "mallory 0", RESEND_AFTER, KIDS, &now.into()).await.unwrap();
+                    db.resend_at(mailed, "mallory 0", RESEND_AFTER, KIDS, now).await.unwrap();
                 assert_eq!(soon, ResendResult::TooSoon(RESEND_AFTER));
                 let later = db
-                    .resend(mailed, "another", RESEND_AFTER, KIDS, &now.plus(RESEND_AFTER).into())
+                    .resend_at(mailed, "another", RESEND_AFTER, KIDS, now.plus(RESEND_AFTER))
                     .await
                     .unwrap();
                 assert_eq!(later, ResendResult::Queued);

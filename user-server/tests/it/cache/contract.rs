@@ -3,14 +3,14 @@
 
 use std::sync::Arc;
 
-use user_server::domain::{Cache, CacheLookup, Leases, Profile, Timestamp};
+use user_server::domain::{CacheLookup, Leases, Profile, RecordCache, Timestamp};
 use uuid::Uuid;
 
 use super::{LIFE, local, shared};
 use crate::contract::fixture::together;
 use crate::support::Redis;
 
-type Shared = Arc<dyn Cache>;
+type Shared = Arc<dyn RecordCache>;
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use user_server::cache::{Patience, RedisCache, RedisServer};
-use user_server::domain::{Cache, CacheLookup, Leases, Timestamp};
+use user_server::cache::{RedisCache, RedisServer, RedisTimeouts};
+use user_server::domain::{CacheLookup, Leases, RecordCache, Timestamp, Wakeups};
 use user_server::metrics;
 use uuid::Uuid;
 
@@ -25,10 +25,11 @@ async fn until(what: &str, holds: impl Fn() -> bool) {
 async fn the_breaker_opens_and_closes_by_itself() {
     let Some(mut redis) = Redis::start() else { return };
     let proxy = Proxy::before(redis.port).await;
-    let counted: Arc<metrics::Cache> = Arc::default();
+    let counted: Arc<metrics::CacheMetrics> = Arc::default();
     let server = RedisServer::parse(&format!("redis://127.0.0.1:{}", proxy.port)).unwrap();
     let cache =
-        RedisCache::start(server, &ring(1), LIFE, Patience::default(), counted.clone()).unwrap();
+        RedisCache::start(server, &ring(1), LIFE, RedisTimeouts::default(), counted.clone())
+            .unwrap();
     let look_up = async || cache.look_up(Uuid::new_v4(), Uuid::new_v4(), 0, NOW).await;
     // It fails in time however Redis does: at once where the breaker is open.
     let lost = async |how: &str| {
@@ -66,7 +67,7 @@ async fn the_breaker_opens_and_closes_by_itself() {
     proxy.cut(false);
     until("it is reached again", || counted.reachable()).await;
     // A bell that rang unheard is taken to have rung.
-    tokio::time::timeout(Duration::from_secs(10), cache.woken()).await.unwrap();
-    cache.wake().await;
-    tokio::time::timeout(Duration::from_secs(10), cache.woken()).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(10), cache.notified()).await.unwrap();
+    cache.notify().await;
+    tokio::time::timeout(Duration::from_secs(10), cache.notified()).await.unwrap();
 }

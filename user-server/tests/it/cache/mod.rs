@@ -14,8 +14,8 @@ mod redis;
 use std::sync::Arc;
 use std::time::Duration;
 
-use user_server::cache::{LocalCache, Patience, RedisCache, RedisServer};
-use user_server::domain::Cache;
+use user_server::cache::{LocalCache, RedisCache, RedisServer, RedisTimeouts};
+use user_server::domain::RecordCache;
 use user_server::keys::{Key, KeyRing};
 use user_server::metrics;
 
@@ -26,15 +26,16 @@ fn ring(secret: u8) -> KeyRing {
 }
 
 /// A cache in one process.
-fn local() -> Arc<dyn Cache> {
+fn local() -> Arc<dyn RecordCache> {
     Arc::new(LocalCache::new(100, LIFE, Arc::default()))
 }
 
 /// A cache on a server, once it has a connection. It waits long, since what is asked here is not
 /// how fast it is.
-async fn shared(url: &str, secret: u8) -> Arc<dyn Cache> {
-    let patience = Patience { call: Duration::from_secs(20), connect: Duration::from_secs(20) };
-    let counted: Arc<metrics::Cache> = Arc::default();
+async fn shared(url: &str, secret: u8) -> Arc<dyn RecordCache> {
+    let patience =
+        RedisTimeouts { call: Duration::from_secs(20), connect: Duration::from_secs(20) };
+    let counted: Arc<metrics::CacheMetrics> = Arc::default();
     let server = RedisServer::parse(url).unwrap();
     let cache = RedisCache::start(server, &ring(secret), LIFE, patience, counted.clone()).unwrap();
     while !counted.reachable() {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::Mutex;
-use user_server::domain::{Cache, CacheLookup, Leases, Profile, Timestamp};
+use user_server::domain::{CacheLookup, Leases, Profile, RecordCache, Timestamp};
 use uuid::Uuid;
 
 use super::contract::profile;
@@ -26,7 +26,7 @@ const READERS: usize = 16;
 struct Naive(Mutex<Option<Profile>>);
 
 #[async_trait]
-impl Cache for Naive {
+impl RecordCache for Naive {
     async fn look_up(&self, _: Uuid, _: Uuid, _: i64, _: Timestamp) -> CacheLookup {
         self.0
             .lock()
@@ -42,10 +42,6 @@ impl Cache for Naive {
     async fn forget(&self, _: &[Uuid]) {
         *self.0.lock().await = None;
     }
-
-    async fn wake(&self) {}
-
-    async fn woken(&self) {}
 }
 
 /// Up to 4 ms, and often none: any two steps of two tasks may come in either order.
@@ -58,7 +54,11 @@ async fn pause() {
 }
 
 /// How many answers were of before an end that had returned, and how many came from the cache.
-async fn race(near: Arc<dyn Cache>, far: Arc<dyn Cache>, changes: i64) -> (usize, usize) {
+async fn race(
+    near: Arc<dyn RecordCache>,
+    far: Arc<dyn RecordCache>,
+    changes: i64,
+) -> (usize, usize) {
     let (session, user) = (Uuid::new_v4(), Uuid::new_v4());
     // What is committed, and what was when the last end returned.
     let (stored, settled) = (Arc::new(AtomicI64::new(1)), Arc::new(AtomicI64::new(1)));
@@ -108,7 +108,7 @@ async fn a_reader_that_was_held_up_brings_nothing_back() {
     let (wrong, hits) = race(cache.clone(), cache, 400).await;
     assert!(wrong == 0 && hits > 0, "in this process: {wrong} wrong of {hits}");
 
-    let naive: Arc<dyn Cache> = Arc::new(Naive::default());
+    let naive: Arc<dyn RecordCache> = Arc::new(Naive::default());
     let (wrong, hits) = race(naive.clone(), naive, 400).await;
     assert!(wrong > 0, "these pauses would not show a fault: {hits} from the cache");
 

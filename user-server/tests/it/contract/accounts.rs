@@ -11,7 +11,7 @@ use super::fixture::*;
 async fn activate(db: &Db, id: Uuid, name: Option<&str>, now: Timestamp) -> Activation {
     let guess = guess(db, id, Purpose::Registration, now).await;
     let name = name.map(|name| Username::parse(name).unwrap());
-    db.activate(&guess, name.as_ref(), Uuid::new_v4(), &session(), &now.into()).await.unwrap()
+    db.activate_at(&guess, name.as_ref(), Uuid::new_v4(), &session(), now).await.unwrap()
 }
 
 fn name(activation: Activation) -> Result<String, &'static str> {
@@ -36,7 +36,7 @@ pub async fn a_code_makes_a_user_and_a_session(db: &Db) {
     assert!(!guess.dead);
     let (user_id, session) = (Uuid::new_v4(), session());
     let Activation::Active(user) =
-        db.activate(&guess, None, user_id, &session, &at(3).into()).await.unwrap()
+        db.activate_at(&guess, None, user_id, &session, at(3)).await.unwrap()
     else {
         panic!("the right code of a free name")
     };
@@ -55,7 +55,7 @@ pub async fn a_code_makes_a_user_and_a_session(db: &Db) {
     );
     assert_eq!(db.user(user_id).await.unwrap().unwrap().email_key, "ada@example.org");
     assert!(db.username_taken("ada").await.unwrap());
-    assert_eq!(db.session_user(session.id).await.unwrap(), Some(user_id));
+    assert_eq!(db.session(session.id).await.unwrap().map(|session| session.user_id), Some(user_id));
     assert!(matches!(charge(db, id, Purpose::Registration, at(4)).await, GuessCharge::Spent));
 }
 
@@ -83,7 +83,7 @@ pub async fn a_taken_address_spends_the_code(db: &Db) {
     let guess = guess(db, second, Purpose::Registration, at(60)).await;
     assert_eq!(name(activate(db, first, None, at(60)).await), Ok("ada".to_owned()));
     let again = async || {
-        name(db.activate(&guess, None, Uuid::new_v4(), &session(), &at(60).into()).await.unwrap())
+        name(db.activate_at(&guess, None, Uuid::new_v4(), &session(), at(60)).await.unwrap())
     };
     assert_eq!(again().await, Err("email taken"));
     assert_eq!(again().await, Err("spent"));
@@ -94,13 +94,14 @@ pub async fn one_code_makes_one_user(db: &Db) {
     let id = register(db, "ada", "ada@example.org", "client", NOW).await;
     send_all(db, NOW).await;
     let guess = guess(db, id, Purpose::Registration, NOW).await;
-    let results = together((0..16).map(|_| {
-        let (db, guess) = (db.clone(), guess.clone());
-        async move {
-            name(db.activate(&guess, None, Uuid::new_v4(), &session(), &NOW.into()).await.unwrap())
-        }
-    }))
-    .await;
+    let results =
+        together((0..16).map(|_| {
+            let (db, guess) = (db.clone(), guess.clone());
+            async move {
+                name(db.activate_at(&guess, None, Uuid::new_v4(), &session(), NOW).await.unwrap())
+            }
+        }))
+        .await;
     assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1, "{results:?}");
     assert_eq!(results.iter().filter(|result| **result == Err("spent")).count(), 15, "{results:?}");
 }
@@ -138,7 +139,7 @@ pub async fn a_session_needs_the_password_of_now(db: &Db) {
 pub async fn a_stronger_hash_is_the_same_password(db: &Db) {
     let (ada, _) = user(db, "ada").await;
     assert!(
-        db.open_session(&ada, &session(), Some("stronger"), Adjustment::nothing(), &NOW.into())
+        db.open_session_at(&ada, &session(), Some("stronger"), Adjustment::nothing(), NOW)
             .await
             .unwrap()
             .is_some()
@@ -154,20 +155,17 @@ pub async fn the_longest_unused_session_makes_room(db: &Db) {
     assert!(open(db, &ada, &second, at(1)).await);
     for number in 2..MOST {
         let surplus = db
-            .open_session(&ada, &session(), None, Adjustment::nothing(), &at(number).into())
+            .open_session_at(&ada, &session(), None, Adjustment::nothing(), at(number))
             .await
             .unwrap()
             .unwrap();
         assert!(surplus.subjects.is_empty(), "session {number}");
     }
-    db.rotate(first.id, 0, GRACE, "kid-1", &at(MOST).into()).await.unwrap();
+    db.rotate_at(first.id, 0, "kid-1", at(MOST)).await.unwrap();
     // By a clock that is behind, as another node's may be: the new session is not the one to go.
     let newest = session();
-    let surplus = db
-        .open_session(&ada, &newest, None, Adjustment::nothing(), &NOW.into())
-        .await
-        .unwrap()
-        .unwrap();
+    let surplus =
+        db.open_session_at(&ada, &newest, None, Adjustment::nothing(), NOW).await.unwrap().unwrap();
     assert_eq!((surplus.sessions, surplus.subjects), (1, vec![second.id]));
     assert!(lives(db, &newest).await && lives(db, &first).await && !lives(db, &second).await);
     let log = db.revocations(NOW).await.unwrap();
@@ -179,8 +177,8 @@ pub async fn deletion_leaves_nothing(db: &Db) {
     let reset = request_reset(db, "ada@example.org", NOW).await;
     send_all(db, NOW).await;
     let stale = UserRecord { credentials: ada.credentials + 1, ..ada.clone() };
-    assert!(db.delete_user(&stale, &at(1).into()).await.unwrap().is_none());
-    let ended = db.delete_user(&ada, &at(1).into()).await.unwrap().unwrap();
+    assert!(db.delete_user_at(&stale, at(1)).await.unwrap().is_none());
+    let ended = db.delete_user_at(&ada, at(1)).await.unwrap().unwrap();
     assert_eq!(ended.sessions, 1);
     assert!(ended.subjects.contains(&session.id) && ended.subjects.contains(&ada.id), "{ended:?}");
     let log: Vec<Uuid> =
@@ -190,9 +188,9 @@ pub async fn deletion_leaves_nothing(db: &Db) {
     assert!(!lives(db, &session).await);
     assert!(matches!(charge(db, reset, Purpose::PasswordReset, at(1)).await, GuessCharge::Spent));
     let mails = send_all(db, at(1)).await;
-    assert_eq!((mails.len(), mails[0].to.as_str()), (1, "ada@example.org"));
-    assert_eq!(mails[0].letter, MailKind::Notice(Notice::Deleted));
-    assert!(db.delete_user(&ada, &at(1).into()).await.unwrap().is_none());
+    assert_eq!((mails.len(), mails[0].recipient.mailbox.as_str()), (1, "ada@example.org"));
+    assert_eq!(mails[0].kind, MailKind::Notice(Notice::Deleted));
+    assert!(db.delete_user_at(&ada, at(1)).await.unwrap().is_none());
     let id = register(db, "ada", "ada@example.org", "client", at(60)).await;
     send_all(db, at(60)).await;
     assert_eq!(

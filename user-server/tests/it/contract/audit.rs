@@ -68,7 +68,7 @@ pub async fn sixteen_workers_seal_each_row_once(db: &Db) {
     for number in 0..40 {
         let act = from("192.0.2.7", at(number));
         let counter = u32::try_from(number).unwrap();
-        db.rotate(first.id, counter, GRACE, "kid-1", &act).await.unwrap();
+        db.rotate_at(first.id, counter, "kid-1", act.clone()).await.unwrap();
     }
     let rows = i64::try_from(db.entries(&all()).await.unwrap().len()).unwrap();
     assert!(rows >= 42, "{rows} rows");
@@ -83,14 +83,14 @@ pub async fn a_deletion_erases_and_the_chain_holds(db: &Db) {
     let (ada, _) = user(db, "ada").await;
     let (grace, _) = user(db, "grace").await;
     for (user, address) in [(&ada, "192.0.2.7"), (&grace, "192.0.2.8")] {
-        db.open_session(user, &session(), None, Adjustment::nothing(), &from(address, at(1)))
+        db.open_session_at(user, &session(), None, Adjustment::nothing(), from(address, at(1)))
             .await
             .unwrap()
             .unwrap();
     }
     seal(db, 1, at(10)).await;
     let head = verify(&**db, &keys(), None).await.unwrap().head;
-    db.delete_user(&ada, &from("192.0.2.7", at(20))).await.unwrap().unwrap();
+    db.delete_user_at(&ada, from("192.0.2.7", at(20))).await.unwrap().unwrap();
     seal(db, 1, at(30)).await;
     let entries = db.entries(&all()).await.unwrap();
     let networks: Vec<_> = entries.iter().filter_map(|entry| entry.network.as_deref()).collect();
@@ -126,10 +126,10 @@ pub async fn old_rows_are_pruned_and_the_rest_holds(db: &Db) {
 
 pub async fn rows_are_found_by_user_kind_and_time(db: &Db) {
     let (ada, first) = user(db, "ada").await;
-    db.end_session(first.id, &from("192.0.2.7", at(100))).await.unwrap();
-    db.enable(
+    db.end_session_at(first.id, from("192.0.2.7", at(100))).await.unwrap();
+    db.enable_at(
         ada.id,
-        &ChangeContext { at: at(200), origin: Origin::Operator("root".to_owned()), claim: None },
+        ChangeContext { at: at(200), origin: Origin::Operator("root".to_owned()), claim: None },
     )
     .await
     .unwrap();

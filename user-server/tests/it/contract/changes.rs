@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::fixture::*;
 
 pub async fn done(db: &Db, change: UserUpdate, now: Timestamp) -> (UserRecord, EndedSessions) {
-    match db.change_user(&change, &now.into()).await.unwrap() {
+    match db.update_user_at(&change, now).await.unwrap() {
         UserUpdateResult::Updated(user, ended) => (*user, ended),
         UserUpdateResult::UsernameTaken => panic!("the name is taken"),
         UserUpdateResult::Gone => panic!("the account is gone"),
@@ -21,7 +21,7 @@ fn renamed(change: UserUpdate, name: &str) -> UserUpdate {
 }
 
 fn with_password(change: UserUpdate) -> UserUpdate {
-    UserUpdate { password_hash: Some("new hash".to_owned()), ..change }
+    UserUpdate { password_hash: Some(("new hash".to_owned(), Notice::PasswordChanged)), ..change }
 }
 
 pub async fn a_name_is_changed(db: &Db) {
@@ -49,7 +49,7 @@ pub async fn a_taken_name_undoes_the_whole_change(db: &Db) {
     let change = renamed(with_password(change(&ada, &first)), "GRACE");
     let change = UserUpdate { email: Some((id, email("new@example.org"))), ..change };
     assert!(matches!(
-        db.change_user(&change, &NOW.into()).await.unwrap(),
+        db.update_user_at(&change, NOW).await.unwrap(),
         UserUpdateResult::UsernameTaken
     ));
     let after = db.user(ada.id).await.unwrap().unwrap();
@@ -82,7 +82,7 @@ pub async fn a_new_password_ends_the_rest(db: &Db) {
     assert_eq!(db.revocations(at(1)).await.unwrap().len(), 1);
     let mails = send_all(db, at(1)).await;
     assert!(
-        mails.iter().any(|mail| mail.letter == MailKind::Notice(Notice::PasswordChanged)),
+        mails.iter().any(|mail| mail.kind == MailKind::Notice(Notice::PasswordChanged)),
         "{mails:?}"
     );
     assert!(
@@ -96,12 +96,12 @@ pub async fn a_new_password_ends_the_rest(db: &Db) {
 pub async fn what_was_proved_before_no_longer_counts(db: &Db) {
     let (ada, first) = user(db, "ada").await;
     done(db, with_password(change(&ada, &first)), NOW).await;
-    let late = db.change_user(&with_password(change(&ada, &first)), &NOW.into()).await.unwrap();
+    let late = db.update_user_at(&with_password(change(&ada, &first)), NOW).await.unwrap();
     assert!(matches!(late, UserUpdateResult::Gone));
     let (grace, hers) = user(db, "grace").await;
-    db.delete_user(&grace, &NOW.into()).await.unwrap().unwrap();
+    db.delete_user_at(&grace, NOW).await.unwrap().unwrap();
     let rename = UserUpdate { credentials: None, ..renamed(change(&grace, &hers), "hopper") };
-    assert!(matches!(db.change_user(&rename, &NOW.into()).await.unwrap(), UserUpdateResult::Gone));
+    assert!(matches!(db.update_user_at(&rename, NOW).await.unwrap(), UserUpdateResult::Gone));
     assert!(!db.username_taken("hopper").await.unwrap());
 }
 
@@ -133,7 +133,7 @@ pub async fn a_new_address_waits_for_its_code(db: &Db) {
     let to: Vec<_> = mails
         .iter()
         .filter(|mail| verifies(mail) == Some(id))
-        .map(|mail| mail.to.as_str())
+        .map(|mail| mail.recipient.mailbox.as_str())
         .collect();
     assert_eq!(to, ["New@example.org"]);
     let stranger =
@@ -145,7 +145,7 @@ pub async fn a_new_address_waits_for_its_code(db: &Db) {
         panic!("the owner's guess")
     };
     assert_eq!(guess.user_id, Some(ada.id));
-    let EmailConfirmation::Changed(after) = db.confirm_email(&guess, &at(1).into()).await.unwrap()
+    let EmailConfirmation::Changed(after) = db.confirm_email_at(&guess, at(1)).await.unwrap()
     else {
         panic!("the right code")
     };
@@ -153,21 +153,18 @@ pub async fn a_new_address_waits_for_its_code(db: &Db) {
         (after.email.as_str(), after.email_key.as_str()),
         ("New@example.org", "new@example.org")
     );
-    assert!(matches!(
-        db.confirm_email(&guess, &at(1).into()).await.unwrap(),
-        EmailConfirmation::Spent
-    ));
+    assert!(matches!(db.confirm_email_at(&guess, at(1)).await.unwrap(), EmailConfirmation::Spent));
     assert!(
         matches!(charge(db, reset, Purpose::PasswordReset, at(1)).await, GuessCharge::Spent),
         "every open code is void"
     );
     let mails = send_all(db, at(1)).await;
     assert_eq!(
-        (mails.len(), mails[0].to.as_str()),
+        (mails.len(), mails[0].recipient.mailbox.as_str()),
         (1, "ada@example.org"),
         "the old address is told"
     );
-    assert_eq!(mails[0].letter, MailKind::Notice(Notice::EmailChanged));
+    assert_eq!(mails[0].kind, MailKind::Notice(Notice::EmailChanged));
     assert!(lives(db, &first).await);
 }
 
@@ -179,13 +176,10 @@ pub async fn a_newer_change_voids_the_older(db: &Db) {
     let newer = move_to(db, change(&ada, &first), "two@example.org", NOW).await;
     send_all(db, NOW).await;
     assert!(matches!(charge(db, older, Purpose::EmailChange, NOW).await, GuessCharge::Spent));
-    assert!(matches!(
-        db.confirm_email(&held, &NOW.into()).await.unwrap(),
-        EmailConfirmation::Spent
-    ));
+    assert!(matches!(db.confirm_email_at(&held, NOW).await.unwrap(), EmailConfirmation::Spent));
     let guess = guess(db, newer, Purpose::EmailChange, NOW).await;
     assert!(matches!(
-        db.confirm_email(&guess, &NOW.into()).await.unwrap(),
+        db.confirm_email_at(&guess, NOW).await.unwrap(),
         EmailConfirmation::Changed(_)
     ));
 }
@@ -198,16 +192,13 @@ pub async fn a_new_address_can_be_taken_meanwhile(db: &Db) {
     let moving = guess(db, id, Purpose::EmailChange, NOW).await;
     let registering = guess(db, other, Purpose::Registration, NOW).await;
     let activated =
-        db.activate(&registering, None, Uuid::new_v4(), &session(), &NOW.into()).await.unwrap();
+        db.activate_at(&registering, None, Uuid::new_v4(), &session(), NOW).await.unwrap();
     assert!(matches!(activated, Activation::Active(_)));
     assert!(matches!(
-        db.confirm_email(&moving, &NOW.into()).await.unwrap(),
+        db.confirm_email_at(&moving, NOW).await.unwrap(),
         EmailConfirmation::EmailTaken
     ));
-    assert!(matches!(
-        db.confirm_email(&moving, &NOW.into()).await.unwrap(),
-        EmailConfirmation::Spent
-    ));
+    assert!(matches!(db.confirm_email_at(&moving, NOW).await.unwrap(), EmailConfirmation::Spent));
     assert_eq!(db.user(ada.id).await.unwrap().unwrap().email, "ada@example.org");
 }
 
@@ -229,7 +220,7 @@ pub async fn every_change_is_a_version_that_is_told(db: &Db) {
     let (both, _) = done(db, with_password(change(&renamed, &first)), at(20)).await;
     assert!(both.version > renamed.version);
     assert!(
-        db.open_session(&both, &session(), Some("stronger"), Adjustment::nothing(), &at(30).into())
+        db.open_session_at(&both, &session(), Some("stronger"), Adjustment::nothing(), at(30))
             .await
             .unwrap()
             .is_some()

@@ -60,7 +60,7 @@ pub async fn a_refund_is_for_its_own_code(db: &Db) {
         "a refund never gives more than there was"
     );
     assert_eq!(
-        db.resend(id, "client", RESEND_AFTER, KIDS, &at(60).into()).await.unwrap(),
+        db.resend_at(id, "client", RESEND_AFTER, KIDS, at(60)).await.unwrap(),
         ResendResult::Queued
     );
     assert_eq!(generation(&send_all(db, at(60)).await[0]), first.generation + 1);
@@ -77,7 +77,7 @@ pub async fn a_refund_is_for_its_own_code(db: &Db) {
 pub async fn a_resend_repeats_the_code(db: &Db) {
     let id = register(db, "ada", "ada@example.org", "client", NOW).await;
     assert_eq!(
-        db.resend(id, "client", RESEND_AFTER, KIDS, &NOW.into()).await.unwrap(),
+        db.resend_at(id, "client", RESEND_AFTER, KIDS, NOW).await.unwrap(),
         ResendResult::Queued,
         "it waits already"
     );
@@ -85,12 +85,9 @@ pub async fn a_resend_repeats_the_code(db: &Db) {
     assert_eq!(first.len(), 1, "one mail, though it was asked for twice");
     guess(db, id, CODE, at(5)).await;
     let too_soon = ResendResult::TooSoon(Duration::from_secs(20));
+    assert_eq!(db.resend_at(id, "client", RESEND_AFTER, KIDS, at(45)).await.unwrap(), too_soon);
     assert_eq!(
-        db.resend(id, "client", RESEND_AFTER, KIDS, &at(45).into()).await.unwrap(),
-        too_soon
-    );
-    assert_eq!(
-        db.resend(id, "client", RESEND_AFTER, KIDS, &at(65).into()).await.unwrap(),
+        db.resend_at(id, "client", RESEND_AFTER, KIDS, at(65)).await.unwrap(),
         ResendResult::Queued
     );
     let second = send_all(db, at(65)).await;
@@ -100,7 +97,7 @@ pub async fn a_resend_repeats_the_code(db: &Db) {
     }
     assert!(matches!(charge(db, id, CODE, at(65)).await, GuessCharge::Spent), "no new guesses");
     assert_eq!(
-        db.resend(Uuid::new_v4(), "client", RESEND_AFTER, KIDS, &NOW.into()).await.unwrap(),
+        db.resend_at(Uuid::new_v4(), "client", RESEND_AFTER, KIDS, NOW).await.unwrap(),
         ResendResult::Spent
     );
 }
@@ -112,7 +109,7 @@ pub async fn a_resend_after_its_end_makes_a_new_code(db: &Db) {
         guess(db, id, CODE, NOW).await;
     }
     assert_eq!(
-        db.resend(id, "client", RESEND_AFTER, KIDS, &at(900).into()).await.unwrap(),
+        db.resend_at(id, "client", RESEND_AFTER, KIDS, at(900)).await.unwrap(),
         ResendResult::Queued
     );
     let second = send_all(db, at(900)).await;
@@ -125,7 +122,7 @@ pub async fn a_resend_after_its_end_makes_a_new_code(db: &Db) {
 
 pub async fn a_resend_gives_up_a_key_that_is_no_more(db: &Db) {
     let id = register(db, "ada", "ada@example.org", "client", NOW).await;
-    let key_of = |mails: &[ClaimedMail]| match &mails[0].letter {
+    let key_of = |mails: &[ClaimedMail]| match &mails[0].kind {
         MailKind::Code { kid, .. } => kid.clone(),
         MailKind::Notice(_) => panic!("a notice"),
     };
@@ -134,7 +131,7 @@ pub async fn a_resend_gives_up_a_key_that_is_no_more(db: &Db) {
     guess(db, id, CODE, NOW).await;
     let resend = async |kids: &[&str], at: Timestamp| {
         assert_eq!(
-            db.resend(id, "client", RESEND_AFTER, kids, &at.into()).await.unwrap(),
+            db.resend_at(id, "client", RESEND_AFTER, kids, at).await.unwrap(),
             ResendResult::Queued
         );
         key_of(&send_all(db, at).await)
@@ -153,7 +150,7 @@ pub async fn parallel_resends_queue_one_mail(db: &Db) {
     send_all(db, NOW).await;
     let results = together((0..16).map(|_| {
         let db = db.clone();
-        async move { db.resend(id, "client", RESEND_AFTER, KIDS, &at(60).into()).await.unwrap() }
+        async move { db.resend_at(id, "client", RESEND_AFTER, KIDS, at(60)).await.unwrap() }
     }))
     .await;
     assert!(results.iter().all(|result| *result == ResendResult::Queued), "{results:?}");

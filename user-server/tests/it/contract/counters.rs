@@ -57,14 +57,12 @@ pub async fn a_session_settles_its_charge(db: &Db) {
             Ok(0)
         })
     };
-    assert!(db.open_session(&ada, &session(), None, pay(3), &NOW.into()).await.unwrap().is_some());
+    assert!(db.open_session_at(&ada, &session(), None, pay(3), NOW).await.unwrap().is_some());
     assert_eq!(read(db, &KEYS).await, [counted(3), BudgetCounter::ZERO]);
     // The password was right when it was compared, so the attempt is no failure, though there is no
     // session.
     let changed = UserRecord { credentials: ada.credentials + 1, ..ada };
-    assert!(
-        db.open_session(&changed, &session(), None, pay(4), &NOW.into()).await.unwrap().is_none()
-    );
+    assert!(db.open_session_at(&changed, &session(), None, pay(4), NOW).await.unwrap().is_none());
     assert_eq!(read(db, &KEYS).await, [counted(4), BudgetCounter::ZERO]);
 }
 

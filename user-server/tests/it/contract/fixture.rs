@@ -10,6 +10,8 @@ use user_server::domain::{
     Username,
 };
 use user_server::outbox;
+
+pub use crate::support::Changes;
 use uuid::Uuid;
 
 pub type Db = Arc<dyn Store>;
@@ -28,8 +30,8 @@ pub fn at(seconds: u64) -> Timestamp {
 }
 
 /// The budget that the service publishes.
-pub fn budget() -> MailPolicy {
-    outbox::budget(CODE_LIFE)
+pub fn policy() -> MailPolicy {
+    outbox::policy(CODE_LIFE)
 }
 
 pub fn email(text: &str) -> Email {
@@ -55,7 +57,7 @@ pub fn registration(name: &str, address: &str, client: &str) -> Registration {
 /// Writes a registration down; its id.
 pub async fn register(db: &Db, name: &str, address: &str, client: &str, now: Timestamp) -> Uuid {
     let registration = registration(name, address, client);
-    db.register(&registration, &now.into()).await.unwrap();
+    db.register_at(&registration, now).await.unwrap();
     registration.verification_id
 }
 
@@ -67,14 +69,14 @@ pub async fn request_reset(db: &Db, address: &str, now: Timestamp) -> Uuid {
         client: "client".to_owned(),
         kid: KIDS[0].to_owned(),
     };
-    db.request_reset(&request, &now.into()).await.unwrap();
+    db.request_reset_at(&request, now).await.unwrap();
     request.verification_id
 }
 
 /// The next mail that is due, or none. Rows that lead to no mail are passed over.
 pub async fn next_mail(db: &Db, now: Timestamp) -> Option<ClaimedMail> {
     loop {
-        match db.claim(&budget(), now).await.unwrap() {
+        match db.claim(&policy(), now).await.unwrap() {
             OutboxClaim::Mail(mail) => return Some(mail),
             OutboxClaim::Nothing => {}
             OutboxClaim::Idle(_) => return None,
@@ -94,7 +96,7 @@ pub async fn send_all(db: &Db, now: Timestamp) -> Vec<ClaimedMail> {
 
 /// What a mail verifies, or none where it is a notice.
 pub fn verifies(mail: &ClaimedMail) -> Option<Uuid> {
-    match mail.letter {
+    match mail.kind {
         MailKind::Code { verification_id, .. } => Some(verification_id),
         MailKind::Notice(_) => None,
     }
@@ -102,7 +104,7 @@ pub fn verifies(mail: &ClaimedMail) -> Option<Uuid> {
 
 /// Which code of its verification a mail carries.
 pub fn generation(mail: &ClaimedMail) -> u32 {
-    match mail.letter {
+    match mail.kind {
         MailKind::Code { generation, .. } => generation,
         MailKind::Notice(notice) => panic!("no code: {notice:?}"),
     }
@@ -127,7 +129,7 @@ pub async fn user(db: &Db, name: &str) -> (UserRecord, NewSession) {
     send_all(db, NOW).await;
     let guess = guess(db, id, Purpose::Registration, NOW).await;
     let session = session();
-    match db.activate(&guess, None, Uuid::new_v4(), &session, &NOW.into()).await.unwrap() {
+    match db.activate_at(&guess, None, Uuid::new_v4(), &session, NOW).await.unwrap() {
         Activation::Active(user) => (*user, session),
         _ => panic!("{name} can not be made"),
     }
@@ -135,15 +137,12 @@ pub async fn user(db: &Db, name: &str) -> (UserRecord, NewSession) {
 
 /// Another session of a user; whether it was opened.
 pub async fn open(db: &Db, user: &UserRecord, session: &NewSession, now: Timestamp) -> bool {
-    db.open_session(user, session, None, Adjustment::nothing(), &now.into())
-        .await
-        .unwrap()
-        .is_some()
+    db.open_session_at(user, session, None, Adjustment::nothing(), now).await.unwrap().is_some()
 }
 
 /// Whether a session lives.
 pub async fn lives(db: &Db, session: &NewSession) -> bool {
-    db.session_user(session.id).await.unwrap().is_some()
+    db.session(session.id).await.unwrap().is_some()
 }
 
 /// A change that changes nothing yet.

@@ -1,8 +1,9 @@
 //! Keys that are retired for good, and what hangs on each.
 
 use user_server::domain::{
-    AuditFilter, AuditKind, ChangeContext, KeyUse, NewSession, Origin, Rotation, Timestamp,
+    AuditFilter, AuditKind, ChangeContext, KeyUse, NewSession, Origin, Timestamp,
 };
+use user_server::tokens::Rotation;
 
 use super::fixture::*;
 
@@ -21,9 +22,9 @@ async fn uses(db: &Db) -> Vec<(String, i64, i64)> {
 
 pub async fn a_key_is_retired_once_and_for_good(db: &Db) {
     assert!(retired(db).await.is_empty());
-    assert!(db.retire_key("kid-2", &root(at(5))).await.unwrap());
-    assert!(db.retire_key("kid-1", &root(at(9))).await.unwrap());
-    assert!(!db.retire_key("kid-2", &root(at(20))).await.unwrap(), "it was before");
+    assert!(db.retire_key_at("kid-2", root(at(5))).await.unwrap());
+    assert!(db.retire_key_at("kid-1", root(at(9))).await.unwrap());
+    assert!(!db.retire_key_at("kid-2", root(at(20))).await.unwrap(), "it was before");
     let expected = [("kid-2".to_owned(), at(5)), ("kid-1".to_owned(), at(9))];
     assert_eq!(retired(db).await, expected, "since the first time, in that order");
     let told = AuditFilter {
@@ -44,7 +45,7 @@ pub async fn a_key_is_retired_once_and_for_good(db: &Db) {
 pub async fn sixteen_retire_a_key_once(db: &Db) {
     let results = together((0..16).map(|number| {
         let db = db.clone();
-        async move { db.retire_key("kid-1", &root(at(number))).await.unwrap() }
+        async move { db.retire_key_at("kid-1", root(at(number))).await.unwrap() }
     }))
     .await;
     assert_eq!(results.iter().filter(|first| **first).count(), 1, "{results:?}");
@@ -63,12 +64,12 @@ pub async fn what_hangs_on_a_key_is_counted(db: &Db) {
     assert_eq!(uses(db).await, [("kid-1".to_owned(), 1, 2), ("kid-2".to_owned(), 1, 0)]);
     // A refresh moves its session to today's key.
     assert!(matches!(
-        db.rotate(first.id, 0, GRACE, "kid-2", &NOW.into()).await.unwrap(),
-        Rotation::Moved(_)
+        db.rotate_at(first.id, 0, "kid-2", NOW).await.unwrap(),
+        Rotation::Advanced(_)
     ));
     assert_eq!(uses(db).await, [("kid-1".to_owned(), 0, 2), ("kid-2".to_owned(), 2, 0)]);
-    db.retire_key("kid-2", &root(NOW)).await.unwrap();
+    db.retire_key_at("kid-2", root(NOW)).await.unwrap();
     assert_eq!(uses(db).await[1].1, 2, "rows stay until their time is over");
-    db.end_all_sessions(ada.id, &NOW.into()).await.unwrap();
+    db.end_all_sessions_at(ada.id, NOW).await.unwrap();
     assert_eq!(uses(db).await, [("kid-1".to_owned(), 0, 1)], "with the sessions the reset is void");
 }

@@ -2,8 +2,9 @@
 
 use user_server::domain::{
     AuditFilter, AuditKind, ChangeContext, EVERYONE, GuessCharge, Imported, MailKind, NewUser,
-    Notice, Origin, Purpose, Rotation, Username,
+    Notice, Origin, Purpose, Username,
 };
+use user_server::tokens::Rotation;
 use uuid::Uuid;
 
 use super::fixture::*;
@@ -29,7 +30,7 @@ pub async fn a_disabled_account_opens_no_session(db: &Db) {
     let (ada, first) = user(db, "ada").await;
     let reset = request_reset(db, "ada@example.org", NOW).await;
     send_all(db, NOW).await;
-    let ended = db.disable(ada.id, &at(1).into()).await.unwrap().unwrap();
+    let ended = db.disable_at(ada.id, at(1)).await.unwrap().unwrap();
     assert_eq!((ended.sessions, ended.subjects), (1, vec![first.id]));
     assert!(db.revocations(at(1)).await.unwrap().iter().any(|entry| entry.subject == first.id));
     assert!(
@@ -39,18 +40,18 @@ pub async fn a_disabled_account_opens_no_session(db: &Db) {
     assert!(!open(db, &ada, &session(), at(1)).await, "what was proved before no longer counts");
     let now = db.user(ada.id).await.unwrap().unwrap();
     assert!(now.disabled);
-    db.disable(ada.id, &at(9).into()).await.unwrap().unwrap();
+    db.disable_at(ada.id, at(9)).await.unwrap().unwrap();
     assert_eq!(
         db.account(ada.id).await.unwrap().unwrap().disabled_at,
         Some(at(1)),
         "since the first time"
     );
-    assert!(db.enable(ada.id, &at(2).into()).await.unwrap());
+    assert!(db.enable_at(ada.id, at(2)).await.unwrap());
     let now = db.user(ada.id).await.unwrap().unwrap();
     assert!(!now.disabled && open(db, &now, &session(), at(2)).await);
     assert!(
-        db.disable(Uuid::new_v4(), &NOW.into()).await.unwrap().is_none()
-            && !db.enable(Uuid::new_v4(), &NOW.into()).await.unwrap()
+        db.disable_at(Uuid::new_v4(), NOW).await.unwrap().is_none()
+            && !db.enable_at(Uuid::new_v4(), NOW).await.unwrap()
     );
 }
 
@@ -79,12 +80,12 @@ pub async fn an_import_takes_nobody_elses_place(db: &Db) {
         newcomer("grace", "second@example.org"),
         again(&grace),
     ];
-    use Imported::{Added, EmailTaken, IdTaken, There, UsernameTaken};
-    let expected = [Added, UsernameTaken, EmailTaken, UsernameTaken, There];
+    use Imported::{Added, AlreadyThere, EmailTaken, IdTaken, UsernameTaken};
+    let expected = [Added, UsernameTaken, EmailTaken, UsernameTaken, AlreadyThere];
     assert_eq!(db.import(&users, true).await.unwrap(), expected);
     assert!(db.user(grace.id).await.unwrap().is_none(), "a rehearsal leaves nothing");
     assert_eq!(db.import(&users, false).await.unwrap(), expected);
-    assert_eq!(db.import(&[again(&grace)], false).await.unwrap(), [There]);
+    assert_eq!(db.import(&[again(&grace)], false).await.unwrap(), [AlreadyThere]);
     let renamed = NewUser { id: grace.id, ..newcomer("hopper", "grace@example.org") };
     assert_eq!(db.import(&[renamed], false).await.unwrap(), [IdTaken]);
     let found = db.user(grace.id).await.unwrap().unwrap();
@@ -134,7 +135,7 @@ pub async fn the_classes_of_hashes_are_known(db: &Db) {
         assert!(classes.iter().any(|known| known == class), "{class}: {classes:?}");
     }
     let ada = db.user(id).await.unwrap().unwrap();
-    db.open_session(&ada, &session(), Some(own), Adjustment::nothing(), &NOW.into())
+    db.open_session_at(&ada, &session(), Some(own), Adjustment::nothing(), NOW)
         .await
         .unwrap()
         .unwrap();
@@ -150,7 +151,7 @@ pub async fn a_store_that_was_put_back_forgets_sessions(db: &Db) {
     let reset = request_reset(db, "ada@example.org", at(1)).await;
     let root =
         ChangeContext { at: at(2), origin: Origin::Operator("root".to_owned()), claim: None };
-    assert_eq!(db.forget_sessions(&root).await.unwrap(), 1);
+    assert_eq!(db.forget_sessions_at(root.clone()).await.unwrap(), 1);
     let told = AuditFilter {
         kind: Some(AuditKind::Restored.name().to_owned()),
         limit: 10,
@@ -158,10 +159,7 @@ pub async fn a_store_that_was_put_back_forgets_sessions(db: &Db) {
     };
     let rows = db.entries(&told).await.unwrap();
     assert_eq!(rows.iter().map(|row| row.operator.as_deref()).collect::<Vec<_>>(), [Some("root")]);
-    assert!(matches!(
-        db.rotate(first.id, 0, GRACE, "kid-1", &at(3).into()).await.unwrap(),
-        Rotation::Gone
-    ));
+    assert!(matches!(db.rotate_at(first.id, 0, "kid-1", at(3)).await.unwrap(), Rotation::Gone));
     for (id, purpose) in [(waiting, Purpose::Registration), (reset, Purpose::PasswordReset)] {
         assert!(matches!(charge(db, id, purpose, at(3)).await, GuessCharge::Spent));
     }
@@ -170,11 +168,8 @@ pub async fn a_store_that_was_put_back_forgets_sessions(db: &Db) {
     assert!(open(db, &ada, &session(), at(4)).await);
     register(db, "grace", "grace@example.org", "client", at(4)).await;
     assert_eq!(send_all(db, at(4)).await.len(), 1, "a new code goes out");
-    db.delete_user(&ada, &at(5).into()).await.unwrap().unwrap();
+    db.delete_user_at(&ada, at(5)).await.unwrap().unwrap();
     assert!(
-        send_all(db, at(5))
-            .await
-            .iter()
-            .all(|mail| mail.letter == MailKind::Notice(Notice::Deleted))
+        send_all(db, at(5)).await.iter().all(|mail| mail.kind == MailKind::Notice(Notice::Deleted))
     );
 }

@@ -43,9 +43,12 @@ pub async fn a_mail_is_held_by_one_worker(db: &Db) {
 pub async fn a_mail_comes_again_when_its_worker_has_gone(db: &Db) {
     let id = register(db, "ada", "Ada@example.org", "client", NOW).await;
     let first = next_mail(db, NOW).await.unwrap();
-    assert_eq!((first.to.as_str(), first.username.as_str()), ("Ada@example.org", "ada"));
-    let lease = NOW.plus(budget().lease);
-    let OutboxClaim::Idle(Some(due)) = db.claim(&budget(), NOW).await.unwrap() else {
+    assert_eq!(
+        (first.recipient.mailbox.as_str(), first.recipient.username.as_str()),
+        ("Ada@example.org", "ada")
+    );
+    let lease = NOW.plus(policy().lease);
+    let OutboxClaim::Idle(Some(due)) = db.claim(&policy(), NOW).await.unwrap() else {
         panic!("it is held")
     };
     assert_eq!(due, lease, "when there will be something to do");
@@ -54,7 +57,7 @@ pub async fn a_mail_comes_again_when_its_worker_has_gone(db: &Db) {
     assert_eq!((second.id, second.attempt, verifies(&second)), (first.id, 2, Some(id)));
     db.settle(second.id, lease).await.unwrap();
     assert!(next_mail(db, at(HOUR)).await.is_none());
-    assert!(matches!(db.claim(&budget(), at(HOUR)).await.unwrap(), OutboxClaim::Idle(None)));
+    assert!(matches!(db.claim(&policy(), at(HOUR)).await.unwrap(), OutboxClaim::Idle(None)));
 }
 
 pub async fn a_mail_comes_again_when_it_was_given_back(db: &Db) {
@@ -102,9 +105,9 @@ pub async fn an_owner_is_told_instead(db: &Db) {
     assert!(matches!(charge(db, id, CODE, at(60)).await, GuessCharge::NotIssued));
     let mails = send_all(db, at(60)).await;
     assert_eq!(mails.len(), 1, "{mails:?}");
-    assert_eq!(mails[0].letter, MailKind::Notice(Notice::AlreadyRegistered));
+    assert_eq!(mails[0].kind, MailKind::Notice(Notice::AlreadyRegistered));
     assert_eq!(
-        (mails[0].to.as_str(), mails[0].username.as_str()),
+        (mails[0].recipient.mailbox.as_str(), mails[0].recipient.username.as_str()),
         ("ada@example.org", "ada"),
         "as stored, not as typed"
     );
@@ -122,7 +125,7 @@ pub async fn an_owner_is_told_once_an_hour(db: &Db) {
         email: Some((Uuid::new_v4(), email("ada@example.org"))),
         ..change(&grace, &hers)
     };
-    db.change_user(&moving, &at(120).into()).await.unwrap();
+    db.update_user_at(&moving, at(120)).await.unwrap();
     assert_eq!(told(120).await, 0, "by whichever way the address was typed");
     register(db, "mallory", "ada@example.org", "client", at(HOUR + 60)).await;
     assert_eq!(told(HOUR + 60).await, 1);
@@ -134,7 +137,7 @@ pub async fn what_waits_is_counted(db: &Db) {
     register(db, "ada", "ada@example.org", "client", NOW).await;
     register(db, "bob", "ada@example.org", "client", NOW).await;
     assert_eq!(db.backlog(at(5)).await.unwrap(), Backlog { waiting: 2, oldest: Some(NOW), ..none });
-    let OutboxClaim::Mail(mail) = db.claim(&budget(), at(5)).await.unwrap() else {
+    let OutboxClaim::Mail(mail) = db.claim(&policy(), at(5)).await.unwrap() else {
         panic!("a mail is due")
     };
     assert_eq!(

@@ -12,13 +12,13 @@ pub async fn a_reset_ends_everything(db: &Db) {
     let other = request_reset(db, "ada@example.org", NOW).await;
     let mails = send_all(db, NOW).await;
     assert_eq!(
-        (mails.len(), mails[0].to.as_str(), mails[0].username.as_str()),
+        (mails.len(), mails[0].recipient.mailbox.as_str(), mails[0].recipient.username.as_str()),
         (1, "ada@example.org", "ada")
     );
     send_all(db, at(60)).await;
     let guess = guess(db, id, Purpose::PasswordReset, at(60)).await;
     assert_eq!(db.reset_owner(&guess).await.unwrap().unwrap().id, ada.id);
-    let done = db.reset_password(&guess, "new hash", &at(60).into()).await.unwrap().unwrap();
+    let done = db.reset_password_at(&guess, "new hash", at(60)).await.unwrap().unwrap();
     assert_eq!((done.user.password_hash.as_str(), done.ended.sessions), ("new hash", 2));
     assert!(!lives(db, &first).await && !lives(db, &second).await);
     assert!(
@@ -30,7 +30,7 @@ pub async fn a_reset_ends_everything(db: &Db) {
     assert!(db.reset_owner(&guess).await.unwrap().is_none(), "it is spent");
     let mails = send_all(db, at(60)).await;
     assert_eq!(mails.len(), 1, "{mails:?}");
-    assert_eq!(mails[0].letter, MailKind::Notice(Notice::PasswordReset));
+    assert_eq!(mails[0].kind, MailKind::Notice(Notice::PasswordReset));
 }
 
 pub async fn a_reset_of_nobody_is_dead(db: &Db) {
@@ -57,10 +57,7 @@ pub async fn one_code_resets_once(db: &Db) {
     let results = together((0..16).map(|number| {
         let (db, guess) = (db.clone(), guess.clone());
         async move {
-            db.reset_password(&guess, &format!("hash {number}"), &NOW.into())
-                .await
-                .unwrap()
-                .is_some()
+            db.reset_password_at(&guess, &format!("hash {number}"), NOW).await.unwrap().is_some()
         }
     }))
     .await;

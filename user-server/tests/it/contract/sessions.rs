@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use user_server::domain::{GuessCharge, Purpose, Rotation, Timestamp};
+use user_server::domain::{GuessCharge, Purpose, Timestamp};
+use user_server::tokens::Rotation;
 use uuid::Uuid;
 
 use super::fixture::*;
 
 async fn rotate(db: &Db, id: Uuid, number: u32, now: Timestamp) -> Rotation {
-    db.rotate(id, number, GRACE, "kid-2", &now.into()).await.unwrap()
+    db.rotate_at(id, number, "kid-2", now).await.unwrap()
 }
 
 pub async fn a_refresh_token_moves_on_once(db: &Db) {
@@ -21,7 +22,7 @@ pub async fn a_refresh_token_moves_on_once(db: &Db) {
     let mut moved = 0;
     for result in results {
         let session = match result {
-            Rotation::Moved(session) => {
+            Rotation::Advanced(session) => {
                 moved += 1;
                 session
             }
@@ -39,13 +40,13 @@ pub async fn a_refresh_token_moves_on_once(db: &Db) {
 
 pub async fn the_one_before_is_good_for_the_grace(db: &Db) {
     let (_, first) = user(db, "ada").await;
-    assert!(matches!(rotate(db, first.id, 0, NOW).await, Rotation::Moved(_)));
+    assert!(matches!(rotate(db, first.id, 0, NOW).await, Rotation::Advanced(_)));
     let Rotation::Repeated(session) = rotate(db, first.id, 0, NOW.plus(GRACE)).await else {
         panic!("within the grace")
     };
     assert_eq!((session.counter, session.rotated_at), (1, NOW));
     let late = NOW.plus(GRACE + Duration::from_millis(1));
-    let Rotation::Ended(ended) = rotate(db, first.id, 0, late).await else {
+    let Rotation::Stolen(ended) = rotate(db, first.id, 0, late).await else {
         panic!("after the grace")
     };
     assert_eq!((ended.sessions, ended.subjects), (1, vec![first.id]));
@@ -59,10 +60,10 @@ pub async fn an_older_one_ends_the_session(db: &Db) {
     let (ada, first) = user(db, "ada").await;
     let other = session();
     assert!(open(db, &ada, &other, NOW).await);
-    assert!(matches!(rotate(db, first.id, 0, NOW).await, Rotation::Moved(_)));
-    assert!(matches!(rotate(db, first.id, 1, NOW).await, Rotation::Moved(_)));
+    assert!(matches!(rotate(db, first.id, 0, NOW).await, Rotation::Advanced(_)));
+    assert!(matches!(rotate(db, first.id, 1, NOW).await, Rotation::Advanced(_)));
     assert!(
-        matches!(rotate(db, first.id, 0, NOW).await, Rotation::Ended(_)),
+        matches!(rotate(db, first.id, 0, NOW).await, Rotation::Stolen(_)),
         "two before, at once"
     );
     assert!(!lives(db, &first).await && lives(db, &other).await);
@@ -75,10 +76,13 @@ pub async fn an_older_one_ends_the_session(db: &Db) {
 
 pub async fn a_number_from_the_future_is_refused(db: &Db) {
     let (_, first) = user(db, "ada").await;
-    assert!(matches!(rotate(db, first.id, 1, NOW).await, Rotation::Ahead));
-    assert!(matches!(rotate(db, first.id, u32::MAX, NOW).await, Rotation::Ahead));
+    assert!(matches!(rotate(db, first.id, 1, NOW).await, Rotation::NotIssued));
+    assert!(matches!(rotate(db, first.id, u32::MAX, NOW).await, Rotation::NotIssued));
     assert!(matches!(rotate(db, Uuid::new_v4(), 0, NOW).await, Rotation::Gone));
-    assert!(matches!(rotate(db, first.id, 0, NOW).await, Rotation::Moved(_)), "it changed nothing");
+    assert!(
+        matches!(rotate(db, first.id, 0, NOW).await, Rotation::Advanced(_)),
+        "it changed nothing"
+    );
 }
 
 pub async fn a_session_has_an_owner_until_it_ends(db: &Db) {
@@ -87,7 +91,7 @@ pub async fn a_session_has_an_owner_until_it_ends(db: &Db) {
         async |id| db.session_owner(id).await.unwrap().map(|owner| (owner.id, owner.version));
     assert_eq!(owner(first.id).await, Some((ada.id, ada.version)));
     assert_eq!(owner(ada.id).await, None);
-    db.end_session(first.id, &NOW.into()).await.unwrap();
+    db.end_session_at(first.id, NOW).await.unwrap();
     assert_eq!(owner(first.id).await, None);
 }
 
@@ -95,7 +99,7 @@ pub async fn a_session_ends_once(db: &Db) {
     let (_, first) = user(db, "ada").await;
     let results = together((0..16).map(|_| {
         let db = db.clone();
-        async move { db.end_session(first.id, &NOW.into()).await.unwrap() }
+        async move { db.end_session_at(first.id, NOW).await.unwrap() }
     }))
     .await;
     assert_eq!(results.iter().map(|ended| ended.sessions).sum::<u32>(), 1);
@@ -109,19 +113,19 @@ pub async fn all_sessions_end_with_the_codes(db: &Db) {
     assert!(open(db, &ada, &second, NOW).await);
     let reset = request_reset(db, "ada@example.org", NOW).await;
     send_all(db, NOW).await;
-    let ended = db.end_all_sessions(ada.id, &NOW.into()).await.unwrap();
+    let ended = db.end_all_sessions_at(ada.id, NOW).await.unwrap();
     assert_eq!(ended.sessions, 2);
     assert!(!lives(db, &first).await && !lives(db, &second).await && lives(db, &graces).await);
     assert!(matches!(charge(db, reset, Purpose::PasswordReset, NOW).await, GuessCharge::Spent));
-    assert_eq!(db.end_all_sessions(ada.id, &NOW.into()).await.unwrap().sessions, 0);
+    assert_eq!(db.end_all_sessions_at(ada.id, NOW).await.unwrap().sessions, 0);
 }
 
 pub async fn the_log_is_read_from_a_time_on(db: &Db) {
     let (ada, first) = user(db, "ada").await;
     let second = session();
     assert!(open(db, &ada, &second, NOW).await);
-    db.end_session(first.id, &at(10).into()).await.unwrap();
-    db.end_session(second.id, &at(20).into()).await.unwrap();
+    db.end_session_at(first.id, at(10)).await.unwrap();
+    db.end_session_at(second.id, at(20)).await.unwrap();
     let since = async |now| -> Vec<Uuid> {
         db.revocations(now).await.unwrap().iter().map(|entry| entry.subject).collect()
     };

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use user_server::domain::{
-    BudgetCounter, GuessCharge, Purpose, ResendResult, Retention, Rotation, Timestamp,
+    BudgetCounter, GuessCharge, Purpose, ResendResult, Retention, Timestamp,
 };
 use user_server::outbox::RESEND_AFTER;
+use user_server::tokens::Rotation;
 
 use super::fixture::*;
 
@@ -15,7 +16,7 @@ fn retention() -> Retention {
     let days = |days| Duration::from_secs(days * DAY);
     Retention {
         verifications: days(1),
-        mails: days(1) + budget().code_life,
+        mails: days(1) + policy().code_life,
         revocations: Duration::from_secs(2 * HOUR),
         session_idle: days(30),
         session_life: days(90),
@@ -31,7 +32,7 @@ pub async fn young_rows_stay(db: &Db) {
     let id = register(db, "grace", "grace@example.org", "client", at(60)).await;
     let waiting = register(db, "grace", "grace@example.org", "client", at(60)).await;
     send_all(db, at(60)).await;
-    db.end_session(first.id, &at(60).into()).await.unwrap();
+    db.end_session_at(first.id, at(60)).await.unwrap();
     assert_eq!(sweep(db, at(60)).await, 0);
     assert_eq!(db.revocations(NOW).await.unwrap().len(), 1);
     guess(db, id, CODE, at(60)).await;
@@ -39,7 +40,7 @@ pub async fn young_rows_stay(db: &Db) {
     assert_eq!(send_all(db, at(120)).await.len(), 1);
     // A code that was asked for again lives on, however old its registration is.
     assert_eq!(
-        db.resend(id, "client", RESEND_AFTER, KIDS, &at(DAY).into()).await.unwrap(),
+        db.resend_at(id, "client", RESEND_AFTER, KIDS, at(DAY)).await.unwrap(),
         ResendResult::Queued
     );
     assert_eq!(send_all(db, at(DAY)).await.len(), 1);
@@ -64,14 +65,13 @@ pub async fn old_rows_go(db: &Db) {
     // day can be guessed at.
     assert_eq!(sweep(db, at(DAY + 961)).await, 5, "a verification, two mails, two turns");
     assert_eq!(
-        db.resend(id, "client", RESEND_AFTER, KIDS, &at(DAY + 961).into()).await.unwrap(),
+        db.resend_at(id, "client", RESEND_AFTER, KIDS, at(DAY + 961)).await.unwrap(),
         ResendResult::Spent
     );
     for (number, day) in [20, 40, 60, 80].into_iter().enumerate() {
         let number = u32::try_from(number).unwrap();
-        let moved =
-            db.rotate(used.id, number, GRACE, "kid-1", &at(day * DAY).into()).await.unwrap();
-        assert!(matches!(moved, Rotation::Moved(_)), "day {day}");
+        let moved = db.rotate_at(used.id, number, "kid-1", at(day * DAY)).await.unwrap();
+        assert!(matches!(moved, Rotation::Advanced(_)), "day {day}");
     }
     assert_eq!(sweep(db, at(30 * DAY + 1)).await, 1, "the session that nobody refreshed");
     assert!(!lives(db, &idle).await && lives(db, &used).await);
@@ -79,7 +79,7 @@ pub async fn old_rows_go(db: &Db) {
     assert!(!lives(db, &used).await);
     let other = session();
     assert!(open(db, &ada, &other, at(90 * DAY)).await);
-    db.end_session(other.id, &at(90 * DAY).into()).await.unwrap();
+    db.end_session_at(other.id, at(90 * DAY)).await.unwrap();
     assert_eq!(sweep(db, at(90 * DAY + 2 * HOUR + 1)).await, 1, "the log's entry");
     assert!(db.revocations(NOW).await.unwrap().is_empty());
     assert!(db.user(ada.id).await.unwrap().is_some(), "an account stays");
@@ -99,7 +99,7 @@ pub async fn a_budget_outlives_its_sweep(db: &Db) {
         send_all(db, at(DAY)).await.is_empty(),
         "the code of yesterday's first could be guessed at for a while"
     );
-    let free = DAY + budget().code_life.as_secs();
+    let free = DAY + policy().code_life.as_secs();
     register(db, "ada", "ada@example.org", "client", at(free - 60)).await;
     sweep(db, at(free)).await;
     assert_eq!(send_all(db, at(free)).await.len(), 1);

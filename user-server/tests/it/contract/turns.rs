@@ -8,7 +8,7 @@ use super::fixture::*;
 /// The time at which something is due.
 async fn due(db: &Db, now: Timestamp) -> Timestamp {
     loop {
-        match db.claim(&budget(), now).await.unwrap() {
+        match db.claim(&policy(), now).await.unwrap() {
             OutboxClaim::Nothing => {}
             OutboxClaim::Idle(Some(at)) => return at,
             other => panic!("{other:?}"),
@@ -20,7 +20,7 @@ async fn due(db: &Db, now: Timestamp) -> Timestamp {
 async fn send_in_turn(db: &Db, mut now: Timestamp) -> Vec<(Timestamp, Uuid)> {
     let mut sent = Vec::new();
     loop {
-        match db.claim(&budget(), now).await.unwrap() {
+        match db.claim(&policy(), now).await.unwrap() {
             OutboxClaim::Mail(mail) => {
                 db.settle(mail.id, now).await.unwrap();
                 sent.push((now, verifies(&mail).unwrap()));
@@ -53,7 +53,7 @@ pub async fn an_address_has_its_budget(db: &Db) {
     assert!(next_mail(db, at(DAY - 1)).await.is_none());
     // The first code could be guessed at for as long as it lived, and no day may hold the guesses
     // of eleven.
-    let free = at(DAY).plus(budget().code_life);
+    let free = at(DAY).plus(policy().code_life);
     assert_eq!(due(db, at(DAY - 1)).await, free);
     assert_eq!(send_in_turn(db, free).await, [(free, id)]);
 }
@@ -79,7 +79,7 @@ pub async fn a_suffix_is_the_same_address(db: &Db) {
     register(db, "ada", "other@example.org", "client", NOW).await;
     assert_eq!(send_all(db, NOW).await.len(), 2);
     let late = send_all(db, at(60)).await;
-    assert_eq!((late.len(), late[0].to.as_str()), (1, "Ada+spam@example.org"));
+    assert_eq!((late.len(), late[0].recipient.mailbox.as_str()), (1, "Ada+spam@example.org"));
 }
 
 pub async fn a_purpose_has_a_budget_of_its_own(db: &Db) {
@@ -90,7 +90,7 @@ pub async fn a_purpose_has_a_budget_of_its_own(db: &Db) {
         email: Some((Uuid::new_v4(), email("new@example.org"))),
         ..change(&grace, &hers)
     };
-    db.change_user(&moving, &NOW.into()).await.unwrap();
+    db.update_user_at(&moving, NOW).await.unwrap();
     request_reset(db, "ada@example.org", NOW).await;
     assert_eq!(send_all(db, NOW).await.len(), 3);
 }
@@ -107,7 +107,7 @@ pub async fn patience_ends(db: &Db) {
         [late],
         "what waited for a day is dropped"
     );
-    assert!(matches!(db.claim(&budget(), at(DAY)).await.unwrap(), OutboxClaim::Idle(None)));
+    assert!(matches!(db.claim(&policy(), at(DAY)).await.unwrap(), OutboxClaim::Idle(None)));
 }
 
 pub async fn a_voided_mail_takes_no_turn(db: &Db) {
@@ -117,7 +117,7 @@ pub async fn a_voided_mail_takes_no_turn(db: &Db) {
         let id = Uuid::new_v4();
         let moving =
             UserUpdate { email: Some((id, email("new@example.org"))), ..change(&ada, &first) };
-        db.change_user(&moving, &NOW.into()).await.unwrap();
+        db.update_user_at(&moving, NOW).await.unwrap();
         ids.push(id);
     }
     let mails = send_all(db, NOW).await;

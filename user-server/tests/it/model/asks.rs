@@ -5,7 +5,7 @@ use user_server::domain::{Notice, Purpose};
 use uuid::Uuid;
 
 use super::budgets::Gate;
-use super::faults::AuditEvent;
+use super::faults::Effect;
 use super::ledger::{Access, Look, SECOND, User as Account, Verification, Worth, nth_last};
 use super::story::{ADDRESSES, Ago, Ask, Code, Login as Who, NAMES, PASSWORDS, Proof, Token};
 use super::world::{Answered, At, World, worth_refusals};
@@ -103,8 +103,8 @@ impl World {
     fn take_guesses<R>(&mut self, answered: &Answered<R>, id: Uuid) {
         for event in &answered.events {
             let change = match event {
-                AuditEvent::Guessed(of) if *of == id => 1,
-                AuditEvent::Refunded(of) if *of == id => -1,
+                Effect::Guessed(of) if *of == id => 1,
+                Effect::Refunded(of) if *of == id => -1,
                 _ => continue,
             };
             if let Some(issued) = &mut self.ledger.verification_mut(id).issued {
@@ -130,7 +130,7 @@ impl World {
         look: Look,
         taken: bool,
     ) {
-        if came!(answered, AuditEvent::Wasted) {
+        if came!(answered, Effect::Wasted) {
             assert!(
                 taken && matches!(look, Look::Right | Look::Perhaps),
                 "{look:?} was spent in vain"
@@ -164,7 +164,7 @@ impl World {
             Login { login: login.into(), password: password.unwrap_or(NO_PASSWORD).into() };
         let answered = self.call(at, request).await;
         for event in &answered.events {
-            if let AuditEvent::Opened { session } = event {
+            if let Effect::Opened { session } = event {
                 let (user, _) = account.as_ref().expect("a session of nobody");
                 assert!(right && gate != Gate::Shut, "a session without its password");
                 self.ledger.open(*session, *user, now);

@@ -6,10 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::Notify;
-use user_server::domain::{
-    AuditChain, AuditEntry, AuditFilter, AuditRecord, ChangeContext, ClaimedMail, Fault, Mail,
-    OutboxClaim, SealResult, SendError, Timestamp, Unsealed, Username, *,
-};
+use user_server::domain::*;
 use uuid::Uuid;
 
 /// How a call goes wrong.
@@ -18,7 +15,7 @@ pub enum Wrong {
     /// Nothing was done, and the caller learns that it failed.
     NotDone,
     /// It was done, and the caller learns that it failed.
-    RecordedOutcome,
+    Done,
     /// Nothing was done, and whoever waited for it has gone: a deadline, a crash.
     CutBefore,
     /// It was done, and whoever waited for it has gone.
@@ -27,7 +24,7 @@ pub enum Wrong {
 
 /// What was truly done in a store.
 #[derive(Debug, Clone)]
-pub enum AuditEvent {
+pub enum Effect {
     Registered(Uuid),
     ResetRequested(Uuid),
     Guessed(Uuid),
@@ -44,13 +41,13 @@ pub enum AuditEvent {
     Opened {
         session: Uuid,
     },
-    UserUpdateResult {
+    Changed {
         verification: Option<Uuid>,
     },
     Deleted,
-    Moved,
+    Refreshed,
     Stolen,
-    EndedSessions(u32),
+    Ended(u32),
     EndedAll(u32),
     Claimed(ClaimedMail),
     Settled,
@@ -68,7 +65,7 @@ pub struct Faults {
 struct State {
     planned: Option<(u8, Wrong)>,
     fired: bool,
-    events: Vec<AuditEvent>,
+    events: Vec<Effect>,
 }
 
 impl Faults {
@@ -78,7 +75,7 @@ impl Faults {
     }
 
     /// What was done since, and whether something went wrong. Nothing does from here on.
-    pub fn take(&self) -> (Vec<AuditEvent>, bool) {
+    pub fn take(&self) -> (Vec<Effect>, bool) {
         let state = std::mem::take(&mut *self.state.lock().unwrap());
         (state.events, state.fired)
     }
@@ -103,7 +100,7 @@ impl Faults {
     async fn around<T>(
         &self,
         call: impl Future<Output = Result<T, Fault>>,
-        note: impl FnOnce(&T) -> Option<AuditEvent>,
+        note: impl FnOnce(&T) -> Option<Effect>,
     ) -> Result<T, Fault> {
         let wrong = self.next();
         if wrong == Some(Wrong::CutBefore) {
@@ -117,7 +114,7 @@ impl Faults {
         self.state.lock().unwrap().events.extend(note(&done));
         match wrong {
             Some(Wrong::CutAfter) => self.go().await,
-            Some(Wrong::RecordedOutcome) => failed(),
+            Some(Wrong::Done) => failed(),
             _ => Ok(done),
         }
     }
@@ -134,164 +131,133 @@ pub struct FaultyStore {
     pub faults: Arc<Faults>,
 }
 
+/// Gives a closure the type that [`Faults::around`] expects.
+fn effect<T, F: FnOnce(&T) -> Option<Effect>>(effect: F) -> F {
+    effect
+}
+
+/// The effect of a port method, from its arguments and its result. A method without an arm has none.
+macro_rules! effect_of {
+    (register $registration:ident $change:ident) => {{
+        let id = $registration.verification_id;
+        move |_| Some(Effect::Registered(id))
+    }};
+    (activate $guess:ident $username:ident $user_id:ident $session:ident $change:ident) => {{
+        let (user, session) = ($user_id, $session.id);
+        move |activation| match activation {
+            Activation::Active(_) => Some(Effect::Activated { user, session }),
+            Activation::EmailTaken => Some(Effect::Wasted),
+            Activation::UsernameTaken | Activation::Spent => None,
+        }
+    }};
+    (open_session $login:ident $change:ident) => {{
+        let session = $login.session.id;
+        move |opened| opened.as_ref().map(|_| Effect::Opened { session })
+    }};
+    (update_user $update:ident $change:ident) => {{
+        let verification = $update.email.as_ref().map(|(id, _)| *id);
+        move |result| {
+            matches!(result, UserUpdateResult::Updated(..))
+                .then_some(Effect::Changed { verification })
+        }
+    }};
+    (confirm_email $($arg:ident)*) => {
+        |confirmation| match confirmation {
+            EmailConfirmation::Changed(_) => Some(Effect::Confirmed),
+            EmailConfirmation::EmailTaken => Some(Effect::Wasted),
+            EmailConfirmation::Spent => None,
+        }
+    };
+    (request_reset $request:ident $change:ident) => {{
+        let id = $request.verification_id;
+        move |_| Some(Effect::ResetRequested(id))
+    }};
+    (reset_password $($arg:ident)*) => {
+        |reset| reset.as_ref().map(|_| Effect::Reset)
+    };
+    (delete_user $($arg:ident)*) => {
+        |deleted| deleted.as_ref().map(|_| Effect::Deleted)
+    };
+    (charge_guess $id:ident $($arg:ident)*) => {
+        move |charge| matches!(charge, GuessCharge::Charged(_)).then_some(Effect::Guessed($id))
+    };
+    (refund_guess $guess:ident) => {{
+        let id = $guess.verification_id;
+        move |_| Some(Effect::Refunded(id))
+    }};
+    (resend $($arg:ident)*) => {
+        |result| (*result == ResendResult::Queued).then_some(Effect::Resent)
+    };
+    (refresh $($arg:ident)*) => {
+        |session| session.as_ref().map(|_| Effect::Refreshed)
+    };
+    (end_session $id:ident $change:ident) => {{
+        let stolen = $change.event().kind == AuditKind::ReuseDetected;
+        move |ended| Some(if stolen { Effect::Stolen } else { Effect::Ended(ended.sessions) })
+    }};
+    (end_all_sessions $($arg:ident)*) => {
+        |ended| Some(Effect::EndedAll(ended.sessions))
+    };
+    (claim $($arg:ident)*) => {
+        |claim| match claim {
+            OutboxClaim::Mail(mail) => Some(Effect::Claimed(mail.clone())),
+            OutboxClaim::Nothing | OutboxClaim::Idle(_) => None,
+        }
+    };
+    (settle $($arg:ident)*) => {
+        |_| Some(Effect::Settled)
+    };
+    ($other:ident $($arg:ident)*) => {
+        |_| None
+    };
+}
+
+/// Implements a port so that any call of it may go wrong.
 macro_rules! faulty {
-    ($($port:ident { $(fn $method:ident($($arg:ident: $type:ty),*) -> $result:ty $(, $note:expr)?;)* })*) => {$(
+    ($port:ident { $(fn $method:ident($($arg:ident: $type:ty),*) -> $result:ty;)* }) => {
         #[async_trait]
         impl $port for FaultyStore {
             $(async fn $method(&self, $($arg: $type),*) -> Result<$result, Fault> {
-                self.faults.around(self.real.$method($($arg),*), faulty!(@note $($note)?)).await
+                let effect = effect::<$result, _>(effect_of!($method $($arg)*));
+                self.faults.around(self.real.$method($($arg),*), effect).await
             })*
         }
-    )*};
-    (@note) => { |_| None };
-    (@note $note:expr) => { $note };
+    };
 }
 
-faulty! {
-    Accounts {
-        fn username_taken(username_key: &str) -> bool;
-        fn user_by_login(login: LoginKey<'_>) -> Option<UserRecord>;
-        fn user(id: Uuid) -> Option<UserRecord>;
-        fn register(registration: &Registration, act: &ChangeContext) -> (),
-            |()| Some(AuditEvent::Registered(registration.verification_id));
-        fn activate(guess: &Guess, username: Option<&Username>, user_id: Uuid, session: &NewSession, act: &ChangeContext) -> Activation,
-            |done| match done {
-                Activation::Active(_) => Some(AuditEvent::Activated { user: user_id, session: session.id }),
-                Activation::EmailTaken => Some(AuditEvent::Wasted),
-                Activation::UsernameTaken | Activation::Spent => None,
-            };
-        fn open_session(user: &UserRecord, session: &NewSession, stronger_hash: Option<&str>, charge: Adjustment, act: &ChangeContext) -> Option<EndedSessions>,
-            |done| done.as_ref().map(|_| AuditEvent::Opened { session: session.id });
-        fn change_user(change: &UserUpdate, act: &ChangeContext) -> UserUpdateResult,
-            |done| matches!(done, UserUpdateResult::Updated(..))
-                .then(|| AuditEvent::UserUpdateResult { verification: change.email.as_ref().map(|(id, _)| *id) });
-        fn confirm_email(guess: &Guess, act: &ChangeContext) -> EmailConfirmation,
-            |done| match done {
-                EmailConfirmation::Changed(_) => Some(AuditEvent::Confirmed),
-                EmailConfirmation::EmailTaken => Some(AuditEvent::Wasted),
-                EmailConfirmation::Spent => None,
-            };
-        fn request_reset(request: &ResetRequest, act: &ChangeContext) -> (),
-            |()| Some(AuditEvent::ResetRequested(request.verification_id));
-        fn reset_owner(guess: &Guess) -> Option<UserRecord>;
-        fn reset_password(guess: &Guess, password_hash: &str, act: &ChangeContext) -> Option<PasswordResetResult>,
-            |done| done.as_ref().map(|_| AuditEvent::Reset);
-        fn delete_user(user: &UserRecord, act: &ChangeContext) -> Option<EndedSessions>,
-            |done| done.as_ref().map(|_| AuditEvent::Deleted);
-    }
-    Codes {
-        fn charge_guess(verification_id: Uuid, purpose: Purpose, user_id: Option<Uuid>, most: u32, now: Timestamp) -> GuessCharge,
-            |done| matches!(done, GuessCharge::Charged(_)).then_some(AuditEvent::Guessed(verification_id));
-        fn refund_guess(guess: &Guess) -> (), |()| Some(AuditEvent::Refunded(guess.verification_id));
-        fn resend(verification_id: Uuid, client: &str, after: Duration, kids: &[&str], act: &ChangeContext) -> ResendResult,
-            |done| (*done == ResendResult::Queued).then_some(AuditEvent::Resent);
-    }
-    Sessions {
-        fn rotate(session_id: Uuid, counter: u32, grace: Duration, kid: &str, act: &ChangeContext) -> Rotation,
-            |done| match done {
-                Rotation::Moved(_) => Some(AuditEvent::Moved),
-                Rotation::Ended(_) => Some(AuditEvent::Stolen),
-                Rotation::Repeated(_) | Rotation::Ahead | Rotation::Gone => None,
-            };
-        fn session_user(session_id: Uuid) -> Option<Uuid>;
-        fn session_owner(session_id: Uuid) -> Option<UserRecord>;
-        fn end_session(session_id: Uuid, act: &ChangeContext) -> EndedSessions, |done| Some(AuditEvent::EndedSessions(done.sessions));
-        fn end_all_sessions(user_id: Uuid, act: &ChangeContext) -> EndedSessions, |done| Some(AuditEvent::EndedAll(done.sessions));
-        fn revocations(since: Timestamp) -> Vec<Revocation>;
-        fn changes(since: Timestamp) -> Vec<UserVersion>;
-    }
-    BudgetCounters {
-        fn adjust(adjustment: Adjustment, refusal: Option<&AuditRecord>) -> Result<u8, Duration>;
-    }
-    Outbox {
-        fn claim(budget: &MailPolicy, now: Timestamp) -> OutboxClaim,
-            |done| match done {
-                OutboxClaim::Mail(mail) => Some(AuditEvent::Claimed(mail.clone())),
-                OutboxClaim::Nothing | OutboxClaim::Idle(_) => None,
-            };
-        fn settle(id: Uuid, now: Timestamp) -> (), |()| Some(AuditEvent::Settled);
-        fn retry_at(id: Uuid, at: Timestamp) -> ();
-    }
-    Audit {
-        fn record(note: &AuditRecord) -> ();
-        fn seal(worker: Uuid, lease: Duration, most: u32, link: ChainUpdate, now: Timestamp) -> SealResult;
-        fn unsealed() -> Unsealed;
-        fn prune(before: Timestamp, most: u32, link: ChainUpdate) -> u64;
-        fn chain() -> AuditChain;
-        fn chained_after(seq: i64, most: u32) -> Vec<AuditEntry>;
-        fn entries(filter: &AuditFilter) -> Vec<AuditEntry>;
-    }
-    Operators {
-        fn account(id: Uuid) -> Option<Account>;
-        fn accounts_after(username_key: &str, most: u32) -> Vec<Account>;
-        fn disable(id: Uuid, act: &ChangeContext) -> Option<EndedSessions>;
-        fn enable(id: Uuid, act: &ChangeContext) -> bool;
-        fn import(users: &[NewUser], rehearse: bool) -> Vec<Imported>;
-        fn export(after: Uuid, most: u32) -> Vec<StoredUser>;
-        fn forget_sessions(act: &ChangeContext) -> u64;
-    }
+/// Implements a port of which no call goes wrong.
+macro_rules! reliable {
+    ($port:ident { $(fn $method:ident($($arg:ident: $type:ty),*) -> $result:ty;)* }) => {
+        #[async_trait]
+        impl $port for FaultyStore {
+            $(async fn $method(&self, $($arg: $type),*) -> Result<$result, Fault> {
+                self.real.$method($($arg),*).await
+            })*
+        }
+    };
 }
+
+user_server::accounts_port!(faulty);
+user_server::codes_port!(faulty);
+user_server::sessions_port!(faulty);
+user_server::revocation_log_port!(faulty);
+user_server::budget_counters_port!(faulty);
+user_server::outbox_port!(faulty);
+user_server::audit_trail_port!(faulty);
+user_server::operators_port!(faulty);
+user_server::outbox_depth_port!(reliable);
+user_server::housekeeping_port!(reliable);
+user_server::key_records_port!(reliable);
+user_server::idempotency_keys_port!(reliable);
+user_server::inspection_port!(reliable);
 
 #[async_trait]
-impl Housekeeping for FaultyStore {
-    async fn sweep(&self, retention: &Retention, now: Timestamp) -> Result<u64, Fault> {
-        self.real.sweep(retention, now).await
-    }
-    async fn hash_classes(&self) -> Result<Vec<String>, Fault> {
-        self.real.hash_classes().await
-    }
-    async fn ping(&self) -> Result<(), Fault> {
-        self.real.ping().await
-    }
-    async fn server_time(&self) -> Result<Option<Timestamp>, Fault> {
-        self.real.server_time().await
-    }
-    async fn close(&self) {
-        self.real.close().await;
-    }
-}
-
-#[async_trait]
-impl Vitals for FaultyStore {
-    async fn backlog(&self, now: Timestamp) -> Result<Backlog, Fault> {
-        self.real.backlog(now).await
-    }
+impl ConnectionPools for FaultyStore {
     fn pools(&self) -> Vec<PoolUse> {
         self.real.pools()
     }
-}
-
-#[async_trait]
-impl KeyRecords for FaultyStore {
-    async fn retire_key(&self, kid: &str, act: &ChangeContext) -> Result<bool, Fault> {
-        self.real.retire_key(kid, act).await
-    }
-    async fn retired_keys(&self) -> Result<Vec<RetiredKey>, Fault> {
-        self.real.retired_keys().await
-    }
-    async fn key_uses(&self) -> Result<Vec<KeyUse>, Fault> {
-        self.real.key_uses().await
-    }
-}
-
-#[async_trait]
-impl IdempotencyKeys for FaultyStore {
-    async fn claim_key(&self, request: &KeyedRequest, now: Timestamp) -> Result<KeyState, Fault> {
-        self.real.claim_key(request, now).await
-    }
-    async fn release_key(&self, claim: KeyClaim) -> Result<(), Fault> {
-        self.real.release_key(claim).await
-    }
-}
-
-#[async_trait]
-impl Inspection for FaultyStore {
-    async fn inspect(
-        &self,
-        bounds: &InspectionBounds,
-        now: Timestamp,
-    ) -> Result<Vec<Invariant>, Fault> {
-        self.real.inspect(bounds, now).await
+    async fn close(&self) {
+        self.real.close().await;
     }
 }
 

@@ -104,7 +104,7 @@ pub struct Refresh {
 pub enum Worth {
     Good,
     Expired,
-    EndedSessions,
+    Ended,
 }
 
 #[derive(Default)]
@@ -376,11 +376,7 @@ impl Ledger {
             return Worth::Expired;
         }
         let lives = self.sessions.get(&token.session).is_some_and(|session| !session.ended);
-        if lives && self.users.contains_key(&token.user) {
-            Worth::Good
-        } else {
-            Worth::EndedSessions
-        }
+        if lives && self.users.contains_key(&token.user) { Worth::Good } else { Worth::Ended }
     }
 
     /// Takes in that what is past its retention was erased.

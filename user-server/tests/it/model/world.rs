@@ -14,21 +14,20 @@ use user_proto::{
 use user_server::cache::LocalCache;
 use user_server::config::Config;
 use user_server::domain::{
-    Cache, ClaimedMail, Clock, CodeGenerator, LoginKey, MailKind, Notice, Retention, ShiftedClock,
-    Store,
+    ClaimedMail, Clock, CodeGenerator, LoginKey, MailKind, Notice, Retention, ShiftedClock, Store,
 };
 use user_server::handler::Peer;
 use user_server::keys::KeyRing;
 use user_server::metrics::Metrics;
 use user_server::otp::Otp;
-use user_server::outbox::{Wakeup, Worker};
+use user_server::outbox::{MailWakeup, Worker};
 use user_server::password::{HashCost, HashPoolSize};
-use user_server::service::Parts;
+use user_server::service::{CachePorts, ServiceCore};
 use user_server::tcp;
 use uuid::Uuid;
 
 use super::budgets::{Attempts, Budgets};
-use super::faults::{AuditEvent, Fate, Faults, FaultyStore, Post, Sent, Wrong};
+use super::faults::{Effect, Fate, Faults, FaultyStore, Post, Sent, Wrong};
 use super::ledger::{DAY, HOUR, Ledger, Worth, millis};
 use super::story::{ADDRESSES, NAMES, NETWORKS, Step};
 use crate::support::config;
@@ -41,7 +40,7 @@ const INSPECT_EVERY: usize = 10;
 
 /// A node, without sockets.
 struct Node {
-    parts: Parts,
+    parts: ServiceCore,
     worker: Worker,
 }
 
@@ -58,7 +57,7 @@ pub struct Answered<R> {
     /// The reply, or the refusal; none where the outcome is unknown to who asked.
     pub answer: Option<Result<R, ErrorCode>>,
     /// What was truly done.
-    pub events: Vec<AuditEvent>,
+    pub events: Vec<Effect>,
     /// Whether something went wrong.
     pub wrong: bool,
 }
@@ -101,7 +100,7 @@ pub struct World {
     config: Config,
     keys: Arc<KeyRing>,
     real: Arc<dyn Store>,
-    cache: Arc<dyn Cache>,
+    cache: CachePorts,
     nodes: Vec<Node>,
     steps: usize,
 }
@@ -117,8 +116,8 @@ impl World {
         clock.hold();
         let keys = Arc::new(config.keys().unwrap());
         // One for both nodes, as Redis is.
-        let cache: Arc<dyn Cache> =
-            Arc::new(LocalCache::new(100, config.tokens.access_life, Arc::default()));
+        let records = LocalCache::new(100, config.tokens.access_life, Arc::default());
+        let cache = CachePorts::single_node(Arc::new(records));
         let mut world = Self {
             ledger: Ledger::default(),
             attempts: Attempts::default(),
@@ -152,7 +151,7 @@ impl World {
         let clock: Arc<dyn Clock> = self.clock.clone();
         let metrics = Arc::new(Metrics::new(tcp::names(), clock.now()));
         let parts =
-            Parts::assemble(&self.config, &clock, &self.keys, &store, &self.cache, &metrics)
+            ServiceCore::assemble(&self.config, &clock, &self.keys, &store, &self.cache, &metrics)
                 .unwrap();
         let codes =
             Otp::new(store.clone(), clock.clone(), self.keys.clone(), self.config.code_life);
@@ -161,7 +160,7 @@ impl World {
             mailer: self.post.clone(),
             codes: Arc::new(codes),
             clock: clock.clone(),
-            bell: Wakeup::default(),
+            wakeup: MailWakeup::default(),
             metrics: metrics.mails.clone(),
         };
         let node = Node { parts, worker };
@@ -176,17 +175,17 @@ impl World {
     /// Takes a step, and looks at everything after it.
     pub async fn step(&mut self, step: &Step) {
         match step {
-            ChainStep::Ask { node, network, ask, wrong } => {
+            Step::Ask { node, network, ask, wrong } => {
                 self.ask(At { node: *node, network: *network, wrong: *wrong }, *ask).await;
                 if wrong.is_none() {
                     // What a node itself has ended, it knows at once.
                     self.check_tokens(*node).await;
                 }
             }
-            ChainStep::Deliver { node, fates, wrong } => self.deliver(*node, fates, *wrong).await,
-            ChainStep::Wait(seconds) => self.clock.advance(Duration::from_secs(*seconds)),
-            ChainStep::Sweep => self.sweep().await,
-            ChainStep::Restart { node } => self.nodes[*node] = self.node().await,
+            Step::Deliver { node, fates, wrong } => self.deliver(*node, fates, *wrong).await,
+            Step::Wait(seconds) => self.clock.advance(Duration::from_secs(*seconds)),
+            Step::Sweep => self.sweep().await,
+            Step::Restart { node } => self.nodes[*node] = self.node().await,
         }
         self.check().await;
         self.steps += 1;
@@ -199,7 +198,7 @@ impl World {
     async fn inspect(&self) {
         let bounds = user_server::admin::bounds(self.config.code_life);
         for invariant in self.real.inspect(&bounds, self.clock.now()).await.unwrap() {
-            assert_eq!(invariant.broken, 0, "{invariant}");
+            assert_eq!(invariant.violations, 0, "{invariant}");
         }
     }
 
@@ -267,15 +266,15 @@ impl World {
         let (events, wrong) = self.faults.take();
         assert!(wrong || matches!(done, Some(Ok(_))), "{done:?}");
         for event in events {
-            if let AuditEvent::Claimed(mail) = event {
+            if let Effect::Claimed(mail) = event {
                 self.claimed(mail);
             }
         }
         let (sent, unsent) = self.post.take();
         for Sent { id, to, code } in sent {
             let mail = &self.mails[&id];
-            assert_eq!(mail.to, to);
-            if let MailKind::Code { verification_id, purpose, generation, kid } = &mail.letter {
+            assert_eq!(mail.recipient.mailbox, to);
+            if let MailKind::Code { verification_id, purpose, generation, kid } = &mail.kind {
                 let right = self.otp.code(*verification_id, *purpose, *generation, kid);
                 assert_eq!(code, right);
                 self.inbox.push((*verification_id, right.unwrap()));
@@ -297,7 +296,7 @@ impl World {
     fn claimed(&mut self, mail: ClaimedMail) {
         let now = self.now();
         let new = !self.mails.contains_key(&mail.id);
-        match &mail.letter {
+        match &mail.kind {
             MailKind::Code { purpose, verification_id, generation, kid } => {
                 let found = self.ledger.verification(*verification_id).expect("a mail has its row");
                 let (address, user) = (found.address, found.user);
@@ -308,7 +307,7 @@ impl World {
                     Some(user) => self.ledger.users[&user].address,
                     None => address,
                 };
-                assert_eq!(mail.to, ADDRESSES[to].mailbox);
+                assert_eq!(mail.recipient.mailbox, ADDRESSES[to].mailbox);
                 if new {
                     self.budgets.spend(address, *purpose, now);
                 }
@@ -316,14 +315,17 @@ impl World {
                 self.ledger.issue(*verification_id, *generation, text, now);
             }
             MailKind::Notice(Notice::AlreadyRegistered) if new => {
-                let address = ADDRESSES.iter().find(|address| address.mailbox == mail.to).unwrap();
+                let address = ADDRESSES
+                    .iter()
+                    .find(|address| address.mailbox == mail.recipient.mailbox)
+                    .unwrap();
                 let asked = |v: &&super::ledger::Verification| {
                     ADDRESSES[v.address].key == address.key && (v.dead || v.was_known)
                 };
                 assert!(
                     self.ledger.verifications.iter().any(|v| asked(&v)),
                     "nobody typed {}",
-                    mail.to
+                    mail.recipient.mailbox
                 );
                 let last = self.told.insert(address.budget.to_owned(), millis(mail.created_at));
                 assert!(
@@ -332,12 +334,13 @@ impl World {
                 );
             }
             MailKind::Notice(notice) if new => {
-                let owed = self
-                    .notices
-                    .iter_mut()
-                    .find(|(what, to, made)| what == notice && *to == mail.to && made.is_none());
-                owed.unwrap_or_else(|| panic!("{notice:?} to {} has no reason", mail.to)).2 =
-                    Some(mail.id);
+                let owed = self.notices.iter_mut().find(|(what, to, made)| {
+                    what == notice && *to == mail.recipient.mailbox && made.is_none()
+                });
+                owed.unwrap_or_else(|| {
+                    panic!("{notice:?} to {} has no reason", mail.recipient.mailbox)
+                })
+                .2 = Some(mail.id);
             }
             MailKind::Notice(_) => {}
         }
@@ -371,7 +374,7 @@ impl World {
         }
         self.check_users().await;
         for (id, session) in &self.ledger.sessions {
-            let found = self.real.session_user(*id).await.unwrap();
+            let found = self.real.session(*id).await.unwrap().map(|found| found.user_id);
             assert_eq!(
                 found,
                 (!session.ended).then_some(session.user),
@@ -445,6 +448,6 @@ pub fn worth_refusals(worth: Worth) -> &'static [ErrorCode] {
     match worth {
         Worth::Good => &[],
         Worth::Expired => &[ErrorCode::TOKEN_EXPIRED],
-        Worth::EndedSessions => &[ErrorCode::SESSION_REVOKED],
+        Worth::Ended => &[ErrorCode::SESSION_REVOKED],
     }
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use user_server::domain::{Mailer, SendError};
-use user_server::mail::{Patience, TlsMode};
+use user_server::mail::{SmtpTimeouts, TlsMode};
 
 use super::sink::{ChangeContext, Script, Sink};
 use super::{mail, mailer};
@@ -14,7 +14,8 @@ async fn send(script: Script) -> (Result<(), SendError>, Sink) {
     let sink = Sink::start(script).await;
     let mailer = mailer(sink.port, TlsMode::None, None, None);
     let short = Duration::from_millis(300);
-    let mailer = mailer.with_patience(Patience { step: short, message: short, total: short * 4 });
+    let mailer =
+        mailer.with_patience(SmtpTimeouts { step: short, message: short, total: short * 4 });
     let sent = mailer.send(&mail("bob@example.org")).await;
     (sent, sink)
 }
@@ -148,7 +149,7 @@ async fn a_server_that_offers_tls_and_has_none_gets_no_mail() {
         let mailer = mailer(sink.port, TlsMode::StartTls, None, None);
         let short = Duration::from_millis(300);
         let mailer =
-            mailer.with_patience(Patience { step: short, message: short, total: short * 4 });
+            mailer.with_patience(SmtpTimeouts { step: short, message: short, total: short * 4 });
         assert!(why(mailer.send(&mail("bob@example.org")).await).contains("STARTTLS"));
         assert!(!sink.dialogues()[0].said("MAIL"));
     }

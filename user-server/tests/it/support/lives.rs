@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use user_proto::client::{Client, Error};
 use user_proto::{Common, ErrorCode, GetUser, Logout, RefreshToken, UpdateUser, VerifyToken};
-use user_server::domain::Kind;
+use user_server::domain::AuditKind;
 use uuid::Uuid;
 
 use super::{
@@ -308,16 +308,16 @@ impl Life {
 
     /// What the audit has to say of it: a kind, whom or what it is about, and how many rows there
     /// may be.
-    pub fn audited(&self) -> Vec<(Kind, Uuid, RangeInclusive<usize>)> {
-        let mut rows = vec![(Kind::Registered, self.id, 1..=1)];
+    pub fn audited(&self) -> Vec<(AuditKind, Uuid, RangeInclusive<usize>)> {
+        let mut rows = vec![(AuditKind::Registered, self.id, 1..=1)];
         if let Step::Done(user) = self.user {
             let rest = [
-                (Kind::Updated, self.renamed),
-                (Kind::Refreshed, self.refreshed),
-                (Kind::LoggedIn, self.entered),
-                (Kind::LoggedOut, self.left),
+                (AuditKind::Updated, self.renamed),
+                (AuditKind::Refreshed, self.refreshed),
+                (AuditKind::LoggedIn, self.entered),
+                (AuditKind::LoggedOut, self.left),
             ];
-            rows.push((Kind::Verified, user, 1..=1));
+            rows.push((AuditKind::Verified, user, 1..=1));
             rows.extend(rest.map(|(kind, step)| (kind, user, step.rows())));
         }
         rows

@@ -1,6 +1,7 @@
 //! A vocabulary for dialogues with the service.
 
 mod certificates;
+mod changes;
 mod cluster;
 mod dialogue;
 mod lives;
@@ -17,6 +18,7 @@ mod vectors;
 mod wire;
 
 pub use certificates::{Authority, Certified};
+pub use changes::Changes;
 pub use cluster::{Cluster, NODES, SECRET};
 pub use dialogue::*;
 

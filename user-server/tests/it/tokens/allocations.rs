@@ -8,9 +8,9 @@ use bytes::BytesMut;
 use user_proto::{Reply, Request, VerifyToken, frame};
 use user_server::cache::LocalCache;
 use user_server::config::Config;
-use user_server::domain::{Cache, Clock, Store, SystemClock};
+use user_server::domain::{Clock, Store, SystemClock};
 use user_server::metrics::Metrics;
-use user_server::service::Parts;
+use user_server::service::{CachePorts, ServiceCore};
 use user_server::store::SqliteStore;
 use user_server::tcp::names;
 use user_server::tokens::BothWays;
@@ -33,9 +33,17 @@ async fn a_token_check_allocates_nothing() {
     let store = SqliteStore::open(&folder.path().join("users.db")).await.unwrap();
     let (store, clock): (Arc<dyn Store>, Arc<dyn Clock>) = (Arc::new(store), Arc::new(SystemClock));
     let metrics = Arc::new(Metrics::new(names(), SystemClock.now()));
-    let cache: Arc<dyn Cache> = Arc::new(LocalCache::none(metrics.cache.clone()));
-    let handler =
-        Parts::assemble(&config, &clock, &keys, &store, &cache, &metrics).unwrap().handler;
+    let cache: Arc<LocalCache> = Arc::new(LocalCache::none(metrics.cache.clone()));
+    let handler = ServiceCore::assemble(
+        &config,
+        &clock,
+        &keys,
+        &store,
+        &CachePorts::single_node(cache),
+        &metrics,
+    )
+    .unwrap()
+    .handler;
 
     let ways = BothWays::new(&keys, &config.tokens).unwrap();
     let now = clock.now();
@@ -51,7 +59,7 @@ async fn a_token_check_allocates_nothing() {
         out.clear();
         let (found, _) = frame::split(&asked).unwrap().unwrap();
         let (request, common) = Request::decode(found.kind, found.body).unwrap();
-        let reply = handler.answer_now(&request, &common, handler.look()).unwrap();
+        let reply = handler.answer_now(&request, &common, handler.read_clocks()).unwrap();
         assert!(matches!(reply, Reply::TokenVerified(_)), "{reply:?}");
         reply.encode(found.id, &mut out).unwrap();
     };

@@ -1,7 +1,7 @@
 //! A node whose every key is retired while it runs: nothing is begun that could not be ended.
 
 use user_proto::{Common, ErrorCode, IdempotencyKey, ResendCode};
-use user_server::domain::{AuditTrail, Filter};
+use user_server::domain::{AuditFilter, AuditTrail};
 use user_server::store::SqliteStore;
 
 use super::keys::{NEW, OLD, kid, refresh, refused_everywhere};
@@ -28,7 +28,7 @@ async fn without_a_key_nothing_is_begun() {
     assert!(said.code == Some(0) && said.output.contains("no key is left"), "{said:?}");
     refused_everywhere(std::slice::from_ref(&client), &ada.access()).await;
 
-    let all = Filter { limit: 1000, ..Filter::default() };
+    let all = AuditFilter { limit: 1000, ..AuditFilter::default() };
     let rows = store.entries(&all).await.unwrap();
     assert_eq!(
         rows.last().map(|row| (row.kind.as_str(), row.operator.as_deref())),
@@ -77,8 +77,11 @@ async fn without_a_key_nothing_is_begun() {
     sealed(&server).await;
     let proved = run_in(&home, &["audit", "verify"], &[("JWTSECRETKEY", NEW), ("DATA_DIR", &data)]);
     assert_eq!((proved.code, proved.error.as_str()), (Some(0), ""), "{proved:?}");
-    let taken_over =
-        Filter { kind: Some("chain_taken_over".to_owned()), limit: 1000, ..Filter::default() };
+    let taken_over = AuditFilter {
+        kind: Some("chain_taken_over".to_owned()),
+        limit: 1000,
+        ..AuditFilter::default()
+    };
     assert_eq!(store.entries(&taken_over).await.unwrap().len(), 1);
     server.stop().await;
 }

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use user_proto::client::{Client, Error};
 use user_proto::{ErrorCode, Logout, RequestMessage, VerifyToken};
-use user_server::domain::{Clock, KeyRecords, SystemClock};
+use user_server::domain::{Clock, Store, SystemClock};
 use user_server::store::{PostgresOptions, PostgresStore};
 
 use super::keys::{NEW, OLD, kid, node, refresh};
-use crate::support::{PASSWORD, check, login, patient, postgres, spread, spread_head};
+use crate::support::{Changes, PASSWORD, check, login, patient, postgres, spread, spread_head};
 
 /// Two places with a node in each, which a successor may take at any time.
 struct Places {
@@ -134,14 +134,14 @@ async fn measure(rounds: usize) -> Option<String> {
     one.account(&here, "ada").await;
     let other = node(&url, &secrets[0], &accepts).await;
     let store = PostgresStore::open(&PostgresOptions::parse(&url, 2, false).unwrap());
+    let store: Arc<dyn Store> = Arc::new(store);
     let (there, mut lived) = (other.client(), Vec::new());
     for secret in &secrets[..rounds] {
         let token = one.login(&here, "ada").await.access_token.expose_str().unwrap().to_owned();
         for client in [&here, &there] {
             assert_eq!(check(client, &token).await, None);
         }
-        let act = SystemClock.now().into();
-        assert!(store.retire_key(&kid(secret), &act).await.unwrap());
+        assert!(store.retire_key_at(&kid(secret), SystemClock.now()).await.unwrap());
         let retired = Instant::now();
         let end = async |client: &Client| {
             while check(client, &token).await != Some(ErrorCode::INVALID_TOKEN) {

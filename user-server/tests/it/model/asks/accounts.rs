@@ -21,7 +21,7 @@ impl World {
         let again = lives && token.counter + 1 == session.counter && now - session.rotated <= GRACE;
         let answered =
             self.call(at, RefreshToken { refresh_token: token.text.as_str().into() }).await;
-        if came!(answered, AuditEvent::Moved) {
+        if came!(answered, Effect::Refreshed) {
             assert!(
                 current,
                 "a refresh token that is not the current one has moved its session on"
@@ -29,7 +29,7 @@ impl World {
             let session = self.ledger.sessions.get_mut(&token.session).unwrap();
             (session.counter, session.rotated) = (session.counter + 1, now);
         }
-        if came!(answered, AuditEvent::Stolen) {
+        if came!(answered, Effect::Stolen) {
             assert!(lives && !current && !again, "a session was ended for a token that was good");
             self.ledger.end(token.session);
         }
@@ -67,14 +67,14 @@ impl World {
         let mut ended = 0;
         for event in answered.events.clone() {
             match event {
-                AuditEvent::EndedSessions(count) => {
+                Effect::Ended(count) => {
                     ended = count;
                     assert!(count == 0 || lives, "a session has ended twice");
                     if count > 0 {
                         self.ledger.end(session);
                     }
                 }
-                AuditEvent::EndedAll(count) => {
+                Effect::EndedAll(count) => {
                     ended = count;
                     assert!(lives, "a token without a session has ended others");
                     assert_eq!(count as usize, self.ledger.living(user).len());
@@ -143,7 +143,7 @@ impl World {
         let taken = name.is_some_and(|name| self.ledger.name_taken(name, Some(user)));
         let mut waits = None;
         for event in answered.events.clone() {
-            if let AuditEvent::UserUpdateResult { verification } = event {
+            if let Effect::Changed { verification } = event {
                 assert!(right && gate != Gate::Shut && !nothing && !taken, "changed without leave");
                 assert_eq!(verification.is_some(), new_address.is_some());
                 waits = verification;
@@ -197,7 +197,7 @@ impl World {
         };
         let key = NAMES[account.name].1;
         let gate = self.attempts.gate(key, at.network, now);
-        if came!(answered, AuditEvent::Deleted) {
+        if came!(answered, Effect::Deleted) {
             assert!(right && gate != Gate::Shut, "deleted without leave");
             self.ledger.delete(token.user);
             self.owe(Notice::Deleted, account.address);

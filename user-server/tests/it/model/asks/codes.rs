@@ -12,7 +12,7 @@ impl World {
             self.call(at, Register { username, email, password: PASSWORDS[password].into() }).await;
         let mut written = None;
         for event in &answered.events {
-            if let AuditEvent::Registered(id) = event {
+            if let Effect::Registered(id) = event {
                 let verification =
                     self.ledger.wait_for_code(*id, Purpose::Registration, address, now);
                 (verification.name, verification.password) = (Some(name), password);
@@ -44,7 +44,7 @@ impl World {
         let address_taken = self.ledger.address_taken(of.address, None);
         let name_taken = name.or(of.name).is_some_and(|name| self.ledger.name_taken(name, None));
         for event in answered.events.clone() {
-            if let AuditEvent::Activated { user, session } = event {
+            if let Effect::Activated { user, session } = event {
                 assert!(matches!(look, Look::Right | Look::Perhaps), "{look:?} has made a user");
                 self.assert_sent(of.id, &text);
                 self.ledger.activate(of.id, name, user, session, now);
@@ -84,7 +84,7 @@ impl World {
             self.call(at, RequestPasswordReset { email: ADDRESSES[address].shown.into() }).await;
         let mut written = None;
         for event in &answered.events {
-            if let AuditEvent::ResetRequested(id) = event {
+            if let Effect::ResetRequested(id) = event {
                 self.ledger.wait_for_code(*id, Purpose::PasswordReset, address, now);
                 written = Some(*id);
             }
@@ -103,7 +103,7 @@ impl World {
             self.call(at, ResetPassword { verification_id: of.id, code, new_password }).await;
         self.take_guesses(&answered, of.id);
         let mut living = 0;
-        if came!(answered, AuditEvent::Reset) {
+        if came!(answered, Effect::Reset) {
             assert_eq!(look, Look::Right, "a password was reset");
             self.assert_sent(of.id, &text);
             let user = of.user.expect("a reset of somebody");
@@ -115,7 +115,7 @@ impl World {
             let Account { name, address, .. } = self.ledger.users[&user];
             for login in [NAMES[name].1, ADDRESSES[address].key] {
                 // Before the reset, so that it is done where the reset is.
-                self.attempts.clear(login, came!(answered, AuditEvent::Reset));
+                self.attempts.clear(login, came!(answered, Effect::Reset));
             }
         }
         let (may, refusals) = after_code(look, &[]);
@@ -142,7 +142,7 @@ impl World {
         }
         self.take_guesses(&answered, of.id);
         let taken = self.ledger.address_taken(of.address, Some(token.user));
-        if came!(answered, AuditEvent::Confirmed) {
+        if came!(answered, Effect::Confirmed) {
             assert!(matches!(look, Look::Right | Look::Perhaps), "{look:?} has changed an address");
             self.assert_sent(of.id, &text);
             let before = self.ledger.users[&token.user].address;

@@ -1,0 +1,288 @@
+//! Port methods of a store with the changes that the services pass to them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use user_server::domain::{
+    Activation, Adjustment, AuditEvent, AuditKind, Change, ChangeContext, EmailConfirmation,
+    EndedSessions, Fault, Guess, NewSession, Notice, PasswordLogin, PasswordResetResult,
+    RecordedOutcome, Registration, ResendResult, ResetRequest, Store, UserRecord, UserUpdate,
+    UserUpdateResult, Username,
+};
+use user_server::tokens::{self, Rotation};
+use uuid::Uuid;
+
+/// The limit that the login service passes.
+const MAX_SESSIONS: u32 = 100;
+
+fn event(kind: AuditKind, context: impl Into<ChangeContext>) -> Change {
+    of(AuditEvent::new(kind), context)
+}
+
+fn of(event: AuditEvent, context: impl Into<ChangeContext>) -> Change {
+    let context = context.into();
+    let outcome = RecordedOutcome::at(context.at);
+    let outcome = match event.user_id {
+        Some(id) => outcome.user(id),
+        None => outcome,
+    };
+    Change::new(context, event, outcome)
+}
+
+fn verification(kind: AuditKind, id: Uuid, context: impl Into<ChangeContext>) -> Change {
+    let context = context.into();
+    let outcome = RecordedOutcome::at(context.at).verification(Some(id));
+    Change::new(context, AuditEvent::new(kind).subject(id.as_bytes()), outcome)
+}
+
+/// Changes of a store, named after the port methods that they call.
+pub trait Changes {
+    async fn register_at(
+        &self,
+        registration: &Registration,
+        context: impl Into<ChangeContext>,
+    ) -> Result<(), Fault>;
+    async fn activate_at(
+        &self,
+        guess: &Guess,
+        username: Option<&Username>,
+        user_id: Uuid,
+        session: &NewSession,
+        context: impl Into<ChangeContext>,
+    ) -> Result<Activation, Fault>;
+    async fn open_session_at(
+        &self,
+        user: &UserRecord,
+        session: &NewSession,
+        stronger_hash: Option<&str>,
+        charge: Adjustment,
+        context: impl Into<ChangeContext>,
+    ) -> Result<Option<EndedSessions>, Fault>;
+    async fn update_user_at(
+        &self,
+        update: &UserUpdate,
+        context: impl Into<ChangeContext>,
+    ) -> Result<UserUpdateResult, Fault>;
+    async fn confirm_email_at(
+        &self,
+        guess: &Guess,
+        context: impl Into<ChangeContext>,
+    ) -> Result<EmailConfirmation, Fault>;
+    async fn request_reset_at(
+        &self,
+        request: &ResetRequest,
+        context: impl Into<ChangeContext>,
+    ) -> Result<(), Fault>;
+    async fn reset_password_at(
+        &self,
+        guess: &Guess,
+        password_hash: &str,
+        context: impl Into<ChangeContext>,
+    ) -> Result<Option<PasswordResetResult>, Fault>;
+    async fn delete_user_at(
+        &self,
+        user: &UserRecord,
+        context: impl Into<ChangeContext>,
+    ) -> Result<Option<EndedSessions>, Fault>;
+    async fn resend_at(
+        &self,
+        id: Uuid,
+        client: &str,
+        after: Duration,
+        kids: &[&str],
+        context: impl Into<ChangeContext>,
+    ) -> Result<ResendResult, Fault>;
+    async fn rotate_at(
+        &self,
+        session_id: Uuid,
+        counter: u32,
+        kid: &str,
+        context: impl Into<ChangeContext>,
+    ) -> Result<Rotation, Fault>;
+    async fn end_session_at(
+        &self,
+        id: Uuid,
+        context: impl Into<ChangeContext>,
+    ) -> Result<EndedSessions, Fault>;
+    async fn end_all_sessions_at(
+        &self,
+        user_id: Uuid,
+        context: impl Into<ChangeContext>,
+    ) -> Result<EndedSessions, Fault>;
+    async fn disable_at(
+        &self,
+        id: Uuid,
+        context: impl Into<ChangeContext>,
+    ) -> Result<Option<EndedSessions>, Fault>;
+    async fn enable_at(&self, id: Uuid, context: impl Into<ChangeContext>) -> Result<bool, Fault>;
+    async fn forget_sessions_at(&self, context: impl Into<ChangeContext>) -> Result<u64, Fault>;
+    async fn retire_key_at(
+        &self,
+        kid: &str,
+        context: impl Into<ChangeContext>,
+    ) -> Result<bool, Fault>;
+}
+
+impl Changes for Arc<dyn Store> {
+    async fn register_at(
+        &self,
+        registration: &Registration,
+        context: impl Into<ChangeContext>,
+    ) -> Result<(), Fault> {
+        let id = registration.verification_id;
+        self.register(registration, verification(AuditKind::Registered, id, context)).await
+    }
+
+    async fn activate_at(
+        &self,
+        guess: &Guess,
+        username: Option<&Username>,
+        user_id: Uuid,
+        session: &NewSession,
+        context: impl Into<ChangeContext>,
+    ) -> Result<Activation, Fault> {
+        let context = context.into();
+        let event = AuditEvent::of(AuditKind::Verified, user_id)
+            .session(session.id)
+            .subject(guess.verification_id.as_bytes());
+        let outcome = RecordedOutcome::at(context.at).user(user_id);
+        let outcome = outcome.session(session.opened(user_id, context.at));
+        let change = Change::new(context, event, outcome);
+        self.activate(guess, username, user_id, session, change).await
+    }
+
+    async fn open_session_at(
+        &self,
+        user: &UserRecord,
+        session: &NewSession,
+        stronger_hash: Option<&str>,
+        charge: Adjustment,
+        context: impl Into<ChangeContext>,
+    ) -> Result<Option<EndedSessions>, Fault> {
+        let context = context.into();
+        let event = AuditEvent::of(AuditKind::LoggedIn, user.id).session(session.id);
+        let outcome = RecordedOutcome::at(context.at).user(user.id);
+        let outcome = outcome.session(session.opened(user.id, context.at));
+        let max_sessions = MAX_SESSIONS;
+        let login = PasswordLogin { user, session, stronger_hash, charge, max_sessions };
+        self.open_session(login, Change::new(context, event, outcome)).await
+    }
+
+    async fn update_user_at(
+        &self,
+        update: &UserUpdate,
+        context: impl Into<ChangeContext>,
+    ) -> Result<UserUpdateResult, Fault> {
+        let context = context.into();
+        let event = AuditEvent::of(AuditKind::Updated, update.user_id)
+            .session(update.session_id)
+            .detail(update.fields());
+        let verification_id = update.email.as_ref().map(|(id, _)| *id);
+        let outcome = RecordedOutcome::at(context.at).user(update.user_id);
+        let outcome = outcome.verification(verification_id);
+        self.update_user(update, Change::new(context, event, outcome)).await
+    }
+
+    async fn confirm_email_at(
+        &self,
+        guess: &Guess,
+        context: impl Into<ChangeContext>,
+    ) -> Result<EmailConfirmation, Fault> {
+        let change = event(AuditKind::EmailConfirmed, context);
+        self.confirm_email(guess, Notice::EmailChanged, change).await
+    }
+
+    async fn request_reset_at(
+        &self,
+        request: &ResetRequest,
+        context: impl Into<ChangeContext>,
+    ) -> Result<(), Fault> {
+        let id = request.verification_id;
+        self.request_reset(request, verification(AuditKind::ResetRequested, id, context)).await
+    }
+
+    async fn reset_password_at(
+        &self,
+        guess: &Guess,
+        password_hash: &str,
+        context: impl Into<ChangeContext>,
+    ) -> Result<Option<PasswordResetResult>, Fault> {
+        let subject = guess.verification_id;
+        let event = AuditEvent::new(AuditKind::ResetDone).subject(subject.as_bytes());
+        let change = of(event, context);
+        self.reset_password(guess, password_hash, Notice::PasswordReset, change).await
+    }
+
+    async fn delete_user_at(
+        &self,
+        user: &UserRecord,
+        context: impl Into<ChangeContext>,
+    ) -> Result<Option<EndedSessions>, Fault> {
+        let change = of(AuditEvent::of(AuditKind::Deleted, user.id), context);
+        self.delete_user(user, Notice::Deleted, change).await
+    }
+
+    async fn resend_at(
+        &self,
+        id: Uuid,
+        client: &str,
+        after: Duration,
+        kids: &[&str],
+        context: impl Into<ChangeContext>,
+    ) -> Result<ResendResult, Fault> {
+        let change = verification(AuditKind::CodeResent, id, context);
+        self.resend(id, client, after, kids, change).await
+    }
+
+    async fn rotate_at(
+        &self,
+        session_id: Uuid,
+        counter: u32,
+        kid: &str,
+        context: impl Into<ChangeContext>,
+    ) -> Result<Rotation, Fault> {
+        tokens::rotate(&**self, &**self, (session_id, counter), kid, context.into()).await
+    }
+
+    async fn end_session_at(
+        &self,
+        id: Uuid,
+        context: impl Into<ChangeContext>,
+    ) -> Result<EndedSessions, Fault> {
+        let event = AuditEvent::new(AuditKind::LoggedOut).session(id);
+        self.end_session(id, of(event, context)).await
+    }
+
+    async fn end_all_sessions_at(
+        &self,
+        user_id: Uuid,
+        context: impl Into<ChangeContext>,
+    ) -> Result<EndedSessions, Fault> {
+        let event = AuditEvent::of(AuditKind::LoggedOut, user_id).detail("all sessions");
+        self.end_all_sessions(user_id, of(event, context)).await
+    }
+
+    async fn disable_at(
+        &self,
+        id: Uuid,
+        context: impl Into<ChangeContext>,
+    ) -> Result<Option<EndedSessions>, Fault> {
+        self.disable(id, of(AuditEvent::of(AuditKind::Disabled, id), context)).await
+    }
+
+    async fn enable_at(&self, id: Uuid, context: impl Into<ChangeContext>) -> Result<bool, Fault> {
+        self.enable(id, of(AuditEvent::of(AuditKind::Enabled, id), context)).await
+    }
+
+    async fn forget_sessions_at(&self, context: impl Into<ChangeContext>) -> Result<u64, Fault> {
+        self.forget_sessions(event(AuditKind::Restored, context)).await
+    }
+
+    async fn retire_key_at(
+        &self,
+        kid: &str,
+        context: impl Into<ChangeContext>,
+    ) -> Result<bool, Fault> {
+        self.retire_key(kid, of(AuditEvent::new(AuditKind::KeyRetired).detail(kid), context)).await
+    }
+}
