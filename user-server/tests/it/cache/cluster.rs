@@ -2,7 +2,10 @@
 //! them, and a ring of the bell reaches every node, whichever it listens at.
 
 use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use user_server::domain::{RecordCache, Wakeups};
 
 use super::{contract, shared};
 use crate::postgres::node;
@@ -37,16 +40,17 @@ fn start() -> Option<(Vec<Redis>, String)> {
 async fn six_processes_are_one_cache() {
     let Some((nodes, url)) = start() else { return };
     let cache = shared(&url, 1).await;
-    contract::on(&cache).await;
+    let records: Arc<dyn RecordCache> = cache.clone();
+    contract::on(&records).await;
     let used = nodes.iter().filter(|node| node.ask(&["DBSIZE"]) != "0").count();
     assert!(used >= 3, "records are on {used} processes");
     let (near, far) = (shared(&url, 2).await, shared(&url, 2).await);
     // Each is woken by its own connection first.
     for cache in [&near, &far] {
-        tokio::time::timeout(Duration::from_secs(10), cache.woken()).await.unwrap();
+        tokio::time::timeout(Duration::from_secs(10), cache.notified()).await.unwrap();
     }
-    near.wake().await;
-    tokio::time::timeout(Duration::from_secs(10), far.woken()).await.unwrap();
+    near.notify().await;
+    tokio::time::timeout(Duration::from_secs(10), far.notified()).await.unwrap();
 
     let folder = tempfile::tempdir().unwrap();
     let said = run_in(folder.path(), &["check"], &[("REDIS_URL", &url)]);

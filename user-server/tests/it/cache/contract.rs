@@ -139,7 +139,7 @@ macro_rules! suite {
         #[tokio::test]
         async fn on_redis() {
             let Some(server) = Redis::start() else { return };
-            let cache = shared(&server.url(), 1).await;
+            let cache: Arc<dyn RecordCache> = shared(&server.url(), 1).await;
             $(
                 eprintln!("{}", stringify!($test));
                 $test(&cache).await;

@@ -32,7 +32,7 @@ fn local() -> Arc<dyn RecordCache> {
 
 /// A cache on a server, once it has a connection. It waits long, since what is asked here is not
 /// how fast it is.
-async fn shared(url: &str, secret: u8) -> Arc<dyn RecordCache> {
+async fn shared(url: &str, secret: u8) -> Arc<RedisCache> {
     let patience =
         RedisTimeouts { call: Duration::from_secs(20), connect: Duration::from_secs(20) };
     let counted: Arc<metrics::CacheMetrics> = Arc::default();

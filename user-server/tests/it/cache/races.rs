@@ -113,7 +113,8 @@ async fn a_reader_that_was_held_up_brings_nothing_back() {
     assert!(wrong > 0, "these pauses would not show a fault: {hits} from the cache");
 
     let Some(server) = Redis::start() else { return };
-    let (near, far) = (shared(&server.url(), 1).await, shared(&server.url(), 1).await);
+    let (near, far): (Arc<dyn RecordCache>, Arc<dyn RecordCache>) =
+        (shared(&server.url(), 1).await, shared(&server.url(), 1).await);
     let (wrong, hits) = race(near, far, 400).await;
     assert!(wrong == 0 && hits > 0, "on Redis: {wrong} wrong of {hits}");
 }
