@@ -41,7 +41,7 @@ name=user-service-$version-$target
 cargo_home=${CARGO_HOME:-$HOME/.cargo}
 sysroot=$(rustc --print sysroot)
 
-# Builds and packs in a folder of its own, and prints the name of the archive.
+# Builds and packs in target/release.$1, and prints the name of the archive.
 build() {
     local at=$PWD/target/release.$1 package
     rm -rf "$at"
