@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Builds what is released of the last commit: programs, documents, and a list of all that is in them (SBOM), as
-# dist/user-service-VERSION-TARGET.tar.gz. The same commit, toolchain and target give the same bytes.
-# ./release.sh --twice builds a second time, elsewhere and from nothing, and compares.
+# Builds a release from the last commit, dist/user-service-VERSION-TARGET.tar.gz: the programs, the
+# documents, and a list of all crates in each program (SBOM). The same commit, toolchain and target
+# produce the same bytes. ./release.sh --twice builds again from scratch in another folder, and
+# compares the results.
 set -euo pipefail
 CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")"
 export LC_ALL=C TZ=UTC
@@ -9,8 +10,8 @@ umask 022
 
 FEATURES=user-server/redis-cluster
 PROGRAMS=(user-server user-cli)
-DOCUMENTS=(README.md ARCHITECTURE.md CHANGELOG.md SECURITY.md LICENSE-APACHE LICENSE-MIT docs migrations
-    user-proto/PROTOCOL.md user-proto/vectors)
+DOCUMENTS=(README.md ARCHITECTURE.md CHANGELOG.md SECURITY.md LICENSE-APACHE LICENSE-MIT docs
+    migrations user-proto/PROTOCOL.md user-proto/vectors)
 
 complain() {
     echo "release: $*" >&2
@@ -21,15 +22,16 @@ twice=no
 case ${1:-} in
     '') ;;
     --twice) twice=yes ;;
-    *) complain "unknown option $1; there is only --twice" ;;
+    *) complain "unknown option $1; the only option is --twice" ;;
 esac
 
-tar --version 2>/dev/null | grep -q GNU || complain "GNU tar is needed"
+tar --version 2>/dev/null | grep -q GNU || complain "GNU tar is required"
 cargo cyclonedx --version >/dev/null 2>&1 || cargo install --locked cargo-cyclonedx ||
-    complain "cargo-cyclonedx can not be installed; put it into the PATH"
-[ -z "$(git status --porcelain)" ] || echo "release: what is not committed is not released" >&2
+    complain "cannot install cargo-cyclonedx; install it yourself and add it to the PATH"
+[ -z "$(git status --porcelain)" ] ||
+    echo "release: warning: uncommitted changes are not released" >&2
 
-# One commit for both runs, whatever is committed meanwhile.
+# Both builds use the same commit, even if another one is made meanwhile.
 commit=$(git rev-parse HEAD)
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct "$commit")
 export SOURCE_DATE_EPOCH
@@ -39,7 +41,7 @@ name=user-service-$version-$target
 cargo_home=${CARGO_HOME:-$HOME/.cargo}
 sysroot=$(rustc --print sysroot)
 
-# Builds in a folder and packs; prints the name of the archive.
+# Builds and packs in target/release.$1, and prints the name of the archive.
 build() {
     local at=$PWD/target/release.$1 package
     rm -rf "$at"
@@ -48,8 +50,10 @@ build() {
     (
         cd "$at/source"
         CARGO_ENCODED_RUSTFLAGS= CFLAGS=${CFLAGS:-}
-        # No program is to tell where it was built, nor from which mirror its crates came. The last rule that fits counts.
-        local sep=$'\x1f' rule rules=("$cargo_home=/cargo" "$sysroot=/rust" "$at/source=/source" "$at/target=/target")
+        # Keeps the build folder and the registry mirror out of the programs. The last rule that
+        # matches is applied.
+        local sep=$'\x1f' rule rules
+        rules=("$cargo_home=/cargo" "$sysroot=/rust" "$at/source=/source" "$at/target=/target")
         for registry in "$cargo_home"/registry/src/*/; do
             rules+=("${registry%/}=/cargo/registry/src/crates")
         done
@@ -60,8 +64,8 @@ build() {
         export CARGO_ENCODED_RUSTFLAGS CFLAGS
         export CARGO_TARGET_DIR=$at/target CARGO_INCREMENTAL=0
         cargo build --release --locked --workspace --bins --features "$FEATURES" >&2
-        cargo cyclonedx --quiet --format json --spec-version 1.5 --describe binaries --target "$target" \
-            --features "${FEATURES##*/}" >&2
+        cargo cyclonedx --quiet --format json --spec-version 1.5 --describe binaries \
+            --target "$target" --features "${FEATURES##*/}" >&2
     )
     local program document
     for program in "${PROGRAMS[@]}"; do
@@ -76,17 +80,20 @@ build() {
     for shell in bash fish zsh; do
         "$at/$name/bin/user-cli" completions $shell >"$at/$name/share/completions/user-cli.$shell"
     done
-    for place in "$at" "$PWD" "$cargo_home"; do
-        if grep -rlF -- "$place/" "$at/$name" >&2; then complain "these tell of $place, where they were built"; fi
+    for folder in "$at" "$PWD" "$cargo_home"; do
+        if grep -rlF -- "$folder/" "$at/$name" >&2; then
+            complain "the files above contain $folder, a path of this machine"
+        fi
     done
-    (cd "$at/$name" && find . -type f ! -name SHA256SUMS -printf '%P\0' | sort -z | xargs -0 sha256sum >SHA256SUMS)
+    (cd "$at/$name" && find . -type f ! -name SHA256SUMS -printf '%P\0' | sort -z |
+        xargs -0 sha256sum >SHA256SUMS)
     package=$at/$name.tar.gz
-    tar -C "$at" --create --format=ustar --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner \
-        --mode=u=rwX,go=rX "$name" | gzip -9n >"$package"
+    tar -C "$at" --create --format=ustar --sort=name --mtime="@$SOURCE_DATE_EPOCH" \
+        --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX "$name" | gzip -9n >"$package"
     echo "$package"
 }
 
-# The SBOM without what differs from run to run: its number, and where it was made.
+# Removes from an SBOM the parts that differ between builds: its serial number and the build folder.
 sbom() {
     sed -e '/^  "serialNumber":/d' -e "s|$2/source|/source|g" "$1"
 }
@@ -94,8 +101,8 @@ sbom() {
 first=$(build one)
 if [ $twice = yes ]; then
     second=$(build two)
-    cmp "$first" "$second" || complain "two runs differ: compare $first and $second"
-    echo "release: two runs, in two folders, gave the same bytes"
+    cmp "$first" "$second" || complain "the two builds differ: compare $first and $second"
+    echo "release: two builds in two folders produced the same bytes"
 fi
 mkdir -p dist
 cp "$first" dist/

@@ -1,18 +1,19 @@
 #!/usr/bin/env bash
-# Runs every test: installs what is missing where it may, tests the workspace with its documentation, and says by name
-# what was left out. Needs Rust and a C compiler. Ends with one line and a code: 0 where all that ran passed.
+# Runs every test: installs missing tools where it is allowed to, tests the workspace including its
+# documentation, and lists what was left out. Requires Rust and a C compiler. Prints a summary at
+# the end; the exit code is 0 if every test that ran has passed.
 set -uo pipefail
 
-# What tests can use beyond Rust: command, or python:module | Debian package | what is left out without it.
+# Optional tools: command, or python:module | Debian package | what is left out without it.
 NEEDS='
-python3 | python3 | the gateway in Python that knows PROTOCOL.md alone
+python3 | python3 | the gateway in Python, written from PROTOCOL.md only
 initdb | postgresql | everything on PostgreSQL
 pgbouncer | pgbouncer | PostgreSQL behind a pooler
 redis-server | redis-server | everything on Redis
 redis-cli | redis-tools | everything on Redis
-haproxy | haproxy | several nodes behind a balancer
-ps | procps | PostgreSQL while it is silent
-python:aiosmtpd | python3-aiosmtpd | mails to a real SMTP server
+haproxy | haproxy | several nodes behind a load balancer
+ps | procps | PostgreSQL while it does not answer
+python:aiosmtpd | python3-aiosmtpd | emails to a real SMTP server
 '
 
 main() {
@@ -26,7 +27,7 @@ main() {
     summary
 }
 
-# Rust as rustup puts it, and servers that Debian keeps out of the path.
+# Adds the folders of rustup, and of servers that Debian keeps out of the PATH.
 find_tools() {
     local folder
     for folder in "${CARGO_HOME:-${HOME:-}/.cargo}/bin" /usr/lib/postgresql/*/bin /usr/sbin; do
@@ -37,20 +38,24 @@ find_tools() {
 
 need_rust() {
     command -v cargo >/dev/null && return
-    echo "test.sh: cargo is missing; install Rust 1.94 or later"
+    echo "test.sh: cargo not found; install Rust 1.94 or later"
     exit 1
 }
 
-# A command that is there and runs, or a module that Python finds, or Debian's Python, which alone sees Debian's modules.
+# Succeeds if the command exists, or if Python can import the module. Debian's Python is tried too,
+# since no other finds the modules of Debian packages.
 has() {
     case $1 in
-        python:*) { python3 -c "import ${1#python:}" || /usr/bin/python3 -c "import ${1#python:}"; } >/dev/null 2>&1 ;;
+        python:*)
+            local module=${1#python:}
+            { python3 -c "import $module" || /usr/bin/python3 -c "import $module"; } >/dev/null 2>&1
+            ;;
         python3) python3 -c '' >/dev/null 2>&1 ;;
         *) command -v "$1" >/dev/null ;;
     esac
 }
 
-# Prints, for each need that is not there: package|what is left out.
+# Prints for each missing tool: package|what is left out.
 missing() {
     local tool package purpose
     while IFS='|' read -r tool package purpose; do
@@ -59,32 +64,36 @@ missing() {
     done <<<"$NEEDS"
 }
 
-# As root or where sudo asks for no password; quiet and without questions.
+# Installs packages as root, or if sudo needs no password; without output and questions.
 install() {
     local sudo=()
     [ "$(id -u)" = 0 ] || sudo=(sudo -n)
     command -v apt-get >/dev/null && "${sudo[@]}" true 2>/dev/null || return 1
     echo "test.sh: installing $*"
-    local apt=("${sudo[@]}" env DEBIAN_FRONTEND=noninteractive timeout 600 apt-get -qq -o Acquire::Retries=2)
-    { "${apt[@]}" update && "${apt[@]}" install -y --no-install-recommends "$@"; } </dev/null >/dev/null 2>&1
+    local apt=("${sudo[@]}" env DEBIAN_FRONTEND=noninteractive
+        timeout 600 apt-get -qq -o Acquire::Retries=2)
+    { "${apt[@]}" update && "${apt[@]}" install -y --no-install-recommends "$@"; } \
+        </dev/null >/dev/null 2>&1
 }
 
 install_missing() {
     local packages line
     packages=$(missing | cut -d'|' -f1 | sort -u)
     [ -z "$packages" ] && return
-    # One word is one package.
+    # Each word is one package.
     # shellcheck disable=SC2086
-    install $packages || echo "test.sh: can not install here: $(echo $packages)"
-    # The tests that go without say so by name themselves.
+    install $packages || echo "test.sh: cannot install: $(echo $packages)"
+    # The tests that are left out name themselves as well.
     while IFS= read -r line; do
-        echo "test.sh: ${line%%|*} is missing, so this is left out: ${line#*|}"
+        echo "test.sh: ${line%%|*} is missing; the tests that need it are left out: ${line#*|}"
     done < <(missing)
 }
 
-# Unit tests, integration tests and the examples in the documentation, of every crate, whatever fails before.
+# Runs the unit tests, integration tests and documentation examples of every crate, and does not
+# stop at a failure.
 run_tests() {
-    cargo test --workspace --features user-server/redis-cluster --locked --no-fail-fast </dev/null 2>&1 | tee -a "$log"
+    cargo test --workspace --features user-server/redis-cluster --locked --no-fail-fast \
+        </dev/null 2>&1 | tee -a "$log"
     status=${PIPESTATUS[0]}
 }
 
@@ -94,12 +103,13 @@ summary() {
         END { printf "%d passed, %d failed, %d ignored", passed, failed, ignored }' "$log")
     echo
     grep -oE '^test .* FAILED$' "$log" | sed 's/^test /failed: /; s/ \.\.\. FAILED$//' | sort -u
-    grep -oE '^test .* \.\.\. ignored.*' "$log" | sed 's/^test /ignored: /; s/ \.\.\. ignored,*//' | sort -u
+    grep -oE '^test .* \.\.\. ignored.*' "$log" |
+        sed 's/^test /ignored: /; s/ \.\.\. ignored,*//' | sort -u
     grep -oE 'left out: .*' "$log" | sort -u
     if [ "$status" = 0 ]; then
         echo "test.sh: PASSED: $counts, in $SECONDS s"
     else
-        echo "test.sh: FAILED: $counts, in $SECONDS s (cargo test ended with $status)"
+        echo "test.sh: FAILED: $counts, in $SECONDS s (exit code of cargo test: $status)"
     fi
     exit "$status"
 }

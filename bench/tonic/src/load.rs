@@ -1,5 +1,5 @@
-//! The client: connections with so many calls each under way, in a closed loop, and what came of a
-//! window of time.
+//! Load generator: a closed loop with a fixed number of calls in flight per connection, measured
+//! over a window of time.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use crate::Failure;
 use crate::messages::{PATH, TOKEN, TokenVerified, VerifyToken};
 
-/// A message's flag and length, before each.
+/// Length of the prefix of a gRPC message: its compression flag and its length.
 const PREFIX: usize = 5;
 
 pub struct Plan {
@@ -21,8 +21,8 @@ pub struct Plan {
     pub connections: usize,
     pub depth: usize,
     pub warm_up: Duration,
-    pub lasts: Duration,
-    /// The process of which is told what it spent.
+    pub duration: Duration,
+    /// Process id of the server, for its CPU time.
     pub server: u32,
 }
 
@@ -32,8 +32,8 @@ struct Window {
     until: Instant,
 }
 
-/// One round, as JSON.
-pub async fn round(plan: Plan) -> Result<String, Failure> {
+/// Runs the plan once and returns the results as JSON.
+pub async fn run(plan: Plan) -> Result<String, Failure> {
     let mut senders = Vec::new();
     for _ in 0..plan.connections {
         let stream = TcpStream::connect(plan.addr).await?;
@@ -43,12 +43,14 @@ pub async fn round(plan: Plan) -> Result<String, Failure> {
         senders.push(sender);
     }
     let from = Instant::now() + plan.warm_up;
-    let window = Window { from, until: from + plan.lasts };
-    let question = question()?;
+    let window = Window { from, until: from + plan.duration };
+    let frame = request_frame()?;
     let calls: Vec<_> = senders
         .iter()
         .flat_map(|sender| std::iter::repeat_n(sender, plan.depth))
-        .map(|sender| tokio::spawn(ask(sender.clone(), plan.addr, question.clone(), window)))
+        .map(|sender| {
+            tokio::spawn(call_repeatedly(sender.clone(), plan.addr, frame.clone(), window))
+        })
         .collect();
     let server = plan.server.to_string();
     tokio::time::sleep_until(window.from.into()).await;
@@ -60,15 +62,15 @@ pub async fn round(plan: Plan) -> Result<String, Failure> {
         nanos.extend(call.await??);
     }
     nanos.sort_unstable();
-    told(&nanos, plan.lasts.as_secs_f64(), spent)
+    summary(&nanos, plan.duration.as_secs_f64(), spent)
 }
 
-/// Asks again when an answer came, until the window is over; the nanoseconds of each call that
-/// ended in it.
-async fn ask(
+/// Repeats the call until the end of the window. Returns the latencies of the calls that ended
+/// within the window, in nanoseconds.
+async fn call_repeatedly(
     mut sender: SendRequest<Bytes>,
     addr: SocketAddr,
-    question: Bytes,
+    frame: Bytes,
     window: Window,
 ) -> Result<Vec<u64>, Failure> {
     let request = http::Request::post(format!("http://{addr}{PATH}"))
@@ -82,9 +84,9 @@ async fn ask(
             return Ok(nanos);
         }
         sender = sender.ready().await?;
-        let (answer, mut body) = sender.send_request(request.clone(), false)?;
-        body.send_data(question.clone(), true)?;
-        hear(answer.await?.into_body()).await?;
+        let (reply, mut body) = sender.send_request(request.clone(), false)?;
+        body.send_data(frame.clone(), true)?;
+        read_reply(reply.await?.into_body()).await?;
         let now = Instant::now();
         if now >= window.from && now < window.until {
             nanos.push(u64::try_from((now - start).as_nanos())?);
@@ -92,32 +94,32 @@ async fn ask(
     }
 }
 
-/// The answer is whole and good, or the round fails.
-async fn hear(mut body: h2::RecvStream) -> Result<(), Failure> {
-    let mut came = BytesMut::new();
+/// Reads a reply; fails if it is incomplete or not successful.
+async fn read_reply(mut body: h2::RecvStream) -> Result<(), Failure> {
+    let mut received = BytesMut::new();
     while let Some(part) = body.data().await {
         let part = part?;
         body.flow_control().release_capacity(part.len())?;
-        came.extend_from_slice(&part);
+        received.extend_from_slice(&part);
     }
-    let trailers = body.trailers().await?.ok_or("an answer without a status")?;
+    let trailers = body.trailers().await?.ok_or("reply without a status")?;
     if trailers.get("grpc-status").is_none_or(|status| status != "0") {
-        return Err(format!("refused: {trailers:?}").into());
+        return Err(format!("request failed: {trailers:?}").into());
     }
-    let answer = TokenVerified::decode(came.get(PREFIX..).ok_or("an answer without a message")?)?;
-    if answer.session_id.len() == 16 { Ok(()) } else { Err("an answer without its session".into()) }
+    let reply = TokenVerified::decode(received.get(PREFIX..).ok_or("reply without a message")?)?;
+    if reply.session_id.len() == 16 { Ok(()) } else { Err("reply without a session".into()) }
 }
 
-fn question() -> Result<Bytes, Failure> {
-    let question = VerifyToken { access_token: "t".repeat(TOKEN) };
+fn request_frame() -> Result<Bytes, Failure> {
+    let request = VerifyToken { access_token: "t".repeat(TOKEN) };
     let mut bytes = BytesMut::new();
     bytes.put_u8(0);
-    bytes.put_u32(u32::try_from(question.encoded_len())?);
-    question.encode(&mut bytes)?;
+    bytes.put_u32(u32::try_from(request.encoded_len())?);
+    request.encode(&mut bytes)?;
     Ok(bytes.freeze())
 }
 
-/// Seconds that a process was on a core, from Linux's books.
+/// Returns the CPU time of a process in seconds, as accounted by Linux.
 fn cpu(process: &str) -> Result<f64, Failure> {
     let mut sum = Duration::ZERO;
     for task in Path::new("/proc").join(process).join("task").read_dir()? {
@@ -128,14 +130,15 @@ fn cpu(process: &str) -> Result<f64, Failure> {
 }
 
 #[allow(clippy::cast_precision_loss, reason = "counts and nanoseconds here are far from 2^53")]
-fn told(nanos: &[u64], seconds: f64, (client, server): (f64, f64)) -> Result<String, Failure> {
-    let last = nanos.len().checked_sub(1).ok_or("nothing was answered")?;
+fn summary(nanos: &[u64], seconds: f64, (client, server): (f64, f64)) -> Result<String, Failure> {
+    let last = nanos.len().checked_sub(1).ok_or("no replies")?;
     let at =
         |part: usize| nanos.get(last * part / 1000).map_or(0.0, |nanos| *nanos as f64 / 1000.0);
     let replies = nanos.len() as f64;
     Ok(format!(
-        "{{\"per_second\":{:.1},\"p50_us\":{:.1},\"p90_us\":{:.1},\"p99_us\":{:.1},\"p999_us\":{:.1},\
-         \"cpu_us_a_reply\":{:.3},\"client_cores\":{:.2},\"server_cores\":{:.2}}}",
+        "{{\"per_second\":{:.1},\"p50_us\":{:.1},\"p90_us\":{:.1},\"p99_us\":{:.1},\
+         \"p999_us\":{:.1},\"cpu_us_per_reply\":{:.3},\
+         \"client_cores\":{:.2},\"server_cores\":{:.2}}}",
         replies / seconds,
         at(500),
         at(900),

@@ -1,9 +1,9 @@
-//! The yardstick for a token check over TCP: the same question and the same answer by gRPC, without
-//! looking at the token. Of the service it knows only what its messages hold.
+//! Reference for a token check over TCP: the same request and the same reply over gRPC, without
+//! examining the token. Independent of the service, except for the contents of its messages.
 //!
-//! `tonic-echo serve PORT` answers on one thread. `tonic-echo load PORT CONNECTIONS DEPTH WARM_UP
-//! SECONDS SERVER_PID` asks again whenever an answer comes, and prints one round as JSON. Times are
-//! in seconds.
+//! `tonic-echo serve PORT` serves on one thread. `tonic-echo load PORT CONNECTIONS DEPTH WARM_UP
+//! SECONDS SERVER_PID` generates load in a closed loop, and prints the results of one run as JSON.
+//! Times are in seconds.
 
 mod load;
 mod messages;
@@ -40,10 +40,10 @@ fn run(words: &[&str]) -> Result<(), Failure> {
                 connections: read(connections)?,
                 depth: read(depth)?,
                 warm_up: Duration::try_from_secs_f64(read(warm_up)?)?,
-                lasts: Duration::try_from_secs_f64(read(seconds)?)?,
+                duration: Duration::try_from_secs_f64(read(seconds)?)?,
                 server: read(server)?,
             };
-            println!("{}", runtime.block_on(load::round(plan))?);
+            println!("{}", runtime.block_on(load::run(plan))?);
             Ok(())
         }
         _ => Err(USAGE.into()),
@@ -55,5 +55,5 @@ fn local(port: &str) -> Result<SocketAddr, Failure> {
 }
 
 fn read<T: FromStr>(word: &str) -> Result<T, Failure> {
-    word.parse().map_err(|_| format!("not a number that fits: {word}\n{USAGE}").into())
+    word.parse().map_err(|_| format!("invalid number `{word}`\n{USAGE}").into())
 }

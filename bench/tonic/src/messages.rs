@@ -1,21 +1,21 @@
-//! The messages as protobuf has them, with the types that prost's generator gives them. Their
-//! content is of the size that `VerifyToken` and `TokenVerified` have.
+//! Protobuf messages, with the types that prost's generator would use. Their content has the size
+//! of `VerifyToken` and `TokenVerified`.
 
 use prost::Message;
 
-/// Where the one method is found.
+/// Path of the only method.
 pub const PATH: &str = "/user.Users/Verify";
-/// The length of an access token of the service.
+/// Length of an access token of the service in bytes.
 pub const TOKEN: usize = 395;
 
-/// The question.
+/// The request.
 #[derive(Clone, PartialEq, Message)]
 pub struct VerifyToken {
     #[prost(string, tag = "1")]
     pub access_token: String,
 }
 
-/// The answer. What is unknown to an echo is left out of it, as the service leaves it out.
+/// The reply. A field without a value is omitted, as the service omits it.
 #[derive(Clone, PartialEq, Message)]
 pub struct TokenVerified {
     #[prost(bytes = "vec", tag = "1")]
@@ -31,7 +31,7 @@ pub struct TokenVerified {
 }
 
 impl TokenVerified {
-    /// Ids from the text that came, and times of today.
+    /// Makes a reply with ids from the text of the token, and plausible times.
     pub fn echo(token: &str) -> Option<Self> {
         let bytes = token.as_bytes();
         let (user_id, session_id) = (bytes.get(..16)?.to_vec(), bytes.get(16..32)?.to_vec());

@@ -1,5 +1,5 @@
-//! The server: what tonic's generator would write for one unary method, on tonic's transport as it
-//! comes.
+//! The server: the code that tonic's generator would write for one unary method, on tonic's default
+//! transport.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
@@ -50,6 +50,6 @@ impl UnaryService<VerifyToken> for Verify {
 
     fn call(&mut self, request: Request<VerifyToken>) -> Self::Future {
         let echo = TokenVerified::echo(&request.get_ref().access_token);
-        ready(echo.map(Response::new).ok_or_else(|| Status::invalid_argument("a token is longer")))
+        ready(echo.map(Response::new).ok_or_else(|| Status::invalid_argument("token too short")))
     }
 }
