@@ -38,4 +38,4 @@ mod tls;
 mod tokens;
 mod tour;
 mod vectors;
-mod walls;
+mod module_rules;

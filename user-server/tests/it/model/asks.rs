@@ -52,7 +52,7 @@ impl World {
             Ask::VerifyEmail { code_of, code, name } => {
                 self.verify_email(at, code_of, code, name).await
             }
-            Ask::ResendResult { code_of } => self.resend(at, code_of).await,
+            Ask::Resend { code_of } => self.resend(at, code_of).await,
             Ask::Login { login, password, times } => {
                 for time in 0..times {
                     let wrong = at.wrong.filter(|_| time == 0);

@@ -94,7 +94,7 @@ pub enum Ask {
         code: Code,
         name: Option<usize>,
     },
-    ResendResult {
+    Resend {
         code_of: Ago,
     },
     Login {
@@ -213,7 +213,7 @@ impl ReferenceStateMachine for Story {
     fn preconditions(story: &Self, step: &Step) -> bool {
         let Step::Ask { ask, .. } = step else { return true };
         match ask {
-            Ask::VerifyEmail { .. } | Ask::ResendResult { .. } | Ask::Reset { .. } => {
+            Ask::VerifyEmail { .. } | Ask::Resend { .. } | Ask::Reset { .. } => {
                 story.codes > 0
             }
             Ask::ConfirmEmail { .. } => story.codes > 0 && story.grants > 0,
@@ -333,7 +333,7 @@ fn asks(story: &Story) -> BoxedStrategy<Ask> {
     if story.codes > 0 {
         all.extend([
             (12, verifications().boxed()),
-            (4, ago().prop_map(|code_of| Ask::ResendResult { code_of }).boxed()),
+            (4, ago().prop_map(|code_of| Ask::Resend { code_of }).boxed()),
             (5, resets().boxed()),
         ]);
     }
