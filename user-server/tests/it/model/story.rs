@@ -213,9 +213,7 @@ impl ReferenceStateMachine for Story {
     fn preconditions(story: &Self, step: &Step) -> bool {
         let Step::Ask { ask, .. } = step else { return true };
         match ask {
-            Ask::VerifyEmail { .. } | Ask::Resend { .. } | Ask::Reset { .. } => {
-                story.codes > 0
-            }
+            Ask::VerifyEmail { .. } | Ask::Resend { .. } | Ask::Reset { .. } => story.codes > 0,
             Ask::ConfirmEmail { .. } => story.codes > 0 && story.grants > 0,
             Ask::VerifyToken { .. } | Ask::Refresh { .. } | Ask::Logout { .. } => story.grants > 0,
             Ask::User { .. } | Ask::Update { .. } | Ask::Delete { .. } => story.grants > 0,
