@@ -29,8 +29,8 @@ Exit codes:
   2    no reply from the server, or invalid usage
   130  interrupted
 
-The tokens of the last login are stored per server in $USER_CLI_STATE_DIR, $XDG_STATE_HOME/user-cli
-or ~/.local/state/user-cli, whichever is set first, in files that only you can read.";
+The tokens of the last login are stored per server, readable only by you: in $USER_CLI_STATE_DIR, or
+else in $XDG_STATE_HOME/user-cli, or else in ~/.local/state/user-cli.";
 
 #[cfg(test)]
 mod tests {

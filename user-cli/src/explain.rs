@@ -35,7 +35,7 @@ enum Content<'a> {
     /// A frame that does not contain a valid message.
     InvalidMessage(DecodeError),
     InvalidLength(FrameError),
-    /// A frame whose end is missing, with its total size if the length field is complete.
+    /// An incomplete frame, with its total size if the length field is complete.
     Incomplete(Option<usize>),
 }
 

@@ -1,4 +1,4 @@
-//! Formats durations, timestamps, rates and tables for people.
+//! Formats durations, timestamps, rates and tables as text.
 
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

@@ -31,12 +31,12 @@ pub(crate) struct Global {
     /// Print every frame in hex on stderr. Frames contain passwords, codes and tokens in plain text
     #[arg(long, short, global = true)]
     pub(crate) verbose: bool,
-    /// IP address of the end user on whose behalf the request is made; the server accepts it only
-    /// from a trusted peer
+    /// IP address of the end user that the request is made for; the server accepts it only from a
+    /// trusted peer
     #[arg(long, global = true, value_name = "IP")]
     pub(crate) client_address: Option<IpAddr>,
-    /// Random key for the first change that the command makes. Within a day, the same command with
-    /// the same key gets the same reply and changes nothing further
+    /// Idempotency key (random UUID) for the first change that the command makes. Repeating the
+    /// command with the same key within a day returns the same reply and makes no further change
     #[arg(long, global = true, value_name = "UUID")]
     pub(crate) idempotency_key: Option<Uuid>,
     /// Connect with TLS 1.3; trusts the public certificate authorities unless --ca is given

@@ -5,7 +5,7 @@ use tokio::runtime::Builder;
 
 use crate::failure::Failure;
 
-/// A single-threaded runtime whose waits end on Ctrl-C.
+/// A single-threaded async runtime in which Ctrl-C ends a wait.
 pub(crate) struct Runtime(tokio::runtime::Runtime);
 
 impl Runtime {

@@ -16,7 +16,7 @@ use super::mail_dir::MailDir;
 use crate::failure::Failure;
 use crate::hints::Situation;
 
-/// Password of every account that is registered here.
+/// Password of every account that the load generator registers.
 pub(crate) const PASSWORD: &str = "a bench has four legs";
 /// Number of concurrent requests that hash a password; the server refuses more than 32 per
 /// connection.

@@ -33,7 +33,7 @@ pub(crate) struct Plan {
     pub(crate) end: End,
     /// Requests per second of an open loop, or `None` for a closed loop.
     pub(crate) rate: Option<u32>,
-    /// Id of the process whose CPU usage is measured, besides the client's.
+    /// Id of a process to measure the CPU usage of, besides the client.
     pub(crate) observed_pid: Option<u32>,
 }
 

@@ -11,7 +11,7 @@ use crate::failure::Failure;
 const TIMEOUT: Duration = Duration::from_secs(30);
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// The server's mail directory (`MAIL_DIR`), without the emails that were there at first.
+/// The server's mail directory (`MAIL_DIR`), without the emails that it contained at first.
 pub(crate) struct MailDir {
     directory: PathBuf,
     seen: HashSet<OsString>,

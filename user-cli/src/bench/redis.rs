@@ -60,7 +60,7 @@ pub(crate) struct Keys {
 }
 
 impl Keys {
-    /// Writes `count` keys whose names contain `prefix`.
+    /// Writes `count` keys with `prefix` in their names.
     ///
     /// # Errors
     /// If the server cannot be reached or refuses a command.
@@ -112,7 +112,7 @@ impl Keys {
 
 impl Drop for Keys {
     fn drop(&mut self) {
-        // An error is ignored: the keys that remain are small, and their names tell their origin.
+        // An error is ignored: the keys that remain are small, and their names identify them.
         let _ = self.for_each(|name| command(&["DEL", name]));
     }
 }

@@ -26,16 +26,17 @@ Requirements of the scenarios:
   get, refresh, login, mixed   accounts
 
 Accounts:
-  --accounts FILE contains one account per line: the login, a space, and the password. If the file does
-  not exist, --mail-dir must be the directory that the server writes its emails to: accounts are then
-  registered with the codes from the emails, and written to the file for the next test. They are not
-  deleted afterwards, so use a test server. Each request has another client address, as if it came from a
-  gateway, so that no rate limit applies. The server has to trust this peer, as it trusts loopback.
+  The file of --accounts contains one account per line: the login, a space, and the password. If it
+  does not exist, --mail-dir must be the directory that the server writes its emails to. Accounts
+  are then registered with the codes from the emails, and written to the file for the next test.
+  They are not deleted afterwards, so use a test server. Each request carries a different client
+  address, as from a gateway, so that no rate limit applies; the server must trust this peer, as it
+  trusts loopback by default.
 
 Closed and open loop:
-  By default, each connection keeps --depth requests in flight and sends the next one when a reply arrives
-  (closed loop). With --rate, requests are sent on a fixed schedule (open loop), and their latency counts
-  from the scheduled time, so that a stall of the server shows in the latencies.
+  By default, each connection keeps --depth requests in flight and sends the next one when a reply
+  arrives (closed loop). With --rate, requests are sent on a fixed schedule (open loop), and their
+  latency counts from the scheduled time, so that a stall of the server shows in the latencies.
 
 Examples:
   user-cli bench ping --connections 50 --depth 16
@@ -115,11 +116,11 @@ enum Scenario {
     Refresh,
     /// GetUser
     Get,
-    /// The shares of --mix
+    /// A mix of requests, as set with --mix
     Mixed,
     /// Open a connection, ping, and close it
     Connect,
-    /// Ping: the cost of the protocol without the service
+    /// Ping, to measure the protocol without the service
     Ping,
 }
 

@@ -17,7 +17,7 @@ Examples:
 pub(crate) struct Decode {
     #[command(flatten)]
     bytes: HexBytes,
-    /// Direction of the frames; by default, it follows from their types
+    /// Direction of the frames; inferred from their types by default
     #[arg(long = "as", value_enum, value_name = "DIRECTION")]
     direction: Option<Direction>,
     /// Show passwords, codes and tokens

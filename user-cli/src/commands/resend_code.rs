@@ -6,7 +6,7 @@ use crate::failure::Failure;
 use crate::show::Summary;
 use crate::state::Purpose;
 
-/// Send a pending code again
+/// Resend a pending code
 #[derive(Args)]
 #[command(after_help = "\
 Examples:

@@ -12,9 +12,9 @@ use crate::state::Purpose;
 /// Change the username, email address or password
 #[derive(Args)]
 #[command(after_help = "\
-A change of the email address or password requires the current password. With --password-stdin, the
-lines of stdin are, as far as each is needed: the token (with --token-stdin), the current password,
-and the new password.
+A change of the email address or password requires the current password. With --password-stdin, stdin
+contains the token (with --token-stdin), the current password and the new password, in this order and
+each on its own line; what a change does not need is left out.
 
 Examples:
   user-cli update --username kim2

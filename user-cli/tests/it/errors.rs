@@ -1,4 +1,4 @@
-//! What is said when something fails: the exit code, the reason, the mend.
+//! Failures: the exit code, the message and the hint.
 
 use std::time::{Duration, Instant};
 

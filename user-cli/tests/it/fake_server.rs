@@ -126,7 +126,7 @@ pub(crate) fn pong() -> Pong {
     Pong { max_in_flight: Some(256), idle_timeout: Some(300) }
 }
 
-/// Returns a reply whose tokens end with `generation`.
+/// Returns a reply with tokens that end with `generation`.
 pub(crate) fn logged_in(generation: u32) -> LoggedIn<'static> {
     LoggedIn {
         user_id: USER,
