@@ -8,7 +8,8 @@ use crate::options::Global;
 /// Command-line client for the user service: manage accounts and sessions, decode the protocol, and
 /// measure a server
 #[derive(Parser)]
-#[command(name = "user-cli", version, propagate_version = true, max_term_width = 100, after_help = AFTER_HELP)]
+#[command(name = "user-cli", version, propagate_version = true)]
+#[command(max_term_width = 100, after_help = AFTER_HELP)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,

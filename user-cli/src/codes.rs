@@ -37,7 +37,8 @@ impl Context<'_> {
             Failure::usage(
                 format!("no code is pending for {}", self.global.addr),
                 format!(
-                    "Start with `user-cli {starting_command}`, or pass the verification with --verification-id."
+                    "Start with `user-cli {starting_command}`, or pass the verification with \
+                     --verification-id."
                 ),
             )
         })

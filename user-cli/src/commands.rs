@@ -25,7 +25,7 @@ use clap::Subcommand;
 use crate::context::{Context, Run};
 use crate::failure::Failure;
 
-/// Declares the enum of all subcommands and passes each call on to its command.
+/// Declares the enum of all subcommands, with methods that call the selected one.
 macro_rules! commands {
     ($($name:ident($command:ty),)*) => {
         #[derive(Subcommand)]

@@ -18,7 +18,7 @@ pub(crate) enum Direction {
     Reply,
 }
 
-/// Bytes of one frame, or of an attempt at one, with what they decode to.
+/// A decoded frame, or bytes that are not a valid frame.
 pub(crate) struct Explained<'a> {
     bytes: &'a [u8],
     frame: Option<Frame<'a>>,
@@ -45,8 +45,8 @@ enum Message<'a> {
 }
 
 /// Splits `bytes` into frames and decodes each. The result ends with the first invalid length,
-/// since the start of the next frame is then unknown. Without a direction, it follows from each
-/// type.
+/// since the start of the next frame is then unknown. If `direction` is `None`, it is inferred
+/// from the type of each frame.
 pub(crate) fn frames(bytes: &[u8], direction: Option<Direction>) -> Vec<Explained<'_>> {
     let mut explained = Vec::new();
     let mut remaining = bytes;
@@ -241,7 +241,10 @@ impl<'a> Explained<'a> {
                     "code": response.map(|(code, _)| format!("{:04x}", code.0)),
                     "code_name": response.map(|(code, _)| code.name()),
                     "closes": response.map(|(_, closes)| closes),
-                    "field": match self.content { Content::InvalidMessage(error) => error.field(), _ => None },
+                    "field": match self.content {
+                        Content::InvalidMessage(error) => error.field(),
+                        _ => None,
+                    },
                     "incomplete": matches!(self.content, Content::Incomplete(_)),
                 }),
             );
@@ -298,7 +301,7 @@ fn direction_name(direction: Option<Direction>) -> &'static str {
     }
 }
 
-/// Describes the range of a type that no message has.
+/// Describes a type that no message has, by the range that it belongs to.
 fn type_range(kind: u8) -> &'static str {
     match kind {
         0x7e | 0xfe => "(reserved for a hello message)",

@@ -25,14 +25,14 @@ pub(crate) enum Failure {
         error: Error,
         situation: Situation,
     },
-    /// An error on the client side.
+    /// An error on the client side, such as invalid input or an unreadable file.
     Usage {
         message: String,
         hint: String,
     },
     /// Invalid arguments; clap supplies the message.
     Arguments(Box<clap::Error>),
-    /// An error of the server that has already been printed on stdout.
+    /// A failure that the output on stdout already shows.
     Reported,
     /// Stdout cannot be written to.
     Output(io::Error),

@@ -7,7 +7,8 @@ use user_proto::{FieldValue, FieldView};
 
 use crate::{format, hex};
 
-/// Returns the name of a field as text: without a `_ms` suffix, since the value states the unit.
+/// Returns the label of a field: its name with spaces instead of underscores, and without `_ms`,
+/// since the value states the unit.
 pub(crate) fn label(name: &str) -> String {
     name.strip_suffix("_ms").unwrap_or(name).replace('_', " ")
 }

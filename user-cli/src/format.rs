@@ -86,7 +86,8 @@ fn iso_8601(at: u64) -> String {
 pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     let is_harmful = |c: char| {
         c.is_control()
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+            || matches!(c, '\u{200e}' | '\u{200f}')
+            || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
     if !text.contains(is_harmful) {
         return Cow::Borrowed(text);
@@ -138,7 +139,7 @@ mod tests {
         assert_eq!(iso_8601(951_782_400), "2000-02-29T00:00:00Z");
         assert_eq!(iso_8601(1_709_251_199), "2024-02-29T23:59:59Z");
         assert_eq!(iso_8601(4_107_542_400), "2100-03-01T00:00:00Z");
-        // The largest instant of the wire.
+        // The largest timestamp that the protocol allows.
         assert_eq!(iso_8601((1 << 53) - 1), "285428751-11-12T07:36:31Z");
     }
 

@@ -12,7 +12,7 @@ pub(crate) struct Situation {
     pub(crate) tls: bool,
     /// True if the request may have changed something.
     pub(crate) changes: bool,
-    /// True if the request used the stored access token, and a valid refresh token is stored.
+    /// True if the request used a stored token, and the stored refresh token has not expired.
     pub(crate) can_refresh: bool,
 }
 
@@ -23,12 +23,15 @@ pub(crate) fn for_error(error: &Error, situation: &Situation) -> String {
         Error::Refused(reply) if reply.field.as_deref() == Some("current_password") => {
             "Check the current password. Repeated failures are followed by a waiting time."
         }
-        // Requests are never that long: the server has read something else than a frame.
+        // user-cli sends no frames that long. A server that requires TLS replies with this code to
+        // plain text.
         Error::Refused(reply) if reply.code == ErrorCode::FRAME_TOO_LONG && !situation.tls => {
-            "The server requires TLS: pass its certificate authority with --ca, or --tls if that is a public one."
+            "The server requires TLS: pass its certificate authority with --ca, or --tls if that \
+             is a public one."
         }
-        Error::Refused(reply) => for_code(reply.code, situation)
-            .unwrap_or_else(|| for_class(reply.code.class())),
+        Error::Refused(reply) => {
+            for_code(reply.code, situation).unwrap_or_else(|| for_class(reply.code.class()))
+        }
         Error::DeadlineExceeded { .. } => TIMEOUT,
         Error::Lost { .. } => {
             "Check that the server is running; its log contains the requests that it executed."
@@ -38,7 +41,8 @@ pub(crate) fn for_error(error: &Error, situation: &Situation) -> String {
         }
         Error::Handshake(reason) => for_handshake(reason),
         Error::BadReply { .. } => {
-            "The server is newer than this user-cli, or not a user service; --verbose shows its reply."
+            "The server is newer than this user-cli, or not a user service; --verbose shows its \
+             reply."
         }
         Error::TooLong(_) => "Shorten the arguments.",
         Error::Closed => "Run the command again.",
@@ -64,11 +68,13 @@ fn for_code(code: ErrorCode, situation: &Situation) -> Option<&'static str> {
         ErrorCode::INVALID_USERNAME => "Choose 3 to 32 letters and digits, without `@` and spaces.",
         ErrorCode::INVALID_EMAIL => "Use an address such as kim@example.com.",
         ErrorCode::INVALID_PASSWORD => {
-            "Choose 8 to 128 characters that are not a common password and not derived from the username or email address."
+            "Choose 8 to 128 characters that are not a common password and not derived from the \
+             username or email address."
         }
         ErrorCode::NOTHING_TO_UPDATE => "Pass --username, --email or --new-password.",
         ErrorCode::INVALID_CREDENTIALS => {
-            "Check the login and the password. A new account must be verified first, with `user-cli verify-email`."
+            "Check the login and the password. A new account must be verified first, with \
+             `user-cli verify-email`."
         }
         ErrorCode::INVALID_TOKEN => "Log in again, or check --token and $USER_CLI_TOKEN.",
         ErrorCode::TOKEN_EXPIRED if situation.can_refresh => {
@@ -76,18 +82,21 @@ fn for_code(code: ErrorCode, situation: &Situation) -> Option<&'static str> {
         }
         ErrorCode::TOKEN_EXPIRED | ErrorCode::SESSION_REVOKED => LOGIN,
         ErrorCode::INVALID_CODE => {
-            "Check the code in the newest email. After five wrong attempts, the code becomes invalid."
+            "Check the code in the newest email. After five wrong attempts, the code becomes \
+             invalid."
         }
         ErrorCode::CODE_EXPIRED => {
             "Request a new code with `register`, `update --email` or `reset-password request`."
         }
         ErrorCode::ACCOUNT_DISABLED => "Ask an operator to enable the account.",
         ErrorCode::USERNAME_TAKEN => {
-            "Choose another username. With verify-email, repeat the command with --username; the code is still valid."
+            "Choose another username. With verify-email, repeat the command with --username; the \
+             code is still valid."
         }
         ErrorCode::IDEMPOTENCY_CONFLICT => "Use a new idempotency key for a new request.",
         ErrorCode::EMAIL_TAKEN => {
-            "Log in to the account with this address, or reset its password with `user-cli reset-password`."
+            "Log in to the account with this address, or reset its password with `user-cli \
+             reset-password`."
         }
         ErrorCode::RATE_LIMITED => "Wait for the time shown, then try again.",
         ErrorCode::BUSY => "The server is overloaded; try again in a moment.",
@@ -119,7 +128,8 @@ fn for_handshake(reason: &NoHandshake) -> &'static str {
     match reason {
         NoHandshake::UnknownAuthority => "Pass the certificate authority of the server with --ca.",
         NoHandshake::OtherName(_) => {
-            "Use the host name from the certificate in --addr, or pass that name with --server-name."
+            "Use the host name from the certificate in --addr, or pass that name with \
+             --server-name."
         }
         NoHandshake::NoName(_) => "Pass the name in the server's certificate with --server-name.",
         NoHandshake::NotValidNow => {
@@ -129,16 +139,20 @@ fn for_handshake(reason: &NoHandshake) -> &'static str {
             "Replace the server's certificate; `user-server check` shows its problems."
         }
         NoHandshake::NotTls => {
-            "Remove --tls and --ca, unset USER_SERVER_TLS and USER_SERVER_CA, or set TLS_CERT on the server."
+            "Remove --tls and --ca, unset USER_SERVER_TLS and USER_SERVER_CA, or set TLS_CERT on \
+             the server."
         }
         NoHandshake::OldTls | NoHandshake::OtherProtocol => {
-            "Connect with --addr to the user server itself, or to a proxy that passes TLS through to it."
+            "Connect with --addr to the user server itself, or to a proxy that passes TLS through \
+             to it."
         }
         NoHandshake::CertificateWanted => {
-            "Pass a client certificate with --cert and --key, issued by an authority in the server's TLS_CLIENT_CA."
+            "Pass a client certificate with --cert and --key, issued by an authority in the \
+             server's TLS_CLIENT_CA."
         }
         NoHandshake::CertificateRefused(_) => {
-            "Pass a client certificate with --cert that has not expired and was issued by an authority in the server's TLS_CLIENT_CA."
+            "Pass a client certificate with --cert that has not expired and was issued by an \
+             authority in the server's TLS_CLIENT_CA."
         }
         NoHandshake::Broken(_) => SERVER_LOG,
     }

@@ -20,7 +20,8 @@ const DEFAULT_PORT: u16 = 3001;
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
     /// Address of the server, as host or host:port
-    #[arg(long, global = true, env = "USER_SERVER_ADDR", default_value = "127.0.0.1:3001", value_parser = parse_addr)]
+    #[arg(long, global = true, env = "USER_SERVER_ADDR", default_value = "127.0.0.1:3001")]
+    #[arg(value_parser = parse_addr)]
     pub(crate) addr: String,
     /// Print one JSON object per result, including tokens, and errors as JSON on stderr
     #[arg(long, global = true)]

@@ -11,7 +11,7 @@ use crate::runtime::Runtime;
 /// Secret text, zeroized on drop.
 pub(crate) type SecretText = Zeroizing<String>;
 
-/// Maximum number of bytes read of a line; longer than any secret that fits a frame.
+/// Maximum length of a line in bytes. No longer secret fits a frame.
 const MAX_LINE: u64 = 64 * 1024;
 
 /// Reads an existing password, with one prompt.

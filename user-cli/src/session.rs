@@ -26,7 +26,7 @@ pub(crate) struct TokenOptions {
 }
 
 impl TokenOptions {
-    /// The stored token.
+    /// Options that select the stored token.
     pub(crate) const STORED: Self = Self { token: None, token_stdin: false };
 }
 
@@ -99,13 +99,15 @@ impl Context<'_> {
         let Some(session) = &self.state.session else {
             return Err(Failure::usage(
                 format!("no token is stored for {}", self.global.addr),
-                "Log in with `user-cli login <LOGIN>`, or pass a token with --token-stdin or $USER_CLI_TOKEN.",
+                "Log in with `user-cli login <LOGIN>`, or pass a token with --token-stdin or \
+                 $USER_CLI_TOKEN.",
             ));
         };
         if session.over_tls && self.tls().is_none() {
             return Err(Failure::usage(
                 format!(
-                    "the stored token of {} was received over TLS, but this command would send it in plain text",
+                    "the stored token of {} was received over TLS, but this command would send it \
+                     in plain text",
                     self.global.addr
                 ),
                 "Pass --ca or --tls as at login, or set USER_SERVER_CA or USER_SERVER_TLS.",

@@ -96,7 +96,7 @@ fn name(purpose: Purpose) -> String {
 
 /// The state file of one server.
 pub(crate) struct Store {
-    /// `None` if no environment variable names a directory.
+    /// Path of the file, or `None` if no environment variable names a directory.
     path: Option<PathBuf>,
 }
 

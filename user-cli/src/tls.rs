@@ -23,7 +23,8 @@ pub(crate) fn from_options(global: &Global) -> Result<Option<Tls>, Failure> {
         return match without_effect.into_iter().find(|(_, given)| *given) {
             Some((option, _)) => Err(Failure::usage(
                 format!("{option} has no effect without TLS"),
-                "Add --ca FILE with the server's certificate authority, or --tls if that is a public one.",
+                "Add --ca FILE with the server's certificate authority, or --tls if that is a \
+                 public one.",
             )),
             None => Ok(None),
         };

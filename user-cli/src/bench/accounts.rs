@@ -116,7 +116,8 @@ impl Server {
             }
             (_, None) => Err(Failure::usage(
                 "this scenario requires accounts",
-                "Pass a file of accounts with --accounts, or the directory that the server writes its emails to with --mail-dir.",
+                "Pass a file of accounts with --accounts, or the directory that the server writes \
+                 its emails to with --mail-dir.",
             )),
         }
     }

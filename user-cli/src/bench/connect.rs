@@ -1,4 +1,4 @@
-//! Load of short connections: each one is opened, answers one ping, and is closed.
+//! Load of short connections: each one is opened, carries one ping, and is closed.
 
 use std::time::Instant;
 
@@ -14,7 +14,7 @@ use super::counters::Outcome;
 use super::engine::{self, Load, Plan, Share, Start};
 use super::mix::Op;
 
-/// A number of connections at a time, each replaced by a new one when it is closed.
+/// Load of concurrent connections that are each replaced by a new one after one ping.
 pub(crate) struct ShortConnections<'a> {
     pub(crate) plan: &'a Plan,
     pub(crate) addr: &'a str,

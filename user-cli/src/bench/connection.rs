@@ -62,7 +62,7 @@ pub(crate) struct Connection<S, P> {
     protocol: P,
     recorder: Recorder,
     write_buffer: BytesMut,
-    /// An incomplete reply.
+    /// Received bytes of an incomplete reply.
     read_buffer: BytesMut,
     /// Requests in flight, with the time from which their latency counts.
     slots: Vec<Option<(Op, Instant)>>,

@@ -8,7 +8,7 @@ use hdrhistogram::Histogram;
 
 use super::mix::Op;
 
-/// Longest latency that is recorded, one minute. Longer ones are recorded as this.
+/// Upper bound of the recorded latencies: one minute. A longer latency is recorded as this value.
 const MAX_NANOS: u64 = 60_000_000_000;
 /// Significant digits of the recorded latencies.
 const DIGITS: u8 = 3;
@@ -25,7 +25,7 @@ pub(crate) enum Outcome {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Window {
     pub(crate) from: Instant,
-    /// `None` if the run ends after a number of requests.
+    /// End of the window, or `None` if the run ends after a number of requests.
     pub(crate) until: Option<Instant>,
 }
 

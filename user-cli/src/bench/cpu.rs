@@ -7,7 +7,7 @@ use std::time::Duration;
 /// The client is saturated if its threads are running or runnable for this fraction of the time.
 const SATURATED: f64 = 0.9;
 
-/// CPU time that the threads of a process have used since they started.
+/// CPU time of the threads of a process since they started.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct CpuTime {
     /// Time running on a core.
@@ -52,7 +52,8 @@ impl CpuTime {
         Some(sum)
     }
 
-    /// Returns the usage since `before`, which was `wall` ago and `replies` replies ago.
+    /// Returns the usage since an earlier reading. `wall` is the time and `replies` the number of
+    /// replies since then.
     pub(crate) fn since(self, before: Self, wall: Duration, replies: u64) -> CpuUsage {
         let time = Self {
             running: self.running.saturating_sub(before.running),

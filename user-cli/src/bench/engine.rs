@@ -67,12 +67,12 @@ pub(crate) trait Load: Sync {
 
 /// One thread's share of the connections.
 pub(crate) struct Share {
-    /// Numbers of the connections, out of all connections of the run.
+    /// Numbers of the connections; a run numbers its connections from 0.
     pub(crate) numbers: std::ops::Range<usize>,
     pub(crate) counters: Arc<Mutex<Counters>>,
 }
 
-/// Start of the run, common to all threads.
+/// Start time and measured window of a run, common to all threads.
 #[derive(Clone)]
 pub(crate) struct Start {
     pub(crate) begin: Instant,
@@ -261,7 +261,7 @@ impl<P: Protocol, F: Fn(usize) -> P + Sync> Load for PersistentConnections<'_, F
 /// Opens a stream to the server.
 ///
 /// # Errors
-/// A message with the address.
+/// A message with the address and the cause.
 pub(crate) async fn connect(addr: &str, tls: Option<&Tls>) -> Result<Stream, String> {
     tls::connect(addr, tls).await.map_err(|error| format!("cannot connect to {addr}: {error}"))
 }
@@ -322,7 +322,8 @@ async fn open_loop<P: Protocol>(
     finish(connection, until).await
 }
 
-/// Waits for the outstanding replies, until [`LAST_REPLIES_TIMEOUT`] after `since`.
+/// Waits for outstanding replies until [`LAST_REPLIES_TIMEOUT`] after `since`, and records requests
+/// that still have no reply as unanswered.
 async fn finish<P: Protocol>(
     mut connection: Connection<Stream, P>,
     since: Instant,

@@ -43,7 +43,8 @@ impl MailDir {
             if start.elapsed() > TIMEOUT {
                 return Err(Failure::usage(
                     format!("no code for {address} arrived in {}", self.directory.display()),
-                    "Pass the server's MAIL_DIR with --mail-dir; a server that sends by SMTP writes no files.",
+                    "Pass the server's MAIL_DIR with --mail-dir; a server that sends by SMTP \
+                     writes no files.",
                 ));
             }
             self.scan(|path| std::fs::read_to_string(path).ok())?;
@@ -51,7 +52,8 @@ impl MailDir {
         }
     }
 
-    /// Collects the codes of new emails, which `read` reads.
+    /// Collects the codes of the emails that are not marked as seen, and marks them. `read` returns
+    /// the text of an email.
     fn scan(&mut self, read: impl Fn(&PathBuf) -> Option<String>) -> Result<(), Failure> {
         let unreadable = |error| {
             Failure::usage(

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-/// Kind of a request.
+/// Kind of a request that the load generator sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Op {
     Verify,

@@ -8,7 +8,7 @@ use crate::format;
 
 /// Width of the longest bar in characters.
 const WIDTH: usize = 40;
-/// Bars at either end are omitted up to this fraction of all requests.
+/// Fraction of all requests up to which bars at either end of the chart are omitted.
 const NEGLIGIBLE: f64 = 0.000_05;
 
 /// One bar: the fraction of requests up to this latency and above the previous bar.

@@ -15,7 +15,7 @@ use crate::session::{TokenKind, TokenOptions};
 
 /// Source of the accounts and tokens.
 pub(crate) struct Source<'a> {
-    /// File with accounts; written with the new accounts if it does not exist.
+    /// File with accounts. If it does not exist, accounts are registered and written to it.
     pub(crate) file: Option<&'a Path>,
     /// The server's mail directory, needed to register accounts.
     pub(crate) mail_dir: Option<&'a Path>,

@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::format::{aligned, latency, number, table};
 use crate::output;
 
-/// Average number of threads waiting for a core above which the report warns about it.
+/// Average number of threads waiting for a core above which the report contains a warning.
 const CPU_CONTENTION: f64 = 0.2;
 
 #[derive(Serialize)]
@@ -125,8 +125,8 @@ impl Report {
                 );
             }
             if runs.iter().any(|run| run.client_saturated) {
-                let text = "the client was busy all the time and may have limited the rate: use more --threads, or \
-                            run it on another machine";
+                let text = "the client was always busy and may have limited the rate: use more \
+                            --threads, or run it on another machine";
                 note("BOTTLENECK", text.to_owned());
             }
         }

@@ -73,7 +73,7 @@ pub(crate) struct Target {
     pub(crate) latencies: BTreeMap<Op, Histogram<u64>>,
 }
 
-/// Ratio of the replies per second of two targets, over all pairs of runs.
+/// Ratio of the replies per second of two targets, over pairs of runs.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct Ratio {
     pub(crate) median: f64,

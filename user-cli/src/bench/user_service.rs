@@ -32,7 +32,7 @@ pub(crate) struct Workload {
     get: Vec<Bytes>,
     /// Accounts for Login.
     accounts: Vec<Account>,
-    /// Start of the names of new accounts.
+    /// Prefix of the names of new accounts.
     prefix: String,
     next_number: AtomicU64,
 }

@@ -43,7 +43,7 @@ Examples:
   user-cli bench verify --mail-dir user-data/mails --tokens 10000 --depth 16
   user-cli bench verify --against redis://127.0.0.1:6379 --runs 5
   user-cli bench login --mail-dir user-data/mails --users 32 --duration 30s
-  user-cli bench mixed --mail-dir user-data/mails --mix verify=90,login=10 --rate 500 --hgrm mixed")]
+  user-cli bench mixed --mail-dir user-data/mails --mix verify=9,login=1 --rate 500 --hgrm mixed")]
 pub(crate) struct Bench {
     /// Requests to send
     #[arg(value_enum)]
@@ -73,7 +73,8 @@ pub(crate) struct Bench {
     #[arg(long, value_name = "SHARES", default_value = "verify=94,get=3,refresh=2,login=1")]
     mix: Mix,
     /// Number of runs; the report contains medians over all runs
-    #[arg(long, alias = "rounds", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, alias = "rounds", default_value_t = 1)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
     runs: u32,
     /// Redis server for comparison: runs of GET, with values of the size of a TokenVerified frame,
     /// alternate with the runs against the server. Always without TLS
@@ -83,7 +84,8 @@ pub(crate) struct Bench {
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     users: u32,
     /// Number of distinct access tokens, and of keys in Redis
-    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, default_value_t = 1000)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     tokens: u32,
     /// File with one account per line: login and password, separated by a space
     #[arg(long, value_name = "FILE")]
@@ -103,7 +105,7 @@ pub(crate) struct Bench {
     against_pid: Option<u32>,
 }
 
-/// Requests of a load test.
+/// Kind of requests that a load test sends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 enum Scenario {
     /// VerifyToken with many tokens
@@ -260,7 +262,8 @@ impl Bench {
             End::Count(count) => format!("{count} requests"),
         };
         format!(
-            "{} connections{depth}, {control}{mix}, {} run(s) of {length} after {} of warm-up, {} thread(s)",
+            "{} connections{depth}, {control}{mix}, {} run(s) of {length} after {} of warm-up, \
+             {} thread(s)",
             plan.connections,
             self.runs,
             seconds(plan.warm_up),

@@ -12,9 +12,9 @@ use crate::state::Purpose;
 /// Change the username, email address or password
 #[derive(Args)]
 #[command(after_help = "\
-A change of the email address or password requires the current password. With --password-stdin, stdin
-contains the token (with --token-stdin), the current password and the new password, in this order and
-each on its own line; what a change does not need is left out.
+A change of the email address or password requires the current password. With --password-stdin,
+stdin contains the token (with --token-stdin), the current password and the new password, in this
+order and each on its own line; what a change does not need is left out.
 
 Examples:
   user-cli update --username kim2
@@ -74,7 +74,8 @@ impl Run for Update {
             context.save();
             let email = self.email.as_deref().unwrap_or("the new address");
             summary = Summary::new(format!(
-                "{headline} A code is on its way to {}; the old address stays in use until the code is confirmed.",
+                "{headline} A code is on its way to {}; the old address stays in use until the \
+                 code is confirmed.",
                 printable(email)
             ))
             .next("user-cli confirm-email --code <CODE>");

@@ -10,7 +10,8 @@ use crate::show::Summary;
 /// Check whether an access token is valid
 #[derive(Args)]
 #[command(after_help = "\
-The token is taken from --token, --token-stdin, $USER_CLI_TOKEN or the stored session, in this order.
+The token is taken from --token, --token-stdin, $USER_CLI_TOKEN or the stored session, in this
+order.
 
 Examples:
   user-cli verify
@@ -28,7 +29,8 @@ impl Run for Verify {
         let summary = Summary::new(match verified.stale_ms {
             None => "The token is valid.",
             Some(_) => {
-                "The token was valid when the server last read the revocation log. Later revocations are not considered."
+                "The token was valid when the server last read the revocation log. Later \
+                 revocations are not considered."
             }
         });
         let valid = [("valid", Value::Bool(true), "yes".to_owned())];

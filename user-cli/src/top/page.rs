@@ -189,7 +189,7 @@ impl Interval<'_> {
         ]
     }
 
-    /// Returns no rows for a server without Redis.
+    /// Returns the rows of the cache section: none for a server without Redis.
     fn cache(&self) -> Vec<Vec<String>> {
         let lookups =
             |result| self.rate(&format!("user_server_cache_lookups_total{{result=\"{result}\"}}"));
@@ -235,7 +235,7 @@ impl Interval<'_> {
             .map_or(MISSING.to_owned(), |value| number(value).trim_end_matches(".0").to_owned())
     }
 
-    /// Formats a gauge in seconds.
+    /// Formats the value of a gauge that is in seconds.
     fn age(&self, series: &str) -> String {
         self.now.value(series).map_or(
             MISSING.to_owned(),

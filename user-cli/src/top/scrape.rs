@@ -18,7 +18,7 @@ pub(crate) struct MetricsUrl {
     path: String,
 }
 
-/// The metrics of one scrape: values by series, that is, by name with labels as in the text format.
+/// The metrics of one scrape: the value of each series, by its name with labels.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Sample(BTreeMap<String, f64>);
 
@@ -135,7 +135,15 @@ impl<'a> Labels<'a> {
 mod tests {
     use super::*;
 
-    const TEXT: &str = "# HELP a_b Words.\na_b{type=\"X\",outcome=\"OK\"} 3\na_b_total 4\na_b 5\nh_bucket{le=\"0.5\"} 1\nh_bucket{le=\"+Inf\"} 2\n# EOF\n";
+    const TEXT: &str = "\
+# HELP a_b Words.
+a_b{type=\"X\",outcome=\"OK\"} 3
+a_b_total 4
+a_b 5
+h_bucket{le=\"0.5\"} 1
+h_bucket{le=\"+Inf\"} 2
+# EOF
+";
 
     #[test]
     fn values_are_found_by_name_and_label() {

@@ -60,8 +60,8 @@ impl LiveServer {
         }
     }
 
-    /// Waits for an email to this address with this text in its subject, and returns the code of the
-    /// newest one.
+    /// Waits for an email to this address with this text in its subject, and returns the code of
+    /// the newest one.
     pub(crate) fn code(&self, to: &str, subject: &str) -> String {
         let start = Instant::now();
         loop {
