@@ -53,7 +53,8 @@ impl Report {
 
     fn text(&self) -> String {
         let mut text = format!("{}: {}\n\n", self.scenario, self.description);
-        let heads = ["", "rate/s", "min", "max", "replies", "p50", "p90", "p99", "p99.9", "max"];
+        let heads =
+            ["", "rate/s", "min/s", "max/s", "replies", "p50", "p90", "p99", "p99.9", "max"];
         let mut rows = vec![heads.map(str::to_owned).to_vec()];
         for (_, target) in self.targets() {
             rows.extend(
@@ -92,10 +93,7 @@ impl Report {
             if let Some(delay) =
                 runs.iter().filter_map(|run| run.send_delay_p99_us).reduce(f64::max)
             {
-                note(
-                    "send delay",
-                    format!("p99 {}: the accuracy of the client's schedule", micros(delay)),
-                );
+                note("send delay", format!("p99 {} behind schedule", micros(delay)));
             }
             if let Some(process) = runs.last().and_then(|run| run.process) {
                 let cpu = target
