@@ -1,22 +1,19 @@
-//! The load generator. It speaks to the socket itself, over the frames of user-proto: requests are
-//! written in batches, and a thread drives many connections. It knows the server only from outside.
+//! The load generator. It writes frames to the sockets itself instead of using user-proto's client:
+//! requests are written in batches, and one thread drives many connections.
 
-mod accounts;
-mod connect;
-mod cost;
-mod engine;
-mod link;
-mod mails;
-mod mix;
-mod pace;
-mod plot;
-mod redis;
-mod run;
-mod show;
-mod summary;
-mod tally;
-mod users;
-
-pub(crate) use mix::Mix;
-pub(crate) use redis::RedisUrl;
-pub(crate) use run::run;
+pub(crate) mod accounts;
+pub(crate) mod connect;
+pub(crate) mod connection;
+pub(crate) mod counters;
+pub(crate) mod cpu;
+pub(crate) mod engine;
+pub(crate) mod mail_dir;
+pub(crate) mod mix;
+pub(crate) mod plot;
+pub(crate) mod prepare;
+pub(crate) mod progress;
+pub(crate) mod redis;
+pub(crate) mod report;
+pub(crate) mod schedule;
+pub(crate) mod summary;
+pub(crate) mod user_service;

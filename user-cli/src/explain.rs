@@ -1,65 +1,75 @@
-//! What bytes mean as frames: every field, or what is wrong and what the server would answer.
+//! Explains bytes as frames: every field, or the error and the server's response to it.
 
+use std::io;
+
+use clap::ValueEnum;
 use serde_json::{Map, Value, json};
 use user_proto::frame::{self, Frame, FrameError};
 use user_proto::{Common, DecodeError, ErrorCode, ErrorReply, Reply, Request, limits};
 
-use crate::args::Direction;
-use crate::{human, output};
+use crate::{fields, format, output};
 
-/// One frame, or what stands where one should.
+/// Direction of a frame.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum Direction {
+    /// To the server
+    Request,
+    /// From the server
+    Reply,
+}
+
+/// A decoded frame, or bytes that are not a valid frame.
 pub(crate) struct Explained<'a> {
     bytes: &'a [u8],
     frame: Option<Frame<'a>>,
     direction: Option<Direction>,
-    pub(crate) verdict: Verdict<'a>,
+    content: Content<'a>,
 }
 
-pub(crate) enum Verdict<'a> {
+enum Content<'a> {
     Message {
         message: Box<Message<'a>>,
-        /// Bytes of tags of a later version.
+        /// Number of bytes in unknown odd tags, which a receiver skips.
         skipped: usize,
     },
-    Bad(DecodeError),
-    BadLength(FrameError),
-    /// The frame has not ended; how many bytes it has in all, once that is known.
+    /// A frame that does not contain a valid message.
+    InvalidMessage(DecodeError),
+    InvalidLength(FrameError),
+    /// An incomplete frame, with its total size if the length field is complete.
     Incomplete(Option<usize>),
 }
 
-pub(crate) enum Message<'a> {
+enum Message<'a> {
     Request(Request<'a>, Common<'a>),
     Reply(Reply<'a>),
 }
 
-/// The frames that `bytes` are. What follows a bad length is no frame.
+/// Splits `bytes` into frames and decodes each. The result ends with the first invalid length,
+/// since the start of the next frame is then unknown. If `direction` is `None`, it is inferred
+/// from the type of each frame.
 pub(crate) fn frames(bytes: &[u8], direction: Option<Direction>) -> Vec<Explained<'_>> {
     let mut explained = Vec::new();
-    let mut rest = bytes;
-    while !rest.is_empty() {
-        let (verdict, size) = match frame::split(rest) {
+    let mut remaining = bytes;
+    while !remaining.is_empty() {
+        let content = match frame::split(remaining) {
             Ok(Some((frame, size))) => {
-                let (whole, behind) = rest.split_at_checked(size).unwrap_or((rest, &[]));
-                explained.push(Explained::of(whole, frame, direction));
-                rest = behind;
+                let (whole, following) =
+                    remaining.split_at_checked(size).unwrap_or((remaining, &[]));
+                explained.push(Explained::decode(whole, frame, direction));
+                remaining = following;
                 continue;
             }
-            Ok(None) => (Verdict::Incomplete(frame::size(rest).ok().flatten()), rest.len()),
-            Err(error) => (Verdict::BadLength(error), rest.len()),
+            Ok(None) => Content::Incomplete(frame::size(remaining).ok().flatten()),
+            Err(error) => Content::InvalidLength(error),
         };
-        explained.push(Explained {
-            bytes: rest.get(..size).unwrap_or(rest),
-            frame: None,
-            direction,
-            verdict,
-        });
+        explained.push(Explained { bytes: remaining, frame: None, direction, content });
         break;
     }
     explained
 }
 
 impl<'a> Explained<'a> {
-    fn of(bytes: &'a [u8], frame: Frame<'a>, direction: Option<Direction>) -> Self {
+    fn decode(bytes: &'a [u8], frame: Frame<'a>, direction: Option<Direction>) -> Self {
         let by_type =
             if frame.kind & limits::REPLY_BIT == 0 { Direction::Request } else { Direction::Reply };
         let direction = direction.unwrap_or(by_type);
@@ -68,81 +78,92 @@ impl<'a> Explained<'a> {
                 .map(|(request, common)| Message::Request(request, common)),
             Direction::Reply => Reply::decode(frame.kind, frame.body).map(Message::Reply),
         };
-        let verdict = match message {
+        let content = match message {
             Ok(message) => {
                 let skipped = bytes.len().saturating_sub(message.size());
-                Verdict::Message { message: Box::new(message), skipped }
+                Content::Message { message: Box::new(message), skipped }
             }
-            Err(error) => Verdict::Bad(error),
+            Err(error) => Content::InvalidMessage(error),
         };
-        Self { bytes, frame: Some(frame), direction: Some(direction), verdict }
+        Self { bytes, frame: Some(frame), direction: Some(direction), content }
     }
 
-    /// Whether a server would refuse it, or a client would make nothing of it.
-    pub(crate) fn is_refused(&self) -> bool {
-        !matches!(self.verdict, Verdict::Message { .. }) || self.is_request_about_the_connection()
+    /// Returns true if the frame is complete, whether or not its message is valid.
+    pub(crate) fn is_whole(&self) -> bool {
+        matches!(self.content, Content::Message { .. } | Content::InvalidMessage(_))
+    }
+
+    /// Returns true if the receiver would not accept the frame.
+    pub(crate) fn is_rejected(&self) -> bool {
+        !matches!(self.content, Content::Message { .. }) || self.is_request_with_id_0()
     }
 
     pub(crate) fn is_error_reply(&self) -> bool {
-        matches!(&self.verdict, Verdict::Message { message, .. } if message.error().is_some())
+        matches!(&self.content, Content::Message { message, .. } if message.error().is_some())
     }
 
-    pub(crate) fn is_about_the_connection(&self) -> bool {
+    /// Returns true if the frame concerns the connection itself instead of a request (id 0).
+    pub(crate) fn concerns_connection(&self) -> bool {
         self.frame.is_some_and(|frame| frame.id == limits::CONNECTION_ID)
     }
 
-    fn is_request_about_the_connection(&self) -> bool {
-        self.is_about_the_connection() && self.direction == Some(Direction::Request)
+    fn is_request_with_id_0(&self) -> bool {
+        self.concerns_connection() && self.direction == Some(Direction::Request)
     }
 
-    /// What is wrong with it, in a sentence.
-    fn fault(&self) -> Option<String> {
-        match self.verdict {
-            _ if self.is_request_about_the_connection() => {
-                Some("only the server uses the request id 0".to_owned())
+    /// Returns the error in the frame, or `None` if it is valid.
+    fn error(&self) -> Option<String> {
+        match self.content {
+            _ if self.is_request_with_id_0() => {
+                Some("request id 0 is reserved for the server".to_owned())
             }
-            Verdict::Message { .. } => None,
-            Verdict::Bad(error) => Some(error.to_string()),
-            Verdict::BadLength(error) => Some(match error.looks_like() {
+            Content::Message { .. } => None,
+            Content::InvalidMessage(error) => Some(error.to_string()),
+            Content::InvalidLength(error) => Some(match error.looks_like() {
                 Some(protocol) => format!("{error}; these bytes look like {protocol}"),
                 None => error.to_string(),
             }),
-            Verdict::Incomplete(None) => {
-                Some("the length field, of 4 bytes, has not ended".to_owned())
+            Content::Incomplete(None) => {
+                Some("the length field of 4 bytes is incomplete".to_owned())
             }
-            Verdict::Incomplete(Some(size)) => {
-                Some(format!("{} of its {size} bytes are missing", size - self.bytes.len()))
+            Content::Incomplete(Some(size)) => {
+                Some(format!("{} of {size} bytes are missing", size - self.bytes.len()))
             }
         }
     }
 
-    /// What the server answers, and whether it closes. For what goes the other way there is no
-    /// answer.
-    fn answer(&self) -> Option<(ErrorCode, bool)> {
+    /// Returns the error code that the server responds with, and true if it then closes the
+    /// connection. Returns `None` for a valid or incomplete request, and for replies.
+    fn response(&self) -> Option<(ErrorCode, bool)> {
         if self.direction == Some(Direction::Reply) {
             return None;
         }
-        match self.verdict {
-            _ if self.is_request_about_the_connection() => Some((ErrorCode::MALFORMED, true)),
-            Verdict::Bad(error) => Some((error.code(), false)),
-            Verdict::BadLength(error) => Some((error.code(), true)),
-            Verdict::Message { .. } | Verdict::Incomplete(_) => None,
+        match self.content {
+            _ if self.is_request_with_id_0() => Some((ErrorCode::MALFORMED, true)),
+            Content::InvalidMessage(error) => Some((error.code(), false)),
+            Content::InvalidLength(error) => Some((error.code(), true)),
+            Content::Message { .. } | Content::Incomplete(_) => None,
         }
     }
 
+    /// Describes what the receiver does about an invalid frame.
     fn consequence(&self) -> String {
-        match (self.answer(), &self.verdict) {
+        match (self.response(), &self.content) {
             (Some((code, true)), _) => {
-                format!("{} ({:04x}) with id 0, then it closes the connection", code.name(), code.0)
+                format!(
+                    "{} ({:04x}) with id 0, then the server closes the connection",
+                    code.name(),
+                    code.0
+                )
             }
             (Some((code, false)), _) => {
-                format!("{} ({:04x}) with this id; the connection lives", code.name(), code.0)
+                format!("{} ({:04x}) with this id; the connection stays open", code.name(), code.0)
             }
-            (None, Verdict::Incomplete(_)) => {
-                "nothing yet: it waits for the rest, for 10 s by default".to_owned()
+            (None, Content::Incomplete(_)) => {
+                "none yet: the receiver waits for the missing bytes, by default for 10 s".to_owned()
             }
-            (None, Verdict::BadLength(_)) => "the client gives the connection up".to_owned(),
-            (None, _) => "the client fails this one call; the connection lives".to_owned(),
+            (None, Content::InvalidLength(_)) => "the client closes the connection".to_owned(),
+            (None, _) => "the client fails this call; the connection stays open".to_owned(),
         }
     }
 
@@ -152,7 +173,16 @@ impl<'a> Explained<'a> {
         all.iter().find(|(code, _)| *code == kind).map(|(_, name)| *name)
     }
 
-    pub(crate) fn text(&self, reveal: bool) -> String {
+    /// Prints the frame on stdout. Secrets are shown only with `reveal`.
+    pub(crate) fn print(&self, json: bool, reveal: bool) -> io::Result<()> {
+        if json {
+            output::line(&self.json(reveal).to_string())
+        } else {
+            output::line(&self.text(reveal))
+        }
+    }
+
+    fn text(&self, reveal: bool) -> String {
         let mut rows = vec![("frame".to_owned(), format!("{} bytes", self.bytes.len()))];
         let mut row = |name: &str, value: String| rows.push((name.to_owned(), value));
         if let Some(frame) = self.frame {
@@ -161,35 +191,33 @@ impl<'a> Explained<'a> {
                 format!(
                     "{:#04x} {}",
                     frame.kind,
-                    self.type_name().unwrap_or_else(|| family(frame.kind))
+                    self.type_name().unwrap_or_else(|| type_range(frame.kind))
                 ),
             );
             row("direction", direction_name(self.direction).to_owned());
             row("request id", frame.id.to_string());
         }
-        if let Verdict::Message { message, skipped } = &self.verdict {
+        if let Content::Message { message, skipped } = &self.content {
             message.view(&mut |field| {
                 let tag = field.tag.map(|tag| format!(" (tag {tag:#04x})")).unwrap_or_default();
-                row(&format!("  {}", field.name), format!("{}{tag}", human::value(&field, reveal)));
+                row(&format!("  {}", field.name), format!("{}{tag}", fields::text(&field, reveal)));
             });
             if *skipped > 0 {
-                row("  skipped", format!("{skipped} bytes of odd tags of a later version"));
+                row("  skipped", format!("{skipped} bytes in unknown odd tags"));
             }
             if let Some(error) = message.error() {
                 row("meaning", error.code.meaning().to_owned());
             }
         }
-        if let Some(fault) = self.fault() {
-            row("wrong", fault);
-            row(
-                if self.direction == Some(Direction::Reply) { "then" } else { "answer" },
-                self.consequence(),
-            );
+        if let Some(error) = self.error() {
+            row("error", error);
+            let is_reply = self.direction == Some(Direction::Reply);
+            row(if is_reply { "result" } else { "response" }, self.consequence());
         }
-        output::aligned(&rows)
+        format::aligned(&rows)
     }
 
-    pub(crate) fn json(&self, reveal: bool) -> Value {
+    fn json(&self, reveal: bool) -> Value {
         let mut object = Map::new();
         object.insert("bytes".to_owned(), self.bytes.len().into());
         if let Some(frame) = self.frame {
@@ -198,23 +226,26 @@ impl<'a> Explained<'a> {
             object.insert("direction".to_owned(), direction_name(self.direction).into());
             object.insert("id".to_owned(), frame.id.into());
         }
-        if let Verdict::Message { message, skipped } = &self.verdict {
+        if let Content::Message { message, skipped } = &self.content {
             let (fields, common) = message.objects(reveal);
             object.insert("fields".to_owned(), fields.into());
             object.insert("common".to_owned(), common.into());
             object.insert("skipped_bytes".to_owned(), (*skipped).into());
         }
-        if let Some(fault) = self.fault() {
-            let answer = self.answer();
+        if let Some(error) = self.error() {
+            let response = self.response();
             object.insert(
                 "error".to_owned(),
                 json!({
-                    "why": fault,
-                    "code": answer.map(|(code, _)| format!("{:04x}", code.0)),
-                    "code_name": answer.map(|(code, _)| code.name()),
-                    "closes": answer.map(|(_, closes)| closes),
-                    "field": match self.verdict { Verdict::Bad(error) => error.field(), _ => None },
-                    "incomplete": matches!(self.verdict, Verdict::Incomplete(_)),
+                    "message": error,
+                    "code": response.map(|(code, _)| format!("{:04x}", code.0)),
+                    "code_name": response.map(|(code, _)| code.name()),
+                    "closes": response.map(|(_, closes)| closes),
+                    "field": match self.content {
+                        Content::InvalidMessage(error) => error.field(),
+                        _ => None,
+                    },
+                    "incomplete": matches!(self.content, Content::Incomplete(_)),
                 }),
             );
         }
@@ -243,17 +274,17 @@ impl Message<'_> {
     fn objects(&self, reveal: bool) -> (Map<String, Value>, Map<String, Value>) {
         match self {
             Self::Request(request, common) => (
-                output::object(|see| request.view(see), reveal),
-                output::object(|see| common.view(see), reveal),
+                fields::json_object(|see| request.view(see), reveal),
+                fields::json_object(|see| common.view(see), reveal),
             ),
-            Self::Reply(reply) => (output::object(|see| reply.view(see), reveal), Map::new()),
+            Self::Reply(reply) => (fields::json_object(|see| reply.view(see), reveal), Map::new()),
         }
     }
 
-    /// The size of the frame that holds this and nothing else.
+    /// Returns the size of the shortest frame with this message, in bytes.
     fn size(&self) -> usize {
         let mut out = bytes::BytesMut::new();
-        // What came out of a frame fits one.
+        // A decoded message always fits a frame.
         let _ = match self {
             Self::Request(request, common) => request.encode(1, common, &mut out),
             Self::Reply(reply) => reply.encode(1, &mut out),
@@ -270,11 +301,11 @@ fn direction_name(direction: Option<Direction>) -> &'static str {
     }
 }
 
-/// What a type without a message is kept for.
-fn family(kind: u8) -> &'static str {
+/// Describes a type that no message has, by the range that it belongs to.
+fn type_range(kind: u8) -> &'static str {
     match kind {
-        0x7e | 0xfe => "(kept for a hello)",
-        0x40..=0x5f | 0xc0..=0xdf => "(private use)",
-        _ => "(no message of this direction)",
+        0x7e | 0xfe => "(reserved for a hello message)",
+        0x40..=0x5f | 0xc0..=0xdf => "(reserved for private use)",
+        _ => "(not a message in this direction)",
     }
 }

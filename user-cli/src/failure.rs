@@ -1,84 +1,84 @@
-//! How a command fails: its exit code, and the one report that a person or a program gets.
+//! Failures of a command: their exit code, and their report as text or JSON.
 
 use std::io;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use user_proto::ErrorCode;
 use user_proto::client::Error;
 
 use crate::hints::{self, Situation};
-use crate::human;
-use crate::output;
+use crate::{format, output};
 
-/// The server said no.
+/// Exit code if the server refused the request.
 const REFUSED: u8 = 1;
-/// The server could not be asked, or its answer could not be shown.
-const NOT_ASKED: u8 = 2;
-/// As a shell reports a process that Ctrl-C ended.
+/// Exit code if there was no reply, or the reply could not be printed.
+const NO_REPLY: u8 = 2;
+/// Exit code of shells for a process that Ctrl-C ended.
 const INTERRUPTED: u8 = 130;
 
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// A call without a reply.
+    /// A call without a successful reply.
     Call {
         error: Error,
         situation: Situation,
     },
-    /// Something on this side is wrong: what, and how to mend it.
-    Here {
-        what: String,
-        mend: String,
+    /// An error on the client side, such as invalid input or an unreadable file.
+    Usage {
+        message: String,
+        hint: String,
     },
-    /// What can't be parsed, in clap's own words.
+    /// Invalid arguments; clap supplies the message.
     Arguments(Box<clap::Error>),
-    /// All was said on stdout already, and it is a no.
-    Said,
-    /// Stdout can't be written to.
+    /// A failure that the output on stdout already shows.
+    Reported,
+    /// Stdout cannot be written to.
     Output(io::Error),
     Interrupted,
 }
 
 impl Failure {
-    pub(crate) fn usage(what: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self::Here { what: what.into(), mend: mend.into() }
+    pub(crate) fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Usage { message: message.into(), hint: hint.into() }
     }
 
-    pub(crate) fn from_clap(error: clap::Error) -> Self {
-        Self::Arguments(Box::new(error))
+    /// Returns the server's error code, if the server refused the request.
+    pub(crate) fn code(&self) -> Option<ErrorCode> {
+        match self {
+            Self::Call { error, .. } => error.code(),
+            _ => None,
+        }
     }
 
-    pub(crate) fn says_that_the_session_ended(&self) -> bool {
-        matches!(self, Self::Call { error: Error::Refused(reply), .. } if reply.code == ErrorCode::SESSION_REVOKED)
-    }
-
-    /// Says what is wrong, and gives the exit code. A report that can't be written is not worth a
-    /// failure of its own.
+    /// Prints the failure on stderr and returns the exit code.
     pub(crate) fn report(self, json: bool) -> ExitCode {
         let code = self.exit_code();
         match self {
-            // A reader that has seen enough, as in `user-cli ... | head -1`, is no failure.
+            // The reader has closed the pipe, as in `user-cli ... | head -1`. That is not an error.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => {
                 return ExitCode::SUCCESS;
             }
+            // Help and version.
             Self::Arguments(error) if !error.use_stderr() => {
                 return match error.print() {
                     Ok(()) => ExitCode::SUCCESS,
                     Err(error) => Self::Output(error).report(json),
                 };
             }
-            Self::Said | Self::Interrupted => {}
-            failure if json => output::complain(&json!({ "error": failure.json() }).to_string()),
-            failure => output::complain(&failure.text()),
+            Self::Reported | Self::Interrupted => {}
+            failure if json => output::error_line(&json!({ "error": failure.json() }).to_string()),
+            failure => output::error_line(&failure.text()),
         }
         ExitCode::from(code)
     }
 
     fn exit_code(&self) -> u8 {
         match self {
-            Self::Call { error: Error::Refused(_), .. } | Self::Said => REFUSED,
-            Self::Call { .. } | Self::Here { .. } | Self::Arguments(_) | Self::Output(_) => {
-                NOT_ASKED
+            Self::Call { error: Error::Refused(_), .. } | Self::Reported => REFUSED,
+            Self::Call { .. } | Self::Usage { .. } | Self::Arguments(_) | Self::Output(_) => {
+                NO_REPLY
             }
             Self::Interrupted => INTERRUPTED,
         }
@@ -87,27 +87,29 @@ impl Failure {
     fn text(self) -> String {
         match self {
             Self::Call { error, situation } => call_text(&error, &situation),
-            Self::Here { what, mend } => format!("error: {what}\n mend: {mend}"),
+            Self::Usage { message, hint } => format!("error: {message}\nhint: {hint}"),
             Self::Arguments(error) => error.to_string().trim_end().to_owned(),
-            Self::Output(error) => format!("error: can not write the result: {error}"),
-            Self::Said | Self::Interrupted => String::new(),
+            Self::Output(error) => format!("error: cannot write the result: {error}"),
+            Self::Reported | Self::Interrupted => String::new(),
         }
     }
 
     fn json(self) -> Value {
         match self {
             Self::Call { error, situation } => call_json(&error, &situation),
-            Self::Here { what, mend } => json!({ "kind": "usage", "message": what, "mend": mend }),
+            Self::Usage { message, hint } => {
+                json!({ "kind": "usage", "message": message, "hint": hint })
+            }
             Self::Arguments(error) => {
                 let text = error.to_string();
                 // Clap's usage and tips follow after an empty line.
-                let what =
+                let message =
                     text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
-                let what = what.split_whitespace().collect::<Vec<_>>().join(" ");
-                json!({ "kind": "usage", "message": what, "mend": "See user-cli --help." })
+                let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
+                json!({ "kind": "usage", "message": message, "hint": "See `user-cli --help`." })
             }
             Self::Output(error) => json!({ "kind": "output", "message": error.to_string() }),
-            Self::Said | Self::Interrupted => Value::Null,
+            Self::Reported | Self::Interrupted => Value::Null,
         }
     }
 }
@@ -124,13 +126,13 @@ fn call_text(error: &Error, situation: &Situation) -> String {
             let field = reply
                 .field
                 .as_ref()
-                .map(|field| format!(", {}", human::printable(field)))
+                .map(|field| format!(", {}", format::printable(field)))
                 .unwrap_or_default();
             let code = code_name(reply.code);
             format!(
                 "error: {code} ({:04x}{field}): {}",
                 reply.code.0,
-                human::printable(&reply.message)
+                format::printable(&reply.message)
             )
         }
         error => format!("error: {}: {error}", situation.addr),
@@ -138,13 +140,14 @@ fn call_text(error: &Error, situation: &Situation) -> String {
     if let Error::Refused(reply) = error
         && let Some(ms) = reply.retry_after_ms
     {
-        text +=
-            &format!("\nretry: in {}", human::span(std::time::Duration::from_millis(ms.into())));
+        let delay = format::duration(Duration::from_millis(ms.into()));
+        text += &format!("\nnote: retry after {delay}");
     }
     if situation.changes && error.outcome_unknown() {
-        text += "\n note: whether it was done is unknown; look before you try again";
+        text +=
+            "\nnote: the outcome is unknown; check whether the change was made before trying again";
     }
-    text + "\n mend: " + &hints::of(error, situation)
+    text + "\nhint: " + &hints::for_error(error, situation)
 }
 
 fn call_json(error: &Error, situation: &Situation) -> Value {
@@ -158,25 +161,25 @@ fn call_json(error: &Error, situation: &Situation) -> Value {
         Error::TooLong(_) => "too_long",
         Error::Closed => "closed",
     };
-    let mut told = json!({
+    let mut object = json!({
         "kind": kind,
         "message": error.to_string(),
-        "mend": hints::of(error, situation),
+        "hint": hints::for_error(error, situation),
         "outcome_unknown": situation.changes && error.outcome_unknown(),
     });
     if let Error::Refused(reply) = error {
-        told["code"] = format!("{:04x}", reply.code.0).into();
-        told["name"] = reply.code.name().into();
-        told["message"] = reply.message.as_ref().into();
-        told["retry_after_ms"] = reply.retry_after_ms.into();
-        told["field"] = reply.field.as_deref().into();
+        object["code"] = format!("{:04x}", reply.code.0).into();
+        object["name"] = reply.code.name().into();
+        object["message"] = reply.message.as_ref().into();
+        object["retry_after_ms"] = reply.retry_after_ms.into();
+        object["field"] = reply.field.as_deref().into();
     }
-    told
+    object
 }
 
 fn code_name(code: ErrorCode) -> String {
     match code.name() {
-        "UNKNOWN" => format!("an error of a later version, of class {:?}", code.class()),
+        "UNKNOWN" => format!("unknown error of class {:?}", code.class()),
         name => name.to_owned(),
     }
 }

@@ -1,30 +1,35 @@
-//! The operators' client of the user service: every request of the protocol as a subcommand, and
-//! tools that explain its frames.
+//! Command-line client of the user service: one subcommand per request of the protocol, tools that
+//! decode frames, a load generator, and a live view of a server's metrics.
 //!
-//! Exit codes: 0 done, 1 the server said no, 2 it could not be asked, 130 interrupted. Results go
-//! to stdout, all else to stderr.
+//! Exit codes: 0 success, 1 the server refused the request, 2 no reply from the server or invalid
+//! usage, 130 interrupted. Results go to stdout, everything else to stderr.
 
-mod args;
 mod bench;
+mod cli;
+mod codes;
 mod commands;
 mod context;
 mod explain;
 mod failure;
-mod figures;
+mod fields;
+mod format;
 mod hex;
 mod hints;
-mod human;
+mod options;
 mod output;
+mod runtime;
 mod secrets;
+mod session;
+mod show;
 mod state;
 mod tls;
 mod top;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
-use args::Cli;
+use cli::Cli;
 use context::Context;
 use failure::Failure;
 
@@ -34,17 +39,19 @@ fn main() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(failure) => failure.report(cli.global.json),
         },
-        Err(error) => Failure::from_clap(error)
-            .report(std::env::args_os().any(|argument| argument == "--json")),
+        Err(error) => {
+            let json = std::env::args_os().any(|argument| argument == "--json");
+            Failure::Arguments(Box::new(error)).report(json)
+        }
     }
 }
 
 fn run(cli: &Cli) -> Result<(), Failure> {
-    let mut context = Context::new(&cli.global, cli.command.asks_server())?;
-    let done = commands::run(&mut context, &cli.command);
-    if let Err(failure) = &done {
-        context.forget_what_ended(failure);
+    let mut context = Context::new(&cli.global, Cli::command, cli.command.uses_server())?;
+    let result = cli.command.run(&mut context);
+    if let Err(failure) = &result {
+        context.forget_revoked_session(failure);
     }
-    context.end(done.is_ok());
-    done
+    context.close(result.is_ok());
+    result
 }

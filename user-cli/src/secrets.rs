@@ -1,92 +1,92 @@
-//! Passwords, codes and tokens on their way in: from the terminal without echo, or from the lines
-//! of stdin.
+//! Reads passwords, codes and tokens: from the terminal without echo, or from the lines of stdin.
 
 use std::io::{self, BufRead, IsTerminal, Read};
 
 use zeroize::Zeroizing;
 
-use crate::context::Context;
 use crate::failure::Failure;
 use crate::output;
+use crate::runtime::Runtime;
 
-/// A secret that was typed; wiped when it is dropped.
-pub(crate) type Typed = Zeroizing<String>;
+/// Secret text, zeroized on drop.
+pub(crate) type SecretText = Zeroizing<String>;
 
-/// A line longer than the longest frame is no password.
-const LONGEST_LINE: u64 = 64 * 1024;
+/// Maximum length of a line in bytes. No longer secret fits a frame.
+const MAX_LINE: u64 = 64 * 1024;
 
-/// A password that exists: asked for once.
+/// Reads an existing password, with one prompt.
 pub(crate) fn password(
-    context: &Context<'_>,
+    runtime: &Runtime,
     prompt: &str,
     from_stdin: bool,
-) -> Result<Typed, Failure> {
-    if from_stdin { line(context, "password") } else { ask(context, prompt) }
+) -> Result<SecretText, Failure> {
+    if from_stdin { line(runtime, "password") } else { prompt_hidden(runtime, prompt) }
 }
 
-/// A password that is being set: asked for twice, since nobody sees what they type.
+/// Reads a password to be set. Prompts for it twice, since it is typed without echo.
 pub(crate) fn new_password(
-    context: &Context<'_>,
+    runtime: &Runtime,
     prompt: &str,
     from_stdin: bool,
-) -> Result<Typed, Failure> {
+) -> Result<SecretText, Failure> {
     if from_stdin {
-        return line(context, "new password");
+        return line(runtime, "new password");
     }
-    let first = ask(context, prompt)?;
-    let second = ask(context, &format!("{prompt} again"))?;
+    let first = prompt_hidden(runtime, prompt)?;
+    let second = prompt_hidden(runtime, &format!("{prompt} again"))?;
     if first == second {
         Ok(first)
     } else {
-        Err(Failure::usage("the two passwords differ", "Type the same one twice."))
+        Err(Failure::usage("the passwords do not match", "Enter the same password twice."))
     }
 }
 
-/// The code from a mail, with echo: it is short-lived and meant to be compared.
-pub(crate) fn code(context: &Context<'_>) -> Result<Typed, Failure> {
+/// Prompts for an emailed code. It is echoed, since it is short-lived and easy to mistype.
+pub(crate) fn code(runtime: &Runtime) -> Result<SecretText, Failure> {
     if !io::stdin().is_terminal() {
         return Err(Failure::usage(
-            "there is no terminal to ask for the code",
-            "Give it with --code.",
+            "cannot prompt for the code: stdin is not a terminal",
+            "Pass the code with --code.",
         ));
     }
     output::prompt("Code: ");
-    let typed = line(context, "code")?;
+    let typed = line(runtime, "code")?;
     Ok(Zeroizing::new(typed.trim().to_owned()))
 }
 
-/// The next line of stdin.
-pub(crate) fn line(context: &Context<'_>, what: &'static str) -> Result<Typed, Failure> {
-    context.blocking(move || read_line(&mut io::stdin().lock(), what))?
+/// Reads the next line of stdin, without its line ending. `name` is the name of the secret in error
+/// messages.
+pub(crate) fn line(runtime: &Runtime, name: &'static str) -> Result<SecretText, Failure> {
+    runtime.run_blocking(move || read_line(&mut io::stdin().lock(), name))?
 }
 
-fn read_line(input: &mut impl BufRead, what: &str) -> Result<Typed, Failure> {
-    let mend =
-        format!("Give the {what} as a line of UTF-8 on stdin; see --help for the order of lines.");
-    // Room for all, so that no growing buffer leaves copies behind.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(LONGEST_LINE as usize));
-    let read = input.take(LONGEST_LINE).read_until(b'\n', &mut bytes);
-    read.map_err(|error| Failure::usage(format!("can not read stdin: {error}"), &mend))?;
+fn read_line(input: &mut impl BufRead, name: &str) -> Result<SecretText, Failure> {
+    let hint =
+        format!("Pass the {name} as a line of UTF-8 text on stdin; see --help for the order.");
+    // Allocated in full, so that no reallocation leaves a copy of the secret behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_LINE as usize));
+    let read = input.take(MAX_LINE).read_until(b'\n', &mut bytes);
+    read.map_err(|error| Failure::usage(format!("cannot read stdin: {error}"), &hint))?;
     let text = std::str::from_utf8(&bytes)
-        .map_err(|_| Failure::usage(format!("the {what} is not UTF-8"), &mend))?;
+        .map_err(|_| Failure::usage(format!("the {name} is not valid UTF-8"), &hint))?;
     let text = text.strip_suffix('\n').unwrap_or(text);
     let text = text.strip_suffix('\r').unwrap_or(text);
     if text.is_empty() {
-        return Err(Failure::usage(format!("stdin has no line with the {what}"), &mend));
+        return Err(Failure::usage(format!("stdin contains no line with the {name}"), &hint));
     }
     Ok(Zeroizing::new(text.to_owned()))
 }
 
-fn ask(context: &Context<'_>, prompt: &str) -> Result<Typed, Failure> {
-    // On Ctrl-C the prompt raises the signal before it gives the terminal back. Where that ended
+fn prompt_hidden(runtime: &Runtime, prompt: &str) -> Result<SecretText, Failure> {
+    // On Ctrl-C, rpassword raises the signal before it restores the terminal. If the signal ended
     // the process, the terminal would stay without echo.
-    context.outlive_interrupts();
+    runtime.catch_interrupts();
     match rpassword::prompt_password(format!("{prompt}: ")) {
         Ok(typed) => Ok(Zeroizing::new(typed)),
         Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(Failure::Interrupted),
         Err(_) => Err(Failure::usage(
-            format!("there is no terminal to ask for: {}", prompt.to_lowercase()),
-            "Give it as a line of stdin, with --password-stdin.",
+            format!("cannot prompt for the {}: there is no terminal", prompt.to_lowercase()),
+            "Pass it as a line of stdin with --password-stdin.",
         )),
     }
 }
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_are_taken_one_by_one_without_their_ends() {
+    fn lines_are_read_one_by_one_without_their_ends() {
         let mut input = io::Cursor::new("old pass \r\nnew\n\nlast");
         let mut next =
             || read_line(&mut input, "password").ok().map(|typed| typed.as_str().to_owned());

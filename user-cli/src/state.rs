@@ -1,29 +1,41 @@
-//! What is remembered between two commands, per server: the tokens of the last login, and which
-//! codes are awaited.
+//! State stored between commands, one file per server: the session of the last login, and the
+//! verifications that are waiting for a code.
 //!
-//! Tokens are as good as passwords while they live, so the file is its owner's alone, and it is
-//! replaced as a whole: whoever reads it sees the old state or the new one.
+//! Until they expire, tokens are as sensitive as passwords. So the file can be read only by its
+//! owner, and it is replaced atomically: a reader sees either the old state or the new one.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::args::Purpose;
 use crate::failure::Failure;
+
+/// Purpose of an emailed code.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum Purpose {
+    /// Verification of a new account
+    Registration,
+    /// Change of the email address
+    Email,
+    /// Password reset
+    Reset,
+}
 
 #[derive(Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct State {
     pub(crate) session: Option<Session>,
-    /// Codes that are awaited, the newest last.
-    awaited: Vec<Awaited>,
+    /// Codes that have been sent and not yet entered; the most recent last.
+    #[serde(rename = "awaited")]
+    pending_codes: Vec<PendingCode>,
 }
 
-/// The tokens of a login.
+/// The session of a login, with its tokens. Expiry times are Unix timestamps in seconds.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Session {
     pub(crate) user_id: String,
@@ -32,7 +44,7 @@ pub(crate) struct Session {
     pub(crate) access_expires_at: u64,
     pub(crate) refresh_token: String,
     pub(crate) refresh_expires_at: u64,
-    /// Whether they came over TLS: then they never leave without it.
+    /// True if the tokens were received over TLS. They are then never sent in plain text.
     #[serde(default)]
     pub(crate) over_tls: bool,
 }
@@ -45,35 +57,36 @@ impl Drop for Session {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Awaited {
+struct PendingCode {
     purpose: String,
     verification_id: String,
 }
 
 impl State {
-    /// Remembers the verification that a code is awaited for. A newer one of its purpose takes its
-    /// place.
-    pub(crate) fn await_code(&mut self, purpose: Purpose, verification_id: Uuid) {
-        self.forget_code(purpose);
-        self.awaited
-            .push(Awaited { purpose: name(purpose), verification_id: verification_id.to_string() });
+    /// Adds a verification that is waiting for a code. It replaces an earlier one of the same
+    /// purpose.
+    pub(crate) fn add_pending_code(&mut self, purpose: Purpose, verification_id: Uuid) {
+        self.remove_pending_code(purpose);
+        self.pending_codes.push(PendingCode {
+            purpose: name(purpose),
+            verification_id: verification_id.to_string(),
+        });
     }
 
-    pub(crate) fn forget_code(&mut self, purpose: Purpose) {
-        self.awaited.retain(|awaited| awaited.purpose != name(purpose));
+    pub(crate) fn remove_pending_code(&mut self, purpose: Purpose) {
+        self.pending_codes.retain(|pending| pending.purpose != name(purpose));
     }
 
-    /// Whether there is nothing to remember.
-    fn is_empty(&self) -> bool {
-        self.session.is_none() && self.awaited.is_empty()
-    }
-
-    /// The verification that was begun last, of a purpose or of any.
-    pub(crate) fn awaited(&self, purpose: Option<Purpose>) -> Option<Uuid> {
-        let mut newest_first = self.awaited.iter().rev();
+    /// Returns the verification id of the most recent pending code of a purpose, or of any purpose.
+    pub(crate) fn pending_code(&self, purpose: Option<Purpose>) -> Option<Uuid> {
+        let mut newest_first = self.pending_codes.iter().rev();
         newest_first
-            .find(|awaited| purpose.is_none_or(|purpose| awaited.purpose == name(purpose)))
-            .and_then(|awaited| awaited.verification_id.parse().ok())
+            .find(|pending| purpose.is_none_or(|purpose| pending.purpose == name(purpose)))
+            .and_then(|pending| pending.verification_id.parse().ok())
+    }
+
+    fn is_empty(&self) -> bool {
+        self.session.is_none() && self.pending_codes.is_empty()
     }
 }
 
@@ -81,49 +94,55 @@ fn name(purpose: Purpose) -> String {
     format!("{purpose:?}").to_lowercase()
 }
 
-/// The file of one server.
+/// The state file of one server.
 pub(crate) struct Store {
+    /// Path of the file, or `None` if no environment variable names a directory.
     path: Option<PathBuf>,
 }
 
 impl Store {
-    pub(crate) fn of(addr: &str) -> Self {
-        Self { path: folder().map(|folder| folder.join(format!("{}.json", file_stem(addr)))) }
+    pub(crate) fn for_server(addr: &str) -> Self {
+        Self {
+            path: directory().map(|directory| directory.join(format!("{}.json", file_stem(addr)))),
+        }
     }
 
+    /// Loads the state; it is empty if there is no file.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is not valid. The message does not quote the file.
     pub(crate) fn load(&self) -> Result<State, Failure> {
         let Some(path) = &self.path else { return Ok(State::default()) };
-        let mend = || format!("Mend or delete {}, then log in again.", path.display());
+        let hint = || format!("Repair or delete {}, then log in again.", path.display());
         let bytes = match fs::read(path) {
             Ok(bytes) => Zeroizing::new(bytes),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(State::default()),
             Err(error) => {
                 return Err(Failure::usage(
-                    format!("can not read {}: {error}", path.display()),
-                    mend(),
+                    format!("cannot read {}: {error}", path.display()),
+                    hint(),
                 ));
             }
         };
-        // serde's own message could quote what it did not understand, and that may be a token.
+        // serde's own message could quote a token.
         serde_json::from_slice(&bytes).map_err(|_| {
-            Failure::usage(format!("{} is not as user-cli wrote it", path.display()), mend())
+            Failure::usage(format!("{} is not a valid state file", path.display()), hint())
         })
     }
 
-    /// Replaces the file, or removes it where there is nothing to remember.
+    /// Replaces the file atomically, or removes it if the state is empty.
     pub(crate) fn save(&self, state: &State) -> io::Result<()> {
-        let no_home = || {
+        let no_directory = || {
             io::Error::new(io::ErrorKind::NotFound, "neither USER_CLI_STATE_DIR nor HOME is set")
         };
-        let path = self.path.as_deref().ok_or_else(no_home)?;
+        let path = self.path.as_deref().ok_or_else(no_directory)?;
         if state.is_empty() {
             return fs::remove_file(path).or_else(|error| match error.kind() {
                 io::ErrorKind::NotFound => Ok(()),
                 _ => Err(error),
             });
         }
-        let folder = path.parent().ok_or_else(no_home)?;
-        private_folder(folder)?;
+        create_private_directory(path.parent().ok_or_else(no_directory)?)?;
         let bytes = Zeroizing::new(serde_json::to_vec_pretty(state)?);
         let new = path.with_extension(format!("{}.new", std::process::id()));
         let replaced = write_private(&new, &bytes).and_then(|()| fs::rename(&new, path));
@@ -134,18 +153,19 @@ impl Store {
     }
 }
 
-fn folder() -> Option<PathBuf> {
+/// Returns the directory of the state files, from the environment.
+fn directory() -> Option<PathBuf> {
     let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     set("USER_CLI_STATE_DIR")
         .or_else(|| {
             set("XDG_STATE_HOME")
-                .filter(|folder| folder.is_absolute())
-                .map(|folder| folder.join("user-cli"))
+                .filter(|directory| directory.is_absolute())
+                .map(|directory| directory.join("user-cli"))
         })
         .or_else(|| set("HOME").map(|home| home.join(".local/state/user-cli")))
 }
 
-/// The address as a file name: no two addresses share one.
+/// Returns the file name of an address, without extension. No two addresses share one.
 fn file_stem(addr: &str) -> String {
     addr.bytes().fold(String::new(), |mut stem, byte| {
         match byte {
@@ -158,17 +178,17 @@ fn file_stem(addr: &str) -> String {
     })
 }
 
-fn private_folder(folder: &Path) -> io::Result<()> {
+fn create_private_directory(directory: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
     {
         use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-        builder.mode(0o700).create(folder)?;
-        fs::set_permissions(folder, fs::Permissions::from_mode(0o700))
+        builder.mode(0o700).create(directory)?;
+        fs::set_permissions(directory, fs::Permissions::from_mode(0o700))
     }
     #[cfg(not(unix))]
-    builder.create(folder)
+    builder.create(directory)
 }
 
 fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -176,7 +196,7 @@ fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    // Left over by a process of this id that was killed.
+    // A killed process with the same id may have left the file behind.
     let _ = fs::remove_file(path);
     let mut file = options.open(path)?;
     file.write_all(bytes)?;
@@ -188,27 +208,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_have_files_of_their_own() {
+    fn every_address_has_its_own_file() {
         assert_eq!(file_stem("127.0.0.1:3001"), "127.0.0.1%3a3001");
         assert_eq!(file_stem("../../Etc:1"), "%2e.%2f..%2fetc%3a1");
         assert_ne!(file_stem("a%3a"), file_stem("a:"));
     }
 
     #[test]
-    fn codes_are_awaited_by_purpose_and_the_newest_counts() {
+    fn the_newest_pending_code_of_a_purpose_is_found() {
         let mut state = State::default();
         let [one, two, three] = [1, 2, 3].map(Uuid::from_u128);
-        state.await_code(Purpose::Registration, one);
-        state.await_code(Purpose::Reset, two);
-        assert_eq!(state.awaited(None), Some(two));
-        state.await_code(Purpose::Registration, three);
+        state.add_pending_code(Purpose::Registration, one);
+        state.add_pending_code(Purpose::Reset, two);
+        assert_eq!(state.pending_code(None), Some(two));
+        state.add_pending_code(Purpose::Registration, three);
         assert_eq!(
-            (state.awaited(None), state.awaited(Some(Purpose::Reset))),
+            (state.pending_code(None), state.pending_code(Some(Purpose::Reset))),
             (Some(three), Some(two))
         );
-        state.forget_code(Purpose::Registration);
+        state.remove_pending_code(Purpose::Registration);
         assert_eq!(
-            (state.awaited(None), state.awaited(Some(Purpose::Registration))),
+            (state.pending_code(None), state.pending_code(Some(Purpose::Registration))),
             (Some(two), None)
         );
     }

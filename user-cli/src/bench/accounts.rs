@@ -1,45 +1,45 @@
-//! What a scenario needs of the server before it starts: accounts, sessions of them, and access
-//! tokens.
+//! Registers accounts and opens sessions on the server under test before a run.
 
 use std::io::Write;
 use std::net::Ipv6Addr;
 use std::path::Path;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use user_proto::client::{Client, Config, Tls};
 use user_proto::{Common, Login, RefreshToken, Register, RequestMessage, VerifyEmail};
 use zeroize::Zeroizing;
 
-use super::mails::Mails;
+use super::mail_dir::MailDir;
 use crate::failure::Failure;
 use crate::hints::Situation;
 
-/// What every account that is made here has: guessed by nobody, and worth nothing.
-pub(super) const PASSWORD: &str = "a bench has four legs";
-/// Hashes under way at once; a server refuses more than 32 on one connection.
-const AT_ONCE: usize = 16;
+/// Password of every account that the load generator registers.
+pub(crate) const PASSWORD: &str = "a bench has four legs";
+/// Number of concurrent requests that hash a password; the server refuses more than 32 per
+/// connection.
+const CONCURRENT_HASHES: usize = 16;
 
-/// A login and its password.
 #[derive(Clone)]
-pub(super) struct Account {
-    pub(super) login: String,
-    pub(super) password: Zeroizing<String>,
+pub(crate) struct Account {
+    /// Username or email address.
+    pub(crate) login: String,
+    pub(crate) password: Zeroizing<String>,
 }
 
-/// A session's tokens.
 #[derive(Clone)]
-pub(super) struct Session {
-    pub(super) access: Zeroizing<String>,
-    pub(super) refresh: Zeroizing<String>,
+pub(crate) struct SessionTokens {
+    pub(crate) access: Zeroizing<String>,
+    pub(crate) refresh: Zeroizing<String>,
 }
 
-/// Another end user at each call, so that no network's budget is spent. They are of a range that
-/// documents use, and each has a network of its own, which is a /64.
-pub(super) fn somebody() -> Common<'static> {
-    // Another run begins elsewhere.
-    static NEXT: LazyLock<AtomicU64> = LazyLock::new(|| AtomicU64::new(micros()));
+/// Returns common tags with a new client address on each call, so that no network exceeds its rate
+/// limit. The addresses are in the documentation range, each in its own /64 network.
+pub(crate) fn simulated_client() -> Common<'static> {
+    // Every run of the program starts at another number.
+    static NEXT: LazyLock<AtomicU64> = LazyLock::new(|| AtomicU64::new(unix_micros()));
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let [.., a, b, c, d] = number.to_be_bytes();
     let ip = Ipv6Addr::new(
@@ -55,25 +55,25 @@ pub(super) fn somebody() -> Common<'static> {
     Common { client_address: Some(std::net::IpAddr::from(ip).into()), ..Common::default() }
 }
 
-/// A word that no other run has.
-pub(super) fn word() -> String {
-    format!("b{:x}", micros() & 0xFFFF_FFFF_FFFF)
+/// Returns a prefix for the names of accounts and keys, different in every run of the program.
+pub(crate) fn unique_prefix() -> String {
+    format!("b{:x}", unix_micros() & 0xFFFF_FFFF_FFFF)
 }
 
-fn micros() -> u64 {
+fn unix_micros() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_micros()).unwrap_or_default()
 }
 
-/// A connection to the server under test for what is prepared.
-pub(super) struct Server {
+/// A connection to the server under test, for the preparation of a run.
+pub(crate) struct Server {
     addr: String,
     client: Client,
     tls: bool,
 }
 
 impl Server {
-    pub(super) fn at(addr: &str, tls: Option<&Tls>) -> Self {
+    pub(crate) fn new(addr: &str, tls: Option<&Tls>) -> Self {
         let config = Config { wait_for_server: false, tls: tls.cloned(), ..Config::default() };
         Self {
             addr: addr.to_owned(),
@@ -82,8 +82,8 @@ impl Server {
         }
     }
 
-    async fn ask<M: RequestMessage>(&self, request: M) -> Result<M::Reply, Failure> {
-        self.client.call_with(request, somebody()).await.map_err(|error| Failure::Call {
+    async fn call<M: RequestMessage>(&self, request: M) -> Result<M::Reply, Failure> {
+        self.client.call_with(request, simulated_client()).await.map_err(|error| Failure::Call {
             error,
             situation: Situation {
                 addr: self.addr.clone(),
@@ -94,8 +94,12 @@ impl Server {
         })
     }
 
-    /// The accounts of a file, or new ones, which the file then keeps.
-    pub(super) async fn accounts(
+    /// Reads the accounts from a file. If it does not exist, registers `count` accounts, reads
+    /// their codes from the mail directory, and writes the accounts to the file.
+    ///
+    /// # Errors
+    /// If there is neither a file nor a mail directory, or if a request fails.
+    pub(crate) async fn accounts(
         &self,
         file: Option<&Path>,
         mail_dir: Option<&Path>,
@@ -106,38 +110,39 @@ impl Server {
             (file, Some(mail_dir)) => {
                 let accounts = self.register(mail_dir, count).await?;
                 if let Some(file) = file {
-                    keep(file, &accounts)?;
+                    write(file, &accounts)?;
                 }
                 Ok(accounts)
             }
             (_, None) => Err(Failure::usage(
-                "this scenario needs accounts",
-                "Name a file of them with --accounts, or with --mail-dir the folder that the server writes its mails to.",
+                "this scenario requires accounts",
+                "Pass a file of accounts with --accounts, or the directory that the server writes \
+                 its emails to with --mail-dir.",
             )),
         }
     }
 
     async fn register(&self, mail_dir: &Path, count: usize) -> Result<Vec<Account>, Failure> {
-        let mut mails = Mails::of(mail_dir.to_owned())?;
-        let word = word();
+        let mut mail_dir = MailDir::open(mail_dir.to_owned())?;
+        let prefix = unique_prefix();
         let mut accounts = Vec::new();
-        for first in (0..count).step_by(AT_ONCE) {
-            let names: Vec<_> = (first..count.min(first + AT_ONCE))
-                .map(|number| format!("{word}-{number}"))
+        for first in (0..count).step_by(CONCURRENT_HASHES) {
+            let names: Vec<_> = (first..count.min(first + CONCURRENT_HASHES))
+                .map(|number| format!("{prefix}-{number}"))
                 .collect();
             let registering = names.iter().map(|name| async move {
                 let email = format!("{name}@example.org");
                 let password = PASSWORD.into();
                 let request =
                     Register { username: name.into(), email: email.as_str().into(), password };
-                Ok::<_, Failure>((email.clone(), self.ask(request).await?.verification_id))
+                Ok::<_, Failure>((email.clone(), self.call(request).await?.verification_id))
             });
-            for (name, registered) in names.iter().zip(all(registering).await) {
+            for (name, registered) in names.iter().zip(join_all(registering).await) {
                 let (email, verification_id) = registered?;
-                let code = mails.code(&email).await?;
+                let code = mail_dir.code(&email).await?;
                 let request =
                     VerifyEmail { verification_id, code: code.as_str().into(), username: None };
-                self.ask(request).await?;
+                self.call(request).await?;
                 accounts.push(Account {
                     login: name.clone(),
                     password: Zeroizing::new(PASSWORD.to_owned()),
@@ -147,32 +152,33 @@ impl Server {
         Ok(accounts)
     }
 
-    /// So many sessions, of the accounts in turn.
-    pub(super) async fn sessions(
+    /// Opens `count` sessions, distributed evenly over the accounts.
+    pub(crate) async fn sessions(
         &self,
         accounts: &[Account],
         count: usize,
-    ) -> Result<Vec<Session>, Failure> {
+    ) -> Result<Vec<SessionTokens>, Failure> {
         let mut sessions = Vec::new();
-        let turns: Vec<&Account> = accounts.iter().cycle().take(count).collect();
-        for some in turns.chunks(AT_ONCE) {
-            let logins = some.iter().map(|account| async move {
+        let logins: Vec<&Account> = accounts.iter().cycle().take(count).collect();
+        for batch in logins.chunks(CONCURRENT_HASHES) {
+            let logins = batch.iter().map(|account| async move {
                 let (login, password) =
                     (account.login.as_str().into(), account.password.as_str().into());
-                let reply = self.ask(Login { login, password }).await?;
-                session(reply.access_token.expose(), reply.refresh_token.expose())
+                let reply = self.call(Login { login, password }).await?;
+                session_tokens(reply.access_token.expose(), reply.refresh_token.expose())
             });
-            for session in all(logins).await {
+            for session in join_all(logins).await {
                 sessions.push(session?);
             }
         }
         Ok(sessions)
     }
 
-    /// So many distinct access tokens: each refresh of a session gives one more.
-    pub(super) async fn tokens(
+    /// Returns `count` distinct access tokens: those of the sessions, and then one for each refresh
+    /// of a session.
+    pub(crate) async fn tokens(
         &self,
-        sessions: Vec<Session>,
+        sessions: Vec<SessionTokens>,
         count: usize,
     ) -> Result<Vec<Zeroizing<String>>, Failure> {
         let mut tokens = Vec::new();
@@ -186,56 +192,56 @@ impl Server {
             }
             let refreshing = sessions.iter().map(|old| async move {
                 let reply =
-                    self.ask(RefreshToken { refresh_token: old.refresh.as_str().into() }).await?;
-                session(reply.access_token.expose(), reply.refresh_token.expose())
+                    self.call(RefreshToken { refresh_token: old.refresh.as_str().into() }).await?;
+                session_tokens(reply.access_token.expose(), reply.refresh_token.expose())
             });
-            sessions = all(refreshing).await.into_iter().collect::<Result<_, _>>()?;
+            sessions = join_all(refreshing).await.into_iter().collect::<Result<_, _>>()?;
         }
     }
 }
 
-/// Runs all at once on this task; their results in order.
-async fn all<T>(work: impl IntoIterator<Item = impl Future<Output = T>>) -> Vec<T> {
-    let mut work: Vec<_> = work.into_iter().map(|future| (Box::pin(future), None)).collect();
+/// Polls all futures concurrently on this task and returns their results in order.
+async fn join_all<T>(futures: impl IntoIterator<Item = impl Future<Output = T>>) -> Vec<T> {
+    let mut futures: Vec<_> = futures.into_iter().map(|future| (Box::pin(future), None)).collect();
     std::future::poll_fn(|context| {
         let mut ready = true;
-        for (future, result) in &mut work {
+        for (future, result) in &mut futures {
             if result.is_none() {
                 match future.as_mut().poll(context) {
-                    std::task::Poll::Ready(value) => *result = Some(value),
-                    std::task::Poll::Pending => ready = false,
+                    Poll::Ready(value) => *result = Some(value),
+                    Poll::Pending => ready = false,
                 }
             }
         }
-        if ready { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+        if ready { Poll::Ready(()) } else { Poll::Pending }
     })
     .await;
-    work.into_iter().filter_map(|(_, result)| result).collect()
+    futures.into_iter().filter_map(|(_, result)| result).collect()
 }
 
-fn session(access: &[u8], refresh: &[u8]) -> Result<Session, Failure> {
+fn session_tokens(access: &[u8], refresh: &[u8]) -> Result<SessionTokens, Failure> {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).map(Zeroizing::new);
     match (text(access), text(refresh)) {
-        (Ok(access), Ok(refresh)) => Ok(Session { access, refresh }),
+        (Ok(access), Ok(refresh)) => Ok(SessionTokens { access, refresh }),
         _ => Err(Failure::usage(
-            "the server's tokens are no text",
-            "Compare the versions of server and client.",
+            "the server's tokens are not valid UTF-8",
+            "Use the user-cli of the server's release.",
         )),
     }
 }
 
 fn read(file: &Path) -> Result<Vec<Account>, Failure> {
-    let mend = "A line each: the login, a space, the password.";
+    const HINT: &str = "Each line consists of a login, a space, and a password.";
     let text = std::fs::read_to_string(file).map_err(|error| {
-        Failure::usage(format!("can not read {}: {error}", file.display()), mend)
+        Failure::usage(format!("cannot read {}: {error}", file.display()), HINT)
     })?;
     let text = Zeroizing::new(text);
     let mut accounts = Vec::new();
     for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let Some((login, password)) = line.split_once(' ') else {
             return Err(Failure::usage(
-                format!("line {} of {} is no account", number + 1, file.display()),
-                mend,
+                format!("line {} of {} is not an account", number + 1, file.display()),
+                HINT,
             ));
         };
         accounts.push(Account {
@@ -244,13 +250,13 @@ fn read(file: &Path) -> Result<Vec<Account>, Failure> {
         });
     }
     if accounts.is_empty() {
-        return Err(Failure::usage(format!("{} names no account", file.display()), mend));
+        return Err(Failure::usage(format!("{} contains no accounts", file.display()), HINT));
     }
     Ok(accounts)
 }
 
-/// The file is its owner's alone.
-fn keep(file: &Path, accounts: &[Account]) -> Result<(), Failure> {
+/// Writes a new file that only its owner can read.
+fn write(file: &Path, accounts: &[Account]) -> Result<(), Failure> {
     let mut options = std::fs::File::options();
     options.write(true).create_new(true);
     #[cfg(unix)]
@@ -262,8 +268,8 @@ fn keep(file: &Path, accounts: &[Account]) -> Result<(), Failure> {
     });
     written.map_err(|error| {
         Failure::usage(
-            format!("can not write {}: {error}", file.display()),
-            "Name another file with --accounts.",
+            format!("cannot write {}: {error}", file.display()),
+            "Choose another file with --accounts.",
         )
     })
 }

@@ -1,6 +1,5 @@
-//! Connections that come, ask once and go.
+//! Load of short connections: each one is opened, carries one ping, and is closed.
 
-use std::sync::PoisonError;
 use std::time::Instant;
 
 use bytes::BytesMut;
@@ -10,74 +9,81 @@ use tokio::task::JoinSet;
 use user_proto::client::Tls;
 use user_proto::{Ping, encode, frame};
 
-use super::engine::{self, Drive, Plan, Share, Start};
-use super::link::Books;
+use super::connection::Recorder;
+use super::counters::Outcome;
+use super::engine::{self, Load, Plan, Share, Start};
 use super::mix::Op;
-use super::tally::Verdict;
 
-/// So many at once, each again and again.
-pub(super) struct Coming<'a> {
-    pub(super) plan: &'a Plan,
-    pub(super) addr: &'a str,
-    pub(super) tls: Option<&'a Tls>,
+/// Load of concurrent connections that are each replaced by a new one after one ping.
+pub(crate) struct ShortConnections<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) addr: &'a str,
+    pub(crate) tls: Option<&'a Tls>,
 }
 
-impl Drive for Coming<'_> {
-    fn drive(&self, share: Share, ready: &mut dyn FnMut() -> Start) -> Result<(), String> {
+impl Load for ShortConnections<'_> {
+    fn run(&self, share: Share, wait_for_start: &mut dyn FnMut() -> Start) -> Result<(), String> {
         let runtime = Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|error| error.to_string())?;
-        // Whether anybody is there is known before the others wait for it.
+        // Fails before the other threads wait, if the server cannot be reached.
         runtime.block_on(engine::connect(self.addr, self.tls))?;
-        let Start { window, live, .. } = ready();
-        let books = Books { tally: share.tally, live, window };
+        let Start { window, replies, .. } = wait_for_start();
+        let recorder = Recorder { counters: share.counters, replies, window };
         runtime.block_on(async {
             let mut tasks = JoinSet::new();
             for number in share.numbers {
-                tasks.spawn(again(
+                tasks.spawn(repeat(
                     self.addr.to_owned(),
                     self.tls.cloned(),
                     self.plan.quota(number),
-                    books.clone(),
+                    recorder.clone(),
                 ));
             }
-            while let Some(ended) = tasks.join_next().await {
-                ended.map_err(|error| format!("a defect of user-cli: {error}"))??;
+            while let Some(result) = tasks.join_next().await {
+                result.map_err(|error| format!("internal error: {error}"))??;
             }
             Ok(())
         })
     }
 }
 
-async fn again(addr: String, tls: Option<Tls>, quota: u64, books: Books) -> Result<(), String> {
+async fn repeat(
+    addr: String,
+    tls: Option<Tls>,
+    quota: u64,
+    recorder: Recorder,
+) -> Result<(), String> {
     for _ in 0..quota {
         let start = Instant::now();
-        if books.window.is_over(start) {
+        if recorder.window.is_over(start) {
             break;
         }
         ping(&addr, tls.as_ref()).await?;
         let now = Instant::now();
-        let mut tally = books.tally.lock().unwrap_or_else(PoisonError::into_inner);
-        tally.reply(Op::Connect, Verdict::Good, start, now, &books.window);
-        books.live.add(1);
+        recorder.counters().record_reply(Op::Connect, Outcome::Ok, start, now, &recorder.window);
+        recorder.replies.add(1);
     }
     Ok(())
 }
 
-/// Connects, asks, hears the answer, and ends.
+/// Opens a connection, sends a ping, waits for the reply, and closes the connection.
 async fn ping(addr: &str, tls: Option<&Tls>) -> Result<(), String> {
     let lost = |error: std::io::Error| format!("a connection was lost: {error}");
     let mut stream = engine::connect(addr, tls).await?;
     let mut bytes = BytesMut::new();
-    // A ping has no fields, so it fits.
+    // Cannot fail: a ping has no fields.
     let _ = encode(1, &Ping {}, &mut bytes);
     stream.write_all(&bytes).await.map_err(lost)?;
     stream.flush().await.map_err(lost)?;
     bytes.clear();
-    while frame::split(&bytes).map_err(|error| format!("that is no frame: {error}"))?.is_none() {
+    while frame::split(&bytes)
+        .map_err(|error| format!("received an invalid frame: {error}"))?
+        .is_none()
+    {
         if stream.read_buf(&mut bytes).await.map_err(lost)? == 0 {
-            return Err("the server has closed a connection".to_owned());
+            return Err("the server closed a connection".to_owned());
         }
     }
     Ok(())

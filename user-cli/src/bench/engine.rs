@@ -1,7 +1,8 @@
-//! A run: threads with connections, a start together, a window that counts, and an end.
+//! A run: threads that start together, drive their share of the connections, and are measured for a
+//! time window or a number of requests.
 
 use std::pin::pin;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -9,180 +10,178 @@ use tokio::runtime::Builder;
 use tokio::task::JoinSet;
 use user_proto::client::{Stream, Tls};
 
-use super::cost::Cost;
-use super::link::{Books, Dialogue, Link};
-use super::pace::{self, Due};
-use super::tally::{Tally, Window};
+use super::connection::{Connection, Protocol, Recorder};
+use super::counters::{Counters, ReplyCounter, Window};
+use super::cpu::{CpuTime, CpuUsage};
+use super::schedule::{self, DueQueue};
 use crate::tls;
 
-/// How long replies are awaited after the end of a run. Longer than the server lets a request wait.
-const LAST_REPLIES: Duration = Duration::from_secs(12);
-/// How often whoever watches is told.
-const GLANCE: Duration = Duration::from_millis(50);
+/// Time to wait for outstanding replies at the end of a run. It exceeds the server's default
+/// deadline.
+const LAST_REPLIES_TIMEOUT: Duration = Duration::from_secs(12);
+/// Time between two progress updates.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(50);
 
-/// How a run goes.
+/// Parameters of a run.
 #[derive(Debug, Clone)]
-pub(super) struct Plan {
-    pub(super) connections: usize,
-    pub(super) depth: usize,
-    pub(super) threads: usize,
-    pub(super) warm_up: Duration,
-    pub(super) end: End,
-    /// Requests a second, in an open loop.
-    pub(super) rate: Option<u32>,
-    /// A process of which is told what it spent.
-    pub(super) watched: Option<u32>,
+pub(crate) struct Plan {
+    pub(crate) connections: usize,
+    /// Maximum number of requests in flight per connection.
+    pub(crate) depth: usize,
+    pub(crate) threads: usize,
+    pub(crate) warm_up: Duration,
+    pub(crate) end: End,
+    /// Requests per second of an open loop, or `None` for a closed loop.
+    pub(crate) rate: Option<u32>,
+    /// Id of a process to measure the CPU usage of, besides the client.
+    pub(crate) observed_pid: Option<u32>,
 }
 
-/// When a run ends.
+/// End of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
+pub(crate) enum End {
+    /// After this time, not counting the warm-up.
     After(Duration),
+    /// After this number of requests.
     Count(u64),
 }
 
-/// What can be seen while it runs.
-#[derive(Default)]
-pub(super) struct Live(AtomicU64);
-
-impl Live {
-    pub(super) fn add(&self, count: u64) {
-        self.0.fetch_add(count, Ordering::Relaxed);
-    }
-
-    pub(super) fn replies(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
+pub(crate) struct RunResult {
+    pub(crate) counters: Counters,
+    /// Length of the measured window.
+    pub(crate) duration: Duration,
+    pub(crate) client_cpu: Option<CpuUsage>,
+    /// CPU usage of [`Plan::observed_pid`].
+    pub(crate) observed_cpu: Option<CpuUsage>,
 }
 
-/// What a run came to.
-pub(super) struct Ran {
-    pub(super) tally: Tally,
-    pub(super) took: Duration,
-    /// What this process spent.
-    pub(super) own: Option<Cost>,
-    /// What the watched one did.
-    pub(super) watched: Option<Cost>,
+/// Traffic that a run generates.
+pub(crate) trait Load: Sync {
+    /// Drives one thread's share of the connections: connects, calls `wait_for_start` once, and
+    /// sends requests until the run ends.
+    ///
+    /// # Errors
+    /// A message if a connection fails.
+    fn run(&self, share: Share, wait_for_start: &mut dyn FnMut() -> Start) -> Result<(), String>;
 }
 
-/// What drives one thread's share of connections; it is given their numbers.
-pub(super) trait Drive: Sync {
-    /// Connects, calls `ready` once, runs, and ends.
-    fn drive(&self, share: Share, ready: &mut dyn FnMut() -> Start) -> Result<(), String>;
+/// One thread's share of the connections.
+pub(crate) struct Share {
+    /// Numbers of the connections; a run numbers its connections from 0.
+    pub(crate) numbers: std::ops::Range<usize>,
+    pub(crate) counters: Arc<Mutex<Counters>>,
 }
 
-/// The connections of a thread.
-pub(super) struct Share {
-    pub(super) numbers: std::ops::Range<usize>,
-    pub(super) tally: Arc<Mutex<Tally>>,
-}
-
-/// What all threads start with.
+/// Start time and measured window of a run, common to all threads.
 #[derive(Clone)]
-pub(super) struct Start {
-    pub(super) begin: Instant,
-    pub(super) window: Window,
-    pub(super) live: Arc<Live>,
+pub(crate) struct Start {
+    pub(crate) begin: Instant,
+    pub(crate) window: Window,
+    pub(crate) replies: Arc<ReplyCounter>,
 }
 
-/// Runs, and lets `watch` look at the replies and how much of the run is over.
-pub(super) fn run(
+/// Executes a run. Calls `on_progress` regularly with the number of replies so far and the
+/// completed fraction of the run.
+///
+/// # Errors
+/// A message if a connection of any thread fails.
+pub(crate) fn run(
     plan: &Plan,
-    drive: &impl Drive,
-    watch: &mut dyn FnMut(u64, f64),
-) -> Result<Ran, String> {
+    load: &impl Load,
+    on_progress: &mut dyn FnMut(u64, f64),
+) -> Result<RunResult, String> {
     let threads = plan.threads.min(plan.connections).max(1);
-    // All threads and this one: at the start, and when the costs were read at the end.
-    let (start_line, end_line) = (Barrier::new(threads + 1), Barrier::new(threads + 1));
-    let (live, finished) = (Arc::new(Live::default()), AtomicUsize::new(0));
+    // All threads and this one meet at the start, and again after the last CPU time was read.
+    let (start_barrier, end_barrier) = (Barrier::new(threads + 1), Barrier::new(threads + 1));
+    let (replies, finished) = (Arc::new(ReplyCounter::default()), AtomicUsize::new(0));
     let started: Mutex<Option<Start>> = Mutex::default();
-    let tallies: Vec<Arc<Mutex<Tally>>> = (0..threads).map(|_| Arc::default()).collect();
+    let counters: Vec<Arc<Mutex<Counters>>> = (0..threads).map(|_| Arc::default()).collect();
     std::thread::scope(|scope| {
         let mut workers = Vec::new();
-        for (number, tally) in tallies.iter().enumerate() {
+        for (number, counters) in counters.iter().enumerate() {
             let first = plan.connections * number / threads;
             let share = Share {
                 numbers: first..plan.connections * (number + 1) / threads,
-                tally: tally.clone(),
+                counters: counters.clone(),
             };
-            let (start_line, end_line, finished) = (&start_line, &end_line, &finished);
-            let (live, started) = (live.clone(), &started);
+            let (start_barrier, end_barrier, finished) = (&start_barrier, &end_barrier, &finished);
+            let (replies, started) = (replies.clone(), &started);
             workers.push(scope.spawn(move || {
                 let mut waited = false;
-                let mut ready = || {
+                let mut wait_for_start = || {
                     waited = true;
-                    start_line.wait();
+                    start_barrier.wait();
                     let mut started = started.lock().unwrap_or_else(PoisonError::into_inner);
-                    started.get_or_insert_with(|| plan.start(live.clone())).clone()
+                    started.get_or_insert_with(|| plan.start(replies.clone())).clone()
                 };
-                let done = drive.drive(share, &mut ready);
+                let result = load.run(share, &mut wait_for_start);
                 if !waited {
-                    start_line.wait();
+                    start_barrier.wait();
                 }
                 finished.fetch_add(1, Ordering::SeqCst);
-                end_line.wait();
-                done
+                end_barrier.wait();
+                result
             }));
         }
-        start_line.wait();
+        start_barrier.wait();
         let begin = Instant::now();
-        let read = || (Cost::own(), plan.watched.and_then(Cost::of));
+        let read_cpu = || (CpuTime::own(), plan.observed_pid.and_then(CpuTime::of));
         let (mut before, mut after) = (None, None);
         while finished.load(Ordering::SeqCst) < threads {
-            std::thread::sleep(GLANCE);
+            std::thread::sleep(PROGRESS_INTERVAL);
             let elapsed = begin.elapsed();
             if before.is_none() && elapsed >= plan.warm_up {
-                before = Some((Instant::now(), live.replies(), read()));
+                before = Some((Instant::now(), replies.get(), read_cpu()));
             }
             if after.is_none()
                 && matches!(plan.end, End::After(time) if elapsed >= plan.warm_up + time)
             {
-                after = Some((Instant::now(), live.replies(), read()));
+                after = Some((Instant::now(), replies.get(), read_cpu()));
             }
-            watch(live.replies(), plan.part(elapsed, live.replies()));
+            on_progress(replies.get(), plan.completed(elapsed, replies.get()));
         }
-        let took = match plan.end {
+        let duration = match plan.end {
             End::After(time) => time,
             End::Count(_) => begin.elapsed().saturating_sub(plan.warm_up),
         };
         let (after_at, after_replies, after) =
-            after.unwrap_or_else(|| (Instant::now(), live.replies(), read()));
-        end_line.wait();
+            after.unwrap_or_else(|| (Instant::now(), replies.get(), read_cpu()));
+        end_barrier.wait();
         for worker in workers {
-            worker
-                .join()
-                .map_err(|_| "a thread failed; that is a defect of user-cli".to_owned())??;
+            worker.join().map_err(|_| "internal error: a thread panicked".to_owned())??;
         }
-        let mut tally = Tally::default();
-        for part in &tallies {
-            tally.add(&part.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut sum = Counters::default();
+        for counters in &counters {
+            sum.add(&counters.lock().unwrap_or_else(PoisonError::into_inner));
         }
-        let spent = |before: Option<Cost>, after: Option<Cost>, since: Instant, replies: u64| {
-            Some(after?.since(before?, after_at - since, after_replies.saturating_sub(replies)))
-        };
-        let (own, watched) = match before {
+        let usage =
+            |before: Option<CpuTime>, after: Option<CpuTime>, since: Instant, replies: u64| {
+                let (wall, replies) = (after_at - since, after_replies.saturating_sub(replies));
+                Some(after?.since(before?, wall, replies))
+            };
+        let (client_cpu, observed_cpu) = match before {
             Some((at, replies, before)) => {
-                (spent(before.0, after.0, at, replies), spent(before.1, after.1, at, replies))
+                (usage(before.0, after.0, at, replies), usage(before.1, after.1, at, replies))
             }
             None => (None, None),
         };
-        Ok(Ran { tally, took, own, watched })
+        Ok(RunResult { counters: sum, duration, client_cpu, observed_cpu })
     })
 }
 
 impl Plan {
-    fn start(&self, live: Arc<Live>) -> Start {
+    fn start(&self, replies: Arc<ReplyCounter>) -> Start {
         let begin = Instant::now();
         let from = begin + self.warm_up;
         let until = match self.end {
             End::After(time) => Some(from + time),
             End::Count(_) => None,
         };
-        Start { begin, window: Window { from, until }, live }
+        Start { begin, window: Window { from, until }, replies }
     }
 
-    /// How much of the run is over.
-    fn part(&self, elapsed: Duration, replies: u64) -> f64 {
+    /// Returns the completed fraction of the run.
+    fn completed(&self, elapsed: Duration, replies: u64) -> f64 {
         match self.end {
             End::After(time) => {
                 (elapsed.as_secs_f64() / (self.warm_up + time).as_secs_f64()).min(1.0)
@@ -192,8 +191,8 @@ impl Plan {
         }
     }
 
-    /// What the connection of this number asks of the run's count.
-    pub(super) fn quota(&self, number: usize) -> u64 {
+    /// Returns the number of requests that the connection with this number sends.
+    pub(crate) fn quota(&self, number: usize) -> u64 {
         match self.end {
             End::After(_) => u64::MAX,
             End::Count(count) => {
@@ -204,17 +203,17 @@ impl Plan {
     }
 }
 
-/// Connections that stay open for the whole run, each with a dialogue of its own.
-pub(super) struct Lasting<'a, F> {
-    pub(super) plan: &'a Plan,
-    pub(super) addr: &'a str,
-    pub(super) tls: Option<&'a Tls>,
-    /// Makes the dialogue of the connection with this number.
-    pub(super) dialogue: F,
+/// Load of connections that stay open for the whole run.
+pub(crate) struct PersistentConnections<'a, F> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) addr: &'a str,
+    pub(crate) tls: Option<&'a Tls>,
+    /// Creates the protocol of the connection with this number.
+    pub(crate) protocol: F,
 }
 
-impl<D: Dialogue, F: Fn(usize) -> D + Sync> Drive for Lasting<'_, F> {
-    fn drive(&self, share: Share, ready: &mut dyn FnMut() -> Start) -> Result<(), String> {
+impl<P: Protocol, F: Fn(usize) -> P + Sync> Load for PersistentConnections<'_, F> {
+    fn run(&self, share: Share, wait_for_start: &mut dyn FnMut() -> Start) -> Result<(), String> {
         let runtime = Builder::new_current_thread()
             .enable_all()
             .build()
@@ -226,28 +225,32 @@ impl<D: Dialogue, F: Fn(usize) -> D + Sync> Drive for Lasting<'_, F> {
             }
             Ok::<_, String>(streams)
         })?;
-        let Start { begin, window, live } = ready();
-        let books = Books { tally: share.tally, live, window };
-        let dues: Vec<Arc<Due>> = share.numbers.clone().map(|_| Arc::default()).collect();
+        let Start { begin, window, replies } = wait_for_start();
+        let recorder = Recorder { counters: share.counters, replies, window };
+        let queues: Vec<Arc<DueQueue>> = share.numbers.clone().map(|_| Arc::default()).collect();
         std::thread::scope(|scope| {
             if let (Some(rate), Some(until)) = (self.plan.rate, window.until) {
                 // This thread's part of the rate.
                 let part = |number: usize| (rate as usize * number / self.plan.connections) as u32;
-                let (rate, dues) = (part(share.numbers.end) - part(share.numbers.start), &dues);
-                scope.spawn(move || pace::keep(rate, begin, until, dues));
+                let rate = part(share.numbers.end) - part(share.numbers.start);
+                let queues = &queues;
+                scope.spawn(move || schedule::run(rate, begin, until, queues));
             }
             runtime.block_on(async {
                 let mut tasks = JoinSet::new();
-                for ((number, stream), due) in share.numbers.clone().zip(streams).zip(&dues) {
-                    let link =
-                        Link::new(stream, (self.dialogue)(number), self.plan.depth, books.clone());
+                for ((number, stream), queue) in share.numbers.clone().zip(streams).zip(&queues) {
+                    let protocol = (self.protocol)(number);
+                    let connection =
+                        Connection::new(stream, protocol, self.plan.depth, recorder.clone());
                     match self.plan.rate {
-                        Some(_) => tasks.spawn(open(link, window, due.clone())),
-                        None => tasks.spawn(closed(link, window, self.plan.quota(number))),
+                        Some(_) => tasks.spawn(open_loop(connection, window, queue.clone())),
+                        None => {
+                            tasks.spawn(closed_loop(connection, window, self.plan.quota(number)))
+                        }
                     };
                 }
-                while let Some(ended) = tasks.join_next().await {
-                    ended.map_err(|error| format!("a defect of user-cli: {error}"))??;
+                while let Some(result) = tasks.join_next().await {
+                    result.map_err(|error| format!("internal error: {error}"))??;
                 }
                 Ok(())
             })
@@ -255,79 +258,84 @@ impl<D: Dialogue, F: Fn(usize) -> D + Sync> Drive for Lasting<'_, F> {
     }
 }
 
-pub(super) async fn connect(addr: &str, tls: Option<&Tls>) -> Result<Stream, String> {
-    tls::connect(addr, tls).await.map_err(|error| format!("can not connect to {addr}: {error}"))
+/// Opens a stream to the server.
+///
+/// # Errors
+/// A message with the address and the cause.
+pub(crate) async fn connect(addr: &str, tls: Option<&Tls>) -> Result<Stream, String> {
+    tls::connect(addr, tls).await.map_err(|error| format!("cannot connect to {addr}: {error}"))
 }
 
-/// Asks again when a reply comes.
-async fn closed<D: Dialogue>(
-    mut link: Link<Stream, D>,
+/// Sends the next request whenever a reply frees a slot.
+async fn closed_loop<P: Protocol>(
+    mut connection: Connection<Stream, P>,
     window: Window,
     mut quota: u64,
 ) -> Result<(), String> {
     let mut now = Instant::now();
-    let far = now + Duration::from_secs(365 * 24 * 3600);
-    // A server that is silent is to end the run all the same.
-    let mut end = pin!(tokio::time::sleep_until(window.until.unwrap_or(far).into()));
+    let never = now + Duration::from_secs(365 * 24 * 3600);
+    // Ends the run even if the server stops responding.
+    let mut end = pin!(tokio::time::sleep_until(window.until.unwrap_or(never).into()));
     while !window.is_over(now) {
-        while quota > 0 && link.has_room() {
-            link.ask(now);
+        while quota > 0 && connection.has_free_slot() {
+            connection.enqueue(now);
             quota -= 1;
         }
-        if link.is_quiet() {
+        if connection.is_idle() {
             return Ok(());
         }
         now = tokio::select! {
             biased;
-            heard = link.exchange() => heard?,
+            received_at = connection.exchange() => received_at?,
             () = &mut end => break,
         };
     }
-    last_replies(link, Instant::now()).await
+    finish(connection, Instant::now()).await
 }
 
-/// Asks when it is due.
-async fn open<D: Dialogue>(
-    mut link: Link<Stream, D>,
+/// Sends each request when it is due, as long as slots are free.
+async fn open_loop<P: Protocol>(
+    mut connection: Connection<Stream, P>,
     window: Window,
-    due: Arc<Due>,
+    queue: Arc<DueQueue>,
 ) -> Result<(), String> {
     let until = window.until.unwrap_or(window.from);
-    let mut patience = pin!(tokio::time::sleep_until((until + LAST_REPLIES).into()));
+    let mut timeout = pin!(tokio::time::sleep_until((until + LAST_REPLIES_TIMEOUT).into()));
     loop {
         tokio::select! {
             biased;
-            heard = link.exchange() => drop(heard?),
-            () = due.news() => {}
-            () = &mut patience => break,
+            received_at = connection.exchange() => drop(received_at?),
+            () = queue.changed() => {}
+            () = &mut timeout => break,
         }
-        while link.has_room()
-            && let Some(start) = due.next()
+        while connection.has_free_slot()
+            && let Some(due) = queue.pop()
         {
-            link.ask(start);
-            link.was_due(start, Instant::now());
+            connection.enqueue(due);
+            connection.record_send_delay(due, Instant::now());
         }
-        if due.is_over() && due.waiting() == 0 {
+        if queue.has_ended() && queue.len() == 0 {
             break;
         }
     }
-    link.never_sent(due.waiting());
-    last_replies(link, until).await
+    connection.record_unsent(queue.len());
+    finish(connection, until).await
 }
 
-/// Waits for what is under way.
-async fn last_replies<D: Dialogue>(
-    mut link: Link<Stream, D>,
+/// Waits for outstanding replies until [`LAST_REPLIES_TIMEOUT`] after `since`, and records requests
+/// that still have no reply as unanswered.
+async fn finish<P: Protocol>(
+    mut connection: Connection<Stream, P>,
     since: Instant,
 ) -> Result<(), String> {
-    let mut patience = pin!(tokio::time::sleep_until((since + LAST_REPLIES).into()));
-    while !link.is_quiet() {
+    let mut timeout = pin!(tokio::time::sleep_until((since + LAST_REPLIES_TIMEOUT).into()));
+    while !connection.is_idle() {
         tokio::select! {
             biased;
-            heard = link.exchange() => drop(heard?),
-            () = &mut patience => break,
+            received_at = connection.exchange() => drop(received_at?),
+            () = &mut timeout => break,
         }
     }
-    link.give_up();
+    connection.record_unanswered();
     Ok(())
 }

@@ -1,8 +1,8 @@
-//! Kinds of requests, and in which shares they are asked.
+//! Kinds of requests, and mixes of them.
 
 use std::str::FromStr;
 
-/// A kind of request.
+/// Kind of a request that the load generator sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Op {
     Verify,
@@ -16,7 +16,7 @@ pub(crate) enum Op {
 }
 
 impl Op {
-    /// What a mix may hold.
+    /// Kinds that a mix may contain.
     const MIXED: [Self; 6] =
         [Self::Verify, Self::Get, Self::Refresh, Self::Login, Self::Register, Self::Ping];
 
@@ -34,39 +34,41 @@ impl Op {
     }
 }
 
-/// Kinds and their shares.
+/// A mix of requests: kinds with their shares.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Mix(Vec<(Op, u32)>);
 
 impl Mix {
+    /// Creates a mix of one kind.
     pub(crate) fn only(op: Op) -> Self {
         Self(vec![(op, 1)])
     }
 
-    pub(crate) fn holds(&self, op: Op) -> bool {
+    pub(crate) fn contains(&self, op: Op) -> bool {
         self.0.iter().any(|(other, _)| *other == op)
     }
 
+    /// Returns the fraction of requests of this kind.
     pub(crate) fn share(&self, op: Op) -> f64 {
-        let all: u32 = self.0.iter().map(|(_, share)| share).sum();
+        let total: u32 = self.0.iter().map(|(_, share)| share).sum();
         let own: u32 =
             self.0.iter().filter(|(other, _)| *other == op).map(|(_, share)| share).sum();
-        f64::from(own) / f64::from(all)
+        f64::from(own) / f64::from(total)
     }
 
-    /// The order in which they are asked: each kind as evenly as its share allows, so that no burst
-    /// is the mix's own.
+    /// Returns the sequence of requests, which repeats: each kind is spread as evenly as its share
+    /// allows.
     pub(crate) fn order(&self) -> Vec<Op> {
-        let all: i64 = self.0.iter().map(|(_, share)| i64::from(*share)).sum();
-        let mut owed = vec![0; self.0.len()];
+        let total: i64 = self.0.iter().map(|(_, share)| i64::from(*share)).sum();
+        let mut credits = vec![0; self.0.len()];
         let mut order = Vec::new();
-        for _ in 0..all {
-            for (owed, (_, share)) in owed.iter_mut().zip(&self.0) {
-                *owed += i64::from(*share);
+        for _ in 0..total {
+            for (credit, (_, share)) in credits.iter_mut().zip(&self.0) {
+                *credit += i64::from(*share);
             }
-            let most = owed.iter_mut().zip(&self.0).max_by_key(|(owed, _)| **owed);
-            if let Some((owed, (op, _))) = most {
-                *owed -= all;
+            let next = credits.iter_mut().zip(&self.0).max_by_key(|(credit, _)| **credit);
+            if let Some((credit, (op, _))) = next {
+                *credit -= total;
                 order.push(*op);
             }
         }
@@ -79,20 +81,19 @@ impl FromStr for Mix {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let kinds = Op::MIXED.map(Op::name).join(", ");
-        let wrong = || {
-            format!("not a mix of {kinds}, as in verify=90,login=10, with shares from 1 to 10000")
-        };
+        let expected =
+            || format!("expected shares from 1 to 10000 of {kinds}, such as verify=90,login=10");
         let mut shares: Vec<(Op, u32)> = Vec::new();
         for part in text.split(',') {
-            let (name, share) = part.trim().split_once('=').ok_or_else(wrong)?;
-            let op = Op::MIXED.into_iter().find(|op| op.name() == name).ok_or_else(wrong)?;
+            let (name, share) = part.trim().split_once('=').ok_or_else(expected)?;
+            let op = Op::MIXED.into_iter().find(|op| op.name() == name).ok_or_else(expected)?;
             let share = share
                 .parse()
                 .ok()
                 .filter(|share| (1..=10_000).contains(share))
-                .ok_or_else(wrong)?;
+                .ok_or_else(expected)?;
             if shares.iter().any(|(other, _)| *other == op) {
-                return Err(format!("{name} is named twice"));
+                return Err(format!("{name} occurs twice"));
             }
             shares.push((op, share));
         }
@@ -113,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shares_are_kept_and_spread() {
+    fn requests_of_a_kind_are_spread_evenly() {
         let mix: Mix = "verify=3,login=1".parse().unwrap();
         let order = mix.order();
         assert_eq!(order.len(), 4);
@@ -125,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_mix_is_refused() {
+    fn invalid_mixes_are_rejected() {
         for wrong in [
             "",
             "verify",

@@ -1,198 +1,223 @@
-//! What runs came to, in figures: each round, and the median over rounds.
+//! Results of the runs: one summary per run, and medians over all runs.
 
 use std::collections::BTreeMap;
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use super::cost::Cost;
-use super::engine::Ran;
+use super::counters::OpCounters;
+use super::cpu::CpuUsage;
+use super::engine::{Plan, RunResult};
 use super::mix::Op;
-use super::tally::Class;
-use super::users::code_name;
+use super::user_service::code_name;
 
-/// One kind of request in one round, or in the middle of all rounds.
+/// Results of one kind of request, in one run or as medians over all runs.
 #[derive(Debug, Clone, Default, Serialize)]
-pub(super) struct Kind {
-    pub(super) replies: u64,
-    pub(super) per_second: f64,
-    pub(super) p50_us: f64,
-    pub(super) p90_us: f64,
-    pub(super) p99_us: f64,
-    pub(super) p999_us: f64,
-    pub(super) max_us: f64,
-    pub(super) refused: BTreeMap<String, u64>,
-    pub(super) unanswered: u64,
+pub(crate) struct OpSummary {
+    pub(crate) replies: u64,
+    pub(crate) per_second: f64,
+    pub(crate) p50_us: f64,
+    pub(crate) p90_us: f64,
+    pub(crate) p99_us: f64,
+    pub(crate) p999_us: f64,
+    pub(crate) max_us: f64,
+    /// Number of error replies by name of the error.
+    pub(crate) refused: BTreeMap<String, u64>,
+    pub(crate) unanswered: u64,
 }
 
-/// What a process spent in a round.
+/// CPU usage of a process during a run.
 #[derive(Debug, Clone, Copy, Serialize)]
-pub(super) struct Spent {
-    /// Cores that it had on average.
-    pub(super) cores: f64,
-    /// Threads that were ready on average and had none.
-    pub(super) cores_missed: f64,
-    pub(super) cpu_us_a_reply: Option<f64>,
+pub(crate) struct CpuSummary {
+    /// Average number of cores in use.
+    pub(crate) cores: f64,
+    /// Average number of runnable threads waiting for a core.
+    pub(crate) threads_waiting: f64,
+    /// CPU time per reply in microseconds.
+    pub(crate) cpu_us_per_reply: Option<f64>,
 }
 
-/// One round of one target.
+/// Results of one run against one target.
 #[derive(Debug, Clone, Serialize)]
-pub(super) struct Round {
-    pub(super) seconds: f64,
-    pub(super) kinds: BTreeMap<&'static str, Kind>,
-    /// How much later than due requests were sent.
+pub(crate) struct RunSummary {
+    /// Length of the measured window.
+    pub(crate) seconds: f64,
+    /// Results by kind of request.
+    pub(crate) ops: BTreeMap<&'static str, OpSummary>,
+    /// 99th percentile of the delay between the due time of a request and its sending, in an open
+    /// loop.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) sent_late_p99_us: Option<f64>,
-    /// Requests that were due and had no place under way.
-    pub(super) unsent: u64,
-    pub(super) client: Option<Spent>,
-    /// Whether the client could not have asked more.
-    pub(super) client_is_the_limit: bool,
-    pub(super) process: Option<Spent>,
+    pub(crate) send_delay_p99_us: Option<f64>,
+    /// Requests that were due but not sent, since every slot was in use.
+    pub(crate) unsent: u64,
+    pub(crate) client: Option<CpuSummary>,
+    /// True if the client was the bottleneck.
+    pub(crate) client_saturated: bool,
+    /// CPU usage of the target, if its process id was given.
+    pub(crate) process: Option<CpuSummary>,
 }
 
-/// All rounds of one target.
+/// Results of all runs against one target: the server under test or Redis.
 #[derive(Debug, Clone, Serialize)]
-pub(super) struct Target {
-    pub(super) addr: String,
-    pub(super) rounds: Vec<Round>,
-    /// The middle of all rounds, figure by figure.
-    pub(super) median: BTreeMap<&'static str, Kind>,
-    /// The least and the most replies a second of a round.
-    pub(super) range: BTreeMap<&'static str, [f64; 2]>,
-    pub(super) median_cpu_us_a_reply: Option<f64>,
+pub(crate) struct Target {
+    pub(crate) addr: String,
+    pub(crate) runs: Vec<RunSummary>,
+    /// Medians over all runs, by kind of request.
+    pub(crate) median: BTreeMap<&'static str, OpSummary>,
+    /// Lowest and highest number of replies per second of a run, by kind of request.
+    pub(crate) range: BTreeMap<&'static str, [f64; 2]>,
+    /// CPU time of the target per reply in microseconds, median over all runs.
+    pub(crate) median_cpu_us_per_reply: Option<f64>,
+    /// Latencies of all runs in nanoseconds.
     #[serde(skip)]
-    pub(super) latencies: BTreeMap<Op, Histogram<u64>>,
+    pub(crate) latencies: BTreeMap<Op, Histogram<u64>>,
 }
 
-/// A figure of the server through the same of the other target, round by round.
+/// Ratio of the replies per second of two targets, over pairs of runs.
 #[derive(Debug, Clone, Copy, Serialize)]
-pub(super) struct Ratio {
-    pub(super) median: f64,
-    pub(super) least: f64,
-    pub(super) most: f64,
+pub(crate) struct Ratio {
+    pub(crate) median: f64,
+    pub(crate) min: f64,
+    pub(crate) max: f64,
 }
 
-impl Round {
-    pub(super) fn of(ran: &Ran, threads: usize, is_open: bool) -> Self {
-        let kinds = ran
-            .tally
-            .classes
-            .iter()
-            .map(|(op, class)| (op.name(), Kind::of(class, ran.took.as_secs_f64())));
+impl RunSummary {
+    fn new(result: &RunResult, plan: &Plan) -> Self {
+        let seconds = result.duration.as_secs_f64();
+        let counters = &result.counters;
+        let delay = micros(counters.send_delay.value_at_quantile(0.99));
         Self {
-            seconds: ran.took.as_secs_f64(),
-            kinds: kinds.collect(),
-            sent_late_p99_us: is_open.then(|| micros(ran.tally.late.value_at_quantile(0.99))),
-            unsent: ran.tally.unsent,
-            client: ran.own.as_ref().map(Spent::of),
-            // What waits for a moment in an open loop, waits on purpose.
-            client_is_the_limit: ran.own.is_some_and(|own| own.is_the_limit(threads)),
-            process: ran.watched.as_ref().map(Spent::of),
+            seconds,
+            ops: counters
+                .ops
+                .iter()
+                .map(|(op, counters)| (op.name(), OpSummary::new(counters, seconds)))
+                .collect(),
+            send_delay_p99_us: plan.rate.map(|_| delay),
+            unsent: counters.unsent,
+            client: result.client_cpu.as_ref().map(CpuSummary::new),
+            client_saturated: result.client_cpu.is_some_and(|cpu| cpu.is_saturated(plan.threads)),
+            process: result.observed_cpu.as_ref().map(CpuSummary::new),
         }
     }
 }
 
-impl Kind {
-    fn of(class: &Class, seconds: f64) -> Self {
-        let at = |quantile| micros(class.latency.value_at_quantile(quantile));
-        let refused = class.refused.iter().map(|(code, count)| (code_name(*code), *count));
+impl OpSummary {
+    fn new(counters: &OpCounters, seconds: f64) -> Self {
+        let quantile = |quantile| micros(counters.latency.value_at_quantile(quantile));
+        let refused = counters.refused.iter().map(|(code, count)| (code_name(*code), *count));
         #[allow(clippy::cast_precision_loss, reason = "a count of replies is far from 2^53")]
-        let per_second = if seconds > 0.0 { class.done as f64 / seconds } else { 0.0 };
+        let per_second = if seconds > 0.0 { counters.replies as f64 / seconds } else { 0.0 };
         Self {
-            replies: class.done,
+            replies: counters.replies,
             per_second,
-            p50_us: at(0.5),
-            p90_us: at(0.9),
-            p99_us: at(0.99),
-            p999_us: at(0.999),
-            max_us: micros(class.latency.max()),
+            p50_us: quantile(0.5),
+            p90_us: quantile(0.9),
+            p99_us: quantile(0.99),
+            p999_us: quantile(0.999),
+            max_us: micros(counters.latency.max()),
             refused: refused.collect(),
-            unanswered: class.unanswered,
+            unanswered: counters.unanswered,
         }
     }
 
-    /// Each figure's median; what was refused is added up.
-    fn middle(kinds: &[&Self]) -> Self {
-        let of = |figure: fn(&Self) -> f64| median(kinds.iter().map(|kind| figure(kind)).collect());
+    /// Returns the median of each rate and latency, and the sum of each count.
+    fn median(runs: &[&Self]) -> Self {
+        let of = |value: fn(&Self) -> f64| median(runs.iter().map(|run| value(run)).collect());
         let mut refused = BTreeMap::new();
-        for (name, count) in kinds.iter().flat_map(|kind| &kind.refused) {
+        for (name, count) in runs.iter().flat_map(|run| &run.refused) {
             *refused.entry(name.clone()).or_default() += count;
         }
         Self {
-            replies: kinds.iter().map(|kind| kind.replies).sum(),
-            per_second: of(|kind| kind.per_second),
-            p50_us: of(|kind| kind.p50_us),
-            p90_us: of(|kind| kind.p90_us),
-            p99_us: of(|kind| kind.p99_us),
-            p999_us: of(|kind| kind.p999_us),
-            max_us: of(|kind| kind.max_us),
+            replies: runs.iter().map(|run| run.replies).sum(),
+            per_second: of(|run| run.per_second),
+            p50_us: of(|run| run.p50_us),
+            p90_us: of(|run| run.p90_us),
+            p99_us: of(|run| run.p99_us),
+            p999_us: of(|run| run.p999_us),
+            max_us: of(|run| run.max_us),
             refused,
-            unanswered: kinds.iter().map(|kind| kind.unanswered).sum(),
+            unanswered: runs.iter().map(|run| run.unanswered).sum(),
         }
     }
 }
 
-impl Spent {
-    fn of(cost: &Cost) -> Self {
+impl CpuSummary {
+    fn new(usage: &CpuUsage) -> Self {
         Self {
-            cores: cost.cores(),
-            cores_missed: cost.cores_missed(),
-            cpu_us_a_reply: cost.micros_a_reply(),
+            cores: usage.cores(),
+            threads_waiting: usage.threads_waiting(),
+            cpu_us_per_reply: usage.micros_per_reply(),
+        }
+    }
+}
+
+/// Results of the runs against one target so far.
+#[derive(Default)]
+pub(crate) struct Results {
+    runs: Vec<RunSummary>,
+    latencies: BTreeMap<Op, Histogram<u64>>,
+}
+
+impl Results {
+    pub(crate) fn add(&mut self, result: &RunResult, plan: &Plan) {
+        self.runs.push(RunSummary::new(result, plan));
+        for (op, counters) in &result.counters.ops {
+            match self.latencies.get_mut(op) {
+                // Cannot fail: all histograms have the same bounds.
+                Some(latency) => drop(latency.add(&counters.latency)),
+                None => drop(self.latencies.insert(*op, counters.latency.clone())),
+            }
+        }
+    }
+
+    /// Computes the medians over all runs.
+    pub(crate) fn into_target(self, addr: &str) -> Target {
+        let Self { runs, latencies } = self;
+        let mut ops: BTreeMap<_, Vec<&OpSummary>> = BTreeMap::new();
+        for (name, op) in runs.iter().flat_map(|run| &run.ops) {
+            ops.entry(*name).or_default().push(op);
+        }
+        let range = |runs: &[&OpSummary]| {
+            let rates = || runs.iter().map(|run| run.per_second);
+            [rates().fold(f64::INFINITY, f64::min), rates().fold(0.0, f64::max)]
+        };
+        let cpu: Vec<f64> = runs.iter().filter_map(|run| run.process?.cpu_us_per_reply).collect();
+        Target {
+            addr: addr.to_owned(),
+            median: ops.iter().map(|(name, runs)| (*name, OpSummary::median(runs))).collect(),
+            range: ops.iter().map(|(name, runs)| (*name, range(runs))).collect(),
+            median_cpu_us_per_reply: (!cpu.is_empty()).then(|| median(cpu)),
+            runs,
+            latencies,
         }
     }
 }
 
 impl Target {
-    pub(super) fn new(
-        addr: &str,
-        rounds: Vec<Round>,
-        latencies: BTreeMap<Op, Histogram<u64>>,
-    ) -> Self {
-        let mut kinds: BTreeMap<_, Vec<&Kind>> = BTreeMap::new();
-        rounds
-            .iter()
-            .flat_map(|round| &round.kinds)
-            .for_each(|(name, kind)| kinds.entry(*name).or_default().push(kind));
-        let edges = |kinds: &[&Kind]| {
-            let rates = || kinds.iter().map(|kind| kind.per_second);
-            [rates().fold(f64::INFINITY, f64::min), rates().fold(0.0, f64::max)]
-        };
-        let cpu: Vec<f64> =
-            rounds.iter().filter_map(|round| round.process?.cpu_us_a_reply).collect();
-        Self {
-            addr: addr.to_owned(),
-            median: kinds.iter().map(|(name, kinds)| (*name, Kind::middle(kinds))).collect(),
-            range: kinds.iter().map(|(name, kinds)| (*name, edges(kinds))).collect(),
-            median_cpu_us_a_reply: (!cpu.is_empty()).then(|| median(cpu)),
-            rounds,
-            latencies,
-        }
-    }
-
-    /// Good replies a second of each round, of all kinds.
+    /// Returns the replies per second of each run, of all kinds together.
     fn rates(&self) -> impl Iterator<Item = f64> {
-        self.rounds.iter().map(|round| round.kinds.values().map(|kind| kind.per_second).sum())
+        self.runs.iter().map(|run| run.ops.values().map(|op| op.per_second).sum())
     }
 }
 
 impl Ratio {
-    /// Rate by rate, of rounds that ran in turn.
-    pub(super) fn of_rates(own: &Target, other: &Target) -> Option<Self> {
-        let ratios: Vec<f64> = own
+    /// Compares the runs of two targets pairwise. Returns `None` if no run of `other` has replies.
+    pub(crate) fn of_rates(target: &Target, other: &Target) -> Option<Self> {
+        let ratios: Vec<f64> = target
             .rates()
             .zip(other.rates())
             .filter(|(_, other)| *other > 0.0)
-            .map(|(own, other)| own / other)
+            .map(|(rate, other)| rate / other)
             .collect();
-        let least = ratios.iter().copied().reduce(f64::min)?;
-        let most = ratios.iter().copied().reduce(f64::max)?;
-        Some(Self { median: median(ratios), least, most })
+        let min = ratios.iter().copied().reduce(f64::min)?;
+        let max = ratios.iter().copied().reduce(f64::max)?;
+        Some(Self { median: median(ratios), min, max })
     }
 }
 
-/// The value in the middle; of two, their mean.
-pub(super) fn median(mut values: Vec<f64>) -> f64 {
+/// Returns the median, or 0 without values.
+fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
     match (values.get(middle.wrapping_sub(1)), values.get(middle)) {
@@ -214,7 +239,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_middle_is_the_middle() {
+    fn the_median_of_an_even_number_is_a_mean() {
         assert_eq!(median(vec![3.0, 1.0, 2.0]), 2.0);
         assert_eq!(median(vec![4.0, 1.0, 2.0, 3.0]), 2.5);
         assert_eq!((median(vec![7.0]), median(vec![])), (7.0, 0.0));

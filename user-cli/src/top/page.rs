@@ -1,4 +1,4 @@
-//! What two looks at the figures say, in the order in which an operator asks.
+//! The page of `top`: rates, quantiles and values from two scrapes of a server's metrics.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -6,66 +6,67 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::scrape::Sample;
-use crate::figures::{number, span, table};
-use crate::output::aligned;
+use crate::format::{aligned, latency, number, table};
 
-/// What stands for a figure that the server does not tell.
-const UNTOLD: &str = "?";
-/// What stands for the latency of what did not happen.
-const NONE: &str = "-";
-const BAR: usize = 20;
+/// Text for a metric that the server does not have.
+const MISSING: &str = "?";
+/// Text for the latency or hit rate if there was no event in the interval.
+const NO_EVENTS: &str = "-";
+/// Width of a usage bar in characters.
+const BAR_WIDTH: usize = 20;
 
-/// The view.
-pub(super) struct Page {
+pub(crate) struct Page {
     pub(super) title: String,
-    pub(super) parts: Vec<Part>,
+    pub(super) sections: Vec<Section>,
 }
 
-/// A heading and the lines below it.
-pub(super) struct Part {
+/// A heading with rows of a table, or of names and values.
+pub(super) struct Section {
     pub(super) name: &'static str,
     pub(super) rows: Vec<Vec<String>>,
 }
 
-/// Two looks, and the time between them.
-struct Change<'a> {
+/// Two scrapes and the time between them.
+struct Interval<'a> {
     before: &'a Sample,
     now: &'a Sample,
     seconds: f64,
 }
 
 impl Page {
-    pub(super) fn of(before: &Sample, now: &Sample, between: Duration, place: &str) -> Self {
-        let change = Change { before, now, seconds: between.as_secs_f64().max(0.001) };
+    /// Builds the page from two scrapes, `between` apart, of the metrics at `url`.
+    pub(crate) fn new(before: &Sample, now: &Sample, between: Duration, url: &str) -> Self {
+        let interval = Interval { before, now, seconds: between.as_secs_f64().max(0.001) };
         let version =
             now.series("user_server_build_info").find_map(|(labels, _)| labels.find("version"));
-        let title = format!("user-server {} at {place}", version.unwrap_or(UNTOLD));
-        let parts = vec![
-            Part { name: "requests", rows: change.requests() },
-            Part { name: "connections", rows: change.connections() },
-            Part { name: "hashing lane", rows: change.lane() },
-            Part { name: "mails", rows: change.mails() },
-            Part { name: "truth", rows: change.truth() },
-            Part { name: "cache", rows: change.cache() },
+        let title = format!("user-server {} at {url}", version.unwrap_or(MISSING));
+        let sections = vec![
+            Section { name: "requests", rows: interval.requests() },
+            Section { name: "connections", rows: interval.connections() },
+            Section { name: "hash pool", rows: interval.hash_pool() },
+            Section { name: "emails", rows: interval.emails() },
+            Section { name: "database", rows: interval.database() },
+            Section { name: "cache", rows: interval.cache() },
         ];
-        Self { title, parts: parts.into_iter().filter(|part| !part.rows.is_empty()).collect() }
+        let with_rows = sections.into_iter().filter(|section| !section.rows.is_empty());
+        Self { title, sections: with_rows.collect() }
     }
 
-    pub(super) fn text(&self) -> String {
-        let parts = self.parts.iter().map(|part| format!("\n\n{}\n{}", part.name, part.text()));
-        self.title.clone() + &parts.collect::<String>()
+    pub(crate) fn text(&self) -> String {
+        let sections =
+            self.sections.iter().map(|section| format!("\n\n{}\n{}", section.name, section.text()));
+        self.title.clone() + &sections.collect::<String>()
     }
 
-    pub(super) fn json(&self) -> Value {
-        let part = |part: &Part| (part.name.to_owned(), json!(part.rows));
-        let mut object: serde_json::Map<_, _> = self.parts.iter().map(part).collect();
+    pub(crate) fn json(&self) -> Value {
+        let entry = |section: &Section| (section.name.to_owned(), json!(section.rows));
+        let mut object: serde_json::Map<_, _> = self.sections.iter().map(entry).collect();
         object.insert("title".to_owned(), self.title.clone().into());
         Value::Object(object)
     }
 }
 
-impl Part {
-    /// A table, or names and values.
+impl Section {
     pub(super) fn text(&self) -> String {
         let pairs = self.rows.iter().map(|row| match row.as_slice() {
             [name, value] => Some((name.clone(), value.clone())),
@@ -75,12 +76,12 @@ impl Part {
     }
 }
 
-impl Change<'_> {
+impl Interval<'_> {
     fn requests(&self) -> Vec<Vec<String>> {
         const COUNTS: &str = "user_server_requests_total";
         const LATENCY: &str = "user_server_request_duration_seconds";
-        let (mut good, mut other): (BTreeMap<&str, f64>, BTreeMap<&str, f64>) = Default::default();
-        let mut refusals: BTreeMap<&str, Vec<(&str, f64)>> = BTreeMap::new();
+        let (mut ok, mut failed): (BTreeMap<&str, f64>, BTreeMap<&str, f64>) = Default::default();
+        let mut errors: BTreeMap<&str, Vec<(&str, f64)>> = BTreeMap::new();
         let earlier: BTreeMap<_, _> = self
             .before
             .series(COUNTS)
@@ -93,39 +94,39 @@ impl Change<'_> {
             let before = earlier.get(&(Some(kind), Some(outcome))).copied().unwrap_or_default();
             let rate = (count - before).max(0.0) / self.seconds;
             if outcome == "OK" {
-                *good.entry(kind).or_default() += rate;
+                *ok.entry(kind).or_default() += rate;
             } else {
-                *other.entry(kind).or_default() += rate;
+                *failed.entry(kind).or_default() += rate;
                 if rate > 0.0 {
-                    refusals.entry(kind).or_default().push((outcome, rate));
+                    errors.entry(kind).or_default().push((outcome, rate));
                 }
             }
         }
-        let kinds: BTreeSet<&str> = good.keys().chain(other.keys()).copied().collect();
+        let kinds: BTreeSet<&str> = ok.keys().chain(failed.keys()).copied().collect();
         let mut rows =
-            vec![["", "ok/s", "other/s", "p50", "p99", "mostly"].map(str::to_owned).to_vec()];
+            vec![["", "ok/s", "errors/s", "p50", "p99", "top error"].map(str::to_owned).to_vec()];
         for kind in kinds {
-            let (good, other) = (
-                good.get(kind).copied().unwrap_or_default(),
-                other.get(kind).copied().unwrap_or_default(),
+            let (ok, failed) = (
+                ok.get(kind).copied().unwrap_or_default(),
+                failed.get(kind).copied().unwrap_or_default(),
             );
             if self.now.value(&format!("{LATENCY}_count{{type=\"{kind}\"}}")).unwrap_or_default()
                 == 0.0
             {
                 continue;
             }
-            let latency = |quantile| self.quantile(LATENCY, Some(("type", kind)), quantile);
-            let most = refusals
+            let quantile = |quantile| self.quantile(LATENCY, Some(("type", kind)), quantile);
+            let top_error = errors
                 .get(kind)
-                .and_then(|refusals| refusals.iter().max_by(|a, b| a.1.total_cmp(&b.1)));
-            let most = most.map_or(String::new(), |(outcome, _)| (*outcome).to_owned());
+                .and_then(|errors| errors.iter().max_by(|a, b| a.1.total_cmp(&b.1)));
+            let top_error = top_error.map_or(String::new(), |(outcome, _)| (*outcome).to_owned());
             rows.push(vec![
                 kind.to_owned(),
-                number(good),
-                number(other),
-                latency(0.5),
-                latency(0.99),
-                most,
+                number(ok),
+                number(failed),
+                quantile(0.5),
+                quantile(0.99),
+                top_error,
             ]);
         }
         rows
@@ -142,122 +143,113 @@ impl Change<'_> {
             if changes.is_empty() { "none".to_owned() } else { changes.join(", ") }
         };
         vec![
-            self.filled("open", "user_server_connections", "user_server_connections_max"),
+            self.usage("open", "user_server_connections", "user_server_connections_max"),
             row("accepted", self.per_second("user_server_connections_accepted_total")),
             row("closed", rates("user_server_connections_closed_total")),
             row("requests in flight", self.count("user_server_requests_in_flight")),
         ]
     }
 
-    fn lane(&self) -> Vec<Vec<String>> {
-        let spans = |name| {
-            format!(
-                "p50 {}, p99 {}",
-                self.quantile(name, None, 0.5),
-                self.quantile(name, None, 0.99)
-            )
-        };
+    fn hash_pool(&self) -> Vec<Vec<String>> {
         let refused =
             |reason| self.rate(&format!("user_server_hashes_refused_total{{reason=\"{reason}\"}}"));
         let busy: f64 = ["queue_full", "too_late"].into_iter().filter_map(refused).sum();
         vec![
-            self.filled("running", "user_server_hashes_running", "user_server_hash_threads"),
-            self.filled("waiting", "user_server_hashes_waiting", "user_server_hash_queue_max"),
-            row("waited", spans("user_server_hash_wait_seconds")),
-            row("took", spans("user_server_hash_duration_seconds")),
-            row("answered BUSY", format!("{}/s", number(busy))),
+            self.usage("running", "user_server_hashes_running", "user_server_hash_threads"),
+            self.usage("queued", "user_server_hashes_waiting", "user_server_hash_queue_max"),
+            row("queue time", self.quantiles("user_server_hash_wait_seconds")),
+            row("hash time", self.quantiles("user_server_hash_duration_seconds")),
+            row("rejected as BUSY", format!("{}/s", number(busy))),
         ]
     }
 
-    fn mails(&self) -> Vec<Vec<String>> {
+    fn emails(&self) -> Vec<Vec<String>> {
         let sent = "user_server_mails_total{result=\"sent\"}";
         let failing =
             self.now.value("user_server_mail_failing").is_some_and(|failing| failing > 0.0);
         vec![
-            row("unsent", self.count("user_server_outbox_unsent")),
-            row("oldest", self.seconds("user_server_outbox_oldest_seconds")),
-            row("held back", self.count("user_server_outbox_waiting")),
+            row("queued", self.count("user_server_outbox_unsent")),
+            row("oldest queued", self.age("user_server_outbox_oldest_seconds")),
+            row("held by rate limit", self.count("user_server_outbox_waiting")),
             row("sent", self.per_second(sent)),
-            row("last attempt", if failing { "FAILED" } else { "went" }.to_owned()),
+            row("last attempt", if failing { "FAILED" } else { "succeeded" }.to_owned()),
         ]
     }
 
-    fn truth(&self) -> Vec<Vec<String>> {
-        let store = match self.now.value("user_server_store_up") {
+    fn database(&self) -> Vec<Vec<String>> {
+        let status = match self.now.value("user_server_store_up") {
             Some(up) if up > 0.0 => "up",
             Some(_) => "DOWN",
-            None => UNTOLD,
+            None => MISSING,
         };
         vec![
-            row("database", store.to_owned()),
-            row("revocations known", self.count("user_server_revocation_entries")),
-            row("their age", self.seconds("user_server_revocation_age_seconds")),
+            row("status", status.to_owned()),
+            row("revocations", self.count("user_server_revocation_entries")),
+            row("revocation log age", self.age("user_server_revocation_age_seconds")),
         ]
     }
 
+    /// Returns the rows of the cache section: none for a server without Redis.
     fn cache(&self) -> Vec<Vec<String>> {
-        let looked =
+        let lookups =
             |result| self.rate(&format!("user_server_cache_lookups_total{{result=\"{result}\"}}"));
-        let failed =
+        let failures =
             |reason| self.rate(&format!("user_server_cache_failures_total{{reason=\"{reason}\"}}"));
-        let took = "user_server_cache_call_duration_seconds";
-        let (Some(hits), Some(misses)) = (looked("hit"), looked("miss")) else { return Vec::new() };
-        let share = if hits + misses > 0.0 {
+        let (Some(hits), Some(misses)) = (lookups("hit"), lookups("miss")) else {
+            return Vec::new();
+        };
+        let hit_rate = if hits + misses > 0.0 {
             format!("{:.0} %", 100.0 * hits / (hits + misses))
         } else {
-            NONE.to_owned()
+            NO_EVENTS.to_owned()
         };
-        let failures: f64 = ["timeout", "error", "open"].into_iter().filter_map(failed).sum();
+        let failed: f64 = ["timeout", "error", "open"].into_iter().filter_map(failures).sum();
         let breaker = match self.now.value("user_server_cache_breaker") {
             Some(0.0) => "closed",
             Some(1.0) => "half open",
             Some(_) => "OPEN",
-            None => UNTOLD,
+            None => MISSING,
         };
         vec![
-            row("look-ups", format!("{}/s", number(hits + misses))),
-            row("known", share),
-            row(
-                "Redis took",
-                format!(
-                    "p50 {}, p99 {}",
-                    self.quantile(took, None, 0.5),
-                    self.quantile(took, None, 0.99)
-                ),
-            ),
-            row("gave nothing", format!("{}/s", number(failures))),
-            row("breaker", breaker.to_owned()),
+            row("lookups", format!("{}/s", number(hits + misses))),
+            row("hit rate", hit_rate),
+            row("Redis latency", self.quantiles("user_server_cache_call_duration_seconds")),
+            row("failed calls", format!("{}/s", number(failed))),
+            row("circuit breaker", breaker.to_owned()),
         ]
     }
 
+    /// Returns the increase of a counter per second.
     fn rate(&self, series: &str) -> Option<f64> {
         let now = self.now.value(series)?;
         Some((now - self.before.value(series).unwrap_or_default()).max(0.0) / self.seconds)
     }
 
     fn per_second(&self, series: &str) -> String {
-        self.rate(series).map_or(UNTOLD.to_owned(), |rate| format!("{}/s", number(rate)))
+        self.rate(series).map_or(MISSING.to_owned(), |rate| format!("{}/s", number(rate)))
     }
 
     fn count(&self, series: &str) -> String {
         self.now
             .value(series)
-            .map_or(UNTOLD.to_owned(), |value| number(value).trim_end_matches(".0").to_owned())
+            .map_or(MISSING.to_owned(), |value| number(value).trim_end_matches(".0").to_owned())
     }
 
-    fn seconds(&self, series: &str) -> String {
-        self.now.value(series).map_or(UNTOLD.to_owned(), |value| match Duration::try_from_secs_f64(
-            value,
-        ) {
-            Ok(time) if !time.is_zero() => span(time),
-            _ => "0".to_owned(),
-        })
+    /// Formats the value of a gauge that is in seconds.
+    fn age(&self, series: &str) -> String {
+        self.now.value(series).map_or(
+            MISSING.to_owned(),
+            |value| match Duration::try_from_secs_f64(value) {
+                Ok(time) if !time.is_zero() => latency(time),
+                _ => "0".to_owned(),
+            },
+        )
     }
 
-    /// How much of a limit is used, as numbers and as a bar.
-    fn filled(&self, name: &str, used: &str, most: &str) -> Vec<String> {
-        let part = match (self.now.value(used), self.now.value(most)) {
-            (Some(used), Some(most)) if most > 0.0 => (used / most).clamp(0.0, 1.0),
+    /// Returns a row with a gauge, its maximum, and a bar of their ratio.
+    fn usage(&self, name: &str, used: &str, max: &str) -> Vec<String> {
+        let fraction = match (self.now.value(used), self.now.value(max)) {
+            (Some(used), Some(max)) if max > 0.0 => (used / max).clamp(0.0, 1.0),
             _ => 0.0,
         };
         #[allow(
@@ -265,19 +257,23 @@ impl Change<'_> {
             clippy::cast_sign_loss,
             reason = "between 0 and 20"
         )]
-        let full = (part * BAR as f64).ceil() as usize;
-        let bar = "#".repeat(full) + &".".repeat(BAR - full);
-        row(name, format!("{} of {}  {bar}", self.count(used), self.count(most)))
+        let filled = (fraction * BAR_WIDTH as f64).ceil() as usize;
+        let bar = "#".repeat(filled) + &".".repeat(BAR_WIDTH - filled);
+        row(name, format!("{} of {}  {bar}", self.count(used), self.count(max)))
     }
 
-    /// A latency that this part of what happened between the looks did not pass.
+    fn quantiles(&self, name: &str) -> String {
+        format!("p50 {}, p99 {}", self.quantile(name, None, 0.5), self.quantile(name, None, 0.99))
+    }
+
+    /// Formats a quantile of the latencies that a histogram recorded between the two scrapes.
     fn quantile(&self, name: &str, label: Option<(&str, &str)>, quantile: f64) -> String {
         let (before, now) = (self.before.buckets(name, label), self.now.buckets(name, label));
-        let counts = now.iter().enumerate().map(|(place, (bound, count))| {
-            (*bound, count - before.get(place).map_or(0.0, |(_, count)| *count))
+        let counts = now.iter().enumerate().map(|(index, (bound, count))| {
+            (*bound, count - before.get(index).map_or(0.0, |(_, count)| *count))
         });
-        within(&counts.collect::<Vec<_>>(), quantile)
-            .map_or(NONE.to_owned(), |value| span(Duration::from_secs_f64(value)))
+        interpolate(&counts.collect::<Vec<_>>(), quantile)
+            .map_or(NO_EVENTS.to_owned(), |value| latency(Duration::from_secs_f64(value)))
     }
 }
 
@@ -285,15 +281,16 @@ fn row(name: &str, value: String) -> Vec<String> {
     vec![name.to_owned(), value]
 }
 
-/// The value below which this part lies, evenly within its bucket; the buckets' counts add up.
-fn within(buckets: &[(f64, f64)], quantile: f64) -> Option<f64> {
-    let all = buckets.last().map(|(_, count)| *count).filter(|count| *count > 0.0)?;
-    let wanted = all * quantile;
+/// Returns a quantile of a histogram, linearly interpolated within its bucket, or `None` if the
+/// histogram is empty. The buckets are (upper bound, cumulative count).
+fn interpolate(buckets: &[(f64, f64)], quantile: f64) -> Option<f64> {
+    let total = buckets.last().map(|(_, count)| *count).filter(|count| *count > 0.0)?;
+    let rank = total * quantile;
     let (mut lower, mut below) = (0.0, 0.0);
     for (bound, count) in buckets {
-        if *count >= wanted && *count > below {
+        if *count >= rank && *count > below {
             let upper = if bound.is_finite() { *bound } else { return Some(lower) };
-            return Some(lower + (upper - lower) * (wanted - below) / (count - below));
+            return Some(lower + (upper - lower) * (rank - below) / (count - below));
         }
         (lower, below) = (*bound, *count);
     }
@@ -305,13 +302,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_quantile_lies_in_its_bucket() {
+    fn a_quantile_is_interpolated_within_its_bucket() {
         let buckets = [(1.0, 0.0), (2.0, 50.0), (5.0, 100.0), (f64::INFINITY, 100.0)];
         assert_eq!(
-            (within(&buckets, 0.25), within(&buckets, 0.5), within(&buckets, 0.75)),
+            (interpolate(&buckets, 0.25), interpolate(&buckets, 0.5), interpolate(&buckets, 0.75)),
             (Some(1.5), Some(2.0), Some(3.5))
         );
-        assert_eq!(within(&[(1.0, 0.0)], 0.5), None);
-        assert_eq!(within(&[(1.0, 1.0), (f64::INFINITY, 10.0)], 0.9), Some(1.0));
+        assert_eq!(interpolate(&[(1.0, 0.0)], 0.5), None);
+        assert_eq!(interpolate(&[(1.0, 1.0), (f64::INFINITY, 10.0)], 0.9), Some(1.0));
     }
 }

@@ -1,4 +1,4 @@
-//! Reads /metrics: one HTTP request, and the lines of its text format.
+//! Reads a server's metrics: one HTTP request, and a parser of the Prometheus text format.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -6,32 +6,32 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::str::FromStr;
 use std::time::Duration;
 
-/// A server that takes longer to say how it is, is not well.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// The page has some 60 KB.
-const LONGEST: u64 = 4 * 1024 * 1024;
+/// Timeout of the connection and of each read.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// Maximum number of bytes read of a response. The usual size is about 60 KB.
+const MAX_RESPONSE: u64 = 4 * 1024 * 1024;
 
-/// Where a server tells its figures.
+/// URL of a server's metrics.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct MetricsUrl {
     authority: String,
     path: String,
 }
 
-/// The figures of one moment, by series: the name and its labels as they are written.
+/// The metrics of one scrape: the value of each series, by its name with labels.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Sample(BTreeMap<String, f64>);
+pub(crate) struct Sample(BTreeMap<String, f64>);
 
 impl FromStr for MetricsUrl {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let rest = text.strip_prefix("http://").ok_or("not as in http://127.0.0.1:9464")?;
-        let (authority, path) =
-            rest.split_once('/').map_or((rest, ""), |(authority, path)| (authority, path));
+        const EXPECTED: &str = "expected http://HOST:PORT, such as http://127.0.0.1:9464";
+        let url = text.strip_prefix("http://").ok_or(EXPECTED)?;
+        let (authority, path) = url.split_once('/').unwrap_or((url, ""));
         match authority.rsplit_once(':') {
             Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => {}
-            _ => return Err("a host and a port are needed, as in http://127.0.0.1:9464".to_owned()),
+            _ => return Err(EXPECTED.to_owned()),
         }
         let path = if path.is_empty() { "metrics" } else { path };
         Ok(Self { authority: authority.to_owned(), path: format!("/{path}") })
@@ -45,61 +45,67 @@ impl std::fmt::Display for MetricsUrl {
 }
 
 impl MetricsUrl {
-    /// The figures of now.
-    pub(super) fn look(&self) -> Result<Sample, String> {
-        let answer = self.fetch().map_err(|error| error.to_string())?;
-        let (head, body) =
-            answer.split_once("\r\n\r\n").ok_or("that is no answer of an HTTP server")?;
+    /// Reads the current metrics.
+    ///
+    /// # Errors
+    /// A message if the server cannot be reached or does not respond with status 200.
+    pub(crate) fn scrape(&self) -> Result<Sample, String> {
+        let response = self.fetch().map_err(|error| error.to_string())?;
+        let (head, body) = response.split_once("\r\n\r\n").ok_or("the response is not HTTP")?;
         match head.split_whitespace().nth(1) {
-            Some("200") => Ok(Sample::read(body)),
-            status => Err(format!("it answers with status {}", status.unwrap_or("none"))),
+            Some("200") => Ok(Sample::parse(body)),
+            Some(status) => Err(format!("the server responded with status {status}")),
+            None => Err("the response has no status".to_owned()),
         }
     }
 
     fn fetch(&self) -> std::io::Result<String> {
         let addresses = self.authority.to_socket_addrs()?;
-        let connected = addresses.map(|address| TcpStream::connect_timeout(&address, PATIENCE));
-        let none = || std::io::Error::other("the name has no address");
-        let mut stream = connected.reduce(|first, next| first.or(next)).ok_or_else(none)??;
-        stream.set_read_timeout(Some(PATIENCE))?;
+        let connected = addresses.map(|address| TcpStream::connect_timeout(&address, TIMEOUT));
+        let no_address = || std::io::Error::other("the host name has no address");
+        let mut stream =
+            connected.reduce(|first, next| first.or(next)).ok_or_else(no_address)??;
+        stream.set_read_timeout(Some(TIMEOUT))?;
         write!(stream, "GET {} HTTP/1.0\r\nHost: {}\r\n\r\n", self.path, self.authority)?;
-        let mut answer = String::new();
-        stream.take(LONGEST).read_to_string(&mut answer)?;
-        Ok(answer)
+        let mut response = String::new();
+        stream.take(MAX_RESPONSE).read_to_string(&mut response)?;
+        Ok(response)
     }
 }
 
 impl Sample {
-    fn read(text: &str) -> Self {
+    fn parse(text: &str) -> Self {
         let series = text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| {
-            // No label of ours holds a space.
+            // The labels of the server's metrics contain no spaces.
             let (series, value) = line.split_once(' ')?;
             Some((series.to_owned(), value.split(' ').next()?.parse().ok()?))
         });
         Self(series.collect())
     }
 
+    /// Returns the value of a series, given with its labels.
     pub(super) fn value(&self, series: &str) -> Option<f64> {
         self.0.get(series).copied()
     }
 
-    /// Every series of this name, and its labels.
+    /// Returns the labels and value of every series of a metric.
     pub(super) fn series<'a>(&'a self, name: &'a str) -> impl Iterator<Item = (Labels<'a>, f64)> {
-        let of_name =
+        let with_prefix =
             self.0.range(name.to_owned()..).take_while(move |(series, _)| series.starts_with(name));
-        of_name.filter_map(move |(series, value)| {
+        with_prefix.filter_map(move |(series, value)| {
             let labels = series.strip_prefix(name)?;
             (labels.is_empty() || labels.starts_with('{')).then_some((Labels(labels), *value))
         })
     }
 
-    /// The bounds and counts of a histogram, with this label where one is named.
+    /// Returns the buckets of a histogram as (upper bound, cumulative count), in ascending order;
+    /// with a `label`, only of the series that has it.
     pub(super) fn buckets(&self, name: &str, label: Option<(&str, &str)>) -> Vec<(f64, f64)> {
         let name = format!("{name}_bucket");
-        let own = self
+        let matching = self
             .series(&name)
             .filter(|(labels, _)| label.is_none_or(|(key, value)| labels.find(key) == Some(value)));
-        let mut buckets: Vec<_> = own
+        let mut buckets: Vec<_> = matching
             .filter_map(|(labels, count)| {
                 let bound = labels.find("le")?;
                 Some((if bound == "+Inf" { f64::INFINITY } else { bound.parse().ok()? }, count))
@@ -110,11 +116,12 @@ impl Sample {
     }
 }
 
-/// What stands in the braces.
+/// Labels of a series, with their braces.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Labels<'a>(&'a str);
 
 impl<'a> Labels<'a> {
+    /// Returns the value of a label.
     pub(super) fn find(self, key: &str) -> Option<&'a str> {
         let inside = self.0.trim_start_matches('{').trim_end_matches('}');
         inside
@@ -128,11 +135,19 @@ impl<'a> Labels<'a> {
 mod tests {
     use super::*;
 
-    const TEXT: &str = "# HELP a_b Words.\na_b{type=\"X\",outcome=\"OK\"} 3\na_b_total 4\na_b 5\nh_bucket{le=\"0.5\"} 1\nh_bucket{le=\"+Inf\"} 2\n# EOF\n";
+    const TEXT: &str = "\
+# HELP a_b Words.
+a_b{type=\"X\",outcome=\"OK\"} 3
+a_b_total 4
+a_b 5
+h_bucket{le=\"0.5\"} 1
+h_bucket{le=\"+Inf\"} 2
+# EOF
+";
 
     #[test]
-    fn figures_are_found_by_name_and_label() {
-        let sample = Sample::read(TEXT);
+    fn values_are_found_by_name_and_label() {
+        let sample = Sample::parse(TEXT);
         assert_eq!(
             (sample.value("a_b_total"), sample.value("a_b"), sample.value("a")),
             (Some(4.0), Some(5.0), None)
@@ -144,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn urls_are_read() {
+    fn urls_are_parsed() {
         let url = |text: &str| text.parse::<MetricsUrl>().map(|url| url.to_string()).ok();
         assert_eq!(url("http://127.0.0.1:9464").as_deref(), Some("http://127.0.0.1:9464/metrics"));
         assert_eq!(url("http://[::1]:1/m").as_deref(), Some("http://[::1]:1/m"));

@@ -1,4 +1,4 @@
-//! The view on a terminal, until somebody presses q.
+//! The live view on a terminal.
 
 use std::time::{Duration, Instant};
 
@@ -9,65 +9,71 @@ use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Text};
 use ratatui::widgets::{Block, Paragraph};
 
-use super::page::{Page, Part};
+use super::page::{Page, Section};
 use super::scrape::Sample;
-use crate::args::Top;
 use crate::failure::Failure;
 
-/// Looks again and again. A server that is away for a while is waited for.
-pub(super) fn run(
-    args: &Top,
+/// Longest wait for a key before the time is checked again.
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
+
+/// Shows the metrics, updated every `interval`, until the user quits. While the server does not
+/// respond, the last metrics stay on the screen.
+///
+/// # Errors
+/// If there is no terminal to draw on.
+pub(crate) fn run(
+    url: &str,
+    interval: Duration,
     first: Sample,
-    look: &dyn Fn() -> Result<Sample, Failure>,
+    scrape: &dyn Fn() -> Result<Sample, Failure>,
 ) -> Result<(), Failure> {
     let mut terminal = ratatui::try_init().map_err(|error| {
         Failure::usage(
-            format!("this is no terminal to draw on: {error}"),
-            "--once prints the view as text.",
+            format!("cannot draw on the terminal: {error}"),
+            "Print the metrics as text with --once.",
         )
     })?;
-    let done = watch(&mut terminal, args, first, look);
+    let result = update(&mut terminal, url, interval, first, scrape);
     ratatui::restore();
-    done
+    result
 }
 
-fn watch(
+fn update(
     terminal: &mut ratatui::DefaultTerminal,
-    args: &Top,
+    url: &str,
+    interval: Duration,
     first: Sample,
-    look: &dyn Fn() -> Result<Sample, Failure>,
+    scrape: &dyn Fn() -> Result<Sample, Failure>,
 ) -> Result<(), Failure> {
-    let place = args.metrics.to_string();
-    let (mut before, mut seen) = (first, Instant::now());
-    let mut page = Page { title: format!("{place}: looking"), parts: Vec::new() };
+    let (mut before, mut scraped_at) = (first, Instant::now());
+    let mut page = Page { title: format!("{url}: collecting"), sections: Vec::new() };
     loop {
         terminal.draw(|frame| draw(frame, &page))?;
-        let next = seen + args.interval;
-        while let Some(rest) =
-            next.checked_duration_since(Instant::now()).filter(|rest| !rest.is_zero())
+        let next = scraped_at + interval;
+        while let Some(remaining) =
+            next.checked_duration_since(Instant::now()).filter(|remaining| !remaining.is_zero())
         {
-            if event::poll(rest.min(Duration::from_millis(250)))? {
-                let event = event::read()?;
-                if ends(&event) {
+            if event::poll(remaining.min(POLL_INTERVAL))? {
+                if quits(&event::read()?) {
                     return Ok(());
                 }
-                // Another size, for one, is drawn at once.
+                // The terminal may have been resized.
                 terminal.draw(|frame| draw(frame, &page))?;
             }
         }
         let now = Instant::now();
-        match look() {
+        match scrape() {
             Ok(sample) => {
-                page = Page::of(&before, &sample, now - seen, &place);
+                page = Page::new(&before, &sample, now - scraped_at, url);
                 before = sample;
             }
-            Err(_) => page.title = format!("{place} does not answer; these are the last figures"),
+            Err(_) => page.title = format!("{url} is not responding; showing the last metrics"),
         }
-        seen = now;
+        scraped_at = now;
     }
 }
 
-fn ends(event: &Event) -> bool {
+fn quits(event: &Event) -> bool {
     let Event::Key(key) = event else { return false };
     let control = key.modifiers.contains(KeyModifiers::CONTROL);
     matches!(key.code, KeyCode::Char('q') | KeyCode::Esc)
@@ -77,32 +83,30 @@ fn ends(event: &Event) -> bool {
 fn draw(frame: &mut Frame<'_>, page: &Page) {
     let [head, body] =
         Layout::vertical([Constraint::Length(1), Constraint::Min(0)]).areas(frame.area());
-    let title = Line::from(format!("{}   q ends", page.title))
+    let title = Line::from(format!("{}   press q to quit", page.title))
         .style(Style::new().add_modifier(Modifier::BOLD));
     frame.render_widget(title, head);
-    // The requests take what they need, and the rest stands beside each other where there is room.
-    let (first, rest) = page
-        .parts
-        .split_first()
-        .map_or((&[][..], &[][..]), |(_, rest)| (page.parts.get(..1).unwrap_or_default(), rest));
-    let height = |part: &Part| u16::try_from(part.rows.len()).unwrap_or(u16::MAX).saturating_add(2);
-    let heights = first.iter().map(|part| Constraint::Length(height(part)));
-    let pairs = rest
+    // The first section has the full width, the others are in pairs side by side.
+    let (first, others) = page.sections.split_at(page.sections.len().min(1));
+    let height =
+        |section: &Section| u16::try_from(section.rows.len()).unwrap_or(u16::MAX).saturating_add(2);
+    let heights = first.iter().map(|section| Constraint::Length(height(section)));
+    let pair_heights = others
         .chunks(2)
         .map(|pair| Constraint::Length(pair.iter().map(height).max().unwrap_or_default()));
-    let areas = Layout::vertical(heights.chain(pairs)).split(body);
-    for (part, area) in first.iter().zip(areas.iter()) {
-        frame.render_widget(widget(part), *area);
+    let areas = Layout::vertical(heights.chain(pair_heights)).split(body);
+    for (section, area) in first.iter().zip(areas.iter()) {
+        frame.render_widget(widget(section), *area);
     }
-    for (pair, area) in rest.chunks(2).zip(areas.iter().skip(first.len())) {
+    for (pair, area) in others.chunks(2).zip(areas.iter().skip(first.len())) {
         let columns = Layout::horizontal([Constraint::Percentage(50), Constraint::Percentage(50)])
             .split(*area);
-        for (part, area) in pair.iter().zip(columns.iter()) {
-            frame.render_widget(widget(part), *area);
+        for (section, area) in pair.iter().zip(columns.iter()) {
+            frame.render_widget(widget(section), *area);
         }
     }
 }
 
-fn widget(part: &Part) -> Paragraph<'static> {
-    Paragraph::new(Text::from(part.text())).block(Block::bordered().title(part.name))
+fn widget(section: &Section) -> Paragraph<'static> {
+    Paragraph::new(Text::from(section.text())).block(Block::bordered().title(section.name))
 }

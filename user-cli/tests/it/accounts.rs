@@ -1,4 +1,4 @@
-//! Accounts and their codes: what is sent, what is remembered.
+//! Account commands: the requests they send and the state they store.
 
 use user_proto::{
     CodeResent, DeleteUser, EmailConfirmed, LoggedOut, PasswordReset, PasswordResetRequested,
@@ -6,13 +6,13 @@ use user_proto::{
 };
 
 use crate::cli::Cli;
-use crate::fake::{Fake, USER, VERIFICATION, email_verified, logged_in};
+use crate::fake_server::{FakeServer, USER, VERIFICATION, email_verified, logged_in};
 use user_proto::UnixSeconds;
 use uuid::Uuid;
 
-/// A server where everything goes well.
-fn kind() -> Fake {
-    Fake::start(|request| {
+/// Starts a server that accepts every request.
+fn accepting_server() -> FakeServer {
+    FakeServer::start(|request| {
         Some(match request {
             Request::Register(_) => {
                 Registered { verification_id: VERIFICATION, code_expires_in: 900, resend_after: 60 }
@@ -56,67 +56,68 @@ fn kind() -> Fake {
     })
 }
 
-fn logged_in_at(server: &Fake) -> Cli {
-    let cli = Cli::of(&server.addr);
-    cli.run_with(&["login", "kim", "--password-stdin"], "correct horse\n").done();
-    server.asked();
+fn logged_in_to(server: &FakeServer) -> Cli {
+    let cli = Cli::new(&server.addr);
+    cli.run_with(&["login", "kim", "--password-stdin"], "correct horse\n").succeeded();
+    server.take_requests();
     cli
 }
 
 #[test]
-fn a_registration_needs_no_copying_but_the_code() {
-    let server = kind();
-    let cli = Cli::of(&server.addr);
-    let ran = cli
+fn a_registration_requires_only_the_code_to_be_entered() {
+    let server = accepting_server();
+    let cli = Cli::new(&server.addr);
+    let output = cli
         .run_with(&["register", "kim", "kim@example.com", "--password-stdin"], "correct horse\r\n")
-        .done();
-    assert!(ran.stdout.contains("on its way to kim@example.com"), "{}", ran.stdout);
-    assert!(ran.stdout.contains("code expires in  15 min\n"), "{}", ran.stdout);
-    let Request::Register(sent) = server.request() else { panic!("a Register") };
+        .succeeded();
+    assert!(output.stdout.contains("on its way to kim@example.com"), "{}", output.stdout);
+    assert!(output.stdout.contains("code expires in  15 min\n"), "{}", output.stdout);
+    let Request::Register(sent) = server.take_request() else { panic!("a Register") };
     assert_eq!(
         (sent.username.as_ref(), sent.password.expose_str()),
         ("kim", Some("correct horse"))
     );
 
-    cli.run(&["resend-code"]).done();
-    let Request::ResendCode(sent) = server.request() else { panic!("a ResendCode") };
+    cli.run(&["resend-code"]).succeeded();
+    let Request::ResendCode(sent) = server.take_request() else { panic!("a ResendCode") };
     assert_eq!(sent.verification_id, VERIFICATION);
 
-    let ran = cli.run(&["verify-email", "--code", "123456", "--username", "kim2"]).done();
+    let output = cli.run(&["verify-email", "--code", "123456", "--username", "kim2"]).succeeded();
     assert!(
-        !ran.stdout.contains("access-1") && ran.stdout.contains("access token"),
+        !output.stdout.contains("access-1") && output.stdout.contains("access token"),
         "{}",
-        ran.stdout
+        output.stdout
     );
-    let Request::VerifyEmail(sent) = server.request() else { panic!("a VerifyEmail") };
+    let Request::VerifyEmail(sent) = server.take_request() else { panic!("a VerifyEmail") };
     assert_eq!((sent.verification_id, sent.code.expose_str()), (VERIFICATION, Some("123456")));
     assert_eq!(sent.username.as_deref(), Some("kim2"));
 
-    // The code was used, so none is awaited any more.
-    assert!(cli.run(&["resend-code"]).failed(2).stderr.contains("no code is awaited"));
+    // The code has been used.
+    assert!(cli.run(&["resend-code"]).failed(2).stderr.contains("no code is pending"));
     assert_eq!(cli.state()["session"]["access_token"], "access-1");
 }
 
 #[test]
-fn codes_are_remembered_by_purpose() {
-    let server = kind();
-    let cli = logged_in_at(&server);
-    cli.run_with(&["register", "kim", "kim@example.com", "--password-stdin"], "p\n").done();
-    cli.run_with(&["update", "--email", "kim@example.org", "--password-stdin"], "old\n").done();
-    cli.run(&["reset-password", "request", "kim@example.com"]).done();
-    server.asked();
+fn pending_codes_are_stored_by_purpose() {
+    let server = accepting_server();
+    let cli = logged_in_to(&server);
+    cli.run_with(&["register", "kim", "kim@example.com", "--password-stdin"], "p\n").succeeded();
+    cli.run_with(&["update", "--email", "kim@example.org", "--password-stdin"], "old\n")
+        .succeeded();
+    cli.run(&["reset-password", "request", "kim@example.com"]).succeeded();
+    server.take_requests();
 
-    cli.run(&["confirm-email", "--code", "1"]).done();
-    let Request::ConfirmEmail(sent) = server.request() else { panic!("a ConfirmEmail") };
+    cli.run(&["confirm-email", "--code", "1"]).succeeded();
+    let Request::ConfirmEmail(sent) = server.take_request() else { panic!("a ConfirmEmail") };
     assert_eq!(
         (sent.verification_id, sent.access_token.expose_str()),
         (Uuid::from_u128(7), Some("access-1"))
     );
 
     let confirm = ["reset-password", "confirm", "--code", "7KQ4M-2XW9D", "--password-stdin"];
-    cli.run_with(&confirm, "new password\n").done();
+    cli.run_with(&confirm, "new password\n").succeeded();
     let Request::ResetPassword(ResetPassword { verification_id, new_password, .. }) =
-        server.request()
+        server.take_request()
     else {
         panic!("a ResetPassword")
     };
@@ -125,31 +126,30 @@ fn codes_are_remembered_by_purpose() {
         (Uuid::from_u128(9), Some("new password"))
     );
 
-    cli.run(&["resend-code", "--purpose", "registration"]).done();
+    cli.run(&["resend-code", "--purpose", "registration"]).succeeded();
     let other = Uuid::from_u128(77).to_string();
-    cli.run(&["verify-email", "--code", "1", "--verification-id", &other]).done();
-    let asked = server.asked();
+    cli.run(&["verify-email", "--code", "1", "--verification-id", &other]).succeeded();
+    let requests = server.take_requests();
     assert!(
-        matches!(&asked[0].0, Request::ResendCode(sent) if sent.verification_id == VERIFICATION)
+        matches!(&requests[0].0, Request::ResendCode(sent) if sent.verification_id == VERIFICATION)
     );
-    assert!(
-        matches!(&asked[1].0, Request::VerifyEmail(sent) if sent.verification_id.to_string() == other)
-    );
+    let Request::VerifyEmail(sent) = &requests[1].0 else { panic!("a VerifyEmail") };
+    assert_eq!(sent.verification_id.to_string(), other);
 }
 
 #[test]
-fn an_update_reads_the_lines_that_it_needs_in_order() {
-    let server = kind();
-    let cli = logged_in_at(&server);
+fn an_update_reads_only_the_lines_it_needs_in_order() {
+    let server = accepting_server();
+    let cli = logged_in_to(&server);
     let sent = |arguments: &[&str], stdin: &str| {
-        cli.run_with(arguments, stdin).done();
+        cli.run_with(arguments, stdin).succeeded();
         let Request::UpdateUser(UpdateUser {
             access_token,
             username,
             email,
             new_password,
             current_password,
-        }) = server.request()
+        }) = server.take_request()
         else {
             panic!("an UpdateUser")
         };
@@ -184,47 +184,47 @@ fn an_update_reads_the_lines_that_it_needs_in_order() {
     assert!(cli.run(&["update"]).failed(2).stderr.contains("nothing to change"));
     let short = cli.run_with(&["update", "--new-password", "--password-stdin"], "old\n").failed(2);
     assert!(short.stderr.contains("no line with the new password"), "{}", short.stderr);
-    assert!(server.asked().is_empty());
+    assert!(server.take_requests().is_empty());
 }
 
 #[test]
-fn deleting_and_logging_out_forget_the_tokens() {
-    let server = kind();
-    let cli = logged_in_at(&server);
-    cli.run_with(&["delete", "--password-stdin"], "correct horse\n").done();
-    let Request::DeleteUser(DeleteUser { current_password, .. }) = server.request() else {
+fn delete_and_logout_delete_the_stored_tokens() {
+    let server = accepting_server();
+    let cli = logged_in_to(&server);
+    cli.run_with(&["delete", "--password-stdin"], "correct horse\n").succeeded();
+    let Request::DeleteUser(DeleteUser { current_password, .. }) = server.take_request() else {
         panic!("a DeleteUser")
     };
     assert_eq!(current_password.expose_str(), Some("correct horse"));
     assert!(cli.run(&["get"]).failed(2).stderr.contains("no token is stored"));
 
-    let cli = logged_in_at(&server);
-    cli.run(&["logout", "--token", "of another session"]).done();
+    let cli = logged_in_to(&server);
+    cli.run(&["logout", "--token", "of another session"]).succeeded();
     assert_eq!(cli.state()["session"]["access_token"], "access-1");
-    cli.run(&["logout", "--all"]).done();
-    let asked = server.asked();
-    assert!(matches!(&asked[0].0, Request::Logout(sent) if sent.all_sessions.is_none()));
-    assert!(matches!(&asked[1].0, Request::Logout(sent) if sent.all_sessions.is_some()));
-    assert!(!cli.remembers());
+    cli.run(&["logout", "--all"]).succeeded();
+    let requests = server.take_requests();
+    assert!(matches!(&requests[0].0, Request::Logout(sent) if sent.all_sessions.is_none()));
+    assert!(matches!(&requests[1].0, Request::Logout(sent) if sent.all_sessions.is_some()));
+    assert!(!cli.has_state());
 }
 
 #[test]
-fn the_account_is_shown_and_can_not_drive_the_terminal() {
-    let server = kind();
-    let cli = logged_in_at(&server);
-    let ran = cli.run(&["get"]).done();
-    assert!(ran.stdout.contains("username    kim\\u{1b}[2J\n"), "{}", ran.stdout);
-    assert!(ran.stdout.contains("created at  2023-11-14T22:13:20Z ("), "{}", ran.stdout);
-    let object = cli.run(&["get", "--json"]).done().object();
+fn the_account_is_shown_and_cannot_control_the_terminal() {
+    let server = accepting_server();
+    let cli = logged_in_to(&server);
+    let output = cli.run(&["get"]).succeeded();
+    assert!(output.stdout.contains("username    kim\\u{1b}[2J\n"), "{}", output.stdout);
+    assert!(output.stdout.contains("created at  2023-11-14T22:13:20Z ("), "{}", output.stdout);
+    let object = cli.run(&["get", "--json"]).succeeded().object();
     assert_eq!((&object["reply"], &object["created_at"]), (&"User".into(), &1_700_000_000.into()));
     assert_eq!(object["user_id"], USER.to_string());
 }
 
 #[test]
-fn a_code_that_can_not_be_asked_for_is_not_waited_for() {
-    let server = kind();
+fn without_a_terminal_a_missing_code_is_an_error() {
+    let server = accepting_server();
     let id = VERIFICATION.to_string();
-    let ran = Cli::of(&server.addr).run(&["verify-email", "--verification-id", &id]).failed(2);
-    assert!(ran.stderr.contains("--code"), "{}", ran.stderr);
-    assert!(server.asked().is_empty());
+    let output = Cli::new(&server.addr).run(&["verify-email", "--verification-id", &id]).failed(2);
+    assert!(output.stderr.contains("--code"), "{}", output.stderr);
+    assert!(server.take_requests().is_empty());
 }

@@ -1,4 +1,4 @@
-//! An authority that is made on the spot, and certificates of it as files.
+//! A certificate authority that is generated for a test, and its certificates as files.
 
 use std::path::Path;
 
@@ -18,16 +18,17 @@ impl Authority {
         Self { pem, issuer: Issuer::new(params, key) }
     }
 
-    /// Writes the authority's own certificate; the file's name.
+    /// Writes the authority's certificate and returns the name of the file.
     pub(crate) fn write(&self, file: &Path) -> String {
         write(file, &self.pem)
     }
 
-    /// Writes a certificate for this machine, or for a client, and its key; the files' names.
+    /// Writes a certificate for localhost and its key, and returns the names of the files.
     pub(crate) fn certify(&self, stem: &Path) -> [String; 2] {
         self.certify_until(stem, 2096)
     }
 
+    /// Writes a certificate that expires at the start of `year`.
     pub(crate) fn certify_until(&self, stem: &Path, year: i32) -> [String; 2] {
         let key = KeyPair::generate().unwrap();
         let mut params =

@@ -1,4 +1,4 @@
-//! Runs the program in a home of its own.
+//! Runs the program with its own state directory.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -7,35 +7,36 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// A person with an empty home, who talks to one server.
+/// The program, configured for one server, with an empty state directory.
 pub(crate) struct Cli {
     home: TempDir,
     addr: String,
 }
 
-/// What a run of the program came to.
+/// Result of a run of the program.
 #[derive(Debug)]
-pub(crate) struct Ran {
+pub(crate) struct Output {
     pub(crate) code: Option<i32>,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
 }
 
 impl Cli {
-    pub(crate) fn of(addr: impl Into<String>) -> Self {
+    pub(crate) fn new(addr: impl Into<String>) -> Self {
         Self { home: tempfile::tempdir().unwrap(), addr: addr.into() }
     }
 
-    /// For commands that ask no server.
-    pub(crate) fn alone() -> Self {
-        Self::of("127.0.0.1:1")
+    /// For commands that need no server: nothing listens on its address.
+    pub(crate) fn offline() -> Self {
+        Self::new("127.0.0.1:1")
     }
 
+    /// Prepares a run without executing it.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_user-cli"));
         command
             .env_clear()
-            .env("USER_CLI_STATE_DIR", self.state_folder())
+            .env("USER_CLI_STATE_DIR", self.state_dir())
             .env("USER_SERVER_ADDR", &self.addr)
             .args(arguments)
             .stdin(Stdio::piped())
@@ -44,30 +45,31 @@ impl Cli {
         command
     }
 
-    pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
         self.run_with(arguments, "")
     }
 
-    pub(crate) fn run_with(&self, arguments: &[&str], stdin: &str) -> Ran {
-        Ran::of(self.command(arguments), stdin)
+    /// Runs the program with this text on stdin.
+    pub(crate) fn run_with(&self, arguments: &[&str], stdin: &str) -> Output {
+        Output::of(self.command(arguments), stdin)
     }
 
-    pub(crate) fn state_folder(&self) -> PathBuf {
+    pub(crate) fn state_dir(&self) -> PathBuf {
         self.home.path().join("a/state")
     }
 
-    /// The one file of the state folder.
+    /// Returns the only file in the state directory.
     pub(crate) fn state_file(&self) -> PathBuf {
         let mut files =
-            std::fs::read_dir(self.state_folder()).unwrap().map(|entry| entry.unwrap().path());
+            std::fs::read_dir(self.state_dir()).unwrap().map(|entry| entry.unwrap().path());
         let file = files.next().unwrap();
-        assert!(files.next().is_none(), "nothing else is left in the folder");
+        assert!(files.next().is_none(), "the directory contains another file");
         file
     }
 
-    /// Whether there is a state file.
-    pub(crate) fn remembers(&self) -> bool {
-        std::fs::read_dir(self.state_folder()).is_ok_and(|mut files| files.next().is_some())
+    /// Returns true if there is a state file.
+    pub(crate) fn has_state(&self) -> bool {
+        std::fs::read_dir(self.state_dir()).is_ok_and(|mut files| files.next().is_some())
     }
 
     pub(crate) fn state(&self) -> Value {
@@ -75,10 +77,10 @@ impl Cli {
     }
 }
 
-impl Ran {
+impl Output {
     pub(crate) fn of(mut command: Command, stdin: &str) -> Self {
         let mut child = command.spawn().unwrap();
-        // The program may end without having read it.
+        // The program may exit without reading stdin.
         let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
         let output = child.wait_with_output().unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();
@@ -89,33 +91,35 @@ impl Ran {
         }
     }
 
-    /// It was done, and there was nothing to complain about.
-    pub(crate) fn done(self) -> Self {
+    /// Asserts exit code 0 and an empty stderr.
+    pub(crate) fn succeeded(self) -> Self {
         assert_eq!((self.code, self.stderr.as_str()), (Some(0), ""), "{self:?}");
         self
     }
 
-    /// It failed with this code, and nothing stands where a result would.
+    /// Asserts this exit code, an empty stdout, and a message on stderr.
     pub(crate) fn failed(self, code: i32) -> Self {
         assert_eq!((self.code, self.stdout.as_str()), (Some(code), ""), "{self:?}");
         assert!(!self.stderr.is_empty());
         self
     }
 
-    /// The JSON objects on stdout, one a line.
+    /// Parses stdout as JSON objects, one per line.
     pub(crate) fn objects(&self) -> Vec<Value> {
         self.stdout
             .lines()
-            .map(|line| serde_json::from_str(line).expect("an object a line"))
+            .map(|line| serde_json::from_str(line).expect("one object per line"))
             .collect()
     }
 
+    /// Parses stdout as one JSON object.
     pub(crate) fn object(&self) -> Value {
         let mut objects = self.objects();
         assert_eq!(objects.len(), 1, "{self:?}");
         objects.remove(0)
     }
 
+    /// Parses stderr as the JSON object of an error.
     pub(crate) fn error(&self) -> Value {
         serde_json::from_str::<Value>(&self.stderr).expect("one object on stderr")["error"].clone()
     }

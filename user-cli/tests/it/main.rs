@@ -1,5 +1,5 @@
-//! The tests of user-cli, as one binary: the real program, run as a person or a script would,
-//! against a server that follows a script.
+//! Integration tests of user-cli, as one binary: they run the real program as a user or a script
+//! would, against a scripted or a real server.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -10,11 +10,11 @@ mod accounts;
 mod authority;
 mod bench;
 mod cli;
-mod ends;
+mod early_ends;
 mod errors;
-mod fake;
+mod fake_server;
 mod frames;
-mod live;
+mod live_server;
 mod shell;
 mod tls;
 mod tokens;

@@ -1,12 +1,12 @@
-//! Tokens: where they are kept, who sees them, which one is used.
+//! Tokens: where they are stored, when they are printed, and which one a command uses.
 
 use user_proto::{ErrorCode, Reply, Request, TokenVerified, UnixSeconds};
 
-use crate::cli::{Cli, Ran};
-use crate::fake::{Fake, SESSION, USER, error, logged_in, refreshed};
+use crate::cli::{Cli, Output};
+use crate::fake_server::{FakeServer, SESSION, USER, error, logged_in, refreshed};
 
-fn server() -> Fake {
-    Fake::start(|request| {
+fn server() -> FakeServer {
+    FakeServer::start(|request| {
         Some(match request {
             Request::Login(_) => logged_in(1).into(),
             Request::RefreshToken(_) => refreshed().into(),
@@ -26,50 +26,55 @@ fn server() -> Fake {
     })
 }
 
-fn login(cli: &Cli) -> Ran {
-    cli.run_with(&["login", "kim", "--password-stdin"], "correct horse\n").done()
+fn login(cli: &Cli) -> Output {
+    cli.run_with(&["login", "kim", "--password-stdin"], "correct horse\n").succeeded()
 }
 
 #[test]
-fn login_keeps_the_tokens_and_does_not_show_them() {
+fn login_stores_the_tokens_and_does_not_print_them() {
     let server = server();
-    let cli = Cli::of(&server.addr);
-    let ran = login(&cli);
+    let cli = Cli::new(&server.addr);
+    let output = login(&cli);
     assert!(
-        !ran.stdout.contains("access-1") && !ran.stdout.contains("refresh-1"),
+        !output.stdout.contains("access-1") && !output.stdout.contains("refresh-1"),
         "{}",
-        ran.stdout
+        output.stdout
     );
-    assert!(ran.stdout.contains("access token        kept"), "{}", ran.stdout);
-    assert!(ran.stdout.contains("refresh expires in  30 days"), "{}", ran.stdout);
-    let ran = cli
+    assert!(output.stdout.contains("access token        stored"), "{}", output.stdout);
+    assert!(output.stdout.contains("refresh expires in  30 days"), "{}", output.stdout);
+    let output = cli
         .run_with(&["login", "kim", "--password-stdin", "--show-tokens"], "correct horse\n")
-        .done();
-    assert!(ran.stdout.contains("access-1") && ran.stdout.contains("refresh-1"), "{}", ran.stdout);
-    let ran =
-        cli.run_with(&["login", "kim", "--password-stdin", "--json"], "correct horse\n").done();
-    let object = ran.object();
+        .succeeded();
+    assert!(
+        output.stdout.contains("access-1") && output.stdout.contains("refresh-1"),
+        "{}",
+        output.stdout
+    );
+    let output = cli
+        .run_with(&["login", "kim", "--password-stdin", "--json"], "correct horse\n")
+        .succeeded();
+    let object = output.object();
     assert_eq!(
         (&object["reply"], &object["access_token"]),
         (&"LoggedIn".into(), &"access-1".into())
     );
     assert_eq!(object["refresh_expires_in"], 2_592_000);
-    assert!(!ran.stdout.contains("correct horse"));
+    assert!(!output.stdout.contains("correct horse"));
 }
 
 #[cfg(unix)]
 #[test]
-fn the_state_is_its_owners_alone() {
+fn only_the_owner_can_read_the_state() {
     use std::os::unix::fs::PermissionsExt;
     let mode =
         |path: std::path::PathBuf| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     let server = server();
-    let cli = Cli::of(&server.addr);
-    std::fs::create_dir_all(cli.state_folder()).unwrap();
-    std::fs::set_permissions(cli.state_folder(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let cli = Cli::new(&server.addr);
+    std::fs::create_dir_all(cli.state_dir()).unwrap();
+    std::fs::set_permissions(cli.state_dir(), std::fs::Permissions::from_mode(0o755)).unwrap();
     for _ in 0..2 {
         login(&cli);
-        assert_eq!((mode(cli.state_file()), mode(cli.state_folder())), (0o600, 0o700));
+        assert_eq!((mode(cli.state_file()), mode(cli.state_dir())), (0o600, 0o700));
     }
     std::fs::set_permissions(cli.state_file(), std::fs::Permissions::from_mode(0o644)).unwrap();
     login(&cli);
@@ -77,107 +82,118 @@ fn the_state_is_its_owners_alone() {
 }
 
 #[test]
-fn the_folder_follows_the_environment() {
+fn the_state_directory_follows_the_environment() {
     let server = server();
     let home = tempfile::tempdir().unwrap();
-    for (variable, folder) in [("XDG_STATE_HOME", "user-cli"), ("HOME", ".local/state/user-cli")] {
-        let mut command = Cli::of(&server.addr).command(&["login", "kim", "--password-stdin"]);
+    for (variable, directory) in [("XDG_STATE_HOME", "user-cli"), ("HOME", ".local/state/user-cli")]
+    {
+        let mut command = Cli::new(&server.addr).command(&["login", "kim", "--password-stdin"]);
         command.env_remove("USER_CLI_STATE_DIR").env(variable, home.path().join(variable));
-        Ran::of(command, "p\n").done();
-        assert_eq!(std::fs::read_dir(home.path().join(variable).join(folder)).unwrap().count(), 1);
+        Output::of(command, "p\n").succeeded();
+        assert_eq!(
+            std::fs::read_dir(home.path().join(variable).join(directory)).unwrap().count(),
+            1
+        );
     }
-    let mut command = Cli::of(&server.addr).command(&["login", "kim", "--password-stdin"]);
+    let mut command = Cli::new(&server.addr).command(&["login", "kim", "--password-stdin"]);
     command.env_remove("USER_CLI_STATE_DIR");
-    let ran = Ran::of(command, "p\n");
-    assert_eq!(ran.code, Some(0));
-    assert!(ran.stderr.contains("warning") && ran.stdout.contains("not kept"), "{ran:?}");
+    let output = Output::of(command, "p\n");
+    assert_eq!(output.code, Some(0));
+    assert!(
+        output.stderr.contains("warning") && output.stdout.contains("not stored"),
+        "{output:?}"
+    );
 }
 
 #[test]
 fn each_server_has_its_own_tokens() {
     let (one, two) = (server(), server());
-    let cli = Cli::of(&one.addr);
+    let cli = Cli::new(&one.addr);
     login(&cli);
-    cli.run(&["verify"]).done();
+    cli.run(&["verify"]).succeeded();
     assert!(cli.run(&["verify", "--addr", &two.addr]).failed(2).stderr.contains(&two.addr));
 }
 
 #[test]
-fn a_given_token_goes_before_the_stored_one() {
+fn a_token_from_the_options_or_environment_takes_precedence() {
     let server = server();
-    let cli = Cli::of(&server.addr);
+    let cli = Cli::new(&server.addr);
     login(&cli);
-    server.asked();
-    let used = |ran: Ran| {
-        ran.done();
-        let Request::VerifyToken(sent) = server.request() else { panic!("a VerifyToken") };
+    server.take_requests();
+    let used = |output: Output| {
+        output.succeeded();
+        let Request::VerifyToken(sent) = server.take_request() else { panic!("a VerifyToken") };
         sent.access_token.expose_str().unwrap().to_owned()
     };
     assert_eq!(used(cli.run(&["verify"])), "access-1");
     assert_eq!(used(cli.run(&["verify", "--token", "given"])), "given");
     assert_eq!(used(cli.run_with(&["verify", "--token-stdin"], "piped\n")), "piped");
     let mut command = cli.command(&["verify"]);
-    command.env("USER_CLI_TOKEN", "of the environment");
-    assert_eq!(used(Ran::of(command, "")), "of the environment");
+    command.env("USER_CLI_TOKEN", "from the environment");
+    assert_eq!(used(Output::of(command, "")), "from the environment");
 }
 
 #[test]
-fn a_good_token_is_told_with_its_times_and_a_stale_answer_says_so() {
+fn a_valid_token_is_shown_with_its_times_and_staleness() {
     let server = server();
-    let cli = Cli::of(&server.addr);
-    let ran = cli.run(&["verify", "--token", "t"]).done();
-    assert!(ran.stdout.starts_with("The token is good.\n"), "{}", ran.stdout);
-    assert!(ran.stdout.contains("issued at   2023-11-14T22:13:20Z ("), "{}", ran.stdout);
-    assert!(ran.stdout.contains("expires at  2100-03-01T00:00:00Z (in "), "{}", ran.stdout);
-    let ran = cli.run(&["verify", "--token", "stale"]).done();
-    assert!(ran.stdout.contains("stale       1.2 s"), "{}", ran.stdout);
-    let object = cli.run(&["verify", "--token", "stale", "--json"]).done().object();
+    let cli = Cli::new(&server.addr);
+    let output = cli.run(&["verify", "--token", "t"]).succeeded();
+    assert!(output.stdout.starts_with("The token is valid.\n"), "{}", output.stdout);
+    assert!(output.stdout.contains("issued at   2023-11-14T22:13:20Z ("), "{}", output.stdout);
+    assert!(output.stdout.contains("expires at  2100-03-01T00:00:00Z (in "), "{}", output.stdout);
+    let output = cli.run(&["verify", "--token", "stale"]).succeeded();
+    assert!(output.stdout.contains("stale       1.2 s"), "{}", output.stdout);
+    let object = cli.run(&["verify", "--token", "stale", "--json"]).succeeded().object();
     assert_eq!((&object["valid"], &object["stale_ms"]), (&true.into(), &1200.into()));
 }
 
 #[test]
 fn a_refresh_replaces_the_tokens() {
     let server = server();
-    let cli = Cli::of(&server.addr);
+    let cli = Cli::new(&server.addr);
     login(&cli);
-    server.asked();
-    cli.run(&["refresh"]).done();
-    let Request::RefreshToken(sent) = server.request() else { panic!("a RefreshToken") };
+    server.take_requests();
+    cli.run(&["refresh"]).succeeded();
+    let Request::RefreshToken(sent) = server.take_request() else { panic!("a RefreshToken") };
     assert_eq!(sent.refresh_token.expose_str(), Some("refresh-1"));
     assert_eq!(cli.state()["session"]["refresh_token"], "refresh-2");
 }
 
 #[test]
-fn an_expired_token_is_mended_by_a_refresh_where_one_is_stored() {
+fn the_hint_for_an_expired_token_names_refresh_if_a_refresh_token_is_stored() {
     let server = server();
-    let cli = Cli::of(&server.addr);
+    let cli = Cli::new(&server.addr);
     login(&cli);
-    assert!(cli.run(&["get"]).failed(1).stderr.contains("run user-cli refresh"));
+    assert!(cli.run(&["get"]).failed(1).stderr.contains("Run `user-cli refresh`"));
     assert!(cli.run(&["verify", "--token", "old"]).failed(1).stderr.contains("Log in again"));
 }
 
 #[test]
-fn a_broken_state_is_named_and_not_shown() {
+fn a_damaged_state_file_is_named_and_not_printed() {
     let server = server();
-    let cli = Cli::of(&server.addr);
+    let cli = Cli::new(&server.addr);
     login(&cli);
     std::fs::write(cli.state_file(), "{\"session\": \"access-1\"}").unwrap();
-    let ran = cli.run(&["verify"]).failed(2);
-    assert!(ran.stderr.contains("state/") && !ran.stderr.contains("access-1"), "{}", ran.stderr);
+    let output = cli.run(&["verify"]).failed(2);
+    assert!(
+        output.stderr.contains("state/") && !output.stderr.contains("access-1"),
+        "{}",
+        output.stderr
+    );
 }
 
 #[test]
-fn a_session_that_has_ended_is_forgotten_where_it_is_the_stored_one() {
-    let server = Fake::start(|request| {
+fn a_revoked_session_is_forgotten_if_it_is_the_stored_one() {
+    let server = FakeServer::start(|request| {
         Some(match request {
             Request::Login(_) => logged_in(1).into(),
             _ => error(ErrorCode::SESSION_REVOKED).into(),
         })
     });
-    let cli = Cli::of(&server.addr);
-    cli.run_with(&["login", "kim", "--password-stdin"], "correct horse\n").done();
+    let cli = Cli::new(&server.addr);
+    cli.run_with(&["login", "kim", "--password-stdin"], "correct horse\n").succeeded();
     cli.run(&["verify", "--token", "of another session"]).failed(1);
-    assert!(cli.remembers(), "it is not known to be the stored session that ended");
+    assert!(cli.has_state(), "the ended session may be another one");
     cli.run(&["verify"]).failed(1);
-    assert!(!cli.remembers());
+    assert!(!cli.has_state());
 }

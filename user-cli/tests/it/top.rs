@@ -1,46 +1,48 @@
-//! The live view, as text, of a live server.
+//! The metrics of a real server, as text.
 
 use crate::cli::Cli;
-use crate::live::Live;
+use crate::live_server::LiveServer;
 
 #[test]
-fn one_look_shows_what_an_operator_asks() {
-    let live = Live::start();
-    let cli = Cli::of(live.address.as_str());
-    cli.run(&["ping"]).done();
+fn one_interval_shows_the_metrics_of_every_part() {
+    let live = LiveServer::start();
+    let cli = Cli::new(live.address.as_str());
+    cli.run(&["ping"]).succeeded();
     let shown = cli
         .run(&["top", "--once", "--interval", "100ms", "--metrics", &live.metrics])
-        .done()
+        .succeeded()
         .stdout;
-    for said in [
+    for text in [
         "requests",
         "Ping",
         "connections",
         "of 10000",
-        "hashing lane",
-        "mails",
+        "hash pool",
+        "emails",
         "last attempt",
         "database",
         "up",
         "cache",
-        "breaker       closed",
+        "circuit breaker  closed",
     ] {
-        assert!(shown.contains(said), "{said}: {shown}");
+        assert!(shown.contains(text), "{text}: {shown}");
     }
-    assert!(!shown.contains('?'), "the server tells every figure that is asked for: {shown}");
+    assert!(!shown.contains('?'), "a metric is missing: {shown}");
     let object = cli
         .run(&["top", "--json", "--interval", "100ms", "--metrics", &live.metrics])
-        .done()
+        .succeeded()
         .object();
-    assert_eq!(object["truth"][0], serde_json::json!(["database", "up"]));
+    assert_eq!(object["database"][0], serde_json::json!(["status", "up"]));
 }
 
 #[test]
-fn who_tells_nothing_is_named() {
-    let ran = Cli::alone().run(&["top", "--once", "--metrics", "http://127.0.0.1:1"]).failed(2);
+fn an_unreachable_server_is_named() {
+    let output =
+        Cli::offline().run(&["top", "--once", "--metrics", "http://127.0.0.1:1"]).failed(2);
     assert!(
-        ran.stderr.contains("http://127.0.0.1:1/metrics") && ran.stderr.contains("METRICS_ADDR"),
+        output.stderr.contains("http://127.0.0.1:1/metrics")
+            && output.stderr.contains("METRICS_ADDR"),
         "{}",
-        ran.stderr
+        output.stderr
     );
 }

@@ -1,62 +1,61 @@
-//! A person's whole life with the service: the real program against a live server, with codes from
-//! real mail files.
+//! The life of an account, from registration to deletion: the real program against a real server,
+//! with codes from the email files.
 
 use std::path::Path;
 
-use crate::cli::{Cli, Ran};
-use crate::live::Live;
+use crate::cli::{Cli, Output};
+use crate::live_server::LiveServer;
 
 const FIRST: &str = "tides rise at nine";
 const SECOND: &str = "and fall again by three";
 const THIRD: &str = "the moon forgot its keys";
 
-/// An operator at a terminal, who remembers all that was printed and everything that should not
-/// have been.
-struct Operator {
+/// A user of the program, with everything that was printed and everything that must not be printed.
+struct User {
     cli: Cli,
     printed: String,
     secrets: Vec<String>,
 }
 
-impl Operator {
-    fn at(live: &Live) -> Self {
+impl User {
+    fn new(live: &LiveServer) -> Self {
         let secrets = [FIRST, SECOND, THIRD].map(str::to_owned).to_vec();
-        Self { cli: Cli::of(live.address.as_str()), printed: String::new(), secrets }
+        Self { cli: Cli::new(live.address.as_str()), printed: String::new(), secrets }
     }
 
-    fn run(&mut self, arguments: &[&str], stdin: &[&str]) -> Ran {
-        let ran = self
+    fn run(&mut self, arguments: &[&str], stdin: &[&str]) -> Output {
+        let output = self
             .cli
             .run_with(arguments, &stdin.iter().map(|line| format!("{line}\n")).collect::<String>());
-        self.printed += &format!("$ {}\n{}{}", arguments[0], ran.stdout, ran.stderr);
-        if self.cli.remembers() {
+        self.printed += &format!("$ {}\n{}{}", arguments[0], output.stdout, output.stderr);
+        if self.cli.has_state() {
             let session = &self.cli.state()["session"];
             let tokens = ["access_token", "refresh_token"]
                 .map(|token| session[token].as_str().map(str::to_owned));
             self.secrets.extend(tokens.into_iter().flatten());
         }
-        ran
+        output
     }
 
-    /// It was done, and this is part of what it said.
-    fn done(&mut self, arguments: &[&str], stdin: &[&str], said: &str) {
-        let ran = self.run(arguments, stdin).done();
-        assert!(ran.stdout.contains(said), "{arguments:?} is to say {said:?}: {ran:?}");
+    /// Asserts that the command succeeds and prints this text.
+    fn succeeds(&mut self, arguments: &[&str], stdin: &[&str], text: &str) {
+        let output = self.run(arguments, stdin).succeeded();
+        assert!(output.stdout.contains(text), "{arguments:?}, expected {text:?}: {output:?}");
     }
 
-    /// The server said no, with this code and this mend.
-    fn refused(&mut self, arguments: &[&str], stdin: &[&str], code: &str, mend: &str) {
-        let ran = self.run(arguments, stdin).failed(1);
-        let (what, how) = ran.stderr.split_once("mend: ").unwrap();
+    /// Asserts that the server refuses the command with this code, and that the hint contains this
+    /// text.
+    fn is_refused(&mut self, arguments: &[&str], stdin: &[&str], code: &str, hint: &str) {
+        let output = self.run(arguments, stdin).failed(1);
+        let (error, hints) = output.stderr.split_once("hint: ").unwrap();
         assert!(
-            what.contains(code) && how.contains(mend),
-            "{arguments:?} is to be {code}, {mend:?}: {ran:?}"
+            error.contains(code) && hints.contains(hint),
+            "{arguments:?}, expected {code}, {hint:?}: {output:?}"
         );
     }
 
-    /// The code of a mail. The person who typed it knows it, and nobody who looks at the screen
-    /// later should.
-    fn code(&mut self, live: &Live, to: &str, subject: &str) -> String {
+    /// Returns the code of an email. From then on, it must not be printed.
+    fn code(&mut self, live: &LiveServer, to: &str, subject: &str) -> String {
         let code = live.code(to, subject);
         self.secrets.push(code.clone());
         code
@@ -68,33 +67,33 @@ impl Operator {
             use std::os::unix::fs::PermissionsExt;
             let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
             assert_eq!(mode(&self.cli.state_file()), 0o600);
-            assert_eq!(mode(&self.cli.state_folder()), 0o700);
+            assert_eq!(mode(&self.cli.state_dir()), 0o700);
         }
     }
 }
 
-/// Every command that asks the server, once where it is right and once where it is not.
-fn tour(live: &Live, person: &mut Operator) {
-    person.done(&["ping"], &[], "answers.");
-    let ran = person.run(&["get"], &[]).failed(2);
+/// Runs every command of an account, most of them once with and once without success.
+fn tour(live: &LiveServer, user: &mut User) {
+    user.succeeds(&["ping"], &[], "is responding.");
+    let output = user.run(&["get"], &[]).failed(2);
     assert!(
-        ran.stderr.contains("no token is stored") && ran.stderr.contains("user-cli login"),
-        "{ran:?}"
+        output.stderr.contains("no token is stored") && output.stderr.contains("user-cli login"),
+        "{output:?}"
     );
 
-    register(live, person);
-    sessions(person);
-    updates(live, person);
-    reset(live, person);
+    register(live, user);
+    sessions(user);
+    updates(live, user);
+    reset(live, user);
 
-    person.refused(
+    user.is_refused(
         &["delete", "--password-stdin"],
         &["wrong"],
         "INVALID_CREDENTIALS",
         "Check the current password",
     );
-    person.done(&["delete", "--password-stdin"], &[THIRD], "Deleted.");
-    person.refused(
+    user.succeeds(&["delete", "--password-stdin"], &[THIRD], "Deleted.");
+    user.is_refused(
         &["login", "kim2", "--password-stdin"],
         &[THIRD],
         "INVALID_CREDENTIALS",
@@ -102,132 +101,130 @@ fn tour(live: &Live, person: &mut Operator) {
     );
 }
 
-fn register(live: &Live, person: &mut Operator) {
+fn register(live: &LiveServer, user: &mut User) {
     let register = ["register", "kim", "kim@example.com", "--password-stdin"];
-    person.refused(&register, &["short"], "INVALID_PASSWORD", "Choose 8 to 128");
-    person.refused(
+    user.is_refused(&register, &["short"], "INVALID_PASSWORD", "Choose 8 to 128");
+    user.is_refused(
         &["register", "a b", register[2], register[3]],
         &[FIRST],
         "INVALID_USERNAME",
         "Choose 3 to 32",
     );
-    person.refused(
+    user.is_refused(
         &["register", "kim", "nobody", register[3]],
         &[FIRST],
         "INVALID_EMAIL",
-        "Give an address",
+        "Use an address",
     );
-    person.done(&register, &[FIRST], "next: user-cli verify-email --code <CODE>");
-    person.state_is_private();
-    person.refused(&["resend-code"], &[], "RATE_LIMITED", "Wait that long");
+    user.succeeds(&register, &[FIRST], "next: user-cli verify-email --code <CODE>");
+    user.state_is_private();
+    user.is_refused(&["resend-code"], &[], "RATE_LIMITED", "Wait for the time shown");
 
-    let code = person.code(live, "kim@example.com", "registration");
+    let code = user.code(live, "kim@example.com", "registration");
     let wrong = if code == "000000" { "000001" } else { "000000" };
-    person.refused(&["verify-email", "--code", wrong], &[], "INVALID_CODE", "newest mail");
-    person.done(&["verify-email", "--code", &code], &[], "you are logged in");
-    person.state_is_private();
+    user.is_refused(&["verify-email", "--code", wrong], &[], "INVALID_CODE", "newest email");
+    user.succeeds(&["verify-email", "--code", &code], &[], "you are logged in");
+    user.state_is_private();
 }
 
-fn sessions(person: &mut Operator) {
-    person.done(&["verify"], &[], "The token is good.");
-    person.done(&["refresh"], &[], "Refreshed.");
-    person.done(&["verify"], &[], "valid       yes");
-    person.done(&["get"], &[], "username    kim\nemail       kim@example.com\n");
-    assert_eq!(person.run(&["get", "--json"], &[]).done().object()["username"], "kim");
-    person.refused(
+fn sessions(user: &mut User) {
+    user.succeeds(&["verify"], &[], "The token is valid.");
+    user.succeeds(&["refresh"], &[], "Refreshed.");
+    user.succeeds(&["verify"], &[], "valid       yes");
+    user.succeeds(&["get"], &[], "username    kim\nemail       kim@example.com\n");
+    assert_eq!(user.run(&["get", "--json"], &[]).succeeded().object()["username"], "kim");
+    user.is_refused(
         &["login", "kim", "--password-stdin"],
         &["wrong"],
         "INVALID_CREDENTIALS",
         "login and the password",
     );
-    person.refused(&["verify", "--token-stdin"], &["junk"], "INVALID_TOKEN", "Log in again");
-    person.done(&["logout"], &[], "sessions ended  1");
-    assert!(!person.cli.remembers(), "there is nothing left to remember");
-    person.done(&["login", "KIM@example.com", "--password-stdin"], &[FIRST], "Logged in.");
+    user.is_refused(&["verify", "--token-stdin"], &["junk"], "INVALID_TOKEN", "Log in again");
+    user.succeeds(&["logout"], &[], "sessions ended  1");
+    assert!(!user.cli.has_state(), "no state is left");
+    user.succeeds(&["login", "KIM@example.com", "--password-stdin"], &[FIRST], "Logged in.");
 }
 
-fn updates(live: &Live, person: &mut Operator) {
-    person.done(&["update", "--username", "kim2"], &[], "username  kim2\n");
+fn updates(live: &LiveServer, user: &mut User) {
+    user.succeeds(&["update", "--username", "kim2"], &[], "username  kim2\n");
     let to_org = ["update", "--email", "kim@example.org", "--password-stdin"];
-    person.refused(&to_org, &["wrong"], "INVALID_CREDENTIALS", "Check the current password");
-    person.done(&to_org, &[FIRST], "until then the old address counts");
-    let code = person.code(live, "kim@example.org", "new e-mail address");
-    person.done(&["confirm-email", "--code", &code], &[], "email     kim@example.org\n");
+    user.is_refused(&to_org, &["wrong"], "INVALID_CREDENTIALS", "Check the current password");
+    user.succeeds(&to_org, &[FIRST], "the old address stays in use");
+    let code = user.code(live, "kim@example.org", "new e-mail address");
+    user.succeeds(&["confirm-email", "--code", &code], &[], "email     kim@example.org\n");
     let password = ["update", "--new-password", "--password-stdin"];
-    person.done(&password, &[FIRST, SECOND], "Every other session of the account has ended.");
-    person.done(&["verify"], &[], "The token is good.");
+    user.succeeds(&password, &[FIRST, SECOND], "All other sessions of the account have ended.");
+    user.succeeds(&["verify"], &[], "The token is valid.");
 }
 
-fn reset(live: &Live, person: &mut Operator) {
-    person.done(
+fn reset(live: &LiveServer, user: &mut User) {
+    user.succeeds(
         &["reset-password", "request", "kim@example.org"],
         &[],
         "next: user-cli reset-password confirm",
     );
-    let code = person.code(live, "kim@example.org", "password");
+    let code = user.code(live, "kim@example.org", "password");
     let confirm = ["reset-password", "confirm", "--code", &code, "--password-stdin"];
-    person.refused(&confirm, &["short"], "INVALID_PASSWORD", "Choose 8 to 128");
-    person.done(&confirm, &[THIRD], "every session of the account has ended");
-    person.refused(&["verify"], &[], "SESSION_REVOKED", "user-cli login");
-    assert!(!person.cli.remembers(), "tokens of a session that has ended are not kept");
+    user.is_refused(&confirm, &["short"], "INVALID_PASSWORD", "Choose 8 to 128");
+    user.succeeds(&confirm, &[THIRD], "All sessions of the account have ended");
+    user.is_refused(&["verify"], &[], "SESSION_REVOKED", "user-cli login");
+    assert!(!user.cli.has_state(), "the tokens of an ended session are deleted");
 
     for _ in 0..2 {
-        person.done(&["login", "kim2", "--password-stdin"], &[THIRD], "Logged in.");
+        user.succeeds(&["login", "kim2", "--password-stdin"], &[THIRD], "Logged in.");
     }
-    person.done(&["logout", "--all"], &[], "sessions ended  2");
-    person.done(&["login", "kim2", "--password-stdin"], &[THIRD], "Logged in.");
+    user.succeeds(&["logout", "--all"], &[], "sessions ended  2");
+    user.succeeds(&["login", "kim2", "--password-stdin"], &[THIRD], "Logged in.");
 }
 
 #[test]
-fn a_person_takes_the_whole_tour() {
-    let mut live = Live::start();
-    let mut person = Operator::at(&live);
-    tour(&live, &mut person);
-    assert!(!person.cli.remembers(), "nothing is kept of an account that was deleted");
+fn an_account_is_registered_used_and_deleted() {
+    let mut live = LiveServer::start();
+    let mut user = User::new(&live);
+    tour(&live, &mut user);
+    assert!(!user.cli.has_state(), "no state is left of a deleted account");
 
-    person.done(&["send", "000000057f00000001"], &[], "0xff Pong");
-    assert_eq!(person.run(&["send", "00000003"], &[]).code, Some(1));
+    user.succeeds(&["send", "000000057f00000001"], &[], "0xff Pong");
+    assert_eq!(user.run(&["send", "00000003"], &[]).code, Some(1));
     live.stop();
-    let ran = person.run(&["ping"], &[]).failed(2);
+    let output = user.run(&["ping"], &[]).failed(2);
     assert!(
-        ran.stderr.contains("can not connect") && ran.stderr.contains("Start user-server"),
-        "{ran:?}"
+        output.stderr.contains("can not connect")
+            && output.stderr.contains("Check that the server is running"),
+        "{output:?}"
     );
 }
 
 #[test]
-fn no_secret_is_printed_that_nobody_asked_for() {
-    let live = Live::start();
-    let mut person = Operator::at(&live);
-    tour(&live, &mut person);
-    assert!(person.secrets.len() > 10, "the tour brought tokens and codes");
-    for secret in &person.secrets {
-        assert!(
-            !person.printed.contains(secret.as_str()),
-            "{secret} is printed:\n{}",
-            person.printed
-        );
+fn secrets_are_printed_only_on_request() {
+    let live = LiveServer::start();
+    let mut user = User::new(&live);
+    tour(&live, &mut user);
+    assert!(user.secrets.len() > 10, "too few tokens and codes");
+    for secret in &user.secrets {
+        assert!(!user.printed.contains(secret.as_str()), "{secret} is printed:\n{}", user.printed);
     }
 
-    // Where they are asked for they are printed, so the search above can find them.
-    person.done(
+    // On request they are printed, so the search above can find them.
+    user.succeeds(
         &["register", "kim", "kim@example.net", "--password-stdin"],
         &[FIRST],
         "Registered.",
     );
-    let code = person.code(&live, "kim@example.net", "registration");
-    let shown = person.run(&["verify-email", "--code", &code, "--show-tokens"], &[]).done().stdout;
-    let token = person.cli.state()["session"]["access_token"].as_str().unwrap().to_owned();
+    let code = user.code(&live, "kim@example.net", "registration");
+    let shown =
+        user.run(&["verify-email", "--code", &code, "--show-tokens"], &[]).succeeded().stdout;
+    let token = user.cli.state()["session"]["access_token"].as_str().unwrap().to_owned();
     assert!(shown.contains(&token), "{shown}");
-    let frames = person.run(&["verify", "--verbose"], &[]).stderr;
+    let frames = user.run(&["verify", "--verbose"], &[]).stderr;
     let hex: String = token.bytes().map(|byte| format!("{byte:02x}")).collect();
     assert!(frames.contains(&hex), "{frames}");
 }
 
 #[test]
-fn a_key_makes_a_command_repeatable() {
-    let live = Live::start();
-    let cli = Cli::of(live.address.as_str());
+fn an_idempotency_key_makes_a_command_repeatable() {
+    let live = LiveServer::start();
+    let cli = Cli::new(live.address.as_str());
     let key = "0190a6c8-9d2e-7b3f-8a41-5c6d7e8f9012";
     let register = |name: &str| {
         let arguments = [
@@ -241,8 +238,8 @@ fn a_key_makes_a_command_repeatable() {
         ];
         cli.run_with(&arguments, &format!("{FIRST}\n"))
     };
-    let first = register("kim").done();
-    assert_eq!(first.stdout, register("kim").done().stdout, "one registration");
+    let first = register("kim").succeeded();
+    assert_eq!(first.stdout, register("kim").succeeded().stdout, "one registration");
     let other = register("lovelace");
     assert!(
         other.stderr.contains("IDEMPOTENCY_CONFLICT")

@@ -1,4 +1,4 @@
-//! `decode` says of every vector of user-proto what the vector says of itself.
+//! `decode` agrees with every test vector of user-proto.
 
 use std::path::Path;
 
@@ -12,36 +12,36 @@ fn vectors(file: &str) -> Vec<Value> {
         .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let Value::Array(vectors) = serde_json::from_str::<Value>(&text).unwrap()["vectors"].take()
     else {
-        panic!("a list of vectors")
+        panic!("not a list of vectors")
     };
     assert!(!vectors.is_empty());
     vectors
 }
 
-/// Explains many whole frames at once.
-fn explain(direction: &str, vectors: &[&Value]) -> Vec<Value> {
+/// Decodes many whole frames in one run.
+fn decode(direction: &str, vectors: &[&Value]) -> Vec<Value> {
     let frames: Vec<_> = vectors.iter().map(|vector| vector["hex"].as_str().unwrap()).collect();
-    let ran = Cli::alone().run_with(
+    let output = Cli::offline().run_with(
         &["decode", "-", "--json", "--show-secrets", "--as", direction],
         &frames.join("\n"),
     );
-    let objects = ran.objects();
+    let objects = output.objects();
     assert_eq!(objects.len(), vectors.len());
     objects
 }
 
 fn of<'a>(vectors: &'a [Value], direction: &str, level: Option<&str>) -> Vec<&'a Value> {
-    let is_of =
+    let matches =
         |vector: &&Value| vector["direction"] == direction && vector["level"].as_str() == level;
-    vectors.iter().filter(is_of).collect()
+    vectors.iter().filter(matches).collect()
 }
 
 #[test]
-fn valid_vectors_are_explained_field_by_field() {
+fn valid_vectors_are_decoded_field_by_field() {
     let vectors = vectors("valid.json");
     for direction in ["request", "reply"] {
         let vectors = of(&vectors, direction, None);
-        for (vector, object) in vectors.iter().zip(explain(direction, &vectors)) {
+        for (vector, object) in vectors.iter().zip(decode(direction, &vectors)) {
             for key in ["message", "direction", "id", "type", "fields"] {
                 assert_eq!(object[key], vector[key], "{}: {key}", vector["name"]);
             }
@@ -60,42 +60,42 @@ fn valid_vectors_are_explained_field_by_field() {
 }
 
 #[test]
-fn messages_that_are_none_are_told_with_the_code_of_the_answer() {
+fn invalid_messages_are_reported_with_the_code_of_the_response() {
     let vectors = vectors("invalid.json");
     for direction in ["request", "reply"] {
         let vectors = of(&vectors, direction, Some("message"));
-        for (vector, object) in vectors.iter().zip(explain(direction, &vectors)) {
-            let told = &object["error"];
-            assert_eq!(told["field"].as_str(), vector["field"].as_str(), "{}", vector["name"]);
+        for (vector, object) in vectors.iter().zip(decode(direction, &vectors)) {
+            let error = &object["error"];
+            assert_eq!(error["field"].as_str(), vector["field"].as_str(), "{}", vector["name"]);
             if direction == "request" {
                 assert_eq!(
-                    (&told["code"], &told["closes"]),
+                    (&error["code"], &error["closes"]),
                     (&vector["code"], &false.into()),
                     "{}",
                     vector["name"]
                 );
             }
-            assert!(!told["why"].as_str().unwrap().is_empty());
+            assert!(!error["message"].as_str().unwrap().is_empty());
         }
     }
 }
 
 #[test]
-fn frames_that_are_none_are_told_with_what_follows() {
-    let cli = Cli::alone();
+fn invalid_frames_are_reported_with_the_consequence() {
+    let cli = Cli::offline();
     for vector in vectors("invalid.json") {
         let (level, hex) = (vector["level"].as_str().unwrap(), vector["hex"].as_str().unwrap());
         if level == "message" || hex.is_empty() {
             continue;
         }
-        let ran =
+        let output =
             cli.run(&["decode", hex, "--json", "--as", vector["direction"].as_str().unwrap()]);
-        assert_eq!(ran.code, Some(1), "{}", vector["name"]);
-        let told = &ran.object()["error"];
-        assert_eq!(told["incomplete"], level == "incomplete", "{}", vector["name"]);
+        assert_eq!(output.code, Some(1), "{}", vector["name"]);
+        let error = &output.object()["error"];
+        assert_eq!(error["incomplete"], level == "incomplete", "{}", vector["name"]);
         if level == "frame" && vector["direction"] == "request" {
             assert_eq!(
-                (&told["code"], &told["closes"]),
+                (&error["code"], &error["closes"]),
                 (&vector["code"], &true.into()),
                 "{}",
                 vector["name"]

@@ -1,4 +1,4 @@
-//! A live service for the program to talk to.
+//! A real server, started in the test process.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,24 +10,25 @@ use user_server::config::Config;
 use user_server::domain::SystemClock;
 use user_server::service::Service;
 
-/// A live service in this process, on a free port, in a folder of its own.
-pub(crate) struct Live {
+/// A real server on a free port, with its own data directory.
+pub(crate) struct LiveServer {
     runtime: Runtime,
     service: Option<Service>,
-    pub(crate) folder: TempDir,
+    pub(crate) data_dir: TempDir,
     pub(crate) address: String,
-    /// Where it tells its figures.
+    /// URL of its metrics.
     pub(crate) metrics: String,
 }
 
-impl Live {
+impl LiveServer {
     pub(crate) fn start() -> Self {
         Self::start_with(&[])
     }
 
+    /// Starts a server with additional settings.
     pub(crate) fn start_with(settings: &[(&str, String)]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let data = folder.path().to_str().unwrap().to_owned();
+        let data_dir = tempfile::tempdir().unwrap();
+        let data = data_dir.path().to_str().unwrap().to_owned();
         let settings: Vec<(String, String)> =
             settings.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
         let set = move |name: &str| {
@@ -49,7 +50,7 @@ impl Live {
             address: service.address().to_string(),
             metrics,
             service: Some(service),
-            folder,
+            data_dir,
         }
     }
 
@@ -59,29 +60,31 @@ impl Live {
         }
     }
 
-    /// The code in the newest mail to this address whose subject says this.
+    /// Waits for an email to this address with this text in its subject, and returns the code of
+    /// the newest one.
     pub(crate) fn code(&self, to: &str, subject: &str) -> String {
-        let began = Instant::now();
+        let start = Instant::now();
         loop {
-            if let Some(code) = newest_code(&self.folder.path().join("mails"), to, subject) {
+            if let Some(code) = newest_code(&self.data_dir.path().join("mails"), to, subject) {
                 return code;
             }
-            assert!(began.elapsed() < Duration::from_secs(30), "no mail to {to} about {subject}");
+            assert!(start.elapsed() < Duration::from_secs(30), "no email to {to} about {subject}");
             std::thread::sleep(Duration::from_millis(10));
         }
     }
 }
 
-impl Drop for Live {
+impl Drop for LiveServer {
     fn drop(&mut self) {
         self.stop();
     }
 }
 
-/// Mails are named in the order of their making, and a code stands indented on a line of its own.
-fn newest_code(folder: &Path, to: &str, subject: &str) -> Option<String> {
+/// Returns the code of the newest email. The file names of emails sort by age, and a code is
+/// indented, on a line by itself.
+fn newest_code(directory: &Path, to: &str, subject: &str) -> Option<String> {
     let mut files: Vec<_> =
-        std::fs::read_dir(folder).ok()?.map(|entry| entry.unwrap().path()).collect();
+        std::fs::read_dir(directory).ok()?.map(|entry| entry.unwrap().path()).collect();
     files.retain(|file| file.extension().is_some_and(|extension| extension == "eml"));
     files.sort();
     files.iter().rev().find_map(|file| {
@@ -89,8 +92,8 @@ fn newest_code(folder: &Path, to: &str, subject: &str) -> Option<String> {
         let header = |name: &str| {
             text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim()
         };
-        let is_it = header("To:") == to && header("Subject:").contains(subject);
-        is_it
+        let matches = header("To:") == to && header("Subject:").contains(subject);
+        matches
             .then(|| text.lines().find_map(|line| line.strip_prefix("    ")))
             .flatten()
             .map(|code| code.trim().into())

@@ -1,4 +1,4 @@
-//! Ends that are nobody's fault: a reader that has seen enough, a person who changes their mind.
+//! Commands that end early without an error: a closed pipe, and Ctrl-C.
 
 #![cfg(unix)]
 
@@ -6,17 +6,17 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::cli::Cli;
-use crate::fake::{Fake, pong};
+use crate::fake_server::{FakeServer, pong};
 
 #[test]
 fn a_broken_pipe_is_no_error() {
-    let server = Fake::saying(pong());
+    let server = FakeServer::replying(pong());
     for arguments in
         [&["ping"][..], &["--help"], &["completions", "bash"], &["decode", "000000057f00000001"]]
     {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
-        let mut command = Cli::of(&server.addr).command(arguments);
+        let mut command = Cli::new(&server.addr).command(arguments);
         let output = command.stdout(writer).spawn().unwrap().wait_with_output().unwrap();
         assert_eq!(
             (output.status.code(), output.stderr.as_slice()),
@@ -28,18 +28,18 @@ fn a_broken_pipe_is_no_error() {
 
 #[test]
 fn ctrl_c_ends_the_wait() {
-    let server = Fake::start(|_| {
+    let server = FakeServer::start(|_| {
         std::thread::sleep(Duration::from_secs(8));
         None
     });
-    let begun = Instant::now();
-    let child = Cli::of(&server.addr).command(&["ping"]).stdin(Stdio::null()).spawn().unwrap();
-    while server.asked().is_empty() && begun.elapsed() < Duration::from_millis(500) {
+    let start = Instant::now();
+    let child = Cli::new(&server.addr).command(&["ping"]).stdin(Stdio::null()).spawn().unwrap();
+    while server.take_requests().is_empty() && start.elapsed() < Duration::from_millis(500) {
         std::thread::sleep(Duration::from_millis(10));
     }
     Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130));
     assert!(output.stdout.is_empty() && output.stderr.is_empty(), "{output:?}");
-    assert!(begun.elapsed() < Duration::from_secs(5));
+    assert!(start.elapsed() < Duration::from_secs(5));
 }

@@ -1,4 +1,4 @@
-//! Results as a person reads them, as JSON, and as HdrHistogram's tools do.
+//! The report of a load test: as text, as JSON, and as percentiles for HdrHistogram's tools.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -8,35 +8,35 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use super::plot;
-use super::summary::{Kind, Ratio, Target};
+use super::summary::{OpSummary, Ratio, Target};
 use crate::failure::Failure;
-use crate::figures::{number, span, table};
+use crate::format::{aligned, latency, number, table};
 use crate::output;
 
-/// So much of a core that was missed makes figures doubtful.
-const SHARED: f64 = 0.2;
+/// Average number of threads waiting for a core above which the report contains a warning.
+const CPU_CONTENTION: f64 = 0.2;
 
-/// All that a bench has to say.
 #[derive(Serialize)]
-pub(super) struct Report {
-    pub(super) scenario: &'static str,
-    /// How it was done, in words.
-    pub(super) how: String,
-    pub(super) connections: usize,
-    pub(super) depth: usize,
-    pub(super) threads: usize,
-    pub(super) rate: Option<u32>,
-    pub(super) mix: Option<String>,
-    pub(super) server: Target,
+pub(crate) struct Report {
+    pub(crate) scenario: &'static str,
+    /// The parameters as text.
+    pub(crate) description: String,
+    pub(crate) connections: usize,
+    pub(crate) depth: usize,
+    pub(crate) threads: usize,
+    /// Requests per second of an open loop.
+    pub(crate) rate: Option<u32>,
+    pub(crate) mix: Option<String>,
+    pub(crate) server: Target,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) redis: Option<Target>,
-    /// Replies a second of the server through those of the Redis.
+    pub(crate) redis: Option<Target>,
+    /// Replies per second of the server divided by those of Redis.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) ratio: Option<Ratio>,
+    pub(crate) ratio: Option<Ratio>,
 }
 
 impl Report {
-    pub(super) fn show(&self, json: bool) -> Result<(), Failure> {
+    pub(crate) fn print(&self, json: bool) -> Result<(), Failure> {
         let text = if json {
             serde_json::to_string(self).map_err(|error| Failure::Output(error.into()))?
         } else {
@@ -52,12 +52,13 @@ impl Report {
     }
 
     fn text(&self) -> String {
-        let mut text = format!("{}: {}\n\n", self.scenario, self.how);
-        let heads = ["", "rate/s", "least", "most", "replies", "p50", "p90", "p99", "p99.9", "max"];
+        let mut text = format!("{}: {}\n\n", self.scenario, self.description);
+        let heads =
+            ["", "rate/s", "min/s", "max/s", "replies", "p50", "p90", "p99", "p99.9", "max"];
         let mut rows = vec![heads.map(str::to_owned).to_vec()];
         for (_, target) in self.targets() {
             rows.extend(
-                target.median.iter().map(|(name, kind)| row(name, kind, target.range.get(name))),
+                target.median.iter().map(|(name, op)| row(name, op, target.range.get(name))),
             );
         }
         text += &table(&rows);
@@ -67,120 +68,118 @@ impl Report {
                 let _ = write!(text, "\n\n{}\n{}", op.name(), plot::lines(latency).join("\n"));
             }
         }
-        text + "\n\n" + &output::aligned(&self.notes())
+        text + "\n\n" + &aligned(&self.notes())
     }
 
+    /// Returns the notes below the table as (name, text).
     fn notes(&self) -> Vec<(String, String)> {
         let mut notes = Vec::new();
         let mut note = |name: &str, text: String| notes.push((name.to_owned(), text));
-        for (whose, target) in self.targets() {
-            for (name, kind) in &target.median {
-                for (code, count) in &kind.refused {
+        for (target_name, target) in self.targets() {
+            for (name, op) in &target.median {
+                for (code, count) in &op.refused {
                     note("refused", format!("{name}: {count} times {code}"));
                 }
-                if kind.unanswered > 0 {
-                    note("unanswered", format!("{name}: {}", kind.unanswered));
+                if op.unanswered > 0 {
+                    note("unanswered", format!("{name}: {}", op.unanswered));
                 }
             }
-            let rounds = &target.rounds;
-            let unsent: u64 = rounds.iter().map(|round| round.unsent).sum();
+            let runs = &target.runs;
+            let unsent: u64 = runs.iter().map(|run| run.unsent).sum();
             if unsent > 0 {
+                let advice = "every slot was in use; increase --depth or --connections";
+                note("not sent", format!("{unsent} requests: {advice}"));
+            }
+            if let Some(delay) =
+                runs.iter().filter_map(|run| run.send_delay_p99_us).reduce(f64::max)
+            {
+                note("send delay", format!("p99 {} behind schedule", micros(delay)));
+            }
+            if let Some(process) = runs.last().and_then(|run| run.process) {
+                let cpu = target
+                    .median_cpu_us_per_reply
+                    .map(|cpu| format!(", {cpu:.2} µs per reply"))
+                    .unwrap_or_default();
                 note(
-                    "not sent",
+                    target_name,
                     format!(
-                        "{unsent} were due and had no place under way; --depth or --connections give more"
+                        "{:.2} cores, {:.2} threads waiting for a core{cpu}",
+                        process.cores, process.threads_waiting
                     ),
                 );
             }
-            if let Some(late) =
-                rounds.iter().filter_map(|round| round.sent_late_p99_us).reduce(f64::max)
-            {
-                note(
-                    "sent late",
-                    format!("p99 {}: how far the client itself can be trusted", micros(late)),
-                );
-            }
-            if let Some(process) = rounds.last().and_then(|round| round.process) {
-                let each = target
-                    .median_cpu_us_a_reply
-                    .map(|each| format!(", {each:.2} µs a reply"))
-                    .unwrap_or_default();
-                note(
-                    whose,
-                    format!("{:.2} cores, {:.2} missed{each}", process.cores, process.cores_missed),
-                );
-            }
-            if let Some(client) = rounds.last().and_then(|round| round.client) {
-                let threads = self.threads;
+            if let Some(client) = runs.last().and_then(|run| run.client) {
                 let name = if self.redis.is_some() {
-                    format!("client of {whose}")
+                    format!("client of {target_name}")
                 } else {
                     "client".to_owned()
                 };
                 note(
                     &name,
                     format!(
-                        "{:.2} cores, {:.2} missed, {threads} thread(s)",
-                        client.cores, client.cores_missed
+                        "{:.2} cores, {:.2} threads waiting for a core, of {} thread(s)",
+                        client.cores, client.threads_waiting, self.threads
                     ),
                 );
             }
-            if rounds.iter().any(|round| round.client_is_the_limit) {
-                let what = "this client was busy all the time, and may be what was measured: use more --threads, or a \
-                            machine of its own";
-                note("BOTTLENECK", what.to_owned());
+            if runs.iter().any(|run| run.client_saturated) {
+                let text = "the client was always busy and may have limited the rate: use more \
+                            --threads, or run it on another machine";
+                note("BOTTLENECK", text.to_owned());
             }
         }
-        let spent = self
+        let mut cpu = self
             .targets()
-            .flat_map(|(_, target)| &target.rounds)
-            .flat_map(|round| [round.client, round.process]);
-        if spent.flatten().any(|spent| spent.cores_missed > SHARED) {
-            note(
-                "SHARED",
-                "a process was ready and had no core: the figures are those of this crowd"
-                    .to_owned(),
-            );
+            .flat_map(|(_, target)| &target.runs)
+            .flat_map(|run| [run.client, run.process])
+            .flatten();
+        if cpu.any(|cpu| cpu.threads_waiting > CPU_CONTENTION) {
+            let text = "threads had to wait for a core: other processes influence the results";
+            note("CPU CONTENTION", text.to_owned());
         }
         if let Some(ratio) = self.ratio {
             note(
                 "server / redis",
-                format!("{:.2} ({:.2} to {:.2})", ratio.median, ratio.least, ratio.most),
+                format!("{:.2} ({:.2} to {:.2})", ratio.median, ratio.min, ratio.max),
             );
         }
         notes
     }
 }
 
-fn row(name: &str, kind: &Kind, range: Option<&[f64; 2]>) -> Vec<String> {
-    let [least, most] = range.copied().unwrap_or_default();
+fn row(name: &str, op: &OpSummary, range: Option<&[f64; 2]>) -> Vec<String> {
+    let [min, max] = range.copied().unwrap_or_default();
     let mut row = vec![
         name.to_owned(),
-        number(kind.per_second),
-        number(least),
-        number(most),
-        kind.replies.to_string(),
+        number(op.per_second),
+        number(min),
+        number(max),
+        op.replies.to_string(),
     ];
-    row.extend([kind.p50_us, kind.p90_us, kind.p99_us, kind.p999_us, kind.max_us].map(micros));
+    row.extend([op.p50_us, op.p90_us, op.p99_us, op.p999_us, op.max_us].map(micros));
     row
 }
 
 fn micros(micros: f64) -> String {
-    span(Duration::from_nanos((micros * 1000.0) as u64))
+    latency(Duration::from_nanos((micros * 1000.0) as u64))
 }
 
-/// Writes each kind's percentiles, as `HistogramLogProcessor` does, in microseconds.
-pub(super) fn write_percentiles(target: &Target, file: &Path) -> Result<(), Failure> {
+/// Writes the percentiles of each kind of request to `FILE-KIND.hgrm`, in microseconds and in the
+/// format of HdrHistogram's `HistogramLogProcessor`.
+///
+/// # Errors
+/// If a file cannot be written.
+pub(crate) fn write_percentiles(target: &Target, file: &Path) -> Result<(), Failure> {
     for (op, latency) in &target.latencies {
         let path =
             PathBuf::from(format!("{}-{}.hgrm", file.display(), op.name().replace(' ', "-")));
         std::fs::write(&path, percentiles(latency)).map_err(|error| {
             Failure::usage(
-                format!("can not write {}: {error}", path.display()),
-                "Name another file with --hgrm.",
+                format!("cannot write {}: {error}", path.display()),
+                "Choose another file with --hgrm.",
             )
         })?;
-        output::complain(&format!("written: {}", path.display()));
+        output::error_line(&format!("note: wrote {}", path.display()));
     }
     Ok(())
 }

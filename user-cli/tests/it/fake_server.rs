@@ -1,4 +1,4 @@
-//! A server that follows a script, made of blocking sockets and the protocol's core.
+//! A scripted server, made of blocking sockets and the protocol's encoder and decoder.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -16,65 +16,67 @@ pub(crate) const VERIFICATION: Uuid = Uuid::from_u128(0x0193_a5df);
 pub(crate) const USER: Uuid = Uuid::from_u128(0x0193_a5e0);
 pub(crate) const SESSION: Uuid = Uuid::from_u128(0x0193_a5e1);
 
-type Asked = (Request<'static>, Common<'static>);
+type Received = (Request<'static>, Common<'static>);
 
-pub(crate) struct Fake {
+pub(crate) struct FakeServer {
     pub(crate) addr: String,
-    asked: Arc<Mutex<Vec<Asked>>>,
+    received: Arc<Mutex<Vec<Received>>>,
 }
 
-impl Fake {
-    /// Answers each request by `script`, or not at all and closes where that is `None`.
+impl FakeServer {
+    /// Starts a server that replies to each request as `script` returns, or closes the connection
+    /// if that is `None`.
     pub(crate) fn start(
         script: impl Fn(&Request<'_>) -> Option<Reply<'static>> + Send + Sync + 'static,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = listener.local_addr().unwrap().to_string();
-        let asked = Arc::new(Mutex::new(Vec::new()));
-        let (seen, script) = (Arc::clone(&asked), Arc::new(script));
+        let received = Arc::new(Mutex::new(Vec::new()));
+        let (requests, script) = (Arc::clone(&received), Arc::new(script));
         thread::spawn(move || {
             for stream in listener.incoming() {
-                let (seen, script) = (Arc::clone(&seen), Arc::clone(&script));
-                thread::spawn(move || serve(stream.unwrap(), &seen, &*script));
+                let (requests, script) = (Arc::clone(&requests), Arc::clone(&script));
+                thread::spawn(move || serve(stream.unwrap(), &requests, &*script));
             }
         });
-        Self { addr, asked }
+        Self { addr, received }
     }
 
-    /// Answers everything with one reply.
-    pub(crate) fn saying(reply: impl Into<Reply<'static>>) -> Self {
+    /// Starts a server that replies to every request with the same reply.
+    pub(crate) fn replying(reply: impl Into<Reply<'static>>) -> Self {
         let reply = reply.into();
         Self::start(move |_| Some(reply.clone()))
     }
 
+    /// Starts a server that replies to every request with this error.
     pub(crate) fn refusing(code: ErrorCode) -> Self {
-        Self::saying(error(code))
+        Self::replying(error(code))
     }
 
-    /// What was asked since this was called last.
-    pub(crate) fn asked(&self) -> Vec<Asked> {
-        std::mem::take(&mut self.asked.lock().unwrap())
+    /// Returns the requests received since the last call.
+    pub(crate) fn take_requests(&self) -> Vec<Received> {
+        std::mem::take(&mut self.received.lock().unwrap())
     }
 
-    /// The one request that was asked since.
-    pub(crate) fn request(&self) -> Request<'static> {
-        let mut asked = self.asked();
-        assert_eq!(asked.len(), 1, "{asked:?}");
-        asked.remove(0).0
+    /// Returns the only request received since the last call.
+    pub(crate) fn take_request(&self) -> Request<'static> {
+        let mut requests = self.take_requests();
+        assert_eq!(requests.len(), 1, "{requests:?}");
+        requests.remove(0).0
     }
 }
 
 fn serve(
     mut stream: TcpStream,
-    seen: &Mutex<Vec<Asked>>,
+    requests: &Mutex<Vec<Received>>,
     script: &dyn Fn(&Request<'_>) -> Option<Reply<'static>>,
 ) {
     let (mut input, mut chunk) = (Vec::new(), [0; 4096]);
     loop {
         let mut out = BytesMut::new();
         match frame::split(&input) {
-            Ok(Some((found, size))) => {
-                let closes = answer(found, seen, script, &mut out);
+            Ok(Some((frame, size))) => {
+                let closes = respond(frame, requests, script, &mut out);
                 input.drain(..size);
                 if stream.write_all(&out).is_err() || closes {
                     return;
@@ -82,8 +84,8 @@ fn serve(
                 continue;
             }
             Ok(None) => {}
-            Err(fault) => {
-                Reply::from(error(fault.code())).encode(0, &mut out).unwrap();
+            Err(invalid) => {
+                Reply::from(error(invalid.code())).encode(0, &mut out).unwrap();
                 let _ = stream.write_all(&out);
                 return;
             }
@@ -95,36 +97,36 @@ fn serve(
     }
 }
 
-/// Answers one frame; whether the connection ends.
-fn answer(
-    found: frame::Frame<'_>,
-    seen: &Mutex<Vec<Asked>>,
+/// Responds to one frame. Returns true if the connection is to be closed.
+fn respond(
+    frame: frame::Frame<'_>,
+    requests: &Mutex<Vec<Received>>,
     script: &dyn Fn(&Request<'_>) -> Option<Reply<'static>>,
     out: &mut BytesMut,
 ) -> bool {
-    let reply = match Request::decode(found.kind, found.body) {
+    let reply = match Request::decode(frame.kind, frame.body) {
         Ok((request, common)) => {
             let reply = script(&request);
-            seen.lock().unwrap().push((request.into_owned(), common.into_owned()));
+            requests.lock().unwrap().push((request.into_owned(), common.into_owned()));
             reply
         }
-        Err(fault) => Some(error(fault.code()).into()),
+        Err(invalid) => Some(error(invalid.code()).into()),
     };
     if let Some(reply) = &reply {
-        reply.encode(found.id, out).unwrap();
+        reply.encode(frame.id, out).unwrap();
     }
     reply.is_none()
 }
 
 pub(crate) fn error(code: ErrorCode) -> ErrorReply<'static> {
-    ErrorReply { code, message: "as the script says".into(), retry_after_ms: None, field: None }
+    ErrorReply { code, message: "as scripted".into(), retry_after_ms: None, field: None }
 }
 
 pub(crate) fn pong() -> Pong {
     Pong { max_in_flight: Some(256), idle_timeout: Some(300) }
 }
 
-/// Tokens that end with `generation`.
+/// Returns a reply with tokens that end with `generation`.
 pub(crate) fn logged_in(generation: u32) -> LoggedIn<'static> {
     LoggedIn {
         user_id: USER,

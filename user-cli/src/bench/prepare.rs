@@ -1,0 +1,87 @@
+//! Prepares the accounts, sessions and tokens of a scenario.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use zeroize::Zeroizing;
+
+use super::accounts::{Server, SessionTokens};
+use super::engine::Plan;
+use super::mix::{Mix, Op};
+use super::user_service::{UserService, Workload};
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::session::{TokenKind, TokenOptions};
+
+/// Source of the accounts and tokens.
+pub(crate) struct Source<'a> {
+    /// File with accounts. If it does not exist, accounts are registered and written to it.
+    pub(crate) file: Option<&'a Path>,
+    /// The server's mail directory, needed to register accounts.
+    pub(crate) mail_dir: Option<&'a Path>,
+    /// Number of accounts to register.
+    pub(crate) users: usize,
+    /// Number of distinct access tokens.
+    pub(crate) tokens: usize,
+}
+
+/// Accounts, sessions and tokens for the connections of a run.
+pub(crate) struct Prepared {
+    workload: Arc<Workload>,
+    sessions: Vec<SessionTokens>,
+    sessions_per_connection: usize,
+}
+
+impl Prepared {
+    /// Returns the protocol of the connection with this number.
+    pub(crate) fn protocol(&self, number: usize, plan: &Plan) -> UserService {
+        let first = number * self.sessions_per_connection;
+        let last = first + self.sessions_per_connection;
+        let sessions = self.sessions.get(first..last).unwrap_or_default();
+        UserService::new(self.workload.clone(), number, plan.connections, plan.depth, sessions)
+    }
+}
+
+/// Prepares the accounts, sessions and tokens that the requests of `mix` need. Without a source of
+/// accounts, VerifyToken and GetUser use the stored token. New accounts have names that start with
+/// `prefix`.
+///
+/// # Errors
+/// If accounts or a token are missing, or if a request to the server fails.
+pub(crate) fn prepare(
+    context: &mut Context<'_>,
+    source: &Source<'_>,
+    plan: &Plan,
+    mix: &Mix,
+    prefix: &str,
+) -> Result<Prepared, Failure> {
+    let needs_tokens = mix.contains(Op::Verify) || mix.contains(Op::Get);
+    let has_accounts = source.file.is_some() || source.mail_dir.is_some();
+    let (mut accounts, mut tokens, mut sessions) = (Vec::new(), Vec::new(), Vec::new());
+    let mut sessions_per_connection = 0;
+    if mix.contains(Op::Login) || mix.contains(Op::Refresh) || needs_tokens && has_accounts {
+        let server = Server::new(&context.global.addr, context.tls());
+        if mix.contains(Op::Refresh) {
+            // Twice the average number of refreshes in flight, since their share fluctuates.
+            let average = (plan.depth as f64 * mix.share(Op::Refresh)).ceil() as usize;
+            sessions_per_connection = (average * 2).min(plan.depth);
+        }
+        let total = sessions_per_connection * plan.connections;
+        (accounts, tokens, sessions) = context.runtime.run(async {
+            let accounts = server.accounts(source.file, source.mail_dir, source.users).await?;
+            let sessions = server.sessions(&accounts, total).await?;
+            let tokens = if needs_tokens {
+                let first = server.sessions(&accounts, accounts.len().min(source.tokens)).await?;
+                server.tokens(first, source.tokens).await?
+            } else {
+                Vec::<Zeroizing<String>>::new()
+            };
+            Ok::<_, Failure>((accounts, tokens, sessions))
+        })??;
+    } else if needs_tokens {
+        context.load()?;
+        tokens.push(context.token(TokenKind::Access, &TokenOptions::STORED)?);
+    }
+    let workload = Arc::new(Workload::new(mix, &tokens, accounts, prefix.to_owned()));
+    Ok(Prepared { workload, sessions, sessions_per_connection })
+}

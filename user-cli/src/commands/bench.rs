@@ -1,0 +1,273 @@
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use crate::bench::accounts;
+use crate::bench::connect::ShortConnections;
+use crate::bench::engine::{End, PersistentConnections, Plan};
+use crate::bench::mix::{Mix, Op};
+use crate::bench::prepare::{Source, prepare};
+use crate::bench::progress::run_with_progress;
+use crate::bench::redis::{Keys, RedisUrl};
+use crate::bench::report::{self, Report};
+use crate::bench::summary::{Ratio, Results};
+use crate::context::{Context, Run};
+use crate::failure::Failure;
+use crate::format::number;
+use crate::options::parse_duration;
+
+/// Generate load on a server and measure its throughput, latencies and errors
+#[derive(Args)]
+#[command(after_help = "\
+Requirements of the scenarios:
+  ping, connect, register      none
+  verify                       the stored session, or accounts
+  get, refresh, login, mixed   accounts
+
+Accounts:
+  The file of --accounts contains one account per line: the login, a space, and the password. If it
+  does not exist, --mail-dir must be the directory that the server writes its emails to. Accounts
+  are then registered with the codes from the emails, and written to the file for the next test.
+  They are not deleted afterwards, so use a test server. Each request carries a different client
+  address, as from a gateway, so that no rate limit applies; the server must trust this peer, as it
+  trusts loopback by default.
+
+Closed and open loop:
+  By default, each connection keeps --depth requests in flight and sends the next one when a reply
+  arrives (closed loop). With --rate, requests are sent on a fixed schedule (open loop), and their
+  latency counts from the scheduled time, so that a stall of the server shows in the latencies.
+
+Examples:
+  user-cli bench ping --connections 50 --depth 16
+  user-cli bench verify --mail-dir user-data/mails --tokens 10000 --depth 16
+  user-cli bench verify --against redis://127.0.0.1:6379 --runs 5
+  user-cli bench login --mail-dir user-data/mails --users 32 --duration 30s
+  user-cli bench mixed --mail-dir user-data/mails --mix verify=9,login=1 --rate 500 --hgrm mixed")]
+pub(crate) struct Bench {
+    /// Requests to send
+    #[arg(value_enum)]
+    scenario: Scenario,
+    /// Number of concurrent connections
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=60_000))]
+    connections: u32,
+    /// Requests in flight per connection [default: 1; 256 with --rate]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=256))]
+    depth: Option<u32>,
+    /// Number of client threads
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=256))]
+    threads: u32,
+    /// Duration of a run
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
+    duration: Duration,
+    /// Number of requests per run, instead of a duration
+    #[arg(long, conflicts_with_all = ["duration", "rate"])]
+    count: Option<u64>,
+    /// Time before each run during which requests are sent but not measured
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
+    warm_up: Duration,
+    /// Requests per second over all connections; makes the test an open loop
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    rate: Option<u32>,
+    /// Shares of the requests in the scenario `mixed`
+    #[arg(long, value_name = "SHARES", default_value = "verify=94,get=3,refresh=2,login=1")]
+    mix: Mix,
+    /// Number of runs; the report contains medians over all runs
+    #[arg(long, alias = "rounds", default_value_t = 1)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
+    runs: u32,
+    /// Redis server for comparison: runs of GET, with values of the size of a TokenVerified frame,
+    /// alternate with the runs against the server. Always without TLS
+    #[arg(long, value_name = "redis://HOST:PORT")]
+    against: Option<RedisUrl>,
+    /// Number of accounts to register
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    users: u32,
+    /// Number of distinct access tokens, and of keys in Redis
+    #[arg(long, default_value_t = 1000)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    tokens: u32,
+    /// File with one account per line: login and password, separated by a space
+    #[arg(long, value_name = "FILE")]
+    accounts: Option<PathBuf>,
+    /// Directory that the server writes its emails to
+    #[arg(long, value_name = "DIR")]
+    mail_dir: Option<PathBuf>,
+    /// Write the latency percentiles of each kind of request to FILE-KIND.hgrm, in the format of
+    /// HdrHistogram
+    #[arg(long, value_name = "FILE")]
+    hgrm: Option<PathBuf>,
+    /// Process id of the server on this machine, to measure its CPU time per reply
+    #[arg(long, value_name = "PID")]
+    server_pid: Option<u32>,
+    /// Process id of Redis on this machine, to measure its CPU time per reply
+    #[arg(long, value_name = "PID", requires = "against")]
+    against_pid: Option<u32>,
+}
+
+/// Kind of requests that a load test sends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum Scenario {
+    /// VerifyToken with many tokens
+    Verify,
+    /// Login, with a password hash each
+    Login,
+    /// Register with new accounts
+    Register,
+    /// RefreshToken
+    Refresh,
+    /// GetUser
+    Get,
+    /// A mix of requests, as set with --mix
+    Mixed,
+    /// Open a connection, ping, and close it
+    Connect,
+    /// Ping, to measure the protocol without the service
+    Ping,
+}
+
+impl Scenario {
+    /// Returns the only kind of request, or `None` for a mix.
+    fn op(self) -> Option<Op> {
+        Some(match self {
+            Self::Verify => Op::Verify,
+            Self::Login => Op::Login,
+            Self::Register => Op::Register,
+            Self::Refresh => Op::Refresh,
+            Self::Get => Op::Get,
+            Self::Connect => Op::Connect,
+            Self::Ping => Op::Ping,
+            Self::Mixed => return None,
+        })
+    }
+
+    fn name(self) -> &'static str {
+        self.op().map_or("mixed", Op::name)
+    }
+}
+
+impl Run for Bench {
+    fn run(&self, context: &mut Context<'_>) -> Result<(), Failure> {
+        let is_connect = self.scenario == Scenario::Connect;
+        if is_connect && (self.rate.is_some() || self.depth.is_some()) {
+            return Err(Failure::usage(
+                "the scenario connect does not support --rate and --depth",
+                "Set the number of concurrent connections with --connections.",
+            ));
+        }
+        let plan = self.plan();
+        let mix = self.scenario.op().map_or_else(|| self.mix.clone(), Mix::only);
+        let source = Source {
+            file: self.accounts.as_deref(),
+            mail_dir: self.mail_dir.as_deref(),
+            users: self.users as usize,
+            tokens: self.tokens as usize,
+        };
+        let prefix = accounts::unique_prefix();
+        let prepared = prepare(context, &source, &plan, &mix, &prefix)?;
+        let redis = match &self.against {
+            Some(url) => Some((url, Keys::write(url, &prefix, source.tokens)?)),
+            None => None,
+        };
+        let redis_plan = Plan { observed_pid: self.against_pid, ..plan.clone() };
+        let (addr, tls) = (context.global.addr.as_str(), context.tls());
+        let (mut server_results, mut redis_results) = (Results::default(), Results::default());
+        for number in 1..=self.runs {
+            let label = |target: &str| format!("{target} {number}/{}", self.runs);
+            let name = label(self.scenario.name());
+            let result = if is_connect {
+                run_with_progress(&name, &plan, &ShortConnections { plan: &plan, addr, tls })
+            } else {
+                let protocol = |number| prepared.protocol(number, &plan);
+                let load = PersistentConnections { plan: &plan, addr, tls, protocol };
+                run_with_progress(&name, &plan, &load)
+            };
+            let result = result.map_err(|error| {
+                Failure::usage(error, format!("Check the server at {addr} and its log."))
+            })?;
+            server_results.add(&result, &plan);
+            if let Some((url, keys)) = &redis {
+                let protocol = |number| keys.protocol(number, redis_plan.connections);
+                let load = PersistentConnections {
+                    plan: &redis_plan,
+                    addr: &url.addr,
+                    tls: None,
+                    protocol,
+                };
+                let result = run_with_progress(&label("redis"), &redis_plan, &load);
+                let result = result.map_err(|error| {
+                    Failure::usage(error, format!("Check the Redis server at {}.", url.addr))
+                })?;
+                redis_results.add(&result, &redis_plan);
+            }
+        }
+        let server = server_results.into_target(addr);
+        let redis = redis.as_ref().map(|(url, _)| redis_results.into_target(&url.addr));
+        if let Some(file) = &self.hgrm {
+            [Some(&server), redis.as_ref()]
+                .into_iter()
+                .flatten()
+                .try_for_each(|target| report::write_percentiles(target, file))?;
+        }
+        let no_replies = server.median.values().all(|op| op.replies == 0);
+        let report = Report {
+            scenario: self.scenario.name(),
+            description: self.description(&plan),
+            connections: plan.connections,
+            depth: plan.depth,
+            threads: plan.threads,
+            rate: plan.rate,
+            mix: (self.scenario == Scenario::Mixed).then(|| mix.to_string()),
+            ratio: redis.as_ref().and_then(|redis| Ratio::of_rates(&server, redis)),
+            server,
+            redis,
+        };
+        report.print(context.global.json)?;
+        if no_replies { Err(Failure::Reported) } else { Ok(()) }
+    }
+}
+
+impl Bench {
+    fn plan(&self) -> Plan {
+        let depth = self.depth.unwrap_or(if self.rate.is_some() { 256 } else { 1 });
+        Plan {
+            connections: self.connections as usize,
+            depth: depth as usize,
+            threads: self.threads as usize,
+            warm_up: self.warm_up,
+            end: self.count.map_or(End::After(self.duration), End::Count),
+            rate: self.rate,
+            observed_pid: self.server_pid,
+        }
+    }
+
+    /// Describes the parameters of the test in one line.
+    fn description(&self, plan: &Plan) -> String {
+        let seconds =
+            |time: Duration| format!("{} s", number(time.as_secs_f64()).trim_end_matches(".0"));
+        let depth = if self.scenario == Scenario::Connect {
+            String::new()
+        } else {
+            format!(", depth {}", plan.depth)
+        };
+        let control =
+            plan.rate.map_or("closed loop".to_owned(), |rate| format!("open loop at {rate}/s"));
+        let mix = if self.scenario == Scenario::Mixed {
+            format!(" of {}", self.mix)
+        } else {
+            String::new()
+        };
+        let length = match plan.end {
+            End::After(time) => seconds(time),
+            End::Count(count) => format!("{count} requests"),
+        };
+        format!(
+            "{} connections{depth}, {control}{mix}, {} run(s) of {length} after {} of warm-up, \
+             {} thread(s)",
+            plan.connections,
+            self.runs,
+            seconds(plan.warm_up),
+            plan.threads,
+        )
+    }
+}

@@ -1,0 +1,37 @@
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::context::{Context, Run};
+use crate::failure::Failure;
+use crate::output;
+
+/// Write the man pages to a directory
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  user-cli man ~/.local/share/man/man1")]
+pub(crate) struct Man {
+    /// Directory to write to; created if it does not exist
+    directory: PathBuf,
+}
+
+impl Run for Man {
+    fn uses_server(&self) -> bool {
+        false
+    }
+
+    fn run(&self, context: &mut Context<'_>) -> Result<(), Failure> {
+        let directory = self.directory.display();
+        let written = std::fs::create_dir_all(&self.directory)
+            .and_then(|()| clap_mangen::generate_to((context.declaration)(), &self.directory));
+        written.map_err(|error| {
+            Failure::usage(
+                format!("cannot write to {directory}: {error}"),
+                "Choose a writable directory.",
+            )
+        })?;
+        output::line(&format!("Wrote the man pages to {directory}."))?;
+        Ok(())
+    }
+}

@@ -1,0 +1,43 @@
+use clap::Args;
+
+use crate::codes::CodeOptions;
+use crate::context::{Context, Run};
+use crate::failure::Failure;
+use crate::session::ShowTokens;
+use crate::state::Purpose;
+
+/// Verify the email address of a new account with the emailed code, and log in
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  user-cli verify-email --code 123456
+  user-cli verify-email --code 123456 --username kim2   # if the name has been taken since")]
+pub(crate) struct VerifyEmail {
+    #[command(flatten)]
+    code: CodeOptions,
+    /// Username to use instead of the registered one
+    #[arg(long)]
+    username: Option<String>,
+    #[command(flatten)]
+    show: ShowTokens,
+}
+
+impl Run for VerifyEmail {
+    fn run(&self, context: &mut Context<'_>) -> Result<(), Failure> {
+        context.load()?;
+        let verification_id = context.verification_id(
+            self.code.verification_id,
+            Some(Purpose::Registration),
+            "register",
+        )?;
+        let code = context.code(&self.code)?;
+        let verified = context.call(user_proto::VerifyEmail {
+            verification_id,
+            code: code.as_str().into(),
+            username: self.username.as_deref().map(Into::into),
+        })?;
+        context.state.remove_pending_code(Purpose::Registration);
+        let headline = "Verified: the account is active, and you are logged in.";
+        context.save_session(&verified, headline, &self.show)
+    }
+}

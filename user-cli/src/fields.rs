@@ -1,0 +1,71 @@
+//! The fields of a message as text and as JSON.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+use user_proto::{FieldValue, FieldView};
+
+use crate::{format, hex};
+
+/// Returns the label of a field: its name with spaces instead of underscores, and without `_ms`,
+/// since the value states the unit.
+pub(crate) fn label(name: &str) -> String {
+    name.strip_suffix("_ms").unwrap_or(name).replace('_', " ")
+}
+
+/// Formats the value of a field as text, in the unit that follows from the field's name. Secrets
+/// are shown only with `reveal`.
+pub(crate) fn text(field: &FieldView<'_>, reveal: bool) -> String {
+    match field.value {
+        FieldValue::Text(text) => format::printable(text).into_owned(),
+        FieldValue::Secret(bytes) if reveal => match std::str::from_utf8(bytes) {
+            Ok(text) => format::printable(text).into_owned(),
+            Err(_) => hex::encode(bytes),
+        },
+        FieldValue::Secret(bytes) => format!("[redacted, {} bytes]", bytes.len()),
+        FieldValue::Bytes(bytes) => hex::encode(bytes),
+        FieldValue::Uuid(id) => id.to_string(),
+        FieldValue::Instant(at) => format::timestamp(at, format::unix_now()),
+        FieldValue::Number(number) if field.name.ends_with("_ms") => {
+            format::duration(Duration::from_millis(number))
+        }
+        FieldValue::Number(number) if is_seconds(field.name) => format::seconds(number),
+        FieldValue::Number(number) => number.to_string(),
+        FieldValue::Code(code) => format!("{} ({:04x})", code.name(), code.0),
+        FieldValue::Flag => "yes".to_owned(),
+    }
+}
+
+fn is_seconds(name: &str) -> bool {
+    name.ends_with("expires_in") || matches!(name, "resend_after" | "idle_timeout")
+}
+
+/// Returns the fields of a message as JSON, in the notation of user-proto's test vectors: ids and
+/// codes are strings, timestamps and durations are numbers, bytes are hex. A secret that is not
+/// UTF-8 is an object with its hex. Secrets are shown only with `reveal`.
+pub(crate) fn json_object(
+    view: impl FnOnce(&mut dyn FnMut(FieldView<'_>)),
+    reveal: bool,
+) -> Map<String, Value> {
+    let mut object = Map::new();
+    view(&mut |field| {
+        object.insert(field.name.to_owned(), json_value(&field, reveal));
+    });
+    object
+}
+
+fn json_value(field: &FieldView<'_>, reveal: bool) -> Value {
+    match field.value {
+        FieldValue::Text(text) => text.into(),
+        FieldValue::Secret(bytes) if reveal => match std::str::from_utf8(bytes) {
+            Ok(text) => text.into(),
+            Err(_) => serde_json::json!({ "hex": hex::encode(bytes) }),
+        },
+        FieldValue::Secret(_) => "[redacted]".into(),
+        FieldValue::Bytes(bytes) => hex::encode(bytes).into(),
+        FieldValue::Uuid(id) => id.to_string().into(),
+        FieldValue::Instant(number) | FieldValue::Number(number) => number.into(),
+        FieldValue::Code(code) => format!("{:04x}", code.0).into(),
+        FieldValue::Flag => true.into(),
+    }
+}

@@ -1,0 +1,185 @@
+//! Formats durations, timestamps, rates and tables as text.
+
+use std::borrow::Cow;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Returns the current time in seconds since the Unix epoch.
+pub(crate) fn unix_now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// Formats a duration in the unit that suits it, rounded up.
+pub(crate) fn duration(time: Duration) -> String {
+    let ms = time.as_millis();
+    match ms {
+        0..1000 => format!("{ms} ms"),
+        1000..10_000 if !ms.is_multiple_of(1000) => {
+            format!("{}.{} s", ms.div_ceil(100) / 10, ms.div_ceil(100) % 10)
+        }
+        1000..120_000 => format!("{} s", ms.div_ceil(1000)),
+        120_000..7_200_000 => format!("{} min", ms.div_ceil(60_000)),
+        7_200_000..172_800_000 => format!("{} h", ms.div_ceil(3_600_000)),
+        _ => format!("{} days", ms.div_ceil(86_400_000)),
+    }
+}
+
+/// Formats a number of seconds as [`duration`] does.
+pub(crate) fn seconds(seconds: u64) -> String {
+    duration(Duration::from_secs(seconds))
+}
+
+/// Formats a latency with three significant digits, or `-` if it is zero.
+pub(crate) fn latency(time: Duration) -> String {
+    let (value, unit) = match time.as_nanos() {
+        0 => return "-".to_owned(),
+        1..1_000_000 => (time.as_secs_f64() * 1e6, "µs"),
+        1_000_000..1_000_000_000 => (time.as_secs_f64() * 1e3, "ms"),
+        _ => (time.as_secs_f64(), "s"),
+    };
+    let digits = if value >= 100.0 {
+        0
+    } else if value >= 10.0 {
+        1
+    } else {
+        2
+    };
+    let text = format!("{value:.digits$}");
+    let text =
+        if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
+    format!("{text} {unit}")
+}
+
+/// Formats a rate or count with one decimal, or none from 100 on.
+pub(crate) fn number(value: f64) -> String {
+    if value >= 100.0 { format!("{value:.0}") } else { format!("{value:.1}") }
+}
+
+/// Formats a Unix timestamp in UTC, with its distance from `now`.
+pub(crate) fn timestamp(at: u64, now: u64) -> String {
+    let distance = match at.cmp(&now) {
+        std::cmp::Ordering::Greater => format!("in {}", seconds(at - now)),
+        std::cmp::Ordering::Equal => "now".to_owned(),
+        std::cmp::Ordering::Less => format!("{} ago", seconds(now - at)),
+    };
+    format!("{} ({distance})", iso_8601(at))
+}
+
+/// Formats a Unix timestamp in ISO 8601. The date is computed in years that begin in March, so that
+/// a leap day is the last day of its year.
+fn iso_8601(at: u64) -> String {
+    let (days, second) = (at / 86_400, at % 86_400);
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let march_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * march_month + 2) / 5 + 1;
+    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
+/// Escapes control characters and characters that change the text direction, so that text from the
+/// server cannot control the terminal.
+pub(crate) fn printable(text: &str) -> Cow<'_, str> {
+    let is_harmful = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}')
+            || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    if !text.contains(is_harmful) {
+        return Cow::Borrowed(text);
+    }
+    let escaped = text.chars().fold(String::new(), |mut escaped, c| {
+        if is_harmful(c) {
+            escaped.extend(c.escape_unicode())
+        } else {
+            escaped.push(c)
+        }
+        escaped
+    });
+    Cow::Owned(escaped)
+}
+
+/// Formats pairs of name and value, one per line, with the values aligned.
+pub(crate) fn aligned(rows: &[(String, String)]) -> String {
+    let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or_default();
+    let lines: Vec<_> =
+        rows.iter().map(|(name, value)| format!("{name:width$}  {value}")).collect();
+    lines.join("\n")
+}
+
+/// Formats rows as a table, with the first column aligned left and the others right.
+pub(crate) fn table(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
+    let cells = |column| rows.iter().filter_map(move |row: &Vec<String>| row.get(column));
+    let width = |column| cells(column).map(|cell: &String| cell.chars().count()).max();
+    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or_default()).collect();
+    let line = |row: &Vec<String>| {
+        let cells =
+            row.iter().zip(&widths).enumerate().map(|(column, (cell, width))| match column {
+                0 => format!("{cell:width$}"),
+                _ => format!("{cell:>width$}"),
+            });
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_those_of_the_calendar() {
+        assert_eq!(iso_8601(0), "1970-01-01T00:00:00Z");
+        assert_eq!(iso_8601(951_782_399), "2000-02-28T23:59:59Z");
+        assert_eq!(iso_8601(951_782_400), "2000-02-29T00:00:00Z");
+        assert_eq!(iso_8601(1_709_251_199), "2024-02-29T23:59:59Z");
+        assert_eq!(iso_8601(4_107_542_400), "2100-03-01T00:00:00Z");
+        // The largest timestamp that the protocol allows.
+        assert_eq!(iso_8601((1 << 53) - 1), "285428751-11-12T07:36:31Z");
+    }
+
+    #[test]
+    fn durations_are_rounded_up_to_a_suitable_unit() {
+        let formatted: Vec<_> =
+            [0, 250, 1001, 9999, 60_000, 120_000, 900_000, 7_200_000, 2_592_000_000]
+                .map(|ms| duration(Duration::from_millis(ms)))
+                .into();
+        assert_eq!(
+            formatted,
+            ["0 ms", "250 ms", "1.1 s", "10.0 s", "60 s", "2 min", "15 min", "2 h", "30 days"]
+        );
+        assert_eq!(timestamp(1000, 940), "1970-01-01T00:16:40Z (in 60 s)");
+        assert_eq!(timestamp(940, 1000), "1970-01-01T00:15:40Z (60 s ago)");
+    }
+
+    #[test]
+    fn latencies_have_three_digits() {
+        let formatted: Vec<_> = [0, 950, 12_345, 123_456, 1_000_000, 25_400_000, 1_500_000_000]
+            .map(|nanos| latency(Duration::from_nanos(nanos)))
+            .into();
+        assert_eq!(formatted, ["-", "0.95 µs", "12.3 µs", "123 µs", "1 ms", "25.4 ms", "1.5 s"]);
+    }
+
+    #[test]
+    fn foreign_text_cannot_control_the_terminal() {
+        assert_eq!(printable("Kim Ünal"), "Kim Ünal");
+        assert_eq!(printable("a\u{1b}[2Jb\u{202e}"), "a\\u{1b}[2Jb\\u{202e}");
+    }
+
+    #[test]
+    fn values_are_aligned() {
+        let rows = [("a".to_owned(), "1".to_owned()), ("user id".to_owned(), "2".to_owned())];
+        assert_eq!(aligned(&rows), "a        1\nuser id  2");
+    }
+
+    #[test]
+    fn table_columns_are_aligned() {
+        let rows = [["", "rate"], ["verify", "5"]].map(|row| row.map(str::to_owned).to_vec());
+        assert_eq!(table(&rows), "        rate\nverify     5");
+    }
+}

@@ -1,0 +1,159 @@
+//! Options that several commands share, and the parsers of their values.
+
+use std::io::{self, Read};
+use std::net::{IpAddr, Ipv6Addr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use clap::builder::BoolishValueParser;
+use uuid::Uuid;
+
+use crate::failure::Failure;
+use crate::hex;
+
+/// Port of the server if the address has none.
+const DEFAULT_PORT: u16 = 3001;
+
+/// Options of every command.
+#[derive(Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// Address of the server, as host or host:port
+    #[arg(long, global = true, env = "USER_SERVER_ADDR", default_value = "127.0.0.1:3001")]
+    #[arg(value_parser = parse_addr)]
+    pub(crate) addr: String,
+    /// Print one JSON object per result, including tokens, and errors as JSON on stderr
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Time to wait for a reply, such as 5s, 500ms or 1m; also sent to the server as the deadline
+    #[arg(long, global = true, value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) timeout: Option<Duration>,
+    /// Print every frame in hex on stderr. Frames contain passwords, codes and tokens in plain text
+    #[arg(long, short, global = true)]
+    pub(crate) verbose: bool,
+    /// IP address of the end user that the request is made for; the server accepts it only from a
+    /// trusted peer
+    #[arg(long, global = true, value_name = "IP")]
+    pub(crate) client_address: Option<IpAddr>,
+    /// Idempotency key (random UUID) for the first change that the command makes. Repeating the
+    /// command with the same key within a day returns the same reply and makes no further change
+    #[arg(long, global = true, value_name = "UUID")]
+    pub(crate) idempotency_key: Option<Uuid>,
+    /// Connect with TLS 1.3; trusts the public certificate authorities unless --ca is given
+    #[arg(long, global = true, env = "USER_SERVER_TLS", value_parser = BoolishValueParser::new())]
+    pub(crate) tls: bool,
+    /// Connect with TLS 1.3 and trust only the certificate authorities in this PEM file
+    #[arg(long, global = true, env = "USER_SERVER_CA", value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+    /// Name expected in the server's certificate, if it is not the host in --addr
+    #[arg(long, global = true, env = "USER_SERVER_NAME", value_name = "NAME")]
+    pub(crate) server_name: Option<String>,
+    /// Client certificate in PEM, for a server that requires one
+    #[arg(long, global = true, env = "USER_CLI_CERT", value_name = "FILE")]
+    pub(crate) cert: Option<PathBuf>,
+    /// Private key of the client certificate, in PEM
+    #[arg(long, global = true, env = "USER_CLI_KEY", value_name = "FILE")]
+    pub(crate) key: Option<PathBuf>,
+}
+
+impl Global {
+    /// Returns true if connections to the server use TLS.
+    pub(crate) fn uses_tls(&self) -> bool {
+        self.tls || self.ca.is_some()
+    }
+}
+
+/// Bytes in hex, from the arguments or from stdin.
+#[derive(Args)]
+pub(crate) struct HexBytes {
+    /// Bytes in hex; spaces, colons, commas, underscores and 0x prefixes are ignored. `-` reads
+    /// them from stdin
+    #[arg(required = true)]
+    hex: Vec<String>,
+}
+
+impl HexBytes {
+    /// Decodes the bytes.
+    ///
+    /// # Errors
+    /// If stdin cannot be read or the text is not hex.
+    pub(crate) fn read(&self) -> Result<Vec<u8>, Failure> {
+        const HINT: &str = "Pass pairs of hex digits, such as 00000005 7f 00000001.";
+        let text = if self.hex.iter().any(|argument| argument != "-") {
+            self.hex.join(" ")
+        } else {
+            let mut text = String::new();
+            io::stdin()
+                .lock()
+                .read_to_string(&mut text)
+                .map_err(|error| Failure::usage(format!("cannot read stdin: {error}"), HINT))?;
+            text
+        };
+        hex::parse(&text).map_err(|message| Failure::usage(message, HINT))
+    }
+}
+
+/// Parses `host:port`; a host alone gets the default port.
+fn parse_addr(text: &str) -> Result<String, String> {
+    if let Ok(ip) = text.trim_matches(['[', ']']).parse::<Ipv6Addr>() {
+        return Ok(format!("[{ip}]:{DEFAULT_PORT}"));
+    }
+    match text.rsplit_once(':') {
+        None if !text.is_empty() => Ok(format!("{text}:{DEFAULT_PORT}")),
+        Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => {
+            Ok(text.to_owned())
+        }
+        _ => Err("expected host or host:port, such as 127.0.0.1:3001".to_owned()),
+    }
+}
+
+/// Parses a duration with a unit (`ms`, `s`, `m` or `min`); a number alone is in seconds.
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
+    const EXPECTED: &str = "expected a duration such as 5s, 500ms or 1m";
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let unit_ms = match unit {
+        "ms" => 1,
+        "s" | "" => 1000,
+        "m" | "min" => 60_000,
+        _ => return Err(EXPECTED.to_owned()),
+    };
+    let number: u32 = number.parse().map_err(|_| EXPECTED.to_owned())?;
+    match number.checked_mul(unit_ms) {
+        None | Some(0) => Err("expected a duration from 1ms to 49 days".to_owned()),
+        Some(ms) => Ok(Duration::from_millis(ms.into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_parsed() {
+        let ms = |text| parse_duration(text).map(|time| time.as_millis()).ok();
+        assert_eq!(
+            [ms("5s"), ms("500ms"), ms("1m"), ms("7")],
+            [Some(5000), Some(500), Some(60_000), Some(7000)]
+        );
+        assert!(
+            ["", "s", "0", "0ms", "1h", "-1s", "1.5s", "99999999m"]
+                .into_iter()
+                .all(|text| parse_duration(text).is_err())
+        );
+    }
+
+    #[test]
+    fn addresses_are_parsed() {
+        let parsed = |text| parse_addr(text).ok();
+        assert_eq!(parsed("localhost").as_deref(), Some("localhost:3001"));
+        assert_eq!(parsed("10.0.0.1:4000").as_deref(), Some("10.0.0.1:4000"));
+        assert_eq!(parsed("::1").as_deref(), Some("[::1]:3001"));
+        assert_eq!(parsed("[::1]").as_deref(), Some("[::1]:3001"));
+        assert_eq!(parsed("[::1]:9").as_deref(), Some("[::1]:9"));
+        assert!(
+            ["", ":1", "host:", "host:99999"].into_iter().all(|text| parse_addr(text).is_err())
+        );
+    }
+}
