@@ -32,6 +32,10 @@ pub use sql::SqlStore as PostgresStore;
 use sql::tx::Tx;
 pub use table::{Table, TableRow};
 
+/// Connections of one node besides those of its pool: for the readers of the revocation log and of
+/// retired keys, the database clock, and the health check.
+pub const WATCH_CONNECTIONS: u32 = 3;
+
 type Db = sqlx::Postgres;
 type Args = sqlx::postgres::PgArguments;
 
@@ -139,6 +143,8 @@ impl GroupMember {
 #[derive(Clone)]
 struct Pools {
     pool: PgPool,
+    /// For the background readers, which no flood of requests may hold up.
+    watch: PgPool,
     named: bool,
 }
 
@@ -154,21 +160,9 @@ impl PostgresStore {
         } else {
             connect = connect.options([("statement_timeout", "5s")]);
         }
-        let pool = PgPoolOptions::new()
-            .max_connections(options.pool)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            .test_before_acquire(false)
-            .before_acquire(|connection, meta| {
-                Box::pin(async move {
-                    if meta.idle_for < PROBE_AFTER {
-                        return Ok(true);
-                    }
-                    let alive = tokio::time::timeout(PROBE_AFTER, connection.ping()).await;
-                    Ok(matches!(alive, Ok(Ok(()))))
-                })
-            })
-            .connect_lazy_with(connect);
-        Self::new(Pools { pool, named: !options.pooler })
+        let watch = pool(WATCH_CONNECTIONS).connect_lazy_with(connect.clone());
+        let pool = pool(options.pool).connect_lazy_with(connect);
+        Self::new(Pools { pool, watch, named: !options.pooler })
     }
 
     /// Looks at what an operator has to know before nodes are added.
@@ -228,6 +222,23 @@ impl PostgresStore {
     }
 }
 
+/// A pool of at most this many connections. A connection that was idle is probed before it is used.
+fn pool(max: u32) -> PgPoolOptions {
+    PgPoolOptions::new()
+        .max_connections(max)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .test_before_acquire(false)
+        .before_acquire(|connection, meta| {
+            Box::pin(async move {
+                if meta.idle_for < PROBE_AFTER {
+                    return Ok(true);
+                }
+                let alive = tokio::time::timeout(PROBE_AFTER, connection.ping()).await;
+                Ok(matches!(alive, Ok(Ok(()))))
+            })
+        })
+}
+
 impl Pools {
     /// A transaction.
     async fn write(&self) -> Result<Tx, Fault> {
@@ -240,22 +251,29 @@ impl Pools {
         Tx::open(&self.pool, self.named, (!self.named).then_some(BEGIN)).await
     }
 
+    /// One statement of a background reader, on a connection that no request uses.
+    async fn watch(&self) -> Result<Tx, Fault> {
+        Tx::open(&self.watch, self.named, (!self.named).then_some(BEGIN)).await
+    }
+
     /// A transaction that reads, and sees the store as it was at its first statement.
     async fn snapshot(&self) -> Result<Tx, Fault> {
         Tx::open(&self.pool, self.named, Some(SNAPSHOT)).await
     }
 
     fn used(&self) -> Vec<PoolUse> {
-        vec![PoolUse {
-            name: "postgres",
-            open: self.pool.size(),
-            idle: u32::try_from(self.pool.num_idle()).unwrap_or(u32::MAX),
-            max: self.pool.options().get_max_connections(),
-        }]
+        let used = |name, pool: &PgPool| PoolUse {
+            name,
+            open: pool.size(),
+            idle: u32::try_from(pool.num_idle()).unwrap_or(u32::MAX),
+            max: pool.options().get_max_connections(),
+        };
+        vec![used("postgres", &self.pool), used("watch", &self.watch)]
     }
 
     async fn close(&self) {
         self.pool.close().await;
+        self.watch.close().await;
     }
 }
 

@@ -45,6 +45,8 @@ struct Pools {
     /// They take turns here and not in SQLite's busy loop.
     writers: Writers,
     readers: SqlitePool,
+    /// For the background readers, which no flood of requests may hold up.
+    watch: SqlitePool,
 }
 
 impl SqliteStore {
@@ -67,9 +69,7 @@ impl SqliteStore {
         let abandoned =
             "UPDATE outbox SET due_at = turn_at WHERE turn_at IS NOT NULL AND settled_at IS NULL";
         sqlx::query(abandoned).execute(&writer).await.map_err(sql::fault)?;
-        let readers =
-            pool(READERS).connect_lazy_with(options.read_only(true).create_if_missing(false));
-        Ok(Self::new(Pools { writers: Writers::new(writer), readers }))
+        Ok(Self::over(writer, options.create_if_missing(false)))
     }
 
     /// Opens the database at `path` to look at it, beside the process that serves from it, if any.
@@ -83,7 +83,7 @@ impl SqliteStore {
             .max_connections(1)
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .connect_lazy_with(options);
-        Self::new(Pools { writers: Writers::new(pool.clone()), readers: pool })
+        Self::new(Pools { writers: Writers::new(pool.clone()), readers: pool.clone(), watch: pool })
     }
 
     /// Opens the database at `path` beside the server that has it open, and takes turns with it by
@@ -103,8 +103,15 @@ impl SqliteStore {
             );
             return Err(Fault::Unavailable(wrong));
         }
-        let readers = pool(READERS).connect_lazy_with(options.read_only(true));
-        Ok(Self::new(Pools { writers: Writers::new(writer), readers }))
+        Ok(Self::over(writer, options))
+    }
+
+    /// A store over a pool of writers, with readers of the same file.
+    fn over(writer: SqlitePool, options: SqliteConnectOptions) -> Self {
+        let options = options.read_only(true);
+        let readers = pool(READERS).connect_lazy_with(options.clone());
+        let watch = pool(1).connect_lazy_with(options);
+        Self::new(Pools { writers: Writers::new(writer), readers, watch })
     }
 
     /// The schema's version that this binary brings.
@@ -154,6 +161,11 @@ impl Pools {
         Tx::open(&self.readers, true, None).await
     }
 
+    /// One statement of a background reader, on a connection that no request uses.
+    async fn watch(&self) -> Result<Tx, Fault> {
+        Tx::open(&self.watch, true, None).await
+    }
+
     /// A transaction that reads, and sees the store as it was at its first statement.
     async fn snapshot(&self) -> Result<Tx, Fault> {
         Tx::open(&self.readers, true, Some("BEGIN")).await
@@ -171,6 +183,7 @@ impl Pools {
 
     async fn close(&self) {
         self.readers.close().await;
+        self.watch.close().await;
         self.writers.close().await;
     }
 }

@@ -58,12 +58,12 @@ impl Housekeeping for SqlStore {
     }
 
     async fn ping(&self) -> Result<(), Fault> {
-        let _: (i64,) = self.read_one(sqlx::query_as("SELECT CAST(1 AS BIGINT)")).await?;
+        let _: (i64,) = self.watch_one(sqlx::query_as("SELECT CAST(1 AS BIGINT)")).await?;
         Ok(())
     }
 
     async fn server_time(&self) -> Result<Option<Timestamp>, Fault> {
-        let mut tx = self.pools.read().await?;
+        let mut tx = self.pools.watch().await?;
         let time = super::super::server_time(&mut tx).await?;
         tx.finish().await?;
         Ok(time)

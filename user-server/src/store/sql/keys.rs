@@ -24,7 +24,7 @@ impl KeyRecords for SqlStore {
 
     async fn retired_keys(&self) -> Result<Vec<RetiredKey>, Fault> {
         let select = "SELECT kid, retired_at FROM retired_keys ORDER BY retired_at, kid";
-        let rows: Vec<(String, i64)> = self.read_all(sqlx::query_as(select)).await?;
+        let rows: Vec<(String, i64)> = self.watch_all(sqlx::query_as(select)).await?;
         Ok(rows.into_iter().map(|(kid, at)| RetiredKey { kid, at: Timestamp(at) }).collect())
     }
 

@@ -57,6 +57,28 @@ impl SqlStore {
         Ok(rows)
     }
 
+    /// Every row, on a connection that no request uses.
+    async fn watch_all<T>(&self, query: QueryAs<'_, Db, T, Args>) -> Result<Vec<T>, Fault>
+    where
+        T: for<'r> sqlx::FromRow<'r, <Db as sqlx::Database>::Row> + Send + Unpin,
+    {
+        let mut tx = self.pools.watch().await?;
+        let rows = tx.all(query).await?;
+        tx.finish().await?;
+        Ok(rows)
+    }
+
+    /// Exactly one row, on a connection that no request uses.
+    async fn watch_one<T>(&self, query: QueryAs<'_, Db, T, Args>) -> Result<T, Fault>
+    where
+        T: for<'r> sqlx::FromRow<'r, <Db as sqlx::Database>::Row> + Send + Unpin,
+    {
+        let mut tx = self.pools.watch().await?;
+        let row = tx.one(query).await?;
+        tx.finish().await?;
+        Ok(row)
+    }
+
     /// Exactly one row, outside of a transaction.
     async fn read_one<T>(&self, query: QueryAs<'_, Db, T, Args>) -> Result<T, Fault>
     where

@@ -17,7 +17,7 @@ const BACKLOG: &str = "SELECT
 impl OutboxDepth for SqlStore {
     async fn backlog(&self, now: Timestamp) -> Result<Backlog, Fault> {
         let (unsent, sending_since, waiting, due_since): (i64, Option<i64>, i64, Option<i64>) =
-            self.read_one(sqlx::query_as(BACKLOG).bind(now.0)).await?;
+            self.watch_one(sqlx::query_as(BACKLOG).bind(now.0)).await?;
         let oldest = sending_since.into_iter().chain(due_since).min().map(Timestamp);
         Ok(Backlog { unsent, waiting, oldest })
     }

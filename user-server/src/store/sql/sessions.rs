@@ -89,14 +89,14 @@ impl Sessions for SqlStore {
 impl RevocationLog for SqlStore {
     async fn revocations(&self, since: Timestamp) -> Result<Vec<Revocation>, Fault> {
         let select = sqlx::query_as("SELECT subject, at FROM revocations WHERE at >= $1");
-        let rows: Vec<(Uuid, i64)> = self.read_all(select.bind(since.0)).await?;
+        let rows: Vec<(Uuid, i64)> = self.watch_all(select.bind(since.0)).await?;
         let entry = |(subject, at)| Revocation { subject, at: Timestamp(at) };
         Ok(rows.into_iter().map(entry).collect())
     }
 
     async fn changes(&self, since: Timestamp) -> Result<Vec<UserVersion>, Fault> {
         let select = sqlx::query_as("SELECT id, version FROM users WHERE changed_at >= $1");
-        let rows: Vec<(Uuid, i64)> = self.read_all(select.bind(since.0)).await?;
+        let rows: Vec<(Uuid, i64)> = self.watch_all(select.bind(since.0)).await?;
         Ok(rows.into_iter().map(|(user_id, version)| UserVersion { user_id, version }).collect())
     }
 }

@@ -1,0 +1,74 @@
+//! Names of devices, as clients give them to recognise their sessions by.
+
+use super::Refusal;
+
+/// Name of a device. It is shown to the owner of the session only; it is never trusted, and never
+/// appears in an email.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceName(String);
+
+impl DeviceName {
+    /// The largest size, in bytes.
+    pub const MAX_BYTES: usize = 128;
+
+    /// Parses a name. Control, bidirectional and other format characters are replaced with U+FFFD,
+    /// so that it can be shown; a name that grows past the largest size is cut off.
+    ///
+    /// # Errors
+    /// [`Refusal::InvalidValue`] if the text is longer than 128 bytes.
+    pub fn parse(text: &str) -> Result<Self, Refusal> {
+        if text.len() > Self::MAX_BYTES {
+            let reason = "must be at most 128 bytes";
+            return Err(Refusal::InvalidValue { field: "device", reason });
+        }
+        let shown = |c: char| {
+            if c.is_control() || is_format(c) { char::REPLACEMENT_CHARACTER } else { c }
+        };
+        let mut name: String = text.chars().map(shown).collect();
+        name.truncate(name.floor_char_boundary(Self::MAX_BYTES));
+        Ok(Self(name))
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Reports whether a character has the general category Cf (Unicode 16.0), which includes the
+/// controls of bidirectional text.
+fn is_format(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{890}'..='\u{891}'
+            | '\u{8e2}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{2064}' | '\u{2066}'..='\u{206f}' | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}' | '\u{110bd}' | '\u{110cd}' | '\u{13430}'..='\u{1343f}'
+            | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0001}'
+            | '\u{e0020}'..='\u{e007f}'
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_cannot_control_how_it_is_shown() {
+        let shown = |text| DeviceName::parse(text).unwrap().as_str().to_owned();
+        assert_eq!(shown("Ada's phone"), "Ada's phone");
+        assert_eq!(shown("Łódź 📱"), "Łódź 📱");
+        let hostile = "a\u{1b}[31m\u{9b}b\u{202e}c\u{2066}d\u{200b}e\u{feff}f\n\u{7f}";
+        assert_eq!(shown(hostile), "a\u{fffd}[31m\u{fffd}b\u{fffd}c\u{fffd}d\u{fffd}e\u{fffd}f\u{fffd}\u{fffd}");
+    }
+
+    #[test]
+    fn a_name_has_at_most_128_bytes() {
+        assert_eq!(DeviceName::parse(&"x".repeat(128)).unwrap().as_str().len(), 128);
+        let too_long = DeviceName::parse(&"x".repeat(129));
+        assert!(matches!(too_long, Err(Refusal::InvalidValue { field: "device", .. })));
+        // Each of these takes three bytes when it is replaced.
+        let replaced = DeviceName::parse(&"\n".repeat(128)).unwrap();
+        assert_eq!(replaced.as_str(), "\u{fffd}".repeat(42));
+    }
+}
