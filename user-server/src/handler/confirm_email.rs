@@ -3,11 +3,15 @@
 use user_proto::{ConfirmEmail, EmailConfirmed};
 
 use super::execute_once::Replay;
-use super::{Handle, Services};
-use crate::domain::{RequestContext, UseCaseResult};
+use super::{Handle, Services, sizes};
+use crate::domain::{Refusal, RequestContext, UseCaseResult};
 use crate::users::UpdatedUser;
 
 impl Handle for ConfirmEmail<'_> {
+    fn too_large(&self) -> Option<Refusal> {
+        sizes::token(&self.access_token).or_else(|| sizes::code(&self.code))
+    }
+
     async fn handle(
         self,
         services: &Services,

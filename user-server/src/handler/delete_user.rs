@@ -3,10 +3,14 @@
 use user_proto::{DeleteUser, UserDeleted};
 
 use super::execute_once::Replay;
-use super::{Handle, Services};
-use crate::domain::{RequestContext, UseCaseResult};
+use super::{Handle, Services, sizes};
+use crate::domain::{Refusal, RequestContext, UseCaseResult};
 
 impl Handle for DeleteUser<'_> {
+    fn too_large(&self) -> Option<Refusal> {
+        sizes::token(&self.access_token).or_else(|| sizes::current_password(&self.current_password))
+    }
+
     fn hashes(&self) -> bool {
         true
     }

@@ -4,7 +4,7 @@ use user_proto::{Reply, Request};
 
 use super::execute_once::Replay;
 use super::{ClockReading, Handle, Services};
-use crate::domain::{RequestContext, UseCaseResult};
+use crate::domain::{Refusal, RequestContext, UseCaseResult};
 
 /// Evaluates a constant of the message's implementation.
 macro_rules! constant {
@@ -25,6 +25,10 @@ macro_rules! dispatch {
 
         pub(super) fn needs_key(request: &Request<'_>) -> bool {
             match request { $(Request::$message(_) => constant!(user_proto::$message, NEEDS_KEY),)* }
+        }
+
+        pub(super) fn too_large(request: &Request<'_>) -> Option<Refusal> {
+            match request { $(Request::$message(request) => request.too_large(),)* }
         }
 
         pub(super) fn hashes(request: &Request<'_>) -> bool {

@@ -4,11 +4,15 @@ use std::borrow::Cow;
 
 use user_proto::{GetUser, UnixSeconds, User};
 
-use super::{Handle, Services};
-use crate::domain::{Profile, RequestContext, UseCaseResult};
+use super::{Handle, Services, sizes};
+use crate::domain::{Profile, Refusal, RequestContext, UseCaseResult};
 
 impl Handle for GetUser<'_> {
     const CHANGES: bool = false;
+
+    fn too_large(&self) -> Option<Refusal> {
+        sizes::token(&self.access_token)
+    }
 
     async fn handle(self, services: &Services, _: &RequestContext) -> UseCaseResult<User<'static>> {
         Ok(services.users.get(self.access_token.expose()).await?.into())

@@ -3,11 +3,15 @@
 use user_proto::{LoggedIn, Login};
 
 use super::execute_once::Replay;
-use super::{Handle, Services};
-use crate::domain::{RequestContext, UseCaseResult};
+use super::{Handle, Services, sizes};
+use crate::domain::{Refusal, RequestContext, UseCaseResult};
 
 impl Handle for Login<'_> {
     const NEEDS_KEY: bool = true;
+
+    fn too_large(&self) -> Option<Refusal> {
+        sizes::login(&self.login, &self.password)
+    }
 
     fn hashes(&self) -> bool {
         true

@@ -7,6 +7,7 @@
 mod dispatch;
 mod execute_once;
 mod replies;
+mod sizes;
 
 mod confirm_email;
 mod delete_user;
@@ -89,6 +90,10 @@ trait Handle: RequestMessage {
         false
     }
 
+    /// Returns the refusal of a field that is too large, before anything of the request is copied:
+    /// of class 02 where the value would be set, or as a wrong value where it is presented.
+    fn too_large(&self) -> Option<Refusal>;
+
     /// Answers an immediate message.
     fn answer_now(&self, _: &Services, _: ClockReading) -> UseCaseResult<Self::Reply> {
         Err(Fault::internal("the message is not answered immediately").into())
@@ -150,6 +155,13 @@ impl Handler {
         }
         let answer = dispatch::answer_now(request, &self.services, clocks);
         Some(answer.unwrap_or_else(|failure| replies::error(failure).into()))
+    }
+
+    /// Returns the reply to a request with a field that is too large, or `None` where all fields
+    /// are within their limits.
+    #[must_use]
+    pub fn too_large(request: &Request<'_>) -> Option<ErrorReply<'static>> {
+        dispatch::too_large(request).map(|refusal| replies::error(refusal.into()))
     }
 
     /// Reports whether a request hashes a password, which has its own limit per connection.

@@ -4,11 +4,15 @@ use user_proto::{Ping, Pong};
 
 use super::replies::seconds;
 use super::{ClockReading, Handle, Services};
-use crate::domain::{RequestContext, UseCaseResult};
+use crate::domain::{Refusal, RequestContext, UseCaseResult};
 
 impl Handle for Ping {
     const IMMEDIATE: bool = true;
     const CHANGES: bool = false;
+
+    fn too_large(&self) -> Option<Refusal> {
+        None
+    }
 
     fn answer_now(&self, services: &Services, _: ClockReading) -> UseCaseResult<Pong> {
         Ok(pong(services))

@@ -3,10 +3,14 @@
 use user_proto::{RefreshToken, TokenRefreshed};
 
 use super::execute_once::Replay;
-use super::{Handle, Services};
-use crate::domain::{RequestContext, UseCaseResult};
+use super::{Handle, Services, sizes};
+use crate::domain::{Refusal, RequestContext, UseCaseResult};
 
 impl Handle for RefreshToken<'_> {
+    fn too_large(&self) -> Option<Refusal> {
+        sizes::token(&self.refresh_token)
+    }
+
     async fn handle(
         self,
         services: &Services,

@@ -3,11 +3,17 @@
 use user_proto::{Register, Registered};
 
 use super::execute_once::Replay;
-use super::{Handle, Services};
-use crate::domain::{RequestContext, UseCaseResult};
+use super::{Handle, Services, sizes};
+use crate::domain::{Refusal, RequestContext, UseCaseResult};
 
 impl Handle for Register<'_> {
     const NEEDS_KEY: bool = true;
+
+    fn too_large(&self) -> Option<Refusal> {
+        sizes::username(&self.username)
+            .or_else(|| sizes::email(&self.email))
+            .or_else(|| sizes::new_password(&self.password, "password"))
+    }
 
     fn hashes(&self) -> bool {
         true

@@ -3,11 +3,15 @@
 use user_proto::{PasswordResetRequested, RequestPasswordReset};
 
 use super::execute_once::Replay;
-use super::{Handle, Services};
-use crate::domain::{RequestContext, UseCaseResult};
+use super::{Handle, Services, sizes};
+use crate::domain::{Refusal, RequestContext, UseCaseResult};
 
 impl Handle for RequestPasswordReset<'_> {
     const NEEDS_KEY: bool = true;
+
+    fn too_large(&self) -> Option<Refusal> {
+        sizes::email(&self.email)
+    }
 
     async fn handle(
         self,

@@ -5,11 +5,15 @@ use user_proto::{CodeResent, ResendCode};
 use super::execute_once::Replay;
 use super::replies::seconds;
 use super::{Handle, Services};
-use crate::domain::{RequestContext, UseCaseResult};
+use crate::domain::{Refusal, RequestContext, UseCaseResult};
 use crate::users::CodeSent;
 
 impl Handle for ResendCode {
     const NEEDS_KEY: bool = true;
+
+    fn too_large(&self) -> Option<Refusal> {
+        None
+    }
 
     async fn handle(
         self,

@@ -3,10 +3,14 @@
 use user_proto::{PasswordReset, ResetPassword};
 
 use super::execute_once::Replay;
-use super::{Handle, Services};
-use crate::domain::{RequestContext, UseCaseResult};
+use super::{Handle, Services, sizes};
+use crate::domain::{Refusal, RequestContext, UseCaseResult};
 
 impl Handle for ResetPassword<'_> {
+    fn too_large(&self) -> Option<Refusal> {
+        sizes::code(&self.code).or_else(|| sizes::new_password(&self.new_password, "new_password"))
+    }
+
     fn hashes(&self) -> bool {
         true
     }

@@ -3,11 +3,21 @@
 use user_proto::{Secret, UpdateUser, UserUpdated};
 
 use super::execute_once::Replay;
-use super::{Handle, Services};
-use crate::domain::{RequestContext, UseCaseResult};
+use super::{Handle, Services, sizes};
+use crate::domain::{Refusal, RequestContext, UseCaseResult};
 use crate::users::UpdateRequest;
 
 impl Handle for UpdateUser<'_> {
+    fn too_large(&self) -> Option<Refusal> {
+        sizes::token(&self.access_token)
+            .or_else(|| self.username.as_deref().and_then(sizes::username))
+            .or_else(|| self.email.as_deref().and_then(sizes::email))
+            .or_else(|| {
+                self.new_password.as_ref().and_then(|new| sizes::new_password(new, "new_password"))
+            })
+            .or_else(|| self.current_password.as_ref().and_then(sizes::current_password))
+    }
+
     fn hashes(&self) -> bool {
         self.email.is_some() || self.new_password.is_some()
     }

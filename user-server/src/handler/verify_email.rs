@@ -3,10 +3,14 @@
 use user_proto::{EmailVerified, VerifyEmail};
 
 use super::execute_once::Replay;
-use super::{Handle, Services};
-use crate::domain::{RequestContext, UseCaseResult};
+use super::{Handle, Services, sizes};
+use crate::domain::{Refusal, RequestContext, UseCaseResult};
 
 impl Handle for VerifyEmail<'_> {
+    fn too_large(&self) -> Option<Refusal> {
+        sizes::code(&self.code).or_else(|| self.username.as_deref().and_then(sizes::username))
+    }
+
     async fn handle(
         self,
         services: &Services,

@@ -3,13 +3,17 @@
 use user_proto::{TokenVerified, UnixSeconds, VerifyToken};
 
 use super::replies::millis;
-use super::{ClockReading, Handle, Services};
-use crate::domain::{RequestContext, UseCaseResult};
+use super::{ClockReading, Handle, Services, sizes};
+use crate::domain::{Refusal, RequestContext, UseCaseResult};
 use crate::tokens::Verified;
 
 impl Handle for VerifyToken<'_> {
     const IMMEDIATE: bool = true;
     const CHANGES: bool = false;
+
+    fn too_large(&self) -> Option<Refusal> {
+        sizes::token(&self.access_token)
+    }
 
     #[inline]
     fn answer_now(

@@ -2,6 +2,7 @@
 //! itself.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, unreachable_pub)]
 
+mod abuse;
 mod accounts;
 mod audit;
 mod backups;

@@ -19,6 +19,11 @@ impl Codes for SqlStore {
         max_guesses: u32,
         now: Timestamp,
     ) -> Result<GuessCharge, Fault> {
+        // A guess that can only fail writes nothing.
+        match self.guessable(verification_id, purpose, user_id, max_guesses, now).await? {
+            GuessCharge::Charged(_) => {}
+            other => return Ok(other),
+        }
         let mut tx = self.pools.write().await?;
         let charge = sqlx::query_as(concat!(
             "UPDATE verifications SET guesses = guesses + 1
@@ -35,18 +40,8 @@ impl Codes for SqlStore {
         let charged: Option<VerificationRow> = tx.optional(charge).await?;
         let charge = match charged {
             Some(row) => GuessCharge::Charged(row.guess()?),
-            None => {
-                let unsent = sqlx::query_as(
-                    "SELECT created_at FROM verifications
-                     WHERE id = $1 AND purpose = $2 AND ($3 IS NULL OR user_id = $3)
-                           AND claimed_at IS NULL",
-                )
-                .bind(verification_id)
-                .bind(purpose.name())
-                .bind(user_id);
-                let unsent: Option<(i64,)> = tx.optional(unsent).await?;
-                if unsent.is_some() { GuessCharge::NotIssued } else { GuessCharge::Spent }
-            }
+            // It was spent after it was read.
+            None => GuessCharge::Spent,
         };
         tx.commit().await?;
         Ok(charge)
@@ -72,6 +67,10 @@ impl Codes for SqlStore {
         kids: &[&str],
         change: Change,
     ) -> Result<ResendResult, Fault> {
+        // A request for an unknown id writes nothing.
+        if self.verification(verification_id).await?.is_none() {
+            return Ok(ResendResult::Spent);
+        }
         let mut tx = self.begin(change).await?;
         let at = tx.at();
         // Locks the row, so that concurrent requests see each other's email.
@@ -106,5 +105,37 @@ impl Codes for SqlStore {
         tx.change.set_event_user(row.user_id);
         tx.commit().await?;
         Ok(ResendResult::Queued)
+    }
+}
+
+impl SqlStore {
+    async fn verification(&self, id: Uuid) -> Result<Option<VerificationRow>, Fault> {
+        let select =
+            concat!("SELECT ", verification_columns!(), " FROM verifications WHERE id = $1");
+        self.read_optional(sqlx::query_as(select).bind(id)).await
+    }
+
+    /// Reports what a guess would be charged, without charging for it.
+    async fn guessable(
+        &self,
+        verification_id: Uuid,
+        purpose: Purpose,
+        user_id: Option<Uuid>,
+        max_guesses: u32,
+        now: Timestamp,
+    ) -> Result<GuessCharge, Fault> {
+        let Some(row) = self.verification(verification_id).await? else {
+            return Ok(GuessCharge::Spent);
+        };
+        let of_user = user_id.is_none() || row.user_id == user_id;
+        if row.purpose()? != purpose || !of_user {
+            return Ok(GuessCharge::Spent);
+        }
+        if row.claimed_at.is_none() {
+            return Ok(GuessCharge::NotIssued);
+        }
+        let alive = row.guesses < i64::from(max_guesses)
+            && row.expires_at.is_some_and(|expires_at| expires_at > now.0);
+        if alive { Ok(GuessCharge::Charged(row.guess()?)) } else { Ok(GuessCharge::Spent) }
     }
 }

@@ -1,0 +1,50 @@
+//! Sizes of fields, checked in place in the frame. Each function returns the refusal of a value that
+//! is too large.
+
+use user_proto::Secret;
+
+use crate::domain::{Email, Password, Refusal, Username};
+use crate::tokens::MAX_TOKEN;
+
+/// The largest size of a code, in bytes.
+const MAX_CODE: usize = 64;
+
+/// A username that is set.
+pub(super) fn username(text: &str) -> Option<Refusal> {
+    let refusal = Refusal::InvalidUsername("must be at most 128 bytes");
+    (text.len() > Username::MAX_BYTES).then_some(refusal)
+}
+
+/// An email address that is set, or that an email is requested for.
+pub(super) fn email(text: &str) -> Option<Refusal> {
+    let refusal = Refusal::InvalidEmail("must be at most 254 bytes");
+    (text.len() > Email::MAX_BYTES).then_some(refusal)
+}
+
+/// A password that is set.
+pub(super) fn new_password(password: &Secret<'_>, field: &'static str) -> Option<Refusal> {
+    let refusal = Refusal::InvalidPassword { field, reason: "must be at most 1024 bytes" };
+    (password.expose().len() > Password::MAX_BYTES).then_some(refusal)
+}
+
+/// A login and a password that are presented.
+pub(super) fn login(login: &str, password: &Secret<'_>) -> Option<Refusal> {
+    let too_large = login.len() > Email::MAX_BYTES || password.expose().len() > Password::MAX_BYTES;
+    too_large.then_some(Refusal::InvalidCredentials { field: None })
+}
+
+/// The current password, presented to prove a change.
+pub(super) fn current_password(password: &Secret<'_>) -> Option<Refusal> {
+    let refusal = Refusal::InvalidCredentials { field: Some("current_password") };
+    (password.expose().len() > Password::MAX_BYTES).then_some(refusal)
+}
+
+/// A token.
+pub(super) fn token(token: &Secret<'_>) -> Option<Refusal> {
+    (token.expose().len() > MAX_TOKEN).then_some(Refusal::InvalidToken)
+}
+
+/// A one-time code.
+pub(super) fn code(code: &Secret<'_>) -> Option<Refusal> {
+    (code.expose().len() > MAX_CODE).then_some(Refusal::InvalidCode)
+}

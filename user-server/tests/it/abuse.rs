@@ -1,0 +1,154 @@
+//! Attacks by untrusted peers, as they were measured against earlier versions: each runs for a few
+//! seconds against a live server, and must cost neither memory nor correct answers.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use user_proto::{Common, ErrorCode, Logout, Request, ResendCode, VerifyEmail};
+use uuid::Uuid;
+
+use crate::postgres::node;
+use crate::support::{PASSWORD, Process, check, login, postgres};
+
+/// The memory that an attack may cost, in KiB.
+const MAX_GROWTH_KIB: u64 = 128 * 1024;
+/// The memory that may remain some time after it, in KiB.
+const MAX_REST_KIB: u64 = 32 * 1024;
+
+/// Resident memory of a process, in KiB.
+fn resident_kib(process: &Process) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", process.id())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+/// 255 requests as one connection sends them.
+fn batch<'a>(request: impl Fn(u32) -> Request<'a>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for id in 1..256 {
+        bytes.extend_from_slice(&request_frame_of(id, request(id)));
+    }
+    bytes
+}
+
+fn request_frame_of(id: u32, request: Request<'_>) -> Vec<u8> {
+    let mut frame = bytes::BytesMut::new();
+    request.encode(id, &Common::default(), &mut frame).unwrap();
+    frame.to_vec()
+}
+
+/// Sends a batch, closes and repeats, until it is told to stop.
+async fn hit_and_run(address: SocketAddr, bytes: Arc<Vec<u8>>, stop: Arc<AtomicBool>) {
+    while !stop.load(Ordering::Relaxed) {
+        let Ok(mut stream) = TcpStream::connect(address).await else { continue };
+        let _ = tokio::time::timeout(Duration::from_secs(2), stream.write_all(&bytes)).await;
+    }
+}
+
+/// Runs an attack over this many connections at once and returns the most memory that the process
+/// used during it, in KiB.
+async fn attack(process: &Process, connections: usize, bytes: Vec<u8>, span: Duration) -> u64 {
+    let (bytes, stop) = (Arc::new(bytes), Arc::new(AtomicBool::new(false)));
+    let mut attackers = JoinSet::new();
+    for _ in 0..connections {
+        attackers.spawn(hit_and_run(process.address, bytes.clone(), stop.clone()));
+    }
+    let (began, mut most) = (Instant::now(), 0);
+    while began.elapsed() < span {
+        most = most.max(resident_kib(process));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    stop.store(true, Ordering::Relaxed);
+    attackers.shutdown().await;
+    most
+}
+
+/// An attack costs at most the allowed memory, which is free again ten seconds later.
+async fn is_bounded(connections: usize, bytes: Vec<u8>) {
+    // A peer that is not trusted, although it is on this machine.
+    let process = Process::start(&[("TRUSTED_PEERS", "192.0.2.1")]);
+    let client = process.client();
+    process.account(&client, "ada").await;
+    let idle = resident_kib(&process);
+    let most = attack(&process, connections, bytes, Duration::from_secs(4)).await;
+    assert!(most <= idle + MAX_GROWTH_KIB, "{idle} KiB grew to {most} KiB");
+    let (began, mut rest) = (Instant::now(), u64::MAX);
+    while rest > idle + MAX_REST_KIB {
+        assert!(began.elapsed() < Duration::from_secs(30), "{rest} KiB remain of {idle} KiB");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        rest = resident_kib(&process);
+    }
+    assert!(client.call(login("ada", PASSWORD)).await.is_ok());
+}
+
+fn guesses(size: usize) -> Vec<u8> {
+    let code = "7".repeat(size);
+    let guess = |_| {
+        let (verification_id, code) = (Uuid::new_v4(), code.as_str().into());
+        Request::VerifyEmail(VerifyEmail { verification_id, code, username: None })
+    };
+    batch(guess)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_connections_with_large_codes_cost_little_memory() {
+    is_bounded(2, guesses(60_000)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_connections_with_large_codes_cost_little_memory() {
+    is_bounded(250, guesses(60_000)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_connections_with_small_requests_cost_little_memory() {
+    is_bounded(250, guesses(6)).await;
+}
+
+/// A revocation is seen within a second while untrusted peers flood the node, and token checks go
+/// on being answered.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_resends_does_not_delay_revocations() {
+    let Some(server) = postgres() else { return };
+    let url = server.database();
+    let untrusted = [("TRUSTED_PEERS", "192.0.2.1"), ("DATABASE_POOL", "2")];
+    let other = node(&url, &[]).await;
+    let there = other.client();
+    other.account(&there, "ada").await;
+    let one = node(&url, &untrusted).await;
+    let (here, address) = (one.client(), one.address);
+    let stop = Arc::new(AtomicBool::new(false));
+    let bytes = batch(|_| ResendCode { verification_id: Uuid::new_v4() }.into());
+    let bytes = Arc::new(bytes);
+    let mut attackers = JoinSet::new();
+    for _ in 0..100 {
+        attackers.spawn(hit_and_run(address, bytes.clone(), stop.clone()));
+    }
+    for _ in 0..5 {
+        let session = there.call(login("ada", PASSWORD)).await.unwrap();
+        let token = session.access_token.expose_str().unwrap().to_owned();
+        assert_eq!(check(&here, &token).await, None);
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let logout = Logout { token: token.as_str().into(), all_sessions: None };
+        there.call(logout).await.unwrap();
+        let began = Instant::now();
+        loop {
+            match check(&here, &token).await {
+                Some(ErrorCode::SESSION_REVOKED) => break,
+                None => {}
+                Some(other) => panic!("a token check was answered {other:?}"),
+            }
+            assert!(began.elapsed() < Duration::from_secs(1), "the revocation is not seen");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+    stop.store(true, Ordering::Relaxed);
+    attackers.shutdown().await;
+    one.stop().await;
+    other.stop().await;
+}
