@@ -1,6 +1,7 @@
-//! The migrations are compiled in, and a new one is no source that the compiler knows of.
+//! Rebuilds the crate when the migrations change. They are compiled in by a macro, which cargo does
+//! not see as a dependency.
 
-#![allow(clippy::print_stdout, reason = "it is how cargo is told")]
+#![allow(clippy::print_stdout, reason = "cargo reads stdout")]
 
 fn main() {
     println!("cargo:rerun-if-changed=../migrations");

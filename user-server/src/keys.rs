@@ -1,5 +1,5 @@
-//! The keys of the server: one secret, and a subkey of it for each purpose (HKDF-SHA256, RFC 5869),
-//! so that no purpose can be made to sign for another.
+//! The keys of the server: a secret, and a subkey of it for each purpose (HKDF-SHA256, RFC 5869), so
+//! that a tag for one purpose is never valid for another.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -11,12 +11,12 @@ use sha2::Sha256;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-/// The least bytes of a secret: as many as HMAC-SHA256 gives out (RFC 7518, section 3.2).
+/// Minimum length of a secret in bytes: the output length of HMAC-SHA256 (RFC 7518, section 3.2).
 pub const MIN_SECRET: usize = 32;
 
 /// A secret and its subkeys.
 pub struct Key {
-    /// A name for the key that tells nothing about it: in tokens and rows, to find the key again.
+    /// Identifier of the key in tokens and rows. It reveals nothing about the key.
     pub kid: String,
     secret: Zeroizing<Vec<u8>>,
     refresh: Hmac<Sha256>,
@@ -28,7 +28,7 @@ pub struct Key {
 }
 
 impl Key {
-    /// The key of this secret, or `None` where it is shorter than 32 bytes.
+    /// Derives the key of a secret, or returns `None` if the secret is shorter than [`MIN_SECRET`].
     #[must_use]
     pub fn new(secret: &[u8]) -> Option<Self> {
         if secret.len() < MIN_SECRET {
@@ -49,45 +49,45 @@ impl Key {
         })
     }
 
-    /// Whether an operator has ended it: nothing under it is good any more.
+    /// Returns true if an operator has retired the key: nothing made with it is accepted any more.
     #[must_use]
     pub fn is_retired(&self) -> bool {
         self.retired.load(Ordering::Relaxed)
     }
 
-    /// The bytes that sign access tokens: the secret itself, so that a gateway that has it can
-    /// check them too.
+    /// Returns the bytes that sign access tokens: the secret itself, so that a gateway that has the
+    /// secret can verify them too.
     #[must_use]
     pub fn access_secret(&self) -> &[u8] {
         &self.secret
     }
 
-    /// A tag under the subkey of refresh tokens.
+    /// Computes a tag under the subkey for refresh tokens.
     #[must_use]
     pub fn refresh_tag(&self, parts: &[&[u8]]) -> [u8; 32] {
         tag(&self.refresh, parts)
     }
 
-    /// A tag under the subkey of codes.
+    /// Computes a tag under the subkey for one-time codes.
     #[must_use]
     pub fn code_tag(&self, parts: &[&[u8]]) -> [u8; 32] {
         tag(&self.codes, parts)
     }
 
-    /// A tag under the subkey of the audit.
+    /// Computes a tag under the subkey for the audit log.
     #[must_use]
     pub fn audit_tag(&self, parts: &[&[u8]]) -> [u8; 32] {
         tag(&self.audit, parts)
     }
 
-    /// A tag of a request under the subkey of idempotency.
+    /// Computes a tag under the subkey for requests with an idempotency key.
     #[must_use]
     pub fn request_tag(&self, parts: &[&[u8]]) -> [u8; 32] {
         tag(&self.requests, parts)
     }
 
-    /// The id of an access token that can be made again: the same for the same parts, and random to
-    /// everybody else.
+    /// Derives the id of an access token that can be issued again: the same for the same parts, and
+    /// indistinguishable from a random one without the key.
     #[must_use]
     pub fn token_id(&self, parts: &[&[u8]]) -> Uuid {
         let mut id = [0; 16];
@@ -102,14 +102,14 @@ impl std::fmt::Debug for Key {
     }
 }
 
-/// The keys that are given: one signs, all verify that are not retired.
+/// The configured keys: one signs, and all that are not retired are accepted.
 #[derive(Debug)]
 pub struct KeyRing {
     keys: Vec<Key>,
 }
 
 impl KeyRing {
-    /// `signing` signs and verifies, `accepted` verify.
+    /// Returns a ring in which `signing` signs, and `accepted` are accepted too.
     #[must_use]
     pub fn new(signing: Key, accepted: Vec<Key>) -> Self {
         let mut keys = vec![signing];
@@ -117,72 +117,73 @@ impl KeyRing {
         Self { keys }
     }
 
-    /// The key that signs: the first that is not retired, so that a node goes on with an accepted
-    /// key where its own is ended. `None` where every one is.
+    /// Returns the key that signs: the first that is not retired, so that a node continues with an
+    /// accepted key when its own is retired. Returns `None` if all are retired.
     #[must_use]
     pub fn signing(&self) -> Option<&Key> {
         self.good().next()
     }
 
-    /// The key that is given to sign with, retired or not.
+    /// Returns the key that is configured to sign, retired or not.
     #[must_use]
     pub fn first(&self) -> &Key {
-        // `new` puts one there and nothing takes it away.
+        // The list is never empty: `new` adds the first key, and none is removed.
         #[allow(clippy::indexing_slicing)]
         &self.keys[0]
     }
 
-    /// The key of this name, where it is not retired.
+    /// Returns the key with an identifier, unless it is retired.
     #[must_use]
     pub fn find(&self, kid: &str) -> Option<&Key> {
         self.good().find(|key| key.kid == kid)
     }
 
-    /// Those that are not retired, the signing one first.
+    /// Returns the keys that are not retired, the signing one first.
     pub fn good(&self) -> impl Iterator<Item = &Key> {
         self.keys.iter().filter(|key| !key.is_retired())
     }
 
-    /// Ends the key of this name for good; whether there was one to end.
+    /// Retires the key with an identifier, permanently. Returns false if there is none, or if it was
+    /// retired before.
     pub fn retire(&self, kid: &str) -> bool {
-        let ended = |key: &Key| key.kid == kid && !key.retired.swap(true, Ordering::Relaxed);
-        self.keys.iter().filter(|key| ended(key)).count() > 0
+        let retire = |key: &Key| key.kid == kid && !key.retired.swap(true, Ordering::Relaxed);
+        self.keys.iter().filter(|key| retire(key)).count() > 0
     }
 
-    /// All of them, the signing one first.
+    /// Returns all keys, the one that is configured to sign first.
     pub fn iter(&self) -> impl Iterator<Item = &Key> {
         self.keys.iter()
     }
 }
 
-/// Keyed hashes of what must not lie in the database in clear, under a subkey of the signing key.
+/// Keyed hashes of values that must not be stored in plaintext, under a subkey of a key.
 #[derive(Clone)]
 pub struct Pseudonyms(Hmac<Sha256>);
 
 impl Pseudonyms {
-    /// The pseudonyms under this key.
+    /// Derives the subkey for pseudonyms.
     #[must_use]
     pub fn new(key: &Key) -> Option<Self> {
         subkey(&Hkdf::new(None, &key.secret), "pseudonyms").map(Self)
     }
 
-    /// The pseudonym of `parts` for a use.
+    /// Computes the pseudonym of `parts` for one purpose.
     #[must_use]
-    pub fn of(&self, use_: &str, parts: &[&str]) -> [u8; 32] {
-        let mut all: Vec<&[u8]> = vec![use_.as_bytes()];
+    pub fn of(&self, purpose: &str, parts: &[&str]) -> [u8; 32] {
+        let mut all: Vec<&[u8]> = vec![purpose.as_bytes()];
         all.extend(parts.iter().map(|part| part.as_bytes()));
         tag(&self.0, &all)
     }
 }
 
-/// What the cache names its records by and seals them with, under subkeys of their own.
+/// Subkeys for the names of the records in the cache, and for their encryption.
 pub struct CacheKeys {
     names: Hmac<Sha256>,
     seal: Zeroizing<[u8; 32]>,
 }
 
 impl CacheKeys {
-    /// Those under this key.
+    /// Derives the subkeys for the cache.
     #[must_use]
     pub fn new(key: &Key) -> Option<Self> {
         let hkdf = Hkdf::<Sha256>::new(None, &key.secret);
@@ -191,13 +192,13 @@ impl CacheKeys {
         Some(Self { names: subkey(&hkdf, "cache names")?, seal })
     }
 
-    /// The name of what the cache holds of a subject.
+    /// Computes the name of a record from the id of its subject.
     #[must_use]
     pub fn name(&self, subject: &[u8]) -> [u8; 32] {
         tag(&self.names, &[subject])
     }
 
-    /// The key that records are sealed under.
+    /// Returns the key that encrypts the records.
     #[must_use]
     pub fn seal(&self) -> &[u8] {
         self.seal.as_slice()
@@ -210,7 +211,7 @@ fn subkey(hkdf: &Hkdf<Sha256>, purpose: &str) -> Option<Hmac<Sha256>> {
     Hmac::new_from_slice(key.as_slice()).ok()
 }
 
-/// Each part with its length before it, so that no two lists of parts give the same bytes.
+/// Computes a tag of `parts`. Each is preceded by its length, so no two lists give the same bytes.
 fn tag(mac: &Hmac<Sha256>, parts: &[&[u8]]) -> [u8; 32] {
     let mut mac = mac.clone();
     for part in parts {
@@ -225,7 +226,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn purposes_and_parts_are_kept_apart() {
+    fn purposes_and_parts_are_distinguished() {
         let key = Key::new(&[7; 32]).unwrap();
         assert_ne!(key.refresh_tag(&[b"a"]), key.code_tag(&[b"a"]));
         assert_ne!(key.code_tag(&[b"ab", b"c"]), key.code_tag(&[b"a", b"bc"]));
@@ -233,10 +234,10 @@ mod tests {
         assert!(Key::new(&[7; 31]).is_none());
     }
 
-    /// Computed by another implementation of RFC 5869. Where one of these changes, an upgrade ends
-    /// every session, or forgets every attempt.
+    /// The values were computed by another implementation of RFC 5869. If one of them changed, an
+    /// upgrade would end every session or forget every failed attempt.
     #[test]
-    fn what_is_derived_of_a_secret_never_changes() {
+    fn values_derived_from_a_secret_never_change() {
         let key = Key::new(&[7; 32]).unwrap();
         let (parts, start): (&[&[u8]], _) =
             (&[b"ab", b"c"], |tag: &[u8]| u64::from_be_bytes(tag[..8].try_into().unwrap()));
@@ -259,13 +260,13 @@ mod tests {
     }
 
     #[test]
-    fn a_retired_key_is_good_for_nothing() {
+    fn a_retired_key_is_not_used() {
         let (own, other) = (Key::new(&[7; 32]).unwrap(), Key::new(&[8; 32]).unwrap());
         let (kid, next) = (own.kid.clone(), other.kid.clone());
         let ring = KeyRing::new(own, vec![other]);
         assert!(ring.retire(&kid) && !ring.retire(&kid) && !ring.retire("unknown"));
         assert!(ring.find(&kid).is_none());
-        assert_eq!(ring.signing().unwrap().kid, next, "another takes its place");
+        assert_eq!(ring.signing().unwrap().kid, next, "another key signs");
         assert_eq!(ring.first().kid, kid);
         assert!(ring.retire(&next) && ring.signing().is_none());
     }

@@ -1,6 +1,6 @@
-//! The user service, room by room; ARCHITECTURE.md has the map.
+//! The modules of the user service; ARCHITECTURE.md describes them and their dependencies.
 //!
-//! It is a library so that tests and fuzz targets can run the very thing that the binary runs.
+//! They are a library so that tests and fuzz targets run the same code as the binary.
 
 pub mod admin;
 pub mod audit;

@@ -1,4 +1,4 @@
-//! The service as a whole: its parts, put together, started and ended.
+//! The service as a whole: creates its components, starts them and stops them.
 
 mod background;
 
@@ -16,7 +16,7 @@ use crate::cache::{LocalCache, NoWakeups, RedisCache, RedisTimeouts};
 use crate::config::{Config, SecretError};
 use crate::domain::{Clock, Fault, Mailer, RecordCache, Retention, SharedClock, Store, Wakeups};
 use crate::handler::{AdvertisedLimits, Handler, Services};
-use crate::http::{Health, Monitor, Probe};
+use crate::http::{Health, HealthSources, Monitor};
 use crate::idempotency::Idempotency;
 use crate::keys::{KeyRing, Pseudonyms};
 use crate::mail::{FileMailer, SmtpMailer};
@@ -32,8 +32,9 @@ use crate::tokens::{self, Revocations, TokenStores, Tokens};
 use crate::users::Users;
 use background::{follow_clock, learn_classes, set_clock, sweep};
 
-/// The most sessions and users whose records one process keeps; some hundred bytes each.
+/// Maximum number of sessions and users in the cache of one process, some hundred bytes each.
 const LOCAL_RECORDS: usize = 20_000;
+
 /// A running service.
 pub struct Service {
     address: SocketAddr,
@@ -46,71 +47,89 @@ pub struct Service {
     tasks: TaskTracker,
     store: Arc<dyn Store>,
     grace: Duration,
-    /// Held until the end: a second process on the folder is refused.
+    /// Lock of the data folder, which prevents a second process from using it.
     _lock: Option<File>,
 }
 
-/// Why the service did not start.
+/// Reason for which the service did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// A folder can't be made or used.
-    #[error(
-        "the folder {0} can not be used: {1}; name one that can be written with DATA_DIR or MAIL_DIR"
-    )]
+    /// A folder cannot be created or used.
+    #[error("cannot use the folder {0}: {1}")]
     Folder(PathBuf, std::io::Error),
-    /// Another process has the folder.
-    #[error(
-        "{0} is in use by another user-server; end that one, or give this one another DATA_DIR"
-    )]
+    /// Another process uses the data folder.
+    #[error("{0} is in use by another user-server")]
     InUse(PathBuf),
-    /// The secret can't be used.
+    /// The secret in the data folder cannot be used.
     #[error(transparent)]
     Secret(#[from] SecretError),
-    /// The certificate can't be used.
+    /// The certificate cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsFault),
-    /// Nothing may be signed.
-    #[error(
-        "every key is retired; set JWTSECRETKEY to a new secret, which user-server keys new prints"
-    )]
+    /// No key is left to sign with.
+    #[error("every key is retired")]
     Retired,
-    /// The address can't be listened on.
-    #[error("can not listen on {0}: {1}; set TCP_PORT to a port that is free, or 0 for any")]
+    /// The port cannot be listened on.
+    #[error("cannot listen on {0}: {1}")]
     Listen(SocketAddr, std::io::Error),
-    /// The address of health and metrics can't be listened on.
-    #[error(
-        "can not listen on {0} for health and metrics: {1}; set METRICS_ADDR to an address that is free, or unset it"
-    )]
+    /// The port of health checks and metrics cannot be listened on.
+    #[error("cannot listen on {0} for health checks and metrics: {1}")]
     ListenMonitor(SocketAddr, std::io::Error),
-    /// The database can't be used.
-    #[error("the database {0} can not be used: {1}")]
+    /// The database cannot be opened.
+    #[error("cannot use the database {0}: {1}")]
     Database(String, Fault),
-    /// The system fails, or the database does after it was opened.
+    /// The system failed, or the database did after it was opened.
     #[error(transparent)]
     Fault(#[from] Fault),
 }
 
+impl StartError {
+    /// Returns a hint for the operator, if there is one.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Folder(..) => {
+                "Set DATA_DIR or MAIL_DIR to a folder that the service can write to."
+            }
+            Self::InUse(_) => "Stop that process, or set DATA_DIR to another folder.",
+            Self::Secret(error) => return Some(error.hint()),
+            Self::Tls(fault) => fault.file.hint(),
+            Self::Retired => {
+                "Set JWTSECRETKEY to a new secret, which `user-server keys new` generates."
+            }
+            Self::Listen(..) => "Set TCP_PORT to a free port, or to 0 for any free port.",
+            Self::ListenMonitor(..) => "Set METRICS_ADDR to a free address, or unset it.",
+            Self::Database(..) => "Run `user-server check` to test the configuration.",
+            Self::Fault(_) => return None,
+        };
+        Some(hint.to_owned())
+    }
+}
+
 impl Service {
-    /// Starts all of it; when it returns, it listens.
+    /// Starts the service, which listens when this function returns.
     ///
     /// # Errors
-    /// What stands in the way, with nothing left running.
+    /// If a component cannot be started. Nothing is left running then.
     pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
-        // Before anything else is set up, so that a start on a port in use leaves nothing behind.
+        // First, so that a start on a port in use leaves nothing behind.
         let listener =
             tcp::listen(config.listen).map_err(|error| StartError::Listen(config.listen, error))?;
         let address =
             listener.local_addr().map_err(|error| StartError::Listen(config.listen, error))?;
-        // With a shared database nothing in the folder is of one process alone.
+        // With a shared database, nothing in the folder belongs to one process alone.
         let lock =
             if config.postgres.is_none() { Some(lock_folder(&config.data_dir)?) } else { None };
         let mailer = mailer(config)?;
         let keys = Arc::new(config.keys()?);
-        // Before the store, so that who watches is told that it starts while the schema is brought
-        // up to date.
-        let (health, metrics) =
-            (Arc::new(Health::default()), Arc::new(Metrics::new(tcp::names(), clock.now())));
-        metrics.connections.most.set(i64::try_from(config.max_connections.all).unwrap_or(i64::MAX));
+        // Before the store, so that /readyz reports that the service is starting while the schema
+        // is being updated.
+        let (health, metrics) = (
+            Arc::new(Health::default()),
+            Arc::new(Metrics::new(tcp::request_labels(), clock.now())),
+        );
+        let max = i64::try_from(config.max_connections.total).unwrap_or(i64::MAX);
+        metrics.connections.max.set(max);
         let start_tls = |files| Tls::start(files, clock.clone(), metrics.tls.clone()).map(Arc::new);
         let tls = config.tls.clone().map(start_tls).transpose()?;
         let monitor = start_monitor(config, &health, &metrics).await?;
@@ -123,13 +142,13 @@ impl Service {
         set_clock(&*store, &shared).await?;
         let clock: Arc<dyn Clock> = shared.clone();
         let cache = cache(config, &keys, &metrics)?;
-        let parts = ServiceCore::assemble(config, &clock, &keys, &store, &cache, &metrics)?;
-        parts.revocations.load(&*store, clock.now()).await?;
-        // Before the first login is answered, so that none is answered too soon.
-        parts.passwords.learn(store.hash_classes().await?).await;
+        let core = ServiceCore::assemble(config, &clock, &keys, &store, &cache, &metrics)?;
+        core.revocations.load(&*store, clock.now()).await?;
+        // Before the first login, so that the time of a refusal does not reveal the class of a hash.
+        core.passwords.learn(store.hash_classes().await?).await;
 
         let (workers, tasks) = (CancellationToken::new(), TaskTracker::new());
-        parts.spawn_workers(config, &store, mailer, &clock, &workers, &tasks);
+        core.spawn_workers(config, &store, mailer, &clock, &workers, &tasks);
         tasks.spawn(workers.clone().run_until_cancelled_owned(follow_clock(store.clone(), shared)));
         let follow = tokens::follow_retired(store.clone(), keys);
         tasks.spawn(workers.clone().run_until_cancelled_owned(follow));
@@ -139,8 +158,8 @@ impl Service {
         }
         let shutdown = Shutdown::default();
         let connections = TaskTracker::new();
-        let shared = ConnectionContext {
-            handler: parts.handler,
+        let context = ConnectionContext {
+            handler: core.handler,
             limits: config.limits,
             shutdown: shutdown.clone(),
             tasks: connections.clone(),
@@ -148,7 +167,7 @@ impl Service {
         };
         let server = Server::new(
             listener,
-            Arc::new(shared),
+            Arc::new(context),
             config.max_connections,
             config.trusted.clone(),
             tls.clone(),
@@ -157,10 +176,10 @@ impl Service {
             tasks.spawn(workers.clone().run_until_cancelled_owned(tls.clone().follow()));
         }
         connections.spawn(server.run());
-        health.ready(Probe {
+        health.set_ready(HealthSources {
             store: store.clone(),
-            tokens: parts.tokens,
-            revocations: parts.revocations,
+            tokens: core.tokens,
+            revocations: core.revocations,
             clock,
         });
         Ok(Self {
@@ -178,20 +197,19 @@ impl Service {
         })
     }
 
-    /// Where it listens.
+    /// Returns the address that the service listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Where health and metrics are told, if anywhere.
+    /// Returns the address of health checks and metrics, if they are on.
     #[must_use]
     pub fn monitor_address(&self) -> Option<SocketAddr> {
         self.monitor.as_ref().map(Monitor::address)
     }
 
-    /// Reads the certificate again; connections that are open stay as they are. False where there
-    /// is none.
+    /// Reloads the certificate. Open connections are not affected. Returns false without TLS.
     pub fn reload_certificate(&self) -> bool {
         self.tls.as_ref().is_some_and(|tls| {
             tls.reload();
@@ -199,20 +217,24 @@ impl Service {
         })
     }
 
-    /// Says to who watches that nobody new should come; it goes on accepting, since not all look at
-    /// once.
-    pub fn announce_end(&self) {
-        self.health.drain();
+    /// Reports the service as not ready, so that no new clients are sent to it. It still accepts
+    /// connections, because load balancers notice with a delay.
+    pub fn set_draining(&self) {
+        self.health.set_draining();
     }
 
-    /// Ends: nothing new, what is in flight is answered within the grace time, then the rest is cut
-    /// off.
+    /// Stops the service: drains its connections within the grace period, and closes those that
+    /// remain.
     pub async fn stop(self) {
-        self.announce_end();
+        self.set_draining();
         self.shutdown.drain.cancel();
         self.connections.close();
         if tokio::time::timeout(self.grace, self.connections.wait()).await.is_err() {
-            tracing::warn!(left = self.connections.len(), grace = ?self.grace, "the grace time is over; connections are cut off");
+            tracing::warn!(
+                remaining = self.connections.len(),
+                grace = ?self.grace,
+                "the grace period is over; closing the remaining connections"
+            );
             self.shutdown.kill.cancel();
             let _ = tokio::time::timeout(Duration::from_secs(5), self.connections.wait()).await;
         }
@@ -226,7 +248,7 @@ impl Service {
     }
 }
 
-/// The cache and the wakeups that a node uses.
+/// The cache and the wakeups of a node.
 #[derive(Clone)]
 pub struct CachePorts {
     pub records: Arc<dyn RecordCache>,
@@ -241,7 +263,7 @@ impl CachePorts {
     }
 }
 
-/// The services over a store, without sockets and workers.
+/// The services on a store, without sockets and background tasks.
 pub struct ServiceCore {
     pub handler: Arc<Handler>,
     pub revocations: Arc<Revocations>,
@@ -255,10 +277,10 @@ pub struct ServiceCore {
 }
 
 impl ServiceCore {
-    /// Puts the services together.
+    /// Creates the services.
     ///
     /// # Errors
-    /// Where the system gives no threads or random bytes.
+    /// If the system provides no threads or random bytes.
     pub fn assemble(
         config: &Config,
         clock: &Arc<dyn Clock>,
@@ -268,7 +290,7 @@ impl ServiceCore {
         metrics: &Arc<Metrics>,
     ) -> Result<Self, Fault> {
         let pseudonyms = Pseudonyms::new(keys.first())
-            .ok_or_else(|| Fault::internal("a subkey can not be derived"))?;
+            .ok_or_else(|| Fault::internal("cannot derive a subkey"))?;
         let passwords = Passwords::new(
             Arc::new(HashPool::start(config.hash_pool, metrics.hashing.clone())?),
             config.hash_cost,
@@ -322,7 +344,7 @@ impl ServiceCore {
         tasks: &TaskTracker,
     ) {
         let (outbox, codes) = (store.clone(), self.otp.clone());
-        let (wakeup, metrics) = (self.wakeup.clone(), self.metrics.mails.clone());
+        let (wakeup, metrics) = (self.wakeup.clone(), self.metrics.emails.clone());
         let worker = Worker { outbox, mailer, codes, clock: clock.clone(), wakeup, metrics };
         tasks.spawn(worker.run(config.mail_concurrency, stop.clone()));
         let follow = self.revocations.clone();
@@ -366,7 +388,8 @@ async fn start_monitor(
     monitor.map(Some).map_err(|error| StartError::ListenMonitor(listen, error))
 }
 
-/// The way that mails go. A server is not asked now: mails wait for it, and the service does not.
+/// Returns the mailer. A mail server is not contacted at startup: if it is down, emails wait for it,
+/// but the service starts.
 fn mailer(config: &Config) -> Result<Arc<dyn Mailer>, StartError> {
     let sender = config.sender.clone();
     if let Some(server) = &config.smtp {
@@ -376,7 +399,7 @@ fn mailer(config: &Config) -> Result<Arc<dyn Mailer>, StartError> {
     Ok(Arc::new(FileMailer::new(config.mail_dir.clone(), sender)))
 }
 
-/// The database: the shared one where it is named, else the embedded one.
+/// Opens the shared database if it is configured, otherwise the embedded one.
 async fn store(config: &Config) -> Result<Arc<dyn Store>, StartError> {
     let Some(postgres) = &config.postgres else {
         let path = config.data_dir.join("users.db");
@@ -394,8 +417,8 @@ async fn store(config: &Config) -> Result<Arc<dyn Store>, StartError> {
     Ok(store)
 }
 
-/// The cache that nodes share, where it is named. Else the process keeps its own, but not where
-/// another node may change the same database.
+/// Returns the shared cache if it is configured. Otherwise the process has its own, but only without
+/// PostgreSQL, because another node could change the same database.
 fn cache(config: &Config, keys: &KeyRing, metrics: &Metrics) -> Result<CachePorts, Fault> {
     let (life, metrics) = (config.tokens.access_life, metrics.cache.clone());
     if let Some(server) = &config.cache {

@@ -1,4 +1,5 @@
-//! The audit for the operators: rows listed or followed, and the chain proved. It changes nothing.
+//! The command `audit`: lists and follows rows of the audit log, and verifies its chain. It changes
+//! nothing.
 
 use std::io::Write;
 use std::time::Duration;
@@ -6,66 +7,70 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Done, database, instant};
+use super::command::{CommandError, CommandResult};
+use super::{database, timestamps};
 use crate::audit::{Report, Verdict, verify};
 use crate::config::Config;
 use crate::domain::{AuditEntry, AuditFilter, AuditKind, ChainHash, Store, Timestamp};
 
-/// Between two looks for new rows.
-const PERIOD: Duration = Duration::from_secs(1);
-/// How far back a look goes again, since transactions do not end in the order of their times.
+/// Interval at which `follow` reads new rows.
+const FOLLOW_INTERVAL: Duration = Duration::from_secs(1);
+/// Time for which `follow` reads older rows again, because transactions do not commit in the order
+/// of their times.
 const OVERLAP: Duration = Duration::from_secs(15);
-/// Rows of one look.
+/// Maximum number of rows that `follow` reads at a time.
 const PAGE: u32 = 10_000;
 
-/// What to do with the audit.
 #[derive(clap::Args)]
 pub struct AuditArgs {
     #[command(subcommand)]
-    action: Action,
+    command: AuditCommand,
 }
 
 #[derive(clap::Subcommand)]
-enum Action {
-    /// List the newest rows, the oldest of them first
+enum AuditCommand {
+    /// List the newest rows, in ascending order
     List {
         #[command(flatten)]
-        which: Which,
-        /// Not before this moment, such as 2026-11-24 or 2026-11-24T08:00:00Z
-        #[arg(long, value_parser = moment)]
+        selection: RowSelection,
+        /// List only rows from this time on, such as 2026-11-24 or 2026-11-24T08:00:00Z
+        #[arg(long, value_name = "TIME", value_parser = time)]
         since: Option<Timestamp>,
-        /// Before this moment
-        #[arg(long, value_parser = moment)]
+        /// List only rows before this time
+        #[arg(long, value_name = "TIME", value_parser = time)]
         until: Option<Timestamp>,
-        /// The most to list
-        #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        /// Maximum number of rows
+        #[arg(long, value_name = "N", default_value_t = 100,
+              value_parser = clap::value_parser!(u32).range(1..=10_000))]
         limit: u32,
     },
-    /// List rows as they are written, until it is interrupted
-    Follow(Which),
-    /// Prove that no row was changed, moved or taken out, and print the end to write down; ends
-    /// with 1 where one was
+    /// List rows as they are written, until interrupted
+    Follow(RowSelection),
+    /// Verify that no row was changed, moved, removed or inserted
+    ///
+    /// Prints the end of the chain, to be written down elsewhere. The exit code is 1 if the chain
+    /// is broken.
     Verify {
-        /// What an earlier run printed as the end: it has to be there still
-        #[arg(long, value_name = "HASH@SEQ", value_parser = mark)]
+        /// End of the chain that an earlier run printed, and that must still be part of it
+        #[arg(long, value_name = "HASH@SEQ", value_parser = chain_end)]
         expect: Option<(i64, ChainHash)>,
     },
 }
 
 #[derive(clap::Args)]
-struct Which {
-    /// Of this account
+struct RowSelection {
+    /// List only rows of this account
     #[arg(long, value_name = "ID")]
     user: Option<Uuid>,
-    /// Of this kind, such as login_failed
+    /// List only rows of this kind, such as login_failed
     #[arg(long, value_parser = kind)]
     kind: Option<String>,
-    /// Print JSON, one object a line
+    /// Print one JSON object per line
     #[arg(long)]
     json: bool,
 }
 
-impl Which {
+impl RowSelection {
     fn filter(
         &self,
         since: Option<Timestamp>,
@@ -76,8 +81,8 @@ impl Which {
     }
 }
 
-fn moment(text: &str) -> Result<Timestamp, &'static str> {
-    instant::parse(text).ok_or("it is no moment; write 2026-11-24 or 2026-11-24T08:00:00Z")
+fn time(text: &str) -> Result<Timestamp, &'static str> {
+    timestamps::parse(text).ok_or("expected a time such as 2026-11-24 or 2026-11-24T08:00:00Z")
 }
 
 fn kind(text: &str) -> Result<String, String> {
@@ -85,110 +90,118 @@ fn kind(text: &str) -> Result<String, String> {
         return Ok(text.to_owned());
     }
     let names: Vec<&str> = AuditKind::ALL.iter().map(|kind| kind.name()).collect();
-    Err(format!("it is none of {}", names.join(", ")))
+    Err(format!("expected one of {}", names.join(", ")))
 }
 
-fn mark(text: &str) -> Result<(i64, ChainHash), &'static str> {
-    const WRONG: &str = "it is not what verify prints, 64 digits of hex, @ and a number";
+fn chain_end(text: &str) -> Result<(i64, ChainHash), &'static str> {
+    const EXPECTED: &str = "expected 64 hex digits, @ and a number, as `verify` prints them";
     let (hash, seq) = text
         .split_once('@')
         .filter(|(hash, _)| hash.len() == 64 && hash.is_ascii())
-        .ok_or(WRONG)?;
+        .ok_or(EXPECTED)?;
     let mut bytes = [0; 32];
     for (byte, at) in bytes.iter_mut().zip((0..64).step_by(2)) {
-        *byte = u8::from_str_radix(hash.get(at..at + 2).ok_or(WRONG)?, 16).map_err(|_| WRONG)?;
+        *byte =
+            u8::from_str_radix(hash.get(at..at + 2).ok_or(EXPECTED)?, 16).map_err(|_| EXPECTED)?;
     }
-    Ok((seq.parse().map_err(|_| WRONG)?, bytes))
+    Ok((seq.parse().map_err(|_| EXPECTED)?, bytes))
 }
 
 /// Runs `user-server audit`.
 ///
 /// # Errors
-/// Where the store can't be read.
-pub async fn audit(config: &Config, args: AuditArgs) -> Done {
+/// If the store cannot be read, or the chain is broken.
+pub async fn audit(config: &Config, args: AuditArgs) -> CommandResult {
     let store = database::open(config).await?;
-    let done = match args.action {
-        Action::List { which, since, until, limit } => {
-            list(&*store, &which, since, until, limit).await
+    let result = match args.command {
+        AuditCommand::List { selection, since, until, limit } => {
+            list(&*store, &selection, since, until, limit).await
         }
-        Action::Follow(which) => follow(&*store, &which).await,
-        Action::Verify { expect } => prove(config, &*store, expect).await,
+        AuditCommand::Follow(selection) => follow(&*store, &selection).await,
+        AuditCommand::Verify { expect } => verify_chain(config, &*store, expect).await,
     };
     store.close().await;
-    done
+    result
 }
 
 async fn list(
     store: &dyn Store,
-    which: &Which,
+    selection: &RowSelection,
     since: Option<Timestamp>,
     until: Option<Timestamp>,
     limit: u32,
-) -> Done {
+) -> CommandResult {
     let mut out = std::io::stdout().lock();
-    for entry in store.entries(&which.filter(since, until, limit)).await? {
-        writeln!(out, "{}", line(&entry, which.json))?;
+    for entry in store.entries(&selection.filter(since, until, limit)).await? {
+        writeln!(out, "{}", line(&entry, selection.json))?;
     }
     Ok(0)
 }
 
-/// Each row once, though a look goes back behind the one before it.
-async fn follow(store: &dyn Store, which: &Which) -> Done {
+/// Prints each row once, although the periods that are read overlap.
+async fn follow(store: &dyn Store, selection: &RowSelection) -> CommandResult {
     let mut since = database::now(store).await?;
     let mut shown: Vec<(Timestamp, Uuid)> = Vec::new();
     loop {
-        let looked_at = database::now(store).await?;
-        for entry in store.entries(&which.filter(Some(since), None, PAGE)).await? {
+        let read_at = database::now(store).await?;
+        for entry in store.entries(&selection.filter(Some(since), None, PAGE)).await? {
             if !shown.iter().any(|(_, id)| *id == entry.id) {
-                writeln!(std::io::stdout(), "{}", line(&entry, which.json))?;
+                writeln!(std::io::stdout(), "{}", line(&entry, selection.json))?;
                 shown.push((entry.at, entry.id));
             }
         }
-        since = since.max(looked_at.minus(OVERLAP));
+        since = since.max(read_at.minus(OVERLAP));
         shown.retain(|(at, _)| *at >= since);
-        tokio::time::sleep(PERIOD).await;
+        tokio::time::sleep(FOLLOW_INTERVAL).await;
     }
 }
 
-async fn prove(config: &Config, store: &dyn Store, expect: Option<(i64, ChainHash)>) -> Done {
+async fn verify_chain(
+    config: &Config,
+    store: &dyn Store,
+    expect: Option<(i64, ChainHash)>,
+) -> CommandResult {
     let report = verify(store, &config.keys()?, expect).await?;
     let mut out = std::io::stdout().lock();
     let Report { first, head: (last, hash), keys, erased, taken_over, unsealed, verdict } = report;
     match last - first + 1 {
-        0 => writeln!(out, "rows      none is sealed yet")?,
+        0 => writeln!(out, "rows      none sealed yet")?,
         count => writeln!(
             out,
-            "rows      {count}, from {first} to {last}; {unsealed} wait to be sealed"
+            "rows      {count}, from {first} to {last}; {unsealed} waiting to be sealed"
         )?,
     }
     for (kid, (rows, known)) in &keys {
-        let known = if *known {
+        let note = if *known {
             ""
         } else {
-            ", not known here: its own seals are not proved, the chain over them is"
+            ", unknown here: its MACs are not verified, but the chain over them is"
         };
-        writeln!(out, "key       {kid}: {rows} rows{known}")?;
+        writeln!(out, "key       {kid}: {rows} rows{note}")?;
     }
     if erased > 0 {
-        writeln!(out, "erased    the network of {erased} rows, with their accounts")?;
+        writeln!(out, "erased    the network of {erased} rows of deleted accounts")?;
     }
     for seq in taken_over {
         writeln!(
             out,
-            "note      at {seq} the chain went on though the key of its end was not known"
+            "note      at {seq} the chain was continued although the key of its end was unknown"
         )?;
     }
     writeln!(out, "end       {}@{last}", hex(&hash))?;
     match verdict {
         Verdict::Whole => {
-            writeln!(out, "good      every row is as it was sealed; write the end down elsewhere, for --expect")?;
+            let next = "write the end down elsewhere, for --expect";
+            writeln!(out, "good      every row is as it was sealed; {next}")?;
             Ok(0)
         }
         Verdict::KeyUnknown => {
-            Err("the chain holds together, but the key of its end is not known here; add it to JWTSECRETKEY_ACCEPT"
-                .into())
+            Err(CommandError::new("the chain is intact, but the key of its end is unknown here")
+                .hint("Add its secret to JWTSECRETKEY_ACCEPT."))
         }
-        Verdict::Broken(seq, broken) => Err(format!("the chain is broken at {seq}: {broken}").into()),
+        Verdict::Broken(seq, reason) => {
+            Err(CommandError::new(format!("the chain is broken at {seq}: {reason}")))
+        }
     }
 }
 
@@ -196,7 +209,7 @@ fn line(entry: &AuditEntry, as_json: bool) -> String {
     if as_json {
         return json!({
             "id": entry.id.to_string(),
-            "at": instant::show(entry.at),
+            "at": timestamps::format(entry.at),
             "kind": entry.kind,
             "user_id": entry.user_id.map(|id| id.to_string()),
             "session_id": entry.session_id.map(|id| id.to_string()),
@@ -208,18 +221,17 @@ fn line(entry: &AuditEntry, as_json: bool) -> String {
         })
         .to_string();
     }
-    let mut text = format!("{}  {:<16}", instant::show(entry.at), entry.kind);
-    let who = entry.operator.as_ref().map(|name| format!("operator {name}"));
-    let parts = [
+    let mut text = format!("{}  {:<16}", timestamps::format(entry.at), entry.kind);
+    let fields = [
         entry.user_id.map(|id| format!("user {id}")),
         entry.session_id.map(|id| format!("session {id}")),
         entry.network.as_ref().map(|network| format!("from {network}")),
-        who,
+        entry.operator.as_ref().map(|name| format!("operator {name}")),
         Some(entry.detail.clone()).filter(|detail| !detail.is_empty()),
     ];
-    for part in parts.into_iter().flatten() {
+    for field in fields.into_iter().flatten() {
         text.push_str("  ");
-        text.push_str(&part);
+        text.push_str(&field);
     }
     text.truncate(text.trim_end().len());
     text

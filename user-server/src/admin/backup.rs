@@ -1,38 +1,38 @@
-//! A copy of the embedded default in one file, while the server runs: the database, and the secret
-//! that the data folder keeps.
+//! The command `backup`: copies the embedded database and the secret of the data folder to one file.
+//! A server may run at the same time.
 
 use std::io::Write;
 use std::path::PathBuf;
 
-use super::{Done, database};
+use super::command::{CommandError, CommandResult};
+use super::database;
 use crate::config::Config;
 use crate::domain::{Clock, SystemClock};
 use crate::store::SqliteStore;
 
-/// Where to.
 #[derive(clap::Args)]
 pub struct BackupArgs {
-    /// The file to write; it must not be there
+    /// File to write; it must not exist
     file: PathBuf,
 }
 
 /// Runs `user-server backup`.
 ///
 /// # Errors
-/// Where there is nothing to copy, or no copy could be made and proved.
-pub async fn backup(config: &Config, args: BackupArgs) -> Done {
+/// If there is no embedded database, or the copy could not be made and checked.
+pub async fn backup(config: &Config, args: BackupArgs) -> CommandResult {
     if config.postgres.is_some() {
-        return Err("PostgreSQL is set; copy it with pg_dump, as docs/OPERATIONS.md says".into());
+        return Err(CommandError::new(
+            "`backup` copies the embedded database, but PostgreSQL is set",
+        )
+        .hint("Copy PostgreSQL with pg_dump, as described in docs/OPERATIONS.md."));
     }
     let database = database::path(config);
     if !database.exists() {
-        return Err(format!(
-            "there is no {}; name the data folder with DATA_DIR",
-            database.display()
-        )
-        .into());
+        return Err(CommandError::new(format!("{} does not exist", database.display()))
+            .hint("Set DATA_DIR to the folder of the database."));
     }
-    let secret = if config.secret.is_some() { None } else { config.kept_secret()? };
+    let secret = if config.secret.is_some() { None } else { config.stored_secret()? };
     SqliteStore::back_up(
         &database,
         &args.file,
@@ -40,14 +40,14 @@ pub async fn backup(config: &Config, args: BackupArgs) -> Done {
         SystemClock.now(),
     )
     .await?;
-    let holds = match (&secret, &config.secret) {
+    let contents = match (&secret, &config.secret) {
         (Some(_), _) => "the database and the secret",
-        (None, Some(_)) => "the database; JWTSECRETKEY is not in it",
-        (None, None) => "the database; there was no secret yet",
+        (None, Some(_)) => "the database, but not JWTSECRETKEY",
+        (None, None) => "the database; there is no secret yet",
     };
     writeln!(
         std::io::stdout(),
-        "{} holds {holds}; keep it as you keep those",
+        "{} contains {contents}; protect it in the same way as the data folder",
         args.file.display()
     )?;
     Ok(0)

@@ -1,116 +1,125 @@
-//! What password hashes may cost on this machine: measures several settings, and recommends the
-//! strongest that is quick enough. It asks nothing of a database and changes nothing.
+//! The command `calibrate`: measures the time of password hashes with several settings on this
+//! machine, and recommends the strongest setting that is fast enough. It uses no database and
+//! changes nothing.
 
 use std::time::Duration;
 
 use crate::domain::Fault;
 use crate::password::{HashCost, Measured, measure};
 
-/// The memory of a hash, in MiB. The first is the least that is allowed.
+/// Memory of a hash in MiB. The first is the minimum that is allowed.
 const MEMORY_MIB: [u32; 6] = [19, 32, 47, 64, 96, 128];
 const PASSES: [u32; 2] = [2, 3];
-/// Threads that give so much of the most are enough; more would only take memory.
+/// Share of the highest rate at which more threads are not recommended, because they would only use
+/// memory.
 const ENOUGH: f64 = 0.95;
 
-/// A setting, and what it costs.
+/// The measured times of one setting.
 #[derive(Debug, Clone, Copy)]
-struct Row {
+struct Measurement {
     cost: HashCost,
-    /// On one thread, with the others silent.
+    /// One thread, while the other cores are idle.
     alone: Measured,
-    /// On every core.
+    /// One thread per core.
     busy: Measured,
 }
 
-/// Measures for about `time`, tells `say` line by line, and recommends what takes at most `target`
-/// while every core hashes.
+/// Measures for about `duration`, and passes the results line by line to `print`. Recommends the
+/// strongest setting with which a hash takes at most `target` while every core is hashing.
 ///
 /// # Errors
-/// Where the system gives no memory.
-pub fn calibrate(target: Duration, time: Duration, say: &mut dyn FnMut(&str)) -> Result<(), Fault> {
+/// If the system provides no memory.
+pub fn calibrate(
+    target: Duration,
+    duration: Duration,
+    print: &mut dyn FnMut(&str),
+) -> Result<(), Fault> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let counts = thread_counts(cores);
     let runs = MEMORY_MIB.len() * PASSES.len() * 2 + counts.len();
-    let each = time / u32::try_from(runs).unwrap_or(u32::MAX);
-    say(&format!("{cores} cores; Argon2id, one lane\n"));
-    say("memory  passes  one alone  one of all     hashes/s  memory in all");
-    let mut rows = Vec::new();
+    let each = duration / u32::try_from(runs).unwrap_or(u32::MAX);
+    print(&format!("{cores} cores; Argon2id, parallelism 1\n"));
+    print("memory  passes  one alone  one of all     hashes/s  memory in all");
+    let mut measurements = Vec::new();
     for mib in MEMORY_MIB {
-        // What is far too slow already will not be quicker with more memory.
-        if rows.iter().any(|row: &Row| row.busy.each > target * 2) {
+        // If a setting is far too slow, it will not be faster with more memory.
+        if measurements.iter().any(|slow: &Measurement| slow.busy.each > target * 2) {
             break;
         }
         for passes in PASSES {
             let cost = HashCost { memory_kib: mib * 1024, passes, ..HashCost::FLOOR };
-            let row =
-                Row { cost, alone: measure(cost, 1, each)?, busy: measure(cost, cores, each)? };
-            say(&row.line(cores));
-            rows.push(row);
+            let (alone, busy) = (measure(cost, 1, each)?, measure(cost, cores, each)?);
+            let measurement = Measurement { cost, alone, busy };
+            print(&measurement.line(cores));
+            measurements.push(measurement);
         }
     }
-    let Some(best) = recommended(&rows, target) else { return Ok(()) };
+    let Some(best) = recommended(&measurements, target) else { return Ok(()) };
     let rates =
         counts.iter().map(|threads| Ok((*threads, measure(best.cost, *threads, each)?.per_second)));
     let threads = enough(&rates.collect::<Result<Vec<_>, Fault>>()?);
     if best.busy.each > target {
-        say(&format!(
-            "\nNo setting keeps to {}; this is the least that is allowed:",
+        print(&format!(
+            "\nNo setting takes at most {}; this is the minimum that is allowed:",
             millis(target)
         ));
     } else {
-        say(&format!(
-            "\nThe strongest that takes at most {} while every core hashes:",
+        print(&format!(
+            "\nThe strongest setting that takes at most {} while every core hashes:",
             millis(target)
         ));
     }
-    say(&format!(
+    print(&format!(
         "ARGON2_MEMORY_KIB={}\nARGON2_PASSES={}\nHASH_THREADS={threads}",
         best.cost.memory_kib, best.cost.passes
     ));
-    say(
-        "\nSet the first two alike on all nodes. Hashes of before are replaced at their users' next logins.",
+    print(
+        "\nSet the first two to the same values on all nodes. Existing hashes are replaced when their \
+         users next log in.",
     );
     Ok(())
 }
 
-/// Tells how many hashes of the least cost every core together makes in a second, measured for
-/// `time`.
+/// Measures for `duration` how many hashes of the minimum cost all cores compute per second, and
+/// passes the result to `print`.
 ///
 /// # Errors
-/// As [`calibrate`].
-pub fn floor_rate(time: Duration, say: &mut dyn FnMut(&str)) -> Result<(), Fault> {
+/// If the system provides no memory.
+pub fn floor_rate(duration: Duration, print: &mut dyn FnMut(&str)) -> Result<(), Fault> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let HashCost { memory_kib, passes, .. } = HashCost::FLOOR;
-    let rate = measure(HashCost::FLOOR, cores, time)?.per_second;
-    say(&format!(
-        "{rate:.1} hashes a second: m={memory_kib}, t={passes}, p=1, {cores} threads, memory wiped after each"
+    let rate = measure(HashCost::FLOOR, cores, duration)?.per_second;
+    print(&format!(
+        "{rate:.1} hashes per second: m={memory_kib}, t={passes}, p=1, {cores} threads, memory \
+         wiped after each"
     ));
     Ok(())
 }
 
-impl Row {
+impl Measurement {
     fn line(&self, cores: usize) -> String {
         let HashCost { memory_kib, passes, .. } = self.cost;
         let mib = memory_kib / 1024;
         let (alone, busy, rate) =
             (millis(self.alone.each), millis(self.busy.each), self.busy.per_second);
-        let all = format!("{} MiB", cores * mib as usize);
-        format!("{mib:>3} MiB  {passes:>6}  {alone:>9}  {busy:>10}  {rate:>11.1}  {all:>13}")
+        let total = format!("{} MiB", cores * mib as usize);
+        format!("{mib:>3} MiB  {passes:>6}  {alone:>9}  {busy:>10}  {rate:>11.1}  {total:>13}")
     }
 }
 
-fn millis(time: Duration) -> String {
-    format!("{:.1} ms", time.as_secs_f64() * 1000.0)
+fn millis(duration: Duration) -> String {
+    format!("{:.1} ms", duration.as_secs_f64() * 1000.0)
 }
 
-/// What costs an attacker most, of what is quick enough; where nothing is, the least that is
-/// allowed. Memory counts before passes, since it is what an attacker's hardware has too little of.
-fn recommended(rows: &[Row], target: Duration) -> Option<Row> {
-    let quick = rows.iter().filter(|row| row.busy.each <= target);
-    quick.max_by_key(|row| (row.cost.memory_kib, row.cost.passes)).or(rows.first()).copied()
+/// Returns the strongest setting that is fast enough, or the first if none is. Memory is preferred to
+/// passes, because it is what an attacker's hardware lacks.
+fn recommended(measurements: &[Measurement], target: Duration) -> Option<Measurement> {
+    let fast = measurements.iter().filter(|one| one.busy.each <= target);
+    let best = fast.max_by_key(|one| (one.cost.memory_kib, one.cost.passes));
+    best.or(measurements.first()).copied()
 }
 
-/// One, and twice as many each time, up to the cores.
+/// Returns the powers of two below `cores`, followed by `cores`.
 fn thread_counts(cores: usize) -> Vec<usize> {
     let mut counts: Vec<usize> = std::iter::successors(Some(1), |count| Some(count * 2))
         .take_while(|c| *c < cores)
@@ -119,29 +128,30 @@ fn thread_counts(cores: usize) -> Vec<usize> {
     counts
 }
 
-/// The fewest threads that give enough of the most.
+/// Returns the smallest number of threads whose rate is close enough to the highest.
 fn enough(rates: &[(usize, f64)]) -> usize {
-    let most = rates.iter().map(|(_, rate)| *rate).fold(0.0, f64::max);
-    rates.iter().find(|(_, rate)| *rate >= most * ENOUGH).map_or(1, |(threads, _)| *threads)
+    let max = rates.iter().map(|(_, rate)| *rate).fold(0.0, f64::max);
+    rates.iter().find(|(_, rate)| *rate >= max * ENOUGH).map_or(1, |(threads, _)| *threads)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn row(memory_kib: u32, passes: u32, millis: u64) -> Row {
+    fn measurement(memory_kib: u32, passes: u32, millis: u64) -> Measurement {
         let measured = Measured { each: Duration::from_millis(millis), per_second: 1.0 };
-        Row { cost: HashCost { memory_kib, passes, lanes: 1 }, alone: measured, busy: measured }
+        let cost = HashCost { memory_kib, passes, lanes: 1 };
+        Measurement { cost, alone: measured, busy: measured }
     }
 
     #[test]
-    fn the_strongest_that_is_quick_enough_is_recommended() {
-        let rows =
-            [row(19_456, 2, 20), row(19_456, 3, 30), row(65_536, 2, 70), row(65_536, 3, 110)];
-        let best = |millis| recommended(&rows, Duration::from_millis(millis)).unwrap().cost;
+    fn the_strongest_setting_that_is_fast_enough_is_recommended() {
+        let measurements = [(19_456, 2, 20), (19_456, 3, 30), (65_536, 2, 70), (65_536, 3, 110)]
+            .map(|(memory_kib, passes, millis)| measurement(memory_kib, passes, millis));
+        let best = |millis| recommended(&measurements, Duration::from_millis(millis)).unwrap().cost;
         assert_eq!((best(100).memory_kib, best(100).passes), (65_536, 2));
         assert_eq!((best(40).memory_kib, best(40).passes), (19_456, 3));
-        assert_eq!(best(1), HashCost::FLOOR, "never under the floor");
+        assert_eq!(best(1), HashCost::FLOOR, "never below the minimum");
     }
 
     #[test]

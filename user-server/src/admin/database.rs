@@ -1,54 +1,64 @@
-//! Where the data is: opened for a command, with or without a running server beside it.
+//! Access to the database for a command, with or without a running server.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::command::CommandError;
 use crate::config::Config;
-use crate::domain::{Clock, Fault, Store, SystemClock, Timestamp};
+use crate::domain::{Clock, Fault, Housekeeping, Store, SystemClock, Timestamp};
 use crate::store::{PostgresStore, SqliteStore, folder};
 
-/// The file of the embedded database.
+/// Returns the path of the embedded database.
 pub(super) fn path(config: &Config) -> PathBuf {
     config.data_dir.join("users.db")
 }
 
-/// Opens the store that the configuration names. A server may run beside: PostgreSQL is shared by
-/// its nature, and with the embedded default the two processes take turns by SQLite's own locks.
-pub(super) async fn open(config: &Config) -> Result<Arc<dyn Store>, Box<dyn std::error::Error>> {
+/// Opens the configured store. A server may run at the same time: PostgreSQL is shared anyway, and
+/// with the embedded database, SQLite's locks order the two processes.
+///
+/// # Errors
+/// If the database cannot be reached, opened or migrated.
+pub(super) async fn open(config: &Config) -> Result<Arc<dyn Store>, CommandError> {
     if let Some(postgres) = &config.postgres {
-        let at = |fault: Fault| {
-            format!("the database {} can not be used: {fault}", postgres.options.location())
-        };
+        let error = |fault| unusable(&postgres.options.location(), &fault);
         if postgres.migrate {
-            PostgresStore::migrate(&postgres.direct).await.map_err(at)?;
+            PostgresStore::migrate(&postgres.direct).await.map_err(error)?;
         }
         let store = PostgresStore::open(&postgres.options);
-        crate::domain::Housekeeping::ping(&store).await.map_err(at)?;
+        Housekeeping::ping(&store).await.map_err(error)?;
         return Ok(Arc::new(store));
     }
     let path = path(config);
-    let at = |fault: Fault| format!("the database {} can not be used: {fault}", path.display());
-    let lock = folder::lock(&config.data_dir);
-    let lock =
-        lock.map_err(|error| format!("{}: {error}; set DATA_DIR", config.data_dir.display()))?;
+    let lock = folder::lock(&config.data_dir).map_err(|error| folder_error(config, &error))?;
     let store = match lock {
-        // Nobody serves. The lock is held until the schema is up to date and no longer, so that a
-        // start need not wait.
-        Some(_held) => SqliteStore::open(&path).await,
+        // No server runs. The lock is released once the schema is up to date, so that a server can
+        // start while the command runs.
+        Some(_lock) => SqliteStore::open(&path).await,
         None => SqliteStore::attach(&path).await,
     };
-    Ok(Arc::new(store.map_err(at)?))
+    Ok(Arc::new(store.map_err(|fault| unusable(&path.display().to_string(), &fault))?))
 }
 
-/// Waits for the end of a moment's second: a token says no more of its time than the second, and
-/// one that is issued now must not be taken for one of those that ended.
-pub(super) async fn second_after(moment: Timestamp) {
-    let left = 1000 - u64::try_from(moment.0.rem_euclid(1000)).unwrap_or(0);
+fn unusable(database: &str, fault: &Fault) -> CommandError {
+    CommandError::new(format!("cannot use the database {database}: {fault}"))
+        .hint("Run `user-server check` to test the configuration.")
+}
+
+/// Returns the error for a data folder that cannot be created or locked.
+pub(super) fn folder_error(config: &Config, error: &std::io::Error) -> CommandError {
+    CommandError::new(format!("cannot use the folder {}: {error}", config.data_dir.display()))
+        .hint("Set DATA_DIR to a folder that can be written to.")
+}
+
+/// Waits until the second of a time is over. Tokens contain their time in whole seconds, so a token
+/// issued later in the same second would count as one of those that have ended.
+pub(super) async fn second_after(time: Timestamp) {
+    let left = 1000 - u64::try_from(time.0.rem_euclid(1000)).unwrap_or(0);
     tokio::time::sleep(Duration::from_millis(left)).await;
 }
 
-/// The time by the clock that the nodes share.
+/// Returns the time by the clock that the nodes share.
 pub(super) async fn now(store: &dyn Store) -> Result<Timestamp, Fault> {
     Ok(store.server_time().await?.unwrap_or_else(|| SystemClock.now()))
 }

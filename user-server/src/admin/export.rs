@@ -1,5 +1,5 @@
-//! Every user as CSV or as a line of JSON, with hashes: what another service needs to take them
-//! over.
+//! The command `export`: writes every user with their password hash as CSV or JSON lines, for
+//! another service.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -8,39 +8,37 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::import::is_json_lines;
+use super::command::{CommandError, CommandResult};
+use super::import::{COLUMNS, is_json_lines};
 use super::operator::Operator;
-use super::{Done, database, instant};
+use super::{database, timestamps};
 use crate::config::Config;
 use crate::domain::{AuditKind, Store, StoredUser};
 
-/// Rows that are read at once.
+/// Number of users read at a time.
 const PAGE: u32 = 1000;
 
-/// Where to, and how.
 #[derive(clap::Args)]
 pub struct ExportArgs {
-    /// The file to write, for its owner's eyes only; standard output where none is named, or -
+    /// File to write, readable only by its owner; without it, or with -, standard output
     file: Option<PathBuf>,
-    /// How it is written; else what the file's name ends in says it, and CSV where that says
-    /// nothing
+    /// Format; by default that of the file's extension, otherwise CSV
     #[arg(long, value_enum)]
     format: Option<Format>,
-    /// By whom
     #[command(flatten)]
     operator: Operator,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Format {
-    /// Comma-separated, with a line of names first
+    /// Comma-separated values, with the names of the columns in the first line
     Csv,
-    /// A JSON object a line
+    /// One JSON object per line
     Jsonl,
 }
 
 impl Format {
-    /// The one that `import` would read a file of this name by.
+    /// Returns the format in which `import` would read a file with this name.
     fn of(file: Option<&Path>) -> Self {
         if file.is_some_and(is_json_lines) { Self::Jsonl } else { Self::Csv }
     }
@@ -56,23 +54,26 @@ impl Format {
 /// Runs `user-server export`.
 ///
 /// # Errors
-/// Where the store or the file can't be used. A file has its name when it is whole.
-pub async fn export(config: &Config, args: ExportArgs) -> Done {
+/// If the store cannot be read, or the file cannot be written. The file appears under its name once
+/// it is complete.
+pub async fn export(config: &Config, args: ExportArgs) -> CommandResult {
     let store = database::open(config).await?;
     let file = args.file.filter(|path| path.as_os_str() != "-");
     let format = args.format.unwrap_or_else(|| Format::of(file.as_deref()));
-    let done = match &file {
+    let result = match &file {
         None => write_all(&*store, std::io::stdout().lock(), format, &args.operator).await,
         Some(path) => to_file(&*store, path, format, &args.operator).await,
     };
     store.close().await;
-    let users = done?;
+    let users = result?;
     let location = file
         .as_ref()
         .map_or_else(|| "standard output".to_owned(), |file| file.display().to_string());
     writeln!(
         std::io::stderr(),
-        "{users} users are in {location}, with their password hashes: keep it as you keep those"
+        "exported {users} user{} to {location}, with their password hashes; protect them in the \
+         same way as the database",
+        if users == 1 { "" } else { "s" }
     )?;
     Ok(0)
 }
@@ -82,21 +83,25 @@ async fn to_file(
     path: &Path,
     format: Format,
     operator: &Operator,
-) -> Result<u64, Box<dyn std::error::Error>> {
-    let part = path.with_added_extension("part");
-    let at = |error: std::io::Error| format!("{}: {error}", part.display());
+) -> Result<u64, CommandError> {
+    let temporary = path.with_added_extension("part");
+    let at = |path: &Path, error: std::io::Error| {
+        CommandError::new(format!("cannot write {}: {error}", path.display()))
+    };
     let mut options = File::options();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    match std::fs::remove_file(&part) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(at(error).into()),
+    match std::fs::remove_file(&temporary) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(at(&temporary, error));
+        }
         _ => {}
     }
-    let file = options.open(&part).map_err(at)?;
+    let file = options.open(&temporary).map_err(|error| at(&temporary, error))?;
     let users = write_all(store, BufWriter::new(&file), format, operator).await?;
-    file.sync_all().map_err(at)?;
-    std::fs::rename(&part, path).map_err(|error| format!("{}: {error}", path.display()))?;
+    file.sync_all().map_err(|error| at(&temporary, error))?;
+    std::fs::rename(&temporary, path).map_err(|error| at(path, error))?;
     Ok(users)
 }
 
@@ -105,9 +110,9 @@ async fn write_all<W: Write>(
     out: W,
     format: Format,
     operator: &Operator,
-) -> Result<u64, Box<dyn std::error::Error>> {
-    // Before the first user is written: a copy that was given up is one, too.
-    operator.note(store, AuditKind::Exported, format.name()).await?;
+) -> Result<u64, CommandError> {
+    // Recorded before the first user is written, because an incomplete export is an export too.
+    operator.record_detail(store, AuditKind::Exported, format.name()).await?;
     let mut sink = Sink::new(out, format);
     let (mut users, mut last) = (0, Uuid::nil());
     sink.begin()?;
@@ -124,7 +129,7 @@ async fn write_all<W: Write>(
     Ok(users)
 }
 
-/// One of the two ways to write.
+/// A writer of users in one of the formats.
 enum Sink<W: Write> {
     Csv(Box<csv::Writer<W>>),
     Jsonl(W),
@@ -140,14 +145,14 @@ impl<W: Write> Sink<W> {
 
     fn begin(&mut self) -> Result<(), csv::Error> {
         match self {
-            Self::Csv(csv) => csv.write_record(super::import::COLUMNS),
+            Self::Csv(csv) => csv.write_record(COLUMNS),
             Self::Jsonl(_) => Ok(()),
         }
     }
 
-    fn write(&mut self, user: &StoredUser) -> Result<(), Box<dyn std::error::Error>> {
-        let (id, created) = (user.id.to_string(), instant::show(user.created_at));
-        let disabled = user.disabled_at.map(instant::show);
+    fn write(&mut self, user: &StoredUser) -> Result<(), CommandError> {
+        let (id, created) = (user.id.to_string(), timestamps::format(user.created_at));
+        let disabled = user.disabled_at.map(timestamps::format);
         match self {
             Self::Csv(csv) => csv.write_record([
                 id.as_str(),
@@ -155,7 +160,7 @@ impl<W: Write> Sink<W> {
                 &user.email,
                 &user.password_hash,
                 &created,
-                // Every account's address was verified, or an operator has vouched for it.
+                // Every account's address was verified, or imported as if it were.
                 "true",
                 disabled.as_deref().unwrap_or_default(),
             ])?,

@@ -1,9 +1,12 @@
-//! Looks for rows that can't be, beside a running server, and changes nothing.
+//! The consistency check: searches for rows that violate an invariant, and changes nothing. A server
+//! may run at the same time.
 
 use std::sync::Arc;
 
+use super::command::CommandError;
+use super::database;
 use crate::config::Config;
-use crate::domain::{Clock, Fault, InspectionBounds, Invariant, Store, SystemClock};
+use crate::domain::{Fault, InspectionBounds, Invariant, Store};
 use crate::store::{PostgresStore, SqliteStore};
 use crate::{outbox, password};
 
@@ -13,7 +16,8 @@ impl std::fmt::Display for Invariant {
             return write!(f, "good   {}", self.condition);
         }
         let more = if self.violations >= Self::MAX_COUNTED { " or more" } else { "" };
-        write!(f, "WRONG  {}: {}{more} not", self.condition, self.violations)?;
+        let plural = if self.violations == 1 { "" } else { "s" };
+        write!(f, "WRONG  {}: {}{more} violation{plural}", self.condition, self.violations)?;
         for (index, id) in self.ids.iter().enumerate() {
             write!(f, "{} {id}", if index == 0 { ":" } else { "," })?;
         }
@@ -21,22 +25,38 @@ impl std::fmt::Display for Invariant {
     }
 }
 
-/// Looks at the store that a configuration names.
+/// Checks the configured store, and returns every invariant with its violations.
 ///
 /// # Errors
-/// Where it can't be read.
-pub async fn fsck(config: &Config) -> Result<Vec<Invariant>, Fault> {
-    let store: Arc<dyn Store> = match &config.postgres {
-        Some(postgres) => Arc::new(PostgresStore::open(&postgres.options)),
-        None => Arc::new(SqliteStore::look_at(&config.data_dir.join("users.db"))),
+/// If the store cannot be read.
+pub async fn fsck(config: &Config) -> Result<Vec<Invariant>, CommandError> {
+    let path = database::path(config);
+    let (store, location): (Arc<dyn Store>, String) = match &config.postgres {
+        Some(postgres) => {
+            (Arc::new(PostgresStore::open(&postgres.options)), postgres.options.location())
+        }
+        None => (Arc::new(SqliteStore::look_at(&path)), path.display().to_string()),
     };
-    let now = store.server_time().await?.unwrap_or_else(|| SystemClock.now());
-    let found = store.inspect(&bounds(config.code_life), now).await?;
+    let result = inspect(&*store, config.code_life).await;
     store.close().await;
-    Ok(found)
+    result.map_err(|fault| {
+        let error = CommandError::new(format!("cannot read the database {location}: {fault}"));
+        match &config.postgres {
+            Some(_) => error.hint("Run `user-server check` to test the configuration."),
+            None => error.hint("Set DATA_DIR to the folder of the database."),
+        }
+    })
 }
 
-/// What this version's services keep to.
+async fn inspect(
+    store: &dyn Store,
+    code_life: std::time::Duration,
+) -> Result<Vec<Invariant>, Fault> {
+    let now = database::now(store).await?;
+    store.inspect(&bounds(code_life), now).await
+}
+
+/// Returns the bounds of stored values that the services of this version observe.
 #[must_use]
 pub fn bounds(code_life: std::time::Duration) -> InspectionBounds {
     InspectionBounds { policy: outbox::policy(code_life), is_hash: password::is_usable }

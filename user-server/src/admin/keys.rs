@@ -1,4 +1,5 @@
-//! Keys: which there are and what hangs on them, a new one, and the end of one that was lost.
+//! The command `keys`: lists the keys and what depends on them, generates a secret, and retires a
+//! compromised key.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -7,53 +8,55 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
 
+use super::command::{CommandError, CommandResult};
+use super::database;
 use super::operator::Operator;
 use crate::config::Config;
-use crate::domain::{
-    AuditEvent, AuditKind, Clock, Fault, KeyUse, RetiredKey, Store, SystemClock, Timestamp,
-};
+use crate::domain::{AuditEvent, AuditKind, Fault, KeyUse, RetiredKey, Store, Timestamp};
 use crate::keys::{Key, KeyRing};
 use crate::store::{PostgresStore, SqliteStore};
 
-/// What to do with keys.
 #[derive(clap::Subcommand)]
-pub enum KeysAction {
-    /// Shows every key: whether it signs, and how many sessions and codes hang on it
+pub enum KeysCommand {
+    /// List every key with its role and the number of sessions and codes that depend on it
     List,
-    /// Prints a new secret, and how to bring it in without refusing a token
+    /// Generate a secret, and print the steps of a key rotation
     New,
-    /// Makes a key good for nothing, on every node within a second, for good
+    /// Retire a compromised key: within a second, every node rejects all its tokens and codes
+    ///
+    /// Cannot be undone.
     Retire {
-        /// Which one, as `keys list` shows it
+        /// Identifier of the key, as `keys list` shows it
         kid: String,
-        /// Even where no other key is left to sign with
+        /// Retire the key even if no other key is left to sign with
         #[arg(long)]
         force: bool,
-        /// By whom
         #[command(flatten)]
         operator: Operator,
     },
 }
 
 const STEPS: &str = "\
-The secret is on standard output. To bring it in without refusing one token:
-  1. On every node, append it to JWTSECRETKEY_ACCEPT and restart, one node after the other.
-  2. On every node, set JWTSECRETKEY to it, move the old secret to JWTSECRETKEY_ACCEPT, and restart.
-  3. When user-server keys list shows no sessions and codes for the old key, wait for ACCESS_TOKEN_EXPIRY and drop it.
-     That takes REFRESH_TOKEN_EXPIRY at most; a refresh moves a session to the new key.
-A secret that somebody else knows ends at once, after step 1, with: user-server keys retire KID
+The secret is on standard output. A key rotation in these steps rejects no token:
+  1. On every node, append the new secret to JWTSECRETKEY_ACCEPT, and restart one node after the
+     other.
+  2. On every node, set JWTSECRETKEY to the new secret, move the old one to JWTSECRETKEY_ACCEPT, and
+     restart one node after the other.
+  3. Wait until `user-server keys list` shows no sessions and no codes for the old key, at most for
+     REFRESH_TOKEN_EXPIRY, and then for another ACCESS_TOKEN_EXPIRY. Remove the old secret.
+If the old secret is compromised, revoke it after step 1: user-server keys retire KID
 ";
 
-const TAKE_OUT: &str = "take its secret out of JWTSECRETKEY and JWTSECRETKEY_ACCEPT";
-const NONE_LEFT: &str = "no key is left, and until JWTSECRETKEY is a new one (user-server keys new) on each node and it is \
-                         restarted, nobody can register or log in";
+const REMOVE_SECRET: &str = "remove its secret from JWTSECRETKEY and JWTSECRETKEY_ACCEPT";
+const NONE_LEFT: &str = "no key is left: nobody can register or log in until JWTSECRETKEY is set to \
+                         a new secret (user-server keys new) on each node and the node is restarted";
 
-/// Does it.
+/// Runs `user-server keys`.
 ///
 /// # Errors
-/// What stands in the way, and the mend.
-pub async fn keys(config: &Config, action: KeysAction) -> Result<(), Box<dyn std::error::Error>> {
-    if let KeysAction::New = action {
+/// If the store cannot be used, the key to retire is unknown, or it is the last one.
+pub async fn keys(config: &Config, command: KeysCommand) -> CommandResult {
+    if let KeysCommand::New = command {
         return new();
     }
     let store = open(config).await?;
@@ -62,28 +65,28 @@ pub async fn keys(config: &Config, action: KeysAction) -> Result<(), Box<dyn std
     for key in &retired {
         ring.retire(&key.kid);
     }
-    let now = store.server_time().await?.unwrap_or_else(|| SystemClock.now());
+    let now = database::now(&*store).await?;
     let uses = store.key_uses().await?;
-    if let KeysAction::Retire { kid, force, operator } = action {
+    if let KeysCommand::Retire { kid, force, operator } = command {
         let known = ring.iter().any(|key| key.kid == kid) || uses.iter().any(|key| key.kid == kid);
         if !known {
-            return Err(format!(
-                "no key has the kid `{kid}`; user-server keys list shows those that there are"
-            )
-            .into());
+            return Err(CommandError::new(format!("no key has the kid \"{kid}\""))
+                .hint("Run `user-server keys list` to list the keys."));
         }
         let another = ring.iter().any(|key| key.kid != kid && !key.is_retired());
         if !another && !force {
-            return Err(
-                "no other key is left to sign with, so nobody could log in; put a new secret (user-server keys \
-                        new) into JWTSECRETKEY_ACCEPT of every node first, or say --force"
-                    .into(),
-            );
+            return Err(CommandError::new(
+                "no other key is left to sign with, so nobody could log in",
+            )
+            .hint(
+                "Append a new secret (user-server keys new) to JWTSECRETKEY_ACCEPT on every node \
+                 first, or pass --force.",
+            ));
         }
         let event = AuditEvent::new(AuditKind::KeyRetired).detail(kid.as_str());
         store.retire_key(&kid, operator.change(now, event)).await?;
-        let mend = if another { TAKE_OUT } else { NONE_LEFT };
-        writeln!(std::io::stdout(), "{kid} is retired; {mend}")?;
+        let next = if another { REMOVE_SECRET } else { NONE_LEFT };
+        writeln!(std::io::stdout(), "{kid} is retired; {next}")?;
     } else {
         let mut out = std::io::stdout();
         writeln!(out, "{:<11}  {:<22}  {:>10}  {:>10}", "kid", "role", "sessions", "open codes")?;
@@ -92,7 +95,7 @@ pub async fn keys(config: &Config, action: KeysAction) -> Result<(), Box<dyn std
         }
     }
     store.close().await;
-    Ok(())
+    Ok(0)
 }
 
 async fn open(config: &Config) -> Result<Arc<dyn Store>, Fault> {
@@ -102,53 +105,54 @@ async fn open(config: &Config) -> Result<Arc<dyn Store>, Fault> {
     })
 }
 
-fn new() -> Result<(), Box<dyn std::error::Error>> {
+fn new() -> CommandResult {
     let mut random = Zeroizing::new([0; 48]);
     getrandom::fill(random.as_mut_slice())?;
     let secret = Zeroizing::new(URL_SAFE_NO_PAD.encode(random.as_slice()));
     let kid = Key::new(secret.as_bytes()).map(|key| key.kid).unwrap_or_default();
-    writeln!(std::io::stderr(), "The new key's kid is {kid}. {STEPS}")?;
+    writeln!(std::io::stderr(), "The kid of the new key is {kid}. {STEPS}")?;
     writeln!(std::io::stdout(), "{}", secret.as_str())?;
-    Ok(())
+    Ok(0)
 }
 
-type Shown<'a> = (&'a str, String, i64, i64);
+/// A line of `keys list`: kid, role, sessions and open codes.
+type KeyLine<'a> = (&'a str, String, i64, i64);
 
-/// The configured keys in their order, then those that only rows name.
+/// Returns the configured keys in their order, followed by those that only rows refer to.
 fn rows<'a>(
     ring: &'a KeyRing,
     retired: &'a [RetiredKey],
     uses: &'a [KeyUse],
     now: Timestamp,
-) -> Vec<Shown<'a>> {
+) -> Vec<KeyLine<'a>> {
     let mut kids: Vec<&str> = ring.iter().map(|key| key.kid.as_str()).collect();
     kids.extend(
         uses.iter().map(|key| key.kid.as_str()).chain(retired.iter().map(|key| key.kid.as_str())),
     );
-    let mut shown: Vec<Shown<'a>> = Vec::new();
+    let mut lines: Vec<KeyLine<'a>> = Vec::new();
     for kid in kids {
-        if shown.iter().any(|(seen, ..)| *seen == kid) {
+        if lines.iter().any(|(seen, ..)| *seen == kid) {
             continue;
         }
-        let here = ring.iter().any(|key| key.kid == kid);
+        let configured = ring.iter().any(|key| key.kid == kid);
         let role = match retired.iter().find(|key| key.kid == kid) {
-            Some(key) => format!("retired {} ago", span(now, key.at)),
+            Some(key) => format!("retired {} ago", elapsed(now, key.at)),
             None if ring.signing().is_some_and(|key| key.kid == kid) => "signs".to_owned(),
-            None if here => "accepted".to_owned(),
-            None => "not in this node".to_owned(),
+            None if configured => "accepted".to_owned(),
+            None => "not configured here".to_owned(),
         };
         let used = uses.iter().find(|key| key.kid == kid);
-        shown.push((
+        lines.push((
             kid,
             role,
             used.map_or(0, |key| key.sessions),
             used.map_or(0, |key| key.codes),
         ));
     }
-    shown
+    lines
 }
 
-fn span(now: Timestamp, at: Timestamp) -> String {
+fn elapsed(now: Timestamp, at: Timestamp) -> String {
     match now.since(at).as_secs() {
         seconds @ 0..120 => format!("{seconds} s"),
         seconds @ 120..7200 => format!("{} min", seconds / 60),

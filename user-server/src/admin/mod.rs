@@ -1,29 +1,29 @@
-//! The operators' subcommands: what is done beside serving.
+//! The operators' commands: everything that the binary does besides serving.
 
 mod audit;
 mod backup;
 mod calibrate;
 mod check;
+mod command;
 mod database;
 mod export;
 mod fsck;
 mod import;
-mod instant;
 mod keys;
 mod operator;
 mod restore;
+mod timestamps;
 mod user;
 
 pub use audit::{AuditArgs, audit};
 pub use backup::{BackupArgs, backup};
 pub use calibrate::{calibrate, floor_rate};
 pub use check::{Finding, check};
+pub use command::{CommandError, CommandResult};
 pub use export::{ExportArgs, export};
 pub use fsck::{bounds, fsck};
 pub use import::{ImportArgs, import};
-pub use keys::{KeysAction, keys};
+pub use keys::{KeysCommand, keys};
+pub use operator::Operator;
 pub use restore::{RestoreArgs, restore};
 pub use user::{UserArgs, user};
-
-/// What a subcommand ends with: an exit code, or why there is no result.
-pub type Done = Result<u8, Box<dyn std::error::Error>>;

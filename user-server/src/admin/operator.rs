@@ -1,4 +1,4 @@
-//! Who runs a command, for the audit.
+//! The operator of a command, for the audit log.
 
 use super::database;
 use crate::domain::{
@@ -6,21 +6,21 @@ use crate::domain::{
     Store, Timestamp,
 };
 
-/// The longest name that is written down, in characters.
-const LONGEST: usize = 64;
+/// Maximum length of an operator's name in the audit log, in characters.
+const MAX_NAME: usize = 64;
 
-/// Who does it.
+/// The operator who runs a command.
 #[derive(clap::Args)]
 pub struct Operator {
-    /// Who does it, for the audit
+    /// Name of the operator for the audit log
     #[arg(
         long = "operator",
         global = true,
         value_name = "NAME",
         env = "USER",
-        default_value = "unnamed"
+        default_value = "unnamed",
+        hide_env_values = true
     )]
-    #[arg(hide_env_values = true)]
     name: String,
 }
 
@@ -29,7 +29,7 @@ impl Operator {
     pub(super) fn at(&self, at: Timestamp) -> ChangeContext {
         ChangeContext {
             at,
-            origin: Origin::Operator(self.name.chars().take(LONGEST).collect()),
+            origin: Origin::Operator(self.name.chars().take(MAX_NAME).collect()),
             claim: None,
         }
     }
@@ -40,14 +40,19 @@ impl Operator {
         Change::new(self.at(at), event, RecordedOutcome::at(at))
     }
 
-    /// Writes into the audit that they do this now, where no other row is changed with it.
-    pub(super) async fn note(
+    /// Records an event that this operator causes now, and that changes no other row.
+    pub(super) async fn record(&self, store: &dyn Store, event: AuditEvent) -> Result<(), Fault> {
+        let context = self.at(database::now(store).await?);
+        store.record(&AuditRecord { context, event }).await
+    }
+
+    /// Records an event of a kind that has only a detail.
+    pub(super) async fn record_detail(
         &self,
         store: &dyn Store,
         kind: AuditKind,
         detail: &str,
     ) -> Result<(), Fault> {
-        let context = self.at(database::now(store).await?);
-        store.record(&AuditRecord { context, event: AuditEvent::new(kind).detail(detail) }).await
+        self.record(store, AuditEvent::new(kind).detail(detail)).await
     }
 }

@@ -1,29 +1,29 @@
-//! Takes a copy back. Every session ends and every code is void, since the copy knows nothing of
-//! what happened after it: a refresh token would be taken for its younger self, and what ended
-//! would live again.
+//! The command `restore`: restores a backup. It ends every session and invalidates every code,
+//! because the backup does not contain what happened after it: it would accept a refresh token that
+//! has been used since, and bring back sessions that have ended.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
+use super::command::{CommandError, CommandResult};
+use super::database;
 use super::operator::Operator;
-use super::{Done, database};
 use crate::config::Config;
 use crate::domain::{AuditEvent, AuditKind, Clock, ConnectionPools, Operators, SystemClock};
 use crate::store::{SqliteStore, folder};
 
-/// What to take back.
 #[derive(clap::Args)]
 pub struct RestoreArgs {
-    /// The file that `user-server backup` wrote
+    /// File written by `user-server backup`
     #[arg(required_unless_present = "after_pg_restore")]
     file: Option<PathBuf>,
-    /// Replace the database that is in the data folder
+    /// Replace the database in the data folder
     #[arg(long)]
     force: bool,
-    /// End every session and void every code in PostgreSQL, after its own tools have put a copy
-    /// back
+    /// End every session and invalidate every code in PostgreSQL, after pg_restore has restored a
+    /// dump
     #[arg(long, conflicts_with_all = ["file", "force"])]
     after_pg_restore: bool,
     #[command(flatten)]
@@ -33,46 +33,60 @@ pub struct RestoreArgs {
 /// Runs `user-server restore`.
 ///
 /// # Errors
-/// Where the copy can't be used, or the place for it is in use. Nothing has changed then.
-pub async fn restore(config: &Config, args: RestoreArgs) -> Done {
+/// If the backup cannot be used, or the data folder is in use. Nothing has changed then.
+pub async fn restore(config: &Config, args: RestoreArgs) -> CommandResult {
     match (&config.postgres, args.file) {
         (Some(_), None) => after_pg_restore(config, &args.operator).await,
-        (None, Some(file)) => take_back(config, &file, args.force, &args.operator).await,
-        (Some(_), Some(_)) => {
-            Err("PostgreSQL is set; put it back with pg_restore, and run: user-server restore --after-pg-restore"
-                .into())
-        }
-        (None, None) => Err("PostgreSQL is not set; name the file that user-server backup wrote".into()),
+        (None, Some(file)) => restore_file(config, &file, args.force, &args.operator).await,
+        (Some(_), Some(_)) => Err(CommandError::new(
+            "`restore FILE` restores the embedded database, but PostgreSQL is set",
+        )
+        .hint("Restore a dump with pg_restore, then run: user-server restore --after-pg-restore")),
+        (None, None) => Err(CommandError::new("PostgreSQL is not set")
+            .hint("Set it, or name a file that `user-server backup` wrote.")),
     }
 }
 
-async fn after_pg_restore(config: &Config, operator: &Operator) -> Done {
+async fn after_pg_restore(config: &Config, operator: &Operator) -> CommandResult {
     let store = database::open(config).await?;
     let now = database::now(&*store).await?;
     let sessions =
         store.forget_sessions(operator.change(now, AuditEvent::new(AuditKind::Restored))).await;
     store.close().await;
     database::second_after(now).await;
-    writeln!(std::io::stdout(), "ended {} sessions and voided every open code", sessions?)?;
+    writeln!(std::io::stdout(), "{}", ended(sessions?))?;
     Ok(0)
 }
 
-async fn take_back(config: &Config, file: &Path, force: bool, operator: &Operator) -> Done {
+fn ended(sessions: u64) -> String {
+    let plural = if sessions == 1 { "" } else { "s" };
+    format!("ended {sessions} session{plural} and invalidated every open code")
+}
+
+async fn restore_file(
+    config: &Config,
+    file: &Path,
+    force: bool,
+    operator: &Operator,
+) -> CommandResult {
     let database = database::path(config);
     let folder = config.data_dir.display();
-    let lock = folder::lock(&config.data_dir)
-        .map_err(|error| format!("{folder}: {error}; set DATA_DIR"))?;
-    let Some(_held) = lock else {
-        return Err(format!("{folder} is in use by a user-server; end that one first").into());
+    let lock =
+        folder::lock(&config.data_dir).map_err(|error| database::folder_error(config, &error))?;
+    let Some(_lock) = lock else {
+        return Err(CommandError::new(format!("{folder} is in use by a user-server"))
+            .hint("Stop the server first."));
     };
     if database.exists() && !force {
-        return Err(format!("there is a database in {folder}; say --force to replace it").into());
+        return Err(CommandError::new(format!("{} already exists", database.display()))
+            .hint("Pass --force to replace it."));
     }
-    // Made whole beside its database, sessions ended and all, so that a crash leaves what was there.
-    let coming = database.with_added_extension("coming");
-    remove(&coming)?;
-    let secret = SqliteStore::unpack(file, &coming).await?.map(Zeroizing::new);
-    let store = SqliteStore::open(&coming).await?;
+    // The new database is completed under another name, with its sessions ended, so that a crash
+    // leaves the old one.
+    let incoming = database.with_added_extension("restore");
+    remove(&incoming)?;
+    let secret = SqliteStore::unpack(file, &incoming).await?.map(Zeroizing::new);
+    let store = SqliteStore::open(&incoming).await?;
     let now = SystemClock.now();
     let sessions =
         store.forget_sessions(operator.change(now, AuditEvent::new(AuditKind::Restored))).await;
@@ -80,30 +94,30 @@ async fn take_back(config: &Config, file: &Path, force: bool, operator: &Operato
     let sessions = sessions?;
     database::second_after(now).await;
     if let (Some(secret), None) = (&secret, &config.secret) {
-        config.keep_secret(secret)?;
+        config.store_secret(secret)?;
     }
-    // What is left of the old database would be taken for a part of the new one.
+    // SQLite would take the journal of the old database for one of the new database.
     remove(&database)?;
-    std::fs::rename(&coming, &database)?;
+    std::fs::rename(&incoming, &database)?;
     std::fs::File::open(&config.data_dir)?.sync_all()?;
-    let kept = match (&secret, &config.secret) {
+    let with = match (&secret, &config.secret) {
         (Some(_), None) => "with its secret",
-        (Some(_), Some(_)) => "without its secret: JWTSECRETKEY counts",
-        (None, Some(_)) => "and JWTSECRETKEY counts",
-        (None, None) => "without a secret: set JWTSECRETKEY as it was, or a new one is made",
+        (Some(_), Some(_)) => "without its secret, because JWTSECRETKEY is set",
+        (None, Some(_)) => "which contained no secret; JWTSECRETKEY is used",
+        (None, None) => {
+            "which contained no secret; set JWTSECRETKEY as before, or a new one is generated"
+        }
     };
-    writeln!(
-        std::io::stdout(),
-        "{folder} is as it was, {kept}; ended {sessions} sessions and voided every open code"
-    )?;
+    let ended = ended(sessions);
+    writeln!(std::io::stdout(), "restored {folder} from the backup, {with}; {ended}")?;
     Ok(0)
 }
 
-/// Removes a database and its companions, where they are.
+/// Removes a database and its journals, if they exist.
 fn remove(database: &Path) -> std::io::Result<()> {
-    for end in ["-wal", "-shm", "-journal", ""] {
+    for suffix in ["-wal", "-shm", "-journal", ""] {
         let mut name = database.as_os_str().to_owned();
-        name.push(end);
+        name.push(suffix);
         match std::fs::remove_file(&name) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
             _ => {}

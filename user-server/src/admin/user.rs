@@ -1,5 +1,5 @@
-//! One account, or a list of them, for the operators: looked at, closed, opened, erased. It sees no
-//! hash and no token.
+//! The command `user`: shows, lists, disables, enables, unlocks and deletes accounts. It reads no
+//! password hash and no token.
 
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
@@ -7,25 +7,25 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::command::{CommandError, CommandResult};
 use super::operator::Operator;
-use super::{Done, database, instant};
+use super::{database, timestamps};
 use crate::config::Config;
 use crate::domain::{
-    AccountSummary, AuditEvent, AuditKind, AuditRecord, Change, Clock, Email, Fault, LoginKey,
-    Notice, SharedClock, Store, SystemClock, Username,
+    AccountSummary, AuditEvent, AuditKind, Change, Clock, Email, Fault, LoginKey, Notice,
+    SharedClock, Store, SystemClock, Username,
 };
 use crate::keys::Pseudonyms;
 use crate::throttle::Throttle;
 
-/// How often a deletion looks again at an account that was changed meanwhile.
-const TRIES: u32 = 5;
+/// Number of attempts to delete an account that is changed at the same time.
+const MAX_ATTEMPTS: u32 = 5;
 
-/// Which account, and what to do.
 #[derive(clap::Args)]
 pub struct UserArgs {
     #[command(subcommand)]
-    action: Action,
-    /// Print JSON, one object a line
+    command: UserCommand,
+    /// Print one JSON object per line
     #[arg(long, global = true)]
     json: bool,
     #[command(flatten)]
@@ -33,39 +33,40 @@ pub struct UserArgs {
 }
 
 #[derive(clap::Subcommand)]
-enum Action {
+enum UserCommand {
     /// Show an account
-    Show(Who),
-    /// List accounts in the order of their names
+    Show(AccountArg),
+    /// List accounts by username
     List {
-        /// Begin after this username
+        /// List only accounts after this username
         #[arg(long, value_name = "USERNAME")]
         after: Option<String>,
-        /// The most to list
-        #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        /// Maximum number of accounts
+        #[arg(long, value_name = "N", default_value_t = 100,
+              value_parser = clap::value_parser!(u32).range(1..=10_000))]
         limit: u32,
     },
-    /// End every session of an account and void its open codes
-    EndSessions(Who),
-    /// Let nobody log in to an account, and end its sessions
-    Disable(Who),
-    /// Let the owner log in again
-    Enable(Who),
-    /// Forget the failed logins of an account, so that its owner need not wait
-    Unlock(Who),
-    /// Erase an account and end its sessions; its owner gets a mail that says so
+    /// End every session of an account and invalidate its open codes
+    EndSessions(AccountArg),
+    /// Refuse logins to an account, end its sessions and invalidate its open codes
+    Disable(AccountArg),
+    /// Allow logins to an account that was disabled
+    Enable(AccountArg),
+    /// Forget the failed logins of an account, which ends a lockout
+    Unlock(AccountArg),
+    /// Delete an account and end its sessions; an email notifies its owner
     Delete {
         #[command(flatten)]
-        who: Who,
-        /// Do not ask
+        account: AccountArg,
+        /// Do not ask for confirmation
         #[arg(long)]
         yes: bool,
     },
 }
 
 #[derive(clap::Args)]
-struct Who {
-    /// A username, an e-mail address or an id
+struct AccountArg {
+    /// Username, email address or id of the account
     #[arg(value_name = "LOGIN|ID")]
     login: String,
 }
@@ -73,89 +74,92 @@ struct Who {
 /// Runs `user-server user`.
 ///
 /// # Errors
-/// Where there is no such account, or the store can't be used.
-pub async fn user(config: &Config, args: UserArgs) -> Done {
+/// If there is no such account, or the store cannot be used.
+pub async fn user(config: &Config, args: UserArgs) -> CommandResult {
     let store = database::open(config).await?;
-    let done = change(config, &store, args).await;
+    let result = execute(config, &store, args).await;
     store.close().await;
-    done
+    result
 }
 
-async fn change(config: &Config, shared: &Arc<dyn Store>, args: UserArgs) -> Done {
+async fn execute(config: &Config, shared: &Arc<dyn Store>, args: UserArgs) -> CommandResult {
     let (store, json) = (&**shared, args.json);
     let operator = &args.operator;
-    match args.action {
-        Action::List { after, limit } => return list(store, after.as_deref(), limit, json).await,
-        Action::Show(who) => {
-            let account = find(store, &who.login).await?;
-            say(if json { as_json(&account).to_string() } else { as_text(&account) })?;
+    match args.command {
+        UserCommand::List { after, limit } => {
+            return list(store, after.as_deref(), limit, json).await;
         }
-        Action::EndSessions(who) => {
-            let account = find(store, &who.login).await?;
-            let ended = {
-                let event = AuditEvent::of(AuditKind::LoggedOut, account.id).detail("all sessions");
-                let change = by(operator, store, event).await?;
-                store.end_all_sessions(account.id, change).await?
-            };
+        UserCommand::Show(argument) => {
+            let account = find(store, &argument.login).await?;
+            print(if json { as_json(&account).to_string() } else { as_text(&account) })?;
+        }
+        UserCommand::EndSessions(argument) => {
+            let account = find(store, &argument.login).await?;
+            let event = AuditEvent::of(AuditKind::LoggedOut, account.id).detail("all sessions");
+            let change = change(operator, store, event).await?;
+            let ended = store.end_all_sessions(account.id, change).await?;
             report(json, &account, "ended the sessions of", Some(ended.sessions))?;
         }
-        Action::Disable(who) => {
-            let account = find(store, &who.login).await?;
-            let ended = {
-                let event = AuditEvent::of(AuditKind::Disabled, account.id);
-                let change = by(operator, store, event).await?;
-                store.disable(account.id, change).await?.ok_or(GONE)?
-            };
+        UserCommand::Disable(argument) => {
+            let account = find(store, &argument.login).await?;
+            let event = AuditEvent::of(AuditKind::Disabled, account.id);
+            let change = change(operator, store, event).await?;
+            let ended = store.disable(account.id, change).await?.ok_or_else(gone)?;
             report(json, &account, "disabled", Some(ended.sessions))?;
         }
-        Action::Enable(who) => {
-            let account = find(store, &who.login).await?;
+        UserCommand::Enable(argument) => {
+            let account = find(store, &argument.login).await?;
             let event = AuditEvent::of(AuditKind::Enabled, account.id);
-            if !store.enable(account.id, by(operator, store, event).await?).await? {
-                return Err(GONE.into());
+            if !store.enable(account.id, change(operator, store, event).await?).await? {
+                return Err(gone());
             }
             report(json, &account, "enabled", None)?;
         }
-        Action::Unlock(who) => {
-            let account = find(store, &who.login).await?;
+        UserCommand::Unlock(argument) => {
+            let account = find(store, &argument.login).await?;
             unlock(config, shared, &account).await?;
-            let event = AuditEvent::of(AuditKind::Unlocked, account.id);
-            let context = operator.at(database::now(store).await?);
-            store.record(&AuditRecord { context, event }).await?;
+            operator.record(store, AuditEvent::of(AuditKind::Unlocked, account.id)).await?;
             report(json, &account, "unlocked", None)?;
         }
-        Action::Delete { who, yes } => {
-            let account = find(store, &who.login).await?;
+        UserCommand::Delete { account, yes } => {
+            let account = find(store, &account.login).await?;
             if !yes && !confirmed(&account)? {
-                return Err("nothing was erased".into());
+                return Err(CommandError::new("the account was not deleted: not confirmed"));
             }
             let sessions = delete(store, account.id, operator).await?;
-            report(json, &account, "erased", Some(sessions))?;
+            report(json, &account, "deleted", Some(sessions))?;
         }
     }
     Ok(0)
 }
 
 /// Returns a change that an operator makes now.
-async fn by(operator: &Operator, store: &dyn Store, event: AuditEvent) -> Result<Change, Fault> {
+async fn change(
+    operator: &Operator,
+    store: &dyn Store,
+    event: AuditEvent,
+) -> Result<Change, Fault> {
     Ok(operator.change(database::now(store).await?, event))
 }
 
-const GONE: &str = "the account was erased meanwhile";
+fn gone() -> CommandError {
+    CommandError::new("the account was deleted in the meantime")
+}
 
-/// The account of an id, an address or a name.
-async fn find(
-    store: &dyn Store,
-    login: &str,
-) -> Result<AccountSummary, Box<dyn std::error::Error>> {
+/// Finds an account by its id, email address or username.
+async fn find(store: &dyn Store, login: &str) -> Result<AccountSummary, CommandError> {
+    let invalid = |expected: &str| {
+        CommandError::new(format!("invalid login \"{login}\": expected {expected}"))
+    };
     let id = if let Ok(id) = Uuid::try_parse(login) {
         Some(id)
     } else {
         let user = if login.contains('@') {
-            let email = Email::parse(login).map_err(|_| format!("{login} is no address"))?;
+            let email = Email::parse(login).map_err(|_| invalid("an email address"))?;
             store.user_by_login(LoginKey::Email(email.key())).await?
         } else {
-            let name = Username::parse(login).map_err(|_| format!("{login} is no username"))?;
+            let name = Username::parse(login)
+                .map_err(|_| invalid("a username, an email address or an id"))?;
             store.user_by_login(LoginKey::Username(name.key())).await?
         };
         user.map(|user| user.id)
@@ -165,14 +169,16 @@ async fn find(
         None => None,
     };
     account.ok_or_else(|| {
-        format!("no account has the login or id {login}; look with: user-server user list").into()
+        CommandError::new(format!("no account has the login or id \"{login}\""))
+            .hint("Run `user-server user list` to list the accounts.")
     })
 }
 
-async fn list(store: &dyn Store, after: Option<&str>, limit: u32, json: bool) -> Done {
+async fn list(store: &dyn Store, after: Option<&str>, limit: u32, json: bool) -> CommandResult {
     let after = match after {
         Some(text) => {
-            Username::parse(text).map_err(|_| format!("{text} is no username"))?.key().to_owned()
+            let invalid = |_| CommandError::new(format!("invalid username \"{text}\" for --after"));
+            Username::parse(text).map_err(invalid)?.key().to_owned()
         }
         None => String::new(),
     };
@@ -188,19 +194,21 @@ async fn list(store: &dyn Store, after: Option<&str>, limit: u32, json: bool) ->
         }
     }
     if let Some(last) = accounts.last().filter(|_| !json && accounts.len() == limit as usize) {
-        writeln!(out, "there may be more: --after {}", last.username)?;
+        writeln!(out, "there may be more; to list them, pass --after {}", last.username)?;
     }
     Ok(0)
 }
 
-/// Under its name and under its address, since failures are counted by what was typed.
+/// Forgets the failed logins under the username and the email address, because they are counted for
+/// the login that was entered.
 async fn unlock(
     config: &Config,
     store: &Arc<dyn Store>,
     account: &AccountSummary,
-) -> Result<(), Box<dyn std::error::Error>> {
+) -> Result<(), CommandError> {
     let keys = config.keys()?;
-    let pseudonyms = Pseudonyms::new(keys.first()).ok_or("a subkey can not be derived")?;
+    let pseudonyms =
+        Pseudonyms::new(keys.first()).ok_or_else(|| CommandError::new("cannot derive a subkey"))?;
     let clock = SharedClock::new(Arc::new(SystemClock));
     clock.set(database::now(&**store).await?, SystemClock.now());
     let throttle = Throttle::new(store.clone(), Arc::new(clock), pseudonyms);
@@ -210,28 +218,27 @@ async fn unlock(
     Ok(())
 }
 
-/// As its owner would, but for the password.
-async fn delete(
-    store: &dyn Store,
-    id: Uuid,
-    operator: &Operator,
-) -> Result<u32, Box<dyn std::error::Error>> {
-    for _ in 0..TRIES {
-        let user = store.user(id).await?.ok_or(GONE)?;
-        let change = by(operator, store, AuditEvent::of(AuditKind::Deleted, id)).await?;
+/// Deletes an account in the same way as its owner, but without the password. Returns the number of
+/// sessions that have ended.
+async fn delete(store: &dyn Store, id: Uuid, operator: &Operator) -> Result<u32, CommandError> {
+    for _ in 0..MAX_ATTEMPTS {
+        let user = store.user(id).await?.ok_or_else(gone)?;
+        let change = change(operator, store, AuditEvent::of(AuditKind::Deleted, id)).await?;
         if let Some(ended) = store.delete_user(&user, Notice::Deleted, change).await? {
             return Ok(ended.sessions);
         }
     }
-    Err("the account changes all the time; try again".into())
+    Err(CommandError::new("the account is being changed at the same time").hint("Try again."))
 }
 
-fn confirmed(account: &AccountSummary) -> Result<bool, Box<dyn std::error::Error>> {
+/// Asks the operator to confirm the deletion of an account.
+fn confirmed(account: &AccountSummary) -> Result<bool, CommandError> {
     if !std::io::stdin().is_terminal() {
-        return Err("nobody can be asked; say --yes to erase the account".into());
+        return Err(CommandError::new("cannot ask for confirmation: stdin is not a terminal")
+            .hint("Pass --yes to delete the account without confirmation."));
     }
     let mut out = std::io::stderr();
-    write!(out, "Erase {} ({})? Type the username to confirm: ", account.username, account.email)?;
+    write!(out, "Delete {} ({})? Type the username to confirm: ", account.username, account.email)?;
     out.flush()?;
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer)?;
@@ -245,16 +252,18 @@ fn report(
     sessions: Option<u32>,
 ) -> std::io::Result<()> {
     if json {
-        return say(
+        return print(
             json!({ "id": account.id.to_string(), "done": done, "sessions_ended": sessions })
                 .to_string(),
         );
     }
-    let ended = sessions.map_or_else(String::new, |count| format!("; {count} sessions ended"));
-    say(format!("{done} {} ({}){ended}", account.username, account.id))
+    let ended = sessions.map_or_else(String::new, |count| {
+        format!("; {count} session{} ended", if count == 1 { "" } else { "s" })
+    });
+    print(format!("{done} {} ({}){ended}", account.username, account.id))
 }
 
-fn say(text: String) -> std::io::Result<()> {
+fn print(text: String) -> std::io::Result<()> {
     writeln!(std::io::stdout(), "{text}")
 }
 
@@ -263,8 +272,8 @@ fn as_json(account: &AccountSummary) -> Value {
         "id": account.id.to_string(),
         "username": account.username,
         "email": account.email,
-        "created_at": instant::show(account.created_at),
-        "disabled_at": account.disabled_at.map(instant::show),
+        "created_at": timestamps::format(account.created_at),
+        "disabled_at": account.disabled_at.map(timestamps::format),
         "hash": account.hash_class,
         "sessions": account.sessions,
     })
@@ -273,14 +282,14 @@ fn as_json(account: &AccountSummary) -> Value {
 fn as_text(account: &AccountSummary) -> String {
     let disabled = account
         .disabled_at
-        .map_or_else(|| "no".to_owned(), |at| format!("since {}", instant::show(at)));
+        .map_or_else(|| "no".to_owned(), |at| format!("since {}", timestamps::format(at)));
     format!(
         "id        {}\nusername  {}\nemail     {}\ncreated   {}\ndisabled  {disabled}\nhash      {}\nsessions  {}",
         account.id,
         account.username,
         account.email,
-        instant::show(account.created_at),
-        account.hash_class.as_deref().unwrap_or("not noted"),
+        timestamps::format(account.created_at),
+        account.hash_class.as_deref().unwrap_or("unknown"),
         account.sessions,
     )
 }

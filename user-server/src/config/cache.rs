@@ -1,33 +1,29 @@
-//! The cache that nodes share, as the environment names it.
+//! Settings of the cache that the nodes share.
 
 use crate::cache::{Authorities, RedisServer};
 
 use super::vars::Reader;
 
-const FORM: &str = "Set it to a URL such as `redis://user:password@host:6379`, `rediss://host` or `unix:/run/redis.sock`.";
-const CA_MEND: &str =
-    "Name a file with the authority's certificate in PEM (-----BEGIN CERTIFICATE-----).";
+const URL_HINT: &str = "Set REDIS_URL to a URL such as redis://user:password@host:6379, \
+                        rediss://host or unix:/run/redis.sock.";
+const CA_HINT: &str = "Set REDIS_CA to a PEM file with the certificate of the server's authority.";
 
-/// The server, where one is named. What is wrong with it is noted with the other faults.
+/// Reads the address of the Redis server, if one is set.
 pub(super) fn read(vars: &mut Reader<'_>) -> Option<RedisServer> {
     let ca = vars.optional("REDIS_CA");
     let Some(url) = vars.optional("REDIS_URL") else {
-        vars.refuse(
-            "REDIS_CA",
-            "it says how to reach a server that is not named",
-            "Set REDIS_URL, or unset this.",
-        );
+        vars.reject_without("REDIS_CA", "REDIS_URL");
         return None;
     };
     let server = match RedisServer::parse(&url) {
         Ok(server) => server,
         Err(error) => {
-            let mend = if error.contains("feature") {
-                "Name one server, or build with that feature."
+            let hint = if error.contains("feature") {
+                "Set REDIS_URL to one server, or use a build with that feature."
             } else {
-                FORM
+                URL_HINT
             };
-            vars.fault("REDIS_URL", format!("it can not be used: {error}"), mend.to_owned());
+            vars.error("REDIS_URL", format!("invalid value for REDIS_URL: {error}"), hint);
             return None;
         }
     };
@@ -36,11 +32,7 @@ pub(super) fn read(vars: &mut Reader<'_>) -> Option<RedisServer> {
     match read.and_then(|authorities| server.with_authorities(&authorities)) {
         Ok(server) => Some(server),
         Err(error) => {
-            vars.fault(
-                "REDIS_CA",
-                format!("`{path}` can not be used: {error}"),
-                CA_MEND.to_owned(),
-            );
+            vars.invalid("REDIS_CA", &path, &error, CA_HINT);
             None
         }
     }

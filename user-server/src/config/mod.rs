@@ -1,7 +1,8 @@
-//! Configuration: the only reader of the environment. All of it is read before anything starts, and
-//! all that is wrong is said at once.
+//! The configuration, which is the only reader of the environment. It is read completely before
+//! anything starts, and all its errors are reported at once.
 
 mod cache;
+mod error;
 mod postgres;
 mod secret;
 mod smtp;
@@ -23,111 +24,76 @@ use crate::tcp::{ConnectionLimits, MaxConnections, TrustedPeers};
 use crate::tls::TlsFiles;
 use crate::tokens::TokenPolicy;
 
-pub use postgres::Postgres;
+pub use error::{ConfigError, ConfigErrors};
+pub use postgres::PostgresConfig;
 pub use secret::SecretError;
 use vars::Reader;
 pub use vars::{VARIABLES, Variable};
 
 /// All settings.
 pub struct Config {
-    /// Where it listens.
+    /// Address and port to listen on.
     pub listen: SocketAddr,
-    /// The files of its certificate; without them it speaks plain TCP.
+    /// Files of the server's certificate; without them, the server speaks plain TCP.
     pub tls: Option<TlsFiles>,
-    /// Where everything embedded lies.
+    /// Folder of the embedded database and the generated secret.
     pub data_dir: PathBuf,
-    /// The database that nodes share; else one is kept in the data folder.
-    pub postgres: Option<Postgres>,
-    /// The cache that nodes share; else one is kept in the process.
+    /// Database that the nodes share; without it, the embedded database is used.
+    pub postgres: Option<PostgresConfig>,
+    /// Cache that the nodes share.
     pub cache: Option<RedisServer>,
-    /// The folder that mails go to where no server is named.
+    /// Folder that emails are written to if there is no mail server.
     pub mail_dir: PathBuf,
-    /// The server that mails go to.
+    /// Mail server.
     pub smtp: Option<SmtpServer>,
-    /// Who mails come from.
+    /// Sender of emails.
     pub sender: Sender,
-    /// How many mails are sent at once.
+    /// Maximum number of emails sent at the same time.
     pub mail_concurrency: usize,
-    /// The signing secret, where it is given; else it is kept in the data folder.
+    /// Secret that signs, if it is set; without it, the one in the data folder is used.
     pub secret: Option<Zeroizing<Vec<u8>>>,
-    /// Secrets that verify and do not sign.
+    /// Secrets that are accepted but do not sign.
     pub accepted_secrets: Vec<Zeroizing<Vec<u8>>>,
-    /// A code's life.
+    /// Lifetime of a one-time code.
     pub code_life: Duration,
-    /// Tokens.
     pub tokens: TokenPolicy,
-    /// The age over which knowledge of ended sessions is none.
+    /// Age of the revocation log in memory above which no token is verified.
     pub stale_limit: Duration,
-    /// How long rows of the audit are kept.
+    /// Time for which rows of the audit log are kept.
     pub audit_retention: Duration,
-    /// What a hash costs.
+    /// Cost of a password hash.
     pub hash_cost: HashCost,
-    /// How many at once, and how many may wait.
     pub hash_pool: HashPoolSize,
-    /// What a connection may do.
+    /// Limits of each connection.
     pub limits: ConnectionLimits,
-    /// How many connections there may be.
     pub max_connections: MaxConnections,
-    /// Who is believed to say for whom a request is made.
+    /// Peers that may state the address of the end user.
     pub trusted: TrustedPeers,
-    /// After SIGTERM, how long it goes on accepting.
+    /// Time after SIGTERM in which new connections are still accepted.
     pub drain_delay: Duration,
-    /// How long what is in flight may take after that.
+    /// Time after that in which requests in flight are still completed.
     pub grace: Duration,
-    /// Where health and metrics are told, if anywhere.
+    /// Address and port for health checks and metrics, if they are on.
     pub metrics_listen: Option<SocketAddr>,
-    /// Which logs are written.
+    /// Log level, or a filter in the syntax of `tracing`.
     pub log: String,
-    /// How they look.
     pub log_format: LogFormat,
-    /// What can be used and is worth a word all the same.
-    pub notes: Vec<String>,
+    /// Warnings about valid settings.
+    pub warnings: Vec<String>,
 }
 
-/// How logs look.
+/// Format of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
-    /// For eyes.
+    /// Text for a terminal.
     Pretty,
-    /// For machines: a JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// A setting that can't be, and what to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConfigFault {
-    /// The variable.
-    pub variable: &'static str,
-    /// What is wrong with it.
-    pub wrong: String,
-    /// What to do.
-    pub mend: String,
-}
-
-/// Everything that is wrong.
-#[derive(Debug, PartialEq, Eq)]
-pub struct ConfigErrors(pub Vec<ConfigFault>);
-
-impl std::fmt::Display for ConfigErrors {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let count = self.0.len();
-        writeln!(
-            f,
-            "The configuration has {count} fault{}; nothing was started.",
-            if count == 1 { "" } else { "s" }
-        )?;
-        for fault in &self.0 {
-            writeln!(f, "  {}: {}\n      {}", fault.variable, fault.wrong, fault.mend)?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for ConfigErrors {}
-
 impl std::fmt::Debug for Config {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // Secrets are among the settings, so what is shown is chosen.
+        // The settings include secrets, so the fields are chosen one by one.
         let mut shown = f.debug_struct("Config");
         shown
             .field("listen", &self.listen)
@@ -138,10 +104,11 @@ impl std::fmt::Debug for Config {
 }
 
 impl Config {
-    /// Reads the environment through `variable`.
+    /// Reads the configuration through `variable`, which returns the value of an environment
+    /// variable. Some defaults depend on whether the server runs on a `terminal`.
     ///
     /// # Errors
-    /// Everything that is wrong with it.
+    /// All errors of the configuration.
     pub fn read(
         variable: &dyn Fn(&str) -> Option<String>,
         terminal: bool,
@@ -167,20 +134,24 @@ impl Config {
         let sender = vars.parsed(
             "MAIL_FROM",
             "User Service <no-reply@localhost.localdomain>",
-            "a mailbox such as `Name <name@domain.example>`",
+            "an address, or `Name <address>`",
+            Some(smtp::SENDER_HINT),
             Sender::parse,
         );
-        let ip = vars.parsed("LISTEN_ADDR", "127.0.0.1", "an IP address", |text| {
+        let ip = vars.parsed("LISTEN_ADDR", "127.0.0.1", "an IP address", None, |text| {
             text.parse::<IpAddr>().map_err(|error| error.to_string())
         });
         let plaintext = vars.switch("ALLOW_PLAINTEXT");
         let tls = tls::read(vars);
         let encrypted = vars.is_given("TLS_CERT") || vars.is_given("TLS_KEY");
         if ip.is_some_and(|ip| !ip.to_canonical().is_loopback()) && !plaintext && !encrypted {
-            vars.fault(
+            let text = vars.text("LISTEN_ADDR", "");
+            vars.invalid(
                 "LISTEN_ADDR",
-                "passwords would cross the network unencrypted".to_owned(),
-                "Set TLS_CERT and TLS_KEY, or listen on 127.0.0.1, or set ALLOW_PLAINTEXT=1 where the network is yours alone.".to_owned(),
+                &text,
+                "passwords would cross the network in plaintext",
+                "Set TLS_CERT and TLS_KEY, or listen on 127.0.0.1, or set ALLOW_PLAINTEXT=1 if the \
+                 network is private.",
             );
         }
         let port = vars.number("TCP_PORT", 3001, 0, 65_535);
@@ -190,20 +161,22 @@ impl Config {
             "TRUSTED_PEERS",
             "127.0.0.0/8, ::1",
             "addresses and networks such as `10.1.0.0/16, ::1`",
-            |text| TrustedPeers::parse(text).map_err(|part| format!("`{part}` is neither")),
+            None,
+            |text| TrustedPeers::parse(text).map_err(|item| format!("`{item}` is neither")),
         );
         let log = vars.parsed(
             "LOG",
             "info",
-            "error, warn, info, debug, trace or a filter of tracing",
+            "error, warn, info, debug, trace, or a filter in the syntax of tracing",
+            None,
             |text| {
                 tracing_subscriber::EnvFilter::try_new(text)
                     .map(|_| text.to_owned())
                     .map_err(|error| error.to_string())
             },
         );
-        let number = |vars: &mut Reader<'_>, name, default, least, most| {
-            usize::try_from(vars.number(name, default, least, most)).unwrap_or(usize::MAX)
+        let number = |vars: &mut Reader<'_>, name, default, min, max| {
+            usize::try_from(vars.number(name, default, min, max)).unwrap_or(usize::MAX)
         };
         let in_u32 = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
         let cores_default = u64::try_from(cores).unwrap_or(1);
@@ -260,7 +233,7 @@ impl Config {
                 write: seconds(vars.number("WRITE_TIMEOUT", 10, 1, 300)),
             },
             max_connections: MaxConnections {
-                all: number(vars, "MAX_CONNECTIONS", 10_000, 1, 1_000_000),
+                total: number(vars, "MAX_CONNECTIONS", 10_000, 1, 1_000_000),
                 per_peer: number(vars, "MAX_CONNECTIONS_PER_PEER", 256, 1, 1_000_000),
             },
             trusted: trusted.unwrap_or_default(),
@@ -274,40 +247,38 @@ impl Config {
                 _ if terminal => LogFormat::Pretty,
                 _ => LogFormat::Json,
             },
-            notes: vars.notes(),
+            warnings: vars.take_warnings(),
         }
     }
 
-    /// The keys: as given, or as kept in the data folder, where a secret is made at the first
-    /// start.
+    /// Returns the keys of the configured secrets. Without JWTSECRETKEY, the secret in the data
+    /// folder is used, which is generated at the first start.
     ///
     /// # Errors
-    /// Where the kept secret can't be read, made or trusted.
+    /// If the secret in the data folder cannot be read or created, or other users can read it.
     pub fn keys(&self) -> Result<KeyRing, SecretError> {
         let signing = match &self.secret {
             Some(secret) => Key::new(secret),
-            None => Key::new(&secret::kept(&self.data_dir)?),
+            None => Key::new(&secret::load_or_create(&self.data_dir)?),
         };
         let accepted = self.accepted_secrets.iter().filter_map(|secret| Key::new(secret)).collect();
         signing.map(|key| KeyRing::new(key, accepted)).ok_or(SecretError::TooShort)
     }
-}
 
-impl Config {
-    /// The secret that is kept in the data folder, where one is.
+    /// Returns the secret in the data folder, if there is one.
     ///
     /// # Errors
-    /// Where it can't be read or trusted.
-    pub fn kept_secret(&self) -> Result<Option<Zeroizing<Vec<u8>>>, SecretError> {
-        secret::found(&self.data_dir)
+    /// If it cannot be read, or other users can read it.
+    pub fn stored_secret(&self) -> Result<Option<Zeroizing<Vec<u8>>>, SecretError> {
+        secret::load(&self.data_dir)
     }
 
-    /// Keeps this secret in the data folder from now on.
+    /// Stores a secret in the data folder. An existing one is replaced.
     ///
     /// # Errors
-    /// Where it can't be written.
-    pub fn keep_secret(&self, secret: &[u8]) -> Result<(), SecretError> {
-        secret::keep(&self.data_dir, secret)
+    /// If it cannot be written.
+    pub fn store_secret(&self, secret: &[u8]) -> Result<(), SecretError> {
+        secret::store(&self.data_dir, secret)
     }
 }
 

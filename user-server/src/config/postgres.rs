@@ -1,49 +1,43 @@
-//! The database that nodes share, as the environment names it.
+//! Settings of the database that the nodes share.
 
 use super::vars::Reader;
 use crate::store::PostgresOptions;
 
-/// A database, and who brings its schema up to date.
+/// A PostgreSQL database, and the migration of its schema.
 #[derive(Debug, Clone)]
-pub struct Postgres {
-    /// How to reach it.
+pub struct PostgresConfig {
     pub options: PostgresOptions,
-    /// How to reach it for a migration: without a pooler between.
+    /// Options of a direct connection for migrations, without a pooler.
     pub direct: PostgresOptions,
-    /// Whether a start brings its schema up to date.
+    /// Set if a start updates the schema.
     pub migrate: bool,
 }
 
-const FORM: &str = "a URL such as `postgresql://user:password@host:5432/name`";
-
-/// The database, where one is named. What is wrong with it is noted with the other faults.
-pub(super) fn read(vars: &mut Reader<'_>) -> Option<Postgres> {
+/// Reads the options of the database, if one is set.
+pub(super) fn read(vars: &mut Reader<'_>) -> Option<PostgresConfig> {
     let pool = u32::try_from(vars.number("DATABASE_POOL", 4, 1, 100)).unwrap_or(4);
     let pooler = vars.switch("DATABASE_POOLER");
     let migrate = vars.choice("MIGRATE", &["start", "off"]) == 0;
     let direct = vars.optional("MIGRATE_URL");
     let Some(url) = vars.optional("PostgreSQL") else {
         for name in ["DATABASE_POOL", "DATABASE_POOLER", "MIGRATE", "MIGRATE_URL"] {
-            vars.refuse(
-                name,
-                "it says how to use a database that is not named",
-                "Set PostgreSQL, or unset this.",
-            );
+            vars.reject_without(name, "PostgreSQL");
         }
         return None;
     };
     if !vars.is_given("JWTSECRETKEY") {
-        vars.fault(
+        vars.error(
             "JWTSECRETKEY",
-            "nodes that share a database need the same secret".to_owned(),
-            "Set it to the same value on every node; make one with: head -c 48 /dev/urandom | base64".to_owned(),
+            "JWTSECRETKEY is not set: nodes that share a database need the same secret",
+            "Set it to the same value on every node. To generate one, run: \
+             head -c 48 /dev/urandom | base64",
         );
     }
     if vars.optional("SMTP_HOST").is_none() && vars.optional("MAIL_DIR").is_none() {
-        vars.fault(
+        vars.error(
             "SMTP_HOST",
-            "with a shared database, mails have to go somewhere that was named".to_owned(),
-            "Set it to your mail server, or MAIL_DIR to a folder.".to_owned(),
+            "SMTP_HOST is not set: with PostgreSQL, emails need a destination",
+            "Set SMTP_HOST to your mail server, or MAIL_DIR to a folder.",
         );
     }
     let options = options(vars, "PostgreSQL", &url, pool, pooler)?;
@@ -51,7 +45,7 @@ pub(super) fn read(vars: &mut Reader<'_>) -> Option<Postgres> {
         Some(url) => self::options(vars, "MIGRATE_URL", &url, 1, false)?,
         None => options.clone(),
     };
-    Some(Postgres { options, direct, migrate })
+    Some(PostgresConfig { options, direct, migrate })
 }
 
 fn options(
@@ -61,9 +55,12 @@ fn options(
     pool: u32,
     pooler: bool,
 ) -> Option<PostgresOptions> {
-    PostgresOptions::parse(url, pool, pooler)
+    let parsed = PostgresOptions::parse(url, pool, pooler);
+    parsed
         .map_err(|error| {
-            vars.fault(name, format!("it can not be used: {error}"), format!("Set it to {FORM}."))
+            let hint =
+                format!("Set {name} to a URL such as postgresql://user:password@host:5432/name.");
+            vars.error(name, format!("invalid value for {name}: {error}"), hint);
         })
         .ok()
 }

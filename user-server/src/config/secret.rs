@@ -1,4 +1,5 @@
-//! The embedded default's secret: made once, kept in the data folder for the owner's eyes only.
+//! The secret of the embedded default: generated once, and stored in the data folder, readable by
+//! its owner only.
 
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
@@ -8,72 +9,87 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
 
-/// Why there is no secret.
+use crate::keys::MIN_SECRET;
+
+/// Failure to read or create the secret of the data folder.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
-    /// The file can't be read or made.
-    #[error("{0}: {1}")]
+    /// The file cannot be read or created.
+    #[error("cannot read or create {0}: {1}")]
     File(PathBuf, std::io::Error),
-    /// Others may read the file.
-    #[error("{0} can be read by others than its owner; mend it with: chmod 600 {0}")]
+    /// The permissions of the file are too open.
+    #[error("{0} can be read by users other than its owner")]
     Readable(PathBuf),
-    /// The file is cut short.
-    #[error("the secret is shorter than 32 bytes")]
+    /// The file was truncated.
+    #[error("the secret in the data folder is shorter than {MIN_SECRET} bytes")]
     TooShort,
 }
 
-const NAME: &str = "jwt-secret";
+impl SecretError {
+    /// Returns a hint for the operator.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        match self {
+            Self::File(..) => "Set DATA_DIR to a folder that the service can write to.".to_owned(),
+            Self::Readable(path) => format!("Run: chmod 600 {}", path.display()),
+            Self::TooShort => format!("Restore {FILE_NAME} in the data folder from a backup."),
+        }
+    }
+}
 
-/// The secret of the data folder, made where there is none.
-pub(super) fn kept(folder: &Path) -> Result<Zeroizing<Vec<u8>>, SecretError> {
-    let path = folder.join(NAME);
+const FILE_NAME: &str = "jwt-secret";
+
+/// Returns the secret of the data folder, which is generated if there is none.
+pub(super) fn load_or_create(folder: &Path) -> Result<Zeroizing<Vec<u8>>, SecretError> {
+    let path = folder.join(FILE_NAME);
     let at = |error| SecretError::File(path.clone(), error);
     if !path.try_exists().map_err(at)? {
-        make(&path).map_err(at)?;
+        create(&path).map_err(at)?;
     }
     check_mode(&path)?;
     let text = Zeroizing::new(std::fs::read(&path).map_err(at)?);
     let secret = Zeroizing::new(text.trim_ascii().to_vec());
-    if secret.len() < crate::keys::MIN_SECRET { Err(SecretError::TooShort) } else { Ok(secret) }
+    if secret.len() < MIN_SECRET { Err(SecretError::TooShort) } else { Ok(secret) }
 }
 
-/// The secret of the data folder, where there is one.
-pub(super) fn found(folder: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, SecretError> {
-    let path = folder.join(NAME);
-    let there = path.try_exists().map_err(|error| SecretError::File(path, error))?;
-    if there { kept(folder).map(Some) } else { Ok(None) }
+/// Returns the secret of the data folder, if there is one.
+pub(super) fn load(folder: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, SecretError> {
+    let path = folder.join(FILE_NAME);
+    let exists = path.try_exists().map_err(|error| SecretError::File(path, error))?;
+    if exists { load_or_create(folder).map(Some) } else { Ok(None) }
 }
 
-/// Keeps this secret in the data folder, in the place of the one that is there.
-pub(super) fn keep(folder: &Path, secret: &[u8]) -> Result<(), SecretError> {
-    let path = folder.join(NAME);
-    let part = path.with_extension("part");
-    write_part(&part, secret)
-        .and_then(|()| std::fs::rename(&part, &path))
+/// Stores a secret in the data folder. An existing one is replaced.
+pub(super) fn store(folder: &Path, secret: &[u8]) -> Result<(), SecretError> {
+    let path = folder.join(FILE_NAME);
+    let temporary = path.with_extension("part");
+    write_private(&temporary, secret)
+        .and_then(|()| std::fs::rename(&temporary, &path))
         .map_err(|error| SecretError::File(path, error))
 }
 
-/// Whole under another name first, and linked to its own only where nobody was faster: no crash
-/// leaves half a secret.
-fn make(path: &Path) -> std::io::Result<()> {
+/// Writes the file completely under another name before it is linked to its own, so that no crash
+/// leaves a part of a secret. If another process was faster, its secret stays.
+fn create(path: &Path) -> std::io::Result<()> {
     let mut random = Zeroizing::new([0; 32]);
     getrandom::fill(random.as_mut_slice()).map_err(std::io::Error::other)?;
     let text = Zeroizing::new(URL_SAFE_NO_PAD.encode(random.as_slice()));
-    let part = path.with_extension("part");
-    write_part(&part, text.as_bytes())?;
-    match std::fs::hard_link(&part, path) {
+    let temporary = path.with_extension("part");
+    write_private(&temporary, text.as_bytes())?;
+    match std::fs::hard_link(&temporary, path) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
         _ => {}
     }
-    std::fs::remove_file(&part)
+    std::fs::remove_file(&temporary)
 }
 
-fn write_part(part: &Path, bytes: &[u8]) -> std::io::Result<()> {
+/// Writes a file that only its owner can read.
+fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(part)?;
+    let mut file = options.open(path)?;
     file.write_all(bytes)?;
     file.sync_all()
 }

@@ -1,10 +1,14 @@
-//! The server that mails go to, as the environment names it.
+//! Settings of the mail server.
 
 use crate::mail::{Authorities, Sender, SmtpServer, TlsMode};
 
 use super::vars::Reader;
 
-/// The server, where one is named. What is wrong with it is noted with the other faults.
+const CA_HINT: &str = "Set SMTP_CA to a PEM file with the certificate of the server's authority.";
+pub(super) const SENDER_HINT: &str = "Set MAIL_FROM to an address that the mail server sends for, such as \
+     `Name <name@domain.example>`.";
+
+/// Reads the options of the mail server, if one is set.
 pub(super) fn read(vars: &mut Reader<'_>) -> Option<SmtpServer> {
     let chosen = match vars.choice("SMTP_TLS", &["auto", "starttls", "implicit", "none"]) {
         1 => Some(TlsMode::StartTls),
@@ -17,11 +21,7 @@ pub(super) fn read(vars: &mut Reader<'_>) -> Option<SmtpServer> {
     let ca = vars.optional("SMTP_CA");
     let Some(host) = vars.optional("SMTP_HOST") else {
         for name in ["SMTP_PORT", "SMTP_TLS", "SMTP_USER", "SMTP_PASSWORD", "SMTP_CA"] {
-            vars.refuse(
-                name,
-                "it says how to reach a server that is not named",
-                "Set SMTP_HOST, or unset this.",
-            );
+            vars.reject_without(name, "SMTP_HOST");
         }
         return None;
     };
@@ -30,17 +30,19 @@ pub(super) fn read(vars: &mut Reader<'_>) -> Option<SmtpServer> {
     check_host(vars, &host, mode);
     check_login(vars, user.is_some(), vars.is_given("SMTP_PASSWORD"), mode);
     check_sender(vars);
-    vars.refuse(
-        "MAIL_DIR",
-        "mails go to a folder or to SMTP_HOST, and both are named",
-        "Unset MAIL_DIR to send mails, or SMTP_HOST to keep them in the folder.",
-    );
+    if vars.is_given("MAIL_DIR") {
+        vars.error(
+            "MAIL_DIR",
+            "MAIL_DIR and SMTP_HOST are both set: emails have only one destination",
+            "Unset MAIL_DIR to send emails, or unset SMTP_HOST to write them to the folder.",
+        );
+    }
     let authorities = ca.and_then(|path| authorities(vars, &path, mode));
     let port = u16::try_from(port).unwrap_or_default();
     let server = match SmtpServer::new(&host, port, mode, authorities.as_ref()) {
         Ok(server) => server,
         Err(error) => {
-            vars.fault("SMTP_CA", format!("it can not be trusted: {error}"), CA_MEND.to_owned());
+            vars.error("SMTP_CA", format!("cannot use SMTP_CA: {error}"), CA_HINT);
             return None;
         }
     };
@@ -49,9 +51,6 @@ pub(super) fn read(vars: &mut Reader<'_>) -> Option<SmtpServer> {
         _ => server,
     })
 }
-
-const CA_MEND: &str =
-    "Name a file with the authority's certificate in PEM (-----BEGIN CERTIFICATE-----).";
 
 fn default_port(mode: Option<TlsMode>) -> u64 {
     match mode {
@@ -63,52 +62,48 @@ fn default_port(mode: Option<TlsMode>) -> u64 {
 
 fn check_host(vars: &mut Reader<'_>, host: &str, mode: TlsMode) {
     if !SmtpServer::is_host(host) {
-        let mend = "Set it to a name or an address alone, such as mail.domain.example; the port goes to SMTP_PORT.";
-        vars.fault("SMTP_HOST", format!("`{host}` is no host"), mend.to_owned());
+        vars.invalid(
+            "SMTP_HOST",
+            host,
+            "expected a host name or an IP address",
+            "Set SMTP_HOST to a name or an address only, such as mail.domain.example. The port \
+             belongs into SMTP_PORT.",
+        );
     } else if mode == TlsMode::None && !SmtpServer::is_loopback(host) {
-        vars.fault(
+        vars.invalid(
             "SMTP_TLS",
-            format!("codes would cross the network to {host} unencrypted"),
-            "Set it to starttls or implicit; none is for localhost, 127.0.0.1 and ::1.".to_owned(),
+            "none",
+            &format!("codes would cross the network to {host} in plaintext"),
+            "Set SMTP_TLS to starttls or implicit. The value none is for localhost, 127.0.0.1 and \
+             ::1 only.",
         );
     }
 }
 
 fn check_login(vars: &mut Reader<'_>, user: bool, password: bool, mode: TlsMode) {
     if user != password {
-        let (missing, there) =
+        let (missing, given) =
             if user { ("SMTP_PASSWORD", "SMTP_USER") } else { ("SMTP_USER", "SMTP_PASSWORD") };
-        vars.fault(
+        vars.error(
             missing,
-            format!("it is missing, and {there} is set"),
-            "Set both, or neither.".to_owned(),
+            format!("{missing} is not set, but {given} is"),
+            "Set both variables, or neither.",
         );
     }
     if user && mode == TlsMode::None {
-        vars.fault(
+        vars.error(
             "SMTP_USER",
-            "a password never goes over a connection without TLS".to_owned(),
-            "Set SMTP_TLS to starttls or implicit, or unset SMTP_USER and SMTP_PASSWORD."
-                .to_owned(),
+            "SMTP_USER requires TLS: a password is never sent in plaintext",
+            "Set SMTP_TLS to starttls or implicit, or unset SMTP_USER and SMTP_PASSWORD.",
         );
     }
 }
 
 fn check_sender(vars: &mut Reader<'_>) {
-    let mend =
-        "Set it to an address that the server sends for, such as `Name <name@domain.example>`.";
     match vars.optional("MAIL_FROM") {
-        None => vars.fault(
-            "MAIL_FROM",
-            "it is missing, and SMTP_HOST is set".to_owned(),
-            mend.to_owned(),
-        ),
+        None => vars.error("MAIL_FROM", "MAIL_FROM is not set, but SMTP_HOST is", SENDER_HINT),
         Some(text) if Sender::parse(&text).is_ok_and(|sender| !sender.is_ascii()) => {
-            vars.fault(
-                "MAIL_FROM",
-                format!("the address of `{text}` goes beyond ASCII"),
-                mend.to_owned(),
-            );
+            vars.invalid("MAIL_FROM", &text, "expected an address in ASCII", SENDER_HINT);
         }
         Some(_) => {}
     }
@@ -116,8 +111,11 @@ fn check_sender(vars: &mut Reader<'_>) {
 
 fn authorities(vars: &mut Reader<'_>, path: &str, mode: TlsMode) -> Option<Authorities> {
     if mode == TlsMode::None {
-        let wrong = "no certificate is looked at with SMTP_TLS=none".to_owned();
-        vars.fault("SMTP_CA", wrong, "Unset one of them.".to_owned());
+        vars.error(
+            "SMTP_CA",
+            "SMTP_CA has no effect with SMTP_TLS=none",
+            "Unset SMTP_CA, or change SMTP_TLS.",
+        );
         return None;
     }
     let read = std::fs::read(path)
@@ -126,7 +124,7 @@ fn authorities(vars: &mut Reader<'_>, path: &str, mode: TlsMode) -> Option<Autho
     match read {
         Ok(authorities) => Some(authorities),
         Err(error) => {
-            vars.fault("SMTP_CA", format!("`{path}` can not be used: {error}"), CA_MEND.to_owned());
+            vars.invalid("SMTP_CA", path, &error, CA_HINT);
             None
         }
     }

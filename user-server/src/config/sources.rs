@@ -1,5 +1,5 @@
-//! Where a secret's value may come from: its variable, a file that `NAME_FILE` names, or a
-//! credential of systemd. What a value means is not known here, and no value is ever in an error.
+//! Sources of a secret's value: its variable, a file named by `NAME_FILE`, or a systemd credential.
+//! This file does not know the meaning of a value, and no value appears in an error.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -7,97 +7,117 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-/// Longer than any list of secrets.
-const LONGEST: u64 = 64 * 1024;
+/// Maximum size of a file in bytes, larger than any list of secrets.
+const MAX_SIZE: u64 = 64 * 1024;
 /// The folder of a service's credentials, set by systemd.
 const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 
-/// What to do about a file that can not be used.
-pub(super) const MEND: &str =
-    "Name a file that the service may read and that holds the secret as text and nothing else.";
+/// Hint for a source that cannot be read.
+pub(super) const HINT: &str =
+    "Use a file that the service can read and that contains only the secret, as text.";
 
-/// A place that gives a value.
-pub(super) enum Source {
-    Variable(String, String),
-    File { variable: String, path: PathBuf },
+/// A source of a value.
+pub(super) enum SecretSource {
+    /// A variable, with its value.
+    Variable {
+        name: String,
+        value: String,
+    },
+    /// A file, named by a variable.
+    File {
+        variable: String,
+        path: PathBuf,
+    },
     Credential(PathBuf),
 }
 
-/// A value, and what is odd about where it was.
-pub(super) struct Read {
+/// A value, and a warning about its source.
+pub(super) struct SecretText {
     pub(super) value: String,
-    pub(super) note: Option<String>,
+    pub(super) warning: Option<String>,
 }
 
-/// A variable that is set to something.
-pub(super) fn set(variable: &dyn Fn(&str) -> Option<String>, name: &str) -> Option<String> {
+/// Returns the value of a variable, unless it is empty.
+pub(super) fn non_empty(variable: &dyn Fn(&str) -> Option<String>, name: &str) -> Option<String> {
     variable(name).filter(|value| !value.is_empty())
 }
 
-/// Every place that gives a value for a name.
-pub(super) fn of(variable: &dyn Fn(&str) -> Option<String>, name: &str) -> Vec<Source> {
-    let by_file = format!("{name}_FILE");
-    let mut given = Vec::new();
-    given.extend(set(variable, name).map(|value| Source::Variable(name.to_owned(), value)));
-    given.extend(
-        set(variable, &by_file).map(|path| Source::File { variable: by_file, path: path.into() }),
+/// Returns every source that exists for a secret.
+pub(super) fn find(variable: &dyn Fn(&str) -> Option<String>, secret: &str) -> Vec<SecretSource> {
+    let by_file = format!("{secret}_FILE");
+    let mut sources = Vec::new();
+    sources.extend(
+        non_empty(variable, secret)
+            .map(|value| SecretSource::Variable { name: secret.to_owned(), value }),
     );
-    let credential = set(variable, CREDENTIALS).map(|folder| Path::new(&folder).join(name));
-    given.extend(credential.filter(|path| path.exists()).map(Source::Credential));
-    given
+    sources.extend(
+        non_empty(variable, &by_file)
+            .map(|path| SecretSource::File { variable: by_file, path: path.into() }),
+    );
+    let credential = non_empty(variable, CREDENTIALS).map(|folder| Path::new(&folder).join(secret));
+    sources.extend(credential.filter(|path| path.exists()).map(SecretSource::Credential));
+    sources
 }
 
-impl std::fmt::Display for Source {
+impl std::fmt::Display for SecretSource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Variable(name, _) => f.write_str(name),
+            Self::Variable { name, .. } => f.write_str(name),
             Self::File { variable, path } => write!(f, "{variable} ({})", path.display()),
             Self::Credential(path) => write!(f, "the credential {}", path.display()),
         }
     }
 }
 
-impl Source {
-    /// Its value; that of a file without the line ends behind it, which editors and `echo` leave
-    /// there.
-    pub(super) fn read(self) -> Result<Read, String> {
+impl SecretSource {
+    /// Reads the value. Line breaks at the end of a file, which editors and `echo` append, are
+    /// removed.
+    ///
+    /// # Errors
+    /// If the file cannot be read, is too long, empty or not UTF-8.
+    pub(super) fn read(self) -> Result<SecretText, String> {
         match self {
-            Self::Variable(_, value) => Ok(Read { value, note: None }),
-            Self::File { path, .. } => Ok(Read { value: text(&path)?, note: openness(&path) }),
-            // Systemd shows it to nobody else.
-            Self::Credential(path) => Ok(Read { value: text(&path)?, note: None }),
+            Self::Variable { value, .. } => Ok(SecretText { value, warning: None }),
+            Self::File { path, .. } => {
+                Ok(SecretText { value: read_file(&path)?, warning: permission_warning(&path) })
+            }
+            // Systemd makes it readable for the service only.
+            Self::Credential(path) => Ok(SecretText { value: read_file(&path)?, warning: None }),
         }
     }
 }
 
-fn text(path: &Path) -> Result<String, String> {
+fn read_file(path: &Path) -> Result<String, String> {
     let mut bytes = Zeroizing::new(Vec::new());
     let file = File::open(path).map_err(|error| error.to_string())?;
-    file.take(LONGEST + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
-    if bytes.len() as u64 > LONGEST {
-        return Err(format!("it is longer than {LONGEST} bytes"));
+    file.take(MAX_SIZE + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    if bytes.len() as u64 > MAX_SIZE {
+        return Err(format!("the file is longer than {MAX_SIZE} bytes"));
     }
-    let text = std::str::from_utf8(&bytes).map_err(|_| "it is not UTF-8".to_owned())?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| "the file is not UTF-8".to_owned())?;
     match text.trim_end_matches(['\n', '\r']) {
-        "" => Err("it is empty".to_owned()),
+        "" => Err("the file is empty".to_owned()),
         value => Ok(value.to_owned()),
     }
 }
 
-/// A word where anybody on the machine may read a file. It is no fault: an orchestrator mounts
-/// secrets so, into a container where nobody else is.
+/// Returns a warning if every user of the machine can read a file with a secret. This is not an
+/// error, because orchestrators mount secrets in this way into containers without other users.
 #[cfg(unix)]
-pub(super) fn openness(path: &Path) -> Option<String> {
+pub(super) fn permission_warning(path: &Path) -> Option<String> {
     use std::os::unix::fs::PermissionsExt;
     let mode = std::fs::metadata(path).ok()?.permissions().mode();
     let path = path.display();
     (mode & 0o004 != 0).then(|| {
-        format!("{path} holds a secret and anybody on this machine can read it: chmod o-r {path}")
+        format!(
+            "{path} contains a secret and can be read by every user of this machine; to change \
+             that, run: chmod o-r {path}"
+        )
     })
 }
 
 #[cfg(not(unix))]
-pub(super) fn openness(_: &Path) -> Option<String> {
+pub(super) fn permission_warning(_: &Path) -> Option<String> {
     None
 }
 
@@ -106,20 +126,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_gives_its_text_without_the_line_end() {
+    fn a_file_is_read_without_the_line_breaks_at_its_end() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("secret");
         let read = |bytes: &[u8]| {
             std::fs::write(&path, bytes).unwrap();
-            text(&path)
+            read_file(&path)
         };
         assert_eq!(read(b"swordfish").unwrap(), "swordfish");
         assert_eq!(read(b"sword fish \r\n\n").unwrap(), "sword fish ");
-        for wrong in [b"".as_slice(), b"\n", b"\xC3\x28 swordfish", &[b'x'; 65_537]] {
-            let error = read(wrong).unwrap_err();
+        for invalid in [b"".as_slice(), b"\n", b"\xC3\x28 swordfish", &[b'x'; 65_537]] {
+            let error = read(invalid).unwrap_err();
             assert!(!error.contains("fish"), "{error}");
         }
-        assert!(text(&folder.path().join("none")).is_err());
-        assert!(text(folder.path()).is_err());
+        assert!(read_file(&folder.path().join("none")).is_err());
+        assert!(read_file(folder.path()).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! Configuration as an operator meets it.
+//! Tests of the configuration: defaults, errors and warnings.
 
 use super::*;
 
@@ -24,7 +24,7 @@ fn nothing_set_is_the_embedded_default() {
 }
 
 #[test]
-fn every_fault_is_told_at_once_with_its_mend() {
+fn all_errors_are_reported_at_once_with_their_hints() {
     let errors = read(&[
         ("TCP_PORT", "70000"),
         ("LISTEN_ADDR", "0.0.0.0"),
@@ -38,7 +38,7 @@ fn every_fault_is_told_at_once_with_its_mend() {
         ("LOG", "info,=,=info"),
     ])
     .unwrap_err();
-    let mut names: Vec<&str> = errors.0.iter().map(|fault| fault.variable).collect();
+    let mut names: Vec<&str> = errors.0.iter().map(|error| error.variable).collect();
     names.sort_unstable();
     let expected = [
         "ARGON2_MEMORY_KIB",
@@ -53,14 +53,26 @@ fn every_fault_is_told_at_once_with_its_mend() {
         "TRUSTED_PEERS",
     ];
     assert_eq!(names, expected);
-    assert!(errors.0.iter().all(|fault| !fault.mend.is_empty()));
-    let told = errors.to_string();
-    assert!(told.contains("10 faults"), "{told}");
-    assert!(!told.contains("short-and-secret"), "{told}");
+    assert!(
+        errors
+            .0
+            .iter()
+            .all(|error| error.message.contains(error.variable) && !error.hint.is_empty())
+    );
+    let text = errors.to_string();
+    assert!(text.contains("10 errors"), "{text}");
+    assert!(
+        text.contains(
+            "error: invalid value \"70000\" for TCP_PORT: expected an integer from 0 to 65535\n\
+             hint: Correct the value, or unset TCP_PORT to use the default, 3001.\n"
+        ),
+        "{text}"
+    );
+    assert!(!text.contains("short-and-secret"), "{text}");
 }
 
 #[test]
-fn a_network_needs_a_word() {
+fn plaintext_on_a_network_must_be_allowed() {
     assert!(read(&[("LISTEN_ADDR", "0.0.0.0"), ("ALLOW_PLAINTEXT", "1")]).is_ok());
     assert!(read(&[("LISTEN_ADDR", "0.0.0.0"), ("ALLOW_PLAINTEXT", "0")]).is_err());
     assert!(read(&[("LISTEN_ADDR", "::1")]).is_ok());
@@ -68,34 +80,35 @@ fn a_network_needs_a_word() {
 
 #[test]
 fn every_variable_that_is_read_is_listed() {
-    let asked = std::cell::RefCell::new(std::collections::BTreeSet::new());
+    let read = std::cell::RefCell::new(std::collections::BTreeSet::new());
     let _ = Config::read(
         &|name| {
-            asked.borrow_mut().insert(name.to_owned());
+            read.borrow_mut().insert(name.to_owned());
             None
         },
         false,
     );
-    let mut asked = asked.into_inner();
-    // The other sources of a secret come with it.
-    asked.retain(|name| name != "CREDENTIALS_DIRECTORY");
+    let mut read = read.into_inner();
+    // The other sources of a secret are not listed.
+    read.retain(|name| name != "CREDENTIALS_DIRECTORY");
     let is_source = |name: &str| {
         VARIABLES.iter().any(|listed| listed.secret && name == format!("{}_FILE", listed.name))
     };
-    asked.retain(|name| !is_source(name));
+    read.retain(|name| !is_source(name));
     let listed: std::collections::BTreeSet<String> =
         VARIABLES.iter().map(|variable| variable.name.to_owned()).collect();
-    assert_eq!(asked, listed);
+    assert_eq!(read, listed);
 }
 
-fn faults(pairs: &[(&str, &str)]) -> Vec<&'static str> {
-    let mut names: Vec<_> = read(pairs).unwrap_err().0.iter().map(|fault| fault.variable).collect();
+/// Returns the variables that have errors.
+fn invalid(pairs: &[(&str, &str)]) -> Vec<&'static str> {
+    let mut names: Vec<_> = read(pairs).unwrap_err().0.iter().map(|error| error.variable).collect();
     names.sort_unstable();
     names
 }
 
 #[test]
-fn a_mail_server_is_named_whole_or_not_at_all() {
+fn a_mail_server_is_configured_completely_or_not_at_all() {
     let server = |pairs: &[(&str, &str)]| {
         let named =
             [("SMTP_HOST", "mail.domain.example"), ("MAIL_FROM", "Ada <ada@domain.example>")];
@@ -112,12 +125,12 @@ fn a_mail_server_is_named_whole_or_not_at_all() {
     let local = [("SMTP_HOST", "::1"), ("SMTP_TLS", "none"), ("MAIL_FROM", "ada@domain.example")];
     assert_eq!(read(&local).unwrap().smtp.unwrap().to_string(), "smtp://[::1]:25 (no TLS)");
 
-    assert_eq!(faults(&[("SMTP_HOST", "mail.domain.example")]), ["MAIL_FROM"]);
+    assert_eq!(invalid(&[("SMTP_HOST", "mail.domain.example")]), ["MAIL_FROM"]);
     assert_eq!(
-        faults(&[("SMTP_PORT", "25"), ("SMTP_PASSWORD", "engine")]),
+        invalid(&[("SMTP_PORT", "25"), ("SMTP_PASSWORD", "engine")]),
         ["SMTP_PASSWORD", "SMTP_PORT"]
     );
-    let all = faults(&[
+    let all = invalid(&[
         ("SMTP_HOST", "mail.domain.example:25"),
         ("SMTP_TLS", "none"),
         ("SMTP_USER", "ada"),
@@ -131,11 +144,11 @@ fn a_mail_server_is_named_whole_or_not_at_all() {
     );
     let network =
         [("SMTP_HOST", "192.0.2.1"), ("SMTP_TLS", "none"), ("MAIL_FROM", "ada@domain.example")];
-    assert_eq!(faults(&network), ["SMTP_TLS"]);
+    assert_eq!(invalid(&network), ["SMTP_TLS"]);
 }
 
 #[test]
-fn a_file_without_a_certificate_is_no_authority() {
+fn a_file_without_a_certificate_is_not_an_authority() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let path = file.path().to_str().unwrap().to_owned();
     let named = [
@@ -145,7 +158,7 @@ fn a_file_without_a_certificate_is_no_authority() {
     ];
     for text in ["", "garbage", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
         std::fs::write(&path, text).unwrap();
-        assert_eq!(faults(&named), ["SMTP_CA"], "{text}");
+        assert_eq!(invalid(&named), ["SMTP_CA"], "{text}");
     }
 }
 
@@ -168,23 +181,23 @@ fn a_config_shows_no_secret() {
 }
 
 #[test]
-fn the_kept_secret_is_made_once_and_for_one() {
+fn the_secret_in_the_data_folder_is_generated_once_and_for_one_user() {
     let folder = tempfile::tempdir().unwrap();
-    let first = secret::kept(folder.path()).unwrap();
+    let first = secret::load_or_create(folder.path()).unwrap();
     assert!(first.len() >= 32);
-    assert_eq!(secret::kept(folder.path()).unwrap(), first);
+    assert_eq!(secret::load_or_create(folder.path()).unwrap(), first);
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
         let path = folder.path().join("jwt-secret");
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
-        assert!(matches!(secret::kept(folder.path()), Err(SecretError::Readable(_))));
+        assert!(matches!(secret::load_or_create(folder.path()), Err(SecretError::Readable(_))));
     }
 }
 
 #[test]
-fn every_secret_may_come_from_a_file_or_a_credential_and_from_one_place_only() {
+fn every_secret_may_come_from_a_file_or_a_credential_but_from_one_source_only() {
     let folder = tempfile::tempdir().unwrap();
     let secret = "a secret of no fewer than 32 bytes";
     let write = |name: &str, text: &str| {
@@ -198,48 +211,48 @@ fn every_secret_may_come_from_a_file_or_a_credential_and_from_one_place_only() {
     let both = write("both", &format!("{secret} 1\n{secret} 2,{secret} 3\n"));
     assert_eq!(read(&[("JWTSECRETKEY_ACCEPT_FILE", &both)]).unwrap().accepted_secrets.len(), 3);
 
-    let place = folder.path().to_str().unwrap();
+    let credentials = folder.path().to_str().unwrap();
     write("JWTSECRETKEY", secret);
-    let config = read(&[("CREDENTIALS_DIRECTORY", place)]).unwrap();
+    let config = read(&[("CREDENTIALS_DIRECTORY", credentials)]).unwrap();
     assert_eq!(config.secret.as_deref().map(Vec::as_slice), Some(secret.as_bytes()));
-    assert!(config.notes.is_empty(), "{:?}", config.notes);
+    assert!(config.warnings.is_empty(), "{:?}", config.warnings);
 
     for variable in VARIABLES.iter().filter(|variable| variable.secret) {
         let by_file = format!("{}_FILE", variable.name);
-        assert!(faults(&[(variable.name, secret), (&by_file, &file)]).contains(&variable.name));
+        assert!(invalid(&[(variable.name, secret), (&by_file, &file)]).contains(&variable.name));
         assert!(
-            faults(&[(&by_file, "/nowhere/at/all")]).contains(&variable.name),
+            invalid(&[(&by_file, "/nowhere/at/all")]).contains(&variable.name),
             "{}",
             variable.name
         );
     }
-    let error = read(&[("JWTSECRETKEY_FILE", &file), ("CREDENTIALS_DIRECTORY", place)])
+    let error = read(&[("JWTSECRETKEY_FILE", &file), ("CREDENTIALS_DIRECTORY", credentials)])
         .unwrap_err()
         .to_string();
     assert!(error.contains("JWTSECRETKEY_FILE") && error.contains("credential"), "{error}");
-    assert!(error.contains("1 fault") && !error.contains("32 bytes"), "{error}");
-    // A bad file is one fault, and not also a missing secret.
+    assert!(error.contains("1 error;") && !error.contains("32 bytes"), "{error}");
+    // An unreadable file is one error, and not a missing secret as well.
     let postgres = [("PostgreSQL", "postgresql://users@127.0.0.1/users"), ("MAIL_DIR", "mails")];
     assert_eq!(
-        faults(&[&postgres[..], &[("JWTSECRETKEY_FILE", "/nowhere/at/all")]].concat()),
+        invalid(&[&postgres[..], &[("JWTSECRETKEY_FILE", "/nowhere/at/all")]].concat()),
         ["JWTSECRETKEY"]
     );
 }
 
 #[cfg(unix)]
 #[test]
-fn a_file_that_anybody_can_read_is_worth_a_word() {
+fn a_file_that_everyone_can_read_causes_a_warning() {
     use std::os::unix::fs::PermissionsExt;
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), "a secret of no fewer than 32 bytes").unwrap();
     let path = file.path().to_str().unwrap();
-    for (mode, words) in [(0o600, 0), (0o640, 0), (0o644, 1)] {
+    for (mode, count) in [(0o600, 0), (0o640, 0), (0o644, 1)] {
         std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(mode)).unwrap();
-        let notes = read(&[("JWTSECRETKEY_FILE", path)]).unwrap().notes;
-        assert_eq!(notes.len(), words, "{mode:o}: {notes:?}");
+        let warnings = read(&[("JWTSECRETKEY_FILE", path)]).unwrap().warnings;
+        assert_eq!(warnings.len(), count, "{mode:o}: {warnings:?}");
         assert!(
-            notes.iter().all(|note| note.contains(path) && !note.contains("32 bytes")),
-            "{notes:?}"
+            warnings.iter().all(|text| text.contains(path) && !text.contains("32 bytes")),
+            "{warnings:?}"
         );
     }
 }

@@ -1,23 +1,21 @@
-//! The variables, once: for reading, for `--help` and for the README.
+//! The environment variables: one table, for reading, for `--help` and for the README.
 
 use std::net::SocketAddr;
 
 use zeroize::Zeroizing;
 
-use super::sources::{self, Read};
-use super::{ConfigErrors, ConfigFault};
+use super::error::{ConfigError, ConfigErrors};
+use super::sources::{self, SecretText};
 use crate::keys::MIN_SECRET;
 
-/// A variable of the environment.
+/// An environment variable.
 #[derive(Debug, Clone, Copy)]
 pub struct Variable {
-    /// Its name.
     pub name: &'static str,
-    /// What counts where it is not set.
+    /// The default, empty if the variable has none.
     pub default: &'static str,
-    /// What it says.
     pub meaning: &'static str,
-    /// Whether it is a secret, which a file may hold instead: see `sources`.
+    /// Set if the value is a secret, which can also be read from a file.
     pub secret: bool,
 }
 
@@ -31,334 +29,398 @@ const fn secret(name: &'static str, default: &'static str, meaning: &'static str
 
 /// Every variable, in the order of the README.
 pub const VARIABLES: &[Variable] = &[
-    variable("TCP_PORT", "3001", "Port to listen on; 0 takes a free one."),
+    variable("TCP_PORT", "3001", "Port to listen on; 0 selects a free one."),
     variable(
         "LISTEN_ADDR",
         "127.0.0.1",
-        "Address to listen on. Any but a loopback address needs TLS or ALLOW_PLAINTEXT.",
+        "IP address to listen on. Any address other than loopback requires TLS or ALLOW_PLAINTEXT.",
     ),
     variable(
         "TLS_CERT",
         "",
-        "File with the server's certificate and those up to its authority, in PEM: TLS 1.3 and nothing else is spoken.",
+        "PEM file with the server's certificate, followed by those of intermediate authorities. \
+         If it is set, the server accepts only TLS 1.3.",
     ),
-    variable("TLS_KEY", "", "File with its private key, in PEM."),
+    variable("TLS_KEY", "", "PEM file with the private key of the certificate."),
     variable(
         "TLS_CLIENT_CA",
         "",
-        "File with the authorities of clients, in PEM: only clients with a certificate of theirs get in, and they are trusted.",
+        "PEM file with the certificates of clients' authorities. Only clients with a certificate \
+         from one of them can connect, and they are trusted like TRUSTED_PEERS.",
     ),
-    variable("ALLOW_PLAINTEXT", "", "1 allows to listen without TLS on a network."),
-    variable("DATA_DIR", "./user-data", "Folder of the embedded parts: database, secret, mails."),
+    variable(
+        "ALLOW_PLAINTEXT",
+        "",
+        "1 allows listening without TLS on an address other than loopback.",
+    ),
+    variable(
+        "DATA_DIR",
+        "./user-data",
+        "Folder of the embedded database, the generated secret and the emails written to files.",
+    ),
     secret(
         "PostgreSQL",
         "",
-        "Database as postgresql://user:password@host:port/name. One on another machine has to prove itself (sslmode=verify-full) unless the URL says otherwise. Needs JWTSECRETKEY, and SMTP_HOST or MAIL_DIR.",
+        "Database that the nodes share, as postgresql://user:password@host:port/name. The \
+         certificate of a database on another machine is verified (sslmode=verify-full), unless \
+         the URL sets another sslmode. Requires JWTSECRETKEY, and SMTP_HOST or MAIL_DIR.",
     ),
-    variable("DATABASE_POOL", "4", "Connections to PostgreSQL of each node."),
+    variable("DATABASE_POOL", "4", "Maximum number of connections to PostgreSQL, per node."),
     variable(
         "DATABASE_POOLER",
         "",
-        "1 where a pooler in transaction mode stands between, such as pgbouncer.",
+        "1 if PostgreSQL is reached through a pooler in transaction mode, such as PgBouncer.",
     ),
     variable(
         "MIGRATE",
         "start",
-        "start brings PostgreSQL's schema up to date at each start; off leaves it to `user-server migrate`.",
+        "start updates the schema of PostgreSQL at startup; off leaves that to `user-server \
+         migrate`.",
     ),
     secret(
         "MIGRATE_URL",
         "PostgreSQL",
-        "Database for migrations: the direct one where PostgreSQL names a pooler.",
+        "Database URL for migrations: the direct one, if PostgreSQL names a pooler.",
     ),
     secret(
         "REDIS_URL",
         "",
-        "Cache that nodes share, as redis://user:password@host:port, rediss:// (TLS) or unix:/path; several, parted by commas, are nodes of a cluster (feature redis-cluster). The service goes on without it.",
+        "Cache that the nodes share, as redis://user:password@host:port, rediss:// (TLS) or \
+         unix:/path. Several hosts, separated by commas, are nodes of a cluster (feature \
+         redis-cluster). The service also works without it.",
     ),
     variable(
         "REDIS_CA",
         "",
-        "File with the certificates, in PEM, that are trusted for rediss:// instead of the public authorities.",
+        "PEM file with the certificates of the authorities to trust for rediss://, instead of the \
+         public ones.",
     ),
     secret(
         "JWTSECRETKEY",
-        "made and kept in DATA_DIR",
-        "Secret of at least 32 bytes that signs tokens and from which every other key is derived.",
+        "generated and stored in DATA_DIR",
+        "Secret of at least 32 bytes that signs access tokens. All other keys are derived from it.",
     ),
     secret(
         "JWTSECRETKEY_ACCEPT",
         "",
-        "Secrets that verify and do not sign, parted by commas: the coming and the past.",
+        "Secrets that are accepted but do not sign, separated by commas: the next and the previous \
+         one during a key rotation.",
     ),
-    variable("JWT_ISSUER", "user-service", "The `iss` claim of access tokens."),
-    variable("JWT_AUDIENCE", "user-service", "The `aud` claim of access tokens."),
-    variable("ACCESS_TOKEN_EXPIRY", "15", "Minutes that an access token lives."),
-    variable("REFRESH_TOKEN_EXPIRY", "30", "Days that a session lives without a refresh."),
-    variable("SESSION_EXPIRY", "90", "Days that a session lives in all."),
-    variable("OTP_EXPIRY", "15", "Minutes that a mailed code lives."),
+    variable("JWT_ISSUER", "user-service", "`iss` claim of access tokens."),
+    variable("JWT_AUDIENCE", "user-service", "`aud` claim of access tokens."),
+    variable("ACCESS_TOKEN_EXPIRY", "15", "Lifetime of access tokens, in minutes."),
+    variable(
+        "REFRESH_TOKEN_EXPIRY",
+        "30",
+        "Lifetime of refresh tokens, in days: a session that is not refreshed within it ends.",
+    ),
+    variable("SESSION_EXPIRY", "90", "Maximum lifetime of a session, in days."),
+    variable("OTP_EXPIRY", "15", "Lifetime of emailed one-time codes, in minutes."),
     variable(
         "STALE_LIMIT",
         "30",
-        "Seconds that token checks go on without news of ended sessions; 0 is strict.",
+        "Seconds for which tokens are still verified after the revocation log was last read, if \
+         it cannot be read; at least 1.",
     ),
-    variable(
-        "SMTP_HOST",
-        "",
-        "Server that mails are sent to, by name or address; needs MAIL_FROM.",
-    ),
+    variable("SMTP_HOST", "", "Mail server, by name or IP address. Requires MAIL_FROM."),
     variable(
         "SMTP_PORT",
         "587",
-        "Its port; the default is 465 with SMTP_TLS=implicit, and 25 with SMTP_TLS=none.",
+        "Port of the mail server. The default is 465 with SMTP_TLS=implicit, and 25 with \
+         SMTP_TLS=none.",
     ),
     variable(
         "SMTP_TLS",
         "auto",
-        "starttls, implicit (from the first byte), none (to this machine only), or auto: implicit on 465, else starttls.",
+        "starttls; implicit (TLS from the first byte); none (only to this machine); or auto, which \
+         is implicit on port 465 and starttls on others.",
     ),
-    variable("SMTP_USER", "", "Login at the server; needs TLS."),
-    secret("SMTP_PASSWORD", "", "Its password."),
+    variable("SMTP_USER", "", "User name for the mail server. Requires TLS."),
+    secret("SMTP_PASSWORD", "", "Password for the mail server."),
     variable(
         "SMTP_CA",
         "",
-        "File with the certificates, in PEM, that are trusted instead of the public authorities.",
+        "PEM file with the certificates of the authorities to trust for the mail server, instead \
+         of the public ones.",
     ),
     variable(
         "MAIL_DIR",
         "DATA_DIR/mails",
-        "Folder for mails as .eml files, where no server is named.",
+        "Folder to which emails are written as .eml files, if SMTP_HOST is not set.",
     ),
     variable(
         "MAIL_FROM",
         "User Service <no-reply@localhost.localdomain>",
-        "Sender of mails: an address, or `Name <address>`.",
+        "Sender of emails: an address, or `Name <address>`.",
     ),
-    variable("MAIL_CONCURRENCY", "4", "Mails that are sent at once."),
+    variable("MAIL_CONCURRENCY", "4", "Maximum number of emails sent at the same time."),
     variable(
         "ARGON2_MEMORY_KIB",
         "19456",
-        "Memory of a password hash, in KiB; the same on all nodes.",
+        "Memory of a password hash, in KiB. Use the same value on all nodes.",
     ),
-    variable("ARGON2_PASSES", "2", "Passes of a password hash; the same on all nodes."),
-    variable("HASH_THREADS", "one a core", "Password hashes at once."),
-    variable("HASH_QUEUE", "256", "Password hashes that may wait."),
+    variable(
+        "ARGON2_PASSES",
+        "2",
+        "Number of passes of a password hash over its memory. Use the same value on all nodes.",
+    ),
+    variable(
+        "HASH_THREADS",
+        "one per core",
+        "Maximum number of password hashes computed at the same time.",
+    ),
+    variable("HASH_QUEUE", "256", "Maximum number of password hashes that wait to be computed."),
     variable(
         "TRUSTED_PEERS",
         "127.0.0.0/8, ::1",
-        "Peers whose client_address is believed: addresses and networks.",
+        "Addresses and networks of the peers that may state the address of the end user \
+         (client_address), separated by commas.",
     ),
     variable(
         "MAX_CONNECTIONS",
         "10000",
-        "Connections at once; the last tenth is for trusted peers alone.",
+        "Maximum number of connections. The last tenth is reserved for trusted peers.",
     ),
     variable(
         "MAX_CONNECTIONS_PER_PEER",
         "256",
-        "Of them, those of one peer that is not trusted: an IPv4 address or an IPv6 /64.",
+        "Maximum number of connections from one peer that is not trusted: an IPv4 address or an \
+         IPv6 /64.",
     ),
-    variable("MAX_IN_FLIGHT", "256", "Requests in flight on one connection."),
-    variable("MAX_HASHING", "32", "Of them, those that hash a password."),
-    variable("FIRST_FRAME_TIMEOUT", "10", "Seconds from the accept to the end of the first frame."),
-    variable("FRAME_TIMEOUT", "10", "Seconds from a frame's first byte to its last."),
+    variable("MAX_IN_FLIGHT", "256", "Maximum number of requests in flight on one connection."),
+    variable(
+        "MAX_HASHING",
+        "32",
+        "Maximum number of requests in flight on one connection that hash a password.",
+    ),
+    variable(
+        "FIRST_FRAME_TIMEOUT",
+        "10",
+        "Seconds from accepting a connection to the end of its first frame.",
+    ),
+    variable("FRAME_TIMEOUT", "10", "Seconds from the first byte of a frame to its last."),
     variable("IDLE_TIMEOUT", "300", "Seconds without a frame after which a connection is closed."),
-    variable("WRITE_TIMEOUT", "10", "Seconds that a peer may take to read what is written."),
+    variable("WRITE_TIMEOUT", "10", "Seconds in which a client must read its replies."),
     variable(
         "DRAIN_DELAY",
         "5; 0 on a terminal",
-        "Seconds after SIGTERM that it goes on accepting.",
+        "Seconds after SIGTERM in which new connections are still accepted.",
     ),
-    variable("GRACE", "30", "Seconds that requests in flight may then take."),
-    variable("AUDIT_RETENTION", "365", "Days that rows of the audit are kept."),
+    variable(
+        "GRACE",
+        "30",
+        "Seconds after DRAIN_DELAY in which requests in flight are still completed.",
+    ),
+    variable("AUDIT_RETENTION", "365", "Days after which rows of the audit log are erased."),
     variable(
         "METRICS_ADDR",
         "",
-        "Address and port for /livez, /readyz and /metrics over HTTP, such as 127.0.0.1:9464; they carry no secrets.",
+        "Address and port of an HTTP listener for /livez, /readyz and /metrics, such as \
+         127.0.0.1:9464. It exposes no secrets.",
     ),
     variable(
         "LOG",
         "info",
-        "Which logs are written: error, warn, info, debug, trace, or a filter of tracing.",
+        "Log level (error, warn, info, debug or trace), or a filter in the syntax of tracing.",
     ),
-    variable("LOG_FORMAT", "auto", "pretty, json, or auto: pretty on a terminal."),
+    variable("LOG_FORMAT", "auto", "pretty, json, or auto: pretty on a terminal, otherwise json."),
 ];
 
 fn is_secret(name: &str) -> bool {
     VARIABLES.iter().any(|variable| variable.secret && variable.name == name)
 }
 
-/// Reads variables, and collects what is wrong with them.
+/// Reads variables, and collects errors and warnings.
 pub(super) struct Reader<'a> {
     variable: &'a dyn Fn(&str) -> Option<String>,
-    faults: Vec<ConfigFault>,
-    notes: Vec<String>,
+    errors: Vec<ConfigError>,
+    warnings: Vec<String>,
 }
 
 impl<'a> Reader<'a> {
     pub(super) fn new(variable: &'a dyn Fn(&str) -> Option<String>) -> Self {
-        Self { variable, faults: Vec::new(), notes: Vec::new() }
+        Self { variable, errors: Vec::new(), warnings: Vec::new() }
     }
 
-    pub(super) fn note(&mut self, note: Option<String>) {
-        self.notes.extend(note.filter(|note| !self.notes.contains(note)));
+    /// Adds a warning, unless it was added before.
+    pub(super) fn warn(&mut self, warning: Option<String>) {
+        self.warnings.extend(warning.filter(|warning| !self.warnings.contains(warning)));
     }
 
-    /// What can be used and is worth a word all the same.
-    pub(super) fn notes(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.notes)
+    /// Takes the warnings that were collected so far.
+    pub(super) fn take_warnings(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.warnings)
     }
 
+    /// Returns all errors, if there are any.
     pub(super) fn finish(self) -> Result<(), ConfigErrors> {
-        if self.faults.is_empty() { Ok(()) } else { Err(ConfigErrors(self.faults)) }
+        if self.errors.is_empty() { Ok(()) } else { Err(ConfigErrors(self.errors)) }
     }
 
-    pub(super) fn fault(&mut self, variable: &'static str, wrong: String, mend: String) {
-        let fault = ConfigFault { variable, wrong, mend };
-        // What is asked for twice is wrong once.
-        if !self.faults.contains(&fault) {
-            self.faults.push(fault);
+    /// Adds an error. The message contains the name of the variable.
+    pub(super) fn error(
+        &mut self,
+        variable: &'static str,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
+        let error = ConfigError { variable, message: message.into(), hint: hint.into() };
+        // A variable that is read twice is reported once.
+        if !self.errors.contains(&error) {
+            self.errors.push(error);
         }
     }
 
-    /// A variable's value; an empty one is none. Bytes that are not UTF-8 arrive as replacement
-    /// characters: to take them for text would sign with another secret than was meant.
+    /// Adds an error about the value of a variable. The value is not shown if it is a secret.
+    pub(super) fn invalid(
+        &mut self,
+        name: &'static str,
+        value: &str,
+        reason: &str,
+        hint: impl Into<String>,
+    ) {
+        let message = if is_secret(name) {
+            format!("invalid value for {name}: {reason}")
+        } else {
+            format!("invalid value \"{value}\" for {name}: {reason}")
+        };
+        self.error(name, message, hint);
+    }
+
+    /// Adds an error if a variable is set that has no effect because `required` is not set.
+    pub(super) fn reject_without(&mut self, name: &'static str, required: &str) {
+        if self.is_given(name) {
+            self.error(
+                name,
+                format!("{name} has no effect without {required}"),
+                format!("Set {required}, or unset {name}."),
+            );
+        }
+    }
+
+    /// Returns the value of a variable, unless it is empty. Bytes that are not UTF-8 arrive as
+    /// replacement characters, and are an error: a secret made of them would not be the one that
+    /// was meant.
     pub(super) fn optional(&mut self, name: &'static str) -> Option<String> {
         if is_secret(name) {
             return self.secret_text(name);
         }
-        let value = sources::set(self.variable, name)?;
-        self.checked(name, value)
+        let value = sources::non_empty(self.variable, name)?;
+        self.check_utf8(name, value)
     }
 
-    /// Whether a value is given at all, be it a bad one.
+    /// Returns true if a variable has a value, even an invalid one.
     pub(super) fn is_given(&self, name: &'static str) -> bool {
         match is_secret(name) {
-            true => !sources::of(self.variable, name).is_empty(),
-            false => sources::set(self.variable, name).is_some(),
+            true => !sources::find(self.variable, name).is_empty(),
+            false => sources::non_empty(self.variable, name).is_some(),
         }
     }
 
-    /// A secret's value, from the one place that gives it.
+    /// Returns the value of a secret from its source, of which there may be only one.
     fn secret_text(&mut self, name: &'static str) -> Option<String> {
-        let mut given = sources::of(self.variable, name);
+        let mut given = sources::find(self.variable, name);
         if given.len() > 1 {
-            let places: Vec<String> = given.iter().map(ToString::to_string).collect();
-            self.fault(
+            let given: Vec<String> = given.iter().map(ToString::to_string).collect();
+            self.error(
                 name,
-                format!("it is given by {}", places.join(" and by ")),
-                "Keep one of them.".to_owned(),
+                format!("{name} is set more than once: {}", given.join(" and ")),
+                "Keep one of them.",
             );
             return None;
         }
         let source = given.pop()?;
-        let place = source.to_string();
+        let description = source.to_string();
         match source.read() {
-            Ok(Read { value, note }) => {
-                self.note(note);
-                self.checked(name, value)
+            Ok(SecretText { value, warning }) => {
+                self.warn(warning);
+                self.check_utf8(name, value)
             }
             Err(error) => {
-                self.fault(
-                    name,
-                    format!("{place} can not be used: {error}"),
-                    sources::MEND.to_owned(),
-                );
+                let message = format!("cannot read {name} from {description}: {error}");
+                self.error(name, message, sources::HINT);
                 None
             }
         }
     }
 
-    fn checked(&mut self, name: &'static str, value: String) -> Option<String> {
+    fn check_utf8(&mut self, name: &'static str, value: String) -> Option<String> {
         if value.contains(char::REPLACEMENT_CHARACTER) {
-            self.fault(
+            self.invalid(
                 name,
-                "it is not UTF-8".to_owned(),
-                "Set it to text; a secret can be made base64.".to_owned(),
+                &value,
+                "expected UTF-8",
+                format!("Set {name} to text. A binary secret can be encoded as base64."),
             );
             return None;
         }
         Some(value)
     }
 
-    pub(super) fn refuse(&mut self, name: &'static str, wrong: &str, mend: &str) {
-        if self.is_given(name) {
-            self.fault(name, wrong.to_owned(), mend.to_owned());
-        }
-    }
-
     pub(super) fn text(&mut self, name: &'static str, default: &str) -> String {
         self.optional(name).unwrap_or_else(|| default.to_owned())
     }
 
+    /// Parses the value of a variable, or else its default. The message of an error contains what
+    /// was `expected` and the error of `parse`.
     pub(super) fn parsed<T>(
         &mut self,
         name: &'static str,
         default: &str,
         expected: &str,
+        hint: Option<&str>,
         parse: impl FnOnce(&str) -> Result<T, String>,
     ) -> Option<T> {
         let text = self.text(name, default);
         match parse(&text) {
             Ok(value) => Some(value),
             Err(error) => {
-                self.fault(
-                    name,
-                    format!("`{text}` can not be used: {error}"),
-                    format!("Set it to {expected}."),
-                );
+                let reason = format!("expected {expected} ({error})");
+                let hint = hint.map_or_else(|| default_hint(name, default), ToOwned::to_owned);
+                self.invalid(name, &text, &reason, hint);
                 None
             }
         }
     }
 
-    /// An address and a port, where they are given.
+    /// Parses an address with a port, if it is set.
     pub(super) fn address(&mut self, name: &'static str) -> Option<SocketAddr> {
         let text = self.optional(name)?;
         let parsed = text.parse();
-        if let Err(error) = &parsed {
-            let mend =
-                "Set it to an IP address and a port such as `127.0.0.1:9464` or `[::1]:9464`.";
-            self.fault(name, format!("`{text}` can not be used: {error}"), mend.to_owned());
+        if parsed.is_err() {
+            let hint = format!("Set {name} to an address such as 127.0.0.1:9464 or [::1]:9464.");
+            self.invalid(name, &text, "expected an IP address and a port", hint);
         }
         parsed.ok()
     }
 
-    pub(super) fn number(
-        &mut self,
-        name: &'static str,
-        default: u64,
-        least: u64,
-        most: u64,
-    ) -> u64 {
+    /// Parses an integer from `min` to `max`.
+    pub(super) fn number(&mut self, name: &'static str, default: u64, min: u64, max: u64) -> u64 {
         let Some(text) = self.optional(name) else { return default };
         match text.trim().parse() {
-            Ok(number) if (least..=most).contains(&number) => number,
+            Ok(number) if (min..=max).contains(&number) => number,
             _ => {
-                let mend = format!(
-                    "Set it to a whole number from {least} to {most}, or unset it for {default}."
-                );
-                self.fault(name, format!("`{text}` is not one that it can be"), mend);
+                let expected = format!("expected an integer from {min} to {max}");
+                self.invalid(name, &text, &expected, default_hint(name, &default.to_string()));
                 default
             }
         }
     }
 
+    /// Parses a boolean, which is false if it is not set.
     pub(super) fn switch(&mut self, name: &'static str) -> bool {
         matches!(self.choice(name, &["", "0", "false", "1", "true"]), 3 | 4)
     }
 
-    /// Which of `choices` it is; the first where it is not set.
+    /// Returns the index of the value in `choices`, and 0 if the variable is not set.
     pub(super) fn choice(&mut self, name: &'static str, choices: &[&str]) -> usize {
         let Some(text) = self.optional(name) else { return 0 };
         choices.iter().position(|choice| *choice == text).unwrap_or_else(|| {
             let named: Vec<&str> =
                 choices.iter().copied().filter(|choice| !choice.is_empty()).collect();
-            self.fault(
-                name,
-                format!("`{text}` is none of its values"),
-                format!("Set it to one of: {}.", named.join(", ")),
-            );
+            let expected = format!("expected one of {}", named.join(", "));
+            let default = choices.first().copied().unwrap_or_default();
+            self.invalid(name, &text, &expected, default_hint(name, default));
             0
         })
     }
@@ -369,11 +431,12 @@ impl<'a> Reader<'a> {
         Some(secret)
     }
 
+    /// Returns the secrets of a list, which are separated by commas or line breaks.
     pub(super) fn secrets(&mut self, name: &'static str) -> Vec<Zeroizing<Vec<u8>>> {
         let Some(list) = self.optional(name).map(Zeroizing::new) else { return Vec::new() };
         let secrets: Vec<_> = list
             .split([',', '\n'])
-            .map(|part| Zeroizing::new(part.trim().as_bytes().to_vec()))
+            .map(|item| Zeroizing::new(item.trim().as_bytes().to_vec()))
             .collect();
         for secret in &secrets {
             self.check_secret(name, secret);
@@ -381,11 +444,20 @@ impl<'a> Reader<'a> {
         secrets
     }
 
-    /// The value is never repeated: it is a secret even where it is a bad one.
     fn check_secret(&mut self, name: &'static str, secret: &[u8]) {
         if secret.len() < MIN_SECRET {
-            let wrong = format!("it has {} bytes, and needs at least {MIN_SECRET}", secret.len());
-            self.fault(name, wrong, "Make one with: head -c 48 /dev/urandom | base64".to_owned());
+            let reason =
+                format!("expected at least {MIN_SECRET} bytes, but it has {}", secret.len());
+            let hint = "To generate a secret, run: head -c 48 /dev/urandom | base64";
+            self.invalid(name, "", &reason, hint);
         }
+    }
+}
+
+fn default_hint(name: &str, default: &str) -> String {
+    if default.is_empty() {
+        format!("Correct the value, or unset {name}.")
+    } else {
+        format!("Correct the value, or unset {name} to use the default, {default}.")
     }
 }

@@ -1,6 +1,6 @@
-//! Whether clients should come here. Not while the service starts or goes down; otherwise yes, even
-//! where a part fails, since every node would fail alike and token checks go on. What is degraded
-//! stands in the body.
+//! Readiness. A node is not ready while it starts or shuts down. It stays ready while a component
+//! fails, because every node would fail in the same way and token checks continue; the body lists
+//! what is degraded.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -12,171 +12,168 @@ use crate::domain::{Clock, Fault, Store};
 use crate::metrics::Metrics;
 use crate::tokens::{FRESH, Revocations, Tokens};
 
-/// Between two looks at the outbox. Nobody who scrapes waits for the database, and many who scrape
-/// cost it nothing more.
-const PERIOD: Duration = Duration::from_secs(2);
-/// How late a look may be before the store counts as gone.
-const PATIENCE: Duration = Duration::from_secs(1);
-/// The wait from which on mail is late: a first retry is not.
-const LATE_SECONDS: f64 = 60.0;
+/// Interval at which the outbox is sampled. Scrapes read the sample, so they neither wait for the
+/// database nor put load on it.
+const SAMPLE_INTERVAL: Duration = Duration::from_secs(2);
+/// Time after which a sample counts as failed.
+const SAMPLE_TIMEOUT: Duration = Duration::from_secs(1);
+/// Age in seconds from which the oldest unsent email reports the outbox as degraded. A first retry
+/// happens earlier.
+const OUTBOX_DEGRADED_SECONDS: f64 = 60.0;
 
-/// The state of the service.
+/// Health of the service.
 #[derive(Default)]
 pub struct Health {
-    ready: OnceLock<Probe>,
+    /// Set once the service is ready.
+    sources: OnceLock<HealthSources>,
     draining: AtomicBool,
 }
 
-/// Who is asked how things are.
-pub struct Probe {
-    /// The database.
+/// Components whose state is reported.
+pub struct HealthSources {
     pub store: Arc<dyn Store>,
-    /// Who makes tokens.
     pub tokens: Arc<Tokens>,
-    /// What has ended.
     pub revocations: Arc<Revocations>,
-    /// The time.
     pub clock: Arc<dyn Clock>,
 }
 
-/// What /readyz says.
+/// The body of /readyz.
 #[derive(Debug, Serialize)]
-pub(super) struct Report {
+pub(super) struct Readiness {
     status: &'static str,
     #[serde(flatten)]
-    parts: Option<Parts>,
+    components: Option<Components>,
     version: &'static str,
 }
 
 #[derive(Debug, Serialize)]
-struct Parts {
+struct Components {
     degraded: Vec<&'static str>,
-    store: StorePart,
-    revocation_log: LogPart,
-    keys: KeysPart,
-    cache: CachePart,
-    outbox: OutboxPart,
-    mail: MailPart,
+    store: StoreStatus,
+    revocation_log: RevocationLogStatus,
+    keys: KeysStatus,
+    cache: CacheStatus,
+    outbox: OutboxStatus,
+    mail: MailStatus,
 }
 
 #[derive(Debug, Serialize)]
-struct StorePart {
+struct StoreStatus {
     reachable: bool,
 }
 
 #[derive(Debug, Serialize)]
-struct LogPart {
+struct RevocationLogStatus {
     age_seconds: f64,
 }
 
 #[derive(Debug, Serialize)]
-struct KeysPart {
+struct KeysStatus {
     left: i64,
 }
 
 #[derive(Debug, Serialize)]
-struct CachePart {
+struct CacheStatus {
     reachable: bool,
 }
 
 #[derive(Debug, Serialize)]
-struct OutboxPart {
+struct OutboxStatus {
     unsent: i64,
     waiting: i64,
     oldest_seconds: f64,
 }
 
 #[derive(Debug, Serialize)]
-struct MailPart {
+struct MailStatus {
     last_attempt_failed: bool,
 }
 
 impl Health {
-    /// The service is configured and migrated, and knows what has ended.
-    pub fn ready(&self, probe: Probe) {
-        // It starts once.
-        let _ = self.ready.set(probe);
+    /// Reports the service as ready: it is configured, its schema is up to date, and the revocation
+    /// log is loaded.
+    pub fn set_ready(&self, sources: HealthSources) {
+        // A service starts once, so nothing is overwritten.
+        let _ = self.sources.set(sources);
     }
 
-    /// The service goes down soon: nobody new should come.
-    pub fn drain(&self) {
+    /// Reports the service as draining: it shuts down soon, and no new client should connect.
+    pub fn set_draining(&self) {
         self.draining.store(true, Ordering::Relaxed);
     }
 
-    /// Looks at the outbox again and again.
+    /// Samples the outbox periodically. Does not return.
     pub async fn follow(self: Arc<Self>, metrics: Arc<Metrics>) {
-        let mut tick = tokio::time::interval(PERIOD);
+        let mut tick = tokio::time::interval(SAMPLE_INTERVAL);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tick.tick().await;
-            let Some(probe) = self.ready.get() else { continue };
-            let now = probe.clock.now();
-            let look = tokio::time::timeout(PATIENCE, probe.store.backlog(now)).await;
-            let backlog = look.unwrap_or_else(|_| Err(Fault::Unavailable("no answer".to_owned())));
-            let vitals = &metrics.vitals;
-            vitals.store_up.set(backlog.is_ok().into());
+            let Some(sources) = self.sources.get() else { continue };
+            let now = sources.clock.now();
+            let backlog = tokio::time::timeout(SAMPLE_TIMEOUT, sources.store.backlog(now)).await;
+            let backlog =
+                backlog.unwrap_or_else(|_| Err(Fault::Unavailable("no answer".to_owned())));
+            let gauges = &metrics.sampled;
+            gauges.store_up.set(backlog.is_ok().into());
             if let Ok(backlog) = backlog {
-                vitals.outbox_unsent.set(backlog.unsent);
-                vitals.outbox_waiting.set(backlog.waiting);
+                gauges.outbox_unsent.set(backlog.unsent);
+                gauges.outbox_waiting.set(backlog.waiting);
                 let age = backlog.oldest.map_or(Duration::ZERO, |oldest| now.since(oldest));
-                vitals.outbox_oldest.set(age.as_secs_f64());
+                gauges.outbox_oldest.set(age.as_secs_f64());
             }
         }
     }
 
-    /// Brings up to date what costs nothing to look up.
-    pub(super) fn look(&self, metrics: &Metrics) {
-        metrics.vitals.look_at_memory();
-        let Some(probe) = self.ready.get() else { return };
-        metrics
-            .vitals
-            .revocation_age
-            .set(probe.revocations.age(tokio::time::Instant::now()).as_secs_f64());
-        metrics
-            .vitals
-            .revocation_entries
-            .set(i64::try_from(probe.revocations.entries()).unwrap_or(i64::MAX));
-        metrics.vitals.keys_left.set(i64::try_from(probe.tokens.keys_left()).unwrap_or(i64::MAX));
-        metrics.vitals.set_pools(&probe.store.pools());
+    /// Updates the gauges that need no access to the database.
+    pub(super) fn sample(&self, metrics: &Metrics) {
+        let gauges = &metrics.sampled;
+        gauges.sample_memory();
+        let Some(sources) = self.sources.get() else { return };
+        let age = sources.revocations.age(tokio::time::Instant::now());
+        gauges.revocation_age.set(age.as_secs_f64());
+        let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        gauges.revocation_entries.set(count(sources.revocations.entries()));
+        gauges.keys_left.set(count(sources.tokens.keys_left()));
+        gauges.set_pools(&sources.store.pools());
     }
 
-    /// Whether clients should come, and what is to be said about it.
-    pub(super) fn report(&self, metrics: &Metrics) -> (bool, Report) {
-        self.look(metrics);
-        let started = self.ready.get().is_some();
+    /// Returns true if clients should connect to this node, and the body of /readyz.
+    pub(super) fn readiness(&self, metrics: &Metrics) -> (bool, Readiness) {
+        self.sample(metrics);
+        let started = self.sources.get().is_some();
         let status = match (self.draining.load(Ordering::Relaxed), started) {
             (true, _) => "draining",
             (false, false) => "starting",
             (false, true) => "ready",
         };
-        let parts = started.then(|| Parts::of(metrics));
-        (status == "ready", Report { status, parts, version: env!("CARGO_PKG_VERSION") })
+        let components = started.then(|| Components::from(metrics));
+        (status == "ready", Readiness { status, components, version: env!("CARGO_PKG_VERSION") })
     }
 }
 
-impl Parts {
-    fn of(metrics: &Metrics) -> Self {
-        let vitals = &metrics.vitals;
-        let store = StorePart { reachable: vitals.store_up.get() != 0 };
-        let revocation_log = LogPart { age_seconds: vitals.revocation_age.get() };
-        let keys = KeysPart { left: vitals.keys_left.get() };
-        let cache = CachePart { reachable: metrics.cache.reachable() };
-        let outbox = OutboxPart {
-            unsent: vitals.outbox_unsent.get(),
-            waiting: vitals.outbox_waiting.get(),
-            oldest_seconds: vitals.outbox_oldest.get(),
+impl From<&Metrics> for Components {
+    fn from(metrics: &Metrics) -> Self {
+        let gauges = &metrics.sampled;
+        let store = StoreStatus { reachable: gauges.store_up.get() != 0 };
+        let revocation_log = RevocationLogStatus { age_seconds: gauges.revocation_age.get() };
+        let keys = KeysStatus { left: gauges.keys_left.get() };
+        let cache = CacheStatus { reachable: metrics.cache.reachable() };
+        let outbox = OutboxStatus {
+            unsent: gauges.outbox_unsent.get(),
+            waiting: gauges.outbox_waiting.get(),
+            oldest_seconds: gauges.outbox_oldest.get(),
         };
-        let mail = MailPart { last_attempt_failed: metrics.mails.failing() };
-        let parts = [
+        let mail = MailStatus { last_attempt_failed: metrics.emails.failing() };
+        let checks = [
             ("store", !store.reachable),
             ("revocation_log", revocation_log.age_seconds > FRESH.as_secs_f64()),
             ("keys", keys.left == 0),
             ("cache", !cache.reachable),
-            ("outbox", outbox.oldest_seconds > LATE_SECONDS),
+            ("outbox", outbox.oldest_seconds > OUTBOX_DEGRADED_SECONDS),
             ("mail", mail.last_attempt_failed),
         ];
         let degraded =
-            parts.into_iter().filter_map(|(name, degraded)| degraded.then_some(name)).collect();
+            checks.into_iter().filter_map(|(name, degraded)| degraded.then_some(name)).collect();
         Self { degraded, store, revocation_log, keys, cache, outbox, mail }
     }
 }

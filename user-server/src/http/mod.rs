@@ -1,5 +1,5 @@
-//! Health and metrics, for those who run the service. It changes nothing and tells no secret, name
-//! or address, and a client of it can take neither much memory nor much time.
+//! Health checks and metrics over HTTP, for operators. It changes nothing and exposes no secret, name
+//! or address, and bounds the memory and time that its clients can use.
 
 mod health;
 
@@ -19,29 +19,29 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::metrics::Metrics;
-pub use health::{Health, Probe};
+pub use health::{Health, HealthSources};
 
-/// Connections at once; further ones wait to be accepted.
-const MOST_CONNECTIONS: usize = 16;
-/// The life of a connection, which is one request.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// The longest head of a request. It is the least that hyper takes.
-const MOST_HEAD: usize = 8 * 1024;
+/// Maximum number of connections; further ones wait to be accepted.
+const MAX_CONNECTIONS: usize = 16;
+/// Maximum lifetime of a connection, which carries one request.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(5);
+/// Maximum size of the head of a request in bytes, the smallest that hyper accepts.
+const MAX_HEAD: usize = 8 * 1024;
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// The listener. It ends when it is dropped.
+/// The HTTP listener, which stops when it is dropped.
 pub struct Monitor {
     address: SocketAddr,
     stop: DropGuard,
     task: JoinHandle<()>,
 }
 
-/// Who answers.
-struct Answers {
+/// State that the answers are made from.
+struct Endpoints {
     health: Arc<Health>,
     metrics: Arc<Metrics>,
 }
@@ -50,7 +50,7 @@ impl Monitor {
     /// Starts to listen.
     ///
     /// # Errors
-    /// Where the address can't be listened on.
+    /// If the system refuses the address.
     pub async fn start(
         listen: SocketAddr,
         health: Arc<Health>,
@@ -59,37 +59,37 @@ impl Monitor {
         let listener = TcpListener::bind(listen).await?;
         let address = listener.local_addr()?;
         let stop = CancellationToken::new();
-        let (stopped, answers) = (stop.clone(), Arc::new(Answers { health, metrics }));
+        let (stopped, endpoints) = (stop.clone(), Arc::new(Endpoints { health, metrics }));
         let task = tokio::spawn(async move {
-            stopped.run_until_cancelled_owned(accept(listener, answers)).await;
+            stopped.run_until_cancelled_owned(accept(listener, endpoints)).await;
         });
         Ok(Self { address, stop: stop.drop_guard(), task })
     }
 
-    /// Where it listens.
+    /// Returns the address that the listener is bound to.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Ends, and waits until nothing of it is left.
+    /// Stops the listener and its connections, and waits for them to end.
     pub async fn stop(self) {
         drop(self.stop);
         let _ = self.task.await;
     }
 }
 
-async fn accept(listener: TcpListener, answers: Arc<Answers>) {
+async fn accept(listener: TcpListener, endpoints: Arc<Endpoints>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             Some(_) = connections.join_next() => {}
-            accepted = listener.accept(), if connections.len() < MOST_CONNECTIONS => match accepted {
+            accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(serve(stream, answers.clone()));
+                    connections.spawn(serve(stream, endpoints.clone()));
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "a connection to METRICS_ADDR can not be accepted");
+                    tracing::warn!(%error, "cannot accept a connection to METRICS_ADDR");
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
             },
@@ -97,32 +97,32 @@ async fn accept(listener: TcpListener, answers: Arc<Answers>) {
     }
 }
 
-async fn serve(stream: TcpStream, answers: Arc<Answers>) {
+async fn serve(stream: TcpStream, endpoints: Arc<Endpoints>) {
     let service = service_fn(move |request| {
-        let answer = answers.answer(&request);
+        let answer = endpoints.answer(&request);
         async move { Ok::<_, Infallible>(answer) }
     });
     let mut http = http1::Builder::new();
-    // One request a connection: who watches comes every few seconds, and holds no place in between.
-    http.keep_alive(false).max_buf_size(MOST_HEAD);
-    let served =
-        tokio::time::timeout(PATIENCE, http.serve_connection(TokioIo::new(stream), service)).await;
+    // One request per connection: a scraper that comes every few seconds uses no slot in between.
+    http.keep_alive(false).max_buf_size(MAX_HEAD);
+    let connection = http.serve_connection(TokioIo::new(stream), service);
+    let served = tokio::time::timeout(CONNECTION_TIMEOUT, connection).await;
     if !matches!(served, Ok(Ok(()))) {
-        tracing::debug!("a request to METRICS_ADDR was broken off");
+        tracing::debug!("a request to METRICS_ADDR was not completed");
     }
 }
 
-impl Answers {
-    /// Looks at the head alone; a body is never read.
+impl Endpoints {
+    /// Answers a request by its head; a body is never read.
     fn answer(&self, request: &Request<Incoming>) -> Response<String> {
         let path = request.uri().path();
         if !matches!(path, "/livez" | "/readyz" | "/metrics") {
-            let told = "not found; there are /livez, /readyz and /metrics\n".to_owned();
-            return response(StatusCode::NOT_FOUND, TEXT, told);
+            let body = "not found; the paths are /livez, /readyz and /metrics\n".to_owned();
+            return response(StatusCode::NOT_FOUND, TEXT, body);
         }
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            let told = "only GET and HEAD are allowed\n".to_owned();
-            let mut refused = response(StatusCode::METHOD_NOT_ALLOWED, TEXT, told);
+            let body = "only GET and HEAD are allowed\n".to_owned();
+            let mut refused = response(StatusCode::METHOD_NOT_ALLOWED, TEXT, body);
             refused.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
             return refused;
         }
@@ -130,22 +130,23 @@ impl Answers {
             "/livez" => response(StatusCode::OK, TEXT, "ok\n".to_owned()),
             "/readyz" => self.ready(),
             _ => {
-                self.health.look(&self.metrics);
+                self.health.sample(&self.metrics);
                 response(StatusCode::OK, metrics_type(request), self.metrics.text())
             }
         }
     }
 
     fn ready(&self) -> Response<String> {
-        let (ready, report) = self.health.report(&self.metrics);
+        let (ready, readiness) = self.health.readiness(&self.metrics);
         let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-        // Numbers, switches and fixed words: it can always be written.
-        let body = serde_json::to_string(&report).unwrap_or_default() + "\n";
+        // Numbers, booleans and fixed strings can always be serialised.
+        let body = serde_json::to_string(&readiness).unwrap_or_default() + "\n";
         response(status, JSON, body)
     }
 }
 
-/// The text is of both formats. Who does not ask for the newer name gets the older one.
+/// Returns the content type of the metrics. The text is valid in both formats; clients that do not
+/// ask for OpenMetrics get the older type.
 fn metrics_type(request: &Request<Incoming>) -> &'static str {
     let accepts = request.headers().get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let openmetrics =

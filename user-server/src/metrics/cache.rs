@@ -1,4 +1,4 @@
-//! The token cache: what it knew, and how it fares.
+//! Metrics of the cache of sessions and users: lookups, failures, and the circuit breaker.
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -6,30 +6,31 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::{Label, counters, gauge};
+use super::series::{Label, counters, gauge};
 
-/// A call to Redis takes a fraction of a millisecond, and is given up after 100 ms.
+/// Buckets in seconds: a call to Redis takes a fraction of a millisecond, and is abandoned after
+/// 100 ms.
 const BUCKETS: [f64; 10] = [0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25];
 
-/// Whether calls are made.
+/// State of the circuit breaker for Redis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Breaker {
-    /// They are.
+    /// Calls are made.
     Closed,
-    /// They are not, while a new connection is proved.
+    /// Calls fail at once while a new connection is tested.
     HalfOpen,
-    /// They are not.
+    /// Calls fail at once.
     Open,
 }
 
-/// Why a call gave nothing.
+/// Reason for which a call to Redis failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CacheFailure {
-    /// No answer in time.
+    /// Redis did not answer in time.
     Timeout,
-    /// The server refused, or the connection broke.
+    /// Redis returned an error, or the connection was lost.
     Error,
-    /// The breaker was open, so it was not made.
+    /// The call was not made because the circuit breaker was open.
     Open,
 }
 
@@ -45,12 +46,12 @@ impl CacheFailure {
     }
 }
 
-/// The token cache.
+/// Metrics of the cache.
 #[derive(Debug)]
 pub struct CacheMetrics {
     lookups: Family<Label, Counter>,
     failures: Family<Label, Counter>,
-    /// How long a call took, in seconds.
+    /// Duration of calls, in seconds.
     pub took: Histogram,
     breaker: Gauge,
 }
@@ -66,41 +67,42 @@ impl CacheMetrics {
         let lookups = counters("result", ["hit", "miss"]);
         registry.register(
             "user_server_cache_lookups",
-            "Look-ups in the token cache, by result",
+            "Lookups in the cache, by result",
             lookups.clone(),
         );
         let failures = counters("reason", CacheFailure::ALL.map(CacheFailure::name));
         registry.register(
             "user_server_cache_failures",
-            "Calls to Redis that gave nothing, by reason",
+            "Failed calls to Redis, by reason",
             failures.clone(),
         );
         let took = Histogram::new(BUCKETS);
         registry.register_with_unit(
             "user_server_cache_call_duration",
-            "How long calls to Redis took",
+            "Duration of calls to Redis",
             Unit::Seconds,
             took.clone(),
         );
         let breaker = gauge(
             registry,
             "user_server_cache_breaker",
-            "Whether Redis is called: 0 yes, 1 a new connection is being proved, 2 no",
+            "State of the circuit breaker for Redis: 0 closed, 1 half-open (a new connection is being \
+             tested), 2 open",
         );
         Self { lookups, failures, took, breaker }
     }
 
-    /// A session and its user were looked for.
-    pub fn looked_up(&self, known: bool) {
-        self.lookups.get_or_create(&[("result", if known { "hit" } else { "miss" })]).inc();
+    /// Counts a lookup of a session and its user.
+    pub fn looked_up(&self, hit: bool) {
+        self.lookups.get_or_create(&[("result", if hit { "hit" } else { "miss" })]).inc();
     }
 
-    /// A call gave nothing.
-    pub fn fail(&self, why: CacheFailure) {
-        self.failures.get_or_create(&[("reason", why.name())]).inc();
+    /// Counts a failed call.
+    pub fn fail(&self, reason: CacheFailure) {
+        self.failures.get_or_create(&[("reason", reason.name())]).inc();
     }
 
-    /// Whether calls are made from now on.
+    /// Sets the state of the circuit breaker.
     pub fn set_breaker(&self, state: Breaker) {
         self.breaker.set(match state {
             Breaker::Closed => 0,
@@ -109,14 +111,14 @@ impl CacheMetrics {
         });
     }
 
-    /// Whether calls are made.
+    /// Returns true if the circuit breaker is closed.
     #[must_use]
     pub fn reachable(&self) -> bool {
         self.breaker.get() == 0
     }
 }
 
-/// Counters that nobody reads.
+/// Metrics without a registry, for tests.
 impl Default for CacheMetrics {
     fn default() -> Self {
         Self::build(None)

@@ -1,4 +1,4 @@
-//! ConnectionMetrics: how many there are, and why they ended.
+//! Metrics of connections: their number, and the reasons for which they closed.
 
 use std::sync::Arc;
 
@@ -7,34 +7,34 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use super::{Label, counters, gauge};
+use super::series::{Label, counters, gauge};
 
-/// Why a connection ended.
+/// Reason for which a connection closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Closed {
-    /// The client closed it.
+pub enum CloseReason {
+    /// The client closed the connection.
     Client,
-    /// The network or the client broke it off.
+    /// The connection broke.
     Lost,
-    /// A length that can't be: most often another protocol.
+    /// The client sent an invalid frame length, usually because it speaks another protocol.
     FrameError,
-    /// A request id of zero or in flight.
+    /// The client used request id 0, or one that was in flight.
     RequestId,
-    /// No whole frame in time after the accept.
+    /// The first frame was not complete in time.
     FirstFrameTimeout,
-    /// A frame that began and did not end in time.
+    /// A frame was started but not complete in time.
     FrameTimeout,
-    /// Silence.
+    /// The client sent nothing for too long.
     IdleTimeout,
-    /// Replies that were not read in time.
+    /// The client did not read its replies in time.
     WriteTimeout,
-    /// The server goes down.
+    /// The server is shutting down.
     Drained,
-    /// The server went down before the connection had ended.
+    /// The grace period of the shutdown ended before the connection did.
     GraceOver,
 }
 
-impl Closed {
+impl CloseReason {
     const ALL: [Self; 10] = [
         Self::Client,
         Self::Lost,
@@ -64,100 +64,101 @@ impl Closed {
     }
 }
 
-/// Why a connection was turned away.
+/// The limit because of which a connection was rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refused {
-    /// There were as many as there may be.
-    InAll,
-    /// There were as many of its peer as there may be.
-    OfPeer,
+pub enum RejectReason {
+    /// The limit of all connections (MAX_CONNECTIONS).
+    Total,
+    /// The limit of one peer (MAX_CONNECTIONS_PER_PEER).
+    PerPeer,
 }
 
-impl Refused {
-    const ALL: [Self; 2] = [Self::InAll, Self::OfPeer];
+impl RejectReason {
+    const ALL: [Self; 2] = [Self::Total, Self::PerPeer];
 
-    /// Its name, as a label and in the log.
+    /// Returns the name in the metrics and the log.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
-            Self::InAll => "in_all",
-            Self::OfPeer => "of_peer",
+            Self::Total => "in_all",
+            Self::PerPeer => "of_peer",
         }
     }
 }
 
-/// ConnectionMetrics.
+/// Metrics of connections.
 #[derive(Debug)]
 pub struct ConnectionMetrics {
     open: Gauge,
     accepted: Counter,
     closed: Family<Label, Counter>,
-    refused: Family<Label, Counter>,
-    /// ConnectionMetrics that could not be accepted.
+    rejected: Family<Label, Counter>,
+    /// Connections that could not be accepted.
     pub accept_errors: Counter,
-    /// The most that there may be.
-    pub most: Gauge,
+    /// Maximum number of open connections.
+    pub max: Gauge,
 }
 
-/// A connection that is open; dropping it closes it in the books.
+/// An open connection, which is counted as closed when it is dropped.
 #[derive(Debug)]
 pub struct OpenConnection {
-    connections: Arc<ConnectionMetrics>,
-    /// Why it ends. Until somebody says better, it was lost.
-    pub closed: Closed,
+    metrics: Arc<ConnectionMetrics>,
+    /// Reason for which the connection closes, [`CloseReason::Lost`] until it is set.
+    pub close_reason: CloseReason,
 }
 
 impl ConnectionMetrics {
     pub(super) fn registered(registry: &mut Registry) -> Arc<Self> {
         let (accepted, accept_errors) = (Counter::default(), Counter::default());
-        let closed = counters("reason", Closed::ALL.map(Closed::name));
+        let closed = counters("reason", CloseReason::ALL.map(CloseReason::name));
         registry.register(
             "user_server_connections_accepted",
-            "ConnectionMetrics that were accepted",
+            "Accepted connections",
             accepted.clone(),
         );
         registry.register(
             "user_server_connections_closed",
-            "ConnectionMetrics that ended, by reason",
+            "Closed connections, by reason",
             closed.clone(),
         );
         registry.register(
             "user_server_accept_errors",
-            "ConnectionMetrics that could not be accepted, for want of file descriptors for example",
+            "Connections that could not be accepted, for example for lack of file descriptors",
             accept_errors.clone(),
         );
-        let open = gauge(registry, "user_server_connections", "ConnectionMetrics that are open");
-        let most = gauge(
+        let open = gauge(registry, "user_server_connections", "Open connections");
+        let max = gauge(
             registry,
             "user_server_connections_max",
-            "ConnectionMetrics that may be open: MAX_CONNECTIONS",
+            "Maximum number of open connections (MAX_CONNECTIONS)",
         );
-        let refused = counters("reason", Refused::ALL.map(Refused::name));
+        let rejected = counters("reason", RejectReason::ALL.map(RejectReason::name));
         registry.register(
             "user_server_connections_refused",
-            "ConnectionMetrics that were turned away for want of a place: in all, or of their peer",
-            refused.clone(),
+            "Connections rejected because a limit was reached: of all connections (in_all) or of \
+             their peer (of_peer)",
+            rejected.clone(),
         );
-        Arc::new(Self { open, accepted, closed, refused, accept_errors, most })
+        Arc::new(Self { open, accepted, closed, rejected, accept_errors, max })
     }
 
-    /// A connection was turned away.
-    pub fn refused(&self, why: Refused) {
-        self.refused.get_or_create(&[("reason", why.name())]).inc();
+    /// Counts a rejected connection.
+    pub fn rejected(&self, reason: RejectReason) {
+        self.rejected.get_or_create(&[("reason", reason.name())]).inc();
     }
 
-    /// A connection was accepted.
+    /// Counts an accepted connection, which is open until the returned value is dropped.
     #[must_use]
     pub fn accepted(self: &Arc<Self>) -> OpenConnection {
         self.accepted.inc();
         self.open.inc();
-        OpenConnection { connections: self.clone(), closed: Closed::Lost }
+        OpenConnection { metrics: self.clone(), close_reason: CloseReason::Lost }
     }
 }
 
 impl Drop for OpenConnection {
     fn drop(&mut self) {
-        self.connections.open.dec();
-        self.connections.closed.get_or_create(&[("reason", self.closed.name())]).inc();
+        self.metrics.open.dec();
+        self.metrics.closed.get_or_create(&[("reason", self.close_reason.name())]).inc();
     }
 }

@@ -1,4 +1,4 @@
-//! The hashing lane: how deep it is, how long a hash waits and takes, and who got none.
+//! Metrics of the hash pool: its queue, the time that hashes wait and take, and refused hashes.
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -6,20 +6,21 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::{Label, counters, gauge};
+use super::series::{Label, counters, gauge};
 
-/// A hash takes from 10 ms to about a second; a wait ends with the request's deadline.
+/// Buckets in seconds: a hash takes from 10 ms to about a second, and waits until the request's
+/// deadline at most.
 const BUCKETS: [f64; 13] =
     [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0];
 
-/// Why a hash was not made.
+/// Reason for which a hash was not computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoHash {
-    /// The queue is full.
+    /// The queue was full.
     QueueFull,
-    /// It would come too late for its caller.
+    /// The hash would not have been completed before the deadline of its request.
     TooLate,
-    /// Its caller had gone when its turn came.
+    /// The client had left before the hash was started.
     CallerGone,
 }
 
@@ -35,22 +36,22 @@ impl NoHash {
     }
 }
 
-/// The hashing lane.
+/// Metrics of the hash pool.
 #[derive(Debug)]
 pub struct HashMetrics {
-    /// Hashes that are being made.
+    /// Hashes being computed.
     pub running: Gauge,
-    /// Hashes that wait.
+    /// Hashes waiting in the queue.
     pub waiting: Gauge,
-    /// The most at once.
+    /// Maximum number of hashes computed at the same time.
     pub threads: Gauge,
-    /// The most that may wait.
+    /// Maximum number of hashes in the queue.
     pub queue: Gauge,
-    /// From being queued to being begun, in seconds.
+    /// Time that hashes wait in the queue, in seconds.
     pub wait: Histogram,
-    /// From being begun to being done, in seconds.
+    /// Time that hashes take once they are started, in seconds.
     pub took: Histogram,
-    none: Family<Label, Counter>,
+    refused: Family<Label, Counter>,
 }
 
 impl HashMetrics {
@@ -64,52 +65,56 @@ impl HashMetrics {
         let (wait, took) = (Histogram::new(BUCKETS), Histogram::new(BUCKETS));
         registry.register_with_unit(
             "user_server_hash_wait",
-            "How long password hashes waited for their turn",
+            "Time that password hashes waited in the queue",
             Unit::Seconds,
             wait.clone(),
         );
         registry.register_with_unit(
             "user_server_hash_duration",
-            "How long password hashes took",
+            "Time that password hashes took",
             Unit::Seconds,
             took.clone(),
         );
-        let none = counters("reason", NoHash::ALL.map(NoHash::name));
+        let refused = counters("reason", NoHash::ALL.map(NoHash::name));
         registry.register(
             "user_server_hashes_refused",
-            "Password hashes that were not made, by reason",
-            none.clone(),
+            "Password hashes that were not computed, by reason",
+            refused.clone(),
         );
         Self {
             running: gauge(
                 registry,
                 "user_server_hashes_running",
-                "Password hashes that are being made",
+                "Password hashes being computed",
             ),
             waiting: gauge(
                 registry,
                 "user_server_hashes_waiting",
-                "Password hashes that wait for their turn",
+                "Password hashes waiting in the queue",
             ),
             threads: gauge(
                 registry,
                 "user_server_hash_threads",
-                "Password hashes that may be made at once",
+                "Maximum number of password hashes computed at the same time (HASH_THREADS)",
             ),
-            queue: gauge(registry, "user_server_hash_queue_max", "Password hashes that may wait"),
+            queue: gauge(
+                registry,
+                "user_server_hash_queue_max",
+                "Maximum number of password hashes in the queue (HASH_QUEUE)",
+            ),
             wait,
             took,
-            none,
+            refused,
         }
     }
 
-    /// A hash was not made.
-    pub fn refuse(&self, why: NoHash) {
-        self.none.get_or_create(&[("reason", why.name())]).inc();
+    /// Counts a hash that was not computed.
+    pub fn refuse(&self, reason: NoHash) {
+        self.refused.get_or_create(&[("reason", reason.name())]).inc();
     }
 }
 
-/// Counters that nobody reads.
+/// Metrics without a registry, for tests.
 impl Default for HashMetrics {
     fn default() -> Self {
         Self::build(None)

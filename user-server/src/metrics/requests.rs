@@ -1,7 +1,7 @@
-//! RequestMetrics by type and outcome, and their latency. A token check takes about two microseconds, so
-//! that counting it must cost next to nothing: plain atomics in arrays, found by the message's row,
-//! and one set of them a thread, so that cores do not fight for a cache line. The library's
-//! histogram takes a lock at each observation; here it only writes the text.
+//! Requests by type and outcome, and their latency. A token check takes about two microseconds, so
+//! counting it must cost next to nothing: plain atomics in arrays, indexed by message type, in one
+//! shard per thread, so that cores do not contend for a cache line. The histogram of the metrics
+//! library would take a lock at each observation; here the library only writes the text.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -14,8 +14,8 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-/// Upper bounds of the buckets in nanoseconds: 1, 2, 5 and so on from a microsecond to half a
-/// minute, which is the longest that a request may wait.
+/// Upper bounds of the buckets in nanoseconds: 1, 2, 5 and so on, from a microsecond to half a
+/// minute, which is the longest deadline of a request.
 const BOUNDS: [u64; 23] = [
     1_000,
     2_000,
@@ -41,38 +41,36 @@ const BOUNDS: [u64; 23] = [
     10_000_000_000,
     30_000_000_000,
 ];
-/// The last bucket has no bound.
+/// Number of buckets; the last one has no upper bound.
 const BUCKETS: usize = BOUNDS.len() + 1;
-/// More sets than this gain nothing that is worth their memory.
-const MOST_SHARDS: usize = 64;
+/// Maximum number of shards; more would not be worth their memory.
+const MAX_SHARDS: usize = 64;
 
-/// What the labels may say. A row or an outcome is known by its place here.
+/// All values of the labels. A type or an outcome is identified by its index here.
 #[derive(Debug)]
 pub struct RequestLabels {
-    /// The types of requests.
+    /// Names of the request types.
     pub types: Vec<&'static str>,
-    /// How a request can end.
     pub outcomes: Vec<OutcomeLabel>,
 }
 
-/// How a request can end.
+/// An outcome of a request, as a label.
 #[derive(Debug, Clone, Copy)]
 pub struct OutcomeLabel {
-    /// Its name.
     pub name: &'static str,
-    /// Whether it is shown before it ever happened: what an alert watches has to be.
-    pub from_start: bool,
+    /// Set if the series is exposed before its first event, as alerts require.
+    pub always_shown: bool,
 }
 
-/// RequestMetrics by type and outcome, their latency by type, and how many are under way.
+/// Requests by type and outcome, their latency by type, and the number in flight.
 #[derive(Debug)]
 pub struct RequestMetrics {
-    names: RequestLabels,
+    labels: RequestLabels,
     shards: Box<[Shard]>,
     in_flight: Gauge,
 }
 
-/// What the threads of one number count.
+/// Counters of the threads that share one number.
 #[derive(Debug)]
 struct Shard {
     counts: Box<[AtomicU64]>,
@@ -80,17 +78,17 @@ struct Shard {
     nanos: Box<[AtomicU64]>,
 }
 
-/// A request under way; dropping it ends it.
+/// A request that counts as in flight until it is dropped.
 #[derive(Debug)]
-pub struct InFlight(Gauge);
+pub struct RequestGuard(Gauge);
 
-impl Drop for InFlight {
+impl Drop for RequestGuard {
     fn drop(&mut self) {
         self.0.dec();
     }
 }
 
-/// The number of this thread among those that count.
+/// Returns the number of this thread, in the order in which threads first counted a request.
 fn thread_number() -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     thread_local! {
@@ -107,73 +105,75 @@ fn thread_number() -> usize {
 }
 
 impl RequestMetrics {
-    pub(super) fn new(names: RequestLabels) -> Self {
+    pub(super) fn new(labels: RequestLabels) -> Self {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let (rows, outcomes) = (names.types.len(), names.outcomes.len());
+        let (types, outcomes) = (labels.types.len(), labels.outcomes.len());
         let zeros = |count: usize| (0..count).map(|_| AtomicU64::new(0)).collect();
         let shard = |_| Shard {
-            counts: zeros(rows * outcomes),
-            buckets: zeros(rows * BUCKETS),
-            nanos: zeros(rows),
+            counts: zeros(types * outcomes),
+            buckets: zeros(types * BUCKETS),
+            nanos: zeros(types),
         };
-        let shards = (0..threads.next_power_of_two().min(MOST_SHARDS)).map(shard).collect();
-        Self { names, shards, in_flight: Gauge::default() }
+        let shards = (0..threads.next_power_of_two().min(MAX_SHARDS)).map(shard).collect();
+        Self { labels, shards, in_flight: Gauge::default() }
     }
 
     pub(super) fn register(self: &Arc<Self>, registry: &mut Registry) {
         registry.register(
             "user_server_requests_in_flight",
-            "RequestMetrics that are being worked on; token checks and pings are answered at once and are never in flight",
+            "Requests being executed; token checks and pings are answered at once and are never in \
+             flight",
             self.in_flight.clone(),
         );
         registry.register_collector(Box::new(self.clone()));
     }
 
-    /// Counts so many requests of this row that were answered so, and what each took.
-    pub fn answered(&self, row: usize, outcome: usize, each: Duration, count: u32) {
+    /// Counts `count` requests of one type that were answered with one outcome in the time `each`.
+    pub fn answered(&self, type_index: usize, outcome: usize, each: Duration, count: u32) {
         let (Some(shard), count) = (self.shard(), u64::from(count)) else { return };
-        shard.count(row * self.names.outcomes.len() + outcome, count);
+        shard.count(type_index * self.labels.outcomes.len() + outcome, count);
         let nanos = u64::try_from(each.as_nanos()).unwrap_or(u64::MAX);
         let bucket = BOUNDS.partition_point(|bound| *bound < nanos);
         if let (Some(bucket), Some(sum)) =
-            (shard.buckets.get(row * BUCKETS + bucket), shard.nanos.get(row))
+            (shard.buckets.get(type_index * BUCKETS + bucket), shard.nanos.get(type_index))
         {
             bucket.fetch_add(count, Relaxed);
             sum.fetch_add(nanos.saturating_mul(count), Relaxed);
         }
     }
 
-    /// Counts a request of this row that ended so without an answer, and so without a latency.
-    pub fn unanswered(&self, row: usize, outcome: usize) {
+    /// Counts a request that was not answered, and so has no latency.
+    pub fn unanswered(&self, type_index: usize, outcome: usize) {
         if let Some(shard) = self.shard() {
-            shard.count(row * self.names.outcomes.len() + outcome, 1);
+            shard.count(type_index * self.labels.outcomes.len() + outcome, 1);
         }
     }
 
-    /// A request begins to be worked on.
+    /// Counts a request as in flight until the returned value is dropped.
     #[must_use]
-    pub fn begin(&self) -> InFlight {
+    pub fn start(&self) -> RequestGuard {
         self.in_flight.inc();
-        InFlight(self.in_flight.clone())
+        RequestGuard(self.in_flight.clone())
     }
 
     fn shard(&self) -> Option<&Shard> {
-        // Their number is a power of two.
+        // The number of shards is a power of two.
         self.shards.get(thread_number() & (self.shards.len() - 1))
     }
 
-    fn sum(&self, part: impl Fn(&Shard) -> &[AtomicU64], place: usize) -> u64 {
+    /// Returns the sum of one counter over all shards.
+    fn sum(&self, counters: impl Fn(&Shard) -> &[AtomicU64], index: usize) -> u64 {
         self.shards
             .iter()
-            .filter_map(|shard| part(shard).get(place))
+            .filter_map(|shard| counters(shard).get(index))
             .map(|count| count.load(Relaxed))
             .sum()
     }
 }
 
 impl Shard {
-    fn count(&self, place: usize, more: u64) {
-        if let Some(count) = self.counts.get(place) {
+    fn count(&self, index: usize, more: u64) {
+        if let Some(count) = self.counts.get(index) {
             count.fetch_add(more, Relaxed);
         }
     }
@@ -181,17 +181,18 @@ impl Shard {
 
 impl Collector for RequestMetrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let names = &self.names;
+        let labels = &self.labels;
         let mut requests = encoder.encode_descriptor(
             "user_server_requests",
-            "RequestMetrics by type and outcome: OK, or the name of the error.",
+            "Answered requests, by type and outcome: OK, or the name of the error.",
             None,
             MetricType::Counter,
         )?;
-        for (row, kind) in names.types.iter().enumerate() {
-            for (place, outcome) in names.outcomes.iter().enumerate() {
-                let count = self.sum(|shard| &shard.counts, row * names.outcomes.len() + place);
-                if count > 0 || outcome.from_start {
+        for (type_index, kind) in labels.types.iter().enumerate() {
+            for (index, outcome) in labels.outcomes.iter().enumerate() {
+                let index = type_index * labels.outcomes.len() + index;
+                let count = self.sum(|shard| &shard.counts, index);
+                if count > 0 || outcome.always_shown {
                     requests
                         .encode_family(&[("type", *kind), ("outcome", outcome.name)])?
                         .encode_counter::<NoLabelSet, u64, f64>(&count, None)?;
@@ -200,17 +201,17 @@ impl Collector for RequestMetrics {
         }
         let mut latency = encoder.encode_descriptor(
             "user_server_request_duration_seconds",
-            "From a request's last byte to its reply, by type.",
+            "Time from the last byte of a request to its reply, by type.",
             None,
             MetricType::Histogram,
         )?;
-        for (row, kind) in names.types.iter().enumerate() {
-            let counts =
-                (0..BUCKETS).map(|bucket| self.sum(|shard| &shard.buckets, row * BUCKETS + bucket));
+        for (type_index, kind) in labels.types.iter().enumerate() {
+            let counts = (0..BUCKETS)
+                .map(|bucket| self.sum(|shard| &shard.buckets, type_index * BUCKETS + bucket));
             let bounds = BOUNDS.iter().map(|nanos| seconds(*nanos)).chain([f64::INFINITY]);
             let buckets: Vec<(f64, u64)> = bounds.zip(counts).collect();
             let count = buckets.iter().map(|(_, count)| count).sum();
-            let sum = seconds(self.sum(|shard| &shard.nanos, row));
+            let sum = seconds(self.sum(|shard| &shard.nanos, type_index));
             latency
                 .encode_family(&[("type", *kind)])?
                 .encode_histogram::<NoLabelSet>(sum, count, &buckets, None)?;
@@ -220,9 +221,9 @@ impl Collector for RequestMetrics {
 }
 
 fn seconds(nanos: u64) -> f64 {
-    // Divided, not multiplied by what can not be exact, so that a bound reads `0.000002` and not
-    // nearly so.
-    #[allow(clippy::cast_precision_loss, reason = "a sum of nanoseconds is exact for three months")]
+    // Divided, because the inverse cannot be represented exactly: a bound is then printed as
+    // `0.000002`.
+    #[allow(clippy::cast_precision_loss, reason = "exact up to three months")]
     let nanos = nanos as f64;
     nanos / 1e9
 }
@@ -232,7 +233,7 @@ mod tests {
     use super::*;
 
     fn requests() -> RequestMetrics {
-        let outcome = |name| OutcomeLabel { name, from_start: false };
+        let outcome = |name| OutcomeLabel { name, always_shown: false };
         RequestMetrics::new(RequestLabels {
             types: vec!["A", "B"],
             outcomes: vec![outcome("OK"), outcome("BAD")],
@@ -248,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn each_thread_counts_and_the_sum_is_told() {
+    fn the_counts_of_all_threads_are_added() {
         let requests = requests();
         std::thread::scope(|scope| {
             for _ in 0..4 {
@@ -284,14 +285,14 @@ mod tests {
         }
     }
 
-    /// Prints what counting costs: `cargo test --release -p user-server --lib counting_costs --
+    /// Prints the cost of counting: `cargo test --release -p user-server --lib counting_costs --
     /// --ignored --nocapture`.
     #[test]
     #[ignore = "a measurement"]
     fn counting_costs_next_to_nothing() {
         let requests = requests();
         let rounds: u32 = 20_000_000;
-        let began = std::time::Instant::now();
+        let started = std::time::Instant::now();
         for round in 0..rounds {
             requests.answered(
                 1,
@@ -300,6 +301,6 @@ mod tests {
                 1,
             );
         }
-        println!("{:.1} ns a request", began.elapsed().as_secs_f64() * 1e9 / f64::from(rounds));
+        println!("{:.1} ns per request", started.elapsed().as_secs_f64() * 1e9 / f64::from(rounds));
     }
 }

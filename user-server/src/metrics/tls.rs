@@ -1,35 +1,35 @@
-//! TLS: handshakes that failed, and the certificate's life.
+//! Metrics of TLS: failed handshakes, and the expiry of the certificate.
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use super::{Label, counters};
+use super::series::{Label, counters};
 use crate::domain::Timestamp;
 
-/// Why a handshake failed.
+/// Reason for which a handshake failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HandshakeFailure {
-    /// The client shows no certificate, and has to.
+    /// The client presented no certificate although it must.
     NoCertificate,
-    /// The client's certificate has expired, or is of no authority that counts.
+    /// The client's certificate has expired, or is not from an accepted authority.
     BadCertificate,
-    /// The client names other protocols than ours.
+    /// The client offered only other application protocols (ALPN).
     OtherProtocol,
-    /// The client knows no TLS 1.3.
+    /// The client does not support TLS 1.3.
     OldTls,
-    /// The client does not trust our certificate.
+    /// The client rejected the server's certificate.
     RefusedByClient,
-    /// What the client sends is no handshake.
+    /// The client sent an invalid handshake.
     Broken,
-    /// The client has gone.
+    /// The connection was lost.
     Lost,
-    /// The client speaks without TLS.
+    /// The client did not use TLS.
     Plaintext,
-    /// It took too long.
+    /// The handshake was not completed in time.
     Timeout,
-    /// It was the oldest of too many.
+    /// The handshake was the oldest of too many and was dropped.
     PushedOut,
 }
 
@@ -47,7 +47,7 @@ impl HandshakeFailure {
         Self::PushedOut,
     ];
 
-    /// Its name, as a label and in the log.
+    /// Returns the name in the metrics and the log.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -65,7 +65,7 @@ impl HandshakeFailure {
     }
 }
 
-/// TLS.
+/// Metrics of TLS.
 #[derive(Debug, Clone)]
 pub struct TlsMetrics {
     failures: Family<Label, Counter>,
@@ -80,28 +80,29 @@ impl TlsMetrics {
         let failures = counters("reason", HandshakeFailure::ALL.map(HandshakeFailure::name));
         registry.register(
             "user_server_tls_handshakes_failed",
-            "TLS handshakes that led to no connection, by reason",
+            "TLS handshakes that did not lead to a connection, by reason",
             failures.clone(),
         );
         registry.register(
             "user_server_tls_reload_failures",
-            "New certificates that could not be used; those from before stay",
+            "New certificates that could not be used; the previous ones stay in use",
             reload_failures.clone(),
         );
         registry.register(
             "user_server_tls_certificate_expiry_timestamp_seconds",
-            "When the certificate that new connections get expires; without TLS there is no such series",
+            "Expiry time of the certificate that new connections get, in seconds since 1970; absent \
+             without TLS",
             expiry.clone(),
         );
         Self { failures, expiry, reload_failures }
     }
 
-    /// A handshake failed.
-    pub fn failed(&self, kind: HandshakeFailure) {
-        self.failures.get_or_create(&[("reason", kind.name())]).inc();
+    /// Counts a failed handshake.
+    pub fn failed(&self, reason: HandshakeFailure) {
+        self.failures.get_or_create(&[("reason", reason.name())]).inc();
     }
 
-    /// Another certificate is shown, which expires then.
+    /// Sets the expiry time of the certificate in use.
     pub fn expires(&self, at: Timestamp) {
         self.expiry
             .get_or_create(&[("certificate", "server")])

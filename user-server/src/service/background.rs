@@ -1,5 +1,5 @@
-//! What is done again and again while the service runs: the clock is set, classes of hashes are
-//! learned, and what is past its retention is erased.
+//! Periodic background tasks: synchronising the clock, learning the classes of password hashes, and
+//! erasing rows that are past their retention.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,59 +7,58 @@ use std::time::Duration;
 use crate::domain::{Clock, Fault, Retention, SharedClock, Store, SystemClock};
 use crate::password::Passwords;
 
-/// Between two rounds of erasing what is past its retention.
-const SWEEP_PERIOD: Duration = Duration::from_secs(600);
-
-/// Between two looks at which classes of hashes are stored.
-const CLASSES_PERIOD: Duration = Duration::from_secs(60);
-
-/// Between two looks at the database's clock.
-const CLOCK_PERIOD: Duration = Duration::from_secs(30);
-/// The difference between clocks that an operator need not know of, in milliseconds.
-const CLOCK_SLACK: i64 = 500;
-/// How long one round of erasing may take.
+/// Interval between two sweeps of rows that are past their retention.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(600);
+/// Maximum duration of one sweep.
 const SWEEP_TIMEOUT: Duration = Duration::from_secs(120);
+/// Interval at which the classes of stored hashes are read.
+const CLASSES_INTERVAL: Duration = Duration::from_secs(60);
+/// Interval at which the database's clock is read.
+const CLOCK_INTERVAL: Duration = Duration::from_secs(30);
+/// Difference between the clocks in milliseconds above which a warning is logged.
+const CLOCK_WARNING: i64 = 500;
 
-/// Takes the time from the database, where there is one that nodes share: leases, codes and waits
-/// must mean the same moment to each.
+/// Sets the clock to the database's, if the nodes share a database. Leases, codes and waits must
+/// refer to the same time on every node.
 pub(super) async fn set_clock(store: &dyn Store, clock: &SharedClock) -> Result<(), Fault> {
     let before = SystemClock.now();
-    let Some(shared) = store.server_time().await? else { return Ok(()) };
-    let way = SystemClock.now().since(before) / 2;
-    let moved = clock.set(shared, before.plus(way));
-    if moved.abs() > CLOCK_SLACK {
+    let Some(server_time) = store.server_time().await? else { return Ok(()) };
+    let one_way = SystemClock.now().since(before) / 2;
+    let offset = clock.set(server_time, before.plus(one_way));
+    if offset.abs() > CLOCK_WARNING {
         tracing::warn!(
-            millis = moved,
-            "this machine's clock is not the database's; the database's counts"
+            millis = offset,
+            "the clock of this machine differs from the database's, which is used"
         );
     }
     Ok(())
 }
 
-/// Keeps the clock set.
+/// Synchronises the clock periodically.
 pub(super) async fn follow_clock(store: Arc<dyn Store>, clock: Arc<SharedClock>) {
     loop {
-        tokio::time::sleep(CLOCK_PERIOD).await;
-        // Without an answer the clock goes on as it was set.
-        let _ = tokio::time::timeout(CLOCK_PERIOD, set_clock(&*store, &clock)).await;
+        tokio::time::sleep(CLOCK_INTERVAL).await;
+        // If the database does not answer, the last offset stays in use.
+        let _ = tokio::time::timeout(CLOCK_INTERVAL, set_clock(&*store, &clock)).await;
     }
 }
 
-/// Looks again and again which classes of hashes are stored, since users may be imported beside a
-/// running server.
+/// Reads the classes of stored hashes periodically, because users may be imported while the server
+/// runs.
 pub(super) async fn learn_classes(store: Arc<dyn Store>, passwords: Passwords) {
     loop {
-        tokio::time::sleep(CLASSES_PERIOD).await;
-        // Without an answer, what was known goes on to count.
-        if let Ok(Ok(classes)) = tokio::time::timeout(CLASSES_PERIOD, store.hash_classes()).await {
+        tokio::time::sleep(CLASSES_INTERVAL).await;
+        // If the database does not answer, the known classes stay in use.
+        let classes = tokio::time::timeout(CLASSES_INTERVAL, store.hash_classes()).await;
+        if let Ok(Ok(classes)) = classes {
             passwords.learn(classes).await;
         }
     }
 }
 
-/// Erases what is past its retention, again and again.
+/// Erases rows that are past their retention, periodically.
 pub(super) async fn sweep(store: Arc<dyn Store>, retention: Retention, clock: Arc<dyn Clock>) {
-    let mut tick = tokio::time::interval(SWEEP_PERIOD);
+    let mut tick = tokio::time::interval(SWEEP_INTERVAL);
     loop {
         tick.tick().await;
         let swept = tokio::time::timeout(SWEEP_TIMEOUT, store.sweep(&retention, clock.now())).await;
@@ -67,8 +66,8 @@ pub(super) async fn sweep(store: Arc<dyn Store>, retention: Retention, clock: Ar
             .unwrap_or_else(|_| Err(Fault::Unavailable("the database does not answer".to_owned())))
         {
             Ok(0) => {}
-            Ok(rows) => tracing::info!(rows, "erased what was past its retention"),
-            Err(fault) => tracing::warn!(%fault, "what is past its retention can not be erased"),
+            Ok(rows) => tracing::info!(rows, "erased rows past their retention"),
+            Err(fault) => tracing::warn!(%fault, "cannot erase rows past their retention"),
         }
     }
 }

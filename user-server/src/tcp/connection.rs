@@ -1,8 +1,8 @@
-//! One connection. Token checks are answered where they are read; whatever waits has a task of its
-//! own, so replies come in any order. All that is ready goes out in one write.
+//! One connection. Token checks are answered where they are read; every other request has its own
+//! task, so replies are sent in any order. All replies that are ready leave in one write.
 //!
-//! There may be very many that are idle, so what only a busy one needs is on the heap while it is
-//! needed, and what all share is there once.
+//! There can be very many idle connections. So what only a busy connection needs is allocated while
+//! it is needed, and what all connections share exists once.
 
 use std::future::poll_fn;
 use std::io::{Error, ErrorKind};
@@ -14,174 +14,162 @@ use std::time::Duration;
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time::Instant;
-use tokio_util::task::TaskTracker;
 use user_proto::frame::{self, Frame};
 use user_proto::limits::CONNECTION_ID;
 use user_proto::{Common, ErrorReply, Reply, Request};
 
+use super::context::ConnectionContext;
 use super::counters::{self, Batch};
-use super::in_flight::{CompletedRequest, InFlight};
+use super::in_flight::{CompletedRequest, RequestsInFlight};
 use super::read_buffer::{self, ReadBuffer};
 use super::write_buffer::{WriteBuffer, WriteFailure};
-use super::{ConnectionLimits, Shutdown};
 use crate::handler::{self, ClockReading, Handler, Peer};
-use crate::metrics::{Closed, Metrics, OpenConnection};
+use crate::metrics::{CloseReason, OpenConnection};
 
-/// How long a client that was told to go may still be answered `SHUTTING_DOWN`, and how long bytes
-/// are read away from one that the server closes on. A reset instead would destroy replies on their
-/// way.
+/// Time for which a drained connection still answers `SHUTTING_DOWN`, and for which incoming bytes
+/// are discarded after the server has closed its side. A reset instead would destroy replies that
+/// the client has not received yet.
 const LINGER: Duration = Duration::from_secs(1);
-/// What a client is told to wait that has too many hashes in flight.
-const HASHING_PAUSE: Duration = Duration::from_millis(100);
+/// Retry delay sent to a client that has too many requests in flight that hash a password.
+const BUSY_RETRY_AFTER: Duration = Duration::from_millis(100);
 
-/// What all connections of a server share.
-pub struct ConnectionContext {
-    /// Who answers.
-    pub handler: Arc<Handler>,
-    /// What each connection may do.
-    pub limits: ConnectionLimits,
-    /// The end.
-    pub shutdown: Shutdown,
-    /// Connections and requests, for the end to wait for.
-    pub tasks: TaskTracker,
-    /// What is counted.
-    pub metrics: Arc<Metrics>,
-}
-
-/// Serves one connection, which was accepted when it `began`, until it ends. What is `held` is let
-/// go then.
-pub fn serve<S: AsyncRead + AsyncWrite + Unpin, H>(
+/// Serves one connection, which was accepted at `accepted`, until it ends, and then drops `guard`.
+pub fn serve<S: AsyncRead + AsyncWrite + Unpin, G>(
     mut stream: S,
     context: Arc<ConnectionContext>,
     peer: Peer,
-    began: Instant,
-    held: H,
+    accepted: Instant,
+    guard: G,
 ) -> impl Future<Output = ()> {
-    let mut connection = Connection::new(context, peer, began);
+    let mut connection = Connection::new(context, peer, accepted);
     async move {
-        let ended = connection.run(&mut stream).await;
+        let result = connection.run(&mut stream).await;
         connection.detach();
-        match ended {
+        match result {
             Ok(()) => Box::pin(close(&mut stream)).await,
-            Err(error) => tracing::debug!(%error, "a connection was lost"),
+            Err(error) => tracing::debug!(%error, "connection lost"),
         }
-        drop(held);
+        drop(guard);
     }
 }
 
-/// Says one word about a connection that is not served, and ends it.
+/// Sends one error on a connection that is not served, and closes it.
 pub(super) async fn reject<S: AsyncRead + AsyncWrite + Unpin>(
     mut stream: S,
-    word: ErrorReply<'static>,
+    error: ErrorReply<'static>,
 ) {
-    let mut output = BytesMut::new();
-    let said = async {
-        let _ = Reply::from(word).encode(CONNECTION_ID, &mut output);
-        stream.write_all(&output).await?;
+    let mut bytes = BytesMut::new();
+    let sent = async {
+        let _ = Reply::from(error).encode(CONNECTION_ID, &mut bytes);
+        stream.write_all(&bytes).await?;
         stream.flush().await
     };
-    if matches!(tokio::time::timeout(LINGER, said).await, Ok(Ok(()))) {
+    if matches!(tokio::time::timeout(LINGER, sent).await, Ok(Ok(()))) {
         close(&mut stream).await;
     }
 }
 
-/// Ends writing, and reads away what still comes.
+/// Shuts down the write side, then discards incoming bytes until the client closes too.
 async fn close<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S) {
-    let polite = async {
+    let closed = async {
         stream.shutdown().await?;
         while poll_fn(|context| read_buffer::poll_read(stream, context, |_| ())).await? > 0 {}
         std::io::Result::Ok(())
     };
-    let _ = tokio::time::timeout(LINGER, polite).await;
+    let _ = tokio::time::timeout(LINGER, closed).await;
 }
 
-/// What a connection knows.
+/// State of one connection.
 struct Connection {
     context: Arc<ConnectionContext>,
     peer: Peer,
     counters: OpenConnection,
     read_buffer: ReadBuffer,
     write_buffer: WriteBuffer,
-    in_flight: InFlight,
+    in_flight: RequestsInFlight,
     stage: Stage,
-    /// What is said last, where the client broke the rules of the connection itself.
-    close_reason: Option<Box<ErrorReply<'static>>>,
-    began: Instant,
-    /// When the first byte of a frame came that is not whole yet.
-    frame_began: Option<Instant>,
-    /// When a frame last came whole.
+    /// The error that is sent last, if the client violated the framing of the connection.
+    close_error: Option<Box<ErrorReply<'static>>>,
+    accepted: Instant,
+    /// Arrival of the first byte of a frame that is not complete yet.
+    frame_started: Option<Instant>,
+    /// Arrival of the last complete frame.
     last_frame: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    /// Requests are read and answered.
+    /// Requests are read and executed.
     Open,
-    /// The client was told to go; what it still asks is refused.
+    /// The client was notified of the shutdown; further requests are refused.
     Draining { since: Instant },
-    /// Nothing more is read: the client sends no more, or was silent for too long, or framing is
-    /// lost. What it is owed it gets, and then the connection ends.
-    Ending,
+    /// Nothing more is read: the client has closed its side, was silent for too long, or framing is
+    /// lost. The connection closes when the requests in flight are answered.
+    Closing,
 }
 
 impl Connection {
-    fn new(context: Arc<ConnectionContext>, peer: Peer, began: Instant) -> Self {
+    fn new(context: Arc<ConnectionContext>, peer: Peer, accepted: Instant) -> Self {
         Self {
             peer,
             counters: context.metrics.connections.accepted(),
             context,
             read_buffer: ReadBuffer::default(),
             write_buffer: WriteBuffer::default(),
-            in_flight: InFlight::default(),
+            in_flight: RequestsInFlight::default(),
             stage: Stage::Open,
-            close_reason: None,
-            began,
-            frame_began: None,
+            close_error: None,
+            accepted,
+            frame_started: None,
             last_frame: None,
         }
     }
 
-    /// Serves until the connection is to be closed; an error where it is lost already.
+    /// Serves until the connection is to be closed.
+    ///
+    /// # Errors
+    /// If the connection is lost already.
     async fn run<S: AsyncRead + AsyncWrite + Unpin>(
         &mut self,
         stream: &mut S,
     ) -> std::io::Result<()> {
         let server = self.context.clone();
         let mut timer = pin!(tokio::time::sleep_until(self.deadline()));
-        // One wait serves both: the drain comes first, and the kill only after it.
+        // One future serves both stages of the shutdown: kill comes only after drain.
         let mut stop = pin!(server.shutdown.drain.cancelled());
         let mut drained = false;
         loop {
-            let over = self.is_over();
-            if over && let Some(error) = self.close_reason.take() {
+            let finished = self.is_finished();
+            if finished && let Some(error) = self.close_error.take() {
                 self.reply(CONNECTION_ID, &(*error).into());
             }
             self.flush(stream).await?;
-            if over {
+            if finished {
                 return Ok(());
             }
             if timer.deadline() > self.deadline() {
                 timer.as_mut().reset(self.deadline());
             }
-            // One closure, in this order: replies first, so that who floods still lets them out.
+            // One closure, in this order: replies first, so that a client that floods the
+            // connection with requests does not hold them up.
             poll_fn(|context| {
                 let mut progress = false;
-                let full = !self.reads();
-                while let Poll::Ready(ended) = self.in_flight.poll(context) {
-                    self.finish(ended);
+                let full = !self.is_reading();
+                while let Poll::Ready(completed) = self.in_flight.poll(context) {
+                    self.finish(completed);
                     progress = true;
                 }
                 if progress {
-                    // A place may have come free: look at what could not be looked at before. A
-                    // frame that had to wait has its time from now on.
+                    // Process the frames that had to wait for a request in flight to end. The
+                    // timeout of an incomplete frame among them starts now.
                     if full {
-                        self.frame_began = None;
+                        self.frame_started = None;
                     }
                     self.feed(&[]);
                 }
                 while stop.as_mut().poll(context).is_ready() {
                     if drained {
-                        return Poll::Ready(Err(self.grace_over()));
+                        return Poll::Ready(Err(self.grace_expired()));
                     }
                     drained = true;
                     stop.set(server.shutdown.kill.cancelled());
@@ -190,20 +178,20 @@ impl Connection {
                         progress = true;
                     }
                 }
-                if self.reads()
+                if self.is_reading()
                     && let Poll::Ready(read) =
                         read_buffer::poll_read(stream, context, |bytes| self.feed(bytes))
                 {
                     if read? == 0 {
-                        self.stage = Stage::Ending;
-                        self.counters.closed = Closed::Client;
+                        self.stage = Stage::Closing;
+                        self.counters.close_reason = CloseReason::Client;
                     }
                     progress = true;
                 }
                 if timer.as_mut().poll(context).is_ready() {
                     if Instant::now() >= self.deadline() {
                         self.time_out();
-                        self.stage = Stage::Ending;
+                        self.stage = Stage::Closing;
                     } else {
                         timer.as_mut().reset(self.deadline());
                     }
@@ -215,68 +203,69 @@ impl Connection {
         }
     }
 
-    /// Writes all that is ready.
+    /// Writes all replies that are ready.
     async fn flush<S: AsyncWrite + Unpin>(&mut self, stream: &mut S) -> std::io::Result<()> {
         if self.write_buffer.is_empty() {
             return Ok(());
         }
-        let mut done = 0;
+        let mut written = 0;
         let write = |context: &mut Context<'_>| {
-            Poll::Ready(self.write_buffer.poll_write(stream, context, &mut done))
+            Poll::Ready(self.write_buffer.poll_write(stream, context, &mut written))
         };
-        let written = match poll_fn(write).await {
-            Poll::Ready(written) => written,
-            // Only a client that does not read as fast as it asks costs a timer.
-            Poll::Pending => Box::pin(self.flush_slowly(stream, done)).await,
+        let result = match poll_fn(write).await {
+            Poll::Ready(result) => result,
+            // Only a client that reads more slowly than it sends requests costs a timer.
+            Poll::Pending => Box::pin(self.flush_slowly(stream, written)).await,
         };
         self.write_buffer.clear();
-        written
+        result
     }
 
     async fn flush_slowly<S: AsyncWrite + Unpin>(
         &mut self,
         stream: &mut S,
-        done: usize,
+        written: usize,
     ) -> std::io::Result<()> {
         let server = self.context.clone();
-        let written =
-            self.write_buffer.write(stream, done, server.limits.write, &server.shutdown.kill).await;
-        written.map_err(|stuck| match stuck {
+        let (timeout, kill) = (server.limits.write, &server.shutdown.kill);
+        let result = self.write_buffer.write(stream, written, timeout, kill).await;
+        result.map_err(|failure| match failure {
             WriteFailure::Lost(error) => error,
-            WriteFailure::Killed => self.grace_over(),
-            WriteFailure::TooSlow => {
-                self.counters.closed = Closed::WriteTimeout;
+            WriteFailure::Killed => self.grace_expired(),
+            WriteFailure::TimedOut => {
+                self.counters.close_reason = CloseReason::WriteTimeout;
                 ErrorKind::TimedOut.into()
             }
         })
     }
 
-    fn grace_over(&mut self) -> Error {
-        self.counters.closed = Closed::GraceOver;
+    fn grace_expired(&mut self) -> Error {
+        self.counters.close_reason = CloseReason::GraceOver;
         ErrorKind::TimedOut.into()
     }
 
-    fn reads(&self) -> bool {
+    fn is_reading(&self) -> bool {
         matches!(self.stage, Stage::Open | Stage::Draining { .. })
             && self.in_flight.len() < self.context.limits.in_flight
     }
 
-    fn is_over(&self) -> bool {
+    fn is_finished(&self) -> bool {
         match self.stage {
             Stage::Open => false,
             Stage::Draining { since } => self.in_flight.is_empty() && since.elapsed() >= LINGER,
-            Stage::Ending => self.in_flight.is_empty(),
+            Stage::Closing => self.in_flight.is_empty(),
         }
     }
 
-    /// When the connection has been silent, or a frame has been on its way, for too long.
+    /// Returns the time at which the connection has been silent, or a frame incomplete, for too
+    /// long.
     fn deadline(&self) -> Instant {
         let limits = &self.context.limits;
-        let due = match (self.frame_began, self.last_frame) {
-            (_, None) => self.began + limits.first_frame,
-            // A frame that waits for a place in flight is not the client's fault.
-            (Some(began), Some(_)) if self.reads() => began + limits.frame,
-            // What is in flight ends by its own deadline.
+        let due = match (self.frame_started, self.last_frame) {
+            (_, None) => self.accepted + limits.first_frame,
+            // A frame that waits for a request in flight to end is not the client's fault.
+            (Some(started), Some(_)) if self.is_reading() => started + limits.frame,
+            // Requests in flight end by their own deadlines.
             _ if !self.in_flight.is_empty() => Instant::now() + limits.idle,
             (_, Some(last)) => last + limits.idle,
         };
@@ -286,57 +275,56 @@ impl Connection {
         }
     }
 
-    /// Looks at the frames of what was kept and of `more`.
-    fn feed(&mut self, more: &[u8]) {
+    /// Processes the frames in the read buffer followed by `bytes`.
+    fn feed(&mut self, bytes: &[u8]) {
         let mut input = std::mem::take(&mut self.read_buffer);
-        input.feed(more, |bytes| self.frames(bytes));
+        input.feed(bytes, |bytes| self.process_frames(bytes));
         self.read_buffer = input;
-        if self.stage == Stage::Ending {
+        if self.stage == Stage::Closing {
             self.read_buffer.clear();
         }
-        self.frame_began = match self.frame_began {
+        self.frame_started = match self.frame_started {
             _ if self.read_buffer.is_empty() => None,
             None => Some(Instant::now()),
-            began => began,
+            started => started,
         };
     }
 
-    /// Answers or starts the frames at the front of `bytes`; how many bytes they take.
-    fn frames(&mut self, bytes: &[u8]) -> usize {
-        let (mut taken, mut end) = (0, None);
+    /// Answers or starts the complete frames at the front of `bytes`, and returns the number of
+    /// bytes that they take.
+    fn process_frames(&mut self, bytes: &[u8]) -> usize {
+        let (mut consumed, mut frame_error) = (0, None);
         let clocks = self.context.handler.read_clocks();
-        let mut run = Batch::new(clocks.instant);
-        while self.reads() {
-            match frame::split(bytes.get(taken..).unwrap_or_default()) {
+        let mut batch = Batch::new(clocks.instant);
+        while self.is_reading() {
+            match frame::split(bytes.get(consumed..).unwrap_or_default()) {
                 Ok(Some((frame, size))) => {
-                    taken += size;
+                    consumed += size;
                     self.last_frame = Some(clocks.instant);
-                    self.frame_began = None;
-                    if let Some(outcome) = self.frame(frame, clocks) {
-                        run.answered(
-                            counters::row(frame.kind),
-                            outcome,
-                            &self.context.metrics.requests,
-                        );
+                    self.frame_started = None;
+                    if let Some(outcome) = self.process_frame(frame, clocks) {
+                        let requests = &self.context.metrics.requests;
+                        batch.answered(counters::type_index(frame.kind), outcome, requests);
                     }
                 }
                 Ok(None) => break,
                 Err(error) => {
-                    end = Some(error);
+                    frame_error = Some(error);
                     break;
                 }
             }
         }
-        run.end(&self.context.metrics.requests);
-        let Some(error) = end else { return taken };
-        self.break_off(handler::frame_error(error), Closed::FrameError);
+        batch.end(&self.context.metrics.requests);
+        let Some(error) = frame_error else { return consumed };
+        self.close_with(handler::frame_error(error), CloseReason::FrameError);
         bytes.len()
     }
 
-    /// Answers a frame, or starts what will; the outcome where it was answered.
-    fn frame(&mut self, frame: Frame<'_>, clocks: ClockReading) -> Option<usize> {
-        if frame.id == CONNECTION_ID || self.in_flight.has(frame.id) {
-            self.break_off(handler::malformed_id(), Closed::RequestId);
+    /// Answers a frame, or starts a task that will. Returns the index of the outcome if the frame
+    /// was answered.
+    fn process_frame(&mut self, frame: Frame<'_>, clocks: ClockReading) -> Option<usize> {
+        if frame.id == CONNECTION_ID || self.in_flight.contains(frame.id) {
+            self.close_with(handler::malformed_id(), CloseReason::RequestId);
             return None;
         }
         if let Stage::Draining { .. } = self.stage {
@@ -353,8 +341,8 @@ impl Connection {
         }
     }
 
-    /// Gives a request a task of its own, which goes on when the connection has gone: what it began
-    /// is finished.
+    /// Starts a task for a request. The task continues if the connection closes, so that what it
+    /// has started is completed. Returns the index of the outcome if the request was refused.
     fn start(
         &mut self,
         frame: Frame<'_>,
@@ -363,62 +351,68 @@ impl Connection {
     ) -> Option<usize> {
         let hashes = Handler::hashes(&request);
         if hashes && self.in_flight.hashing() >= self.context.limits.hashing {
-            return Some(self.reply(frame.id, &handler::busy(HASHING_PAUSE).into()));
+            return Some(self.reply(frame.id, &handler::busy(BUSY_RETRY_AFTER).into()));
         }
         self.in_flight.start(&self.context, &self.peer, frame, request, common);
         None
     }
 
-    /// Writes down the reply of a task that has ended.
-    fn finish(&mut self, ended: CompletedRequest) {
-        let CompletedRequest { id, row, name, took, reply } = ended;
+    /// Logs and counts a completed request, and adds its reply to the write buffer.
+    fn finish(&mut self, completed: CompletedRequest) {
+        let CompletedRequest { id, type_index, name, duration, reply } = completed;
         let outcome = match &reply {
             Reply::ErrorReply(error) => error.code.name(),
             _ => "OK",
         };
-        let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         tracing::info!(request = name, id, outcome, millis, peer = %self.peer.ip);
         let outcome = self.reply(id, &reply);
-        self.context.metrics.requests.answered(row, outcome, took, 1);
+        self.context.metrics.requests.answered(type_index, outcome, duration, 1);
     }
 
-    /// Lets what was begun go on, though nobody waits for it any more.
+    /// Detaches the requests in flight, which continue although nothing waits for their replies.
     fn detach(&mut self) {
-        for row in self.in_flight.detach() {
-            self.context.metrics.requests.unanswered(row, counters::CLIENT_GONE);
+        for type_index in self.in_flight.detach() {
+            self.context.metrics.requests.unanswered(type_index, counters::CLIENT_GONE);
         }
     }
 
-    /// Notes which patience is over. One that drains has none left anyway.
+    /// Records which timeout has expired. A draining connection keeps its reason.
     fn time_out(&mut self) {
         if self.stage == Stage::Open {
-            self.counters.closed = match (self.frame_began, self.last_frame) {
-                (_, None) => Closed::FirstFrameTimeout,
-                (Some(_), Some(_)) => Closed::FrameTimeout,
-                (None, Some(_)) => Closed::IdleTimeout,
+            self.counters.close_reason = match (self.frame_started, self.last_frame) {
+                (_, None) => CloseReason::FirstFrameTimeout,
+                (Some(_), Some(_)) => CloseReason::FrameTimeout,
+                (None, Some(_)) => CloseReason::IdleTimeout,
             };
         }
     }
 
+    /// Adds a reply to the write buffer, and returns the index of its outcome.
     fn reply(&mut self, id: u32, reply: &Reply<'_>) -> usize {
         self.write_buffer.reply(id, reply)
     }
 
-    /// Ends, and tells why: where the next frame begins, or whose a reply would be, is unknown. The
-    /// reason goes out behind the replies that are owed, since to a client it is the end of the
-    /// connection.
-    fn break_off(&mut self, error: ErrorReply<'static>, closed: Closed) {
-        tracing::info!(outcome = error.code.name(), reason = %error.message, peer = %self.peer.ip, "connection refused");
-        self.close_reason = Some(Box::new(error));
-        self.stage = Stage::Ending;
-        self.counters.closed = closed;
+    /// Closes the connection with an error: the start of the next frame, or the request that a reply
+    /// would belong to, is unknown. The error is sent after the replies to the requests in flight,
+    /// because a client takes it as the end of the connection.
+    fn close_with(&mut self, error: ErrorReply<'static>, reason: CloseReason) {
+        tracing::info!(
+            outcome = error.code.name(),
+            reason = %error.message,
+            peer = %self.peer.ip,
+            "protocol violation; closing the connection"
+        );
+        self.close_error = Some(Box::new(error));
+        self.stage = Stage::Closing;
+        self.counters.close_reason = reason;
     }
 
-    /// Tells the client to go.
+    /// Notifies the client that the server is shutting down.
     fn drain(&mut self) {
         self.reply(CONNECTION_ID, &handler::shutting_down().into());
         self.stage = Stage::Draining { since: Instant::now() };
-        self.counters.closed = Closed::Drained;
+        self.counters.close_reason = CloseReason::Drained;
     }
 }
 
@@ -429,7 +423,7 @@ mod tests {
     use super::*;
     use crate::tcp::limiter::ConnectionSlot;
 
-    /// What `serve` gives, without a call.
+    /// Returns the size of the future that `serve` returns, without calling it.
     fn size<A, B, C, D, E, F>(_: fn(A, B, C, D, E) -> F) -> usize {
         size_of::<F>()
     }

@@ -1,92 +1,95 @@
-//! The protocol's tables as the labels of what is counted: a request's type and outcome can be
-//! nothing else, whatever a client sends. And what is counted where requests are answered at once.
+//! The protocol's tables as labels of the request metrics. A request's type and outcome can have no
+//! other label, whatever a client sends.
 
 use tokio::time::Instant;
 use user_proto::{ErrorClass, ErrorCode, Reply, Request};
 
 use crate::metrics::{OutcomeLabel, RequestLabels, RequestMetrics};
 
-/// The row of every type that no request has.
+/// Index of every message type that is not a request.
 const UNKNOWN: u8 = Request::ALL.len() as u8;
-/// Each type's row.
-const ROWS: [u8; 256] = {
-    let mut rows = [UNKNOWN; 256];
-    let mut row = 0;
-    while row < Request::ALL.len() {
-        rows[Request::ALL[row].0 as usize] = row as u8;
-        row += 1;
+/// Index of each message type.
+const TYPE_INDICES: [u8; 256] = {
+    let mut indices = [UNKNOWN; 256];
+    let mut index = 0;
+    while index < Request::ALL.len() {
+        indices[Request::ALL[index].0 as usize] = index as u8;
+        index += 1;
     }
-    rows
+    indices
 };
 const OK: usize = 0;
-/// The client had gone before its reply; the row behind those of the error codes.
+/// Index of the outcome of a request whose client had left before its reply. It follows those of
+/// the error codes.
 pub(super) const CLIENT_GONE: usize = ErrorCode::ALL.len() + 1;
 
-/// What the labels of requests may say.
+/// Returns the labels of the request metrics: the types and error codes of the protocol.
 #[must_use]
-pub fn names() -> RequestLabels {
+pub fn request_labels() -> RequestLabels {
     let of_code = |code: &ErrorCode| OutcomeLabel {
         name: code.name(),
-        from_start: matches!(code.class(), ErrorClass::SlowDown | ErrorClass::Server),
+        always_shown: matches!(code.class(), ErrorClass::SlowDown | ErrorClass::Server),
     };
-    let mut outcomes = vec![OutcomeLabel { name: "OK", from_start: true }];
+    let mut outcomes = vec![OutcomeLabel { name: "OK", always_shown: true }];
     outcomes.extend(ErrorCode::ALL.iter().map(of_code));
-    outcomes.push(OutcomeLabel { name: "CLIENT_GONE", from_start: false });
+    outcomes.push(OutcomeLabel { name: "CLIENT_GONE", always_shown: false });
     RequestLabels {
         types: Request::ALL.iter().map(|(_, name)| *name).chain(["unknown"]).collect(),
         outcomes,
     }
 }
 
-/// The row of a type.
-pub(super) fn row(kind: u8) -> usize {
-    ROWS.get(usize::from(kind)).copied().unwrap_or(UNKNOWN).into()
+/// Returns the index of a message type in the request metrics.
+pub(super) fn type_index(kind: u8) -> usize {
+    TYPE_INDICES.get(usize::from(kind)).copied().unwrap_or(UNKNOWN).into()
 }
 
-/// The outcome that a reply tells.
-pub(super) fn outcome(reply: &Reply<'_>) -> usize {
+/// Returns the index of a reply's outcome in the request metrics.
+pub(super) fn outcome_index(reply: &Reply<'_>) -> usize {
     match reply {
-        // Every code that this server sends is in the list, which is sorted.
+        // The list is sorted, and contains every code that this server sends.
         Reply::ErrorReply(error) => {
-            ErrorCode::ALL.binary_search(&error.code).map_or(CLIENT_GONE, |place| place + 1)
+            ErrorCode::ALL.binary_search(&error.code).map_or(CLIENT_GONE, |index| index + 1)
         }
         _ => OK,
     }
 }
 
-/// RequestMetrics that came with one read and were answered alike, one after the other. They share a look
-/// at the clock, and the time since the last one, in equal parts.
+/// Consecutive requests of one read that have the same type and outcome. They are counted together:
+/// the time since the previous batch, measured by one clock reading, is divided among them.
 pub(super) struct Batch {
     since: Instant,
-    row: usize,
+    type_index: usize,
     outcome: usize,
     count: u32,
 }
 
 impl Batch {
+    /// Returns an empty batch, for requests that arrived at `since`.
     pub(super) fn new(since: Instant) -> Self {
-        Self { since, row: 0, outcome: OK, count: 0 }
+        Self { since, type_index: 0, outcome: OK, count: 0 }
     }
 
-    /// One more was answered.
-    pub(super) fn answered(&mut self, row: usize, outcome: usize, requests: &RequestMetrics) {
-        if self.count > 0 && (row, outcome) != (self.row, self.outcome) {
+    /// Adds a request that was answered. If it differs from the previous ones, counts those first.
+    pub(super) fn answered(
+        &mut self,
+        type_index: usize,
+        outcome: usize,
+        requests: &RequestMetrics,
+    ) {
+        if self.count > 0 && (type_index, outcome) != (self.type_index, self.outcome) {
             let each = self.since.elapsed() / (self.count + 1);
-            requests.answered(self.row, self.outcome, each, self.count);
+            requests.answered(self.type_index, self.outcome, each, self.count);
             *self = Self::new(self.since + each * self.count);
         }
-        *self = Self { since: self.since, row, outcome, count: self.count + 1 };
+        *self = Self { since: self.since, type_index, outcome, count: self.count + 1 };
     }
 
-    /// There are no more.
+    /// Counts the requests of the last batch.
     pub(super) fn end(self, requests: &RequestMetrics) {
         if self.count > 0 {
-            requests.answered(
-                self.row,
-                self.outcome,
-                self.since.elapsed() / self.count,
-                self.count,
-            );
+            let each = self.since.elapsed() / self.count;
+            requests.answered(self.type_index, self.outcome, each, self.count);
         }
     }
 }
@@ -97,11 +100,11 @@ mod tests {
 
     #[test]
     fn each_type_and_code_has_its_name() {
-        let names = names();
+        let labels = request_labels();
         for (kind, name) in Request::ALL {
-            assert_eq!(names.types[row(*kind)], *name);
+            assert_eq!(labels.types[type_index(*kind)], *name);
         }
-        assert_eq!(names.types[row(0x3E)], "unknown");
+        assert_eq!(labels.types[type_index(0x3E)], "unknown");
         for code in ErrorCode::ALL {
             let reply = user_proto::ErrorReply {
                 code: *code,
@@ -109,22 +112,22 @@ mod tests {
                 retry_after_ms: None,
                 field: None,
             };
-            assert_eq!(names.outcomes[outcome(&reply.into())].name, code.name());
+            assert_eq!(labels.outcomes[outcome_index(&reply.into())].name, code.name());
         }
-        assert_eq!(names.outcomes[OK].name, "OK");
-        assert_eq!(names.outcomes[CLIENT_GONE].name, "CLIENT_GONE");
-        assert_eq!(names.outcomes.len(), CLIENT_GONE + 1);
+        assert_eq!(labels.outcomes[OK].name, "OK");
+        assert_eq!(labels.outcomes[CLIENT_GONE].name, "CLIENT_GONE");
+        assert_eq!(labels.outcomes.len(), CLIENT_GONE + 1);
     }
 
     #[test]
-    fn those_answered_alike_share_their_time() {
-        let metrics = crate::metrics::Metrics::new(names(), crate::domain::Timestamp(0));
-        let began = Instant::now() - std::time::Duration::from_secs(16);
-        let mut run = Batch::new(began);
+    fn requests_of_one_batch_share_its_time() {
+        let metrics = crate::metrics::Metrics::new(request_labels(), crate::domain::Timestamp(0));
+        let started = Instant::now() - std::time::Duration::from_secs(16);
+        let mut batch = Batch::new(started);
         for kind in [0x03, 0x03, 0x03, 0x7F] {
-            run.answered(row(kind), OK, &metrics.requests);
+            batch.answered(type_index(kind), OK, &metrics.requests);
         }
-        run.end(&metrics.requests);
+        batch.end(&metrics.requests);
         let text = metrics.text();
         let value = |start: String| {
             let line = text.lines().find_map(|line| line.strip_prefix(&start));
@@ -135,9 +138,8 @@ mod tests {
                 value(format!("user_server_requests_total{{type=\"{kind}\",outcome=\"OK\"}}")),
                 count
             );
-            let took =
-                value(format!("user_server_request_duration_seconds_sum{{type=\"{kind}\"}}"));
-            assert!((4.0..5.0).contains(&(took / count)), "{kind}: {took}");
+            let sum = value(format!("user_server_request_duration_seconds_sum{{type=\"{kind}\"}}"));
+            assert!((4.0..5.0).contains(&(sum / count)), "{kind}: {sum}");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Handshakes that are not done yet: bounded in time and in number. Where there are too many the
-//! oldest gives way, so that who stalls loses to who is quick.
+//! TLS handshakes that are not complete yet: bounded in time and number. If there are too many, the
+//! oldest is dropped, so that clients that stall do not hold up others.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -10,87 +10,91 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
 use crate::metrics::HandshakeFailure;
-use crate::tls::{NoHandshake, Tls, TlsStream};
+use crate::tls::{HandshakeError, Tls, TlsStream};
 
-/// The most handshakes at once. Each may hold some 100 KiB, for a client's chain of certificates.
-const MOST: usize = 256;
-/// The first byte of every handshake.
-const HANDSHAKE: u8 = 0x16;
+/// Maximum number of handshakes at the same time. Each may use some 100 KiB, for a client's
+/// certificate chain.
+const MAX_HANDSHAKES: usize = 256;
+/// The first byte of every TLS handshake: the content type `handshake`.
+const CONTENT_TYPE: u8 = 0x16;
 
-/// The handshakes of one server.
+/// The TLS handshakes of one server.
 pub(super) struct Handshakes {
     tls: Arc<Tls>,
-    running: Mutex<Running>,
+    ongoing: Mutex<OngoingHandshakes>,
 }
 
 #[derive(Default)]
-struct Running {
+struct OngoingHandshakes {
     next: u64,
-    /// Those that run, the oldest first. Dropping a sender ends its handshake.
-    ends: BTreeMap<u64, oneshot::Sender<Infallible>>,
+    /// Ordered by start. Dropping a sender ends its handshake.
+    senders: BTreeMap<u64, oneshot::Sender<Infallible>>,
 }
 
-/// Why a handshake led to nothing.
-pub(super) enum Failed {
-    /// It went wrong.
-    Handshake(NoHandshake),
-    /// The client speaks without TLS, and can be told so.
+/// A handshake that did not lead to a connection.
+pub(super) enum FailedHandshake {
+    Tls(HandshakeError),
+    /// The client did not use TLS; its stream can carry an error in plaintext.
     Plaintext(TcpStream),
 }
 
 impl Handshakes {
     pub(super) fn new(tls: Arc<Tls>) -> Self {
-        Self { tls, running: Mutex::default() }
+        Self { tls, ongoing: Mutex::default() }
     }
 
-    /// Whether whoever is in is believed.
-    pub(super) fn knows_clients(&self) -> bool {
-        self.tls.knows_clients()
+    /// Returns true if clients must present a certificate, so that every connection is trusted.
+    pub(super) fn authenticates_clients(&self) -> bool {
+        self.tls.authenticates_clients()
     }
 
-    /// Makes a stream a secret one.
-    pub(super) async fn shake(
+    /// Performs a handshake within `timeout`, and returns the encrypted stream.
+    pub(super) async fn handshake(
         &self,
         stream: TcpStream,
-        within: Duration,
-    ) -> Result<TlsStream<TcpStream>, Failed> {
-        let (turn, pushed_out) = self.begin();
-        let shaken = tokio::select! {
-            shaken = tokio::time::timeout(within, self.work(stream)) => shaken.unwrap_or_else(|_| {
-                Err(failed(HandshakeFailure::Timeout, "it was not done in time"))
-            }),
-            _ = pushed_out => Err(failed(HandshakeFailure::PushedOut, "too many others came after it")),
+        timeout: Duration,
+    ) -> Result<TlsStream<TcpStream>, FailedHandshake> {
+        let (number, pushed_out) = self.register();
+        let result = tokio::select! {
+            result = tokio::time::timeout(timeout, self.accept(stream)) => {
+                result.unwrap_or_else(|_| Err(failed(HandshakeFailure::Timeout, "timed out")))
+            }
+            _ = pushed_out => {
+                Err(failed(HandshakeFailure::PushedOut, "dropped in favour of newer handshakes"))
+            }
         };
-        self.running().ends.remove(&turn);
-        shaken
+        self.ongoing().senders.remove(&number);
+        result
     }
 
-    async fn work(&self, stream: TcpStream) -> Result<TlsStream<TcpStream>, Failed> {
+    async fn accept(&self, stream: TcpStream) -> Result<TlsStream<TcpStream>, FailedHandshake> {
         let mut first = [0];
         match stream.peek(&mut first).await {
-            Ok(1..) if first != [HANDSHAKE] => Err(Failed::Plaintext(stream)),
-            Ok(_) => self.tls.accept(stream).await.map_err(Failed::Handshake),
+            Ok(1..) if first != [CONTENT_TYPE] => Err(FailedHandshake::Plaintext(stream)),
+            Ok(_) => self.tls.accept(stream).await.map_err(FailedHandshake::Tls),
             Err(error) => Err(failed(HandshakeFailure::Lost, &error.to_string())),
         }
     }
 
-    fn begin(&self) -> (u64, oneshot::Receiver<Infallible>) {
-        let (end, pushed_out) = oneshot::channel();
-        let mut running = self.running();
-        if running.ends.len() >= MOST {
-            running.ends.pop_first();
+    /// Registers a handshake, and drops the oldest if there are too many. Returns its number, and a
+    /// receiver that is closed when the handshake is dropped in turn.
+    fn register(&self) -> (u64, oneshot::Receiver<Infallible>) {
+        let (sender, pushed_out) = oneshot::channel();
+        let mut ongoing = self.ongoing();
+        if ongoing.senders.len() >= MAX_HANDSHAKES {
+            ongoing.senders.pop_first();
         }
-        let turn = running.next;
-        running.next += 1;
-        running.ends.insert(turn, end);
-        (turn, pushed_out)
+        let number = ongoing.next;
+        ongoing.next += 1;
+        ongoing.senders.insert(number, sender);
+        (number, pushed_out)
     }
 
-    fn running(&self) -> MutexGuard<'_, Running> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    fn ongoing(&self) -> MutexGuard<'_, OngoingHandshakes> {
+        self.ongoing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn failed(kind: HandshakeFailure, why: &str) -> Failed {
-    Failed::Handshake(NoHandshake { kind, why: why.to_owned() })
+fn failed(reason: HandshakeFailure, message: &str) -> FailedHandshake {
+    FailedHandshake::Tls(HandshakeError { reason, message: message.to_owned() })
 }

@@ -1,5 +1,5 @@
-//! The requests of a connection that have a task of their own. Nothing of it is there while none
-//! has.
+//! The requests of a connection that are executed in tasks. Nothing is allocated while there are
+//! none.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -12,26 +12,28 @@ use tracing::Instrument;
 use user_proto::frame::Frame;
 use user_proto::{Common, Reply, Request};
 
-use super::connection::ConnectionContext;
+use super::context::ConnectionContext;
 use super::counters;
 use crate::handler::{self, Handler, Peer};
 
-/// The requests in flight.
+/// The requests of a connection that are executed in tasks.
 #[derive(Default)]
-pub(super) struct InFlight(Option<Box<Running>>);
+pub(super) struct RequestsInFlight(Option<Box<RequestTasks>>);
 
-struct Running {
+struct RequestTasks {
     tasks: JoinSet<Reply<'static>>,
-    pending: Vec<Pending>,
-    /// Who has gone costs no hash.
+    requests: Vec<PendingRequest>,
+    /// Cancels its token when the connection closes, so that a password that is not being hashed
+    /// yet is not hashed for a client that has left.
     gone: DropGuard,
 }
 
-/// A request that has a task.
-struct Pending {
+/// A request with a task.
+struct PendingRequest {
     task: Id,
     id: u32,
-    row: usize,
+    /// Index of the message type in the request metrics.
+    type_index: usize,
     name: &'static str,
     hashes: bool,
     arrived: Instant,
@@ -40,35 +42,36 @@ struct Pending {
 /// A request whose task has ended.
 pub(super) struct CompletedRequest {
     pub(super) id: u32,
-    pub(super) row: usize,
+    /// Index of the message type in the request metrics.
+    pub(super) type_index: usize,
     pub(super) name: &'static str,
-    pub(super) took: Duration,
+    pub(super) duration: Duration,
     pub(super) reply: Reply<'static>,
 }
 
-impl InFlight {
-    fn pending(&self) -> &[Pending] {
-        self.0.as_deref().map(|running| running.pending.as_slice()).unwrap_or_default()
+impl RequestsInFlight {
+    fn requests(&self) -> &[PendingRequest] {
+        self.0.as_deref().map(|tasks| tasks.requests.as_slice()).unwrap_or_default()
     }
 
     pub(super) fn len(&self) -> usize {
-        self.pending().len()
+        self.requests().len()
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.pending().is_empty()
+        self.requests().is_empty()
     }
 
-    pub(super) fn has(&self, id: u32) -> bool {
-        self.pending().iter().any(|pending| pending.id == id)
+    pub(super) fn contains(&self, id: u32) -> bool {
+        self.requests().iter().any(|request| request.id == id)
     }
 
-    /// How many of them hash, or wait to.
+    /// Returns the number of requests that hash a password or wait for it.
     pub(super) fn hashing(&self) -> usize {
-        self.pending().iter().filter(|pending| pending.hashes).count()
+        self.requests().iter().filter(|request| request.hashes).count()
     }
 
-    /// Gives a request a task.
+    /// Spawns the task of a request.
     pub(super) fn start(
         &mut self,
         connection: &Arc<ConnectionContext>,
@@ -77,74 +80,70 @@ impl InFlight {
         request: Request<'_>,
         common: Common<'_>,
     ) {
-        let running = self.0.get_or_insert_with(|| {
+        let tasks = self.0.get_or_insert_with(|| {
             let gone = CancellationToken::new().drop_guard();
-            Box::new(Running { tasks: JoinSet::new(), pending: Vec::new(), gone })
+            Box::new(RequestTasks { tasks: JoinSet::new(), requests: Vec::new(), gone })
         });
-        let (id, row) = (frame.id, counters::row(frame.kind));
+        let (id, type_index) = (frame.id, counters::type_index(frame.kind));
         let (_, name) = request.row();
         let hashes = Handler::hashes(&request);
         let (request, common) = (request.into_owned(), common.into_owned());
         let (handler, peer, gone) =
-            (connection.handler.clone(), peer.clone(), running.gone.token().clone());
+            (connection.handler.clone(), peer.clone(), tasks.gone.token().clone());
         let arrived = Instant::now();
         let traceparent = common.traceparent.as_deref().filter(|text| is_traceparent(text));
         let span = tracing::info_span!("request", request = name, id, traceparent);
-        let in_flight = connection.metrics.requests.begin();
+        let counted = connection.metrics.requests.start();
         let answer = async move {
-            let _in_flight = in_flight;
+            let _counted = counted;
             handler.answer(request, &common, &peer, arrived, gone).await
         };
         let answer = answer.instrument(span);
-        let task = running.tasks.spawn(connection.tasks.track_future(answer)).id();
-        running.pending.push(Pending { task, id, row, name, hashes, arrived });
+        let task = tasks.tasks.spawn(connection.tasks.track_future(answer)).id();
+        tasks.requests.push(PendingRequest { task, id, type_index, name, hashes, arrived });
     }
 
-    /// The next one that has ended; pending also where there is none.
+    /// Polls for the next request that is completed. Pending also if there are none in flight.
     pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<CompletedRequest> {
         loop {
-            let Some(running) = &mut self.0 else { return Poll::Pending };
-            let (task, reply) =
-                match std::task::ready!(running.tasks.poll_join_next_with_id(context)) {
-                    Some(Ok((task, reply))) => (task, reply),
-                    Some(Err(error)) => {
-                        tracing::error!(%error, "a request's task failed");
-                        (error.id(), handler::internal().into())
-                    }
-                    None => {
-                        self.0 = None;
-                        return Poll::Pending;
-                    }
-                };
-            if let Some(place) = running.pending.iter().position(|pending| pending.task == task) {
-                let Pending { id, row, name, arrived, .. } = running.pending.swap_remove(place);
-                return Poll::Ready(CompletedRequest {
-                    id,
-                    row,
-                    name,
-                    took: arrived.elapsed(),
-                    reply,
-                });
+            let Some(tasks) = &mut self.0 else { return Poll::Pending };
+            let (task, reply) = match std::task::ready!(tasks.tasks.poll_join_next_with_id(context))
+            {
+                Some(Ok((task, reply))) => (task, reply),
+                Some(Err(error)) => {
+                    tracing::error!(%error, "the task of a request failed");
+                    (error.id(), handler::internal().into())
+                }
+                None => {
+                    self.0 = None;
+                    return Poll::Pending;
+                }
+            };
+            if let Some(index) = tasks.requests.iter().position(|request| request.task == task) {
+                let PendingRequest { id, type_index, name, arrived, .. } =
+                    tasks.requests.swap_remove(index);
+                let duration = arrived.elapsed();
+                return Poll::Ready(CompletedRequest { id, type_index, name, duration, reply });
             }
         }
     }
 
-    /// Lets all go on by themselves; the row of each.
+    /// Lets the tasks continue on their own, and returns the type index of each request.
     pub(super) fn detach(&mut self) -> impl Iterator<Item = usize> + use<> {
-        let mut running = self.0.take();
-        if let Some(running) = &mut running {
-            running.tasks.detach_all();
+        let mut tasks = self.0.take();
+        if let Some(tasks) = &mut tasks {
+            tasks.tasks.detach_all();
         }
-        running
-            .map(|running| running.pending)
+        tasks
+            .map(|tasks| tasks.requests)
             .unwrap_or_default()
             .into_iter()
-            .map(|pending| pending.row)
+            .map(|request| request.type_index)
     }
 }
 
-/// Whether a text has the form of version 00 (W3C Trace Context, section 3.2). Anything else a
-/// client could write into the log.
+/// Returns true if a text has the form of version 00 (W3C Trace Context, section 3.2). A client
+/// could write any other text into the log.
 fn is_traceparent(text: &str) -> bool {
     let hex = |part: &str, length| {
         part.len() == length && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))

@@ -1,6 +1,6 @@
-//! ConnectionLimiter for connections: how many there may be in all, and of one peer. Who is believed has no
-//! limit of its own, and the last tenth of all limiter besides, so that no crowd of strangers keeps
-//! the gateway out.
+//! The connection limiter: bounds the number of connections in total and per peer. Trusted peers
+//! have no limit per peer, and the last tenth of the total is reserved for them, so that no crowd
+//! of other clients keeps the gateway out.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -8,48 +8,49 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::domain::ClientNetwork;
 
-/// How many connections there may be.
+/// Maximum numbers of connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MaxConnections {
-    /// In all.
-    pub all: usize,
-    /// Of one peer that is not trusted: an IPv4 address or an IPv6 /64.
+    /// Maximum number of connections in total.
+    pub total: usize,
+    /// Maximum number of connections from one peer that is not trusted: an IPv4 address or an IPv6
+    /// /64.
     pub per_peer: usize,
 }
 
-/// The limiter of one server.
+/// The connection limiter of one server.
 pub(super) struct ConnectionLimiter {
     limits: MaxConnections,
-    taken: Mutex<Taken>,
+    counts: Mutex<SlotCounts>,
 }
 
 #[derive(Default)]
-struct Taken {
-    all: usize,
-    of_peers: HashMap<ClientNetwork, usize>,
+struct SlotCounts {
+    total: usize,
+    per_peer: HashMap<ClientNetwork, usize>,
 }
 
-/// The place of a connection; dropping it makes room.
+/// The slot of a connection, which is released when it is dropped.
 pub(super) struct ConnectionSlot {
     limiter: Arc<ConnectionLimiter>,
-    /// Where it counts among its peer's.
+    /// The peer that the connection is counted for, unless it is trusted.
     network: Option<ClientNetwork>,
-    /// Whether it counts among all.
+    /// Set once the connection is counted in the total.
     established: bool,
 }
 
 impl ConnectionLimiter {
     pub(super) fn new(limits: MaxConnections) -> Self {
-        Self { limits, taken: Mutex::default() }
+        Self { limits, counts: Mutex::default() }
     }
 
-    /// A place for a connection that has come, unless its peer has too many. It counts among all
-    /// once it has established.
-    pub(super) fn arrive(self: &Arc<Self>, ip: IpAddr, trusted: bool) -> Option<ConnectionSlot> {
+    /// Returns a slot for a new connection, or `None` if its peer has too many. The connection is
+    /// counted in the total once it is established.
+    pub(super) fn acquire(self: &Arc<Self>, ip: IpAddr, trusted: bool) -> Option<ConnectionSlot> {
         let network = (!trusted).then(|| ClientNetwork::from(ip));
         if let Some(network) = network {
-            let mut taken = self.taken();
-            let of_peer = taken.of_peers.entry(network).or_default();
+            let mut counts = self.counts();
+            let of_peer = counts.per_peer.entry(network).or_default();
             if *of_peer >= self.limits.per_peer {
                 return None;
             }
@@ -58,37 +59,38 @@ impl ConnectionLimiter {
         Some(ConnectionSlot { limiter: self.clone(), network, established: false })
     }
 
-    fn taken(&self) -> MutexGuard<'_, Taken> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    fn counts(&self) -> MutexGuard<'_, SlotCounts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl ConnectionSlot {
-    /// Counts it among all, where there is room. Who turns out to be trusted no longer counts among
-    /// its peer's.
+    /// Counts the connection in the total, and returns false if the limit is reached. A client that
+    /// has turned out to be trusted is no longer counted for its peer.
     pub(super) fn establish(&mut self, trusted: bool) -> bool {
-        let MaxConnections { all, .. } = self.limiter.limits;
-        let most = if trusted { all } else { all - all / 10 };
-        let mut taken = self.limiter.taken();
-        if taken.all >= most {
+        let MaxConnections { total, .. } = self.limiter.limits;
+        let max = if trusted { total } else { total - total / 10 };
+        let mut counts = self.limiter.counts();
+        if counts.total >= max {
             return false;
         }
-        taken.all += 1;
+        counts.total += 1;
         self.established = true;
         if trusted {
-            taken.leave(self.network.take());
+            counts.release(self.network.take());
         }
         true
     }
 }
 
-impl Taken {
-    fn leave(&mut self, network: Option<ClientNetwork>) {
+impl SlotCounts {
+    /// Removes one connection from the count of a peer.
+    fn release(&mut self, network: Option<ClientNetwork>) {
         let Some(network) = network else { return };
-        if let Some(of_peer) = self.of_peers.get_mut(&network) {
+        if let Some(of_peer) = self.per_peer.get_mut(&network) {
             *of_peer -= 1;
             if *of_peer == 0 {
-                self.of_peers.remove(&network);
+                self.per_peer.remove(&network);
             }
         }
     }
@@ -96,9 +98,9 @@ impl Taken {
 
 impl Drop for ConnectionSlot {
     fn drop(&mut self) {
-        let mut taken = self.limiter.taken();
-        taken.all -= usize::from(self.established);
-        taken.leave(self.network.take());
+        let mut counts = self.limiter.counts();
+        counts.total -= usize::from(self.established);
+        counts.release(self.network.take());
     }
 }
 
@@ -106,54 +108,58 @@ impl Drop for ConnectionSlot {
 mod tests {
     use super::*;
 
-    fn limiter(all: usize, per_peer: usize) -> Arc<ConnectionLimiter> {
-        Arc::new(ConnectionLimiter::new(MaxConnections { all, per_peer }))
+    fn limiter(total: usize, per_peer: usize) -> Arc<ConnectionLimiter> {
+        Arc::new(ConnectionLimiter::new(MaxConnections { total, per_peer }))
     }
 
-    fn arrive(limiter: &Arc<ConnectionLimiter>, ip: &str, trusted: bool) -> Option<ConnectionSlot> {
-        let mut place = limiter.arrive(ip.parse().unwrap(), trusted)?;
-        place.establish(trusted).then_some(place)
+    fn connect(
+        limiter: &Arc<ConnectionLimiter>,
+        ip: &str,
+        trusted: bool,
+    ) -> Option<ConnectionSlot> {
+        let mut slot = limiter.acquire(ip.parse().unwrap(), trusted)?;
+        slot.establish(trusted).then_some(slot)
     }
 
     #[test]
-    fn a_peer_has_its_share_and_a_household_is_one_peer() {
+    fn a_peer_has_its_share_and_an_ipv6_64_is_one_peer() {
         let limiter = limiter(100, 2);
-        let mut held = vec![
-            arrive(&limiter, "2001:db8::1", false).unwrap(),
-            arrive(&limiter, "2001:db8::2", false).unwrap(),
+        let mut slots = vec![
+            connect(&limiter, "2001:db8::1", false).unwrap(),
+            connect(&limiter, "2001:db8::2", false).unwrap(),
         ];
-        assert!(arrive(&limiter, "2001:db8::3", false).is_none());
-        assert!(arrive(&limiter, "2001:db8:0:1::3", false).is_some());
-        held.pop();
-        assert!(arrive(&limiter, "2001:db8::3", false).is_some());
-        held.clear();
-        assert!(limiter.taken().of_peers.is_empty() && limiter.taken().all == 0);
+        assert!(connect(&limiter, "2001:db8::3", false).is_none());
+        assert!(connect(&limiter, "2001:db8:0:1::3", false).is_some());
+        slots.pop();
+        assert!(connect(&limiter, "2001:db8::3", false).is_some());
+        slots.clear();
+        assert!(limiter.counts().per_peer.is_empty() && limiter.counts().total == 0);
     }
 
     #[test]
-    fn the_last_tenth_is_for_who_is_trusted() {
+    fn the_last_tenth_is_reserved_for_trusted_peers() {
         let limiter = limiter(20, 100);
-        let strangers: Vec<_> =
-            (0..30).filter_map(|_| arrive(&limiter, "192.0.2.1", false)).collect();
-        assert_eq!(strangers.len(), 18);
-        let gateways: Vec<_> =
-            (0..30).filter_map(|_| arrive(&limiter, "192.0.2.2", true)).collect();
-        assert_eq!(gateways.len(), 2);
-        drop(strangers);
-        let gateways: Vec<_> =
-            (0..30).filter_map(|_| arrive(&limiter, "192.0.2.2", true)).chain(gateways).collect();
-        assert_eq!(gateways.len(), 20, "it may have the whole");
+        let untrusted: Vec<_> =
+            (0..30).filter_map(|_| connect(&limiter, "192.0.2.1", false)).collect();
+        assert_eq!(untrusted.len(), 18);
+        let trusted: Vec<_> =
+            (0..30).filter_map(|_| connect(&limiter, "192.0.2.2", true)).collect();
+        assert_eq!(trusted.len(), 2);
+        drop(untrusted);
+        let trusted: Vec<_> =
+            (0..30).filter_map(|_| connect(&limiter, "192.0.2.2", true)).chain(trusted).collect();
+        assert_eq!(trusted.len(), 20, "a trusted peer may use all slots");
     }
 
     #[test]
-    fn who_proves_itself_leaves_its_peers_share() {
+    fn a_client_that_proves_its_identity_leaves_the_share_of_its_peer() {
         let limiter = limiter(100, 1);
         let ip = "192.0.2.1".parse().unwrap();
-        let mut proved = limiter.arrive(ip, false).unwrap();
-        assert!(limiter.arrive(ip, false).is_none());
-        assert!(proved.establish(true));
-        assert!(limiter.arrive(ip, false).is_some());
-        drop(proved);
-        assert!(limiter.taken().of_peers.is_empty() && limiter.taken().all == 0);
+        let mut trusted = limiter.acquire(ip, false).unwrap();
+        assert!(limiter.acquire(ip, false).is_none());
+        assert!(trusted.establish(true));
+        assert!(limiter.acquire(ip, false).is_some());
+        drop(trusted);
+        assert!(limiter.counts().per_peer.is_empty() && limiter.counts().total == 0);
     }
 }

@@ -1,48 +1,24 @@
-//! The TCP server: a listener, its connections, their limits and their end. It knows sockets and
-//! frames, and no user.
+//! The TCP server: its listener, connections, limits and shutdown. It knows sockets and frames, but
+//! no users.
 
 mod connection;
+mod context;
 mod counters;
 mod handshakes;
 mod in_flight;
 mod limiter;
+mod limits;
 mod peers;
 mod read_buffer;
 mod server;
+mod shutdown;
 mod write_buffer;
 
-use std::time::Duration;
-
-use tokio_util::sync::CancellationToken;
-
-pub use connection::{ConnectionContext, serve};
-pub use counters::names;
+pub use connection::serve;
+pub use context::ConnectionContext;
+pub use counters::request_labels;
 pub use limiter::MaxConnections;
+pub use limits::ConnectionLimits;
 pub use peers::TrustedPeers;
 pub use server::{Server, listen};
-
-/// What a connection may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ConnectionLimits {
-    /// Requests in flight; then the server stops reading.
-    pub in_flight: usize,
-    /// Of them, those that hash or wait to; then the server answers `BUSY`.
-    pub hashing: usize,
-    /// From the accept to the end of the first frame.
-    pub first_frame: Duration,
-    /// From the first byte of a frame to its last.
-    pub frame: Duration,
-    /// Without a frame, and with none in flight.
-    pub idle: Duration,
-    /// For the peer to read what is written.
-    pub write: Duration,
-}
-
-/// How the server ends: each stage once.
-#[derive(Clone, Default)]
-pub struct Shutdown {
-    /// Nothing new: connections are told, requests in flight are answered.
-    pub drain: CancellationToken,
-    /// The grace is over: connections end as they are.
-    pub kill: CancellationToken,
-}
+pub use shutdown::Shutdown;

@@ -1,8 +1,8 @@
-//! Peers that are believed, by their addresses.
+//! Trusted peers, by their addresses.
 
 use std::net::IpAddr;
 
-/// Who is believed to say for whom a request is made.
+/// Networks of the peers that may state the address of the end user.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TrustedPeers(Vec<Network>);
 
@@ -13,19 +13,19 @@ struct Network {
 }
 
 impl TrustedPeers {
-    /// Reads `127.0.0.1, 10.1.0.0/16, ::1`.
+    /// Parses a comma-separated list such as `127.0.0.1, 10.1.0.0/16, ::1`.
     ///
     /// # Errors
-    /// The part that is no network.
+    /// The first item that is neither an address nor a network.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
-        parts
-            .map(|part| Network::parse(part).ok_or_else(|| part.to_owned()))
+        let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+        items
+            .map(|item| Network::parse(item).ok_or_else(|| item.to_owned()))
             .collect::<Result<_, _>>()
             .map(Self)
     }
 
-    /// Whether this peer is one.
+    /// Returns true if a peer with this address is trusted.
     #[must_use]
     pub fn contains(&self, ip: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(ip.to_canonical()))
@@ -37,9 +37,9 @@ impl Network {
         let (ip, prefix) =
             text.split_once('/').map_or((text, None), |(ip, prefix)| (ip, Some(prefix)));
         let ip: IpAddr = ip.parse().ok()?;
-        let most = if ip.is_ipv4() { 32 } else { 128 };
-        let prefix = prefix.map_or(Some(most), |prefix| prefix.parse().ok())?;
-        (prefix <= most).then_some(Self { ip, prefix })
+        let max = if ip.is_ipv4() { 32 } else { 128 };
+        let prefix = prefix.map_or(Some(max), |prefix| prefix.parse().ok())?;
+        (prefix <= max).then_some(Self { ip, prefix })
     }
 
     fn contains(self, other: IpAddr) -> bool {
@@ -63,7 +63,7 @@ mod tests {
     use super::TrustedPeers;
 
     #[test]
-    fn networks_hold_their_addresses() {
+    fn networks_contain_their_addresses() {
         let peers = TrustedPeers::parse("127.0.0.0/8, 10.1.0.0/16, ::1, 2001:db8::/32").unwrap();
         for (ip, trusted) in [
             ("127.0.0.1", true),
@@ -79,8 +79,8 @@ mod tests {
         }
         assert!(TrustedPeers::parse("0.0.0.0/0").unwrap().contains("203.0.113.9".parse().unwrap()));
         assert!(TrustedPeers::parse("").unwrap().0.is_empty());
-        for wrong in ["x", "10.0.0.0/33", "::1/129", "10.0.0.0/-1", "10.0.0.0/"] {
-            assert!(TrustedPeers::parse(wrong).is_err(), "{wrong}");
+        for invalid in ["x", "10.0.0.0/33", "::1/129", "10.0.0.0/-1", "10.0.0.0/"] {
+            assert!(TrustedPeers::parse(invalid).is_err(), "{invalid}");
         }
     }
 }

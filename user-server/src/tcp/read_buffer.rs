@@ -1,5 +1,5 @@
-//! Bytes on their way in. Each thread has one buffer to read into; a connection keeps only the
-//! frame that is not whole yet, so a silent one keeps nothing.
+//! The read side of a connection. Each thread has one buffer that it reads into; a connection keeps
+//! only the frame that is not complete yet, so an idle one keeps nothing.
 
 use std::cell::RefCell;
 use std::pin::Pin;
@@ -9,30 +9,31 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, ReadBuf};
 use zeroize::Zeroize;
 
-const SCRATCH: usize = 16 * 1024;
+/// Size of the buffer of a thread, in bytes.
+const THREAD_BUFFER: usize = 16 * 1024;
 
 thread_local! {
-    static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; SCRATCH]);
+    static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; THREAD_BUFFER]);
 }
 
-/// Reads once and lets `take` look at what came; zero at the end of the stream. What was read may
-/// hold a password and is wiped.
+/// Reads once, passes the bytes to `take`, and returns their number, which is zero at the end of the
+/// stream. The bytes may contain a password, and are wiped afterwards.
 pub(super) fn poll_read<S: AsyncRead + Unpin>(
     stream: &mut S,
     context: &mut Context<'_>,
     take: impl FnOnce(&[u8]),
 ) -> Poll<std::io::Result<usize>> {
     BUFFER.with_borrow_mut(|buffer| {
-        let mut room = ReadBuf::new(buffer);
-        ready!(Pin::new(stream).poll_read(context, &mut room))?;
-        let read = room.filled_mut();
+        let mut target = ReadBuf::new(buffer);
+        ready!(Pin::new(stream).poll_read(context, &mut target))?;
+        let read = target.filled_mut();
         take(read);
         read.zeroize();
         Poll::Ready(Ok(read.len()))
     })
 }
 
-/// What came and was not a whole frame, or could not be looked at yet.
+/// Bytes that were read but not processed: an incomplete frame, or frames that had to wait.
 #[derive(Default)]
 pub(super) struct ReadBuffer(BytesMut);
 
@@ -41,26 +42,26 @@ impl ReadBuffer {
         self.0.is_empty()
     }
 
-    /// Lets `frames` take from the front of what is left and of `more`; it says how many bytes it
-    /// took.
-    pub(super) fn feed(&mut self, more: &[u8], frames: impl FnOnce(&[u8]) -> usize) {
+    /// Passes the buffered bytes followed by `bytes` to `process`, which returns the number of bytes
+    /// that it has consumed. Keeps the others.
+    pub(super) fn feed(&mut self, bytes: &[u8], process: impl FnOnce(&[u8]) -> usize) {
         if self.0.is_empty() {
-            let taken = frames(more);
-            self.0.extend_from_slice(more.get(taken..).unwrap_or_default());
+            let consumed = process(bytes);
+            self.0.extend_from_slice(bytes.get(consumed..).unwrap_or_default());
             return;
         }
-        self.0.extend_from_slice(more);
-        let taken = frames(&self.0).min(self.0.len());
-        if let Some(used) = self.0.get_mut(..taken) {
+        self.0.extend_from_slice(bytes);
+        let consumed = process(&self.0).min(self.0.len());
+        if let Some(used) = self.0.get_mut(..consumed) {
             used.zeroize();
         }
-        self.0.advance(taken);
+        self.0.advance(consumed);
         if self.0.is_empty() {
             self.clear();
         }
     }
 
-    /// Forgets all, and gives the memory back.
+    /// Wipes the buffered bytes and frees their memory.
     pub(super) fn clear(&mut self) {
         self.0.as_mut().zeroize();
         self.0 = BytesMut::new();

@@ -1,4 +1,4 @@
-//! The listener: who is let in, who is turned away, and how either is told.
+//! The listener: accepts connections, or rejects them with an error.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -10,29 +10,31 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use user_proto::ErrorReply;
 
-use super::connection::{self, ConnectionContext};
-use super::handshakes::{Failed, Handshakes};
+use super::connection;
+use super::context::ConnectionContext;
+use super::handshakes::{FailedHandshake, Handshakes};
 use super::limiter::{ConnectionLimiter, ConnectionSlot, MaxConnections};
-use super::{Shutdown, TrustedPeers};
+use super::peers::TrustedPeers;
+use super::shutdown::Shutdown;
 use crate::handler::{self, Peer};
-use crate::metrics::{HandshakeFailure, Refused};
+use crate::metrics::{HandshakeFailure, RejectReason};
 use crate::tls::Tls;
 
-/// Connections that may wait to be accepted: a burst is accepted in a moment, and the system may
-/// allow fewer.
+/// Maximum number of connections that wait to be accepted, enough for a burst. The system may allow
+/// fewer.
 const BACKLOG: u32 = 4096;
-/// Those turned away that are told why and wait for their client to read it; further ones are
-/// closed as they are.
+/// Maximum number of rejected connections that are sent an error and wait for their client to read
+/// it. Further ones are closed without an error.
 const MAX_REJECTIONS: usize = 256;
-/// What a client is told to wait that finds no place.
-const NO_SLOT_PAUSE: Duration = Duration::from_secs(1);
-/// A rest where nothing can be accepted, so that other connections can end.
+/// Retry delay sent to a client whose connection was rejected.
+const NO_SLOT_RETRY_AFTER: Duration = Duration::from_secs(1);
+/// Pause after a connection could not be accepted, so that other connections can close.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Listens where it is told to, also where a connection of an earlier process is not quite over.
+/// Listens on an address, even while a connection of an earlier process is still closing.
 ///
 /// # Errors
-/// The system's.
+/// If the system refuses the address.
 pub fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     socket.set_reuseaddr(true)?;
@@ -40,7 +42,7 @@ pub fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// The listener and all that it needs.
+/// A listener with the context of its connections.
 pub struct Server {
     listener: TcpListener,
     context: Arc<ConnectionContext>,
@@ -51,7 +53,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// A server that accepts once it runs. With `tls` every connection is secret.
+    /// Returns a server that accepts connections once it runs. With `tls`, every connection is
+    /// encrypted.
     #[must_use]
     pub fn new(
         listener: TcpListener,
@@ -66,7 +69,7 @@ impl Server {
         Self { listener, context, trusted, limiter, rejections, handshakes }
     }
 
-    /// Accepts until it drains.
+    /// Accepts connections until the shutdown begins.
     pub async fn run(self) {
         let Shutdown { drain, .. } = &self.context.shutdown;
         loop {
@@ -78,9 +81,9 @@ impl Server {
                 Ok((stream, address)) => self.receive(stream, address.ip().to_canonical()),
                 Err(error) => {
                     self.context.metrics.connections.accept_errors.inc();
-                    tracing::warn!(%error, "a connection can not be accepted");
-                    // A peer that has gone already is its own matter; no file descriptors, or no
-                    // memory, is ours.
+                    tracing::warn!(%error, "cannot accept a connection");
+                    // If the peer has already left, there is nothing to wait for. Otherwise file
+                    // descriptors or memory are exhausted.
                     if !matches!(error.kind(), std::io::ErrorKind::ConnectionAborted) {
                         tokio::time::sleep(ACCEPT_PAUSE).await;
                     }
@@ -89,107 +92,116 @@ impl Server {
         }
     }
 
-    /// Lets a connection in, or turns it away; waits for nothing.
+    /// Admits or rejects a connection, without waiting.
     fn receive(&self, stream: TcpStream, ip: IpAddr) {
-        // Replies are batched here already; to wait for more would only delay them.
+        // Replies are batched by the connection; Nagle's algorithm would only delay them.
         if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "a connection has gone before it was served");
+            tracing::debug!(%error, "a connection closed before it was served");
             return;
         }
         let peer = Peer { ip, trusted: self.trusted.contains(ip) };
-        let place = self.limiter.arrive(ip, peer.trusted);
-        match (place, &self.handshakes) {
-            (Some(place), Some(handshakes)) => {
-                let door = self.door();
+        let slot = self.limiter.acquire(ip, peer.trusted);
+        match (slot, &self.handshakes) {
+            (Some(slot), Some(handshakes)) => {
+                let admission = self.admission();
                 let handshakes = handshakes.clone();
                 self.context.tasks.spawn(Box::pin(async move {
-                    door.shake(handshakes, stream, peer, place).await
+                    admission.handshake(handshakes, stream, peer, slot).await
                 }));
             }
-            (Some(place), None) => self.door().admit(stream, peer, place, Instant::now()),
-            // To tell a client of TLS would cost the handshake that it is not to get.
-            (None, Some(_)) => self.context.metrics.connections.refused(Refused::OfPeer),
-            (None, None) => self.door().turn_away(stream, ip, Refused::OfPeer),
+            (Some(slot), None) => self.admission().admit(stream, peer, slot, Instant::now()),
+            // To send an error to a TLS client would cost the handshake that the limit is to save.
+            (None, Some(_)) => self.context.metrics.connections.rejected(RejectReason::PerPeer),
+            (None, None) => self.admission().reject(stream, ip, RejectReason::PerPeer),
         }
     }
 
-    fn door(&self) -> Admission {
+    fn admission(&self) -> Admission {
         Admission { context: self.context.clone(), rejections: self.rejections.clone() }
     }
 }
 
-/// Where a connection that has come far enough is seated or turned away.
+/// Admission of one connection: it is served or rejected.
 struct Admission {
     context: Arc<ConnectionContext>,
     rejections: Arc<Semaphore>,
 }
 
 impl Admission {
-    async fn shake(
+    async fn handshake(
         self,
         handshakes: Arc<Handshakes>,
         stream: TcpStream,
         peer: Peer,
-        place: ConnectionSlot,
+        slot: ConnectionSlot,
     ) {
-        let began = Instant::now();
+        let accepted = Instant::now();
         let drain = &self.context.shutdown.drain;
-        let shaken = tokio::select! {
-            shaken = handshakes.shake(stream, self.context.limits.first_frame) => shaken,
+        let result = tokio::select! {
+            result = handshakes.handshake(stream, self.context.limits.first_frame) => result,
             () = drain.cancelled() => return,
         };
-        match shaken {
+        match result {
             Ok(stream) => {
-                let trusted = peer.trusted || handshakes.knows_clients();
-                self.admit(stream, Peer { trusted, ..peer }, place, began);
+                let trusted = peer.trusted || handshakes.authenticates_clients();
+                self.admit(stream, Peer { trusted, ..peer }, slot, accepted);
             }
-            Err(Failed::Plaintext(stream)) => {
-                tracing::warn!(peer = %peer.ip, "a client speaks without TLS: what it sent has crossed the network in clear");
+            Err(FailedHandshake::Plaintext(stream)) => {
+                tracing::warn!(
+                    peer = %peer.ip,
+                    "a client connected without TLS; what it sent crossed the network in plaintext"
+                );
                 self.context.metrics.tls.failed(HandshakeFailure::Plaintext);
-                self.reject(stream, handler::needs_tls());
+                self.send_error(stream, handler::needs_tls());
             }
-            Err(Failed::Handshake(failure)) => {
-                tracing::info!(reason = failure.kind.name(), why = failure.why, peer = %peer.ip, "a TLS handshake failed");
-                self.context.metrics.tls.failed(failure.kind);
+            Err(FailedHandshake::Tls(error)) => {
+                tracing::info!(
+                    reason = error.reason.name(),
+                    error = error.message,
+                    peer = %peer.ip,
+                    "TLS handshake failed"
+                );
+                self.context.metrics.tls.failed(error.reason);
             }
         }
     }
 
-    fn admit<S>(&self, stream: S, peer: Peer, mut place: ConnectionSlot, began: Instant)
+    fn admit<S>(&self, stream: S, peer: Peer, mut slot: ConnectionSlot, accepted: Instant)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        if place.establish(peer.trusted) {
+        if slot.establish(peer.trusted) {
             self.context.tasks.spawn(connection::serve(
                 stream,
                 self.context.clone(),
                 peer,
-                began,
-                place,
+                accepted,
+                slot,
             ));
         } else {
-            self.turn_away(stream, peer.ip, Refused::InAll);
+            self.reject(stream, peer.ip, RejectReason::Total);
         }
     }
 
-    fn turn_away<S>(&self, stream: S, ip: IpAddr, why: Refused)
+    fn reject<S>(&self, stream: S, ip: IpAddr, reason: RejectReason)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        tracing::debug!(reason = why.name(), peer = %ip, "no place for a connection");
-        self.context.metrics.connections.refused(why);
-        self.reject(stream, handler::no_slot(NO_SLOT_PAUSE));
+        tracing::debug!(reason = reason.name(), peer = %ip, "connection rejected: limit reached");
+        self.context.metrics.connections.rejected(reason);
+        self.send_error(stream, handler::no_slot(NO_SLOT_RETRY_AFTER));
     }
 
-    /// Says a last word, as far as there is room for those who wait to hear it.
-    fn reject<S>(&self, stream: S, word: ErrorReply<'static>)
+    /// Sends an error before the connection is closed, unless too many rejected connections still
+    /// wait for their clients.
+    fn send_error<S>(&self, stream: S, error: ErrorReply<'static>)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        if let Ok(room) = self.rejections.clone().try_acquire_owned() {
+        if let Ok(permit) = self.rejections.clone().try_acquire_owned() {
             self.context.tasks.spawn(async move {
-                connection::reject(stream, word).await;
-                drop(room);
+                connection::reject(stream, error).await;
+                drop(permit);
             });
         }
     }

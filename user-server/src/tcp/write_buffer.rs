@@ -1,4 +1,4 @@
-//! Bytes on their way out: the replies that are ready, which leave in one write.
+//! The write side of a connection: replies that are ready, which leave in one write.
 
 use std::future::poll_fn;
 use std::io::{Error, ErrorKind};
@@ -15,88 +15,90 @@ use zeroize::Zeroize;
 use super::counters;
 use crate::handler;
 
-/// The room that is made at once: for some eight token checks.
-const FIRST: usize = 512;
+/// Initial capacity in bytes, enough for about eight token checks.
+const INITIAL_CAPACITY: usize = 512;
 
-/// Replies that have not left.
+/// Replies that have not been written yet.
 #[derive(Default)]
 pub(super) struct WriteBuffer(BytesMut);
 
-/// Why they did not all leave.
+/// Reason for which the replies were not all written.
 pub(super) enum WriteFailure {
     /// The stream is lost.
     Lost(Error),
-    /// The client did not read for too long.
-    TooSlow,
-    /// The server goes down.
+    /// The client did not read in time.
+    TimedOut,
+    /// The grace period of the shutdown is over.
     Killed,
 }
 
 impl WriteBuffer {
-    /// Writes a reply down; its outcome.
+    /// Adds a reply, and returns the index of its outcome in the request metrics.
     pub(super) fn reply(&mut self, id: u32, reply: &Reply<'_>) -> usize {
         if self.0.is_empty() {
-            self.0.reserve(FIRST);
+            self.0.reserve(INITIAL_CAPACITY);
         }
         if reply.encode(id, &mut self.0).is_err() {
-            // No reply of ours is that long; the client must not wait for it all the same.
-            tracing::error!(id, "a reply is longer than a frame");
+            // No reply is that long; but if one were, the client must not wait for it in vain.
+            tracing::error!(id, "a reply is longer than the maximum frame");
             let internal = handler::internal().into();
             let _ = Reply::encode(&internal, id, &mut self.0);
-            return counters::outcome(&internal);
+            return counters::outcome_index(&internal);
         }
-        counters::outcome(reply)
+        counters::outcome_index(reply)
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Writes what is behind the first `done` bytes.
+    /// Writes the bytes after the first `written` ones, and advances `written`.
     pub(super) fn poll_write<S: AsyncWrite + Unpin>(
         &self,
         stream: &mut S,
         context: &mut Context<'_>,
-        done: &mut usize,
+        written: &mut usize,
     ) -> Poll<std::io::Result<()>> {
-        poll_write(stream, context, &self.0, done)
+        poll_write(stream, context, &self.0, written)
     }
 
-    /// The same, while the client has patience with us and we with it.
+    /// Writes the bytes after the first `written` ones, within `timeout` and until `kill` is
+    /// cancelled.
     pub(super) async fn write<S: AsyncWrite + Unpin>(
         &self,
         stream: &mut S,
-        mut done: usize,
-        patience: Duration,
+        mut written: usize,
+        timeout: Duration,
         kill: &CancellationToken,
     ) -> Result<(), WriteFailure> {
-        let writing = poll_fn(|context| self.poll_write(stream, context, &mut done));
+        let write = poll_fn(|context| self.poll_write(stream, context, &mut written));
         tokio::select! {
-            written = tokio::time::timeout(patience, writing) => {
-                written.map_or(Err(WriteFailure::TooSlow), |written| written.map_err(WriteFailure::Lost))
-            }
+            result = tokio::time::timeout(timeout, write) => match result {
+                Ok(result) => result.map_err(WriteFailure::Lost),
+                Err(_) => Err(WriteFailure::TimedOut),
+            },
             () = kill.cancelled() => Err(WriteFailure::Killed),
         }
     }
 
-    /// Wipes what has left, since replies hold tokens, and gives the memory back.
+    /// Wipes the replies, which may contain tokens, and frees their memory.
     pub(super) fn clear(&mut self) {
         self.0.as_mut().zeroize();
         self.0 = BytesMut::new();
     }
 }
 
-/// Writes what is behind the first `done` of `bytes`, and lets none of it wait inside the stream.
+/// Writes the bytes after the first `written` ones, and flushes the stream.
 fn poll_write<S: AsyncWrite + Unpin>(
     stream: &mut S,
     context: &mut Context<'_>,
     bytes: &[u8],
-    done: &mut usize,
+    written: &mut usize,
 ) -> Poll<std::io::Result<()>> {
-    while let Some(rest) = bytes.get(*done..).filter(|rest| !rest.is_empty()) {
+    while let Some(rest) = bytes.get(*written..).filter(|rest| !rest.is_empty()) {
         match ready!(Pin::new(&mut *stream).poll_write(context, rest))? {
             0 => return Poll::Ready(Err(ErrorKind::WriteZero.into())),
-            count => *done += count,
+            count => *written += count,
         }
     }
     Pin::new(stream).poll_flush(context)

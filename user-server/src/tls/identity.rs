@@ -1,4 +1,4 @@
-//! Files in PEM to an identity that rustls can use, or to what is wrong with which of them.
+//! The server's identity: reads PEM files into a configuration of rustls.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,102 +12,54 @@ use sha2::{Digest, Sha256};
 use x509_parser::prelude::{FromDer, X509Certificate};
 use zeroize::Zeroizing;
 
-use super::TlsFiles;
+use super::files::{TlsFault, TlsFile, TlsFiles};
 use crate::domain::Timestamp;
 
-/// The one protocol inside TLS (RFC 7301). Who names others, and not this one, is refused.
+/// The only application protocol (ALPN, RFC 7301). Clients that offer others but not this one are
+/// rejected.
 const ALPN: &[u8] = b"user/1";
 
-/// One of the files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
-    /// The certificate.
-    Certificate,
-    /// Its key.
-    Key,
-    /// The authorities of clients.
-    ClientAuthorities,
-}
-
-impl Part {
-    /// The variable that names the file.
-    #[must_use]
-    pub fn variable(self) -> &'static str {
-        match self {
-            Self::Certificate => "TLS_CERT",
-            Self::Key => "TLS_KEY",
-            Self::ClientAuthorities => "TLS_CLIENT_CA",
-        }
-    }
-
-    /// What the file has to be.
-    #[must_use]
-    pub fn mend(self) -> &'static str {
-        match self {
-            Self::Certificate => {
-                "Name a file with the server's certificate in PEM, and behind it those up to its authority."
-            }
-            Self::Key => {
-                "Name a file with the certificate's private key in PEM, not encrypted, that the service may read."
-            }
-            Self::ClientAuthorities => {
-                "Name a file with the certificates, in PEM, of the authorities of your clients."
-            }
-        }
-    }
-}
-
-/// What is wrong with one of the files.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}: {wrong}", .part.variable())]
-pub struct TlsFault {
-    /// Which.
-    pub part: Part,
-    /// What.
-    pub wrong: String,
-}
-
-/// What a server shows, and whom it lets in.
+/// The identity that a server presents, and the authorities that it accepts clients from.
 pub struct Identity {
     pub(super) config: Arc<ServerConfig>,
-    /// When the certificate begins to be good.
-    pub begins: Timestamp,
-    /// When it is good no more.
-    pub expires: Timestamp,
+    /// Start of the certificate's validity.
+    pub not_before: Timestamp,
+    /// End of the certificate's validity.
+    pub not_after: Timestamp,
 }
 
 impl std::fmt::Debug for Identity {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Identity").field("expires", &self.expires).finish_non_exhaustive()
+        f.debug_struct("Identity").field("not_after", &self.not_after).finish_non_exhaustive()
     }
 }
 
 impl Identity {
-    /// Reads files.
+    /// Reads the identity from its files.
     ///
     /// # Errors
-    /// What is wrong with them.
+    /// If a file cannot be read or used, or if they do not match.
     pub fn read(files: &TlsFiles) -> Result<Self, TlsFault> {
         Material::read(files)?.identity()
     }
 
-    /// The same, where its certificate is good at this time.
+    /// Returns the identity unchanged if its certificate is valid at `now`.
     ///
     /// # Errors
-    /// That it is not.
+    /// If the certificate has expired or is not valid yet.
     pub fn valid_at(self, now: Timestamp) -> Result<Self, TlsFault> {
-        let wrong = if now >= self.expires {
+        let reason = if now >= self.not_after {
             "the certificate has expired"
-        } else if now < self.begins {
-            "the certificate is not good yet"
+        } else if now < self.not_before {
+            "the certificate is not valid yet"
         } else {
             return Ok(self);
         };
-        Err(TlsFault { part: Part::Certificate, wrong: wrong.to_owned() })
+        Err(TlsFault::new(TlsFile::Certificate, reason))
     }
 }
 
-/// The bytes of the files.
+/// The contents of the files.
 pub(super) struct Material {
     certificate: Vec<u8>,
     key: Zeroizing<Vec<u8>>,
@@ -118,47 +70,49 @@ impl Material {
     pub(super) fn read(files: &TlsFiles) -> Result<Self, TlsFault> {
         let client_authorities = files.client_authorities.as_deref();
         Ok(Self {
-            certificate: bytes(Part::Certificate, &files.certificate)?,
-            key: Zeroizing::new(bytes(Part::Key, &files.key)?),
+            certificate: read_file(TlsFile::Certificate, &files.certificate)?,
+            key: Zeroizing::new(read_file(TlsFile::Key, &files.key)?),
             client_authorities: client_authorities
-                .map(|path| bytes(Part::ClientAuthorities, path))
+                .map(|path| read_file(TlsFile::ClientAuthorities, path))
                 .transpose()?,
         })
     }
 
     pub(super) fn identity(&self) -> Result<Identity, TlsFault> {
-        let certificates = certificates(Part::Certificate, &self.certificate)?;
-        let (begins, expires) = life(&certificates)?;
-        // What the parser says could quote the key.
+        let certificates = certificates(TlsFile::Certificate, &self.certificate)?;
+        let (not_before, not_after) = validity(&certificates)?;
+        // The error of the parser is not used, because it could quote the key.
         let key = PrivateKeyDer::from_pem_slice(&self.key).map_err(|_| {
-            fault(Part::Key, "it holds no private key in PEM that is not encrypted")
+            TlsFault::new(TlsFile::Key, "the file contains no unencrypted private key in PEM")
         })?;
         let provider = Arc::new(aws_lc_rs::default_provider());
         let builder = ServerConfig::builder_with_provider(provider.clone())
             .with_protocol_versions(&[&rustls::version::TLS13])
-            .map_err(|error| fault(Part::Certificate, error))?;
+            .map_err(|error| TlsFault::new(TlsFile::Certificate, error))?;
         let builder = match &self.client_authorities {
             Some(pem) => builder.with_client_cert_verifier(verifier(pem, provider)?),
             None => builder.with_no_client_auth(),
         };
         let mut config =
             builder.with_single_cert(certificates, key).map_err(|error| match error {
-                rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
-                    fault(Part::Key, "it is the key of another certificate than TLS_CERT's")
-                }
-                rustls::Error::InvalidCertificate(_) => fault(Part::Certificate, error),
-                // Again, nothing that could quote the key.
-                _ => fault(Part::Key, "it is no key that can be used"),
+                rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => TlsFault::new(
+                    TlsFile::Key,
+                    "the key does not match the certificate in TLS_CERT",
+                ),
+                rustls::Error::InvalidCertificate(_) => TlsFault::new(TlsFile::Certificate, error),
+                // Again, the error could quote the key.
+                _ => TlsFault::new(TlsFile::Key, "the key is not supported"),
             })?;
         config.alpn_protocols = vec![ALPN.to_vec()];
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
         config.max_early_data_size = 0;
-        Ok(Identity { config: Arc::new(config), begins, expires })
+        Ok(Identity { config: Arc::new(config), not_before, not_after })
     }
 }
 
-/// What files held, to tell whether they have changed.
+/// A hash of the files' contents, or of the error with which they were read. It reveals whether
+/// they have changed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Fingerprint([u8; 32]);
 
@@ -181,42 +135,41 @@ impl Fingerprint {
     }
 }
 
-fn fault(part: Part, wrong: impl std::fmt::Display) -> TlsFault {
-    TlsFault { part, wrong: wrong.to_string() }
-}
-
-fn bytes(part: Part, path: &Path) -> Result<Vec<u8>, TlsFault> {
+fn read_file(file: TlsFile, path: &Path) -> Result<Vec<u8>, TlsFault> {
     std::fs::read(path)
-        .map_err(|error| fault(part, format!("`{}` can not be read: {error}", path.display())))
+        .map_err(|error| TlsFault::new(file, format!("cannot read {}: {error}", path.display())))
 }
 
-fn certificates(part: Part, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsFault> {
+fn certificates(file: TlsFile, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsFault> {
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     match found {
-        Ok(found) if found.is_empty() => Err(fault(part, "it holds no certificate in PEM")),
+        Ok(found) if found.is_empty() => {
+            Err(TlsFault::new(file, "the file contains no certificate in PEM"))
+        }
         Ok(found) => Ok(found),
-        Err(_) => Err(fault(part, "it is broken PEM")),
+        Err(_) => Err(TlsFault::new(file, "the file is not valid PEM")),
     }
 }
 
-fn life(certificates: &[CertificateDer<'_>]) -> Result<(Timestamp, Timestamp), TlsFault> {
-    let own = certificates.first().map(AsRef::as_ref).unwrap_or_default();
-    let (_, own) = X509Certificate::from_der(own)
-        .map_err(|_| fault(Part::Certificate, "the certificate can not be read"))?;
+fn validity(certificates: &[CertificateDer<'_>]) -> Result<(Timestamp, Timestamp), TlsFault> {
+    let first = certificates.first().map(AsRef::as_ref).unwrap_or_default();
+    let (_, certificate) = X509Certificate::from_der(first)
+        .map_err(|_| TlsFault::new(TlsFile::Certificate, "the certificate cannot be parsed"))?;
     let at = |seconds: i64| Timestamp(seconds.saturating_mul(1000));
-    let life = own.validity();
-    Ok((at(life.not_before.timestamp()), at(life.not_after.timestamp())))
+    let validity = certificate.validity();
+    Ok((at(validity.not_before.timestamp()), at(validity.not_after.timestamp())))
 }
 
 fn verifier(
     pem: &[u8],
     provider: Arc<CryptoProvider>,
 ) -> Result<Arc<dyn rustls::server::danger::ClientCertVerifier>, TlsFault> {
+    let fault = |error: &dyn std::fmt::Display| TlsFault::new(TlsFile::ClientAuthorities, error);
     let mut roots = RootCertStore::empty();
-    for certificate in certificates(Part::ClientAuthorities, pem)? {
-        roots.add(certificate).map_err(|error| fault(Part::ClientAuthorities, error))?;
+    for certificate in certificates(TlsFile::ClientAuthorities, pem)? {
+        roots.add(certificate).map_err(|error| fault(&error))?;
     }
     WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
         .build()
-        .map_err(|error| fault(Part::ClientAuthorities, error))
+        .map_err(|error| fault(&error))
 }

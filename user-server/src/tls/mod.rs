@@ -1,11 +1,11 @@
-//! TLS: the server's certificate, whom it lets in, and how both are renewed while it runs. TLS 1.3
-//! alone, without early data and without resumption: a connection lives long, and each one shows
-//! its certificate. Knows streams and files; no frame, no user.
+//! TLS: the server's certificate, the client certificates that it accepts, and their renewal while
+//! the server runs. TLS 1.3 only, without early data and without resumption: connections live long,
+//! and each one authenticates anew. This module knows streams and files, but no frames and no users.
 
-mod failure;
+mod files;
+mod handshake_error;
 mod identity;
 
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -15,136 +15,132 @@ pub use tokio_rustls::server::TlsStream;
 
 use crate::domain::{Clock, Timestamp};
 use crate::metrics::TlsMetrics;
-pub use failure::NoHandshake;
+pub use files::{TlsFault, TlsFile, TlsFiles};
+pub use handshake_error::HandshakeError;
+pub use identity::Identity;
 use identity::{Fingerprint, Material};
-pub use identity::{Identity, Part, TlsFault};
 
-/// How often it is looked whether the files have changed.
-const PERIOD: Duration = Duration::from_secs(2);
-/// The life that a certificate should have left.
-const SOON: Duration = Duration::from_secs(14 * 24 * 3600);
+/// Interval at which the files are checked for changes.
+const CHECK_INTERVAL: Duration = Duration::from_secs(2);
+/// Remaining validity of a certificate below which a warning is logged.
+const EXPIRY_WARNING: Duration = Duration::from_secs(14 * 24 * 3600);
 
-/// The files of a server's identity, in PEM.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TlsFiles {
-    /// The certificate, and those between it and its authority.
-    pub certificate: PathBuf,
-    /// Its private key.
-    pub key: PathBuf,
-    /// The authorities whose clients alone are let in; everybody where there is none.
-    pub client_authorities: Option<PathBuf>,
-}
-
-/// A server's identity, as its files have it now.
+/// The current identity of a server, which is reloaded when its files change.
 pub struct Tls {
     files: TlsFiles,
     current: RwLock<Arc<Identity>>,
-    /// The files as they were when they were last tried, whether they could be used or not.
-    tried: Mutex<Fingerprint>,
+    /// Fingerprint of the files when they were last loaded, successfully or not.
+    loaded: Mutex<Fingerprint>,
     clock: Arc<dyn Clock>,
     metrics: TlsMetrics,
 }
 
 impl Tls {
-    /// Reads the files.
+    /// Loads the identity from its files.
     ///
     /// # Errors
-    /// What is wrong with them.
+    /// If a file cannot be read or used, or if they do not match.
     pub fn start(
         files: TlsFiles,
         clock: Arc<dyn Clock>,
         metrics: TlsMetrics,
     ) -> Result<Self, TlsFault> {
         let material = Material::read(&files);
-        let tried = Fingerprint::of(&material);
+        let loaded = Fingerprint::of(&material);
         let identity = material?.identity()?;
-        // One that is over is no reason to stay down: the new one is taken up when it is there.
-        warn_of_its_end(&identity, &files, clock.now());
-        metrics.expires(identity.expires);
+        // An expired certificate does not prevent startup: a new one is loaded once it is there.
+        warn_of_expiry(&identity, &files, clock.now());
+        metrics.expires(identity.not_after);
         Ok(Self {
             files,
             current: RwLock::new(Arc::new(identity)),
-            tried: Mutex::new(tried),
+            loaded: Mutex::new(loaded),
             clock,
             metrics,
         })
     }
 
-    /// Whether clients have to show a certificate, so that whoever is in is believed.
+    /// Returns true if clients must present a certificate, so that every connection is trusted.
     #[must_use]
-    pub fn knows_clients(&self) -> bool {
+    pub fn authenticates_clients(&self) -> bool {
         self.files.client_authorities.is_some()
     }
 
-    /// Makes a stream of a client's a secret one.
+    /// Performs the handshake with a client, and returns the encrypted stream.
     ///
     /// # Errors
-    /// Why there is none. The client was told, as TLS tells it.
+    /// If the handshake fails. The client has received a TLS alert then.
     pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
         stream: S,
-    ) -> Result<TlsStream<S>, NoHandshake> {
+    ) -> Result<TlsStream<S>, HandshakeError> {
         let config = self.current.read().unwrap_or_else(PoisonError::into_inner).config.clone();
-        TlsAcceptor::from(config).accept(stream).await.map_err(|error| NoHandshake::of(&error))
+        Ok(TlsAcceptor::from(config).accept(stream).await?)
     }
 
-    /// Reads the files again. Where they can't be used, what was there stays. Connections that are
-    /// open stay as they are.
+    /// Reloads the files. If they cannot be used, the current identity stays in use. Open
+    /// connections are not affected.
     pub fn reload(&self) {
         self.apply(Material::read(&self.files));
     }
 
-    /// Reads the files again whenever they have changed.
+    /// Reloads the files whenever they have changed. Does not return.
     pub async fn follow(self: Arc<Self>) {
-        let mut before = *self.tried();
+        let mut previous = *self.loaded();
         loop {
-            tokio::time::sleep(PERIOD).await;
+            tokio::time::sleep(CHECK_INTERVAL).await;
             let files = self.files.clone();
             let Ok(material) = tokio::task::spawn_blocking(move || Material::read(&files)).await
             else {
                 continue;
             };
-            let now = Fingerprint::of(&material);
-            // Certificate and key are two files, so that half of a change may be seen: it has to be
-            // at rest.
-            if now == before && now != *self.tried() {
+            let current = Fingerprint::of(&material);
+            // The certificate and its key are two files, and only one of them may have been
+            // replaced yet. So wait until two checks find the same contents.
+            if current == previous && current != *self.loaded() {
                 self.apply(material);
             }
-            before = now;
+            previous = current;
         }
     }
 
     fn apply(&self, material: Result<Material, TlsFault>) {
-        *self.tried() = Fingerprint::of(&material);
+        *self.loaded() = Fingerprint::of(&material);
         let now = self.clock.now();
         match material
             .and_then(|material| material.identity())
             .and_then(|identity| identity.valid_at(now))
         {
             Ok(identity) => {
-                tracing::info!(certificate = %self.files.certificate.display(), "certificates were read again");
-                warn_of_its_end(&identity, &self.files, now);
-                self.metrics.expires(identity.expires);
+                tracing::info!(
+                    certificate = %self.files.certificate.display(),
+                    "reloaded the certificates"
+                );
+                warn_of_expiry(&identity, &self.files, now);
+                self.metrics.expires(identity.not_after);
                 *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(identity);
             }
             Err(fault) => {
                 self.metrics.reload_failures.inc();
-                tracing::error!(%fault, "new certificates can not be used; those from before stay");
+                tracing::error!(
+                    %fault,
+                    "cannot use the new certificates; the previous ones stay in use"
+                );
             }
         }
     }
 
-    fn tried(&self) -> MutexGuard<'_, Fingerprint> {
-        self.tried.lock().unwrap_or_else(PoisonError::into_inner)
+    fn loaded(&self) -> MutexGuard<'_, Fingerprint> {
+        self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn warn_of_its_end(identity: &Identity, files: &TlsFiles, now: Timestamp) {
+fn warn_of_expiry(identity: &Identity, files: &TlsFiles, now: Timestamp) {
     let certificate = files.certificate.display();
-    if identity.expires <= now {
-        tracing::error!(%certificate, "the certificate has expired; put a new one in its place");
-    } else if identity.expires.since(now) < SOON {
-        let days = identity.expires.since(now).as_secs() / (24 * 3600);
+    if identity.not_after <= now {
+        tracing::error!(%certificate, "the certificate has expired; replace the file");
+    } else if identity.not_after.since(now) < EXPIRY_WARNING {
+        let days = identity.not_after.since(now).as_secs() / (24 * 3600);
         tracing::warn!(%certificate, days, "the certificate expires soon");
     }
 }

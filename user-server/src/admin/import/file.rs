@@ -1,5 +1,5 @@
-//! Files of users, read row by row. No row is longer than it may be, so that a quote that is never
-//! closed costs no memory.
+//! Files of users, read row by row. The length of a row is bounded, so that a quote that is never
+//! closed uses no memory.
 
 use std::cell::Cell;
 use std::fs::File;
@@ -9,50 +9,48 @@ use std::rc::Rc;
 
 use serde_json::{Map, Value};
 
-use super::row::{self, Row};
-use super::source::Item;
+use super::row::{self, ImportRow, RowError, SourceRow};
+use crate::admin::command::CommandError;
 
-type Error = Box<dyn std::error::Error>;
+/// Maximum length of a row in bytes.
+const MAX_ROW: usize = 256 * 1024;
 
-/// The most bytes of a row.
-const LONGEST_ROW: usize = 256 * 1024;
-
-/// Whether a file of this name holds lines of JSON.
+/// Returns true if a file with this name contains JSON lines.
 pub(in crate::admin) fn is_json_lines(path: &Path) -> bool {
-    matches!(path.extension().and_then(|end| end.to_str()), Some("jsonl" | "ndjson"))
+    matches!(path.extension().and_then(|extension| extension.to_str()), Some("jsonl" | "ndjson"))
 }
 
-/// Comma-separated, with a line of names first.
-pub(super) struct Csv {
-    reader: csv::Reader<Bounded>,
-    /// What each column is, in the file's order; none for one that is of no use here.
+/// A file of comma-separated values, with the names of the columns in the first line.
+pub(super) struct CsvFile {
+    reader: csv::Reader<RowReader>,
+    /// Names of the columns in the order of the file; `None` for those that are not imported.
     columns: Vec<Option<&'static str>>,
+    /// Number of bytes that the current row may still have.
     left: Rc<Cell<usize>>,
     record: csv::StringRecord,
     size: u64,
 }
 
-impl Csv {
-    pub(super) fn open(path: &Path) -> Result<Self, Error> {
+impl CsvFile {
+    pub(super) fn open(path: &Path) -> Result<Self, CommandError> {
         let (file, size) = open(path)?;
-        let left = Rc::new(Cell::new(LONGEST_ROW));
+        let left = Rc::new(Cell::new(MAX_ROW));
         let mut reader = csv::ReaderBuilder::new()
             .flexible(true)
-            .from_reader(Bounded { file, left: left.clone() });
+            .from_reader(RowReader { file, left: left.clone() });
         let columns: Vec<_> = reader.headers()?.iter().map(row::column).collect();
-        for needed in ["id", "username", "email", "password_hash"] {
-            if columns.iter().filter(|column| **column == Some(needed)).count() != 1 {
-                return Err(format!(
-                    "{}: its first line has to name the column `{needed}` once",
+        for required in ["id", "username", "email", "password_hash"] {
+            if columns.iter().filter(|column| **column == Some(required)).count() != 1 {
+                return Err(CommandError::new(format!(
+                    "cannot import {}: expected exactly one column `{required}` in the first line",
                     path.display()
-                )
-                .into());
+                )));
             }
         }
         Ok(Self { reader, columns, left, record: csv::StringRecord::new(), size })
     }
 
-    pub(super) fn says_verified(&self) -> bool {
+    pub(super) fn states_verified(&self) -> bool {
         self.columns.contains(&Some("verified"))
     }
 
@@ -64,62 +62,61 @@ impl Csv {
         self.reader.position().byte()
     }
 
-    pub(super) fn next(&mut self) -> Result<Option<Item>, Error> {
-        self.left.set(LONGEST_ROW);
+    pub(super) fn next(&mut self) -> Result<Option<SourceRow>, CommandError> {
+        self.left.set(MAX_ROW);
         let line = self.reader.position().line();
-        let bad = |why: &str| Ok(Some(Item { line, row: Err((why.to_owned(), String::new())) }));
         match self.reader.read_record(&mut self.record) {
             Ok(false) => return Ok(None),
             Ok(true) => {}
-            // The next row begins behind it all the same.
+            // The reader continues with the next row.
             Err(error) if matches!(error.kind(), csv::ErrorKind::Utf8 { .. }) => {
-                return bad("it is not UTF-8");
+                return Ok(Some(SourceRow { line, row: Err(RowError::new("not UTF-8")) }));
             }
-            Err(error) => return Err(format!("line {line}: {error}").into()),
+            Err(error) => return Err(CommandError::new(format!("line {line}: {error}"))),
         }
         let line = self.record.position().map_or(line, csv::Position::line);
         if self.record.len() != self.columns.len() {
-            let why = format!(
-                "it has {} columns, and the first line has {}",
-                self.record.len(),
-                self.columns.len()
+            let reason = format!(
+                "expected {} columns as in the first line, but it has {}",
+                self.columns.len(),
+                self.record.len()
             );
-            return Ok(Some(Item { line, row: Err((why, String::new())) }));
+            return Ok(Some(SourceRow { line, row: Err(RowError::new(reason)) }));
         }
-        let mut row = Row::default();
+        let mut row = ImportRow::default();
         for (column, text) in self.columns.iter().zip(&self.record) {
             if let Some(column) = column {
                 row.set(column, text.to_owned());
             }
         }
-        Ok(Some(Item { line, row: Ok(row) }))
+        Ok(Some(SourceRow { line, row: Ok(row) }))
     }
 }
 
-/// A file that ends with a fault where too much of it is read for one row.
-struct Bounded {
+/// A file whose reading fails if one row is too long.
+struct RowReader {
     file: File,
     left: Rc<Cell<usize>>,
 }
 
-impl Read for Bounded {
+impl Read for RowReader {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let left = self.left.get();
         if left == 0 {
             return Err(std::io::Error::new(
                 ErrorKind::InvalidData,
-                "the row is too long; is a quote left open?",
+                "the row is too long; a quote may not be closed",
             ));
         }
-        let most = buffer.len().min(left);
-        let read = self.file.read(buffer.get_mut(..most).unwrap_or_default())?;
+        let max = buffer.len().min(left);
+        let read = self.file.read(buffer.get_mut(..max).unwrap_or_default())?;
         self.left.set(left - read);
         Ok(read)
     }
 }
 
-/// A JSON object a line.
-pub(super) struct Jsonl {
+/// A file with one JSON object per line.
+pub(super) struct JsonlFile {
     reader: BufReader<File>,
     line: u64,
     text: Vec<u8>,
@@ -127,8 +124,8 @@ pub(super) struct Jsonl {
     size: u64,
 }
 
-impl Jsonl {
-    pub(super) fn open(path: &Path) -> Result<Self, Error> {
+impl JsonlFile {
+    pub(super) fn open(path: &Path) -> Result<Self, CommandError> {
         let (file, size) = open(path)?;
         Ok(Self { reader: BufReader::new(file), line: 0, text: Vec::new(), position: 0, size })
     }
@@ -141,49 +138,52 @@ impl Jsonl {
         self.position
     }
 
-    pub(super) fn next(&mut self) -> Result<Option<Item>, Error> {
+    pub(super) fn next(&mut self) -> Result<Option<SourceRow>, CommandError> {
         loop {
             self.text.clear();
-            let most = u64::try_from(LONGEST_ROW).unwrap_or(u64::MAX);
-            let read = (&mut self.reader).take(most).read_until(b'\n', &mut self.text)?;
+            let max = u64::try_from(MAX_ROW).unwrap_or(u64::MAX);
+            let read = (&mut self.reader).take(max).read_until(b'\n', &mut self.text)?;
             if read == 0 {
                 return Ok(None);
             }
             self.line += 1;
             self.position += u64::try_from(read).unwrap_or(0);
-            if read == LONGEST_ROW && self.text.last() != Some(&b'\n') {
-                return Err(format!("line {}: the row is too long", self.line).into());
+            if read == MAX_ROW && self.text.last() != Some(&b'\n') {
+                let line = self.line;
+                return Err(CommandError::new(format!("line {line}: the row is too long")));
             }
             if !self.text.trim_ascii().is_empty() {
-                let row = parse(&self.text).map_err(|why| (why.to_owned(), String::new()));
-                return Ok(Some(Item { line: self.line, row }));
+                let row = parse(&self.text).map_err(RowError::new);
+                return Ok(Some(SourceRow { line: self.line, row }));
             }
         }
     }
 }
 
-fn parse(text: &[u8]) -> Result<Row, &'static str> {
-    // The parser's own words could repeat a part of the hash.
+fn parse(text: &[u8]) -> Result<ImportRow, &'static str> {
+    // The error of the parser is not used, because it could quote a part of the hash.
     let fields: Map<String, Value> =
-        serde_json::from_slice(text).map_err(|_| "it is no JSON object")?;
-    let mut row = Row::default();
+        serde_json::from_slice(text).map_err(|_| "not a JSON object")?;
+    let mut row = ImportRow::default();
     for (name, value) in fields {
         let Some(column) = row::column(&name) else { continue };
         let text = match value {
             Value::Null => continue,
             Value::String(text) => text,
-            Value::Bool(truth) => truth.to_string(),
+            Value::Bool(value) => value.to_string(),
             Value::Number(number) => number.to_string(),
-            Value::Array(_) | Value::Object(_) => return Err("a column holds a list or an object"),
+            Value::Array(_) | Value::Object(_) => {
+                return Err("a column contains an array or an object");
+            }
         };
         row.set(column, text);
     }
     Ok(row)
 }
 
-fn open(path: &Path) -> Result<(File, u64), Error> {
-    let at = |error| format!("{}: {error}", path.display());
-    let file = File::open(path).map_err(at)?;
-    let size = file.metadata().map_err(at)?.len();
+fn open(path: &Path) -> Result<(File, u64), CommandError> {
+    let error = |error| CommandError::new(format!("cannot read {}: {error}", path.display()));
+    let file = File::open(path).map_err(error)?;
+    let size = file.metadata().map_err(error)?.len();
     Ok((file, size))
 }

@@ -1,5 +1,5 @@
-//! Brings users of another service along, in batches that are one transaction each. Run again, it
-//! goes on where it stopped: who is there already is passed over.
+//! The command `import`: imports users of another service, in one transaction per batch. After an
+//! interruption, it can be run again: users that are already present are skipped.
 
 mod file;
 mod progress;
@@ -11,173 +11,188 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::command::{CommandError, CommandResult};
+use super::database;
 use super::operator::Operator;
-use super::{Done, database};
 use crate::config::Config;
 use crate::domain::{AuditKind, Fault, Imported, Store};
 pub(super) use file::is_json_lines;
 use progress::Progress;
 use rejects::Rejects;
 pub(super) use row::COLUMNS;
-use row::Rules;
-use source::Source;
+use row::{RowError, Rules, SourceRow};
+use source::RowSource;
 
-/// Users of one transaction.
+/// Number of users per transaction.
 const BATCH: usize = 500;
-/// How often a step is tried where the database is busy or away for a moment.
-const TRIES: u32 = 6;
+/// Maximum number of attempts at a step while the database is busy or unavailable.
+const MAX_ATTEMPTS: u32 = 6;
+/// Pause after the first attempt; it grows by this amount with each further one.
 const PAUSE: Duration = Duration::from_millis(500);
-/// What an import ends with where some rows were refused.
-const SOME_REFUSED: u8 = 1;
+/// Exit code if some rows were rejected.
+const SOME_REJECTED: u8 = 1;
 
-/// What to import, and how.
 #[derive(clap::Args)]
 pub struct ImportArgs {
-    /// A file of the columns id, username, email, password_hash, created_at and verified: .csv, or
-    /// .jsonl for a JSON object a line
+    /// File with the columns id, username, email, password_hash, created_at, verified and
+    /// disabled_at: .csv, or .jsonl with one JSON object per line
     #[arg(required_unless_present = "from_postgres")]
     file: Option<PathBuf>,
-    /// Read a table of another database instead: postgresql://user:password@host:port/name
+    /// Import from a table of another database, as postgresql://user:password@host:port/name
     #[arg(long, value_name = "URL", conflicts_with = "file")]
     from_postgres: Option<String>,
-    /// The table, where it is not `users`; a schema may stand before it
+    /// Table to import from, optionally with its schema, as in SCHEMA.TABLE
     #[arg(long, value_name = "TABLE", default_value = "users", requires = "from_postgres")]
     table: String,
-    /// Write a line for each row that was refused, with the reason
+    /// File to write each rejected row to, with its line and the reason
     #[arg(long, value_name = "FILE")]
     rejects: Option<PathBuf>,
-    /// Take users too whose address was not verified, or of whom the source does not say it
+    /// Import users even if their address is not verified, or the source does not state whether it
+    /// is
     #[arg(long)]
     include_unverified: bool,
-    /// Look at everything and change nothing
+    /// Check all rows, and change nothing
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
     operator: Operator,
 }
 
-/// What became of the rows.
+/// Numbers of rows by result.
 #[derive(Default)]
-struct Tally {
+struct ImportCounts {
     added: u64,
-    there: u64,
-    refused: u64,
+    present: u64,
+    rejected: u64,
 }
 
 /// Runs `user-server import`.
 ///
 /// # Errors
-/// Where the source, the store or the file of refused rows can't be used. What was imported until
-/// then stays.
-pub async fn import(config: &Config, args: ImportArgs) -> Done {
+/// If the source, the store or the file of rejected rows cannot be used. Users that were imported
+/// before the error stay.
+pub async fn import(config: &Config, args: ImportArgs) -> CommandResult {
     let mut source = match (&args.file, &args.from_postgres) {
-        (_, Some(url)) => Source::table(url, &args.table).await?,
-        (Some(file), None) => Source::file(file)?,
-        (None, None) => return Err("name a file, or a database with --from-postgres".into()),
+        (_, Some(url)) => RowSource::table(url, &args.table).await?,
+        (Some(file), None) => RowSource::file(file)?,
+        (None, None) => {
+            return Err(CommandError::new("no source is given")
+                .hint("Pass a file, or a database with --from-postgres."));
+        }
     };
-    if !source.says_verified() && !args.include_unverified {
-        return Err(
-            "the source does not say whose address was verified: it needs a column `verified`; where all of them \
-                    were, say --include-unverified"
-                .into(),
-        );
+    if !source.states_verified() && !args.include_unverified {
+        return Err(CommandError::new(
+            "the source does not state which addresses are verified: it has no column `verified`",
+        )
+        .hint("If all of them are, pass --include-unverified."));
     }
     let mut rejects = Rejects::open(args.rejects.as_deref())?;
     let store = database::open(config).await?;
     let rules = Rules {
-        own: config.hash_cost,
-        unverified: args.include_unverified,
+        own_cost: config.hash_cost,
+        allow_unverified: args.include_unverified,
         now: database::now(&*store).await?,
     };
-    let note = async |detail: String| match args.dry_run {
+    let record = async |detail: String| match args.dry_run {
         true => Ok(()),
         false => {
-            patiently(async || args.operator.note(&*store, AuditKind::Imported, &detail).await)
-                .await
+            let operator = &args.operator;
+            let kind = AuditKind::Imported;
+            with_retries(async || operator.record_detail(&*store, kind, &detail).await).await
         }
     };
-    // Before anybody is added, so that a run that is killed is known too.
-    note("begun".to_owned()).await?;
-    let (mut progress, mut tally) = (Progress::start(source.size()), Tally::default());
-    let done =
-        copy(&*store, &mut source, &rules, &mut rejects, &mut progress, &mut tally, args.dry_run)
+    // Recorded before the first user is added, so that a run that is killed is recorded too.
+    record("started".to_owned()).await?;
+    let (mut progress, mut counts) = (Progress::start(source.size()), ImportCounts::default());
+    let copied =
+        copy(&*store, &mut source, &rules, &mut rejects, &mut progress, &mut counts, args.dry_run)
             .await;
-    let Tally { added, there, refused } = tally;
-    let end = if done.is_ok() { "" } else { ", then it failed" };
-    let noted = note(format!("{added} added, {there} there already, {refused} refused{end}")).await;
+    let ImportCounts { added, present, rejected } = counts;
+    let end = if copied.is_ok() { "" } else { ", then it failed" };
+    let recorded =
+        record(format!("{added} added, {present} already present, {rejected} rejected{end}")).await;
     store.close().await;
     progress.end();
     rejects.end()?;
-    done?;
-    noted?;
-    let said = if args.dry_run { "would be imported" } else { "imported" };
-    writeln!(std::io::stdout(), "{added} {said}, {there} there already, {refused} refused")?;
-    Ok(if refused > 0 { SOME_REFUSED } else { 0 })
+    copied?;
+    recorded?;
+    let imported = if args.dry_run { "would be imported" } else { "imported" };
+    writeln!(
+        std::io::stdout(),
+        "{added} {imported}, {present} already present, {rejected} rejected"
+    )?;
+    Ok(if rejected > 0 { SOME_REJECTED } else { 0 })
 }
 
+/// Imports all rows of the source, and counts them.
 async fn copy(
     store: &dyn Store,
-    source: &mut Source,
+    source: &mut RowSource,
     rules: &Rules,
     rejects: &mut Rejects,
     progress: &mut Progress,
-    tally: &mut Tally,
-    rehearse: bool,
-) -> Result<(), Box<dyn std::error::Error>> {
+    counts: &mut ImportCounts,
+    dry_run: bool,
+) -> Result<(), CommandError> {
     let mut more = true;
     while more {
         let (mut users, mut lines) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
         while users.len() < BATCH {
-            let Some(item) = source.next().await? else {
+            let Some(SourceRow { line, row }) = source.next().await? else {
                 more = false;
                 break;
             };
-            match item
-                .row
-                .and_then(|row| rules.user(&row).map_err(|why| (why, row.id.unwrap_or_default())))
-            {
+            let user = row.and_then(|row| {
+                let id = row.id.clone().unwrap_or_default();
+                rules.user(&row).map_err(|reason| RowError { reason, id })
+            });
+            match user {
                 Ok(user) => {
                     users.push(user);
-                    lines.push(item.line);
+                    lines.push(line);
                 }
-                Err((why, id)) => {
-                    tally.refused += 1;
-                    rejects.note(item.line, &id, &why)?;
+                Err(RowError { reason, id }) => {
+                    counts.rejected += 1;
+                    rejects.add(line, &id, &reason)?;
                 }
             }
         }
-        let results = patiently(async || store.import(&users, rehearse).await).await?;
+        let results = with_retries(async || store.import(&users, dry_run).await).await?;
         for ((result, user), line) in results.into_iter().zip(&users).zip(lines) {
-            let why = match result {
+            let reason = match result {
                 Imported::Added => {
-                    tally.added += 1;
+                    counts.added += 1;
                     continue;
                 }
                 Imported::AlreadyThere => {
-                    tally.there += 1;
+                    counts.present += 1;
                     continue;
                 }
-                Imported::IdTaken => "the id is there with another username or e-mail address",
+                Imported::IdTaken => {
+                    "the id belongs to a user with another username or email address"
+                }
                 Imported::UsernameTaken => "the username is taken",
-                Imported::EmailTaken => "the e-mail address is taken",
+                Imported::EmailTaken => "the email address is taken",
             };
-            tally.refused += 1;
-            rejects.note(line, &user.id.to_string(), why)?;
+            counts.rejected += 1;
+            rejects.add(line, &user.id.to_string(), reason)?;
         }
-        progress.at(source.position(), tally.added + tally.there, tally.refused);
+        progress.update(source.position(), counts.added + counts.present, counts.rejected);
     }
     Ok(())
 }
 
-/// Tries again where the database is busy or away for a moment. What is tried may be repeated: who
-/// was added before a lost answer is there already then.
-async fn patiently<T>(step: impl AsyncFn() -> Result<T, Fault>) -> Result<T, Fault> {
-    let mut tries = 1;
+/// Repeats a step while the database is busy or unavailable. The steps can be repeated: users that
+/// were added before the answer was lost are already present then.
+async fn with_retries<T>(step: impl AsyncFn() -> Result<T, Fault>) -> Result<T, Fault> {
+    let mut attempt = 1;
     loop {
         match step().await {
-            Err(Fault::Unavailable(_)) if tries < TRIES => tokio::time::sleep(PAUSE * tries).await,
-            done => return done,
+            Err(Fault::Unavailable(_)) if attempt < MAX_ATTEMPTS => {
+                tokio::time::sleep(PAUSE * attempt).await;
+            }
+            result => return result,
         }
-        tries += 1;
+        attempt += 1;
     }
 }

@@ -1,52 +1,53 @@
-//! How far an import is: a bar on a terminal, else a line every few seconds. On standard error,
-//! since it is no result.
+//! The progress of an import on stderr: a bar on a terminal, otherwise a line every few seconds.
 
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-const PERIOD: Duration = Duration::from_secs(5);
-const LOOK: &str = "{bar:32} {percent:>3}%  {msg}  {elapsed}, {eta} left";
+/// Interval between two lines if stderr is not a terminal.
+const LINE_INTERVAL: Duration = Duration::from_secs(5);
+const TEMPLATE: &str = "{bar:32} {percent:>3}%  {msg}  {elapsed}, {eta} left";
 
-/// Who tells it.
 pub(super) struct Progress {
     bar: Option<ProgressBar>,
     size: u64,
-    began: Instant,
-    told: Instant,
+    started: Instant,
+    /// Time of the last line.
+    printed: Instant,
 }
 
 impl Progress {
-    /// Of a source of this size.
+    /// Starts the display for a source of this size.
     pub(super) fn start(size: u64) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::with_draw_target(Some(size), ProgressDrawTarget::stderr());
-            match ProgressStyle::with_template(LOOK) {
-                Ok(look) => bar.with_style(look),
+            match ProgressStyle::with_template(TEMPLATE) {
+                Ok(style) => bar.with_style(style),
                 Err(_) => bar,
             }
         });
-        Self { bar, size, began: Instant::now(), told: Instant::now() }
+        Self { bar, size, started: Instant::now(), printed: Instant::now() }
     }
 
-    /// So much of the source was read, so many users are there, so many rows were refused.
-    pub(super) fn at(&mut self, position: u64, there: u64, refused: u64) {
-        let seconds = self.began.elapsed().as_secs().max(1);
-        let says =
-            format!("{there} users, {refused} refused, {} a second", (there + refused) / seconds);
+    /// Shows the position in the source, the number of users that were added or already present,
+    /// and the number of rejected rows.
+    pub(super) fn update(&mut self, position: u64, users: u64, rejected: u64) {
+        let seconds = self.started.elapsed().as_secs().max(1);
+        let rate = (users + rejected) / seconds;
+        let text = format!("{users} users, {rejected} rejected, {rate} per second");
         if let Some(bar) = &self.bar {
-            bar.set_message(says);
+            bar.set_message(text);
             bar.set_position(position);
-        } else if self.told.elapsed() >= PERIOD {
-            self.told = Instant::now();
+        } else if self.printed.elapsed() >= LINE_INTERVAL {
+            self.printed = Instant::now();
             let percent =
                 position.saturating_mul(100).checked_div(self.size).unwrap_or(100).min(100);
-            let _ = writeln!(std::io::stderr(), "{percent}%: {says}");
+            let _ = writeln!(std::io::stderr(), "{percent}%: {text}");
         }
     }
 
-    /// It is over.
+    /// Removes the bar.
     pub(super) fn end(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();

@@ -1,15 +1,15 @@
-//! From a row of text to a user, or the reason why not.
+//! Rows of a source, and the rules by which they become users.
 
 use uuid::Uuid;
 
-use super::super::instant;
+use crate::admin::timestamps;
 use crate::domain::{Email, NewUser, Refusal, Timestamp, Username};
 use crate::password::{HashCost, accept};
 
-/// The columns, by the names under which they are exported.
-pub(in super::super) const COLUMNS: [&str; 7] =
+/// Names of the columns, as they are exported.
+pub(in crate::admin) const COLUMNS: [&str; 7] =
     ["id", "username", "email", "password_hash", "created_at", "verified", "disabled_at"];
-/// The other names that a column is known by.
+/// Other accepted names of columns.
 const ALIASES: [(&str, &str); 4] = [
     ("password", "password_hash"),
     ("hash", "password_hash"),
@@ -17,9 +17,9 @@ const ALIASES: [(&str, &str); 4] = [
     ("name", "username"),
 ];
 
-/// A row as it was read: each column's text, where it has one.
+/// The text of each column of a row, unless it is empty.
 #[derive(Default)]
-pub(super) struct Row {
+pub(super) struct ImportRow {
     pub(super) id: Option<String>,
     pub(super) username: Option<String>,
     pub(super) email: Option<String>,
@@ -29,7 +29,29 @@ pub(super) struct Row {
     pub(super) disabled_at: Option<String>,
 }
 
-/// The name in [`COLUMNS`] of a column that a file calls so.
+/// A row of a source with its position, or the reason for which it cannot be read.
+pub(super) struct SourceRow {
+    /// Line in the file, or number in the order of ids.
+    pub(super) line: u64,
+    pub(super) row: Result<ImportRow, RowError>,
+}
+
+/// The reason for which a row was rejected.
+pub(super) struct RowError {
+    /// Description, which contains nothing of the hash.
+    pub(super) reason: String,
+    /// Text of the id, as far as it is known.
+    pub(super) id: String,
+}
+
+impl RowError {
+    /// Returns the error of a row whose id is not known.
+    pub(super) fn new(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), id: String::new() }
+    }
+}
+
+/// Returns the name in [`COLUMNS`] of a file's column, or `None` if it is not imported.
 pub(super) fn column(name: &str) -> Option<&'static str> {
     let name = name.trim().trim_start_matches('\u{feff}').to_ascii_lowercase();
     let name = ALIASES
@@ -39,8 +61,8 @@ pub(super) fn column(name: &str) -> Option<&'static str> {
     COLUMNS.into_iter().find(|column| *column == name)
 }
 
-impl Row {
-    /// Sets a column of [`COLUMNS`]; an empty text is none.
+impl ImportRow {
+    /// Sets a column of [`COLUMNS`]. An empty text counts as absent.
     pub(super) fn set(&mut self, column: &str, text: String) {
         let text = Some(text).filter(|text| !text.is_empty());
         match column {
@@ -56,57 +78,58 @@ impl Row {
     }
 }
 
-/// What rows have to be like.
+/// Conditions that rows must meet.
 pub(super) struct Rules {
-    /// What own hashes cost.
-    pub(super) own: HashCost,
-    /// Whether users come in whose address was not verified.
-    pub(super) unverified: bool,
-    /// What counts for an account that does not say when it was made.
+    /// Cost of the service's own hashes.
+    pub(super) own_cost: HashCost,
+    /// Set if users with an unverified address are accepted.
+    pub(super) allow_unverified: bool,
+    /// Creation time of users for which the source has none.
     pub(super) now: Timestamp,
 }
 
 impl Rules {
-    /// The user of a row, or why it can't be one. The reason holds nothing of the hash.
-    pub(super) fn user(&self, row: &Row) -> Result<NewUser, String> {
+    /// Converts a row to a user, or returns the reason for which that is impossible. The reason
+    /// contains nothing of the hash.
+    pub(super) fn user(&self, row: &ImportRow) -> Result<NewUser, String> {
         let id = text(&row.id, "id")?;
-        let id = Uuid::try_parse(id).map_err(|_| "id: it is no UUID")?;
+        let id = Uuid::try_parse(id).map_err(|_| "id: not a UUID")?;
         if id.is_nil() || id.is_max() {
-            return Err("id: the first and the last UUID stand for no user".to_owned());
+            return Err("id: the nil and max UUIDs are reserved".to_owned());
         }
-        let username = Username::parse(text(&row.username, "username")?).map_err(why)?;
-        let email = Email::parse(text(&row.email, "email")?).map_err(why)?;
+        let username = Username::parse(text(&row.username, "username")?).map_err(reason)?;
+        let email = Email::parse(text(&row.email, "email")?).map_err(reason)?;
         let hash = text(&row.password_hash, "password_hash")?;
-        accept(hash, self.own).map_err(|why| format!("password_hash: {why}"))?;
+        accept(hash, self.own_cost).map_err(|error| format!("password_hash: {error}"))?;
         let verified = match &row.verified {
             None => false,
-            Some(text) => truth(text).ok_or("verified: it is neither true nor false")?,
+            Some(text) => boolean(text).ok_or("verified: expected true or false")?,
         };
-        if !verified && !self.unverified {
+        if !verified && !self.allow_unverified {
             return Err(
-                "verified: the address was not; --include-unverified takes it all the same"
+                "verified: the address is not verified; --include-unverified imports it anyway"
                     .to_owned(),
             );
         }
-        let created_at = moment(&row.created_at, "created_at")?.unwrap_or(self.now);
-        let disabled_at = moment(&row.disabled_at, "disabled_at")?;
+        let created_at = time(&row.created_at, "created_at")?.unwrap_or(self.now);
+        let disabled_at = time(&row.disabled_at, "disabled_at")?;
         Ok(NewUser { id, username, email, password_hash: hash.to_owned(), created_at, disabled_at })
     }
 }
 
 fn text<'a>(value: &'a Option<String>, column: &str) -> Result<&'a str, String> {
-    value.as_deref().ok_or_else(|| format!("{column}: it is missing"))
+    value.as_deref().ok_or_else(|| format!("{column}: missing"))
 }
 
-fn why(refusal: Refusal) -> String {
+fn reason(refusal: Refusal) -> String {
     match refusal {
-        Refusal::InvalidUsername(why) => format!("username: {why}"),
-        Refusal::InvalidEmail(why) => format!("email: {why}"),
+        Refusal::InvalidUsername(reason) => format!("username: {reason}"),
+        Refusal::InvalidEmail(reason) => format!("email: {reason}"),
         other => other.to_string(),
     }
 }
 
-fn truth(text: &str) -> Option<bool> {
+fn boolean(text: &str) -> Option<bool> {
     match text.trim().to_ascii_lowercase().as_str() {
         "true" | "t" | "yes" | "y" | "1" => Some(true),
         "false" | "f" | "no" | "n" | "0" => Some(false),
@@ -114,12 +137,12 @@ fn truth(text: &str) -> Option<bool> {
     }
 }
 
-fn moment(value: &Option<String>, column: &str) -> Result<Option<Timestamp>, String> {
+fn time(value: &Option<String>, column: &str) -> Result<Option<Timestamp>, String> {
     match value {
         None => Ok(None),
-        Some(text) => match instant::parse(text).filter(|moment| moment.0 >= 0) {
-            Some(moment) => Ok(Some(moment)),
-            None => Err(format!("{column}: it is no date; write it as 2026-01-31T12:00:00Z")),
+        Some(text) => match timestamps::parse(text).filter(|time| time.0 >= 0) {
+            Some(time) => Ok(Some(time)),
+            None => Err(format!("{column}: expected a time such as 2026-01-31T12:00:00Z")),
         },
     }
 }
@@ -131,8 +154,8 @@ mod tests {
     const HASH: &str = "$2b$10$L6Bc/AlTQHyd9liGgGEZyOFLPHNgyxeEPfgYfBCVxJ7JIlwxyVU3u";
     const ID: &str = "0190163d-8694-739b-aea5-966c26f8ad91";
 
-    fn row(change: (&str, &str)) -> Row {
-        let mut row = Row::default();
+    fn row(change: (&str, &str)) -> ImportRow {
+        let mut row = ImportRow::default();
         for (column, text) in [
             ("id", ID),
             ("username", "Ada"),
@@ -146,12 +169,12 @@ mod tests {
         row
     }
 
-    fn rules(unverified: bool) -> Rules {
-        Rules { own: HashCost::FLOOR, unverified, now: Timestamp(7) }
+    fn rules(allow_unverified: bool) -> Rules {
+        Rules { own_cost: HashCost::FLOOR, allow_unverified, now: Timestamp(7) }
     }
 
     #[test]
-    fn a_good_row_is_a_user() {
+    fn a_valid_row_becomes_a_user() {
         let user = rules(false).user(&row(("created_at", "2023-11-14T22:13:20Z"))).unwrap();
         assert_eq!((user.username.shown(), user.email.key()), ("Ada", "ada@example.org"));
         assert_eq!((user.created_at, user.disabled_at), (Timestamp(1_700_000_000_000), None));
@@ -159,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_row_says_why_and_not_its_hash() {
+    fn an_invalid_row_has_a_reason_without_its_hash() {
         for (column, text) in [
             ("id", ""),
             ("id", "17"),
@@ -174,10 +197,11 @@ mod tests {
             ("verified", ""),
             ("created_at", "yesterday"),
         ] {
-            let Err(why) = rules(false).user(&row((column, text))) else {
-                panic!("{column} `{text}` is taken")
+            let Err(reason) = rules(false).user(&row((column, text))) else {
+                panic!("{column} `{text}` is accepted")
             };
-            assert!(why.starts_with(&format!("{column}: ")) && !why.contains("plain"), "{why}");
+            let names_column = reason.starts_with(&format!("{column}: "));
+            assert!(names_column && !reason.contains("plain"), "{reason}");
         }
         assert!(
             rules(true).user(&row(("verified", "f"))).is_ok()
@@ -186,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_have_other_names() {
+    fn columns_have_aliases() {
         assert_eq!(column("\u{feff}ID"), Some("id"));
         assert_eq!(column("Password"), Some("password_hash"));
         assert_eq!(column("email_verified"), Some("verified"));

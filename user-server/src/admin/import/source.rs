@@ -1,98 +1,101 @@
-//! Where rows come from, one after the other: a file, or a table of another database.
+//! The source of an import, which is read row by row: a file, or a table of another database.
 
 use std::collections::VecDeque;
 use std::path::Path;
 
-use super::file::{Csv, Jsonl, is_json_lines};
-use super::row::Row;
+use super::file::{CsvFile, JsonlFile, is_json_lines};
+use super::row::{ImportRow, SourceRow};
+use crate::admin::command::CommandError;
 use crate::store::{PostgresOptions, Table, TableRow};
 
-type Error = Box<dyn std::error::Error>;
-
-/// A row, and where it stood.
-pub(super) struct Item {
-    /// The line of the file, or the number in the order of ids.
-    pub(super) line: u64,
-    /// The row; or why it can't be read, and what is known of its id.
-    pub(super) row: Result<Row, (String, String)>,
+/// The source of an import.
+pub(super) enum RowSource {
+    Csv(CsvFile),
+    Jsonl(JsonlFile),
+    Table {
+        table: Box<Table>,
+        /// Rows of the last page that were not returned yet.
+        page: VecDeque<TableRow>,
+        /// Number of rows that were returned.
+        returned: u64,
+    },
 }
 
-/// A source.
-pub(super) enum Source {
-    /// Comma-separated.
-    Csv(Csv),
-    /// A JSON object a line.
-    Jsonl(Jsonl),
-    /// A table, and what was read of it and not given yet.
-    Table(Box<Table>, VecDeque<TableRow>, u64),
-}
-
-impl Source {
-    /// Opens a file by the end of its name.
-    pub(super) fn file(path: &Path) -> Result<Self, Error> {
-        match path.extension().and_then(|end| end.to_str()) {
-            Some("csv") => Ok(Self::Csv(Csv::open(path)?)),
-            _ if is_json_lines(path) => Ok(Self::Jsonl(Jsonl::open(path)?)),
-            _ => Err(format!("{}: its name has to end in .csv or .jsonl", path.display()).into()),
+impl RowSource {
+    /// Opens a file, whose extension determines its format.
+    pub(super) fn file(path: &Path) -> Result<Self, CommandError> {
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("csv") => Ok(Self::Csv(CsvFile::open(path)?)),
+            _ if is_json_lines(path) => Ok(Self::Jsonl(JsonlFile::open(path)?)),
+            _ => {
+                Err(CommandError::new(format!("cannot import {}: unknown format", path.display()))
+                    .hint("Pass a file whose name ends in .csv or .jsonl."))
+            }
         }
     }
 
     /// Opens a table of another database.
-    pub(super) async fn table(url: &str, table: &str) -> Result<Self, Error> {
-        let options = PostgresOptions::parse(url, 1, false)
-            .map_err(|why| format!("--from-postgres: {why}"))?;
-        let opened = Table::open(&options, table).await;
-        let opened =
-            opened.map_err(|fault| format!("--from-postgres {}: {fault}", options.location()))?;
-        Ok(Self::Table(Box::new(opened), VecDeque::new(), 0))
+    pub(super) async fn table(url: &str, table: &str) -> Result<Self, CommandError> {
+        let options = PostgresOptions::parse(url, 1, false).map_err(|error| {
+            CommandError::new(format!("invalid value for --from-postgres: {error}"))
+                .hint("Pass a URL such as postgresql://user:password@host:5432/name.")
+        })?;
+        let table = Table::open(&options, table).await.map_err(|fault| {
+            let location = options.location();
+            CommandError::new(format!("cannot read --from-postgres {location}: {fault}"))
+        })?;
+        Ok(Self::Table { table: Box::new(table), page: VecDeque::new(), returned: 0 })
     }
 
-    /// Whether it says of users if their address was verified, as far as can be known before
-    /// reading.
-    pub(super) fn says_verified(&self) -> bool {
+    /// Returns true if the source states which addresses are verified, as far as that is known
+    /// before its rows are read.
+    pub(super) fn states_verified(&self) -> bool {
         match self {
-            Self::Csv(csv) => csv.says_verified(),
+            Self::Csv(csv) => csv.states_verified(),
             Self::Jsonl(_) => true,
-            Self::Table(table, ..) => table.says_verified,
+            Self::Table { table, .. } => table.says_verified,
         }
     }
 
-    /// How much there is, in whatever it counts.
+    /// Returns the size of the source: bytes of a file, or rows of a table.
     pub(super) fn size(&self) -> u64 {
         match self {
             Self::Csv(csv) => csv.size(),
             Self::Jsonl(jsonl) => jsonl.size(),
-            Self::Table(table, ..) => table.rows,
+            Self::Table { table, .. } => table.rows,
         }
     }
 
-    /// How much of it was read.
+    /// Returns the position in the source, in the unit of its size.
     pub(super) fn position(&self) -> u64 {
         match self {
             Self::Csv(csv) => csv.position(),
             Self::Jsonl(jsonl) => jsonl.position(),
-            Self::Table(.., read) => *read,
+            Self::Table { returned, .. } => *returned,
         }
     }
 
-    /// The next row; none at the end.
-    pub(super) async fn next(&mut self) -> Result<Option<Item>, Error> {
+    /// Returns the next row, or `None` at the end.
+    ///
+    /// # Errors
+    /// If the source cannot be read any further.
+    pub(super) async fn next(&mut self) -> Result<Option<SourceRow>, CommandError> {
         match self {
             Self::Csv(csv) => csv.next(),
             Self::Jsonl(jsonl) => jsonl.next(),
-            Self::Table(table, waiting, read) => {
-                if waiting.is_empty() {
-                    waiting.extend(table.page().await?);
+            Self::Table { table, page, returned } => {
+                if page.is_empty() {
+                    page.extend(table.page().await?);
                 }
-                let Some(row) = waiting.pop_front() else { return Ok(None) };
-                *read += 1;
-                Ok(Some(Item { line: *read, row: Ok(row.into()) }))
+                let Some(row) = page.pop_front() else { return Ok(None) };
+                *returned += 1;
+                Ok(Some(SourceRow { line: *returned, row: Ok(row.into()) }))
             }
         }
     }
 }
 
-impl From<TableRow> for Row {
+impl From<TableRow> for ImportRow {
     fn from(row: TableRow) -> Self {
         Self {
             id: Some(row.id.to_string()),

@@ -1,21 +1,20 @@
-//! Why there is no secret stream, for the log and for what is counted.
+//! Failed handshakes, for the log and the metrics.
 
 use rustls::Error;
 
 use crate::metrics::HandshakeFailure;
 
-/// Why a handshake failed.
+/// A TLS handshake that failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NoHandshake {
-    /// What kind of failure it is.
-    pub kind: HandshakeFailure,
-    /// What was wrong.
-    pub why: String,
+pub struct HandshakeError {
+    pub reason: HandshakeFailure,
+    /// Description for the log.
+    pub message: String,
 }
 
-impl NoHandshake {
-    pub(super) fn of(error: &std::io::Error) -> Self {
-        let kind = match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
+impl From<std::io::Error> for HandshakeError {
+    fn from(error: std::io::Error) -> Self {
+        let reason = match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
             Some(Error::NoCertificatesPresented) => HandshakeFailure::NoCertificate,
             Some(Error::InvalidCertificate(_)) => HandshakeFailure::BadCertificate,
             Some(Error::NoApplicationProtocol) => HandshakeFailure::OtherProtocol,
@@ -24,6 +23,6 @@ impl NoHandshake {
             Some(_) => HandshakeFailure::Broken,
             None => HandshakeFailure::Lost,
         };
-        Self { kind, why: error.to_string() }
+        Self { reason, message: error.to_string() }
     }
 }

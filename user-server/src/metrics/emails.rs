@@ -1,4 +1,4 @@
-//! EmailMetrics on their way out.
+//! Metrics of outgoing emails.
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -6,23 +6,23 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::{Label, counters, gauge};
+use super::series::{Label, counters, gauge};
 
-/// A file takes a millisecond, a mail server seconds, and after half a minute it is given up.
+/// Buckets in seconds: a file takes a millisecond, a mail server seconds, and an attempt is
+/// abandoned after half a minute.
 const BUCKETS: [f64; 11] = [0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
-/// What became of an attempt to send a mail.
+/// Result of an attempt to send an email.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MailResult {
-    /// It went.
     Sent,
-    /// It did not go, and will be tried again.
+    /// The attempt failed and will be repeated.
     Retried,
-    /// It was refused for good.
+    /// The mail server refused the email permanently.
     Refused,
-    /// It was tried for a day and is given up.
+    /// The attempt failed, and the email was dropped after a day of attempts.
     GivenUp,
-    /// Its code's key is not known here.
+    /// The email contains a code whose key this node does not have.
     KeyUnknown,
 }
 
@@ -41,11 +41,11 @@ impl MailResult {
     }
 }
 
-/// EmailMetrics on their way out.
+/// Metrics of outgoing emails.
 #[derive(Debug)]
 pub struct EmailMetrics {
     attempts: Family<Label, Counter>,
-    /// How long an attempt took, in seconds.
+    /// Duration of attempts, in seconds.
     pub took: Histogram,
     failing: Gauge,
 }
@@ -62,38 +62,38 @@ impl EmailMetrics {
         let took = Histogram::new(BUCKETS);
         registry.register(
             "user_server_mails",
-            "Attempts to send a mail, by result",
+            "Attempts to send an email, by result",
             attempts.clone(),
         );
         registry.register_with_unit(
             "user_server_mail_send_duration",
-            "How long attempts to send a mail took",
+            "Duration of attempts to send an email",
             Unit::Seconds,
             took.clone(),
         );
         let failing = gauge(
             registry,
             "user_server_mail_failing",
-            "1 while the last attempt to send a mail did not go",
+            "1 while the last attempt to send an email failed",
         );
         Self { attempts, took, failing }
     }
 
-    /// An attempt ended so.
+    /// Counts an attempt.
     pub fn count(&self, result: MailResult) {
         self.attempts.get_or_create(&[("result", result.name())]).inc();
-        // A mail that was refused for good shows a server that answers.
+        // A permanent refusal concerns one email; the mail server works.
         self.failing.set(i64::from(matches!(result, MailResult::Retried | MailResult::GivenUp)));
     }
 
-    /// Whether the last attempt did not go.
+    /// Returns true if the last attempt failed.
     #[must_use]
     pub fn failing(&self) -> bool {
         self.failing.get() != 0
     }
 }
 
-/// Counters that nobody reads.
+/// Metrics without a registry, for tests.
 impl Default for EmailMetrics {
     fn default() -> Self {
         Self::build(None)

@@ -1,34 +1,29 @@
-//! What does not happen but is: the age of knowledge, the depth of queues, memory. Whoever watches
-//! looks it up first.
-
-use std::sync::atomic::AtomicU64;
+//! Gauges of states rather than events: ages, queue lengths, memory. They are sampled at scrape time
+//! or periodically.
 
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::{Label, gauge};
+use super::series::{Label, Seconds, gauge};
 use crate::domain::{PoolUse, Timestamp};
 
-/// A gauge of seconds.
-pub(super) type Seconds = Gauge<f64, AtomicU64>;
-
-/// Gauges that are set by whoever looks.
+/// Gauges that are sampled at scrape time or periodically.
 #[derive(Debug)]
-pub struct StoreGauges {
-    /// 1 while the store answers.
+pub struct SampledGauges {
+    /// 1 while the database answers, otherwise 0.
     pub store_up: Gauge,
-    /// EmailMetrics that may go now, or are retried.
+    /// Emails that are due or being retried.
     pub outbox_unsent: Gauge,
-    /// EmailMetrics whose turn, by their address's budget, is still to come.
+    /// Emails that wait until the budget of their address allows another one.
     pub outbox_waiting: Gauge,
-    /// How long the oldest mail that may go has waited.
+    /// Time that the oldest due email has waited.
     pub outbox_oldest: Seconds,
-    /// The age of what is known of ended sessions.
+    /// Time since the revocation log was last read.
     pub revocation_age: Seconds,
-    /// Sessions, users and keys that are known to have ended.
+    /// Entries of the revocation log in memory.
     pub revocation_entries: Gauge,
-    /// Keys that are not retired.
+    /// Keys of this node that are not retired.
     pub keys_left: Gauge,
     pool_open: Family<Label, Gauge>,
     pool_idle: Family<Label, Gauge>,
@@ -36,7 +31,7 @@ pub struct StoreGauges {
     resident: Gauge,
 }
 
-impl StoreGauges {
+impl SampledGauges {
     pub(super) fn registered(registry: &mut Registry, now: Timestamp) -> Self {
         let pools = |registry: &mut Registry, name: &str, help: &str| {
             let family: Family<Label, Gauge> = Family::default();
@@ -47,40 +42,44 @@ impl StoreGauges {
         started.set(now.since(Timestamp(0)).as_secs_f64());
         registry.register_with_unit(
             "process_start_time",
-            "When the process started, in seconds since 1970",
+            "Start time of the process, in seconds since 1970",
             Unit::Seconds,
             started,
         );
         let resident = Gauge::default();
         registry.register_with_unit(
             "process_resident_memory",
-            "Memory that the process holds",
+            "Resident memory of the process",
             Unit::Bytes,
             resident.clone(),
         );
-        let vitals = Self {
-            store_up: gauge(registry, "user_server_store_up", "1 while the database answers"),
+        let gauges = Self {
+            store_up: gauge(
+                registry,
+                "user_server_store_up",
+                "1 while the database answers, otherwise 0",
+            ),
             outbox_unsent: gauge(
                 registry,
                 "user_server_outbox_unsent",
-                "EmailMetrics that may go now, or are tried again",
+                "Emails that are due or being retried",
             ),
             outbox_waiting: gauge(
                 registry,
                 "user_server_outbox_waiting",
-                "EmailMetrics that wait until their address may get one",
+                "Emails that wait until the budget of their address allows another one",
             ),
             outbox_oldest: Gauge::default(),
             revocation_age: Gauge::default(),
             revocation_entries: gauge(
                 registry,
                 "user_server_revocation_entries",
-                "Sessions, users and keys that are known to have ended",
+                "Sessions, users and keys that this node knows to have ended",
             ),
             keys_left: gauge(
                 registry,
                 "user_server_keys_left",
-                "Keys of this node that are not retired; without one nobody can register or log in",
+                "Keys of this node that are not retired; at 0, nobody can register or log in",
             ),
             pool_open: pools(
                 registry,
@@ -90,31 +89,31 @@ impl StoreGauges {
             pool_idle: pools(
                 registry,
                 "user_server_store_connections_idle",
-                "ConnectionMetrics to the database that nobody uses, by pool",
+                "Unused connections to the database, by pool",
             ),
             pool_max: pools(
                 registry,
                 "user_server_store_connections_max",
-                "ConnectionMetrics to the database that may be open, by pool",
+                "Maximum number of connections to the database, by pool",
             ),
             resident,
         };
         registry.register_with_unit(
             "user_server_outbox_oldest",
-            "How long the oldest mail that may go has waited",
+            "Time that the oldest due email has waited",
             Unit::Seconds,
-            vitals.outbox_oldest.clone(),
+            gauges.outbox_oldest.clone(),
         );
         registry.register_with_unit(
             "user_server_revocation_age",
-            "Age of what is known of ended sessions",
+            "Age of this node's knowledge of ended sessions",
             Unit::Seconds,
-            vitals.revocation_age.clone(),
+            gauges.revocation_age.clone(),
         );
-        vitals
+        gauges
     }
 
-    /// How much the pools of the store are used.
+    /// Sets the gauges of the store's connection pools.
     pub fn set_pools(&self, pools: &[PoolUse]) {
         for pool in pools {
             let label = [("pool", pool.name)];
@@ -124,8 +123,8 @@ impl StoreGauges {
         }
     }
 
-    /// Looks up the memory that the process holds. Where the system does not say, it stays zero.
-    pub fn look_at_memory(&self) {
+    /// Updates the gauge of resident memory, which stays at zero if the system does not provide it.
+    pub fn sample_memory(&self) {
         let Ok(status) = std::fs::read_to_string("/proc/self/status") else { return };
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let kib = line

@@ -1,25 +1,26 @@
-//! Moments as people and other programs write them.
+//! Times as text: RFC 3339 for output, and the formats of other programs for input.
 
 use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcOffset};
 
 use crate::domain::Timestamp;
 
-/// The year 5138 in seconds, and 1973 in milliseconds: a number up to this is of seconds.
-const MOST_SECONDS: i64 = 100_000_000_000;
+/// The largest number that is taken as seconds, the year 5138; larger ones are milliseconds. As
+/// milliseconds, it would be a time in 1973.
+const MAX_SECONDS: i64 = 100_000_000_000;
 
-/// RFC 3339, in UTC.
-pub(super) fn show(moment: Timestamp) -> String {
-    let time = OffsetDateTime::from_unix_timestamp_nanos(i128::from(moment.0) * 1_000_000);
-    time.ok().and_then(|time| time.format(&Rfc3339).ok()).unwrap_or_else(|| moment.0.to_string())
+/// Formats a time in UTC, as in RFC 3339.
+pub(super) fn format(at: Timestamp) -> String {
+    let time = OffsetDateTime::from_unix_timestamp_nanos(i128::from(at.0) * 1_000_000);
+    time.ok().and_then(|time| time.format(&Rfc3339).ok()).unwrap_or_else(|| at.0.to_string())
 }
 
-/// Reads RFC 3339, the way PostgreSQL and MySQL write it (without a zone it is UTC), a date alone,
-/// or a number of seconds or milliseconds since 1970.
+/// Parses RFC 3339, the formats of PostgreSQL and MySQL (UTC if they have no time zone), a date
+/// alone, or a number of seconds or milliseconds since 1970.
 pub(super) fn parse(text: &str) -> Option<Timestamp> {
     let text = text.trim();
     if let Ok(number) = text.parse::<i64>() {
-        let millis = if number.abs() <= MOST_SECONDS { number.checked_mul(1000)? } else { number };
+        let millis = if number.abs() <= MAX_SECONDS { number.checked_mul(1000)? } else { number };
         return (millis.unsigned_abs() / 1000 <= Timestamp::MAX_SECONDS)
             .then_some(Timestamp(millis));
     }
@@ -43,9 +44,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_way_to_write_it_is_one_moment() {
-        let moment = Timestamp(1_700_000_000_000);
-        assert_eq!(show(moment), "2023-11-14T22:13:20Z");
+    fn every_format_is_parsed_as_the_same_time() {
+        let time = Timestamp(1_700_000_000_000);
+        assert_eq!(format(time), "2023-11-14T22:13:20Z");
         for text in [
             "2023-11-14T22:13:20Z",
             "2023-11-14T23:13:20+01:00",
@@ -55,15 +56,15 @@ mod tests {
             "1700000000",
             "1700000000000",
         ] {
-            assert_eq!(parse(text), Some(moment), "{text}");
+            assert_eq!(parse(text), Some(time), "{text}");
         }
         assert_eq!(parse("2023-11-14 22:13:20.125"), Some(Timestamp(1_700_000_000_125)));
-        assert_eq!(show(Timestamp(1_700_000_000_125)), "2023-11-14T22:13:20.125Z");
+        assert_eq!(format(Timestamp(1_700_000_000_125)), "2023-11-14T22:13:20.125Z");
         assert_eq!(parse("2023-11-14"), Some(Timestamp(1_699_920_000_000)));
     }
 
     #[test]
-    fn what_is_no_moment_is_refused() {
+    fn text_that_is_not_a_time_is_refused() {
         for text in
             ["", "yesterday", "2023-13-01", "2023-11-14T25:00:00Z", "9223372036854775807", "-"]
         {

@@ -1,0 +1,21 @@
+//! The context that all connections of a server share.
+
+use std::sync::Arc;
+
+use tokio_util::task::TaskTracker;
+
+use super::limits::ConnectionLimits;
+use super::shutdown::Shutdown;
+use crate::handler::Handler;
+use crate::metrics::Metrics;
+
+/// The context that all connections of a server share.
+pub struct ConnectionContext {
+    pub handler: Arc<Handler>,
+    /// Limits of each connection.
+    pub limits: ConnectionLimits,
+    pub shutdown: Shutdown,
+    /// Tasks of connections and requests, which the shutdown waits for.
+    pub tasks: TaskTracker,
+    pub metrics: Arc<Metrics>,
+}
