@@ -24,7 +24,7 @@ use user_server::domain::{Clock, Store, SystemClock};
 use user_server::metrics::Metrics;
 use user_server::service::{CachePorts, ServiceCore};
 use user_server::store::SqliteStore;
-use user_server::tcp::names;
+use user_server::tcp::request_labels;
 use user_server::tokens::BothWays;
 use uuid::Uuid;
 
@@ -59,7 +59,7 @@ fn main() {
     let handler = runtime.block_on(async {
         let store: Arc<dyn Store> =
             Arc::new(SqliteStore::open(&folder.path().join("users.db")).await.unwrap());
-        let metrics = Arc::new(Metrics::new(names(), clock.now()));
+        let metrics = Arc::new(Metrics::new(request_labels(), clock.now()));
         let cache = CachePorts::single_node(Arc::new(LocalCache::none(metrics.cache.clone())));
         ServiceCore::assemble(&config, &clock, &keys, &store, &cache, &metrics).unwrap().handler
     });

@@ -25,7 +25,7 @@ use crate::otp::Otp;
 use crate::outbox::{MailWakeup, Worker};
 use crate::password::{HashPool, Passwords};
 use crate::store::{PostgresStore, SqliteStore, folder};
-use crate::tcp::{self, ConnectionContext, Server, Shutdown};
+use crate::tcp::{self, ConnectionContext, RequestLimiter, Server, Shutdown};
 use crate::throttle::Throttle;
 use crate::tls::{Tls, TlsFault};
 use crate::tokens::{self, Revocations, TokenStores, Tokens};
@@ -161,6 +161,7 @@ impl Service {
         let context = ConnectionContext {
             handler: core.handler,
             limits: config.limits,
+            requests: Arc::new(RequestLimiter::new(config.requests)),
             shutdown: shutdown.clone(),
             tasks: connections.clone(),
             metrics,

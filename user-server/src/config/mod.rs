@@ -20,7 +20,7 @@ use crate::cache::RedisServer;
 use crate::keys::{Key, KeyRing};
 use crate::mail::{Sender, SmtpServer};
 use crate::password::{HashCost, HashPoolSize};
-use crate::tcp::{ConnectionLimits, MaxConnections, TrustedPeers};
+use crate::tcp::{ConnectionLimits, MaxConnections, RequestLimits, TrustedPeers};
 use crate::tls::TlsFiles;
 use crate::tokens::TokenPolicy;
 
@@ -66,6 +66,8 @@ pub struct Config {
     pub hash_pool: HashPoolSize,
     /// Limits of each connection.
     pub limits: ConnectionLimits,
+    /// Limits of all requests in flight.
+    pub requests: RequestLimits,
     pub max_connections: MaxConnections,
     /// Peers that may state the address of the end user.
     pub trusted: TrustedPeers,
@@ -231,6 +233,10 @@ impl Config {
                 frame: seconds(vars.number("FRAME_TIMEOUT", 10, 1, 300)),
                 idle: seconds(vars.number("IDLE_TIMEOUT", 300, 1, 86_400)),
                 write: seconds(vars.number("WRITE_TIMEOUT", 10, 1, 300)),
+            },
+            requests: RequestLimits {
+                requests: number(vars, "MAX_REQUESTS", 8192, 64, 1_000_000),
+                memory: number(vars, "MAX_REQUEST_MEMORY", 64, 16, 65_536) << 20,
             },
             max_connections: MaxConnections {
                 total: number(vars, "MAX_CONNECTIONS", 10_000, 1, 1_000_000),

@@ -187,6 +187,18 @@ pub const VARIABLES: &[Variable] = &[
         "Maximum number of connections from one peer that is not trusted: an IPv4 address or an \
          IPv6 /64.",
     ),
+    variable(
+        "MAX_REQUESTS",
+        "8192",
+        "Maximum number of requests in flight in the whole process. Peers that are not trusted \
+         get at most half of them.",
+    ),
+    variable(
+        "MAX_REQUEST_MEMORY",
+        "64",
+        "Maximum memory of requests in flight in the whole process, in MiB. Peers that are not \
+         trusted get at most half of it.",
+    ),
     variable("MAX_IN_FLIGHT", "256", "Maximum number of requests in flight on one connection."),
     variable(
         "MAX_HASHING",

@@ -22,6 +22,7 @@ use super::context::ConnectionContext;
 use super::counters::{self, Batch};
 use super::in_flight::{CompletedRequest, RequestsInFlight};
 use super::read_buffer::{self, ReadBuffer};
+use super::request_limiter::RequestOrigin;
 use super::write_buffer::{WriteBuffer, WriteFailure};
 use crate::handler::{self, ClockReading, Handler, Peer};
 use crate::metrics::{CloseReason, OpenConnection};
@@ -32,6 +33,8 @@ use crate::metrics::{CloseReason, OpenConnection};
 const LINGER: Duration = Duration::from_secs(1);
 /// Retry delay sent to a client that has too many requests in flight that hash a password.
 const BUSY_RETRY_AFTER: Duration = Duration::from_millis(100);
+/// Time after which a frame is tried again that had to wait for other requests of its peer.
+const SLOT_RETRY_AFTER: Duration = Duration::from_millis(20);
 
 /// Serves one connection, which was accepted at `accepted`, until it ends, and then drops `guard`.
 pub fn serve<S: AsyncRead + AsyncWrite + Unpin, G>(
@@ -95,6 +98,18 @@ struct Connection {
     frame_started: Option<Instant>,
     /// Arrival of the last complete frame.
     last_frame: Option<Instant>,
+    /// The time at which reading resumes, while the peer has too many requests in flight.
+    resume_at: Option<Instant>,
+}
+
+/// Result of processing a frame.
+enum Processed {
+    /// It was answered with the outcome of this index.
+    Answered(usize),
+    /// A task will answer it, or the connection closes.
+    Started,
+    /// It has to wait for other requests of its peer, and stays in the read buffer.
+    Waiting,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,6 +137,7 @@ impl Connection {
             accepted,
             frame_started: None,
             last_frame: None,
+            resume_at: None,
         }
     }
 
@@ -189,7 +205,11 @@ impl Connection {
                     progress = true;
                 }
                 if timer.as_mut().poll(context).is_ready() {
-                    if Instant::now() >= self.deadline() {
+                    if self.resume_at.is_some_and(|at| Instant::now() >= at) {
+                        self.resume_at = None;
+                        self.feed(&[]);
+                        timer.as_mut().reset(self.deadline());
+                    } else if Instant::now() >= self.deadline() {
                         self.time_out();
                         self.stage = Stage::Closing;
                     } else {
@@ -247,6 +267,7 @@ impl Connection {
     fn is_reading(&self) -> bool {
         matches!(self.stage, Stage::Open | Stage::Draining { .. })
             && self.in_flight.len() < self.context.limits.in_flight
+            && self.resume_at.is_none()
     }
 
     fn is_finished(&self) -> bool {
@@ -269,6 +290,7 @@ impl Connection {
             _ if !self.in_flight.is_empty() => Instant::now() + limits.idle,
             (_, Some(last)) => last + limits.idle,
         };
+        let due = self.resume_at.map_or(due, |at| due.min(at));
         match self.stage {
             Stage::Draining { since } if self.in_flight.is_empty() => due.min(since + LINGER),
             _ => due,
@@ -299,13 +321,20 @@ impl Connection {
         while self.is_reading() {
             match frame::split(bytes.get(consumed..).unwrap_or_default()) {
                 Ok(Some((frame, size))) => {
-                    consumed += size;
                     self.last_frame = Some(clocks.instant);
                     self.frame_started = None;
-                    if let Some(outcome) = self.process_frame(frame, clocks) {
-                        let requests = &self.context.metrics.requests;
-                        batch.answered(counters::type_index(frame.kind), outcome, requests);
+                    match self.process_frame(frame, clocks) {
+                        Processed::Answered(outcome) => {
+                            let requests = &self.context.metrics.requests;
+                            batch.answered(counters::type_index(frame.kind), outcome, requests);
+                        }
+                        Processed::Started => {}
+                        Processed::Waiting => {
+                            self.resume_at = Some(clocks.instant + SLOT_RETRY_AFTER);
+                            break;
+                        }
                     }
+                    consumed += size;
                 }
                 Ok(None) => break,
                 Err(error) => {
@@ -320,41 +349,54 @@ impl Connection {
         bytes.len()
     }
 
-    /// Answers a frame, or starts a task that will. Returns the index of the outcome if the frame
-    /// was answered.
-    fn process_frame(&mut self, frame: Frame<'_>, clocks: ClockReading) -> Option<usize> {
+    /// Answers a frame, or starts a task that will.
+    fn process_frame(&mut self, frame: Frame<'_>, clocks: ClockReading) -> Processed {
         if frame.id == CONNECTION_ID || self.in_flight.contains(frame.id) {
             self.close_with(handler::malformed_id(), CloseReason::RequestId);
-            return None;
+            return Processed::Started;
         }
         if let Stage::Draining { .. } = self.stage {
-            return Some(self.reply(frame.id, &handler::shutting_down().into()));
+            return self.answer(frame, &handler::shutting_down().into());
         }
         match Request::decode(frame.kind, frame.body) {
-            Err(error) => Some(self.reply(frame.id, &handler::undecodable(error).into())),
+            Err(error) => self.answer(frame, &handler::undecodable(error).into()),
             Ok((request, common)) => {
                 match self.context.handler.answer_now(&request, &common, clocks) {
-                    Some(reply) => Some(self.reply(frame.id, &reply)),
+                    Some(reply) => self.answer(frame, &reply),
                     None => self.start(frame, request, common),
                 }
             }
         }
     }
 
+    fn answer(&mut self, frame: Frame<'_>, reply: &Reply<'_>) -> Processed {
+        Processed::Answered(self.reply(frame.id, reply))
+    }
+
     /// Starts a task for a request. The task continues if the connection closes, so that what it
-    /// has started is completed. Returns the index of the outcome if the request was refused.
-    fn start(
-        &mut self,
-        frame: Frame<'_>,
-        request: Request<'_>,
-        common: Common<'_>,
-    ) -> Option<usize> {
+    /// has started is completed.
+    fn start(&mut self, frame: Frame<'_>, request: Request<'_>, common: Common<'_>) -> Processed {
+        if let Some(refusal) = Handler::too_large(&request) {
+            return self.answer(frame, &refusal.into());
+        }
         let hashes = Handler::hashes(&request);
         if hashes && self.in_flight.hashing() >= self.context.limits.hashing {
-            return Some(self.reply(frame.id, &handler::busy(BUSY_RETRY_AFTER).into()));
+            return self.answer(frame, &handler::busy(BUSY_RETRY_AFTER).into());
         }
-        self.in_flight.start(&self.context, &self.peer, frame, request, common);
-        None
+        let origin = match &common.client_address {
+            _ if !self.peer.trusted => RequestOrigin::Untrusted(self.peer.ip),
+            Some(address) => RequestOrigin::Trusted(Some(address.ip())),
+            None => RequestOrigin::Trusted(None),
+        };
+        let Some(slot) = self.context.requests.acquire(origin, frame.body.len()) else {
+            // A gateway has other end users to serve; an untrusted peer waits.
+            return match self.peer.trusted {
+                true => self.answer(frame, &handler::busy(BUSY_RETRY_AFTER).into()),
+                false => Processed::Waiting,
+            };
+        };
+        self.in_flight.start(&self.context, &self.peer, frame, request, common, slot);
+        Processed::Started
     }
 
     /// Logs and counts a completed request, and adds its reply to the write buffer.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio_util::task::TaskTracker;
 
 use super::limits::ConnectionLimits;
+use super::request_limiter::RequestLimiter;
 use super::shutdown::Shutdown;
 use crate::handler::Handler;
 use crate::metrics::Metrics;
@@ -14,6 +15,8 @@ pub struct ConnectionContext {
     pub handler: Arc<Handler>,
     /// Limits of each connection.
     pub limits: ConnectionLimits,
+    /// Limits of all requests in flight.
+    pub requests: Arc<RequestLimiter>,
     pub shutdown: Shutdown,
     /// Tasks of connections and requests, which the shutdown waits for.
     pub tasks: TaskTracker,

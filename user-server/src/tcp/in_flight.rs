@@ -14,6 +14,7 @@ use user_proto::{Common, Reply, Request};
 
 use super::context::ConnectionContext;
 use super::counters;
+use super::request_limiter::RequestSlot;
 use crate::handler::{self, Handler, Peer};
 
 /// The requests of a connection that are executed in tasks.
@@ -78,8 +79,11 @@ impl RequestsInFlight {
         peer: &Peer,
         frame: Frame<'_>,
         request: Request<'_>,
-        common: Common<'_>,
+        mut common: Common<'_>,
+        slot: RequestSlot,
     ) {
+        // Before it is copied: only a valid value is used, and a valid one is short.
+        common.traceparent = common.traceparent.filter(|text| is_traceparent(text));
         let tasks = self.0.get_or_insert_with(|| {
             let gone = CancellationToken::new().drop_guard();
             Box::new(RequestTasks { tasks: JoinSet::new(), requests: Vec::new(), gone })
@@ -91,11 +95,11 @@ impl RequestsInFlight {
         let (handler, peer, gone) =
             (connection.handler.clone(), peer.clone(), tasks.gone.token().clone());
         let arrived = Instant::now();
-        let traceparent = common.traceparent.as_deref().filter(|text| is_traceparent(text));
+        let traceparent = common.traceparent.as_deref();
         let span = tracing::info_span!("request", request = name, id, traceparent);
         let counted = connection.metrics.requests.start();
         let answer = async move {
-            let _counted = counted;
+            let _counted = (counted, slot);
             handler.answer(request, &common, &peer, arrived, gone).await
         };
         let answer = answer.instrument(span);

@@ -129,7 +129,7 @@ async fn a_request_is_bounded_in_size_and_time_and_number() {
 
 #[tokio::test]
 async fn it_is_ready_from_the_load_to_the_signal_and_accepts_beyond() {
-    let metrics = Arc::new(Metrics::new(user_server::tcp::names(), SystemClock.now()));
+    let metrics = Arc::new(Metrics::new(user_server::tcp::request_labels(), SystemClock.now()));
     let early = Monitor::start(([127, 0, 0, 1], 0).into(), Arc::new(Health::default()), metrics)
         .await
         .unwrap();
@@ -142,7 +142,7 @@ async fn it_is_ready_from_the_load_to_the_signal_and_accepts_beyond() {
 
     let (server, address) = watched().await;
     assert_eq!(get(address, "/readyz").await.status, 200);
-    server.service.announce_end();
+    server.service.set_draining();
     let draining = get(address, "/readyz").await;
     assert_eq!(draining.status, 503);
     assert!(draining.body.contains(r#""status":"draining""#), "{}", draining.body);

@@ -20,7 +20,10 @@ use user_server::handler::{Handler, Peer};
 use user_server::metrics::Metrics;
 use user_server::service::{CachePorts, ServiceCore};
 use user_server::store::SqliteStore;
-use user_server::tcp::{ConnectionContext, ConnectionLimits, Shutdown, names, serve};
+use user_server::tcp::{
+    ConnectionContext, ConnectionLimits, RequestLimiter, RequestLimits, Shutdown, request_labels,
+    serve,
+};
 
 /// Longer than any session over an input of a fuzzer can need.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -29,6 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Arena {
     handler: Arc<Handler>,
     limits: ConnectionLimits,
+    requests: RequestLimits,
     metrics: Arc<Metrics>,
     runtime: Runtime,
     _folder: TempDir,
@@ -48,7 +52,7 @@ impl Arena {
         };
         let config = Config::read(&settings, false).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let metrics = Arc::new(Metrics::new(names(), SystemClock.now()));
+        let metrics = Arc::new(Metrics::new(request_labels(), SystemClock.now()));
         let handler = runtime.block_on(async {
             let store = SqliteStore::open(&folder.path().join("users.db")).await.unwrap();
             let (store, clock): (Arc<dyn Store>, Arc<dyn Clock>) =
@@ -67,7 +71,14 @@ impl Arena {
             .unwrap()
             .handler
         });
-        Self { handler, limits: config.limits, metrics, runtime, _folder: folder }
+        Self {
+            handler,
+            limits: config.limits,
+            requests: config.requests,
+            metrics,
+            runtime,
+            _folder: folder,
+        }
     }
 
     /// Every whole frame gets one reply of its id, up to the one that ends the connection; each
@@ -94,6 +105,7 @@ impl Arena {
         let shared = Arc::new(ConnectionContext {
             handler: self.handler.clone(),
             limits: self.limits,
+            requests: Arc::new(RequestLimiter::new(self.requests)),
             shutdown: Shutdown::default(),
             tasks: tasks.clone(),
             metrics: self.metrics.clone(),

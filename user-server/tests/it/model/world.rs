@@ -149,7 +149,7 @@ impl World {
         let store: Arc<dyn Store> =
             Arc::new(FaultyStore { real: self.real.clone(), faults: self.faults.clone() });
         let clock: Arc<dyn Clock> = self.clock.clone();
-        let metrics = Arc::new(Metrics::new(tcp::names(), clock.now()));
+        let metrics = Arc::new(Metrics::new(tcp::request_labels(), clock.now()));
         let parts =
             ServiceCore::assemble(&self.config, &clock, &self.keys, &store, &self.cache, &metrics)
                 .unwrap();
@@ -161,7 +161,7 @@ impl World {
             codes: Arc::new(codes),
             clock: clock.clone(),
             wakeup: MailWakeup::default(),
-            metrics: metrics.mails.clone(),
+            metrics: metrics.emails.clone(),
         };
         let node = Node { parts, worker };
         node.parts.revocations.load(&*self.real, clock.now()).await.unwrap();

@@ -12,7 +12,7 @@ use user_server::domain::{Clock, Store, SystemClock};
 use user_server::metrics::Metrics;
 use user_server::service::{CachePorts, ServiceCore};
 use user_server::store::SqliteStore;
-use user_server::tcp::names;
+use user_server::tcp::request_labels;
 use user_server::tokens::BothWays;
 use uuid::Uuid;
 
@@ -32,7 +32,7 @@ async fn a_token_check_allocates_nothing() {
     let keys = Arc::new(config.keys().unwrap());
     let store = SqliteStore::open(&folder.path().join("users.db")).await.unwrap();
     let (store, clock): (Arc<dyn Store>, Arc<dyn Clock>) = (Arc::new(store), Arc::new(SystemClock));
-    let metrics = Arc::new(Metrics::new(names(), SystemClock.now()));
+    let metrics = Arc::new(Metrics::new(request_labels(), SystemClock.now()));
     let cache: Arc<LocalCache> = Arc::new(LocalCache::none(metrics.cache.clone()));
     let handler = ServiceCore::assemble(
         &config,
