@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
+use tokio::net::TcpSocket;
 use tokio::task::JoinSet;
 use user_proto::{Common, ErrorCode, Logout, Request, ResendCode, VerifyEmail};
 use uuid::Uuid;
@@ -15,6 +15,10 @@ use uuid::Uuid;
 use crate::postgres::node;
 use crate::support::{PASSWORD, Process, check, login, postgres};
 
+/// The address that attacks come from, with any port.
+const ATTACKER: ([u8; 4], u16) = ([127, 0, 0, 9], 0);
+/// The gateway, which is trusted.
+const GATEWAY: &str = "127.0.0.1";
 /// The memory that an attack may cost, in KiB.
 const MAX_GROWTH_KIB: u64 = 128 * 1024;
 /// The memory that may remain some time after it, in KiB.
@@ -45,7 +49,9 @@ fn request_frame_of(id: u32, request: Request<'_>) -> Vec<u8> {
 /// Sends a batch, closes and repeats, until it is told to stop.
 async fn hit_and_run(address: SocketAddr, bytes: Arc<Vec<u8>>, stop: Arc<AtomicBool>) {
     while !stop.load(Ordering::Relaxed) {
-        let Ok(mut stream) = TcpStream::connect(address).await else { continue };
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(ATTACKER.into()).unwrap();
+        let Ok(mut stream) = socket.connect(address).await else { continue };
         let _ = tokio::time::timeout(Duration::from_secs(2), stream.write_all(&bytes)).await;
     }
 }
@@ -70,8 +76,7 @@ async fn attack(process: &Process, connections: usize, bytes: Vec<u8>, span: Dur
 
 /// An attack costs at most the allowed memory, which is free again ten seconds later.
 async fn is_bounded(connections: usize, bytes: Vec<u8>) {
-    // A peer that is not trusted, although it is on this machine.
-    let process = Process::start(&[("TRUSTED_PEERS", "192.0.2.1")]);
+    let process = Process::start(&[("TRUSTED_PEERS", GATEWAY)]);
     let client = process.client();
     process.account(&client, "ada").await;
     let idle = resident_kib(&process);
@@ -116,7 +121,7 @@ async fn many_connections_with_small_requests_cost_little_memory() {
 async fn a_flood_of_resends_does_not_delay_revocations() {
     let Some(server) = postgres() else { return };
     let url = server.database();
-    let untrusted = [("TRUSTED_PEERS", "192.0.2.1"), ("DATABASE_POOL", "2")];
+    let untrusted = [("TRUSTED_PEERS", GATEWAY), ("DATABASE_POOL", "2")];
     let other = node(&url, &[]).await;
     let there = other.client();
     other.account(&there, "ada").await;
