@@ -32,6 +32,7 @@ pub mod codec;
 mod error;
 mod error_code;
 pub mod frame;
+mod layout;
 pub mod limits;
 mod message;
 mod table;
@@ -41,6 +42,7 @@ mod wire;
 
 pub use error::{DecodeError, EncodeError, Reason};
 pub use error_code::{ErrorClass, ErrorCode};
+pub use layout::{FieldKind, FieldLayout};
 pub use message::{Message, ReplyMessage, RequestMessage};
 pub use table::*;
 pub use value::{ClientAddress, IdempotencyKey, Secret, UnixSeconds};

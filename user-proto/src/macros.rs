@@ -17,6 +17,43 @@ macro_rules! field_type {
     (flag $lt:tt) => { () };
 }
 
+/// The kind of a field, as data.
+macro_rules! field_kind {
+    (text) => {
+        $crate::layout::FieldKind::Text
+    };
+    (secret) => {
+        $crate::layout::FieldKind::Secret
+    };
+    (address) => {
+        $crate::layout::FieldKind::Address
+    };
+    (uuid) => {
+        $crate::layout::FieldKind::Uuid
+    };
+    (instant) => {
+        $crate::layout::FieldKind::Instant
+    };
+    (seconds) => {
+        $crate::layout::FieldKind::Seconds
+    };
+    (millis) => {
+        $crate::layout::FieldKind::Millis
+    };
+    (number) => {
+        $crate::layout::FieldKind::Number
+    };
+    (code) => {
+        $crate::layout::FieldKind::Code
+    };
+    (key) => {
+        $crate::layout::FieldKind::Key
+    };
+    (flag) => {
+        $crate::layout::FieldKind::Flag
+    };
+}
+
 /// A field's value, independent of the read buffer.
 macro_rules! field_owned {
     (text $value:expr) => {
@@ -79,6 +116,11 @@ macro_rules! fields {
         }
 
         impl<$($lt,)? $(const $kind: u8)?> $name<$($lt,)? $($kind)?> {
+            const LAYOUT: &'static [$crate::layout::FieldLayout] = &[
+                $($crate::layout::FieldLayout { name: stringify!($field), kind: field_kind!($type), tag: None },)*
+                $($crate::layout::FieldLayout { name: stringify!($opt), kind: field_kind!($opt_type), tag: Some($tag) },)*
+            ];
+
             #[allow(unused_variables, reason = "a message may have no fields")]
             fn put_fields(&self, out: &mut $crate::wire::Writer<'_>) {
                 $(out.required(&self.$field);)*
@@ -141,6 +183,7 @@ macro_rules! message {
         impl $(<$lt>)? $crate::message::Message for $name $(<$lt>)? {
             const TYPE: u8 = $code;
             const NAME: &'static str = stringify!($name);
+            const FIELDS: &'static [$crate::layout::FieldLayout] = Self::LAYOUT;
             type Owned = with_lifetime!('static $name $g []);
 
             fn into_owned(self) -> Self::Owned {
@@ -373,6 +416,9 @@ macro_rules! common {
             pub fn into_owned(self) -> Common<'static> {
                 self.owned()
             }
+
+            /// The common tags, in the order of the wire.
+            pub const FIELDS: &'static [$crate::layout::FieldLayout] = Self::LAYOUT;
 
             /// Shows every tag that is there, in the order of the wire.
             pub fn view(&self, see: &mut dyn FnMut(FieldView<'_>)) {

@@ -1,6 +1,7 @@
 //! The traits that every message of the table implements.
 
 use crate::error::DecodeError;
+use crate::layout::FieldLayout;
 use crate::view::FieldView;
 use crate::wire::Writer;
 
@@ -10,6 +11,8 @@ pub trait Message: Sized {
     const TYPE: u8;
     /// The name in PROTOCOL.md.
     const NAME: &'static str;
+    /// The fields, in the order of the wire.
+    const FIELDS: &'static [FieldLayout];
     /// The same message, independent of the read buffer.
     type Owned: 'static;
 

@@ -13,7 +13,7 @@ use crate::files::{Direction, from_hex, path, secret, to_hex};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Field {
     pub(crate) name: String,
-    kind: String,
+    pub(crate) kind: String,
     pub(crate) tag: Option<u8>,
 }
 

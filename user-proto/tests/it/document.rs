@@ -2,9 +2,9 @@
 //! vectors' bytes.
 
 use serde_json::Value;
-use user_proto::{ErrorCode, Reply, Request, RequestMessage};
+use user_proto::{Common, ErrorCode, FieldLayout, Message, Reply, Request, RequestMessage};
 
-use crate::contract::{Contract, Part, Says, cells, document, number};
+use crate::contract::{Contract, Field, Part, Says, cells, document, number};
 use crate::files::{self, Direction, Valid, from_hex, path};
 
 /// A dump in the document: from the fence that names its vector to the fence that ends it.
@@ -150,34 +150,32 @@ fn the_registry_of_types_is_the_crates() {
     assert_eq!(written, all);
 
     let safe: Vec<_> = rows.iter().filter(|row| row[4] == "safe").map(|row| row[1]).collect();
-    let expected: Vec<_> = crate::samples::requests()
-        .iter()
-        .filter(|request| is_safe(request))
-        .map(|request| request.row().1)
-        .collect();
+    macro_rules! safe {
+        ($($name:ident)*) => { [$(user_proto::$name::SAFE.then_some(stringify!($name))),*] };
+    }
+    let expected: Vec<_> = user_proto::for_each_request!(safe).into_iter().flatten().collect();
     assert_eq!(safe, expected);
 }
 
-fn is_safe(request: &Request<'_>) -> bool {
-    fn safe<M: RequestMessage>(_: &M) -> bool {
-        M::SAFE
+#[test]
+fn the_tables_of_fields_are_the_layouts_of_the_crate() {
+    let contract = Contract::read(&document());
+    let written = |fields: &[Field]| -> Vec<(String, String, Option<u8>)> {
+        fields.iter().map(|field| (field.name.clone(), field.kind.clone(), field.tag)).collect()
+    };
+    let declared = |fields: &[FieldLayout]| -> Vec<(String, String, Option<u8>)> {
+        let row = |field: &FieldLayout| (field.name.into(), field.kind.name().into(), field.tag);
+        fields.iter().map(row).collect()
+    };
+    macro_rules! layouts {
+        ($($name:ident)*) => { [$((user_proto::$name::TYPE, user_proto::$name::FIELDS)),*] };
     }
-    match request {
-        Request::Register(message) => safe(message),
-        Request::Login(message) => safe(message),
-        Request::VerifyToken(message) => safe(message),
-        Request::UpdateUser(message) => safe(message),
-        Request::DeleteUser(message) => safe(message),
-        Request::VerifyEmail(message) => safe(message),
-        Request::ResendCode(message) => safe(message),
-        Request::RefreshToken(message) => safe(message),
-        Request::Logout(message) => safe(message),
-        Request::GetUser(message) => safe(message),
-        Request::RequestPasswordReset(message) => safe(message),
-        Request::ResetPassword(message) => safe(message),
-        Request::ConfirmEmail(message) => safe(message),
-        Request::Ping(message) => safe(message),
+    let requests = user_proto::for_each_request!(layouts);
+    for (kind, fields) in requests.into_iter().chain(user_proto::for_each_reply!(layouts)) {
+        let section = &contract.messages[&kind];
+        assert_eq!(written(&section.fields), declared(fields), "{}", section.name);
     }
+    assert_eq!(written(&contract.common), declared(Common::FIELDS), "the common tags");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! that are none. What is expected of each is stated here by the protocol's rules, never asked of
 //! the decoder.
 
-use user_proto::ErrorCode;
+use user_proto::{ErrorCode, Request, limits};
 
 use crate::files::{Direction, Invalid, Level, Truncation, code_text, to_hex};
 use crate::spans::{Kind, Span, frame, splice, tagged};
@@ -133,9 +133,11 @@ fn types() -> Vec<Invalid> {
         let code = Some(ErrorCode::UNKNOWN_TYPE);
         invalid(name, direction, Level::Message, code, None, why, &frame(kind, ID, &[]))
     };
+    let is_free = |kind: &u8| Request::ALL.iter().all(|(taken, _)| taken != kind);
+    let free = (0x01..0x3F).find(is_free).expect("types are left");
     let requests = [
         (0x00, "Reserved."),
-        (0x0E, "The first free type of a request."),
+        (free, "The first free type of a request."),
         (0x3F, "The last type of a request."),
         (0x40, "A private type."),
         (0x7E, "Kept for a later hello."),
@@ -147,7 +149,7 @@ fn types() -> Vec<Invalid> {
         (0x00, "Reserved."),
         (0x03, "The type of a request, sent as a reply."),
         (0x7F, "A Ping is a request."),
-        (0x8E, "The reply to a request of a later version."),
+        (free | limits::REPLY_BIT, "The reply to a request of a later version."),
         (0xFE, "Kept for a later hello."),
     ];
     let requests = requests.map(|(kind, why)| unknown(Direction::Request, kind, why));

@@ -55,8 +55,12 @@ impl Sample {
 /// The first of the common tags.
 pub(crate) const COMMON: u8 = 0xE0;
 
-/// Odd tags that this version does not know: below, among and above those that it does.
-const GREASE: [(u8, &[u8]); 3] = [(0x05, b"\x00\x00\x00\x2a"), (0x7B, b"grease"), (0xFD, b"")];
+/// Odd tags that no version assigns to a message with the tags `known`: the first one after the
+/// message's own, one between these and the common tags, and the last one.
+pub(crate) fn grease(known: &[u8]) -> [(u8, &'static [u8]); 3] {
+    let first = (0x05..0x7B).step_by(2).find(|tag| !known.contains(tag)).expect("a free odd tag");
+    [(first, b"\x00\x00\x00\x2a"), (0x7B, b"grease"), (0xFD, b"")]
+}
 
 /// Every message with all its tags, a request's common ones too.
 pub(crate) fn samples() -> Vec<Sample> {
@@ -127,7 +131,8 @@ fn of_message(sample: &Sample) -> Vec<Valid> {
 fn greased(sample: &Sample) -> Vec<u8> {
     let known =
         sample.spans.iter().filter_map(|span| Some((span.tag?, &sample.body[span.value.clone()])));
-    let mut tags: Vec<(u8, &[u8])> = known.chain(GREASE).collect();
+    let mut tags: Vec<(u8, &[u8])> = known.collect();
+    tags.extend(grease(&tags.iter().map(|(tag, _)| *tag).collect::<Vec<_>>()));
     tags.sort_unstable_by_key(|(tag, _)| *tag);
     let tail = tags.into_iter().flat_map(|(tag, value)| tagged(tag, value));
     sample.body[..sample.tail()].iter().copied().chain(tail).collect()
