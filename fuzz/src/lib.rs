@@ -1,9 +1,9 @@
-//! What the fuzz targets call: the oracles that the tests of `user-proto` and `user-server` hold
-//! too, which also replay `corpus/`.
+//! The functions that the fuzz targets call. The tests of `user-proto` and `user-server` call the
+//! same functions, and also replay `corpus/`.
 
 use std::sync::OnceLock;
 
-// Public, since the tests use more of it than the target does.
+// Public, because the target does not use every item of the module.
 #[path = "../../user-server/tests/it/both_ways.rs"]
 pub mod both_ways;
 #[path = "../../user-proto/tests/it/oracles.rs"]
@@ -11,35 +11,36 @@ mod oracles;
 #[path = "../../user-server/tests/it/oracle.rs"]
 mod session;
 
-/// A stream of frames, in any chunking.
+/// Checks the frame decoder with a stream in several chunkings.
 ///
 /// # Panics
-/// On a finding.
+/// Panics on a finding.
 pub fn frames(data: &[u8]) {
     oracles::frames(data);
 }
 
-/// A body as a message of each direction.
+/// Checks the message decoders of both directions. The first byte is the type, the others are the
+/// body.
 ///
 /// # Panics
-/// On a finding.
+/// Panics on a finding.
 pub fn messages(data: &[u8]) {
     oracles::messages(data);
 }
 
-/// A session with the server's own parts, on a database that all inputs of a run share.
+/// Checks a connection to a server. All inputs of a run share one database.
 ///
 /// # Panics
-/// On a finding.
+/// Panics on a finding.
 pub fn session(data: &[u8]) {
     static ARENA: OnceLock<session::Arena> = OnceLock::new();
     ARENA.get_or_init(session::Arena::new).session(data);
 }
 
-/// An access token, by both ways to read one.
+/// Checks an access token with the fast verifier and the reference verifier.
 ///
 /// # Panics
-/// On a finding.
+/// Panics on a finding.
 pub fn tokens(data: &[u8]) {
     static ARENA: OnceLock<both_ways::Arena> = OnceLock::new();
     ARENA.get_or_init(both_ways::Arena::new).token(data);

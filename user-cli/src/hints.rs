@@ -1,6 +1,6 @@
 //! Hints for failed calls: what to do about each error. A hint is one or more complete sentences.
 
-use user_proto::client::{Error, NoHandshake};
+use user_proto::client::{Error, HandshakeError};
 use user_proto::{ErrorClass, ErrorCode};
 
 /// Circumstances of a failed call that its report depends on.
@@ -124,37 +124,41 @@ fn for_class(class: ErrorClass) -> &'static str {
     }
 }
 
-fn for_handshake(reason: &NoHandshake) -> &'static str {
+fn for_handshake(reason: &HandshakeError) -> &'static str {
     match reason {
-        NoHandshake::UnknownAuthority => "Pass the certificate authority of the server with --ca.",
-        NoHandshake::OtherName(_) => {
+        HandshakeError::UnknownAuthority => {
+            "Pass the certificate authority of the server with --ca."
+        }
+        HandshakeError::NameMismatch(_) => {
             "Use the host name from the certificate in --addr, or pass that name with \
              --server-name."
         }
-        NoHandshake::NoName(_) => "Pass the name in the server's certificate with --server-name.",
-        NoHandshake::NotValidNow => {
+        HandshakeError::InvalidServerName(_) => {
+            "Pass the name in the server's certificate with --server-name."
+        }
+        HandshakeError::NotValidNow => {
             "Renew the server's certificate, and check the clocks of both machines."
         }
-        NoHandshake::BadCertificate(_) => {
+        HandshakeError::InvalidCertificate(_) => {
             "Replace the server's certificate; `user-server check` shows its problems."
         }
-        NoHandshake::NotTls => {
+        HandshakeError::NotTls => {
             "Remove --tls and --ca, unset USER_SERVER_TLS and USER_SERVER_CA, or set TLS_CERT on \
              the server."
         }
-        NoHandshake::OldTls | NoHandshake::OtherProtocol => {
+        HandshakeError::OldTls | HandshakeError::AlpnMismatch => {
             "Connect with --addr to the user server itself, or to a proxy that passes TLS through \
              to it."
         }
-        NoHandshake::CertificateWanted => {
+        HandshakeError::CertificateRequired => {
             "Pass a client certificate with --cert and --key, issued by an authority in the \
              server's TLS_CLIENT_CA."
         }
-        NoHandshake::CertificateRefused(_) => {
+        HandshakeError::CertificateRejected(_) => {
             "Pass a client certificate with --cert that has not expired and was issued by an \
              authority in the server's TLS_CLIENT_CA."
         }
-        NoHandshake::Broken(_) => SERVER_LOG,
+        HandshakeError::Other(_) => SERVER_LOG,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use user_proto::client::{NoStream, Stream, Tls, TlsFault, TlsOptions, TlsPart};
+use user_proto::client::{ConnectError, InvalidTlsOption, Stream, Tls, TlsOption, TlsOptions};
 use zeroize::Zeroizing;
 
 use crate::failure::Failure;
@@ -53,33 +53,33 @@ pub(crate) fn from_options(global: &Global) -> Result<Option<Tls>, Failure> {
         key: private_key.as_ref().map(|bytes| bytes.as_slice()),
         server_name: global.server_name.as_deref(),
     };
-    Tls::new(&options).map(Some).map_err(|TlsFault { part, wrong }| match part {
-        TlsPart::Authorities => invalid_file(
+    Tls::new(&options).map(Some).map_err(|InvalidTlsOption { option, reason }| match option {
+        TlsOption::Authorities => invalid_file(
             "--ca",
             ca,
-            &wrong,
+            &reason,
             "Pass a PEM file with the certificate of the server's authority.",
         ),
-        TlsPart::Certificate => {
-            invalid_file("--cert", cert, &wrong, "Pass a PEM file with your client certificate.")
+        TlsOption::Certificate => {
+            invalid_file("--cert", cert, &reason, "Pass a PEM file with your client certificate.")
         }
-        TlsPart::Key => invalid_file(
+        TlsOption::Key => invalid_file(
             "--key",
             key,
-            &wrong,
+            &reason,
             "Pass a PEM file with the private key of --cert, not encrypted.",
         ),
-        TlsPart::ServerName => Failure::usage(
-            format!("--server-name: {wrong}"),
+        TlsOption::ServerName => Failure::usage(
+            format!("--server-name: {reason}"),
             "Pass a name from the server's certificate.",
         ),
     })
 }
 
 /// Opens a stream to the server, as user-proto's client does, for commands that write raw frames.
-pub(crate) async fn connect(addr: &str, tls: Option<&Tls>) -> Result<Stream, NoStream> {
+pub(crate) async fn connect(addr: &str, tls: Option<&Tls>) -> Result<Stream, ConnectError> {
     match tls {
-        Some(tls) => Stream::connect_secret(addr, tls).await,
+        Some(tls) => Stream::connect_tls(addr, tls).await,
         None => Stream::connect(addr).await,
     }
 }

@@ -1,5 +1,6 @@
-//! How often reading and writing a message allocates: a table, by a counting allocator that would
-//! slow `codec` down. `cargo bench -p user-proto --bench allocations`.
+//! Number of allocations to encode and decode a message, printed as a table. Separate from `codec`,
+//! because the counting allocator is slow. Run with `cargo bench -p user-proto --bench
+//! allocations`.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -8,10 +9,10 @@
 )]
 
 #[path = "../tests/it/samples.rs"]
-#[allow(dead_code, reason = "the tests use the rest")]
+#[allow(dead_code, reason = "the tests use the other items")]
 mod samples;
 
-#[allow(dead_code, reason = "`codec` uses the rest")]
+#[allow(dead_code, reason = "`codec` uses the other items")]
 mod rivals;
 
 use std::hint::black_box;
@@ -54,19 +55,22 @@ fn main() {
             let bytes = proto.encode_to_vec();
             let mut out = Vec::with_capacity(4_096);
             let decode = || _ = black_box(rivals::proto::$name::decode(bytes.as_slice()).unwrap());
-            print(concat!(stringify!($name), " (prost)"), || proto.encode(&mut out).unwrap(), decode);
+            let encode = || proto.encode(&mut out).unwrap();
+            print(concat!(stringify!($name), " (prost)"), encode, decode);
             let bytes = serde_json::to_vec(&json).unwrap();
             let mut out = Vec::with_capacity(4_096);
-            let decode = || _ = black_box(serde_json::from_slice::<rivals::json::$name<'_>>(&bytes).unwrap());
-            print(concat!(stringify!($name), " (serde_json)"), || serde_json::to_writer(&mut out, &json).unwrap(), decode);
+            let decode = || {
+                black_box(serde_json::from_slice::<rivals::json::$name<'_>>(&bytes).unwrap());
+            };
+            let encode = || serde_json::to_writer(&mut out, &json).unwrap();
+            print(concat!(stringify!($name), " (serde_json)"), encode, decode);
         )*};
     }
     rivals! { Login VerifyToken LoggedIn TokenVerified }
     framed();
 }
 
-/// What it costs to own a frame: `FrameCodec` shares the read buffer, so a frame after the first
-/// costs nothing.
+/// Allocations of `FrameCodec`. Its frames share the read buffer, so only the first one allocates.
 fn framed() {
     let mut buffer = BytesMut::with_capacity(4_096);
     for id in 1..=8 {

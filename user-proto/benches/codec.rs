@@ -1,9 +1,10 @@
-//! How long reading and writing a message takes; beside prost and serde_json for equal content, and
-//! beside `LengthDelimitedCodec` for framing alone. `cargo bench -p user-proto --bench codec`.
+//! Time to encode and decode a message, compared with prost and serde_json for the same content,
+//! and with `LengthDelimitedCodec` for framing alone. Run with `cargo bench -p user-proto --bench
+//! codec`.
 #![allow(clippy::unwrap_used, missing_docs, reason = "a benchmark, not an interface")]
 
 #[path = "../tests/it/samples.rs"]
-#[allow(dead_code, reason = "the tests use the rest")]
+#[allow(dead_code, reason = "the tests use the other items")]
 mod samples;
 
 mod rivals;
@@ -64,7 +65,7 @@ fn every_message(c: &mut Criterion) {
     group.finish();
 }
 
-/// The same content by prost and serde_json, each behind the same header, so that only the body
+/// The same content with prost and serde_json. The frame header is the same, so only the body
 /// differs.
 fn rivals(c: &mut Criterion) {
     let mut group = c.benchmark_group("rivals");
@@ -117,7 +118,7 @@ fn rivals(c: &mut Criterion) {
     group.finish();
 }
 
-/// A buffer of frames taken apart, by this codec and by one that knows lengths only.
+/// Splitting a buffer into frames, with this codec and with one that reads lengths only.
 fn framing(c: &mut Criterion) {
     const FRAMES: usize = 64;
     let mut one = BytesMut::new();
@@ -154,8 +155,8 @@ fn framing(c: &mut Criterion) {
     group.finish();
 }
 
-/// Requests of 21 bytes read to the last field, by this crate where they lie and by prost behind
-/// the same header, beside a codec that only finds where they end.
+/// Decoding requests of 21 bytes, with this crate without copying, with prost after the same
+/// header, and with a codec that only finds the end of each frame.
 fn typed(c: &mut Criterion) {
     const FRAMES: usize = 64;
     const TOKEN: &str = "ten bytes.";
@@ -169,12 +170,12 @@ fn typed(c: &mut Criterion) {
         b.iter(|| {
             let mut rest = black_box(stream.as_slice());
             while let Some((found, size)) = frame::split(rest).unwrap() {
-                let (Request::VerifyToken(asked), common) =
+                let (Request::VerifyToken(request), common) =
                     Request::decode(found.kind, found.body).unwrap()
                 else {
-                    panic!("another request");
+                    panic!("expected a VerifyToken");
                 };
-                black_box((asked.access_token.expose(), common.deadline_ms));
+                black_box((request.access_token.expose(), common.deadline_ms));
                 rest.advance(size);
             }
         });
@@ -206,7 +207,9 @@ fn typed(c: &mut Criterion) {
 
 criterion_group! {
     name = benches;
-    config = Criterion::default().warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_millis(700));
+    config = Criterion::default()
+        .warm_up_time(Duration::from_millis(300))
+        .measurement_time(Duration::from_millis(700));
     targets = every_message, rivals, framing, typed
 }
 criterion_main!(benches);

@@ -11,31 +11,32 @@
 //! # Ok(()) }
 //! ```
 //!
-//! A [`Client`] is a handle: clones share the connection, which is made by the first call and made
-//! again, with back-off, by a call that finds it gone. What happens to a call when a connection
-//! ends follows one question, whether the server can have executed it:
+//! A [`Client`] is a handle: its clones share one connection. The first call establishes it, and a
+//! call that finds it closed establishes it again, with backoff. If a connection ends while a
+//! request is in flight, the client decides by whether the server can have executed the request:
 //!
-//! | the request | then |
+//! | request | action |
 //! |---|---|
-//! | was never written whole, or was answered SHUTTING_DOWN | it was not executed: sent again, unseen, while its deadline lasts |
-//! | was written, and may be repeated | sent again: [`RequestMessage::SAFE`] (a refresh within 30 s), or with an idempotency key |
-//! | was written, and may not be repeated | [`Error::Lost`]: the outcome is unknown |
+//! | not written completely, or SHUTTING_DOWN | not executed: sent again until its deadline |
+//! | written, and may be repeated | sent again |
+//! | written, and must not be repeated | fails with [`Error::Lost`]: outcome unknown |
 //!
-//! With the feature `tls`, `Config::tls` makes the connection a secret one; all else is the same.
+//! A request may be repeated if [`RequestMessage::SAFE`] is `true` (a refresh for 30 s only), or if
+//! it has an idempotency key.
 //!
-//! It knows frames and messages, no users: nothing here keeps a token.
+//! With the feature `tls`, `Config::tls` encrypts the connection. The client stores no tokens.
 
 mod buffer;
 mod config;
 mod connection;
 mod drive;
 mod error;
+mod history;
 mod link;
 mod state;
 mod stream;
 #[cfg(feature = "tls")]
 mod tls;
-mod trail;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,37 +48,37 @@ use crate::error_code::ErrorCode;
 use crate::limits;
 use crate::message::{Message, ReplyMessage, RequestMessage};
 use crate::table::{Common, ErrorReply, RefreshToken};
+use history::CallHistory;
 use link::{Link, NoConnection};
-use state::Answer;
-use trail::Trail;
+use state::Outcome;
 
 pub use config::{Config, Direction, Tap};
-pub use error::{Cause, Error, NoHandshake, NoStream};
+pub use error::{CloseReason, ConnectError, Error, HandshakeError};
 pub use stream::Stream;
 #[cfg(feature = "tls")]
-pub use tls::{Tls, TlsFault, TlsOptions, TlsPart};
+pub use tls::{InvalidTlsOption, Tls, TlsOption, TlsOptions};
 
-/// How long after it was first sent a `RefreshToken` is sent again: the server's 30 s, less what
-/// the way may take. Later it would look like a stolen token and end the session.
-const REFRESH_AGAIN_WITHIN: Duration = Duration::from_secs(25);
-/// How long [`Client::close`] waits for the replies to what is in flight.
-const CLOSE_WITHIN: Duration = Duration::from_secs(10);
+/// Time after its first sending during which a `RefreshToken` is repeated: the 30 s of the server,
+/// less a margin for the network. Later, the server would treat the token as stolen and end the
+/// session.
+const REPEAT_REFRESH_WITHIN: Duration = Duration::from_secs(25);
+/// Time that [`Client::close`] waits for the replies to requests in flight.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A handle to one server. Cloning it is cheap, and clones share its connection.
+/// A client of one server. Cloning it is cheap, and clones share one connection.
 #[derive(Clone)]
 pub struct Client {
     link: Arc<Link>,
 }
 
 impl Client {
-    /// A client of the server at `addr`, which is `host:port`. Nothing is sent before the first
-    /// call.
+    /// Creates a client of the server at `addr` (`host:port`). It connects with the first call.
     #[must_use]
     pub fn new(addr: impl Into<String>) -> Self {
         Self::with_config(addr, Config::default())
     }
 
-    /// A client that is not like the others.
+    /// Creates a client with a configuration other than the default.
     #[must_use]
     pub fn with_config(addr: impl Into<String>, config: Config) -> Self {
         Self { link: Arc::new(Link::new(addr.into(), config)) }
@@ -85,8 +86,8 @@ impl Client {
 
     /// Sends `request` and waits for its reply.
     ///
-    /// Dropping the future is safe at any point. A request that was sent is then executed all the
-    /// same, and its id and its place among those in flight are free again when its reply comes.
+    /// Dropping the future is safe at any point. The server still executes a request that was
+    /// already sent; its request id and its slot are released when the reply arrives.
     ///
     /// # Errors
     /// See [`Error`].
@@ -94,8 +95,8 @@ impl Client {
         self.call_with(request, Common::default()).await
     }
 
-    /// As [`Client::call`], with common tags. `deadline_ms` is this call's deadline, here and at
-    /// the server: what is left of it goes out with the request.
+    /// Sends `request` with common tags and waits for its reply. `deadline_ms` is the deadline of
+    /// this call; the client sends the remaining time with the request.
     ///
     /// # Errors
     /// See [`Error`].
@@ -104,90 +105,92 @@ impl Client {
         request: M,
         common: Common<'_>,
     ) -> Result<M::Reply, Error> {
-        let begun = Instant::now();
-        let told = common
+        let started = Instant::now();
+        let explicit = common
             .deadline_ms
             .map(|ms| Duration::from_millis(ms.into()))
             .or(self.link.config().deadline);
-        let patience = told.unwrap_or(Duration::from_millis(limits::DEFAULT_DEADLINE_MS.into()));
-        if patience.is_zero() {
+        let timeout = explicit.unwrap_or(Duration::from_millis(limits::DEFAULT_DEADLINE_MS.into()));
+        if timeout.is_zero() {
             return Err(Error::DeadlineExceeded { sent: false });
         }
-        // A deadline too far away to be an instant is none.
-        let deadline = begun.checked_add(patience);
-        let mut trail = Trail::default();
-        let attempts = self.attempts(&request, common, told.and(deadline), &mut trail);
-        let ended = match deadline {
+        // A deadline that an `Instant` cannot represent never passes.
+        let deadline = started.checked_add(timeout);
+        let mut history = CallHistory::default();
+        let attempts = self.attempts(&request, common, explicit.and(deadline), &mut history);
+        let result = match deadline {
             Some(deadline) => tokio::time::timeout_at(deadline, attempts).await.ok(),
             None => Some(attempts.await),
         };
-        ended.unwrap_or_else(|| Err(trail.at_deadline()))
+        result.unwrap_or_else(|| Err(history.at_deadline()))
     }
 
-    /// Sends nothing new, waits up to 10 s for the replies to what is in flight, and closes the
-    /// connection. Calls on any clone fail with [`Error::Closed`] from now on.
+    /// Waits up to 10 s for the replies to requests in flight, and closes the connection. Further
+    /// calls on any clone fail with [`Error::Closed`].
     pub async fn close(&self) {
         if let Some(connection) = self.link.close() {
             connection.retire();
-            if tokio::time::timeout(CLOSE_WITHIN, connection.ended()).await.is_err() {
-                connection.cut();
-                connection.ended().await;
+            if tokio::time::timeout(CLOSE_TIMEOUT, connection.closed()).await.is_err() {
+                connection.abort();
+                connection.closed().await;
             }
         }
     }
 
-    /// Asks until there is an answer, or a failure after which asking again could do something
-    /// twice.
+    /// Sends the request until there is a reply, or an error after which another attempt could
+    /// execute it twice. `deadline` is sent to the server.
     async fn attempts<M: RequestMessage>(
         &self,
         request: &M,
         mut common: Common<'_>,
-        told: Option<Instant>,
-        trail: &mut Trail,
+        deadline: Option<Instant>,
+        history: &mut CallHistory,
     ) -> Result<M::Reply, Error> {
         let has_key = common.idempotency_key.is_some();
         loop {
             let connection = match self.link.connection().await {
                 Ok(connection) => connection,
-                Err(NoConnection::Closed) => return Err(trail.end(Error::Closed)),
+                Err(NoConnection::Closed) => return Err(history.end(Error::Closed)),
                 Err(NoConnection::Failed(error)) => {
-                    trail.failed(error.into());
+                    history.failed(error.into());
                     if self.link.config().wait_for_server {
                         continue;
                     }
-                    return Err(trail.give_up());
+                    return Err(history.give_up());
                 }
             };
             let would_be_theft =
-                M::TYPE == RefreshToken::TYPE && trail.since_first_sent() > REFRESH_AGAIN_WITHIN;
-            if would_be_theft && trail.is_lost() && !has_key {
-                return Err(trail.give_up());
+                M::TYPE == RefreshToken::TYPE && history.since_first_sent() > REPEAT_REFRESH_WITHIN;
+            if would_be_theft && history.is_lost() && !has_key {
+                return Err(history.give_up());
             }
-            let Some(sent) = connection.send(request, &mut common, told).await? else { continue };
-            trail.sent(&connection, sent.end);
-            match sent.answer().await {
-                Answer::Reply { kind, body } if kind == ErrorReply::TYPE => {
+            let Some(sent) = connection.send(request, &mut common, deadline).await? else {
+                continue;
+            };
+            history.sent(&connection, sent.end);
+            match sent.outcome().await {
+                Outcome::Reply { kind, body } if kind == ErrorReply::TYPE => {
                     let reply = ErrorReply::decode_owned(&body)
                         .map_err(|error| Error::BadReply { kind, error })?;
                     if reply.code != ErrorCode::SHUTTING_DOWN {
                         return Err(Error::Refused(reply));
                     }
                     connection.retire_unsent();
-                    trail.failed(Error::Refused(reply));
+                    history.failed(Error::Refused(reply));
                 }
-                Answer::Reply { kind, body } => return read::<M>(kind, &body),
-                Answer::NotSent => trail.not_sent(),
-                Answer::KeptOut(why) => {
-                    trail.failed(Error::Handshake(why));
+                Outcome::Reply { kind, body } => return read::<M>(kind, &body),
+                Outcome::NotSent => history.not_sent(),
+                Outcome::Rejected(error) => {
+                    history.failed(Error::Handshake(error));
                     if !self.link.config().wait_for_server {
-                        return Err(trail.give_up());
+                        return Err(history.give_up());
                     }
                 }
-                Answer::Told(reply) => return Err(Error::Refused(reply)),
-                Answer::Lost(cause) => {
-                    trail.lost(cause);
+                Outcome::ServerError(reply) => return Err(Error::Refused(reply)),
+                Outcome::Lost(reason) => {
+                    history.lost(reason);
                     if !M::SAFE && !has_key {
-                        return Err(trail.give_up());
+                        return Err(history.give_up());
                     }
                 }
             }
@@ -195,7 +198,7 @@ impl Client {
     }
 }
 
-/// Reads the reply that `M` has to get.
+/// Decodes the reply to a request of type `M`.
 fn read<M: RequestMessage>(kind: u8, body: &[u8]) -> Result<M::Reply, Error> {
     if kind != M::Reply::TYPE {
         return Err(Error::BadReply { kind, error: DecodeError::UnknownType(kind) });

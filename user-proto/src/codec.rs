@@ -1,8 +1,8 @@
-//! The `Encoder` and `Decoder` of tokio-util over [`crate::frame`].
+//! A tokio-util `Encoder` and `Decoder` for frames.
 //!
-//! `Framed` ends a stream after any error of its decoder, so this one yields raw frames and fails
-//! only where framing is lost. To turn a frame into a message is a second step:
-//! [`RawFrame::request`] and [`RawFrame::reply`].
+//! `Framed` ends a stream after any error of its decoder. Therefore this decoder yields raw frames
+//! and fails only on an invalid length. [`RawFrame::request`] and [`RawFrame::reply`] decode the
+//! message of a frame.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio_util::codec::{Decoder, Encoder};
@@ -15,27 +15,27 @@ use crate::table::{Common, Reply, Request};
 /// A frame that owns its body.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RawFrame {
-    /// The message type.
+    /// Type byte of the message.
     pub kind: u8,
-    /// The request id.
+    /// Request id.
     pub id: u32,
-    /// The fields.
+    /// Encoded fields of the message.
     pub body: Bytes,
 }
 
 impl RawFrame {
-    /// Reads the body as a request.
+    /// Decodes the frame as a request with its common tags.
     ///
     /// # Errors
-    /// As [`Request::decode`].
+    /// Same as [`Request::decode`].
     pub fn request(&self) -> Result<(Request<'_>, Common<'_>), DecodeError> {
         Request::decode(self.kind, &self.body)
     }
 
-    /// Reads the body as a reply.
+    /// Decodes the frame as a reply.
     ///
     /// # Errors
-    /// As [`Reply::decode`].
+    /// Same as [`Reply::decode`].
     pub fn reply(&self) -> Result<Reply<'_>, DecodeError> {
         Reply::decode(self.kind, &self.body)
     }
@@ -43,7 +43,7 @@ impl RawFrame {
 
 impl std::fmt::Debug for RawFrame {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // The body may hold a password.
+        // The body may contain a password.
         write!(
             f,
             "RawFrame {{ kind: {:#04x}, id: {}, body: {} bytes }}",
@@ -54,22 +54,22 @@ impl std::fmt::Debug for RawFrame {
     }
 }
 
-/// Why a stream of frames ended.
+/// Error that ends a stream of frames.
 #[derive(Debug, thiserror::Error)]
 pub enum CodecError {
-    /// A length that can't be.
+    /// A received frame has an invalid length.
     #[error(transparent)]
     Frame(#[from] FrameError),
-    /// A message that has no frame.
+    /// A message to send does not fit into a frame.
     #[error(transparent)]
     Encode(#[from] EncodeError),
-    /// The transport failed, or ended inside a frame.
+    /// The transport failed, or it ended inside a frame.
     #[error(transparent)]
     Io(#[from] std::io::Error),
 }
 
-/// Frames out of bytes, and bytes out of frames. A buffer that waits for a frame never takes more
-/// room than the longest frame does.
+/// Codec for frames and messages. While a frame is incomplete, its read buffer never grows beyond
+/// the size of the longest frame.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct FrameCodec;
 
@@ -80,7 +80,7 @@ impl Decoder for FrameCodec {
     fn decode(&mut self, input: &mut BytesMut) -> Result<Option<RawFrame>, CodecError> {
         let Some((found, size)) = frame::split(input)? else {
             if let Some(size) = frame::size(input)? {
-                make_room(input, size);
+                reserve_frame(input, size);
             }
             return Ok(None);
         };
@@ -91,16 +91,16 @@ impl Decoder for FrameCodec {
     }
 }
 
-/// Room for what usually comes at once; what tokio-util starts with.
-const USUAL: usize = 8 * 1024;
+/// Initial capacity of a read buffer in bytes, the same as that of tokio-util.
+const INITIAL_CAPACITY: usize = 8 * 1024;
 
-/// Makes room for a frame of `size` bytes at the start of `input`. `BytesMut::reserve` would double
-/// what is there, and so let a peer make a connection take two longest frames.
-fn make_room(input: &mut BytesMut, size: usize) {
+/// Reserves capacity for a frame of `size` bytes at the start of `input`. `BytesMut::reserve` would
+/// double the capacity, so a peer could make a connection use twice the size of the longest frame.
+fn reserve_frame(input: &mut BytesMut, size: usize) {
     if !input.try_reclaim(size.saturating_sub(input.len())) {
-        let mut roomy = BytesMut::with_capacity(size.max(USUAL));
-        roomy.put_slice(input);
-        *input = roomy;
+        let mut larger = BytesMut::with_capacity(size.max(INITIAL_CAPACITY));
+        larger.put_slice(input);
+        *input = larger;
     }
 }
 

@@ -1,28 +1,29 @@
-//! What can be wrong with a message. What can be wrong with a frame is in `frame`.
+//! Errors of encoding and decoding a message. The errors of a frame are in `frame`.
 
 use crate::error_code::ErrorCode;
 
-/// Why a body is no message. It costs one reply; the connection lives.
+/// Reason why a body is not a valid message. The error concerns one message; the connection stays
+/// usable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
-    /// No message has this type, or it goes in the other direction.
-    #[error("no message of this direction has the type {0:#04x}")]
+    /// No message in this direction has the type byte.
+    #[error("unknown message type {0:#04x}")]
     UnknownType(u8),
-    /// An even tag that this version does not know.
-    #[error("the tag {0:#04x} is not known, and even tags must be")]
+    /// The message has an even tag that this version does not know.
+    #[error("unknown even tag {0:#04x}")]
     UnknownTag(u8),
-    /// A field, or the tail's structure, is not as the protocol says.
-    #[error("{field}: {reason}")]
+    /// A field or the tagged tail has an invalid encoding.
+    #[error("field `{field}` {reason}")]
     Malformed {
-        /// The field's name, or `tail` for the tagged tail. Trailing bytes are read as a tail.
+        /// Name of the field, or `tail` for the tagged tail. Trailing bytes are read as a tail.
         field: &'static str,
-        /// What is wrong with it.
+        /// Violated rule.
         reason: Reason,
     },
 }
 
 impl DecodeError {
-    /// The code that a server answers.
+    /// Returns the error code that a server sends in its reply.
     #[must_use]
     pub fn code(self) -> ErrorCode {
         match self {
@@ -32,7 +33,7 @@ impl DecodeError {
         }
     }
 
-    /// The field at fault, where one is.
+    /// Returns the name of the malformed field, or `None` if the error is not about a field.
     #[must_use]
     pub fn field(self) -> Option<&'static str> {
         match self {
@@ -42,30 +43,30 @@ impl DecodeError {
     }
 }
 
-/// What is wrong with a malformed field.
+/// Encoding rule that a malformed field violates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Reason {
     /// The body ends inside the field.
-    #[error("the body ends inside it")]
+    #[error("is truncated")]
     Truncated,
-    /// A tagged value's length is not the length of its type.
-    #[error("its length is not that of its type")]
+    /// The length of a tagged value differs from the size of its type.
+    #[error("has the wrong length")]
     WrongSize,
-    /// Text that is not UTF-8.
-    #[error("it is not UTF-8")]
+    /// Text is not valid UTF-8.
+    #[error("is not valid UTF-8")]
     NotUtf8,
-    /// An instant past 2^53 - 1.
-    #[error("it is past 2^53-1")]
+    /// An instant is greater than 2^53 - 1.
+    #[error("exceeds 2^53-1")]
     OutOfRange,
-    /// A client address that is neither IPv4 nor IPv6.
-    #[error("it is not an IP address")]
+    /// A client address is neither an IPv4 nor an IPv6 address.
+    #[error("is not an IP address")]
     NotAnAddress,
-    /// Tags that do not strictly increase.
-    #[error("its tags do not strictly increase")]
+    /// Tags are repeated or not in increasing order.
+    #[error("has tags that are not in strictly increasing order")]
     TagOrder,
 }
 
-/// Why a message has no frame.
+/// The message does not fit into a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the message is longer than a frame can be ({} bytes)", crate::limits::MAX_LENGTH)]
+#[error("message exceeds the maximum frame length of {} bytes", crate::limits::MAX_LENGTH)]
 pub struct EncodeError;

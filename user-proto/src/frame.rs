@@ -1,22 +1,22 @@
-//! Frames: where one ends and the next begins. Knows lengths, types and ids; no message.
+//! Splitting a byte stream into frames. Reads lengths, types and request ids, but no messages.
 
 use crate::error_code::ErrorCode;
 use crate::limits::{LENGTH_FIELD, MAX_LENGTH, MIN_LENGTH};
 
-/// A frame, borrowed from the read buffer.
+/// A frame that borrows from the read buffer.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Frame<'a> {
-    /// The message type.
+    /// Type byte of the message.
     pub kind: u8,
-    /// The request id.
+    /// Request id.
     pub id: u32,
-    /// The fields: what follows the id.
+    /// Encoded fields of the message: the bytes after the request id.
     pub body: &'a [u8],
 }
 
 impl std::fmt::Debug for Frame<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // The body may hold a password.
+        // The body may contain a password.
         write!(
             f,
             "Frame {{ kind: {:#04x}, id: {}, body: {} bytes }}",
@@ -27,19 +27,20 @@ impl std::fmt::Debug for Frame<'_> {
     }
 }
 
-/// A length that can't be. Where the next frame starts is unknown, so the connection ends.
+/// The length field of a frame is invalid. The start of the next frame is unknown, so the
+/// connection must be closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
-    /// Over 65,535.
-    #[error("a frame of {0} bytes, where {MAX_LENGTH} is the most")]
+    /// The length is greater than 65,535.
+    #[error("frame length {0} exceeds the maximum of {MAX_LENGTH}")]
     TooLong(u32),
-    /// Under 5.
-    #[error("a frame of {0} bytes, where {MIN_LENGTH} is the least")]
+    /// The length is less than 5.
+    #[error("frame length {0} is less than the minimum of {MIN_LENGTH}")]
     TooShort(u32),
 }
 
 impl FrameError {
-    /// The code that a server answers before it closes.
+    /// Returns the error code that a server sends before it closes the connection.
     #[must_use]
     pub fn code(self) -> ErrorCode {
         match self {
@@ -48,7 +49,8 @@ impl FrameError {
         }
     }
 
-    /// The protocol that a peer seems to speak whose first four bytes gave this length.
+    /// Guesses another protocol from the four bytes that were read as the length: `TLS`, `SSH` or
+    /// `HTTP`. Returns `None` if they match none of these.
     #[must_use]
     pub fn looks_like(self) -> Option<&'static str> {
         let Self::TooLong(length) = self else { return None };
@@ -62,15 +64,17 @@ impl FrameError {
     }
 }
 
-/// The first frame of `input` and how many bytes it takes, or `None` where more must be read first.
+/// Returns the first frame of `input` and its size in bytes, including the length field. Returns
+/// `None` if the frame is incomplete.
 ///
 /// # Errors
-/// A length under 5 or over 65,535, as soon as its four bytes are there.
+/// Fails if the length is less than 5 or greater than 65,535, as soon as its four bytes are
+/// present.
 pub fn split(input: &[u8]) -> Result<Option<(Frame<'_>, usize)>, FrameError> {
     let Some((head, rest)) = input.split_first_chunk::<LENGTH_FIELD>() else { return Ok(None) };
     let length = check(u32::from_be_bytes(*head))?;
     let Some(content) = rest.get(..length) else { return Ok(None) };
-    // `check` lets no length under 5 through, so the header is always whole here.
+    // `check` rejects lengths under 5, so the header is complete here.
     let Some(([kind, i0, i1, i2, i3], body)) = content.split_first_chunk::<MIN_LENGTH>() else {
         return Ok(None);
     };
@@ -78,10 +82,11 @@ pub fn split(input: &[u8]) -> Result<Option<(Frame<'_>, usize)>, FrameError> {
     Ok(Some((frame, LENGTH_FIELD + length)))
 }
 
-/// How many bytes the frame at the start of `input` takes in all, once its length is there.
+/// Returns the size in bytes of the frame at the start of `input`, including the length field, or
+/// `None` if `input` is shorter than a length field.
 ///
 /// # Errors
-/// As [`split`].
+/// Same as [`split`].
 pub fn size(input: &[u8]) -> Result<Option<usize>, FrameError> {
     let Some(head) = input.first_chunk::<LENGTH_FIELD>() else { return Ok(None) };
     Ok(Some(LENGTH_FIELD + check(u32::from_be_bytes(*head))?))

@@ -1,26 +1,26 @@
-//! The wire of the user service: frames, messages, error codes and, as features, a tokio codec and
-//! an async client.
+//! The wire protocol of the user service: frames, messages and error codes, and optionally a tokio
+//! codec and an async client.
 //!
 //! ```text
 //! | length u32 | type u8 | request id u32 | required fields, in order | tagged tail |
 //!              |<------------------------ length ------------------------------->|
 //! ```
 //!
-//! Reading is two steps with two kinds of failure. [`frame::split`] finds the next frame and fails
-//! only on its length, after which the stream is lost. [`Request::decode`] and [`Reply::decode`]
-//! turn a frame's body into a message and fail for that one message. Both borrow from the read
-//! buffer and allocate nothing.
+//! Decoding has two steps, which fail separately. [`frame::split`] finds the next frame and fails
+//! only on an invalid length, after which the rest of the stream is unusable. [`Request::decode`]
+//! and [`Reply::decode`] turn the body of a frame into a message; an error concerns that message
+//! only. Both borrow from the read buffer and do not allocate.
 //!
-//! The whole protocol is the table in `table.rs`; `PROTOCOL.md` beside this crate is the contract
-//! for other languages. The crate knows bytes, not users: what a valid password or address is, is
-//! the server's to say.
+//! The table in `table.rs` declares the whole protocol. `PROTOCOL.md` next to this crate is the
+//! contract for clients in other languages. The crate checks the encoding of values only; the
+//! server decides which passwords and addresses are valid.
 //!
-//! | feature | brings |
+//! | feature | provides |
 //! |---|---|
-//! | none | the core: no I/O, no tokio |
-//! | `codec` | [`codec::FrameCodec`], the `Encoder` and `Decoder` of tokio-util |
+//! | none | the core, without I/O and without tokio |
+//! | `codec` | [`codec::FrameCodec`], an `Encoder` and `Decoder` for tokio-util |
 //! | `client` | [`client::Client`]: one connection, many requests in flight, typed replies |
-//! | `tls` | [`client::Tls`]: the same over TLS 1.3 |
+//! | `tls` | [`client::Tls`]: the client over TLS 1.3 |
 
 #[macro_use]
 mod macros;
@@ -32,6 +32,7 @@ pub mod codec;
 mod error;
 mod error_code;
 pub mod frame;
+mod layout;
 pub mod limits;
 mod message;
 mod table;
@@ -41,6 +42,7 @@ mod wire;
 
 pub use error::{DecodeError, EncodeError, Reason};
 pub use error_code::{ErrorClass, ErrorCode};
+pub use layout::{FieldKind, FieldLayout};
 pub use message::{Message, ReplyMessage, RequestMessage};
 pub use table::*;
 pub use value::{ClientAddress, IdempotencyKey, Secret, UnixSeconds};

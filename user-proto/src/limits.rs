@@ -1,30 +1,31 @@
-//! The numbers of the wire. They are part of the protocol: changing one is a change of PROTOCOL.md.
+//! Sizes, numbers and times that are part of the protocol. Changing one requires a change to
+//! PROTOCOL.md.
 
-/// Bytes of the length field that starts every frame.
+/// Size in bytes of the length field at the start of a frame.
 pub const LENGTH_FIELD: usize = 4;
-/// The smallest length: a type (1 byte) and a request id (4 bytes).
+/// Smallest value of the length field: a type (1 byte) and a request id (4 bytes).
 pub const MIN_LENGTH: usize = 5;
-/// The largest length. Every frame therefore starts with two zero bytes.
+/// Largest value of the length field. It fits 16 bits, so every frame starts with two zero bytes.
 pub const MAX_LENGTH: usize = 65_535;
-/// Bytes of the longest frame, its length field included.
+/// Size in bytes of the longest frame, including its length field.
 pub const MAX_FRAME: usize = LENGTH_FIELD + MAX_LENGTH;
-/// The bit that makes a reply's type out of its request's.
+/// Bit that distinguishes the type of a reply from the type of its request.
 pub const REPLY_BIT: u8 = 0x80;
-/// The largest instant: 2^53 - 1 seconds, the largest integer that JavaScript holds exactly.
+/// Largest instant in seconds: 2^53 - 1, the largest integer that JavaScript represents exactly.
 pub const MAX_INSTANT: u64 = (1 << 53) - 1;
-/// The request id that stands for the connection itself. Only the server uses it.
+/// Request id of errors that concern the connection itself. Only the server sends it.
 pub const CONNECTION_ID: u32 = 0;
 
-/// Requests in flight on one connection, by default; a server tells its own number in `Pong`.
+/// Default limit of requests in flight on one connection. `Pong` carries the server's own value.
 pub const DEFAULT_MAX_IN_FLIGHT: u32 = 256;
-/// Seconds without a frame after which a server closes a connection, by default; `Pong` tells the
-/// real number.
+/// Default time in seconds without a frame after which a server closes a connection. `Pong` carries
+/// the server's own value.
 pub const DEFAULT_IDLE_TIMEOUT: u32 = 300;
-/// Seconds of silence after which a client pings.
+/// Time in seconds without a frame after which a client sends a `Ping`.
 pub const PING_AFTER: u32 = 60;
-/// The deadline of a request that names none, in milliseconds.
+/// Deadline in milliseconds of a request without a `deadline_ms` tag.
 pub const DEFAULT_DEADLINE_MS: u32 = 10_000;
-/// The longest deadline, in milliseconds; a longer one counts as this.
+/// Longest deadline in milliseconds. A longer one is reduced to this value.
 pub const MAX_DEADLINE_MS: u32 = 30_000;
-/// Bytes of the longest text of an error reply.
+/// Maximum size in bytes of the message text of an error reply.
 pub const MAX_ERROR_MESSAGE: usize = 512;

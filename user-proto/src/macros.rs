@@ -1,8 +1,10 @@
-//! What makes a row of `table.rs` a struct, its codec, its place in the enum and its entry in the
-//! lists.
+//! The macros that generate code from the rows of `table.rs`.
+//!
+//! `macro_rules!` cannot take a lifetime apart, so generics are passed in brackets: `[$($lt)?]` is
+//! the lifetime of a message with borrowed fields, `$g` is the same in a form that can be repeated,
+//! and `[$($kind)?]` is the const parameter of a struct that several messages share.
 
-/// The Rust type of a field: `text`, `secret` and `address` borrow for the message's lifetime, the
-/// rest is copied.
+/// The Rust type of a field. `text`, `secret` and `address` borrow from the read buffer.
 macro_rules! field_type {
     (text [$lt:lifetime]) => { std::borrow::Cow<$lt, str> };
     (secret [$lt:lifetime]) => { $crate::value::Secret<$lt> };
@@ -17,7 +19,44 @@ macro_rules! field_type {
     (flag $lt:tt) => { () };
 }
 
-/// A field's value, independent of the read buffer.
+/// The kind of a field, as data.
+macro_rules! field_kind {
+    (text) => {
+        $crate::layout::FieldKind::Text
+    };
+    (secret) => {
+        $crate::layout::FieldKind::Secret
+    };
+    (address) => {
+        $crate::layout::FieldKind::Address
+    };
+    (uuid) => {
+        $crate::layout::FieldKind::Uuid
+    };
+    (instant) => {
+        $crate::layout::FieldKind::Instant
+    };
+    (seconds) => {
+        $crate::layout::FieldKind::Seconds
+    };
+    (millis) => {
+        $crate::layout::FieldKind::Millis
+    };
+    (number) => {
+        $crate::layout::FieldKind::Number
+    };
+    (code) => {
+        $crate::layout::FieldKind::Code
+    };
+    (key) => {
+        $crate::layout::FieldKind::Key
+    };
+    (flag) => {
+        $crate::layout::FieldKind::Flag
+    };
+}
+
+/// The value of a field without borrowed data.
 macro_rules! field_owned {
     (text $value:expr) => {
         std::borrow::Cow::Owned($value.into_owned())
@@ -33,13 +72,13 @@ macro_rules! field_owned {
     };
 }
 
-/// A declared type with the lifetime `$new` in place of its own, if it has one.
+/// A declared type with the lifetime `$new`, if it has a lifetime.
 macro_rules! with_lifetime {
     ($new:lifetime $name:ident [$lt:lifetime] [$($kind:ident)?]) => { $name<$new, $($kind)?> };
     ($new:lifetime $name:ident [] [$($kind:ident)?]) => { $name<$($kind)?> };
 }
 
-/// The name that `Debug` prints: the struct's, or the message's where messages share the struct.
+/// The name in `Debug` output: that of the message also where messages share a struct.
 macro_rules! debug_name {
     ($name:ident []) => {
         stringify!($name)
@@ -49,8 +88,7 @@ macro_rules! debug_name {
     };
 }
 
-/// A struct of fields, with everything that does not depend on being a message. `$g` is `$lt` in a
-/// form that repeats; `$kind` is the const parameter of a struct that several messages share.
+/// A struct of fields, with everything that does not depend on being a message.
 macro_rules! fields {
     (
         $(#[$doc:meta])* $name:ident [$($lt:lifetime)?] $g:tt [$($kind:ident)?]
@@ -64,7 +102,10 @@ macro_rules! fields {
                 pub $field: field_type!($type $g),
             )*
             $(
-                #[doc = concat!("Optional field of kind `", stringify!($opt_type), "`, tag `", stringify!($tag), "`.")]
+                #[doc = concat!(
+                    "Optional field of kind `", stringify!($opt_type),
+                    "`, tag `", stringify!($tag), "`."
+                )]
                 pub $opt: Option<field_type!($opt_type $g)>,
             )*
         }
@@ -79,6 +120,19 @@ macro_rules! fields {
         }
 
         impl<$($lt,)? $(const $kind: u8)?> $name<$($lt,)? $($kind)?> {
+            const LAYOUT: &'static [$crate::layout::FieldLayout] = &[
+                $($crate::layout::FieldLayout {
+                    name: stringify!($field),
+                    kind: field_kind!($type),
+                    tag: None,
+                },)*
+                $($crate::layout::FieldLayout {
+                    name: stringify!($opt),
+                    kind: field_kind!($opt_type),
+                    tag: Some($tag),
+                },)*
+            ];
+
             #[allow(unused_variables, reason = "a message may have no fields")]
             fn put_fields(&self, out: &mut $crate::wire::Writer<'_>) {
                 $(out.required(&self.$field);)*
@@ -93,18 +147,25 @@ macro_rules! fields {
             }
 
             #[allow(unused_variables, reason = "a message may have no fields")]
-            fn view_fields(&self, see: &mut dyn FnMut($crate::view::FieldView<'_>)) {
-                $(see($crate::view::FieldView { name: stringify!($field), tag: None, value: $crate::value::Value::show(&self.$field) });)*
+            fn view_fields(&self, visit: &mut dyn FnMut($crate::view::FieldView<'_>)) {
+                $(visit($crate::view::FieldView {
+                    name: stringify!($field),
+                    tag: None,
+                    value: $crate::wire::Value::show(&self.$field),
+                });)*
                 $(if let Some(value) = &self.$opt {
-                    see($crate::view::FieldView { name: stringify!($opt), tag: Some($tag), value: $crate::value::Value::show(value) });
+                    visit($crate::view::FieldView {
+                        name: stringify!($opt),
+                        tag: Some($tag),
+                        value: $crate::wire::Value::show(value),
+                    });
                 })*
             }
         }
     };
 }
 
-/// The body of a message: a struct of fields that can be decoded. `others` takes the tags that the
-/// struct does not declare.
+/// A struct of fields with its decoder.
 macro_rules! body {
     (
         $(#[$doc:meta])* $name:ident [$($lt:lifetime)?] $g:tt [$($kind:ident)?]
@@ -119,13 +180,18 @@ macro_rules! body {
             for with_lifetime!('b $name $g [$($kind)?])
         {
             #[inline]
-            fn decode_with(body: &'b [u8], others: &mut impl $crate::wire::Others<'b>) -> Result<Self, $crate::error::DecodeError> {
+            fn decode_with(
+                body: &'b [u8],
+                others: &mut impl $crate::wire::OtherTags<'b>,
+            ) -> Result<Self, $crate::error::DecodeError> {
                 let mut reader = $crate::wire::Reader::new(body);
                 $(let $field = reader.required(stringify!($field))?;)*
                 $(let mut $opt = None;)*
                 while let Some((tag, value)) = reader.tagged()? {
                     match tag {
-                        $($tag => $opt = Some($crate::wire::tagged_value(stringify!($opt), value)?),)*
+                        $($tag => {
+                            $opt = Some($crate::wire::tagged_value(stringify!($opt), value)?);
+                        })*
                         _ => others.take(tag, value)?,
                     }
                 }
@@ -135,19 +201,20 @@ macro_rules! body {
     };
 }
 
-/// The type byte and the name of a message whose body is declared.
+/// The type byte and the name of a message, in addition to its body.
 macro_rules! message {
     ($code:literal $name:ident [$($lt:lifetime)?] $g:tt) => {
         impl $(<$lt>)? $crate::message::Message for $name $(<$lt>)? {
             const TYPE: u8 = $code;
             const NAME: &'static str = stringify!($name);
+            const FIELDS: &'static [$crate::layout::FieldLayout] = Self::LAYOUT;
             type Owned = with_lifetime!('static $name $g []);
 
             fn into_owned(self) -> Self::Owned {
                 self.owned()
             }
-            fn view(&self, see: &mut dyn FnMut($crate::view::FieldView<'_>)) {
-                self.view_fields(see);
+            fn view(&self, visit: &mut dyn FnMut($crate::view::FieldView<'_>)) {
+                self.view_fields(visit);
             }
             fn put(&self, out: &mut $crate::wire::Writer<'_>) {
                 self.put_fields(out);
@@ -156,8 +223,8 @@ macro_rules! message {
     };
 }
 
-/// Whether a request may be repeated when its outcome is unknown.
-macro_rules! retry {
+/// `true` for a request that may be repeated when its outcome is unknown.
+macro_rules! is_safe {
     (safe) => {
         true
     };
@@ -166,37 +233,46 @@ macro_rules! retry {
     };
 }
 
-/// The rows of requests: each message with its reply, and the enum of all.
+/// All requests, with the enum over them.
 macro_rules! requests {
-    ($($code:literal $name:ident $(<$lt:lifetime>)? => $reply:ty, $retry:ident
-        { $($field:ident: $type:ident),* $(; $($tag:literal $opt:ident: $opt_type:ident),*)? })*) => {
+    ($(
+        $code:literal $name:ident $(<$lt:lifetime>)? => $reply:ty, $retry:ident
+        { $($field:ident: $type:ident),* $(; $($tag:literal $opt:ident: $opt_type:ident),*)? }
+    )*) => {
         $(
             body! {
-                #[doc = concat!("Request `", stringify!($code), "`, answered with `", stringify!($reply), "`.")]
-                $name [$($lt)?] [$($lt)?] [] { $($field: $type),* } { $($($tag $opt: $opt_type),*)? }
+                #[doc = concat!(
+                    "Request with type `", stringify!($code), "`, answered with `",
+                    stringify!($reply), "`."
+                )]
+                $name [$($lt)?] [$($lt)?] []
+                { $($field: $type),* } { $($($tag $opt: $opt_type),*)? }
             }
             message! { $code $name [$($lt)?] [$($lt)?] }
 
             impl $(<$lt>)? RequestMessage for $name $(<$lt>)? {
                 type Reply = $reply;
-                const SAFE: bool = retry!($retry);
+                const SAFE: bool = is_safe!($retry);
             }
 
-            const _: () = assert!(<$reply as Message>::TYPE == $code | $crate::limits::REPLY_BIT, "a reply's type is its request's with the reply bit");
+            const _: () = assert!(
+                <$reply as Message>::TYPE == $code | $crate::limits::REPLY_BIT,
+                "the type of a reply is the type of its request with the reply bit set"
+            );
         )*
 
-        kind_enum! {
-            /// Any request.
+        message_enum! {
+            /// A request of any type.
             Request $($code $name [$($lt)?])*
         }
 
         for_each! { ($) for_each_request "requests" $($name)* }
 
         impl<'a> Request<'a> {
-            /// Reads a frame's body, and the common tags behind the message's own.
+            /// Decodes the body of a frame with the type byte `kind`, including the common tags.
             ///
             /// # Errors
-            /// Where no request has this type, or the body is not as the table says.
+            /// Fails if no request has this type, or if the body is not valid for it.
             #[inline]
             pub fn decode(kind: u8, body: &'a [u8]) -> Result<(Self, Common<'a>), DecodeError> {
                 let mut common = Common::default();
@@ -209,22 +285,26 @@ macro_rules! requests {
 
 /// The structs that several replies share, generic over the type byte.
 macro_rules! shared {
-    ($($name:ident $(<$lt:lifetime>)?
-        { $($field:ident: $type:ident),* $(; $($tag:literal $opt:ident: $opt_type:ident),*)? })*) => {
+    ($(
+        $name:ident $(<$lt:lifetime>)?
+        { $($field:ident: $type:ident),* $(; $($tag:literal $opt:ident: $opt_type:ident),*)? }
+    )*) => {
         $(
             body! {
-                /// The fields of every reply that is declared with this struct. `TYPE` is the type
-                /// byte of the reply.
-                $name [$($lt)?] [$($lt)?] [TYPE] { $($field: $type),* } { $($($tag $opt: $opt_type),*)? }
+                /// The fields that several replies share. `TYPE` is the type byte of the reply.
+                $name [$($lt)?] [$($lt)?] [TYPE]
+                { $($field: $type),* } { $($($tag $opt: $opt_type),*)? }
             }
         )*
     };
 }
 
-/// The rows of replies: each message, and the enum of all.
+/// All replies, with the enum over them.
 macro_rules! replies {
-    ($($code:literal $name:ident $(<$lt:lifetime>)? $(= $shared:ident)?
-        $({ $($field:ident: $type:ident),* $(; $($tag:literal $opt:ident: $opt_type:ident),*)? })?)*) => {
+    ($(
+        $code:literal $name:ident $(<$lt:lifetime>)? $(= $shared:ident)?
+        $({ $($field:ident: $type:ident),* $(; $($tag:literal $opt:ident: $opt_type:ident),*)? })?
+    )*) => {
         $(
             reply! {
                 $code $name [$($lt)?] [$($lt)?] $(= $shared)?
@@ -232,38 +312,37 @@ macro_rules! replies {
             }
         )*
 
-        kind_enum! {
-            /// Any reply.
+        message_enum! {
+            /// A reply of any type.
             Reply $($code $name [$($lt)?])*
         }
 
         for_each! { ($) for_each_reply "replies" $($name)* }
 
         impl<'a> Reply<'a> {
-            /// Reads a frame's body.
+            /// Decodes the body of a frame with the type byte `kind`.
             ///
             /// # Errors
-            /// Where no reply has this type, or the body is not as the table says.
+            /// Fails if no reply has this type, or if the body is not valid for it.
             #[inline]
             pub fn decode(kind: u8, body: &'a [u8]) -> Result<Self, DecodeError> {
-                Self::decode_with(kind, body, &mut NoOthers)
+                Self::decode_with(kind, body, &mut NoOtherTags)
             }
         }
     };
 }
 
-/// A reply, with a body of its own or one that it shares; and how a client reads it without a
-/// lifetime of the read buffer.
+/// One reply: an alias of a shared struct, or a separate struct.
 macro_rules! reply {
     ($code:literal $name:ident [$($lt:lifetime)?] $g:tt = $shared:ident) => {
-        #[doc = concat!("Reply `", stringify!($code), "`.")]
+        #[doc = concat!("Reply with type `", stringify!($code), "`.")]
         pub type $name<$($lt)?> = $shared<$($lt,)? $code>;
 
         reply! { @message $code $name [$($lt)?] $g }
     };
     ($code:literal $name:ident [$($lt:lifetime)?] $g:tt $fields:tt $tagged:tt) => {
         body! {
-            #[doc = concat!("Reply `", stringify!($code), "`.")]
+            #[doc = concat!("Reply with type `", stringify!($code), "`.")]
             $name [$($lt)?] $g [] $fields $tagged
         }
 
@@ -274,19 +353,21 @@ macro_rules! reply {
 
         impl ReplyMessage for with_lifetime!('static $name $g []) {
             fn decode_owned(body: &[u8]) -> Result<Self, DecodeError> {
-                <$name as Decode>::decode_with(body, &mut NoOthers).map(|message| message.owned())
+                <$name as Decode>::decode_with(body, &mut NoOtherTags)
+                    .map(|message| message.owned())
             }
         }
     };
 }
 
-/// A macro for other crates that calls another one with the names of all messages of a direction.
+/// An exported macro that calls another macro with the names of all messages of a direction.
 macro_rules! for_each {
     (($d:tt) $macro:ident $what:literal $($name:ident)*) => {
-        #[doc = concat!("Calls the macro `$callback` with the names of all ", $what, ", separated by spaces,")]
-        /// in the order of the table: `callback! { First Second }`. Each name is a message type of
-        /// this crate and a variant of the direction's enum, so that a caller can generate a
-        /// `match` that covers every message.
+        #[doc = concat!("Calls a macro with the names of all ", $what, ".")]
+        ///
+        /// `callback! { First Second }` is the form of the call, in the order of the table. Each
+        /// name is a message type of this crate and a variant of the enum of its direction, so a
+        /// caller can generate a `match` that covers all messages.
         #[macro_export]
         macro_rules! $macro {
             ($d ($d callback:ident)::+) => {
@@ -297,42 +378,48 @@ macro_rules! for_each {
 }
 
 /// The enum over the messages of one direction.
-macro_rules! kind_enum {
+macro_rules! message_enum {
     ($(#[$doc:meta])* $enum:ident $($code:literal $name:ident [$($lt:lifetime)?])*) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq)]
-        #[allow(missing_docs, reason = "a variant is a row of the table")]
         pub enum $enum<'a> {
-            $($name($name $(<$lt>)?),)*
+            $(
+                #[doc = concat!("Message with type `", stringify!($code), "`.")]
+                $name($name $(<$lt>)?),
+            )*
         }
 
         impl<'a> $enum<'a> {
-            /// The type and name of every message of this direction, in the table's order.
+            /// The type byte and the name of every message, in the order of the table.
             pub const ALL: &'static [(u8, &'static str)] = &[$(($code, stringify!($name))),*];
 
             #[inline]
-            fn decode_with(kind: u8, body: &'a [u8], others: &mut impl Others<'a>) -> Result<Self, DecodeError> {
+            fn decode_with(
+                kind: u8,
+                body: &'a [u8],
+                others: &mut impl OtherTags<'a>,
+            ) -> Result<Self, DecodeError> {
                 match kind {
                     $($code => <$name as Decode>::decode_with(body, others).map(Self::$name),)*
                     _ => Err(DecodeError::UnknownType(kind)),
                 }
             }
 
-            /// The type and name of this message.
+            /// Returns the type byte and the name of this message.
             #[must_use]
             pub fn row(&self) -> (u8, &'static str) {
                 match self { $(Self::$name(_) => ($code, stringify!($name)),)* }
             }
 
-            /// The same message, independent of the read buffer.
+            /// Copies borrowed data, so that the message no longer depends on the read buffer.
             #[must_use]
             pub fn into_owned(self) -> $enum<'static> {
                 match self { $(Self::$name(message) => $enum::$name(message.owned()),)* }
             }
 
-            /// Shows every field that is there, in the order of the wire.
-            pub fn view(&self, see: &mut dyn FnMut(FieldView<'_>)) {
-                match self { $(Self::$name(message) => message.view_fields(see),)* }
+            /// Calls `visit` for every field that is present, in the order of the wire.
+            pub fn view(&self, visit: &mut dyn FnMut(FieldView<'_>)) {
+                match self { $(Self::$name(message) => message.view_fields(visit),)* }
             }
 
             fn put_fields(&self, out: &mut Writer<'_>) {
@@ -352,31 +439,34 @@ macro_rules! kind_enum {
 macro_rules! common {
     ($($tag:literal $field:ident: $type:ident),*) => {
         fields! {
-            /// The tags that any request may carry behind its own.
+            /// The common tags: optional fields that any request may carry after its own.
             #[derive(Default)]
             Common ['a] ['a] [] {} { $($tag $field: $type),* }
         }
 
-        impl<'a> Others<'a> for Common<'a> {
+        impl<'a> OtherTags<'a> for Common<'a> {
             fn take(&mut self, tag: u8, value: &'a [u8]) -> Result<(), DecodeError> {
                 match tag {
                     $($tag => self.$field = Some(tagged_value(stringify!($field), value)?),)*
-                    _ => return unknown(tag),
+                    _ => return unknown_tag(tag),
                 }
                 Ok(())
             }
         }
 
         impl Common<'_> {
-            /// The same tags, independent of the read buffer.
+            /// Declarations of the common tags, in the order of the wire.
+            pub const FIELDS: &'static [$crate::layout::FieldLayout] = Self::LAYOUT;
+
+            /// Copies borrowed data, so that the tags no longer depend on the read buffer.
             #[must_use]
             pub fn into_owned(self) -> Common<'static> {
                 self.owned()
             }
 
-            /// Shows every tag that is there, in the order of the wire.
-            pub fn view(&self, see: &mut dyn FnMut(FieldView<'_>)) {
-                self.view_fields(see);
+            /// Calls `visit` for every tag that is present, in the order of the wire.
+            pub fn view(&self, visit: &mut dyn FnMut(FieldView<'_>)) {
+                self.view_fields(visit);
             }
         }
     };

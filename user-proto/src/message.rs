@@ -1,39 +1,44 @@
-//! The traits that every message of the table implements.
+//! The traits of messages, requests and replies.
 
 use crate::error::DecodeError;
+use crate::layout::FieldLayout;
 use crate::view::FieldView;
 use crate::wire::Writer;
 
-/// A message of the table: a request or a reply.
+/// A message of the protocol: a request or a reply.
 pub trait Message: Sized {
-    /// The type byte.
+    /// Type byte of the message.
     const TYPE: u8;
-    /// The name in PROTOCOL.md.
+    /// Name of the message, as in PROTOCOL.md.
     const NAME: &'static str;
-    /// The same message, independent of the read buffer.
+    /// Fields of the message, in the order of the wire. The common tags of requests are not
+    /// included; see [`Common::FIELDS`](crate::Common::FIELDS).
+    const FIELDS: &'static [FieldLayout];
+    /// The message type without borrowed data.
     type Owned: 'static;
 
-    /// Copies what is borrowed.
+    /// Copies borrowed data, so that the message no longer depends on the read buffer.
     fn into_owned(self) -> Self::Owned;
-    /// Shows every field that is there, in the order of the wire, for tools that explain frames.
-    fn view(&self, see: &mut dyn FnMut(FieldView<'_>));
+    /// Calls `visit` for every field that is present, in the order of the wire.
+    fn view(&self, visit: &mut dyn FnMut(FieldView<'_>));
     #[doc(hidden)]
     fn put(&self, out: &mut Writer<'_>);
 }
 
-/// A request, which knows its reply.
+/// A message that a client sends.
 pub trait RequestMessage: Message {
-    /// What the server answers when it does not refuse.
+    /// Reply of the server, unless it answers with an [`ErrorReply`](crate::ErrorReply).
     type Reply: ReplyMessage;
-    /// Whether it may be asked again when its outcome is unknown, without changing anything twice.
+    /// `true` if the request may be repeated when its outcome is unknown, because executing it
+    /// twice has the same effect as executing it once.
     const SAFE: bool;
 }
 
-/// A reply that is independent of the read buffer.
+/// A message that a server sends, without borrowed data.
 pub trait ReplyMessage: Message + Send + 'static {
-    /// Reads the body of a frame of this type.
+    /// Decodes the body of a frame of this type.
     ///
     /// # Errors
-    /// Where the body is not as the table says.
+    /// Fails if the encoding of a field is invalid.
     fn decode_owned(body: &[u8]) -> Result<Self, DecodeError>;
 }

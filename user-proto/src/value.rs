@@ -1,4 +1,4 @@
-//! The values of fields, and how each kind is read, written and shown.
+//! The Rust types of field values, with the encoding of each kind.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -11,26 +11,27 @@ use crate::error::Reason;
 use crate::error_code::ErrorCode;
 use crate::limits;
 use crate::view::FieldValue;
+use crate::wire::Value;
 
-/// A password, token or code: bytes that never appear in `Debug`, and that are wiped on drop where
-/// they are owned.
+/// A password, token or code. Its `Debug` output is redacted, and owned bytes are overwritten with
+/// zeros on drop.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Secret<'a>(Cow<'a, [u8]>);
 
 impl<'a> Secret<'a> {
-    /// The bytes. What they are copied to is the caller's to wipe.
+    /// Returns the bytes. The caller is responsible for overwriting copies of them.
     #[must_use]
     pub fn expose(&self) -> &[u8] {
         &self.0
     }
 
-    /// The bytes as text, where they are.
+    /// Returns the bytes as text, or `None` if they are not valid UTF-8.
     #[must_use]
     pub fn expose_str(&self) -> Option<&str> {
         std::str::from_utf8(&self.0).ok()
     }
 
-    /// A copy that outlives the read buffer.
+    /// Copies borrowed bytes, so that the secret no longer depends on the read buffer.
     #[must_use]
     pub fn into_owned(mut self) -> Secret<'static> {
         Secret(Cow::Owned(std::mem::take(&mut self.0).into_owned()))
@@ -69,11 +70,12 @@ impl std::fmt::Debug for Secret<'_> {
     }
 }
 
-/// An instant: seconds since 1970-01-01T00:00:00Z, at most 2^53 - 1.
+/// A point in time, in seconds since 1970-01-01T00:00:00Z, at most 2^53 - 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct UnixSeconds(pub u64);
 
-/// The end user's address as the gateway saw it: text that is an IPv4 or IPv6 address.
+/// The IP address of the end user, as seen by the gateway. Keeps the text that was received, so
+/// that encoding it again yields the same bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientAddress<'a> {
     text: Cow<'a, str>,
@@ -81,7 +83,7 @@ pub struct ClientAddress<'a> {
 }
 
 impl ClientAddress<'_> {
-    /// The address.
+    /// Returns the parsed address.
     #[must_use]
     pub fn ip(&self) -> IpAddr {
         self.ip
@@ -98,23 +100,10 @@ impl From<IpAddr> for ClientAddress<'_> {
     }
 }
 
-/// A client's name for one intended change, so that a retry of it changes nothing more.
+/// A random key that a client assigns to one intended change, so that a retry does not execute the
+/// change again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IdempotencyKey(pub [u8; 16]);
-
-/// A value of a field. As a required field it follows its length if it has no fixed size; as a
-/// tagged one the tag's length is its length.
-pub(crate) trait Value<'a>: Sized {
-    const SIZE: Option<usize>;
-
-    /// Reads exactly these bytes, which have the right size where there is one.
-    fn read(bytes: &'a [u8]) -> Result<Self, Reason>;
-    fn size(&self) -> usize {
-        Self::SIZE.unwrap_or_default()
-    }
-    fn write(&self, out: &mut BytesMut);
-    fn show(&self) -> FieldValue<'_>;
-}
 
 impl<'a> Value<'a> for Cow<'a, str> {
     const SIZE: Option<usize> = None;
@@ -166,9 +155,11 @@ impl<'a> Value<'a> for ClientAddress<'a> {
     }
 }
 
-/// A type of fixed size: how it is made of its bytes, given back as bytes, and shown.
+/// Implements [`Value`] for a type of fixed size.
 macro_rules! fixed {
-    ($type:ty, $size:literal, |$bytes:ident| $read:expr, |$value:ident| $write:expr, $show:expr) => {
+    (
+        $type:ty, $size:literal, |$bytes:ident| $read:expr, |$value:ident| $write:expr, $show:expr
+    ) => {
         impl Value<'_> for $type {
             const SIZE: Option<usize> = Some($size);
             fn read(bytes: &[u8]) -> Result<Self, Reason> {

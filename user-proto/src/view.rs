@@ -1,38 +1,38 @@
-//! How a message shows itself to tools: field by field, with a name, a tag and a value.
+//! A view of the fields of a message, for tools that print messages.
 
 use uuid::Uuid;
 
 use crate::error_code::ErrorCode;
 
-/// One field of a message, as [`crate::Message::view`] shows it.
+/// One field of a message, as passed to the callback of [`Message::view`](crate::Message::view).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FieldView<'a> {
-    /// The field's name in the table.
+    /// Name of the field, as in PROTOCOL.md.
     pub name: &'static str,
-    /// Its tag, where it is optional.
+    /// Tag of an optional field; `None` for a required one.
     pub tag: Option<u8>,
-    /// Its value.
+    /// Value of the field.
     pub value: FieldValue<'a>,
 }
 
-/// A value of a field.
+/// The value of a field. Its `Debug` output redacts secrets.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum FieldValue<'a> {
     /// UTF-8 text.
     Text(&'a str),
     /// A password, token or code.
     Secret(&'a [u8]),
-    /// Bytes without a meaning of their own.
+    /// Opaque bytes, such as an idempotency key.
     Bytes(&'a [u8]),
-    /// An id.
+    /// A UUID.
     Uuid(Uuid),
-    /// Seconds since 1970.
+    /// A point in time, in seconds since 1970-01-01T00:00:00Z.
     Instant(u64),
-    /// A count, or a span of seconds or milliseconds as the field's name says.
+    /// A count or a duration. The suffix `_ms` of a field name means milliseconds.
     Number(u64),
     /// An error code.
     Code(ErrorCode),
-    /// A field that says something by being there.
+    /// A flag that is set. A flag that is not set is not part of the view.
     Flag,
 }
 

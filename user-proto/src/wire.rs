@@ -1,36 +1,52 @@
-//! How a body is read and written. A [`Reader`] can only shrink, so it can't read past its end.
+//! Encoding and decoding of a message body.
 
 use bytes::{BufMut, BytesMut};
 
 use crate::error::{DecodeError, EncodeError, Reason};
 use crate::limits;
-use crate::value::Value;
+use crate::view::FieldValue;
 
-/// How a message is read: its own fields, and the rest of the tail by `others`.
-pub(crate) trait Decode<'b>: Sized {
-    fn decode_with(body: &'b [u8], others: &mut impl Others<'b>) -> Result<Self, DecodeError>;
+/// A value of a field. A required value of varying size is preceded by its length; a tagged value
+/// has the length of its tag.
+pub(crate) trait Value<'a>: Sized {
+    /// Size in bytes, or `None` if it varies.
+    const SIZE: Option<usize>;
+
+    /// Decodes a value from exactly these bytes.
+    fn read(bytes: &'a [u8]) -> Result<Self, Reason>;
+    /// Returns the size of this value in bytes. Called only if the size varies.
+    fn size(&self) -> usize {
+        Self::SIZE.unwrap_or_default()
+    }
+    fn write(&self, out: &mut BytesMut);
+    fn show(&self) -> FieldValue<'_>;
 }
 
-/// Who takes the tags that are not a message's own.
-pub(crate) trait Others<'a> {
+/// A message, decoded from a body. Tags that the message does not declare go to `others`.
+pub(crate) trait Decode<'b>: Sized {
+    fn decode_with(body: &'b [u8], others: &mut impl OtherTags<'b>) -> Result<Self, DecodeError>;
+}
+
+/// A handler for the tags that a message does not declare.
+pub(crate) trait OtherTags<'a> {
     fn take(&mut self, tag: u8, value: &'a [u8]) -> Result<(), DecodeError>;
 }
 
-/// The growth rule: an unknown odd tag is skipped, an unknown even one refused.
-pub(crate) fn unknown(tag: u8) -> Result<(), DecodeError> {
-    if tag % 2 == 1 { Ok(()) } else { Err(DecodeError::UnknownTag(tag)) }
-}
+/// A handler for messages without further tags: all tags are unknown.
+pub(crate) struct NoOtherTags;
 
-/// A reply has no common tags.
-pub(crate) struct NoOthers;
-
-impl<'a> Others<'a> for NoOthers {
+impl<'a> OtherTags<'a> for NoOtherTags {
     fn take(&mut self, tag: u8, _: &'a [u8]) -> Result<(), DecodeError> {
-        unknown(tag)
+        unknown_tag(tag)
     }
 }
 
-/// The rest of a body.
+/// Skips an unknown odd tag and rejects an unknown even one.
+pub(crate) fn unknown_tag(tag: u8) -> Result<(), DecodeError> {
+    if tag % 2 == 1 { Ok(()) } else { Err(DecodeError::UnknownTag(tag)) }
+}
+
+/// A cursor over a body. It only moves forward, so the time to decode is linear.
 pub(crate) struct Reader<'a> {
     rest: &'a [u8],
     last_tag: Option<u8>,
@@ -42,17 +58,17 @@ impl<'a> Reader<'a> {
         Self { rest: body, last_tag: None }
     }
 
-    /// The next required field.
+    /// Reads the next required field.
     #[inline]
     pub(crate) fn required<V: Value<'a>>(&mut self, field: &'static str) -> Result<V, DecodeError> {
         let bytes = match V::SIZE {
             Some(size) => self.take(size, field)?,
-            None => self.counted(field)?,
+            None => self.length_prefixed(field)?,
         };
         V::read(bytes).map_err(|reason| DecodeError::Malformed { field, reason })
     }
 
-    /// The next tag and its value, or `None` at the body's end.
+    /// Reads the next tag and its value. Returns `None` at the end of the body.
     #[inline]
     pub(crate) fn tagged(&mut self) -> Result<Option<(u8, &'a [u8])>, DecodeError> {
         const TAIL: &str = "tail";
@@ -62,11 +78,11 @@ impl<'a> Reader<'a> {
         }
         self.last_tag = Some(tag);
         self.rest = rest;
-        Ok(Some((tag, self.counted(TAIL)?)))
+        Ok(Some((tag, self.length_prefixed(TAIL)?)))
     }
 
     #[inline]
-    fn counted(&mut self, field: &'static str) -> Result<&'a [u8], DecodeError> {
+    fn length_prefixed(&mut self, field: &'static str) -> Result<&'a [u8], DecodeError> {
         let length = self.take(2, field)?.iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte));
         self.take(length, field)
     }
@@ -82,7 +98,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Reads a tagged value, whose length has to be its type's.
+/// Decodes the value of a tag.
 pub(crate) fn tagged_value<'a, V: Value<'a>>(
     field: &'static str,
     bytes: &'a [u8],
@@ -90,8 +106,8 @@ pub(crate) fn tagged_value<'a, V: Value<'a>>(
     V::read(bytes).map_err(|reason| DecodeError::Malformed { field, reason })
 }
 
-/// Writes one frame behind what `out` already holds. A value that is too long for its length field
-/// is remembered, and [`Writer::finish`] then takes the whole frame back.
+/// An encoder that appends one frame to a buffer. It records a value that does not fit its length
+/// field; [`Writer::finish`] then removes the incomplete frame.
 #[doc(hidden)]
 pub struct Writer<'b> {
     out: &'b mut BytesMut,
@@ -109,7 +125,7 @@ impl<'b> Writer<'b> {
     }
 
     pub(crate) fn required<'a>(&mut self, value: &impl Value<'a>) {
-        self.value(value, Self::is_counted(value));
+        self.value(value, has_varying_size(value));
     }
 
     pub(crate) fn tagged<'a>(&mut self, tag: u8, value: Option<&impl Value<'a>>) {
@@ -118,12 +134,8 @@ impl<'b> Writer<'b> {
         self.value(value, true);
     }
 
-    fn is_counted<'a, V: Value<'a>>(_: &V) -> bool {
-        V::SIZE.is_none()
-    }
-
-    fn value<'a>(&mut self, value: &impl Value<'a>, counted: bool) {
-        if counted {
+    fn value<'a>(&mut self, value: &impl Value<'a>, length_prefixed: bool) {
+        if length_prefixed {
             match u16::try_from(value.size()) {
                 Ok(size) => self.out.put_u16(size),
                 Err(_) => {
@@ -135,6 +147,10 @@ impl<'b> Writer<'b> {
         value.write(self.out);
     }
 
+    /// Completes the frame by writing its length.
+    ///
+    /// # Errors
+    /// Fails if the frame is too long. The buffer then has its previous content.
     pub(crate) fn finish(self) -> Result<(), EncodeError> {
         let length = self.out.len() - self.start - limits::LENGTH_FIELD;
         let prefix = self.out.get_mut(self.start..self.start + limits::LENGTH_FIELD);
@@ -149,4 +165,8 @@ impl<'b> Writer<'b> {
             }
         }
     }
+}
+
+fn has_varying_size<'a, V: Value<'a>>(_: &V) -> bool {
+    V::SIZE.is_none()
 }

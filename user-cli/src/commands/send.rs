@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use clap::Args;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use user_proto::client::{self, NoStream, Stream};
+use user_proto::client::{self, ConnectError, Stream};
 use user_proto::{frame, limits};
 
 use crate::context::{Context, Run};
@@ -73,7 +73,7 @@ async fn send(context: &Context<'_>, bytes: &[u8], timeout: Duration) -> Result<
     let connected = tokio::time::timeout(timeout, tls::connect(addr, context.tls())).await;
     let mut stream = match connected {
         Ok(Ok(stream)) => stream,
-        Ok(Err(NoStream::Handshake(reason))) => {
+        Ok(Err(ConnectError::Handshake(reason))) => {
             return Err(context.call_failure(client::Error::Handshake(reason), false));
         }
         Ok(Err(error)) => return Err(failed("connect", &error)),
@@ -126,7 +126,7 @@ async fn read_replies(
             Ok(Ok(0)) => return Ok(Some("the server closed the connection".to_owned())),
             Ok(Ok(_)) => {}
             Ok(Err(error)) => {
-                let cause = client::Cause::from(error);
+                let cause = client::CloseReason::from(error);
                 return Ok(Some(format!("the connection was lost: {cause}")));
             }
             Err(_) => return Ok(Some("timed out waiting for a reply".to_owned())),

@@ -1,11 +1,11 @@
-//! Four messages as prost and serde_json have them, with the content that `samples` has.
+//! Four messages for prost and serde_json, with the content of `samples`.
 
 use user_proto::frame;
 use uuid::Uuid;
 
 use crate::samples::{ACCESS, PASSWORD, REFRESH, SESSION, USER};
 
-/// Writes the header that every frame has, and a body behind it.
+/// Appends a frame header and a body.
 pub(crate) fn framed(out: &mut Vec<u8>, body: impl FnOnce(&mut Vec<u8>)) {
     out.extend([0; 4]);
     out.push(0x02);

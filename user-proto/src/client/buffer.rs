@@ -1,18 +1,19 @@
-//! Buffers of a connection that leave no password and no token behind.
+//! The read buffer and the write buffer of a connection. Both overwrite passwords and tokens with
+//! zeros as soon as they are no longer needed.
 
 use bytes::BytesMut;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::limits::MAX_FRAME;
 
-/// From here on an outgoing buffer takes no further frame.
+/// Size in bytes from which on a write buffer accepts no further frame.
 const FULL: usize = 65_536;
 
-/// Frames on their way out. It has room for one longest frame past [`FULL`] from the start, so it
-/// never moves, and wiping it wipes the only copy.
-pub(super) struct Outgoing(BytesMut);
+/// Frames to be written. The capacity suffices for [`FULL`] bytes and the longest frame, so the
+/// buffer never moves, and wiping it wipes the only copy.
+pub(super) struct WriteBuffer(BytesMut);
 
-impl Outgoing {
+impl WriteBuffer {
     pub(super) fn new() -> Self {
         Self(BytesMut::with_capacity(FULL + MAX_FRAME))
     }
@@ -25,56 +26,57 @@ impl Outgoing {
         &self.0
     }
 
-    /// Where to append one frame.
-    pub(super) fn tail(&mut self) -> &mut BytesMut {
+    /// Returns the buffer to append one frame to.
+    pub(super) fn buffer_mut(&mut self) -> &mut BytesMut {
         &mut self.0
     }
 
-    /// Wipes and forgets what it holds.
+    /// Overwrites the content with zeros and empties the buffer.
     pub(super) fn wipe(&mut self) {
         self.0.as_mut().zeroize();
         self.0.clear();
     }
 
-    /// Wipes what a frame that was taken back has left behind.
+    /// Overwrites the unused capacity, which contains the bytes of a frame that did not fit.
     pub(super) fn wipe_spare(&mut self) {
         self.0.spare_capacity_mut().zeroize();
     }
 }
 
-impl Drop for Outgoing {
+impl Drop for WriteBuffer {
     fn drop(&mut self) {
         self.wipe();
     }
 }
 
-/// Bytes that came. It holds one longest frame and no more, and what lies behind them is zero.
-pub(super) struct Incoming {
+/// Bytes that were read. Holds at most one frame of maximum length; all bytes after the content are
+/// zero.
+pub(super) struct ReadBuffer {
     bytes: Zeroizing<Vec<u8>>,
     filled: usize,
 }
 
-impl Incoming {
+impl ReadBuffer {
     pub(super) fn new() -> Self {
         Self { bytes: Zeroizing::new(vec![0; MAX_FRAME]), filled: 0 }
     }
 
-    /// What came and is not used up.
+    /// Returns the bytes that were read and not yet consumed.
     pub(super) fn bytes(&self) -> &[u8] {
         self.bytes.get(..self.filled).unwrap_or_default()
     }
 
-    /// Where to read to.
-    pub(super) fn room(&mut self) -> &mut [u8] {
+    /// Returns the free part of the buffer, to read into.
+    pub(super) fn unfilled(&mut self) -> &mut [u8] {
         self.bytes.get_mut(self.filled..).unwrap_or_default()
     }
 
-    /// So much was read.
-    pub(super) fn add(&mut self, count: usize) {
+    /// Adds the first `count` bytes of the free part to the content.
+    pub(super) fn advance(&mut self, count: usize) {
         self.filled += count;
     }
 
-    /// Wipes and forgets the first `used` bytes.
+    /// Removes the first `used` bytes and overwrites them with zeros.
     pub(super) fn consume(&mut self, used: usize) {
         let left = self.filled - used;
         self.bytes.copy_within(used..self.filled, 0);
@@ -88,35 +90,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_never_moves_and_wipes_all() {
-        let mut buffer = Outgoing::new();
+    fn a_write_buffer_never_moves_and_wipes_its_content() {
+        let mut buffer = WriteBuffer::new();
         let at = buffer.bytes().as_ptr();
-        buffer.tail().extend_from_slice(&[7; FULL - 1]);
+        buffer.buffer_mut().extend_from_slice(&[7; FULL - 1]);
         assert!(!buffer.is_full());
-        buffer.tail().extend_from_slice(&[7; MAX_FRAME]);
+        buffer.buffer_mut().extend_from_slice(&[7; MAX_FRAME]);
         assert!(buffer.is_full());
         assert_eq!(buffer.bytes().as_ptr(), at);
         buffer.wipe();
         assert!(buffer.bytes().is_empty());
-        buffer.tail().resize(FULL, 0);
+        buffer.buffer_mut().resize(FULL, 0);
         assert_eq!(buffer.bytes().as_ptr(), at);
     }
 
     #[test]
-    fn what_was_used_of_what_came_is_zero() {
-        let mut buffer = Incoming::new();
-        assert_eq!(buffer.room().len(), MAX_FRAME);
-        buffer.room()[..5].copy_from_slice(&[1, 2, 3, 4, 5]);
-        buffer.add(5);
+    fn consumed_bytes_of_a_read_buffer_are_zero() {
+        let mut buffer = ReadBuffer::new();
+        assert_eq!(buffer.unfilled().len(), MAX_FRAME);
+        buffer.unfilled()[..5].copy_from_slice(&[1, 2, 3, 4, 5]);
+        buffer.advance(5);
         buffer.consume(3);
         assert_eq!(buffer.bytes(), [4, 5]);
-        assert!(buffer.room().iter().all(|byte| *byte == 0));
-        buffer.room()[0] = 6;
-        buffer.add(1);
+        assert!(buffer.unfilled().iter().all(|byte| *byte == 0));
+        buffer.unfilled()[0] = 6;
+        buffer.advance(1);
         buffer.consume(0);
         assert_eq!(buffer.bytes(), [4, 5, 6]);
         buffer.consume(3);
         assert!(buffer.bytes().is_empty());
-        assert!(buffer.room().iter().all(|byte| *byte == 0));
+        assert!(buffer.unfilled().iter().all(|byte| *byte == 0));
     }
 }

@@ -1,39 +1,39 @@
-//! What a caller may set.
+//! The configuration of a client.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::limits;
 
-/// How a [`Client`](crate::client::Client) behaves. The defaults are those of PROTOCOL.md.
+/// Configuration of a [`Client`](crate::client::Client). The defaults are those of PROTOCOL.md.
 #[derive(Clone)]
 pub struct Config {
-    /// The deadline of calls that name none. It is sent to the server; where it is `None`, the
-    /// server's default of 10 s counts on both sides.
+    /// Deadline of calls that do not set their own. The client sends it to the server. With `None`,
+    /// the default of 10 s applies on both sides.
     pub deadline: Option<Duration>,
-    /// How long one attempt to connect may take, its handshake included.
-    pub connect_within: Duration,
-    /// Whether a call that finds no server waits for one while its deadline lasts. Otherwise it
-    /// fails at once, which suits a person better than a gateway.
+    /// Time limit for one attempt to connect, including the TLS handshake.
+    pub connect_timeout: Duration,
+    /// If `true`, a call waits until its deadline for a server that is not reachable. If `false`,
+    /// it fails at once, which suits an interactive tool better than a gateway.
     pub wait_for_server: bool,
-    /// The wait before the second attempt to connect. It doubles from there, and each wait is
-    /// shortened by up to half at random, so that clients that lost their server together do not
-    /// come back together.
-    pub backoff_first: Duration,
-    /// The longest wait between two attempts to connect.
-    pub backoff_longest: Duration,
-    /// The silence after which the connection is tried with a ping. Half of the server's idle
-    /// time-out counts where that is known and shorter.
+    /// Wait before the second attempt to connect. The wait doubles with every further attempt, and
+    /// is reduced at random by up to half, so that many clients do not reconnect at the same time.
+    pub initial_backoff: Duration,
+    /// Longest wait between two attempts to connect.
+    pub max_backoff: Duration,
+    /// Time without a received frame after which the client sends a ping. Half of the server's idle
+    /// timeout applies instead if it is known and shorter.
     pub ping_after: Duration,
-    /// The same where a reply is awaited: a server that has stopped, or is cut off, is left soon,
-    /// and calls go on with another.
-    pub ping_awaiting_after: Duration,
-    /// How long a ping may go unanswered before the connection counts as lost.
-    pub pong_within: Duration,
-    /// TLS, and whom it trusts; none where it is `None`.
+    /// Time without a received frame after which the client sends a ping while a reply is pending.
+    /// Shorter than `ping_after`, so that calls soon move to another server if one stops
+    /// responding.
+    pub ping_pending_after: Duration,
+    /// Time limit for the reply to a ping, after which the connection is considered lost.
+    pub pong_timeout: Duration,
+    /// TLS configuration; `None` connects without TLS.
     #[cfg(feature = "tls")]
     pub tls: Option<super::tls::Tls>,
-    /// Who sees every frame. Frames hold passwords and tokens.
+    /// Function that is called with every frame. Frames contain passwords and tokens.
     pub tap: Option<Tap>,
 }
 
@@ -41,13 +41,13 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             deadline: None,
-            connect_within: Duration::from_secs(5),
+            connect_timeout: Duration::from_secs(5),
             wait_for_server: true,
-            backoff_first: Duration::from_millis(100),
-            backoff_longest: Duration::from_secs(5),
+            initial_backoff: Duration::from_millis(100),
+            max_backoff: Duration::from_secs(5),
             ping_after: Duration::from_secs(limits::PING_AFTER.into()),
-            ping_awaiting_after: Duration::from_secs(2),
-            pong_within: Duration::from_secs(10),
+            ping_pending_after: Duration::from_secs(2),
+            pong_timeout: Duration::from_secs(10),
             #[cfg(feature = "tls")]
             tls: None,
             tap: None,
@@ -65,15 +65,15 @@ impl std::fmt::Debug for Config {
     }
 }
 
-/// Is shown each frame, its length field included, just before it is written or just after it was
-/// read.
+/// Function that receives each frame, including its length field, just before it is written or just
+/// after it was read.
 pub type Tap = Arc<dyn Fn(Direction, &[u8]) + Send + Sync>;
 
-/// Which way a frame goes.
+/// Direction of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
-    /// To the server.
+    /// From the client to the server.
     Sent,
-    /// From the server.
+    /// From the server to the client.
     Received,
 }

@@ -1,6 +1,7 @@
-//! One connection's shared state: what is on its way out, and who waits for what. Callers put
-//! frames in, the task in `drive` takes them out and brings the answers; neither waits for the
-//! other while it holds the lock.
+//! The shared state of one connection: the frames to be written and the pending replies.
+//!
+//! Callers queue frames; the task in `drive` writes them and delivers the replies. Neither side
+//! waits for the other while it holds the lock.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -9,31 +10,33 @@ use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
-use super::buffer::Outgoing;
-use super::error::{Cause, Error};
-use super::state::{Answer, Phase, Sent, State, Waiting};
+use super::buffer::WriteBuffer;
+use super::error::{CloseReason, Error};
+use super::state::{Outcome, Pending, Phase, Sent, State};
 use crate::error_code::ErrorCode;
 use crate::frame::Frame;
 use crate::limits;
 use crate::message::{Message, ReplyMessage, RequestMessage};
 use crate::table::{Common, ErrorReply, Ping, Pong, encode, encode_with};
 
-/// The most requests in flight that a server can talk this client into.
-const MOST_IN_FLIGHT: u32 = 65_536;
-/// A server answers within its longest deadline of 30 s. A reply that nobody awaits and that is
-/// this old won't come.
-const ABANDONED_FOR_GOOD: Duration = Duration::from_secs(60);
+/// Upper bound for the limit of requests in flight that a server can set.
+const MAX_IN_FLIGHT: u32 = 65_536;
+/// Age after which the reply to an abandoned request is no longer expected. It exceeds the longest
+/// deadline of 30 s, within which a server answers.
+const ABANDONED_AFTER: Duration = Duration::from_secs(60);
 
 pub(super) struct Connection {
     state: Mutex<State>,
-    /// A permit a request in flight. Closed when the connection takes no more.
+    /// One permit for each request that may be sent now. Closed when no more are accepted.
     slots: Semaphore,
-    /// There is something to write, or nothing more will come.
-    wake: Notify,
-    /// The write buffer was emptied.
-    room: Notify,
-    cut: Notify,
-    ended: watch::Sender<bool>,
+    /// Notified when there is something to write, and when no more will be queued.
+    write_ready: Notify,
+    /// Notified when the write buffer was emptied.
+    drained: Notify,
+    /// Notified to close the connection without waiting for replies.
+    aborted: Notify,
+    /// `true` after the connection was closed.
+    closed: watch::Sender<bool>,
 }
 
 impl Connection {
@@ -41,15 +44,15 @@ impl Connection {
         Self {
             state: Mutex::new(State::new()),
             slots: Semaphore::new(limits::DEFAULT_MAX_IN_FLIGHT as usize),
-            wake: Notify::new(),
-            room: Notify::new(),
-            cut: Notify::new(),
-            ended: watch::Sender::new(false),
+            write_ready: Notify::new(),
+            drained: Notify::new(),
+            aborted: Notify::new(),
+            closed: watch::Sender::new(false),
         }
     }
 
-    /// Queues a request, once there is room for it. `None` where the connection takes no more
-    /// requests.
+    /// Queues a request as soon as a slot and the write buffer permit. Returns `None` if the
+    /// connection accepts no more requests.
     pub(super) async fn send<M: RequestMessage>(
         &self,
         request: &M,
@@ -65,9 +68,9 @@ impl Connection {
             }
         };
         loop {
-            let room = self.room.notified();
-            tokio::pin!(room);
-            room.as_mut().enable();
+            let drained = self.drained.notified();
+            tokio::pin!(drained);
+            drained.as_mut().enable();
             {
                 let mut state = self.lock();
                 if state.phase != Phase::Open {
@@ -80,198 +83,206 @@ impl Connection {
                     let sent =
                         state.queue(true, |id, out| encode_with(id, request, common, out))?;
                     permit.forget();
-                    self.wake.notify_one();
+                    self.write_ready.notify_one();
                     return Ok(Some(sent));
                 }
             }
-            room.await;
+            drained.await;
         }
     }
 
-    /// Queues a ping whose reply nobody awaits.
+    /// Queues a ping of the connection itself. No call awaits the reply.
     pub(super) fn ping(&self) {
         let mut state = self.lock();
         if state.phase == Phase::Open && !state.out.is_full() {
-            // A ping always fits a frame.
+            // A ping always fits into a frame.
             let _ = state.queue(false, |id, out| encode(id, &Ping {}, out));
-            self.wake.notify_one();
+            self.write_ready.notify_one();
         }
     }
 
-    /// Brings a reply to who waits for it.
+    /// Passes a reply to the call that awaits it.
     pub(super) fn deliver(&self, frame: Frame<'_>) {
         let mut state = self.lock();
-        let Some(waiting) = state.waiting.remove(&frame.id) else { return };
-        if waiting.counted {
-            self.release(&mut state);
+        let Some(pending) = state.pending.remove(&frame.id) else { return };
+        if pending.uses_slot {
+            self.release_slot(&mut state);
         }
-        let going_down = frame.kind == ErrorReply::TYPE && is_shutting_down(frame.body);
-        state.served |= !going_down;
+        let shutting_down = frame.kind == ErrorReply::TYPE && is_shutting_down(frame.body);
+        state.served |= !shutting_down;
         if frame.kind == Pong::TYPE
             && let Ok(pong) = Pong::decode_owned(frame.body)
         {
-            self.learn(&mut state, &pong);
+            self.apply_limits(&mut state, &pong);
         }
         drop(state);
-        // Whoever has gone away does not mind.
-        let _ = waiting
-            .answer
-            .send(Answer::Reply { kind: frame.kind, body: Zeroizing::new(frame.body.to_vec()) });
+        // The call may have been dropped.
+        let _ = pending
+            .outcome
+            .send(Outcome::Reply { kind: frame.kind, body: Zeroizing::new(frame.body.to_vec()) });
     }
 
-    /// Takes in what the server tells of its limits.
-    fn learn(&self, state: &mut State, pong: &Pong) {
+    /// Adopts the limits that the server advertises in a pong.
+    fn apply_limits(&self, state: &mut State, pong: &Pong) {
         state.idle_timeout = pong.idle_timeout.map(|seconds| Duration::from_secs(seconds.into()));
-        let Some(most) = pong.max_in_flight.map(|most| most.clamp(1, MOST_IN_FLIGHT)) else {
+        let Some(limit) = pong.max_in_flight.map(|limit| limit.clamp(1, MAX_IN_FLIGHT)) else {
             return;
         };
-        let before = std::mem::replace(&mut state.max_in_flight, most);
-        if most > before {
-            let more = most - before;
+        let before = std::mem::replace(&mut state.max_in_flight, limit);
+        if limit > before {
+            let more = limit - before;
             let repaid = more.min(state.debt);
             state.debt -= repaid;
             self.slots.add_permits((more - repaid) as usize);
         } else {
-            let fewer = before - most;
+            let fewer = before - limit;
             let forgotten =
                 u32::try_from(self.slots.forget_permits(fewer as usize)).unwrap_or(fewer);
             state.debt += fewer.saturating_sub(forgotten);
         }
     }
 
-    fn release(&self, state: &mut State) {
+    fn release_slot(&self, state: &mut State) {
         match state.debt.checked_sub(1) {
             Some(less) => state.debt = less,
             None => self.slots.add_permits(1),
         }
     }
 
-    /// Sends what is queued, then nothing more; replies still come.
+    /// Stops accepting requests. Requests in the write buffer are still written, and replies are
+    /// still received.
     pub(super) fn retire(&self) {
-        self.leave(&mut self.lock(), Phase::Retired);
+        self.enter(&mut self.lock(), Phase::Retired);
     }
 
-    /// Sends nothing more, not even what is queued: the server has said that it would not do it.
+    /// Stops accepting requests and discards those that were not yet passed to the writer, because
+    /// the server announced that it does not execute them.
     pub(super) fn retire_unsent(&self) {
         let unsent = {
             let mut state = self.lock();
-            self.leave(&mut state, Phase::Retired);
+            self.enter(&mut state, Phase::Retired);
             state.out.wipe();
             let taken = state.taken;
-            state.waiting.extract_if(|_, waiting| waiting.end > taken).collect::<Vec<_>>()
+            state.pending.extract_if(|_, pending| pending.end > taken).collect::<Vec<_>>()
         };
-        for (_, waiting) in unsent {
-            let _ = waiting.answer.send(Answer::NotSent);
+        for (_, pending) in unsent {
+            let _ = pending.outcome.send(Outcome::NotSent);
         }
     }
 
-    /// Replies that nobody awaits and that never come would hold their places for ever.
+    /// Retires the connection if the reply to an abandoned request is overdue. Otherwise such
+    /// requests would occupy their slots forever.
     fn retire_if_stuck(&self) {
         let mut state = self.lock();
-        let is_stuck = |waiting: &Waiting| {
-            waiting.answer.is_closed() && waiting.since.elapsed() > ABANDONED_FOR_GOOD
+        let is_stuck = |pending: &Pending| {
+            pending.outcome.is_closed() && pending.since.elapsed() > ABANDONED_AFTER
         };
-        if state.waiting.values().any(is_stuck) {
-            self.leave(&mut state, Phase::Retired);
+        if state.pending.values().any(is_stuck) {
+            self.enter(&mut state, Phase::Retired);
         }
     }
 
-    /// The end: everybody who still waits is told what became of their request.
-    pub(super) fn end(&self, cause: &Cause) {
-        let (waiting, written, served) = {
+    /// Marks the connection as closed, and reports the outcome to every pending call.
+    pub(super) fn close(&self, reason: &CloseReason) {
+        let (pending, written, served) = {
             let mut state = self.lock();
-            self.leave(&mut state, Phase::Ended);
+            self.enter(&mut state, Phase::Closed);
             state.out.wipe();
-            (std::mem::take(&mut state.waiting), state.written, state.served)
+            (std::mem::take(&mut state.pending), state.written, state.served)
         };
-        for waiting in waiting.into_values() {
-            let _ = waiting.answer.send(match cause {
-                Cause::Told(reply) => Answer::Told(reply.clone()),
-                // No request is read before the certificate of its client was accepted.
-                Cause::KeptOut(why) if !served => Answer::KeptOut(why.clone()),
-                _ if waiting.end > written => Answer::NotSent,
-                cause => Answer::Lost(cause.clone()),
+        for pending in pending.into_values() {
+            let _ = pending.outcome.send(match reason {
+                CloseReason::ServerError(reply) => Outcome::ServerError(reply.clone()),
+                // A server reads no request before it has accepted the client's certificate.
+                CloseReason::Rejected(error) if !served => Outcome::Rejected(error.clone()),
+                _ if pending.end > written => Outcome::NotSent,
+                reason => Outcome::Lost(reason.clone()),
             });
         }
-        self.ended.send_replace(true);
+        self.closed.send_replace(true);
     }
 
-    fn leave(&self, state: &mut State, phase: Phase) {
-        if state.phase != Phase::Ended {
+    fn enter(&self, state: &mut State, phase: Phase) {
+        if state.phase != Phase::Closed {
             state.phase = phase;
         }
         self.slots.close();
-        self.room.notify_waiters();
-        self.wake.notify_one();
+        self.drained.notify_waiters();
+        self.write_ready.notify_one();
     }
 
-    /// Ends it without waiting for replies.
-    pub(super) fn cut(&self) {
-        self.cut.notify_one();
+    /// Requests that the task closes the connection without waiting for replies.
+    pub(super) fn abort(&self) {
+        self.aborted.notify_one();
     }
 
-    pub(super) async fn until_cut(&self) {
-        self.cut.notified().await;
+    pub(super) async fn aborted(&self) {
+        self.aborted.notified().await;
     }
 
-    pub(super) async fn until_wake(&self) {
-        self.wake.notified().await;
+    pub(super) async fn write_ready(&self) {
+        self.write_ready.notified().await;
     }
 
-    pub(super) async fn ended(&self) {
-        // The sender lives as long as `self`.
-        let _ = self.ended.subscribe().wait_for(|ended| *ended).await;
+    /// Waits until the connection is closed.
+    pub(super) async fn closed(&self) {
+        // The sender is a field of `self`, so it exists while this function runs.
+        let _ = self.closed.subscribe().wait_for(|closed| *closed).await;
     }
 
-    /// Swaps `batch`, which was written, for what is queued. False where nothing is queued and
-    /// nothing will be.
-    pub(super) fn take(&self, batch: &mut Outgoing) -> bool {
+    /// Exchanges `batch`, which was written, for the queued frames. Returns `false` if nothing is
+    /// queued and nothing will be.
+    pub(super) fn take(&self, batch: &mut WriteBuffer) -> bool {
         let mut state = self.lock();
         std::mem::swap(&mut state.out, batch);
         state.taken += batch.bytes().len() as u64;
-        self.room.notify_waiters();
+        self.drained.notify_waiters();
         !batch.bytes().is_empty() || state.phase == Phase::Open
     }
 
-    pub(super) fn wrote(&self, bytes: usize) {
+    /// Records that `bytes` more bytes of the outgoing stream were written.
+    pub(super) fn record_written(&self, bytes: usize) {
         self.lock().written += bytes as u64;
     }
 
+    /// Returns `true` if the outgoing stream was written up to the offset `end`.
     pub(super) fn has_written(&self, end: u64) -> bool {
         self.lock().written >= end
     }
 
-    pub(super) fn takes_requests(&self) -> bool {
+    pub(super) fn accepts_requests(&self) -> bool {
         self.lock().phase == Phase::Open
     }
 
-    /// Whether it ever answered anything but that it is going down.
+    /// Returns `true` if the server has answered anything except `SHUTTING_DOWN`.
     pub(super) fn has_served(&self) -> bool {
         self.lock().served
     }
 
-    /// Whether somebody waits for a reply.
+    /// Returns `true` if a call awaits a reply.
     pub(super) fn is_awaited(&self) -> bool {
-        self.lock().waiting.values().any(|waiting| !waiting.answer.is_closed())
+        self.lock().pending.values().any(|pending| !pending.outcome.is_closed())
     }
 
-    /// Whether the server would read one more request now.
-    pub(super) fn has_room(&self) -> bool {
+    /// Returns `true` if fewer requests are in flight than the server accepts.
+    pub(super) fn has_free_slot(&self) -> bool {
         let state = self.lock();
-        state.waiting.len() < state.max_in_flight as usize
+        state.pending.len() < state.max_in_flight as usize
     }
 
+    /// Returns the idle timeout of the server, if it has advertised one.
     pub(super) fn idle_timeout(&self) -> Option<Duration> {
         self.lock().idle_timeout
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // No code that holds the lock can leave the state half changed.
+        // No code that holds the lock can leave the state inconsistent.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// What is left, in milliseconds. Never 0, which would say that it is over.
+/// Returns the time until `deadline` in milliseconds. Never 0, which would mean that the deadline
+/// has passed.
 fn millis_until(deadline: Instant) -> u32 {
     let left = deadline.saturating_duration_since(Instant::now()).as_millis();
     u32::try_from(left).unwrap_or(u32::MAX).max(1)

@@ -1,5 +1,6 @@
-//! The task of one connection: it writes what is queued and reads what comes. Reading and writing
-//! share one task, so that when the connection ends it is certain what was written.
+//! The task of one connection: writes the queued frames and reads the replies.
+//!
+//! One task does both, so that it is known for certain what was written when the connection ends.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -8,22 +9,22 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::buffer::{Incoming, Outgoing};
+use super::buffer::{ReadBuffer, WriteBuffer};
 use super::config::{Config, Direction};
 use super::connection::Connection;
-use super::error::Cause;
+use super::error::CloseReason;
 use crate::error_code::ErrorCode;
 use crate::frame::{self, Frame};
 use crate::limits::CONNECTION_ID;
 use crate::message::{Message, ReplyMessage};
 use crate::table::ErrorReply;
 
-/// How long a connection that nobody awaits anything from may take to be closed by the server.
+/// Time that the server has to close a connection on which no call awaits a reply.
 const LINGER: Duration = Duration::from_secs(1);
-/// How often it is looked whether somebody still waits.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// Interval at which a closing connection checks for calls that await a reply.
+const CHECK_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Starts a connection over `stream`, with a task that serves it to its end.
+/// Starts a connection over `stream`, with a task that serves it until it is closed.
 pub(super) fn start(
     stream: impl AsyncRead + AsyncWrite + Send + 'static,
     config: &Config,
@@ -33,146 +34,151 @@ pub(super) fn start(
     connection
 }
 
-/// Serves a connection to its end, and tells everybody who waits on it.
+/// Serves a connection until it is closed, and reports the reason to all pending calls.
 async fn run(connection: Arc<Connection>, stream: impl AsyncRead + AsyncWrite, config: Config) {
-    // Callers must not wait for ever for a task that was dropped with its runtime.
-    let mut ending = Ending { connection: &connection, cause: Cause::ClosedHere };
+    // The guard also runs if the task is dropped with its runtime, so that no call waits forever.
+    let mut guard = CloseGuard { connection: &connection, reason: CloseReason::ClosedByClient };
     let (reader, writer) = tokio::io::split(stream);
-    ending.cause = tokio::select! {
-        cause = both(&connection, reader, writer, &config) => cause,
-        () = connection.until_cut() => Cause::ClosedHere,
+    guard.reason = tokio::select! {
+        reason = read_and_write(&connection, reader, writer, &config) => reason,
+        () = connection.aborted() => CloseReason::ClosedByClient,
     };
 }
 
-struct Ending<'a> {
+/// Closes the connection when it is dropped.
+struct CloseGuard<'a> {
     connection: &'a Connection,
-    cause: Cause,
+    reason: CloseReason,
 }
 
-impl Drop for Ending<'_> {
+impl Drop for CloseGuard<'_> {
     fn drop(&mut self) {
-        self.connection.end(&self.cause);
+        self.connection.close(&self.reason);
     }
 }
 
-/// Reads until nothing more can come; writes meanwhile.
-async fn both(
+/// Writes and reads concurrently, until reading ends. Returns the reason.
+async fn read_and_write(
     connection: &Connection,
     reader: impl AsyncRead,
     writer: impl AsyncWrite,
     config: &Config,
-) -> Cause {
+) -> CloseReason {
     let mut reading = pin!(read(connection, reader, config));
     let failure = tokio::select! {
-        cause = &mut reading => return cause,
+        reason = &mut reading => return reason,
         failure = write(connection, writer, config) => failure,
     };
-    // What the server said before it closed can still be read, also after a write has failed.
+    // After writing has ended, even by an error, replies can still arrive.
     connection.retire_unsent();
-    let mut quiet = Duration::ZERO;
+    let mut idle = Duration::ZERO;
     loop {
-        if let Ok(cause) = timeout(LOOK_EVERY, &mut reading).await {
-            // What the server says of the end is worth more than that the end was noticed.
-            return if matches!(cause, Cause::Told(_) | Cause::KeptOut(_)) {
-                cause
+        if let Ok(reason) = timeout(CHECK_INTERVAL, &mut reading).await {
+            // An error that the server sent explains more than the error of the write.
+            return if matches!(reason, CloseReason::ServerError(_) | CloseReason::Rejected(_)) {
+                reason
             } else {
-                failure.unwrap_or(cause)
+                failure.unwrap_or(reason)
             };
         }
-        quiet = if connection.is_awaited() && failure.is_none() {
+        idle = if connection.is_awaited() && failure.is_none() {
             Duration::ZERO
         } else {
-            quiet + LOOK_EVERY
+            idle + CHECK_INTERVAL
         };
-        if quiet >= LINGER {
-            return failure.unwrap_or(Cause::ClosedHere);
+        if idle >= LINGER {
+            return failure.unwrap_or(CloseReason::ClosedByClient);
         }
     }
 }
 
-/// Writes batch after batch, until there will be no more or writing fails.
-async fn write(connection: &Connection, writer: impl AsyncWrite, config: &Config) -> Option<Cause> {
+/// Writes queued frames until there will be no more. Returns the reason if writing fails.
+async fn write(
+    connection: &Connection,
+    writer: impl AsyncWrite,
+    config: &Config,
+) -> Option<CloseReason> {
     let mut writer = pin!(writer);
-    let mut batch = Outgoing::new();
+    let mut batch = WriteBuffer::new();
     while connection.take(&mut batch) {
         if batch.bytes().is_empty() {
-            connection.until_wake().await;
+            connection.write_ready().await;
             continue;
         }
-        show_batch(batch.bytes(), config);
+        tap_batch(batch.bytes(), config);
         let mut rest = batch.bytes();
         while !rest.is_empty() {
             match writer.write(rest).await {
-                Ok(0) => return Some(Cause::ClosedByServer),
+                Ok(0) => return Some(CloseReason::ClosedByServer),
                 Ok(count) => {
-                    connection.wrote(count);
+                    connection.record_written(count);
                     rest = rest.get(count..).unwrap_or_default();
                 }
                 Err(error) => return Some(error.into()),
             }
         }
-        // TLS may have taken what it has not sent.
+        // A TLS stream may have buffered bytes that it has not sent.
         if let Err(error) = writer.flush().await {
             return Some(error.into());
         }
         batch.wipe();
     }
-    // The server answers what it has before it closes its side.
-    writer.shutdown().await.err().map(Cause::from)
+    // The server sends the remaining replies before it closes its side.
+    writer.shutdown().await.err().map(CloseReason::from)
 }
 
-/// Reads frame after frame, and pings when nothing comes.
-async fn read(connection: &Connection, reader: impl AsyncRead, config: &Config) -> Cause {
+/// Reads frames and sends pings while nothing arrives. Returns the reason why reading ended.
+async fn read(connection: &Connection, reader: impl AsyncRead, config: &Config) -> CloseReason {
     let mut reader = pin!(reader);
-    let mut input = Incoming::new();
-    let mut heard = Instant::now();
-    let mut pinged = None;
+    let mut input = ReadBuffer::new();
+    let mut last_read = Instant::now();
+    let mut ping_sent = None;
     loop {
         let now = Instant::now();
-        let until = match pinged {
-            Some(at) => at + config.pong_within,
-            // A call may come meanwhile whose reply is not waited for that long.
-            None => now + silence(connection, config).min(config.ping_awaiting_after),
+        let until = match ping_sent {
+            Some(at) => at + config.pong_timeout,
+            // A call that starts meanwhile may shorten the interval, so it is checked again soon.
+            None => now + ping_interval(connection, config).min(config.ping_pending_after),
         };
-        let count = match timeout_at(until, reader.read(input.room())).await {
-            Ok(Ok(0)) => return Cause::ClosedByServer,
+        let count = match timeout_at(until, reader.read(input.unfilled())).await {
+            Ok(Ok(0)) => return CloseReason::ClosedByServer,
             Ok(Ok(count)) => count,
             Ok(Err(error)) => return error.into(),
-            Err(_) if pinged.is_some() => return Cause::Silent,
+            Err(_) if ping_sent.is_some() => return CloseReason::Unresponsive,
             Err(_) => {
-                if heard.elapsed() >= silence(connection, config) {
+                if last_read.elapsed() >= ping_interval(connection, config) {
                     connection.ping();
-                    pinged = Some(Instant::now());
+                    ping_sent = Some(Instant::now());
                 }
                 continue;
             }
         };
-        (heard, pinged) = (Instant::now(), None);
-        input.add(count);
+        (last_read, ping_sent) = (Instant::now(), None);
+        input.advance(count);
         match receive(connection, input.bytes(), config) {
             Ok(used) => input.consume(used),
-            Err(cause) => return cause,
+            Err(reason) => return reason,
         }
     }
 }
 
-/// How long the server may say nothing before it is asked whether it is there.
-fn silence(connection: &Connection, config: &Config) -> Duration {
-    let usual = match connection.idle_timeout() {
-        // A second keeps a server that tells nonsense from being pinged without end.
-        Some(idle) => config.ping_after.min((idle / 2).max(Duration::from_secs(1))),
+/// Returns the time without a received frame after which a ping is sent.
+fn ping_interval(connection: &Connection, config: &Config) -> Duration {
+    let idle = match connection.idle_timeout() {
+        // At least a second, whatever the server advertises.
+        Some(timeout) => config.ping_after.min((timeout / 2).max(Duration::from_secs(1))),
         None => config.ping_after,
     };
-    // A server that has as many requests as it takes does not read a ping either.
-    if connection.is_awaited() && connection.has_room() {
-        usual.min(config.ping_awaiting_after)
+    // A server at its limit of requests in flight does not read a ping either.
+    if connection.is_awaited() && connection.has_free_slot() {
+        idle.min(config.ping_pending_after)
     } else {
-        usual
+        idle
     }
 }
 
-/// Handles every whole frame of `input`; how many bytes they took.
-fn receive(connection: &Connection, input: &[u8], config: &Config) -> Result<usize, Cause> {
+/// Handles every complete frame of `input`. Returns their total size in bytes.
+fn receive(connection: &Connection, input: &[u8], config: &Config) -> Result<usize, CloseReason> {
     let mut used = 0;
     while let Some((frame, size)) = frame::split(input.get(used..).unwrap_or_default())? {
         if let (Some(tap), Some(bytes)) = (&config.tap, input.get(used..used + size)) {
@@ -180,7 +186,7 @@ fn receive(connection: &Connection, input: &[u8], config: &Config) -> Result<usi
         }
         used += size;
         if frame.id == CONNECTION_ID {
-            about_the_connection(connection, frame)?;
+            handle_connection_error(connection, frame)?;
         } else {
             connection.deliver(frame);
         }
@@ -188,20 +194,22 @@ fn receive(connection: &Connection, input: &[u8], config: &Config) -> Result<usi
     Ok(used)
 }
 
-/// A reply with id 0. One that can't be read is a reply that nobody awaits.
-fn about_the_connection(connection: &Connection, frame: Frame<'_>) -> Result<(), Cause> {
+/// Handles a frame with request id 0. One that is not a valid error reply is ignored, like any
+/// reply that no call awaits.
+fn handle_connection_error(connection: &Connection, frame: Frame<'_>) -> Result<(), CloseReason> {
     if frame.kind != ErrorReply::TYPE {
         return Ok(());
     }
     match ErrorReply::decode_owned(frame.body) {
         Ok(reply) if reply.code == ErrorCode::SHUTTING_DOWN => connection.retire_unsent(),
-        Ok(reply) => return Err(Cause::Told(reply)),
+        Ok(reply) => return Err(CloseReason::ServerError(reply)),
         Err(_) => {}
     }
     Ok(())
 }
 
-fn show_batch(mut batch: &[u8], config: &Config) {
+/// Passes every frame of a batch to the tap.
+fn tap_batch(mut batch: &[u8], config: &Config) {
     let Some(tap) = &config.tap else { return };
     while let Ok(Some((_, size))) = frame::split(batch)
         && let Some((frame, rest)) = batch.split_at_checked(size)
@@ -216,11 +224,11 @@ mod tests {
     use tokio::io::{DuplexStream, duplex};
 
     use super::*;
-    use crate::{Ping, Pong, encode};
+    use crate::table::{Ping, Pong, encode};
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// The id of the ping that comes next.
+    /// Returns the request id of the ping that arrives next.
     async fn next_ping(far: &mut DuplexStream) -> u32 {
         let mut bytes = [0; 64];
         let count = far.read(&mut bytes).await.unwrap();
@@ -234,41 +242,43 @@ mod tests {
         let (near, _far) = duplex(1024);
         let connection = start(near, &Config::default());
         connection.retire();
-        let begun = Instant::now();
-        connection.ended().await;
-        assert!((SECOND..SECOND + LOOK_EVERY).contains(&begun.elapsed()), "{:?}", begun.elapsed());
+        let started = Instant::now();
+        connection.closed().await;
+        let elapsed = started.elapsed();
+        assert!((SECOND..SECOND + CHECK_INTERVAL).contains(&elapsed), "{elapsed:?}");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn silence_is_asked_about_in_its_time_and_not_before() {
+    async fn an_idle_connection_is_pinged_in_time_and_not_before() {
         let (near, mut far) = duplex(1024);
         let config = Config::default();
         let connection = start(near, &config);
-        let begun = Instant::now();
+        let started = Instant::now();
         next_ping(&mut far).await;
-        // It is looked every `ping_awaiting_after`, so the ping can be late by as much.
-        let within = config.ping_after..=config.ping_after + config.ping_awaiting_after;
-        assert!(within.contains(&begun.elapsed()), "{:?}", begun.elapsed());
-        let asked_at = Instant::now();
-        connection.ended().await;
-        assert_eq!(asked_at.elapsed().as_secs(), config.pong_within.as_secs());
+        // The check runs every `ping_pending_after`, so the ping can be late by as much.
+        let expected = config.ping_after..=config.ping_after + config.ping_pending_after;
+        assert!(expected.contains(&started.elapsed()), "{:?}", started.elapsed());
+        let pinged_at = Instant::now();
+        connection.closed().await;
+        assert_eq!(pinged_at.elapsed().as_secs(), config.pong_timeout.as_secs());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn half_the_idle_timeout_of_the_server_counts_where_it_is_shorter() {
+    async fn half_the_idle_timeout_of_the_server_applies_if_it_is_shorter() {
         let config = Config::default();
         let (near, mut far) = duplex(1024);
         let connection = start(near, &config);
         let mut last = config.ping_after;
-        for (told, expected) in [(600, config.ping_after), (30, 15 * SECOND), (1, SECOND)] {
+        for (seconds, expected) in [(600, config.ping_after), (30, 15 * SECOND), (1, SECOND)] {
             connection.ping();
             let id = next_ping(&mut far).await;
-            assert_eq!(silence(&connection, &config), last);
+            assert_eq!(ping_interval(&connection, &config), last);
             let mut out = bytes::BytesMut::new();
-            encode(id, &Pong { max_in_flight: None, idle_timeout: Some(told) }, &mut out).unwrap();
+            let pong = Pong { max_in_flight: None, idle_timeout: Some(seconds) };
+            encode(id, &pong, &mut out).unwrap();
             far.write_all(&out).await.unwrap();
             tokio::time::sleep(Duration::from_millis(1)).await;
-            assert_eq!(silence(&connection, &config), expected, "{told} s");
+            assert_eq!(ping_interval(&connection, &config), expected, "{seconds} s");
             last = expected;
         }
     }

@@ -1,52 +1,55 @@
-//! Why a call has no reply.
+//! The errors of calls and connections.
 
 use crate::error::{DecodeError, EncodeError};
 use crate::error_code::ErrorCode;
 use crate::frame::FrameError;
 use crate::table::ErrorReply;
 
-/// Why a call has no reply.
+/// Error of a call.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The server said no: to this request, or to the connection while the request was in flight.
+    /// The server answered with an error, either to this request or to the connection while the
+    /// request was in flight.
     #[error("the server refused: {} ({:04x}) {}", .0.code, .0.code.0, .0.message)]
     Refused(ErrorReply<'static>),
-    /// The call's time ran out.
-    #[error("no reply within the deadline{}", if *.sent { "; whether it was done is unknown" } else { "" })]
+    /// The deadline of the call passed.
+    #[error("no reply within the deadline{}", if *.sent { UNKNOWN_OUTCOME } else { "" })]
     DeadlineExceeded {
-        /// Whether the request was written whole, so that the server may have executed it.
+        /// `true` if the request was written completely, so the server may have executed it.
         sent: bool,
     },
-    /// The connection ended after the request was written, and it may not be repeated.
-    #[error("the connection was lost ({cause}); whether it was done is unknown")]
+    /// The connection was lost after the request was written, and the request must not be repeated.
+    #[error("the connection was lost: {reason}{UNKNOWN_OUTCOME}")]
     Lost {
-        /// Why the connection ended.
-        cause: Cause,
+        /// Reason why the connection ended.
+        reason: CloseReason,
     },
-    /// There is no connection.
-    #[error("can not connect: {0}")]
+    /// The server could not be reached.
+    #[error("cannot connect: {0}")]
     Connect(#[source] std::io::Error),
-    /// There is no secret connection: one side does not trust the other, or does not speak TLS.
-    #[error("can not connect: {0}")]
-    Handshake(#[source] NoHandshake),
-    /// The reply has a type that this request does not get, or is not as the protocol says.
-    #[error("the reply can not be read (type {kind:#04x}): {error}")]
+    /// The TLS handshake with the server failed.
+    #[error("cannot connect: {0}")]
+    Handshake(#[source] HandshakeError),
+    /// The reply is malformed, or its type does not belong to the request.
+    #[error("invalid reply of type {kind:#04x}: {error}")]
     BadReply {
-        /// The reply's type.
+        /// Type byte of the reply.
         kind: u8,
-        /// What is wrong with it.
+        /// Violated rule of the protocol.
         error: DecodeError,
     },
-    /// The request is longer than a frame can be. Nothing was sent.
+    /// The request does not fit into a frame. Nothing was sent.
     #[error(transparent)]
     TooLong(#[from] EncodeError),
-    /// The client was closed.
+    /// The client was closed before the call.
     #[error("the client is closed")]
     Closed,
 }
 
+const UNKNOWN_OUTCOME: &str = "; it is unknown whether the request was executed";
+
 impl Error {
-    /// The server's error code, where it gave one.
+    /// Returns the error code of the server, or `None` if the error did not come from the server.
     #[must_use]
     pub fn code(&self) -> Option<ErrorCode> {
         match self {
@@ -55,8 +58,9 @@ impl Error {
         }
     }
 
-    /// Whether the server may have executed the request. Then only a request that changes nothing,
-    /// one with an idempotency key, or a refresh within 30 s may be repeated.
+    /// Returns `true` if the server may have executed the request. In this case the request may be
+    /// repeated only if it changes nothing, has an idempotency key, or is a refresh that was first
+    /// sent less than 30 s ago.
     #[must_use]
     pub fn outcome_unknown(&self) -> bool {
         match self {
@@ -73,92 +77,92 @@ impl Error {
     }
 }
 
-/// Why a connection ended.
+/// Reason why a connection ended.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Cause {
-    /// The server closed it.
-    #[error("the server closed it")]
+pub enum CloseReason {
+    /// The server closed the connection.
+    #[error("the server closed the connection")]
     ClosedByServer,
     /// The transport failed.
     #[error("{1}")]
     Io(std::io::ErrorKind, String),
-    /// Nothing came for a while, and no answer to a ping.
-    #[error("the server fell silent")]
-    Silent,
-    /// A frame with a length that can't be.
-    #[error(transparent)]
+    /// The server did not answer a ping.
+    #[error("the server stopped responding")]
+    Unresponsive,
+    /// The server sent a frame with an invalid length.
+    #[error("the server sent an invalid frame: {0}")]
     Frame(#[from] FrameError),
-    /// An error about the connection itself.
-    #[error("the server ended it: {}", .0.code)]
-    Told(ErrorReply<'static>),
-    /// The server's TLS has refused this client.
+    /// The server sent an error about the connection itself.
+    #[error("the server closed the connection: {}", .0.code)]
+    ServerError(ErrorReply<'static>),
+    /// The server rejected this client after the TLS handshake.
     #[error(transparent)]
-    KeptOut(NoHandshake),
-    /// This side closed it.
-    #[error("it was closed")]
-    ClosedHere,
+    Rejected(HandshakeError),
+    /// The client closed the connection.
+    #[error("the client closed the connection")]
+    ClosedByClient,
 }
 
-/// Why there is no stream to a server.
+/// Error of an attempt to connect.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NoStream {
+pub enum ConnectError {
     /// The transport failed.
     #[error("{1}")]
     Io(std::io::ErrorKind, String),
-    /// The transport is there, TLS is not.
+    /// The TLS handshake failed.
     #[error(transparent)]
-    Handshake(#[from] NoHandshake),
+    Handshake(#[from] HandshakeError),
 }
 
-impl From<std::io::Error> for NoStream {
+impl From<std::io::Error> for ConnectError {
     fn from(error: std::io::Error) -> Self {
         Self::Io(error.kind(), error.to_string())
     }
 }
 
-impl From<NoStream> for Error {
-    fn from(why: NoStream) -> Self {
-        match why {
-            NoStream::Io(kind, text) => Self::Connect(std::io::Error::new(kind, text)),
-            NoStream::Handshake(why) => Self::Handshake(why),
+impl From<ConnectError> for Error {
+    fn from(error: ConnectError) -> Self {
+        match error {
+            ConnectError::Io(kind, text) => Self::Connect(std::io::Error::new(kind, text)),
+            ConnectError::Handshake(error) => Self::Handshake(error),
         }
     }
 }
 
-/// Why a TLS handshake failed.
+/// Reason why a TLS handshake failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NoHandshake {
-    /// Nobody who is trusted here has signed the server's certificate.
-    #[error("the server's certificate is of no authority that is trusted here")]
+pub enum HandshakeError {
+    /// The server's certificate was not issued by a trusted authority.
+    #[error("the server's certificate was not issued by a trusted authority")]
     UnknownAuthority,
-    /// The server's certificate is good, but not for the name that was asked for.
+    /// The server's certificate does not contain the expected name. The text is from rustls.
     #[error("the server's certificate is for another name: {0}")]
-    OtherName(String),
-    /// The server's certificate has expired, or is not good yet.
-    #[error("the server's certificate has expired, or is not good yet")]
+    NameMismatch(String),
+    /// The server's certificate has expired or is not valid yet.
+    #[error("the server's certificate has expired or is not valid yet")]
     NotValidNow,
-    /// The server's certificate has another fault.
-    #[error("the server's certificate can not be accepted: {0}")]
-    BadCertificate(String),
-    /// What is asked for can not be the name of a certificate.
-    #[error("`{0}` can not be the name of a certificate")]
-    NoName(String),
-    /// The server answers in clear.
-    #[error("the server does not speak TLS")]
+    /// The server's certificate is invalid for another reason. The text is from rustls.
+    #[error("the server's certificate is invalid: {0}")]
+    InvalidCertificate(String),
+    /// The host is not a valid server name for a certificate.
+    #[error("`{0}` is not a valid server name")]
+    InvalidServerName(String),
+    /// The server answered without TLS.
+    #[error("the server does not use TLS")]
     NotTls,
-    /// The server speaks an older TLS alone.
-    #[error("the server does not speak TLS 1.3")]
+    /// The server supports only TLS versions before 1.3.
+    #[error("the server does not support TLS 1.3")]
     OldTls,
-    /// The server did not choose this protocol inside TLS (ALPN).
-    #[error("the server speaks TLS, but did not choose the protocol user/1 inside it")]
-    OtherProtocol,
-    /// The server lets in only clients with a certificate.
-    #[error("the server lets in only clients with a certificate, and this one has shown none")]
-    CertificateWanted,
-    /// The server does not accept the certificate of this client.
-    #[error("the server refused the certificate of this client ({0})")]
-    CertificateRefused(String),
-    /// Anything else.
+    /// The server did not select the protocol `user/1` by ALPN.
+    #[error("the server uses TLS but did not select the protocol `user/1` (ALPN)")]
+    AlpnMismatch,
+    /// The server requires a client certificate, and this client has none.
+    #[error("the server requires a client certificate")]
+    CertificateRequired,
+    /// The server rejected the client certificate. The text is the TLS alert.
+    #[error("the server rejected the client certificate ({0})")]
+    CertificateRejected(String),
+    /// The handshake failed for another reason. The text is from rustls.
     #[error("the TLS handshake failed: {0}")]
-    Broken(String),
+    Other(String),
 }

@@ -1,5 +1,4 @@
-//! The one connection of a client: made when it is wanted, made again when it is gone. Knows
-//! addresses and back-off; no frame.
+//! The one connection of a client, with reconnecting and backoff.
 
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -12,15 +11,18 @@ use tokio::time::Instant;
 use super::config::Config;
 use super::connection::Connection;
 use super::drive;
-use super::error::NoStream;
+use super::error::ConnectError;
 use super::stream::Stream;
 
-/// Why there is no connection.
+/// Reason why a call gets no connection.
 pub(super) enum NoConnection {
+    /// The client was closed.
     Closed,
-    Failed(NoStream),
+    /// The last attempt to connect failed.
+    Failed(ConnectError),
 }
 
+/// A connection to one address that is established on demand and again after it was lost.
 pub(super) struct Link {
     addr: String,
     config: Config,
@@ -30,23 +32,23 @@ pub(super) struct Link {
 
 struct State {
     phase: Phase,
-    /// Attempts in a row that led to no working connection.
+    /// Number of consecutive attempts without a working connection.
     failures: u32,
-    /// Before this nobody dials.
-    not_before: Option<Instant>,
-    error: Option<NoStream>,
+    /// Time before which no attempt is made.
+    next_attempt: Option<Instant>,
+    error: Option<ConnectError>,
 }
 
 enum Phase {
     Down,
-    Dialing,
+    Connecting,
     Up(Arc<Connection>),
     Closed,
 }
 
 impl Link {
     pub(super) fn new(addr: String, config: Config) -> Self {
-        let state = State { phase: Phase::Down, failures: 0, not_before: None, error: None };
+        let state = State { phase: Phase::Down, failures: 0, next_attempt: None, error: None };
         Self { addr, config, state: Mutex::new(state), changed: Notify::new() }
     }
 
@@ -58,33 +60,36 @@ impl Link {
         &self.config
     }
 
-    /// The connection that takes new requests. Dialing is a task of its own, so that it goes on for
-    /// the others when the call that began it has no time left.
+    /// Returns the connection that accepts requests, and establishes one if necessary. A separate
+    /// task connects, so that other calls still benefit if the deadline of this one passes.
     pub(super) async fn connection(self: &Arc<Self>) -> Result<Arc<Connection>, NoConnection> {
         let mut waited = false;
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            if let Some(found) = self.look(waited) {
-                return found;
+            if let Some(result) = self.try_connection(waited) {
+                return result;
             }
             waited = true;
             changed.await;
         }
     }
 
-    /// The connection, or why there is none, or `None` where one is on its way.
-    fn look(self: &Arc<Self>, waited: bool) -> Option<Result<Arc<Connection>, NoConnection>> {
+    /// Returns the connection or an error, or `None` while an attempt to connect is in progress.
+    /// Starts an attempt if none is in progress.
+    fn try_connection(
+        self: &Arc<Self>,
+        waited: bool,
+    ) -> Option<Result<Arc<Connection>, NoConnection>> {
         let mut state = self.lock();
         if let Phase::Up(connection) = &state.phase {
-            if connection.takes_requests() {
+            if connection.accepts_requests() {
                 return Some(Ok(Arc::clone(connection)));
             }
-            // A server that accepts and then serves nothing is no better than one that does not
-            // accept.
+            // A server that accepts a connection and never answers counts as a failed attempt.
             if connection.has_served() {
-                (state.failures, state.not_before) = (0, None);
+                (state.failures, state.next_attempt) = (0, None);
             } else {
                 self.count_failure(&mut state);
             }
@@ -92,35 +97,36 @@ impl Link {
         }
         match state.phase {
             Phase::Closed => return Some(Err(NoConnection::Closed)),
-            Phase::Dialing | Phase::Up(_) => return None,
+            Phase::Connecting | Phase::Up(_) => return None,
             Phase::Down => {}
         }
-        let barred = !self.config.wait_for_server
-            && state.not_before.is_some_and(|time| time > Instant::now());
-        if (waited || barred)
+        let backing_off = !self.config.wait_for_server
+            && state.next_attempt.is_some_and(|time| time > Instant::now());
+        if (waited || backing_off)
             && let Some(error) = &state.error
         {
             return Some(Err(NoConnection::Failed(error.clone())));
         }
-        state.phase = Phase::Dialing;
-        tokio::spawn(Arc::clone(self).dial(state.not_before));
+        state.phase = Phase::Connecting;
+        tokio::spawn(Arc::clone(self).attempt(state.next_attempt));
         None
     }
 
-    async fn dial(self: Arc<Self>, not_before: Option<Instant>) {
+    /// Makes one attempt to connect, not before the given time.
+    async fn attempt(self: Arc<Self>, not_before: Option<Instant>) {
         if let Some(time) = not_before {
             tokio::time::sleep_until(time).await;
         }
-        let dialled = tokio::time::timeout(self.config.connect_within, self.connect()).await;
-        let dialled = dialled.unwrap_or_else(|_| {
-            Err(io::Error::new(io::ErrorKind::TimedOut, "no answer in time").into())
+        let result = tokio::time::timeout(self.config.connect_timeout, self.connect()).await;
+        let result = result.unwrap_or_else(|_| {
+            Err(io::Error::new(io::ErrorKind::TimedOut, "connection timed out").into())
         });
         {
             let mut state = self.lock();
             if matches!(state.phase, Phase::Closed) {
                 return;
             }
-            match dialled {
+            match result {
                 Ok(stream) => {
                     state.error = None;
                     state.phase = Phase::Up(drive::start(stream, &self.config));
@@ -135,39 +141,39 @@ impl Link {
         self.changed.notify_waiters();
     }
 
-    async fn connect(&self) -> Result<Stream, NoStream> {
+    async fn connect(&self) -> Result<Stream, ConnectError> {
         #[cfg(feature = "tls")]
         if let Some(tls) = &self.config.tls {
-            return Stream::connect_secret(&self.addr, tls).await;
+            return Stream::connect_tls(&self.addr, tls).await;
         }
         Stream::connect(&self.addr).await
     }
 
     fn count_failure(&self, state: &mut State) {
-        state.not_before = Some(Instant::now() + self.backoff(state.failures, random_fraction()));
+        state.next_attempt = Some(Instant::now() + self.backoff(state.failures, random_fraction()));
         state.failures = state.failures.saturating_add(1);
     }
 
-    /// The wait after so many failures before this one: doubling up to the longest, less up to a
-    /// half.
+    /// Returns the wait after a failure that follows `failures` others: it doubles up to the
+    /// maximum, and is reduced by the given fraction of its half.
     fn backoff(&self, failures: u32, fraction: f64) -> Duration {
-        let whole =
-            self.config.backoff_first.saturating_mul(2_u32.saturating_pow(failures.min(16)));
-        whole.min(self.config.backoff_longest).mul_f64(1.0 - fraction / 2.0)
+        let full =
+            self.config.initial_backoff.saturating_mul(2_u32.saturating_pow(failures.min(16)));
+        full.min(self.config.max_backoff).mul_f64(1.0 - fraction / 2.0)
     }
 
-    /// Lets nobody in any more, and gives back the connection that is left to end.
+    /// Fails further calls, and returns the connection that remains to be closed.
     pub(super) fn close(&self) -> Option<Arc<Connection>> {
         let phase = std::mem::replace(&mut self.lock().phase, Phase::Closed);
         self.changed.notify_waiters();
         match phase {
             Phase::Up(connection) => Some(connection),
-            Phase::Down | Phase::Dialing | Phase::Closed => None,
+            Phase::Down | Phase::Connecting | Phase::Closed => None,
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // No code that holds the lock can leave the state half changed.
+        // No code that holds the lock can leave the state inconsistent.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -180,8 +186,8 @@ impl Drop for Link {
     }
 }
 
-/// A number in [0, 1), good enough to spread clients out: the standard library seeds each hasher
-/// anew.
+/// Returns a number in [0, 1) that is random enough to spread the attempts of many clients: the
+/// standard library seeds each hasher differently.
 fn random_fraction() -> f64 {
     let random = RandomState::new().hash_one(0_u8);
     f64::from(u32::try_from(random >> 32).unwrap_or_default()) * 2_f64.powi(-32)
@@ -192,7 +198,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_backoff_doubles_up_to_its_bound_and_is_spread() {
+    fn the_backoff_doubles_up_to_its_maximum_and_is_reduced_at_random() {
         let link = Link::new(String::new(), Config::default());
         let millis = |failures, fraction| link.backoff(failures, fraction).as_millis();
         assert_eq!([millis(0, 0.0), millis(1, 0.0), millis(2, 0.0)], [100, 200, 400]);
@@ -201,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn the_spread_covers_all_of_it() {
+    fn the_random_fraction_covers_its_range() {
         let drawn: Vec<_> = (0..200).map(|_| random_fraction()).collect();
         assert!(drawn.iter().all(|fraction| (0.0..1.0).contains(fraction)));
         for fifth in [0.0, 0.2, 0.4, 0.6, 0.8] {

@@ -1,5 +1,5 @@
-//! What a connection knows under its lock: the frames on their way out, who waits for which reply,
-//! and how many may.
+//! The state of a connection that its lock protects: the frames to be written, the pending replies,
+//! and the limits of the server.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -9,70 +9,75 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
-use super::buffer::Outgoing;
-use super::error::{Cause, NoHandshake};
+use super::buffer::WriteBuffer;
+use super::error::{CloseReason, HandshakeError};
 use crate::error::EncodeError;
 use crate::limits;
 use crate::table::ErrorReply;
 
 pub(super) struct State {
     pub(super) phase: Phase,
-    pub(super) out: Outgoing,
-    /// The offset in the outgoing stream at which `out` begins, and up to which it was written.
+    pub(super) out: WriteBuffer,
+    /// Offset in the outgoing stream at which `out` begins.
     pub(super) taken: u64,
+    /// Offset in the outgoing stream up to which bytes were written.
     pub(super) written: u64,
-    pub(super) waiting: HashMap<u32, Waiting>,
+    pub(super) pending: HashMap<u32, Pending>,
     pub(super) last_id: u32,
     pub(super) max_in_flight: u32,
-    /// Permits to withhold, since the server allows fewer than are given out.
+    /// Number of slots to withhold when they are released, because the server lowered its limit.
     pub(super) debt: u32,
     pub(super) idle_timeout: Option<Duration>,
+    /// `true` once the server has answered anything except `SHUTTING_DOWN`.
     pub(super) served: bool,
 }
 
 #[derive(PartialEq, Eq, Clone, Copy)]
 pub(super) enum Phase {
     Open,
-    /// Replies still come, requests go elsewhere.
+    /// No further requests are accepted; replies are still received.
     Retired,
-    Ended,
+    Closed,
 }
 
-/// A request in flight. It stays when its caller has gone, since its id and its place are taken
-/// until the reply.
-pub(super) struct Waiting {
-    pub(super) answer: oneshot::Sender<Answer>,
+/// A request in flight. The entry remains after its caller is gone, because the request id and the
+/// slot are in use until the reply arrives.
+pub(super) struct Pending {
+    pub(super) outcome: oneshot::Sender<Outcome>,
+    /// Offset in the outgoing stream at which the frame of the request ends.
     pub(super) end: u64,
     pub(super) since: Instant,
-    pub(super) counted: bool,
+    /// `false` for the pings of the connection itself.
+    pub(super) uses_slot: bool,
 }
 
-/// What a request that was queued comes to.
-pub(super) enum Answer {
+/// The outcome of a request that was queued.
+pub(super) enum Outcome {
     Reply {
         kind: u8,
         body: Zeroizing<Vec<u8>>,
     },
-    /// It was not written whole, so nobody has executed it.
+    /// The request was not written completely, so the server did not execute it.
     NotSent,
-    /// The server has refused this client's certificate, so nobody has executed it.
-    KeptOut(NoHandshake),
-    Lost(Cause),
-    /// An error about the connection, which ended it.
-    Told(ErrorReply<'static>),
+    /// The server rejected this client in the TLS handshake, so it did not execute the request.
+    Rejected(HandshakeError),
+    /// The connection was lost after the request was written.
+    Lost(CloseReason),
+    /// An error about the connection, with which the server closed it.
+    ServerError(ErrorReply<'static>),
 }
 
 /// A request that was queued.
 pub(super) struct Sent {
-    /// Where its frame ends in the outgoing stream.
+    /// Offset in the outgoing stream at which the frame ends.
     pub(super) end: u64,
-    answer: oneshot::Receiver<Answer>,
+    outcome: oneshot::Receiver<Outcome>,
 }
 
 impl Sent {
-    pub(super) async fn answer(self) -> Answer {
-        // The sender goes without a word only with its runtime.
-        self.answer.await.unwrap_or(Answer::Lost(Cause::ClosedHere))
+    pub(super) async fn outcome(self) -> Outcome {
+        // The sender is dropped without a value only if the runtime shuts down.
+        self.outcome.await.unwrap_or(Outcome::Lost(CloseReason::ClosedByClient))
     }
 }
 
@@ -80,10 +85,10 @@ impl State {
     pub(super) fn new() -> Self {
         Self {
             phase: Phase::Open,
-            out: Outgoing::new(),
+            out: WriteBuffer::new(),
             taken: 0,
             written: 0,
-            waiting: HashMap::new(),
+            pending: HashMap::new(),
             last_id: limits::CONNECTION_ID,
             max_in_flight: limits::DEFAULT_MAX_IN_FLIGHT,
             debt: 0,
@@ -92,28 +97,30 @@ impl State {
         }
     }
 
-    /// Writes a frame under a free id, and waits for its reply.
+    /// Appends a frame with a free request id to the write buffer, and registers the request as
+    /// pending.
     pub(super) fn queue(
         &mut self,
-        counted: bool,
+        uses_slot: bool,
         write: impl FnOnce(u32, &mut BytesMut) -> Result<(), EncodeError>,
     ) -> Result<Sent, EncodeError> {
         let id = self.free_id();
-        if let Err(error) = write(id, self.out.tail()) {
+        if let Err(error) = write(id, self.out.buffer_mut()) {
             self.out.wipe_spare();
             return Err(error);
         }
         self.last_id = id;
         let end = self.taken + self.out.bytes().len() as u64;
-        let (sender, answer) = oneshot::channel();
-        self.waiting.insert(id, Waiting { answer: sender, end, since: Instant::now(), counted });
-        Ok(Sent { end, answer })
+        let (sender, outcome) = oneshot::channel();
+        let pending = Pending { outcome: sender, end, since: Instant::now(), uses_slot };
+        self.pending.insert(id, pending);
+        Ok(Sent { end, outcome })
     }
 
-    /// The next id that no request in flight has; they are few, so one is near.
+    /// Returns the next id that no request in flight uses. Few are in use, so the search is short.
     fn free_id(&self) -> u32 {
         let mut id = self.last_id.wrapping_add(1);
-        while id == limits::CONNECTION_ID || self.waiting.contains_key(&id) {
+        while id == limits::CONNECTION_ID || self.pending.contains_key(&id) {
             id = id.wrapping_add(1);
         }
         id
@@ -125,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_is_neither_in_flight_nor_that_of_the_connection() {
+    fn a_new_request_id_is_not_in_flight_and_not_that_of_the_connection() {
         let mut state = State::new();
         let mut next = |last| {
             state.last_id = last;

@@ -1,5 +1,4 @@
-//! A stream to a server, in clear or secret, made the same way by whoever needs one. Knows no
-//! frame.
+//! A byte stream to a server, with or without TLS. Reads no frames.
 
 use std::io;
 use std::pin::Pin;
@@ -8,55 +7,55 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::error::{Cause, NoStream};
+use super::error::{CloseReason, ConnectError};
 #[cfg(feature = "tls")]
 use super::tls;
 
-/// A stream to a server.
+/// A byte stream to a server.
 #[derive(Debug)]
 pub enum Stream {
-    /// TCP.
+    /// TCP without TLS.
     Plain(TcpStream),
     /// TLS over TCP.
     #[cfg(feature = "tls")]
-    Secret(Box<tokio_rustls::client::TlsStream<TcpStream>>),
+    Tls(Box<tokio_rustls::client::TlsStream<TcpStream>>),
 }
 
 impl Stream {
-    /// Connects to `addr`, which is `host:port`.
+    /// Connects to `addr` (`host:port`) without TLS.
     ///
     /// # Errors
-    /// Those of the system.
-    pub async fn connect(addr: &str) -> Result<Self, NoStream> {
+    /// Fails if the server cannot be reached.
+    pub async fn connect(addr: &str) -> Result<Self, ConnectError> {
         Ok(Self::Plain(tcp(addr).await?))
     }
 
-    /// The same, and makes the stream a secret one.
+    /// Connects to `addr` (`host:port`) and performs the TLS handshake.
     ///
     /// # Errors
-    /// Those of the system, and why there is no handshake. The server refuses a client's
-    /// certificate only after it: by an error of the first read.
+    /// Fails if the server cannot be reached, or if the handshake fails. A server rejects a client
+    /// certificate only after the handshake: the first read then fails.
     #[cfg(feature = "tls")]
-    pub async fn connect_secret(addr: &str, tls: &tls::Tls) -> Result<Self, NoStream> {
-        let name = tls.name_of(addr)?;
-        Ok(Self::Secret(Box::new(tls.shake(name, tcp(addr).await?).await?)))
+    pub async fn connect_tls(addr: &str, tls: &tls::Tls) -> Result<Self, ConnectError> {
+        let name = tls.server_name(addr)?;
+        Ok(Self::Tls(Box::new(tls.handshake(name, tcp(addr).await?).await?)))
     }
 }
 
 async fn tcp(addr: &str) -> io::Result<TcpStream> {
     let stream = TcpStream::connect(addr).await?;
-    // A request is small and somebody waits for it.
+    // Requests are small, and a caller waits for each.
     stream.set_nodelay(true)?;
     Ok(stream)
 }
 
-/// Asks whichever stream it is.
+/// Evaluates an expression with the inner stream.
 macro_rules! either {
     ($self:ident, $stream:ident => $work:expr) => {
         match $self.get_mut() {
             Self::Plain($stream) => $work,
             #[cfg(feature = "tls")]
-            Self::Secret($stream) => $work,
+            Self::Tls($stream) => $work,
         }
     };
 }
@@ -65,9 +64,9 @@ impl AsyncRead for Stream {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
-        room: &mut ReadBuf<'_>,
+        buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        either!(self, stream => Pin::new(stream).poll_read(context, room))
+        either!(self, stream => Pin::new(stream).poll_read(context, buffer))
     }
 }
 
@@ -89,13 +88,13 @@ impl AsyncWrite for Stream {
     }
 }
 
-impl From<io::Error> for Cause {
+impl From<io::Error> for CloseReason {
     fn from(error: io::Error) -> Self {
         #[cfg(feature = "tls")]
-        if let Some(why) = tls::kept_out(&error) {
-            return Self::KeptOut(why);
+        if let Some(error) = tls::rejection(&error) {
+            return Self::Rejected(error);
         }
-        // A TLS stream that ends without a word; a plain one just ends.
+        // A TLS stream that ends without `close_notify`. TCP reports the end without an error.
         if error.kind() == io::ErrorKind::UnexpectedEof {
             return Self::ClosedByServer;
         }
@@ -110,12 +109,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stream_that_just_ends_was_closed_and_any_other_fault_keeps_its_name() {
+    fn an_unexpected_end_means_closed_and_any_other_error_keeps_its_kind() {
         assert_eq!(
-            Cause::from(std::io::Error::from(ErrorKind::UnexpectedEof)),
-            Cause::ClosedByServer
+            CloseReason::from(std::io::Error::from(ErrorKind::UnexpectedEof)),
+            CloseReason::ClosedByServer
         );
-        let reset = Cause::from(std::io::Error::from(ErrorKind::ConnectionReset));
-        assert!(matches!(reset, Cause::Io(ErrorKind::ConnectionReset, _)), "{reset:?}");
+        let reset = CloseReason::from(std::io::Error::from(ErrorKind::ConnectionReset));
+        assert!(matches!(reset, CloseReason::Io(ErrorKind::ConnectionReset, _)), "{reset:?}");
     }
 }

@@ -1,6 +1,7 @@
-//! TLS as a client needs it: whom it trusts, who it says it is, and what a failed handshake means.
-//! TLS 1.3 alone, with `user/1` inside, without early data and without resumption, as the server
-//! has it. Knows no frame, and reads no file.
+//! TLS for clients: trusted authorities, the client certificate, and the errors of a handshake.
+//!
+//! Like the server, it uses TLS 1.3 only, with the ALPN protocol `user/1`, and without early data
+//! and session resumption.
 
 use std::io;
 use std::sync::Arc;
@@ -17,25 +18,25 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::error::{NoHandshake, NoStream};
+use super::error::{ConnectError, HandshakeError};
 
-/// The one protocol inside TLS (RFC 7301).
+/// The ALPN protocol name (RFC 7301).
 const ALPN: &[u8] = b"user/1";
 
-/// What there is to say about TLS. The default trusts the public authorities, which are Mozilla's.
+/// Options for TLS. The default trusts the public authorities of Mozilla's root program.
 #[derive(Clone, Copy, Default)]
 pub struct TlsOptions<'a> {
-    /// The authorities of servers that are trusted, in PEM, in place of the public ones.
+    /// Certificates of the trusted authorities in PEM format; `None` trusts the public ones.
     pub authorities: Option<&'a [u8]>,
-    /// The certificate that this client shows, and those up to its authority, in PEM.
+    /// Client certificate, followed by its intermediate certificates, in PEM format.
     pub certificate: Option<&'a [u8]>,
-    /// The private key of `certificate`, in PEM.
+    /// Private key of `certificate` in PEM format.
     pub key: Option<&'a [u8]>,
-    /// The name that the server's certificate has to have; else the host that is connected to.
+    /// Name that the server's certificate must contain; `None` uses the host of the address.
     pub server_name: Option<&'a str>,
 }
 
-/// Whom a client trusts, and who it says it is. Cloning it is cheap.
+/// TLS configuration of a client. Cloning it is cheap.
 #[derive(Clone)]
 pub struct Tls {
     config: Arc<ClientConfig>,
@@ -44,87 +45,96 @@ pub struct Tls {
 
 /// One of the [`TlsOptions`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TlsPart {
-    /// The authorities.
+pub enum TlsOption {
+    /// The option `authorities`.
     Authorities,
-    /// The certificate of this client.
+    /// The option `certificate`.
     Certificate,
-    /// Its key.
+    /// The option `key`.
     Key,
-    /// The name of the server.
+    /// The option `server_name`.
     ServerName,
 }
 
-/// What is wrong with one of the [`TlsOptions`].
+/// Error about the value of one of the [`TlsOptions`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{wrong}")]
-pub struct TlsFault {
-    /// Which.
-    pub part: TlsPart,
-    /// What.
-    pub wrong: String,
+#[error("{reason}")]
+pub struct InvalidTlsOption {
+    /// Option with the invalid value.
+    pub option: TlsOption,
+    /// Description of the error. It never contains a part of the key.
+    pub reason: String,
 }
 
 impl Tls {
-    /// Reads what is given.
+    /// Creates a configuration from PEM files that were already read.
     ///
     /// # Errors
-    /// What is wrong with it. Nothing of the key is quoted.
-    pub fn new(options: &TlsOptions<'_>) -> Result<Self, TlsFault> {
-        let broken = |error: Error| fault(TlsPart::Authorities, error);
+    /// Fails if an option is missing or invalid.
+    pub fn new(options: &TlsOptions<'_>) -> Result<Self, InvalidTlsOption> {
+        let unsupported = |error: Error| invalid(TlsOption::Authorities, error);
         let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_protocol_versions(&[&rustls::version::TLS13])
-            .map_err(broken)?
+            .map_err(unsupported)?
             .with_root_certificates(roots(options.authorities)?);
         let mut config = match (options.certificate, options.key) {
             (Some(certificate), Some(key)) => {
-                let certificates = certificates(TlsPart::Certificate, certificate)?;
-                // What the parser says could quote the key.
+                let certificates = certificates(TlsOption::Certificate, certificate)?;
+                // The error of the parser could quote the key.
                 let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| {
-                    fault(TlsPart::Key, "it holds no private key in PEM that is not encrypted")
+                    invalid(TlsOption::Key, "expected an unencrypted private key in PEM format")
                 })?;
                 builder.with_client_auth_cert(certificates, key).map_err(|error| match error {
                     Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
-                        fault(TlsPart::Key, "it is the key of another certificate")
+                        invalid(TlsOption::Key, "the key does not match the certificate")
                     }
-                    Error::InvalidCertificate(_) => fault(TlsPart::Certificate, error),
-                    _ => fault(TlsPart::Key, "it is no key that can be used"),
+                    Error::InvalidCertificate(_) => invalid(TlsOption::Certificate, error),
+                    _ => invalid(TlsOption::Key, "the type of the key is not supported"),
                 })?
             }
             (None, None) => builder.with_no_client_auth(),
-            (Some(_), None) => return Err(fault(TlsPart::Key, "it is missing")),
-            (None, Some(_)) => return Err(fault(TlsPart::Certificate, "it is missing")),
+            (Some(_), None) => {
+                return Err(invalid(TlsOption::Key, "the key of the certificate is missing"));
+            }
+            (None, Some(_)) => {
+                return Err(invalid(
+                    TlsOption::Certificate,
+                    "the certificate of the key is missing",
+                ));
+            }
         };
         config.alpn_protocols = vec![ALPN.to_vec()];
         config.resumption = Resumption::disabled();
         let name = options.server_name.map(|name| {
             ServerName::try_from(name.to_owned()).map_err(|_| {
-                fault(TlsPart::ServerName, format!("`{name}` can not be the name of a certificate"))
+                invalid(TlsOption::ServerName, format!("`{name}` is not a valid server name"))
             })
         });
         Ok(Self { config: Arc::new(config), name: name.transpose()? })
     }
 
-    /// The name that the certificate of the server at `host:port` has to have.
-    pub(super) fn name_of(&self, addr: &str) -> Result<ServerName<'static>, NoHandshake> {
+    /// Returns the name that the certificate of the server at `addr` (`host:port`) must contain.
+    pub(super) fn server_name(&self, addr: &str) -> Result<ServerName<'static>, HandshakeError> {
         if let Some(name) = &self.name {
             return Ok(name.clone());
         }
         let host = addr.rsplit_once(':').map_or(addr, |(host, _)| host).trim_matches(['[', ']']);
-        ServerName::try_from(host.to_owned()).map_err(|_| NoHandshake::NoName(host.to_owned()))
+        ServerName::try_from(host.to_owned())
+            .map_err(|_| HandshakeError::InvalidServerName(host.to_owned()))
     }
 
-    pub(super) async fn shake(
+    /// Performs the handshake over a connected stream.
+    pub(super) async fn handshake(
         &self,
         name: ServerName<'static>,
         stream: TcpStream,
-    ) -> Result<TlsStream<TcpStream>, NoStream> {
-        let shaken = TlsConnector::from(self.config.clone()).connect(name, stream).await;
-        let stream = shaken.map_err(|error| why(&error))?;
-        // A server without ALPN says nothing of it, and may be any server.
+    ) -> Result<TlsStream<TcpStream>, ConnectError> {
+        let result = TlsConnector::from(self.config.clone()).connect(name, stream).await;
+        let stream = result.map_err(|error| connect_error(&error))?;
+        // A server without ALPN selects nothing, and may be any TLS server.
         match stream.get_ref().1.alpn_protocol() {
             Some(ALPN) => Ok(stream),
-            _ => Err(NoHandshake::OtherProtocol.into()),
+            _ => Err(HandshakeError::AlpnMismatch.into()),
         }
     }
 }
@@ -135,20 +145,21 @@ impl std::fmt::Debug for Tls {
     }
 }
 
-/// Why the server ends a connection whose handshake was done here: in TLS 1.3 it judges a client's
-/// certificate then. `None` where that is not the reason, since then a request may have been read.
-pub(super) fn kept_out(error: &io::Error) -> Option<NoHandshake> {
-    match of_tls(error)? {
-        Error::AlertReceived(alert) => refused(*alert),
+/// Returns the alert by which a server rejects the client certificate. In TLS 1.3 it arrives after
+/// the client has completed the handshake. Returns `None` for any other error, after which the
+/// server may have read a request.
+pub(super) fn rejection(error: &io::Error) -> Option<HandshakeError> {
+    match tls_error(error)? {
+        Error::AlertReceived(alert) => rejection_alert(*alert),
         _ => None,
     }
 }
 
-fn refused(alert: AlertDescription) -> Option<NoHandshake> {
+fn rejection_alert(alert: AlertDescription) -> Option<HandshakeError> {
     use AlertDescription as Alert;
     match alert {
-        Alert::CertificateRequired => Some(NoHandshake::CertificateWanted),
-        // The last one is said of a signature that does not fit.
+        Alert::CertificateRequired => Some(HandshakeError::CertificateRequired),
+        // `decrypt_error` reports a signature that does not match the certificate.
         Alert::BadCertificate
         | Alert::UnsupportedCertificate
         | Alert::CertificateRevoked
@@ -156,75 +167,81 @@ fn refused(alert: AlertDescription) -> Option<NoHandshake> {
         | Alert::CertificateUnknown
         | Alert::UnknownCA
         | Alert::AccessDenied
-        | Alert::DecryptError => Some(NoHandshake::CertificateRefused(format!("{alert:?}"))),
+        | Alert::DecryptError => Some(HandshakeError::CertificateRejected(format!("{alert:?}"))),
         _ => None,
     }
 }
 
-/// What a handshake that failed means.
-fn why(error: &io::Error) -> NoStream {
-    let Some(fault) = of_tls(error) else {
+/// Classifies the error of a failed handshake.
+fn connect_error(error: &io::Error) -> ConnectError {
+    let Some(error) = tls_error(error) else {
         let text = match error.kind() {
             io::ErrorKind::UnexpectedEof => {
-                "the server closed the connection in the TLS handshake".to_owned()
+                "the server closed the connection during the TLS handshake".to_owned()
             }
             _ => error.to_string(),
         };
-        return NoStream::Io(error.kind(), text);
+        return ConnectError::Io(error.kind(), text);
     };
-    NoStream::Handshake(match fault {
+    ConnectError::Handshake(match error {
         Error::InvalidCertificate(
             CertificateError::UnknownIssuer | CertificateError::BadSignature,
-        ) => NoHandshake::UnknownAuthority,
+        ) => HandshakeError::UnknownAuthority,
         Error::InvalidCertificate(
-            fault @ (CertificateError::NotValidForName
+            error @ (CertificateError::NotValidForName
             | CertificateError::NotValidForNameContext { .. }),
-        ) => NoHandshake::OtherName(fault.to_string()),
+        ) => HandshakeError::NameMismatch(error.to_string()),
         Error::InvalidCertificate(
             CertificateError::Expired
             | CertificateError::ExpiredContext { .. }
             | CertificateError::NotValidYet
             | CertificateError::NotValidYetContext { .. },
-        ) => NoHandshake::NotValidNow,
-        Error::InvalidCertificate(fault) => NoHandshake::BadCertificate(fault.to_string()),
-        Error::InvalidMessage(InvalidMessage::InvalidContentType) => NoHandshake::NotTls,
+        ) => HandshakeError::NotValidNow,
+        Error::InvalidCertificate(error) => HandshakeError::InvalidCertificate(error.to_string()),
+        Error::InvalidMessage(InvalidMessage::InvalidContentType) => HandshakeError::NotTls,
         Error::PeerIncompatible(_) | Error::AlertReceived(AlertDescription::ProtocolVersion) => {
-            NoHandshake::OldTls
+            HandshakeError::OldTls
         }
         Error::NoApplicationProtocol
         | Error::AlertReceived(AlertDescription::NoApplicationProtocol) => {
-            NoHandshake::OtherProtocol
+            HandshakeError::AlpnMismatch
         }
         Error::AlertReceived(alert) => {
-            refused(*alert).unwrap_or_else(|| NoHandshake::Broken(fault.to_string()))
+            rejection_alert(*alert).unwrap_or_else(|| HandshakeError::Other(error.to_string()))
         }
-        fault => NoHandshake::Broken(fault.to_string()),
+        error => HandshakeError::Other(error.to_string()),
     })
 }
 
-fn of_tls(error: &io::Error) -> Option<&Error> {
+/// Returns the rustls error that an I/O error contains.
+fn tls_error(error: &io::Error) -> Option<&Error> {
     error.get_ref()?.downcast_ref()
 }
 
-fn roots(authorities: Option<&[u8]>) -> Result<RootCertStore, TlsFault> {
+fn roots(authorities: Option<&[u8]>) -> Result<RootCertStore, InvalidTlsOption> {
     let Some(pem) = authorities else {
         return Ok(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() });
     };
     let mut roots = RootCertStore::empty();
-    for certificate in certificates(TlsPart::Authorities, pem)? {
-        roots.add(certificate).map_err(|error| fault(TlsPart::Authorities, error))?;
+    for certificate in certificates(TlsOption::Authorities, pem)? {
+        roots.add(certificate).map_err(|error| invalid(TlsOption::Authorities, error))?;
     }
     Ok(roots)
 }
 
-fn certificates(part: TlsPart, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsFault> {
+fn certificates(
+    option: TlsOption,
+    pem: &[u8],
+) -> Result<Vec<CertificateDer<'static>>, InvalidTlsOption> {
     match CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>() {
-        Ok(found) if found.is_empty() => Err(fault(part, "it holds no certificate in PEM")),
+        Ok(found) if found.is_empty() => {
+            Err(invalid(option, "expected a certificate in PEM format"))
+        }
         Ok(found) => Ok(found),
-        Err(_) => Err(fault(part, "it is broken PEM")),
+        Err(_) => Err(invalid(option, "the PEM encoding is invalid")),
     }
 }
 
-fn fault(part: TlsPart, wrong: impl std::fmt::Display) -> TlsFault {
-    TlsFault { part, wrong: wrong.to_string() }
+fn invalid(option: TlsOption, reason: impl std::fmt::Display) -> InvalidTlsOption {
+    InvalidTlsOption { option, reason: reason.to_string() }
 }

@@ -1,4 +1,4 @@
-//! The async client against servers that follow a script.
+//! The async client against a scripted server.
 
 mod ends;
 mod fake;

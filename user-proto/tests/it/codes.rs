@@ -1,5 +1,4 @@
-//! What a client learns of a code or a length that it can't use otherwise: a class, a sentence, a
-//! guess.
+//! The class and the meaning of error codes, and the guess of the protocol that a peer speaks.
 
 use user_proto::frame::FrameError;
 use user_proto::{ErrorClass, ErrorCode};
@@ -19,35 +18,32 @@ fn the_high_byte_is_the_class() {
 }
 
 #[test]
-fn a_code_of_a_later_version_means_what_its_class_means() {
-    assert_eq!(
-        ErrorCode::BUSY.meaning(),
-        "The server has no room for this request now. Nothing was done."
-    );
+fn a_code_of_a_later_version_has_the_meaning_of_its_class() {
+    assert_eq!(ErrorCode::BUSY.meaning(), "The server is overloaded. Nothing was done.");
     let later = |high: u16| ErrorCode(high << 8 | 0xFF).meaning();
-    assert_eq!(later(5), "Not now. Nothing was done.");
-    assert_eq!(later(7), "An error of a later version. Do not retry.");
+    assert_eq!(later(5), "The server cannot execute the request now. Nothing was done.");
+    assert_eq!(later(7), "Error of a later version. Do not retry.");
     let all: std::collections::BTreeSet<_> = (1..8).map(later).collect();
-    assert_eq!(all.len(), 7, "each class says something else: {all:?}");
+    assert_eq!(all.len(), 7, "each class has its own meaning: {all:?}");
 }
 
 #[test]
-fn a_code_is_shown_by_its_name() {
+fn a_code_is_displayed_by_its_name() {
     assert_eq!(ErrorCode::INVALID_TOKEN.to_string(), "INVALID_TOKEN");
     assert_eq!(format!("{:?}", ErrorCode::INVALID_TOKEN), "0303 INVALID_TOKEN");
     assert_eq!(format!("{:?} {0}", ErrorCode(0x05FF)), "05ff UNKNOWN UNKNOWN");
 }
 
 #[test]
-fn another_protocol_is_told_by_its_first_bytes() {
-    let seems = |bytes: &[u8; 4]| FrameError::TooLong(u32::from_be_bytes(*bytes)).looks_like();
-    assert_eq!(seems(&[0x16, 0x03, 0x01, 0x02]), Some("TLS"));
-    assert_eq!(seems(&[0x16, 0x04, 0x01, 0x02]), None);
-    assert_eq!(seems(b"SSH-"), Some("SSH"));
+fn another_protocol_is_recognized_by_its_first_bytes() {
+    let guess = |bytes: &[u8; 4]| FrameError::TooLong(u32::from_be_bytes(*bytes)).looks_like();
+    assert_eq!(guess(&[0x16, 0x03, 0x01, 0x02]), Some("TLS"));
+    assert_eq!(guess(&[0x16, 0x04, 0x01, 0x02]), None);
+    assert_eq!(guess(b"SSH-"), Some("SSH"));
     for method in [b"GET ", b"POST", b"PUT ", b"HEAD", b"OPTI", b"DELE", b"PATC", b"CONN", b"PRI "]
     {
-        assert_eq!(seems(method), Some("HTTP"));
+        assert_eq!(guess(method), Some("HTTP"));
     }
-    assert_eq!(seems(b"EHLO"), None);
+    assert_eq!(guess(b"EHLO"), None);
     assert_eq!(FrameError::TooShort(4).looks_like(), None);
 }

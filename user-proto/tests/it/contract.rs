@@ -1,6 +1,5 @@
-//! Another implementation of the protocol, as somebody would write it who has only `PROTOCOL.md`:
-//! its tables of fields are parsed, and bytes are read and written by them. What the crate reads is
-//! held against what this reads.
+//! An independent implementation of the protocol, driven by PROTOCOL.md alone: it parses the tables
+//! of fields, and encodes and decodes messages by them. Tests compare it with the crate.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -9,36 +8,36 @@ use serde_json::{Map, Value, json};
 
 use crate::files::{Direction, from_hex, path, secret, to_hex};
 
-/// A row of a table of fields.
+/// One row of a table of fields.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Field {
     pub(crate) name: String,
-    kind: String,
+    pub(crate) kind: String,
     pub(crate) tag: Option<u8>,
 }
 
-/// A section of a message.
+/// The section of one message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Layout {
     pub(crate) name: String,
     pub(crate) fields: Vec<Field>,
 }
 
-/// The protocol as `PROTOCOL.md` has it.
+/// The messages and common tags of PROTOCOL.md.
 #[derive(Debug, Default)]
 pub(crate) struct Contract {
     pub(crate) messages: BTreeMap<u8, Layout>,
     pub(crate) common: Vec<Field>,
 }
 
-/// A part of a frame, with what it says.
+/// A part of a frame: the range of its bytes, and their meaning.
 pub(crate) struct Part {
     pub(crate) at: Range<usize>,
-    pub(crate) says: Says,
+    pub(crate) meaning: Meaning,
 }
 
-/// What a part of a frame says.
-pub(crate) enum Says {
+/// The meaning of a part of a frame.
+pub(crate) enum Meaning {
     Tag(u8),
     Length { name: String, size: usize },
     Value { name: String, value: Value, common: bool },
@@ -49,32 +48,32 @@ pub(crate) fn document() -> String {
     std::fs::read_to_string(path("PROTOCOL.md")).unwrap()
 }
 
-/// The cells of a row of a table.
+/// Splits a row of a Markdown table into its cells.
 pub(crate) fn cells(line: &str) -> Option<Vec<&str>> {
     let row = line.strip_prefix("| ")?.trim_end().strip_suffix('|')?;
     Some(row.split(" |").map(|cell| cell.trim().trim_matches('`')).collect())
 }
 
-/// A hexadecimal number such as `0x0A`.
+/// Parses a hexadecimal number such as `0x0A`.
 pub(crate) fn number(text: &str) -> Option<u8> {
     u8::from_str_radix(text.strip_prefix("0x")?, 16).ok()
 }
 
 impl Contract {
-    /// Reads every heading of the form "### `0x03` VerifyToken" and the table of fields under it.
+    /// Parses every heading of the form "### `0x03` VerifyToken" and the table of fields below it.
     pub(crate) fn read(document: &str) -> Self {
         let mut contract = Self::default();
-        let mut here: Option<&mut Vec<Field>> = None;
+        let mut section: Option<&mut Vec<Field>> = None;
         let mut in_table = false;
         for line in document.lines() {
             if let Some(heading) = line.strip_prefix('#') {
-                here = contract.section(heading.trim_start_matches('#').trim());
+                section = contract.section(heading.trim_start_matches('#').trim());
             }
             let Some(cells) = cells(line) else {
                 in_table &= line.starts_with('|');
                 continue;
             };
-            match (cells.as_slice(), &mut here) {
+            match (cells.as_slice(), &mut section) {
                 (["field", "type", "tag", ..], Some(_)) => in_table = true,
                 ([name, kind, tag, ..], Some(fields)) if in_table => {
                     fields.push(Field {
@@ -98,7 +97,7 @@ impl Contract {
         Some(&mut self.messages.entry(number(code)?).or_insert(layout).fields)
     }
 
-    /// Takes a frame apart.
+    /// Splits a frame into its parts.
     pub(crate) fn parts(&self, frame: &[u8], direction: Direction) -> Vec<Part> {
         let layout = &self.messages[&frame[4]];
         let mut at = 9;
@@ -108,7 +107,7 @@ impl Contract {
                 let size = u16::from_be_bytes([frame[at], frame[at + 1]]).into();
                 parts.push(Part {
                     at: at..at + 2,
-                    says: Says::Length { name: field.name.clone(), size },
+                    meaning: Meaning::Length { name: field.name.clone(), size },
                 });
                 at += 2;
                 size
@@ -119,7 +118,7 @@ impl Contract {
         while at < frame.len() {
             let (tag, size) =
                 (frame[at], usize::from(u16::from_be_bytes([frame[at + 1], frame[at + 2]])));
-            parts.push(Part { at: at..at + 3, says: Says::Tag(tag) });
+            parts.push(Part { at: at..at + 3, meaning: Meaning::Tag(tag) });
             at += 3;
             let own = layout.fields.iter().find(|field| field.tag == Some(tag));
             let common = self
@@ -129,14 +128,14 @@ impl Contract {
             parts.push(match (own, common) {
                 (Some(field), _) => part(field, frame, at..at + size, false),
                 (None, Some(field)) => part(field, frame, at..at + size, true),
-                (None, None) => Part { at: at..at + size, says: Says::Skipped },
+                (None, None) => Part { at: at..at + size, meaning: Meaning::Skipped },
             });
             at += size;
         }
         parts
     }
 
-    /// The fields of a frame and its common tags, by name.
+    /// Decodes the fields of a frame and its common tags, by name.
     pub(crate) fn fields(
         &self,
         frame: &[u8],
@@ -144,16 +143,16 @@ impl Contract {
     ) -> (Map<String, Value>, Map<String, Value>) {
         let (mut own, mut common) = (Map::new(), Map::new());
         for part in self.parts(frame, direction) {
-            match part.says {
-                Says::Value { name, value, common: false } => own.insert(name, value),
-                Says::Value { name, value, common: true } => common.insert(name, value),
-                Says::Tag(_) | Says::Length { .. } | Says::Skipped => None,
+            match part.meaning {
+                Meaning::Value { name, value, common: false } => own.insert(name, value),
+                Meaning::Value { name, value, common: true } => common.insert(name, value),
+                Meaning::Tag(_) | Meaning::Length { .. } | Meaning::Skipped => None,
             };
         }
         (own, common)
     }
 
-    /// The frame of these fields.
+    /// Encodes a frame with these fields.
     pub(crate) fn frame(
         &self,
         kind: u8,
@@ -187,10 +186,10 @@ fn put(field: &Field, value: Option<&Value>, body: &mut Vec<u8>) {
 
 fn part(field: &Field, frame: &[u8], at: Range<usize>, common: bool) -> Part {
     let value = value(&field.kind, &frame[at.clone()]);
-    Part { at, says: Says::Value { name: field.name.clone(), value, common } }
+    Part { at, meaning: Meaning::Value { name: field.name.clone(), value, common } }
 }
 
-/// The bytes of a type of fixed size.
+/// Returns the size of a kind in bytes, or `None` if it varies.
 fn fixed_size(kind: &str) -> Option<usize> {
     match kind {
         "text" | "secret" | "address" => None,
@@ -199,7 +198,7 @@ fn fixed_size(kind: &str) -> Option<usize> {
         "seconds" | "millis" | "number" => Some(4),
         "code" => Some(2),
         "flag" => Some(0),
-        other => panic!("PROTOCOL.md names a type {other:?} that its notation does not"),
+        other => panic!("PROTOCOL.md uses the undefined type {other:?}"),
     }
 }
 

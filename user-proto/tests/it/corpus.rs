@@ -1,12 +1,12 @@
-//! Replays the fuzz corpus on every run: the seeds made of the vectors, and whatever a fuzzer found
-//! since.
+//! Replays the fuzz corpus on every test run: the seeds, which are generated from the vectors, and
+//! the inputs that a fuzzer found.
 
 use std::path::PathBuf;
 
 use crate::files::{Invalid, Valid, from_hex, path};
 use crate::oracles;
 
-/// Longer ones would slow the fuzzer down and teach it nothing.
+/// Maximum size of a seed in bytes. Longer seeds would only slow the fuzzer down.
 const LONGEST_MESSAGE: usize = 2_048;
 
 fn folder(target: &str) -> PathBuf {
@@ -35,7 +35,7 @@ fn write(target: &str, name: &str, data: &[u8]) {
     std::fs::write(folder(target).join(name), data).unwrap();
 }
 
-/// Writes a seed for every vector that shows a fuzzer something new.
+/// Writes a seed for every vector that reaches new code.
 pub(crate) fn bless(valid: &[Valid], invalid: &[Invalid]) {
     for target in ["frames", "messages"] {
         std::fs::create_dir_all(folder(target)).unwrap();

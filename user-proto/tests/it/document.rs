@@ -1,19 +1,19 @@
-//! `PROTOCOL.md` says what the crate does: its tables are the crate's rows and its dumps are the
-//! vectors' bytes.
+//! PROTOCOL.md matches the crate: its tables are compared with the declarations, and its hex dumps
+//! with the vectors.
 
 use serde_json::Value;
-use user_proto::{ErrorCode, Reply, Request, RequestMessage};
+use user_proto::{Common, ErrorCode, FieldLayout, Message, Reply, Request, RequestMessage};
 
-use crate::contract::{Contract, Part, Says, cells, document, number};
+use crate::contract::{Contract, Field, Meaning, Part, cells, document, number};
 use crate::files::{self, Direction, Valid, from_hex, path};
 
-/// A dump in the document: from the fence that names its vector to the fence that ends it.
+/// Start of the code block of a hex dump, followed by the name of its vector.
 const FENCE: &str = "```hex ";
 
-/// Bytes on a line of a dump.
+/// Number of bytes in one line of a dump.
 const WIDTH: usize = 16;
 
-/// The document with every dump written anew.
+/// Returns the document with every dump regenerated.
 fn with_dumps(document: &str, vectors: &[Valid]) -> String {
     let contract = Contract::read(document);
     let mut out = String::new();
@@ -21,8 +21,9 @@ fn with_dumps(document: &str, vectors: &[Valid]) -> String {
     for line in document.lines() {
         if let Some(name) = line.strip_prefix(FENCE) {
             let vector = vectors.iter().find(|vector| vector.name == name);
-            let vector =
-                vector.unwrap_or_else(|| panic!("PROTOCOL.md names a vector {name} that is none"));
+            let vector = vector.unwrap_or_else(|| {
+                panic!("PROTOCOL.md names the vector {name}, which does not exist")
+            });
             out += &format!("{line}\n{}", dump(&contract, vector));
             in_dump = true;
         } else if !in_dump || line == "```" {
@@ -33,25 +34,25 @@ fn with_dumps(document: &str, vectors: &[Valid]) -> String {
     out
 }
 
-/// A frame, a line for each thing that it says.
+/// Formats a frame as a dump, with one line for each part.
 fn dump(contract: &Contract, vector: &Valid) -> String {
     let bytes = from_hex(&vector.hex);
     let mut out = lines(&bytes[..4], &format!("length {}", bytes.len() - 4));
     out += &lines(&bytes[4..5], &format!("type {}", vector.message));
     out += &lines(&bytes[5..9], &format!("request id {}", vector.id));
-    for Part { at, says } in contract.parts(&bytes, vector.direction) {
+    for Part { at, meaning } in contract.parts(&bytes, vector.direction) {
         let bytes = &bytes[at];
-        out += &match says {
-            Says::Tag(tag) => lines(
+        out += &match meaning {
+            Meaning::Tag(tag) => lines(
                 bytes,
                 &format!("tag 0x{tag:02X}, {} bytes", u16::from_be_bytes([bytes[1], bytes[2]])),
             ),
-            Says::Length { name, size } => lines(bytes, &format!("{name}, {size} bytes")),
-            Says::Skipped => lines(bytes, "not known, skipped"),
-            Says::Value { name, value: Value::String(text), .. } if text.as_bytes() == bytes => {
+            Meaning::Length { name, size } => lines(bytes, &format!("{name}, {size} bytes")),
+            Meaning::Skipped => lines(bytes, "unknown, skipped"),
+            Meaning::Value { name, value: Value::String(text), .. } if text.as_bytes() == bytes => {
                 quoted(bytes, &name)
             }
-            Says::Value { name, value, .. } => {
+            Meaning::Value { name, value, .. } => {
                 lines(bytes, &format!("{name} {}", value.to_string().trim_matches('"')))
             }
         };
@@ -59,7 +60,7 @@ fn dump(contract: &Contract, vector: &Valid) -> String {
     out
 }
 
-/// Text beside its bytes.
+/// Formats the bytes of text, with the text next to them.
 fn quoted(bytes: &[u8], name: &str) -> String {
     let line = |(index, line): (usize, &[u8])| {
         let name = if index == 0 { format!("{name} ") } else { String::new() };
@@ -68,28 +69,28 @@ fn quoted(bytes: &[u8], name: &str) -> String {
     bytes.chunks(WIDTH).enumerate().map(line).collect()
 }
 
-fn lines(bytes: &[u8], says: &str) -> String {
+fn lines(bytes: &[u8], comment: &str) -> String {
     let mut out = String::new();
     for (index, line) in bytes.chunks(WIDTH).enumerate() {
         let hex: Vec<String> = line.iter().map(|byte| format!("{byte:02x}")).collect();
-        let line = format!("{:<47}  {}", hex.join(" "), if index == 0 { says } else { "" });
+        let line = format!("{:<47}  {}", hex.join(" "), if index == 0 { comment } else { "" });
         out += line.trim_end();
         out.push('\n');
     }
     out
 }
 
-/// Writes the dumps into the document.
+/// Regenerates the dumps in the document.
 pub(crate) fn bless(vectors: &[Valid]) {
     std::fs::write(path("PROTOCOL.md"), with_dumps(&document(), vectors)).unwrap();
 }
 
 #[test]
-fn the_dumps_are_the_vectors() {
+fn the_dumps_match_the_vectors() {
     let document = document();
     assert!(
         with_dumps(&document, &files::valid().vectors) == document,
-        "a dump in PROTOCOL.md is not its vector's"
+        "a dump in PROTOCOL.md differs from its vector"
     );
 }
 
@@ -98,7 +99,7 @@ fn every_message_has_a_section_with_a_dump() {
     let document = document();
     let contract = Contract::read(&document);
     let rows: Vec<_> = Request::ALL.iter().chain(Reply::ALL).collect();
-    assert_eq!(contract.messages.len(), rows.len(), "a section for each message, and no other");
+    assert_eq!(contract.messages.len(), rows.len(), "PROTOCOL.md has one section for each message");
     let vectors = files::valid().vectors;
     for (kind, name) in rows {
         let layout = contract
@@ -115,7 +116,7 @@ fn every_message_has_a_section_with_a_dump() {
     }
 }
 
-/// The rows of the table whose first cells are these.
+/// Returns the rows of the table that starts with these cells.
 fn table<'a>(document: &'a str, head: &[&str]) -> Vec<Vec<&'a str>> {
     let mut lines = document
         .lines()
@@ -125,7 +126,7 @@ fn table<'a>(document: &'a str, head: &[&str]) -> Vec<Vec<&'a str>> {
 }
 
 #[test]
-fn the_registry_of_error_codes_is_the_crates() {
+fn the_registry_of_error_codes_matches_the_crate() {
     let document = document();
     let rows = table(&document, &["code", "name", "meaning"]);
     let written: Vec<_> = rows.iter().map(|row| (row[0].to_owned(), row[1], row[2])).collect();
@@ -137,7 +138,7 @@ fn the_registry_of_error_codes_is_the_crates() {
 }
 
 #[test]
-fn the_registry_of_types_is_the_crates() {
+fn the_registry_of_types_matches_the_crate() {
     let document = document();
     let rows = table(&document, &["request", "name", "reply", "name"]);
     let requests: Vec<_> = rows.iter().filter_map(|row| Some((number(row[0])?, row[1]))).collect();
@@ -150,38 +151,36 @@ fn the_registry_of_types_is_the_crates() {
     assert_eq!(written, all);
 
     let safe: Vec<_> = rows.iter().filter(|row| row[4] == "safe").map(|row| row[1]).collect();
-    let expected: Vec<_> = crate::samples::requests()
-        .iter()
-        .filter(|request| is_safe(request))
-        .map(|request| request.row().1)
-        .collect();
+    macro_rules! safe {
+        ($($name:ident)*) => { [$(user_proto::$name::SAFE.then_some(stringify!($name))),*] };
+    }
+    let expected: Vec<_> = user_proto::for_each_request!(safe).into_iter().flatten().collect();
     assert_eq!(safe, expected);
 }
 
-fn is_safe(request: &Request<'_>) -> bool {
-    fn safe<M: RequestMessage>(_: &M) -> bool {
-        M::SAFE
+#[test]
+fn the_tables_of_fields_match_the_crate() {
+    let contract = Contract::read(&document());
+    let written = |fields: &[Field]| -> Vec<(String, String, Option<u8>)> {
+        fields.iter().map(|field| (field.name.clone(), field.kind.clone(), field.tag)).collect()
+    };
+    let declared = |fields: &[FieldLayout]| -> Vec<(String, String, Option<u8>)> {
+        let row = |field: &FieldLayout| (field.name.into(), field.kind.name().into(), field.tag);
+        fields.iter().map(row).collect()
+    };
+    macro_rules! layouts {
+        ($($name:ident)*) => { [$((user_proto::$name::TYPE, user_proto::$name::FIELDS)),*] };
     }
-    match request {
-        Request::Register(message) => safe(message),
-        Request::Login(message) => safe(message),
-        Request::VerifyToken(message) => safe(message),
-        Request::UpdateUser(message) => safe(message),
-        Request::DeleteUser(message) => safe(message),
-        Request::VerifyEmail(message) => safe(message),
-        Request::ResendCode(message) => safe(message),
-        Request::RefreshToken(message) => safe(message),
-        Request::Logout(message) => safe(message),
-        Request::GetUser(message) => safe(message),
-        Request::RequestPasswordReset(message) => safe(message),
-        Request::ResetPassword(message) => safe(message),
-        Request::ConfirmEmail(message) => safe(message),
-        Request::Ping(message) => safe(message),
+    let requests = user_proto::for_each_request!(layouts);
+    for (kind, fields) in requests.into_iter().chain(user_proto::for_each_reply!(layouts)) {
+        let section = &contract.messages[&kind];
+        assert_eq!(written(&section.fields), declared(fields), "{}", section.name);
     }
+    assert_eq!(written(&contract.common), declared(Common::FIELDS), "the common tags");
 }
 
 #[test]
-fn the_registry_of_tags_is_that_of_the_sections() {
+fn the_registry_of_tags_matches_the_sections() {
     let document = document();
     let contract = Contract::read(&document);
     let tags = contract
@@ -193,7 +192,7 @@ fn the_registry_of_tags_is_that_of_the_sections() {
         .chain(contract.common.iter().map(|field| (&common, field)))
         .filter_map(|(message, field)| Some((field.tag?, message.as_str(), field.name.as_str())))
         .collect();
-    let rows = table(&document, &["tag", "in", "name"]);
+    let rows = table(&document, &["tag", "message", "name"]);
     let mut written: Vec<_> =
         rows.iter().map(|row| (number(row[0]).unwrap(), row[1], row[2])).collect();
     expected.sort_unstable();
@@ -202,7 +201,7 @@ fn the_registry_of_tags_is_that_of_the_sections() {
 }
 
 #[test]
-fn a_tag_of_a_reply_is_odd() {
+fn the_tags_of_replies_are_odd() {
     let contract = Contract::read(&document());
     for vector in
         files::valid().vectors.iter().filter(|vector| vector.direction == Direction::Reply)

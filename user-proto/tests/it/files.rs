@@ -1,4 +1,4 @@
-//! The vectors as files: JSON, a vector a line, so that a change of one shows as one.
+//! The files of vectors: JSON with one vector per line, for readable diffs.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use user_proto::{ErrorCode, FieldValue, FieldView};
 
-/// Who sends it.
+/// The direction of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Direction {
@@ -15,7 +15,7 @@ pub(crate) enum Direction {
     Reply,
 }
 
-/// A frame that is a message.
+/// A vector of a valid frame.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Valid {
@@ -36,25 +36,25 @@ pub(crate) struct Valid {
 }
 
 impl Valid {
-    /// What an encoder makes of the fields.
+    /// Returns the encoding of the fields.
     pub(crate) fn canonical(&self) -> Vec<u8> {
         from_hex(self.canonical_hex.as_ref().unwrap_or(&self.hex))
     }
 }
 
-/// What a fault costs.
+/// The effect of an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Level {
-    /// The connection: a server answers the code with id 0 and closes.
+    /// The server sends the error with request id 0 and closes the connection.
     Frame,
-    /// One message: a server answers the code with the message's id.
+    /// The server sends the error with the request id of the message.
     Message,
-    /// Nothing: more bytes must come.
+    /// No error: the receiver waits for more bytes.
     Incomplete,
 }
 
-/// Bytes that are no message.
+/// A vector of invalid or incomplete bytes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Invalid {
@@ -71,14 +71,13 @@ pub(crate) struct Invalid {
     pub(crate) hex: String,
 }
 
-/// A valid vector, cut at every length.
+/// A valid vector, to be truncated to every shorter body.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Truncation {
-    /// The valid vector.
+    /// Name of the valid vector.
     pub(crate) of: String,
-    /// The lengths at which the cut body is a message all the same: before its tail, and between
-    /// two tags.
+    /// Lengths at which the truncated body is still valid: before the tail, and between two tags.
     pub(crate) valid_at: Vec<usize>,
 }
 
@@ -96,7 +95,7 @@ pub(crate) struct InvalidFile {
     pub(crate) truncations: Vec<Truncation>,
 }
 
-/// A file of this crate or beside it.
+/// Returns the path of a file, relative to this crate.
 pub(crate) fn path(relative: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(relative)
 }
@@ -114,21 +113,21 @@ pub(crate) fn invalid() -> InvalidFile {
     load("vectors/invalid.json")
 }
 
-/// The text of a file of these keys and values.
+/// Formats a JSON object with these keys and values.
 pub(crate) fn render(parts: &[(&str, String)]) -> String {
     let parts: Vec<String> =
         parts.iter().map(|(name, value)| format!("  {}: {value}", json!(name))).collect();
     format!("{{\n{}\n}}\n", parts.join(",\n"))
 }
 
-/// A list as JSON, an item a line, with keys in the order of the struct.
+/// Formats a JSON array with one item per line and keys in the order of the struct.
 pub(crate) fn list<T: Serialize>(items: &[T]) -> String {
     let lines: Vec<String> =
         items.iter().map(|item| format!("    {}", serde_json::to_string(item).unwrap())).collect();
     format!("[\n{}\n  ]", lines.join(",\n"))
 }
 
-/// The fields that a message shows, by name.
+/// Returns the fields of a view as JSON, by name.
 pub(crate) fn fields(view: impl Fn(&mut dyn FnMut(FieldView<'_>))) -> Map<String, Value> {
     let mut fields = Map::new();
     view(&mut |field| {
@@ -149,7 +148,7 @@ fn value(value: FieldValue<'_>) -> Value {
     }
 }
 
-/// A secret in a vector: its text, or its bytes where it is none.
+/// Returns a secret as JSON: text, or an object with hexadecimal digits if it is not UTF-8.
 pub(crate) fn secret(bytes: &[u8]) -> Value {
     std::str::from_utf8(bytes).map_or_else(|_| json!({ "hex": to_hex(bytes) }), Value::from)
 }

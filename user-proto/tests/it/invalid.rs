@@ -1,21 +1,20 @@
-//! Makes the invalid vectors: every message broken in every way that its fields can be, and frames
-//! that are none. What is expected of each is stated here by the protocol's rules, never asked of
-//! the decoder.
+//! Generates the invalid vectors: every message with every error that its fields can have, and
+//! invalid frames. The expected errors follow from the rules of the protocol, not from the decoder.
 
-use user_proto::ErrorCode;
+use user_proto::{ErrorCode, Request, limits};
 
 use crate::files::{Direction, Invalid, Level, Truncation, code_text, to_hex};
 use crate::spans::{Kind, Span, frame, splice, tagged};
 use crate::valid::{COMMON, ID, Sample, samples};
 
-/// Not UTF-8, each in its own way: a byte that never occurs, an overlong form, a surrogate, past
+/// Invalid UTF-8: a byte that never occurs, an overlong encoding, a surrogate, and a value after
 /// the last code point.
 const NOT_UTF8: [&[u8]; 4] = [b"\xFF", b"\xC0\x80", b"\xED\xA0\x80", b"\xF4\x90\x80\x80"];
 
-/// The first instant past 2^53-1.
+/// The smallest instant that is too large.
 const PAST: u64 = 1 << 53;
 
-/// Every invalid vector.
+/// Returns all invalid vectors.
 pub(crate) fn vectors() -> Vec<Invalid> {
     let mut vectors = frames();
     vectors.extend(types());
@@ -33,7 +32,7 @@ pub(crate) fn vectors() -> Vec<Invalid> {
     vectors
 }
 
-/// For every message, where a cut of its fullest form is a message all the same.
+/// Returns, for every message with all its tags, the lengths at which the truncated body is valid.
 pub(crate) fn truncations() -> Vec<Truncation> {
     samples()
         .iter()
@@ -41,7 +40,7 @@ pub(crate) fn truncations() -> Vec<Truncation> {
         .collect()
 }
 
-/// The name of the valid vector that is a sample's fullest form.
+/// Returns the name of the valid vector with all tags of a sample.
 fn full_name(sample: &Sample) -> String {
     let own = sample.tags(0..COMMON);
     match (sample.direction, own.as_slice()) {
@@ -91,21 +90,21 @@ fn frames() -> Vec<Invalid> {
             "length_0",
             &[0, 0, 0, 0],
             short,
-            "A length under 5 has no room for a type and an id.",
+            "A length under 5 cannot contain a type and a request id.",
         ),
         of_frame(
             "length_4",
             &[0, 0, 0, 4, 0x7F, 0, 0, 0],
             short,
-            "A length under 5 has no room for a type and an id.",
+            "A length under 5 cannot contain a type and a request id.",
         ),
         of_frame(
             "length_65536",
             &[0, 1, 0, 0],
             long,
-            "The longest is 65,535; no byte of the content is waited for.",
+            "The maximum is 65,535. The error is reported before any content arrives.",
         ),
-        of_frame("length_max", &[0xFF; 4], long, "2^32-1: nothing is reserved for it."),
+        of_frame("length_max", &[0xFF; 4], long, "2^32-1. No memory is reserved for it."),
         of_frame(
             "length_little_endian",
             &[5, 0, 0, 0, 0x7F, 1, 0, 0, 0],
@@ -120,9 +119,14 @@ fn frames() -> Vec<Invalid> {
         ),
         of_frame("http_post", b"POST /login HTTP/1.1\r\n", long, "An HTTP/1.1 request."),
         of_frame("http2", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", long, "The preface of HTTP/2."),
-        of_frame("tls_hello", tls, long, "A TLS ClientHello, to a port without TLS."),
+        of_frame("tls_hello", tls, long, "A TLS ClientHello on a port without TLS."),
         of_frame("ssh_hello", b"SSH-2.0-OpenSSH_9.9\r\n", long, "The banner of an SSH client."),
-        of_frame("id_0", &frame(0x7F, 0, &[]), ErrorCode::MALFORMED, "A request never has id 0."),
+        of_frame(
+            "id_0",
+            &frame(0x7F, 0, &[]),
+            ErrorCode::MALFORMED,
+            "The request id of a request is never 0.",
+        ),
     ]
 }
 
@@ -133,12 +137,14 @@ fn types() -> Vec<Invalid> {
         let code = Some(ErrorCode::UNKNOWN_TYPE);
         invalid(name, direction, Level::Message, code, None, why, &frame(kind, ID, &[]))
     };
+    let is_free = |kind: &u8| Request::ALL.iter().all(|(taken, _)| taken != kind);
+    let free = (0x01..0x3F).find(is_free).expect("types are left");
     let requests = [
         (0x00, "Reserved."),
-        (0x0E, "The first free type of a request."),
+        (free, "A type that this version does not define."),
         (0x3F, "The last type of a request."),
         (0x40, "A private type."),
-        (0x7E, "Kept for a later hello."),
+        (0x7E, "Reserved for a later handshake message."),
         (0x80, "An error is a reply."),
         (0x83, "The type of a reply, sent as a request."),
         (0xFF, "A Pong is a reply."),
@@ -147,8 +153,8 @@ fn types() -> Vec<Invalid> {
         (0x00, "Reserved."),
         (0x03, "The type of a request, sent as a reply."),
         (0x7F, "A Ping is a request."),
-        (0x8E, "The reply to a request of a later version."),
-        (0xFE, "Kept for a later hello."),
+        (free | limits::REPLY_BIT, "The type of a reply that this version does not define."),
+        (0xFE, "Reserved for a later handshake message."),
     ];
     let requests = requests.map(|(kind, why)| unknown(Direction::Request, kind, why));
     requests
@@ -157,7 +163,7 @@ fn types() -> Vec<Invalid> {
         .collect()
 }
 
-/// What can be wrong behind the required fields, whatever they are.
+/// Returns the vectors with an error in the tagged tail, which do not depend on the fields.
 fn tail(sample: &Sample) -> Vec<Invalid> {
     let bare = &sample.body[..sample.tail()];
     let with = |name: &str, tail: &[u8], code: ErrorCode, field, why| {
@@ -168,7 +174,7 @@ fn tail(sample: &Sample) -> Vec<Invalid> {
     let malformed =
         |name, tail: &[u8], why| with(name, tail, ErrorCode::MALFORMED, Some("tail"), why);
     let twice = tagged(0x0B, b"").repeat(2);
-    let back = [tagged(0x0D, b""), tagged(0x0B, b"")].concat();
+    let reversed_unknown = [tagged(0x0D, b""), tagged(0x0B, b"")].concat();
     let even = tagged(0x7C, b"x");
     let own = sample.tags(0..0xFF);
     let known = own.iter().map(|span| sample.body[span.whole.clone()].to_vec());
@@ -179,7 +185,7 @@ fn tail(sample: &Sample) -> Vec<Invalid> {
             &even,
             ErrorCode::UNKNOWN_TAG,
             None,
-            "An even tag has to be known.",
+            "An unknown even tag is rejected.",
         ),
         with(
             "tag_00",
@@ -191,23 +197,27 @@ fn tail(sample: &Sample) -> Vec<Invalid> {
         malformed(
             "trailing_byte",
             &[0x0B],
-            "A byte behind the fields begins a tag that does not end.",
+            "A byte after the fields starts a tag, which is truncated.",
         ),
-        malformed("duplicate_tag", &twice, "A tag comes once, though this one be unknown."),
-        malformed("tags_out_of_order", &back, "Tags increase, though these be unknown."),
+        malformed("duplicate_tag", &twice, "A tag occurs at most once, even an unknown one."),
+        malformed(
+            "tags_out_of_order",
+            &reversed_unknown,
+            "Tags are in increasing order, even unknown ones.",
+        ),
         malformed(
             "tag_past_end",
             &[0x0B, 0, 2, 0],
-            "A tag's value of two bytes, of which there is one.",
+            "The value of the tag has two bytes, of which one is present.",
         ),
     ];
     if own.len() > 1 {
-        vectors.push(malformed("known_tags_reversed", &reversed, "Tags increase."));
+        vectors.push(malformed("known_tags_reversed", &reversed, "Tags are in increasing order."));
     }
     vectors
 }
 
-/// What can be wrong with one field.
+/// Returns the vectors with an error in one field.
 fn field(sample: &Sample, span: &Span, index: usize) -> Vec<Invalid> {
     let malformed = |name: String, field: &str, why: &str, body: &[u8]| {
         let (level, code) = (Level::Message, Some(ErrorCode::MALFORMED));
@@ -248,7 +258,7 @@ fn field(sample: &Sample, span: &Span, index: usize) -> Vec<Invalid> {
         vectors.push(malformed(
             format!("{}_twice", span.name),
             "tail",
-            "A tag comes once.",
+            "A tag occurs at most once.",
             &twice,
         ));
     }
@@ -258,7 +268,7 @@ fn field(sample: &Sample, span: &Span, index: usize) -> Vec<Invalid> {
         vectors.push(malformed(
             format!("{}_not_utf8", span.name),
             span.name,
-            "Text is UTF-8.",
+            "Text must be valid UTF-8.",
             &replaced(&value),
         ));
     }
@@ -297,27 +307,27 @@ fn field(sample: &Sample, span: &Span, index: usize) -> Vec<Invalid> {
         ];
         for (number, text) in not.into_iter().enumerate() {
             let (name, why) =
-                (format!("client_address_{number}"), format!("{text:?} is no IP address."));
+                (format!("client_address_{number}"), format!("{text:?} is not an IP address."));
             vectors.push(malformed(name, span.name, &why, &replaced(text.as_bytes())));
         }
     }
     vectors
 }
 
-/// The rule of truncations spelled out for a message: its body at every length but its own.
+/// Returns a message truncated to every shorter body, as explicit vectors.
 fn every_cut(name: &str) -> Vec<Invalid> {
     let sample = samples().into_iter().find(|sample| sample.name == name).unwrap();
     let field = sample.spans[0].name;
     let cut = |size: usize| {
         let (name, code) = (format!("{name}.cut_at_{size}"), Some(ErrorCode::MALFORMED));
-        let why = "The body ends inside the field; the length says so too.";
+        let why = "The body ends inside the field. The length of the frame matches.";
         let bytes = frame(sample.kind, ID, &sample.body[..size]);
         invalid(name, sample.direction, Level::Message, code, Some(field), why, &bytes)
     };
     (0..sample.tail()).map(cut).collect()
 }
 
-/// The rule of prefixes spelled out for a message: its frame at every length but its own.
+/// Returns every strict prefix of a frame, as explicit vectors.
 fn every_prefix(name: &str) -> Vec<Invalid> {
     let sample = samples().into_iter().find(|sample| sample.name == name).unwrap();
     let whole = frame(sample.kind, ID, &sample.body);
@@ -329,7 +339,7 @@ fn every_prefix(name: &str) -> Vec<Invalid> {
             Level::Incomplete,
             None,
             None,
-            "The rest has not come yet.",
+            "The frame is incomplete.",
             &whole[..size],
         )
     };

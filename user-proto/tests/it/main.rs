@@ -1,10 +1,6 @@
-//! The tests of the wire, as one binary: the vectors, `PROTOCOL.md`, and what has to hold for any
-//! bytes.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test that panics has failed, as it should"
-)]
+//! Tests of the wire protocol in one binary: the vectors, PROTOCOL.md, and properties that hold for
+//! any bytes.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test reports a failure by a panic")]
 
 mod allocations;
 #[cfg(feature = "client")]

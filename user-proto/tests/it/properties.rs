@@ -1,4 +1,4 @@
-//! What has to hold for any message and for any bytes.
+//! Properties of any message and of any bytes.
 
 use bytes::BytesMut;
 use proptest::collection::vec;
@@ -8,7 +8,7 @@ use user_proto::{Reply, Request, frame};
 use crate::oracles;
 use crate::strategies::{any_of, common, replies, requests};
 
-/// A frame of any message.
+/// Any message, encoded as a frame.
 fn any_frame() -> BoxedStrategy<Vec<u8>> {
     let request = (any_of(requests()), common(), 1..u32::MAX).prop_map(|(request, common, id)| {
         let mut out = BytesMut::new();
@@ -38,7 +38,11 @@ fn every_row_of_the_table_has_a_strategy() {
 
 proptest! {
     #[test]
-    fn a_request_comes_back_as_it_was(request in any_of(requests()), common in common(), id in any::<u32>()) {
+    fn an_encoded_request_decodes_to_the_same_request(
+        request in any_of(requests()),
+        common in common(),
+        id in any::<u32>(),
+    ) {
         let mut out = BytesMut::new();
         request.encode(id, &common, &mut out).unwrap();
         let (found, size) = frame::split(&out).unwrap().unwrap();
@@ -47,7 +51,7 @@ proptest! {
     }
 
     #[test]
-    fn a_reply_comes_back_as_it_was(reply in any_of(replies()), id in any::<u32>()) {
+    fn an_encoded_reply_decodes_to_the_same_reply(reply in any_of(replies()), id in any::<u32>()) {
         let mut out = BytesMut::new();
         reply.encode(id, &mut out).unwrap();
         let (found, size) = frame::split(&out).unwrap().unwrap();
@@ -56,7 +60,7 @@ proptest! {
     }
 
     #[test]
-    fn any_messages_in_any_chunking_decode_alike(
+    fn messages_decode_to_the_same_frames_in_any_chunking(
         frames in vec(any_frame(), 0..6),
         sizes in [1..2_000_usize, 1..2_000_usize],
     ) {
@@ -68,14 +72,14 @@ proptest! {
     }
 
     #[test]
-    fn every_strict_prefix_of_a_frame_is_more(frame in any_frame()) {
+    fn every_strict_prefix_of_a_frame_is_incomplete(frame in any_frame()) {
         for size in 0..frame.len() {
             prop_assert_eq!(frame::split(&frame[..size]), Ok(None), "at {}", size);
         }
     }
 
     #[test]
-    fn a_body_with_one_byte_changed_is_a_message_or_an_error(
+    fn a_body_with_one_changed_byte_is_a_message_or_an_error(
         frame in any_frame(),
         at in any::<prop::sample::Index>(),
         byte in any::<u8>(),
@@ -99,8 +103,13 @@ proptest! {
     }
 
     #[test]
-    fn long_frames_are_held_in_bounds(lengths in vec(5..=65_535_u32, 1..5), chunk in 1..70_000_usize) {
-        let frame = |length: u32| [&length.to_be_bytes(), vec![0x55; length as usize].as_slice()].concat();
+    fn the_memory_for_long_frames_is_bounded(
+        lengths in vec(5..=65_535_u32, 1..5),
+        chunk in 1..70_000_usize,
+    ) {
+        let frame = |length: u32| {
+            [&length.to_be_bytes(), vec![0x55; length as usize].as_slice()].concat()
+        };
         let stream: Vec<u8> = lengths.iter().copied().flat_map(frame).collect();
         prop_assert_eq!(oracles::in_chunks(&stream, [chunk, 8_192]).0.len(), lengths.len());
     }

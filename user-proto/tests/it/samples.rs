@@ -1,9 +1,8 @@
-//! Every message once, with every optional tag, in values as they occur. The vectors are made of
-//! these: with and without each tag, and broken in every way. A new row of the table needs one line
-//! here; `vectors` names it.
+//! One sample of every message, with all optional fields and realistic values. The vectors are
+//! generated from the samples: with and without each tag, and invalid in every way. A new message
+//! needs one entry here.
 //!
-//! Tokens, passwords and codes are made up. The tokens are short, so that a hex dump stays
-//! readable.
+//! Tokens, passwords and codes are made up. The tokens are short, to keep hex dumps readable.
 
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr};
@@ -26,7 +25,7 @@ fn text(text: &'static str) -> Cow<'static, str> {
     text.into()
 }
 
-/// Every request, in the table's order, with all its own tags.
+/// Returns every request, in the order of the table, with all its own tags.
 pub(crate) fn requests() -> Vec<Request<'static>> {
     let email = || text("ada@example.org");
     vec![
@@ -69,7 +68,7 @@ pub(crate) fn requests() -> Vec<Request<'static>> {
     ]
 }
 
-/// Every reply, in the table's order, with all its tags.
+/// Returns every reply, in the order of the table, with all its tags.
 pub(crate) fn replies() -> Vec<Reply<'static>> {
     let (user_id, session_id, verification_id) = (USER, SESSION, VERIFICATION);
     let (access_token, refresh_token) = (access(), Secret::from(REFRESH));
@@ -144,7 +143,7 @@ pub(crate) fn replies() -> Vec<Reply<'static>> {
     ]
 }
 
-/// Every common tag.
+/// Returns all common tags.
 pub(crate) fn common() -> Common<'static> {
     Common {
         client_address: Some(IpAddr::V4(Ipv4Addr::new(203, 0, 113, 7)).into()),
@@ -154,11 +153,10 @@ pub(crate) fn common() -> Common<'static> {
     }
 }
 
-/// A request beyond the plain ones: its name, what it shows, itself and its common tags.
+/// An additional sample: name, note, message and common tags.
 pub(crate) type Edge<T> = (&'static str, &'static str, T, Common<'static>);
 
-/// Requests at the edges of what the wire allows. What a server makes of the values is another
-/// matter.
+/// Returns requests with unusual values that are well-formed. A server may still reject a value.
 pub(crate) fn edge_requests() -> Vec<Edge<Request<'static>>> {
     let address = |ip: &str| Common {
         client_address: Some(ip.parse::<IpAddr>().unwrap().into()),
@@ -168,7 +166,7 @@ pub(crate) fn edge_requests() -> Vec<Edge<Request<'static>>> {
     vec![
         (
             "empty_text_and_secret",
-            "Empty is well-formed; a server refuses it with a code of its own.",
+            "Empty values are well-formed; a server rejects them with another error code.",
             Login { login: text(""), password: "".into() }.into(),
             Common::default(),
         ),
@@ -185,45 +183,45 @@ pub(crate) fn edge_requests() -> Vec<Edge<Request<'static>>> {
         ),
         (
             "secret_is_bytes",
-            "A secret is not checked to be UTF-8 on the wire.",
+            "A secret need not be valid UTF-8 on the wire.",
             Login { login: text("ada"), password: [0xFF, 0x00, 0x80, 0xC3].as_slice().into() }
                 .into(),
             Common::default(),
         ),
         (
             "address_ipv6",
-            "IPv6, as RFC 5952 writes it.",
+            "An IPv6 address in the form of RFC 5952.",
             verify(),
             address("2001:db8::8:800:200c:417a"),
         ),
         (
             "address_v4_mapped",
-            "A v4-mapped address counts as its IPv4 address.",
+            "An IPv4-mapped address is treated as its IPv4 address.",
             verify(),
             address("::ffff:203.0.113.7"),
         ),
         (
             "deadline_spent",
-            "0: the caller's patience is at an end.",
+            "0: the deadline has passed.",
             verify(),
             Common { deadline_ms: Some(0), ..Common::default() },
         ),
         (
             "deadline_longest",
-            "More than 30,000 counts as 30,000.",
+            "A value over 30,000 is reduced to 30,000.",
             verify(),
             Common { deadline_ms: Some(u32::MAX), ..Common::default() },
         ),
         (
             "secret_of_33000_bytes",
-            "Lengths are unsigned: both here have their top bit set.",
+            "Lengths are unsigned: both lengths have their high bit set.",
             VerifyToken { access_token: "t".repeat(33_000).into() }.into(),
             Common::default(),
         ),
     ]
 }
 
-/// Replies at the edges of what the wire allows.
+/// Returns replies with unusual values that are well-formed: name, note, request id and message.
 pub(crate) fn edge_replies() -> Vec<(&'static str, &'static str, u32, Reply<'static>)> {
     let error = |code, message| ErrorReply {
         code,
@@ -234,7 +232,7 @@ pub(crate) fn edge_replies() -> Vec<(&'static str, &'static str, u32, Reply<'sta
     vec![
         (
             "code_of_a_later_version",
-            "A client that does not know the code acts on its class: 05 is slow down.",
+            "A client that does not know the code acts on its class: 05 means retry later.",
             7,
             ErrorReply { retry_after_ms: Some(500), ..error(ErrorCode(0x05FE), "come back later") }
                 .into(),
@@ -246,14 +244,14 @@ pub(crate) fn edge_replies() -> Vec<(&'static str, &'static str, u32, Reply<'sta
             error(ErrorCode(0x7F01), "").into(),
         ),
         (
-            "going_down",
-            "Id 0 is the connection itself.",
+            "shutting_down",
+            "Request id 0 stands for the connection.",
             0,
-            error(ErrorCode::SHUTTING_DOWN, "the server is going down").into(),
+            error(ErrorCode::SHUTTING_DOWN, "the server is shutting down").into(),
         ),
         (
             "latest_instant",
-            "2^53-1, and the largest request id.",
+            "The largest instant, 2^53-1, and the largest request id.",
             u32::MAX,
             TokenVerified {
                 user_id: USER,

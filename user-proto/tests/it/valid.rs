@@ -1,5 +1,5 @@
-//! Makes the valid vectors: every message bare, with each tag alone, with all, and greased with
-//! tags of no version.
+//! Generates the valid vectors: every message without tags, with each tag alone, with all tags, and
+//! with unassigned tags (greased).
 
 use std::ops::Range;
 
@@ -9,12 +9,12 @@ use crate::files::{Direction, Valid, fields, to_hex};
 use crate::samples;
 use crate::spans::{Span, frame, spans, tagged};
 
-/// Unlike in every byte that a wrong byte order would swap.
+/// Request id of the vectors. Reversing its byte order yields another number.
 pub(crate) const ID: u32 = 0x0000_1A2B;
 
-/// An encoded message with the places of its fields.
+/// An encoded message with the positions of its fields.
 pub(crate) struct Sample {
-    /// The message's name in snake case, as the vectors are called.
+    /// Name of the message in snake case, from which the names of its vectors are formed.
     pub(crate) name: String,
     pub(crate) direction: Direction,
     pub(crate) kind: u8,
@@ -27,23 +27,23 @@ impl Sample {
         assert_eq!(
             spans.last().map_or(0, |last| last.whole.end),
             encoded.len() - 9,
-            "{name}: the spans fill the body"
+            "{name}: the spans do not fill the body"
         );
         Self { name: snake(name), direction, kind: encoded[4], body: encoded[9..].to_vec(), spans }
     }
 
-    /// The body with only those tags that `keep` names.
+    /// Returns the body with only those tags for which `keep` returns `true`.
     fn with(&self, keep: impl Fn(u8) -> bool) -> Vec<u8> {
-        let kept = self.spans.iter().filter(|span| span.tag.is_none_or(&keep));
-        kept.flat_map(|span| self.body[span.whole.clone()].iter().copied()).collect()
+        let parts = self.spans.iter().filter(|span| span.tag.is_none_or(&keep));
+        parts.flat_map(|span| self.body[span.whole.clone()].iter().copied()).collect()
     }
 
-    /// The body's tags, of the message or common.
+    /// Returns the tags of the body in this range.
     pub(crate) fn tags(&self, range: Range<u8>) -> Vec<&Span> {
         self.spans.iter().filter(|span| span.tag.is_some_and(|tag| range.contains(&tag))).collect()
     }
 
-    /// Where the tail starts.
+    /// Returns the offset of the tagged tail.
     pub(crate) fn tail(&self) -> usize {
         self.spans
             .iter()
@@ -52,33 +52,37 @@ impl Sample {
     }
 }
 
-/// The first of the common tags.
+/// Lower bound of the common tags.
 pub(crate) const COMMON: u8 = 0xE0;
 
-/// Odd tags that this version does not know: below, among and above those that it does.
-const GREASE: [(u8, &[u8]); 3] = [(0x05, b"\x00\x00\x00\x2a"), (0x7B, b"grease"), (0xFD, b"")];
+/// Returns odd tags that this version does not assign to a message with the tags `known`: a low
+/// one, one below the common tags, and the highest.
+pub(crate) fn grease(known: &[u8]) -> [(u8, &'static [u8]); 3] {
+    let first = (0x05..0x7B).step_by(2).find(|tag| !known.contains(tag)).expect("a free odd tag");
+    [(first, b"\x00\x00\x00\x2a"), (0x7B, b"grease"), (0xFD, b"")]
+}
 
-/// Every message with all its tags, a request's common ones too.
+/// Returns every message with all its tags, including the common tags of requests.
 pub(crate) fn samples() -> Vec<Sample> {
     let common = samples::common();
     let requests = samples::requests().into_iter().map(|request| {
         let mut out = bytes::BytesMut::new();
         request.encode(ID, &common, &mut out).unwrap();
-        let spans = spans(|see| {
-            request.view(see);
-            common.view(see);
+        let spans = spans(|visit| {
+            request.view(visit);
+            common.view(visit);
         });
         Sample::new(Direction::Request, request.row().1, &out, spans)
     });
     let replies = samples::replies().into_iter().map(|reply| {
         let mut out = bytes::BytesMut::new();
         reply.encode(ID, &mut out).unwrap();
-        Sample::new(Direction::Reply, reply.row().1, &out, spans(|see| reply.view(see)))
+        Sample::new(Direction::Reply, reply.row().1, &out, spans(|visit| reply.view(visit)))
     });
     requests.chain(replies).collect()
 }
 
-/// Every valid vector.
+/// Returns all valid vectors.
 pub(crate) fn vectors() -> Vec<Valid> {
     let mut vectors: Vec<Valid> = samples().iter().flat_map(of_message).collect();
     let verify = samples().into_iter().find(|sample| sample.name == "verify_token").unwrap();
@@ -118,8 +122,8 @@ fn of_message(sample: &Sample) -> Vec<Valid> {
     if sample.direction == Direction::Request {
         vectors.push(vector(sample, "all", &sample.body, None, None));
     }
-    let note =
-        "Tags of a later version: odd, so they are skipped, and a re-encoding leaves them out.";
+    let note = "Odd tags of a later version: a receiver skips them, and encoding the fields again \
+        omits them.";
     vectors.push(vector(sample, "greased", &greased(sample), Some(note), Some(&sample.body)));
     vectors
 }
@@ -127,7 +131,8 @@ fn of_message(sample: &Sample) -> Vec<Valid> {
 fn greased(sample: &Sample) -> Vec<u8> {
     let known =
         sample.spans.iter().filter_map(|span| Some((span.tag?, &sample.body[span.value.clone()])));
-    let mut tags: Vec<(u8, &[u8])> = known.chain(GREASE).collect();
+    let mut tags: Vec<(u8, &[u8])> = known.collect();
+    tags.extend(grease(&tags.iter().map(|(tag, _)| *tag).collect::<Vec<_>>()));
     tags.sort_unstable_by_key(|(tag, _)| *tag);
     let tail = tags.into_iter().flat_map(|(tag, value)| tagged(tag, value));
     sample.body[..sample.tail()].iter().copied().chain(tail).collect()
@@ -146,8 +151,8 @@ fn vector(
     decoded(sample.direction, name, &frame(sample.kind, ID, body), note, canonical)
 }
 
-/// The vector of a frame, with the fields that this crate reads in it. `vectors` holds them against
-/// another reading.
+/// Returns the vector of a frame, with the fields that this crate decodes. `vectors` compares them
+/// with the independent implementation in `contract`.
 fn decoded(
     direction: Direction,
     name: String,
@@ -160,11 +165,11 @@ fn decoded(
     let (message, own, common) = match direction {
         Direction::Request => {
             let (request, common) = Request::decode(kind, body).unwrap();
-            (request.row().1, fields(|see| request.view(see)), common)
+            (request.row().1, fields(|visit| request.view(visit)), common)
         }
         Direction::Reply => {
             let reply = Reply::decode(kind, body).unwrap();
-            (reply.row().1, fields(|see| reply.view(see)), Common::default())
+            (reply.row().1, fields(|visit| reply.view(visit)), Common::default())
         }
     };
     Valid {
@@ -174,21 +179,21 @@ fn decoded(
         kind: format!("{kind:02x}"),
         id,
         fields: own,
-        common: fields(|see| common.view(see)),
+        common: fields(|visit| common.view(visit)),
         note: note.map(str::to_owned),
         hex: to_hex(bytes),
         canonical_hex: canonical.as_deref().map(to_hex),
     }
 }
 
-/// `VerifyToken` as `verify_token`.
+/// Converts a name such as `VerifyToken` to `verify_token`.
 pub(crate) fn snake(name: &str) -> String {
     let mut snake = String::new();
-    for letter in name.chars() {
-        if letter.is_ascii_uppercase() && !snake.is_empty() {
+    for character in name.chars() {
+        if character.is_ascii_uppercase() && !snake.is_empty() {
             snake.push('_');
         }
-        snake.push(letter.to_ascii_lowercase());
+        snake.push(character.to_ascii_lowercase());
     }
     snake
 }

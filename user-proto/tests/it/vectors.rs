@@ -1,6 +1,7 @@
-//! `vectors/valid.json` and `vectors/invalid.json`: complete, as generated, and read alike by the
-//! crate and by `PROTOCOL.md`. To write them anew after a change of the table or of `samples`:
-//! `cargo test -p user-proto --test it -- --ignored bless`.
+//! The files `vectors/valid.json` and `vectors/invalid.json` are complete and up to date, and the
+//! crate and the independent implementation of PROTOCOL.md agree on them. To regenerate them after
+//! a change of the table or of `samples`, run `cargo test -p user-proto --test it -- --ignored
+//! bless`.
 
 use bytes::BytesMut;
 use serde_json::json;
@@ -13,9 +14,9 @@ use crate::files::{
 };
 use crate::{corpus, document as protocol, invalid, valid};
 
-const BLESS: &str = "is not as generated: cargo test -p user-proto --test it -- --ignored bless";
+const BLESS: &str = "is out of date: run cargo test -p user-proto --test it -- --ignored bless";
 
-/// What the encoder makes of a request or reply.
+/// Encodes the message that was decoded from `body`, after comparing its fields with the vector.
 fn encoded(vector: &Valid, body: &[u8]) -> Vec<u8> {
     let kind = from_hex(&vector.kind)[0];
     let mut out = BytesMut::new();
@@ -23,14 +24,14 @@ fn encoded(vector: &Valid, body: &[u8]) -> Vec<u8> {
         Direction::Request => {
             let (request, common) = Request::decode(kind, body).unwrap();
             assert_eq!(request.row(), (kind, vector.message.as_str()), "{}", vector.name);
-            assert_eq!(fields(|see| request.view(see)), vector.fields, "{}", vector.name);
-            assert_eq!(fields(|see| common.view(see)), vector.common, "{}", vector.name);
+            assert_eq!(fields(|visit| request.view(visit)), vector.fields, "{}", vector.name);
+            assert_eq!(fields(|visit| common.view(visit)), vector.common, "{}", vector.name);
             request.encode(vector.id, &common, &mut out).unwrap();
         }
         Direction::Reply => {
             let reply = Reply::decode(kind, body).unwrap();
             assert_eq!(reply.row(), (kind, vector.message.as_str()), "{}", vector.name);
-            assert_eq!(fields(|see| reply.view(see)), vector.fields, "{}", vector.name);
+            assert_eq!(fields(|visit| reply.view(visit)), vector.fields, "{}", vector.name);
             reply.encode(vector.id, &mut out).unwrap();
         }
     }
@@ -41,7 +42,7 @@ fn encoded(vector: &Valid, body: &[u8]) -> Vec<u8> {
 fn valid_vectors_decode_to_their_fields_and_encode_to_their_bytes() {
     for vector in files::valid().vectors {
         let bytes = from_hex(&vector.hex);
-        let (found, size) = frame::split(&bytes).unwrap().expect("a whole frame");
+        let (found, size) = frame::split(&bytes).unwrap().expect("a complete frame");
         assert_eq!(
             (size, found.id, found.kind),
             (bytes.len(), vector.id, bytes[4]),
@@ -58,7 +59,7 @@ fn valid_vectors_decode_to_their_fields_and_encode_to_their_bytes() {
 }
 
 #[test]
-fn protocol_md_reads_and_writes_the_same_messages() {
+fn protocol_md_decodes_and_encodes_the_same_messages() {
     let contract = Contract::read(&document());
     for vector in files::valid().vectors {
         let bytes = from_hex(&vector.hex);
@@ -96,7 +97,7 @@ fn every_message_and_every_error_code_has_vectors() {
         assert_eq!(
             full,
             Some(sample.tags(0..valid::COMMON).len() + required(&sample)),
-            "{name}: a vector has all tags"
+            "{name}: no vector has all tags"
         );
     }
 }
@@ -105,7 +106,7 @@ fn required(sample: &valid::Sample) -> usize {
     sample.spans.iter().filter(|span| span.tag.is_none()).count()
 }
 
-/// What the first bytes of a stream are, to a peer that reads this direction.
+/// Decodes the first message of a stream. Returns the level, the code and the field of an error.
 fn judge(
     direction: Direction,
     bytes: &[u8],
@@ -123,15 +124,15 @@ fn judge(
 }
 
 #[test]
-fn invalid_vectors_are_refused_as_they_say() {
+fn invalid_vectors_are_rejected_with_their_error() {
     for vector in files::invalid().vectors {
         let Err((level, code, field)) = judge(vector.direction, &from_hex(&vector.hex)) else {
             panic!("{} was accepted", vector.name);
         };
-        let said = (level, code.map(code_text), code.map(ErrorCode::name), field);
+        let actual = (level, code.map(code_text), code.map(ErrorCode::name), field);
         let Invalid { level, code, code_name, field, .. } = &vector;
         assert_eq!(
-            said,
+            actual,
             (*level, code.clone(), code_name.as_deref(), field.as_deref()),
             "{}",
             vector.name
@@ -140,26 +141,31 @@ fn invalid_vectors_are_refused_as_they_say() {
 }
 
 #[test]
-fn a_message_cut_short_anywhere_is_refused_or_waited_for() {
+fn a_truncated_message_is_malformed_or_incomplete() {
     let valid = files::valid().vectors;
     for truncation in files::invalid().truncations {
         let whole = valid.iter().find(|vector| vector.name == truncation.of).unwrap();
         let bytes = from_hex(&whole.hex);
         for size in 0..bytes.len() {
             let judged = judge(whole.direction, &bytes[..size]);
-            assert_eq!(judged, Err((Level::Incomplete, None, None)), "{} at {size}", whole.name);
+            assert_eq!(
+                judged,
+                Err((Level::Incomplete, None, None)),
+                "{} truncated to {size} bytes",
+                whole.name
+            );
         }
         let body = &bytes[9..];
         for size in 0..body.len() {
             let judged =
                 judge(whole.direction, &crate::spans::frame(bytes[4], whole.id, &body[..size]));
             let accepted = truncation.valid_at.contains(&size);
-            assert_eq!(judged.is_ok(), accepted, "{} cut at {size}", whole.name);
+            assert_eq!(judged.is_ok(), accepted, "{} truncated to {size} bytes", whole.name);
             let code = judged.err().and_then(|(_, code, _)| code);
             assert_eq!(
                 code,
                 (!accepted).then_some(ErrorCode::MALFORMED),
-                "{} cut at {size}",
+                "{} truncated to {size} bytes",
                 whole.name
             );
         }
@@ -167,7 +173,7 @@ fn a_message_cut_short_anywhere_is_refused_or_waited_for() {
 }
 
 #[test]
-fn bytes_written_by_hand_are_in_the_vectors() {
+fn vectors_match_bytes_written_by_hand() {
     let by_hand = [
         ("ping", "00000005 7f 00001a2b"),
         ("pong.own", "00000013 ff 00001a2b 01 0004 00000100 03 0004 0000012c"),
@@ -199,15 +205,18 @@ fn names_are_unique() {
 }
 
 fn generated_valid() -> ValidFile {
-    let about = "Frames that are messages. PROTOCOL.md, section 11, says how to read this file.";
+    let about = "Valid frames. PROTOCOL.md, section 11, describes the format of this file.";
     ValidFile { about: about.to_owned(), vectors: valid::vectors() }
 }
 
 fn generated_invalid() -> InvalidFile {
     InvalidFile {
-        about: "Bytes that are no message. PROTOCOL.md, section 11, says how to read this file.".to_owned(),
-        truncations_about: "Cut the body of the valid vector `of` to each shorter length and mend the frame's length: \
-            at a length in `valid_at` it is a message, at any other it is MALFORMED. Cut the frame itself: incomplete."
+        about: "Invalid and incomplete frames. PROTOCOL.md, section 11, describes the format of \
+            this file."
+            .to_owned(),
+        truncations_about: "Truncate the body of the valid vector `of` to each shorter length and \
+            adjust the length of the frame: the message is valid at the lengths in `valid_at`, and \
+            MALFORMED at any other. Truncate the frame without adjusting its length: incomplete."
             .to_owned(),
         vectors: invalid::vectors(),
         truncations: invalid::truncations(),
@@ -241,6 +250,6 @@ fn bless() {
 }
 
 #[test]
-fn a_default_of_the_common_tags_is_none_of_them() {
-    assert!(fields(|see| Common::default().view(see)).is_empty());
+fn the_default_common_tags_are_empty() {
+    assert!(fields(|visit| Common::default().view(visit)).is_empty());
 }

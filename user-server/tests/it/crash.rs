@@ -111,7 +111,7 @@ async fn killed_under_load(
 
     let mut process = Process::start(&here);
     let world = World::new(Inbox::new(&Mails(mail_folder.path().to_owned())), registrations);
-    let config = Config { backoff_longest: Duration::from_millis(200), ..Config::default() };
+    let config = Config { max_backoff: Duration::from_millis(200), ..Config::default() };
     let clients = (0..WORKERS)
         .map(|_| Client::with_config(process.address.to_string(), config.clone()))
         .collect();

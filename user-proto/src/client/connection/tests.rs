@@ -1,11 +1,12 @@
 use bytes::BytesMut;
 
 use super::*;
-use crate::client::error::NoHandshake;
-use crate::{VerifyToken, frame};
+use crate::client::error::HandshakeError;
+use crate::frame;
+use crate::table::VerifyToken;
 
-fn open() -> (Connection, Outgoing) {
-    (Connection::new(), Outgoing::new())
+fn open() -> (Connection, WriteBuffer) {
+    (Connection::new(), WriteBuffer::new())
 }
 
 async fn queue(connection: &Connection) -> Option<Sent> {
@@ -13,7 +14,7 @@ async fn queue(connection: &Connection) -> Option<Sent> {
     connection.send(&request, &mut Common::default(), None).await.unwrap()
 }
 
-/// The reply `message` to what was queued last.
+/// Delivers the reply `message` to the request that was queued last.
 fn reply(connection: &Connection, message: &impl Message) {
     let id = connection.lock().last_id;
     reply_to(connection, id, message);
@@ -30,80 +31,80 @@ fn error(code: ErrorCode) -> ErrorReply<'static> {
     ErrorReply { code, message: "no".into(), retry_after_ms: None, field: None }
 }
 
-/// The server tells its limits.
-fn tell(connection: &Connection, max_in_flight: u32) {
+/// Delivers a pong with this limit.
+fn advertise(connection: &Connection, max_in_flight: u32) {
     connection.ping();
     reply(connection, &Pong { max_in_flight: Some(max_in_flight), idle_timeout: Some(30) });
 }
 
-/// How many may be sent, and how many permits are withheld.
-fn permits(connection: &Connection) -> (usize, u32) {
+/// Returns the number of free slots and the number of slots to withhold.
+fn slots(connection: &Connection) -> (usize, u32) {
     (connection.slots.available_permits(), connection.lock().debt)
 }
 
 #[tokio::test]
-async fn limits_that_go_up_and_down_give_and_withhold_what_they_differ_by() {
+async fn a_changed_limit_adds_or_withholds_the_difference() {
     let (connection, _) = open();
     assert_eq!(connection.idle_timeout(), None);
-    tell(&connection, 300);
+    advertise(&connection, 300);
     assert_eq!(
-        (permits(&connection), connection.idle_timeout()),
+        (slots(&connection), connection.idle_timeout()),
         ((300, 0), Some(Duration::from_secs(30)))
     );
-    tell(&connection, 100);
-    assert_eq!(permits(&connection), (100, 0));
+    advertise(&connection, 100);
+    assert_eq!(slots(&connection), (100, 0));
     connection.slots.try_acquire_many(90).unwrap().forget();
-    tell(&connection, 50);
-    assert_eq!(permits(&connection), (0, 40));
-    tell(&connection, 70);
-    assert_eq!(permits(&connection), (0, 20));
+    advertise(&connection, 50);
+    assert_eq!(slots(&connection), (0, 40));
+    advertise(&connection, 70);
+    assert_eq!(slots(&connection), (0, 20));
     for _ in 0..20 {
-        connection.release(&mut connection.lock());
+        connection.release_slot(&mut connection.lock());
     }
-    assert_eq!(permits(&connection), (0, 0));
-    connection.release(&mut connection.lock());
-    assert_eq!(permits(&connection), (1, 0));
-    tell(&connection, 60);
-    assert_eq!(permits(&connection), (0, 9));
-    tell(&connection, 80);
-    assert_eq!(permits(&connection), (11, 0));
-    tell(&connection, 0);
+    assert_eq!(slots(&connection), (0, 0));
+    connection.release_slot(&mut connection.lock());
+    assert_eq!(slots(&connection), (1, 0));
+    advertise(&connection, 60);
+    assert_eq!(slots(&connection), (0, 9));
+    advertise(&connection, 80);
+    assert_eq!(slots(&connection), (11, 0));
+    advertise(&connection, 0);
     assert_eq!(connection.lock().max_in_flight, 1);
-    tell(&connection, u32::MAX);
-    assert_eq!(connection.lock().max_in_flight, MOST_IN_FLIGHT);
+    advertise(&connection, u32::MAX);
+    assert_eq!(connection.lock().max_in_flight, MAX_IN_FLIGHT);
 }
 
 #[tokio::test]
-async fn a_server_has_room_until_it_has_as_many_as_it_takes() {
+async fn a_slot_is_free_until_the_limit_of_the_server_is_reached() {
     let (connection, _) = open();
-    tell(&connection, 2);
+    advertise(&connection, 2);
     let _one = queue(&connection).await;
-    assert!(connection.has_room());
+    assert!(connection.has_free_slot());
     let _two = queue(&connection).await;
-    assert!(!connection.has_room());
+    assert!(!connection.has_free_slot());
 }
 
 #[tokio::test]
-async fn only_the_word_that_it_goes_down_is_no_service() {
+async fn only_shutting_down_does_not_count_as_served() {
     let (connection, _) = open();
-    let down = error(ErrorCode::SHUTTING_DOWN);
+    let shutting_down = error(ErrorCode::SHUTTING_DOWN);
     let _sent = queue(&connection).await;
-    reply(&connection, &down);
+    reply(&connection, &shutting_down);
     assert!(!connection.has_served());
     let _sent = queue(&connection).await;
     reply(&connection, &error(ErrorCode::INVALID_CREDENTIALS));
     assert!(connection.has_served());
     let _sent = queue(&connection).await;
-    reply(&connection, &down);
-    assert!(connection.has_served(), "it was of use before");
+    reply(&connection, &shutting_down);
+    assert!(connection.has_served(), "it has served before");
 
     let (connection, _) = open();
-    tell(&connection, 8);
+    advertise(&connection, 8);
     assert!(connection.has_served(), "a pong is an answer");
 }
 
 #[tokio::test]
-async fn what_is_retired_or_full_is_not_pinged() {
+async fn a_retired_or_full_connection_is_not_pinged() {
     let (connection, mut batch) = open();
     connection.ping();
     assert!(connection.take(&mut batch) && !batch.bytes().is_empty());
@@ -113,89 +114,89 @@ async fn what_is_retired_or_full_is_not_pinged() {
     assert!(!connection.take(&mut batch));
 
     let (connection, mut batch) = open();
-    connection.lock().out.tail().resize(70_000, 0);
+    connection.lock().out.buffer_mut().resize(70_000, 0);
     connection.ping();
     assert!(connection.take(&mut batch));
     assert_eq!(batch.bytes().len(), 70_000);
 }
 
 #[tokio::test]
-async fn the_end_tells_each_request_what_became_of_it() {
-    let kept_out = || Cause::KeptOut(NoHandshake::CertificateWanted);
-    // Whether it ever served, what ended it, and then for a request that was written, and one that
-    // was not.
-    for (served, cause, written_is, unwritten_is) in [
-        (true, Cause::Silent, "lost", "not sent"),
-        (false, Cause::Silent, "lost", "not sent"),
-        (true, kept_out(), "lost", "not sent"),
-        (false, kept_out(), "kept out", "kept out"),
-        (false, Cause::Told(error(ErrorCode::BUSY)), "told", "told"),
+async fn closing_reports_the_outcome_of_each_pending_request() {
+    let rejected = || CloseReason::Rejected(HandshakeError::CertificateRequired);
+    // Has the server answered before, the reason, then the outcome of a request that was written
+    // and of one that was not.
+    for (served, reason, written_is, unwritten_is) in [
+        (true, CloseReason::Unresponsive, "lost", "not sent"),
+        (false, CloseReason::Unresponsive, "lost", "not sent"),
+        (true, rejected(), "lost", "not sent"),
+        (false, rejected(), "rejected", "rejected"),
+        (false, CloseReason::ServerError(error(ErrorCode::BUSY)), "server error", "server error"),
     ] {
         let (connection, mut batch) = open();
         let written = queue(&connection).await.unwrap();
         connection.take(&mut batch);
-        connection.wrote(batch.bytes().len());
+        connection.record_written(batch.bytes().len());
         assert!(connection.has_written(written.end));
         let unwritten = queue(&connection).await.unwrap();
         assert!(!connection.has_written(unwritten.end));
-        assert_eq!(unwritten.end, 2 * written.end, "both are as long");
+        assert_eq!(unwritten.end, 2 * written.end, "both have the same length");
         connection.lock().served = served;
-        connection.end(&cause);
-        assert_eq!(name(&written.answer().await), written_is, "{served} {cause}");
-        assert_eq!(name(&unwritten.answer().await), unwritten_is, "{served} {cause}");
+        connection.close(&reason);
+        assert_eq!(name(&written.outcome().await), written_is, "{served} {reason}");
+        assert_eq!(name(&unwritten.outcome().await), unwritten_is, "{served} {reason}");
         assert!(queue(&connection).await.is_none());
     }
 }
 
 #[tokio::test]
-async fn what_was_not_taken_goes_elsewhere_and_what_was_is_still_answered() {
+async fn after_retiring_only_requests_that_were_taken_are_answered() {
     let (connection, mut batch) = open();
     let taken = queue(&connection).await.unwrap();
     let id = connection.lock().last_id;
     connection.take(&mut batch);
     let queued = queue(&connection).await.unwrap();
     connection.retire_unsent();
-    assert_eq!(name(&queued.answer().await), "not sent");
+    assert_eq!(name(&queued.outcome().await), "not sent");
     batch.wipe();
     assert!(!connection.take(&mut batch), "nothing is left to write");
     reply_to(&connection, id, &error(ErrorCode::INVALID_CREDENTIALS));
-    assert_eq!(name(&taken.answer().await), "reply");
+    assert_eq!(name(&taken.outcome().await), "reply");
 }
 
-fn name(answer: &Answer) -> &'static str {
-    match answer {
-        Answer::Reply { .. } => "reply",
-        Answer::NotSent => "not sent",
-        Answer::KeptOut(_) => "kept out",
-        Answer::Lost(_) => "lost",
-        Answer::Told(_) => "told",
+fn name(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Reply { .. } => "reply",
+        Outcome::NotSent => "not sent",
+        Outcome::Rejected(_) => "rejected",
+        Outcome::Lost(_) => "lost",
+        Outcome::ServerError(_) => "server error",
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn places_that_nobody_awaits_are_given_up_after_a_minute() {
+async fn a_connection_retires_when_an_abandoned_reply_is_a_minute_overdue() {
     let (connection, _) = open();
-    tell(&connection, 2);
+    advertise(&connection, 2);
     drop(queue(&connection).await);
     tokio::time::advance(Duration::from_secs(1)).await;
     let awaited = queue(&connection).await.unwrap();
-    tokio::time::advance(ABANDONED_FOR_GOOD - Duration::from_secs(1)).await;
+    tokio::time::advance(ABANDONED_AFTER - Duration::from_secs(1)).await;
     connection.retire_if_stuck();
-    assert!(connection.takes_requests(), "a minute is not over");
+    assert!(connection.accepts_requests(), "a minute has not passed");
     tokio::time::advance(Duration::from_millis(1)).await;
-    assert!(queue(&connection).await.is_none(), "who asks next goes elsewhere");
-    assert!(!connection.takes_requests());
+    assert!(queue(&connection).await.is_none(), "the next request needs another connection");
+    assert!(!connection.accepts_requests());
     drop(awaited);
 
     let (connection, _) = open();
     let _awaited = queue(&connection).await;
-    tokio::time::advance(ABANDONED_FOR_GOOD * 2).await;
+    tokio::time::advance(ABANDONED_AFTER * 2).await;
     connection.retire_if_stuck();
-    assert!(connection.takes_requests(), "somebody waits");
+    assert!(connection.accepts_requests(), "a call awaits the reply");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_deadline_goes_out_as_what_is_left_of_it() {
+async fn a_deadline_is_sent_as_the_remaining_time() {
     let in_millis = |millis| millis_until(Instant::now() + Duration::from_millis(millis));
     assert_eq!([in_millis(150), in_millis(1), in_millis(0)], [150, 1, 1]);
     assert_eq!(in_millis(u64::from(u32::MAX) + 1), u32::MAX);

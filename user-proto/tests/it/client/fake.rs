@@ -1,4 +1,4 @@
-//! A server that does what a test says, frame by frame.
+//! A fake server that a test controls frame by frame.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -14,8 +14,8 @@ use user_proto::{
 };
 use uuid::Uuid;
 
-/// Longer than anything here takes, so that a test that hangs says where.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Time limit for each step, so that a test that hangs fails at the right place.
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(super) struct Fake {
     listener: TcpListener,
@@ -30,7 +30,8 @@ impl Fake {
         Self { listener: TcpListener::bind(addr).await.unwrap() }
     }
 
-    /// One connection, served to its end.
+    /// Accepts one connection and serves it until the client closes it. Returns the number of
+    /// requests.
     pub(super) async fn accept_and_serve(self) -> usize {
         self.accept().await.serve().await
     }
@@ -48,53 +49,53 @@ impl Fake {
     }
 
     pub(super) async fn accept(&self) -> Peer {
-        let (stream, _) = tokio::time::timeout(PATIENCE, self.listener.accept())
+        let (stream, _) = tokio::time::timeout(TIMEOUT, self.listener.accept())
             .await
             .expect("a connection")
-            .expect("accepts");
+            .expect("accept");
         stream.set_nodelay(true).unwrap();
         Peer { stream, input: BytesMut::new() }
     }
 
-    /// Whether nobody connects for a while.
-    pub(super) async fn is_left_alone(&self) -> bool {
+    /// Returns `true` if no client connects within 100 ms.
+    pub(super) async fn has_no_connection(&self) -> bool {
         tokio::time::timeout(Duration::from_millis(100), self.listener.accept()).await.is_err()
     }
 }
 
-/// A client that comes back quickly.
+/// Returns a configuration with a short backoff.
 pub(super) fn quick() -> Config {
-    Config { backoff_first: Duration::from_millis(10), ..Config::default() }
+    Config { initial_backoff: Duration::from_millis(10), ..Config::default() }
 }
 
-/// The same, with a deadline of all calls.
+/// Returns a configuration with a short backoff and a default deadline.
 pub(super) fn within(deadline: Duration) -> Config {
     Config { deadline: Some(deadline), ..quick() }
 }
 
-/// An address where nobody listens.
-pub(super) async fn nowhere() -> SocketAddr {
+/// Returns an address on which no server listens.
+pub(super) async fn unused_addr() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
 }
 
-/// One connection, seen from the server.
+/// The server's side of one connection.
 pub(super) struct Peer {
     pub(super) stream: TcpStream,
     input: BytesMut,
 }
 
 impl Peer {
-    /// The next request, or `None` where the client has ended its side.
+    /// Returns the next request, or `None` if the client has shut down its side.
     pub(super) async fn next(&mut self) -> Option<(u32, Request<'static>, Common<'static>)> {
         loop {
             if let Some((found, size)) = frame::split(&self.input).unwrap() {
                 let id = found.id;
                 let (request, common) = Request::decode(found.kind, found.body).unwrap();
-                let asked = (id, request.into_owned(), common.into_owned());
+                let request = (id, request.into_owned(), common.into_owned());
                 let _ = self.input.split_to(size);
-                return Some(asked);
+                return Some(request);
             }
-            let read = tokio::time::timeout(PATIENCE, self.stream.read_buf(&mut self.input));
+            let read = tokio::time::timeout(TIMEOUT, self.stream.read_buf(&mut self.input));
             if read.await.expect("a request").unwrap_or_default() == 0 {
                 return None;
             }
@@ -116,7 +117,7 @@ impl Peer {
         self.reply(id, error(code)).await;
     }
 
-    /// Answers every request until the client ends its side; how many there were.
+    /// Answers every request until the client shuts down its side. Returns their number.
     pub(super) async fn serve(mut self) -> usize {
         let mut served = 0;
         while let Some((id, request, _)) = self.next().await {
@@ -139,7 +140,7 @@ impl Peer {
     }
 }
 
-/// A call on its own task.
+/// Spawns a call.
 pub(super) fn call<M>(client: &Client, request: M) -> JoinHandle<Result<M::Reply, Error>>
 where
     M: RequestMessage + Send + Sync + 'static,
@@ -148,17 +149,18 @@ where
     tokio::spawn(async move { client.call(request).await })
 }
 
-/// A request that may be repeated, told apart by its number.
+/// Returns a request that may be repeated, identified by a number.
 pub(super) fn verify(token: u32) -> VerifyToken<'static> {
     VerifyToken { access_token: token.to_string().into() }
 }
 
-/// A request that may not be repeated.
+/// Returns a request that must not be repeated.
 pub(super) fn login() -> Login<'static> {
     Login { login: "kim".into(), password: "correct horse".into() }
 }
 
-/// The same, so long that a few hundred are more than the sockets' buffers take.
+/// Returns a request that must not be repeated, long enough that a few hundred do not fit into the
+/// buffers of the sockets.
 pub(super) fn long_login() -> Login<'static> {
     Login { login: "k".repeat(60_000).into(), password: "p".into() }
 }
@@ -167,7 +169,7 @@ pub(super) fn user() -> GetUser<'static> {
     GetUser { access_token: "token".into() }
 }
 
-/// The reply to [`verify`] of the same number.
+/// Returns the reply to [`verify`] with the same number.
 pub(super) fn verified(token: u32) -> TokenVerified {
     TokenVerified {
         user_id: Uuid::nil(),
@@ -187,8 +189,8 @@ pub(super) fn error(code: ErrorCode) -> ErrorReply<'static> {
     ErrorReply { code, message: "no".into(), retry_after_ms: None, field: None }
 }
 
-/// A frame that holds a reply of another request.
-pub(super) fn odd_one_out(id: u32) -> BytesMut {
+/// Returns a frame with a reply of a type that does not belong to the request.
+pub(super) fn wrong_reply(id: u32) -> BytesMut {
     let mut out = BytesMut::new();
     encode(id, &UserDeleted { user_id: Uuid::nil() }, &mut out).unwrap();
     out

@@ -1,4 +1,4 @@
-//! Deadlines, calls that are dropped, and how many may be in flight.
+//! Deadlines, dropped calls, and the limit of requests in flight.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -9,10 +9,10 @@ use user_proto::{Common, Ping, Pong};
 use super::fake::{Fake, call, login, long_login, token_of, user, verified, verify, within};
 
 #[tokio::test]
-async fn a_deadline_is_told_and_kept() {
+async fn a_deadline_is_sent_and_enforced() {
     let fake = Fake::start().await;
     let client = fake.client();
-    let asked = {
+    let pending = {
         let client = client.clone();
         let common = Common { deadline_ms: Some(150), ..Common::default() };
         tokio::spawn(async move { client.call_with(login(), common).await })
@@ -20,11 +20,11 @@ async fn a_deadline_is_told_and_kept() {
     let mut peer = fake.accept().await;
     let (first, _, common) = peer.next().await.unwrap();
     assert!((1..=150).contains(&common.deadline_ms.unwrap()));
-    let error = asked.await.unwrap().unwrap_err();
+    let error = pending.await.unwrap().unwrap_err();
     assert!(matches!(error, Error::DeadlineExceeded { sent: true }));
     assert!(error.outcome_unknown());
 
-    // The late reply is nobody's, and the connection goes on.
+    // The late reply is dropped, and the connection remains usable.
     let next = call(&client, verify(2));
     let (second, _) = peer.request().await;
     assert_ne!(first, second);
@@ -34,42 +34,42 @@ async fn a_deadline_is_told_and_kept() {
 }
 
 #[tokio::test]
-async fn an_expired_deadline_sends_nothing() {
+async fn a_call_with_an_expired_deadline_sends_nothing() {
     let fake = Fake::start().await;
     let common = Common { deadline_ms: Some(0), ..Common::default() };
     let error = fake.client().call_with(login(), common).await.unwrap_err();
     assert!(matches!(error, Error::DeadlineExceeded { sent: false }));
-    assert!(fake.is_left_alone().await);
+    assert!(fake.has_no_connection().await);
 }
 
 #[tokio::test]
-async fn the_deadline_of_all_calls_can_be_set() {
+async fn the_default_deadline_can_be_configured() {
     let fake = Fake::start().await;
     let client = fake.client_with(within(Duration::from_millis(90)));
-    let asked = call(&client, user());
+    let pending = call(&client, user());
     let mut peer = fake.accept().await;
     let (_, _, common) = peer.next().await.unwrap();
     assert!(common.deadline_ms.unwrap() <= 90);
-    assert!(matches!(asked.await.unwrap(), Err(Error::DeadlineExceeded { sent: true })));
+    assert!(matches!(pending.await.unwrap(), Err(Error::DeadlineExceeded { sent: true })));
 }
 
 #[tokio::test]
-async fn no_more_than_256_are_in_flight_until_a_pong_says_otherwise() {
+async fn at_most_256_requests_are_in_flight_until_a_pong_changes_the_limit() {
     let fake = Fake::start().await;
     let client = fake.client();
     let calls: Vec<_> = (0..300).map(|token| call(&client, verify(token))).collect();
     let mut peer = fake.accept().await;
-    let mut asked = Vec::new();
+    let mut pending = Vec::new();
     for _ in 0..256 {
-        asked.push(peer.request().await);
+        pending.push(peer.request().await);
     }
     assert!(is_quiet(&mut peer).await);
     assert_eq!(
-        asked.iter().map(|(id, _)| *id).collect::<HashSet<_>>().len(),
+        pending.iter().map(|(id, _)| *id).collect::<HashSet<_>>().len(),
         256,
-        "no id is used twice"
+        "no request id is used twice"
     );
-    for (id, request) in asked.drain(..) {
+    for (id, request) in pending.drain(..) {
         peer.reply(id, verified(token_of(&request))).await;
     }
     for _ in 256..300 {
@@ -100,25 +100,25 @@ async fn no_more_than_256_are_in_flight_until_a_pong_says_otherwise() {
 }
 
 #[tokio::test]
-async fn a_lower_limit_is_kept_when_more_are_in_flight_already() {
+async fn a_lower_limit_applies_although_more_requests_are_in_flight() {
     let fake = Fake::start().await;
     let client = fake.client();
     let calls: Vec<_> = (0..255).map(|token| call(&client, verify(token))).collect();
     let mut peer = fake.accept().await;
-    let mut asked = Vec::new();
+    let mut pending = Vec::new();
     for _ in 0..255 {
-        asked.push(peer.request().await);
+        pending.push(peer.request().await);
     }
     let ping = call(&client, Ping {});
     let (id, _) = peer.request().await;
     peer.reply(id, Pong { max_in_flight: Some(1), idle_timeout: None }).await;
     ping.await.unwrap().unwrap();
     let late = [call(&client, verify(1000)), call(&client, verify(1001))];
-    for (id, request) in asked.drain(..254) {
+    for (id, request) in pending.drain(..254) {
         peer.reply(id, verified(token_of(&request))).await;
     }
     assert!(is_quiet(&mut peer).await, "one is still in flight");
-    let (id, request) = asked.remove(0);
+    let (id, request) = pending.remove(0);
     peer.reply(id, verified(token_of(&request))).await;
     for _ in 0..2 {
         let (id, request) = peer.request().await;
@@ -131,34 +131,34 @@ async fn a_lower_limit_is_kept_when_more_are_in_flight_already() {
 }
 
 #[tokio::test]
-async fn a_dropped_call_gives_its_place_back_with_its_reply() {
+async fn a_dropped_call_releases_its_slot_when_the_reply_arrives() {
     let fake = Fake::start().await;
     let client = fake.client();
     let calls: Vec<_> = (0..256).map(|token| call(&client, verify(token))).collect();
     let mut peer = fake.accept().await;
-    let mut asked = Vec::new();
+    let mut pending = Vec::new();
     for _ in 0..256 {
-        asked.push(peer.request().await);
+        pending.push(peer.request().await);
     }
     for call in calls {
         call.abort();
         let _ = call.await;
     }
     let late = call(&client, verify(300));
-    assert!(is_quiet(&mut peer).await, "the server still has 256 to do");
-    let (id, _) = asked.remove(0);
+    assert!(is_quiet(&mut peer).await, "256 requests are still in flight");
+    let (id, _) = pending.remove(0);
     peer.reply(id, verified(0)).await;
     let (again, request) = peer.request().await;
-    assert!(asked.iter().all(|(id, _)| *id != again), "no id in flight is used again");
+    assert!(pending.iter().all(|(id, _)| *id != again), "no request id in flight is reused");
     peer.reply(again, verified(token_of(&request))).await;
     assert_eq!(late.await.unwrap().unwrap(), verified(300));
 }
 
 #[tokio::test]
-async fn a_deadline_tells_whether_the_request_was_written() {
+async fn the_deadline_error_tells_whether_the_request_was_written() {
     let fake = Fake::start().await;
     let client = fake.client_with(within(Duration::from_millis(500)));
-    // Nobody reads.
+    // The server does not read.
     let calls: Vec<_> = (0..250).map(|_| call(&client, long_login())).collect();
     let _peer = fake.accept().await;
     let (mut written, mut unwritten) = (0, 0);
@@ -172,7 +172,7 @@ async fn a_deadline_tells_whether_the_request_was_written() {
     assert!(written > 0 && unwritten > 0, "{written} written, {unwritten} not");
 }
 
-/// Whether the client sends nothing for a while.
+/// Returns `true` if the client sends nothing within 60 ms.
 async fn is_quiet(peer: &mut super::fake::Peer) -> bool {
     tokio::time::timeout(Duration::from_millis(60), peer.next()).await.is_err()
 }

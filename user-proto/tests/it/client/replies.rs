@@ -1,4 +1,4 @@
-//! Replies: whose they are, and what a bad one costs.
+//! Replies: the assignment to calls, and invalid replies.
 
 use std::sync::{Arc, Mutex};
 
@@ -8,19 +8,19 @@ use user_proto::{
     Common, DecodeError, ErrorCode, IdempotencyKey, Ping, Pong, Register, Request, frame,
 };
 
-use super::fake::{Fake, call, login, odd_one_out, quick, token_of, verified, verify};
+use super::fake::{Fake, call, login, quick, token_of, verified, verify, wrong_reply};
 
 #[tokio::test]
-async fn replies_in_any_order_find_their_callers() {
+async fn replies_in_any_order_reach_their_calls() {
     let fake = Fake::start().await;
     let client = fake.client();
     let calls: Vec<_> = (1..=3).map(|token| call(&client, verify(token))).collect();
     let mut peer = fake.accept().await;
-    let mut asked = Vec::new();
+    let mut pending = Vec::new();
     for _ in 0..3 {
-        asked.push(peer.request().await);
+        pending.push(peer.request().await);
     }
-    for (id, request) in asked.iter().rev() {
+    for (id, request) in pending.iter().rev() {
         assert_ne!(*id, 0);
         peer.reply(*id, verified(token_of(request))).await;
     }
@@ -38,16 +38,16 @@ async fn a_thousand_calls_at_once_share_one_connection() {
     for (call, token) in calls.into_iter().zip(0..) {
         assert_eq!(call.await.unwrap().unwrap(), verified(token));
     }
-    assert!(fake.is_left_alone().await);
+    assert!(fake.has_no_connection().await);
     client.close().await;
     assert_eq!(served.await.unwrap(), 1000);
 }
 
 #[tokio::test]
-async fn a_reply_byte_by_byte_is_a_reply() {
+async fn a_reply_may_arrive_byte_by_byte() {
     let fake = Fake::start().await;
     let client = fake.client();
-    let asked = call(&client, Ping {});
+    let pending = call(&client, Ping {});
     let mut peer = fake.accept().await;
     let (id, _) = peer.request().await;
     let mut out = bytes::BytesMut::new();
@@ -57,11 +57,11 @@ async fn a_reply_byte_by_byte_is_a_reply() {
         peer.stream.write_all(&[byte]).await.unwrap();
         tokio::task::yield_now().await;
     }
-    assert_eq!(asked.await.unwrap().unwrap(), pong);
+    assert_eq!(pending.await.unwrap().unwrap(), pong);
 }
 
 #[tokio::test]
-async fn a_reply_that_can_not_be_read_costs_one_call() {
+async fn an_invalid_reply_fails_only_its_call() {
     let fake = Fake::start().await;
     let client = fake.client();
     let calls: Vec<_> = (0..4).map(|token| call(&client, verify(token))).collect();
@@ -69,7 +69,7 @@ async fn a_reply_that_can_not_be_read_costs_one_call() {
     for _ in 0..4 {
         let (id, request) = peer.request().await;
         match token_of(&request) {
-            0 => peer.stream.write_all(&odd_one_out(id)).await.unwrap(),
+            0 => peer.stream.write_all(&wrong_reply(id)).await.unwrap(),
             1 => peer.stream.write_all(&frame_of(0xC2, id, &[])).await.unwrap(),
             2 => peer.stream.write_all(&frame_of(0x83, id, &[1, 2, 3])).await.unwrap(),
             token => peer.reply(id, verified(token)).await,
@@ -93,38 +93,38 @@ async fn a_reply_that_can_not_be_read_costs_one_call() {
 }
 
 #[tokio::test]
-async fn replies_that_nobody_awaits_are_dropped() {
+async fn unexpected_replies_are_dropped() {
     let fake = Fake::start().await;
     let client = fake.client();
-    let asked = call(&client, verify(5));
+    let pending = call(&client, verify(5));
     let mut peer = fake.accept().await;
     let (id, _) = peer.request().await;
     peer.reply(id + 7, verified(1)).await;
     peer.reply(0, verified(1)).await;
     peer.reply(id, verified(5)).await;
     peer.reply(id, verified(6)).await;
-    assert_eq!(asked.await.unwrap().unwrap(), verified(5));
-    let asked = call(&client, verify(8));
+    assert_eq!(pending.await.unwrap().unwrap(), verified(5));
+    let pending = call(&client, verify(8));
     let (id, _) = peer.request().await;
     peer.reply(id, verified(8)).await;
-    assert_eq!(asked.await.unwrap().unwrap(), verified(8));
+    assert_eq!(pending.await.unwrap().unwrap(), verified(8));
 }
 
 #[tokio::test]
-async fn a_refusal_is_given_with_its_code() {
+async fn a_refusal_has_its_error_code() {
     let fake = Fake::start().await;
     let client = fake.client();
-    let asked = call(&client, login());
+    let pending = call(&client, login());
     let mut peer = fake.accept().await;
     let (id, _) = peer.request().await;
     peer.refuse(id, ErrorCode(0x03ff)).await;
-    let refusal = asked.await.unwrap().unwrap_err();
+    let refusal = pending.await.unwrap().unwrap_err();
     assert_eq!(refusal.code(), Some(ErrorCode(0x03ff)));
     assert!(!refusal.outcome_unknown());
 }
 
 #[tokio::test]
-async fn common_tags_go_out_and_a_request_too_long_does_not() {
+async fn common_tags_are_sent_and_a_request_that_is_too_long_is_not() {
     let fake = Fake::start().await;
     let client = fake.client();
     let long = Register {
@@ -132,7 +132,7 @@ async fn common_tags_go_out_and_a_request_too_long_does_not() {
         email: "e".repeat(40_000).into(),
         password: "p".into(),
     };
-    let asking = {
+    let calls = {
         let client = client.clone();
         tokio::spawn(async move {
             let refused = client.call(long).await;
@@ -151,7 +151,7 @@ async fn common_tags_go_out_and_a_request_too_long_does_not() {
     assert_eq!(common.idempotency_key, Some(IdempotencyKey([7; 16])));
     assert_eq!((common.traceparent.as_deref(), common.deadline_ms), (Some("00-a"), None));
     peer.reply(id, verified(1)).await;
-    let (refused, verified) = asking.await.unwrap();
+    let (refused, verified) = calls.await.unwrap();
     assert!(matches!(refused, Err(Error::TooLong(_))));
     assert!(verified.is_ok());
 }
@@ -186,7 +186,7 @@ fn frame_of(kind: u8, id: u32, body: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_client_shows_its_address_and_not_its_tap() {
+async fn debug_of_a_client_shows_its_address_but_not_its_tap() {
     let fake = Fake::start().await;
     let shown = format!("{:?}", fake.client());
     assert!(shown.starts_with("Client {") && shown.contains(&fake.addr()), "{shown}");

@@ -1,44 +1,46 @@
-//! What is asked again, and what must not be.
+//! Requests that are repeated, and requests that must not be.
 
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
-use user_proto::client::{Cause, Client, Config, Error};
+use user_proto::client::{Client, CloseReason, Config, Error};
 use user_proto::{Common, ErrorCode, IdempotencyKey, RefreshToken, TokenRefreshed};
 
-use super::fake::{Fake, Peer, call, login, long_login, nowhere, quick, verified, verify, within};
+use super::fake::{
+    Fake, Peer, call, login, long_login, quick, unused_addr, verified, verify, within,
+};
 
 #[tokio::test]
 async fn a_lost_connection_leaves_the_outcome_of_a_login_unknown() {
     let fake = Fake::start().await;
     let client = fake.client();
-    let asked = call(&client, login());
+    let pending = call(&client, login());
     let mut peer = fake.accept().await;
     peer.request().await;
     drop(peer);
-    let error = asked.await.unwrap().unwrap_err();
+    let error = pending.await.unwrap().unwrap_err();
     assert!(
-        matches!(error, Error::Lost { cause: Cause::ClosedByServer | Cause::Io(..) }),
+        matches!(error, Error::Lost { reason: CloseReason::ClosedByServer | CloseReason::Io(..) }),
         "{error:?}"
     );
     assert!(error.outcome_unknown());
-    assert!(fake.is_left_alone().await);
+    assert!(fake.has_no_connection().await);
 }
 
 #[tokio::test]
-async fn a_lost_connection_is_not_noticed_by_a_token_check() {
+async fn a_token_check_is_repeated_after_a_lost_connection() {
     let fake = Fake::start().await;
     let client = fake.client();
-    let asked = call(&client, verify(4));
+    let pending = call(&client, verify(4));
     let mut peer = fake.accept().await;
     peer.request().await;
     drop(peer);
     tokio::spawn(fake.accept().await.serve());
-    assert_eq!(asked.await.unwrap().unwrap(), verified(4));
+    assert_eq!(pending.await.unwrap().unwrap(), verified(4));
 }
 
 #[tokio::test]
-async fn a_refresh_is_asked_again_and_so_is_anything_with_a_key() {
+async fn a_refresh_and_any_request_with_an_idempotency_key_are_repeated() {
     let fake = Fake::start().await;
     let client = fake.client();
     let refresh = call(&client, RefreshToken { refresh_token: "r".into() });
@@ -61,14 +63,14 @@ async fn a_refresh_is_asked_again_and_so_is_anything_with_a_key() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_going_down_still_answers_and_gets_nothing_new() {
+async fn a_server_that_shuts_down_still_answers_but_gets_no_new_requests() {
     let fake = Fake::start().await;
     let client = fake.client();
     let before = call(&client, login());
     let mut old = fake.accept().await;
     let (id, _) = old.request().await;
     old.refuse(0, ErrorCode::SHUTTING_DOWN).await;
-    assert!(old.next().await.is_none(), "the client ends its side");
+    assert!(old.next().await.is_none(), "the client shuts down its side");
 
     let after = call(&client, verify(2));
     tokio::spawn(fake.accept().await.serve());
@@ -78,24 +80,24 @@ async fn a_server_that_is_going_down_still_answers_and_gets_nothing_new() {
 }
 
 #[tokio::test]
-async fn a_request_that_met_a_server_going_down_is_asked_elsewhere() {
+async fn a_request_refused_with_shutting_down_is_sent_on_another_connection() {
     let fake = Fake::start().await;
     let client = fake.client();
-    let asked = call(&client, login());
+    let pending = call(&client, login());
     for _ in 0..3 {
         let mut peer = fake.accept().await;
         let (id, _) = peer.request().await;
         peer.refuse(id, ErrorCode::SHUTTING_DOWN).await;
     }
     tokio::spawn(fake.accept().await.serve());
-    assert_eq!(asked.await.unwrap().unwrap_err().code(), Some(ErrorCode::INVALID_CREDENTIALS));
+    assert_eq!(pending.await.unwrap().unwrap_err().code(), Some(ErrorCode::INVALID_CREDENTIALS));
 }
 
 #[tokio::test]
-async fn what_was_never_written_is_sent_again_whatever_it_is() {
+async fn a_request_that_was_not_written_is_sent_again() {
     let fake = Fake::start().await;
     let client = fake.client();
-    // Most of it waits in the client.
+    // Most of the requests wait in the client.
     let calls: Vec<_> = (0..250).map(|_| call(&client, long_login())).collect();
     let peer = fake.accept().await;
     tokio::time::sleep(Duration::from_millis(200)).await;
@@ -113,48 +115,48 @@ async fn what_was_never_written_is_sent_again_whatever_it_is() {
 }
 
 #[tokio::test]
-async fn a_call_waits_for_a_server_that_is_coming() {
-    let addr = nowhere().await;
+async fn a_call_waits_for_a_server_that_starts_later() {
+    let addr = unused_addr().await;
     let client = Client::with_config(addr.to_string(), quick());
-    let asked = call(&client, verify(9));
+    let pending = call(&client, verify(9));
     tokio::time::sleep(Duration::from_millis(100)).await;
     let fake = Fake::at(addr).await;
     tokio::spawn(fake.accept().await.serve());
-    assert_eq!(asked.await.unwrap().unwrap(), verified(9));
+    assert_eq!(pending.await.unwrap().unwrap(), verified(9));
 }
 
 #[tokio::test]
-async fn without_a_server_a_call_says_so_at_once_or_at_its_deadline() {
-    let addr = nowhere().await.to_string();
-    let at_once = Client::with_config(&addr, Config { wait_for_server: false, ..quick() });
-    assert!(matches!(at_once.call(verify(1)).await, Err(Error::Connect(_))));
+async fn without_a_server_a_call_fails_at_once_or_at_its_deadline() {
+    let addr = unused_addr().await.to_string();
+    let impatient = Client::with_config(&addr, Config { wait_for_server: false, ..quick() });
+    assert!(matches!(impatient.call(verify(1)).await, Err(Error::Connect(_))));
     let patient = Client::with_config(&addr, within(Duration::from_millis(100)));
     let error = patient.call(login()).await.unwrap_err();
     assert!(matches!(error, Error::Connect(_)), "{error:?}");
     assert!(!error.outcome_unknown());
 }
 
-/// A refresh that a server has had for 26 s: the client, its call, and the server's side of it.
+/// Returns a refresh that was sent 26 s ago: the client, the call, the peer and the request id.
 async fn old_refresh(
     fake: &Fake,
 ) -> (Client, JoinHandle<Result<TokenRefreshed<'static>, Error>>, Peer, u32) {
     let client = fake.client_with(within(Duration::from_secs(60)));
-    let asked = call(&client, RefreshToken { refresh_token: "r".into() });
+    let pending = call(&client, RefreshToken { refresh_token: "r".into() });
     let mut peer = fake.accept().await;
     let (id, _) = peer.request().await;
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(26)).await;
     tokio::time::resume();
-    (client, asked, peer, id)
+    (client, pending, peer, id)
 }
 
 #[tokio::test]
-async fn a_refresh_that_would_look_like_theft_is_not_asked_again() {
+async fn a_refresh_that_would_look_like_theft_is_not_repeated() {
     let fake = Fake::start().await;
-    let (client, asked, peer, _) = old_refresh(&fake).await;
+    let (client, pending, peer, _) = old_refresh(&fake).await;
     drop(peer);
-    assert!(matches!(asked.await.unwrap(), Err(Error::Lost { .. })));
-    // It may have connected again, and then said nothing.
+    assert!(matches!(pending.await.unwrap(), Err(Error::Lost { .. })));
+    // The client may have reconnected, but sends nothing.
     let accepted = tokio::time::timeout(Duration::from_millis(100), fake.accept()).await;
     if let Ok(mut peer) = accepted {
         drop(client);
@@ -163,65 +165,65 @@ async fn a_refresh_that_would_look_like_theft_is_not_asked_again() {
 }
 
 #[tokio::test]
-async fn a_refresh_that_was_not_done_is_asked_again_however_late() {
+async fn a_refresh_that_was_not_executed_is_repeated_at_any_time() {
     let fake = Fake::start().await;
-    let (_client, asked, mut peer, id) = old_refresh(&fake).await;
+    let (_client, pending, mut peer, id) = old_refresh(&fake).await;
     peer.refuse(id, ErrorCode::SHUTTING_DOWN).await;
     let mut next = fake.accept().await;
     let (id, _) = next.request().await;
     next.refuse(id, ErrorCode::SESSION_REVOKED).await;
-    assert_eq!(asked.await.unwrap().unwrap_err().code(), Some(ErrorCode::SESSION_REVOKED));
+    assert_eq!(pending.await.unwrap().unwrap_err().code(), Some(ErrorCode::SESSION_REVOKED));
 }
 
-/// So long that a test which waits for it fails.
+/// A backoff longer than any test.
 const NEVER: Duration = Duration::from_secs(600);
 
 fn backing_off(first: Duration) -> Config {
-    Config { backoff_first: first, backoff_longest: NEVER, ..Config::default() }
+    Config { initial_backoff: first, max_backoff: NEVER, ..Config::default() }
 }
 
 #[tokio::test]
-async fn a_server_that_accepts_and_serves_nothing_is_left_alone_for_a_while() {
+async fn a_server_that_accepts_but_never_answers_causes_a_backoff() {
     let fake = Fake::start().await;
     let client = fake.client_with(backing_off(NEVER));
-    let asked = call(&client, login());
+    let pending = call(&client, login());
     drop(fake.accept().await);
-    assert!(asked.await.unwrap().is_err());
+    assert!(pending.await.unwrap().is_err());
     let next = call(&client, login());
-    assert!(fake.is_left_alone().await);
+    assert!(fake.has_no_connection().await);
     next.abort();
 }
 
 #[tokio::test]
-async fn a_server_that_has_served_is_called_again_at_once() {
+async fn after_a_connection_that_served_the_client_reconnects_at_once() {
     let fake = Fake::start().await;
     let client = fake.client_with(backing_off(NEVER));
     for token in 0..3 {
-        let asked = call(&client, verify(token));
+        let pending = call(&client, verify(token));
         let mut peer = fake.accept().await;
         let (id, _) = peer.request().await;
         peer.reply(id, verified(token)).await;
-        assert_eq!(asked.await.unwrap().unwrap(), verified(token));
+        assert_eq!(pending.await.unwrap().unwrap(), verified(token));
     }
 }
 
 #[tokio::test]
-async fn a_client_that_does_not_wait_fails_at_once_until_its_back_off_is_over() {
-    let addr = nowhere().await;
-    let [barred, soon] = [NEVER, Duration::from_millis(1)].map(|backoff| {
+async fn a_client_that_does_not_wait_fails_at_once_during_the_backoff() {
+    let addr = unused_addr().await;
+    let [never, soon] = [NEVER, Duration::from_millis(1)].map(|backoff| {
         Client::with_config(
             addr.to_string(),
             Config { wait_for_server: false, ..backing_off(backoff) },
         )
     });
-    for client in [&barred, &soon] {
+    for client in [&never, &soon] {
         assert!(matches!(client.call(verify(1)).await, Err(Error::Connect(_))));
     }
     let fake = Fake::at(addr).await;
-    let refused = tokio::time::timeout(Duration::from_secs(5), barred.call(verify(1))).await;
+    let refused = tokio::time::timeout(Duration::from_secs(5), never.call(verify(1))).await;
     assert!(matches!(refused.expect("it does not wait"), Err(Error::Connect(_))));
-    assert!(fake.is_left_alone().await);
-    let asked = call(&soon, verify(2));
+    assert!(fake.has_no_connection().await);
+    let pending = call(&soon, verify(2));
     tokio::spawn(fake.accept_and_serve());
-    assert_eq!(asked.await.unwrap().unwrap(), verified(2));
+    assert_eq!(pending.await.unwrap().unwrap(), verified(2));
 }

@@ -1,30 +1,35 @@
-//! What a client says of the certificates, keys and names that it is given.
+//! Errors about the certificates, keys and names in the TLS options.
 
-use user_proto::client::{Tls, TlsOptions, TlsPart};
+use user_proto::client::{Tls, TlsOption, TlsOptions};
 
 #[test]
-fn each_fault_names_its_part() {
-    let (none, broken) =
-        (Some(&b"no PEM at all"[..]), Some(&b"-----BEGIN CERTIFICATE-----\n!\n"[..]));
+fn each_error_names_its_option() {
+    let (not_pem, broken) =
+        (Some(&b"not in PEM format"[..]), Some(&b"-----BEGIN CERTIFICATE-----\n!\n"[..]));
     let with = |authorities, certificate, key, server_name| TlsOptions {
         authorities,
         certificate,
         key,
         server_name,
     };
-    for (options, part, wrong) in [
-        (with(none, None, None, None), TlsPart::Authorities, "it holds no certificate in PEM"),
-        (with(broken, None, None, None), TlsPart::Authorities, "it is broken PEM"),
-        (with(None, none, None, None), TlsPart::Key, "it is missing"),
-        (with(None, None, none, None), TlsPart::Certificate, "it is missing"),
-        (with(None, none, none, None), TlsPart::Certificate, "it holds no certificate in PEM"),
+    let no_certificate = "expected a certificate in PEM format";
+    for (options, option, reason) in [
+        (with(not_pem, None, None, None), TlsOption::Authorities, no_certificate),
+        (with(broken, None, None, None), TlsOption::Authorities, "the PEM encoding is invalid"),
+        (with(None, not_pem, None, None), TlsOption::Key, "the key of the certificate is missing"),
+        (
+            with(None, None, not_pem, None),
+            TlsOption::Certificate,
+            "the certificate of the key is missing",
+        ),
+        (with(None, not_pem, not_pem, None), TlsOption::Certificate, no_certificate),
         (
             with(None, None, None, Some("a b")),
-            TlsPart::ServerName,
-            "`a b` can not be the name of a certificate",
+            TlsOption::ServerName,
+            "`a b` is not a valid server name",
         ),
     ] {
-        let fault = Tls::new(&options).unwrap_err();
-        assert_eq!((fault.part, fault.wrong.as_str()), (part, wrong));
+        let error = Tls::new(&options).unwrap_err();
+        assert_eq!((error.option, error.reason.as_str()), (option, reason));
     }
 }

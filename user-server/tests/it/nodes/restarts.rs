@@ -91,8 +91,8 @@ async fn kill(database: &Postgres, rounds: usize) -> String {
 async fn a_node_that_hangs_is_left() {
     let Some(database) = postgres() else { return };
     let quick = Config {
-        ping_awaiting_after: Duration::from_millis(300),
-        pong_within: Duration::from_millis(700),
+        ping_pending_after: Duration::from_millis(300),
+        pong_timeout: Duration::from_millis(700),
         ..Config::default()
     };
     hang(database, quick, Duration::from_secs(6)).await;

@@ -10,7 +10,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use user_proto::Ping;
-use user_proto::client::{Client, Config, Error, NoHandshake, Tls, TlsOptions};
+use user_proto::client::{Client, Config, Error, HandshakeError, Tls, TlsOptions};
 
 use super::Guarded;
 use crate::support::{Authority, Certified, PATIENCE, TestServer, free_port};
@@ -35,7 +35,7 @@ impl Guarded {
     }
 }
 
-async fn handshake(client: &Client) -> NoHandshake {
+async fn handshake(client: &Client) -> HandshakeError {
     match client.call(Ping {}).await {
         Err(Error::Handshake(why)) => why,
         other => panic!("it is to fail in the handshake: {other:?}"),
@@ -53,7 +53,7 @@ async fn a_connection_outlives_the_certificate_that_it_began_with() {
     held.call(Ping {}).await.unwrap();
     assert_eq!(
         handshake(&guarded.client(&guarded.authority, None)).await,
-        NoHandshake::UnknownAuthority
+        HandshakeError::UnknownAuthority
     );
     guarded.client(&next, None).call(Ping {}).await.unwrap();
     held.close().await;
@@ -66,7 +66,7 @@ async fn who_is_kept_out_is_told_why_when_the_time_is_over() {
     let began = Instant::now();
     assert_eq!(
         handshake(&guarded.client(&guarded.authority, None)).await,
-        NoHandshake::CertificateWanted
+        HandshakeError::CertificateRequired
     );
     assert!(
         began.elapsed() >= DEADLINE,
@@ -79,11 +79,11 @@ async fn who_is_kept_out_is_told_why_when_the_time_is_over() {
     };
     let impatient = Client::with_config(guarded.server.address.to_string(), impatient);
     let at_once = tokio::time::timeout(PATIENCE, handshake(&impatient)).await;
-    assert_eq!(at_once.expect("it does not wait"), NoHandshake::CertificateWanted);
+    assert_eq!(at_once.expect("it does not wait"), HandshakeError::CertificateRequired);
     let expired = guarded.client(&guarded.authority, Some(&clients.certify_until(2002)));
     assert_eq!(
         handshake(&expired).await,
-        NoHandshake::CertificateRefused("CertificateExpired".to_owned())
+        HandshakeError::CertificateRejected("CertificateExpired".to_owned())
     );
     guarded.client(&guarded.authority, Some(&clients.certify())).call(Ping {}).await.unwrap();
 }
@@ -161,8 +161,8 @@ async fn a_server_of_something_else_is_told_from_ours() {
     let client = |authority| {
         Client::with_config(&address, Config { wait_for_server: false, ..config(authority, None) })
     };
-    assert_eq!(handshake(&client(&authority)).await, NoHandshake::OtherProtocol);
-    assert_eq!(handshake(&client(&own)).await, NoHandshake::UnknownAuthority);
+    assert_eq!(handshake(&client(&authority)).await, HandshakeError::AlpnMismatch);
+    assert_eq!(handshake(&client(&own)).await, HandshakeError::UnknownAuthority);
 }
 
 #[tokio::test]
@@ -184,8 +184,11 @@ async fn a_server_that_hangs_up_in_the_handshake_is_said_to() {
 async fn a_handshake_that_stalls_is_over_when_connecting_is() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let connect_within = Duration::from_millis(200);
-    let config =
-        Config { connect_within, wait_for_server: false, ..config(&Authority::new(), None) };
+    let config = Config {
+        connect_timeout: connect_within,
+        wait_for_server: false,
+        ..config(&Authority::new(), None)
+    };
     let client = Client::with_config(silent.local_addr().unwrap().to_string(), config);
     let began = Instant::now();
     let Err(Error::Connect(error)) = client.call(Ping {}).await else { panic!("nobody answers") };

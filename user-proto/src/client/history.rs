@@ -1,4 +1,4 @@
-//! What one call has been through, so that its end can be told truly.
+//! The history of one call, which decides the error that the call ends with.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,23 +6,23 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::connection::Connection;
-use super::error::{Cause, Error};
+use super::error::{CloseReason, Error};
 
 /// The attempts of one call so far.
 #[derive(Default)]
-pub(super) struct Trail {
-    /// The attempt that is in flight: its connection, and where its frame ends in the outgoing
-    /// stream.
-    now: Option<(Arc<Connection>, u64)>,
+pub(super) struct CallHistory {
+    /// The attempt in flight: its connection, and the offset in the outgoing stream at which its
+    /// frame ends.
+    in_flight: Option<(Arc<Connection>, u64)>,
     first_sent: Option<Instant>,
-    /// Why an earlier attempt was lost after it was written: from then on the outcome is unknown.
-    lost: Option<Cause>,
-    last: Option<Error>,
+    /// Set once an attempt was lost after it was written. From then on the outcome is unknown.
+    lost: Option<CloseReason>,
+    last_error: Option<Error>,
 }
 
-impl Trail {
+impl CallHistory {
     pub(super) fn sent(&mut self, connection: &Arc<Connection>, end: u64) {
-        self.now = Some((Arc::clone(connection), end));
+        self.in_flight = Some((Arc::clone(connection), end));
         self.first_sent.get_or_insert_with(Instant::now);
     }
 
@@ -31,43 +31,44 @@ impl Trail {
     }
 
     pub(super) fn not_sent(&mut self) {
-        self.now = None;
+        self.in_flight = None;
     }
 
     pub(super) fn failed(&mut self, error: Error) {
-        self.now = None;
-        self.last = Some(error);
+        self.in_flight = None;
+        self.last_error = Some(error);
     }
 
-    pub(super) fn lost(&mut self, cause: Cause) {
-        self.now = None;
-        self.lost = Some(cause);
+    pub(super) fn lost(&mut self, reason: CloseReason) {
+        self.in_flight = None;
+        self.lost = Some(reason);
     }
 
-    /// Whether an earlier attempt may have been executed.
+    /// Returns `true` if the server may have executed an earlier attempt.
     pub(super) fn is_lost(&self) -> bool {
         self.lost.is_some()
     }
 
-    /// The call ends with what ended its attempts.
+    /// Returns the error of a call that makes no further attempt.
     pub(super) fn give_up(&mut self) -> Error {
-        match self.last.take() {
+        match self.last_error.take() {
             Some(error) => self.end(error),
             None => self.end(Error::DeadlineExceeded { sent: false }),
         }
     }
 
-    /// The call ends with `error`, unless an attempt before it may have been executed.
+    /// Returns `error`, unless the server may have executed an earlier attempt.
     pub(super) fn end(&mut self, error: Error) -> Error {
         match self.lost.take() {
-            Some(cause) => Error::Lost { cause },
+            Some(reason) => Error::Lost { reason },
             None => error,
         }
     }
 
-    /// The call's time ran out. Why there was no server says more than that there was no time.
+    /// Returns the error of a call after its deadline. If nothing was sent, the reason for that is
+    /// more useful than the passed deadline.
     pub(super) fn at_deadline(&mut self) -> Error {
-        match self.now.take() {
+        match self.in_flight.take() {
             Some((connection, end)) if connection.has_written(end) => {
                 Error::DeadlineExceeded { sent: true }
             }
@@ -83,26 +84,26 @@ mod tests {
     use super::*;
     use crate::client::config::Config;
     use crate::client::drive;
-    use crate::{Common, Logout};
+    use crate::table::{Common, Logout};
 
     #[tokio::test]
-    async fn at_its_deadline_a_call_knows_whether_it_was_written() {
-        // The pipe takes less than the request, and more when it is read.
+    async fn the_error_at_the_deadline_tells_whether_the_request_was_written() {
+        // The pipe holds less than the request until the other end reads.
         let (near, mut far) = duplex(16);
         let connection = drive::start(near, &Config::default());
         let request = Logout { token: "a token of some length".into(), all_sessions: None };
         for written in [false, true] {
             let sent =
                 connection.send(&request, &mut Common::default(), None).await.unwrap().unwrap();
-            let mut trail = Trail::default();
-            trail.sent(&connection, sent.end);
+            let mut history = CallHistory::default();
+            history.sent(&connection, sent.end);
             if written {
                 while !connection.has_written(sent.end) {
                     far.read_buf(&mut Vec::with_capacity(16)).await.unwrap();
                     tokio::task::yield_now().await;
                 }
             }
-            let error = trail.at_deadline();
+            let error = history.at_deadline();
             assert!(
                 matches!(error, Error::DeadlineExceeded { sent } if sent == written),
                 "{written}: {error}"

@@ -1,0 +1,72 @@
+//! The layout of messages as data, for tools and tests that walk over the protocol.
+
+/// The declaration of one field of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FieldLayout {
+    /// Name of the field, as in PROTOCOL.md.
+    pub name: &'static str,
+    /// Kind of the field, which decides its encoding.
+    pub kind: FieldKind,
+    /// Tag of an optional field; `None` for a required one.
+    pub tag: Option<u8>,
+}
+
+/// The kind of a field. PROTOCOL.md, section 5, specifies the encoding of each kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FieldKind {
+    /// UTF-8 text.
+    Text,
+    /// A password, token or code: bytes that are kept out of logs.
+    Secret,
+    /// An IPv4 or IPv6 address, as text.
+    Address,
+    /// A UUID of 16 bytes.
+    Uuid,
+    /// A point in time, in seconds since 1970-01-01T00:00:00Z.
+    Instant,
+    /// A duration in seconds.
+    Seconds,
+    /// A duration in milliseconds.
+    Millis,
+    /// An unsigned number of 32 bits.
+    Number,
+    /// An error code.
+    Code,
+    /// An idempotency key of 16 bytes.
+    Key,
+    /// An empty value: the presence of the tag is the information.
+    Flag,
+}
+
+impl FieldKind {
+    /// Returns the name of the kind in PROTOCOL.md.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Secret => "secret",
+            Self::Address => "address",
+            Self::Uuid => "uuid",
+            Self::Instant => "instant",
+            Self::Seconds => "seconds",
+            Self::Millis => "millis",
+            Self::Number => "number",
+            Self::Code => "code",
+            Self::Key => "key",
+            Self::Flag => "flag",
+        }
+    }
+
+    /// Returns the size of a value in bytes, or `None` if the size varies.
+    #[must_use]
+    pub fn size(self) -> Option<usize> {
+        match self {
+            Self::Text | Self::Secret | Self::Address => None,
+            Self::Uuid | Self::Key => Some(16),
+            Self::Instant => Some(8),
+            Self::Seconds | Self::Millis | Self::Number => Some(4),
+            Self::Code => Some(2),
+            Self::Flag => Some(0),
+        }
+    }
+}
