@@ -320,8 +320,8 @@ impl Connection {
         bytes.len()
     }
 
-    /// Answers a frame, or starts a task that will. Returns the index of the outcome if the frame
-    /// was answered.
+    /// Answers a frame, or starts a task that will. If the frame was answered, returns the index of
+    /// the outcome in the request metrics.
     fn process_frame(&mut self, frame: Frame<'_>, clocks: ClockReading) -> Option<usize> {
         if frame.id == CONNECTION_ID || self.in_flight.contains(frame.id) {
             self.close_with(handler::malformed_id(), CloseReason::RequestId);
@@ -342,7 +342,8 @@ impl Connection {
     }
 
     /// Starts a task for a request. The task continues if the connection closes, so that what it
-    /// has started is completed. Returns the index of the outcome if the request was refused.
+    /// has started is completed. If the request was refused, returns the index of the outcome in
+    /// the request metrics.
     fn start(
         &mut self,
         frame: Frame<'_>,
@@ -377,7 +378,8 @@ impl Connection {
         }
     }
 
-    /// Records which timeout has expired. A draining connection keeps its reason.
+    /// Sets the close reason to the timeout that has expired. A draining connection keeps its
+    /// reason.
     fn time_out(&mut self) {
         if self.stage == Stage::Open {
             self.counters.close_reason = match (self.frame_started, self.last_frame) {
@@ -388,14 +390,15 @@ impl Connection {
         }
     }
 
-    /// Adds a reply to the write buffer, and returns the index of its outcome.
+    /// Adds a reply to the write buffer, and returns the index of its outcome in the request
+    /// metrics.
     fn reply(&mut self, id: u32, reply: &Reply<'_>) -> usize {
         self.write_buffer.reply(id, reply)
     }
 
-    /// Closes the connection with an error: the start of the next frame, or the request that a reply
-    /// would belong to, is unknown. The error is sent after the replies to the requests in flight,
-    /// because a client takes it as the end of the connection.
+    /// Closes the connection with an error: the start of the next frame, or the request that a
+    /// reply would belong to, is unknown. The error is sent after the replies to the requests in
+    /// flight, because a client takes it as the end of the connection.
     fn close_with(&mut self, error: ErrorReply<'static>, reason: CloseReason) {
         tracing::info!(
             outcome = error.code.name(),
