@@ -1,5 +1,5 @@
-//! The keys of the server: a secret, and a subkey of it for each purpose (HKDF-SHA256, RFC 5869), so
-//! that a tag for one purpose is never valid for another.
+//! The keys of the server: a secret, and a subkey of it for each purpose (HKDF-SHA256, RFC 5869),
+//! so that an HMAC for one purpose is never valid for another.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -62,28 +62,28 @@ impl Key {
         &self.secret
     }
 
-    /// Computes a tag under the subkey for refresh tokens.
+    /// Computes the HMAC of `parts` under the subkey for refresh tokens.
     #[must_use]
     pub fn refresh_tag(&self, parts: &[&[u8]]) -> [u8; 32] {
-        tag(&self.refresh, parts)
+        hmac(&self.refresh, parts)
     }
 
-    /// Computes a tag under the subkey for one-time codes.
+    /// Computes the HMAC of `parts` under the subkey for one-time codes.
     #[must_use]
     pub fn code_tag(&self, parts: &[&[u8]]) -> [u8; 32] {
-        tag(&self.codes, parts)
+        hmac(&self.codes, parts)
     }
 
-    /// Computes a tag under the subkey for the audit log.
+    /// Computes the HMAC of `parts` under the subkey for the audit log.
     #[must_use]
     pub fn audit_tag(&self, parts: &[&[u8]]) -> [u8; 32] {
-        tag(&self.audit, parts)
+        hmac(&self.audit, parts)
     }
 
-    /// Computes a tag under the subkey for requests with an idempotency key.
+    /// Computes the HMAC of `parts` under the subkey for requests with an idempotency key.
     #[must_use]
     pub fn request_tag(&self, parts: &[&[u8]]) -> [u8; 32] {
-        tag(&self.requests, parts)
+        hmac(&self.requests, parts)
     }
 
     /// Derives the id of an access token that can be issued again: the same for the same parts, and
@@ -91,7 +91,7 @@ impl Key {
     #[must_use]
     pub fn token_id(&self, parts: &[&[u8]]) -> Uuid {
         let mut id = [0; 16];
-        id.copy_from_slice(tag(&self.token_ids, parts).split_at(16).0);
+        id.copy_from_slice(hmac(&self.token_ids, parts).split_at(16).0);
         uuid::Builder::from_random_bytes(id).into_uuid()
     }
 }
@@ -132,7 +132,7 @@ impl KeyRing {
         &self.keys[0]
     }
 
-    /// Returns the key with an identifier, unless it is retired.
+    /// Returns the key with this identifier, unless it is retired.
     #[must_use]
     pub fn find(&self, kid: &str) -> Option<&Key> {
         self.good().find(|key| key.kid == kid)
@@ -143,8 +143,8 @@ impl KeyRing {
         self.keys.iter().filter(|key| !key.is_retired())
     }
 
-    /// Retires the key with an identifier, permanently. Returns false if there is none, or if it was
-    /// retired before.
+    /// Retires the key with this identifier, permanently. Returns false if there is none, or if it
+    /// was retired before.
     pub fn retire(&self, kid: &str) -> bool {
         let retire = |key: &Key| key.kid == kid && !key.retired.swap(true, Ordering::Relaxed);
         self.keys.iter().filter(|key| retire(key)).count() > 0
@@ -172,7 +172,7 @@ impl Pseudonyms {
     pub fn of(&self, purpose: &str, parts: &[&str]) -> [u8; 32] {
         let mut all: Vec<&[u8]> = vec![purpose.as_bytes()];
         all.extend(parts.iter().map(|part| part.as_bytes()));
-        tag(&self.0, &all)
+        hmac(&self.0, &all)
     }
 }
 
@@ -195,7 +195,7 @@ impl CacheKeys {
     /// Computes the name of a record from the id of its subject.
     #[must_use]
     pub fn name(&self, subject: &[u8]) -> [u8; 32] {
-        tag(&self.names, &[subject])
+        hmac(&self.names, &[subject])
     }
 
     /// Returns the key that encrypts the records.
@@ -211,8 +211,9 @@ fn subkey(hkdf: &Hkdf<Sha256>, purpose: &str) -> Option<Hmac<Sha256>> {
     Hmac::new_from_slice(key.as_slice()).ok()
 }
 
-/// Computes a tag of `parts`. Each is preceded by its length, so no two lists give the same bytes.
-fn tag(mac: &Hmac<Sha256>, parts: &[&[u8]]) -> [u8; 32] {
+/// Computes the HMAC of `parts`. Each is preceded by its length, so no two lists give the same
+/// bytes.
+fn hmac(mac: &Hmac<Sha256>, parts: &[&[u8]]) -> [u8; 32] {
     let mut mac = mac.clone();
     for part in parts {
         mac.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
@@ -246,8 +247,8 @@ mod tests {
         assert_eq!(start(&key.code_tag(parts)), 0x86f4_b95c_d5be_1b49);
         assert_eq!(start(&key.audit_tag(parts)), 0xecfc_bcae_d198_ea71);
         assert_eq!(start(&key.request_tag(parts)), 0xd014_42f5_2c87_b735);
-        assert_eq!(start(&tag(&key.token_ids, parts)), 0x14c6_dcef_d0dd_1bb5);
-        assert_eq!(key.token_id(parts).as_bytes()[..6], tag(&key.token_ids, parts)[..6]);
+        assert_eq!(start(&hmac(&key.token_ids, parts)), 0x14c6_dcef_d0dd_1bb5);
+        assert_eq!(key.token_id(parts).as_bytes()[..6], hmac(&key.token_ids, parts)[..6]);
         assert_eq!(
             start(&Pseudonyms::new(&key).unwrap().of("use", &["ab", "c"])),
             0x488b_7ed5_5e91_9147

@@ -23,11 +23,11 @@ static ALLOCATOR: ZeroAlloc<std::alloc::System> = ZeroAlloc(std::alloc::System);
 /// Exit code if the configuration is invalid (`EX_USAGE` of sysexits.h).
 const EXIT_CONFIG: u8 = 64;
 
-/// Runs the user service: registers users with a one-time code sent by email, logs them in, and
-/// verifies their access tokens, over a framed binary TCP protocol
+/// Server of the user service: registers users with a one-time code sent by email, logs them in,
+/// and verifies their access tokens, over a framed binary TCP protocol
 ///
-/// Without a command, runs the server. It is configured by environment variables only. With none
-/// set, it uses an embedded database in ./user-data and writes emails to files.
+/// Without a command, the server is started. It is configured by environment variables only. With
+/// none set, it uses an embedded database in ./user-data and writes emails to files.
 #[derive(Parser)]
 #[command(version, after_long_help = variables(), max_term_width = 100)]
 struct Cli {
@@ -200,8 +200,9 @@ async fn run(config: &Config) -> CommandResult {
     service.set_draining();
     let shutdown = async {
         if !config.drain_delay.is_zero() {
-            tracing::info!(delay = ?config.drain_delay, "shutting down; still accepting connections");
-            tokio::time::sleep(config.drain_delay).await;
+            let delay = config.drain_delay;
+            tracing::info!(?delay, "shutting down; still accepting connections");
+            tokio::time::sleep(delay).await;
         }
         tracing::info!("shutting down");
         service.stop().await;
@@ -309,10 +310,8 @@ fn variables() -> String {
     let mut text = String::from("Environment variables:\n");
     for variable in VARIABLES {
         let default = if variable.default.is_empty() { "not set" } else { variable.default };
-        text.push_str(&format!(
-            "  {:<20} {} [default: {default}]\n",
-            variable.name, variable.meaning
-        ));
+        text.push_str(&format!("  {} [default: {default}]\n", variable.name));
+        text.push_str(&indented(variable.meaning));
     }
     let secrets: Vec<&str> =
         VARIABLES.iter().filter(|variable| variable.secret).map(|variable| variable.name).collect();
@@ -322,6 +321,25 @@ fn variables() -> String {
         secrets.join(", "),
     ));
     text
+}
+
+/// Wraps a text into indented lines that fit on a terminal of 80 columns.
+fn indented(text: &str) -> String {
+    const INDENT: &str = "          ";
+    const WIDTH: usize = 78;
+    let (mut lines, mut line) = (String::new(), INDENT.to_owned());
+    for word in text.split(' ') {
+        if line.len() + 1 + word.len() > WIDTH && line.len() > INDENT.len() {
+            lines.push_str(&line);
+            lines.push('\n');
+            line = INDENT.to_owned();
+        }
+        if line.len() > INDENT.len() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    lines + &line + "\n"
 }
 
 /// Prints an error and its hint on stderr, and returns the exit code.

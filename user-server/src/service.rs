@@ -144,7 +144,8 @@ impl Service {
         let cache = cache(config, &keys, &metrics)?;
         let core = ServiceCore::assemble(config, &clock, &keys, &store, &cache, &metrics)?;
         core.revocations.load(&*store, clock.now()).await?;
-        // Before the first login, so that the time of a refusal does not reveal the class of a hash.
+        // Before the first login, so that the time of a refusal does not reveal the class of a
+        // hash.
         core.passwords.learn(store.hash_classes().await?).await;
 
         let (workers, tasks) = (CancellationToken::new(), TaskTracker::new());
@@ -389,8 +390,8 @@ async fn start_monitor(
     monitor.map(Some).map_err(|error| StartError::ListenMonitor(listen, error))
 }
 
-/// Returns the mailer. A mail server is not contacted at startup: if it is down, emails wait for it,
-/// but the service starts.
+/// Returns the mailer. A mail server is not contacted at startup: if it is down, emails wait for
+/// it, but the service starts.
 fn mailer(config: &Config) -> Result<Arc<dyn Mailer>, StartError> {
     let sender = config.sender.clone();
     if let Some(server) = &config.smtp {
@@ -418,8 +419,8 @@ async fn store(config: &Config) -> Result<Arc<dyn Store>, StartError> {
     Ok(store)
 }
 
-/// Returns the shared cache if it is configured. Otherwise the process has its own, but only without
-/// PostgreSQL, because another node could change the same database.
+/// Returns the shared cache if it is configured. Otherwise the process has its own, but only
+/// without PostgreSQL, because another node could change the same database.
 fn cache(config: &Config, keys: &KeyRing, metrics: &Metrics) -> Result<CachePorts, Fault> {
     let (life, metrics) = (config.tokens.access_life, metrics.cache.clone());
     if let Some(server) = &config.cache {

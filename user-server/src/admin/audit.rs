@@ -15,8 +15,8 @@ use crate::domain::{AuditEntry, AuditFilter, AuditKind, ChainHash, Store, Timest
 
 /// Interval at which `follow` reads new rows.
 const FOLLOW_INTERVAL: Duration = Duration::from_secs(1);
-/// Time for which `follow` reads older rows again, because transactions do not commit in the order
-/// of their times.
+/// Age up to which `follow` reads rows again, because transactions do not commit in the order of
+/// their times.
 const OVERLAP: Duration = Duration::from_secs(15);
 /// Maximum number of rows that `follow` reads at a time.
 const PAGE: u32 = 10_000;
@@ -29,7 +29,7 @@ pub struct AuditArgs {
 
 #[derive(clap::Subcommand)]
 enum AuditCommand {
-    /// List the newest rows, in ascending order
+    /// List the newest rows, oldest first
     List {
         #[command(flatten)]
         selection: RowSelection,

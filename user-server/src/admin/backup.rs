@@ -1,5 +1,5 @@
-//! The command `backup`: copies the embedded database and the secret of the data folder to one file.
-//! A server may run at the same time.
+//! The command `backup`: copies the embedded database and the secret of the data folder to one
+//! file. A server may run at the same time.
 
 use std::io::Write;
 use std::path::PathBuf;

@@ -74,8 +74,8 @@ pub fn calibrate(
         best.cost.memory_kib, best.cost.passes
     ));
     print(
-        "\nSet the first two to the same values on all nodes. Existing hashes are replaced when their \
-         users next log in.",
+        "\nSet the first two to the same values on all nodes. Existing hashes are replaced when \
+         their users next log in.",
     );
     Ok(())
 }
@@ -111,8 +111,8 @@ fn millis(duration: Duration) -> String {
     format!("{:.1} ms", duration.as_secs_f64() * 1000.0)
 }
 
-/// Returns the strongest setting that is fast enough, or the first if none is. Memory is preferred to
-/// passes, because it is what an attacker's hardware lacks.
+/// Returns the strongest setting that is fast enough, or the first if none is. Memory is preferred
+/// to passes, because it is what an attacker's hardware lacks.
 fn recommended(measurements: &[Measurement], target: Duration) -> Option<Measurement> {
     let fast = measurements.iter().filter(|one| one.busy.each <= target);
     let best = fast.max_by_key(|one| (one.cost.memory_kib, one.cost.passes));

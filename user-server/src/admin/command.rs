@@ -7,8 +7,8 @@ use crate::config::SecretError;
 /// The exit code of a command, or the error that is printed.
 pub type CommandResult = Result<u8, CommandError>;
 
-/// An error of a command, with a hint if there is one. It is not an [`std::error::Error`] itself, so
-/// that every such error converts to it. Its text is the lines `error:` and `hint:`.
+/// An error of a command, with a hint if there is one. It is not an [`std::error::Error`] itself,
+/// so that every such error converts to it. Its text is the lines `error:` and `hint:`.
 #[derive(Debug)]
 pub struct CommandError {
     message: String,

@@ -1,5 +1,5 @@
-//! The consistency check: searches for rows that violate an invariant, and changes nothing. A server
-//! may run at the same time.
+//! The consistency check: searches for rows that violate an invariant, and changes nothing. A
+//! server may run at the same time.
 
 use std::sync::Arc;
 

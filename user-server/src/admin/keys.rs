@@ -48,8 +48,8 @@ If the old secret is compromised, revoke it after step 1: user-server keys retir
 ";
 
 const REMOVE_SECRET: &str = "remove its secret from JWTSECRETKEY and JWTSECRETKEY_ACCEPT";
-const NONE_LEFT: &str = "no key is left: nobody can register or log in until JWTSECRETKEY is set to \
-                         a new secret (user-server keys new) on each node and the node is restarted";
+const NONE_LEFT: &str = "no key is left: nobody can register or log in until JWTSECRETKEY is set \
+                         to a new secret (user-server keys new) and the node is restarted";
 
 /// Runs `user-server keys`.
 ///

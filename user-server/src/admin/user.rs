@@ -248,19 +248,19 @@ fn confirmed(account: &AccountSummary) -> Result<bool, CommandError> {
 fn report(
     json: bool,
     account: &AccountSummary,
-    done: &str,
+    action: &str,
     sessions: Option<u32>,
 ) -> std::io::Result<()> {
     if json {
         return print(
-            json!({ "id": account.id.to_string(), "done": done, "sessions_ended": sessions })
+            json!({ "id": account.id.to_string(), "done": action, "sessions_ended": sessions })
                 .to_string(),
         );
     }
     let ended = sessions.map_or_else(String::new, |count| {
         format!("; {count} session{} ended", if count == 1 { "" } else { "s" })
     });
-    print(format!("{done} {} ({}){ended}", account.username, account.id))
+    print(format!("{action} {} ({}){ended}", account.username, account.id))
 }
 
 fn print(text: String) -> std::io::Result<()> {
@@ -284,7 +284,13 @@ fn as_text(account: &AccountSummary) -> String {
         .disabled_at
         .map_or_else(|| "no".to_owned(), |at| format!("since {}", timestamps::format(at)));
     format!(
-        "id        {}\nusername  {}\nemail     {}\ncreated   {}\ndisabled  {disabled}\nhash      {}\nsessions  {}",
+        "id        {}\n\
+         username  {}\n\
+         email     {}\n\
+         created   {}\n\
+         disabled  {disabled}\n\
+         hash      {}\n\
+         sessions  {}",
         account.id,
         account.username,
         account.email,

@@ -3,7 +3,7 @@
 /// An invalid setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
-    /// The variable that is invalid, or missing.
+    /// The variable that is invalid or missing.
     pub variable: &'static str,
     /// Description that contains the variable, its value unless that is a secret, and what was
     /// expected.

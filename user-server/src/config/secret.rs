@@ -20,7 +20,7 @@ pub enum SecretError {
     /// The permissions of the file are too open.
     #[error("{0} can be read by users other than its owner")]
     Readable(PathBuf),
-    /// The file was truncated.
+    /// The secret is shorter than [`MIN_SECRET`] bytes.
     #[error("the secret in the data folder is shorter than {MIN_SECRET} bytes")]
     TooShort,
 }
@@ -68,8 +68,9 @@ pub(super) fn store(folder: &Path, secret: &[u8]) -> Result<(), SecretError> {
         .map_err(|error| SecretError::File(path, error))
 }
 
-/// Writes the file completely under another name before it is linked to its own, so that no crash
-/// leaves a part of a secret. If another process was faster, its secret stays.
+/// Generates a secret and stores it in a file. The file is written completely under another name
+/// before it is linked to its own, so that no crash leaves a part of a secret. If another process
+/// was faster, its secret stays.
 fn create(path: &Path) -> std::io::Result<()> {
     let mut random = Zeroizing::new([0; 32]);
     getrandom::fill(random.as_mut_slice()).map_err(std::io::Error::other)?;

@@ -5,8 +5,8 @@ use crate::mail::{Authorities, Sender, SmtpServer, TlsMode};
 use super::vars::Reader;
 
 const CA_HINT: &str = "Set SMTP_CA to a PEM file with the certificate of the server's authority.";
-pub(super) const SENDER_HINT: &str = "Set MAIL_FROM to an address that the mail server sends for, such as \
-     `Name <name@domain.example>`.";
+pub(super) const SENDER_HINT: &str =
+    "Set MAIL_FROM to an address that the mail server sends for, or to `Name <address>`.";
 
 /// Reads the options of the mail server, if one is set.
 pub(super) fn read(vars: &mut Reader<'_>) -> Option<SmtpServer> {
@@ -66,8 +66,8 @@ fn check_host(vars: &mut Reader<'_>, host: &str, mode: TlsMode) {
             "SMTP_HOST",
             host,
             "expected a host name or an IP address",
-            "Set SMTP_HOST to a name or an address only, such as mail.domain.example. The port \
-             belongs into SMTP_PORT.",
+            "Set SMTP_HOST to a name or an address only, such as mail.domain.example, and \
+             SMTP_PORT to the port.",
         );
     } else if mode == TlsMode::None && !SmtpServer::is_loopback(host) {
         vars.invalid(

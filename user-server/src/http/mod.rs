@@ -1,5 +1,5 @@
-//! Health checks and metrics over HTTP, for operators. It changes nothing and exposes no secret, name
-//! or address, and bounds the memory and time that its clients can use.
+//! Health checks and metrics over HTTP, for operators. It changes nothing and exposes no secret,
+//! name or address, and bounds the memory and time that its clients can use.
 
 mod health;
 

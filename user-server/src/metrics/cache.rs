@@ -86,8 +86,8 @@ impl CacheMetrics {
         let breaker = gauge(
             registry,
             "user_server_cache_breaker",
-            "State of the circuit breaker for Redis: 0 closed, 1 half-open (a new connection is being \
-             tested), 2 open",
+            "State of the circuit breaker for Redis: 0 closed, 1 half-open (testing a new \
+             connection), 2 open",
         );
         Self { lookups, failures, took, breaker }
     }
@@ -118,7 +118,7 @@ impl CacheMetrics {
     }
 }
 
-/// Metrics without a registry, for tests.
+/// Metrics that are not exposed, for tests and probes.
 impl Default for CacheMetrics {
     fn default() -> Self {
         Self::build(None)

@@ -93,7 +93,7 @@ impl EmailMetrics {
     }
 }
 
-/// Metrics without a registry, for tests.
+/// Metrics that are not exposed, for tests and probes.
 impl Default for EmailMetrics {
     fn default() -> Self {
         Self::build(None)

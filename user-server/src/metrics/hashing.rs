@@ -114,7 +114,7 @@ impl HashMetrics {
     }
 }
 
-/// Metrics without a registry, for tests.
+/// Metrics that are not exposed, for tests and probes.
 impl Default for HashMetrics {
     fn default() -> Self {
         Self::build(None)

@@ -1,5 +1,5 @@
-//! Gauges of states rather than events: ages, queue lengths, memory. They are sampled at scrape time
-//! or periodically.
+//! Gauges of states rather than events: ages, queue lengths, memory. They are sampled at scrape
+//! time or periodically.
 
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;

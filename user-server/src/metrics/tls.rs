@@ -90,8 +90,8 @@ impl TlsMetrics {
         );
         registry.register(
             "user_server_tls_certificate_expiry_timestamp_seconds",
-            "Expiry time of the certificate that new connections get, in seconds since 1970; absent \
-             without TLS",
+            "Expiry time of the certificate that new connections get, in seconds since 1970; \
+             absent without TLS",
             expiry.clone(),
         );
         Self { failures, expiry, reload_failures }

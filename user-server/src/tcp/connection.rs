@@ -419,7 +419,8 @@ impl Connection {
         }
     }
 
-    /// Records which timeout has expired. A draining connection keeps its reason.
+    /// Sets the close reason to the timeout that has expired. A draining connection keeps its
+    /// reason.
     fn time_out(&mut self) {
         if self.stage == Stage::Open {
             self.counters.close_reason = match (self.frame_started, self.last_frame) {
@@ -430,14 +431,15 @@ impl Connection {
         }
     }
 
-    /// Adds a reply to the write buffer, and returns the index of its outcome.
+    /// Adds a reply to the write buffer, and returns the index of its outcome in the request
+    /// metrics.
     fn reply(&mut self, id: u32, reply: &Reply<'_>) -> usize {
         self.write_buffer.reply(id, reply)
     }
 
-    /// Closes the connection with an error: the start of the next frame, or the request that a reply
-    /// would belong to, is unknown. The error is sent after the replies to the requests in flight,
-    /// because a client takes it as the end of the connection.
+    /// Closes the connection with an error: the start of the next frame, or the request that a
+    /// reply would belong to, is unknown. The error is sent after the replies to the requests in
+    /// flight, because a client takes it as the end of the connection.
     fn close_with(&mut self, error: ErrorReply<'static>, reason: CloseReason) {
         tracing::info!(
             outcome = error.code.name(),

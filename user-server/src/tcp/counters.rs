@@ -6,9 +6,9 @@ use user_proto::{ErrorClass, ErrorCode, Reply, Request};
 
 use crate::metrics::{OutcomeLabel, RequestLabels, RequestMetrics};
 
-/// Index of every message type that is not a request.
+/// Index in the request metrics of every message type that is not a request.
 const UNKNOWN: u8 = Request::ALL.len() as u8;
-/// Index of each message type.
+/// Index of each message type in the request metrics.
 const TYPE_INDICES: [u8; 256] = {
     let mut indices = [UNKNOWN; 256];
     let mut index = 0;
@@ -19,8 +19,8 @@ const TYPE_INDICES: [u8; 256] = {
     indices
 };
 const OK: usize = 0;
-/// Index of the outcome of a request whose client had left before its reply. It follows those of
-/// the error codes.
+/// Index in the request metrics of the outcome of a request whose client had left before its reply.
+/// It follows those of the error codes.
 pub(super) const CLIENT_GONE: usize = ErrorCode::ALL.len() + 1;
 
 /// Returns the labels of the request metrics: the types and error codes of the protocol.

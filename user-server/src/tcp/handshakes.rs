@@ -27,7 +27,8 @@ pub(super) struct Handshakes {
 #[derive(Default)]
 struct OngoingHandshakes {
     next: u64,
-    /// Ordered by start. Dropping a sender ends its handshake.
+    /// One sender per handshake, by its number, so the oldest first. Dropping a sender drops the
+    /// handshake.
     senders: BTreeMap<u64, oneshot::Sender<Infallible>>,
 }
 

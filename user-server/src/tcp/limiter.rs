@@ -1,6 +1,6 @@
 //! The connection limiter: bounds the number of connections in total and per peer. Trusted peers
-//! have no limit per peer, and the last tenth of the total is reserved for them, so that no crowd
-//! of other clients keeps the gateway out.
+//! have no limit per peer, and the last tenth of the total is reserved for them, so that other
+//! clients cannot keep the gateway out.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

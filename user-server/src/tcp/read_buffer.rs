@@ -16,8 +16,8 @@ thread_local! {
     static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; THREAD_BUFFER]);
 }
 
-/// Reads once, passes the bytes to `take`, and returns their number, which is zero at the end of the
-/// stream. The bytes may contain a password, and are wiped afterwards.
+/// Reads once, passes the bytes to `take`, and returns their number, which is zero at the end of
+/// the stream. The bytes may contain a password, and are wiped afterwards.
 pub(super) fn poll_read<S: AsyncRead + Unpin>(
     stream: &mut S,
     context: &mut Context<'_>,
@@ -42,8 +42,8 @@ impl ReadBuffer {
         self.0.is_empty()
     }
 
-    /// Passes the buffered bytes followed by `bytes` to `process`, which returns the number of bytes
-    /// that it has consumed. Keeps the others.
+    /// Passes the buffered bytes followed by `bytes` to `process`, which returns the number of
+    /// bytes that it has consumed. Keeps the others.
     pub(super) fn feed(&mut self, bytes: &[u8], process: impl FnOnce(&[u8]) -> usize) {
         if self.0.is_empty() {
             let consumed = process(bytes);

@@ -60,7 +60,7 @@ impl TlsFile {
                  which the service can read."
             }
             Self::ClientAuthorities => {
-                "Set TLS_CLIENT_CA to a PEM file with the certificates of your clients' authorities."
+                "Set TLS_CLIENT_CA to a PEM file with the certificates of clients' authorities."
             }
         }
     }

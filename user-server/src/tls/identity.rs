@@ -59,7 +59,7 @@ impl Identity {
     }
 }
 
-/// The contents of the files.
+/// Contents of the files of an identity.
 pub(super) struct Material {
     certificate: Vec<u8>,
     key: Zeroizing<Vec<u8>>,

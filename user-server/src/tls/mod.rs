@@ -1,6 +1,7 @@
 //! TLS: the server's certificate, the client certificates that it accepts, and their renewal while
 //! the server runs. TLS 1.3 only, without early data and without resumption: connections live long,
-//! and each one authenticates anew. This module knows streams and files, but no frames and no users.
+//! and each one authenticates anew. This module knows streams and files, but no frames and no
+//! users.
 
 mod files;
 mod handshake_error;

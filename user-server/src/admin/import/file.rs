@@ -16,7 +16,7 @@ use crate::admin::command::CommandError;
 const MAX_ROW: usize = 256 * 1024;
 
 /// Returns true if a file with this name contains JSON lines.
-pub(in crate::admin) fn is_json_lines(path: &Path) -> bool {
+pub(crate) fn is_json_lines(path: &Path) -> bool {
     matches!(path.extension().and_then(|extension| extension.to_str()), Some("jsonl" | "ndjson"))
 }
 

@@ -7,7 +7,7 @@ use crate::domain::{Email, NewUser, Refusal, Timestamp, Username};
 use crate::password::{HashCost, accept};
 
 /// Names of the columns, as they are exported.
-pub(in crate::admin) const COLUMNS: [&str; 7] =
+pub(crate) const COLUMNS: [&str; 7] =
     ["id", "username", "email", "password_hash", "created_at", "verified", "disabled_at"];
 /// Other accepted names of columns.
 const ALIASES: [(&str, &str); 4] = [
