@@ -3,9 +3,11 @@
 
 mod health;
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hyper::body::Incoming;
@@ -13,16 +15,19 @@ use hyper::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::metrics::Metrics;
 pub use health::{Health, HealthSources};
 
-/// Maximum number of connections; further ones wait to be accepted.
+/// Maximum number of connections. To make room for another, the oldest one that has not sent a
+/// request is closed.
 const MAX_CONNECTIONS: usize = 16;
+/// Maximum time from accepting a connection to the end of its request's head.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(1);
 /// Maximum lifetime of a connection, which carries one request.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(5);
 /// Maximum size of the head of a request in bytes, the smallest that hyper accepts.
@@ -80,13 +85,19 @@ impl Monitor {
 }
 
 async fn accept(listener: TcpListener, endpoints: Arc<Endpoints>) {
-    let mut connections = JoinSet::new();
+    let (mut connections, mut order) = (JoinSet::new(), VecDeque::new());
     loop {
         tokio::select! {
             Some(_) = connections.join_next() => {}
-            accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS => match accepted {
+            accepted = listener.accept(), if has_room(&connections, &mut order) => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(serve(stream, endpoints.clone()));
+                    if connections.len() >= MAX_CONNECTIONS {
+                        close_silent(&mut order);
+                    }
+                    let silent = Arc::new(AtomicBool::new(true));
+                    let served = serve(stream, endpoints.clone(), silent.clone());
+                    let task = connections.spawn(served);
+                    order.push_back(Accepted { task, silent });
                 }
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection to METRICS_ADDR");
@@ -97,14 +108,39 @@ async fn accept(listener: TcpListener, endpoints: Arc<Endpoints>) {
     }
 }
 
-async fn serve(stream: TcpStream, endpoints: Arc<Endpoints>) {
+/// A connection that was accepted.
+struct Accepted {
+    task: AbortHandle,
+    /// Set until its request has arrived.
+    silent: Arc<AtomicBool>,
+}
+
+/// Returns true if another connection can be accepted: there are few enough, or one of them has not
+/// sent a request.
+fn has_room(connections: &JoinSet<()>, order: &mut VecDeque<Accepted>) -> bool {
+    order.retain(|accepted| !accepted.task.is_finished());
+    connections.len() < MAX_CONNECTIONS
+        || order.iter().any(|accepted| accepted.silent.load(Ordering::Relaxed))
+}
+
+/// Closes the oldest connection that has not sent a request.
+fn close_silent(order: &mut VecDeque<Accepted>) {
+    let silent = order.iter().position(|accepted| accepted.silent.load(Ordering::Relaxed));
+    if let Some(accepted) = silent.and_then(|index| order.remove(index)) {
+        accepted.task.abort();
+    }
+}
+
+async fn serve(stream: TcpStream, endpoints: Arc<Endpoints>, silent: Arc<AtomicBool>) {
     let service = service_fn(move |request| {
+        silent.store(false, Ordering::Relaxed);
         let answer = endpoints.answer(&request);
         async move { Ok::<_, Infallible>(answer) }
     });
     let mut http = http1::Builder::new();
     // One request per connection: a scraper that comes every few seconds uses no slot in between.
     http.keep_alive(false).max_buf_size(MAX_HEAD);
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
     let connection = http.serve_connection(TokioIo::new(stream), service);
     let served = tokio::time::timeout(CONNECTION_TIMEOUT, connection).await;
     if !matches!(served, Ok(Ok(()))) {

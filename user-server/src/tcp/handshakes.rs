@@ -1,7 +1,8 @@
 //! TLS handshakes that are not complete yet: bounded in time and number. If there are too many, the
-//! oldest is dropped, so that clients that stall do not hold up others.
+//! oldest one of the peer that has the most is dropped, so that clients that stall do not hold up
+//! others. Handshakes of trusted addresses are dropped last.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -9,6 +10,8 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
+use crate::domain::ClientNetwork;
+use crate::handler::Peer;
 use crate::metrics::HandshakeFailure;
 use crate::tls::{HandshakeError, Tls, TlsStream};
 
@@ -27,9 +30,15 @@ pub(super) struct Handshakes {
 #[derive(Default)]
 struct OngoingHandshakes {
     next: u64,
-    /// One sender per handshake, by its number, so the oldest first. Dropping a sender drops the
-    /// handshake.
-    senders: BTreeMap<u64, oneshot::Sender<Infallible>>,
+    /// The handshakes by their numbers, so the oldest first.
+    handshakes: BTreeMap<u64, Handshake>,
+}
+
+struct Handshake {
+    /// The network of a peer that is not trusted.
+    network: Option<ClientNetwork>,
+    /// Dropping it drops the handshake.
+    _guard: oneshot::Sender<Infallible>,
 }
 
 /// A handshake that did not lead to a connection.
@@ -53,9 +62,10 @@ impl Handshakes {
     pub(super) async fn handshake(
         &self,
         stream: TcpStream,
+        peer: &Peer,
         timeout: Duration,
     ) -> Result<TlsStream<TcpStream>, FailedHandshake> {
-        let (number, pushed_out) = self.register();
+        let (number, pushed_out) = self.register(peer);
         let result = tokio::select! {
             result = tokio::time::timeout(timeout, self.accept(stream)) => {
                 result.unwrap_or_else(|_| Err(failed(HandshakeFailure::Timeout, "timed out")))
@@ -64,7 +74,7 @@ impl Handshakes {
                 Err(failed(HandshakeFailure::PushedOut, "dropped in favour of newer handshakes"))
             }
         };
-        self.ongoing().senders.remove(&number);
+        self.ongoing().handshakes.remove(&number);
         result
     }
 
@@ -77,18 +87,11 @@ impl Handshakes {
         }
     }
 
-    /// Registers a handshake, and drops the oldest if there are too many. Returns its number, and a
+    /// Registers a handshake, and drops another if there are too many. Returns its number, and a
     /// receiver that is closed when the handshake is dropped in turn.
-    fn register(&self) -> (u64, oneshot::Receiver<Infallible>) {
-        let (sender, pushed_out) = oneshot::channel();
-        let mut ongoing = self.ongoing();
-        if ongoing.senders.len() >= MAX_HANDSHAKES {
-            ongoing.senders.pop_first();
-        }
-        let number = ongoing.next;
-        ongoing.next += 1;
-        ongoing.senders.insert(number, sender);
-        (number, pushed_out)
+    fn register(&self, peer: &Peer) -> (u64, oneshot::Receiver<Infallible>) {
+        let network = (!peer.trusted).then(|| ClientNetwork::from(peer.ip));
+        self.ongoing().register(network)
     }
 
     fn ongoing(&self) -> MutexGuard<'_, OngoingHandshakes> {
@@ -96,6 +99,75 @@ impl Handshakes {
     }
 }
 
+impl OngoingHandshakes {
+    fn register(&mut self, network: Option<ClientNetwork>) -> (u64, oneshot::Receiver<Infallible>) {
+        let (guard, pushed_out) = oneshot::channel();
+        if self.handshakes.len() >= MAX_HANDSHAKES
+            && let Some(number) = self.to_drop()
+        {
+            self.handshakes.remove(&number);
+        }
+        let number = self.next;
+        self.next += 1;
+        self.handshakes.insert(number, Handshake { network, _guard: guard });
+        (number, pushed_out)
+    }
+
+    /// Returns the oldest handshake of the network that has the most. Trusted peers count as the
+    /// network with the fewest.
+    fn to_drop(&self) -> Option<u64> {
+        let mut counts: HashMap<ClientNetwork, usize> = HashMap::new();
+        for network in self.handshakes.values().filter_map(|handshake| handshake.network) {
+            *counts.entry(network).or_default() += 1;
+        }
+        let count = |handshake: &Handshake| {
+            handshake.network.and_then(|network| counts.get(&network)).copied().unwrap_or(0)
+        };
+        let most = self.handshakes.values().map(count).max()?;
+        self.handshakes.iter().find(|(_, handshake)| count(handshake) == most).map(|(n, _)| *n)
+    }
+}
+
 fn failed(reason: HandshakeFailure, message: &str) -> FailedHandshake {
     FailedHandshake::Tls(HandshakeError { reason, message: message.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn network(ip: &str) -> Option<ClientNetwork> {
+        Some(ClientNetwork::from(ip.parse::<std::net::IpAddr>().unwrap()))
+    }
+
+    #[test]
+    fn the_peer_with_the_most_handshakes_makes_room() {
+        let mut ongoing = OngoingHandshakes::default();
+        let (_, mut gateway) = ongoing.register(None);
+        let (_, mut user) = ongoing.register(network("192.0.2.1"));
+        let flood: Vec<_> =
+            (2..MAX_HANDSHAKES).map(|_| ongoing.register(network("192.0.2.9"))).collect();
+        for _ in 0..10 {
+            ongoing.register(network("192.0.2.2"));
+        }
+        assert_eq!(ongoing.handshakes.len(), MAX_HANDSHAKES);
+        assert!(gateway.try_recv() == Err(oneshot::error::TryRecvError::Empty));
+        assert!(user.try_recv() == Err(oneshot::error::TryRecvError::Empty));
+        let dropped = |(_, mut receiver): (_, oneshot::Receiver<Infallible>)| {
+            receiver.try_recv() == Err(oneshot::error::TryRecvError::Closed)
+        };
+        let dropped: Vec<bool> = flood.into_iter().map(dropped).collect();
+        assert_eq!(dropped.iter().filter(|dropped| **dropped).count(), 10);
+        assert!(dropped[..10].iter().all(|dropped| *dropped), "the oldest first");
+    }
+
+    #[test]
+    fn trusted_peers_make_room_only_among_themselves() {
+        let mut ongoing = OngoingHandshakes::default();
+        let mut gateways: Vec<_> = (0..MAX_HANDSHAKES).map(|_| ongoing.register(None)).collect();
+        ongoing.register(None);
+        assert_eq!(ongoing.handshakes.len(), MAX_HANDSHAKES);
+        assert_eq!(gateways[0].1.try_recv(), Err(oneshot::error::TryRecvError::Closed));
+        assert_eq!(gateways[1].1.try_recv(), Err(oneshot::error::TryRecvError::Empty));
+    }
 }

@@ -138,7 +138,7 @@ impl Admission {
         let accepted = Instant::now();
         let drain = &self.context.shutdown.drain;
         let result = tokio::select! {
-            result = handshakes.handshake(stream, self.context.limits.first_frame) => result,
+            result = handshakes.handshake(stream, &peer, self.context.limits.first_frame) => result,
             () = drain.cancelled() => return,
         };
         match result {

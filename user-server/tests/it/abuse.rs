@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpSocket;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use user_proto::{Common, ErrorCode, Logout, Request, ResendCode, VerifyEmail};
 use uuid::Uuid;
 
 use crate::postgres::node;
-use crate::support::{PASSWORD, Process, check, login, postgres};
+use crate::support::{PASSWORD, Process, TestServer, check, login, postgres};
 
 /// The address that attacks come from, with any port.
 const ATTACKER: ([u8; 4], u16) = ([127, 0, 0, 9], 0);
@@ -156,4 +156,27 @@ async fn a_flood_of_resends_does_not_delay_revocations() {
     attackers.shutdown().await;
     one.stop().await;
     other.stop().await;
+}
+
+/// Connections to the health checks that send nothing do not hold up one that does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn silent_connections_do_not_block_the_health_checks() {
+    let server = TestServer::start_with(&[("METRICS_ADDR", "127.0.0.1:0")]).await;
+    let address = server.service.monitor_address().unwrap();
+    let mut silent = Vec::new();
+    for _ in 0..64 {
+        silent.push(TcpStream::connect(address).await.unwrap());
+    }
+    for path in ["/livez", "/readyz", "/metrics"] {
+        let began = Instant::now();
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: t\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{path}: {answer}");
+        assert!(began.elapsed() < Duration::from_millis(900), "{path}: {:?}", began.elapsed());
+    }
+    drop(silent);
+    server.stop().await;
 }
