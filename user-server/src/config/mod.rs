@@ -151,7 +151,7 @@ impl Config {
             vars.invalid(
                 "LISTEN_ADDR",
                 &text,
-                "passwords would cross the network in plaintext",
+                "expected a loopback address: passwords would cross the network in plaintext",
                 "Set TLS_CERT and TLS_KEY, or listen on 127.0.0.1, or set ALLOW_PLAINTEXT=1 if the \
                  network is private.",
             );

@@ -64,7 +64,7 @@ fn all_errors_are_reported_at_once_with_their_hints() {
     assert!(
         text.contains(
             "error: invalid value \"70000\" for TCP_PORT: expected an integer from 0 to 65535\n\
-             hint: Correct the value, or unset TCP_PORT to use the default, 3001.\n"
+             hint: Correct the value, or unset TCP_PORT to use the default (3001).\n"
         ),
         "{text}"
     );

@@ -469,6 +469,6 @@ fn default_hint(name: &str, default: &str) -> String {
     if default.is_empty() {
         format!("Correct the value, or unset {name}.")
     } else {
-        format!("Correct the value, or unset {name} to use the default, {default}.")
+        format!("Correct the value, or unset {name} to use the default ({default}).")
     }
 }
