@@ -425,8 +425,8 @@ fn cache(config: &Config, keys: &KeyRing, metrics: &Metrics) -> Result<CachePort
     let (life, metrics) = (config.tokens.access_life, metrics.cache.clone());
     if let Some(server) = &config.cache {
         let timeouts = RedisTimeouts::default();
-        let redis = Arc::new(RedisCache::start(server.clone(), keys, life, timeouts, metrics)?);
-        return Ok(CachePorts { records: redis.clone(), wakeups: redis });
+        let cache = Arc::new(RedisCache::start(server.clone(), keys, life, timeouts, metrics)?);
+        return Ok(CachePorts { records: cache.clone(), wakeups: cache });
     }
     let records = match config.postgres {
         Some(_) => LocalCache::none(metrics),

@@ -2,7 +2,7 @@
 
 use user_proto::{Reply, Request};
 
-use super::execute_once::Replay;
+use super::replay::Replay;
 use super::{ClockReading, Handle, Services};
 use crate::domain::{Refusal, RequestContext, UseCaseResult};
 

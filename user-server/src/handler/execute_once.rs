@@ -3,14 +3,12 @@
 use bytes::BytesMut;
 use user_proto::limits::MAX_FRAME;
 use user_proto::{Common, IdempotencyKey, Reply, Request};
-use uuid::Uuid;
 use zeroize::Zeroize;
 
+use super::replay::Replay;
 use super::{Services, dispatch};
-use crate::domain::{Fault, RecordedOutcome, RequestContext, UseCaseResult};
+use crate::domain::{Fault, RequestContext, UseCaseResult};
 use crate::idempotency::IdempotencyDecision;
-use crate::tokens::TokenPair;
-use crate::users::CodeSent;
 
 /// Executes a request under its key, or replays its outcome.
 pub(super) async fn execute(
@@ -34,38 +32,6 @@ pub(super) async fn execute(
             answer
         }
     }
-}
-
-/// The stored outcome of a completed request, from which its reply is made again.
-#[derive(Clone, Copy)]
-pub(super) struct Replay<'a> {
-    pub(super) outcome: &'a RecordedOutcome,
-    /// The name of the server key that the tokens of the reply are signed with.
-    kid: &'a str,
-    key: IdempotencyKey,
-}
-
-impl Replay<'_> {
-    /// Returns what the reply states about the code of the recorded verification.
-    pub(super) fn code_sent(self, services: &Services) -> UseCaseResult<CodeSent> {
-        let id = self.outcome.verification_id.ok_or_else(missing)?;
-        Ok(services.users.code_sent(id))
-    }
-
-    /// Returns the same tokens for the recorded session, unless it has ended since.
-    pub(super) async fn token_pair(self, services: &Services) -> UseCaseResult<TokenPair> {
-        let session = self.outcome.session.as_ref().ok_or_else(missing)?;
-        let key = Uuid::from_bytes(self.key.0);
-        services.tokens.reissue(session, self.kid, key, self.outcome.at).await
-    }
-
-    pub(super) fn user_id(self) -> UseCaseResult<Uuid> {
-        Ok(self.outcome.user_id.ok_or_else(missing)?)
-    }
-}
-
-fn missing() -> Fault {
-    Fault::internal("the outcome of an idempotency key lacks what its reply needs")
 }
 
 /// The canonical encoding of a request without its common tags. Wiped on drop, since it contains

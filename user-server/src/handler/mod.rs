@@ -6,6 +6,7 @@
 
 mod dispatch;
 mod execute_once;
+mod replay;
 mod replies;
 mod sizes;
 
@@ -36,7 +37,7 @@ use crate::domain::{Fault, Refusal, RequestContext, Timestamp, UseCaseResult};
 use crate::idempotency::Idempotency;
 use crate::tokens::Tokens;
 use crate::users::Users;
-use execute_once::Replay;
+use replay::Replay;
 
 pub use replies::{busy, frame_error, malformed_id, needs_tls, no_slot, undecodable};
 

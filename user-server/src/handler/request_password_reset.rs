@@ -2,7 +2,7 @@
 
 use user_proto::{PasswordResetRequested, RequestPasswordReset};
 
-use super::execute_once::Replay;
+use super::replay::Replay;
 use super::{Handle, Services, sizes};
 use crate::domain::{Refusal, RequestContext, UseCaseResult};
 

@@ -2,7 +2,7 @@
 
 use user_proto::{CodeResent, ResendCode};
 
-use super::execute_once::Replay;
+use super::replay::Replay;
 use super::replies::seconds;
 use super::{Handle, Services};
 use crate::domain::{Refusal, RequestContext, UseCaseResult};

@@ -43,7 +43,7 @@ async fn a_copy_made_beside_the_server_can_be_taken_back() {
     assert!(careful.code == Some(1) && careful.error.contains("--force"), "{careful:?}");
     let restored = run_in(folder.path(), &["restore", "copy", "--force"], &[]);
     assert!(
-        restored.code == Some(0) && restored.output.contains("ended 1 sessions"),
+        restored.code == Some(0) && restored.output.contains("ended 1 session "),
         "{restored:?}"
     );
 
@@ -67,7 +67,7 @@ async fn a_copy_made_beside_the_server_can_be_taken_back() {
     assert_eq!(check(&client, &text(&session.access_token)).await, None);
     outcome(client.call(refresh(&text(&session.refresh_token))).await).unwrap();
     for companion in
-        ["users.db.coming", "users.db.coming-wal", "users.db.coming.part", "jwt-secret.part"]
+        ["users.db.restore", "users.db.restore-wal", "users.db.restore.part", "jwt-secret.part"]
     {
         assert!(!process.data().join(companion).exists(), "{companion}");
     }
@@ -146,7 +146,7 @@ async fn a_copy_of_postgres_is_made_safe_after_it_was_put_back() {
     put_back.args(["--exit-on-error", "--no-owner", "-d", to[0].1]).arg(folder.path().join("copy"));
     assert!(put_back.status().unwrap().success());
     let said = run_in(folder.path(), &["restore", "--after-pg-restore"], &to);
-    assert!(said.code == Some(0) && said.output.contains("ended 1 sessions"), "{said:?}");
+    assert!(said.code == Some(0) && said.output.contains("ended 1 session "), "{said:?}");
 
     let process = Process::start_in(folder, &to);
     let client = process.client();

@@ -127,7 +127,7 @@ async fn each_invariant_is_found_broken_on_sqlite() {
     let written =
         inspect(&store).await.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
     assert!(
-        written.contains("WRONG  users: each name has its canonical key: 1 not: "),
+        written.contains("WRONG  users: each name has its canonical key: 1 violation: "),
         "{written}"
     );
     assert!(

@@ -75,7 +75,7 @@ async fn an_imported_user_logs_in_and_has_a_hash_of_ours_after() {
     let said = import(folder.path(), &["users.csv"], &[]);
     assert_eq!(
         (said.code, said.output.as_str()),
-        (Some(0), "4 imported, 0 there already, 0 refused\n"),
+        (Some(0), "4 imported, 0 already present, 0 rejected\n"),
         "{said:?}"
     );
 

@@ -286,11 +286,12 @@ fn without_comments(text: &str) -> String {
 
 /// The top-level modules that a file names.
 fn used_modules(source: &Source, modules: &Names) -> Names {
+    let own = source.top_level();
     let paths = absolute_paths(source);
     paths
         .into_iter()
         .filter_map(|path| path.into_iter().next())
-        .filter(|m| modules.contains(m))
+        .filter(|used| modules.contains(used) && used != own)
         .collect()
 }
 

@@ -64,7 +64,7 @@ async fn day_at_the_desk(desk: &Desk) {
     assert_eq!((line["username"].as_str(), line["id"].as_str()), (Some("ada"), Some(id.as_str())));
     assert_eq!(desk.done(&["list", "--after", "ada"]), "");
 
-    assert!(desk.done(&["end-sessions", &id]).contains("1 sessions ended"));
+    assert!(desk.done(&["end-sessions", &id]).contains("1 session ended"));
     until(&client, &ada.access(), ErrorCode::SESSION_REVOKED).await;
     let refresh =
         RefreshToken { refresh_token: ada.session.refresh_token.expose_str().unwrap().into() };
@@ -72,7 +72,7 @@ async fn day_at_the_desk(desk: &Desk) {
 
     let session = outcome(client.call(login("ada", PASSWORD)).await).unwrap();
     let access = session.access_token.expose_str().unwrap();
-    assert!(desk.done(&["disable", "Ada"]).contains("1 sessions ended"));
+    assert!(desk.done(&["disable", "Ada"]).contains("1 session ended"));
     until(&client, access, ErrorCode::SESSION_REVOKED).await;
     let refresh =
         RefreshToken { refresh_token: session.refresh_token.expose_str().unwrap().into() };

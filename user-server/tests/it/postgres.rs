@@ -244,7 +244,7 @@ fn check_proves_what_is_named() {
     let settings = [("PostgreSQL", url.as_str()), ("JWTSECRETKEY", SECRET), ("MAIL_DIR", "mails")];
     let fresh = run_in(folder.path(), &["check"], &settings);
     assert_eq!(fresh.code, Some(0), "{fresh:?}");
-    let newest = format!("a start brings it to {}", PostgresStore::newest_schema());
+    let newest = format!("the next start updates it to {}", PostgresStore::newest_schema());
     assert!(fresh.output.contains(&newest), "{fresh:?}");
 
     let by_hand = [&settings[..], &[("MIGRATE", "off")]].concat();

@@ -194,7 +194,7 @@ async fn the_operator_is_told_where_mails_go_and_why_they_do_not() {
         ("LOG", "trace"),
     ]);
     assert!(
-        server.printed.contains(&format!("mails     smtp://localhost:{port} (no TLS)")),
+        server.printed.contains(&format!("emails    smtp://localhost:{port} (no TLS)")),
         "{}",
         server.printed
     );

@@ -203,14 +203,15 @@ fn what_is_wrong_with_a_certificate_is_told_with_its_variable() {
         settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let told = |settings: &[(&str, &str)]| run_in(place, &["check"], settings);
     let said = told(&settings);
-    assert!(said.code == Some(0) && said.output.contains("good for"), "{said:?}");
+    assert!(said.code == Some(0) && said.output.contains("is valid for"), "{said:?}");
     let said = told(&settings[..1]);
-    assert!(said.code == Some(64) && said.error.contains("TLS_KEY: it is missing"), "{said:?}");
+    assert!(said.code == Some(64) && said.error.contains("TLS_KEY is not set"), "{said:?}");
     let other = authority.certify();
     std::fs::write(place.join("server.key"), &other.key).unwrap();
     let said = told(&settings);
     assert!(
-        said.code == Some(64) && said.error.contains("TLS_KEY: it is the key of another"),
+        said.code == Some(64)
+            && said.error.contains("for TLS_KEY: the key does not match the certificate"),
         "{said:?}"
     );
     assert!(!said.error.contains(other.key.lines().nth(1).unwrap()), "{said:?}");

@@ -31,12 +31,12 @@ fn what_is_refused_has_its_line_and_its_reason() {
     let rehearsed = import(folder.path(), &["users.csv", "--dry-run"], &[]);
     assert_eq!(
         (rehearsed.code, rehearsed.output.as_str()),
-        (Some(1), "2 would be imported, 0 there already, 7 refused\n")
+        (Some(1), "2 would be imported, 0 already present, 7 rejected\n")
     );
     let said = import(folder.path(), &["users.csv", "--rejects", "refused.csv"], &[]);
     assert_eq!(
         (said.code, said.output.as_str()),
-        (Some(1), "2 imported, 0 there already, 7 refused\n"),
+        (Some(1), "2 imported, 0 already present, 7 rejected\n"),
         "{said:?}"
     );
     let path = folder.path().join("refused.csv");
@@ -46,7 +46,7 @@ fn what_is_refused_has_its_line_and_its_reason() {
         "line,id,reason",
         "3,",
         "username is taken",
-        "4,,id: it is no UUID",
+        "4,,id: not a UUID",
         "cost is higher than 14",
         "\n6,",
         "\n7,",
@@ -63,7 +63,7 @@ fn what_is_refused_has_its_line_and_its_reason() {
     let again = import(folder.path(), &["users.csv", "--include-unverified"], &[]);
     assert_eq!(
         (again.code, again.output.as_str()),
-        (Some(1), "1 imported, 2 there already, 6 refused\n")
+        (Some(1), "1 imported, 2 already present, 6 rejected\n")
     );
 }
 
@@ -88,7 +88,7 @@ async fn it_is_done_beside_a_running_server_and_again() {
     let whole = import(process.location(), &["users.jsonl"], &[]);
     assert_eq!(
         (whole.code, whole.output.as_str()),
-        (Some(0), "600 imported, 600 there already, 0 refused\n")
+        (Some(0), "600 imported, 600 already present, 0 rejected\n")
     );
     let client = process.client();
     outcome(client.call(login("user7", PASSWORD)).await).unwrap();
@@ -96,7 +96,7 @@ async fn it_is_done_beside_a_running_server_and_again() {
     let again = import(process.location(), &["users.jsonl"], &[]);
     assert_eq!(
         (again.code, again.output.as_str()),
-        (Some(0), "0 imported, 1200 there already, 0 refused\n")
+        (Some(0), "0 imported, 1200 already present, 0 rejected\n")
     );
 }
 
@@ -150,10 +150,10 @@ fn who_imports_is_written_down(settings: &[(&str, &str)]) {
     assert_eq!(by(&["users.csv"]).code, Some(1));
     assert_eq!(by(&["users.csv"]).code, Some(1));
     let expected = [
-        "begun",
-        "2 added, 0 there already, 1 refused",
-        "begun",
-        "0 added, 2 there already, 1 refused",
+        "started",
+        "2 added, 0 already present, 1 rejected",
+        "started",
+        "0 added, 2 already present, 1 rejected",
     ];
     assert_eq!(
         told(folder.path(), "imported", settings),

@@ -47,7 +47,11 @@ async fn measure(users: usize, settings: &[(&str, &str)]) -> Figures {
     let began = Instant::now();
     let said = import(folder.path(), &["users.csv"], settings);
     let took = began.elapsed();
-    assert_eq!(said.output, format!("{users} imported, 0 there already, 0 refused\n"), "{said:?}");
+    assert_eq!(
+        said.output,
+        format!("{users} imported, 0 already present, 0 rejected\n"),
+        "{said:?}"
+    );
 
     let process = Process::start_in(folder, settings);
     let client = process.client();

@@ -1,0 +1,41 @@
+//! The outcome of a completed request, from which its reply is made again.
+
+use user_proto::IdempotencyKey;
+use uuid::Uuid;
+
+use super::Services;
+use crate::domain::{Fault, RecordedOutcome, UseCaseResult};
+use crate::tokens::TokenPair;
+use crate::users::CodeSent;
+
+/// The stored outcome of a completed request, from which its reply is made again.
+#[derive(Clone, Copy)]
+pub(super) struct Replay<'a> {
+    pub(super) outcome: &'a RecordedOutcome,
+    /// The name of the server key that the tokens of the reply are signed with.
+    pub(super) kid: &'a str,
+    pub(super) key: IdempotencyKey,
+}
+
+impl Replay<'_> {
+    /// Returns what the reply states about the code of the recorded verification.
+    pub(super) fn code_sent(self, services: &Services) -> UseCaseResult<CodeSent> {
+        let id = self.outcome.verification_id.ok_or_else(missing)?;
+        Ok(services.users.code_sent(id))
+    }
+
+    /// Returns the same tokens for the recorded session, unless it has ended since.
+    pub(super) async fn token_pair(self, services: &Services) -> UseCaseResult<TokenPair> {
+        let session = self.outcome.session.as_ref().ok_or_else(missing)?;
+        let key = Uuid::from_bytes(self.key.0);
+        services.tokens.reissue(session, self.kid, key, self.outcome.at).await
+    }
+
+    pub(super) fn user_id(self) -> UseCaseResult<Uuid> {
+        Ok(self.outcome.user_id.ok_or_else(missing)?)
+    }
+}
+
+fn missing() -> Fault {
+    Fault::internal("the outcome of an idempotency key lacks what its reply needs")
+}
