@@ -64,6 +64,12 @@ pub enum Reason {
     /// Tags are repeated or not in increasing order.
     #[error("has tags that are not in strictly increasing order")]
     TagOrder,
+    /// A row of a list has an even tag. All tags of rows are odd.
+    #[error("has a row with an even tag")]
+    EvenTagInRow,
+    /// Bytes follow the last row of a tagged list.
+    #[error("has trailing bytes")]
+    TrailingBytes,
 }
 
 /// The message does not fit into a frame.

@@ -36,6 +36,8 @@ pub enum FieldKind {
     Key,
     /// An empty value: the presence of the tag is the information.
     Flag,
+    /// A list of rows with these fields.
+    List(&'static [FieldLayout]),
 }
 
 impl FieldKind {
@@ -54,14 +56,15 @@ impl FieldKind {
             Self::Code => "code",
             Self::Key => "key",
             Self::Flag => "flag",
+            Self::List(_) => "list",
         }
     }
 
     /// Returns the size of a value in bytes, or `None` if the size varies.
     #[must_use]
-    pub fn size(self) -> Option<usize> {
+    pub const fn size(self) -> Option<usize> {
         match self {
-            Self::Text | Self::Secret | Self::Address => None,
+            Self::Text | Self::Secret | Self::Address | Self::List(_) => None,
             Self::Uuid | Self::Key => Some(16),
             Self::Instant => Some(8),
             Self::Seconds | Self::Millis | Self::Number => Some(4),

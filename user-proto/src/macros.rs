@@ -17,6 +17,8 @@ macro_rules! field_type {
     (code $lt:tt) => { $crate::error_code::ErrorCode };
     (key $lt:tt) => { $crate::value::IdempotencyKey };
     (flag $lt:tt) => { () };
+    (list $row:ident [$lt:lifetime]) => { Vec<$row<$lt>> };
+    (list $row:ident []) => { Vec<$row> };
 }
 
 /// The kind of a field, as data.
@@ -54,6 +56,9 @@ macro_rules! field_kind {
     (flag) => {
         $crate::layout::FieldKind::Flag
     };
+    (list $row:ident) => {
+        $crate::layout::FieldKind::List($row::LAYOUT)
+    };
 }
 
 /// The value of a field without borrowed data.
@@ -66,6 +71,9 @@ macro_rules! field_owned {
     };
     (address $value:expr) => {
         $value.into_owned()
+    };
+    (list $row:ident $value:expr) => {
+        $value.into_iter().map(|row| row.owned()).collect()
     };
     ($other:ident $value:expr) => {
         $value
@@ -92,21 +100,22 @@ macro_rules! debug_name {
 macro_rules! fields {
     (
         $(#[$doc:meta])* $name:ident [$($lt:lifetime)?] $g:tt [$($kind:ident)?]
-        { $($field:ident: $type:ident),* } { $($tag:literal $opt:ident: $opt_type:ident),* }
+        { $($field:ident: $type:ident $($row:ident)?),* }
+        { $($tag:literal $opt:ident: $opt_type:ident $($opt_row:ident)?),* }
     ) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq)]
         pub struct $name<$($lt,)? $(const $kind: u8)?> {
             $(
-                #[doc = concat!("Required field of kind `", stringify!($type), "`.")]
-                pub $field: field_type!($type $g),
+                #[doc = concat!("Required field of kind `", stringify!($type $($row)?), "`.")]
+                pub $field: field_type!($type $($row)? $g),
             )*
             $(
                 #[doc = concat!(
-                    "Optional field of kind `", stringify!($opt_type),
+                    "Optional field of kind `", stringify!($opt_type $($opt_row)?),
                     "`, tag `", stringify!($tag), "`."
                 )]
-                pub $opt: Option<field_type!($opt_type $g)>,
+                pub $opt: Option<field_type!($opt_type $($opt_row)? $g)>,
             )*
         }
 
@@ -123,12 +132,12 @@ macro_rules! fields {
             const LAYOUT: &'static [$crate::layout::FieldLayout] = &[
                 $($crate::layout::FieldLayout {
                     name: stringify!($field),
-                    kind: field_kind!($type),
+                    kind: field_kind!($type $($row)?),
                     tag: None,
                 },)*
                 $($crate::layout::FieldLayout {
                     name: stringify!($opt),
-                    kind: field_kind!($opt_type),
+                    kind: field_kind!($opt_type $($opt_row)?),
                     tag: Some($tag),
                 },)*
             ];
@@ -141,8 +150,8 @@ macro_rules! fields {
 
             fn owned(self) -> with_lifetime!('static $name $g [$($kind)?]) {
                 $name {
-                    $($field: field_owned!($type self.$field),)*
-                    $($opt: self.$opt.map(|value| field_owned!($opt_type value)),)*
+                    $($field: field_owned!($type $($row)? self.$field),)*
+                    $($opt: self.$opt.map(|value| field_owned!($opt_type $($opt_row)? value)),)*
                 }
             }
 
@@ -169,11 +178,12 @@ macro_rules! fields {
 macro_rules! body {
     (
         $(#[$doc:meta])* $name:ident [$($lt:lifetime)?] $g:tt [$($kind:ident)?]
-        { $($field:ident: $type:ident),* } { $($tag:literal $opt:ident: $opt_type:ident),* }
+        { $($field:ident: $type:ident $($row:ident)?),* }
+        { $($tag:literal $opt:ident: $opt_type:ident $($opt_row:ident)?),* }
     ) => {
         fields! {
             $(#[$doc])* $name [$($lt)?] $g [$($kind)?]
-            { $($field: $type),* } { $($tag $opt: $opt_type),* }
+            { $($field: $type $($row)?),* } { $($tag $opt: $opt_type $($opt_row)?),* }
         }
 
         impl<'b, $(const $kind: u8)?> $crate::wire::Decode<'b>
@@ -223,6 +233,47 @@ macro_rules! message {
     };
 }
 
+/// The rows of lists.
+macro_rules! rows {
+    ($(
+        $name:ident $(<$lt:lifetime>)?
+        { $($field:ident: $type:ident),* $(; $($tag:literal $opt:ident: $opt_type:ident),*)? }
+    )*) => {$(
+        body! {
+            /// One row of a list.
+            $name [$($lt)?] [$($lt)?] []
+            { $($field: $type),* } { $($($tag $opt: $opt_type),*)? }
+        }
+
+        $($(const _: () = assert!($tag % 2 == 1, "the tags of a row are odd");)*)?
+
+        impl<$($lt)?> $name<$($lt)?> {
+            /// Copies borrowed data, so that the row no longer depends on the read buffer.
+            #[must_use]
+            pub fn into_owned(self) -> with_lifetime!('static $name [$($lt)?] []) {
+                self.owned()
+            }
+        }
+
+        impl<'b> $crate::list::Row<'b> for with_lifetime!('b $name [$($lt)?] []) {
+            const MIN_SIZE: usize = 0 $(+ match field_kind!($type).size() {
+                Some(size) => size,
+                None => 2,
+            })*;
+
+            fn put(&self, out: &mut $crate::wire::Writer<'_>) {
+                self.put_fields(out);
+            }
+        }
+
+        impl $crate::list::ViewRow for with_lifetime!('_ $name [$($lt)?] []) {
+            fn view_row(&self, visit: &mut dyn FnMut($crate::view::FieldView<'_>)) {
+                self.view_fields(visit);
+            }
+        }
+    )*};
+}
+
 /// `true` for a request that may be repeated when its outcome is unknown.
 macro_rules! is_safe {
     (safe) => {
@@ -237,7 +288,10 @@ macro_rules! is_safe {
 macro_rules! requests {
     ($(
         $code:literal $name:ident $(<$lt:lifetime>)? => $reply:ty, $retry:ident
-        { $($field:ident: $type:ident),* $(; $($tag:literal $opt:ident: $opt_type:ident),*)? }
+        {
+            $($field:ident: $type:ident $($row:ident)?),*
+            $(; $($tag:literal $opt:ident: $opt_type:ident $($opt_row:ident)?),*)?
+        }
     )*) => {
         $(
             body! {
@@ -246,7 +300,7 @@ macro_rules! requests {
                     stringify!($reply), "`."
                 )]
                 $name [$($lt)?] [$($lt)?] []
-                { $($field: $type),* } { $($($tag $opt: $opt_type),*)? }
+                { $($field: $type $($row)?),* } { $($($tag $opt: $opt_type $($opt_row)?),*)? }
             }
             message! { $code $name [$($lt)?] [$($lt)?] }
 
@@ -287,13 +341,16 @@ macro_rules! requests {
 macro_rules! shared {
     ($(
         $name:ident $(<$lt:lifetime>)?
-        { $($field:ident: $type:ident),* $(; $($tag:literal $opt:ident: $opt_type:ident),*)? }
+        {
+            $($field:ident: $type:ident $($row:ident)?),*
+            $(; $($tag:literal $opt:ident: $opt_type:ident $($opt_row:ident)?),*)?
+        }
     )*) => {
         $(
             body! {
                 /// The fields that several replies share. `TYPE` is the type byte of the reply.
                 $name [$($lt)?] [$($lt)?] [TYPE]
-                { $($field: $type),* } { $($($tag $opt: $opt_type),*)? }
+                { $($field: $type $($row)?),* } { $($($tag $opt: $opt_type $($opt_row)?),*)? }
             }
         )*
     };
@@ -303,12 +360,15 @@ macro_rules! shared {
 macro_rules! replies {
     ($(
         $code:literal $name:ident $(<$lt:lifetime>)? $(= $shared:ident)?
-        $({ $($field:ident: $type:ident),* $(; $($tag:literal $opt:ident: $opt_type:ident),*)? })?
+        $({
+            $($field:ident: $type:ident $($row:ident)?),*
+            $(; $($tag:literal $opt:ident: $opt_type:ident $($opt_row:ident)?),*)?
+        })?
     )*) => {
         $(
             reply! {
                 $code $name [$($lt)?] [$($lt)?] $(= $shared)?
-                $({ $($field: $type),* } { $($($tag $opt: $opt_type),*)? })?
+                $({ $($field: $type $($row)?),* } { $($($tag $opt: $opt_type $($opt_row)?),*)? })?
             }
         )*
 

@@ -11,6 +11,9 @@ use crate::message::{Message, ReplyMessage, RequestMessage};
 use crate::view::FieldView;
 use crate::wire::{Decode, NoOtherTags, OtherTags, Writer, tagged_value, unknown_tag};
 
+// Rows of lists. Row { required fields; odd tag and optional field }.
+rows! {}
+
 // Type, request => reply, retry { required fields; tag and optional field }. A request that is
 // `safe` may be repeated when its outcome is unknown; one that is `once` must not.
 requests! {

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-use bytes::{BufMut, BytesMut};
 use uuid::Uuid;
 use zeroize::Zeroize;
 
@@ -11,7 +10,7 @@ use crate::error::Reason;
 use crate::error_code::ErrorCode;
 use crate::limits;
 use crate::view::FieldValue;
-use crate::wire::Value;
+use crate::wire::{Value, Writer};
 
 /// A password, token or code. Its `Debug` output is redacted, and owned bytes are overwritten with
 /// zeros on drop.
@@ -110,10 +109,7 @@ impl<'a> Value<'a> for Cow<'a, str> {
     fn read(bytes: &'a [u8]) -> Result<Self, Reason> {
         std::str::from_utf8(bytes).map(Cow::Borrowed).map_err(|_| Reason::NotUtf8)
     }
-    fn size(&self) -> usize {
-        self.len()
-    }
-    fn write(&self, out: &mut BytesMut) {
+    fn write(&self, out: &mut Writer<'_>) {
         out.put_slice(self.as_bytes());
     }
     fn show(&self) -> FieldValue<'_> {
@@ -126,10 +122,7 @@ impl<'a> Value<'a> for Secret<'a> {
     fn read(bytes: &'a [u8]) -> Result<Self, Reason> {
         Ok(Self(Cow::Borrowed(bytes)))
     }
-    fn size(&self) -> usize {
-        self.0.len()
-    }
-    fn write(&self, out: &mut BytesMut) {
+    fn write(&self, out: &mut Writer<'_>) {
         out.put_slice(&self.0);
     }
     fn show(&self) -> FieldValue<'_> {
@@ -144,10 +137,7 @@ impl<'a> Value<'a> for ClientAddress<'a> {
         let ip = text.parse().map_err(|_| Reason::NotAnAddress)?;
         Ok(Self { text: Cow::Borrowed(text), ip })
     }
-    fn size(&self) -> usize {
-        self.text.len()
-    }
-    fn write(&self, out: &mut BytesMut) {
+    fn write(&self, out: &mut Writer<'_>) {
         out.put_slice(self.text.as_bytes());
     }
     fn show(&self) -> FieldValue<'_> {
@@ -166,7 +156,7 @@ macro_rules! fixed {
                 let $bytes: [u8; $size] = bytes.try_into().map_err(|_| Reason::WrongSize)?;
                 $read
             }
-            fn write(&self, out: &mut BytesMut) {
+            fn write(&self, out: &mut Writer<'_>) {
                 let $value = self;
                 out.put_slice(&$write);
             }

@@ -5,7 +5,7 @@ use uuid::Uuid;
 use crate::error_code::ErrorCode;
 
 /// One field of a message, as passed to the callback of [`Message::view`](crate::Message::view).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub struct FieldView<'a> {
     /// Name of the field, as in PROTOCOL.md.
     pub name: &'static str,
@@ -16,7 +16,7 @@ pub struct FieldView<'a> {
 }
 
 /// The value of a field. Its `Debug` output redacts secrets.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub enum FieldValue<'a> {
     /// UTF-8 text.
     Text(&'a str),
@@ -34,6 +34,8 @@ pub enum FieldValue<'a> {
     Code(ErrorCode),
     /// A flag that is set. A flag that is not set is not part of the view.
     Flag,
+    /// The rows of a list.
+    List(ListView<'a>),
 }
 
 impl std::fmt::Debug for FieldValue<'_> {
@@ -46,6 +48,63 @@ impl std::fmt::Debug for FieldValue<'_> {
             Self::Instant(number) | Self::Number(number) => write!(f, "{number}"),
             Self::Code(code) => write!(f, "{code:?}"),
             Self::Flag => f.write_str("set"),
+            Self::List(rows) => rows.fmt(f),
         }
+    }
+}
+
+/// The rows of a list. Its `Debug` output redacts secrets.
+#[derive(Clone, Copy)]
+pub struct ListView<'a>(&'a dyn Rows);
+
+/// Access to the rows of a list, independent of their type.
+pub(crate) trait Rows {
+    fn count(&self) -> usize;
+    fn view(&self, index: usize, visit: &mut dyn FnMut(FieldView<'_>));
+}
+
+impl<'a> ListView<'a> {
+    pub(crate) fn new(rows: &'a dyn Rows) -> Self {
+        Self(rows)
+    }
+
+    /// Returns the number of rows.
+    #[must_use]
+    pub fn len(self) -> usize {
+        self.0.count()
+    }
+
+    /// Returns `true` if the list has no rows.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+
+    /// Calls `visit` for every field that is present in the row at `index`, in the order of the
+    /// wire. Does nothing if there is no such row.
+    pub fn view(self, index: usize, visit: &mut dyn FnMut(FieldView<'_>)) {
+        self.0.view(index, visit);
+    }
+}
+
+impl std::fmt::Debug for ListView<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries((0..self.len()).map(|index| RowView { list: *self, index })).finish()
+    }
+}
+
+/// One row of a list, for `Debug`.
+struct RowView<'a> {
+    list: ListView<'a>,
+    index: usize,
+}
+
+impl std::fmt::Debug for RowView<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut row = f.debug_struct("Row");
+        self.list.view(self.index, &mut |field| {
+            row.field(field.name, &field.value);
+        });
+        row.finish()
     }
 }

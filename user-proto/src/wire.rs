@@ -11,14 +11,21 @@ use crate::view::FieldValue;
 pub(crate) trait Value<'a>: Sized {
     /// Size in bytes, or `None` if it varies.
     const SIZE: Option<usize>;
+    /// `true` if a required value is preceded by its length.
+    const LENGTH_PREFIXED: bool = Self::SIZE.is_none();
 
     /// Decodes a value from exactly these bytes.
     fn read(bytes: &'a [u8]) -> Result<Self, Reason>;
-    /// Returns the size of this value in bytes. Called only if the size varies.
-    fn size(&self) -> usize {
-        Self::SIZE.unwrap_or_default()
+    /// Decodes a required value.
+    #[inline]
+    fn read_required(reader: &mut Reader<'a>, field: &'static str) -> Result<Self, DecodeError> {
+        let bytes = match Self::SIZE {
+            Some(size) => reader.take(size, field)?,
+            None => reader.length_prefixed(field)?,
+        };
+        Self::read(bytes).map_err(|reason| DecodeError::Malformed { field, reason })
     }
-    fn write(&self, out: &mut BytesMut);
+    fn write(&self, out: &mut Writer<'_>);
     fn show(&self) -> FieldValue<'_>;
 }
 
@@ -47,6 +54,7 @@ pub(crate) fn unknown_tag(tag: u8) -> Result<(), DecodeError> {
 }
 
 /// A cursor over a body. It only moves forward, so the time to decode is linear.
+#[derive(Clone)]
 pub(crate) struct Reader<'a> {
     rest: &'a [u8],
     last_tag: Option<u8>,
@@ -61,11 +69,12 @@ impl<'a> Reader<'a> {
     /// Reads the next required field.
     #[inline]
     pub(crate) fn required<V: Value<'a>>(&mut self, field: &'static str) -> Result<V, DecodeError> {
-        let bytes = match V::SIZE {
-            Some(size) => self.take(size, field)?,
-            None => self.length_prefixed(field)?,
-        };
-        V::read(bytes).map_err(|reason| DecodeError::Malformed { field, reason })
+        V::read_required(self, field)
+    }
+
+    /// Returns `true` at the end of the body.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rest.is_empty()
     }
 
     /// Reads the next tag and its value. Returns `None` at the end of the body.
@@ -81,14 +90,20 @@ impl<'a> Reader<'a> {
         Ok(Some((tag, self.length_prefixed(TAIL)?)))
     }
 
+    /// Reads a length and as many bytes.
     #[inline]
-    fn length_prefixed(&mut self, field: &'static str) -> Result<&'a [u8], DecodeError> {
+    pub(crate) fn length_prefixed(&mut self, field: &'static str) -> Result<&'a [u8], DecodeError> {
         let length = self.take(2, field)?.iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte));
         self.take(length, field)
     }
 
+    /// Reads `size` bytes.
     #[inline]
-    fn take(&mut self, size: usize, field: &'static str) -> Result<&'a [u8], DecodeError> {
+    pub(crate) fn take(
+        &mut self,
+        size: usize,
+        field: &'static str,
+    ) -> Result<&'a [u8], DecodeError> {
         let (taken, rest) = self
             .rest
             .split_at_checked(size)
@@ -125,26 +140,50 @@ impl<'b> Writer<'b> {
     }
 
     pub(crate) fn required<'a>(&mut self, value: &impl Value<'a>) {
-        self.value(value, has_varying_size(value));
+        if is_length_prefixed(value) {
+            self.length_prefixed(|out| value.write(out));
+        } else {
+            value.write(self);
+        }
     }
 
     pub(crate) fn tagged<'a>(&mut self, tag: u8, value: Option<&impl Value<'a>>) {
         let Some(value) = value else { return };
         self.out.put_u8(tag);
-        self.value(value, true);
+        self.length_prefixed(|out| value.write(out));
     }
 
-    fn value<'a>(&mut self, value: &impl Value<'a>, length_prefixed: bool) {
-        if length_prefixed {
-            match u16::try_from(value.size()) {
-                Ok(size) => self.out.put_u16(size),
-                Err(_) => {
-                    self.overflow = true;
-                    return;
-                }
-            }
+    /// Appends what `write` appends, preceded by its length.
+    pub(crate) fn length_prefixed(&mut self, write: impl FnOnce(&mut Self)) {
+        if self.overflow {
+            return;
         }
-        value.write(self.out);
+        let at = self.out.len();
+        self.out.put_u16(0);
+        write(self);
+        let start = at + 2;
+        match (u16::try_from(self.out.len() - start), self.out.get_mut(at..start)) {
+            (Ok(length), Some(prefix)) => prefix.copy_from_slice(&length.to_be_bytes()),
+            _ => self.overflow = true,
+        }
+    }
+
+    /// Appends the number of rows of a list.
+    pub(crate) fn put_count(&mut self, count: usize) {
+        match u16::try_from(count) {
+            Ok(count) => self.out.put_u16(count),
+            Err(_) => self.overflow = true,
+        }
+    }
+
+    /// Appends the bytes of a value, unless they exceed the frame. So the buffer never grows by
+    /// more than the size of the longest frame.
+    pub(crate) fn put_slice(&mut self, bytes: &[u8]) {
+        if self.out.len() - self.start + bytes.len() > limits::MAX_FRAME {
+            self.overflow = true;
+        } else {
+            self.out.put_slice(bytes);
+        }
     }
 
     /// Completes the frame by writing its length.
@@ -167,6 +206,6 @@ impl<'b> Writer<'b> {
     }
 }
 
-fn has_varying_size<'a, V: Value<'a>>(_: &V) -> bool {
-    V::SIZE.is_none()
+fn is_length_prefixed<'a, V: Value<'a>>(_: &V) -> bool {
+    V::LENGTH_PREFIXED
 }

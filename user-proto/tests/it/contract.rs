@@ -7,6 +7,7 @@ use std::ops::Range;
 use serde_json::{Map, Value, json};
 
 use crate::files::{Direction, from_hex, path, secret, to_hex};
+use crate::spans::{length_prefixed, tagged};
 
 /// One row of a table of fields.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +15,8 @@ pub(crate) struct Field {
     pub(crate) name: String,
     pub(crate) kind: String,
     pub(crate) tag: Option<u8>,
+    /// Fields of a row, if this is a list.
+    pub(crate) rows: Vec<Field>,
 }
 
 /// The section of one message.
@@ -40,7 +43,9 @@ pub(crate) struct Part {
 pub(crate) enum Meaning {
     Tag(u8),
     Length { name: String, size: usize },
-    Value { name: String, value: Value, common: bool },
+    Count { name: String, count: usize },
+    Row { number: usize, size: usize },
+    Value { name: String, value: Value },
     Skipped,
 }
 
@@ -60,14 +65,16 @@ pub(crate) fn number(text: &str) -> Option<u8> {
 }
 
 impl Contract {
-    /// Parses every heading of the form "### `0x03` VerifyToken" and the table of fields below it.
+    /// Parses every heading of the form "### `0x03` VerifyToken" and the table of fields below it,
+    /// and every heading "#### Rows of `sessions`", which follows the table with that list.
     pub(crate) fn read(document: &str) -> Self {
         let mut contract = Self::default();
+        let mut message = None;
         let mut section: Option<&mut Vec<Field>> = None;
         let mut in_table = false;
         for line in document.lines() {
             if let Some(heading) = line.strip_prefix('#') {
-                section = contract.section(heading.trim_start_matches('#').trim());
+                section = contract.section(heading.trim_start_matches('#').trim(), &mut message);
             }
             let Some(cells) = cells(line) else {
                 in_table &= line.starts_with('|');
@@ -80,6 +87,7 @@ impl Contract {
                         name: (*name).into(),
                         kind: (*kind).into(),
                         tag: number(tag),
+                        rows: Vec::new(),
                     });
                 }
                 _ => {}
@@ -88,51 +96,37 @@ impl Contract {
         contract
     }
 
-    fn section(&mut self, heading: &str) -> Option<&mut Vec<Field>> {
+    /// Returns the fields that the section with this heading declares. `message` is the type of the
+    /// last message.
+    fn section(&mut self, heading: &str, message: &mut Option<u8>) -> Option<&mut Vec<Field>> {
         if heading == "Common tags" {
             return Some(&mut self.common);
         }
+        if let Some(list) = heading.strip_prefix("Rows of `") {
+            let list = list.strip_suffix('`')?;
+            let fields = &mut self.messages.get_mut(&(*message)?)?.fields;
+            return Some(&mut fields.iter_mut().find(|field| field.name == list)?.rows);
+        }
         let (code, name) = heading.strip_prefix('`')?.split_once("` ")?;
+        *message = number(code);
         let layout = Layout { name: name.to_owned(), fields: Vec::new() };
-        Some(&mut self.messages.entry(number(code)?).or_insert(layout).fields)
+        Some(&mut self.messages.entry((*message)?).or_insert(layout).fields)
     }
 
     /// Splits a frame into its parts.
     pub(crate) fn parts(&self, frame: &[u8], direction: Direction) -> Vec<Part> {
-        let layout = &self.messages[&frame[4]];
-        let mut at = 9;
+        self.split(frame, direction).1
+    }
+
+    /// Splits a frame into its values and its parts.
+    fn split(&self, frame: &[u8], direction: Direction) -> (Map<String, Value>, Vec<Part>) {
+        let mut fields = self.messages[&frame[4]].fields.clone();
+        if direction == Direction::Request {
+            fields.extend(self.common.clone());
+        }
         let mut parts = Vec::new();
-        for field in layout.fields.iter().filter(|field| field.tag.is_none()) {
-            let size = fixed_size(&field.kind).unwrap_or_else(|| {
-                let size = u16::from_be_bytes([frame[at], frame[at + 1]]).into();
-                parts.push(Part {
-                    at: at..at + 2,
-                    meaning: Meaning::Length { name: field.name.clone(), size },
-                });
-                at += 2;
-                size
-            });
-            parts.push(part(field, frame, at..at + size, false));
-            at += size;
-        }
-        while at < frame.len() {
-            let (tag, size) =
-                (frame[at], usize::from(u16::from_be_bytes([frame[at + 1], frame[at + 2]])));
-            parts.push(Part { at: at..at + 3, meaning: Meaning::Tag(tag) });
-            at += 3;
-            let own = layout.fields.iter().find(|field| field.tag == Some(tag));
-            let common = self
-                .common
-                .iter()
-                .find(|field| field.tag == Some(tag) && direction == Direction::Request);
-            parts.push(match (own, common) {
-                (Some(field), _) => part(field, frame, at..at + size, false),
-                (None, Some(field)) => part(field, frame, at..at + size, true),
-                (None, None) => Part { at: at..at + size, meaning: Meaning::Skipped },
-            });
-            at += size;
-        }
-        parts
+        let values = split_body(&fields, frame, 9..frame.len(), &mut parts);
+        (values, parts)
     }
 
     /// Decodes the fields of a frame and its common tags, by name.
@@ -141,15 +135,8 @@ impl Contract {
         frame: &[u8],
         direction: Direction,
     ) -> (Map<String, Value>, Map<String, Value>) {
-        let (mut own, mut common) = (Map::new(), Map::new());
-        for part in self.parts(frame, direction) {
-            match part.meaning {
-                Meaning::Value { name, value, common: false } => own.insert(name, value),
-                Meaning::Value { name, value, common: true } => common.insert(name, value),
-                Meaning::Tag(_) | Meaning::Length { .. } | Meaning::Skipped => None,
-            };
-        }
-        (own, common)
+        let (values, _) = self.split(frame, direction);
+        values.into_iter().partition(|(name, _)| self.common.iter().all(|tag| tag.name != *name))
     }
 
     /// Encodes a frame with these fields.
@@ -160,33 +147,113 @@ impl Contract {
         own: &Map<String, Value>,
         common: &Map<String, Value>,
     ) -> Vec<u8> {
-        let mut body = Vec::new();
-        for field in &self.messages[&kind].fields {
-            put(field, own.get(&field.name), &mut body);
-        }
-        for field in &self.common {
-            put(field, common.get(&field.name), &mut body);
-        }
+        let mut body = encode_body(&self.messages[&kind].fields, own);
+        body.extend(encode_body(&self.common, common));
         crate::spans::frame(kind, id, &body)
     }
 }
 
-fn put(field: &Field, value: Option<&Value>, body: &mut Vec<u8>) {
-    let Some(value) = value else {
-        assert!(field.tag.is_some(), "the required field {} is missing", field.name);
-        return;
-    };
-    let bytes = bytes(&field.kind, value);
-    body.extend(field.tag);
-    if field.tag.is_some() || fixed_size(&field.kind).is_none() {
-        body.extend(u16::try_from(bytes.len()).unwrap().to_be_bytes());
+/// Splits a range of a frame, which is a body or a row, into its parts. Returns the values.
+fn split_body(
+    fields: &[Field],
+    frame: &[u8],
+    range: Range<usize>,
+    parts: &mut Vec<Part>,
+) -> Map<String, Value> {
+    let mut values = Map::new();
+    let mut at = range.start;
+    for field in fields.iter().filter(|field| field.tag.is_none()) {
+        let value;
+        (value, at) = split_required(field, frame, at, parts);
+        values.insert(field.name.clone(), value);
     }
-    body.extend(bytes);
+    while at < range.end {
+        let (tag, size) = (frame[at], length(frame, at + 1));
+        parts.push(Part { at: at..at + 3, meaning: Meaning::Tag(tag) });
+        at += 3;
+        if let Some(field) = fields.iter().find(|field| field.tag == Some(tag)) {
+            values.insert(field.name.clone(), split_value(field, frame, at..at + size, parts));
+        } else {
+            parts.push(Part { at: at..at + size, meaning: Meaning::Skipped });
+        }
+        at += size;
+    }
+    assert_eq!(at, range.end);
+    values
 }
 
-fn part(field: &Field, frame: &[u8], at: Range<usize>, common: bool) -> Part {
+/// Splits a required field at an offset into its parts. Returns its value and the offset of its
+/// end.
+fn split_required(
+    field: &Field,
+    frame: &[u8],
+    mut at: usize,
+    parts: &mut Vec<Part>,
+) -> (Value, usize) {
+    let name = field.name.clone();
+    if field.kind == "list" {
+        let count = length(frame, at);
+        parts.push(Part { at: at..at + 2, meaning: Meaning::Count { name: name.clone(), count } });
+        at += 2;
+        let mut rows = Vec::new();
+        for number in 1..=count {
+            let size = length(frame, at);
+            parts.push(Part { at: at..at + 2, meaning: Meaning::Row { number, size } });
+            let range = at + 2..at + 2 + size;
+            rows.push(Value::Object(split_body(&field.rows, frame, range, parts)));
+            at += 2 + size;
+        }
+        return (Value::Array(rows), at);
+    }
+    let size = fixed_size(&field.kind).unwrap_or_else(|| {
+        let size = length(frame, at);
+        parts.push(Part { at: at..at + 2, meaning: Meaning::Length { name, size } });
+        at += 2;
+        size
+    });
+    (split_value(field, frame, at..at + size, parts), at + size)
+}
+
+/// Adds the part of a value, and returns the value.
+fn split_value(field: &Field, frame: &[u8], at: Range<usize>, parts: &mut Vec<Part>) -> Value {
     let value = value(&field.kind, &frame[at.clone()]);
-    Part { at, meaning: Meaning::Value { name: field.name.clone(), value, common } }
+    let meaning = Meaning::Value { name: field.name.clone(), value: value.clone() };
+    parts.push(Part { at, meaning });
+    value
+}
+
+/// Reads the u16 at an offset.
+fn length(frame: &[u8], at: usize) -> usize {
+    u16::from_be_bytes([frame[at], frame[at + 1]]).into()
+}
+
+/// Encodes fields with these values.
+fn encode_body(fields: &[Field], values: &Map<String, Value>) -> Vec<u8> {
+    let mut body = Vec::new();
+    for field in fields {
+        let Some(value) = values.get(&field.name) else {
+            assert!(field.tag.is_some(), "the required field {} is missing", field.name);
+            continue;
+        };
+        body.extend(encode_field(field, value));
+    }
+    body
+}
+
+fn encode_field(field: &Field, value: &Value) -> Vec<u8> {
+    if field.kind == "list" {
+        let rows = value.as_array().unwrap();
+        let count = u16::try_from(rows.len()).unwrap().to_be_bytes().to_vec();
+        let row = |row: &Value| encode_body(&field.rows, row.as_object().unwrap());
+        let rows = rows.iter().map(|value| length_prefixed(&row(value)));
+        return std::iter::once(count).chain(rows).collect::<Vec<_>>().concat();
+    }
+    let bytes = bytes(&field.kind, value);
+    match field.tag {
+        Some(tag) => tagged(tag, &bytes),
+        None if fixed_size(&field.kind).is_none() => length_prefixed(&bytes),
+        None => bytes,
+    }
 }
 
 /// Returns the size of a kind in bytes, or `None` if it varies.

@@ -42,7 +42,7 @@ pub(crate) fn bless(valid: &[Valid], invalid: &[Invalid]) {
     }
     for vector in valid
         .iter()
-        .filter(|vector| vector.name.ends_with(".greased") || vector.name.starts_with("edge."))
+        .filter(|vector| vector.name.ends_with("greased") || vector.name.starts_with("edge."))
     {
         let bytes = from_hex(&vector.hex);
         if bytes.len() > LONGEST_MESSAGE {

@@ -2,7 +2,9 @@
 //! with the vectors.
 
 use serde_json::Value;
-use user_proto::{Common, ErrorCode, FieldLayout, Message, Reply, Request, RequestMessage};
+use user_proto::{
+    Common, ErrorCode, FieldKind, FieldLayout, Message, Reply, Request, RequestMessage,
+};
 
 use crate::contract::{Contract, Field, Meaning, Part, cells, document, number};
 use crate::files::{self, Direction, Valid, from_hex, path};
@@ -48,6 +50,8 @@ fn dump(contract: &Contract, vector: &Valid) -> String {
                 &format!("tag 0x{tag:02X}, {} bytes", u16::from_be_bytes([bytes[1], bytes[2]])),
             ),
             Meaning::Length { name, size } => lines(bytes, &format!("{name}, {size} bytes")),
+            Meaning::Count { name, count } => lines(bytes, &format!("{name}, {count} rows")),
+            Meaning::Row { number, size } => lines(bytes, &format!("row {number}, {size} bytes")),
             Meaning::Skipped => lines(bytes, "unknown, skipped"),
             Meaning::Value { name, value: Value::String(text), .. } if text.as_bytes() == bytes => {
                 quoted(bytes, &name)
@@ -158,43 +162,51 @@ fn the_registry_of_types_matches_the_crate() {
     assert_eq!(safe, expected);
 }
 
+/// Compares a table of fields with a declaration.
+fn assert_same(name: &str, written: &[Field], declared: &[FieldLayout]) {
+    let row = |field: &Field| (field.name.clone(), field.kind.clone(), field.tag);
+    let layout = |field: &FieldLayout| (field.name.into(), field.kind.name().into(), field.tag);
+    let written_rows: Vec<(String, String, Option<u8>)> = written.iter().map(row).collect();
+    let declared_rows: Vec<(String, String, Option<u8>)> = declared.iter().map(layout).collect();
+    assert_eq!(written_rows, declared_rows, "{name}");
+    for (written, declared) in written.iter().zip(declared) {
+        let fields = if let FieldKind::List(fields) = declared.kind { fields } else { &[] };
+        assert_same(&format!("{name}, rows of {}", declared.name), &written.rows, fields);
+    }
+}
+
 #[test]
 fn the_tables_of_fields_match_the_crate() {
     let contract = Contract::read(&document());
-    let written = |fields: &[Field]| -> Vec<(String, String, Option<u8>)> {
-        fields.iter().map(|field| (field.name.clone(), field.kind.clone(), field.tag)).collect()
-    };
-    let declared = |fields: &[FieldLayout]| -> Vec<(String, String, Option<u8>)> {
-        let row = |field: &FieldLayout| (field.name.into(), field.kind.name().into(), field.tag);
-        fields.iter().map(row).collect()
-    };
     macro_rules! layouts {
         ($($name:ident)*) => { [$((user_proto::$name::TYPE, user_proto::$name::FIELDS)),*] };
     }
     let requests = user_proto::for_each_request!(layouts);
     for (kind, fields) in requests.into_iter().chain(user_proto::for_each_reply!(layouts)) {
         let section = &contract.messages[&kind];
-        assert_eq!(written(&section.fields), declared(fields), "{}", section.name);
+        assert_same(&section.name, &section.fields, fields);
     }
-    assert_eq!(written(&contract.common), declared(Common::FIELDS), "the common tags");
+    assert_same("the common tags", &contract.common, Common::FIELDS);
 }
 
 #[test]
 fn the_registry_of_tags_matches_the_sections() {
     let document = document();
     let contract = Contract::read(&document);
-    let tags = contract
-        .messages
-        .values()
-        .flat_map(|layout| layout.fields.iter().map(move |field| (&layout.name, field)));
-    let common = "any request".to_owned();
-    let mut expected: Vec<(u8, &str, &str)> = tags
-        .chain(contract.common.iter().map(|field| (&common, field)))
-        .filter_map(|(message, field)| Some((field.tag?, message.as_str(), field.name.as_str())))
-        .collect();
+    let tags = |message: &str, fields: &[Field]| -> Vec<(u8, String, String)> {
+        let row = |field: &Field| Some((field.tag?, message.to_owned(), field.name.clone()));
+        fields.iter().filter_map(row).collect()
+    };
+    let mut expected = tags("any request", &contract.common);
+    for layout in contract.messages.values() {
+        expected.extend(tags(&layout.name, &layout.fields));
+        for field in &layout.fields {
+            expected.extend(tags(&format!("{}, rows", layout.name), &field.rows));
+        }
+    }
     let rows = table(&document, &["tag", "message", "name"]);
-    let mut written: Vec<_> =
-        rows.iter().map(|row| (number(row[0]).unwrap(), row[1], row[2])).collect();
+    let row = |row: &Vec<&str>| (number(row[0]).unwrap(), row[1].to_owned(), row[2].to_owned());
+    let mut written: Vec<_> = rows.iter().map(row).collect();
     expected.sort_unstable();
     written.sort_unstable();
     assert_eq!(written, expected);
@@ -207,10 +219,9 @@ fn the_tags_of_replies_are_odd() {
         files::valid().vectors.iter().filter(|vector| vector.direction == Direction::Reply)
     {
         let layout = &contract.messages[&from_hex(&vector.kind)[0]];
-        assert!(
-            layout.fields.iter().all(|field| field.tag.is_none_or(|tag| tag % 2 == 1)),
-            "{}",
-            layout.name
-        );
+        let fields =
+            layout.fields.iter().flat_map(|field| std::iter::once(field).chain(&field.rows));
+        let mut tags = fields.filter_map(|field| field.tag);
+        assert!(tags.all(|tag| tag % 2 == 1), "{}", layout.name);
     }
 }

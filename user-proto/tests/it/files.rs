@@ -145,6 +145,10 @@ fn value(value: FieldValue<'_>) -> Value {
         FieldValue::Instant(number) | FieldValue::Number(number) => number.into(),
         FieldValue::Code(code) => code_text(code).into(),
         FieldValue::Flag => true.into(),
+        FieldValue::List(list) => {
+            let row = |index| fields(|visit| list.view(index, visit)).into();
+            (0..list.len()).map(row).collect::<Vec<Value>>().into()
+        }
     }
 }
 

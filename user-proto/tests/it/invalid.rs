@@ -4,7 +4,7 @@
 use user_proto::{ErrorCode, Request, limits};
 
 use crate::files::{Direction, Invalid, Level, Truncation, code_text, to_hex};
-use crate::spans::{Kind, Span, frame, splice, tagged};
+use crate::spans::{self, Kind, Span, frame, length_prefixed, splice, tagged};
 use crate::valid::{COMMON, ID, Sample, samples};
 
 /// Invalid UTF-8: a byte that never occurs, an overlong encoding, a surrogate, and a value after
@@ -219,79 +219,71 @@ fn tail(sample: &Sample) -> Vec<Invalid> {
 
 /// Returns the vectors with an error in one field.
 fn field(sample: &Sample, span: &Span, index: usize) -> Vec<Invalid> {
-    let malformed = |name: String, field: &str, why: &str, body: &[u8]| {
+    let mut corruptions = corrupt(&sample.body, span, index);
+    if let Kind::List(rows) = &span.kind {
+        corruptions.extend(corrupt_list(&sample.body, span, rows));
+    }
+    let vector = |Corruption { name, field, why, body }| {
         let (level, code) = (Level::Message, Some(ErrorCode::MALFORMED));
-        let bytes = frame(sample.kind, ID, body);
-        invalid(
-            format!("{}.{name}", sample.name),
-            sample.direction,
-            level,
-            code,
-            Some(field),
-            why,
-            &bytes,
-        )
+        let bytes = frame(sample.kind, ID, &body);
+        let name = format!("{}.{name}", sample.name);
+        invalid(name, sample.direction, level, code, Some(&field), &why, &bytes)
     };
-    let value = &sample.body[span.value.clone()];
+    corruptions.into_iter().map(vector).collect()
+}
+
+/// A body, or a row of a list, with an error in one field.
+struct Corruption {
+    name: String,
+    /// Name of the field that the error names.
+    field: String,
+    why: String,
+    body: Vec<u8>,
+}
+
+impl Corruption {
+    fn new(name: String, field: &str, why: &str, body: Vec<u8>) -> Self {
+        Self { name, field: field.to_owned(), why: why.to_owned(), body }
+    }
+}
+
+/// Returns a body, or a row of a list, with every error that one field can have.
+fn corrupt(body: &[u8], span: &Span, index: usize) -> Vec<Corruption> {
+    let value = &body[span.value.clone()];
     let replaced = |value: &[u8]| {
         let bytes = match span.tag {
             Some(tag) => tagged(tag, value),
             None if span.is_fixed() => value.to_vec(),
-            None => [&u16::try_from(value.len()).unwrap().to_be_bytes(), value].concat(),
+            None => length_prefixed(value),
         };
-        splice(&sample.body, span.whole.clone(), &bytes)
+        splice(body, span.whole.clone(), &bytes)
     };
-    let mut vectors = Vec::new();
+    let mut corruptions = Vec::new();
+    let mut add = |name: &str, field: &str, why: &str, body: Vec<u8>| {
+        corruptions.push(Corruption::new(format!("{}_{name}", span.name), field, why, body));
+    };
 
-    let cut = &sample.body[..span.whole.end - 1];
+    let cut = body[..span.whole.end - 1].to_vec();
     let at_fault = if span.tag.is_some() { "tail" } else { span.name };
-    vectors.push(malformed(
-        format!("{}_cut", span.name),
-        at_fault,
-        "The body ends inside the field.",
-        cut,
-    ));
-
+    add("cut", at_fault, "The body ends inside the field.", cut);
     if span.tag.is_some() {
-        let twice =
-            splice(&sample.body, span.whole.end..span.whole.end, &sample.body[span.whole.clone()]);
-        vectors.push(malformed(
-            format!("{}_twice", span.name),
-            "tail",
-            "A tag occurs at most once.",
-            &twice,
-        ));
+        let twice = splice(body, span.whole.end..span.whole.end, &body[span.whole.clone()]);
+        add("twice", "tail", "A tag occurs at most once.", twice);
     }
     if span.kind == Kind::Text {
         let bad = NOT_UTF8[index % NOT_UTF8.len()];
         let value = [b"ad", bad, b"a"].concat();
-        vectors.push(malformed(
-            format!("{}_not_utf8", span.name),
-            span.name,
-            "Text must be valid UTF-8.",
-            &replaced(&value),
-        ));
+        add("not_utf8", span.name, "Text must be valid UTF-8.", replaced(&value));
     }
     if span.kind == Kind::Instant {
-        let why = "An instant is at most 2^53-1.";
-        vectors.push(malformed(
-            format!("{}_past", span.name),
-            span.name,
-            why,
-            &replaced(&PAST.to_be_bytes()),
-        ));
+        let past = replaced(&PAST.to_be_bytes());
+        add("past", span.name, "An instant is at most 2^53-1.", past);
     }
     if span.tag.is_some() && span.is_fixed() {
-        let longer = replaced(&[value, &[0]].concat());
         let why = "A tagged value has the size of its type.";
-        vectors.push(malformed(format!("{}_too_long", span.name), span.name, why, &longer));
+        add("too_long", span.name, why, replaced(&[value, &[0]].concat()));
         if let Some((_, shorter)) = value.split_last() {
-            vectors.push(malformed(
-                format!("{}_too_short", span.name),
-                span.name,
-                why,
-                &replaced(shorter),
-            ));
+            add("too_short", span.name, why, replaced(shorter));
         }
     }
     if span.name == "client_address" {
@@ -306,12 +298,74 @@ fn field(sample: &Sample, span: &Span, index: usize) -> Vec<Invalid> {
             " ::1",
         ];
         for (number, text) in not.into_iter().enumerate() {
-            let (name, why) =
-                (format!("client_address_{number}"), format!("{text:?} is not an IP address."));
-            vectors.push(malformed(name, span.name, &why, &replaced(text.as_bytes())));
+            let why = format!("{text:?} is not an IP address.");
+            add(&number.to_string(), span.name, &why, replaced(text.as_bytes()));
         }
     }
-    vectors
+    corruptions
+}
+
+/// Returns a body with every error that its list can have. The list is the last required field.
+fn corrupt_list(body: &[u8], list: &Span, rows: &[Vec<Span>]) -> Vec<Corruption> {
+    let mut at = list.value.start + 2;
+    let bytes_of = |row: &Vec<Span>| {
+        let start = at + 2;
+        at = start + spans::size(row);
+        body[start..at].to_vec()
+    };
+    let encoded: Vec<Vec<u8>> = rows.iter().map(bytes_of).collect();
+    let (before, after) = (&body[..list.whole.start], &body[list.whole.end..]);
+    assert!(!rows.is_empty(), "a sample has rows in every list");
+    let with = |count: usize, rows: &[u8]| {
+        let count = u16::try_from(count).unwrap().to_be_bytes();
+        [before, &count, rows, after].concat()
+    };
+    let all =
+        |rows: &[Vec<u8>]| rows.iter().flat_map(|row| length_prefixed(row)).collect::<Vec<u8>>();
+    let mut corruptions = Vec::new();
+    let mut add = |name: &str, field: &str, why: &str, body: Vec<u8>| {
+        corruptions.push(Corruption::new(format!("{}_{name}", list.name), field, why, body));
+    };
+
+    // The rows are the last bytes, so that nothing else is read as a missing row.
+    let ends = |body: Vec<u8>| body[..body.len() - after.len()].to_vec();
+    let count = rows.len();
+    let more = ends(with(count + 1, &all(&encoded)));
+    add("count_too_large", list.name, "The list has fewer rows than its count.", more);
+    let most = ends(with(0xFFFF, &all(&encoded)));
+    add("count_max", list.name, "65,535 rows. No memory is reserved for missing rows.", most);
+    let why = "The bytes of a row that is not counted are read as a tail.";
+    add("count_too_small", "tail", why, ends(with(count - 1, &all(&encoded))));
+    let mut longer = ends(with(count, &all(&encoded)));
+    let last = longer.len() - encoded[count - 1].len() - 1;
+    longer[last] += 1;
+    add("row_past_end", list.name, "A row extends beyond the end of the body.", longer);
+    let empty = with(1, &length_prefixed(b""));
+    add("row_empty", list.name, "A row without its required fields.", empty);
+
+    // The row with the most fields, with every error that a body can have.
+    let fullest = (0..count).max_by_key(|row| rows[*row].len()).unwrap();
+    let mut in_row = |name: &str, why: &str, row: &[u8]| {
+        let mut encoded = encoded.clone();
+        encoded[fullest] = row.to_vec();
+        add(&format!("row_{name}"), list.name, why, with(count, &all(&encoded)));
+    };
+    let row = &encoded[fullest];
+    for (index, span) in rows[fullest].iter().enumerate() {
+        for Corruption { name, why, body, .. } in corrupt(row, span, index) {
+            in_row(&name, &why.replace("The body", "The row"), &body);
+        }
+    }
+    let unknown = tagged(0x7B, b"");
+    for (name, why, tail) in [
+        ("even_tag", "All tags of rows are odd.", tagged(0x7C, b"")),
+        ("trailing_byte", "A byte after the fields starts a tag, which is truncated.", vec![0x7B]),
+        ("duplicate_tag", "A tag occurs at most once, even an unknown one.", unknown.repeat(2)),
+        ("tag_past_end", "The value of the tag extends beyond the row.", vec![0x7B, 0, 2, 0]),
+    ] {
+        in_row(name, why, &[row.as_slice(), &tail].concat());
+    }
+    corruptions
 }
 
 /// Returns a message truncated to every shorter body, as explicit vectors.

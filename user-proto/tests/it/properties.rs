@@ -3,7 +3,7 @@
 use bytes::BytesMut;
 use proptest::collection::vec;
 use proptest::prelude::*;
-use user_proto::{Reply, Request, frame};
+use user_proto::{ErrorCode, Reply, Request, frame, limits};
 
 use crate::oracles;
 use crate::strategies::{any_of, common, replies, requests};
@@ -75,6 +75,27 @@ proptest! {
     fn every_strict_prefix_of_a_frame_is_incomplete(frame in any_frame()) {
         for size in 0..frame.len() {
             prop_assert_eq!(frame::split(&frame[..size]), Ok(None), "at {}", size);
+        }
+    }
+
+    #[test]
+    fn a_truncated_body_is_malformed_or_ends_between_two_tags(frame in any_frame()) {
+        let (kind, body) = (frame[4], &frame[9..]);
+        for size in 0..body.len() {
+            let prefix = &body[..size];
+            let mut out = BytesMut::new();
+            if kind & limits::REPLY_BIT == 0 {
+                match Request::decode(kind, prefix) {
+                    Ok((request, common)) => request.encode(1, &common, &mut out).unwrap(),
+                    Err(error) => prop_assert_eq!(error.code(), ErrorCode::MALFORMED),
+                }
+            } else {
+                match Reply::decode(kind, prefix) {
+                    Ok(reply) => reply.encode(1, &mut out).unwrap(),
+                    Err(error) => prop_assert_eq!(error.code(), ErrorCode::MALFORMED),
+                }
+            }
+            prop_assert!(out.is_empty() || out[9..] == *prefix, "truncated to {} bytes", size);
         }
     }
 

@@ -13,11 +13,22 @@ fn secrets_of(view: impl Fn(&mut dyn FnMut(FieldView<'_>))) -> (Vec<String>, Str
     let (mut secrets, mut shown) = (Vec::new(), String::new());
     view(&mut |field| {
         shown += &format!("{field:?}");
-        if let FieldValue::Secret(bytes) = field.value {
-            secrets.push(String::from_utf8(bytes.to_vec()).unwrap());
-        }
+        collect_secrets(field, &mut secrets);
     });
     (secrets, shown)
+}
+
+/// Adds the secrets of a field, including those in the rows of a list.
+fn collect_secrets(field: FieldView<'_>, secrets: &mut Vec<String>) {
+    match field.value {
+        FieldValue::Secret(bytes) => secrets.push(String::from_utf8(bytes.to_vec()).unwrap()),
+        FieldValue::List(list) => {
+            for index in 0..list.len() {
+                list.view(index, &mut |field| collect_secrets(field, secrets));
+            }
+        }
+        _ => {}
+    }
 }
 
 fn assert_redacted(secrets: &[String], shown: &str) {
@@ -28,8 +39,14 @@ fn assert_redacted(secrets: &[String], shown: &str) {
     }
 }
 
+/// Returns the number of fields that are secret. The samples have at least one row in every list.
 fn count_secrets(fields: &[FieldLayout]) -> usize {
-    fields.iter().filter(|field| field.kind == FieldKind::Secret).count()
+    let count = |field: &FieldLayout| match field.kind {
+        FieldKind::Secret => 1,
+        FieldKind::List(fields) => count_secrets(fields),
+        _ => 0,
+    };
+    fields.iter().map(count).sum()
 }
 
 #[test]
@@ -41,7 +58,7 @@ fn debug_of_a_message_redacts_its_secrets() {
     let replies = for_each_reply!(secret_fields);
     for request in samples::requests() {
         let (secrets, shown) = secrets_of(|visit| request.view(visit));
-        assert_eq!(secrets.len(), requests[&request.row().0], "{request:?}");
+        assert!(secrets.len() >= requests[&request.row().0], "{request:?}");
         assert_redacted(&secrets, &shown);
         assert_redacted(&secrets, &format!("{request:?} {request:#?}"));
         let owned = request.into_owned();
@@ -49,7 +66,7 @@ fn debug_of_a_message_redacts_its_secrets() {
     }
     for reply in samples::replies() {
         let (secrets, shown) = secrets_of(|visit| reply.view(visit));
-        assert_eq!(secrets.len(), replies[&reply.row().0], "{reply:?}");
+        assert!(secrets.len() >= replies[&reply.row().0], "{reply:?}");
         assert_redacted(&secrets, &shown);
         assert_redacted(&secrets, &format!("{reply:?} {reply:#?}"));
     }

@@ -6,12 +6,14 @@ use std::ops::Range;
 use user_proto::{FieldValue, FieldView};
 
 /// The kind of a field, as far as it matters for corrupting it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Kind {
     Text,
     Bytes,
     Instant,
     Fixed,
+    /// A list, with the spans of the fields of each row, relative to the start of the row.
+    List(Vec<Vec<Span>>),
 }
 
 /// The position of a field in a body.
@@ -37,7 +39,7 @@ impl Span {
 pub(crate) fn spans(view: impl Fn(&mut dyn FnMut(FieldView<'_>))) -> Vec<Span> {
     let mut spans: Vec<Span> = Vec::new();
     view(&mut |field| {
-        let start = spans.last().map_or(0, |last| last.whole.end);
+        let start = size(&spans);
         let (kind, size) = measure(field.value);
         let length = if matches!(kind, Kind::Text | Kind::Bytes) { 2 } else { 0 };
         let head = if field.tag.is_some() { 3 } else { length };
@@ -57,7 +59,18 @@ fn measure(value: FieldValue<'_>) -> (Kind, usize) {
         FieldValue::Number(_) => (Kind::Fixed, 4),
         FieldValue::Code(_) => (Kind::Fixed, 2),
         FieldValue::Flag => (Kind::Fixed, 0),
+        FieldValue::List(list) => {
+            let row = |index| spans(|visit| list.view(index, visit));
+            let rows: Vec<_> = (0..list.len()).map(row).collect();
+            let total = rows.iter().fold(2, |total, row| total + 2 + size(row));
+            (Kind::List(rows), total)
+        }
     }
+}
+
+/// Returns the size in bytes of a body or a row with these fields.
+pub(crate) fn size(spans: &[Span]) -> usize {
+    spans.last().map_or(0, |last| last.whole.end)
 }
 
 /// Encodes a frame with this body.
@@ -66,10 +79,14 @@ pub(crate) fn frame(kind: u8, id: u32, body: &[u8]) -> Vec<u8> {
     [&length.to_be_bytes(), [kind].as_slice(), &id.to_be_bytes(), body].concat()
 }
 
+/// Encodes bytes with their length in front.
+pub(crate) fn length_prefixed(bytes: &[u8]) -> Vec<u8> {
+    [u16::try_from(bytes.len()).unwrap().to_be_bytes().as_slice(), bytes].concat()
+}
+
 /// Encodes a tag with its value.
 pub(crate) fn tagged(tag: u8, value: &[u8]) -> Vec<u8> {
-    let length = u16::try_from(value.len()).unwrap();
-    [[tag].as_slice(), &length.to_be_bytes(), value].concat()
+    [[tag].as_slice(), &length_prefixed(value)].concat()
 }
 
 /// Returns `body` with the bytes in the range `at` replaced by `with`.

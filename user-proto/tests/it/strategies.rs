@@ -9,7 +9,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use user_proto::*;
 
-use crate::spans::tagged;
+use crate::spans::{length_prefixed, tagged};
 
 /// A type byte, with the strategy for the message of that type.
 pub(crate) type Row<T> = (u8, BoxedStrategy<T>);
@@ -45,6 +45,13 @@ fn value(kind: FieldKind) -> BoxedStrategy<Vec<u8>> {
         | FieldKind::Code
         | FieldKind::Key
         | FieldKind::Flag => vec(any::<u8>(), kind.size().unwrap()).boxed(),
+        FieldKind::List(fields) => vec(body(fields), 0..4)
+            .prop_map(|rows| {
+                let count = u16::try_from(rows.len()).unwrap().to_be_bytes().to_vec();
+                let rows = rows.iter().map(|row| length_prefixed(row));
+                std::iter::once(count).chain(rows).collect::<Vec<_>>().concat()
+            })
+            .boxed(),
     }
 }
 
@@ -56,19 +63,14 @@ fn field(field: &'static FieldLayout) -> BoxedStrategy<Vec<u8>> {
             let present = value.prop_map(move |value| tagged(tag, &value));
             prop_oneof![Just(Vec::new()), present].boxed()
         }
-        None if field.kind.size().is_some() => value,
-        None => value
-            .prop_map(|value| {
-                let length = u16::try_from(value.len()).unwrap();
-                [length.to_be_bytes().as_slice(), &value].concat()
-            })
-            .boxed(),
+        None if field.kind.size().is_some() || matches!(field.kind, FieldKind::List(_)) => value,
+        None => value.prop_map(|value| length_prefixed(&value)).boxed(),
     }
 }
 
-/// A body of these fields.
-fn body(fields: &'static [FieldLayout]) -> impl Strategy<Value = Vec<u8>> {
-    fields.iter().map(field).collect::<Vec<_>>().prop_map(|fields| fields.concat())
+/// The body of a message, or a row of a list, with these fields.
+fn body(fields: &'static [FieldLayout]) -> BoxedStrategy<Vec<u8>> {
+    fields.iter().map(field).collect::<Vec<_>>().prop_map(|fields| fields.concat()).boxed()
 }
 
 /// A strategy for each request.

@@ -7,7 +7,7 @@ use user_proto::{Common, Reply, Request};
 
 use crate::files::{Direction, Valid, fields, to_hex};
 use crate::samples;
-use crate::spans::{Span, frame, spans, tagged};
+use crate::spans::{Kind, Span, frame, length_prefixed, size, spans, splice, tagged};
 
 /// Request id of the vectors. Reversing its byte order yields another number.
 pub(crate) const ID: u32 = 0x0000_1A2B;
@@ -45,10 +45,7 @@ impl Sample {
 
     /// Returns the offset of the tagged tail.
     pub(crate) fn tail(&self) -> usize {
-        self.spans
-            .iter()
-            .find(|span| span.tag.is_some())
-            .map_or(self.body.len(), |span| span.whole.start)
+        tail_start(&self.spans)
     }
 }
 
@@ -125,17 +122,54 @@ fn of_message(sample: &Sample) -> Vec<Valid> {
     let note = "Odd tags of a later version: a receiver skips them, and encoding the fields again \
         omits them.";
     vectors.push(vector(sample, "greased", &greased(sample), Some(note), Some(&sample.body)));
+    for span in &sample.spans {
+        if let Kind::List(rows) = &span.kind {
+            vectors.extend(of_list(sample, span, rows));
+        }
+    }
     vectors
 }
 
+/// Returns the vectors with an empty list, and with unknown tags in every row.
+fn of_list(sample: &Sample, span: &Span, rows: &[Vec<Span>]) -> Vec<Valid> {
+    let mut list = u16::try_from(rows.len()).unwrap().to_be_bytes().to_vec();
+    // The samples have a row with all tags.
+    let known: Vec<u8> = rows.iter().flatten().filter_map(|span| span.tag).collect();
+    let mut at = span.value.start + 2;
+    for row in rows {
+        let bytes = &sample.body[at + 2..at + 2 + size(row)];
+        list.extend(length_prefixed(&greased_body(bytes, row, &known)));
+        at += 2 + size(row);
+    }
+    let greased = splice(&sample.body, span.whole.clone(), &list);
+    let empty = splice(&sample.body, span.whole.clone(), &[0, 0]);
+    let note = "Unknown odd tags in the rows: a receiver skips them.";
+    let (no_rows, greased_rows) =
+        (format!("{}_empty", span.name), format!("{}_greased", span.name));
+    vec![
+        vector(sample, &no_rows, &empty, Some("A list without rows."), None),
+        vector(sample, &greased_rows, &greased, Some(note), Some(&sample.body)),
+    ]
+}
+
 fn greased(sample: &Sample) -> Vec<u8> {
-    let known =
-        sample.spans.iter().filter_map(|span| Some((span.tag?, &sample.body[span.value.clone()])));
-    let mut tags: Vec<(u8, &[u8])> = known.collect();
-    tags.extend(grease(&tags.iter().map(|(tag, _)| *tag).collect::<Vec<_>>()));
+    let known: Vec<u8> = sample.spans.iter().filter_map(|span| span.tag).collect();
+    greased_body(&sample.body, &sample.spans, &known)
+}
+
+/// Adds tags other than `known` to a body or to a row.
+fn greased_body(body: &[u8], spans: &[Span], known: &[u8]) -> Vec<u8> {
+    let present = spans.iter().filter_map(|span| Some((span.tag?, &body[span.value.clone()])));
+    let mut tags: Vec<(u8, &[u8])> = present.chain(grease(known)).collect();
     tags.sort_unstable_by_key(|(tag, _)| *tag);
     let tail = tags.into_iter().flat_map(|(tag, value)| tagged(tag, value));
-    sample.body[..sample.tail()].iter().copied().chain(tail).collect()
+    body[..tail_start(spans)].iter().copied().chain(tail).collect()
+}
+
+/// Returns the offset of the tagged tail in a body or in a row.
+fn tail_start(spans: &[Span]) -> usize {
+    let first = spans.iter().find(|span| span.tag.is_some());
+    first.map_or(size(spans), |span| span.whole.start)
 }
 
 fn vector(

@@ -31,7 +31,8 @@ from typing import Any, AsyncIterator, Awaitable, Callable, Iterator, Optional, 
 
 # Each entry is a message: its type, its name, and its fields in the order of the wire. The number
 # after a field is its tag; a field without a number is required. A request marked "safe" may be
-# sent again when its outcome is unknown. A new message needs one entry here and nothing else.
+# sent again when its outcome is unknown. An entry "row NAME" declares the rows of a field of kind
+# "list/NAME". A new message needs one entry here and nothing else.
 TABLE = """
 01 Register: username text, email text, password secret
 02 Login: login text, password secret
@@ -108,12 +109,29 @@ class Field:
 
 
 @dataclass(frozen=True)
+class Layout:
+    """The fields of a message or of a row."""
+
+    required: tuple[Field, ...]
+    tagged: dict[int, Field]
+
+    @classmethod
+    def of(cls, fields: list[Field]) -> "Layout":
+        return cls(
+            tuple(field for field in fields if field.tag is None),
+            {field.tag: field for field in fields if field.tag is not None},
+        )
+
+    def fields(self) -> dict[str, Field]:
+        return {field.name: field for field in (*self.required, *self.tagged.values())}
+
+
+@dataclass(frozen=True)
 class Message:
     type: int
     name: str
     safe: bool
-    required: tuple[Field, ...]
-    tagged: dict[int, Field]
+    layout: Layout
 
     @property
     def is_reply(self) -> bool:
@@ -125,24 +143,25 @@ def _fields(line: str) -> list[Field]:
     return [Field(part[0], part[1], int(part[2], 16) if len(part) > 2 else None) for part in parts]
 
 
-def _messages() -> Iterator[Message]:
-    common = _fields(COMMON)
+def _entries() -> Iterator[tuple[str, str, list[str], list[Field]]]:
     for line in TABLE.replace("\n   ", " ").strip().splitlines():
         head, _, tail = line.partition(":")
         number, name, *marks = head.split()
-        own = _fields(tail)
-        tagged = own if int(number, 16) & REPLY_BIT else own + common
-        yield Message(
-            int(number, 16),
-            name,
-            "safe" in marks,
-            tuple(field for field in own if field.tag is None),
-            {field.tag: field for field in tagged if field.tag is not None},
-        )
+        yield number, name, marks, _fields(tail)
+
+
+def _messages() -> Iterator[Message]:
+    common = _fields(COMMON)
+    for number, name, marks, fields in _entries():
+        if number != "row":
+            is_reply = int(number, 16) & REPLY_BIT
+            layout = Layout.of(fields if is_reply else fields + common)
+            yield Message(int(number, 16), name, "safe" in marks, layout)
 
 
 BY_TYPE = {message.type: message for message in _messages()}
 BY_NAME = {message.name: message for message in BY_TYPE.values()}
+ROWS = {name: Layout.of(fields) for number, name, _, fields in _entries() if number == "row"}
 
 
 class ProtocolError(Exception):
@@ -206,6 +225,12 @@ KINDS: dict[str, tuple[Optional[int], Callable[[bytes], Any], Callable[[Any], by
 }
 
 
+def _rows(field: Field) -> Optional[Layout]:
+    """Returns the layout of the rows if the field is a list."""
+    kind, _, row = field.kind.partition("/")
+    return ROWS[row] if kind == "list" else None
+
+
 def _read(field: Field, value: bytes) -> Any:
     size, read, _ = KINDS[field.kind]
     if size is not None and len(value) != size:
@@ -219,27 +244,36 @@ def _read(field: Field, value: bytes) -> Any:
 def encode(name: str, request_id: int, values: dict[str, Any]) -> bytes:
     """Encodes a message as a frame. Tags with the value None and flags with False are omitted."""
     message = BY_NAME[name]
-    names = {field.name for field in (*message.required, *message.tagged.values())}
-    if values.keys() - names:
-        raise TypeError(f"{name} has no field {', '.join(sorted(values.keys() - names))}")
-    body = _encode_body(message.required, message.tagged, values)
+    unknown = values.keys() - message.layout.fields().keys()
+    if unknown:
+        raise TypeError(f"{name} has no field {', '.join(sorted(unknown))}")
+    body = _encode_body(message.layout, values)
     if len(body) + MIN_LENGTH > MAX_LENGTH:
         raise ValueError(f"{name} exceeds the maximum length of a frame")
     return struct.pack(">IBI", len(body) + MIN_LENGTH, message.type, request_id) + body
 
 
-def _encode_body(
-    required: tuple[Field, ...], tagged: dict[int, Field], values: dict[str, Any]
-) -> bytes:
+def _length_prefixed(value: bytes) -> bytes:
+    return struct.pack(">H", len(value)) + value
+
+
+def _encode_body(layout: Layout, values: dict[str, Any]) -> bytes:
+    """Encodes a body, or a row of a list."""
     body = bytearray()
-    for field in required:
+    for field in layout.required:
+        rows = _rows(field)
+        if rows:
+            body += struct.pack(">H", len(values[field.name]))
+            for row in values[field.name]:
+                body += _length_prefixed(_encode_body(rows, row))
+            continue
         size, _, write = KINDS[field.kind]
         value = write(values[field.name])
-        body += (struct.pack(">H", len(value)) if size is None else b"") + value
-    for tag, field in sorted(tagged.items()):
+        body += _length_prefixed(value) if size is None else value
+    for tag, field in sorted(layout.tagged.items()):
         if values.get(field.name) is not None and values[field.name] is not False:
             value = KINDS[field.kind][2](values[field.name])
-            body += struct.pack(">BH", tag, len(value)) + value
+            body += bytes([tag]) + _length_prefixed(value)
     return bytes(body)
 
 
@@ -272,34 +306,50 @@ def decode(frame: bytes, reply: bool) -> tuple[Message, int, dict[str, Any]]:
     message = BY_TYPE.get(number)
     if message is None or message.is_reply != reply:
         raise ProtocolError(UNKNOWN_TYPE)
-    values = _decode_body(message.required, message.tagged, frame[MIN_LENGTH:])
-    return message, request_id, values
+    return message, request_id, _decode_body(message.layout, frame[MIN_LENGTH:])
 
 
-def _decode_body(
-    required: tuple[Field, ...], tagged: dict[int, Field], body: bytes
-) -> dict[str, Any]:
+def _take(field: Field, body: bytes, at: int, size: Optional[int]) -> tuple[bytes, int]:
+    """Returns the value at an offset and the offset of its end. A size of None precedes it."""
+    if size is None:
+        length, at = _take(field, body, at, 2)
+        size = int.from_bytes(length, "big")
+    if at + size > len(body):
+        raise ProtocolError(MALFORMED, field.name)
+    return body[at : at + size], at + size
+
+
+def _decode_list(field: Field, rows: Layout, body: bytes, at: int) -> tuple[list[Any], int]:
+    count, at = _take(field, body, at, 2)
+    values = []
+    for _ in range(int.from_bytes(count, "big")):
+        row, at = _take(field, body, at, None)
+        try:
+            values.append(_decode_body(rows, row))
+        except ProtocolError:
+            raise ProtocolError(MALFORMED, field.name) from None
+    return values, at
+
+
+def _decode_body(layout: Layout, body: bytes) -> dict[str, Any]:
+    """Decodes a body, or a row of a list."""
     values: dict[str, Any] = {}
     at = 0
-    for field in required:
-        size = KINDS[field.kind][0]
-        if size is None:
-            if at + 2 > len(body):
-                raise ProtocolError(MALFORMED, field.name)
-            size = int.from_bytes(body[at : at + 2], "big")
-            at += 2
-        if at + size > len(body):
-            raise ProtocolError(MALFORMED, field.name)
-        values[field.name] = _read(field, body[at : at + size])
-        at += size
+    for field in layout.required:
+        rows = _rows(field)
+        if rows:
+            values[field.name], at = _decode_list(field, rows, body, at)
+            continue
+        value, at = _take(field, body, at, KINDS[field.kind][0])
+        values[field.name] = _read(field, value)
     last = -1
     while at < len(body):
         tag = body[at]
         size = int.from_bytes(body[at + 1 : at + 3], "big")
         if at + 3 > len(body) or tag <= last or at + 3 + size > len(body):
             raise ProtocolError(MALFORMED, "tail")
-        if tag in tagged:
-            field = tagged[tag]
+        if tag in layout.tagged:
+            field = layout.tagged[tag]
             values[field.name] = _read(field, body[at + 3 : at + 3 + size])
         elif tag % 2 == 0:
             raise ProtocolError(UNKNOWN_TAG)
@@ -564,18 +614,20 @@ def _vectors(file: str) -> Vector:
 
 
 def _values_of(vector: Vector) -> dict[str, Any]:
-    message = BY_NAME[vector["message"]]
-    fields = (*message.required, *message.tagged.values())
-    return _values(fields, {**vector["fields"], **vector.get("common", {})})
+    layout = BY_NAME[vector["message"]].layout
+    return _values(layout, {**vector["fields"], **vector.get("common", {})})
 
 
-def _values(fields: tuple[Field, ...], written: dict[str, Any]) -> dict[str, Any]:
+def _values(layout: Layout, written: dict[str, Any]) -> dict[str, Any]:
     """Converts the JSON form of field values to the form that `decode` returns."""
-    by_name = {field.name: field for field in fields}
-    return {name: _value(by_name[name], value) for name, value in written.items()}
+    fields = layout.fields()
+    return {name: _value(fields[name], value) for name, value in written.items()}
 
 
 def _value(field: Field, written: Any) -> Any:
+    rows = _rows(field)
+    if rows:
+        return [_values(rows, row) for row in written]
     if field.kind == "code":
         return int(written, 16)
     if field.kind == "key":
