@@ -91,8 +91,8 @@ fn an_untrusted_server_is_reported() {
     let other = Authority::new().write(&server.file("other.pem"));
     for command in [&["ping"][..], &["send", PING]] {
         let run = |options: &[&str]| cli.run(&[command, options].concat());
-        assert_error(run(&["--ca", &other]), "of no authority that is trusted here", "--ca");
-        assert_error(run(&["--tls"]), "of no authority that is trusted here", "--ca");
+        assert_error(run(&["--ca", &other]), "not issued by a trusted authority", "--ca");
+        assert_error(run(&["--tls"]), "not issued by a trusted authority", "--ca");
         assert_error(
             run(&["--ca", ca, "--server-name", "example.org"]),
             "for another name",
@@ -111,13 +111,13 @@ fn an_untrusted_server_is_reported() {
     let without_tls = LiveServer::start();
     assert_error(
         Cli::new(&without_tls.address).run(&["ping", "--ca", ca]),
-        "does not speak TLS",
+        "does not use TLS",
         "Remove --tls and --ca",
     );
     let fake_server = FakeServer::replying(pong());
     assert_error(
         Cli::new(&fake_server.addr).run(&["ping", "--tls"]),
-        "does not speak TLS",
+        "does not use TLS",
         "Remove --tls and --ca",
     );
 }
@@ -128,14 +128,14 @@ fn a_rejected_client_certificate_is_reported_at_once() {
     let server = TlsServer::start(Some(&clients));
     let [cert, key] = clients.certify_until(&server.file("old"), 2002);
     let [foreign, foreign_key] = Authority::new().certify(&server.file("strange"));
-    let required = "lets in only clients with a certificate";
+    let required = "requires a client certificate";
     for (options, message) in [
         (&[][..], required),
         (
             &["--cert", &cert, "--key", &key],
-            "refused the certificate of this client (CertificateExpired)",
+            "rejected the client certificate (CertificateExpired)",
         ),
-        (&["--cert", &foreign, "--key", &foreign_key], "refused the certificate of this client"),
+        (&["--cert", &foreign, "--key", &foreign_key], "rejected the client certificate"),
     ] {
         let all = [&["ping", "--ca", server.ca.as_str()], options].concat();
         assert_error(server.cli.run(&all), message, "TLS_CLIENT_CA");
@@ -169,19 +169,19 @@ fn invalid_options_are_reported_before_any_prompt() {
         (&["--ca", &ca, "--cert", &cert], "--cert requires --key", "private key"),
         (&["--tls", "--key", &key], "--key requires --cert", "certificate"),
         (&["--ca", missing], "--ca: cannot read /nowhere/at/all", "PEM"),
-        (&["--ca", empty], "it holds no certificate", "authority"),
+        (&["--ca", empty], "expected a certificate in PEM format", "authority"),
         (&["--ca", &ca, "--cert", empty, "--key", &key], "--cert: ", "your client certificate"),
         (
             &["--ca", &ca, "--cert", &cert, "--key", empty],
-            "it holds no private key",
+            "expected an unencrypted private key",
             "not encrypted",
         ),
         (
             &["--ca", &ca, "--cert", &cert, "--key", &other_key],
-            "the key of another certificate",
+            "the key does not match the certificate",
             "--cert",
         ),
-        (&["--ca", &ca, "--server-name", "a b"], "can not be the name", "name"),
+        (&["--ca", &ca, "--server-name", "a b"], "is not a valid server name", "name"),
     ] {
         let output =
             cli.run_with(&[&["login", "kim", "--password-stdin"], options].concat(), "p\n");
@@ -220,5 +220,5 @@ fn a_load_test_over_tls_succeeds() {
         );
     }
     let output = server.cli.run(&["bench", "ping", "--tls"]).failed(2);
-    assert!(output.stderr.contains("of no authority that is trusted here"), "{}", output.stderr);
+    assert!(output.stderr.contains("not issued by a trusted authority"), "{}", output.stderr);
 }

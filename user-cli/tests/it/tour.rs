@@ -189,7 +189,7 @@ fn an_account_is_registered_used_and_deleted() {
     live.stop();
     let output = user.run(&["ping"], &[]).failed(2);
     assert!(
-        output.stderr.contains("can not connect")
+        output.stderr.contains("cannot connect")
             && output.stderr.contains("Check that the server is running"),
         "{output:?}"
     );
