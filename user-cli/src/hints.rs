@@ -72,6 +72,7 @@ fn for_code(code: ErrorCode, situation: &Situation) -> Option<&'static str> {
              username or email address."
         }
         ErrorCode::NOTHING_TO_UPDATE => "Pass --username, --email or --new-password.",
+        ErrorCode::INVALID_VALUE => "Pass a shorter value for the field that the message names.",
         ErrorCode::INVALID_CREDENTIALS => {
             "Check the login and the password. A new account must be verified first, with \
              `user-cli verify-email`."

@@ -1,5 +1,7 @@
 //! The stored session: the token that a command uses, and changes of the session after a reply.
 
+use std::borrow::Cow;
+
 use clap::Args;
 use user_proto::{EmailVerified, ErrorCode, LoggedIn, TokenRefreshed};
 
@@ -28,6 +30,21 @@ pub(crate) struct TokenOptions {
 impl TokenOptions {
     /// Options that select the stored token.
     pub(crate) const STORED: Self = Self { token: None, token_stdin: false };
+}
+
+/// Option to name the device of a new session.
+#[derive(Args)]
+pub(crate) struct DeviceOption {
+    /// Name of this device, by which you recognise the session in `user-cli sessions`
+    #[arg(long, value_name = "NAME")]
+    device: Option<String>,
+}
+
+impl DeviceOption {
+    /// Returns the field of the request.
+    pub(crate) fn field(&self) -> Option<Cow<'_, str>> {
+        self.device.as_deref().map(Cow::Borrowed)
+    }
 }
 
 /// Option to print tokens.

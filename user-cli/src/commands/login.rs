@@ -3,7 +3,7 @@ use clap::Args;
 use crate::context::{Context, Run};
 use crate::failure::Failure;
 use crate::secrets;
-use crate::session::ShowTokens;
+use crate::session::{DeviceOption, ShowTokens};
 
 /// Log in and store the tokens
 #[derive(Args)]
@@ -18,6 +18,8 @@ pub(crate) struct Login {
     #[arg(long)]
     password_stdin: bool,
     #[command(flatten)]
+    device: DeviceOption,
+    #[command(flatten)]
     show: ShowTokens,
 }
 
@@ -28,6 +30,7 @@ impl Run for Login {
         let logged_in = context.call(user_proto::Login {
             login: self.login.as_str().into(),
             password: password.as_str().into(),
+            device: self.device.field(),
         })?;
         context.save_session(&logged_in, "Logged in.", &self.show)
     }

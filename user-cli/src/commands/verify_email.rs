@@ -3,7 +3,7 @@ use clap::Args;
 use crate::codes::CodeOptions;
 use crate::context::{Context, Run};
 use crate::failure::Failure;
-use crate::session::ShowTokens;
+use crate::session::{DeviceOption, ShowTokens};
 use crate::state::Purpose;
 
 /// Verify the email address of a new account with the emailed code, and log in
@@ -18,6 +18,8 @@ pub(crate) struct VerifyEmail {
     /// Username to use instead of the registered one
     #[arg(long)]
     username: Option<String>,
+    #[command(flatten)]
+    device: DeviceOption,
     #[command(flatten)]
     show: ShowTokens,
 }
@@ -35,6 +37,7 @@ impl Run for VerifyEmail {
             verification_id,
             code: code.as_str().into(),
             username: self.username.as_deref().map(Into::into),
+            device: self.device.field(),
         })?;
         context.state.remove_pending_code(Purpose::Registration);
         let headline = "Verified: the account is active, and you are logged in.";

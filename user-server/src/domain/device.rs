@@ -59,7 +59,10 @@ mod tests {
         assert_eq!(shown("Ada's phone"), "Ada's phone");
         assert_eq!(shown("Łódź 📱"), "Łódź 📱");
         let hostile = "a\u{1b}[31m\u{9b}b\u{202e}c\u{2066}d\u{200b}e\u{feff}f\n\u{7f}";
-        assert_eq!(shown(hostile), "a\u{fffd}[31m\u{fffd}b\u{fffd}c\u{fffd}d\u{fffd}e\u{fffd}f\u{fffd}\u{fffd}");
+        assert_eq!(
+            shown(hostile),
+            "a\u{fffd}[31m\u{fffd}b\u{fffd}c\u{fffd}d\u{fffd}e\u{fffd}f\u{fffd}\u{fffd}"
+        );
     }
 
     #[test]

@@ -31,6 +31,12 @@ pub enum Refusal {
         /// Why.
         reason: &'static str,
     },
+    /// Another value is invalid.
+    InvalidValue {
+        /// The name of the field.
+        field: &'static str,
+        reason: &'static str,
+    },
     /// An update without a change.
     NothingToUpdate,
     /// No active account has this login and password. The field is named where a password confirms

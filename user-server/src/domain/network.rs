@@ -1,6 +1,6 @@
 //! Networks of end users, which budgets are charged to.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The network of an end user: an IPv4 address, or the /64 of an IPv6 address, which one household
 /// shares.
@@ -16,6 +16,19 @@ impl From<IpAddr> for ClientNetwork {
     }
 }
 
+impl ClientNetwork {
+    /// Returns the network as it is shown to the owner of a session: an IPv4 /24 or an IPv6 /48.
+    #[must_use]
+    pub fn coarse(&self) -> String {
+        match self.0 {
+            IpAddr::V4(v4) => format!("{}/24", Ipv4Addr::from_bits(v4.to_bits() & !0xff)),
+            IpAddr::V6(v6) => {
+                format!("{}/48", Ipv6Addr::from_bits(v6.to_bits() & !(u128::MAX >> 48)))
+            }
+        }
+    }
+}
+
 impl std::fmt::Display for ClientNetwork {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0.fmt(f)
@@ -25,6 +38,15 @@ impl std::fmt::Display for ClientNetwork {
 #[cfg(test)]
 mod tests {
     use super::ClientNetwork;
+
+    #[test]
+    fn a_network_is_shown_coarsely() {
+        let coarse =
+            |text: &str| ClientNetwork::from(text.parse::<std::net::IpAddr>().unwrap()).coarse();
+        assert_eq!(coarse("192.0.2.77"), "192.0.2.0/24");
+        assert_eq!(coarse("2001:db8:1:2:3:4:5:6"), "2001:db8:1::/48");
+        assert_eq!(coarse("::ffff:192.0.2.7"), "192.0.2.0/24");
+    }
 
     #[test]
     fn one_household_is_one_network() {

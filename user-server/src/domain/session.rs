@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::{Change, Timestamp, UserRecord, UserVersion};
+use super::{Change, DeviceName, Timestamp, UserRecord, UserVersion};
 
 /// A session to open.
 #[derive(Debug, Clone)]
@@ -10,6 +10,10 @@ pub struct NewSession {
     pub id: Uuid,
     /// The name of the key that its refresh tokens are derived from.
     pub kid: String,
+    /// The device that the client named.
+    pub device: Option<DeviceName>,
+    /// The network that it is opened from, as its owner will see it.
+    pub network: Option<String>,
 }
 
 impl NewSession {

@@ -11,6 +11,7 @@ impl Handle for Login<'_> {
 
     fn too_large(&self) -> Option<Refusal> {
         sizes::login(&self.login, &self.password)
+            .or_else(|| sizes::device(self.device.as_deref()))
     }
 
     fn hashes(&self) -> bool {
@@ -22,7 +23,8 @@ impl Handle for Login<'_> {
         services: &Services,
         context: &RequestContext,
     ) -> UseCaseResult<LoggedIn<'static>> {
-        let tokens = services.users.login(&self.login, self.password.expose(), context).await?;
+        let (password, device) = (self.password.expose(), self.device.as_deref());
+        let tokens = services.users.login(&self.login, password, device, context).await?;
         Ok(tokens.into())
     }
 

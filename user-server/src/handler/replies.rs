@@ -92,6 +92,7 @@ pub(super) fn error(failure: Failure) -> ErrorReply<'static> {
         Refusal::InvalidPassword { field, reason } => {
             because(ErrorCode::INVALID_PASSWORD, field, reason)
         }
+        Refusal::InvalidValue { field, reason } => because(ErrorCode::INVALID_VALUE, field, reason),
         Refusal::NothingToUpdate => plain(ErrorCode::NOTHING_TO_UPDATE, None),
         Refusal::InvalidCredentials { field } => plain(ErrorCode::INVALID_CREDENTIALS, field),
         Refusal::InvalidToken => plain(ErrorCode::INVALID_TOKEN, None),

@@ -3,7 +3,7 @@
 
 use user_proto::Secret;
 
-use crate::domain::{Email, Password, Refusal, Username};
+use crate::domain::{DeviceName, Email, Password, Refusal, Username};
 use crate::tokens::MAX_TOKEN;
 
 /// The largest size of a code, in bytes.
@@ -19,6 +19,13 @@ pub(super) fn username(text: &str) -> Option<Refusal> {
 pub(super) fn email(text: &str) -> Option<Refusal> {
     let refusal = Refusal::InvalidEmail("must be at most 254 bytes");
     (text.len() > Email::MAX_BYTES).then_some(refusal)
+}
+
+/// The name of a device.
+pub(super) fn device(name: Option<&str>) -> Option<Refusal> {
+    let refusal =
+        Refusal::InvalidValue { field: "device", reason: "must be at most 128 bytes" };
+    name.filter(|name| name.len() > DeviceName::MAX_BYTES).map(|_| refusal)
 }
 
 /// A password that is set.

@@ -9,6 +9,7 @@ use crate::domain::{Refusal, RequestContext, UseCaseResult};
 impl Handle for VerifyEmail<'_> {
     fn too_large(&self) -> Option<Refusal> {
         sizes::code(&self.code).or_else(|| self.username.as_deref().and_then(sizes::username))
+            .or_else(|| sizes::device(self.device.as_deref()))
     }
 
     async fn handle(
@@ -16,9 +17,9 @@ impl Handle for VerifyEmail<'_> {
         services: &Services,
         context: &RequestContext,
     ) -> UseCaseResult<EmailVerified<'static>> {
-        let (code, username) = (self.code.expose(), self.username.as_deref());
-        let tokens =
-            services.users.verify_email(self.verification_id, code, username, context).await?;
+        let (id, code) = (self.verification_id, self.code.expose());
+        let (username, device) = (self.username.as_deref(), self.device.as_deref());
+        let tokens = services.users.verify_email(id, code, username, device, context).await?;
         Ok(tokens.into())
     }
 

@@ -18,9 +18,9 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use crate::domain::{
-    AuditEvent, AuditKind, Change, ChangeContext, Clock, Fault, IdempotencyKeys, NewSession,
-    RecordCache, RecordedOutcome, Refusal, RequestContext, SessionRecord, Sessions, Timestamp,
-    UseCaseResult, Wakeups,
+    AuditEvent, AuditKind, Change, ChangeContext, ClientNetwork, Clock, DeviceName, Fault,
+    IdempotencyKeys, NewSession, RecordCache, RecordedOutcome, Refusal, RequestContext,
+    SessionRecord, Sessions, Timestamp, UseCaseResult, Wakeups,
 };
 use crate::keys::KeyRing;
 use access::{AccessTokens, NO_KEY};
@@ -135,8 +135,13 @@ impl Tokens {
 
     /// A session to open: new ids, today's key.
     #[must_use]
-    pub fn new_session(&self) -> NewSession {
-        NewSession { id: Uuid::new_v4(), kid: self.kid().to_owned() }
+    pub fn new_session(
+        &self,
+        device: Option<DeviceName>,
+        network: Option<ClientNetwork>,
+    ) -> NewSession {
+        let network = network.map(|network| network.coarse());
+        NewSession { id: Uuid::new_v4(), kid: self.kid().to_owned(), device, network }
     }
 
     /// The first tokens of a session that was opened just now.

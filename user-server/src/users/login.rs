@@ -3,8 +3,8 @@
 use super::{Login, Users};
 use crate::audit::Attempted;
 use crate::domain::{
-    AuditEvent, AuditKind, Change, LoginKey, Password, PasswordLogin, RecordedOutcome, Refusal,
-    RequestContext, UseCaseResult,
+    AuditEvent, AuditKind, Change, DeviceName, LoginKey, Password, PasswordLogin, RecordedOutcome,
+    Refusal, RequestContext, UseCaseResult,
 };
 use crate::tokens::TokenPair;
 
@@ -15,14 +15,16 @@ impl Users {
     /// Opens a session for a username or an email address and its password.
     ///
     /// # Errors
-    /// `InvalidCredentials`, `AccountDisabled` (after the correct password only), `RateLimited`,
+    /// `InvalidValue` for the device, `InvalidCredentials`, `AccountDisabled` (after the correct password only), `RateLimited`,
     /// `Busy`.
     pub async fn login(
         &self,
         login: &str,
         password: &[u8],
+        device: Option<&str>,
         context: &RequestContext,
     ) -> UseCaseResult<TokenPair> {
+        let device = device.map(DeviceName::parse).transpose()?;
         let login = Login::parse(login);
         let charge = self.throttle.charge_login(login.key(), context.network).await?;
         let key = match &login {
@@ -49,7 +51,7 @@ impl Users {
             self.audit_log.login_failed(attempted, "disabled", context.at(at)).await?;
             return Err(Refusal::AccountDisabled.into());
         }
-        let session = self.tokens.new_session();
+        let session = self.tokens.new_session(device, context.network);
         let change = Change::new(
             context.at(at),
             AuditEvent::of(AuditKind::LoggedIn, user.id).session(session.id),

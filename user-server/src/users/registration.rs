@@ -5,8 +5,8 @@ use uuid::Uuid;
 
 use super::{CodeSent, Users, guessable_words};
 use crate::domain::{
-    Activation, AuditEvent, AuditKind, Change, Email, Failure, Password, Purpose, RecordedOutcome,
-    Refusal, Registration, RequestContext, UseCaseResult, Username,
+    Activation, AuditEvent, AuditKind, Change, DeviceName, Email, Failure, Password, Purpose,
+    RecordedOutcome, Refusal, Registration, RequestContext, UseCaseResult, Username,
 };
 use crate::throttle::Hourly;
 use crate::tokens::TokenPair;
@@ -69,18 +69,20 @@ impl Users {
     /// Spends the code of a registration for an account and its first session.
     ///
     /// # Errors
-    /// `InvalidCode`, `CodeExpired`, `InvalidUsername`; `UsernameTaken`, which leaves the code
+    /// `InvalidCode`, `CodeExpired`, `InvalidUsername`, `InvalidValue`; `UsernameTaken`, which leaves the code
     /// valid; `EmailTaken`.
     pub async fn verify_email(
         &self,
         id: Uuid,
         code: &[u8],
         username: Option<&str>,
+        device: Option<&str>,
         context: &RequestContext,
     ) -> UseCaseResult<TokenPair> {
         let username = username.map(Username::parse).transpose()?;
+        let device = device.map(DeviceName::parse).transpose()?;
         let guess = self.otp.check(id, Purpose::Registration, None, code).await?;
-        let (user_id, session) = (Uuid::new_v4(), self.tokens.new_session());
+        let (user_id, session) = (Uuid::new_v4(), self.tokens.new_session(device, context.network));
         let at = self.clock.now();
         let change = Change::new(
             context.at(at),

@@ -8,9 +8,9 @@ use super::rows::{self, UserRow};
 use super::tx::{Taken, Tx};
 use super::{SqlStore, corrupt, counters};
 use crate::domain::{
-    Accounts, Activation, Change, Email, EmailConfirmation, EndedSessions, Fault, Guess, LoginKey,
-    NewSession, Notice, PasswordLogin, PasswordResetResult, Purpose, Registration, ResetRequest,
-    Timestamp, UserRecord, UserUpdate, UserUpdateResult, Username, hash_class,
+    Accounts, Activation, Change, DeviceName, Email, EmailConfirmation, EndedSessions, Fault,
+    Guess, LoginKey, NewSession, Notice, PasswordLogin, PasswordResetResult, Purpose, Registration,
+    ResetRequest, Timestamp, UserRecord, UserUpdate, UserUpdateResult, Username, hash_class,
 };
 
 #[async_trait]
@@ -424,9 +424,15 @@ async fn insert_session(
 ) -> Result<(), Fault> {
     let at = tx.at();
     let insert = sqlx::query(
-        "INSERT INTO sessions (id, user_id, kid, created_at, rotated_at)
-         VALUES ($1, $2, $3, $4, $4)",
-    );
-    tx.run(insert.bind(session.id).bind(user_id).bind(&session.kid).bind(at.0)).await?;
+        "INSERT INTO sessions (id, user_id, kid, created_at, rotated_at, device, network)
+         VALUES ($1, $2, $3, $4, $4, $5, $6)",
+    )
+    .bind(session.id)
+    .bind(user_id)
+    .bind(&session.kid)
+    .bind(at.0)
+    .bind(session.device.as_ref().map(DeviceName::as_str))
+    .bind(&session.network);
+    tx.run(insert).await?;
     Ok(())
 }

@@ -39,7 +39,7 @@ pub fn email(text: &str) -> Email {
 }
 
 pub fn session() -> NewSession {
-    NewSession { id: Uuid::new_v4(), kid: KIDS[0].to_owned() }
+    NewSession { id: Uuid::new_v4(), kid: KIDS[0].to_owned(), device: None, network: None }
 }
 
 /// A registration of `name` under `address` from a client.

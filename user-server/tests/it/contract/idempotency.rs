@@ -18,10 +18,6 @@ fn under(claim: KeyClaim, now: Timestamp) -> ChangeContext {
     ChangeContext { claim: Some(claim), ..now.into() }
 }
 
-fn session() -> NewSession {
-    NewSession { id: Uuid::new_v4(), kid: "kid-1".to_owned() }
-}
-
 pub async fn a_key_is_claimed_by_one_and_used_once(db: &Db) {
     let (ada, _) = user(db, "ada").await;
     let key = Uuid::new_v4();
