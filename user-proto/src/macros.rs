@@ -186,6 +186,15 @@ macro_rules! body {
             { $($field: $type $($row)?),* } { $($tag $opt: $opt_type $($opt_row)?),* }
         }
 
+        impl<$($lt,)? $(const $kind: u8)?> $name<$($lt,)? $($kind)?> {
+            /// Creates a value from the required fields, without optional fields.
+            #[must_use]
+            #[allow(clippy::new_without_default, reason = "few messages have no required fields")]
+            pub fn new($($field: field_type!($type $($row)? $g)),*) -> Self {
+                Self { $($field,)* $($opt: None),* }
+            }
+        }
+
         impl<'b, $(const $kind: u8)?> $crate::wire::Decode<'b>
             for with_lifetime!('b $name $g [$($kind)?])
         {

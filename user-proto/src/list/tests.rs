@@ -1,4 +1,4 @@
-#![allow(unreachable_pub, reason = "the macros declare public structs")]
+#![allow(unreachable_pub, dead_code, reason = "the macros declare public items")]
 
 use bytes::BytesMut;
 use uuid::Uuid;
@@ -37,7 +37,7 @@ fn decode(body: &[u8]) -> Result<Items<'_>, DecodeError> {
 }
 
 fn item(name: &'static str) -> Item<'static> {
-    Item { id: Uuid::max(), name: name.into(), note: None, pin: None, marked: None }
+    Item::new(Uuid::max(), name.into())
 }
 
 fn items() -> Items<'static> {

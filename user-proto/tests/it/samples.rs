@@ -167,7 +167,7 @@ pub(crate) fn edge_requests() -> Vec<Edge<Request<'static>>> {
         (
             "empty_text_and_secret",
             "Empty values are well-formed; a server rejects them with another error code.",
-            Login { login: text(""), password: "".into() }.into(),
+            Login::new(text(""), "".into()).into(),
             Common::default(),
         ),
         (
@@ -184,8 +184,7 @@ pub(crate) fn edge_requests() -> Vec<Edge<Request<'static>>> {
         (
             "secret_is_bytes",
             "A secret need not be valid UTF-8 on the wire.",
-            Login { login: text("ada"), password: [0xFF, 0x00, 0x80, 0xC3].as_slice().into() }
-                .into(),
+            Login::new(text("ada"), [0xFF, 0x00, 0x80, 0xC3].as_slice().into()).into(),
             Common::default(),
         ),
         (

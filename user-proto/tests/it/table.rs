@@ -1,9 +1,9 @@
-//! The code that the table generates beside the codec: the macros over all messages, and the
-//! structs that several replies share.
+//! The code that the table generates in addition to the codec: constructors, the macros over all
+//! messages, and the structs that several replies share.
 
 use user_proto::{
-    EmailVerified, LoggedIn, LoggedOut, Message, PasswordReset, Reply, Request, SessionsEndedReply,
-    TokenRefreshed, TokenReply,
+    EmailVerified, LoggedIn, LoggedOut, Logout, Message, PasswordReset, Pong, Reply, Request,
+    SessionsEndedReply, TokenRefreshed, TokenReply,
 };
 use uuid::Uuid;
 
@@ -43,6 +43,14 @@ fn replies_that_share_a_struct_are_messages_of_their_own() {
     for (reply, (_, name)) in replies.iter().zip(rows) {
         assert!(format!("{reply:?}").starts_with(&format!("{name}({name} {{ user_id: ")));
     }
+}
+
+#[test]
+fn a_constructor_takes_the_required_fields() {
+    let logout = Logout { token: "t".into(), all_sessions: None };
+    assert_eq!(Logout::new("t".into()), logout);
+    assert_eq!(Pong::new(), Pong { max_in_flight: None, idle_timeout: None });
+    assert_eq!(LoggedOut::new(3), LoggedOut { sessions_ended: 3 });
 }
 
 #[test]

@@ -156,13 +156,13 @@ pub(super) fn verify(token: u32) -> VerifyToken<'static> {
 
 /// Returns a request that must not be repeated.
 pub(super) fn login() -> Login<'static> {
-    Login { login: "kim".into(), password: "correct horse".into() }
+    Login::new("kim".into(), "correct horse".into())
 }
 
 /// Returns a request that must not be repeated, long enough that a few hundred do not fit into the
 /// buffers of the sockets.
 pub(super) fn long_login() -> Login<'static> {
-    Login { login: "k".repeat(60_000).into(), password: "p".into() }
+    Login::new("k".repeat(60_000).into(), "p".into())
 }
 
 pub(super) fn user() -> GetUser<'static> {
