@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Map, Value};
-use user_proto::{FieldValue, FieldView};
+use user_proto::{FieldValue, FieldView, ListView};
 
 use crate::{format, hex};
 
@@ -33,7 +33,32 @@ pub(crate) fn text(field: &FieldView<'_>, reveal: bool) -> String {
         FieldValue::Number(number) => number.to_string(),
         FieldValue::Code(code) => format!("{} ({:04x})", code.name(), code.0),
         FieldValue::Flag => "yes".to_owned(),
+        FieldValue::List(list) => format!("{} rows", list.len()),
     }
+}
+
+/// Formats the rows of a list as lines of a table, with a header.
+pub(crate) fn list(list: ListView<'_>, reveal: bool) -> Vec<Vec<String>> {
+    let mut names: Vec<&str> = Vec::new();
+    for index in 0..list.len() {
+        list.view(index, &mut |field| {
+            if !names.contains(&field.name) {
+                names.push(field.name);
+            }
+        });
+    }
+    let mut table = vec![names.iter().map(|name| label(name)).collect::<Vec<_>>()];
+    for index in 0..list.len() {
+        let mut cells = vec![String::new(); names.len()];
+        list.view(index, &mut |field| {
+            let column = names.iter().position(|name| *name == field.name);
+            if let Some(cell) = column.and_then(|column| cells.get_mut(column)) {
+                *cell = text(&field, reveal);
+            }
+        });
+        table.push(cells);
+    }
+    table
 }
 
 fn is_seconds(name: &str) -> bool {
@@ -41,7 +66,7 @@ fn is_seconds(name: &str) -> bool {
 }
 
 /// Returns the fields of a message as JSON, in the notation of user-proto's test vectors: ids and
-/// codes are strings, timestamps and durations are numbers, bytes are hex. A secret that is not
+/// codes are strings, lists are arrays of objects, timestamps and durations are numbers, bytes are hex. A secret that is not
 /// UTF-8 is an object with its hex. Secrets are shown only with `reveal`.
 pub(crate) fn json_object(
     view: impl FnOnce(&mut dyn FnMut(FieldView<'_>)),
@@ -67,5 +92,9 @@ fn json_value(field: &FieldView<'_>, reveal: bool) -> Value {
         FieldValue::Instant(number) | FieldValue::Number(number) => number.into(),
         FieldValue::Code(code) => format!("{:04x}", code.0).into(),
         FieldValue::Flag => true.into(),
+        FieldValue::List(list) => {
+            let row = |index| json_object(|see| list.view(index, see), reveal);
+            (0..list.len()).map(row).map(Value::Object).collect()
+        }
     }
 }

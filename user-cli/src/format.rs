@@ -111,18 +111,29 @@ pub(crate) fn aligned(rows: &[(String, String)]) -> String {
     lines.join("\n")
 }
 
+/// Formats rows as a table of text, with all columns aligned left.
+pub(crate) fn columns(rows: &[Vec<String>]) -> String {
+    aligned_columns(rows, |cell, width, _| format!("{cell:width$}"))
+}
+
 /// Formats rows as a table, with the first column aligned left and the others right.
 pub(crate) fn table(rows: &[Vec<String>]) -> String {
+    aligned_columns(rows, |cell, width, column| match column {
+        0 => format!("{cell:width$}"),
+        _ => format!("{cell:>width$}"),
+    })
+}
+
+/// Formats rows as a table. `align` pads a cell to the width of its column, which it gets with the
+/// number of the column.
+fn aligned_columns(rows: &[Vec<String>], align: fn(&str, usize, usize) -> String) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
     let cells = |column| rows.iter().filter_map(move |row: &Vec<String>| row.get(column));
     let width = |column| cells(column).map(|cell: &String| cell.chars().count()).max();
     let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or_default()).collect();
     let line = |row: &Vec<String>| {
-        let cells =
-            row.iter().zip(&widths).enumerate().map(|(column, (cell, width))| match column {
-                0 => format!("{cell:width$}"),
-                _ => format!("{cell:>width$}"),
-            });
+        let cells = row.iter().zip(&widths).enumerate();
+        let cells = cells.map(|(column, (cell, width))| align(cell, *width, column));
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
     rows.iter().map(line).collect::<Vec<_>>().join("\n")

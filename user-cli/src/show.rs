@@ -45,8 +45,13 @@ pub(crate) fn text<M: Message>(
 ) -> io::Result<()> {
     let mut rows: Vec<_> =
         extra.iter().map(|(name, _, text)| (fields::label(name), text.clone())).collect();
+    let mut tables = Vec::new();
     reply.view(&mut |field| {
         let value = match field.value {
+            FieldValue::List(list) if list.is_empty() => return,
+            FieldValue::List(list) => {
+                return tables.push(fields::list(list, summary.reveal_secrets));
+            }
             FieldValue::Secret(_) if !summary.reveal_secrets => {
                 summary.secret_placeholder.to_owned()
             }
@@ -57,6 +62,9 @@ pub(crate) fn text<M: Message>(
     output::line(&summary.headline)?;
     if !rows.is_empty() {
         output::line(&format::aligned(&rows))?;
+    }
+    for table in &tables {
+        output::line(&format::columns(table))?;
     }
     match &summary.next {
         Some(next) => output::line(&format!("\nnext: {next}")),
