@@ -1,5 +1,4 @@
-//! The service as its users meet it: a live server on a free port, real files, and the binary
-//! itself.
+//! Integration tests: a live server on a free port, real files, and the executable itself.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, unreachable_pub)]
 
 mod accounts;
@@ -22,6 +21,7 @@ mod http;
 mod idempotency;
 mod imports;
 mod model;
+mod module_rules;
 mod nodes;
 mod operators;
 mod oracle;
@@ -38,4 +38,3 @@ mod tls;
 mod tokens;
 mod tour;
 mod vectors;
-mod module_rules;
