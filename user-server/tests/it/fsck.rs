@@ -81,7 +81,7 @@ async fn used(settings: &[(&str, &str)]) -> TestServer {
     for _ in 0..2 {
         client.call(register("bob", "bob@example.org")).await.unwrap();
     }
-    server.mails.code("bob@example.org", 1).await;
+    server.emails.code("bob@example.org", 1).await;
     assert_eq!(check(&client, &ada.access()).await, None);
     server
 }

@@ -13,7 +13,7 @@ use tracing::field::{Field, Visit};
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use user_server::store::SqliteStore;
 
-use crate::support::{POSTGRES_OPTIONS, postgres_is_here};
+use crate::support::{POSTGRES_OPTIONS, postgres_is_installed};
 
 /// Names the file that a process of the suite notes its statements in.
 const NOTES: &str = "TEST_STATEMENTS";
@@ -59,7 +59,7 @@ async fn no_statement_walks_a_table_of_sqlite() {
 
 #[test]
 fn no_statement_walks_a_table_of_postgres() {
-    if !postgres_is_here() {
+    if !postgres_is_installed() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();

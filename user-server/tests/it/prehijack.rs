@@ -30,11 +30,11 @@ async fn the_owner_is_next_however_many_one_client_queued() {
         let name = format!("mallory{number}");
         client.call_with(register(&name, VICTIM), on_behalf_of("203.0.113.9")).await.unwrap();
     }
-    server.mails.code(VICTIM, 1).await;
+    server.emails.code(VICTIM, 1).await;
     let owner =
         client.call_with(register("victim", VICTIM), on_behalf_of("192.0.2.7")).await.unwrap();
     server.clock.advance(MAIL_PAUSE);
-    let second = server.mails.code(VICTIM, 2).await;
+    let second = server.emails.code(VICTIM, 2).await;
     client.call(verify_email(owner.verification_id, &second)).await.unwrap();
     server.stop().await;
 }
@@ -46,10 +46,10 @@ async fn the_account_is_of_who_reads_the_mail() {
     let attack =
         user_proto::Register { password: NEW_PASSWORD.into(), ..register("mallory", VICTIM) };
     let attackers = client.call(attack).await.unwrap().verification_id;
-    let first_code = server.mails.code(VICTIM, 1).await;
+    let first_code = server.emails.code(VICTIM, 1).await;
     let victims = client.call(register("victim", VICTIM)).await.unwrap().verification_id;
-    server.turn(&client, MAIL_PAUSE).await;
-    let code = server.mails.code(VICTIM, 2).await;
+    server.advance_outbox(&client, MAIL_PAUSE).await;
+    let code = server.emails.code(VICTIM, 2).await;
     assert_ne!(code, first_code, "one in a million, this is no fault");
 
     assert_eq!(code_of(&client, verify_email(attackers, &code)).await, ErrorCode::INVALID_CODE);
@@ -86,12 +86,12 @@ async fn a_crowd_of_registrations_does_not_keep_the_owners_mail_away() {
             "the wait does not show: {number}"
         );
     }
-    server.mails.wait_for(VICTIM, 1).await;
+    server.emails.wait_for(VICTIM, 1).await;
     let answer =
         client.call_with(register("victim", VICTIM), on_behalf_of("198.51.100.1")).await.unwrap();
     assert_eq!((answer.code_expires_in, answer.resend_after), (900, 60));
-    server.turn(&client, MAIL_PAUSE).await;
-    let code = server.mails.code(VICTIM, 2).await;
+    server.advance_outbox(&client, MAIL_PAUSE).await;
+    let code = server.emails.code(VICTIM, 2).await;
     assert!(
         client.call(verify_email(answer.verification_id, &code)).await.is_ok(),
         "it is the next"

@@ -42,7 +42,7 @@ mod on_one_node {
 
     /// The clock stands still, so that no wait passes on a slow machine.
     async fn node() -> Option<TestServer> {
-        Some(TestServer::start_held().await)
+        Some(TestServer::start_frozen().await)
     }
 
     super::races!(node);

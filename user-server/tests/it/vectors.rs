@@ -59,7 +59,7 @@ async fn a_frame_at_fault_ends_its_connection_and_no_other() {
         // What comes behind the fault is neither read as a frame nor a reason for a reset.
         let behind = raw_frame(0x7F, 9, &[]).repeat(1000);
         wire.send(&[vector_bytes(vector), behind].concat()).await;
-        let error = wire.ends_with(code(vector)).await;
+        let error = wire.expect_close_with(code(vector)).await;
         for (name, protocol) in [("http", "HTTP"), ("tls", "TLS"), ("ssh", "SSH")] {
             let named = text(vector, "name").contains(name);
             assert_eq!(
@@ -88,7 +88,7 @@ async fn a_reply_is_no_request() {
         let id = frame::split(&sent).unwrap().unwrap().0.id;
         wire.send(&sent).await;
         if id == 0 {
-            wire.ends_with(ErrorCode::MALFORMED).await;
+            wire.expect_close_with(ErrorCode::MALFORMED).await;
             wire = Wire::connect(server.address).await;
         } else {
             assert_eq!(
@@ -137,7 +137,7 @@ async fn every_well_formed_request_gets_one_reply_of_its_kind() {
             reply => assert_eq!(reply.row().0, kind | 0x80, "{name}"),
         }
     }
-    wire.ask(1, Ping {}).await;
+    wire.request(1, Ping {}).await;
     assert!(matches!(wire.reply().await, (1, Reply::Pong(_))));
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use user_proto::{ErrorCode, Logout, RefreshToken};
 
-use crate::support::{TestServer, check, code_of, reset, reset_of};
+use crate::support::{TestServer, check, code_of, request_reset, reset};
 
 fn logout(token: &str) -> Logout<'_> {
     Logout { token: token.into(), all_sessions: None }
@@ -64,8 +64,8 @@ async fn all_sessions_end_with_the_open_codes() {
     let ada = server.account(&client, "ada").await;
     let grace = server.account(&client, "grace").await;
     let other = server.login(&client, "ada").await;
-    let id = client.call(reset_of(&ada.email)).await.unwrap().verification_id;
-    let code = server.mails.code(&ada.email, 2).await;
+    let id = client.call(request_reset(&ada.email)).await.unwrap().verification_id;
+    let code = server.emails.code(&ada.email, 2).await;
     assert_eq!(client.call(logout_all(&ada.access())).await.unwrap().sessions_ended, 2);
     for token in [&*ada.access(), other.access_token.expose_str().unwrap()] {
         assert_eq!(check(&client, token).await, Some(ErrorCode::SESSION_REVOKED));

@@ -129,11 +129,11 @@ pub async fn a_session_needs_the_password_of_now(db: &Db) {
     let (mut ada, _) = user(db, "ada").await;
     let good = session();
     assert!(open(db, &ada, &good, NOW).await);
-    assert!(lives(db, &good).await);
+    assert!(is_live(db, &good).await);
     ada.credentials += 1;
     let stale = session();
     assert!(!open(db, &ada, &stale, NOW).await);
-    assert!(!lives(db, &stale).await);
+    assert!(!is_live(db, &stale).await);
 }
 
 pub async fn a_stronger_hash_is_the_same_password(db: &Db) {
@@ -167,7 +167,7 @@ pub async fn the_longest_unused_session_makes_room(db: &Db) {
     let surplus =
         db.open_session_at(&ada, &newest, None, Adjustment::nothing(), NOW).await.unwrap().unwrap();
     assert_eq!((surplus.sessions, surplus.subjects), (1, vec![second.id]));
-    assert!(lives(db, &newest).await && lives(db, &first).await && !lives(db, &second).await);
+    assert!(is_live(db, &newest).await && is_live(db, &first).await && !is_live(db, &second).await);
     let log = db.revocations(NOW).await.unwrap();
     assert!(log.iter().any(|entry| entry.subject == second.id), "{log:?}");
 }
@@ -185,7 +185,7 @@ pub async fn deletion_leaves_nothing(db: &Db) {
         db.revocations(at(1)).await.unwrap().iter().map(|entry| entry.subject).collect();
     assert!(log.contains(&session.id) && log.contains(&ada.id), "{log:?}");
     assert!(db.user(ada.id).await.unwrap().is_none() && by_name(db, "ada").await.is_none());
-    assert!(!lives(db, &session).await);
+    assert!(!is_live(db, &session).await);
     assert!(matches!(charge(db, reset, Purpose::PasswordReset, at(1)).await, GuessCharge::Spent));
     let mails = send_all(db, at(1)).await;
     assert_eq!((mails.len(), mails[0].recipient.mailbox.as_str()), (1, "ada@example.org"));

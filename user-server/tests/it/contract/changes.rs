@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::fixture::*;
 
-pub async fn done(db: &Db, change: UserUpdate, now: Timestamp) -> (UserRecord, EndedSessions) {
+pub async fn updated(db: &Db, change: UserUpdate, now: Timestamp) -> (UserRecord, EndedSessions) {
     match db.update_user_at(&change, now).await.unwrap() {
         UserUpdateResult::Updated(user, ended) => (*user, ended),
         UserUpdateResult::UsernameTaken => panic!("the name is taken"),
@@ -27,7 +27,7 @@ fn with_password(change: UserUpdate) -> UserUpdate {
 pub async fn a_name_is_changed(db: &Db) {
     let (ada, first) = user(db, "ada").await;
     let change = UserUpdate { credentials: None, ..renamed(change(&ada, &first), "Lovelace") };
-    let (after, ended) = done(db, change, NOW).await;
+    let (after, ended) = updated(db, change, NOW).await;
     assert_eq!(
         (after.username.as_str(), after.username_key.as_str(), ended.sessions),
         ("Lovelace", "lovelace", 0)
@@ -36,8 +36,12 @@ pub async fn a_name_is_changed(db: &Db) {
         !db.username_taken("ada").await.unwrap() && db.username_taken("lovelace").await.unwrap()
     );
     let own = renamed(self::change(&after, &first), "LOVELACE");
-    assert_eq!(done(db, own, NOW).await.0.username, "LOVELACE", "one's own name in another case");
-    assert!(lives(db, &first).await);
+    assert_eq!(
+        updated(db, own, NOW).await.0.username,
+        "LOVELACE",
+        "one's own name in another case"
+    );
+    assert!(is_live(db, &first).await);
 }
 
 pub async fn a_taken_name_undoes_the_whole_change(db: &Db) {
@@ -57,7 +61,7 @@ pub async fn a_taken_name_undoes_the_whole_change(db: &Db) {
         (after.username, after.password_hash, after.credentials),
         (ada.username, ada.password_hash, ada.credentials)
     );
-    assert!(lives(db, &second).await);
+    assert!(is_live(db, &second).await);
     assert!(send_all(db, at(60)).await.is_empty());
     assert!(matches!(charge(db, id, Purpose::EmailChange, at(60)).await, GuessCharge::Spent));
 }
@@ -67,16 +71,16 @@ pub async fn a_new_password_ends_the_rest(db: &Db) {
     let second = session();
     assert!(open(db, &ada, &second, NOW).await);
     let reset = request_reset(db, "ada@example.org", NOW).await;
-    let older = move_to(db, change(&ada, &first), "old@example.org", NOW).await;
+    let older = change_address(db, change(&ada, &first), "old@example.org", NOW).await;
     send_all(db, NOW).await;
     let newer = Uuid::new_v4();
     let change = UserUpdate {
         email: Some((newer, email("new@example.org"))),
         ..with_password(change(&ada, &first))
     };
-    let (after, ended) = done(db, change, at(1)).await;
+    let (after, ended) = updated(db, change, at(1)).await;
     assert_eq!((ended.sessions, ended.subjects), (1, vec![second.id]));
-    assert!(lives(db, &first).await && !lives(db, &second).await);
+    assert!(is_live(db, &first).await && !is_live(db, &second).await);
     assert_eq!(after.password_hash, "new hash");
     assert_ne!(after.credentials, ada.credentials);
     assert_eq!(db.revocations(at(1)).await.unwrap().len(), 1);
@@ -95,7 +99,7 @@ pub async fn a_new_password_ends_the_rest(db: &Db) {
 
 pub async fn what_was_proved_before_no_longer_counts(db: &Db) {
     let (ada, first) = user(db, "ada").await;
-    done(db, with_password(change(&ada, &first)), NOW).await;
+    updated(db, with_password(change(&ada, &first)), NOW).await;
     let late = db.update_user_at(&with_password(change(&ada, &first)), NOW).await.unwrap();
     assert!(matches!(late, UserUpdateResult::Gone));
     let (grace, hers) = user(db, "grace").await;
@@ -110,7 +114,7 @@ pub async fn a_login_in_a_race_with_a_new_password_leaves_no_session(db: &Db) {
     let sessions: Vec<_> = (0..16).map(|_| session()).collect();
     let changing = tokio::spawn({
         let (db, change) = (db.clone(), with_password(change(&ada, &first)));
-        async move { done(&db, change, NOW).await }
+        async move { updated(&db, change, NOW).await }
     });
     together(sessions.clone().into_iter().map(|session| {
         let (db, ada) = (db.clone(), ada.clone());
@@ -119,15 +123,15 @@ pub async fn a_login_in_a_race_with_a_new_password_leaves_no_session(db: &Db) {
     .await;
     changing.await.unwrap();
     for session in &sessions {
-        assert!(!lives(db, session).await, "a session under the old password");
+        assert!(!is_live(db, session).await, "a session under the old password");
     }
-    assert!(lives(db, &first).await);
+    assert!(is_live(db, &first).await);
 }
 
 pub async fn a_new_address_waits_for_its_code(db: &Db) {
     let (ada, first) = user(db, "ada").await;
     let reset = request_reset(db, "ada@example.org", NOW).await;
-    let id = move_to(db, change(&ada, &first), "New@example.org", NOW).await;
+    let id = change_address(db, change(&ada, &first), "New@example.org", NOW).await;
     assert_eq!(db.user(ada.id).await.unwrap().unwrap().email, "ada@example.org");
     let mails = send_all(db, NOW).await;
     let to: Vec<_> = mails
@@ -165,15 +169,15 @@ pub async fn a_new_address_waits_for_its_code(db: &Db) {
         "the old address is told"
     );
     assert_eq!(mails[0].kind, MailKind::Notice(Notice::EmailChanged));
-    assert!(lives(db, &first).await);
+    assert!(is_live(db, &first).await);
 }
 
 pub async fn a_newer_change_voids_the_older(db: &Db) {
     let (ada, first) = user(db, "ada").await;
-    let older = move_to(db, change(&ada, &first), "one@example.org", NOW).await;
+    let older = change_address(db, change(&ada, &first), "one@example.org", NOW).await;
     send_all(db, NOW).await;
     let held = guess(db, older, Purpose::EmailChange, NOW).await;
-    let newer = move_to(db, change(&ada, &first), "two@example.org", NOW).await;
+    let newer = change_address(db, change(&ada, &first), "two@example.org", NOW).await;
     send_all(db, NOW).await;
     assert!(matches!(charge(db, older, Purpose::EmailChange, NOW).await, GuessCharge::Spent));
     assert!(matches!(db.confirm_email_at(&held, NOW).await.unwrap(), EmailConfirmation::Spent));
@@ -186,7 +190,7 @@ pub async fn a_newer_change_voids_the_older(db: &Db) {
 
 pub async fn a_new_address_can_be_taken_meanwhile(db: &Db) {
     let (ada, first) = user(db, "ada").await;
-    let id = move_to(db, change(&ada, &first), "new@example.org", NOW).await;
+    let id = change_address(db, change(&ada, &first), "new@example.org", NOW).await;
     let other = register(db, "grace", "new@example.org", "client", NOW).await;
     send_all(db, NOW).await;
     let moving = guess(db, id, Purpose::EmailChange, NOW).await;
@@ -214,10 +218,10 @@ pub async fn every_change_is_a_version_that_is_told(db: &Db) {
             .collect()
     };
     assert!(told(NOW).await.is_empty(), "a new account is no change");
-    let (renamed, _) = done(db, renamed(change(&ada, &first), "Lovelace"), at(10)).await;
+    let (renamed, _) = updated(db, renamed(change(&ada, &first), "Lovelace"), at(10)).await;
     assert!(renamed.version > ada.version);
     assert_eq!(told(at(10)).await, [(ada.id, renamed.version)]);
-    let (both, _) = done(db, with_password(change(&renamed, &first)), at(20)).await;
+    let (both, _) = updated(db, with_password(change(&renamed, &first)), at(20)).await;
     assert!(both.version > renamed.version);
     assert!(
         db.open_session_at(&both, &session(), Some("stronger"), Adjustment::nothing(), at(30))

@@ -141,7 +141,7 @@ pub async fn open(db: &Db, user: &UserRecord, session: &NewSession, now: Timesta
 }
 
 /// Whether a session lives.
-pub async fn lives(db: &Db, session: &NewSession) -> bool {
+pub async fn is_live(db: &Db, session: &NewSession) -> bool {
     db.session(session.id).await.unwrap().is_some()
 }
 
@@ -172,8 +172,9 @@ pub async fn together<T: Send + 'static>(
 }
 
 /// A change of address that waits for its code; its id.
-pub async fn move_to(db: &Db, change: UserUpdate, address: &str, now: Timestamp) -> Uuid {
+pub async fn change_address(db: &Db, change: UserUpdate, address: &str, now: Timestamp) -> Uuid {
     let id = Uuid::new_v4();
-    super::changes::done(db, UserUpdate { email: Some((id, email(address))), ..change }, now).await;
+    super::changes::updated(db, UserUpdate { email: Some((id, email(address))), ..change }, now)
+        .await;
     id
 }

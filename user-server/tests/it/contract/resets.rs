@@ -20,7 +20,7 @@ pub async fn a_reset_ends_everything(db: &Db) {
     assert_eq!(db.reset_owner(&guess).await.unwrap().unwrap().id, ada.id);
     let done = db.reset_password_at(&guess, "new hash", at(60)).await.unwrap().unwrap();
     assert_eq!((done.user.password_hash.as_str(), done.ended.sessions), ("new hash", 2));
-    assert!(!lives(db, &first).await && !lives(db, &second).await);
+    assert!(!is_live(db, &first).await && !is_live(db, &second).await);
     assert!(
         !open(db, &ada, &session(), at(60)).await,
         "what was proved with the old password no longer counts"

@@ -66,7 +66,7 @@ pub async fn an_older_one_ends_the_session(db: &Db) {
         matches!(rotate(db, first.id, 0, NOW).await, Rotation::Stolen(_)),
         "two before, at once"
     );
-    assert!(!lives(db, &first).await && lives(db, &other).await);
+    assert!(!is_live(db, &first).await && is_live(db, &other).await);
     let log = db.revocations(NOW).await.unwrap();
     assert_eq!(
         log.iter().map(|entry| (entry.subject, entry.at)).collect::<Vec<_>>(),
@@ -115,7 +115,9 @@ pub async fn all_sessions_end_with_the_codes(db: &Db) {
     send_all(db, NOW).await;
     let ended = db.end_all_sessions_at(ada.id, NOW).await.unwrap();
     assert_eq!(ended.sessions, 2);
-    assert!(!lives(db, &first).await && !lives(db, &second).await && lives(db, &graces).await);
+    assert!(
+        !is_live(db, &first).await && !is_live(db, &second).await && is_live(db, &graces).await
+    );
     assert!(matches!(charge(db, reset, Purpose::PasswordReset, NOW).await, GuessCharge::Spent));
     assert_eq!(db.end_all_sessions_at(ada.id, NOW).await.unwrap().sessions, 0);
 }

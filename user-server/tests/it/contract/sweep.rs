@@ -74,9 +74,9 @@ pub async fn old_rows_go(db: &Db) {
         assert!(matches!(moved, Rotation::Advanced(_)), "day {day}");
     }
     assert_eq!(sweep(db, at(30 * DAY + 1)).await, 1, "the session that nobody refreshed");
-    assert!(!lives(db, &idle).await && lives(db, &used).await);
+    assert!(!is_live(db, &idle).await && is_live(db, &used).await);
     assert_eq!(sweep(db, at(90 * DAY + 1)).await, 1, "the session that had lived long enough");
-    assert!(!lives(db, &used).await);
+    assert!(!is_live(db, &used).await);
     let other = session();
     assert!(open(db, &ada, &other, at(90 * DAY)).await);
     db.end_session_at(other.id, at(90 * DAY)).await.unwrap();

@@ -78,7 +78,7 @@ impl<R> CallResult<R> {
             Some(Err(code)) => {
                 assert!(
                     refusals.contains(&code),
-                    "refused with {code:?}, expected one of {refusals:?}; success allowed: {allowed}"
+                    "refused with {code:?}, expected one of {refusals:?} or success: {allowed}"
                 );
                 None
             }
