@@ -140,7 +140,7 @@ async fn a_key_outlives_the_process_and_is_forgotten_after_a_day() {
 }
 
 #[tokio::test]
-async fn a_repeat_after_a_roll_of_keys_is_what_it_was() {
+async fn a_repeat_after_a_key_rotation_gets_the_same_reply() {
     let (old, new) = (
         "the old secret of a node: thirty-two bytes and more",
         "the new secret of a node: thirty-two bytes!",
@@ -160,7 +160,7 @@ async fn a_repeat_after_a_roll_of_keys_is_what_it_was() {
 }
 
 #[tokio::test]
-async fn a_repeat_gives_no_token_of_a_session_that_ended_elsewhere() {
+async fn a_repeat_returns_no_token_of_a_session_that_ended_elsewhere() {
     let server = TestServer::start().await;
     let client = server.client();
     server.account(&client, "ada").await;
@@ -176,7 +176,7 @@ async fn a_repeat_gives_no_token_of_a_session_that_ended_elsewhere() {
 }
 
 #[tokio::test]
-async fn a_repeat_costs_no_budget_and_a_refusal_is_not_kept() {
+async fn a_repeat_costs_no_budget_and_a_refusal_is_not_stored() {
     let server = TestServer::start_frozen().await;
     let client = server.client();
     let ada = server.account(&client, "ada").await;

@@ -23,7 +23,7 @@ const OF_MANY_CLIENTS: usize = 2_000;
 const GUESSES_A_DAY: usize = 50;
 
 #[tokio::test]
-async fn the_owner_is_next_however_many_one_client_queued() {
+async fn the_queue_of_one_client_does_not_delay_the_owner() {
     let server = TestServer::start().await;
     let client = server.client();
     for number in 0..5 {
@@ -40,7 +40,7 @@ async fn the_owner_is_next_however_many_one_client_queued() {
 }
 
 #[tokio::test]
-async fn the_account_is_of_who_reads_the_mail() {
+async fn the_account_belongs_to_the_reader_of_the_email() {
     let server = TestServer::start().await;
     let client = server.client();
     let attack =
@@ -73,7 +73,7 @@ async fn the_account_is_of_who_reads_the_mail() {
 }
 
 #[tokio::test]
-async fn a_crowd_of_registrations_does_not_keep_the_owners_mail_away() {
+async fn many_registrations_do_not_withhold_the_owners_email() {
     let server = TestServer::start().await;
     server.clock.hold();
     let client = server.client();
@@ -148,7 +148,7 @@ async fn guess_all(db: &Db, ids: impl IntoIterator<Item = &Uuid>, now: Timestamp
 }
 
 #[tokio::test]
-async fn ten_thousand_registrations_of_one_client_cost_the_owner_one_turn_and_give_fifty_guesses_a_day()
+async fn ten_thousand_registrations_of_one_client_cost_the_owner_one_mail_slot_and_give_fifty_guesses_a_day()
  {
     let (db, _folder) = store().await;
     let mut ids = attack(&db, REGISTRATIONS, 1, NOW).await;
@@ -185,7 +185,7 @@ async fn ten_thousand_registrations_of_one_client_cost_the_owner_one_turn_and_gi
 }
 
 #[tokio::test]
-async fn thousands_of_registrations_of_many_clients_cost_the_owner_a_turn_each() {
+async fn thousands_of_registrations_of_many_clients_cost_the_owner_a_mail_slot_each() {
     let (db, _folder) = store().await;
     attack(&db, OF_MANY_CLIENTS, 4, NOW).await;
     let owners = fixture::register(&db, "victim", VICTIM, "owner", at(1)).await;

@@ -19,7 +19,7 @@ fn update(token: &str) -> UpdateUser<'_> {
 }
 
 #[tokio::test]
-async fn a_person_registers_lives_and_leaves() {
+async fn a_user_registers_changes_and_deletes_an_account() {
     run(TestServer::start().await).await;
 }
 

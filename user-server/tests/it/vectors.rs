@@ -24,7 +24,7 @@ fn of_level<'a>(file: &'a Value, level: &str) -> Vec<&'a Value> {
 }
 
 #[tokio::test]
-async fn a_message_at_fault_costs_one_reply() {
+async fn a_malformed_message_gets_one_error() {
     let server = TestServer::start().await;
     let mut wire = Wire::connect(server.address).await;
     let invalid = vector_file("invalid.json");
@@ -47,7 +47,7 @@ async fn a_message_at_fault_costs_one_reply() {
 }
 
 #[tokio::test]
-async fn a_frame_at_fault_ends_its_connection_and_no_other() {
+async fn a_malformed_frame_closes_only_its_connection() {
     let server = TestServer::start().await;
     let mut bystander = Wire::connect(server.address).await;
     let invalid = vector_file("invalid.json");
@@ -74,7 +74,7 @@ async fn a_frame_at_fault_ends_its_connection_and_no_other() {
 }
 
 #[tokio::test]
-async fn a_reply_is_no_request() {
+async fn a_reply_is_not_a_request() {
     let server = TestServer::start().await;
     let mut wire = Wire::connect(server.address).await;
     let valid = vector_file("valid.json");
@@ -108,7 +108,7 @@ fn with_id(mut frame: Vec<u8>, id: u32) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn every_well_formed_request_gets_one_reply_of_its_kind() {
+async fn every_well_formed_request_gets_one_reply_of_its_type() {
     let server = TestServer::start_with(&[("MAX_HASHING", "256")]).await;
     let mut wire = Wire::connect(server.address).await;
     let valid = vector_file("valid.json");
@@ -142,7 +142,7 @@ async fn every_well_formed_request_gets_one_reply_of_its_kind() {
 }
 
 #[tokio::test]
-async fn every_cut_of_every_request_is_refused() {
+async fn every_truncated_request_is_refused() {
     let server = TestServer::start().await;
     let (valid, invalid) = (vector_file("valid.json"), vector_file("invalid.json"));
     let vectors = valid["vectors"].as_array().unwrap();

@@ -81,7 +81,7 @@ async fn probe(
 }
 
 #[tokio::test]
-async fn a_registration_does_not_tell() {
+async fn a_registration_does_not_reveal_accounts() {
     let (server, client) = server().await;
     let (mut answers, mut ids) = (Vec::new(), Vec::new());
     for address in ALL {
@@ -106,7 +106,7 @@ async fn a_registration_does_not_tell() {
 }
 
 #[tokio::test]
-async fn a_reset_does_not_tell() {
+async fn a_reset_request_does_not_reveal_accounts() {
     let (server, client) = server().await;
     let (mut answers, mut ids) = (Vec::new(), Vec::new());
     for address in ALL {
@@ -127,7 +127,7 @@ async fn a_reset_does_not_tell() {
 }
 
 #[tokio::test]
-async fn a_change_of_address_does_not_tell() {
+async fn a_change_of_address_does_not_reveal_accounts() {
     let (server, client) = server().await;
     let (mut answers, mut ids, mut tokens) = (Vec::new(), Vec::new(), Vec::new());
     for (number, address) in ALL.into_iter().enumerate() {
@@ -154,7 +154,7 @@ async fn a_change_of_address_does_not_tell() {
 }
 
 #[tokio::test]
-async fn a_login_does_not_tell() {
+async fn a_login_does_not_reveal_accounts() {
     let (server, client) = server().await;
     let mut answers = Vec::new();
     for address in ALL {
@@ -171,7 +171,7 @@ async fn a_login_does_not_tell() {
 }
 
 #[tokio::test]
-async fn a_login_of_nobody_takes_as_long() {
+async fn a_login_of_an_unknown_user_takes_as_long() {
     let (server, client) = server().await;
     let mut least = [Duration::MAX; 3];
     for _ in 0..5 {

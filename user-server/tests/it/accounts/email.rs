@@ -20,7 +20,7 @@ async fn move_to(client: &Client, access: &str, address: &str) -> Uuid {
 }
 
 #[tokio::test]
-async fn it_counts_when_its_code_is_entered() {
+async fn a_new_address_takes_effect_when_its_code_is_entered() {
     let server = TestServer::start().await;
     let client = server.client();
     let ada = server.account(&client, "ada").await;
@@ -85,7 +85,7 @@ async fn a_newer_change_voids_the_older() {
 }
 
 #[tokio::test]
-async fn an_address_that_is_taken_meanwhile_spends_the_code() {
+async fn an_address_taken_before_its_confirmation_uses_up_the_code() {
     let server = TestServer::start().await;
     let client = server.client();
     let access = server.account(&client, "ada").await.access();

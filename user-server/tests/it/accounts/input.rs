@@ -8,7 +8,7 @@ use crate::support::{
 };
 
 #[tokio::test]
-async fn a_value_that_can_not_be_is_refused_by_its_field() {
+async fn an_invalid_value_is_refused_with_its_field() {
     let server = TestServer::start().await;
     let client = server.client();
     let access = server.account(&client, "ada").await.access();
@@ -74,7 +74,7 @@ async fn a_value_that_can_not_be_is_refused_by_its_field() {
 }
 
 #[tokio::test]
-async fn one_name_address_and_password_have_many_spellings() {
+async fn names_addresses_and_passwords_match_in_every_spelling() {
     let server = TestServer::start().await;
     let client = server.client();
     // The acute accent apart, and an address whose domain has an umlaut.

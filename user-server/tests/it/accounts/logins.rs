@@ -58,7 +58,7 @@ async fn the_wait_grows_and_a_success_ends_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn strangers_do_not_lock_the_owner_out_of_a_known_place() {
+async fn strangers_cannot_lock_the_owner_out_of_a_known_network() {
     let server = TestServer::start().await;
     server.clock.hold();
     let crowd = server.clients();
@@ -99,7 +99,7 @@ async fn strangers_do_not_lock_the_owner_out_of_a_known_place() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_client_has_a_hundred_failures_an_hour_at_all_logins() {
+async fn one_network_has_a_hundred_failures_an_hour_over_all_logins() {
     let server = TestServer::start().await;
     server.clock.hold();
     let crowd = server.clients();
@@ -126,7 +126,7 @@ async fn one_client_has_a_hundred_failures_an_hour_at_all_logins() {
 }
 
 #[tokio::test]
-async fn one_client_has_twenty_registrations_and_twenty_resets_an_hour() {
+async fn one_network_has_twenty_registrations_and_twenty_resets_an_hour() {
     let server = TestServer::start().await;
     server.clock.hold();
     let client = server.client();
@@ -162,7 +162,7 @@ async fn one_client_has_twenty_registrations_and_twenty_resets_an_hour() {
 }
 
 #[tokio::test]
-async fn a_wrong_password_that_confirms_a_change_is_a_failed_login() {
+async fn a_wrong_current_password_counts_as_a_failed_login() {
     use user_proto::{DeleteUser, UpdateUser};
 
     use crate::support::{update, update_with_password};

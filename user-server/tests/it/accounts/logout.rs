@@ -15,7 +15,7 @@ fn logout_all(token: &str) -> Logout<'_> {
 }
 
 #[tokio::test]
-async fn an_access_token_ends_by_itself() {
+async fn an_access_token_expires() {
     let server = TestServer::start().await;
     server.clock.hold();
     let client = server.client();
@@ -58,7 +58,7 @@ async fn one_session_ends_and_the_others_stay() {
 }
 
 #[tokio::test]
-async fn all_sessions_end_with_the_open_codes() {
+async fn a_logout_of_all_sessions_voids_the_open_codes() {
     let server = TestServer::start().await;
     let client = server.client();
     let ada = server.account(&client, "ada").await;
@@ -77,7 +77,7 @@ async fn all_sessions_end_with_the_open_codes() {
 }
 
 #[tokio::test]
-async fn an_old_access_token_ends_its_own_session_only() {
+async fn an_expired_access_token_ends_only_its_own_session() {
     let server = TestServer::start().await;
     let client = server.client();
     let ada = server.account(&client, "ada").await;

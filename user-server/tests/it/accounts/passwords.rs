@@ -78,7 +78,7 @@ async fn a_reset_ends_every_session_and_clears_every_wait() {
 }
 
 #[tokio::test]
-async fn five_wrong_codes_end_a_reset() {
+async fn five_wrong_codes_void_a_reset() {
     let server = TestServer::start().await;
     let client = server.client();
     let ada = server.account(&client, "ada").await;

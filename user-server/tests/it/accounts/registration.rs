@@ -11,7 +11,7 @@ use crate::support::{
 };
 
 #[tokio::test]
-async fn a_code_lives_as_long_as_it_says() {
+async fn a_code_expires_as_announced() {
     let server = TestServer::start().await;
     server.clock.hold();
     let client = server.client();
@@ -37,7 +37,7 @@ async fn a_code_lives_as_long_as_it_says() {
 }
 
 #[tokio::test]
-async fn five_wrong_codes_end_it() {
+async fn five_wrong_codes_void_a_registration() {
     let server = TestServer::start().await;
     let client = server.client();
     let (id, code) = server.registered_code(&client, "ada", "ada@example.org").await;
@@ -50,7 +50,7 @@ async fn five_wrong_codes_end_it() {
 }
 
 #[tokio::test]
-async fn there_is_no_code_before_its_mail() {
+async fn no_code_is_valid_before_its_email() {
     let server = TestServer::start().await;
     let client = server.client();
     server.registered_code(&client, "ada", "ada@example.org").await;
@@ -69,7 +69,7 @@ async fn there_is_no_code_before_its_mail() {
 }
 
 #[tokio::test]
-async fn a_pending_registration_is_no_account() {
+async fn a_pending_registration_is_not_an_account() {
     let server = TestServer::start().await;
     let client = server.client();
     let (id, code) = server.registered_code(&client, "ada", "ada@example.org").await;
@@ -89,7 +89,7 @@ async fn a_pending_registration_is_no_account() {
 }
 
 #[tokio::test]
-async fn a_name_that_is_taken_meanwhile_leaves_the_code_good() {
+async fn a_name_taken_before_its_confirmation_leaves_the_code_valid() {
     let server = TestServer::start().await;
     let client = server.client();
     let (id, code) = server.registered_code(&client, "Ada", "other@example.org").await;
@@ -108,7 +108,7 @@ async fn a_name_that_is_taken_meanwhile_leaves_the_code_good() {
 }
 
 #[tokio::test]
-async fn an_address_that_is_taken_meanwhile_spends_the_code() {
+async fn an_address_taken_before_its_confirmation_uses_up_the_code() {
     let server = TestServer::start().await;
     let client = server.client();
     let (first, first_code) = server.registered_code(&client, "ada", "ada@example.org").await;

@@ -14,7 +14,7 @@ fn resend(verification_id: Uuid) -> ResendCode {
 }
 
 #[tokio::test]
-async fn while_it_lives_the_same_code_comes_again() {
+async fn a_live_code_is_sent_again() {
     let server = TestServer::start().await;
     server.clock.hold();
     let client = server.client();
@@ -44,7 +44,7 @@ async fn while_it_lives_the_same_code_comes_again() {
 }
 
 #[tokio::test]
-async fn after_its_end_a_new_code_comes() {
+async fn an_expired_code_is_replaced() {
     let server = TestServer::start().await;
     server.clock.hold();
     let client = server.client();
@@ -68,7 +68,7 @@ async fn after_its_end_a_new_code_comes() {
 }
 
 #[tokio::test]
-async fn a_suffix_and_another_id_share_the_turns_and_nobody_sees_it() {
+async fn a_suffix_and_another_id_share_the_mail_slots_invisibly() {
     let server = TestServer::start().await;
     server.clock.hold();
     let client = server.client();

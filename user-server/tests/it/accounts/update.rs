@@ -7,7 +7,7 @@ use crate::support::{
 };
 
 #[tokio::test]
-async fn there_has_to_be_something_to_update() {
+async fn an_update_without_changes_is_refused() {
     let server = TestServer::start().await;
     let client = server.client();
     let access = server.account(&client, "ada").await.access();
@@ -35,7 +35,7 @@ async fn there_has_to_be_something_to_update() {
 }
 
 #[tokio::test]
-async fn all_but_the_name_needs_the_current_password() {
+async fn all_changes_but_the_name_need_the_current_password() {
     let server = TestServer::start().await;
     let client = server.client();
     let access = server.account(&client, "ada").await.access();
@@ -58,7 +58,7 @@ async fn all_but_the_name_needs_the_current_password() {
 }
 
 #[tokio::test]
-async fn a_taken_name_undoes_the_rest() {
+async fn a_taken_name_rejects_the_whole_update() {
     let server = TestServer::start().await;
     let client = server.client();
     server.account(&client, "Grace").await;

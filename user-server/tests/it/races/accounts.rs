@@ -121,7 +121,7 @@ pub async fn no_session_outlives_its_account(site: &Site) {
     assert_eq!(code_of(&crowd[3], gone).await, ErrorCode::INVALID_CREDENTIALS);
 }
 
-pub async fn a_login_in_a_race_with_a_new_password_leaves_no_session(site: &Site) {
+pub async fn a_login_during_a_password_change_leaves_no_session(site: &Site) {
     let crowd = site.clients();
     let ada = site.account(&crowd[0], "ada").await;
     let change = tokio::spawn({

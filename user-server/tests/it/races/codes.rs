@@ -36,7 +36,7 @@ pub async fn sixty_four_wrong_codes_are_five_guesses(site: &Site) {
     assert_eq!(code_of(&crowd[0], verify_email(id, &code)).await, ErrorCode::CODE_EXPIRED);
 }
 
-pub async fn sixty_four_registrations_of_one_name_are_one_user(site: &Site) {
+pub async fn sixty_four_registrations_of_one_name_create_one_user(site: &Site) {
     let crowd = site.clients();
     let address = |number: usize| format!("ada{number}@example.org");
     let ids = together((0..64).map(|number| {
@@ -82,7 +82,7 @@ pub async fn sixty_four_registrations_of_one_name_are_one_user(site: &Site) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sixteen_resends_are_one_mail() {
+async fn sixteen_resends_are_one_email() {
     let server = TestServer::start().await;
     let crowd = server.clients();
     let (id, code) = server.registered_code(&crowd[0], "ada", "ada@example.org").await;

@@ -12,7 +12,7 @@ fn keyed(number: u8) -> Common<'static> {
 }
 
 /// A code's guesses, a name, a session, a rotation: each is spent once, and all learn the same.
-pub async fn sixteen_of_one_key_are_one_change(site: &Site) {
+pub async fn sixteen_repeats_under_one_key_are_one_change(site: &Site) {
     let crowd = site.clients();
     let ids = together((0..16).map(|number| {
         let client = crowd[number % crowd.len()].clone();
@@ -64,7 +64,7 @@ pub async fn sixteen_of_one_key_are_one_change(site: &Site) {
 }
 
 /// Where they say different things, one is done and the others are told so.
-pub async fn sixteen_requests_under_one_key_are_one_change(site: &Site) {
+pub async fn sixteen_different_requests_under_one_key_are_one_change(site: &Site) {
     let crowd = site.clients();
     let results: Vec<Result<_, ErrorCode>> = together((0..16).map(|number| {
         let client = crowd[number % crowd.len()].clone();
