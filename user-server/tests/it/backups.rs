@@ -21,7 +21,7 @@ async fn a_copy_made_beside_the_server_can_be_taken_back() {
     let client = process.client();
     let ada = process.account(&client, "ada").await;
     let waiting = client.call(register("grace", "grace@example.org")).await.unwrap();
-    let code = process.mails().code("grace@example.org", 1).await;
+    let code = process.emails().code("grace@example.org", 1).await;
     let said = run_in(process.location(), &["backup", "copy"], &[]);
     assert!(
         said.code == Some(0) && said.output.contains("the database and the secret"),

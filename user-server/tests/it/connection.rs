@@ -60,9 +60,9 @@ async fn who_says_nothing_or_half_a_frame_is_let_go() {
     let mut half = Wire::connect(server.address).await;
     half.send(&[0, 0, 0, 5, 0x7F]).await;
     let mut trickling = Wire::connect(server.address).await;
-    silent.ends().await;
-    half.ends().await;
-    later.ends().await;
+    silent.expect_close().await;
+    half.expect_close().await;
+    later.expect_close().await;
     assert!(began.elapsed() >= Duration::from_millis(900), "{:?}", began.elapsed());
     // Bytes that come in time are no excuse for a frame that does not.
     let trickle = async {
@@ -73,7 +73,7 @@ async fn who_says_nothing_or_half_a_frame_is_let_go() {
     };
     let _ = tokio::time::timeout(Duration::from_secs(1), trickle).await;
     assert!(began.elapsed() >= Duration::from_secs(1));
-    trickling.ends().await;
+    trickling.expect_close().await;
 }
 
 #[tokio::test]
@@ -97,14 +97,14 @@ async fn the_idle_are_let_go_and_the_busy_are_not() {
     assert!(began.elapsed() > Duration::from_secs(2));
     let mut working = Wire::connect(server.address).await;
     working.send(&logins(1..=8)).await;
-    wire.ends().await;
+    wire.expect_close().await;
     assert_eq!(answered_until_the_end(&mut working).await, [1, 2, 3, 4, 5, 6, 7, 8]);
 }
 
 #[tokio::test]
 async fn who_never_reads_is_cut_off_and_harms_nobody() {
     let server = TestServer::start_with(&[("WRITE_TIMEOUT", "1")]).await;
-    let mut deaf = Wire::connect_narrow(server.address).await;
+    let mut deaf = Wire::connect_with_small_buffer(server.address).await;
     let pings = request_frame(1, Ping {}, &Common::default()).repeat(1000);
     let mut bystander = Wire::connect(server.address).await;
     let mut sending = std::pin::pin!(deaf.send_until_lost(&pings));
@@ -229,7 +229,7 @@ async fn who_goes_away_leaves_its_place_to_others() {
     let one = asked.elapsed();
     let mut gone = Wire::connect(server.address).await;
     gone.send(&logins(1..=32)).await;
-    gone.ask(100, Ping {}).await;
+    gone.request(100, Ping {}).await;
     assert!(matches!(gone.reply().await, (100, Reply::Pong(_))), "all are in flight");
     drop(gone);
     let asked = Instant::now();
@@ -257,13 +257,13 @@ async fn nothing_behind_the_fault_of_a_connection_is_executed() {
         let mut wire = Wire::connect(server.address).await;
         wire.send(&[fault, register("behind", "behind@example.org")].concat()).await;
         assert_eq!(wire.refusal(0).await.code.class(), user_proto::ErrorClass::Protocol);
-        wire.ends().await;
+        wire.expect_close().await;
     }
     let mut wire = Wire::connect(server.address).await;
     wire.send(&register("before", "before@example.org")).await;
     assert!(matches!(wire.reply().await, (7, Reply::Registered(_))));
-    server.mails.wait_for("before@example.org", 1).await;
-    assert_eq!(server.mails.all().len(), 1, "the mails of what came before would be there too");
+    server.emails.wait_for("before@example.org", 1).await;
+    assert_eq!(server.emails.all().len(), 1, "the mails of what came before would be there too");
 }
 
 #[tokio::test]
@@ -275,8 +275,8 @@ async fn past_the_most_connections_one_is_told_and_let_go() {
     second.ping(1).await;
     for _ in 0..3 {
         let mut third = Wire::connect(server.address).await;
-        third.ask(1, Ping {}).await;
-        let error = third.ends_with(ErrorCode::BUSY).await;
+        third.request(1, Ping {}).await;
+        let error = third.expect_close_with(ErrorCode::BUSY).await;
         assert!(error.retry_after_ms.is_some_and(|wait| wait > 0));
     }
     drop(second);
@@ -289,7 +289,7 @@ async fn until_there_is_a_place(server: &TestServer) {
     let began = Instant::now();
     loop {
         let mut wire = Wire::connect(server.address).await;
-        wire.ask(1, Ping {}).await;
+        wire.request(1, Ping {}).await;
         match wire.reply().await {
             (1, Reply::Pong(_)) => return,
             other => assert!(began.elapsed() < Duration::from_secs(20), "{other:?}"),
@@ -309,7 +309,7 @@ async fn a_peer_that_is_not_trusted_has_its_share_alone() {
         held.push(wire);
     }
     let mut third = Wire::connect(server.address).await;
-    third.ends_with(ErrorCode::BUSY).await;
+    third.expect_close_with(ErrorCode::BUSY).await;
     Wire::connect_from([127, 0, 0, 2], server.address).await.ping(1).await;
     held.pop();
     until_there_is_a_place(&server).await;

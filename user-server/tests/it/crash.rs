@@ -13,8 +13,9 @@ use user_server::store::{PostgresOptions, PostgresStore, SqliteStore};
 use uuid::Uuid;
 
 use crate::support::{
-    Inbox, LEASE, LOST, Life, Mails, PASSWORD, Postgres, Process, Reach, SECRET, TestServer, World,
-    check, code_of, examine, free_port, login, postgres, register, run_in, verify_email,
+    EmailFolder, Inbox, Journey, LEASE, LOST, PASSWORD, Postgres, Process, SECRET, SimulatedUser,
+    TestServer, Workload, check, code_of, free_port, login, postgres, register, run_in,
+    verify_email, verify_users,
 };
 
 const WORKERS: usize = 8;
@@ -41,7 +42,7 @@ async fn killed_between_any_two_steps_a_registration_goes_on() {
     // It may have been killed with the mail in its hands; then the mail comes again, with the same
     // code.
     let server = reopen(process.kill().await).await;
-    let code = server.mails.code(address, 1).await;
+    let code = server.emails.code(address, 1).await;
     let process = Process::start_in(server.stop().await, &[]);
     for _ in 0..2 {
         assert_eq!(
@@ -66,7 +67,7 @@ async fn killed_between_any_two_steps_a_registration_goes_on() {
 
 /// Shows that each change that was answered has its row of the audit, and no change has two; once
 /// all is sealed.
-async fn audited(store: &dyn Store, lives: &[Life]) {
+async fn audited(store: &dyn Store, lives: &[SimulatedUser]) {
     let began = Instant::now();
     while store.unsealed().await.unwrap().rows > 0 {
         assert!(began.elapsed() < Duration::from_secs(60), "it is not sealed");
@@ -84,7 +85,7 @@ async fn audited(store: &dyn Store, lives: &[Life]) {
     }
     let mut wrong = Vec::new();
     for life in lives {
-        for (kind, id, expected) in life.audited() {
+        for (kind, id, expected) in life.audit_events() {
             let found = rows.get(&(kind.name().to_owned(), id)).copied().unwrap_or_default();
             if !expected.contains(&found) {
                 wrong.push(format!("{found} rows of {}, not {expected:?}: {life:?}", kind.name()));
@@ -110,25 +111,26 @@ async fn killed_under_load(
     let here = [settings.as_slice(), &[("TCP_PORT", port.as_str())]].concat();
 
     let mut process = Process::start(&here);
-    let world = World::new(Inbox::new(&Mails(mail_folder.path().to_owned())), registrations);
+    let world =
+        Workload::new(Inbox::new(&EmailFolder(mail_folder.path().to_owned())), registrations);
     let config = Config { max_backoff: Duration::from_millis(200), ..Config::default() };
     let clients = (0..WORKERS)
         .map(|_| Client::with_config(process.address.to_string(), config.clone()))
         .collect();
-    let reach = |number| if number % 2 == 0 { Reach::Whole } else { Reach::Registered };
-    let running = world.inhabit(clients, reach);
+    let reach = |number| if number % 2 == 0 { Journey::Full } else { Journey::Registration };
+    let running = world.spawn(clients, reach);
     let where_ = if database.is_some() { "PostgreSQL" } else { "SQLite" };
     let mut kills = 0;
-    while world.left() > 0 {
+    while world.remaining() > 0 {
         // At a time that differs from kill to kill.
         let jitter = f64::from(Uuid::new_v4().as_bytes()[0]) / 255.0;
         tokio::time::sleep(pause.mul_f64(0.5 + jitter)).await;
         process = Process::start_in(process.kill().await, &here);
         kills += 1;
     }
-    let lives: Vec<Life> = running.join_all().await.into_iter().flatten().collect();
+    let lives: Vec<SimulatedUser> = running.join_all().await.into_iter().flatten().collect();
     assert_eq!(lives.len(), registrations);
-    world.tally.only(&["OK", LOST]);
+    world.stats.assert_only(&["OK", LOST]);
 
     let folder = process.kill().await;
     let data = folder.path().join("user-data");
@@ -144,10 +146,10 @@ async fn killed_under_load(
         assert!(said.code == Some(0) && said.output.contains("good "), "{command:?}: {said:?}");
     }
     server.clock.advance(LEASE);
-    examine(&server, &world.inbox, lives).await;
+    verify_users(&server, &world.inbox, lives).await;
     server.stop().await;
     world
-        .tally
+        .stats
         .table(&format!("{where_}: {registrations} registrations, {kills} kills, nothing lost"))
 }
 

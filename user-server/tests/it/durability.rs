@@ -32,7 +32,7 @@ async fn a_start_after_a_kill_finds_everything() {
     assert_eq!(verified.user_id, account.session.user_id);
     client.call(RefreshToken { refresh_token: account.refresh().as_str().into() }).await.unwrap();
     client.call(Login { login: "ada".into(), password: PASSWORD.into() }).await.unwrap();
-    let code = process.mails().code("bob@example.org", 1).await;
+    let code = process.emails().code("bob@example.org", 1).await;
     let verify = VerifyEmail {
         verification_id: waiting.verification_id,
         code: code.as_str().into(),
@@ -73,14 +73,14 @@ async fn a_full_disk_costs_requests_and_no_more() {
     assert!(limit_files(&process, "unlimited"));
     client.call(login).await.unwrap();
     client.call(register("bob", "bob@example.org")).await.unwrap();
-    process.mails().wait_for("bob@example.org", 1).await;
+    process.emails().wait_for("bob@example.org", 1).await;
 }
 
 #[tokio::test]
 async fn mails_wait_for_their_folder() {
     let server = TestServer::start().await;
     let client = server.client();
-    let folder = server.mails.0.clone();
+    let folder = server.emails.0.clone();
     std::fs::remove_dir_all(&folder).unwrap();
     let first = client.call(register("ada", "ada@example.org")).await.unwrap();
     std::fs::write(&folder, "no folder").unwrap();
@@ -89,8 +89,8 @@ async fn mails_wait_for_their_folder() {
     std::fs::remove_file(&folder).unwrap();
     std::fs::create_dir(&folder).unwrap();
     server.clock.advance(Duration::from_secs(60));
-    server.mails.wait_for("bob@example.org", 1).await;
-    let code = server.mails.code("ada@example.org", 1).await;
+    server.emails.wait_for("bob@example.org", 1).await;
+    let code = server.emails.code("ada@example.org", 1).await;
     let verification_id = first.verification_id;
     client
         .call(VerifyEmail { verification_id, code: code.as_str().into(), username: None })
@@ -101,7 +101,7 @@ async fn mails_wait_for_their_folder() {
 /// Whatever a person and an attacker tell the server that is nobody else's business.
 async fn tell_secrets(process: &Process, client: &Client) -> Vec<String> {
     let account = process.account(client, "margaret").await;
-    let code = process.mails().code(&account.email, 1).await;
+    let code = process.emails().code(&account.email, 1).await;
     let wrong = "a password that is wrong 5309";
     let login = Login { login: account.email.as_str().into(), password: wrong.into() };
     assert_eq!(refused(client.call(login).await).code, ErrorCode::INVALID_CREDENTIALS);
@@ -119,13 +119,13 @@ async fn tell_secrets(process: &Process, client: &Client) -> Vec<String> {
         current_password: Some(PASSWORD.into()),
     };
     client.call(moved).await.unwrap();
-    let second = process.mails().code("hamilton@example.net", 1).await;
+    let second = process.emails().code("hamilton@example.net", 1).await;
     let mut wire = Wire::connect(process.address).await;
     let garbage = "a field that is a secret";
     wire.send(&raw_frame(0x02, 1, garbage.as_bytes())).await;
     wire.refusal(1).await;
     wire.send(format!("GET /?password={garbage} HTTP/1.1\r\n\r\n").as_bytes()).await;
-    wire.ends_with(ErrorCode::FRAME_TOO_LONG).await;
+    wire.expect_close_with(ErrorCode::FRAME_TOO_LONG).await;
     let kept = std::fs::read_to_string(process.data().join("jwt-secret")).unwrap();
     let text = |secret: &user_proto::Secret<'_>| secret.expose_str().unwrap().to_owned();
     let own = [

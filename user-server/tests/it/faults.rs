@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use user_proto::client::Client;
 use user_proto::{Common, GetUser, VerifyToken};
 
-use crate::support::{Account, Tally};
+use crate::support::{Account, CallStats};
 
 /// Between two token checks of one client, and between two other questions.
 const CHECK_EVERY: Duration = Duration::from_millis(5);
@@ -23,7 +23,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(40);
 
 /// A gateway that has little to do: two clients that check a token, and two that look up a user,
 /// until they are dropped.
-fn watch(address: &str, account: &Account, tally: &Arc<Tally>) -> JoinSet<()> {
+fn watch(address: &str, account: &Account, tally: &Arc<CallStats>) -> JoinSet<()> {
     let mut watching = JoinSet::new();
     for number in 0..4 {
         let (client, tally, access) = (Client::new(address), tally.clone(), account.access());
@@ -31,11 +31,11 @@ fn watch(address: &str, account: &Account, tally: &Arc<Tally>) -> JoinSet<()> {
             loop {
                 if number % 2 == 0 {
                     let asked = VerifyToken { access_token: access.as_str().into() };
-                    let _ = tally.ask(&client, asked, Common::default()).await;
+                    let _ = tally.call(&client, asked, Common::default()).await;
                     tokio::time::sleep(CHECK_EVERY).await;
                 } else {
                     let asked = GetUser { access_token: access.as_str().into() };
-                    let _ = tally.ask(&client, asked, Common::default()).await;
+                    let _ = tally.call(&client, asked, Common::default()).await;
                     tokio::time::sleep(LOOK_EVERY).await;
                 }
             }

@@ -129,7 +129,7 @@ async fn a_length_that_can_not_be_ends_the_connection_behind_the_replies_that_ar
         let behind = raw_frame(0x7F, 2, &[]).repeat(5_000);
         wire.send(&[asked.as_slice(), &length.to_be_bytes(), &behind].concat()).await;
         assert_eq!(wire.refusal(1).await.code, ErrorCode::INVALID_CREDENTIALS, "{length}");
-        wire.ends_with(code).await;
+        wire.expect_close_with(code).await;
         bystander.ping(3).await;
     }
 }
@@ -147,11 +147,11 @@ async fn an_id_that_can_not_be_ends_the_connection_behind_the_replies_that_are_o
         ];
         wire.send(&frames.concat()).await;
         assert_eq!(wire.refusal(5).await.code, ErrorCode::INVALID_CREDENTIALS);
-        wire.ends_with(ErrorCode::MALFORMED).await;
+        wire.expect_close_with(ErrorCode::MALFORMED).await;
     }
     let mut wire = Wire::connect(server.address).await;
     for _ in 0..3 {
-        wire.ask(5, login("nobody")).await;
+        wire.request(5, login("nobody")).await;
         wire.reply().await;
     }
     wire.ping(5).await;
@@ -168,7 +168,7 @@ async fn the_longest_frame_is_read_and_a_byte_more_is_not() {
     wire.send(&raw_frame(0x7F, 1, &tail)).await;
     assert!(matches!(wire.reply().await, (1, Reply::Pong(_))));
     wire.send(&raw_frame(0x7F, 2, &[tail.as_slice(), &[0]].concat())).await;
-    wire.ends_with(ErrorCode::FRAME_TOO_LONG).await;
+    wire.expect_close_with(ErrorCode::FRAME_TOO_LONG).await;
 }
 
 /// A crowd that declares the longest frame and sends a part of it must not make the server hold the

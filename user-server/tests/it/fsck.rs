@@ -81,7 +81,7 @@ async fn used(settings: &[(&str, &str)]) -> TestServer {
     for _ in 0..2 {
         client.call(register("bob", "bob@example.org")).await.unwrap();
     }
-    server.mails.code("bob@example.org", 1).await;
+    server.emails.code("bob@example.org", 1).await;
     assert_eq!(check(&client, &ada.access()).await, None);
     server
 }
@@ -115,7 +115,7 @@ async fn open(path: &Path) -> sqlx::SqlitePool {
 }
 
 #[tokio::test]
-async fn each_invariant_is_found_broken_on_sqlite() {
+async fn every_violated_invariant_is_found_on_sqlite() {
     let server = used(&[]).await;
     let path = server.folder.path().join("users.db");
     let store = SqliteStore::look_at(&path);
@@ -138,7 +138,7 @@ async fn each_invariant_is_found_broken_on_sqlite() {
 }
 
 #[tokio::test]
-async fn each_invariant_is_found_broken_on_postgres() {
+async fn every_violated_invariant_is_found_on_postgres() {
     let Some(postgres) = postgres() else { return };
     let url = postgres.database();
     let mails = tempfile::tempdir().unwrap();
@@ -155,7 +155,7 @@ async fn each_invariant_is_found_broken_on_postgres() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_looks_beside_a_running_server() {
+async fn fsck_runs_beside_a_running_server() {
     let process = Process::start(&[]);
     let client = process.client();
     process.account(&client, "ada").await;
@@ -188,7 +188,7 @@ async fn it_looks_beside_a_running_server() {
 }
 
 #[test]
-fn a_folder_without_a_database_is_told() {
+fn a_folder_without_a_database_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let said = run_in(folder.path(), &["fsck"], &[]);
     assert!(

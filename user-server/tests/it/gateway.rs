@@ -18,7 +18,7 @@ fn skip(reason: &str) {
 async fn a_client_written_from_the_document_alone_passes_its_test() {
     let server = TestServer::start().await;
     let mut script = Command::new("python3");
-    script.arg(SCRIPT).arg(server.address.to_string()).arg(&server.mails.0).stdin(Stdio::null());
+    script.arg(SCRIPT).arg(server.address.to_string()).arg(&server.emails.0).stdin(Stdio::null());
     let output = match tokio::task::spawn_blocking(move || script.output()).await.unwrap() {
         Err(error) if error.kind() == ErrorKind::NotFound => return skip("python3 is missing"),
         output => output.unwrap(),

@@ -58,7 +58,7 @@ fn commits(log: &Path) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_waits_for_each_other_shares_a_commit() {
+async fn waiting_writers_share_a_commit() {
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(&folder.path().join("users.db")).await.unwrap();
     let log = folder.path().join("users.db-wal");
@@ -94,7 +94,7 @@ impl<F: Future> Future for GivenUp<F> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_gives_up_takes_nobody_along() {
+async fn a_cancelled_writer_does_not_affect_the_others() {
     const ROUNDS: usize = 30;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("users.db");
@@ -145,7 +145,7 @@ async fn who_gives_up_takes_nobody_along() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_commit_that_fails_is_told_to_all_who_share_it() {
+async fn a_failed_commit_fails_every_writer_in_it() {
     const SESSIONS: usize = 32;
     let process = Process::start_under("trap '' XFSZ;", tempfile::tempdir().unwrap(), &[]);
     let client = process.client();
@@ -197,7 +197,7 @@ async fn a_commit_that_fails_is_told_to_all_who_share_it() {
 }
 
 #[tokio::test]
-async fn a_store_that_was_closed_is_one_file() {
+async fn a_closed_store_is_one_file() {
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(&folder.path().join("users.db")).await.unwrap();
     store.adjust(count(1, false), None).await.unwrap().unwrap();

@@ -271,7 +271,7 @@ async fn a_known_dialogue_is_counted_to_the_unit() {
 #[tokio::test]
 async fn a_mail_that_does_not_go_is_seen() {
     let (server, address) = watched().await;
-    std::fs::remove_dir_all(&server.mails.0).unwrap();
+    std::fs::remove_dir_all(&server.emails.0).unwrap();
     let client = server.client();
     server.register(&client, "Ada", "ada@example.org").await;
     let told =

@@ -14,7 +14,8 @@ use user_server::store::SqliteStore;
 
 use crate::support::{
     Changes, MAIL_PAUSE, PASSWORD, TestServer, check, login, on_behalf_of, outcome, postgres,
-    proved, refused, refused_at, register, reset, reset_of, update, verify_email,
+    refused, refused_at, register, request_reset, reset, update, update_with_password,
+    verify_email,
 };
 
 fn keyed(number: u8) -> Common<'static> {
@@ -45,12 +46,12 @@ async fn every_change_is_made_once(settings: &[(&str, &str)]) {
     let server = TestServer::start_with(settings).await;
     let client = server.client();
     let registered = twice(&server, &client, register("ada", "ada@example.org"), 1).await;
-    server.mails.code("ada@example.org", 1).await;
+    server.emails.code("ada@example.org", 1).await;
     server.clock.advance(MAIL_PAUSE);
     let resend = ResendCode { verification_id: registered.verification_id };
     twice(&server, &client, resend, 2).await;
     server.clock.advance(MAIL_PAUSE);
-    let code = server.mails.code("ada@example.org", 2).await;
+    let code = server.emails.code("ada@example.org", 2).await;
     let first = twice(&server, &client, verify_email(registered.verification_id, &code), 3).await;
     let opened = twice(&server, &client, login("ada", PASSWORD), 4).await;
     assert_ne!(first.session_id, opened.session_id);
@@ -58,18 +59,19 @@ async fn every_change_is_made_once(settings: &[(&str, &str)]) {
     let refreshed = twice(&server, &client, refresh, 5).await;
     let access = refreshed.access_token.expose_str().unwrap();
     assert_eq!(check(&client, access).await, None);
-    let moved = UpdateUser { email: Some("new@example.org".into()), ..proved(access) };
+    let moved =
+        UpdateUser { email: Some("new@example.org".into()), ..update_with_password(access) };
     let updated = twice(&server, &client, moved, 6).await;
     let change = updated.verification_id.unwrap();
-    let code = server.mails.code("new@example.org", 1).await;
+    let code = server.emails.code("new@example.org", 1).await;
     let confirm = ConfirmEmail {
         access_token: access.into(),
         verification_id: change,
         code: code.as_str().into(),
     };
     assert_eq!(twice(&server, &client, confirm, 7).await.email, "new@example.org");
-    let asked = twice(&server, &client, reset_of("new@example.org"), 8).await;
-    let code = server.mails.code("new@example.org", 2).await;
+    let asked = twice(&server, &client, request_reset("new@example.org"), 8).await;
+    let code = server.emails.code("new@example.org", 2).await;
     let ended: ResetPassword<'_> = reset(asked.verification_id, &code);
     assert_eq!(twice(&server, &client, ended.clone(), 9).await.sessions_ended, 2);
     let new_password = ended.new_password.expose_str().unwrap().to_owned();
@@ -138,7 +140,7 @@ async fn a_key_outlives_the_process_and_is_forgotten_after_a_day() {
 }
 
 #[tokio::test]
-async fn a_repeat_after_a_roll_of_keys_is_what_it_was() {
+async fn a_repeat_after_a_key_rotation_gets_the_same_reply() {
     let (old, new) = (
         "the old secret of a node: thirty-two bytes and more",
         "the new secret of a node: thirty-two bytes!",
@@ -158,7 +160,7 @@ async fn a_repeat_after_a_roll_of_keys_is_what_it_was() {
 }
 
 #[tokio::test]
-async fn a_repeat_gives_no_token_of_a_session_that_ended_elsewhere() {
+async fn a_repeat_returns_no_token_of_a_session_that_ended_elsewhere() {
     let server = TestServer::start().await;
     let client = server.client();
     server.account(&client, "ada").await;
@@ -174,8 +176,8 @@ async fn a_repeat_gives_no_token_of_a_session_that_ended_elsewhere() {
 }
 
 #[tokio::test]
-async fn a_repeat_costs_no_budget_and_a_refusal_is_not_kept() {
-    let server = TestServer::start_held().await;
+async fn a_repeat_costs_no_budget_and_a_refusal_is_not_stored() {
+    let server = TestServer::start_frozen().await;
     let client = server.client();
     let ada = server.account(&client, "ada").await;
     let opened = client.call_with(login("ada", PASSWORD), keyed(1)).await.unwrap();

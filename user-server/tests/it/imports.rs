@@ -13,7 +13,7 @@ use user_proto::{ErrorCode, LoggedIn};
 use uuid::Uuid;
 
 use crate::support::{
-    Process, Said, code_of, login, on_behalf_of, outcome, patient, postgres, run_in,
+    Process, RunOutput, code_of, login, long_deadline, on_behalf_of, outcome, postgres, run_in,
 };
 
 /// What everybody in these tests has.
@@ -43,7 +43,7 @@ fn csv(people: &[Person]) -> String {
         + &people.iter().map(line).collect::<String>()
 }
 
-fn import(folder: &Path, arguments: &[&str], settings: &[(&str, &str)]) -> Said {
+fn import(folder: &Path, arguments: &[&str], settings: &[(&str, &str)]) -> RunOutput {
     run_in(folder, &[&["import"], arguments].concat(), settings)
 }
 
@@ -108,7 +108,7 @@ async fn a_refused_login_takes_as_long_whatever_hash_is_stored() {
     let process = Process::start_in(folder, &[]);
     let client = process.client();
     let wrong = async |name: &'static str, number: u32| {
-        let (began, mut common) = (Instant::now(), patient());
+        let (began, mut common) = (Instant::now(), long_deadline());
         common.client_address = on_behalf_of(&format!("192.0.2.{number}")).client_address;
         let refused =
             outcome(client.call_with(login(name, "tides rise at ten"), common).await).map(drop);
@@ -126,6 +126,6 @@ async fn a_refused_login_takes_as_long_whatever_hash_is_stored() {
         "a bcrypt hash of cost 13 is refused after {slow:?}, and others after {others:?}"
     );
     let began = Instant::now();
-    outcome(client.call_with(login("fast", PASSWORD), patient()).await).unwrap();
+    outcome(client.call_with(login("fast", PASSWORD), long_deadline()).await).unwrap();
     eprintln!("refused after {slow:?} and {others:?}, let in after {:?}", began.elapsed());
 }

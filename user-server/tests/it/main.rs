@@ -1,5 +1,4 @@
-//! The service as its users meet it: a live server on a free port, real files, and the binary
-//! itself.
+//! Integration tests: a live server on a free port, real files, and the executable itself.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, unreachable_pub)]
 
 mod abuse;

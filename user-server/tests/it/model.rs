@@ -1,12 +1,16 @@
-//! The service against a model of it: random stories of people, an attacker among them, and of
-//! faults at every port, on two nodes over one database. `MODEL_CASES` sets how many; a story that
-//! fails is told again on every run, and is shortened.
+//! The service against a model of it: random scenarios of users, an attacker among them, and of
+//! faults at every port, on two nodes over one database.
+//!
+//! `MODEL_CASES` sets the number of scenarios. A scenario that fails is shrunk, and repeated by
+//! every later run.
 
-mod asks;
 mod budgets;
+mod expectations;
 mod faults;
 mod ledger;
-mod story;
+mod requests;
+mod scenario;
+mod values;
 mod world;
 
 use std::any::Any;
@@ -23,19 +27,23 @@ use user_proto::Reply;
 use user_server::domain::Store;
 use user_server::store::{PostgresOptions, PostgresStore, SqliteStore};
 
-use faults::Fate;
-use story::{Ask, Code, Step, Story};
+use faults::DeliveryResult;
+use requests::AnyRequest;
+use requests::register::Register;
+use requests::verify_email::VerifyEmail;
+use scenario::{Scenario, Step};
+use values::CodeChoice;
 use world::World;
 
 use crate::support::postgres;
 
-/// The most steps of a story.
-const LONGEST: usize = 60;
+/// Maximum number of steps in a scenario.
+const MAX_STEPS: usize = 60;
 const REGRESSIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/proptest-regressions/model.txt");
 
-/// A kind of database.
 trait Database: 'static {
-    /// An empty one, and what has to live as long; none where it is not installed.
+    /// Returns an empty store, and a guard that keeps it usable; `None` if the database is not
+    /// installed.
     fn open(runtime: &Runtime) -> Option<(Arc<dyn Store>, Box<dyn Any>)>;
 }
 
@@ -49,9 +57,9 @@ impl Database for Sqlite {
     }
 }
 
-struct Shared;
+struct Postgres;
 
-impl Database for Shared {
+impl Database for Postgres {
     fn open(runtime: &Runtime) -> Option<(Arc<dyn Store>, Box<dyn Any>)> {
         static URL: OnceLock<String> = OnceLock::new();
         let server = postgres()?;
@@ -63,10 +71,10 @@ impl Database for Shared {
             url
         });
         assert!(
-            server.psql(url.rsplit('/').next().unwrap(), EMPTY),
-            "the tables can not be emptied"
+            server.psql(url.rsplit('/').next().unwrap(), TRUNCATE),
+            "the tables cannot be truncated"
         );
-        let _inside = runtime.enter();
+        let _guard = runtime.enter();
         Some((
             Arc::new(PostgresStore::open(&PostgresOptions::parse(url, 3, false).unwrap())),
             Box::new(()),
@@ -74,13 +82,13 @@ impl Database for Shared {
     }
 }
 
-/// Empties every table but the list of migrations.
-const EMPTY: &str = "DO $$ BEGIN EXECUTE (
+/// Empties every table except the list of migrations.
+const TRUNCATE: &str = "DO $$ BEGIN EXECUTE (
     SELECT 'TRUNCATE ' || string_agg(quote_ident(tablename), ', ') FROM pg_tables
     WHERE schemaname = 'public' AND tablename <> '_sqlx_migrations'
 ); END $$";
 
-/// In memory where the system has such a place: a story is not about the disk.
+/// Creates a folder, in memory if possible: a scenario does not test the disk.
 fn folder() -> TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
@@ -90,61 +98,65 @@ struct Model<D>(PhantomData<D>);
 struct Running {
     world: World,
     runtime: Runtime,
-    _keep: (TempDir, Box<dyn Any>),
+    _guards: (TempDir, Box<dyn Any>),
 }
 
 static STEPS: AtomicU64 = AtomicU64::new(0);
-/// How often each request ended in each way.
-static TALLY: Mutex<BTreeMap<(&str, String), u64>> = Mutex::new(BTreeMap::new());
+/// Number of requests by message and outcome.
+static OUTCOMES: Mutex<BTreeMap<(&str, &str), u64>> = Mutex::new(BTreeMap::new());
 
-fn tally(request: &'static str, reply: Option<&Reply<'_>>) {
-    let name =
-        request.rsplit("::").next().and_then(|name| name.split('<').next()).unwrap_or(request);
-    let end = match reply {
-        None => "cut off".to_owned(),
-        Some(Reply::ErrorReply(error)) => error.code.name().to_owned(),
-        Some(_) => "done".to_owned(),
+fn count_outcome(request: &'static str, reply: Option<&Reply<'_>>) {
+    let outcome = match reply {
+        None => "cancelled",
+        Some(Reply::ErrorReply(error)) => error.code.name(),
+        Some(_) => "OK",
     };
-    *TALLY.lock().unwrap().entry((name, end)).or_default() += 1;
+    *OUTCOMES.lock().unwrap().entry((request, outcome)).or_default() += 1;
 }
 
 impl<D: Database> StateMachineTest for Model<D> {
     type SystemUnderTest = Running;
-    type Reference = Story;
+    type Reference = Scenario;
 
-    fn init_test(story: &Story) -> Running {
+    fn init_test(scenario: &Scenario) -> Running {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let (store, keep) = D::open(&runtime).expect("a database");
+        let (store, guard) = D::open(&runtime).expect("a database");
         let folder = folder();
         let mut world = runtime.block_on(World::new(store, folder.path()));
         runtime.block_on(async {
-            for (name, address) in [(0, 0), (2, 3)].into_iter().take(story.people) {
-                let join = Ask::Register { name, address, password: 0 };
-                let verify = Ask::VerifyEmail { code_of: 0, code: Code::Right, name: None };
-                let ask = |ask| Step::Ask { node: 0, network: Some(0), ask, wrong: None };
-                let deliver = Step::Deliver { node: 0, fates: vec![Fate::Sent], wrong: None };
-                for step in [ask(join), deliver, ask(verify)] {
+            for (name, address) in [(0, 0), (2, 3)].into_iter().take(scenario.accounts) {
+                let register = Register { name, address, password: 0 };
+                let verify = VerifyEmail { verification: 0, code: CodeChoice::Right, name: None };
+                let send =
+                    |request| Step::Request { node: 0, network: Some(0), request, fault: None };
+                let deliver =
+                    Step::Deliver { node: 0, results: vec![DeliveryResult::Sent], fault: None };
+                for step in [
+                    send(AnyRequest::Register(register)),
+                    deliver,
+                    send(AnyRequest::VerifyEmail(verify)),
+                ] {
                     world.step(&step).await;
                 }
             }
         });
-        assert_eq!(world.ledger.users.len(), story.people);
-        Running { world, runtime, _keep: (folder, keep) }
+        assert_eq!(world.ledger.accounts.len(), scenario.accounts);
+        Running { world, runtime, _guards: (folder, guard) }
     }
 
-    fn apply(mut running: Running, _: &Story, step: Step) -> Running {
+    fn apply(mut running: Running, _: &Scenario, step: Step) -> Running {
         STEPS.fetch_add(1, Ordering::Relaxed);
         running.runtime.block_on(running.world.step(&step));
         running
     }
 
-    fn teardown(mut running: Running, _: Story) {
+    fn teardown(mut running: Running, _: Scenario) {
         running.runtime.block_on(running.world.end());
     }
 }
 
-/// Tells stories on a database: so many, unless `MODEL_CASES` says otherwise.
-fn tell<D: Database>(cases: u32) {
+/// Runs random scenarios on a database: `cases` of them, unless `MODEL_CASES` is set.
+fn run_scenarios<D: Database>(cases: u32) {
     let cases = std::env::var("MODEL_CASES")
         .map_or(cases, |cases| cases.parse().expect("MODEL_CASES is a number"));
     let config = Config {
@@ -154,38 +166,38 @@ fn tell<D: Database>(cases: u32) {
         ..Config::default()
     };
     let began = std::time::Instant::now();
-    let told = TestRunner::new(config.clone()).run(
-        &Story::sequential_strategy(1..=LONGEST),
-        |(story, steps, seen)| {
-            Model::<D>::test_sequential(config.clone(), story, steps, seen);
+    let result = TestRunner::new(config.clone()).run(
+        &Scenario::sequential_strategy(1..=MAX_STEPS),
+        |(scenario, steps, seen)| {
+            Model::<D>::test_sequential(config.clone(), scenario, steps, seen);
             Ok(())
         },
     );
     if std::env::var("MODEL_CASES").is_ok() {
         use std::io::Write;
         let mut text = format!(
-            "{cases} stories, {} steps, {:?}\n",
+            "{cases} scenarios, {} steps, {:?}\n",
             STEPS.load(Ordering::Relaxed),
             began.elapsed()
         );
-        for ((request, end), count) in &*TALLY.lock().unwrap() {
-            text.push_str(&format!("  {request:<22} {end:<20} {count:>8}\n"));
+        for ((request, outcome), count) in &*OUTCOMES.lock().unwrap() {
+            text.push_str(&format!("  {request:<22} {outcome:<20} {count:>8}\n"));
         }
         std::io::stderr().write_all(text.as_bytes()).unwrap();
     }
-    if let Err(failure) = told {
+    if let Err(failure) = result {
         panic!("{failure}");
     }
 }
 
 #[test]
-fn stories_on_sqlite_go_as_the_model_says() {
-    tell::<Sqlite>(40);
+fn scenarios_on_sqlite_match_the_model() {
+    run_scenarios::<Sqlite>(40);
 }
 
 #[test]
-fn stories_on_postgres_go_as_the_model_says() {
+fn scenarios_on_postgres_match_the_model() {
     if postgres().is_some() {
-        tell::<Shared>(8);
+        run_scenarios::<Postgres>(8);
     }
 }

@@ -14,7 +14,7 @@ async fn cluster() -> Option<Cluster> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_tour_is_the_same() {
     let Some(cluster) = cluster().await else { return };
-    tour::walk(&cluster.site).await;
+    tour::run_at(&cluster.site).await;
     for node in 0..NODES {
         assert!(cluster.log(node).contains(r#""outcome":"OK""#), "node {node} was never asked");
     }

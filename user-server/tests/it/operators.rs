@@ -6,8 +6,8 @@ use user_proto::client::Client;
 use user_proto::{GetUser, RefreshToken};
 
 use crate::support::{
-    Account, PASSWORD, PATIENCE, Process, Said, check, code_of, login, on_behalf_of, outcome,
-    postgres, run_in,
+    Account, PASSWORD, Process, RunOutput, TEST_TIMEOUT, check, code_of, login, on_behalf_of,
+    outcome, postgres, run_in,
 };
 
 /// What a command is run with, beside a server of the same settings.
@@ -22,7 +22,7 @@ impl Desk {
         Self { process, settings }
     }
 
-    fn user(&self, arguments: &[&str]) -> Said {
+    fn user(&self, arguments: &[&str]) -> RunOutput {
         run_in(self.process.location(), &[&["user"], arguments].concat(), &borrowed(&self.settings))
     }
 
@@ -42,7 +42,7 @@ fn borrowed<'a>(settings: &'a [(&'static str, String)]) -> Vec<(&'a str, &'a str
 async fn until(client: &Client, token: &str, code: ErrorCode) {
     let began = std::time::Instant::now();
     while check(client, token).await != Some(code) {
-        assert!(began.elapsed() < PATIENCE, "{code:?} never came");
+        assert!(began.elapsed() < TEST_TIMEOUT, "{code:?} never came");
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
 }
@@ -108,7 +108,7 @@ async fn day_at_the_desk(desk: &Desk) {
     assert!(desk.done(&["delete", "ada", "--yes", "--json"]).contains(&id));
     until(&client, &access, ErrorCode::SESSION_REVOKED).await;
     assert_eq!(code_of(&client, login("ada", PASSWORD)).await, ErrorCode::INVALID_CREDENTIALS);
-    let mails = desk.process.mails().wait_for("ada@example.org", 2).await;
+    let mails = desk.process.emails().wait_for("ada@example.org", 2).await;
     assert!(mails.iter().any(|mail| mail.subject.contains("deleted")), "{mails:?}");
     for gone in ["ada", "nobody@example.org", id.as_str()] {
         let said = desk.user(&["show", gone]);
@@ -137,12 +137,12 @@ async fn a_command_leaves_the_mails_to_the_server() {
     let process = Process::start(&[]);
     let client = process.client();
     process.account(&client, "ada").await;
-    let before = process.mails().all().len();
+    let before = process.emails().all().len();
     for _ in 0..3 {
         assert_eq!(run_in(process.location(), &["user", "list"], &[]).code, Some(0));
     }
     outcome(client.call(login("ada", PASSWORD)).await).unwrap();
-    assert_eq!(process.mails().all().len(), before);
+    assert_eq!(process.emails().all().len(), before);
     // With no server there, the same command opens the folder itself.
     let folder = process.kill().await;
     assert!(run_in(folder.path(), &["user", "list"], &[]).output.contains("ada@example.org"));

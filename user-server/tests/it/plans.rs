@@ -13,7 +13,7 @@ use tracing::field::{Field, Visit};
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use user_server::store::SqliteStore;
 
-use crate::support::{POSTGRES_OPTIONS, postgres_is_here};
+use crate::support::{POSTGRES_OPTIONS, postgres_is_installed};
 
 /// Names the file that a process of the suite notes its statements in.
 const NOTES: &str = "TEST_STATEMENTS";
@@ -31,7 +31,7 @@ fn run_suite(database: &str, variable: (&str, &str)) {
 }
 
 #[tokio::test]
-async fn no_statement_walks_a_table_of_sqlite() {
+async fn no_statement_scans_a_table_in_sqlite() {
     let folder = tempfile::tempdir().unwrap();
     let notes = folder.path().join("statements");
     run_suite("sqlite", (NOTES, notes.to_str().unwrap()));
@@ -58,8 +58,8 @@ async fn no_statement_walks_a_table_of_sqlite() {
 }
 
 #[test]
-fn no_statement_walks_a_table_of_postgres() {
-    if !postgres_is_here() {
+fn no_statement_scans_a_table_in_postgres() {
+    if !postgres_is_installed() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
@@ -163,7 +163,7 @@ fn plans(log: &Path) -> Vec<Value> {
 }
 
 /// Notes the statements of this process, where its parent wishes it.
-pub fn note_statements() {
+pub fn record_statements() {
     let Some(path) = std::env::var_os(NOTES) else { return };
     let file = std::fs::File::options().create(true).append(true).open(path).unwrap();
     let notes = tracing_subscriber::registry().with(Notes(Mutex::new(file)));

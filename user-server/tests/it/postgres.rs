@@ -12,7 +12,7 @@ use user_proto::{ErrorCode, GetUser, Logout, RefreshToken, VerifyToken};
 use user_server::domain::{EmailConfirmation, Purpose};
 use user_server::store::{PostgresOptions, PostgresStore};
 
-use crate::contract::fixture::{Db, NOW, change, guess, move_to, send_all, user};
+use crate::contract::fixture::{Db, NOW, change, change_address, guess, send_all, user};
 use crate::support::{Changes, Pgbouncer, Postgres, SECRET, TestServer, code_of, postgres, run_in};
 use crate::tour;
 pub use ahead::url_of_a_later_version;
@@ -30,7 +30,7 @@ pub async fn node(url: &str, more: &[(&str, &str)]) -> TestServer {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_tour_is_the_same() {
     let Some(server) = postgres() else { return };
-    tour::take(node(&server.database(), &[]).await).await;
+    tour::run(node(&server.database(), &[]).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -40,7 +40,7 @@ async fn the_tour_is_the_same_behind_a_pooler() {
     let direct = server.database();
     let name = direct.rsplit('/').next().unwrap();
     let pooled = pooler.url(name);
-    tour::take(node(&pooled, &[("DATABASE_POOLER", "1"), ("MIGRATE_URL", &direct)]).await).await;
+    tour::run(node(&pooled, &[("DATABASE_POOLER", "1"), ("MIGRATE_URL", &direct)]).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -77,7 +77,7 @@ async fn a_node_goes_on_while_a_later_version_adds_columns() {
         client.call(GetUser { access_token: bob.session.access_token.clone() }).await.unwrap();
         node.login(&client, "bob").await;
     }
-    tour::take(node).await;
+    tour::run(node).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -89,8 +89,8 @@ async fn what_ends_on_one_node_has_ended_on_all() {
     // A mail is sent by whichever node is first; both write to the folder of their own.
     let registered = one.register(&here, "ada", "ada@example.org").await;
     let code = tokio::select! {
-        code = one.mails.code("ada@example.org", 1) => code,
-        code = other.mails.code("ada@example.org", 1) => code,
+        code = one.emails.code("ada@example.org", 1) => code,
+        code = other.emails.code("ada@example.org", 1) => code,
     };
     let verify = crate::support::verify_email(registered.verification_id, &code);
     let session = there.call(verify).await.unwrap();
@@ -130,7 +130,7 @@ async fn an_address_that_is_taken_in_the_last_instant_spends_the_code() {
     PostgresStore::migrate(&options).await.unwrap();
     let db: Db = Arc::new(PostgresStore::open(&options));
     let (ada, first) = user(&db, "ada").await;
-    let id = move_to(&db, change(&ada, &first), "new@example.org", NOW).await;
+    let id = change_address(&db, change(&ada, &first), "new@example.org", NOW).await;
     send_all(&db, NOW).await;
     let guess = guess(&db, id, Purpose::EmailChange, NOW).await;
 
@@ -156,7 +156,7 @@ async fn an_address_that_is_taken_in_the_last_instant_spends_the_code() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_silent_database_costs_answers_and_no_more() {
-    let Some(database) = Postgres::of_its_own() else { return };
+    let Some(database) = Postgres::dedicated() else { return };
     let server = node(&database.database(), &[("STALE_LIMIT", "3")]).await;
     let client = server.client();
     let ada = server.account(&client, "ada").await;

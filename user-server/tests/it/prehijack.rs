@@ -23,33 +23,33 @@ const OF_MANY_CLIENTS: usize = 2_000;
 const GUESSES_A_DAY: usize = 50;
 
 #[tokio::test]
-async fn the_owner_is_next_however_many_one_client_queued() {
+async fn the_queue_of_one_client_does_not_delay_the_owner() {
     let server = TestServer::start().await;
     let client = server.client();
     for number in 0..5 {
         let name = format!("mallory{number}");
         client.call_with(register(&name, VICTIM), on_behalf_of("203.0.113.9")).await.unwrap();
     }
-    server.mails.code(VICTIM, 1).await;
+    server.emails.code(VICTIM, 1).await;
     let owner =
         client.call_with(register("victim", VICTIM), on_behalf_of("192.0.2.7")).await.unwrap();
     server.clock.advance(MAIL_PAUSE);
-    let second = server.mails.code(VICTIM, 2).await;
+    let second = server.emails.code(VICTIM, 2).await;
     client.call(verify_email(owner.verification_id, &second)).await.unwrap();
     server.stop().await;
 }
 
 #[tokio::test]
-async fn the_account_is_of_who_reads_the_mail() {
+async fn the_account_belongs_to_the_reader_of_the_email() {
     let server = TestServer::start().await;
     let client = server.client();
     let attack =
         user_proto::Register { password: NEW_PASSWORD.into(), ..register("mallory", VICTIM) };
     let attackers = client.call(attack).await.unwrap().verification_id;
-    let first_code = server.mails.code(VICTIM, 1).await;
+    let first_code = server.emails.code(VICTIM, 1).await;
     let victims = client.call(register("victim", VICTIM)).await.unwrap().verification_id;
-    server.turn(&client, MAIL_PAUSE).await;
-    let code = server.mails.code(VICTIM, 2).await;
+    server.advance_outbox(&client, MAIL_PAUSE).await;
+    let code = server.emails.code(VICTIM, 2).await;
     assert_ne!(code, first_code, "one in a million, this is no fault");
 
     assert_eq!(code_of(&client, verify_email(attackers, &code)).await, ErrorCode::INVALID_CODE);
@@ -73,7 +73,7 @@ async fn the_account_is_of_who_reads_the_mail() {
 }
 
 #[tokio::test]
-async fn a_crowd_of_registrations_does_not_keep_the_owners_mail_away() {
+async fn many_registrations_do_not_withhold_the_owners_email() {
     let server = TestServer::start().await;
     server.clock.hold();
     let client = server.client();
@@ -86,12 +86,12 @@ async fn a_crowd_of_registrations_does_not_keep_the_owners_mail_away() {
             "the wait does not show: {number}"
         );
     }
-    server.mails.wait_for(VICTIM, 1).await;
+    server.emails.wait_for(VICTIM, 1).await;
     let answer =
         client.call_with(register("victim", VICTIM), on_behalf_of("198.51.100.1")).await.unwrap();
     assert_eq!((answer.code_expires_in, answer.resend_after), (900, 60));
-    server.turn(&client, MAIL_PAUSE).await;
-    let code = server.mails.code(VICTIM, 2).await;
+    server.advance_outbox(&client, MAIL_PAUSE).await;
+    let code = server.emails.code(VICTIM, 2).await;
     assert!(
         client.call(verify_email(answer.verification_id, &code)).await.is_ok(),
         "it is the next"
@@ -148,7 +148,7 @@ async fn guess_all(db: &Db, ids: impl IntoIterator<Item = &Uuid>, now: Timestamp
 }
 
 #[tokio::test]
-async fn ten_thousand_registrations_of_one_client_cost_the_owner_one_turn_and_give_fifty_guesses_a_day()
+async fn ten_thousand_registrations_of_one_client_cost_the_owner_one_mail_slot_and_give_fifty_guesses_a_day()
  {
     let (db, _folder) = store().await;
     let mut ids = attack(&db, REGISTRATIONS, 1, NOW).await;
@@ -185,7 +185,7 @@ async fn ten_thousand_registrations_of_one_client_cost_the_owner_one_turn_and_gi
 }
 
 #[tokio::test]
-async fn thousands_of_registrations_of_many_clients_cost_the_owner_a_turn_each() {
+async fn thousands_of_registrations_of_many_clients_cost_the_owner_a_mail_slot_each() {
     let (db, _folder) = store().await;
     attack(&db, OF_MANY_CLIENTS, 4, NOW).await;
     let owners = fixture::register(&db, "victim", VICTIM, "owner", at(1)).await;

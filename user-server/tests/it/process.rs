@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use user_proto::{Common, ErrorCode, Login, Ping, Reply};
 use user_server::config::VARIABLES;
 
-use crate::support::{PASSWORD, PATIENCE, Process, Wire, request_frame, run_in, run_with_bytes};
+use crate::support::{
+    PASSWORD, Process, TEST_TIMEOUT, Wire, request_frame, run_in, run_with_bytes,
+};
 
 /// One hash at a time, each slow enough to be in flight when a signal comes.
 const SLOW: [(&str, &str); 2] = [("HASH_THREADS", "1"), ("ARGON2_PASSES", "24")];
@@ -19,7 +21,7 @@ fn login(id: u32, name: &str) -> Vec<u8> {
 #[tokio::test]
 async fn with_nothing_set_it_says_where_it_is_and_what_it_uses() {
     let process = Process::start(&[]);
-    eprintln!("it listened after {:?}", process.took);
+    eprintln!("it listened after {:?}", process.startup_time);
     let (data, printed) = (process.data(), &process.printed);
     assert!(process.address.ip().is_loopback());
     for part in [
@@ -52,12 +54,12 @@ async fn either_signal_ends_it_when_what_is_in_flight_is_answered() {
         assert_eq!(wire.refusal(0).await.code, ErrorCode::SHUTTING_DOWN);
         // What comes now is refused with its own id, and what came before is answered.
         for id in [3, 4] {
-            wire.ask(id, Ping {}).await;
+            wire.request(id, Ping {}).await;
             assert_eq!(wire.refusal(id).await.code, ErrorCode::SHUTTING_DOWN);
         }
         assert!(matches!(wire.reply().await, (1, Reply::LoggedIn(_))));
-        wire.ends().await;
-        idle.ends_with(ErrorCode::SHUTTING_DOWN).await;
+        wire.expect_close().await;
+        idle.expect_close_with(ErrorCode::SHUTTING_DOWN).await;
         assert_eq!(process.wait().await, Some(0), "{}", process.log());
         assert!(tokio::net::TcpStream::connect(process.address).await.is_err());
         assert!(process.log().contains("stopped"));
@@ -70,7 +72,7 @@ async fn it_goes_on_accepting_for_a_while_and_a_second_signal_ends_that() {
     process.signal("TERM");
     let began = Instant::now();
     while !process.log().contains("still accepting") {
-        assert!(began.elapsed() < PATIENCE);
+        assert!(began.elapsed() < TEST_TIMEOUT);
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     Wire::connect(process.address).await.ping(1).await;

@@ -13,13 +13,13 @@ macro_rules! races {
         crate::races::races! { $open;
             accounts::sixty_four_wrong_passwords_are_five_attempts,
             accounts::no_session_outlives_its_account,
-            accounts::a_login_in_a_race_with_a_new_password_leaves_no_session,
+            accounts::a_login_during_a_password_change_leaves_no_session,
             codes::sixty_four_right_codes_are_one_success,
             codes::sixty_four_wrong_codes_are_five_guesses,
-            codes::sixty_four_registrations_of_one_name_are_one_user,
+            codes::sixty_four_registrations_of_one_name_create_one_user,
             codes::many_right_codes_reset_a_password_once,
-            repeats::sixteen_of_one_key_are_one_change,
-            repeats::sixteen_requests_under_one_key_are_one_change,
+            repeats::sixteen_repeats_under_one_key_are_one_change,
+            repeats::sixteen_different_requests_under_one_key_are_one_change,
             sessions::sixty_four_refreshes_have_one_successor,
             sessions::a_session_is_logged_out_once,
         }
@@ -42,7 +42,7 @@ mod on_one_node {
 
     /// The clock stands still, so that no wait passes on a slow machine.
     async fn node() -> Option<TestServer> {
-        Some(TestServer::start_held().await)
+        Some(TestServer::start_frozen().await)
     }
 
     super::races!(node);

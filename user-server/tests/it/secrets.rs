@@ -48,7 +48,7 @@ async fn no_secret_is_written_stored_or_kept() {
         ("METRICS_ADDR", "127.0.0.1:0"),
     ];
     let process = Process::start(&settings);
-    let mails = process.mails();
+    let mails = process.emails();
     let door = Door { process: &process, mails: &mails, tls: None, key: &key };
     let said = story::live(&door, &mut secrets).await;
     judge_memory(&secrets, &process);
@@ -85,7 +85,7 @@ async fn no_secret_is_written_stored_or_kept_beside_postgresql_and_redis() {
     let url = by_tests.replace("tests@", &format!("service:{of_postgres}@"));
     let cache = redis.url().replace("redis://", &format!("redis://:{of_redis}@"));
     let folder = tempfile::tempdir().unwrap();
-    let mails = crate::support::Mails(folder.path().to_owned());
+    let mails = crate::support::EmailFolder(folder.path().to_owned());
     let settings = [
         ("LOG", "trace"),
         ("JWTSECRETKEY", key.as_str()),
@@ -98,7 +98,7 @@ async fn no_secret_is_written_stored_or_kept_beside_postgresql_and_redis() {
     let process = Process::start(&settings);
     let door = Door { process: &process, mails: &mails, tls: None, key: &key };
     let mut said = story::live(&door, &mut secrets).await;
-    redis.ask(&["-a", &of_redis, "--no-auth-warning", "SET", CANARY, NETWORK]);
+    redis.command(&["-a", &of_redis, "--no-auth-warning", "SET", CANARY, NETWORK]);
     let mut places = embedded(&process, &settings, String::new()).await;
     places.push(shared(&by_tests));
     places.push(Place::raw("the files of Redis", of_folder(redis.folder.path()), CANARY));

@@ -18,7 +18,7 @@ fn corpus() -> PathBuf {
 }
 
 #[test]
-fn the_corpus_of_sessions() {
+fn the_corpus_of_sessions_passes() {
     let arena = Arena::new();
     let entries: Vec<_> = std::fs::read_dir(corpus()).unwrap().collect();
     assert!(entries.len() > 30, "the corpus is missing: {}", entries.len());
@@ -49,7 +49,7 @@ fn piece() -> impl Strategy<Value = Vec<u8>> {
 }
 
 #[test]
-fn sessions_of_any_frames() {
+fn sessions_of_random_frames_pass() {
     let arena = Arena::new();
     proptest!(|(cuts in any::<[u8; 3]>(), pieces in vec(piece(), 0..30))| {
         arena.session(&[cuts.as_slice(), &pieces.concat()].concat());

@@ -18,7 +18,9 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use user_proto::{Common, ErrorCode, Ping, Reply, frame};
 
-use crate::support::{Authority, Certified, PATIENCE, TestServer, Wire, request_frame, run_in};
+use crate::support::{
+    Authority, CertifiedKey, TEST_TIMEOUT, TestServer, Wire, request_frame, run_in,
+};
 
 pub const OURS: &[&str] = &["user/1"];
 
@@ -44,8 +46,8 @@ impl Guarded {
         Self { authority, folder, server: TestServer::start_with(&settings).await }
     }
 
-    fn trusting(&self, own: Option<&Certified>) -> Arc<ClientConfig> {
-        self.authority.trusted(own, OURS)
+    fn trusting(&self, own: Option<&CertifiedKey>) -> Arc<ClientConfig> {
+        self.authority.client_config(own, OURS)
     }
 
     async fn dial(&self, config: Arc<ClientConfig>) -> std::io::Result<TlsStream<TcpStream>> {
@@ -78,7 +80,9 @@ async fn ping(stream: &mut TlsStream<TcpStream>) -> std::io::Result<()> {
             );
             return Ok(());
         }
-        if tokio::time::timeout(PATIENCE, stream.read_buf(&mut input)).await.expect("an answer")?
+        if tokio::time::timeout(TEST_TIMEOUT, stream.read_buf(&mut input))
+            .await
+            .expect("an answer")?
             == 0
         {
             return Err(ErrorKind::UnexpectedEof.into());
@@ -94,11 +98,11 @@ fn why(result: std::io::Result<TlsStream<TcpStream>>) -> String {
 async fn a_client_that_trusts_the_server_gets_in_and_another_does_not() {
     let guarded = Guarded::start(None, &[]).await;
     guarded.dial(guarded.trusting(None)).await.unwrap();
-    guarded.dial(guarded.authority.trusted(None, &[])).await.unwrap();
-    guarded.dial(guarded.authority.trusted(None, &["h2", "user/1"])).await.unwrap();
-    let told = why(guarded.dial(guarded.authority.trusted(None, &["h2"])).await);
+    guarded.dial(guarded.authority.client_config(None, &[])).await.unwrap();
+    guarded.dial(guarded.authority.client_config(None, &["h2", "user/1"])).await.unwrap();
+    let told = why(guarded.dial(guarded.authority.client_config(None, &["h2"])).await);
     assert!(told.contains("NoApplicationProtocol"), "{told}");
-    let told = why(guarded.dial(Authority::new().trusted(None, OURS)).await);
+    let told = why(guarded.dial(Authority::new().client_config(None, OURS)).await);
     assert!(told.contains("UnknownIssuer") || told.contains("BadSignature"), "{told}");
 }
 
@@ -127,8 +131,8 @@ async fn with_an_authority_for_clients_only_theirs_get_in() {
 async fn who_speaks_without_tls_is_told_so() {
     let guarded = Guarded::start(None, &[]).await;
     let mut plain = Wire::connect(guarded.server.address).await;
-    plain.ask(1, Ping {}).await;
-    let error = plain.ends_with(ErrorCode::FRAME_TOO_LONG).await;
+    plain.request(1, Ping {}).await;
+    let error = plain.expect_close_with(ErrorCode::FRAME_TOO_LONG).await;
     assert!(error.message.contains("TLS"), "{error:?}");
     // And the other way round.
     let server = TestServer::start().await;
@@ -148,7 +152,8 @@ async fn tls_of_before_is_refused() {
         .await
         .unwrap();
     let mut answer = Vec::new();
-    let _ = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("an end");
+    let _ =
+        tokio::time::timeout(TEST_TIMEOUT, stream.read_to_end(&mut answer)).await.expect("an end");
     assert_eq!(answer.first(), Some(&0x15), "an alert: {answer:?}");
 }
 
@@ -166,8 +171,9 @@ async fn a_handshake_that_stalls_ends_in_time_and_harms_nobody() {
     guarded.dial(guarded.trusting(None)).await.unwrap();
     for mut stream in stalled {
         let mut rest = Vec::new();
-        let _ =
-            tokio::time::timeout(PATIENCE, stream.read_to_end(&mut rest)).await.expect("an end");
+        let _ = tokio::time::timeout(TEST_TIMEOUT, stream.read_to_end(&mut rest))
+            .await
+            .expect("an end");
     }
 }
 
@@ -187,8 +193,8 @@ async fn a_new_certificate_is_taken_up_and_a_bad_one_is_not() {
     // This one is found without a word.
     next.certify().settings(guarded.folder.path());
     let began = Instant::now();
-    while dial(guarded.server.address, next.trusted(None, OURS)).await.is_err() {
-        assert!(began.elapsed() < PATIENCE, "it was not taken up");
+    while dial(guarded.server.address, next.client_config(None, OURS)).await.is_err() {
+        assert!(began.elapsed() < TEST_TIMEOUT, "it was not taken up");
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     ping(&mut before).await.unwrap();

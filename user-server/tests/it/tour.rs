@@ -19,20 +19,20 @@ fn update(token: &str) -> UpdateUser<'_> {
 }
 
 #[tokio::test]
-async fn a_person_registers_lives_and_leaves() {
-    take(TestServer::start().await).await;
+async fn a_user_registers_changes_and_deletes_an_account() {
+    run(TestServer::start().await).await;
 }
 
 /// The whole tour, on whatever the server runs on.
-pub async fn take(server: TestServer) {
-    walk(&server).await;
+pub async fn run(server: TestServer) {
+    run_at(&server).await;
     server.stop().await;
 }
 
 /// The same wherever the service is: each step asks another connection, and so, before several
 /// nodes, another node.
-pub async fn walk(site: &Site) {
-    let crowd = site.crowd();
+pub async fn run_at(site: &Site) {
+    let crowd = site.clients();
     let mut turns = crowd.iter().cycle();
     let mut next = || turns.next().unwrap();
     let ada = site.account(next(), "Ada").await;
@@ -66,23 +66,23 @@ pub async fn walk(site: &Site) {
     let moved = UpdateUser { current_password: Some(PASSWORD.into()), ..moved };
     let waiting = next().call(moved).await.unwrap();
     assert_eq!(&*waiting.email, "Ada@example.org", "the new address waits for its code");
-    let code = site.mails.code("ada@engine.example", 1).await;
+    let code = site.emails.code("ada@engine.example", 1).await;
     let verification_id = waiting.verification_id.unwrap();
     let confirm =
         ConfirmEmail { access_token: access.into(), verification_id, code: code.as_str().into() };
     let confirmed = next().call(confirm).await.unwrap();
     assert_eq!(&*confirmed.email, "ada@engine.example");
     assert!(
-        site.mails.wait_for(&ada.email, 2).await[1].subject.contains("e-mail address was changed")
+        site.emails.wait_for(&ada.email, 2).await[1].subject.contains("e-mail address was changed")
     );
 
     let logout = Logout { token: by_mail.access_token.clone(), all_sessions: None };
     assert_eq!(next().call(logout).await.unwrap().sessions_ended, 1);
-    site.has_ended(next(), by_mail.access_token.expose_str().unwrap()).await;
+    site.expect_revoked(next(), by_mail.access_token.expose_str().unwrap()).await;
 
     let request = RequestPasswordReset { email: "ada@engine.example".into() };
     let reset = next().call(request).await.unwrap();
-    let code = site.mails.code("ada@engine.example", 2).await;
+    let code = site.emails.code("ada@engine.example", 2).await;
     assert_eq!(code.len(), 11, "{code}");
     let new_password = "the engine weaves algebra";
     let verification_id = reset.verification_id;
@@ -92,7 +92,7 @@ pub async fn walk(site: &Site) {
         new_password: new_password.into(),
     };
     assert_eq!(next().call(reset).await.unwrap().sessions_ended, 2);
-    site.has_ended(next(), access).await;
+    site.expect_revoked(next(), access).await;
 
     let old = Login { login: "lovelace".into(), password: PASSWORD.into() };
     assert_eq!(code_of(next(), old).await, ErrorCode::INVALID_CREDENTIALS);
@@ -103,7 +103,7 @@ pub async fn walk(site: &Site) {
         current_password: new_password.into(),
     };
     assert_eq!(next().call(delete).await.unwrap().user_id, by_name.user_id);
-    site.has_ended(next(), last.access_token.expose_str().unwrap()).await;
+    site.expect_revoked(next(), last.access_token.expose_str().unwrap()).await;
     assert_eq!(
         code_of(next(), RefreshToken { refresh_token: last.refresh_token.clone() }).await,
         ErrorCode::SESSION_REVOKED

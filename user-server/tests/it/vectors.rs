@@ -24,7 +24,7 @@ fn of_level<'a>(file: &'a Value, level: &str) -> Vec<&'a Value> {
 }
 
 #[tokio::test]
-async fn a_message_at_fault_costs_one_reply() {
+async fn a_malformed_message_gets_one_error() {
     let server = TestServer::start().await;
     let mut wire = Wire::connect(server.address).await;
     let invalid = vector_file("invalid.json");
@@ -47,7 +47,7 @@ async fn a_message_at_fault_costs_one_reply() {
 }
 
 #[tokio::test]
-async fn a_frame_at_fault_ends_its_connection_and_no_other() {
+async fn a_malformed_frame_closes_only_its_connection() {
     let server = TestServer::start().await;
     let mut bystander = Wire::connect(server.address).await;
     let invalid = vector_file("invalid.json");
@@ -59,7 +59,7 @@ async fn a_frame_at_fault_ends_its_connection_and_no_other() {
         // What comes behind the fault is neither read as a frame nor a reason for a reset.
         let behind = raw_frame(0x7F, 9, &[]).repeat(1000);
         wire.send(&[vector_bytes(vector), behind].concat()).await;
-        let error = wire.ends_with(code(vector)).await;
+        let error = wire.expect_close_with(code(vector)).await;
         for (name, protocol) in [("http", "HTTP"), ("tls", "TLS"), ("ssh", "SSH")] {
             let named = text(vector, "name").contains(name);
             assert_eq!(
@@ -74,7 +74,7 @@ async fn a_frame_at_fault_ends_its_connection_and_no_other() {
 }
 
 #[tokio::test]
-async fn a_reply_is_no_request() {
+async fn a_reply_is_not_a_request() {
     let server = TestServer::start().await;
     let mut wire = Wire::connect(server.address).await;
     let valid = vector_file("valid.json");
@@ -88,7 +88,7 @@ async fn a_reply_is_no_request() {
         let id = frame::split(&sent).unwrap().unwrap().0.id;
         wire.send(&sent).await;
         if id == 0 {
-            wire.ends_with(ErrorCode::MALFORMED).await;
+            wire.expect_close_with(ErrorCode::MALFORMED).await;
             wire = Wire::connect(server.address).await;
         } else {
             assert_eq!(
@@ -108,7 +108,7 @@ fn with_id(mut frame: Vec<u8>, id: u32) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn every_well_formed_request_gets_one_reply_of_its_kind() {
+async fn every_well_formed_request_gets_one_reply_of_its_type() {
     let server = TestServer::start_with(&[("MAX_HASHING", "256")]).await;
     let mut wire = Wire::connect(server.address).await;
     let valid = vector_file("valid.json");
@@ -137,12 +137,12 @@ async fn every_well_formed_request_gets_one_reply_of_its_kind() {
             reply => assert_eq!(reply.row().0, kind | 0x80, "{name}"),
         }
     }
-    wire.ask(1, Ping {}).await;
+    wire.request(1, Ping {}).await;
     assert!(matches!(wire.reply().await, (1, Reply::Pong(_))));
 }
 
 #[tokio::test]
-async fn every_cut_of_every_request_is_refused() {
+async fn every_truncated_request_is_refused() {
     let server = TestServer::start().await;
     let (valid, invalid) = (vector_file("valid.json"), vector_file("invalid.json"));
     let vectors = valid["vectors"].as_array().unwrap();

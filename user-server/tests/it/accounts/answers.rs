@@ -8,8 +8,8 @@ use user_proto::{ConfirmEmail, ErrorCode, ErrorReply, ResendCode, UpdateUser};
 use uuid::Uuid;
 
 use crate::support::{
-    MAIL_PAUSE, NO_CODE, PASSWORD, TestServer, code_of, login, proved, refused, register, reset,
-    reset_of, verify_email,
+    MAIL_PAUSE, NO_CODE, PASSWORD, TestServer, code_of, login, refused, register, request_reset,
+    reset, update_with_password, verify_email,
 };
 
 const KNOWN: &str = "known@example.org";
@@ -81,7 +81,7 @@ async fn probe(
 }
 
 #[tokio::test]
-async fn a_registration_does_not_tell() {
+async fn a_registration_does_not_reveal_accounts() {
     let (server, client) = server().await;
     let (mut answers, mut ids) = (Vec::new(), Vec::new());
     for address in ALL {
@@ -92,48 +92,48 @@ async fn a_registration_does_not_tell() {
     alike(answers);
     probe(&server, &client, &ids, async |id| code_of(&client, verify_email(id, NO_CODE)).await)
         .await;
-    let told: Vec<String> = server.mails.to(KNOWN).into_iter().map(|mail| mail.subject).collect();
+    let told: Vec<String> = server.emails.to(KNOWN).into_iter().map(|mail| mail.subject).collect();
     assert_eq!(told.len(), 2, "the owner is told, once an hour: {told:?}");
     assert_eq!(told[1], "You already have an account");
     server.clock.advance(Duration::from_secs(3600));
     client.call(register("mallory", "KNOWN@example.org")).await.unwrap();
-    assert_eq!(server.mails.wait_for(KNOWN, 3).await[2].subject, "You already have an account");
+    assert_eq!(server.emails.wait_for(KNOWN, 3).await[2].subject, "You already have an account");
     assert!(
-        server.mails.to("KNOWN@example.org").is_empty(),
+        server.emails.to("KNOWN@example.org").is_empty(),
         "mail goes to the stored address, never to the typed one"
     );
     server.stop().await;
 }
 
 #[tokio::test]
-async fn a_reset_does_not_tell() {
+async fn a_reset_request_does_not_reveal_accounts() {
     let (server, client) = server().await;
     let (mut answers, mut ids) = (Vec::new(), Vec::new());
     for address in ALL {
-        let mut answer = client.call(reset_of(address)).await.unwrap();
+        let mut answer = client.call(request_reset(address)).await.unwrap();
         ids.push(std::mem::take(&mut answer.verification_id));
         answers.push(answer);
     }
     alike(answers);
     probe(&server, &client, &ids, async |id| code_of(&client, reset(id, NO_CODE)).await).await;
     assert_eq!(
-        server.mails.wait_for(KNOWN, 3).await.len(),
+        server.emails.wait_for(KNOWN, 3).await.len(),
         3,
         "the code of the registration and two of resets"
     );
-    assert_eq!(server.mails.to(PENDING).len(), 1, "nothing but the code of the registration");
-    assert!(server.mails.to(UNKNOWN).is_empty(), "nobody asked for this mail");
+    assert_eq!(server.emails.to(PENDING).len(), 1, "nothing but the code of the registration");
+    assert!(server.emails.to(UNKNOWN).is_empty(), "nobody asked for this mail");
     server.stop().await;
 }
 
 #[tokio::test]
-async fn a_change_of_address_does_not_tell() {
+async fn a_change_of_address_does_not_reveal_accounts() {
     let (server, client) = server().await;
     let (mut answers, mut ids, mut tokens) = (Vec::new(), Vec::new(), Vec::new());
     for (number, address) in ALL.into_iter().enumerate() {
         // Of one account each, since a newer change voids the older.
         let access = server.account(&client, &format!("grace{number}")).await.access();
-        let moved = UpdateUser { email: Some(address.into()), ..proved(&access) };
+        let moved = UpdateUser { email: Some(address.into()), ..update_with_password(&access) };
         let mut answer = client.call(moved).await.unwrap();
         ids.push(answer.verification_id.replace(Uuid::nil()).unwrap());
         answer.user_id = Uuid::nil();
@@ -154,7 +154,7 @@ async fn a_change_of_address_does_not_tell() {
 }
 
 #[tokio::test]
-async fn a_login_does_not_tell() {
+async fn a_login_does_not_reveal_accounts() {
     let (server, client) = server().await;
     let mut answers = Vec::new();
     for address in ALL {
@@ -171,7 +171,7 @@ async fn a_login_does_not_tell() {
 }
 
 #[tokio::test]
-async fn a_login_of_nobody_takes_as_long() {
+async fn a_login_of_an_unknown_user_takes_as_long() {
     let (server, client) = server().await;
     let mut least = [Duration::MAX; 3];
     for _ in 0..5 {

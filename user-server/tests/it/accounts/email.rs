@@ -5,8 +5,8 @@ use user_proto::{ConfirmEmail, ErrorCode, UpdateUser};
 use uuid::Uuid;
 
 use crate::support::{
-    MAIL_PAUSE, PASSWORD, TestServer, code_of, login, proved, refused, reset, reset_of,
-    verify_email,
+    MAIL_PAUSE, PASSWORD, TestServer, code_of, login, refused, request_reset, reset,
+    update_with_password, verify_email,
 };
 
 fn confirm<'a>(access_token: &'a str, verification_id: Uuid, code: &'a str) -> ConfirmEmail<'a> {
@@ -15,20 +15,20 @@ fn confirm<'a>(access_token: &'a str, verification_id: Uuid, code: &'a str) -> C
 
 /// Asks for a new address; what its code verifies.
 async fn move_to(client: &Client, access: &str, address: &str) -> Uuid {
-    let moved = UpdateUser { email: Some(address.into()), ..proved(access) };
+    let moved = UpdateUser { email: Some(address.into()), ..update_with_password(access) };
     client.call(moved).await.unwrap().verification_id.unwrap()
 }
 
 #[tokio::test]
-async fn it_counts_when_its_code_is_entered() {
+async fn a_new_address_takes_effect_when_its_code_is_entered() {
     let server = TestServer::start().await;
     let client = server.client();
     let ada = server.account(&client, "ada").await;
     let access = ada.access();
-    let open_reset = client.call(reset_of(&ada.email)).await.unwrap().verification_id;
-    let reset_code = server.mails.code(&ada.email, 2).await;
+    let open_reset = client.call(request_reset(&ada.email)).await.unwrap().verification_id;
+    let reset_code = server.emails.code(&ada.email, 2).await;
     let id = move_to(&client, &access, "Ada@Engine.example").await;
-    let code = server.mails.code("Ada@engine.example", 1).await;
+    let code = server.emails.code("Ada@engine.example", 1).await;
     assert_eq!(
         code_of(&client, login("ada@engine.example", PASSWORD)).await,
         ErrorCode::INVALID_CREDENTIALS
@@ -47,7 +47,7 @@ async fn it_counts_when_its_code_is_entered() {
     );
     let confirmed = client.call(confirm(&access, id, &code)).await.unwrap();
     assert_eq!((&*confirmed.username, &*confirmed.email), ("ada", "Ada@Engine.example"));
-    let told = server.mails.wait_for(&ada.email, 3).await;
+    let told = server.emails.wait_for(&ada.email, 3).await;
     assert_eq!(told[2].subject, "Your e-mail address was changed");
     assert_eq!(
         code_of(&client, confirm(&access, id, &code)).await,
@@ -70,9 +70,9 @@ async fn a_newer_change_voids_the_older() {
     let client = server.client();
     let access = server.account(&client, "ada").await.access();
     let older = move_to(&client, &access, "one@example.org").await;
-    let older_code = server.mails.code("one@example.org", 1).await;
+    let older_code = server.emails.code("one@example.org", 1).await;
     let newer = move_to(&client, &access, "two@example.org").await;
-    let newer_code = server.mails.code("two@example.org", 1).await;
+    let newer_code = server.emails.code("two@example.org", 1).await;
     assert_eq!(
         code_of(&client, confirm(&access, older, &older_code)).await,
         ErrorCode::CODE_EXPIRED
@@ -85,16 +85,16 @@ async fn a_newer_change_voids_the_older() {
 }
 
 #[tokio::test]
-async fn an_address_that_is_taken_meanwhile_spends_the_code() {
+async fn an_address_taken_before_its_confirmation_uses_up_the_code() {
     let server = TestServer::start().await;
     let client = server.client();
     let access = server.account(&client, "ada").await.access();
     let id = move_to(&client, &access, "grace@example.org").await;
-    let code = server.mails.code("grace@example.org", 1).await;
-    server.turn(&client, MAIL_PAUSE).await;
+    let code = server.emails.code("grace@example.org", 1).await;
+    server.advance_outbox(&client, MAIL_PAUSE).await;
     let (theirs, their_code) = {
         let id = server.register(&client, "grace", "grace@example.org").await.verification_id;
-        (id, server.mails.code("grace@example.org", 2).await)
+        (id, server.emails.code("grace@example.org", 2).await)
     };
     client.call(verify_email(theirs, &their_code)).await.unwrap();
     assert_eq!(

@@ -3,10 +3,12 @@
 
 use user_proto::{ErrorCode, GetUser, Register, UpdateUser};
 
-use crate::support::{TestServer, login, proved, refused, register, reset_of, verify_email};
+use crate::support::{
+    TestServer, login, refused, register, request_reset, update_with_password, verify_email,
+};
 
 #[tokio::test]
-async fn a_value_that_can_not_be_is_refused_by_its_field() {
+async fn an_invalid_value_is_refused_with_its_field() {
     let server = TestServer::start().await;
     let client = server.client();
     let access = server.account(&client, "ada").await.access();
@@ -16,7 +18,9 @@ async fn a_value_that_can_not_be_is_refused_by_its_field() {
         let refusal = refused(client.call(register(name, "new@example.org")).await);
         assert_eq!((refusal.code, refusal.field.as_deref()), expected, "{name:?}");
         let refusal = refused(
-            client.call(UpdateUser { username: Some(name.into()), ..proved(&access) }).await,
+            client
+                .call(UpdateUser { username: Some(name.into()), ..update_with_password(&access) })
+                .await,
         );
         assert_eq!((refusal.code, refusal.field.as_deref()), expected, "{name:?}");
     }
@@ -34,10 +38,13 @@ async fn a_value_that_can_not_be_is_refused_by_its_field() {
         let expected = (ErrorCode::INVALID_EMAIL, Some("email"));
         let refusal = refused(client.call(register("new", email)).await);
         assert_eq!((refusal.code, refusal.field.as_deref()), expected, "{email:?}");
-        let refusal =
-            refused(client.call(UpdateUser { email: Some(email.into()), ..proved(&access) }).await);
+        let refusal = refused(
+            client
+                .call(UpdateUser { email: Some(email.into()), ..update_with_password(&access) })
+                .await,
+        );
         assert_eq!((refusal.code, refusal.field.as_deref()), expected, "{email:?}");
-        let refusal = refused(client.call(reset_of(email)).await);
+        let refusal = refused(client.call(request_reset(email)).await);
         assert_eq!((refusal.code, refusal.field.as_deref()), expected, "{email:?}");
     }
     let long = "é".repeat(129);
@@ -54,7 +61,8 @@ async fn a_value_that_can_not_be_is_refused_by_its_field() {
         );
     }
     for password in ["", "1234567", "password", &long] {
-        let change = UpdateUser { new_password: Some(password.into()), ..proved(&access) };
+        let change =
+            UpdateUser { new_password: Some(password.into()), ..update_with_password(&access) };
         let refusal = refused(client.call(change).await);
         assert_eq!(
             (refusal.code, refusal.field.as_deref()),
@@ -66,7 +74,7 @@ async fn a_value_that_can_not_be_is_refused_by_its_field() {
 }
 
 #[tokio::test]
-async fn one_name_address_and_password_have_many_spellings() {
+async fn names_addresses_and_passwords_match_in_every_spelling() {
     let server = TestServer::start().await;
     let client = server.client();
     // The acute accent apart, and an address whose domain has an umlaut.
@@ -75,7 +83,7 @@ async fn one_name_address_and_password_have_many_spellings() {
         ..register("Jose\u{301}", "jose@B\u{fc}cher.example")
     };
     let id = client.call(registration).await.unwrap().verification_id;
-    let code = server.mails.code("jose@xn--bcher-kva.example", 1).await;
+    let code = server.emails.code("jose@xn--bcher-kva.example", 1).await;
     let session = client.call(verify_email(id, &code)).await.unwrap();
     let user = client.call(GetUser { access_token: session.access_token.clone() }).await.unwrap();
     assert_eq!((&*user.username, &*user.email), ("Jos\u{e9}", "jose@B\u{fc}cher.example"));

@@ -6,8 +6,8 @@ use user_proto::client::Client;
 use user_proto::{Common, ErrorCode, Login};
 
 use crate::support::{
-    NEW_PASSWORD, PASSWORD, TestServer, code_of, count, login, on_behalf_of, outcome, patient,
-    refused_at, register, reset_of, together,
+    NEW_PASSWORD, PASSWORD, TestServer, code_of, count, login, long_deadline, on_behalf_of,
+    outcome, refused_at, register, request_reset, together,
 };
 
 const WRONG: &str = "tides rise at ten";
@@ -16,7 +16,7 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// What a login from this address gives.
 async fn attempt(client: &Client, ip: &str, login: Login<'_>) -> Result<(), ErrorCode> {
-    let common = Common { deadline_ms: patient().deadline_ms, ..on_behalf_of(ip) };
+    let common = Common { deadline_ms: long_deadline().deadline_ms, ..on_behalf_of(ip) };
     outcome(client.call_with(login, common).await).map(drop)
 }
 
@@ -58,10 +58,10 @@ async fn the_wait_grows_and_a_success_ends_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn strangers_do_not_lock_the_owner_out_of_a_known_place() {
+async fn strangers_cannot_lock_the_owner_out_of_a_known_network() {
     let server = TestServer::start().await;
     server.clock.hold();
-    let crowd = server.crowd();
+    let crowd = server.clients();
     let client = crowd[0].clone();
     server.account(&client, "ada").await;
     assert_eq!(attempt(&client, "198.51.100.1", login("ada", PASSWORD)).await, Ok(()));
@@ -99,10 +99,10 @@ async fn strangers_do_not_lock_the_owner_out_of_a_known_place() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_client_has_a_hundred_failures_an_hour_at_all_logins() {
+async fn one_network_has_a_hundred_failures_an_hour_over_all_logins() {
     let server = TestServer::start().await;
     server.clock.hold();
-    let crowd = server.crowd();
+    let crowd = server.clients();
     let failures =
         together(
             (0..104).map(|number| {
@@ -126,7 +126,7 @@ async fn one_client_has_a_hundred_failures_an_hour_at_all_logins() {
 }
 
 #[tokio::test]
-async fn one_client_has_twenty_registrations_and_twenty_resets_an_hour() {
+async fn one_network_has_twenty_registrations_and_twenty_resets_an_hour() {
     let server = TestServer::start().await;
     server.clock.hold();
     let client = server.client();
@@ -137,7 +137,7 @@ async fn one_client_has_twenty_registrations_and_twenty_resets_an_hour() {
     for number in 0..20 {
         let (name, address) = (format!("ada{number}"), format!("ada{number}@example.org"));
         client.call_with(register(&name, &address), on_behalf_of(ip)).await.unwrap();
-        client.call_with(reset_of(&address), on_behalf_of(ip)).await.unwrap();
+        client.call_with(request_reset(&address), on_behalf_of(ip)).await.unwrap();
     }
     let limited = (ErrorCode::RATE_LIMITED, Some(HOUR));
     // The same household, and an address that is known or not.
@@ -146,20 +146,26 @@ async fn one_client_has_twenty_registrations_and_twenty_resets_an_hour() {
             refused_at(&client, "2001:db8:1:2:ffff::1", register("new", address)).await,
             limited
         );
-        assert_eq!(refused_at(&client, "2001:db8:1:2:ffff::1", reset_of(address)).await, limited);
+        assert_eq!(
+            refused_at(&client, "2001:db8:1:2:ffff::1", request_reset(address)).await,
+            limited
+        );
     }
-    client.call_with(reset_of("ada@example.org"), on_behalf_of("2001:db8:1:3::7")).await.unwrap();
+    client
+        .call_with(request_reset("ada@example.org"), on_behalf_of("2001:db8:1:3::7"))
+        .await
+        .unwrap();
     server.clock.advance(HOUR);
     client.call_with(register("new", "new@example.org"), on_behalf_of(ip)).await.unwrap();
-    client.call_with(reset_of("ada@example.org"), on_behalf_of(ip)).await.unwrap();
+    client.call_with(request_reset("ada@example.org"), on_behalf_of(ip)).await.unwrap();
     server.stop().await;
 }
 
 #[tokio::test]
-async fn a_wrong_password_that_confirms_a_change_is_a_failed_login() {
+async fn a_wrong_current_password_counts_as_a_failed_login() {
     use user_proto::{DeleteUser, UpdateUser};
 
-    use crate::support::{proved, update};
+    use crate::support::{update, update_with_password};
 
     let server = TestServer::start().await;
     server.clock.hold();
@@ -179,7 +185,8 @@ async fn a_wrong_password_that_confirms_a_change_is_a_failed_login() {
         ErrorCode::INVALID_CREDENTIALS
     );
     let limited = (ErrorCode::RATE_LIMITED, Some(Duration::from_secs(1)));
-    let right = UpdateUser { new_password: Some(NEW_PASSWORD.into()), ..proved(&access) };
+    let right =
+        UpdateUser { new_password: Some(NEW_PASSWORD.into()), ..update_with_password(&access) };
     assert_eq!(refused_at(&client, ip, right.clone()).await, limited);
     assert_eq!(refused_at(&client, ip, login("ada", PASSWORD)).await, limited);
     server.clock.advance(Duration::from_secs(1));

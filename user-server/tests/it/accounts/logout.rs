@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use user_proto::{ErrorCode, Logout, RefreshToken};
 
-use crate::support::{TestServer, check, code_of, reset, reset_of};
+use crate::support::{TestServer, check, code_of, request_reset, reset};
 
 fn logout(token: &str) -> Logout<'_> {
     Logout { token: token.into(), all_sessions: None }
@@ -15,7 +15,7 @@ fn logout_all(token: &str) -> Logout<'_> {
 }
 
 #[tokio::test]
-async fn an_access_token_ends_by_itself() {
+async fn an_access_token_expires() {
     let server = TestServer::start().await;
     server.clock.hold();
     let client = server.client();
@@ -58,14 +58,14 @@ async fn one_session_ends_and_the_others_stay() {
 }
 
 #[tokio::test]
-async fn all_sessions_end_with_the_open_codes() {
+async fn a_logout_of_all_sessions_voids_the_open_codes() {
     let server = TestServer::start().await;
     let client = server.client();
     let ada = server.account(&client, "ada").await;
     let grace = server.account(&client, "grace").await;
     let other = server.login(&client, "ada").await;
-    let id = client.call(reset_of(&ada.email)).await.unwrap().verification_id;
-    let code = server.mails.code(&ada.email, 2).await;
+    let id = client.call(request_reset(&ada.email)).await.unwrap().verification_id;
+    let code = server.emails.code(&ada.email, 2).await;
     assert_eq!(client.call(logout_all(&ada.access())).await.unwrap().sessions_ended, 2);
     for token in [&*ada.access(), other.access_token.expose_str().unwrap()] {
         assert_eq!(check(&client, token).await, Some(ErrorCode::SESSION_REVOKED));
@@ -77,7 +77,7 @@ async fn all_sessions_end_with_the_open_codes() {
 }
 
 #[tokio::test]
-async fn an_old_access_token_ends_its_own_session_only() {
+async fn an_expired_access_token_ends_only_its_own_session() {
     let server = TestServer::start().await;
     let client = server.client();
     let ada = server.account(&client, "ada").await;

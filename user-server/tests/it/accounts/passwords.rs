@@ -4,7 +4,7 @@ use user_proto::{DeleteUser, ErrorCode, GetUser, RefreshToken, ResetPassword, Up
 
 use crate::support::{
     MAIL_PAUSE, NEW_PASSWORD, PASSWORD, TestServer, check, code_of, login, on_behalf_of, outcome,
-    proved, refused, refused_at, reset, reset_of, verify_email,
+    refused, refused_at, request_reset, reset, update_with_password, verify_email,
 };
 
 #[tokio::test]
@@ -13,10 +13,11 @@ async fn a_new_password_ends_every_other_session_and_code() {
     let client = server.client();
     let ada = server.account(&client, "ada").await;
     let other = server.login(&client, "ada").await;
-    let open_reset = client.call(reset_of(&ada.email)).await.unwrap().verification_id;
-    let code = server.mails.code(&ada.email, 2).await;
+    let open_reset = client.call(request_reset(&ada.email)).await.unwrap().verification_id;
+    let code = server.emails.code(&ada.email, 2).await;
     let access = ada.access();
-    let change = UpdateUser { new_password: Some(NEW_PASSWORD.into()), ..proved(&access) };
+    let change =
+        UpdateUser { new_password: Some(NEW_PASSWORD.into()), ..update_with_password(&access) };
     assert_eq!(client.call(change).await.unwrap().verification_id, None);
     assert_eq!(check(&client, &access).await, None, "the session that changed it stays");
     assert_eq!(
@@ -26,7 +27,7 @@ async fn a_new_password_ends_every_other_session_and_code() {
     let refresh = RefreshToken { refresh_token: other.refresh_token.clone() };
     assert_eq!(code_of(&client, refresh).await, ErrorCode::SESSION_REVOKED);
     assert_eq!(code_of(&client, reset(open_reset, &code)).await, ErrorCode::CODE_EXPIRED);
-    assert_eq!(server.mails.wait_for(&ada.email, 3).await[2].subject, "Your password was changed");
+    assert_eq!(server.emails.wait_for(&ada.email, 3).await[2].subject, "Your password was changed");
     assert_eq!(code_of(&client, login("ada", PASSWORD)).await, ErrorCode::INVALID_CREDENTIALS);
     assert!(client.call(login("ada", NEW_PASSWORD)).await.is_ok());
     server.stop().await;
@@ -46,8 +47,8 @@ async fn a_reset_ends_every_session_and_clears_every_wait() {
         refused_at(&client, "192.0.2.7", login("ada", PASSWORD)).await.0,
         ErrorCode::RATE_LIMITED
     );
-    let id = client.call(reset_of("ADA@example.org")).await.unwrap().verification_id;
-    let code = server.mails.code(&ada.email, 2).await;
+    let id = client.call(request_reset("ADA@example.org")).await.unwrap().verification_id;
+    let code = server.emails.code(&ada.email, 2).await;
     assert_eq!(
         code_of(&client, verify_email(id, &code)).await,
         ErrorCode::CODE_EXPIRED,
@@ -67,7 +68,7 @@ async fn a_reset_ends_every_session_and_clears_every_wait() {
     let as_typed = code.to_lowercase().replace('-', " ");
     assert_eq!(client.call(reset(id, &as_typed)).await.unwrap().sessions_ended, 1);
     assert_eq!(check(&client, &ada.access()).await, Some(ErrorCode::SESSION_REVOKED));
-    assert_eq!(server.mails.wait_for(&ada.email, 3).await[2].subject, "Your password was reset");
+    assert_eq!(server.emails.wait_for(&ada.email, 3).await[2].subject, "Your password was reset");
     assert_eq!(code_of(&client, reset(id, &code)).await, ErrorCode::CODE_EXPIRED);
     assert!(
         client.call_with(login("ada", NEW_PASSWORD), on_behalf_of("192.0.2.7")).await.is_ok(),
@@ -77,12 +78,12 @@ async fn a_reset_ends_every_session_and_clears_every_wait() {
 }
 
 #[tokio::test]
-async fn five_wrong_codes_end_a_reset() {
+async fn five_wrong_codes_void_a_reset() {
     let server = TestServer::start().await;
     let client = server.client();
     let ada = server.account(&client, "ada").await;
-    let id = client.call(reset_of(&ada.email)).await.unwrap().verification_id;
-    let code = server.mails.code(&ada.email, 2).await;
+    let id = client.call(request_reset(&ada.email)).await.unwrap().verification_id;
+    let code = server.emails.code(&ada.email, 2).await;
     for _ in 0..5 {
         assert_eq!(code_of(&client, reset(id, "AAAAA-AAAAA")).await, ErrorCode::INVALID_CODE);
     }
@@ -114,11 +115,11 @@ async fn a_deleted_account_is_gone_at_once() {
     let refresh = RefreshToken { refresh_token: ada.session.refresh_token.clone() };
     assert_eq!(code_of(&client, refresh).await, ErrorCode::SESSION_REVOKED);
     assert_eq!(code_of(&client, login("ada", PASSWORD)).await, ErrorCode::INVALID_CREDENTIALS);
-    assert_eq!(server.mails.wait_for(&ada.email, 2).await[1].subject, "Your account was deleted");
-    server.turn(&client, MAIL_PAUSE).await;
+    assert_eq!(server.emails.wait_for(&ada.email, 2).await[1].subject, "Your account was deleted");
+    server.advance_outbox(&client, MAIL_PAUSE).await;
     // Name and address are free again.
     let id = server.register(&client, "ADA", &ada.email).await.verification_id;
-    let code = server.mails.code(&ada.email, 3).await;
+    let code = server.emails.code(&ada.email, 3).await;
     assert!(outcome(client.call(verify_email(id, &code)).await).is_ok());
     assert_eq!(
         check(&client, &access).await,

@@ -23,7 +23,7 @@ fn token(refreshed: &TokenRefreshed<'_>) -> String {
 }
 
 #[tokio::test]
-async fn the_one_before_is_good_for_thirty_seconds() {
+async fn the_previous_token_is_accepted_for_thirty_seconds() {
     let server = TestServer::start().await;
     server.clock.hold();
     let client = server.client();
@@ -52,7 +52,7 @@ async fn the_one_before_is_good_for_thirty_seconds() {
 }
 
 #[tokio::test]
-async fn an_older_one_ends_the_session_at_once() {
+async fn an_older_token_ends_the_session_at_once() {
     let server = TestServer::start().await;
     let client = server.client();
     let ada = server.account(&client, "ada").await;
@@ -103,7 +103,7 @@ async fn a_session_ends_after_ninety_days() {
 }
 
 #[tokio::test]
-async fn what_is_not_ours_is_invalid() {
+async fn an_altered_or_foreign_token_is_invalid() {
     let server = TestServer::start().await;
     let client = server.client();
     let ada = server.account(&client, "ada").await;

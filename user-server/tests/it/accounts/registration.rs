@@ -7,17 +7,17 @@ use uuid::Uuid;
 
 use crate::support::{
     MAIL_PAUSE, NO_CODE, PASSWORD, TestServer, code_of, login, outcome, refused, register,
-    reset_of, verify_email,
+    request_reset, verify_email,
 };
 
 #[tokio::test]
-async fn a_code_lives_as_long_as_it_says() {
+async fn a_code_expires_as_announced() {
     let server = TestServer::start().await;
     server.clock.hold();
     let client = server.client();
     let registered = client.call(register("ada", "ada@example.org")).await.unwrap();
     assert_eq!((registered.code_expires_in, registered.resend_after), (900, 60));
-    let ada = (registered.verification_id, server.mails.code("ada@example.org", 1).await);
+    let ada = (registered.verification_id, server.emails.code("ada@example.org", 1).await);
     let grace = server.registered_code(&client, "grace", "grace@example.org").await;
     server.clock.advance(Duration::from_secs(899));
     assert!(client.call(verify_email(ada.0, &ada.1)).await.is_ok());
@@ -37,7 +37,7 @@ async fn a_code_lives_as_long_as_it_says() {
 }
 
 #[tokio::test]
-async fn five_wrong_codes_end_it() {
+async fn five_wrong_codes_void_a_registration() {
     let server = TestServer::start().await;
     let client = server.client();
     let (id, code) = server.registered_code(&client, "ada", "ada@example.org").await;
@@ -50,7 +50,7 @@ async fn five_wrong_codes_end_it() {
 }
 
 #[tokio::test]
-async fn there_is_no_code_before_its_mail() {
+async fn no_code_is_valid_before_its_email() {
     let server = TestServer::start().await;
     let client = server.client();
     server.registered_code(&client, "ada", "ada@example.org").await;
@@ -62,14 +62,14 @@ async fn there_is_no_code_before_its_mail() {
             "and it costs nothing"
         );
     }
-    server.turn(&client, MAIL_PAUSE).await;
-    let code = server.mails.code("ada@example.org", 2).await;
+    server.advance_outbox(&client, MAIL_PAUSE).await;
+    let code = server.emails.code("ada@example.org", 2).await;
     assert!(client.call(verify_email(waiting, &code)).await.is_ok());
     server.stop().await;
 }
 
 #[tokio::test]
-async fn a_pending_registration_is_no_account() {
+async fn a_pending_registration_is_not_an_account() {
     let server = TestServer::start().await;
     let client = server.client();
     let (id, code) = server.registered_code(&client, "ada", "ada@example.org").await;
@@ -79,7 +79,7 @@ async fn a_pending_registration_is_no_account() {
     // It reserves nothing: another registration of the same name and address is as good.
     assert!(outcome(client.call(register("ADA", "ADA@example.org")).await).is_ok());
     // A code is only for its own purpose.
-    let reset = client.call(reset_of("ada@example.org")).await.unwrap().verification_id;
+    let reset = client.call(request_reset("ada@example.org")).await.unwrap().verification_id;
     assert_eq!(code_of(&client, verify_email(reset, &code)).await, ErrorCode::CODE_EXPIRED);
     let session = client.call(verify_email(id, &code)).await.unwrap();
     let user = client.call(GetUser { access_token: session.access_token.clone() }).await.unwrap();
@@ -89,7 +89,7 @@ async fn a_pending_registration_is_no_account() {
 }
 
 #[tokio::test]
-async fn a_name_that_is_taken_meanwhile_leaves_the_code_good() {
+async fn a_name_taken_before_its_confirmation_leaves_the_code_valid() {
     let server = TestServer::start().await;
     let client = server.client();
     let (id, code) = server.registered_code(&client, "Ada", "other@example.org").await;
@@ -108,13 +108,13 @@ async fn a_name_that_is_taken_meanwhile_leaves_the_code_good() {
 }
 
 #[tokio::test]
-async fn an_address_that_is_taken_meanwhile_spends_the_code() {
+async fn an_address_taken_before_its_confirmation_uses_up_the_code() {
     let server = TestServer::start().await;
     let client = server.client();
     let (first, first_code) = server.registered_code(&client, "ada", "ada@example.org").await;
     let second = server.register(&client, "grace", "ada@example.org").await.verification_id;
-    server.turn(&client, MAIL_PAUSE).await;
-    let second_code = server.mails.code("ada@example.org", 2).await;
+    server.advance_outbox(&client, MAIL_PAUSE).await;
+    let second_code = server.emails.code("ada@example.org", 2).await;
     assert!(client.call(verify_email(first, &first_code)).await.is_ok());
     assert_eq!(code_of(&client, verify_email(second, NO_CODE)).await, ErrorCode::INVALID_CODE);
     let taken = refused(client.call(verify_email(second, &second_code)).await);

@@ -14,7 +14,7 @@ fn resend(verification_id: Uuid) -> ResendCode {
 }
 
 #[tokio::test]
-async fn while_it_lives_the_same_code_comes_again() {
+async fn a_live_code_is_sent_again() {
     let server = TestServer::start().await;
     server.clock.hold();
     let client = server.client();
@@ -28,7 +28,7 @@ async fn while_it_lives_the_same_code_comes_again() {
     server.clock.advance(Duration::from_secs(15));
     let again = client.call(resend(id)).await.unwrap();
     assert_eq!((again.code_expires_in, again.resend_after), (900, 60));
-    assert_eq!(server.mails.code(ADA, 2).await, code);
+    assert_eq!(server.emails.code(ADA, 2).await, code);
     server.clock.advance(Duration::from_secs(899));
     assert_eq!(
         code_of(&client, verify_email(id, NO_CODE)).await,
@@ -44,7 +44,7 @@ async fn while_it_lives_the_same_code_comes_again() {
 }
 
 #[tokio::test]
-async fn after_its_end_a_new_code_comes() {
+async fn an_expired_code_is_replaced() {
     let server = TestServer::start().await;
     server.clock.hold();
     let client = server.client();
@@ -52,7 +52,7 @@ async fn after_its_end_a_new_code_comes() {
     server.clock.advance(Duration::from_secs(900));
     assert_eq!(code_of(&client, verify_email(id, &old)).await, ErrorCode::CODE_EXPIRED);
     client.call(resend(id)).await.unwrap();
-    let new = server.mails.code(ADA, 2).await;
+    let new = server.emails.code(ADA, 2).await;
     assert_ne!(new, old, "one in a million, this is no fault");
     for _ in 0..4 {
         assert_eq!(code_of(&client, verify_email(id, &old)).await, ErrorCode::INVALID_CODE);
@@ -68,7 +68,7 @@ async fn after_its_end_a_new_code_comes() {
 }
 
 #[tokio::test]
-async fn a_suffix_and_another_id_share_the_turns_and_nobody_sees_it() {
+async fn a_suffix_and_another_id_share_the_mail_slots_invisibly() {
     let server = TestServer::start().await;
     server.clock.hold();
     let client = server.client();
@@ -78,11 +78,11 @@ async fn a_suffix_and_another_id_share_the_turns_and_nobody_sees_it() {
         assert!(client.call(resend(waiting)).await.is_ok(), "its own last mail is none");
     }
     server.registered_code(&client, "grace", "grace@example.org").await;
-    assert!(server.mails.to("ADA+news@example.org").is_empty(), "it waits its turn");
-    server.turn(&client, MAIL_PAUSE).await;
-    let code = server.mails.code("ADA+news@example.org", 1).await;
+    assert!(server.emails.to("ADA+news@example.org").is_empty(), "it waits its turn");
+    server.advance_outbox(&client, MAIL_PAUSE).await;
+    let code = server.emails.code("ADA+news@example.org", 1).await;
     assert_eq!(code_of(&client, resend(waiting)).await, ErrorCode::RATE_LIMITED);
     assert!(client.call(verify_email(waiting, &code)).await.is_ok());
-    assert_eq!(server.mails.to("ADA+news@example.org").len(), 1);
+    assert_eq!(server.emails.to("ADA+news@example.org").len(), 1);
     server.stop().await;
 }

@@ -2,16 +2,19 @@
 
 use user_proto::{ErrorCode, GetUser, UpdateUser};
 
-use crate::support::{NEW_PASSWORD, PASSWORD, TestServer, code_of, login, proved, refused, update};
+use crate::support::{
+    NEW_PASSWORD, PASSWORD, TestServer, code_of, login, refused, update, update_with_password,
+};
 
 #[tokio::test]
-async fn there_has_to_be_something_to_update() {
+async fn an_update_without_changes_is_refused() {
     let server = TestServer::start().await;
     let client = server.client();
     let access = server.account(&client, "ada").await.access();
     assert_eq!(code_of(&client, update(&access)).await, ErrorCode::NOTHING_TO_UPDATE);
-    assert_eq!(code_of(&client, proved(&access)).await, ErrorCode::NOTHING_TO_UPDATE);
-    let same = UpdateUser { email: Some("ADA@Example.org".into()), ..proved(&access) };
+    assert_eq!(code_of(&client, update_with_password(&access)).await, ErrorCode::NOTHING_TO_UPDATE);
+    let same =
+        UpdateUser { email: Some("ADA@Example.org".into()), ..update_with_password(&access) };
     assert_eq!(
         code_of(&client, same).await,
         ErrorCode::NOTHING_TO_UPDATE,
@@ -20,7 +23,7 @@ async fn there_has_to_be_something_to_update() {
     let named = UpdateUser {
         username: Some("ADA".into()),
         email: Some("ada@example.org".into()),
-        ..proved(&access)
+        ..update_with_password(&access)
     };
     let updated = client.call(named).await.unwrap();
     assert_eq!(
@@ -32,7 +35,7 @@ async fn there_has_to_be_something_to_update() {
 }
 
 #[tokio::test]
-async fn all_but_the_name_needs_the_current_password() {
+async fn all_changes_but_the_name_need_the_current_password() {
     let server = TestServer::start().await;
     let client = server.client();
     let access = server.account(&client, "ada").await.access();
@@ -49,13 +52,13 @@ async fn all_but_the_name_needs_the_current_password() {
             assert_eq!((refusal.code, refusal.field.as_deref()), expected);
         }
     }
-    assert!(server.mails.to("new@example.org").is_empty());
+    assert!(server.emails.to("new@example.org").is_empty());
     assert!(client.call(login("lovelace", PASSWORD)).await.is_ok());
     server.stop().await;
 }
 
 #[tokio::test]
-async fn a_taken_name_undoes_the_rest() {
+async fn a_taken_name_rejects_the_whole_update() {
     let server = TestServer::start().await;
     let client = server.client();
     server.account(&client, "Grace").await;
@@ -65,7 +68,7 @@ async fn a_taken_name_undoes_the_rest() {
         username: Some("GRACE".into()),
         email: Some("new@example.org".into()),
         new_password: Some(NEW_PASSWORD.into()),
-        ..proved(&access)
+        ..update_with_password(&access)
     };
     let refusal = refused(client.call(change).await);
     assert_eq!(
@@ -76,6 +79,6 @@ async fn a_taken_name_undoes_the_rest() {
     assert_eq!((&*user.username, &*user.email), ("ada", "ada@example.org"));
     assert!(client.call(login("ada", PASSWORD)).await.is_ok());
     assert_eq!(code_of(&client, login("ada", NEW_PASSWORD)).await, ErrorCode::INVALID_CREDENTIALS);
-    assert!(server.mails.to("new@example.org").is_empty());
+    assert!(server.emails.to("new@example.org").is_empty());
     server.stop().await;
 }

@@ -28,7 +28,8 @@ fn start() -> Option<(Vec<Redis>, String)> {
     let made = create.output().unwrap();
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stdout));
     let began = Instant::now();
-    while !nodes.iter().all(|node| node.ask(&["CLUSTER", "INFO"]).contains("cluster_state:ok")) {
+    while !nodes.iter().all(|node| node.command(&["CLUSTER", "INFO"]).contains("cluster_state:ok"))
+    {
         assert!(began.elapsed() < Duration::from_secs(60), "the cluster does not come up");
         std::thread::sleep(Duration::from_millis(50));
     }
@@ -42,7 +43,7 @@ async fn six_processes_are_one_cache() {
     let cache = shared(&url, 1).await;
     let records: Arc<dyn RecordCache> = cache.clone();
     contract::on(&records).await;
-    let used = nodes.iter().filter(|node| node.ask(&["DBSIZE"]) != "0").count();
+    let used = nodes.iter().filter(|node| node.command(&["DBSIZE"]) != "0").count();
     assert!(used >= 3, "records are on {used} processes");
     let (near, far) = (shared(&url, 2).await, shared(&url, 2).await);
     // Each is woken by its own connection first.
@@ -59,5 +60,5 @@ async fn six_processes_are_one_cache() {
         "{said:?}"
     );
     let Some(database) = postgres() else { return };
-    tour::take(node(&database.database(), &[("REDIS_URL", &url)]).await).await;
+    tour::run(node(&database.database(), &[("REDIS_URL", &url)]).await).await;
 }

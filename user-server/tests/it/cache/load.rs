@@ -9,7 +9,7 @@ use user_proto::client::Client;
 use user_proto::{Common, GetUser, Logout, RefreshToken, Secret, VerifyToken};
 
 use crate::postgres::node;
-use crate::support::{Proxy, Redis, Tally, TestServer, outcome, postgres};
+use crate::support::{CallStats, Proxy, Redis, TestServer, outcome, postgres};
 
 /// Sessions that are checked, looked up and refreshed all the time.
 const CLIENTS: usize = 4;
@@ -18,7 +18,7 @@ const SETTLE: Duration = Duration::from_millis(2500);
 
 /// What is asked, and of whom: two clients a node.
 struct Load {
-    tally: Arc<Tally>,
+    tally: Arc<CallStats>,
     stop: Arc<AtomicBool>,
     wrong: Arc<AtomicUsize>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
@@ -73,14 +73,14 @@ impl Load {
             task.await.unwrap();
         }
         assert_eq!(self.wrong.load(Ordering::SeqCst), 0, "wrong verdicts");
-        self.tally.only(&["OK"]);
+        self.tally.assert_only(&["OK"]);
         self.tally.table(about)
     }
 }
 
 struct Worker {
     client: Client,
-    tally: Arc<Tally>,
+    tally: Arc<CallStats>,
     wrong: Arc<AtomicUsize>,
     user: uuid::Uuid,
     ended: Secret<'static>,
@@ -98,7 +98,7 @@ impl Worker {
             let tally = &self.tally;
             for _ in 0..8 {
                 let check = VerifyToken { access_token: access.clone() };
-                let verified = tally.ask(&self.client, check, common()).await.unwrap();
+                let verified = tally.call(&self.client, check, common()).await.unwrap();
                 let ended = outcome(
                     self.client.call(VerifyToken { access_token: self.ended.clone() }).await,
                 );
@@ -107,10 +107,10 @@ impl Worker {
                 self.wrong.fetch_add(usize::from(wrong), Ordering::SeqCst);
             }
             let look_up = GetUser { access_token: access.clone() };
-            let user = tally.ask(&self.client, look_up, common()).await.unwrap();
+            let user = tally.call(&self.client, look_up, common()).await.unwrap();
             self.wrong.fetch_add(usize::from(user.user_id != self.user), Ordering::SeqCst);
             let next = RefreshToken { refresh_token: refresh.clone() };
-            let granted = tally.ask(&self.client, next, common()).await.unwrap();
+            let granted = tally.call(&self.client, next, common()).await.unwrap();
             (access, refresh) = (granted.access_token, granted.refresh_token);
             tokio::time::sleep(Duration::from_millis(5)).await;
         }

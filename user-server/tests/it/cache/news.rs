@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use user_proto::{Logout, VerifyToken};
 
 use crate::postgres::node;
-use crate::support::{Proxy, Redis, postgres, spread, spread_head};
+use crate::support::{Proxy, Redis, latency_header, latency_row, postgres};
 
 /// What becomes of Redis.
 #[derive(Debug, Clone, Copy)]
@@ -29,7 +29,7 @@ async fn measure(rounds: usize) -> Option<String> {
     );
     let (here, there) = (one.client(), other.client());
     one.account_on(&here, "ada", &other).await;
-    let mut table = spread_head("Redis");
+    let mut table = latency_header("Redis");
     for state in [State::Well, State::Killed, State::Stopped, State::CutOff] {
         match state {
             State::Well => {}
@@ -69,7 +69,7 @@ async fn measure(rounds: usize) -> Option<String> {
             State::Stopped => "stopped (SIGSTOP)",
             State::CutOff => "cut off (packets lost)",
         };
-        table += &spread(name, &lived);
+        table += &latency_row(name, &lived);
     }
     proxy.cut(false);
     one.stop().await;

@@ -8,7 +8,8 @@ use user_proto::{ErrorCode, GetUser, Logout, RefreshToken, User};
 
 use crate::postgres::node;
 use crate::support::{
-    Account, PASSWORD, Postgres, Proxy, Redis, TestServer, code_of, postgres, proved, update,
+    Account, PASSWORD, Postgres, Proxy, Redis, TestServer, code_of, postgres, update,
+    update_with_password,
 };
 use crate::tour;
 
@@ -30,7 +31,7 @@ async fn rename(client: &Client, account: &Account, name: &str) {
 
 /// How many records Redis has.
 fn records(redis: &Redis) -> usize {
-    redis.ask(&["DBSIZE"]).parse().unwrap()
+    redis.command(&["DBSIZE"]).parse().unwrap()
 }
 
 /// Asks until the answers come from the cache.
@@ -45,8 +46,8 @@ async fn warm(client: &Client, account: &Account, redis: &Redis) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_tour_is_the_same() {
     let Some((postgres, redis)) = parts() else { return };
-    tour::take(node(&postgres.database(), &[("REDIS_URL", &redis.url())]).await).await;
-    tour::take(TestServer::start_with(&[("REDIS_URL", &redis.url())]).await).await;
+    tour::run(node(&postgres.database(), &[("REDIS_URL", &redis.url())]).await).await;
+    tour::run(TestServer::start_with(&[("REDIS_URL", &redis.url())]).await).await;
 }
 
 /// Counted where the statements arrive: in the database's own log.
@@ -55,7 +56,7 @@ async fn who_asks_again_costs_no_statement() {
     const LOOK_UPS: [&str; 2] = ["FROM sessions JOIN users", "FROM users WHERE id"];
     const CALLS: usize = 200;
     let Some(redis) = Redis::start() else { return };
-    let Some(postgres) = Postgres::of_its_own() else { return };
+    let Some(postgres) = Postgres::dedicated() else { return };
     let node = node(&postgres.database(), &[("REDIS_URL", &redis.url())]).await;
     let client = node.client();
     let ada = node.account(&client, "ada").await;
@@ -169,7 +170,7 @@ async fn a_command_that_runs_late_brings_nothing_back() {
     let (here, there) = (one.client(), other.client());
     let ada = one.account_on(&here, "ada", &other).await;
     warm(&there, &ada, &redis).await;
-    redis.ask(&["FLUSHALL"]);
+    redis.command(&["FLUSHALL"]);
     proxy.cut_before(b"EVAL");
     let began = Instant::now();
     while !proxy.is_cut() {
@@ -184,7 +185,7 @@ async fn a_command_that_runs_late_brings_nothing_back() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     proxy.cut(false);
-    let evaluated = || redis.ask(&["INFO", "commandstats"]).contains("cmdstat_eval:");
+    let evaluated = || redis.command(&["INFO", "commandstats"]).contains("cmdstat_eval:");
     while !evaluated() {
         assert!(began.elapsed() < Duration::from_secs(20), "the late command never comes");
         tokio::time::sleep(Duration::from_millis(10)).await;
@@ -204,10 +205,10 @@ async fn redis_learns_no_name_and_no_address() {
     let client = node.client();
     let ada = node.account(&client, "adalovelace").await;
     warm(&client, &ada, &redis).await;
-    let names = redis.ask(&["KEYS", "*"]);
+    let names = redis.command(&["KEYS", "*"]);
     for name in names.lines() {
-        let value = redis.ask(&["--no-raw", "GET", name]);
-        let life: u64 = redis.ask(&["PTTL", name]).parse().unwrap();
+        let value = redis.command(&["--no-raw", "GET", name]);
+        let life: u64 = redis.command(&["PTTL", name]).parse().unwrap();
         assert!((1..=900_000).contains(&life), "{name} lives for {life} ms");
         for secret in [
             "adalovelace",
@@ -218,7 +219,7 @@ async fn redis_learns_no_name_and_no_address() {
             assert!(!value.contains(secret) && !name.contains(secret), "{name}: {value}");
         }
         // What somebody else writes there is no record.
-        redis.ask(&["SET", name, "forged"]);
+        redis.command(&["SET", name, "forged"]);
     }
     assert_eq!(&*get(&client, &ada).await.username, "adalovelace");
     node.stop().await;
@@ -235,8 +236,8 @@ impl TestServer {
         };
         let verification_id = client.call(register).await.unwrap().verification_id;
         let code = tokio::select! {
-            code = self.mails.code(&email, 1) => code,
-            code = other.mails.code(&email, 1) => code,
+            code = self.emails.code(&email, 1) => code,
+            code = other.emails.code(&email, 1) => code,
         };
         let session =
             client.call(crate::support::verify_email(verification_id, &code)).await.unwrap();
@@ -247,7 +248,7 @@ impl TestServer {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_change_rings_for_the_other_nodes_where_it_ended_a_session() {
     let Some((postgres, redis)) = parts() else { return };
-    let rings = || redis.ask(&["INFO", "commandstats"]).contains("cmdstat_publish:");
+    let rings = || redis.command(&["INFO", "commandstats"]).contains("cmdstat_publish:");
     let node = node(&postgres.database(), &[("REDIS_URL", &redis.url())]).await;
     let client = node.client();
     // Where the machine is busy, a call to Redis may come too late.
@@ -259,7 +260,7 @@ async fn a_change_rings_for_the_other_nodes_where_it_ended_a_session() {
         let access = account.access();
         let change = user_proto::UpdateUser {
             new_password: Some("another one of hers".into()),
-            ..proved(&access)
+            ..update_with_password(&access)
         };
         client.call(change).await.unwrap();
         if rings() {

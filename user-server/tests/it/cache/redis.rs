@@ -48,7 +48,7 @@ fn check_proves_it_and_a_start_shows_it() {
         good.output.contains(&format!("good   Redis          {place} answers, version ")),
         "{good:?}"
     );
-    assert_eq!(redis.ask(&["-a", "geheim", "DBSIZE"]), "0", "it changes nothing");
+    assert_eq!(redis.command(&["-a", "geheim", "DBSIZE"]), "0", "it changes nothing");
     let wrong = run_in(folder.path(), &["check"], &[("REDIS_URL", &with("gemein"))]);
     assert_eq!(wrong.code, Some(1), "{wrong:?}");
     assert!(!format!("{wrong:?}").contains("gemein"), "{wrong:?}");

@@ -1,4 +1,4 @@
-//! From a registration to a user, a user's sessions, and the end of both.
+//! Activation of users, opening of sessions, and deletion.
 
 use user_server::domain::{
     Activation, GuessCharge, LoginKey, MailKind, Notice, Purpose, Timestamp, UserRecord, Username,
@@ -7,14 +7,14 @@ use uuid::Uuid;
 
 use super::fixture::*;
 
-/// Enters a registration's code.
+/// Activates a registration with its code.
 async fn activate(db: &Db, id: Uuid, name: Option<&str>, now: Timestamp) -> Activation {
     let guess = guess(db, id, Purpose::Registration, now).await;
     let name = name.map(|name| Username::parse(name).unwrap());
     db.activate_at(&guess, name.as_ref(), Uuid::new_v4(), &session(), now).await.unwrap()
 }
 
-fn name(activation: Activation) -> Result<String, &'static str> {
+fn username(activation: Activation) -> Result<String, &'static str> {
     match activation {
         Activation::Active(user) => Ok(user.username),
         Activation::UsernameTaken => Err("username taken"),
@@ -27,10 +27,10 @@ async fn by_name(db: &Db, key: &str) -> Option<UserRecord> {
     db.user_by_login(LoginKey::Username(key)).await.unwrap()
 }
 
-pub async fn a_code_makes_a_user_and_a_session(db: &Db) {
+pub async fn a_code_creates_a_user_and_a_session(db: &Db) {
     let id = register(db, "Ada", "Ada@Example.org", "client", NOW).await;
-    assert!(!db.username_taken("ada").await.unwrap(), "a pending row reserves nothing");
-    assert!(by_name(db, "ada").await.is_none(), "a pending row is no user");
+    assert!(!db.username_taken("ada").await.unwrap(), "a pending registration reserves nothing");
+    assert!(by_name(db, "ada").await.is_none(), "a pending registration is not a user");
     assert_eq!(send_all(db, at(1)).await.len(), 1);
     let guess = guess(db, id, Purpose::Registration, at(2)).await;
     assert!(!guess.dead);
@@ -59,54 +59,53 @@ pub async fn a_code_makes_a_user_and_a_session(db: &Db) {
     assert!(matches!(charge(db, id, Purpose::Registration, at(4)).await, GuessCharge::Spent));
 }
 
-pub async fn another_name_may_be_given_with_the_code(db: &Db) {
+pub async fn another_name_can_be_chosen_with_the_code(db: &Db) {
     let id = register(db, "ada", "ada@example.org", "client", NOW).await;
     send_all(db, NOW).await;
-    assert_eq!(name(activate(db, id, Some("Lovelace"), NOW).await), Ok("Lovelace".to_owned()));
+    assert_eq!(username(activate(db, id, Some("Lovelace"), NOW).await), Ok("Lovelace".to_owned()));
     assert!(by_name(db, "ada").await.is_none());
     assert!(by_name(db, "lovelace").await.is_some());
 }
 
-pub async fn a_taken_name_leaves_the_code_good(db: &Db) {
+pub async fn a_taken_name_leaves_the_code_valid(db: &Db) {
     let id = register(db, "ADA", "other@example.org", "client", NOW).await;
     user(db, "ada").await;
-    assert_eq!(name(activate(db, id, None, NOW).await), Err("username taken"));
+    assert_eq!(username(activate(db, id, None, NOW).await), Err("username taken"));
     assert!(db.user_by_login(LoginKey::Email("other@example.org")).await.unwrap().is_none());
-    assert_eq!(name(activate(db, id, Some("grace"), NOW).await), Ok("grace".to_owned()));
+    assert_eq!(username(activate(db, id, Some("grace"), NOW).await), Ok("grace".to_owned()));
 }
 
-pub async fn a_taken_address_spends_the_code(db: &Db) {
+pub async fn a_taken_address_uses_up_the_code(db: &Db) {
     let first = register(db, "ada", "ada@example.org", "client", NOW).await;
     let second = register(db, "grace", "ADA@example.org", "client", NOW).await;
     send_all(db, NOW).await;
     send_all(db, at(60)).await;
     let guess = guess(db, second, Purpose::Registration, at(60)).await;
-    assert_eq!(name(activate(db, first, None, at(60)).await), Ok("ada".to_owned()));
+    assert_eq!(username(activate(db, first, None, at(60)).await), Ok("ada".to_owned()));
     let again = async || {
-        name(db.activate_at(&guess, None, Uuid::new_v4(), &session(), at(60)).await.unwrap())
+        username(db.activate_at(&guess, None, Uuid::new_v4(), &session(), at(60)).await.unwrap())
     };
     assert_eq!(again().await, Err("email taken"));
     assert_eq!(again().await, Err("spent"));
     assert!(!db.username_taken("grace").await.unwrap());
 }
 
-pub async fn one_code_makes_one_user(db: &Db) {
+pub async fn one_code_creates_one_user(db: &Db) {
     let id = register(db, "ada", "ada@example.org", "client", NOW).await;
     send_all(db, NOW).await;
     let guess = guess(db, id, Purpose::Registration, NOW).await;
-    let results =
-        together((0..16).map(|_| {
-            let (db, guess) = (db.clone(), guess.clone());
-            async move {
-                name(db.activate_at(&guess, None, Uuid::new_v4(), &session(), NOW).await.unwrap())
-            }
-        }))
-        .await;
+    let results = together((0..16).map(|_| {
+        let (db, guess) = (db.clone(), guess.clone());
+        async move {
+            username(db.activate_at(&guess, None, Uuid::new_v4(), &session(), NOW).await.unwrap())
+        }
+    }))
+    .await;
     assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1, "{results:?}");
     assert_eq!(results.iter().filter(|result| **result == Err("spent")).count(), 15, "{results:?}");
 }
 
-pub async fn one_name_makes_one_user(db: &Db) {
+pub async fn one_name_belongs_to_one_user(db: &Db) {
     let mut ids = Vec::new();
     for number in 0..16 {
         ids.push(register(db, "ada", &format!("ada{number}@example.org"), "client", NOW).await);
@@ -114,7 +113,7 @@ pub async fn one_name_makes_one_user(db: &Db) {
     assert_eq!(send_all(db, NOW).await.len(), 16);
     let results = together(ids.into_iter().map(|id| {
         let db = db.clone();
-        async move { name(activate(&db, id, None, NOW).await) }
+        async move { username(activate(&db, id, None, NOW).await) }
     }))
     .await;
     assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1, "{results:?}");
@@ -125,18 +124,18 @@ pub async fn one_name_makes_one_user(db: &Db) {
     );
 }
 
-pub async fn a_session_needs_the_password_of_now(db: &Db) {
+pub async fn a_session_needs_the_current_password(db: &Db) {
     let (mut ada, _) = user(db, "ada").await;
     let good = session();
     assert!(open(db, &ada, &good, NOW).await);
-    assert!(lives(db, &good).await);
+    assert!(is_live(db, &good).await);
     ada.credentials += 1;
     let stale = session();
     assert!(!open(db, &ada, &stale, NOW).await);
-    assert!(!lives(db, &stale).await);
+    assert!(!is_live(db, &stale).await);
 }
 
-pub async fn a_stronger_hash_is_the_same_password(db: &Db) {
+pub async fn a_stronger_hash_keeps_the_password(db: &Db) {
     let (ada, _) = user(db, "ada").await;
     assert!(
         db.open_session_at(&ada, &session(), Some("stronger"), Adjustment::nothing(), NOW)
@@ -145,15 +144,15 @@ pub async fn a_stronger_hash_is_the_same_password(db: &Db) {
             .is_some()
     );
     assert_eq!(db.user(ada.id).await.unwrap().unwrap().password_hash, "stronger");
-    assert!(open(db, &ada, &session(), NOW).await, "what was proved still counts");
+    assert!(open(db, &ada, &session(), NOW).await, "the proof of the password is still valid");
 }
 
-pub async fn the_longest_unused_session_makes_room(db: &Db) {
-    const MOST: u64 = 100;
+pub async fn the_least_recently_used_session_is_replaced(db: &Db) {
+    const MAX_SESSIONS: u64 = 100;
     let (ada, first) = user(db, "ada").await;
     let second = session();
     assert!(open(db, &ada, &second, at(1)).await);
-    for number in 2..MOST {
+    for number in 2..MAX_SESSIONS {
         let surplus = db
             .open_session_at(&ada, &session(), None, Adjustment::nothing(), at(number))
             .await
@@ -161,13 +160,13 @@ pub async fn the_longest_unused_session_makes_room(db: &Db) {
             .unwrap();
         assert!(surplus.subjects.is_empty(), "session {number}");
     }
-    db.rotate_at(first.id, 0, "kid-1", at(MOST)).await.unwrap();
-    // By a clock that is behind, as another node's may be: the new session is not the one to go.
+    db.rotate_at(first.id, 0, "kid-1", at(MAX_SESSIONS)).await.unwrap();
+    // The clock of another node may be behind: the new session is still not the one that ends.
     let newest = session();
     let surplus =
         db.open_session_at(&ada, &newest, None, Adjustment::nothing(), NOW).await.unwrap().unwrap();
     assert_eq!((surplus.sessions, surplus.subjects), (1, vec![second.id]));
-    assert!(lives(db, &newest).await && lives(db, &first).await && !lives(db, &second).await);
+    assert!(is_live(db, &newest).await && is_live(db, &first).await && !is_live(db, &second).await);
     let log = db.revocations(NOW).await.unwrap();
     assert!(log.iter().any(|entry| entry.subject == second.id), "{log:?}");
 }
@@ -185,16 +184,16 @@ pub async fn deletion_leaves_nothing(db: &Db) {
         db.revocations(at(1)).await.unwrap().iter().map(|entry| entry.subject).collect();
     assert!(log.contains(&session.id) && log.contains(&ada.id), "{log:?}");
     assert!(db.user(ada.id).await.unwrap().is_none() && by_name(db, "ada").await.is_none());
-    assert!(!lives(db, &session).await);
+    assert!(!is_live(db, &session).await);
     assert!(matches!(charge(db, reset, Purpose::PasswordReset, at(1)).await, GuessCharge::Spent));
-    let mails = send_all(db, at(1)).await;
-    assert_eq!((mails.len(), mails[0].recipient.mailbox.as_str()), (1, "ada@example.org"));
-    assert_eq!(mails[0].kind, MailKind::Notice(Notice::Deleted));
+    let emails = send_all(db, at(1)).await;
+    assert_eq!((emails.len(), emails[0].recipient.mailbox.as_str()), (1, "ada@example.org"));
+    assert_eq!(emails[0].kind, MailKind::Notice(Notice::Deleted));
     assert!(db.delete_user_at(&ada, at(1)).await.unwrap().is_none());
     let id = register(db, "ada", "ada@example.org", "client", at(60)).await;
     send_all(db, at(60)).await;
     assert_eq!(
-        name(activate(db, id, None, at(60)).await),
+        username(activate(db, id, None, at(60)).await),
         Ok("ada".to_owned()),
         "name and address are free again"
     );

@@ -1,4 +1,4 @@
-//! The audit: a row with each change, sealed once, and provable after an erasure.
+//! The audit log: one event per change, sealed once, and verifiable after an erasure.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +24,7 @@ impl Clock for Fixed {
     }
 }
 
-/// Lets so many workers seal until nothing is left; how many rows are in the chain.
+/// Runs this many sealers until no row is left, and returns the number of rows in the chain.
 async fn seal(db: &Db, workers: usize, now: Timestamp) -> i64 {
     let tasks: Vec<_> = (0..workers)
         .map(|_| {
@@ -40,17 +40,17 @@ async fn seal(db: &Db, workers: usize, now: Timestamp) -> i64 {
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    // A round more, in which nothing is left to do but to prune.
+    // Another round, which only prunes.
     tokio::time::sleep(Duration::from_millis(100)).await;
     for task in tasks {
         task.abort();
     }
-    assert_eq!(db.unsealed().await.unwrap().rows, 0, "rows wait to be sealed");
+    assert_eq!(db.unsealed().await.unwrap().rows, 0, "unsealed rows");
     db.chain().await.unwrap().seq
 }
 
-/// An act of a client at this address.
-fn from(address: &str, now: Timestamp) -> ChangeContext {
+/// Returns the context of a change by a client at this address.
+fn client_at(address: &str, now: Timestamp) -> ChangeContext {
     let ip: std::net::IpAddr = address.parse().unwrap();
     ChangeContext { at: now, origin: Origin::Client(Some(ip.into())), claim: None }
 }
@@ -66,9 +66,9 @@ async fn kinds(db: &Db, filter: AuditFilter) -> Vec<String> {
 pub async fn sixteen_workers_seal_each_row_once(db: &Db) {
     let (_, first) = user(db, "ada").await;
     for number in 0..40 {
-        let act = from("192.0.2.7", at(number));
+        let context = client_at("192.0.2.7", at(number));
         let counter = u32::try_from(number).unwrap();
-        db.rotate_at(first.id, counter, "kid-1", act.clone()).await.unwrap();
+        db.rotate_at(first.id, counter, "kid-1", context.clone()).await.unwrap();
     }
     let rows = i64::try_from(db.entries(&all()).await.unwrap().len()).unwrap();
     assert!(rows >= 42, "{rows} rows");
@@ -79,18 +79,24 @@ pub async fn sixteen_workers_seal_each_row_once(db: &Db) {
     assert_eq!(verify(&**db, &stranger, None).await.unwrap().verdict, Verdict::KeyUnknown);
 }
 
-pub async fn a_deletion_erases_and_the_chain_holds(db: &Db) {
+pub async fn a_deletion_erases_addresses_and_the_chain_stays_valid(db: &Db) {
     let (ada, _) = user(db, "ada").await;
     let (grace, _) = user(db, "grace").await;
     for (user, address) in [(&ada, "192.0.2.7"), (&grace, "192.0.2.8")] {
-        db.open_session_at(user, &session(), None, Adjustment::nothing(), from(address, at(1)))
-            .await
-            .unwrap()
-            .unwrap();
+        db.open_session_at(
+            user,
+            &session(),
+            None,
+            Adjustment::nothing(),
+            client_at(address, at(1)),
+        )
+        .await
+        .unwrap()
+        .unwrap();
     }
     seal(db, 1, at(10)).await;
     let head = verify(&**db, &keys(), None).await.unwrap().head;
-    db.delete_user_at(&ada, from("192.0.2.7", at(20))).await.unwrap().unwrap();
+    db.delete_user_at(&ada, client_at("192.0.2.7", at(20))).await.unwrap().unwrap();
     seal(db, 1, at(30)).await;
     let entries = db.entries(&all()).await.unwrap();
     let networks: Vec<_> = entries.iter().filter_map(|entry| entry.network.as_deref()).collect();
@@ -102,14 +108,14 @@ pub async fn a_deletion_erases_and_the_chain_holds(db: &Db) {
     assert!(report.erased > 0, "{report:?}");
 }
 
-pub async fn old_rows_are_pruned_and_the_rest_holds(db: &Db) {
+pub async fn old_rows_are_pruned_and_the_rest_stays_valid(db: &Db) {
     user(db, "ada").await;
     let old = seal(db, 1, at(10)).await;
     let head = verify(&**db, &keys(), None).await.unwrap().head;
     let grace = register(db, "grace", "grace@example.org", "client", at(11 * DAY)).await;
     assert!(db.user(grace).await.unwrap().is_none());
     let rows = seal(db, 1, at(11 * DAY)).await;
-    // The first round of a worker prunes too.
+    // The first round of a sealer prunes too.
     let report = verify(&**db, &keys(), None).await.unwrap();
     assert_eq!(
         (report.verdict, report.first, report.head.0),
@@ -120,13 +126,13 @@ pub async fn old_rows_are_pruned_and_the_rest_holds(db: &Db) {
     assert_eq!(
         verify(&**db, &keys(), Some(head)).await.unwrap().verdict,
         Verdict::Whole,
-        "the anchor is the old end"
+        "the anchor is the former head"
     );
 }
 
 pub async fn rows_are_found_by_user_kind_and_time(db: &Db) {
     let (ada, first) = user(db, "ada").await;
-    db.end_session_at(first.id, from("192.0.2.7", at(100))).await.unwrap();
+    db.end_session_at(first.id, client_at("192.0.2.7", at(100))).await.unwrap();
     db.enable_at(
         ada.id,
         ChangeContext { at: at(200), origin: Origin::Operator("root".to_owned()), claim: None },
@@ -136,8 +142,8 @@ pub async fn rows_are_found_by_user_kind_and_time(db: &Db) {
     let of_ada = AuditFilter { user_id: Some(ada.id), ..all() };
     let names =
         |kinds: &[AuditKind]| kinds.iter().map(|kind| kind.name().to_owned()).collect::<Vec<_>>();
-    let lived = names(&[AuditKind::Verified, AuditKind::LoggedOut, AuditKind::Enabled]);
-    assert_eq!(kinds(db, of_ada.clone()).await, lived);
+    let all_kinds = names(&[AuditKind::Verified, AuditKind::LoggedOut, AuditKind::Enabled]);
+    assert_eq!(kinds(db, of_ada.clone()).await, all_kinds);
     let of_kind = AuditFilter { kind: Some("logged_out".to_owned()), ..all() };
     assert_eq!(kinds(db, of_kind).await, names(&[AuditKind::LoggedOut]));
     let late = AuditFilter { since: Some(at(150)), ..of_ada.clone() };

@@ -1,4 +1,4 @@
-//! Changes of an account: all of one happens, or nothing.
+//! Updates of a user, which are atomic.
 
 use user_server::domain::{
     Activation, EmailConfirmation, EndedSessions, GuessCharge, MailKind, Notice, Purpose,
@@ -8,7 +8,8 @@ use uuid::Uuid;
 
 use super::fixture::*;
 
-pub async fn done(db: &Db, change: UserUpdate, now: Timestamp) -> (UserRecord, EndedSessions) {
+/// Updates a user, and returns it with the sessions that ended.
+pub async fn updated(db: &Db, change: UserUpdate, now: Timestamp) -> (UserRecord, EndedSessions) {
     match db.update_user_at(&change, now).await.unwrap() {
         UserUpdateResult::Updated(user, ended) => (*user, ended),
         UserUpdateResult::UsernameTaken => panic!("the name is taken"),
@@ -27,7 +28,7 @@ fn with_password(change: UserUpdate) -> UserUpdate {
 pub async fn a_name_is_changed(db: &Db) {
     let (ada, first) = user(db, "ada").await;
     let change = UserUpdate { credentials: None, ..renamed(change(&ada, &first), "Lovelace") };
-    let (after, ended) = done(db, change, NOW).await;
+    let (after, ended) = updated(db, change, NOW).await;
     assert_eq!(
         (after.username.as_str(), after.username_key.as_str(), ended.sessions),
         ("Lovelace", "lovelace", 0)
@@ -36,11 +37,15 @@ pub async fn a_name_is_changed(db: &Db) {
         !db.username_taken("ada").await.unwrap() && db.username_taken("lovelace").await.unwrap()
     );
     let own = renamed(self::change(&after, &first), "LOVELACE");
-    assert_eq!(done(db, own, NOW).await.0.username, "LOVELACE", "one's own name in another case");
-    assert!(lives(db, &first).await);
+    assert_eq!(
+        updated(db, own, NOW).await.0.username,
+        "LOVELACE",
+        "the user's own name in another case"
+    );
+    assert!(is_live(db, &first).await);
 }
 
-pub async fn a_taken_name_undoes_the_whole_change(db: &Db) {
+pub async fn a_taken_name_rejects_the_whole_change(db: &Db) {
     user(db, "grace").await;
     let (ada, first) = user(db, "ada").await;
     let second = session();
@@ -57,60 +62,61 @@ pub async fn a_taken_name_undoes_the_whole_change(db: &Db) {
         (after.username, after.password_hash, after.credentials),
         (ada.username, ada.password_hash, ada.credentials)
     );
-    assert!(lives(db, &second).await);
+    assert!(is_live(db, &second).await);
     assert!(send_all(db, at(60)).await.is_empty());
     assert!(matches!(charge(db, id, Purpose::EmailChange, at(60)).await, GuessCharge::Spent));
 }
 
-pub async fn a_new_password_ends_the_rest(db: &Db) {
+pub async fn a_new_password_ends_other_sessions_and_codes(db: &Db) {
     let (ada, first) = user(db, "ada").await;
     let second = session();
     assert!(open(db, &ada, &second, NOW).await);
     let reset = request_reset(db, "ada@example.org", NOW).await;
-    let older = move_to(db, change(&ada, &first), "old@example.org", NOW).await;
+    let older = change_address(db, change(&ada, &first), "old@example.org", NOW).await;
     send_all(db, NOW).await;
     let newer = Uuid::new_v4();
     let change = UserUpdate {
         email: Some((newer, email("new@example.org"))),
         ..with_password(change(&ada, &first))
     };
-    let (after, ended) = done(db, change, at(1)).await;
+    let (after, ended) = updated(db, change, at(1)).await;
     assert_eq!((ended.sessions, ended.subjects), (1, vec![second.id]));
-    assert!(lives(db, &first).await && !lives(db, &second).await);
+    assert!(is_live(db, &first).await && !is_live(db, &second).await);
     assert_eq!(after.password_hash, "new hash");
     assert_ne!(after.credentials, ada.credentials);
     assert_eq!(db.revocations(at(1)).await.unwrap().len(), 1);
-    let mails = send_all(db, at(1)).await;
+    let emails = send_all(db, at(1)).await;
     assert!(
-        mails.iter().any(|mail| mail.kind == MailKind::Notice(Notice::PasswordChanged)),
-        "{mails:?}"
+        emails.iter().any(|mail| mail.kind == MailKind::Notice(Notice::PasswordChanged)),
+        "{emails:?}"
     );
     assert!(
-        mails.iter().any(|mail| verifies(mail) == Some(newer)),
-        "the new address's own code is good: {mails:?}"
+        emails.iter().any(|mail| verifies(mail) == Some(newer)),
+        "the code of the new address stays valid: {emails:?}"
     );
     assert!(matches!(charge(db, reset, Purpose::PasswordReset, at(1)).await, GuessCharge::Spent));
     assert!(matches!(charge(db, older, Purpose::EmailChange, at(1)).await, GuessCharge::Spent));
 }
 
-pub async fn what_was_proved_before_no_longer_counts(db: &Db) {
+pub async fn a_stale_proof_of_the_password_is_refused(db: &Db) {
     let (ada, first) = user(db, "ada").await;
-    done(db, with_password(change(&ada, &first)), NOW).await;
+    updated(db, with_password(change(&ada, &first)), NOW).await;
     let late = db.update_user_at(&with_password(change(&ada, &first)), NOW).await.unwrap();
     assert!(matches!(late, UserUpdateResult::Gone));
-    let (grace, hers) = user(db, "grace").await;
+    let (grace, her_session) = user(db, "grace").await;
     db.delete_user_at(&grace, NOW).await.unwrap().unwrap();
-    let rename = UserUpdate { credentials: None, ..renamed(change(&grace, &hers), "hopper") };
+    let rename =
+        UserUpdate { credentials: None, ..renamed(change(&grace, &her_session), "hopper") };
     assert!(matches!(db.update_user_at(&rename, NOW).await.unwrap(), UserUpdateResult::Gone));
     assert!(!db.username_taken("hopper").await.unwrap());
 }
 
-pub async fn a_login_in_a_race_with_a_new_password_leaves_no_session(db: &Db) {
+pub async fn a_login_during_a_password_change_leaves_no_session(db: &Db) {
     let (ada, first) = user(db, "ada").await;
     let sessions: Vec<_> = (0..16).map(|_| session()).collect();
     let changing = tokio::spawn({
         let (db, change) = (db.clone(), with_password(change(&ada, &first)));
-        async move { done(&db, change, NOW).await }
+        async move { updated(&db, change, NOW).await }
     });
     together(sessions.clone().into_iter().map(|session| {
         let (db, ada) = (db.clone(), ada.clone());
@@ -119,18 +125,18 @@ pub async fn a_login_in_a_race_with_a_new_password_leaves_no_session(db: &Db) {
     .await;
     changing.await.unwrap();
     for session in &sessions {
-        assert!(!lives(db, session).await, "a session under the old password");
+        assert!(!is_live(db, session).await, "a session with the old password");
     }
-    assert!(lives(db, &first).await);
+    assert!(is_live(db, &first).await);
 }
 
-pub async fn a_new_address_waits_for_its_code(db: &Db) {
+pub async fn a_new_address_takes_effect_with_its_code(db: &Db) {
     let (ada, first) = user(db, "ada").await;
     let reset = request_reset(db, "ada@example.org", NOW).await;
-    let id = move_to(db, change(&ada, &first), "New@example.org", NOW).await;
+    let id = change_address(db, change(&ada, &first), "New@example.org", NOW).await;
     assert_eq!(db.user(ada.id).await.unwrap().unwrap().email, "ada@example.org");
-    let mails = send_all(db, NOW).await;
-    let to: Vec<_> = mails
+    let emails = send_all(db, NOW).await;
+    let to: Vec<_> = emails
         .iter()
         .filter(|mail| verifies(mail) == Some(id))
         .map(|mail| mail.recipient.mailbox.as_str())
@@ -156,27 +162,30 @@ pub async fn a_new_address_waits_for_its_code(db: &Db) {
     assert!(matches!(db.confirm_email_at(&guess, at(1)).await.unwrap(), EmailConfirmation::Spent));
     assert!(
         matches!(charge(db, reset, Purpose::PasswordReset, at(1)).await, GuessCharge::Spent),
-        "every open code is void"
+        "every open code is voided"
     );
-    let mails = send_all(db, at(1)).await;
+    let emails = send_all(db, at(1)).await;
     assert_eq!(
-        (mails.len(), mails[0].recipient.mailbox.as_str()),
+        (emails.len(), emails[0].recipient.mailbox.as_str()),
         (1, "ada@example.org"),
-        "the old address is told"
+        "the old address is notified"
     );
-    assert_eq!(mails[0].kind, MailKind::Notice(Notice::EmailChanged));
-    assert!(lives(db, &first).await);
+    assert_eq!(emails[0].kind, MailKind::Notice(Notice::EmailChanged));
+    assert!(is_live(db, &first).await);
 }
 
 pub async fn a_newer_change_voids_the_older(db: &Db) {
     let (ada, first) = user(db, "ada").await;
-    let older = move_to(db, change(&ada, &first), "one@example.org", NOW).await;
+    let older = change_address(db, change(&ada, &first), "one@example.org", NOW).await;
     send_all(db, NOW).await;
-    let held = guess(db, older, Purpose::EmailChange, NOW).await;
-    let newer = move_to(db, change(&ada, &first), "two@example.org", NOW).await;
+    let older_guess = guess(db, older, Purpose::EmailChange, NOW).await;
+    let newer = change_address(db, change(&ada, &first), "two@example.org", NOW).await;
     send_all(db, NOW).await;
     assert!(matches!(charge(db, older, Purpose::EmailChange, NOW).await, GuessCharge::Spent));
-    assert!(matches!(db.confirm_email_at(&held, NOW).await.unwrap(), EmailConfirmation::Spent));
+    assert!(matches!(
+        db.confirm_email_at(&older_guess, NOW).await.unwrap(),
+        EmailConfirmation::Spent
+    ));
     let guess = guess(db, newer, Purpose::EmailChange, NOW).await;
     assert!(matches!(
         db.confirm_email_at(&guess, NOW).await.unwrap(),
@@ -184,9 +193,9 @@ pub async fn a_newer_change_voids_the_older(db: &Db) {
     ));
 }
 
-pub async fn a_new_address_can_be_taken_meanwhile(db: &Db) {
+pub async fn a_new_address_can_be_taken_before_its_confirmation(db: &Db) {
     let (ada, first) = user(db, "ada").await;
-    let id = move_to(db, change(&ada, &first), "new@example.org", NOW).await;
+    let id = change_address(db, change(&ada, &first), "new@example.org", NOW).await;
     let other = register(db, "grace", "new@example.org", "client", NOW).await;
     send_all(db, NOW).await;
     let moving = guess(db, id, Purpose::EmailChange, NOW).await;
@@ -202,10 +211,10 @@ pub async fn a_new_address_can_be_taken_meanwhile(db: &Db) {
     assert_eq!(db.user(ada.id).await.unwrap().unwrap().email, "ada@example.org");
 }
 
-pub async fn every_change_is_a_version_that_is_told(db: &Db) {
+pub async fn every_change_increments_the_version_and_is_listed(db: &Db) {
     let (ada, first) = user(db, "ada").await;
     user(db, "grace").await;
-    let told = async |since| -> Vec<(Uuid, i64)> {
+    let changed = async |since| -> Vec<(Uuid, i64)> {
         db.changes(since)
             .await
             .unwrap()
@@ -213,11 +222,11 @@ pub async fn every_change_is_a_version_that_is_told(db: &Db) {
             .map(|change| (change.user_id, change.version))
             .collect()
     };
-    assert!(told(NOW).await.is_empty(), "a new account is no change");
-    let (renamed, _) = done(db, renamed(change(&ada, &first), "Lovelace"), at(10)).await;
+    assert!(changed(NOW).await.is_empty(), "a new account is not a change");
+    let (renamed, _) = updated(db, renamed(change(&ada, &first), "Lovelace"), at(10)).await;
     assert!(renamed.version > ada.version);
-    assert_eq!(told(at(10)).await, [(ada.id, renamed.version)]);
-    let (both, _) = done(db, with_password(change(&renamed, &first)), at(20)).await;
+    assert_eq!(changed(at(10)).await, [(ada.id, renamed.version)]);
+    let (both, _) = updated(db, with_password(change(&renamed, &first)), at(20)).await;
     assert!(both.version > renamed.version);
     assert!(
         db.open_session_at(&both, &session(), Some("stronger"), Adjustment::nothing(), at(30))
@@ -227,6 +236,6 @@ pub async fn every_change_is_a_version_that_is_told(db: &Db) {
     );
     let stronger = db.user(ada.id).await.unwrap().unwrap();
     assert!(stronger.version > both.version);
-    assert_eq!(told(at(30)).await, [(ada.id, stronger.version)]);
-    assert!(told(at(31)).await.is_empty());
+    assert_eq!(changed(at(30)).await, [(ada.id, stronger.version)]);
+    assert!(changed(at(31)).await.is_empty());
 }

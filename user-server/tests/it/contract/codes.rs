@@ -1,4 +1,4 @@
-//! Guesses at codes, and asking for a code again.
+//! Guesses at codes, and resends.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::fixture::*;
 
 const CODE: Purpose = Purpose::Registration;
 
-pub async fn a_code_has_its_guesses_in_parallel(db: &Db) {
+pub async fn parallel_guesses_share_the_limit_of_a_code(db: &Db) {
     let id = register(db, "ada", "ada@example.org", "client", NOW).await;
     assert!(matches!(charge(db, id, CODE, NOW).await, GuessCharge::NotIssued));
     send_all(db, NOW).await;
@@ -21,10 +21,10 @@ pub async fn a_code_has_its_guesses_in_parallel(db: &Db) {
     .await;
     let charged = results.iter().filter(|charge| matches!(charge, GuessCharge::Charged(_))).count();
     let spent = results.iter().filter(|charge| matches!(charge, GuessCharge::Spent)).count();
-    assert_eq!((charged, spent), (5, 59), "guesses before the code was made cost nothing");
+    assert_eq!((charged, spent), (5, 59), "guesses before the code is issued are free");
 }
 
-pub async fn a_code_is_only_what_it_is(db: &Db) {
+pub async fn a_code_is_valid_only_for_its_id_purpose_owner_and_lifetime(db: &Db) {
     let id = register(db, "ada", "ada@example.org", "client", NOW).await;
     send_all(db, NOW).await;
     assert!(
@@ -41,11 +41,11 @@ pub async fn a_code_is_only_what_it_is(db: &Db) {
     assert!(matches!(charge(db, id, CODE, last).await, GuessCharge::Charged(_)));
     assert!(
         matches!(charge(db, id, CODE, NOW.plus(CODE_LIFE)).await, GuessCharge::Spent),
-        "an old one"
+        "an expired code"
     );
 }
 
-pub async fn a_refund_is_for_its_own_code(db: &Db) {
+pub async fn a_refund_applies_to_its_own_code(db: &Db) {
     let id = register(db, "ada", "ada@example.org", "client", NOW).await;
     send_all(db, NOW).await;
     let first = guess(db, id, CODE, NOW).await;
@@ -57,7 +57,7 @@ pub async fn a_refund_is_for_its_own_code(db: &Db) {
     }
     assert!(
         matches!(charge(db, id, CODE, NOW).await, GuessCharge::Spent),
-        "a refund never gives more than there was"
+        "refunds never exceed the limit"
     );
     assert_eq!(
         db.resend_at(id, "client", RESEND_AFTER, KIDS, at(60)).await.unwrap(),
@@ -70,7 +70,7 @@ pub async fn a_refund_is_for_its_own_code(db: &Db) {
     db.refund_guess(&first).await.unwrap();
     assert!(
         matches!(charge(db, id, CODE, at(60)).await, GuessCharge::Spent),
-        "an older code's refund is void"
+        "the refund of an older code has no effect"
     );
 }
 
@@ -79,10 +79,10 @@ pub async fn a_resend_repeats_the_code(db: &Db) {
     assert_eq!(
         db.resend_at(id, "client", RESEND_AFTER, KIDS, NOW).await.unwrap(),
         ResendResult::Queued,
-        "it waits already"
+        "the email is queued already"
     );
     let first = send_all(db, at(5)).await;
-    assert_eq!(first.len(), 1, "one mail, though it was asked for twice");
+    assert_eq!(first.len(), 1, "one email for two requests");
     guess(db, id, CODE, at(5)).await;
     let too_soon = ResendResult::TooSoon(Duration::from_secs(20));
     assert_eq!(db.resend_at(id, "client", RESEND_AFTER, KIDS, at(45)).await.unwrap(), too_soon);
@@ -102,7 +102,7 @@ pub async fn a_resend_repeats_the_code(db: &Db) {
     );
 }
 
-pub async fn a_resend_after_its_end_makes_a_new_code(db: &Db) {
+pub async fn a_resend_after_expiry_creates_a_new_code(db: &Db) {
     let id = register(db, "ada", "ada@example.org", "client", NOW).await;
     let first = send_all(db, NOW).await;
     for _ in 0..GUESSES - 1 {
@@ -120,9 +120,9 @@ pub async fn a_resend_after_its_end_makes_a_new_code(db: &Db) {
     assert!(matches!(charge(db, id, CODE, at(901)).await, GuessCharge::Spent));
 }
 
-pub async fn a_resend_gives_up_a_key_that_is_no_more(db: &Db) {
+pub async fn a_resend_replaces_a_retired_key(db: &Db) {
     let id = register(db, "ada", "ada@example.org", "client", NOW).await;
-    let key_of = |mails: &[ClaimedMail]| match &mails[0].kind {
+    let key_of = |emails: &[ClaimedMail]| match &emails[0].kind {
         MailKind::Code { kid, .. } => kid.clone(),
         MailKind::Notice(_) => panic!("a notice"),
     };
@@ -136,7 +136,7 @@ pub async fn a_resend_gives_up_a_key_that_is_no_more(db: &Db) {
         );
         key_of(&send_all(db, at).await)
     };
-    assert_eq!(resend(&["kid-2", "kid-1"], at(60)).await, "kid-1", "it is still good");
+    assert_eq!(resend(&["kid-2", "kid-1"], at(60)).await, "kid-1", "the key is still accepted");
     assert_eq!(resend(&["kid-2", "kid-3"], at(120)).await, "kid-2");
     assert_eq!(resend(&["kid-3", "kid-2"], at(180)).await, "kid-2");
     for _ in 1..GUESSES {
@@ -145,7 +145,7 @@ pub async fn a_resend_gives_up_a_key_that_is_no_more(db: &Db) {
     assert!(matches!(charge(db, id, CODE, at(180)).await, GuessCharge::Spent), "no new guesses");
 }
 
-pub async fn parallel_resends_queue_one_mail(db: &Db) {
+pub async fn parallel_resends_queue_one_email(db: &Db) {
     let id = register(db, "ada", "ada@example.org", "client", NOW).await;
     send_all(db, NOW).await;
     let results = together((0..16).map(|_| {

@@ -1,4 +1,4 @@
-//! Budgets: read, decided and written as if nobody else did.
+//! Budget counters: each charge reads, decides and writes atomically.
 
 use std::time::Duration;
 
@@ -12,18 +12,18 @@ fn counted(count: u32) -> BudgetCounter {
     BudgetCounter { count, since: at(1), blocked_until: at(2), expires_at: at(3) }
 }
 
-/// What the counters are.
+/// Reads the counters.
 async fn read(db: &Db, keys: &[[u8; 32]]) -> Vec<BudgetCounter> {
-    let (tell, told) = std::sync::mpsc::channel();
-    let look = move |counters: &mut [BudgetCounter]| {
-        tell.send(counters.to_vec()).unwrap();
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let read = move |counters: &mut [BudgetCounter]| {
+        sender.send(counters.to_vec()).unwrap();
         Ok(0)
     };
-    assert_eq!(db.adjust(Adjustment::new(keys, look), None).await.unwrap(), Ok(0));
-    told.try_iter().last().unwrap()
+    assert_eq!(db.adjust(Adjustment::new(keys, read), None).await.unwrap(), Ok(0));
+    receiver.try_iter().last().unwrap()
 }
 
-pub async fn a_counter_starts_at_nothing(db: &Db) {
+pub async fn a_counter_starts_at_zero(db: &Db) {
     assert_eq!(read(db, &KEYS).await, [BudgetCounter::ZERO, BudgetCounter::ZERO]);
     let write = |counters: &mut [BudgetCounter]| {
         counters[1] = counted(7);
@@ -39,7 +39,7 @@ pub async fn a_counter_starts_at_nothing(db: &Db) {
     );
 }
 
-pub async fn a_refusal_changes_nothing(db: &Db) {
+pub async fn a_refusal_changes_no_counter(db: &Db) {
     let wait = Duration::from_secs(9);
     let refuse = move |counters: &mut [BudgetCounter]| {
         counters[0] = counted(7);
@@ -49,7 +49,7 @@ pub async fn a_refusal_changes_nothing(db: &Db) {
     assert_eq!(read(db, &KEYS).await, [BudgetCounter::ZERO, BudgetCounter::ZERO]);
 }
 
-pub async fn a_session_settles_its_charge(db: &Db) {
+pub async fn opening_a_session_settles_its_charge(db: &Db) {
     let (ada, _) = user(db, "ada").await;
     let pay = |count| {
         Adjustment::new(KEYS, move |counters: &mut [BudgetCounter]| {
@@ -59,22 +59,22 @@ pub async fn a_session_settles_its_charge(db: &Db) {
     };
     assert!(db.open_session_at(&ada, &session(), None, pay(3), NOW).await.unwrap().is_some());
     assert_eq!(read(db, &KEYS).await, [counted(3), BudgetCounter::ZERO]);
-    // The password was right when it was compared, so the attempt is no failure, though there is no
-    // session.
+    // The password was right when it was verified, so the attempt is not a failure, although no
+    // session is opened.
     let changed = UserRecord { credentials: ada.credentials + 1, ..ada };
     assert!(db.open_session_at(&changed, &session(), None, pay(4), NOW).await.unwrap().is_none());
     assert_eq!(read(db, &KEYS).await, [counted(4), BudgetCounter::ZERO]);
 }
 
-pub async fn nobody_else_counts_meanwhile(db: &Db) {
-    const MOST: u32 = 40;
+pub async fn concurrent_charges_are_serialized(db: &Db) {
+    const LIMIT: u32 = 40;
     let results = together((0..64).map(|number| {
         let db = db.clone();
         async move {
-            // Two orders of the same keys: neither deadlocks the other.
+            // The order of the keys alternates, and causes no deadlock.
             let keys = if number % 2 == 0 { KEYS } else { [KEYS[1], KEYS[0]] };
             let decide = |counters: &mut [BudgetCounter]| {
-                if counters[0].count >= MOST {
+                if counters[0].count >= LIMIT {
                     return Err(Duration::from_secs(1));
                 }
                 for counter in counters {
@@ -87,5 +87,5 @@ pub async fn nobody_else_counts_meanwhile(db: &Db) {
     }))
     .await;
     assert_eq!(results.iter().filter(|allowed| **allowed).count(), 40);
-    assert!(read(db, &KEYS).await.iter().all(|counter| counter.count == MOST));
+    assert!(read(db, &KEYS).await.iter().all(|counter| counter.count == LIMIT));
 }

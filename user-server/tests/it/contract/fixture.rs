@@ -1,4 +1,4 @@
-//! The words that the suite is written in.
+//! Values and helpers of the suite.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,18 +18,18 @@ pub type Db = Arc<dyn Store>;
 
 pub const NOW: Timestamp = Timestamp(1_800_000_000_000);
 pub const CODE_LIFE: Duration = Duration::from_secs(900);
-/// The keys that are good, the signing one first.
+/// Accepted keys; the first one signs.
 pub const KIDS: &[&str] = &["kid-1"];
 pub const GRACE: Duration = Duration::from_secs(30);
 pub const HOUR: u64 = 3600;
 pub const DAY: u64 = 24 * HOUR;
 
-/// So many seconds after the suite's beginning.
+/// Returns the time this many seconds after [`NOW`].
 pub fn at(seconds: u64) -> Timestamp {
     NOW.plus(Duration::from_secs(seconds))
 }
 
-/// The budget that the service publishes.
+/// Returns the published policy for emails.
 pub fn policy() -> MailPolicy {
     outbox::policy(CODE_LIFE)
 }
@@ -42,7 +42,7 @@ pub fn session() -> NewSession {
     NewSession { id: Uuid::new_v4(), kid: KIDS[0].to_owned(), device: None, network: None }
 }
 
-/// A registration of `name` under `address` from a client.
+/// Returns a registration of a name with an address by a client.
 pub fn registration(name: &str, address: &str, client: &str) -> Registration {
     Registration {
         verification_id: Uuid::new_v4(),
@@ -54,14 +54,14 @@ pub fn registration(name: &str, address: &str, client: &str) -> Registration {
     }
 }
 
-/// Writes a registration down; its id.
+/// Stores a registration, and returns the id of its verification.
 pub async fn register(db: &Db, name: &str, address: &str, client: &str, now: Timestamp) -> Uuid {
     let registration = registration(name, address, client);
     db.register_at(&registration, now).await.unwrap();
     registration.verification_id
 }
 
-/// Asks for a reset; its id.
+/// Requests a password reset, and returns the id of its verification.
 pub async fn request_reset(db: &Db, address: &str, now: Timestamp) -> Uuid {
     let request = ResetRequest {
         verification_id: Uuid::new_v4(),
@@ -73,7 +73,7 @@ pub async fn request_reset(db: &Db, address: &str, now: Timestamp) -> Uuid {
     request.verification_id
 }
 
-/// The next mail that is due, or none. Rows that lead to no mail are passed over.
+/// Claims the next email that is due. Skips rows that produce no email.
 pub async fn next_mail(db: &Db, now: Timestamp) -> Option<ClaimedMail> {
     loop {
         match db.claim(&policy(), now).await.unwrap() {
@@ -84,7 +84,7 @@ pub async fn next_mail(db: &Db, now: Timestamp) -> Option<ClaimedMail> {
     }
 }
 
-/// Sends every mail that is due; all of them.
+/// Claims and settles every email that is due, and returns them.
 pub async fn send_all(db: &Db, now: Timestamp) -> Vec<ClaimedMail> {
     let mut sent = Vec::new();
     while let Some(mail) = next_mail(db, now).await {
@@ -94,7 +94,7 @@ pub async fn send_all(db: &Db, now: Timestamp) -> Vec<ClaimedMail> {
     sent
 }
 
-/// What a mail verifies, or none where it is a notice.
+/// Returns the id of the verification whose code an email contains; `None` for a notice.
 pub fn verifies(mail: &ClaimedMail) -> Option<Uuid> {
     match mail.kind {
         MailKind::Code { verification_id, .. } => Some(verification_id),
@@ -102,7 +102,7 @@ pub fn verifies(mail: &ClaimedMail) -> Option<Uuid> {
     }
 }
 
-/// Which code of its verification a mail carries.
+/// Returns the generation of the code in an email.
 pub fn generation(mail: &ClaimedMail) -> u32 {
     match mail.kind {
         MailKind::Code { generation, .. } => generation,
@@ -110,12 +110,12 @@ pub fn generation(mail: &ClaimedMail) -> u32 {
     }
 }
 
-/// One guess at a code.
+/// Charges a guess at a code.
 pub async fn charge(db: &Db, id: Uuid, purpose: Purpose, now: Timestamp) -> GuessCharge {
     db.charge_guess(id, purpose, None, outbox::GUESSES, now).await.unwrap()
 }
 
-/// One guess at a code that can be guessed.
+/// Charges a guess at a code, and asserts that it is allowed.
 pub async fn guess(db: &Db, id: Uuid, purpose: Purpose, now: Timestamp) -> Guess {
     match charge(db, id, purpose, now).await {
         GuessCharge::Charged(guess) => guess,
@@ -123,7 +123,8 @@ pub async fn guess(db: &Db, id: Uuid, purpose: Purpose, now: Timestamp) -> Guess
     }
 }
 
-/// An active user `name` with the address `name@example.org`, and the first session.
+/// Creates an active user with the address `name@example.org`, and returns it with its first
+/// session.
 pub async fn user(db: &Db, name: &str) -> (UserRecord, NewSession) {
     let id = register(db, name, &format!("{name}@example.org"), "client", NOW).await;
     send_all(db, NOW).await;
@@ -131,21 +132,20 @@ pub async fn user(db: &Db, name: &str) -> (UserRecord, NewSession) {
     let session = session();
     match db.activate_at(&guess, None, Uuid::new_v4(), &session, NOW).await.unwrap() {
         Activation::Active(user) => (*user, session),
-        _ => panic!("{name} can not be made"),
+        _ => panic!("{name} cannot be created"),
     }
 }
 
-/// Another session of a user; whether it was opened.
+/// Opens another session of a user. Returns `false` if it was refused.
 pub async fn open(db: &Db, user: &UserRecord, session: &NewSession, now: Timestamp) -> bool {
     db.open_session_at(user, session, None, Adjustment::nothing(), now).await.unwrap().is_some()
 }
 
-/// Whether a session lives.
-pub async fn lives(db: &Db, session: &NewSession) -> bool {
+pub async fn is_live(db: &Db, session: &NewSession) -> bool {
     db.session(session.id).await.unwrap().is_some()
 }
 
-/// A change that changes nothing yet.
+/// Returns an update without changes, to be filled in.
 pub fn change(user: &UserRecord, session: &NewSession) -> UserUpdate {
     UserUpdate {
         user_id: user.id,
@@ -159,7 +159,7 @@ pub fn change(user: &UserRecord, session: &NewSession) -> UserUpdate {
     }
 }
 
-/// Runs all of them at once; what each gave.
+/// Runs the tasks concurrently, and returns their results in order.
 pub async fn together<T: Send + 'static>(
     tasks: impl Iterator<Item = impl Future<Output = T> + Send + 'static>,
 ) -> Vec<T> {
@@ -171,9 +171,10 @@ pub async fn together<T: Send + 'static>(
     results
 }
 
-/// A change of address that waits for its code; its id.
-pub async fn move_to(db: &Db, change: UserUpdate, address: &str, now: Timestamp) -> Uuid {
+/// Requests a change of address, and returns the id of its verification.
+pub async fn change_address(db: &Db, change: UserUpdate, address: &str, now: Timestamp) -> Uuid {
     let id = Uuid::new_v4();
-    super::changes::done(db, UserUpdate { email: Some((id, email(address))), ..change }, now).await;
+    super::changes::updated(db, UserUpdate { email: Some((id, email(address))), ..change }, now)
+        .await;
     id
 }

@@ -1,4 +1,4 @@
-//! Idempotency keys: one holder, one use, and no change without the claim that it was made under.
+//! Idempotency keys: one holder, one use, and no change without a valid claim.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use uuid::Uuid;
 
 use super::fixture::*;
 
-fn wish(key: Uuid, until: Timestamp) -> KeyedRequest {
+fn keyed_request(key: Uuid, until: Timestamp) -> KeyedRequest {
     let claim = KeyClaim { key, holder: Uuid::new_v4() };
     KeyedRequest { claim, kid: "kid-1".to_owned(), tag: [7; 32], until }
 }
 
-fn under(claim: KeyClaim, now: Timestamp) -> ChangeContext {
+fn with_claim(claim: KeyClaim, now: Timestamp) -> ChangeContext {
     ChangeContext { claim: Some(claim), ..now.into() }
 }
 
@@ -24,47 +24,51 @@ pub async fn a_key_is_claimed_by_one_and_used_once(db: &Db) {
     let results = together((0..16).map(|_| {
         let db = db.clone();
         async move {
-            let wish = wish(key, at(10));
-            (db.claim_key(&wish, NOW).await.unwrap(), wish.claim)
+            let request = keyed_request(key, at(10));
+            (db.claim_key(&request, NOW).await.unwrap(), request.claim)
         }
     }))
     .await;
     let claims: Vec<KeyClaim> = results
         .iter()
-        .filter(|(standing, _)| *standing == KeyState::Claimed)
+        .filter(|(state, _)| *state == KeyState::Claimed)
         .map(|(_, claim)| *claim)
         .collect();
     let [claim] = claims.as_slice() else { panic!("{results:?}") };
     let open = KeyState::Used { kid: "kid-1".to_owned(), tag: [7; 32], outcome: None };
-    assert_eq!(results.iter().filter(|(standing, _)| *standing == open).count(), 15);
+    assert_eq!(results.iter().filter(|(state, _)| *state == open).count(), 15);
     let opened = session();
     assert!(
-        db.open_session_at(&ada, &opened, None, Adjustment::nothing(), under(*claim, at(1)))
+        db.open_session_at(&ada, &opened, None, Adjustment::nothing(), with_claim(*claim, at(1)))
             .await
             .unwrap()
             .is_some()
     );
-    let done = RecordedOutcome::at(at(1)).user(ada.id).session(opened.opened(ada.id, at(1)));
-    let used = KeyState::Used { kid: "kid-1".to_owned(), tag: [7; 32], outcome: Some(done) };
+    let outcome = RecordedOutcome::at(at(1)).user(ada.id).session(opened.opened(ada.id, at(1)));
+    let used = KeyState::Used { kid: "kid-1".to_owned(), tag: [7; 32], outcome: Some(outcome) };
     db.release_key(*claim).await.unwrap();
-    assert_eq!(db.claim_key(&wish(key, at(30)), at(20)).await.unwrap(), used, "what is done stays");
+    assert_eq!(
+        db.claim_key(&keyed_request(key, at(30)), at(20)).await.unwrap(),
+        used,
+        "the outcome stays"
+    );
     let second = db
-        .open_session_at(&ada, &session(), None, Adjustment::nothing(), under(*claim, at(2)))
+        .open_session_at(&ada, &session(), None, Adjustment::nothing(), with_claim(*claim, at(2)))
         .await;
-    assert!(matches!(second, Err(Fault::Unavailable(_))), "a claim is good for one change");
+    assert!(matches!(second, Err(Fault::Unavailable(_))), "a claim is valid for one change");
 }
 
-pub async fn a_claim_runs_out_and_its_holder_changes_nothing(db: &Db) {
+pub async fn an_expired_claim_changes_nothing(db: &Db) {
     let (ada, first) = user(db, "ada").await;
-    let (slow, quick) = (wish(Uuid::new_v4(), at(10)), Uuid::new_v4());
+    let (slow, quick) = (keyed_request(Uuid::new_v4(), at(10)), Uuid::new_v4());
     assert_eq!(db.claim_key(&slow, NOW).await.unwrap(), KeyState::Claimed);
-    let next = wish(slow.claim.key, at(20));
+    let next = keyed_request(slow.claim.key, at(20));
     assert!(matches!(
         db.claim_key(&next, at(9)).await.unwrap(),
         KeyState::Used { outcome: None, .. }
     ));
     assert_eq!(db.claim_key(&next, at(10)).await.unwrap(), KeyState::Claimed);
-    let late = under(slow.claim, at(11));
+    let late = with_claim(slow.claim, at(11));
     assert!(db.end_session_at(first.id, late.clone()).await.is_err());
     assert!(db.end_all_sessions_at(ada.id, late.clone()).await.is_err());
     assert!(
@@ -77,38 +81,38 @@ pub async fn a_claim_runs_out_and_its_holder_changes_nothing(db: &Db) {
     assert_eq!(
         db.session(first.id).await.unwrap().map(|session| session.user_id),
         Some(ada.id),
-        "nothing was done"
+        "nothing changed"
     );
     db.release_key(slow.claim).await.unwrap();
     assert_eq!(
-        db.end_session_at(first.id, under(next.claim, at(12))).await.unwrap().sessions,
+        db.end_session_at(first.id, with_claim(next.claim, at(12))).await.unwrap().sessions,
         1,
-        "its successor may"
+        "the next holder may"
     );
-    let free = wish(quick, at(30));
+    let free = keyed_request(quick, at(30));
     assert_eq!(db.claim_key(&free, at(20)).await.unwrap(), KeyState::Claimed);
     db.release_key(free.claim).await.unwrap();
     assert_eq!(
-        db.claim_key(&wish(quick, at(30)), at(20)).await.unwrap(),
+        db.claim_key(&keyed_request(quick, at(30)), at(20)).await.unwrap(),
         KeyState::Claimed,
-        "given back"
+        "released"
     );
 }
 
 pub async fn a_key_is_forgotten_after_a_day(db: &Db) {
     let (ada, first) = user(db, "ada").await;
-    let wished = wish(Uuid::new_v4(), at(10));
-    db.claim_key(&wished, NOW).await.unwrap();
-    db.end_session_at(first.id, under(wished.claim, NOW)).await.unwrap();
+    let request = keyed_request(Uuid::new_v4(), at(10));
+    db.claim_key(&request, NOW).await.unwrap();
+    db.end_session_at(first.id, with_claim(request.claim, NOW)).await.unwrap();
     let day = Duration::from_secs(24 * 3600);
-    let again = wish(wished.claim.key, NOW.plus(2 * day));
+    let again = keyed_request(request.claim.key, NOW.plus(2 * day));
     let just_before = NOW.plus(day - Duration::from_millis(1));
-    let KeyState::Used { outcome: Some(done), .. } =
+    let KeyState::Used { outcome: Some(outcome), .. } =
         db.claim_key(&again, just_before).await.unwrap()
     else {
         panic!("within a day")
     };
     let ended = RecordedOutcome { sessions_ended: 1, ..RecordedOutcome::at(NOW).user(ada.id) };
-    assert_eq!(done, ended);
+    assert_eq!(outcome, ended);
     assert_eq!(db.claim_key(&again, NOW.plus(day)).await.unwrap(), KeyState::Claimed);
 }

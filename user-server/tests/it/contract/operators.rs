@@ -1,4 +1,4 @@
-//! What an operator's command does to accounts.
+//! The operator's commands for accounts.
 
 use user_server::domain::{
     AuditFilter, AuditKind, ChangeContext, EVERYONE, GuessCharge, Imported, MailKind, NewUser,
@@ -11,7 +11,7 @@ use super::fixture::*;
 
 const BCRYPT: &str = "$2b$10$L6Bc/AlTQHyd9liGgGEZyOFLPHNgyxeEPfgYfBCVxJ7JIlwxyVU3u";
 
-fn newcomer(name: &str, address: &str) -> NewUser {
+fn new_user(name: &str, address: &str) -> NewUser {
     NewUser {
         id: Uuid::new_v4(),
         username: Username::parse(name).unwrap(),
@@ -22,8 +22,8 @@ fn newcomer(name: &str, address: &str) -> NewUser {
     }
 }
 
-fn again(user: &NewUser) -> NewUser {
-    NewUser { id: user.id, ..newcomer(user.username.shown(), user.email.shown()) }
+fn copy(user: &NewUser) -> NewUser {
+    NewUser { id: user.id, ..new_user(user.username.shown(), user.email.shown()) }
 }
 
 pub async fn a_disabled_account_opens_no_session(db: &Db) {
@@ -35,16 +35,16 @@ pub async fn a_disabled_account_opens_no_session(db: &Db) {
     assert!(db.revocations(at(1)).await.unwrap().iter().any(|entry| entry.subject == first.id));
     assert!(
         matches!(charge(db, reset, Purpose::PasswordReset, at(1)).await, GuessCharge::Spent),
-        "codes are void"
+        "codes are voided"
     );
-    assert!(!open(db, &ada, &session(), at(1)).await, "what was proved before no longer counts");
+    assert!(!open(db, &ada, &session(), at(1)).await, "an earlier proof of the password is stale");
     let now = db.user(ada.id).await.unwrap().unwrap();
     assert!(now.disabled);
     db.disable_at(ada.id, at(9)).await.unwrap().unwrap();
     assert_eq!(
         db.account(ada.id).await.unwrap().unwrap().disabled_at,
         Some(at(1)),
-        "since the first time"
+        "the time of the first call stays"
     );
     assert!(db.enable_at(ada.id, at(2)).await.unwrap());
     let now = db.user(ada.id).await.unwrap().unwrap();
@@ -70,23 +70,23 @@ pub async fn accounts_are_listed_by_name(db: &Db) {
     assert!(db.account(Uuid::new_v4()).await.unwrap().is_none());
 }
 
-pub async fn an_import_takes_nobody_elses_place(db: &Db) {
+pub async fn an_import_does_not_replace_existing_users(db: &Db) {
     user(db, "ada").await;
-    let grace = newcomer("Grace", "grace@example.org");
+    let grace = new_user("Grace", "grace@example.org");
     let users = [
-        again(&grace),
-        newcomer("ADA", "other@example.org"),
-        newcomer("other", "ADA@example.org"),
-        newcomer("grace", "second@example.org"),
-        again(&grace),
+        copy(&grace),
+        new_user("ADA", "other@example.org"),
+        new_user("other", "ADA@example.org"),
+        new_user("grace", "second@example.org"),
+        copy(&grace),
     ];
     use Imported::{Added, AlreadyThere, EmailTaken, IdTaken, UsernameTaken};
     let expected = [Added, UsernameTaken, EmailTaken, UsernameTaken, AlreadyThere];
     assert_eq!(db.import(&users, true).await.unwrap(), expected);
-    assert!(db.user(grace.id).await.unwrap().is_none(), "a rehearsal leaves nothing");
+    assert!(db.user(grace.id).await.unwrap().is_none(), "a dry run stores nothing");
     assert_eq!(db.import(&users, false).await.unwrap(), expected);
-    assert_eq!(db.import(&[again(&grace)], false).await.unwrap(), [AlreadyThere]);
-    let renamed = NewUser { id: grace.id, ..newcomer("hopper", "grace@example.org") };
+    assert_eq!(db.import(&[copy(&grace)], false).await.unwrap(), [AlreadyThere]);
+    let renamed = NewUser { id: grace.id, ..new_user("hopper", "grace@example.org") };
     assert_eq!(db.import(&[renamed], false).await.unwrap(), [IdTaken]);
     let found = db.user(grace.id).await.unwrap().unwrap();
     assert_eq!((found.username.as_str(), found.username_key.as_str()), ("Grace", "grace"));
@@ -97,9 +97,9 @@ pub async fn an_import_takes_nobody_elses_place(db: &Db) {
     assert!(db.import(&[], false).await.unwrap().is_empty());
 }
 
-pub async fn what_is_exported_can_be_imported(db: &Db) {
+pub async fn an_export_returns_every_imported_user(db: &Db) {
     let users: Vec<NewUser> = (0..25)
-        .map(|number| newcomer(&format!("user{number}"), &format!("user{number}@example.org")))
+        .map(|number| new_user(&format!("user{number}"), &format!("user{number}@example.org")))
         .collect();
     assert!(
         db.import(&users, false).await.unwrap().iter().all(|result| *result == Imported::Added)
@@ -118,13 +118,13 @@ pub async fn what_is_exported_can_be_imported(db: &Db) {
     assert_eq!(ids, expected);
 }
 
-pub async fn the_classes_of_hashes_are_known(db: &Db) {
+pub async fn the_classes_of_hashes_are_listed(db: &Db) {
     assert!(db.hash_classes().await.unwrap().is_empty());
     let own =
         "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
-    let mut ada = newcomer("ada", "ada@example.org");
-    let mut grace = newcomer("grace", "grace@example.org");
-    let (mut hopper, id) = (newcomer("hopper", "hopper@example.org"), ada.id);
+    let mut ada = new_user("ada", "ada@example.org");
+    let mut grace = new_user("grace", "grace@example.org");
+    let (mut hopper, id) = (new_user("hopper", "hopper@example.org"), ada.id);
     grace.password_hash = own.to_owned();
     hopper.password_hash = BCRYPT.replace("$2b$10$", "$2y$12$");
     ada.password_hash = BCRYPT.to_owned();
@@ -141,33 +141,33 @@ pub async fn the_classes_of_hashes_are_known(db: &Db) {
         .unwrap();
     assert!(
         !db.hash_classes().await.unwrap().contains(&"$2b$10".to_owned()),
-        "the last of them is gone"
+        "no user has this class any more"
     );
 }
 
-pub async fn a_store_that_was_put_back_forgets_sessions(db: &Db) {
+pub async fn a_restored_store_ends_all_sessions(db: &Db) {
     let (ada, first) = user(db, "ada").await;
     let waiting = register(db, "grace", "grace@example.org", "client", at(1)).await;
     let reset = request_reset(db, "ada@example.org", at(1)).await;
     let root =
         ChangeContext { at: at(2), origin: Origin::Operator("root".to_owned()), claim: None };
     assert_eq!(db.forget_sessions_at(root.clone()).await.unwrap(), 1);
-    let told = AuditFilter {
+    let filter = AuditFilter {
         kind: Some(AuditKind::Restored.name().to_owned()),
         limit: 10,
         ..AuditFilter::default()
     };
-    let rows = db.entries(&told).await.unwrap();
+    let rows = db.entries(&filter).await.unwrap();
     assert_eq!(rows.iter().map(|row| row.operator.as_deref()).collect::<Vec<_>>(), [Some("root")]);
     assert!(matches!(db.rotate_at(first.id, 0, "kid-1", at(3)).await.unwrap(), Rotation::Gone));
     for (id, purpose) in [(waiting, Purpose::Registration), (reset, Purpose::PasswordReset)] {
         assert!(matches!(charge(db, id, purpose, at(3)).await, GuessCharge::Spent));
     }
-    assert!(send_all(db, at(3)).await.is_empty(), "no mail of a void code");
+    assert!(send_all(db, at(3)).await.is_empty(), "no email with a voided code");
     assert!(db.revocations(at(2)).await.unwrap().iter().any(|entry| entry.subject == EVERYONE));
     assert!(open(db, &ada, &session(), at(4)).await);
     register(db, "grace", "grace@example.org", "client", at(4)).await;
-    assert_eq!(send_all(db, at(4)).await.len(), 1, "a new code goes out");
+    assert_eq!(send_all(db, at(4)).await.len(), 1, "a new code is sent");
     db.delete_user_at(&ada, at(5)).await.unwrap().unwrap();
     assert!(
         send_all(db, at(5)).await.iter().all(|mail| mail.kind == MailKind::Notice(Notice::Deleted))

@@ -1,4 +1,4 @@
-//! Mails: held by one worker at a time, sent at least once, and never with what no longer counts.
+//! Emails: claimed by one worker at a time, sent at least once, and never with an invalid code.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::fixture::*;
 
 const CODE: Purpose = Purpose::Registration;
 
-pub async fn a_mail_is_held_by_one_worker(db: &Db) {
+pub async fn an_email_is_claimed_by_one_worker(db: &Db) {
     let mut ids = Vec::new();
     for number in 0..8 {
         ids.push(
@@ -25,7 +25,7 @@ pub async fn a_mail_is_held_by_one_worker(db: &Db) {
             .await,
         );
     }
-    let mails: Vec<ClaimedMail> = together((0..16).map(|_| {
+    let emails: Vec<ClaimedMail> = together((0..16).map(|_| {
         let db = db.clone();
         async move { next_mail(&db, NOW).await }
     }))
@@ -33,14 +33,14 @@ pub async fn a_mail_is_held_by_one_worker(db: &Db) {
     .into_iter()
     .flatten()
     .collect();
-    let mut seen: Vec<Uuid> = mails.iter().filter_map(verifies).collect();
+    let mut seen: Vec<Uuid> = emails.iter().filter_map(verifies).collect();
     ids.sort_unstable();
     seen.sort_unstable();
     assert_eq!(seen, ids);
-    assert!(mails.iter().all(|mail| mail.attempt == 1 && mail.created_at == NOW));
+    assert!(emails.iter().all(|mail| mail.attempt == 1 && mail.created_at == NOW));
 }
 
-pub async fn a_mail_comes_again_when_its_worker_has_gone(db: &Db) {
+pub async fn an_email_is_claimed_again_after_its_lease(db: &Db) {
     let id = register(db, "ada", "Ada@example.org", "client", NOW).await;
     let first = next_mail(db, NOW).await.unwrap();
     assert_eq!(
@@ -49,9 +49,9 @@ pub async fn a_mail_comes_again_when_its_worker_has_gone(db: &Db) {
     );
     let lease = NOW.plus(policy().lease);
     let OutboxClaim::Idle(Some(due)) = db.claim(&policy(), NOW).await.unwrap() else {
-        panic!("it is held")
+        panic!("the email is claimed")
     };
-    assert_eq!(due, lease, "when there will be something to do");
+    assert_eq!(due, lease, "the time of the next work");
     assert!(next_mail(db, lease.minus(Duration::from_millis(1))).await.is_none());
     let second = next_mail(db, lease).await.unwrap();
     assert_eq!((second.id, second.attempt, verifies(&second)), (first.id, 2, Some(id)));
@@ -60,7 +60,7 @@ pub async fn a_mail_comes_again_when_its_worker_has_gone(db: &Db) {
     assert!(matches!(db.claim(&policy(), at(HOUR)).await.unwrap(), OutboxClaim::Idle(None)));
 }
 
-pub async fn a_mail_comes_again_when_it_was_given_back(db: &Db) {
+pub async fn an_email_is_claimed_again_after_a_retry(db: &Db) {
     register(db, "ada", "ada@example.org", "client", NOW).await;
     let first = next_mail(db, NOW).await.unwrap();
     db.retry_at(first.id, at(5)).await.unwrap();
@@ -68,21 +68,21 @@ pub async fn a_mail_comes_again_when_it_was_given_back(db: &Db) {
     assert_eq!(next_mail(db, at(5)).await.unwrap().attempt, 2);
     db.settle(first.id, at(5)).await.unwrap();
     db.retry_at(first.id, at(5)).await.unwrap();
-    assert!(next_mail(db, at(HOUR)).await.is_none(), "what is settled stays so");
+    assert!(next_mail(db, at(HOUR)).await.is_none(), "a settled email stays settled");
 }
 
-pub async fn a_spent_code_is_not_mailed(db: &Db) {
+pub async fn a_used_up_code_is_not_emailed(db: &Db) {
     let id = register(db, "ada", "ada@example.org", "client", NOW).await;
     let first = next_mail(db, NOW).await.unwrap();
     for _ in 0..5 {
         guess(db, id, CODE, NOW).await;
     }
     db.retry_at(first.id, at(5)).await.unwrap();
-    assert!(next_mail(db, at(5)).await.is_none(), "nobody could use it");
+    assert!(next_mail(db, at(5)).await.is_none(), "the code is used up");
     assert!(matches!(charge(db, id, CODE, at(5)).await, GuessCharge::Spent));
 }
 
-pub async fn a_code_of_a_mail_that_comes_again_is_the_same(db: &Db) {
+pub async fn a_repeated_email_has_the_same_code(db: &Db) {
     let id = register(db, "ada", "ada@example.org", "client", NOW).await;
     let first = next_mail(db, NOW).await.unwrap();
     guess(db, id, CODE, NOW).await;
@@ -95,55 +95,61 @@ pub async fn a_code_of_a_mail_that_comes_again_is_the_same(db: &Db) {
     }
     assert!(
         matches!(charge(db, id, CODE, at(HOUR + 899)).await, GuessCharge::Spent),
-        "it lives again, with no new guesses"
+        "the code is valid again, without new guesses"
     );
 }
 
-pub async fn an_owner_is_told_instead(db: &Db) {
+pub async fn the_owner_of_a_known_address_gets_a_notice_instead(db: &Db) {
     user(db, "ada").await;
     let id = register(db, "mallory", "ADA@example.org", "client", at(60)).await;
     assert!(matches!(charge(db, id, CODE, at(60)).await, GuessCharge::NotIssued));
-    let mails = send_all(db, at(60)).await;
-    assert_eq!(mails.len(), 1, "{mails:?}");
-    assert_eq!(mails[0].kind, MailKind::Notice(Notice::AlreadyRegistered));
+    let emails = send_all(db, at(60)).await;
+    assert_eq!(emails.len(), 1, "{emails:?}");
+    assert_eq!(emails[0].kind, MailKind::Notice(Notice::AlreadyRegistered));
     assert_eq!(
-        (mails[0].recipient.mailbox.as_str(), mails[0].recipient.username.as_str()),
+        (emails[0].recipient.mailbox.as_str(), emails[0].recipient.username.as_str()),
         ("ada@example.org", "ada"),
-        "as stored, not as typed"
+        "the stored address, not the typed one"
     );
-    assert!(guess(db, id, CODE, at(60)).await.dead, "it is guessed at like any other");
+    assert!(
+        guess(db, id, CODE, at(60)).await.dead,
+        "guesses are charged like those of any other code"
+    );
 }
 
-pub async fn an_owner_is_told_once_an_hour(db: &Db) {
+pub async fn the_owner_gets_one_notice_an_hour(db: &Db) {
     user(db, "ada").await;
-    let (grace, hers) = user(db, "grace").await;
-    let told = async |seconds| send_all(db, at(seconds)).await.len();
+    let (grace, her_session) = user(db, "grace").await;
+    let notices = async |seconds| send_all(db, at(seconds)).await.len();
     register(db, "mallory", "ada@example.org", "client", at(60)).await;
-    assert_eq!(told(60).await, 1);
+    assert_eq!(notices(60).await, 1);
     register(db, "mallory", "ada@example.org", "client", at(120)).await;
-    let moving = UserUpdate {
+    let new_address = UserUpdate {
         email: Some((Uuid::new_v4(), email("ada@example.org"))),
-        ..change(&grace, &hers)
+        ..change(&grace, &her_session)
     };
-    db.update_user_at(&moving, at(120)).await.unwrap();
-    assert_eq!(told(120).await, 0, "by whichever way the address was typed");
+    db.update_user_at(&new_address, at(120)).await.unwrap();
+    assert_eq!(notices(120).await, 0, "by any request that names the address");
     register(db, "mallory", "ada@example.org", "client", at(HOUR + 60)).await;
-    assert_eq!(told(HOUR + 60).await, 1);
+    assert_eq!(notices(HOUR + 60).await, 1);
 }
 
-pub async fn what_waits_is_counted(db: &Db) {
-    let none = Backlog { unsent: 0, waiting: 0, oldest: None };
-    assert_eq!(db.backlog(NOW).await.unwrap(), none);
+pub async fn the_backlog_is_counted(db: &Db) {
+    let empty = Backlog { unsent: 0, waiting: 0, oldest: None };
+    assert_eq!(db.backlog(NOW).await.unwrap(), empty);
     register(db, "ada", "ada@example.org", "client", NOW).await;
     register(db, "bob", "ada@example.org", "client", NOW).await;
-    assert_eq!(db.backlog(at(5)).await.unwrap(), Backlog { waiting: 2, oldest: Some(NOW), ..none });
+    assert_eq!(
+        db.backlog(at(5)).await.unwrap(),
+        Backlog { waiting: 2, oldest: Some(NOW), ..empty }
+    );
     let OutboxClaim::Mail(mail) = db.claim(&policy(), at(5)).await.unwrap() else {
-        panic!("a mail is due")
+        panic!("an email is due")
     };
     assert_eq!(
         db.backlog(at(6)).await.unwrap(),
         Backlog { unsent: 1, waiting: 1, oldest: Some(at(5)) }
     );
     db.settle(mail.id, at(6)).await.unwrap();
-    assert_eq!(db.backlog(at(6)).await.unwrap(), Backlog { waiting: 1, ..none });
+    assert_eq!(db.backlog(at(6)).await.unwrap(), Backlog { waiting: 1, ..empty });
 }

@@ -1,18 +1,18 @@
-//! Resets of a password by a code.
+//! Password resets.
 
 use user_server::domain::{GuessCharge, MailKind, Notice, Purpose};
 
 use super::fixture::*;
 
-pub async fn a_reset_ends_everything(db: &Db) {
+pub async fn a_reset_ends_all_sessions_and_codes(db: &Db) {
     let (ada, first) = user(db, "ada").await;
     let second = session();
     assert!(open(db, &ada, &second, NOW).await);
     let id = request_reset(db, "ADA@example.org", NOW).await;
     let other = request_reset(db, "ada@example.org", NOW).await;
-    let mails = send_all(db, NOW).await;
+    let emails = send_all(db, NOW).await;
     assert_eq!(
-        (mails.len(), mails[0].recipient.mailbox.as_str(), mails[0].recipient.username.as_str()),
+        (emails.len(), emails[0].recipient.mailbox.as_str(), emails[0].recipient.username.as_str()),
         (1, "ada@example.org", "ada")
     );
     send_all(db, at(60)).await;
@@ -20,20 +20,17 @@ pub async fn a_reset_ends_everything(db: &Db) {
     assert_eq!(db.reset_owner(&guess).await.unwrap().unwrap().id, ada.id);
     let done = db.reset_password_at(&guess, "new hash", at(60)).await.unwrap().unwrap();
     assert_eq!((done.user.password_hash.as_str(), done.ended.sessions), ("new hash", 2));
-    assert!(!lives(db, &first).await && !lives(db, &second).await);
-    assert!(
-        !open(db, &ada, &session(), at(60)).await,
-        "what was proved with the old password no longer counts"
-    );
+    assert!(!is_live(db, &first).await && !is_live(db, &second).await);
+    assert!(!open(db, &ada, &session(), at(60)).await, "a proof of the old password is stale");
     assert_eq!(db.revocations(at(60)).await.unwrap().len(), 2);
     assert!(matches!(charge(db, other, Purpose::PasswordReset, at(60)).await, GuessCharge::Spent));
-    assert!(db.reset_owner(&guess).await.unwrap().is_none(), "it is spent");
-    let mails = send_all(db, at(60)).await;
-    assert_eq!(mails.len(), 1, "{mails:?}");
-    assert_eq!(mails[0].kind, MailKind::Notice(Notice::PasswordReset));
+    assert!(db.reset_owner(&guess).await.unwrap().is_none(), "the code is used up");
+    let emails = send_all(db, at(60)).await;
+    assert_eq!(emails.len(), 1, "{emails:?}");
+    assert_eq!(emails[0].kind, MailKind::Notice(Notice::PasswordReset));
 }
 
-pub async fn a_reset_of_nobody_is_dead(db: &Db) {
+pub async fn a_reset_without_an_account_is_dead(db: &Db) {
     register(db, "grace", "grace@example.org", "client", NOW).await;
     send_all(db, NOW).await;
     for address in ["nobody@example.org", "grace@example.org"] {
@@ -44,7 +41,7 @@ pub async fn a_reset_of_nobody_is_dead(db: &Db) {
         ));
         assert!(send_all(db, NOW).await.is_empty());
         let guess = guess(db, id, Purpose::PasswordReset, NOW).await;
-        assert!(guess.dead, "it can be guessed at as any other, in vain");
+        assert!(guess.dead, "guesses are charged, and never right");
         assert!(db.reset_owner(&guess).await.unwrap().is_none());
     }
 }

@@ -1,4 +1,4 @@
-//! Refresh tokens' numbers, the ends of sessions, and the log of both.
+//! Counters of refresh tokens, ends of sessions, and the revocation log.
 
 use std::time::Duration;
 
@@ -8,22 +8,22 @@ use uuid::Uuid;
 
 use super::fixture::*;
 
-async fn rotate(db: &Db, id: Uuid, number: u32, now: Timestamp) -> Rotation {
-    db.rotate_at(id, number, "kid-2", now).await.unwrap()
+async fn rotate(db: &Db, id: Uuid, counter: u32, now: Timestamp) -> Rotation {
+    db.rotate_at(id, counter, "kid-2", now).await.unwrap()
 }
 
-pub async fn a_refresh_token_moves_on_once(db: &Db) {
+pub async fn parallel_refreshes_advance_a_session_once(db: &Db) {
     let (ada, first) = user(db, "ada").await;
     let results = together((0..64).map(|_| {
         let db = db.clone();
         async move { rotate(&db, first.id, 0, at(5)).await }
     }))
     .await;
-    let mut moved = 0;
+    let mut advanced = 0;
     for result in results {
         let session = match result {
             Rotation::Advanced(session) => {
-                moved += 1;
+                advanced += 1;
                 session
             }
             Rotation::Repeated(session) => session,
@@ -35,28 +35,28 @@ pub async fn a_refresh_token_moves_on_once(db: &Db) {
             (NOW, at(5), "kid-2")
         );
     }
-    assert_eq!(moved, 1);
+    assert_eq!(advanced, 1);
 }
 
-pub async fn the_one_before_is_good_for_the_grace(db: &Db) {
+pub async fn the_previous_token_is_accepted_in_the_grace_period(db: &Db) {
     let (_, first) = user(db, "ada").await;
     assert!(matches!(rotate(db, first.id, 0, NOW).await, Rotation::Advanced(_)));
     let Rotation::Repeated(session) = rotate(db, first.id, 0, NOW.plus(GRACE)).await else {
-        panic!("within the grace")
+        panic!("within the grace period")
     };
     assert_eq!((session.counter, session.rotated_at), (1, NOW));
     let late = NOW.plus(GRACE + Duration::from_millis(1));
     let Rotation::Stolen(ended) = rotate(db, first.id, 0, late).await else {
-        panic!("after the grace")
+        panic!("after the grace period")
     };
     assert_eq!((ended.sessions, ended.subjects), (1, vec![first.id]));
     assert!(
         matches!(rotate(db, first.id, 1, late).await, Rotation::Gone),
-        "the thief's or the owner's, alike"
+        "for the thief and for the owner"
     );
 }
 
-pub async fn an_older_one_ends_the_session(db: &Db) {
+pub async fn an_older_token_ends_the_session(db: &Db) {
     let (ada, first) = user(db, "ada").await;
     let other = session();
     assert!(open(db, &ada, &other, NOW).await);
@@ -64,9 +64,9 @@ pub async fn an_older_one_ends_the_session(db: &Db) {
     assert!(matches!(rotate(db, first.id, 1, NOW).await, Rotation::Advanced(_)));
     assert!(
         matches!(rotate(db, first.id, 0, NOW).await, Rotation::Stolen(_)),
-        "two before, at once"
+        "the counter before the previous one"
     );
-    assert!(!lives(db, &first).await && lives(db, &other).await);
+    assert!(!is_live(db, &first).await && is_live(db, &other).await);
     let log = db.revocations(NOW).await.unwrap();
     assert_eq!(
         log.iter().map(|entry| (entry.subject, entry.at)).collect::<Vec<_>>(),
@@ -74,14 +74,14 @@ pub async fn an_older_one_ends_the_session(db: &Db) {
     );
 }
 
-pub async fn a_number_from_the_future_is_refused(db: &Db) {
+pub async fn a_counter_that_was_not_issued_is_refused(db: &Db) {
     let (_, first) = user(db, "ada").await;
     assert!(matches!(rotate(db, first.id, 1, NOW).await, Rotation::NotIssued));
     assert!(matches!(rotate(db, first.id, u32::MAX, NOW).await, Rotation::NotIssued));
     assert!(matches!(rotate(db, Uuid::new_v4(), 0, NOW).await, Rotation::Gone));
     assert!(
         matches!(rotate(db, first.id, 0, NOW).await, Rotation::Advanced(_)),
-        "it changed nothing"
+        "the refusals changed nothing"
     );
 }
 
@@ -106,21 +106,25 @@ pub async fn a_session_ends_once(db: &Db) {
     assert_eq!(db.revocations(NOW).await.unwrap().len(), 1);
 }
 
-pub async fn all_sessions_end_with_the_codes(db: &Db) {
+pub async fn ending_all_sessions_voids_the_codes(db: &Db) {
     let (ada, first) = user(db, "ada").await;
-    let (_, graces) = user(db, "grace").await;
+    let (_, session_of_grace) = user(db, "grace").await;
     let second = session();
     assert!(open(db, &ada, &second, NOW).await);
     let reset = request_reset(db, "ada@example.org", NOW).await;
     send_all(db, NOW).await;
     let ended = db.end_all_sessions_at(ada.id, NOW).await.unwrap();
     assert_eq!(ended.sessions, 2);
-    assert!(!lives(db, &first).await && !lives(db, &second).await && lives(db, &graces).await);
+    assert!(
+        !is_live(db, &first).await
+            && !is_live(db, &second).await
+            && is_live(db, &session_of_grace).await
+    );
     assert!(matches!(charge(db, reset, Purpose::PasswordReset, NOW).await, GuessCharge::Spent));
     assert_eq!(db.end_all_sessions_at(ada.id, NOW).await.unwrap().sessions, 0);
 }
 
-pub async fn the_log_is_read_from_a_time_on(db: &Db) {
+pub async fn the_revocation_log_is_read_from_a_given_time(db: &Db) {
     let (ada, first) = user(db, "ada").await;
     let second = session();
     assert!(open(db, &ada, &second, NOW).await);

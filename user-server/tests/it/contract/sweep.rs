@@ -1,4 +1,4 @@
-//! Every table has a retention, and nothing goes before its time.
+//! Retention: every table is swept, and no row is deleted early.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ async fn sweep(db: &Db, now: Timestamp) -> u64 {
     db.sweep(&retention(), now).await.unwrap()
 }
 
-pub async fn young_rows_stay(db: &Db) {
+pub async fn rows_within_their_retention_stay(db: &Db) {
     let (_, first) = user(db, "ada").await;
     let id = register(db, "grace", "grace@example.org", "client", at(60)).await;
     let waiting = register(db, "grace", "grace@example.org", "client", at(60)).await;
@@ -38,7 +38,7 @@ pub async fn young_rows_stay(db: &Db) {
     guess(db, id, CODE, at(60)).await;
     assert!(matches!(charge(db, waiting, CODE, at(60)).await, GuessCharge::NotIssued));
     assert_eq!(send_all(db, at(120)).await.len(), 1);
-    // A code that was asked for again lives on, however old its registration is.
+    // A code that was resent stays valid, regardless of the age of its registration.
     assert_eq!(
         db.resend_at(id, "client", RESEND_AFTER, KIDS, at(DAY)).await.unwrap(),
         ResendResult::Queued
@@ -48,7 +48,7 @@ pub async fn young_rows_stay(db: &Db) {
     guess(db, id, CODE, at(DAY + 120)).await;
 }
 
-pub async fn old_rows_go(db: &Db) {
+pub async fn rows_past_their_retention_are_deleted(db: &Db) {
     let (ada, idle) = user(db, "ada").await;
     let used = session();
     assert!(open(db, &ada, &used, NOW).await);
@@ -61,35 +61,35 @@ pub async fn old_rows_go(db: &Db) {
     };
     assert_eq!(db.adjust(Adjustment::new([[1; 32]], count), None).await.unwrap(), Ok(0));
     assert_eq!(sweep(db, at(HOUR + 1)).await, 1, "the counter");
-    // A verification goes a day after its code, and a mail that had its turn when no code of its
-    // day can be guessed at.
-    assert_eq!(sweep(db, at(DAY + 961)).await, 5, "a verification, two mails, two turns");
+    // A verification is deleted a day after its code expires, and an email when no code that
+    // counts in the same day can be guessed.
+    assert_eq!(sweep(db, at(DAY + 961)).await, 5, "a verification, two emails, two mail slots");
     assert_eq!(
         db.resend_at(id, "client", RESEND_AFTER, KIDS, at(DAY + 961)).await.unwrap(),
         ResendResult::Spent
     );
     for (number, day) in [20, 40, 60, 80].into_iter().enumerate() {
         let number = u32::try_from(number).unwrap();
-        let moved = db.rotate_at(used.id, number, "kid-1", at(day * DAY)).await.unwrap();
-        assert!(matches!(moved, Rotation::Advanced(_)), "day {day}");
+        let rotation = db.rotate_at(used.id, number, "kid-1", at(day * DAY)).await.unwrap();
+        assert!(matches!(rotation, Rotation::Advanced(_)), "day {day}");
     }
-    assert_eq!(sweep(db, at(30 * DAY + 1)).await, 1, "the session that nobody refreshed");
-    assert!(!lives(db, &idle).await && lives(db, &used).await);
-    assert_eq!(sweep(db, at(90 * DAY + 1)).await, 1, "the session that had lived long enough");
-    assert!(!lives(db, &used).await);
+    assert_eq!(sweep(db, at(30 * DAY + 1)).await, 1, "the idle session");
+    assert!(!is_live(db, &idle).await && is_live(db, &used).await);
+    assert_eq!(sweep(db, at(90 * DAY + 1)).await, 1, "the session at its maximum age");
+    assert!(!is_live(db, &used).await);
     let other = session();
     assert!(open(db, &ada, &other, at(90 * DAY)).await);
     db.end_session_at(other.id, at(90 * DAY)).await.unwrap();
-    assert_eq!(sweep(db, at(90 * DAY + 2 * HOUR + 1)).await, 1, "the log's entry");
+    assert_eq!(sweep(db, at(90 * DAY + 2 * HOUR + 1)).await, 1, "the entry of the revocation log");
     assert!(db.revocations(NOW).await.unwrap().is_empty());
     assert!(db.user(ada.id).await.unwrap().is_some(), "an account stays");
 }
 
-pub async fn a_budget_outlives_its_sweep(db: &Db) {
+pub async fn a_sweep_keeps_the_email_budgets(db: &Db) {
     for number in 0..10 {
         register(db, "ada", "ada@example.org", "client", NOW).await;
         let hour = number / 5 * HOUR;
-        assert_eq!(send_all(db, at(hour + number % 5 * 60)).await.len(), 1, "mail {number}");
+        assert_eq!(send_all(db, at(hour + number % 5 * 60)).await.len(), 1, "email {number}");
     }
     register(db, "ada", "ada@example.org", "client", at(DAY - 2)).await;
     sweep(db, at(DAY - 1)).await;
@@ -97,7 +97,7 @@ pub async fn a_budget_outlives_its_sweep(db: &Db) {
     sweep(db, at(DAY)).await;
     assert!(
         send_all(db, at(DAY)).await.is_empty(),
-        "the code of yesterday's first could be guessed at for a while"
+        "the first code of the previous day could still be guessed"
     );
     let free = DAY + policy().code_life.as_secs();
     register(db, "ada", "ada@example.org", "client", at(free - 60)).await;
@@ -108,12 +108,12 @@ pub async fn a_budget_outlives_its_sweep(db: &Db) {
     assert_eq!(
         send_all(db, at(free + 60)).await.len(),
         1,
-        "the second of yesterday's has aged too"
+        "the second code of the previous day has expired too"
     );
 }
 
-pub async fn the_store_answers(db: &Db) {
+pub async fn a_store_answers_pings_until_it_is_closed(db: &Db) {
     db.ping().await.unwrap();
     db.close().await;
-    assert!(db.ping().await.is_err(), "a closed store says so");
+    assert!(db.ping().await.is_err(), "a closed store");
 }

@@ -7,8 +7,8 @@ use user_proto::client::Client;
 
 use super::watch;
 use crate::support::{
-    Inbox, LEASE, Life, Mails, NO_ANSWER, PATIENCE, Postgres, Process, Reach, SECRET, Site,
-    TestServer, World, examine, together,
+    EmailFolder, Inbox, Journey, LEASE, NO_ANSWER, Postgres, Process, SECRET, SimulatedUser, Site,
+    TEST_TIMEOUT, TestServer, Workload, together, verify_users,
 };
 
 const CLIENTS: usize = 6;
@@ -20,7 +20,7 @@ const AFTER: &str = "after";
 /// How the database goes, and comes back.
 type Way = (&'static str, fn(&Postgres), fn(&Postgres));
 
-const KILLED: Way = ("PostgreSQL killed and started again", Postgres::crash, Postgres::start_again);
+const KILLED: Way = ("PostgreSQL killed and started again", Postgres::crash, Postgres::restart);
 const HUNG: Way =
     ("PostgreSQL stopped (SIGSTOP) and continued", |at| at.signal("STOP"), |at| at.signal("CONT"));
 
@@ -48,19 +48,20 @@ async fn long_a_hung_database_costs_answers_and_no_more() {
 
 /// Takes the database away for a while; what clients saw.
 async fn fail((way, go, come_back): Way, away: Duration) -> String {
-    let Some(database) = Postgres::of_its_own() else { return String::new() };
+    let Some(database) = Postgres::dedicated() else { return String::new() };
     let (url, mail_folder) = (database.database(), tempfile::tempdir().unwrap());
     let mails = mail_folder.path().to_str().unwrap();
     let settings = [("PostgreSQL", url.as_str()), ("JWTSECRETKEY", SECRET), ("MAIL_DIR", mails)];
     let mut process = Process::start(&settings);
-    let mails = || Mails(mail_folder.path().to_owned());
-    let site = Site { address: process.address, mails: mails(), alone: true, held: false };
+    let mails = || EmailFolder(mail_folder.path().to_owned());
+    let site =
+        Site { address: process.address, emails: mails(), single_node: true, clock_frozen: false };
     let regular = site.account(&site.client(), "regular").await;
 
-    let world = World::new(Inbox::new(&mails()), usize::MAX).of_usual_patience();
-    let tally = world.tally.clone();
+    let world = Workload::new(Inbox::new(&mails()), usize::MAX).with_default_deadline();
+    let tally = world.stats.clone();
     tally.phase(BEFORE);
-    let running = world.inhabit((0..CLIENTS).map(|_| site.client()).collect(), |_| Reach::Whole);
+    let running = world.spawn((0..CLIENTS).map(|_| site.client()).collect(), |_| Journey::Full);
     let watching = watch(&site.address.to_string(), &regular, &tally);
     tokio::time::sleep(Duration::from_secs(2)).await;
     tally.phase(AWAY);
@@ -71,23 +72,30 @@ async fn fail((way, go, come_back): Way, away: Duration) -> String {
     let back = recovery(&site, &regular.access()).await;
     tally.phase(AFTER);
     tokio::time::sleep(Duration::from_secs(2)).await;
-    world.end();
-    let lives: Vec<Life> = running.join_all().await.into_iter().flatten().collect();
+    world.stop();
+    let lives: Vec<SimulatedUser> = running.join_all().await.into_iter().flatten().collect();
     drop(watching);
 
-    tally.only_in(BEFORE, &["OK"]);
+    tally.assert_only_in(BEFORE, &["OK"]);
     for phase in [AWAY, RECOVERING] {
         // The client's patience ends when the server's does, so either may say so first.
-        tally.only_in(phase, &["OK", "UNAVAILABLE", "DEADLINE_EXCEEDED", NO_ANSWER]);
+        tally.assert_only_in(phase, &["OK", "UNAVAILABLE", "DEADLINE_EXCEEDED", NO_ANSWER]);
         if away < Duration::from_secs(20) {
-            tally.only_of(phase, "VerifyToken", &["OK"]);
+            tally.assert_only_of(phase, "VerifyToken", &["OK"]);
         }
     }
-    tally.only_in(AFTER, &["OK"]);
+    tally.assert_only_in(AFTER, &["OK"]);
     // One that is killed is missed at once; one that hangs is waited for, as long as the callers
     // wait.
-    assert!(tally.count(AWAY, "UNAVAILABLE") > 0 || tally.longest() > away / 2, "nobody noticed");
-    assert!(tally.longest() < Duration::from_secs(20), "an answer after {:?}", tally.longest());
+    assert!(
+        tally.count(AWAY, "UNAVAILABLE") > 0 || tally.max_latency() > away / 2,
+        "nobody noticed"
+    );
+    assert!(
+        tally.max_latency() < Duration::from_secs(20),
+        "an answer after {:?}",
+        tally.max_latency()
+    );
     // Every place of the pool is there: more at once than it has.
     let looks = (0..32).map(|_| look(site.client(), regular.access()));
     assert!(together(looks).await.iter().all(|found| *found));
@@ -96,7 +104,7 @@ async fn fail((way, go, come_back): Way, away: Duration) -> String {
     assert_eq!(process.wait().await, Some(0), "{}", process.log());
     let server = TestServer::start_in(process.kill().await, &settings).await;
     server.clock.advance(LEASE);
-    let count = examine(&server, &world.inbox, lives).await;
+    let count = verify_users(&server, &world.inbox, lives).await;
     server.stop().await;
     tally.table(&format!(
         "{way}, away for {} s, back after {back:.1?}; {count} accounts, nothing lost",
@@ -112,7 +120,7 @@ async fn look(client: Client, access: String) -> bool {
 async fn recovery(site: &Site, access: &str) -> Duration {
     let (client, began) = (site.client(), Instant::now());
     while !look(client.clone(), access.to_owned()).await {
-        assert!(began.elapsed() < PATIENCE, "it does not recover");
+        assert!(began.elapsed() < TEST_TIMEOUT, "it does not recover");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     began.elapsed()

@@ -6,7 +6,8 @@ use std::time::Duration;
 use user_proto::client::{Client, Config};
 
 use crate::support::{
-    Inbox, LEASE, Life, NO_CONNECTION, Process, Reach, SECRET, TestServer, World, examine,
+    Inbox, Journey, LEASE, NO_CONNECTION, Process, SECRET, SimulatedUser, TestServer, Workload,
+    verify_users,
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -23,18 +24,18 @@ async fn long_what_was_taken_on_is_answered_before_the_end() {
 /// Ends the service so many times under load; what clients saw.
 async fn end(times: usize) -> String {
     let mut process = Process::start(&[("JWTSECRETKEY", SECRET)]);
-    let mails = process.mails();
-    let world = World::new(Inbox::new(&mails), usize::MAX);
-    let mut lives: Vec<Life> = Vec::new();
+    let mails = process.emails();
+    let world = Workload::new(Inbox::new(&mails), usize::MAX);
+    let mut lives: Vec<SimulatedUser> = Vec::new();
     for time in 0..times {
-        let world = world.again();
+        let world = world.restarted();
         let impatient = Config { wait_for_server: false, ..Config::default() };
         let client = |_| Client::with_config(process.address.to_string(), impatient.clone());
-        let running = world.inhabit((0..8).map(client).collect(), |_| Reach::Whole);
+        let running = world.spawn((0..8).map(client).collect(), |_| Journey::Full);
         tokio::time::sleep(Duration::from_millis(700)).await;
         process.signal("TERM");
         assert_eq!(process.wait().await, Some(0), "{}", process.log());
-        world.end();
+        world.stop();
         lives.extend(running.join_all().await.into_iter().flatten());
         let folder = process.kill().await;
         if time + 1 == times {
@@ -42,12 +43,12 @@ async fn end(times: usize) -> String {
             let settings = [("JWTSECRETKEY", SECRET), ("DATA_DIR", data.to_str().unwrap())];
             let server = TestServer::start_in(folder, &settings).await;
             server.clock.advance(LEASE);
-            let count = examine(&server, &world.inbox, lives).await;
+            let count = verify_users(&server, &world.inbox, lives).await;
             server.stop().await;
             // Nobody else is there, so whoever is sent away finds no server; but nothing is cut
             // off.
-            world.tally.only(&["OK", NO_CONNECTION]);
-            return world.tally.table(&format!(
+            world.stats.assert_only(&["OK", NO_CONNECTION]);
+            return world.stats.table(&format!(
                 "SIGTERM under load, {times} times; {count} accounts, nothing lost"
             ));
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use crate::smtp::{ChangeContext, Dialogue, SENDER, Sink};
-use crate::support::{Inbox, Mails, PATIENCE, Reach, TestServer, World, free_port};
+use crate::support::{EmailFolder, Inbox, Journey, TEST_TIMEOUT, TestServer, Workload, free_port};
 
 const CLIENTS: usize = 4;
 /// Longer than any wait before a mail is tried again.
@@ -33,10 +33,10 @@ async fn fail(span: Duration) -> String {
     ];
     let server = TestServer::start_with(&settings).await;
     let nowhere = tempfile::tempdir().unwrap();
-    let world = World::new(Inbox::new(&Mails(nowhere.path().to_owned())), usize::MAX);
-    let tally = world.tally.clone();
+    let world = Workload::new(Inbox::new(&EmailFolder(nowhere.path().to_owned())), usize::MAX);
+    let tally = world.stats.clone();
     let running =
-        world.inhabit((0..CLIENTS).map(|_| server.client()).collect(), |_| Reach::Registered);
+        world.spawn((0..CLIENTS).map(|_| server.client()).collect(), |_| Journey::Registration);
     let mut taken = BTreeSet::new();
     for (phase, answer) in [
         ("it takes mails", Some((".", ChangeContext::Say("250 taken")))),
@@ -57,10 +57,10 @@ async fn fail(span: Duration) -> String {
     tally.phase("it takes mails again");
     sink.follow(vec![]);
     tokio::time::sleep(span).await;
-    world.end();
+    world.stop();
     let addresses: BTreeSet<String> =
         running.join_all().await.into_iter().flatten().map(|life| life.address()).collect();
-    tally.only(&["OK"]);
+    tally.assert_only(&["OK"]);
     let began = Instant::now();
     loop {
         taken.extend(recipients(&sink.dialogues()));
@@ -68,7 +68,11 @@ async fn fail(span: Duration) -> String {
             break;
         }
         let missing = addresses.difference(&taken).count();
-        assert!(began.elapsed() < PATIENCE, "{missing} of {} mails do not come", addresses.len());
+        assert!(
+            began.elapsed() < TEST_TIMEOUT,
+            "{missing} of {} mails do not come",
+            addresses.len()
+        );
         server.clock.advance(RETRIES);
         tokio::time::sleep(Duration::from_millis(1200)).await;
     }

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use user_proto::{Common, Register, VerifyToken};
 
 use super::watch;
-use crate::support::{PASSWORD, Process, Tally, request_frame};
+use crate::support::{CallStats, PASSWORD, Process, request_frame};
 
 const ALONE: &str = "alone";
 /// How they are bad, and how many at once.
@@ -35,7 +35,7 @@ async fn long_whoever_is_bad_pays_alone() {
 async fn endure(span: Duration) -> String {
     let process = Process::start(&[]);
     let regular = process.account(&process.client(), "regular").await;
-    let tally = Arc::new(Tally::default());
+    let tally = Arc::new(CallStats::default());
     tally.phase(ALONE);
     let watching = watch(&process.address.to_string(), &regular, &tally);
     tokio::time::sleep(span).await;
@@ -49,7 +49,7 @@ async fn endure(span: Duration) -> String {
         bad.shutdown().await;
     }
     drop(watching);
-    tally.only(&["OK"]);
+    tally.assert_only(&["OK"]);
     tally.table("A gateway beside clients that misbehave")
 }
 

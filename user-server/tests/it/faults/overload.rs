@@ -8,7 +8,7 @@ use user_proto::client::{Client, Error};
 use user_proto::{Common, ErrorCode};
 
 use super::watch;
-use crate::support::{PASSWORD, Process, Tally, login};
+use crate::support::{CallStats, PASSWORD, Process, login};
 
 /// One hash at a time and few that wait, so that a small test is an overload on any machine.
 const NARROW: [(&str, &str); 2] = [("HASH_THREADS", "1"), ("HASH_QUEUE", "8")];
@@ -37,7 +37,7 @@ async fn overload(span: Duration) -> String {
         names.push(format!("ada{number}"));
         regular = Some(process.account(&client, &names[number]).await);
     }
-    let tally = std::sync::Arc::new(Tally::default());
+    let tally = std::sync::Arc::new(CallStats::default());
     tally.phase(IDLE);
     let watching = watch(&address, &regular.unwrap(), &tally);
     tokio::time::sleep(span).await;
@@ -50,7 +50,7 @@ async fn overload(span: Duration) -> String {
         flood.spawn(async move {
             loop {
                 if let Err(Error::Refused(reply)) =
-                    tally.ask(&client, login(&name, PASSWORD), Common::default()).await
+                    tally.call(&client, login(&name, PASSWORD), Common::default()).await
                 {
                     assert_eq!(reply.code, ErrorCode::BUSY);
                     let pause = reply.retry_after_ms.expect("when to come back");
@@ -63,10 +63,10 @@ async fn overload(span: Duration) -> String {
     assert!(over.is_err(), "{over:?}");
     flood.shutdown().await;
     drop(watching);
-    tally.only(&["OK", "BUSY"]);
+    tally.assert_only(&["OK", "BUSY"]);
     for phase in [IDLE, FLOODED] {
-        tally.only_of(phase, "VerifyToken", &["OK"]);
-        tally.only_of(phase, "GetUser", &["OK"]);
+        tally.assert_only_of(phase, "VerifyToken", &["OK"]);
+        tally.assert_only_of(phase, "GetUser", &["OK"]);
     }
     assert!(tally.count(FLOODED, "BUSY") > 0, "that was no flood");
     tally.table("More logins than cores (HASH_THREADS=1, HASH_QUEUE=8)")

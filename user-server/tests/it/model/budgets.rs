@@ -1,5 +1,5 @@
-//! The published budgets, counted again in plain words: attempts at logins, uses an hour, mails of
-//! one address.
+//! The published budgets, counted independently of the service: login attempts, requests per hour,
+//! and emails per address.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,38 +7,40 @@ use std::time::Duration;
 use user_server::domain::Purpose;
 
 use super::ledger::{CODE_LIFE, DAY, HOUR, SECOND};
-use super::story::ADDRESSES;
+use super::values::ADDRESSES;
 
-/// Attempts at logins, as the published policy counts them.
+/// Attempts of logins and of requests with an hourly budget.
 #[derive(Default)]
 pub struct Attempts {
-    pairs: BTreeMap<(String, usize), Pair>,
-    failures: Vec<(String, Option<usize>, i64)>,
+    /// Failures by login and network.
+    pairs: BTreeMap<(String, usize), Failures>,
+    all_failures: Vec<(String, Option<usize>, i64)>,
     uses: Vec<(&'static str, usize, i64)>,
 }
 
+/// Consecutive failed logins of one login text from one network.
 #[derive(Default)]
-struct Pair {
+struct Failures {
     count: u32,
     since: i64,
     blocked_until: i64,
-    /// Whether nothing went wrong since the count began.
+    /// A fault has occurred since the count began.
     unsure: bool,
 }
 
-/// Whether an attempt is let in.
+/// Decision of the login budgets on an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Gate {
-    Open,
-    Shut,
+pub enum Admission {
+    Allowed,
+    Refused,
     Either,
 }
 
 impl Attempts {
-    /// Whether an attempt at a login is let in now.
-    pub fn gate(&self, login: &str, network: Option<usize>, now: i64) -> Gate {
+    /// Returns the decision on a login attempt.
+    pub fn admission(&self, login: &str, network: Option<usize>, now: i64) -> Admission {
         let within = |span: i64, same: &dyn Fn(&str, Option<usize>) -> bool| {
-            self.failures
+            self.all_failures
                 .iter()
                 .filter(|(login, network, at)| *at > now - span && same(login, *network))
                 .count()
@@ -46,23 +48,26 @@ impl Attempts {
         let pair = network.and_then(|network| self.pairs.get(&(login.to_owned(), network)));
         if let Some(pair) = pair {
             if pair.unsure {
-                return Gate::Either;
+                return Admission::Either;
             }
             if pair.blocked_until > now {
-                return Gate::Shut;
+                return Admission::Refused;
             }
         }
-        // The strangers' and the networks' budgets are counted from above.
+        // These counts are upper bounds of the budgets of unknown networks and of one network.
         let spent = within(2 * DAY, &|other, _| other == login) >= 40
             || network.is_some() && within(2 * HOUR, &|_, other| other == network) >= 100;
-        if spent { Gate::Either } else { Gate::Open }
+        if spent { Admission::Either } else { Admission::Allowed }
     }
 
     pub fn failed(&mut self, login: &str, network: Option<usize>, now: i64) {
-        self.failures.push((login.to_owned(), network, now));
-        let today =
-            self.failures.iter().filter(|(other, _, at)| other == login && *at > now - DAY).count();
-        assert!(today <= 100, "more failures in a row than are published");
+        self.all_failures.push((login.to_owned(), network, now));
+        let today = self
+            .all_failures
+            .iter()
+            .filter(|(other, _, at)| other == login && *at > now - DAY)
+            .count();
+        assert!(today <= 100, "more failures in a row than the published limit");
         let Some(network) = network else { return };
         let pair = self.pairs.entry((login.to_owned(), network)).or_default();
         if pair.count == 0 || pair.since + DAY <= now {
@@ -80,53 +85,55 @@ impl Attempts {
         }
     }
 
-    /// Something went wrong while it was counted.
+    /// Counts an attempt that a fault interrupted: the service may or may not have counted it.
     pub fn unsure(&mut self, login: &str, network: Option<usize>, now: i64) {
-        self.failures.push((login.to_owned(), network, now));
+        self.all_failures.push((login.to_owned(), network, now));
         if let Some(network) = network {
             self.pairs.entry((login.to_owned(), network)).or_default().unsure = true;
         }
     }
 
-    /// The owner of a login is back, or perhaps.
+    /// Clears the failures of a login; unless `surely`, the service may not have cleared them.
     pub fn clear(&mut self, login: &str, surely: bool) {
         for ((other, _), pair) in &mut self.pairs {
             if other == login {
-                *pair = Pair { unsure: !surely, ..Pair::default() };
+                *pair = Failures { unsure: !surely, ..Failures::default() };
             }
         }
     }
 
-    /// A use of an hourly budget; whether it may have been spent.
-    pub fn spend(&mut self, what: &'static str, network: Option<usize>, now: i64) -> bool {
+    /// Counts a request with an hourly budget. Returns `true` if the budget may have been spent
+    /// before.
+    pub fn spend(&mut self, kind: &'static str, network: Option<usize>, now: i64) -> bool {
         let Some(network) = network else { return false };
         let before = self
             .uses
             .iter()
-            .filter(|(other, by, at)| *other == what && *by == network && *at > now - HOUR)
+            .filter(|(other, by, at)| *other == kind && *by == network && *at > now - HOUR)
             .count();
-        self.uses.push((what, network, now));
+        self.uses.push((kind, network, now));
         before >= 20
     }
 }
 
-/// When mails of codes went to an address, for a purpose: held to the published budget.
+/// Times of the emails with a code, by address and purpose.
 #[derive(Default)]
-pub struct Budgets {
-    turns: BTreeMap<(&'static str, &'static str), Vec<i64>>,
+pub struct EmailBudgets {
+    emails: BTreeMap<(&'static str, &'static str), Vec<i64>>,
 }
 
-impl Budgets {
+impl EmailBudgets {
+    /// Records an email and asserts that it is within the published budget.
     pub fn spend(&mut self, address: usize, purpose: Purpose, now: i64) {
-        let turns = self.turns.entry((ADDRESSES[address].budget, purpose.name())).or_default();
-        for (window, most) in [(60 * SECOND, 1), (HOUR, 5), (DAY + CODE_LIFE, 10)] {
-            let within = turns.iter().filter(|at| **at > now - window).count();
+        let emails = self.emails.entry((ADDRESSES[address].budget, purpose.name())).or_default();
+        for (window, limit) in [(60 * SECOND, 1), (HOUR, 5), (DAY + CODE_LIFE, 10)] {
+            let within = emails.iter().filter(|at| **at > now - window).count();
             assert!(
-                within < most,
-                "more than {most} mails within {:?}",
+                within < limit,
+                "more than {limit} emails within {:?}",
                 Duration::from_millis(window.unsigned_abs())
             );
         }
-        turns.push(now);
+        emails.push(now);
     }
 }

@@ -1,5 +1,5 @@
-//! Faults at every port: a store and a mailer that do as the real ones do, but for the one call
-//! that is to go wrong. What was truly done is noted, so that the model need not guess it.
+//! Faults at every port: a store and a mailer that behave like the real ones, except for one call
+//! that fails. The effects of the calls are recorded, so that the model knows them exactly.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -9,134 +9,141 @@ use tokio::sync::Notify;
 use user_server::domain::*;
 use uuid::Uuid;
 
-/// How a call goes wrong.
+/// Fault of one call to the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wrong {
-    /// Nothing was done, and the caller learns that it failed.
-    NotDone,
-    /// It was done, and the caller learns that it failed.
-    Done,
-    /// Nothing was done, and whoever waited for it has gone: a deadline, a crash.
-    CutBefore,
-    /// It was done, and whoever waited for it has gone.
-    CutAfter,
+pub enum InjectedFault {
+    /// The call has no effect and returns an error.
+    FailBefore,
+    /// The call takes effect and returns an error.
+    FailAfter,
+    /// The call has no effect, and its caller is cancelled, as by a deadline or a crash.
+    CancelBefore,
+    /// The call takes effect, and its caller is cancelled.
+    CancelAfter,
 }
 
-/// What was truly done in a store.
+/// Number of calls before the one that fails, and its fault.
+pub type PlannedFault = (u8, InjectedFault);
+
+/// Effect of a call to the store, whether or not the caller learned of it.
 #[derive(Debug, Clone)]
 pub enum Effect {
     Registered(Uuid),
     ResetRequested(Uuid),
-    Guessed(Uuid),
-    Refunded(Uuid),
-    Resent,
+    GuessCharged(Uuid),
+    GuessRefunded(Uuid),
+    CodeResent,
     Activated {
         user: Uuid,
         session: Uuid,
     },
-    Confirmed,
-    /// A right code that led to nothing, since its address is somebody's.
-    Wasted,
-    Reset,
-    Opened {
+    EmailConfirmed,
+    /// A right code was used up without effect, because its address is taken.
+    CodeConsumed,
+    PasswordReset,
+    SessionOpened {
         session: Uuid,
     },
-    Changed {
+    Updated {
         verification: Option<Uuid>,
     },
     Deleted,
     Refreshed,
-    Stolen,
-    Ended(u32),
-    EndedAll(u32),
-    Claimed(ClaimedMail),
-    Settled,
+    /// A session ended because an old refresh token was presented.
+    ReuseDetected,
+    SessionEnded(u32),
+    AllSessionsEnded(u32),
+    EmailClaimed(ClaimedMail),
+    EmailSettled,
 }
 
-/// What is to go wrong, and what was done.
+/// The planned fault, and the effects recorded since it was planned.
 #[derive(Default)]
-pub struct Faults {
+pub struct FaultInjector {
     state: Mutex<State>,
-    /// Told when whoever waits is to go.
-    pub cut: Notify,
+    /// Notified when a fault cancels the caller.
+    pub cancelled: Notify,
 }
 
 #[derive(Default)]
 struct State {
-    planned: Option<(u8, Wrong)>,
+    planned: Option<PlannedFault>,
     fired: bool,
-    events: Vec<Effect>,
+    effects: Vec<Effect>,
 }
 
-impl Faults {
-    /// Lets the call after so many others go wrong.
-    pub fn plan(&self, planned: Option<(u8, Wrong)>) {
+impl FaultInjector {
+    /// Plans the fault of the next calls, and clears the recorded effects.
+    pub fn plan(&self, planned: Option<PlannedFault>) {
         *self.state.lock().unwrap() = State { planned, ..State::default() };
     }
 
-    /// What was done since, and whether something went wrong. Nothing does from here on.
+    /// Returns the effects recorded since the last plan and whether its fault occurred. Later calls
+    /// do not fail.
     pub fn take(&self) -> (Vec<Effect>, bool) {
         let state = std::mem::take(&mut *self.state.lock().unwrap());
-        (state.events, state.fired)
+        (state.effects, state.fired)
     }
 
-    fn next(&self) -> Option<Wrong> {
+    /// Counts a call, and returns its fault.
+    fn next(&self) -> Option<InjectedFault> {
         let mut state = self.state.lock().unwrap();
         match state.planned {
             None => None,
-            Some((0, wrong)) => {
+            Some((0, fault)) => {
                 state.planned = None;
                 state.fired = true;
-                Some(wrong)
+                Some(fault)
             }
-            Some((calls, wrong)) => {
-                state.planned = Some((calls - 1, wrong));
+            Some((calls, fault)) => {
+                state.planned = Some((calls - 1, fault));
                 None
             }
         }
     }
 
-    /// A call, and what is to be noted of its result.
+    /// Makes a call with the fault that is planned for it, and records its effect.
     async fn around<T>(
         &self,
         call: impl Future<Output = Result<T, Fault>>,
-        note: impl FnOnce(&T) -> Option<Effect>,
+        effect: impl FnOnce(&T) -> Option<Effect>,
     ) -> Result<T, Fault> {
-        let wrong = self.next();
-        if wrong == Some(Wrong::CutBefore) {
-            return self.go().await;
+        let fault = self.next();
+        if fault == Some(InjectedFault::CancelBefore) {
+            return self.cancel().await;
         }
-        let failed = || Err(Fault::Unavailable("it was to go wrong".to_owned()));
-        if wrong == Some(Wrong::NotDone) {
+        let failed = || Err(Fault::Unavailable("injected fault".to_owned()));
+        if fault == Some(InjectedFault::FailBefore) {
             return failed();
         }
-        let done = call.await?;
-        self.state.lock().unwrap().events.extend(note(&done));
-        match wrong {
-            Some(Wrong::CutAfter) => self.go().await,
-            Some(Wrong::Done) => failed(),
-            _ => Ok(done),
+        let value = call.await?;
+        self.state.lock().unwrap().effects.extend(effect(&value));
+        match fault {
+            Some(InjectedFault::CancelAfter) => self.cancel().await,
+            Some(InjectedFault::FailAfter) => failed(),
+            _ => Ok(value),
         }
     }
 
-    async fn go<T>(&self) -> T {
-        self.cut.notify_one();
+    async fn cancel<T>(&self) -> T {
+        self.cancelled.notify_one();
         std::future::pending().await
     }
 }
 
-/// A store, one call of which goes wrong.
+/// A store in which the planned call fails.
 pub struct FaultyStore {
     pub real: Arc<dyn Store>,
-    pub faults: Arc<Faults>,
+    pub faults: Arc<FaultInjector>,
 }
 
-/// Gives a closure the type that [`Faults::around`] expects.
+/// Gives a closure the type that [`FaultInjector::around`] expects.
 fn effect<T, F: FnOnce(&T) -> Option<Effect>>(effect: F) -> F {
     effect
 }
 
-/// The effect of a port method, from its arguments and its result. A method without an arm has none.
+/// Returns the effect of a port method as a closure over its result. A method without an arm has no
+/// effect that the model needs.
 macro_rules! effect_of {
     (register $registration:ident $change:ident) => {{
         let id = $registration.verification_id;
@@ -146,25 +153,25 @@ macro_rules! effect_of {
         let (user, session) = ($user_id, $session.id);
         move |activation| match activation {
             Activation::Active(_) => Some(Effect::Activated { user, session }),
-            Activation::EmailTaken => Some(Effect::Wasted),
+            Activation::EmailTaken => Some(Effect::CodeConsumed),
             Activation::UsernameTaken | Activation::Spent => None,
         }
     }};
     (open_session $login:ident $change:ident) => {{
         let session = $login.session.id;
-        move |opened| opened.as_ref().map(|_| Effect::Opened { session })
+        move |opened| opened.as_ref().map(|_| Effect::SessionOpened { session })
     }};
     (update_user $update:ident $change:ident) => {{
         let verification = $update.email.as_ref().map(|(id, _)| *id);
         move |result| {
             matches!(result, UserUpdateResult::Updated(..))
-                .then_some(Effect::Changed { verification })
+                .then_some(Effect::Updated { verification })
         }
     }};
     (confirm_email $($arg:ident)*) => {
         |confirmation| match confirmation {
-            EmailConfirmation::Changed(_) => Some(Effect::Confirmed),
-            EmailConfirmation::EmailTaken => Some(Effect::Wasted),
+            EmailConfirmation::Changed(_) => Some(Effect::EmailConfirmed),
+            EmailConfirmation::EmailTaken => Some(Effect::CodeConsumed),
             EmailConfirmation::Spent => None,
         }
     };
@@ -173,46 +180,48 @@ macro_rules! effect_of {
         move |_| Some(Effect::ResetRequested(id))
     }};
     (reset_password $($arg:ident)*) => {
-        |reset| reset.as_ref().map(|_| Effect::Reset)
+        |reset| reset.as_ref().map(|_| Effect::PasswordReset)
     };
     (delete_user $($arg:ident)*) => {
         |deleted| deleted.as_ref().map(|_| Effect::Deleted)
     };
     (charge_guess $id:ident $($arg:ident)*) => {
-        move |charge| matches!(charge, GuessCharge::Charged(_)).then_some(Effect::Guessed($id))
+        move |charge| matches!(charge, GuessCharge::Charged(_)).then_some(Effect::GuessCharged($id))
     };
     (refund_guess $guess:ident) => {{
         let id = $guess.verification_id;
-        move |_| Some(Effect::Refunded(id))
+        move |_| Some(Effect::GuessRefunded(id))
     }};
     (resend $($arg:ident)*) => {
-        |result| (*result == ResendResult::Queued).then_some(Effect::Resent)
+        |result| (*result == ResendResult::Queued).then_some(Effect::CodeResent)
     };
     (refresh $($arg:ident)*) => {
         |session| session.as_ref().map(|_| Effect::Refreshed)
     };
     (end_session $id:ident $change:ident) => {{
-        let stolen = $change.event().kind == AuditKind::ReuseDetected;
-        move |ended| Some(if stolen { Effect::Stolen } else { Effect::Ended(ended.sessions) })
+        let reused = $change.event().kind == AuditKind::ReuseDetected;
+        move |ended| {
+            Some(if reused { Effect::ReuseDetected } else { Effect::SessionEnded(ended.sessions) })
+        }
     }};
     (end_all_sessions $($arg:ident)*) => {
-        |ended| Some(Effect::EndedAll(ended.sessions))
+        |ended| Some(Effect::AllSessionsEnded(ended.sessions))
     };
     (claim $($arg:ident)*) => {
         |claim| match claim {
-            OutboxClaim::Mail(mail) => Some(Effect::Claimed(mail.clone())),
+            OutboxClaim::Mail(mail) => Some(Effect::EmailClaimed(mail.clone())),
             OutboxClaim::Nothing | OutboxClaim::Idle(_) => None,
         }
     };
     (settle $($arg:ident)*) => {
-        |_| Some(Effect::Settled)
+        |_| Some(Effect::EmailSettled)
     };
     ($other:ident $($arg:ident)*) => {
         |_| None
     };
 }
 
-/// Implements a port so that any call of it may go wrong.
+/// Implements a port so that any of its calls may fail.
 macro_rules! faulty {
     ($port:ident { $(fn $method:ident($($arg:ident: $type:ty),*) -> $result:ty;)* }) => {
         #[async_trait]
@@ -225,7 +234,7 @@ macro_rules! faulty {
     };
 }
 
-/// Implements a port of which no call goes wrong.
+/// Implements a port whose calls never fail.
 macro_rules! reliable {
     ($port:ident { $(fn $method:ident($($arg:ident: $type:ty),*) -> $result:ty;)* }) => {
         #[async_trait]
@@ -261,39 +270,40 @@ impl ConnectionPools for FaultyStore {
     }
 }
 
-/// What becomes of a mail.
+/// Result of sending an email.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
+pub enum DeliveryResult {
     Sent,
-    NotNow,
-    Never,
-    /// It is sent, and the word of it is lost.
-    SentUnsaid,
+    TemporaryError,
+    PermanentError,
+    /// The email is sent, but a temporary error is reported.
+    SentWithError,
 }
 
-/// A mail that was sent.
+/// An email that was sent.
 #[derive(Debug, Clone)]
-pub struct Sent {
+pub struct SentEmail {
     pub id: Uuid,
     pub to: String,
     pub code: Option<String>,
 }
 
-/// A post office that treats mails in turn as it is told to.
+/// A mailer whose results are planned.
 #[derive(Default)]
-pub struct Post {
-    state: Mutex<(Vec<Fate>, usize)>,
-    sent: Mutex<Vec<Sent>>,
-    unsent: Mutex<Vec<(Uuid, Fate)>>,
+pub struct FaultyMailer {
+    /// Results in rotation, and the number of emails so far.
+    state: Mutex<(Vec<DeliveryResult>, usize)>,
+    sent: Mutex<Vec<SentEmail>>,
+    unsent: Mutex<Vec<(Uuid, DeliveryResult)>>,
 }
 
-impl Post {
-    pub fn plan(&self, fates: &[Fate]) {
-        *self.state.lock().unwrap() = (fates.to_vec(), 0);
+impl FaultyMailer {
+    pub fn plan(&self, results: &[DeliveryResult]) {
+        *self.state.lock().unwrap() = (results.to_vec(), 0);
     }
 
-    /// What was sent, and what was not, since the last look.
-    pub fn take(&self) -> (Vec<Sent>, Vec<(Uuid, Fate)>) {
+    /// Returns the emails that were sent and those that were not, since the last call.
+    pub fn take(&self) -> (Vec<SentEmail>, Vec<(Uuid, DeliveryResult)>) {
         (
             std::mem::take(&mut *self.sent.lock().unwrap()),
             std::mem::take(&mut *self.unsent.lock().unwrap()),
@@ -302,24 +312,26 @@ impl Post {
 }
 
 #[async_trait]
-impl Mailer for Post {
+impl Mailer for FaultyMailer {
     async fn send(&self, mail: &Mail) -> Result<(), SendError> {
-        let fate = {
+        let result = {
             let mut state = self.state.lock().unwrap();
-            let turn = state.1;
+            let number = state.1;
             state.1 += 1;
-            state.0.get(turn % state.0.len().max(1)).copied().unwrap_or(Fate::Sent)
+            state.0.get(number % state.0.len().max(1)).copied().unwrap_or(DeliveryResult::Sent)
         };
-        if matches!(fate, Fate::Sent | Fate::SentUnsaid) {
-            let sent = Sent { id: mail.id, to: mail.to.clone(), code: mail.code.clone() };
+        if matches!(result, DeliveryResult::Sent | DeliveryResult::SentWithError) {
+            let sent = SentEmail { id: mail.id, to: mail.to.clone(), code: mail.code.clone() };
             self.sent.lock().unwrap().push(sent);
         } else {
-            self.unsent.lock().unwrap().push((mail.id, fate));
+            self.unsent.lock().unwrap().push((mail.id, result));
         }
-        match fate {
-            Fate::Sent => Ok(()),
-            Fate::NotNow | Fate::SentUnsaid => Err(SendError::Temporary("not now".to_owned())),
-            Fate::Never => Err(SendError::Permanent("never".to_owned())),
+        match result {
+            DeliveryResult::Sent => Ok(()),
+            DeliveryResult::TemporaryError | DeliveryResult::SentWithError => {
+                Err(SendError::Temporary("not now".to_owned()))
+            }
+            DeliveryResult::PermanentError => Err(SendError::Permanent("never".to_owned())),
         }
     }
 }

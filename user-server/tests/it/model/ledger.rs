@@ -1,33 +1,32 @@
-//! The model: what has to be true, in plain words and without a database. It is told what was asked
-//! and what was done, and says what may come of it.
+//! The model: the state that the service must have, without a database. The outcomes that a request
+//! may have follow from it.
 
 use std::collections::BTreeMap;
 
 use user_server::domain::{Purpose, Timestamp};
 use uuid::Uuid;
 
-use super::story::{ADDRESSES, NAMES};
+use super::values::{ADDRESSES, NAMES, NthLast};
 
 pub const SECOND: i64 = 1000;
 pub const HOUR: i64 = 3600 * SECOND;
 pub const DAY: i64 = 24 * HOUR;
-/// Wrong guesses that end a code.
+/// Wrong guesses that invalidate a code.
 const GUESSES: u32 = 5;
 pub const CODE_LIFE: i64 = 900 * SECOND;
 const ACCESS_LIFE: i64 = 900 * SECOND;
 const SESSION_IDLE: i64 = 30 * DAY;
 const SESSION_LIFE: i64 = 90 * DAY;
 
-/// An account.
 #[derive(Debug, Clone)]
-pub struct User {
+pub struct Account {
     pub name: usize,
     pub address: usize,
     pub password: usize,
     pub credentials: i64,
 }
 
-/// A session, ended or not.
+/// A session, live or ended.
 #[derive(Debug, Clone)]
 pub struct Session {
     pub user: Uuid,
@@ -35,11 +34,11 @@ pub struct Session {
     pub opened: i64,
     pub rotated: i64,
     pub ended: bool,
-    /// The refresh tokens that were handed out, by their number: never two of one number.
-    pub refresh: BTreeMap<u32, String>,
+    /// Refresh tokens that replies contained, by counter: each counter has one token.
+    pub refresh_tokens: BTreeMap<u32, String>,
 }
 
-/// What a code verifies.
+/// A registration, a change of address or a password reset, which a code completes.
 #[derive(Debug, Clone)]
 pub struct Verification {
     pub id: Uuid,
@@ -49,106 +48,114 @@ pub struct Verification {
     pub password: usize,
     pub user: Option<Uuid>,
     pub created: i64,
-    /// Nobody's or somebody's address: nothing is the right code.
+    /// No code is right: the address has no account to reset, or has one already.
     pub dead: bool,
-    /// The address was an account's at some time since, which its owner may have been told instead.
+    /// The address has belonged to an account since then, and its owner may have received a notice
+    /// instead of the code.
     pub was_known: bool,
-    /// Neither used, nor voided, nor erased.
+    /// Not used, voided or deleted.
     pub open: bool,
-    pub issued: Option<Issued>,
+    pub issued: Option<IssuedCode>,
 }
 
-/// A code that a mail was made for.
+/// A code for which an email was created.
 #[derive(Debug, Clone)]
-pub struct Issued {
+pub struct IssuedCode {
     pub generation: u32,
     pub text: String,
     pub at: i64,
     pub guesses: u32,
 }
 
-/// What a guess is.
+/// Judgement of a guess at a code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Look {
+pub enum GuessVerdict {
     Right,
     Wrong,
-    /// There is no such code, or no more.
+    /// The code does not exist, or no longer.
     Closed,
     NotIssued,
-    /// Its owner may have been told instead: right perhaps, or never.
-    Perhaps,
-    /// Never right, and nothing else is known of it.
+    /// The guess is right, unless the owner of the address received a notice instead.
+    RightOrDead,
+    /// No guess can be right, and the code may or may not have expired.
     Dead,
 }
 
-/// An access token that was handed out.
+impl GuessVerdict {
+    pub fn may_succeed(self) -> bool {
+        matches!(self, Self::Right | Self::RightOrDead)
+    }
+}
+
+/// An access token that a reply contained.
 #[derive(Debug, Clone)]
-pub struct Access {
+pub struct AccessToken {
     pub text: String,
     pub user: Uuid,
     pub session: Uuid,
     pub expires: i64,
 }
 
-/// A refresh token that was handed out.
+/// A refresh token that a reply contained.
 #[derive(Debug, Clone)]
-pub struct Refresh {
+pub struct RefreshToken {
     pub text: String,
     pub session: Uuid,
     pub counter: u32,
     pub expires: i64,
 }
 
-/// What a token is worth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Worth {
-    Good,
+pub enum TokenState {
+    Valid,
     Expired,
+    /// The session or the account has ended.
     Ended,
 }
 
+/// Expected state of the service. Times are in milliseconds.
 #[derive(Default)]
 pub struct Ledger {
-    pub users: BTreeMap<Uuid, User>,
+    pub accounts: BTreeMap<Uuid, Account>,
     pub sessions: BTreeMap<Uuid, Session>,
     pub verifications: Vec<Verification>,
-    pub access: Vec<Access>,
-    pub refresh: Vec<Refresh>,
+    pub access_tokens: Vec<AccessToken>,
+    pub refresh_tokens: Vec<RefreshToken>,
 }
 
-/// The last but so many; round and round where there are fewer.
-pub fn nth_last<'a, T>(
+/// Returns the item at a position from the end, modulo the number of items.
+pub fn nth_last_of<'a, T>(
     all: impl DoubleEndedIterator<Item = &'a T> + Clone,
-    ago: usize,
+    nth_last: NthLast,
 ) -> Option<&'a T> {
     let count = all.clone().count();
-    all.rev().nth(ago % count.max(1))
+    all.rev().nth(nth_last % count.max(1))
 }
 
-/// The moment at which a time counted in whole seconds is over.
+/// Rounds a time down to whole seconds, in which tokens expire.
 fn whole_seconds(millis: i64) -> i64 {
     millis / SECOND * SECOND
 }
 
 impl Ledger {
-    pub fn by_name(&self, name: usize) -> Option<(Uuid, &User)> {
-        let same = |user: &User| NAMES[user.name].1 == NAMES[name].1;
-        self.users.iter().find(|(_, user)| same(user)).map(|(id, user)| (*id, user))
+    pub fn account_by_name(&self, name: usize) -> Option<(Uuid, &Account)> {
+        let same = |account: &Account| NAMES[account.name].1 == NAMES[name].1;
+        self.accounts.iter().find(|(_, account)| same(account)).map(|(id, account)| (*id, account))
     }
 
-    pub fn by_address(&self, address: usize) -> Option<(Uuid, &User)> {
-        let same = |user: &User| ADDRESSES[user.address].key == ADDRESSES[address].key;
-        self.users.iter().find(|(_, user)| same(user)).map(|(id, user)| (*id, user))
+    pub fn account_by_address(&self, address: usize) -> Option<(Uuid, &Account)> {
+        let same = |account: &Account| ADDRESSES[account.address].key == ADDRESSES[address].key;
+        self.accounts.iter().find(|(_, account)| same(account)).map(|(id, account)| (*id, account))
     }
 
-    /// Whether somebody other than `but` has this name.
-    pub fn name_taken(&self, name: usize, but: Option<Uuid>) -> bool {
-        self.by_name(name).is_some_and(|(id, _)| Some(id) != but)
+    /// Returns `true` if an account other than `except` has this name.
+    pub fn name_taken(&self, name: usize, except: Option<Uuid>) -> bool {
+        self.account_by_name(name).is_some_and(|(id, _)| Some(id) != except)
     }
 
-    /// Whether somebody other than `but` has this address.
-    pub fn address_taken(&self, address: usize, but: Option<Uuid>) -> bool {
-        self.by_address(address).is_some_and(|(id, _)| Some(id) != but)
+    /// Returns `true` if an account other than `except` has this address.
+    pub fn address_taken(&self, address: usize, except: Option<Uuid>) -> bool {
+        self.account_by_address(address).is_some_and(|(id, _)| Some(id) != except)
     }
 
     pub fn verification(&self, id: Uuid) -> Option<&Verification> {
@@ -159,42 +166,53 @@ impl Ledger {
         self.verifications
             .iter_mut()
             .find(|verification| verification.id == id)
-            .expect("a verification that was asked for")
+            .expect("a verification that was requested")
     }
 
-    /// The verification of so long ago for a purpose: of those that were mailed and are open,
-    /// unless it is longer ago, or of any purpose, where it is very long.
-    pub fn pick(&self, ago: usize, purpose: Purpose) -> Option<&Verification> {
+    /// Returns a verification for `purpose`: for a low position an open one with a code, otherwise
+    /// any; for the highest position, of any purpose.
+    pub fn select_verification(
+        &self,
+        nth_last: NthLast,
+        purpose: Purpose,
+    ) -> Option<&Verification> {
+        let of_purpose = |v: &&Verification| nth_last > 6 || v.purpose == purpose;
         let open = |v: &&Verification| v.purpose == purpose && v.open && v.issued.is_some();
-        let of_purpose = |v: &&Verification| v.purpose == purpose;
-        match ago {
-            0..3 => nth_last(self.verifications.iter().filter(open), ago),
+        match nth_last {
+            0..3 => nth_last_of(self.verifications.iter().filter(open), nth_last),
             _ => None,
         }
-        .or_else(|| nth_last(self.verifications.iter().filter(|v| ago > 6 || of_purpose(v)), ago))
+        .or_else(|| nth_last_of(self.verifications.iter().filter(of_purpose), nth_last))
     }
 
-    /// The access token of so long ago: of those that are good, unless it is longer ago.
-    pub fn pick_access(&self, ago: usize, user: Option<Uuid>, now: i64) -> Option<Access> {
-        let meant = |token: &&Access| user.is_none_or(|user| token.user == user);
-        let good = |token: &&Access| meant(token) && self.worth(token, now) == Worth::Good;
-        match ago {
-            0..4 => nth_last(self.access.iter().filter(good), ago),
+    /// Returns an access token: for a low position a valid one, of `user` if given; otherwise any.
+    pub fn select_access_token(
+        &self,
+        nth_last: NthLast,
+        user: Option<Uuid>,
+        now: i64,
+    ) -> Option<AccessToken> {
+        let of_user = |token: &&AccessToken| user.is_none_or(|user| token.user == user);
+        let valid = |token: &&AccessToken| {
+            of_user(token) && self.token_state(token, now) == TokenState::Valid
+        };
+        match nth_last {
+            0..4 => nth_last_of(self.access_tokens.iter().filter(valid), nth_last),
             _ => None,
         }
-        .or_else(|| nth_last(self.access.iter(), ago))
+        .or_else(|| nth_last_of(self.access_tokens.iter(), nth_last))
         .cloned()
     }
 
-    /// Writes a verification down.
-    pub fn wait_for_code(
+    /// Records a verification that was stored.
+    pub fn add_verification(
         &mut self,
         id: Uuid,
         purpose: Purpose,
         address: usize,
         now: i64,
     ) -> &mut Verification {
-        let known = self.by_address(address).map(|(id, _)| id);
+        let known = self.account_by_address(address).map(|(id, _)| id);
         let dead = (purpose == Purpose::PasswordReset) == known.is_none();
         let user = known.filter(|_| purpose == Purpose::PasswordReset);
         self.verifications.push(Verification {
@@ -213,58 +231,59 @@ impl Ledger {
         self.verification_mut(id)
     }
 
-    /// What a guess at a code would be.
-    pub fn look(
+    /// Judges a guess at a code.
+    pub fn judge(
         &self,
         id: Uuid,
         purpose: Purpose,
         user: Option<Uuid>,
         text: &str,
         now: i64,
-    ) -> Look {
+    ) -> GuessVerdict {
         let found = self.verification(id).filter(|v| v.open && v.purpose == purpose);
         let Some(verification) = found.filter(|v| user.is_none() || v.user == user) else {
-            return Look::Closed;
+            return GuessVerdict::Closed;
         };
         if verification.dead {
-            return Look::Dead;
+            return GuessVerdict::Dead;
         }
         let Some(issued) = &verification.issued else {
-            return if verification.was_known { Look::Dead } else { Look::NotIssued };
+            return if verification.was_known {
+                GuessVerdict::Dead
+            } else {
+                GuessVerdict::NotIssued
+            };
         };
         let live = now < issued.at + CODE_LIFE && issued.guesses < GUESSES;
         match (verification.was_known, live, issued.text == text) {
-            (false, false, _) => Look::Closed,
-            (false, true, true) => Look::Right,
-            (false, true, false) => Look::Wrong,
-            (true, true, true) => Look::Perhaps,
-            (true, ..) => Look::Dead,
+            (false, false, _) => GuessVerdict::Closed,
+            (false, true, true) => GuessVerdict::Right,
+            (false, true, false) => GuessVerdict::Wrong,
+            (true, true, true) => GuessVerdict::RightOrDead,
+            (true, ..) => GuessVerdict::Dead,
         }
     }
 
-    /// Takes in that a mail was made for a verification, and so a code.
-    pub fn issue(&mut self, id: Uuid, generation: u32, text: String, now: i64) {
+    /// Records the code of an email.
+    pub fn record_code(&mut self, id: Uuid, generation: u32, text: String, now: i64) {
         let verification = self.verification_mut(id);
-        assert!(verification.open, "a mail without its row: {verification:?}");
-        assert!(
-            !verification.dead,
-            "a code for an address that is not the asker's: {verification:?}"
-        );
+        assert!(verification.open, "an email without its row: {verification:?}");
+        assert!(!verification.dead, "an email for a dead row: {verification:?}");
         let mut guesses = 0;
         if let Some(before) = &verification.issued {
-            let lives = now < before.at + CODE_LIFE && before.guesses < GUESSES;
+            let live = now < before.at + CODE_LIFE && before.guesses < GUESSES;
             if before.generation == generation {
                 guesses = before.guesses;
-                assert_eq!(before.text, text, "one code of one number");
+                assert_eq!(before.text, text, "two codes of one generation");
             } else {
-                assert!(generation > before.generation, "codes are numbered forth");
-                assert!(!lives, "new guesses while the code before lives: {before:?}");
+                assert!(generation > before.generation, "generations increase");
+                assert!(!live, "new guesses while the previous code is live: {before:?}");
             }
         }
-        verification.issued = Some(Issued { generation, text, at: now, guesses });
+        verification.issued = Some(IssuedCode { generation, text, at: now, guesses });
     }
 
-    /// Takes in that an address is an account's from now.
+    /// Records that an address belongs to an account from now on.
     fn address_known(&mut self, address: usize) {
         for verification in &mut self.verifications {
             let same = ADDRESSES[verification.address].key == ADDRESSES[address].key;
@@ -286,106 +305,109 @@ impl Ledger {
         verification.open = false;
         let verification = verification.clone();
         let name = name.or(verification.name).expect("a registration has a name");
-        assert!(!self.name_taken(name, None), "two with one name");
-        assert!(!self.address_taken(verification.address, None), "two with one address");
+        assert!(!self.name_taken(name, None), "two accounts with one name");
+        assert!(!self.address_taken(verification.address, None), "two accounts with one address");
         let (address, password) = (verification.address, verification.password);
-        assert!(
-            self.users.insert(user, User { name, address, password, credentials: 1 }).is_none()
-        );
+        let account = Account { name, address, password, credentials: 1 };
+        assert!(self.accounts.insert(user, account).is_none());
         self.address_known(address);
-        self.open(session, user, now);
+        self.open_session(session, user, now);
     }
 
-    pub fn open(&mut self, session: Uuid, user: Uuid, now: i64) {
+    pub fn open_session(&mut self, session: Uuid, user: Uuid, now: i64) {
         let new = Session {
             user,
             counter: 0,
             opened: now,
             rotated: now,
             ended: false,
-            refresh: BTreeMap::new(),
+            refresh_tokens: BTreeMap::new(),
         };
-        assert!(self.sessions.insert(session, new).is_none(), "a session of another's id");
+        assert!(self.sessions.insert(session, new).is_none(), "two sessions with one id");
     }
 
-    /// The sessions of a user that live.
-    pub fn living(&self, user: Uuid) -> Vec<Uuid> {
-        let lives = |session: &Session| session.user == user && !session.ended;
-        self.sessions.iter().filter(|(_, session)| lives(session)).map(|(id, _)| *id).collect()
+    pub fn live_sessions(&self, user: Uuid) -> Vec<Uuid> {
+        let live = |session: &Session| session.user == user && !session.ended;
+        self.sessions.iter().filter(|(_, session)| live(session)).map(|(id, _)| *id).collect()
     }
 
-    pub fn end(&mut self, session: Uuid) {
+    pub fn end_session(&mut self, session: Uuid) {
         if let Some(session) = self.sessions.get_mut(&session) {
             session.ended = true;
         }
     }
 
-    pub fn end_all(&mut self, user: Uuid, but: Option<Uuid>) {
-        for session in self.living(user).into_iter().filter(|id| Some(*id) != but) {
-            self.end(session);
+    /// Ends the sessions of a user except one.
+    pub fn end_all_sessions(&mut self, user: Uuid, except: Option<Uuid>) {
+        for session in self.live_sessions(user).into_iter().filter(|id| Some(*id) != except) {
+            self.end_session(session);
         }
     }
 
-    /// Voids the open codes of a user, or those for one purpose.
-    pub fn void(&mut self, user: Uuid, purpose: Option<Purpose>) {
+    /// Voids the open codes of a user, or only those for one purpose.
+    pub fn void_codes(&mut self, user: Uuid, purpose: Option<Purpose>) {
         for verification in &mut self.verifications {
-            let meant = purpose.is_none_or(|purpose| verification.purpose == purpose);
-            if verification.user == Some(user) && meant {
+            let matches = purpose.is_none_or(|purpose| verification.purpose == purpose);
+            if verification.user == Some(user) && matches {
                 verification.open = false;
             }
         }
     }
 
-    pub fn set_password(&mut self, user: Uuid, password: usize, stays: Option<Uuid>) {
-        let account = self.users.get_mut(&user).expect("an account");
+    /// Changes a password, which ends the other sessions and voids the open codes.
+    pub fn set_password(&mut self, user: Uuid, password: usize, session: Option<Uuid>) {
+        let account = self.accounts.get_mut(&user).expect("an account");
         account.password = password;
         account.credentials += 1;
-        self.end_all(user, stays);
-        self.void(user, None);
+        self.end_all_sessions(user, session);
+        self.void_codes(user, None);
     }
 
     pub fn set_address(&mut self, user: Uuid, address: usize) {
-        assert!(!self.address_taken(address, Some(user)), "two with one address");
-        self.users.get_mut(&user).expect("an account").address = address;
-        self.void(user, None);
+        assert!(!self.address_taken(address, Some(user)), "two accounts with one address");
+        self.accounts.get_mut(&user).expect("an account").address = address;
+        self.void_codes(user, None);
         self.address_known(address);
     }
 
-    pub fn delete(&mut self, user: Uuid) {
-        self.end_all(user, None);
-        self.void(user, None);
-        self.users.remove(&user);
+    pub fn delete_account(&mut self, user: Uuid) {
+        self.end_all_sessions(user, None);
+        self.void_codes(user, None);
+        self.accounts.remove(&user);
     }
 
-    /// Takes in a grant: the tokens of a session as it is now.
-    pub fn grant(&mut self, session: Uuid, access: &str, refresh: &str, now: i64) {
+    /// Records the tokens of a reply, which belong to the current counter of the session.
+    pub fn record_tokens(&mut self, session: Uuid, access: &str, refresh: &str, now: i64) {
         let Session { user, counter, opened, rotated, .. } = self.sessions[&session];
         let end = opened + SESSION_LIFE;
         let expires = whole_seconds((now + ACCESS_LIFE).min(end));
-        self.access.push(Access { text: access.to_owned(), user, session, expires });
+        self.access_tokens.push(AccessToken { text: access.to_owned(), user, session, expires });
         let expires = whole_seconds((rotated + SESSION_IDLE).min(end));
-        let handed_out = &mut self.sessions.get_mut(&session).expect("a session").refresh;
-        let same = handed_out.entry(counter).or_insert_with(|| refresh.to_owned());
+        let issued = &mut self.sessions.get_mut(&session).expect("a session").refresh_tokens;
+        let same = issued.entry(counter).or_insert_with(|| refresh.to_owned());
         assert_eq!(same, refresh, "two live successors of one refresh token");
-        self.refresh.push(Refresh { text: refresh.to_owned(), session, counter, expires });
+        let text = refresh.to_owned();
+        self.refresh_tokens.push(RefreshToken { text, session, counter, expires });
     }
 
-    /// What an access token is worth at a moment.
-    pub fn worth(&self, token: &Access, now: i64) -> Worth {
+    pub fn token_state(&self, token: &AccessToken, now: i64) -> TokenState {
         if whole_seconds(now) >= token.expires {
-            return Worth::Expired;
+            return TokenState::Expired;
         }
-        let lives = self.sessions.get(&token.session).is_some_and(|session| !session.ended);
-        if lives && self.users.contains_key(&token.user) { Worth::Good } else { Worth::Ended }
+        let live = self.sessions.get(&token.session).is_some_and(|session| !session.ended);
+        if live && self.accounts.contains_key(&token.user) {
+            TokenState::Valid
+        } else {
+            TokenState::Ended
+        }
     }
 
-    /// Takes in that what is past its retention was erased.
+    /// Records that the rows whose retention has ended were deleted.
     pub fn sweep(&mut self, now: i64) {
         for verification in &mut self.verifications {
             let expired =
                 verification.issued.as_ref().is_none_or(|issued| issued.at + CODE_LIFE < now - DAY);
-            // Of one whose owner may have been told instead, it is not known how long its code
-            // lives.
+            // If the owner may have received a notice instead, the end of the code is not known.
             if verification.created < now - DAY
                 && expired
                 && !verification.was_known
@@ -402,7 +424,7 @@ impl Ledger {
     }
 }
 
-/// A moment as the model counts.
-pub fn millis(moment: Timestamp) -> i64 {
-    moment.0
+/// Returns a timestamp in milliseconds.
+pub fn millis(timestamp: Timestamp) -> i64 {
+    timestamp.0
 }

@@ -1,4 +1,4 @@
-//! Two nodes on one database, with faults between, and what is looked at after each step.
+//! Two nodes on one database, with injected faults, and the checks after each step.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -14,7 +14,8 @@ use user_proto::{
 use user_server::cache::LocalCache;
 use user_server::config::Config;
 use user_server::domain::{
-    ClaimedMail, Clock, CodeGenerator, LoginKey, MailKind, Notice, Retention, ShiftedClock, Store,
+    ClaimedMail, Clock, CodeGenerator, LoginKey, MailKind, Notice, Purpose, Retention,
+    ShiftedClock, Store,
 };
 use user_server::handler::Peer;
 use user_server::keys::KeyRing;
@@ -26,54 +27,58 @@ use user_server::service::{CachePorts, ServiceCore};
 use user_server::tcp;
 use uuid::Uuid;
 
-use super::budgets::{Attempts, Budgets};
-use super::faults::{Effect, Fate, Faults, FaultyStore, Post, Sent, Wrong};
-use super::ledger::{DAY, HOUR, Ledger, Worth, millis};
-use super::story::{ADDRESSES, NAMES, NETWORKS, Step};
+use super::budgets::{Attempts, EmailBudgets};
+use super::expectations::refusals_of_token;
+use super::faults::{
+    DeliveryResult, Effect, FaultInjector, FaultyMailer, FaultyStore, PlannedFault, SentEmail,
+};
+use super::ledger::{DAY, HOUR, Ledger, TokenState, Verification, millis};
+use super::scenario::Step;
+use super::values::{ADDRESSES, NAMES, NETWORKS};
 use crate::support::config;
 
-const SECRET: &str = "a secret of a story, 32 bytes long";
-/// Tokens that are looked at after each step.
-const WATCHED: usize = 4;
-/// Steps between two looks at all that is stored.
+const SECRET: &str = "a secret of a scenario, 32 bytes";
+/// Number of access tokens that are checked after each step.
+const CHECKED_TOKENS: usize = 4;
+/// Number of steps between two inspections of the whole database.
 const INSPECT_EVERY: usize = 10;
 
-/// A node, without sockets.
+/// A node without sockets.
 struct Node {
-    parts: ServiceCore,
+    core: ServiceCore,
     worker: Worker,
 }
 
-/// Where, and for whom, something is asked, and what goes wrong.
+/// Node that receives a request, network of the end user, and fault of a call to the store.
 #[derive(Debug, Clone, Copy)]
-pub struct At {
+pub struct CallContext {
     pub node: usize,
     pub network: Option<usize>,
-    pub wrong: Option<(u8, Wrong)>,
+    pub fault: Option<PlannedFault>,
 }
 
-/// What came of a request.
-pub struct Answered<R> {
-    /// The reply, or the refusal; none where the outcome is unknown to who asked.
-    pub answer: Option<Result<R, ErrorCode>>,
-    /// What was truly done.
-    pub events: Vec<Effect>,
-    /// Whether something went wrong.
-    pub wrong: bool,
+/// Result of a request.
+pub struct CallResult<R> {
+    /// The reply or the refusal; `None` if the client does not learn the outcome.
+    pub outcome: Option<Result<R, ErrorCode>>,
+    pub effects: Vec<Effect>,
+    /// The planned fault occurred.
+    pub faulted: bool,
 }
 
-impl<R> Answered<R> {
-    /// The reply. A refusal has to be one of those that may come, and a reply one that may.
-    pub fn expect(self, may: bool, refusals: &[ErrorCode]) -> Option<R> {
-        match self.answer {
+impl<R> CallResult<R> {
+    /// Returns the reply. Asserts that success is `allowed`, or that the refusal is one of
+    /// `refusals`.
+    pub fn expect(self, allowed: bool, refusals: &[ErrorCode]) -> Option<R> {
+        match self.outcome {
             Some(Ok(reply)) => {
-                assert!(may, "it was done, and should have been refused with one of {refusals:?}");
+                assert!(allowed, "succeeded, expected one of {refusals:?}");
                 Some(reply)
             }
             Some(Err(code)) => {
                 assert!(
                     refusals.contains(&code),
-                    "refused with {code:?}, not one of {refusals:?}; done otherwise: {may}"
+                    "refused with {code:?}, expected one of {refusals:?} or success: {allowed}"
                 );
                 None
             }
@@ -82,40 +87,51 @@ impl<R> Answered<R> {
     }
 }
 
+/// The nodes, everything that they share, and the model of them.
 pub struct World {
     pub ledger: Ledger,
     pub attempts: Attempts,
-    /// Codes as people got them: what they verify, and their text.
+    /// Codes that users received, with their verifications.
     pub inbox: Vec<(Uuid, String)>,
-    /// Notices that somebody is owed: what of, the mailbox, and the mail that was made for it.
-    notices: Vec<(Notice, String, Option<Uuid>)>,
-    told: BTreeMap<String, i64>,
-    mails: BTreeMap<Uuid, ClaimedMail>,
-    arrived: Vec<Uuid>,
-    budgets: Budgets,
+    notices: Vec<ExpectedNotice>,
+    /// Time of the last notice that an account exists, by budget of the address.
+    already_registered: BTreeMap<String, i64>,
+    /// Emails that a worker has claimed.
+    emails: BTreeMap<Uuid, ClaimedMail>,
+    /// Emails that were delivered, refused permanently, or given up after a day.
+    finished: Vec<Uuid>,
+    email_budgets: EmailBudgets,
     clock: Arc<ShiftedClock>,
-    faults: Arc<Faults>,
-    post: Arc<Post>,
+    faults: Arc<FaultInjector>,
+    mailer: Arc<FaultyMailer>,
     otp: Otp,
     config: Config,
     keys: Arc<KeyRing>,
-    real: Arc<dyn Store>,
+    /// The store without faults.
+    store: Arc<dyn Store>,
     cache: CachePorts,
     nodes: Vec<Node>,
     steps: usize,
 }
 
+/// A notice that a change causes.
+struct ExpectedNotice {
+    notice: Notice,
+    mailbox: String,
+    /// The email that contains it, once a worker has claimed it.
+    email: Option<Uuid>,
+}
+
 impl World {
-    pub async fn new(real: Arc<dyn Store>, folder: &std::path::Path) -> Self {
+    pub async fn new(store: Arc<dyn Store>, folder: &std::path::Path) -> Self {
         let mut config = config(folder, &[("JWTSECRETKEY", SECRET)]);
-        // Only who reads the environment holds it to the floor; a story hashes often, and its
-        // secrets are none.
+        // Below the minimum that the environment accepts, since a scenario hashes often.
         config.hash_cost = HashCost { memory_kib: 8, passes: 1, lanes: 1 };
         config.hash_pool = HashPoolSize { permits: 1, queue: 16 };
         let clock = Arc::new(ShiftedClock::default());
         clock.hold();
         let keys = Arc::new(config.keys().unwrap());
-        // One for both nodes, as Redis is.
+        // Shared by both nodes, like Redis.
         let records = LocalCache::new(100, config.tokens.access_life, Arc::default());
         let cache = CachePorts::single_node(Arc::new(records));
         let mut world = Self {
@@ -123,17 +139,17 @@ impl World {
             attempts: Attempts::default(),
             inbox: Vec::new(),
             notices: Vec::new(),
-            told: BTreeMap::new(),
-            mails: BTreeMap::new(),
-            arrived: Vec::new(),
-            budgets: Budgets::default(),
+            already_registered: BTreeMap::new(),
+            emails: BTreeMap::new(),
+            finished: Vec::new(),
+            email_budgets: EmailBudgets::default(),
             faults: Arc::default(),
-            post: Arc::default(),
-            otp: Otp::new(real.clone(), clock.clone(), keys.clone(), config.code_life),
+            mailer: Arc::default(),
+            otp: Otp::new(store.clone(), clock.clone(), keys.clone(), config.code_life),
             clock,
             config,
             keys,
-            real,
+            store,
             cache,
             nodes: Vec::new(),
             steps: 0,
@@ -147,24 +163,24 @@ impl World {
 
     async fn node(&self) -> Node {
         let store: Arc<dyn Store> =
-            Arc::new(FaultyStore { real: self.real.clone(), faults: self.faults.clone() });
+            Arc::new(FaultyStore { real: self.store.clone(), faults: self.faults.clone() });
         let clock: Arc<dyn Clock> = self.clock.clone();
         let metrics = Arc::new(Metrics::new(tcp::request_labels(), clock.now()));
-        let parts =
+        let core =
             ServiceCore::assemble(&self.config, &clock, &self.keys, &store, &self.cache, &metrics)
                 .unwrap();
         let codes =
             Otp::new(store.clone(), clock.clone(), self.keys.clone(), self.config.code_life);
         let worker = Worker {
             outbox: store.clone(),
-            mailer: self.post.clone(),
+            mailer: self.mailer.clone(),
             codes: Arc::new(codes),
             clock: clock.clone(),
             wakeup: MailWakeup::default(),
             metrics: metrics.emails.clone(),
         };
-        let node = Node { parts, worker };
-        node.parts.revocations.load(&*self.real, clock.now()).await.unwrap();
+        let node = Node { core, worker };
+        node.core.revocations.load(&*self.store, clock.now()).await.unwrap();
         node
     }
 
@@ -172,17 +188,18 @@ impl World {
         millis(self.clock.now())
     }
 
-    /// Takes a step, and looks at everything after it.
+    /// Runs a step, and then compares the service with the model.
     pub async fn step(&mut self, step: &Step) {
         match step {
-            Step::Ask { node, network, ask, wrong } => {
-                self.ask(At { node: *node, network: *network, wrong: *wrong }, *ask).await;
-                if wrong.is_none() {
-                    // What a node itself has ended, it knows at once.
+            Step::Request { node, network, request, fault } => {
+                let call = CallContext { node: *node, network: *network, fault: *fault };
+                request.run(self, call).await;
+                if fault.is_none() {
+                    // A node applies the revocations of its own requests at once.
                     self.check_tokens(*node).await;
                 }
             }
-            Step::Deliver { node, fates, wrong } => self.deliver(*node, fates, *wrong).await,
+            Step::Deliver { node, results, fault } => self.deliver(*node, results, *fault).await,
             Step::Wait(seconds) => self.clock.advance(Duration::from_secs(*seconds)),
             Step::Sweep => self.sweep().await,
             Step::Restart { node } => self.nodes[*node] = self.node().await,
@@ -194,10 +211,10 @@ impl World {
         }
     }
 
-    /// Looks at all that is stored, as an operator does.
+    /// Runs the checks of `fsck` on the whole database.
     async fn inspect(&self) {
         let bounds = user_server::admin::bounds(self.config.code_life);
-        for invariant in self.real.inspect(&bounds, self.clock.now()).await.unwrap() {
+        for invariant in self.store.inspect(&bounds, self.clock.now()).await.unwrap() {
             assert_eq!(invariant.violations, 0, "{invariant}");
         }
     }
@@ -211,170 +228,184 @@ impl World {
             session_idle: self.config.tokens.session_idle,
             session_life: self.config.tokens.session_life,
         };
-        self.real.sweep(&retention, self.clock.now()).await.unwrap();
+        self.store.sweep(&retention, self.clock.now()).await.unwrap();
         self.ledger.sweep(self.now());
     }
 
-    /// Asks a node as its connections do, by the bytes of a frame.
-    pub async fn call<M: RequestMessage>(&mut self, at: At, request: M) -> Answered<M::Reply> {
-        self.faults.plan(at.wrong);
+    /// Sends a request to a node in the form in which its connections do, the bytes of a frame.
+    pub async fn call<M: RequestMessage>(
+        &mut self,
+        call: CallContext,
+        request: M,
+    ) -> CallResult<M::Reply> {
+        self.faults.plan(call.fault);
         let client_address =
-            at.network.map(|network| NETWORKS[network].parse::<IpAddr>().unwrap().into());
+            call.network.map(|network| NETWORKS[network].parse::<IpAddr>().unwrap().into());
         let common = Common { client_address, deadline_ms: Some(30_000), ..Common::default() };
         let mut out = BytesMut::new();
         user_proto::encode_with(1, &request, &common, &mut out).unwrap();
-        let (asked, _) = frame::split(&out).unwrap().unwrap();
-        let (asked, common) = Request::decode(asked.kind, asked.body).unwrap();
+        let (sent, _) = frame::split(&out).unwrap().unwrap();
+        let (decoded, common) = Request::decode(sent.kind, sent.body).unwrap();
         let peer = Peer { ip: [127, 0, 0, 1].into(), trusted: true };
-        let handler = &self.nodes[at.node].parts.handler;
+        let handler = &self.nodes[call.node].core.handler;
         let reply = tokio::select! {
             biased;
-            () = self.faults.cut.notified() => None,
-            reply = handler.answer(asked, &common, &peer, Instant::now(), CancellationToken::new()) => Some(reply),
+            () = self.faults.cancelled.notified() => None,
+            reply = handler.answer(
+                decoded, &common, &peer, Instant::now(), CancellationToken::new(),
+            ) => Some(reply),
         };
-        let (events, wrong) = self.faults.take();
-        super::tally(std::any::type_name::<M>(), reply.as_ref());
-        let answer = match reply {
-            Some(Reply::ErrorReply(error)) if wrong && error.code == ErrorCode::UNAVAILABLE => None,
+        let (effects, faulted) = self.faults.take();
+        super::count_outcome(M::NAME, reply.as_ref());
+        let outcome = match reply {
+            Some(Reply::ErrorReply(error)) if faulted && error.code == ErrorCode::UNAVAILABLE => {
+                None
+            }
             Some(Reply::ErrorReply(error)) => Some(Err(error.code)),
             Some(reply) => {
                 let mut out = BytesMut::new();
                 reply.encode(1, &mut out).unwrap();
-                let (answered, _) = frame::split(&out).unwrap().unwrap();
-                assert_eq!(answered.kind, M::Reply::TYPE);
-                Some(Ok(M::Reply::decode_owned(answered.body).unwrap()))
+                let (received, _) = frame::split(&out).unwrap().unwrap();
+                assert_eq!(received.kind, M::Reply::TYPE);
+                Some(Ok(M::Reply::decode_owned(received.body).unwrap()))
             }
             None => None,
         };
-        Answered { answer, events, wrong }
+        CallResult { outcome, effects, faulted }
     }
 
-    /// Somebody is owed a notice.
-    pub fn owe(&mut self, notice: Notice, address: usize) {
-        self.notices.push((notice, ADDRESSES[address].mailbox.to_owned(), None));
+    /// Records that a notice must be sent to an address.
+    pub fn expect_notice(&mut self, notice: Notice, address: usize) {
+        let mailbox = ADDRESSES[address].mailbox.to_owned();
+        self.notices.push(ExpectedNotice { notice, mailbox, email: None });
     }
 
-    async fn deliver(&mut self, node: usize, fates: &[Fate], wrong: Option<(u8, Wrong)>) {
-        self.faults.plan(wrong);
-        self.post.plan(fates);
+    async fn deliver(
+        &mut self,
+        node: usize,
+        results: &[DeliveryResult],
+        fault: Option<PlannedFault>,
+    ) {
+        self.faults.plan(fault);
+        self.mailer.plan(results);
         let stop = CancellationToken::new();
         let done = tokio::select! {
             biased;
-            () = self.faults.cut.notified() => None,
+            () = self.faults.cancelled.notified() => None,
             done = self.nodes[node].worker.step(&stop) => Some(done),
         };
-        let (events, wrong) = self.faults.take();
-        assert!(wrong || matches!(done, Some(Ok(_))), "{done:?}");
-        for event in events {
-            if let Effect::Claimed(mail) = event {
-                self.claimed(mail);
+        let (effects, faulted) = self.faults.take();
+        assert!(faulted || matches!(done, Some(Ok(_))), "{done:?}");
+        for effect in effects {
+            if let Effect::EmailClaimed(email) = effect {
+                self.check_claimed(email);
             }
         }
-        let (sent, unsent) = self.post.take();
-        for Sent { id, to, code } in sent {
-            let mail = &self.mails[&id];
-            assert_eq!(mail.recipient.mailbox, to);
-            if let MailKind::Code { verification_id, purpose, generation, kid } = &mail.kind {
+        let (sent, unsent) = self.mailer.take();
+        for SentEmail { id, to, code } in sent {
+            let email = &self.emails[&id];
+            assert_eq!(email.recipient.mailbox, to);
+            if let MailKind::Code { verification_id, purpose, generation, kid } = &email.kind {
                 let right = self.otp.code(*verification_id, *purpose, *generation, kid);
                 assert_eq!(code, right);
                 self.inbox.push((*verification_id, right.unwrap()));
             }
-            self.arrived.push(id);
+            self.finished.push(id);
         }
-        for (id, fate) in unsent {
-            // Who refuses a mail for good has had it, and after a day no more is tried.
-            if fate == Fate::Never || millis(self.mails[&id].created_at) + DAY <= self.now() {
-                self.arrived.push(id);
+        for (id, result) in unsent {
+            // An email is not retried after a permanent error, or when it is a day old.
+            let created = millis(self.emails[&id].created_at);
+            if result == DeliveryResult::PermanentError || created + DAY <= self.now() {
+                self.finished.push(id);
             }
         }
-        if !wrong {
+        if !faulted {
             self.check_queue();
         }
     }
 
-    /// Looks at a mail that a worker has taken: it has a reason, its row, and a budget.
-    fn claimed(&mut self, mail: ClaimedMail) {
-        let now = self.now();
-        let new = !self.mails.contains_key(&mail.id);
-        match &mail.kind {
+    /// Asserts that a claimed email has a cause, its row, and a budget.
+    fn check_claimed(&mut self, email: ClaimedMail) {
+        let new = !self.emails.contains_key(&email.id);
+        match &email.kind {
             MailKind::Code { purpose, verification_id, generation, kid } => {
-                let found = self.ledger.verification(*verification_id).expect("a mail has its row");
-                let (address, user) = (found.address, found.user);
-                assert_eq!(found.purpose, *purpose);
-                let to = match user
-                    .filter(|_| *purpose == user_server::domain::Purpose::PasswordReset)
-                {
-                    Some(user) => self.ledger.users[&user].address,
-                    None => address,
-                };
-                assert_eq!(mail.recipient.mailbox, ADDRESSES[to].mailbox);
-                if new {
-                    self.budgets.spend(address, *purpose, now);
-                }
+                self.check_code(&email, new, *verification_id, *purpose);
                 let text = self.otp.code(*verification_id, *purpose, *generation, kid).unwrap();
-                self.ledger.issue(*verification_id, *generation, text, now);
+                let now = self.now();
+                self.ledger.record_code(*verification_id, *generation, text, now);
             }
             MailKind::Notice(Notice::AlreadyRegistered) if new => {
-                let address = ADDRESSES
-                    .iter()
-                    .find(|address| address.mailbox == mail.recipient.mailbox)
-                    .unwrap();
-                let asked = |v: &&super::ledger::Verification| {
-                    ADDRESSES[v.address].key == address.key && (v.dead || v.was_known)
-                };
-                assert!(
-                    self.ledger.verifications.iter().any(|v| asked(&v)),
-                    "nobody typed {}",
-                    mail.recipient.mailbox
-                );
-                let last = self.told.insert(address.budget.to_owned(), millis(mail.created_at));
-                assert!(
-                    last.is_none_or(|last| last + HOUR <= millis(mail.created_at)),
-                    "told twice within an hour"
-                );
+                self.check_already_registered(&email);
             }
             MailKind::Notice(notice) if new => {
-                let owed = self.notices.iter_mut().find(|(what, to, made)| {
-                    what == notice && *to == mail.recipient.mailbox && made.is_none()
+                let expected = self.notices.iter_mut().find(|expected| {
+                    expected.notice == *notice
+                        && expected.mailbox == email.recipient.mailbox
+                        && expected.email.is_none()
                 });
-                owed.unwrap_or_else(|| {
-                    panic!("{notice:?} to {} has no reason", mail.recipient.mailbox)
-                })
-                .2 = Some(mail.id);
+                let mailbox = &email.recipient.mailbox;
+                expected.unwrap_or_else(|| panic!("{notice:?} to {mailbox} has no cause")).email =
+                    Some(email.id);
             }
             MailKind::Notice(_) => {}
         }
-        self.mails.insert(mail.id, mail);
+        self.emails.insert(email.id, email);
     }
 
-    /// A mail that nothing stands before was taken when mails were sent.
-    fn check_queue(&self) {
-        let now = self.now();
-        let of = |address: usize| ADDRESSES[address].budget;
-        for v in &self.ledger.verifications {
-            let alone = self
-                .ledger
-                .verifications
-                .iter()
-                .filter(|o| o.purpose == v.purpose && of(o.address) == of(v.address));
-            let waits =
-                v.open && !v.dead && !v.was_known && v.issued.is_none() && v.created > now - DAY;
-            assert!(!(waits && alone.count() == 1), "no mail was made for {v:?}");
+    fn check_code(&mut self, email: &ClaimedMail, new: bool, id: Uuid, purpose: Purpose) {
+        let found = self.ledger.verification(id).expect("the row of an email");
+        let address = found.address;
+        assert_eq!(found.purpose, purpose);
+        let to = match found.user.filter(|_| purpose == Purpose::PasswordReset) {
+            Some(user) => self.ledger.accounts[&user].address,
+            None => address,
+        };
+        assert_eq!(email.recipient.mailbox, ADDRESSES[to].mailbox);
+        if new {
+            let now = self.now();
+            self.email_budgets.spend(address, purpose, now);
         }
     }
 
-    /// Looks at what is stored, and at tokens on every node.
+    fn check_already_registered(&mut self, email: &ClaimedMail) {
+        let mailbox = &email.recipient.mailbox;
+        let address = ADDRESSES.iter().find(|address| address.mailbox == mailbox).unwrap();
+        let entered =
+            |v: &Verification| ADDRESSES[v.address].key == address.key && (v.dead || v.was_known);
+        assert!(self.ledger.verifications.iter().any(entered), "nobody entered {mailbox}");
+        let created = millis(email.created_at);
+        let last = self.already_registered.insert(address.budget.to_owned(), created);
+        assert!(last.is_none_or(|last| last + HOUR <= created), "two notices within an hour");
+    }
+
+    /// Asserts that a verification without competitors for its mail slot has been issued a code.
+    fn check_queue(&self) {
+        let now = self.now();
+        let budget = |address: usize| ADDRESSES[address].budget;
+        for v in &self.ledger.verifications {
+            let competitors = self
+                .ledger
+                .verifications
+                .iter()
+                .filter(|o| o.purpose == v.purpose && budget(o.address) == budget(v.address));
+            let waits =
+                v.open && !v.dead && !v.was_known && v.issued.is_none() && v.created > now - DAY;
+            assert!(!(waits && competitors.count() == 1), "no email was created for {v:?}");
+        }
+    }
+
+    /// Compares the stored rows, and the tokens on every node, with the model.
     async fn check(&mut self) {
         let now = self.clock.now();
         for node in &self.nodes {
-            node.parts.revocations.load(&*self.real, now).await.unwrap();
+            node.core.revocations.load(&*self.store, now).await.unwrap();
         }
         for node in 0..self.nodes.len() {
             self.check_tokens(node).await;
         }
         self.check_users().await;
         for (id, session) in &self.ledger.sessions {
-            let found = self.real.session(*id).await.unwrap().map(|found| found.user_id);
+            let found = self.store.session(*id).await.unwrap().map(|found| found.user_id);
             assert_eq!(
                 found,
                 (!session.ended).then_some(session.user),
@@ -386,68 +417,58 @@ impl World {
     async fn check_users(&self) {
         let mut found = Vec::new();
         for (index, (_, key)) in NAMES.iter().enumerate() {
-            let user = self.real.user_by_login(LoginKey::Username(key)).await.unwrap();
-            assert_eq!(
-                user.as_ref().map(|user| user.id),
-                self.ledger.by_name(index).map(|(id, _)| id),
-                "{key}"
-            );
+            let user = self.store.user_by_login(LoginKey::Username(key)).await.unwrap();
+            let expected = self.ledger.account_by_name(index).map(|(id, _)| id);
+            assert_eq!(user.as_ref().map(|user| user.id), expected, "{key}");
             found.extend(user);
         }
         for (index, address) in ADDRESSES.iter().enumerate() {
-            let user = self.real.user_by_login(LoginKey::Email(address.key)).await.unwrap();
-            let expected = self.ledger.by_address(index).map(|(id, _)| id);
+            let user = self.store.user_by_login(LoginKey::Email(address.key)).await.unwrap();
+            let expected = self.ledger.account_by_address(index).map(|(id, _)| id);
             assert_eq!(user.as_ref().map(|user| user.id), expected, "{}", address.key);
         }
         for user in found {
-            let expected = &self.ledger.users[&user.id];
+            let expected = &self.ledger.accounts[&user.id];
             assert_eq!(user.username, NAMES[expected.name].0);
-            assert_eq!(user.email, ADDRESSES[expected.address].shown);
+            assert_eq!(user.email, ADDRESSES[expected.address].typed);
             assert_eq!(user.credentials, expected.credentials, "changes of the password");
         }
     }
 
-    /// Looks at what a node says of the last tokens.
+    /// Verifies the last access tokens on a node.
     async fn check_tokens(&mut self, node: usize) {
-        let watched: Vec<_> = self.ledger.access.iter().rev().take(WATCHED).cloned().collect();
-        for token in watched {
-            let worth = self.ledger.worth(&token, self.now());
-            let at = At { node, network: None, wrong: None };
-            let answered =
-                self.call(at, VerifyToken { access_token: token.text.as_str().into() }).await;
-            if let Some(verified) = answered.expect(worth == Worth::Good, worth_refusals(worth)) {
+        let last = self.ledger.access_tokens.iter().rev().take(CHECKED_TOKENS);
+        let tokens: Vec<_> = last.cloned().collect();
+        for token in tokens {
+            let state = self.ledger.token_state(&token, self.now());
+            let call = CallContext { node, network: None, fault: None };
+            let request = VerifyToken { access_token: token.text.as_str().into() };
+            let result = self.call(call, request).await;
+            let reply = result.expect(state == TokenState::Valid, refusals_of_token(state));
+            if let Some(verified) = reply {
                 assert_eq!((verified.user_id, verified.session_id), (token.user, token.session));
             }
         }
     }
 
-    /// The end of a story: nothing goes wrong any more, and what was promised has come.
+    /// Ends the scenario without further faults, and asserts that every expected notice was sent.
     pub async fn end(&mut self) {
         for _ in 0..8 {
             self.clock.advance(Duration::from_secs(900));
             for node in 0..self.nodes.len() {
-                self.deliver(node, &[Fate::Sent], None).await;
+                self.deliver(node, &[DeliveryResult::Sent], None).await;
             }
             self.check().await;
         }
-        for (notice, to, mail) in &self.notices {
-            let came = mail.is_some_and(|mail| self.arrived.contains(&mail));
-            assert!(came, "{to} was not told of {notice:?}");
+        for ExpectedNotice { notice, mailbox, email } in &self.notices {
+            let finished = email.is_some_and(|email| self.finished.contains(&email));
+            assert!(finished, "{notice:?} was not sent to {mailbox}");
         }
         for node in 0..self.nodes.len() {
             self.nodes[node] = self.node().await;
         }
         self.check().await;
         self.inspect().await;
-        self.real.close().await;
-    }
-}
-
-/// What a token of this worth is refused with.
-pub fn worth_refusals(worth: Worth) -> &'static [ErrorCode] {
-    match worth {
-        Worth::Good => &[],
-        Worth::Expired => &[ErrorCode::TOKEN_EXPIRED],
-        Worth::Ended => &[ErrorCode::SESSION_REVOKED],
+        self.store.close().await;
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::smtp::{SENDER, Sink};
-use crate::support::{Cluster, NODES, patient, postgres, register, together};
+use crate::support::{Cluster, NODES, long_deadline, postgres, register, together};
 
 /// As many registrations as may hash at once on the connections of a crowd.
 const MAILS: usize = 128;
@@ -21,12 +21,12 @@ async fn a_mail_is_sent_by_one_node_and_once() {
         ("MAIL_FROM", SENDER),
     ];
     let Some(cluster) = Cluster::on(database, &smtp).await else { return };
-    let crowd = cluster.site.crowd();
+    let crowd = cluster.site.clients();
     together((0..MAILS).map(|number| {
         let client = crowd[number % crowd.len()].clone();
         async move {
             let (name, address) = (format!("ada{number}"), format!("ada{number}@example.org"));
-            client.call_with(register(&name, &address), patient()).await.unwrap();
+            client.call_with(register(&name, &address), long_deadline()).await.unwrap();
         }
     }))
     .await;

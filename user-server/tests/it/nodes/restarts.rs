@@ -6,24 +6,24 @@ use tokio::task::JoinSet;
 use user_proto::client::{Client, Config};
 
 use crate::support::{
-    Cluster, Inbox, LEASE, LOST, Life, NO_ANSWER, NODES, Postgres, Reach, SECRET, TestServer,
-    World, examine, postgres,
+    Cluster, Inbox, Journey, LEASE, LOST, NO_ANSWER, NODES, Postgres, SECRET, SimulatedUser,
+    TestServer, Workload, postgres, verify_users,
 };
 
 /// Clients at once, each on a connection of its own.
 const CLIENTS: usize = 8;
 
 /// Clients of a cluster that go on until they are told to stop.
-fn load(cluster: &Cluster) -> (World, JoinSet<Vec<Life>>) {
-    let world = World::new(Inbox::new(&cluster.site.mails), usize::MAX);
+fn load(cluster: &Cluster) -> (Workload, JoinSet<Vec<SimulatedUser>>) {
+    let world = Workload::new(Inbox::new(&cluster.site.emails), usize::MAX);
     let clients = (0..CLIENTS).map(|_| cluster.site.client()).collect();
-    let running = world.inhabit(clients, |_| Reach::Whole);
+    let running = world.spawn(clients, |_| Journey::Full);
     (world, running)
 }
 
 /// Everything that the clients know, once they have stopped.
-async fn end(world: &World, running: JoinSet<Vec<Life>>) -> Vec<Life> {
-    world.end();
+async fn end(world: &Workload, running: JoinSet<Vec<SimulatedUser>>) -> Vec<SimulatedUser> {
+    world.stop();
     running.join_all().await.into_iter().flatten().collect()
 }
 
@@ -47,14 +47,14 @@ async fn roll(database: &Postgres, rounds: usize) -> String {
     for node in (0..rounds).flat_map(|_| 0..NODES) {
         tokio::time::sleep(Duration::from_millis(500)).await;
         cluster.signal(node, "TERM");
-        assert_eq!(cluster.ended(node).await, Some(0));
+        assert_eq!(cluster.wait_for_exit(node).await, Some(0));
         cluster.start(node).await;
     }
     let lives = end(&world, running).await;
-    world.tally.only(&["OK"]);
-    let count = examine(&cluster.site, &world.inbox, lives).await;
+    world.stats.assert_only(&["OK"]);
+    let count = verify_users(&cluster.site, &world.inbox, lives).await;
     cluster.stop().await;
-    world.tally.table(&format!("{} restarts, {count} accounts, nothing lost", rounds * NODES))
+    world.stats.table(&format!("{} restarts, {count} accounts, nothing lost", rounds * NODES))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -77,14 +77,14 @@ async fn kill(database: &Postgres, rounds: usize) -> String {
     for node in (0..rounds).flat_map(|_| 0..NODES) {
         tokio::time::sleep(Duration::from_millis(1000)).await;
         cluster.signal(node, "KILL");
-        assert_eq!(cluster.ended(node).await, None);
+        assert_eq!(cluster.wait_for_exit(node).await, None);
         cluster.start(node).await;
     }
     let lives = end(&world, running).await;
     // What was on its way when the node ended is lost, and what may be asked again was.
-    world.tally.only(&["OK", LOST]);
+    world.stats.assert_only(&["OK", LOST]);
     let count = look_back(cluster, &world, lives).await;
-    world.tally.table(&format!("{} kills, {count} accounts, nothing lost", rounds * NODES))
+    world.stats.table(&format!("{} kills, {count} accounts, nothing lost", rounds * NODES))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -108,36 +108,36 @@ async fn long_a_node_that_hangs_is_left() {
 /// Stops a node as a machine does that hangs: it accepts, and says nothing. What clients saw.
 async fn hang(database: &Postgres, config: Config, noticed: Duration) -> String {
     let Some(cluster) = Cluster::on(database, &[]).await else { return String::new() };
-    let world = World::new(Inbox::new(&cluster.site.mails), usize::MAX).of_usual_patience();
-    world.tally.phase("all well");
+    let world = Workload::new(Inbox::new(&cluster.site.emails), usize::MAX).with_default_deadline();
+    world.stats.phase("all well");
     let client = |_| Client::with_config(cluster.site.address.to_string(), config.clone());
-    let running = world.inhabit((0..CLIENTS).map(client).collect(), |_| Reach::Whole);
+    let running = world.spawn((0..CLIENTS).map(client).collect(), |_| Journey::Full);
     tokio::time::sleep(Duration::from_secs(2)).await;
-    world.tally.phase("until it is noticed that a node hangs");
+    world.stats.phase("until it is noticed that a node hangs");
     cluster.signal(0, "STOP");
     tokio::time::sleep(noticed).await;
-    world.tally.phase("while it hangs");
+    world.stats.phase("while it hangs");
     tokio::time::sleep(Duration::from_secs(3)).await;
     let lives = end(&world, running).await;
     cluster.signal(0, "CONT");
     // What it has in its hands it finishes, or drops since its time is over.
     tokio::time::sleep(Duration::from_secs(1)).await;
-    world.tally.only(&["OK", LOST, NO_ANSWER]);
-    world.tally.only_in("while it hangs", &["OK"]);
+    world.stats.assert_only(&["OK", LOST, NO_ANSWER]);
+    world.stats.assert_only_in("while it hangs", &["OK"]);
     let count = look_back(cluster, &world, lives).await;
-    world.tally.table(&format!("One node of three hangs (SIGSTOP); {count} accounts, nothing lost"))
+    world.stats.table(&format!("One node of three hangs (SIGSTOP); {count} accounts, nothing lost"))
 }
 
 /// Looks at every life on a node alone, when the others have ended; how many there were.
-async fn look_back(cluster: Cluster, world: &World, lives: Vec<Life>) -> usize {
+async fn look_back(cluster: Cluster, world: &Workload, lives: Vec<SimulatedUser>) -> usize {
     let url = cluster.database().to_owned();
-    let mails = cluster.site.mails.0.to_str().unwrap().to_owned();
+    let mails = cluster.site.emails.0.to_str().unwrap().to_owned();
     let folder = cluster.stop().await;
     // A mail that was in a killed node's hands comes when its lease is over.
     let settings = [("PostgreSQL", url.as_str()), ("JWTSECRETKEY", SECRET), ("MAIL_DIR", &mails)];
     let server = TestServer::start_in(folder, &settings).await;
     server.clock.advance(LEASE);
-    let count = examine(&server, &world.inbox, lives).await;
+    let count = verify_users(&server, &world.inbox, lives).await;
     server.stop().await;
     count
 }

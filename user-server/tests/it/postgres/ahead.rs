@@ -25,5 +25,5 @@ pub async fn url_of_a_later_version() -> Option<String> {
         assert!(server.psql(name, LATER));
         name.to_owned()
     });
-    Some(server.database_like(name.await))
+    Some(server.database_from(name.await))
 }

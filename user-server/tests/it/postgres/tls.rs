@@ -57,7 +57,7 @@ async fn a_database_has_to_prove_itself() {
         JOIN pg_stat_activity USING (pid) WHERE application_name = 'user-server'); END $$";
     served.account(&served.client(), "grace").await;
     assert!(server.psql(database, all), "a connection without TLS");
-    tour::take(served).await;
+    tour::run(served).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

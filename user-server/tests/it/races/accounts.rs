@@ -5,8 +5,8 @@ use std::time::Instant;
 use user_proto::{Common, DeleteUser, ErrorCode, Logout, RefreshToken, UpdateUser};
 
 use crate::support::{
-    NEW_PASSWORD, PASSWORD, Site, check, code_of, count, login, on_behalf_of, outcome, patient,
-    proved, together, update,
+    NEW_PASSWORD, PASSWORD, Site, check, code_of, count, login, long_deadline, on_behalf_of,
+    outcome, together, update, update_with_password,
 };
 
 /// The access and the refresh token of a reply that opens or continues a session.
@@ -22,7 +22,7 @@ macro_rules! tokens {
 }
 
 pub async fn sixty_four_wrong_passwords_are_five_attempts(site: &Site) {
-    let crowd = site.crowd();
+    let crowd = site.clients();
     site.account(&crowd[0], "ada").await;
     for name in ["ada", "nobody"] {
         let began = Instant::now();
@@ -39,7 +39,7 @@ pub async fn sixty_four_wrong_passwords_are_five_attempts(site: &Site) {
             .await;
         let tried = count(&results, ErrorCode::INVALID_CREDENTIALS);
         assert!(
-            site.attempts(began.elapsed()).contains(&tried),
+            site.allowed_attempts(began.elapsed()).contains(&tried),
             "{name}: {tried} in {:?}",
             began.elapsed()
         );
@@ -48,7 +48,7 @@ pub async fn sixty_four_wrong_passwords_are_five_attempts(site: &Site) {
 }
 
 pub async fn no_session_outlives_its_account(site: &Site) {
-    let crowd = site.crowd();
+    let crowd = site.clients();
     let ada = site.account(&crowd[0], "ada").await;
     let mut sessions = vec![(ada.access(), ada.refresh())];
     for _ in 0..3 {
@@ -65,7 +65,9 @@ pub async fn no_session_outlives_its_account(site: &Site) {
                     client.call(RefreshToken { refresh_token: refresh.as_str().into() }).await
                 )),
                 3..=5 => {
-                    tokens!(outcome(client.call_with(login("ada", PASSWORD), patient()).await))
+                    tokens!(outcome(
+                        client.call_with(login("ada", PASSWORD), long_deadline()).await
+                    ))
                 }
                 6 => {
                     let renamed = UpdateUser {
@@ -76,9 +78,11 @@ pub async fn no_session_outlives_its_account(site: &Site) {
                     None
                 }
                 7 => {
-                    let moved =
-                        UpdateUser { email: Some("new@example.org".into()), ..proved(&access) };
-                    let _ = outcome(client.call_with(moved, patient()).await);
+                    let moved = UpdateUser {
+                        email: Some("new@example.org".into()),
+                        ..update_with_password(&access)
+                    };
+                    let _ = outcome(client.call_with(moved, long_deadline()).await);
                     None
                 }
                 8 => {
@@ -93,7 +97,7 @@ pub async fn no_session_outlives_its_account(site: &Site) {
                     let (access_token, current_password) =
                         (access.as_str().into(), PASSWORD.into());
                     let delete = DeleteUser { access_token, current_password };
-                    let _ = outcome(client.call_with(delete, patient()).await);
+                    let _ = outcome(client.call_with(delete, long_deadline()).await);
                     None
                 }
             }
@@ -109,7 +113,7 @@ pub async fn no_session_outlives_its_account(site: &Site) {
         crowd[0].call(delete).await.unwrap();
     }
     for (access, refresh) in held.into_iter().chain(results.into_iter().flatten()) {
-        site.has_ended(&crowd[1], &access).await;
+        site.expect_revoked(&crowd[1], &access).await;
         let refresh = RefreshToken { refresh_token: refresh.as_str().into() };
         assert_eq!(code_of(&crowd[2], refresh).await, ErrorCode::SESSION_REVOKED);
     }
@@ -117,29 +121,30 @@ pub async fn no_session_outlives_its_account(site: &Site) {
     assert_eq!(code_of(&crowd[3], gone).await, ErrorCode::INVALID_CREDENTIALS);
 }
 
-pub async fn a_login_in_a_race_with_a_new_password_leaves_no_session(site: &Site) {
-    let crowd = site.crowd();
+pub async fn a_login_during_a_password_change_leaves_no_session(site: &Site) {
+    let crowd = site.clients();
     let ada = site.account(&crowd[0], "ada").await;
     let change = tokio::spawn({
         let (client, access) = (crowd[0].clone(), ada.access());
         async move {
-            let change = UpdateUser { new_password: Some(NEW_PASSWORD.into()), ..proved(&access) };
-            client.call_with(change, patient()).await.unwrap();
+            let change = UpdateUser {
+                new_password: Some(NEW_PASSWORD.into()),
+                ..update_with_password(&access)
+            };
+            client.call_with(change, long_deadline()).await.unwrap();
         }
     });
     let results =
-        together(
-            (0..24).map(|number| {
-                let client = crowd[number % crowd.len()].clone();
-                async move {
-                    tokens!(outcome(client.call_with(login("ada", PASSWORD), patient()).await))
-                }
-            }),
-        )
+        together((0..24).map(|number| {
+            let client = crowd[number % crowd.len()].clone();
+            async move {
+                tokens!(outcome(client.call_with(login("ada", PASSWORD), long_deadline()).await))
+            }
+        }))
         .await;
     change.await.unwrap();
     for (access, refresh) in results.into_iter().flatten() {
-        site.has_ended(&crowd[1], &access).await;
+        site.expect_revoked(&crowd[1], &access).await;
         let refresh = RefreshToken { refresh_token: refresh.as_str().into() };
         assert_eq!(code_of(&crowd[2], refresh).await, ErrorCode::SESSION_REVOKED);
     }

@@ -3,14 +3,14 @@
 use user_proto::{EmailVerified, ErrorCode, ResendCode, VerifyEmail};
 
 use crate::support::{
-    MAIL_PAUSE, NO_CODE, Site, TestServer, check, code_of, count, login, outcome, patient,
-    register, reset, reset_of, together, verify_email,
+    MAIL_PAUSE, NO_CODE, Site, TestServer, check, code_of, count, login, long_deadline, outcome,
+    register, request_reset, reset, together, verify_email,
 };
 
 type Verified = Result<EmailVerified<'static>, ErrorCode>;
 
 pub async fn sixty_four_right_codes_are_one_success(site: &Site) {
-    let crowd = site.crowd();
+    let crowd = site.clients();
     let (id, code) = site.registered_code(&crowd[0], "ada", "ada@example.org").await;
     let results: Vec<Verified> = together((0..64).map(|number| {
         let (client, code) = (crowd[number % crowd.len()].clone(), code.clone());
@@ -24,7 +24,7 @@ pub async fn sixty_four_right_codes_are_one_success(site: &Site) {
 }
 
 pub async fn sixty_four_wrong_codes_are_five_guesses(site: &Site) {
-    let crowd = site.crowd();
+    let crowd = site.clients();
     let (id, code) = site.registered_code(&crowd[0], "ada", "ada@example.org").await;
     let results: Vec<Verified> = together((0..64).map(|number| {
         let client = crowd[number % crowd.len()].clone();
@@ -36,14 +36,14 @@ pub async fn sixty_four_wrong_codes_are_five_guesses(site: &Site) {
     assert_eq!(code_of(&crowd[0], verify_email(id, &code)).await, ErrorCode::CODE_EXPIRED);
 }
 
-pub async fn sixty_four_registrations_of_one_name_are_one_user(site: &Site) {
-    let crowd = site.crowd();
+pub async fn sixty_four_registrations_of_one_name_create_one_user(site: &Site) {
+    let crowd = site.clients();
     let address = |number: usize| format!("ada{number}@example.org");
     let ids = together((0..64).map(|number| {
         let client = crowd[number % crowd.len()].clone();
         async move {
             client
-                .call_with(register("ada", &address(number)), patient())
+                .call_with(register("ada", &address(number)), long_deadline())
                 .await
                 .unwrap()
                 .verification_id
@@ -52,7 +52,7 @@ pub async fn sixty_four_registrations_of_one_name_are_one_user(site: &Site) {
     .await;
     let mut codes = Vec::new();
     for (number, id) in ids.into_iter().enumerate() {
-        codes.push((id, site.mails.code(&address(number), 1).await));
+        codes.push((id, site.emails.code(&address(number), 1).await));
     }
     let results: Vec<Verified> =
         together(codes.clone().into_iter().enumerate().map(|(number, (id, code))| {
@@ -82,9 +82,9 @@ pub async fn sixty_four_registrations_of_one_name_are_one_user(site: &Site) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sixteen_resends_are_one_mail() {
+async fn sixteen_resends_are_one_email() {
     let server = TestServer::start().await;
-    let crowd = server.crowd();
+    let crowd = server.clients();
     let (id, code) = server.registered_code(&crowd[0], "ada", "ada@example.org").await;
     server.clock.advance(MAIL_PAUSE);
     let results = together((0..16).map(|number| {
@@ -95,21 +95,21 @@ async fn sixteen_resends_are_one_mail() {
     // The mail may go while the crowd still asks; who comes after it is told to wait.
     let (sent, late) = (results.iter().flatten().count(), count(&results, ErrorCode::RATE_LIMITED));
     assert!(sent >= 1 && sent + late == 16, "{results:?}");
-    assert_eq!(server.mails.code("ada@example.org", 2).await, code);
-    server.turn(&crowd[0], MAIL_PAUSE).await;
+    assert_eq!(server.emails.code("ada@example.org", 2).await, code);
+    server.advance_outbox(&crowd[0], MAIL_PAUSE).await;
     server.registered_code(&crowd[0], "last", "last@example.org").await;
-    assert_eq!(server.mails.to("ada@example.org").len(), 2);
+    assert_eq!(server.emails.to("ada@example.org").len(), 2);
     server.stop().await;
 }
 
 pub async fn many_right_codes_reset_a_password_once(site: &Site) {
-    let crowd = site.crowd();
+    let crowd = site.clients();
     let ada = site.account(&crowd[0], "ada").await;
-    let id = crowd[0].call(reset_of(&ada.email)).await.unwrap().verification_id;
-    let code = site.mails.code(&ada.email, 2).await;
+    let id = crowd[0].call(request_reset(&ada.email)).await.unwrap().verification_id;
+    let code = site.emails.code(&ada.email, 2).await;
     let results = together((0..16).map(|number| {
         let (client, code) = (crowd[number % crowd.len()].clone(), code.clone());
-        async move { outcome(client.call_with(reset(id, &code), patient()).await) }
+        async move { outcome(client.call_with(reset(id, &code), long_deadline()).await) }
     }))
     .await;
     assert_eq!(results.iter().flatten().count(), 1, "{results:?}");

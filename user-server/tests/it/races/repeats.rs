@@ -3,17 +3,17 @@
 use user_proto::{Common, EmailVerified, ErrorCode, IdempotencyKey};
 
 use crate::support::{
-    PASSWORD, Site, check, code_of, count, login, outcome, patient, register, together,
+    PASSWORD, Site, check, code_of, count, login, long_deadline, outcome, register, together,
     verify_email,
 };
 
 fn keyed(number: u8) -> Common<'static> {
-    Common { idempotency_key: Some(IdempotencyKey([number; 16])), ..patient() }
+    Common { idempotency_key: Some(IdempotencyKey([number; 16])), ..long_deadline() }
 }
 
 /// A code's guesses, a name, a session, a rotation: each is spent once, and all learn the same.
-pub async fn sixteen_of_one_key_are_one_change(site: &Site) {
-    let crowd = site.crowd();
+pub async fn sixteen_repeats_under_one_key_are_one_change(site: &Site) {
+    let crowd = site.clients();
     let ids = together((0..16).map(|number| {
         let client = crowd[number % crowd.len()].clone();
         async move {
@@ -26,7 +26,7 @@ pub async fn sixteen_of_one_key_are_one_change(site: &Site) {
     }))
     .await;
     assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
-    let code = site.mails.code("ada@example.org", 1).await;
+    let code = site.emails.code("ada@example.org", 1).await;
     let sessions: Vec<EmailVerified<'_>> = together((0..16).map(|number| {
         let (client, id, code) = (crowd[number % crowd.len()].clone(), ids[0], code.clone());
         async move { client.call_with(verify_email(id, &code), keyed(2)).await.unwrap() }
@@ -53,7 +53,7 @@ pub async fn sixteen_of_one_key_are_one_change(site: &Site) {
     }))
     .await;
     assert!(successors.iter().all(|session| *session == successors[0]));
-    assert_eq!(site.mails.to("ada@example.org").len(), 1, "one mail");
+    assert_eq!(site.emails.to("ada@example.org").len(), 1, "one mail");
     let all =
         user_proto::Logout { token: successors[0].access_token.clone(), all_sessions: Some(()) };
     assert_eq!(
@@ -64,8 +64,8 @@ pub async fn sixteen_of_one_key_are_one_change(site: &Site) {
 }
 
 /// Where they say different things, one is done and the others are told so.
-pub async fn sixteen_requests_under_one_key_are_one_change(site: &Site) {
-    let crowd = site.crowd();
+pub async fn sixteen_different_requests_under_one_key_are_one_change(site: &Site) {
+    let crowd = site.clients();
     let results: Vec<Result<_, ErrorCode>> = together((0..16).map(|number| {
         let client = crowd[number % crowd.len()].clone();
         let (name, email) = (format!("ada{number}"), format!("ada{number}@example.org"));

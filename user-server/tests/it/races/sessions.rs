@@ -11,7 +11,7 @@ fn refresh(token: &str) -> RefreshToken<'_> {
 }
 
 pub async fn sixty_four_refreshes_have_one_successor(site: &Site) {
-    let crowd = site.crowd();
+    let crowd = site.clients();
     let ada = site.account(&crowd[0], "ada").await;
     let first = ada.refresh();
     let refreshed = together((0..64).map(|number| {
@@ -38,12 +38,12 @@ pub async fn sixty_four_refreshes_have_one_successor(site: &Site) {
         assert_eq!(code_of(&crowd[2], refresh(token)).await, ErrorCode::SESSION_REVOKED);
     }
     for access in accesses.into_iter().chain([third.access_token.expose_str().unwrap()]) {
-        site.has_ended(&crowd[3], access).await;
+        site.expect_revoked(&crowd[3], access).await;
     }
 }
 
 pub async fn a_session_is_logged_out_once(site: &Site) {
-    let crowd = site.crowd();
+    let crowd = site.clients();
     let ada = site.account(&crowd[0], "ada").await;
     let results = together((0..32).map(|number| {
         let client = crowd[number % crowd.len()].clone();

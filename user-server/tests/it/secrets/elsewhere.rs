@@ -27,7 +27,7 @@ async fn no_secret_is_written_stored_or_kept_over_tls() {
     let mut secrets = Secrets::default();
     secrets.note_own("the secret of the data folder", kept);
     secrets.note_own("the key of the certificate", own.key.lines().nth(1).unwrap());
-    let mails = process.mails();
+    let mails = process.emails();
     let door = Door { process: &process, mails: &mails, tls: Some(&authority), key: kept };
     let said = live(&door, &mut secrets).await;
     judge_memory(&secrets, &process);

@@ -20,7 +20,8 @@ use uuid::Uuid;
 
 use super::search::Secrets;
 use crate::support::{
-    Authority, Mails, PATIENCE, Process, Wire, on_behalf_of, raw_frame, request_frame, update,
+    Authority, EmailFolder, Process, TEST_TIMEOUT, Wire, on_behalf_of, raw_frame, request_frame,
+    update,
 };
 use crate::tls;
 
@@ -72,7 +73,7 @@ macro_rules! tokens {
     }};
 }
 
-async fn code(mails: &Mails, secrets: &mut Secrets, address: &str, count: usize) -> String {
+async fn code(mails: &EmailFolder, secrets: &mut Secrets, address: &str, count: usize) -> String {
     let code = mails.code(address, count).await;
     secrets.note_users("a code", &code);
     code
@@ -85,7 +86,7 @@ fn login<'a>(name: &'a str, password: &'a str) -> Login<'a> {
 /// How a process is reached, and the secret that it signs with.
 pub struct Door<'a> {
     pub process: &'a Process,
-    pub mails: &'a Mails,
+    pub mails: &'a EmailFolder,
     pub tls: Option<&'a Authority>,
     pub key: &'a str,
 }
@@ -236,7 +237,7 @@ pub async fn live(door: &Door<'_>, secrets: &mut Secrets) -> String {
     teller.said
 }
 
-async fn code_of_reset(mails: &Mails, secrets: &mut Secrets) -> String {
+async fn code_of_reset(mails: &EmailFolder, secrets: &mut Secrets) -> String {
     for count in 1..9 {
         let code = mails.code("moved@example.org", count).await;
         // Ten letters and a dash.
@@ -270,7 +271,8 @@ async fn broken_over_tls(
 ) {
     let password = secrets.password("a password in a broken frame inside TLS");
     let whole = request_frame(2, login(CANARY, &password), &Common::default());
-    let mut stream = tls::dial(process.address, authority.trusted(None, tls::OURS)).await.unwrap();
+    let mut stream =
+        tls::dial(process.address, authority.client_config(None, tls::OURS)).await.unwrap();
     for (id, (kind, body)) in (7..).zip(bodies(&whole, password.as_bytes())) {
         stream.write_all(&raw_frame(kind, id, &body)).await.unwrap();
     }
@@ -278,7 +280,7 @@ async fn broken_over_tls(
     stream.flush().await.unwrap();
     let mut answers = Vec::new();
     // However the connection ends.
-    let _ = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answers)).await;
+    let _ = tokio::time::timeout(TEST_TIMEOUT, stream.read_to_end(&mut answers)).await;
     assert!(answers.len() > 6 * 9, "{answers:?}");
     *said += &String::from_utf8_lossy(&answers);
 }
@@ -304,7 +306,7 @@ async fn broken(process: &Process, secrets: &mut Secrets, said: &mut String) {
     wire.send(&whole[whole.len() - 4..]).await;
     writeln!(said, "{:?}", wire.refusal(2).await).unwrap();
     wire.send(&[&70_000_u32.to_be_bytes(), bytes].concat()).await;
-    writeln!(said, "{:?}", wire.ends_with(ErrorCode::FRAME_TOO_LONG).await).unwrap();
+    writeln!(said, "{:?}", wire.expect_close_with(ErrorCode::FRAME_TOO_LONG).await).unwrap();
     // One that leaves inside a frame.
     let mut wire = Wire::connect(process.address).await;
     wire.send(&whole[..whole.len() - 1]).await;

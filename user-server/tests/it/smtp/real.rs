@@ -10,7 +10,7 @@ use user_server::domain::{Mailer, SendError};
 use user_server::mail::TlsMode;
 
 use super::{SENDER, mail, mailer};
-use crate::support::{Mails, TestServer};
+use crate::support::{EmailFolder, TestServer};
 
 /// The server, which lets nobody in but `ada`, by one password.
 pub struct Smtpd {
@@ -54,8 +54,8 @@ impl Smtpd {
         self.folder.path().join("ca.pem").to_str().unwrap().to_owned()
     }
 
-    fn mails(&self) -> Mails {
-        Mails(self.folder.path().join("mails"))
+    fn mails(&self) -> EmailFolder {
+        EmailFolder(self.folder.path().join("mails"))
     }
 }
 

@@ -8,7 +8,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::support::Mail;
+use crate::support::ReceivedEmail;
 
 /// What the sink does at a point of the dialogue.
 #[derive(Debug, Clone, Copy)]
@@ -35,8 +35,8 @@ impl Dialogue {
         self.lines.iter().any(|line| line.starts_with(verb))
     }
 
-    pub fn mail(&self) -> Mail {
-        Mail::parse(String::new(), self.mail.as_ref().unwrap())
+    pub fn mail(&self) -> ReceivedEmail {
+        ReceivedEmail::parse(String::new(), self.mail.as_ref().unwrap())
     }
 
     pub fn message_id(&self) -> &str {

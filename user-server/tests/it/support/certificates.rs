@@ -1,4 +1,4 @@
-//! Certificates of authorities that only a test knows.
+//! Certificates for tests, with their own certificate authorities.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,14 +8,14 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 
-/// An authority.
+/// A certificate authority.
 pub struct Authority {
     pub pem: String,
     issuer: Issuer<'static, KeyPair>,
 }
 
-/// A certificate with its key, in PEM.
-pub struct Certified {
+/// A certificate and its private key, in PEM.
+pub struct CertifiedKey {
     pub certificate: String,
     pub key: String,
 }
@@ -29,23 +29,24 @@ impl Authority {
         Self { pem, issuer: Issuer::new(params, key) }
     }
 
-    /// A certificate for this machine, or for a client.
-    pub fn certify(&self) -> Certified {
+    /// Issues a certificate for this machine, or for a client.
+    pub fn certify(&self) -> CertifiedKey {
         self.certify_until(2096)
     }
 
-    pub fn certify_until(&self, year: i32) -> Certified {
+    pub fn certify_until(&self, year: i32) -> CertifiedKey {
         let key = KeyPair::generate().unwrap();
         let mut params =
             CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
         params.not_before = date_time_ymd(2001, 1, 1);
         params.not_after = date_time_ymd(year, 1, 1);
         let certificate = params.signed_by(&key, &self.issuer).unwrap().pem();
-        Certified { certificate, key: key.serialize_pem() }
+        CertifiedKey { certificate, key: key.serialize_pem() }
     }
 
-    /// How a client trusts this authority, and who it says it is.
-    pub fn trusted(&self, own: Option<&Certified>, alpn: &[&str]) -> Arc<ClientConfig> {
+    /// Returns the configuration of a client that trusts this authority, with the client's own
+    /// certificate if given.
+    pub fn client_config(&self, own: Option<&CertifiedKey>, alpn: &[&str]) -> Arc<ClientConfig> {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(self.pem.as_bytes()).unwrap()).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -67,8 +68,8 @@ impl Authority {
     }
 }
 
-impl Certified {
-    /// Writes both into a folder; the settings that name them.
+impl CertifiedKey {
+    /// Writes both into a folder, and returns the settings that name the files.
     pub fn settings(&self, folder: &Path) -> [(&'static str, String); 2] {
         let (certificate, key) = (folder.join("server.pem"), folder.join("server.key"));
         std::fs::write(&certificate, &self.certificate).unwrap();

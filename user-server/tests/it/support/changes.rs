@@ -1,4 +1,4 @@
-//! Port methods of a store with the changes that the services pass to them.
+//! The writing port methods of a store, called with the changes that the services pass to them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,14 +12,14 @@ use user_server::domain::{
 use user_server::tokens::{self, Rotation};
 use uuid::Uuid;
 
-/// The limit that the login service passes.
+/// Session limit that the login service passes.
 const MAX_SESSIONS: u32 = 100;
 
-fn event(kind: AuditKind, context: impl Into<ChangeContext>) -> Change {
-    of(AuditEvent::new(kind), context)
+fn change(kind: AuditKind, context: impl Into<ChangeContext>) -> Change {
+    change_of(AuditEvent::new(kind), context)
 }
 
-fn of(event: AuditEvent, context: impl Into<ChangeContext>) -> Change {
+fn change_of(event: AuditEvent, context: impl Into<ChangeContext>) -> Change {
     let context = context.into();
     let outcome = RecordedOutcome::at(context.at);
     let outcome = match event.user_id {
@@ -29,13 +29,13 @@ fn of(event: AuditEvent, context: impl Into<ChangeContext>) -> Change {
     Change::new(context, event, outcome)
 }
 
-fn verification(kind: AuditKind, id: Uuid, context: impl Into<ChangeContext>) -> Change {
+fn change_of_verification(kind: AuditKind, id: Uuid, context: impl Into<ChangeContext>) -> Change {
     let context = context.into();
     let outcome = RecordedOutcome::at(context.at).verification(Some(id));
     Change::new(context, AuditEvent::new(kind).subject(id.as_bytes()), outcome)
 }
 
-/// Changes of a store, named after the port methods that they call.
+/// The writing methods of a store, each named after the port method that it calls.
 pub trait Changes {
     async fn register_at(
         &self,
@@ -130,7 +130,8 @@ impl Changes for Arc<dyn Store> {
         context: impl Into<ChangeContext>,
     ) -> Result<(), Fault> {
         let id = registration.verification_id;
-        self.register(registration, verification(AuditKind::Registered, id, context)).await
+        self.register(registration, change_of_verification(AuditKind::Registered, id, context))
+            .await
     }
 
     async fn activate_at(
@@ -188,7 +189,7 @@ impl Changes for Arc<dyn Store> {
         guess: &Guess,
         context: impl Into<ChangeContext>,
     ) -> Result<EmailConfirmation, Fault> {
-        let change = event(AuditKind::EmailConfirmed, context);
+        let change = change(AuditKind::EmailConfirmed, context);
         self.confirm_email(guess, Notice::EmailChanged, change).await
     }
 
@@ -198,7 +199,8 @@ impl Changes for Arc<dyn Store> {
         context: impl Into<ChangeContext>,
     ) -> Result<(), Fault> {
         let id = request.verification_id;
-        self.request_reset(request, verification(AuditKind::ResetRequested, id, context)).await
+        self.request_reset(request, change_of_verification(AuditKind::ResetRequested, id, context))
+            .await
     }
 
     async fn reset_password_at(
@@ -209,7 +211,7 @@ impl Changes for Arc<dyn Store> {
     ) -> Result<Option<PasswordResetResult>, Fault> {
         let subject = guess.verification_id;
         let event = AuditEvent::new(AuditKind::ResetDone).subject(subject.as_bytes());
-        let change = of(event, context);
+        let change = change_of(event, context);
         self.reset_password(guess, password_hash, Notice::PasswordReset, change).await
     }
 
@@ -218,7 +220,7 @@ impl Changes for Arc<dyn Store> {
         user: &UserRecord,
         context: impl Into<ChangeContext>,
     ) -> Result<Option<EndedSessions>, Fault> {
-        let change = of(AuditEvent::of(AuditKind::Deleted, user.id), context);
+        let change = change_of(AuditEvent::of(AuditKind::Deleted, user.id), context);
         self.delete_user(user, Notice::Deleted, change).await
     }
 
@@ -230,7 +232,7 @@ impl Changes for Arc<dyn Store> {
         kids: &[&str],
         context: impl Into<ChangeContext>,
     ) -> Result<ResendResult, Fault> {
-        let change = verification(AuditKind::CodeResent, id, context);
+        let change = change_of_verification(AuditKind::CodeResent, id, context);
         self.resend(id, client, after, kids, change).await
     }
 
@@ -250,7 +252,7 @@ impl Changes for Arc<dyn Store> {
         context: impl Into<ChangeContext>,
     ) -> Result<EndedSessions, Fault> {
         let event = AuditEvent::new(AuditKind::LoggedOut).session(id);
-        self.end_session(id, of(event, context)).await
+        self.end_session(id, change_of(event, context)).await
     }
 
     async fn end_all_sessions_at(
@@ -259,7 +261,7 @@ impl Changes for Arc<dyn Store> {
         context: impl Into<ChangeContext>,
     ) -> Result<EndedSessions, Fault> {
         let event = AuditEvent::of(AuditKind::LoggedOut, user_id).detail("all sessions");
-        self.end_all_sessions(user_id, of(event, context)).await
+        self.end_all_sessions(user_id, change_of(event, context)).await
     }
 
     async fn disable_at(
@@ -267,15 +269,15 @@ impl Changes for Arc<dyn Store> {
         id: Uuid,
         context: impl Into<ChangeContext>,
     ) -> Result<Option<EndedSessions>, Fault> {
-        self.disable(id, of(AuditEvent::of(AuditKind::Disabled, id), context)).await
+        self.disable(id, change_of(AuditEvent::of(AuditKind::Disabled, id), context)).await
     }
 
     async fn enable_at(&self, id: Uuid, context: impl Into<ChangeContext>) -> Result<bool, Fault> {
-        self.enable(id, of(AuditEvent::of(AuditKind::Enabled, id), context)).await
+        self.enable(id, change_of(AuditEvent::of(AuditKind::Enabled, id), context)).await
     }
 
     async fn forget_sessions_at(&self, context: impl Into<ChangeContext>) -> Result<u64, Fault> {
-        self.forget_sessions(event(AuditKind::Restored, context)).await
+        self.forget_sessions(change(AuditKind::Restored, context)).await
     }
 
     async fn retire_key_at(
@@ -283,6 +285,7 @@ impl Changes for Arc<dyn Store> {
         kid: &str,
         context: impl Into<ChangeContext>,
     ) -> Result<bool, Fault> {
-        self.retire_key(kid, of(AuditEvent::new(AuditKind::KeyRetired).detail(kid), context)).await
+        self.retire_key(kid, change_of(AuditEvent::new(AuditKind::KeyRetired).detail(kid), context))
+            .await
     }
 }

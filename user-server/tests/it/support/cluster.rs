@@ -1,5 +1,5 @@
-//! Three nodes on one database behind HAProxy: the binary itself, started, stopped and killed one
-//! by one.
+//! Three nodes on one database behind HAProxy: server processes that are started, stopped and killed
+//! one by one.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -9,27 +9,27 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use super::postgres::{free_port, left_out};
-use super::{Mails, PATIENCE, Postgres, Process, Redis, Site};
+use super::{EmailFolder, Postgres, Process, Redis, Site, TEST_TIMEOUT};
 
 pub const NODES: usize = 3;
 pub const SECRET: &str = "a secret of more than thirty-two bytes, the same on all nodes";
 
-/// The balancer as docs/OPERATIONS.md has it, with the addresses of this machine.
-const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/haproxy.cfg");
-/// The end of the pipe ends the balancer, so that none outlives the tests, however they end.
-const KEEPER: &str = r#""$0" -db -f "$1" >"$2" 2>&1 & read -r _; kill -KILL %1"#;
+/// The configuration in docs/OPERATIONS.md, in which the addresses are replaced.
+const HAPROXY_CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/haproxy.cfg");
+/// Ends HAProxy when standard input closes, so that it does not outlive the tests.
+const SUPERVISOR: &str = r#""$0" -db -f "$1" >"$2" 2>&1 & read -r _; kill -KILL %1"#;
 
-/// The nodes, their balancer, and the address that it listens on.
+/// The nodes, their load balancer, and its address.
 pub struct Cluster {
     pub site: Site,
     nodes: Vec<Node>,
     settings: Vec<(String, String)>,
-    _balancer: Balancer,
+    _balancer: LoadBalancer,
     _redis: Option<Redis>,
     folder: TempDir,
 }
 
-/// Where a node is: it comes back there.
+/// A node, which keeps its folder and addresses when it restarts.
 struct Node {
     process: Option<Process>,
     folder: Option<TempDir>,
@@ -37,27 +37,26 @@ struct Node {
     monitor: SocketAddr,
 }
 
-struct Balancer {
-    keeper: Child,
+struct LoadBalancer {
+    supervisor: Child,
 }
 
 impl Cluster {
-    /// Starts all nodes at once on an empty database of this server; `None` where HAProxy is not
-    /// installed.
-    pub async fn on(database: &Postgres, more: &[(&str, &str)]) -> Option<Self> {
+    /// Starts all nodes at once on an empty database of this server, with additional settings.
+    /// Returns `None` if HAProxy is not installed.
+    pub async fn on(database: &Postgres, settings: &[(&str, &str)]) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
-        let mails = folder.path().join("mails");
-        std::fs::create_dir(&mails).unwrap();
-        // The check has to see that a node goes down before it stops accepting.
-        let mut settings = vec![("PostgreSQL".to_owned(), database.database())];
-        let mail_dir = mails.to_str().unwrap();
-        let mut usual = vec![("JWTSECRETKEY", SECRET), ("DRAIN_DELAY", "2")];
-        if !more.iter().any(|(name, _)| *name == "SMTP_HOST") {
-            usual.push(("MAIL_DIR", mail_dir));
+        let emails = folder.path().join("mails");
+        std::fs::create_dir(&emails).unwrap();
+        let mail_dir = emails.to_str().unwrap();
+        // The health check must fail before a node stops accepting connections.
+        let mut common = vec![("JWTSECRETKEY", SECRET), ("DRAIN_DELAY", "2")];
+        if !settings.iter().any(|(name, _)| *name == "SMTP_HOST") {
+            common.push(("MAIL_DIR", mail_dir));
         }
-        settings.extend(
-            usual.iter().chain(more).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
-        );
+        let given = common.iter().chain(settings);
+        let mut settings = vec![("PostgreSQL".to_owned(), database.database())];
+        settings.extend(given.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let haproxy = ["/usr/sbin/haproxy", "/usr/bin/haproxy"]
             .into_iter()
             .find(|path| Path::new(path).exists());
@@ -65,7 +64,7 @@ impl Cluster {
             left_out("several nodes behind a balancer (haproxy is missing)");
             return None;
         };
-        // Where there is one, the nodes share it too; without it they read the log by themselves.
+        // Optional: without Redis, the nodes poll the revocation log.
         let redis = Redis::start();
         settings.extend(redis.iter().map(|redis| ("REDIS_URL".to_owned(), redis.url())));
         let nodes: Vec<Node> = std::thread::scope(|scope| {
@@ -74,52 +73,52 @@ impl Cluster {
             starts.into_iter().map(|start| start.join().unwrap()).collect()
         });
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
-        let balancer = Balancer::start(haproxy, folder.path(), address, &nodes);
-        let site = Site { address, mails: Mails(mails), alone: false, held: false };
+        let balancer = LoadBalancer::start(haproxy, folder.path(), address, &nodes);
+        let emails = EmailFolder(emails);
+        let site = Site { address, emails, single_node: false, clock_frozen: false };
         Some(Self { site, nodes, settings, _balancer: balancer, _redis: redis, folder })
     }
 
-    /// Sends a node a signal; it may go on.
+    /// Sends a signal to a node.
     pub fn signal(&self, node: usize, name: &str) {
         self.nodes[node].process().signal(name);
     }
 
-    /// Waits for a node's end; its exit code.
-    pub async fn ended(&mut self, node: usize) -> Option<i32> {
+    /// Waits until a node has ended, and returns its exit code; `None` if a signal ended it.
+    pub async fn wait_for_exit(&mut self, node: usize) -> Option<i32> {
         let mut process = self.nodes[node].process.take().unwrap();
         let code = process.wait().await;
         self.nodes[node].folder = Some(process.kill().await);
         code
     }
 
-    /// Starts a node that has ended again, where it was, and waits until the balancer has seen that
-    /// it is ready.
+    /// Restarts a node that has ended, and waits until the load balancer uses it.
     pub async fn start(&mut self, node: usize) {
         let settings = self.settings.clone();
         let node = &mut self.nodes[node];
-        node.start_again(&settings);
+        node.restart(&settings);
         tokio::time::sleep(Duration::from_millis(1500)).await;
     }
 
-    /// What a node has logged, over all its starts.
+    /// Returns the log of a node since its first start.
     pub fn log(&self, node: usize) -> String {
         self.nodes[node].process().log()
     }
 
-    /// The URL of the nodes' database.
+    /// Returns the URL of the nodes' database.
     pub fn database(&self) -> &str {
         &self.settings[0].1
     }
 
-    /// Ends every node at once; what is left is the folder with the mails.
+    /// Stops all nodes at once, and returns the folder that contains the emails.
     pub async fn stop(mut self) -> TempDir {
         for node in 0..NODES {
-            // The second signal does not wait for a balancer to look.
+            // The second signal ends the wait for the health check.
             self.signal(node, "TERM");
             self.signal(node, "INT");
         }
         for node in 0..NODES {
-            self.ended(node).await;
+            self.wait_for_exit(node).await;
         }
         self.folder
     }
@@ -133,7 +132,7 @@ impl Node {
         Self { process: Some(process), folder: None, address, monitor }
     }
 
-    fn start_again(&mut self, settings: &[(String, String)]) {
+    fn restart(&mut self, settings: &[(String, String)]) {
         let (port, monitor) = (self.address.port().to_string(), self.monitor.to_string());
         let folder = self.folder.take().unwrap();
         self.process =
@@ -145,48 +144,48 @@ impl Node {
     }
 }
 
-fn start_in(folder: TempDir, settings: &[(String, String)], more: &[(&str, &str)]) -> Process {
+fn start_in(folder: TempDir, settings: &[(String, String)], extra: &[(&str, &str)]) -> Process {
     let mut all: Vec<(&str, &str)> =
         settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    all.extend_from_slice(more);
+    all.extend_from_slice(extra);
     Process::start_in(folder, &all)
 }
 
-impl Balancer {
+impl LoadBalancer {
     fn start(haproxy: &str, folder: &Path, address: SocketAddr, nodes: &[Node]) -> Self {
-        let mut text = std::fs::read_to_string(CONFIG)
+        let mut text = std::fs::read_to_string(HAPROXY_CONFIG)
             .unwrap()
             .replace("bind :3001", &format!("bind {address}"));
         for (number, node) in nodes.iter().enumerate() {
             let documented = format!("10.0.0.{}:3001 port 9464", 11 + number);
-            assert!(text.contains(&documented), "{documented} is not in: {text}");
+            assert!(text.contains(&documented), "{documented} is missing: {text}");
             text = text
                 .replace(&documented, &format!("{} port {}", node.address, node.monitor.port()));
         }
         let (file, log) = (folder.join("haproxy.cfg"), folder.join("haproxy.log"));
         std::fs::write(&file, text).unwrap();
         let mut command = Command::new("bash");
-        command.args(["-mc", KEEPER, haproxy]).arg(&file).arg(&log);
-        let keeper = command
+        command.args(["-mc", SUPERVISOR, haproxy]).arg(&file).arg(&log);
+        let supervisor = command
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let balancer = Self { keeper };
+        let balancer = Self { supervisor };
         let began = Instant::now();
         while std::net::TcpStream::connect(address).is_err() {
-            let said = std::fs::read_to_string(&log).unwrap_or_default();
-            assert!(began.elapsed() < PATIENCE, "HAProxy does not start: {said}");
+            let log = std::fs::read_to_string(&log).unwrap_or_default();
+            assert!(began.elapsed() < TEST_TIMEOUT, "HAProxy does not start: {log}");
             std::thread::sleep(Duration::from_millis(20));
         }
         balancer
     }
 }
 
-impl Drop for Balancer {
+impl Drop for LoadBalancer {
     fn drop(&mut self) {
-        drop(self.keeper.stdin.take());
-        let _ = self.keeper.wait();
+        drop(self.supervisor.stdin.take());
+        let _ = self.supervisor.wait();
     }
 }

@@ -1,41 +1,42 @@
-//! A vocabulary for dialogues with the service.
+//! Servers, clients, databases and checks that the tests share.
 
+mod call_stats;
 mod certificates;
 mod changes;
 mod cluster;
-mod dialogue;
-mod lives;
-mod mails;
+mod emails;
+mod latency;
 mod postgres;
 mod process;
 mod proxy;
 mod redis;
+mod requests;
 mod server;
 mod site;
-mod spread;
-mod tally;
 mod vectors;
 mod wire;
+mod workload;
 
-pub use certificates::{Authority, Certified};
+pub use call_stats::{CallStats, LOST, NO_ANSWER, NO_CONNECTION};
+pub use certificates::{Authority, CertifiedKey};
 pub use changes::Changes;
 pub use cluster::{Cluster, NODES, SECRET};
-pub use dialogue::*;
-
-pub use lives::{Inbox, Life, Reach, World, examine};
-pub use mails::{Mail, Mails};
-pub use postgres::{POSTGRES_OPTIONS, Pgbouncer, Postgres, free_port, postgres, postgres_is_here};
-pub use process::{Process, Said, run_in, run_with_bytes};
+pub use emails::{EmailFolder, ReceivedEmail};
+pub use latency::{latency_header, latency_row};
+pub use postgres::{
+    POSTGRES_OPTIONS, Pgbouncer, Postgres, free_port, postgres, postgres_is_installed,
+};
+pub use process::{Process, RunOutput, run_in, run_with_bytes};
 pub use proxy::Proxy;
 pub use redis::Redis;
+pub use requests::*;
 pub use server::{MAIL_PAUSE, TestServer, code_of, config, on_behalf_of, refused};
 pub use site::{Account, Site};
-pub use spread::{spread, spread_head};
-pub use tally::{LOST, NO_ANSWER, NO_CONNECTION, Tally};
 pub use vectors::{vector_bytes, vector_file};
-pub use wire::{PATIENCE, Wire, raw_frame, request_frame};
+pub use wire::{TEST_TIMEOUT, Wire, raw_frame, request_frame};
+pub use workload::{Inbox, Journey, SimulatedUser, Workload, verify_users};
 
-/// Longer than a worker may hold a mail: after it, whoever held one has lost it.
+/// Longer than the lease of a claimed email: a worker that stopped has lost its claim.
 pub const LEASE: std::time::Duration = std::time::Duration::from_secs(61);
-/// A password that no dictionary has.
+/// A password that the blocklist does not contain.
 pub const PASSWORD: &str = "tides rise at nine";

@@ -1,5 +1,4 @@
-//! A private PostgreSQL for the tests: on a socket in a folder of its own, gone when the test
-//! process is.
+//! A PostgreSQL server for the tests, in its own folder. It ends with the test process.
 
 use std::fs::File;
 use std::io::Write;
@@ -12,18 +11,18 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-/// A server, with a database for whoever asks.
+/// A server, in which each test creates its own database.
 pub struct Postgres {
     folder: PathBuf,
     port: u16,
     databases: AtomicUsize,
-    /// The server runs as long as its input is open.
-    keeper: Mutex<Child>,
+    /// Ends the server when its standard input closes.
+    supervisor: Mutex<Child>,
 }
 
-/// What ends the server when this process ends, however it does: its input closes, and the folder
-/// goes with it. A line on its input starts the server again.
-const KEEPER: &str = r#"
+/// Starts the server, and starts it again for each line on standard input. When standard input closes,
+/// stops the server and deletes the folder.
+const SUPERVISOR: &str = r#"
 start() {
     "$1/postgres" -D "$2/data" -k "$2" -h 127.0.0.1 -p "$3" -c fsync=off -c max_connections=200 \
         -c deadlock_timeout=200ms $4 >>"$2/postgres.log" 2>&1 &
@@ -37,33 +36,33 @@ done
 kill -CONT $! $(ps -o pid= --ppid $!); kill -INT $!; wait; rm -rf "$2"
 "#;
 
-/// Names more options for the server, parted by spaces.
+/// Environment variable with more options for the server, separated by spaces.
 pub const POSTGRES_OPTIONS: &str = "TEST_POSTGRES_OPTIONS";
 
-const POSTGRES: &str = "postgresql (PostgreSQL is missing)";
+const LEFT_OUT: &str = "postgresql (PostgreSQL is missing)";
 
-/// The server that all tests share, or `None` where PostgreSQL is not installed.
+/// Returns the server that the tests share, or `None` if PostgreSQL is not installed.
 pub fn postgres() -> Option<&'static Postgres> {
     static SERVER: OnceLock<Option<Postgres>> = OnceLock::new();
-    SERVER.get_or_init(Postgres::of_its_own).as_ref()
+    SERVER.get_or_init(Postgres::dedicated).as_ref()
 }
 
-/// Whether PostgreSQL is installed; says what is left out where it is not.
-pub fn postgres_is_here() -> bool {
-    let here = binaries().is_some();
-    if !here {
-        left_out(POSTGRES);
+/// Returns `true` if PostgreSQL is installed, and otherwise reports what is left out.
+pub fn postgres_is_installed() -> bool {
+    let installed = binaries().is_some();
+    if !installed {
+        left_out(LEFT_OUT);
     }
-    here
+    installed
 }
 
-/// Says aloud what a missing program leaves out, by a way that is not captured.
+/// Reports a test that is left out, on standard error and past the capture of the test harness.
 pub fn left_out(what: &str) {
     std::io::stderr().write_all(format!("left out: {what}\n").as_bytes()).unwrap();
 }
 
-/// Debian keeps the server's programs out of the path, a folder a version; the newest counts,
-/// unless one is named.
+/// Returns the folder of the server's executables: `TEST_POSTGRES_BIN`, or the newest version that
+/// is installed. Debian does not add them to `PATH`.
 fn binaries() -> Option<PathBuf> {
     if let Some(named) = std::env::var_os("TEST_POSTGRES_BIN") {
         return Some(named.into());
@@ -78,35 +77,39 @@ fn binaries() -> Option<PathBuf> {
 }
 
 impl Postgres {
-    /// A server for one test, which may do to it what it likes; `None` where PostgreSQL is not
-    /// installed.
-    pub fn of_its_own() -> Option<Self> {
-        postgres_is_here().then(binaries).flatten().map(|binaries| Self::start(&binaries, "", &[]))
+    /// Starts a server for one test, which may stop, crash and reconfigure it. Returns `None` if
+    /// PostgreSQL is not installed.
+    pub fn dedicated() -> Option<Self> {
+        postgres_is_installed()
+            .then(binaries)
+            .flatten()
+            .map(|binaries| Self::start(&binaries, "", &[]))
     }
 
-    /// The same with more options, and with files in a folder that they may name as `$folder`.
+    /// Like [`Postgres::dedicated`], with more options, and with files in the folder that the
+    /// options refer to as `$folder`.
     pub fn with(options: &str, files: &[(&str, &str)]) -> Option<Self> {
-        postgres_is_here()
+        postgres_is_installed()
             .then(binaries)
             .flatten()
             .map(|binaries| Self::start(&binaries, options, files))
     }
 
-    /// Ends every process of the server as a crash would.
+    /// Kills every process of the server.
     pub fn crash(&self) {
         self.signal("KILL");
     }
 
-    /// Starts it again after a crash; it may take a while until it answers.
-    pub fn start_again(&self) {
-        writeln!(self.keeper.lock().unwrap().stdin.as_mut().unwrap()).unwrap();
+    /// Starts the server after a crash, without waiting until it accepts connections.
+    pub fn restart(&self) {
+        writeln!(self.supervisor.lock().unwrap().stdin.as_mut().unwrap()).unwrap();
     }
 
     /// Sends a signal to every process of the server.
     pub fn signal(&self, name: &str) {
         let pid = std::fs::read_to_string(self.folder.join("data/postmaster.pid")).unwrap();
         let pid = pid.lines().next().unwrap();
-        // Itself first, so that it starts no other child meanwhile.
+        // The parent first, so that it does not start another child.
         for select in ["-p", "--ppid"] {
             let pids =
                 Command::new("ps").args(["-o", "pid=", select, pid]).output().unwrap().stdout;
@@ -128,20 +131,20 @@ impl Postgres {
             file.write_all(text.as_bytes()).unwrap();
         }
         let port = free_port();
-        let mut keeper = keeper(&folder);
+        let mut supervisor = shell(&folder);
         let options = options.replace("$folder", folder.to_str().unwrap());
         let options = format!("{} {options}", std::env::var(POSTGRES_OPTIONS).unwrap_or_default());
         let arguments =
             [binaries.to_str().unwrap(), folder.to_str().unwrap(), &port.to_string(), &options];
-        keeper.args(["-c", KEEPER, "keeper"]).args(arguments);
-        let child = keeper
+        supervisor.args(["-c", SUPERVISOR, "supervisor"]).args(arguments);
+        let child = supervisor
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
         let server =
-            Self { folder, port, databases: AtomicUsize::new(0), keeper: Mutex::new(child) };
+            Self { folder, port, databases: AtomicUsize::new(0), supervisor: Mutex::new(child) };
         let began = Instant::now();
         while !server.psql("postgres", "SELECT 1") {
             assert!(
@@ -154,48 +157,48 @@ impl Postgres {
         server
     }
 
-    /// The URL of a new, empty database.
+    /// Creates an empty database, and returns its URL.
     pub fn database(&self) -> String {
-        self.database_like("template1")
+        self.database_from("template1")
     }
 
-    /// The URL of a new database that is like this one, which nobody may be connected to.
-    pub fn database_like(&self, other: &str) -> String {
+    /// Creates a copy of a database without connections, and returns its URL.
+    pub fn database_from(&self, template: &str) -> String {
         let name = format!("t{}", self.databases.fetch_add(1, Ordering::SeqCst));
         assert!(
-            self.psql("postgres", &format!("CREATE DATABASE {name} TEMPLATE {other}")),
+            self.psql("postgres", &format!("CREATE DATABASE {name} TEMPLATE {template}")),
             "{}",
             self.log()
         );
         self.url(&name)
     }
 
-    /// The URL of a database.
+    /// Returns the URL of a database.
     pub fn url(&self, name: &str) -> String {
         format!("postgresql://tests@127.0.0.1:{}/{name}", self.port)
     }
 
-    /// Runs a statement; whether it could be.
+    /// Runs a statement. Returns `false` if it fails.
     pub fn psql(&self, database: &str, statement: &str) -> bool {
         let url = self.url(database);
         let done = Command::new("psql").args(["-qtA", "-d", &url, "-c", statement]).output();
         done.is_ok_and(|output| output.status.success())
     }
 
-    /// Where its data, its journal and its logs are.
+    /// Returns the folder that contains the data, the write-ahead log and the server's logs.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// All that it has written.
+    /// Returns the logs of `initdb` and of the server.
     pub fn log(&self) -> String {
         let read = |name| std::fs::read_to_string(self.folder.join(name)).unwrap_or_default();
         read("initdb.log") + &read("postgres.log")
     }
 }
 
-/// A shell as a user that PostgreSQL agrees to run as: any but root.
-fn keeper(folder: &Path) -> Command {
+/// Returns a shell under a user that may run PostgreSQL: not root.
+fn shell(folder: &Path) -> Command {
     if !is_root() {
         return Command::new("bash");
     }
@@ -210,12 +213,12 @@ fn is_root() -> bool {
     std::fs::metadata("/proc/self").unwrap().uid() == 0
 }
 
-/// A port that was free just now.
+/// Returns a port that was free a moment ago.
 pub fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// A pgbouncer in transaction mode before a server; gone when it is dropped.
+/// A pgbouncer in transaction mode in front of a server. It ends when this value is dropped.
 pub struct Pgbouncer {
     child: std::process::Child,
     port: u16,
@@ -223,7 +226,7 @@ pub struct Pgbouncer {
 }
 
 impl Pgbouncer {
-    /// Starts one before `server`; `None` where pgbouncer is not installed.
+    /// Starts pgbouncer in front of `server`. Returns `None` if pgbouncer is not installed.
     pub fn before(server: &Postgres) -> Option<Self> {
         let binary = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer"]
             .into_iter()
@@ -243,7 +246,7 @@ impl Pgbouncer {
         );
         let file = folder.path().join("pgbouncer.ini");
         std::fs::write(&file, config).unwrap();
-        let mut command = keeper(folder.path());
+        let mut command = shell(folder.path());
         command.args(["-c", "exec \"$0\" \"$1\""]).arg(binary).arg(&file);
         let child = command
             .stdin(Stdio::null())
@@ -259,7 +262,7 @@ impl Pgbouncer {
         Some(Self { child, port, _folder: folder })
     }
 
-    /// The URL of a database behind it.
+    /// Returns the URL of a database through pgbouncer.
     pub fn url(&self, database: &str) -> String {
         format!("postgresql://tests@127.0.0.1:{}/{database}", self.port)
     }

@@ -1,5 +1,5 @@
-//! A network between two parts that a test can cut: bytes are held back, as where packets are lost,
-//! and nobody is told.
+//! A TCP proxy that a test can cut: it then delays all bytes and keeps the connections open, like a
+//! network that loses packets.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-/// A way to a port of this machine.
+/// A proxy for a port of this machine.
 pub struct Proxy {
     pub port: u16,
     gate: Arc<Gate>,
@@ -19,25 +19,25 @@ pub struct Proxy {
 #[derive(Default)]
 struct Gate {
     cut: AtomicBool,
-    /// Cuts itself before bytes that hold this go to the server.
-    trap: std::sync::Mutex<Option<Vec<u8>>>,
+    /// Bytes on the way to the server that trigger a cut.
+    trigger: std::sync::Mutex<Option<Vec<u8>>>,
 }
 
 impl Proxy {
     pub async fn before(port: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let own = listener.local_addr().unwrap().port();
+        let proxy_port = listener.local_addr().unwrap().port();
         let gate = Arc::new(Gate::default());
-        let shared = gate.clone();
+        let accepted = gate.clone();
         let task = tokio::spawn(async move {
-            while let Ok((near, _)) = listener.accept().await {
-                tokio::spawn(carry(near, port, shared.clone()));
+            while let Ok((client, _)) = listener.accept().await {
+                tokio::spawn(forward(client, port, accepted.clone()));
             }
         });
-        Self { port: own, gate, task }
+        Self { port: proxy_port, gate, task }
     }
 
-    /// Lets nothing through, or lets through again what was held back too.
+    /// Stops forwarding, or resumes it with the bytes that were delayed.
     pub fn cut(&self, cut: bool) {
         self.gate.cut.store(cut, Ordering::SeqCst);
     }
@@ -46,9 +46,9 @@ impl Proxy {
         self.gate.cut.load(Ordering::SeqCst)
     }
 
-    /// Cuts once bytes that hold these are on their way to the server.
+    /// Stops forwarding before a chunk to the server that contains these bytes.
     pub fn cut_before(&self, bytes: &[u8]) {
-        *self.gate.trap.lock().unwrap() = Some(bytes.to_vec());
+        *self.gate.trigger.lock().unwrap() = Some(bytes.to_vec());
     }
 }
 
@@ -65,37 +65,40 @@ impl Gate {
         }
     }
 
-    fn spring(&self, bytes: &[u8]) {
-        let mut trap = self.trap.lock().unwrap();
-        if trap.as_ref().is_some_and(|trap| bytes.windows(trap.len()).any(|window| window == trap))
-        {
-            *trap = None;
+    /// Cuts if the bytes contain the trigger.
+    fn check(&self, bytes: &[u8]) {
+        let mut trigger = self.trigger.lock().unwrap();
+        let contains =
+            |wanted: &Vec<u8>| bytes.windows(wanted.len()).any(|window| window == wanted);
+        if trigger.as_ref().is_some_and(contains) {
+            *trigger = None;
             self.cut.store(true, Ordering::SeqCst);
         }
     }
 }
 
-async fn carry(near: TcpStream, port: u16, gate: Arc<Gate>) {
+async fn forward(client: TcpStream, port: u16, gate: Arc<Gate>) {
     gate.pass().await;
-    let Ok(far) = TcpStream::connect(("127.0.0.1", port)).await else { return };
-    for stream in [&near, &far] {
+    let Ok(server) = TcpStream::connect(("127.0.0.1", port)).await else { return };
+    for stream in [&client, &server] {
         let _ = stream.set_nodelay(true);
     }
-    let ((near_in, near_out), (far_in, far_out)) = (near.into_split(), far.into_split());
-    let up = pump(near_in, far_out, gate.clone(), true);
-    tokio::join!(up, pump(far_in, near_out, gate, false));
+    let (from_client, to_client) = client.into_split();
+    let (from_server, to_server) = server.into_split();
+    let requests = copy(from_client, to_server, gate.clone(), true);
+    tokio::join!(requests, copy(from_server, to_client, gate, false));
 }
 
-async fn pump(
+async fn copy(
     mut from: tokio::net::tcp::OwnedReadHalf,
     mut to: tokio::net::tcp::OwnedWriteHalf,
     gate: Arc<Gate>,
-    upwards: bool,
+    to_server: bool,
 ) {
     let mut bytes = vec![0; 16 * 1024];
     while let Ok(count @ 1..) = from.read(&mut bytes).await {
-        if upwards {
-            gate.spring(&bytes[..count]);
+        if to_server {
+            gate.check(&bytes[..count]);
         }
         gate.pass().await;
         if to.write_all(&bytes[..count]).await.is_err() {

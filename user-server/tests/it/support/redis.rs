@@ -1,5 +1,5 @@
-//! A private Redis for a test: on a free port, in a folder of its own, gone when the test or its
-//! process is.
+//! A Redis server for one test, on a free port and in its own folder. It ends with the test, or with
+//! the test process.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::postgres::free_port;
 
-/// A server that a test may do to what it likes.
+/// A server that a test may stop, kill and fill.
 pub struct Redis {
     pub port: u16,
     pub folder: TempDir,
@@ -19,21 +19,22 @@ pub struct Redis {
 }
 
 struct Running {
-    keeper: Child,
-    /// The server ends when this closes, however this process ends.
+    supervisor: Child,
+    /// Ends the server when it closes.
     _input: ChildStdin,
     pid: String,
 }
 
-const KEEPER: &str = r#"
+/// Starts the server, prints its process id, and kills it when standard input closes.
+const SUPERVISOR: &str = r#"
 "$@" >"$FOLDER/log" 2>&1 </dev/null &
 echo $!
 read -r _
 kill -KILL $!; wait $!
 "#;
 
-/// The program; none, said aloud, where it is not installed. TEST_REDIS_SERVER names another
-/// version.
+/// Returns the path of the server's executable, which `TEST_REDIS_SERVER` overrides. Returns `None`
+/// and reports it if Redis is not installed.
 fn program() -> Option<String> {
     if let Ok(path) = std::env::var("TEST_REDIS_SERVER") {
         return Some(path);
@@ -48,16 +49,16 @@ fn program() -> Option<String> {
 }
 
 impl Redis {
-    /// A server; `None` where Redis is not installed.
+    /// Starts a server. Returns `None` if Redis is not installed.
     pub fn start() -> Option<Self> {
         Self::start_with(|_| Vec::new())
     }
 
-    /// The same with more arguments, which may name files of its folder.
-    pub fn start_with(more: impl FnOnce(&TempDir) -> Vec<String>) -> Option<Self> {
+    /// Like [`Redis::start`], with more arguments, which may name files in its folder.
+    pub fn start_with(extra: impl FnOnce(&TempDir) -> Vec<String>) -> Option<Self> {
         let program = program()?;
         let folder = TempDir::with_prefix("user-redis-").unwrap();
-        // In a cluster, nodes talk to each other on a port that is 10,000 higher.
+        // The bus port of a cluster node is 10,000 higher.
         let port = std::iter::repeat_with(free_port).find(|port| *port < 55_000).unwrap();
         let mut arguments = vec![program];
         let dir = folder.path().to_str().unwrap().to_owned();
@@ -66,16 +67,16 @@ impl Redis {
         {
             arguments.push(argument.to_owned());
         }
-        arguments.extend(more(&folder));
+        arguments.extend(extra(&folder));
         let mut server = Self { port, folder, arguments, running: None };
         server.run();
         Some(server)
     }
 
-    /// Starts it, empty, where it has ended.
+    /// Starts the server, empty, after it has ended.
     pub fn run(&mut self) {
-        let mut keeper = Command::new("bash")
-            .args(["-c", KEEPER, "keeper"])
+        let mut supervisor = Command::new("bash")
+            .args(["-c", SUPERVISOR, "supervisor"])
             .args(&self.arguments)
             .env("FOLDER", self.folder.path())
             .stdin(Stdio::piped())
@@ -84,9 +85,9 @@ impl Redis {
             .spawn()
             .unwrap();
         let mut pid = String::new();
-        BufReader::new(keeper.stdout.take().unwrap()).read_line(&mut pid).unwrap();
-        let input = keeper.stdin.take().unwrap();
-        self.running = Some(Running { keeper, _input: input, pid: pid.trim().to_owned() });
+        BufReader::new(supervisor.stdout.take().unwrap()).read_line(&mut pid).unwrap();
+        let input = supervisor.stdin.take().unwrap();
+        self.running = Some(Running { supervisor, _input: input, pid: pid.trim().to_owned() });
         let began = Instant::now();
         while std::net::TcpStream::connect(("127.0.0.1", self.port)).is_err() {
             let log = std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
@@ -104,13 +105,13 @@ impl Redis {
         assert!(Command::new("kill").args(["-s", name, pid]).status().unwrap().success());
     }
 
-    /// Ends it at once, with all that it held.
+    /// Kills the server, which loses its data.
     pub fn kill(&mut self) {
         drop(self.running.take());
     }
 
-    /// What it answers to a command, as its own client shows it.
-    pub fn ask(&self, command: &[&str]) -> String {
+    /// Runs a command with `redis-cli`, and returns its output.
+    pub fn command(&self, command: &[&str]) -> String {
         let port = self.port.to_string();
         let done = Command::new("redis-cli").args(["-p", &port]).args(command).output().unwrap();
         String::from_utf8(done.stdout).unwrap().trim().to_owned()
@@ -120,7 +121,7 @@ impl Redis {
 impl Drop for Running {
     fn drop(&mut self) {
         let _ = Command::new("kill").args(["-s", "KILL", &self.pid]).status();
-        let _ = self.keeper.kill();
-        let _ = self.keeper.wait();
+        let _ = self.supervisor.kill();
+        let _ = self.supervisor.wait();
     }
 }

@@ -1,4 +1,4 @@
-//! A live service in this process, on a free port, with a clock that can be turned.
+//! A server in this process, on a free port, with a clock that a test can advance.
 
 use std::net::IpAddr;
 use std::ops::Deref;
@@ -13,9 +13,9 @@ use user_server::config::Config;
 use user_server::domain::ShiftedClock;
 use user_server::service::Service;
 
-use super::{Mails, Site};
+use super::{EmailFolder, Site};
 
-/// A running service, its folder and its clock.
+/// A running service with its data folder and its clock.
 pub struct TestServer {
     pub site: Site,
     pub clock: Arc<ShiftedClock>,
@@ -32,51 +32,52 @@ impl Deref for TestServer {
 }
 
 impl TestServer {
-    /// The embedded default on a free port.
+    /// Starts the embedded default on a free port.
     pub async fn start() -> Self {
         Self::start_with(&[]).await
     }
 
-    /// The same with other settings.
+    /// Like [`TestServer::start`], with settings.
     pub async fn start_with(settings: &[(&str, &str)]) -> Self {
         Self::start_in(tempfile::tempdir().unwrap(), settings).await
     }
 
-    /// The same on a folder that may have been used before.
+    /// Like [`TestServer::start_with`], in a folder that an earlier server may have used.
     pub async fn start_in(folder: TempDir, settings: &[(&str, &str)]) -> Self {
         let config = config(folder.path(), settings);
         let clock = Arc::new(ShiftedClock::default());
         let service = Service::start(&config, clock.clone()).await.unwrap();
         let site = Site {
             address: service.address(),
-            mails: Mails(config.mail_dir),
-            alone: true,
-            held: false,
+            emails: EmailFolder(config.mail_dir),
+            single_node: true,
+            clock_frozen: false,
         };
         Self { site, clock, service, folder }
     }
 
-    /// Ends the service; its folder stays.
+    /// Stops the service, and returns its folder.
     pub async fn stop(self) -> TempDir {
         self.service.stop().await;
         self.folder
     }
 
-    /// The same, whose clock stands still.
-    pub async fn start_held() -> Self {
+    /// Like [`TestServer::start`], with a clock that advances only by request.
+    pub async fn start_frozen() -> Self {
         let mut server = Self::start().await;
         server.clock.hold();
-        server.site.held = true;
+        server.site.clock_frozen = true;
         server
     }
 }
 
-/// The common tags of a request for an end user at this address.
+/// Returns the common tags of a request for an end user at this address.
 pub fn on_behalf_of(ip: &str) -> Common<'static> {
     Common { client_address: Some(ip.parse::<IpAddr>().unwrap().into()), ..Common::default() }
 }
 
-/// The settings of a test: a free port, a folder of its own, a hash lane that two cores can share.
+/// Returns the configuration of a test server: a free port, a data folder, a short grace period, and
+/// these settings.
 pub fn config(folder: &Path, settings: &[(&str, &str)]) -> Config {
     let folder = folder.to_str().unwrap().to_owned();
     let settings: Vec<(String, String)> =
@@ -93,7 +94,10 @@ pub fn config(folder: &Path, settings: &[(&str, &str)]) -> Config {
     Config::read(&read, true).unwrap()
 }
 
-/// The refusal that a call ended with.
+/// Returns the refusal of a call.
+///
+/// # Panics
+/// If the call succeeded, or got no answer.
 pub fn refused<R: std::fmt::Debug>(result: Result<R, client::Error>) -> ErrorReply<'static> {
     match result {
         Err(client::Error::Refused(error)) => error,
@@ -101,7 +105,7 @@ pub fn refused<R: std::fmt::Debug>(result: Result<R, client::Error>) -> ErrorRep
     }
 }
 
-/// The code that a call was refused with.
+/// Makes a call, and returns the code of its refusal.
 pub async fn code_of<M: RequestMessage + Send + Sync>(client: &Client, request: M) -> ErrorCode
 where
     M::Reply: std::fmt::Debug,
@@ -109,5 +113,5 @@ where
     refused(client.call(request).await).code
 }
 
-/// Between two mails to one address.
+/// Minimum time between two emails to one address.
 pub const MAIL_PAUSE: Duration = Duration::from_secs(60);

@@ -1,5 +1,5 @@
-//! The service as its clients reach it, whatever stands there: an address, and the folder that its
-//! mails go to.
+//! The service as its clients see it, with one node or several: an address, and the folder with its
+//! emails.
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
@@ -9,19 +9,19 @@ use user_proto::client::Client;
 use user_proto::{EmailVerified, ErrorCode, LoggedIn, Login, Register, Registered, VerifyEmail};
 use uuid::Uuid;
 
-use super::{Mails, PASSWORD, PATIENCE, check};
+use super::{EmailFolder, PASSWORD, TEST_TIMEOUT, check};
 
 /// One node, or several behind one address.
 pub struct Site {
     pub address: SocketAddr,
-    pub mails: Mails,
-    /// Whether one node answers, so that what it says is true at once for every client.
-    pub alone: bool,
-    /// Whether its clock stands still unless it is turned.
-    pub held: bool,
+    pub emails: EmailFolder,
+    /// One node answers all requests, so that a change is visible to every client at once.
+    pub single_node: bool,
+    /// The clock advances only when a test advances it.
+    pub clock_frozen: bool,
 }
 
-/// A confirmed account and the tokens of its first session.
+/// An active account and the tokens of its first session.
 pub struct Account {
     pub email: String,
     pub session: EmailVerified<'static>,
@@ -38,25 +38,26 @@ impl Account {
 }
 
 impl Site {
-    /// A client on a connection of its own. It names no end user, so only limits of accounts apply.
+    /// Returns a client with its own connection. It sends no end user's address, so the limits per
+    /// network do not apply.
     pub fn client(&self) -> Client {
         Client::new(self.address.to_string())
     }
 
-    /// Four connections: a crowd does not share one, and its limits. Before several nodes, they
-    /// lead to all of them.
-    pub fn crowd(&self) -> Vec<Client> {
+    /// Returns four clients, so that many requests do not share the limits of one connection. With
+    /// several nodes, their connections reach all of them.
+    pub fn clients(&self) -> Vec<Client> {
         (0..4).map(|_| self.client()).collect()
     }
 
-    /// Registers and gives the mailed code's verification.
+    /// Registers an account.
     pub async fn register(&self, client: &Client, username: &str, email: &str) -> Registered {
         let request =
             Register { username: username.into(), email: email.into(), password: PASSWORD.into() };
         client.call(request).await.unwrap()
     }
 
-    /// The code of a new registration.
+    /// Registers an account, and returns the id of its verification and the emailed code.
     pub async fn registered_code(
         &self,
         client: &Client,
@@ -64,41 +65,44 @@ impl Site {
         email: &str,
     ) -> (Uuid, String) {
         let id = self.register(client, username, email).await.verification_id;
-        (id, self.mails.code(email, 1).await)
+        (id, self.emails.code(email, 1).await)
     }
 
-    /// A confirmed account, `username@example.org`.
+    /// Creates an active account with the address `username@example.org`.
     pub async fn account(&self, client: &Client, username: &str) -> Account {
         let email = format!("{username}@example.org");
         let registered = self.register(client, username, &email).await;
-        let code = self.mails.code(&email, 1).await;
+        let code = self.emails.code(&email, 1).await;
         let verification_id = registered.verification_id;
         let verify = VerifyEmail { verification_id, code: code.as_str().into(), username: None };
         Account { session: client.call(verify).await.unwrap(), email }
     }
 
-    /// Another session of an account.
+    /// Opens another session of an account.
     pub async fn login(&self, client: &Client, login: &str) -> LoggedIn<'static> {
         client.call(Login { login: login.into(), password: PASSWORD.into() }).await.unwrap()
     }
 
-    /// Shows that a session has ended for whoever asks: at once on a node that is alone; on others
-    /// when they have read the log, which is a second at most where the machine keeps up.
-    pub async fn has_ended(&self, client: &Client, access_token: &str) {
+    /// Asserts that the session of an access token has ended: at once on a single node, and with
+    /// several nodes when each has read the revocation log.
+    pub async fn expect_revoked(&self, client: &Client, access_token: &str) {
         let began = Instant::now();
         loop {
             match check(client, access_token).await {
                 Some(code) => return assert_eq!(code, ErrorCode::SESSION_REVOKED),
-                None => assert!(!self.alone && began.elapsed() < PATIENCE, "the session lives"),
+                None => assert!(
+                    !self.single_node && began.elapsed() < TEST_TIMEOUT,
+                    "the session has not ended"
+                ),
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 
-    /// How many wrong passwords may be tried in this time from one place: five, and one more after
-    /// each wait, which doubles from a second on.
-    pub fn attempts(&self, within: Duration) -> RangeInclusive<usize> {
-        let waits = if self.held { 0 } else { (within.as_secs() + 1).ilog2() };
+    /// Returns the number of wrong passwords that one network may try in this time: five, and one
+    /// more after each wait, which starts at a second and doubles.
+    pub fn allowed_attempts(&self, within: Duration) -> RangeInclusive<usize> {
+        let waits = if self.clock_frozen { 0 } else { (within.as_secs() + 1).ilog2() };
         5..=5 + waits as usize
     }
 }

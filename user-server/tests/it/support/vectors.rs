@@ -1,14 +1,14 @@
-//! The vectors of the protocol, as files.
+//! The protocol's test vectors, read from their files.
 
 use serde_json::Value;
 
-/// `valid.json` or `invalid.json`.
+/// Reads `valid.json` or `invalid.json`.
 pub fn vector_file(name: &str) -> Value {
     let path = format!("{}/../user-proto/vectors/{name}", env!("CARGO_MANIFEST_DIR"));
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
-/// The bytes of a vector.
+/// Returns the bytes of a vector.
 pub fn vector_bytes(vector: &Value) -> Vec<u8> {
     let digits = vector["hex"].as_str().unwrap().as_bytes();
     digits

@@ -13,13 +13,13 @@ use user_proto::Ping;
 use user_proto::client::{Client, Config, Error, HandshakeError, Tls, TlsOptions};
 
 use super::Guarded;
-use crate::support::{Authority, Certified, PATIENCE, TestServer, free_port};
+use crate::support::{Authority, CertifiedKey, TEST_TIMEOUT, TestServer, free_port};
 
 /// How long a call may take.
 const DEADLINE: Duration = Duration::from_secs(2);
 
 /// As a gateway has it, with a short patience.
-fn config(authority: &Authority, own: Option<&Certified>) -> Config {
+fn config(authority: &Authority, own: Option<&CertifiedKey>) -> Config {
     let options = TlsOptions {
         authorities: Some(authority.pem.as_bytes()),
         certificate: own.map(|own| own.certificate.as_bytes()),
@@ -30,7 +30,7 @@ fn config(authority: &Authority, own: Option<&Certified>) -> Config {
 }
 
 impl Guarded {
-    fn client(&self, authority: &Authority, own: Option<&Certified>) -> Client {
+    fn client(&self, authority: &Authority, own: Option<&CertifiedKey>) -> Client {
         Client::with_config(self.server.address.to_string(), config(authority, own))
     }
 }
@@ -74,11 +74,11 @@ async fn who_is_kept_out_is_told_why_when_the_time_is_over() {
     );
     let impatient = Config {
         wait_for_server: false,
-        deadline: Some(PATIENCE * 100),
+        deadline: Some(TEST_TIMEOUT * 100),
         ..config(&guarded.authority, None)
     };
     let impatient = Client::with_config(guarded.server.address.to_string(), impatient);
-    let at_once = tokio::time::timeout(PATIENCE, handshake(&impatient)).await;
+    let at_once = tokio::time::timeout(TEST_TIMEOUT, handshake(&impatient)).await;
     assert_eq!(at_once.expect("it does not wait"), HandshakeError::CertificateRequired);
     let expired = guarded.client(&guarded.authority, Some(&clients.certify_until(2002)));
     assert_eq!(
@@ -99,7 +99,7 @@ async fn it_goes_on_with_the_server_that_comes_after() {
         (key.0, key.1.as_str()),
     ];
     let server = TestServer::start_with(&settings).await;
-    let patient = Config { deadline: Some(PATIENCE), ..config(&authority, None) };
+    let patient = Config { deadline: Some(TEST_TIMEOUT), ..config(&authority, None) };
     let client = Client::with_config(server.address.to_string(), patient);
     client.call(Ping {}).await.unwrap();
     // The first one says SHUTTING_DOWN over TLS and closes; a call in between waits for the next

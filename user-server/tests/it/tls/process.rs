@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::{OURS, dial};
 use crate::http::{metrics, until};
-use crate::support::{Authority, PATIENCE, Process, Wire};
+use crate::support::{Authority, Process, TEST_TIMEOUT, Wire};
 
 #[tokio::test]
 async fn a_hangup_takes_up_a_new_certificate_and_the_figures_tell() {
@@ -20,7 +20,7 @@ async fn a_hangup_takes_up_a_new_certificate_and_the_figures_tell() {
     ];
     let process = Process::start(&settings);
     let monitor = process.monitor();
-    dial(process.address, authority.trusted(None, OURS)).await.unwrap();
+    dial(process.address, authority.client_config(None, OURS)).await.unwrap();
     let before = metrics(monitor).await;
     let expires = |year: u32| {
         f64::from((year - 1970) * 365 + (year - 1969) / 4 - u32::from(year > 2100)) * 86_400.0
@@ -35,11 +35,11 @@ async fn a_hangup_takes_up_a_new_certificate_and_the_figures_tell() {
         metrics.all(EXPIRY).all(|sample| sample.value == expires(2091))
     });
     after.await;
-    dial(process.address, next.trusted(None, OURS)).await.unwrap();
+    dial(process.address, next.client_config(None, OURS)).await.unwrap();
 
     // One of each that can be told apart.
-    dial(process.address, authority.trusted(None, OURS)).await.unwrap_err();
-    dial(process.address, next.trusted(None, &["h2"])).await.unwrap_err();
+    dial(process.address, authority.client_config(None, OURS)).await.unwrap_err();
+    dial(process.address, next.client_config(None, &["h2"])).await.unwrap_err();
     let mut plain = Wire::connect(process.address).await;
     plain.send(&[0, 0, 0, 5, 0x7F, 0, 0, 0, 1]).await;
     for reason in ["refused_by_client", "other_protocol", "plaintext"] {
@@ -54,7 +54,7 @@ async fn a_hangup_takes_up_a_new_certificate_and_the_figures_tell() {
     };
     let last = until(monitor, "the bad one is counted", refused).await;
     assert!(last.all(EXPIRY).all(|sample| sample.value == expires(2091)));
-    dial(process.address, next.trusted(None, OURS)).await.unwrap();
+    dial(process.address, next.client_config(None, OURS)).await.unwrap();
 }
 
 #[tokio::test]
@@ -68,7 +68,7 @@ async fn a_flood_of_silent_connections_is_bounded_and_others_are_served() {
         ("FIRST_FRAME_TIMEOUT", "300"),
     ];
     let process = Process::start(&settings);
-    let config = authority.trusted(None, OURS);
+    let config = authority.client_config(None, OURS);
     let mut held = dial(process.address, config.clone()).await.unwrap();
     let before = process.memory();
     let mut flood = Vec::new();
@@ -77,7 +77,7 @@ async fn a_flood_of_silent_connections_is_bounded_and_others_are_served() {
         if number % 500 == 499 {
             let began = Instant::now();
             dial(process.address, config.clone()).await.unwrap();
-            assert!(began.elapsed() < PATIENCE);
+            assert!(began.elapsed() < TEST_TIMEOUT);
         }
     }
     super::ping(&mut held).await.unwrap();
@@ -91,7 +91,7 @@ async fn a_flood_of_silent_connections_is_bounded_and_others_are_served() {
     };
     let began = Instant::now();
     while flood.iter().filter(over).count() < FLOOD - 256 {
-        assert!(began.elapsed() < PATIENCE, "{} ended", flood.iter().filter(over).count());
+        assert!(began.elapsed() < TEST_TIMEOUT, "{} ended", flood.iter().filter(over).count());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

@@ -51,7 +51,7 @@ async fn every_hostile_token_gets_the_same_answer() {
     let mut hostile = 0;
     for vector in file["vectors"].as_array().unwrap() {
         let text = |key: &str| vector[key].as_str().unwrap();
-        wire.ask(7, VerifyToken { access_token: text("token").into() }).await;
+        wire.request(7, VerifyToken { access_token: text("token").into() }).await;
         let (id, reply) = wire.reply().await;
         assert_eq!(id, 7);
         match (text("answer"), reply) {

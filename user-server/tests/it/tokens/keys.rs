@@ -34,7 +34,7 @@ pub(super) fn refresh(token: &str) -> RefreshToken<'_> {
     RefreshToken { refresh_token: token.into() }
 }
 
-fn commanded(url: &str, secrets: [&str; 2], arguments: &[&str]) -> crate::support::Said {
+fn commanded(url: &str, secrets: [&str; 2], arguments: &[&str]) -> crate::support::RunOutput {
     let folder = tempfile::tempdir().unwrap();
     let [signs, accepts] = secrets;
     let settings = [
@@ -159,7 +159,7 @@ async fn a_code_whose_key_was_lost_is_sent_anew() {
     );
     server.clock.advance(MAIL_PAUSE);
     client.call(ResendCode { verification_id: id }).await.unwrap();
-    let second = server.mails.code("ada@example.org", 2).await;
+    let second = server.emails.code("ada@example.org", 2).await;
     assert_ne!(second, first);
     client.call(verify_email(id, &second)).await.unwrap();
     server.stop().await;

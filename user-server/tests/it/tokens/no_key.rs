@@ -8,7 +8,7 @@ use super::keys::{NEW, OLD, kid, refresh, refused_everywhere};
 use crate::audit::sealed;
 use crate::http;
 use crate::support::{
-    PASSWORD, TestServer, code_of, login, refused, register, reset_of, run_in, verify_email,
+    PASSWORD, TestServer, code_of, login, refused, register, request_reset, run_in, verify_email,
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -52,7 +52,7 @@ async fn without_a_key_nothing_is_begun() {
         assert_eq!(code_of(&client, grace()).await, ErrorCode::UNAVAILABLE);
         assert_eq!(refused(client.call_with(grace(), keyed(1)).await).code, ErrorCode::UNAVAILABLE);
         assert_eq!(code_of(&client, login("ada", PASSWORD)).await, ErrorCode::UNAVAILABLE);
-        assert_eq!(code_of(&client, reset_of(&ada.email)).await, ErrorCode::UNAVAILABLE);
+        assert_eq!(code_of(&client, request_reset(&ada.email)).await, ErrorCode::UNAVAILABLE);
         assert_eq!(
             code_of(&client, ResendCode { verification_id: bob }).await,
             ErrorCode::UNAVAILABLE
@@ -71,7 +71,7 @@ async fn without_a_key_nothing_is_begun() {
     let client = server.client();
     server.login(&client, "ada").await;
     client.call_with(grace(), keyed(1)).await.unwrap();
-    server.mails.code("grace@example.org", 1).await;
+    server.emails.code("grace@example.org", 1).await;
     // The rows that waited are sealed, behind one that says that the old key could not vouch for
     // the end any more.
     sealed(&server).await;

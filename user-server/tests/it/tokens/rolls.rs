@@ -11,7 +11,9 @@ use user_server::domain::{Clock, Store, SystemClock};
 use user_server::store::{PostgresOptions, PostgresStore};
 
 use super::keys::{NEW, OLD, kid, node, refresh};
-use crate::support::{Changes, PASSWORD, check, login, patient, postgres, spread, spread_head};
+use crate::support::{
+    Changes, PASSWORD, check, latency_header, latency_row, login, long_deadline, postgres,
+};
 
 /// Two places with a node in each, which a successor may take at any time.
 struct Places {
@@ -25,7 +27,7 @@ impl Places {
     async fn ask<M: RequestMessage + Clone>(&self, place: usize, request: M) -> M::Reply {
         loop {
             let client = self.clients[place % 2].lock().unwrap().clone();
-            match client.call_with(request.clone(), patient()).await {
+            match client.call_with(request.clone(), long_deadline()).await {
                 Ok(reply) => {
                     self.answers.fetch_add(1, Ordering::Relaxed);
                     return reply;
@@ -155,7 +157,7 @@ async fn measure(rounds: usize) -> Option<String> {
     }
     one.stop().await;
     other.stop().await;
-    Some(spread_head("keys retired, on two nodes") + &spread(&rounds.to_string(), &lived))
+    Some(latency_header("keys retired, on two nodes") + &latency_row(&rounds.to_string(), &lived))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

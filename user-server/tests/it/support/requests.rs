@@ -1,4 +1,4 @@
-//! Short words for long requests.
+//! Constructors of requests, and the outcomes of calls.
 
 use std::time::Duration;
 
@@ -11,9 +11,9 @@ use uuid::Uuid;
 
 use super::{PASSWORD, TestServer, on_behalf_of};
 
-/// Another password that no dictionary has.
+/// Another password that the blocklist does not contain.
 pub const NEW_PASSWORD: &str = "the engine weaves algebra";
-/// A code that is none: an E is no digit, and the codes of resets have two groups.
+/// Text that cannot be a code: an E is not a digit, and the codes of resets have two groups.
 pub const NO_CODE: &str = "E";
 
 pub fn register<'a>(username: &'a str, email: &'a str) -> Register<'a> {
@@ -28,7 +28,7 @@ pub fn login<'a>(login: &'a str, password: &'a str) -> Login<'a> {
     Login { login: login.into(), password: password.into() }
 }
 
-pub fn reset_of(email: &str) -> RequestPasswordReset<'_> {
+pub fn request_reset(email: &str) -> RequestPasswordReset<'_> {
     RequestPasswordReset { email: email.into() }
 }
 
@@ -36,7 +36,7 @@ pub fn reset<'a>(verification_id: Uuid, code: &'a str) -> ResetPassword<'a> {
     ResetPassword { verification_id, code: code.into(), new_password: NEW_PASSWORD.into() }
 }
 
-/// An update that changes nothing yet.
+/// Returns an update without changes, to be filled in.
 pub fn update(access_token: &str) -> UpdateUser<'_> {
     let access_token = access_token.into();
     UpdateUser {
@@ -48,17 +48,20 @@ pub fn update(access_token: &str) -> UpdateUser<'_> {
     }
 }
 
-/// The same with the password that proves who wishes it.
-pub fn proved(access_token: &str) -> UpdateUser<'_> {
+/// Like [`update`], with the current password.
+pub fn update_with_password(access_token: &str) -> UpdateUser<'_> {
     UpdateUser { current_password: Some(PASSWORD.into()), ..update(access_token) }
 }
 
-/// What a token check says: nothing, or what is wrong with the token.
+/// Verifies an access token. Returns the code of the refusal, or `None` if the token is valid.
 pub async fn check(client: &Client, access_token: &str) -> Option<ErrorCode> {
     outcome(client.call(VerifyToken { access_token: access_token.into() }).await).err()
 }
 
-/// What a call gave: its reply, or the code that it was refused with.
+/// Reduces the result of a call to its reply or the code of its refusal.
+///
+/// # Panics
+/// If the server did not answer.
 pub fn outcome<R>(result: Result<R, client::Error>) -> Result<R, ErrorCode> {
     match result {
         Ok(reply) => Ok(reply),
@@ -67,8 +70,8 @@ pub fn outcome<R>(result: Result<R, client::Error>) -> Result<R, ErrorCode> {
     }
 }
 
-/// The code that a call for an end user at this address was refused with, and how long it has to
-/// wait.
+/// Makes a call for an end user at this address, and returns the code of its refusal and the time
+/// after which to retry.
 pub async fn refused_at<M: RequestMessage>(
     client: &Client,
     ip: &str,
@@ -83,12 +86,12 @@ pub async fn refused_at<M: RequestMessage>(
     }
 }
 
-/// A caller who can wait: many hashes on few cores take their time.
-pub fn patient() -> Common<'static> {
+/// The common tags with a deadline of 30 s: many hashes on few cores take long.
+pub fn long_deadline() -> Common<'static> {
     Common { deadline_ms: Some(30_000), ..Common::default() }
 }
 
-/// Runs all of them at once; what each gave.
+/// Runs the tasks concurrently, and returns their results in order.
 pub async fn together<T: Send + 'static>(
     tasks: impl IntoIterator<Item = impl Future<Output = T> + Send + 'static>,
 ) -> Vec<T> {
@@ -100,15 +103,15 @@ pub async fn together<T: Send + 'static>(
     results
 }
 
-/// How many of the results are refusals of this code.
+/// Counts the refusals with this code.
 pub fn count<R>(results: &[Result<R, ErrorCode>], code: ErrorCode) -> usize {
     results.iter().filter(|result| result.as_ref().err() == Some(&code)).count()
 }
 
 impl TestServer {
-    /// Turns the clock, and wakes the outbox as a request does that queues a mail.
-    pub async fn turn(&self, client: &Client, span: Duration) {
+    /// Advances the clock, and notifies the outbox worker by a request that queues an email.
+    pub async fn advance_outbox(&self, client: &Client, span: Duration) {
         self.clock.advance(span);
-        client.call(reset_of("nobody@nowhere.example")).await.unwrap();
+        client.call(request_reset("nobody@nowhere.example")).await.unwrap();
     }
 }

@@ -1,13 +1,12 @@
-//! How long something took, many times: a line of a table, with its middle, its end, and how many
-//! took how long.
+//! Tables of latencies: a row has the percentiles and a histogram of repeated measurements.
 
 use std::time::Duration;
 
-/// InspectionBounds of the columns, in milliseconds.
+/// Upper bounds of the histogram's columns, in milliseconds.
 const BOUNDS: [u128; 8] = [2, 5, 10, 50, 100, 250, 500, 1000];
 
-/// The head of a table whose first column has this name.
-pub fn spread_head(first: &str) -> String {
+/// Returns the header of a table whose first column has this name.
+pub fn latency_header(first: &str) -> String {
     let bounds = BOUNDS.map(|bound| format!(" ≤ {bound} |")).concat();
     format!(
         "| {first} | p50 ms | p99 ms | max ms |{bounds} later |\n{}|\n",
@@ -15,9 +14,9 @@ pub fn spread_head(first: &str) -> String {
     )
 }
 
-/// A line of it.
-pub fn spread(name: &str, took: &[Duration]) -> String {
-    let mut millis: Vec<u128> = took.iter().map(Duration::as_millis).collect();
+/// Returns a row of the table.
+pub fn latency_row(name: &str, durations: &[Duration]) -> String {
+    let mut millis: Vec<u128> = durations.iter().map(Duration::as_millis).collect();
     millis.sort_unstable();
     let at = |part: f64| millis[((millis.len() - 1) as f64 * part) as usize];
     let mut line = format!("| {name} | {} | {} | {} |", at(0.5), at(0.99), at(1.0));

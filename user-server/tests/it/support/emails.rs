@@ -1,28 +1,28 @@
-//! The folder that mails are written to, read as a person reads it.
+//! The folder that the server writes emails to, and the emails as a user reads them.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// A folder of .eml files.
-pub struct Mails(pub PathBuf);
+pub struct EmailFolder(pub PathBuf);
 
-/// One mail, with its transfer encoding undone.
+/// An email with decoded transfer encoding.
 #[derive(Debug, Clone)]
-pub struct Mail {
+pub struct ReceivedEmail {
     pub name: String,
     pub to: String,
     pub subject: String,
     pub body: String,
 }
 
-impl Mail {
+impl ReceivedEmail {
     fn read(path: &Path) -> Self {
         let text = std::fs::read_to_string(path).unwrap();
         Self::parse(path.file_name().unwrap().to_string_lossy().into_owned(), &text)
     }
 
-    /// A mail from its text as it travels.
+    /// Parses an email.
     pub fn parse(name: String, text: &str) -> Self {
         let header = |name: &str| {
             text.lines()
@@ -35,7 +35,7 @@ impl Mail {
         Self { name, to: header("To:"), subject: header("Subject:"), body }
     }
 
-    /// The line that stands alone with a code on it, in the plain text.
+    /// Returns the code, which has a line to itself in the plain text.
     pub fn code(&self) -> Option<String> {
         self.body
             .lines()
@@ -44,52 +44,52 @@ impl Mail {
     }
 }
 
-impl Mails {
-    /// Every whole mail, oldest first.
-    pub fn all(&self) -> Vec<Mail> {
+impl EmailFolder {
+    /// Returns the complete emails, oldest first.
+    pub fn all(&self) -> Vec<ReceivedEmail> {
         self.unseen(&mut HashSet::new())
     }
 
-    /// The mails that are not among those seen, oldest first; they are from now on.
-    pub fn unseen(&self, seen: &mut HashSet<PathBuf>) -> Vec<Mail> {
-        let mut mails: Vec<Mail> = std::fs::read_dir(&self.0)
+    /// Returns the emails that are not in `seen`, oldest first, and adds them to it.
+    pub fn unseen(&self, seen: &mut HashSet<PathBuf>) -> Vec<ReceivedEmail> {
+        let mut emails: Vec<ReceivedEmail> = std::fs::read_dir(&self.0)
             .unwrap()
             .map(|entry| entry.unwrap().path())
             .filter(|path| {
                 path.extension().is_some_and(|extension| extension == "eml")
                     && seen.insert(path.clone())
             })
-            .map(|path| Mail::read(&path))
+            .map(|path| ReceivedEmail::read(&path))
             .collect();
-        mails.sort_by(|a, b| a.name.cmp(&b.name));
-        mails
+        emails.sort_by(|a, b| a.name.cmp(&b.name));
+        emails
     }
 
-    /// Every mail to this address.
-    pub fn to(&self, address: &str) -> Vec<Mail> {
-        self.all().into_iter().filter(|mail| mail.to == address).collect()
+    /// Returns the emails to this address.
+    pub fn to(&self, address: &str) -> Vec<ReceivedEmail> {
+        self.all().into_iter().filter(|email| email.to == address).collect()
     }
 
-    /// Waits until there are `count` mails to this address.
-    pub async fn wait_for(&self, address: &str, count: usize) -> Vec<Mail> {
+    /// Waits until there are `count` emails to this address.
+    pub async fn wait_for(&self, address: &str, count: usize) -> Vec<ReceivedEmail> {
         let began = Instant::now();
         loop {
-            let mails = self.to(address);
-            if mails.len() >= count {
-                return mails;
+            let emails = self.to(address);
+            if emails.len() >= count {
+                return emails;
             }
             assert!(
                 began.elapsed() < Duration::from_secs(20),
-                "{} of {count} mails to {address}: {mails:?}",
-                mails.len()
+                "{} of {count} emails to {address}: {emails:?}",
+                emails.len()
             );
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
 
-    /// The code in the last mail to this address, once there are `count`.
+    /// Waits until there are `count` emails to this address, and returns the last code in them.
     pub async fn code(&self, address: &str, count: usize) -> String {
-        let mails = self.wait_for(address, count).await;
-        mails.iter().rev().find_map(Mail::code).expect("a mail with a code")
+        let emails = self.wait_for(address, count).await;
+        emails.iter().rev().find_map(ReceivedEmail::code).expect("an email with a code")
     }
 }

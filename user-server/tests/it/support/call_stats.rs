@@ -1,4 +1,4 @@
-//! What clients saw under load: every answer, and how long it took.
+//! The answers that clients get under load, and their latencies.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -11,10 +11,10 @@ pub const LOST: &str = "connection lost";
 pub const NO_CONNECTION: &str = "no connection";
 pub const NO_ANSWER: &str = "no answer in time";
 
-/// Answers by request, from however many clients, in phases. An answer belongs to the phase in
-/// which it was asked for; but the first is the calm one, and has only what came in it.
+/// Counts of the answers by phase and request. A call belongs to the phase in which it began, except
+/// that one that outlasts the first phase belongs to the second.
 #[derive(Default)]
-pub struct Tally(Mutex<Phases>);
+pub struct CallStats(Mutex<Phases>);
 
 #[derive(Default)]
 struct Phases {
@@ -24,86 +24,88 @@ struct Phases {
 
 #[derive(Default)]
 struct Row {
-    took: Vec<Duration>,
+    latencies: Vec<Duration>,
     answers: BTreeMap<&'static str, usize>,
 }
 
-impl Tally {
+impl CallStats {
     /// Begins the next phase.
     pub fn phase(&self, name: &'static str) {
         self.0.lock().unwrap().names.push(name);
     }
 
-    fn now(&self) -> usize {
+    /// Returns the number of the current phase, from 1; 0 before the first.
+    fn current(&self) -> usize {
         self.0.lock().unwrap().names.len()
     }
 
-    /// Asks, and counts what came of it.
-    pub async fn ask<M: RequestMessage>(
+    /// Makes a call, and records its answer.
+    pub async fn call<M: RequestMessage>(
         &self,
         client: &Client,
         request: M,
         common: Common<'_>,
     ) -> Result<M::Reply, Error> {
-        let (mut phase, began) = (self.now(), Instant::now());
+        let (mut phase, began) = (self.current(), Instant::now());
         let result = client.call_with(request, common).await;
-        let took = began.elapsed();
+        let latency = began.elapsed();
         let mut phases = self.0.lock().unwrap();
         if phase == 1 && phases.names.len() > 1 {
             phase = 2;
         }
         let row = phases.rows.entry((phase, M::NAME)).or_default();
-        row.took.push(took);
+        row.latencies.push(latency);
         *row.answers.entry(answer(&result)).or_default() += 1;
         result
     }
 
-    /// Shows that nothing was answered but this, in any phase.
-    pub fn only(&self, allowed: &[&str]) {
-        self.hold(|_, _| true, allowed);
+    /// Asserts that every answer is one of `allowed`.
+    pub fn assert_only(&self, allowed: &[&str]) {
+        self.assert_rows(|_, _| true, allowed);
     }
 
-    /// The same of one phase.
-    pub fn only_in(&self, phase: &str, allowed: &[&str]) {
-        self.hold(|name, _| name == phase, allowed);
+    /// Like [`CallStats::assert_only`], for one phase.
+    pub fn assert_only_in(&self, phase: &str, allowed: &[&str]) {
+        self.assert_rows(|name, _| name == phase, allowed);
     }
 
-    /// The same of one request in one phase.
-    pub fn only_of(&self, phase: &str, request: &str, allowed: &[&str]) {
-        self.hold(|name, asked| name == phase && asked == request, allowed);
+    /// Like [`CallStats::assert_only`], for one request in one phase.
+    pub fn assert_only_of(&self, phase: &str, request: &str, allowed: &[&str]) {
+        self.assert_rows(|name, of| name == phase && of == request, allowed);
     }
 
-    fn hold(&self, concerns: impl Fn(&str, &str) -> bool, allowed: &[&str]) {
+    fn assert_rows(&self, includes: impl Fn(&str, &str) -> bool, allowed: &[&str]) {
         let phases = self.0.lock().unwrap();
         for ((phase, request), row) in &phases.rows {
-            if concerns(phases.name(*phase), request) {
-                let odd = row.answers.keys().any(|answer| !allowed.contains(answer));
-                assert!(!odd, "{} {request}: {:?}", phases.name(*phase), row.answers);
+            if includes(phases.name(*phase), request) {
+                let other = row.answers.keys().any(|answer| !allowed.contains(answer));
+                assert!(!other, "{} {request}: {:?}", phases.name(*phase), row.answers);
             }
         }
     }
 
-    /// How often there was this answer in a phase, to any request.
+    /// Counts this answer in a phase, over all requests.
     pub fn count(&self, phase: &str, answer: &str) -> usize {
         let phases = self.0.lock().unwrap();
         let rows = phases.rows.iter().filter(|((number, _), _)| phases.name(*number) == phase);
         rows.filter_map(|(_, row)| row.answers.get(answer)).sum()
     }
 
-    /// The longest that anything took.
-    pub fn longest(&self) -> Duration {
+    /// Returns the highest latency.
+    pub fn max_latency(&self) -> Duration {
         let phases = self.0.lock().unwrap();
-        phases.rows.values().flat_map(|row| &row.took).max().copied().unwrap_or_default()
+        phases.rows.values().flat_map(|row| &row.latencies).max().copied().unwrap_or_default()
     }
 
-    /// A table of everything, under a line that says what it is about.
-    pub fn table(&self, about: &str) -> String {
-        let mut text = format!("\n{about}:\n\n{HEADING}");
+    /// Returns a table of all rows, with a title.
+    pub fn table(&self, title: &str) -> String {
+        let mut text = format!("\n{title}:\n\n{HEADING}");
         let phases = self.0.lock().unwrap();
         for ((phase, request), row) in &phases.rows {
-            let mut took = row.took.clone();
-            took.sort_unstable();
-            let at = |hundredths: usize| millis(took[(took.len() * hundredths).div_ceil(100) - 1]);
+            let mut latencies = row.latencies.clone();
+            latencies.sort_unstable();
+            let at =
+                |percent: usize| millis(latencies[(latencies.len() * percent).div_ceil(100) - 1]);
             let answers: Vec<_> =
                 row.answers.iter().map(|(answer, count)| format!("{count} {answer}")).collect();
             let cells =
@@ -116,15 +118,15 @@ impl Tally {
 
 impl Phases {
     fn name(&self, number: usize) -> &'static str {
-        number.checked_sub(1).map_or("all along", |number| self.names[number])
+        number.checked_sub(1).map_or("whole run", |number| self.names[number])
     }
 }
 
 const HEADING: &str =
     "| when | request | answers | p50 ms | p99 ms | max ms |\n|---|---|---|---|---|---|\n";
 
-fn millis(took: Duration) -> String {
-    match took.as_secs_f64() * 1000.0 {
+fn millis(latency: Duration) -> String {
+    match latency.as_secs_f64() * 1000.0 {
         short if short < 10.0 => format!("{short:.1}"),
         long => format!("{long:.0}"),
     }
@@ -137,6 +139,6 @@ fn answer<R>(result: &Result<R, Error>) -> &'static str {
         Err(Error::Lost { .. }) => LOST,
         Err(Error::Connect(_)) => NO_CONNECTION,
         Err(Error::DeadlineExceeded { .. }) => NO_ANSWER,
-        Err(other) => panic!("no client should see this: {other}"),
+        Err(other) => panic!("unexpected error: {other}"),
     }
 }

@@ -1,0 +1,167 @@
+//! What the requests have in common: the values that they send, the outcomes that the model allows,
+//! and the effects that they leave in the ledger.
+
+use user_proto::{ErrorCode, TokenReply};
+use uuid::Uuid;
+
+use super::budgets::Admission;
+use super::faults::Effect;
+use super::ledger::{AccessToken, GuessVerdict, TokenState, Verification};
+use super::values::{CodeChoice, NthLast, PASSWORDS, PasswordChoice};
+use super::world::{CallContext, CallResult, World};
+use crate::support::NO_CODE;
+
+/// Returns `true` if a call had an effect that matches the pattern.
+macro_rules! has_effect {
+    ($result:expr, $effect:pat) => {
+        $result.effects.iter().any(|effect| matches!(effect, $effect))
+    };
+}
+pub(super) use has_effect;
+
+impl World {
+    pub fn select_access_token(&self, access: NthLast) -> Option<AccessToken> {
+        self.ledger.select_access_token(access, None, self.now())
+    }
+
+    /// Returns the text that a user enters as the code of a verification.
+    pub fn entered_code(&self, verification: &Verification, code: CodeChoice) -> String {
+        let text = match code {
+            CodeChoice::Right => self.inbox.iter().rfind(|(id, _)| *id == verification.id),
+            CodeChoice::OfAnother(nth_last) => {
+                self.inbox.iter().rev().filter(|(id, _)| *id != verification.id).nth(nth_last)
+            }
+            CodeChoice::Wrong => None,
+        };
+        text.map_or_else(|| NO_CODE.to_owned(), |(_, text)| text.clone())
+    }
+
+    /// Asserts that a code was emailed to the address that it proves.
+    pub fn assert_emailed(&self, id: Uuid, text: &str) {
+        let emailed = self.inbox.iter().any(|(of, code)| *of == id && code == text);
+        assert!(emailed, "a code that was never sent proved an address");
+    }
+
+    /// Records the guesses that a call charged or refunded.
+    pub fn record_guesses<R>(&mut self, result: &CallResult<R>, id: Uuid) {
+        for effect in &result.effects {
+            let change = match effect {
+                Effect::GuessCharged(of) if *of == id => 1,
+                Effect::GuessRefunded(of) if *of == id => -1,
+                _ => continue,
+            };
+            if let Some(issued) = &mut self.ledger.verification_mut(id).issued {
+                issued.guesses = issued
+                    .guesses
+                    .checked_add_signed(change)
+                    .expect("more guesses refunded than charged");
+            }
+        }
+    }
+
+    /// Closes a verification whose right code was used up because its address is taken.
+    pub fn record_consumed_code<R>(
+        &mut self,
+        result: &CallResult<R>,
+        verification: &Verification,
+        verdict: GuessVerdict,
+        taken: bool,
+    ) {
+        if has_effect!(result, Effect::CodeConsumed) {
+            assert!(taken && verdict.may_succeed(), "{verdict:?} was consumed without effect");
+            self.ledger.verification_mut(verification.id).open = false;
+        }
+    }
+
+    /// Records the tokens of a reply.
+    pub fn record_tokens<const TYPE: u8>(&mut self, reply: &TokenReply<'_, TYPE>) {
+        let session = &self.ledger.sessions[&reply.session_id];
+        assert_eq!(session.user, reply.user_id);
+        assert!(!session.ended, "tokens of a session that has ended");
+        let access = reply.access_token.expose_str().unwrap();
+        let refresh = reply.refresh_token.expose_str().unwrap();
+        let now = self.now();
+        self.ledger.record_tokens(reply.session_id, access, refresh, now);
+    }
+
+    /// Counts a login attempt by its outcome.
+    pub fn record_attempt<R>(
+        &mut self,
+        result: &CallResult<R>,
+        key: &str,
+        call: CallContext,
+        right: bool,
+    ) {
+        let now = self.now();
+        match &result.outcome {
+            _ if result.faulted => self.attempts.unsure(key, call.network, now),
+            Some(Err(ErrorCode::RATE_LIMITED)) | None => {}
+            Some(_) if right => self.attempts.succeeded(key, call.network),
+            Some(_) => self.attempts.failed(key, call.network, now),
+        }
+    }
+}
+
+/// Returns the password that a user enters, if any, and whether it is that of the account.
+pub fn entered_password(
+    choice: PasswordChoice,
+    stored: Option<usize>,
+) -> (Option<&'static str>, bool) {
+    match (choice, stored) {
+        (PasswordChoice::Right, Some(stored)) => (Some(PASSWORDS[stored]), true),
+        (PasswordChoice::Right, None) => (Some(PASSWORDS[0]), false),
+        (PasswordChoice::Any(any), stored) => (Some(PASSWORDS[any]), stored == Some(any)),
+        (PasswordChoice::Missing, _) => (None, false),
+    }
+}
+
+/// Returns the refusals whose condition is true.
+pub fn refusals(all: &[(bool, ErrorCode)]) -> Vec<ErrorCode> {
+    all.iter().filter(|(possible, _)| *possible).map(|(_, code)| *code).collect()
+}
+
+/// Returns the refusals of an access token in this state.
+pub fn refusals_of_token(state: TokenState) -> &'static [ErrorCode] {
+    match state {
+        TokenState::Valid => &[],
+        TokenState::Expired => &[ErrorCode::TOKEN_EXPIRED],
+        TokenState::Ended => &[ErrorCode::SESSION_REVOKED],
+    }
+}
+
+/// Returns whether a guess may succeed, and its possible refusals. `conflicts` are the refusals of
+/// a right code, the first of which applies.
+pub fn outcomes_of_guess(
+    verdict: GuessVerdict,
+    conflicts: &[(bool, ErrorCode)],
+) -> (bool, Vec<ErrorCode>) {
+    let conflict = refusals(conflicts).first().copied();
+    match verdict {
+        GuessVerdict::Right => (conflict.is_none(), conflict.into_iter().collect()),
+        GuessVerdict::Wrong | GuessVerdict::NotIssued => (false, vec![ErrorCode::INVALID_CODE]),
+        GuessVerdict::Closed => (false, vec![ErrorCode::CODE_EXPIRED]),
+        GuessVerdict::Dead => (false, vec![ErrorCode::INVALID_CODE, ErrorCode::CODE_EXPIRED]),
+        GuessVerdict::RightOrDead => {
+            let dead = [ErrorCode::INVALID_CODE, ErrorCode::CODE_EXPIRED];
+            (conflict.is_none(), dead.into_iter().chain(conflict).collect())
+        }
+    }
+}
+
+/// Returns whether a request with a password may succeed, and its possible refusals. `conflicts`
+/// are the refusals of a right password, the first of which applies.
+pub fn outcomes_of_password(
+    admission: Admission,
+    right: bool,
+    conflicts: &[(bool, ErrorCode)],
+) -> (bool, Vec<ErrorCode>) {
+    let conflict = refusals(conflicts).first().copied();
+    let mut possible = Vec::new();
+    if admission != Admission::Allowed {
+        possible.push(ErrorCode::RATE_LIMITED);
+    }
+    if admission != Admission::Refused {
+        possible.extend(if right { conflict } else { Some(ErrorCode::INVALID_CREDENTIALS) });
+    }
+    (admission != Admission::Refused && right && conflict.is_none(), possible)
+}
