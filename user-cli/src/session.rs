@@ -175,14 +175,6 @@ impl Context<'_> {
         }
     }
 
-    /// Forgets the stored session if it has this id.
-    pub(crate) fn forget_ended_session(&mut self, id: uuid::Uuid) {
-        if self.state.session.as_ref().is_some_and(|session| session.session_id == id.to_string()) {
-            self.state.session = None;
-            self.save();
-        }
-    }
-
     /// Forgets the stored session if the server has reported that it has ended.
     pub(crate) fn forget_revoked_session(&mut self, failure: &Failure) {
         if self.uses_stored_token && failure.code() == Some(ErrorCode::SESSION_REVOKED) {

@@ -48,7 +48,7 @@ error_codes! {
     0x0202 INVALID_EMAIL       "The email address is not valid."
     0x0203 INVALID_PASSWORD    "The new password is too short, too long or too common."
     0x0204 NOTHING_TO_UPDATE   "The update does not change anything."
-    0x0205 INVALID_VALUE       "A value is too long or has the wrong form."
+    0x0205 INVALID_VALUE       "The value of the field is not valid."
     0x0301 INVALID_CREDENTIALS "No active account has this login and password."
     0x0303 INVALID_TOKEN       "The token was not issued by this service, or it was altered."
     0x0304 TOKEN_EXPIRED       "The token has expired."

@@ -22,6 +22,8 @@
 //! | `client` | [`client::Client`]: one connection, many requests in flight, typed replies |
 //! | `tls` | [`client::Tls`]: the client over TLS 1.3 |
 
+#![warn(missing_docs)]
+
 #[macro_use]
 mod macros;
 

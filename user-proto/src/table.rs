@@ -18,7 +18,7 @@ rows! {}
 // `safe` may be repeated when its outcome is unknown; one that is `once` must not.
 requests! {
     0x01 Register<'a> => Registered, once { username: text, email: text, password: secret }
-    0x02 Login<'a> => LoggedIn<'static>, once { login: text, password: secret }
+    0x02 Login<'a> => LoggedIn<'static>, once { login: text, password: secret; 0x01 device: text }
     0x03 VerifyToken<'a> => TokenVerified, safe { access_token: secret }
     0x04 UpdateUser<'a> => UserUpdated<'static>, once {
         access_token: secret;
@@ -27,7 +27,7 @@ requests! {
     }
     0x05 DeleteUser<'a> => UserDeleted, once { access_token: secret, current_password: secret }
     0x06 VerifyEmail<'a> => EmailVerified<'static>, once {
-        verification_id: uuid, code: secret; 0x02 username: text
+        verification_id: uuid, code: secret; 0x01 device: text, 0x02 username: text
     }
     0x07 ResendCode => CodeResent, once { verification_id: uuid }
     0x08 RefreshToken<'a> => TokenRefreshed<'static>, safe { refresh_token: secret }

@@ -176,8 +176,7 @@ impl Stage {
     async fn login(&mut self) -> f64 {
         let mut taken = Samples::default();
         for (kind, number) in self.order() {
-            let login =
-                Login { login: address(kind, number).into(), password: "tides rise at ten".into() };
+            let login = Login::new(address(kind, number).into(), "tides rise at ten".into());
             taken.ask(kind, self.call(login, |reply| format!("{reply:?}"))).await;
         }
         taken.row("Login, a wrong password")
@@ -229,8 +228,7 @@ impl Stage {
     async fn update(&mut self) -> f64 {
         let mut tokens = Vec::new();
         for updater in 0..UPDATERS {
-            let login =
-                Login { login: format!("updater{updater}").into(), password: PASSWORD.into() };
+            let login = Login::new(format!("updater{updater}").into(), PASSWORD.into());
             tokens.push(self.client.call(login).await.unwrap().access_token);
         }
         let mut taken = Samples::default();

@@ -140,8 +140,7 @@ impl Server {
             for (name, registered) in names.iter().zip(join_all(registering).await) {
                 let (email, verification_id) = registered?;
                 let code = mail_dir.code(&email).await?;
-                let request =
-                    VerifyEmail { verification_id, code: code.as_str().into(), username: None };
+                let request = VerifyEmail::new(verification_id, code.as_str().into());
                 self.call(request).await?;
                 accounts.push(Account {
                     login: name.clone(),
@@ -164,7 +163,7 @@ impl Server {
             let logins = batch.iter().map(|account| async move {
                 let (login, password) =
                     (account.login.as_str().into(), account.password.as_str().into());
-                let reply = self.call(Login { login, password }).await?;
+                let reply = self.call(Login::new(login, password)).await?;
                 session_tokens(reply.access_token.expose(), reply.refresh_token.expose())
             });
             for session in join_all(logins).await {

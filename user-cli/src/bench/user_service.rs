@@ -158,7 +158,7 @@ impl Protocol for UserService {
                 if let Some(account) = accounts.get(number) {
                     let (login, password) =
                         (account.login.as_str().into(), account.password.as_str().into());
-                    Self::write(id, &Login { login, password }, &simulated_client(), out);
+                    Self::write(id, &Login::new(login, password), &simulated_client(), out);
                 }
             }
             Op::Register => {

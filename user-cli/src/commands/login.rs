@@ -28,9 +28,8 @@ impl Run for Login {
         context.load()?;
         let password = secrets::password(&context.runtime, "Password", self.password_stdin)?;
         let logged_in = context.call(user_proto::Login {
-            login: self.login.as_str().into(),
-            password: password.as_str().into(),
             device: self.device.field(),
+            ..user_proto::Login::new(self.login.as_str().into(), password.as_str().into())
         })?;
         context.save_session(&logged_in, "Logged in.", &self.show)
     }

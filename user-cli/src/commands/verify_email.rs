@@ -34,10 +34,9 @@ impl Run for VerifyEmail {
         )?;
         let code = context.code(&self.code)?;
         let verified = context.call(user_proto::VerifyEmail {
-            verification_id,
-            code: code.as_str().into(),
             username: self.username.as_deref().map(Into::into),
             device: self.device.field(),
+            ..user_proto::VerifyEmail::new(verification_id, code.as_str().into())
         })?;
         context.state.remove_pending_code(Purpose::Registration);
         let headline = "Verified: the account is active, and you are logged in.";

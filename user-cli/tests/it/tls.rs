@@ -131,10 +131,7 @@ fn a_rejected_client_certificate_is_reported_at_once() {
     let required = "requires a client certificate";
     for (options, message) in [
         (&[][..], required),
-        (
-            &["--cert", &cert, "--key", &key],
-            "rejected the client certificate (CertificateExpired)",
-        ),
+        (&["--cert", &cert, "--key", &key], "rejected the client certificate (CertificateExpired)"),
         (&["--cert", &foreign, "--key", &foreign_key], "rejected the client certificate"),
     ] {
         let all = [&["ping", "--ca", server.ca.as_str()], options].concat();

@@ -30,6 +30,8 @@ pub(crate) mod proto {
         login: String,
         #[prost(bytes = "vec", tag = "2")]
         password: Vec<u8>,
+        #[prost(string, optional, tag = "3")]
+        device: Option<String>,
     }
 
     #[derive(Clone, PartialEq, prost::Message)]
@@ -70,7 +72,11 @@ pub(crate) mod proto {
 
     impl Login {
         pub(crate) fn sample() -> Self {
-            Self { login: "ada".into(), password: PASSWORD.into() }
+            Self {
+                login: "ada".into(),
+                password: PASSWORD.into(),
+                device: Some("Firefox on Linux".into()),
+            }
         }
     }
 
@@ -129,6 +135,7 @@ pub(crate) mod json {
     pub(crate) struct Login<'a> {
         login: &'a str,
         password: &'a str,
+        device: Option<&'a str>,
     }
 
     #[derive(Serialize, Deserialize)]
@@ -157,7 +164,7 @@ pub(crate) mod json {
 
     impl Login<'_> {
         pub(crate) fn sample() -> Self {
-            Self { login: "ada", password: PASSWORD }
+            Self { login: "ada", password: PASSWORD, device: Some("Firefox on Linux") }
         }
     }
 

@@ -30,7 +30,12 @@ pub(crate) fn requests() -> Vec<Request<'static>> {
     let email = || text("ada@example.org");
     vec![
         Register { username: text("ada"), email: email(), password: PASSWORD.into() }.into(),
-        Login { login: text("ada"), password: PASSWORD.into() }.into(),
+        Login {
+            login: text("ada"),
+            password: PASSWORD.into(),
+            device: Some(text("Firefox on Linux")),
+        }
+        .into(),
         VerifyToken { access_token: access() }.into(),
         UpdateUser {
             access_token: access(),
@@ -44,6 +49,7 @@ pub(crate) fn requests() -> Vec<Request<'static>> {
         VerifyEmail {
             verification_id: VERIFICATION,
             code: "042137".into(),
+            device: Some(text("Firefox on Linux")),
             username: Some(text("ada2")),
         }
         .into(),

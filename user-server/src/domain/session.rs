@@ -4,6 +4,9 @@ use uuid::Uuid;
 
 use super::{Change, DeviceName, Timestamp, UserRecord, UserVersion};
 
+/// The largest number of sessions of one account. A login past it ends the longest unused one.
+pub const MAX_SESSIONS: u32 = 100;
+
 /// A session to open.
 #[derive(Debug, Clone)]
 pub struct NewSession {

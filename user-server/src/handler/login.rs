@@ -10,8 +10,7 @@ impl Handle for Login<'_> {
     const NEEDS_KEY: bool = true;
 
     fn too_large(&self) -> Option<Refusal> {
-        sizes::login(&self.login, &self.password)
-            .or_else(|| sizes::device(self.device.as_deref()))
+        sizes::login(&self.login, &self.password).or_else(|| sizes::device(self.device.as_deref()))
     }
 
     fn hashes(&self) -> bool {

@@ -23,8 +23,7 @@ pub(super) fn email(text: &str) -> Option<Refusal> {
 
 /// The name of a device.
 pub(super) fn device(name: Option<&str>) -> Option<Refusal> {
-    let refusal =
-        Refusal::InvalidValue { field: "device", reason: "must be at most 128 bytes" };
+    let refusal = Refusal::InvalidValue { field: "device", reason: "must be at most 128 bytes" };
     name.filter(|name| name.len() > DeviceName::MAX_BYTES).map(|_| refusal)
 }
 

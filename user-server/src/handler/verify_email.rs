@@ -8,7 +8,8 @@ use crate::domain::{Refusal, RequestContext, UseCaseResult};
 
 impl Handle for VerifyEmail<'_> {
     fn too_large(&self) -> Option<Refusal> {
-        sizes::code(&self.code).or_else(|| self.username.as_deref().and_then(sizes::username))
+        sizes::code(&self.code)
+            .or_else(|| self.username.as_deref().and_then(sizes::username))
             .or_else(|| sizes::device(self.device.as_deref()))
     }
 

@@ -4,6 +4,7 @@
 mod access;
 mod both;
 mod exact;
+mod open;
 mod owner;
 mod refresh;
 mod retired;
@@ -18,9 +19,8 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use crate::domain::{
-    AuditEvent, AuditKind, Change, ChangeContext, ClientNetwork, Clock, DeviceName, Fault,
-    IdempotencyKeys, NewSession, RecordCache, RecordedOutcome, Refusal, RequestContext,
-    SessionRecord, Sessions, Timestamp, UseCaseResult, Wakeups,
+    AuditEvent, AuditKind, Change, Clock, Fault, IdempotencyKeys, RecordCache, RecordedOutcome,
+    Refusal, RequestContext, SessionRecord, Sessions, Timestamp, UseCaseResult, Wakeups,
 };
 use crate::keys::KeyRing;
 use access::{AccessTokens, NO_KEY};
@@ -131,35 +131,6 @@ impl Tokens {
     #[must_use]
     pub fn keys_left(&self) -> usize {
         self.keys.good().count()
-    }
-
-    /// A session to open: new ids, today's key.
-    #[must_use]
-    pub fn new_session(
-        &self,
-        device: Option<DeviceName>,
-        network: Option<ClientNetwork>,
-    ) -> NewSession {
-        let network = network.map(|network| network.coarse());
-        NewSession { id: Uuid::new_v4(), kid: self.kid().to_owned(), device, network }
-    }
-
-    /// The first tokens of a session that was opened just now.
-    ///
-    /// # Errors
-    /// A fault where the token can't be signed.
-    pub fn first_tokens(
-        &self,
-        session: &NewSession,
-        user_id: Uuid,
-        context: &ChangeContext,
-    ) -> UseCaseResult<TokenPair> {
-        self.tokens_of(
-            &session.opened(user_id, context.at),
-            self.kid(),
-            context.claim.map(|claim| claim.key),
-            context.at,
-        )
     }
 
     /// The tokens that a session was given under an idempotency key, and the server's key of this

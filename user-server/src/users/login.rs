@@ -3,13 +3,10 @@
 use super::{Login, Users};
 use crate::audit::Attempted;
 use crate::domain::{
-    AuditEvent, AuditKind, Change, DeviceName, LoginKey, Password, PasswordLogin, RecordedOutcome,
-    Refusal, RequestContext, UseCaseResult,
+    AuditEvent, AuditKind, Change, DeviceName, LoginKey, MAX_SESSIONS, Password, PasswordLogin,
+    RecordedOutcome, Refusal, RequestContext, UseCaseResult,
 };
 use crate::tokens::TokenPair;
-
-/// The largest number of sessions of one account. A login past it ends the longest unused one.
-const MAX_SESSIONS: u32 = 100;
 
 impl Users {
     /// Opens a session for a username or an email address and its password.

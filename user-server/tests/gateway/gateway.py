@@ -35,12 +35,12 @@ from typing import Any, AsyncIterator, Awaitable, Callable, Iterator, Optional, 
 # "list/NAME". A new message needs one entry here and nothing else.
 TABLE = """
 01 Register: username text, email text, password secret
-02 Login: login text, password secret
+02 Login: login text, password secret, device text 01
 03 VerifyToken safe: access_token secret
 04 UpdateUser: access_token secret,
    username text 02, email text 04, new_password secret 06, current_password secret 08
 05 DeleteUser: access_token secret, current_password secret
-06 VerifyEmail: verification_id uuid, code secret, username text 02
+06 VerifyEmail: verification_id uuid, code secret, device text 01, username text 02
 07 ResendCode: verification_id uuid
 08 RefreshToken safe: refresh_token secret
 09 Logout: token secret, all_sessions flag 02
@@ -83,7 +83,7 @@ REPEAT_REFRESH_WITHIN = 30
 UNKNOWN_TYPE, MALFORMED, UNKNOWN_TAG = 0x0101, 0x0102, 0x0103
 FRAME_TOO_LONG, FRAME_TOO_SHORT = 0x0104, 0x0105
 INVALID_USERNAME, INVALID_EMAIL, INVALID_PASSWORD = 0x0201, 0x0202, 0x0203
-NOTHING_TO_UPDATE = 0x0204
+NOTHING_TO_UPDATE, INVALID_VALUE = 0x0204, 0x0205
 INVALID_CREDENTIALS, INVALID_TOKEN, SESSION_REVOKED = 0x0301, 0x0303, 0x0305
 INVALID_CODE, CODE_EXPIRED = 0x0306, 0x0307
 USERNAME_TAKEN = 0x0401
@@ -894,6 +894,7 @@ class Tour:
         self.username = f"ada-{name}"
         self.email = f"ada-{name}@example.org"
         self.password = "correct horse battery staple"
+        self.device = "Firefox on Linux"
         # A network that no earlier run has used, so that rate limits do not carry over.
         network = (0x20010DB8 << 96) + (secrets.randbits(32) << 64)
         self.client_address = str(ipaddress.IPv6Address(network + 1))
@@ -906,7 +907,7 @@ class Tour:
         self, login: Optional[str] = None, password: Optional[str] = None
     ) -> dict[str, Any]:
         login, password = login or self.username, password or self.password
-        return await self.call("Login", login=login, password=password)
+        return await self.call("Login", login=login, password=password, device=self.device)
 
     async def check_valid(self, session: dict[str, Any]) -> None:
         verified = await self.call("VerifyToken", access_token=session["access_token"])
@@ -1034,6 +1035,8 @@ class Tour:
         same = (await self.login())["user_id"] == self.session["user_id"]
         check(same, "the login returned another user")
         self.session = await self.login(self.email.upper())
+        too_long = {"login": self.username, "password": self.password, "device": "x" * 129}
+        await refused(INVALID_VALUE, self.call("Login", **too_long), "device")
         await refused(INVALID_CREDENTIALS, self.login(password="wrong"))
         await refused(INVALID_CREDENTIALS, self.login(login="nobody" + self.username))
 

@@ -95,7 +95,7 @@ fn guesses(size: usize) -> Vec<u8> {
     let code = "7".repeat(size);
     let guess = |_| {
         let (verification_id, code) = (Uuid::new_v4(), code.as_str().into());
-        Request::VerifyEmail(VerifyEmail { verification_id, code, username: None })
+        Request::VerifyEmail(VerifyEmail::new(verification_id, code))
     };
     batch(guess)
 }

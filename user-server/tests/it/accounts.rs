@@ -9,4 +9,5 @@ mod passwords;
 mod refresh;
 mod registration;
 mod resend;
+mod sessions;
 mod update;

@@ -21,7 +21,7 @@ fn patient(deadline_ms: u32) -> Common<'static> {
 /// A login that is refused once it has cost its hash; no two share a budget.
 fn login(id: u32) -> Vec<u8> {
     let name = format!("nobody{id}");
-    let request = Login { login: name.as_str().into(), password: PASSWORD.into() };
+    let request = Login::new(name.as_str().into(), PASSWORD.into());
     request_frame(id, request, &patient(30_000))
 }
 
@@ -182,7 +182,7 @@ async fn what_is_quick_overtakes_what_is_slow() {
     let account = server.account(&client, "quick").await;
     let (access, none) = (account.access(), Common::default());
     let mut wire = Wire::connect(server.address).await;
-    let login = Login { login: "quick".into(), password: PASSWORD.into() };
+    let login = Login::new("quick".into(), PASSWORD.into());
     let frames = [
         request_frame(1, login, &none),
         request_frame(2, GetUser { access_token: access.as_str().into() }, &none),
@@ -198,7 +198,7 @@ async fn what_is_quick_overtakes_what_is_slow() {
 async fn a_deadline_is_kept() {
     let server = TestServer::start_with(&SLOW).await;
     let mut wire = Wire::connect(server.address).await;
-    let nobody = Login { login: "nobody".into(), password: PASSWORD.into() };
+    let nobody = Login::new("nobody".into(), PASSWORD.into());
     let spent = [
         request_frame(1, Ping {}, &patient(0)),
         request_frame(1, VerifyToken { access_token: "no.such.token".into() }, &patient(0)),

@@ -31,13 +31,9 @@ async fn a_start_after_a_kill_finds_everything() {
         client.call(VerifyToken { access_token: account.access().as_str().into() }).await.unwrap();
     assert_eq!(verified.user_id, account.session.user_id);
     client.call(RefreshToken { refresh_token: account.refresh().as_str().into() }).await.unwrap();
-    client.call(Login { login: "ada".into(), password: PASSWORD.into() }).await.unwrap();
+    client.call(Login::new("ada".into(), PASSWORD.into())).await.unwrap();
     let code = process.emails().code("bob@example.org", 1).await;
-    let verify = VerifyEmail {
-        verification_id: waiting.verification_id,
-        code: code.as_str().into(),
-        username: None,
-    };
+    let verify = VerifyEmail::new(waiting.verification_id, code.as_str().into());
     assert_eq!(client.call(verify).await.unwrap().access_expires_in, 900);
 }
 
@@ -59,7 +55,7 @@ async fn a_full_disk_costs_requests_and_no_more() {
         let _ = writeln!(std::io::stderr(), "left out: a full disk (needs prlimit of util-linux)");
         return;
     }
-    let login = Login { login: "ada".into(), password: PASSWORD.into() };
+    let login = Login::new("ada".into(), PASSWORD.into());
     for _ in 0..3 {
         assert_eq!(
             code_of(&client, register("bob", "bob@example.org")).await,
@@ -92,10 +88,7 @@ async fn mails_wait_for_their_folder() {
     server.emails.wait_for("bob@example.org", 1).await;
     let code = server.emails.code("ada@example.org", 1).await;
     let verification_id = first.verification_id;
-    client
-        .call(VerifyEmail { verification_id, code: code.as_str().into(), username: None })
-        .await
-        .unwrap();
+    client.call(VerifyEmail::new(verification_id, code.as_str().into())).await.unwrap();
 }
 
 /// Whatever a person and an attacker tell the server that is nobody else's business.
@@ -103,7 +96,7 @@ async fn tell_secrets(process: &Process, client: &Client) -> Vec<String> {
     let account = process.account(client, "margaret").await;
     let code = process.emails().code(&account.email, 1).await;
     let wrong = "a password that is wrong 5309";
-    let login = Login { login: account.email.as_str().into(), password: wrong.into() };
+    let login = Login::new(account.email.as_str().into(), wrong.into());
     assert_eq!(refused(client.call(login).await).code, ErrorCode::INVALID_CREDENTIALS);
     let presented = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJtYXJnYXJldCJ9.";
     let verify = VerifyToken { access_token: presented.into() };

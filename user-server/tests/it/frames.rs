@@ -8,7 +8,7 @@ use user_proto::{Common, ErrorCode, IdempotencyKey, Login, Ping, Reply, VerifyTo
 use crate::support::{PASSWORD, Process, TestServer, Wire, raw_frame, request_frame};
 
 fn login(name: &str) -> Login<'_> {
-    Login { login: name.into(), password: PASSWORD.into() }
+    Login::new(name.into(), PASSWORD.into())
 }
 
 #[tokio::test]
@@ -20,11 +20,7 @@ async fn a_byte_at_a_time_is_as_good_as_any_other() {
         request_frame(1, Ping {}, &none),
         request_frame(2, VerifyToken { access_token: "no.such.token".into() }, &none),
         raw_frame(0x3F, 3, b"a type of a later version"),
-        request_frame(
-            4,
-            Login { login: "nobody".into(), password: "not the password".into() },
-            &none,
-        ),
+        request_frame(4, Login::new("nobody".into(), "not the password".into()), &none),
     ];
     for byte in frames.concat() {
         wire.send(&[byte]).await;

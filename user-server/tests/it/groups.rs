@@ -152,7 +152,7 @@ async fn a_failed_commit_fails_every_writer_in_it() {
     process.account(&client, "ada").await;
     let mut tokens = Vec::new();
     for _ in 0..SESSIONS {
-        let login = Login { login: "ada".into(), password: PASSWORD.into() };
+        let login = Login::new("ada".into(), PASSWORD.into());
         tokens
             .push(client.call(login).await.unwrap().refresh_token.expose_str().unwrap().to_owned());
     }

@@ -192,7 +192,7 @@ async fn a_known_dialogue_is_counted_to_the_unit() {
             ErrorCode::INVALID_TOKEN
         );
     }
-    let wrong = Login { login: "ada".into(), password: "not this one".into() };
+    let wrong = Login::new("ada".into(), "not this one".into());
     assert_eq!(code_of(&client, wrong).await, ErrorCode::INVALID_CREDENTIALS);
     client.call(Logout { token: login.access_token.clone(), all_sessions: None }).await.unwrap();
     assert_eq!(

@@ -15,7 +15,7 @@ const SLOW: [(&str, &str); 2] = [("HASH_THREADS", "1"), ("ARGON2_PASSES", "24")]
 
 fn login(id: u32, name: &str) -> Vec<u8> {
     let patient = Common { deadline_ms: Some(30_000), ..Common::default() };
-    request_frame(id, Login { login: name.into(), password: PASSWORD.into() }, &patient)
+    request_frame(id, Login::new(name.into(), PASSWORD.into()), &patient)
 }
 
 #[tokio::test]

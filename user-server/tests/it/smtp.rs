@@ -72,10 +72,7 @@ async fn a_registration_made_while_the_mail_server_is_down_gets_its_mail_after()
     server.clock.advance(FIRST_RETRIES);
     let code = sink.mails(1).await[0].mail().code().unwrap();
     let verification_id = registered.verification_id;
-    client
-        .call(VerifyEmail { verification_id, code: code.as_str().into(), username: None })
-        .await
-        .unwrap();
+    client.call(VerifyEmail::new(verification_id, code.as_str().into())).await.unwrap();
     client.close().await;
     server.stop().await;
 }
@@ -100,10 +97,7 @@ async fn comes_again(first: ChangeContext) {
     let codes = [again[0].mail().code().unwrap(), again[1].mail().code().unwrap()];
     assert_eq!(codes[0], codes[1]);
     let verification_id = registered.verification_id;
-    client
-        .call(VerifyEmail { verification_id, code: codes[0].as_str().into(), username: None })
-        .await
-        .unwrap();
+    client.call(VerifyEmail::new(verification_id, codes[0].as_str().into())).await.unwrap();
     server.clock.advance(Duration::from_secs(3600));
     tokio::time::sleep(Duration::from_millis(1500)).await;
     assert_eq!(sink.mails(2).await.len(), 2, "a mail that was taken came again");

@@ -94,9 +94,9 @@ pub async fn run_at(site: &Site) {
     assert_eq!(next().call(reset).await.unwrap().sessions_ended, 2);
     site.expect_revoked(next(), access).await;
 
-    let old = Login { login: "lovelace".into(), password: PASSWORD.into() };
+    let old = Login::new("lovelace".into(), PASSWORD.into());
     assert_eq!(code_of(next(), old).await, ErrorCode::INVALID_CREDENTIALS);
-    let login = Login { login: "lovelace".into(), password: new_password.into() };
+    let login = Login::new("lovelace".into(), new_password.into());
     let last = next().call(login.clone()).await.unwrap();
     let delete = DeleteUser {
         access_token: last.access_token.clone(),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use user_server::domain::{
-    ChangeContext, Fault, KeyClaim, KeyState, KeyedRequest, NewSession, RecordedOutcome, Timestamp,
+    ChangeContext, Fault, KeyClaim, KeyState, KeyedRequest, RecordedOutcome, Timestamp,
 };
 use uuid::Uuid;
 

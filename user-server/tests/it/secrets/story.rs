@@ -80,7 +80,7 @@ async fn code(mails: &EmailFolder, secrets: &mut Secrets, address: &str, count: 
 }
 
 fn login<'a>(name: &'a str, password: &'a str) -> Login<'a> {
-    Login { login: name.into(), password: password.into() }
+    Login::new(name.into(), password.into())
 }
 
 /// How a process is reached, and the secret that it signs with.
@@ -135,12 +135,10 @@ pub async fn live(door: &Door<'_>, secrets: &mut Secrets) -> String {
     teller.is_refused(register("no address".into(), password.as_str().into())).await;
     let mailed = code(mails, secrets, ADDRESS, 1).await;
     for guess in ["000000", "E", &password] {
-        teller
-            .is_refused(VerifyEmail { verification_id: id, code: guess.into(), username: None })
-            .await;
+        teller.is_refused(VerifyEmail::new(id, guess.into())).await;
     }
     teller.is_refused(ResendCode { verification_id: id }).await;
-    let verify = VerifyEmail { verification_id: id, code: mailed.as_str().into(), username: None };
+    let verify = VerifyEmail::new(id, mailed.as_str().into());
     let session = teller.gets(verify.clone()).await;
     let old = expired(door.key, &session);
     secrets.note_users("an expired access token", &old);
@@ -220,7 +218,7 @@ pub async fn live(door: &Door<'_>, secrets: &mut Secrets) -> String {
     let left = Register { username, email: email.into(), password: leaver.as_str().into() };
     let verification_id = teller.gets(left).await.verification_id;
     let mailed = code(mails, secrets, email, 1).await;
-    let verify = VerifyEmail { verification_id, code: mailed.as_str().into(), username: None };
+    let verify = VerifyEmail::new(verification_id, mailed.as_str().into());
     let (access, _) = tokens!(secrets, teller.gets(verify).await);
     teller
         .gets(DeleteUser { access_token: access.into(), current_password: leaver.as_str().into() })

@@ -113,10 +113,7 @@ async fn register_by(mode: &str, facts: [&str; 2]) {
     }
     assert!(came.body.contains(&format!("From: {SENDER}")), "{}", came.body);
     let verification_id = registered.verification_id;
-    client
-        .call(VerifyEmail { verification_id, code: code.as_str().into(), username: None })
-        .await
-        .unwrap();
+    client.call(VerifyEmail::new(verification_id, code.as_str().into())).await.unwrap();
     client.close().await;
     let folder = server.stop().await;
     assert!(!folder.path().join("mails").exists(), "a folder for mails that go elsewhere");

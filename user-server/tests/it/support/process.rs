@@ -138,7 +138,7 @@ impl Process {
         let register = Register { username: name, email: address, password: PASSWORD.into() };
         let verification_id = client.call(register).await.unwrap().verification_id;
         let code = self.emails().code(&email, 1).await;
-        let verify = VerifyEmail { verification_id, code: code.as_str().into(), username: None };
+        let verify = VerifyEmail::new(verification_id, code.as_str().into());
         Account { session: client.call(verify).await.unwrap(), email }
     }
 

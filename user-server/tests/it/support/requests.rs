@@ -21,11 +21,11 @@ pub fn register<'a>(username: &'a str, email: &'a str) -> Register<'a> {
 }
 
 pub fn verify_email(verification_id: Uuid, code: &str) -> VerifyEmail<'_> {
-    VerifyEmail { verification_id, code: code.into(), username: None }
+    VerifyEmail::new(verification_id, code.into())
 }
 
 pub fn login<'a>(login: &'a str, password: &'a str) -> Login<'a> {
-    Login { login: login.into(), password: password.into() }
+    Login::new(login.into(), password.into())
 }
 
 pub fn request_reset(email: &str) -> RequestPasswordReset<'_> {

@@ -74,13 +74,13 @@ impl Site {
         let registered = self.register(client, username, &email).await;
         let code = self.emails.code(&email, 1).await;
         let verification_id = registered.verification_id;
-        let verify = VerifyEmail { verification_id, code: code.as_str().into(), username: None };
+        let verify = VerifyEmail::new(verification_id, code.as_str().into());
         Account { session: client.call(verify).await.unwrap(), email }
     }
 
     /// Opens another session of an account.
     pub async fn login(&self, client: &Client, login: &str) -> LoggedIn<'static> {
-        client.call(Login { login: login.into(), password: PASSWORD.into() }).await.unwrap()
+        client.call(Login::new(login.into(), PASSWORD.into())).await.unwrap()
     }
 
     /// Asserts that the session of an access token has ended: at once on a single node, and with

@@ -50,10 +50,7 @@ impl Login {
         let stored = account.as_ref().map(|(_, account)| account.password);
         let (password, right) = entered_password(self.password, stored);
         let admission = world.attempts.admission(key, call.network, now);
-        let request = user_proto::Login {
-            login: login.into(),
-            password: password.unwrap_or(WRONG_PASSWORD).into(),
-        };
+        let request = user_proto::Login::new(login.into(), password.unwrap_or(WRONG_PASSWORD).into());
         let result = world.call(call, request).await;
         for effect in &result.effects {
             if let Effect::SessionOpened { session } = effect {

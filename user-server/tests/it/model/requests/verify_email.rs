@@ -29,11 +29,7 @@ impl ModelRequest for VerifyEmail {
         let (text, now) = (world.entered_code(&verification, self.code), world.now());
         let verdict =
             world.ledger.judge(verification.id, Purpose::Registration, None, &text, now);
-        let request = user_proto::VerifyEmail {
-            verification_id: verification.id,
-            code: text.as_str().into(),
-            username: self.name.map(|name| NAMES[name].0.into()),
-        };
+        let request = user_proto::VerifyEmail { username: self.name.map(|name| NAMES[name].0.into()), ..user_proto::VerifyEmail::new(verification.id, text.as_str().into()) };
         let result = world.call(call, request).await;
         world.record_guesses(&result, verification.id);
         let address_taken = world.ledger.address_taken(verification.address, None);

@@ -1,0 +1,37 @@
+//! Open sessions: new ones, and those of an account for its owner.
+
+use uuid::Uuid;
+
+use super::{TokenPair, Tokens};
+use crate::domain::{ChangeContext, ClientNetwork, DeviceName, NewSession, UseCaseResult};
+
+impl Tokens {
+    /// Returns a session to open.
+    #[must_use]
+    pub fn new_session(
+        &self,
+        device: Option<DeviceName>,
+        network: Option<ClientNetwork>,
+    ) -> NewSession {
+        let network = network.map(|network| network.coarse());
+        NewSession { id: Uuid::new_v4(), kid: self.kid().to_owned(), device, network }
+    }
+
+    /// Issues the first tokens of a session.
+    ///
+    /// # Errors
+    /// A fault if no key is left to sign the token.
+    pub fn first_tokens(
+        &self,
+        session: &NewSession,
+        user_id: Uuid,
+        context: &ChangeContext,
+    ) -> UseCaseResult<TokenPair> {
+        self.tokens_of(
+            &session.opened(user_id, context.at),
+            self.kid(),
+            context.claim.map(|claim| claim.key),
+            context.at,
+        )
+    }
+}
