@@ -15,6 +15,7 @@ mod register;
 mod resend_code;
 mod reset_password;
 mod send;
+mod sessions;
 mod top;
 mod update;
 mod verify;
@@ -57,6 +58,7 @@ commands! {
     Verify(verify::Verify),
     Refresh(refresh::Refresh),
     Logout(logout::Logout),
+    Sessions(sessions::Sessions),
     Get(get::Get),
     Update(update::Update),
     Delete(delete::Delete),

@@ -12,7 +12,12 @@ use crate::view::FieldView;
 use crate::wire::{Decode, NoOtherTags, OtherTags, Writer, tagged_value, unknown_tag};
 
 // Rows of lists. Row { required fields; odd tag and optional field }.
-rows! {}
+rows! {
+    SessionRow<'a> {
+        session_id: uuid, created_at: instant, last_used_at: instant;
+        0x01 device: text, 0x03 network: text, 0x05 current: flag
+    }
+}
 
 // Type, request => reply, retry { required fields; tag and optional field }. A request that is
 // `safe` may be repeated when its outcome is unknown; one that is `once` must not.
@@ -40,6 +45,7 @@ requests! {
     0x0D ConfirmEmail<'a> => EmailConfirmed<'static>, once {
         access_token: secret, verification_id: uuid, code: secret
     }
+    0x0E ListSessions<'a> => Sessions<'static>, safe { access_token: secret }
     0x7F Ping => Pong, safe { }
 }
 
@@ -73,6 +79,7 @@ replies! {
     0x8B PasswordResetRequested = CodeReply
     0x8C PasswordReset = SessionsEndedReply
     0x8D EmailConfirmed<'a> = UserChangeReply
+    0x8E Sessions<'a> { sessions: list SessionRow }
     0xFF Pong { ; 0x01 max_in_flight: number, 0x03 idle_timeout: seconds }
 }
 

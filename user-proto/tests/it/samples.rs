@@ -15,6 +15,7 @@ pub(crate) const REFRESH: &str = "r1.k1.AZOl4HscfS6.41.bm90LWEtdGFn";
 pub(crate) const PASSWORD: &str = "correct horse battery staple";
 pub(crate) const USER: Uuid = uuid!("0193a5e0-7b1c-7d2e-8f40-5a6b7c8d9e0f");
 pub(crate) const SESSION: Uuid = uuid!("0193a5e1-0c2d-7e3f-9a4b-1c2d3e4f5061");
+const OTHER_SESSION: Uuid = uuid!("0193a5e2-8f7e-7d6c-b5a4-f3e2d1c0b9a8");
 const VERIFICATION: Uuid = uuid!("0193a5df-9e8d-7c6b-a5f4-e3d2c1b0a987");
 
 fn access() -> Secret<'static> {
@@ -70,6 +71,7 @@ pub(crate) fn requests() -> Vec<Request<'static>> {
             code: "918204".into(),
         }
         .into(),
+        ListSessions { access_token: access() }.into(),
         Ping {}.into(),
     ]
 }
@@ -145,6 +147,27 @@ pub(crate) fn replies() -> Vec<Reply<'static>> {
         PasswordResetRequested { verification_id, code_expires_in, resend_after }.into(),
         PasswordReset { sessions_ended: 2 }.into(),
         EmailConfirmed { user_id, username, email, verification_id: Some(verification_id) }.into(),
+        Sessions {
+            sessions: vec![
+                SessionRow {
+                    session_id,
+                    created_at: UnixSeconds(1_795_391_999),
+                    last_used_at: UnixSeconds(1_795_478_400),
+                    device: Some(text("Firefox on Linux")),
+                    network: Some(text("203.0.113.0/24")),
+                    current: Some(()),
+                },
+                SessionRow {
+                    session_id: OTHER_SESSION,
+                    created_at: UnixSeconds(1_795_392_000),
+                    last_used_at: UnixSeconds(1_795_392_000),
+                    device: None,
+                    network: None,
+                    current: None,
+                },
+            ],
+        }
+        .into(),
         Pong { max_in_flight: Some(256), idle_timeout: Some(300) }.into(),
     ]
 }

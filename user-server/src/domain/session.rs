@@ -42,6 +42,19 @@ pub struct SessionRecord {
     pub kid: String,
 }
 
+/// An open session, as its owner sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionSummary {
+    pub id: Uuid,
+    pub created_at: Timestamp,
+    /// The time of the last refresh, or of the login where there was none.
+    pub last_used_at: Timestamp,
+    /// The device that the client named.
+    pub device: Option<String>,
+    /// The network that it was opened from, coarse.
+    pub network: Option<String>,
+}
+
 /// Sessions that were ended, as they were appended to the revocation log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EndedSessions {
@@ -73,6 +86,8 @@ port! {
         fn session(id: Uuid) -> Option<SessionRecord>;
         /// Finds the account of a session that has not ended.
         fn session_owner(session_id: Uuid) -> Option<UserRecord>;
+        /// Lists open sessions of a user, the most recently used first, up to `limit` of them.
+        fn sessions_of(user_id: Uuid, limit: u32) -> Vec<SessionSummary>;
         /// Ends one session. Ends nothing, and records nothing, where it has ended already.
         fn end_session(session_id: Uuid, change: Change) -> EndedSessions;
         /// Ends every session of a user and voids every open code. Records nothing where there was

@@ -13,6 +13,7 @@ mod sizes;
 mod confirm_email;
 mod delete_user;
 mod get_user;
+mod list_sessions;
 mod login;
 mod logout;
 mod ping;

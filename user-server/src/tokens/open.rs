@@ -3,7 +3,10 @@
 use uuid::Uuid;
 
 use super::{TokenPair, Tokens};
-use crate::domain::{ChangeContext, ClientNetwork, DeviceName, NewSession, UseCaseResult};
+use crate::domain::{
+    ChangeContext, ClientNetwork, DeviceName, MAX_SESSIONS, NewSession, Refusal, SessionSummary,
+    UseCaseResult,
+};
 
 impl Tokens {
     /// Returns a session to open.
@@ -33,5 +36,20 @@ impl Tokens {
             context.claim.map(|claim| claim.key),
             context.at,
         )
+    }
+
+    /// Returns the session of an access token, and all open sessions of its user, the most recently
+    /// used first.
+    ///
+    /// # Errors
+    /// Those of [`Tokens::verify`].
+    pub async fn list_sessions(&self, token: &[u8]) -> UseCaseResult<(Uuid, Vec<SessionSummary>)> {
+        let verified = self.verify(token)?;
+        let sessions = self.sessions.sessions_of(verified.user_id, MAX_SESSIONS).await?;
+        // The revocation set may not know yet that the session has ended.
+        if !sessions.iter().any(|session| session.id == verified.session_id) {
+            return Err(Refusal::SessionRevoked.into());
+        }
+        Ok((verified.session_id, sessions))
     }
 }

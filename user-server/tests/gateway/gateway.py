@@ -48,6 +48,7 @@ TABLE = """
 0B RequestPasswordReset: email text
 0C ResetPassword: verification_id uuid, code secret, new_password secret
 0D ConfirmEmail: access_token secret, verification_id uuid, code secret
+0E ListSessions safe: access_token secret
 7F Ping safe:
 80 ErrorReply: code code, message text, retry_after_ms u32 01, field text 03
 81 Registered: verification_id uuid, code_expires_in u32, resend_after u32
@@ -67,7 +68,10 @@ TABLE = """
 8B PasswordResetRequested: verification_id uuid, code_expires_in u32, resend_after u32
 8C PasswordReset: sessions_ended u32
 8D EmailConfirmed: user_id uuid, username text, email text, verification_id uuid 01
+8E Sessions: sessions list/SessionRow
 FF Pong: max_in_flight u32 01, idle_timeout u32 03
+row SessionRow: session_id uuid, created_at instant, last_used_at instant,
+   device text 01, network text 03, current flag 05
 """
 COMMON = """
 client_address address E1, deadline_ms u32 E3, idempotency_key key E6, traceparent text E7
@@ -1082,6 +1086,19 @@ class Tour:
         actual = (user["username"], user["email"])
         check(actual == (self.username, self.email), "another user was returned")
         check(abs(user["created_at"] - time.time()) < 3600, "the time of creation is wrong")
+
+    @step
+    async def list_sessions(self) -> None:
+        other = await self.login()
+        listed = await self.call("ListSessions", access_token=self.session["access_token"])
+        by_id = {row["session_id"]: row for row in listed["sessions"]}
+        check(len(by_id) == len(listed["sessions"]) >= 2, f"the sessions are {list(by_id)}")
+        current = [row["session_id"] for row in by_id.values() if row.get("current")]
+        check(current == [self.session["session_id"]], f"the current session is {current}")
+        row = by_id[other["session_id"]]
+        check(row["device"] == self.device, f"the device is {row['device']}")
+        check(row["network"].endswith("/48"), f"the network is {row['network']}")
+        check(row["created_at"] <= row["last_used_at"], "a session was used before it was opened")
 
     @step
     async def update_username(self) -> None:

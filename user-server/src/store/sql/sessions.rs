@@ -6,9 +6,30 @@ use uuid::Uuid;
 use super::SqlStore;
 use super::rows::{self, SessionRow, UserRow};
 use crate::domain::{
-    Change, EndedSessions, Fault, Revocation, RevocationLog, SessionRecord, Sessions, Timestamp,
-    UserRecord, UserVersion,
+    Change, EndedSessions, Fault, Revocation, RevocationLog, SessionRecord, SessionSummary,
+    Sessions, Timestamp, UserRecord, UserVersion,
 };
+
+#[derive(sqlx::FromRow)]
+struct SummaryRow {
+    id: Uuid,
+    created_at: i64,
+    rotated_at: i64,
+    device: Option<String>,
+    network: Option<String>,
+}
+
+impl From<SummaryRow> for SessionSummary {
+    fn from(row: SummaryRow) -> Self {
+        Self {
+            id: row.id,
+            created_at: Timestamp(row.created_at),
+            last_used_at: Timestamp(row.rotated_at),
+            device: row.device,
+            network: row.network,
+        }
+    }
+}
 
 #[async_trait]
 impl Sessions for SqlStore {
@@ -52,6 +73,16 @@ impl Sessions for SqlStore {
         let row: Option<UserRow> =
             self.read_optional(sqlx::query_as(select).bind(session_id)).await?;
         Ok(row.map(UserRecord::from))
+    }
+
+    async fn sessions_of(&self, user_id: Uuid, limit: u32) -> Result<Vec<SessionSummary>, Fault> {
+        let select = sqlx::query_as(
+            "SELECT id, created_at, rotated_at, device, network FROM sessions
+             WHERE user_id = $1 ORDER BY rotated_at DESC, id LIMIT $2",
+        );
+        let rows: Vec<SummaryRow> =
+            self.read_all(select.bind(user_id).bind(i64::from(limit))).await?;
+        Ok(rows.into_iter().map(SessionSummary::from).collect())
     }
 
     async fn end_session(&self, session_id: Uuid, change: Change) -> Result<EndedSessions, Fault> {

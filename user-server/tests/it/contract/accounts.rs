@@ -169,6 +169,14 @@ pub async fn the_least_recently_used_session_is_replaced(db: &Db) {
     assert!(is_live(db, &newest).await && is_live(db, &first).await && !is_live(db, &second).await);
     let log = db.revocations(NOW).await.unwrap();
     assert!(log.iter().any(|entry| entry.subject == second.id), "{log:?}");
+    user(db, "bob").await;
+    let list = async |limit| {
+        let sessions = db.sessions_of(ada.id, limit).await.unwrap();
+        sessions.into_iter().map(|session| session.id).collect::<Vec<_>>()
+    };
+    let all = list(500).await;
+    assert_eq!((all.len(), all.first(), all.last()), (100, Some(&first.id), Some(&newest.id)));
+    assert_eq!(list(2).await, all[..2], "the most recently used ones");
 }
 
 pub async fn deletion_leaves_nothing(db: &Db) {

@@ -117,6 +117,7 @@ requests! {
     refresh_token::RefreshToken,
     logout::Logout,
     get_user::GetUser,
+    list_sessions::ListSessions,
     update_user::UpdateUser,
     delete_user::DeleteUser,
     confirm_email::ConfirmEmail,

@@ -1,0 +1,33 @@
+use super::*;
+
+#[derive(Debug, Clone, Copy)]
+pub struct ListSessions {
+    access: NthLast,
+}
+
+impl ModelRequest for ListSessions {
+    const WEIGHT: u32 = 2;
+    const NEEDS: &[Need] = &[Need::Tokens];
+
+    fn strategy() -> BoxedStrategy<Self> {
+        nth_last().prop_map(|access| Self { access }).boxed()
+    }
+
+    async fn run(self, world: &mut World, call: CallContext) {
+        let Some(token) = world.select_access_token(self.access) else { return };
+        let state = world.ledger.token_state(&token, world.now());
+        let request = user_proto::ListSessions { access_token: token.text.as_str().into() };
+        let result = world.call(call, request).await;
+        let reply = result.expect(state == TokenState::Valid, refusals_of_token(state));
+        let Some(reply) = reply else { return };
+        let mut listed: Vec<_> = reply.sessions.iter().map(|row| row.session_id).collect();
+        listed.sort_unstable();
+        assert_eq!(listed, world.ledger.live_sessions(token.user));
+        for row in &reply.sessions {
+            let session = &world.ledger.sessions[&row.session_id];
+            let times = (session.opened / SECOND, session.rotated / SECOND);
+            assert_eq!(times, (row.created_at.0 as i64, row.last_used_at.0 as i64));
+            assert_eq!(row.current.is_some(), row.session_id == token.session);
+        }
+    }
+}
