@@ -5,6 +5,7 @@ mod completions;
 mod confirm_email;
 mod decode;
 mod delete;
+mod end_session;
 mod get;
 mod login;
 mod logout;
@@ -59,6 +60,7 @@ commands! {
     Refresh(refresh::Refresh),
     Logout(logout::Logout),
     Sessions(sessions::Sessions),
+    EndSession(end_session::EndSession),
     Get(get::Get),
     Update(update::Update),
     Delete(delete::Delete),

@@ -46,6 +46,7 @@ requests! {
         access_token: secret, verification_id: uuid, code: secret
     }
     0x0E ListSessions<'a> => Sessions<'static>, safe { access_token: secret }
+    0x0F EndSession<'a> => SessionEnded, once { access_token: secret, session_id: uuid }
     0x7F Ping => Pong, safe { }
 }
 
@@ -80,6 +81,7 @@ replies! {
     0x8C PasswordReset = SessionsEndedReply
     0x8D EmailConfirmed<'a> = UserChangeReply
     0x8E Sessions<'a> { sessions: list SessionRow }
+    0x8F SessionEnded = SessionsEndedReply
     0xFF Pong { ; 0x01 max_in_flight: number, 0x03 idle_timeout: seconds }
 }
 

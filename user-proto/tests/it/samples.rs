@@ -72,6 +72,7 @@ pub(crate) fn requests() -> Vec<Request<'static>> {
         }
         .into(),
         ListSessions { access_token: access() }.into(),
+        EndSession { access_token: access(), session_id: OTHER_SESSION }.into(),
         Ping {}.into(),
     ]
 }
@@ -168,6 +169,7 @@ pub(crate) fn replies() -> Vec<Reply<'static>> {
             ],
         }
         .into(),
+        SessionEnded { sessions_ended: 1 }.into(),
         Pong { max_in_flight: Some(256), idle_timeout: Some(300) }.into(),
     ]
 }

@@ -12,6 +12,7 @@ mod sizes;
 
 mod confirm_email;
 mod delete_user;
+mod end_session;
 mod get_user;
 mod list_sessions;
 mod login;

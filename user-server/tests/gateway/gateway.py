@@ -49,6 +49,7 @@ TABLE = """
 0C ResetPassword: verification_id uuid, code secret, new_password secret
 0D ConfirmEmail: access_token secret, verification_id uuid, code secret
 0E ListSessions safe: access_token secret
+0F EndSession: access_token secret, session_id uuid
 7F Ping safe:
 80 ErrorReply: code code, message text, retry_after_ms u32 01, field text 03
 81 Registered: verification_id uuid, code_expires_in u32, resend_after u32
@@ -69,6 +70,7 @@ TABLE = """
 8C PasswordReset: sessions_ended u32
 8D EmailConfirmed: user_id uuid, username text, email text, verification_id uuid 01
 8E Sessions: sessions list/SessionRow
+8F SessionEnded: sessions_ended u32
 FF Pong: max_in_flight u32 01, idle_timeout u32 03
 row SessionRow: session_id uuid, created_at instant, last_used_at instant,
    device text 01, network text 03, current flag 05
@@ -1099,6 +1101,16 @@ class Tour:
         check(row["device"] == self.device, f"the device is {row['device']}")
         check(row["network"].endswith("/48"), f"the network is {row['network']}")
         check(row["created_at"] <= row["last_used_at"], "a session was used before it was opened")
+
+    @step
+    async def end_session(self) -> None:
+        caller, other = await self.login(), await self.login()
+        for session, expected in ((other, 1), (other, 0), (caller, 1)):
+            token, session_id = caller["access_token"], session["session_id"]
+            ended = await self.call("EndSession", access_token=token, session_id=session_id)
+            check(ended["sessions_ended"] == expected, f"{ended['sessions_ended']} sessions ended")
+            await self.check_revoked(session)
+        await self.check_valid(self.session)
 
     @step
     async def update_username(self) -> None:

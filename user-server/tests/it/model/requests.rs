@@ -118,6 +118,7 @@ requests! {
     logout::Logout,
     get_user::GetUser,
     list_sessions::ListSessions,
+    end_session::EndSession,
     update_user::UpdateUser,
     delete_user::DeleteUser,
     confirm_email::ConfirmEmail,

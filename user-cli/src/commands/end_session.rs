@@ -1,0 +1,39 @@
+use clap::Args;
+use uuid::Uuid;
+
+use crate::context::{Context, Run};
+use crate::failure::Failure;
+use crate::session::{TokenKind, TokenOptions};
+use crate::show::Summary;
+
+/// End one session of the account
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  user-cli sessions
+  user-cli end-session f3ea5f62-924c-447c-ab4e-261a4b2dd125")]
+pub(crate) struct EndSession {
+    /// Id of the session, from `user-cli sessions`
+    session_id: Uuid,
+    #[command(flatten)]
+    token: TokenOptions,
+}
+
+impl Run for EndSession {
+    fn run(&self, context: &mut Context<'_>) -> Result<(), Failure> {
+        context.load()?;
+        let token = context.token(TokenKind::Access, &self.token)?;
+        let request = user_proto::EndSession::new(token.as_str().into(), self.session_id);
+        let ended = context.call(request)?;
+        let headline = match ended.sessions_ended {
+            0 => "The account has no such session.",
+            _ => "The session has ended.",
+        };
+        let stored = context.state.session.as_ref();
+        if stored.is_some_and(|stored| stored.session_id == self.session_id.to_string()) {
+            context.forget_session(token.as_str(), None);
+        }
+        context.show(&ended, &Summary::new(headline))?;
+        Ok(())
+    }
+}
