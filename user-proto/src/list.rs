@@ -22,7 +22,6 @@ pub(crate) trait ViewRow {
 
 impl<'a, R: Row<'a>> Value<'a> for Vec<R> {
     const SIZE: Option<usize> = None;
-    const LENGTH_PREFIXED: bool = false;
 
     fn read(bytes: &'a [u8]) -> Result<Self, Reason> {
         let mut reader = Reader::new(bytes);
@@ -35,10 +34,14 @@ impl<'a, R: Row<'a>> Value<'a> for Vec<R> {
     }
 
     fn write(&self, out: &mut Writer<'_>) {
-        out.put_count(self.len());
+        out.put_length(self.len());
         for row in self {
             out.length_prefixed(|out| row.put(out));
         }
+    }
+
+    fn write_tagged(&self, out: &mut Writer<'_>) {
+        out.length_prefixed(|out| self.write(out));
     }
 
     fn show(&self) -> FieldValue<'_> {

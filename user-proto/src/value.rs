@@ -110,7 +110,7 @@ impl<'a> Value<'a> for Cow<'a, str> {
         std::str::from_utf8(bytes).map(Cow::Borrowed).map_err(|_| Reason::NotUtf8)
     }
     fn write(&self, out: &mut Writer<'_>) {
-        out.put_slice(self.as_bytes());
+        out.put_varying(self.as_bytes());
     }
     fn show(&self) -> FieldValue<'_> {
         FieldValue::Text(self)
@@ -123,7 +123,7 @@ impl<'a> Value<'a> for Secret<'a> {
         Ok(Self(Cow::Borrowed(bytes)))
     }
     fn write(&self, out: &mut Writer<'_>) {
-        out.put_slice(&self.0);
+        out.put_varying(&self.0);
     }
     fn show(&self) -> FieldValue<'_> {
         FieldValue::Secret(&self.0)
@@ -138,7 +138,7 @@ impl<'a> Value<'a> for ClientAddress<'a> {
         Ok(Self { text: Cow::Borrowed(text), ip })
     }
     fn write(&self, out: &mut Writer<'_>) {
-        out.put_slice(self.text.as_bytes());
+        out.put_varying(self.text.as_bytes());
     }
     fn show(&self) -> FieldValue<'_> {
         FieldValue::Text(&self.text)
@@ -158,7 +158,7 @@ macro_rules! fixed {
             }
             fn write(&self, out: &mut Writer<'_>) {
                 let $value = self;
-                out.put_slice(&$write);
+                out.put_fixed(&$write);
             }
             fn show(&self) -> FieldValue<'_> {
                 let $value = self;

@@ -6,13 +6,11 @@ use crate::error::{DecodeError, EncodeError, Reason};
 use crate::limits;
 use crate::view::FieldValue;
 
-/// A value of a field. A required value of varying size is preceded by its length; a tagged value
-/// has the length of its tag.
+/// A value of a field. A value of fixed size is encoded as its bytes; one of varying size is
+/// preceded by its length. As a tagged value, both are preceded by their length.
 pub(crate) trait Value<'a>: Sized {
     /// Size in bytes, or `None` if it varies.
     const SIZE: Option<usize>;
-    /// `true` if a required value is preceded by its length.
-    const LENGTH_PREFIXED: bool = Self::SIZE.is_none();
 
     /// Decodes a value from exactly these bytes.
     fn read(bytes: &'a [u8]) -> Result<Self, Reason>;
@@ -25,7 +23,16 @@ pub(crate) trait Value<'a>: Sized {
         };
         Self::read(bytes).map_err(|reason| DecodeError::Malformed { field, reason })
     }
+    /// Encodes a required value.
     fn write(&self, out: &mut Writer<'_>);
+    /// Encodes a tagged value, after its tag.
+    #[inline]
+    fn write_tagged(&self, out: &mut Writer<'_>) {
+        if let Some(size) = Self::SIZE {
+            out.put_length(size);
+        }
+        self.write(out);
+    }
     fn show(&self) -> FieldValue<'_>;
 }
 
@@ -140,20 +147,41 @@ impl<'b> Writer<'b> {
     }
 
     pub(crate) fn required<'a>(&mut self, value: &impl Value<'a>) {
-        if is_length_prefixed(value) {
-            self.length_prefixed(|out| value.write(out));
-        } else {
-            value.write(self);
-        }
+        value.write(self);
     }
 
     pub(crate) fn tagged<'a>(&mut self, tag: u8, value: Option<&impl Value<'a>>) {
         let Some(value) = value else { return };
         self.out.put_u8(tag);
-        self.length_prefixed(|out| value.write(out));
+        value.write_tagged(self);
     }
 
-    /// Appends what `write` appends, preceded by its length.
+    /// Appends bytes without their length.
+    pub(crate) fn put_fixed(&mut self, bytes: &[u8]) {
+        self.out.put_slice(bytes);
+    }
+
+    /// Appends bytes with their length, unless they exceed the frame. So the buffer never grows by
+    /// much more than the size of the longest frame.
+    pub(crate) fn put_varying(&mut self, bytes: &[u8]) {
+        match u16::try_from(bytes.len()) {
+            Ok(length) if self.out.len() - self.start + bytes.len() <= limits::MAX_FRAME => {
+                self.out.put_u16(length);
+                self.out.put_slice(bytes);
+            }
+            _ => self.overflow = true,
+        }
+    }
+
+    /// Appends a length, or the number of rows of a list.
+    pub(crate) fn put_length(&mut self, length: usize) {
+        match u16::try_from(length) {
+            Ok(length) => self.out.put_u16(length),
+            Err(_) => self.overflow = true,
+        }
+    }
+
+    /// Appends what `write` appends, with its length.
     pub(crate) fn length_prefixed(&mut self, write: impl FnOnce(&mut Self)) {
         if self.overflow {
             return;
@@ -165,24 +193,6 @@ impl<'b> Writer<'b> {
         match (u16::try_from(self.out.len() - start), self.out.get_mut(at..start)) {
             (Ok(length), Some(prefix)) => prefix.copy_from_slice(&length.to_be_bytes()),
             _ => self.overflow = true,
-        }
-    }
-
-    /// Appends the number of rows of a list.
-    pub(crate) fn put_count(&mut self, count: usize) {
-        match u16::try_from(count) {
-            Ok(count) => self.out.put_u16(count),
-            Err(_) => self.overflow = true,
-        }
-    }
-
-    /// Appends the bytes of a value, unless they exceed the frame. So the buffer never grows by
-    /// more than the size of the longest frame.
-    pub(crate) fn put_slice(&mut self, bytes: &[u8]) {
-        if self.out.len() - self.start + bytes.len() > limits::MAX_FRAME {
-            self.overflow = true;
-        } else {
-            self.out.put_slice(bytes);
         }
     }
 
@@ -204,8 +214,4 @@ impl<'b> Writer<'b> {
             }
         }
     }
-}
-
-fn is_length_prefixed<'a, V: Value<'a>>(_: &V) -> bool {
-    V::LENGTH_PREFIXED
 }
