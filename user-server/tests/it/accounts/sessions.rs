@@ -2,12 +2,17 @@
 
 use std::time::Duration;
 
-use user_proto::{ErrorCode, ListSessions, Login, SessionRow};
+use user_proto::{Common, EndSession, ErrorCode, IdempotencyKey, ListSessions, Login, SessionRow};
+use uuid::Uuid;
 
-use crate::support::{PASSWORD, TestServer, on_behalf_of, refused};
+use crate::support::{PASSWORD, TestServer, check, code_of, on_behalf_of, refused};
 
 fn list(token: &str) -> ListSessions<'_> {
     ListSessions::new(token.into())
+}
+
+fn end(token: &str, session_id: Uuid) -> EndSession<'_> {
+    EndSession::new(token.into(), session_id)
 }
 
 #[tokio::test]
@@ -61,5 +66,56 @@ async fn a_device_name_has_a_limit() {
         (refusal.code, refusal.field.as_deref()),
         (ErrorCode::INVALID_VALUE, Some("device"))
     );
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn the_owner_ends_any_session_of_the_account_and_no_other() {
+    let server = TestServer::start().await;
+    let client = server.client();
+    let ada = server.account(&client, "ada").await;
+    let bob = server.account(&client, "bob").await;
+    let other = server.login(&client, "ada").await;
+    let token = ada.access();
+    let call = |id| client.call(end(&token, id));
+    for none in
+        [Uuid::nil(), Uuid::max(), Uuid::new_v4(), bob.session.session_id, bob.session.user_id]
+    {
+        assert_eq!(call(none).await.unwrap().sessions_ended, 0, "{none}");
+    }
+    assert_eq!(check(&client, &bob.access()).await, None);
+    assert_eq!(call(other.session_id).await.unwrap().sessions_ended, 1);
+    let ended = other.access_token.expose_str().unwrap();
+    assert_eq!(check(&client, ended).await, Some(ErrorCode::SESSION_REVOKED));
+    assert_eq!(code_of(&client, list(ended)).await, ErrorCode::SESSION_REVOKED);
+    assert_eq!(
+        code_of(&client, end(ended, ada.session.session_id)).await,
+        ErrorCode::SESSION_REVOKED
+    );
+    assert_eq!(call(other.session_id).await.unwrap().sessions_ended, 0, "it has ended already");
+    assert_eq!(client.call(list(&token)).await.unwrap().sessions.len(), 1);
+    assert_eq!(call(ada.session.session_id).await.unwrap().sessions_ended, 1, "the own session");
+    assert_eq!(check(&client, &token).await, Some(ErrorCode::SESSION_REVOKED));
+    assert_eq!(code_of(&client, list(&token)).await, ErrorCode::SESSION_REVOKED);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_repeated_end_of_a_session_gets_the_first_reply() {
+    let server = TestServer::start().await;
+    let client = server.client();
+    let ada = server.account(&client, "ada").await;
+    let other = server.login(&client, "ada").await.session_id;
+    let token = ada.access();
+    let keyed = |number| Common {
+        idempotency_key: Some(IdempotencyKey([number; 16])),
+        ..Default::default()
+    };
+    for (key, id, ended) in [(1, other, 1), (1, other, 1), (2, other, 0), (2, other, 0)] {
+        let reply = client.call_with(end(&token, id), keyed(key)).await.unwrap();
+        assert_eq!(reply.sessions_ended, ended, "key {key}");
+    }
+    let refusal = refused(client.call_with(end(&token, Uuid::nil()), keyed(1)).await);
+    assert_eq!(refusal.code, ErrorCode::IDEMPOTENCY_CONFLICT);
     server.stop().await;
 }
