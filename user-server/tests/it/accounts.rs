@@ -1,4 +1,5 @@
-//! Every rule of accounts, codes and tokens as a short dialogue, with the clock turned by hand.
+//! The rules of accounts, codes and tokens, each in a short sequence of requests. The tests advance
+//! the clock.
 
 mod answers;
 mod email;

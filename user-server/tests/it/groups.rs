@@ -1,5 +1,5 @@
-//! Writers of SQLite that share a commit: fewer commits than writers, and nobody is told what did
-//! not last.
+//! Group commit in SQLite: concurrent writers share a commit, and no writer succeeds unless its
+//! change is stored.
 
 use std::future::Future;
 use std::io::Write;
@@ -24,7 +24,7 @@ fn key(number: usize) -> [u8; 32] {
     key
 }
 
-/// Counts one more under this key; refused where it is told to.
+/// Increments the counter of a key, or refuses to.
 fn count(number: usize, refuse: bool) -> Adjustment {
     Adjustment::new([key(number)], move |counters: &mut [BudgetCounter]| {
         if refuse {
@@ -40,16 +40,16 @@ fn count(number: usize, refuse: bool) -> Adjustment {
 }
 
 async fn counted(store: &SqliteStore, number: usize) -> u32 {
-    let (tell, told) = std::sync::mpsc::channel();
-    let look = Adjustment::new([key(number)], move |counters: &mut [BudgetCounter]| {
-        tell.send(counters[0].count).unwrap();
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let read = Adjustment::new([key(number)], move |counters: &mut [BudgetCounter]| {
+        sender.send(counters[0].count).unwrap();
         Ok(0)
     });
-    store.adjust(look, None).await.unwrap().unwrap();
-    told.recv().unwrap()
+    store.adjust(read, None).await.unwrap().unwrap();
+    receiver.recv().unwrap()
 }
 
-/// The commits that stand in a log: the frames that tell how long the database is then.
+/// Counts the commits in a write-ahead log: the frames that contain the size of the database.
 fn commits(log: &Path) -> usize {
     const HEADER: usize = 32;
     const FRAME: usize = 24 + 4096;
@@ -63,25 +63,25 @@ async fn waiting_writers_share_a_commit() {
     let store = SqliteStore::open(&folder.path().join("users.db")).await.unwrap();
     let log = folder.path().join("users.db-wal");
     let before = commits(&log);
-    let done = together((0..128).map(|number| {
+    let allowed = together((0..128).map(|number| {
         let store = store.clone();
         async move { store.adjust(count(number, number % 4 == 3), None).await.unwrap().is_ok() }
     }))
     .await;
-    assert_eq!(done.iter().filter(|done| **done).count(), 96);
-    let made = commits(&log) - before;
-    assert!((1..64).contains(&made), "{made} commits for 96 writers");
-    // Another connection sees what was committed, and nothing else.
+    assert_eq!(allowed.iter().filter(|allowed| **allowed).count(), 96);
+    let new_commits = commits(&log) - before;
+    assert!((1..64).contains(&new_commits), "{new_commits} commits for 96 writers");
+    // Another connection reads exactly the changes that were allowed.
     let other = SqliteStore::attach(&folder.path().join("users.db")).await.unwrap();
     for number in 0..128 {
         assert_eq!(counted(&other, number).await, u32::from(number % 4 != 3), "{number}");
     }
 }
 
-/// Gives a future up after it has been asked so many times.
-struct GivenUp<F>(Pin<Box<F>>, usize);
+/// A future that is cancelled after a number of polls.
+struct CancelAfter<F>(Pin<Box<F>>, usize);
 
-impl<F: Future> Future for GivenUp<F> {
+impl<F: Future> Future for CancelAfter<F> {
     type Output = Option<F::Output>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
@@ -104,22 +104,22 @@ async fn a_cancelled_writer_does_not_affect_the_others() {
         users.push(user(&db, &format!("user{number}")).await.0);
     }
     for round in 0..ROUNDS {
-        let told = together(users.iter().cloned().enumerate().map(|(number, user)| {
+        let results = together(users.iter().cloned().enumerate().map(|(number, user)| {
             let db = db.clone();
             async move {
                 let login = async move {
                     db.open_session_at(&user, &session(), None, count(number, false), NOW).await
                 };
-                // Most are patient; the others leave at every step of the way.
-                let patience =
+                // Half of the logins complete; the others are cancelled, at every possible point.
+                let polls =
                     if number % 2 == 0 { 1 + (number / 2 + round) % 30 } else { usize::MAX };
-                GivenUp(Box::pin(login), patience).await
+                CancelAfter(Box::pin(login), polls).await
             }
         }))
         .await;
-        for (number, told) in told.into_iter().enumerate() {
+        for (number, result) in results.into_iter().enumerate() {
             assert!(
-                told.map_or(number % 2 == 0, |told| told.unwrap().is_some()),
+                result.map_or(number % 2 == 0, |result| result.unwrap().is_some()),
                 "{number} in round {round}"
             );
         }
@@ -134,7 +134,7 @@ async fn a_cancelled_writer_does_not_affect_the_others() {
         assert_eq!(
             counted(&other, number).await,
             sessions,
-            "{number}: a part of what was given up was done"
+            "{number}: a cancelled login was stored in part"
         );
         let rounds = u32::try_from(ROUNDS).unwrap();
         assert!(
@@ -157,18 +157,18 @@ async fn a_failed_commit_fails_every_writer_in_it() {
             .push(client.call(login).await.unwrap().refresh_token.expose_str().unwrap().to_owned());
     }
     let log = process.data().join("users.db-wal");
-    let (mut good, mut failed) = (0, 0);
+    let (mut stored, mut failed) = (0, 0);
     for step in 0..8 {
-        // The disk is full in the middle of what they write.
-        let room = std::fs::metadata(&log).unwrap().len() + step * 3 * 4096;
-        if !limit_files(&process, &room.to_string()) {
+        // The disk becomes full during their writes.
+        let limit = std::fs::metadata(&log).unwrap().len() + step * 3 * 4096;
+        if !limit_files(&process, &limit.to_string()) {
             let _ = writeln!(
                 std::io::stderr(),
                 "left out: a full disk for many (needs prlimit of util-linux)"
             );
             return;
         }
-        let asked =
+        let answers =
             together(
                 tokens.clone().into_iter().map(|token| {
                     let client: Client = client.clone();
@@ -179,21 +179,21 @@ async fn a_failed_commit_fails_every_writer_in_it() {
             )
             .await;
         assert!(limit_files(&process, "unlimited"));
-        for (token, answer) in tokens.iter_mut().zip(asked) {
+        for (token, answer) in tokens.iter_mut().zip(answers) {
             match answer {
-                Ok(granted) => {
-                    good += 1;
-                    *token = granted.refresh_token.expose_str().unwrap().to_owned();
+                Ok(refreshed) => {
+                    stored += 1;
+                    *token = refreshed.refresh_token.expose_str().unwrap().to_owned();
                 }
                 Err(_) => failed += 1,
             }
-            // What was told lasts; and what was not can be asked again.
+            // An answered refresh is stored, and one that failed can be repeated.
             let again =
                 client.call(RefreshToken { refresh_token: token.as_str().into() }).await.unwrap();
             *token = again.refresh_token.expose_str().unwrap().to_owned();
         }
     }
-    assert!(failed > 0, "{good} good");
+    assert!(failed > 0, "{stored} stored");
 }
 
 #[tokio::test]
@@ -205,5 +205,5 @@ async fn a_closed_store_is_one_file() {
     ConnectionPools::close(&store).await;
     let names: Vec<_> =
         std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
-    assert_eq!(names, ["users.db"], "the log was taken in");
+    assert_eq!(names, ["users.db"], "the write-ahead log was checkpointed");
 }

@@ -1,4 +1,4 @@
-//! The same request under the same key: one change, one reply, told as often as it is asked for.
+//! Repeats under an idempotency key: one change, and the same reply for each repeat.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,10 +22,10 @@ fn keyed(number: u8) -> Common<'static> {
     Common { idempotency_key: Some(IdempotencyKey([number; 16])), ..Common::default() }
 }
 
-/// Where the user who is asked for sits.
+/// Address of the end user.
 const HOME: &str = "192.0.2.7";
 
-/// Asks twice, a while apart, and gives the one reply.
+/// Sends a request twice, two seconds apart, asserts that the replies are equal, and returns them.
 async fn twice<M: RequestMessage + Clone>(
     server: &TestServer,
     client: &Client,
@@ -59,9 +59,9 @@ async fn every_change_is_made_once(settings: &[(&str, &str)]) {
     let refreshed = twice(&server, &client, refresh, 5).await;
     let access = refreshed.access_token.expose_str().unwrap();
     assert_eq!(check(&client, access).await, None);
-    let moved =
+    let email_update =
         UpdateUser { email: Some("new@example.org".into()), ..update_with_password(access) };
-    let updated = twice(&server, &client, moved, 6).await;
+    let updated = twice(&server, &client, email_update, 6).await;
     let change = updated.verification_id.unwrap();
     let code = server.emails.code("new@example.org", 1).await;
     let confirm = ConfirmEmail {
@@ -70,25 +70,25 @@ async fn every_change_is_made_once(settings: &[(&str, &str)]) {
         code: code.as_str().into(),
     };
     assert_eq!(twice(&server, &client, confirm, 7).await.email, "new@example.org");
-    let asked = twice(&server, &client, request_reset("new@example.org"), 8).await;
+    let requested = twice(&server, &client, request_reset("new@example.org"), 8).await;
     let code = server.emails.code("new@example.org", 2).await;
-    let ended: ResetPassword<'_> = reset(asked.verification_id, &code);
-    assert_eq!(twice(&server, &client, ended.clone(), 9).await.sessions_ended, 2);
-    let new_password = ended.new_password.expose_str().unwrap().to_owned();
-    // The session that a repeat speaks of has ended.
+    let reset: ResetPassword<'_> = reset(requested.verification_id, &code);
+    assert_eq!(twice(&server, &client, reset.clone(), 9).await.sessions_ended, 2);
+    let new_password = reset.new_password.expose_str().unwrap().to_owned();
+    // The session of the stored reply has ended.
     let stale = refused(client.call_with(login("ada", PASSWORD), keyed(4)).await);
     assert_eq!(stale.code, ErrorCode::SESSION_REVOKED);
     let opened = client.call(login("ada", &new_password)).await.unwrap();
     let other = client.call(login("ada", &new_password)).await.unwrap();
-    let out = Logout { token: other.refresh_token.clone(), all_sessions: None };
-    assert_eq!(twice(&server, &client, out, 10).await.sessions_ended, 1);
+    let logout = Logout { token: other.refresh_token.clone(), all_sessions: None };
+    assert_eq!(twice(&server, &client, logout, 10).await.sessions_ended, 1);
     let delete = DeleteUser {
         access_token: opened.access_token.clone(),
         current_password: new_password.as_str().into(),
     };
     assert_eq!(twice(&server, &client, delete, 11).await.user_id, opened.user_id);
-    let gone = refused(client.call_with(register("ada2", "ada@example.org"), keyed(1)).await);
-    assert_eq!(gone.code, ErrorCode::IDEMPOTENCY_CONFLICT);
+    let conflict = refused(client.call_with(register("ada2", "ada@example.org"), keyed(1)).await);
+    assert_eq!(conflict.code, ErrorCode::IDEMPOTENCY_CONFLICT);
     server.stop().await;
 }
 
@@ -103,11 +103,11 @@ async fn every_change_is_made_once_on_postgresql() {
     let database = postgres.database();
     let secret = "0123456789abcdef0123456789abcdef";
     let folder = tempfile::tempdir().unwrap();
-    let mails = folder.path().to_str().unwrap();
+    let mail_dir = folder.path().to_str().unwrap();
     every_change_is_made_once(&[
         ("PostgreSQL", &database),
         ("JWTSECRETKEY", secret),
-        ("MAIL_DIR", mails),
+        ("MAIL_DIR", mail_dir),
     ])
     .await;
 }
@@ -122,16 +122,12 @@ async fn a_key_outlives_the_process_and_is_forgotten_after_a_day() {
     let client = server.client();
     assert_eq!(client.call_with(login("ada", PASSWORD), keyed(1)).await.unwrap(), first);
     let other = client.call_with(login("ada", "another password"), keyed(1)).await;
-    assert_eq!(
-        refused(other).code,
-        ErrorCode::IDEMPOTENCY_CONFLICT,
-        "never a second answer under the key"
-    );
+    assert_eq!(refused(other).code, ErrorCode::IDEMPOTENCY_CONFLICT, "a key never has two replies");
     server.clock.advance(Duration::from_secs(23 * 3600));
     assert_eq!(
         client.call_with(login("ada", PASSWORD), keyed(1)).await.unwrap(),
         first,
-        "expired, but the same"
+        "the same reply, with expired tokens"
     );
     server.clock.advance(Duration::from_secs(3600 + 1));
     let second = client.call_with(login("ada", PASSWORD), keyed(1)).await.unwrap();
@@ -152,7 +148,7 @@ async fn a_repeat_after_a_key_rotation_gets_the_same_reply() {
     let server = TestServer::start_in(server.stop().await, &rolled).await;
     let client = server.client();
     let again = client.call_with(login("ada", PASSWORD), keyed(1)).await.unwrap();
-    assert_eq!(again, first, "under the key that signed then");
+    assert_eq!(again, first, "signed with the key of the first reply");
     assert_eq!(check(&client, again.access_token.expose_str().unwrap()).await, None);
     let next = client.call_with(login("ada", PASSWORD), keyed(2)).await.unwrap();
     assert_ne!(next.access_token, again.access_token);
@@ -165,7 +161,7 @@ async fn a_repeat_returns_no_token_of_a_session_that_ended_elsewhere() {
     let client = server.client();
     server.account(&client, "ada").await;
     let first = client.call_with(login("ada", PASSWORD), keyed(1)).await.unwrap();
-    // As by another node, and before this one has read of it.
+    // Ends the session on another node, before this one has read the revocation.
     let other = SqliteStore::attach(&server.folder.path().join("users.db")).await.unwrap();
     let other: Arc<dyn Store> = Arc::new(other);
     let ended = other.end_session_at(first.session_id, server.clock.now()).await.unwrap();
@@ -193,8 +189,8 @@ async fn a_repeat_costs_no_budget_and_a_refusal_is_not_stored() {
     assert_eq!(limited.unwrap_err(), ErrorCode::RATE_LIMITED);
     server.clock.advance(Duration::from_secs(2));
     let after = client.call_with(login("ada", PASSWORD), from_home(2)).await.unwrap();
-    assert_ne!(after.session_id, opened.session_id, "the refusal has left the key free");
-    // A repeat is for whoever may ask: the session that changed the name has ended.
+    assert_ne!(after.session_id, opened.session_id, "the refusal leaves the key free");
+    // A repeat is authorized like the request: the session that changed the name has ended.
     let access = ada.access();
     let rename = UpdateUser { username: Some("lovelace".into()), ..update(&access) };
     client.call_with(rename.clone(), keyed(3)).await.unwrap();

@@ -1,6 +1,6 @@
-//! Every statement finds its rows by an index: the contract suite runs once more in a process of
-//! its own, which notes each statement, and no plan may walk a whole table. A new statement is
-//! looked at as soon as the suite runs it.
+//! Query plans: no statement scans a whole table. The contract suite runs in another process, which
+//! records its statements, and this test reads their plans. A new statement is included once the
+//! suite runs it.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -15,12 +15,12 @@ use user_server::store::SqliteStore;
 
 use crate::support::{POSTGRES_OPTIONS, postgres_is_installed};
 
-/// Names the file that a process of the suite notes its statements in.
-const NOTES: &str = "TEST_STATEMENTS";
-/// Fewer would mean that the notes are not what they should be.
-const FEWEST: usize = 50;
+/// Environment variable with the file to which a process of the suite appends its statements.
+const STATEMENTS_FILE: &str = "TEST_STATEMENTS";
+/// Minimum number of statements; fewer mean that the recording is broken.
+const MIN_STATEMENTS: usize = 50;
 
-/// Runs the contract suite of one database in a process of its own.
+/// Runs the contract suite of one database in another process.
 fn run_suite(database: &str, variable: (&str, &str)) {
     let mut suite = Command::new(std::env::current_exe().unwrap());
     let suite = suite
@@ -33,27 +33,27 @@ fn run_suite(database: &str, variable: (&str, &str)) {
 #[tokio::test]
 async fn no_statement_scans_a_table_in_sqlite() {
     let folder = tempfile::tempdir().unwrap();
-    let notes = folder.path().join("statements");
-    run_suite("sqlite", (NOTES, notes.to_str().unwrap()));
-    let text = std::fs::read_to_string(&notes).unwrap();
+    let file = folder.path().join("statements");
+    run_suite("sqlite", (STATEMENTS_FILE, file.to_str().unwrap()));
+    let text = std::fs::read_to_string(&file).unwrap();
     let statements: BTreeSet<&str> =
-        text.split('\0').map(str::trim).filter(|text| is_of_rows(text)).collect();
-    assert!(statements.len() >= FEWEST, "{statements:?}");
+        text.split('\0').map(str::trim).filter(|text| must_use_index(text)).collect();
+    assert!(statements.len() >= MIN_STATEMENTS, "{statements:?}");
 
     let path = folder.path().join("users.db");
     let store = SqliteStore::open(&path).await.unwrap();
     let database = sqlx::SqlitePool::connect(path.to_str().unwrap()).await.unwrap();
-    let mut walks = Vec::new();
+    let mut scans = Vec::new();
     for statement in statements {
         let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
         for step in sqlx::query(explain).fetch_all(&database).await.unwrap() {
             let step: String = step.get("detail");
-            if walks_in_sqlite(&step) {
-                walks.push(format!("{step}: {statement}"));
+            if is_scan_in_sqlite(&step) {
+                scans.push(format!("{step}: {statement}"));
             }
         }
     }
-    assert!(walks.is_empty(), "{}", walks.join("\n"));
+    assert!(scans.is_empty(), "{}", scans.join("\n"));
     drop(store);
 }
 
@@ -66,22 +66,23 @@ fn no_statement_scans_a_table_in_postgres() {
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o777);
     std::fs::set_permissions(folder.path(), mode).unwrap();
     let options = format!(
-        "-c session_preload_libraries=auto_explain -c auto_explain.log_min_duration=0 -c auto_explain.log_format=json \
-         -c enable_seqscan=off -c logging_collector=on -c log_file_mode=0644 -c log_directory={} -c log_filename=plans",
+        "-c session_preload_libraries=auto_explain -c auto_explain.log_min_duration=0 \
+         -c auto_explain.log_format=json -c enable_seqscan=off -c logging_collector=on \
+         -c log_file_mode=0644 -c log_directory={} -c log_filename=plans",
         folder.path().display()
     );
     run_suite("postgres", (POSTGRES_OPTIONS, &options));
     let plans = plans(&folder.path().join("plans"));
     let statements: BTreeSet<&str> =
         plans.iter().filter_map(|plan| plan["Query Text"].as_str()).collect();
-    assert!(statements.len() >= FEWEST, "{statements:?}");
-    let mut walks = BTreeSet::new();
+    assert!(statements.len() >= MIN_STATEMENTS, "{statements:?}");
+    let mut scans = BTreeSet::new();
     for plan in &plans {
         let statement = plan["Query Text"].as_str().unwrap_or_default();
-        if is_of_rows(statement) {
+        if must_use_index(statement) {
             each_node(&plan["Plan"], &mut |node| {
-                if walks_in_postgres(node) {
-                    walks.insert(format!(
+                if is_scan_in_postgres(node) {
+                    scans.insert(format!(
                         "{} on {}: {statement}",
                         node["Node Type"], node["Relation Name"]
                     ));
@@ -89,42 +90,42 @@ fn no_statement_scans_a_table_in_postgres() {
             });
         }
     }
-    assert!(walks.is_empty(), "{}", walks.into_iter().collect::<Vec<_>>().join("\n"));
+    assert!(scans.is_empty(), "{}", scans.into_iter().collect::<Vec<_>>().join("\n"));
 }
 
-/// What is read as a whole on purpose: a table of a row for each key that was ever lost, and what
-/// an operator's command counts.
-const WHOLE: [&str; 2] =
+/// Statements that read whole tables on purpose: the list of retired keys, and the counts of an
+/// operator's command.
+const FULL_READS: [&str; 2] =
     ["SELECT kid, retired_at FROM retired_keys ORDER", "SELECT kid, CAST(SUM(session) AS BIGINT)"];
 
-/// Whether a statement is one of ours on tables, that is to find its rows: no control, and no look
-/// into the catalogue.
-fn is_of_rows(statement: &str) -> bool {
+/// Returns `true` for a statement of the server that reads or changes rows; `false` for transaction
+/// control and for queries of the catalog.
+fn must_use_index(statement: &str) -> bool {
     let ours = ["SELECT", "INSERT", "UPDATE", "DELETE", "WITH"]
         .iter()
         .any(|verb| statement.starts_with(verb))
-        && !WHOLE.iter().any(|whole| statement.starts_with(whole));
+        && !FULL_READS.iter().any(|read| statement.starts_with(read));
     ours && !statement.contains("pg_")
         && !statement.contains("_sqlx_migrations")
         && !statement.contains("sqlite_")
 }
 
-/// `SCAN name` is a walk, unless by a partial index, which holds just the rows that are looked for,
-/// or over a result that was made before.
-fn walks_in_sqlite(step: &str) -> bool {
+/// Returns `true` for a step that scans a table: `SCAN name`, except by a partial index, which
+/// contains only the wanted rows, or over an intermediate result.
+fn is_scan_in_sqlite(step: &str) -> bool {
     const PARTIAL: [&str; 4] =
         ["outbox_due", "outbox_waiting", "mail_turns_next", "audit_unsealed"];
-    const MADE: [&str; 5] =
+    const INTERMEDIATE: [&str; 5] =
         ["SCAN clients", "SCAN soon", "SCAN seals", "SCAN CONSTANT ROW", "SCAN (subquery"];
     step.starts_with("SCAN ")
         && !PARTIAL.iter().any(|index| step.contains(&format!("INDEX {index}")))
         && !step.contains("ROW VALUES CLAUSE")
-        && !MADE.iter().any(|made| step.starts_with(made))
+        && !INTERMEDIATE.iter().any(|result| step.starts_with(result))
 }
 
-/// A scan of a table, or of an index without a condition on it. Nothing else is taken where
-/// sequential scans are off.
-fn walks_in_postgres(node: &Value) -> bool {
+/// Returns `true` for a sequential scan, or a scan of an index without a condition. With sequential
+/// scans disabled, the planner chooses these only if no index matches.
+fn is_scan_in_postgres(node: &Value) -> bool {
     const PARTIAL: [&str; 4] =
         ["outbox_due", "outbox_waiting", "mail_turns_next", "audit_unsealed"];
     let index = node["Index Name"].as_str().unwrap_or_default();
@@ -137,15 +138,15 @@ fn walks_in_postgres(node: &Value) -> bool {
     }
 }
 
-fn each_node(node: &Value, look: &mut impl FnMut(&Value)) {
-    look(node);
+fn each_node(node: &Value, visit: &mut impl FnMut(&Value)) {
+    visit(node);
     for child in node["Plans"].as_array().into_iter().flatten() {
-        each_node(child, look);
+        each_node(child, visit);
     }
 }
 
-/// The plans of the log: each is JSON on lines that are set in under the line that says how long it
-/// took.
+/// Reads the plans in a log of PostgreSQL: each is JSON on indented lines, below a line with its
+/// duration.
 fn plans(log: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(log).unwrap();
     let mut plans = Vec::new();
@@ -162,18 +163,18 @@ fn plans(log: &Path) -> Vec<Value> {
     plans
 }
 
-/// Notes the statements of this process, where its parent wishes it.
+/// Records the statements of this process, if its parent requests it.
 pub fn record_statements() {
-    let Some(path) = std::env::var_os(NOTES) else { return };
+    let Some(path) = std::env::var_os(STATEMENTS_FILE) else { return };
     let file = std::fs::File::options().create(true).append(true).open(path).unwrap();
-    let notes = tracing_subscriber::registry().with(Notes(Mutex::new(file)));
-    // The first of the suite's tests has done it for all.
-    let _ = tracing::subscriber::set_global_default(notes);
+    let recorder = tracing_subscriber::registry().with(Recorder(Mutex::new(file)));
+    // Only the first test of the suite succeeds, which is enough.
+    let _ = tracing::subscriber::set_global_default(recorder);
 }
 
-struct Notes(Mutex<std::fs::File>);
+struct Recorder(Mutex<std::fs::File>);
 
-impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Notes {
+impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Recorder {
     fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
         if event.metadata().target() == "sqlx::query" {
             let mut statement = Statement::default();
@@ -185,7 +186,7 @@ impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Notes {
     }
 }
 
-/// The driver gives a short statement as its own summary.
+/// Text of a statement. The driver puts a short one into `summary` only.
 #[derive(Default)]
 struct Statement {
     summary: String,

@@ -1,5 +1,6 @@
-//! Somebody else's address: who registers it first gains nothing, and who registers it ten thousand
-//! times neither keeps the owner's mail away nor gets more guesses than are published.
+//! Account pre-hijacking: registering another user's address first gains nothing, and registering
+//! it ten thousand times neither withholds the owner's email nor allows more guesses than
+//! published.
 
 use std::sync::Arc;
 
@@ -17,9 +18,9 @@ use crate::support::{
 
 const VICTIM: &str = "victim@example.org";
 const REGISTRATIONS: usize = 10_000;
-/// Fewer, where it is clients that count.
-const OF_MANY_CLIENTS: usize = 2_000;
-/// What design and documentation publish: ten mails a day with five guesses each.
+/// Registrations of several clients; fewer suffice.
+const REGISTRATIONS_OF_CLIENTS: usize = 2_000;
+/// The published limit: ten emails a day, with five guesses each.
 const GUESSES_A_DAY: usize = 50;
 
 #[tokio::test]
@@ -45,24 +46,27 @@ async fn the_account_belongs_to_the_reader_of_the_email() {
     let client = server.client();
     let attack =
         user_proto::Register { password: NEW_PASSWORD.into(), ..register("mallory", VICTIM) };
-    let attackers = client.call(attack).await.unwrap().verification_id;
+    let attacker_id = client.call(attack).await.unwrap().verification_id;
     let first_code = server.emails.code(VICTIM, 1).await;
-    let victims = client.call(register("victim", VICTIM)).await.unwrap().verification_id;
+    let victim_id = client.call(register("victim", VICTIM)).await.unwrap().verification_id;
     server.advance_outbox(&client, MAIL_PAUSE).await;
     let code = server.emails.code(VICTIM, 2).await;
-    assert_ne!(code, first_code, "one in a million, this is no fault");
+    assert_ne!(code, first_code, "equal by chance once in a million runs");
 
-    assert_eq!(code_of(&client, verify_email(attackers, &code)).await, ErrorCode::INVALID_CODE);
-    assert_eq!(code_of(&client, verify_email(victims, &first_code)).await, ErrorCode::INVALID_CODE);
-    let session = client.call(verify_email(victims, &code)).await.unwrap();
+    assert_eq!(code_of(&client, verify_email(attacker_id, &code)).await, ErrorCode::INVALID_CODE);
+    assert_eq!(
+        code_of(&client, verify_email(victim_id, &first_code)).await,
+        ErrorCode::INVALID_CODE
+    );
+    let session = client.call(verify_email(victim_id, &code)).await.unwrap();
     let user = client.call(GetUser { access_token: session.access_token.clone() }).await.unwrap();
     assert_eq!((&*user.username, &*user.email), ("victim", VICTIM));
     assert_eq!(client.call(login(VICTIM, PASSWORD)).await.unwrap().user_id, session.user_id);
     assert_eq!(code_of(&client, login(VICTIM, NEW_PASSWORD)).await, ErrorCode::INVALID_CREDENTIALS);
 
-    assert_eq!(code_of(&client, verify_email(attackers, &code)).await, ErrorCode::INVALID_CODE);
+    assert_eq!(code_of(&client, verify_email(attacker_id, &code)).await, ErrorCode::INVALID_CODE);
     assert_eq!(
-        code_of(&client, verify_email(attackers, &first_code)).await,
+        code_of(&client, verify_email(attacker_id, &first_code)).await,
         ErrorCode::EMAIL_TAKEN
     );
     assert_eq!(
@@ -83,7 +87,7 @@ async fn many_registrations_do_not_withhold_the_owners_email() {
         assert_eq!(
             (answer.code_expires_in, answer.resend_after),
             (900, 60),
-            "the wait does not show: {number}"
+            "the answer does not reveal the wait: {number}"
         );
     }
     server.emails.wait_for(VICTIM, 1).await;
@@ -94,19 +98,19 @@ async fn many_registrations_do_not_withhold_the_owners_email() {
     let code = server.emails.code(VICTIM, 2).await;
     assert!(
         client.call(verify_email(answer.verification_id, &code)).await.is_ok(),
-        "it is the next"
+        "the owner got the next email"
     );
     server.stop().await;
 }
 
-/// A store alone: ten thousand password hashes would measure the processor, and the turns are all
-/// the store's.
+/// Opens a store without a server: mail slots depend on the store only, and ten thousand password
+/// hashes would be slow.
 async fn store() -> (Db, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     (Arc::new(SqliteStore::open(&folder.path().join("users.db")).await.unwrap()), folder)
 }
 
-/// Registers the victim's address; the ids.
+/// Registers the victim's address many times, and returns the ids of the verifications.
 async fn attack(db: &Db, registrations: usize, clients: usize, now: Timestamp) -> Vec<Uuid> {
     let mut ids = Vec::with_capacity(registrations);
     for number in 0..registrations {
@@ -116,9 +120,9 @@ async fn attack(db: &Db, registrations: usize, clients: usize, now: Timestamp) -
     ids
 }
 
-/// Sends from `now` on, turn by turn, until a mail of `id` has gone; how many mails went before it,
-/// and when it did.
-async fn mails_before(db: &Db, id: Uuid, mut now: Timestamp) -> (usize, Timestamp) {
+/// Sends the emails from `now` on, each in its slot, up to that of `id`. Returns the number of
+/// emails before it, and its time.
+async fn emails_before(db: &Db, id: Uuid, mut now: Timestamp) -> (usize, Timestamp) {
     let mut before = 0;
     loop {
         match db.claim(&policy(), now).await.unwrap() {
@@ -131,12 +135,14 @@ async fn mails_before(db: &Db, id: Uuid, mut now: Timestamp) -> (usize, Timestam
             }
             OutboxClaim::Nothing => {}
             OutboxClaim::Idle(Some(due)) => now = due,
-            OutboxClaim::Idle(None) => panic!("the owner's mail was dropped after {before} others"),
+            OutboxClaim::Idle(None) => {
+                panic!("the owner's email was dropped after {before} others")
+            }
         }
     }
 }
 
-/// Spends every guess that there is at these codes; how many there were.
+/// Makes every guess that these codes allow, and returns the number.
 async fn guess_all(db: &Db, ids: impl IntoIterator<Item = &Uuid>, now: Timestamp) -> usize {
     let mut guesses = 0;
     for id in ids {
@@ -148,29 +154,28 @@ async fn guess_all(db: &Db, ids: impl IntoIterator<Item = &Uuid>, now: Timestamp
 }
 
 #[tokio::test]
-async fn ten_thousand_registrations_of_one_client_cost_the_owner_one_mail_slot_and_give_fifty_guesses_a_day()
- {
+async fn ten_thousand_registrations_cost_the_owner_one_mail_slot_and_allow_fifty_guesses_a_day() {
     let (db, _folder) = store().await;
     let mut ids = attack(&db, REGISTRATIONS, 1, NOW).await;
     assert_eq!(fixture::send_all(&db, NOW).await.len(), 1);
-    let owners = fixture::register(&db, "victim", VICTIM, "owner", at(1)).await;
-    assert_eq!(mails_before(&db, owners, at(1)).await, (0, at(60)));
-    ids.insert(0, owners);
+    let owner = fixture::register(&db, "victim", VICTIM, "owner", at(1)).await;
+    assert_eq!(emails_before(&db, owner, at(1)).await, (0, at(60)));
+    ids.insert(0, owner);
     let mut guesses = guess_all(&db, &ids[..40], at(60)).await;
-    assert_eq!(guesses, 10, "two codes were mailed");
+    assert_eq!(guesses, 10, "two codes were emailed");
     let mut now = at(60);
     while now < at(DAY) {
         match db.claim(&policy(), now).await.unwrap() {
             OutboxClaim::Mail(mail) => {
                 db.settle(mail.id, now).await.unwrap();
-                let mailed = verifies(&mail).unwrap();
-                // At what was mailed, at what was mailed before, and at what never was.
-                guesses += guess_all(&db, ids[..40].iter().chain([&mailed]), now).await;
+                let emailed = verifies(&mail).unwrap();
+                // Guesses at the new code, at earlier codes, and at codes that were never sent.
+                guesses += guess_all(&db, ids[..40].iter().chain([&emailed]), now).await;
                 let soon =
-                    db.resend_at(mailed, "mallory 0", RESEND_AFTER, KIDS, now).await.unwrap();
+                    db.resend_at(emailed, "mallory 0", RESEND_AFTER, KIDS, now).await.unwrap();
                 assert_eq!(soon, ResendResult::TooSoon(RESEND_AFTER));
                 let later = db
-                    .resend_at(mailed, "another", RESEND_AFTER, KIDS, now.plus(RESEND_AFTER))
+                    .resend_at(emailed, "another", RESEND_AFTER, KIDS, now.plus(RESEND_AFTER))
                     .await
                     .unwrap();
                 assert_eq!(later, ResendResult::Queued);
@@ -180,18 +185,18 @@ async fn ten_thousand_registrations_of_one_client_cost_the_owner_one_mail_slot_a
             OutboxClaim::Idle(None) => break,
         }
     }
-    assert_eq!(guess_all(&db, &ids, at(DAY - 1)).await, 0, "no other id has a guess to give");
+    assert_eq!(guess_all(&db, &ids, at(DAY - 1)).await, 0, "no other code allows a guess");
     assert_eq!(guesses, GUESSES_A_DAY);
 }
 
 #[tokio::test]
 async fn thousands_of_registrations_of_many_clients_cost_the_owner_a_mail_slot_each() {
     let (db, _folder) = store().await;
-    attack(&db, OF_MANY_CLIENTS, 4, NOW).await;
-    let owners = fixture::register(&db, "victim", VICTIM, "owner", at(1)).await;
-    // And a client for each of another hundred, all of which come after the owner.
+    attack(&db, REGISTRATIONS_OF_CLIENTS, 4, NOW).await;
+    let owner = fixture::register(&db, "victim", VICTIM, "owner", at(1)).await;
+    // Another hundred clients register after the owner.
     for number in 0..100 {
         fixture::register(&db, "mallory", VICTIM, &format!("late {number}"), at(2)).await;
     }
-    assert_eq!(mails_before(&db, owners, at(2)).await, (4, at(2 + 4 * 60)));
+    assert_eq!(emails_before(&db, owner, at(2)).await, (4, at(2 + 4 * 60)));
 }

@@ -1,13 +1,12 @@
-//! Many at once: whatever two requests do at the same time, the answer is one that they could have
-//! had one after the other.
+//! Concurrent requests: their answers are those of some sequential order.
 
 pub mod accounts;
 pub mod codes;
 pub mod repeats;
 pub mod sessions;
 
-/// A test for each race, over whatever `$open` starts: something with a `site` and a `stop`, or
-/// none.
+/// Defines a test for each race. `$open` starts the service, a value with a field `site` and a
+/// method `stop`, or returns `None` if it cannot run.
 macro_rules! races {
     ($open:path) => {
         crate::races::races! { $open;
@@ -40,7 +39,7 @@ pub(crate) use races;
 mod on_one_node {
     use crate::support::TestServer;
 
-    /// The clock stands still, so that no wait passes on a slow machine.
+    /// Starts a server with a frozen clock, so that no wait ends early on a slow machine.
     async fn node() -> Option<TestServer> {
         Some(TestServer::start_frozen().await)
     }

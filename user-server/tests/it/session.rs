@@ -1,6 +1,5 @@
-//! Replays the corpus of the fuzz target `session` on every run: seeds made of the vectors, and
-//! what a fuzzer found since. And plays sessions that are mostly frames, which a fuzzer takes long
-//! to come upon.
+//! Replays the corpus of the fuzz target `session`: seeds made from the vectors, and findings of
+//! the fuzzer. Also runs sessions of random frames, which a fuzzer seldom generates.
 
 use std::path::PathBuf;
 
@@ -10,8 +9,8 @@ use proptest::prelude::*;
 use crate::oracle::Arena;
 use crate::support::{raw_frame, vector_bytes, vector_file};
 
-/// Longer ones would slow the fuzzer down and teach it nothing.
-const LONGEST: usize = 2_048;
+/// Maximum length of a seed. Longer seeds slow the fuzzer down without new coverage.
+const MAX_SEED: usize = 2_048;
 
 fn corpus() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/session")
@@ -29,21 +28,22 @@ fn the_corpus_of_sessions_passes() {
     }
 }
 
-/// A frame, of few ids and mostly of types that there are, or bytes that are none. Few hash: those
-/// would take the time.
+/// Generates a frame with one of a few ids and mostly a known type, or bytes that are not a frame.
+/// Few of the requests hash, since hashes are slow.
 fn piece() -> impl Strategy<Value = Vec<u8>> {
-    let quick = prop_oneof![Just(0x03), Just(0x07), Just(0x0A), Just(0x7F), 0x03..=0x0D_u8];
+    let fast_types = prop_oneof![Just(0x03), Just(0x07), Just(0x0A), Just(0x7F), 0x03..=0x0D_u8];
     let frame = |kind, body| {
         (kind, 0..12_u32, body)
             .prop_map(|(kind, id, body): (u8, u32, Vec<u8>)| raw_frame(kind, id, &body))
     };
+    let login = b"\x00\x06nobody\x00\x12tides rise at nine".to_vec();
     let text = vec(prop_oneof![Just(0), 0..9_u8, any::<u8>()], 0..40);
     prop_oneof![
-        20 => frame(quick.boxed(), text.clone().boxed()),
+        20 => frame(fast_types.boxed(), text.clone().boxed()),
         20 => frame(Just(0x7F).boxed(), Just(Vec::new()).boxed()),
         9 => frame(Just(0x07).boxed(), vec(any::<u8>(), 16).boxed()),
         9 => frame(any::<u8>().boxed(), text.boxed()),
-        1 => frame(Just(0x02).boxed(), Just(b"\x00\x06nobody\x00\x12tides rise at nine".to_vec()).boxed()),
+        1 => frame(Just(0x02).boxed(), Just(login).boxed()),
         1 => vec(any::<u8>(), 0..20),
     ]
 }
@@ -67,7 +67,7 @@ fn bless() {
     for (file, wanted) in [("valid.json", ".greased"), ("invalid.json", "frame.")] {
         for vector in vector_file(file)["vectors"].as_array().unwrap() {
             let (name, bytes) = (vector["name"].as_str().unwrap(), vector_bytes(vector));
-            let request = vector["direction"] == "request" && bytes.len() <= LONGEST;
+            let request = vector["direction"] == "request" && bytes.len() <= MAX_SEED;
             if request && (name.contains(wanted) || !name.contains('.')) {
                 write(name, [40, 3, 200], &[&ping(1), &bytes, &ping(2)]);
             }

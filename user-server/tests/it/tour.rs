@@ -1,4 +1,4 @@
-//! The main job, end to end: what a person does with an account, over the wire.
+//! End-to-end test: everything that a user does with an account, over the wire.
 
 use user_proto::{
     ConfirmEmail, DeleteUser, ErrorCode, GetUser, Login, Logout, RefreshToken,
@@ -23,24 +23,24 @@ async fn a_user_registers_changes_and_deletes_an_account() {
     run(TestServer::start().await).await;
 }
 
-/// The whole tour, on whatever the server runs on.
+/// Runs the tour on a server, and stops it.
 pub async fn run(server: TestServer) {
     run_at(&server).await;
     server.stop().await;
 }
 
-/// The same wherever the service is: each step asks another connection, and so, before several
-/// nodes, another node.
+/// Runs the tour on a service. Each step uses another connection, and so, with several nodes,
+/// another node.
 pub async fn run_at(site: &Site) {
-    let crowd = site.clients();
-    let mut turns = crowd.iter().cycle();
-    let mut next = || turns.next().unwrap();
+    let clients = site.clients();
+    let mut rotation = clients.iter().cycle();
+    let mut next = || rotation.next().unwrap();
     let ada = site.account(next(), "Ada").await;
 
     let by_name = site.login(next(), "ada").await;
-    let by_mail = site.login(next(), "ADA@example.org").await;
-    assert_eq!(by_name.user_id, by_mail.user_id);
-    assert_ne!(by_name.session_id, by_mail.session_id);
+    let by_email = site.login(next(), "ADA@example.org").await;
+    assert_eq!(by_name.user_id, by_email.user_id);
+    assert_ne!(by_name.session_id, by_email.session_id);
 
     let access = by_name.access_token.expose_str().unwrap();
     let verified = next().call(VerifyToken { access_token: access.into() }).await.unwrap();
@@ -61,13 +61,13 @@ pub async fn run_at(site: &Site) {
         .unwrap();
     assert_eq!(&*renamed.username, "Lovelace");
 
-    let moved = UpdateUser { email: Some("ada@engine.example".into()), ..update(access) };
-    assert_eq!(code_of(next(), moved.clone()).await, ErrorCode::INVALID_CREDENTIALS);
-    let moved = UpdateUser { current_password: Some(PASSWORD.into()), ..moved };
-    let waiting = next().call(moved).await.unwrap();
-    assert_eq!(&*waiting.email, "Ada@example.org", "the new address waits for its code");
+    let email_update = UpdateUser { email: Some("ada@engine.example".into()), ..update(access) };
+    assert_eq!(code_of(next(), email_update.clone()).await, ErrorCode::INVALID_CREDENTIALS);
+    let email_update = UpdateUser { current_password: Some(PASSWORD.into()), ..email_update };
+    let pending = next().call(email_update).await.unwrap();
+    assert_eq!(&*pending.email, "Ada@example.org", "the new address takes effect with its code");
     let code = site.emails.code("ada@engine.example", 1).await;
-    let verification_id = waiting.verification_id.unwrap();
+    let verification_id = pending.verification_id.unwrap();
     let confirm =
         ConfirmEmail { access_token: access.into(), verification_id, code: code.as_str().into() };
     let confirmed = next().call(confirm).await.unwrap();
@@ -76,9 +76,9 @@ pub async fn run_at(site: &Site) {
         site.emails.wait_for(&ada.email, 2).await[1].subject.contains("e-mail address was changed")
     );
 
-    let logout = Logout { token: by_mail.access_token.clone(), all_sessions: None };
+    let logout = Logout { token: by_email.access_token.clone(), all_sessions: None };
     assert_eq!(next().call(logout).await.unwrap().sessions_ended, 1);
-    site.expect_revoked(next(), by_mail.access_token.expose_str().unwrap()).await;
+    site.expect_revoked(next(), by_email.access_token.expose_str().unwrap()).await;
 
     let request = RequestPasswordReset { email: "ada@engine.example".into() };
     let reset = next().call(request).await.unwrap();
@@ -109,7 +109,7 @@ pub async fn run_at(site: &Site) {
         ErrorCode::SESSION_REVOKED
     );
     assert_eq!(code_of(next(), login).await, ErrorCode::INVALID_CREDENTIALS);
-    for client in crowd {
+    for client in clients {
         client.close().await;
     }
 }

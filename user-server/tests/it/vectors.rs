@@ -1,5 +1,4 @@
-//! The vectors of the protocol against a live server: what they say that a server answers, it
-//! answers.
+//! The protocol's test vectors against a live server, which must answer as they specify.
 
 use std::collections::HashMap;
 
@@ -35,9 +34,9 @@ async fn a_malformed_message_gets_one_error() {
         let id = frame::split(&sent).unwrap().unwrap().0.id;
         wire.send(&sent).await;
         let error = wire.refusal(id).await;
-        let said = (error.code, error.field.as_deref().unwrap_or_default());
+        let found = (error.code, error.field.as_deref().unwrap_or_default());
         assert_eq!(
-            said,
+            found,
             (code(vector), text(vector, "field")),
             "{}: {error:?}",
             text(vector, "name")
@@ -56,9 +55,9 @@ async fn a_malformed_frame_closes_only_its_connection() {
     for vector in vectors {
         let mut wire = Wire::connect(server.address).await;
         wire.ping(7).await;
-        // What comes behind the fault is neither read as a frame nor a reason for a reset.
-        let behind = raw_frame(0x7F, 9, &[]).repeat(1000);
-        wire.send(&[vector_bytes(vector), behind].concat()).await;
+        // Bytes after the fault are not read as frames, and cause no reset.
+        let trailing = raw_frame(0x7F, 9, &[]).repeat(1000);
+        wire.send(&[vector_bytes(vector), trailing].concat()).await;
         let error = wire.expect_close_with(code(vector)).await;
         for (name, protocol) in [("http", "HTTP"), ("tls", "TLS"), ("ssh", "SSH")] {
             let named = text(vector, "name").contains(name);
@@ -101,7 +100,7 @@ async fn a_reply_is_not_a_request() {
     }
 }
 
-/// Ids of their own, so that all can be in flight at once.
+/// Replaces the id of a frame, so that all can be in flight at once.
 fn with_id(mut frame: Vec<u8>, id: u32) -> Vec<u8> {
     frame[5..9].copy_from_slice(&id.to_be_bytes());
     frame
@@ -126,13 +125,13 @@ async fn every_well_formed_request_gets_one_reply_of_its_type() {
             (text(vector, "name"), u8::from_str_radix(text(vector, "type"), 16).unwrap());
         match reply {
             Reply::ErrorReply(error) => {
-                let ill_formed = [
+                let malformed = [
                     ErrorCode::UNKNOWN_TYPE,
                     ErrorCode::UNKNOWN_TAG,
                     ErrorCode::MALFORMED,
                     ErrorCode::INTERNAL,
                 ];
-                assert!(!ill_formed.contains(&error.code), "{name}: {error:?}");
+                assert!(!malformed.contains(&error.code), "{name}: {error:?}");
             }
             reply => assert_eq!(reply.row().0, kind | 0x80, "{name}"),
         }

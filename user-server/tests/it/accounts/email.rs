@@ -1,4 +1,4 @@
-//! A new e-mail address.
+//! Changes of the email address.
 
 use user_proto::client::Client;
 use user_proto::{ConfirmEmail, ErrorCode, UpdateUser};
@@ -13,10 +13,10 @@ fn confirm<'a>(access_token: &'a str, verification_id: Uuid, code: &'a str) -> C
     ConfirmEmail { access_token: access_token.into(), verification_id, code: code.into() }
 }
 
-/// Asks for a new address; what its code verifies.
-async fn move_to(client: &Client, access: &str, address: &str) -> Uuid {
-    let moved = UpdateUser { email: Some(address.into()), ..update_with_password(access) };
-    client.call(moved).await.unwrap().verification_id.unwrap()
+/// Requests a change of address, and returns the id of its verification.
+async fn change_address(client: &Client, access: &str, address: &str) -> Uuid {
+    let update = UpdateUser { email: Some(address.into()), ..update_with_password(access) };
+    client.call(update).await.unwrap().verification_id.unwrap()
 }
 
 #[tokio::test]
@@ -27,7 +27,7 @@ async fn a_new_address_takes_effect_when_its_code_is_entered() {
     let access = ada.access();
     let open_reset = client.call(request_reset(&ada.email)).await.unwrap().verification_id;
     let reset_code = server.emails.code(&ada.email, 2).await;
-    let id = move_to(&client, &access, "Ada@Engine.example").await;
+    let id = change_address(&client, &access, "Ada@Engine.example").await;
     let code = server.emails.code("Ada@engine.example", 1).await;
     assert_eq!(
         code_of(&client, login("ada@engine.example", PASSWORD)).await,
@@ -38,26 +38,26 @@ async fn a_new_address_takes_effect_when_its_code_is_entered() {
     assert_eq!(
         code_of(&client, confirm(&grace, id, &code)).await,
         ErrorCode::CODE_EXPIRED,
-        "another's code is none"
+        "the code of another user"
     );
     assert_eq!(
         code_of(&client, verify_email(id, &code)).await,
         ErrorCode::CODE_EXPIRED,
-        "nor is another purpose's"
+        "a code for another purpose"
     );
     let confirmed = client.call(confirm(&access, id, &code)).await.unwrap();
     assert_eq!((&*confirmed.username, &*confirmed.email), ("ada", "Ada@Engine.example"));
-    let told = server.emails.wait_for(&ada.email, 3).await;
-    assert_eq!(told[2].subject, "Your e-mail address was changed");
+    let emails = server.emails.wait_for(&ada.email, 3).await;
+    assert_eq!(emails[2].subject, "Your e-mail address was changed");
     assert_eq!(
         code_of(&client, confirm(&access, id, &code)).await,
         ErrorCode::CODE_EXPIRED,
-        "it is used once"
+        "a code is used once"
     );
     assert_eq!(
         code_of(&client, reset(open_reset, &reset_code)).await,
         ErrorCode::CODE_EXPIRED,
-        "every open code is void"
+        "every open code is voided"
     );
     assert!(client.call(login("ada@ENGINE.example", PASSWORD)).await.is_ok());
     assert_eq!(code_of(&client, login(&ada.email, PASSWORD)).await, ErrorCode::INVALID_CREDENTIALS);
@@ -69,9 +69,9 @@ async fn a_newer_change_voids_the_older() {
     let server = TestServer::start().await;
     let client = server.client();
     let access = server.account(&client, "ada").await.access();
-    let older = move_to(&client, &access, "one@example.org").await;
+    let older = change_address(&client, &access, "one@example.org").await;
     let older_code = server.emails.code("one@example.org", 1).await;
-    let newer = move_to(&client, &access, "two@example.org").await;
+    let newer = change_address(&client, &access, "two@example.org").await;
     let newer_code = server.emails.code("two@example.org", 1).await;
     assert_eq!(
         code_of(&client, confirm(&access, older, &older_code)).await,
@@ -89,18 +89,17 @@ async fn an_address_taken_before_its_confirmation_uses_up_the_code() {
     let server = TestServer::start().await;
     let client = server.client();
     let access = server.account(&client, "ada").await.access();
-    let id = move_to(&client, &access, "grace@example.org").await;
+    let id = change_address(&client, &access, "grace@example.org").await;
     let code = server.emails.code("grace@example.org", 1).await;
     server.advance_outbox(&client, MAIL_PAUSE).await;
-    let (theirs, their_code) = {
-        let id = server.register(&client, "grace", "grace@example.org").await.verification_id;
-        (id, server.emails.code("grace@example.org", 2).await)
-    };
-    client.call(verify_email(theirs, &their_code)).await.unwrap();
+    let registered = server.register(&client, "grace", "grace@example.org").await;
+    let registration_code = server.emails.code("grace@example.org", 2).await;
+    let verify = verify_email(registered.verification_id, &registration_code);
+    client.call(verify).await.unwrap();
     assert_eq!(
         code_of(&client, confirm(&access, id, "E")).await,
         ErrorCode::INVALID_CODE,
-        "only the right code tells"
+        "only the right code reveals it"
     );
     let taken = refused(client.call(confirm(&access, id, &code)).await);
     assert_eq!((taken.code, taken.field.as_deref()), (ErrorCode::EMAIL_TAKEN, Some("email")));

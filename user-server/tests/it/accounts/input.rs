@@ -1,5 +1,5 @@
-//! Values that can't be set are refused with the field that held them; others are one, however they
-//! are written.
+//! Validation of input: an invalid value is refused with the name of its field, and equivalent
+//! spellings of a value match.
 
 use user_proto::{ErrorCode, GetUser, Register, UpdateUser};
 
@@ -77,7 +77,7 @@ async fn an_invalid_value_is_refused_with_its_field() {
 async fn names_addresses_and_passwords_match_in_every_spelling() {
     let server = TestServer::start().await;
     let client = server.client();
-    // The acute accent apart, and an address whose domain has an umlaut.
+    // A decomposed acute accent, and an address whose domain has an umlaut.
     let registration = Register {
         password: "la re\u{301}ponse est 42".into(),
         ..register("Jose\u{301}", "jose@B\u{fc}cher.example")

@@ -1,4 +1,4 @@
-//! The ends of access tokens and of sessions.
+//! Expiry of access tokens, and logouts.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ async fn an_access_token_expires() {
         (ada.session.access_expires_in, ada.session.refresh_expires_in),
         (900, 30 * 24 * 3600)
     );
-    // It ends on a whole second, and began within one.
+    // The token expires on a whole second, and was issued within one.
     server.clock.advance(Duration::from_secs(899));
     assert_eq!(check(&client, &ada.access()).await, None);
     server.clock.advance(Duration::from_secs(1));
@@ -50,7 +50,7 @@ async fn one_session_ends_and_the_others_stay() {
         assert_eq!(
             code_of(&client, logout_all(&token)).await,
             ErrorCode::SESSION_REVOKED,
-            "it speaks for nobody now"
+            "the token no longer represents the user"
         );
     }
     assert_eq!(check(&client, other.access_token.expose_str().unwrap()).await, None);
@@ -88,7 +88,7 @@ async fn an_expired_access_token_ends_only_its_own_session() {
     let refresh = RefreshToken { refresh_token: ada.session.refresh_token.clone() };
     assert_eq!(code_of(&client, refresh).await, ErrorCode::SESSION_REVOKED);
     assert!(client.call(RefreshToken { refresh_token: other.refresh_token.clone() }).await.is_ok());
-    // What has ended is still refused when its entry in the set has been forgotten.
+    // An ended session is refused even after its entry in the revocation set has expired.
     server.clock.advance(Duration::from_secs(3600));
     assert_eq!(code_of(&client, logout(&ada.access())).await, ErrorCode::SESSION_REVOKED);
     server.stop().await;

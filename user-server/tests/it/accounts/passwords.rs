@@ -1,4 +1,4 @@
-//! A new password, a reset one, and the end of an account.
+//! Changes and resets of passwords, and deletion of accounts.
 
 use user_proto::{DeleteUser, ErrorCode, GetUser, RefreshToken, ResetPassword, UpdateUser};
 
@@ -52,7 +52,7 @@ async fn a_reset_ends_every_session_and_clears_every_wait() {
     assert_eq!(
         code_of(&client, verify_email(id, &code)).await,
         ErrorCode::CODE_EXPIRED,
-        "for another purpose"
+        "a code for another purpose"
     );
     for bad in ["short", "password", "ada@example.org"] {
         let refusal = refused(
@@ -64,7 +64,7 @@ async fn a_reset_ends_every_session_and_clears_every_wait() {
             "{bad}"
         );
     }
-    // As people write it: case, dashes and spaces do not count.
+    // Case, dashes and spaces are ignored.
     let as_typed = code.to_lowercase().replace('-', " ");
     assert_eq!(client.call(reset(id, &as_typed)).await.unwrap().sessions_ended, 1);
     assert_eq!(check(&client, &ada.access()).await, Some(ErrorCode::SESSION_REVOKED));
@@ -72,7 +72,7 @@ async fn a_reset_ends_every_session_and_clears_every_wait() {
     assert_eq!(code_of(&client, reset(id, &code)).await, ErrorCode::CODE_EXPIRED);
     assert!(
         client.call_with(login("ada", NEW_PASSWORD), on_behalf_of("192.0.2.7")).await.is_ok(),
-        "no wait"
+        "the reset ended the wait"
     );
     server.stop().await;
 }
@@ -117,14 +117,14 @@ async fn a_deleted_account_is_gone_at_once() {
     assert_eq!(code_of(&client, login("ada", PASSWORD)).await, ErrorCode::INVALID_CREDENTIALS);
     assert_eq!(server.emails.wait_for(&ada.email, 2).await[1].subject, "Your account was deleted");
     server.advance_outbox(&client, MAIL_PAUSE).await;
-    // Name and address are free again.
+    // The name and the address can be registered again.
     let id = server.register(&client, "ADA", &ada.email).await.verification_id;
     let code = server.emails.code(&ada.email, 3).await;
     assert!(outcome(client.call(verify_email(id, &code)).await).is_ok());
     assert_eq!(
         check(&client, &access).await,
         Some(ErrorCode::SESSION_REVOKED),
-        "who comes after is somebody else"
+        "the new account does not revive old tokens"
     );
     server.stop().await;
 }

@@ -1,4 +1,4 @@
-//! Refresh tokens: the current one, the one before it, and the rest.
+//! Refresh tokens: the current one, the previous one, and older ones.
 
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ async fn the_previous_token_is_accepted_for_thirty_seconds() {
     assert_eq!(
         code_of(&client, refresh(&token(&second))).await,
         ErrorCode::SESSION_REVOKED,
-        "somebody has a copy"
+        "the token was copied"
     );
     for access in [&ada.session.access_token, &again.access_token, &third.access_token] {
         assert_eq!(
@@ -64,7 +64,7 @@ async fn an_older_token_ends_the_session_at_once() {
     assert_eq!(
         check(&client, other.access_token.expose_str().unwrap()).await,
         None,
-        "another session is another matter"
+        "other sessions stay"
     );
     server.stop().await;
 }

@@ -1,4 +1,4 @@
-//! From a registration to an account.
+//! Registrations and their confirmation.
 
 use std::time::Duration;
 
@@ -26,12 +26,12 @@ async fn a_code_expires_as_announced() {
     assert_eq!(
         code_of(&client, verify_email(ada.0, &ada.1)).await,
         ErrorCode::CODE_EXPIRED,
-        "it was used"
+        "a used code"
     );
     assert_eq!(
         code_of(&client, verify_email(Uuid::new_v4(), &ada.1)).await,
         ErrorCode::CODE_EXPIRED,
-        "no such id"
+        "an unknown id"
     );
     server.stop().await;
 }
@@ -59,7 +59,7 @@ async fn no_code_is_valid_before_its_email() {
         assert_eq!(
             code_of(&client, verify_email(waiting, "000000")).await,
             ErrorCode::INVALID_CODE,
-            "and it costs nothing"
+            "and the guess is free"
         );
     }
     server.advance_outbox(&client, MAIL_PAUSE).await;
@@ -76,9 +76,9 @@ async fn a_pending_registration_is_not_an_account() {
     for name in ["ada", "ada@example.org"] {
         assert_eq!(code_of(&client, login(name, PASSWORD)).await, ErrorCode::INVALID_CREDENTIALS);
     }
-    // It reserves nothing: another registration of the same name and address is as good.
+    // The registration reserves nothing: another one may use the same name and address.
     assert!(outcome(client.call(register("ADA", "ADA@example.org")).await).is_ok());
-    // A code is only for its own purpose.
+    // A code is valid only for its own purpose.
     let reset = client.call(request_reset("ada@example.org")).await.unwrap().verification_id;
     assert_eq!(code_of(&client, verify_email(reset, &code)).await, ErrorCode::CODE_EXPIRED);
     let session = client.call(verify_email(id, &code)).await.unwrap();

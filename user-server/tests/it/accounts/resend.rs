@@ -1,4 +1,4 @@
-//! Asking for a code again.
+//! Resends of codes.
 
 use std::time::Duration;
 
@@ -33,12 +33,12 @@ async fn a_live_code_is_sent_again() {
     assert_eq!(
         code_of(&client, verify_email(id, NO_CODE)).await,
         ErrorCode::INVALID_CODE,
-        "it lives from the last mail"
+        "the code expires 15 minutes after the last email"
     );
     assert_eq!(
         code_of(&client, verify_email(id, &code)).await,
         ErrorCode::CODE_EXPIRED,
-        "and there are no new guesses"
+        "a resend adds no guesses"
     );
     server.stop().await;
 }
@@ -53,16 +53,12 @@ async fn an_expired_code_is_replaced() {
     assert_eq!(code_of(&client, verify_email(id, &old)).await, ErrorCode::CODE_EXPIRED);
     client.call(resend(id)).await.unwrap();
     let new = server.emails.code(ADA, 2).await;
-    assert_ne!(new, old, "one in a million, this is no fault");
+    assert_ne!(new, old, "equal by chance once in a million runs");
     for _ in 0..4 {
         assert_eq!(code_of(&client, verify_email(id, &old)).await, ErrorCode::INVALID_CODE);
     }
     assert!(client.call(verify_email(id, &new)).await.is_ok());
-    assert_eq!(
-        code_of(&client, resend(id)).await,
-        ErrorCode::CODE_EXPIRED,
-        "there is nothing left to send"
-    );
+    assert_eq!(code_of(&client, resend(id)).await, ErrorCode::CODE_EXPIRED, "the code was used");
     assert_eq!(code_of(&client, resend(Uuid::new_v4())).await, ErrorCode::CODE_EXPIRED);
     server.stop().await;
 }
@@ -75,10 +71,16 @@ async fn a_suffix_and_another_id_share_the_mail_slots_invisibly() {
     server.registered_code(&client, "ada", ADA).await;
     let waiting = server.register(&client, "ada", "ADA+news@example.org").await.verification_id;
     for _ in 0..3 {
-        assert!(client.call(resend(waiting)).await.is_ok(), "its own last mail is none");
+        assert!(
+            client.call(resend(waiting)).await.is_ok(),
+            "no email of this verification was sent yet"
+        );
     }
     server.registered_code(&client, "grace", "grace@example.org").await;
-    assert!(server.emails.to("ADA+news@example.org").is_empty(), "it waits its turn");
+    assert!(
+        server.emails.to("ADA+news@example.org").is_empty(),
+        "the email waits for its mail slot"
+    );
     server.advance_outbox(&client, MAIL_PAUSE).await;
     let code = server.emails.code("ADA+news@example.org", 1).await;
     assert_eq!(code_of(&client, resend(waiting)).await, ErrorCode::RATE_LIMITED);

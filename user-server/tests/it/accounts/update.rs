@@ -1,4 +1,4 @@
-//! Changes of an account: all of one, or nothing.
+//! Updates of an account, which are atomic.
 
 use user_proto::{ErrorCode, GetUser, UpdateUser};
 
@@ -18,7 +18,7 @@ async fn an_update_without_changes_is_refused() {
     assert_eq!(
         code_of(&client, same).await,
         ErrorCode::NOTHING_TO_UPDATE,
-        "it is one's own address already"
+        "the user's own address"
     );
     let named = UpdateUser {
         username: Some("ADA".into()),
@@ -29,7 +29,7 @@ async fn an_update_without_changes_is_refused() {
     assert_eq!(
         (&*updated.username, updated.verification_id),
         ("ADA", None),
-        "one's own name in another case"
+        "the user's own name in another case"
     );
     server.stop().await;
 }
@@ -41,9 +41,9 @@ async fn all_changes_but_the_name_need_the_current_password() {
     let access = server.account(&client, "ada").await.access();
     let named = UpdateUser { username: Some("Lovelace".into()), ..update(&access) };
     assert_eq!(&*client.call(named).await.unwrap().username, "Lovelace");
-    let moved = UpdateUser { email: Some("new@example.org".into()), ..update(&access) };
-    let changed = UpdateUser { new_password: Some(NEW_PASSWORD.into()), ..update(&access) };
-    for change in [moved, changed] {
+    let email_update = UpdateUser { email: Some("new@example.org".into()), ..update(&access) };
+    let password_update = UpdateUser { new_password: Some(NEW_PASSWORD.into()), ..update(&access) };
+    for change in [email_update, password_update] {
         let wrong =
             UpdateUser { current_password: Some("tides rise at ten".into()), ..change.clone() };
         for change in [change, wrong] {

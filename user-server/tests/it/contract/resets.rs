@@ -18,8 +18,8 @@ pub async fn a_reset_ends_all_sessions_and_codes(db: &Db) {
     send_all(db, at(60)).await;
     let guess = guess(db, id, Purpose::PasswordReset, at(60)).await;
     assert_eq!(db.reset_owner(&guess).await.unwrap().unwrap().id, ada.id);
-    let done = db.reset_password_at(&guess, "new hash", at(60)).await.unwrap().unwrap();
-    assert_eq!((done.user.password_hash.as_str(), done.ended.sessions), ("new hash", 2));
+    let reset = db.reset_password_at(&guess, "new hash", at(60)).await.unwrap().unwrap();
+    assert_eq!((reset.user.password_hash.as_str(), reset.ended.sessions), ("new hash", 2));
     assert!(!is_live(db, &first).await && !is_live(db, &second).await);
     assert!(!open(db, &ada, &session(), at(60)).await, "a proof of the old password is stale");
     assert_eq!(db.revocations(at(60)).await.unwrap().len(), 2);

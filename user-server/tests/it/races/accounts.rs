@@ -1,4 +1,4 @@
-//! An account's end, its password and its logins, all at once.
+//! Concurrent logins, password changes and deletions of one account.
 
 use std::time::Instant;
 
@@ -9,7 +9,7 @@ use crate::support::{
     outcome, together, update, update_with_password,
 };
 
-/// The access and the refresh token of a reply that opens or continues a session.
+/// Returns the access token and the refresh token of a reply.
 macro_rules! tokens {
     ($reply:expr) => {
         $reply.ok().map(|r| {
@@ -22,14 +22,14 @@ macro_rules! tokens {
 }
 
 pub async fn sixty_four_wrong_passwords_are_five_attempts(site: &Site) {
-    let crowd = site.clients();
-    site.account(&crowd[0], "ada").await;
-    for name in ["ada", "nobody"] {
+    let clients = site.clients();
+    site.account(&clients[0], "ada").await;
+    for name in ["ada", "unknown"] {
         let began = Instant::now();
         let results =
             together(
                 (0..64).map(|number| {
-                    let client = crowd[number % crowd.len()].clone();
+                    let client = clients[number % clients.len()].clone();
                     let common = Common { deadline_ms: Some(30_000), ..on_behalf_of("192.0.2.7") };
                     async move {
                         outcome(client.call_with(login(name, "tides rise at ten"), common).await)
@@ -48,16 +48,16 @@ pub async fn sixty_four_wrong_passwords_are_five_attempts(site: &Site) {
 }
 
 pub async fn no_session_outlives_its_account(site: &Site) {
-    let crowd = site.clients();
-    let ada = site.account(&crowd[0], "ada").await;
+    let clients = site.clients();
+    let ada = site.account(&clients[0], "ada").await;
     let mut sessions = vec![(ada.access(), ada.refresh())];
     for _ in 0..3 {
-        let session = site.login(&crowd[0], "ada").await;
+        let session = site.login(&clients[0], "ada").await;
         sessions.push(tokens!(Ok::<_, ()>(session)).unwrap());
     }
-    let held = sessions.clone();
+    let initial = sessions.clone();
     let results = together((0..40).map(|number| {
-        let client = crowd[number % crowd.len()].clone();
+        let client = clients[number % clients.len()].clone();
         let (access, refresh) = sessions[number % sessions.len()].clone();
         async move {
             match number % 10 {
@@ -78,11 +78,11 @@ pub async fn no_session_outlives_its_account(site: &Site) {
                     None
                 }
                 7 => {
-                    let moved = UpdateUser {
+                    let email_update = UpdateUser {
                         email: Some("new@example.org".into()),
                         ..update_with_password(&access)
                     };
-                    let _ = outcome(client.call_with(moved, long_deadline()).await);
+                    let _ = outcome(client.call_with(email_update, long_deadline()).await);
                     None
                 }
                 8 => {
@@ -104,28 +104,28 @@ pub async fn no_session_outlives_its_account(site: &Site) {
         }
     }))
     .await;
-    // Whoever won, the account is gone when this one has been answered.
-    if let Ok(last) = outcome(crowd[0].call(login("ada@example.org", PASSWORD)).await) {
+    // Regardless of the order, the account is deleted after this answer.
+    if let Ok(last) = outcome(clients[0].call(login("ada@example.org", PASSWORD)).await) {
         let delete = DeleteUser {
             access_token: last.access_token.clone(),
             current_password: PASSWORD.into(),
         };
-        crowd[0].call(delete).await.unwrap();
+        clients[0].call(delete).await.unwrap();
     }
-    for (access, refresh) in held.into_iter().chain(results.into_iter().flatten()) {
-        site.expect_revoked(&crowd[1], &access).await;
+    for (access, refresh) in initial.into_iter().chain(results.into_iter().flatten()) {
+        site.expect_revoked(&clients[1], &access).await;
         let refresh = RefreshToken { refresh_token: refresh.as_str().into() };
-        assert_eq!(code_of(&crowd[2], refresh).await, ErrorCode::SESSION_REVOKED);
+        assert_eq!(code_of(&clients[2], refresh).await, ErrorCode::SESSION_REVOKED);
     }
-    let gone = login("ada@example.org", PASSWORD);
-    assert_eq!(code_of(&crowd[3], gone).await, ErrorCode::INVALID_CREDENTIALS);
+    let login = login("ada@example.org", PASSWORD);
+    assert_eq!(code_of(&clients[3], login).await, ErrorCode::INVALID_CREDENTIALS);
 }
 
 pub async fn a_login_during_a_password_change_leaves_no_session(site: &Site) {
-    let crowd = site.clients();
-    let ada = site.account(&crowd[0], "ada").await;
+    let clients = site.clients();
+    let ada = site.account(&clients[0], "ada").await;
     let change = tokio::spawn({
-        let (client, access) = (crowd[0].clone(), ada.access());
+        let (client, access) = (clients[0].clone(), ada.access());
         async move {
             let change = UpdateUser {
                 new_password: Some(NEW_PASSWORD.into()),
@@ -136,7 +136,7 @@ pub async fn a_login_during_a_password_change_leaves_no_session(site: &Site) {
     });
     let results =
         together((0..24).map(|number| {
-            let client = crowd[number % crowd.len()].clone();
+            let client = clients[number % clients.len()].clone();
             async move {
                 tokens!(outcome(client.call_with(login("ada", PASSWORD), long_deadline()).await))
             }
@@ -144,9 +144,9 @@ pub async fn a_login_during_a_password_change_leaves_no_session(site: &Site) {
         .await;
     change.await.unwrap();
     for (access, refresh) in results.into_iter().flatten() {
-        site.expect_revoked(&crowd[1], &access).await;
+        site.expect_revoked(&clients[1], &access).await;
         let refresh = RefreshToken { refresh_token: refresh.as_str().into() };
-        assert_eq!(code_of(&crowd[2], refresh).await, ErrorCode::SESSION_REVOKED);
+        assert_eq!(code_of(&clients[2], refresh).await, ErrorCode::SESSION_REVOKED);
     }
-    assert_eq!(check(&crowd[3], &ada.access()).await, None, "the session that changed it stays");
+    assert_eq!(check(&clients[3], &ada.access()).await, None, "the session that changed it stays");
 }

@@ -1,4 +1,4 @@
-//! Many uses of one session at once.
+//! Concurrent uses of one session.
 
 use std::collections::HashSet;
 
@@ -11,11 +11,11 @@ fn refresh(token: &str) -> RefreshToken<'_> {
 }
 
 pub async fn sixty_four_refreshes_have_one_successor(site: &Site) {
-    let crowd = site.clients();
-    let ada = site.account(&crowd[0], "ada").await;
+    let clients = site.clients();
+    let ada = site.account(&clients[0], "ada").await;
     let first = ada.refresh();
     let refreshed = together((0..64).map(|number| {
-        let (client, token) = (crowd[number % crowd.len()].clone(), first.clone());
+        let (client, token) = (clients[number % clients.len()].clone(), first.clone());
         async move { client.call(refresh(&token)).await.unwrap() }
     }))
     .await;
@@ -26,27 +26,27 @@ pub async fn sixty_four_refreshes_have_one_successor(site: &Site) {
     assert_ne!(second, first);
     let accesses: HashSet<&str> =
         refreshed.iter().map(|refreshed| refreshed.access_token.expose_str().unwrap()).collect();
-    assert_eq!(accesses.len(), 64, "every access token is its own");
+    assert_eq!(accesses.len(), 64, "every access token is different");
 
-    let third = crowd[0].call(refresh(second)).await.unwrap();
+    let third = clients[0].call(refresh(second)).await.unwrap();
     assert_eq!(
-        code_of(&crowd[1], refresh(&first)).await,
+        code_of(&clients[1], refresh(&first)).await,
         ErrorCode::SESSION_REVOKED,
-        "two before: somebody has a copy"
+        "the token before the previous one was copied"
     );
     for token in [&*first, second, third.refresh_token.expose_str().unwrap()] {
-        assert_eq!(code_of(&crowd[2], refresh(token)).await, ErrorCode::SESSION_REVOKED);
+        assert_eq!(code_of(&clients[2], refresh(token)).await, ErrorCode::SESSION_REVOKED);
     }
     for access in accesses.into_iter().chain([third.access_token.expose_str().unwrap()]) {
-        site.expect_revoked(&crowd[3], access).await;
+        site.expect_revoked(&clients[3], access).await;
     }
 }
 
 pub async fn a_session_is_logged_out_once(site: &Site) {
-    let crowd = site.clients();
-    let ada = site.account(&crowd[0], "ada").await;
+    let clients = site.clients();
+    let ada = site.account(&clients[0], "ada").await;
     let results = together((0..32).map(|number| {
-        let client = crowd[number % crowd.len()].clone();
+        let client = clients[number % clients.len()].clone();
         let token = if number % 2 == 0 { ada.access() } else { ada.refresh() };
         async move {
             outcome(client.call(Logout { token: token.as_str().into(), all_sessions: None }).await)

@@ -11,8 +11,8 @@ pub const LOST: &str = "connection lost";
 pub const NO_CONNECTION: &str = "no connection";
 pub const NO_ANSWER: &str = "no answer in time";
 
-/// Counts of the answers by phase and request. A call belongs to the phase in which it began, except
-/// that one that outlasts the first phase belongs to the second.
+/// Counts of the answers by phase and request. A call belongs to the phase in which it began,
+/// except that one that outlasts the first phase belongs to the second.
 #[derive(Default)]
 pub struct CallStats(Mutex<Phases>);
 

@@ -1,5 +1,5 @@
-//! Three nodes on one database behind HAProxy: server processes that are started, stopped and killed
-//! one by one.
+//! Three nodes on one database behind HAProxy: server processes that are started, stopped and
+//! killed one by one.
 
 use std::net::SocketAddr;
 use std::path::Path;

@@ -20,14 +20,15 @@ pub struct Postgres {
     supervisor: Mutex<Child>,
 }
 
-/// Starts the server, and starts it again for each line on standard input. When standard input closes,
-/// stops the server and deletes the folder.
+/// Starts the server, and starts it again for each line on standard input. When standard input
+/// closes, stops the server and deletes the folder.
 const SUPERVISOR: &str = r#"
 start() {
     "$1/postgres" -D "$2/data" -k "$2" -h 127.0.0.1 -p "$3" -c fsync=off -c max_connections=200 \
         -c deadlock_timeout=200ms $4 >>"$2/postgres.log" 2>&1 &
 }
-"$1/initdb" -D "$2/data" -U tests --auth=trust --no-sync --encoding=UTF8 --locale=C >"$2/initdb.log" 2>&1 || exit 1
+"$1/initdb" -D "$2/data" -U tests --auth=trust --no-sync --encoding=UTF8 --locale=C \
+    >"$2/initdb.log" 2>&1 || exit 1
 start "$@"
 while read -r _; do
     wait
@@ -240,8 +241,9 @@ impl Pgbouncer {
         let users = folder.path().join("users");
         std::fs::write(&users, "\"tests\" \"\"\n").unwrap();
         let config = format!(
-            "[databases]\n* = host=127.0.0.1 port={to}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
-             auth_type = trust\nauth_file = {}\npool_mode = transaction\ndefault_pool_size = 2\nunix_socket_dir =\n",
+            "[databases]\n* = host=127.0.0.1 port={to}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
+             listen_port = {port}\nauth_type = trust\nauth_file = {}\npool_mode = transaction\n\
+             default_pool_size = 2\nunix_socket_dir =\n",
             users.display()
         );
         let file = folder.path().join("pgbouncer.ini");

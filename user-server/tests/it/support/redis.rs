@@ -1,5 +1,5 @@
-//! A Redis server for one test, on a free port and in its own folder. It ends with the test, or with
-//! the test process.
+//! A Redis server for one test, on a free port and in its own folder. It ends with the test, or
+//! with the test process.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;

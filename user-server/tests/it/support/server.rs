@@ -76,8 +76,8 @@ pub fn on_behalf_of(ip: &str) -> Common<'static> {
     Common { client_address: Some(ip.parse::<IpAddr>().unwrap().into()), ..Common::default() }
 }
 
-/// Returns the configuration of a test server: a free port, a data folder, a short grace period, and
-/// these settings.
+/// Returns the configuration of a test server: a free port, a data folder, a short grace period,
+/// and these settings.
 pub fn config(folder: &Path, settings: &[(&str, &str)]) -> Config {
     let folder = folder.to_str().unwrap().to_owned();
     let settings: Vec<(String, String)> =

@@ -64,7 +64,8 @@ impl Wire {
             .is_ok()
     }
 
-    /// Sends and reads this many replies concurrently, so that full buffers do not block both sides.
+    /// Sends and reads this many replies concurrently, so that full buffers do not block both
+    /// sides.
     pub async fn exchange(&mut self, bytes: &[u8], count: usize) -> Vec<(u32, Reply<'static>)> {
         let sending = async {
             timeout(TEST_TIMEOUT, self.writer.write_all(bytes))
