@@ -28,7 +28,7 @@ impl std::fmt::Display for Invariant {
 pub async fn fsck(config: &Config) -> Result<Vec<Invariant>, Fault> {
     let store: Arc<dyn Store> = match &config.postgres {
         Some(postgres) => Arc::new(PostgresStore::open(&postgres.options)),
-        None => Arc::new(SqliteStore::look_at(&config.data_dir.join("users.db"))),
+        None => Arc::new(SqliteStore::open_read_only(&config.data_dir.join("users.db"))),
     };
     let now = store.server_time().await?.unwrap_or_else(|| SystemClock.now());
     let found = store.inspect(&bounds(config.code_life), now).await?;

@@ -53,7 +53,7 @@ impl Source {
         match self {
             Self::Csv(csv) => csv.says_verified(),
             Self::Jsonl(_) => true,
-            Self::Table(table, ..) => table.says_verified,
+            Self::Table(table, ..) => table.has_verified,
         }
     }
 
