@@ -35,7 +35,7 @@ pub async fn fsck(config: &Config) -> Result<Vec<Invariant>, CommandError> {
         Some(postgres) => {
             (Arc::new(PostgresStore::open(&postgres.options)), postgres.options.location())
         }
-        None => (Arc::new(SqliteStore::look_at(&path)), path.display().to_string()),
+        None => (Arc::new(SqliteStore::open_read_only(&path)), path.display().to_string()),
     };
     let result = inspect(&*store, config.code_life).await;
     store.close().await;

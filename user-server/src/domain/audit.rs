@@ -73,9 +73,10 @@ kinds! {
     Restored "restored"
     /// A request was rate limited; recorded once per key and minute.
     Throttled "throttled"
-    /// The end of the chain did not match its MAC when more was to be sealed: it was altered.
+    /// The end of the chain did not match its MAC when entries were about to be sealed: the log was
+    /// altered.
     ChainBroken "chain_broken"
-    /// The key of the MAC at the end of the chain was unknown when more was to be sealed.
+    /// The key of the MAC at the end of the chain was unknown when entries were about to be sealed.
     ChainTakenOver "chain_taken_over"
 }
 
@@ -89,9 +90,9 @@ pub struct AuditEvent {
     pub session_id: Option<Uuid>,
     /// A further subject: the id of a verification, or the keyed hash of a login without an account.
     pub subject: Option<Vec<u8>>,
-    /// Details in fixed words.
+    /// Details, in fixed words only.
     pub detail: String,
-    /// A key under which the event is recorded only once, where it may occur in floods.
+    /// A key under which the event is recorded only once, for events that may be very frequent.
     pub dedup: Option<[u8; 32]>,
 }
 
@@ -154,7 +155,7 @@ pub struct AuditEntry {
     pub session_id: Option<Uuid>,
     /// A further subject: the id of a verification, or the keyed hash of a login without an account.
     pub subject: Option<Vec<u8>>,
-    /// Details in fixed words.
+    /// Details, in fixed words only.
     pub detail: String,
     /// The name of the operator who caused the event.
     pub operator: Option<String>,
@@ -162,7 +163,7 @@ pub struct AuditEntry {
     pub network: Option<String>,
     /// The salt of the commitment to the network; erased together with it.
     pub salt: Option<Vec<u8>>,
-    /// Set where network and salt may be missing, because the account was deleted.
+    /// Set if network and salt may be missing because the account was deleted.
     pub erasable: bool,
     /// The position in the chain, once the entry is sealed.
     pub seal: Option<AuditSeal>,

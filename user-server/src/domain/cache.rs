@@ -1,5 +1,6 @@
-//! Cached accounts of tokens, and wakeups between nodes. SQL is the source of truth, so neither port
-//! can fail: a cache that cannot be reached knows nothing, and a lost wakeup delays a poll.
+//! Cached sessions and accounts, and wakeups between nodes. SQL is the source of truth, so neither
+//! port can fail: a lookup in an unreachable cache finds nothing, and a lost wakeup only delays a
+//! poll.
 
 use async_trait::async_trait;
 use uuid::Uuid;
@@ -9,9 +10,9 @@ use super::{Profile, Timestamp};
 /// Result of [`RecordCache::look_up`].
 #[derive(Debug, PartialEq, Eq)]
 pub enum CacheLookup {
-    /// The session had not ended, and this is its account.
+    /// The session is open, and this is its account.
     Known(Profile),
-    /// A record is missing; its leases allow the caller to fill in what it reads from SQL.
+    /// A record is missing. The leases permit filling in the records that are then read from SQL.
     Unknown(Leases),
 }
 

@@ -1,5 +1,5 @@
-//! A change of what is stored: who makes it and when, the audit event that it leaves, and the
-//! outcome that a repeat under its idempotency key is answered from.
+//! A change of the stored data: its time and origin, its audit event, and the outcome that a repeat
+//! under the same idempotency key is answered from.
 
 use super::{AuditEvent, ClientNetwork, KeyClaim, RecordedOutcome, SessionRecord, Timestamp};
 use uuid::Uuid;
@@ -72,7 +72,8 @@ impl Change {
         self.outcome.user_id = Some(id);
     }
 
-    /// Adds the account that the transaction found to the event only: a repeat must not learn it.
+    /// Adds the account that the transaction found to the event only, so that a repeat of the
+    /// request cannot learn it.
     pub fn set_event_user(&mut self, id: Option<Uuid>) {
         self.event.user_id = id;
     }

@@ -1,4 +1,4 @@
-//! Time as a parameter, so that a test can turn the clock.
+//! Time as a parameter, so that tests can control it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -9,29 +9,29 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 pub struct Timestamp(pub i64);
 
 impl Timestamp {
-    /// The latest second that leaves the service: the largest whole number that JavaScript holds
-    /// exactly.
+    /// The latest time that the protocol can express, in seconds: the largest integer that
+    /// JavaScript represents exactly.
     pub const MAX_SECONDS: u64 = (1 << 53) - 1;
 
-    /// This much later.
+    /// Returns the time `span` later.
     #[must_use]
     pub fn plus(self, span: Duration) -> Self {
         Self(self.0.saturating_add(millis(span)))
     }
 
-    /// This much earlier.
+    /// Returns the time `span` earlier.
     #[must_use]
     pub fn minus(self, span: Duration) -> Self {
         Self(self.0.saturating_sub(millis(span)))
     }
 
-    /// The time from `earlier` to this, zero where `earlier` is later.
+    /// Returns the time that has passed since `earlier`, or zero if `earlier` is later.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
-    /// Whole seconds since 1970.
+    /// Returns the Unix time in whole seconds.
     #[must_use]
     pub fn seconds(self) -> u64 {
         u64::try_from(self.0 / 1000).unwrap_or(0)
@@ -42,13 +42,13 @@ fn millis(span: Duration) -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// Who tells the time.
+/// A source of the current time.
 pub trait Clock: Send + Sync {
-    /// The time.
+    /// Returns the current time.
     fn now(&self) -> Timestamp;
 }
 
-/// The machine's clock.
+/// The clock of this machine.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
@@ -59,24 +59,24 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that is set by another one, which all nodes share.
+/// A local clock, corrected to a clock that all nodes share.
 pub struct SharedClock {
     base: Arc<dyn Clock>,
-    /// How far the shared clock is ahead of this machine's, in milliseconds.
+    /// The lead of the shared clock over the local one, in milliseconds.
     ahead: AtomicI64,
 }
 
 impl SharedClock {
-    /// A clock that is not set yet, and runs as `base` does.
+    /// Returns a clock that shows the time of `base` until it is corrected.
     #[must_use]
     pub fn new(base: Arc<dyn Clock>) -> Self {
         Self { base, ahead: AtomicI64::new(0) }
     }
 
-    /// Sets it: the shared clock said `shared` when this machine's said `own`. By how much it
-    /// moved, in milliseconds.
-    pub fn set(&self, shared: Timestamp, own: Timestamp) -> i64 {
-        let ahead = shared.0.saturating_sub(own.0);
+    /// Corrects the clock: the shared clock showed `shared` when the local one showed `local`.
+    /// Returns the size of the correction, in milliseconds.
+    pub fn set(&self, shared: Timestamp, local: Timestamp) -> i64 {
+        let ahead = shared.0.saturating_sub(local.0);
         ahead.saturating_sub(self.ahead.swap(ahead, Ordering::SeqCst))
     }
 }
@@ -87,31 +87,31 @@ impl Clock for SharedClock {
     }
 }
 
-/// The machine's clock, moved ahead by hand: what lets a test wait for minutes at once.
+/// A clock for tests, which can be advanced and frozen.
 #[derive(Debug, Default)]
 pub struct ShiftedClock {
     ahead: AtomicI64,
-    /// Where the machine's clock was when this one was held, or zero.
-    held_at: AtomicI64,
+    /// The time at which the clock was frozen, or zero while it runs.
+    frozen_at: AtomicI64,
 }
 
 impl ShiftedClock {
-    /// Moves the time ahead.
+    /// Advances the clock.
     pub fn advance(&self, span: Duration) {
         self.ahead.fetch_add(millis(span), Ordering::SeqCst);
     }
 
-    /// Holds the time: from now on it moves only by hand, however slow the machine is.
+    /// Freezes the clock: from now on only [`ShiftedClock::advance`] moves it.
     pub fn hold(&self) {
-        self.held_at.store(SystemClock.now().0, Ordering::SeqCst);
+        self.frozen_at.store(SystemClock.now().0, Ordering::SeqCst);
     }
 }
 
 impl Clock for ShiftedClock {
     fn now(&self) -> Timestamp {
-        let base = match self.held_at.load(Ordering::SeqCst) {
+        let base = match self.frozen_at.load(Ordering::SeqCst) {
             0 => SystemClock.now().0,
-            held => held,
+            frozen => frozen,
         };
         Timestamp(base.saturating_add(self.ahead.load(Ordering::SeqCst)))
     }

@@ -1,5 +1,5 @@
-//! One-time codes: what they are for, guesses at them, and the ports that charge for guesses, send
-//! codes again, and derive them.
+//! One-time codes: their purposes, guesses at them, and the ports that charge for guesses, resend
+//! codes, and derive them.
 
 use std::time::Duration;
 
@@ -87,7 +87,7 @@ port! {
 
 /// The derivation of codes, for the worker that sends them.
 pub trait CodeGenerator: Send + Sync {
-    /// Returns the code as it is shown to a person, or `None` where the key is unknown here.
+    /// Returns the code as it appears in the email, or `None` if this node does not have the key.
     fn code(
         &self,
         verification_id: Uuid,

@@ -1,9 +1,9 @@
-//! E-mail addresses: an ASCII unquoted local part (RFC 5321 dot-string) and a domain name (IDNA
-//! 2008). Private: no answer tells whether one is known.
+//! Email addresses: an unquoted ASCII local part (a dot-string by RFC 5321) and a domain name (IDNA
+//! 2008). They are private: no reply reveals whether an address belongs to an account.
 
 use super::Refusal;
 
-/// An address: as the user writes it, as it is compared, and as its mails are counted.
+/// A valid email address.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Email {
     shown: String,
@@ -13,36 +13,36 @@ pub struct Email {
 }
 
 impl Email {
-    /// The most bytes, as written and with the domain in ASCII (RFC 5321, section 4.5.3.1.3, less
-    /// the angle brackets).
+    /// The largest size in bytes, both as written and with the domain in ASCII (RFC 5321, section
+    /// 4.5.3.1.3, without the angle brackets).
     pub const MAX_BYTES: usize = 254;
     const MAX_LOCAL: usize = 64;
 
-    /// Reads an address.
+    /// Parses an address.
     ///
     /// # Errors
-    /// [`Refusal::InvalidEmail`], with what is wrong.
+    /// [`Refusal::InvalidEmail`] with the reason.
     pub fn parse(text: &str) -> Result<Self, Refusal> {
-        let refuse = |why| Err(Refusal::InvalidEmail(why));
+        let refuse = |reason| Err(Refusal::InvalidEmail(reason));
         if text.len() > Self::MAX_BYTES {
-            return refuse("it is longer than 254 bytes");
+            return refuse("must be at most 254 bytes");
         }
-        let Some((local, domain)) = text.rsplit_once('@') else { return refuse("it has no @") };
+        let Some((local, domain)) = text.rsplit_once('@') else { return refuse("has no @") };
         if local.is_empty() || local.len() > Self::MAX_LOCAL || !local.split('.').all(is_atom) {
-            return refuse("what stands before the @ is not a plain name");
+            return refuse("the part before the @ is not valid");
         }
         let Ok(domain) = idna::domain_to_ascii_strict(domain) else {
-            return refuse("its domain is not one");
+            return refuse("the part after the @ is not a valid domain name");
         };
         let domain = domain.to_ascii_lowercase();
         let top = domain.rsplit('.').next().unwrap_or_default();
         if !domain.contains('.') || top.is_empty() || top.bytes().all(|byte| byte.is_ascii_digit())
         {
-            return refuse("its domain is not a full one");
+            return refuse("the domain name is incomplete; expected one such as example.com");
         }
         let mailbox = format!("{local}@{domain}");
         if mailbox.len() > Self::MAX_BYTES {
-            return refuse("it is longer than 254 bytes");
+            return refuse("must be at most 254 bytes");
         }
         let key = mailbox.to_ascii_lowercase();
         let budget_key = match key.split_once(['+', '@']) {
@@ -52,25 +52,26 @@ impl Email {
         Ok(Self { shown: text.to_owned(), mailbox, key, budget_key })
     }
 
-    /// As the user writes it.
+    /// Returns the address as its owner writes it.
     #[must_use]
     pub fn shown(&self) -> &str {
         &self.shown
     }
 
-    /// As mail is sent to it: the domain in ASCII.
+    /// Returns the address that email is sent to, with the domain in ASCII.
     #[must_use]
     pub fn mailbox(&self) -> &str {
         &self.mailbox
     }
 
-    /// As it is compared: lower-case.
+    /// Returns the form that is compared: the mailbox in lower case.
     #[must_use]
     pub fn key(&self) -> &str {
         &self.key
     }
 
-    /// As its mails are counted: without a `+suffix`, which reaches the same person.
+    /// Returns the form that emails are counted under: the key without a `+suffix`, since every
+    /// suffix reaches the same mailbox.
     #[must_use]
     pub fn budget_key(&self) -> &str {
         &self.budget_key
@@ -79,12 +80,12 @@ impl Email {
 
 impl std::fmt::Debug for Email {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // An address in a log would tell who has an account.
+        // An address in a log would reveal that it has an account.
         f.write_str("Email([redacted])")
     }
 }
 
-/// RFC 5321 `Atom`.
+/// Reports whether a text is an `Atom` by RFC 5321.
 fn is_atom(text: &str) -> bool {
     !text.is_empty()
         && text
@@ -107,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_refused() {
+    fn an_invalid_address_is_refused() {
         let long = format!("a@{}.example", "x.".repeat(124));
         for text in [
             "",

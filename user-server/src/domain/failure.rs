@@ -1,34 +1,34 @@
-//! How a use case can end without its result: a refusal, which is expected and told to the client,
-//! or a fault, which is not and is told to the log.
+//! Failures of use cases: a refusal is expected and reported to the client; a fault is unexpected
+//! and goes to the log.
 
 use std::time::Duration;
 
-/// What a use case gives.
+/// Result of a use case.
 pub type UseCaseResult<T> = Result<T, Failure>;
 
-/// Why there is no result.
+/// Failure of a use case.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// Expected; the client learns it.
+    /// An expected failure, which the client learns.
     #[error("refused: {0:?}")]
     Refused(#[from] Refusal),
-    /// Unexpected; the client learns only that something failed.
+    /// An unexpected failure. The client learns only that the service failed.
     #[error(transparent)]
     Fault(#[from] Fault),
 }
 
-/// What the client is told.
+/// An expected failure, which is reported to the client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
-    /// The username can't be one, for the reason given.
+    /// The username is not valid. The reason is a phrase that follows "username: ".
     InvalidUsername(&'static str),
-    /// The e-mail address can't be one, for the reason given.
+    /// The email address is not valid. The reason is a phrase that follows "email: ".
     InvalidEmail(&'static str),
-    /// The password can't be set, for the reason given; the field that held it.
+    /// The new password is not allowed.
     InvalidPassword {
         /// `password` or `new_password`.
         field: &'static str,
-        /// Why.
+        /// A phrase that follows the name of the field and a colon.
         reason: &'static str,
     },
     /// Another value is invalid.
@@ -37,45 +37,44 @@ pub enum Refusal {
         field: &'static str,
         reason: &'static str,
     },
-    /// An update without a change.
+    /// The update changes nothing.
     NothingToUpdate,
-    /// No active account has this login and password. The field is named where a password confirms
-    /// a change.
+    /// No active account has this login and password.
     InvalidCredentials {
-        /// `current_password`, or none for a login.
+        /// `current_password` if the password was to authorise a change, or `None` for a login.
         field: Option<&'static str>,
     },
-    /// Not a token of ours.
+    /// The token was not issued by this service.
     InvalidToken,
-    /// Ours, and too old.
+    /// The token has expired.
     TokenExpired,
-    /// Ours, and its session has ended.
+    /// The session of the token has ended.
     SessionRevoked,
-    /// Not the code that was mailed.
+    /// The code is wrong.
     InvalidCode,
-    /// No such code, or no more.
+    /// The verification is unknown, expired, or used.
     CodeExpired,
-    /// The right password of a disabled account.
+    /// The password is correct, but the account is disabled.
     AccountDisabled,
-    /// Somebody active has the username.
+    /// Another active account has the username.
     UsernameTaken,
-    /// Somebody active has the address.
+    /// Another active account has the email address.
     EmailTaken,
     /// Too many attempts; nothing was done.
     RateLimited {
-        /// When the next may come.
+        /// The time after which an attempt is allowed.
         retry_after: Duration,
     },
-    /// No room; nothing was done.
+    /// The server is overloaded; nothing was done.
     Busy {
-        /// When to try again.
+        /// The time after which a retry may succeed.
         retry_after: Duration,
     },
-    /// Another request came under this idempotency key.
+    /// The idempotency key was used for a different request.
     IdempotencyConflict,
-    /// The context's time ran out.
+    /// The deadline of the request has passed.
     DeadlineExceeded,
-    /// What is known of ended sessions is too old to say that a token is good.
+    /// The revocation log was read too long ago to accept a token.
     Stale,
 }
 
@@ -87,20 +86,20 @@ impl std::fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
-/// What the log is told. It holds no secret and no value of a user's.
+/// An unexpected failure, which is logged. Its text contains no secret and no user data.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
-    /// Something that the service needs can't be reached.
+    /// A dependency of the service, such as the database, cannot be reached.
     #[error("unavailable: {0}")]
     Unavailable(String),
-    /// The service is wrong, or what it stored is.
+    /// A bug in the service, or corrupt data.
     #[error("internal: {0}")]
     Internal(String),
 }
 
 impl Fault {
-    /// A fault of the service itself.
-    pub fn internal(what: impl std::fmt::Display) -> Self {
-        Self::Internal(what.to_string())
+    /// Returns a fault of the service itself.
+    pub fn internal(cause: impl std::fmt::Display) -> Self {
+        Self::Internal(cause.to_string())
     }
 }

@@ -1,4 +1,5 @@
-//! Idempotency keys: who executes the request of a key, and the outcome that its repeats get.
+//! Idempotency keys: which attempt executes the request of a key, and the outcome that repeats of
+//! the request get.
 
 use uuid::Uuid;
 
@@ -20,7 +21,7 @@ pub struct KeyedRequest {
     pub claim: KeyClaim,
     /// The name of the server key that the tag is made with.
     pub kid: String,
-    /// A MAC over the whole request, by which a repeat is recognised.
+    /// A MAC over the whole request, which a repeat must match.
     pub tag: [u8; 32],
     /// The time at which the claim ends if the request is not completed.
     pub until: Timestamp,
@@ -42,7 +43,7 @@ pub enum KeyState {
     },
 }
 
-/// The outcome of a change, from which its reply can be made again. It contains no secret.
+/// The outcome of a change, from which its reply can be rebuilt. It contains no secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordedOutcome {
     pub at: Timestamp,
@@ -55,7 +56,7 @@ pub struct RecordedOutcome {
 }
 
 impl RecordedOutcome {
-    /// Returns an outcome with nothing but a time.
+    /// Returns an outcome with only a time.
     #[must_use]
     pub fn at(at: Timestamp) -> Self {
         Self { at, user_id: None, verification_id: None, session: None, sessions_ended: 0 }

@@ -183,7 +183,7 @@ port! {
 /// A transport of emails.
 #[async_trait]
 pub trait Mailer: Send + Sync {
-    /// Sends one email. After it returns `Ok`, the email is no longer this service's to keep.
+    /// Sends one email. `Ok` means that the next mail server has accepted responsibility for it.
     async fn send(&self, mail: &Mail) -> Result<(), SendError>;
 }
 

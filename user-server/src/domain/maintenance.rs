@@ -1,4 +1,4 @@
-//! Maintenance of a store: retention, consistency checks, and its condition.
+//! Maintenance of a store: retention, consistency checks, and the state of its connection pools.
 
 use std::time::Duration;
 
@@ -12,7 +12,8 @@ use super::{MailPolicy, Timestamp};
 pub struct Retention {
     /// Pending, dead and expired verifications.
     pub verifications: Duration,
-    /// Emails: at least a day and a code's lifetime, for which they count against a budget.
+    /// Emails: at least a day plus the lifetime of a code, since they count against a budget for
+    /// that long.
     pub mails: Duration,
     /// Entries of the revocation log: at least the lifetime of an access token.
     pub revocations: Duration,
@@ -52,13 +53,13 @@ port! {
     Housekeeping, housekeeping_port {
         /// Deletes rows that are past their retention. Returns their number.
         fn sweep(retention: &Retention, now: Timestamp) -> u64;
-        /// Returns each algorithm and cost among the stored password hashes, once. Its cost does
-        /// not depend on the number of users.
+        /// Returns the distinct hash classes (algorithm and cost) of the stored passwords. The
+        /// time this takes does not depend on the number of users.
         fn hash_classes() -> Vec<String>;
         /// Checks that the store answers.
         fn ping() -> ();
-        /// Returns the time by the database's clock, which all nodes share, or `None` where there
-        /// is only this node's clock.
+        /// Returns the time by the database's clock, which all nodes share, or `None` if the
+        /// database is embedded and uses the clock of this machine.
         fn server_time() -> Option<Timestamp>;
     }
 }
@@ -67,8 +68,8 @@ port! {
     ($)
     /// The consistency check.
     Inspection, inspection_port {
-        /// Checks every row in one snapshot, beside concurrent writers, and changes nothing. Reads
-        /// in pages, so a large store takes time but no memory.
+        /// Checks every row in one snapshot, without blocking writers, and changes nothing. Rows
+        /// are read in pages, so memory use does not depend on the size of the store.
         fn inspect(bounds: &InspectionBounds, now: Timestamp) -> Vec<Invariant>;
     }
 }

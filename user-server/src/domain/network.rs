@@ -1,4 +1,4 @@
-//! Networks of end users, which budgets are charged to.
+//! Networks of end users, to which budgets are charged.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

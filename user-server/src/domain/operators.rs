@@ -1,4 +1,4 @@
-//! Accounts as operators see, move and disable them.
+//! Accounts from the operators' view: listing, import, export, and disabling.
 
 use uuid::Uuid;
 
@@ -82,9 +82,9 @@ port! {
         fn import(users: &[NewUser], dry_run: bool) -> Vec<Imported>;
         /// Returns at most `limit` users whose ids follow `after`, in order, with their hashes.
         fn export(after: Uuid, limit: u32) -> Vec<StoredUser>;
-        /// Ends every session, also those that this database does not know of, and voids every
-        /// open code, as a restored backup requires. Returns the number of sessions that it knew.
-        /// Safe to repeat after a failure.
+        /// Ends every session and voids every open code after a backup was restored, including
+        /// sessions that were opened after the backup. Returns the number of stored sessions. Safe
+        /// to repeat after a failure.
         fn forget_sessions(change: Change) -> u64;
     }
 }

@@ -1,67 +1,67 @@
-//! Passwords as they are presented and as they are set. Wiped when dropped, and never shown.
+//! Passwords, presented or newly chosen. They are wiped from memory on drop and never printed.
 
 use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
 use super::Refusal;
 
-/// A password in Unicode NFC, so that two keyboards' ways to write it are one (NIST SP 800-63B,
-/// section 5.1.1.2).
+/// A password in Unicode NFC, so that it does not depend on how a keyboard composes characters
+/// (NIST SP 800-63B, section 5.1.1.2).
 #[derive(Clone)]
 pub struct Password {
     nfc: Zeroizing<String>,
-    /// As it came, where that is another text: hashes that others made know nothing of NFC.
+    /// The bytes as they were sent, if they differ from NFC: imported hashes may be of those.
     sent: Option<Zeroizing<Vec<u8>>>,
 }
 
 impl Password {
-    /// The least number of code points of a new password.
+    /// The smallest number of code points of a new password.
     pub const MIN_CHARS: usize = 8;
-    /// The most code points of a new password.
+    /// The largest number of code points of a new password.
     pub const MAX_CHARS: usize = 128;
-    /// The most bytes ever looked at.
+    /// The largest size of any password, in bytes.
     pub const MAX_BYTES: usize = 1024;
 
-    /// A password that somebody presents to prove who they are, or `None` where it can't be
-    /// anybody's.
+    /// Parses a password that is presented for authentication. Returns `None` if it is empty,
+    /// longer than 1024 bytes, or not UTF-8, so that no account can have it.
     #[must_use]
     pub fn presented(bytes: &[u8]) -> Option<Self> {
         if bytes.is_empty() || bytes.len() > Self::MAX_BYTES {
             return None;
         }
         let text = std::str::from_utf8(bytes).ok()?;
-        // NFC grows text by three times at the most (UAX #15), so the string never moves and leaves
-        // no copy behind.
-        let mut normal = Zeroizing::new(String::with_capacity(3 * text.len()));
-        normal.extend(text.nfc());
-        let sent = (normal.as_bytes() != bytes).then(|| Zeroizing::new(bytes.to_vec()));
-        Some(Self { nfc: normal, sent })
+        // NFC makes a text at most three times as long (UAX #15), so the string is never
+        // reallocated and leaves no copy behind.
+        let mut nfc = Zeroizing::new(String::with_capacity(3 * text.len()));
+        nfc.extend(text.nfc());
+        let sent = (nfc.as_bytes() != bytes).then(|| Zeroizing::new(bytes.to_vec()));
+        Some(Self { nfc, sent })
     }
 
-    /// A password that somebody wants to have. Whether it is too common is a second question, of
-    /// the `password` room.
+    /// Parses a new password, and checks its length. The `password` module checks that it is not
+    /// common.
     ///
     /// # Errors
-    /// [`Refusal::InvalidPassword`], with what is wrong.
+    /// [`Refusal::InvalidPassword`] with `field` and the reason.
     pub fn chosen(bytes: &[u8], field: &'static str) -> Result<Self, Refusal> {
         let refuse = |reason| Err(Refusal::InvalidPassword { field, reason });
         let Some(password) = Self::presented(bytes) else {
-            return refuse("it is empty, longer than 1024 bytes, or not UTF-8");
+            return refuse("must be valid UTF-8 and at most 1024 bytes");
         };
         match password.nfc.chars().count() {
-            0..Self::MIN_CHARS => refuse("it is shorter than 8 characters"),
+            0..Self::MIN_CHARS => refuse("must be at least 8 characters"),
             Self::MIN_CHARS..=Self::MAX_CHARS => Ok(password),
-            _ => refuse("it is longer than 128 characters"),
+            _ => refuse("must be at most 128 characters"),
         }
     }
 
-    /// The text in NFC.
+    /// Returns the password in NFC.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.nfc
     }
 
-    /// The bytes that were sent.
+    /// Returns the password as it was sent.
     #[must_use]
     pub fn as_sent(&self) -> &[u8] {
         self.sent.as_ref().map_or(self.nfc.as_bytes(), |sent| sent.as_slice())
@@ -74,15 +74,16 @@ impl std::fmt::Debug for Password {
     }
 }
 
-/// What a stored hash costs to compute, as its text says: all that stands before its salt. Empty
-/// where it says nothing.
+/// Returns the algorithm and cost of a stored hash: the part of its text before the salt. Empty if
+/// the text has another format.
 #[must_use]
 pub fn hash_class(hash: &str) -> &str {
-    const LONGEST: usize = 64;
-    // The salt and the hash of a crypt string are one word, and those of a PHC string two.
-    let words = if hash.starts_with("$2") { 2 } else { 3 };
-    let class = if hash.starts_with('$') { hash.rsplitn(words, '$').nth(words - 1) } else { None };
-    class.filter(|class| class.len() <= LONGEST).unwrap_or_default()
+    const MAX_BYTES: usize = 64;
+    // A crypt string ends with salt and hash in one field, a PHC string in two.
+    let fields = if hash.starts_with("$2") { 2 } else { 3 };
+    let class =
+        if hash.starts_with('$') { hash.rsplitn(fields, '$').nth(fields - 1) } else { None };
+    class.filter(|class| class.len() <= MAX_BYTES).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -101,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_presented_password_has_only_the_cap() {
+    fn a_presented_password_has_no_limit_but_its_size() {
         assert!(Password::presented(b"x").is_some());
         assert!(Password::presented(&[b'x'; 1024]).is_some());
         assert!(Password::presented(&[b'x'; 1025]).is_none());
@@ -109,14 +110,14 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sent_is_kept_beside_what_counts() {
+    fn the_sent_bytes_are_kept_beside_the_normal_form() {
         let password = Password::presented("cafe\u{301}".as_bytes()).unwrap();
         assert_eq!((password.expose(), password.as_sent()), ("café", "cafe\u{301}".as_bytes()));
         assert_eq!(Password::presented("café".as_bytes()).unwrap().as_sent(), "café".as_bytes());
     }
 
     #[test]
-    fn a_class_holds_nothing_of_the_password() {
+    fn a_hash_class_contains_neither_salt_nor_hash() {
         let crypt = "$2b$12$L6Bc/AlTQHyd9liGgGEZyOFLPHNgyxeEPfgYfBCVxJ7JIlwxyVU3u";
         assert_eq!(hash_class(crypt), "$2b$12");
         let phc =
@@ -128,13 +129,13 @@ mod tests {
     }
 
     #[test]
-    fn nfc_never_outgrows_its_room() {
+    fn nfc_never_outgrows_the_reserved_capacity() {
         for c in ('\0'..=char::MAX).filter(|c| c.len_utf8() > 1) {
             let text = String::from(c).repeat(4);
-            let room = 3 * text.len();
+            let capacity = 3 * text.len();
             assert!(
                 super::UnicodeNormalization::nfc(text.as_str()).map(char::len_utf8).sum::<usize>()
-                    <= room,
+                    <= capacity,
                 "{c:?}"
             );
         }

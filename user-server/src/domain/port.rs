@@ -1,10 +1,10 @@
-//! The declaration of a port: what a service needs of storage. A method is one transaction, named
-//! for its use case.
+//! The declaration of ports: the interfaces through which services use storage. Each method is one
+//! transaction, named after its use case.
 
 /// Declares a port as a trait, and a macro that passes the list of its methods to another macro.
 ///
-/// A decorator that does the same around every method, such as the fault injection of the model
-/// test, is generated from that list, so a new method needs no edit there.
+/// Decorators that wrap every method in the same way, such as the fault injection of the model
+/// test, are generated from that list, so they need no edit for a new method.
 macro_rules! port {
     (
         ($d:tt) $(#[$doc:meta])* $port:ident, $list:ident {

@@ -1,4 +1,4 @@
-//! The context of a request: on whose behalf it runs, and until when.
+//! The context of a request: the network that it is charged to, and its deadline.
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;

@@ -1,4 +1,4 @@
-//! Sessions: their records, and the ports that open, refresh and end them and read what has ended.
+//! Sessions: their records, and the ports that refresh and end them and read the revocation log.
 
 use uuid::Uuid;
 
@@ -20,7 +20,7 @@ pub struct NewSession {
 }
 
 impl NewSession {
-    /// Returns the record of the session as it is right after it was opened.
+    /// Returns the record of the session as it is right after being opened.
     #[must_use]
     pub fn opened(&self, user_id: Uuid, at: Timestamp) -> SessionRecord {
         let (id, kid) = (self.id, self.kid.clone());

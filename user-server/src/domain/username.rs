@@ -1,11 +1,12 @@
-//! Usernames: PRECIS (RFC 8265). Public, so they may be told apart in answers.
+//! Usernames, prepared and compared by PRECIS (RFC 8265). They are public, so a reply may reveal
+//! that one is taken.
 
 use precis_profiles::precis_core::profile::Profile;
 use precis_profiles::{UsernameCaseMapped, UsernameCasePreserved};
 
 use super::Refusal;
 
-/// A username: as the user writes it, and as it is compared.
+/// A valid username.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Username {
     shown: String,
@@ -13,45 +14,46 @@ pub struct Username {
 }
 
 impl Username {
-    /// The least number of code points.
+    /// The smallest number of code points.
     pub const MIN_CHARS: usize = 3;
-    /// The most code points.
+    /// The largest number of code points.
     pub const MAX_CHARS: usize = 32;
-    /// The most bytes of UTF-8.
+    /// The largest size, in bytes of UTF-8.
     pub const MAX_BYTES: usize = 128;
 
-    /// Reads a username: UsernameCaseMapped, 3-32 code points, at most 128 bytes, no `@`.
+    /// Parses a username: 3 to 32 code points after mapping, at most 128 bytes, no `@`.
     ///
     /// # Errors
-    /// [`Refusal::InvalidUsername`], with what is wrong.
+    /// [`Refusal::InvalidUsername`] with the reason.
     pub fn parse(text: &str) -> Result<Self, Refusal> {
+        let refuse = |reason| Err(Refusal::InvalidUsername(reason));
         if text.len() > Self::MAX_BYTES {
-            return Err(Refusal::InvalidUsername("it is longer than 128 bytes"));
+            return refuse("must be at most 128 bytes");
         }
-        let not_a_name =
-            |_| Refusal::InvalidUsername("it holds a character that a username can not have");
-        let shown = UsernameCasePreserved::new().enforce(text).map_err(not_a_name)?.into_owned();
-        let key = UsernameCaseMapped::new().enforce(text).map_err(not_a_name)?.into_owned();
+        let disallowed =
+            |_| Refusal::InvalidUsername("contains a character that is not allowed in usernames");
+        let shown = UsernameCasePreserved::new().enforce(text).map_err(disallowed)?.into_owned();
+        let key = UsernameCaseMapped::new().enforce(text).map_err(disallowed)?.into_owned();
         if key.contains('@') {
-            return Err(Refusal::InvalidUsername("it holds an @, which would make it an address"));
+            return refuse("must not contain @");
         }
         if shown.len().max(key.len()) > Self::MAX_BYTES {
-            return Err(Refusal::InvalidUsername("it is longer than 128 bytes"));
+            return refuse("must be at most 128 bytes");
         }
         match key.chars().count() {
-            0..Self::MIN_CHARS => Err(Refusal::InvalidUsername("it is shorter than 3 characters")),
+            0..Self::MIN_CHARS => refuse("must be at least 3 characters"),
             Self::MIN_CHARS..=Self::MAX_CHARS => Ok(Self { shown, key }),
-            _ => Err(Refusal::InvalidUsername("it is longer than 32 characters")),
+            _ => refuse("must be at most 32 characters"),
         }
     }
 
-    /// As the user writes it.
+    /// Returns the username as its owner writes it.
     #[must_use]
     pub fn shown(&self) -> &str {
         &self.shown
     }
 
-    /// As it is compared.
+    /// Returns the form that is compared.
     #[must_use]
     pub fn key(&self) -> &str {
         &self.key
@@ -63,7 +65,7 @@ mod tests {
     use super::Username;
 
     #[test]
-    fn case_and_width_do_not_tell_names_apart() {
+    fn usernames_that_differ_in_case_or_width_have_the_same_key() {
         let key = |text| Username::parse(text).unwrap().key().to_owned();
         assert_eq!(key("Ada"), "ada");
         assert_eq!(key("ＡＤＡ"), "ada");
@@ -72,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_name_is_refused() {
+    fn an_invalid_username_is_refused() {
         for text in [
             "",
             "ab",

@@ -1,13 +1,13 @@
-//! The data folder: made for its owner's eyes only, and used by one server at a time.
+//! The data directory: readable by its owner only, and used by one server at a time.
 
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::Path;
 
-/// Makes a folder that only its owner can look into, where there is none.
+/// Creates a directory that only its owner can access, unless it exists.
 ///
 /// # Errors
-/// Where it can't be made.
+/// Fails if the directory cannot be created.
 pub fn make(path: &Path) -> io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
@@ -16,11 +16,11 @@ pub fn make(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
-/// Takes a data folder for this process alone, as long as the file lives; `None` where another
-/// process has it.
+/// Locks a data directory for this process, until the returned file is dropped. Creates it if it
+/// does not exist. Returns `None` if another process holds the lock.
 ///
 /// # Errors
-/// Where it can't be made or locked.
+/// Fails if the directory cannot be created or locked.
 pub fn lock(path: &Path) -> io::Result<Option<File>> {
     make(path)?;
     let file = File::options().create(true).truncate(false).write(true).open(path.join("lock"))?;

@@ -1,5 +1,5 @@
-//! PostgreSQL, 13 and later: what several nodes share. A small pool, deadlines on both sides, and
-//! no plain text over a network unless it is asked for.
+//! PostgreSQL 13 and later, for several nodes: a small pool, timeouts on both sides, and no
+//! unencrypted connection over a network unless it is requested.
 
 use std::time::Duration;
 
@@ -8,14 +8,14 @@ use sqlx::{ConnectOptions, Connection, PgPool};
 
 use crate::domain::{Fault, PoolUse, Timestamp};
 
-/// A row that is read to be changed, or whose sight must stay true, is held until the transaction
-/// ends.
+/// Locks the selected rows until the transaction ends, because it changes them or relies on what it
+/// has read.
 macro_rules! lock_row {
     () => {
         " FOR NO KEY UPDATE"
     };
 }
-/// The same, but a row that another transaction holds is passed over.
+/// The same, but skips rows that another transaction has locked.
 macro_rules! lock_row_or_skip {
     () => {
         " FOR NO KEY UPDATE SKIP LOCKED"
@@ -23,7 +23,7 @@ macro_rules! lock_row_or_skip {
 }
 
 #[path = "sql/mod.rs"]
-#[allow(clippy::duplicate_mod, reason = "written once, compiled for each database")]
+#[allow(clippy::duplicate_mod, reason = "compiled once for each database")]
 mod sql;
 
 mod table;
@@ -32,54 +32,56 @@ pub use sql::SqlStore as PostgresStore;
 use sql::tx::Tx;
 pub use table::{Table, TableRow};
 
-/// Connections of one node besides those of its pool: for the readers of the revocation log and of
-/// retired keys, the database clock, and the health check.
+/// The number of connections of one node besides those of its pool: for the readers of the
+/// revocation log and of retired keys, the database clock, and the health check.
 pub const WATCH_CONNECTIONS: u32 = 3;
 
 type Db = sqlx::Postgres;
 type Args = sqlx::postgres::PgArguments;
 
-/// How long a request may wait for a connection, a new one included.
+/// The time for which a request may wait for a connection, including a new one.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
-/// A connection that has been idle for longer is asked whether it still lives before it is used.
+/// The idle time after which a connection is tested before it is used.
 const PROBE_AFTER: Duration = Duration::from_secs(1);
-/// How long a node waits for another that is migrating.
+/// The time for which a node waits while another migrates the schema.
 const MIGRATION_LOCK_TIMEOUT: &str = "60s";
-/// In one round trip: the server ends what this node has forgotten, whatever stands between them.
+/// Begins a transaction in one round trip. The timeouts make the server end a transaction whose
+/// node has failed, even through a proxy.
 const BEGIN: &str = "BEGIN; SET LOCAL statement_timeout = '5s'; SET LOCAL lock_timeout = '4s'; \
                      SET LOCAL idle_in_transaction_session_timeout = '10s'";
-/// One moment of the whole database, for as long as it takes to read it.
-const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = '10min'; \
+/// Begins a transaction that sees one snapshot of the whole database, for long reads.
+const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
+                        SET LOCAL statement_timeout = '10min'; \
                         SET LOCAL idle_in_transaction_session_timeout = '60s'";
 
-/// How to reach a database.
+/// Connection options of a database.
 #[derive(Clone)]
 pub struct PostgresOptions {
     connect: PgConnectOptions,
-    /// The most connections.
+    /// The largest number of connections in the pool.
     pub pool: u32,
-    /// Whether a pooler in transaction mode stands between.
+    /// Set if connections go through a pooler in transaction mode.
     pub pooler: bool,
 }
 
 impl PostgresOptions {
-    /// Reads `postgresql://user:password@host:port/name?sslmode=...`. Where it names no `sslmode`,
-    /// a server on another machine has to prove itself (`verify-full`).
+    /// Parses `postgresql://user:password@host:port/name?sslmode=...`. Without `sslmode`, the
+    /// certificate of a server on another machine is verified (`verify-full`).
     ///
     /// # Errors
-    /// What is wrong with it, without its password.
+    /// Returns the reason, which does not contain the password.
     pub fn parse(url: &str, pool: u32, pooler: bool) -> Result<Self, String> {
         if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
-            return Err("it does not begin with postgresql://".to_owned());
+            return Err("expected a URL that begins with postgresql://".to_owned());
         }
         let connect: PgConnectOptions =
-            url.parse().map_err(|_| "it is not a connection string".to_owned())?;
+            url.parse().map_err(|_| "not a valid connection string".to_owned())?;
         let host = connect.get_host();
-        let here = host == "localhost"
+        let is_local = host == "localhost"
             || host.starts_with('/')
             || connect.get_socket().is_some()
             || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
-        let connect = if url.contains("sslmode=") || url.contains("ssl-mode=") || here {
+        let connect = if url.contains("sslmode=") || url.contains("ssl-mode=") || is_local {
             connect
         } else {
             connect.ssl_mode(PgSslMode::VerifyFull)
@@ -91,7 +93,7 @@ impl PostgresOptions {
         })
     }
 
-    /// Where it is, to be shown: no user and no password.
+    /// Returns host, port and database name, without user and password.
     #[must_use]
     pub fn location(&self) -> String {
         format!(
@@ -105,24 +107,23 @@ impl PostgresOptions {
 
 impl std::fmt::Debug for PostgresOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // The driver's own shows the password.
+        // The driver's implementation shows the password.
         write!(f, "PostgresOptions({})", self.location())
     }
 }
 
-/// What a database offers.
+/// Version, capacity and schema of a database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ServerCapacity {
-    /// Its major version.
+    /// The major version of the server.
     pub version: i64,
-    /// The connections that it gives to all nodes together.
+    /// The number of connections that all nodes can use together.
     pub connections: i64,
-    /// The newest migration that it has; zero where it has none.
+    /// The newest migration that was applied, or zero.
     pub schema: i64,
 }
 
-/// There is none: commits of several connections share a write to the disk by PostgreSQL's own
-/// doing.
+/// Never constructed: PostgreSQL groups the commits of several connections by itself.
 enum GroupMember {}
 
 impl GroupMember {
@@ -139,23 +140,24 @@ impl GroupMember {
     }
 }
 
-/// Where statements run.
+/// The connections of the database.
 #[derive(Clone)]
 struct Pools {
     pool: PgPool,
-    /// For the background readers, which no flood of requests may hold up.
+    /// Reserved for background readers, which a flood of requests must not delay.
     watch: PgPool,
+    /// Set if statements may be prepared by name.
     named: bool,
 }
 
 impl PostgresStore {
-    /// Opens a database, without touching its schema. It is reached when it is first needed.
+    /// Creates a store that connects when it is first used. The schema is not migrated.
     #[must_use]
     pub fn open(options: &PostgresOptions) -> Self {
         let mut connect = options.connect.clone();
         if options.pooler {
-            // A pooler knows few parameters, and gives another server's session to each
-            // transaction.
+            // A pooler accepts few startup parameters, and may run each transaction in another
+            // session.
             connect = connect.statement_cache_capacity(0).extra_float_digits(None);
         } else {
             connect = connect.options([("statement_timeout", "5s")]);
@@ -165,14 +167,14 @@ impl PostgresStore {
         Self::new(Pools { pool, watch, named: !options.pooler })
     }
 
-    /// Looks at what an operator has to know before nodes are added.
+    /// Reads the version, capacity and schema of the database, for `check`.
     ///
     /// # Errors
-    /// Where the database can't be reached.
+    /// Fails if the database cannot be reached.
     pub async fn capacity(&self) -> Result<ServerCapacity, Fault> {
         let mut tx = self.pools.read().await?;
         let version = tx.number("SELECT current_setting('server_version_num')::bigint").await?;
-        let most = tx
+        let connections = tx
             .number(
                 "SELECT current_setting('max_connections')::bigint
                       - current_setting('superuser_reserved_connections')::bigint",
@@ -189,10 +191,10 @@ impl PostgresStore {
             }
         };
         tx.finish().await?;
-        Ok(ServerCapacity { version: version / 10_000, connections: most, schema: applied })
+        Ok(ServerCapacity { version: version / 10_000, connections, schema: applied })
     }
 
-    /// The schema's version that this binary brings.
+    /// Returns the schema version of this binary.
     #[must_use]
     pub fn newest_schema() -> i64 {
         sqlx::migrate!("../migrations/postgres")
@@ -202,11 +204,11 @@ impl PostgresStore {
             .unwrap_or(0)
     }
 
-    /// Brings the schema up to date; where several nodes do at once, one does and the others wait.
-    /// A schema of a later version is left as it is.
+    /// Migrates the schema. If several nodes do so at once, one migrates and the others wait. The
+    /// schema of a later version is left unchanged.
     ///
     /// # Errors
-    /// Where the database can't be reached, or a migration fails.
+    /// Fails if the database cannot be reached or a migration fails.
     pub async fn migrate(options: &PostgresOptions) -> Result<(), Fault> {
         let direct = options.connect.clone().options([("lock_timeout", MIGRATION_LOCK_TIMEOUT)]);
         let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE_TIMEOUT);
@@ -222,7 +224,8 @@ impl PostgresStore {
     }
 }
 
-/// A pool of at most this many connections. A connection that was idle is probed before it is used.
+/// Returns the options of a pool with at most `max` connections, which tests idle connections before
+/// they are used.
 fn pool(max: u32) -> PgPoolOptions {
     PgPoolOptions::new()
         .max_connections(max)
@@ -240,35 +243,35 @@ fn pool(max: u32) -> PgPoolOptions {
 }
 
 impl Pools {
-    /// A transaction.
+    /// Begins a transaction that may write.
     async fn write(&self) -> Result<Tx, Fault> {
         Tx::open(&self.pool, self.named, Some(BEGIN)).await
     }
 
-    /// One statement that reads. A pooler may give its parts to two servers unless a transaction
-    /// holds them together.
+    /// Prepares for one statement that reads. Behind a pooler it needs a transaction, since its parse
+    /// and execute messages could otherwise reach different sessions.
     async fn read(&self) -> Result<Tx, Fault> {
         Tx::open(&self.pool, self.named, (!self.named).then_some(BEGIN)).await
     }
 
-    /// One statement of a background reader, on a connection that no request uses.
+    /// Prepares for one statement of a background reader, on a connection that no request uses.
     async fn watch(&self) -> Result<Tx, Fault> {
         Tx::open(&self.watch, self.named, (!self.named).then_some(BEGIN)).await
     }
 
-    /// A transaction that reads, and sees the store as it was at its first statement.
+    /// Begins a read-only transaction, which sees the store as of its first statement.
     async fn snapshot(&self) -> Result<Tx, Fault> {
         Tx::open(&self.pool, self.named, Some(SNAPSHOT)).await
     }
 
-    fn used(&self) -> Vec<PoolUse> {
-        let used = |name, pool: &PgPool| PoolUse {
+    fn usage(&self) -> Vec<PoolUse> {
+        let usage = |name, pool: &PgPool| PoolUse {
             name,
             open: pool.size(),
             idle: u32::try_from(pool.num_idle()).unwrap_or(u32::MAX),
             max: pool.options().get_max_connections(),
         };
-        vec![used("postgres", &self.pool), used("watch", &self.watch)]
+        vec![usage("postgres", &self.pool), usage("watch", &self.watch)]
     }
 
     async fn close(&self) {
@@ -277,17 +280,17 @@ impl Pools {
     }
 }
 
-/// Whether an error of this code may pass: connections (08), conflicts (40), resources (53), locks
-/// (55P03), an operator's doing and time-outs (57), I/O (58), a standby that does not write
-/// (25006).
-fn may_pass(code: &str) -> bool {
+/// Reports whether an error with this SQLSTATE is temporary: connection (08), transaction conflict
+/// (40), resources (53), lock not available (55P03), operator intervention and timeouts (57), I/O
+/// (58), or a read-only standby (25006).
+fn is_temporary(code: &str) -> bool {
     ["08", "40", "53", "57", "58"].iter().any(|class| code.starts_with(class))
         || code == "55P03"
         || code == "25006"
 }
 
-/// Locks counters, those that are not there yet too, always in the same order so that no two wait
-/// for each other.
+/// Locks counters, including those that do not exist yet, until the transaction ends. They are always
+/// locked in the same order, which prevents deadlocks.
 async fn lock_keys(tx: &mut Tx, keys: &[[u8; 32]]) -> Result<(), Fault> {
     let mut locks: Vec<i64> = keys
         .iter()
@@ -296,11 +299,14 @@ async fn lock_keys(tx: &mut Tx, keys: &[[u8; 32]]) -> Result<(), Fault> {
         .collect();
     locks.sort_unstable();
     locks.dedup();
-    tx.effect("SELECT COUNT(pg_advisory_xact_lock(lock)) FROM unnest($1::bigint[]) AS lock", locks)
-        .await
+    tx.run_with(
+        "SELECT COUNT(pg_advisory_xact_lock(lock)) FROM unnest($1::bigint[]) AS lock",
+        locks,
+    )
+    .await
 }
 
-/// The time by the database's clock.
+/// Returns the time by the database's clock.
 async fn server_time(tx: &mut Tx) -> Result<Option<Timestamp>, Fault> {
     let millis = tx.number("SELECT (EXTRACT(EPOCH FROM clock_timestamp()) * 1000)::bigint").await?;
     Ok(Some(Timestamp(millis)))
@@ -311,7 +317,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_server_elsewhere_has_to_prove_itself() {
+    fn the_certificate_of_a_remote_server_is_verified_by_default() {
         let mode = |url: &str| {
             format!("{:?}", PostgresOptions::parse(url, 4, false).unwrap().connect.get_ssl_mode())
         };
@@ -323,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn a_faulty_url_does_not_tell_its_password() {
+    fn no_error_or_location_contains_the_password() {
         for url in
             ["mysql://u:geheim@db/users", "postgresql://u:geheim@db:port/users", "postgresql://"]
         {

@@ -1,5 +1,5 @@
-//! SQLite: the embedded default. One writer, several readers, WAL, and a commit that is on the disk
-//! when it returns.
+//! SQLite, the embedded default: one writer, several readers, a write-ahead log, and commits that
+//! are on the disk when they return.
 
 use std::path::Path;
 use std::time::Duration;
@@ -9,12 +9,13 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 
 use crate::domain::{Fault, PoolUse, Timestamp};
 
-/// Nobody else writes while a transaction here does, so no row needs a lock.
+/// SQLite has one writer at a time, so rows need no locks.
 macro_rules! lock_row {
     () => {
         ""
     };
 }
+/// The same for a query that skips locked rows.
 macro_rules! lock_row_or_skip {
     () => {
         ""
@@ -22,7 +23,7 @@ macro_rules! lock_row_or_skip {
 }
 
 #[path = "sql/mod.rs"]
-#[allow(clippy::duplicate_mod, reason = "written once, compiled for each database")]
+#[allow(clippy::duplicate_mod, reason = "compiled once for each database")]
 mod sql;
 
 mod backup;
@@ -39,24 +40,23 @@ type Args = sqlx::sqlite::SqliteArguments;
 const READERS: u32 = 4;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Where statements run.
+/// The connections of the database.
 #[derive(Clone)]
 struct Pools {
-    /// They take turns here and not in SQLite's busy loop.
+    /// Writers queue here rather than in SQLite's busy handler.
     writers: Writers,
     readers: SqlitePool,
-    /// For the background readers, which no flood of requests may hold up.
+    /// Reserved for background readers, which a flood of requests must not delay.
     watch: SqlitePool,
 }
 
 impl SqliteStore {
-    /// Opens the database at `path`, making it where there is none, and brings its schema up to
-    /// date.
+    /// Opens the database at `path`, creates it if it does not exist, and migrates its schema.
     ///
     /// # Errors
-    /// Where the file can't be opened, is no database, or is of a later version.
+    /// Fails if the file cannot be opened, is not a database, or has the schema of a later version.
     pub async fn open(path: &Path) -> Result<Self, Fault> {
-        keep_private(path)
+        make_private(path)
             .map_err(|error| Fault::Unavailable(format!("{}: {error}", path.display())))?;
         let options = options(path).create_if_missing(true);
         let writer = pool(1).connect_with(options.clone()).await.map_err(sql::fault)?;
@@ -64,17 +64,17 @@ impl SqliteStore {
             .run(&writer)
             .await
             .map_err(|error| Fault::Internal(error.to_string()))?;
-        // Who opens it is the only one, so a mail that was being sent belongs to a process that has
-        // gone.
+        // Only one process opens the database here, so an email that is still leased was leased by
+        // a process that no longer exists.
         let abandoned =
             "UPDATE outbox SET due_at = turn_at WHERE turn_at IS NOT NULL AND settled_at IS NULL";
         sqlx::query(abandoned).execute(&writer).await.map_err(sql::fault)?;
         Ok(Self::over(writer, options.create_if_missing(false)))
     }
 
-    /// Opens the database at `path` to look at it, beside the process that serves from it, if any.
+    /// Opens the database at `path` for reading, without disturbing a server that uses it.
     #[must_use]
-    pub fn look_at(path: &Path) -> Self {
+    pub fn open_read_only(path: &Path) -> Self {
         let options = SqliteConnectOptions::new()
             .filename(path)
             .read_only(true)
@@ -86,27 +86,26 @@ impl SqliteStore {
         Self::new(Pools { writers: Writers::new(pool.clone()), readers: pool.clone(), watch: pool })
     }
 
-    /// Opens the database at `path` beside the server that has it open, and takes turns with it by
-    /// SQLite's own locks. It is left as it is: the server has made it, and knows which mails it is
-    /// sending.
+    /// Opens the database at `path` while a server uses it. The two are synchronised by SQLite's
+    /// locks. Neither migrates the schema nor releases leased emails, since these are the server's.
     ///
     /// # Errors
-    /// Where the file can't be opened, or is of another version than this binary.
+    /// Fails if the file cannot be opened, or has another schema version than this binary.
     pub async fn attach(path: &Path) -> Result<Self, Fault> {
         let options = options(path);
         let writer = pool(1).connect_with(options.clone()).await.map_err(sql::fault)?;
         let schema = schema_of(&writer).await?;
         if schema != Self::newest_schema() {
             let newest = Self::newest_schema();
-            let wrong = format!(
-                "its schema is {schema} and this version has {newest}; use the version that is running"
-            );
-            return Err(Fault::Unavailable(wrong));
+            return Err(Fault::Unavailable(format!(
+                "the database has schema version {schema}, but this program expects {newest}; use \
+                 the version that the server runs"
+            )));
         }
         Ok(Self::over(writer, options))
     }
 
-    /// A store over a pool of writers, with readers of the same file.
+    /// Combines the writer with readers of the same file.
     fn over(writer: SqlitePool, options: SqliteConnectOptions) -> Self {
         let options = options.read_only(true);
         let readers = pool(READERS).connect_lazy_with(options.clone());
@@ -114,7 +113,7 @@ impl SqliteStore {
         Self::new(Pools { writers: Writers::new(writer), readers, watch })
     }
 
-    /// The schema's version that this binary brings.
+    /// Returns the schema version of this binary.
     #[must_use]
     pub fn newest_schema() -> i64 {
         sqlx::migrate!("../migrations/sqlite")
@@ -125,7 +124,7 @@ impl SqliteStore {
     }
 }
 
-/// How every connection uses the file.
+/// Returns the options of every connection to the file.
 fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
@@ -151,34 +150,34 @@ async fn schema_of(pool: &SqlitePool) -> Result<i64, Fault> {
 }
 
 impl Pools {
-    /// A transaction that may write.
+    /// Begins a transaction that may write.
     async fn write(&self) -> Result<Tx, Fault> {
-        self.writers.member().await.map(Tx::shared)
+        self.writers.member().await.map(Tx::in_group)
     }
 
-    /// One statement that reads.
+    /// Prepares for one statement that reads.
     async fn read(&self) -> Result<Tx, Fault> {
         Tx::open(&self.readers, true, None).await
     }
 
-    /// One statement of a background reader, on a connection that no request uses.
+    /// Prepares for one statement of a background reader, on a connection that no request uses.
     async fn watch(&self) -> Result<Tx, Fault> {
         Tx::open(&self.watch, true, None).await
     }
 
-    /// A transaction that reads, and sees the store as it was at its first statement.
+    /// Begins a read-only transaction, which sees the store as of its first statement.
     async fn snapshot(&self) -> Result<Tx, Fault> {
         Tx::open(&self.readers, true, Some("BEGIN")).await
     }
 
-    fn used(&self) -> Vec<PoolUse> {
+    fn usage(&self) -> Vec<PoolUse> {
         let readers = PoolUse {
             name: "readers",
             open: self.readers.size(),
             idle: u32::try_from(self.readers.num_idle()).unwrap_or(u32::MAX),
             max: self.readers.options().get_max_connections(),
         };
-        vec![self.writers.used(), readers]
+        vec![self.writers.usage(), readers]
     }
 
     async fn close(&self) {
@@ -188,8 +187,9 @@ impl Pools {
     }
 }
 
-/// Makes the file for its owner's eyes only; SQLite gives its companions the same mode.
-fn keep_private(path: &Path) -> std::io::Result<()> {
+/// Creates the file so that only its owner can access it. SQLite gives the files beside it the same
+/// mode.
+fn make_private(path: &Path) -> std::io::Result<()> {
     let mut options = std::fs::OpenOptions::new();
     options.create(true).append(true);
     #[cfg(unix)]
@@ -197,18 +197,18 @@ fn keep_private(path: &Path) -> std::io::Result<()> {
     options.open(path).map(drop)
 }
 
-/// Whether an error of this code may pass: busy, locked, no memory, read-only, I/O, a full disk,
-/// can't open.
-fn may_pass(code: &str) -> bool {
+/// Reports whether an error with this code is temporary: busy, locked, out of memory, read-only,
+/// I/O error, disk full, or cannot open.
+fn is_temporary(code: &str) -> bool {
     matches!(code.parse::<u32>().map(|code| code & 0xff), Ok(5 | 6 | 7 | 8 | 10 | 13 | 14))
 }
 
-/// SQLite's one writer is lock enough.
+/// Does nothing, since SQLite has one writer at a time.
 async fn lock_keys(_: &mut Tx, _: &[[u8; 32]]) -> Result<(), Fault> {
     Ok(())
 }
 
-/// The time by the database's clock, which here is this machine's.
+/// Returns `None`: SQLite uses the clock of this machine.
 async fn server_time(_: &mut Tx) -> Result<Option<Timestamp>, Fault> {
     Ok(None)
 }

@@ -11,7 +11,7 @@ use crate::support::{PASSWORD, TestServer, code_of, login, on_behalf_of, run_in}
 
 /// Waits until all that was written is sealed.
 pub async fn sealed(server: &TestServer) {
-    let store = SqliteStore::look_at(&server.folder.path().join("users.db"));
+    let store = SqliteStore::open_read_only(&server.folder.path().join("users.db"));
     for _ in 0..400 {
         if store.unsealed().await.unwrap().rows == 0 {
             return;
@@ -141,7 +141,7 @@ async fn who_is_told_to_wait_is_written_down_once_a_minute() {
         code_of(&client, login("ada", "tides rise at ten")).await,
         ErrorCode::INVALID_CREDENTIALS
     );
-    let store = SqliteStore::look_at(&server.folder.path().join("users.db"));
+    let store = SqliteStore::open_read_only(&server.folder.path().join("users.db"));
     let rows = async |kind: &str| {
         let filter =
             AuditFilter { kind: Some(kind.to_owned()), limit: 1000, ..AuditFilter::default() };

@@ -138,7 +138,7 @@ async fn killed_under_load(
     let server = TestServer::start_in(folder, &settings).await;
     let store: Arc<dyn Store> = match &url {
         Some(url) => Arc::new(PostgresStore::open(&PostgresOptions::parse(url, 2, false).unwrap())),
-        None => Arc::new(SqliteStore::look_at(&data.join("users.db"))),
+        None => Arc::new(SqliteStore::open_read_only(&data.join("users.db"))),
     };
     audited(&*store, &lives).await;
     for command in [["audit", "verify"].as_slice(), &["fsck"]] {

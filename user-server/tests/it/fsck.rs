@@ -19,36 +19,39 @@ use crate::support::{
 const VIOLATIONS: &[(&str, &str)] = &[
     ("UPDATE users SET username_key = 'someone'", "users: each name"),
     ("UPDATE users SET email_key = 'someone@example.org'", "users: each address"),
-    ("UPDATE users SET hash_class = '$2b$10'", "users: each password hash is of the kind"),
+    ("UPDATE users SET hash_class = '$2b$10'", "users: each password hash matches"),
     ("UPDATE users SET password_hash = '$1$abc$def'", "users: each password hash can"),
-    ("UPDATE users SET version = 0", "users: a change of the row"),
-    ("UPDATE users SET credentials = 0", "users: a change of the password"),
-    ("INSERT INTO revocations (subject, at) SELECT id, 0 FROM users", "users: none is in the log"),
+    ("UPDATE users SET version = 0", "users: each row version"),
+    ("UPDATE users SET credentials = 0", "users: each password version"),
+    (
+        "INSERT INTO revocations (subject, at) SELECT id, 0 FROM users",
+        "users: none is in the revocation log",
+    ),
     (
         "INSERT INTO revocations (subject, at) SELECT id, 0 FROM sessions",
-        "sessions: none has ended",
+        "sessions: none is in the revocation log",
     ),
-    ("UPDATE sessions SET counter = -1", "sessions: the counter"),
-    ("UPDATE sessions SET user_id = id", "sessions: each is a user's"),
+    ("UPDATE sessions SET counter = -1", "sessions: each counter"),
+    ("UPDATE sessions SET user_id = id", "sessions: each belongs to a user"),
     ("UPDATE verifications SET password_hash = NULL", "codes: each has what its purpose needs"),
-    ("UPDATE verifications SET guesses = 6", "codes: each allows"),
+    ("UPDATE verifications SET guesses = 6", "codes: each has valid guesses"),
     ("UPDATE verifications SET email_key = 'someone@example.org'", "codes: each name and address"),
-    ("UPDATE mail_turns SET waiting = 0", "mails: each that waits is counted"),
-    ("UPDATE mail_turns SET next_at = next_at + 900000000", "mails: none waits longer"),
+    ("UPDATE mail_turns SET waiting = 0", "emails: each that waits is counted"),
+    ("UPDATE mail_turns SET next_at = next_at + 900000000", "emails: no mail slot is later"),
     (
         "UPDATE outbox SET settled_at = created_at WHERE turn_at IS NULL",
-        "codes: one that was not mailed",
+        "codes: each that was not sent",
     ),
-    ("UPDATE outbox SET turn_at = created_at, generation = 1", "mails: no address"),
-    ("UPDATE outbox SET attempts = -1", "mails: each is a code's"),
-    ("UPDATE outbox SET letter = 'poem'", "mails: each is a letter"),
+    ("UPDATE outbox SET turn_at = created_at, generation = 1", "emails: no address"),
+    ("UPDATE outbox SET attempts = -1", "emails: each has the fields"),
+    ("UPDATE outbox SET letter = 'poem'", "emails: each has a known kind"),
     ("UPDATE counters SET count = 101", "budgets: each"),
     ("UPDATE users SET created_at = created_at + 86400000", "times: no user"),
     ("UPDATE sessions SET rotated_at = rotated_at + 86400000", "times: no session"),
     ("UPDATE verifications SET created_at = created_at + 86400000", "times: no code"),
-    ("UPDATE outbox SET created_at = created_at + 86400000", "times: no mail"),
-    ("UPDATE revocations SET at = at + 9000000000000", "times: nothing has ended"),
-    ("UPDATE audit SET mac = NULL WHERE seq = 1", "audit: each row"),
+    ("UPDATE outbox SET created_at = created_at + 86400000", "times: no email"),
+    ("UPDATE revocations SET at = at + 9000000000000", "times: no revocation"),
+    ("UPDATE audit SET mac = NULL WHERE seq = 1", "audit: each entry"),
     ("UPDATE audit SET network = '192.0.2.9'", "audit: each network"),
     ("DELETE FROM audit WHERE seq = 2", "audit: the chain"),
     // From here on the lease keeps the sealer from running, so that violations stay.
@@ -58,14 +61,14 @@ const VIOLATIONS: &[(&str, &str)] = &[
     ),
     (
         "INSERT INTO audit (id, at, kind, detail) SELECT id, 0, 'verified', '' FROM users",
-        "audit: none",
+        "audit: no entry",
     ),
-    ("UPDATE audit SET at = at + 9000000000000", "times: no row"),
+    ("UPDATE audit SET at = at + 9000000000000", "times: no audit entry"),
     ("UPDATE idempotency_keys SET session_kid = NULL", "requests: each"),
     ("UPDATE idempotency_keys SET expires_at = expires_at + 1", "requests: none"),
     (
         "INSERT INTO retired_keys (kid, retired_at) SELECT kid, 0 FROM sessions GROUP BY kid",
-        "keys: nothing",
+        "keys: none",
     ),
     ("UPDATE retired_keys SET retired_at = retired_at + 9000000000000", "times: no key"),
 ];
@@ -117,7 +120,7 @@ async fn open(path: &Path) -> sqlx::SqlitePool {
 async fn every_violated_invariant_is_found_on_sqlite() {
     let server = server_with_rows(&[]).await;
     let path = server.folder.path().join("users.db");
-    let store = SqliteStore::look_at(&path);
+    let store = SqliteStore::open_read_only(&path);
     let database = open(&path).await;
     violate_all(&store, async |statement| {
         database.execute(statement).await.unwrap();
@@ -125,7 +128,10 @@ async fn every_violated_invariant_is_found_on_sqlite() {
     .await;
     let report =
         inspect(&store).await.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
-    assert!(report.contains("WRONG  users: each name has its canonical key: 1 violation: "), "{report}");
+    assert!(
+        report.contains("WRONG  users: each name has its canonical key: 1 violation: "),
+        "{report}"
+    );
     assert!(
         !report.contains('@') && !report.contains("ada"),
         "the report contains a value of a user: {report}"

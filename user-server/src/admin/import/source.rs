@@ -53,7 +53,7 @@ impl RowSource {
         match self {
             Self::Csv(csv) => csv.states_verified(),
             Self::Jsonl(_) => true,
-            Self::Table { table, .. } => table.says_verified,
+            Self::Table { table, .. } => table.has_verified,
         }
     }
 

@@ -1,4 +1,5 @@
-//! A table of users that another service has kept, read page by page. Nothing is written to it.
+//! The table of users of another service, read page by page for an import. Nothing is written to
+//! it.
 
 use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, Row};
 use uuid::Uuid;
@@ -6,47 +7,44 @@ use uuid::Uuid;
 use super::{PostgresOptions, sql};
 use crate::domain::Fault;
 
-/// Rows of one page.
+/// The number of rows of one page.
 const PAGE: usize = 1000;
 
-/// A table of the shape `users(id uuid, username text, email text, password text, ...)`.
+/// A table such as `users(id uuid, username text, email text, password text, ...)`.
 pub struct Table {
     connection: PgConnection,
     first_page: String,
     next_page: String,
     last: Option<Uuid>,
-    /// How many rows there were when it was opened.
+    /// The number of rows when it was opened.
     pub rows: u64,
-    /// Whether it says of each user if the address was verified.
-    pub says_verified: bool,
+    /// Set if the table has a column that tells which addresses are verified.
+    pub has_verified: bool,
 }
 
-/// A row, as it was found.
+/// A row of a [`Table`], unchecked.
 pub struct TableRow {
-    /// The id.
     pub id: Uuid,
-    /// The name.
     pub username: Option<String>,
-    /// The address.
     pub email: Option<String>,
-    /// The hash.
+    /// The password hash.
     pub password: Option<String>,
-    /// When the account was made: a date, or a number.
+    /// The time at which the account was created: a date, or a number.
     pub created_at: Option<String>,
-    /// Whether the address was verified.
+    /// Set if the address was verified, or `None` if unknown.
     pub verified: Option<bool>,
-    /// Since when nobody can log in: a date, or a number.
+    /// The time since which logins are refused: a date, or a number.
     pub disabled_at: Option<String>,
 }
 
 impl Table {
-    /// Opens a table, `name` or `schema.name`.
+    /// Opens the table `name` or `schema.name`.
     ///
     /// # Errors
-    /// Where the database can't be reached, or the table is of another shape.
+    /// Fails if the database cannot be reached, or a required column is missing.
     pub async fn open(options: &PostgresOptions, table: &str) -> Result<Self, Fault> {
-        let reading = options.connect.clone().options([("default_transaction_read_only", "on")]);
-        let mut connection = reading.connect().await.map_err(sql::fault)?;
+        let read_only = options.connect.clone().options([("default_transaction_read_only", "on")]);
+        let mut connection = read_only.connect().await.map_err(sql::fault)?;
         let quoted = table.split('.').map(quote).collect::<Vec<_>>().join(".");
         let columns: Vec<(String, String)> = sqlx::query_as(
             "SELECT attname::text, format_type(atttypid, NULL) FROM pg_attribute
@@ -56,8 +54,7 @@ impl Table {
         .fetch_all(&mut connection)
         .await
         .map_err(sql::fault)?;
-        let shape = Shape(columns);
-        let (select, says_verified) = shape.select(table)?;
+        let (select, has_verified) = Columns(columns).select(table)?;
         let page = |condition: &str| {
             format!("SELECT {select} FROM {quoted} {condition} ORDER BY id LIMIT {PAGE}")
         };
@@ -70,17 +67,17 @@ impl Table {
             next_page: page("WHERE id > $1"),
             last: None,
             rows: u64::try_from(rows).unwrap_or(0),
-            says_verified,
+            has_verified,
         })
     }
 
-    /// The next rows, in the order of ids; none at the end.
+    /// Returns the next rows, in the order of their ids. An empty page is the end.
     ///
     /// # Errors
-    /// Where the database fails.
+    /// Fails if the database does.
     pub async fn page(&mut self) -> Result<Vec<TableRow>, Fault> {
         let query = match self.last {
-            // The text is made of names that were quoted.
+            // The statement contains only quoted names.
             None => sqlx::query(AssertSqlSafe(self.first_page.clone())),
             Some(last) => sqlx::query(AssertSqlSafe(self.next_page.clone())).bind(last),
         };
@@ -108,61 +105,58 @@ fn quote(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// The columns of a table, and their types.
-struct Shape(Vec<(String, String)>);
+/// The columns of a table with their types.
+struct Columns(Vec<(String, String)>);
 
-impl Shape {
-    /// The first of these columns that is there.
-    fn column(&self, names: &[&str]) -> Option<(&str, &str)> {
+impl Columns {
+    /// Returns the first of these columns that exists, with its type.
+    fn find(&self, names: &[&str]) -> Option<(&str, &str)> {
         let find = |wanted: &&str| self.0.iter().find(|(name, _)| name == *wanted);
         names.iter().find_map(find).map(|(name, kind)| (name.as_str(), kind.as_str()))
     }
 
-    /// What to read, in the order of [`TableRow`], and whether it says who is verified.
+    /// Returns the expressions to select, in the order of the fields of [`TableRow`], and whether
+    /// one of them tells which addresses are verified.
     fn select(&self, table: &str) -> Result<(String, bool), Fault> {
         if self.0.is_empty() {
             return Err(Fault::Unavailable(format!(
-                "there is no table {table}; name one with --table"
+                "the table {table} does not exist; name another with --table"
             )));
         }
-        if self.column(&["id"]).is_none_or(|(_, kind)| kind != "uuid") {
+        if self.find(&["id"]).is_none_or(|(_, kind)| kind != "uuid") {
             return Err(Fault::Unavailable(format!(
-                "{table} needs a column `id` of the type uuid"
+                "the table {table} has no column `id` of type uuid"
             )));
         }
-        let text = |names: &[&str]| match self.column(names) {
+        let text = |names: &[&str]| match self.find(names) {
             Some((name, _)) => Ok(format!("{}::text", quote(name))),
             None => Err(Fault::Unavailable(format!(
-                "{table} needs a column `{}`",
+                "the table {table} has no column `{}`",
                 names.join("` or `")
             ))),
         };
         let (username, email) = (text(&["username"])?, text(&["email"])?);
         let password = text(&["password", "password_hash", "encrypted_password"])?;
-        let moment = |name| match self.column(&[name]) {
+        let moment = |name| match self.find(&[name]) {
             Some((name, kind)) if kind.starts_with("timestamp") || kind == "date" => {
                 format!("(EXTRACT(EPOCH FROM {}) * 1000)::bigint::text", quote(name))
             }
             Some((name, _)) => format!("{}::text", quote(name)),
             None => "NULL::text".to_owned(),
         };
-        let verified = match self.column(&[
-            "verified",
-            "email_verified",
-            "verified_at",
-            "email_verified_at",
-        ]) {
-            Some((name, "boolean")) => quote(name),
-            Some((name, kind)) if kind.starts_with("timestamp") => {
-                format!("({} IS NOT NULL)", quote(name))
-            }
-            _ => "NULL::boolean".to_owned(),
-        };
-        let says_verified = verified != "NULL::boolean";
+        let verified =
+            match self.find(&["verified", "email_verified", "verified_at", "email_verified_at"]) {
+                Some((name, "boolean")) => quote(name),
+                Some((name, kind)) if kind.starts_with("timestamp") => {
+                    format!("({} IS NOT NULL)", quote(name))
+                }
+                _ => "NULL::boolean".to_owned(),
+            };
+        let has_verified = verified != "NULL::boolean";
         let (created, disabled) = (moment("created_at"), moment("disabled_at"));
         Ok((
             format!("id, {username}, {email}, {password}, {created}, {verified}, {disabled}"),
-            says_verified,
+            has_verified,
         ))
     }
 }

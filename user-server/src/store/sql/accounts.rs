@@ -413,8 +413,8 @@ async fn still_proved(tx: &mut Tx, user_id: Uuid, credentials: i64) -> Result<bo
         "SELECT created_at FROM users WHERE id = $1 AND credentials = $2",
         lock_row!()
     ));
-    let held: Option<(i64,)> = tx.optional(proof.bind(user_id).bind(credentials)).await?;
-    Ok(held.is_some())
+    let found: Option<(i64,)> = tx.optional(proof.bind(user_id).bind(credentials)).await?;
+    Ok(found.is_some())
 }
 
 async fn insert_session(

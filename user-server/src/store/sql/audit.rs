@@ -1,4 +1,5 @@
-//! The audit: a row with the change that it is about, and the chain that the rows are put into.
+//! The audit log: entries, written in the transaction of their change, and the chain that they are
+//! sealed into.
 
 use std::time::Duration;
 
@@ -14,8 +15,8 @@ use crate::domain::{
     ChainStep, ChainUpdate, ChangeContext, Fault, Origin, SealResult, Timestamp, Unsealed,
 };
 
-/// The most rows that one statement seals.
-const MOST_SEALS: usize = 64;
+/// The largest number of entries that one statement seals.
+const MAX_SEALS: usize = 64;
 
 #[derive(sqlx::FromRow)]
 struct EntryRow {
@@ -49,21 +50,21 @@ struct ChainRow {
 
 #[async_trait]
 impl AuditTrail for SqlStore {
-    async fn record(&self, note: &AuditRecord) -> Result<(), Fault> {
+    async fn record(&self, entry: &AuditRecord) -> Result<(), Fault> {
         let mut tx = self.pools.write().await?;
-        let mut origin = note.context.origin.clone();
-        if let Some(user_id) = note.event.user_id {
-            // Held, so that a deletion finds the row that this writes; after one, nothing personal
-            // is written.
-            let held =
+        let mut origin = entry.context.origin.clone();
+        if let Some(user_id) = entry.event.user_id {
+            // The account is locked, so that a concurrent deletion erases this entry too. If it was
+            // deleted already, nothing personal is recorded.
+            let lock =
                 sqlx::query_as(concat!("SELECT created_at FROM users WHERE id = $1", lock_row!()))
                     .bind(user_id);
-            let there: Option<(i64,)> = tx.optional(held).await?;
-            if there.is_none() && matches!(origin, Origin::Client(_)) {
+            let user: Option<(i64,)> = tx.optional(lock).await?;
+            if user.is_none() && matches!(origin, Origin::Client(_)) {
                 origin = Origin::Client(None);
             }
         }
-        record(&mut tx, &ChangeContext { origin, ..note.context.clone() }, &note.event).await?;
+        record(&mut tx, &ChangeContext { origin, ..entry.context.clone() }, &entry.event).await?;
         tx.commit().await
     }
 
@@ -71,14 +72,14 @@ impl AuditTrail for SqlStore {
         &self,
         worker: Uuid,
         lease: Duration,
-        most: u32,
-        mut link: ChainUpdate,
+        limit: u32,
+        mut update: ChainUpdate,
         now: Timestamp,
     ) -> Result<SealResult, Fault> {
         let mut tx = self.pools.write().await?;
-        // It holds the row of the chain until the end, so that two who both believe in their lease
-        // take turns.
-        let held: Option<ChainRow> = tx
+        // Locks the row of the chain until the end of the transaction, so that two workers that both
+        // believe to hold the lease run one after the other.
+        let locked: Option<ChainRow> = tx
             .optional(
                 sqlx::query_as(concat!(
                     "UPDATE audit_chain SET holder = $1, leased_until = $2
@@ -90,9 +91,9 @@ impl AuditTrail for SqlStore {
                 .bind(now.0),
             )
             .await?;
-        let Some(held) = held else { return tx.undo(SealResult::Elsewhere).await };
-        let before = AuditChain::try_from(held)?;
-        // Rows that a deletion is erasing are passed over; their turn comes.
+        let Some(locked) = locked else { return tx.undo(SealResult::Elsewhere).await };
+        let before = AuditChain::try_from(locked)?;
+        // Entries that a deletion is erasing are skipped, and sealed later.
         let rows: Vec<EntryRow> = tx
             .all(
                 sqlx::query_as(concat!(
@@ -101,7 +102,7 @@ impl AuditTrail for SqlStore {
                     ", CAST(0 AS BIGINT) AS erasable FROM audit WHERE seq IS NULL ORDER BY at, id LIMIT $1",
                     lock_row_or_skip!()
                 ))
-                .bind(i64::from(most)),
+                .bind(i64::from(limit)),
             )
             .await?;
         let mut entries =
@@ -110,11 +111,11 @@ impl AuditTrail for SqlStore {
             return tx.undo(SealResult::Sealed(0)).await;
         }
         let mut chain = before.clone();
-        if !link(&mut chain, ChainStep::Seal(&mut entries)) {
+        if !update(&mut chain, ChainStep::Seal(&mut entries)) {
             return tx.undo(SealResult::Refused).await;
         }
         write_seals(&mut tx, &entries).await?;
-        move_chain(&mut tx, &before, &chain).await?;
+        store_chain(&mut tx, &before, &chain).await?;
         tx.commit().await?;
         Ok(SealResult::Sealed(entries.len()))
     }
@@ -129,8 +130,8 @@ impl AuditTrail for SqlStore {
     async fn prune(
         &self,
         before: Timestamp,
-        most: u32,
-        mut link: ChainUpdate,
+        limit: u32,
+        mut update: ChainUpdate,
     ) -> Result<u64, Fault> {
         let mut tx = self.pools.write().await?;
         let select =
@@ -142,20 +143,21 @@ impl AuditTrail for SqlStore {
                     "SELECT seq, at, hash FROM audit WHERE seq IS NOT NULL AND seq > $1 ORDER BY seq LIMIT $2",
                 )
                 .bind(chain.anchor_seq)
-                .bind(i64::from(most)),
+                .bind(i64::from(limit)),
             )
             .await?;
-        // Only from the beginning: a younger row before an older one keeps it a little longer.
+        // Only from the start of the chain: an old entry after a newer one is retained a little
+        // longer.
         let old = rows.iter().take_while(|(_, at, _)| *at < before.0);
         let Some((seq, _, hash)) = old.last() else { return tx.undo(0).await };
         let mut pruned = chain.clone();
-        if !link(&mut pruned, ChainStep::Prune(*seq, hash_of(hash)?)) {
+        if !update(&mut pruned, ChainStep::Prune(*seq, hash_of(hash)?)) {
             return tx.undo(0).await;
         }
         let rows = tx
             .run(sqlx::query("DELETE FROM audit WHERE seq IS NOT NULL AND seq <= $1").bind(seq))
             .await?;
-        move_chain(&mut tx, &chain, &pruned).await?;
+        store_chain(&mut tx, &chain, &pruned).await?;
         tx.commit().await?;
         Ok(rows)
     }
@@ -165,7 +167,7 @@ impl AuditTrail for SqlStore {
         self.read_one::<ChainRow>(sqlx::query_as(select)).await?.try_into()
     }
 
-    async fn chained_after(&self, seq: i64, most: u32) -> Result<Vec<AuditEntry>, Fault> {
+    async fn chained_after(&self, seq: i64, limit: u32) -> Result<Vec<AuditEntry>, Fault> {
         let rows: Vec<EntryRow> = self
             .read_all(
                 sqlx::query_as(concat!(
@@ -179,7 +181,7 @@ impl AuditTrail for SqlStore {
              FROM audit WHERE seq IS NOT NULL AND seq > $1 ORDER BY seq LIMIT $2"
                 ))
                 .bind(seq)
-                .bind(i64::from(most)),
+                .bind(i64::from(limit)),
             )
             .await?;
         rows.into_iter().map(AuditEntry::try_from).collect()
@@ -188,7 +190,7 @@ impl AuditTrail for SqlStore {
     async fn entries(&self, filter: &AuditFilter) -> Result<Vec<AuditEntry>, Fault> {
         let since = filter.since.map_or(i64::MIN, |since| since.0);
         let until = filter.until.map_or(i64::MAX, |until| until.0);
-        // A statement for each index, since one with alternatives would use none.
+        // One statement per index, since a single statement with optional conditions would use none.
         let query = match (filter.user_id, &filter.kind) {
             (Some(user_id), kind) => {
                 sqlx::query_as(newest!("user_id = $4 AND ($5 IS NULL OR kind = $5)"))
@@ -213,7 +215,7 @@ impl AuditTrail for SqlStore {
     }
 }
 
-/// Writes an event down in the transaction of what it tells.
+/// Records an event in the transaction of its change.
 pub(super) async fn record(
     tx: &mut Tx,
     context: &ChangeContext,
@@ -245,10 +247,10 @@ pub(super) async fn record(
     Ok(())
 }
 
-/// Erases what is personal in the rows of an account that is gone, those of its registration
-/// included.
+/// Erases the personal data in the entries of a deleted account, including those of its
+/// registration.
 pub(super) async fn erase(tx: &mut Tx, user_id: Uuid) -> Result<(), Fault> {
-    // Two statements, since one with alternatives would walk through the table.
+    // Two statements, since one with OR would scan the table.
     for statement in [
         "UPDATE audit SET network = NULL, salt = NULL WHERE user_id = $1 AND salt IS NOT NULL",
         "UPDATE audit SET network = NULL, salt = NULL WHERE salt IS NOT NULL AND subject IN (
@@ -260,15 +262,17 @@ pub(super) async fn erase(tx: &mut Tx, user_id: Uuid) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Writes what the chain says of these rows. The pieces are of a few sizes, so that there are few
-/// statements to remember.
+/// Stores the seals of these entries. The sizes of the batches are powers of two, so that there are
+/// only a few different statements to prepare.
 async fn write_seals(tx: &mut Tx, entries: &[AuditEntry]) -> Result<(), Fault> {
-    let mut rest = entries;
-    while !rest.is_empty() {
-        let (piece, after) = rest.split_at(1 << rest.len().min(MOST_SEALS).ilog2());
+    let mut remaining = entries;
+    while !remaining.is_empty() {
+        let (batch, after) = remaining.split_at(1 << remaining.len().min(MAX_SEALS).ilog2());
         let seals: Option<Vec<_>> =
-            piece.iter().map(|entry| entry.seal.as_ref().map(|seal| (entry.id, seal))).collect();
-        let seals = seals.ok_or_else(|| Fault::internal("a row was not given its place"))?;
+            batch.iter().map(|entry| entry.seal.as_ref().map(|seal| (entry.id, seal))).collect();
+        let seals = seals.ok_or_else(|| {
+            Fault::internal("the chain update left an audit entry without a seal")
+        })?;
         let mut write = QueryBuilder::<Db>::new(
             "UPDATE audit SET seq = seals.column2, commitment = seals.column3, hash = seals.column4, kid = seals.column5,
                               mac = seals.column6 FROM (",
@@ -283,16 +287,18 @@ async fn write_seals(tx: &mut Tx, entries: &[AuditEntry]) -> Result<(), Fault> {
         });
         write.push(") AS seals WHERE audit.id = seals.column1 AND audit.seq IS NULL");
         tx.run(write.build()).await?;
-        rest = after;
+        remaining = after;
     }
     Ok(())
 }
 
-/// Moves the ends of the chain, where they are still what was read.
-async fn move_chain(tx: &mut Tx, from: &AuditChain, to: &AuditChain) -> Result<(), Fault> {
-    let (kid, mac) =
-        to.mac.as_ref().ok_or_else(|| Fault::internal("nothing vouches for the chain"))?;
-    let moved = tx
+/// Stores the new ends of the chain, if they are still as they were read.
+async fn store_chain(tx: &mut Tx, from: &AuditChain, to: &AuditChain) -> Result<(), Fault> {
+    let (kid, mac) = to
+        .mac
+        .as_ref()
+        .ok_or_else(|| Fault::internal("the chain update left the audit chain without a MAC"))?;
+    let stored = tx
         .run(
             sqlx::query(
                 "UPDATE audit_chain SET seq = $1, hash = $2, anchor_seq = $3, anchor_hash = $4, kid = $5, mac = $6
@@ -308,11 +314,15 @@ async fn move_chain(tx: &mut Tx, from: &AuditChain, to: &AuditChain) -> Result<(
             .bind(from.anchor_seq),
         )
         .await?;
-    if moved == 1 { Ok(()) } else { Err(Fault::internal("the chain moved while it was held")) }
+    if stored == 1 {
+        Ok(())
+    } else {
+        Err(Fault::internal("the audit chain changed while it was locked"))
+    }
 }
 
 fn hash_of(bytes: &[u8]) -> Result<ChainHash, Fault> {
-    bytes.try_into().map_err(|_| corrupt("a hash of the audit"))
+    bytes.try_into().map_err(|_| corrupt("an invalid hash in the audit log"))
 }
 
 impl TryFrom<EntryRow> for AuditEntry {

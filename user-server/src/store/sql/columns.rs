@@ -1,6 +1,6 @@
-//! The columns of each table that is read as a whole. They are named, since `*` would let a later
-//! version's new column change the result of a statement that a node has prepared already, which
-//! PostgreSQL then refuses to run.
+//! The columns of each table that is read as a whole. They are listed, since with `*` a column that
+//! a later version adds would change the result type of statements that nodes have prepared, and
+//! PostgreSQL refuses to run these.
 
 macro_rules! user_columns {
     () => {
@@ -42,7 +42,7 @@ macro_rules! chain_columns {
         "seq, hash, anchor_seq, anchor_hash, kid, mac"
     };
 }
-/// The newest rows of the audit between two times that a condition holds for.
+/// Selects the newest audit entries between two times that satisfy a condition.
 macro_rules! newest {
     ($condition:literal) => {
         concat!(

@@ -1,4 +1,4 @@
-//! Budgets: read, decided and written in one transaction.
+//! Counters of budgets, read and adjusted in one transaction.
 
 use std::time::Duration;
 
@@ -22,8 +22,8 @@ impl BudgetCounters for SqlStore {
         match (verdict, refusal) {
             (Ok(_), _) => tx.commit().await?,
             (Err(_), None) => return tx.undo(verdict).await,
-            (Err(_), Some(note)) => {
-                audit::record(&mut tx, &note.context, &note.event).await?;
+            (Err(_), Some(refusal)) => {
+                audit::record(&mut tx, &refusal.context, &refusal.event).await?;
                 tx.commit().await?;
             }
         }
@@ -31,8 +31,7 @@ impl BudgetCounters for SqlStore {
     }
 }
 
-/// Adjusts counters within a transaction. Each further statement would be a round trip, so there
-/// are three at most.
+/// Adjusts counters within a transaction, in at most three statements, since each is a round trip.
 pub(super) async fn adjust(
     tx: &mut Tx,
     adjustment: Adjustment,
@@ -71,7 +70,7 @@ pub(super) async fn adjust(
     Ok(verdict)
 }
 
-/// The counters of these keys, in their order.
+/// Returns the counters of `keys`, in the same order.
 async fn read(tx: &mut Tx, keys: &[[u8; 32]]) -> Result<Vec<BudgetCounter>, Fault> {
     let mut select = QueryBuilder::<Db>::new(
         "SELECT key, count, since, blocked_until, expires_at FROM counters WHERE key IN (",
@@ -85,7 +84,7 @@ async fn read(tx: &mut Tx, keys: &[[u8; 32]]) -> Result<Vec<BudgetCounter>, Faul
     let of = |key: &[u8; 32]| match rows.iter().find(|row| row.0 == key) {
         None => Ok(BudgetCounter::ZERO),
         Some((_, count, since, blocked, expires)) => Ok(BudgetCounter {
-            count: u32::try_from(*count).map_err(|_| corrupt("a counter"))?,
+            count: u32::try_from(*count).map_err(|_| corrupt("an invalid counter"))?,
             since: Timestamp(*since),
             blocked_until: Timestamp(*blocked),
             expires_at: Timestamp(*expires),

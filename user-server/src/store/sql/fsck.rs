@@ -1,9 +1,9 @@
-//! Rows that can't be: each invariant as a statement that finds what breaks it. Only ids leave this
-//! file, since values are people's.
+//! The consistency check: each invariant is a statement that selects the rows that violate it. It
+//! reports only ids, since values are personal data.
 //!
-//! That nobody is active without a used code is not among them: the code's row is erased in the
-//! transaction that makes the account, so nothing is left to look at. The statement that makes an
-//! account and the model test hold it.
+//! It cannot check that every account was activated with a code, because the row of the code is
+//! deleted in the transaction that creates the account. The statement that creates accounts and the
+//! model test ensure this.
 
 mod traces;
 
@@ -17,17 +17,17 @@ use crate::domain::{
     hash_class,
 };
 
-/// Rows that are held in memory at once.
+/// The number of rows that are in memory at once.
 const PAGE: i64 = 500;
-/// How far a clock may be ahead of this one, in milliseconds.
+/// The tolerated difference between clocks, in milliseconds.
 const SLACK: i64 = 60_000;
 const HOUR: i64 = 3_600_000;
 const DAY: i64 = 24 * HOUR;
-/// The longest life of a code that can be set, and the shortest.
+/// The shortest and the longest lifetime of a code that can be configured, in milliseconds.
 const CODE_LIVES: [i64; 2] = [60_000, HOUR];
 
-/// What has to hold, and the ids of the rows that break it. A parameter's place is its number; each
-/// statement ends by how many rows are wanted.
+/// A condition, the statement that selects the ids of the rows that violate it, and its parameters in
+/// order. The last parameter of each statement is the limit, which is added when it runs.
 type Statement = (&'static str, &'static str, Vec<i64>);
 
 #[async_trait]
@@ -39,11 +39,11 @@ impl Inspection for SqlStore {
     ) -> Result<Vec<Invariant>, Fault> {
         let mut tx = self.pools.snapshot().await?;
         let mut found = users(&mut tx, bounds).await?;
-        found.push(addresses_of_codes(&mut tx).await?);
+        found.push(codes(&mut tx).await?);
         for statement in statements(bounds, now).into_iter().chain(traces::statements(now)) {
-            found.push(look(&mut tx, statement).await?);
+            found.push(violations(&mut tx, statement).await?);
         }
-        found.push(letters(&mut tx).await?);
+        found.push(mail_kinds(&mut tx).await?);
         tx.finish().await?;
         Ok(found)
     }
@@ -51,30 +51,30 @@ impl Inspection for SqlStore {
 
 fn statements(bounds: &InspectionBounds, now: Timestamp) -> Vec<Statement> {
     let soon = now.0.saturating_add(SLACK);
-    let most_guesses = i64::from(bounds.policy.max_guesses);
+    let max_guesses = i64::from(bounds.policy.max_guesses);
     let [shortest, longest] = CODE_LIVES;
     let millis = |span: std::time::Duration| i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
-    let patience = now.0.saturating_sub(millis(bounds.policy.max_age)).saturating_add(HOUR);
+    let dropped = now.0.saturating_sub(millis(bounds.policy.max_age)).saturating_add(HOUR);
     vec![
-        ("users: a change of the password is counted", "SELECT id FROM users WHERE credentials < 1 LIMIT $1", vec![]),
-        ("users: a change of the row is counted", "SELECT id FROM users WHERE version < 1 LIMIT $1", vec![]),
+        ("users: each password version is positive", "SELECT id FROM users WHERE credentials < 1 LIMIT $1", vec![]),
+        ("users: each row version is positive", "SELECT id FROM users WHERE version < 1 LIMIT $1", vec![]),
         (
-            "users: none is in the log of what has ended",
+            "users: none is in the revocation log",
             "SELECT id FROM users WHERE id IN (SELECT subject FROM revocations) LIMIT $1",
             vec![],
         ),
         (
-            "sessions: each is a user's",
+            "sessions: each belongs to a user",
             "SELECT id FROM sessions WHERE user_id NOT IN (SELECT id FROM users) LIMIT $1",
             vec![],
         ),
         (
-            "sessions: none has ended by the log",
+            "sessions: none is in the revocation log",
             "SELECT id FROM sessions WHERE id IN (SELECT subject FROM revocations) LIMIT $1",
             vec![],
         ),
         (
-            "sessions: the counter fits its tokens",
+            "sessions: each counter is within its range",
             "SELECT id FROM sessions WHERE counter NOT BETWEEN 0 AND 4294967295 LIMIT $1",
             vec![],
         ),
@@ -89,28 +89,28 @@ fn statements(bounds: &InspectionBounds, now: Timestamp) -> Vec<Statement> {
             vec![],
         ),
         (
-            "codes: each allows so many guesses and lives so long",
+            "codes: each has valid guesses, generation and lifetime",
             "SELECT id FROM verifications WHERE guesses NOT BETWEEN 0 AND $1 OR generation < 0
                  OR (claimed_at IS NULL) <> (expires_at IS NULL) OR (claimed_at IS NULL) <> (generation = 0)
                  OR expires_at - claimed_at NOT BETWEEN $2 AND $3 LIMIT $4",
-            vec![most_guesses, shortest, longest],
+            vec![max_guesses, shortest, longest],
         ),
         (
-            "codes: one that was not mailed has a mail that waits",
+            "codes: each that was not sent has a queued email",
             "SELECT id FROM verifications WHERE claimed_at IS NULL AND created_at > $1 AND NOT EXISTS (
                  SELECT 1 FROM outbox WHERE verification_id = verifications.id AND turn_at IS NULL AND settled_at IS NULL
              ) LIMIT $2",
-            vec![patience],
+            vec![dropped],
         ),
         (
-            "mails: each is a code's that waits its turn, or a notice to somebody",
+            "emails: each has the fields of a code or of a notice",
             "SELECT id FROM outbox WHERE attempts < 0 OR NOT CASE
                  WHEN verification_id IS NULL THEN recipient IS NOT NULL AND turn_at IS NOT NULL
                  ELSE budget_key IS NOT NULL AND (turn_at IS NULL OR generation IS NOT NULL) END LIMIT $1",
             vec![],
         ),
         (
-            "mails: each that waits is counted where turns are given",
+            "emails: each that waits is counted in its mail slot",
             "SELECT (SELECT id FROM outbox WHERE outbox.budget_key = mails.budget_key AND outbox.letter = mails.letter
                      AND turn_at IS NULL AND settled_at IS NULL LIMIT 1)
              FROM (SELECT budget_key, letter, COUNT(*) AS number FROM outbox
@@ -121,14 +121,14 @@ fn statements(bounds: &InspectionBounds, now: Timestamp) -> Vec<Statement> {
             vec![],
         ),
         (
-            "mails: none waits longer for its turn than a budget makes it",
+            "emails: no mail slot is later than its budget requires",
             "SELECT (SELECT id FROM outbox WHERE outbox.budget_key = mail_turns.budget_key
                      AND outbox.letter = mail_turns.letter LIMIT 1)
              FROM mail_turns WHERE waiting < 0 OR next_at > $1 LIMIT $2",
             vec![now.0.saturating_add(DAY + longest + SLACK)],
         ),
         (
-            "mails: no address has had more than its budget",
+            "emails: no address has exceeded its budget",
             "SELECT id FROM (SELECT id, turn_at - LAG(turn_at) OVER turns AS one, turn_at - LAG(turn_at, 5) OVER turns AS five,
                      turn_at - LAG(turn_at, 10) OVER turns AS ten
                  FROM outbox WHERE turn_at IS NOT NULL AND budget_key IS NOT NULL
@@ -137,89 +137,92 @@ fn statements(bounds: &InspectionBounds, now: Timestamp) -> Vec<Statement> {
             vec![],
         ),
         (
-            "budgets: each is spent within its bounds",
+            "budgets: each counter is within its bounds",
             "SELECT (SELECT id FROM users WHERE 1 = 0) FROM counters WHERE count NOT BETWEEN 0 AND 100 OR since > expires_at LIMIT $1",
             vec![],
         ),
-        ("times: no user is of the future", "SELECT id FROM users WHERE created_at > $1 LIMIT $2", vec![soon]),
+        ("times: no user was created in the future", "SELECT id FROM users WHERE created_at > $1 LIMIT $2", vec![soon]),
         (
-            "times: no session is of the future, or refreshed before it was opened",
+            "times: no session is from the future, or was refreshed before it was opened",
             "SELECT id FROM sessions WHERE created_at > $1 OR rotated_at > $1 OR rotated_at < created_at - $2 LIMIT $3",
             vec![soon, SLACK],
         ),
         (
-            "times: no code is of the future, or mailed before it was asked for",
+            "times: no code is from the future, or was sent before it was requested",
             "SELECT id FROM verifications WHERE created_at > $1 OR claimed_at > $1 OR claimed_at < created_at - $2 LIMIT $3",
             vec![soon, SLACK],
         ),
         (
-            "times: no mail is of the future, or sent before it was written",
+            "times: no email is from the future, or was sent before it was queued",
             "SELECT id FROM outbox WHERE created_at > $1 OR turn_at > $1 OR settled_at > $1 OR turn_at < created_at - $2
                  OR settled_at < created_at - $2 LIMIT $3",
             vec![soon, SLACK],
         ),
-        ("times: nothing has ended in the future", "SELECT subject FROM revocations WHERE at > $1 LIMIT $2", vec![soon]),
+        ("times: no revocation is from the future", "SELECT subject FROM revocations WHERE at > $1 LIMIT $2", vec![soon]),
     ]
 }
 
-async fn look(tx: &mut Tx, (holds, statement, parameters): Statement) -> Result<Invariant, Fault> {
+async fn violations(
+    tx: &mut Tx,
+    (condition, statement, parameters): Statement,
+) -> Result<Invariant, Fault> {
     let mut query = sqlx::query_as(statement);
     for parameter in parameters {
         query = query.bind(parameter);
     }
     let rows: Vec<(Option<Uuid>,)> =
         tx.all(query.bind(i64::try_from(Invariant::MAX_COUNTED).unwrap_or(i64::MAX))).await?;
-    let mut invariant = Invariant { condition: holds, violations: 0, ids: Vec::new() };
+    let mut invariant = Invariant { condition, violations: 0, ids: Vec::new() };
     for (id,) in rows {
-        note(&mut invariant, id);
+        add(&mut invariant, id);
     }
     Ok(invariant)
 }
 
-fn note(invariant: &mut Invariant, id: Option<Uuid>) {
+fn add(invariant: &mut Invariant, id: Option<Uuid>) {
     invariant.violations = (invariant.violations + 1).min(Invariant::MAX_COUNTED);
     if invariant.ids.len() < Invariant::MAX_IDS {
         invariant.ids.extend(id);
     }
 }
 
-/// The keys that users are found by, as the parsers of names and addresses make them; and their
-/// hashes.
+/// Checks the keys of usernames and addresses against their parsers, and the password hashes.
 async fn users(tx: &mut Tx, bounds: &InspectionBounds) -> Result<Vec<Invariant>, Fault> {
     const STATEMENT: &str =
         "SELECT id, username, username_key, email, email_key, mailbox, password_hash, hash_class
         FROM users WHERE id > $1 ORDER BY id LIMIT $2";
-    let start = |holds| Invariant { condition: holds, violations: 0, ids: Vec::new() };
+    let start = |condition| Invariant { condition, violations: 0, ids: Vec::new() };
     let mut names = start("users: each name has its canonical key");
     let mut addresses = start("users: each address has its canonical key and mailbox");
-    let mut hashes = start("users: each password hash can be used");
-    let mut classes = start("users: each password hash is of the kind that is noted");
+    let mut hashes = start("users: each password hash can be verified");
+    let mut classes = start("users: each password hash matches its stored class");
     let mut after = Uuid::nil();
     loop {
-        let page: Vec<UserRow> = tx.all(sqlx::query_as(STATEMENT).bind(after).bind(PAGE)).await?;
+        let page: Vec<CheckedUser> =
+            tx.all(sqlx::query_as(STATEMENT).bind(after).bind(PAGE)).await?;
         let Some(last) = page.last() else { return Ok(vec![names, addresses, hashes, classes]) };
         after = last.id;
         for row in page {
             let id = Some(row.id);
             if !Username::parse(&row.username).is_ok_and(|name| name.key() == row.username_key) {
-                note(&mut names, id);
+                add(&mut names, id);
             }
             if !is_canonical(&row.email, &row.email_key, &row.mailbox, None) {
-                note(&mut addresses, id);
+                add(&mut addresses, id);
             }
             if !(bounds.is_hash)(&row.password_hash) {
-                note(&mut hashes, id);
+                add(&mut hashes, id);
             }
-            // A version that knew no kinds noted none.
+            // Empty in rows of versions that stored no class.
             if row.hash_class.is_some_and(|class| class != hash_class(&row.password_hash)) {
-                note(&mut classes, id);
+                add(&mut classes, id);
             }
         }
     }
 }
 
 #[derive(sqlx::FromRow)]
-struct UserRow {
+struct CheckedUser {
     id: Uuid,
     username: String,
     username_key: String,
@@ -231,7 +234,7 @@ struct UserRow {
 }
 
 #[derive(sqlx::FromRow)]
-struct CodeRow {
+struct CheckedCode {
     id: Uuid,
     username: Option<String>,
     username_key: Option<String>,
@@ -241,8 +244,8 @@ struct CodeRow {
     budget_key: String,
 }
 
-/// The same of codes.
-async fn addresses_of_codes(tx: &mut Tx) -> Result<Invariant, Fault> {
+/// Checks the keys of usernames and addresses in pending verifications.
+async fn codes(tx: &mut Tx) -> Result<Invariant, Fault> {
     const STATEMENT: &str =
         "SELECT id, username, username_key, email, email_key, mailbox, budget_key FROM verifications
         WHERE id > $1 ORDER BY id LIMIT $2";
@@ -253,7 +256,8 @@ async fn addresses_of_codes(tx: &mut Tx) -> Result<Invariant, Fault> {
     };
     let mut after = Uuid::nil();
     loop {
-        let page: Vec<CodeRow> = tx.all(sqlx::query_as(STATEMENT).bind(after).bind(PAGE)).await?;
+        let page: Vec<CheckedCode> =
+            tx.all(sqlx::query_as(STATEMENT).bind(after).bind(PAGE)).await?;
         let Some(last) = page.last() else { return Ok(wrong) };
         after = last.id;
         for row in page {
@@ -267,7 +271,7 @@ async fn addresses_of_codes(tx: &mut Tx) -> Result<Invariant, Fault> {
             if !named
                 || !is_canonical(&row.email, &row.email_key, &row.mailbox, Some(&row.budget_key))
             {
-                note(&mut wrong, Some(row.id));
+                add(&mut wrong, Some(row.id));
             }
         }
     }
@@ -281,24 +285,21 @@ fn is_canonical(shown: &str, key: &str, mailbox: &str, budget_key: Option<&str>)
     })
 }
 
-/// The kinds of letters, of which this version can write each.
-async fn letters(tx: &mut Tx) -> Result<Invariant, Fault> {
+/// Checks that this version has a template for the kind of each queued email.
+async fn mail_kinds(tx: &mut Tx) -> Result<Invariant, Fault> {
     let kinds: Vec<(String, bool)> = tx
         .all(sqlx::query_as(
             "SELECT letter, verification_id IS NULL FROM outbox GROUP BY 1, 2 LIMIT 1000",
         ))
         .await?;
-    let known = |(letter, is_notice): &(String, bool)| match is_notice {
+    let is_known = |(letter, is_notice): &(String, bool)| match is_notice {
         true => Notice::of_name(letter).is_some(),
         false => Purpose::of_name(letter).is_some(),
     };
-    let mut wrong = Invariant {
-        condition: "mails: each is a letter that can be written",
-        violations: 0,
-        ids: Vec::new(),
-    };
-    for _ in kinds.iter().filter(|kind| !known(kind)) {
-        note(&mut wrong, None);
+    let mut wrong =
+        Invariant { condition: "emails: each has a known kind", violations: 0, ids: Vec::new() };
+    for _ in kinds.iter().filter(|kind| !is_known(kind)) {
+        add(&mut wrong, None);
     }
     Ok(wrong)
 }

@@ -1,27 +1,27 @@
-//! What keeps the store small: every table has a retention.
+//! Housekeeping: deletes rows past their retention, and reports the condition of the store.
 
 use async_trait::async_trait;
 
 use super::SqlStore;
 use crate::domain::{ConnectionPools, Fault, Housekeeping, PoolUse, Retention, Timestamp};
 
-/// The most kinds of hashes that are told apart.
+/// The largest number of hash classes that are returned.
 const MAX_CLASSES: usize = 64;
 
 #[async_trait]
 impl Housekeeping for SqlStore {
     async fn sweep(&self, retention: &Retention, now: Timestamp) -> Result<u64, Fault> {
         let old = now.minus(retention.verifications).0;
-        let counted = now.minus(retention.mails).0;
-        // A statement, and the time before which it erases. Each in a transaction of its own, so
-        // that none holds the writer for long.
+        let sent = now.minus(retention.mails).0;
+        // Statements, with the time before which they delete. Each has its own transaction, so that
+        // none blocks other writers for long.
         let steps: [(&'static str, i64); 8] = [
             ("DELETE FROM verifications WHERE created_at < $1 AND (expires_at IS NULL OR expires_at < $1)", old),
-            ("DELETE FROM outbox WHERE created_at < $1 AND (settled_at < $1 OR turn_at IS NULL)", counted),
+            ("DELETE FROM outbox WHERE created_at < $1 AND (settled_at < $1 OR turn_at IS NULL)", sent),
             (
                 "DELETE FROM mail_turns WHERE next_at < $1 AND waiting = 0 AND NOT EXISTS (SELECT 1 FROM outbox
                  WHERE outbox.budget_key = mail_turns.budget_key AND outbox.letter = mail_turns.letter AND turn_at IS NOT NULL)",
-                counted,
+                sent,
             ),
             ("DELETE FROM revocations WHERE at < $1", now.minus(retention.revocations).0),
             ("DELETE FROM sessions WHERE rotated_at < $1", now.minus(retention.session_idle).0),
@@ -29,18 +29,19 @@ impl Housekeeping for SqlStore {
             ("DELETE FROM counters WHERE expires_at < $1", now.0),
             ("DELETE FROM idempotency_keys WHERE expires_at < $1", now.0),
         ];
-        let mut erased = 0;
+        let mut deleted = 0;
         for (statement, before) in steps {
             let mut tx = self.pools.write().await?;
-            erased += tx.run(sqlx::query(statement).bind(before)).await?;
+            deleted += tx.run(sqlx::query(statement).bind(before)).await?;
             tx.commit().await?;
         }
-        Ok(erased)
+        Ok(deleted)
     }
 
     async fn hash_classes(&self) -> Result<Vec<String>, Fault> {
         let mut classes: Vec<String> = Vec::new();
-        // From one kind to the next by the index, which no number of users makes slow.
+        // Skips from one class to the next through the index, so that the time does not depend on
+        // the number of users.
         while classes.len() < MAX_CLASSES {
             let last = classes.last().map_or("", String::as_str);
             let (next,): (Option<String>,) = self
@@ -73,7 +74,7 @@ impl Housekeeping for SqlStore {
 #[async_trait]
 impl ConnectionPools for SqlStore {
     fn pools(&self) -> Vec<PoolUse> {
-        self.pools.used()
+        self.pools.usage()
     }
 
     async fn close(&self) {

@@ -1,4 +1,4 @@
-//! Idempotency keys: claimed in one statement, completed in the transaction of the change.
+//! Idempotency keys, claimed in one statement and completed in the transaction of the change.
 
 use std::time::Duration;
 
@@ -13,12 +13,12 @@ use crate::domain::{
 };
 
 /// The time for which a completed request can be repeated.
-const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
+const RETENTION: Duration = Duration::from_secs(24 * 3600);
 
 #[async_trait]
 impl IdempotencyKeys for SqlStore {
     async fn claim_key(&self, request: &KeyedRequest, now: Timestamp) -> Result<KeyState, Fault> {
-        // Again where the key was given back between the two statements.
+        // Repeats if the key was released between the two statements.
         loop {
             let mut tx = self.pools.write().await?;
             let claimed: Option<(Uuid,)> = tx
@@ -94,7 +94,7 @@ pub(super) async fn complete(
     .bind(claim.key)
     .bind(claim.holder)
     .bind(outcome.at.0)
-    .bind(outcome.at.plus(REMEMBERED).0)
+    .bind(outcome.at.plus(RETENTION).0)
     .bind(outcome.user_id)
     .bind(outcome.verification_id)
     .bind(session.map(|session| session.id))
@@ -103,10 +103,11 @@ pub(super) async fn complete(
     .bind(session.map(|session| session.rotated_at.0))
     .bind(i64::from(number));
     if tx.run(complete).await? == 0 {
-        // The transaction is rolled back. Whoever holds the claim now executes the request, and a
-        // repeat gets that outcome.
+        // The transaction is rolled back. The attempt that holds the claim now executes the
+        // request, and a repeat gets that outcome.
         return Err(Fault::Unavailable(
-            "a request took longer than its claim on its idempotency key".to_owned(),
+            "the request lost its claim on the idempotency key, because it took too long"
+                .to_owned(),
         ));
     }
     Ok(())
@@ -128,9 +129,13 @@ struct KeyRow {
 
 impl KeyRow {
     fn state(self) -> Result<KeyState, Fault> {
-        let tag =
-            self.request.as_slice().try_into().map_err(|_| corrupt("the tag of a request"))?;
-        let number = u32::try_from(self.number).map_err(|_| corrupt("the number of a reply"))?;
+        let tag = self
+            .request
+            .as_slice()
+            .try_into()
+            .map_err(|_| corrupt("an invalid tag of an idempotency key"))?;
+        let number = u32::try_from(self.number)
+            .map_err(|_| corrupt("an invalid number of an idempotency key"))?;
         let session = match (self.session_id, self.user_id, self.session_kid) {
             (Some(id), Some(user_id), Some(kid)) => Some(SessionRecord {
                 id,

@@ -1,4 +1,5 @@
-//! The statements, one file a port.
+//! The statements, one file per port. Compiled once for each database: `super::super` is the module
+//! of that database.
 
 #[macro_use]
 mod columns;
@@ -24,7 +25,7 @@ use sqlx::query::QueryAs;
 use super::{Args, Db, Pools};
 use crate::domain::Fault;
 
-/// The ports on one database.
+/// A database that implements the storage ports.
 #[derive(Clone)]
 pub struct SqlStore {
     pub(super) pools: Pools,
@@ -35,7 +36,7 @@ impl SqlStore {
         Self { pools }
     }
 
-    /// At most one row, outside of a transaction.
+    /// Reads at most one row, outside of a transaction.
     async fn read_optional<T>(&self, query: QueryAs<'_, Db, T, Args>) -> Result<Option<T>, Fault>
     where
         T: for<'r> sqlx::FromRow<'r, <Db as sqlx::Database>::Row> + Send + Unpin,
@@ -46,7 +47,7 @@ impl SqlStore {
         Ok(row)
     }
 
-    /// Every row, outside of a transaction.
+    /// Reads every row, outside of a transaction.
     async fn read_all<T>(&self, query: QueryAs<'_, Db, T, Args>) -> Result<Vec<T>, Fault>
     where
         T: for<'r> sqlx::FromRow<'r, <Db as sqlx::Database>::Row> + Send + Unpin,
@@ -57,7 +58,7 @@ impl SqlStore {
         Ok(rows)
     }
 
-    /// Every row, on a connection that no request uses.
+    /// Reads every row, on a connection that no request uses.
     async fn watch_all<T>(&self, query: QueryAs<'_, Db, T, Args>) -> Result<Vec<T>, Fault>
     where
         T: for<'r> sqlx::FromRow<'r, <Db as sqlx::Database>::Row> + Send + Unpin,
@@ -68,7 +69,7 @@ impl SqlStore {
         Ok(rows)
     }
 
-    /// Exactly one row, on a connection that no request uses.
+    /// Reads exactly one row, on a connection that no request uses.
     async fn watch_one<T>(&self, query: QueryAs<'_, Db, T, Args>) -> Result<T, Fault>
     where
         T: for<'r> sqlx::FromRow<'r, <Db as sqlx::Database>::Row> + Send + Unpin,
@@ -79,18 +80,16 @@ impl SqlStore {
         Ok(row)
     }
 
-    /// Exactly one row, outside of a transaction.
+    /// Reads exactly one row, outside of a transaction.
     async fn read_one<T>(&self, query: QueryAs<'_, Db, T, Args>) -> Result<T, Fault>
     where
         T: for<'r> sqlx::FromRow<'r, <Db as sqlx::Database>::Row> + Send + Unpin,
     {
-        self.read_optional(query)
-            .await?
-            .ok_or_else(|| Fault::internal("a row that must be there is not"))
+        self.read_optional(query).await?.ok_or_else(missing_row)
     }
 }
 
-/// What a driver's error is to the services. Its text names no value of a row.
+/// Converts an error of the driver. The text contains no value of a row.
 pub(super) fn fault(error: sqlx::Error) -> Fault {
     match &error {
         sqlx::Error::Io(_)
@@ -99,7 +98,7 @@ pub(super) fn fault(error: sqlx::Error) -> Fault {
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed => Fault::Unavailable(error.to_string()),
         sqlx::Error::Database(inner)
-            if super::may_pass(inner.code().as_deref().unwrap_or_default()) =>
+            if super::is_temporary(inner.code().as_deref().unwrap_or_default()) =>
         {
             Fault::Unavailable(inner.message().to_owned())
         }
@@ -107,7 +106,11 @@ pub(super) fn fault(error: sqlx::Error) -> Fault {
     }
 }
 
-/// What is stored and can't be.
-fn corrupt(what: &str) -> Fault {
-    Fault::Internal(format!("the database holds {what} that this version does not know"))
+/// Returns the fault of a stored value that is not valid, or that a later version has written.
+fn corrupt(value: &str) -> Fault {
+    Fault::Internal(format!("the database contains {value}, which this version does not support"))
+}
+
+fn missing_row() -> Fault {
+    Fault::internal("a query that must return a row returned none")
 }

@@ -1,4 +1,4 @@
-//! What the operators' commands do with accounts.
+//! Accounts, for the operators' commands.
 
 use std::collections::HashSet;
 
@@ -14,8 +14,8 @@ use crate::domain::{
     StoredUser, Timestamp, hash_class,
 };
 
-/// Rows that are erased in one transaction, so that none holds the writer for long.
-const ROWS_AT_ONCE: i64 = 10_000;
+/// The number of rows deleted in one transaction, so that none blocks other writers for long.
+const BATCH: i64 = 10_000;
 
 macro_rules! account_columns {
     () => {
@@ -116,16 +116,16 @@ impl Operators for SqlStore {
         }
         let mut tx = self.pools.write().await?;
         let mut added = insert(&mut tx, users).await?;
-        let left: Vec<Uuid> =
+        let not_added: Vec<Uuid> =
             users.iter().map(|user| user.id).filter(|id| !added.contains(id)).collect();
-        let there = keys_of(&mut tx, &left).await?;
+        let stored = stored_keys(&mut tx, &not_added).await?;
         let mut results = Vec::with_capacity(users.len());
         for user in users {
-            // The first of a repeated id is the one that was added.
+            // If an id occurs more than once, the first user was added.
             results.push(if added.remove(&user.id) {
                 Imported::Added
             } else {
-                why_not(&mut tx, user, &there).await?
+                conflict(&mut tx, user, &stored).await?
             });
         }
         if dry_run {
@@ -157,19 +157,20 @@ impl Operators for SqlStore {
     }
 
     async fn forget_sessions(&self, change: Change) -> Result<u64, Fault> {
-        // First, so that no token is accepted from here on, even if the rest has to be repeated.
+        // First, so that no token is accepted from now on, even if the following steps fail and have
+        // to be repeated.
         let mut tx = self.begin(change).await?;
         let at = tx.at();
         rows::revoke(&mut tx, EVERYONE, at).await?;
         tx.commit().await?;
-        self.erase(
+        self.delete_in_batches(
             "SELECT id FROM verifications WHERE id > $1 ORDER BY id LIMIT 1 OFFSET $2",
             "DELETE FROM verifications WHERE id > $1 AND id <= $2",
         )
         .await?;
-        // A mail of a void code that has had its turn is passed over; what waits for a turn waits
-        // no more.
-        self.erase(
+        // The worker drops an email of a void code that has had its mail slot; the emails that wait
+        // for a slot are deleted here.
+        self.delete_in_batches(
             "SELECT id FROM outbox WHERE id > $1 ORDER BY id LIMIT 1 OFFSET $2",
             "DELETE FROM outbox WHERE id > $1 AND id <= $2 AND turn_at IS NULL",
         )
@@ -177,7 +178,7 @@ impl Operators for SqlStore {
         let mut tx = self.pools.write().await?;
         tx.run(sqlx::query("UPDATE mail_turns SET waiting = 0 WHERE waiting > 0")).await?;
         tx.commit().await?;
-        self.erase(
+        self.delete_in_batches(
             "SELECT id FROM sessions WHERE id > $1 ORDER BY id LIMIT 1 OFFSET $2",
             "DELETE FROM sessions WHERE id > $1 AND id <= $2",
         )
@@ -186,26 +187,30 @@ impl Operators for SqlStore {
 }
 
 impl SqlStore {
-    /// Erases rows by their ids, some in a transaction: `end` finds the id that is so many rows
-    /// further, and `delete` takes what lies between two ids. How many that were.
-    async fn erase(&self, end: &'static str, delete: &'static str) -> Result<u64, Fault> {
-        let (mut erased, mut begin) = (0, Uuid::nil());
+    /// Deletes rows in the order of their ids, a batch per transaction: `end` selects the id that is
+    /// a batch further, and `delete` deletes the rows between two ids. Returns their number.
+    async fn delete_in_batches(
+        &self,
+        end: &'static str,
+        delete: &'static str,
+    ) -> Result<u64, Fault> {
+        let (mut deleted, mut begin) = (0, Uuid::nil());
         loop {
             let end: Option<(Uuid,)> =
-                self.read_optional(sqlx::query_as(end).bind(begin).bind(ROWS_AT_ONCE)).await?;
+                self.read_optional(sqlx::query_as(end).bind(begin).bind(BATCH)).await?;
             let upto = end.map_or(Uuid::max(), |(id,)| id);
             let mut tx = self.pools.write().await?;
-            erased += tx.run(sqlx::query(delete).bind(begin).bind(upto)).await?;
+            deleted += tx.run(sqlx::query(delete).bind(begin).bind(upto)).await?;
             tx.commit().await?;
             if end.is_none() {
-                return Ok(erased);
+                return Ok(deleted);
             }
             begin = upto;
         }
     }
 }
 
-/// Inserts those that can be; their ids.
+/// Inserts the users without a conflict. Returns their ids.
 async fn insert(tx: &mut Tx, users: &[NewUser]) -> Result<HashSet<Uuid>, Fault> {
     let mut query = QueryBuilder::<Db>::new(
         "INSERT INTO users (id, username, username_key, email, email_key, mailbox, password_hash, hash_class, created_at, \
@@ -228,10 +233,11 @@ async fn insert(tx: &mut Tx, users: &[NewUser]) -> Result<HashSet<Uuid>, Fault> 
     Ok(added.into_iter().map(|(id,)| id).collect())
 }
 
-type Keys = (Uuid, String, String);
+/// The id, username key and email key of a stored user.
+type StoredKeys = (Uuid, String, String);
 
-/// Id, name and address of those of these ids that are there, as they are compared.
-async fn keys_of(tx: &mut Tx, ids: &[Uuid]) -> Result<Vec<Keys>, Fault> {
+/// Returns the keys of the users with these ids that are stored, in the order of their ids.
+async fn stored_keys(tx: &mut Tx, ids: &[Uuid]) -> Result<Vec<StoredKeys>, Fault> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
@@ -245,16 +251,16 @@ async fn keys_of(tx: &mut Tx, ids: &[Uuid]) -> Result<Vec<Keys>, Fault> {
     tx.all(query.build_query_as()).await
 }
 
-/// Why a user was not inserted. `there` is in the order of ids.
-async fn why_not(tx: &mut Tx, user: &NewUser, there: &[Keys]) -> Result<Imported, Fault> {
+/// Returns the reason why a user was not inserted. `stored` is in the order of ids.
+async fn conflict(tx: &mut Tx, user: &NewUser, stored: &[StoredKeys]) -> Result<Imported, Fault> {
     let found =
-        there.binary_search_by_key(&user.id, |(id, ..)| *id).ok().and_then(|at| there.get(at));
+        stored.binary_search_by_key(&user.id, |(id, ..)| *id).ok().and_then(|at| stored.get(at));
     if let Some((_, name, address)) = found {
         let same = name == user.username.key() && address == user.email.key();
         return Ok(if same { Imported::AlreadyThere } else { Imported::IdTaken });
     }
-    // Added earlier in this batch, so that it was not looked for.
-    if let Some((_, name, address)) = keys_of(tx, &[user.id]).await?.first() {
+    // A user with the same id was added earlier in this batch, so `stored` does not contain it.
+    if let Some((_, name, address)) = stored_keys(tx, &[user.id]).await?.first() {
         let same = name == user.username.key() && address == user.email.key();
         return Ok(if same { Imported::AlreadyThere } else { Imported::IdTaken });
     }

@@ -102,7 +102,8 @@ async fn due(
     let Some(row) = row else { return Ok(None) };
     let username = row.username.clone().unwrap_or_default();
     let Some(verification_id) = row.verification_id else {
-        let notice = Notice::of_name(&row.letter).ok_or_else(|| corrupt("a kind of notice"))?;
+        let notice =
+            Notice::of_name(&row.letter).ok_or_else(|| corrupt("an unknown kind of notice"))?;
         let mailbox =
             row.recipient.clone().ok_or_else(|| corrupt("a notice without a recipient"))?;
         let recipient = Recipient { mailbox, username };
@@ -280,7 +281,8 @@ fn code_mail(verification: &VerificationRow, generation: i64) -> Result<MailKind
     Ok(MailKind::Code {
         purpose: verification.purpose()?,
         verification_id: verification.id,
-        generation: u32::try_from(generation).map_err(|_| corrupt("a generation"))?,
+        generation: u32::try_from(generation)
+            .map_err(|_| corrupt("an invalid generation of a code"))?,
         kid: verification.kid.clone(),
     })
 }

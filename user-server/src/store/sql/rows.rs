@@ -1,4 +1,4 @@
-//! Rows as they lie in the tables, and what several ports do with them.
+//! Rows of the tables, and statements that several ports share.
 
 use uuid::Uuid;
 
@@ -63,7 +63,8 @@ impl TryFrom<SessionRow> for SessionRecord {
         Ok(Self {
             id: row.id,
             user_id: row.user_id,
-            counter: u32::try_from(row.counter).map_err(|_| corrupt("a session's counter"))?,
+            counter: u32::try_from(row.counter)
+                .map_err(|_| corrupt("an invalid session counter"))?,
             created_at: Timestamp(row.created_at),
             rotated_at: Timestamp(row.rotated_at),
             kid: row.kid,
@@ -93,11 +94,11 @@ pub(super) struct VerificationRow {
 
 impl VerificationRow {
     pub(super) fn purpose(&self) -> Result<Purpose, Fault> {
-        Purpose::of_name(&self.purpose).ok_or_else(|| corrupt("a purpose"))
+        Purpose::of_name(&self.purpose).ok_or_else(|| corrupt("an unknown purpose of a code"))
     }
 
     pub(super) fn generation(&self) -> Result<u32, Fault> {
-        u32::try_from(self.generation).map_err(|_| corrupt("a generation"))
+        u32::try_from(self.generation).map_err(|_| corrupt("an invalid generation of a code"))
     }
 
     pub(super) fn guess(self) -> Result<Guess, Fault> {
@@ -112,8 +113,8 @@ impl VerificationRow {
     }
 }
 
-/// Takes the row of a code that was guessed right, so that nobody else can. `None` where somebody
-/// has, or where a newer code has taken its place.
+/// Spends a code that was guessed correctly: deletes its row, so it can be used only once. Returns
+/// `None` if it was spent concurrently or replaced by a newer code.
 pub(super) async fn spend(tx: &mut Tx, guess: &Guess) -> Result<Option<VerificationRow>, Fault> {
     tx.optional(
         sqlx::query_as(concat!(
@@ -132,7 +133,7 @@ pub(super) async fn void_codes(tx: &mut Tx, user_id: Uuid) -> Result<(), Fault> 
     Ok(())
 }
 
-/// Appends to the revocation log.
+/// Appends an entry to the revocation log.
 pub(super) async fn revoke(tx: &mut Tx, subject: Uuid, now: Timestamp) -> Result<(), Fault> {
     tx.run(
         sqlx::query("INSERT INTO revocations (subject, at) VALUES ($1, $2)")
@@ -143,7 +144,7 @@ pub(super) async fn revoke(tx: &mut Tx, subject: Uuid, now: Timestamp) -> Result
     Ok(())
 }
 
-/// Ends the sessions that a statement deletes and returns the ids of.
+/// Appends deleted sessions to the revocation log, by the ids that the deletion returned.
 pub(super) async fn revoke_all(
     tx: &mut Tx,
     ids: Vec<(Uuid,)>,
@@ -156,24 +157,24 @@ pub(super) async fn revoke_all(
     Ok(EndedSessions { sessions: u32::try_from(subjects.len()).unwrap_or(u32::MAX), subjects })
 }
 
-/// Ends every session of a user but one.
+/// Ends every session of a user except `except`.
 pub(super) async fn end_sessions(
     tx: &mut Tx,
     user_id: Uuid,
-    but: Option<Uuid>,
+    except: Option<Uuid>,
     now: Timestamp,
 ) -> Result<EndedSessions, Fault> {
     let ids = tx
         .all(
             sqlx::query_as("DELETE FROM sessions WHERE user_id = $1 AND id <> $2 RETURNING id")
                 .bind(user_id)
-                .bind(but.unwrap_or(Uuid::nil())),
+                .bind(except.unwrap_or(Uuid::nil())),
         )
         .await?;
     revoke_all(tx, ids, now).await
 }
 
-/// Queues a notice. It waits for no turn.
+/// Queues a notice, which needs no mail slot.
 pub(super) async fn queue_notice(
     tx: &mut Tx,
     notice: Notice,
@@ -196,7 +197,7 @@ pub(super) async fn queue_notice(
     Ok(())
 }
 
-/// Queues the mail of a verification, to wait for its turn.
+/// Queues the email of a verification, which waits for a mail slot.
 pub(super) async fn queue_code(
     tx: &mut Tx,
     verification_id: Uuid,

@@ -1,57 +1,57 @@
-//! A connection in use. One that is dropped in mid-work, by a deadline or a fault, is closed and
-//! not given back: its peer may be silent, and a pool that waited for it would lose the place for
-//! good.
+//! Transactions. If one is dropped before it has ended, because of a deadline or a fault, its
+//! connection is closed and does not return to the pool: the server may never answer on it, and the
+//! pool would wait for it forever.
 
 use sqlx::pool::PoolConnection;
 use sqlx::query::{Query, QueryAs};
 use sqlx::{Database, FromRow, Pool};
 
 use super::super::{Args, Db, GroupMember};
-use super::fault;
+use super::{fault, missing_row};
 use crate::domain::Fault;
 
-/// How many connections that were lost while idle one transaction may find.
-const STALE_TRIES: u32 = 3;
+/// The number of connections lost while idle that are skipped before a transaction fails.
+const MAX_STALE: u32 = 3;
 
-type Row = <Db as Database>::Row;
+type DbRow = <Db as Database>::Row;
 
 /// A transaction, or one statement outside of one.
 pub(in super::super) struct Tx {
-    /// Taken when the work is done and the connection is as it was.
-    work: Option<Work>,
-    /// Whether statements may be kept by name: not behind a pooler that changes the session between
-    /// transactions.
+    /// Taken when the transaction has ended and its connection can be reused.
+    connection: Option<TxConnection>,
+    /// Set if statements may be prepared by name. A pooler may run each transaction in another
+    /// session, so they cannot be behind one.
     named: bool,
-    /// Whether there is a transaction to end.
+    /// Set if there is a transaction to end.
     begun: bool,
 }
 
-/// What it runs on.
-enum Work {
-    /// A connection of its own.
-    Alone(PoolConnection<Db>),
-    /// One that it shares with others, and a commit with them.
-    #[allow(dead_code, reason = "PostgreSQL shares commits by itself")]
-    Shared(GroupMember),
+/// The connection of a transaction.
+enum TxConnection {
+    /// A connection that no other transaction uses.
+    Own(PoolConnection<Db>),
+    /// The connection of a group of writers, which share a commit.
+    #[allow(dead_code, reason = "PostgreSQL groups commits by itself")]
+    Group(GroupMember),
 }
 
 impl Tx {
-    /// A transaction that shares its commit.
-    #[allow(dead_code, reason = "PostgreSQL shares commits by itself")]
-    pub(in super::super) fn shared(member: GroupMember) -> Self {
-        Self { work: Some(Work::Shared(member)), named: true, begun: true }
+    /// Returns a transaction that shares its commit.
+    #[allow(dead_code, reason = "PostgreSQL groups commits by itself")]
+    pub(in super::super) fn in_group(member: GroupMember) -> Self {
+        Self { connection: Some(TxConnection::Group(member)), named: true, begun: true }
     }
 
-    /// The one number that a statement gives.
-    #[allow(dead_code, reason = "SQLite has no clock of its own")]
+    /// Runs a statement that returns one number.
+    #[allow(dead_code, reason = "SQLite uses the clock of this machine")]
     pub(in super::super) async fn number(&mut self, statement: &'static str) -> Result<i64, Fault> {
         let (number,): (i64,) = self.one(sqlx::query_as(statement)).await?;
         Ok(number)
     }
 
-    /// Runs a statement of one parameter for its effect.
-    #[allow(dead_code, reason = "SQLite needs no locks but its one writer")]
-    pub(in super::super) async fn effect<P>(
+    /// Runs a statement with one parameter, and ignores its result.
+    #[allow(dead_code, reason = "SQLite locks no counters")]
+    pub(in super::super) async fn run_with<P>(
         &mut self,
         statement: &'static str,
         parameter: P,
@@ -62,28 +62,26 @@ impl Tx {
         self.run(sqlx::query(statement).bind(parameter)).await.map(drop)
     }
 
-    /// Takes a connection; with `begin`, a transaction on it.
+    /// Takes a connection from the pool, and begins a transaction if `begin` is given.
     pub(in super::super) async fn open(
         pool: &Pool<Db>,
         named: bool,
         begin: Option<&'static str>,
     ) -> Result<Self, Fault> {
-        let mut tries = 0;
+        let mut stale = 0;
         loop {
-            let connection = pool.acquire().await.map_err(fault)?;
-            let mut tx =
-                Self { work: Some(Work::Alone(connection)), named, begun: begin.is_some() };
+            let connection = TxConnection::Own(pool.acquire().await.map_err(fault)?);
+            let mut tx = Self { connection: Some(connection), named, begun: begin.is_some() };
             let Some(begin) = begin else { return Ok(tx) };
             match tx.control(begin).await {
-                // The connection was lost while it lay idle; so may the others be that lay beside
-                // it.
-                Err(Fault::Unavailable(_)) if tries < STALE_TRIES => tries += 1,
+                // The connection was lost while it was idle. Others in the pool may be lost too.
+                Err(Fault::Unavailable(_)) if stale < MAX_STALE => stale += 1,
                 began => return began.map(|()| tx),
             }
         }
     }
 
-    /// Makes what was done last.
+    /// Commits the transaction.
     pub(super) async fn commit(mut self) -> Result<(), Fault> {
         if let Some(member) = self.member() {
             return member.commit().await;
@@ -93,7 +91,7 @@ impl Tx {
         Ok(())
     }
 
-    /// Takes back what was done, and gives `value`.
+    /// Rolls back and returns `value`.
     pub(super) async fn undo<T>(mut self, value: T) -> Result<T, Fault> {
         if let Some(member) = self.member() {
             return member.undo().await.map(|()| value);
@@ -103,7 +101,7 @@ impl Tx {
         Ok(value)
     }
 
-    /// Ends what has only read.
+    /// Ends a transaction, or a single statement, that only read.
     pub(in super::super) async fn finish(self) -> Result<(), Fault> {
         if self.begun {
             return self.commit().await;
@@ -112,67 +110,65 @@ impl Tx {
         Ok(())
     }
 
-    /// Gives the connection back.
+    /// Returns the connection to the pool.
     fn release(mut self) {
-        drop(self.work.take());
+        drop(self.connection.take());
     }
 
     fn member(&mut self) -> Option<GroupMember> {
-        match self.work.take() {
-            Some(Work::Shared(member)) => Some(member),
-            work => {
-                self.work = work;
+        match self.connection.take() {
+            Some(TxConnection::Group(member)) => Some(member),
+            connection => {
+                self.connection = connection;
                 None
             }
         }
     }
 
-    /// At most one row.
+    /// Returns at most one row.
     pub(super) async fn optional<T>(
         &mut self,
         query: QueryAs<'_, Db, T, Args>,
     ) -> Result<Option<T>, Fault>
     where
-        T: for<'r> FromRow<'r, Row> + Send + Unpin,
+        T: for<'r> FromRow<'r, DbRow> + Send + Unpin,
     {
         let query = query.persistent(self.named);
         query.fetch_optional(&mut *self.connection()?).await.map_err(fault)
     }
 
-    /// Exactly one row.
+    /// Returns exactly one row.
     pub(super) async fn one<T>(&mut self, query: QueryAs<'_, Db, T, Args>) -> Result<T, Fault>
     where
-        T: for<'r> FromRow<'r, Row> + Send + Unpin,
+        T: for<'r> FromRow<'r, DbRow> + Send + Unpin,
     {
-        self.optional(query)
-            .await?
-            .ok_or_else(|| Fault::internal("a row that must be there is not"))
+        self.optional(query).await?.ok_or_else(missing_row)
     }
 
-    /// Every row.
+    /// Returns every row.
     pub(super) async fn all<T>(&mut self, query: QueryAs<'_, Db, T, Args>) -> Result<Vec<T>, Fault>
     where
-        T: for<'r> FromRow<'r, Row> + Send + Unpin,
+        T: for<'r> FromRow<'r, DbRow> + Send + Unpin,
     {
         let query = query.persistent(self.named);
         query.fetch_all(&mut *self.connection()?).await.map_err(fault)
     }
 
-    /// No rows; how many were changed.
+    /// Runs a statement. Returns the number of changed rows.
     pub(super) async fn run(&mut self, query: Query<'_, Db, Args>) -> Result<u64, Fault> {
         self.try_run(query)
             .await?
-            .map_err(|Taken| Fault::internal("a unique index was broken where none can be"))
+            .map_err(|Taken| Fault::internal("a unique index was violated unexpectedly"))
     }
 
-    /// The same, where a unique index may refuse.
+    /// The same for a statement that a unique index may reject.
     pub(super) async fn try_run(
         &mut self,
         query: Query<'_, Db, Args>,
     ) -> Result<Result<u64, Taken>, Fault> {
         let query = query.persistent(self.named);
         match query.execute(&mut *self.connection()?).await {
-            Ok(done) => Ok(Ok(done.rows_affected())),
+            Ok(result) => Ok(Ok(result.rows_affected())),
             Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Ok(Err(Taken)),
             Err(error) => Err(fault(error)),
         }
@@ -183,22 +179,22 @@ impl Tx {
     }
 
     fn connection(&mut self) -> Result<&mut <Db as Database>::Connection, Fault> {
-        match &mut self.work {
-            Some(Work::Alone(connection)) => Ok(connection),
-            Some(Work::Shared(member)) => member.connection(),
-            None => Err(Fault::internal("a connection was used after it was given back")),
+        match &mut self.connection {
+            Some(TxConnection::Own(connection)) => Ok(connection),
+            Some(TxConnection::Group(member)) => member.connection(),
+            None => Err(Fault::internal("a connection was used after its release")),
         }
     }
 }
 
 impl Drop for Tx {
     fn drop(&mut self) {
-        if let Some(Work::Alone(connection)) = self.work.take() {
+        if let Some(TxConnection::Own(connection)) = self.connection.take() {
             drop(connection.detach());
         }
     }
 }
 
-/// Somebody has it: a unique index refused.
+/// A violation of a unique index: another row has the value.
 #[derive(Debug)]
 pub(super) struct Taken;

@@ -1,5 +1,5 @@
-//! A copy of the database in one file, made while it is used, and what stands beside the rows in
-//! it: the secret, where the data folder has one. Whoever has such a file has both.
+//! Backups: the database in one file, made while the server runs. If the data directory contains
+//! the secret, the backup contains it too, so the file must be protected like both.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -7,19 +7,18 @@ use std::path::{Path, PathBuf};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
-use super::{SqliteStore, keep_private, options, sql};
+use super::{SqliteStore, make_private, options, sql};
 use crate::domain::{Fault, Timestamp};
 
-/// Why there is no copy, or why it can't be used.
+/// Failure to make or restore a backup.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
-    /// A file can't be made, read or moved.
+    /// A file cannot be created, read or renamed.
     #[error("{0}: {1}")]
     File(PathBuf, std::io::Error),
-    /// It is no copy that `user-server backup` made, or it was damaged since.
-    #[error("{0} is no backup that can be used: {1}")]
+    /// The file was not made by `user-server backup`, or is damaged.
+    #[error("{0} is not a usable backup: {1}")]
     Unusable(PathBuf, String),
-    /// The database.
     #[error(transparent)]
     Database(#[from] Fault),
 }
@@ -30,16 +29,15 @@ impl From<sqlx::Error> for BackupError {
     }
 }
 
-/// What marks a file as a copy.
-const MARK: &str = "CREATE TABLE backup (made_at INTEGER NOT NULL, secret BLOB) STRICT";
+/// The table that marks a file as a backup.
+const MARKER_TABLE: &str = "CREATE TABLE backup (made_at INTEGER NOT NULL, secret BLOB) STRICT";
 
 impl SqliteStore {
-    /// Copies the database at `from` to the file `to`, which must not be there, while others may
-    /// use it. The file is there when it is whole, proved and on the disk, and before that it is
-    /// not.
+    /// Copies the database at `from`, which may be in use, to the new file `to`. The file appears
+    /// only when it is complete, verified and on the disk.
     ///
     /// # Errors
-    /// What stood in the way.
+    /// Fails if `to` exists or cannot be written, or if the copy does not pass the verification.
     pub async fn back_up(
         from: &Path,
         to: &Path,
@@ -49,15 +47,15 @@ impl SqliteStore {
         let part = to.with_added_extension("part");
         let at = |error| BackupError::File(part.clone(), error);
         if to.try_exists().map_err(|error| BackupError::File(to.to_owned(), error))? {
-            let there = std::io::Error::other("it is there already; name another file");
-            return Err(BackupError::File(to.to_owned(), there));
+            let exists = std::io::Error::other("the file exists; choose another name");
+            return Err(BackupError::File(to.to_owned(), exists));
         }
         match std::fs::remove_file(&part) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(at(error)),
             _ => {}
         }
-        // Made first, so that it is private from its first byte.
-        keep_private(&part).map_err(at)?;
+        // Created first, so that it is private from its first byte.
+        make_private(&part).map_err(at)?;
         let mut source = options(from).connect().await?;
         let copied = sqlx::query("VACUUM INTO $1")
             .bind(part.to_string_lossy().into_owned())
@@ -65,22 +63,22 @@ impl SqliteStore {
             .await;
         source.close().await?;
         copied?;
-        let mut copy = of_one_file(&part).connect().await?;
-        sqlx::query(MARK).execute(&mut copy).await?;
-        let mark = sqlx::query("INSERT INTO backup (made_at, secret) VALUES ($1, $2)")
+        let mut copy = single_file(&part).connect().await?;
+        sqlx::query(MARKER_TABLE).execute(&mut copy).await?;
+        let marker = sqlx::query("INSERT INTO backup (made_at, secret) VALUES ($1, $2)")
             .bind(now.0)
             .bind(secret);
-        mark.execute(&mut copy).await?;
-        prove(&mut copy, &part).await?;
+        marker.execute(&mut copy).await?;
+        verify(&mut copy, &part).await?;
         copy.close().await?;
         move_into_place(&part, to)
     }
 
-    /// Writes a copy's database to the file `to`, which is there when it is whole; the secret that
-    /// lay in it.
+    /// Writes the database of the backup `copy` to the file `to`, which appears only when it is
+    /// complete. Returns the secret that the backup contains, if any.
     ///
     /// # Errors
-    /// What stood in the way; `to` is as it was then.
+    /// Fails if the backup is not usable or a file cannot be written; `to` is unchanged then.
     pub async fn unpack(copy: &Path, to: &Path) -> Result<Option<Vec<u8>>, BackupError> {
         let part = to.with_added_extension("part");
         let at = |error| BackupError::File(part.clone(), error);
@@ -90,21 +88,24 @@ impl SqliteStore {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(at(error)),
             _ => {}
         }
-        keep_private(&part).map_err(at)?;
+        make_private(&part).map_err(at)?;
         let mut target = File::options().write(true).open(&part).map_err(at)?;
         std::io::copy(&mut source, &mut target).map_err(at)?;
         drop(target);
-        let mut database = of_one_file(&part).connect().await?;
-        prove(&mut database, copy).await?;
+        let mut database = single_file(&part).connect().await?;
+        verify(&mut database, copy).await?;
         let newest = "SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations WHERE success";
         let (schema,): (i64,) = sqlx::query_as(newest).fetch_one(&mut database).await?;
         if schema > Self::newest_schema() {
-            let why = format!("its schema is {schema}, of a later version than this one");
+            let newest = Self::newest_schema();
+            let why = format!(
+                "it has schema version {schema}, but this program knows only up to {newest}"
+            );
             return Err(BackupError::Unusable(copy.to_owned(), why));
         }
         let (secret,): (Option<Vec<u8>>,) =
             sqlx::query_as("SELECT secret FROM backup").fetch_one(&mut database).await?;
-        // Zeroes take the place of the secret, which has a file of its own from now on.
+        // The secret is moved to its file; `secure_delete` overwrites it here.
         sqlx::query("DROP TABLE backup").execute(&mut database).await?;
         database.close().await?;
         move_into_place(&part, to)?;
@@ -112,38 +113,38 @@ impl SqliteStore {
     }
 }
 
-/// A database that nobody else has open, without companions.
-fn of_one_file(path: &Path) -> SqliteConnectOptions {
+/// Returns the options of a database that no other process uses, without a write-ahead log.
+fn single_file(path: &Path) -> SqliteConnectOptions {
     options(path).journal_mode(SqliteJournalMode::Delete)
 }
 
-/// Reads every page, every index and every reference.
-async fn prove(database: &mut SqliteConnection, named: &Path) -> Result<(), BackupError> {
-    let unusable = |why: String| BackupError::Unusable(named.to_owned(), why);
-    let wrong: (String,) = sqlx::query_as("PRAGMA integrity_check(1)")
+/// Checks that every page, index and reference is intact, and that the file is a backup.
+async fn verify(database: &mut SqliteConnection, path: &Path) -> Result<(), BackupError> {
+    let unusable = |why: String| BackupError::Unusable(path.to_owned(), why);
+    let (result,): (String,) = sqlx::query_as("PRAGMA integrity_check(1)")
         .fetch_one(&mut *database)
         .await
         .map_err(|error| unusable(error.to_string()))?;
-    if wrong.0 != "ok" {
-        return Err(unusable(wrong.0));
+    if result != "ok" {
+        return Err(unusable(result));
     }
-    let marks: (i64,) = sqlx::query_as(
+    let (tables,): (i64,) = sqlx::query_as(
         "SELECT COUNT(*) FROM sqlite_schema WHERE name IN ('backup', 'users', 'sessions')",
     )
     .fetch_one(&mut *database)
     .await?;
-    if marks.0 != 3 {
+    if tables != 3 {
         return Err(unusable("it was not made by `user-server backup`".to_owned()));
     }
     let dangling = sqlx::query("PRAGMA foreign_key_check").fetch_optional(&mut *database).await?;
     if dangling.is_some() {
-        Err(unusable("a row belongs to a user that is not there".to_owned()))
+        Err(unusable("a row refers to a user that does not exist".to_owned()))
     } else {
         Ok(())
     }
 }
 
-/// Gives a whole file its name, and returns when both are on the disk.
+/// Renames a complete file, and returns when its content and its name are on the disk.
 fn move_into_place(part: &Path, to: &Path) -> Result<(), BackupError> {
     let at = |error| BackupError::File(to.to_owned(), error);
     File::open(part).and_then(|file| file.sync_all()).map_err(at)?;

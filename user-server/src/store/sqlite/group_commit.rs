@@ -1,9 +1,9 @@
-//! Writers that wait for each other share one commit, and so one write to the disk.
+//! Group commit: concurrent writers share one commit, and so one write to the disk.
 //!
-//! SQLite has one writer at a time, and of a short transaction the commit is the slow part. So who
-//! finds others waiting leaves its transaction open for them. Each works within a savepoint of its
-//! own, and all are answered when the one commit is on the disk. What a member takes back, or
-//! leaves half done, goes without the others.
+//! SQLite has one writer at a time, and the commit is the slow part of a short transaction. So a
+//! member that finds other writers waiting leaves its transaction open for them. Each member runs
+//! within a savepoint, and all of them return when the one commit is on the disk. A member that
+//! rolls back, or is dropped before it has finished, does not affect the others.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,257 +14,264 @@ use tokio::sync::{Mutex, OwnedMutexGuard, oneshot};
 use super::{ACQUIRE_TIMEOUT, sql};
 use crate::domain::{Fault, PoolUse};
 
-/// The most members of a group, so that the first does not wait for long.
-const MOST: usize = 32;
+/// The largest number of members of a group, so that the first does not wait for long.
+const MAX_MEMBERS: usize = 32;
 
-/// Those who write, one at a time.
+/// The writers of a database, of which one runs at a time.
 #[derive(Clone)]
 pub(super) struct Writers {
     pool: SqlitePool,
-    /// Given in the order of asking.
-    turn: Arc<Mutex<WriterState>>,
-    /// How many wait for it.
+    /// The writer lock, which is fair: it is granted in the order of the requests.
+    state: Arc<Mutex<WriterState>>,
+    /// The number of writers that wait for the lock.
     waiting: Arc<AtomicUsize>,
 }
 
-/// What goes from writer to writer.
+/// The state of the open transaction, which each writer leaves to the next.
 #[derive(Default)]
 struct WriterState {
-    /// Not of the pool, which would want it back in a runtime.
+    /// Detached from the pool, which would need a runtime to take it back.
     connection: Option<SqliteConnection>,
-    /// Whether a transaction is open. Between turns, one is only where somebody waits for its end.
-    open: bool,
-    /// Those who are done, and wait for the commit.
-    done: Vec<oneshot::Sender<Result<(), Fault>>>,
-    /// Whether the member whose turn it is has begun, and what it does may not stay; within a
-    /// savepoint, where others are done.
-    at_work: bool,
+    /// Set while a transaction is open. After its writer has released the lock, a transaction stays
+    /// open only if members wait for its commit.
+    in_transaction: bool,
+    /// The finished members, which wait for the commit.
+    finished: Vec<oneshot::Sender<Result<(), Fault>>>,
+    /// Set while the current member has changes that must not be committed yet. They are within a
+    /// savepoint if there are finished members.
+    unfinished: bool,
 }
 
-/// A writer in its turn. Dropped in mid-work, it has done nothing.
+/// A writer that holds the lock. Dropping it rolls back what it did.
 pub(super) struct GroupMember {
     writers: Writers,
-    turn: Option<OwnedMutexGuard<WriterState>>,
+    guard: Option<OwnedMutexGuard<WriterState>>,
 }
 
-/// Somebody waits, until this is dropped.
-struct Waiting<'a>(&'a AtomicUsize);
+/// Counts a waiting writer until it is dropped.
+struct WaitCount<'a>(&'a AtomicUsize);
 
 impl Writers {
-    /// `pool` opens their one connection.
+    /// Creates the writers. Their one connection is opened by `pool`.
     pub(super) fn new(pool: SqlitePool) -> Self {
-        Self { pool, turn: Arc::default(), waiting: Arc::default() }
+        Self { pool, state: Arc::default(), waiting: Arc::default() }
     }
 
-    /// Waits for a turn, and begins a transaction or joins the one that is open.
+    /// Waits for the writer lock, then begins a transaction or joins the one that is open.
     pub(super) async fn member(&self) -> Result<GroupMember, Fault> {
-        let turn = {
-            let _waiting = Waiting::at(&self.waiting);
-            let turn = tokio::time::timeout(ACQUIRE_TIMEOUT, self.turn.clone().lock_owned()).await;
-            turn.map_err(|_| Fault::Unavailable("no turn at writing in time".to_owned()))?
+        let guard = {
+            let _waiting = WaitCount::increment(&self.waiting);
+            let lock = self.state.clone().lock_owned();
+            tokio::time::timeout(ACQUIRE_TIMEOUT, lock).await.map_err(|_| {
+                Fault::Unavailable(format!(
+                    "the database's writer lock was not available within {ACQUIRE_TIMEOUT:?}"
+                ))
+            })?
         };
-        let mut member = GroupMember { writers: self.clone(), turn: Some(turn) };
-        member.turn()?.begin(&self.pool).await?;
+        let mut member = GroupMember { writers: self.clone(), guard: Some(guard) };
+        member.state()?.begin(&self.pool).await?;
         Ok(member)
     }
 
-    pub(super) fn used(&self) -> PoolUse {
-        PoolUse { name: "writer", open: 1, idle: u32::from(self.turn.try_lock().is_ok()), max: 1 }
+    pub(super) fn usage(&self) -> PoolUse {
+        PoolUse { name: "writer", open: 1, idle: u32::from(self.state.try_lock().is_ok()), max: 1 }
     }
 
-    /// Closes the connection when all before have had their turn. When this returns, its files are
-    /// at rest: the log is in the database.
+    /// Waits for the writers that came before, commits, and closes the connection. Afterwards the
+    /// database file contains everything, and the write-ahead log is empty.
     pub(super) async fn close(&self) {
-        let mut turn = self.turn.lock().await;
-        turn.close().await;
-        if let Some(connection) = turn.connection.take()
+        let mut state = self.state.lock().await;
+        state.commit_group().await;
+        if let Some(connection) = state.connection.take()
             && let Err(error) = connection.close().await
         {
-            tracing::warn!(%error, "the database was not closed in order");
+            tracing::warn!(%error, "the database could not be closed cleanly");
         }
         self.pool.close().await;
     }
 }
 
-impl<'a> Waiting<'a> {
-    fn at(count: &'a AtomicUsize) -> Self {
+impl<'a> WaitCount<'a> {
+    fn increment(count: &'a AtomicUsize) -> Self {
         count.fetch_add(1, Ordering::Relaxed);
         Self(count)
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for WaitCount<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 impl GroupMember {
-    /// What it runs its statements on.
+    /// Returns the connection that the member runs its statements on.
     pub(super) fn connection(&mut self) -> Result<&mut SqliteConnection, Fault> {
-        self.turn()?.connection.as_mut().ok_or_else(gone)
+        self.state()?.connection.as_mut().ok_or_else(lock_released)
     }
 
-    /// Makes what it did last: when this returns, it is on the disk.
+    /// Commits the member's changes. They are on the disk when this returns.
     pub(super) async fn commit(mut self) -> Result<(), Fault> {
         let others_wait = self.writers.waiting.load(Ordering::Relaxed) > 0;
-        let turn = self.turn()?;
-        if turn.done.is_empty() && !others_wait {
-            return turn.end("COMMIT").await;
+        let state = self.state()?;
+        if state.finished.is_empty() && !others_wait {
+            return state.end_transaction("COMMIT").await;
         }
-        turn.keep().await?;
-        self.part().await
+        state.retain_changes().await?;
+        self.await_group_commit().await
     }
 
-    /// Takes back what it did. What it saw may be of those before it, so it waits with them until
-    /// that lasts.
+    /// Rolls back the member's changes. It may have read changes of earlier members, so it waits
+    /// with them until these are durable.
     pub(super) async fn undo(mut self) -> Result<(), Fault> {
-        let turn = self.turn()?;
-        if turn.done.is_empty() {
-            return turn.end("ROLLBACK").await;
+        let state = self.state()?;
+        if state.finished.is_empty() {
+            return state.end_transaction("ROLLBACK").await;
         }
-        turn.take_back().await?;
-        self.part().await
+        state.roll_back().await?;
+        self.await_group_commit().await
     }
 
-    /// Gives the turn to the next, and waits for the commit.
-    async fn part(mut self) -> Result<(), Fault> {
-        let mut turn = self.turn.take().ok_or_else(gone)?;
-        let (tell, told) = oneshot::channel();
-        turn.done.push(tell);
-        if turn.done.len() == 1 {
-            // Its turn comes after all who wait now, and ends the group whatever becomes of them.
-            let turns = self.writers.turn.clone();
-            tokio::spawn(async move { turns.lock().await.close().await });
+    /// Releases the lock to the next writer and waits for the commit of the group.
+    async fn await_group_commit(mut self) -> Result<(), Fault> {
+        let mut state = self.guard.take().ok_or_else(lock_released)?;
+        let (sender, receiver) = oneshot::channel();
+        state.finished.push(sender);
+        if state.finished.len() == 1 {
+            // Since the lock is fair, this runs after every writer that waits now, and ends the
+            // group even if they are all dropped.
+            let writers = self.writers.state.clone();
+            tokio::spawn(async move { writers.lock().await.commit_group().await });
         }
-        if turn.done.len() < MOST {
-            drop(turn);
+        if state.finished.len() < MAX_MEMBERS {
+            drop(state);
         } else {
-            tokio::spawn(async move { turn.close().await });
+            tokio::spawn(async move { state.commit_group().await });
         }
-        told.await.unwrap_or_else(|_| {
-            Err(Fault::Unavailable("the commit that it shared was given up".to_owned()))
+        receiver.await.unwrap_or_else(|_| {
+            Err(Fault::Unavailable("the shared commit was abandoned".to_owned()))
         })
     }
 
-    fn turn(&mut self) -> Result<&mut WriterState, Fault> {
-        self.turn.as_deref_mut().ok_or_else(gone)
+    fn state(&mut self) -> Result<&mut WriterState, Fault> {
+        self.guard.as_deref_mut().ok_or_else(lock_released)
     }
 }
 
 impl Drop for GroupMember {
     fn drop(&mut self) {
-        // A statement may be under way: closing the connection takes all back. Where others are
-        // done, whoever is next takes back what this one has left.
-        if let Some(turn) = self.turn.as_deref_mut()
-            && turn.open
-            && turn.done.is_empty()
+        // A statement may still be running. Closing the connection rolls everything back, so it is
+        // possible only if no member waits for the commit; otherwise the next writer rolls back
+        // what this one left unfinished.
+        if let Some(state) = self.guard.as_deref_mut()
+            && state.in_transaction
+            && state.finished.is_empty()
         {
-            turn.discard();
+            state.disconnect();
         }
     }
 }
 
 impl WriterState {
     async fn begin(&mut self, pool: &SqlitePool) -> Result<(), Fault> {
-        if let Err(fault) = self.mend().await {
-            self.fail(&fault);
+        if let Err(fault) = self.roll_back_unfinished().await {
+            self.fail_group(&fault);
         }
-        if self.open {
-            // Not yet at work: should it be given up here, then it is not known whether there is a
-            // savepoint to go back to.
+        if self.in_transaction {
+            // `unfinished` is set only afterwards: if this is cancelled, it is unknown whether the
+            // savepoint exists and could be rolled back to.
             self.control("SAVEPOINT member").await?;
         } else {
             if self.connection.is_none() {
                 self.connection = Some(pool.acquire().await.map_err(sql::fault)?.detach());
             }
-            self.open = true;
-            // It takes the write lock at once: who upgraded later could fail at the upgrade.
+            self.in_transaction = true;
+            // Takes SQLite's write lock now, since upgrading a read lock later could fail.
             self.control("BEGIN IMMEDIATE").await?;
         }
-        self.at_work = true;
+        self.unfinished = true;
         Ok(())
     }
 
-    /// Ends the transaction of a member that is alone in it.
-    async fn end(&mut self, how: &'static str) -> Result<(), Fault> {
-        self.control(how).await?;
-        (self.open, self.at_work) = (false, false);
+    /// Ends the transaction of a member that shares it with no other.
+    async fn end_transaction(&mut self, statement: &'static str) -> Result<(), Fault> {
+        self.control(statement).await?;
+        (self.in_transaction, self.unfinished) = (false, false);
         Ok(())
     }
 
-    /// Leaves what a member did to the commit of all.
-    async fn keep(&mut self) -> Result<(), Fault> {
-        // At once: a member that gives up in the next statement leaves it to chance, and with its
-        // savepoint gone an older one would be gone back to.
-        self.at_work = false;
-        if !self.done.is_empty() {
+    /// Leaves the changes of a member to the commit of the group.
+    async fn retain_changes(&mut self) -> Result<(), Fault> {
+        // Cleared first: if the member is cancelled during RELEASE, its savepoint may be gone, and
+        // rolling back would go to an older savepoint.
+        self.unfinished = false;
+        if !self.finished.is_empty() {
             let released = self.control("RELEASE member").await;
             if released.is_err() {
-                self.at_work = true;
+                self.unfinished = true;
             }
             return released;
         }
         Ok(())
     }
 
-    /// Takes back what a member did. The savepoint stays until the commit; the next lies within it.
-    async fn take_back(&mut self) -> Result<(), Fault> {
+    /// Rolls back the changes of a member. Its savepoint stays open until the commit, and the
+    /// savepoint of the next member is nested in it.
+    async fn roll_back(&mut self) -> Result<(), Fault> {
         self.control("ROLLBACK TO member").await?;
-        self.at_work = false;
+        self.unfinished = false;
         Ok(())
     }
 
-    /// Takes back what a member has left half done. That fails where SQLite has taken back the
-    /// whole transaction.
-    async fn mend(&mut self) -> Result<(), Fault> {
-        if self.open && self.at_work {
-            self.take_back().await?;
+    /// Rolls back what a dropped member left unfinished. Fails if SQLite has rolled back the whole
+    /// transaction.
+    async fn roll_back_unfinished(&mut self) -> Result<(), Fault> {
+        if self.in_transaction && self.unfinished {
+            self.roll_back().await?;
         }
         Ok(())
     }
 
-    /// Commits for all who are done, if there are any, and tells them.
-    async fn close(&mut self) {
-        if !self.open {
+    /// Commits the open transaction, if any, and reports the result to its members.
+    async fn commit_group(&mut self) {
+        if !self.in_transaction {
             return;
         }
-        let mended = self.mend().await;
-        let ended = match mended {
-            Ok(()) => self.end("COMMIT").await,
+        let committed = match self.roll_back_unfinished().await {
+            Ok(()) => self.end_transaction("COMMIT").await,
             fault => fault,
         };
-        match ended {
-            Ok(()) => self.tell(|| Ok(())),
-            Err(fault) => self.fail(&fault),
+        match committed {
+            Ok(()) => self.report(|| Ok(())),
+            Err(fault) => self.fail_group(&fault),
         }
     }
 
-    /// Tells all that nothing of theirs was done.
-    fn fail(&mut self, fault: &Fault) {
-        self.discard();
-        self.tell(|| Err(Fault::Unavailable(format!("the commit that it shared failed: {fault}"))));
+    /// Rolls everything back, and reports to the members that nothing was committed.
+    fn fail_group(&mut self, fault: &Fault) {
+        self.disconnect();
+        self.report(|| Err(Fault::Unavailable(format!("the shared commit failed: {fault}"))));
     }
 
-    fn tell(&mut self, what: impl Fn() -> Result<(), Fault>) {
-        for member in self.done.drain(..) {
-            // Whoever has gone needs no answer.
-            let _ = member.send(what());
+    fn report(&mut self, result: impl Fn() -> Result<(), Fault>) {
+        for member in self.finished.drain(..) {
+            // Fails if the member was dropped, which needs no report.
+            let _ = member.send(result());
         }
     }
 
-    /// Closes the connection, which takes back what is not committed.
-    fn discard(&mut self) {
+    /// Closes the connection, which rolls back the open transaction.
+    fn disconnect(&mut self) {
         drop(self.connection.take());
-        (self.open, self.at_work) = (false, false);
+        (self.in_transaction, self.unfinished) = (false, false);
     }
 
     async fn control(&mut self, statement: &'static str) -> Result<(), Fault> {
-        let connection = self.connection.as_mut().ok_or_else(gone)?;
+        let connection = self.connection.as_mut().ok_or_else(lock_released)?;
         sqlx::raw_sql(statement).execute(connection).await.map(drop).map_err(sql::fault)
     }
 }
 
-fn gone() -> Fault {
-    Fault::internal("a turn at writing was used after it was given back")
+fn lock_released() -> Fault {
+    Fault::internal("the writer lock was used after its release")
 }

@@ -51,8 +51,10 @@ async fn a_table_of_the_usual_shape_is_taken_over() {
     let shown = crate::support::run_in(process.location(), &["user", "show", "eve"], &[]).output;
     assert!(shown.contains("since 2024-01-01T00:00:00Z"), "{shown}");
 
-    for (table, says) in [("nowhere", "no table nowhere"), ("users; DROP TABLE users", "no table")]
-    {
+    for (table, says) in [
+        ("nowhere", "the table nowhere does not exist"),
+        ("users; DROP TABLE users", "does not exist"),
+    ] {
         let said =
             import(process.location(), &[from.as_slice(), &["--table", table]].concat(), &[]);
         assert!(said.code == Some(2) && said.error.contains(says), "{said:?}");

@@ -20,7 +20,7 @@ async fn without_a_key_nothing_is_begun() {
     let (bob, code) = server.registered_code(&client, "bob", "bob@example.org").await;
     let (home, data) =
         (server.folder.path().to_owned(), server.folder.path().to_str().unwrap().to_owned());
-    let store = SqliteStore::look_at(&home.join("users.db"));
+    let store = SqliteStore::open_read_only(&home.join("users.db"));
     sealed(&server).await;
     let command = [settings[0], ("DATA_DIR", &data)];
     let said =

@@ -1,18 +1,18 @@
-//! What has to hold of the traces that changes leave: the audit and its chain, keys, and
-//! idempotency keys. Who has an idempotency key and its request can have the reply again, so none
-//! is shown.
+//! Invariants of the records that changes leave behind: the audit log and its chain, retired keys,
+//! and idempotency keys. Idempotency keys are not reported, since a client that knows one and its
+//! request can obtain the reply.
 
 use super::{DAY, HOUR, SLACK, Statement};
 use crate::domain::Timestamp;
 
-/// The longest that a request may take, in milliseconds: how long a claim may last.
-const PATIENCE: i64 = 30_000;
+/// The longest time that a request may take, and so the longest claim, in milliseconds.
+const MAX_CLAIM: i64 = 30_000;
 
 pub(super) fn statements(now: Timestamp) -> Vec<Statement> {
     let soon = now.0.saturating_add(SLACK);
     vec![
         (
-            "audit: each row is sealed whole or not at all",
+            "audit: each entry is sealed completely or not at all",
             "SELECT id FROM audit WHERE (seq IS NULL) <> (hash IS NULL) OR (seq IS NULL) <> (kid IS NULL)
                  OR (seq IS NULL) <> (mac IS NULL) OR (seq IS NULL AND commitment IS NOT NULL) LIMIT $1",
             vec![],
@@ -31,7 +31,7 @@ pub(super) fn statements(now: Timestamp) -> Vec<Statement> {
             vec![],
         ),
         (
-            "audit: the end of the chain is its last row",
+            "audit: the end of the chain is its last entry",
             "SELECT (SELECT id FROM audit WHERE audit.seq = audit_chain.seq) FROM audit_chain
              WHERE seq <> COALESCE((SELECT MAX(seq) FROM audit WHERE seq IS NOT NULL), anchor_seq)
                  OR hash <> COALESCE((SELECT hash FROM audit WHERE audit.seq = audit_chain.seq), anchor_hash)
@@ -39,24 +39,23 @@ pub(super) fn statements(now: Timestamp) -> Vec<Statement> {
             vec![],
         ),
         (
-            // Rows are sealed in the order of their times, but for those whose transactions end
-            // late.
-            "audit: none is left out of the chain",
+            // Entries are sealed in the order of their times, except those that were committed late.
+            "audit: no entry is missing from the chain",
             "SELECT id FROM audit WHERE seq IS NULL AND at < $1 + (
                  SELECT newest.at FROM audit AS newest WHERE newest.seq = (SELECT seq FROM audit_chain)
              ) LIMIT $2",
             vec![-HOUR],
         ),
         (
-            // That every node knows it takes a second.
-            "keys: nothing was made under one after it was retired",
+            // All nodes learn of a retired key within a second.
+            "keys: none was used after it was retired",
             "SELECT made.id FROM (SELECT id, kid, rotated_at AS at FROM sessions
                                   UNION ALL SELECT id, kid, created_at AS at FROM verifications) AS made
              JOIN retired_keys ON retired_keys.kid = made.kid WHERE made.at > retired_keys.retired_at + $1 LIMIT $2",
             vec![SLACK],
         ),
         (
-            "requests: each that was done has what its reply is made of",
+            "requests: each completed one has the outcome for its reply",
             "SELECT (SELECT id FROM users WHERE 1 = 0) FROM idempotency_keys
              WHERE LENGTH(request) <> 32 OR (done_at IS NOT NULL AND (
                  (user_id IS NULL AND verification_id IS NULL) OR number NOT BETWEEN 0 AND 4294967295
@@ -66,12 +65,12 @@ pub(super) fn statements(now: Timestamp) -> Vec<Statement> {
             vec![],
         ),
         (
-            "requests: none is kept for longer than a day, or claimed for longer than one may take",
+            "requests: none is stored for longer than a day, or claimed for longer than a request may take",
             "SELECT (SELECT id FROM users WHERE 1 = 0) FROM idempotency_keys
              WHERE expires_at > done_at + $1 OR expires_at > $2 OR (done_at IS NULL AND expires_at > $3) LIMIT $4",
-            vec![DAY, soon.saturating_add(DAY), soon.saturating_add(PATIENCE)],
+            vec![DAY, soon.saturating_add(DAY), soon.saturating_add(MAX_CLAIM)],
         ),
-        ("times: no row of the audit is of the future", "SELECT id FROM audit WHERE at > $1 LIMIT $2", vec![soon]),
+        ("times: no audit entry is from the future", "SELECT id FROM audit WHERE at > $1 LIMIT $2", vec![soon]),
         (
             "times: no key was retired in the future",
             "SELECT (SELECT id FROM users WHERE 1 = 0) FROM retired_keys WHERE retired_at > $1 LIMIT $2",
