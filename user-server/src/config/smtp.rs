@@ -1,6 +1,6 @@
 //! The server that mails go to, as the environment names it.
 
-use crate::mail::{Authorities, Sender, SmtpServer, TlsMode};
+use crate::mail::{Sender, SmtpAuthorities, SmtpServer, TlsMode};
 
 use super::vars::Reader;
 
@@ -114,7 +114,7 @@ fn check_sender(vars: &mut Reader<'_>) {
     }
 }
 
-fn authorities(vars: &mut Reader<'_>, path: &str, mode: TlsMode) -> Option<Authorities> {
+fn authorities(vars: &mut Reader<'_>, path: &str, mode: TlsMode) -> Option<SmtpAuthorities> {
     if mode == TlsMode::None {
         let wrong = "no certificate is looked at with SMTP_TLS=none".to_owned();
         vars.fault("SMTP_CA", wrong, "Unset one of them.".to_owned());
@@ -122,7 +122,7 @@ fn authorities(vars: &mut Reader<'_>, path: &str, mode: TlsMode) -> Option<Autho
     }
     let read = std::fs::read(path)
         .map_err(|error| error.to_string())
-        .and_then(|pem| Authorities::parse(&pem));
+        .and_then(|pem| SmtpAuthorities::parse(&pem));
     match read {
         Ok(authorities) => Some(authorities),
         Err(error) => {
