@@ -1,4 +1,4 @@
-//! Execution of a change under an idempotency key: once, however often it is requested.
+//! Execution of a change under an idempotency key: only once, however often it is requested.
 
 use bytes::BytesMut;
 use user_proto::limits::MAX_FRAME;
@@ -36,7 +36,7 @@ pub(super) async fn execute(
     }
 }
 
-/// The stored outcome of a completed request, from which its reply is made again.
+/// The stored outcome of a completed request, from which its reply is rebuilt.
 #[derive(Clone, Copy)]
 pub(super) struct Replay<'a> {
     pub(super) outcome: &'a RecordedOutcome,
@@ -52,7 +52,7 @@ impl Replay<'_> {
         Ok(services.users.code_sent(id))
     }
 
-    /// Returns the same tokens for the recorded session, unless it has ended since.
+    /// Returns the tokens of the recorded session again, unless it has ended since.
     pub(super) async fn token_pair(self, services: &Services) -> UseCaseResult<TokenPair> {
         let session = self.outcome.session.as_ref().ok_or_else(missing)?;
         let key = Uuid::from_bytes(self.key.0);
@@ -74,7 +74,7 @@ struct RequestContent(BytesMut);
 
 impl RequestContent {
     fn of(request: &Request<'_>) -> Result<Self, Fault> {
-        // Allocated at its largest size, so that it never moves and leaves a copy behind.
+        // Allocated at the largest size, so that it is never reallocated and leaves no copy behind.
         let mut content = Self(BytesMut::with_capacity(MAX_FRAME));
         request.encode(0, &Common::default(), &mut content.0).map_err(Fault::internal)?;
         Ok(content)
