@@ -105,7 +105,7 @@ fn an_untrusted_server_is_reported() {
     // One side uses TLS, the other does not.
     let plain = cli.run(&["ping"]).failed(1);
     assert!(
-        plain.stderr.contains("this port speaks TLS 1.3")
+        plain.stderr.contains("this port requires TLS 1.3")
             && plain.stderr.contains("hint: The server requires TLS")
     );
     let without_tls = LiveServer::start();

@@ -1,5 +1,5 @@
-//! The cache of one process: bounded, and gone with it. It is for the embedded database, which has
-//! one process; where several nodes share a database, it would show a change of another node late.
+//! A bounded cache in the memory of one process. It is for the embedded database, which one process
+//! uses. If several nodes shared a database, it would not notice the changes of other nodes.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -12,59 +12,59 @@ use super::LEASE;
 use crate::domain::{CacheLookup, Leases, Profile, RecordCache, Timestamp, Wakeups};
 use crate::metrics::CacheMetrics;
 
-/// The cache of one process.
+/// A cache in the memory of one process.
 pub struct LocalCache {
     slots: Option<Mutex<Slots>>,
     life: Duration,
     metrics: Arc<CacheMetrics>,
 }
 
-/// Ids of sessions and users are never the same, so one table has both.
+/// Sessions and accounts together, since their ids never collide.
 type Slots = unsync::Cache<Uuid, Slot>;
 
 #[derive(Clone)]
 struct Slot {
-    holds: Holds,
+    content: Content,
     until: Timestamp,
 }
 
 #[derive(Clone)]
-enum Holds {
+enum Content {
     Lease(Uuid),
     Session,
     User(Arc<Profile>),
 }
 
 impl LocalCache {
-    /// A cache for so many sessions and users, whose records live so long. The longest unused make
-    /// room.
+    /// Creates a cache of at most `capacity` records with the given lifetime. The least recently used
+    /// are evicted.
     #[must_use]
-    pub fn new(most: usize, life: Duration, metrics: Arc<CacheMetrics>) -> Self {
-        Self { slots: Some(Mutex::new(Slots::new(most))), life, metrics }
+    pub fn new(capacity: usize, life: Duration, metrics: Arc<CacheMetrics>) -> Self {
+        Self { slots: Some(Mutex::new(Slots::new(capacity))), life, metrics }
     }
 
-    /// A cache that keeps nothing.
+    /// Creates a cache that stores nothing.
     #[must_use]
     pub fn none(metrics: Arc<CacheMetrics>) -> Self {
         Self { slots: None, life: Duration::ZERO, metrics }
     }
 
     fn slots(&self) -> Option<MutexGuard<'_, Slots>> {
-        // Each change of the table is one step, so a panic elsewhere leaves it whole.
+        // Each change of the map is a single operation, so a panic cannot leave it inconsistent.
         self.slots.as_ref().map(|slots| slots.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-/// Takes the place of what is missing; none where somebody else holds it.
+/// Stores a lease for a missing record. Returns `None` if another request holds the lease.
 fn lease(slots: &mut Slots, subject: Uuid, now: Timestamp) -> Option<Uuid> {
-    let held = slots
+    let leased = slots
         .peek(&subject)
-        .is_some_and(|slot| matches!(slot.holds, Holds::Lease(_)) && slot.until > now);
-    if held {
+        .is_some_and(|slot| matches!(slot.content, Content::Lease(_)) && slot.until > now);
+    if leased {
         return None;
     }
     let lease = Uuid::new_v4();
-    slots.insert(subject, Slot { holds: Holds::Lease(lease), until: now.plus(LEASE) });
+    slots.insert(subject, Slot { content: Content::Lease(lease), until: now.plus(LEASE) });
     Some(lease)
 }
 
@@ -79,9 +79,9 @@ impl RecordCache for LocalCache {
     ) -> CacheLookup {
         let Some(mut slots) = self.slots() else { return CacheLookup::Unknown(Leases::default()) };
         let find = |subject: Uuid| slots.get(&subject).filter(|slot| slot.until > now).cloned();
-        let session = find(session_id).is_some_and(|slot| matches!(slot.holds, Holds::Session));
-        let user = match find(user_id).map(|slot| slot.holds) {
-            Some(Holds::User(profile)) if profile.version >= min_version => Some(profile),
+        let session = find(session_id).is_some_and(|slot| matches!(slot.content, Content::Session));
+        let user = match find(user_id).map(|slot| slot.content) {
+            Some(Content::User(profile)) if profile.version >= min_version => Some(profile),
             _ => None,
         };
         self.metrics.looked_up(session && user.is_some());
@@ -97,16 +97,17 @@ impl RecordCache for LocalCache {
     async fn fill(&self, session_id: Uuid, profile: &Profile, leases: Leases, now: Timestamp) {
         let Some(mut slots) = self.slots() else { return };
         let until = now.plus(self.life);
-        let mut put = |subject: Uuid, mine: Option<Uuid>, holds: Holds| {
-            let stands = slots.peek(&subject).is_some_and(|slot| {
-                matches!(slot.holds, Holds::Lease(lease) if Some(lease) == mine) && slot.until > now
+        let mut put = |subject: Uuid, own: Option<Uuid>, content: Content| {
+            let is_valid = slots.peek(&subject).is_some_and(|slot| {
+                matches!(slot.content, Content::Lease(lease) if Some(lease) == own)
+                    && slot.until > now
             });
-            if stands {
-                slots.insert(subject, Slot { holds, until });
+            if is_valid {
+                slots.insert(subject, Slot { content, until });
             }
         };
-        put(session_id, leases.session, Holds::Session);
-        put(profile.id, leases.user, Holds::User(Arc::new(profile.clone())));
+        put(session_id, leases.session, Content::Session);
+        put(profile.id, leases.user, Content::User(Arc::new(profile.clone())));
     }
 
     async fn forget(&self, subjects: &[Uuid]) {
@@ -117,8 +118,7 @@ impl RecordCache for LocalCache {
     }
 }
 
-/// Wakeups of a process that shares its database with no other node, or has no Redis to notify
-/// through.
+/// No wakeups, for a node that does not share its database, or has no Redis.
 pub struct NoWakeups;
 
 #[async_trait]

@@ -1,10 +1,10 @@
-//! The token cache: Redis between nodes, and its twin in one process. It knows no SQL and is never
-//! the truth: whatever it loses, forgets or can't be asked costs time and nothing else.
+//! The token cache: in Redis for several nodes, and in memory for one process. It is never the source
+//! of truth: a record that is lost or cannot be read only costs time.
 //!
-//! Who misses a record takes a lease in its place, reads SQL, and may fill the record in only where
-//! that very lease still stands. Who changes or ends something commits first and then deletes
-//! record and lease alike. So a reader that was held up for however long can't bring back what it
-//! read before the change.
+//! A request that misses a record stores a lease in its place, reads SQL, and may fill in the record
+//! only if the same lease is still stored. A change is committed first, and then deletes both the
+//! record and the lease. So a reader that was delayed, for however long, cannot store what it read
+//! before the change.
 
 mod local;
 mod redis;
@@ -12,7 +12,7 @@ mod redis;
 use std::time::Duration;
 
 pub use local::{LocalCache, NoWakeups};
-pub use redis::{Authorities, RedisCache, RedisServer, RedisTimeouts};
+pub use redis::{RedisAuthorities, RedisCache, RedisServer, RedisTimeouts};
 
-/// How long a lease stands: longer than a statement in SQL may take.
+/// The lifetime of a lease: longer than an SQL statement may take.
 const LEASE: Duration = Duration::from_secs(6);

@@ -1,6 +1,6 @@
 //! Settings of the cache that the nodes share.
 
-use crate::cache::{Authorities, RedisServer};
+use crate::cache::{RedisAuthorities, RedisServer};
 
 use super::vars::Reader;
 
@@ -28,7 +28,8 @@ pub(super) fn read(vars: &mut Reader<'_>) -> Option<RedisServer> {
         }
     };
     let Some(path) = ca else { return Some(server) };
-    let read = std::fs::read(&path).map_err(|error| error.to_string()).and_then(Authorities::parse);
+    let read =
+        std::fs::read(&path).map_err(|error| error.to_string()).and_then(RedisAuthorities::parse);
     match read.and_then(|authorities| server.with_authorities(&authorities)) {
         Ok(server) => Some(server),
         Err(error) => {

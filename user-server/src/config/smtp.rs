@@ -1,6 +1,6 @@
 //! Settings of the mail server.
 
-use crate::mail::{Authorities, Sender, SmtpServer, TlsMode};
+use crate::mail::{Sender, SmtpAuthorities, SmtpServer, TlsMode};
 
 use super::vars::Reader;
 
@@ -109,7 +109,7 @@ fn check_sender(vars: &mut Reader<'_>) {
     }
 }
 
-fn authorities(vars: &mut Reader<'_>, path: &str, mode: TlsMode) -> Option<Authorities> {
+fn authorities(vars: &mut Reader<'_>, path: &str, mode: TlsMode) -> Option<SmtpAuthorities> {
     if mode == TlsMode::None {
         vars.error(
             "SMTP_CA",
@@ -120,7 +120,7 @@ fn authorities(vars: &mut Reader<'_>, path: &str, mode: TlsMode) -> Option<Autho
     }
     let read = std::fs::read(path)
         .map_err(|error| error.to_string())
-        .and_then(|pem| Authorities::parse(&pem));
+        .and_then(|pem| SmtpAuthorities::parse(&pem));
     match read {
         Ok(authorities) => Some(authorities),
         Err(error) => {

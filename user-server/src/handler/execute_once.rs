@@ -1,4 +1,4 @@
-//! Execution of a change under an idempotency key: once, however often it is requested.
+//! Execution of a change under an idempotency key: only once, however often it is requested.
 
 use bytes::BytesMut;
 use user_proto::limits::MAX_FRAME;
@@ -40,7 +40,7 @@ struct RequestContent(BytesMut);
 
 impl RequestContent {
     fn of(request: &Request<'_>) -> Result<Self, Fault> {
-        // Allocated at its largest size, so that it never moves and leaves a copy behind.
+        // Allocated at the largest size, so that it is never reallocated and leaves no copy behind.
         let mut content = Self(BytesMut::with_capacity(MAX_FRAME));
         request.encode(0, &Common::default(), &mut content.0).map_err(Fault::internal)?;
         Ok(content)

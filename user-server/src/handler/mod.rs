@@ -1,5 +1,5 @@
-//! The message handler: executes a request as a use case and turns the result into a reply. The
-//! only module that knows both messages and services.
+//! The message handler: executes each request as a use case and converts the result into a reply.
+//! It is the only module that uses both messages and services.
 //!
 //! Each message has one file, with one implementation of [`Handle`]. Dispatch is generated from the
 //! protocol table.
@@ -72,20 +72,20 @@ pub struct ClockReading {
 /// The other end of a connection.
 #[derive(Debug, Clone)]
 pub struct Peer {
-    /// The address of the socket.
+    /// The remote address of the socket.
     pub ip: std::net::IpAddr,
-    /// Set if the address of the end user that it names is trusted.
+    /// Set if the `client_address` that it sends is trusted.
     pub trusted: bool,
 }
 
 /// Execution of one message.
 trait Handle: RequestMessage {
-    /// Set if the message is answered where it is read, without waiting.
+    /// Set if the message is answered by the connection's reader, without waiting for anything.
     const IMMEDIATE: bool = false;
     /// Set if the message changes anything, so that an idempotency key applies to it.
     const CHANGES: bool = true;
-    /// Set if the message is for a new token or code, and so needs a key to sign with. The others
-    /// carry a token or code, which is refused if no key is left.
+    /// Set if the message issues a new token or code, and so needs a signing key. Other messages
+    /// carry a token or code, which is refused if every key is retired.
     const NEEDS_KEY: bool = false;
 
     /// Reports whether the request hashes a password, which has its own limit per connection.
@@ -109,7 +109,7 @@ trait Handle: RequestMessage {
         context: &RequestContext,
     ) -> impl Future<Output = UseCaseResult<Self::Reply>> + Send;
 
-    /// Makes the reply of a completed request again, from its stored outcome.
+    /// Rebuilds the reply to a completed request from its stored outcome.
     fn replay(
         self,
         _: &Services,
@@ -195,7 +195,8 @@ impl Handler {
                 return Err(Refusal::DeadlineExceeded.into());
             }
             if dispatch::needs_key(&request) {
-                // Before it costs a hash, or stores a row whose code cannot be derived.
+                // Checked before a password is hashed, or a row is stored whose code cannot be
+                // derived.
                 self.services.tokens.can_issue()?;
             }
             match common.idempotency_key {

@@ -1,4 +1,4 @@
-//! Replies that several messages share, and the one map from a refusal to an error code.
+//! Replies that several messages share, and the mapping from refusals to error codes.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -16,7 +16,7 @@ pub(super) fn seconds(span: Duration) -> u32 {
     u32::try_from(span.as_secs()).unwrap_or(u32::MAX)
 }
 
-/// Rounded up: who waits as long as it says is not told to wait again.
+/// Rounds up, so that a client that waits as long as told does not retry too early.
 pub(super) fn millis(span: Duration) -> u32 {
     u32::try_from(span.as_nanos().div_ceil(1_000_000)).unwrap_or(u32::MAX)
 }
@@ -55,7 +55,7 @@ impl<const TYPE: u8> From<UpdatedUser> for UserChangeReply<'_, TYPE> {
     }
 }
 
-/// An error whose text is its code's meaning.
+/// Returns an error with the standard text of its code.
 pub(super) fn plain(code: ErrorCode, field: Option<&'static str>) -> ErrorReply<'static> {
     ErrorReply {
         code,
@@ -65,8 +65,8 @@ pub(super) fn plain(code: ErrorCode, field: Option<&'static str>) -> ErrorReply<
     }
 }
 
-/// What the client is told of a use case that gave no result. A fault goes to the log, and the
-/// client learns only that.
+/// Returns the reply to a failed use case. A fault is logged, and the client learns only that the
+/// service failed.
 pub(super) fn error(failure: Failure) -> ErrorReply<'static> {
     let refusal = match failure {
         Failure::Refused(refusal) => refusal,
@@ -111,19 +111,19 @@ pub(super) fn error(failure: Failure) -> ErrorReply<'static> {
     }
 }
 
-/// The reply to a body that is no message.
+/// Returns the reply to a message that cannot be decoded.
 #[must_use]
 pub fn undecodable(error: DecodeError) -> ErrorReply<'static> {
     ErrorReply { message: Cow::Owned(error.to_string()), ..plain(error.code(), error.field()) }
 }
 
-/// The reply to a length that can't be; the connection ends after it.
+/// Returns the reply to a frame with an invalid length. The connection is closed after it.
 #[must_use]
 pub fn frame_error(error: FrameError) -> ErrorReply<'static> {
     let message = match error.looks_like() {
         Some(protocol) => {
             format!(
-                "{error}; this looks like {protocol}, and here the user service's own protocol is spoken"
+                "{error}; this looks like {protocol}, but this port speaks the user service's own protocol"
             )
         }
         None => error.to_string(),
@@ -131,7 +131,7 @@ pub fn frame_error(error: FrameError) -> ErrorReply<'static> {
     ErrorReply { message: Cow::Owned(message), ..plain(error.code(), None) }
 }
 
-/// The reply to a request id that is zero or in flight; the connection ends after it.
+/// Returns the reply to a request id that is zero or in flight. The connection is closed after it.
 #[must_use]
 pub fn malformed_id() -> ErrorReply<'static> {
     ErrorReply {
@@ -140,27 +140,28 @@ pub fn malformed_id() -> ErrorReply<'static> {
     }
 }
 
-/// The reply to a request that hashes, on a connection that has enough of them in flight.
+/// Returns the reply to a request that hashes a password, on a connection with too many of them in
+/// flight.
 #[must_use]
 pub fn busy(retry_after: Duration) -> ErrorReply<'static> {
     ErrorReply { retry_after_ms: Some(millis(retry_after)), ..plain(ErrorCode::BUSY, None) }
 }
 
-/// What a connection is told for which there is no place; it ends after it.
+/// Returns the reply to a connection past the limit. The connection is closed after it.
 #[must_use]
 pub fn no_slot(retry_after: Duration) -> ErrorReply<'static> {
     ErrorReply {
-        message: Cow::Borrowed("there is no place for another connection"),
+        message: Cow::Borrowed("the server has reached its connection limit"),
         ..busy(retry_after)
     }
 }
 
-/// What a client is told that speaks without TLS where only TLS is spoken; the connection ends
-/// after it.
+/// Returns the reply to a client that does not use TLS although it is required. The connection is
+/// closed after it.
 #[must_use]
 pub fn needs_tls() -> ErrorReply<'static> {
     ErrorReply {
-        message: Cow::Borrowed("this port speaks TLS 1.3, and what came is not encrypted"),
+        message: Cow::Borrowed("this port requires TLS 1.3, but the connection is not encrypted"),
         ..plain(ErrorCode::FRAME_TOO_LONG, None)
     }
 }

@@ -1,5 +1,5 @@
-//! Mails as .eml files in a folder: the embedded default. On a terminal it shows the code too, and
-//! only there.
+//! Emails as .eml files in a directory, the default. Codes are also printed if standard output is a
+//! terminal, and only then.
 
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use tokio::io::AsyncWriteExt;
 use super::Sender;
 use crate::domain::{Mail, Mailer, SendError};
 
-/// Writes mails to a folder.
+/// Writes emails to a directory.
 pub struct FileMailer {
     folder: PathBuf,
     sender: Sender,
@@ -18,16 +18,16 @@ pub struct FileMailer {
 }
 
 impl FileMailer {
-    /// A mailer into `folder`, which has to exist. Codes are shown where standard output is a
-    /// terminal.
+    /// Returns a mailer that writes to `folder`, which must exist, and prints codes if standard output
+    /// is a terminal.
     #[must_use]
     pub fn new(folder: PathBuf, sender: Sender) -> Self {
         Self { folder, sender, show_codes: std::io::stdout().is_terminal() }
     }
 
     async fn write(&self, name: &str, bytes: &[u8]) -> std::io::Result<PathBuf> {
-        // Under another name until it is whole, so that who watches the folder never reads half a
-        // mail.
+        // Renamed when it is complete, so that a process that watches the directory never reads a
+        // partial email.
         let part = self.folder.join(format!(".{name}.part"));
         let path = self.folder.join(name);
         let mut options = tokio::fs::OpenOptions::new();
@@ -43,10 +43,10 @@ impl FileMailer {
 
     fn show(&self, mail: &Mail, path: &Path) {
         let Some(code) = mail.code.as_deref().filter(|_| self.show_codes) else { return };
-        // A terminal that has gone is no reason to fail the mail.
+        // If the terminal is gone, the email was written nevertheless.
         let _ = writeln!(
             std::io::stdout(),
-            "mail to {}: {} - {code}\n  {}",
+            "email to {}: {} - {code}\n  {}",
             mail.to,
             mail.subject,
             path.display()
@@ -58,8 +58,8 @@ impl FileMailer {
 impl Mailer for FileMailer {
     async fn send(&self, mail: &Mail) -> Result<(), SendError> {
         let message = self.sender.message(mail)?.formatted();
-        // Named by its id, whose first bits are its time: a repeated mail replaces itself, and the
-        // folder sorts by age.
+        // Named by its id, which begins with its time: a repeated email replaces its file, and the
+        // files sort by age.
         let path = self
             .write(&format!("{}.eml", mail.id), &message)
             .await

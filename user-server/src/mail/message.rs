@@ -1,50 +1,50 @@
-//! A mail as a MIME message (RFC 5322), the same for every way to send it.
+//! An email as a MIME message (RFC 5322), the same for every transport.
 
 use lettre::message::header::{ContentType, Header, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, Message, MultiPart, SinglePart};
 
 use crate::domain::{Mail, SendError};
 
-/// Who the mails come from.
+/// The sender of all emails.
 #[derive(Debug, Clone)]
 pub struct Sender {
     mailbox: Mailbox,
 }
 
 impl Sender {
-    /// Reads `Name <user@domain>` or an address alone.
+    /// Parses `Name <user@domain>`, or only an address.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// Returns the reason if the text is not valid.
     pub fn parse(text: &str) -> Result<Self, String> {
         text.parse().map(|mailbox| Self { mailbox }).map_err(|error| format!("{error}"))
     }
 
-    /// Whether every server can be told this address: one beyond ASCII needs an extension that few
-    /// have.
+    /// Reports whether the address is ASCII, so that every server accepts it. Other addresses need an
+    /// extension that few servers support.
     #[must_use]
     pub fn is_ascii(&self) -> bool {
         AsRef::<str>::as_ref(&self.mailbox.email).is_ascii()
     }
 
-    /// A sender that stands in while the configuration's faults are collected.
+    /// Returns a placeholder, used while the errors of the configuration are collected.
     #[must_use]
     pub fn nobody() -> Self {
         let address = lettre::Address::new("no-reply", "localhost.localdomain");
         Self {
             mailbox: Mailbox::new(
                 None,
-                address.unwrap_or_else(|_| unreachable!("a constant address is one")),
+                address.unwrap_or_else(|_| unreachable!("the constant address is valid")),
             ),
         }
     }
 
-    /// The message of a mail.
+    /// Returns the MIME message of an email.
     pub(super) fn message(&self, mail: &Mail) -> Result<Message, SendError> {
         let to: Mailbox = mail
             .to
             .parse()
-            .map_err(|_| SendError::Permanent("the recipient is no mailbox".to_owned()))?;
+            .map_err(|_| SendError::Permanent("the recipient is not a valid mailbox".to_owned()))?;
         let domain = self.mailbox.email.domain();
         let at = std::time::UNIX_EPOCH + std::time::Duration::from_secs(mail.created_at.seconds());
         Message::builder()
@@ -71,7 +71,7 @@ impl Sender {
     }
 }
 
-/// RFC 3834: no vacation notice and no bounce of a robot shall answer this mail.
+/// The header of RFC 3834 that prevents automatic replies, such as vacation notices.
 #[derive(Debug, Clone)]
 struct AutoSubmitted;
 

@@ -1,4 +1,4 @@
-//! Ways to send mail.
+//! Transports of emails: SMTP, and files in a directory.
 
 mod file;
 mod message;
@@ -6,4 +6,4 @@ mod smtp;
 
 pub use file::FileMailer;
 pub use message::Sender;
-pub use smtp::{Authorities, SmtpMailer, SmtpServer, SmtpTimeouts, TlsMode};
+pub use smtp::{SmtpAuthorities, SmtpMailer, SmtpServer, SmtpTimeouts, TlsMode};

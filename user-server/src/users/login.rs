@@ -1,4 +1,4 @@
-//! Login: exactly one real hash for every attempt, whether or not the account exists.
+//! Login: every attempt computes exactly one password hash, whether or not the account exists.
 
 use super::{Login, Users};
 use crate::audit::Attempted;
@@ -62,7 +62,7 @@ impl Users {
             max_sessions: MAX_SESSIONS,
         };
         let opened = self.accounts.open_session(login, change).await?;
-        // The password was changed since it was checked: what was proved no longer counts.
+        // The password was changed after it was checked, so the proof no longer counts.
         let surplus = opened.ok_or(Refusal::InvalidCredentials { field: None })?;
         self.tokens.publish_ended(&surplus, at).await;
         self.tokens.first_tokens(&session, user.id, &context.at(at))

@@ -1,4 +1,4 @@
-//! The user service: the use cases of an account, one file for each group.
+//! The user service: the use cases of accounts, one file per group.
 
 mod account;
 mod login;
@@ -63,8 +63,9 @@ impl Users {
         Ok((verified, user))
     }
 
-    /// Compares a password that was charged for. A wrong password keeps the charge, one that was not
-    /// compared refunds it, and for a correct one the charge is returned, to be settled.
+    /// Verifies a password after `charge` was made for the attempt. Returns the verdict with the
+    /// charge, to be settled, if the password is correct, and `None` if it is wrong. If the server
+    /// is too busy to verify it, the charge is refunded.
     async fn prove(
         &self,
         password: Option<Password>,

@@ -16,7 +16,7 @@ impl Users {
     ///
     /// # Errors
     /// `InvalidUsername`, `InvalidEmail`, `InvalidPassword`, `RateLimited`, `Busy`;
-    /// `UsernameTaken`, as an early courtesy only.
+    /// `UsernameTaken`, as an early hint; the username is only reserved by the verification.
     pub async fn register(
         &self,
         username: &str,

@@ -1,4 +1,4 @@
-//! Password reset: a code by email proves the owner in place of the password.
+//! Password reset: a code sent by email authenticates the owner instead of the password.
 
 use uuid::Uuid;
 
@@ -69,8 +69,8 @@ impl Users {
         let user = self.accounts.reset_owner(guess).await?.ok_or(Refusal::CodeExpired)?;
         let words = guessable_words(&user.username, &user.email);
         let hash = self.passwords.hash(password, "new_password", words, context).await?;
-        // Clears the failed logins of both login texts: the owner is back. Before the reset, so
-        // that a crash between the two leaves no wait behind.
+        // Clears the failed logins of both login texts, since the owner has proved their identity.
+        // Done before the reset, so that the owner is not locked out after a crash between the two.
         self.throttle.clear(&user.username_key).await?;
         self.throttle.clear(&user.email_key).await?;
         let at = self.clock.now();

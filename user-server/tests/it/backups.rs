@@ -30,7 +30,7 @@ async fn a_copy_made_beside_the_server_can_be_taken_back() {
     let copy = process.location().join("copy");
     assert_eq!(std::fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o600);
     let again = run_in(process.location(), &["backup", "copy"], &[]);
-    assert!(again.code == Some(1) && again.error.contains("name another file"), "{again:?}");
+    assert!(again.code == Some(1) && again.error.contains("choose another name"), "{again:?}");
 
     // What happens after the copy: a refresh, a session, a user.
     let rotated = outcome(client.call(refresh(&ada.refresh())).await).unwrap();

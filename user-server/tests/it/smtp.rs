@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use user_proto::{Register, VerifyEmail};
 use user_server::domain::{Clock, Mail, SystemClock};
-use user_server::mail::{Authorities, Sender, SmtpMailer, SmtpServer, TlsMode};
+use user_server::mail::{Sender, SmtpAuthorities, SmtpMailer, SmtpServer, TlsMode};
 
 use crate::support::{PASSWORD, Process, TestServer};
 pub use real::Smtpd;
@@ -35,7 +35,7 @@ fn mail(to: &str) -> Mail {
 }
 
 fn mailer(port: u16, mode: TlsMode, ca: Option<&str>, login: Option<(&str, &str)>) -> SmtpMailer {
-    let authorities = ca.map(|path| Authorities::parse(&std::fs::read(path).unwrap()).unwrap());
+    let authorities = ca.map(|path| SmtpAuthorities::parse(&std::fs::read(path).unwrap()).unwrap());
     let server = SmtpServer::new("127.0.0.1", port, mode, authorities.as_ref()).unwrap();
     let server = match login {
         Some((user, password)) => server.with_login(user.to_owned(), password.to_owned()),

@@ -20,7 +20,6 @@ const RETIRED: &[(&str, &str)] = &[
     ("tally", "counters"),
     ("patience", "timeout"),
     ("rooms", "modules"),
-    ("whose", "the user, owner or subject"),
     ("parted by", "separated by"),
     ("can not", "cannot"),
     ("e-mail", "email"),

@@ -1,8 +1,9 @@
-//! The token cache that nodes share. Every record is under a name of its own, so that a cluster may
-//! spread them; every write is conditional or a deletion, so that one which runs late does no harm.
+//! The token cache in Redis, which nodes share. Every command uses single keys, so that a cluster may
+//! distribute them. Every write is conditional or a deletion, so that one that is executed late is
+//! harmless.
 
-mod link;
-mod seal;
+mod cipher;
+mod connection;
 mod server;
 
 use std::sync::Arc;
@@ -17,85 +18,92 @@ use super::LEASE;
 use crate::domain::{CacheLookup, Fault, Leases, Profile, RecordCache, Timestamp, Wakeups};
 use crate::keys::KeyRing;
 use crate::metrics::CacheMetrics;
-use link::Link;
-use seal::{Seal, SessionBody, UserBody};
+use cipher::{CachedSession, CachedUser, RecordCipher};
+use connection::ManagedConnection;
 
-pub use link::RedisTimeouts;
-pub use server::{Authorities, RedisServer};
+pub use connection::RedisTimeouts;
+pub use server::{RedisAuthorities, RedisServer};
 
-/// Puts a value in another's place, if that one is still there.
+/// Replaces a value if it is still the expected one.
 const EXCHANGE: &str = "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end \
                         redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) return 1";
-/// What a lease begins with. A sealed value may too, with one chance in 2^64.
+/// The prefix of a lease. An encrypted record starts with it by chance only once in 2^64.
 const LEASED: &[u8; 8] = b"leased: ";
 
-/// The token cache in Redis. It connects by itself, and ends when it is dropped.
+/// The token cache in Redis. It connects in the background until it is dropped.
 pub struct RedisCache {
-    link: Arc<Link>,
-    seal: Seal,
-    /// Where this node tells the others.
+    connection: Arc<ManagedConnection>,
+    cipher: RecordCipher,
+    /// The channel on which this node notifies the others.
     channel: String,
+    /// The lifetime of a record.
     life: Duration,
     metrics: Arc<CacheMetrics>,
-    keeper: JoinHandle<()>,
+    task: JoinHandle<()>,
 }
 
-/// What lies under a name.
-enum Found<T> {
-    /// A record that counts.
+/// Result of a lookup of one Redis key.
+enum Lookup<T> {
+    /// A current record.
     Record(T),
-    /// Somebody else's lease.
+    /// The lease of another request.
     Lease,
-    /// Nothing, or what may be replaced: an old record, or one of nobody's.
-    Nothing(Option<Vec<u8>>),
+    /// No value, or one that may be replaced: an outdated record, or one that cannot be decrypted.
+    Missing(Option<Vec<u8>>),
 }
 
 impl RedisCache {
-    /// A cache whose records live so long. Redis may be down now.
+    /// Starts a cache with the given lifetime of records. Redis need not be reachable yet.
     ///
     /// # Errors
-    /// Where a key can't be derived.
+    /// Fails if a key cannot be derived.
     pub fn start(
         server: RedisServer,
         keys: &KeyRing,
         life: Duration,
-        patience: RedisTimeouts,
+        timeouts: RedisTimeouts,
         metrics: Arc<CacheMetrics>,
     ) -> Result<Self, Fault> {
-        let seal = Seal::new(keys)?;
-        let channels = seal.channels();
+        let cipher = RecordCipher::new(keys)?;
+        let channels = cipher.channels();
         let channel = channels.first().cloned().unwrap_or_default();
-        let link = Arc::new(Link::new(server, channels, patience, metrics.clone()));
-        let keeper = tokio::spawn(link.clone().keep());
-        Ok(Self { link, seal, channel, life, metrics, keeper })
+        let connection =
+            Arc::new(ManagedConnection::new(server, channels, timeouts, metrics.clone()));
+        let task = tokio::spawn(connection.clone().run());
+        Ok(Self { connection, cipher, channel, life, metrics, task })
     }
 
-    /// Proves that the server can be reached and lets the service do all that it will; its version.
+    /// Checks that the server can be reached and permits the commands that the service needs.
+    /// Returns its version.
     ///
     /// # Errors
-    /// What stands in the way.
+    /// Returns the reason.
     pub async fn probe(server: RedisServer) -> Result<String, String> {
-        let patience =
+        let timeouts =
             RedisTimeouts { connect: Duration::from_secs(5), ..RedisTimeouts::default() };
         let channels = vec!["user-server:check".to_owned()];
-        Arc::new(Link::new(server, channels, patience, Arc::default())).probe().await
+        Arc::new(ManagedConnection::new(server, channels, timeouts, Arc::default())).probe().await
     }
 
-    /// A record's own time counts as well, so that nobody else's expiry has to be believed.
-    fn is_young(&self, filled_at: i64, now: Timestamp) -> bool {
+    /// Reports whether a record is within its lifetime, without relying on expiry in Redis.
+    fn is_fresh(&self, filled_at: i64, now: Timestamp) -> bool {
         Timestamp(filled_at).plus(self.life) > now
     }
 
-    /// Takes the place of what is missing; none where somebody else did.
-    async fn lease<T>(&self, name: &str, found: &Found<T>) -> Option<Uuid> {
-        let Found::Nothing(old) = found else { return None };
+    /// Stores a lease for a missing record. Returns `None` if there is a record or another lease.
+    async fn lease<T>(&self, key: &str, lookup: &Lookup<T>) -> Option<Uuid> {
+        let Lookup::Missing(old) = lookup else { return None };
         let lease = Uuid::new_v4();
         let value = leased(lease);
         let taken = match old {
-            None => {
-                self.link.call::<Option<String>>(&set_new(name, &value, LEASE)).await?.is_some()
+            None => self
+                .connection
+                .call::<Option<String>>(&set_new(key, &value, LEASE))
+                .await?
+                .is_some(),
+            Some(old) => {
+                self.connection.call::<i64>(&exchange(key, old, &value, LEASE)).await? == 1
             }
-            Some(old) => self.link.call::<i64>(&exchange(name, old, &value, LEASE)).await? == 1,
         };
         taken.then_some(lease)
     }
@@ -103,7 +111,7 @@ impl RedisCache {
 
 impl Drop for RedisCache {
     fn drop(&mut self) {
-        self.keeper.abort();
+        self.task.abort();
     }
 }
 
@@ -116,28 +124,30 @@ impl RecordCache for RedisCache {
         min_version: i64,
         now: Timestamp,
     ) -> CacheLookup {
-        let (session_name, user_name) = (self.seal.name(session_id), self.seal.name(user_id));
-        let both = redis::cmd("MGET").arg(&session_name).arg(&user_name).to_owned();
+        let session_key = self.cipher.record_key(session_id);
+        let user_key = self.cipher.record_key(user_id);
+        let both = redis::cmd("MGET").arg(&session_key).arg(&user_key).to_owned();
         let Some((session, user)) =
-            self.link.call::<(Option<Vec<u8>>, Option<Vec<u8>>)>(&both).await
+            self.connection.call::<(Option<Vec<u8>>, Option<Vec<u8>>)>(&both).await
         else {
             self.metrics.looked_up(false);
             return CacheLookup::Unknown(Leases::default());
         };
-        let session = found(session, |value| {
-            let body: SessionBody = self.seal.open(&session_name, value)?;
-            self.is_young(body.filled_at, now).then_some(())
+        let session = classify(session, |value| {
+            let record: CachedSession = self.cipher.decrypt(&session_key, value)?;
+            self.is_fresh(record.filled_at, now).then_some(())
         });
-        let user = found(user, |value| {
-            let body: UserBody = self.seal.open(&user_name, value)?;
-            let young = self.is_young(body.filled_at, now);
-            Some(body.profile(user_id)).filter(|profile| young && profile.version >= min_version)
+        let user = classify(user, |value| {
+            let record: CachedUser = self.cipher.decrypt(&user_key, value)?;
+            let fresh = self.is_fresh(record.filled_at, now);
+            Some(record.profile(user_id)).filter(|profile| fresh && profile.version >= min_version)
         });
-        self.metrics.looked_up(matches!((&session, &user), (Found::Record(()), Found::Record(_))));
+        self.metrics
+            .looked_up(matches!((&session, &user), (Lookup::Record(()), Lookup::Record(_))));
         match (session, user) {
-            (Found::Record(()), Found::Record(profile)) => CacheLookup::Known(profile),
+            (Lookup::Record(()), Lookup::Record(profile)) => CacheLookup::Known(profile),
             (session, user) => {
-                let leases = (self.lease(&session_name, &session), self.lease(&user_name, &user));
+                let leases = (self.lease(&session_key, &session), self.lease(&user_key, &user));
                 let (session, user) = tokio::join!(leases.0, leases.1);
                 CacheLookup::Unknown(Leases { session, user })
             }
@@ -146,14 +156,14 @@ impl RecordCache for RedisCache {
 
     async fn fill(&self, session_id: Uuid, profile: &Profile, leases: Leases, now: Timestamp) {
         let session = async {
-            let (name, lease) = (self.seal.name(session_id), leases.session?);
-            let value = self.seal.close(&name, &SessionBody { filled_at: now.0 })?;
-            self.link.call::<i64>(&exchange(&name, &leased(lease), &value, self.life)).await
+            let (key, lease) = (self.cipher.record_key(session_id), leases.session?);
+            let value = self.cipher.encrypt(&key, &CachedSession { filled_at: now.0 })?;
+            self.connection.call::<i64>(&exchange(&key, &leased(lease), &value, self.life)).await
         };
         let user = async {
-            let (name, lease) = (self.seal.name(profile.id), leases.user?);
-            let value = self.seal.close(&name, &UserBody::new(profile, now))?;
-            self.link.call::<i64>(&exchange(&name, &leased(lease), &value, self.life)).await
+            let (key, lease) = (self.cipher.record_key(profile.id), leases.user?);
+            let value = self.cipher.encrypt(&key, &CachedUser::new(profile, now))?;
+            self.connection.call::<i64>(&exchange(&key, &leased(lease), &value, self.life)).await
         };
         tokio::join!(session, user);
     }
@@ -164,31 +174,32 @@ impl RecordCache for RedisCache {
         }
         let mut delete = redis::cmd("DEL");
         for subject in subjects {
-            for name in self.seal.names(*subject) {
-                delete.arg(name);
+            for key in self.cipher.record_keys(*subject) {
+                delete.arg(key);
             }
         }
-        let _: Option<i64> = self.link.call(&delete).await;
+        let _: Option<i64> = self.connection.call(&delete).await;
     }
 }
 
 #[async_trait]
 impl Wakeups for RedisCache {
     async fn notify(&self) {
-        let _: Option<i64> = self.link.call(redis::cmd("PUBLISH").arg(&self.channel).arg("")).await;
+        let _: Option<i64> =
+            self.connection.call(redis::cmd("PUBLISH").arg(&self.channel).arg("")).await;
     }
 
     async fn notified(&self) {
-        self.link.notified().await;
+        self.connection.notified().await;
     }
 }
 
-/// What a value is, where `read` reads a record that counts.
-fn found<T>(value: Option<Vec<u8>>, read: impl FnOnce(&[u8]) -> Option<T>) -> Found<T> {
+/// Classifies a value. `read` decrypts a record, and returns `None` if it is outdated.
+fn classify<T>(value: Option<Vec<u8>>, read: impl FnOnce(&[u8]) -> Option<T>) -> Lookup<T> {
     match value {
-        Some(value) if value.starts_with(LEASED) => Found::Lease,
-        Some(value) => read(&value).map_or_else(|| Found::Nothing(Some(value)), Found::Record),
-        None => Found::Nothing(None),
+        Some(value) if value.starts_with(LEASED) => Lookup::Lease,
+        Some(value) => read(&value).map_or_else(|| Lookup::Missing(Some(value)), Lookup::Record),
+        None => Lookup::Missing(None),
     }
 }
 
@@ -196,13 +207,14 @@ fn leased(lease: Uuid) -> Vec<u8> {
     [LEASED.as_slice(), lease.as_bytes()].concat()
 }
 
-/// Puts a value where there is none.
-fn set_new(name: &str, value: &[u8], life: Duration) -> Cmd {
-    redis::cmd("SET").arg(name).arg(value).arg("NX").arg("PX").arg(millis(life)).to_owned()
+/// Stores a value if the key has none.
+fn set_new(key: &str, value: &[u8], life: Duration) -> Cmd {
+    redis::cmd("SET").arg(key).arg(value).arg("NX").arg("PX").arg(millis(life)).to_owned()
 }
 
-fn exchange(name: &str, old: &[u8], new: &[u8], life: Duration) -> Cmd {
-    redis::cmd("EVAL").arg(EXCHANGE).arg(1).arg(name).arg(old).arg(new).arg(millis(life)).to_owned()
+/// Replaces a value if it is still `old`.
+fn exchange(key: &str, old: &[u8], new: &[u8], life: Duration) -> Cmd {
+    redis::cmd("EVAL").arg(EXCHANGE).arg(1).arg(key).arg(old).arg(new).arg(millis(life)).to_owned()
 }
 
 fn millis(span: Duration) -> u64 {

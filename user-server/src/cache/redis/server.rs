@@ -1,28 +1,27 @@
-//! The Redis, or Valkey, that nodes share, as its URL names it. It must not show a password.
+//! The address of Redis or Valkey, as its URL names it. Its password must never be shown.
 
 use redis::io::tcp::TcpSettings;
 use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, TlsCertificates};
 
-/// A server, or some nodes of a cluster.
+/// A server, or the seed nodes of a cluster.
 #[derive(Clone)]
 pub struct RedisServer {
     pub(super) nodes: Vec<ConnectionInfo>,
     pub(super) authorities: Option<TlsCertificates>,
 }
 
-/// The certificate authorities that a server's certificate may come from, instead of the public
-/// ones.
+/// Certificate authorities of a Redis server, trusted instead of the public ones.
 #[derive(Clone)]
-pub struct Authorities(Vec<u8>);
+pub struct RedisAuthorities(Vec<u8>);
 
-impl Authorities {
-    /// Reads certificates in PEM.
+impl RedisAuthorities {
+    /// Parses certificates in PEM.
     ///
     /// # Errors
-    /// What is wrong with them.
+    /// Returns the reason if they are not valid.
     pub fn parse(pem: Vec<u8>) -> Result<Self, String> {
         if !String::from_utf8_lossy(&pem).contains("-----BEGIN CERTIFICATE-----") {
-            return Err("it holds no certificate in PEM".to_owned());
+            return Err("contains no certificate in PEM".to_owned());
         }
         let authorities = Self(pem);
         let probe = redis::Client::build_with_tls("rediss://localhost", authorities.certificates());
@@ -35,11 +34,11 @@ impl Authorities {
 }
 
 impl RedisServer {
-    /// Reads `redis://user:password@host:port/database`, `rediss://...` for TLS, or `unix:/path`;
-    /// parted by commas, nodes of a cluster, where those after the first may be `host:port` alone.
+    /// Parses `redis://user:password@host:port/database`, `rediss://...` for TLS, or `unix:/path`. A
+    /// comma-separated list names nodes of a cluster; after the first, `host:port` is enough.
     ///
     /// # Errors
-    /// What is wrong with it, without its password.
+    /// Returns the reason, which does not contain the password.
     pub fn parse(url: &str) -> Result<Self, String> {
         let mut parts = url.split(',').map(str::trim);
         let first = node(parts.next().unwrap_or_default())?;
@@ -58,22 +57,23 @@ impl RedisServer {
         Ok(Self { nodes, authorities: None })
     }
 
-    /// The same with authorities of its own.
+    /// Returns the server with certificate authorities to trust instead of the public ones.
     ///
     /// # Errors
-    /// Where it is not reached by TLS.
-    pub fn with_authorities(mut self, authorities: &Authorities) -> Result<Self, String> {
+    /// Fails if the connection does not use TLS.
+    pub fn with_authorities(mut self, authorities: &RedisAuthorities) -> Result<Self, String> {
         if self.nodes.iter().any(|node| scheme(node) != "rediss") {
-            return Err("no certificate is looked at without TLS".to_owned());
+            return Err("has no effect without TLS; use rediss://".to_owned());
         }
         self.authorities = Some(authorities.certificates());
         Ok(self)
     }
 
-    /// Where it is, to be shown: no user and no password.
+    /// Returns the URL without user and password.
     #[must_use]
     pub fn location(&self) -> String {
-        let places: Vec<String> = self.nodes.iter().map(|node| node.addr().to_string()).collect();
+        let addresses: Vec<String> =
+            self.nodes.iter().map(|node| node.addr().to_string()).collect();
         let Some(first) = self.nodes.first() else { return String::new() };
         let database = match first.redis_settings().db() {
             0 => String::new(),
@@ -81,8 +81,10 @@ impl RedisServer {
         };
         match first.addr() {
             ConnectionAddr::Unix(path) => format!("unix:{}", path.display()),
-            _ if places.len() > 1 => format!("{}://{} (cluster)", scheme(first), places.join(",")),
-            _ => format!("{}://{}{database}", scheme(first), places.join(",")),
+            _ if addresses.len() > 1 => {
+                format!("{}://{} (cluster)", scheme(first), addresses.join(","))
+            }
+            _ => format!("{}://{}{database}", scheme(first), addresses.join(",")),
         }
     }
 }
@@ -103,14 +105,15 @@ fn scheme(node: &ConnectionInfo) -> &'static str {
 
 fn node(url: &str) -> Result<ConnectionInfo, String> {
     let url = redis::parse_redis_url(url)
-        .ok_or("it is no URL that begins with redis://, rediss:// or unix:")?;
+        .ok_or("expected a URL that begins with redis://, rediss:// or unix:")?;
     let info = url.into_connection_info().map_err(|error| error.to_string())?;
     if let ConnectionAddr::TcpTls { insecure: true, .. } = info.addr() {
         return Err(
-            "#insecure would trust whoever answers; name the authority in REDIS_CA".to_owned()
+            "#insecure is not supported, since it would accept any certificate; set REDIS_CA"
+                .to_owned(),
         );
     }
-    // Wakes come over the same connection as answers, which the older protocol can't do.
+    // RESP3 delivers notifications over the same connection as replies.
     let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
     Ok(info.set_redis_settings(settings).set_tcp_settings(TcpSettings::default().set_nodelay(true)))
 }
@@ -119,17 +122,16 @@ fn node(url: &str) -> Result<ConnectionInfo, String> {
 fn check_cluster(first: &ConnectionInfo) -> Result<(), String> {
     match first.addr() {
         ConnectionAddr::Unix(_) => {
-            Err("a cluster is not reached by a socket of this machine".to_owned())
+            Err("a cluster cannot be reached through a Unix socket".to_owned())
         }
-        _ if first.redis_settings().db() != 0 => Err("a cluster has database 0 alone".to_owned()),
+        _ if first.redis_settings().db() != 0 => Err("a cluster has only database 0".to_owned()),
         _ => Ok(()),
     }
 }
 
 #[cfg(not(feature = "redis-cluster"))]
 fn check_cluster(_: &ConnectionInfo) -> Result<(), String> {
-    Err("it names several nodes, and this program was built without the feature redis-cluster"
-        .to_owned())
+    Err("several nodes need a build with the feature redis-cluster".to_owned())
 }
 
 #[cfg(test)]
@@ -137,8 +139,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_shows_no_secret() {
-        for (url, place) in [
+    fn a_location_contains_no_password() {
+        for (url, location) in [
             ("redis://cache", "redis://cache:6379"),
             ("redis://:geheim@127.0.0.1:7000/3", "redis://127.0.0.1:7000/3"),
             ("rediss://u:geheim@cache.example:7001", "rediss://cache.example:7001"),
@@ -147,13 +149,13 @@ mod tests {
             ("unix:///run/redis.sock", "unix:/run/redis.sock"),
         ] {
             let server = RedisServer::parse(url).unwrap();
-            assert_eq!(server.location(), place);
+            assert_eq!(server.location(), location);
             assert!(!format!("{server:?}").contains("geheim"));
         }
     }
 
     #[test]
-    fn what_can_not_be_used_is_told_without_its_password() {
+    fn no_error_contains_the_password() {
         for url in [
             "http://:geheim@cache",
             "redis://:geheim@cache/x",
@@ -168,7 +170,7 @@ mod tests {
 
     #[cfg(feature = "redis-cluster")]
     #[test]
-    fn the_nodes_of_a_cluster_share_a_login() {
+    fn the_nodes_of_a_cluster_share_their_credentials() {
         let server = RedisServer::parse("redis://:geheim@a:7000, b:7001,redis://c:7002").unwrap();
         assert_eq!(server.location(), "redis://a:7000,b:7001,c:7002 (cluster)");
         assert!(server.nodes.iter().all(|node| node.redis_settings().password() == Some("geheim")));

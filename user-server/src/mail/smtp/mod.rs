@@ -1,11 +1,10 @@
-//! Mail by SMTP (RFC 5321) to one server, which takes it from there. Passwords go over TLS only.
+//! Email by SMTP (RFC 5321) to one relay. Passwords are sent over TLS only.
 //!
-//! A connection carries one mail: whatever ends a dialogue early, no other mail can meet what is
-//! left of it.
+//! Each connection carries one email, so a delivery that ends early cannot affect another.
 
-mod dialogue;
-mod plain;
-mod trouble;
+mod delivery;
+mod failure;
+mod plaintext;
 
 use std::net::IpAddr;
 
@@ -17,9 +16,9 @@ use lettre::transport::smtp::extension::ClientId;
 use super::Sender;
 use crate::domain::{Mail, Mailer, SendError};
 
-pub use dialogue::SmtpTimeouts;
+pub use delivery::SmtpTimeouts;
 
-/// The server that mails are handed to, and how.
+/// The server that emails are delivered to, with encryption and login.
 #[derive(Clone)]
 pub struct SmtpServer {
     host: String,
@@ -35,51 +34,50 @@ enum Encryption {
     None,
 }
 
-/// How the connection is encrypted.
+/// Encryption of the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TlsMode {
     /// TLS from the first byte.
     Implicit,
-    /// TLS after the greeting, and nothing is sent without it.
+    /// TLS by STARTTLS, required before anything is sent.
     StartTls,
-    /// Never.
+    /// No TLS, for a server on this machine only.
     None,
 }
 
-/// The certificate authorities that a server's certificate may come from, instead of the public
-/// ones.
+/// Certificate authorities of an SMTP server, trusted instead of the public ones.
 #[derive(Clone)]
-pub struct Authorities(Certificate);
+pub struct SmtpAuthorities(Certificate);
 
-impl Authorities {
-    /// Reads certificates in PEM.
+impl SmtpAuthorities {
+    /// Parses certificates in PEM.
     ///
     /// # Errors
-    /// What is wrong with them.
+    /// Returns the reason if they are not valid.
     pub fn parse(pem: &[u8]) -> Result<Self, String> {
-        // The parser skips what is none, to the point of giving no certificate at all.
+        // The parser skips everything else, and would accept a text without any certificate.
         if !String::from_utf8_lossy(pem).contains("-----BEGIN CERTIFICATE-----") {
-            return Err("it holds no certificate in PEM".to_owned());
+            return Err("contains no certificate in PEM".to_owned());
         }
         Certificate::from_pem(pem).map(Self).map_err(|error| error.to_string())
     }
 }
 
 impl SmtpServer {
-    /// A server by its name or address, without a login.
+    /// Returns a server by its host name or address, without a login.
     ///
     /// # Errors
-    /// What is wrong with the authorities.
+    /// Returns the reason if the authorities cannot be used.
     pub fn new(
         host: &str,
         port: u16,
         mode: TlsMode,
-        authorities: Option<&Authorities>,
+        authorities: Option<&SmtpAuthorities>,
     ) -> Result<Self, String> {
         let tls = || {
             let builder = TlsParameters::builder(host.to_owned());
             let builder = match authorities {
-                Some(Authorities(own)) => builder
+                Some(SmtpAuthorities(own)) => builder
                     .certificate_store(CertificateStore::None)
                     .add_root_certificate(own.clone()),
                 None => builder.certificate_store(CertificateStore::WebpkiRoots),
@@ -94,13 +92,13 @@ impl SmtpServer {
         Ok(Self { host: host.to_owned(), port, encryption, credentials: None })
     }
 
-    /// The same with a login.
+    /// Returns the server with a login.
     #[must_use]
     pub fn with_login(self, user: String, password: String) -> Self {
         Self { credentials: Some(Credentials::new(user, password)), ..self }
     }
 
-    /// Whether this can be the name or the address of a server.
+    /// Reports whether a text is a valid host name or address.
     #[must_use]
     pub fn is_host(text: &str) -> bool {
         let is_label = |label: &str| {
@@ -112,7 +110,7 @@ impl SmtpServer {
         text.parse::<IpAddr>().is_ok() || (text.len() <= 253 && text.split('.').all(is_label))
     }
 
-    /// Whether this host is this machine, to which a connection crosses no network.
+    /// Reports whether a host is this machine, so that a connection does not cross a network.
     #[must_use]
     pub fn is_loopback(host: &str) -> bool {
         host.eq_ignore_ascii_case("localhost")
@@ -122,15 +120,17 @@ impl SmtpServer {
 
 impl std::fmt::Display for SmtpServer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (scheme, how) = match self.encryption {
+        let (scheme, encryption) = match self.encryption {
             Encryption::Implicit(_) => ("smtps", "TLS"),
             Encryption::StartTls(_) => ("smtp", "STARTTLS"),
             Encryption::None => ("smtp", "no TLS"),
         };
         let login = if self.credentials.is_some() { ", with a login" } else { "" };
         match self.host.parse() {
-            Ok(IpAddr::V6(host)) => write!(f, "{scheme}://[{host}]:{} ({how}{login})", self.port),
-            _ => write!(f, "{scheme}://{}:{} ({how}{login})", self.host, self.port),
+            Ok(IpAddr::V6(host)) => {
+                write!(f, "{scheme}://[{host}]:{} ({encryption}{login})", self.port)
+            }
+            _ => write!(f, "{scheme}://{}:{} ({encryption}{login})", self.host, self.port),
         }
     }
 }
@@ -141,35 +141,35 @@ impl std::fmt::Debug for SmtpServer {
     }
 }
 
-/// Sends mails to a server.
+/// Sends emails to a server.
 pub struct SmtpMailer {
     server: SmtpServer,
     sender: Sender,
     hello: ClientId,
-    patience: SmtpTimeouts,
+    timeouts: SmtpTimeouts,
 }
 
 impl SmtpMailer {
-    /// A mailer that connects when there is a mail, so that the server may be down now.
+    /// Returns a mailer, which connects only when there is an email to send.
     #[must_use]
     pub fn new(server: SmtpServer, sender: Sender) -> Self {
-        Self { server, sender, hello: ClientId::default(), patience: SmtpTimeouts::default() }
+        Self { server, sender, hello: ClientId::default(), timeouts: SmtpTimeouts::default() }
     }
 
-    /// The same with another patience.
+    /// Returns the mailer with other timeouts.
     #[must_use]
-    pub fn with_patience(self, patience: SmtpTimeouts) -> Self {
-        Self { patience, ..self }
+    pub fn with_timeouts(self, timeouts: SmtpTimeouts) -> Self {
+        Self { timeouts, ..self }
     }
 
-    /// Whether the server would take a mail now: connects, encrypts and logs in, and sends none.
+    /// Checks that the server can be used: connects, encrypts and logs in, but sends no email.
     ///
     /// # Errors
-    /// What stands in the way.
+    /// Returns the failure, as for an email.
     pub async fn probe(&self) -> Result<(), SendError> {
-        tokio::time::timeout(self.patience.total, self.greet())
+        tokio::time::timeout(self.timeouts.total, self.check_login())
             .await
-            .unwrap_or_else(|_| Err(trouble::too_slow(&self.server, self.patience.total)))
+            .unwrap_or_else(|_| Err(failure::timed_out(&self.server, self.timeouts.total)))
     }
 }
 
@@ -177,8 +177,8 @@ impl SmtpMailer {
 impl Mailer for SmtpMailer {
     async fn send(&self, mail: &Mail) -> Result<(), SendError> {
         let message = self.sender.message(mail)?;
-        tokio::time::timeout(self.patience.total, self.deliver(&message))
+        tokio::time::timeout(self.timeouts.total, self.deliver(&message))
             .await
-            .unwrap_or_else(|_| Err(trouble::too_slow(&self.server, self.patience.total)))
+            .unwrap_or_else(|_| Err(failure::timed_out(&self.server, self.timeouts.total)))
     }
 }

@@ -25,7 +25,7 @@ async fn a_table_of_the_usual_shape_is_taken_over() {
         import(process.location(), &[from.as_slice(), &["--include-unverified"]].concat(), &[]);
     assert_eq!(
         (taken.code, taken.output.as_str()),
-        (Some(1), "2500 imported, 0 there already, 1 refused\n"),
+        (Some(1), "2500 imported, 0 already present, 1 rejected\n"),
         "{taken:?}"
     );
     outcome(process.client().call(login("user2500@example.org", PASSWORD)).await).unwrap();
@@ -43,7 +43,7 @@ async fn a_table_of_the_usual_shape_is_taken_over() {
         import(process.location(), &[from.as_slice(), &["--table", "Old.people"]].concat(), &[]);
     assert_eq!(
         (taken.code, taken.output.as_str()),
-        (Some(1), "2 imported, 0 there already, 1 refused\n"),
+        (Some(1), "2 imported, 0 already present, 1 rejected\n"),
         "{taken:?}"
     );
     let shown = crate::support::run_in(process.location(), &["user", "show", "ada"], &[]).output;

@@ -15,7 +15,7 @@ async fn send(script: Script) -> (Result<(), SendError>, Sink) {
     let mailer = mailer(sink.port, TlsMode::None, None, None);
     let short = Duration::from_millis(300);
     let mailer =
-        mailer.with_patience(SmtpTimeouts { step: short, message: short, total: short * 4 });
+        mailer.with_timeouts(SmtpTimeouts { step: short, message: short, total: short * 4 });
     let sent = mailer.send(&mail("bob@example.org")).await;
     (sent, sink)
 }
@@ -64,7 +64,7 @@ async fn a_server_that_is_slow_at_every_step_is_left_in_the_end() {
         ("", slow("250 x")),
     ];
     let (sent, _sink) = send(script).await;
-    assert!(why(sent).contains("not taken within 1.2s"));
+    assert!(why(sent).contains("not accepted within 1.2s"));
 }
 
 #[tokio::test]
@@ -132,7 +132,7 @@ async fn without_tls_nothing_is_said_and_no_password_shown() {
         mailer(sink.port, TlsMode::StartTls, None, login).send(&mail("bob@example.org")).await;
     assert!(why(sent).contains("STARTTLS: the server does not offer it"));
     let sent = mailer(sink.port, TlsMode::None, None, login).send(&mail("bob@example.org")).await;
-    assert!(why(sent).contains("a password never goes over a connection without TLS"));
+    assert!(why(sent).contains("a password is never sent over a connection without TLS"));
     for dialogue in sink.dialogues() {
         assert_eq!(dialogue.lines.len(), 1, "{dialogue:?}");
     }
@@ -149,7 +149,7 @@ async fn a_server_that_offers_tls_and_has_none_gets_no_mail() {
         let mailer = mailer(sink.port, TlsMode::StartTls, None, None);
         let short = Duration::from_millis(300);
         let mailer =
-            mailer.with_patience(SmtpTimeouts { step: short, message: short, total: short * 4 });
+            mailer.with_timeouts(SmtpTimeouts { step: short, message: short, total: short * 4 });
         assert!(why(mailer.send(&mail("bob@example.org")).await).contains("STARTTLS"));
         assert!(!sink.dialogues()[0].said("MAIL"));
     }

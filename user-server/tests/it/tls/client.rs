@@ -177,7 +177,7 @@ async fn a_server_that_hangs_up_in_the_handshake_is_said_to() {
     drop(stream);
     let Err(Error::Connect(error)) = calling.await.unwrap() else { panic!("nobody serves") };
     assert_eq!(error.kind(), std::io::ErrorKind::UnexpectedEof);
-    assert_eq!(error.to_string(), "the server closed the connection in the TLS handshake");
+    assert_eq!(error.to_string(), "the server closed the connection during the TLS handshake");
 }
 
 #[tokio::test]

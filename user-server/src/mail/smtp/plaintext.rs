@@ -1,4 +1,4 @@
-//! A connection before STARTTLS.
+//! A plaintext connection, which STARTTLS may encrypt later.
 
 use std::io;
 use std::net::SocketAddr;
@@ -9,26 +9,25 @@ use lettre::transport::smtp::client::AsyncTokioStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// Gives what the server says one byte at a time until TLS begins, so that no reader above has more
-/// than the line that it waited for. A reader that had more would later take it for an answer that
-/// came over TLS, which is how somebody between us and the server can put answers into its mouth.
+/// A stream that yields single bytes until TLS begins, so that its reader never buffers more than the
+/// line it waits for. Buffered bytes would later be taken for replies that arrived over TLS, which
+/// allows a man in the middle to inject replies.
 #[derive(Debug)]
-pub(super) struct PlainStream {
+pub(super) struct PlaintextStream {
     tcp: TcpStream,
     tls: bool,
 }
 
-/// The type of a TLS handshake record (RFC 8446, section 5.1), with which a client begins. No
-/// command of SMTP does.
+/// The first byte of a TLS handshake record (RFC 8446, section 5.1). No SMTP command starts with it.
 const HANDSHAKE: u8 = 0x16;
 
-impl PlainStream {
+impl PlaintextStream {
     pub(super) fn new(tcp: TcpStream) -> Self {
         Self { tcp, tls: false }
     }
 }
 
-impl AsyncRead for PlainStream {
+impl AsyncRead for PlaintextStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -47,7 +46,7 @@ impl AsyncRead for PlainStream {
     }
 }
 
-impl AsyncWrite for PlainStream {
+impl AsyncWrite for PlaintextStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -66,7 +65,7 @@ impl AsyncWrite for PlainStream {
     }
 }
 
-impl AsyncTokioStream for PlainStream {
+impl AsyncTokioStream for PlaintextStream {
     fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.tcp.peer_addr()
     }

@@ -1,4 +1,4 @@
-//! The dialogue with the server: one mail, step by step, each within its time.
+//! Delivery of one email to the server, step by step, each with its timeout.
 
 use std::future::Future;
 use std::time::Duration;
@@ -10,52 +10,56 @@ use lettre::transport::smtp::client::AsyncSmtpConnection;
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use tokio::net::TcpStream;
 
-use super::plain::PlainStream;
-use super::trouble::{Cause, Step, Trouble};
+use super::failure::{Cause, SmtpFailure, SmtpStep};
+use super::plaintext::PlaintextStream;
 use super::{Encryption, SmtpMailer};
 use crate::domain::SendError;
 
-/// How long the server may take.
+/// Timeouts of the server.
 #[derive(Debug, Clone, Copy)]
 pub struct SmtpTimeouts {
-    /// For one answer, or for a connection.
+    /// The time for one reply, or for a connection.
     pub step: Duration,
-    /// To take the whole mail, which it may look at before it answers.
+    /// The time to accept the message, which the server may scan before it replies.
     pub message: Duration,
-    /// For everything together.
+    /// The time for the whole delivery.
     pub total: Duration,
 }
 
 impl Default for SmtpTimeouts {
     fn default() -> Self {
         let seconds = Duration::from_secs;
-        // Less in all than the outbox waits, so that what took too long can be named.
+        // Together less than the lease of the outbox, so that the log names the step that was slow.
         Self { step: seconds(10), message: seconds(20), total: seconds(28) }
     }
 }
 
-/// For the answer to a farewell, when the mail is decided on.
-const FAREWELL: Duration = Duration::from_secs(1);
+/// The time for the reply to QUIT, when the result of the delivery is known already.
+const QUIT_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl SmtpMailer {
     pub(super) async fn deliver(&self, message: &Message) -> Result<(), SendError> {
-        let told = |trouble: Trouble| trouble.tell(&self.server);
-        let mut connection = self.connect().await.map_err(told)?;
-        let outcome = self.hand_over(&mut connection, message).await;
-        let listening = outcome.as_ref().err().is_none_or(Trouble::is_reply);
-        if listening {
-            // The mail is taken or refused already, whatever comes of this.
-            let _ = tokio::time::timeout(FAREWELL, connection.quit()).await;
-        }
-        outcome.map_err(told)
+        let send_error = |failure: SmtpFailure| failure.send_error(&self.server);
+        let mut connection = self.connect().await.map_err(send_error)?;
+        let outcome = self.transfer(&mut connection, message).await;
+        self.quit(&mut connection, &outcome).await;
+        outcome.map_err(send_error)
     }
 
-    /// A connection that a mail may go over: encrypted, unless it never leaves this machine.
-    async fn connect(&self) -> Result<AsyncSmtpConnection, Trouble> {
+    /// Ends a connection in order, unless the server no longer replies.
+    async fn quit(&self, connection: &mut AsyncSmtpConnection, outcome: &Result<(), SmtpFailure>) {
+        if outcome.as_ref().err().is_none_or(SmtpFailure::is_reply) {
+            // The server has accepted or refused the email already, so a failure does not matter.
+            let _ = tokio::time::timeout(QUIT_TIMEOUT, connection.quit()).await;
+        }
+    }
+
+    /// Opens a connection for an email: encrypted, unless the server is on this machine.
+    async fn connect(&self) -> Result<AsyncSmtpConnection, SmtpFailure> {
         let server = (self.server.host.as_str(), self.server.port);
         let hello = &self.hello;
-        // A host can have an address that does not answer before one that does.
-        let each = self.patience.step * 2 / 5;
+        // A host can have several addresses, and the first may not respond.
+        let each = self.timeouts.step * 2 / 5;
         match &self.server.encryption {
             Encryption::Implicit(tls) => {
                 let connect = AsyncSmtpConnection::connect_tokio1(
@@ -65,17 +69,17 @@ impl SmtpMailer {
                     Some(tls.clone()),
                     None,
                 );
-                self.step(Step::Connect, connect).await
+                self.step(SmtpStep::Connect, connect).await
             }
             Encryption::StartTls(tls) => {
-                let mut connection = self.step(Step::Connect, self.connect_plain(each)).await?;
+                let mut connection = self.step(SmtpStep::Connect, self.connect_plain(each)).await?;
                 if !connection.can_starttls() {
-                    return Err(Step::StartTls.failed(Cause::NotOffered));
+                    return Err(SmtpStep::StartTls.failed(Cause::NotOffered));
                 }
-                self.step(Step::StartTls, connection.starttls(tls.clone(), hello)).await?;
+                self.step(SmtpStep::StartTls, connection.starttls(tls.clone(), hello)).await?;
                 Ok(connection)
             }
-            Encryption::None => self.step(Step::Connect, self.connect_plain(each)).await,
+            Encryption::None => self.step(SmtpStep::Connect, self.connect_plain(each)).await,
         }
     }
 
@@ -84,7 +88,7 @@ impl SmtpMailer {
         for address in
             tokio::net::lookup_host((self.server.host.as_str(), self.server.port)).await?
         {
-            // A name can come to mean another machine.
+            // The host name may resolve to another machine by now.
             if matches!(self.server.encryption, Encryption::None)
                 && !address.ip().to_canonical().is_loopback()
             {
@@ -94,85 +98,83 @@ impl SmtpMailer {
             match tokio::time::timeout(each, TcpStream::connect(address)).await {
                 Ok(Ok(tcp)) => {
                     tcp.set_nodelay(true)?;
-                    let stream = Box::new(PlainStream::new(tcp));
+                    let stream = Box::new(PlaintextStream::new(tcp));
                     return Ok(
                         AsyncSmtpConnection::connect_with_transport(stream, &self.hello).await?
                     );
                 }
                 Ok(Err(error)) => last = Some(error.into()),
-                Err(_) => last = Some(Cause::Slow(each)),
+                Err(_) => last = Some(Cause::Timeout(each)),
             }
         }
         Err(last.unwrap_or(Cause::NoAddress))
     }
 
-    /// Goes as far as a mail would without one: connects, encrypts and logs in.
-    pub(super) async fn greet(&self) -> Result<(), SendError> {
-        let told = |trouble: Trouble| trouble.tell(&self.server);
-        let mut connection = self.connect().await.map_err(told)?;
+    /// Connects, encrypts and logs in, but sends no email.
+    pub(super) async fn check_login(&self) -> Result<(), SendError> {
+        let send_error = |failure: SmtpFailure| failure.send_error(&self.server);
+        let mut connection = self.connect().await.map_err(send_error)?;
         let outcome = self.log_in(&mut connection).await;
-        if outcome.as_ref().err().is_none_or(Trouble::is_reply) {
-            let _ = tokio::time::timeout(FAREWELL, connection.quit()).await;
-        }
-        outcome.map_err(told)
+        self.quit(&mut connection, &outcome).await;
+        outcome.map_err(send_error)
     }
 
-    async fn log_in(&self, connection: &mut AsyncSmtpConnection) -> Result<(), Trouble> {
+    async fn log_in(&self, connection: &mut AsyncSmtpConnection) -> Result<(), SmtpFailure> {
         if let Some(credentials) = &self.server.credentials {
-            // Configuration allows no login without TLS; this holds whatever it allows.
+            // The configuration refuses a login without TLS, but this must hold in any case.
             if !connection.is_encrypted() {
-                return Err(Step::Login.failed(Cause::NotEncrypted));
+                return Err(SmtpStep::Login.failed(Cause::NotEncrypted));
             }
             if !offers(connection, DEFAULT_MECHANISMS) {
-                return Err(Step::Login.failed(Cause::NotOffered));
+                return Err(SmtpStep::Login.failed(Cause::NotOffered));
             }
-            self.step(Step::Login, connection.auth(DEFAULT_MECHANISMS, credentials)).await?;
+            self.step(SmtpStep::Login, connection.auth(DEFAULT_MECHANISMS, credentials)).await?;
         }
         Ok(())
     }
 
-    async fn hand_over(
+    async fn transfer(
         &self,
         connection: &mut AsyncSmtpConnection,
         message: &Message,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), SmtpFailure> {
         self.log_in(connection).await?;
         let envelope = message.envelope();
         self.step(
-            Step::Sender,
+            SmtpStep::Sender,
             connection.command(Mail::new(envelope.from().cloned(), Vec::new())),
         )
         .await?;
         for recipient in envelope.to() {
             self.step(
-                Step::Recipient,
+                SmtpStep::Recipient,
                 connection.command(Rcpt::new(recipient.clone(), Vec::new())),
             )
             .await?;
         }
-        self.step(Step::Data, connection.command(Data)).await?;
+        self.step(SmtpStep::Data, connection.command(Data)).await?;
         let bytes = message.formatted();
-        self.within(self.patience.message, Step::Message, connection.message(&bytes)).await?;
+        self.within(self.timeouts.message, SmtpStep::Message, connection.message(&bytes)).await?;
         Ok(())
     }
 
     async fn step<T, E: Into<Cause>>(
         &self,
-        step: Step,
+        step: SmtpStep,
         work: impl Future<Output = Result<T, E>>,
-    ) -> Result<T, Trouble> {
-        self.within(self.patience.step, step, work).await
+    ) -> Result<T, SmtpFailure> {
+        self.within(self.timeouts.step, step, work).await
     }
 
     async fn within<T, E: Into<Cause>>(
         &self,
         limit: Duration,
-        step: Step,
+        step: SmtpStep,
         work: impl Future<Output = Result<T, E>>,
-    ) -> Result<T, Trouble> {
+    ) -> Result<T, SmtpFailure> {
         match tokio::time::timeout(limit, work).await {
-            Ok(done) => done.map_err(|error| step.failed(error.into())),
-            Err(_) => Err(step.failed(Cause::Slow(limit))),
+            Ok(result) => result.map_err(|error| step.failed(error.into())),
+            Err(_) => Err(step.failed(Cause::Timeout(limit))),
         }
     }
 }

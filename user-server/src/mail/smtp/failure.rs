@@ -1,0 +1,183 @@
+//! Failures of a delivery: the step, the cause, and a hint for the operator. Their texts never
+//! contain the recipient.
+
+use std::error::Error as _;
+use std::io;
+use std::time::Duration;
+
+use lettre::transport::smtp::Error;
+
+use super::SmtpServer;
+use crate::domain::SendError;
+
+/// A step of a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SmtpStep {
+    /// Connection, implicit TLS if configured, and greeting.
+    Connect,
+    StartTls,
+    Login,
+    Sender,
+    Recipient,
+    Data,
+    /// The content of the email.
+    Message,
+}
+
+/// Cause of the failure of a step.
+#[derive(Debug)]
+pub(super) enum Cause {
+    Timeout(Duration),
+    NoAddress,
+    NotLoopback,
+    NotOffered,
+    NotEncrypted,
+    Io(io::Error),
+    Smtp(Error),
+}
+
+impl From<io::Error> for Cause {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// Failure of a step.
+#[derive(Debug)]
+pub(super) struct SmtpFailure {
+    step: SmtpStep,
+    cause: Cause,
+}
+
+impl SmtpStep {
+    pub(super) fn failed(self, cause: Cause) -> SmtpFailure {
+        SmtpFailure { step: self, cause }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Connect => "connecting",
+            Self::StartTls => "STARTTLS",
+            Self::Login => "AUTH",
+            Self::Sender => "MAIL FROM",
+            Self::Recipient => "RCPT TO",
+            Self::Data => "DATA",
+            Self::Message => "end of data",
+        }
+    }
+
+    fn hint(self) -> &'static str {
+        match self {
+            Self::Connect => "check SMTP_HOST, SMTP_PORT and SMTP_TLS",
+            Self::StartTls => {
+                "check SMTP_TLS, and set SMTP_CA if the certificate is not from a public authority"
+            }
+            Self::Login => "check SMTP_USER and SMTP_PASSWORD",
+            Self::Sender => "check MAIL_FROM, and set SMTP_USER if the server requires a login",
+            Self::Recipient => {
+                "check that the server relays for this service, and set SMTP_USER if it requires a login"
+            }
+            Self::Data | Self::Message => "see the log of the server",
+        }
+    }
+}
+
+impl SmtpFailure {
+    /// Reports whether the failure is a reply of the server, so that the connection still works.
+    pub(super) fn is_reply(&self) -> bool {
+        matches!(&self.cause, Cause::Smtp(error) if error.status().is_some())
+    }
+
+    pub(super) fn send_error(&self, server: &SmtpServer) -> SendError {
+        let (step, hint) = (self.step.name(), self.step.hint());
+        let why = match &self.cause {
+            Cause::Timeout(limit) => format!("no answer within {limit:?}"),
+            Cause::NoAddress => "the host has no address".to_owned(),
+            Cause::NotLoopback => {
+                "SMTP_TLS=none is allowed only for a server on this machine".to_owned()
+            }
+            Cause::NotOffered if self.step == SmtpStep::Login => {
+                "the server offers neither AUTH PLAIN nor AUTH LOGIN; unset SMTP_USER if it requires no login"
+                    .to_owned()
+            }
+            Cause::NotOffered => {
+                "the server does not offer it; set SMTP_TLS=implicit if the port expects TLS immediately"
+                    .to_owned()
+            }
+            Cause::NotEncrypted => "a password is never sent over a connection without TLS".to_owned(),
+            Cause::Io(error) => error.to_string(),
+            Cause::Smtp(error) => self.reply_text(error),
+        };
+        match self.is_final() {
+            true => SendError::Permanent(format!("{step}: {why}")),
+            false => SendError::Temporary(format!("{server}: {step}: {why}; {hint}")),
+        }
+    }
+
+    /// Reports whether no later attempt can succeed: the server refused this email, rather than all
+    /// emails or this client.
+    fn is_final(&self) -> bool {
+        let Cause::Smtp(error) = &self.cause else { return false };
+        let status = error.status().map_or(0, u16::from);
+        match self.step {
+            // A server that does not relay for this client refuses each recipient, with a status of
+            // the class "security or policy".
+            SmtpStep::Recipient => {
+                status >= 500 && !requires_login(status) && !enhanced(error).starts_with("5.7.")
+            }
+            SmtpStep::Data | SmtpStep::Message => status >= 500 && !requires_login(status),
+            SmtpStep::Connect | SmtpStep::StartTls | SmtpStep::Login | SmtpStep::Sender => false,
+        }
+    }
+
+    /// Returns the reply of the server. Its text may repeat the password or the recipient, so after
+    /// AUTH and RCPT only the status codes are used.
+    fn reply_text(&self, error: &Error) -> String {
+        let Some(status) = error.status() else {
+            // The error quotes a reply that cannot be parsed.
+            let is_safe = self.step == SmtpStep::Connect || !error.is_response();
+            return if is_safe {
+                short(&error.to_string())
+            } else {
+                "the reply is not valid SMTP".to_owned()
+            };
+        };
+        let words = error.source().map(ToString::to_string).unwrap_or_default();
+        match self.step {
+            SmtpStep::Connect | SmtpStep::StartTls | SmtpStep::Sender => {
+                format!("refused with {status} {}", short(&words))
+            }
+            SmtpStep::Login | SmtpStep::Recipient | SmtpStep::Data | SmtpStep::Message => {
+                format!("refused with {status} {}", enhanced(error)).trim_end().to_owned()
+            }
+        }
+    }
+}
+
+/// Returns the error of a delivery that exceeded its total time, although no step did.
+pub(super) fn timed_out(server: &SmtpServer, limit: Duration) -> SendError {
+    SendError::Temporary(format!(
+        "{server}: the email was not accepted within {limit:?}; see the log of the server"
+    ))
+}
+
+/// Reports whether a status of RFC 4954 or RFC 3207 asks for authentication or encryption first.
+fn requires_login(status: u16) -> bool {
+    matches!(status, 530 | 534 | 535 | 538)
+}
+
+/// Returns the enhanced status code (RFC 3463) that a reply begins with, or an empty text.
+fn enhanced(error: &Error) -> String {
+    let words = error.source().map(ToString::to_string).unwrap_or_default();
+    let first = words.split_whitespace().next().unwrap_or_default();
+    let is_part = |part: &str| {
+        (1..=3).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    let is_code = first.split('.').count() == 3 && first.split('.').all(is_part);
+    if is_code { first.to_owned() } else { String::new() }
+}
+
+/// Shortens an untrusted text and removes control characters, for a line of the log.
+fn short(words: &str) -> String {
+    words.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect()
+}
