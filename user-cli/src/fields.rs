@@ -66,8 +66,8 @@ fn is_seconds(name: &str) -> bool {
 }
 
 /// Returns the fields of a message as JSON, in the notation of user-proto's test vectors: ids and
-/// codes are strings, lists are arrays of objects, timestamps and durations are numbers, bytes are hex. A secret that is not
-/// UTF-8 is an object with its hex. Secrets are shown only with `reveal`.
+/// codes are strings, lists are arrays of objects, timestamps and durations are numbers, bytes are
+/// hex. A secret that is not UTF-8 is an object with its hex. Secrets are shown only with `reveal`.
 pub(crate) fn json_object(
     view: impl FnOnce(&mut dyn FnMut(FieldView<'_>)),
     reveal: bool,

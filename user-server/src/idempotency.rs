@@ -49,7 +49,7 @@ impl Idempotency {
         request: &[u8],
         context: &RequestContext,
     ) -> UseCaseResult<IdempotencyDecision> {
-        let signing = self.keys.signing().unwrap_or_else(|| self.keys.first());
+        let signing = self.keys.signing().unwrap_or_else(|| self.keys.configured());
         let now = self.clock.now();
         let wish = KeyedRequest {
             claim: KeyClaim { key: Uuid::from_bytes(key), holder: Uuid::new_v4() },

@@ -121,12 +121,12 @@ impl KeyRing {
     /// accepted key when its own is retired. Returns `None` if all are retired.
     #[must_use]
     pub fn signing(&self) -> Option<&Key> {
-        self.good().next()
+        self.active().next()
     }
 
     /// Returns the key that is configured to sign, retired or not.
     #[must_use]
-    pub fn first(&self) -> &Key {
+    pub fn configured(&self) -> &Key {
         // The list is never empty: `new` adds the first key, and none is removed.
         #[allow(clippy::indexing_slicing)]
         &self.keys[0]
@@ -135,11 +135,11 @@ impl KeyRing {
     /// Returns the key with this identifier, unless it is retired.
     #[must_use]
     pub fn find(&self, kid: &str) -> Option<&Key> {
-        self.good().find(|key| key.kid == kid)
+        self.active().find(|key| key.kid == kid)
     }
 
     /// Returns the keys that are not retired, the signing one first.
-    pub fn good(&self) -> impl Iterator<Item = &Key> {
+    pub fn active(&self) -> impl Iterator<Item = &Key> {
         self.keys.iter().filter(|key| !key.is_retired())
     }
 
@@ -268,7 +268,7 @@ mod tests {
         assert!(ring.retire(&kid) && !ring.retire(&kid) && !ring.retire("unknown"));
         assert!(ring.find(&kid).is_none());
         assert_eq!(ring.signing().unwrap().kid, next, "another key signs");
-        assert_eq!(ring.first().kid, kid);
+        assert_eq!(ring.configured().kid, kid);
         assert!(ring.retire(&next) && ring.signing().is_none());
     }
 }

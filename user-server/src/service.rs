@@ -291,7 +291,7 @@ impl ServiceCore {
         cache: &CachePorts,
         metrics: &Arc<Metrics>,
     ) -> Result<Self, Fault> {
-        let pseudonyms = Pseudonyms::new(keys.first())
+        let pseudonyms = Pseudonyms::new(keys.configured())
             .ok_or_else(|| Fault::internal("cannot derive a subkey"))?;
         let passwords = Passwords::new(
             Arc::new(HashPool::start(config.hash_pool, metrics.hashing.clone())?),

@@ -207,8 +207,8 @@ async fn unlock(
     account: &AccountSummary,
 ) -> Result<(), CommandError> {
     let keys = config.keys()?;
-    let pseudonyms =
-        Pseudonyms::new(keys.first()).ok_or_else(|| CommandError::new("cannot derive a subkey"))?;
+    let pseudonyms = Pseudonyms::new(keys.configured())
+        .ok_or_else(|| CommandError::new("cannot derive a subkey"))?;
     let clock = SharedClock::new(Arc::new(SystemClock));
     clock.set(database::now(&**store).await?, SystemClock.now());
     let throttle = Throttle::new(store.clone(), Arc::new(clock), pseudonyms);

@@ -36,8 +36,8 @@ enum Content {
 }
 
 impl LocalCache {
-    /// Creates a cache of at most `capacity` records with the given lifetime. The least recently used
-    /// are evicted.
+    /// Creates a cache of at most `capacity` records with the given lifetime. The least recently
+    /// used are evicted.
     #[must_use]
     pub fn new(capacity: usize, life: Duration, metrics: Arc<CacheMetrics>) -> Self {
         Self { slots: Some(Mutex::new(Slots::new(capacity))), life, metrics }
@@ -84,7 +84,7 @@ impl RecordCache for LocalCache {
             Some(Content::User(profile)) if profile.version >= min_version => Some(profile),
             _ => None,
         };
-        self.metrics.looked_up(session && user.is_some());
+        self.metrics.record_lookup(session && user.is_some());
         match user {
             Some(profile) if session => CacheLookup::Known(Profile::clone(&profile)),
             user => CacheLookup::Unknown(Leases {

@@ -1,5 +1,5 @@
-//! Sizes of fields, checked in place in the frame. Each function returns the refusal of a value that
-//! is too large.
+//! Sizes of fields, checked in place in the frame. Each function returns the refusal of a value
+//! that is too large.
 
 use user_proto::Secret;
 

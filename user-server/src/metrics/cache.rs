@@ -52,7 +52,7 @@ pub struct CacheMetrics {
     lookups: Family<Label, Counter>,
     failures: Family<Label, Counter>,
     /// Duration of calls, in seconds.
-    pub took: Histogram,
+    pub duration: Histogram,
     breaker: Gauge,
 }
 
@@ -76,12 +76,12 @@ impl CacheMetrics {
             "Failed calls to Redis, by reason",
             failures.clone(),
         );
-        let took = Histogram::new(BUCKETS);
+        let duration = Histogram::new(BUCKETS);
         registry.register_with_unit(
             "user_server_cache_call_duration",
             "Duration of calls to Redis",
             Unit::Seconds,
-            took.clone(),
+            duration.clone(),
         );
         let breaker = gauge(
             registry,
@@ -89,11 +89,11 @@ impl CacheMetrics {
             "State of the circuit breaker for Redis: 0 closed, 1 half-open (testing a new \
              connection), 2 open",
         );
-        Self { lookups, failures, took, breaker }
+        Self { lookups, failures, duration, breaker }
     }
 
     /// Counts a lookup of a session and its user.
-    pub fn looked_up(&self, hit: bool) {
+    pub fn record_lookup(&self, hit: bool) {
         self.lookups.get_or_create(&[("result", if hit { "hit" } else { "miss" })]).inc();
     }
 

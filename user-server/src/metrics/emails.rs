@@ -46,7 +46,7 @@ impl MailResult {
 pub struct EmailMetrics {
     attempts: Family<Label, Counter>,
     /// Duration of attempts, in seconds.
-    pub took: Histogram,
+    pub duration: Histogram,
     failing: Gauge,
 }
 
@@ -59,7 +59,7 @@ impl EmailMetrics {
         let mut scratch = Registry::default();
         let registry = registry.unwrap_or(&mut scratch);
         let attempts = counters("result", MailResult::ALL.map(MailResult::name));
-        let took = Histogram::new(BUCKETS);
+        let duration = Histogram::new(BUCKETS);
         registry.register(
             "user_server_mails",
             "Attempts to send an email, by result",
@@ -69,14 +69,14 @@ impl EmailMetrics {
             "user_server_mail_send_duration",
             "Duration of attempts to send an email",
             Unit::Seconds,
-            took.clone(),
+            duration.clone(),
         );
         let failing = gauge(
             registry,
             "user_server_mail_failing",
             "1 while the last attempt to send an email failed",
         );
-        Self { attempts, took, failing }
+        Self { attempts, duration, failing }
     }
 
     /// Counts an attempt.

@@ -15,23 +15,23 @@ const BUCKETS: [f64; 13] =
 
 /// Reason for which a hash was not computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NoHash {
+pub enum HashRefusal {
     /// The queue was full.
     QueueFull,
     /// The hash would not have been completed before the deadline of its request.
     TooLate,
     /// The client had left before the hash was started.
-    CallerGone,
+    ClientGone,
 }
 
-impl NoHash {
-    const ALL: [Self; 3] = [Self::QueueFull, Self::TooLate, Self::CallerGone];
+impl HashRefusal {
+    const ALL: [Self; 3] = [Self::QueueFull, Self::TooLate, Self::ClientGone];
 
     fn name(self) -> &'static str {
         match self {
             Self::QueueFull => "queue_full",
             Self::TooLate => "too_late",
-            Self::CallerGone => "caller_gone",
+            Self::ClientGone => "caller_gone",
         }
     }
 }
@@ -50,7 +50,7 @@ pub struct HashMetrics {
     /// Time that hashes wait in the queue, in seconds.
     pub wait: Histogram,
     /// Time that hashes take once they are started, in seconds.
-    pub took: Histogram,
+    pub duration: Histogram,
     refused: Family<Label, Counter>,
 }
 
@@ -62,7 +62,7 @@ impl HashMetrics {
     fn build(registry: Option<&mut Registry>) -> Self {
         let mut scratch = Registry::default();
         let registry = registry.unwrap_or(&mut scratch);
-        let (wait, took) = (Histogram::new(BUCKETS), Histogram::new(BUCKETS));
+        let (wait, duration) = (Histogram::new(BUCKETS), Histogram::new(BUCKETS));
         registry.register_with_unit(
             "user_server_hash_wait",
             "Time that password hashes waited in the queue",
@@ -73,9 +73,9 @@ impl HashMetrics {
             "user_server_hash_duration",
             "Time that password hashes took",
             Unit::Seconds,
-            took.clone(),
+            duration.clone(),
         );
-        let refused = counters("reason", NoHash::ALL.map(NoHash::name));
+        let refused = counters("reason", HashRefusal::ALL.map(HashRefusal::name));
         registry.register(
             "user_server_hashes_refused",
             "Password hashes that were not computed, by reason",
@@ -103,13 +103,13 @@ impl HashMetrics {
                 "Maximum number of password hashes in the queue (HASH_QUEUE)",
             ),
             wait,
-            took,
+            duration,
             refused,
         }
     }
 
     /// Counts a hash that was not computed.
-    pub fn refuse(&self, reason: NoHash) {
+    pub fn refuse(&self, reason: HashRefusal) {
         self.refused.get_or_create(&[("reason", reason.name())]).inc();
     }
 }

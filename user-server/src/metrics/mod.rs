@@ -25,7 +25,7 @@ pub use audit::AuditMetrics;
 pub use cache::{Breaker, CacheFailure, CacheMetrics};
 pub use connections::{CloseReason, ConnectionMetrics, OpenConnection, RejectReason};
 pub use emails::{EmailMetrics, MailResult};
-pub use hashing::{HashMetrics, NoHash};
+pub use hashing::{HashMetrics, HashRefusal};
 pub use requests::{OutcomeLabel, RequestGuard, RequestLabels, RequestMetrics};
 pub use sampled::SampledGauges;
 pub use tls::{HandshakeFailure, TlsMetrics};

@@ -40,7 +40,7 @@ impl Otp {
     /// The key that new codes are made with.
     #[must_use]
     pub fn kid(&self) -> &str {
-        &self.keys.signing().unwrap_or_else(|| self.keys.first()).kid
+        &self.keys.signing().unwrap_or_else(|| self.keys.configured()).kid
     }
 
     /// Pays for a guess and looks at it. The right one comes back as the claim to spend the code;
@@ -85,7 +85,7 @@ impl Otp {
         client: &str,
         context: &RequestContext,
     ) -> UseCaseResult<()> {
-        let kids: Vec<&str> = self.keys.good().map(|key| key.kid.as_str()).collect();
+        let kids: Vec<&str> = self.keys.active().map(|key| key.kid.as_str()).collect();
         let at = self.clock.now();
         let change = Change::new(
             context.at(at),

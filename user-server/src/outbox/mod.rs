@@ -168,7 +168,7 @@ impl Worker {
         };
         let began = Instant::now();
         let sent = tokio::time::timeout(SEND_TIMEOUT, self.mailer.send(&mail)).await;
-        self.metrics.took.observe(began.elapsed().as_secs_f64());
+        self.metrics.duration.observe(began.elapsed().as_secs_f64());
         let now = self.clock.now();
         match sent.unwrap_or_else(|_| Err(SendError::Temporary("it took too long".to_owned()))) {
             Ok(()) => {

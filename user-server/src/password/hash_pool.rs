@@ -1,6 +1,6 @@
-//! The hash_pool: as many threads as there are cores, each with memory that it uses again, and a short
-//! queue before them that is fair by network. Who can't be served in time is told so at once, and
-//! who has gone costs no hash.
+//! The hash_pool: as many threads as there are cores, each with memory that it uses again, and a
+//! short queue before them that is fair by network. Who can't be served in time is told so at once,
+//! and who has gone costs no hash.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::domain::{ClientNetwork, Fault, Refusal, RequestContext, UseCaseResult};
-use crate::metrics::{HashMetrics, NoHash};
+use crate::metrics::{HashMetrics, HashRefusal};
 
 /// What is taken from the priority of its threads. It leaves them a tenth of a core that somebody
 /// else's busy process has.
@@ -98,11 +98,11 @@ impl HashPool {
         let job: Job = Box::new(move |memory| {
             let began = Instant::now();
             if done.is_closed() || gone.is_cancelled() || began >= deadline {
-                return metrics.refuse(NoHash::CallerGone);
+                return metrics.refuse(HashRefusal::ClientGone);
             }
             metrics.wait.observe((began - queued).as_secs_f64());
             let result = job(memory);
-            metrics.took.observe(began.elapsed().as_secs_f64());
+            metrics.duration.observe(began.elapsed().as_secs_f64());
             let _ = done.send(result);
         });
         self.shared.admit(context, job)?;
@@ -140,7 +140,7 @@ impl Shared {
         let until_done = state.usual * (before / permits + 1);
         let full = state.waiting + state.running >= self.size.permits + self.size.queue;
         if full || Instant::now() + until_done > context.deadline {
-            self.metrics.refuse(if full { NoHash::QueueFull } else { NoHash::TooLate });
+            self.metrics.refuse(if full { HashRefusal::QueueFull } else { HashRefusal::TooLate });
             return Err(Refusal::Busy { retry_after: until_done.max(Duration::from_millis(10)) });
         }
         let network = context.network;

@@ -130,7 +130,7 @@ impl Tokens {
     /// How many keys are left that tokens may be made with or read by.
     #[must_use]
     pub fn keys_left(&self) -> usize {
-        self.keys.good().count()
+        self.keys.active().count()
     }
 
     /// The tokens that a session was given under an idempotency key, and the server's key of this
@@ -294,7 +294,7 @@ impl Tokens {
 
     /// Today's key. Where none is left, the name of one under which nothing is issued.
     fn kid(&self) -> &str {
-        &self.keys.signing().unwrap_or_else(|| self.keys.first()).kid
+        &self.keys.signing().unwrap_or_else(|| self.keys.configured()).kid
     }
 
     fn tokens_of(

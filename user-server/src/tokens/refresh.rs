@@ -88,7 +88,7 @@ mod tests {
             counter: 41,
             expires_at: 1_900_000_000,
         };
-        let text = token.write(ring(1).first());
+        let text = token.write(ring(1).configured());
         assert_eq!(RefreshToken::read(text.as_bytes(), &ring(1)), Some(token));
         assert_eq!(RefreshToken::read(text.as_bytes(), &ring(2)), None);
     }
@@ -101,7 +101,7 @@ mod tests {
             counter: 41,
             expires_at: 1_900_000_000,
         };
-        let text = token.write(keys.first());
+        let text = token.write(keys.configured());
         for index in 0..text.len() {
             let mut bytes = text.as_bytes().to_vec();
             bytes[index] = if bytes[index] == b'A' { b'B' } else { b'A' };

@@ -182,7 +182,8 @@ fn every_fault_of_the_configuration_is_told_at_once() {
     .into_iter()
     .chain(["TRUSTED_PEERS", "ARGON2_MEMORY_KIB", "PostgreSQL", "REDIS_URL", "SMTP_HOST"])
     {
-        // Each error is a line `error: ...` that names its variable, followed by a line `hint: ...`.
+        // Each error is a line `error: ...` that names its variable, followed by a line `hint:
+        // ...`.
         let names = |line: &str| line.split([' ', ':']).any(|word| word == name);
         let line = lines.iter().position(|line| line.starts_with("error: ") && names(line));
         let line = line.unwrap_or_else(|| panic!("{name} is not in: {}", said.error));

@@ -17,8 +17,8 @@ const PREFIX: &str = "user-server:1:";
 /// The number of bytes of the keyed hash in a Redis key: enough that no two subjects collide.
 const HASH_BYTES: usize = 16;
 
-/// The cipher of records and their Redis keys. Records are written under the signing key, but deleted
-/// under every server key: during a key rotation, nodes sign with different keys.
+/// The cipher of records and their Redis keys. Records are written under the signing key, but
+/// deleted under every server key: during a key rotation, nodes sign with different keys.
 pub(super) struct RecordCipher {
     ring: Vec<CacheKeys>,
     key: LessSafeKey,
@@ -57,7 +57,7 @@ impl RecordCipher {
         let fault = || Fault::internal("a key of the cache cannot be derived");
         let ring: Vec<CacheKeys> =
             keys.iter().map(CacheKeys::new).collect::<Option<_>>().ok_or_else(fault)?;
-        let signing = CacheKeys::new(keys.first()).ok_or_else(fault)?;
+        let signing = CacheKeys::new(keys.configured()).ok_or_else(fault)?;
         let key = UnboundKey::new(&AES_256_GCM_SIV, signing.seal()).map_err(|_| fault())?;
         Ok(Self { ring, key: LessSafeKey::new(key) })
     }

@@ -80,8 +80,8 @@ impl ManagedConnection {
         self.wakeup.notified().await;
     }
 
-    /// Runs a command. Returns `None` if it fails or times out. A command that timed out may still be
-    /// executed later, so it must be harmless then.
+    /// Runs a command. Returns `None` if it fails or times out. A command that timed out may still
+    /// be executed later, so it must be harmless then.
     pub(super) async fn call<T: FromRedisValue>(&self, command: &Cmd) -> Option<T> {
         let open = self.open.read().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(OpenConnection { mut transport, number }) = open else {
@@ -90,7 +90,7 @@ impl ManagedConnection {
         };
         let began = Instant::now();
         let answer = tokio::time::timeout(self.timeouts.call, transport.query(command)).await;
-        self.metrics.took.observe(began.elapsed().as_secs_f64());
+        self.metrics.duration.observe(began.elapsed().as_secs_f64());
         match answer {
             Ok(Ok(value)) => Some(value),
             Ok(Err(error)) => {
@@ -287,8 +287,8 @@ fn version(info: &Value) -> Option<String> {
     text.lines().find_map(|line| line.strip_prefix("redis_version:")).map(str::to_owned)
 }
 
-/// Reports whether another connection may help: this one is lost, or its server has become a replica
-/// or is loading its data.
+/// Reports whether another connection may help: this one is lost, or its server has become a
+/// replica or is loading its data.
 fn is_broken(error: &RedisError) -> bool {
     error.is_io_error()
         || error.is_unrecoverable_error()

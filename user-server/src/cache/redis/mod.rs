@@ -1,6 +1,6 @@
-//! The token cache in Redis, which nodes share. Every command uses single keys, so that a cluster may
-//! distribute them. Every write is conditional or a deletion, so that one that is executed late is
-//! harmless.
+//! The token cache in Redis, which nodes share. Every command uses single keys, so that a cluster
+//! may distribute them. Every write is conditional or a deletion, so that one that is executed late
+//! is harmless.
 
 mod cipher;
 mod connection;
@@ -130,7 +130,7 @@ impl RecordCache for RedisCache {
         let Some((session, user)) =
             self.connection.call::<(Option<Vec<u8>>, Option<Vec<u8>>)>(&both).await
         else {
-            self.metrics.looked_up(false);
+            self.metrics.record_lookup(false);
             return CacheLookup::Unknown(Leases::default());
         };
         let session = classify(session, |value| {
@@ -143,7 +143,7 @@ impl RecordCache for RedisCache {
             Some(record.profile(user_id)).filter(|profile| fresh && profile.version >= min_version)
         });
         self.metrics
-            .looked_up(matches!((&session, &user), (Lookup::Record(()), Lookup::Record(_))));
+            .record_lookup(matches!((&session, &user), (Lookup::Record(()), Lookup::Record(_))));
         match (session, user) {
             (Lookup::Record(()), Lookup::Record(profile)) => CacheLookup::Known(profile),
             (session, user) => {
