@@ -56,7 +56,7 @@ impl Sealer {
             }
             match &step {
                 Ok(()) if failing => tracing::info!("the audit can be sealed again"),
-                Err(fault) if !failing => tracing::warn!(%fault, "the audit can not be sealed"),
+                Err(fault) if !failing => tracing::warn!(%fault, "the audit cannot be sealed"),
                 _ => {}
             }
             failing = step.is_err();

@@ -101,23 +101,23 @@ fn deliver(pending: PendingCode) -> CodeDelivery {
 }
 
 impl Worker {
-    /// Sends so many mails at once, each on a lane of its own, until it is told to stop; a mail
-    /// that is under way is finished first. A lane that meets a slow server holds up no other.
+    /// Sends up to `count` emails at once, each in a task of its own, until `stop` is cancelled. An
+    /// email that is being sent is finished first. A task that meets a slow server delays no other.
     pub async fn run(self, at_once: usize, stop: CancellationToken) {
         let (worker, faulty) = (Arc::new(self), Arc::new(AtomicBool::new(false)));
-        let mut lanes = JoinSet::new();
+        let mut tasks = JoinSet::new();
         for _ in 0..at_once {
-            lanes.spawn(worker.clone().lane(faulty.clone(), stop.clone()));
+            tasks.spawn(worker.clone().send_until(faulty.clone(), stop.clone()));
         }
-        while let Some(ended) = lanes.join_next().await {
+        while let Some(ended) = tasks.join_next().await {
             if let Err(error) = ended {
-                tracing::error!(%error, "a lane of the outbox has broken; mails go by the others");
+                tracing::error!(%error, "a task of the outbox has panicked; the others go on");
             }
         }
     }
 
-    /// `faulty` is shared by all lanes, so that the log says once that the outbox can't be read.
-    async fn lane(self: Arc<Self>, faulty: Arc<AtomicBool>, stop: CancellationToken) {
+    /// `faulty` is shared by all tasks, so that the log says once that the outbox cannot be read.
+    async fn send_until(self: Arc<Self>, faulty: Arc<AtomicBool>, stop: CancellationToken) {
         while !stop.is_cancelled() {
             let wait = match self.step(&stop).await {
                 Ok(due) => {
@@ -126,7 +126,7 @@ impl Worker {
                 }
                 Err(fault) => {
                     if !faulty.swap(true, Ordering::Relaxed) {
-                        tracing::warn!(%fault, "the outbox can not be read; mails wait");
+                        tracing::warn!(%fault, "the outbox cannot be read; mails wait");
                     }
                     POLL
                 }
@@ -142,7 +142,7 @@ impl Worker {
     /// Sends all that is due; when the next one will be.
     ///
     /// # Errors
-    /// Where the outbox can't be read or written.
+    /// Where the outbox cannot be read or written.
     pub async fn step(&self, stop: &CancellationToken) -> Result<Option<Timestamp>, Fault> {
         let policy = policy(self.codes.life());
         while !stop.is_cancelled() {

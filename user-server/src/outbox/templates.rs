@@ -59,7 +59,7 @@ fn text(kind: &MailKind, life: Duration) -> Text {
             format!("It is good for {minutes} {unit} and can be used once. If you did not register, ignore this mail: nothing happens without the code."),
         ),
         MailKind::Code { purpose: Purpose::EmailChange, .. } => (
-            "Your code to confirm your new e-mail address",
+            "Your code to confirm your new email address",
             "this is the code that makes this address the one of your account:",
             format!("It is good for {minutes} {unit} and can be used once. If you did not ask for it, ignore this mail: nothing changes without the code."),
         ),
@@ -70,12 +70,12 @@ fn text(kind: &MailKind, life: Duration) -> Text {
         ),
         MailKind::Notice(Notice::AlreadyRegistered) => (
             "You already have an account",
-            "somebody, perhaps you, tried to register with this e-mail address, which has an account already.",
+            "somebody, perhaps you, tried to register with this email address, which has an account already.",
             "If it was you, log in, or reset your password if you have forgotten it. If it was not, you need do nothing: your account is as it was.".to_owned(),
         ),
         MailKind::Notice(Notice::EmailChanged) => (
-            "Your e-mail address was changed",
-            "the e-mail address of your account was changed, and this is no longer it.",
+            "Your email address was changed",
+            "the email address of your account was changed, and this is no longer it.",
             "If it was not you who changed it, somebody knows your password: contact support at once.".to_owned(),
         ),
         MailKind::Notice(Notice::PasswordChanged) => (

@@ -38,7 +38,7 @@ pub(super) fn accept(hash: &str) -> Result<(), &'static str> {
 pub(super) fn verify(password: &Password, hash: &str) -> Result<bool, &'static str> {
     accept(hash)?;
     let bytes = password.as_sent();
-    let right = ::bcrypt::verify(bytes, hash).map_err(|_| "it can not be computed")?;
+    let right = ::bcrypt::verify(bytes, hash).map_err(|_| "it cannot be computed")?;
     // Others end a password at a NUL; what comes behind it must not be without effect here.
     // Computed all the same, so that it takes as long.
     Ok(right && !bytes.contains(&0))

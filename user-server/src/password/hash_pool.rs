@@ -18,10 +18,10 @@ use crate::metrics::{HashMetrics, HashRefusal};
 #[cfg(target_os = "linux")]
 const NICE: i32 = 10;
 
-/// How wide the lane is, and how long its queue.
+/// The number of threads, and the length of the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HashPoolSize {
-    /// Hashes at once. Each holds its memory: permits times the memory of a hash is the lane's
+    /// Hashes at once. Each holds its memory: permits times the memory of a hash is the pool's
     /// ceiling.
     pub permits: usize,
     /// Hashes that may wait.
@@ -76,7 +76,7 @@ impl HashPool {
                 .name(format!("hash-{number}"))
                 .spawn(move || shared.serve())
                 .map_err(|error| {
-                    Fault::Internal(format!("can not start a thread to hash on: {error}"))
+                    Fault::Internal(format!("cannot start a thread to hash on: {error}"))
                 })?;
         }
         Ok(Self { shared, metrics })
@@ -106,7 +106,7 @@ impl HashPool {
             let _ = done.send(result);
         });
         self.shared.admit(context, job)?;
-        // A job that is dropped unrun has outlived its context's patience.
+        // A job that is dropped unrun has outlived the deadline of its context.
         result.await.map_err(|_| Refusal::DeadlineExceeded.into())
     }
 
@@ -192,7 +192,7 @@ fn give_way() {
     // it hashes are as they were.
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::nice(NICE) {
-        tracing::debug!(%error, "the priority of the hashing threads can not be lowered");
+        tracing::debug!(%error, "the priority of the hashing threads cannot be lowered");
     }
 }
 
@@ -221,17 +221,17 @@ mod tests {
     use super::*;
     use crate::domain::Failure;
 
-    fn context(last: u8, patience: Duration) -> RequestContext {
+    fn context(last: u8, timeout: Duration) -> RequestContext {
         let ip = std::net::IpAddr::from([192, 0, 2, last]);
         RequestContext {
             network: Some(ip.into()),
-            deadline: Instant::now() + patience,
+            deadline: Instant::now() + timeout,
             gone: CancellationToken::new(),
             claim: None,
         }
     }
 
-    /// A lane of one thread that is held until the sender is dropped.
+    /// A pool of one thread that is held until the sender is dropped.
     async fn held(queue: usize) -> (Arc<HashPool>, std::sync::mpsc::Sender<()>) {
         let hash_pool =
             Arc::new(HashPool::start(HashPoolSize { permits: 1, queue }, Arc::default()).unwrap());

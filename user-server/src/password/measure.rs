@@ -1,4 +1,4 @@
-//! What hashes cost on this machine, by making some the way the lane makes them.
+//! What hashes cost on this machine, by making some the way the hash pool makes them.
 
 use std::time::{Duration, Instant};
 
@@ -23,7 +23,7 @@ pub fn measure(cost: HashCost, threads: usize, time: Duration) -> Result<Measure
         let password = Password::presented(b"tides rise at nine")
             .ok_or_else(|| Fault::internal("no password"))?;
         let mut memory = Vec::new();
-        // The first hash also asks the system for the memory, which the lane does once.
+        // The first hash also asks the system for the memory, which the pool does once.
         phc::hash(&password, cost, &mut memory)?;
         let (began, mut took) = (Instant::now(), Vec::new());
         while took.is_empty() || began.elapsed() < time {

@@ -1,4 +1,4 @@
-//! Passwords: Argon2id behind a bounded lane of threads of its own, so that no hash ever holds up
+//! Passwords: Argon2id behind a bounded pool of threads of its own, so that no hash ever holds up
 //! the network; bcrypt for those that others have made.
 
 mod bcrypt;
@@ -66,8 +66,8 @@ impl Passwords {
                 gone: CancellationToken::new(),
                 claim: None,
             };
-            // Where the lane has no room, it is measured when somebody logs in with it, or at the
-            // next round.
+            // Where the hash pool has no room, it is measured when somebody logs in with it, or at
+            // the next round.
             let _ = self.compare(Password::presented(b"nobody"), hash.into(), &context).await;
         }
     }
@@ -76,7 +76,7 @@ impl Passwords {
     ///
     /// # Errors
     /// `InvalidPassword` where it is too common, for which `words` are the words that are
-    /// common to this user; `Busy` where the lane has no room in time.
+    /// common to this user; `Busy` where the hash pool has no room in time.
     pub async fn hash(
         &self,
         password: Password,
@@ -104,7 +104,7 @@ impl Passwords {
     /// compared, whichever it was.
     ///
     /// # Errors
-    /// `Busy` where the lane has no room in time.
+    /// `Busy` where the hash pool has no room in time.
     pub async fn verify(
         &self,
         password: Option<Password>,

@@ -113,7 +113,7 @@ pub(super) fn accept(hash: &str, own: HashCost) -> Result<(), &'static str> {
         return Err("it needs a salt of 8 bytes and a hash of 16 bytes at least");
     }
     let Ok((_, cost)) = read(hash) else { return Err(TOO_COSTLY) };
-    cost.params(OUTPUT).map_err(|_| "its parameters can not go together")?;
+    cost.params(OUTPUT).map_err(|_| "its parameters cannot go together")?;
     let work = u64::from(cost.memory_kib) * u64::from(cost.passes);
     let bounded =
         cost.memory_kib <= HashCost::IMPORTED_MEMORY_KIB && work <= HashCost::IMPORTED_WORK_KIB;
@@ -191,7 +191,7 @@ fn read(stored: &str) -> Result<(PasswordHash, HashCost), Fault> {
 }
 
 fn unreadable(what: &str) -> Fault {
-    Fault::Internal(format!("a stored password hash can not be used: {what}"))
+    Fault::Internal(format!("a stored password hash cannot be used: {what}"))
 }
 
 /// Runs Argon2id in `memory`, which grows to what is needed and is wiped after.

@@ -49,7 +49,7 @@ pub fn is_usable(stored: &str) -> bool {
 }
 
 fn unusable(why: &str) -> Fault {
-    Fault::Internal(format!("a stored password hash can not be used: {why}"))
+    Fault::Internal(format!("a stored password hash cannot be used: {why}"))
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ struct Form {
     exact: Exact,
 }
 
-/// Every claim is required, each once, each of its type. The fast way relies on their order.
+/// Every claim is required, each once, each of its type. The fast verifier relies on their order.
 #[derive(Serialize, Deserialize)]
 struct Claims {
     iss: String,
@@ -58,7 +58,7 @@ impl AccessTokens {
         Ok(Self {
             keys: keys.clone(),
             forms: forms
-                .ok_or_else(|| Fault::internal("the form of tokens can not be written down"))?,
+                .ok_or_else(|| Fault::internal("the form of tokens cannot be written down"))?,
             validation,
             issuer: policy.issuer.as_str().into(),
             audience: policy.audience.as_str().into(),

@@ -1,6 +1,6 @@
-//! The fast way to read an access token: the bytes that this service itself writes for one key,
+//! The fast verifier of an access token: the bytes that this service itself writes for one key,
 //! compared and taken apart in place. It accepts nothing else, and whatever it does not accept is
-//! left to the slow way, which alone refuses.
+//! left to the reference verifier, which alone refuses.
 //!
 //! All that precedes the first claim that differs between tokens is one text for a key, issuer and
 //! audience. It is compared whole, and its part of the HMAC is computed once. Nothing behind it is

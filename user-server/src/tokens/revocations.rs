@@ -23,10 +23,10 @@ pub const FRESH: Duration = Duration::from_secs(1);
 /// How far back each read looks again, for entries of transactions that committed late and of
 /// clocks that are behind.
 const OVERLAP: Duration = Duration::from_secs(30);
-/// How far back a reader looks who was woken for what was appended just now.
+/// How far back a reader looks that was notified of what was appended just now.
 const GLANCE: Duration = Duration::from_secs(2);
-/// The least pause between two reads that were woken for. Where many sessions end, many are seen at
-/// once.
+/// The shortest time between two reads that were notified. Where many sessions end, many are seen
+/// at once.
 const GLANCE_PAUSE: Duration = Duration::from_millis(10);
 
 /// What has ended.
@@ -162,7 +162,7 @@ impl Revocations {
             match &read {
                 Ok(()) if failing => tracing::info!("the revocation log can be read again"),
                 Err(fault) if !failing => {
-                    tracing::warn!(%fault, "the revocation log can not be read")
+                    tracing::warn!(%fault, "the revocation log cannot be read")
                 }
                 _ => {}
             }

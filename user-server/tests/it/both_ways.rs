@@ -1,6 +1,6 @@
-//! What has to hold for any bytes as an access token: the fast way and the library's give the same
-//! verdict. The fuzz target `tokens` and the tests call the same function, so that what the fuzzer
-//! found stays found. Uses nothing of the other tests: the fuzz crate includes this file.
+//! What has to hold for any bytes as an access token: the fast verifier and the library's give the
+//! same verdict. The fuzz target `tokens` and the tests call the same function, so that what the
+//! fuzzer found stays found. Uses nothing of the other tests: the fuzz crate includes this file.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -73,7 +73,7 @@ pub async fn run_at(site: &Site) {
     let confirmed = next().call(confirm).await.unwrap();
     assert_eq!(&*confirmed.email, "ada@engine.example");
     assert!(
-        site.emails.wait_for(&ada.email, 2).await[1].subject.contains("e-mail address was changed")
+        site.emails.wait_for(&ada.email, 2).await[1].subject.contains("email address was changed")
     );
 
     let logout = Logout { token: by_email.access_token.clone(), all_sessions: None };

@@ -147,7 +147,7 @@ pub fn memory(id: u32) -> Vec<u8> {
         let (from, to) = range.split_once('-').unwrap();
         let [from, to] = [from, to].map(|text| u64::from_str_radix(text, 16).unwrap());
         let mut bytes = vec![0; usize::try_from(to - from).unwrap()];
-        // Some that the system keeps for itself can not be read.
+        // Some that the system keeps for itself cannot be read.
         if memory.read_exact_at(&mut bytes, from).is_ok() {
             all.extend(bytes);
         }
