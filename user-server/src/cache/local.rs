@@ -36,8 +36,8 @@ enum Content {
 }
 
 impl LocalCache {
-    /// Creates a cache of at most `capacity` records with the given lifetime. The least recently used
-    /// are evicted.
+    /// Creates a cache of at most `capacity` records with the given lifetime. The least recently
+    /// used are evicted.
     #[must_use]
     pub fn new(capacity: usize, life: Duration, metrics: Arc<CacheMetrics>) -> Self {
         Self { slots: Some(Mutex::new(Slots::new(capacity))), life, metrics }

@@ -88,7 +88,8 @@ pub struct AuditEvent {
     pub user_id: Option<Uuid>,
     /// The session that the event concerns.
     pub session_id: Option<Uuid>,
-    /// A further subject: the id of a verification, or the keyed hash of a login without an account.
+    /// A further subject: the id of a verification, or the keyed hash of a login without an
+    /// account.
     pub subject: Option<Vec<u8>>,
     /// Details, in fixed words only.
     pub detail: String,
@@ -153,7 +154,8 @@ pub struct AuditEntry {
     pub user_id: Option<Uuid>,
     /// The session that the event concerns.
     pub session_id: Option<Uuid>,
-    /// A further subject: the id of a verification, or the keyed hash of a login without an account.
+    /// A further subject: the id of a verification, or the keyed hash of a login without an
+    /// account.
     pub subject: Option<Vec<u8>>,
     /// Details, in fixed words only.
     pub detail: String,

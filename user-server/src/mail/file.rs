@@ -18,8 +18,8 @@ pub struct FileMailer {
 }
 
 impl FileMailer {
-    /// Returns a mailer that writes to `folder`, which must exist, and prints codes if standard output
-    /// is a terminal.
+    /// Returns a mailer that writes to `folder`, which must exist, and prints codes if standard
+    /// output is a terminal.
     #[must_use]
     pub fn new(folder: PathBuf, sender: Sender) -> Self {
         Self { folder, sender, show_codes: std::io::stdout().is_terminal() }

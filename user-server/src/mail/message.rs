@@ -20,8 +20,8 @@ impl Sender {
         text.parse().map(|mailbox| Self { mailbox }).map_err(|error| format!("{error}"))
     }
 
-    /// Reports whether the address is ASCII, so that every server accepts it. Other addresses need an
-    /// extension that few servers support.
+    /// Reports whether the address is ASCII, so that every server accepts it. Other addresses need
+    /// an extension that few servers support.
     #[must_use]
     pub fn is_ascii(&self) -> bool {
         AsRef::<str>::as_ref(&self.mailbox.email).is_ascii()

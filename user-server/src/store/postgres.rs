@@ -45,8 +45,8 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 const PROBE_AFTER: Duration = Duration::from_secs(1);
 /// The time for which a node waits while another migrates the schema.
 const MIGRATION_LOCK_TIMEOUT: &str = "60s";
-/// Begins a transaction in one round trip. The timeouts make the server end a transaction whose
-/// node has failed, even through a proxy.
+/// Begins a transaction in one round trip. The timeouts make the server end the
+/// transaction of a node that has failed, even through a proxy.
 const BEGIN: &str = "BEGIN; SET LOCAL statement_timeout = '5s'; SET LOCAL lock_timeout = '4s'; \
                      SET LOCAL idle_in_transaction_session_timeout = '10s'";
 /// Begins a transaction that sees one snapshot of the whole database, for long reads.
@@ -224,8 +224,8 @@ impl PostgresStore {
     }
 }
 
-/// Returns the options of a pool with at most `max` connections, which tests idle connections before
-/// they are used.
+/// Returns the options of a pool with at most `max` connections, which tests idle connections
+/// before they are used.
 fn pool(max: u32) -> PgPoolOptions {
     PgPoolOptions::new()
         .max_connections(max)
@@ -248,8 +248,8 @@ impl Pools {
         Tx::open(&self.pool, self.named, Some(BEGIN)).await
     }
 
-    /// Prepares for one statement that reads. Behind a pooler it needs a transaction, since its parse
-    /// and execute messages could otherwise reach different sessions.
+    /// Prepares for one statement that reads. Behind a pooler it needs a transaction, since its
+    /// parse and execute messages could otherwise reach different sessions.
     async fn read(&self) -> Result<Tx, Fault> {
         Tx::open(&self.pool, self.named, (!self.named).then_some(BEGIN)).await
     }
@@ -289,8 +289,8 @@ fn is_temporary(code: &str) -> bool {
         || code == "25006"
 }
 
-/// Locks counters, including those that do not exist yet, until the transaction ends. They are always
-/// locked in the same order, which prevents deadlocks.
+/// Locks counters, including those that do not exist yet, until the transaction ends. They are
+/// always locked in the same order, which prevents deadlocks.
 async fn lock_keys(tx: &mut Tx, keys: &[[u8; 32]]) -> Result<(), Fault> {
     let mut locks: Vec<i64> = keys
         .iter()

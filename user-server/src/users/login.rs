@@ -12,8 +12,8 @@ impl Users {
     /// Opens a session for a username or an email address and its password.
     ///
     /// # Errors
-    /// `InvalidValue` for the device, `InvalidCredentials`, `AccountDisabled` (after the correct password only), `RateLimited`,
-    /// `Busy`.
+    /// `InvalidValue` for the device, `InvalidCredentials`, `AccountDisabled` (after the correct
+    /// password only), `RateLimited`, `Busy`.
     pub async fn login(
         &self,
         login: &str,

@@ -69,8 +69,8 @@ impl Users {
     /// Spends the code of a registration for an account and its first session.
     ///
     /// # Errors
-    /// `InvalidCode`, `CodeExpired`, `InvalidUsername`, `InvalidValue`; `UsernameTaken`, which leaves the code
-    /// valid; `EmailTaken`.
+    /// `InvalidCode`, `CodeExpired`, `InvalidUsername`, `InvalidValue`; `UsernameTaken`, which
+    /// leaves the code valid; `EmailTaken`.
     pub async fn verify_email(
         &self,
         id: Uuid,

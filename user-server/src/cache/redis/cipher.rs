@@ -17,8 +17,8 @@ const PREFIX: &str = "user-server:1:";
 /// The number of bytes of the keyed hash in a Redis key: enough that no two subjects collide.
 const HASH_BYTES: usize = 16;
 
-/// The cipher of records and their Redis keys. Records are written under the signing key, but deleted
-/// under every server key: during a key rotation, nodes sign with different keys.
+/// The cipher of records and their Redis keys. Records are written under the signing key, but
+/// deleted under every server key: during a key rotation, nodes sign with different keys.
 pub(super) struct RecordCipher {
     ring: Vec<CacheKeys>,
     key: LessSafeKey,

@@ -44,14 +44,14 @@ pub(super) struct ManagedConnection {
     channels: Vec<String>,
     timeouts: RedisTimeouts,
     metrics: Arc<CacheMetrics>,
-    open: RwLock<Option<OpenConnection>>,
+    open: RwLock<Option<LiveConnection>>,
     lost: Notify,
     wakeup: Arc<Notify>,
 }
 
 /// An open connection. Its number ensures that a late failure does not close its successor.
 #[derive(Clone)]
-struct OpenConnection {
+struct LiveConnection {
     transport: RedisTransport,
     number: u64,
 }
@@ -80,11 +80,11 @@ impl ManagedConnection {
         self.wakeup.notified().await;
     }
 
-    /// Runs a command. Returns `None` if it fails or times out. A command that timed out may still be
-    /// executed later, so it must be harmless then.
+    /// Runs a command. Returns `None` if it fails or times out. A command that timed out may still
+    /// be executed later, so it must be harmless then.
     pub(super) async fn call<T: FromRedisValue>(&self, command: &Cmd) -> Option<T> {
         let open = self.open.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let Some(OpenConnection { mut transport, number }) = open else {
+        let Some(LiveConnection { mut transport, number }) = open else {
             self.metrics.fail(CacheFailure::Open);
             return None;
         };
@@ -136,7 +136,7 @@ impl ManagedConnection {
                     tracing::info!(server = %self.server.location(), "connected to Redis");
                     failing = false;
                     let since = Instant::now();
-                    self.serve(OpenConnection { transport, number }).await;
+                    self.serve(LiveConnection { transport, number }).await;
                     if since.elapsed() >= STABLE_AFTER {
                         pause = RECONNECT_PAUSE[0];
                     }
@@ -158,7 +158,7 @@ impl ManagedConnection {
     }
 
     /// Makes a connection available to calls until it is lost.
-    async fn serve(&self, connection: OpenConnection) {
+    async fn serve(&self, connection: LiveConnection) {
         *self.open.write().unwrap_or_else(PoisonError::into_inner) = Some(connection);
         self.metrics.set_breaker(Breaker::Closed);
         // Notifications that were published while there was no subscription are lost, so readers
@@ -287,8 +287,8 @@ fn version(info: &Value) -> Option<String> {
     text.lines().find_map(|line| line.strip_prefix("redis_version:")).map(str::to_owned)
 }
 
-/// Reports whether another connection may help: this one is lost, or its server has become a replica
-/// or is loading its data.
+/// Reports whether another connection may help: this one is lost, or its server has become a
+/// replica or is loading its data.
 fn is_broken(error: &RedisError) -> bool {
     error.is_io_error()
         || error.is_unrecoverable_error()

@@ -34,8 +34,8 @@ impl RedisAuthorities {
 }
 
 impl RedisServer {
-    /// Parses `redis://user:password@host:port/database`, `rediss://...` for TLS, or `unix:/path`. A
-    /// comma-separated list names nodes of a cluster; after the first, `host:port` is enough.
+    /// Parses `redis://user:password@host:port/database`, `rediss://...` for TLS, or `unix:/path`.
+    /// A comma-separated list names nodes of a cluster; after the first, `host:port` is enough.
     ///
     /// # Errors
     /// Returns the reason, which does not contain the password.

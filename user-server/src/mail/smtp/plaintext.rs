@@ -9,16 +9,17 @@ use lettre::transport::smtp::client::AsyncTokioStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// A stream that yields single bytes until TLS begins, so that its reader never buffers more than the
-/// line it waits for. Buffered bytes would later be taken for replies that arrived over TLS, which
-/// allows a man in the middle to inject replies.
+/// A stream that yields single bytes until TLS begins, so that its reader never buffers more than
+/// the line it waits for. Buffered bytes would later be taken for replies that arrived over TLS,
+/// which allows a man in the middle to inject replies.
 #[derive(Debug)]
 pub(super) struct PlaintextStream {
     tcp: TcpStream,
     tls: bool,
 }
 
-/// The first byte of a TLS handshake record (RFC 8446, section 5.1). No SMTP command starts with it.
+/// The first byte of a TLS handshake record (RFC 8446, section 5.1). No SMTP command starts with
+/// it.
 const HANDSHAKE: u8 = 0x16;
 
 impl PlaintextStream {

@@ -77,8 +77,8 @@ impl AuditTrail for SqlStore {
         now: Timestamp,
     ) -> Result<SealResult, Fault> {
         let mut tx = self.pools.write().await?;
-        // Locks the row of the chain until the end of the transaction, so that two workers that both
-        // believe to hold the lease run one after the other.
+        // Locks the row of the chain until the end of the transaction, so that two workers that
+        // both believe to hold the lease run one after the other.
         let locked: Option<ChainRow> = tx
             .optional(
                 sqlx::query_as(concat!(
@@ -190,7 +190,8 @@ impl AuditTrail for SqlStore {
     async fn entries(&self, filter: &AuditFilter) -> Result<Vec<AuditEntry>, Fault> {
         let since = filter.since.map_or(i64::MIN, |since| since.0);
         let until = filter.until.map_or(i64::MAX, |until| until.0);
-        // One statement per index, since a single statement with optional conditions would use none.
+        // One statement per index, since a single statement with optional conditions would use
+        // none.
         let query = match (filter.user_id, &filter.kind) {
             (Some(user_id), kind) => {
                 sqlx::query_as(newest!("user_id = $4 AND ($5 IS NULL OR kind = $5)"))

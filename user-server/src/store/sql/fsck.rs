@@ -26,8 +26,8 @@ const DAY: i64 = 24 * HOUR;
 /// The shortest and the longest lifetime of a code that can be configured, in milliseconds.
 const CODE_LIVES: [i64; 2] = [60_000, HOUR];
 
-/// A condition, the statement that selects the ids of the rows that violate it, and its parameters in
-/// order. The last parameter of each statement is the limit, which is added when it runs.
+/// A condition, the statement that selects the ids of the rows that violate it, and its parameters
+/// in order. The last parameter of each statement is the limit, which is added when it runs.
 type Statement = (&'static str, &'static str, Vec<i64>);
 
 #[async_trait]

@@ -157,8 +157,8 @@ impl Operators for SqlStore {
     }
 
     async fn forget_sessions(&self, change: Change) -> Result<u64, Fault> {
-        // First, so that no token is accepted from now on, even if the following steps fail and have
-        // to be repeated.
+        // First, so that no token is accepted from now on, even if the following steps fail and
+        // have to be repeated.
         let mut tx = self.begin(change).await?;
         let at = tx.at();
         rows::revoke(&mut tx, EVERYONE, at).await?;
@@ -187,8 +187,8 @@ impl Operators for SqlStore {
 }
 
 impl SqlStore {
-    /// Deletes rows in the order of their ids, a batch per transaction: `end` selects the id that is
-    /// a batch further, and `delete` deletes the rows between two ids. Returns their number.
+    /// Deletes rows in the order of their ids, a batch per transaction: `end` selects the id that
+    /// is a batch further, and `delete` deletes the rows between two ids. Returns their number.
     async fn delete_in_batches(
         &self,
         end: &'static str,

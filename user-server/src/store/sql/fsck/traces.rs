@@ -39,7 +39,8 @@ pub(super) fn statements(now: Timestamp) -> Vec<Statement> {
             vec![],
         ),
         (
-            // Entries are sealed in the order of their times, except those that were committed late.
+            // Entries are sealed in the order of their times, except those that were committed
+            // late.
             "audit: no entry is missing from the chain",
             "SELECT id FROM audit WHERE seq IS NULL AND at < $1 + (
                  SELECT newest.at FROM audit AS newest WHERE newest.seq = (SELECT seq FROM audit_chain)
