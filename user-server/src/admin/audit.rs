@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::command::{CommandError, CommandResult};
 use super::{database, timestamps};
-use crate::audit::{Report, Verdict, verify};
+use crate::audit::{ChainVerdict, Report, verify};
 use crate::config::Config;
 use crate::domain::{AuditEntry, AuditFilter, AuditKind, ChainHash, Store, Timestamp};
 
@@ -190,16 +190,16 @@ async fn verify_chain(
     }
     writeln!(out, "end       {}@{last}", hex(&hash))?;
     match verdict {
-        Verdict::Whole => {
+        ChainVerdict::Whole => {
             let next = "write the end down elsewhere, for --expect";
             writeln!(out, "good      every row is as it was sealed; {next}")?;
             Ok(0)
         }
-        Verdict::KeyUnknown => {
+        ChainVerdict::KeyUnknown => {
             Err(CommandError::new("the chain is intact, but the key of its end is unknown here")
                 .hint("Add its secret to JWTSECRETKEY_ACCEPT."))
         }
-        Verdict::Broken(seq, reason) => {
+        ChainVerdict::Broken(seq, reason) => {
             Err(CommandError::new(format!("the chain is broken at {seq}: {reason}")))
         }
     }

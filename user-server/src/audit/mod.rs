@@ -13,7 +13,7 @@ use crate::domain::{
 use crate::keys::Pseudonyms;
 
 pub use sealer::Sealer;
-pub use verify::{Broken, Report, Verdict, verify};
+pub use verify::{Broken, ChainVerdict, Report, verify};
 
 /// What notes that which changes nothing.
 pub struct AuditLog {

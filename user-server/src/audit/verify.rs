@@ -27,12 +27,12 @@ pub struct Report {
     /// Rows that are not in the chain yet.
     pub unsealed: i64,
     /// What was found.
-    pub verdict: Verdict,
+    pub verdict: ChainVerdict,
 }
 
 /// Whether the rows are what was sealed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub enum ChainVerdict {
     /// They are.
     Whole,
     /// The chain holds together, but nobody here can say that it is ours: the key of its end is not
@@ -97,7 +97,7 @@ pub async fn verify(
             continue;
         }
         let verdict = match broken {
-            Some((seq, broken)) => Verdict::Broken(seq, broken),
+            Some((seq, broken)) => ChainVerdict::Broken(seq, broken),
             None => walk.ends_at(&ends),
         };
         let (first, head) = (ends.anchor_seq + 1, (walk.seq, walk.hash));
@@ -217,14 +217,14 @@ impl<'a> Walk<'a> {
 
     /// Whether the walk led from one end to the other, and the ends are those that this service
     /// vouched for.
-    fn ends_at(&self, ends: &AuditChain) -> Verdict {
+    fn ends_at(&self, ends: &AuditChain) -> ChainVerdict {
         match Ends::of(ends, self.keys) {
-            Ends::Broken => Verdict::Broken(self.seq, Broken::End),
+            Ends::Broken => ChainVerdict::Broken(self.seq, Broken::End),
             _ if self.seq != ends.seq || !same(&self.hash, &ends.hash) => {
-                Verdict::Broken(self.seq, Broken::End)
+                ChainVerdict::Broken(self.seq, Broken::End)
             }
-            Ends::KeyUnknown => Verdict::KeyUnknown,
-            Ends::Proved => Verdict::Whole,
+            Ends::KeyUnknown => ChainVerdict::KeyUnknown,
+            Ends::Proved => ChainVerdict::Whole,
         }
     }
 }

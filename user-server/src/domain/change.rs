@@ -21,16 +21,16 @@ pub enum Origin {
     Operator(String),
 }
 
-/// The context of a change by a client whose network is unknown.
+/// The context of a change by a client from an unknown network.
 impl From<Timestamp> for ChangeContext {
     fn from(at: Timestamp) -> Self {
         Self { at, origin: Origin::Client(None), claim: None }
     }
 }
 
-/// A change as a port method takes it. The store writes the audit event, completes the idempotency
-/// claim with the outcome, and commits, all in one transaction; a method that has no `Change`
-/// cannot commit one.
+/// A change to be made by a port method. The store writes the audit event, completes the
+/// idempotency claim with the outcome, and commits, all in one transaction; a method that has no
+/// `Change` cannot commit one.
 #[derive(Debug, Clone)]
 pub struct Change {
     context: ChangeContext,

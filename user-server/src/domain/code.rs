@@ -76,7 +76,7 @@ port! {
         /// Charges for one guess at a code, of at most `max_guesses`. `user_id` restricts it to
         /// codes of that user.
         fn charge_guess(verification_id: Uuid, purpose: Purpose, user_id: Option<Uuid>, max_guesses: u32, now: Timestamp) -> GuessCharge;
-        /// Refunds a correct guess whose use failed.
+        /// Refunds a correct guess after its use failed.
         fn refund_guess(guess: &Guess) -> ();
         /// Queues the email of a verification again, at the earliest `after` the last one. `kids`
         /// names the usable keys, the signing key first; a code of any other key is replaced by

@@ -1,4 +1,4 @@
-//! Names of devices, as clients give them to recognise their sessions by.
+//! Names of devices, by which users recognise their sessions.
 
 use super::Refusal;
 
@@ -12,7 +12,8 @@ impl DeviceName {
     pub const MAX_BYTES: usize = 128;
 
     /// Parses a name. Control, bidirectional and other format characters are replaced with U+FFFD,
-    /// so that it can be shown; a name that grows past the largest size is cut off.
+    /// so that it can be displayed safely. A name that exceeds the largest size afterwards is
+    /// truncated.
     ///
     /// # Errors
     /// [`Refusal::InvalidValue`] if the text is longer than 128 bytes.

@@ -15,7 +15,7 @@ pub struct KeyClaim {
     pub holder: Uuid,
 }
 
-/// A request that asks for a claim on its key.
+/// A request to execute under an idempotency key.
 #[derive(Debug, Clone)]
 pub struct KeyedRequest {
     pub claim: KeyClaim,
@@ -84,9 +84,10 @@ port! {
     IdempotencyKeys, idempotency_keys_port {
         /// Claims a key that is unused, expired or released, or returns its state.
         fn claim_key(request: &KeyedRequest, now: Timestamp) -> KeyState;
-        /// Releases a claim whose request was not executed.
+        /// Releases a claim after its request failed without a change.
         fn release_key(claim: KeyClaim) -> ();
-        /// Completes a claim whose request changed nothing, such as a repeated refresh.
+        /// Completes a claim after its request succeeded without a change, such as a repeated
+        /// refresh.
         fn complete_key(claim: KeyClaim, outcome: &RecordedOutcome) -> ();
     }
 }

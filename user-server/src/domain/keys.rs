@@ -15,7 +15,7 @@ pub struct RetiredKey {
 pub struct KeyUse {
     /// The name of the key.
     pub kid: String,
-    /// Sessions whose refresh tokens are derived from it.
+    /// Sessions with refresh tokens that are derived from it.
     pub sessions: i64,
     /// Open codes that are derived from it.
     pub codes: i64,

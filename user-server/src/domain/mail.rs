@@ -1,4 +1,4 @@
-//! Emails: the queue in the database, what an email says, and the ports of queue and transport.
+//! Emails: the queue in the database, their content, and the ports of queue and transport.
 
 use std::time::Duration;
 
@@ -89,7 +89,7 @@ pub enum OutboxClaim {
     Mail(ClaimedMail),
     /// A row was completed without an email.
     Nothing,
-    /// No row is due before this time, where one is due at all.
+    /// No row is due before this time, or ever if there is none.
     Idle(Option<Timestamp>),
 }
 
@@ -125,11 +125,11 @@ pub enum SendError {
 #[derive(Debug)]
 pub struct PendingCode {
     pub purpose: Purpose,
-    /// The address that was typed, and the username that was asked for with it.
+    /// The address that was entered, and the username that was requested with it.
     pub requested: Recipient,
-    /// Set where no code is correct, because of who had the address when it was requested.
+    /// Set if no code is correct, because of the account that had the address at the request.
     pub dead: bool,
-    /// The account that the code was requested for, where it was requested for one.
+    /// The account that the code was requested for, if any.
     pub subject: Option<Recipient>,
     /// The account that has the requested address now.
     pub holder: Option<Recipient>,

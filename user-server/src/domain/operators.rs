@@ -70,17 +70,17 @@ port! {
     Operators, operators_port {
         /// Finds an account by its id.
         fn account(id: Uuid) -> Option<AccountSummary>;
-        /// Returns at most `limit` accounts whose username keys follow `username_key`, in order.
+        /// Returns at most `limit` accounts with username keys after `username_key`, in order.
         fn accounts_after(username_key: &str, limit: u32) -> Vec<AccountSummary>;
         /// Disables an account: refuses its logins, ends every session and voids every open code.
         /// Returns `None` where there is no such account.
         fn disable(id: Uuid, change: Change) -> Option<EndedSessions>;
         /// Enables a disabled account. Returns false where there is no such account.
         fn enable(id: Uuid, change: Change) -> bool;
-        /// Adds users whose id, username and address are unused, and returns the result of each,
+        /// Adds the users with an unused id, username and address. Returns the result of each,
         /// in order. With `dry_run`, the transaction is rolled back.
         fn import(users: &[NewUser], dry_run: bool) -> Vec<Imported>;
-        /// Returns at most `limit` users whose ids follow `after`, in order, with their hashes.
+        /// Returns at most `limit` users with ids after `after`, in order, with their hashes.
         fn export(after: Uuid, limit: u32) -> Vec<StoredUser>;
         /// Ends every session and voids every open code after a backup was restored, including
         /// sessions that were opened after the backup. Returns the number of stored sessions. Safe

@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::{Change, DeviceName, Timestamp, UserRecord, UserVersion};
 
-/// The largest number of sessions of one account. A login past it ends the longest unused one.
+/// The largest number of sessions of one account. A further login ends the least recently used.
 pub const MAX_SESSIONS: u32 = 100;
 
 /// A session to open.
@@ -15,7 +15,7 @@ pub struct NewSession {
     pub kid: String,
     /// The device that the client named.
     pub device: Option<DeviceName>,
-    /// The network that it is opened from, as its owner will see it.
+    /// The network that it is opened from, in the coarse form that its owner sees.
     pub network: Option<String>,
 }
 
@@ -51,7 +51,7 @@ pub struct SessionSummary {
     pub last_used_at: Timestamp,
     /// The device that the client named.
     pub device: Option<String>,
-    /// The network that it was opened from, coarse.
+    /// The network that it was opened from, in coarse form.
     pub network: Option<String>,
 }
 

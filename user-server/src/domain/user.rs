@@ -57,7 +57,7 @@ pub struct UserVersion {
     pub version: i64,
 }
 
-/// The key that a login text looks an account up by.
+/// The key by which a login text identifies an account.
 #[derive(Debug, Clone, Copy)]
 pub enum LoginKey<'a> {
     Username(&'a str),
@@ -111,7 +111,7 @@ pub enum EmailConfirmation {
     Spent,
 }
 
-/// A login whose password was correct.
+/// A login with a correct password.
 pub struct PasswordLogin<'a> {
     /// The account as it was when the password was checked.
     pub user: &'a UserRecord,
@@ -127,7 +127,7 @@ pub struct PasswordLogin<'a> {
 /// An update of an account, all of which happens or nothing.
 pub struct UserUpdate {
     pub user_id: Uuid,
-    /// The session that asks for the update, which a new password does not end.
+    /// The session that requested the update, which a new password does not end.
     pub session_id: Uuid,
     /// The version of the password that was proved, where the update requires a proof.
     pub credentials: Option<i64>,
@@ -166,7 +166,7 @@ pub enum UserUpdateResult {
     Gone,
 }
 
-/// An account whose password was reset.
+/// An account after its password was reset.
 pub struct PasswordResetResult {
     pub user: UserRecord,
     pub ended: EndedSessions,
@@ -186,10 +186,10 @@ port! {
         /// account, the same rows are written, but no code is correct for them.
         fn register(registration: &Registration, change: Change) -> ();
         /// Spends the code of a registration, creates the account and opens its first session.
-        /// `username` replaces the one that was asked for.
+        /// `username` replaces the one that was requested.
         fn activate(guess: &Guess, username: Option<&Username>, user_id: Uuid, session: &NewSession, change: Change) -> Activation;
         /// Opens a session after a correct password and settles its budgets. Returns the sessions
-        /// that ended to make room, or `None` where the password has changed or the account is
+        /// that ended to make room, or `None` if the password has changed or the account is
         /// gone; then only the budgets are settled.
         fn open_session(login: PasswordLogin<'_>, change: Change) -> Option<EndedSessions>;
         /// Updates an account. A new password ends every other session and voids every open code
@@ -201,7 +201,7 @@ port! {
         /// Stores a password reset and queues its email. Where no account has the address, the
         /// same rows are written, but no code is correct for them.
         fn request_reset(request: &ResetRequest, change: Change) -> ();
-        /// Finds the account whose password an unspent code resets.
+        /// Finds the account that an unspent code resets the password of.
         fn reset_owner(guess: &Guess) -> Option<UserRecord>;
         /// Spends the code of a reset: the account gets the new password, every session ends, every
         /// open code is void, and `notice` goes to the owner. Returns `None` where the code was

@@ -195,7 +195,7 @@ impl Handler {
                 return Err(Refusal::DeadlineExceeded.into());
             }
             if dispatch::needs_key(&request) {
-                // Checked before a password is hashed, or a row is stored whose code cannot be
+                // Checked before a password is hashed, or a row is stored for which no code can be
                 // derived.
                 self.services.tokens.can_issue()?;
             }

@@ -1,4 +1,4 @@
-//! The outcome of a completed request, from which its reply is made again.
+//! Replay of completed requests under an idempotency key.
 
 use user_proto::IdempotencyKey;
 use uuid::Uuid;
@@ -8,7 +8,7 @@ use crate::domain::{Fault, RecordedOutcome, UseCaseResult};
 use crate::tokens::TokenPair;
 use crate::users::CodeSent;
 
-/// The stored outcome of a completed request, from which its reply is made again.
+/// The stored outcome of a completed request, from which its reply is rebuilt.
 #[derive(Clone, Copy)]
 pub(super) struct Replay<'a> {
     pub(super) outcome: &'a RecordedOutcome,
@@ -24,7 +24,7 @@ impl Replay<'_> {
         Ok(services.users.code_sent(id))
     }
 
-    /// Returns the same tokens for the recorded session, unless it has ended since.
+    /// Returns the tokens of the recorded session again, unless it has ended since.
     pub(super) async fn token_pair(self, services: &Services) -> UseCaseResult<TokenPair> {
         let session = self.outcome.session.as_ref().ok_or_else(missing)?;
         let key = Uuid::from_bytes(self.key.0);

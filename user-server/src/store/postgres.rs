@@ -45,8 +45,8 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 const PROBE_AFTER: Duration = Duration::from_secs(1);
 /// The time for which a node waits while another migrates the schema.
 const MIGRATION_LOCK_TIMEOUT: &str = "60s";
-/// Begins a transaction in one round trip. The timeouts make the server end a transaction whose
-/// node has failed, even through a proxy.
+/// Begins a transaction in one round trip. The timeouts make the server end the
+/// transaction of a node that has failed, even through a proxy.
 const BEGIN: &str = "BEGIN; SET LOCAL statement_timeout = '5s'; SET LOCAL lock_timeout = '4s'; \
                      SET LOCAL idle_in_transaction_session_timeout = '10s'";
 /// Begins a transaction that sees one snapshot of the whole database, for long reads.

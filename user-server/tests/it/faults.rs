@@ -23,19 +23,19 @@ const LOOK_EVERY: Duration = Duration::from_millis(40);
 
 /// A gateway that has little to do: two clients that check a token, and two that look up a user,
 /// until they are dropped.
-fn watch(address: &str, account: &Account, tally: &Arc<CallStats>) -> JoinSet<()> {
+fn watch(address: &str, account: &Account, stats: &Arc<CallStats>) -> JoinSet<()> {
     let mut watching = JoinSet::new();
     for number in 0..4 {
-        let (client, tally, access) = (Client::new(address), tally.clone(), account.access());
+        let (client, stats, access) = (Client::new(address), stats.clone(), account.access());
         watching.spawn(async move {
             loop {
                 if number % 2 == 0 {
                     let asked = VerifyToken { access_token: access.as_str().into() };
-                    let _ = tally.call(&client, asked, Common::default()).await;
+                    let _ = stats.call(&client, asked, Common::default()).await;
                     tokio::time::sleep(CHECK_EVERY).await;
                 } else {
                     let asked = GetUser { access_token: access.as_str().into() };
-                    let _ = tally.call(&client, asked, Common::default()).await;
+                    let _ = stats.call(&client, asked, Common::default()).await;
                     tokio::time::sleep(LOOK_EVERY).await;
                 }
             }

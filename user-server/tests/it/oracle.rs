@@ -26,7 +26,7 @@ use user_server::tcp::{
 };
 
 /// Longer than any session over an input of a fuzzer can need.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The services over a database of their own, and no socket.
 pub struct Arena {
@@ -131,7 +131,7 @@ impl Arena {
         };
         let all = async { tokio::join!(serving, sending, receiving) };
         let ((), (), output) =
-            tokio::time::timeout(PATIENCE, all).await.expect("the session ends with its input");
+            tokio::time::timeout(TEST_TIMEOUT, all).await.expect("the session ends with its input");
         assert!(tasks.is_empty(), "a request outlives its session");
         output
     }

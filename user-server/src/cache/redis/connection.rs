@@ -44,14 +44,14 @@ pub(super) struct ManagedConnection {
     channels: Vec<String>,
     timeouts: RedisTimeouts,
     metrics: Arc<CacheMetrics>,
-    open: RwLock<Option<Socket>>,
+    open: RwLock<Option<LiveConnection>>,
     lost: Notify,
     wakeup: Arc<Notify>,
 }
 
 /// An open connection. Its number ensures that a late failure does not close its successor.
 #[derive(Clone)]
-struct Socket {
+struct LiveConnection {
     transport: RedisTransport,
     number: u64,
 }
@@ -84,7 +84,7 @@ impl ManagedConnection {
     /// be executed later, so it must be harmless then.
     pub(super) async fn call<T: FromRedisValue>(&self, command: &Cmd) -> Option<T> {
         let open = self.open.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let Some(Socket { mut transport, number }) = open else {
+        let Some(LiveConnection { mut transport, number }) = open else {
             self.metrics.fail(CacheFailure::Open);
             return None;
         };
@@ -136,7 +136,7 @@ impl ManagedConnection {
                     tracing::info!(server = %self.server.location(), "connected to Redis");
                     failing = false;
                     let since = Instant::now();
-                    self.serve(Socket { transport, number }).await;
+                    self.serve(LiveConnection { transport, number }).await;
                     if since.elapsed() >= STABLE_AFTER {
                         pause = RECONNECT_PAUSE[0];
                     }
@@ -158,7 +158,7 @@ impl ManagedConnection {
     }
 
     /// Makes a connection available to calls until it is lost.
-    async fn serve(&self, connection: Socket) {
+    async fn serve(&self, connection: LiveConnection) {
         *self.open.write().unwrap_or_else(PoisonError::into_inner) = Some(connection);
         self.metrics.set_breaker(Breaker::Closed);
         // Notifications that were published while there was no subscription are lost, so readers

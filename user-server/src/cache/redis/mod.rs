@@ -1,6 +1,6 @@
-//! The token cache in Redis, which nodes share. Every command uses single keys, so that a cluster
-//! may distribute them. Every write is conditional or a deletion, so that one that is executed late
-//! is harmless.
+//! The token cache in Redis, which nodes share. Every record has its own Redis key, so that a
+//! cluster may distribute them. Every write is conditional or a deletion, so it is harmless even if
+//! it is executed late.
 
 mod cipher;
 mod connection;

@@ -109,8 +109,8 @@ async fn due(
         let recipient = Recipient { mailbox, username };
         return lease(tx, &row, recipient, MailKind::Notice(notice), policy, now).await.map(Some);
     };
-    // A retried email carries the same code, whose lifetime starts again; but a code that is spent
-    // is not sent again.
+    // A retried email carries the same code, and its lifetime starts again. A code that is spent is
+    // not sent again.
     let select = concat!(
         "SELECT ",
         verification_columns!(),
@@ -132,7 +132,7 @@ async fn due(
     lease(tx, &row, Recipient { mailbox, username }, kind, policy, now).await.map(Some)
 }
 
-/// Finds an address and purpose whose budget allows an email now.
+/// Finds a mail slot that is free: its budget allows an email now.
 async fn free_slot(tx: &mut Tx, now: Timestamp) -> Result<Option<SlotRow>, Fault> {
     let select = concat!(
         "SELECT budget_key, letter FROM mail_turns WHERE waiting > 0 AND next_at <= $1

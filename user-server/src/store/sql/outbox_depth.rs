@@ -5,8 +5,8 @@ use async_trait::async_trait;
 use super::SqlStore;
 use crate::domain::{Backlog, Fault, OutboxDepth, Timestamp};
 
-/// Partial indexes contain exactly the rows that are counted. An email whose budget allows it and
-/// that was not claimed counts as waiting too; otherwise a stopped worker would go unnoticed.
+/// Partial indexes contain exactly the rows that are counted. An email that its budget allows
+/// and that was not claimed counts as waiting too; otherwise a stopped worker would go unnoticed.
 const BACKLOG: &str = "SELECT
     (SELECT COUNT(*) FROM outbox WHERE turn_at IS NOT NULL AND settled_at IS NULL),
     (SELECT MIN(turn_at) FROM outbox WHERE turn_at IS NOT NULL AND settled_at IS NULL),

@@ -1,5 +1,5 @@
 //! Redis Cluster: six processes, made here by Redis's own client. Records are spread over three of
-//! them, and a ring of the bell reaches every node, whichever it listens at.
+//! them, and a published wakeup reaches every node, whichever it listens at.
 
 use std::process::Command;
 use std::sync::Arc;
@@ -46,7 +46,7 @@ async fn six_processes_are_one_cache() {
     let used = nodes.iter().filter(|node| node.command(&["DBSIZE"]) != "0").count();
     assert!(used >= 3, "records are on {used} processes");
     let (near, far) = (shared(&url, 2).await, shared(&url, 2).await);
-    // Each is woken by its own connection first.
+    // Each is notified by its own connection first.
     for cache in [&near, &far] {
         tokio::time::timeout(Duration::from_secs(10), cache.notified()).await.unwrap();
     }

@@ -66,7 +66,7 @@ async fn the_breaker_opens_and_closes_by_itself() {
     lost("cut off").await;
     proxy.cut(false);
     until("it is reached again", || counted.reachable()).await;
-    // A bell that rang unheard is taken to have rung.
+    // A wakeup that was missed is taken to have arrived.
     tokio::time::timeout(Duration::from_secs(10), cache.notified()).await.unwrap();
     cache.notify().await;
     tokio::time::timeout(Duration::from_secs(10), cache.notified()).await.unwrap();

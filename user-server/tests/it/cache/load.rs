@@ -18,7 +18,7 @@ const SETTLE: Duration = Duration::from_millis(2500);
 
 /// What is asked, and of whom: two clients a node.
 struct Load {
-    tally: Arc<CallStats>,
+    stats: Arc<CallStats>,
     stop: Arc<AtomicBool>,
     wrong: Arc<AtomicUsize>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
@@ -27,7 +27,7 @@ struct Load {
 impl Load {
     async fn start(nodes: &[TestServer]) -> Self {
         let mut load = Self {
-            tally: Arc::default(),
+            stats: Arc::default(),
             stop: Arc::default(),
             wrong: Arc::default(),
             tasks: Vec::new(),
@@ -40,13 +40,13 @@ impl Load {
         while there.call(VerifyToken { access_token: ended.clone() }).await.is_ok() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        load.tally.phase("the clients come");
+        load.stats.phase("the clients come");
         for number in 0..CLIENTS {
             let session = nodes[0].login(&here, "ada").await;
             let client = nodes[number % nodes.len()].client();
             let worker = Worker {
                 client,
-                tally: load.tally.clone(),
+                stats: load.stats.clone(),
                 wrong: load.wrong.clone(),
                 user: ada.session.user_id,
                 ended: ended.clone(),
@@ -62,7 +62,7 @@ impl Load {
     }
 
     async fn during(&self, phase: &'static str, span: Duration) {
-        self.tally.phase(phase);
+        self.stats.phase(phase);
         tokio::time::sleep(span).await;
     }
 
@@ -73,14 +73,14 @@ impl Load {
             task.await.unwrap();
         }
         assert_eq!(self.wrong.load(Ordering::SeqCst), 0, "wrong verdicts");
-        self.tally.assert_only(&["OK"]);
-        self.tally.table(about)
+        self.stats.assert_only(&["OK"]);
+        self.stats.table(about)
     }
 }
 
 struct Worker {
     client: Client,
-    tally: Arc<CallStats>,
+    stats: Arc<CallStats>,
     wrong: Arc<AtomicUsize>,
     user: uuid::Uuid,
     ended: Secret<'static>,
@@ -95,10 +95,10 @@ impl Worker {
     ) {
         let common = Common::default;
         while !stop.load(Ordering::SeqCst) {
-            let tally = &self.tally;
+            let stats = &self.stats;
             for _ in 0..8 {
                 let check = VerifyToken { access_token: access.clone() };
-                let verified = tally.call(&self.client, check, common()).await.unwrap();
+                let verified = stats.call(&self.client, check, common()).await.unwrap();
                 let ended = outcome(
                     self.client.call(VerifyToken { access_token: self.ended.clone() }).await,
                 );
@@ -107,10 +107,10 @@ impl Worker {
                 self.wrong.fetch_add(usize::from(wrong), Ordering::SeqCst);
             }
             let look_up = GetUser { access_token: access.clone() };
-            let user = tally.call(&self.client, look_up, common()).await.unwrap();
+            let user = stats.call(&self.client, look_up, common()).await.unwrap();
             self.wrong.fetch_add(usize::from(user.user_id != self.user), Ordering::SeqCst);
             let next = RefreshToken { refresh_token: refresh.clone() };
-            let granted = tally.call(&self.client, next, common()).await.unwrap();
+            let granted = stats.call(&self.client, next, common()).await.unwrap();
             (access, refresh) = (granted.access_token, granted.refresh_token);
             tokio::time::sleep(Duration::from_millis(5)).await;
         }

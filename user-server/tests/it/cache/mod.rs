@@ -33,11 +33,11 @@ fn local() -> Arc<dyn RecordCache> {
 /// A cache on a server, once it has a connection. It waits long, since what is asked here is not
 /// how fast it is.
 async fn shared(url: &str, secret: u8) -> Arc<RedisCache> {
-    let patience =
+    let timeouts =
         RedisTimeouts { call: Duration::from_secs(20), connect: Duration::from_secs(20) };
     let counted: Arc<metrics::CacheMetrics> = Arc::default();
     let server = RedisServer::parse(url).unwrap();
-    let cache = RedisCache::start(server, &ring(secret), LIFE, patience, counted.clone()).unwrap();
+    let cache = RedisCache::start(server, &ring(secret), LIFE, timeouts, counted.clone()).unwrap();
     while !counted.reachable() {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }

@@ -34,7 +34,7 @@ async fn fail(span: Duration) -> String {
     let server = TestServer::start_with(&settings).await;
     let nowhere = tempfile::tempdir().unwrap();
     let world = Workload::new(Inbox::new(&EmailFolder(nowhere.path().to_owned())), usize::MAX);
-    let tally = world.stats.clone();
+    let stats = world.stats.clone();
     let running =
         world.spawn((0..CLIENTS).map(|_| server.client()).collect(), |_| Journey::Registration);
     let mut taken = BTreeSet::new();
@@ -50,17 +50,17 @@ async fn fail(span: Duration) -> String {
         if let Some(answer) = answer {
             sink = Some(Sink::start_on(port, vec![answer]).await);
         }
-        tally.phase(phase);
+        stats.phase(phase);
         tokio::time::sleep(span).await;
     }
     let sink = sink.unwrap();
-    tally.phase("it takes mails again");
+    stats.phase("it takes mails again");
     sink.follow(vec![]);
     tokio::time::sleep(span).await;
     world.stop();
     let addresses: BTreeSet<String> =
         running.join_all().await.into_iter().flatten().map(|life| life.address()).collect();
-    tally.assert_only(&["OK"]);
+    stats.assert_only(&["OK"]);
     let began = Instant::now();
     loop {
         taken.extend(recipients(&sink.dialogues()));
@@ -77,7 +77,7 @@ async fn fail(span: Duration) -> String {
         tokio::time::sleep(Duration::from_millis(1200)).await;
     }
     server.stop().await;
-    tally.table(&format!(
+    stats.table(&format!(
         "The mail server fails; {} registrations, every mail came",
         addresses.len()
     ))

@@ -35,12 +35,12 @@ async fn long_whoever_is_bad_pays_alone() {
 async fn endure(span: Duration) -> String {
     let process = Process::start(&[]);
     let regular = process.account(&process.client(), "regular").await;
-    let tally = Arc::new(CallStats::default());
-    tally.phase(ALONE);
-    let watching = watch(&process.address.to_string(), &regular, &tally);
+    let stats = Arc::new(CallStats::default());
+    stats.phase(ALONE);
+    let watching = watch(&process.address.to_string(), &regular, &stats);
     tokio::time::sleep(span).await;
     for (manner, (name, crowd)) in MANNERS.into_iter().enumerate() {
-        tally.phase(name);
+        stats.phase(name);
         let mut bad = JoinSet::new();
         for _ in 0..crowd {
             bad.spawn(misbehave(process.address, manner));
@@ -49,8 +49,8 @@ async fn endure(span: Duration) -> String {
         bad.shutdown().await;
     }
     drop(watching);
-    tally.assert_only(&["OK"]);
-    tally.table("A gateway beside clients that misbehave")
+    stats.assert_only(&["OK"]);
+    stats.table("A gateway beside clients that misbehave")
 }
 
 /// One after the other, connections of one bad manner, for ever.

@@ -37,20 +37,20 @@ async fn overload(span: Duration) -> String {
         names.push(format!("ada{number}"));
         regular = Some(process.account(&client, &names[number]).await);
     }
-    let tally = std::sync::Arc::new(CallStats::default());
-    tally.phase(IDLE);
-    let watching = watch(&address, &regular.unwrap(), &tally);
+    let stats = std::sync::Arc::new(CallStats::default());
+    stats.phase(IDLE);
+    let watching = watch(&address, &regular.unwrap(), &stats);
     tokio::time::sleep(span).await;
-    tally.phase(FLOODED);
+    stats.phase(FLOODED);
     let mut flood = JoinSet::new();
     for number in 0..64 {
         // Eight at a time for each account, so that no login's own budget is what refuses.
-        let (client, name, tally) =
-            (Client::new(&address), names[number % ACCOUNTS].clone(), tally.clone());
+        let (client, name, stats) =
+            (Client::new(&address), names[number % ACCOUNTS].clone(), stats.clone());
         flood.spawn(async move {
             loop {
                 if let Err(Error::Refused(reply)) =
-                    tally.call(&client, login(&name, PASSWORD), Common::default()).await
+                    stats.call(&client, login(&name, PASSWORD), Common::default()).await
                 {
                     assert_eq!(reply.code, ErrorCode::BUSY);
                     let pause = reply.retry_after_ms.expect("when to come back");
@@ -63,11 +63,11 @@ async fn overload(span: Duration) -> String {
     assert!(over.is_err(), "{over:?}");
     flood.shutdown().await;
     drop(watching);
-    tally.assert_only(&["OK", "BUSY"]);
+    stats.assert_only(&["OK", "BUSY"]);
     for phase in [IDLE, FLOODED] {
-        tally.assert_only_of(phase, "VerifyToken", &["OK"]);
-        tally.assert_only_of(phase, "GetUser", &["OK"]);
+        stats.assert_only_of(phase, "VerifyToken", &["OK"]);
+        stats.assert_only_of(phase, "GetUser", &["OK"]);
     }
-    assert!(tally.count(FLOODED, "BUSY") > 0, "that was no flood");
-    tally.table("More logins than cores (HASH_THREADS=1, HASH_QUEUE=8)")
+    assert!(stats.count(FLOODED, "BUSY") > 0, "that was no flood");
+    stats.table("More logins than cores (HASH_THREADS=1, HASH_QUEUE=8)")
 }

@@ -18,7 +18,7 @@ use crate::support::{Authority, CertifiedKey, TEST_TIMEOUT, TestServer, free_por
 /// How long a call may take.
 const DEADLINE: Duration = Duration::from_secs(2);
 
-/// As a gateway has it, with a short patience.
+/// As a gateway has it, with a short timeout.
 fn config(authority: &Authority, own: Option<&CertifiedKey>) -> Config {
     let options = TlsOptions {
         authorities: Some(authority.pem.as_bytes()),
