@@ -253,7 +253,7 @@ impl Stage {
             };
             taken.ask(kind, self.call(change, same)).await;
         }
-        taken.row("UpdateUser of the e-mail")
+        taken.row("UpdateUser of the email")
     }
 
     /// Every kind and number once, in a random order.

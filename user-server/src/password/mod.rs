@@ -23,7 +23,7 @@ pub use phc::HashCost;
 pub use stored::{accept, is_usable};
 
 /// How long a class of hash may wait for its turn to be measured.
-const MEASURE_PATIENCE: Duration = Duration::from_secs(30);
+const MEASURE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The password service.
 #[derive(Clone)]
@@ -62,7 +62,7 @@ impl Passwords {
             let Ok(hash) = stored::of_class(&class) else { continue };
             let context = RequestContext {
                 network: None,
-                deadline: Instant::now() + MEASURE_PATIENCE,
+                deadline: Instant::now() + MEASURE_TIMEOUT,
                 gone: CancellationToken::new(),
                 claim: None,
             };

@@ -389,7 +389,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_bell_that_never_stops_is_followed_after_a_pause() {
+    async fn wakeups_that_never_stop_are_followed_after_a_pause() {
         let (wakeup, last) = (LocalWakeups(Notify::new()), Instant::now());
         wakeup.notify().await;
         notified(&wakeup, last).await;

@@ -31,15 +31,15 @@ fn the_secrets_that_may_come_from_files_are_named() {
 
 #[test]
 fn the_map_of_the_readme_has_every_room() {
-    let rooms_of = |document: &str, heading: &str| -> Vec<String> {
-        let mut rooms: Vec<String> =
+    let modules_of = |document: &str, heading: &str| -> Vec<String> {
+        let mut modules: Vec<String> =
             rows_under(&read(document), heading).iter().flat_map(|row| words(&row[0])).collect();
-        rooms.sort();
-        rooms
+        modules.sort();
+        modules
     };
     assert_eq!(
-        rooms_of("README.md", "### Modules of the server"),
-        rooms_of("ARCHITECTURE.md", crate::module_rules::MODULES)
+        modules_of("README.md", "### Modules of the server"),
+        modules_of("ARCHITECTURE.md", crate::module_rules::MODULES)
     );
 }
 

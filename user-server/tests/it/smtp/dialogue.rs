@@ -108,7 +108,7 @@ async fn only_a_refusal_of_the_mail_itself_is_final() {
 }
 
 #[tokio::test]
-async fn a_server_that_forgets_to_say_farewell_has_the_mail() {
+async fn a_server_that_does_not_answer_quit_has_the_email() {
     for act in [ChangeContext::Stall, ChangeContext::Drop, ChangeContext::Say("421 no")] {
         send(vec![("QUIT", act)]).await.0.unwrap();
     }

@@ -144,7 +144,7 @@ async fn refused(smtpd: &Smtpd, mode: TlsMode, ca: Option<&str>, password: &str)
 }
 
 #[tokio::test]
-async fn a_wrong_password_and_a_strange_authority_are_the_operators_to_mend() {
+async fn a_wrong_password_and_an_unknown_authority_are_reported_to_the_operator() {
     let Some(smtpd) = Smtpd::start("starttls") else { return };
     let ca = smtpd.ca();
     let why = refused(&smtpd, TlsMode::StartTls, Some(&ca), "difference").await;
