@@ -36,7 +36,7 @@ pub fn session(data: &[u8]) {
     ARENA.get_or_init(session::Arena::new).session(data);
 }
 
-/// An access token, by both ways to read one.
+/// Verifies an access token with both verifiers.
 ///
 /// # Panics
 /// On a finding.
