@@ -131,7 +131,11 @@ mod tests {
 
     fn row(memory_kib: u32, passes: u32, millis: u64) -> Row {
         let measured = Measured { each: Duration::from_millis(millis), per_second: 1.0 };
-        Row { cost: HashCost { memory_kib, passes, lanes: 1 }, alone: measured, busy: measured }
+        Row {
+            cost: HashCost { memory_kib, passes, parallelism: 1 },
+            alone: measured,
+            busy: measured,
+        }
     }
 
     #[test]

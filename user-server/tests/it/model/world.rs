@@ -110,7 +110,7 @@ impl World {
         let mut config = config(folder, &[("JWTSECRETKEY", SECRET)]);
         // Only who reads the environment holds it to the floor; a story hashes often, and its
         // secrets are none.
-        config.hash_cost = HashCost { memory_kib: 8, passes: 1, lanes: 1 };
+        config.hash_cost = HashCost { memory_kib: 8, passes: 1, parallelism: 1 };
         config.hash_pool = HashPoolSize { permits: 1, queue: 16 };
         let clock = Arc::new(ShiftedClock::default());
         clock.hold();
