@@ -98,7 +98,7 @@ impl Users {
         };
         let stored = Some(user.password_hash.as_str());
         match self.prove(Password::presented(bytes), stored, charge, context).await? {
-            Some((_, charge)) => Ok(self.throttle.succeeded(charge).await?),
+            Some((_, charge)) => Ok(self.throttle.settle_success(charge).await?),
             None => {
                 let (attempted, at) = (Attempted::User(user.id), context.at(self.clock.now()));
                 self.audit_log.login_failed(attempted, "current_password", at).await?;
