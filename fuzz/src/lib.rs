@@ -37,7 +37,7 @@ pub fn session(data: &[u8]) {
     ARENA.get_or_init(session::Arena::new).session(data);
 }
 
-/// Checks an access token with the fast verifier and the reference verifier.
+/// Verifies an access token with both verifiers.
 ///
 /// # Panics
 /// Panics on a finding.

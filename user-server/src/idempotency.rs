@@ -1,6 +1,6 @@
-//! Idempotency: a change under a client's key happens once, and whoever asks again with the same
-//! request gets the same reply. What a request said is kept as a tag under a subkey; its reply is
-//! made again from ids, numbers and times.
+//! Idempotency: a request with an idempotency key is executed once, and repeating the same request
+//! returns the same reply. Only a keyed hash (tag) of the request is stored. The reply is built
+//! again from the ids, numbers and times of the recorded outcome.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,34 +15,33 @@ use crate::domain::{
 };
 use crate::keys::KeyRing;
 
-/// How soon somebody who waits for another to finish looks again, at first and at most.
-const LOOKS: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(320)];
+/// First and maximum pause between two polls while the same request is in progress elsewhere.
+const POLL_PAUSES: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(320)];
 
-/// Who may do what a key stands for.
+/// The service for idempotency keys.
 pub struct Idempotency {
-    /// Where the keys are.
-    pub uses: Arc<dyn IdempotencyKeys>,
-    /// What the tags are made with.
+    pub claims: Arc<dyn IdempotencyKeys>,
+    /// Keys of the server, from which the tags of requests are derived.
     pub keys: Arc<KeyRing>,
-    /// The time.
     pub clock: Arc<dyn Clock>,
 }
 
-/// What is to be done with a request.
+/// Result of [`Idempotency::claim`].
 pub enum IdempotencyDecision {
-    /// Do it, under this claim.
+    /// Execute the request, with this claim.
     Execute(KeyClaim),
-    /// It is done; make the reply again, with tokens under the key of this name.
+    /// The request has been executed. Build the reply again from its outcome, with tokens signed
+    /// with the key of this name.
     Replay(Box<RecordedOutcome>, String),
 }
 
 impl Idempotency {
-    /// Claims a key for a request, or finds what came of it. Where the same request is under way,
-    /// it waits for its end.
+    /// Claims an idempotency key for a request, or finds the recorded outcome of the request. Waits
+    /// while the same request is in progress.
     ///
     /// # Errors
-    /// `IdempotencyConflict` where the key stands for another request, or for one that no key of
-    /// the server knows again.
+    /// `IdempotencyConflict` if the idempotency key was used for a different request, or if the tag
+    /// was derived from a key that the server no longer has.
     pub async fn claim(
         &self,
         key: [u8; 16],
@@ -51,19 +50,19 @@ impl Idempotency {
     ) -> UseCaseResult<IdempotencyDecision> {
         let signing = self.keys.signing().unwrap_or_else(|| self.keys.configured());
         let now = self.clock.now();
-        let wish = KeyedRequest {
+        let keyed = KeyedRequest {
             claim: KeyClaim { key: Uuid::from_bytes(key), holder: Uuid::new_v4() },
             kid: signing.kid.clone(),
             tag: signing.request_tag(&[&key, request]),
             until: now.plus(context.deadline.saturating_duration_since(Instant::now())),
         };
-        let mut pause = LOOKS[0];
+        let mut pause = POLL_PAUSES[0];
         loop {
-            match self.uses.claim_key(&wish, self.clock.now()).await? {
-                KeyState::Claimed => return Ok(IdempotencyDecision::Execute(wish.claim)),
+            match self.claims.claim_key(&keyed, self.clock.now()).await? {
+                KeyState::Claimed => return Ok(IdempotencyDecision::Execute(keyed.claim)),
                 KeyState::Used { kid, tag, outcome } => {
-                    let same = self.keys.find(&kid).is_some_and(|its| {
-                        bool::from(its.request_tag(&[&key, request]).ct_eq(&tag))
+                    let same = self.keys.find(&kid).is_some_and(|server_key| {
+                        bool::from(server_key.request_tag(&[&key, request]).ct_eq(&tag))
                     });
                     match outcome {
                         _ if !same => return Err(Refusal::IdempotencyConflict.into()),
@@ -74,16 +73,16 @@ impl Idempotency {
                     }
                 }
             }
-            pause = (pause * 2).min(LOOKS[1]);
+            pause = (pause * 2).min(POLL_PAUSES[1]);
         }
     }
 
-    /// Gives a claim back of which nothing came, so that the key is free. What was done after all
-    /// stays done.
+    /// Releases the claim of a request that failed, so that the idempotency key can be used again.
+    /// A completed claim is not released.
     pub async fn release(&self, claim: KeyClaim) {
-        if let Err(fault) = self.uses.release_key(claim).await {
-            // It runs out by itself.
-            tracing::warn!(%fault, "a claim on an idempotency key was not given back");
+        if let Err(fault) = self.claims.release_key(claim).await {
+            // The claim expires by itself.
+            tracing::warn!(%fault, "cannot release the claim on an idempotency key");
         }
     }
 }

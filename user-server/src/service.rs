@@ -325,7 +325,7 @@ impl ServiceCore {
             code_life: config.code_life,
         };
         let idempotency =
-            Idempotency { uses: store.clone(), keys: keys.clone(), clock: clock.clone() };
+            Idempotency { claims: store.clone(), keys: keys.clone(), clock: clock.clone() };
         let limits = AdvertisedLimits {
             max_in_flight: u32::try_from(config.limits.in_flight).unwrap_or(u32::MAX),
             idle_timeout: config.limits.idle,

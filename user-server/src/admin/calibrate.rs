@@ -140,7 +140,7 @@ mod tests {
 
     fn measurement(memory_kib: u32, passes: u32, millis: u64) -> Measurement {
         let measured = Measured { each: Duration::from_millis(millis), per_second: 1.0 };
-        let cost = HashCost { memory_kib, passes, lanes: 1 };
+        let cost = HashCost { memory_kib, passes, parallelism: 1 };
         Measurement { cost, alone: measured, busy: measured }
     }
 

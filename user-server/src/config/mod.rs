@@ -220,7 +220,7 @@ impl Config {
                     floor.passes.into(),
                     HashCost::CEILING.passes.into(),
                 )),
-                lanes: floor.lanes,
+                parallelism: floor.parallelism,
             },
             hash_pool: HashPoolSize {
                 permits: number(vars, "HASH_THREADS", cores_default, 1, 1024),

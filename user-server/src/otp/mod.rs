@@ -1,5 +1,5 @@
-//! One-time codes: made, never stored. A code is an HMAC over what it verifies, so a stolen
-//! database gives none away and a repeated mail carries the same one.
+//! One-time codes: derived, never stored. A code is an HMAC of the verification that it belongs to,
+//! so a stolen database reveals no code, and a repeated email contains the same code.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,10 +14,10 @@ use crate::domain::{
 use crate::keys::KeyRing;
 use crate::outbox::{GUESSES, RESEND_AFTER};
 
-/// Crockford's base32: no I, L, O or U.
+/// Alphabet of Crockford's base32, which has no I, L, O or U.
 const BASE32: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
-/// The OTP service.
+/// The service for one-time codes (OTP).
 pub struct Otp {
     codes: Arc<dyn Codes>,
     clock: Arc<dyn Clock>,
@@ -26,7 +26,7 @@ pub struct Otp {
 }
 
 impl Otp {
-    /// Codes that live so long from the claim of their mail.
+    /// Creates a service for codes that expire `life` after their email is claimed for sending.
     #[must_use]
     pub fn new(
         codes: Arc<dyn Codes>,
@@ -37,17 +37,19 @@ impl Otp {
         Self { codes, clock, keys, life }
     }
 
-    /// The key that new codes are made with.
+    /// Returns the name of the key that new codes are derived from. If every key is retired,
+    /// returns the name of a retired key, with which no code is issued.
     #[must_use]
     pub fn kid(&self) -> &str {
         &self.keys.signing().unwrap_or_else(|| self.keys.configured()).kid
     }
 
-    /// Pays for a guess and looks at it. The right one comes back as the claim to spend the code;
-    /// `user_id` restricts it to codes of that user.
+    /// Charges a guess and compares it with the code. Returns the guess if it is correct; it is
+    /// then used to consume the code. `user_id` restricts the check to codes of that user.
     ///
     /// # Errors
-    /// `InvalidCode` for a wrong one, `CodeExpired` where there is nothing to guess.
+    /// `InvalidCode` for a wrong code or an unknown verification; `CodeExpired` if the code has
+    /// expired, was consumed, or has no guesses left.
     pub async fn check(
         &self,
         id: Uuid,
@@ -61,15 +63,16 @@ impl Otp {
                 GuessCharge::NotIssued => return Err(Refusal::InvalidCode.into()),
                 GuessCharge::Spent => return Err(Refusal::CodeExpired.into()),
             };
-        let Some(right) = self.code(id, purpose, guess.generation, &guess.kid) else {
+        let Some(expected) = self.code(id, purpose, guess.generation, &guess.kid) else {
             return Err(Refusal::CodeExpired.into());
         };
-        let same = bool::from(bare(right.as_bytes()).ct_eq(&bare(code)));
-        // A dead row's code is compared like any other, so that its refusal takes as long.
-        if same & !guess.dead { Ok(guess) } else { Err(Refusal::InvalidCode.into()) }
+        let correct = bool::from(normalised(expected.as_bytes()).ct_eq(&normalised(code)));
+        // The code of a dead row is compared like any other, so that its refusal takes equally
+        // long.
+        if correct & !guess.dead { Ok(guess) } else { Err(Refusal::InvalidCode.into()) }
     }
 
-    /// Gives a right guess back that led to nothing.
+    /// Refunds a correct guess that had no effect.
     pub async fn refund(&self, guess: &Guess) -> Result<(), Fault> {
         self.codes.refund_guess(guess).await
     }
@@ -107,7 +110,7 @@ impl CodeGenerator for Otp {
             key.code_tag(&[id.as_bytes(), purpose.name().as_bytes(), &generation.to_be_bytes()]);
         Some(match purpose {
             Purpose::Registration | Purpose::EmailChange => six_digits(&tag),
-            Purpose::PasswordReset => ten_letters(&tag),
+            Purpose::PasswordReset => ten_characters(&tag),
         })
     }
 
@@ -116,7 +119,8 @@ impl CodeGenerator for Otp {
     }
 }
 
-/// Dynamic truncation (RFC 4226, section 5.3), with the low nibble of the last byte as the offset.
+/// Returns a code of six digits by dynamic truncation (RFC 4226, section 5.3), with the low nibble
+/// of the last byte as the offset.
 fn six_digits(tag: &[u8; 32]) -> String {
     let offset = usize::from(tag[31] & 0x0f);
     let window =
@@ -124,23 +128,23 @@ fn six_digits(tag: &[u8; 32]) -> String {
     format!("{:06}", (window & 0x7fff_ffff) % 1_000_000)
 }
 
-/// Fifty bits, in two groups that the eye can hold.
-fn ten_letters(tag: &[u8; 32]) -> String {
+/// Returns a code of 50 bits as two groups of five base32 characters.
+fn ten_characters(tag: &[u8; 32]) -> String {
     let bits = tag.iter().take(8).fold(0u64, |sum, byte| sum << 8 | u64::from(*byte));
-    let letter = |index: u32| {
+    let character = |index: u32| {
         let digit = usize::try_from(bits >> (59 - 5 * index) & 31).unwrap_or(0);
         char::from(BASE32.get(digit).copied().unwrap_or(b'0'))
     };
-    let half = |range: std::ops::Range<u32>| range.map(letter).collect::<String>();
+    let half = |range: std::ops::Range<u32>| range.map(character).collect::<String>();
     format!("{}-{}", half(0..5), half(5..10))
 }
 
-/// A code without what people add to it: case, dashes and spaces do not count, and letters that
-/// look like digits are.
-fn bare(code: &[u8]) -> Vec<u8> {
-    const LONGEST: usize = 64;
+/// Normalises a code as a user may type it: ignores case, dashes and spaces, and reads O as 0 and I
+/// and L as 1.
+fn normalised(code: &[u8]) -> Vec<u8> {
+    const MAX_LENGTH: usize = 64;
     code.iter()
-        .take(LONGEST)
+        .take(MAX_LENGTH)
         .filter(|byte| !matches!(byte, b'-' | b' '))
         .map(|byte| match byte.to_ascii_uppercase() {
             b'O' => b'0',
@@ -155,18 +159,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_have_their_form() {
+    fn codes_have_the_expected_format() {
         let tag: [u8; 32] = std::array::from_fn(|i| u8::try_from(i).unwrap());
         assert_eq!(tag[31] & 0x0f, 15);
         assert_eq!(six_digits(&tag), format!("{:06}", 0x0f10_1112 % 1_000_000));
-        assert_eq!(ten_letters(&[0xff; 32]), "ZZZZZ-ZZZZZ");
-        assert_eq!(ten_letters(&[0; 32]), "00000-00000");
+        assert_eq!(ten_characters(&[0xff; 32]), "ZZZZZ-ZZZZZ");
+        assert_eq!(ten_characters(&[0; 32]), "00000-00000");
     }
 
     #[test]
-    fn people_write_codes_in_their_way() {
-        assert_eq!(bare(b"oil1z-abcde"), bare(b" 0111Z ABCDE"));
-        assert_ne!(bare(b"123456"), bare(b"1234567"));
-        assert_eq!(bare(b"123 456"), b"123456");
+    fn case_dashes_spaces_and_similar_letters_do_not_matter() {
+        assert_eq!(normalised(b"oil1z-abcde"), normalised(b" 0111Z ABCDE"));
+        assert_ne!(normalised(b"123456"), normalised(b"1234567"));
+        assert_eq!(normalised(b"123 456"), b"123456");
     }
 }

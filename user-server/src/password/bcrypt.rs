@@ -1,4 +1,4 @@
-//! Bcrypt, for the hashes that users bring along. Nothing new is hashed with it.
+//! Bcrypt, for imported hashes. New hashes are always Argon2id.
 
 use std::str::FromStr;
 
@@ -6,23 +6,23 @@ use ::bcrypt::HashParts;
 
 use crate::domain::Password;
 
-/// The highest cost that is computed: about a second.
+/// Maximum cost that is accepted: about a second per hash.
 const MAX_COST: u32 = 14;
 
-/// Whether a stored hash is one of these.
+/// Reports whether a stored hash is a bcrypt hash.
 pub(super) fn is_bcrypt(hash: &str) -> bool {
     hash.starts_with("$2")
 }
 
-/// Whether a hash can be computed here; else why not.
+/// Checks that a hash can be computed, or returns the reason why it cannot.
 pub(super) fn accept(hash: &str) -> Result<(), &'static str> {
     match hash.get(..4) {
         Some("$2a$" | "$2b$" | "$2y$") => {}
-        Some("$2x$") => return Err("$2x$ marks hashes of an implementation that was wrong"),
-        _ => return Err("of bcrypt, only $2a$, $2b$ and $2y$ can be used"),
+        Some("$2x$") => return Err("the prefix $2x$ marks hashes of a faulty implementation"),
+        _ => return Err("it has an unsupported bcrypt prefix; expected $2a$, $2b$ or $2y$"),
     }
-    let parts = HashParts::from_str(hash).map_err(|_| "it is cut short or damaged")?;
-    // The library would read `+9` as a number too.
+    let parts = HashParts::from_str(hash).map_err(|_| "it is truncated or damaged")?;
+    // The library would accept `+9` as a number too.
     if !hash.get(4..6).is_some_and(|cost| cost.bytes().all(|byte| byte.is_ascii_digit())) {
         return Err("its cost is not a number");
     }
@@ -33,69 +33,73 @@ pub(super) fn accept(hash: &str) -> Result<(), &'static str> {
     }
 }
 
-/// Compares a password with a hash that can be computed. The bytes count as they were sent, and of
-/// them the first 72.
+/// Compares a password with a hash. Uses the bytes of the password before normalisation, and only
+/// the first 72 of them.
 pub(super) fn verify(password: &Password, hash: &str) -> Result<bool, &'static str> {
     accept(hash)?;
     let bytes = password.as_sent();
-    let right = ::bcrypt::verify(bytes, hash).map_err(|_| "it cannot be computed")?;
-    // Others end a password at a NUL; what comes behind it must not be without effect here.
-    // Computed all the same, so that it takes as long.
-    Ok(right && !bytes.contains(&0))
+    let correct = ::bcrypt::verify(bytes, hash).map_err(|_| "it cannot be computed")?;
+    // Other implementations end a password at a NUL, so a password that contains one never matches:
+    // otherwise its bytes after the NUL would have no effect. The hash is computed nevertheless, so
+    // that the comparison takes equally long.
+    Ok(correct && !bytes.contains(&0))
 }
 
-/// A hash of this class that no password has.
+/// Returns a hash of this class that matches no password.
 pub(super) fn of_class(class: &str) -> Result<String, &'static str> {
-    let made = format!("{class}${}", ".".repeat(53));
-    accept(&made).map(|()| made)
+    let hash = format!("{class}${}", ".".repeat(53));
+    accept(&hash).map(|()| hash)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn fits(password: &[u8], hash: &str) -> bool {
+    fn matches(password: &[u8], hash: &str) -> bool {
         verify(&Password::presented(password).unwrap(), hash).unwrap()
     }
 
     #[test]
-    fn other_implementations_agree() {
+    fn hashes_of_other_implementations_verify() {
         // From jBCrypt's tests, and with the prefixes that PHP and OpenBSD write.
         for prefix in ["$2a$", "$2b$", "$2y$"] {
             let hash = format!("{prefix}06$m0CrhHm10qJ3lXRY.5zDGO3rS2KdeeWLuGmsfGlMfOxih58VYVfxe");
-            assert!(fits(b"a", &hash) && !fits(b"b", &hash), "{hash}");
+            assert!(matches(b"a", &hash) && !matches(b"b", &hash), "{hash}");
         }
-        assert!(fits(
+        assert!(matches(
             b"abcdefghijklmnopqrstuvwxyz",
             "$2a$08$aTsUwsyowQuzRrDqFflhgekJ8d9/7Z3GV3UcgvzQW3J5zMyrTvlz."
         ));
     }
 
     #[test]
-    fn the_first_72_bytes_count_as_they_were_sent() {
+    fn the_first_72_bytes_before_normalisation_are_compared() {
         let hash = ::bcrypt::hash("x".repeat(72), 4).unwrap();
-        assert!(fits("x".repeat(72).as_bytes(), &hash) && fits("x".repeat(80).as_bytes(), &hash));
-        assert!(!fits("x".repeat(71).as_bytes(), &hash));
+        assert!(
+            matches("x".repeat(72).as_bytes(), &hash) && matches("x".repeat(80).as_bytes(), &hash)
+        );
+        assert!(!matches("x".repeat(71).as_bytes(), &hash));
         let decomposed = ::bcrypt::hash("cafe\u{301}s", 4).unwrap();
         assert!(
-            fits("cafe\u{301}s".as_bytes(), &decomposed) && !fits("cafés".as_bytes(), &decomposed)
+            matches("cafe\u{301}s".as_bytes(), &decomposed)
+                && !matches("cafés".as_bytes(), &decomposed)
         );
     }
 
     #[test]
-    fn a_nul_ends_nothing() {
+    fn a_nul_does_not_end_a_password() {
         let hash = ::bcrypt::hash("short", 4).unwrap();
         assert!(
-            !fits(b"short\0and more", &hash)
-                && !fits(b"short\0", &hash)
-                && !fits(b"short\0short", &hash)
+            !matches(b"short\0and more", &hash)
+                && !matches(b"short\0", &hash)
+                && !matches(b"short\0short", &hash)
         );
-        // What the library itself would take, since bcrypt goes round and round over the bytes.
-        assert!(!fits(b"a\0a", "$2a$06$m0CrhHm10qJ3lXRY.5zDGO3rS2KdeeWLuGmsfGlMfOxih58VYVfxe"));
+        // The library alone would accept this password, since bcrypt repeats the bytes cyclically.
+        assert!(!matches(b"a\0a", "$2a$06$m0CrhHm10qJ3lXRY.5zDGO3rS2KdeeWLuGmsfGlMfOxih58VYVfxe"));
     }
 
     #[test]
-    fn what_can_not_be_computed_is_refused_with_a_reason() {
+    fn a_hash_that_cannot_be_computed_is_refused_with_a_reason() {
         let rest = "L6Bc/AlTQHyd9liGgGEZyOFLPHNgyxeEPfgYfBCVxJ7JIlwxyVU3u";
         for hash in ["$2x$10$", "$2b$15$", "$2b$31$", "$2b$03$", "$2b$+9$", "$2c$10$", "$2$10$x"] {
             assert!(accept(&format!("{hash}{rest}")).is_err(), "{hash}");

@@ -1,6 +1,6 @@
-//! The hash_pool: as many threads as there are cores, each with memory that it uses again, and a
-//! short queue before them that is fair by network. Who can't be served in time is told so at once,
-//! and who has gone costs no hash.
+//! The hash pool: one thread per core, each with memory that it reuses, and a short queue that is
+//! fair between networks. A request that cannot be served before its deadline is refused at once. A
+//! request that was abandoned while it waited is not hashed.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -13,131 +13,131 @@ use tokio::time::Instant;
 use crate::domain::{ClientNetwork, Fault, Refusal, RequestContext, UseCaseResult};
 use crate::metrics::{HashMetrics, HashRefusal};
 
-/// What is taken from the priority of its threads. It leaves them a tenth of a core that somebody
-/// else's busy process has.
+/// Niceness of the hashing threads. If another process keeps a core busy, about a tenth of the core
+/// remains for hashing.
 #[cfg(target_os = "linux")]
 const NICE: i32 = 10;
 
-/// The number of threads, and the length of the queue.
+/// Number of threads and length of the queue of a hash pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HashPoolSize {
-    /// Hashes at once. Each holds its memory: permits times the memory of a hash is the pool's
-    /// ceiling.
+    /// Maximum number of hashes that are computed at once. Each uses its own memory, so the pool
+    /// uses at most this many times the memory of one hash.
     pub permits: usize,
-    /// Hashes that may wait.
+    /// Maximum number of hashes that wait.
     pub queue: usize,
 }
 
-/// The hash_pool.
+/// A pool of threads that compute password hashes.
 pub struct HashPool {
-    shared: Arc<Shared>,
+    inner: Arc<PoolInner>,
     metrics: Arc<HashMetrics>,
 }
 
 type Job = Box<dyn FnOnce(&mut Vec<Block>) + Send>;
 
-struct Shared {
+struct PoolInner {
     size: HashPoolSize,
     metrics: Arc<HashMetrics>,
-    state: Mutex<State>,
+    state: Mutex<PoolState>,
     work: Condvar,
 }
 
 #[derive(Default)]
-struct State {
-    /// A queue for each network, and the order in which they are served.
+struct PoolState {
+    /// One queue per network.
     queues: HashMap<Option<ClientNetwork>, VecDeque<Job>>,
-    turns: VecDeque<Option<ClientNetwork>>,
+    /// Networks in the order in which one job of each is served.
+    fairness_queue: VecDeque<Option<ClientNetwork>>,
     waiting: usize,
     running: usize,
-    /// What a hash took of late.
-    usual: Duration,
+    /// Moving average of the duration of a hash.
+    average: Duration,
     closed: bool,
 }
 
 impl HashPool {
-    /// Starts the threads.
+    /// Starts the threads of the pool.
     ///
     /// # Errors
-    /// Where the system gives no thread.
+    /// If the operating system cannot start a thread.
     pub fn start(size: HashPoolSize, metrics: Arc<HashMetrics>) -> Result<Self, Fault> {
-        let state = State { usual: Duration::from_millis(30), ..State::default() };
+        let state = PoolState { average: Duration::from_millis(30), ..PoolState::default() };
         metrics.threads.set(i64::try_from(size.permits.max(1)).unwrap_or(i64::MAX));
         metrics.queue.set(i64::try_from(size.queue).unwrap_or(i64::MAX));
-        let shared = Arc::new(Shared {
+        let inner = Arc::new(PoolInner {
             size,
             metrics: metrics.clone(),
             state: Mutex::new(state),
             work: Condvar::new(),
         });
         for number in 0..size.permits.max(1) {
-            let shared = shared.clone();
+            let inner = inner.clone();
             std::thread::Builder::new()
                 .name(format!("hash-{number}"))
-                .spawn(move || shared.serve())
+                .spawn(move || inner.serve())
                 .map_err(|error| {
-                    Fault::Internal(format!("cannot start a thread to hash on: {error}"))
+                    Fault::Internal(format!("cannot start a hashing thread: {error}"))
                 })?;
         }
-        Ok(Self { shared, metrics })
+        Ok(Self { inner, metrics })
     }
 
-    /// Runs `job` on the hash_pool.
+    /// Runs `job` on a thread of the pool and returns its result.
     ///
     /// # Errors
-    /// `Busy` where the queue is full or too long for the context's deadline, `DeadlineExceeded`
-    /// where the context has gone.
+    /// `Busy` if the queue is full or the deadline would pass before the job is done;
+    /// `DeadlineExceeded` if the deadline passed or the request was abandoned while the job waited.
     pub async fn run<R: Send + 'static>(
         &self,
         context: &RequestContext,
         job: impl FnOnce(&mut Vec<Block>) -> R + Send + 'static,
     ) -> UseCaseResult<R> {
-        let (done, result) = oneshot::channel();
+        let (sender, result) = oneshot::channel();
         let (deadline, gone) = (context.deadline, context.gone.clone());
         let (metrics, queued) = (self.metrics.clone(), Instant::now());
         let job: Job = Box::new(move |memory| {
             let began = Instant::now();
-            if done.is_closed() || gone.is_cancelled() || began >= deadline {
+            if sender.is_closed() || gone.is_cancelled() || began >= deadline {
                 return metrics.refuse(HashRefusal::ClientGone);
             }
             metrics.wait.observe((began - queued).as_secs_f64());
             let result = job(memory);
             metrics.duration.observe(began.elapsed().as_secs_f64());
-            let _ = done.send(result);
+            let _ = sender.send(result);
         });
-        self.shared.admit(context, job)?;
-        // A job that is dropped unrun has outlived the deadline of its context.
+        self.inner.admit(context, job)?;
+        // A job that was dropped without being run was abandoned or past its deadline.
         result.await.map_err(|_| Refusal::DeadlineExceeded.into())
     }
 
-    /// How many hashes run, and how many wait.
+    /// Returns the number of hashes that are running and the number that wait.
     #[must_use]
     pub fn depth(&self) -> (usize, usize) {
-        let state = self.shared.lock();
+        let state = self.inner.lock();
         (state.running, state.waiting)
     }
 }
 
 impl Drop for HashPool {
     fn drop(&mut self) {
-        self.shared.lock().closed = true;
-        self.shared.work.notify_all();
+        self.inner.lock().closed = true;
+        self.inner.work.notify_all();
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // The state is whole between any two statements, so a panic elsewhere leaves nothing
-        // half-done.
+impl PoolInner {
+    fn lock(&self) -> MutexGuard<'_, PoolState> {
+        // The state is consistent after every statement, so a poisoned lock can be used.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Queues a job, or says how long the queue is.
+    /// Queues a job, or refuses it with the estimated waiting time.
     fn admit(&self, context: &RequestContext, job: Job) -> Result<(), Refusal> {
         let mut state = self.lock();
         let permits = u32::try_from(self.size.permits.max(1)).unwrap_or(u32::MAX);
-        let before = u32::try_from(state.waiting + state.running).unwrap_or(u32::MAX);
-        let until_done = state.usual * (before / permits + 1);
+        let ahead = u32::try_from(state.waiting + state.running).unwrap_or(u32::MAX);
+        let until_done = state.average * (ahead / permits + 1);
         let full = state.waiting + state.running >= self.size.permits + self.size.queue;
         if full || Instant::now() + until_done > context.deadline {
             self.metrics.refuse(if full { HashRefusal::QueueFull } else { HashRefusal::TooLate });
@@ -147,7 +147,7 @@ impl Shared {
         let queue = state.queues.entry(network).or_default();
         queue.push_back(job);
         if queue.len() == 1 {
-            state.turns.push_back(network);
+            state.fairness_queue.push_back(network);
         }
         state.waiting += 1;
         self.metrics.waiting.inc();
@@ -157,24 +157,24 @@ impl Shared {
     }
 
     fn serve(&self) {
-        give_way();
+        lower_priority();
         let mut memory = Vec::new();
         let mut state = self.lock();
         loop {
-            if let Some(job) = state.next() {
+            if let Some(job) = state.next_job() {
                 state.running += 1;
                 self.metrics.waiting.dec();
                 self.metrics.running.inc();
                 drop(state);
                 let started = Instant::now();
-                // A panic in a job must cost its context only: the thread and its permit go on.
+                // A panic in a job must not end the thread, which serves other requests as well.
                 let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job(&mut memory)));
                 let took = started.elapsed();
                 state = self.lock();
                 state.running -= 1;
                 self.metrics.running.dec();
                 if took > Duration::from_millis(1) {
-                    state.usual = (state.usual * 7 + took) / 8;
+                    state.average = (state.average * 7 + took) / 8;
                 }
             } else if state.closed {
                 return;
@@ -185,27 +185,26 @@ impl Shared {
     }
 }
 
-/// Lets every other thread of the service go first on this core: they need it for microseconds, a
-/// hash for tens of milliseconds.
-fn give_way() {
-    // On Linux a priority is a thread's; elsewhere it would be that of the whole process. Without
-    // it hashes are as they were.
+/// Lowers the priority of this thread below the other threads of the service: they need a core for
+/// microseconds, a hash for tens of milliseconds.
+fn lower_priority() {
+    // On Linux the priority applies to the thread; elsewhere it would apply to the whole process.
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::nice(NICE) {
-        tracing::debug!(%error, "the priority of the hashing threads cannot be lowered");
+        tracing::debug!(%error, "cannot lower the priority of the hashing threads");
     }
 }
 
-impl State {
-    /// The first job of the network whose turn it is.
-    fn next(&mut self) -> Option<Job> {
-        let network = self.turns.pop_front()?;
+impl PoolState {
+    /// Removes the first job of the next network.
+    fn next_job(&mut self) -> Option<Job> {
+        let network = self.fairness_queue.pop_front()?;
         let queue = self.queues.get_mut(&network)?;
         let job = queue.pop_front();
         if queue.is_empty() {
             self.queues.remove(&network);
         } else {
-            self.turns.push_back(network);
+            self.fairness_queue.push_back(network);
         }
         self.waiting -= 1;
         job
@@ -231,52 +230,52 @@ mod tests {
         }
     }
 
-    /// A pool of one thread that is held until the sender is dropped.
-    async fn held(queue: usize) -> (Arc<HashPool>, std::sync::mpsc::Sender<()>) {
+    /// Creates a pool of one thread, which is busy until the sender is dropped.
+    async fn busy_pool(queue: usize) -> (Arc<HashPool>, std::sync::mpsc::Sender<()>) {
         let hash_pool =
             Arc::new(HashPool::start(HashPoolSize { permits: 1, queue }, Arc::default()).unwrap());
-        let (hold, held) = std::sync::mpsc::channel::<()>();
+        let (release, released) = std::sync::mpsc::channel::<()>();
         let first = hash_pool.clone();
         tokio::spawn(async move {
-            first.run(&context(1, Duration::from_secs(60)), move |_| held.recv().is_ok()).await
+            first.run(&context(1, Duration::from_secs(60)), move |_| released.recv().is_ok()).await
         });
         while hash_pool.depth() != (1, 0) {
             tokio::task::yield_now().await;
         }
-        (hash_pool, hold)
+        (hash_pool, release)
     }
 
     #[tokio::test]
     async fn a_full_queue_refuses_at_once() {
-        let (hash_pool, hold) = held(0).await;
+        let (hash_pool, release) = busy_pool(0).await;
         let refused = hash_pool.run(&context(2, Duration::from_secs(60)), |_| ()).await;
         assert!(matches!(refused, Err(Failure::Refused(Refusal::Busy { .. }))));
-        drop(hold);
+        drop(release);
     }
 
     #[tokio::test]
-    async fn who_can_not_wait_is_told_at_once() {
-        let (hash_pool, _hold) = held(8).await;
+    async fn a_request_with_too_short_a_deadline_is_refused_at_once() {
+        let (hash_pool, _release) = busy_pool(8).await;
         let refused = hash_pool.run(&context(2, Duration::from_millis(1)), |_| ()).await;
         assert!(matches!(refused, Err(Failure::Refused(Refusal::Busy { .. }))));
     }
 
     #[tokio::test]
-    async fn who_has_gone_costs_no_hash() {
-        let (hash_pool, hold) = held(8).await;
+    async fn an_abandoned_request_is_not_hashed() {
+        let (hash_pool, release) = busy_pool(8).await;
         let runs = Arc::new(AtomicUsize::new(0));
         let gone = context(2, Duration::from_secs(60));
         gone.gone.cancel();
         let counted = runs.clone();
         let waiting = hash_pool.run(&gone, move |_| counted.fetch_add(1, Ordering::SeqCst));
-        drop(hold);
+        drop(release);
         assert!(waiting.await.is_err());
         assert_eq!(runs.load(Ordering::SeqCst), 0);
     }
 
     #[tokio::test]
-    async fn networks_take_turns() {
-        let (hash_pool, hold) = held(64).await;
+    async fn networks_are_served_alternately() {
+        let (hash_pool, release) = busy_pool(64).await;
         let order = Arc::new(Mutex::new(Vec::new()));
         let mut tasks = tokio::task::JoinSet::new();
         for (network, count) in [(7, 5), (8, 1)] {
@@ -296,17 +295,17 @@ mod tests {
                 }
             }
         }
-        drop(hold);
+        drop(release);
         while tasks.join_next().await.is_some() {}
         assert_eq!(*order.lock().unwrap(), [7, 8, 7, 7, 7, 7]);
     }
 
     #[tokio::test]
-    async fn a_panic_costs_its_caller_only() {
+    async fn a_panic_in_a_job_fails_only_its_request() {
         let hash_pool =
             HashPool::start(HashPoolSize { permits: 1, queue: 4 }, Arc::default()).unwrap();
-        let patient = context(1, Duration::from_secs(60));
-        assert!(hash_pool.run(&patient, |_| panic!("on purpose")).await.is_err());
-        assert_eq!(hash_pool.run(&patient, |_| 7).await.unwrap(), 7);
+        let context = context(1, Duration::from_secs(60));
+        assert!(hash_pool.run(&context, |_| panic!("on purpose")).await.is_err());
+        assert_eq!(hash_pool.run(&context, |_| 7).await.unwrap(), 7);
     }
 }

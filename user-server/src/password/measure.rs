@@ -1,29 +1,29 @@
-//! What hashes cost on this machine, by making some the way the hash pool makes them.
+//! Benchmark of password hashes on this machine, computed in the same way as in the hash pool.
 
 use std::time::{Duration, Instant};
 
 use super::phc::{self, HashCost};
 use crate::domain::{Fault, Password};
 
-/// What a number of threads made of hashes of one cost.
+/// Result of [`measure`].
 #[derive(Debug, Clone, Copy)]
 pub struct Measured {
-    /// What one took, in the middle.
+    /// Median duration of one hash.
     pub each: Duration,
-    /// All threads together.
+    /// Hashes per second of all threads together.
     pub per_second: f64,
 }
 
-/// Makes hashes of this cost on so many threads for so long, and at least one on each.
+/// Computes hashes of this cost on `threads` threads for `time`, at least one on each thread.
 ///
 /// # Errors
-/// Where the system gives no memory or no random bytes.
+/// If a hash cannot be computed, or the system provides no random bytes.
 pub fn measure(cost: HashCost, threads: usize, time: Duration) -> Result<Measured, Fault> {
     let one = || -> Result<(Vec<Duration>, Duration), Fault> {
         let password = Password::presented(b"tides rise at nine")
             .ok_or_else(|| Fault::internal("no password"))?;
         let mut memory = Vec::new();
-        // The first hash also asks the system for the memory, which the pool does once.
+        // The first hash also allocates the memory, which a thread of the hash pool does only once.
         phc::hash(&password, cost, &mut memory)?;
         let (began, mut took) = (Instant::now(), Vec::new());
         while took.is_empty() || began.elapsed() < time {
@@ -36,9 +36,7 @@ pub fn measure(cost: HashCost, threads: usize, time: Duration) -> Result<Measure
     let results = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(one)).collect();
         let join = |worker: std::thread::ScopedJoinHandle<'_, _>| {
-            worker
-                .join()
-                .unwrap_or_else(|_| Err(Fault::internal("a thread that hashed has failed")))
+            worker.join().unwrap_or_else(|_| Err(Fault::internal("a hashing thread has panicked")))
         };
         workers.into_iter().map(join).collect::<Result<Vec<_>, _>>()
     })?;

@@ -1,13 +1,13 @@
-//! Passwords: Argon2id behind a bounded pool of threads of its own, so that no hash ever holds up
-//! the network; bcrypt for those that others have made.
+//! Passwords: Argon2id on a bounded pool of separate threads, so that hashing never blocks network
+//! I/O; bcrypt for imported hashes.
 
 mod bcrypt;
 mod hash_pool;
 mod measure;
-mod pace;
 mod phc;
 mod policy;
 mod stored;
+mod timings;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,11 +18,11 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::{Fault, Password, Refusal, RequestContext, UseCaseResult, hash_class};
 pub use hash_pool::{HashPool, HashPoolSize};
 pub use measure::{Measured, measure};
-use pace::Pace;
 pub use phc::HashCost;
 pub use stored::{accept, is_usable};
+use timings::HashTimings;
 
-/// How long a class of hash may wait for its turn to be measured.
+/// Deadline of the hash by which a class of hashes is measured, including its time in the queue.
 const MEASURE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The password service.
@@ -30,35 +30,34 @@ const MEASURE_TIMEOUT: Duration = Duration::from_secs(30);
 pub struct Passwords {
     hash_pool: Arc<HashPool>,
     cost: HashCost,
-    /// What an unknown user's password is compared with.
-    nobody: Arc<str>,
-    pace: Arc<Pace>,
+    /// A hash that matches no password, with which the password of an unknown user is compared.
+    decoy: Arc<str>,
+    timings: Arc<HashTimings>,
 }
 
-/// What comparing a password gave.
+/// Result of [`Passwords::verify`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Verdict {
-    /// Whether it is the right one.
-    pub right: bool,
-    /// A stronger hash of the right one, where the stored hash is weaker than today's settings.
+pub struct PasswordVerdict {
+    pub correct: bool,
+    /// A hash of the correct password with the configured cost, if the stored hash is weaker.
     pub stronger: Option<String>,
 }
 
 impl Passwords {
-    /// Hashes of this cost, on this hash_pool.
+    /// Creates the password service, which computes hashes of this cost on this pool.
     ///
     /// # Errors
-    /// Where the system gives no random bytes.
+    /// If the system provides no random bytes.
     pub fn new(hash_pool: Arc<HashPool>, cost: HashCost) -> Result<Self, Fault> {
-        let nobody = phc::nobody(cost)?;
-        let pace = Arc::new(Pace::new(hash_class(&nobody)));
-        Ok(Self { hash_pool, cost, nobody: nobody.into(), pace })
+        let decoy = phc::decoy(cost)?;
+        let timings = Arc::new(HashTimings::new(hash_class(&decoy)));
+        Ok(Self { hash_pool, cost, decoy: decoy.into(), timings })
     }
 
-    /// Learns which classes of hashes are stored. One that is new is measured once, so that a
-    /// refused login can be held to its time from then on.
+    /// Sets the classes of hashes (algorithm and cost) that are stored, and measures those that
+    /// have not been measured yet, so that a refused login can be padded to the slowest of them.
     pub async fn learn(&self, classes: Vec<String>) {
-        for class in self.pace.store(classes) {
+        for class in self.timings.set_stored(classes) {
             let Ok(hash) = stored::of_class(&class) else { continue };
             let context = RequestContext {
                 network: None,
@@ -66,17 +65,17 @@ impl Passwords {
                 gone: CancellationToken::new(),
                 claim: None,
             };
-            // Where the hash pool has no room, it is measured when somebody logs in with it, or at
-            // the next round.
+            // If the pool is busy, the class is measured at the next login with such a hash, or
+            // when the classes are set again.
             let _ = self.compare(Password::presented(b"nobody"), hash.into(), &context).await;
         }
     }
 
-    /// Hashes a new password.
+    /// Hashes a new password. `words` are words of the user, such as the username, that the
+    /// password must not be built from.
     ///
     /// # Errors
-    /// `InvalidPassword` where it is too common, for which `words` are the words that are
-    /// common to this user; `Busy` where the hash pool has no room in time.
+    /// `InvalidPassword` if the password is too common; those of [`HashPool::run`].
     pub async fn hash(
         &self,
         password: Password,
@@ -90,7 +89,7 @@ impl Passwords {
                 if policy::is_common(&password, &words) {
                     return Err(Refusal::InvalidPassword {
                         field,
-                        reason: "it is one of the first that people try",
+                        reason: "it is too common or too easy to guess",
                     }
                     .into());
                 }
@@ -99,49 +98,49 @@ impl Passwords {
             .await?
     }
 
-    /// Compares a password with a stored hash; without one, with nobody's. Where it is not the
-    /// right one, the answer comes when the slowest class of hash that is stored would have been
-    /// compared, whichever it was.
+    /// Compares a password with a stored hash, or with a decoy if there is no password or no hash.
+    /// If the password is not correct, returns only after the time that a comparison with the
+    /// slowest stored class of hashes takes, so that the time reveals nothing.
     ///
     /// # Errors
-    /// `Busy` where the hash pool has no room in time.
+    /// Those of [`HashPool::run`].
     pub async fn verify(
         &self,
         password: Option<Password>,
         stored: Option<&str>,
         context: &RequestContext,
-    ) -> UseCaseResult<Verdict> {
+    ) -> UseCaseResult<PasswordVerdict> {
         let known = stored.is_some() && password.is_some();
-        let stored: Arc<str> = stored.map_or_else(|| self.nobody.clone(), Arc::from);
+        let stored: Arc<str> = stored.map_or_else(|| self.decoy.clone(), Arc::from);
         let password = if known { password } else { Password::presented(b"nobody") };
         let (began, verdict) = self.compare(password, stored, context).await?;
-        if known && verdict.right {
+        if known && verdict.correct {
             return Ok(verdict);
         }
-        if let Some(usual) = self.pace.slowest() {
-            tokio::time::sleep_until(began + usual).await;
+        if let Some(slowest) = self.timings.slowest() {
+            tokio::time::sleep_until(began + slowest).await;
         }
-        Ok(Verdict { right: false, stronger: None })
+        Ok(PasswordVerdict { correct: false, stronger: None })
     }
 
-    /// When the comparison began, and what it gave.
+    /// Compares a password with a stored hash. Returns the start time and the verdict.
     async fn compare(
         &self,
         password: Option<Password>,
         stored: Arc<str>,
         context: &RequestContext,
-    ) -> UseCaseResult<(Instant, Verdict)> {
-        let (cost, pace) = (self.cost, self.pace.clone());
+    ) -> UseCaseResult<(Instant, PasswordVerdict)> {
+        let (cost, timings) = (self.cost, self.timings.clone());
         self.hash_pool
             .run(context, move |memory| {
                 let password = password.ok_or_else(|| Fault::internal("no password"))?;
                 let began = Instant::now();
-                let right = stored::verify(&password, &stored, memory)?;
-                pace.note(hash_class(&stored), began.elapsed());
-                let weaker = right && stored::is_weaker(&stored, cost);
+                let correct = stored::verify(&password, &stored, memory)?;
+                timings.record(hash_class(&stored), began.elapsed());
+                let weaker = correct && stored::is_weaker(&stored, cost);
                 let stronger =
                     if weaker { Some(phc::hash(&password, cost, memory)?) } else { None };
-                Ok((began, Verdict { right, stronger }))
+                Ok((began, PasswordVerdict { correct, stronger }))
             })
             .await?
     }

@@ -1,4 +1,4 @@
-//! Argon2id hashes as PHC strings, over memory that is used again.
+//! Argon2id hashes as PHC strings, computed in memory that the caller reuses.
 
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use password_hash::phc::{ParamsString, PasswordHash, Salt};
@@ -10,36 +10,35 @@ use crate::domain::{Fault, Password};
 const SALT: usize = 16;
 const OUTPUT: usize = 32;
 
-/// What a hash costs.
+/// Cost parameters of Argon2id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HashCost {
-    /// Memory, in KiB.
+    /// Memory in KiB.
     pub memory_kib: u32,
-    /// Passes over it.
+    /// Number of passes over the memory.
     pub passes: u32,
-    /// Lanes.
-    pub lanes: u32,
+    /// Degree of parallelism (`p`).
+    pub parallelism: u32,
 }
 
 impl HashCost {
-    /// The least that is allowed (OWASP Password Storage Cheat Sheet): 19 MiB, two passes, one
-    /// hash_pool.
-    pub const FLOOR: Self = Self { memory_kib: 19 * 1024, passes: 2, lanes: 1 };
-    /// The most that a stored hash may ask for: what is read from a row must not be able to stop
-    /// the server.
-    pub const CEILING: Self = Self { memory_kib: 1024 * 1024, passes: 64, lanes: 16 };
-    /// The most that an imported hash may ask for, about a second's work: the memory that all its
-    /// passes go over.
+    /// Minimum cost of new hashes (OWASP Password Storage Cheat Sheet): 19 MiB, two passes, no
+    /// parallelism.
+    pub const FLOOR: Self = Self { memory_kib: 19 * 1024, passes: 2, parallelism: 1 };
+    /// Maximum cost of a stored hash: the value of a row must not be able to exhaust the server.
+    pub const CEILING: Self = Self { memory_kib: 1024 * 1024, passes: 64, parallelism: 16 };
+    /// Maximum work of an imported hash, as its memory in KiB times its passes: about a second.
     const IMPORTED_WORK_KIB: u64 = 1024 * 1024;
-    /// The most memory of an imported hash.
+    /// Maximum memory of an imported hash.
     const IMPORTED_MEMORY_KIB: u32 = 256 * 1024;
 
     fn params(self, output: usize) -> Result<Params, Fault> {
-        Params::new(self.memory_kib, self.passes, self.lanes, Some(output)).map_err(Fault::internal)
+        Params::new(self.memory_kib, self.passes, self.parallelism, Some(output))
+            .map_err(Fault::internal)
     }
 }
 
-/// Hashes a password under a new salt.
+/// Hashes a password with a new random salt.
 pub(super) fn hash(
     password: &Password,
     cost: HashCost,
@@ -58,8 +57,8 @@ pub(super) fn hash(
     string(cost, &salt, &output)
 }
 
-/// A hash that no password has, for users that are not there.
-pub(super) fn nobody(cost: HashCost) -> Result<String, Fault> {
+/// Returns a random hash that matches no password, for logins of unknown users.
+pub(super) fn decoy(cost: HashCost) -> Result<String, Fault> {
     let salt = random_salt()?;
     let mut output = [0; OUTPUT];
     getrandom::fill(&mut output).map_err(Fault::internal)?;
@@ -73,70 +72,71 @@ pub(super) fn verify(
     memory: &mut Vec<Block>,
 ) -> Result<bool, Fault> {
     let (hash, cost) = read(stored)?;
-    let (Some(salt), Some(right)) = (hash.salt, hash.hash) else {
-        return Err(unreadable("no salt or no hash"));
+    let (Some(salt), Some(expected)) = (hash.salt, hash.hash) else {
+        return Err(unreadable("it has no salt or no hash"));
     };
     let version = match hash.version {
         None | Some(0x10) => Version::V0x10,
         Some(0x13) => Version::V0x13,
-        Some(_) => return Err(unreadable("an unknown version")),
+        Some(_) => return Err(unreadable("its version of Argon2 is unknown")),
     };
-    let mut output = vec![0; right.len()];
+    let mut output = vec![0; expected.len()];
     fill(
         password.expose().as_bytes(),
         salt.as_ref(),
         version,
-        cost.params(right.len())?,
+        cost.params(expected.len())?,
         memory,
         &mut output,
     )?;
-    Ok(output.ct_eq(right.as_bytes()).into())
+    Ok(output.ct_eq(expected.as_bytes()).into())
 }
 
-/// Whether a hash that somebody else made can be stored.
+/// Checks that a hash of another service can be stored, or returns the reason why it cannot. `own`
+/// is the cost of new hashes.
 pub(super) fn accept(hash: &str, own: HashCost) -> Result<(), &'static str> {
     let parsed =
         PasswordHash::new(hash).map_err(|_| "it is neither a bcrypt hash nor a PHC string")?;
     if parsed.algorithm.as_str() != "argon2id" {
-        return Err("of PHC strings, only argon2id can be used");
+        return Err("its algorithm is not supported; expected argon2id or bcrypt");
     }
     let known = |name: &str| matches!(name, "m" | "t" | "p");
     if !parsed.params.iter().all(|(name, _)| known(name.as_str())) {
         return Err("it has a parameter other than m, t and p");
     }
     if !matches!(parsed.version, None | Some(0x10 | 0x13)) {
-        return Err("it is of an unknown version of Argon2");
+        return Err("its version of Argon2 is unknown; expected 16 or 19");
     }
     if parsed.salt.is_none_or(|salt| salt.as_ref().len() < 8)
         || parsed.hash.is_none_or(|output| output.len() < 16)
     {
-        return Err("it needs a salt of 8 bytes and a hash of 16 bytes at least");
+        return Err("it needs a salt of at least 8 bytes and a hash of at least 16 bytes");
     }
     let Ok((_, cost)) = read(hash) else { return Err(TOO_COSTLY) };
-    cost.params(OUTPUT).map_err(|_| "its parameters cannot go together")?;
+    cost.params(OUTPUT).map_err(|_| "its parameters contradict each other")?;
     let work = u64::from(cost.memory_kib) * u64::from(cost.passes);
     let bounded =
         cost.memory_kib <= HashCost::IMPORTED_MEMORY_KIB && work <= HashCost::IMPORTED_WORK_KIB;
-    let as_own = cost.memory_kib <= own.memory_kib && cost.passes <= own.passes;
-    if bounded || as_own { Ok(()) } else { Err(TOO_COSTLY) }
+    let no_costlier_than_own = cost.memory_kib <= own.memory_kib && cost.passes <= own.passes;
+    if bounded || no_costlier_than_own { Ok(()) } else { Err(TOO_COSTLY) }
 }
 
-const TOO_COSTLY: &str = "it asks for more than 256 MiB, or for more than 1 GiB over all passes";
+const TOO_COSTLY: &str = "it needs more than 256 MiB, or more than 1 GiB over all passes";
 
-/// A hash of this class that no password has.
+/// Returns a hash of this class that matches no password.
 pub(super) fn of_class(class: &str) -> Result<String, Fault> {
-    let made =
+    let hash =
         format!("{class}$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
-    read(&made).map(|_| made)
+    read(&hash).map(|_| hash)
 }
 
-/// Whether a stored hash could be compared with: it can be read, and asks for no more than is
-/// allowed.
+/// Reports whether a password can be compared with a stored hash: it is well-formed, and its cost
+/// is within the bounds.
 pub(super) fn is_usable(stored: &str) -> bool {
     read(stored).is_ok_and(|(hash, _)| hash.salt.is_some() && hash.hash.is_some())
 }
 
-/// Whether a stored hash is weaker than `cost` in any of its parameters. A stronger one stays.
+/// Reports whether a stored hash is below `cost` in any parameter, or of an old version of Argon2.
 pub(super) fn is_weaker(stored: &str, cost: HashCost) -> bool {
     match read(stored) {
         Ok((hash, stored)) => {
@@ -156,7 +156,7 @@ fn random_salt() -> Result<[u8; SALT], Fault> {
 
 fn string(cost: HashCost, salt: &[u8], output: &[u8]) -> Result<String, Fault> {
     let mut params = ParamsString::new();
-    for (name, value) in [("m", cost.memory_kib), ("t", cost.passes), ("p", cost.lanes)] {
+    for (name, value) in [("m", cost.memory_kib), ("t", cost.passes), ("p", cost.parallelism)] {
         params.add_decimal(name, value).map_err(Fault::internal)?;
     }
     let hash = PasswordHash {
@@ -173,28 +173,27 @@ fn argon2_ident() -> Result<password_hash::phc::Ident, Fault> {
     password_hash::phc::Ident::new("argon2id").map_err(Fault::internal)
 }
 
-/// Reads a PHC string of Argon2id and bounds what it asks for.
+/// Parses a PHC string of Argon2id and checks that its cost is within [`HashCost::CEILING`].
 fn read(stored: &str) -> Result<(PasswordHash, HashCost), Fault> {
-    let hash = PasswordHash::new(stored).map_err(|_| unreadable("no PHC string"))?;
+    let hash = PasswordHash::new(stored).map_err(|_| unreadable("it is not a PHC string"))?;
     if hash.algorithm.as_str() != "argon2id" {
-        return Err(unreadable("an unknown algorithm"));
+        return Err(unreadable("its algorithm is unknown"));
     }
-    let param =
-        |name, most| hash.params.get_decimal(name).filter(|value| (1..=most).contains(value));
-    let most = HashCost::CEILING;
-    match (param("m", most.memory_kib), param("t", most.passes), param("p", most.lanes)) {
-        (Some(memory_kib), Some(passes), Some(lanes)) => {
-            Ok((hash, HashCost { memory_kib, passes, lanes }))
+    let param = |name, max| hash.params.get_decimal(name).filter(|value| (1..=max).contains(value));
+    let max = HashCost::CEILING;
+    match (param("m", max.memory_kib), param("t", max.passes), param("p", max.parallelism)) {
+        (Some(memory_kib), Some(passes), Some(parallelism)) => {
+            Ok((hash, HashCost { memory_kib, passes, parallelism }))
         }
-        _ => Err(unreadable("parameters out of bounds")),
+        _ => Err(unreadable("its parameters are out of bounds")),
     }
 }
 
-fn unreadable(what: &str) -> Fault {
-    Fault::Internal(format!("a stored password hash cannot be used: {what}"))
+fn unreadable(reason: &str) -> Fault {
+    Fault::Internal(format!("cannot use a stored password hash: {reason}"))
 }
 
-/// Runs Argon2id in `memory`, which grows to what is needed and is wiped after.
+/// Computes Argon2id in `memory`, which grows as needed and is wiped afterwards.
 fn fill(
     password: &[u8],
     salt: &[u8],
@@ -211,8 +210,8 @@ fn fill(
     let filled = Argon2::new(Algorithm::Argon2id, version, params)
         .hash_password_into_with_memory(password, salt, &mut *output, &mut *area)
         .map_err(Fault::internal);
-    // What is in it came from the password. The library wipes what it allocates itself, and not
-    // this; it takes three in a hundred of a hash's time.
+    // The memory is derived from the password. The library wipes only memory that it allocates
+    // itself. Wiping takes about 3 % of the time of a hash.
     area.iter_mut().for_each(Zeroize::zeroize);
     filled
 }
@@ -226,24 +225,20 @@ mod tests {
     }
 
     #[test]
-    fn only_the_right_password_fits() {
+    fn only_the_correct_password_matches() {
         let mut memory = Vec::new();
         let stored = hash(&password("tides rise at nine"), HashCost::FLOOR, &mut memory).unwrap();
         assert!(stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{stored}");
         assert!(verify(&password("tides rise at nine"), &stored, &mut memory).unwrap());
         assert!(!verify(&password("tides rise at ten"), &stored, &mut memory).unwrap());
         assert!(
-            !verify(
-                &password("tides rise at nine"),
-                &nobody(HashCost::FLOOR).unwrap(),
-                &mut memory
-            )
-            .unwrap()
+            !verify(&password("tides rise at nine"), &decoy(HashCost::FLOOR).unwrap(), &mut memory)
+                .unwrap()
         );
     }
 
     #[test]
-    fn nothing_is_left_in_the_memory() {
+    fn the_memory_is_wiped_after_a_hash() {
         let mut memory = Vec::new();
         let stored = hash(&password("tides rise at nine"), HashCost::FLOOR, &mut memory).unwrap();
         assert!(verify(&password("tides rise at nine"), &stored, &mut memory).unwrap());
@@ -254,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn the_reference_implementation_agrees() {
+    fn a_hash_of_the_reference_implementation_verifies() {
         // From the command line tool of the reference implementation: echo -n password | argon2
         // somesalt -id -t 2 -k 256 -p 1 -e
         let stored =
@@ -264,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stored_hash_can_not_ask_for_everything() {
+    fn a_stored_hash_out_of_bounds_is_refused() {
         for stored in [
             "$argon2id$v=19$m=4294967295,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4",
             "$argon2id$v=19$m=256,t=4294967295,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4",

@@ -1,21 +1,20 @@
-//! Which passwords are among the first that people try: zxcvbn's dictionaries, and the user's own
-//! words.
+//! The rule against common passwords: the dictionaries of zxcvbn, and words of the user.
 
 use zxcvbn::feedback::Warning;
 use zxcvbn::zxcvbn;
 
 use crate::domain::Password;
 
-/// Guesses under which a password falls to the attempts that a throttled login allows (NIST SP
-/// 800-63B, section 5.2.2).
-const FEWEST_GUESSES: u64 = 10_000;
+/// Minimum number of guesses that a password must withstand, given how many attempts a throttled
+/// login allows (NIST SP 800-63B, section 5.2.2).
+const MIN_GUESSES: u64 = 10_000;
 
-/// Whether the password as a whole is a dictionary's or the user's word, in any case, reversed or
-/// in leet, or falls within the first few thousand guesses.
-pub(super) fn is_common(password: &Password, context: &[String]) -> bool {
-    let words: Vec<&str> = context.iter().map(String::as_str).collect();
-    let found = zxcvbn(password.expose(), &words);
-    let warning = found.feedback().and_then(|feedback| feedback.warning());
+/// Reports whether the whole password is a word of a dictionary or of the user, in any case,
+/// reversed or in leetspeak, or can be guessed within [`MIN_GUESSES`].
+pub(super) fn is_common(password: &Password, words: &[String]) -> bool {
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let estimate = zxcvbn(password.expose(), &words);
+    let warning = estimate.feedback().and_then(|feedback| feedback.warning());
     let is_one_word = matches!(
         warning,
         Some(
@@ -26,7 +25,7 @@ pub(super) fn is_common(password: &Password, context: &[String]) -> bool {
                 | Warning::NamesAndSurnamesByThemselvesAreEasyToGuess
         )
     );
-    is_one_word || found.guesses() < FEWEST_GUESSES
+    is_one_word || estimate.guesses() < MIN_GUESSES
 }
 
 #[cfg(test)]
@@ -34,12 +33,12 @@ mod tests {
     use super::*;
 
     fn common(text: &str) -> bool {
-        let context = ["ada.lovelace".to_owned(), "ada@engine.example".to_owned()];
-        is_common(&Password::presented(text.as_bytes()).unwrap(), &context)
+        let words = ["ada.lovelace".to_owned(), "ada@engine.example".to_owned()];
+        is_common(&Password::presented(text.as_bytes()).unwrap(), &words)
     }
 
     #[test]
-    fn what_people_try_first_is_common() {
+    fn dictionary_words_and_words_of_the_user_are_common() {
         for text in [
             "password",
             "Password",
@@ -56,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn a_phrase_is_not() {
+    fn a_passphrase_is_not_common() {
         for text in [
             "correct horse battery staple",
             "tides rise at nine",

@@ -1,4 +1,4 @@
-//! What lies in a row: a hash of one of two kinds, told apart by how it begins.
+//! Stored password hashes: Argon2id or bcrypt, distinguished by their prefix.
 
 use argon2::Block;
 
@@ -18,12 +18,12 @@ pub(super) fn verify(
     }
 }
 
-/// Whether a stored hash is weaker than what new ones cost.
+/// Reports whether a stored hash is weaker than new hashes of this cost.
 pub(super) fn is_weaker(stored: &str, cost: HashCost) -> bool {
     bcrypt::is_bcrypt(stored) || phc::is_weaker(stored, cost)
 }
 
-/// A hash of this class that no password has.
+/// Returns a hash of this class that matches no password.
 pub(super) fn of_class(class: &str) -> Result<String, Fault> {
     if bcrypt::is_bcrypt(class) {
         bcrypt::of_class(class).map_err(unusable)
@@ -32,24 +32,24 @@ pub(super) fn of_class(class: &str) -> Result<String, Fault> {
     }
 }
 
-/// Whether a hash that somebody else made can be stored here: one that can be computed, in bounded
-/// time and memory.
+/// Checks that a hash of another service can be stored: that it can be computed in bounded time and
+/// memory. `own` is the cost of new hashes.
 ///
 /// # Errors
-/// Why it can't.
+/// The reason why it cannot, in words that follow the name of the column.
 pub fn accept(hash: &str, own: HashCost) -> Result<(), &'static str> {
     if bcrypt::is_bcrypt(hash) { bcrypt::accept(hash) } else { phc::accept(hash, own) }
 }
 
-/// Whether a stored hash could be compared with: it can be read, and asks for no more than is
-/// allowed.
+/// Reports whether a password can be compared with a stored hash: it is well-formed, and its cost
+/// is within the bounds.
 #[must_use]
 pub fn is_usable(stored: &str) -> bool {
     if bcrypt::is_bcrypt(stored) { bcrypt::accept(stored).is_ok() } else { phc::is_usable(stored) }
 }
 
-fn unusable(why: &str) -> Fault {
-    Fault::Internal(format!("a stored password hash cannot be used: {why}"))
+fn unusable(reason: &str) -> Fault {
+    Fault::Internal(format!("cannot use a stored password hash: {reason}"))
 }
 
 #[cfg(test)]
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_others_made_is_bounded() {
+    fn the_cost_of_imported_hashes_is_bounded() {
         let phc = |start: &str| {
             format!("{start}$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4")
         };
@@ -89,12 +89,12 @@ mod tests {
         assert_eq!(
             super::accept(&phc("$argon2id$v=19$m=524288,t=2,p=1"), own),
             Ok(()),
-            "as costly as one's own"
+            "as costly as new hashes"
         );
     }
 
     #[test]
-    fn a_class_can_be_measured() {
+    fn a_hash_of_every_supported_class_can_be_measured() {
         let mut memory = Vec::new();
         let nobody = Password::presented(b"nobody").unwrap();
         for class in ["$2b$04", "$argon2id$v=19$m=256,t=2,p=1", "$argon2id$m=256,t=2,p=1"] {

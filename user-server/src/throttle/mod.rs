@@ -1,8 +1,8 @@
-//! Budgets: how often one network or one login may try. Charged before the work, given back where
-//! nothing was lost.
+//! Rate limiting: budgets for the attempts of each client network and for each login. An attempt is
+//! charged before it is made, and refunded if it turns out to be legitimate or was never made.
 //!
-//! The counters live in SQL under keyed hashes, so that they hold over nodes and restarts and name
-//! nobody.
+//! The counters are stored in SQL under keyed hashes (pseudonyms), so that they apply to all nodes,
+//! survive restarts and reveal neither logins nor networks.
 
 mod policy;
 
@@ -16,26 +16,27 @@ use crate::domain::{
 use crate::keys::Pseudonyms;
 use policy::LoginSlots;
 
-/// The throttle.
+/// The rate limiter.
 pub struct Throttle {
     counters: Arc<dyn BudgetCounters>,
     clock: Arc<dyn Clock>,
     pseudonyms: Pseudonyms,
 }
 
-/// A use that one network may make so many times an hour.
+/// An operation with a fixed budget per network and hour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hourly {
-    /// 20 registrations.
+pub enum HourlyBudget {
+    /// 20 registrations per hour.
     Registration,
-    /// 20 password resets.
+    /// 20 password resets per hour.
     PasswordReset,
 }
 
-impl Hourly {
+impl HourlyBudget {
     const WINDOW: Duration = Duration::from_secs(3600);
 
-    fn row(self) -> (&'static str, u32) {
+    /// Returns the name under which the budget is stored, and its size.
+    fn name_and_limit(self) -> (&'static str, u32) {
         match self {
             Self::Registration => ("registrations", 20),
             Self::PasswordReset => ("resets", 20),
@@ -43,8 +44,9 @@ impl Hourly {
     }
 }
 
-/// A login attempt that was paid for, to be settled by [`Throttle::success`] or
-/// [`Throttle::refund_login`]; dropped, it counts as a failure.
+/// A login attempt that was charged, to be settled by [`Throttle::settle_success`],
+/// [`Throttle::success_adjustment`] or [`Throttle::refund_login`]. If it is dropped, the attempt
+/// counts as a failure.
 #[must_use]
 #[derive(Debug)]
 pub struct LoginCharge {
@@ -53,7 +55,7 @@ pub struct LoginCharge {
 }
 
 impl Throttle {
-    /// A throttle over `counters`.
+    /// Creates a rate limiter with these counters.
     #[must_use]
     pub fn new(
         counters: Arc<dyn BudgetCounters>,
@@ -63,7 +65,7 @@ impl Throttle {
         Self { counters, clock, pseudonyms }
     }
 
-    /// A name for a network that tells nothing about it.
+    /// Returns the pseudonym of a network, or an empty string if the network is unknown.
     #[must_use]
     pub fn client(&self, network: Option<ClientNetwork>) -> String {
         use base64::Engine as _;
@@ -72,34 +74,43 @@ impl Throttle {
         base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(key.get(..12).unwrap_or_default())
     }
 
-    /// Pays for one use by a network; one that is not known pays nothing.
+    /// Charges one operation to a network. Does nothing if the network is unknown.
     ///
     /// # Errors
-    /// [`Refusal::RateLimited`] where the hour's uses are spent.
-    pub async fn charge(&self, use_: Hourly, network: Option<ClientNetwork>) -> UseCaseResult<()> {
+    /// [`Refusal::RateLimited`] if the budget of the hour is exhausted.
+    pub async fn charge(
+        &self,
+        budget: HourlyBudget,
+        network: Option<ClientNetwork>,
+    ) -> UseCaseResult<()> {
         let Some(network) = network else { return Ok(()) };
-        let (name, most) = use_.row();
+        let (name, limit) = budget.name_and_limit();
         let now = self.clock.now();
         let keys = [self.pseudonyms.of(name, &[&network.to_string()])];
-        let pay = Adjustment::new(keys, move |counters| {
-            policy::charge(counters, most, Hourly::WINDOW, now)
+        let charge = Adjustment::new(keys, move |counters| {
+            policy::charge(counters, limit, HourlyBudget::WINDOW, now)
         });
-        let note = self.throttled(name, Some(network), None, now);
-        allowed(self.counters.adjust(pay, Some(&note)).await?).map(|_| ())
+        let record = self.throttled(name, Some(network), None, now);
+        allowed(self.counters.adjust(charge, Some(&record)).await?).map(|_| ())
     }
 
-    /// Gives one use back, for which nothing was done.
-    pub async fn refund(&self, use_: Hourly, network: Option<ClientNetwork>) -> Result<(), Fault> {
+    /// Refunds one operation that was charged but not carried out.
+    pub async fn refund(
+        &self,
+        budget: HourlyBudget,
+        network: Option<ClientNetwork>,
+    ) -> Result<(), Fault> {
         let Some(network) = network else { return Ok(()) };
-        let keys = [self.pseudonyms.of(use_.row().0, &[&network.to_string()])];
+        let keys = [self.pseudonyms.of(budget.name_and_limit().0, &[&network.to_string()])];
         self.counters.adjust(Adjustment::new(keys, policy::refund), None).await.map(|_| ())
     }
 
-    /// Pays for one login attempt: from the account's and the network's budget, alike for logins
-    /// that nobody has.
+    /// Charges one login attempt to the budgets of the login and the network, whether or not the
+    /// login belongs to an account.
     ///
     /// # Errors
-    /// [`Refusal::RateLimited`] where one of the budgets is spent, or a wait has not passed.
+    /// [`Refusal::RateLimited`] if one of the budgets is exhausted, or the wait after earlier
+    /// failures is not over.
     pub async fn charge_login(
         &self,
         login: &str,
@@ -107,41 +118,42 @@ impl Throttle {
     ) -> UseCaseResult<LoginCharge> {
         let keys = self.login_keys(login, network);
         let now = self.clock.now();
-        let pay = Adjustment::new(keys.clone(), move |counters| {
+        let charge = Adjustment::new(keys.clone(), move |counters| {
             slots(counters, |slots| slots.charge(now))
         });
-        let note = self.throttled("logins", network, Some(login), now);
+        let record = self.throttled("logins", network, Some(login), now);
         let from_reserve =
-            allowed(self.counters.adjust(pay, Some(&note)).await?)? == policy::FROM_RESERVE;
+            allowed(self.counters.adjust(charge, Some(&record)).await?)? == policy::FROM_RESERVE;
         Ok(LoginCharge { keys, from_reserve })
     }
 
-    /// The password was right: the attempt is given back, its wait is over, and its network is
-    /// known from now. To be made in the transaction of what the password was for.
+    /// Returns the adjustment for a correct password: the attempt is refunded, its wait ends, and
+    /// its network counts as known from now on. To be applied in the transaction of the change that
+    /// the password authorised.
     #[must_use]
-    pub fn success(&self, charge: LoginCharge) -> Adjustment {
+    pub fn success_adjustment(&self, charge: LoginCharge) -> Adjustment {
         let now = self.clock.now();
         Adjustment::new(charge.keys, move |counters| {
-            slots(counters, |slots| slots.succeeded(charge.from_reserve, now))
+            slots(counters, |slots| slots.settle_success(charge.from_reserve, now))
         })
     }
 
-    /// The same at once, where nothing more is changed.
-    pub async fn succeeded(&self, charge: LoginCharge) -> Result<(), Fault> {
-        self.counters.adjust(self.success(charge), None).await.map(|_| ())
+    /// Applies [`Throttle::success_adjustment`] in its own transaction.
+    pub async fn settle_success(&self, charge: LoginCharge) -> Result<(), Fault> {
+        self.counters.adjust(self.success_adjustment(charge), None).await.map(|_| ())
     }
 
-    /// The attempt was not made: it is given back.
+    /// Refunds a login attempt that was charged but not made.
     pub async fn refund_login(&self, charge: LoginCharge) -> Result<(), Fault> {
         let now = self.clock.now();
-        let back = Adjustment::new(charge.keys, move |counters| {
+        let refund = Adjustment::new(charge.keys, move |counters| {
             slots(counters, |slots| slots.refund(charge.from_reserve, now))
         });
-        self.counters.adjust(back, None).await.map(|_| ())
+        self.counters.adjust(refund, None).await.map(|_| ())
     }
 
-    /// The owner has proved who they are by another way: every wait and count of this login is
-    /// over, for every network.
+    /// Clears the failures and waits of a login for every network, because the owner has proved
+    /// their identity in another way.
     pub async fn clear(&self, login: &str) -> Result<(), Fault> {
         let now = self.clock.now();
         let clear = Adjustment::new(self.login_keys(login, None), move |counters| {
@@ -150,8 +162,8 @@ impl Throttle {
         self.counters.adjust(clear, None).await.map(|_| ())
     }
 
-    /// What is noted where somebody has to wait: once a minute for a network, or for a login where
-    /// no network is known.
+    /// Returns the audit record of a refusal by a rate limit. It is recorded at most once a minute
+    /// for a network, or for a login if the network is unknown.
     fn throttled(
         &self,
         what: &'static str,
@@ -173,7 +185,7 @@ impl Throttle {
         }
     }
 
-    /// In the order of [`LoginSlots`].
+    /// Returns the keys of the counters of a login, in the order of [`LoginSlots::of`].
     fn login_keys(&self, login: &str, network: Option<ClientNetwork>) -> Vec<[u8; 32]> {
         let mut keys =
             vec![self.pseudonyms.of("login", &[login]), self.pseudonyms.of("cleared", &[login])];
@@ -187,13 +199,13 @@ impl Throttle {
     }
 }
 
-/// The keys and the slots are made by one function each, so there are always slots; without them
-/// nothing is counted.
+/// Applies a decision to the counters of [`Throttle::login_keys`]. A wrong number of counters,
+/// which cannot occur, would allow the attempt without counting it.
 fn slots(
     counters: &mut [BudgetCounter],
     decide: impl FnOnce(LoginSlots<'_>) -> Result<u8, Duration>,
 ) -> Result<u8, Duration> {
-    LoginSlots::of(counters).map_or(Ok(policy::FROM_STRANGERS), decide)
+    LoginSlots::of(counters).map_or(Ok(policy::FROM_LOGIN_BUDGET), decide)
 }
 
 fn allowed(verdict: Result<u8, Duration>) -> UseCaseResult<u8> {

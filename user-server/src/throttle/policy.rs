@@ -1,39 +1,40 @@
-//! What the budgets allow, as pure functions of counters and the time.
+//! The limits of the budgets, and decisions about them as pure functions of counters and time.
 
 use std::time::Duration;
 
 use crate::domain::{BudgetCounter, Timestamp};
 
-/// The failures after which the next attempt has to wait.
+/// Failures of one network at one login after which the next attempt has to wait.
 const FREE_FAILURES: u32 = 5;
-/// The longest wait.
-const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
-/// Failures of strangers at one login within a day.
-const STRANGERS_PER_DAY: u32 = 40;
-/// Failures more, from a network that has logged in there.
-const KNOWN_PER_DAY: u32 = 10;
-/// How long a network stays known.
+/// Maximum wait after a failure.
+const MAX_WAIT: Duration = Duration::from_secs(15 * 60);
+/// Failures at one login per day, from all networks together.
+const LOGIN_PER_DAY: u32 = 40;
+/// Additional failures per day from a network that has logged in there before.
+const RESERVE_PER_DAY: u32 = 10;
+/// Time for which a network counts as known after a login.
 const KNOWN_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
-/// Failures of one network at all logins within an hour.
+/// Failures of one network per hour, at all logins together.
 const FAILURES_PER_HOUR: u32 = 100;
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// The note that an attempt was paid by the account's strangers' budget.
-pub(super) const FROM_STRANGERS: u8 = 0;
-/// The note that an attempt was paid by the reserve of a known network.
+/// Result of an attempt that was charged to the budget of the login.
+pub(super) const FROM_LOGIN_BUDGET: u8 = 0;
+/// Result of an attempt that was charged to the reserve of a known network.
 pub(super) const FROM_RESERVE: u8 = 1;
 
-/// Spends one of `most` within `window` from the first.
+/// Charges one operation to budgets of `limit` operations within `window` from the first, or
+/// returns the time until the window ends.
 pub(super) fn charge(
     counters: &mut [BudgetCounter],
-    most: u32,
+    limit: u32,
     window: Duration,
     now: Timestamp,
 ) -> Result<u8, Duration> {
     for counter in counters.iter_mut() {
         open_window(counter, window, now);
-        if counter.count >= most {
+        if counter.count >= limit {
             return Err(counter.since.plus(window).since(now));
         }
         counter.count += 1;
@@ -41,7 +42,7 @@ pub(super) fn charge(
     Ok(0)
 }
 
-/// Gives one back.
+/// Refunds one operation.
 pub(super) fn refund(counters: &mut [BudgetCounter]) -> Result<u8, Duration> {
     for counter in counters.iter_mut() {
         counter.count = counter.count.saturating_sub(1);
@@ -49,7 +50,7 @@ pub(super) fn refund(counters: &mut [BudgetCounter]) -> Result<u8, Duration> {
     Ok(0)
 }
 
-/// Starts a new window where the last has passed.
+/// Starts a new window if the last one has ended.
 fn open_window(counter: &mut BudgetCounter, window: Duration, now: Timestamp) {
     if counter.count == 0 || counter.since.plus(window) <= now {
         *counter = BudgetCounter {
@@ -61,34 +62,35 @@ fn open_window(counter: &mut BudgetCounter, window: Duration, now: Timestamp) {
     }
 }
 
-/// The counters of one login attempt.
+/// Counters of one login attempt.
 pub(super) struct LoginSlots<'a> {
-    /// Failures of strangers at this login.
-    account: &'a mut BudgetCounter,
-    /// When its owner last cleared it: waits that began before are over.
+    /// Failures at this login from all networks, except those charged to a reserve.
+    login: &'a mut BudgetCounter,
+    /// Time at which the owner last cleared the login. Earlier failures and waits are void.
     cleared: &'a mut BudgetCounter,
     network: Option<NetworkSlots<'a>>,
 }
 
+/// Counters of one login attempt from a network.
 struct NetworkSlots<'a> {
-    /// Failures of this network at this login, since the first of them, and until when it waits.
+    /// Failures of this network at this login, and the end of its wait.
     pair: &'a mut BudgetCounter,
-    /// When it last logged in here.
+    /// Time of the last login from this network to this account.
     known: &'a mut BudgetCounter,
-    /// Failures that its reserve paid for.
+    /// Failures of this network at this login that were charged to its reserve.
     reserve: &'a mut BudgetCounter,
-    /// Its failures at all logins.
+    /// Failures of this network at all logins.
     failures: &'a mut BudgetCounter,
 }
 
 impl<'a> LoginSlots<'a> {
-    /// The slots of counters in the order of their keys: two for the login, and four for a network
-    /// that is known.
+    /// Assigns counters, which are in the order of their keys: two of the login, and four of the
+    /// network if it can be identified. Returns `None` for any other number.
     pub(super) fn of(counters: &'a mut [BudgetCounter]) -> Option<Self> {
         match counters {
-            [account, cleared] => Some(Self { account, cleared, network: None }),
-            [account, cleared, pair, known, reserve, failures] => Some(Self {
-                account,
+            [login, cleared] => Some(Self { login, cleared, network: None }),
+            [login, cleared, pair, known, reserve, failures] => Some(Self {
+                login,
                 cleared,
                 network: Some(NetworkSlots { pair, known, reserve, failures }),
             }),
@@ -96,20 +98,21 @@ impl<'a> LoginSlots<'a> {
         }
     }
 
-    /// Pays for an attempt, or says how long to wait.
+    /// Charges an attempt and returns the budget that it was charged to, or returns the time to
+    /// wait.
     pub(super) fn charge(self, now: Timestamp) -> Result<u8, Duration> {
-        let Self { account, cleared, network } = self;
-        open_window(account, DAY, now);
-        let strangers_left = account.count < STRANGERS_PER_DAY;
-        let day_over = account.since.plus(DAY).since(now);
+        let Self { login, cleared, network } = self;
+        open_window(login, DAY, now);
+        let login_budget_left = login.count < LOGIN_PER_DAY;
+        let until_next_day = login.since.plus(DAY).since(now);
         let Some(mut slots) = network else {
-            if !strangers_left {
-                return Err(day_over);
+            if !login_budget_left {
+                return Err(until_next_day);
             }
-            account.count += 1;
-            return Ok(FROM_STRANGERS);
+            login.count += 1;
+            return Ok(FROM_LOGIN_BUDGET);
         };
-        slots.forget_before(cleared.since);
+        slots.clear_before(cleared.since);
         let NetworkSlots { pair, known, reserve, failures } = slots;
         if pair.blocked_until > now {
             return Err(pair.blocked_until.since(now));
@@ -120,31 +123,35 @@ impl<'a> LoginSlots<'a> {
         }
         open_window(reserve, DAY, now);
         let is_known = known.count > 0 && known.since.plus(KNOWN_FOR) > now;
-        let note = if strangers_left {
-            account.count += 1;
-            FROM_STRANGERS
-        } else if is_known && reserve.count < KNOWN_PER_DAY {
+        let charged_to = if login_budget_left {
+            login.count += 1;
+            FROM_LOGIN_BUDGET
+        } else if is_known && reserve.count < RESERVE_PER_DAY {
             reserve.count += 1;
             FROM_RESERVE
         } else {
             return Err(if is_known {
-                day_over.max(reserve.since.plus(DAY).since(now))
+                until_next_day.max(reserve.since.plus(DAY).since(now))
             } else {
-                day_over
+                until_next_day
             });
         };
         failures.count += 1;
         open_window(pair, DAY, now);
         pair.count += 1;
         pair.blocked_until = now.plus(wait_after(pair.count));
-        // A wait may outlive the day that its failures count in; to be forgotten before would end
-        // it.
+        // A wait may outlast the day of its failures. Deleting the counter earlier would end the
+        // wait.
         pair.expires_at = pair.expires_at.max(pair.blocked_until);
-        Ok(note)
+        Ok(charged_to)
     }
 
-    /// Gives the attempt back, ends the wait, and knows the network from now.
-    pub(super) fn succeeded(mut self, from_reserve: bool, now: Timestamp) -> Result<u8, Duration> {
+    /// Refunds the attempt, ends the wait, and marks the network as known from now on.
+    pub(super) fn settle_success(
+        mut self,
+        from_reserve: bool,
+        now: Timestamp,
+    ) -> Result<u8, Duration> {
         self.refund_budgets(from_reserve);
         if let Some(slots) = &mut self.network {
             *slots.pair = BudgetCounter::ZERO;
@@ -158,20 +165,20 @@ impl<'a> LoginSlots<'a> {
         Ok(0)
     }
 
-    /// Gives the attempt back, as if it had not been made.
+    /// Refunds the attempt, as if it had not been made.
     pub(super) fn refund(mut self, from_reserve: bool, now: Timestamp) -> Result<u8, Duration> {
         self.refund_budgets(from_reserve);
         if let Some(slots) = &mut self.network {
             slots.pair.count = slots.pair.count.saturating_sub(1);
-            // Its last wait was over, or the attempt would not have been paid for.
+            // The previous wait was over, or the attempt would have been refused.
             slots.pair.blocked_until = slots.pair.blocked_until.min(now);
         }
         Ok(0)
     }
 
-    /// Forgets every failure at this login.
+    /// Voids all failures and waits at this login.
     pub(super) fn clear(self, now: Timestamp) -> Result<u8, Duration> {
-        *self.account = BudgetCounter::ZERO;
+        *self.login = BudgetCounter::ZERO;
         *self.cleared = BudgetCounter {
             count: 1,
             since: now,
@@ -182,22 +189,23 @@ impl<'a> LoginSlots<'a> {
     }
 
     fn refund_budgets(&mut self, from_reserve: bool) {
-        let less = |counter: &mut BudgetCounter| counter.count = counter.count.saturating_sub(1);
+        let decrement =
+            |counter: &mut BudgetCounter| counter.count = counter.count.saturating_sub(1);
         if !from_reserve {
-            less(self.account);
+            decrement(self.login);
         }
         if let Some(slots) = &mut self.network {
-            less(slots.failures);
+            decrement(slots.failures);
             if from_reserve {
-                less(slots.reserve);
+                decrement(slots.reserve);
             }
         }
     }
 }
 
 impl NetworkSlots<'_> {
-    /// Drops what began before the owner cleared the login.
-    fn forget_before(&mut self, cleared: Timestamp) {
+    /// Resets counters that were started before the owner cleared the login.
+    fn clear_before(&mut self, cleared: Timestamp) {
         for counter in [&mut *self.pair, &mut *self.reserve] {
             if counter.count > 0 && counter.since <= cleared {
                 *counter = BudgetCounter::ZERO;
@@ -206,12 +214,12 @@ impl NetworkSlots<'_> {
     }
 }
 
-/// How long the next attempt waits after this many failures: 1 s after the fifth, doubling, to 15
-/// minutes.
+/// Returns the wait of the next attempt after this many failures: 1 s after the fifth, then doubled
+/// with each failure, up to 15 minutes.
 fn wait_after(failures: u32) -> Duration {
     match failures.checked_sub(FREE_FAILURES) {
         None => Duration::ZERO,
-        Some(doublings) => LONGEST_WAIT.min(Duration::from_secs(1 << doublings.min(20))),
+        Some(doublings) => MAX_WAIT.min(Duration::from_secs(1 << doublings.min(20))),
     }
 }
 
@@ -229,77 +237,78 @@ mod tests {
         LoginSlots::of(counters).unwrap().charge(now)
     }
 
-    /// Fails until a budget refuses for longer than a wait is; how often it could.
+    /// Makes failing attempts, observing each wait, until a budget is exhausted. Returns the number
+    /// of failures and the time.
     fn exhaust(counters: &mut [BudgetCounter; 6], mut now: Timestamp) -> (u32, Timestamp) {
         let mut failures = 0;
         loop {
             match charge(counters, now) {
                 Ok(_) => failures += 1,
-                Err(wait) if wait <= LONGEST_WAIT => now = now.plus(wait),
+                Err(wait) if wait <= MAX_WAIT => now = now.plus(wait),
                 Err(_) => return (failures, now),
             }
         }
     }
 
     #[test]
-    fn where_no_network_is_known_strangers_have_their_day() {
+    fn attempts_from_unknown_networks_share_the_daily_budget_of_the_login() {
         let mut counters = [BudgetCounter::ZERO; 2];
-        for number in 0..STRANGERS_PER_DAY {
+        for number in 0..LOGIN_PER_DAY {
             assert_eq!(
                 charge(&mut counters, at(u64::from(number))),
-                Ok(FROM_STRANGERS),
+                Ok(FROM_LOGIN_BUDGET),
                 "{number}"
             );
         }
         let hour = at(3600);
         assert_eq!(charge(&mut counters, hour), Err(DAY - Duration::from_secs(3600)));
         LoginSlots::of(&mut counters).unwrap().refund(false, hour).unwrap();
-        assert_eq!(charge(&mut counters, hour), Ok(FROM_STRANGERS));
+        assert_eq!(charge(&mut counters, hour), Ok(FROM_LOGIN_BUDGET));
         assert!(charge(&mut counters, hour).is_err());
-        assert_eq!(charge(&mut counters, NOW.plus(DAY)), Ok(FROM_STRANGERS), "a new day");
+        assert_eq!(charge(&mut counters, NOW.plus(DAY)), Ok(FROM_LOGIN_BUDGET), "a new day");
     }
 
     #[test]
     fn the_wait_grows_from_the_fifth_failure() {
         let mut counters = [BudgetCounter::ZERO; 6];
         for _ in 0..5 {
-            assert_eq!(charge(&mut counters, NOW), Ok(FROM_STRANGERS));
+            assert_eq!(charge(&mut counters, NOW), Ok(FROM_LOGIN_BUDGET));
         }
         assert_eq!(charge(&mut counters, NOW), Err(Duration::from_secs(1)));
-        assert_eq!(charge(&mut counters, at(1)), Ok(FROM_STRANGERS));
+        assert_eq!(charge(&mut counters, at(1)), Ok(FROM_LOGIN_BUDGET));
         assert_eq!(charge(&mut counters, at(1)), Err(Duration::from_secs(2)));
         assert_eq!(wait_after(14), Duration::from_secs(512));
-        assert_eq!(wait_after(15), LONGEST_WAIT);
-        assert_eq!(wait_after(u32::MAX), LONGEST_WAIT);
+        assert_eq!(wait_after(15), MAX_WAIT);
+        assert_eq!(wait_after(u32::MAX), MAX_WAIT);
     }
 
     #[test]
-    fn a_wait_is_not_forgotten_before_it_is_over() {
+    fn a_counter_does_not_expire_before_its_wait_ends() {
         let mut counters = [BudgetCounter::ZERO; 6];
         counters[2] =
             BudgetCounter { count: 14, since: NOW, blocked_until: NOW, expires_at: NOW.plus(DAY) };
         let late = NOW.plus(DAY - Duration::from_secs(30));
         assert!(charge(&mut counters, late).is_ok());
         let pair = counters[2];
-        assert_eq!(pair.blocked_until, late.plus(LONGEST_WAIT));
+        assert_eq!(pair.blocked_until, late.plus(MAX_WAIT));
         assert!(pair.expires_at >= pair.blocked_until, "a sweep would end the wait: {pair:?}");
     }
 
     #[test]
-    fn a_success_ends_the_wait_and_gives_back() {
+    fn a_success_ends_the_wait_and_refunds_the_attempt() {
         let mut counters = [BudgetCounter::ZERO; 6];
         for _ in 0..4 {
             assert!(charge(&mut counters, NOW).is_ok());
         }
         assert!(charge(&mut counters, NOW).is_ok());
-        assert!(LoginSlots::of(&mut counters).unwrap().succeeded(false, NOW).is_ok());
+        assert!(LoginSlots::of(&mut counters).unwrap().settle_success(false, NOW).is_ok());
         assert_eq!(counters[0].count, 4, "the failures of the day stay");
         assert_eq!(counters[5].count, 4);
-        assert_eq!(charge(&mut counters, NOW), Ok(FROM_STRANGERS), "no wait");
+        assert_eq!(charge(&mut counters, NOW), Ok(FROM_LOGIN_BUDGET), "no wait");
     }
 
     #[test]
-    fn what_was_not_tried_costs_nothing() {
+    fn a_refunded_attempt_costs_nothing() {
         let mut counters = [BudgetCounter::ZERO; 6];
         for _ in 0..200 {
             assert!(charge(&mut counters, NOW).is_ok());
@@ -309,39 +318,39 @@ mod tests {
     }
 
     #[test]
-    fn strangers_can_not_lock_the_owner_out_of_a_known_place() {
+    fn attackers_cannot_lock_the_owner_out_of_a_known_network() {
         let mut owner = [BudgetCounter::ZERO; 6];
         assert!(charge(&mut owner, NOW).is_ok());
-        assert!(LoginSlots::of(&mut owner).unwrap().succeeded(false, NOW).is_ok());
-        let mut account = owner[0];
+        assert!(LoginSlots::of(&mut owner).unwrap().settle_success(false, NOW).is_ok());
+        let mut login = owner[0];
         for _ in 0..1000 {
-            let mut stranger = [BudgetCounter::ZERO; 6];
-            stranger[0] = account;
-            let _ = charge(&mut stranger, NOW);
-            account = stranger[0];
+            let mut attacker = [BudgetCounter::ZERO; 6];
+            attacker[0] = login;
+            let _ = charge(&mut attacker, NOW);
+            login = attacker[0];
         }
-        assert_eq!(account.count, STRANGERS_PER_DAY);
-        owner[0] = account;
+        assert_eq!(login.count, LOGIN_PER_DAY);
+        owner[0] = login;
         let (failures, _) = exhaust(&mut owner, NOW);
-        assert_eq!(failures, KNOWN_PER_DAY);
+        assert_eq!(failures, RESERVE_PER_DAY);
     }
 
     #[test]
-    fn a_place_is_known_for_thirty_days() {
+    fn a_network_is_known_for_thirty_days() {
         let mut counters = [BudgetCounter::ZERO; 6];
         assert!(charge(&mut counters, NOW).is_ok());
-        assert!(LoginSlots::of(&mut counters).unwrap().succeeded(false, NOW).is_ok());
-        let days_are_over = at(30 * 86_400);
-        assert_eq!(counters[3].expires_at, days_are_over);
+        assert!(LoginSlots::of(&mut counters).unwrap().settle_success(false, NOW).is_ok());
+        let expiry = at(30 * 86_400);
+        assert_eq!(counters[3].expires_at, expiry);
         let just_before = at(30 * 86_400 - 1);
         counters[0] =
-            BudgetCounter { count: STRANGERS_PER_DAY, since: just_before, ..BudgetCounter::ZERO };
+            BudgetCounter { count: LOGIN_PER_DAY, since: just_before, ..BudgetCounter::ZERO };
         assert_eq!(charge(&mut counters.clone(), just_before), Ok(FROM_RESERVE));
-        assert!(charge(&mut counters, days_are_over).is_err());
+        assert!(charge(&mut counters, expiry).is_err());
     }
 
     #[test]
-    fn one_network_has_a_bound_over_all_logins() {
+    fn a_network_has_one_budget_for_all_logins() {
         let mut failures = BudgetCounter::ZERO;
         let mut allowed = 0;
         for _ in 0..1000 {
@@ -354,17 +363,17 @@ mod tests {
     }
 
     #[test]
-    fn clearing_reaches_networks_that_nobody_remembers() {
+    fn clearing_a_login_applies_to_every_network() {
         let mut counters = [BudgetCounter::ZERO; 6];
         let (failures, now) = exhaust(&mut counters, NOW);
-        assert_eq!(failures, STRANGERS_PER_DAY);
+        assert_eq!(failures, LOGIN_PER_DAY);
         assert!(LoginSlots::of(&mut counters[..2]).unwrap().clear(now).is_ok());
-        assert_eq!(charge(&mut counters, now), Ok(FROM_STRANGERS));
+        assert_eq!(charge(&mut counters, now), Ok(FROM_LOGIN_BUDGET));
         assert_eq!(counters[2].count, 1);
     }
 
     #[test]
-    fn an_hour_has_its_uses() {
+    fn an_hourly_budget_is_renewed_after_an_hour() {
         let mut counters = [BudgetCounter::ZERO];
         for _ in 0..20 {
             assert!(super::charge(&mut counters, 20, HOUR, NOW).is_ok());

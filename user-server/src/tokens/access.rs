@@ -1,6 +1,6 @@
-//! Access tokens: JWT (RFC 7519) of the type `at+jwt` (RFC 9068), HS256 and nothing else. They are
-//! read in two ways: the fast one accepts only what this service writes, byte for byte; the slow
-//! one is the referee, and alone refuses.
+//! Access tokens: JWT (RFC 7519) of the type `at+jwt` (RFC 9068), HS256 and nothing else. There are
+//! two verifiers. The fast verifier accepts only tokens that are byte for byte as this service
+//! writes them. The reference verifier is the jsonwebtoken library; it alone refuses a token.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use super::exact::Exact;
+use super::exact::ExactForm;
 use super::{MAX_TOKEN, TokenPolicy, Verified};
 use crate::domain::{Fault, Refusal, SessionRecord, Timestamp};
 use crate::keys::{Key, KeyRing};
@@ -19,22 +19,23 @@ const TYPE: &str = "at+jwt";
 /// Issues and reads access tokens.
 pub(super) struct AccessTokens {
     pub(super) keys: Arc<KeyRing>,
-    /// One a key of the ring, in its order.
-    forms: Vec<Form>,
+    /// One for each key of the ring, in the order of the ring.
+    forms: Vec<TokenForm>,
     validation: Validation,
     issuer: Arc<str>,
     audience: Arc<str>,
 }
 
-/// The tokens of one key.
-struct Form {
+/// Header, keys and exact layout of the tokens of one key of the ring.
+struct TokenForm {
     header: Header,
     signing: EncodingKey,
     verifying: DecodingKey,
-    exact: Exact,
+    exact: ExactForm,
 }
 
-/// Every claim is required, each once, each of its type. The fast verifier relies on their order.
+/// Claims of an access token. Every claim is required, exactly once and with its type. The fast
+/// verifier relies on their order.
 #[derive(Serialize, Deserialize)]
 struct Claims {
     iss: String,
@@ -48,25 +49,25 @@ struct Claims {
 
 impl AccessTokens {
     pub(super) fn new(keys: &Arc<KeyRing>, policy: &TokenPolicy) -> Result<Self, Fault> {
-        // The library's own checks of claims are lenient; it checks the signature and we the
-        // claims.
+        // The library is lenient about claims, so it verifies only the signature.
         let mut validation = Validation::new(Algorithm::HS256);
         validation.required_spec_claims.clear();
         validation.validate_exp = false;
         validation.validate_aud = false;
-        let forms: Option<Vec<Form>> = keys.iter().map(|key| Form::new(key, policy)).collect();
+        let forms: Option<Vec<TokenForm>> =
+            keys.iter().map(|key| TokenForm::new(key, policy)).collect();
         Ok(Self {
             keys: keys.clone(),
             forms: forms
-                .ok_or_else(|| Fault::internal("the form of tokens cannot be written down"))?,
+                .ok_or_else(|| Fault::internal("cannot encode the header or claims of a token"))?,
             validation,
             issuer: policy.issuer.as_str().into(),
             audience: policy.audience.as_str().into(),
         })
     }
 
-    /// The forms of the keys that are not retired.
-    fn good_forms(&self) -> impl Iterator<Item = &Form> {
+    /// Returns the forms of the keys that are not retired.
+    fn active_forms(&self) -> impl Iterator<Item = &TokenForm> {
         self.forms
             .iter()
             .zip(self.keys.iter())
@@ -74,24 +75,27 @@ impl AccessTokens {
             .map(|(form, _)| form)
     }
 
-    /// The token of a session, signed with the key of this name. Under an idempotency key it is the
-    /// same token again.
+    /// Issues a token of a session, signed with the key named `kid`. With an idempotency key, the
+    /// same arguments always produce the same token.
+    ///
+    /// # Errors
+    /// `Unavailable` if the key is retired or missing; `Internal` if the token cannot be encoded.
     pub(super) fn issue(
         &self,
         session: &SessionRecord,
         kid: &str,
-        once: Option<Uuid>,
+        idempotency_key: Option<Uuid>,
         now: Timestamp,
         end: Timestamp,
     ) -> Result<Zeroizing<String>, Fault> {
-        let mut good = self
+        let mut usable = self
             .forms
             .iter()
             .zip(self.keys.iter())
             .filter(|(_, key)| !key.is_retired() && key.kid == kid);
-        let (form, key) = good.next().ok_or_else(|| Fault::Unavailable(NO_KEY.to_owned()))?;
-        let jti = once.map_or_else(Uuid::new_v4, |once| {
-            key.token_id(&[once.as_bytes(), session.id.as_bytes()])
+        let (form, key) = usable.next().ok_or_else(|| Fault::Unavailable(NO_KEY.to_owned()))?;
+        let jti = idempotency_key.map_or_else(Uuid::new_v4, |idempotency_key| {
+            key.token_id(&[idempotency_key.as_bytes(), session.id.as_bytes()])
         });
         let claims = Claims {
             iss: self.issuer.as_ref().to_owned(),
@@ -107,23 +111,23 @@ impl AccessTokens {
             .map_err(Fault::internal)
     }
 
-    /// What a genuine token says, expired or not.
+    /// Returns the claims of a genuine token, even if it has expired.
     pub(super) fn read(&self, token: &[u8]) -> Result<Verified, Refusal> {
-        self.read_fast(token).or_else(|| self.read_slow(token)).ok_or(Refusal::InvalidToken)
+        self.read_fast(token).or_else(|| self.read_reference(token)).ok_or(Refusal::InvalidToken)
     }
 
     pub(super) fn read_fast(&self, token: &[u8]) -> Option<Verified> {
-        self.good_forms().find_map(|form| form.exact.read(token))
+        self.active_forms().find_map(|form| form.exact.read(token))
     }
 
-    pub(super) fn read_slow(&self, token: &[u8]) -> Option<Verified> {
+    pub(super) fn read_reference(&self, token: &[u8]) -> Option<Verified> {
         if token.len() > MAX_TOKEN {
             return None;
         }
         let header = jsonwebtoken::decode_header(token).ok()?;
-        // As we write it, in whatever spelling: no other algorithm or type, no `crit`, no key that
-        // the token brings along.
-        let form = self.good_forms().find(|form| form.header == header)?;
+        // The same header fields and values, in any JSON spelling: no other algorithm or type, no
+        // `crit`, no key that the token itself contains.
+        let form = self.active_forms().find(|form| form.header == header)?;
         let claims =
             jsonwebtoken::decode::<Claims>(token, &form.verifying, &self.validation).ok()?.claims;
         if *claims.iss != *self.issuer || *claims.aud != *self.audience {
@@ -133,18 +137,18 @@ impl AccessTokens {
         Some(Verified {
             user_id: Uuid::try_parse(&claims.sub).ok()?,
             session_id: Uuid::try_parse(&claims.sid).ok()?,
-            issued_at: within(claims.iat)?,
-            expires_at: within(claims.exp)?,
+            issued_at: representable(claims.iat)?,
+            expires_at: representable(claims.exp)?,
             stale: None,
         })
     }
 }
 
-/// What the log is told where every key is retired.
+/// Log message for a key ring in which every key is retired.
 pub(super) const NO_KEY: &str =
-    "every key is retired; set another JWTSECRETKEY, from user-server keys new";
+    "every key is retired; set JWTSECRETKEY to a new secret, which user-server keys new prints";
 
-impl Form {
+impl TokenForm {
     fn new(key: &Key, policy: &TokenPolicy) -> Option<Self> {
         let header = Header {
             typ: Some(TYPE.to_owned()),
@@ -152,7 +156,7 @@ impl Form {
             ..Header::new(Algorithm::HS256)
         };
         let secret = key.access_secret();
-        let exact = Exact::new(
+        let exact = ExactForm::new(
             secret,
             &serde_json::to_vec(&header).ok()?,
             &policy.issuer,
@@ -167,7 +171,7 @@ impl Form {
     }
 }
 
-/// An instant that the wire can carry.
-fn within(seconds: u64) -> Option<u64> {
+/// Returns a Unix time in seconds, if the wire format can represent it.
+fn representable(seconds: u64) -> Option<u64> {
     (seconds <= Timestamp::MAX_SECONDS).then_some(seconds)
 }

@@ -1,8 +1,8 @@
-//! The token service: issues, verifies, refreshes and ends. A token check is a signature, claims
-//! and one look into the set of what has ended: no SQL, no lock, no state a session.
+//! The token service: issues, verifies and refreshes tokens and ends sessions. A token check
+//! verifies a signature and claims and looks up the session and user in the set of revocations: no
+//! SQL, no lock, no state per session.
 
 mod access;
-mod both;
 mod exact;
 mod open;
 mod owner;
@@ -10,6 +10,7 @@ mod refresh;
 mod retired;
 mod revocations;
 mod rotation;
+mod verifiers;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,28 +25,28 @@ use crate::domain::{
 };
 use crate::keys::KeyRing;
 use access::{AccessTokens, NO_KEY};
-#[doc(hidden)]
-pub use both::BothWays;
 use refresh::RefreshToken;
 pub use retired::{follow_retired, retire_known};
 pub use revocations::{FRESH, Revocations};
 pub use rotation::{Rotation, rotate};
+#[doc(hidden)]
+pub use verifiers::Verifiers;
 
-/// The longest token that is looked at, in bytes.
+/// Maximum length of a token in bytes; a longer one is refused without being parsed.
 pub const MAX_TOKEN: usize = 2048;
 
-/// How long tokens live, and what they say of where they come from.
+/// Issuer, audience and lifetimes of tokens and sessions.
 #[derive(Debug, Clone)]
 pub struct TokenPolicy {
     /// The `iss` claim.
     pub issuer: String,
     /// The `aud` claim.
     pub audience: String,
-    /// An access token's life.
+    /// Lifetime of an access token.
     pub access_life: Duration,
-    /// A session's life without a refresh.
+    /// Time after which a session ends if it is not refreshed.
     pub session_idle: Duration,
-    /// A session's life in all.
+    /// Maximum lifetime of a session.
     pub session_life: Duration,
 }
 
@@ -70,43 +71,35 @@ pub struct Tokens {
     wakeups: Arc<dyn Wakeups>,
 }
 
-/// A session's pair of tokens.
+/// An access token and a refresh token of the same session, with their remaining lifetimes.
 #[derive(Debug)]
 pub struct TokenPair {
-    /// Whose session.
     pub user_id: Uuid,
-    /// The session.
     pub session_id: Uuid,
-    /// The access token.
     pub access_token: Zeroizing<String>,
-    /// How long it lives.
     pub access_expires_in: Duration,
-    /// The refresh token.
     pub refresh_token: Zeroizing<String>,
-    /// How long it lives.
     pub refresh_expires_in: Duration,
 }
 
-/// A good access token.
+/// Claims of an access token that passed verification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Verified {
-    /// Whose it is.
     pub user_id: Uuid,
-    /// Its session.
     pub session_id: Uuid,
-    /// When it was issued, in seconds since 1970.
+    /// Unix time of issue, in seconds.
     pub issued_at: u64,
-    /// When it ends, in seconds since 1970.
+    /// Unix time of expiry, in seconds.
     pub expires_at: u64,
-    /// The age of what is known of ended sessions, where it is over the promised second.
+    /// Time since the revocation log was last read, if it exceeds the promised second.
     pub stale: Option<Duration>,
 }
 
 impl Tokens {
-    /// The token service over these parts.
+    /// Creates the token service.
     ///
     /// # Errors
-    /// Where a key or the policy can't be used.
+    /// If the header or the claims cannot be encoded with a key or the policy.
     pub fn new(
         keys: Arc<KeyRing>,
         stores: TokenStores,
@@ -119,40 +112,40 @@ impl Tokens {
         Ok(Self { access, keys, sessions, claims, clock, policy, revocations, cache, wakeups })
     }
 
-    /// Whether a key is left to make tokens and codes with.
+    /// Checks that tokens and codes can be issued.
     ///
     /// # Errors
-    /// A fault where every one is retired.
+    /// `Unavailable` if every key is retired.
     pub fn can_issue(&self) -> Result<(), Fault> {
         self.keys.signing().map(drop).ok_or_else(|| Fault::Unavailable(NO_KEY.to_owned()))
     }
 
-    /// How many keys are left that tokens may be made with or read by.
+    /// Returns the number of keys that are not retired.
     #[must_use]
     pub fn keys_left(&self) -> usize {
         self.keys.active().count()
     }
 
-    /// The tokens that a session was given under an idempotency key, and the server's key of this
-    /// name, where it has not ended since.
+    /// Issues again the tokens that a session received in a request with an idempotency key, signed
+    /// with the key named `kid`.
     ///
     /// # Errors
-    /// `SessionRevoked`.
+    /// `SessionRevoked` if the session has ended since.
     pub async fn reissue(
         &self,
         session: &SessionRecord,
         kid: &str,
-        once: Uuid,
+        idempotency_key: Uuid,
         at: Timestamp,
     ) -> UseCaseResult<TokenPair> {
         self.still_open(session.id, session.user_id).await?;
-        self.tokens_of(session, kid, Some(once), at)
+        self.issue_pair(session, kid, Some(idempotency_key), at)
     }
 
-    /// Whether the session of a genuine token, expired or not, has not ended.
+    /// Checks that the session of a genuine token, even an expired one, has not ended.
     ///
     /// # Errors
-    /// `InvalidToken`, `SessionRevoked`.
+    /// `InvalidToken`; `SessionRevoked` if the session has ended.
     pub async fn token_still_open(&self, token: &[u8]) -> UseCaseResult<()> {
         let claims = self.access.read(token)?;
         if self.revocations.all_revoked_since(claims.issued_at) {
@@ -170,25 +163,25 @@ impl Tokens {
         Ok(())
     }
 
-    /// Checks an access token. It never waits.
+    /// Verifies an access token and returns its claims. Never blocks.
     ///
     /// # Errors
-    /// `InvalidToken`, `TokenExpired`, `SessionRevoked`, or `Stale` where too little is known to
-    /// say.
+    /// `InvalidToken`, `TokenExpired`, `SessionRevoked`; `Stale` if the revocation log was last
+    /// read too long ago.
     pub fn verify(&self, token: &[u8]) -> UseCaseResult<Verified> {
         self.verify_at(token, self.time(), Instant::now())
     }
 
-    /// What time it is for tokens.
+    /// Returns the current time by the clock of the token service.
     #[must_use]
     pub fn time(&self) -> Timestamp {
         self.clock.now()
     }
 
-    /// The same, by clocks that were looked at just now.
+    /// Verifies an access token like [`Tokens::verify`], with clock readings of the caller.
     ///
     /// # Errors
-    /// As [`Tokens::verify`].
+    /// Those of [`Tokens::verify`].
     pub fn verify_at(
         &self,
         token: &[u8],
@@ -211,8 +204,8 @@ impl Tokens {
     /// Exchanges a refresh token for new tokens.
     ///
     /// # Errors
-    /// `InvalidToken`, `TokenExpired`, or `SessionRevoked`, also where this use proves that the
-    /// token was copied.
+    /// `InvalidToken`, `TokenExpired`; `SessionRevoked` if the session has ended, or if this reuse
+    /// shows that the token was stolen, which ends the session.
     pub async fn refresh(
         &self,
         token: &[u8],
@@ -228,7 +221,7 @@ impl Tokens {
             rotate(&*self.sessions, &*self.claims, presented, self.kid(), context.at(now)).await?;
         match rotated {
             Rotation::Advanced(session) | Rotation::Repeated(session) => {
-                self.tokens_of(&session, self.kid(), context.claim.map(|claim| claim.key), now)
+                self.issue_pair(&session, self.kid(), context.claim.map(|claim| claim.key), now)
             }
             Rotation::Stolen(ended) => {
                 self.publish_ended(&ended, now).await;
@@ -239,12 +232,12 @@ impl Tokens {
         }
     }
 
-    /// Ends the session of a token, or all sessions of its user. An expired access token still ends
-    /// its own session.
+    /// Ends the session of an access or refresh token, or all sessions of its user. Returns the
+    /// number of sessions that ended. An expired access token still ends its own session.
     ///
     /// # Errors
-    /// Those of [`Tokens::verify`] and [`Tokens::refresh`]; `SessionRevoked` where no session was
-    /// left to end.
+    /// Those of [`Tokens::verify`] and [`Tokens::refresh`]; `SessionRevoked` if no session was left
+    /// to end.
     pub async fn logout(
         &self,
         token: &[u8],
@@ -292,19 +285,20 @@ impl Tokens {
         Ok(ended.sessions)
     }
 
-    /// Today's key. Where none is left, the name of one under which nothing is issued.
+    /// Returns the name of the current signing key. If every key is retired, returns the name of a
+    /// retired key, with which no token is issued.
     fn kid(&self) -> &str {
         &self.keys.signing().unwrap_or_else(|| self.keys.configured()).kid
     }
 
-    fn tokens_of(
+    fn issue_pair(
         &self,
         session: &SessionRecord,
         kid: &str,
-        once: Option<Uuid>,
+        idempotency_key: Option<Uuid>,
         now: Timestamp,
     ) -> UseCaseResult<TokenPair> {
-        // Derived from what is stored, so that a repeated refresh gives the same bytes.
+        // Derived from stored values, so that a repeated refresh returns the same bytes.
         let session_end = session.created_at.plus(self.policy.session_life);
         let refresh_end = session.rotated_at.plus(self.policy.session_idle).min(session_end);
         let access_end = now.plus(self.policy.access_life).min(session_end);
@@ -313,7 +307,7 @@ impl Tokens {
             counter: session.counter,
             expires_at: refresh_end.seconds(),
         };
-        let access_token = self.access.issue(session, kid, once, now, access_end)?;
+        let access_token = self.access.issue(session, kid, idempotency_key, now, access_end)?;
         let key = self.keys.find(&session.kid).ok_or(Refusal::InvalidToken)?;
         Ok(TokenPair {
             user_id: session.user_id,

@@ -31,7 +31,7 @@ impl Tokens {
         user_id: Uuid,
         context: &ChangeContext,
     ) -> UseCaseResult<TokenPair> {
-        self.tokens_of(
+        self.issue_pair(
             &session.opened(user_id, context.at),
             self.kid(),
             context.claim.map(|claim| claim.key),

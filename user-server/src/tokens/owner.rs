@@ -1,6 +1,6 @@
-//! Whose a token is: from the cache where that knows, else from SQL. What the cache says counts
-//! only as far as the log of changes confirms it, so a change is seen everywhere within the second
-//! that is promised for ended sessions, whatever becomes of the cache.
+//! The account of a token: from the cache if it has the record, otherwise from SQL. A cached record
+//! is used only if it is not older than the change log's version of the account, so every node sees
+//! a change within the second that is promised for ended sessions, even if the cache fails.
 
 use uuid::Uuid;
 
@@ -10,14 +10,14 @@ use crate::domain::{
 };
 
 impl Tokens {
-    /// The account of a good access token.
+    /// Returns the account of a verified access token.
     ///
     /// # Errors
-    /// `SessionRevoked` where the session has ended since.
+    /// `SessionRevoked` if the session has ended since.
     pub async fn owner(&self, token: &Verified) -> UseCaseResult<Profile> {
         let Verified { session_id, user_id, .. } = *token;
         if token.stale.is_some() {
-            // Without news nobody can say whether a record is old.
+            // Without a recent read of the change log, a cached record may be outdated.
             return self.stored_owner(session_id).await;
         }
         let now = self.clock.now();
@@ -37,7 +37,8 @@ impl Tokens {
         Ok(user.into())
     }
 
-    /// Knows at once of sessions that were ended in SQL, and tells the other nodes.
+    /// Adds sessions that have ended in SQL to the revocations of this node, removes them from the
+    /// cache, and notifies the other nodes.
     pub async fn publish_ended(&self, ended: &EndedSessions, now: Timestamp) {
         if ended.subjects.is_empty() {
             return;
@@ -46,7 +47,8 @@ impl Tokens {
         tokio::join!(self.cache.forget(&ended.subjects), self.wakeups.notify());
     }
 
-    /// The same of a user who was changed in SQL, and of the sessions that the change ended.
+    /// Publishes a change of a user in SQL, and the sessions that the change ended, like
+    /// [`Tokens::publish_ended`].
     pub async fn publish_update(&self, user: &UserRecord, ended: &EndedSessions, now: Timestamp) {
         self.revocations.add_update(user.id, user.version, now);
         self.revocations.add_ended(ended, now);

@@ -1,4 +1,4 @@
-//! Refresh tokens: derived from a session's id and counter, so that nothing but the counter is
+//! Refresh tokens: derived from the id and the counter of a session, so that only the counter is
 //! stored.
 
 use base64::Engine as _;
@@ -10,31 +10,32 @@ use zeroize::Zeroizing;
 use super::MAX_TOKEN;
 use crate::keys::{Key, KeyRing};
 
-/// What tells a refresh token from an access token, and lets a scanner for leaked secrets find one.
+/// Prefix that distinguishes refresh tokens from access tokens, and by which secret scanners can
+/// find leaked ones.
 const PREFIX: &[u8] = b"usr_rt1_";
-/// A kid is eleven characters.
+/// Length of a key's name (kid), in characters.
 const KID: usize = 11;
 const FIELDS: usize = 16 + 4 + 8;
 const TAG: usize = 32;
 
-/// What a genuine refresh token says.
+/// Fields of a genuine refresh token.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct RefreshToken {
     pub(super) session_id: Uuid,
     pub(super) counter: u32,
-    /// In seconds since 1970.
+    /// Unix time in seconds.
     pub(super) expires_at: u64,
 }
 
 impl RefreshToken {
-    /// The token's text.
+    /// Encodes the token and signs it with `key`.
     pub(super) fn write(&self, key: &Key) -> Zeroizing<String> {
         let fields = self.fields();
         let mut bytes = Zeroizing::new([0; FIELDS + TAG]);
         let (left, right) = bytes.split_at_mut(FIELDS);
         left.copy_from_slice(&fields);
         right.copy_from_slice(&key.refresh_tag(&[&fields]));
-        // Not by `encode_string`, which would leave what it wrote on the stack.
+        // Not `encode_string`, which would leave a copy of its output on the stack.
         let body = Zeroizing::new(URL_SAFE_NO_PAD.encode(bytes.as_slice()));
         let mut text = Zeroizing::new(String::with_capacity(128));
         text.push_str(&String::from_utf8_lossy(PREFIX));
@@ -43,7 +44,7 @@ impl RefreshToken {
         text
     }
 
-    /// Reads a token that one of these keys made.
+    /// Decodes a token that was signed with one of these keys.
     pub(super) fn read(token: &[u8], keys: &KeyRing) -> Option<Self> {
         let rest = token.strip_prefix(PREFIX).filter(|_| token.len() <= MAX_TOKEN)?;
         let (kid, body) = rest.split_at_checked(KID)?;
@@ -82,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_read_only_by_who_made_it() {
+    fn a_token_is_read_only_with_the_key_that_signed_it() {
         let token = RefreshToken {
             session_id: Uuid::from_bytes([7; 16]),
             counter: 41,
@@ -106,7 +107,7 @@ mod tests {
             let mut bytes = text.as_bytes().to_vec();
             bytes[index] = if bytes[index] == b'A' { b'B' } else { b'A' };
             assert_eq!(RefreshToken::read(&bytes, &keys), None, "byte {index}");
-            assert_eq!(RefreshToken::read(&bytes[..index], &keys), None, "cut at {index}");
+            assert_eq!(RefreshToken::read(&bytes[..index], &keys), None, "truncated at {index}");
         }
     }
 }

@@ -1,5 +1,6 @@
-//! The set of what has ended, and of who has changed: filled by what happens here at once, and by
-//! reading SQL for what happens elsewhere. It says how old its knowledge is.
+//! The in-memory set of ended sessions and changed users. Changes on this node are added at once;
+//! changes on other nodes are read from the revocation log in SQL. The set reports the time since
+//! the last successful read.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -14,111 +15,110 @@ use crate::domain::{
     Wakeups,
 };
 
-/// Between two reads of the log.
+/// Interval between two reads of the log.
 const PERIOD: Duration = Duration::from_millis(250);
-/// How long one read may take: a silent database must not hold up the next try.
+/// Timeout of one read, so that an unresponsive database does not delay the next attempt.
 const READ_TIMEOUT: Duration = Duration::from_secs(2);
-/// The bound that is promised: knowledge younger than this is fresh.
+/// The promised bound: up to this age, the last read of the log counts as fresh.
 pub const FRESH: Duration = Duration::from_secs(1);
-/// How far back each read looks again, for entries of transactions that committed late and of
-/// clocks that are behind.
+/// Overlap of consecutive reads, for transactions that committed late and nodes with a slow clock.
 const OVERLAP: Duration = Duration::from_secs(30);
-/// How far back a reader looks that was notified of what was appended just now.
-const GLANCE: Duration = Duration::from_secs(2);
-/// The shortest time between two reads that were notified. Where many sessions end, many are seen
-/// at once.
-const GLANCE_PAUSE: Duration = Duration::from_millis(10);
+/// Age of the entries that are read after a wakeup.
+const RECENT: Duration = Duration::from_secs(2);
+/// Minimum pause between two reads after wakeups. If many sessions end, one read covers many.
+const WAKEUP_PAUSE: Duration = Duration::from_millis(10);
 
-/// What has ended.
+/// Ended sessions and changed users, as far as this node has learned of them.
 pub struct Revocations {
-    /// When each entry may be forgotten, since every token that it concerns has expired.
+    /// Each ended session or user, with the time at which its last token has expired and the entry
+    /// can be removed, in milliseconds since 1970.
     ended: HashMap<Uuid, i64>,
-    /// When every session there was ended, in milliseconds since 1970.
+    /// Time at which all sessions were ended at once, in milliseconds since 1970; 0 if never.
     everyone: AtomicI64,
-    /// The version of each user who has changed, and when it may be forgotten, since no older
-    /// record is left then.
+    /// The latest version of each changed user, with the time at which no cached record is older
+    /// and the entry can be removed, in milliseconds since 1970.
     changed: HashMap<Uuid, (i64, i64)>,
-    /// An entry's life: an access token's, and the overlap.
-    keep: Duration,
+    /// Lifetime of an entry: that of an access token plus the overlap of reads.
+    retention: Duration,
     stale_limit: Duration,
     origin: Instant,
-    /// The start of the last good read, in milliseconds after `origin`.
+    /// Start of the last successful read, in milliseconds after `origin`.
     read_at: AtomicU64,
 }
 
-/// What is known is older than the limit.
+/// The last successful read of the log is older than the limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooStale;
 
 impl Revocations {
-    /// An empty set for access tokens of this life. Knowledge that is older than `stale_limit` is
-    /// none; zero is strict.
+    /// Creates an empty set for access tokens of this lifetime. If the last successful read is
+    /// older than `stale_limit`, but at least [`FRESH`], tokens can no longer be verified.
     #[must_use]
     pub fn new(access_life: Duration, stale_limit: Duration) -> Self {
         Self {
             ended: HashMap::new(),
             everyone: AtomicI64::new(0),
             changed: HashMap::new(),
-            keep: access_life + OVERLAP,
+            retention: access_life + OVERLAP,
             stale_limit: stale_limit.max(FRESH),
             origin: Instant::now(),
             read_at: AtomicU64::new(0),
         }
     }
 
-    /// Whether the tokens of one of these sessions and users have ended.
+    /// Reports whether one of these sessions or users is revoked.
     #[must_use]
     pub fn contains_any<const N: usize>(&self, subjects: [Uuid; N]) -> bool {
         let set = self.ended.pin();
         subjects.iter().any(|subject| set.contains_key(subject))
     }
 
-    /// Whether a token that was issued in this second, since 1970, ended with all others of its
-    /// time.
+    /// Reports whether all tokens that were issued at this Unix time, in seconds, or earlier are
+    /// revoked.
     #[must_use]
     pub fn all_revoked_since(&self, issued_at: u64) -> bool {
         let everyone = Timestamp(self.everyone.load(Ordering::Relaxed));
         everyone.0 > 0 && issued_at <= everyone.seconds()
     }
 
-    /// Adds what has ended just now.
+    /// Adds sessions that ended at `now`.
     pub fn add_ended(&self, ended: &EndedSessions, now: Timestamp) {
         let set = self.ended.pin();
         for subject in &ended.subjects {
-            set.insert(*subject, now.plus(self.keep).0);
+            set.insert(*subject, now.plus(self.retention).0);
         }
     }
 
-    /// Knows that a user has changed just now, to this version.
+    /// Adds a user that changed at `now` to this version.
     pub fn add_update(&self, user_id: Uuid, version: i64, now: Timestamp) {
-        let until = now.plus(self.keep).0;
+        let until = now.plus(self.retention).0;
         let newest = |known: &(i64, i64)| (known.0.max(version), known.1.max(until));
         self.changed.pin().update_or_insert(user_id, newest, (version, until));
     }
 
-    /// The least version of a user that is not known to be old.
+    /// Returns the lowest version of a user's record that is not known to be outdated.
     #[must_use]
     pub fn min_version(&self, user_id: Uuid) -> i64 {
         self.changed.pin().get(&user_id).map_or(0, |(version, _)| *version)
     }
 
-    /// The age of what is known.
+    /// Returns the time since the start of the last successful read.
     #[must_use]
     pub fn age(&self, now: Instant) -> Duration {
         let read_at = Duration::from_millis(self.read_at.load(Ordering::Relaxed));
         now.saturating_duration_since(self.origin).saturating_sub(read_at)
     }
 
-    /// How many entries there are.
+    /// Returns the number of ended sessions and users in the set.
     #[must_use]
     pub fn entries(&self) -> usize {
         self.ended.len()
     }
 
-    /// The age of what is known, where it is over the promised second.
+    /// Returns the time since the last successful read, if it exceeds the promised second.
     ///
     /// # Errors
-    /// Where it is over the limit.
+    /// If it exceeds the limit.
     pub fn staleness(&self, now: Instant) -> Result<Option<Duration>, TooStale> {
         match self.age(now) {
             age if age > self.stale_limit => Err(TooStale),
@@ -127,15 +127,16 @@ impl Revocations {
         }
     }
 
-    /// Reads all that can still matter; the server is not ready before this.
+    /// Reads all entries that concern tokens which may not have expired. The server is not ready
+    /// before this read.
     ///
     /// # Errors
-    /// Where the log can't be read.
+    /// If the log cannot be read.
     pub async fn load(&self, log: &dyn RevocationLog, now: Timestamp) -> Result<(), Fault> {
-        self.read(log, now, self.keep).await
+        self.read(log, now, self.retention).await
     }
 
-    /// Reads the log again and again, and at once when the cache's wakeup rings.
+    /// Reads the log periodically, and immediately after a wakeup, forever.
     pub async fn follow(
         &self,
         log: Arc<dyn RevocationLog>,
@@ -145,47 +146,48 @@ impl Revocations {
         let mut failing = false;
         let mut tick = tokio::time::interval(PERIOD);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut glanced = Instant::now();
+        let mut last_wakeup = Instant::now();
         loop {
             tokio::select! {
                 _ = tick.tick() => {}
-                () = notified(&*wakeups, glanced) => {
-                    // What fails here is told by the next read in turn, which alone makes knowledge
-                    // fresh.
-                    let _ = self.glance(&*log, clock.now()).await;
-                    glanced = Instant::now();
+                () = notified(&*wakeups, last_wakeup) => {
+                    // A failure here is logged by the next periodic read. Only a periodic read
+                    // counts as fresh.
+                    let _ = self.read_recent(&*log, clock.now()).await;
+                    last_wakeup = Instant::now();
                     continue;
                 }
             }
             let now = clock.now();
             let read = self.catch_up(&*log, now).await;
             match &read {
-                Ok(()) if failing => tracing::info!("the revocation log can be read again"),
+                Ok(()) if failing => tracing::info!("the revocation log is readable again"),
                 Err(fault) if !failing => {
-                    tracing::warn!(%fault, "the revocation log cannot be read")
+                    tracing::warn!(%fault, "cannot read the revocation log")
                 }
                 _ => {}
             }
             failing = read.is_err();
-            self.forget(now);
+            self.remove_expired(now);
         }
     }
 
-    /// Lets go of what no token can need any more.
-    fn forget(&self, now: Timestamp) {
+    /// Removes the entries that concern no token that may still be valid.
+    fn remove_expired(&self, now: Timestamp) {
         self.ended.pin().retain(|_, until| *until > now.0);
         self.changed.pin().retain(|_, (_, until)| *until > now.0);
     }
 
-    /// Reads what was appended since the last good read, however long ago that was.
+    /// Reads the entries since the last successful read, however long ago it was.
     async fn catch_up(&self, log: &dyn RevocationLog, now: Timestamp) -> Result<(), Fault> {
-        self.read(log, now, OVERLAP.saturating_add(self.age(Instant::now())).min(self.keep)).await
+        self.read(log, now, OVERLAP.saturating_add(self.age(Instant::now())).min(self.retention))
+            .await
     }
 
-    /// Reads what was appended just now.
-    async fn glance(&self, log: &dyn RevocationLog, now: Timestamp) -> Result<(), Fault> {
-        let read = tokio::time::timeout(READ_TIMEOUT, log.revocations(now.minus(GLANCE))).await;
-        self.add(read.map_err(|_| silent())??);
+    /// Reads the entries of the last moments, after a wakeup.
+    async fn read_recent(&self, log: &dyn RevocationLog, now: Timestamp) -> Result<(), Fault> {
+        let read = tokio::time::timeout(READ_TIMEOUT, log.revocations(now.minus(RECENT))).await;
+        self.add(read.map_err(|_| timed_out())??);
         Ok(())
     }
 
@@ -193,13 +195,13 @@ impl Revocations {
         &self,
         log: &dyn RevocationLog,
         now: Timestamp,
-        back: Duration,
+        max_age: Duration,
     ) -> Result<(), Fault> {
         let started = self.origin.elapsed();
-        let since = now.minus(back);
+        let since = now.minus(max_age);
         let both = async { Ok((log.revocations(since).await?, log.changes(since).await?)) };
         let (ended, changed) =
-            tokio::time::timeout(READ_TIMEOUT, both).await.map_err(|_| silent())??;
+            tokio::time::timeout(READ_TIMEOUT, both).await.map_err(|_| timed_out())??;
         self.add(ended);
         for UserVersion { user_id, version } in changed {
             self.add_update(user_id, version, now);
@@ -215,20 +217,20 @@ impl Revocations {
             if entry.subject == EVERYONE {
                 self.everyone.fetch_max(entry.at.0, Ordering::Relaxed);
             } else {
-                ended.insert(entry.subject, entry.at.plus(self.keep).0);
+                ended.insert(entry.subject, entry.at.plus(self.retention).0);
             }
         }
     }
 }
 
-/// Waits for the wakeup, and for the end of the pause after the last time that it was followed.
+/// Waits for a wakeup, and until the pause after the previous read is over.
 async fn notified(wakeups: &dyn Wakeups, last: Instant) {
     wakeups.notified().await;
-    tokio::time::sleep_until(last + GLANCE_PAUSE).await;
+    tokio::time::sleep_until(last + WAKEUP_PAUSE).await;
 }
 
-fn silent() -> Fault {
-    Fault::Unavailable("the revocation log does not answer".to_owned())
+fn timed_out() -> Fault {
+    Fault::Unavailable("timed out reading the revocation log".to_owned())
 }
 
 #[cfg(test)]
@@ -241,7 +243,7 @@ mod tests {
     const NOW: Timestamp = Timestamp(1_800_000_000_000);
     const ACCESS_LIFE: Duration = Duration::from_secs(900);
 
-    /// A log of one entry, or one that can't be read.
+    /// A log with one entry, or one that cannot be read.
     struct Log(Option<Revocation>);
 
     #[async_trait]
@@ -270,43 +272,43 @@ mod tests {
         }
     }
 
-    /// A set that was last read so long ago.
-    fn read_before(age: Duration, stale_limit: Duration) -> Revocations {
+    /// Creates a set that was last read `age` ago.
+    fn last_read(age: Duration, stale_limit: Duration) -> Revocations {
         Revocations { origin: Instant::now() - age, ..Revocations::new(ACCESS_LIFE, stale_limit) }
     }
 
     #[test]
-    fn it_says_how_old_its_knowledge_is() {
+    fn it_reports_the_age_of_the_last_read() {
         let limit = Duration::from_secs(30);
-        assert_eq!(read_before(Duration::ZERO, limit).staleness(Instant::now()), Ok(None));
+        assert_eq!(last_read(Duration::ZERO, limit).staleness(Instant::now()), Ok(None));
         let age =
-            read_before(Duration::from_secs(5), limit).staleness(Instant::now()).unwrap().unwrap();
+            last_read(Duration::from_secs(5), limit).staleness(Instant::now()).unwrap().unwrap();
         assert!((Duration::from_secs(5)..Duration::from_secs(6)).contains(&age), "{age:?}");
         assert_eq!(
-            read_before(Duration::from_secs(31), limit).staleness(Instant::now()),
+            last_read(Duration::from_secs(31), limit).staleness(Instant::now()),
             Err(TooStale)
         );
     }
 
     #[test]
     fn a_strict_limit_is_the_promised_second() {
-        assert_eq!(read_before(Duration::ZERO, Duration::ZERO).staleness(Instant::now()), Ok(None));
+        assert_eq!(last_read(Duration::ZERO, Duration::ZERO).staleness(Instant::now()), Ok(None));
         assert_eq!(
-            read_before(Duration::from_millis(1001), Duration::ZERO).staleness(Instant::now()),
+            last_read(Duration::from_millis(1001), Duration::ZERO).staleness(Instant::now()),
             Err(TooStale)
         );
         let (set, millis) =
             (Revocations::new(ACCESS_LIFE, Duration::from_secs(5)), Duration::from_millis);
-        for (age, said) in
+        for (age, expected) in
             [(1000, Ok(None)), (1001, Ok(Some(millis(1001)))), (5000, Ok(Some(millis(5000))))]
         {
-            assert_eq!(set.staleness(set.origin + millis(age)), said, "{age} ms");
+            assert_eq!(set.staleness(set.origin + millis(age)), expected, "{age} ms");
         }
         assert_eq!(set.staleness(set.origin + millis(5001)), Err(TooStale));
     }
 
     #[test]
-    fn what_ends_here_is_known_at_once_and_kept_while_a_token_of_it_may_be_good() {
+    fn a_local_revocation_applies_at_once_and_stays_until_its_tokens_have_expired() {
         let (set, ids) =
             (Revocations::new(ACCESS_LIFE, Duration::ZERO), [Uuid::new_v4(), Uuid::new_v4()]);
         set.add_ended(&EndedSessions { subjects: ids.to_vec(), sessions: 2 }, NOW);
@@ -316,17 +318,17 @@ mod tests {
         set.add_update(ids[0], 1, NOW);
         let until = NOW.plus(ACCESS_LIFE + Duration::from_secs(30)).0;
         assert!(
-            set.ended.pin().values().all(|kept| *kept == until),
-            "and as long as clocks may differ"
+            set.ended.pin().values().all(|stored| *stored == until),
+            "the overlap of reads is added"
         );
         assert_eq!(set.changed.pin().get(&ids[0]), Some(&(1, until)));
-        set.forget(Timestamp(until - 1));
+        set.remove_expired(Timestamp(until - 1));
         assert!(
             set.contains_any([ids[0]])
                 && set.contains_any([ids[1]])
                 && set.min_version(ids[0]) == 1
         );
-        set.forget(Timestamp(until));
+        set.remove_expired(Timestamp(until));
         assert_eq!((set.entries(), set.min_version(ids[0])), (0, 0));
     }
 
@@ -341,32 +343,32 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_a_good_read_makes_it_fresh() {
-        let set = read_before(Duration::from_secs(31), Duration::from_secs(30));
+    async fn only_a_successful_read_makes_it_fresh() {
+        let set = last_read(Duration::from_secs(31), Duration::from_secs(30));
         assert!(set.load(&Log(None), NOW).await.is_err());
         assert_eq!(set.staleness(Instant::now()), Err(TooStale));
         let entry = Revocation { subject: Uuid::new_v4(), at: NOW.minus(ACCESS_LIFE) };
         set.load(&Log(Some(entry)), NOW).await.unwrap();
         assert_eq!(set.staleness(Instant::now()), Ok(None));
-        assert!(set.contains_any([entry.subject]), "a token of that time may still be good");
+        assert!(set.contains_any([entry.subject]), "a token of that time may still be valid");
     }
 
     #[tokio::test]
-    async fn what_ended_in_a_long_outage_is_seen_after_it() {
+    async fn sessions_that_ended_in_a_long_outage_are_read_after_it() {
         let entry = Revocation { subject: Uuid::new_v4(), at: NOW.minus(Duration::from_secs(80)) };
-        let cut_off = read_before(Duration::from_secs(90), Duration::from_secs(300));
+        let cut_off = last_read(Duration::from_secs(90), Duration::from_secs(300));
         cut_off.catch_up(&Log(Some(entry)), NOW).await.unwrap();
         assert!(
             cut_off.contains_any([entry.subject]) && cut_off.staleness(Instant::now()) == Ok(None)
         );
-        let never_read = read_before(10 * ACCESS_LIFE, Duration::from_secs(300));
+        let never_read = last_read(10 * ACCESS_LIFE, Duration::from_secs(300));
         let old = Revocation { at: NOW.minus(ACCESS_LIFE), ..entry };
         never_read.catch_up(&Log(Some(old)), NOW).await.unwrap();
         assert!(never_read.contains_any([old.subject]));
     }
 
     #[tokio::test]
-    async fn one_entry_ends_every_token_of_its_time() {
+    async fn one_entry_revokes_every_token_issued_until_then() {
         let set = Revocations::new(ACCESS_LIFE, Duration::from_secs(30));
         assert!(!set.all_revoked_since(0));
         set.load(&Log(Some(Revocation { subject: EVERYONE, at: NOW })), NOW).await.unwrap();
@@ -375,26 +377,22 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_glance_sees_what_ended_just_now_and_makes_nothing_fresh() {
-        let set = read_before(Duration::from_secs(31), Duration::from_secs(30));
-        assert!(set.glance(&Log(None), NOW).await.is_err());
-        let entry = Revocation { subject: Uuid::new_v4(), at: NOW.minus(GLANCE) };
-        set.glance(&Log(Some(entry)), NOW).await.unwrap();
+    async fn a_read_after_a_wakeup_covers_recent_entries_and_does_not_count_as_fresh() {
+        let set = last_read(Duration::from_secs(31), Duration::from_secs(30));
+        assert!(set.read_recent(&Log(None), NOW).await.is_err());
+        let entry = Revocation { subject: Uuid::new_v4(), at: NOW.minus(RECENT) };
+        set.read_recent(&Log(Some(entry)), NOW).await.unwrap();
         assert!(set.contains_any([entry.subject]));
-        assert_eq!(
-            set.staleness(Instant::now()),
-            Err(TooStale),
-            "it looks a moment back and no further"
-        );
+        assert_eq!(set.staleness(Instant::now()), Err(TooStale), "it reads only recent entries");
     }
 
     #[tokio::test]
-    async fn wakeups_that_never_stop_are_followed_after_a_pause() {
+    async fn constant_wakeups_cause_one_read_per_pause() {
         let (wakeup, last) = (LocalWakeups(Notify::new()), Instant::now());
         wakeup.notify().await;
         notified(&wakeup, last).await;
-        assert!(last.elapsed() >= GLANCE_PAUSE);
-        let silent = tokio::time::timeout(3 * GLANCE_PAUSE, notified(&wakeup, last)).await;
-        assert!(silent.is_err(), "nobody rang again");
+        assert!(last.elapsed() >= WAKEUP_PAUSE);
+        let second = tokio::time::timeout(3 * WAKEUP_PAUSE, notified(&wakeup, last)).await;
+        assert!(second.is_err(), "there was no second wakeup");
     }
 }

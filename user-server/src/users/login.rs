@@ -43,7 +43,7 @@ impl Users {
             return Err(Refusal::InvalidCredentials { field: None }.into());
         };
         if user.disabled {
-            self.throttle.succeeded(charge).await?;
+            self.throttle.settle_success(charge).await?;
             let attempted = Attempted::User(user.id);
             self.audit_log.login_failed(attempted, "disabled", context.at(at)).await?;
             return Err(Refusal::AccountDisabled.into());
@@ -58,7 +58,7 @@ impl Users {
             user,
             session: &session,
             stronger_hash: verdict.stronger.as_deref(),
-            charge: self.throttle.success(charge),
+            charge: self.throttle.success_adjustment(charge),
             max_sessions: MAX_SESSIONS,
         };
         let opened = self.accounts.open_session(login, change).await?;

@@ -17,7 +17,7 @@ use crate::domain::{
 };
 use crate::otp::Otp;
 use crate::outbox::{MailWakeup, RESEND_AFTER};
-use crate::password::{Passwords, Verdict};
+use crate::password::{PasswordVerdict, Passwords};
 use crate::throttle::{LoginCharge, Throttle};
 use crate::tokens::{Tokens, Verified};
 
@@ -72,9 +72,9 @@ impl Users {
         stored: Option<&str>,
         charge: LoginCharge,
         context: &RequestContext,
-    ) -> UseCaseResult<Option<(Verdict, LoginCharge)>> {
+    ) -> UseCaseResult<Option<(PasswordVerdict, LoginCharge)>> {
         match self.passwords.verify(password, stored, context).await {
-            Ok(verdict) if verdict.right => Ok(Some((verdict, charge))),
+            Ok(verdict) if verdict.correct => Ok(Some((verdict, charge))),
             Ok(_) => Ok(None),
             Err(failure) => {
                 if matches!(failure, Failure::Refused(Refusal::Busy { .. })) {
@@ -99,7 +99,7 @@ impl Users {
         };
         let stored = Some(user.password_hash.as_str());
         match self.prove(Password::presented(bytes), stored, charge, context).await? {
-            Some((_, charge)) => Ok(self.throttle.succeeded(charge).await?),
+            Some((_, charge)) => Ok(self.throttle.settle_success(charge).await?),
             None => {
                 let (attempted, at) = (Attempted::User(user.id), context.at(self.clock.now()));
                 self.audit_log.login_failed(attempted, "current_password", at).await?;

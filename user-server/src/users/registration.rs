@@ -8,7 +8,7 @@ use crate::domain::{
     Activation, AuditEvent, AuditKind, Change, DeviceName, Email, Failure, Password, Purpose,
     RecordedOutcome, Refusal, Registration, RequestContext, UseCaseResult, Username,
 };
-use crate::throttle::Hourly;
+use crate::throttle::HourlyBudget;
 use crate::tokens::TokenPair;
 
 impl Users {
@@ -27,10 +27,10 @@ impl Users {
         let username = Username::parse(username)?;
         let email = Email::parse(email)?;
         let password = Password::chosen(password, "password")?;
-        self.throttle.charge(Hourly::Registration, context.network).await?;
+        self.throttle.charge(HourlyBudget::Registration, context.network).await?;
         let stored = self.store_registration(username, email, password, context).await;
         if let Err(Failure::Refused(_)) = stored {
-            self.throttle.refund(Hourly::Registration, context.network).await?;
+            self.throttle.refund(HourlyBudget::Registration, context.network).await?;
         }
         stored
     }

@@ -7,7 +7,7 @@ use crate::domain::{
     AuditEvent, AuditKind, Change, Email, Failure, Guess, Notice, Password, PasswordResetResult,
     Purpose, RecordedOutcome, Refusal, RequestContext, ResetRequest, UseCaseResult,
 };
-use crate::throttle::Hourly;
+use crate::throttle::HourlyBudget;
 
 impl Users {
     /// Queues an email with a code if the address belongs to an account. The reply is the same if
@@ -21,7 +21,7 @@ impl Users {
         context: &RequestContext,
     ) -> UseCaseResult<CodeSent> {
         let email = Email::parse(email)?;
-        self.throttle.charge(Hourly::PasswordReset, context.network).await?;
+        self.throttle.charge(HourlyBudget::PasswordReset, context.network).await?;
         let request = ResetRequest {
             verification_id: Uuid::new_v4(),
             email,

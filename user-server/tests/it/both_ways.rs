@@ -1,6 +1,7 @@
-//! What has to hold for any bytes as an access token: the fast verifier and the library's give the
-//! same verdict. The fuzz target `tokens` and the tests call the same function, so that what the
-//! fuzzer found stays found. Uses nothing of the other tests: the fuzz crate includes this file.
+//! What has to hold for any bytes as an access token: the fast verifier and the reference verifier
+//! give the same verdict. The fuzz target `tokens` and the tests call the same function, so that
+//! what the fuzzer found stays found. Uses nothing of the other tests: the fuzz crate includes this
+//! file.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use serde_json::Value;
 use sha2::Sha256;
 use user_server::domain::Timestamp;
 use user_server::keys::{Key, KeyRing};
-use user_server::tokens::{BothWays, TokenPolicy};
+use user_server::tokens::{TokenPolicy, Verifiers};
 use uuid::Uuid;
 
 /// The fuzzer knows the key: what it changes is signed again, so that more than signatures is
@@ -20,9 +21,9 @@ use uuid::Uuid;
 const SECRET: &[u8] = b"the secret that the fuzzer knows, of 41 B";
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
 
-/// Both ways under a known key, and a genuine token in its parts.
+/// Both verifiers with a known key, and a genuine token in its parts.
 pub struct Arena {
-    ways: BothWays,
+    verifiers: Verifiers,
     genuine: String,
     header: Vec<u8>,
     claims: Vec<u8>,
@@ -39,16 +40,19 @@ impl Arena {
             session_idle: Duration::from_secs(900),
             session_life: Duration::from_secs(900),
         };
-        let ways = BothWays::new(&keys, &policy).unwrap();
+        let verifiers = Verifiers::new(&keys, &policy).unwrap();
         let end = NOW.plus(policy.access_life);
-        let token = ways
+        let token = verifiers
             .issue(Uuid::from_bytes([0xA5; 16]), Uuid::from_bytes([0x3C; 16]), NOW, end)
             .unwrap();
         let genuine = token.as_str().to_owned();
         let part = |index| URL_SAFE_NO_PAD.decode(genuine.split('.').nth(index).unwrap()).unwrap();
         let (header, claims) = (part(0), part(1));
-        let arena = Self { ways, genuine, header, claims };
-        assert!(arena.ways.fast(arena.genuine.as_bytes()).is_some(), "what is issued is read fast");
+        let arena = Self { verifiers, genuine, header, claims };
+        assert!(
+            arena.verifiers.fast(arena.genuine.as_bytes()).is_some(),
+            "what is issued is read fast"
+        );
         arena
     }
 
@@ -56,7 +60,7 @@ impl Arena {
     /// text.
     ///
     /// # Panics
-    /// Where the ways do not agree.
+    /// If the verifiers disagree.
     pub fn token(&self, data: &[u8]) {
         let Some((mode, rest)) = data.split_first() else { return };
         let part = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
@@ -83,9 +87,9 @@ impl Arena {
     }
 
     fn agree(&self, token: &[u8]) {
-        let (fast, slow) = (self.ways.fast(token), self.ways.slow(token));
+        let (fast, reference) = (self.verifiers.fast(token), self.verifiers.reference(token));
         if fast.is_some() || self.is_ours(token) {
-            assert_eq!(fast, slow, "{}", String::from_utf8_lossy(token));
+            assert_eq!(fast, reference, "{}", String::from_utf8_lossy(token));
         }
     }
 
@@ -114,13 +118,13 @@ impl Arena {
     }
 
     /// A genuine token of other ids and times, and the same changed in one place, are of one
-    /// verdict both ways.
+    /// verdict both verifiers.
     pub fn issued(&self, ids: [u128; 2], times: [u32; 2], place: usize, byte: u8) {
         let [user, session] = ids.map(Uuid::from_u128);
         let [now, end] = times.map(|seconds| Timestamp(i64::from(seconds) * 1000));
-        let token = self.ways.issue(user, session, now, end).unwrap();
+        let token = self.verifiers.issue(user, session, now, end).unwrap();
         let mut token = token.as_bytes().to_vec();
-        let said = self.ways.slow(&token).expect("genuine");
+        let said = self.verifiers.reference(&token).expect("genuine");
         assert_eq!((said.user_id, said.session_id), (user, session));
         self.agree(&token);
         let place = place % token.len();

@@ -126,7 +126,7 @@ impl World {
     pub async fn new(store: Arc<dyn Store>, folder: &std::path::Path) -> Self {
         let mut config = config(folder, &[("JWTSECRETKEY", SECRET)]);
         // Below the minimum that the environment accepts, since a scenario hashes often.
-        config.hash_cost = HashCost { memory_kib: 8, passes: 1, lanes: 1 };
+        config.hash_cost = HashCost { memory_kib: 8, passes: 1, parallelism: 1 };
         config.hash_pool = HashPoolSize { permits: 1, queue: 16 };
         let clock = Arc::new(ShiftedClock::default());
         clock.hold();

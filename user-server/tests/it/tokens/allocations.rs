@@ -13,7 +13,7 @@ use user_server::metrics::Metrics;
 use user_server::service::{CachePorts, ServiceCore};
 use user_server::store::SqliteStore;
 use user_server::tcp::request_labels;
-use user_server::tokens::BothWays;
+use user_server::tokens::Verifiers;
 use uuid::Uuid;
 
 use super::recipes::SECRET;
@@ -45,10 +45,11 @@ async fn a_token_check_allocates_nothing() {
     .unwrap()
     .handler;
 
-    let ways = BothWays::new(&keys, &config.tokens).unwrap();
+    let verifiers = Verifiers::new(&keys, &config.tokens).unwrap();
     let now = clock.now();
-    let token =
-        ways.issue(Uuid::new_v4(), Uuid::new_v4(), now, now.plus(Duration::from_secs(60))).unwrap();
+    let token = verifiers
+        .issue(Uuid::new_v4(), Uuid::new_v4(), now, now.plus(Duration::from_secs(60)))
+        .unwrap();
     let asked = request_frame(
         7,
         VerifyToken { access_token: token.as_str().into() },

@@ -1,5 +1,5 @@
-//! Both ways to read an access token side by side, for those who compare them: tests, the fuzz
-//! target, the bench.
+//! The two verifiers of access tokens side by side, for the tests, the fuzz target and the
+//! benchmark that compare them.
 
 use std::sync::Arc;
 
@@ -11,16 +11,16 @@ use super::{TokenPolicy, Verified};
 use crate::domain::{Fault, NewSession, Timestamp};
 use crate::keys::KeyRing;
 
-/// Both ways, under the same keys.
-pub struct BothWays(AccessTokens);
+/// Both verifiers, with the same keys.
+pub struct Verifiers(AccessTokens);
 
-impl BothWays {
-    /// The ways of a server with these keys.
+impl Verifiers {
+    /// Creates the verifiers of a server that has these keys.
     pub fn new(keys: &Arc<KeyRing>, policy: &TokenPolicy) -> Result<Self, Fault> {
         AccessTokens::new(keys, policy).map(Self)
     }
 
-    /// A genuine token.
+    /// Issues a genuine token.
     pub fn issue(
         &self,
         user: Uuid,
@@ -34,15 +34,15 @@ impl BothWays {
         self.0.issue(&session, &session.kid, None, now, end)
     }
 
-    /// By comparison with what we write ourselves.
+    /// Verifies a token by comparing it with the bytes that this service writes itself.
     #[must_use]
     pub fn fast(&self, token: &[u8]) -> Option<Verified> {
         self.0.read_fast(token)
     }
 
-    /// By the library.
+    /// Verifies a token by the jsonwebtoken library.
     #[must_use]
-    pub fn slow(&self, token: &[u8]) -> Option<Verified> {
-        self.0.read_slow(token)
+    pub fn reference(&self, token: &[u8]) -> Option<Verified> {
+        self.0.read_reference(token)
     }
 }
