@@ -175,7 +175,7 @@ async fn a_login_does_not_reveal_accounts() {
 async fn a_login_of_an_unknown_user_takes_as_long() {
     let (server, client) = server().await;
     let mut minimum = [Duration::MAX; 3];
-    for _ in 0..5 {
+    for _ in 0..15 {
         for (name, minimum) in [KNOWN, UNKNOWN, "not a valid name"].into_iter().zip(&mut minimum) {
             let began = Instant::now();
             assert_eq!(
