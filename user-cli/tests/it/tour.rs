@@ -150,7 +150,7 @@ fn updates(live: &LiveServer, user: &mut User) {
     let to_org = ["update", "--email", "kim@example.org", "--password-stdin"];
     user.is_refused(&to_org, &["wrong"], "INVALID_CREDENTIALS", "Check the current password");
     user.succeeds(&to_org, &[FIRST], "the old address stays in use");
-    let code = user.code(live, "kim@example.org", "new e-mail address");
+    let code = user.code(live, "kim@example.org", "new email address");
     user.succeeds(&["confirm-email", "--code", &code], &[], "email     kim@example.org\n");
     let password = ["update", "--new-password", "--password-stdin"];
     user.succeeds(&password, &[FIRST, SECOND], "All other sessions of the account have ended.");

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{Done, database, instant};
-use crate::audit::{Report, Verdict, verify};
+use crate::audit::{ChainReport, ChainVerdict, verify};
 use crate::config::Config;
 use crate::domain::{AuditEntry, AuditFilter, AuditKind, ChainHash, Store, Timestamp};
 
@@ -153,7 +153,8 @@ async fn follow(store: &dyn Store, which: &Which) -> Done {
 async fn prove(config: &Config, store: &dyn Store, expect: Option<(i64, ChainHash)>) -> Done {
     let report = verify(store, &config.keys()?, expect).await?;
     let mut out = std::io::stdout().lock();
-    let Report { first, head: (last, hash), keys, erased, taken_over, unsealed, verdict } = report;
+    let ChainReport { first, head: (last, hash), keys, erased, taken_over, unsealed, verdict } =
+        report;
     match last - first + 1 {
         0 => writeln!(out, "rows      none is sealed yet")?,
         count => writeln!(
@@ -180,15 +181,15 @@ async fn prove(config: &Config, store: &dyn Store, expect: Option<(i64, ChainHas
     }
     writeln!(out, "end       {}@{last}", hex(&hash))?;
     match verdict {
-        Verdict::Whole => {
+        ChainVerdict::Intact => {
             writeln!(out, "good      every row is as it was sealed; write the end down elsewhere, for --expect")?;
             Ok(0)
         }
-        Verdict::KeyUnknown => {
+        ChainVerdict::KeyUnknown => {
             Err("the chain holds together, but the key of its end is not known here; add it to JWTSECRETKEY_ACCEPT"
                 .into())
         }
-        Verdict::Broken(seq, broken) => Err(format!("the chain is broken at {seq}: {broken}").into()),
+        ChainVerdict::Broken(seq, broken) => Err(format!("the chain is broken at {seq}: {broken}").into()),
     }
 }
 

@@ -73,7 +73,7 @@ pub async fn walk(site: &Site) {
     let confirmed = next().call(confirm).await.unwrap();
     assert_eq!(&*confirmed.email, "ada@engine.example");
     assert!(
-        site.mails.wait_for(&ada.email, 2).await[1].subject.contains("e-mail address was changed")
+        site.mails.wait_for(&ada.email, 2).await[1].subject.contains("email address was changed")
     );
 
     let logout = Logout { token: by_mail.access_token.clone(), all_sessions: None };

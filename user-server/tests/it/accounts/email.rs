@@ -48,7 +48,7 @@ async fn it_counts_when_its_code_is_entered() {
     let confirmed = client.call(confirm(&access, id, &code)).await.unwrap();
     assert_eq!((&*confirmed.username, &*confirmed.email), ("ada", "Ada@Engine.example"));
     let told = server.mails.wait_for(&ada.email, 3).await;
-    assert_eq!(told[2].subject, "Your e-mail address was changed");
+    assert_eq!(told[2].subject, "Your email address was changed");
     assert_eq!(
         code_of(&client, confirm(&access, id, &code)).await,
         ErrorCode::CODE_EXPIRED,

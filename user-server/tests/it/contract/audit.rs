@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use user_server::audit::{Sealer, Verdict, verify};
+use user_server::audit::{ChainVerdict, Sealer, verify};
 use user_server::domain::{AuditFilter, AuditKind, ChangeContext, Clock, Origin, Timestamp};
 use user_server::keys::{Key, KeyRing};
 use uuid::Uuid;
@@ -74,9 +74,9 @@ pub async fn sixteen_workers_seal_each_row_once(db: &Db) {
     assert!(rows >= 42, "{rows} rows");
     assert_eq!(seal(db, 16, at(60)).await, rows);
     let report = verify(&**db, &keys(), None).await.unwrap();
-    assert_eq!((report.verdict, report.head.0), (Verdict::Whole, rows));
+    assert_eq!((report.verdict, report.head.0), (ChainVerdict::Intact, rows));
     let stranger = KeyRing::new(Key::new(&[8; 32]).unwrap(), Vec::new());
-    assert_eq!(verify(&**db, &stranger, None).await.unwrap().verdict, Verdict::KeyUnknown);
+    assert_eq!(verify(&**db, &stranger, None).await.unwrap().verdict, ChainVerdict::KeyUnknown);
 }
 
 pub async fn a_deletion_erases_and_the_chain_holds(db: &Db) {
@@ -98,7 +98,7 @@ pub async fn a_deletion_erases_and_the_chain_holds(db: &Db) {
     let erased = entries.iter().filter(|entry| entry.user_id == Some(ada.id));
     assert!(erased.clone().count() > 0 && erased.clone().all(|entry| entry.salt.is_none()));
     let report = verify(&**db, &keys(), Some(head)).await.unwrap();
-    assert_eq!(report.verdict, Verdict::Whole, "{report:?}");
+    assert_eq!(report.verdict, ChainVerdict::Intact, "{report:?}");
     assert!(report.erased > 0, "{report:?}");
 }
 
@@ -113,13 +113,13 @@ pub async fn old_rows_are_pruned_and_the_rest_holds(db: &Db) {
     let report = verify(&**db, &keys(), None).await.unwrap();
     assert_eq!(
         (report.verdict, report.first, report.head.0),
-        (Verdict::Whole, old + 1, rows),
+        (ChainVerdict::Intact, old + 1, rows),
         "{old}"
     );
     assert_eq!(db.entries(&all()).await.unwrap().len(), 1);
     assert_eq!(
         verify(&**db, &keys(), Some(head)).await.unwrap().verdict,
-        Verdict::Whole,
+        ChainVerdict::Intact,
         "the anchor is the old end"
     );
 }
