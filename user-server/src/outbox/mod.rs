@@ -76,7 +76,7 @@ pub fn policy(code_life: Duration) -> MailPolicy {
     }
 }
 
-/// Decides who gets a due code.
+/// Decides whether a due code is sent, and to which recipient.
 fn deliver(pending: PendingCode) -> CodeDelivery {
     let PendingCode { purpose, requested, dead, subject, holder } = pending;
     match (purpose, holder) {
