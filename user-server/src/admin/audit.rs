@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::command::{CommandError, CommandResult};
 use super::{database, timestamps};
-use crate::audit::{ChainVerdict, Report, verify};
+use crate::audit::{ChainReport, ChainVerdict, verify};
 use crate::config::Config;
 use crate::domain::{AuditEntry, AuditFilter, AuditKind, ChainHash, Store, Timestamp};
 
@@ -163,7 +163,8 @@ async fn verify_chain(
 ) -> CommandResult {
     let report = verify(store, &config.keys()?, expect).await?;
     let mut out = std::io::stdout().lock();
-    let Report { first, head: (last, hash), keys, erased, taken_over, unsealed, verdict } = report;
+    let ChainReport { first, head: (last, hash), keys, erased, taken_over, unsealed, verdict } =
+        report;
     match last - first + 1 {
         0 => writeln!(out, "rows      none sealed yet")?,
         count => writeln!(
@@ -190,7 +191,7 @@ async fn verify_chain(
     }
     writeln!(out, "end       {}@{last}", hex(&hash))?;
     match verdict {
-        ChainVerdict::Whole => {
+        ChainVerdict::Intact => {
             let next = "write the end down elsewhere, for --expect";
             writeln!(out, "good      every row is as it was sealed; {next}")?;
             Ok(0)

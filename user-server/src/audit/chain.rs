@@ -1,6 +1,6 @@
-//! The chain: a hash over each row and the hash before it, and a keyed hash that vouches for it.
-//! The last of them vouches for all, so that rows of a key that is gone stay proved; one a row
-//! tells where the chain breaks.
+//! The hash chain: each row has a hash over its content and the hash of the previous row, and a MAC
+//! of that hash. A valid MAC of the last row proves all rows before it, so rows that were sealed
+//! with a removed key stay proved. The MACs of single rows locate the first invalid row.
 
 use sha2::{Digest, Sha256};
 
@@ -9,25 +9,25 @@ use subtle::ConstantTimeEq;
 use crate::domain::{AuditChain, AuditEntry, AuditSeal, ChainHash, ChainStep};
 use crate::keys::{Key, KeyRing};
 
-/// Feeds parts into a hash, each with its length before it and the missing ones told from the
-/// empty.
-struct Parts(Sha256);
+/// Hash over a sequence of fields. Each field is preceded by its length, and a missing field
+/// differs from an empty one.
+struct FieldHasher(Sha256);
 
-impl Parts {
+impl FieldHasher {
     fn new(purpose: &str) -> Self {
         Self(Sha256::new()).with(purpose.as_bytes())
     }
 
-    fn with(mut self, part: &[u8]) -> Self {
+    fn with(mut self, field: &[u8]) -> Self {
         self.0.update([1]);
-        self.0.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
-        self.0.update(part);
+        self.0.update(u64::try_from(field.len()).unwrap_or(u64::MAX).to_be_bytes());
+        self.0.update(field);
         self
     }
 
-    fn maybe(mut self, part: Option<impl AsRef<[u8]>>) -> Self {
-        match part {
-            Some(part) => self.with(part.as_ref()),
+    fn with_optional(mut self, field: Option<impl AsRef<[u8]>>) -> Self {
+        match field {
+            Some(field) => self.with(field.as_ref()),
             None => {
                 self.0.update([0]);
                 self
@@ -35,61 +35,63 @@ impl Parts {
         }
     }
 
-    fn end(self) -> ChainHash {
+    fn finish(self) -> ChainHash {
         self.0.finalize().into()
     }
 }
 
-/// What is sealed of a network: without its salt it tells nothing.
+/// Returns the commitment to the network of a row, or `None` if it has none. The commitment is part
+/// of the sealed hash. Once the salt is erased, it does not reveal the network.
 pub(super) fn commitment(entry: &AuditEntry) -> Option<ChainHash> {
     let (salt, network) = (entry.salt.as_deref()?, entry.network.as_deref()?);
-    Some(Parts::new("user-service v1 audit network").with(salt).with(network.as_bytes()).end())
+    let hasher = FieldHasher::new("user-service v1 audit network");
+    Some(hasher.with(salt).with(network.as_bytes()).finish())
 }
 
-/// The hash of a row at its place.
+/// Returns the hash of a row with its sequence number `seq` after the hash `previous`.
 pub(super) fn link(
     entry: &AuditEntry,
     seq: i64,
     commitment: Option<&ChainHash>,
-    before: &ChainHash,
+    previous: &ChainHash,
 ) -> ChainHash {
-    Parts::new("user-service v1 audit row")
-        .with(before)
+    FieldHasher::new("user-service v1 audit row")
+        .with(previous)
         .with(&seq.to_be_bytes())
         .with(entry.id.as_bytes())
         .with(&entry.at.0.to_be_bytes())
         .with(entry.kind.as_bytes())
-        .maybe(entry.user_id.as_ref().map(uuid::Uuid::as_bytes))
-        .maybe(entry.session_id.as_ref().map(uuid::Uuid::as_bytes))
-        .maybe(entry.subject.as_ref())
+        .with_optional(entry.user_id.as_ref().map(uuid::Uuid::as_bytes))
+        .with_optional(entry.session_id.as_ref().map(uuid::Uuid::as_bytes))
+        .with_optional(entry.subject.as_ref())
         .with(entry.detail.as_bytes())
-        .maybe(entry.operator.as_ref())
-        .maybe(commitment)
-        .end()
+        .with_optional(entry.operator.as_ref())
+        .with_optional(commitment)
+        .finish()
 }
 
-/// What vouches for a row.
+/// Returns the MAC of a row's hash.
 pub(super) fn row_mac(key: &Key, hash: &ChainHash) -> ChainHash {
     key.audit_tag(&[b"row", hash])
 }
 
-/// What vouches for both ends of the chain. It is written over with every row, so that nobody can
-/// go back to an older end.
+/// Returns the MAC of both ends of the chain. Every new row overwrites it, so that the chain cannot
+/// be rolled back to an older end.
 pub(super) fn chain_mac(key: &Key, chain: &AuditChain) -> ChainHash {
     let AuditChain { seq, hash, anchor_seq, anchor_hash, mac: _ } = chain;
     key.audit_tag(&[b"ends", &seq.to_be_bytes(), hash, &anchor_seq.to_be_bytes(), anchor_hash])
 }
 
-/// Whether the ends of a chain are those that this service vouched for.
+/// Result of checking the MAC of the ends of a chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ends {
+pub(super) enum ChainEnds {
     Proved,
-    /// The key that vouched for them is not known.
+    /// The key of the MAC is not known.
     KeyUnknown,
     Broken,
 }
 
-impl Ends {
+impl ChainEnds {
     pub(super) fn of(chain: &AuditChain, keys: &KeyRing) -> Self {
         let Some((kid, mac)) = &chain.mac else {
             return if chain.seq == 0 && chain.anchor_seq == 0 {
@@ -106,7 +108,8 @@ impl Ends {
     }
 }
 
-/// Moves the ends of a chain on, and vouches for them.
+/// Seals rows at the end of a chain, or prunes rows at its beginning, and renews the MAC of its
+/// ends.
 pub(super) fn advance(key: &Key, chain: &mut AuditChain, step: ChainStep<'_>) {
     match step {
         ChainStep::Seal(entries) => {
@@ -157,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_not_what_is_empty() {
+    fn a_missing_field_differs_from_an_empty_one() {
         let empty = AuditEntry { operator: Some(String::new()), ..entry(None) };
         assert_ne!(link(&empty, 1, None, &[0; 32]), link(&entry(None), 1, None, &[0; 32]));
         let other = AuditEntry { subject: Some(Vec::new()), ..entry(None) };
@@ -165,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_commitment_needs_its_salt() {
+    fn a_commitment_depends_on_its_salt() {
         let (plain, salted) = (entry(None), entry(Some("192.0.2.7")));
         assert_eq!(commitment(&plain), None);
         let other = AuditEntry { salt: Some(vec![8; 16]), ..salted.clone() };
@@ -173,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_is_sealed_at_its_place() {
+    fn a_seal_depends_on_the_position_of_its_row() {
         let key = Key::new(&[7; 32]).unwrap();
         let start =
             AuditChain { seq: 0, hash: [0; 32], anchor_seq: 0, anchor_hash: [0; 32], mac: None };
@@ -181,13 +184,19 @@ mod tests {
         advance(&key, &mut chain, ChainStep::Seal(&mut rows));
         let seals = rows.map(|row| row.seal.unwrap());
         assert_eq!((seals[0].seq, seals[1].seq, chain.seq), (1, 2, 2));
-        assert_ne!(seals[0].hash, seals[1].hash, "the same row at another place is another");
+        assert_ne!(seals[0].hash, seals[1].hash, "the position of a row is part of its hash");
         let keys = KeyRing::new(key, Vec::new());
-        assert_eq!(Ends::of(&start, &keys), Ends::Proved);
-        assert_eq!(Ends::of(&chain, &keys), Ends::Proved);
-        assert_eq!(Ends::of(&AuditChain { mac: None, ..chain.clone() }, &keys), Ends::Broken);
-        assert_eq!(Ends::of(&AuditChain { seq: 1, ..chain.clone() }, &keys), Ends::Broken);
+        assert_eq!(ChainEnds::of(&start, &keys), ChainEnds::Proved);
+        assert_eq!(ChainEnds::of(&chain, &keys), ChainEnds::Proved);
+        assert_eq!(
+            ChainEnds::of(&AuditChain { mac: None, ..chain.clone() }, &keys),
+            ChainEnds::Broken
+        );
+        assert_eq!(
+            ChainEnds::of(&AuditChain { seq: 1, ..chain.clone() }, &keys),
+            ChainEnds::Broken
+        );
         let others = KeyRing::new(Key::new(&[8; 32]).unwrap(), Vec::new());
-        assert_eq!(Ends::of(&chain, &others), Ends::KeyUnknown);
+        assert_eq!(ChainEnds::of(&chain, &others), ChainEnds::KeyUnknown);
     }
 }

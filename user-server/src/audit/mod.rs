@@ -1,5 +1,5 @@
-//! The audit: who did what, when, from where. A change writes its own row, in its transaction; here
-//! is what happens without a change, and the keyed hash chain that all rows are sealed into.
+//! The audit log: actor, event, time and network. A change writes its own row in its transaction.
+//! This module records events without a change, and seals all rows into a keyed hash chain.
 
 mod chain;
 mod sealer;
@@ -13,39 +13,39 @@ use crate::domain::{
 use crate::keys::Pseudonyms;
 
 pub use sealer::Sealer;
-pub use verify::{Broken, ChainVerdict, Report, verify};
+pub use verify::{ChainFault, ChainReport, ChainVerdict, verify};
 
-/// What notes that which changes nothing.
+/// The service that records events without a change.
 pub struct AuditLog {
     log: Arc<dyn AuditTrail>,
     pseudonyms: Pseudonyms,
 }
 
-/// Whose password was wrong.
+/// Subject of a failed login.
 #[derive(Debug, Clone, Copy)]
 pub enum Attempted<'a> {
-    /// An account's.
+    /// The id of an account.
     User(uuid::Uuid),
-    /// That of a login text that nobody has; only its keyed hash is written.
+    /// A login text that belongs to no account. Only its keyed hash is stored.
     Unknown(&'a str),
 }
 
 impl AuditLog {
-    /// A audit_log that writes into `log`.
+    /// Creates a service that writes to `log`.
     #[must_use]
     pub fn new(log: Arc<dyn AuditTrail>, pseudonyms: Pseudonyms) -> Self {
         Self { log, pseudonyms }
     }
 
-    /// Somebody gave a wrong password, or the right one of a disabled account. `detail` says where,
-    /// in fixed words.
+    /// Records a wrong password, or the correct one of a disabled account. `detail` is a fixed text
+    /// that names the operation or the reason.
     pub async fn login_failed(
         &self,
-        whose: Attempted<'_>,
+        attempted: Attempted<'_>,
         detail: &'static str,
         context: ChangeContext,
     ) -> Result<(), Fault> {
-        let event = match whose {
+        let event = match attempted {
             Attempted::User(id) => AuditEvent::of(AuditKind::LoginFailed, id),
             Attempted::Unknown(login) => AuditEvent::new(AuditKind::LoginFailed)
                 .subject(&self.pseudonyms.of(AUDITED_LOGIN, &[login])),

@@ -1,5 +1,5 @@
-//! The worker that seals rows into the chain, and takes old ones off its beginning. One node at a
-//! time does, under a lease.
+//! The worker that seals rows into the hash chain and prunes old rows from its beginning. A lease
+//! ensures that only one node at a time does so.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
-use super::chain::{self, Ends};
+use super::chain::{self, ChainEnds};
 use crate::domain::{
     AuditEvent, AuditKind, AuditRecord, AuditTrail, ChainUpdate, ChangeContext, Clock, Fault,
     SealResult,
@@ -15,33 +15,29 @@ use crate::domain::{
 use crate::keys::KeyRing;
 use crate::metrics::AuditMetrics;
 
-/// Between two looks for rows that are not sealed.
+/// Interval between two polls for unsealed rows.
 const PERIOD: Duration = Duration::from_secs(1);
-/// How long a node that has gone keeps the others from sealing.
+/// Duration of the lease: a node that fails keeps the others from sealing for at most this long.
 const LEASE: Duration = Duration::from_secs(5);
-/// Rows in one transaction.
+/// Maximum number of rows that are sealed or pruned in one transaction.
 const BATCH: u32 = 500;
-/// Between two rounds of pruning.
+/// Interval between two runs of pruning.
 const PRUNE_PERIOD: Duration = Duration::from_secs(600);
-/// How long one step may take: a silent database must not hold up the next.
+/// Timeout of one step, so that an unresponsive database does not delay the next attempt.
 const STEP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The worker.
+/// The worker that seals and prunes the audit log.
 pub struct Sealer {
-    /// The rows.
     pub log: Arc<dyn AuditTrail>,
-    /// Who vouches for them.
     pub keys: Arc<KeyRing>,
-    /// The time.
     pub clock: Arc<dyn Clock>,
-    /// How long rows are kept.
+    /// Time after which a row is pruned.
     pub retention: Duration,
-    /// What is counted.
     pub metrics: Arc<AuditMetrics>,
 }
 
 impl Sealer {
-    /// Seals and prunes, again and again.
+    /// Seals and prunes periodically, forever.
     pub async fn run(self) {
         let worker = Uuid::new_v4();
         let (mut failing, mut pruned) = (false, None::<Instant>);
@@ -55,64 +51,68 @@ impl Sealer {
                 pruned = Some(Instant::now());
             }
             match &step {
-                Ok(()) if failing => tracing::info!("the audit can be sealed again"),
-                Err(fault) if !failing => tracing::warn!(%fault, "the audit cannot be sealed"),
+                Ok(()) if failing => tracing::info!("the audit log is being sealed again"),
+                Err(fault) if !failing => tracing::warn!(%fault, "cannot seal the audit log"),
                 _ => {}
             }
             failing = step.is_err();
         }
     }
 
-    /// Seals until nothing is left to seal here.
+    /// Seals rows until none is left, or until another node holds the lease.
     async fn seal(&self, worker: Uuid) -> Result<(), Fault> {
-        let mut noted = false;
+        let mut recorded = false;
         loop {
             let unsealed = within(self.log.unsealed()).await?;
             let age =
                 unsealed.oldest.map_or(Duration::ZERO, |oldest| self.clock.now().since(oldest));
             self.metrics.unsealed(unsealed.rows, age);
-            // A node whose every key is retired vouches for nothing: the rows wait for one that has
-            // another.
+            // If every key of this node is retired, the rows wait for a node with another key.
             if unsealed.rows == 0 || self.keys.signing().is_none() {
                 return Ok(());
             }
-            let sealed =
-                within(self.log.seal(worker, LEASE, BATCH, self.link(noted), self.clock.now()))
-                    .await?;
+            let sealed = within(self.log.seal(
+                worker,
+                LEASE,
+                BATCH,
+                self.update(recorded),
+                self.clock.now(),
+            ))
+            .await?;
             match sealed {
                 SealResult::Elsewhere | SealResult::Sealed(0) => return Ok(()),
-                SealResult::Sealed(_) => noted = false,
-                // It was noted in vain; the next round looks anew.
-                SealResult::Refused if noted => return Ok(()),
+                SealResult::Sealed(_) => recorded = false,
+                // The chain is refused although the event was recorded. The next run tries again.
+                SealResult::Refused if recorded => return Ok(()),
                 SealResult::Refused => {
-                    self.note_broken().await?;
-                    noted = true;
+                    self.record_unproved_end().await?;
+                    recorded = true;
                 }
             }
         }
     }
 
-    /// Writes down that the end of the chain is not what this service vouched for, so that to seal
-    /// behind it hides nothing.
-    async fn note_broken(&self) -> Result<(), Fault> {
+    /// Records that the end of the chain is not proved, so that the rows that are sealed after it
+    /// do not conceal this.
+    async fn record_unproved_end(&self) -> Result<(), Fault> {
         let ends = within(self.log.chain()).await?;
-        let event = match Ends::of(&ends, &self.keys) {
-            Ends::Proved => return Ok(()),
-            Ends::KeyUnknown => {
+        let event = match ChainEnds::of(&ends, &self.keys) {
+            ChainEnds::Proved => return Ok(()),
+            ChainEnds::KeyUnknown => {
                 tracing::warn!(
-                    "the key that vouched for the audit is not known; it goes on under today's"
+                    "the key of the end of the audit chain is unknown; the chain continues with the current key"
                 );
                 AuditEvent::new(AuditKind::ChainTakenOver)
             }
-            Ends::Broken => {
+            ChainEnds::Broken => {
                 tracing::error!(
-                    "the audit's chain was changed by somebody else; run: user-server audit verify"
+                    "the end of the audit chain was changed outside this service; run `user-server audit verify`"
                 );
                 AuditEvent::new(AuditKind::ChainBroken)
             }
         };
         let context = ChangeContext::from(self.clock.now());
-        // Once for this end, however many nodes see it.
+        // Recorded once for this end, even if several nodes find it.
         let event =
             AuditEvent { dedup: Some(ends.hash), ..event.detail(format!("behind {}", ends.seq)) };
         within(self.log.record(&AuditRecord { context, event })).await
@@ -122,34 +122,35 @@ impl Sealer {
         let before = self.clock.now().minus(self.retention);
         let mut rows = 0;
         loop {
-            let pruned = within(self.log.prune(before, BATCH, self.link(false))).await?;
+            let pruned = within(self.log.prune(before, BATCH, self.update(false))).await?;
             rows += pruned;
             if pruned < u64::from(BATCH) {
                 break;
             }
         }
         if rows > 0 {
-            tracing::info!(rows, "took what is past its retention off the audit");
+            tracing::info!(rows, "pruned audit rows that are past their retention");
         }
         Ok(())
     }
 
-    /// Links behind an end that is proved, or that was noted to be not.
-    fn link(&self, noted: bool) -> ChainUpdate {
+    /// Returns the update of the chain. It is refused if the end of the chain is not proved, unless
+    /// that has been `recorded`.
+    fn update(&self, recorded: bool) -> ChainUpdate {
         let keys = self.keys.clone();
         Box::new(move |chain, step| {
-            // It may have been retired since it was looked for.
+            // The key may have been retired since it was checked.
             let Some(key) = keys.signing() else { return false };
-            let links = noted || Ends::of(chain, &keys) == Ends::Proved;
-            if links {
+            let allowed = recorded || ChainEnds::of(chain, &keys) == ChainEnds::Proved;
+            if allowed {
                 chain::advance(key, chain, step);
             }
-            links
+            allowed
         })
     }
 }
 
 async fn within<T>(step: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
-    let silent = |_| Err(Fault::Unavailable("the database does not answer".to_owned()));
-    timeout(STEP_TIMEOUT, step).await.unwrap_or_else(silent)
+    let timed_out = |_| Err(Fault::Unavailable("timed out waiting for the database".to_owned()));
+    timeout(STEP_TIMEOUT, step).await.unwrap_or_else(timed_out)
 }

@@ -1,108 +1,99 @@
-//! Walks the chain and says where it first is not what was sealed.
+//! Verification of the hash chain: finds the first row that differs from what was sealed.
 
 use std::collections::BTreeMap;
 
-use super::chain::{self, Ends, same};
+use super::chain::{self, ChainEnds, same};
 use crate::domain::{AuditChain, AuditEntry, AuditKind, AuditTrail, ChainHash, Fault};
 use crate::keys::KeyRing;
 
-/// Rows that are looked at in one go.
+/// Number of rows that are read at once.
 const PAGE: u32 = 1000;
-/// How often the beginning may be pruned away while it is looked for.
-const TRIES: u32 = 3;
+/// Maximum number of attempts while rows at the beginning are pruned concurrently.
+const MAX_ATTEMPTS: u32 = 3;
 
-/// What a walk along the chain found.
+/// Result of [`verify`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Report {
-    /// The first row that is there; one more than the last where there is none.
+pub struct ChainReport {
+    /// Sequence number of the first row, or one more than that of the last row if the chain is
+    /// empty.
     pub first: i64,
-    /// The last row, and its hash: what to write down elsewhere.
+    /// Sequence number and hash of the last row, which an operator should store elsewhere.
     pub head: (i64, ChainHash),
-    /// Rows by the key that they are sealed under; whether it is known here.
+    /// For each key, the number of rows that it sealed, and `true` if the key is known here.
     pub keys: BTreeMap<String, (u64, bool)>,
-    /// Rows whose network was erased with its account.
+    /// Number of rows from which the network was erased with the account.
     pub erased: u64,
-    /// Rows where the chain went on though the key of its end was not known.
+    /// Sequence numbers of the rows at which the chain continued although the key of its end was
+    /// unknown.
     pub taken_over: Vec<i64>,
-    /// Rows that are not in the chain yet.
+    /// Number of rows that are not sealed yet.
     pub unsealed: i64,
-    /// What was found.
     pub verdict: ChainVerdict,
 }
 
-/// Whether the rows are what was sealed.
+/// Verdict about the hash chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChainVerdict {
-    /// They are.
-    Whole,
-    /// The chain holds together, but nobody here can say that it is ours: the key of its end is not
-    /// known.
+    /// Every row is as it was sealed.
+    Intact,
+    /// The chain is consistent, but the key of its end is unknown, so its origin is not proved.
     KeyUnknown,
-    /// They are not; the first row where it shows.
-    Broken(i64, Broken),
+    /// The sequence number of the first invalid row, and its fault.
+    Broken(i64, ChainFault),
 }
 
-/// In which way a row is not what was sealed.
+/// Fault of a row of the hash chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Broken {
-    /// Rows before it are missing.
+pub enum ChainFault {
     #[error("rows are missing before it")]
     Gap,
-    /// It, or its place, was changed.
-    #[error("it was changed, or stands where another stood")]
+    #[error("it was changed or moved")]
     Changed,
-    /// Somebody without the key has sealed it.
-    #[error("it was not sealed by this service")]
+    #[error("it was not sealed with a key of this service")]
     Forged,
-    /// Its network was changed.
-    #[error("its network is not the one that was sealed")]
+    #[error("its network was changed")]
     Network,
-    /// The service found the chain changed before it, and wrote that down.
-    #[error("the service found that the end of the chain before it had been changed")]
-    Noted,
-    /// Its network was erased, and its account was not deleted.
-    #[error("its network was erased though its account was not deleted")]
+    #[error("the service recorded that the end of the chain before it had been changed")]
+    Recorded,
+    #[error("its network was erased although its account was not deleted")]
     Erased,
-    /// The chain goes on behind it, or did.
     #[error("rows are missing after it, or the end of the chain was changed")]
     End,
-    /// It is not the row that was expected there.
-    #[error("it is not the row that was written down")]
+    #[error("it is not the expected row")]
     Unexpected,
-    /// It was pruned, so that nothing can be said of it.
-    #[error("it is past its retention and gone; write down a newer one")]
+    #[error("it was pruned after its retention; expect a newer end")]
     Pruned,
 }
 
-/// Walks along the chain. `expected` is what an earlier walk reported as the head.
+/// Verifies the hash chain. `expected` is the head that an earlier verification reported.
 ///
 /// # Errors
-/// Where the database can't be read.
+/// If the database cannot be read.
 pub async fn verify(
     log: &dyn AuditTrail,
     keys: &KeyRing,
     expected: Option<(i64, ChainHash)>,
-) -> Result<Report, Fault> {
-    let mut tries = 0;
+) -> Result<ChainReport, Fault> {
+    let mut attempts = 0;
     loop {
         let ends = log.chain().await?;
-        let mut walk = Walk::from(&ends, keys, expected);
-        let broken = walk.along(log, &ends).await?;
-        tries += 1;
+        let mut walk = ChainWalk::from(&ends, keys, expected);
+        let broken = walk.run(log, &ends).await?;
+        attempts += 1;
         // The beginning may have been pruned since the ends were read.
-        if broken == Some((ends.anchor_seq + 1, Broken::Gap))
-            && tries < TRIES
+        if broken == Some((ends.anchor_seq + 1, ChainFault::Gap))
+            && attempts < MAX_ATTEMPTS
             && log.chain().await? != ends
         {
             continue;
         }
         let verdict = match broken {
-            Some((seq, broken)) => ChainVerdict::Broken(seq, broken),
-            None => walk.ends_at(&ends),
+            Some((seq, fault)) => ChainVerdict::Broken(seq, fault),
+            None => walk.judge_end(&ends),
         };
         let (first, head) = (ends.anchor_seq + 1, (walk.seq, walk.hash));
         let unsealed = log.unsealed().await?.rows;
-        return Ok(Report {
+        return Ok(ChainReport {
             first,
             head,
             keys: walk.by_key,
@@ -114,7 +105,8 @@ pub async fn verify(
     }
 }
 
-struct Walk<'a> {
+/// Walk along the chain, with the last verified row.
+struct ChainWalk<'a> {
     keys: &'a KeyRing,
     expected: Option<(i64, ChainHash)>,
     seq: i64,
@@ -124,7 +116,7 @@ struct Walk<'a> {
     by_key: BTreeMap<String, (u64, bool)>,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> ChainWalk<'a> {
     fn from(ends: &AuditChain, keys: &'a KeyRing, expected: Option<(i64, ChainHash)>) -> Self {
         let by_key = BTreeMap::new();
         let taken_over = Vec::new();
@@ -139,92 +131,93 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Up to the end; the first row that is wrong.
-    async fn along(
+    /// Verifies rows up to the end. Returns the first invalid row.
+    async fn run(
         &mut self,
         log: &dyn AuditTrail,
         ends: &AuditChain,
-    ) -> Result<Option<(i64, Broken)>, Fault> {
+    ) -> Result<Option<(i64, ChainFault)>, Fault> {
         match self.expected {
-            Some((seq, _)) if seq < ends.anchor_seq => return Ok(Some((seq, Broken::Pruned))),
+            Some((seq, _)) if seq < ends.anchor_seq => return Ok(Some((seq, ChainFault::Pruned))),
             Some((seq, hash)) if seq == ends.anchor_seq && !same(&hash, &ends.anchor_hash) => {
-                return Ok(Some((seq, Broken::Unexpected)));
+                return Ok(Some((seq, ChainFault::Unexpected)));
             }
             _ => {}
         }
         while self.seq < ends.seq {
             let page = log.chained_after(self.seq, PAGE).await?;
             if page.is_empty() {
-                return Ok(Some((self.seq, Broken::End)));
+                return Ok(Some((self.seq, ChainFault::End)));
             }
-            // What was sealed since the ends were read is for the next walk.
+            // Rows that were sealed after the ends were read are not verified.
             for entry in page
                 .iter()
                 .take_while(|entry| entry.seal.as_ref().is_none_or(|seal| seal.seq <= ends.seq))
             {
-                if let Err(broken) = self.step(entry) {
-                    return Ok(Some((self.seq + 1, broken)));
+                if let Err(fault) = self.step(entry) {
+                    return Ok(Some((self.seq + 1, fault)));
                 }
             }
             if page.iter().all(|entry| entry.seal.as_ref().is_some_and(|seal| seal.seq > ends.seq))
             {
-                return Ok(Some((self.seq, Broken::End)));
+                return Ok(Some((self.seq, ChainFault::End)));
             }
         }
         Ok(match self.expected {
-            Some((seq, _)) if seq > self.seq => Some((self.seq, Broken::End)),
+            Some((seq, _)) if seq > self.seq => Some((self.seq, ChainFault::End)),
             _ => None,
         })
     }
 
-    fn step(&mut self, entry: &AuditEntry) -> Result<(), Broken> {
-        let seal = entry.seal.as_ref().ok_or(Broken::Changed)?;
+    /// Verifies the next row.
+    fn step(&mut self, entry: &AuditEntry) -> Result<(), ChainFault> {
+        let seal = entry.seal.as_ref().ok_or(ChainFault::Changed)?;
         if seal.seq != self.seq + 1 {
-            return Err(Broken::Gap);
+            return Err(ChainFault::Gap);
         }
         let hash = chain::link(entry, seal.seq, seal.commitment.as_ref(), &self.hash);
         if !same(&hash, &seal.hash) {
-            return Err(Broken::Changed);
+            return Err(ChainFault::Changed);
         }
         let key = self.keys.find(&seal.kid);
         if key.is_some_and(|key| !same(&chain::row_mac(key, &hash), &seal.mac)) {
-            return Err(Broken::Forged);
+            return Err(ChainFault::Forged);
         }
         match (chain::commitment(entry), seal.commitment) {
             (Some(now), Some(sealed)) if same(&now, &sealed) => {}
             (None, None) if entry.network.is_none() && entry.salt.is_none() => {}
             (None, Some(_)) if entry.network.is_none() && entry.salt.is_none() => {
                 if !entry.erasable {
-                    return Err(Broken::Erased);
+                    return Err(ChainFault::Erased);
                 }
                 self.erased += 1;
             }
-            _ => return Err(Broken::Network),
+            _ => return Err(ChainFault::Network),
         }
         if entry.kind == AuditKind::ChainBroken.name() {
-            return Err(Broken::Noted);
+            return Err(ChainFault::Recorded);
         }
         if entry.kind == AuditKind::ChainTakenOver.name() {
             self.taken_over.push(seal.seq);
         }
         if self.expected.is_some_and(|(seq, expected)| seq == seal.seq && !same(&expected, &hash)) {
-            return Err(Broken::Unexpected);
+            return Err(ChainFault::Unexpected);
         }
         self.by_key.entry(seal.kid.clone()).or_insert((0, key.is_some())).0 += 1;
         (self.seq, self.hash) = (seal.seq, hash);
         Ok(())
     }
 
-    /// Whether the walk led from one end to the other, and the ends are those that this service
-    /// vouched for.
-    fn ends_at(&self, ends: &AuditChain) -> ChainVerdict {
-        match Ends::of(ends, self.keys) {
-            Ends::Broken => ChainVerdict::Broken(self.seq, Broken::End),
+    /// Checks that the walk reached the end of the chain, and that the ends are proved by their
+    /// MAC.
+    fn judge_end(&self, ends: &AuditChain) -> ChainVerdict {
+        match ChainEnds::of(ends, self.keys) {
+            ChainEnds::Broken => ChainVerdict::Broken(self.seq, ChainFault::End),
             _ if self.seq != ends.seq || !same(&self.hash, &ends.hash) => {
-                ChainVerdict::Broken(self.seq, Broken::End)
+                ChainVerdict::Broken(self.seq, ChainFault::End)
             }
-            Ends::KeyUnknown => ChainVerdict::KeyUnknown,
-            Ends::Proved => ChainVerdict::Whole,
+            ChainEnds::KeyUnknown => ChainVerdict::KeyUnknown,
+            ChainEnds::Proved => ChainVerdict::Intact,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The message handler: executes each request as a use case and converts the result into a reply.
 //! It is the only module that uses both messages and services.
 //!
-//! Each message has one file, with one implementation of [`Handle`]. Dispatch is generated from the
+//! Each message has one file, with one implementation of `Handle`. Dispatch is generated from the
 //! protocol table.
 
 mod dispatch;

@@ -77,7 +77,8 @@ impl Otp {
         self.codes.refund_guess(guess).await
     }
 
-    /// Queues the email of a verification again. A code whose key is retired is replaced.
+    /// Queues the email of a verification again. If the key of its code is retired, the code is
+    /// replaced.
     ///
     /// # Errors
     /// `RateLimited` if the last email was sent too recently, `CodeExpired` if there is no such

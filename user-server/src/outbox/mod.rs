@@ -1,5 +1,5 @@
-//! The outbox: mails are rows of the transaction that they belong to, and a worker sends them. A
-//! mail is sent at least once, and repeated mails can be known by their `Message-ID`.
+//! The outbox: an email is queued as a row in the transaction of its change, and a worker sends it.
+//! Every email is sent at least once; duplicates have the same `Message-ID`.
 
 mod templates;
 
@@ -18,50 +18,45 @@ use crate::domain::{
 };
 use crate::metrics::{EmailMetrics, MailResult};
 
-/// Wakes the worker when a mail was queued here. Mails queued elsewhere are found by polling.
+/// Notifies the worker of an email that was queued on this node. Emails queued on other nodes are
+/// found by polling.
 #[derive(Clone, Default)]
 pub struct MailWakeup(Arc<Notify>);
 
 impl MailWakeup {
-    /// There is a mail.
+    /// Notifies one sender task.
     pub fn notify(&self) {
         self.0.notify_one();
     }
 }
 
-/// What sends the mails.
+/// The worker that sends queued emails.
 pub struct Worker {
-    /// Where they are.
     pub outbox: Arc<dyn Outbox>,
-    /// How they go.
     pub mailer: Arc<dyn Mailer>,
-    /// Who makes the codes in them.
     pub codes: Arc<dyn CodeGenerator>,
-    /// The time.
     pub clock: Arc<dyn Clock>,
-    /// What wakes it.
     pub wakeup: MailWakeup,
-    /// What is counted.
     pub metrics: Arc<EmailMetrics>,
 }
 
-/// Wrong guesses that end a code.
+/// Number of wrong guesses after which a code is no longer valid.
 pub const GUESSES: u32 = 5;
-/// Between two mails of one verification.
+/// Minimum interval between two emails of one verification.
 pub const RESEND_AFTER: Duration = Duration::from_secs(60);
-/// How long the worker sleeps at most, since other nodes queue mails too.
+/// Maximum interval between two polls of the outbox, because other nodes queue emails too.
 const POLL: Duration = Duration::from_secs(1);
-/// How long one mail may take to send.
+/// Timeout of sending one email.
 const SEND_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long one look into the outbox may take: a silent database must not hold up the next.
+/// Timeout of claiming an email, so that an unresponsive database does not delay the next attempt.
 const CLAIM_TIMEOUT: Duration = Duration::from_secs(10);
 /// The age at which an email that could not be sent is dropped.
 const MAX_AGE: Duration = DAY;
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
-/// The wait after the first failure; it doubles to the longest.
+/// Wait after the first failure. It doubles with every attempt, up to [`MAX_RETRY`].
 const FIRST_RETRY: Duration = Duration::from_secs(5);
-const LONGEST_RETRY: Duration = Duration::from_secs(15 * 60);
+const MAX_RETRY: Duration = Duration::from_secs(15 * 60);
 
 /// Returns the rules of the outbox. The budget of one address and purpose is ten emails a day with
 /// five guesses each, so 50 guesses a day.
@@ -81,14 +76,14 @@ pub fn policy(code_life: Duration) -> MailPolicy {
     }
 }
 
-/// Decides who gets a due code.
+/// Decides whether a due code is sent, and to which recipient.
 fn deliver(pending: PendingCode) -> CodeDelivery {
     let PendingCode { purpose, requested, dead, subject, holder } = pending;
     match (purpose, holder) {
         (Purpose::PasswordReset, _) => subject.map_or(CodeDelivery::Drop, CodeDelivery::Send),
         (Purpose::Registration | Purpose::EmailChange, Some(owner)) => CodeDelivery::Notify(owner),
-        // An address that belonged to an account when the row was written stays dead: whoever has
-        // it now did not request the code.
+        // The row of an address that belonged to an account when it was written stays dead: the
+        // present holder of the address did not request the code.
         (Purpose::Registration | Purpose::EmailChange, None) if dead => CodeDelivery::Drop,
         (Purpose::Registration | Purpose::EmailChange, None) => {
             let username = match subject {
@@ -101,23 +96,24 @@ fn deliver(pending: PendingCode) -> CodeDelivery {
 }
 
 impl Worker {
-    /// Sends up to `count` emails at once, each in a task of its own, until `stop` is cancelled. An
-    /// email that is being sent is finished first. A task that meets a slow server delays no other.
-    pub async fn run(self, at_once: usize, stop: CancellationToken) {
+    /// Sends emails in `tasks` concurrent sender tasks until `stop` is cancelled. An email that is
+    /// being sent is completed first. A slow mail server delays only the task that waits for it.
+    pub async fn run(self, tasks: usize, stop: CancellationToken) {
         let (worker, faulty) = (Arc::new(self), Arc::new(AtomicBool::new(false)));
-        let mut tasks = JoinSet::new();
-        for _ in 0..at_once {
-            tasks.spawn(worker.clone().send_until(faulty.clone(), stop.clone()));
+        let mut senders = JoinSet::new();
+        for _ in 0..tasks {
+            senders.spawn(worker.clone().send_due(faulty.clone(), stop.clone()));
         }
-        while let Some(ended) = tasks.join_next().await {
+        while let Some(ended) = senders.join_next().await {
             if let Err(error) = ended {
-                tracing::error!(%error, "a task of the outbox has panicked; the others go on");
+                tracing::error!(%error, "a sender task of the outbox has panicked; the others continue");
             }
         }
     }
 
-    /// `faulty` is shared by all tasks, so that the log says once that the outbox cannot be read.
-    async fn send_until(self: Arc<Self>, faulty: Arc<AtomicBool>, stop: CancellationToken) {
+    /// Runs one sender task. The tasks share `faulty`, so that a failure to read the outbox is
+    /// logged once.
+    async fn send_due(self: Arc<Self>, faulty: Arc<AtomicBool>, stop: CancellationToken) {
         while !stop.is_cancelled() {
             let wait = match self.step(&stop).await {
                 Ok(due) => {
@@ -126,7 +122,7 @@ impl Worker {
                 }
                 Err(fault) => {
                     if !faulty.swap(true, Ordering::Relaxed) {
-                        tracing::warn!(%fault, "the outbox cannot be read; mails wait");
+                        tracing::warn!(%fault, "cannot read the outbox; emails are delayed");
                     }
                     POLL
                 }
@@ -139,10 +135,10 @@ impl Worker {
         }
     }
 
-    /// Sends all that is due; when the next one will be.
+    /// Sends every email that is due. Returns the time at which the next one is due, if any.
     ///
     /// # Errors
-    /// Where the outbox cannot be read or written.
+    /// If the outbox cannot be read or written.
     pub async fn step(&self, stop: &CancellationToken) -> Result<Option<Timestamp>, Fault> {
         let policy = policy(self.codes.life());
         while !stop.is_cancelled() {
@@ -150,7 +146,7 @@ impl Worker {
                 tokio::time::timeout(CLAIM_TIMEOUT, self.outbox.claim(&policy, self.clock.now()))
                     .await;
             match claim
-                .map_err(|_| Fault::Unavailable("the outbox does not answer".to_owned()))??
+                .map_err(|_| Fault::Unavailable("timed out reading the outbox".to_owned()))??
             {
                 OutboxClaim::Idle(due) => return Ok(due),
                 OutboxClaim::Nothing => {}
@@ -161,41 +157,42 @@ impl Worker {
     }
 
     async fn deliver(&self, claimed: ClaimedMail) -> Result<(), Fault> {
-        let Some(mail) = self.write(&claimed) else {
+        let Some(mail) = self.compose(&claimed) else {
             self.metrics.count(MailResult::KeyUnknown);
-            tracing::warn!(mail = %claimed.id, "the key of this mail's code is not known here; the mail is dropped");
+            tracing::warn!(mail = %claimed.id, "the code of this email was derived from an unknown key; the email is dropped");
             return self.outbox.settle(claimed.id, self.clock.now()).await;
         };
         let began = Instant::now();
         let sent = tokio::time::timeout(SEND_TIMEOUT, self.mailer.send(&mail)).await;
         self.metrics.duration.observe(began.elapsed().as_secs_f64());
         let now = self.clock.now();
-        match sent.unwrap_or_else(|_| Err(SendError::Temporary("it took too long".to_owned()))) {
+        match sent.unwrap_or_else(|_| Err(SendError::Temporary("sending timed out".to_owned()))) {
             Ok(()) => {
                 self.metrics.count(MailResult::Sent);
-                tracing::info!(mail = %claimed.id, attempt = claimed.attempt, "mail sent");
+                tracing::info!(mail = %claimed.id, attempt = claimed.attempt, "email sent");
                 self.outbox.settle(claimed.id, now).await
             }
-            Err(SendError::Permanent(why)) => {
+            Err(SendError::Permanent(reason)) => {
                 self.metrics.count(MailResult::Refused);
-                tracing::warn!(mail = %claimed.id, why, "mail refused for good");
+                tracing::warn!(mail = %claimed.id, reason, "email refused permanently");
                 self.outbox.settle(claimed.id, now).await
             }
-            Err(SendError::Temporary(why)) if now.since(claimed.created_at) >= MAX_AGE => {
+            Err(SendError::Temporary(reason)) if now.since(claimed.created_at) >= MAX_AGE => {
                 self.metrics.count(MailResult::GivenUp);
-                tracing::warn!(mail = %claimed.id, why, "mail given up after 24 hours");
+                tracing::warn!(mail = %claimed.id, reason, "email dropped after 24 hours of failed attempts");
                 self.outbox.settle(claimed.id, now).await
             }
-            Err(SendError::Temporary(why)) => {
+            Err(SendError::Temporary(reason)) => {
                 self.metrics.count(MailResult::Retried);
                 let wait = retry_wait(claimed.attempt, claimed.id.as_u128());
-                tracing::warn!(mail = %claimed.id, attempt = claimed.attempt, why, retry_in = ?wait, "mail not sent");
+                tracing::warn!(mail = %claimed.id, attempt = claimed.attempt, reason, retry_in = ?wait, "email not sent");
                 self.outbox.retry_at(claimed.id, now.plus(wait)).await
             }
         }
     }
 
-    fn write(&self, claimed: &ClaimedMail) -> Option<Mail> {
+    /// Returns the email of a claimed row, or `None` if the key of its code is unknown.
+    fn compose(&self, claimed: &ClaimedMail) -> Option<Mail> {
         let code = match &claimed.kind {
             MailKind::Notice(_) => None,
             MailKind::Code { purpose, verification_id, generation, kid } => {
@@ -206,11 +203,11 @@ impl Worker {
     }
 }
 
-/// Doubles from attempt to attempt; a quarter of it depends on the mail, so that a crowd does not
-/// come back at once.
+/// Returns the wait before the next attempt, by exponential backoff. A quarter of it depends on the
+/// email, so that many failed emails are not retried at the same time.
 fn retry_wait(attempt: u32, id: u128) -> Duration {
     let wait =
-        (FIRST_RETRY * 2u32.saturating_pow(attempt.saturating_sub(1).min(16))).min(LONGEST_RETRY);
+        (FIRST_RETRY * 2u32.saturating_pow(attempt.saturating_sub(1).min(16))).min(MAX_RETRY);
     let quarter = u32::try_from((id ^ u128::from(attempt)) % 256).unwrap_or(0);
     wait * 3 / 4 + wait / 4 * quarter / 256
 }
@@ -224,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_goes_only_to_the_address_that_asked_for_it() {
+    fn a_code_is_sent_only_to_the_address_that_requested_it() {
         let pending = |purpose, dead, subject: Option<&str>, holder: Option<&str>| PendingCode {
             purpose,
             requested: Recipient { username: String::new(), ..recipient("typed") },
@@ -246,9 +243,9 @@ mod tests {
     }
 
     #[test]
-    fn retries_back_off() {
+    fn retries_back_off_exponentially() {
         assert!(retry_wait(1, 0) >= FIRST_RETRY * 3 / 4 && retry_wait(1, 255) <= FIRST_RETRY);
-        assert!(retry_wait(100, 7) <= LONGEST_RETRY);
-        assert!(retry_wait(100, 7) >= LONGEST_RETRY * 3 / 4);
+        assert!(retry_wait(100, 7) <= MAX_RETRY);
+        assert!(retry_wait(100, 7) >= MAX_RETRY * 3 / 4);
     }
 }

@@ -1,12 +1,12 @@
-//! What the mails say. The code stands alone on its line, so that it is easy to read and to copy.
+//! The email templates. A code is on its own line, so that it is easy to read and to copy.
 
 use std::time::Duration;
 
 use crate::domain::{ClaimedMail, Mail, MailKind, Notice, Purpose};
 
-/// The mail of a claimed row.
+/// Renders the email of a claimed row as plain text and HTML.
 pub(super) fn render(claimed: &ClaimedMail, code: Option<String>, life: Duration) -> Mail {
-    let text = text(&claimed.kind, life);
+    let text = template(&claimed.kind, life);
     let greeting = if claimed.recipient.username.is_empty() {
         "Hello,".to_owned()
     } else {
@@ -43,58 +43,61 @@ pub(super) fn render(claimed: &ClaimedMail, code: Option<String>, life: Duration
     }
 }
 
-struct Text {
+/// Texts of one kind of email.
+struct Template {
     subject: &'static str,
+    /// Paragraph before the code.
     first: String,
+    /// Paragraph after the code.
     second: String,
 }
 
-fn text(kind: &MailKind, life: Duration) -> Text {
+fn template(kind: &MailKind, life: Duration) -> Template {
     let minutes = life.as_secs().div_ceil(60);
     let unit = if minutes == 1 { "minute" } else { "minutes" };
     let (subject, first, second): (_, &str, String) = match kind {
         MailKind::Code { purpose: Purpose::Registration, .. } => (
-            "Your code to finish your registration",
-            "this is the code that finishes your registration:",
-            format!("It is good for {minutes} {unit} and can be used once. If you did not register, ignore this mail: nothing happens without the code."),
+            "Your code to complete your registration",
+            "this is the code that completes your registration:",
+            format!("It is valid for {minutes} {unit} and can be used once. If you did not register, ignore this email: nothing happens without the code."),
         ),
         MailKind::Code { purpose: Purpose::EmailChange, .. } => (
             "Your code to confirm your new email address",
-            "this is the code that makes this address the one of your account:",
-            format!("It is good for {minutes} {unit} and can be used once. If you did not ask for it, ignore this mail: nothing changes without the code."),
+            "this is the code that confirms this address as the new email address of your account:",
+            format!("It is valid for {minutes} {unit} and can be used once. If you did not request it, ignore this email: nothing changes without the code."),
         ),
         MailKind::Code { purpose: Purpose::PasswordReset, .. } => (
             "Your code to set a new password",
             "this is the code that sets a new password:",
-            format!("It is good for {minutes} {unit} and can be used once. If you did not ask for it, ignore this mail: your password stays as it is. Never give the code to anybody."),
+            format!("It is valid for {minutes} {unit} and can be used once. If you did not request it, ignore this email: your password remains unchanged. Never share the code with anyone."),
         ),
         MailKind::Notice(Notice::AlreadyRegistered) => (
             "You already have an account",
-            "somebody, perhaps you, tried to register with this email address, which has an account already.",
-            "If it was you, log in, or reset your password if you have forgotten it. If it was not, you need do nothing: your account is as it was.".to_owned(),
+            "someone, perhaps you, tried to register with this email address, which already has an account.",
+            "If it was you, log in, or reset your password if you have forgotten it. If it was not you, no action is needed: your account has not changed.".to_owned(),
         ),
         MailKind::Notice(Notice::EmailChanged) => (
             "Your email address was changed",
-            "the email address of your account was changed, and this is no longer it.",
-            "If it was not you who changed it, somebody knows your password: contact support at once.".to_owned(),
+            "the email address of your account was changed. This address no longer belongs to it.",
+            "If you did not change it, someone knows your password: contact support immediately.".to_owned(),
         ),
         MailKind::Notice(Notice::PasswordChanged) => (
             "Your password was changed",
             "the password of your account was changed, and every other session was ended.",
-            "If it was not you who changed it, reset your password now.".to_owned(),
+            "If you did not change it, reset your password now.".to_owned(),
         ),
         MailKind::Notice(Notice::PasswordReset) => (
             "Your password was reset",
-            "the password of your account was reset with a code that was mailed to this address, and every session was ended.",
-            "If it was not you, somebody reads your mail: change its password first, then reset this one again.".to_owned(),
+            "the password of your account was reset with a code that was sent to this address, and every session was ended.",
+            "If it was not you, someone has access to your email account: change its password first, then reset this one again.".to_owned(),
         ),
         MailKind::Notice(Notice::Deleted) => (
             "Your account was deleted",
             "your account and everything that belongs to it were deleted.",
-            "If it was not you who deleted it, somebody knew your password: change it wherever else you use it.".to_owned(),
+            "If you did not delete it, someone knew your password: change it wherever else you use it.".to_owned(),
         ),
     };
-    Text { subject, first: first.to_owned(), second }
+    Template { subject, first: first.to_owned(), second }
 }
 
 fn escape(text: &str) -> String {
@@ -107,7 +110,7 @@ mod tests {
     use crate::domain::{Recipient, Timestamp};
 
     #[test]
-    fn a_name_can_not_write_html() {
+    fn a_username_is_escaped_in_html() {
         let claimed = ClaimedMail {
             id: uuid::Uuid::nil(),
             created_at: Timestamp(0),

@@ -51,8 +51,8 @@ pub struct Revocations {
 pub struct TooStale;
 
 impl Revocations {
-    /// Creates an empty set for access tokens of this lifetime. If the last successful read is
-    /// older than `stale_limit`, but at least [`FRESH`], tokens can no longer be verified.
+    /// Creates an empty set for access tokens of this lifetime. Tokens can no longer be verified if
+    /// the last successful read is older than `stale_limit`, or than [`FRESH`] if that is longer.
     #[must_use]
     pub fn new(access_life: Duration, stale_limit: Duration) -> Self {
         Self {

@@ -97,8 +97,8 @@ async fn whoever_changes_a_row_is_found_out() {
         ("UPDATE audit SET kind = 'refreshed' WHERE seq = 3", "it was changed"),
         ("DELETE FROM audit WHERE seq = 3", "rows are missing before it"),
         ("UPDATE audit SET seq = CASE seq WHEN 2 THEN 1002 ELSE 1003 END WHERE seq IN (2, 3);
-          UPDATE audit SET seq = 1005 - seq WHERE seq > 1000", "another stood"),
-        ("UPDATE audit SET network = '192.0.2.9' WHERE kind = 'login_failed' AND network IS NOT NULL", "its network is not"),
+          UPDATE audit SET seq = 1005 - seq WHERE seq > 1000", "or moved"),
+        ("UPDATE audit SET network = '192.0.2.9' WHERE kind = 'login_failed' AND network IS NOT NULL", "its network was changed"),
         ("UPDATE audit SET network = NULL, salt = NULL WHERE kind = 'login_failed' AND network IS NOT NULL", "was not deleted"),
         ("DELETE FROM audit WHERE seq = (SELECT MAX(seq) FROM audit)", "rows are missing after it"),
         ("DELETE FROM audit WHERE seq = (SELECT MAX(seq) FROM audit);

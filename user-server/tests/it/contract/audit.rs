@@ -74,7 +74,7 @@ pub async fn sixteen_workers_seal_each_row_once(db: &Db) {
     assert!(rows >= 42, "{rows} rows");
     assert_eq!(seal(db, 16, at(60)).await, rows);
     let report = verify(&**db, &keys(), None).await.unwrap();
-    assert_eq!((report.verdict, report.head.0), (ChainVerdict::Whole, rows));
+    assert_eq!((report.verdict, report.head.0), (ChainVerdict::Intact, rows));
     let stranger = KeyRing::new(Key::new(&[8; 32]).unwrap(), Vec::new());
     assert_eq!(verify(&**db, &stranger, None).await.unwrap().verdict, ChainVerdict::KeyUnknown);
 }
@@ -104,7 +104,7 @@ pub async fn a_deletion_erases_addresses_and_the_chain_stays_valid(db: &Db) {
     let erased = entries.iter().filter(|entry| entry.user_id == Some(ada.id));
     assert!(erased.clone().count() > 0 && erased.clone().all(|entry| entry.salt.is_none()));
     let report = verify(&**db, &keys(), Some(head)).await.unwrap();
-    assert_eq!(report.verdict, ChainVerdict::Whole, "{report:?}");
+    assert_eq!(report.verdict, ChainVerdict::Intact, "{report:?}");
     assert!(report.erased > 0, "{report:?}");
 }
 
@@ -119,14 +119,14 @@ pub async fn old_rows_are_pruned_and_the_rest_stays_valid(db: &Db) {
     let report = verify(&**db, &keys(), None).await.unwrap();
     assert_eq!(
         (report.verdict, report.first, report.head.0),
-        (ChainVerdict::Whole, old + 1, rows),
+        (ChainVerdict::Intact, old + 1, rows),
         "{old}"
     );
     assert_eq!(db.entries(&all()).await.unwrap().len(), 1);
     assert_eq!(
         verify(&**db, &keys(), Some(head)).await.unwrap().verdict,
-        ChainVerdict::Whole,
-        "the anchor is the former head"
+        ChainVerdict::Intact,
+        "the anchor is the old end"
     );
 }
 

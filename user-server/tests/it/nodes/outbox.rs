@@ -37,7 +37,7 @@ async fn a_mail_is_sent_by_one_node_and_once() {
     let addresses: BTreeSet<String> = sent.iter().map(|dialogue| dialogue.mail().to).collect();
     assert_eq!((sent.len(), addresses.len()), (MAILS, MAILS), "a mail went twice");
     for node in 0..NODES {
-        assert!(cluster.log(node).contains("mail sent"), "node {node} sends no mails");
+        assert!(cluster.log(node).contains("email sent"), "node {node} sends no emails");
     }
     cluster.stop().await;
 }
