@@ -6,7 +6,7 @@ use crate::cache::RedisCache;
 use crate::config::{Config, PostgresConfig};
 use crate::domain::{Clock, SendError, SystemClock};
 use crate::mail::SmtpMailer;
-use crate::store::{PostgresStore, ServerCapacity};
+use crate::store::{PostgresStore, ServerCapacity, WATCH_CONNECTIONS};
 use crate::tls::{Identity, TlsFiles};
 
 /// The oldest major version of PostgreSQL that supports the statements of the store.
@@ -126,7 +126,7 @@ async fn database(postgres: &PostgresConfig, findings: &mut Vec<Finding>) {
         good("PostgreSQL", answers)
     });
     findings.push(schema_finding(schema, PostgresStore::newest_schema(), postgres.migrate));
-    let pool = i64::from(postgres.options.pool);
+    let pool = i64::from(postgres.options.pool + WATCH_CONNECTIONS);
     let nodes = connections / pool;
     let capacity = format!("{pool} per node; the database has capacity for {nodes} nodes");
     findings.push(if nodes < 1 {

@@ -65,7 +65,12 @@ pub const VARIABLES: &[Variable] = &[
          certificate of a database on another machine is verified (sslmode=verify-full), unless \
          the URL sets another sslmode. Requires JWTSECRETKEY, and SMTP_HOST or MAIL_DIR.",
     ),
-    variable("DATABASE_POOL", "4", "Maximum number of connections to PostgreSQL, per node."),
+    variable(
+        "DATABASE_POOL",
+        "4",
+        "Maximum number of connections to PostgreSQL for requests, per node. Three more read what \
+         other nodes changed.",
+    ),
     variable(
         "DATABASE_POOLER",
         "",

@@ -12,5 +12,7 @@ pub mod folder;
 pub mod postgres;
 pub mod sqlite;
 
-pub use postgres::{PostgresOptions, PostgresStore, ServerCapacity, Table, TableRow};
+pub use postgres::{
+    PostgresOptions, PostgresStore, ServerCapacity, Table, TableRow, WATCH_CONNECTIONS,
+};
 pub use sqlite::{BackupError, SqliteStore};

@@ -75,6 +75,39 @@ fn every_promise_names_a_test_that_there_is() {
 }
 
 #[test]
+fn the_files_of_a_message_are_those_that_name_it() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let listed: std::collections::BTreeSet<String> =
+        rows_under(&read("CONTRIBUTING.md"), "### A message")
+            .iter()
+            .flat_map(|row| words(&row[0]))
+            .collect();
+    let mut naming = std::collections::BTreeSet::new();
+    let mut folders = vec![root.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap();
+            let extension = path.extension().and_then(|extension| extension.to_str());
+            if path.is_dir() {
+                if name != "target" && !name.starts_with('.') {
+                    folders.push(path);
+                }
+            } else if matches!(extension, Some("rs" | "py" | "md")) {
+                let text = std::fs::read_to_string(&path).unwrap();
+                if text.contains("ListSessions") || text.contains("list_sessions") {
+                    naming.insert(path.strip_prefix(&root).unwrap().display().to_string());
+                }
+            }
+        }
+    }
+    // The list itself, and this test.
+    naming.remove("CONTRIBUTING.md");
+    naming.remove("user-server/tests/it/docs.rs");
+    assert_eq!(listed, naming);
+}
+
+#[test]
 fn links_lead_to_files_that_exist() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let documents =
