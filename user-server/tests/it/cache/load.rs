@@ -128,7 +128,7 @@ async fn measure(span: Duration) -> Option<String> {
         let nodes = [node(&url, settings).await, node(&url, settings).await];
         let load = Load::start(&nodes).await;
         if named {
-            load.during("Redis is well", span).await;
+            load.during("Redis is healthy", span).await;
             redis.kill();
             load.during("it is killed", span).await;
             redis.run();
@@ -140,7 +140,7 @@ async fn measure(span: Duration) -> Option<String> {
             proxy.cut(true);
             load.during("it is cut off", span).await;
             proxy.cut(false);
-            load.during("it is well again", span).await;
+            load.during("it is healthy again", span).await;
             table += &load.end("With REDIS_URL").await;
         } else {
             load.during("then", span).await;

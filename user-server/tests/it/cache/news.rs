@@ -64,7 +64,7 @@ async fn measure(rounds: usize) -> Option<String> {
             lived.push(ended.elapsed());
         }
         let name = match state {
-            State::Well => "well",
+            State::Well => "healthy",
             State::Killed => "killed",
             State::Stopped => "stopped (SIGSTOP)",
             State::CutOff => "cut off (packets lost)",

@@ -13,14 +13,14 @@ use crate::support::{
 
 const CLIENTS: usize = 6;
 const BEFORE: &str = "before";
-const AWAY: &str = "while it is away";
-const RECOVERING: &str = "until it answers again";
+const AWAY: &str = "during the outage";
+const RECOVERING: &str = "during recovery";
 const AFTER: &str = "after";
 
 /// How the database goes, and comes back.
 type Way = (&'static str, fn(&Postgres), fn(&Postgres));
 
-const KILLED: Way = ("PostgreSQL killed and started again", Postgres::crash, Postgres::restart);
+const KILLED: Way = ("PostgreSQL killed and restarted", Postgres::crash, Postgres::restart);
 const HUNG: Way =
     ("PostgreSQL stopped (SIGSTOP) and continued", |at| at.signal("STOP"), |at| at.signal("CONT"));
 
@@ -107,7 +107,7 @@ async fn fail((way, go, come_back): Way, away: Duration) -> String {
     let count = verify_users(&server, &world.inbox, lives).await;
     server.stop().await;
     stats.table(&format!(
-        "{way}, away for {} s, back after {back:.1?}; {count} accounts, nothing lost",
+        "{way}, down for {} s, recovered after {back:.1?}; {count} accounts, nothing lost",
         away.as_secs()
     ))
 }

@@ -39,10 +39,10 @@ async fn fail(span: Duration) -> String {
         world.spawn((0..CLIENTS).map(|_| server.client()).collect(), |_| Journey::Registration);
     let mut taken = BTreeSet::new();
     for (phase, answer) in [
-        ("it takes mails", Some((".", ChangeContext::Say("250 taken")))),
-        ("it is down", None),
-        ("it stalls", Some(("RCPT", ChangeContext::Stall))),
-        ("it refuses for now", Some(("RCPT", ChangeContext::Say("451 4.3.0 later")))),
+        ("accepts emails", Some((".", ChangeContext::Say("250 taken")))),
+        ("is down", None),
+        ("stalls", Some(("RCPT", ChangeContext::Stall))),
+        ("rejects temporarily", Some(("RCPT", ChangeContext::Say("451 4.3.0 later")))),
     ] {
         if let Some(open) = sink.take() {
             taken.extend(recipients(&open.close().await));
@@ -54,7 +54,7 @@ async fn fail(span: Duration) -> String {
         tokio::time::sleep(span).await;
     }
     let sink = sink.unwrap();
-    stats.phase("it takes mails again");
+    stats.phase("accepts emails again");
     sink.follow(vec![]);
     tokio::time::sleep(span).await;
     world.stop();
@@ -78,7 +78,7 @@ async fn fail(span: Duration) -> String {
     }
     server.stop().await;
     stats.table(&format!(
-        "The mail server fails; {} registrations, every mail came",
+        "The mail server fails; {} registrations, every email delivered",
         addresses.len()
     ))
 }

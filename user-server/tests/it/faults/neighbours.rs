@@ -15,10 +15,10 @@ use crate::support::{CallStats, PASSWORD, Process, request_frame};
 const ALONE: &str = "alone";
 /// How they are bad, and how many at once.
 const MANNERS: [(&str, usize); 4] = [
-    ("beside 4 that ask without reading", 4),
-    ("beside 64 that stall inside a frame", 64),
-    ("beside 16 that send garbage", 16),
-    ("beside 16 that leave in mid-request", 16),
+    ("with 4 that send without reading", 4),
+    ("with 64 that stall within a frame", 64),
+    ("with 16 that send garbage", 16),
+    ("with 16 that disconnect during a request", 16),
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -50,7 +50,7 @@ async fn endure(span: Duration) -> String {
     }
     drop(watching);
     stats.assert_only(&["OK"]);
-    stats.table("A gateway beside clients that misbehave")
+    stats.table("A gateway alongside misbehaving clients")
 }
 
 /// One after the other, connections of one bad manner, for ever.

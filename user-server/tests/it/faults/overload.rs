@@ -14,7 +14,7 @@ use crate::support::{CallStats, PASSWORD, Process, login};
 const NARROW: [(&str, &str); 2] = [("HASH_THREADS", "1"), ("HASH_QUEUE", "8")];
 const ACCOUNTS: usize = 8;
 const IDLE: &str = "idle";
-const FLOODED: &str = "under 64 logins at once";
+const FLOODED: &str = "under 64 concurrent logins";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn logins_beyond_the_cores_are_refused_and_token_checks_go_on() {

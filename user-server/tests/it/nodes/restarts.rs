@@ -109,11 +109,11 @@ async fn long_a_node_that_hangs_is_left() {
 async fn hang(database: &Postgres, config: Config, noticed: Duration) -> String {
     let Some(cluster) = Cluster::on(database, &[]).await else { return String::new() };
     let world = Workload::new(Inbox::new(&cluster.site.emails), usize::MAX).with_default_deadline();
-    world.stats.phase("all well");
+    world.stats.phase("before");
     let client = |_| Client::with_config(cluster.site.address.to_string(), config.clone());
     let running = world.spawn((0..CLIENTS).map(client).collect(), |_| Journey::Full);
     tokio::time::sleep(Duration::from_secs(2)).await;
-    world.stats.phase("until it is noticed that a node hangs");
+    world.stats.phase("until the hang is detected");
     cluster.signal(0, "STOP");
     tokio::time::sleep(noticed).await;
     world.stats.phase("while it hangs");
