@@ -1,4 +1,4 @@
-//! Redis killed, stopped and cut off: what a call costs then, and how it comes back.
+//! Redis killed, stopped and cut off: the time that a call takes meanwhile, and the recovery.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,65 +8,70 @@ use user_server::domain::{CacheLookup, Leases, RecordCache, Timestamp, Wakeups};
 use user_server::metrics;
 use uuid::Uuid;
 
-use super::{LIFE, ring};
+use super::{LIFE, key_ring};
 use crate::support::{Proxy, Redis};
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
 
-async fn until(what: &str, holds: impl Fn() -> bool) {
+async fn wait_until(what: &str, condition: impl Fn() -> bool) {
     let began = Instant::now();
-    while !holds() {
-        assert!(began.elapsed() < Duration::from_secs(30), "{what}");
+    while !condition() {
+        assert!(began.elapsed() < Duration::from_secs(30), "not {what} in time");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_breaker_opens_and_closes_by_itself() {
+async fn the_circuit_breaker_opens_and_closes_by_itself() {
     let Some(mut redis) = Redis::start() else { return };
     let proxy = Proxy::before(redis.port).await;
-    let counted: Arc<metrics::CacheMetrics> = Arc::default();
+    let cache_metrics: Arc<metrics::CacheMetrics> = Arc::default();
     let server = RedisServer::parse(&format!("redis://127.0.0.1:{}", proxy.port)).unwrap();
-    let cache =
-        RedisCache::start(server, &ring(1), LIFE, RedisTimeouts::default(), counted.clone())
-            .unwrap();
+    let cache = RedisCache::start(
+        server,
+        &key_ring(1),
+        LIFE,
+        RedisTimeouts::default(),
+        cache_metrics.clone(),
+    )
+    .unwrap();
     let look_up = async || cache.look_up(Uuid::new_v4(), Uuid::new_v4(), 0, NOW).await;
-    // It fails in time however Redis does: at once where the breaker is open.
-    let lost = async |how: &str| {
+    // A call ends in time however Redis fails, and at once while the breaker is open.
+    let assert_opens = async |fault: &str| {
         let began = Instant::now();
         let mut calls = 0;
-        while counted.reachable() {
+        while cache_metrics.reachable() {
             look_up().await;
             calls += 1;
-            assert!(began.elapsed() < Duration::from_secs(30), "{how}: it goes on asking");
+            assert!(began.elapsed() < Duration::from_secs(30), "{fault}: the breaker stays closed");
         }
         let opened = began.elapsed();
         let began = Instant::now();
         assert_eq!(look_up().await, CacheLookup::Unknown(Leases::default()));
         eprintln!(
-            "{how}: open after {opened:?} and {calls} calls; a call takes {:?} then",
+            "{fault}: open after {opened:?} and {calls} calls; a call takes {:?} then",
             began.elapsed()
         );
-        assert!(began.elapsed() < Duration::from_secs(2), "{how}");
+        assert!(began.elapsed() < Duration::from_secs(2), "{fault}");
     };
-    until("it connects", || counted.reachable()).await;
+    wait_until("connected", || cache_metrics.reachable()).await;
     assert_ne!(look_up().await, CacheLookup::Unknown(Leases::default()));
 
     redis.kill();
-    lost("killed").await;
+    assert_opens("killed").await;
     redis.run();
-    until("it comes back", || counted.reachable()).await;
+    wait_until("reconnected after the restart", || cache_metrics.reachable()).await;
 
     redis.signal("STOP");
-    lost("stopped").await;
+    assert_opens("stopped").await;
     redis.signal("CONT");
-    until("it goes on", || counted.reachable()).await;
+    wait_until("reconnected after SIGCONT", || cache_metrics.reachable()).await;
 
     proxy.cut(true);
-    lost("cut off").await;
+    assert_opens("cut off").await;
     proxy.cut(false);
-    until("it is reached again", || counted.reachable()).await;
-    // A wakeup that was missed is taken to have arrived.
+    wait_until("reconnected after the cut", || cache_metrics.reachable()).await;
+    // A wakeup may have been lost during the cut, so reconnecting counts as one.
     tokio::time::timeout(Duration::from_secs(10), cache.notified()).await.unwrap();
     cache.notify().await;
     tokio::time::timeout(Duration::from_secs(10), cache.notified()).await.unwrap();

@@ -1,5 +1,5 @@
-//! Redis killed and stopped under token checks, look-ups and refreshes: no wrong verdict and no
-//! failed request.
+//! Redis killed, stopped and cut off under token checks, lookups and refreshes: no wrong verdict
+//! and no failed request.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -11,12 +11,12 @@ use user_proto::{Common, GetUser, Logout, RefreshToken, Secret, VerifyToken};
 use crate::postgres::node;
 use crate::support::{CallStats, Proxy, Redis, TestServer, outcome, postgres};
 
-/// Sessions that are checked, looked up and refreshed all the time.
+/// Number of sessions that are checked, looked up and refreshed continuously.
 const CLIENTS: usize = 4;
-/// Longer than the breaker waits between two tries.
+/// Longer than the circuit breaker waits between two attempts.
 const SETTLE: Duration = Duration::from_millis(2500);
 
-/// What is asked, and of whom: two clients a node.
+/// Load on two nodes, from two clients each.
 struct Load {
     stats: Arc<CallStats>,
     stop: Arc<AtomicBool>,
@@ -34,13 +34,13 @@ impl Load {
         };
         let (here, there) = (nodes[0].client(), nodes[1].client());
         let ada = nodes[0].account_on(&here, "ada", &nodes[1]).await;
-        // A session that has ended on one node must not be good again on either.
+        // A session that was ended on one node must not become valid again on either.
         let ended = nodes[0].login(&here, "ada").await.access_token;
         here.call(Logout { token: ended.clone(), all_sessions: None }).await.unwrap();
         while there.call(VerifyToken { access_token: ended.clone() }).await.is_ok() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        load.stats.phase("the clients come");
+        load.stats.phase("startup");
         for number in 0..CLIENTS {
             let session = nodes[0].login(&here, "ada").await;
             let client = nodes[number % nodes.len()].client();
@@ -66,15 +66,15 @@ impl Load {
         tokio::time::sleep(span).await;
     }
 
-    /// What was seen.
-    async fn end(self, about: &str) -> String {
+    /// Stops the clients and returns the table of their calls.
+    async fn end(self, title: &str) -> String {
         self.stop.store(true, Ordering::SeqCst);
         for task in self.tasks {
             task.await.unwrap();
         }
         assert_eq!(self.wrong.load(Ordering::SeqCst), 0, "wrong verdicts");
         self.stats.assert_only(&["OK"]);
-        self.stats.table(about)
+        self.stats.table(title)
     }
 }
 
@@ -93,12 +93,12 @@ impl Worker {
         mut refresh: Secret<'static>,
         stop: Arc<AtomicBool>,
     ) {
-        let common = Common::default;
+        let no_tags = Common::default;
         while !stop.load(Ordering::SeqCst) {
             let stats = &self.stats;
             for _ in 0..8 {
                 let check = VerifyToken { access_token: access.clone() };
-                let verified = stats.call(&self.client, check, common()).await.unwrap();
+                let verified = stats.call(&self.client, check, no_tags()).await.unwrap();
                 let ended = outcome(
                     self.client.call(VerifyToken { access_token: self.ended.clone() }).await,
                 );
@@ -107,11 +107,11 @@ impl Worker {
                 self.wrong.fetch_add(usize::from(wrong), Ordering::SeqCst);
             }
             let look_up = GetUser { access_token: access.clone() };
-            let user = stats.call(&self.client, look_up, common()).await.unwrap();
+            let user = stats.call(&self.client, look_up, no_tags()).await.unwrap();
             self.wrong.fetch_add(usize::from(user.user_id != self.user), Ordering::SeqCst);
             let next = RefreshToken { refresh_token: refresh.clone() };
-            let granted = stats.call(&self.client, next, common()).await.unwrap();
-            (access, refresh) = (granted.access_token, granted.refresh_token);
+            let tokens = stats.call(&self.client, next, no_tags()).await.unwrap();
+            (access, refresh) = (tokens.access_token, tokens.refresh_token);
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
@@ -122,28 +122,28 @@ async fn measure(span: Duration) -> Option<String> {
     let proxy = Proxy::before(redis.port).await;
     let through = format!("redis://127.0.0.1:{}", proxy.port);
     let mut table = String::new();
-    for named in [false, true] {
+    for with_redis in [false, true] {
         let url = database.database();
-        let settings: &[(&str, &str)] = if named { &[("REDIS_URL", &through)] } else { &[] };
+        let settings: &[(&str, &str)] = if with_redis { &[("REDIS_URL", &through)] } else { &[] };
         let nodes = [node(&url, settings).await, node(&url, settings).await];
         let load = Load::start(&nodes).await;
-        if named {
+        if with_redis {
             load.during("Redis is healthy", span).await;
             redis.kill();
-            load.during("it is killed", span).await;
+            load.during("Redis is killed", span).await;
             redis.run();
-            load.during("it comes back", SETTLE).await;
+            load.during("Redis is restarted", SETTLE).await;
             redis.signal("STOP");
-            load.during("it is stopped (SIGSTOP)", span).await;
+            load.during("Redis is stopped (SIGSTOP)", span).await;
             redis.signal("CONT");
-            load.during("it goes on", SETTLE).await;
+            load.during("Redis is continued", SETTLE).await;
             proxy.cut(true);
-            load.during("it is cut off", span).await;
+            load.during("Redis is cut off", span).await;
             proxy.cut(false);
-            load.during("it is healthy again", span).await;
+            load.during("Redis is healthy again", span).await;
             table += &load.end("With REDIS_URL").await;
         } else {
-            load.during("then", span).await;
+            load.during("without REDIS_URL", span).await;
             table += &load.end("Without REDIS_URL").await;
         }
         for node in nodes {
@@ -154,14 +154,14 @@ async fn measure(span: Duration) -> Option<String> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_request_fails_for_redis() {
+async fn no_request_fails_because_of_redis() {
     if let Some(table) = measure(Duration::from_millis(700)).await {
         eprintln!("{table}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "minutes; docs/FAULTS.md has the command"]
-async fn long_no_request_fails_for_redis() {
+#[ignore = "takes minutes; docs/FAULTS.md has the command"]
+async fn long_no_request_fails_because_of_redis() {
     println!("{}", measure(Duration::from_secs(15)).await.unwrap());
 }

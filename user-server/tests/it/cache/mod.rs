@@ -1,15 +1,14 @@
-//! The token cache: what it owes the services, how it shares Redis, and what becomes of them when
-//! Redis fails.
+//! The record cache: its contract, several nodes on one Redis, and faults of Redis.
 
 #[cfg(feature = "redis-cluster")]
 mod cluster;
 mod contract;
 mod faults;
 mod load;
-mod news;
 mod nodes;
 mod races;
 mod redis;
+mod revocation_delay;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,24 +20,25 @@ use user_server::metrics;
 
 const LIFE: Duration = Duration::from_secs(900);
 
-fn ring(secret: u8) -> KeyRing {
+fn key_ring(secret: u8) -> KeyRing {
     KeyRing::new(Key::new(&[secret; 32]).unwrap(), Vec::new())
 }
 
-/// A cache in one process.
-fn local() -> Arc<dyn RecordCache> {
+/// Returns the cache that lives in the process.
+fn in_process() -> Arc<dyn RecordCache> {
     Arc::new(LocalCache::new(100, LIFE, Arc::default()))
 }
 
-/// A cache on a server, once it has a connection. It waits long, since what is asked here is not
-/// how fast it is.
-async fn shared(url: &str, secret: u8) -> Arc<RedisCache> {
+/// Returns a cache that is connected to a Redis server. Its timeouts are long, because these tests
+/// do not measure speed.
+async fn connect(url: &str, secret: u8) -> Arc<RedisCache> {
     let timeouts =
         RedisTimeouts { call: Duration::from_secs(20), connect: Duration::from_secs(20) };
-    let counted: Arc<metrics::CacheMetrics> = Arc::default();
+    let cache_metrics: Arc<metrics::CacheMetrics> = Arc::default();
     let server = RedisServer::parse(url).unwrap();
-    let cache = RedisCache::start(server, &ring(secret), LIFE, timeouts, counted.clone()).unwrap();
-    while !counted.reachable() {
+    let cache = RedisCache::start(server, &key_ring(secret), LIFE, timeouts, cache_metrics.clone())
+        .unwrap();
+    while !cache_metrics.reachable() {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
     Arc::new(cache)

@@ -1,5 +1,5 @@
-//! Nodes that share PostgreSQL and Redis: what they save, and that none shows what another has
-//! changed.
+//! Nodes that share PostgreSQL and Redis: the statements that they save, and changes that become
+//! visible on every node.
 
 use std::time::{Duration, Instant};
 
@@ -13,8 +13,8 @@ use crate::support::{
 };
 use crate::tour;
 
-/// A database and a Redis; none where one of them is not installed.
-fn parts() -> Option<(&'static Postgres, Redis)> {
+/// Returns a database and a Redis, or `None` if one of them is not installed.
+fn services() -> Option<(&'static Postgres, Redis)> {
     Some((postgres()?, Redis::start()?))
 }
 
@@ -29,31 +29,31 @@ async fn rename(client: &Client, account: &Account, name: &str) {
         .unwrap();
 }
 
-/// How many records Redis has.
+/// Returns the number of records in Redis.
 fn records(redis: &Redis) -> usize {
     redis.command(&["DBSIZE"]).parse().unwrap()
 }
 
-/// Asks until the answers come from the cache.
+/// Repeats a lookup until its records are in the cache.
 async fn warm(client: &Client, account: &Account, redis: &Redis) {
     let began = Instant::now();
     while get(client, account).await.user_id != account.session.user_id || records(redis) < 2 {
-        assert!(began.elapsed() < Duration::from_secs(20), "nothing is kept");
+        assert!(began.elapsed() < Duration::from_secs(20), "nothing is cached");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_tour_is_the_same() {
-    let Some((postgres, redis)) = parts() else { return };
+async fn the_tour_passes_with_redis() {
+    let Some((postgres, redis)) = services() else { return };
     tour::run(node(&postgres.database(), &[("REDIS_URL", &redis.url())]).await).await;
     tour::run(TestServer::start_with(&[("REDIS_URL", &redis.url())]).await).await;
 }
 
-/// Counted where the statements arrive: in the database's own log.
+/// Counts the statements in the log of the database.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_asks_again_costs_no_statement() {
-    const LOOK_UPS: [&str; 2] = ["FROM sessions JOIN users", "FROM users WHERE id"];
+async fn a_repeated_lookup_costs_no_statement() {
+    const LOOKUPS: [&str; 2] = ["FROM sessions JOIN users", "FROM users WHERE id"];
     const CALLS: usize = 200;
     let Some(redis) = Redis::start() else { return };
     let Some(postgres) = Postgres::dedicated() else { return };
@@ -65,32 +65,32 @@ async fn who_asks_again_costs_no_statement() {
     assert!(postgres.psql("postgres", "SELECT pg_reload_conf()"));
     let count = |what: &str| postgres.log().matches(what).count();
     let began = Instant::now();
-    // The log of what has ended is read all the time, so it shows when statements are written down.
+    // The revocation log is read all the time, so its statement shows when statements are logged.
     while count("FROM revocations") == 0 {
-        assert!(began.elapsed() < Duration::from_secs(20), "nothing is logged");
+        assert!(began.elapsed() < Duration::from_secs(20), "no statement is logged");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    let before: usize = LOOK_UPS.iter().map(|look_up| count(look_up)).sum();
+    let before: usize = LOOKUPS.iter().map(|lookup| count(lookup)).sum();
     for _ in 0..CALLS {
         get(&client, &ada).await;
     }
-    let cost = LOOK_UPS.iter().map(|look_up| count(look_up)).sum::<usize>() - before;
-    // Where the machine is busy, a call to Redis may come too late.
-    assert!(cost <= CALLS / 10, "{cost} look-ups for {CALLS} calls");
-    let (moves, all) = (count("UPDATE sessions"), count("sessions"));
+    let cost = LOOKUPS.iter().map(|lookup| count(lookup)).sum::<usize>() - before;
+    // On a busy machine, a call to Redis may time out.
+    assert!(cost <= CALLS / 10, "{cost} lookups for {CALLS} calls");
+    let (updates, all) = (count("UPDATE sessions"), count("sessions"));
     client.call(RefreshToken { refresh_token: ada.session.refresh_token.clone() }).await.unwrap();
     assert_eq!(
-        (count("UPDATE sessions") - moves, count("sessions") - all),
+        (count("UPDATE sessions") - updates, count("sessions") - all),
         (1, 1),
-        "a refresh looks nothing up"
+        "a refresh costs one statement and no lookup"
     );
     eprintln!("{CALLS} calls of GetUser cost {cost} statements, and a refresh one");
     node.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_one_node_changes_the_others_show_at_once() {
-    let Some((postgres, redis)) = parts() else { return };
+async fn a_change_on_one_node_is_visible_on_the_others_at_once() {
+    let Some((postgres, redis)) = services() else { return };
     let (url, shared) = (postgres.database(), redis.url());
     let settings = [("REDIS_URL", shared.as_str())];
     let (one, other) = (node(&url, &settings).await, node(&url, &settings).await);
@@ -102,20 +102,21 @@ async fn what_one_node_changes_the_others_show_at_once() {
     for round in 0..20 {
         let name = format!("ada{round}");
         rename(&here, &ada, &name).await;
-        assert_eq!(&*get(&here, &ada).await.username, name, "at once where it was changed");
+        assert_eq!(
+            &*get(&here, &ada).await.username,
+            name,
+            "visible at once on the node that changed it"
+        );
         let began = Instant::now();
         while &*get(&there, &ada).await.username != name.as_str() {
             late += 1;
-            assert!(
-                began.elapsed() < Duration::from_secs(5),
-                "the other node shows what was before"
-            );
+            assert!(began.elapsed() < Duration::from_secs(5), "the other node shows the old name");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
-    // Where the machine is busy, the call that ends the record may come too late; then the log
-    // tells.
-    assert!(late < 20, "{late} answers were of before");
+    // On a busy machine, the call that deletes the record may time out; then the revocation log
+    // makes the record outdated.
+    assert!(late < 20, "{late} outdated replies");
 
     let session = one.login(&here, "ada19").await;
     let second = || GetUser { access_token: session.access_token.clone() };
@@ -123,17 +124,20 @@ async fn what_one_node_changes_the_others_show_at_once() {
     here.call(Logout { token: session.access_token.clone(), all_sessions: None }).await.unwrap();
     let began = Instant::now();
     while there.call(second()).await.is_ok() {
-        assert!(began.elapsed() < Duration::from_secs(5), "the other node does not learn");
+        assert!(
+            began.elapsed() < Duration::from_secs(5),
+            "the other node does not reject the session"
+        );
     }
     assert_eq!(code_of(&there, second()).await, ErrorCode::SESSION_REVOKED);
     one.stop().await;
     other.stop().await;
 }
 
-/// The node that changes something is cut off from Redis, so that nobody ends the record there.
+/// The node that makes the change is cut off from Redis, so it cannot delete the record there.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_record_that_nobody_could_end_is_old_by_the_log() {
-    let Some((postgres, redis)) = parts() else { return };
+async fn a_record_that_could_not_be_deleted_is_outdated_by_the_log() {
+    let Some((postgres, redis)) = services() else { return };
     let (url, proxy) = (postgres.database(), Proxy::before(redis.port).await);
     let cut_off = format!("redis://127.0.0.1:{}", proxy.port);
     let (one, other) = (
@@ -148,19 +152,18 @@ async fn a_record_that_nobody_could_end_is_old_by_the_log() {
     assert!(records(&redis) >= 2, "the record is still there");
     let began = Instant::now();
     while &*get(&there, &ada).await.username != "lovelace" {
-        assert!(began.elapsed() < Duration::from_secs(10), "the other node shows what was before");
+        assert!(began.elapsed() < Duration::from_secs(10), "the other node shows the old name");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    eprintln!("the other node knew after {:?}", began.elapsed());
+    eprintln!("the other node showed the change after {:?}", began.elapsed());
     one.stop().await;
     other.stop().await;
 }
 
-/// A reader's fill is held back on its way to Redis, past its time-out, until the record has
-/// changed.
+/// A fill is delayed on its way to Redis, past its timeout, until the record has changed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_command_that_runs_late_brings_nothing_back() {
-    let Some((postgres, redis)) = parts() else { return };
+async fn a_delayed_command_restores_no_old_record() {
+    let Some((postgres, redis)) = services() else { return };
     let (url, proxy) = (postgres.database(), Proxy::before(redis.port).await);
     let slow = format!("redis://127.0.0.1:{}", proxy.port);
     let (one, other) = (
@@ -174,20 +177,20 @@ async fn a_command_that_runs_late_brings_nothing_back() {
     proxy.cut_before(b"EVAL");
     let began = Instant::now();
     while !proxy.is_cut() {
-        assert_eq!(&*get(&there, &ada).await.username, "ada", "an answer comes all the same");
-        assert!(began.elapsed() < Duration::from_secs(20), "it fills nothing in");
+        assert_eq!(&*get(&there, &ada).await.username, "ada", "the lookup succeeds nevertheless");
+        assert!(began.elapsed() < Duration::from_secs(20), "no record is filled");
     }
-    assert!(records(&redis) >= 1, "its lease stands");
+    assert!(records(&redis) >= 1, "its lease remains");
     rename(&here, &ada, "lovelace").await;
     let began = Instant::now();
     while records(&redis) > 1 {
-        assert!(began.elapsed() < Duration::from_secs(20), "the user's lease was not ended");
+        assert!(began.elapsed() < Duration::from_secs(20), "the lease of the user was not deleted");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     proxy.cut(false);
     let evaluated = || redis.command(&["INFO", "commandstats"]).contains("cmdstat_eval:");
     while !evaluated() {
-        assert!(began.elapsed() < Duration::from_secs(20), "the late command never comes");
+        assert!(began.elapsed() < Duration::from_secs(20), "the delayed command never runs");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     for _ in 0..20 {
@@ -199,8 +202,8 @@ async fn a_command_that_runs_late_brings_nothing_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn redis_learns_no_name_and_no_address() {
-    let Some((postgres, redis)) = parts() else { return };
+async fn redis_contains_no_name_and_no_address() {
+    let Some((postgres, redis)) = services() else { return };
     let node = node(&postgres.database(), &[("REDIS_URL", &redis.url())]).await;
     let client = node.client();
     let ada = node.account(&client, "adalovelace").await;
@@ -208,8 +211,8 @@ async fn redis_learns_no_name_and_no_address() {
     let names = redis.command(&["KEYS", "*"]);
     for name in names.lines() {
         let value = redis.command(&["--no-raw", "GET", name]);
-        let life: u64 = redis.command(&["PTTL", name]).parse().unwrap();
-        assert!((1..=900_000).contains(&life), "{name} lives for {life} ms");
+        let ttl: u64 = redis.command(&["PTTL", name]).parse().unwrap();
+        assert!((1..=900_000).contains(&ttl), "{name} expires in {ttl} ms");
         for secret in [
             "adalovelace",
             "example",
@@ -218,7 +221,7 @@ async fn redis_learns_no_name_and_no_address() {
         ] {
             assert!(!value.contains(secret) && !name.contains(secret), "{name}: {value}");
         }
-        // What somebody else writes there is no record.
+        // A value that the service did not write is not a record.
         redis.command(&["SET", name, "forged"]);
     }
     assert_eq!(&*get(&client, &ada).await.username, "adalovelace");
@@ -226,7 +229,8 @@ async fn redis_learns_no_name_and_no_address() {
 }
 
 impl TestServer {
-    /// A confirmed account, whose mail may be sent by another node that shares the database.
+    /// Registers and confirms an account. Its email may be sent by either of two nodes that share
+    /// the database.
     pub async fn account_on(&self, client: &Client, username: &str, other: &Self) -> Account {
         let email = format!("{username}@example.org");
         let register = user_proto::Register {
@@ -246,27 +250,27 @@ impl TestServer {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_change_rings_for_the_other_nodes_where_it_ended_a_session() {
-    let Some((postgres, redis)) = parts() else { return };
-    let rings = || redis.command(&["INFO", "commandstats"]).contains("cmdstat_publish:");
+async fn a_change_that_ends_a_session_notifies_the_other_nodes() {
+    let Some((postgres, redis)) = services() else { return };
+    let notified = || redis.command(&["INFO", "commandstats"]).contains("cmdstat_publish:");
     let node = node(&postgres.database(), &[("REDIS_URL", &redis.url())]).await;
     let client = node.client();
-    // Where the machine is busy, a call to Redis may come too late.
+    // On a busy machine, a call to Redis may time out.
     for name in ["ada", "bob", "cyd", "dan", "eve"] {
         let account = node.account(&client, name).await;
         rename(&client, &account, &format!("{name}2")).await;
-        assert!(!rings(), "nothing has ended");
+        assert!(!notified(), "no session has ended");
         node.login(&client, &format!("{name}2")).await;
         let access = account.access();
         let change = user_proto::UpdateUser {
-            new_password: Some("another one of hers".into()),
+            new_password: Some("another passphrase".into()),
             ..update_with_password(&access)
         };
         client.call(change).await.unwrap();
-        if rings() {
+        if notified() {
             break;
         }
     }
-    assert!(rings(), "the other session has ended");
+    assert!(notified(), "the other session has ended");
     node.stop().await;
 }

@@ -1,9 +1,9 @@
-//! The race between filling a record in and changing or ending what it is of, with a pause at every
+//! The race between filling a record and changing or ending its subject, with a pause at every
 //! step.
 //!
-//! One writer commits and then ends the record; readers miss, read what is committed, and fill it
-//! in. Whatever the pauses, who asks after an end has returned must not find what was before it. A
-//! cache that fills in without a lease stands beside it, to show that these pauses find the fault.
+//! One writer commits and then deletes the record; readers miss, read the committed data, and fill
+//! the record. Whatever the pauses, a lookup after the deletion has returned must not find older
+//! data. A cache without leases runs the same race, to show that these pauses find the fault.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -15,13 +15,13 @@ use user_server::domain::{CacheLookup, Leases, Profile, RecordCache, Timestamp};
 use uuid::Uuid;
 
 use super::contract::profile;
-use super::{local, shared};
+use super::{connect, in_process};
 use crate::support::Redis;
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
 const READERS: usize = 16;
 
-/// A cache that fills in whatever it is given.
+/// Cache without leases, which stores every fill.
 #[derive(Default)]
 struct Naive(Mutex<Option<Profile>>);
 
@@ -44,7 +44,7 @@ impl RecordCache for Naive {
     }
 }
 
-/// Up to 4 ms, and often none: any two steps of two tasks may come in either order.
+/// Pauses for up to 4 ms, and often not at all: any two steps of two tasks may run in either order.
 async fn pause() {
     match Uuid::new_v4().as_bytes()[0] {
         byte @ 128.. => tokio::time::sleep(Duration::from_micros(u64::from(byte - 128) * 32)).await,
@@ -53,23 +53,23 @@ async fn pause() {
     }
 }
 
-/// How many answers were of before an end that had returned, and how many came from the cache.
+/// Returns the number of outdated records found, and the number of cache hits.
 async fn race(
     near: Arc<dyn RecordCache>,
     far: Arc<dyn RecordCache>,
     changes: i64,
 ) -> (usize, usize) {
     let (session, user) = (Uuid::new_v4(), Uuid::new_v4());
-    // What is committed, and what was when the last end returned.
-    let (stored, settled) = (Arc::new(AtomicI64::new(1)), Arc::new(AtomicI64::new(1)));
+    // The committed version, and the version at the last deletion that has returned.
+    let (stored, deleted) = (Arc::new(AtomicI64::new(1)), Arc::new(AtomicI64::new(1)));
     let mut readers = Vec::new();
     for reader in 0..READERS {
         let cache = if reader % 2 == 0 { near.clone() } else { far.clone() };
-        let (stored, settled) = (stored.clone(), settled.clone());
+        let (stored, deleted) = (stored.clone(), deleted.clone());
         readers.push(tokio::spawn(async move {
             let (mut wrong, mut hits) = (0, 0);
             while stored.load(Ordering::SeqCst) < changes {
-                let least = settled.load(Ordering::SeqCst);
+                let least = deleted.load(Ordering::SeqCst);
                 match cache.look_up(session, user, 0, NOW).await {
                     CacheLookup::Known(found) => {
                         hits += 1;
@@ -92,19 +92,19 @@ async fn race(
         stored.store(version, Ordering::SeqCst);
         pause().await;
         near.forget(&[if version % 2 == 0 { user } else { session }, user]).await;
-        settled.store(version, Ordering::SeqCst);
+        deleted.store(version, Ordering::SeqCst);
     }
-    let mut sum = (0, 0);
+    let mut total = (0, 0);
     for reader in readers {
         let (wrong, hits) = reader.await.unwrap();
-        sum = (sum.0 + wrong, sum.1 + hits);
+        total = (total.0 + wrong, total.1 + hits);
     }
-    sum
+    total
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reader_that_was_held_up_brings_nothing_back() {
-    let cache = local();
+async fn a_delayed_reader_restores_no_old_record() {
+    let cache = in_process();
     let (wrong, hits) = race(cache.clone(), cache, 400).await;
     assert!(wrong == 0 && hits > 0, "in this process: {wrong} wrong of {hits}");
 
@@ -114,7 +114,7 @@ async fn a_reader_that_was_held_up_brings_nothing_back() {
 
     let Some(server) = Redis::start() else { return };
     let (near, far): (Arc<dyn RecordCache>, Arc<dyn RecordCache>) =
-        (shared(&server.url(), 1).await, shared(&server.url(), 1).await);
+        (connect(&server.url(), 1).await, connect(&server.url(), 1).await);
     let (wrong, hits) = race(near, far, 400).await;
     assert!(wrong == 0 && hits > 0, "on Redis: {wrong} wrong of {hits}");
 }

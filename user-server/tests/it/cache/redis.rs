@@ -1,4 +1,4 @@
-//! Redis as an operator names it: its place at the start, faults, `check`, TLS.
+//! Redis from the operator's view: settings, `check`, output at startup, TLS.
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
@@ -6,9 +6,9 @@ use tempfile::TempDir;
 use crate::support::{Process, Redis, run_in};
 
 #[test]
-fn what_is_wrong_is_told_before_anything_starts() {
+fn invalid_redis_settings_are_reported_before_startup() {
     let folder = tempfile::tempdir().unwrap();
-    let said = |settings: &[(&str, &str)]| run_in(folder.path(), &["check"], settings);
+    let check = |settings: &[(&str, &str)]| run_in(folder.path(), &["check"], settings);
     let mut wrong = vec![
         (vec![("REDIS_URL", "http://:geheim@cache")], "REDIS_URL"),
         (vec![("REDIS_URL", "rediss://:geheim@cache#insecure")], "REDIS_CA"),
@@ -19,15 +19,15 @@ fn what_is_wrong_is_told_before_anything_starts() {
     if !cfg!(feature = "redis-cluster") {
         wrong.push((vec![("REDIS_URL", "redis://:geheim@a,b")], "redis-cluster"));
     }
-    for (settings, named) in wrong {
-        let said = said(&settings);
-        assert_eq!(said.code, Some(64), "{said:?}");
-        assert!(said.error.contains(named) && !said.error.contains("geheim"), "{said:?}");
+    for (settings, variable) in wrong {
+        let result = check(&settings);
+        assert_eq!(result.code, Some(64), "{result:?}");
+        assert!(result.error.contains(variable) && !result.error.contains("geheim"), "{result:?}");
     }
 }
 
 #[test]
-fn check_proves_it_and_a_start_shows_it() {
+fn check_connects_to_redis_and_startup_prints_its_address() {
     let folder = tempfile::tempdir().unwrap();
     let closed = run_in(folder.path(), &["check"], &[("REDIS_URL", "redis://:geheim@127.0.0.1:1")]);
     assert_eq!(closed.code, Some(1), "{closed:?}");
@@ -41,29 +41,29 @@ fn check_proves_it_and_a_start_shows_it() {
         return;
     };
     let with = |password: &str| format!("redis://:{password}@127.0.0.1:{}", redis.port);
-    let good = run_in(folder.path(), &["check"], &[("REDIS_URL", &with("geheim"))]);
-    assert_eq!((good.code, good.error.as_str()), (Some(0), ""), "{good:?}");
-    let place = format!("redis://127.0.0.1:{}", redis.port);
+    let valid = run_in(folder.path(), &["check"], &[("REDIS_URL", &with("geheim"))]);
+    assert_eq!((valid.code, valid.error.as_str()), (Some(0), ""), "{valid:?}");
+    let address = format!("redis://127.0.0.1:{}", redis.port);
     assert!(
-        good.output.contains(&format!("good   Redis          {place} answers, version ")),
-        "{good:?}"
+        valid.output.contains(&format!("good   Redis          {address} answers, version ")),
+        "{valid:?}"
     );
-    assert_eq!(redis.command(&["-a", "geheim", "DBSIZE"]), "0", "it changes nothing");
+    assert_eq!(redis.command(&["-a", "geheim", "DBSIZE"]), "0", "check changes nothing");
     let wrong = run_in(folder.path(), &["check"], &[("REDIS_URL", &with("gemein"))]);
     assert_eq!(wrong.code, Some(1), "{wrong:?}");
     assert!(!format!("{wrong:?}").contains("gemein"), "{wrong:?}");
 
     let process = Process::start(&[("REDIS_URL", &with("geheim"))]);
-    assert!(process.printed.contains(&format!("\n  cache     {place}\n")), "{}", process.printed);
+    assert!(process.printed.contains(&format!("\n  cache     {address}\n")), "{}", process.printed);
     assert!(!process.log().contains("geheim") && !process.output().contains("geheim"));
-    // It starts without Redis all the same.
+    // The service also starts without Redis.
     let process = Process::start(&[("REDIS_URL", "valkey://:geheim@127.0.0.1:1")]);
     assert!(process.printed.contains("cache     redis://127.0.0.1:1\n"), "{}", process.printed);
     assert!(!process.log().contains("geheim") && !process.output().contains("geheim"));
 }
 
 #[test]
-fn a_server_behind_tls_has_to_prove_itself() {
+fn a_redis_server_is_authenticated_by_its_certificate() {
     let certify = |folder: &TempDir| {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::default();
@@ -82,7 +82,7 @@ fn a_server_behind_tls_has_to_prove_itself() {
     let tls = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let arguments = |folder: &TempDir| {
         certify(folder);
-        let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+        let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
         let files = [
             ("--tls-cert-file", "redis.pem"),
             ("--tls-key-file", "redis.key"),
@@ -90,17 +90,18 @@ fn a_server_behind_tls_has_to_prove_itself() {
         ];
         let mut arguments: Vec<String> =
             ["--tls-port", &tls.to_string(), "--tls-auth-clients", "no"].map(str::to_owned).into();
-        arguments.extend(files.iter().flat_map(|(name, file)| [(*name).to_owned(), at(file)]));
+        arguments.extend(files.iter().flat_map(|(name, file)| [(*name).to_owned(), path(file)]));
         arguments
     };
     let Some(redis) = Redis::start_with(arguments) else { return };
     let (folder, ca) = (tempfile::tempdir().unwrap(), redis.folder.path().join("ca.pem"));
     let ca = ("REDIS_CA", ca.to_str().unwrap());
-    let named = format!("rediss://localhost:{tls}");
-    let good = run_in(folder.path(), &["check"], &[("REDIS_URL", &named), ca]);
-    assert_eq!(good.code, Some(0), "{good:?}");
-    assert!(good.output.contains(&format!("{named} answers")), "{good:?}");
-    for (url, settings) in [(&named, &[][..]), (&format!("rediss://127.0.0.1:{tls}"), &[ca][..])] {
+    let address = format!("rediss://localhost:{tls}");
+    let valid = run_in(folder.path(), &["check"], &[("REDIS_URL", &address), ca]);
+    assert_eq!(valid.code, Some(0), "{valid:?}");
+    assert!(valid.output.contains(&format!("{address} answers")), "{valid:?}");
+    for (url, settings) in [(&address, &[][..]), (&format!("rediss://127.0.0.1:{tls}"), &[ca][..])]
+    {
         let wrong =
             run_in(folder.path(), &["check"], &[&[("REDIS_URL", url.as_str())], settings].concat());
         assert_eq!(wrong.code, Some(1), "{wrong:?}");
@@ -108,7 +109,7 @@ fn a_server_behind_tls_has_to_prove_itself() {
 }
 
 #[test]
-fn a_socket_of_this_machine_will_do() {
+fn a_unix_socket_can_be_used() {
     let socket = |folder: &TempDir| folder.path().join("socket").to_str().unwrap().to_owned();
     let Some(redis) = Redis::start_with(|folder| vec!["--unixsocket".to_owned(), socket(folder)])
     else {
@@ -116,6 +117,6 @@ fn a_socket_of_this_machine_will_do() {
     };
     let folder = tempfile::tempdir().unwrap();
     let url = format!("unix:{}", socket(&redis.folder));
-    let good = run_in(folder.path(), &["check"], &[("REDIS_URL", &url)]);
-    assert!(good.code == Some(0) && good.output.contains(&format!("{url} answers")), "{good:?}");
+    let valid = run_in(folder.path(), &["check"], &[("REDIS_URL", &url)]);
+    assert!(valid.code == Some(0) && valid.output.contains(&format!("{url} answers")), "{valid:?}");
 }

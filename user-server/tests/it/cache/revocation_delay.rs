@@ -1,5 +1,5 @@
-//! How soon one node's end of a session is seen on another, while Redis is well, killed, stopped
-//! and cut off.
+//! Delay of session revocation: the time until a session that was ended on one node is rejected on
+//! another, while Redis is healthy, killed, stopped or cut off.
 
 use std::time::{Duration, Instant};
 
@@ -8,17 +8,17 @@ use user_proto::{Logout, VerifyToken};
 use crate::postgres::node;
 use crate::support::{Proxy, Redis, latency_header, latency_row, postgres};
 
-/// What becomes of Redis.
+/// State of Redis during a measurement.
 #[derive(Debug, Clone, Copy)]
 enum State {
-    Well,
+    Healthy,
     Killed,
     Stopped,
     CutOff,
 }
 
-/// Ends so many sessions one by one in each state; how long each lived on the other node, from the
-/// answer that it ended.
+/// Ends `rounds` sessions one by one in each state. Returns a table of how long each was still
+/// accepted on the other node, from the reply that it ended.
 async fn measure(rounds: usize) -> Option<String> {
     let (database, mut redis) = (postgres()?, Redis::start()?);
     let (url, proxy) = (database.database(), Proxy::before(redis.port).await);
@@ -30,9 +30,9 @@ async fn measure(rounds: usize) -> Option<String> {
     let (here, there) = (one.client(), other.client());
     one.account_on(&here, "ada", &other).await;
     let mut table = latency_header("Redis");
-    for state in [State::Well, State::Killed, State::Stopped, State::CutOff] {
+    for state in [State::Healthy, State::Killed, State::Stopped, State::CutOff] {
         match state {
-            State::Well => {}
+            State::Healthy => {}
             State::Killed => redis.kill(),
             State::Stopped => {
                 redis.run();
@@ -45,7 +45,7 @@ async fn measure(rounds: usize) -> Option<String> {
                 proxy.cut(true);
             }
         }
-        let mut lived = Vec::new();
+        let mut delays = Vec::new();
         for _ in 0..rounds {
             let session = one.login(&here, "ada").await;
             let check = || VerifyToken { access_token: session.access_token.clone() };
@@ -57,19 +57,19 @@ async fn measure(rounds: usize) -> Option<String> {
             while there.call(check()).await.is_ok() {
                 assert!(
                     ended.elapsed() < Duration::from_secs(30),
-                    "{state:?}: the other node never learns"
+                    "{state:?}: the other node never rejects the session"
                 );
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
-            lived.push(ended.elapsed());
+            delays.push(ended.elapsed());
         }
         let name = match state {
-            State::Well => "healthy",
+            State::Healthy => "healthy",
             State::Killed => "killed",
             State::Stopped => "stopped (SIGSTOP)",
             State::CutOff => "cut off (packets lost)",
         };
-        table += &latency_row(name, &lived);
+        table += &latency_row(name, &delays);
     }
     proxy.cut(false);
     one.stop().await;
@@ -78,14 +78,14 @@ async fn measure(rounds: usize) -> Option<String> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_end_is_seen_on_another_node_whatever_becomes_of_redis() {
+async fn a_revocation_reaches_another_node_in_every_state_of_redis() {
     if let Some(table) = measure(6).await {
         eprintln!("{table}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "minutes; docs/FAULTS.md has the command"]
-async fn long_an_end_is_seen_on_another_node() {
+#[ignore = "takes minutes; docs/FAULTS.md has the command"]
+async fn long_a_revocation_reaches_another_node() {
     println!("{}", measure(250).await.unwrap());
 }
