@@ -1,12 +1,12 @@
-//! Each fault that design has an answer to, under load: what clients see, and that nothing is lost
-//! that was answered. Small in every run; in full, for docs/FAULTS.md, where the name begins with
-//! `long_`.
+//! Faults that the design covers, under load: the replies that clients get, and no loss of anything
+//! answered. Tests run with a small load; those named `long_*` run with the full load of
+//! docs/FAULTS.md.
 
 mod database;
-mod end;
 mod mail;
-mod neighbours;
+mod misbehaving_clients;
 mod overload;
+mod shutdown;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,29 +17,30 @@ use user_proto::{Common, GetUser, VerifyToken};
 
 use crate::support::{Account, CallStats};
 
-/// Between two token checks of one client, and between two other questions.
-const CHECK_EVERY: Duration = Duration::from_millis(5);
-const LOOK_EVERY: Duration = Duration::from_millis(40);
+/// Pause between two token checks of a client.
+const CHECK_PAUSE: Duration = Duration::from_millis(5);
+/// Pause between two lookups of a client.
+const LOOKUP_PAUSE: Duration = Duration::from_millis(40);
 
-/// A gateway that has little to do: two clients that check a token, and two that look up a user,
-/// until they are dropped.
-fn watch(address: &str, account: &Account, stats: &Arc<CallStats>) -> JoinSet<()> {
-    let mut watching = JoinSet::new();
+/// Starts a gateway under a light load: two clients that check a token, and two that look up a
+/// user, until the set is dropped.
+fn gateway_load(address: &str, account: &Account, stats: &Arc<CallStats>) -> JoinSet<()> {
+    let mut clients = JoinSet::new();
     for number in 0..4 {
         let (client, stats, access) = (Client::new(address), stats.clone(), account.access());
-        watching.spawn(async move {
+        clients.spawn(async move {
             loop {
                 if number % 2 == 0 {
-                    let asked = VerifyToken { access_token: access.as_str().into() };
-                    let _ = stats.call(&client, asked, Common::default()).await;
-                    tokio::time::sleep(CHECK_EVERY).await;
+                    let request = VerifyToken { access_token: access.as_str().into() };
+                    let _ = stats.call(&client, request, Common::default()).await;
+                    tokio::time::sleep(CHECK_PAUSE).await;
                 } else {
-                    let asked = GetUser { access_token: access.as_str().into() };
-                    let _ = stats.call(&client, asked, Common::default()).await;
-                    tokio::time::sleep(LOOK_EVERY).await;
+                    let request = GetUser { access_token: access.as_str().into() };
+                    let _ = stats.call(&client, request, Common::default()).await;
+                    tokio::time::sleep(LOOKUP_PAUSE).await;
                 }
             }
         });
     }
-    watching
+    clients
 }

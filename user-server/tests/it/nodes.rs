@@ -1,5 +1,4 @@
-//! Several nodes behind a balancer: the same service as one, whichever of them answers, and
-//! whichever of them ends.
+//! Several nodes behind a load balancer act as one service, whichever node replies or stops.
 
 mod outbox;
 mod restarts;
@@ -12,11 +11,11 @@ async fn cluster() -> Option<Cluster> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_tour_is_the_same() {
+async fn the_tour_passes_behind_a_balancer() {
     let Some(cluster) = cluster().await else { return };
     tour::run_at(&cluster.site).await;
     for node in 0..NODES {
-        assert!(cluster.log(node).contains(r#""outcome":"OK""#), "node {node} was never asked");
+        assert!(cluster.log(node).contains(r#""outcome":"OK""#), "node {node} received no request");
     }
     cluster.stop().await;
 }

@@ -1,8 +1,8 @@
-//! Mails by SMTP: registration goes on whatever the mail server does, and every mail arrives at
-//! least once.
+//! Email over SMTP: registration does not depend on the mail server, and every email is delivered
+//! at least once.
 
+mod aiosmtpd;
 mod dialogue;
-mod real;
 mod sink;
 
 use std::time::Duration;
@@ -13,16 +13,16 @@ use user_server::domain::{Clock, Mail, SystemClock};
 use user_server::mail::{Sender, SmtpAuthorities, SmtpMailer, SmtpServer, TlsMode};
 
 use crate::support::{PASSWORD, Process, TestServer};
-pub use real::Smtpd;
+pub use aiosmtpd::Smtpd;
 use sink::Script;
-pub use sink::{ChangeContext, Dialogue, Sink};
+pub use sink::{Action, Dialogue, Sink};
 
 pub const SENDER: &str = "no-reply@user.example";
-/// Longer than the first wait before a mail is tried again.
+/// Longer than the first delay before an email is retried.
 const FIRST_RETRIES: Duration = Duration::from_secs(25);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-fn mail(to: &str) -> Mail {
+fn email(to: &str) -> Mail {
     Mail {
         id: uuid::Uuid::now_v7(),
         created_at: SystemClock.now(),
@@ -61,7 +61,7 @@ async fn with_sink(script: Script) -> (TestServer, Sink) {
 }
 
 #[tokio::test]
-async fn a_registration_made_while_the_mail_server_is_down_gets_its_mail_after() {
+async fn a_registration_while_the_mail_server_is_down_gets_its_email_later() {
     let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
     let server = server_at(port).await;
     let client = server.client();
@@ -70,58 +70,59 @@ async fn a_registration_made_while_the_mail_server_is_down_gets_its_mail_after()
 
     let sink = Sink::start_on(port, vec![]).await;
     server.clock.advance(FIRST_RETRIES);
-    let code = sink.mails(1).await[0].mail().code().unwrap();
+    let code = sink.emails(1).await[0].email().code().unwrap();
     let verification_id = registered.verification_id;
     client.call(VerifyEmail::new(verification_id, code.as_str().into())).await.unwrap();
     client.close().await;
     server.stop().await;
 }
 
-/// A mail that the server heard and did not take, in this way, comes again: the same mail with the
-/// same code.
-async fn comes_again(first: ChangeContext) {
+/// Asserts that an email which the mail server received and did not accept is retried: the same
+/// email with the same code. `first` is the answer to the first attempt.
+async fn assert_retried(first: Action) {
     let (server, sink) = with_sink(vec![(".", first)]).await;
     let client = server.client();
     let registered = server.register(&client, "Ada", "ada@example.org").await;
-    sink.mails(1).await;
-    sink.follow(vec![]);
-    // The sink is heard before it answers, so the clock may be turned before the wait begins.
-    let again = loop {
+    sink.emails(1).await;
+    sink.set_script(vec![]);
+    // The sink records the email before it answers, so the clock may advance before the delay
+    // begins.
+    let attempts = loop {
         server.clock.advance(FIRST_RETRIES);
         tokio::time::sleep(Duration::from_millis(1200)).await;
-        if sink.mails(1).await.len() > 1 {
-            break sink.mails(2).await;
+        if sink.emails(1).await.len() > 1 {
+            break sink.emails(2).await;
         }
     };
-    assert_eq!(again[0].message_id(), again[1].message_id());
-    let codes = [again[0].mail().code().unwrap(), again[1].mail().code().unwrap()];
+    assert_eq!(attempts[0].message_id(), attempts[1].message_id());
+    let codes = [attempts[0].email().code().unwrap(), attempts[1].email().code().unwrap()];
     assert_eq!(codes[0], codes[1]);
     let verification_id = registered.verification_id;
     client.call(VerifyEmail::new(verification_id, codes[0].as_str().into())).await.unwrap();
     server.clock.advance(Duration::from_secs(3600));
     tokio::time::sleep(Duration::from_millis(1500)).await;
-    assert_eq!(sink.mails(2).await.len(), 2, "a mail that was taken came again");
+    assert_eq!(sink.emails(2).await.len(), 2, "an accepted email was sent again");
     client.close().await;
     server.stop().await;
 }
 
 #[tokio::test]
-async fn a_mail_refused_for_now_comes_again_with_the_same_code() {
-    comes_again(ChangeContext::Say("451 4.3.0 later")).await;
+async fn an_email_rejected_temporarily_is_retried_with_the_same_code() {
+    assert_retried(Action::Reply("451 4.3.0 later")).await;
 }
 
 #[tokio::test]
-async fn a_mail_whose_answer_was_lost_comes_again_with_the_same_code() {
-    comes_again(ChangeContext::Drop).await;
+async fn an_email_without_an_answer_is_retried_with_the_same_code() {
+    assert_retried(Action::Drop).await;
 }
 
 #[tokio::test]
-async fn a_mail_refused_for_good_does_not_come_again() {
-    let (server, sink) = with_sink(vec![("RCPT", ChangeContext::Say("550 5.1.1 unknown"))]).await;
+async fn an_email_rejected_permanently_is_not_retried() {
+    let (server, sink) = with_sink(vec![("RCPT", Action::Reply("550 5.1.1 unknown"))]).await;
     let client = server.client();
     server.register(&client, "Ada", "ada@example.org").await;
-    sink.wait(1, |dialogue| dialogue.said("QUIT")).await;
-    sink.follow(vec![]);
+    sink.wait(1, |dialogue| dialogue.sent("QUIT")).await;
+    sink.set_script(vec![]);
     for _ in 0..3 {
         server.clock.advance(Duration::from_secs(1800));
         tokio::time::sleep(Duration::from_millis(1200)).await;
@@ -132,16 +133,16 @@ async fn a_mail_refused_for_good_does_not_come_again() {
 }
 
 #[tokio::test]
-async fn after_a_day_a_mail_is_given_up() {
-    let (server, sink) = with_sink(vec![("RCPT", ChangeContext::Say("450 4.2.0 later"))]).await;
+async fn an_email_is_given_up_after_a_day() {
+    let (server, sink) = with_sink(vec![("RCPT", Action::Reply("450 4.2.0 later"))]).await;
     let client = server.client();
     server.register(&client, "Ada", "ada@example.org").await;
-    sink.wait(1, |dialogue| dialogue.said("QUIT")).await;
+    sink.wait(1, |dialogue| dialogue.sent("QUIT")).await;
     tokio::time::sleep(Duration::from_millis(1500)).await;
     server.clock.advance(DAY);
-    sink.wait(2, |dialogue| dialogue.said("QUIT")).await;
+    sink.wait(2, |dialogue| dialogue.sent("QUIT")).await;
     tokio::time::sleep(Duration::from_millis(1500)).await;
-    sink.follow(vec![]);
+    sink.set_script(vec![]);
     server.clock.advance(DAY);
     tokio::time::sleep(Duration::from_millis(1500)).await;
     assert_eq!(sink.dialogues().len(), 2, "{:?}", sink.dialogues());
@@ -150,22 +151,21 @@ async fn after_a_day_a_mail_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_mail_that_stalls_holds_up_no_other_and_no_mail_goes_twice() {
-    let slowly = ChangeContext::SayAfter(Duration::from_millis(100), "250 taken");
-    let (server, sink) =
-        with_sink(vec![("RCPT TO:<slow@", ChangeContext::Stall), (".", slowly)]).await;
+async fn a_stalled_email_delays_no_other_and_no_email_is_sent_twice() {
+    let slowly = Action::ReplyAfter(Duration::from_millis(100), "250 accepted");
+    let (server, sink) = with_sink(vec![("RCPT TO:<slow@", Action::Stall), (".", slowly)]).await;
     let client = server.client();
     server.register(&client, "slow", "slow@example.org").await;
-    sink.wait(1, |dialogue| dialogue.said("RCPT TO:<slow@")).await;
+    sink.wait(1, |dialogue| dialogue.sent("RCPT TO:<slow@")).await;
     for number in 0..12 {
         server
             .register(&client, &format!("user{number}"), &format!("user{number}@example.org"))
             .await;
     }
-    sink.mails(12).await;
+    sink.emails(12).await;
     tokio::time::sleep(Duration::from_millis(1500)).await;
     let mut sent: Vec<String> =
-        sink.mails(12).await.iter().map(|dialogue| dialogue.mail().to).collect();
+        sink.emails(12).await.iter().map(|dialogue| dialogue.email().to).collect();
     assert_eq!(sent.len(), 12, "{sent:?}");
     sent.sort();
     sent.dedup();
@@ -175,10 +175,9 @@ async fn a_mail_that_stalls_holds_up_no_other_and_no_mail_goes_twice() {
 }
 
 #[tokio::test]
-async fn the_operator_is_told_where_mails_go_and_why_they_do_not() {
+async fn the_destination_of_emails_and_delivery_errors_are_reported() {
     let sink =
-        Sink::start(vec![("RCPT", ChangeContext::Say("450 4.2.0 <ada@example.org> is busy"))])
-            .await;
+        Sink::start(vec![("RCPT", Action::Reply("450 4.2.0 <ada@example.org> is busy"))]).await;
     let port = sink.port.to_string();
     let server = Process::start(&[
         ("SMTP_HOST", "localhost"),
@@ -199,9 +198,9 @@ async fn the_operator_is_told_where_mails_go_and_why_they_do_not() {
         password: PASSWORD.into(),
     };
     client.call(request).await.unwrap();
-    sink.wait(1, |dialogue| dialogue.said("QUIT")).await;
-    sink.follow(vec![]);
-    let code = sink.mails(1).await[0].mail().code().unwrap();
+    sink.wait(1, |dialogue| dialogue.sent("QUIT")).await;
+    sink.set_script(vec![]);
+    let code = sink.emails(1).await[0].email().code().unwrap();
     let log = server.log();
     assert!(log.contains("RCPT TO: refused with 450 4.2.0") && log.contains("SMTP_USER"), "{log}");
     for hidden in ["ada@", "Ada", code.as_str()] {

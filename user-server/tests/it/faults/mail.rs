@@ -1,51 +1,52 @@
-//! The mail server down, slow and refusing, under load: registrations do not notice, and every mail
-//! comes in the end.
+//! The mail server down, stalling and rejecting, under load: registrations are not affected, and
+//! every email is delivered eventually.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use crate::smtp::{ChangeContext, Dialogue, SENDER, Sink};
+use crate::smtp::{Action, Dialogue, SENDER, Sink};
 use crate::support::{EmailFolder, Inbox, Journey, TEST_TIMEOUT, TestServer, Workload, free_port};
 
 const CLIENTS: usize = 4;
-/// Longer than any wait before a mail is tried again.
+/// Longer than any delay before an email is retried.
 const RETRIES: Duration = Duration::from_secs(16 * 60);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn registrations_do_not_notice_the_mail_server() {
+async fn registrations_do_not_depend_on_the_mail_server() {
     fail(Duration::from_millis(700)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes two minutes; docs/FAULTS.md has the command and the figures"]
-async fn long_registrations_do_not_notice_the_mail_server() {
+async fn long_registrations_do_not_depend_on_the_mail_server() {
     println!("{}", fail(Duration::from_secs(20)).await);
 }
 
 async fn fail(span: Duration) -> String {
     let (mut sink, port) = (None::<Sink>, free_port());
-    let named = port.to_string();
+    let port_text = port.to_string();
     let settings = [
         ("SMTP_HOST", "127.0.0.1"),
-        ("SMTP_PORT", &named),
+        ("SMTP_PORT", &port_text),
         ("SMTP_TLS", "none"),
         ("MAIL_FROM", SENDER),
     ];
     let server = TestServer::start_with(&settings).await;
-    let nowhere = tempfile::tempdir().unwrap();
-    let world = Workload::new(Inbox::new(&EmailFolder(nowhere.path().to_owned())), usize::MAX);
-    let stats = world.stats.clone();
+    let unused_folder = tempfile::tempdir().unwrap();
+    let workload =
+        Workload::new(Inbox::new(&EmailFolder(unused_folder.path().to_owned())), usize::MAX);
+    let stats = workload.stats.clone();
     let running =
-        world.spawn((0..CLIENTS).map(|_| server.client()).collect(), |_| Journey::Registration);
-    let mut taken = BTreeSet::new();
+        workload.spawn((0..CLIENTS).map(|_| server.client()).collect(), |_| Journey::Registration);
+    let mut delivered = BTreeSet::new();
     for (phase, answer) in [
-        ("accepts emails", Some((".", ChangeContext::Say("250 taken")))),
+        ("accepts emails", Some((".", Action::Reply("250 accepted")))),
         ("is down", None),
-        ("stalls", Some(("RCPT", ChangeContext::Stall))),
-        ("rejects temporarily", Some(("RCPT", ChangeContext::Say("451 4.3.0 later")))),
+        ("stalls", Some(("RCPT", Action::Stall))),
+        ("rejects temporarily", Some(("RCPT", Action::Reply("451 4.3.0 later")))),
     ] {
         if let Some(open) = sink.take() {
-            taken.extend(recipients(&open.close().await));
+            delivered.extend(recipients(&open.close().await));
         }
         if let Some(answer) = answer {
             sink = Some(Sink::start_on(port, vec![answer]).await);
@@ -55,22 +56,22 @@ async fn fail(span: Duration) -> String {
     }
     let sink = sink.unwrap();
     stats.phase("accepts emails again");
-    sink.follow(vec![]);
+    sink.set_script(vec![]);
     tokio::time::sleep(span).await;
-    world.stop();
+    workload.stop();
     let addresses: BTreeSet<String> =
-        running.join_all().await.into_iter().flatten().map(|life| life.address()).collect();
+        running.join_all().await.into_iter().flatten().map(|user| user.address()).collect();
     stats.assert_only(&["OK"]);
     let began = Instant::now();
     loop {
-        taken.extend(recipients(&sink.dialogues()));
-        if taken.is_superset(&addresses) {
+        delivered.extend(recipients(&sink.dialogues()));
+        if delivered.is_superset(&addresses) {
             break;
         }
-        let missing = addresses.difference(&taken).count();
+        let missing = addresses.difference(&delivered).count();
         assert!(
             began.elapsed() < TEST_TIMEOUT,
-            "{missing} of {} mails do not come",
+            "{missing} of {} emails are not delivered",
             addresses.len()
         );
         server.clock.advance(RETRIES);
@@ -83,11 +84,11 @@ async fn fail(span: Duration) -> String {
     ))
 }
 
-/// Whom mails were taken for.
+/// Returns the recipients of the accepted emails.
 fn recipients(dialogues: &[Dialogue]) -> Vec<String> {
     dialogues
         .iter()
-        .filter(|dialogue| dialogue.mail.is_some())
-        .map(|dialogue| dialogue.mail().to)
+        .filter(|dialogue| dialogue.email.is_some())
+        .map(|dialogue| dialogue.email().to)
         .collect()
 }

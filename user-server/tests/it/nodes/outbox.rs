@@ -1,4 +1,4 @@
-//! One outbox, and workers on every node.
+//! One outbox with workers on every node.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -6,11 +6,11 @@ use std::time::Duration;
 use crate::smtp::{SENDER, Sink};
 use crate::support::{Cluster, NODES, long_deadline, postgres, register, together};
 
-/// As many registrations as may hash at once on the connections of a crowd.
-const MAILS: usize = 128;
+/// Number of registrations: as many as may hash at once on the connections of `Site::clients`.
+const EMAILS: usize = 128;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_mail_is_sent_by_one_node_and_once() {
+async fn an_email_is_sent_once_by_one_node() {
     let Some(database) = postgres() else { return };
     let sink = Sink::start(vec![]).await;
     let port = sink.port.to_string();
@@ -21,23 +21,23 @@ async fn a_mail_is_sent_by_one_node_and_once() {
         ("MAIL_FROM", SENDER),
     ];
     let Some(cluster) = Cluster::on(database, &smtp).await else { return };
-    let crowd = cluster.site.clients();
-    together((0..MAILS).map(|number| {
-        let client = crowd[number % crowd.len()].clone();
+    let clients = cluster.site.clients();
+    together((0..EMAILS).map(|number| {
+        let client = clients[number % clients.len()].clone();
         async move {
             let (name, address) = (format!("ada{number}"), format!("ada{number}@example.org"));
             client.call_with(register(&name, &address), long_deadline()).await.unwrap();
         }
     }))
     .await;
-    sink.mails(MAILS).await;
-    // Whoever would send one again has looked several times by now.
+    sink.emails(EMAILS).await;
+    // By now, every worker has polled the outbox several times.
     tokio::time::sleep(Duration::from_secs(3)).await;
-    let sent = sink.mails(MAILS).await;
-    let addresses: BTreeSet<String> = sent.iter().map(|dialogue| dialogue.mail().to).collect();
-    assert_eq!((sent.len(), addresses.len()), (MAILS, MAILS), "a mail went twice");
+    let sent = sink.emails(EMAILS).await;
+    let addresses: BTreeSet<String> = sent.iter().map(|dialogue| dialogue.email().to).collect();
+    assert_eq!((sent.len(), addresses.len()), (EMAILS, EMAILS), "an email was sent twice");
     for node in 0..NODES {
-        assert!(cluster.log(node).contains("email sent"), "node {node} sends no emails");
+        assert!(cluster.log(node).contains("email sent"), "node {node} sent no email");
     }
     cluster.stop().await;
 }

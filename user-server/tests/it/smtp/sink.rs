@@ -1,5 +1,5 @@
-//! A scripted SMTP server: it says yes to everything but what the script says otherwise about, and
-//! remembers what it heard.
+//! A scripted SMTP server: it accepts everything except where its script says otherwise, and
+//! records every dialogue.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -10,49 +10,49 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::support::ReceivedEmail;
 
-/// What the sink does at a point of the dialogue.
+/// Action of the sink at a point of the dialogue.
 #[derive(Debug, Clone, Copy)]
-pub enum ChangeContext {
-    Say(&'static str),
-    SayAfter(Duration, &'static str),
+pub enum Action {
+    Reply(&'static str),
+    ReplyAfter(Duration, &'static str),
     Stall,
     Drop,
 }
 
-/// Points of the dialogue, by how the client's line begins: `GREETING` before any, `.` after the
-/// mail. The first that fits counts.
-pub type Script = Vec<(&'static str, ChangeContext)>;
+/// Actions by the beginning of the client's line: `GREETING` before the first line, `.` after the
+/// email. The first match counts.
+pub type Script = Vec<(&'static str, Action)>;
 
-/// One connection: what the client said, and the mail that it handed over.
+/// One connection: the lines of the client, and the email that it sent.
 #[derive(Debug, Clone, Default)]
 pub struct Dialogue {
     pub lines: Vec<String>,
-    pub mail: Option<String>,
+    pub email: Option<String>,
 }
 
 impl Dialogue {
-    pub fn said(&self, verb: &str) -> bool {
+    pub fn sent(&self, verb: &str) -> bool {
         self.lines.iter().any(|line| line.starts_with(verb))
     }
 
-    pub fn mail(&self) -> ReceivedEmail {
-        ReceivedEmail::parse(String::new(), self.mail.as_ref().unwrap())
+    pub fn email(&self) -> ReceivedEmail {
+        ReceivedEmail::parse(String::new(), self.email.as_ref().unwrap())
     }
 
     pub fn message_id(&self) -> &str {
-        self.mail.as_ref().unwrap().lines().find(|line| line.starts_with("Message-ID:")).unwrap()
+        self.email.as_ref().unwrap().lines().find(|line| line.starts_with("Message-ID:")).unwrap()
     }
 }
 
 #[derive(Default)]
-struct Heard {
+struct State {
     script: Script,
     dialogues: Vec<Dialogue>,
 }
 
 pub struct Sink {
     pub port: u16,
-    heard: Arc<Mutex<Heard>>,
+    state: Arc<Mutex<State>>,
     task: JoinHandle<()>,
 }
 
@@ -70,50 +70,50 @@ impl Sink {
     pub async fn start_on(port: u16, script: Script) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let heard = Arc::new(Mutex::new(Heard { script, dialogues: Vec::new() }));
-        let listen = heard.clone();
+        let state = Arc::new(Mutex::new(State { script, dialogues: Vec::new() }));
+        let listen = state.clone();
         let task = tokio::spawn(async move {
-            // They end with the sink, in whatever they are.
-            let mut talks = JoinSet::new();
+            // Every connection ends with the sink.
+            let mut connections = JoinSet::new();
             loop {
                 let (tcp, _) = listener.accept().await.unwrap();
                 let number = {
-                    let mut heard = listen.lock().unwrap();
-                    heard.dialogues.push(Dialogue::default());
-                    heard.dialogues.len() - 1
+                    let mut state = listen.lock().unwrap();
+                    state.dialogues.push(Dialogue::default());
+                    state.dialogues.len() - 1
                 };
-                talks.spawn(talk(tcp, listen.clone(), number));
+                connections.spawn(serve(tcp, listen.clone(), number));
             }
         });
-        Self { port, heard, task }
+        Self { port, state, task }
     }
 
-    /// Listens no more, and hangs up; everything that it has heard.
+    /// Stops listening and closes every connection. Returns every dialogue.
     pub async fn close(mut self) -> Vec<Dialogue> {
         self.task.abort();
         let _ = (&mut self.task).await;
         self.dialogues()
     }
 
-    /// Goes on by another script.
-    pub fn follow(&self, script: Script) {
-        self.heard.lock().unwrap().script = script;
+    /// Replaces the script.
+    pub fn set_script(&self, script: Script) {
+        self.state.lock().unwrap().script = script;
     }
 
     pub fn dialogues(&self) -> Vec<Dialogue> {
-        self.heard.lock().unwrap().dialogues.clone()
+        self.state.lock().unwrap().dialogues.clone()
     }
 
-    /// Those that came to a mail's end, once there are `count`.
-    pub async fn mails(&self, count: usize) -> Vec<Dialogue> {
-        self.wait(count, |dialogue| dialogue.mail.is_some()).await
+    /// Waits for `count` dialogues with a complete email and returns all of them.
+    pub async fn emails(&self, count: usize) -> Vec<Dialogue> {
+        self.wait(count, |dialogue| dialogue.email.is_some()).await
     }
 
-    /// Those that fit, once there are `count`.
-    pub async fn wait(&self, count: usize, fits: impl Fn(&Dialogue) -> bool) -> Vec<Dialogue> {
+    /// Waits for `count` dialogues that match and returns all of them.
+    pub async fn wait(&self, count: usize, matches: impl Fn(&Dialogue) -> bool) -> Vec<Dialogue> {
         let began = Instant::now();
         loop {
-            let found: Vec<_> = self.dialogues().into_iter().filter(&fits).collect();
+            let found: Vec<_> = self.dialogues().into_iter().filter(&matches).collect();
             if found.len() >= count {
                 return found;
             }
@@ -128,9 +128,9 @@ impl Sink {
     }
 }
 
-async fn talk(tcp: TcpStream, heard: Arc<Mutex<Heard>>, number: usize) {
+async fn serve(tcp: TcpStream, state: Arc<Mutex<State>>, number: usize) {
     let mut stream = BufReader::new(tcp);
-    if !act(&mut stream, &heard, "GREETING", "220 sink").await {
+    if !perform(&mut stream, &state, "GREETING", "220 sink").await {
         return;
     }
     loop {
@@ -139,53 +139,54 @@ async fn talk(tcp: TcpStream, heard: Arc<Mutex<Heard>>, number: usize) {
             return;
         }
         let line = line.trim_end().to_owned();
-        let usual = match line.split(' ').next().unwrap_or_default() {
+        let default = match line.split(' ').next().unwrap_or_default() {
             "EHLO" => "250 sink",
-            "DATA" => "354 go on",
+            "DATA" => "354 send the email",
             "QUIT" => "221 bye",
             _ => "250 ok",
         };
-        heard.lock().unwrap().dialogues[number].lines.push(line.clone());
-        if !act(&mut stream, &heard, &line, usual).await {
+        state.lock().unwrap().dialogues[number].lines.push(line.clone());
+        if !perform(&mut stream, &state, &line, default).await {
             return;
         }
         if line == "DATA" {
-            let mut mail = String::new();
-            while !mail.ends_with("\r\n.\r\n") {
-                if !matches!(stream.read_line(&mut mail).await, Ok(1..)) {
+            let mut email = String::new();
+            while !email.ends_with("\r\n.\r\n") {
+                if !matches!(stream.read_line(&mut email).await, Ok(1..)) {
                     return;
                 }
             }
-            heard.lock().unwrap().dialogues[number].mail = Some(mail);
-            if !act(&mut stream, &heard, ".", "250 taken").await {
+            state.lock().unwrap().dialogues[number].email = Some(email);
+            if !perform(&mut stream, &state, ".", "250 accepted").await {
                 return;
             }
         }
     }
 }
 
-/// Whether the dialogue goes on.
-async fn act(
+/// Performs the scripted action, or sends the default reply. Returns whether the dialogue
+/// continues.
+async fn perform(
     stream: &mut BufReader<TcpStream>,
-    heard: &Mutex<Heard>,
+    state: &Mutex<State>,
     line: &str,
-    usual: &'static str,
+    default: &'static str,
 ) -> bool {
-    let scripted = heard
+    let scripted = state
         .lock()
         .unwrap()
         .script
         .iter()
         .find(|(point, _)| line.starts_with(point))
-        .map(|(_, act)| *act);
-    let answer = match scripted.unwrap_or(ChangeContext::Say(usual)) {
-        ChangeContext::Say(answer) => answer,
-        ChangeContext::SayAfter(wait, answer) => {
+        .map(|(_, action)| *action);
+    let answer = match scripted.unwrap_or(Action::Reply(default)) {
+        Action::Reply(answer) => answer,
+        Action::ReplyAfter(wait, answer) => {
             tokio::time::sleep(wait).await;
             answer
         }
-        ChangeContext::Stall => return std::future::pending().await,
-        ChangeContext::Drop => return false,
+        Action::Stall => return std::future::pending().await,
+        Action::Drop => return false,
     };
     stream.get_mut().write_all(format!("{answer}\r\n").as_bytes()).await.is_ok()
 }

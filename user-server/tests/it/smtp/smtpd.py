@@ -1,7 +1,8 @@
-"""A real SMTP server for the tests: aiosmtpd on a free port, which it prints; every mail becomes a file.
+"""A real SMTP server for the tests: aiosmtpd on a free port, which it prints.
 
-Arguments: starttls, implicit, none, or injecting (STARTTLS with an answer slipped in before TLS); the folder for mails; the
-certificate and its key. The login is `ada` with the password `engine`.
+It writes every email to a file. Arguments: the mode (starttls, implicit, none, or injecting, which
+is STARTTLS with an answer injected before TLS); the folder for emails; the certificate and its key.
+The login is `ada` with the password `engine`.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ import sys
 from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
 
 mode, folder, certificate, key = sys.argv[1:5]
-taken = 0
+received = 0
 
 
 def secure(server):
@@ -21,18 +22,18 @@ def secure(server):
 
 class Handler:
     async def handle_DATA(self, server, session, envelope):
-        global taken
-        taken += 1
+        global received
+        received += 1
         facts = f"X-Login: {session.auth_data or ''}\r\nX-Tls: {secure(server)}\r\n"
-        part = os.path.join(folder, f".{taken}.part")
-        with open(part, "wb") as file:
+        partial = os.path.join(folder, f".{received}.part")
+        with open(partial, "wb") as file:
             file.write(facts.encode() + envelope.content)
-        os.rename(part, os.path.join(folder, f"{taken:06}.eml"))
-        return "250 taken"
+        os.rename(partial, os.path.join(folder, f"{received:06}.eml"))
+        return "250 accepted"
 
 
 class Injecting(SMTP):
-    """Somebody in the middle, who can not read TLS but can speak before it."""
+    """An attacker in the middle, who cannot read TLS but can send an answer before it."""
 
     async def push(self, status):
         if str(status).startswith("220 Ready"):
@@ -41,14 +42,15 @@ class Injecting(SMTP):
 
 
 def login(server, session, envelope, mechanism, data):
-    right = isinstance(data, LoginPassword) and (data.login, data.password) == (b"ada", b"engine")
-    return AuthResult(success=right, handled=False, auth_data=data.login.decode() if right else None)
+    if isinstance(data, LoginPassword) and (data.login, data.password) == (b"ada", b"engine"):
+        return AuthResult(success=True, handled=False, auth_data=data.login.decode())
+    return AuthResult(success=False, handled=False, auth_data=None)
 
 
 def protocol():
     over_tls = {} if mode == "none" else {"authenticator": login, "auth_required": True}
     if mode == "implicit":
-        # It knows only the TLS that it has begun itself.
+        # aiosmtpd recognises only TLS that was started by STARTTLS.
         over_tls |= {"auth_require_tls": False}
     if mode in ("starttls", "injecting"):
         over_tls |= {"tls_context": context, "require_starttls": True}

@@ -1,4 +1,4 @@
-//! Mails to a real SMTP server, aiosmtpd, with certificates made here.
+//! Email to a real SMTP server, aiosmtpd, with certificates made by the test.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
@@ -9,10 +9,10 @@ use user_proto::VerifyEmail;
 use user_server::domain::{Mailer, SendError};
 use user_server::mail::TlsMode;
 
-use super::{SENDER, mail, mailer};
+use super::{SENDER, email, mailer};
 use crate::support::{EmailFolder, TestServer};
 
-/// The server, which lets nobody in but `ada`, by one password.
+/// A running aiosmtpd, which accepts only the user `ada` with one password.
 pub struct Smtpd {
     child: Child,
     pub port: u16,
@@ -27,21 +27,22 @@ impl Drop for Smtpd {
 }
 
 impl Smtpd {
-    /// `None`, said aloud, where there is no aiosmtpd.
+    /// Starts the server in a mode of `smtpd.py`. Returns `None`, after a message, if aiosmtpd is
+    /// not installed.
     pub fn start(mode: &str) -> Option<Self> {
         let Some(python) = python() else {
-            // Straight to standard error: what a test prints otherwise is kept back when it passes.
+            // Written directly to standard error: other output of a test that passes is not shown.
             std::io::stderr().write_all(b"left out: smtp (aiosmtpd is missing)\n").unwrap();
             return None;
         };
         let folder = tempfile::tempdir().unwrap();
-        let at = |name: &str| folder.path().join(name);
+        let path = |name: &str| folder.path().join(name);
         certify(&folder);
-        std::fs::create_dir(at("mails")).unwrap();
+        std::fs::create_dir(path("mails")).unwrap();
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/smtp/smtpd.py");
         let mut child = Command::new(python)
             .args([script, mode])
-            .args([at("mails"), at("smtp.pem"), at("smtp.key")])
+            .args([path("mails"), path("smtp.pem"), path("smtp.key")])
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -54,12 +55,12 @@ impl Smtpd {
         self.folder.path().join("ca.pem").to_str().unwrap().to_owned()
     }
 
-    fn mails(&self) -> EmailFolder {
+    fn emails(&self) -> EmailFolder {
         EmailFolder(self.folder.path().join("mails"))
     }
 }
 
-/// A Python that has it: Debian's packages are seen by Debian's Python only.
+/// Returns a Python that has aiosmtpd: Debian's packages are visible only to Debian's Python.
 fn python() -> Option<&'static str> {
     ["python3", "/usr/bin/python3"].into_iter().find(|python| {
         let mut command = Command::new(python);
@@ -68,13 +69,13 @@ fn python() -> Option<&'static str> {
     })
 }
 
-/// An authority, and a certificate of its for this machine.
+/// Creates a CA and a certificate for this machine.
 fn certify(folder: &TempDir) {
-    let mut authority = CertificateParams::new([]).unwrap();
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let mut ca_params = CertificateParams::new([]).unwrap();
+    ca_params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let key = KeyPair::generate().unwrap();
-    let ca = authority.self_signed(&key).unwrap();
-    let issuer = Issuer::new(authority, key);
+    let ca = ca_params.self_signed(&key).unwrap();
+    let issuer = Issuer::new(ca_params, key);
     let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
     let own = KeyPair::generate().unwrap();
     let certificate = CertificateParams::new(names).unwrap().signed_by(&own, &issuer).unwrap();
@@ -85,7 +86,7 @@ fn certify(folder: &TempDir) {
     }
 }
 
-/// Registers with mails going to a server of this mode, and enters the code that came.
+/// Registers with email over a server in this mode, and enters the received code.
 async fn register_by(mode: &str, facts: [&str; 2]) {
     let Some(smtpd) = Smtpd::start(mode) else { return };
     let (port, ca) = (smtpd.port.to_string(), smtpd.ca());
@@ -105,62 +106,63 @@ async fn register_by(mode: &str, facts: [&str; 2]) {
     let server = TestServer::start_with(&settings).await;
     let client = server.client();
     let registered = server.register(&client, "Ada", "ada@example.org").await;
-    let mails = smtpd.mails();
-    let code = mails.code("ada@example.org", 1).await;
-    let came = &mails.all()[0];
+    let emails = smtpd.emails();
+    let code = emails.code("ada@example.org", 1).await;
+    let received = &emails.all()[0];
     for fact in facts {
-        assert!(came.body.contains(fact), "{fact}: {}", came.body);
+        assert!(received.body.contains(fact), "{fact}: {}", received.body);
     }
-    assert!(came.body.contains(&format!("From: {SENDER}")), "{}", came.body);
+    assert!(received.body.contains(&format!("From: {SENDER}")), "{}", received.body);
     let verification_id = registered.verification_id;
     client.call(VerifyEmail::new(verification_id, code.as_str().into())).await.unwrap();
     client.close().await;
     let folder = server.stop().await;
-    assert!(!folder.path().join("mails").exists(), "a folder for mails that go elsewhere");
+    assert!(!folder.path().join("mails").exists(), "an email folder that is not used");
 }
 
 #[tokio::test]
-async fn a_code_comes_by_starttls_after_a_login() {
+async fn a_code_arrives_over_starttls_with_a_login() {
     register_by("starttls", ["X-Login: ada\n", "X-Tls: True\n"]).await;
 }
 
 #[tokio::test]
-async fn a_code_comes_by_implicit_tls_after_a_login() {
+async fn a_code_arrives_over_implicit_tls_with_a_login() {
     register_by("implicit", ["X-Login: ada\n", "X-Tls: True\n"]).await;
 }
 
 #[tokio::test]
-async fn a_code_comes_within_this_machine_without_tls() {
+async fn a_code_arrives_on_this_machine_without_tls() {
     register_by("none", ["X-Login: \n", "X-Tls: False\n"]).await;
 }
 
-async fn refused(smtpd: &Smtpd, mode: TlsMode, ca: Option<&str>, password: &str) -> String {
+async fn send_error(smtpd: &Smtpd, mode: TlsMode, ca: Option<&str>, password: &str) -> String {
     let mailer = mailer(smtpd.port, mode, ca, Some(("ada", password)));
-    let Err(SendError::Temporary(why)) = mailer.send(&mail("bob@example.org")).await else {
+    let Err(SendError::Temporary(error)) = mailer.send(&email("bob@example.org")).await else {
         panic!("it was sent")
     };
-    assert!(smtpd.mails().all().is_empty());
-    why
+    assert!(smtpd.emails().all().is_empty());
+    error
 }
 
 #[tokio::test]
-async fn a_wrong_password_and_an_unknown_authority_are_reported_to_the_operator() {
+async fn a_wrong_password_and_an_unknown_ca_are_reported_with_a_hint() {
     let Some(smtpd) = Smtpd::start("starttls") else { return };
     let ca = smtpd.ca();
-    let why = refused(&smtpd, TlsMode::StartTls, Some(&ca), "difference").await;
+    let error = send_error(&smtpd, TlsMode::StartTls, Some(&ca), "difference").await;
     assert!(
-        why.contains("AUTH: refused with 535") && why.contains("check SMTP_USER and SMTP_PASSWORD"),
-        "{why}"
+        error.contains("AUTH: refused with 535")
+            && error.contains("check SMTP_USER and SMTP_PASSWORD"),
+        "{error}"
     );
-    assert!(!why.contains("difference") && !why.contains("bob"), "{why}");
-    let why = refused(&smtpd, TlsMode::StartTls, None, "engine").await;
-    assert!(why.contains("certificate") && why.contains("SMTP_CA"), "{why}");
+    assert!(!error.contains("difference") && !error.contains("bob"), "{error}");
+    let error = send_error(&smtpd, TlsMode::StartTls, None, "engine").await;
+    assert!(error.contains("certificate") && error.contains("SMTP_CA"), "{error}");
 }
 
 #[tokio::test]
-async fn an_answer_slipped_in_before_tls_is_not_taken_for_the_servers() {
+async fn an_answer_injected_before_tls_is_rejected() {
     let Some(smtpd) = Smtpd::start("injecting") else { return };
     let ca = smtpd.ca();
-    let why = refused(&smtpd, TlsMode::StartTls, Some(&ca), "engine").await;
-    assert!(why.contains("STARTTLS"), "{why}");
+    let error = send_error(&smtpd, TlsMode::StartTls, Some(&ca), "engine").await;
+    assert!(error.contains("STARTTLS"), "{error}");
 }

@@ -1,4 +1,4 @@
-//! Clients that flood, stall and send garbage: their own connections pay.
+//! Clients that flood, stall and send garbage affect only their own connections.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,12 +9,12 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use user_proto::{Common, Register, VerifyToken};
 
-use super::watch;
+use super::gateway_load;
 use crate::support::{CallStats, PASSWORD, Process, request_frame};
 
 const ALONE: &str = "alone";
-/// How they are bad, and how many at once.
-const MANNERS: [(&str, usize); 4] = [
+/// Kinds of misbehaviour, each with its number of concurrent clients.
+const BEHAVIOURS: [(&str, usize); 4] = [
     ("with 4 that send without reading", 4),
     ("with 64 that stall within a frame", 64),
     ("with 16 that send garbage", 16),
@@ -22,39 +22,39 @@ const MANNERS: [(&str, usize); 4] = [
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_is_bad_pays_alone() {
-    endure(Duration::from_millis(800)).await;
+async fn misbehaving_clients_affect_only_themselves() {
+    run(Duration::from_millis(800)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes a minute; docs/FAULTS.md has the command and the figures"]
-async fn long_whoever_is_bad_pays_alone() {
-    println!("{}", endure(Duration::from_secs(10)).await);
+async fn long_misbehaving_clients_affect_only_themselves() {
+    println!("{}", run(Duration::from_secs(10)).await);
 }
 
-async fn endure(span: Duration) -> String {
+async fn run(span: Duration) -> String {
     let process = Process::start(&[]);
     let regular = process.account(&process.client(), "regular").await;
     let stats = Arc::new(CallStats::default());
     stats.phase(ALONE);
-    let watching = watch(&process.address.to_string(), &regular, &stats);
+    let gateway = gateway_load(&process.address.to_string(), &regular, &stats);
     tokio::time::sleep(span).await;
-    for (manner, (name, crowd)) in MANNERS.into_iter().enumerate() {
+    for (behaviour, (name, count)) in BEHAVIOURS.into_iter().enumerate() {
         stats.phase(name);
-        let mut bad = JoinSet::new();
-        for _ in 0..crowd {
-            bad.spawn(misbehave(process.address, manner));
+        let mut misbehaving = JoinSet::new();
+        for _ in 0..count {
+            misbehaving.spawn(misbehave(process.address, behaviour));
         }
         tokio::time::sleep(span).await;
-        bad.shutdown().await;
+        misbehaving.shutdown().await;
     }
-    drop(watching);
+    drop(gateway);
     stats.assert_only(&["OK"]);
     stats.table("A gateway alongside misbehaving clients")
 }
 
-/// One after the other, connections of one bad manner, for ever.
-async fn misbehave(address: SocketAddr, manner: usize) {
+/// Opens connections one after the other and misbehaves on each, forever.
+async fn misbehave(address: SocketAddr, behaviour: usize) {
     let check =
         request_frame(1, VerifyToken { access_token: "no token".into() }, &Common::default());
     let register = Register {
@@ -65,7 +65,7 @@ async fn misbehave(address: SocketAddr, manner: usize) {
     let register = request_frame(1, register, &Common::default());
     loop {
         let Ok(mut stream) = TcpStream::connect(address).await else { continue };
-        match manner {
+        match behaviour {
             0 => {
                 let flood = check.repeat(64);
                 while stream.write_all(&flood).await.is_ok() {}
@@ -75,14 +75,14 @@ async fn misbehave(address: SocketAddr, manner: usize) {
                 let _ = stream.read(&mut [0; 64]).await;
             }
             2 => {
-                let noise: Vec<u8> =
+                let garbage: Vec<u8> =
                     (0..4).flat_map(|_| *uuid::Uuid::new_v4().as_bytes()).collect();
-                let _ = stream.write_all(&noise).await;
+                let _ = stream.write_all(&garbage).await;
                 let _ = stream.read(&mut [0; 64]).await;
             }
             _ => {
                 let _ = stream.write_all(&register).await;
-                // The hash is under way, or about to be, when its caller goes.
+                // The client disconnects while its hash runs or is about to run.
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         }
