@@ -4,12 +4,12 @@
 use std::sync::OnceLock;
 
 // Public, because the target does not use every item of the module.
-#[path = "../../user-server/tests/it/both_ways.rs"]
-pub mod both_ways;
+#[path = "../../user-server/tests/it/token_oracle.rs"]
+pub mod token_oracle;
 #[path = "../../user-proto/tests/it/oracles.rs"]
 mod oracles;
-#[path = "../../user-server/tests/it/oracle.rs"]
-mod session;
+#[path = "../../user-server/tests/it/connection_oracle.rs"]
+mod connection_oracle;
 
 /// Checks the frame decoder with a stream in several chunkings.
 ///
@@ -33,8 +33,8 @@ pub fn messages(data: &[u8]) {
 /// # Panics
 /// Panics on a finding.
 pub fn session(data: &[u8]) {
-    static ARENA: OnceLock<session::Arena> = OnceLock::new();
-    ARENA.get_or_init(session::Arena::new).session(data);
+    static ORACLE: OnceLock<connection_oracle::ConnectionOracle> = OnceLock::new();
+    ORACLE.get_or_init(connection_oracle::ConnectionOracle::new).check(data);
 }
 
 /// Verifies an access token with both verifiers.
@@ -42,6 +42,6 @@ pub fn session(data: &[u8]) {
 /// # Panics
 /// Panics on a finding.
 pub fn tokens(data: &[u8]) {
-    static ARENA: OnceLock<both_ways::Arena> = OnceLock::new();
-    ARENA.get_or_init(both_ways::Arena::new).token(data);
+    static ORACLE: OnceLock<token_oracle::TokenOracle> = OnceLock::new();
+    ORACLE.get_or_init(token_oracle::TokenOracle::new).check(data);
 }

@@ -1,5 +1,5 @@
-//! The audit as an operator meets it: listed and proved beside a running server, and caught when
-//! somebody changes it.
+//! The audit log from the operator's view: listed and verified beside a running server, with every
+//! kind of tampering detected.
 
 use std::time::Duration;
 
@@ -9,8 +9,8 @@ use user_server::store::SqliteStore;
 
 use crate::support::{PASSWORD, TestServer, code_of, login, on_behalf_of, run_in};
 
-/// Waits until all that was written is sealed.
-pub async fn sealed(server: &TestServer) {
+/// Waits until every row is sealed.
+pub async fn wait_until_sealed(server: &TestServer) {
     let store = SqliteStore::open_read_only(&server.folder.path().join("users.db"));
     for _ in 0..400 {
         if store.unsealed().await.unwrap().rows == 0 {
@@ -18,30 +18,31 @@ pub async fn sealed(server: &TestServer) {
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    panic!("it is not sealed");
+    panic!("unsealed rows remain");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_changes_a_row_is_found_out() {
+async fn a_changed_row_is_detected() {
     let server = TestServer::start().await;
     let client = server.client();
     let ada = server.account(&client, "ada").await;
     server.account(&client, "grace").await;
-    let here = || on_behalf_of("192.0.2.7");
-    let session = client.call_with(login("ada", PASSWORD), here()).await.unwrap();
+    let client_address = || on_behalf_of("192.0.2.7");
+    let session = client.call_with(login("ada", PASSWORD), client_address()).await.unwrap();
     client
-        .call_with(RefreshToken { refresh_token: session.refresh_token.clone() }, here())
+        .call_with(RefreshToken { refresh_token: session.refresh_token.clone() }, client_address())
         .await
         .unwrap();
     for _ in 0..2 {
-        let wrong = client.call_with(login("ada", "tides rise at ten"), here()).await;
+        let wrong = client.call_with(login("ada", "tides rise at ten"), client_address()).await;
         assert_eq!(wrong.unwrap_err().code(), Some(ErrorCode::INVALID_CREDENTIALS));
-        let nobody =
-            client.call_with(login("a secret as a name", "tides rise at ten"), here()).await;
-        assert_eq!(nobody.unwrap_err().code(), Some(ErrorCode::INVALID_CREDENTIALS));
+        let unknown_user = client
+            .call_with(login("a secret as a name", "tides rise at ten"), client_address())
+            .await;
+        assert_eq!(unknown_user.unwrap_err().code(), Some(ErrorCode::INVALID_CREDENTIALS));
     }
     client.call(Logout { token: session.access_token.clone(), all_sessions: None }).await.unwrap();
-    sealed(&server).await;
+    wait_until_sealed(&server).await;
 
     let folder = server.folder.path().to_owned();
     let data = folder.to_str().unwrap().to_owned();
@@ -61,11 +62,15 @@ async fn whoever_changes_a_row_is_found_out() {
     assert!(failed.output.contains("from 192.0.2.7"), "{failed:?}");
     assert_eq!(run(&["audit", "list", "--kind", "none"]).code, Some(2));
 
-    let proved = run(&["audit", "verify"]);
-    assert_eq!((proved.code, proved.error.as_str()), (Some(0), ""), "{proved:?}");
-    let end =
-        proved.output.lines().find_map(|line| line.strip_prefix("end       ")).unwrap().to_owned();
-    assert_eq!(run(&["audit", "verify", "--expect", &end]).code, Some(0));
+    let verified = run(&["audit", "verify"]);
+    assert_eq!((verified.code, verified.error.as_str()), (Some(0), ""), "{verified:?}");
+    let chain_end = verified
+        .output
+        .lines()
+        .find_map(|line| line.strip_prefix("end       "))
+        .unwrap()
+        .to_owned();
+    assert_eq!(run(&["audit", "verify", "--expect", &chain_end]).code, Some(0));
 
     let rows = listed.output + &failed.output;
     let secrets = [
@@ -77,17 +82,18 @@ async fn whoever_changes_a_row_is_found_out() {
         session.access_token.expose_str().unwrap(),
     ];
     for secret in secrets {
-        assert!(!rows.contains(secret), "{secret} is in the audit");
+        assert!(!rows.contains(secret), "{secret} is in the audit log");
     }
     let delete = DeleteUser {
         access_token: ada.session.access_token.clone(),
         current_password: PASSWORD.into(),
     };
     client.call(delete).await.unwrap();
-    // Something comes after it, or to take the last row away would take the reason of the erasures.
+    // Adds a later row: deleting the last row would otherwise also delete the reason for the
+    // erasures.
     server.login(&client, "grace").await;
-    sealed(&server).await;
-    let erased = run(&["audit", "verify", "--expect", &end]);
+    wait_until_sealed(&server).await;
+    let erased = run(&["audit", "verify", "--expect", &chain_end]);
     assert_eq!(erased.code, Some(0), "{erased:?}");
     assert!(erased.output.contains("erased    the network of"), "{erased:?}");
 
@@ -106,7 +112,7 @@ async fn whoever_changes_a_row_is_found_out() {
     ];
     let original = std::fs::read(folder.path().join("users.db")).unwrap();
     let data = folder.path().to_str().unwrap();
-    for (change, says) in tampered {
+    for (change, expected) in tampered {
         for companion in ["users.db-wal", "users.db-shm"] {
             let _ = std::fs::remove_file(folder.path().join(companion));
         }
@@ -118,25 +124,25 @@ async fn whoever_changes_a_row_is_found_out() {
         database.close().await;
         let found = run_in(folder.path(), &["audit", "verify"], &[("DATA_DIR", data)]);
         assert_eq!(found.code, Some(1), "{change}: {found:?}");
-        assert!(found.error.contains(says), "{change}: {found:?}");
+        assert!(found.error.contains(expected), "{change}: {found:?}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_is_told_to_wait_is_written_down_once_a_minute() {
+async fn throttled_logins_are_logged_once_a_minute() {
     let server = TestServer::start().await;
     server.clock.hold();
     let client = server.client();
     let into_minute = u64::try_from(server.clock.now().0.rem_euclid(60_000)).unwrap();
     server.clock.advance(Duration::from_millis(60_000 - into_minute));
-    let knock = async || {
+    let log_in_repeatedly = async || {
         for _ in 0..12 {
             let _ = client
                 .call_with(login("nobody", "tides rise at ten"), on_behalf_of("192.0.2.7"))
                 .await;
         }
     };
-    knock().await;
+    log_in_repeatedly().await;
     assert_eq!(
         code_of(&client, login("ada", "tides rise at ten")).await,
         ErrorCode::INVALID_CREDENTIALS
@@ -150,15 +156,15 @@ async fn who_is_told_to_wait_is_written_down_once_a_minute() {
     assert_eq!(rows("login_failed").await.len(), 6);
     assert_eq!(rows("throttled").await.len(), 1);
     server.clock.advance(Duration::from_millis(59_999));
-    knock().await;
-    assert_eq!(rows("throttled").await.len(), 1, "it is the same minute");
+    log_in_repeatedly().await;
+    assert_eq!(rows("throttled").await.len(), 1, "still the same minute");
     server.clock.advance(Duration::from_millis(1));
-    knock().await;
+    log_in_repeatedly().await;
     let throttled = rows("throttled").await;
     assert_eq!(throttled.len(), 2);
     assert!(
         throttled[0].subject.is_some() && throttled[0].subject == throttled[1].subject,
-        "the login's keyed hash"
+        "the subject is the keyed hash of the login"
     );
     server.stop().await;
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::oracle::Arena;
+use crate::connection_oracle::ConnectionOracle;
 use crate::support::{raw_frame, vector_bytes, vector_file};
 
 /// Maximum length of a seed. Longer seeds slow the fuzzer down without new coverage.
@@ -18,13 +18,13 @@ fn corpus() -> PathBuf {
 
 #[test]
 fn the_corpus_of_sessions_passes() {
-    let arena = Arena::new();
+    let oracle = ConnectionOracle::new();
     let entries: Vec<_> = std::fs::read_dir(corpus()).unwrap().collect();
     assert!(entries.len() > 30, "the corpus is missing: {}", entries.len());
     for entry in entries {
         let path = entry.unwrap().path();
         eprintln!("{}", path.display());
-        arena.session(&std::fs::read(path).unwrap());
+        oracle.check(&std::fs::read(path).unwrap());
     }
 }
 
@@ -50,9 +50,9 @@ fn piece() -> impl Strategy<Value = Vec<u8>> {
 
 #[test]
 fn sessions_of_random_frames_pass() {
-    let arena = Arena::new();
+    let oracle = ConnectionOracle::new();
     proptest!(|(cuts in any::<[u8; 3]>(), pieces in vec(piece(), 0..30))| {
-        arena.session(&[cuts.as_slice(), &pieces.concat()].concat());
+        oracle.check(&[cuts.as_slice(), &pieces.concat()].concat());
     });
 }
 

@@ -1,11 +1,11 @@
-//! Access tokens: both ways to read one agree, and reading one allocates nothing.
+//! Access tokens: both verifiers return the same verdict, and verification allocates nothing.
 
 mod allocations;
+mod cases;
 mod hostile;
 mod keys;
 mod no_key;
-mod recipes;
-mod rolls;
+mod rotation;
 
 use std::path::PathBuf;
 
@@ -14,55 +14,55 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::both_ways::Arena;
+use crate::token_oracle::TokenOracle;
 
-/// Longer ones would slow the fuzzer down and teach it nothing.
-const LONGEST: usize = 2_048;
+/// Maximum length of a seed. Longer seeds slow the fuzzer down without new coverage.
+const MAX_SEED: usize = 2_048;
 
 fn corpus() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/tokens")
 }
 
-/// Edits of a text: mostly within it, and of bytes that can matter there.
+/// Generates edits of a text: mostly within it, and with bytes that matter there.
 fn script() -> impl Strategy<Value = Vec<u8>> {
     let edit = (0..5_u8, 0..400_u16, prop_oneof![any::<u8>(), 0..9_u8, Just(b'"'), Just(b'\\')]);
     vec(edit, 1..5).prop_map(|edits| {
         edits
             .iter()
-            .flat_map(|(op, place, byte)| {
-                [&[*op], place.to_be_bytes().as_slice(), &[*byte]].concat()
+            .flat_map(|(op, position, byte)| {
+                [&[*op], position.to_be_bytes().as_slice(), &[*byte]].concat()
             })
             .collect()
     })
 }
 
 #[test]
-fn both_ways_give_the_same_verdict() {
-    let arena = Arena::new();
+fn both_verifiers_return_the_same_verdict() {
+    let oracle = TokenOracle::new();
     proptest!(ProptestConfig::with_cases(4096), |(mode in 0..8_u8, script in script())| {
-        arena.token(&[&[mode], script.as_slice()].concat());
+        oracle.check(&[&[mode], script.as_slice()].concat());
     });
-    proptest!(ProptestConfig::with_cases(512), |(data in vec(any::<u8>(), 0..600))| arena.token(&data));
+    proptest!(ProptestConfig::with_cases(512), |(data in vec(any::<u8>(), 0..600))| oracle.check(&data));
 }
 
 #[test]
-fn what_is_issued_is_read_both_ways() {
-    let arena = Arena::new();
+fn both_verifiers_accept_issued_tokens() {
+    let oracle = TokenOracle::new();
     let byte = prop_oneof![any::<u8>(), Just(b'.'), b'0'..=b'9', b'A'..=b'Z'];
-    proptest!(|(ids: [u128; 2], now: u32, end in 0..2_000_000_000_u32, place: usize, byte in byte)| {
-        arena.issued(ids, [now, end], place, byte);
+    proptest!(|(ids: [u128; 2], now: u32, end in 0..2_000_000_000_u32, position: usize, byte in byte)| {
+        oracle.check_issued(ids, [now, end], position, byte);
     });
 }
 
 #[test]
-fn the_corpus_of_tokens() {
-    let arena = Arena::new();
+fn the_corpus_of_tokens_passes() {
+    let oracle = TokenOracle::new();
     let entries: Vec<_> = std::fs::read_dir(corpus()).unwrap().collect();
     assert!(entries.len() > 60, "the corpus is missing: {}", entries.len());
     for entry in entries {
         let path = entry.unwrap().path();
         eprintln!("{}", path.display());
-        arena.token(&std::fs::read(path).unwrap());
+        oracle.check(&std::fs::read(path).unwrap());
     }
 }
 
@@ -71,13 +71,13 @@ fn the_corpus_of_tokens() {
 fn bless() {
     hostile::bless();
     std::fs::create_dir_all(corpus()).unwrap();
-    for recipe in recipes::all() {
-        let mut parts = recipe.token.split('.').map(|part| URL_SAFE_NO_PAD.decode(part).ok());
-        // Both parts as they are, to be signed again with the fuzzer's key.
+    for case in cases::all() {
+        let mut parts = case.token.split('.').map(|part| URL_SAFE_NO_PAD.decode(part).ok());
+        // Both parts unchanged, to be signed again with the key of the fuzzer.
         for mode in [5, 4] {
-            if let Some(part) = parts.next().flatten().filter(|part| part.len() <= LONGEST) {
+            if let Some(part) = parts.next().flatten().filter(|part| part.len() <= MAX_SEED) {
                 let seed = [&[mode], part.as_slice()].concat();
-                std::fs::write(corpus().join(format!("{}.{mode}", recipe.name)), seed).unwrap();
+                std::fs::write(corpus().join(format!("{}.{mode}", case.name)), seed).unwrap();
             }
         }
     }

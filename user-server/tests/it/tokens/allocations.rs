@@ -1,4 +1,4 @@
-//! What is asked on every request of every end user allocates nothing, from the frame to the reply.
+//! A token check allocates nothing, from the frame to the reply.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use user_server::tcp::request_labels;
 use user_server::tokens::Verifiers;
 use uuid::Uuid;
 
-use super::recipes::SECRET;
+use super::cases::SECRET;
 use crate::support::request_frame;
 
 #[tokio::test]
@@ -50,7 +50,7 @@ async fn a_token_check_allocates_nothing() {
     let token = verifiers
         .issue(Uuid::new_v4(), Uuid::new_v4(), now, now.plus(Duration::from_secs(60)))
         .unwrap();
-    let asked = request_frame(
+    let request_bytes = request_frame(
         7,
         VerifyToken { access_token: token.as_str().into() },
         &user_proto::Common::default(),
@@ -58,13 +58,13 @@ async fn a_token_check_allocates_nothing() {
     let mut out = BytesMut::with_capacity(512);
     let mut check = || {
         out.clear();
-        let (found, _) = frame::split(&asked).unwrap().unwrap();
+        let (found, _) = frame::split(&request_bytes).unwrap().unwrap();
         let (request, common) = Request::decode(found.kind, found.body).unwrap();
         let reply = handler.answer_now(&request, &common, handler.read_clocks()).unwrap();
         assert!(matches!(reply, Reply::TokenVerified(_)), "{reply:?}");
         reply.encode(found.id, &mut out).unwrap();
     };
-    // The first one on a thread makes what it keeps.
+    // The first check on a thread initialises what the thread keeps.
     check();
     let counted = measure(|| (0..100).for_each(|_| check()));
     assert_eq!(counted.count_total, 0);

@@ -1,5 +1,4 @@
-//! Hostile tokens against a live server: each is refused in the same words, whatever is wrong with
-//! it.
+//! Hostile tokens against a live server: each gets the same reply, whatever is wrong with it.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use user_proto::{ErrorCode, ErrorReply, Logout, Reply, VerifyToken};
 
-use super::recipes::{self, SECRET};
+use super::cases::{self, SECRET};
 use crate::support::{TestServer, Wire, check};
 
 const BLESS: &str =
@@ -18,13 +17,13 @@ fn path() -> PathBuf {
 }
 
 fn generated() -> String {
-    let vectors: Vec<Value> = recipes::all()
+    let vectors: Vec<Value> = cases::all()
         .iter()
-        .map(|recipe| {
-            json!({ "name": recipe.name, "made": recipe.made, "answer": recipe.answer, "token": recipe.token })
+        .map(|case| {
+            json!({ "name": case.name, "description": case.description, "reply": case.reply, "token": case.token })
         })
         .collect();
-    let about = "Access tokens, how each is made from a good one, and what VerifyToken answers on a server with this JWTSECRETKEY.";
+    let about = "Access tokens, how each is made from a valid one, and what VerifyToken replies on a server with this JWTSECRETKEY.";
     let file = json!({ "about": about, "secret": SECRET, "vectors": vectors });
     serde_json::to_string_pretty(&file).unwrap() + "\n"
 }
@@ -43,7 +42,7 @@ fn the_vectors_are_as_generated() {
 }
 
 #[tokio::test]
-async fn every_hostile_token_gets_the_same_answer() {
+async fn every_hostile_token_gets_the_same_reply() {
     let server = TestServer::start_with(&[("JWTSECRETKEY", SECRET)]).await;
     let mut wire = Wire::connect(server.address).await;
     let file: Value = serde_json::from_str(&std::fs::read_to_string(path()).unwrap()).unwrap();
@@ -54,12 +53,12 @@ async fn every_hostile_token_gets_the_same_answer() {
         wire.request(7, VerifyToken { access_token: text("token").into() }).await;
         let (id, reply) = wire.reply().await;
         assert_eq!(id, 7);
-        match (text("answer"), reply) {
+        match (text("reply"), reply) {
             ("OK", Reply::TokenVerified(_)) => {}
             ("TOKEN_EXPIRED", Reply::ErrorReply(error)) => {
                 assert_eq!(error.code, ErrorCode::TOKEN_EXPIRED)
             }
-            // A reply has one form in bytes, so equal replies are equal bytes.
+            // A reply has exactly one encoding, so equal replies have equal bytes.
             ("INVALID_TOKEN", Reply::ErrorReply(error)) => {
                 hostile += 1;
                 assert_eq!(error.code, ErrorCode::INVALID_TOKEN, "{}", text("name"));
@@ -78,7 +77,7 @@ async fn every_hostile_token_gets_the_same_answer() {
 }
 
 #[tokio::test]
-async fn what_was_good_once_is_told_apart() {
+async fn expired_and_revoked_tokens_get_their_own_codes() {
     let server = TestServer::start().await;
     server.clock.hold();
     let client = server.client();
@@ -103,7 +102,7 @@ async fn what_was_good_once_is_told_apart() {
 }
 
 #[tokio::test]
-async fn a_token_of_other_settings_is_refused() {
+async fn a_token_of_another_issuer_is_rejected() {
     let settings = [
         ("JWTSECRETKEY", SECRET),
         ("JWT_ISSUER", "other"),
@@ -111,7 +110,7 @@ async fn a_token_of_other_settings_is_refused() {
     ];
     let server = TestServer::start_with(&settings).await;
     let client = server.client();
-    let genuine = recipes::all().swap_remove(0).token;
+    let genuine = cases::all().swap_remove(0).token;
     assert_eq!(check(&client, &genuine).await, Some(ErrorCode::INVALID_TOKEN), "of another issuer");
     let ada = server.account(&client, "ada").await;
     assert_eq!(check(&client, &ada.access()).await, None);

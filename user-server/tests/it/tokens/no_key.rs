@@ -1,18 +1,18 @@
-//! A node whose every key is retired while it runs: nothing is begun that could not be ended.
+//! A node whose last key is retired while it runs: it starts nothing that it could not complete.
 
 use user_proto::{Common, ErrorCode, IdempotencyKey, ResendCode};
 use user_server::domain::{AuditFilter, AuditTrail};
 use user_server::store::SqliteStore;
 
-use super::keys::{NEW, OLD, kid, refresh, refused_everywhere};
-use crate::audit::sealed;
+use super::keys::{NEW, OLD, kid, refresh, wait_until_rejected};
+use crate::audit::wait_until_sealed;
 use crate::http;
 use crate::support::{
     PASSWORD, TestServer, code_of, login, refused, register, request_reset, run_in, verify_email,
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_a_key_nothing_is_begun() {
+async fn without_a_key_nothing_is_started() {
     let settings = [("JWTSECRETKEY", OLD), ("METRICS_ADDR", "127.0.0.1:0")];
     let server = TestServer::start_with(&settings).await;
     let client = server.client();
@@ -21,12 +21,12 @@ async fn without_a_key_nothing_is_begun() {
     let (home, data) =
         (server.folder.path().to_owned(), server.folder.path().to_str().unwrap().to_owned());
     let store = SqliteStore::open_read_only(&home.join("users.db"));
-    sealed(&server).await;
+    wait_until_sealed(&server).await;
     let command = [settings[0], ("DATA_DIR", &data)];
-    let said =
+    let result =
         run_in(&home, &["keys", "retire", &kid(OLD), "--force", "--operator", "root"], &command);
-    assert!(said.code == Some(0) && said.output.contains("no key is left"), "{said:?}");
-    refused_everywhere(std::slice::from_ref(&client), &ada.access()).await;
+    assert!(result.code == Some(0) && result.output.contains("no key is left"), "{result:?}");
+    wait_until_rejected(std::slice::from_ref(&client), &ada.access()).await;
 
     let all = AuditFilter { limit: 1000, ..AuditFilter::default() };
     let rows = store.entries(&all).await.unwrap();
@@ -61,22 +61,23 @@ async fn without_a_key_nothing_is_begun() {
     assert_eq!(
         code_of(&client, verify_email(bob, &code)).await,
         ErrorCode::CODE_EXPIRED,
-        "its key is no more"
+        "its key is retired"
     );
     assert_eq!(code_of(&client, refresh(&ada.refresh())).await, ErrorCode::INVALID_TOKEN);
-    assert_eq!(hashes().await, before, "a hash was made for nothing");
-    assert_eq!(store.entries(&all).await.unwrap().len(), rows.len(), "something was begun");
+    assert_eq!(hashes().await, before, "a hash was computed needlessly");
+    assert_eq!(store.entries(&all).await.unwrap().len(), rows.len(), "a change was started");
 
     let server = TestServer::start_in(server.stop().await, &[("JWTSECRETKEY", NEW)]).await;
     let client = server.client();
     server.login(&client, "ada").await;
     client.call_with(grace(), keyed(1)).await.unwrap();
     server.emails.code("grace@example.org", 1).await;
-    // The rows that waited are sealed, behind one that says that the old key could not vouch for
-    // the end any more.
-    sealed(&server).await;
-    let proved = run_in(&home, &["audit", "verify"], &[("JWTSECRETKEY", NEW), ("DATA_DIR", &data)]);
-    assert_eq!((proved.code, proved.error.as_str()), (Some(0), ""), "{proved:?}");
+    // The waiting rows are sealed, after a row which records that the old key can no longer
+    // authenticate the end of the chain.
+    wait_until_sealed(&server).await;
+    let verified =
+        run_in(&home, &["audit", "verify"], &[("JWTSECRETKEY", NEW), ("DATA_DIR", &data)]);
+    assert_eq!((verified.code, verified.error.as_str()), (Some(0), ""), "{verified:?}");
     let taken_over = AuditFilter {
         kind: Some("chain_taken_over".to_owned()),
         limit: 1000,

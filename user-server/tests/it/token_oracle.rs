@@ -1,7 +1,7 @@
-//! What has to hold for any bytes as an access token: the fast verifier and the reference verifier
-//! give the same verdict. The fuzz target `tokens` and the tests call the same function, so that
-//! what the fuzzer found stays found. Uses nothing of the other tests: the fuzz crate includes this
-//! file.
+//! The property of any bytes presented as an access token: the fast verifier and the reference
+//! verifier return the same verdict. The fuzz target `tokens` and the tests call the same function,
+//! so that a finding of the fuzzer becomes a regression test. Depends on no other test module,
+//! because the fuzz crate includes this file.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,20 +16,20 @@ use user_server::keys::{Key, KeyRing};
 use user_server::tokens::{TokenPolicy, Verifiers};
 use uuid::Uuid;
 
-/// The fuzzer knows the key: what it changes is signed again, so that more than signatures is
-/// tried.
+/// Secret known to the fuzzer. Edited tokens are signed again, so that more than the check of the
+/// signature is exercised.
 const SECRET: &[u8] = b"the secret that the fuzzer knows, of 41 B";
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
 
-/// Both verifiers with a known key, and a genuine token in its parts.
-pub struct Arena {
+/// Both verifiers with a known key, and a genuine token with its decoded header and claims.
+pub struct TokenOracle {
     verifiers: Verifiers,
     genuine: String,
     header: Vec<u8>,
     claims: Vec<u8>,
 }
 
-impl Arena {
+impl TokenOracle {
     pub fn new() -> Self {
         let other = Key::new(&[9; 32]).unwrap();
         let keys = Arc::new(KeyRing::new(Key::new(SECRET).unwrap(), vec![other]));
@@ -48,20 +48,20 @@ impl Arena {
         let genuine = token.as_str().to_owned();
         let part = |index| URL_SAFE_NO_PAD.decode(genuine.split('.').nth(index).unwrap()).unwrap();
         let (header, claims) = (part(0), part(1));
-        let arena = Self { verifiers, genuine, header, claims };
+        let oracle = Self { verifiers, genuine, header, claims };
         assert!(
-            arena.verifiers.fast(arena.genuine.as_bytes()).is_some(),
-            "what is issued is read fast"
+            oracle.verifiers.fast(oracle.genuine.as_bytes()).is_some(),
+            "the fast verifier accepts an issued token"
         );
-        arena
+        oracle
     }
 
-    /// The first byte says what the rest changes: a token, its claims, its header, both, or their
-    /// text.
+    /// Checks one input of the fuzzer. The first byte selects what the remaining bytes edit: the
+    /// token, its claims, its header, both, or their text.
     ///
     /// # Panics
     /// If the verifiers disagree.
-    pub fn token(&self, data: &[u8]) {
+    pub fn check(&self, data: &[u8]) {
         let Some((mode, rest)) = data.split_first() else { return };
         let part = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
         let signing_input = self.genuine.rsplit_once('.').unwrap().0;
@@ -83,74 +83,75 @@ impl Arena {
                 signed(format!("{}.{}", part(&header), part(&claims)).as_bytes())
             }
         };
-        self.agree(&token);
+        self.assert_same_verdict(&token);
     }
 
-    fn agree(&self, token: &[u8]) {
+    fn assert_same_verdict(&self, token: &[u8]) {
         let (fast, reference) = (self.verifiers.fast(token), self.verifiers.reference(token));
-        if fast.is_some() || self.is_ours(token) {
+        if fast.is_some() || self.is_canonical(token) {
             assert_eq!(fast, reference, "{}", String::from_utf8_lossy(token));
         }
     }
 
-    /// Whether a token is written as we write ours, whoever signed it.
-    fn is_ours(&self, token: &[u8]) -> bool {
+    /// Returns whether a token is written exactly as the service writes its own, whatever key it is
+    /// signed with.
+    fn is_canonical(&self, token: &[u8]) -> bool {
         let Ok(text) = std::str::from_utf8(token) else { return false };
         let parts: Vec<&str> = text.split('.').collect();
         let [header, claims, _] = parts.as_slice() else { return false };
         let Ok(claims) = URL_SAFE_NO_PAD.decode(claims) else { return false };
-        let Ok(Value::Object(said)) = serde_json::from_slice(&claims) else { return false };
+        let Ok(Value::Object(object)) = serde_json::from_slice(&claims) else { return false };
         let id = |name: &str| {
-            said.get(name).and_then(Value::as_str).filter(|id| Uuid::try_parse(id).is_ok())
+            object.get(name).and_then(Value::as_str).filter(|id| Uuid::try_parse(id).is_ok())
         };
         let time = |name: &str| {
-            said.get(name).and_then(Value::as_u64).filter(|time| time.to_string().len() == 10)
+            object.get(name).and_then(Value::as_u64).filter(|time| time.to_string().len() == 10)
         };
         let (Some(sub), Some(sid), Some(jti)) = (id("sub"), id("sid"), id("jti")) else {
             return false;
         };
         let (Some(iat), Some(exp)) = (time("iat"), time("exp")) else { return false };
-        let ours = format!(
+        let canonical = format!(
             r#"{{"iss":"user-service","aud":"user-service","sub":"{sub}","sid":"{sid}","jti":"{jti}","iat":{iat},"exp":{exp}}}"#
         );
         let hyphens = [sub, sid, jti].iter().all(|id| id.len() == 36);
-        hyphens && ours.as_bytes() == claims && *header == URL_SAFE_NO_PAD.encode(&self.header)
+        hyphens && canonical.as_bytes() == claims && *header == URL_SAFE_NO_PAD.encode(&self.header)
     }
 
-    /// A genuine token of other ids and times, and the same changed in one place, are of one
-    /// verdict both verifiers.
-    pub fn issued(&self, ids: [u128; 2], times: [u32; 2], place: usize, byte: u8) {
+    /// Checks a genuine token with the given ids and times, and the same token with one byte
+    /// changed.
+    pub fn check_issued(&self, ids: [u128; 2], times: [u32; 2], position: usize, byte: u8) {
         let [user, session] = ids.map(Uuid::from_u128);
         let [now, end] = times.map(|seconds| Timestamp(i64::from(seconds) * 1000));
         let token = self.verifiers.issue(user, session, now, end).unwrap();
         let mut token = token.as_bytes().to_vec();
-        let said = self.verifiers.reference(&token).expect("genuine");
-        assert_eq!((said.user_id, said.session_id), (user, session));
-        self.agree(&token);
-        let place = place % token.len();
-        token[place] = byte;
-        self.agree(&token);
+        let access = self.verifiers.reference(&token).expect("genuine");
+        assert_eq!((access.user_id, access.session_id), (user, session));
+        self.assert_same_verdict(&token);
+        let position = position % token.len();
+        token[position] = byte;
+        self.assert_same_verdict(&token);
     }
 }
 
-/// The text with a script of edits done: an operation, a place, a byte.
+/// Applies a script of edits to a text. An edit is an operation, a position, and a byte.
 fn edited(text: &[u8], script: &[u8]) -> Vec<u8> {
     let mut text = text.to_vec();
     for edit in script.chunks_exact(4).take(16) {
         let [op, high, low, byte] = *edit else { break };
-        let place = usize::from(u16::from_be_bytes([high, low])) % (text.len() + 1);
-        let length = usize::from(byte).min(text.len() - place);
+        let position = usize::from(u16::from_be_bytes([high, low])) % (text.len() + 1);
+        let length = usize::from(byte).min(text.len() - position);
         match op % 5 {
-            0 if place < text.len() => text[place] = byte,
-            1 => text.insert(place, byte),
-            2 => drop(text.drain(place..place + length)),
+            0 if position < text.len() => text[position] = byte,
+            1 => text.insert(position, byte),
+            2 => drop(text.drain(position..position + length)),
             3 => {
-                let again = text[place..place + length].to_vec();
+                let again = text[position..position + length].to_vec();
                 text.extend(again);
             }
-            // Turns one character of the alphabet of ids and numbers into another.
-            _ if place < text.len() => {
-                text[place] = b"0123456789abcdefABCDEF-\", :{}u\\."[usize::from(byte) % 32]
+            // Replaces one character of the alphabet of ids and numbers by another.
+            _ if position < text.len() => {
+                text[position] = b"0123456789abcdefABCDEF-\", :{}u\\."[usize::from(byte) % 32]
             }
             _ => {}
         }

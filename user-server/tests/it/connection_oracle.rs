@@ -1,6 +1,6 @@
-//! What has to hold for a session over any bytes at all. The fuzz target `session` and the test
-//! that replays its corpus call the same function, so that what the fuzzer found stays found. Uses
-//! nothing of the other tests: the fuzz crate includes this file.
+//! Properties of a connection over arbitrary bytes. The fuzz target `session` and the test that
+//! replays its corpus call the same function, so that a finding of the fuzzer becomes a regression
+//! test. Depends on no other test module, because the fuzz crate includes this file.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -25,11 +25,11 @@ use user_server::tcp::{
     serve,
 };
 
-/// Longer than any session over an input of a fuzzer can need.
-const TEST_TIMEOUT: Duration = Duration::from_secs(60);
+/// Longer than any connection can need for an input of the fuzzer.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The services over a database of their own, and no socket.
-pub struct Arena {
+/// The services on a temporary database, without a socket.
+pub struct ConnectionOracle {
     handler: Arc<Handler>,
     limits: ConnectionLimits,
     requests: RequestLimits,
@@ -38,12 +38,12 @@ pub struct Arena {
     _folder: TempDir,
 }
 
-impl Arena {
+impl ConnectionOracle {
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().to_str().unwrap().to_owned();
-        // A session waits for one hash at most at a time, and refuses those that come meanwhile: an
-        // input of logins alone would cost minutes.
+        // One hash at a time, and further ones are rejected: an input of logins would take minutes
+        // otherwise.
         let settings = |name: &str| match name {
             "DATA_DIR" => Some(path.clone()),
             "MAX_HASHING" | "HASH_THREADS" => Some("1".to_owned()),
@@ -81,28 +81,29 @@ impl Arena {
         }
     }
 
-    /// Every whole frame gets one reply of its id, up to the one that ends the connection; each
-    /// reply is a message; and the session ends with its input. The first bytes of `data` say how
-    /// the rest is cut, and how little is buffered.
+    /// Serves a connection that sends `data`. Every complete frame must get one reply with its id,
+    /// up to the one that closes the connection; each reply must be a valid message; and the
+    /// connection must end with its input. The first bytes of `data` select the sizes of chunks and
+    /// of the buffer.
     ///
     /// # Panics
-    /// Where that does not hold.
-    pub fn session(&self, data: &[u8]) {
+    /// If one of these conditions does not hold.
+    pub fn check(&self, data: &[u8]) {
         let Some((&[first, second, buffer], stream)) = data.split_first_chunk() else { return };
         let cuts = [usize::from(first) + 1, (usize::from(second) << 3) + 1];
         let output =
             self.runtime.block_on(self.dialogue(stream, cuts, usize::from(buffer) * 16 + 1));
-        check(stream, &output);
+        check_replies(stream, &output);
     }
 
-    /// What the server writes to who sends `stream` in chunks of these sizes in turn, and reads all
-    /// the while.
+    /// Returns the bytes that the server sends to a client which sends `stream` in chunks of
+    /// alternating sizes and reads all the time.
     async fn dialogue(&self, stream: &[u8], cuts: [usize; 2], buffer: usize) -> Vec<u8> {
         let (client, server) = duplex(buffer);
         let (mut reader, mut writer) = tokio::io::split(client);
         let tasks = TaskTracker::new();
         let peer = Peer { ip: Ipv4Addr::LOCALHOST.into(), trusted: true };
-        let shared = Arc::new(ConnectionContext {
+        let context = Arc::new(ConnectionContext {
             handler: self.handler.clone(),
             limits: self.limits,
             requests: Arc::new(RequestLimiter::new(self.requests)),
@@ -110,16 +111,16 @@ impl Arena {
             tasks: tasks.clone(),
             metrics: self.metrics.clone(),
         });
-        let serving = serve(server, shared, peer, tokio::time::Instant::now(), ());
+        let serving = serve(server, context, peer, tokio::time::Instant::now(), ());
         let sending = async {
-            let mut rest = stream;
+            let mut remaining = stream;
             for cut in cuts.into_iter().cycle() {
-                let (chunk, later) = rest.split_at(cut.min(rest.len()));
-                // The server may have ended the session for a fault; then nobody reads.
+                let (chunk, later) = remaining.split_at(cut.min(remaining.len()));
+                // The server may have closed the connection after an error and no longer read.
                 if writer.write_all(chunk).await.is_err() || later.is_empty() {
                     break;
                 }
-                rest = later;
+                remaining = later;
                 tokio::task::yield_now().await;
             }
             let _ = writer.shutdown().await;
@@ -131,13 +132,13 @@ impl Arena {
         };
         let all = async { tokio::join!(serving, sending, receiving) };
         let ((), (), output) =
-            tokio::time::timeout(TEST_TIMEOUT, all).await.expect("the session ends with its input");
-        assert!(tasks.is_empty(), "a request outlives its session");
+            tokio::time::timeout(TIMEOUT, all).await.expect("the connection ends with its input");
+        assert!(tasks.is_empty(), "a request outlives its connection");
         output
     }
 }
 
-/// Whole frames, and what is wrong behind them.
+/// Returns the complete frames of a stream, and the error that follows them.
 fn frames(mut stream: &[u8]) -> (Vec<Frame<'_>>, Option<FrameError>) {
     let mut frames = Vec::new();
     loop {
@@ -152,38 +153,41 @@ fn frames(mut stream: &[u8]) -> (Vec<Frame<'_>>, Option<FrameError>) {
     }
 }
 
-fn check(input: &[u8], output: &[u8]) {
-    let (mut asked, fault) = frames(input);
+fn check_replies(input: &[u8], output: &[u8]) {
+    let (mut requests, fault) = frames(input);
     let (written, broken) = frames(output);
     let whole: usize = written.iter().map(|frame| frame.body.len() + 9).sum();
-    assert!(broken.is_none() && whole == output.len(), "what is written is frames");
+    assert!(broken.is_none() && whole == output.len(), "the output consists of complete frames");
     let mut replies: Vec<(u32, Reply<'_>)> = written
         .iter()
         .map(|frame| (frame.id, Reply::decode(frame.kind, frame.body).unwrap()))
         .collect();
 
-    // Only the last word of a connection has id 0.
+    // Only the last message of a connection has id 0.
     let last = replies.pop_if(|(id, _)| *id == 0).map(|(_, reply)| match reply {
         Reply::ErrorReply(error) => error.code,
         other => panic!("{other:?} with id 0"),
     });
     match last {
         Some(ErrorCode::MALFORMED) => {
-            let wrong = asked.get(replies.len()).expect("a frame that was refused").id;
-            asked.truncate(replies.len());
+            let wrong = requests.get(replies.len()).expect("a frame that was refused").id;
+            requests.truncate(replies.len());
             assert!(
-                wrong == 0 || asked.iter().any(|frame| frame.id == wrong),
-                "{wrong} is a good id"
+                wrong == 0 || requests.iter().any(|frame| frame.id == wrong),
+                "{wrong} is a valid id"
             );
         }
         other => assert_eq!(other, fault.map(FrameError::code)),
     }
-    assert!(asked.iter().all(|frame| frame.id != 0), "id 0 was served");
-    assert_eq!(count(replies.iter().map(|(id, _)| *id)), count(asked.iter().map(|frame| frame.id)));
+    assert!(requests.iter().all(|frame| frame.id != 0), "id 0 was served");
+    assert_eq!(
+        count(replies.iter().map(|(id, _)| *id)),
+        count(requests.iter().map(|frame| frame.id))
+    );
     for (id, reply) in &replies {
-        let mut of_id = asked.iter().filter(|frame| frame.id == *id);
+        let mut of_id = requests.iter().filter(|frame| frame.id == *id);
         let (Some(frame), None) = (of_id.next(), of_id.next()) else { continue };
-        judge(frame, reply);
+        check_reply(frame, reply);
     }
 }
 
@@ -195,25 +199,25 @@ fn count(ids: impl Iterator<Item = u32>) -> BTreeMap<u32, usize> {
     counts
 }
 
-/// The one reply to a frame is of its type, or an error; a body that is no message gets the error
-/// that it deserves.
-fn judge(frame: &Frame<'_>, reply: &Reply<'_>) {
+/// Panics unless the reply to a frame has its type or is an error. A malformed body must get the
+/// error of the decoder.
+fn check_reply(frame: &Frame<'_>, reply: &Reply<'_>) {
     match (Request::decode(frame.kind, frame.body), reply) {
-        (Err(error), Reply::ErrorReply(told)) => {
+        (Err(error), Reply::ErrorReply(sent)) => {
             assert_eq!(
-                (told.code, told.field.as_deref()),
+                (sent.code, sent.field.as_deref()),
                 (error.code(), error.field()),
                 "{frame:?}"
             );
         }
-        (Ok(_), Reply::ErrorReply(told)) => {
+        (Ok(_), Reply::ErrorReply(error)) => {
             let wrong = [
                 ErrorCode::UNKNOWN_TYPE,
                 ErrorCode::MALFORMED,
                 ErrorCode::INTERNAL,
                 ErrorCode::UNAVAILABLE,
             ];
-            assert!(!wrong.contains(&told.code), "{frame:?}: {told:?}");
+            assert!(!wrong.contains(&error.code), "{frame:?}: {error:?}");
         }
         (Ok(_), reply) => assert_eq!(reply.row().0, frame.kind | 0x80, "{frame:?}"),
         (Err(error), reply) => panic!("{frame:?} is {error}, and got {reply:?}"),

@@ -1,5 +1,5 @@
-//! Hostile tokens: how each is made. All but the first few would be good in everything that their
-//! name does not say.
+//! Hostile tokens, and how each is made. Except for the first few, each is valid in every respect
+//! that its name does not mention.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
@@ -7,16 +7,16 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Sha256, Sha384, Sha512};
 use user_server::keys::Key;
 
-/// The secret of the server that the vectors are shown to.
+/// Secret of the server that the vectors are for.
 pub const SECRET: &str = "the secret of the vectors: thirty-two bytes and more";
-/// Another secret, which the server does not know.
-const STRANGE: &str = "a secret of somebody else: thirty-two bytes and more";
+/// Another secret, unknown to the server.
+const FOREIGN: &str = "a secret of somebody else: thirty-two bytes and more";
 
-/// A token, what is wrong with it, and what a server answers.
-pub struct Recipe {
+/// A token, what is wrong with it, and the reply of a server.
+pub struct TokenCase {
     pub name: &'static str,
-    pub made: &'static str,
-    pub answer: &'static str,
+    pub description: &'static str,
+    pub reply: &'static str,
     pub token: String,
 }
 
@@ -38,8 +38,8 @@ fn sign(input: &str) -> String {
     format!("{input}.{}", tag!(Sha256, SECRET.as_bytes(), input.as_bytes()))
 }
 
-/// A token of these parts, rightly signed.
-fn of(header: &str, claims: &str) -> String {
+/// Returns a token of these parts, correctly signed.
+fn signed_token(header: &str, claims: &str) -> String {
     sign(&format!("{}.{}", b64(header), b64(claims)))
 }
 
@@ -59,28 +59,28 @@ impl Genuine {
             r#""sid":"0d4b6c1e-3f0a-4d5e-8c7b-9a1b2c3d4e5f","jti":"5b0e7f6a-1c2d-4e3f-a4b5-c6d7e8f90a1b","#,
             r#""iat":4102443900,"exp":4102444800}"#
         );
-        Self { token: of(&header, claims), kid, header, claims: claims.to_owned() }
+        Self { token: signed_token(&header, claims), kid, header, claims: claims.to_owned() }
     }
 
-    /// With a part of the header replaced.
+    /// Returns a token with a part of the header replaced.
     fn header(&self, from: &str, to: &str) -> String {
         assert!(self.header.contains(from), "{from}");
-        of(&self.header.replacen(from, to, 1), &self.claims)
+        signed_token(&self.header.replacen(from, to, 1), &self.claims)
     }
 
-    /// With a header parameter more.
+    /// Returns a token with an additional header parameter.
     fn parameter(&self, more: &str) -> String {
         self.header(r#"{"typ""#, &format!(r#"{{{more},"typ""#))
     }
 
-    /// With a part of the claims replaced.
+    /// Returns a token with a part of the claims replaced.
     fn claims(&self, from: &str, to: &str) -> String {
         assert!(self.claims.contains(from), "{from}");
-        of(&self.header, &self.claims.replacen(from, to, 1))
+        signed_token(&self.header, &self.claims.replacen(from, to, 1))
     }
 
-    /// Of so many bytes, by spaces that JSON allows. Three of them are four bytes, so not each
-    /// length is reached by the claims alone.
+    /// Returns a token of `length` bytes, with spaces that JSON allows. Three spaces become four
+    /// bytes, so the claims alone do not reach every length.
     fn of_length(&self, length: usize) -> String {
         let spaced =
             |json: &str, spaces: usize| json.replacen('{', &format!("{{{}", " ".repeat(spaces)), 1);
@@ -88,19 +88,19 @@ impl Genuine {
         let mut tries = (0..4)
             .flat_map(|header| (most - 4..=most + 1).map(move |claims| (header, claims - header)));
         let token = tries.find_map(|(header, claims)| {
-            let token = of(&spaced(&self.header, header), &spaced(&self.claims, claims));
+            let token = signed_token(&spaced(&self.header, header), &spaced(&self.claims, claims));
             (token.len() == length).then_some(token)
         });
         token.unwrap_or_else(|| panic!("no spaces make it {length} bytes long"))
     }
 
-    /// Signed with HMAC-SHA256 under another secret.
-    fn under(&self, header: &str, secret: &[u8]) -> String {
+    /// Returns the genuine claims under this header, signed with HMAC-SHA256 and another secret.
+    fn signed_with(&self, header: &str, secret: &[u8]) -> String {
         let input = format!("{}.{}", b64(header), b64(&self.claims));
         format!("{input}.{}", tag!(Sha256, secret, input.as_bytes()))
     }
 
-    /// The genuine header and claims, with this for a signature.
+    /// Returns the genuine header and claims with this signature.
     fn signature(&self, signature: &str) -> String {
         format!("{}.{signature}", self.input())
     }
@@ -114,40 +114,40 @@ impl Genuine {
     }
 }
 
-/// Every one of them, in the order of the file.
-pub fn all() -> Vec<Recipe> {
+/// Returns every case, in the order of the file.
+pub fn all() -> Vec<TokenCase> {
     let genuine = Genuine::new();
     let mut all = vec![
-        Recipe {
+        TokenCase {
             name: "genuine",
-            made: "nothing is wrong with it",
-            answer: "OK",
+            description: "nothing is wrong with it",
+            reply: "OK",
             token: genuine.token.clone(),
         },
-        Recipe {
+        TokenCase {
             name: "genuine.longest",
-            made: "2,048 bytes, by spaces in its claims",
-            answer: "OK",
+            description: "2,048 bytes, by spaces in its claims",
+            reply: "OK",
             token: genuine.of_length(2048),
         },
-        Recipe {
+        TokenCase {
             name: "genuine.expired",
-            made: "exp is in 2020",
-            answer: "TOKEN_EXPIRED",
+            description: "exp is in 2020",
+            reply: "TOKEN_EXPIRED",
             token: genuine.claims("4102444800", "1577836800"),
         },
     ];
-    let makers =
+    let generators =
         [algorithms, keys, signatures, types, parameters, missing, claims, json, base64, shapes];
-    for (name, made, token) in makers.iter().flat_map(|maker| maker(&genuine)) {
-        all.push(Recipe { name, made, answer: INVALID, token });
+    for (name, description, token) in generators.iter().flat_map(|generator| generator(&genuine)) {
+        all.push(TokenCase { name, description, reply: INVALID, token });
     }
     all
 }
 
-type Row = (&'static str, &'static str, String);
+type Case = (&'static str, &'static str, String);
 
-fn algorithms(g: &Genuine) -> Vec<Row> {
+fn algorithms(g: &Genuine) -> Vec<Case> {
     let alg = |alg: &str| g.header("HS256", alg);
     let unsigned =
         |alg: &str| format!("{}.{}.", b64(g.header.replace("HS256", alg)), b64(&g.claims));
@@ -165,10 +165,10 @@ fn algorithms(g: &Genuine) -> Vec<Row> {
             unsigned("none").trim_end_matches('.').to_owned(),
         ),
         ("alg.unsigned", "alg HS256 and no signature", unsigned("HS256")),
-        ("alg.hs384", "alg HS384, rightly signed so", {
+        ("alg.hs384", "alg HS384, correctly signed", {
             format!("{hs384}.{}", tag!(Sha384, SECRET.as_bytes(), hs384.as_bytes()))
         }),
-        ("alg.hs512", "alg HS512, rightly signed so", {
+        ("alg.hs512", "alg HS512, correctly signed", {
             format!("{hs512}.{}", tag!(Sha512, SECRET.as_bytes(), hs512.as_bytes()))
         }),
         ("alg.hs384.label", "alg HS384, signed with HMAC-SHA256", alg("HS384")),
@@ -181,12 +181,12 @@ fn algorithms(g: &Genuine) -> Vec<Row> {
         ("alg.eddsa", "alg EdDSA, signed with HMAC-SHA256", alg("EdDSA")),
         (
             "alg.public.key",
-            "the HMAC is under a public key's text",
-            g.under(&g.header, public.as_bytes()),
+            "the HMAC is keyed with the text of a public key",
+            g.signed_with(&g.header, public.as_bytes()),
         ),
         ("alg.case", "alg hs256", alg("hs256")),
-        ("alg.spaced", "alg with a space behind", alg("HS256 ")),
-        ("alg.unknown", "an algorithm that nobody knows", alg("HS257")),
+        ("alg.spaced", "alg with a trailing space", alg("HS256 ")),
+        ("alg.unknown", "an unknown algorithm", alg("HS257")),
         ("alg.missing", "no alg", g.header(r#""alg":"HS256","#, "")),
         ("alg.null", "alg null", g.header(r#""HS256""#, "null")),
         ("alg.list", "alg is a list", g.header(r#""HS256""#, r#"["HS256"]"#)),
@@ -194,56 +194,64 @@ fn algorithms(g: &Genuine) -> Vec<Row> {
     ]
 }
 
-fn keys(g: &Genuine) -> Vec<Row> {
+fn keys(g: &Genuine) -> Vec<Case> {
     let kid = |kid: &str| g.header.replace(&g.kid, kid);
-    let strange = Key::new(STRANGE.as_bytes()).unwrap().kid;
+    let foreign = Key::new(FOREIGN.as_bytes()).unwrap().kid;
     vec![
         (
             "key.strange",
-            "signed with another secret, under our kid",
-            g.under(&g.header, STRANGE.as_bytes()),
+            "signed with another secret, with our kid",
+            g.signed_with(&g.header, FOREIGN.as_bytes()),
         ),
-        ("key.empty", "signed with an empty secret", g.under(&g.header, b"")),
-        ("key.kid", "signed with the kid", g.under(&g.header, g.kid.as_bytes())),
+        ("key.empty", "signed with an empty secret", g.signed_with(&g.header, b"")),
+        ("key.kid", "signed with the kid", g.signed_with(&g.header, g.kid.as_bytes())),
         (
             "key.base64",
             "signed with the secret in base64",
-            g.under(&g.header, STANDARD.encode(SECRET).as_bytes()),
+            g.signed_with(&g.header, STANDARD.encode(SECRET).as_bytes()),
         ),
-        ("key.zeros", "signed with a block of zeros", g.under(&g.header, &[0; 64])),
+        ("key.zeros", "signed with a block of zeros", g.signed_with(&g.header, &[0; 64])),
         (
             "key.unknown",
-            "a strange secret and its own kid",
-            g.under(&kid(&strange), STRANGE.as_bytes()),
+            "another secret and its own kid",
+            g.signed_with(&kid(&foreign), FOREIGN.as_bytes()),
         ),
         (
             "kid.strange",
             "the kid of another secret, signed with ours",
-            of(&kid(&strange), &g.claims),
+            signed_token(&kid(&foreign), &g.claims),
         ),
         ("kid.missing", "no kid", g.header(&format!(r#","kid":"{}""#, g.kid), "")),
-        ("kid.empty", "an empty kid", of(&kid(""), &g.claims)),
+        ("kid.empty", "an empty kid", signed_token(&kid(""), &g.claims)),
         ("kid.null", "kid null", g.header(&format!(r#""{}""#, g.kid), "null")),
         ("kid.number", "kid 0", g.header(&format!(r#""{}""#, g.kid), "0")),
         (
             "kid.path",
-            "kid is a path, signed with what is there",
-            g.under(&kid("../../../../dev/null"), b""),
+            "kid is a path, signed with the content of that file",
+            g.signed_with(&kid("../../../../dev/null"), b""),
         ),
         (
             "kid.sql",
-            "kid is SQL, signed with what it selects",
-            g.under(&kid("' UNION SELECT 'x' -- "), b"x"),
+            "kid is SQL, signed with the value that it selects",
+            g.signed_with(&kid("' UNION SELECT 'x' -- "), b"x"),
         ),
-        ("kid.url", "kid is a URL", of(&kid("https://keys.example/0"), &g.claims)),
-        ("kid.case", "the kid in lower case", of(&kid(&g.kid.to_lowercase()), &g.claims)),
-        ("kid.longer", "the kid and one letter", of(&kid(&format!("{}A", g.kid)), &g.claims)),
-        ("kid.nul", "the kid and a NUL", of(&kid(&format!("{}\\u0000", g.kid)), &g.claims)),
-        ("kid.twice", "a strange kid, then ours", g.parameter(&format!(r#""kid":"{strange}""#))),
+        ("kid.url", "kid is a URL", signed_token(&kid("https://keys.example/0"), &g.claims)),
+        ("kid.case", "the kid in lower case", signed_token(&kid(&g.kid.to_lowercase()), &g.claims)),
+        (
+            "kid.longer",
+            "the kid and one letter",
+            signed_token(&kid(&format!("{}A", g.kid)), &g.claims),
+        ),
+        (
+            "kid.nul",
+            "the kid and a NUL",
+            signed_token(&kid(&format!("{}\\u0000", g.kid)), &g.claims),
+        ),
+        ("kid.twice", "another kid, then ours", g.parameter(&format!(r#""kid":"{foreign}""#))),
     ]
 }
 
-fn signatures(g: &Genuine) -> Vec<Row> {
+fn signatures(g: &Genuine) -> Vec<Case> {
     let [header, claims, signature] = g.parts();
     let others = g.claims("8f1f7b3e", "00000000");
     let flipped = {
@@ -255,16 +263,16 @@ fn signatures(g: &Genuine) -> Vec<Row> {
         ("signature.of.other.claims", "the signature of another token", {
             g.signature(others.rsplit_once('.').unwrap().1)
         }),
-        ("signature.for.other.claims", "our signature under another subject", {
+        ("signature.for.other.claims", "our signature with another subject", {
             format!("{}.{signature}", others.rsplit_once('.').unwrap().0)
         }),
         ("signature.zeros", "32 zeros", g.signature(&b64([0; 32]))),
-        ("signature.bit", "its last bit is turned", g.signature(&flipped)),
+        ("signature.bit", "its last bit is flipped", g.signature(&flipped)),
         ("signature.short", "its first 16 bytes", g.signature(&signature[..22])),
         ("signature.one.short", "its first 31 bytes", {
             g.signature(&b64(&URL_SAFE_NO_PAD.decode(signature).unwrap()[..31]))
         }),
-        ("signature.longer", "a byte more", g.signature(&format!("{signature}AA"))),
+        ("signature.longer", "one byte more", g.signature(&format!("{signature}AA"))),
         ("signature.hex", "in hex", {
             g.signature(
                 &URL_SAFE_NO_PAD
@@ -291,7 +299,7 @@ fn signatures(g: &Genuine) -> Vec<Row> {
     ]
 }
 
-fn types(g: &Genuine) -> Vec<Row> {
+fn types(g: &Genuine) -> Vec<Case> {
     let typ = |typ: &str| g.header("at+jwt", typ);
     vec![
         ("typ.jwt", "typ JWT", typ("JWT")),
@@ -304,8 +312,8 @@ fn types(g: &Genuine) -> Vec<Row> {
     ]
 }
 
-fn parameters(g: &Genuine) -> Vec<Row> {
-    let jwk = format!(r#""jwk":{{"kty":"oct","alg":"HS256","k":"{}"}}"#, b64(STRANGE));
+fn parameters(g: &Genuine) -> Vec<Case> {
+    let jwk = format!(r#""jwk":{{"kty":"oct","alg":"HS256","k":"{}"}}"#, b64(FOREIGN));
     let own_jwk = g.header.replace(r#"{"typ""#, &format!(r#"{{{jwk},"typ""#));
     vec![
         ("crit.exp", "crit names exp", g.parameter(r#""crit":["exp"]"#)),
@@ -316,28 +324,36 @@ fn parameters(g: &Genuine) -> Vec<Row> {
             g.parameter(r#""b64":false,"crit":["b64"]"#),
         ),
         ("b64.false", "the same without crit", g.parameter(r#""b64":false"#)),
-        ("jwk", "it brings the key that it is signed with", g.under(&own_jwk, STRANGE.as_bytes())),
-        ("jwk.ours", "it brings a key, and is signed with ours", g.parameter(&jwk)),
-        ("jku", "it says where keys are", g.parameter(r#""jku":"https://keys.example/jwks.json""#)),
+        (
+            "jwk",
+            "it contains the key that it is signed with",
+            g.signed_with(&own_jwk, FOREIGN.as_bytes()),
+        ),
+        ("jwk.ours", "it contains a key, and is signed with ours", g.parameter(&jwk)),
+        (
+            "jku",
+            "it contains the URL of keys",
+            g.parameter(r#""jku":"https://keys.example/jwks.json""#),
+        ),
         (
             "x5u",
-            "it says where a certificate is",
+            "it contains the URL of a certificate",
             g.parameter(r#""x5u":"https://keys.example/key.pem""#),
         ),
-        ("x5c", "it brings a certificate", g.parameter(r#""x5c":["MIIBszCCAVmgAwIBAgIUEzAR"]"#)),
+        ("x5c", "it contains a certificate", g.parameter(r#""x5c":["MIIBszCCAVmgAwIBAgIUEzAR"]"#)),
         ("x5t", "it names a certificate", g.parameter(r#""x5t":"zzz""#)),
-        ("cty.nested", "its claims are a good token", {
+        ("cty.nested", "its claims are a valid token", {
             let header = g.header.replace(r#"{"typ""#, r#"{"cty":"JWT","typ""#);
-            of(&header, &g.token)
+            signed_token(&header, &g.token)
         }),
-        ("cty", "cty JWT over good claims", g.parameter(r#""cty":"JWT""#)),
-        ("zip", "zip DEF over good claims", g.parameter(r#""zip":"DEF""#)),
+        ("cty", "cty JWT over valid claims", g.parameter(r#""cty":"JWT""#)),
+        ("zip", "zip DEF over valid claims", g.parameter(r#""zip":"DEF""#)),
         ("enc", "enc A256GCM, as of a JWE", g.parameter(r#""enc":"A256GCM""#)),
-        ("parameter.unknown", "a parameter that nobody knows", g.parameter(r#""x":1"#)),
+        ("parameter.unknown", "an unknown parameter", g.parameter(r#""x":1"#)),
     ]
 }
 
-fn missing(g: &Genuine) -> Vec<Row> {
+fn missing(g: &Genuine) -> Vec<Case> {
     let id = |name: &str| {
         let (_, rest) = g.claims.split_once(&format!(r#""{name}":"#)).unwrap();
         format!(r#""{name}":{},"#, rest.split(',').next().unwrap())
@@ -350,11 +366,11 @@ fn missing(g: &Genuine) -> Vec<Row> {
         ("jti.missing", "no jti", g.claims(&id("jti"), "")),
         ("iat.missing", "no iat", g.claims(r#""iat":4102443900,"#, "")),
         ("exp.missing", "no exp", g.claims(r#","exp":4102444800"#, "")),
-        ("claims.none", "no claims at all", of(&g.header, "{}")),
+        ("claims.none", "no claims at all", signed_token(&g.header, "{}")),
     ]
 }
 
-fn claims(g: &Genuine) -> Vec<Row> {
+fn claims(g: &Genuine) -> Vec<Case> {
     let (iss, aud) = (r#""iss":"user-service""#, r#""aud":"user-service""#);
     let exp = |exp: &str| g.claims("4102444800", exp);
     vec![
@@ -381,7 +397,7 @@ fn claims(g: &Genuine) -> Vec<Row> {
             "sid is a number",
             g.claims(r#""0d4b6c1e-3f0a-4d5e-8c7b-9a1b2c3d4e5f""#, "0"),
         ),
-        ("sid.short", "a sid that is cut", g.claims("9a1b2c3d4e5f", "9a1b2c3d4e5")),
+        ("sid.short", "a truncated sid", g.claims("9a1b2c3d4e5f", "9a1b2c3d4e5")),
         ("jti.empty", "an empty jti", g.claims("5b0e7f6a-1c2d-4e3f-a4b5-c6d7e8f90a1b", "")),
         (
             "jti.object",
@@ -411,17 +427,17 @@ fn claims(g: &Genuine) -> Vec<Row> {
     ]
 }
 
-fn json(g: &Genuine) -> Vec<Row> {
-    let claims = |claims: &str| of(&g.header, claims);
+fn json(g: &Genuine) -> Vec<Case> {
+    let claims = |claims: &str| signed_token(&g.header, claims);
     vec![
         ("claims.list", "the claims are a list", claims(&format!("[{}]", g.claims))),
-        ("claims.text", "the claims are a text", claims(&format!("{:?}", g.claims))),
+        ("claims.text", "the claims are a string", claims(&format!("{:?}", g.claims))),
         ("claims.null", "the claims are null", claims("null")),
         ("claims.empty", "the claims are empty", claims("")),
-        ("claims.not.json", "the claims are no JSON", claims("user=root")),
+        ("claims.not.json", "the claims are not JSON", claims("user=root")),
         ("claims.cut", "the claims lack the last brace", claims(g.claims.trim_end_matches('}'))),
         ("claims.comma", "a comma before the last brace", g.claims("4102444800}", "4102444800,}")),
-        ("claims.more", "a second object behind the claims", claims(&format!("{}{{}}", g.claims))),
+        ("claims.more", "a second object after the claims", claims(&format!("{}{{}}", g.claims))),
         (
             "claims.bom",
             "a byte order mark before the claims",
@@ -433,20 +449,24 @@ fn json(g: &Genuine) -> Vec<Row> {
             "claims in claims, 200 deep",
             claims(&format!("{}{}", "[".repeat(200), "]".repeat(200))),
         ),
-        ("header.list", "the header is a list", of(&format!("[{}]", g.header), &g.claims)),
-        ("header.not.json", "the header is no JSON", of("HS256", &g.claims)),
-        ("header.empty", "the header is empty", of("", &g.claims)),
+        (
+            "header.list",
+            "the header is a list",
+            signed_token(&format!("[{}]", g.header), &g.claims),
+        ),
+        ("header.not.json", "the header is not JSON", signed_token("HS256", &g.claims)),
+        ("header.empty", "the header is empty", signed_token("", &g.claims)),
     ]
 }
 
-fn base64(g: &Genuine) -> Vec<Row> {
+fn base64(g: &Genuine) -> Vec<Case> {
     let [header, claims, signature] = g.parts();
     let last = |text: &str| {
-        // A text whose length is no multiple of four has bits to spare in its last letter.
+        // A text whose length is not a multiple of four has unused bits in its last letter.
         let letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-        let place =
+        let position =
             letters.iter().position(|letter| text.as_bytes().last() == Some(letter)).unwrap();
-        format!("{}{}", &text[..text.len() - 1], char::from(letters[place + 1]))
+        format!("{}{}", &text[..text.len() - 1], char::from(letters[position + 1]))
     };
     assert!(header.len() % 4 != 0 && claims.len() % 4 != 0);
     vec![
@@ -477,7 +497,7 @@ fn base64(g: &Genuine) -> Vec<Row> {
         ),
         (
             "base64.line",
-            "a line end in the claims",
+            "a newline in the claims",
             sign(&format!("{header}.{}\n{}", &claims[..64], &claims[64..])),
         ),
         ("base64.standard", "the other alphabet in the signature", {
@@ -487,7 +507,7 @@ fn base64(g: &Genuine) -> Vec<Row> {
     ]
 }
 
-fn shapes(g: &Genuine) -> Vec<Row> {
+fn shapes(g: &Genuine) -> Vec<Case> {
     let [header, claims, signature] = g.parts();
     vec![
         ("empty", "no bytes", String::new()),
@@ -498,8 +518,8 @@ fn shapes(g: &Genuine) -> Vec<Row> {
         ("cut.after.first.dot", "the header and a dot", format!("{header}.")),
         ("cut.at.second.dot", "header and claims", g.input().to_owned()),
         ("cut.after.second.dot", "header, claims and a dot", format!("{}.", g.input())),
-        ("cut.last", "its last byte is gone", g.token[..g.token.len() - 1].to_owned()),
-        ("cut.first", "its first byte is gone", g.token[1..].to_owned()),
+        ("cut.last", "without its last byte", g.token[..g.token.len() - 1].to_owned()),
+        ("cut.first", "without its first byte", g.token[1..].to_owned()),
         ("segments.four", "a fourth part", format!("{}.{signature}", g.token)),
         (
             "segments.jwe",
@@ -507,20 +527,20 @@ fn shapes(g: &Genuine) -> Vec<Row> {
             format!("{header}..{claims}.{claims}.{signature}"),
         ),
         ("segments.dot.first", "a dot before it", format!(".{}", g.token)),
-        ("segments.dot.last", "a dot behind it", format!("{}.", g.token)),
+        ("segments.dot.last", "a dot after it", format!("{}.", g.token)),
         ("segments.swapped", "claims before header", sign(&format!("{claims}.{header}"))),
         ("twice", "itself twice", format!("{0}{0}", g.token)),
         ("space.before", "a space before it", format!(" {}", g.token)),
-        ("line.end", "a line end behind it", format!("{}\n", g.token)),
-        ("nul", "a NUL behind it", format!("{}\0", g.token)),
+        ("line.end", "a newline after it", format!("{}\n", g.token)),
+        ("nul", "a NUL after it", format!("{}\0", g.token)),
         ("bearer", "the word Bearer before it", format!("Bearer {}", g.token)),
         ("quoted", "in quotes", format!("\"{}\"", g.token)),
         ("unicode.dots", "dots of another script", g.token.replace('.', "。")),
         ("json.form", "the JSON form of a JWS", {
             format!(r#"{{"protected":"{header}","payload":"{claims}","signature":"{signature}"}}"#)
         }),
-        ("huge.just", "2,049 bytes, right but for its length", g.of_length(2049)),
-        ("huge", "60,000 bytes, right but for its length", g.of_length(60_000)),
+        ("huge.just", "2,049 bytes, valid except for its length", g.of_length(2049)),
+        ("huge", "60,000 bytes, valid except for its length", g.of_length(60_000)),
         (
             "refresh.form",
             "the form of a refresh token",
