@@ -1,8 +1,8 @@
-//! Health and metrics as those who run the service see them: over HTTP, while a client is served.
+//! Health and metrics over HTTP, while a client is served.
 
 mod exposition;
+mod metric_names;
 mod request;
-mod shown;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,11 +20,11 @@ pub(crate) use exposition::Exposition;
 pub(crate) use request::get;
 use request::send;
 
-async fn watched() -> (TestServer, SocketAddr) {
-    watched_with(&[]).await
+async fn with_monitor() -> (TestServer, SocketAddr) {
+    with_monitor_and(&[]).await
 }
 
-async fn watched_with(settings: &[(&str, &str)]) -> (TestServer, SocketAddr) {
+async fn with_monitor_and(settings: &[(&str, &str)]) -> (TestServer, SocketAddr) {
     let server =
         TestServer::start_with(&[settings, &[("METRICS_ADDR", "127.0.0.1:0")]].concat()).await;
     let address = server.service.monitor_address().unwrap();
@@ -35,16 +35,16 @@ pub(crate) async fn metrics(address: SocketAddr) -> Exposition {
     Exposition::parse(&get(address, "/metrics").await.body)
 }
 
-/// Waits until what is looked up every few seconds has been looked up.
-pub(crate) async fn until(
+/// Fetches the metrics until they fulfil a condition: some are sampled every few seconds.
+pub(crate) async fn wait_until(
     address: SocketAddr,
     what: &str,
-    holds: impl Fn(&Exposition) -> bool,
+    condition: impl Fn(&Exposition) -> bool,
 ) -> Exposition {
     let began = Instant::now();
     loop {
         let metrics = metrics(address).await;
-        if holds(&metrics) {
+        if condition(&metrics) {
             return metrics;
         }
         assert!(began.elapsed() < Duration::from_secs(20), "{what}");
@@ -53,12 +53,14 @@ pub(crate) async fn until(
 }
 
 #[tokio::test]
-async fn three_paths_answer_and_nothing_else_does() {
-    let (server, address) = watched().await;
+async fn three_paths_are_served_and_no_other() {
+    let (server, address) = with_monitor().await;
     let live = get(address, "/livez").await;
     assert_eq!((live.status, live.body.as_str()), (200, "ok\n"));
-    until(address, "the store was looked at", |metrics| metrics.one("user_server_store_up") == 1.0)
-        .await;
+    wait_until(address, "the store was checked", |metrics| {
+        metrics.one("user_server_store_up") == 1.0
+    })
+    .await;
     let ready = get(address, "/readyz?verbose=1").await;
     assert_eq!(ready.status, 200, "{}", ready.body);
     assert!(ready.head.contains("content-type: application/json"), "{}", ready.head);
@@ -73,15 +75,15 @@ async fn three_paths_answer_and_nothing_else_does() {
 
     let plain = get(address, "/metrics").await;
     assert!(plain.head.contains("content-type: text/plain; version=0.0.4"), "{}", plain.head);
-    let open = send(
+    let openmetrics = send(
         address,
         b"GET /metrics HTTP/1.1\r\nHost: t\r\nAccept: application/openmetrics-text;version=1.0.0\r\n\r\n",
     )
     .await;
     assert!(
-        open.head.contains("content-type: application/openmetrics-text; version=1.0.0"),
+        openmetrics.head.contains("content-type: application/openmetrics-text; version=1.0.0"),
         "{}",
-        open.head
+        openmetrics.head
     );
 
     for path in ["/", "/metrics/", "/livez/x", "/readyz%20", "//livez"] {
@@ -96,12 +98,12 @@ async fn three_paths_answer_and_nothing_else_does() {
     let head = send(address, b"HEAD /readyz HTTP/1.0\r\n\r\n").await;
     assert_eq!((head.status, head.body.as_str()), (200, ""));
     server.stop().await;
-    assert!(TcpStream::connect(address).await.is_err(), "nothing is left");
+    assert!(TcpStream::connect(address).await.is_err(), "the port is closed");
 }
 
 #[tokio::test]
-async fn a_request_is_bounded_in_size_and_time_and_number() {
-    let (server, address) = watched().await;
+async fn requests_are_limited_in_size_time_and_number() {
+    let (server, address) = with_monitor().await;
     let long = format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(100_000));
     assert!(matches!(send(address, long.as_bytes()).await.status, 0 | 414 | 431));
     let wide = format!("GET /livez HTTP/1.1\r\nX: {}\r\n\r\n", "a".repeat(100_000));
@@ -114,7 +116,7 @@ async fn a_request_is_bounded_in_size_and_time_and_number() {
     .concat();
     assert!(matches!(send(address, &body).await.status, 0 | 405));
 
-    // Sixteen that say nothing hold every place, but not for long.
+    // Sixteen incomplete requests occupy every slot until they time out.
     let mut silent = Vec::new();
     for _ in 0..16 {
         let mut stream = TcpStream::connect(address).await.unwrap();
@@ -128,7 +130,7 @@ async fn a_request_is_bounded_in_size_and_time_and_number() {
 }
 
 #[tokio::test]
-async fn it_is_ready_from_the_load_to_the_signal_and_accepts_beyond() {
+async fn it_is_ready_from_startup_to_the_signal_and_accepts_for_longer() {
     let metrics = Arc::new(Metrics::new(user_server::tcp::request_labels(), SystemClock.now()));
     let early = Monitor::start(([127, 0, 0, 1], 0).into(), Arc::new(Health::default()), metrics)
         .await
@@ -140,19 +142,19 @@ async fn it_is_ready_from_the_load_to_the_signal_and_accepts_beyond() {
     assert_eq!(get(early.address(), "/metrics").await.status, 200);
     early.stop().await;
 
-    let (server, address) = watched().await;
+    let (server, address) = with_monitor().await;
     assert_eq!(get(address, "/readyz").await.status, 200);
     server.service.set_draining();
     let draining = get(address, "/readyz").await;
     assert_eq!(draining.status, 503);
     assert!(draining.body.contains(r#""status":"draining""#), "{}", draining.body);
     assert_eq!(get(address, "/livez").await.status, 200);
-    server.client().call(Ping {}).await.expect("it goes on accepting");
+    server.client().call(Ping {}).await.expect("it still accepts");
     server.stop().await;
 }
 
 #[tokio::test]
-async fn a_signal_turns_readiness_at_once() {
+async fn a_signal_ends_readiness_at_once() {
     let mut process = Process::start(&[("METRICS_ADDR", "127.0.0.1:0"), ("DRAIN_DELAY", "300")]);
     let line = process
         .printed
@@ -162,7 +164,7 @@ async fn a_signal_turns_readiness_at_once() {
         .trim();
     let address = line
         .strip_prefix("http://")
-        .and_then(|rest| rest.split('/').next())
+        .and_then(|address| address.split('/').next())
         .unwrap()
         .parse()
         .unwrap();
@@ -172,14 +174,14 @@ async fn a_signal_turns_readiness_at_once() {
     while get(address, "/readyz").await.status != 503 {
         assert!(began.elapsed() < Duration::from_secs(5), "{}", process.log());
     }
-    process.client().call(Ping {}).await.expect("it goes on accepting");
+    process.client().call(Ping {}).await.expect("it still accepts");
     process.signal("TERM");
-    process.wait().await.expect("an exit of its own");
+    process.wait().await.expect("an exit code");
 }
 
 #[tokio::test]
-async fn a_known_dialogue_is_counted_to_the_unit() {
-    let (server, address) = watched().await;
+async fn a_known_dialogue_is_counted_exactly() {
+    let (server, address) = with_monitor().await;
     let client = server.client();
     let ada = server.account(&client, "Ada").await;
     let login = server.login(&client, "ada").await;
@@ -201,13 +203,13 @@ async fn a_known_dialogue_is_counted_to_the_unit() {
     );
     client.call(Ping {}).await.unwrap();
 
-    let told = until(address, "the outbox was looked at", |told| {
-        told.one("user_server_store_up") == 1.0
-            && told.value("user_server_mails_total", &[("result", "sent")]) == 1.0
+    let scraped = wait_until(address, "the outbox was checked", |scraped| {
+        scraped.one("user_server_store_up") == 1.0
+            && scraped.value("user_server_mails_total", &[("result", "sent")]) == 1.0
     })
     .await;
     let requests = |kind, outcome| {
-        told.value("user_server_requests_total", &[("type", kind), ("outcome", outcome)])
+        scraped.value("user_server_requests_total", &[("type", kind), ("outcome", outcome)])
     };
     for (kind, outcome, count) in [
         ("Register", "OK", 1.0),
@@ -223,35 +225,38 @@ async fn a_known_dialogue_is_counted_to_the_unit() {
     ] {
         assert_eq!(requests(kind, outcome), count, "{kind} {outcome}");
     }
-    let sum: f64 = told.all("user_server_requests_total").map(|sample| sample.value).sum();
+    let sum: f64 = scraped.all("user_server_requests_total").map(|sample| sample.value).sum();
     assert_eq!(sum, 17.0);
     let latencies =
-        |kind| told.value("user_server_request_duration_seconds_count", &[("type", kind)]);
+        |kind| scraped.value("user_server_request_duration_seconds_count", &[("type", kind)]);
     assert_eq!(
         (latencies("VerifyToken"), latencies("Login"), latencies("GetUser")),
         (11.0, 2.0, 0.0)
     );
-    let hashing = told.value(
+    let hashing = scraped.value(
         "user_server_request_duration_seconds_bucket",
         &[("type", "Login"), ("le", "0.001")],
     );
     assert_eq!(hashing, 0.0, "no login is faster than its hash");
-    assert_eq!(told.one("user_server_hash_duration_seconds_count"), 3.0);
-    assert_eq!(told.one("user_server_hash_wait_seconds_count"), 3.0);
+    assert_eq!(scraped.one("user_server_hash_duration_seconds_count"), 3.0);
+    assert_eq!(scraped.one("user_server_hash_wait_seconds_count"), 3.0);
     assert_eq!(
-        (told.one("user_server_hashes_running"), told.one("user_server_hashes_waiting")),
+        (scraped.one("user_server_hashes_running"), scraped.one("user_server_hashes_waiting")),
         (0.0, 0.0)
     );
     assert_eq!(
-        (told.one("user_server_connections"), told.one("user_server_connections_accepted_total")),
+        (
+            scraped.one("user_server_connections"),
+            scraped.one("user_server_connections_accepted_total")
+        ),
         (1.0, 1.0)
     );
-    assert_eq!(told.one("user_server_requests_in_flight"), 0.0);
-    assert_eq!(told.one("user_server_revocation_entries"), 1.0);
-    assert!(told.one("user_server_revocation_age_seconds") < 1.0);
-    assert_eq!(told.value("user_server_store_connections_max", &[("pool", "writer")]), 1.0);
+    assert_eq!(scraped.one("user_server_requests_in_flight"), 0.0);
+    assert_eq!(scraped.one("user_server_revocation_entries"), 1.0);
+    assert!(scraped.one("user_server_revocation_age_seconds") < 1.0);
+    assert_eq!(scraped.value("user_server_store_connections_max", &[("pool", "writer")]), 1.0);
     #[cfg(target_os = "linux")]
-    assert!(told.one("process_resident_memory_bytes") > 1e6);
+    assert!(scraped.one("process_resident_memory_bytes") > 1e6);
 
     let text = get(address, "/metrics").await.body + &get(address, "/readyz").await.body;
     let secrets = [ada.access(), ada.refresh(), PASSWORD.to_owned(), login.user_id.to_string()];
@@ -260,28 +265,30 @@ async fn a_known_dialogue_is_counted_to_the_unit() {
         assert!(!text.to_ascii_lowercase().contains(&hidden.to_ascii_lowercase()), "{hidden}");
     }
     client.close().await;
-    let closed = |told: &Exposition| {
-        told.value("user_server_connections_closed_total", &[("reason", "client")]) == 1.0
+    let closed = |scraped: &Exposition| {
+        scraped.value("user_server_connections_closed_total", &[("reason", "client")]) == 1.0
     };
-    let told = until(address, "the connection has ended", closed).await;
-    assert_eq!(told.one("user_server_connections"), 0.0);
+    let scraped = wait_until(address, "the connection has ended", closed).await;
+    assert_eq!(scraped.one("user_server_connections"), 0.0);
     server.stop().await;
 }
 
 #[tokio::test]
-async fn a_mail_that_does_not_go_is_seen() {
-    let (server, address) = watched().await;
+async fn an_undelivered_email_shows_in_health_and_metrics() {
+    let (server, address) = with_monitor().await;
     std::fs::remove_dir_all(&server.emails.0).unwrap();
     let client = server.client();
     server.register(&client, "Ada", "ada@example.org").await;
-    let told =
-        until(address, "the mail waits", |told| told.one("user_server_outbox_unsent") == 1.0).await;
-    assert_eq!(told.one("user_server_mail_failing"), 1.0);
-    assert!(told.value("user_server_mails_total", &[("result", "retried")]) >= 1.0);
-    assert_eq!(told.value("user_server_mails_total", &[("result", "sent")]), 0.0);
+    let scraped = wait_until(address, "the email is queued", |scraped| {
+        scraped.one("user_server_outbox_unsent") == 1.0
+    })
+    .await;
+    assert_eq!(scraped.one("user_server_mail_failing"), 1.0);
+    assert!(scraped.value("user_server_mails_total", &[("result", "retried")]) >= 1.0);
+    assert_eq!(scraped.value("user_server_mails_total", &[("result", "sent")]), 0.0);
     server.clock.advance(Duration::from_secs(120));
-    until(address, "the mail is late", |told| {
-        told.one("user_server_outbox_oldest_seconds") >= 120.0
+    wait_until(address, "the email is late", |scraped| {
+        scraped.one("user_server_outbox_oldest_seconds") >= 120.0
     })
     .await;
     let ready = get(address, "/readyz").await;
@@ -293,7 +300,7 @@ async fn a_mail_that_does_not_go_is_seen() {
 }
 
 /// Sends bytes and reads until the server closes.
-async fn throw(server: &TestServer, bytes: &[u8]) {
+async fn send_raw(server: &TestServer, bytes: &[u8]) {
     let mut stream = TcpStream::connect(server.address).await.unwrap();
     stream.write_all(bytes).await.unwrap();
     stream.shutdown().await.unwrap();
@@ -301,8 +308,8 @@ async fn throw(server: &TestServer, bytes: &[u8]) {
 }
 
 #[tokio::test]
-async fn garbage_makes_no_series() {
-    let (server, address) = watched().await;
+async fn garbage_creates_no_series() {
+    let (server, address) = with_monitor().await;
     let before: Vec<String> = metrics(address).await.names();
     let mut every_type = Vec::new();
     for kind in 0..=u8::MAX {
@@ -311,35 +318,38 @@ async fn garbage_makes_no_series() {
         every_type.extend_from_slice(&id.to_be_bytes());
         every_type.extend_from_slice(&[0xFF, 0xFF]);
     }
-    throw(&server, &every_type).await;
-    throw(&server, b"GET / HTTP/1.1\r\n\r\n").await;
-    throw(&server, &[0, 0, 0, 4, 1, 2, 3, 4]).await;
-    throw(&server, &[0, 0, 0, 5, 0x7F, 0, 0, 0, 0]).await;
+    send_raw(&server, &every_type).await;
+    send_raw(&server, b"GET / HTTP/1.1\r\n\r\n").await;
+    send_raw(&server, &[0, 0, 0, 4, 1, 2, 3, 4]).await;
+    send_raw(&server, &[0, 0, 0, 5, 0x7F, 0, 0, 0, 0]).await;
 
-    let told =
-        until(address, "all have ended", |told| told.one("user_server_connections") == 0.0).await;
-    assert_eq!(told.names(), before);
+    let scraped = wait_until(address, "all connections have ended", |scraped| {
+        scraped.one("user_server_connections") == 0.0
+    })
+    .await;
+    assert_eq!(scraped.names(), before);
     let types: Vec<&str> =
         user_proto::Request::ALL.iter().map(|(_, name)| *name).chain(["unknown"]).collect();
     let mut sum = 0.0;
-    for sample in told.all("user_server_requests_total") {
+    for sample in scraped.all("user_server_requests_total") {
         assert!(types.contains(&sample.label("type")), "{sample:?}");
         sum += sample.value;
     }
     assert_eq!(sum, 256.0);
-    let unknown = told
+    let unknown = scraped
         .value("user_server_requests_total", &[("type", "unknown"), ("outcome", "UNKNOWN_TYPE")]);
     assert_eq!(unknown, 256.0 - user_proto::Request::ALL.len() as f64);
-    let closed = |reason| told.value("user_server_connections_closed_total", &[("reason", reason)]);
+    let closed =
+        |reason| scraped.value("user_server_connections_closed_total", &[("reason", reason)]);
     assert_eq!((closed("client"), closed("frame_error"), closed("request_id")), (1.0, 2.0, 1.0));
-    assert!(told.samples() < 1000, "{}", told.samples());
+    assert!(scraped.samples() < 1000, "{}", scraped.samples());
     server.stop().await;
 }
 
 #[tokio::test]
-async fn why_a_connection_ended_is_told() {
-    let times = [("FIRST_FRAME_TIMEOUT", "1"), ("FRAME_TIMEOUT", "1"), ("IDLE_TIMEOUT", "1")];
-    let settings: Vec<_> = [("METRICS_ADDR", "127.0.0.1:0")].into_iter().chain(times).collect();
+async fn the_reason_of_a_closed_connection_is_counted() {
+    let timeouts = [("FIRST_FRAME_TIMEOUT", "1"), ("FRAME_TIMEOUT", "1"), ("IDLE_TIMEOUT", "1")];
+    let settings: Vec<_> = [("METRICS_ADDR", "127.0.0.1:0")].into_iter().chain(timeouts).collect();
     let server = TestServer::start_with(&settings).await;
     let address = server.service.monitor_address().unwrap();
     let mut ping = bytes::BytesMut::new();
@@ -350,14 +360,15 @@ async fn why_a_connection_ended_is_told() {
         stream.write_all(bytes).await.unwrap();
         streams.push(stream);
     }
-    let closed = |told: &Exposition, reason| {
-        told.value("user_server_connections_closed_total", &[("reason", reason)])
+    let closed = |scraped: &Exposition, reason| {
+        scraped.value("user_server_connections_closed_total", &[("reason", reason)])
     };
-    let told =
-        until(address, "all were timed out", |told| told.one("user_server_connections") == 0.0)
-            .await;
+    let scraped = wait_until(address, "all connections have timed out", |scraped| {
+        scraped.one("user_server_connections") == 0.0
+    })
+    .await;
     for reason in ["first_frame_timeout", "idle_timeout", "frame_timeout"] {
-        assert_eq!(closed(&told, reason), 1.0, "{reason}");
+        assert_eq!(closed(&scraped, reason), 1.0, "{reason}");
     }
     for mut stream in streams {
         let mut bytes = Vec::new();

@@ -1,44 +1,47 @@
-//! Every password, code, token and key that a run uses is looked for in all that the service
-//! writes, stores and remembers. Each place holds something that is no secret too, which the same
-//! look has to find there.
+//! Every password, code, token and key of a run is searched for in everything that the service
+//! writes, stores and holds in memory. Each artifact also contains a canary, which is not secret,
+//! and which the same search must find.
 
-mod elsewhere;
-mod places;
+mod artifacts;
+mod scenario;
 mod search;
-mod story;
+mod tls_and_smtp;
 
-use places::{Place, copy, database_file, database_files, embedded, memory, of_folder, shared};
+use artifacts::{
+    Artifact, backup, common_artifacts, database_columns, database_files, folder_contents, memory,
+    postgres_columns,
+};
+use scenario::{CANARY, NETWORK, Target};
 use search::Secrets;
-use story::{CANARY, Door, NETWORK};
 
 use crate::support::{Postgres, Process, Redis};
 
 const ISSUER: &str = "canary-issuer";
 
-/// Fails where a secret is in a place, or where what is no secret is not found in one.
-fn judge(secrets: &Secrets, places: &[Place]) {
-    for Place { name, bytes, text, canary } in places {
+/// Panics if an artifact contains a secret, or does not contain its canary.
+fn assert_no_secrets(secrets: &Secrets, artifacts: &[Artifact]) {
+    for Artifact { name, bytes, text, canary } in artifacts {
         assert!(
             search::finds(canary, bytes),
-            "`{canary}` is not in {name}: the look would find no secret either"
+            "`{canary}` is not in {name}: the search would not find a secret either"
         );
         assert_eq!(secrets.found_in(bytes, *text), Vec::<String>::new(), "in {name}");
     }
 }
 
-/// Passwords, tokens and long codes that a process still holds when nobody asks anything.
-fn judge_memory(secrets: &Secrets, process: &Process) {
-    let held = memory(process.id());
-    assert!(search::finds(ISSUER, &held), "the memory was not read");
+/// Panics if an idle process holds a password, a token or a long code in memory.
+fn assert_no_secrets_in_memory(secrets: &Secrets, process: &Process) {
+    let content = memory(process.id());
+    assert!(search::finds(ISSUER, &content), "the memory was not read");
     assert_eq!(
-        secrets.of_users().found_in(&held, false),
+        secrets.of_users().found_in(&content, false),
         Vec::<String>::new(),
         "in the memory of the process"
     );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_secret_is_written_stored_or_kept() {
+async fn no_secret_is_written_stored_or_held_in_memory() {
     let mut secrets = Secrets::default();
     let key = secrets.make("JWTSECRETKEY", 48);
     let settings = [
@@ -48,23 +51,23 @@ async fn no_secret_is_written_stored_or_kept() {
         ("METRICS_ADDR", "127.0.0.1:0"),
     ];
     let process = Process::start(&settings);
-    let mails = process.emails();
-    let door = Door { process: &process, mails: &mails, tls: None, key: &key };
-    let said = story::live(&door, &mut secrets).await;
-    judge_memory(&secrets, &process);
+    let emails = process.emails();
+    let target = Target { process: &process, emails: &emails, tls: None, key: &key };
+    let errors = scenario::run(&target, &mut secrets).await;
+    assert_no_secrets_in_memory(&secrets, &process);
     let before = database_files(&process, "the files of the database before a command");
-    let mut places = embedded(&process, &settings, said).await;
-    places.extend([
+    let mut artifacts = common_artifacts(&process, &settings, errors).await;
+    artifacts.extend([
         before,
-        database_file(&process.data().join("users.db")).await,
-        copy(&process, &settings),
+        database_columns(&process.data().join("users.db")).await,
+        backup(&process, &settings),
     ]);
-    judge(&secrets, &places);
-    judge_memory(&secrets, &process);
+    assert_no_secrets(&secrets, &artifacts);
+    assert_no_secrets_in_memory(&secrets, &process);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_secret_is_written_stored_or_kept_beside_postgresql_and_redis() {
+async fn no_secret_is_written_stored_or_held_in_memory_with_postgresql_and_redis() {
     let mut secrets = Secrets::default();
     let (key, of_redis) =
         (secrets.make("JWTSECRETKEY", 48), secrets.make("the password of Redis", 16));
@@ -85,7 +88,7 @@ async fn no_secret_is_written_stored_or_kept_beside_postgresql_and_redis() {
     let url = by_tests.replace("tests@", &format!("service:{of_postgres}@"));
     let cache = redis.url().replace("redis://", &format!("redis://:{of_redis}@"));
     let folder = tempfile::tempdir().unwrap();
-    let mails = crate::support::EmailFolder(folder.path().to_owned());
+    let emails = crate::support::EmailFolder(folder.path().to_owned());
     let settings = [
         ("LOG", "trace"),
         ("JWTSECRETKEY", key.as_str()),
@@ -96,28 +99,40 @@ async fn no_secret_is_written_stored_or_kept_beside_postgresql_and_redis() {
         ("REDIS_URL", cache.as_str()),
     ];
     let process = Process::start(&settings);
-    let door = Door { process: &process, mails: &mails, tls: None, key: &key };
-    let mut said = story::live(&door, &mut secrets).await;
+    let target = Target { process: &process, emails: &emails, tls: None, key: &key };
+    let mut errors = scenario::run(&target, &mut secrets).await;
     redis.command(&["-a", &of_redis, "--no-auth-warning", "SET", CANARY, NETWORK]);
-    let mut places = embedded(&process, &settings, String::new()).await;
-    places.push(shared(&by_tests));
-    places.push(Place::raw("the files of Redis", of_folder(redis.folder.path()), CANARY));
-    // What fails may say with what it was tried.
+    let mut artifacts = common_artifacts(&process, &settings, String::new()).await;
+    artifacts.push(postgres_columns(&by_tests));
+    artifacts.push(Artifact::raw(
+        "the files of Redis",
+        folder_contents(redis.folder.path()),
+        CANARY,
+    ));
+    // An error may contain the credentials that were used.
     redis.kill();
-    said += &story::in_trouble(&process, &mut secrets).await;
+    errors += &scenario::run_during_outage(&process, &mut secrets).await;
     postgres.crash();
-    said += &story::in_trouble(&process, &mut secrets).await;
-    judge_memory(&secrets, &process);
+    errors += &scenario::run_during_outage(&process, &mut secrets).await;
+    assert_no_secrets_in_memory(&secrets, &process);
     let wrong = secrets.make("a wrong password", 16);
     for (name, right) in [("PostgreSQL", &of_postgres), ("REDIS_URL", &of_redis)] {
         let mut settings = settings;
-        let place = settings.iter().position(|(key, _)| *key == name).unwrap();
-        let changed = settings[place].1.replace(right.as_str(), &wrong);
-        settings[place].1 = &changed;
-        said += &format!("{:?}", crate::support::run_in(folder.path(), &["check"], &settings));
+        let index = settings.iter().position(|(key, _)| *key == name).unwrap();
+        let changed = settings[index].1.replace(right.as_str(), &wrong);
+        settings[index].1 = &changed;
+        errors += &format!("{:?}", crate::support::run_in(folder.path(), &["check"], &settings));
     }
-    places.push(Place::text("the log", process.log(), "VerifyEmail"));
-    places.push(Place::text("what clients and operators are told", said, "INVALID_CREDENTIALS"));
-    places.push(Place::raw("the files of PostgreSQL", of_folder(postgres.folder()), CANARY));
-    judge(&secrets, &places);
+    artifacts.push(Artifact::text("the log", process.log(), "VerifyEmail"));
+    artifacts.push(Artifact::text(
+        "the errors of clients and commands",
+        errors,
+        "INVALID_CREDENTIALS",
+    ));
+    artifacts.push(Artifact::raw(
+        "the files of PostgreSQL",
+        folder_contents(postgres.folder()),
+        CANARY,
+    ));
+    assert_no_secrets(&secrets, &artifacts);
 }

@@ -1,5 +1,4 @@
-//! TLS as clients of every kind meet it: who is let in, who is not, and what a new certificate
-//! changes.
+//! TLS with clients of every kind: accepted and rejected ones, and reloading of certificates.
 
 mod client;
 mod process;
@@ -22,16 +21,16 @@ use crate::support::{
     Authority, CertifiedKey, TEST_TIMEOUT, TestServer, Wire, request_frame, run_in,
 };
 
-pub const OURS: &[&str] = &["user/1"];
+pub const ALPN: &[&str] = &["user/1"];
 
-/// A server with a certificate of an authority, and maybe one for its clients.
-struct Guarded {
+/// A server with a certificate, and optionally with a CA for client certificates.
+struct TlsServer {
     authority: Authority,
     folder: TempDir,
     server: TestServer,
 }
 
-impl Guarded {
+impl TlsServer {
     async fn start(clients: Option<&Authority>, more: &[(&str, &str)]) -> Self {
         let (authority, folder) = (Authority::new(), tempfile::tempdir().unwrap());
         let [certificate, key] = authority.certify().settings(folder.path());
@@ -46,8 +45,8 @@ impl Guarded {
         Self { authority, folder, server: TestServer::start_with(&settings).await }
     }
 
-    fn trusting(&self, own: Option<&CertifiedKey>) -> Arc<ClientConfig> {
-        self.authority.client_config(own, OURS)
+    fn client_config(&self, own: Option<&CertifiedKey>) -> Arc<ClientConfig> {
+        self.authority.client_config(own, ALPN)
     }
 
     async fn dial(&self, config: Arc<ClientConfig>) -> std::io::Result<TlsStream<TcpStream>> {
@@ -55,8 +54,8 @@ impl Guarded {
     }
 }
 
-/// Connects and pings: in TLS 1.3 a client learns only by its first reply whether its certificate
-/// was accepted.
+/// Connects and pings: in TLS 1.3, a client learns only from the first reply whether its
+/// certificate was accepted.
 pub async fn dial(
     address: SocketAddr,
     config: Arc<ClientConfig>,
@@ -90,138 +89,151 @@ async fn ping(stream: &mut TlsStream<TcpStream>) -> std::io::Result<()> {
     }
 }
 
-fn why(result: std::io::Result<TlsStream<TcpStream>>) -> String {
-    result.expect_err("it was let in").to_string()
+fn error_text(result: std::io::Result<TlsStream<TcpStream>>) -> String {
+    result.expect_err("it was accepted").to_string()
 }
 
 #[tokio::test]
-async fn a_client_that_trusts_the_server_gets_in_and_another_does_not() {
-    let guarded = Guarded::start(None, &[]).await;
-    guarded.dial(guarded.trusting(None)).await.unwrap();
-    guarded.dial(guarded.authority.client_config(None, &[])).await.unwrap();
-    guarded.dial(guarded.authority.client_config(None, &["h2", "user/1"])).await.unwrap();
-    let told = why(guarded.dial(guarded.authority.client_config(None, &["h2"])).await);
-    assert!(told.contains("NoApplicationProtocol"), "{told}");
-    let told = why(guarded.dial(Authority::new().client_config(None, OURS)).await);
-    assert!(told.contains("UnknownIssuer") || told.contains("BadSignature"), "{told}");
+async fn a_client_that_trusts_the_ca_connects_and_another_does_not() {
+    let tls_server = TlsServer::start(None, &[]).await;
+    tls_server.dial(tls_server.client_config(None)).await.unwrap();
+    tls_server.dial(tls_server.authority.client_config(None, &[])).await.unwrap();
+    tls_server.dial(tls_server.authority.client_config(None, &["h2", "user/1"])).await.unwrap();
+    let error =
+        error_text(tls_server.dial(tls_server.authority.client_config(None, &["h2"])).await);
+    assert!(error.contains("NoApplicationProtocol"), "{error}");
+    let error = error_text(tls_server.dial(Authority::new().client_config(None, ALPN)).await);
+    assert!(error.contains("UnknownIssuer") || error.contains("BadSignature"), "{error}");
 }
 
 #[tokio::test]
-async fn with_an_authority_for_clients_only_theirs_get_in() {
+async fn with_a_client_ca_only_its_clients_connect() {
     let clients = Authority::new();
     let settings = [("TRUSTED_PEERS", "192.0.2.1"), ("MAX_CONNECTIONS_PER_PEER", "2")];
-    let guarded = Guarded::start(Some(&clients), &settings).await;
-    let mut held = Vec::new();
+    let tls_server = TlsServer::start(Some(&clients), &settings).await;
+    let mut open = Vec::new();
     for _ in 0..5 {
-        // Who has proved itself has no limit of its own.
-        held.push(guarded.dial(guarded.trusting(Some(&clients.certify()))).await.unwrap());
+        // Authenticated clients are exempt from the limit per peer.
+        open.push(
+            tls_server.dial(tls_server.client_config(Some(&clients.certify()))).await.unwrap(),
+        );
     }
-    let none = why(guarded.dial(guarded.trusting(None)).await);
+    let none = error_text(tls_server.dial(tls_server.client_config(None)).await);
     assert!(none.contains("CertificateRequired"), "{none}");
-    let over = why(guarded.dial(guarded.trusting(Some(&clients.certify_until(2002)))).await);
-    assert!(over.contains("Expired"), "{over}");
-    let strange = why(guarded.dial(guarded.trusting(Some(&Authority::new().certify()))).await);
-    assert!(strange.contains("UnknownCA") || strange.contains("DecryptError"), "{strange}");
-    for stream in &mut held {
+    let expired = error_text(
+        tls_server.dial(tls_server.client_config(Some(&clients.certify_until(2002)))).await,
+    );
+    assert!(expired.contains("Expired"), "{expired}");
+    let unknown_ca = error_text(
+        tls_server.dial(tls_server.client_config(Some(&Authority::new().certify()))).await,
+    );
+    assert!(
+        unknown_ca.contains("UnknownCA") || unknown_ca.contains("DecryptError"),
+        "{unknown_ca}"
+    );
+    for stream in &mut open {
         ping(stream).await.unwrap();
     }
 }
 
 #[tokio::test]
-async fn who_speaks_without_tls_is_told_so() {
-    let guarded = Guarded::start(None, &[]).await;
-    let mut plain = Wire::connect(guarded.server.address).await;
+async fn a_plaintext_client_gets_an_error_that_names_tls() {
+    let tls_server = TlsServer::start(None, &[]).await;
+    let mut plain = Wire::connect(tls_server.server.address).await;
     plain.request(1, Ping {}).await;
     let error = plain.expect_close_with(ErrorCode::FRAME_TOO_LONG).await;
     assert!(error.message.contains("TLS"), "{error:?}");
-    // And the other way round.
+    // A TLS client of a plaintext server fails too.
     let server = TestServer::start().await;
-    let told = why(dial(server.address, guarded.trusting(None)).await);
-    assert!(told.contains("InvalidContentType"), "{told}");
+    let error = error_text(dial(server.address, tls_server.client_config(None)).await);
+    assert!(error.contains("InvalidContentType"), "{error}");
 }
 
 #[tokio::test]
-async fn tls_of_before_is_refused() {
-    let guarded = Guarded::start(None, &[]).await;
-    // A hello of TLS 1.2: no extension says that its sender knows a later one.
+async fn an_older_version_of_tls_is_rejected() {
+    let tls_server = TlsServer::start(None, &[]).await;
+    // A ClientHello of TLS 1.2: no extension offers a later version.
     let body = [&[3, 3][..], &[7; 32], &[0, 0, 2, 0xC0, 0x2F, 1, 0, 0, 0]].concat();
     let length = u8::try_from(body.len()).unwrap();
-    let mut stream = TcpStream::connect(guarded.server.address).await.unwrap();
+    let mut stream = TcpStream::connect(tls_server.server.address).await.unwrap();
     stream
         .write_all(&[&[0x16, 3, 1, 0, length + 4, 1, 0, 0, length][..], &body].concat())
         .await
         .unwrap();
     let mut answer = Vec::new();
-    let _ =
-        tokio::time::timeout(TEST_TIMEOUT, stream.read_to_end(&mut answer)).await.expect("an end");
+    let _ = tokio::time::timeout(TEST_TIMEOUT, stream.read_to_end(&mut answer))
+        .await
+        .expect("the connection ends");
     assert_eq!(answer.first(), Some(&0x15), "an alert: {answer:?}");
 }
 
 #[tokio::test]
-async fn a_handshake_that_stalls_ends_in_time_and_harms_nobody() {
-    let guarded =
-        Guarded::start(None, &[("FIRST_FRAME_TIMEOUT", "1"), ("MAX_CONNECTIONS_PER_PEER", "1000")])
-            .await;
+async fn a_stalled_handshake_times_out_and_others_are_served() {
+    let tls_server = TlsServer::start(
+        None,
+        &[("FIRST_FRAME_TIMEOUT", "1"), ("MAX_CONNECTIONS_PER_PEER", "1000")],
+    )
+    .await;
     let mut stalled = Vec::new();
     for bytes in [&b""[..], &[0x16], &[0x16, 3, 1, 2, 0, 1]].into_iter().cycle().take(300) {
-        let mut stream = TcpStream::connect(guarded.server.address).await.unwrap();
+        let mut stream = TcpStream::connect(tls_server.server.address).await.unwrap();
         stream.write_all(bytes).await.unwrap();
         stalled.push(stream);
     }
-    guarded.dial(guarded.trusting(None)).await.unwrap();
+    tls_server.dial(tls_server.client_config(None)).await.unwrap();
     for mut stream in stalled {
-        let mut rest = Vec::new();
-        let _ = tokio::time::timeout(TEST_TIMEOUT, stream.read_to_end(&mut rest))
+        let mut remaining = Vec::new();
+        let _ = tokio::time::timeout(TEST_TIMEOUT, stream.read_to_end(&mut remaining))
             .await
-            .expect("an end");
+            .expect("the connection ends");
     }
 }
 
 #[tokio::test]
-async fn a_new_certificate_is_taken_up_and_a_bad_one_is_not() {
-    let guarded = Guarded::start(None, &[]).await;
-    let mut before = guarded.dial(guarded.trusting(None)).await.unwrap();
+async fn a_new_certificate_is_loaded_and_an_invalid_one_is_not() {
+    let tls_server = TlsServer::start(None, &[]).await;
+    let mut before = tls_server.dial(tls_server.client_config(None)).await.unwrap();
 
     let next = Authority::new();
-    std::fs::write(guarded.folder.path().join("server.pem"), "no certificate").unwrap();
-    assert!(guarded.server.service.reload_certificate());
-    guarded.dial(guarded.trusting(None)).await.unwrap();
-    next.certify_until(2002).settings(guarded.folder.path());
-    guarded.server.service.reload_certificate();
-    guarded.dial(guarded.trusting(None)).await.unwrap();
+    std::fs::write(tls_server.folder.path().join("server.pem"), "no certificate").unwrap();
+    assert!(tls_server.server.service.reload_certificate());
+    tls_server.dial(tls_server.client_config(None)).await.unwrap();
+    next.certify_until(2002).settings(tls_server.folder.path());
+    tls_server.server.service.reload_certificate();
+    tls_server.dial(tls_server.client_config(None)).await.unwrap();
 
-    // This one is found without a word.
-    next.certify().settings(guarded.folder.path());
+    // This one is detected without an explicit reload.
+    next.certify().settings(tls_server.folder.path());
     let began = Instant::now();
-    while dial(guarded.server.address, next.client_config(None, OURS)).await.is_err() {
-        assert!(began.elapsed() < TEST_TIMEOUT, "it was not taken up");
+    while dial(tls_server.server.address, next.client_config(None, ALPN)).await.is_err() {
+        assert!(began.elapsed() < TEST_TIMEOUT, "it was not loaded");
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     ping(&mut before).await.unwrap();
 }
 
 #[test]
-fn what_is_wrong_with_a_certificate_is_told_with_its_variable() {
+fn an_error_of_a_certificate_names_its_variable() {
     let folder = tempfile::tempdir().unwrap();
-    let (authority, place) = (Authority::new(), folder.path());
-    let settings = authority.certify().settings(place);
+    let (authority, path) = (Authority::new(), folder.path());
+    let settings = authority.certify().settings(path);
     let settings: Vec<(&str, &str)> =
         settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    let told = |settings: &[(&str, &str)]| run_in(place, &["check"], settings);
-    let said = told(&settings);
-    assert!(said.code == Some(0) && said.output.contains("is valid for"), "{said:?}");
-    let said = told(&settings[..1]);
-    assert!(said.code == Some(64) && said.error.contains("TLS_KEY is not set"), "{said:?}");
+    let check = |settings: &[(&str, &str)]| run_in(path, &["check"], settings);
+    let result = check(&settings);
+    assert!(result.code == Some(0) && result.output.contains("is valid for"), "{result:?}");
+    let result = check(&settings[..1]);
+    assert!(result.code == Some(64) && result.error.contains("TLS_KEY is not set"), "{result:?}");
     let other = authority.certify();
-    std::fs::write(place.join("server.key"), &other.key).unwrap();
-    let said = told(&settings);
+    std::fs::write(path.join("server.key"), &other.key).unwrap();
+    let result = check(&settings);
     assert!(
-        said.code == Some(64)
-            && said.error.contains("for TLS_KEY: the key does not match the certificate"),
-        "{said:?}"
+        result.code == Some(64)
+            && result.error.contains("for TLS_KEY: the key does not match the certificate"),
+        "{result:?}"
     );
-    assert!(!said.error.contains(other.key.lines().nth(1).unwrap()), "{said:?}");
-    authority.certify_until(2002).settings(place);
-    let said = told(&settings);
-    assert!(said.code == Some(1) && said.output.contains("WRONG  certificate"), "{said:?}");
+    assert!(!result.error.contains(other.key.lines().nth(1).unwrap()), "{result:?}");
+    authority.certify_until(2002).settings(path);
+    let result = check(&settings);
+    assert!(result.code == Some(1) && result.output.contains("WRONG  certificate"), "{result:?}");
 }

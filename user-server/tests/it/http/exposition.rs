@@ -1,4 +1,4 @@
-//! A strict reader of the text format: whatever a scraper might stumble over fails the test.
+//! A strict parser of the text format: anything that a scraper might reject fails the test.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,19 +16,19 @@ impl Sample {
     }
 }
 
-/// A whole answer.
+/// A complete exposition.
 #[derive(Debug)]
 pub struct Exposition {
-    /// Each family's type.
+    /// Type of each family.
     pub families: BTreeMap<String, String>,
     samples: Vec<Sample>,
 }
 
 impl Exposition {
-    /// Reads all of it, and fails where anything is not as the format says.
+    /// Parses an exposition. Panics if it violates the format.
     pub fn parse(text: &str) -> Self {
-        let text = text.strip_suffix("# EOF\n").expect("it is whole");
-        let mut read = Self { families: BTreeMap::new(), samples: Vec::new() };
+        let text = text.strip_suffix("# EOF\n").expect("it ends with # EOF");
+        let mut exposition = Self { families: BTreeMap::new(), samples: Vec::new() };
         let mut described = BTreeSet::new();
         let mut family = String::new();
         for line in text.lines() {
@@ -43,8 +43,8 @@ impl Exposition {
                         assert!(matches!(kind, "counter" | "gauge" | "histogram"), "{line}");
                         assert!(described.contains(name), "{line}");
                         assert!(
-                            read.families.insert(name.to_owned(), kind.to_owned()).is_none(),
-                            "{name} comes twice"
+                            exposition.families.insert(name.to_owned(), kind.to_owned()).is_none(),
+                            "{name} is declared twice"
                         );
                         name.clone_into(&mut family);
                     }
@@ -53,17 +53,19 @@ impl Exposition {
                     }
                     _ => panic!("{line}"),
                 },
-                None => read.samples.push(sample(line, &family, &read.families[&family])),
+                None => {
+                    exposition.samples.push(sample(line, &family, &exposition.families[&family]))
+                }
             }
         }
-        read.check();
-        read
+        exposition.check();
+        exposition
     }
 
     fn check(&self) {
         let mut seen = BTreeSet::new();
         for sample in &self.samples {
-            assert!(seen.insert((&sample.name, &sample.labels)), "twice: {sample:?}");
+            assert!(seen.insert((&sample.name, &sample.labels)), "duplicate: {sample:?}");
             assert!(sample.value.is_finite(), "{sample:?}");
         }
         for (family, kind) in &self.families {
@@ -73,7 +75,7 @@ impl Exposition {
         }
     }
 
-    /// Buckets grow, end with infinity, and their last one is the count.
+    /// Panics unless the buckets grow, end with infinity, and the last one is the count.
     fn check_histogram(&self, family: &str) {
         for count in self.all(&format!("{family}_count")) {
             let buckets: Vec<(f64, f64)> = self
@@ -94,20 +96,20 @@ impl Exposition {
         self.samples.iter().filter(move |sample| sample.name == name)
     }
 
-    /// The value of one series; zero where it has not come into being.
+    /// Returns the value of one series, or zero if it does not exist yet.
     pub fn value(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         let mut found = self
             .all(name)
             .filter(|sample| labels.iter().all(|(key, value)| sample.label(key) == *value));
         let value = found.next().map_or(0.0, |sample| sample.value);
-        assert!(found.next().is_none(), "{name} {labels:?} is several");
+        assert!(found.next().is_none(), "{name} {labels:?} matches several series");
         value
     }
 
-    /// The value of a metric without labels.
+    /// Returns the value of a metric without labels.
     pub fn one(&self, name: &str) -> f64 {
         let mut found = self.all(name);
-        let sample = found.next().unwrap_or_else(|| panic!("there is no {name}"));
+        let sample = found.next().unwrap_or_else(|| panic!("no metric {name}"));
         assert!(sample.labels.is_empty() && found.next().is_none(), "{name} has labels");
         sample.value
     }
@@ -116,7 +118,7 @@ impl Exposition {
         self.samples.len()
     }
 
-    /// Every metric's name, as a query names it.
+    /// Returns the name of every metric, as queries use it.
     pub fn names(&self) -> Vec<String> {
         let names: BTreeSet<&String> = self.samples.iter().map(|sample| &sample.name).collect();
         names.into_iter().cloned().collect()

@@ -1,5 +1,5 @@
-//! Secrets, and the forms in which one may turn up: as it is, escaped, encoded, reversed, or listed
-//! as numbers.
+//! Secrets, and the forms in which one may appear: unchanged, escaped, encoded, reversed, or as a
+//! list of numbers.
 
 use aho_corasick::{AhoCorasick, MatchKind};
 use base64::Engine as _;
@@ -7,7 +7,7 @@ use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use unicode_normalization::UnicodeNormalization;
 use uuid::Uuid;
 
-/// The secrets that a run has used.
+/// Secrets used in a run.
 #[derive(Default, Clone)]
 pub struct Secrets {
     all: Vec<Secret>,
@@ -15,66 +15,67 @@ pub struct Secrets {
 
 #[derive(Clone)]
 struct Secret {
-    what: String,
+    label: String,
     text: String,
-    /// Whether it is a user's: a node needs its own keys as long as it runs.
+    /// Set for a secret of a user. A node holds its own keys as long as it runs.
     of_user: bool,
 }
 
-/// Six digits come up by chance, so only a whole field counts.
+/// Returns whether a text is so short that it may occur by chance. It counts only as a whole field.
 fn is_short(text: &str) -> bool {
     text.len() <= 6
 }
 
 impl Secrets {
-    /// Makes a secret of an operator, of so many characters.
-    pub fn make(&mut self, what: &str, length: usize) -> String {
+    /// Creates a secret of an operator with `length` characters.
+    pub fn make(&mut self, label: &str, length: usize) -> String {
         let text: String = (0..2).map(|_| Uuid::new_v4().simple().to_string()).collect();
-        self.note(what, &text[..length], false)
+        self.add(label, &text[..length], false)
     }
 
-    /// Makes a password, which no escape leaves as it is, and which is another text in NFC.
-    pub fn password(&mut self, what: &str) -> String {
+    /// Creates a password that every kind of escaping changes, and that differs from its NFC form.
+    pub fn password(&mut self, label: &str) -> String {
         let text = format!("tide-{} \"rises\\\u{a0}cafe\u{301}", Uuid::new_v4().simple());
-        // Most of it is enough to know it by, in any form.
-        self.note(what, &text[..24], true);
-        self.note(what, &text, true)
+        // A long prefix identifies it, in any form.
+        self.add(label, &text[..24], true);
+        self.add(label, &text, true)
     }
 
-    /// Takes note of a secret of an operator.
-    pub fn note_own(&mut self, what: &str, text: &str) {
-        self.note(what, text, false);
+    /// Adds a secret of an operator.
+    pub fn add_own(&mut self, label: &str, text: &str) {
+        self.add(label, text, false);
     }
 
-    /// Takes note of a code or a token.
-    pub fn note_users(&mut self, what: &str, text: &str) {
-        self.note(what, text, true);
-        // What makes a token good is its end, and a code is written without its dash too.
+    /// Adds a code or a token.
+    pub fn add_of_user(&mut self, label: &str, text: &str) {
+        self.add(label, text, true);
+        // The end of a token identifies it, and a code may be written without its dash.
         if text.len() > 64 {
-            self.note(what, &text[text.len() - 40..], true);
+            self.add(label, &text[text.len() - 40..], true);
         }
         if text.contains('-') && text.len() < 16 {
-            self.note(what, &text.replace('-', ""), true);
+            self.add(label, &text.replace('-', ""), true);
         }
     }
 
-    fn note(&mut self, what: &str, text: &str, of_user: bool) -> String {
-        self.all.push(Secret { what: what.to_owned(), text: text.to_owned(), of_user });
+    fn add(&mut self, label: &str, text: &str, of_user: bool) -> String {
+        self.all.push(Secret { label: label.to_owned(), text: text.to_owned(), of_user });
         text.to_owned()
     }
 
-    /// The users' alone.
+    /// Returns only the secrets of users.
     pub fn of_users(&self) -> Self {
         Self { all: self.all.iter().filter(|secret| secret.of_user).cloned().collect() }
     }
 
-    /// Which are in `bytes`, in which form, and how often. Short ones are looked for in text alone.
+    /// Returns which secrets occur in `bytes`, with their form and the number of occurrences. Short
+    /// ones are searched for only if `text` is set.
     pub fn found_in(&self, bytes: &[u8], text: bool) -> Vec<String> {
         let (mut needles, mut names) = (Vec::new(), Vec::new());
         for secret in self.all.iter().filter(|secret| !is_short(&secret.text)) {
             for (form, needle) in forms(&secret.text) {
                 needles.push(needle);
-                names.push(format!("{} ({form})", secret.what));
+                names.push(format!("{} ({form})", secret.label));
             }
         }
         let mut counts = vec![0; names.len()];
@@ -91,25 +92,26 @@ impl Secrets {
             .collect();
         let short = self.all.iter().filter(|secret| text && is_short(&secret.text));
         found.extend(
-            short.filter(|secret| is_field(&secret.text, bytes)).map(|secret| secret.what.clone()),
+            short.filter(|secret| is_field(&secret.text, bytes)).map(|secret| secret.label.clone()),
         );
         found
     }
 }
 
-/// Whether a text is found that is no secret, by the same look.
+/// Returns whether the same search finds a text that is not secret.
 pub fn finds(text: &str, bytes: &[u8]) -> bool {
     let mut secrets = Secrets::default();
-    secrets.note(text, text, true);
+    secrets.add(text, text, true);
     !secrets.found_in(bytes, true).is_empty()
 }
 
-/// Whether a text is in `bytes` by itself: not a part of a word, nor the fraction of a number.
+/// Returns whether a text occurs in `bytes` as a field: not as a part of a word, nor as the
+/// fraction of a number.
 fn is_field(text: &str, bytes: &[u8]) -> bool {
     let all = String::from_utf8_lossy(bytes);
-    all.match_indices(text).any(|(place, _)| {
-        let before = all[..place].chars().next_back();
-        let mut after = all[place + text.len()..].chars();
+    all.match_indices(text).any(|(position, _)| {
+        let before = all[..position].chars().next_back();
+        let mut after = all[position + text.len()..].chars();
         let (next, digit) = (after.next(), after.next().is_some_and(|c| c.is_ascii_digit()));
         !before.is_some_and(|c| c.is_alphanumeric() || c == '.')
             && !next.is_some_and(|c| c.is_alphanumeric() || (c == '.' && digit))
@@ -123,7 +125,7 @@ fn forms(text: &str) -> Vec<(String, Vec<u8>)> {
     let json = serde_json::to_string(text).unwrap();
     let debug = format!("{text:?}");
     let mut forms: Vec<(String, Vec<u8>)> = [
-        ("as it is", text.to_owned()),
+        ("unchanged", text.to_owned()),
         ("in NFC", text.nfc().collect()),
         ("reversed", text.chars().rev().collect()),
         ("in JSON", json[1..json.len() - 1].to_owned()),
@@ -134,8 +136,8 @@ fn forms(text: &str) -> Vec<(String, Vec<u8>)> {
     ]
     .map(|(form, text)| (form.to_owned(), text.into_bytes()))
     .into();
-    // At each of three places in what is encoded with it, without the characters that its
-    // neighbours share.
+    // At each of three offsets within encoded data, without the characters that depend on
+    // neighbouring bytes.
     for (skip, shared) in [(0, 0), (1, 2), (2, 3)] {
         let padded = [vec![0; skip], bytes.to_vec()].concat();
         let end = usize::from(padded.len() % 3 != 0);
@@ -170,7 +172,7 @@ fn a_planted_secret_is_found_in_every_form() {
 }
 
 #[test]
-fn a_code_counts_as_a_whole_field() {
+fn a_code_counts_only_as_a_whole_field() {
     for text in ["code=123456", "\"code\":\"123456\"", "is 123456.", "a\t123456\tb", "123456"] {
         assert!(is_field("123456", text.as_bytes()), "{text}");
     }

@@ -1,5 +1,5 @@
-//! The client of `user-proto` over TLS: it holds on to a connection, comes back, and says why it
-//! can't.
+//! The client of `user-proto` over TLS: long-lived connections, reconnecting, and errors of the
+//! handshake.
 
 use std::time::{Duration, Instant};
 
@@ -12,13 +12,13 @@ use tokio_rustls::TlsAcceptor;
 use user_proto::Ping;
 use user_proto::client::{Client, Config, Error, HandshakeError, Tls, TlsOptions};
 
-use super::Guarded;
+use super::TlsServer;
 use crate::support::{Authority, CertifiedKey, TEST_TIMEOUT, TestServer, free_port};
 
-/// How long a call may take.
+/// Deadline of a call.
 const DEADLINE: Duration = Duration::from_secs(2);
 
-/// As a gateway has it, with a short timeout.
+/// Returns the configuration of a gateway, with a short deadline.
 fn config(authority: &Authority, own: Option<&CertifiedKey>) -> Config {
     let options = TlsOptions {
         authorities: Some(authority.pem.as_bytes()),
@@ -29,67 +29,64 @@ fn config(authority: &Authority, own: Option<&CertifiedKey>) -> Config {
     Config { tls: Some(Tls::new(&options).unwrap()), deadline: Some(DEADLINE), ..Config::default() }
 }
 
-impl Guarded {
+impl TlsServer {
     fn client(&self, authority: &Authority, own: Option<&CertifiedKey>) -> Client {
         Client::with_config(self.server.address.to_string(), config(authority, own))
     }
 }
 
-async fn handshake(client: &Client) -> HandshakeError {
+async fn handshake_error(client: &Client) -> HandshakeError {
     match client.call(Ping {}).await {
         Err(Error::Handshake(why)) => why,
-        other => panic!("it is to fail in the handshake: {other:?}"),
+        other => panic!("expected an error of the handshake: {other:?}"),
     }
 }
 
 #[tokio::test]
-async fn a_connection_outlives_the_certificate_that_it_began_with() {
-    let guarded = Guarded::start(None, &[]).await;
-    let held = guarded.client(&guarded.authority, None);
-    held.call(Ping {}).await.unwrap();
+async fn a_connection_outlives_a_change_of_the_certificate() {
+    let tls_server = TlsServer::start(None, &[]).await;
+    let old_client = tls_server.client(&tls_server.authority, None);
+    old_client.call(Ping {}).await.unwrap();
     let next = Authority::new();
-    next.certify().settings(guarded.folder.path());
-    assert!(guarded.server.service.reload_certificate());
-    held.call(Ping {}).await.unwrap();
+    next.certify().settings(tls_server.folder.path());
+    assert!(tls_server.server.service.reload_certificate());
+    old_client.call(Ping {}).await.unwrap();
     assert_eq!(
-        handshake(&guarded.client(&guarded.authority, None)).await,
+        handshake_error(&tls_server.client(&tls_server.authority, None)).await,
         HandshakeError::UnknownAuthority
     );
-    guarded.client(&next, None).call(Ping {}).await.unwrap();
-    held.close().await;
+    tls_server.client(&next, None).call(Ping {}).await.unwrap();
+    old_client.close().await;
 }
 
 #[tokio::test]
-async fn who_is_kept_out_is_told_why_when_the_time_is_over() {
+async fn a_rejected_client_gets_the_reason_at_its_deadline() {
     let clients = Authority::new();
-    let guarded = Guarded::start(Some(&clients), &[]).await;
+    let tls_server = TlsServer::start(Some(&clients), &[]).await;
     let began = Instant::now();
     assert_eq!(
-        handshake(&guarded.client(&guarded.authority, None)).await,
+        handshake_error(&tls_server.client(&tls_server.authority, None)).await,
         HandshakeError::CertificateRequired
     );
-    assert!(
-        began.elapsed() >= DEADLINE,
-        "it may get in when the server has learnt of its authority"
-    );
-    let impatient = Config {
+    assert!(began.elapsed() >= DEADLINE, "the server may learn of its CA before the deadline");
+    let no_waiting = Config {
         wait_for_server: false,
         deadline: Some(TEST_TIMEOUT * 100),
-        ..config(&guarded.authority, None)
+        ..config(&tls_server.authority, None)
     };
-    let impatient = Client::with_config(guarded.server.address.to_string(), impatient);
-    let at_once = tokio::time::timeout(TEST_TIMEOUT, handshake(&impatient)).await;
+    let no_waiting = Client::with_config(tls_server.server.address.to_string(), no_waiting);
+    let at_once = tokio::time::timeout(TEST_TIMEOUT, handshake_error(&no_waiting)).await;
     assert_eq!(at_once.expect("it does not wait"), HandshakeError::CertificateRequired);
-    let expired = guarded.client(&guarded.authority, Some(&clients.certify_until(2002)));
+    let expired = tls_server.client(&tls_server.authority, Some(&clients.certify_until(2002)));
     assert_eq!(
-        handshake(&expired).await,
+        handshake_error(&expired).await,
         HandshakeError::CertificateRejected("CertificateExpired".to_owned())
     );
-    guarded.client(&guarded.authority, Some(&clients.certify())).call(Ping {}).await.unwrap();
+    tls_server.client(&tls_server.authority, Some(&clients.certify())).call(Ping {}).await.unwrap();
 }
 
 #[tokio::test]
-async fn it_goes_on_with_the_server_that_comes_after() {
+async fn it_reconnects_to_the_next_server() {
     let (port, authority, keys) =
         (free_port().to_string(), Authority::new(), tempfile::tempdir().unwrap());
     let [certificate, key] = authority.certify().settings(keys.path());
@@ -99,11 +96,11 @@ async fn it_goes_on_with_the_server_that_comes_after() {
         (key.0, key.1.as_str()),
     ];
     let server = TestServer::start_with(&settings).await;
-    let patient = Config { deadline: Some(TEST_TIMEOUT), ..config(&authority, None) };
-    let client = Client::with_config(server.address.to_string(), patient);
+    let config = Config { deadline: Some(TEST_TIMEOUT), ..config(&authority, None) };
+    let client = Client::with_config(server.address.to_string(), config);
     client.call(Ping {}).await.unwrap();
-    // The first one says SHUTTING_DOWN over TLS and closes; a call in between waits for the next
-    // one.
+    // The first server sends SHUTTING_DOWN over TLS and closes; a call in between waits for the
+    // next server.
     let folder = server.stop().await;
     let calling = tokio::spawn({
         let client = client.clone();
@@ -116,8 +113,8 @@ async fn it_goes_on_with_the_server_that_comes_after() {
 }
 
 #[tokio::test]
-async fn an_idle_connection_is_kept_by_pings() {
-    let guarded = Guarded::start(None, &[("IDLE_TIMEOUT", "2")]).await;
+async fn pings_keep_an_idle_connection_open() {
+    let tls_server = TlsServer::start(None, &[("IDLE_TIMEOUT", "2")]).await;
     let frames = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let seen = frames.clone();
     let tap = std::sync::Arc::new(move |_, _: &[u8]| {
@@ -126,17 +123,17 @@ async fn an_idle_connection_is_kept_by_pings() {
     let config = Config {
         ping_after: Duration::from_millis(300),
         tap: Some(tap),
-        ..config(&guarded.authority, None)
+        ..config(&tls_server.authority, None)
     };
-    let client = Client::with_config(guarded.server.address.to_string(), config);
+    let client = Client::with_config(tls_server.server.address.to_string(), config);
     client.call(Ping {}).await.unwrap();
     tokio::time::sleep(Duration::from_millis(2500)).await;
     client.call(Ping {}).await.unwrap();
-    assert!(frames.load(std::sync::atomic::Ordering::SeqCst) >= 8, "there were pings in between");
+    assert!(frames.load(std::sync::atomic::Ordering::SeqCst) >= 8, "pings were sent in between");
 }
 
 #[tokio::test]
-async fn a_server_of_something_else_is_told_from_ours() {
+async fn a_server_of_another_protocol_is_recognised() {
     let (authority, own) = (Authority::new(), Authority::new());
     let certified = authority.certify();
     let certificate = CertificateDer::from_pem_slice(certified.certificate.as_bytes()).unwrap();
@@ -153,35 +150,37 @@ async fn a_server_of_something_else_is_told_from_ours() {
     let listener = listener.await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     tokio::spawn(async move {
-        let mut held = Vec::new();
+        let mut connections = Vec::new();
         while let Ok((stream, _)) = listener.accept().await {
-            held.push(acceptor.accept(stream).await);
+            connections.push(acceptor.accept(stream).await);
         }
     });
     let client = |authority| {
         Client::with_config(&address, Config { wait_for_server: false, ..config(authority, None) })
     };
-    assert_eq!(handshake(&client(&authority)).await, HandshakeError::AlpnMismatch);
-    assert_eq!(handshake(&client(&own)).await, HandshakeError::UnknownAuthority);
+    assert_eq!(handshake_error(&client(&authority)).await, HandshakeError::AlpnMismatch);
+    assert_eq!(handshake_error(&client(&own)).await, HandshakeError::UnknownAuthority);
 }
 
 #[tokio::test]
-async fn a_server_that_hangs_up_in_the_handshake_is_said_to() {
+async fn a_connection_closed_during_the_handshake_is_reported() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let config = Config { wait_for_server: false, ..config(&Authority::new(), None) };
     let client = Client::with_config(listener.local_addr().unwrap().to_string(), config);
     let calling = tokio::spawn(async move { client.call(Ping {}).await });
     let (mut stream, _) = listener.accept().await.unwrap();
-    // All that was sent is read, so that this is no reset.
+    // Everything that was sent is read, so that closing the connection does not reset it.
     stream.read_buf(&mut Vec::with_capacity(65_536)).await.unwrap();
     drop(stream);
-    let Err(Error::Connect(error)) = calling.await.unwrap() else { panic!("nobody serves") };
+    let Err(Error::Connect(error)) = calling.await.unwrap() else {
+        panic!("expected a connect error")
+    };
     assert_eq!(error.kind(), std::io::ErrorKind::UnexpectedEof);
     assert_eq!(error.to_string(), "the server closed the connection during the TLS handshake");
 }
 
 #[tokio::test]
-async fn a_handshake_that_stalls_is_over_when_connecting_is() {
+async fn a_stalled_handshake_ends_with_the_connect_timeout() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let connect_within = Duration::from_millis(200);
     let config = Config {
@@ -191,7 +190,9 @@ async fn a_handshake_that_stalls_is_over_when_connecting_is() {
     };
     let client = Client::with_config(silent.local_addr().unwrap().to_string(), config);
     let began = Instant::now();
-    let Err(Error::Connect(error)) = client.call(Ping {}).await else { panic!("nobody answers") };
+    let Err(Error::Connect(error)) = client.call(Ping {}).await else {
+        panic!("expected a connect error")
+    };
     assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
     assert!(began.elapsed() < Duration::from_secs(10));
 }

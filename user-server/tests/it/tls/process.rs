@@ -1,14 +1,14 @@
-//! TLS of the real binary: a new certificate at a signal, what is counted, and a flood of
-//! connections that say nothing.
+//! TLS with the real binary: certificate reload on SIGHUP, metrics, and a flood of silent
+//! connections.
 
 use std::time::{Duration, Instant};
 
-use super::{OURS, dial};
-use crate::http::{metrics, until};
+use super::{ALPN, dial};
+use crate::http::{metrics, wait_until};
 use crate::support::{Authority, Process, TEST_TIMEOUT, Wire};
 
 #[tokio::test]
-async fn a_hangup_takes_up_a_new_certificate_and_the_figures_tell() {
+async fn sighup_reloads_the_certificate_and_the_metrics_show_it() {
     const EXPIRY: &str = "user_server_tls_certificate_expiry_timestamp_seconds";
     const FAILED: &str = "user_server_tls_handshakes_failed_total";
     let (authority, keys) = (Authority::new(), tempfile::tempdir().unwrap());
@@ -20,7 +20,7 @@ async fn a_hangup_takes_up_a_new_certificate_and_the_figures_tell() {
     ];
     let process = Process::start(&settings);
     let monitor = process.monitor();
-    dial(process.address, authority.client_config(None, OURS)).await.unwrap();
+    dial(process.address, authority.client_config(None, ALPN)).await.unwrap();
     let before = metrics(monitor).await;
     let expires = |year: u32| {
         f64::from((year - 1970) * 365 + (year - 1969) / 4 - u32::from(year > 2100)) * 86_400.0
@@ -31,20 +31,21 @@ async fn a_hangup_takes_up_a_new_certificate_and_the_figures_tell() {
     let next = Authority::new();
     next.certify_until(2091).settings(keys.path());
     process.signal("HUP");
-    let after = until(monitor, "the certificate was taken up", |metrics| {
+    let after = wait_until(monitor, "the certificate was loaded", |metrics| {
         metrics.all(EXPIRY).all(|sample| sample.value == expires(2091))
     });
     after.await;
-    dial(process.address, next.client_config(None, OURS)).await.unwrap();
+    dial(process.address, next.client_config(None, ALPN)).await.unwrap();
 
-    // One of each that can be told apart.
-    dial(process.address, authority.client_config(None, OURS)).await.unwrap_err();
+    // One failure of each kind that can be distinguished.
+    dial(process.address, authority.client_config(None, ALPN)).await.unwrap_err();
     dial(process.address, next.client_config(None, &["h2"])).await.unwrap_err();
     let mut plain = Wire::connect(process.address).await;
     plain.send(&[0, 0, 0, 5, 0x7F, 0, 0, 0, 1]).await;
     for reason in ["refused_by_client", "other_protocol", "plaintext"] {
-        let counted =
-            until(monitor, reason, |metrics| metrics.value(FAILED, &[("reason", reason)]) == 1.0);
+        let counted = wait_until(monitor, reason, |metrics| {
+            metrics.value(FAILED, &[("reason", reason)]) == 1.0
+        });
         counted.await;
     }
     std::fs::write(keys.path().join("server.pem"), "no certificate").unwrap();
@@ -52,9 +53,9 @@ async fn a_hangup_takes_up_a_new_certificate_and_the_figures_tell() {
     let refused = |metrics: &crate::http::Exposition| {
         metrics.one("user_server_tls_reload_failures_total") >= 1.0
     };
-    let last = until(monitor, "the bad one is counted", refused).await;
+    let last = wait_until(monitor, "the invalid certificate is counted", refused).await;
     assert!(last.all(EXPIRY).all(|sample| sample.value == expires(2091)));
-    dial(process.address, next.client_config(None, OURS)).await.unwrap();
+    dial(process.address, next.client_config(None, ALPN)).await.unwrap();
 }
 
 #[tokio::test]
@@ -68,8 +69,8 @@ async fn a_flood_of_silent_connections_is_bounded_and_others_are_served() {
         ("FIRST_FRAME_TIMEOUT", "300"),
     ];
     let process = Process::start(&settings);
-    let config = authority.client_config(None, OURS);
-    let mut held = dial(process.address, config.clone()).await.unwrap();
+    let config = authority.client_config(None, ALPN);
+    let mut first = dial(process.address, config.clone()).await.unwrap();
     let before = process.memory();
     let mut flood = Vec::new();
     for number in 0..FLOOD {
@@ -80,18 +81,19 @@ async fn a_flood_of_silent_connections_is_bounded_and_others_are_served() {
             assert!(began.elapsed() < TEST_TIMEOUT);
         }
     }
-    super::ping(&mut held).await.unwrap();
+    super::ping(&mut first).await.unwrap();
     let with_flood = process.memory();
     eprintln!("before, and with {FLOOD} silent connections: {before:?}, {with_flood:?}");
     assert!(with_flood.resident_kib < before.resident_kib + 32 * 1024, "{before:?} {with_flood:?}");
-    // No more than the places for handshakes are left; each of the others has seen its end.
-    let over = |stream: &&tokio::net::TcpStream| match stream.try_read(&mut [0]) {
+    // At most as many connections remain as there are slots for handshakes; the others have been
+    // closed.
+    let closed = |stream: &&tokio::net::TcpStream| match stream.try_read(&mut [0]) {
         Err(error) => error.kind() != std::io::ErrorKind::WouldBlock,
         Ok(_) => true,
     };
     let began = Instant::now();
-    while flood.iter().filter(over).count() < FLOOD - 256 {
-        assert!(began.elapsed() < TEST_TIMEOUT, "{} ended", flood.iter().filter(over).count());
+    while flood.iter().filter(closed).count() < FLOOD - 256 {
+        assert!(began.elapsed() < TEST_TIMEOUT, "{} ended", flood.iter().filter(closed).count());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
