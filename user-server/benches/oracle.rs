@@ -1,10 +1,10 @@
-//! Can a client tell from a reply, or from when it comes, whether an address is known, unknown or
-//! pending? Asks a live server for each kind in a random order, every time about another address
-//! and for another client, and prints how well the times tell two kinds apart: the area under the
-//! ROC curve of the best threshold classifier (AUC; 0.5 is a guess, 1 is certainty). Half of the
-//! known accounts have a bcrypt hash.
+//! Measures whether a reply, or the time that it takes, reveals if an address is known, unknown or
+//! pending. Sends requests about each kind to a live server in a random order, each about another
+//! address and for another client, and prints how well the times distinguish two kinds: the area
+//! under the ROC curve of the best threshold classifier (AUC; 0.5 is a guess, 1 is certainty). Half
+//! of the known accounts have a bcrypt hash.
 //!
-//! `cargo bench -p user-server --bench oracle`, or `-- --samples 200` for a quick look.
+//! Run `cargo bench -p user-server --bench oracle`, or add `-- --samples 200` for a quick run.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs)]
 
 use std::collections::BTreeSet;
@@ -30,12 +30,12 @@ use user_server::store::SqliteStore;
 use uuid::Uuid;
 
 const PASSWORD: &str = "tides rise at nine";
-/// A hash of cost 10, as other services leave them behind.
+/// A hash of cost 10, as imported from other services.
 const BCRYPT: &str = "$2b$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy";
 const KINDS: [&str; 3] = ["known", "unknown", "pending"];
-/// Accounts that ask for a change of their own address.
+/// Number of accounts that request a change of their own address.
 const UPDATERS: usize = 16;
-/// The most that two kinds may differ by.
+/// Maximum AUC of two kinds.
 const BOUND: f64 = 0.55;
 
 type Outcome = Result<String, client::Error>;
@@ -52,12 +52,12 @@ fn main() {
     }
 }
 
-/// A live server with its accounts, and who asks.
-struct Stage {
+/// A live server with its accounts, and the client that probes it.
+struct Probe {
     client: Client,
     clock: Arc<ShiftedClock>,
     samples: usize,
-    asked: u32,
+    clients: u32,
     random: Random,
 }
 
@@ -84,42 +84,43 @@ async fn run(samples: usize) -> f64 {
         "| request | known / unknown | known / pending | unknown / pending | median, ms | replies |"
     );
     println!("|---|---|---|---|---|---|");
-    let mut stage = Stage { client, clock, samples, asked: 0, random: Random::new() };
+    let mut probe = Probe { client, clock, samples, clients: 0, random: Random::new() };
 
-    let mut worst = stage.login().await;
+    let mut worst = probe.login().await;
     let mut verifications = [const { Vec::new() }; 3];
-    worst = worst.max(stage.register(&mut verifications).await);
-    // The address of a pending registration has had its mail of this minute; the next one comes
-    // after the pause.
+    worst = worst.max(probe.register(&mut verifications).await);
+    // The address of a pending registration has received its email of this minute; the next one is
+    // sent after the pause.
     for _ in 0..2 {
-        settle(folder.path(), &*stage.clock).await;
-        stage.clock.advance(Duration::from_secs(61));
+        settle(folder.path(), &*probe.clock).await;
+        probe.clock.advance(Duration::from_secs(61));
         tokio::time::sleep(Duration::from_secs(2)).await;
     }
-    worst = worst.max(stage.resend(&verifications).await);
-    worst = worst.max(stage.reset().await);
-    worst = worst.max(stage.update().await);
-    stage.client.close().await;
+    worst = worst.max(probe.resend(&verifications).await);
+    worst = worst.max(probe.reset().await);
+    worst = worst.max(probe.update().await);
+    probe.client.close().await;
     service.stop().await;
     worst
 }
 
-/// An address of a kind.
+/// Returns an address of a kind.
 fn address(kind: usize, number: usize) -> String {
     format!("{}{number}@people.example", KINDS[kind])
 }
 
-/// Accounts, every other with a bcrypt hash, and registrations that wait for their codes.
+/// Creates accounts, every other one with a bcrypt hash, and registrations that wait for their
+/// codes.
 async fn fill(folder: &Path, samples: usize) {
     let path = folder.join("users.db");
     let store = SqliteStore::open(&path).await.unwrap();
     let hash_pool = HashPool::start(HashPoolSize { permits: 1, queue: 1 }, Arc::default()).unwrap();
     let passwords = Passwords::new(Arc::new(hash_pool), HashCost::FLOOR).unwrap();
     let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
-    let caller =
+    let context =
         RequestContext { network: None, deadline, gone: CancellationToken::new(), claim: None };
     let password = Password::chosen(PASSWORD.as_bytes(), "password").unwrap();
-    let argon2 = passwords.hash(password, "password", Vec::new(), &caller).await.unwrap();
+    let argon2 = passwords.hash(password, "password", Vec::new(), &context).await.unwrap();
     for number in 0..samples {
         let registration = Registration {
             verification_id: Uuid::new_v4(),
@@ -160,7 +161,8 @@ async fn fill(folder: &Path, samples: usize) {
     database.close().await;
 }
 
-/// Waits until every mail has had its turn, so that none is written while times are taken.
+/// Waits until every email in the outbox has been processed, so that none is written during the
+/// measurement.
 async fn settle(folder: &Path, clock: &dyn Clock) {
     let store = SqliteStore::open(&folder.join("users.db")).await.unwrap();
     loop {
@@ -172,18 +174,18 @@ async fn settle(folder: &Path, clock: &dyn Clock) {
     }
 }
 
-impl Stage {
+impl Probe {
     async fn login(&mut self) -> f64 {
-        let mut taken = Samples::default();
+        let mut samples = Samples::default();
         for (kind, number) in self.order() {
             let login = Login::new(address(kind, number).into(), "tides rise at ten".into());
-            taken.ask(kind, self.call(login, |reply| format!("{reply:?}"))).await;
+            samples.measure(kind, self.call(login, |reply| format!("{reply:?}"))).await;
         }
-        taken.row("Login, a wrong password")
+        samples.print_row("Login, a wrong password")
     }
 
     async fn register(&mut self, ids: &mut [Vec<Uuid>; 3]) -> f64 {
-        let mut taken = Samples::default();
+        let mut samples = Samples::default();
         for (kind, number) in self.order() {
             let (username, email) = (format!("new{kind}x{number}"), address(kind, number));
             let register = Register {
@@ -192,26 +194,26 @@ impl Stage {
                 password: PASSWORD.into(),
             };
             let ids = &mut ids[kind];
-            let note = |reply: Registered| {
+            let record = |reply: Registered| {
                 ids.push(reply.verification_id);
                 format!("{:?}", Registered { verification_id: Uuid::nil(), ..reply })
             };
-            taken.ask(kind, self.call(register, note)).await;
+            samples.measure(kind, self.call(register, record)).await;
         }
-        taken.row("Register")
+        samples.print_row("Register")
     }
 
     async fn resend(&mut self, ids: &[Vec<Uuid>; 3]) -> f64 {
-        let mut taken = Samples::default();
+        let mut samples = Samples::default();
         for (kind, number) in self.order() {
             let resend = ResendCode { verification_id: ids[kind][number] };
-            taken.ask(kind, self.call(resend, |reply| format!("{reply:?}"))).await;
+            samples.measure(kind, self.call(resend, |reply| format!("{reply:?}"))).await;
         }
-        taken.row("ResendCode")
+        samples.print_row("ResendCode")
     }
 
     async fn reset(&mut self) -> f64 {
-        let mut taken = Samples::default();
+        let mut samples = Samples::default();
         for (kind, number) in self.order() {
             let reset = RequestPasswordReset { email: address(kind, number).into() };
             let same = |reply: user_proto::PasswordResetRequested| {
@@ -220,9 +222,9 @@ impl Stage {
                     user_proto::PasswordResetRequested { verification_id: Uuid::nil(), ..reply }
                 )
             };
-            taken.ask(kind, self.call(reset, same)).await;
+            samples.measure(kind, self.call(reset, same)).await;
         }
-        taken.row("RequestPasswordReset")
+        samples.print_row("RequestPasswordReset")
     }
 
     async fn update(&mut self) -> f64 {
@@ -231,10 +233,10 @@ impl Stage {
             let login = Login::new(format!("updater{updater}").into(), PASSWORD.into());
             tokens.push(self.client.call(login).await.unwrap().access_token);
         }
-        let mut taken = Samples::default();
-        for (turn, (kind, number)) in self.order().into_iter().enumerate() {
+        let mut samples = Samples::default();
+        for (index, (kind, number)) in self.order().into_iter().enumerate() {
             let change = UpdateUser {
-                access_token: tokens[turn % UPDATERS].clone(),
+                access_token: tokens[index % UPDATERS].clone(),
                 username: None,
                 email: Some(address(kind, number).into()),
                 new_password: None,
@@ -242,21 +244,21 @@ impl Stage {
             };
             let same = |reply: user_proto::UserUpdated<'static>| {
                 assert!(reply.verification_id.is_some());
-                let nobody = user_proto::UserUpdated {
+                let placeholder = user_proto::UserUpdated {
                     user_id: Uuid::nil(),
                     username: "".into(),
                     email: "".into(),
                     verification_id: Some(Uuid::nil()),
                 };
                 assert!(reply.email.starts_with("updater"), "{reply:?}");
-                format!("{nobody:?}")
+                format!("{placeholder:?}")
             };
-            taken.ask(kind, self.call(change, same)).await;
+            samples.measure(kind, self.call(change, same)).await;
         }
-        taken.row("UpdateUser of the email")
+        samples.print_row("UpdateUser of the email")
     }
 
-    /// Every kind and number once, in a random order.
+    /// Returns every kind and number once, in a random order.
     fn order(&mut self) -> Vec<(usize, usize)> {
         let mut order: Vec<_> =
             (0..3).flat_map(|kind| (0..self.samples).map(move |number| (kind, number))).collect();
@@ -266,21 +268,21 @@ impl Stage {
         order
     }
 
-    /// Asks for a client that has not asked before; the reply as text, without what differs by its
-    /// nature.
+    /// Sends a request for a new client. Returns the reply as text, without the fields that differ
+    /// in every reply.
     async fn call<M: RequestMessage + Send + Sync>(
         &mut self,
         request: M,
-        shown: impl FnOnce(M::Reply) -> String,
+        describe: impl FnOnce(M::Reply) -> String,
     ) -> Outcome {
-        self.asked += 1;
-        let ip = IpAddr::V4(Ipv4Addr::from_bits(0x0a00_0000 + self.asked));
+        self.clients += 1;
+        let ip = IpAddr::V4(Ipv4Addr::from_bits(0x0a00_0000 + self.clients));
         let common = Common { client_address: Some(ip.into()), ..Common::default() };
-        self.client.call_with(request, common).await.map(shown)
+        self.client.call_with(request, common).await.map(describe)
     }
 }
 
-/// What was seen, by kind.
+/// Times and replies, by kind.
 #[derive(Default)]
 struct Samples {
     times: [Vec<f64>; 3],
@@ -288,7 +290,7 @@ struct Samples {
 }
 
 impl Samples {
-    async fn ask(&mut self, kind: usize, call: impl Future<Output = Outcome>) {
+    async fn measure(&mut self, kind: usize, call: impl Future<Output = Outcome>) {
         let began = Instant::now();
         let reply = call.await;
         self.times[kind].push(began.elapsed().as_secs_f64() * 1000.0);
@@ -299,8 +301,8 @@ impl Samples {
         });
     }
 
-    /// Prints the row of a request; the worst AUC, or 1 where a reply tells.
-    fn row(mut self, request: &str) -> f64 {
+    /// Prints the row of a request. Returns the worst AUC, or 1 if the replies differ.
+    fn print_row(mut self, request: &str) -> f64 {
         let same =
             self.replies.iter().all(|replies| *replies == self.replies[0] && replies.len() == 1);
         let aucs = [(0, 1), (0, 2), (1, 2)].map(|(a, b)| auc(&self.times[a], &self.times[b]));
@@ -326,8 +328,8 @@ impl Samples {
     }
 }
 
-/// How often a sample of one kind is larger than one of the other (Mann and Whitney), whichever way
-/// round tells more.
+/// Returns how often a sample of one kind is larger than one of the other (Mann and Whitney), in
+/// the direction that distinguishes them better.
 fn auc(a: &[f64], b: &[f64]) -> f64 {
     let mut all: Vec<(f64, bool)> =
         a.iter().map(|time| (*time, true)).chain(b.iter().map(|time| (*time, false))).collect();
@@ -341,7 +343,7 @@ fn auc(a: &[f64], b: &[f64]) -> f64 {
     share.max(1.0 - share)
 }
 
-/// Numbers that nobody has to guess (xorshift64*).
+/// Random numbers that need not be unpredictable (xorshift64*).
 struct Random(u64);
 
 impl Random {

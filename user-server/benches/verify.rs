@@ -1,8 +1,8 @@
-//! What a token check costs, against the HMAC that it can't do without: `cargo bench -p user-server
+//! Cost of a token check, compared with the HMAC that it cannot avoid: `cargo bench -p user-server
 //! --bench verify`.
 //!
-//! Rounds of all rows in turn, and of each row the median and the best round: what else the machine
-//! does then troubles all rows alike, and ratios stay true.
+//! Runs rounds of all rows, and prints the median and the best round of each: other load on the
+//! machine affects all rows alike, so that the ratios stay valid.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -28,10 +28,10 @@ use user_server::tcp::request_labels;
 use user_server::tokens::Verifiers;
 use uuid::Uuid;
 
-/// Distinct tokens, so that nothing can be remembered of one.
+/// Number of distinct tokens, so that no result can be cached.
 const TOKENS: usize = 10_000;
 const ROUNDS: usize = 51;
-const TURNS: usize = 10_000;
+const ITERATIONS: usize = 10_000;
 const SECRET: &str = "the secret of a benchmark: thirty-two bytes and more";
 
 struct Row<'a> {
@@ -113,10 +113,10 @@ fn main() {
     for round in 0..=ROUNDS {
         for row in &mut rows {
             let began = Instant::now();
-            (0..TURNS).for_each(|turn| (row.run)(round * TURNS + turn));
+            (0..ITERATIONS).for_each(|iteration| (row.run)(round * ITERATIONS + iteration));
             // The first round warms up.
             if round > 0 {
-                row.nanos.push(began.elapsed().as_secs_f64() * 1e9 / TURNS as f64);
+                row.nanos.push(began.elapsed().as_secs_f64() * 1e9 / ITERATIONS as f64);
             }
         }
     }
@@ -124,7 +124,7 @@ fn main() {
         row.nanos.sort_by(f64::total_cmp);
     }
     let (median, best) = (|row: &Row<'_>| row.nanos[ROUNDS / 2], |row: &Row<'_>| row.nanos[0]);
-    println!("a token of {} bytes; {ROUNDS} rounds of {TURNS}", tokens[0].len());
+    println!("a token of {} bytes; {ROUNDS} rounds of {ITERATIONS}", tokens[0].len());
     println!("| | ns, median | ns, best | ratio, median | ratio, best |\n|---|---|---|---|---|");
     for row in &rows {
         let ratios = (median(row) / median(&rows[0]), best(row) / best(&rows[0]));

@@ -1,4 +1,5 @@
-//! A copy, and the way back: what was in it is there again, and nothing that was open still is.
+//! Backup and restore: the data of the backup is restored, and everything that was open (sessions,
+//! codes) has ended.
 
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
@@ -9,38 +10,41 @@ use crate::support::{
     PASSWORD, Process, check, code_of, login, outcome, postgres, register, run_in, verify_email,
 };
 
-const GONE: ErrorCode = ErrorCode::SESSION_REVOKED;
+const REVOKED: ErrorCode = ErrorCode::SESSION_REVOKED;
 
 fn refresh(token: &str) -> RefreshToken<'_> {
     RefreshToken { refresh_token: token.into() }
 }
 
 #[tokio::test]
-async fn a_copy_made_beside_the_server_can_be_taken_back() {
+async fn a_backup_made_beside_the_server_can_be_restored() {
     let process = Process::start(&[]);
     let client = process.client();
     let ada = process.account(&client, "ada").await;
-    let waiting = client.call(register("grace", "grace@example.org")).await.unwrap();
+    let pending = client.call(register("grace", "grace@example.org")).await.unwrap();
     let code = process.emails().code("grace@example.org", 1).await;
-    let said = run_in(process.location(), &["backup", "copy"], &[]);
+    let result = run_in(process.location(), &["backup", "copy"], &[]);
     assert!(
-        said.code == Some(0) && said.output.contains("the database and the secret"),
-        "{said:?}"
+        result.code == Some(0) && result.output.contains("the database and the secret"),
+        "{result:?}"
     );
     let copy = process.location().join("copy");
     assert_eq!(std::fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o600);
-    let again = run_in(process.location(), &["backup", "copy"], &[]);
-    assert!(again.code == Some(1) && again.error.contains("choose another name"), "{again:?}");
+    let repeated = run_in(process.location(), &["backup", "copy"], &[]);
+    assert!(
+        repeated.code == Some(1) && repeated.error.contains("choose another name"),
+        "{repeated:?}"
+    );
 
-    // What happens after the copy: a refresh, a session, a user.
+    // Changes after the backup: a refresh, a session, a user.
     let rotated = outcome(client.call(refresh(&ada.refresh())).await).unwrap();
     let later = outcome(client.call(login("ada", PASSWORD)).await).unwrap();
     let eve = process.account(&client, "eve").await;
     let busy = run_in(process.location(), &["restore", "copy", "--force"], &[]);
     assert!(busy.code == Some(1) && busy.error.contains("in use"), "{busy:?}");
     let folder = process.kill().await;
-    let careful = run_in(folder.path(), &["restore", "copy"], &[]);
-    assert!(careful.code == Some(1) && careful.error.contains("--force"), "{careful:?}");
+    let unforced = run_in(folder.path(), &["restore", "copy"], &[]);
+    assert!(unforced.code == Some(1) && unforced.error.contains("--force"), "{unforced:?}");
     let restored = run_in(folder.path(), &["restore", "copy", "--force"], &[]);
     assert!(
         restored.code == Some(0) && restored.output.contains("ended 1 session "),
@@ -52,24 +56,24 @@ async fn a_copy_made_beside_the_server_can_be_taken_back() {
     for access in
         [ada.access(), text(&rotated.access_token), text(&later.access_token), eve.access()]
     {
-        assert_eq!(check(&client, &access).await, Some(GONE));
+        assert_eq!(check(&client, &access).await, Some(REVOKED));
     }
     for token in
         [ada.refresh(), text(&rotated.refresh_token), text(&later.refresh_token), eve.refresh()]
     {
-        assert_eq!(code_of(&client, refresh(&token)).await, GONE);
+        assert_eq!(code_of(&client, refresh(&token)).await, REVOKED);
     }
-    let spent = code_of(&client, verify_email(waiting.verification_id, &code)).await;
-    assert_eq!(spent, ErrorCode::CODE_EXPIRED);
+    let old_code = code_of(&client, verify_email(pending.verification_id, &code)).await;
+    assert_eq!(old_code, ErrorCode::CODE_EXPIRED);
     assert_eq!(code_of(&client, login("eve", PASSWORD)).await, ErrorCode::INVALID_CREDENTIALS);
     let session = outcome(client.call(login("ada", PASSWORD)).await).unwrap();
     assert_eq!(session.user_id, ada.session.user_id);
     assert_eq!(check(&client, &text(&session.access_token)).await, None);
     outcome(client.call(refresh(&text(&session.refresh_token))).await).unwrap();
-    for companion in
+    for leftover in
         ["users.db.restore", "users.db.restore-wal", "users.db.restore.part", "jwt-secret.part"]
     {
-        assert!(!process.data().join(companion).exists(), "{companion}");
+        assert!(!process.data().join(leftover).exists(), "{leftover}");
     }
 }
 
@@ -83,16 +87,16 @@ fn text(secret: &user_proto::Secret<'_>) -> String {
 }
 
 #[tokio::test]
-async fn a_copy_moves_to_another_machine_with_its_secret() {
+async fn a_backup_moves_to_another_machine_with_its_secret() {
     let process = Process::start(&[]);
     process.account(&process.client(), "ada").await;
     assert_eq!(run_in(process.location(), &["backup", "copy"], &[]).code, Some(0));
-    let elsewhere = tempfile::tempdir().unwrap();
-    std::fs::copy(process.location().join("copy"), elsewhere.path().join("copy")).unwrap();
-    let said = run_in(elsewhere.path(), &["restore", "copy"], &[]);
-    assert!(said.code == Some(0) && said.output.contains("with its secret"), "{said:?}");
+    let other_machine = tempfile::tempdir().unwrap();
+    std::fs::copy(process.location().join("copy"), other_machine.path().join("copy")).unwrap();
+    let result = run_in(other_machine.path(), &["restore", "copy"], &[]);
+    assert!(result.code == Some(0) && result.output.contains("with its secret"), "{result:?}");
     let secret = |process: &Process| std::fs::read(process.data().join("jwt-secret")).unwrap();
-    let moved = Process::start_in(elsewhere, &[]);
+    let moved = Process::start_in(other_machine, &[]);
     assert_eq!(secret(&moved), secret(&process));
     let mode = std::fs::metadata(moved.data().join("jwt-secret")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
@@ -100,13 +104,13 @@ async fn a_copy_moves_to_another_machine_with_its_secret() {
     let database = std::fs::read(moved.data().join("users.db")).unwrap();
     let secret = secret(&moved);
     assert!(
-        !database.windows(secret.len()).any(|part| part == secret),
-        "the secret lies in the database too"
+        !database.windows(secret.len()).any(|window| window == secret),
+        "the secret is in the database too"
     );
 }
 
 #[tokio::test]
-async fn what_is_no_copy_changes_nothing() {
+async fn an_invalid_backup_changes_nothing() {
     let process = Process::start(&[]);
     process.account(&process.client(), "ada").await;
     assert_eq!(run_in(process.location(), &["backup", "copy"], &[]).code, Some(0));
@@ -118,48 +122,50 @@ async fn what_is_no_copy_changes_nothing() {
     std::fs::write(folder.path().join("text"), "no database").unwrap();
     std::fs::copy(folder.path().join("user-data/users.db"), folder.path().join("live")).unwrap();
     for file in ["short", "text", "live", "missing"] {
-        let said = run_in(folder.path(), &["restore", file, "--force"], &[]);
-        assert_eq!(said.code, Some(1), "{file}: {said:?}");
+        let result = run_in(folder.path(), &["restore", file, "--force"], &[]);
+        assert_eq!(result.code, Some(1), "{file}: {result:?}");
     }
     let process = Process::start_in(folder, &[]);
     outcome(process.client().call(login("ada", PASSWORD)).await).unwrap();
 }
 
 #[tokio::test]
-async fn a_copy_of_postgres_is_made_safe_after_it_was_put_back() {
+async fn a_restored_dump_of_postgres_ends_all_sessions() {
     let Some(server) = postgres() else { return };
     let (from, to) = (server.database(), server.database());
     let (from, to) = (settings(&from), settings(&to));
     let process = Process::start(&from);
     let client = process.client();
     let ada = process.account(&client, "ada").await;
-    // As docs/OPERATIONS.md says.
-    let dumped = Command::new("pg_dump")
+    // The commands of docs/OPERATIONS.md.
+    let dump = Command::new("pg_dump")
         .args(["-Fc", "-f"])
         .arg(process.location().join("copy"))
         .arg(from[0].1)
         .status();
-    assert!(dumped.unwrap().success());
+    assert!(dump.unwrap().success());
     let later = outcome(client.call(login("ada", PASSWORD)).await).unwrap();
     let folder = process.kill().await;
-    let mut put_back = Command::new("pg_restore");
-    put_back.args(["--exit-on-error", "--no-owner", "-d", to[0].1]).arg(folder.path().join("copy"));
-    assert!(put_back.status().unwrap().success());
-    let said = run_in(folder.path(), &["restore", "--after-pg-restore"], &to);
-    assert!(said.code == Some(0) && said.output.contains("ended 1 session "), "{said:?}");
+    let mut pg_restore = Command::new("pg_restore");
+    pg_restore
+        .args(["--exit-on-error", "--no-owner", "-d", to[0].1])
+        .arg(folder.path().join("copy"));
+    assert!(pg_restore.status().unwrap().success());
+    let result = run_in(folder.path(), &["restore", "--after-pg-restore"], &to);
+    assert!(result.code == Some(0) && result.output.contains("ended 1 session "), "{result:?}");
 
     let process = Process::start_in(folder, &to);
     let client = process.client();
     for access in [ada.access(), text(&later.access_token)] {
-        assert_eq!(check(&client, &access).await, Some(GONE));
+        assert_eq!(check(&client, &access).await, Some(REVOKED));
     }
     for token in [ada.refresh(), text(&later.refresh_token)] {
-        assert_eq!(code_of(&client, refresh(&token)).await, GONE);
+        assert_eq!(code_of(&client, refresh(&token)).await, REVOKED);
     }
     let session = outcome(client.call(login("ada", PASSWORD)).await).unwrap();
     assert_eq!(check(&client, &text(&session.access_token)).await, None);
-    let said = run_in(process.location(), &["backup", "other"], &to);
-    assert!(said.code == Some(1) && said.error.contains("pg_dump"), "{said:?}");
-    let said = run_in(process.location(), &["restore", "copy"], &to);
-    assert!(said.code == Some(1) && said.error.contains("--after-pg-restore"), "{said:?}");
+    let result = run_in(process.location(), &["backup", "other"], &to);
+    assert!(result.code == Some(1) && result.error.contains("pg_dump"), "{result:?}");
+    let result = run_in(process.location(), &["restore", "copy"], &to);
+    assert!(result.code == Some(1) && result.error.contains("--after-pg-restore"), "{result:?}");
 }

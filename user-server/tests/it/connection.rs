@@ -1,5 +1,4 @@
-//! The limits of a connection, its order of replies and its deadlines, as PROTOCOL.md promises
-//! them.
+//! Limits of a connection, the order of its replies, and deadlines, as PROTOCOL.md defines them.
 
 use std::time::{Duration, Instant};
 
@@ -7,22 +6,22 @@ use user_proto::{Common, ErrorCode, ErrorReply, GetUser, Login, Ping, Reply, Ver
 
 use crate::support::{PASSWORD, TestServer, Wire, request_frame};
 
-/// One hash at a time, and each slow enough to be seen to be in flight.
+/// One slow hash at a time, so that requests are seen in flight.
 const SLOW: [(&str, &str); 2] = [("HASH_THREADS", "1"), ("ARGON2_PASSES", "24")];
 
 fn slow_with<'a>(settings: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
     [SLOW.as_slice(), settings].concat()
 }
 
-fn patient(deadline_ms: u32) -> Common<'static> {
+fn with_deadline(deadline_ms: u32) -> Common<'static> {
     Common { deadline_ms: Some(deadline_ms), ..Common::default() }
 }
 
-/// A login that is refused once it has cost its hash; no two share a budget.
+/// Encodes a login that is refused after its hash. No two ids share a budget.
 fn login(id: u32) -> Vec<u8> {
     let name = format!("nobody{id}");
     let request = Login::new(name.as_str().into(), PASSWORD.into());
-    request_frame(id, request, &patient(30_000))
+    request_frame(id, request, &with_deadline(30_000))
 }
 
 fn logins(ids: std::ops::RangeInclusive<u32>) -> Vec<u8> {
@@ -36,9 +35,9 @@ fn code(reply: &Reply<'_>) -> Option<ErrorCode> {
     }
 }
 
-/// Which logins got a reply before the connection ended, in the order of their ids: replies come in
-/// any.
-async fn answered_until_the_end(wire: &mut Wire) -> Vec<u32> {
+/// Reads until the connection closes. Returns the ids of the answered logins, sorted, because
+/// replies come in any order.
+async fn answered_ids(wire: &mut Wire) -> Vec<u32> {
     let mut answered = Vec::new();
     while let Some((id, reply)) = wire.next().await {
         assert!(code(&reply).is_some(), "{reply:?}");
@@ -49,7 +48,7 @@ async fn answered_until_the_end(wire: &mut Wire) -> Vec<u32> {
 }
 
 #[tokio::test]
-async fn who_says_nothing_or_half_a_frame_is_let_go() {
+async fn a_silent_connection_and_half_a_frame_time_out() {
     let server =
         TestServer::start_with(&[("FIRST_FRAME_TIMEOUT", "1"), ("FRAME_TIMEOUT", "1")]).await;
     let began = Instant::now();
@@ -64,7 +63,7 @@ async fn who_says_nothing_or_half_a_frame_is_let_go() {
     half.expect_close().await;
     later.expect_close().await;
     assert!(began.elapsed() >= Duration::from_millis(900), "{:?}", began.elapsed());
-    // Bytes that come in time are no excuse for a frame that does not.
+    // A steady trickle of bytes does not extend the timeout of a frame.
     let trickle = async {
         for byte in request_frame(1, Ping {}, &Common::default()).repeat(100) {
             trickling.send(&[byte]).await;
@@ -77,16 +76,16 @@ async fn who_says_nothing_or_half_a_frame_is_let_go() {
 }
 
 #[tokio::test]
-async fn half_a_frame_does_not_cost_the_replies_that_are_owed() {
+async fn half_a_frame_does_not_lose_pending_replies() {
     let server =
         TestServer::start_with(&slow_with(&[("FRAME_TIMEOUT", "1"), ("IDLE_TIMEOUT", "1")])).await;
     let mut wire = Wire::connect(server.address).await;
     wire.send(&[logins(1..=4), vec![0, 0, 0, 5, 0x7F]].concat()).await;
-    assert_eq!(answered_until_the_end(&mut wire).await, [1, 2, 3, 4]);
+    assert_eq!(answered_ids(&mut wire).await, [1, 2, 3, 4]);
 }
 
 #[tokio::test]
-async fn the_idle_are_let_go_and_the_busy_are_not() {
+async fn an_idle_connection_is_closed_and_a_busy_one_is_not() {
     let server = TestServer::start_with(&slow_with(&[("IDLE_TIMEOUT", "2")])).await;
     let mut wire = Wire::connect(server.address).await;
     let began = Instant::now();
@@ -95,19 +94,19 @@ async fn the_idle_are_let_go_and_the_busy_are_not() {
         tokio::time::sleep(Duration::from_millis(400)).await;
     }
     assert!(began.elapsed() > Duration::from_secs(2));
-    let mut working = Wire::connect(server.address).await;
-    working.send(&logins(1..=8)).await;
+    let mut busy = Wire::connect(server.address).await;
+    busy.send(&logins(1..=8)).await;
     wire.expect_close().await;
-    assert_eq!(answered_until_the_end(&mut working).await, [1, 2, 3, 4, 5, 6, 7, 8]);
+    assert_eq!(answered_ids(&mut busy).await, [1, 2, 3, 4, 5, 6, 7, 8]);
 }
 
 #[tokio::test]
-async fn who_never_reads_is_cut_off_and_harms_nobody() {
+async fn a_client_that_never_reads_is_disconnected_and_others_are_served() {
     let server = TestServer::start_with(&[("WRITE_TIMEOUT", "1")]).await;
-    let mut deaf = Wire::connect_with_small_buffer(server.address).await;
+    let mut unread = Wire::connect_with_small_buffer(server.address).await;
     let pings = request_frame(1, Ping {}, &Common::default()).repeat(1000);
     let mut bystander = Wire::connect(server.address).await;
-    let mut sending = std::pin::pin!(deaf.send_until_lost(&pings));
+    let mut sending = std::pin::pin!(unread.send_until_lost(&pings));
     let mut id = 0;
     let lost = loop {
         id += 1;
@@ -116,43 +115,43 @@ async fn who_never_reads_is_cut_off_and_harms_nobody() {
             () = tokio::time::sleep(Duration::from_millis(50)) => bystander.ping(id).await,
         }
     };
-    assert!(lost, "it is still served");
-    assert!(id > 1, "a bystander was served meanwhile");
+    assert!(lost, "it is still connected");
+    assert!(id > 1, "no bystander was served meanwhile");
 }
 
 #[tokio::test]
-async fn who_half_closes_gets_its_replies_first() {
+async fn a_half_closed_connection_gets_its_replies() {
     let server = TestServer::start_with(&[("MAX_IN_FLIGHT", "4")]).await;
     let mut wire = Wire::connect(server.address).await;
     wire.send(&[logins(1..=10), vec![0, 0, 0]].concat()).await;
     wire.half_close().await;
-    assert_eq!(answered_until_the_end(&mut wire).await, (1..=10).collect::<Vec<_>>());
+    assert_eq!(answered_ids(&mut wire).await, (1..=10).collect::<Vec<_>>());
 }
 
 #[tokio::test]
-async fn past_256_in_flight_it_reads_no_more_until_one_is_answered() {
+async fn at_256_requests_in_flight_reading_pauses_until_one_is_answered() {
     let server = TestServer::start_with(&[("MAX_HASHING", "300"), ("HASH_QUEUE", "300")]).await;
     let mut wire = Wire::connect(server.address).await;
     let none = Common::default();
     wire.send(&[logins(1..=255), request_frame(1000, Ping {}, &none)].concat()).await;
-    assert!(matches!(wire.reply().await, (1000, Reply::Pong(_))), "there is room for one more");
+    assert!(matches!(wire.reply().await, (1000, Reply::Pong(_))), "one more request fits");
 
     let mut wire = Wire::connect(server.address).await;
     wire.send(&[logins(1..=256), request_frame(1000, Ping {}, &none)].concat()).await;
     let (id, reply) = wire.reply().await;
     assert!(
         matches!(reply, Reply::ErrorReply(_)),
-        "{id}: the ping has to wait for a place: {reply:?}"
+        "{id}: the ping must wait for a free slot: {reply:?}"
     );
     let mut waited = 0;
     while !matches!(wire.reply().await, (1000, Reply::Pong(_))) {
         waited += 1;
     }
-    assert!(waited < 200, "it is read as soon as there is a place, not after {waited} more");
+    assert!(waited < 200, "it must be read when a slot is free, not {waited} replies later");
 }
 
 #[tokio::test]
-async fn past_32_that_hash_the_answer_is_busy_at_once() {
+async fn beyond_32_hashing_requests_the_reply_is_busy_at_once() {
     let server = TestServer::start_with(&SLOW).await;
     let mut wire = Wire::connect(server.address).await;
     wire.send(&logins(1..=34)).await;
@@ -163,20 +162,20 @@ async fn past_32_that_hash_the_answer_is_busy_at_once() {
     }
     let mut other = Wire::connect(server.address).await;
     let none = Common::default();
-    let nobody = VerifyToken { access_token: "no.such.token".into() };
+    let check = VerifyToken { access_token: "no.such.token".into() };
     for id in 1..=50 {
-        let asked = Instant::now();
-        other.send(&request_frame(id, nobody.clone(), &none)).await;
+        let sent = Instant::now();
+        other.send(&request_frame(id, check.clone(), &none)).await;
         assert_eq!(other.refusal(id).await.code, ErrorCode::INVALID_TOKEN);
-        assert!(asked.elapsed() < Duration::from_secs(2), "a token check waits for hashes");
+        assert!(sent.elapsed() < Duration::from_secs(2), "a token check waited for hashes");
     }
-    // Those that hash are in flight still: the checks were fast while they were.
+    // The hashing requests are still in flight: the checks were fast at the same time.
     wire.ping(40).await;
     assert_eq!(code(&wire.reply().await.1), Some(ErrorCode::INVALID_CREDENTIALS));
 }
 
 #[tokio::test]
-async fn what_is_quick_overtakes_what_is_slow() {
+async fn quick_requests_overtake_slow_ones() {
     let server = TestServer::start_with(&SLOW).await;
     let client = server.client();
     let account = server.account(&client, "quick").await;
@@ -195,22 +194,22 @@ async fn what_is_quick_overtakes_what_is_slow() {
 }
 
 #[tokio::test]
-async fn a_deadline_is_kept() {
+async fn deadlines_are_enforced() {
     let server = TestServer::start_with(&SLOW).await;
     let mut wire = Wire::connect(server.address).await;
-    let nobody = Login::new("nobody".into(), PASSWORD.into());
-    let spent = [
-        request_frame(1, Ping {}, &patient(0)),
-        request_frame(1, VerifyToken { access_token: "no.such.token".into() }, &patient(0)),
-        request_frame(1, GetUser { access_token: "no.such.token".into() }, &patient(0)),
-        request_frame(1, nobody.clone(), &patient(0)),
+    let unknown_user = Login::new("nobody".into(), PASSWORD.into());
+    let expired = [
+        request_frame(1, Ping {}, &with_deadline(0)),
+        request_frame(1, VerifyToken { access_token: "no.such.token".into() }, &with_deadline(0)),
+        request_frame(1, GetUser { access_token: "no.such.token".into() }, &with_deadline(0)),
+        request_frame(1, unknown_user.clone(), &with_deadline(0)),
     ];
-    for frame in spent {
+    for frame in expired {
         wire.send(&frame).await;
         assert_eq!(wire.refusal(1).await.code, ErrorCode::DEADLINE_EXCEEDED);
     }
     wire.send(&logins(1..=8)).await;
-    wire.send(&request_frame(9, nobody, &patient(40))).await;
+    wire.send(&request_frame(9, unknown_user, &with_deadline(40))).await;
     let error = wire.refusal(9).await;
     match error.code {
         ErrorCode::BUSY => assert!(error.retry_after_ms.is_some()),
@@ -220,30 +219,30 @@ async fn a_deadline_is_kept() {
 }
 
 #[tokio::test]
-async fn who_goes_away_leaves_its_place_to_others() {
+async fn a_disconnected_client_frees_its_slots() {
     let server = TestServer::start_with(&SLOW).await;
     let mut wire = Wire::connect(server.address).await;
-    let asked = Instant::now();
+    let sent = Instant::now();
     wire.send(&login(1)).await;
     wire.reply().await;
-    let one = asked.elapsed();
-    let mut gone = Wire::connect(server.address).await;
-    gone.send(&logins(1..=32)).await;
-    gone.request(100, Ping {}).await;
-    assert!(matches!(gone.reply().await, (100, Reply::Pong(_))), "all are in flight");
-    drop(gone);
-    let asked = Instant::now();
+    let one = sent.elapsed();
+    let mut disconnected = Wire::connect(server.address).await;
+    disconnected.send(&logins(1..=32)).await;
+    disconnected.request(100, Ping {}).await;
+    assert!(matches!(disconnected.reply().await, (100, Reply::Pong(_))), "all are in flight");
+    drop(disconnected);
+    let sent = Instant::now();
     wire.send(&login(2)).await;
     assert_eq!(wire.refusal(2).await.code, ErrorCode::INVALID_CREDENTIALS);
-    let waited = asked.elapsed();
+    let waited = sent.elapsed();
     assert!(
         waited < one * 16,
-        "a login took {one:?}, and behind 32 of somebody who has gone {waited:?}"
+        "a login took {one:?}, and {waited:?} after 32 logins of a disconnected client"
     );
 }
 
 #[tokio::test]
-async fn nothing_behind_the_fault_of_a_connection_is_executed() {
+async fn nothing_after_a_malformed_frame_is_executed() {
     let server = TestServer::start().await;
     let register = |name: &str, email: &str| {
         let request = user_proto::Register {
@@ -263,11 +262,11 @@ async fn nothing_behind_the_fault_of_a_connection_is_executed() {
     wire.send(&register("before", "before@example.org")).await;
     assert!(matches!(wire.reply().await, (7, Reply::Registered(_))));
     server.emails.wait_for("before@example.org", 1).await;
-    assert_eq!(server.emails.all().len(), 1, "the mails of what came before would be there too");
+    assert_eq!(server.emails.all().len(), 1, "an earlier email would be there too");
 }
 
 #[tokio::test]
-async fn past_the_most_connections_one_is_told_and_let_go() {
+async fn connections_beyond_the_limit_are_rejected_with_busy() {
     let server = TestServer::start_with(&[("MAX_CONNECTIONS", "2")]).await;
     let mut first = Wire::connect(server.address).await;
     let mut second = Wire::connect(server.address).await;
@@ -280,12 +279,13 @@ async fn past_the_most_connections_one_is_told_and_let_go() {
         assert!(error.retry_after_ms.is_some_and(|wait| wait > 0));
     }
     drop(second);
-    until_there_is_a_place(&server).await;
+    wait_for_free_slot(&server).await;
     first.ping(2).await;
 }
 
-/// The server sees the end of a connection a moment after its client.
-async fn until_there_is_a_place(server: &TestServer) {
+/// Waits until the server accepts another connection: it detects a disconnect a moment after the
+/// client.
+async fn wait_for_free_slot(server: &TestServer) {
     let began = Instant::now();
     loop {
         let mut wire = Wire::connect(server.address).await;
@@ -299,20 +299,20 @@ async fn until_there_is_a_place(server: &TestServer) {
 }
 
 #[tokio::test]
-async fn a_peer_that_is_not_trusted_has_its_share_alone() {
+async fn an_untrusted_peer_is_limited_to_its_share() {
     let settings = [("MAX_CONNECTIONS_PER_PEER", "2"), ("TRUSTED_PEERS", "192.0.2.1")];
     let server = TestServer::start_with(&settings).await;
-    let mut held = Vec::new();
+    let mut open = Vec::new();
     for _ in 0..2 {
         let mut wire = Wire::connect(server.address).await;
         wire.ping(1).await;
-        held.push(wire);
+        open.push(wire);
     }
     let mut third = Wire::connect(server.address).await;
     third.expect_close_with(ErrorCode::BUSY).await;
     Wire::connect_from([127, 0, 0, 2], server.address).await.ping(1).await;
-    held.pop();
-    until_there_is_a_place(&server).await;
+    open.pop();
+    wait_for_free_slot(&server).await;
 
     let trusting = TestServer::start_with(&[("MAX_CONNECTIONS_PER_PEER", "1")]).await;
     let mut gateway =

@@ -1,5 +1,4 @@
-//! What was answered is there, whatever happens to the process, its disk and its folders; and
-//! nothing of it is in a log.
+//! Answered changes survive a kill, a full disk and a missing folder; and no secret is logged.
 
 use std::io::Write;
 use std::process::Command;
@@ -18,11 +17,11 @@ fn register<'a>(username: &'a str, email: &'a str) -> Register<'a> {
 }
 
 #[tokio::test]
-async fn a_start_after_a_kill_finds_everything() {
+async fn a_restart_after_a_kill_finds_everything() {
     let process = Process::start(&[]);
     let client = process.client();
     let account = process.account(&client, "ada").await;
-    let waiting = client.call(register("bob", "bob@example.org")).await.unwrap();
+    let pending = client.call(register("bob", "bob@example.org")).await.unwrap();
     let folder = process.kill().await;
 
     let process = Process::start_in(folder, &[]);
@@ -33,25 +32,26 @@ async fn a_start_after_a_kill_finds_everything() {
     client.call(RefreshToken { refresh_token: account.refresh().as_str().into() }).await.unwrap();
     client.call(Login::new("ada".into(), PASSWORD.into())).await.unwrap();
     let code = process.emails().code("bob@example.org", 1).await;
-    let verify = VerifyEmail::new(waiting.verification_id, code.as_str().into());
+    let verify = VerifyEmail::new(pending.verification_id, code.as_str().into());
     assert_eq!(client.call(verify).await.unwrap().access_expires_in, 900);
 }
 
-/// Sets how long a file may grow that the process writes to.
-pub fn limit_files(process: &Process, limit: &str) -> bool {
+/// Limits the size of the files that the process writes. Returns false if `prlimit` is not
+/// installed.
+pub fn limit_file_size(process: &Process, limit: &str) -> bool {
     let limit = format!("--fsize={limit}:unlimited");
     let set = Command::new("prlimit").args(["--pid", &process.id().to_string(), &limit]).status();
     set.is_ok_and(|status| status.success())
 }
 
 #[tokio::test]
-async fn a_full_disk_costs_requests_and_no_more() {
-    // Past the limit a write fails, as it does on a full disk, where the signal that comes with it
-    // is ignored.
+async fn a_full_disk_fails_requests_and_loses_nothing() {
+    // Beyond the limit a write fails as on a full disk, provided that the signal SIGXFSZ is
+    // ignored.
     let process = Process::start_under("trap '' XFSZ;", tempfile::tempdir().unwrap(), &[]);
     let client = process.client();
     let account = process.account(&client, "ada").await;
-    if !limit_files(&process, "1") {
+    if !limit_file_size(&process, "1") {
         let _ = writeln!(std::io::stderr(), "left out: a full disk (needs prlimit of util-linux)");
         return;
     }
@@ -66,14 +66,14 @@ async fn a_full_disk_costs_requests_and_no_more() {
         client.call(VerifyToken { access_token: access_token.as_str().into() }).await.unwrap();
         client.call(GetUser { access_token: access_token.as_str().into() }).await.unwrap();
     }
-    assert!(limit_files(&process, "unlimited"));
+    assert!(limit_file_size(&process, "unlimited"));
     client.call(login).await.unwrap();
     client.call(register("bob", "bob@example.org")).await.unwrap();
     process.emails().wait_for("bob@example.org", 1).await;
 }
 
 #[tokio::test]
-async fn mails_wait_for_their_folder() {
+async fn emails_wait_for_their_folder() {
     let server = TestServer::start().await;
     let client = server.client();
     let folder = server.emails.0.clone();
@@ -91,8 +91,9 @@ async fn mails_wait_for_their_folder() {
     client.call(VerifyEmail::new(verification_id, code.as_str().into())).await.unwrap();
 }
 
-/// Whatever a person and an attacker tell the server that is nobody else's business.
-async fn tell_secrets(process: &Process, client: &Client) -> Vec<String> {
+/// Sends passwords, codes, tokens and garbage, as a user and an attacker would. Returns every text
+/// that must not be logged.
+async fn send_secrets(process: &Process, client: &Client) -> Vec<String> {
     let account = process.account(client, "margaret").await;
     let code = process.emails().code(&account.email, 1).await;
     let wrong = "a password that is wrong 5309";
@@ -112,34 +113,34 @@ async fn tell_secrets(process: &Process, client: &Client) -> Vec<String> {
         current_password: Some(PASSWORD.into()),
     };
     client.call(moved).await.unwrap();
-    let second = process.emails().code("hamilton@example.net", 1).await;
+    let second_code = process.emails().code("hamilton@example.net", 1).await;
     let mut wire = Wire::connect(process.address).await;
     let garbage = "a field that is a secret";
     wire.send(&raw_frame(0x02, 1, garbage.as_bytes())).await;
     wire.refusal(1).await;
     wire.send(format!("GET /?password={garbage} HTTP/1.1\r\n\r\n").as_bytes()).await;
     wire.expect_close_with(ErrorCode::FRAME_TOO_LONG).await;
-    let kept = std::fs::read_to_string(process.data().join("jwt-secret")).unwrap();
+    let stored_key = std::fs::read_to_string(process.data().join("jwt-secret")).unwrap();
     let text = |secret: &user_proto::Secret<'_>| secret.expose_str().unwrap().to_owned();
-    let own = [
+    let issued = [
         text(&refreshed.access_token),
         text(&refreshed.refresh_token),
         access,
         refresh,
         code,
-        second,
-        kept,
+        second_code,
+        stored_key,
     ];
-    let told = [PASSWORD, wrong, presented, garbage, "margaret@", "hamilton@", "$argon2id$"]
+    let sent = [PASSWORD, wrong, presented, garbage, "margaret@", "hamilton@", "$argon2id$"]
         .map(str::to_owned);
-    own.into_iter().chain(told).collect()
+    issued.into_iter().chain(sent).collect()
 }
 
 #[tokio::test]
-async fn logs_are_for_machines_and_hold_no_secret() {
+async fn logs_are_json_and_contain_no_secret() {
     let process = Process::start(&[("LOG", "trace")]);
     let client = process.client();
-    let secrets = tell_secrets(&process, &client).await;
+    let secrets = send_secrets(&process, &client).await;
     client.close().await;
     let log = process.log();
     for secret in &secrets {
@@ -153,11 +154,17 @@ async fn logs_are_for_machines_and_hold_no_secret() {
     );
     let lines: Vec<Value> =
         log.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
-    let of = |name: &str| {
+    let count = |name: &str| {
         lines.iter().filter(|line| line["request"] == name && line.get("outcome").is_some()).count()
     };
     assert_eq!(
-        (of("Register"), of("Login"), of("VerifyEmail"), of("RefreshToken"), of("UpdateUser")),
+        (
+            count("Register"),
+            count("Login"),
+            count("VerifyEmail"),
+            count("RefreshToken"),
+            count("UpdateUser")
+        ),
         (1, 1, 1, 1, 1)
     );
     for line in

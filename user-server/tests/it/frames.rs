@@ -1,4 +1,5 @@
-//! Frames as no client of ours sends them: the documented answer each time, and nobody else pays.
+//! Frames that no client of this project sends: each gets the documented reply, and no other
+//! connection is affected.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -12,7 +13,7 @@ fn login(name: &str) -> Login<'_> {
 }
 
 #[tokio::test]
-async fn a_byte_at_a_time_is_as_good_as_any_other() {
+async fn frames_sent_byte_by_byte_are_answered() {
     let server = TestServer::start().await;
     let mut wire = Wire::connect(server.address).await;
     let none = Common::default();
@@ -33,7 +34,7 @@ async fn a_byte_at_a_time_is_as_good_as_any_other() {
 }
 
 #[tokio::test]
-async fn a_thousand_in_one_write_are_all_answered() {
+async fn a_thousand_frames_in_one_write_are_all_answered() {
     let server = TestServer::start().await;
     let client = server.client();
     let account = server.account(&client, "thousand").await;
@@ -65,7 +66,7 @@ async fn a_thousand_in_one_write_are_all_answered() {
 }
 
 #[tokio::test]
-async fn types_and_tags_that_are_not_known() {
+async fn unknown_types_and_tags_get_the_documented_replies() {
     let server = TestServer::start().await;
     let mut wire = Wire::connect(server.address).await;
     for kind in (0..=0xFF_u8).filter(|kind| !matches!(kind, 0x01..=0x0F | 0x7F)) {
@@ -90,7 +91,7 @@ async fn types_and_tags_that_are_not_known() {
     wire.send(&request_frame(8, Ping {}, &keyed)).await;
     assert!(
         matches!(wire.reply().await, (8, Reply::Pong(_))),
-        "what changes nothing may have a key"
+        "a request that changes nothing may have a key"
     );
     wire.send(&request_frame(8, login("nobody"), &keyed)).await;
     assert_eq!(wire.refusal(8).await.code, ErrorCode::INVALID_CREDENTIALS);
@@ -110,7 +111,7 @@ async fn types_and_tags_that_are_not_known() {
 }
 
 #[tokio::test]
-async fn a_length_that_can_not_be_ends_the_connection_behind_the_replies_that_are_owed() {
+async fn an_invalid_length_closes_the_connection_after_the_pending_replies() {
     let server = TestServer::start().await;
     let mut bystander = Wire::connect(server.address).await;
     let cases = [
@@ -121,9 +122,9 @@ async fn a_length_that_can_not_be_ends_the_connection_behind_the_replies_that_ar
     ];
     for (length, code) in cases {
         let mut wire = Wire::connect(server.address).await;
-        let asked = request_frame(1, login("nobody"), &Common::default());
+        let before = request_frame(1, login("nobody"), &Common::default());
         let behind = raw_frame(0x7F, 2, &[]).repeat(5_000);
-        wire.send(&[asked.as_slice(), &length.to_be_bytes(), &behind].concat()).await;
+        wire.send(&[before.as_slice(), &length.to_be_bytes(), &behind].concat()).await;
         assert_eq!(wire.refusal(1).await.code, ErrorCode::INVALID_CREDENTIALS, "{length}");
         wire.expect_close_with(code).await;
         bystander.ping(3).await;
@@ -131,7 +132,7 @@ async fn a_length_that_can_not_be_ends_the_connection_behind_the_replies_that_ar
 }
 
 #[tokio::test]
-async fn an_id_that_can_not_be_ends_the_connection_behind_the_replies_that_are_owed() {
+async fn an_invalid_id_closes_the_connection_after_the_pending_replies() {
     let server = TestServer::start().await;
     let none = Common::default();
     for wrong in [0, 5] {
@@ -154,7 +155,7 @@ async fn an_id_that_can_not_be_ends_the_connection_behind_the_replies_that_are_o
 }
 
 #[tokio::test]
-async fn the_longest_frame_is_read_and_a_byte_more_is_not() {
+async fn the_longest_frame_is_accepted_and_one_byte_more_is_not() {
     let server = TestServer::start().await;
     let mut wire = Wire::connect(server.address).await;
     let skipped = 65_535 - 5 - 3;
@@ -167,34 +168,36 @@ async fn the_longest_frame_is_read_and_a_byte_more_is_not() {
     wire.expect_close_with(ErrorCode::FRAME_TOO_LONG).await;
 }
 
-/// A crowd that declares the longest frame and sends a part of it must not make the server hold the
-/// whole of it, and must leave nothing behind when it goes.
+/// Connections that announce the longest frame and send a part of it must not make the server
+/// allocate the whole frame, and must leave nothing behind when they close.
 #[tokio::test]
 async fn hostile_frames_cost_no_more_memory_than_they_send() {
-    const CROWD: usize = 2_000;
+    const CONNECTIONS: usize = 2_000;
     const SENT: usize = 1_024;
     let process = Process::start(&[("FIRST_FRAME_TIMEOUT", "300")]);
-    let began = [65_535_u32.to_be_bytes().as_slice(), &vec![0x01; SENT - 4]].concat();
+    let partial_frame = [65_535_u32.to_be_bytes().as_slice(), &vec![0x01; SENT - 4]].concat();
     let before = process.memory();
-    let mut with_crowd = Vec::new();
+    let mut with_connections = Vec::new();
     for _ in 0..3 {
-        let crowd: Vec<std::net::TcpStream> = (0..CROWD)
+        let connections: Vec<std::net::TcpStream> = (0..CONNECTIONS)
             .map(|_| {
                 let mut stream = std::net::TcpStream::connect(process.address).unwrap();
-                stream.write_all(&began).unwrap();
+                stream.write_all(&partial_frame).unwrap();
                 stream
             })
             .collect();
-        // Accepted behind all of them, and unharmed.
+        // Accepted after all of them, and not affected.
         let mut bystander = Wire::connect(process.address).await;
         bystander.ping(1).await;
-        with_crowd.push(process.memory());
-        drop(crowd);
+        with_connections.push(process.memory());
+        drop(connections);
         bystander.ping(2).await;
     }
-    eprintln!("before, and with {CROWD} hostile connections: {before:?}, {with_crowd:?}");
-    let (first, last) = (with_crowd[0], with_crowd[2]);
-    let each = |kib: u64| kib * 1024 / u64::try_from(CROWD).unwrap();
+    eprintln!(
+        "before, and with {CONNECTIONS} hostile connections: {before:?}, {with_connections:?}"
+    );
+    let (first, last) = (with_connections[0], with_connections[2]);
+    let each = |kib: u64| kib * 1024 / u64::try_from(CONNECTIONS).unwrap();
     assert!(
         each(first.resident_kib.saturating_sub(before.resident_kib)) < 16 * 1024,
         "{before:?} {first:?}"
@@ -205,6 +208,6 @@ async fn hostile_frames_cost_no_more_memory_than_they_send() {
     );
     assert!(
         last.resident_kib < first.resident_kib + 16 * 1024,
-        "it grows from crowd to crowd: {with_crowd:?}"
+        "memory grows from round to round: {with_connections:?}"
     );
 }

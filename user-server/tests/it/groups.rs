@@ -15,7 +15,7 @@ use user_server::domain::{Adjustment, BudgetCounter, BudgetCounters, ConnectionP
 use user_server::store::SqliteStore;
 
 use crate::contract::fixture::{Db, NOW, session, together, user};
-use crate::durability::limit_files;
+use crate::durability::limit_file_size;
 use crate::support::{Changes, PASSWORD, Process};
 
 fn key(number: usize) -> [u8; 32] {
@@ -161,7 +161,7 @@ async fn a_failed_commit_fails_every_writer_in_it() {
     for step in 0..8 {
         // The disk becomes full during their writes.
         let limit = std::fs::metadata(&log).unwrap().len() + step * 3 * 4096;
-        if !limit_files(&process, &limit.to_string()) {
+        if !limit_file_size(&process, &limit.to_string()) {
             let _ = writeln!(
                 std::io::stderr(),
                 "left out: a full disk for many (needs prlimit of util-linux)"
@@ -178,7 +178,7 @@ async fn a_failed_commit_fails_every_writer_in_it() {
                 }),
             )
             .await;
-        assert!(limit_files(&process, "unlimited"));
+        assert!(limit_file_size(&process, "unlimited"));
         for (token, answer) in tokens.iter_mut().zip(answers) {
             match answer {
                 Ok(refreshed) => {

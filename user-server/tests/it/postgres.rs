@@ -1,6 +1,7 @@
-//! The service on PostgreSQL: one node, several, behind a pooler, and while the database is silent.
+//! The service on PostgreSQL: one node, several nodes, behind a connection pooler, and with an
+//! unresponsive database.
 
-mod ahead;
+mod newer_schema;
 mod tls;
 
 use std::collections::HashSet;
@@ -15,26 +16,26 @@ use user_server::store::{PostgresOptions, PostgresStore};
 use crate::contract::fixture::{Db, NOW, change, change_address, guess, send_all, user};
 use crate::support::{Changes, Pgbouncer, Postgres, SECRET, TestServer, code_of, postgres, run_in};
 use crate::tour;
-pub use ahead::url_of_a_later_version;
+pub use newer_schema::url_of_a_later_version;
 
-/// A node on a shared database, with a folder of its own for its mails.
+/// Starts a node on a shared database, with its own folder for emails.
 pub async fn node(url: &str, more: &[(&str, &str)]) -> TestServer {
     let folder = tempfile::tempdir().unwrap();
-    let mails = folder.path().join("mails").to_str().unwrap().to_owned();
+    let mail_dir = folder.path().join("mails").to_str().unwrap().to_owned();
     let mut settings =
-        vec![("PostgreSQL", url), ("JWTSECRETKEY", SECRET), ("MAIL_DIR", mails.as_str())];
+        vec![("PostgreSQL", url), ("JWTSECRETKEY", SECRET), ("MAIL_DIR", mail_dir.as_str())];
     settings.extend_from_slice(more);
     TestServer::start_in(folder, &settings).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_tour_is_the_same() {
+async fn the_tour_passes_on_postgres() {
     let Some(server) = postgres() else { return };
     tour::run(node(&server.database(), &[]).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_tour_is_the_same_behind_a_pooler() {
+async fn the_tour_passes_behind_a_pooler() {
     let Some(server) = postgres() else { return };
     let Some(pooler) = Pgbouncer::before(server) else { return };
     let direct = server.database();
@@ -44,7 +45,7 @@ async fn the_tour_is_the_same_behind_a_pooler() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nodes_that_start_at_once_migrate_once() {
+async fn nodes_that_start_together_migrate_once() {
     let Some(server) = postgres() else { return };
     let url = server.database();
     let starts: Vec<_> = (0..6)
@@ -61,10 +62,10 @@ async fn nodes_that_start_at_once_migrate_once() {
     node(&url, &[]).await.stop().await;
 }
 
-/// A later version's migration runs while nodes of this one serve: their statements are prepared
-/// already.
+/// A migration of a later version runs while nodes of this version serve requests with prepared
+/// statements.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_node_goes_on_while_a_later_version_adds_columns() {
+async fn a_node_keeps_serving_while_a_later_version_adds_columns() {
     let Some(server) = postgres() else { return };
     let url = server.database();
     let node = node(&url, &[]).await;
@@ -72,7 +73,7 @@ async fn a_node_goes_on_while_a_later_version_adds_columns() {
     let bob = node.account(&client, "bob").await;
     client.call(GetUser { access_token: bob.session.access_token.clone() }).await.unwrap();
     client.call(RefreshToken { refresh_token: bob.session.refresh_token.clone() }).await.unwrap();
-    assert!(server.psql(url.rsplit('/').next().unwrap(), ahead::LATER));
+    assert!(server.psql(url.rsplit('/').next().unwrap(), newer_schema::EXPAND));
     for _ in 0..8 {
         client.call(GetUser { access_token: bob.session.access_token.clone() }).await.unwrap();
         node.login(&client, "bob").await;
@@ -81,12 +82,12 @@ async fn a_node_goes_on_while_a_later_version_adds_columns() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_ends_on_one_node_has_ended_on_all() {
+async fn a_session_that_ends_on_one_node_ends_on_all() {
     let Some(server) = postgres() else { return };
     let url = server.database();
     let (one, other) = (node(&url, &[]).await, node(&url, &[]).await);
     let (here, there) = (one.client(), other.client());
-    // A mail is sent by whichever node is first; both write to the folder of their own.
+    // The email is sent by whichever node claims it first; each writes to its own folder.
     let registered = one.register(&here, "ada", "ada@example.org").await;
     let code = tokio::select! {
         code = one.emails.code("ada@example.org", 1) => code,
@@ -103,16 +104,23 @@ async fn what_ends_on_one_node_has_ended_on_all() {
         tokio::spawn(async move { client.call(RefreshToken { refresh_token }).await.unwrap() })
     });
     let mut successors = HashSet::new();
-    for granted in uses.collect::<Vec<_>>() {
-        successors.insert(granted.await.unwrap().refresh_token.expose().to_vec());
+    for refreshed in uses.collect::<Vec<_>>() {
+        successors.insert(refreshed.await.unwrap().refresh_token.expose().to_vec());
     }
     assert_eq!(successors.len(), 1, "one successor on all nodes");
 
     here.call(Logout { token: session.access_token.clone(), all_sessions: None }).await.unwrap();
-    assert_eq!(code_of(&here, check()).await, ErrorCode::SESSION_REVOKED, "at once where it ended");
+    assert_eq!(
+        code_of(&here, check()).await,
+        ErrorCode::SESSION_REVOKED,
+        "at once on the node where it ended"
+    );
     let began = Instant::now();
     while there.call(check()).await.is_ok() {
-        assert!(began.elapsed() < Duration::from_secs(10), "the other node never learns");
+        assert!(
+            began.elapsed() < Duration::from_secs(10),
+            "the other node never rejects the session"
+        );
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     assert_eq!(code_of(&there, check()).await, ErrorCode::SESSION_REVOKED);
@@ -120,10 +128,9 @@ async fn what_ends_on_one_node_has_ended_on_all() {
     other.stop().await;
 }
 
-/// The unique index alone sees an account whose transaction is still open when its address is
-/// looked for.
+/// Only the unique index detects an account whose transaction is still open.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_address_that_is_taken_in_the_last_instant_spends_the_code() {
+async fn an_address_taken_by_a_concurrent_transaction_uses_up_the_code() {
     let Some(server) = postgres() else { return };
     let url = server.database();
     let options = PostgresOptions::parse(&url, 4, false).unwrap();
@@ -136,9 +143,9 @@ async fn an_address_that_is_taken_in_the_last_instant_spends_the_code() {
 
     let other = sqlx::PgPool::connect(&url).await.unwrap();
     let mut open = other.begin().await.unwrap();
-    let take = "INSERT INTO users (id, username, username_key, email, email_key, mailbox, password_hash, created_at)
+    let insert = "INSERT INTO users (id, username, username_key, email, email_key, mailbox, password_hash, created_at)
         SELECT gen_random_uuid(), 'x', 'x', 'new@example.org', 'new@example.org', 'new@example.org', password_hash, 0 FROM users";
-    sqlx::query(take).execute(&mut *open).await.unwrap();
+    sqlx::query(insert).execute(&mut *open).await.unwrap();
     let confirming = tokio::spawn({
         let (db, guess) = (db.clone(), guess.clone());
         async move { db.confirm_email_at(&guess, NOW).await.unwrap() }
@@ -155,7 +162,7 @@ async fn an_address_that_is_taken_in_the_last_instant_spends_the_code() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_silent_database_costs_answers_and_no_more() {
+async fn an_unresponsive_database_fails_requests_and_loses_nothing() {
     let Some(database) = Postgres::dedicated() else { return };
     let server = node(&database.database(), &[("STALE_LIMIT", "3")]).await;
     let client = server.client();
@@ -170,34 +177,38 @@ async fn a_silent_database_costs_answers_and_no_more() {
         let (client, get) = (client.clone(), get());
         tasks.spawn(async move { client.call(get).await });
     }
-    let mut staled = false;
+    let mut was_stale = false;
     let began = Instant::now();
     let unavailable = loop {
         match client.call(check()).await {
-            Ok(verified) => staled |= verified.stale_ms.is_some_and(|age| age > 1000),
+            Ok(verified) => was_stale |= verified.stale_ms.is_some_and(|age| age > 1000),
             Err(client::Error::Refused(error)) => break error.code,
             Err(other) => panic!("{other}"),
         }
-        assert!(began.elapsed() < Duration::from_secs(30), "a token check goes on without news");
+        assert!(
+            began.elapsed() < Duration::from_secs(30),
+            "token checks continue beyond STALE_LIMIT"
+        );
         tokio::time::sleep(Duration::from_millis(50)).await;
     };
-    assert!(staled, "the age of what is known was told first");
+    assert!(was_stale, "stale_ms was reported first");
     assert_eq!(unavailable, ErrorCode::UNAVAILABLE);
     while let Some(call) = tasks.join_next().await {
-        let error = call.unwrap().expect_err("no answer can be right");
-        let told = error.code().is_none_or(|code| {
+        let error = call.unwrap().expect_err("no call can succeed");
+        let expected = error.code().is_none_or(|code| {
             [ErrorCode::UNAVAILABLE, ErrorCode::DEADLINE_EXCEEDED].contains(&code)
         });
-        assert!(told, "{error}");
+        assert!(expected, "{error}");
     }
 
     database.signal("CONT");
     let began = Instant::now();
     while client.call(check()).await.is_err() || client.call(get()).await.is_err() {
-        assert!(began.elapsed() < Duration::from_secs(30), "it does not recover");
+        assert!(began.elapsed() < Duration::from_secs(30), "the service does not recover");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    // Every place of the pool is there: as many at once as it has, several times over.
+    // The pool has all its connections again: as many calls at once as it has connections, several
+    // times over.
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..32 {
         let (client, get) = (client.clone(), get());
@@ -210,7 +221,7 @@ async fn a_silent_database_costs_answers_and_no_more() {
 }
 
 #[test]
-fn an_operator_migrates_by_hand() {
+fn an_operator_migrates_manually() {
     let Some(server) = postgres() else { return };
     let folder = tempfile::tempdir().unwrap();
     let url = server.database();
@@ -222,9 +233,9 @@ fn an_operator_migrates_by_hand() {
     ];
     let before = run_in(folder.path(), &[], &settings);
     assert_eq!(before.code, Some(1), "{before:?}");
-    let said = run_in(folder.path(), &["migrate"], &settings);
-    assert_eq!((said.code, said.error.as_str()), (Some(0), ""), "{said:?}");
-    assert!(said.output.contains("is up to date"), "{said:?}");
+    let result = run_in(folder.path(), &["migrate"], &settings);
+    assert_eq!((result.code, result.error.as_str()), (Some(0), ""), "{result:?}");
+    assert!(result.output.contains("is up to date"), "{result:?}");
     assert!(server.psql(url.rsplit('/').next().unwrap(), "SELECT * FROM users"));
     let embedded = run_in(folder.path(), &["migrate"], &[]);
     assert_eq!(embedded.code, Some(1), "{embedded:?}");
@@ -232,12 +243,12 @@ fn an_operator_migrates_by_hand() {
 }
 
 #[test]
-fn check_proves_what_is_named() {
+fn check_connects_to_the_configured_services() {
     let folder = tempfile::tempdir().unwrap();
     let embedded = run_in(folder.path(), &["check"], &[]);
     assert_eq!((embedded.code, embedded.error.as_str()), (Some(0), ""), "{embedded:?}");
     assert_eq!(embedded.output.matches("good ").count(), 3, "{embedded:?}");
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "it changes nothing");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "check changes nothing");
 
     let Some(server) = postgres() else { return };
     let url = server.database();
@@ -262,12 +273,12 @@ fn check_proves_what_is_named() {
         ("SMTP_TLS", "none"),
         ("MAIL_FROM", "u@users.example"),
     ];
-    let lost = run_in(
+    let unreachable = run_in(
         folder.path(),
         &["check"],
         &[&[("PostgreSQL", closed), settings[1]], &smtp[..]].concat(),
     );
-    assert_eq!(lost.code, Some(1), "{lost:?}");
-    assert_eq!(lost.output.matches("WRONG").count(), 2, "{lost:?}");
-    assert!(!format!("{lost:?}").contains("hunter2"), "{lost:?}");
+    assert_eq!(unreachable.code, Some(1), "{unreachable:?}");
+    assert_eq!(unreachable.output.matches("WRONG").count(), 2, "{unreachable:?}");
+    assert!(!format!("{unreachable:?}").contains("hunter2"), "{unreachable:?}");
 }

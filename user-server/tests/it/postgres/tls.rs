@@ -1,4 +1,4 @@
-//! A database on another machine proves itself: `verify-full`, with an authority of one's own.
+//! A remote database is authenticated by its certificate: `verify-full`, with a private CA.
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
@@ -8,28 +8,29 @@ use super::node;
 use crate::support::{Postgres, SECRET, postgres, run_in};
 use crate::tour;
 
-/// An authority, in a file; and a certificate of its for `localhost` alone, with its key.
+/// Creates a CA, and a certificate for `localhost` only. Returns the path of the CA's certificate,
+/// and the other certificate with its key.
 fn certify(folder: &TempDir, name: &str) -> (String, [String; 2]) {
-    let mut authority = CertificateParams::new([]).unwrap();
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let mut ca_params = CertificateParams::new([]).unwrap();
+    ca_params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let key = KeyPair::generate().unwrap();
-    let ca = authority.self_signed(&key).unwrap().pem();
+    let ca = ca_params.self_signed(&key).unwrap().pem();
     let own = KeyPair::generate().unwrap();
     let names = CertificateParams::new(["localhost".to_owned()]).unwrap();
-    let certificate = names.signed_by(&own, &Issuer::new(authority, key)).unwrap();
+    let certificate = names.signed_by(&own, &Issuer::new(ca_params, key)).unwrap();
     let path = folder.path().join(name);
     std::fs::write(&path, ca).unwrap();
     (path.to_str().unwrap().to_owned(), [certificate.pem(), own.serialize_pem()])
 }
 
-/// Why a URL is refused; none where it connects.
-async fn trouble(url: &str) -> Option<String> {
+/// Returns the error of connecting to a URL, or `None` if the connection succeeds.
+async fn connection_error(url: &str) -> Option<String> {
     let options = PostgresOptions::parse(url, 1, false).unwrap();
     PostgresStore::migrate(&options).await.err().map(|fault| fault.to_string())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_database_has_to_prove_itself() {
+async fn a_database_is_authenticated_by_its_certificate() {
     let folder = tempfile::tempdir().unwrap();
     let (ca, [certificate, key]) = certify(&folder, "ca.pem");
     let (other_ca, _) = certify(&folder, "other.pem");
@@ -41,16 +42,16 @@ async fn a_database_has_to_prove_itself() {
     let by_name = by_address.replace("127.0.0.1", "localhost");
     let full = |url: &str, ca: &str| format!("{url}?sslmode=verify-full&sslrootcert={ca}");
 
-    assert_eq!(trouble(&full(&by_name, &ca)).await, None);
-    let wrong_name = trouble(&full(&by_address, &ca)).await.unwrap();
+    assert_eq!(connection_error(&full(&by_name, &ca)).await, None);
+    let wrong_name = connection_error(&full(&by_address, &ca)).await.unwrap();
     assert!(
         wrong_name.contains("NotValidForName") || wrong_name.contains("not valid for name"),
         "{wrong_name}"
     );
-    let stranger = trouble(&full(&by_name, &other_ca)).await.unwrap();
-    assert!(stranger.contains("certificate"), "{stranger}");
-    let unknown = trouble(&format!("{by_name}?sslmode=verify-full")).await.unwrap();
-    assert!(unknown.contains("certificate"), "the public authorities do not know it: {unknown}");
+    let wrong_ca = connection_error(&full(&by_name, &other_ca)).await.unwrap();
+    assert!(wrong_ca.contains("certificate"), "{wrong_ca}");
+    let unknown = connection_error(&format!("{by_name}?sslmode=verify-full")).await.unwrap();
+    assert!(unknown.contains("certificate"), "no public CA has issued it: {unknown}");
 
     let served = node(&full(&by_name, &ca), &[]).await;
     let all = "DO $$ BEGIN ASSERT (SELECT count(*) > 0 AND bool_and(ssl) FROM pg_stat_ssl
@@ -61,19 +62,19 @@ async fn a_database_has_to_prove_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_database_without_tls_is_refused_where_tls_is_asked_for() {
+async fn a_database_without_tls_is_rejected_if_tls_is_required() {
     let Some(server) = postgres() else { return };
     let url = server.database();
-    let refused = trouble(&format!("{url}?sslmode=verify-full")).await.unwrap();
+    let refused = connection_error(&format!("{url}?sslmode=verify-full")).await.unwrap();
     assert!(refused.to_lowercase().contains("tls"), "{refused}");
     let folder = tempfile::tempdir().unwrap();
     let secret = url.replace("tests@", "tests:hunter2@") + "?sslmode=verify-full";
     let settings =
         [("PostgreSQL", secret.as_str()), ("JWTSECRETKEY", SECRET), ("MAIL_DIR", "mails")];
-    let said = run_in(folder.path(), &["check"], &settings);
-    assert_eq!(said.code, Some(1), "{said:?}");
+    let result = run_in(folder.path(), &["check"], &settings);
+    assert_eq!(result.code, Some(1), "{result:?}");
     assert!(
-        said.output.contains("WRONG  PostgreSQL") && !format!("{said:?}").contains("hunter2"),
-        "{said:?}"
+        result.output.contains("WRONG  PostgreSQL") && !format!("{result:?}").contains("hunter2"),
+        "{result:?}"
     );
 }

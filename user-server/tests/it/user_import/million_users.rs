@@ -1,5 +1,5 @@
-//! Many users: how fast they come in, and whether a login or a token check is slower among a
-//! million than among a thousand.
+//! Import of a million users: its speed, and the latency of logins and token checks compared with a
+//! thousand users.
 
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ const MANY: usize = 1_000_000;
 const LOGINS: usize = 101;
 const CHECKS: usize = 5001;
 
-/// What was measured: the time of an import, and the medians of a login and of a token check.
+/// Duration of an import, and median durations of a login and of a token check.
 struct Figures {
     import: Duration,
     login: Duration,
@@ -27,14 +27,14 @@ fn median(mut times: Vec<Duration>) -> Duration {
     times[times.len() / 2]
 }
 
-/// Imports so many users with one own hash, and logs in as some of them from one end of the table
-/// to the other.
+/// Imports `users` users with one default hash, and logs in as some of them, spread over the whole
+/// table.
 async fn measure(users: usize, settings: &[(&str, &str)]) -> Figures {
     let folder = tempfile::tempdir().unwrap();
-    let maker = Process::start(&[]);
-    maker.account(&maker.client(), "maker").await;
+    let source = Process::start(&[]);
+    source.account(&source.client(), "source").await;
     let exported =
-        crate::support::run_in(maker.location(), &["export", "--format", "jsonl"], &[]).output;
+        crate::support::run_in(source.location(), &["export", "--format", "jsonl"], &[]).output;
     let hash: serde_json::Value = serde_json::from_str(exported.lines().next().unwrap()).unwrap();
     let hash = hash["password_hash"].as_str().unwrap();
     let mut text = String::from("id,username,email,password_hash,created_at,verified\n");
@@ -45,12 +45,12 @@ async fn measure(users: usize, settings: &[(&str, &str)]) -> Figures {
     }
     std::fs::write(folder.path().join("users.csv"), text).unwrap();
     let began = Instant::now();
-    let said = import(folder.path(), &["users.csv"], settings);
+    let result = import(folder.path(), &["users.csv"], settings);
     let took = began.elapsed();
     assert_eq!(
-        said.output,
+        result.output,
         format!("{users} imported, 0 already present, 0 rejected\n"),
-        "{said:?}"
+        "{result:?}"
     );
 
     let process = Process::start_in(folder, settings);
@@ -71,7 +71,7 @@ async fn measure(users: usize, settings: &[(&str, &str)]) -> Figures {
     Figures { import: took, login: median(logins), check: median(checks) }
 }
 
-/// The rows of the table for one database; none where it is missing.
+/// Returns the rows of the table for one database; none if the database is not installed.
 async fn compare(
     database: &str,
     settings: impl Fn() -> Option<Vec<(&'static str, String)>>,

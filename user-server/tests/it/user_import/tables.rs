@@ -1,11 +1,11 @@
-//! From a table that another service has kept.
+//! Import from a table of another service.
 
 use crate::support::{Process, login, outcome, postgres};
 
 use super::{PASSWORD, bcrypt, import};
 
 #[tokio::test]
-async fn a_table_of_the_usual_shape_is_taken_over() {
+async fn a_table_of_a_common_shape_is_imported() {
     let Some(server) = postgres() else { return };
     let url = server.database();
     let name = url.rsplit('/').next().unwrap();
@@ -19,14 +19,17 @@ async fn a_table_of_the_usual_shape_is_taken_over() {
     run("INSERT INTO users VALUES (gen_random_uuid(), NULL, 'nobody@example.org', 'x')");
     let process = Process::start(&[]);
     let from = ["--from-postgres", url.as_str()];
-    let unsaid = import(process.location(), &from, &[]);
-    assert!(unsaid.code == Some(2) && unsaid.error.contains("--include-unverified"), "{unsaid:?}");
-    let taken =
+    let unspecified = import(process.location(), &from, &[]);
+    assert!(
+        unspecified.code == Some(2) && unspecified.error.contains("--include-unverified"),
+        "{unspecified:?}"
+    );
+    let imported =
         import(process.location(), &[from.as_slice(), &["--include-unverified"]].concat(), &[]);
     assert_eq!(
-        (taken.code, taken.output.as_str()),
+        (imported.code, imported.output.as_str()),
         (Some(1), "2500 imported, 0 already present, 1 rejected\n"),
-        "{taken:?}"
+        "{imported:?}"
     );
     outcome(process.client().call(login("user2500@example.org", PASSWORD)).await).unwrap();
 
@@ -39,24 +42,24 @@ async fn a_table_of_the_usual_shape_is_taken_over() {
          (gen_random_uuid(), 'eve', 'eve@example.org', '{hash}', now(), now(), '2024-01-01T00:00:00Z'),
          (gen_random_uuid(), 'bob', 'bob@example.org', '{hash}', now(), NULL, NULL)"
     ));
-    let taken =
+    let imported =
         import(process.location(), &[from.as_slice(), &["--table", "Old.people"]].concat(), &[]);
     assert_eq!(
-        (taken.code, taken.output.as_str()),
+        (imported.code, imported.output.as_str()),
         (Some(1), "2 imported, 0 already present, 1 rejected\n"),
-        "{taken:?}"
+        "{imported:?}"
     );
     let shown = crate::support::run_in(process.location(), &["user", "show", "ada"], &[]).output;
     assert!(shown.contains("2023-11-14T22:13:20Z"), "{shown}");
     let shown = crate::support::run_in(process.location(), &["user", "show", "eve"], &[]).output;
     assert!(shown.contains("since 2024-01-01T00:00:00Z"), "{shown}");
 
-    for (table, says) in [
+    for (table, expected) in [
         ("nowhere", "the table nowhere does not exist"),
         ("users; DROP TABLE users", "does not exist"),
     ] {
-        let said =
+        let result =
             import(process.location(), &[from.as_slice(), &["--table", table]].concat(), &[]);
-        assert!(said.code == Some(2) && said.error.contains(says), "{said:?}");
+        assert!(result.code == Some(2) && result.error.contains(expected), "{result:?}");
     }
 }

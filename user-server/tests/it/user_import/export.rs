@@ -1,34 +1,34 @@
-//! Out of one database and into the other.
+//! Export from one database and import into the other.
 
 use std::os::unix::fs::PermissionsExt;
 
 use crate::support::{login, outcome, run_in};
 
-use super::files::told;
-use super::{PASSWORD, Person, bcrypt, csv, import, on_postgres, person};
+use super::files::audit_rows;
+use super::{PASSWORD, UserRow, bcrypt, csv, import, on_postgres, user_row};
 
 fn borrowed<'a>(settings: &'a [(&'static str, String)]) -> Vec<(&'a str, &'a str)> {
     settings.iter().map(|(name, value)| (*name, value.as_str())).collect()
 }
 
 #[tokio::test]
-async fn what_is_exported_from_one_database_is_equal_in_the_other() {
+async fn an_export_of_one_database_imports_unchanged_into_the_other() {
     let Some(settings) = on_postgres() else { return };
     let settings = borrowed(&settings);
     let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let hash = bcrypt(4);
-    let people: Vec<Person> =
-        (0..1100).map(|number| person(&format!("User{number}"), &hash)).collect();
-    let text = csv(&people).replacen("User0,", "Üser0,", 1);
+    let rows: Vec<UserRow> =
+        (0..1100).map(|number| user_row(&format!("User{number}"), &hash)).collect();
+    let text = csv(&rows).replacen("User0,", "Üser0,", 1);
     std::fs::write(first.path().join("users.csv"), text).unwrap();
-    let said = import(first.path(), &["users.csv"], &[]);
-    assert_eq!(said.code, Some(0), "{said:?}");
+    let result = import(first.path(), &["users.csv"], &[]);
+    assert_eq!(result.code, Some(0), "{result:?}");
     assert_eq!(run_in(first.path(), &["user", "disable", "user7"], &[]).code, Some(0));
 
     let export = |folder: &std::path::Path, format: &str, settings: &[(&str, &str)]| {
         let name = format!("all.{format}");
-        let said = run_in(folder, &["export", &name, "--operator", "root"], settings);
-        assert!(said.code == Some(0) && said.error.contains("password hashes"), "{said:?}");
+        let result = run_in(folder, &["export", &name, "--operator", "root"], settings);
+        assert!(result.code == Some(0) && result.error.contains("password hashes"), "{result:?}");
         let path = folder.join(&name);
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         std::fs::read_to_string(path).unwrap()
@@ -37,16 +37,16 @@ async fn what_is_exported_from_one_database_is_equal_in_the_other() {
         let before = export(first.path(), format, &[]);
         assert!(before.lines().count() >= 1100);
         std::fs::write(second.path().join(format!("in.{format}")), &before).unwrap();
-        let said = import(second.path(), &[&format!("in.{format}")], &settings);
-        assert_eq!(said.code, Some(0), "{said:?}");
-        assert!(export(second.path(), format, &settings) == before, "{format}: they are not equal");
+        let result = import(second.path(), &[&format!("in.{format}")], &settings);
+        assert_eq!(result.code, Some(0), "{result:?}");
+        assert!(export(second.path(), format, &settings) == before, "{format}: the exports differ");
     }
-    let nowhere =
+    let missing_folder =
         run_in(first.path(), &["export", "no/such/folder.csv", "--operator", "root"], &[]);
-    assert_eq!(nowhere.code, Some(1), "{nowhere:?}");
+    assert_eq!(missing_folder.code, Some(1), "{missing_folder:?}");
     for (folder, settings) in [(first.path(), &[][..]), (second.path(), &settings)] {
         assert_eq!(
-            told(folder, "exported", settings),
+            audit_rows(folder, "exported", settings),
             ["csv", "jsonl"].map(|how| ("root".to_owned(), how.to_owned()))
         );
     }
@@ -61,7 +61,7 @@ async fn what_is_exported_from_one_database_is_equal_in_the_other() {
         to_output.output.starts_with("{\"") && !first.path().join("-").exists(),
         "{to_output:?}"
     );
-    // And back, into an embedded one.
+    // And back, into an embedded database.
     let third = tempfile::tempdir().unwrap();
     std::fs::copy(second.path().join("all.jsonl"), third.path().join("users.jsonl")).unwrap();
     assert_eq!(import(third.path(), &["users.jsonl"], &[]).code, Some(0));
