@@ -6,25 +6,18 @@ use super::replay::Replay;
 use super::{ClockReading, Handle, Services};
 use crate::domain::{Refusal, RequestContext, UseCaseResult};
 
-/// Evaluates a constant of the message's implementation.
-macro_rules! constant {
-    ($request:ty, $constant:ident) => {
-        <$request as Handle>::$constant
-    };
-}
-
 macro_rules! dispatch {
     ($($message:ident)*) => {
         pub(super) fn is_immediate(request: &Request<'_>) -> bool {
-            match request { $(Request::$message(_) => constant!(user_proto::$message, IMMEDIATE),)* }
+            match request { $(Request::$message(_) => <user_proto::$message as Handle>::IMMEDIATE,)* }
         }
 
         pub(super) fn changes(request: &Request<'_>) -> bool {
-            match request { $(Request::$message(_) => constant!(user_proto::$message, CHANGES),)* }
+            match request { $(Request::$message(_) => <user_proto::$message as Handle>::CHANGES,)* }
         }
 
         pub(super) fn needs_key(request: &Request<'_>) -> bool {
-            match request { $(Request::$message(_) => constant!(user_proto::$message, NEEDS_KEY),)* }
+            match request { $(Request::$message(_) => <user_proto::$message as Handle>::NEEDS_KEY,)* }
         }
 
         pub(super) fn too_large(request: &Request<'_>) -> Option<Refusal> {

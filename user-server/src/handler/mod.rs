@@ -35,7 +35,7 @@ use tokio_util::sync::CancellationToken;
 use user_proto::limits::{DEFAULT_DEADLINE_MS, MAX_DEADLINE_MS};
 use user_proto::{Common, ErrorReply, Reply, Request, RequestMessage};
 
-use crate::domain::{Fault, Refusal, RequestContext, Timestamp, UseCaseResult};
+use crate::domain::{ClientNetwork, Fault, Refusal, RequestContext, Timestamp, UseCaseResult};
 use crate::idempotency::Idempotency;
 use crate::tokens::Tokens;
 use crate::users::Users;
@@ -76,6 +76,18 @@ pub struct Peer {
     pub ip: std::net::IpAddr,
     /// Set if the `client_address` that it sends is trusted.
     pub trusted: bool,
+}
+
+impl Peer {
+    /// Returns the network of the end user of a request: the one that a trusted peer names, if it
+    /// does, or the peer's own.
+    #[must_use]
+    pub fn client_network(&self, common: &Common<'_>) -> Option<ClientNetwork> {
+        match self.trusted {
+            true => common.client_address.as_ref().map(|address| address.ip().into()),
+            false => Some(self.ip.into()),
+        }
+    }
 }
 
 /// Execution of one message.
@@ -184,11 +196,7 @@ impl Handler {
     ) -> Reply<'static> {
         let timeout = common.deadline_ms.unwrap_or(DEFAULT_DEADLINE_MS).min(MAX_DEADLINE_MS);
         let deadline = arrived + Duration::from_millis(timeout.into());
-        let network = match &common.client_address {
-            Some(address) if peer.trusted => Some(address.ip().into()),
-            None if peer.trusted => None,
-            _ => Some(peer.ip.into()),
-        };
+        let network = peer.client_network(common);
         let context = RequestContext { network, deadline, gone, claim: None };
         let answer = async {
             if Instant::now() >= deadline {

@@ -383,10 +383,9 @@ impl Connection {
         if hashes && self.in_flight.hashing() >= self.context.limits.hashing {
             return self.answer(frame, &handler::busy(BUSY_RETRY_AFTER).into());
         }
-        let origin = match &common.client_address {
-            _ if !self.peer.trusted => RequestOrigin::Untrusted(self.peer.ip),
-            Some(address) => RequestOrigin::Trusted(Some(address.ip())),
-            None => RequestOrigin::Trusted(None),
+        let origin = match self.peer.trusted {
+            true => RequestOrigin::Trusted(self.peer.client_network(&common)),
+            false => RequestOrigin::Untrusted(self.peer.ip),
         };
         let Some(slot) = self.context.requests.acquire(origin, frame.body.len()) else {
             // A gateway has other end users to serve; an untrusted peer waits.

@@ -3,8 +3,10 @@
 //! connection has closed.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::domain::ClientNetwork;
 
 /// The memory that a request is assumed to use besides its message, in bytes: its task and its
 /// buffers in the database driver.
@@ -24,51 +26,42 @@ pub struct RequestLimits {
 pub(super) enum RequestOrigin {
     /// A peer at this address, which is not trusted.
     Untrusted(IpAddr),
-    /// A trusted peer, on behalf of the end user at this address, where it named one.
-    Trusted(Option<IpAddr>),
+    /// A trusted peer, on behalf of the end user in this network, where it named one.
+    Trusted(Option<ClientNetwork>),
 }
 
 /// The requests of one process.
 pub struct RequestLimiter {
     limits: RequestLimits,
-    used: Mutex<Used>,
+    used: Mutex<HashMap<Party, Share>>,
 }
 
-/// A request in flight. Dropping it frees its share.
+/// A request in flight. Dropping it frees its shares.
 pub(super) struct RequestSlot {
     limiter: Arc<RequestLimiter>,
-    charges: Charges,
+    charges: Vec<Charge>,
     memory: usize,
 }
 
-/// What is in use, by whom.
-#[derive(Default)]
-struct Used {
-    total: Share,
-    untrusted: Share,
-    networks: HashMap<Network, Share>,
-}
-
+/// The requests of a party, and the memory that they use.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 struct Share {
     requests: usize,
     memory: usize,
 }
 
-/// A network that has a share of its own.
+/// Those who share a part of the limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Network {
-    /// An untrusted peer: the first bits of its address.
-    Peer { bits: u128, prefix: u8 },
-    /// An end user behind a trusted peer.
-    EndUser(u128),
+enum Party {
+    Everyone,
+    UntrustedPeers,
+    /// The untrusted peers of a network: the first bits of its addresses, and their number.
+    Network(IpAddr, u8),
+    EndUser(ClientNetwork),
 }
 
-/// The shares that one request counts against, each with the divisor of the process's limits.
-struct Charges {
-    untrusted: bool,
-    networks: Vec<(Network, usize)>,
-}
+/// A party that a request counts against, and the divisor of the process's limits for it.
+type Charge = (Party, usize);
 
 impl RequestLimiter {
     #[must_use]
@@ -83,91 +76,64 @@ impl RequestLimiter {
         origin: RequestOrigin,
         message: usize,
     ) -> Option<RequestSlot> {
-        let (charges, memory) = (Charges::of(origin), message + TASK_MEMORY);
+        let (charges, memory) = (charges(origin), message + TASK_MEMORY);
         let mut used = self.used();
-        let fits = |share: Share, divisor: usize| {
+        let fits = |(party, divisor): &Charge| {
+            let share = used.get(party).copied().unwrap_or_default();
             share.requests < self.limits.requests / divisor
                 && share.memory + memory <= self.limits.memory / divisor
         };
-        let network = |network: &Network| used.networks.get(network).copied().unwrap_or_default();
-        let allowed = fits(used.total, 1)
-            && (!charges.untrusted || fits(used.untrusted, 2))
-            && charges.networks.iter().all(|(key, divisor)| fits(network(key), *divisor));
-        if !allowed {
+        if !charges.iter().all(fits) {
             return None;
         }
-        used.total.add(memory);
-        if charges.untrusted {
-            used.untrusted.add(memory);
-        }
-        for (key, _) in &charges.networks {
-            used.networks.entry(*key).or_default().add(memory);
+        for (party, _) in &charges {
+            let share = used.entry(*party).or_default();
+            share.requests += 1;
+            share.memory += memory;
         }
         Some(RequestSlot { limiter: self.clone(), charges, memory })
     }
 
-    fn used(&self) -> MutexGuard<'_, Used> {
+    fn used(&self) -> MutexGuard<'_, HashMap<Party, Share>> {
         self.used.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Charges {
-    fn of(origin: RequestOrigin) -> Self {
-        match origin {
-            // Untrusted peers together have half of the limits; one address or /64 an eighth of
-            // that half, a /56 a quarter of it, and a /48 half of it.
-            RequestOrigin::Untrusted(ip) => {
-                let (bits, is_v4) = bits(ip);
-                let prefixes: &[(u8, usize)] =
-                    if is_v4 { &[(128, 16)] } else { &[(64, 16), (56, 8), (48, 4)] };
-                let network = |(prefix, divisor): &(u8, usize)| {
-                    let bits = bits & !u128::MAX.checked_shr((*prefix).into()).unwrap_or(0);
-                    (Network::Peer { bits, prefix: *prefix }, *divisor)
-                };
-                Self { untrusted: true, networks: prefixes.iter().map(network).collect() }
-            }
-            RequestOrigin::Trusted(None) => Self { untrusted: false, networks: Vec::new() },
-            RequestOrigin::Trusted(Some(ip)) => {
-                let (bits, is_v4) = bits(ip);
-                let bits = if is_v4 { bits } else { bits & !u128::from(u64::MAX) };
-                Self { untrusted: false, networks: vec![(Network::EndUser(bits), 8)] }
-            }
+/// Returns what a request counts against. Untrusted peers together have half of the limits; one
+/// address or /64 an eighth of that half, a /56 a quarter of it, and a /48 half of it. An end user
+/// behind a trusted peer has an eighth of the limits.
+fn charges(origin: RequestOrigin) -> Vec<Charge> {
+    match origin {
+        RequestOrigin::Trusted(None) => vec![(Party::Everyone, 1)],
+        RequestOrigin::Trusted(Some(user)) => {
+            vec![(Party::Everyone, 1), (Party::EndUser(user), 8)]
         }
-    }
-}
-
-/// Returns an address as the bits of an IPv6 address, and whether it is an IPv4 address.
-fn bits(ip: IpAddr) -> (u128, bool) {
-    match ip.to_canonical() {
-        IpAddr::V4(v4) => (Ipv4Addr::to_ipv6_mapped(&v4).to_bits(), true),
-        IpAddr::V6(v6) => (v6.to_bits(), false),
-    }
-}
-
-impl Share {
-    fn add(&mut self, memory: usize) {
-        self.requests += 1;
-        self.memory += memory;
-    }
-
-    fn remove(&mut self, memory: usize) {
-        self.requests -= 1;
-        self.memory -= memory;
+        RequestOrigin::Untrusted(ip) => {
+            let mut charges = vec![(Party::Everyone, 1), (Party::UntrustedPeers, 2)];
+            let ip = ip.to_canonical();
+            match ip {
+                IpAddr::V4(_) => charges.push((Party::Network(ip, 32), 16)),
+                IpAddr::V6(v6) => {
+                    charges.extend([(64, 16), (56, 8), (48, 4)].map(|(prefix, divisor)| {
+                        let first = v6.to_bits() & !(u128::MAX >> prefix);
+                        (Party::Network(IpAddr::V6(first.into()), prefix), divisor)
+                    }))
+                }
+            }
+            charges
+        }
     }
 }
 
 impl Drop for RequestSlot {
     fn drop(&mut self) {
         let mut used = self.limiter.used();
-        used.total.remove(self.memory);
-        if self.charges.untrusted {
-            used.untrusted.remove(self.memory);
-        }
-        for (key, _) in &self.charges.networks {
-            if let Some(share) = used.networks.get_mut(key) {
-                share.remove(self.memory);
+        for (party, _) in &self.charges {
+            if let Some(share) = used.get_mut(party) {
+                share.requests -= 1;
+                share.memory -= self.memory;
                 if *share == Share::default() {
-                    used.networks.remove(key);
+                    used.remove(party);
                 }
             }
         }
@@ -200,7 +166,7 @@ mod tests {
         assert_eq!(fill(&limiter, peer("192.0.2.2")).len(), 100);
         drop(slots);
         assert_eq!(fill(&limiter, peer("192.0.2.1")).len(), 100);
-        assert!(limiter.used().networks.is_empty() && limiter.used().total == Share::default());
+        assert!(limiter.used().is_empty());
     }
 
     #[test]
@@ -231,7 +197,7 @@ mod tests {
     #[test]
     fn one_end_user_has_an_eighth_behind_a_gateway() {
         let limiter = limiter(1600, usize::MAX);
-        let user = |ip: &str| RequestOrigin::Trusted(Some(ip.parse().unwrap()));
+        let user = |ip: &str| RequestOrigin::Trusted(Some(ip.parse::<IpAddr>().unwrap().into()));
         let slots = fill(&limiter, user("2001:db8::1"));
         assert_eq!(slots.len(), 200);
         assert!(limiter.acquire(user("2001:db8::2"), 100).is_none(), "the same household");

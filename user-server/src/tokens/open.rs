@@ -72,10 +72,8 @@ impl Tokens {
         let owned = self.sessions.session(session_id).await?;
         let ended = if owned.is_some_and(|session| session.user_id == verified.user_id) {
             let event = AuditEvent::of(AuditKind::LoggedOut, verified.user_id).session(session_id);
-            let event = match session_id == verified.session_id {
-                true => event,
-                false => event.detail("from another session"),
-            };
+            let is_own = session_id == verified.session_id;
+            let event = if is_own { event } else { event.detail("from another session") };
             let change = Change::new(context.at(now), event, outcome.clone());
             self.sessions.end_session(session_id, change).await?
         } else {

@@ -20,9 +20,9 @@ impl Codes for SqlStore {
         now: Timestamp,
     ) -> Result<GuessCharge, Fault> {
         // A guess that can only fail writes nothing.
-        match self.guessable(verification_id, purpose, user_id, max_guesses, now).await? {
-            GuessCharge::Charged(_) => {}
-            other => return Ok(other),
+        let refused = self.refused_guess(verification_id, purpose, user_id, max_guesses, now);
+        if let Some(refused) = refused.await? {
+            return Ok(refused);
         }
         let mut tx = self.pools.write().await?;
         let charge = sqlx::query_as(concat!(
@@ -115,27 +115,27 @@ impl SqlStore {
         self.read_optional(sqlx::query_as(select).bind(id)).await
     }
 
-    /// Reports what a guess would be charged, without charging for it.
-    async fn guessable(
+    /// Returns the result of a guess that cannot be charged, or `None` if it can be.
+    async fn refused_guess(
         &self,
         verification_id: Uuid,
         purpose: Purpose,
         user_id: Option<Uuid>,
         max_guesses: u32,
         now: Timestamp,
-    ) -> Result<GuessCharge, Fault> {
+    ) -> Result<Option<GuessCharge>, Fault> {
         let Some(row) = self.verification(verification_id).await? else {
-            return Ok(GuessCharge::Spent);
+            return Ok(Some(GuessCharge::Spent));
         };
         let of_user = user_id.is_none() || row.user_id == user_id;
         if row.purpose()? != purpose || !of_user {
-            return Ok(GuessCharge::Spent);
+            return Ok(Some(GuessCharge::Spent));
         }
         if row.claimed_at.is_none() {
-            return Ok(GuessCharge::NotIssued);
+            return Ok(Some(GuessCharge::NotIssued));
         }
         let alive = row.guesses < i64::from(max_guesses)
             && row.expires_at.is_some_and(|expires_at| expires_at > now.0);
-        if alive { Ok(GuessCharge::Charged(row.guess()?)) } else { Ok(GuessCharge::Spent) }
+        Ok((!alive).then_some(GuessCharge::Spent))
     }
 }
