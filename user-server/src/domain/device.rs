@@ -18,16 +18,24 @@ impl DeviceName {
     /// # Errors
     /// [`Refusal::InvalidValue`] if the text is longer than 128 bytes.
     pub fn parse(text: &str) -> Result<Self, Refusal> {
-        if text.len() > Self::MAX_BYTES {
-            let reason = "must be at most 128 bytes";
-            return Err(Refusal::InvalidValue { field: "device", reason });
-        }
+        Self::check_size(text)?;
         let shown = |c: char| {
             if c.is_control() || is_format(c) { char::REPLACEMENT_CHARACTER } else { c }
         };
         let mut name: String = text.chars().map(shown).collect();
         name.truncate(name.floor_char_boundary(Self::MAX_BYTES));
         Ok(Self(name))
+    }
+
+    /// Checks the size of a text before it is parsed.
+    ///
+    /// # Errors
+    /// [`Refusal::InvalidValue`] if it is too large.
+    pub fn check_size(text: &str) -> Result<(), Refusal> {
+        if text.len() <= Self::MAX_BYTES {
+            return Ok(());
+        }
+        Err(Refusal::InvalidValue { field: "device", reason: "must be at most 128 bytes" })
     }
 
     #[must_use]

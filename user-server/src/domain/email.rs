@@ -24,9 +24,7 @@ impl Email {
     /// [`Refusal::InvalidEmail`] with the reason.
     pub fn parse(text: &str) -> Result<Self, Refusal> {
         let refuse = |reason| Err(Refusal::InvalidEmail(reason));
-        if text.len() > Self::MAX_BYTES {
-            return refuse("must be at most 254 bytes");
-        }
+        Self::check_size(text)?;
         let Some((local, domain)) = text.rsplit_once('@') else { return refuse("has no @") };
         if local.is_empty() || local.len() > Self::MAX_LOCAL || !local.split('.').all(is_atom) {
             return refuse("the part before the @ is not valid");
@@ -41,15 +39,24 @@ impl Email {
             return refuse("the domain name is incomplete; expected one such as example.com");
         }
         let mailbox = format!("{local}@{domain}");
-        if mailbox.len() > Self::MAX_BYTES {
-            return refuse("must be at most 254 bytes");
-        }
+        Self::check_size(&mailbox)?;
         let key = mailbox.to_ascii_lowercase();
         let budget_key = match key.split_once(['+', '@']) {
             Some((user, _)) if !user.is_empty() => format!("{user}@{domain}"),
             _ => key.clone(),
         };
         Ok(Self { shown: text.to_owned(), mailbox, key, budget_key })
+    }
+
+    /// Checks the size of a text before it is parsed.
+    ///
+    /// # Errors
+    /// [`Refusal::InvalidEmail`] if it is too large.
+    pub fn check_size(text: &str) -> Result<(), Refusal> {
+        if text.len() <= Self::MAX_BYTES {
+            return Ok(());
+        }
+        Err(Refusal::InvalidEmail("must be at most 254 bytes"))
     }
 
     /// Returns the address as its owner writes it.

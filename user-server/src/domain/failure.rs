@@ -78,6 +78,11 @@ pub enum Refusal {
     Stale,
 }
 
+impl Refusal {
+    /// The current password, which authorises a change, is missing or wrong.
+    pub const CURRENT_PASSWORD: Self = Self::InvalidCredentials { field: Some("current_password") };
+}
+
 impl std::fmt::Display for Refusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{self:?}")

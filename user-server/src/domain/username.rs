@@ -27,9 +27,7 @@ impl Username {
     /// [`Refusal::InvalidUsername`] with the reason.
     pub fn parse(text: &str) -> Result<Self, Refusal> {
         let refuse = |reason| Err(Refusal::InvalidUsername(reason));
-        if text.len() > Self::MAX_BYTES {
-            return refuse("must be at most 128 bytes");
-        }
+        Self::check_size(text)?;
         let disallowed =
             |_| Refusal::InvalidUsername("contains a character that is not allowed in usernames");
         let shown = UsernameCasePreserved::new().enforce(text).map_err(disallowed)?.into_owned();
@@ -37,14 +35,24 @@ impl Username {
         if key.contains('@') {
             return refuse("must not contain @");
         }
-        if shown.len().max(key.len()) > Self::MAX_BYTES {
-            return refuse("must be at most 128 bytes");
-        }
+        Self::check_size(&shown)?;
+        Self::check_size(&key)?;
         match key.chars().count() {
             0..Self::MIN_CHARS => refuse("must be at least 3 characters"),
             Self::MIN_CHARS..=Self::MAX_CHARS => Ok(Self { shown, key }),
             _ => refuse("must be at most 32 characters"),
         }
+    }
+
+    /// Checks the size of a text before it is parsed.
+    ///
+    /// # Errors
+    /// [`Refusal::InvalidUsername`] if it is too large.
+    pub fn check_size(text: &str) -> Result<(), Refusal> {
+        if text.len() <= Self::MAX_BYTES {
+            return Ok(());
+        }
+        Err(Refusal::InvalidUsername("must be at most 128 bytes"))
     }
 
     /// Returns the username as its owner writes it.

@@ -8,8 +8,9 @@ use crate::domain::{Refusal, RequestContext, UseCaseResult};
 use crate::users::UpdatedUser;
 
 impl Handle for ConfirmEmail<'_> {
-    fn too_large(&self) -> Option<Refusal> {
-        sizes::token(&self.access_token).or_else(|| sizes::code(&self.code))
+    fn check_sizes(&self) -> Result<(), Refusal> {
+        sizes::token(&self.access_token)?;
+        sizes::code(&self.code)
     }
 
     async fn handle(

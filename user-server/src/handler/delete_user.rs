@@ -7,8 +7,9 @@ use super::{Handle, Services, sizes};
 use crate::domain::{Refusal, RequestContext, UseCaseResult};
 
 impl Handle for DeleteUser<'_> {
-    fn too_large(&self) -> Option<Refusal> {
-        sizes::token(&self.access_token).or_else(|| sizes::current_password(&self.current_password))
+    fn check_sizes(&self) -> Result<(), Refusal> {
+        sizes::token(&self.access_token)?;
+        sizes::current_password(&self.current_password)
     }
 
     fn hashes(&self) -> bool {

@@ -20,8 +20,8 @@ macro_rules! dispatch {
             match request { $(Request::$message(_) => <user_proto::$message as Handle>::NEEDS_KEY,)* }
         }
 
-        pub(super) fn too_large(request: &Request<'_>) -> Option<Refusal> {
-            match request { $(Request::$message(request) => request.too_large(),)* }
+        pub(super) fn check_sizes(request: &Request<'_>) -> Result<(), Refusal> {
+            match request { $(Request::$message(request) => request.check_sizes(),)* }
         }
 
         pub(super) fn hashes(request: &Request<'_>) -> bool {

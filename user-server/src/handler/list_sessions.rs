@@ -10,7 +10,7 @@ use crate::domain::{Refusal, RequestContext, SessionSummary, UseCaseResult};
 impl Handle for ListSessions<'_> {
     const CHANGES: bool = false;
 
-    fn too_large(&self) -> Option<Refusal> {
+    fn check_sizes(&self) -> Result<(), Refusal> {
         sizes::token(&self.access_token)
     }
 

@@ -4,13 +4,14 @@ use user_proto::{LoggedIn, Login};
 
 use super::replay::Replay;
 use super::{Handle, Services, sizes};
-use crate::domain::{Refusal, RequestContext, UseCaseResult};
+use crate::domain::{DeviceName, Refusal, RequestContext, UseCaseResult};
 
 impl Handle for Login<'_> {
     const NEEDS_KEY: bool = true;
 
-    fn too_large(&self) -> Option<Refusal> {
-        sizes::login(&self.login, &self.password).or_else(|| sizes::device(self.device.as_deref()))
+    fn check_sizes(&self) -> Result<(), Refusal> {
+        sizes::login(&self.login, &self.password)?;
+        self.device.as_deref().map_or(Ok(()), DeviceName::check_size)
     }
 
     fn hashes(&self) -> bool {

@@ -7,7 +7,7 @@ use super::{Handle, Services, sizes};
 use crate::domain::{Refusal, RequestContext, UseCaseResult};
 
 impl Handle for Logout<'_> {
-    fn too_large(&self) -> Option<Refusal> {
+    fn check_sizes(&self) -> Result<(), Refusal> {
         sizes::token(&self.token)
     }
 

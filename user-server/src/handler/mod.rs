@@ -105,9 +105,12 @@ trait Handle: RequestMessage {
         false
     }
 
-    /// Returns the refusal of a field that is too large, before anything of the request is copied:
-    /// of class 02 where the value would be set, or as a wrong value where it is presented.
-    fn too_large(&self) -> Option<Refusal>;
+    /// Checks the sizes of the fields, before anything of the request is copied.
+    ///
+    /// # Errors
+    /// A refusal of class 02 where a value that would be set is too large, or that of a wrong value
+    /// where it is presented.
+    fn check_sizes(&self) -> Result<(), Refusal>;
 
     /// Answers an immediate message.
     fn answer_now(&self, _: &Services, _: ClockReading) -> UseCaseResult<Self::Reply> {
@@ -175,8 +178,8 @@ impl Handler {
     /// Returns the reply to a request with a field that is too large, or `None` where all fields
     /// are within their limits.
     #[must_use]
-    pub fn too_large(request: &Request<'_>) -> Option<ErrorReply<'static>> {
-        dispatch::too_large(request).map(|refusal| replies::error(refusal.into()))
+    pub fn refuse_too_large(request: &Request<'_>) -> Option<ErrorReply<'static>> {
+        dispatch::check_sizes(request).err().map(|refusal| replies::error(refusal.into()))
     }
 
     /// Reports whether a request hashes a password, which has its own limit per connection.

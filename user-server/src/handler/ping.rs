@@ -10,8 +10,8 @@ impl Handle for Ping {
     const IMMEDIATE: bool = true;
     const CHANGES: bool = false;
 
-    fn too_large(&self) -> Option<Refusal> {
-        None
+    fn check_sizes(&self) -> Result<(), Refusal> {
+        Ok(())
     }
 
     fn answer_now(&self, services: &Services, _: ClockReading) -> UseCaseResult<Pong> {

@@ -4,15 +4,15 @@ use user_proto::{Register, Registered};
 
 use super::replay::Replay;
 use super::{Handle, Services, sizes};
-use crate::domain::{Refusal, RequestContext, UseCaseResult};
+use crate::domain::{Email, Refusal, RequestContext, UseCaseResult, Username};
 
 impl Handle for Register<'_> {
     const NEEDS_KEY: bool = true;
 
-    fn too_large(&self) -> Option<Refusal> {
-        sizes::username(&self.username)
-            .or_else(|| sizes::email(&self.email))
-            .or_else(|| sizes::new_password(&self.password, "password"))
+    fn check_sizes(&self) -> Result<(), Refusal> {
+        Username::check_size(&self.username)?;
+        Email::check_size(&self.email)?;
+        sizes::new_password(&self.password, "password")
     }
 
     fn hashes(&self) -> bool {

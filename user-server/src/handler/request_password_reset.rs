@@ -3,14 +3,14 @@
 use user_proto::{PasswordResetRequested, RequestPasswordReset};
 
 use super::replay::Replay;
-use super::{Handle, Services, sizes};
-use crate::domain::{Refusal, RequestContext, UseCaseResult};
+use super::{Handle, Services};
+use crate::domain::{Email, Refusal, RequestContext, UseCaseResult};
 
 impl Handle for RequestPasswordReset<'_> {
     const NEEDS_KEY: bool = true;
 
-    fn too_large(&self) -> Option<Refusal> {
-        sizes::email(&self.email)
+    fn check_sizes(&self) -> Result<(), Refusal> {
+        Email::check_size(&self.email)
     }
 
     async fn handle(

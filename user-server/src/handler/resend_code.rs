@@ -11,8 +11,8 @@ use crate::users::CodeSent;
 impl Handle for ResendCode {
     const NEEDS_KEY: bool = true;
 
-    fn too_large(&self) -> Option<Refusal> {
-        None
+    fn check_sizes(&self) -> Result<(), Refusal> {
+        Ok(())
     }
 
     async fn handle(

@@ -7,8 +7,9 @@ use super::{Handle, Services, sizes};
 use crate::domain::{Refusal, RequestContext, UseCaseResult};
 
 impl Handle for ResetPassword<'_> {
-    fn too_large(&self) -> Option<Refusal> {
-        sizes::code(&self.code).or_else(|| sizes::new_password(&self.new_password, "new_password"))
+    fn check_sizes(&self) -> Result<(), Refusal> {
+        sizes::code(&self.code)?;
+        sizes::new_password(&self.new_password, "new_password")
     }
 
     fn hashes(&self) -> bool {

@@ -4,18 +4,18 @@ use user_proto::{Secret, UpdateUser, UserUpdated};
 
 use super::replay::Replay;
 use super::{Handle, Services, sizes};
-use crate::domain::{Refusal, RequestContext, UseCaseResult};
+use crate::domain::{Email, Refusal, RequestContext, UseCaseResult, Username};
 use crate::users::UpdateRequest;
 
 impl Handle for UpdateUser<'_> {
-    fn too_large(&self) -> Option<Refusal> {
-        sizes::token(&self.access_token)
-            .or_else(|| self.username.as_deref().and_then(sizes::username))
-            .or_else(|| self.email.as_deref().and_then(sizes::email))
-            .or_else(|| {
-                self.new_password.as_ref().and_then(|new| sizes::new_password(new, "new_password"))
-            })
-            .or_else(|| self.current_password.as_ref().and_then(sizes::current_password))
+    fn check_sizes(&self) -> Result<(), Refusal> {
+        sizes::token(&self.access_token)?;
+        self.username.as_deref().map_or(Ok(()), Username::check_size)?;
+        self.email.as_deref().map_or(Ok(()), Email::check_size)?;
+        if let Some(new) = &self.new_password {
+            sizes::new_password(new, "new_password")?;
+        }
+        self.current_password.as_ref().map_or(Ok(()), sizes::current_password)
     }
 
     fn hashes(&self) -> bool {

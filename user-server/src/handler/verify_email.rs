@@ -4,13 +4,13 @@ use user_proto::{EmailVerified, VerifyEmail};
 
 use super::replay::Replay;
 use super::{Handle, Services, sizes};
-use crate::domain::{Refusal, RequestContext, UseCaseResult};
+use crate::domain::{DeviceName, Refusal, RequestContext, UseCaseResult, Username};
 
 impl Handle for VerifyEmail<'_> {
-    fn too_large(&self) -> Option<Refusal> {
-        sizes::code(&self.code)
-            .or_else(|| self.username.as_deref().and_then(sizes::username))
-            .or_else(|| sizes::device(self.device.as_deref()))
+    fn check_sizes(&self) -> Result<(), Refusal> {
+        sizes::code(&self.code)?;
+        self.username.as_deref().map_or(Ok(()), Username::check_size)?;
+        self.device.as_deref().map_or(Ok(()), DeviceName::check_size)
     }
 
     async fn handle(

@@ -11,7 +11,7 @@ impl Handle for VerifyToken<'_> {
     const IMMEDIATE: bool = true;
     const CHANGES: bool = false;
 
-    fn too_large(&self) -> Option<Refusal> {
+    fn check_sizes(&self) -> Result<(), Refusal> {
         sizes::token(&self.access_token)
     }
 

@@ -376,7 +376,7 @@ impl Connection {
     /// Starts a task for a request. The task continues if the connection closes, so that what it
     /// has started is completed.
     fn start(&mut self, frame: Frame<'_>, request: Request<'_>, common: Common<'_>) -> Processed {
-        if let Some(refusal) = Handler::too_large(&request) {
+        if let Some(refusal) = Handler::refuse_too_large(&request) {
             return self.answer(frame, &refusal.into());
         }
         let hashes = Handler::hashes(&request);

@@ -9,8 +9,6 @@ use crate::domain::{
     UserRecord, UserUpdate, UserUpdateResult, Username,
 };
 
-const CURRENT_PASSWORD: Refusal = Refusal::InvalidCredentials { field: Some("current_password") };
-
 /// Fields of an account to update.
 #[derive(Debug, Default)]
 pub struct UpdateRequest<'a> {
@@ -107,7 +105,7 @@ impl Users {
             // The account was deleted concurrently.
             UserUpdateResult::Gone if !needs_proof => Err(Refusal::SessionRevoked.into()),
             // The account was deleted, or the password that was proved is no longer the account's.
-            UserUpdateResult::Gone => Err(CURRENT_PASSWORD.into()),
+            UserUpdateResult::Gone => Err(Refusal::CURRENT_PASSWORD.into()),
         }
     }
 
@@ -175,7 +173,7 @@ impl Users {
             RecordedOutcome::at(at).user(user.id),
         );
         let deleted = self.accounts.delete_user(&user, Notice::Deleted, change).await?;
-        let ended = deleted.ok_or(CURRENT_PASSWORD)?;
+        let ended = deleted.ok_or(Refusal::CURRENT_PASSWORD)?;
         self.wakeup.notify();
         self.tokens.publish_ended(&ended, at).await;
         Ok(user.id)

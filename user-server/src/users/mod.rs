@@ -92,10 +92,9 @@ impl Users {
         password: Option<&[u8]>,
         context: &RequestContext,
     ) -> UseCaseResult<()> {
-        const FIELD: Option<&str> = Some("current_password");
         let charge = self.throttle.charge_login(&user.username_key, context.network).await?;
         let Some(bytes) = password else {
-            return Err(Refusal::InvalidCredentials { field: FIELD }.into());
+            return Err(Refusal::CURRENT_PASSWORD.into());
         };
         let stored = Some(user.password_hash.as_str());
         match self.prove(Password::presented(bytes), stored, charge, context).await? {
@@ -103,7 +102,7 @@ impl Users {
             None => {
                 let (attempted, at) = (Attempted::User(user.id), context.at(self.clock.now()));
                 self.audit_log.login_failed(attempted, "current_password", at).await?;
-                Err(Refusal::InvalidCredentials { field: FIELD }.into())
+                Err(Refusal::CURRENT_PASSWORD.into())
             }
         }
     }
