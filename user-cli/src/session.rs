@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use clap::Args;
-use user_proto::{EmailVerified, ErrorCode, LoggedIn, TokenRefreshed};
+use user_proto::{ErrorCode, Message, TokenReply};
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -62,32 +62,19 @@ pub(crate) enum TokenKind {
     Refresh,
 }
 
-/// A reply with the tokens of a session.
-pub(crate) trait TokenReply {
-    /// Returns the session to store, with expiry times counted from now.
-    fn session(&self) -> Session;
+/// Returns the session of a reply, with expiry times counted from now.
+fn session_of<const TYPE: u8>(tokens: &TokenReply<'_, TYPE>, over_tls: bool) -> Session {
+    let now = unix_now();
+    Session {
+        user_id: tokens.user_id.to_string(),
+        session_id: tokens.session_id.to_string(),
+        access_token: tokens.access_token.expose_str().unwrap_or_default().to_owned(),
+        access_expires_at: now + u64::from(tokens.access_expires_in),
+        refresh_token: tokens.refresh_token.expose_str().unwrap_or_default().to_owned(),
+        refresh_expires_at: now + u64::from(tokens.refresh_expires_in),
+        over_tls,
+    }
 }
-
-macro_rules! token_replies {
-    ($($reply:ident)*) => {$(
-        impl TokenReply for $reply<'_> {
-            fn session(&self) -> Session {
-                let now = unix_now();
-                Session {
-                    user_id: self.user_id.to_string(),
-                    session_id: self.session_id.to_string(),
-                    access_token: self.access_token.expose_str().unwrap_or_default().to_owned(),
-                    access_expires_at: now + u64::from(self.access_expires_in),
-                    refresh_token: self.refresh_token.expose_str().unwrap_or_default().to_owned(),
-                    refresh_expires_at: now + u64::from(self.refresh_expires_in),
-                    over_tls: false,
-                }
-            }
-        }
-    )*};
-}
-
-token_replies! { LoggedIn EmailVerified TokenRefreshed }
 
 impl Context<'_> {
     /// Returns the token of a command: from its options, from $USER_CLI_TOKEN (access tokens only),
@@ -139,15 +126,16 @@ impl Context<'_> {
     }
 
     /// Stores the session of a reply in place of the previous one, and prints the reply.
-    pub(crate) fn save_session<M: user_proto::Message + TokenReply>(
+    pub(crate) fn save_session<'a, const TYPE: u8>(
         &mut self,
-        reply: &M,
+        reply: &TokenReply<'a, TYPE>,
         headline: &str,
         show: &ShowTokens,
-    ) -> Result<(), Failure> {
-        let mut session = reply.session();
-        session.over_tls = self.tls().is_some();
-        self.state.session = Some(session);
+    ) -> Result<(), Failure>
+    where
+        TokenReply<'a, TYPE>: Message,
+    {
+        self.state.session = Some(session_of(reply, self.tls().is_some()));
         let secret_placeholder = if self.save() {
             "stored (--show-tokens prints it)"
         } else {

@@ -8,7 +8,7 @@ use std::thread;
 use bytes::BytesMut;
 use user_proto::{
     Common, EmailVerified, ErrorCode, ErrorReply, LoggedIn, Pong, Reply, Request, TokenRefreshed,
-    frame,
+    TokenReply, frame,
 };
 use uuid::Uuid;
 
@@ -127,8 +127,8 @@ pub(crate) fn pong() -> Pong {
 }
 
 /// Returns a reply with tokens that end with `generation`.
-pub(crate) fn logged_in(generation: u32) -> LoggedIn<'static> {
-    LoggedIn {
+fn tokens<const TYPE: u8>(generation: u32) -> TokenReply<'static, TYPE> {
+    TokenReply {
         user_id: USER,
         session_id: SESSION,
         access_token: format!("access-{generation}").into(),
@@ -138,40 +138,14 @@ pub(crate) fn logged_in(generation: u32) -> LoggedIn<'static> {
     }
 }
 
+pub(crate) fn logged_in(generation: u32) -> LoggedIn<'static> {
+    tokens(generation)
+}
+
 pub(crate) fn email_verified() -> EmailVerified<'static> {
-    let LoggedIn {
-        user_id,
-        session_id,
-        access_token,
-        access_expires_in,
-        refresh_token,
-        refresh_expires_in,
-    } = logged_in(1);
-    EmailVerified {
-        user_id,
-        session_id,
-        access_token,
-        access_expires_in,
-        refresh_token,
-        refresh_expires_in,
-    }
+    tokens(1)
 }
 
 pub(crate) fn refreshed() -> TokenRefreshed<'static> {
-    let LoggedIn {
-        user_id,
-        session_id,
-        access_token,
-        access_expires_in,
-        refresh_token,
-        refresh_expires_in,
-    } = logged_in(2);
-    TokenRefreshed {
-        user_id,
-        session_id,
-        access_token,
-        access_expires_in,
-        refresh_token,
-        refresh_expires_in,
-    }
+    tokens(2)
 }

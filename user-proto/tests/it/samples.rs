@@ -26,6 +26,18 @@ fn text(text: &'static str) -> Cow<'static, str> {
     text.into()
 }
 
+/// The same tokens, whichever reply carries them.
+pub(crate) fn tokens<const TYPE: u8>() -> TokenReply<'static, TYPE> {
+    TokenReply {
+        user_id: USER,
+        session_id: SESSION,
+        access_token: access(),
+        access_expires_in: 900,
+        refresh_token: REFRESH.into(),
+        refresh_expires_in: 2_592_000,
+    }
+}
+
 /// Returns every request, in the order of the table, with all its own tags.
 pub(crate) fn requests() -> Vec<Request<'static>> {
     let email = || text("ada@example.org");
@@ -80,8 +92,6 @@ pub(crate) fn requests() -> Vec<Request<'static>> {
 /// Returns every reply, in the order of the table, with all its tags.
 pub(crate) fn replies() -> Vec<Reply<'static>> {
     let (user_id, session_id, verification_id) = (USER, SESSION, VERIFICATION);
-    let (access_token, refresh_token) = (access(), Secret::from(REFRESH));
-    let (access_expires_in, refresh_expires_in) = (900, 2_592_000);
     let (code_expires_in, resend_after) = (900, 60);
     let (username, email) = (text("ada"), text("ada@example.org"));
     vec![
@@ -93,15 +103,7 @@ pub(crate) fn replies() -> Vec<Reply<'static>> {
         }
         .into(),
         Registered { verification_id, code_expires_in, resend_after }.into(),
-        LoggedIn {
-            user_id,
-            session_id,
-            access_token: access_token.clone(),
-            access_expires_in,
-            refresh_token: refresh_token.clone(),
-            refresh_expires_in,
-        }
-        .into(),
+        tokens::<{ LoggedIn::TYPE }>().into(),
         TokenVerified {
             user_id,
             session_id,
@@ -118,25 +120,9 @@ pub(crate) fn replies() -> Vec<Reply<'static>> {
         }
         .into(),
         UserDeleted { user_id }.into(),
-        EmailVerified {
-            user_id,
-            session_id,
-            access_token: access_token.clone(),
-            access_expires_in,
-            refresh_token: refresh_token.clone(),
-            refresh_expires_in,
-        }
-        .into(),
+        tokens::<{ EmailVerified::TYPE }>().into(),
         CodeResent { code_expires_in, resend_after }.into(),
-        TokenRefreshed {
-            user_id,
-            session_id,
-            access_token,
-            access_expires_in,
-            refresh_token,
-            refresh_expires_in,
-        }
-        .into(),
+        tokens::<{ TokenRefreshed::TYPE }>().into(),
         LoggedOut { sessions_ended: 3 }.into(),
         User {
             user_id,

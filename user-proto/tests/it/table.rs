@@ -3,9 +3,10 @@
 
 use user_proto::{
     EmailVerified, LoggedIn, LoggedOut, Logout, Message, PasswordReset, Pong, Reply, Request,
-    SessionsEndedReply, TokenRefreshed, TokenReply,
+    SessionsEndedReply, TokenRefreshed,
 };
-use uuid::Uuid;
+
+use crate::samples::tokens;
 
 macro_rules! names {
     ($($name:ident)*) => {
@@ -17,18 +18,6 @@ macro_rules! names {
 fn the_macros_over_all_messages_name_them_in_the_order_of_the_table() {
     assert_eq!(user_proto::for_each_request!(names).as_slice(), Request::ALL);
     assert_eq!(user_proto::for_each_reply!(names).as_slice(), Reply::ALL);
-}
-
-/// The same tokens, whichever reply carries them.
-fn tokens<const TYPE: u8>() -> TokenReply<'static, TYPE> {
-    TokenReply {
-        user_id: Uuid::nil(),
-        session_id: Uuid::max(),
-        access_token: "access".into(),
-        access_expires_in: 900,
-        refresh_token: "refresh".into(),
-        refresh_expires_in: 2_592_000,
-    }
 }
 
 #[test]

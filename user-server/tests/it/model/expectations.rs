@@ -1,7 +1,7 @@
 //! What the requests have in common: the values that they send, the outcomes that the model allows,
 //! and the effects that they leave in the ledger.
 
-use user_proto::{ErrorCode, TokenReply};
+use user_proto::{ErrorCode, RequestMessage, Secret, TokenReply};
 use uuid::Uuid;
 
 use super::budgets::Admission;
@@ -22,6 +22,21 @@ pub(super) use has_effect;
 impl World {
     pub fn select_access_token(&self, access: NthLast) -> Option<AccessToken> {
         self.ledger.select_access_token(access, None, self.now())
+    }
+
+    /// Sends a request that reads and needs nothing but a valid access token. Returns the token and
+    /// the reply, if there is one.
+    pub async fn read<R: RequestMessage>(
+        &mut self,
+        call: CallContext,
+        access: NthLast,
+        request: impl FnOnce(Secret<'static>) -> R,
+    ) -> Option<(AccessToken, R::Reply)> {
+        let token = self.select_access_token(access)?;
+        let state = self.ledger.token_state(&token, self.now());
+        let result = self.call(call, request(token.text.clone().into())).await;
+        let reply = result.expect(state == TokenState::Valid, refusals_of_token(state))?;
+        Some((token, reply))
     }
 
     /// Returns the text that a user enters as the code of a verification.

@@ -5,15 +5,12 @@ use std::time::Duration;
 
 use user_server::domain::{
     Activation, Adjustment, AuditEvent, AuditKind, Change, ChangeContext, EmailConfirmation,
-    EndedSessions, Fault, Guess, NewSession, Notice, PasswordLogin, PasswordResetResult,
-    RecordedOutcome, Registration, ResendResult, ResetRequest, Store, UserRecord, UserUpdate,
-    UserUpdateResult, Username,
+    EndedSessions, Fault, Guess, MAX_SESSIONS, NewSession, Notice, PasswordLogin,
+    PasswordResetResult, RecordedOutcome, Registration, ResendResult, ResetRequest, Store,
+    UserRecord, UserUpdate, UserUpdateResult, Username,
 };
 use user_server::tokens::{self, Rotation};
 use uuid::Uuid;
-
-/// Session limit that the login service passes.
-const MAX_SESSIONS: u32 = 100;
 
 fn change(kind: AuditKind, context: impl Into<ChangeContext>) -> Change {
     change_of(AuditEvent::new(kind), context)
@@ -37,100 +34,16 @@ fn change_of_verification(kind: AuditKind, id: Uuid, context: impl Into<ChangeCo
 
 /// The writing methods of a store, each named after the port method that it calls.
 pub trait Changes {
-    async fn register_at(
-        &self,
-        registration: &Registration,
-        context: impl Into<ChangeContext>,
-    ) -> Result<(), Fault>;
-    async fn activate_at(
-        &self,
-        guess: &Guess,
-        username: Option<&Username>,
-        user_id: Uuid,
-        session: &NewSession,
-        context: impl Into<ChangeContext>,
-    ) -> Result<Activation, Fault>;
-    async fn open_session_at(
-        &self,
-        user: &UserRecord,
-        session: &NewSession,
-        stronger_hash: Option<&str>,
-        charge: Adjustment,
-        context: impl Into<ChangeContext>,
-    ) -> Result<Option<EndedSessions>, Fault>;
-    async fn update_user_at(
-        &self,
-        update: &UserUpdate,
-        context: impl Into<ChangeContext>,
-    ) -> Result<UserUpdateResult, Fault>;
-    async fn confirm_email_at(
-        &self,
-        guess: &Guess,
-        context: impl Into<ChangeContext>,
-    ) -> Result<EmailConfirmation, Fault>;
-    async fn request_reset_at(
-        &self,
-        request: &ResetRequest,
-        context: impl Into<ChangeContext>,
-    ) -> Result<(), Fault>;
-    async fn reset_password_at(
-        &self,
-        guess: &Guess,
-        password_hash: &str,
-        context: impl Into<ChangeContext>,
-    ) -> Result<Option<PasswordResetResult>, Fault>;
-    async fn delete_user_at(
-        &self,
-        user: &UserRecord,
-        context: impl Into<ChangeContext>,
-    ) -> Result<Option<EndedSessions>, Fault>;
-    async fn resend_at(
-        &self,
-        id: Uuid,
-        client: &str,
-        after: Duration,
-        kids: &[&str],
-        context: impl Into<ChangeContext>,
-    ) -> Result<ResendResult, Fault>;
-    async fn rotate_at(
-        &self,
-        session_id: Uuid,
-        counter: u32,
-        kid: &str,
-        context: impl Into<ChangeContext>,
-    ) -> Result<Rotation, Fault>;
-    async fn end_session_at(
-        &self,
-        id: Uuid,
-        context: impl Into<ChangeContext>,
-    ) -> Result<EndedSessions, Fault>;
-    async fn end_all_sessions_at(
-        &self,
-        user_id: Uuid,
-        context: impl Into<ChangeContext>,
-    ) -> Result<EndedSessions, Fault>;
-    async fn disable_at(
-        &self,
-        id: Uuid,
-        context: impl Into<ChangeContext>,
-    ) -> Result<Option<EndedSessions>, Fault>;
-    async fn enable_at(&self, id: Uuid, context: impl Into<ChangeContext>) -> Result<bool, Fault>;
-    async fn forget_sessions_at(&self, context: impl Into<ChangeContext>) -> Result<u64, Fault>;
-    async fn retire_key_at(
-        &self,
-        kid: &str,
-        context: impl Into<ChangeContext>,
-    ) -> Result<bool, Fault>;
-}
+    fn store(&self) -> &dyn Store;
 
-impl Changes for Arc<dyn Store> {
     async fn register_at(
         &self,
         registration: &Registration,
         context: impl Into<ChangeContext>,
     ) -> Result<(), Fault> {
         let id = registration.verification_id;
-        self.register(registration, change_of_verification(AuditKind::Registered, id, context))
+        self.store()
+            .register(registration, change_of_verification(AuditKind::Registered, id, context))
             .await
     }
 
@@ -149,7 +62,7 @@ impl Changes for Arc<dyn Store> {
         let outcome = RecordedOutcome::at(context.at).user(user_id);
         let outcome = outcome.session(session.opened(user_id, context.at));
         let change = Change::new(context, event, outcome);
-        self.activate(guess, username, user_id, session, change).await
+        self.store().activate(guess, username, user_id, session, change).await
     }
 
     async fn open_session_at(
@@ -164,9 +77,9 @@ impl Changes for Arc<dyn Store> {
         let event = AuditEvent::of(AuditKind::LoggedIn, user.id).session(session.id);
         let outcome = RecordedOutcome::at(context.at).user(user.id);
         let outcome = outcome.session(session.opened(user.id, context.at));
-        let max_sessions = MAX_SESSIONS;
-        let login = PasswordLogin { user, session, stronger_hash, charge, max_sessions };
-        self.open_session(login, Change::new(context, event, outcome)).await
+        let login =
+            PasswordLogin { user, session, stronger_hash, charge, max_sessions: MAX_SESSIONS };
+        self.store().open_session(login, Change::new(context, event, outcome)).await
     }
 
     async fn update_user_at(
@@ -181,7 +94,7 @@ impl Changes for Arc<dyn Store> {
         let verification_id = update.email.as_ref().map(|(id, _)| *id);
         let outcome = RecordedOutcome::at(context.at).user(update.user_id);
         let outcome = outcome.verification(verification_id);
-        self.update_user(update, Change::new(context, event, outcome)).await
+        self.store().update_user(update, Change::new(context, event, outcome)).await
     }
 
     async fn confirm_email_at(
@@ -190,7 +103,7 @@ impl Changes for Arc<dyn Store> {
         context: impl Into<ChangeContext>,
     ) -> Result<EmailConfirmation, Fault> {
         let change = change(AuditKind::EmailConfirmed, context);
-        self.confirm_email(guess, Notice::EmailChanged, change).await
+        self.store().confirm_email(guess, Notice::EmailChanged, change).await
     }
 
     async fn request_reset_at(
@@ -199,7 +112,8 @@ impl Changes for Arc<dyn Store> {
         context: impl Into<ChangeContext>,
     ) -> Result<(), Fault> {
         let id = request.verification_id;
-        self.request_reset(request, change_of_verification(AuditKind::ResetRequested, id, context))
+        self.store()
+            .request_reset(request, change_of_verification(AuditKind::ResetRequested, id, context))
             .await
     }
 
@@ -212,7 +126,7 @@ impl Changes for Arc<dyn Store> {
         let subject = guess.verification_id;
         let event = AuditEvent::new(AuditKind::ResetDone).subject(subject.as_bytes());
         let change = change_of(event, context);
-        self.reset_password(guess, password_hash, Notice::PasswordReset, change).await
+        self.store().reset_password(guess, password_hash, Notice::PasswordReset, change).await
     }
 
     async fn delete_user_at(
@@ -221,7 +135,7 @@ impl Changes for Arc<dyn Store> {
         context: impl Into<ChangeContext>,
     ) -> Result<Option<EndedSessions>, Fault> {
         let change = change_of(AuditEvent::of(AuditKind::Deleted, user.id), context);
-        self.delete_user(user, Notice::Deleted, change).await
+        self.store().delete_user(user, Notice::Deleted, change).await
     }
 
     async fn resend_at(
@@ -233,7 +147,7 @@ impl Changes for Arc<dyn Store> {
         context: impl Into<ChangeContext>,
     ) -> Result<ResendResult, Fault> {
         let change = change_of_verification(AuditKind::CodeResent, id, context);
-        self.resend(id, client, after, kids, change).await
+        self.store().resend(id, client, after, kids, change).await
     }
 
     async fn rotate_at(
@@ -243,7 +157,8 @@ impl Changes for Arc<dyn Store> {
         kid: &str,
         context: impl Into<ChangeContext>,
     ) -> Result<Rotation, Fault> {
-        tokens::rotate(&**self, &**self, (session_id, counter), kid, context.into()).await
+        let store = self.store();
+        tokens::rotate(store, store, (session_id, counter), kid, context.into()).await
     }
 
     async fn end_session_at(
@@ -252,7 +167,7 @@ impl Changes for Arc<dyn Store> {
         context: impl Into<ChangeContext>,
     ) -> Result<EndedSessions, Fault> {
         let event = AuditEvent::new(AuditKind::LoggedOut).session(id);
-        self.end_session(id, change_of(event, context)).await
+        self.store().end_session(id, change_of(event, context)).await
     }
 
     async fn end_all_sessions_at(
@@ -261,7 +176,7 @@ impl Changes for Arc<dyn Store> {
         context: impl Into<ChangeContext>,
     ) -> Result<EndedSessions, Fault> {
         let event = AuditEvent::of(AuditKind::LoggedOut, user_id).detail("all sessions");
-        self.end_all_sessions(user_id, change_of(event, context)).await
+        self.store().end_all_sessions(user_id, change_of(event, context)).await
     }
 
     async fn disable_at(
@@ -269,15 +184,15 @@ impl Changes for Arc<dyn Store> {
         id: Uuid,
         context: impl Into<ChangeContext>,
     ) -> Result<Option<EndedSessions>, Fault> {
-        self.disable(id, change_of(AuditEvent::of(AuditKind::Disabled, id), context)).await
+        self.store().disable(id, change_of(AuditEvent::of(AuditKind::Disabled, id), context)).await
     }
 
     async fn enable_at(&self, id: Uuid, context: impl Into<ChangeContext>) -> Result<bool, Fault> {
-        self.enable(id, change_of(AuditEvent::of(AuditKind::Enabled, id), context)).await
+        self.store().enable(id, change_of(AuditEvent::of(AuditKind::Enabled, id), context)).await
     }
 
     async fn forget_sessions_at(&self, context: impl Into<ChangeContext>) -> Result<u64, Fault> {
-        self.forget_sessions(change(AuditKind::Restored, context)).await
+        self.store().forget_sessions(change(AuditKind::Restored, context)).await
     }
 
     async fn retire_key_at(
@@ -285,7 +200,14 @@ impl Changes for Arc<dyn Store> {
         kid: &str,
         context: impl Into<ChangeContext>,
     ) -> Result<bool, Fault> {
-        self.retire_key(kid, change_of(AuditEvent::new(AuditKind::KeyRetired).detail(kid), context))
+        self.store()
+            .retire_key(kid, change_of(AuditEvent::new(AuditKind::KeyRetired).detail(kid), context))
             .await
+    }
+}
+
+impl Changes for Arc<dyn Store> {
+    fn store(&self) -> &dyn Store {
+        &**self
     }
 }

@@ -14,18 +14,13 @@ impl ModelRequest for GetUser {
     }
 
     async fn run(self, world: &mut World, call: CallContext) {
-        let Some(token) = world.select_access_token(self.access) else { return };
-        let state = world.ledger.token_state(&token, world.now());
-        let request = user_proto::GetUser { access_token: token.text.as_str().into() };
-        let result = world.call(call, request).await;
-        let reply = result.expect(state == TokenState::Valid, refusals_of_token(state));
-        if let Some(user) = reply {
-            let account = &world.ledger.accounts[&token.user];
-            assert_eq!(user.user_id, token.user);
-            assert_eq!(
-                (&*user.username, &*user.email),
-                (NAMES[account.name].0, ADDRESSES[account.address].typed)
-            );
-        }
+        let request = |access_token| user_proto::GetUser { access_token };
+        let Some((token, user)) = world.read(call, self.access, request).await else { return };
+        let account = &world.ledger.accounts[&token.user];
+        assert_eq!(user.user_id, token.user);
+        assert_eq!(
+            (&*user.username, &*user.email),
+            (NAMES[account.name].0, ADDRESSES[account.address].typed)
+        );
     }
 }

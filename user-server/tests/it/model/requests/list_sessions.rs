@@ -14,12 +14,8 @@ impl ModelRequest for ListSessions {
     }
 
     async fn run(self, world: &mut World, call: CallContext) {
-        let Some(token) = world.select_access_token(self.access) else { return };
-        let state = world.ledger.token_state(&token, world.now());
-        let request = user_proto::ListSessions { access_token: token.text.as_str().into() };
-        let result = world.call(call, request).await;
-        let reply = result.expect(state == TokenState::Valid, refusals_of_token(state));
-        let Some(reply) = reply else { return };
+        let request = |access_token| user_proto::ListSessions { access_token };
+        let Some((token, reply)) = world.read(call, self.access, request).await else { return };
         let mut listed: Vec<_> = reply.sessions.iter().map(|row| row.session_id).collect();
         listed.sort_unstable();
         assert_eq!(listed, world.ledger.live_sessions(token.user));

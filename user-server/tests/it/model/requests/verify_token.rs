@@ -14,10 +14,7 @@ impl ModelRequest for VerifyToken {
     }
 
     async fn run(self, world: &mut World, call: CallContext) {
-        let Some(token) = world.select_access_token(self.access) else { return };
-        let state = world.ledger.token_state(&token, world.now());
-        let request = user_proto::VerifyToken { access_token: token.text.as_str().into() };
-        let result = world.call(call, request).await;
-        result.expect(state == TokenState::Valid, refusals_of_token(state));
+        let request = |access_token| user_proto::VerifyToken { access_token };
+        world.read(call, self.access, request).await;
     }
 }
