@@ -316,7 +316,7 @@ fn variables() -> String {
     let secrets: Vec<&str> =
         VARIABLES.iter().filter(|variable| variable.secret).map(|variable| variable.name).collect();
     text.push_str(&format!(
-        "\nThe secrets among them ({}) can also be read from a file, whose name is in the variable \
+        "\nThe secrets among them ({}) can also be read from a file, named by the variable \
          with the suffix _FILE, or from a systemd credential with the name of the variable.\n",
         secrets.join(", "),
     ));

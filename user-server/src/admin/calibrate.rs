@@ -128,7 +128,7 @@ fn thread_counts(cores: usize) -> Vec<usize> {
     counts
 }
 
-/// Returns the smallest number of threads whose rate is close enough to the highest.
+/// Returns the smallest number of threads with a rate that is close enough to the highest.
 fn enough(rates: &[(usize, f64)]) -> usize {
     let max = rates.iter().map(|(_, rate)| *rate).fold(0.0, f64::max);
     rates.iter().find(|(_, rate)| *rate >= max * ENOUGH).map_or(1, |(threads, _)| *threads)

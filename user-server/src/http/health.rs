@@ -29,7 +29,7 @@ pub struct Health {
     draining: AtomicBool,
 }
 
-/// Components whose state is reported.
+/// Components that report their state.
 pub struct HealthSources {
     pub store: Arc<dyn Store>,
     pub tokens: Arc<Tokens>,

@@ -22,7 +22,7 @@ pub enum MailResult {
     Refused,
     /// The attempt failed, and the email was dropped after a day of attempts.
     GivenUp,
-    /// The email contains a code whose key this node does not have.
+    /// The email contains a code of a key that this node does not have.
     KeyUnknown,
 }
 

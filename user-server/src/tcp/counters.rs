@@ -19,8 +19,8 @@ const TYPE_INDICES: [u8; 256] = {
     indices
 };
 const OK: usize = 0;
-/// Index in the request metrics of the outcome of a request whose client had left before its reply.
-/// It follows those of the error codes.
+/// Index in the request metrics of the outcome of a request from a client that left before the
+/// reply. It follows those of the error codes.
 pub(super) const CLIENT_GONE: usize = ErrorCode::ALL.len() + 1;
 
 /// Returns the labels of the request metrics: the types and error codes of the protocol.

@@ -40,7 +40,7 @@ struct PendingRequest {
     arrived: Instant,
 }
 
-/// A request whose task has ended.
+/// A request with a task that has ended.
 pub(super) struct CompletedRequest {
     pub(super) id: u32,
     /// Index of the message type in the request metrics.

@@ -26,7 +26,7 @@ const BACKLOG: u32 = 4096;
 /// Maximum number of rejected connections that are sent an error and wait for their client to read
 /// it. Further ones are closed without an error.
 const MAX_REJECTIONS: usize = 256;
-/// Retry delay sent to a client whose connection was rejected.
+/// Retry delay sent to a client after its connection was rejected.
 const NO_SLOT_RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Pause after a connection could not be accepted, so that other connections can close.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

@@ -355,7 +355,7 @@ fn expand(path: &str) -> Vec<Vec<String>> {
     }
 }
 
-/// The items of a group whose opening brace has been removed.
+/// The items of a group without its opening brace.
 fn items(group: &str) -> Vec<&str> {
     let (mut depth, mut start, mut found) = (0, 0, Vec::new());
     for (index, c) in group.char_indices() {

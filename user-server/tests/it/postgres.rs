@@ -128,7 +128,7 @@ async fn a_session_that_ends_on_one_node_ends_on_all() {
     other.stop().await;
 }
 
-/// Only the unique index detects an account whose transaction is still open.
+/// Only the unique index detects an account of a transaction that is still open.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_address_taken_by_a_concurrent_transaction_uses_up_the_code() {
     let Some(server) = postgres() else { return };

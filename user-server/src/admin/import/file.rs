@@ -93,7 +93,7 @@ impl CsvFile {
     }
 }
 
-/// A file whose reading fails if one row is too long.
+/// A file that fails to be read if one row is too long.
 struct RowReader {
     file: File,
     left: Rc<Cell<usize>>,

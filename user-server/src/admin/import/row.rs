@@ -45,7 +45,7 @@ pub(super) struct RowError {
 }
 
 impl RowError {
-    /// Returns the error of a row whose id is not known.
+    /// Returns the error of a row with an unknown id.
     pub(super) fn new(reason: impl Into<String>) -> Self {
         Self { reason: reason.into(), id: String::new() }
     }

@@ -22,14 +22,14 @@ pub(super) enum RowSource {
 }
 
 impl RowSource {
-    /// Opens a file, whose extension determines its format.
+    /// Opens a file. Its extension determines the format.
     pub(super) fn file(path: &Path) -> Result<Self, CommandError> {
         match path.extension().and_then(|extension| extension.to_str()) {
             Some("csv") => Ok(Self::Csv(CsvFile::open(path)?)),
             _ if is_json_lines(path) => Ok(Self::Jsonl(JsonlFile::open(path)?)),
             _ => {
                 Err(CommandError::new(format!("cannot import {}: unknown format", path.display()))
-                    .hint("Pass a file whose name ends in .csv or .jsonl."))
+                    .hint("Pass a file with the extension .csv or .jsonl."))
             }
         }
     }

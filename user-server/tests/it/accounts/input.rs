@@ -77,7 +77,7 @@ async fn an_invalid_value_is_refused_with_its_field() {
 async fn names_addresses_and_passwords_match_in_every_spelling() {
     let server = TestServer::start().await;
     let client = server.client();
-    // A decomposed acute accent, and an address whose domain has an umlaut.
+    // A decomposed acute accent, and an address with an umlaut in its domain.
     let registration = Register {
         password: "la re\u{301}ponse est 42".into(),
         ..register("Jose\u{301}", "jose@B\u{fc}cher.example")

@@ -94,7 +94,7 @@ pub async fn send_all(db: &Db, now: Timestamp) -> Vec<ClaimedMail> {
     sent
 }
 
-/// Returns the id of the verification whose code an email contains; `None` for a notice.
+/// Returns the id of the verification of the code in an email; `None` for a notice.
 pub fn verifies(mail: &ClaimedMail) -> Option<Uuid> {
     match mail.kind {
         MailKind::Code { verification_id, .. } => Some(verification_id),

@@ -74,7 +74,7 @@ impl World {
         }
     }
 
-    /// Closes a verification whose right code was used up because its address is taken.
+    /// Closes a verification after its right code was used up because the address is taken.
     pub fn record_consumed_code<R>(
         &mut self,
         result: &CallResult<R>,
@@ -130,7 +130,7 @@ pub fn entered_password(
     }
 }
 
-/// Returns the refusals whose condition is true.
+/// Returns the refusals with a condition that is true.
 pub fn refusals(all: &[(bool, ErrorCode)]) -> Vec<ErrorCode> {
     all.iter().filter(|(possible, _)| *possible).map(|(_, code)| *code).collect()
 }

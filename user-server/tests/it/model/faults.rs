@@ -234,7 +234,7 @@ macro_rules! faulty {
     };
 }
 
-/// Implements a port whose calls never fail.
+/// Implements a port so that its calls never fail.
 macro_rules! reliable {
     ($port:ident { $(fn $method:ident($($arg:ident: $type:ty),*) -> $result:ty;)* }) => {
         #[async_trait]
@@ -288,7 +288,7 @@ pub struct SentEmail {
     pub code: Option<String>,
 }
 
-/// A mailer whose results are planned.
+/// A mailer with planned results.
 #[derive(Default)]
 pub struct FaultyMailer {
     /// Results in rotation, and the number of emails so far.

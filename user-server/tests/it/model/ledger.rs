@@ -402,7 +402,7 @@ impl Ledger {
         }
     }
 
-    /// Records that the rows whose retention has ended were deleted.
+    /// Records that the rows past their retention were deleted.
     pub fn sweep(&mut self, now: i64) {
         for verification in &mut self.verifications {
             let expired =

@@ -26,7 +26,7 @@ pub enum Step {
     Deliver { node: usize, results: Vec<DeliveryResult>, fault: Option<PlannedFault> },
     /// Time passes, in seconds.
     Wait(u64),
-    /// The rows whose retention has ended are deleted.
+    /// The rows past their retention are deleted.
     Sweep,
     /// A node restarts and loses its memory.
     Restart { node: usize },

@@ -5,7 +5,7 @@ use std::time::Duration;
 /// Upper bounds of the histogram's columns, in milliseconds.
 const BOUNDS: [u128; 8] = [2, 5, 10, 50, 100, 250, 500, 1000];
 
-/// Returns the header of a table whose first column has this name.
+/// Returns the header of a table with this name of its first column.
 pub fn latency_header(first: &str) -> String {
     let bounds = BOUNDS.map(|bound| format!(" ≤ {bound} |")).concat();
     format!(

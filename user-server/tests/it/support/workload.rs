@@ -296,7 +296,7 @@ impl SimulatedUser {
         format!("{}@example.org", self.name)
     }
 
-    /// Returns the common tags of a gateway that serves this user, whose address is unique.
+    /// Returns the common tags of a gateway that serves this user. The address is unique.
     fn common(&self) -> Common<'static> {
         let [_, b, c, d] = self.seed.to_be_bytes();
         let ip = std::net::Ipv4Addr::new(10, b, c, d);

@@ -462,7 +462,7 @@ fn json(g: &Genuine) -> Vec<Case> {
 fn base64(g: &Genuine) -> Vec<Case> {
     let [header, claims, signature] = g.parts();
     let last = |text: &str| {
-        // A text whose length is not a multiple of four has unused bits in its last letter.
+        // A text with a length that is not a multiple of four has unused bits in its last letter.
         let letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
         let position =
             letters.iter().position(|letter| text.as_bytes().last() == Some(letter)).unwrap();

@@ -126,7 +126,7 @@ async fn a_retired_key_is_rejected_on_every_node() {
     for client in &clients {
         assert_eq!(code_of(client, refresh(&ada.refresh())).await, ErrorCode::INVALID_TOKEN);
     }
-    // A node whose signing key is retired continues with the other key.
+    // A node with a retired signing key continues with the other key.
     let again = nodes[0].login(&clients[0], "ada").await;
     assert!(again.refresh_token.expose_str().unwrap().contains(&kid(NEW)));
     for client in &clients {

@@ -1,4 +1,4 @@
-//! A node whose last key is retired while it runs: it starts nothing that it could not complete.
+//! A node that runs while its last key is retired: it starts nothing that it could not complete.
 
 use user_proto::{Common, ErrorCode, IdempotencyKey, ResendCode};
 use user_server::domain::{AuditFilter, AuditTrail};

@@ -92,7 +92,7 @@ async fn an_import_runs_beside_a_server_and_can_be_repeated() {
     );
     let client = process.client();
     outcome(client.call(login("user7", PASSWORD)).await).unwrap();
-    // A user whose hash has been replaced since is already present.
+    // A user with a hash that was replaced since is already present.
     let again = import(process.location(), &["users.jsonl"], &[]);
     assert_eq!(
         (again.code, again.output.as_str()),

@@ -3,7 +3,7 @@ use super::*;
 #[derive(Debug, Clone, Copy)]
 pub struct EndSession {
     access: NthLast,
-    /// The access token whose session is to end, which may be of another account.
+    /// The access token of the session to end, which may be of another account.
     of: NthLast,
 }
 
