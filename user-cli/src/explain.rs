@@ -5,7 +5,9 @@ use std::io;
 use clap::ValueEnum;
 use serde_json::{Map, Value, json};
 use user_proto::frame::{self, Frame, FrameError};
-use user_proto::{Common, DecodeError, ErrorCode, ErrorReply, Reply, Request, limits};
+use user_proto::{
+    Common, DecodeError, ErrorCode, ErrorReply, FieldValue, FieldView, Reply, Request, limits,
+};
 
 use crate::{fields, format, output};
 
@@ -198,9 +200,19 @@ impl<'a> Explained<'a> {
             row("request id", frame.id.to_string());
         }
         if let Content::Message { message, skipped } = &self.content {
-            message.view(&mut |field| {
+            let mut field_row = |prefix: &str, field: &FieldView<'_>| {
                 let tag = field.tag.map(|tag| format!(" (tag {tag:#04x})")).unwrap_or_default();
-                row(&format!("  {}", field.name), format!("{}{tag}", fields::text(&field, reveal)));
+                let value = fields::text(field, reveal);
+                row(&format!("  {prefix}{}", field.name), format!("{value}{tag}"));
+            };
+            message.view(&mut |field| {
+                field_row("", &field);
+                if let FieldValue::List(list) = field.value {
+                    for index in 0..list.len() {
+                        let prefix = format!("  {} ", index + 1);
+                        list.view(index, &mut |field| field_row(&prefix, &field));
+                    }
+                }
             });
             if *skipped > 0 {
                 row("  skipped", format!("{skipped} bytes in unknown odd tags"));

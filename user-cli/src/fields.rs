@@ -33,6 +33,7 @@ pub(crate) fn text(field: &FieldView<'_>, reveal: bool) -> String {
         FieldValue::Number(number) => number.to_string(),
         FieldValue::Code(code) => format!("{} ({:04x})", code.name(), code.0),
         FieldValue::Flag => "yes".to_owned(),
+        FieldValue::List(list) if list.len() == 1 => "1 row".to_owned(),
         FieldValue::List(list) => format!("{} rows", list.len()),
     }
 }

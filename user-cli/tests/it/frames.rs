@@ -65,6 +65,25 @@ fn decode_shows_the_error_and_the_response_of_the_server() {
 }
 
 #[test]
+fn decode_shows_every_field_of_the_rows_of_a_list() {
+    let row = "0020 0193a5e20000000000000000000000f8 000000006b038200 000000006b038201";
+    let cli = Cli::offline();
+    let one = cli.run(&["decode", &format!("00000029 8e 00000001 0001 {row}")]).succeeded().stdout;
+    assert!(one.contains("  sessions          1 row\n"), "{one}");
+    let flagged = format!("0023 {} 05 0000", row.strip_prefix("0020 ").unwrap());
+    let frame = format!("0000004e 8e 00000001 0002 {row} {flagged}");
+    let two = cli.run(&["decode", &frame]).succeeded().stdout;
+    for line in [
+        "  sessions          2 rows\n",
+        "    1 session_id    0193a5e2-0000-0000-0000-0000000000f8\n",
+        "    2 last_used_at  2026-11-23T00:00:01Z",
+        "    2 current       yes (tag 0x05)\n",
+    ] {
+        assert!(two.contains(line), "{line:?}: {two}");
+    }
+}
+
+#[test]
 fn decode_reads_many_frames_and_stdin() {
     let cli = Cli::offline();
     let frames = "00:00:00:05 7f 0x00000001\n00000005ff00000001";
