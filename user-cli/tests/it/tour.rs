@@ -142,7 +142,30 @@ fn sessions(user: &mut User) {
     user.is_refused(&["verify", "--token-stdin"], &["junk"], "INVALID_TOKEN", "Log in again");
     user.succeeds(&["logout"], &[], "sessions ended  1");
     assert!(!user.cli.has_state(), "no state is left");
-    user.succeeds(&["login", "KIM@example.com", "--password-stdin"], &[FIRST], "Logged in.");
+    let login =
+        ["login", "KIM@example.com", "--password-stdin", "--device", "Kim's \u{1b}[31mphone"];
+    user.succeeds(&login, &[FIRST], "Logged in.");
+    user.succeeds(&["login", "kim", "--password-stdin"], &[FIRST], "Logged in.");
+    let too_long = ["login", "kim", "--password-stdin", "--device", &"d".repeat(129)];
+    user.is_refused(&too_long, &[FIRST], "INVALID_VALUE (0205, device)", "Pass a shorter value");
+
+    let listed = user.run(&["sessions"], &[]).succeeded().stdout;
+    assert!(listed.starts_with("2 open sessions:\nsession id "), "{listed}");
+    assert!(listed.contains("Kim's \u{fffd}[31mphone") && !listed.contains('\u{1b}'), "{listed}");
+    let reply = user.run(&["sessions", "--json"], &[]).succeeded().object();
+    let [newest, other] = reply["sessions"].as_array().unwrap().as_slice() else {
+        panic!("{reply:?}")
+    };
+    assert_eq!((&newest["current"], &other["current"]), (&true.into(), &serde_json::Value::Null));
+    let id = |session: &serde_json::Value| session["session_id"].as_str().unwrap().to_owned();
+    user.succeeds(&["end-session", &id(other)], &[], "The session has ended.");
+    user.succeeds(&["end-session", &id(other)], &[], "The account has no such session.");
+    user.succeeds(&["sessions"], &[], "1 open session:");
+    let output = user.run(&["end-session", "nonsense"], &[]).failed(2);
+    assert!(output.stderr.contains("invalid value 'nonsense'"), "{output:?}");
+    user.succeeds(&["end-session", &id(newest)], &[], "The session has ended.");
+    assert!(!user.cli.has_state(), "the tokens of the ended session are deleted");
+    user.succeeds(&["login", "kim", "--password-stdin"], &[FIRST], "Logged in.");
 }
 
 fn updates(live: &LiveServer, user: &mut User) {
