@@ -4,12 +4,12 @@
 use std::sync::OnceLock;
 
 // Public, because the target does not use every item of the module.
-#[path = "../../user-server/tests/it/token_oracle.rs"]
-pub mod token_oracle;
-#[path = "../../user-proto/tests/it/oracles.rs"]
-mod oracles;
 #[path = "../../user-server/tests/it/connection_oracle.rs"]
 mod connection_oracle;
+#[path = "../../user-proto/tests/it/oracles.rs"]
+mod oracles;
+#[path = "../../user-server/tests/it/token_oracle.rs"]
+pub mod token_oracle;
 
 /// Checks the frame decoder with a stream in several chunkings.
 ///
