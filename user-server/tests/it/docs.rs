@@ -101,9 +101,10 @@ fn the_files_of_a_message_are_those_that_name_it() {
             }
         }
     }
-    // The list itself, and this test.
-    naming.remove("CONTRIBUTING.md");
-    naming.remove("user-server/tests/it/docs.rs");
+    // The list itself, this test, and the history, which names messages only once they are released.
+    for file in ["CONTRIBUTING.md", "user-server/tests/it/docs.rs", "CHANGELOG.md"] {
+        naming.remove(file);
+    }
     assert_eq!(listed, naming);
 }
 
