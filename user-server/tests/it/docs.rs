@@ -101,7 +101,8 @@ fn the_files_of_a_message_are_those_that_name_it() {
             }
         }
     }
-    // The list itself, this test, and the history, which names messages only once they are released.
+    // The list itself, this test, and the history, which names messages only once they are
+    // released.
     for file in ["CONTRIBUTING.md", "user-server/tests/it/docs.rs", "CHANGELOG.md"] {
         naming.remove(file);
     }
