@@ -7,6 +7,7 @@ pub(crate) mod connection;
 pub(crate) mod counters;
 pub(crate) mod cpu;
 pub(crate) mod engine;
+pub(crate) mod interrupt;
 pub(crate) mod mail_dir;
 pub(crate) mod mix;
 pub(crate) mod plot;

@@ -35,7 +35,7 @@ impl Context<'_> {
     ) -> Result<Uuid, Failure> {
         given.or_else(|| self.state.pending_code(purpose)).ok_or_else(|| {
             Failure::usage(
-                format!("no code is pending for {}", self.global.addr),
+                format!("no code is pending for {}", self.endpoint),
                 format!(
                     "Start with `user-cli {starting_command}`, or pass the verification with \
                      --verification-id."

@@ -5,6 +5,7 @@ mod completions;
 mod confirm_email;
 mod decode;
 mod delete;
+mod dev_cert;
 mod end_session;
 mod get;
 mod login;
@@ -17,6 +18,7 @@ mod resend_code;
 mod reset_password;
 mod send;
 mod sessions;
+mod token;
 mod top;
 mod update;
 mod verify;
@@ -24,7 +26,7 @@ mod verify_email;
 
 use clap::Subcommand;
 
-use crate::context::{Context, Run};
+use crate::context::{Context, Needs, Run};
 use crate::failure::Failure;
 
 /// Declares the enum of all subcommands, with methods that call the selected one.
@@ -36,9 +38,9 @@ macro_rules! commands {
         }
 
         impl Command {
-            /// Returns true if the command connects to the server.
-            pub(crate) fn uses_server(&self) -> bool {
-                match self { $(Self::$name(command) => command.uses_server(),)* }
+            /// Returns what the command needs of the server.
+            pub(crate) fn needs(&self) -> Needs {
+                match self { $(Self::$name(command) => command.needs(),)* }
             }
 
             /// Executes the command and prints its result.
@@ -57,6 +59,7 @@ commands! {
     ResendCode(resend_code::ResendCode),
     Login(login::Login),
     Verify(verify::Verify),
+    Token(token::Token),
     Refresh(refresh::Refresh),
     Logout(logout::Logout),
     Sessions(sessions::Sessions),
@@ -71,6 +74,7 @@ commands! {
     // Boxed because its options are much larger than those of the other commands.
     Bench(Box<bench::Bench>),
     Top(top::Top),
+    DevCert(dev_cert::DevCert),
     Completions(completions::Completions),
     Man(man::Man),
 }

@@ -9,6 +9,7 @@ use serde_json::Value;
 use user_proto::client::{Client, Config, Error, Tap, Tls};
 use user_proto::{Common, IdempotencyKey, Message, RefreshToken, RequestMessage};
 
+use crate::endpoint::Endpoint;
 use crate::failure::Failure;
 use crate::format::unix_now;
 use crate::hints::Situation;
@@ -20,9 +21,10 @@ use crate::{output, tls};
 
 /// A subcommand.
 pub(crate) trait Run {
-    /// Returns true if the command connects to the server. The TLS options are checked only then.
-    fn uses_server(&self) -> bool {
-        true
+    /// Returns what the command needs of the server. The settings that it does not need are not
+    /// checked.
+    fn needs(&self) -> Needs {
+        Needs::Secrets
     }
 
     /// Executes the command and prints its result.
@@ -32,8 +34,22 @@ pub(crate) trait Run {
     fn run(&self, context: &mut Context<'_>) -> Result<(), Failure>;
 }
 
+/// Parts of the server that a command needs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Needs {
+    /// Nothing: it works offline.
+    Nothing,
+    /// Its address, by which state is stored.
+    Address,
+    /// A connection, over which it sends no secret.
+    Connection,
+    /// A connection, over which it sends passwords, codes or tokens.
+    Secrets,
+}
+
 pub(crate) struct Context<'a> {
     pub(crate) global: &'a Global,
+    pub(crate) endpoint: Endpoint,
     /// State stored for this server; empty until [`Context::load`].
     pub(crate) state: State,
     pub(crate) runtime: Runtime,
@@ -53,10 +69,21 @@ impl<'a> Context<'a> {
     pub(crate) fn new(
         global: &'a Global,
         declaration: fn() -> clap::Command,
-        uses_server: bool,
+        needs: Needs,
     ) -> Result<Self, Failure> {
-        let tls = if uses_server { tls::from_options(global)? } else { None };
+        let endpoint = match needs {
+            Needs::Nothing => Endpoint::default(),
+            _ => Endpoint::resolve(global)?,
+        };
+        let tls = match needs {
+            Needs::Nothing | Needs::Address => None,
+            Needs::Connection | Needs::Secrets => tls::of_endpoint(&endpoint)?,
+        };
+        if needs == Needs::Secrets {
+            endpoint.check_secrets()?;
+        }
         let config = Config {
+            allow_plaintext: endpoint.allow_plaintext,
             deadline: global.timeout,
             // Report a mistyped address at once.
             wait_for_server: false,
@@ -71,8 +98,9 @@ impl<'a> Context<'a> {
             runtime: Runtime::new()?,
             declaration,
             uses_stored_token: false,
-            store: Store::for_server(&global.addr),
-            client: Client::with_config(global.addr.as_str(), config),
+            store: Store::for_server(&endpoint.addr),
+            client: Client::with_config(endpoint.addr.as_str(), config),
+            endpoint,
             tls,
             idempotency_key: Cell::new(idempotency_key),
         })
@@ -129,12 +157,13 @@ impl<'a> Context<'a> {
                 .as_ref()
                 .is_some_and(|session| session.refresh_expires_at > unix_now());
         let situation = Situation {
-            addr: self.global.addr.clone(),
+            addr: self.endpoint.addr.clone(),
+            addr_source: self.endpoint.source.to_string(),
             tls: self.tls.is_some(),
             changes,
             can_refresh,
         };
-        Failure::Call { error, situation }
+        Failure::Call { error, situation: Box::new(situation) }
     }
 
     /// Closes the connection. Waits for an orderly end only if `gracefully` is true: after a

@@ -109,6 +109,14 @@ impl<'a> Explained<'a> {
         self.frame.is_some_and(|frame| frame.id == limits::CONNECTION_ID)
     }
 
+    /// Returns true if the frame contains a secret, or cannot be decoded and so may contain one.
+    pub(crate) fn may_contain_secrets(&self) -> bool {
+        let Content::Message { message, .. } = &self.content else { return true };
+        let mut found = false;
+        message.view(&mut |field| found |= matches!(field.value, FieldValue::Secret(_)));
+        found
+    }
+
     fn is_request_with_id_0(&self) -> bool {
         self.concerns_connection() && self.direction == Some(Direction::Request)
     }
@@ -177,11 +185,7 @@ impl<'a> Explained<'a> {
 
     /// Prints the frame on stdout. Secrets are shown only with `reveal`.
     pub(crate) fn print(&self, json: bool, reveal: bool) -> io::Result<()> {
-        if json {
-            output::line(&self.json(reveal).to_string())
-        } else {
-            output::line(&self.text(reveal))
-        }
+        if json { output::json(&self.json(reveal)) } else { output::line(&self.text(reveal)) }
     }
 
     fn text(&self, reveal: bool) -> String {

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use user_proto::ErrorCode;
 use user_proto::client::Error;
+use user_proto::{ErrorClass, ErrorCode};
 
 use crate::hints::{self, Situation};
 use crate::{format, output};
@@ -23,7 +23,7 @@ pub(crate) enum Failure {
     /// A call without a successful reply.
     Call {
         error: Error,
-        situation: Situation,
+        situation: Box<Situation>,
     },
     /// An error on the client side, such as invalid input or an unreadable file.
     Usage {
@@ -68,7 +68,7 @@ impl Failure {
                 };
             }
             Self::Reported | Self::Interrupted => {}
-            failure if json => output::error_line(&json!({ "error": failure.json() }).to_string()),
+            failure if json => output::error_json(&json!({ "error": failure.json() })),
             failure => output::error_line(&failure.text()),
         }
         ExitCode::from(code)
@@ -135,7 +135,7 @@ fn call_text(error: &Error, situation: &Situation) -> String {
                 format::printable(&reply.message)
             )
         }
-        error => format!("error: {}: {error}", situation.addr),
+        error => format!("error: {} ({}): {error}", situation.addr, situation.addr_source),
     };
     if let Error::Refused(reply) = error
         && let Some(ms) = reply.retry_after_ms
@@ -159,12 +159,15 @@ fn call_json(error: &Error, situation: &Situation) -> Value {
         Error::Handshake(_) => "tls",
         Error::BadReply { .. } => "bad_reply",
         Error::TooLong(_) => "too_long",
+        Error::PlaintextRefused => "plaintext_refused",
         Error::Closed => "closed",
     };
     let mut object = json!({
         "kind": kind,
         "message": error.to_string(),
         "hint": hints::for_error(error, situation),
+        "addr": situation.addr,
+        "addr_source": situation.addr_source,
         "outcome_unknown": situation.changes && error.outcome_unknown(),
     });
     if let Error::Refused(reply) = error {
@@ -179,7 +182,20 @@ fn call_json(error: &Error, situation: &Situation) -> Value {
 
 fn code_name(code: ErrorCode) -> String {
     match code.name() {
-        "UNKNOWN" => format!("unknown error of class {:?}", code.class()),
+        "UNKNOWN" => format!("unknown error of class {}", class_name(code)),
         name => name.to_owned(),
+    }
+}
+
+/// Returns the class of a code as in PROTOCOL.md.
+fn class_name(code: ErrorCode) -> &'static str {
+    match code.class() {
+        ErrorClass::Protocol => "protocol",
+        ErrorClass::Input => "input",
+        ErrorClass::Identity => "identity",
+        ErrorClass::Conflict => "conflict",
+        ErrorClass::SlowDown => "slow down",
+        ErrorClass::Server => "server",
+        ErrorClass::Unknown => "unknown",
     }
 }

@@ -66,18 +66,29 @@ fn is_seconds(name: &str) -> bool {
     name.ends_with("expires_in") || matches!(name, "resend_after" | "idle_timeout")
 }
 
-/// Returns the fields of a message as JSON, in the notation of user-proto's test vectors: ids and
-/// codes are strings, lists are arrays of objects, timestamps and durations are numbers, bytes are
-/// hex. A secret that is not UTF-8 is an object with its hex. Secrets are shown only with `reveal`.
+/// Returns the fields of a message as JSON, by the convention of all JSON output: ids and codes are
+/// strings, times are strings as in RFC 3339, durations are numbers of milliseconds with a name
+/// that ends with `_ms`, other numbers are numbers, lists are arrays of objects, bytes are hex. A
+/// secret that is not UTF-8 is an object with its hex. Secrets are shown only with `reveal`.
 pub(crate) fn json_object(
     view: impl FnOnce(&mut dyn FnMut(FieldView<'_>)),
     reveal: bool,
 ) -> Map<String, Value> {
     let mut object = Map::new();
     view(&mut |field| {
-        object.insert(field.name.to_owned(), json_value(&field, reveal));
+        let (name, value) = json_entry(&field, reveal);
+        object.insert(name, value);
     });
     object
+}
+
+fn json_entry(field: &FieldView<'_>, reveal: bool) -> (String, Value) {
+    match field.value {
+        FieldValue::Number(seconds) if is_seconds(field.name) => {
+            (format!("{}_ms", field.name), seconds.saturating_mul(1000).into())
+        }
+        _ => (field.name.to_owned(), json_value(field, reveal)),
+    }
 }
 
 fn json_value(field: &FieldView<'_>, reveal: bool) -> Value {
@@ -90,7 +101,8 @@ fn json_value(field: &FieldView<'_>, reveal: bool) -> Value {
         FieldValue::Secret(_) => "[redacted]".into(),
         FieldValue::Bytes(bytes) => hex::encode(bytes).into(),
         FieldValue::Uuid(id) => id.to_string().into(),
-        FieldValue::Instant(number) | FieldValue::Number(number) => number.into(),
+        FieldValue::Instant(at) => format::rfc_3339(at).into(),
+        FieldValue::Number(number) => number.into(),
         FieldValue::Code(code) => format!("{:04x}", code.0).into(),
         FieldValue::Flag => true.into(),
         FieldValue::List(list) => {

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use serde::Serialize;
+
 /// Returns the current time in seconds since the Unix epoch.
 pub(crate) fn unix_now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
@@ -61,12 +63,12 @@ pub(crate) fn timestamp(at: u64, now: u64) -> String {
         std::cmp::Ordering::Equal => "now".to_owned(),
         std::cmp::Ordering::Less => format!("{} ago", seconds(now - at)),
     };
-    format!("{} ({distance})", iso_8601(at))
+    format!("{} ({distance})", rfc_3339(at))
 }
 
-/// Formats a Unix timestamp in ISO 8601. The date is computed in years that begin in March, so that
-/// a leap day is the last day of its year.
-fn iso_8601(at: u64) -> String {
+/// Formats a Unix timestamp in UTC as in RFC 3339. The date is computed in years that begin in
+/// March, so that a leap day is the last day of its year.
+pub(crate) fn rfc_3339(at: u64) -> String {
     let (days, second) = (at / 86_400, at % 86_400);
     let shifted = days + 719_468;
     let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
@@ -81,14 +83,33 @@ fn iso_8601(at: u64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
-/// Escapes control characters and characters that change the text direction, so that text from the
-/// server cannot control the terminal.
+/// Returns true for characters by which text could control a terminal: control characters (C0, DEL
+/// and C1), line separators, and those that change the text direction.
+fn is_harmful(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}')
+        || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Formats a value as JSON on one line, in which harmful characters are escaped. Outside of
+/// strings, JSON contains none, so the escaped text has the same meaning.
+pub(crate) fn json(value: &impl Serialize) -> serde_json::Result<String> {
+    let text = serde_json::to_string(value)?;
+    if !text.contains(is_harmful) {
+        return Ok(text);
+    }
+    Ok(text.chars().fold(String::new(), |mut escaped, c| {
+        if is_harmful(c) {
+            escaped.push_str(&format!("\\u{:04x}", u32::from(c)));
+        } else {
+            escaped.push(c);
+        }
+        escaped
+    }))
+}
+
+/// Escapes harmful characters, so that text from the server cannot control the terminal.
 pub(crate) fn printable(text: &str) -> Cow<'_, str> {
-    let is_harmful = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200e}' | '\u{200f}')
-            || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
     if !text.contains(is_harmful) {
         return Cow::Borrowed(text);
     }
@@ -141,17 +162,18 @@ fn aligned_columns(rows: &[Vec<String>], align: fn(&str, usize, usize) -> String
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
     use super::*;
 
     #[test]
     fn dates_are_those_of_the_calendar() {
-        assert_eq!(iso_8601(0), "1970-01-01T00:00:00Z");
-        assert_eq!(iso_8601(951_782_399), "2000-02-28T23:59:59Z");
-        assert_eq!(iso_8601(951_782_400), "2000-02-29T00:00:00Z");
-        assert_eq!(iso_8601(1_709_251_199), "2024-02-29T23:59:59Z");
-        assert_eq!(iso_8601(4_107_542_400), "2100-03-01T00:00:00Z");
+        assert_eq!(rfc_3339(0), "1970-01-01T00:00:00Z");
+        assert_eq!(rfc_3339(951_782_399), "2000-02-28T23:59:59Z");
+        assert_eq!(rfc_3339(951_782_400), "2000-02-29T00:00:00Z");
+        assert_eq!(rfc_3339(1_709_251_199), "2024-02-29T23:59:59Z");
+        assert_eq!(rfc_3339(4_107_542_400), "2100-03-01T00:00:00Z");
         // The largest timestamp that the protocol allows.
-        assert_eq!(iso_8601((1 << 53) - 1), "285428751-11-12T07:36:31Z");
+        assert_eq!(rfc_3339((1 << 53) - 1), "285428751-11-12T07:36:31Z");
     }
 
     #[test]
@@ -179,6 +201,10 @@ mod tests {
     #[test]
     fn foreign_text_cannot_control_the_terminal() {
         assert_eq!(printable("Kim Ünal"), "Kim Ünal");
+        let text = "a\u{1b}b\u{9b}c\u{202e}d\u{2066}\u{7f}\u{2028}ü\u{61c}";
+        let escaped = json(&text).unwrap();
+        assert_eq!(escaped, "\"a\\u001bb\\u009bc\\u202ed\\u2066\\u007f\\u2028ü\\u061c\"");
+        assert_eq!(serde_json::from_str::<String>(&escaped).unwrap(), text);
         assert_eq!(printable("a\u{1b}[2Jb\u{202e}"), "a\\u{1b}[2Jb\\u{202e}");
     }
 

@@ -8,6 +8,8 @@ use user_proto::{ErrorClass, ErrorCode};
 pub(crate) struct Situation {
     /// Address of the server.
     pub(crate) addr: String,
+    /// Source of the address.
+    pub(crate) addr_source: String,
     /// True if the connection uses TLS.
     pub(crate) tls: bool,
     /// True if the request may have changed something.
@@ -37,7 +39,8 @@ pub(crate) fn for_error(error: &Error, situation: &Situation) -> String {
             "Check that the server is running; its log contains the requests that it executed."
         }
         Error::Connect(_) => {
-            "Check that the server is running, and that --addr or USER_SERVER_ADDR is its address."
+            "Check that the server is running at this address. Another one is selected by --addr, \
+             --profile or $USER_CLI_ADDR."
         }
         Error::Handshake(reason) => for_handshake(reason),
         Error::BadReply { .. } => {
@@ -45,10 +48,15 @@ pub(crate) fn for_error(error: &Error, situation: &Situation) -> String {
              reply."
         }
         Error::TooLong(_) => "Shorten the arguments.",
+        Error::PlaintextRefused => PLAINTEXT_HINT,
         Error::Closed => "Run the command again.",
     }
     .to_owned()
 }
+
+/// Hint for a secret that is not sent without TLS.
+pub(crate) const PLAINTEXT_HINT: &str = "Pass the certificate authority of the server with --ca, or --tls if that is a public one. On \
+     a network that you trust, --allow-plaintext sends secrets without TLS.";
 
 const LOGIN: &str = "Log in again with `user-cli login <LOGIN>`.";
 const SERVER_LOG: &str = "Check the server's log.";
@@ -144,8 +152,8 @@ fn for_handshake(reason: &HandshakeError) -> &'static str {
             "Replace the server's certificate; `user-server check` shows its problems."
         }
         HandshakeError::NotTls => {
-            "Remove --tls and --ca, unset USER_SERVER_TLS and USER_SERVER_CA, or set TLS_CERT on \
-             the server."
+            "Remove --tls and --ca, or their variables and settings of the profile; or set TLS_CERT \
+             on the server."
         }
         HandshakeError::OldTls | HandshakeError::AlpnMismatch => {
             "Connect with --addr to the user server itself, or to a proxy that passes TLS through \

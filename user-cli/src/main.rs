@@ -1,22 +1,27 @@
 //! Command-line client of the user service: one subcommand per request of the protocol, tools that
 //! decode frames, a load generator, and a live view of a server's metrics.
 //!
-//! Exit codes: 0 success, 1 the server refused the request, 2 no reply from the server or invalid
-//! usage, 130 interrupted. Results go to stdout, everything else to stderr.
+//! Results go to stdout, everything else to stderr. The module `manual` lists the exit codes.
 
 mod bench;
 mod cli;
 mod codes;
 mod commands;
+mod config;
 mod context;
+mod dev_cert;
+mod endpoint;
+mod environment;
 mod explain;
 mod failure;
 mod fields;
 mod format;
 mod hex;
 mod hints;
+mod manual;
 mod options;
 mod output;
+mod private_file;
 mod runtime;
 mod secrets;
 mod session;
@@ -47,7 +52,7 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> Result<(), Failure> {
-    let mut context = Context::new(&cli.global, Cli::command, cli.command.uses_server())?;
+    let mut context = Context::new(&cli.global, Cli::command, cli.command.needs())?;
     let result = cli.command.run(&mut context);
     if let Err(failure) = &result {
         context.forget_revoked_session(failure);

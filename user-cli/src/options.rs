@@ -1,12 +1,11 @@
 //! Options that several commands share, and the parsers of their values.
 
-use std::io::{self, Read};
+use std::io::{self, IsTerminal, Read};
 use std::net::{IpAddr, Ipv6Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use clap::builder::BoolishValueParser;
 use uuid::Uuid;
 
 use crate::failure::Failure;
@@ -20,9 +19,17 @@ const DEFAULT_PORT: u16 = 3001;
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
     /// Address of the server, as host or host:port
-    #[arg(long, global = true, env = "USER_SERVER_ADDR", default_value = "127.0.0.1:3001")]
-    #[arg(value_parser = parse_addr)]
-    pub(crate) addr: String,
+    ///
+    /// Without it, the address of the profile applies, or else $USER_CLI_ADDR, or else
+    /// 127.0.0.1:3001.
+    #[arg(long, global = true, value_parser = parse_addr)]
+    pub(crate) addr: Option<String>,
+    /// Profile of a server in the configuration file
+    ///
+    /// A profile sets the address and the TLS options, in place of the environment variables. The
+    /// default is $USER_CLI_PROFILE.
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
     /// Print one JSON object per result, including tokens, and errors as JSON on stderr
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -32,44 +39,56 @@ pub(crate) struct Global {
     /// Print every frame in hex on stderr. Frames contain passwords, codes and tokens in plain text
     #[arg(long, short, global = true)]
     pub(crate) verbose: bool,
-    /// IP address of the end user that the request is made for; the server accepts it only from a
-    /// trusted peer
-    #[arg(long, global = true, value_name = "IP")]
+    /// IP address of the end user that the request is made for
+    ///
+    /// The server accepts it only from a trusted peer.
+    #[arg(long, global = true, value_name = "IP", hide_short_help = true)]
     pub(crate) client_address: Option<IpAddr>,
-    /// Idempotency key (random UUID) for the first change that the command makes. Repeating the
-    /// command with the same key within a day returns the same reply and makes no further change
-    #[arg(long, global = true, value_name = "UUID")]
+    /// Idempotency key (random UUID) for the first change that the command makes
+    ///
+    /// Repeating the command with the same key within a day returns the same reply and makes no
+    /// further change.
+    #[arg(long, global = true, value_name = "UUID", hide_short_help = true)]
     pub(crate) idempotency_key: Option<Uuid>,
     /// Connect with TLS 1.3; trusts the public certificate authorities unless --ca is given
-    #[arg(long, global = true, env = "USER_SERVER_TLS", value_parser = BoolishValueParser::new())]
+    ///
+    /// Also set by $USER_CLI_TLS=1.
+    #[arg(long, global = true, hide_short_help = true)]
     pub(crate) tls: bool,
     /// Connect with TLS 1.3 and trust only the certificate authorities in this PEM file
-    #[arg(long, global = true, env = "USER_SERVER_CA", value_name = "FILE")]
+    ///
+    /// Also set by $USER_CLI_CA.
+    #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
     pub(crate) ca: Option<PathBuf>,
-    /// Name expected in the server's certificate, if it is not the host in --addr
-    #[arg(long, global = true, env = "USER_SERVER_NAME", value_name = "NAME")]
+    /// Name expected in the server's certificate, if it is not the host in the address
+    ///
+    /// Also set by $USER_CLI_SERVER_NAME.
+    #[arg(long, global = true, value_name = "NAME", hide_short_help = true)]
     pub(crate) server_name: Option<String>,
     /// Client certificate in PEM, for a server that requires one
-    #[arg(long, global = true, env = "USER_CLI_CERT", value_name = "FILE")]
+    ///
+    /// Also set by $USER_CLI_CERT.
+    #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
     pub(crate) cert: Option<PathBuf>,
     /// Private key of the client certificate, in PEM
-    #[arg(long, global = true, env = "USER_CLI_KEY", value_name = "FILE")]
+    ///
+    /// Also set by $USER_CLI_KEY.
+    #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
     pub(crate) key: Option<PathBuf>,
-}
-
-impl Global {
-    /// Returns true if connections to the server use TLS.
-    pub(crate) fn uses_tls(&self) -> bool {
-        self.tls || self.ca.is_some()
-    }
+    /// Send passwords, codes and tokens without TLS to an address that is not loopback
+    ///
+    /// Everyone on the network can then read them. Also set by $USER_CLI_ALLOW_PLAINTEXT=1.
+    #[arg(long, global = true, hide_short_help = true)]
+    pub(crate) allow_plaintext: bool,
 }
 
 /// Bytes in hex, from the arguments or from stdin.
 #[derive(Args)]
 pub(crate) struct HexBytes {
-    /// Bytes in hex; spaces, colons, commas, underscores and 0x prefixes are ignored. `-` reads
-    /// them from stdin
-    #[arg(required = true)]
+    /// Bytes in hex; spaces, colons, commas, underscores and 0x prefixes are ignored
+    ///
+    /// Without arguments, or with `-`, the bytes are read from a pipe on stdin: hex, or the bytes
+    /// themselves.
     hex: Vec<String>,
 }
 
@@ -77,25 +96,32 @@ impl HexBytes {
     /// Decodes the bytes.
     ///
     /// # Errors
-    /// If stdin cannot be read or the text is not hex.
+    /// If stdin is a terminal or cannot be read, or if the text is not hex.
     pub(crate) fn read(&self) -> Result<Vec<u8>, Failure> {
         const HINT: &str = "Pass pairs of hex digits, such as 00000005 7f 00000001.";
-        let text = if self.hex.iter().any(|argument| argument != "-") {
-            self.hex.join(" ")
-        } else {
-            let mut text = String::new();
-            io::stdin()
-                .lock()
-                .read_to_string(&mut text)
-                .map_err(|error| Failure::usage(format!("cannot read stdin: {error}"), HINT))?;
-            text
-        };
-        hex::parse(&text).map_err(|message| Failure::usage(message, HINT))
+        if self.hex.iter().any(|argument| argument != "-") {
+            return hex::parse(&self.hex.join(" ")).map_err(|text| Failure::usage(text, HINT));
+        }
+        let mut stdin = io::stdin().lock();
+        if self.hex.is_empty() && stdin.is_terminal() {
+            return Err(Failure::usage("no bytes to read", HINT));
+        }
+        let mut bytes = Vec::new();
+        stdin
+            .read_to_end(&mut bytes)
+            .map_err(|error| Failure::usage(format!("cannot read stdin: {error}"), HINT))?;
+        match std::str::from_utf8(&bytes) {
+            // Text never contains such a byte, and the length of a frame nearly always does.
+            Ok(text) if !bytes.contains(&0) => {
+                hex::parse(text).map_err(|text| Failure::usage(text, HINT))
+            }
+            _ => Ok(bytes),
+        }
     }
 }
 
 /// Parses `host:port`; a host alone gets the default port.
-fn parse_addr(text: &str) -> Result<String, String> {
+pub(crate) fn parse_addr(text: &str) -> Result<String, String> {
     if let Ok(ip) = text.trim_matches(['[', ']']).parse::<Ipv6Addr>() {
         return Ok(format!("[{ip}]:{DEFAULT_PORT}"));
     }
@@ -105,6 +131,15 @@ fn parse_addr(text: &str) -> Result<String, String> {
             Ok(text.to_owned())
         }
         _ => Err("expected host or host:port, such as 127.0.0.1:3001".to_owned()),
+    }
+}
+
+/// Parses a flag in an environment variable.
+pub(crate) fn parse_flag(text: &str) -> Result<bool, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "1" | "true" | "yes" | "on" => Ok(true),
+        "0" | "false" | "no" | "off" => Ok(false),
+        _ => Err("expected 1 or 0".to_owned()),
     }
 }
 

@@ -2,11 +2,28 @@
 
 use std::io::{self, Write};
 
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::format;
+
 /// Writes a line to stdout.
 pub(crate) fn line(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     writeln!(stdout, "{text}")?;
     stdout.flush()
+}
+
+/// Writes a value to stdout as JSON on one line.
+pub(crate) fn json(value: &impl Serialize) -> io::Result<()> {
+    line(&format::json(value)?)
+}
+
+/// Writes a value to stderr as JSON on one line.
+pub(crate) fn error_json(value: &Value) {
+    if let Ok(text) = format::json(value) {
+        error_line(&text);
+    }
 }
 
 /// Writes bytes to stdout, unchanged.

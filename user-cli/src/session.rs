@@ -102,7 +102,7 @@ impl Context<'_> {
         }
         let Some(session) = &self.state.session else {
             return Err(Failure::usage(
-                format!("no token is stored for {}", self.global.addr),
+                format!("no token is stored for {}", self.endpoint),
                 "Log in with `user-cli login <LOGIN>`, or pass a token with --token-stdin or \
                  $USER_CLI_TOKEN.",
             ));
@@ -112,9 +112,9 @@ impl Context<'_> {
                 format!(
                     "the stored token of {} was received over TLS, but this command would send it \
                      in plain text",
-                    self.global.addr
+                    self.endpoint
                 ),
-                "Pass --ca or --tls as at login, or set USER_SERVER_CA or USER_SERVER_TLS.",
+                "Pass --ca or --tls as at login, or set $USER_CLI_CA or $USER_CLI_TLS.",
             ));
         }
         self.uses_stored_token = true;

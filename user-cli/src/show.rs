@@ -34,7 +34,7 @@ pub(crate) fn json<M: Message>(reply: &M, extra: &[(&str, Value, String)]) -> io
     let mut object = fields::json_object(|see| reply.view(see), true);
     object.insert("reply".to_owned(), M::NAME.into());
     object.extend(extra.iter().map(|(name, value, _)| ((*name).to_owned(), value.clone())));
-    output::line(&Value::Object(object).to_string())
+    output::json(&object)
 }
 
 /// Prints a reply as aligned text, after additional (key, value, text) entries.

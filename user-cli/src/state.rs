@@ -4,8 +4,8 @@
 //! Until they expire, tokens are as sensitive as passwords. So the file can be read only by its
 //! owner, and it is replaced atomically: a reader sees either the old state or the new one.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
@@ -14,6 +14,7 @@ use uuid::Uuid;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::failure::Failure;
+use crate::private_file;
 
 /// Purpose of an emailed code.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -192,15 +193,9 @@ fn create_private_directory(directory: &Path) -> io::Result<()> {
 }
 
 fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut options = File::options();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     // A killed process with the same id may have left the file behind.
     let _ = fs::remove_file(path);
-    let mut file = options.open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
+    private_file::create(path, bytes)
 }
 
 #[cfg(test)]

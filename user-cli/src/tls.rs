@@ -5,20 +5,21 @@ use std::path::Path;
 use user_proto::client::{ConnectError, InvalidTlsOption, Stream, Tls, TlsOption, TlsOptions};
 use zeroize::Zeroizing;
 
+use crate::endpoint::Endpoint;
 use crate::failure::Failure;
-use crate::options::Global;
 
-/// Returns the TLS configuration of the options, or `None` for a connection in plain text.
+/// Returns the TLS configuration of a server, or `None` for a connection in plain text.
 ///
 /// # Errors
 /// If an option has no effect or lacks its counterpart, or if a file is not usable.
-pub(crate) fn from_options(global: &Global) -> Result<Option<Tls>, Failure> {
-    let (ca, cert, key) = (global.ca.as_deref(), global.cert.as_deref(), global.key.as_deref());
-    if !global.uses_tls() {
+pub(crate) fn of_endpoint(endpoint: &Endpoint) -> Result<Option<Tls>, Failure> {
+    let (ca, cert, key) =
+        (endpoint.ca.as_deref(), endpoint.cert.as_deref(), endpoint.key.as_deref());
+    if !endpoint.uses_tls() {
         let without_effect = [
             ("--cert", cert.is_some()),
             ("--key", key.is_some()),
-            ("--server-name", global.server_name.is_some()),
+            ("--server-name", endpoint.server_name.is_some()),
         ];
         return match without_effect.into_iter().find(|(_, given)| *given) {
             Some((option, _)) => Err(Failure::usage(
@@ -51,7 +52,7 @@ pub(crate) fn from_options(global: &Global) -> Result<Option<Tls>, Failure> {
         authorities: authorities.as_ref().map(|bytes| bytes.as_slice()),
         certificate: certificate.as_ref().map(|bytes| bytes.as_slice()),
         key: private_key.as_ref().map(|bytes| bytes.as_slice()),
-        server_name: global.server_name.as_deref(),
+        server_name: endpoint.server_name.as_deref(),
     };
     Tls::new(&options).map(Some).map_err(|InvalidTlsOption { option, reason }| match option {
         TlsOption::Authorities => invalid_file(

@@ -24,7 +24,8 @@
 //! A request may be repeated if [`RequestMessage::SAFE`] is `true` (a refresh for 30 s only), or if
 //! it has an idempotency key.
 //!
-//! With the feature `tls`, `Config::tls` encrypts the connection. The client stores no tokens.
+//! With the feature `tls`, `Config::tls` encrypts the connection. Without TLS, secrets are sent to
+//! a loopback address only, unless [`Config::allow_plaintext`] is set. The client stores no tokens.
 
 mod buffer;
 mod config;
@@ -33,6 +34,7 @@ mod drive;
 mod error;
 mod history;
 mod link;
+mod loopback;
 mod state;
 mod stream;
 #[cfg(feature = "tls")]
@@ -45,6 +47,7 @@ use tokio::time::Instant;
 
 use crate::error::DecodeError;
 use crate::error_code::ErrorCode;
+use crate::layout::FieldKind;
 use crate::limits;
 use crate::message::{Message, ReplyMessage, RequestMessage};
 use crate::table::{Common, ErrorReply, RefreshToken};
@@ -54,6 +57,7 @@ use state::Outcome;
 
 pub use config::{Config, Direction, Tap};
 pub use error::{CloseReason, ConnectError, Error, HandshakeError};
+pub use loopback::is_loopback;
 pub use stream::Stream;
 #[cfg(feature = "tls")]
 pub use tls::{InvalidTlsOption, Tls, TlsOption, TlsOptions};
@@ -105,6 +109,9 @@ impl Client {
         request: M,
         common: Common<'_>,
     ) -> Result<M::Reply, Error> {
+        if self.link.refuses_secrets() && has_secret::<M>() {
+            return Err(Error::PlaintextRefused);
+        }
         let started = Instant::now();
         let explicit = common
             .deadline_ms
@@ -196,6 +203,11 @@ impl Client {
             }
         }
     }
+}
+
+/// Returns `true` if requests of type `M` contain a secret.
+fn has_secret<M: Message>() -> bool {
+    M::FIELDS.iter().any(|field| field.kind == FieldKind::Secret)
 }
 
 /// Decodes the reply to a request of type `M`.

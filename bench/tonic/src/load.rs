@@ -132,19 +132,18 @@ fn cpu(process: &str) -> Result<f64, Failure> {
 #[allow(clippy::cast_precision_loss, reason = "counts and nanoseconds here are far from 2^53")]
 fn summary(nanos: &[u64], seconds: f64, (client, server): (f64, f64)) -> Result<String, Failure> {
     let last = nanos.len().checked_sub(1).ok_or("no replies")?;
-    let at =
-        |part: usize| nanos.get(last * part / 1000).map_or(0.0, |nanos| *nanos as f64 / 1000.0);
+    let at = |part: usize| nanos.get(last * part / 1000).map_or(0.0, |nanos| *nanos as f64 / 1e6);
     let replies = nanos.len() as f64;
     Ok(format!(
-        "{{\"per_second\":{:.1},\"p50_us\":{:.1},\"p90_us\":{:.1},\"p99_us\":{:.1},\
-         \"p999_us\":{:.1},\"cpu_us_per_reply\":{:.3},\
+        "{{\"per_second\":{:.1},\"p50_ms\":{:.4},\"p90_ms\":{:.4},\"p99_ms\":{:.4},\
+         \"p999_ms\":{:.4},\"cpu_ms_per_reply\":{:.6},\
          \"client_cores\":{:.2},\"server_cores\":{:.2}}}",
         replies / seconds,
         at(500),
         at(900),
         at(990),
         at(999),
-        server * 1e6 / replies,
+        server * 1e3 / replies,
         client / seconds,
         server / seconds,
     ))

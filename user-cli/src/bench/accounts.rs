@@ -1,6 +1,5 @@
 //! Registers accounts and opens sessions on the server under test before a run.
 
-use std::io::Write;
 use std::net::Ipv6Addr;
 use std::path::Path;
 use std::sync::LazyLock;
@@ -13,11 +12,19 @@ use user_proto::{Common, Login, RefreshToken, Register, RequestMessage, VerifyEm
 use zeroize::Zeroizing;
 
 use super::mail_dir::MailDir;
+use super::progress::Preparation;
+use crate::endpoint::Endpoint;
 use crate::failure::Failure;
 use crate::hints::Situation;
+use crate::private_file;
 
 /// Password of every account that the load generator registers.
 pub(crate) const PASSWORD: &str = "a bench has four legs";
+/// Number of logins to one account. The server allows 100 an hour.
+const MAX_LOGINS_PER_ACCOUNT: usize = 50;
+/// Number of access tokens from one session: the first one and its refreshes. The server allows 60
+/// refreshes an hour.
+const TOKENS_PER_SESSION: usize = 50;
 /// Number of concurrent requests that hash a password; the server refuses more than 32 per
 /// connection.
 const CONCURRENT_HASHES: usize = 16;
@@ -67,17 +74,22 @@ fn unix_micros() -> u64 {
 
 /// A connection to the server under test, for the preparation of a run.
 pub(crate) struct Server {
-    addr: String,
+    endpoint: Endpoint,
     client: Client,
     tls: bool,
 }
 
 impl Server {
-    pub(crate) fn new(addr: &str, tls: Option<&Tls>) -> Self {
-        let config = Config { wait_for_server: false, tls: tls.cloned(), ..Config::default() };
+    pub(crate) fn new(endpoint: &Endpoint, tls: Option<&Tls>) -> Self {
+        let config = Config {
+            wait_for_server: false,
+            tls: tls.cloned(),
+            allow_plaintext: endpoint.allow_plaintext,
+            ..Config::default()
+        };
         Self {
-            addr: addr.to_owned(),
-            client: Client::with_config(addr, config),
+            endpoint: endpoint.clone(),
+            client: Client::with_config(endpoint.addr.as_str(), config),
             tls: tls.is_some(),
         }
     }
@@ -85,12 +97,13 @@ impl Server {
     async fn call<M: RequestMessage>(&self, request: M) -> Result<M::Reply, Failure> {
         self.client.call_with(request, simulated_client()).await.map_err(|error| Failure::Call {
             error,
-            situation: Situation {
-                addr: self.addr.clone(),
+            situation: Box::new(Situation {
+                addr: self.endpoint.addr.clone(),
+                addr_source: self.endpoint.source.to_string(),
                 tls: self.tls,
                 changes: !M::SAFE,
                 can_refresh: false,
-            },
+            }),
         })
     }
 
@@ -104,11 +117,12 @@ impl Server {
         file: Option<&Path>,
         mail_dir: Option<&Path>,
         count: usize,
+        preparation: &mut Preparation,
     ) -> Result<Vec<Account>, Failure> {
         match (file, mail_dir) {
             (Some(file), _) if file.exists() => read(file),
             (file, Some(mail_dir)) => {
-                let accounts = self.register(mail_dir, count).await?;
+                let accounts = self.register(mail_dir, count, preparation).await?;
                 if let Some(file) = file {
                     write(file, &accounts)?;
                 }
@@ -122,7 +136,13 @@ impl Server {
         }
     }
 
-    async fn register(&self, mail_dir: &Path, count: usize) -> Result<Vec<Account>, Failure> {
+    async fn register(
+        &self,
+        mail_dir: &Path,
+        count: usize,
+        preparation: &mut Preparation,
+    ) -> Result<Vec<Account>, Failure> {
+        preparation.begin(&format!("registering {count} accounts"), count);
         let mut mail_dir = MailDir::open(mail_dir.to_owned())?;
         let prefix = unique_prefix();
         let mut accounts = Vec::new();
@@ -146,6 +166,7 @@ impl Server {
                     login: name.clone(),
                     password: Zeroizing::new(PASSWORD.to_owned()),
                 });
+                preparation.update(accounts.len());
             }
         }
         Ok(accounts)
@@ -156,7 +177,18 @@ impl Server {
         &self,
         accounts: &[Account],
         count: usize,
+        preparation: &mut Preparation,
     ) -> Result<Vec<SessionTokens>, Failure> {
+        if count > accounts.len() * MAX_LOGINS_PER_ACCOUNT {
+            let needed = count.div_ceil(MAX_LOGINS_PER_ACCOUNT);
+            return Err(Failure::usage(
+                format!("{count} sessions need at least {needed} accounts"),
+                format!("Pass --users {needed} and a new file of accounts, or ask for less."),
+            ));
+        }
+        if count > 0 {
+            preparation.begin(&format!("opening {count} sessions"), count);
+        }
         let mut sessions = Vec::new();
         let logins: Vec<&Account> = accounts.iter().cycle().take(count).collect();
         for batch in logins.chunks(CONCURRENT_HASHES) {
@@ -168,21 +200,26 @@ impl Server {
             });
             for session in join_all(logins).await {
                 sessions.push(session?);
+                preparation.update(sessions.len());
             }
         }
         Ok(sessions)
     }
 
-    /// Returns `count` distinct access tokens: those of the sessions, and then one for each refresh
-    /// of a session.
+    /// Returns `count` distinct access tokens: those of as many new sessions as the budget of
+    /// refreshes requires, and then one for each refresh of a session.
     pub(crate) async fn tokens(
         &self,
-        sessions: Vec<SessionTokens>,
+        accounts: &[Account],
         count: usize,
+        preparation: &mut Preparation,
     ) -> Result<Vec<Zeroizing<String>>, Failure> {
+        let needed = count.div_ceil(TOKENS_PER_SESSION).max(accounts.len()).min(count);
+        let mut sessions = self.sessions(accounts, needed, preparation).await?;
+        preparation.begin(&format!("obtaining {count} access tokens"), count);
         let mut tokens = Vec::new();
-        let mut sessions = sessions;
         loop {
+            preparation.update(tokens.len());
             tokens.extend(
                 sessions.iter().take(count - tokens.len()).map(|session| session.access.clone()),
             );
@@ -256,16 +293,14 @@ fn read(file: &Path) -> Result<Vec<Account>, Failure> {
 
 /// Writes a new file that only its owner can read.
 fn write(file: &Path, accounts: &[Account]) -> Result<(), Failure> {
-    let mut options = std::fs::File::options();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let written = options.open(file).and_then(|mut file| {
-        accounts.iter().try_for_each(|account| {
-            writeln!(file, "{} {}", account.login, account.password.as_str())
-        })
-    });
-    written.map_err(|error| {
+    let mut text = Zeroizing::new(String::new());
+    for account in accounts {
+        text.push_str(&account.login);
+        text.push(' ');
+        text.push_str(&account.password);
+        text.push('\n');
+    }
+    private_file::create(file, text.as_bytes()).map_err(|error| {
         Failure::usage(
             format!("cannot write {}: {error}", file.display()),
             "Choose another file with --accounts.",

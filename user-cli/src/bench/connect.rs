@@ -12,6 +12,7 @@ use user_proto::{Ping, encode, frame};
 use super::connection::Recorder;
 use super::counters::Outcome;
 use super::engine::{self, Load, Plan, Share, Start};
+use super::interrupt::Interrupt;
 use super::mix::Op;
 
 /// Load of concurrent connections that are each replaced by a new one after one ping.
@@ -39,6 +40,7 @@ impl Load for ShortConnections<'_> {
                     self.tls.cloned(),
                     self.plan.quota(number),
                     recorder.clone(),
+                    self.plan.interrupt.clone(),
                 ));
             }
             while let Some(result) = tasks.join_next().await {
@@ -54,13 +56,17 @@ async fn repeat(
     tls: Option<Tls>,
     quota: u64,
     recorder: Recorder,
+    interrupt: Interrupt,
 ) -> Result<(), String> {
     for _ in 0..quota {
         let start = Instant::now();
         if recorder.window.is_over(start) {
             break;
         }
-        ping(&addr, tls.as_ref()).await?;
+        tokio::select! {
+            result = ping(&addr, tls.as_ref()) => result?,
+            () = interrupt.wait() => break,
+        }
         let now = Instant::now();
         recorder.counters().record_reply(Op::Connect, Outcome::Ok, start, now, &recorder.window);
         recorder.replies.add(1);

@@ -74,10 +74,10 @@ impl CpuUsage {
         ratio(self.time.waiting, self.wall)
     }
 
-    /// Returns the CPU time per reply in microseconds, or `None` without replies.
+    /// Returns the CPU time per reply in milliseconds, or `None` without replies.
     #[allow(clippy::cast_precision_loss, reason = "a count of replies is far from 2^53")]
-    pub(crate) fn micros_per_reply(&self) -> Option<f64> {
-        (self.replies > 0).then(|| self.time.running.as_secs_f64() * 1e6 / self.replies as f64)
+    pub(crate) fn millis_per_reply(&self) -> Option<f64> {
+        (self.replies > 0).then(|| self.time.running.as_secs_f64() * 1e3 / self.replies as f64)
     }
 
     /// Returns true if a process with this number of threads could not have done more work.

@@ -13,17 +13,20 @@ use user_proto::client::{Stream, Tls};
 use super::connection::{Connection, Protocol, Recorder};
 use super::counters::{Counters, ReplyCounter, Window};
 use super::cpu::{CpuTime, CpuUsage};
+use super::interrupt::Interrupt;
 use super::schedule::{self, DueQueue};
 use crate::tls;
 
 /// Time to wait for outstanding replies at the end of a run. It exceeds the server's default
 /// deadline.
 const LAST_REPLIES_TIMEOUT: Duration = Duration::from_secs(12);
+/// The same after Ctrl-C.
+const LAST_REPLIES_TIMEOUT_INTERRUPTED: Duration = Duration::from_secs(1);
 /// Time between two progress updates.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Parameters of a run.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Plan {
     pub(crate) connections: usize,
     /// Maximum number of requests in flight per connection.
@@ -35,6 +38,8 @@ pub(crate) struct Plan {
     pub(crate) rate: Option<u32>,
     /// Id of a process to measure the CPU usage of, besides the client.
     pub(crate) observed_pid: Option<u32>,
+    /// Flag that ends the run early.
+    pub(crate) interrupt: Interrupt,
 }
 
 /// End of a run.
@@ -79,6 +84,9 @@ pub(crate) struct Start {
     pub(crate) window: Window,
     pub(crate) replies: Arc<ReplyCounter>,
 }
+
+/// Error of a thread that was interrupted before it had connected.
+const INTERRUPTED: &str = "interrupted while connecting";
 
 /// Executes a run. Calls `on_progress` regularly with the number of replies so far and the
 /// completed fraction of the run.
@@ -126,10 +134,13 @@ pub(crate) fn run(
         start_barrier.wait();
         let begin = Instant::now();
         let read_cpu = || (CpuTime::own(), plan.observed_pid.and_then(CpuTime::of));
-        let (mut before, mut after) = (None, None);
+        let (mut before, mut after, mut interrupted_at) = (None, None, None);
         while finished.load(Ordering::SeqCst) < threads {
             std::thread::sleep(PROGRESS_INTERVAL);
             let elapsed = begin.elapsed();
+            if interrupted_at.is_none() && plan.interrupt.is_set() {
+                interrupted_at = Some(elapsed);
+            }
             if before.is_none() && elapsed >= plan.warm_up {
                 before = Some((Instant::now(), replies.get(), read_cpu()));
             }
@@ -141,7 +152,10 @@ pub(crate) fn run(
             on_progress(replies.get(), plan.completed(elapsed, replies.get()));
         }
         let duration = match plan.end {
-            End::After(time) => time,
+            End::After(time) => {
+                let until = interrupted_at.unwrap_or(plan.warm_up + time);
+                until.saturating_sub(plan.warm_up).min(time)
+            }
             End::Count(_) => begin.elapsed().saturating_sub(plan.warm_up),
         };
         let (after_at, after_replies, after) =
@@ -221,7 +235,10 @@ impl<P: Protocol, F: Fn(usize) -> P + Sync> Load for PersistentConnections<'_, F
         let streams: Vec<Stream> = runtime.block_on(async {
             let mut streams = Vec::new();
             for _ in share.numbers.clone() {
-                streams.push(connect(self.addr, self.tls).await?);
+                tokio::select! {
+                    stream = connect(self.addr, self.tls) => streams.push(stream?),
+                    () = self.plan.interrupt.wait() => return Err(INTERRUPTED.to_owned()),
+                }
             }
             Ok::<_, String>(streams)
         })?;
@@ -234,18 +251,23 @@ impl<P: Protocol, F: Fn(usize) -> P + Sync> Load for PersistentConnections<'_, F
                 let part = |number: usize| (rate as usize * number / self.plan.connections) as u32;
                 let rate = part(share.numbers.end) - part(share.numbers.start);
                 let queues = &queues;
-                scope.spawn(move || schedule::run(rate, begin, until, queues));
+                let interrupt = &self.plan.interrupt;
+                scope.spawn(move || schedule::run(rate, begin, until, queues, interrupt));
             }
             runtime.block_on(async {
                 let mut tasks = JoinSet::new();
                 for ((number, stream), queue) in share.numbers.clone().zip(streams).zip(&queues) {
                     let protocol = (self.protocol)(number);
+                    let interrupt = self.plan.interrupt.clone();
                     let connection =
                         Connection::new(stream, protocol, self.plan.depth, recorder.clone());
                     match self.plan.rate {
-                        Some(_) => tasks.spawn(open_loop(connection, window, queue.clone())),
+                        Some(_) => {
+                            tasks.spawn(open_loop(connection, window, queue.clone(), interrupt))
+                        }
                         None => {
-                            tasks.spawn(closed_loop(connection, window, self.plan.quota(number)))
+                            let quota = self.plan.quota(number);
+                            tasks.spawn(closed_loop(connection, window, quota, interrupt))
                         }
                     };
                 }
@@ -271,11 +293,13 @@ async fn closed_loop<P: Protocol>(
     mut connection: Connection<Stream, P>,
     window: Window,
     mut quota: u64,
+    interrupt: Interrupt,
 ) -> Result<(), String> {
     let mut now = Instant::now();
     let never = now + Duration::from_secs(365 * 24 * 3600);
     // Ends the run even if the server stops responding.
     let mut end = pin!(tokio::time::sleep_until(window.until.unwrap_or(never).into()));
+    let mut interrupted = pin!(interrupt.wait());
     while !window.is_over(now) {
         while quota > 0 && connection.has_free_slot() {
             connection.enqueue(now);
@@ -288,9 +312,10 @@ async fn closed_loop<P: Protocol>(
             biased;
             received_at = connection.exchange() => received_at?,
             () = &mut end => break,
+            () = &mut interrupted => break,
         };
     }
-    finish(connection, Instant::now()).await
+    finish(connection, Instant::now(), &interrupt).await
 }
 
 /// Sends each request when it is due, as long as slots are free.
@@ -298,6 +323,7 @@ async fn open_loop<P: Protocol>(
     mut connection: Connection<Stream, P>,
     window: Window,
     queue: Arc<DueQueue>,
+    interrupt: Interrupt,
 ) -> Result<(), String> {
     let until = window.until.unwrap_or(window.from);
     let mut timeout = pin!(tokio::time::sleep_until((until + LAST_REPLIES_TIMEOUT).into()));
@@ -319,21 +345,27 @@ async fn open_loop<P: Protocol>(
         }
     }
     connection.record_unsent(queue.len());
-    finish(connection, until).await
+    finish(connection, until.min(Instant::now()), &interrupt).await
 }
 
 /// Waits for outstanding replies until [`LAST_REPLIES_TIMEOUT`] after `since`, and records requests
-/// that still have no reply as unanswered.
+/// that still have no reply as unanswered. After an interrupt, it waits for a second only.
 async fn finish<P: Protocol>(
     mut connection: Connection<Stream, P>,
     since: Instant,
+    interrupt: &Interrupt,
 ) -> Result<(), String> {
     let mut timeout = pin!(tokio::time::sleep_until((since + LAST_REPLIES_TIMEOUT).into()));
+    let mut interrupted = pin!(async {
+        interrupt.wait().await;
+        tokio::time::sleep(LAST_REPLIES_TIMEOUT_INTERRUPTED).await;
+    });
     while !connection.is_idle() {
         tokio::select! {
             biased;
             received_at = connection.exchange() => drop(received_at?),
             () = &mut timeout => break,
+            () = &mut interrupted => break,
         }
     }
     connection.record_unanswered();

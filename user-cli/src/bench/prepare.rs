@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 use super::accounts::{Server, SessionTokens};
 use super::engine::Plan;
 use super::mix::{Mix, Op};
+use super::progress::Preparation;
 use super::user_service::{UserService, Workload};
 use crate::context::Context;
 use crate::failure::Failure;
@@ -60,19 +61,21 @@ pub(crate) fn prepare(
     let (mut accounts, mut tokens, mut sessions) = (Vec::new(), Vec::new(), Vec::new());
     let mut sessions_per_connection = 0;
     if mix.contains(Op::Login) || mix.contains(Op::Refresh) || needs_tokens && has_accounts {
-        let server = Server::new(&context.global.addr, context.tls());
+        let server = Server::new(&context.endpoint, context.tls());
         if mix.contains(Op::Refresh) {
             // Twice the average number of refreshes in flight, since their share fluctuates.
             let average = (plan.depth as f64 * mix.share(Op::Refresh)).ceil() as usize;
             sessions_per_connection = (average * 2).min(plan.depth);
         }
+        let mut preparation = Preparation::new(context.global.json);
         let total = sessions_per_connection * plan.connections;
         (accounts, tokens, sessions) = context.runtime.run(async {
-            let accounts = server.accounts(source.file, source.mail_dir, source.users).await?;
-            let sessions = server.sessions(&accounts, total).await?;
+            let accounts = server
+                .accounts(source.file, source.mail_dir, source.users, &mut preparation)
+                .await?;
+            let sessions = server.sessions(&accounts, total, &mut preparation).await?;
             let tokens = if needs_tokens {
-                let first = server.sessions(&accounts, accounts.len().min(source.tokens)).await?;
-                server.tokens(first, source.tokens).await?
+                server.tokens(&accounts, source.tokens, &mut preparation).await?
             } else {
                 Vec::<Zeroizing<String>>::new()
             };

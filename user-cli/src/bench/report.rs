@@ -27,6 +27,8 @@ pub(crate) struct Report {
     /// Requests per second of an open loop.
     pub(crate) rate: Option<u32>,
     pub(crate) mix: Option<String>,
+    /// True if Ctrl-C ended the test early; the results are then partial.
+    pub(crate) interrupted: bool,
     pub(crate) server: Target,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) redis: Option<Target>,
@@ -37,12 +39,12 @@ pub(crate) struct Report {
 
 impl Report {
     pub(crate) fn print(&self, json: bool) -> Result<(), Failure> {
-        let text = if json {
-            serde_json::to_string(self).map_err(|error| Failure::Output(error.into()))?
+        if json {
+            output::json(self)?
         } else {
-            self.text()
-        };
-        Ok(output::line(&text)?)
+            output::line(&self.text())?
+        }
+        Ok(())
     }
 
     fn targets(&self) -> impl Iterator<Item = (&'static str, &Target)> {
@@ -75,6 +77,9 @@ impl Report {
     fn notes(&self) -> Vec<(String, String)> {
         let mut notes = Vec::new();
         let mut note = |name: &str, text: String| notes.push((name.to_owned(), text));
+        if self.interrupted {
+            note("INTERRUPTED", "these are the results until then".to_owned());
+        }
         for (target_name, target) in self.targets() {
             for (name, op) in &target.median {
                 for (code, count) in &op.refused {
@@ -91,14 +96,14 @@ impl Report {
                 note("not sent", format!("{unsent} requests: {advice}"));
             }
             if let Some(delay) =
-                runs.iter().filter_map(|run| run.send_delay_p99_us).reduce(f64::max)
+                runs.iter().filter_map(|run| run.send_delay_p99_ms).reduce(f64::max)
             {
-                note("send delay", format!("p99 {} behind schedule", micros(delay)));
+                note("send delay", format!("p99 {} behind schedule", millis(delay)));
             }
             if let Some(process) = runs.last().and_then(|run| run.process) {
                 let cpu = target
-                    .median_cpu_us_per_reply
-                    .map(|cpu| format!(", {cpu:.2} µs per reply"))
+                    .median_cpu_ms_per_reply
+                    .map(|cpu| format!(", {:.2} µs per reply", cpu * 1000.0))
                     .unwrap_or_default();
                 note(
                     target_name,
@@ -156,12 +161,12 @@ fn row(name: &str, op: &OpSummary, range: Option<&[f64; 2]>) -> Vec<String> {
         number(max),
         op.replies.to_string(),
     ];
-    row.extend([op.p50_us, op.p90_us, op.p99_us, op.p999_us, op.max_us].map(micros));
+    row.extend([op.p50_ms, op.p90_ms, op.p99_ms, op.p999_ms, op.max_ms].map(millis));
     row
 }
 
-fn micros(micros: f64) -> String {
-    latency(Duration::from_nanos((micros * 1000.0) as u64))
+fn millis(millis: f64) -> String {
+    latency(Duration::from_nanos((millis * 1e6) as u64))
 }
 
 /// Writes the percentiles of each kind of request to `FILE-KIND.hgrm`, in microseconds and in the

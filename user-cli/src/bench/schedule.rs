@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
+use super::interrupt::Interrupt;
+
 /// Queue of the due times of one connection's requests.
 #[derive(Default)]
 pub(crate) struct DueQueue {
@@ -46,9 +48,18 @@ impl DueQueue {
     }
 }
 
-/// Adds `rate` requests per second to the queues, round-robin, from `begin` until `end`. Blocks
-/// until `end`.
-pub(crate) fn run(rate: u32, begin: Instant, end: Instant, queues: &[Arc<DueQueue>]) {
+/// Longest sleep, after which an interrupt is noticed.
+const MAX_SLEEP: Duration = Duration::from_millis(100);
+
+/// Adds `rate` requests per second to the queues, round-robin, from `begin` until `end` or an
+/// interrupt. Blocks until then.
+pub(crate) fn run(
+    rate: u32,
+    begin: Instant,
+    end: Instant,
+    queues: &[Arc<DueQueue>],
+    interrupt: &Interrupt,
+) {
     if rate == 0 {
         return queues.iter().for_each(|queue| queue.end());
     }
@@ -62,9 +73,14 @@ pub(crate) fn run(rate: u32, begin: Instant, end: Instant, queues: &[Arc<DueQueu
         if due >= end {
             break;
         }
-        let now = Instant::now();
-        if due > now {
-            std::thread::sleep(due - now);
+        while let Some(remaining) = due.checked_duration_since(Instant::now())
+            && !remaining.is_zero()
+            && !interrupt.is_set()
+        {
+            std::thread::sleep(remaining.min(MAX_SLEEP));
+        }
+        if interrupt.is_set() {
+            break;
         }
         if let Some(queue) = round_robin.next() {
             queue.push(due);
@@ -85,7 +101,8 @@ mod tests {
     fn requests_are_evenly_spaced_and_spread_over_the_connections() {
         let queues = [Arc::new(DueQueue::default()), Arc::new(DueQueue::default())];
         let begin = Instant::now();
-        run(1000, begin, begin + Duration::from_millis(20), &queues);
+        let end = begin + Duration::from_millis(20);
+        run(1000, begin, end, &queues, &Interrupt::default());
         let times: Vec<_> = std::iter::from_fn(|| queues[0].pop()).collect();
         assert_eq!((times.len(), queues[1].len()), (10, 10));
         assert_eq!(times[1] - times[0], Duration::from_millis(2));

@@ -16,11 +16,11 @@ use super::user_service::code_name;
 pub(crate) struct OpSummary {
     pub(crate) replies: u64,
     pub(crate) per_second: f64,
-    pub(crate) p50_us: f64,
-    pub(crate) p90_us: f64,
-    pub(crate) p99_us: f64,
-    pub(crate) p999_us: f64,
-    pub(crate) max_us: f64,
+    pub(crate) p50_ms: f64,
+    pub(crate) p90_ms: f64,
+    pub(crate) p99_ms: f64,
+    pub(crate) p999_ms: f64,
+    pub(crate) max_ms: f64,
     /// Number of error replies by name of the error.
     pub(crate) refused: BTreeMap<String, u64>,
     pub(crate) unanswered: u64,
@@ -33,21 +33,21 @@ pub(crate) struct CpuSummary {
     pub(crate) cores: f64,
     /// Average number of runnable threads waiting for a core.
     pub(crate) threads_waiting: f64,
-    /// CPU time per reply in microseconds.
-    pub(crate) cpu_us_per_reply: Option<f64>,
+    /// CPU time per reply in milliseconds.
+    pub(crate) cpu_ms_per_reply: Option<f64>,
 }
 
 /// Results of one run against one target.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct RunSummary {
     /// Length of the measured window.
-    pub(crate) seconds: f64,
+    pub(crate) duration_ms: f64,
     /// Results by kind of request.
     pub(crate) ops: BTreeMap<&'static str, OpSummary>,
     /// 99th percentile of the delay between the due time of a request and its sending, in an open
     /// loop.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) send_delay_p99_us: Option<f64>,
+    pub(crate) send_delay_p99_ms: Option<f64>,
     /// Requests that were due but not sent, since every slot was in use.
     pub(crate) unsent: u64,
     pub(crate) client: Option<CpuSummary>,
@@ -66,8 +66,8 @@ pub(crate) struct Target {
     pub(crate) median: BTreeMap<&'static str, OpSummary>,
     /// Lowest and highest number of replies per second of a run, by kind of request.
     pub(crate) range: BTreeMap<&'static str, [f64; 2]>,
-    /// CPU time of the target per reply in microseconds, median over all runs.
-    pub(crate) median_cpu_us_per_reply: Option<f64>,
+    /// CPU time of the target per reply in milliseconds, median over all runs.
+    pub(crate) median_cpu_ms_per_reply: Option<f64>,
     /// Latencies of all runs in nanoseconds.
     #[serde(skip)]
     pub(crate) latencies: BTreeMap<Op, Histogram<u64>>,
@@ -85,15 +85,15 @@ impl RunSummary {
     fn new(result: &RunResult, plan: &Plan) -> Self {
         let seconds = result.duration.as_secs_f64();
         let counters = &result.counters;
-        let delay = micros(counters.send_delay.value_at_quantile(0.99));
+        let delay = millis(counters.send_delay.value_at_quantile(0.99));
         Self {
-            seconds,
+            duration_ms: seconds * 1000.0,
             ops: counters
                 .ops
                 .iter()
                 .map(|(op, counters)| (op.name(), OpSummary::new(counters, seconds)))
                 .collect(),
-            send_delay_p99_us: plan.rate.map(|_| delay),
+            send_delay_p99_ms: plan.rate.map(|_| delay),
             unsent: counters.unsent,
             client: result.client_cpu.as_ref().map(CpuSummary::new),
             client_saturated: result.client_cpu.is_some_and(|cpu| cpu.is_saturated(plan.threads)),
@@ -104,18 +104,18 @@ impl RunSummary {
 
 impl OpSummary {
     fn new(counters: &OpCounters, seconds: f64) -> Self {
-        let quantile = |quantile| micros(counters.latency.value_at_quantile(quantile));
+        let quantile = |quantile| millis(counters.latency.value_at_quantile(quantile));
         let refused = counters.refused.iter().map(|(code, count)| (code_name(*code), *count));
         #[allow(clippy::cast_precision_loss, reason = "a count of replies is far from 2^53")]
         let per_second = if seconds > 0.0 { counters.replies as f64 / seconds } else { 0.0 };
         Self {
             replies: counters.replies,
             per_second,
-            p50_us: quantile(0.5),
-            p90_us: quantile(0.9),
-            p99_us: quantile(0.99),
-            p999_us: quantile(0.999),
-            max_us: micros(counters.latency.max()),
+            p50_ms: quantile(0.5),
+            p90_ms: quantile(0.9),
+            p99_ms: quantile(0.99),
+            p999_ms: quantile(0.999),
+            max_ms: millis(counters.latency.max()),
             refused: refused.collect(),
             unanswered: counters.unanswered,
         }
@@ -131,11 +131,11 @@ impl OpSummary {
         Self {
             replies: runs.iter().map(|run| run.replies).sum(),
             per_second: of(|run| run.per_second),
-            p50_us: of(|run| run.p50_us),
-            p90_us: of(|run| run.p90_us),
-            p99_us: of(|run| run.p99_us),
-            p999_us: of(|run| run.p999_us),
-            max_us: of(|run| run.max_us),
+            p50_ms: of(|run| run.p50_ms),
+            p90_ms: of(|run| run.p90_ms),
+            p99_ms: of(|run| run.p99_ms),
+            p999_ms: of(|run| run.p999_ms),
+            max_ms: of(|run| run.max_ms),
             refused,
             unanswered: runs.iter().map(|run| run.unanswered).sum(),
         }
@@ -147,7 +147,7 @@ impl CpuSummary {
         Self {
             cores: usage.cores(),
             threads_waiting: usage.threads_waiting(),
-            cpu_us_per_reply: usage.micros_per_reply(),
+            cpu_ms_per_reply: usage.millis_per_reply(),
         }
     }
 }
@@ -160,6 +160,11 @@ pub(crate) struct Results {
 }
 
 impl Results {
+    /// Returns true if there is no run yet.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.runs.is_empty()
+    }
+
     pub(crate) fn add(&mut self, result: &RunResult, plan: &Plan) {
         self.runs.push(RunSummary::new(result, plan));
         for (op, counters) in &result.counters.ops {
@@ -182,12 +187,12 @@ impl Results {
             let rates = || runs.iter().map(|run| run.per_second);
             [rates().fold(f64::INFINITY, f64::min), rates().fold(0.0, f64::max)]
         };
-        let cpu: Vec<f64> = runs.iter().filter_map(|run| run.process?.cpu_us_per_reply).collect();
+        let cpu: Vec<f64> = runs.iter().filter_map(|run| run.process?.cpu_ms_per_reply).collect();
         Target {
             addr: addr.to_owned(),
             median: ops.iter().map(|(name, runs)| (*name, OpSummary::median(runs))).collect(),
             range: ops.iter().map(|(name, runs)| (*name, range(runs))).collect(),
-            median_cpu_us_per_reply: (!cpu.is_empty()).then(|| median(cpu)),
+            median_cpu_ms_per_reply: (!cpu.is_empty()).then(|| median(cpu)),
             runs,
             latencies,
         }
@@ -230,8 +235,8 @@ fn median(mut values: Vec<f64>) -> f64 {
 }
 
 #[allow(clippy::cast_precision_loss, reason = "a minute of nanoseconds is far from 2^53")]
-fn micros(nanos: u64) -> f64 {
-    nanos as f64 / 1000.0
+fn millis(nanos: u64) -> f64 {
+    nanos as f64 / 1e6
 }
 
 #[cfg(test)]

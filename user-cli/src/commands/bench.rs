@@ -5,21 +5,23 @@ use clap::{Args, ValueEnum};
 
 use crate::bench::accounts;
 use crate::bench::connect::ShortConnections;
-use crate::bench::engine::{End, PersistentConnections, Plan};
+use crate::bench::engine::{End, PersistentConnections, Plan, RunResult};
+use crate::bench::interrupt::Interrupt;
 use crate::bench::mix::{Mix, Op};
 use crate::bench::prepare::{Source, prepare};
 use crate::bench::progress::run_with_progress;
 use crate::bench::redis::{Keys, RedisUrl};
 use crate::bench::report::{self, Report};
 use crate::bench::summary::{Ratio, Results};
-use crate::context::{Context, Run};
+use crate::context::{Context, Needs, Run};
 use crate::failure::Failure;
 use crate::format::number;
 use crate::options::parse_duration;
+use crate::output;
 
 /// Generate load on a server and measure its throughput, latencies and errors
 #[derive(Args)]
-#[command(after_help = "\
+#[command(after_long_help = "\
 Requirements of the scenarios:
   ping, connect, register      none
   verify                       the stored session, or accounts
@@ -38,12 +40,14 @@ Closed and open loop:
   arrives (closed loop). With --rate, requests are sent on a fixed schedule (open loop), and their
   latency counts from the scheduled time, so that a stall of the server shows in the latencies.
 
+Ctrl-C ends the test early and prints the results until then; the exit code is 130.
+
 Examples:
   user-cli bench ping --connections 50 --depth 16
   user-cli bench verify --mail-dir user-data/mails --tokens 10000 --depth 16
   user-cli bench verify --against redis://127.0.0.1:6379 --runs 5
   user-cli bench login --mail-dir user-data/mails --users 32 --duration 30s
-  user-cli bench mixed --mail-dir user-data/mails --mix verify=9,login=1 --rate 500 --hgrm mixed")]
+  user-cli bench mixed --mail-dir user-data/mails --mix verify=9,login=1 --rate 500 --hgrm /tmp/mixed")]
 pub(crate) struct Bench {
     /// Requests to send
     #[arg(value_enum)]
@@ -147,6 +151,13 @@ impl Scenario {
 }
 
 impl Run for Bench {
+    fn needs(&self) -> Needs {
+        match self.scenario {
+            Scenario::Ping | Scenario::Connect => Needs::Connection,
+            _ => Needs::Secrets,
+        }
+    }
+
     fn run(&self, context: &mut Context<'_>) -> Result<(), Failure> {
         let is_connect = self.scenario == Scenario::Connect;
         if is_connect && (self.rate.is_some() || self.depth.is_some()) {
@@ -169,8 +180,9 @@ impl Run for Bench {
             Some(url) => Some((url, Keys::write(url, &prefix, source.tokens)?)),
             None => None,
         };
+        let plan = Plan { interrupt: Interrupt::on_ctrl_c(), ..plan };
         let redis_plan = Plan { observed_pid: self.against_pid, ..plan.clone() };
-        let (addr, tls) = (context.global.addr.as_str(), context.tls());
+        let (addr, tls) = (context.endpoint.addr.as_str(), context.tls());
         let (mut server_results, mut redis_results) = (Results::default(), Results::default());
         for number in 1..=self.runs {
             let label = |target: &str| format!("{target} {number}/{}", self.runs);
@@ -182,10 +194,10 @@ impl Run for Bench {
                 let load = PersistentConnections { plan: &plan, addr, tls, protocol };
                 run_with_progress(&name, &plan, &load)
             };
-            let result = result.map_err(|error| {
-                Failure::usage(error, format!("Check the server at {addr} and its log."))
-            })?;
-            server_results.add(&result, &plan);
+            let hint = || format!("Check the server at {} and its log.", context.endpoint);
+            if !add(&mut server_results, result, &plan, hint)? {
+                break;
+            }
             if let Some((url, keys)) = &redis {
                 let protocol = |number| keys.protocol(number, redis_plan.connections);
                 let load = PersistentConnections {
@@ -195,11 +207,16 @@ impl Run for Bench {
                     protocol,
                 };
                 let result = run_with_progress(&label("redis"), &redis_plan, &load);
-                let result = result.map_err(|error| {
-                    Failure::usage(error, format!("Check the Redis server at {}.", url.addr))
-                })?;
-                redis_results.add(&result, &redis_plan);
+                let hint = || format!("Check the Redis server at {}.", url.addr);
+                if !add(&mut redis_results, result, &redis_plan, hint)? {
+                    break;
+                }
             }
+        }
+        let interrupted = plan.interrupt.is_set();
+        if interrupted && server_results.is_empty() {
+            output::error_line("note: interrupted before anything was measured");
+            return Err(Failure::Interrupted);
         }
         let server = server_results.into_target(addr);
         let redis = redis.as_ref().map(|(url, _)| redis_results.into_target(&url.addr));
@@ -218,13 +235,39 @@ impl Run for Bench {
             threads: plan.threads,
             rate: plan.rate,
             mix: (self.scenario == Scenario::Mixed).then(|| mix.to_string()),
+            interrupted,
             ratio: redis.as_ref().and_then(|redis| Ratio::of_rates(&server, redis)),
             server,
             redis,
         };
         report.print(context.global.json)?;
-        if no_replies { Err(Failure::Reported) } else { Ok(()) }
+        match (interrupted, no_replies) {
+            (true, _) => Err(Failure::Interrupted),
+            (false, true) => Err(Failure::Reported),
+            (false, false) => Ok(()),
+        }
     }
+}
+
+/// Adds the result of a run, unless an interrupt ended it before anything was measured. Returns
+/// true if further runs follow.
+///
+/// # Errors
+/// If the run failed for another reason than an interrupt.
+fn add(
+    results: &mut Results,
+    result: Result<RunResult, String>,
+    plan: &Plan,
+    hint: impl FnOnce() -> String,
+) -> Result<bool, Failure> {
+    let interrupted = plan.interrupt.is_set();
+    match result {
+        Ok(result) if interrupted && result.duration.is_zero() => {}
+        Ok(result) => results.add(&result, plan),
+        Err(_) if interrupted => {}
+        Err(error) => return Err(Failure::usage(error, hint())),
+    }
+    Ok(!interrupted)
 }
 
 impl Bench {
@@ -238,6 +281,7 @@ impl Bench {
             end: self.count.map_or(End::After(self.duration), End::Count),
             rate: self.rate,
             observed_pid: self.server_pid,
+            interrupt: Interrupt::default(),
         }
     }
 

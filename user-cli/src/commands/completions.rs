@@ -1,13 +1,13 @@
 use clap::Args;
 use clap_complete::Shell;
 
-use crate::context::{Context, Run};
+use crate::context::{Context, Needs, Run};
 use crate::failure::Failure;
 use crate::output;
 
 /// Generate shell completions
 #[derive(Args)]
-#[command(after_help = "\
+#[command(after_long_help = "\
 Examples:
   user-cli completions bash > ~/.local/share/bash-completion/completions/user-cli
   user-cli completions zsh > ~/.zfunc/_user-cli")]
@@ -17,8 +17,8 @@ pub(crate) struct Completions {
 }
 
 impl Run for Completions {
-    fn uses_server(&self) -> bool {
-        false
+    fn needs(&self) -> Needs {
+        Needs::Nothing
     }
 
     fn run(&self, context: &mut Context<'_>) -> Result<(), Failure> {

@@ -9,7 +9,7 @@ use crate::state::Purpose;
 
 /// Confirm a change of the email address with the emailed code
 #[derive(Args)]
-#[command(after_help = "\
+#[command(after_long_help = "\
 Examples:
   user-cli update --email kim@example.org
   user-cli confirm-email --code 123456")]

@@ -1,13 +1,13 @@
 use clap::Args;
 
-use crate::context::{Context, Run};
+use crate::context::{Context, Needs, Run};
 use crate::explain::{self, Direction};
 use crate::failure::Failure;
 use crate::options::HexBytes;
 
 /// Decode frames offline: show every field, or what is wrong and how the server would respond
 #[derive(Args)]
-#[command(after_help = "\
+#[command(after_long_help = "\
 Exits with code 1 if the server would reject a frame.
 
 Examples:
@@ -26,8 +26,8 @@ pub(crate) struct Decode {
 }
 
 impl Run for Decode {
-    fn uses_server(&self) -> bool {
-        false
+    fn needs(&self) -> Needs {
+        Needs::Nothing
     }
 
     fn run(&self, context: &mut Context<'_>) -> Result<(), Failure> {

@@ -9,7 +9,7 @@ use crate::show::Summary;
 
 /// Delete the account permanently
 #[derive(Args)]
-#[command(after_help = "\
+#[command(after_long_help = "\
 Examples:
   user-cli delete
   printf '%s\\n' \"$PASSWORD\" | user-cli delete --password-stdin")]

@@ -8,7 +8,7 @@ use crate::show::Summary;
 
 /// End one session of the account
 #[derive(Args)]
-#[command(after_help = "\
+#[command(after_long_help = "\
 Examples:
   user-cli sessions
   user-cli end-session f3ea5f62-924c-447c-ab4e-261a4b2dd125")]

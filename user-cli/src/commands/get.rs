@@ -8,7 +8,7 @@ use crate::show::Summary;
 
 /// Show the account
 #[derive(Args)]
-#[command(after_help = "\
+#[command(after_long_help = "\
 Examples:
   user-cli get
   user-cli get --json")]

@@ -7,7 +7,7 @@ use crate::session::{DeviceOption, ShowTokens};
 
 /// Log in and store the tokens
 #[derive(Args)]
-#[command(after_help = "\
+#[command(after_long_help = "\
 Examples:
   user-cli login kim
   printf '%s\\n' \"$PASSWORD\" | user-cli login kim@example.com --password-stdin --json")]

@@ -7,7 +7,7 @@ use crate::show::Summary;
 
 /// End the session and delete its stored tokens
 #[derive(Args)]
-#[command(after_help = "\
+#[command(after_long_help = "\
 Examples:
   user-cli logout
   user-cli logout --all")]

@@ -2,13 +2,15 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::context::{Context, Run};
+use crate::context::{Context, Needs, Run};
 use crate::failure::Failure;
-use crate::output;
+use crate::{manual, output};
 
 /// Write the man pages to a directory
 #[derive(Args)]
-#[command(after_help = "\
+#[command(after_long_help = "\
+There is one page for user-cli and one for each of its commands.
+
 Examples:
   user-cli man ~/.local/share/man/man1")]
 pub(crate) struct Man {
@@ -17,14 +19,14 @@ pub(crate) struct Man {
 }
 
 impl Run for Man {
-    fn uses_server(&self) -> bool {
-        false
+    fn needs(&self) -> Needs {
+        Needs::Nothing
     }
 
     fn run(&self, context: &mut Context<'_>) -> Result<(), Failure> {
         let directory = self.directory.display();
         let written = std::fs::create_dir_all(&self.directory)
-            .and_then(|()| clap_mangen::generate_to((context.declaration)(), &self.directory));
+            .and_then(|()| manual::write_pages((context.declaration)(), &self.directory));
         written.map_err(|error| {
             Failure::usage(
                 format!("cannot write to {directory}: {error}"),

@@ -7,7 +7,7 @@ use crate::session::{ShowTokens, TokenKind, TokenOptions};
 
 /// Exchange the refresh token for new tokens and store them
 #[derive(Args)]
-#[command(after_help = "\
+#[command(after_long_help = "\
 Here, --token and --token-stdin take the refresh token, and $USER_CLI_TOKEN is ignored.
 
 Examples:

@@ -9,7 +9,7 @@ use crate::state::Purpose;
 
 /// Create an account; a verification code is sent to its email address
 #[derive(Args)]
-#[command(after_help = "\
+#[command(after_long_help = "\
 Examples:
   user-cli register kim kim@example.com
   printf '%s\\n' \"$PASSWORD\" | user-cli register kim kim@example.com --password-stdin")]

@@ -1,14 +1,14 @@
 use clap::Args;
 use uuid::Uuid;
 
-use crate::context::{Context, Run};
+use crate::context::{Context, Needs, Run};
 use crate::failure::Failure;
 use crate::show::Summary;
 use crate::state::Purpose;
 
 /// Resend a pending code
 #[derive(Args)]
-#[command(after_help = "\
+#[command(after_long_help = "\
 Examples:
   user-cli resend-code                  # the most recent code
   user-cli resend-code --purpose reset")]
@@ -22,6 +22,10 @@ pub(crate) struct ResendCode {
 }
 
 impl Run for ResendCode {
+    fn needs(&self) -> Needs {
+        Needs::Connection
+    }
+
     fn run(&self, context: &mut Context<'_>) -> Result<(), Failure> {
         context.load()?;
         let verification_id =

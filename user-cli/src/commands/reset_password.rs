@@ -2,7 +2,7 @@ use clap::{Args, Subcommand};
 use user_proto::RequestPasswordReset;
 
 use crate::codes::CodeOptions;
-use crate::context::{Context, Run};
+use crate::context::{Context, Needs, Run};
 use crate::failure::Failure;
 use crate::format::printable;
 use crate::secrets;
@@ -11,7 +11,7 @@ use crate::state::Purpose;
 
 /// Reset a forgotten password with an emailed code
 #[derive(Args)]
-#[command(after_help = "\
+#[command(after_long_help = "\
 Examples:
   user-cli reset-password request kim@example.com
   user-cli reset-password confirm --code 7KQ4M-2XW9D")]
@@ -23,7 +23,7 @@ pub(crate) struct ResetPassword {
 #[derive(Subcommand)]
 enum Step {
     /// Send a code to the email address of the account
-    #[command(after_help = "\
+    #[command(after_long_help = "\
 Examples:
   user-cli reset-password request kim@example.com")]
     Request {
@@ -31,7 +31,7 @@ Examples:
         email: String,
     },
     /// Set a new password with the code; ends all sessions of the account
-    #[command(after_help = "\
+    #[command(after_long_help = "\
 Examples:
   user-cli reset-password confirm --code 7KQ4M-2XW9D
   printf '%s\\n' \"$NEW\" | user-cli reset-password confirm --code 7KQ4M-2XW9D --password-stdin")]
@@ -45,6 +45,13 @@ Examples:
 }
 
 impl Run for ResetPassword {
+    fn needs(&self) -> Needs {
+        match self.step {
+            Step::Request { .. } => Needs::Connection,
+            Step::Confirm { .. } => Needs::Secrets,
+        }
+    }
+
     fn run(&self, context: &mut Context<'_>) -> Result<(), Failure> {
         context.load()?;
         match &self.step {

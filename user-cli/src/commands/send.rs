@@ -5,7 +5,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use user_proto::client::{self, ConnectError, Stream};
 use user_proto::{frame, limits};
 
-use crate::context::{Context, Run};
+use crate::context::{Context, Needs, Run};
 use crate::explain::{self, Direction};
 use crate::failure::Failure;
 use crate::options::HexBytes;
@@ -13,7 +13,7 @@ use crate::{output, show, tls};
 
 /// Send raw bytes to the server, valid or not, and decode its replies
 #[derive(Args)]
-#[command(after_help = "\
+#[command(after_long_help = "\
 Exits with code 1 if the server replies with an error.
 
 Examples:
@@ -28,8 +28,16 @@ pub(crate) struct Send {
 }
 
 impl Run for Send {
+    fn needs(&self) -> Needs {
+        Needs::Connection
+    }
+
     fn run(&self, context: &mut Context<'_>) -> Result<(), Failure> {
         let bytes = self.bytes.read()?;
+        let frames = explain::frames(&bytes, Some(Direction::Request));
+        if frames.iter().any(explain::Explained::may_contain_secrets) {
+            context.endpoint.check_secrets()?;
+        }
         let default = Duration::from_millis(limits::DEFAULT_DEADLINE_MS.into());
         let timeout = context.global.timeout.unwrap_or(default);
         let mut stream = context.runtime.run(send(context, &bytes, timeout))??;
@@ -52,7 +60,7 @@ impl Run for Send {
             output::error_line(&format!("note: {reason}"));
             if !refused && replies < expected.max(1) {
                 return Err(Failure::usage(
-                    format!("no reply from {}", context.global.addr),
+                    format!("no reply from {}", context.endpoint),
                     "Check with `user-cli decode` how the server interprets these bytes.",
                 ));
             }
@@ -63,14 +71,15 @@ impl Run for Send {
 
 /// Connects and writes the bytes. Each of the two may take as long as `timeout`.
 async fn send(context: &Context<'_>, bytes: &[u8], timeout: Duration) -> Result<Stream, Failure> {
-    let addr = &context.global.addr;
+    let endpoint = &context.endpoint;
     let failed = |action: &str, error: &dyn std::fmt::Display| {
         Failure::usage(
-            format!("{addr}: cannot {action}: {error}"),
-            "Check that the server is running, and check --addr and --timeout.",
+            format!("{endpoint}: cannot {action}: {error}"),
+            "Check that the server is running, and check its address and --timeout.",
         )
     };
-    let connected = tokio::time::timeout(timeout, tls::connect(addr, context.tls())).await;
+    let connected =
+        tokio::time::timeout(timeout, tls::connect(&endpoint.addr, context.tls())).await;
     let mut stream = match connected {
         Ok(Ok(stream)) => stream,
         Ok(Err(ConnectError::Handshake(reason))) => {

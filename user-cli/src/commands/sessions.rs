@@ -8,7 +8,7 @@ use crate::show::Summary;
 
 /// List the open sessions of the account
 #[derive(Args)]
-#[command(after_help = "\
+#[command(after_long_help = "\
 Examples:
   user-cli sessions
   user-cli sessions --json")]

@@ -11,7 +11,7 @@ use crate::state::Purpose;
 
 /// Change the username, email address or password
 #[derive(Args)]
-#[command(after_help = "\
+#[command(after_long_help = "\
 A change of the email address or password requires the current password. With --password-stdin,
 stdin contains the token (with --token-stdin), the current password and the new password, in this
 order and each on its own line; what a change does not need is left out.

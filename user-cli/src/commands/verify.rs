@@ -9,7 +9,7 @@ use crate::show::Summary;
 
 /// Check whether an access token is valid
 #[derive(Args)]
-#[command(after_help = "\
+#[command(after_long_help = "\
 The token is taken from --token, --token-stdin, $USER_CLI_TOKEN or the stored session, in this
 order.
 

@@ -8,7 +8,7 @@ use crate::state::Purpose;
 
 /// Verify the email address of a new account with the emailed code, and log in
 #[derive(Args)]
-#[command(after_help = "\
+#[command(after_long_help = "\
 Examples:
   user-cli verify-email --code 123456
   user-cli verify-email --code 123456 --username kim2   # if the name has been taken since")]

@@ -45,6 +45,11 @@ impl std::fmt::Display for MetricsUrl {
 }
 
 impl MetricsUrl {
+    /// Returns the URL of a server on this machine with the usual port.
+    pub(crate) fn local() -> Self {
+        Self { authority: "127.0.0.1:9464".to_owned(), path: "/metrics".to_owned() }
+    }
+
     /// Reads the current metrics.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Text};
 use ratatui::widgets::{Block, Paragraph};
 
+use super::metrics::Metrics;
 use super::page::{Page, Section};
 use super::scrape::Sample;
 use crate::failure::Failure;
@@ -64,7 +65,7 @@ fn update(
         let now = Instant::now();
         match scrape() {
             Ok(sample) => {
-                page = Page::new(&before, &sample, now - scraped_at, url);
+                page = Page::new(&Metrics::new(&before, &sample, now - scraped_at, url));
                 before = sample;
             }
             Err(_) => page.title = format!("{url} is not responding; showing the last metrics"),

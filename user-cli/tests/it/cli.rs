@@ -37,7 +37,7 @@ impl Cli {
         command
             .env_clear()
             .env("USER_CLI_STATE_DIR", self.state_dir())
-            .env("USER_SERVER_ADDR", &self.addr)
+            .env("USER_CLI_ADDR", &self.addr)
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

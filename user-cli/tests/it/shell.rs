@@ -1,5 +1,8 @@
 //! Help, completions and man pages of every command.
 
+use std::collections::BTreeSet;
+use std::path::Path;
+
 use crate::cli::Cli;
 
 #[test]
@@ -23,7 +26,78 @@ fn every_command_has_help_with_examples_a_man_page_and_a_completion() {
         assert!(completions.contains(command), "{command}");
     }
     assert!(help.contains("Examples:"));
-    assert!(pages.join("user-cli.1").is_file());
+    let page = std::fs::read_to_string(pages.join("user-cli.1")).unwrap();
+    assert!(page.contains("CONFIGURATION FILE") && page.contains(r"[profiles.prod]"), "{page}");
+}
+
+#[test]
+fn every_man_page_has_the_sections_of_the_convention() {
+    let directory = tempfile::tempdir().unwrap();
+    Cli::offline().run(&["man", directory.path().to_str().unwrap()]).succeeded();
+    let mut count = 0;
+    for entry in std::fs::read_dir(directory.path()).unwrap() {
+        let path = entry.unwrap().path();
+        let page = std::fs::read_to_string(&path).unwrap();
+        let headings: Vec<_> = page
+            .lines()
+            .filter_map(|line| line.strip_prefix(".SH "))
+            .map(|heading| heading.trim_matches('"'))
+            .collect();
+        for heading in [
+            "NAME",
+            "SYNOPSIS",
+            "DESCRIPTION",
+            "OPTIONS",
+            "EXIT STATUS",
+            "ENVIRONMENT",
+            "FILES",
+            "EXAMPLES",
+        ] {
+            assert!(headings.contains(&heading), "{}: {headings:?}", path.display());
+        }
+        count += 1;
+    }
+    assert!(count > 20, "{count} pages");
+}
+
+/// Returns the environment variables that the sources read, apart from those of the convention for
+/// directories.
+fn variables_of_the_sources() -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for file in ["endpoint.rs", "config.rs", "session.rs", "state.rs", "commands/top.rs"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(file);
+        let text = std::fs::read_to_string(path).unwrap();
+        let literals = text.split('"').filter(|literal| {
+            let is_name = |c: char| c.is_ascii_uppercase() || c == '_';
+            literal.starts_with("USER_CLI_") && literal.chars().all(is_name)
+        });
+        names.extend(literals.map(str::to_owned));
+    }
+    names
+}
+
+#[test]
+fn every_environment_variable_is_in_the_help() {
+    let help = Cli::offline().run(&["--help"]).succeeded().stdout;
+    let environment = help.split("Environment:").nth(1).unwrap().split("Files:").next().unwrap();
+    let documented: BTreeSet<String> = environment
+        .split(|c: char| !(c.is_ascii_uppercase() || c == '_'))
+        .filter(|word| word.starts_with("USER_CLI_"))
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(documented, variables_of_the_sources());
+}
+
+#[test]
+fn the_short_help_is_short_and_the_long_help_is_long() {
+    let cli = Cli::offline();
+    for arguments in [&[][..], &["login"], &["bench"], &["update"]] {
+        let short = cli.run(&[arguments, &["-h"]].concat()).succeeded().stdout;
+        let long = cli.run(&[arguments, &["--help"]].concat()).succeeded().stdout;
+        assert!(short.lines().count() * 3 < long.lines().count() * 2, "{short}\n{long}");
+        assert!(!short.contains("Examples:") && long.contains("Examples:"), "{short}");
+        assert!(long.contains("--allow-plaintext"), "{long}");
+    }
 }
 
 /// Returns the commands that have a file in `src/commands`.

@@ -65,7 +65,7 @@ fn commands_work_with_a_client_certificate() {
     run(&["verify-email", "--code", &code], "");
     // The TLS options may come from the environment; the state file depends only on the address.
     let mut command = server.cli.command(&["verify", "--json"]);
-    command.env("USER_SERVER_CA", &server.ca).env("USER_CLI_CERT", &cert).env("USER_CLI_KEY", &key);
+    command.env("USER_CLI_CA", &server.ca).env("USER_CLI_CERT", &cert).env("USER_CLI_KEY", &key);
     assert_eq!(Output::of(command, "").succeeded().object()["reply"], "TokenVerified");
     let file = server.cli.state_file();
     assert_eq!(
@@ -131,7 +131,10 @@ fn a_rejected_client_certificate_is_reported_at_once() {
     let required = "requires a client certificate";
     for (options, message) in [
         (&[][..], required),
-        (&["--cert", &cert, "--key", &key], "rejected the client certificate (CertificateExpired)"),
+        (
+            &["--cert", &cert, "--key", &key],
+            "rejected the client certificate (certificate expired)",
+        ),
         (&["--cert", &foreign, "--key", &foreign_key], "rejected the client certificate"),
     ] {
         let all = [&["ping", "--ca", server.ca.as_str()], options].concat();
@@ -187,7 +190,7 @@ fn invalid_options_are_reported_before_any_prompt() {
     }
     // Commands without a connection ignore them.
     let mut command = cli.command(&["decode", PING]);
-    command.env("USER_SERVER_CA", missing).env("USER_CLI_CERT", missing);
+    command.env("USER_CLI_CA", missing).env("USER_CLI_CERT", missing);
     Output::of(command, "").succeeded();
 }
 

@@ -58,7 +58,7 @@ fn login_stores_the_tokens_and_does_not_print_them() {
         (&object["reply"], &object["access_token"]),
         (&"LoggedIn".into(), &"access-1".into())
     );
-    assert_eq!(object["refresh_expires_in"], 2_592_000);
+    assert_eq!(object["refresh_expires_in_ms"], 2_592_000_000_u64);
     assert!(!output.stdout.contains("correct horse"));
 }
 

@@ -32,7 +32,15 @@ fn one_interval_shows_the_metrics_of_every_part() {
         .run(&["top", "--json", "--interval", "100ms", "--metrics", &live.metrics])
         .succeeded()
         .object();
-    assert_eq!(object["database"][0], serde_json::json!(["status", "up"]));
+    assert_eq!(object["database"]["up"], true);
+    assert!(object["interval_ms"].as_u64().unwrap() >= 100, "{object}");
+    assert_eq!(
+        (&object["connections"]["max"], &object["hash_pool"]["queued"]),
+        (&10_000.into(), &0.into())
+    );
+    let ping = &object["requests"][0];
+    assert!(ping["type"] == "Ping" && ping["ok_per_second"].is_number(), "{object}");
+    assert!(object["cache"]["circuit_breaker"] == "closed", "{object}");
 }
 
 #[test]

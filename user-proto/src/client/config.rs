@@ -33,6 +33,9 @@ pub struct Config {
     /// TLS configuration; `None` connects without TLS.
     #[cfg(feature = "tls")]
     pub tls: Option<super::tls::Tls>,
+    /// If `true`, secrets are also sent without TLS to an address that is not loopback. If `false`,
+    /// such a call fails with [`Error::PlaintextRefused`](super::Error::PlaintextRefused).
+    pub allow_plaintext: bool,
     /// Function that is called with every frame. Frames contain passwords and tokens.
     pub tap: Option<Tap>,
 }
@@ -50,8 +53,19 @@ impl Default for Config {
             pong_timeout: Duration::from_secs(10),
             #[cfg(feature = "tls")]
             tls: None,
+            allow_plaintext: false,
             tap: None,
         }
+    }
+}
+
+impl Config {
+    /// Returns `true` if the connection is encrypted.
+    pub(super) fn uses_tls(&self) -> bool {
+        #[cfg(feature = "tls")]
+        return self.tls.is_some();
+        #[cfg(not(feature = "tls"))]
+        return false;
     }
 }
 
@@ -60,6 +74,7 @@ impl std::fmt::Debug for Config {
         f.debug_struct("Config")
             .field("deadline", &self.deadline)
             .field("wait_for_server", &self.wait_for_server)
+            .field("allow_plaintext", &self.allow_plaintext)
             .field("tap", &self.tap.is_some())
             .finish_non_exhaustive()
     }

@@ -41,6 +41,11 @@ pub enum Error {
     /// The request does not fit into a frame. Nothing was sent.
     #[error(transparent)]
     TooLong(#[from] EncodeError),
+    /// The request contains a secret, and the connection would send it without TLS to an address
+    /// that is not loopback. Nothing was sent. [`Config`](super::Config)'s `allow_plaintext` turns
+    /// this off.
+    #[error("refusing to send a secret without TLS to an address that is not loopback")]
+    PlaintextRefused,
     /// The client was closed before the call.
     #[error("the client is closed")]
     Closed,
@@ -72,7 +77,11 @@ impl Error {
             }
             Self::DeadlineExceeded { sent } => *sent,
             Self::Lost { .. } | Self::BadReply { .. } => true,
-            Self::Connect(_) | Self::Handshake(_) | Self::TooLong(_) | Self::Closed => false,
+            Self::Connect(_)
+            | Self::Handshake(_)
+            | Self::TooLong(_)
+            | Self::PlaintextRefused
+            | Self::Closed => false,
         }
     }
 }
@@ -135,13 +144,13 @@ pub enum HandshakeError {
     /// The server's certificate was not issued by a trusted authority.
     #[error("the server's certificate was not issued by a trusted authority")]
     UnknownAuthority,
-    /// The server's certificate does not contain the expected name. The text is from rustls.
+    /// The server's certificate does not contain the expected name. The text contains both.
     #[error("the server's certificate is for another name: {0}")]
     NameMismatch(String),
     /// The server's certificate has expired or is not valid yet.
     #[error("the server's certificate has expired or is not valid yet")]
     NotValidNow,
-    /// The server's certificate is invalid for another reason. The text is from rustls.
+    /// The server's certificate is invalid for another reason, as described by the text.
     #[error("the server's certificate is invalid: {0}")]
     InvalidCertificate(String),
     /// The host is not a valid server name for a certificate.

@@ -12,6 +12,7 @@ use super::config::Config;
 use super::connection::Connection;
 use super::drive;
 use super::error::ConnectError;
+use super::loopback::is_loopback;
 use super::stream::Stream;
 
 /// Reason why a call gets no connection.
@@ -26,6 +27,7 @@ pub(super) enum NoConnection {
 pub(super) struct Link {
     addr: String,
     config: Config,
+    refuses_secrets: bool,
     state: Mutex<State>,
     changed: Notify,
 }
@@ -49,11 +51,18 @@ enum Phase {
 impl Link {
     pub(super) fn new(addr: String, config: Config) -> Self {
         let state = State { phase: Phase::Down, failures: 0, next_attempt: None, error: None };
-        Self { addr, config, state: Mutex::new(state), changed: Notify::new() }
+        let refuses_secrets = !config.uses_tls() && !config.allow_plaintext && !is_loopback(&addr);
+        Self { addr, config, refuses_secrets, state: Mutex::new(state), changed: Notify::new() }
     }
 
     pub(super) fn addr(&self) -> &str {
         &self.addr
+    }
+
+    /// Returns `true` if no request with a secret may be sent, since the connection would carry it
+    /// over a network in plaintext.
+    pub(super) fn refuses_secrets(&self) -> bool {
+        self.refuses_secrets
     }
 
     pub(super) fn config(&self) -> &Config {

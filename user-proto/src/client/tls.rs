@@ -167,7 +167,9 @@ fn rejection_alert(alert: AlertDescription) -> Option<HandshakeError> {
         | Alert::CertificateUnknown
         | Alert::UnknownCA
         | Alert::AccessDenied
-        | Alert::DecryptError => Some(HandshakeError::CertificateRejected(format!("{alert:?}"))),
+        | Alert::DecryptError => {
+            Some(HandshakeError::CertificateRejected(in_words(&format!("{alert:?}"))))
+        }
         _ => None,
     }
 }
@@ -187,17 +189,22 @@ fn connect_error(error: &io::Error) -> ConnectError {
         Error::InvalidCertificate(
             CertificateError::UnknownIssuer | CertificateError::BadSignature,
         ) => HandshakeError::UnknownAuthority,
-        Error::InvalidCertificate(
-            error @ (CertificateError::NotValidForName
-            | CertificateError::NotValidForNameContext { .. }),
-        ) => HandshakeError::NameMismatch(error.to_string()),
+        Error::InvalidCertificate(CertificateError::NotValidForNameContext {
+            expected,
+            presented,
+        }) => HandshakeError::NameMismatch(names(&expected.to_str(), presented)),
+        Error::InvalidCertificate(error @ CertificateError::NotValidForName) => {
+            HandshakeError::NameMismatch(in_words(&error.to_string()))
+        }
         Error::InvalidCertificate(
             CertificateError::Expired
             | CertificateError::ExpiredContext { .. }
             | CertificateError::NotValidYet
             | CertificateError::NotValidYetContext { .. },
         ) => HandshakeError::NotValidNow,
-        Error::InvalidCertificate(error) => HandshakeError::InvalidCertificate(error.to_string()),
+        Error::InvalidCertificate(error) => {
+            HandshakeError::InvalidCertificate(certificate_fault(&error.to_string()))
+        }
         Error::InvalidMessage(InvalidMessage::InvalidContentType) => HandshakeError::NotTls,
         Error::PeerIncompatible(_) | Error::AlertReceived(AlertDescription::ProtocolVersion) => {
             HandshakeError::OldTls
@@ -206,11 +213,52 @@ fn connect_error(error: &io::Error) -> ConnectError {
         | Error::AlertReceived(AlertDescription::NoApplicationProtocol) => {
             HandshakeError::AlpnMismatch
         }
-        Error::AlertReceived(alert) => {
-            rejection_alert(*alert).unwrap_or_else(|| HandshakeError::Other(error.to_string()))
-        }
+        Error::AlertReceived(alert) => rejection_alert(*alert).unwrap_or_else(|| {
+            let alert = in_words(&format!("{alert:?}"));
+            HandshakeError::Other(format!("the server sent the alert \"{alert}\""))
+        }),
         error => HandshakeError::Other(error.to_string()),
     })
+}
+
+/// Lists the names of a certificate, which rustls presents as in `DnsName("localhost")`.
+fn names(expected: &str, presented: &[String]) -> String {
+    let name = |text: &String| {
+        let inside = text.split_once('(').map_or(text.as_str(), |(_, inside)| inside);
+        inside.trim_matches(['(', ')', '"']).to_owned()
+    };
+    let presented: Vec<_> = presented.iter().map(name).collect();
+    if presented.is_empty() {
+        return format!("expected {expected}, found no name");
+    }
+    format!("expected {expected}, found {}", presented.join(", "))
+}
+
+/// Describes why rustls refuses a certificate.
+fn certificate_fault(text: &str) -> String {
+    // The certificate that `openssl req -x509` creates is one of an authority.
+    if text.contains("CaUsedAsEndEntity") {
+        return "it is the certificate of an authority (CA:TRUE), not that of a server".to_owned();
+    }
+    in_words(text)
+}
+
+/// Returns the words of a name such as `CertificateExpired`, since rustls prints some of its errors
+/// and all alerts by the names of its code. Any other text is returned unchanged.
+fn in_words(text: &str) -> String {
+    if text.is_empty() || !text.chars().all(|c| c.is_ascii_alphanumeric()) {
+        return text.to_owned();
+    }
+    let mut words = String::new();
+    let mut previous_is_lower = false;
+    for c in text.chars() {
+        if c.is_ascii_uppercase() && previous_is_lower {
+            words.push(' ');
+        }
+        previous_is_lower = !c.is_ascii_uppercase();
+        words.push(c.to_ascii_lowercase());
+    }
+    words
 }
 
 /// Returns the rustls error that an I/O error contains.
@@ -244,4 +292,22 @@ fn certificates(
 
 fn invalid(option: TlsOption, reason: impl std::fmt::Display) -> InvalidTlsOption {
     InvalidTlsOption { option, reason: reason.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_of_rustls_are_described_in_words() {
+        assert_eq!(in_words("CertificateExpired"), "certificate expired");
+        let presented = ["DnsName(\"localhost\")", "IpAddress(127.0.0.1)"].map(str::to_owned);
+        assert_eq!(
+            names("a.example", &presented),
+            "expected a.example, found localhost, 127.0.0.1"
+        );
+        assert_eq!(in_words("UnknownCA"), "unknown ca");
+        assert_eq!(in_words("expired: 3 s ago"), "expired: 3 s ago");
+        assert!(certificate_fault("Other(CaUsedAsEndEntity)").contains("of an authority"));
+    }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use user_proto::client::Error;
+use user_proto::client::{Client, Config, Error};
 use user_proto::{Common, Ping, Pong};
 
 use super::fake::{Fake, call, login, long_login, token_of, user, verified, verify, within};
@@ -175,4 +175,21 @@ async fn the_deadline_error_tells_whether_the_request_was_written() {
 /// Returns `true` if the client sends nothing within 60 ms.
 async fn is_quiet(peer: &mut super::fake::Peer) -> bool {
     tokio::time::timeout(Duration::from_millis(60), peer.next()).await.is_err()
+}
+
+#[tokio::test]
+async fn secrets_are_not_sent_in_plaintext_to_another_machine_unless_allowed() {
+    // No server listens there; a call that is not refused fails to connect.
+    let addr = "192.0.2.1:9";
+    let config = |allow_plaintext| Config {
+        allow_plaintext,
+        deadline: Some(Duration::from_millis(20)),
+        ..Config::default()
+    };
+    let refusing = Client::with_config(addr, config(false));
+    assert!(matches!(refusing.call(login()).await, Err(Error::PlaintextRefused)));
+    assert!(matches!(refusing.call(verify(1)).await, Err(Error::PlaintextRefused)));
+    assert!(!matches!(refusing.call(Ping {}).await, Err(Error::PlaintextRefused)));
+    let allowing = Client::with_config(addr, config(true));
+    assert!(!matches!(allowing.call(login()).await, Err(Error::PlaintextRefused)));
 }

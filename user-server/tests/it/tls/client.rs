@@ -80,7 +80,7 @@ async fn a_rejected_client_gets_the_reason_at_its_deadline() {
     let expired = tls_server.client(&tls_server.authority, Some(&clients.certify_until(2002)));
     assert_eq!(
         handshake_error(&expired).await,
-        HandshakeError::CertificateRejected("CertificateExpired".to_owned())
+        HandshakeError::CertificateRejected("certificate expired".to_owned())
     );
     tls_server.client(&tls_server.authority, Some(&clients.certify())).call(Ping {}).await.unwrap();
 }

@@ -1,0 +1,165 @@
+//! The server that a command talks to: its address, the TLS settings, and their source.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use user_proto::client::is_loopback;
+
+use crate::config::{self, Profile};
+use crate::environment::{parsed, variable};
+use crate::failure::Failure;
+use crate::hints::PLAINTEXT_HINT;
+use crate::options::{Global, parse_addr, parse_flag};
+
+/// Address of the server if nothing else names one.
+const DEFAULT_ADDR: &str = "127.0.0.1:3001";
+
+/// A server, and how to reach it.
+#[derive(Debug, Clone)]
+pub(crate) struct Endpoint {
+    /// Address as host:port.
+    pub(crate) addr: String,
+    /// Source of the address.
+    pub(crate) source: Source,
+    pub(crate) tls: bool,
+    pub(crate) ca: Option<PathBuf>,
+    pub(crate) server_name: Option<String>,
+    pub(crate) cert: Option<PathBuf>,
+    pub(crate) key: Option<PathBuf>,
+    pub(crate) allow_plaintext: bool,
+}
+
+/// Source of the address of a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// The option --addr.
+    Option,
+    /// A profile, with the file that contains it.
+    Profile {
+        name: String,
+        file: PathBuf,
+    },
+    /// The variable $USER_CLI_ADDR.
+    Environment,
+    Default,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Option => f.write_str("from --addr"),
+            Self::Profile { name, file } => {
+                write!(f, "from the profile `{name}` in {}", file.display())
+            }
+            Self::Environment => f.write_str("from $USER_CLI_ADDR"),
+            Self::Default => f.write_str("the default address"),
+        }
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.addr, self.source)
+    }
+}
+
+impl Default for Endpoint {
+    fn default() -> Self {
+        Self {
+            addr: DEFAULT_ADDR.to_owned(),
+            source: Source::Default,
+            tls: false,
+            ca: None,
+            server_name: None,
+            cert: None,
+            key: None,
+            allow_plaintext: false,
+        }
+    }
+}
+
+impl Endpoint {
+    /// Determines the server from the options, the selected profile and the environment, in this
+    /// order. A profile replaces all the environment variables, so that settings of two servers
+    /// never mix.
+    ///
+    /// # Errors
+    /// If the profile cannot be read, or an environment variable is invalid.
+    pub(crate) fn resolve(global: &Global) -> Result<Self, Failure> {
+        let base = match config::selected_profile(global)? {
+            Some(profile) => Self::from_profile(profile),
+            None => Self::from_environment()?,
+        };
+        let (addr, source) = match &global.addr {
+            Some(addr) => (addr.clone(), Source::Option),
+            None => (base.addr, base.source),
+        };
+        Ok(Self {
+            addr,
+            source,
+            tls: global.tls || base.tls,
+            ca: global.ca.clone().or(base.ca),
+            server_name: global.server_name.clone().or(base.server_name),
+            cert: global.cert.clone().or(base.cert),
+            key: global.key.clone().or(base.key),
+            allow_plaintext: global.allow_plaintext || base.allow_plaintext,
+        })
+    }
+
+    fn from_profile(profile: Profile) -> Self {
+        let Profile { name, file, settings } = profile;
+        let path = |value: Option<PathBuf>| {
+            let folder = file.parent().unwrap_or(Path::new(""));
+            value.map(|value| folder.join(value))
+        };
+        Self {
+            addr: settings.addr,
+            tls: settings.tls,
+            ca: path(settings.ca),
+            server_name: settings.server_name,
+            cert: path(settings.cert),
+            key: path(settings.key),
+            allow_plaintext: settings.allow_plaintext,
+            source: Source::Profile { name, file },
+        }
+    }
+
+    fn from_environment() -> Result<Self, Failure> {
+        let file = |name| variable(name).map(PathBuf::from);
+        let flag = |name| parsed(name, parse_flag).map(Option::unwrap_or_default);
+        let (addr, source) = match parsed("USER_CLI_ADDR", parse_addr)? {
+            Some(addr) => (addr, Source::Environment),
+            None => (DEFAULT_ADDR.to_owned(), Source::Default),
+        };
+        Ok(Self {
+            addr,
+            source,
+            tls: flag("USER_CLI_TLS")?,
+            ca: file("USER_CLI_CA"),
+            server_name: variable("USER_CLI_SERVER_NAME"),
+            cert: file("USER_CLI_CERT"),
+            key: file("USER_CLI_KEY"),
+            allow_plaintext: flag("USER_CLI_ALLOW_PLAINTEXT")?,
+        })
+    }
+
+    /// Returns true if connections to the server use TLS.
+    pub(crate) fn uses_tls(&self) -> bool {
+        self.tls || self.ca.is_some()
+    }
+
+    /// Checks that a secret may be sent to the server: over TLS, to a loopback address, or because
+    /// the user allows plaintext.
+    ///
+    /// # Errors
+    /// If it would cross a network in plaintext.
+    pub(crate) fn check_secrets(&self) -> Result<(), Failure> {
+        if self.uses_tls() || self.allow_plaintext || is_loopback(&self.addr) {
+            return Ok(());
+        }
+        Err(Failure::usage(
+            format!("refusing to send a password, code or token to {self} without TLS"),
+            PLAINTEXT_HINT,
+        ))
+    }
+}

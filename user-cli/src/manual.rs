@@ -1,0 +1,187 @@
+//! The manual: what the help and the man pages have in common for all commands, and the rendering
+//! of the pages.
+
+use std::io;
+use std::path::Path;
+
+use clap::Command;
+use clap_mangen::Man;
+use clap_mangen::roff::{Roff, bold, roman};
+
+/// Heading of the examples in the help of a command.
+const EXAMPLES: &str = "Examples:\n";
+
+const GENERAL_EXAMPLES: &str =
+    "  user-cli register kim kim@example.com     # prompts for a password; a code is sent by email
+  user-cli verify-email --code 123456       # activates the account and logs in
+  user-cli verify                           # checks the access token
+  user-cli --profile prod ping              # another server, from the configuration file
+  user-cli logout";
+
+const EXIT_STATUS: &[(&str, &str)] = &[
+    ("0", "Success."),
+    ("1", "The server refused the request. The error code is printed."),
+    ("2", "No reply from the server, or invalid usage."),
+    ("130", "Interrupted. A load test has printed its partial results."),
+];
+
+const ENVIRONMENT: &[(&str, &str)] = &[
+    ("USER_CLI_ADDR", "Address of the server, if neither --addr nor a profile sets one."),
+    ("USER_CLI_PROFILE", "Profile, if --profile is not given."),
+    ("USER_CLI_CONFIG", "Configuration file, instead of the one under FILES."),
+    ("USER_CLI_TLS", "1 connects with TLS, as --tls does."),
+    ("USER_CLI_CA", "Default of --ca."),
+    ("USER_CLI_SERVER_NAME", "Default of --server-name."),
+    ("USER_CLI_CERT, USER_CLI_KEY", "Defaults of --cert and --key."),
+    ("USER_CLI_ALLOW_PLAINTEXT", "1 sends secrets without TLS, as --allow-plaintext does."),
+    ("USER_CLI_TOKEN", "Access token to use instead of the stored one."),
+    ("USER_CLI_METRICS", "URL of the metrics for `user-cli top`."),
+    ("USER_CLI_STATE_DIR", "Directory of the stored tokens, instead of the one under FILES."),
+];
+
+const FILES: &[(&str, &str)] = &[
+    (
+        "~/.config/user-cli/config.toml",
+        "Profiles of servers; $XDG_CONFIG_HOME/user-cli/config.toml if that variable is set. A \
+         profile is a table with addr and, if needed, tls, ca, server_name, cert, key, \
+         allow_plaintext and metrics. Relative paths start at the directory of the file. The file \
+         is refused if other users can change it.",
+    ),
+    (
+        "~/.local/state/user-cli/",
+        "Tokens of the last login and pending codes, one file for each server, readable only by \
+         their owner; $XDG_STATE_HOME/user-cli if that variable is set.",
+    ),
+];
+
+const CONFIGURATION_EXAMPLE: &str = "  [profiles.prod]
+  addr = \"users.example.com:3001\"
+  ca = \"prod-ca.pem\"
+  cert = \"me.pem\"
+  key = \"me.key\"";
+
+/// Returns the text below the options in `user-cli --help`.
+pub(crate) fn general_help() -> String {
+    let mut help = format!("{EXAMPLES}{GENERAL_EXAMPLES}");
+    for (heading, entries) in
+        [("Exit status", EXIT_STATUS), ("Environment", ENVIRONMENT), ("Files", FILES)]
+    {
+        help += &format!("\n\n{heading}:");
+        for (name, text) in entries {
+            help += &format!("\n  {name}\n{}", indented(text));
+        }
+    }
+    help + "\n\nExample of a configuration file:\n" + CONFIGURATION_EXAMPLE
+}
+
+/// Breaks a text into lines of at most 92 columns, indented by eight.
+fn indented(text: &str) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.len() + word.len() < 92 => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(format!("        {word}")),
+        }
+    }
+    lines.join("\n")
+}
+
+/// Writes the man pages of a command and of all its subcommands to a directory.
+///
+/// # Errors
+/// If a file cannot be written.
+pub(crate) fn write_pages(command: Command, directory: &Path) -> io::Result<()> {
+    let mut command = command.disable_help_subcommand(true);
+    command.build();
+    write_page(&command, directory)
+}
+
+fn write_page(command: &Command, directory: &Path) -> io::Result<()> {
+    for subcommand in command.get_subcommands().filter(|command| !command.is_hide_set()) {
+        write_page(subcommand, directory)?;
+    }
+    let source = concat!("user-cli ", env!("CARGO_PKG_VERSION"));
+    let man = Man::new(command.clone()).manual("User service").source(source);
+    std::fs::write(directory.join(man.get_filename()), page(&man, command)?)
+}
+
+/// Renders a page, with the sections in the order of man-pages(7).
+fn page(man: &Man, command: &Command) -> io::Result<Vec<u8>> {
+    let mut out = Vec::new();
+    man.render_title(&mut out)?;
+    man.render_name_section(&mut out)?;
+    synopsis(&mut out, command)?;
+    man.render_description_section(&mut out)?;
+    let is_general = command.get_name() == env!("CARGO_PKG_NAME");
+    let help = command.get_after_long_help().map(ToString::to_string).unwrap_or_default();
+    let (notes, examples) = match help.split_once(EXAMPLES) {
+        _ if is_general => ("", GENERAL_EXAMPLES),
+        Some((notes, examples)) => (notes.trim(), examples),
+        None => (help.trim(), ""),
+    };
+    if !notes.is_empty() {
+        preformatted(&mut out, None, notes)?;
+    }
+    if command.get_arguments().any(|argument| !argument.is_hide_set()) {
+        man.render_options_section(&mut out)?;
+    }
+    if command.get_subcommands().any(|command| !command.is_hide_set()) {
+        man.render_subcommands_section(&mut out)?;
+    }
+    entries(&mut out, "EXIT STATUS", EXIT_STATUS)?;
+    entries(&mut out, "ENVIRONMENT", ENVIRONMENT)?;
+    entries(&mut out, "FILES", FILES)?;
+    if !examples.is_empty() {
+        preformatted(&mut out, Some("EXAMPLES"), examples)?;
+    }
+    if is_general {
+        preformatted(&mut out, Some("CONFIGURATION FILE EXAMPLE"), CONFIGURATION_EXAMPLE)?;
+    }
+    Ok(out)
+}
+
+/// Appends the synopsis, without a list of all the options.
+fn synopsis(out: &mut Vec<u8>, command: &Command) -> io::Result<()> {
+    let usage = command.clone().render_usage().to_string();
+    let mut roff = Roff::new();
+    roff.control("SH", ["SYNOPSIS"]);
+    for (number, line) in usage.trim_start_matches("Usage:").lines().enumerate() {
+        if number > 0 {
+            roff.control("br", []);
+        }
+        roff.text([roman(line.trim())]);
+    }
+    roff.to_writer(out)
+}
+
+/// Appends text with the line breaks that it has: under a heading and without the indentation that
+/// it has in the help, or as a further paragraph.
+fn preformatted(out: &mut Vec<u8>, heading: Option<&str>, text: &str) -> io::Result<()> {
+    let mut roff = Roff::new();
+    match heading {
+        Some(heading) => roff.control("SH", [heading]),
+        None => roff.control("PP", []),
+    };
+    roff.control("nf", []);
+    for line in text.lines() {
+        let line = heading.and_then(|_| line.strip_prefix("  ")).unwrap_or(line);
+        roff.text([roman(line)]);
+    }
+    roff.control("fi", []);
+    roff.to_writer(out)
+}
+
+/// Appends a section with names and their descriptions.
+fn entries(out: &mut Vec<u8>, heading: &str, entries: &[(&str, &str)]) -> io::Result<()> {
+    let mut roff = Roff::new();
+    roff.control("SH", [heading]);
+    for (name, text) in entries {
+        roff.control("TP", []);
+        roff.text([bold(*name)]);
+        roff.text([roman(*text)]);
+    }
+    roff.to_writer(out)
+}
