@@ -6,6 +6,8 @@ pub mod admin;
 pub mod audit;
 pub mod cache;
 pub mod config;
+// With the list of methods of each port, for `store`.
+#[macro_use]
 pub mod domain;
 pub mod handler;
 pub mod http;
@@ -16,6 +18,7 @@ pub mod metrics;
 pub mod otp;
 pub mod outbox;
 pub mod password;
+pub mod process;
 pub mod service;
 pub mod store;
 pub mod tcp;

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use clap::Parser;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracing_subscriber::EnvFilter;
 use user_server::admin::{self, CommandError, CommandResult};
 use user_server::config::{Config, LogFormat, VARIABLES};
 use user_server::domain::{Fault, SystemClock};
+use user_server::process::{LogFlush, LogStyle, start_logs};
 use user_server::service::{Service, StartError};
-use user_server::store::PostgresStore;
+use user_server::store::without_notices;
 use zeroizing_alloc::ZeroAlloc;
 
 /// Wipes memory when it is freed, including copies that libraries make of passwords and tokens. A
@@ -37,8 +37,10 @@ struct Cli {
 
 #[derive(clap::Subcommand)]
 enum Command {
-    /// Update the schema of PostgreSQL
-    Migrate,
+    /// Update the schema of the database
+    ///
+    /// A server start with MIGRATE=start does the same.
+    Migrate(admin::MigrateArgs),
     /// Test the configuration and every connection that it names
     ///
     /// Prints one line per check. Changes nothing.
@@ -106,7 +108,11 @@ fn main() -> ExitCode {
             return ExitCode::from(EXIT_CONFIG);
         }
     };
-    start_logs(&config);
+    // Until the end of `main`, so that the last lines are written too.
+    let _logs = match start_log(&config) {
+        Ok(logs) => logs,
+        Err(error) => return fail(1, &error.into()),
+    };
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
@@ -125,7 +131,7 @@ fn main() -> ExitCode {
 async fn execute(config: &Config, command: Option<Command>) -> CommandResult {
     match command {
         None => run(config).await,
-        Some(Command::Migrate) => migrate(config).await,
+        Some(Command::Migrate(args)) => admin::migrate(config, args).await,
         Some(Command::Check) => check(config).await,
         // Executed before, because it needs no configuration.
         Some(Command::Calibrate { .. }) => Ok(0),
@@ -147,17 +153,6 @@ fn calibrate(target: Duration, duration: Duration, floor: bool) -> Result<(), Fa
     } else {
         admin::calibrate(target, duration, &mut print)
     }
-}
-
-async fn migrate(config: &Config) -> CommandResult {
-    let Some(postgres) = &config.postgres else {
-        return Err(CommandError::new("PostgreSQL is not set").hint(
-            "Set it to the database to migrate. The embedded database is updated at each start.",
-        ));
-    };
-    PostgresStore::migrate(&postgres.direct).await?;
-    writeln!(std::io::stdout(), "the schema of {} is up to date", postgres.direct.location())?;
-    Ok(0)
 }
 
 async fn check(config: &Config) -> CommandResult {
@@ -190,7 +185,8 @@ async fn fsck(config: &Config) -> CommandResult {
 async fn run(config: &Config) -> CommandResult {
     // Before the service starts, so that no signal is lost.
     let mut signals = [signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?];
-    let hangups = config.tls.as_ref().map(|_| signal(SignalKind::hangup())).transpose()?;
+    // Also without TLS: a closed terminal or a log rotation must not end the service.
+    let hangups = signal(SignalKind::hangup())?;
     let service = Service::start(config, Arc::new(SystemClock)).await.map_err(start_error)?;
     print_summary(config, &service);
     tokio::select! {
@@ -223,12 +219,11 @@ fn start_error(error: StartError) -> CommandError {
     }
 }
 
-/// Reloads the certificate on each SIGHUP. Without TLS, SIGHUP ends the process, as is usual when
-/// its terminal is closed.
-async fn reload_on_hangup(hangups: Option<Signal>, service: &Service) {
-    if let Some(mut hangups) = hangups {
-        while hangups.recv().await.is_some() {
-            service.reload_certificate();
+/// Reloads the certificate on each SIGHUP, and logs what was reloaded.
+async fn reload_on_hangup(mut hangups: Signal, service: &Service) {
+    while hangups.recv().await.is_some() {
+        if !service.reload_certificate() {
+            tracing::info!("SIGHUP: nothing to reload, because TLS is off");
         }
     }
     std::future::pending().await
@@ -284,17 +279,15 @@ fn print_summary(config: &Config, service: &Service) {
     tracing::info!(address = %service.address(), version = env!("CARGO_PKG_VERSION"), "started");
 }
 
-fn start_logs(config: &Config) {
-    let filter = EnvFilter::new(&config.log);
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    // Such errors would be printed to stderr, where a failed write panics: a full disk under the
-    // log would make requests fail.
-    let logs = logs.log_internal_errors(false);
-    match config.log_format {
-        LogFormat::Pretty => logs.with_ansi(std::env::var_os("NO_COLOR").is_none()).init(),
-        LogFormat::Json => logs.json().flatten_event(true).init(),
-    }
+/// Starts the log. It stops when the returned value is dropped.
+fn start_log(config: &Config) -> std::io::Result<LogFlush> {
+    let style = match config.log_format {
+        LogFormat::Pretty => LogStyle::Text { colours: std::env::var_os("NO_COLOR").is_none() },
+        LogFormat::Json => LogStyle::Json,
+    };
+    let logs = start_logs(&without_notices(&config.log), style)?;
     std::panic::set_hook(Box::new(log_panic));
+    Ok(logs)
 }
 
 /// Logs a panic. Its message is logged only if it is a constant, because a formatted one could

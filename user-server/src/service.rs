@@ -24,7 +24,8 @@ use crate::metrics::Metrics;
 use crate::otp::Otp;
 use crate::outbox::{MailWakeup, Worker};
 use crate::password::{HashPool, Passwords};
-use crate::store::{PostgresStore, SqliteStore, folder};
+use crate::process::raise_open_files;
+use crate::store::{GuardedStore, PostgresStore, SqliteStore, folder, postgres};
 use crate::tcp::{self, ConnectionContext, RequestLimiter, Server, Shutdown};
 use crate::throttle::Throttle;
 use crate::tls::{Tls, TlsFault};
@@ -34,6 +35,9 @@ use background::{follow_clock, learn_classes, set_clock, sweep};
 
 /// Maximum number of sessions and users in the cache of one process, some hundred bytes each.
 const LOCAL_RECORDS: usize = 20_000;
+
+/// Name of the embedded database in the data folder.
+const DATABASE_FILE: &str = "users.db";
 
 /// A running service.
 pub struct Service {
@@ -99,7 +103,13 @@ impl StartError {
             }
             Self::Listen(..) => "Set TCP_PORT to a free port, or to 0 for any free port.",
             Self::ListenMonitor(..) => "Set METRICS_ADDR to a free address, or unset it.",
-            Self::Database(..) => "Run `user-server check` to test the configuration.",
+            Self::Database(location, fault) if !location.ends_with(DATABASE_FILE) => {
+                return Some(format!(
+                    "{} To test the configuration, run: user-server check",
+                    postgres::hint(fault)
+                ));
+            }
+            Self::Database(..) => "To test the configuration, run: user-server check",
             Self::Fault(_) => return None,
         };
         Some(hint.to_owned())
@@ -117,6 +127,9 @@ impl Service {
             tcp::listen(config.listen).map_err(|error| StartError::Listen(config.listen, error))?;
         let address =
             listener.local_addr().map_err(|error| StartError::Listen(config.listen, error))?;
+        if let Some(warning) = raise_open_files(config.max_connections.total).warning() {
+            tracing::warn!("{warning}");
+        }
         // With a shared database, nothing in the folder belongs to one process alone.
         let lock =
             if config.postgres.is_none() { Some(lock_folder(&config.data_dir)?) } else { None };
@@ -404,19 +417,26 @@ fn mailer(config: &Config) -> Result<Arc<dyn Mailer>, StartError> {
 /// Opens the shared database if it is configured, otherwise the embedded one.
 async fn store(config: &Config) -> Result<Arc<dyn Store>, StartError> {
     let Some(postgres) = &config.postgres else {
-        let path = config.data_dir.join("users.db");
+        let path = config.data_dir.join(DATABASE_FILE);
         let opened = SqliteStore::open(&path).await;
-        return Ok(Arc::new(
-            opened.map_err(|fault| StartError::Database(path.display().to_string(), fault))?,
-        ));
+        let store =
+            opened.map_err(|fault| StartError::Database(path.display().to_string(), fault))?;
+        return Ok(Arc::new(GuardedStore::new(Arc::new(store))));
     };
     let at = |fault| StartError::Database(postgres.options.location(), fault);
+    let profile = PostgresStore::profile(&postgres.options).await.map_err(at)?;
+    profile.require_utf8().map_err(at)?;
+    if let Some(warning) = profile.pooler_warning() {
+        tracing::warn!("{warning}");
+    }
     if postgres.migrate {
         PostgresStore::migrate(&postgres.direct).await.map_err(at)?;
+    } else {
+        profile.schema.require().map_err(at)?;
     }
     let store: Arc<dyn Store> = Arc::new(PostgresStore::open(&postgres.options));
     store.ping().await.map_err(at)?;
-    Ok(store)
+    Ok(Arc::new(GuardedStore::new(store)))
 }
 
 /// Returns the shared cache if it is configured. Otherwise the process has its own, but only

@@ -1,20 +1,22 @@
 //! The command `check`: connects to everything that the configuration names, and changes nothing.
 
+mod database;
+
+use std::io::Write;
 use std::path::Path;
 
 use crate::cache::RedisCache;
-use crate::config::{Config, PostgresConfig};
+use crate::config::Config;
 use crate::domain::{Clock, SendError, SystemClock};
 use crate::mail::SmtpMailer;
-use crate::store::{PostgresStore, ServerCapacity, WATCH_CONNECTIONS};
+use crate::process::OpenFiles;
 use crate::tls::{Identity, TlsFiles};
 
-/// The oldest major version of PostgreSQL that supports the statements of the store.
-const MIN_POSTGRES: i64 = 13;
 /// The oldest version of Redis that supports the commands of the cache.
 const MIN_REDIS: [u64; 2] = [6, 2];
-/// Number of nodes below which the capacity of the database is pointed out.
-const NODES: i64 = 20;
+/// Number of bytes written to a folder to test it, more than a file system reserves for a file that
+/// is empty.
+const PROBE_SIZE: usize = 64 * 1024;
 
 /// The result of one check.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,11 +48,15 @@ fn wrong(component: &'static str, details: impl Into<String>) -> Finding {
 pub async fn check(config: &Config) -> Vec<Finding> {
     // Invalid variables prevent the command from running at all.
     let mut findings = vec![good("configuration", "all variables are valid")];
-    findings.extend(config.warnings.iter().map(|warning| good("secrets", warning.clone())));
+    findings.extend(config.warnings.iter().map(|warning| good("warning", warning.clone())));
+    findings.push(open_files(&OpenFiles::of(config.max_connections.total)));
     findings.extend(config.tls.as_ref().map(certificate));
     match &config.postgres {
-        Some(postgres) => database(postgres, &mut findings).await,
-        None => findings.push(folder("data", &config.data_dir, "DATA_DIR")),
+        Some(postgres) => database::postgres(postgres, &mut findings).await,
+        None => {
+            findings.push(folder("data", &config.data_dir, "DATA_DIR"));
+            findings.extend(database::embedded(config).await);
+        }
     }
     if let Some(server) = &config.cache {
         let (location, probed) = (server.location(), RedisCache::probe(server.clone()).await);
@@ -68,6 +74,18 @@ pub async fn check(config: &Config) -> Vec<Finding> {
         None => folder("emails", &config.mail_dir, "MAIL_DIR"),
     });
     findings
+}
+
+/// Reports the limit of open files, which the server raises by itself as far as it may.
+fn open_files(files: &OpenFiles) -> Finding {
+    match (files.warning(), files.limit) {
+        (Some(warning), _) => wrong("open files", warning),
+        (None, None) => good("open files", "no limit"),
+        (None, Some(limit)) => good(
+            "open files",
+            format!("the limit is {limit}; MAX_CONNECTIONS needs up to {}", files.needed),
+        ),
+    }
 }
 
 fn certificate(files: &TlsFiles) -> Finding {
@@ -108,56 +126,7 @@ fn cache_finding(location: &str, probed: Result<String, String>) -> Finding {
     good("Redis", answers)
 }
 
-async fn database(postgres: &PostgresConfig, findings: &mut Vec<Finding>) {
-    let location = postgres.options.location();
-    let store = PostgresStore::open(&postgres.options);
-    let ServerCapacity { version, connections, schema } = match store.capacity().await {
-        Ok(capacity) => capacity,
-        Err(fault) => {
-            let hint = "check that PostgreSQL is running, and the host, port, user, password and \
-                        sslmode in the URL";
-            return findings.push(wrong("PostgreSQL", format!("{location}: {fault}; {hint}")));
-        }
-    };
-    let answers = format!("{location} answers, version {version}");
-    findings.push(if version < MIN_POSTGRES {
-        wrong("PostgreSQL", format!("{answers}; expected version {MIN_POSTGRES} or later"))
-    } else {
-        good("PostgreSQL", answers)
-    });
-    findings.push(schema_finding(schema, PostgresStore::newest_schema(), postgres.migrate));
-    let pool = i64::from(postgres.options.pool + WATCH_CONNECTIONS);
-    let nodes = connections / pool;
-    let capacity = format!("{pool} per node; the database has capacity for {nodes} nodes");
-    findings.push(if nodes < 1 {
-        let hint = "lower DATABASE_POOL, or raise max_connections of the database";
-        wrong("connections", format!("{capacity}; {hint}"))
-    } else if nodes < NODES && !postgres.options.pooler {
-        let hint = "for more, use a pooler, or raise max_connections of the database";
-        good("connections", format!("{capacity}; {hint}"))
-    } else {
-        good("connections", capacity)
-    });
-}
-
-fn schema_finding(schema: i64, newest: i64, migrates: bool) -> Finding {
-    match schema.cmp(&newest) {
-        std::cmp::Ordering::Equal => good("schema", format!("{schema}, as this version requires")),
-        std::cmp::Ordering::Greater => good(
-            "schema",
-            format!("{schema}, from a later version than this one, which has {newest}"),
-        ),
-        std::cmp::Ordering::Less if migrates => {
-            good("schema", format!("{schema}; the next start updates it to {newest}"))
-        }
-        std::cmp::Ordering::Less => wrong(
-            "schema",
-            format!("{schema}, but this version requires {newest}; run: user-server migrate"),
-        ),
-    }
-}
-
-/// Checks that a folder can be written to, or else created.
+/// Checks that a folder can be written to and has space, or else that it can be created.
 fn folder(component: &'static str, path: &Path, variable: &str) -> Finding {
     let location = path.display();
     let Some(existing) = path.ancestors().find(|folder| folder.exists()) else {
@@ -168,7 +137,11 @@ fn folder(component: &'static str, path: &Path, variable: &str) -> Finding {
     };
     // The name contains the process id, so that no file is overwritten.
     let probe = existing.join(format!(".user-server-check-{}", std::process::id()));
-    match std::fs::File::create_new(&probe).and_then(|_| std::fs::remove_file(&probe)) {
+    let written = std::fs::File::create_new(&probe).and_then(|mut file| {
+        let written = file.write_all(&[0; PROBE_SIZE]).and_then(|()| file.sync_all());
+        std::fs::remove_file(&probe).and(written)
+    });
+    match written {
         Ok(()) if existing == path => good(component, format!("{location} is writable")),
         Ok(()) => good(component, format!("{location} can be created")),
         Err(error) => {

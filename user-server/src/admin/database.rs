@@ -1,48 +1,113 @@
 //! Access to the database for a command, with or without a running server.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::command::CommandError;
 use crate::config::Config;
-use crate::domain::{Clock, Fault, Housekeeping, Store, SystemClock, Timestamp};
-use crate::store::{PostgresStore, SqliteStore, folder};
+use crate::domain::{Clock, Fault, Store, SystemClock, Timestamp};
+use crate::store::{GuardedStore, PostgresStore, SchemaState, SqliteStore, folder, postgres};
 
 /// Returns the path of the embedded database.
 pub(super) fn path(config: &Config) -> PathBuf {
     config.data_dir.join("users.db")
 }
 
-/// Opens the configured store. A server may run at the same time: PostgreSQL is shared anyway, and
-/// with the embedded database, SQLite's locks order the two processes.
+/// Opens the configured store, which must have the schema of this version. A server may run at the
+/// same time: PostgreSQL is shared anyway, and with the embedded database, SQLite's locks order the
+/// two processes.
+///
+/// # Errors
+/// If the database does not exist, cannot be reached or opened, or has another schema.
+pub(super) async fn open(config: &Config) -> Result<Arc<dyn Store>, CommandError> {
+    require_schema(config).await?;
+    let store: Arc<dyn Store> = match &config.postgres {
+        Some(postgres) => Arc::new(PostgresStore::open(&postgres.options)),
+        None => {
+            let path = path(config);
+            let attached = SqliteStore::attach(&path).await;
+            Arc::new(attached.map_err(|fault| embedded_unusable(&path, &fault))?)
+        }
+    };
+    Ok(Arc::new(GuardedStore::new(store)))
+}
+
+/// Checks that the database exists and has a schema that this version can use, and changes nothing.
+///
+/// # Errors
+/// Says which schema the database has, or why it cannot be read.
+pub(super) async fn require_schema(config: &Config) -> Result<(), CommandError> {
+    if let Some(postgres) = &config.postgres {
+        let error = |fault| unusable(&postgres.options.location(), &fault);
+        let schema = PostgresStore::schema(&postgres.options).await.map_err(error)?;
+        return schema.require().map_err(error);
+    }
+    let path = path(config);
+    if !path.exists() {
+        return Err(CommandError::new(format!("{} does not exist", path.display())).hint(
+            "Set DATA_DIR to the folder of the database. A start of the server or `user-server \
+             migrate` creates one.",
+        ));
+    }
+    let error = |fault| embedded_unusable(&path, &fault);
+    SqliteStore::schema(&path).await.map_err(error)?.require().map_err(error)
+}
+
+/// Like [`open`], and updates the schema first.
 ///
 /// # Errors
 /// If the database cannot be reached, opened or migrated.
-pub(super) async fn open(config: &Config) -> Result<Arc<dyn Store>, CommandError> {
+pub(super) async fn open_and_migrate(config: &Config) -> Result<Arc<dyn Store>, CommandError> {
+    migrate(config, false).await?;
+    open(config).await
+}
+
+/// Updates the schema, unless it is a dry run. Returns the state before.
+///
+/// # Errors
+/// If the database cannot be reached, opened or migrated.
+pub(super) async fn migrate(config: &Config, dry_run: bool) -> Result<SchemaState, CommandError> {
     if let Some(postgres) = &config.postgres {
-        let error = |fault| unusable(&postgres.options.location(), &fault);
-        if postgres.migrate {
-            PostgresStore::migrate(&postgres.direct).await.map_err(error)?;
-        }
-        let store = PostgresStore::open(&postgres.options);
-        Housekeeping::ping(&store).await.map_err(error)?;
-        return Ok(Arc::new(store));
+        let state = match dry_run {
+            true => PostgresStore::schema(&postgres.direct).await,
+            false => PostgresStore::migrate(&postgres.direct).await,
+        };
+        return state.map_err(|fault| unusable(&postgres.direct.location(), &fault));
     }
     let path = path(config);
+    let error = |fault| embedded_unusable(&path, &fault);
+    if dry_run {
+        return SqliteStore::schema(&path).await.map_err(error);
+    }
     let lock = folder::lock(&config.data_dir).map_err(|error| folder_error(config, &error))?;
-    let store = match lock {
+    match lock {
         // No server runs. The lock is released once the schema is up to date, so that a server can
         // start while the command runs.
-        Some(_lock) => SqliteStore::open(&path).await,
-        None => SqliteStore::attach(&path).await,
-    };
-    Ok(Arc::new(store.map_err(|fault| unusable(&path.display().to_string(), &fault))?))
+        Some(_lock) => SqliteStore::migrate(&path).await.map_err(error),
+        // The server that runs has migrated it.
+        None => SqliteStore::schema(&path).await.map_err(error),
+    }
+}
+
+/// Returns the name of the database for messages, without user and password.
+pub(super) fn location(config: &Config) -> String {
+    match &config.postgres {
+        Some(postgres) => postgres.options.location(),
+        None => path(config).display().to_string(),
+    }
 }
 
 fn unusable(database: &str, fault: &Fault) -> CommandError {
-    CommandError::new(format!("cannot use the database {database}: {fault}"))
-        .hint("Run `user-server check` to test the configuration.")
+    CommandError::new(format!("cannot use the database {database}: {fault}")).hint(format!(
+        "{} To test the configuration, run: user-server check",
+        postgres::hint(fault)
+    ))
+}
+
+fn embedded_unusable(path: &Path, fault: &Fault) -> CommandError {
+    CommandError::new(format!("cannot use the database {}: {fault}", path.display()))
+        .hint("To test the configuration, run: user-server check")
 }
 
 /// Returns the error for a data folder that cannot be created or locked.

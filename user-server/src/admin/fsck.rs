@@ -31,11 +31,11 @@ impl std::fmt::Display for Invariant {
 /// If the store cannot be read.
 pub async fn fsck(config: &Config) -> Result<Vec<Invariant>, CommandError> {
     let path = database::path(config);
-    let (store, location): (Arc<dyn Store>, String) = match &config.postgres {
-        Some(postgres) => {
-            (Arc::new(PostgresStore::open(&postgres.options)), postgres.options.location())
-        }
-        None => (Arc::new(SqliteStore::open_read_only(&path)), path.display().to_string()),
+    let location = database::location(config);
+    database::require_schema(config).await?;
+    let store: Arc<dyn Store> = match &config.postgres {
+        Some(postgres) => Arc::new(PostgresStore::open(&postgres.options)),
+        None => Arc::new(SqliteStore::open_read_only(&path)),
     };
     let result = inspect(&*store, config.code_life).await;
     store.close().await;

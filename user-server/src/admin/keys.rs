@@ -2,7 +2,6 @@
 //! compromised key.
 
 use std::io::Write;
-use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -12,9 +11,8 @@ use super::command::{CommandError, CommandResult};
 use super::database;
 use super::operator::Operator;
 use crate::config::Config;
-use crate::domain::{AuditEvent, AuditKind, Fault, KeyUse, RetiredKey, Store, Timestamp};
+use crate::domain::{AuditEvent, AuditKind, KeyUse, RetiredKey, Timestamp};
 use crate::keys::{Key, KeyRing};
-use crate::store::{PostgresStore, SqliteStore};
 
 #[derive(clap::Subcommand)]
 pub enum KeysCommand {
@@ -59,7 +57,7 @@ pub async fn keys(config: &Config, command: KeysCommand) -> CommandResult {
     if let KeysCommand::New = command {
         return new();
     }
-    let store = open(config).await?;
+    let store = database::open(config).await?;
     let ring = config.keys()?;
     let retired = store.retired_keys().await?;
     for key in &retired {
@@ -96,13 +94,6 @@ pub async fn keys(config: &Config, command: KeysCommand) -> CommandResult {
     }
     store.close().await;
     Ok(0)
-}
-
-async fn open(config: &Config) -> Result<Arc<dyn Store>, Fault> {
-    Ok(match &config.postgres {
-        Some(postgres) => Arc::new(PostgresStore::open(&postgres.options)),
-        None => Arc::new(SqliteStore::attach(&config.data_dir.join("users.db")).await?),
-    })
 }
 
 fn new() -> CommandResult {

@@ -48,7 +48,7 @@ pub async fn restore(config: &Config, args: RestoreArgs) -> CommandResult {
 }
 
 async fn after_pg_restore(config: &Config, operator: &Operator) -> CommandResult {
-    let store = database::open(config).await?;
+    let store = database::open_and_migrate(config).await?;
     let now = database::now(&*store).await?;
     let sessions =
         store.forget_sessions(operator.change(now, AuditEvent::new(AuditKind::Restored))).await;

@@ -141,7 +141,9 @@ impl Config {
             Sender::parse,
         );
         let ip = vars.parsed("LISTEN_ADDR", "127.0.0.1", "an IP address", None, |text| {
-            text.parse::<IpAddr>().map_err(|error| error.to_string())
+            // Other programs write an IPv6 address in brackets, as in a URL.
+            let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
+            bare.unwrap_or(text).parse::<IpAddr>().map_err(|error| error.to_string())
         });
         let plaintext = vars.switch("ALLOW_PLAINTEXT");
         let tls = tls::read(vars);

@@ -56,6 +56,11 @@ fn options(
     pooler: bool,
 ) -> Option<PostgresOptions> {
     let parsed = PostgresOptions::parse(url, pool, pooler);
+    if let Ok(options) = &parsed {
+        for parameter in &options.ignored {
+            vars.warn(Some(format!("the parameter {parameter} of {name} has no effect")));
+        }
+    }
     parsed
         .map_err(|error| {
             let hint =

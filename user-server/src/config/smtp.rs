@@ -25,6 +25,9 @@ pub(super) fn read(vars: &mut Reader<'_>) -> Option<SmtpServer> {
         }
         return None;
     };
+    // Other programs write an IPv6 address in brackets, as in a URL.
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let host = bare.map_or_else(|| host.clone(), ToOwned::to_owned);
     let mode = chosen.unwrap_or(if port == 465 { TlsMode::Implicit } else { TlsMode::StartTls });
 
     check_host(vars, &host, mode);

@@ -256,3 +256,38 @@ fn a_file_that_everyone_can_read_causes_a_warning() {
         );
     }
 }
+
+#[test]
+fn an_ipv6_address_may_be_in_brackets_and_a_name_may_have_a_comma() {
+    let config = read(&[
+        ("LISTEN_ADDR", "[::1]"),
+        ("METRICS_ADDR", "[::1]:9464"),
+        ("SMTP_HOST", "[::1]"),
+        ("SMTP_TLS", "none"),
+        ("MAIL_FROM", "Lovelace, Ada <ada@domain.example>"),
+    ])
+    .unwrap();
+    assert_eq!(config.listen.to_string(), "[::1]:3001");
+    assert_eq!(config.smtp.unwrap().to_string(), "smtp://[::1]:25 (no TLS)");
+    for (sender, reason) in [
+        ("Ada <ada@domain.example", "must end with `>`"),
+        ("Ada, <not an address>", "`not an address` is not an email address"),
+        ("\"Ada, <ada@domain.example>", "quotation marks"),
+        ("nobody", "`nobody` is not an email address"),
+    ] {
+        let error = read(&[("MAIL_FROM", sender)]).unwrap_err().to_string();
+        assert!(error.contains(reason), "{sender}: {error}");
+    }
+}
+
+#[test]
+fn a_parameter_of_a_database_url_without_effect_causes_a_warning_without_its_value() {
+    let config = read(&[
+        ("PostgreSQL", "postgresql://u@127.0.0.1/users?pasword=geheim"),
+        ("JWTSECRETKEY", "a secret of no fewer than 32 bytes"),
+        ("MAIL_DIR", "mails"),
+    ])
+    .unwrap();
+    let warnings = config.warnings.join("\n");
+    assert!(warnings.contains("pasword") && !warnings.contains("geheim"), "{warnings}");
+}

@@ -1,5 +1,6 @@
 //! Counters of budgets, and the port that adjusts them atomically.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{AuditRecord, Timestamp};
@@ -28,9 +29,11 @@ impl BudgetCounter {
 
 /// Decision about counters: changes them and returns a marker for the service, or refuses with the
 /// time to wait.
-pub type Decide = Box<dyn FnOnce(&mut [BudgetCounter]) -> Result<u8, Duration> + Send>;
+pub type Decide = Arc<dyn Fn(&mut [BudgetCounter]) -> Result<u8, Duration> + Send + Sync>;
 
 /// Keys of counters, and the decision about them, which gets the counters in the order of the keys.
+/// It can be repeated, because its transaction can.
+#[derive(Clone)]
 pub struct Adjustment {
     /// The keys, without duplicates.
     pub keys: Vec<[u8; 32]>,
@@ -40,9 +43,9 @@ pub struct Adjustment {
 impl Adjustment {
     pub fn new(
         keys: impl Into<Vec<[u8; 32]>>,
-        decide: impl FnOnce(&mut [BudgetCounter]) -> Result<u8, Duration> + Send + 'static,
+        decide: impl Fn(&mut [BudgetCounter]) -> Result<u8, Duration> + Send + Sync + 'static,
     ) -> Self {
-        Self { keys: keys.into(), decide: Box::new(decide) }
+        Self { keys: keys.into(), decide: Arc::new(decide) }
     }
 
     /// Returns an adjustment that changes nothing.

@@ -94,11 +94,18 @@ impl std::error::Error for Refusal {}
 /// An unexpected failure, which is logged. Its text contains no secret and no user data.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
-    /// A dependency of the service, such as the database, cannot be reached.
-    #[error("unavailable: {0}")]
+    /// A dependency of the service, such as the database, cannot be reached, or does not do what
+    /// the service needs.
+    #[error("{0}")]
     Unavailable(String),
+    /// The database refused a transaction because of another one, and undid it. It can be repeated.
+    #[error("{0}")]
+    Conflict(String),
+    /// The database can be read, but not written: it is read-only, or its disk is full.
+    #[error("{0}")]
+    ReadOnly(String),
     /// A bug in the service, or corrupt data.
-    #[error("internal: {0}")]
+    #[error("internal error: {0}")]
     Internal(String),
 }
 

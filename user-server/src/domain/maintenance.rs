@@ -58,6 +58,9 @@ port! {
         fn hash_classes() -> Vec<String>;
         /// Checks that the store answers.
         fn ping() -> ();
+        /// Checks that the store accepts changes, without making one: it is not read-only, and its
+        /// disk is not full as far as that is visible without writing.
+        fn check_writable() -> ();
         /// Returns the time by the database's clock, which all nodes share, or `None` if the
         /// database is embedded and uses the clock of this machine.
         fn server_time() -> Option<Timestamp>;
@@ -78,6 +81,11 @@ port! {
 #[async_trait]
 pub trait ConnectionPools: Send + Sync {
     fn pools(&self) -> Vec<PoolUse>;
+    /// Returns why a change failed within the last half minute because the store was read-only or
+    /// full.
+    fn recent_write_fault(&self) -> Option<String> {
+        None
+    }
     /// Finishes the statements that are running and closes every connection.
     async fn close(&self);
 }

@@ -5,25 +5,35 @@
 #[macro_use]
 mod port;
 
+#[macro_use]
 mod audit;
+#[macro_use]
 mod budget;
 mod cache;
 mod change;
 mod clock;
+#[macro_use]
 mod code;
 mod device;
 mod email;
 mod failure;
+#[macro_use]
 mod idempotency;
+#[macro_use]
 mod keys;
+#[macro_use]
 mod mail;
+#[macro_use]
 mod maintenance;
 mod network;
+#[macro_use]
 mod operators;
 mod password;
 mod request;
+#[macro_use]
 mod session;
 mod store;
+#[macro_use]
 mod user;
 mod username;
 

@@ -112,6 +112,7 @@ pub enum EmailConfirmation {
 }
 
 /// A login with a correct password.
+#[derive(Clone)]
 pub struct PasswordLogin<'a> {
     /// The account as it was when the password was checked.
     pub user: &'a UserRecord,

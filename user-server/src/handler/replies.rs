@@ -70,13 +70,15 @@ pub(super) fn plain(code: ErrorCode, field: Option<&'static str>) -> ErrorReply<
 pub(super) fn error(failure: Failure) -> ErrorReply<'static> {
     let refusal = match failure {
         Failure::Refused(refusal) => refusal,
-        Failure::Fault(fault @ Fault::Unavailable(_)) => {
+        Failure::Fault(fault) => {
             tracing::error!(%fault, "a request failed");
-            return plain(ErrorCode::UNAVAILABLE, None);
-        }
-        Failure::Fault(fault @ Fault::Internal(_)) => {
-            tracing::error!(%fault, "a request failed");
-            return plain(ErrorCode::INTERNAL, None);
+            let code = match fault {
+                Fault::Internal(_) => ErrorCode::INTERNAL,
+                Fault::Unavailable(_) | Fault::Conflict(_) | Fault::ReadOnly(_) => {
+                    ErrorCode::UNAVAILABLE
+                }
+            };
+            return plain(code, None);
         }
     };
     let because = |code, field, reason| ErrorReply {

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::domain::{Clock, Fault, Store};
 use crate::metrics::Metrics;
+use crate::process::dropped_lines;
 use crate::tokens::{FRESH, Revocations, Tokens};
 
 /// Interval at which the outbox is sampled. Scrapes read the sample, so they neither wait for the
@@ -27,6 +28,8 @@ pub struct Health {
     /// Set once the service is ready.
     sources: OnceLock<HealthSources>,
     draining: AtomicBool,
+    /// Set while the store is read-only or full.
+    unwritable: AtomicBool,
 }
 
 /// Components that report their state.
@@ -60,6 +63,7 @@ struct Components {
 #[derive(Debug, Serialize)]
 struct StoreStatus {
     reachable: bool,
+    writable: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -115,6 +119,8 @@ impl Health {
                 backlog.unwrap_or_else(|_| Err(Fault::Unavailable("no answer".to_owned())));
             let gauges = &metrics.sampled;
             gauges.store_up.set(backlog.is_ok().into());
+            let writable = backlog.is_ok() && self.is_writable(&*sources.store).await;
+            gauges.store_writable.set(writable.into());
             if let Ok(backlog) = backlog {
                 gauges.outbox_unsent.set(backlog.unsent);
                 gauges.outbox_waiting.set(backlog.waiting);
@@ -124,10 +130,29 @@ impl Health {
         }
     }
 
+    /// Returns false if the store is read-only or full, and logs when that changes.
+    async fn is_writable(&self, store: &dyn Store) -> bool {
+        let checked = tokio::time::timeout(SAMPLE_TIMEOUT, store.check_writable()).await;
+        let reason = match checked {
+            Ok(Err(fault)) => Some(fault.to_string()),
+            Err(_) => Some("no answer".to_owned()),
+            Ok(Ok(())) => store.recent_write_fault(),
+        };
+        let unwritable = reason.is_some();
+        if self.unwritable.swap(unwritable, Ordering::Relaxed) != unwritable {
+            match reason {
+                Some(reason) => tracing::error!(reason, "the database cannot be written"),
+                None => tracing::info!("the database can be written again"),
+            }
+        }
+        !unwritable
+    }
+
     /// Updates the gauges that need no access to the database.
     pub(super) fn sample(&self, metrics: &Metrics) {
         let gauges = &metrics.sampled;
         gauges.sample_memory();
+        gauges.set_log_lines_dropped(dropped_lines());
         let Some(sources) = self.sources.get() else { return };
         let age = sources.revocations.age(tokio::time::Instant::now());
         gauges.revocation_age.set(age.as_secs_f64());
@@ -154,7 +179,10 @@ impl Health {
 impl From<&Metrics> for Components {
     fn from(metrics: &Metrics) -> Self {
         let gauges = &metrics.sampled;
-        let store = StoreStatus { reachable: gauges.store_up.get() != 0 };
+        let store = StoreStatus {
+            reachable: gauges.store_up.get() != 0,
+            writable: gauges.store_writable.get() != 0,
+        };
         let revocation_log = RevocationLogStatus { age_seconds: gauges.revocation_age.get() };
         let keys = KeysStatus { left: gauges.keys_left.get() };
         let cache = CacheStatus { reachable: metrics.cache.reachable() };
@@ -165,7 +193,7 @@ impl From<&Metrics> for Components {
         };
         let mail = MailStatus { last_attempt_failed: metrics.emails.failing() };
         let checks = [
-            ("store", !store.reachable),
+            ("store", !store.reachable || !store.writable),
             ("revocation_log", revocation_log.age_seconds > FRESH.as_secs_f64()),
             ("keys", keys.left == 0),
             ("cache", !cache.reachable),

@@ -17,7 +17,23 @@ impl Sender {
     /// # Errors
     /// Returns the reason if the text is not valid.
     pub fn parse(text: &str) -> Result<Self, String> {
-        text.parse().map(|mailbox| Self { mailbox }).map_err(|error| format!("{error}"))
+        if let Ok(mailbox) = text.parse() {
+            return Ok(Self { mailbox });
+        }
+        // In a header, a name with a comma must be quoted; here, there is only one sender.
+        let (name, address) = match text.rsplit_once('<') {
+            Some((name, rest)) => (name.trim(), rest.trim_end().strip_suffix('>')),
+            None => ("", Some(text.trim())),
+        };
+        let address = address.ok_or("the address must end with `>`")?;
+        let email = address.trim().parse().map_err(|_| {
+            format!("`{}` is not an email address", address.trim().replace(['\r', '\n'], " "))
+        })?;
+        if name.contains(|letter: char| letter.is_control() || letter == '"') {
+            return Err("a name cannot contain quotation marks or line breaks".to_owned());
+        }
+        let name = (!name.is_empty()).then(|| name.to_owned());
+        Ok(Self { mailbox: Mailbox::new(name, email) })
     }
 
     /// Reports whether the address is ASCII, so that every server accepts it. Other addresses need
@@ -86,5 +102,29 @@ impl Header for AutoSubmitted {
 
     fn display(&self) -> HeaderValue {
         HeaderValue::new(Self::name(), "auto-generated".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Timestamp;
+
+    #[test]
+    fn a_name_with_a_comma_is_one_name() {
+        let sender = Sender::parse("Lovelace, Ada <ada@domain.example>").unwrap();
+        let mail = Mail {
+            id: uuid::Uuid::nil(),
+            to: "bob@example.org".to_owned(),
+            subject: "Hello".to_owned(),
+            text: String::new(),
+            html: String::new(),
+            code: None,
+            created_at: Timestamp(0),
+        };
+        let message = String::from_utf8(sender.message(&mail).unwrap().formatted()).unwrap();
+        let line = message.lines().find(|line| line.starts_with("From: ")).unwrap();
+        // The name as an encoded word: `Lovelace, Ada`.
+        assert_eq!(line, "From: =?utf-8?b?TG92ZWxhY2UsIEFkYQ==?= <ada@domain.example>");
     }
 }

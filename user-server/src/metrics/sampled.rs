@@ -1,6 +1,9 @@
 //! Gauges of states rather than events: ages, queue lengths, memory. They are sampled at scrape
 //! time or periodically.
 
+use std::sync::atomic::Ordering;
+
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
@@ -13,6 +16,10 @@ use crate::domain::{PoolUse, Timestamp};
 pub struct SampledGauges {
     /// 1 while the database answers, otherwise 0.
     pub store_up: Gauge,
+    /// 1 while the database accepts changes, otherwise 0.
+    pub store_writable: Gauge,
+    /// Lines that the log has dropped.
+    log_lines_dropped: Counter,
     /// Emails that are due or being retried.
     pub outbox_unsent: Gauge,
     /// Emails that wait until the budget of their address allows another one.
@@ -53,12 +60,24 @@ impl SampledGauges {
             Unit::Bytes,
             resident.clone(),
         );
+        let log_lines_dropped = Counter::default();
+        registry.register(
+            "user_server_log_lines_dropped",
+            "Lines of the log that were dropped because stderr was not read fast enough",
+            log_lines_dropped.clone(),
+        );
         let gauges = Self {
             store_up: gauge(
                 registry,
                 "user_server_store_up",
                 "1 while the database answers, otherwise 0",
             ),
+            store_writable: gauge(
+                registry,
+                "user_server_store_writable",
+                "1 while the database accepts changes, 0 if it is read-only or full",
+            ),
+            log_lines_dropped,
             outbox_unsent: gauge(
                 registry,
                 "user_server_outbox_unsent",
@@ -121,6 +140,11 @@ impl SampledGauges {
             self.pool_idle.get_or_create(&label).set(pool.idle.into());
             self.pool_max.get_or_create(&label).set(pool.max.into());
         }
+    }
+
+    /// Sets the number of lines that the log has dropped since the process started.
+    pub fn set_log_lines_dropped(&self, lines: u64) {
+        self.log_lines_dropped.inner().store(lines, Ordering::Relaxed);
     }
 
     /// Updates the gauge of resident memory, which stays at zero if the system does not provide it.

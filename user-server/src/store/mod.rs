@@ -4,15 +4,43 @@
 //! their dialects. It is compiled once for each database: `sqlite.rs` and `postgres.rs` both
 //! include it as a child module `sql`, and define what differs one level above it: the driver
 //! (`Db`, `Args`), the connection pools (`Pools`), the clauses that lock rows (`lock_row!`,
-//! `lock_row_or_skip!`), the temporary error codes (`is_temporary`), the locks on counters
+//! `lock_row_or_skip!`), the conversion of error codes (`classify`), the locks on counters
 //! (`lock_keys`), and the database's clock (`server_time`). Within `sql/`, `super::super` therefore
 //! means "the database that this copy is compiled for".
 
 pub mod folder;
+mod guarded;
 pub mod postgres;
 pub mod sqlite;
 
+pub use guarded::GuardedStore;
 pub use postgres::{
-    PostgresOptions, PostgresStore, ServerCapacity, Table, TableRow, WATCH_CONNECTIONS,
+    Migration, PostgresOptions, PostgresStore, SchemaState, ServerProfile, Table, TableRow,
+    WATCH_CONNECTIONS,
 };
 pub use sqlite::{BackupError, SqliteStore};
+
+/// Every table that the statements use, with a column that is not generated.
+pub const TABLES: &[(&str, &str)] = &[
+    ("users", "id"),
+    ("verifications", "id"),
+    ("sessions", "id"),
+    ("revocations", "at"),
+    ("counters", "key"),
+    ("outbox", "id"),
+    ("mail_turns", "budget_key"),
+    ("audit", "id"),
+    ("audit_chain", "id"),
+    ("retired_keys", "kid"),
+    ("idempotency_keys", "key"),
+];
+
+/// Returns a filter of the log without the notices of the database, such as "relation already
+/// exists, skipping", unless the filter names the driver itself.
+#[must_use]
+pub fn without_notices(filter: &str) -> String {
+    match filter.contains("sqlx") {
+        true => filter.to_owned(),
+        false => format!("{filter},sqlx::postgres::notice=off"),
+    }
+}

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
-use sqlx::{ConnectOptions, Connection, PgPool};
+use sqlx::postgres::PgPoolOptions;
+use sqlx::{Connection, PgPool};
 
 use crate::domain::{Fault, PoolUse, Timestamp};
 
@@ -26,8 +26,18 @@ macro_rules! lock_row_or_skip {
 #[allow(clippy::duplicate_mod, reason = "compiled once for each database")]
 mod sql;
 
+mod connection;
+mod hints;
+mod migration;
+mod options;
+mod profile;
+mod rehearsal;
 mod table;
 
+pub use hints::hint;
+pub use migration::{Migration, SchemaState};
+pub use options::PostgresOptions;
+pub use profile::ServerProfile;
 pub use sql::SqlStore as PostgresStore;
 use sql::tx::Tx;
 pub use table::{Table, TableRow};
@@ -43,85 +53,16 @@ type Args = sqlx::postgres::PgArguments;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 /// The idle time after which a connection is tested before it is used.
 const PROBE_AFTER: Duration = Duration::from_secs(1);
-/// The time for which a node waits while another migrates the schema.
-const MIGRATION_LOCK_TIMEOUT: &str = "60s";
-/// Begins a transaction in one round trip. The timeouts make the server end the
-/// transaction of a node that has failed, even through a proxy.
-const BEGIN: &str = "BEGIN; SET LOCAL statement_timeout = '5s'; SET LOCAL lock_timeout = '4s'; \
+/// Begins a transaction in one round trip. The isolation level does not depend on the defaults of
+/// the database or the role: the statements rely on locks, not on snapshots. The timeouts make the
+/// server end the transaction of a node that has failed, even through a proxy.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
+                     SET LOCAL statement_timeout = '5s'; SET LOCAL lock_timeout = '4s'; \
                      SET LOCAL idle_in_transaction_session_timeout = '10s'";
 /// Begins a transaction that sees one snapshot of the whole database, for long reads.
 const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
                         SET LOCAL statement_timeout = '10min'; \
                         SET LOCAL idle_in_transaction_session_timeout = '60s'";
-
-/// Connection options of a database.
-#[derive(Clone)]
-pub struct PostgresOptions {
-    connect: PgConnectOptions,
-    /// The largest number of connections in the pool.
-    pub pool: u32,
-    /// Set if connections go through a pooler in transaction mode.
-    pub pooler: bool,
-}
-
-impl PostgresOptions {
-    /// Parses `postgresql://user:password@host:port/name?sslmode=...`. Without `sslmode`, the
-    /// certificate of a server on another machine is verified (`verify-full`).
-    ///
-    /// # Errors
-    /// Returns the reason, which does not contain the password.
-    pub fn parse(url: &str, pool: u32, pooler: bool) -> Result<Self, String> {
-        if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
-            return Err("expected a URL that begins with postgresql://".to_owned());
-        }
-        let connect: PgConnectOptions =
-            url.parse().map_err(|_| "not a valid connection string".to_owned())?;
-        let host = connect.get_host();
-        let is_local = host == "localhost"
-            || host.starts_with('/')
-            || connect.get_socket().is_some()
-            || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
-        let connect = if url.contains("sslmode=") || url.contains("ssl-mode=") || is_local {
-            connect
-        } else {
-            connect.ssl_mode(PgSslMode::VerifyFull)
-        };
-        Ok(Self {
-            connect: connect.application_name("user-server").disable_statement_logging(),
-            pool,
-            pooler,
-        })
-    }
-
-    /// Returns host, port and database name, without user and password.
-    #[must_use]
-    pub fn location(&self) -> String {
-        format!(
-            "{}:{}/{}",
-            self.connect.get_host(),
-            self.connect.get_port(),
-            self.connect.get_database().unwrap_or_default()
-        )
-    }
-}
-
-impl std::fmt::Debug for PostgresOptions {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // The driver's implementation shows the password.
-        write!(f, "PostgresOptions({})", self.location())
-    }
-}
-
-/// Version, capacity and schema of a database.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ServerCapacity {
-    /// The major version of the server.
-    pub version: i64,
-    /// The number of connections that all nodes can use together.
-    pub connections: i64,
-    /// The newest migration that was applied, or zero.
-    pub schema: i64,
-}
 
 /// Never constructed: PostgreSQL groups the commits of several connections by itself.
 enum GroupMember {}
@@ -154,73 +95,10 @@ impl PostgresStore {
     /// Creates a store that connects when it is first used. The schema is not migrated.
     #[must_use]
     pub fn open(options: &PostgresOptions) -> Self {
-        let mut connect = options.connect.clone();
-        if options.pooler {
-            // A pooler accepts few startup parameters, and may run each transaction in another
-            // session.
-            connect = connect.statement_cache_capacity(0).extra_float_digits(None);
-        } else {
-            connect = connect.options([("statement_timeout", "5s")]);
-        }
+        let connect = options.for_requests();
         let watch = pool(WATCH_CONNECTIONS).connect_lazy_with(connect.clone());
         let pool = pool(options.pool).connect_lazy_with(connect);
         Self::new(Pools { pool, watch, named: !options.pooler })
-    }
-
-    /// Reads the version, capacity and schema of the database, for `check`.
-    ///
-    /// # Errors
-    /// Fails if the database cannot be reached.
-    pub async fn capacity(&self) -> Result<ServerCapacity, Fault> {
-        let mut tx = self.pools.read().await?;
-        let version = tx.number("SELECT current_setting('server_version_num')::bigint").await?;
-        let connections = tx
-            .number(
-                "SELECT current_setting('max_connections')::bigint
-                      - current_setting('superuser_reserved_connections')::bigint",
-            )
-            .await?;
-        let tables = tx
-            .number("SELECT COUNT(*) FROM pg_class WHERE oid = to_regclass('_sqlx_migrations')")
-            .await?;
-        let applied = match tables {
-            0 => 0,
-            _ => {
-                tx.number("SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations WHERE success")
-                    .await?
-            }
-        };
-        tx.finish().await?;
-        Ok(ServerCapacity { version: version / 10_000, connections, schema: applied })
-    }
-
-    /// Returns the schema version of this binary.
-    #[must_use]
-    pub fn newest_schema() -> i64 {
-        sqlx::migrate!("../migrations/postgres")
-            .iter()
-            .map(|migration| migration.version)
-            .max()
-            .unwrap_or(0)
-    }
-
-    /// Migrates the schema. If several nodes do so at once, one migrates and the others wait. The
-    /// schema of a later version is left unchanged.
-    ///
-    /// # Errors
-    /// Fails if the database cannot be reached or a migration fails.
-    pub async fn migrate(options: &PostgresOptions) -> Result<(), Fault> {
-        let direct = options.connect.clone().options([("lock_timeout", MIGRATION_LOCK_TIMEOUT)]);
-        let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE_TIMEOUT);
-        let pool = pool.connect_with(direct).await.map_err(sql::fault)?;
-        let mut migrator = sqlx::migrate!("../migrations/postgres");
-        migrator.set_ignore_missing(true);
-        migrator
-            .run(&pool)
-            .await
-            .map_err(|error| Fault::Internal(format!("migration: {error}")))?;
-        pool.close().await;
-        Ok(())
     }
 }
 
@@ -264,6 +142,24 @@ impl Pools {
         Tx::open(&self.pool, self.named, Some(SNAPSHOT)).await
     }
 
+    /// Checks that the server is not a standby, and that its transactions may write.
+    async fn check_writable(&self) -> Result<(), Fault> {
+        let mut tx = self.watch().await?;
+        let state = tx
+            .number(
+                "SELECT CASE WHEN pg_is_in_recovery() THEN 2
+                             WHEN current_setting('transaction_read_only')::boolean THEN 1
+                             ELSE 0 END::bigint",
+            )
+            .await?;
+        tx.finish().await?;
+        match state {
+            0 => Ok(()),
+            1 => Err(Fault::ReadOnly("transactions of the database are read-only".to_owned())),
+            _ => Err(Fault::ReadOnly("the database is a read-only standby".to_owned())),
+        }
+    }
+
     fn usage(&self) -> Vec<PoolUse> {
         let usage = |name, pool: &PgPool| PoolUse {
             name,
@@ -280,13 +176,18 @@ impl Pools {
     }
 }
 
-/// Reports whether an error with this SQLSTATE is temporary: connection (08), transaction conflict
-/// (40), resources (53), lock not available (55P03), operator intervention and timeouts (57), I/O
-/// (58), or a read-only standby (25006).
-fn is_temporary(code: &str) -> bool {
-    ["08", "40", "53", "57", "58"].iter().any(|class| code.starts_with(class))
-        || code == "55P03"
-        || code == "25006"
+/// Converts an error by its SQLSTATE. Data exceptions (22) and violated constraints (23) are bugs
+/// of the service, since its own checks come first. Everything else is a state of the database: its
+/// connections, resources and privileges, and a schema that is missing.
+fn classify(code: &str, message: String) -> Fault {
+    match code {
+        // serialization_failure, deadlock_detected
+        "40001" | "40P01" => Fault::Conflict(message),
+        // read_only_sql_transaction, disk_full
+        "25006" | "53100" => Fault::ReadOnly(message),
+        _ if code.starts_with("22") || code.starts_with("23") => Fault::Internal(message),
+        _ => Fault::Unavailable(message),
+    }
 }
 
 /// Locks counters, including those that do not exist yet, until the transaction ends. They are
@@ -310,36 +211,4 @@ async fn lock_keys(tx: &mut Tx, keys: &[[u8; 32]]) -> Result<(), Fault> {
 async fn server_time(tx: &mut Tx) -> Result<Option<Timestamp>, Fault> {
     let millis = tx.number("SELECT (EXTRACT(EPOCH FROM clock_timestamp()) * 1000)::bigint").await?;
     Ok(Some(Timestamp(millis)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_certificate_of_a_remote_server_is_verified_by_default() {
-        let mode = |url: &str| {
-            format!("{:?}", PostgresOptions::parse(url, 4, false).unwrap().connect.get_ssl_mode())
-        };
-        assert_eq!(mode("postgresql://u:p@db.example/users"), "VerifyFull");
-        assert_eq!(mode("postgresql://u:p@10.1.2.3/users"), "VerifyFull");
-        assert_eq!(mode("postgresql://u:p@db.example/users?sslmode=disable"), "Disable");
-        assert_eq!(mode("postgresql://u:p@127.0.0.1/users"), "Prefer");
-        assert_eq!(mode("postgresql://u@localhost/users?host=/run/postgresql"), "Prefer");
-    }
-
-    #[test]
-    fn no_error_or_location_contains_the_password() {
-        for url in
-            ["mysql://u:geheim@db/users", "postgresql://u:geheim@db:port/users", "postgresql://"]
-        {
-            if let Err(error) = PostgresOptions::parse(url, 4, false) {
-                assert!(!error.contains("geheim"), "{error}");
-            }
-        }
-        let options =
-            PostgresOptions::parse("postgresql://u:geheim@db.example/users", 4, false).unwrap();
-        assert_eq!(options.location(), "db.example:5432/users");
-        assert!(!format!("{options:?}").contains("geheim"));
-    }
 }

@@ -1,12 +1,13 @@
 //! SQLite, the embedded default: one writer, several readers, a write-ahead log, and commits that
 //! are on the disk when they return.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
+use super::SchemaState;
 use crate::domain::{Fault, PoolUse, Timestamp};
 
 /// SQLite has one writer at a time, so rows need no locks.
@@ -27,7 +28,9 @@ macro_rules! lock_row_or_skip {
 mod sql;
 
 mod backup;
+mod file_system;
 mod group_commit;
+mod schema;
 
 pub use backup::BackupError;
 use group_commit::{GroupMember, Writers};
@@ -48,6 +51,8 @@ struct Pools {
     readers: SqlitePool,
     /// Reserved for background readers, which a flood of requests must not delay.
     watch: SqlitePool,
+    /// The file of the database.
+    file: PathBuf,
 }
 
 impl SqliteStore {
@@ -60,16 +65,13 @@ impl SqliteStore {
             .map_err(|error| Fault::Unavailable(format!("{}: {error}", path.display())))?;
         let options = options(path).create_if_missing(true);
         let writer = pool(1).connect_with(options.clone()).await.map_err(sql::fault)?;
-        sqlx::migrate!("../migrations/sqlite")
-            .run(&writer)
-            .await
-            .map_err(|error| Fault::Internal(error.to_string()))?;
+        schema::migrate(&writer).await?;
         // Only one process opens the database here, so an email that is still leased was leased by
         // a process that no longer exists.
         let abandoned =
             "UPDATE outbox SET due_at = turn_at WHERE turn_at IS NOT NULL AND settled_at IS NULL";
         sqlx::query(abandoned).execute(&writer).await.map_err(sql::fault)?;
-        Ok(Self::over(writer, options.create_if_missing(false)))
+        Ok(Self::over(writer, options.create_if_missing(false), path))
     }
 
     /// Opens the database at `path` for reading, without disturbing a server that uses it.
@@ -83,7 +85,8 @@ impl SqliteStore {
             .max_connections(1)
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .connect_lazy_with(options);
-        Self::new(Pools { writers: Writers::new(pool.clone()), readers: pool.clone(), watch: pool })
+        let (writers, readers) = (Writers::new(pool.clone()), pool.clone());
+        Self::new(Pools { writers, readers, watch: pool, file: path.to_owned() })
     }
 
     /// Opens the database at `path` while a server uses it. The two are synchronised by SQLite's
@@ -94,33 +97,24 @@ impl SqliteStore {
     pub async fn attach(path: &Path) -> Result<Self, Fault> {
         let options = options(path);
         let writer = pool(1).connect_with(options.clone()).await.map_err(sql::fault)?;
-        let schema = schema_of(&writer).await?;
-        if schema != Self::newest_schema() {
-            let newest = Self::newest_schema();
+        let schema = schema::state(&writer).await?;
+        schema.require()?;
+        if schema.version > schema.needed {
+            let SchemaState { version, needed, .. } = schema;
             return Err(Fault::Unavailable(format!(
-                "the database has schema version {schema}, but this program expects {newest}; use \
-                 the version that the server runs"
+                "schema {version} is of a later version, this one knows {needed}: use the version \
+                 that the server runs"
             )));
         }
-        Ok(Self::over(writer, options))
+        Ok(Self::over(writer, options, path))
     }
 
     /// Combines the writer with readers of the same file.
-    fn over(writer: SqlitePool, options: SqliteConnectOptions) -> Self {
+    fn over(writer: SqlitePool, options: SqliteConnectOptions, path: &Path) -> Self {
         let options = options.read_only(true);
         let readers = pool(READERS).connect_lazy_with(options.clone());
         let watch = pool(1).connect_lazy_with(options);
-        Self::new(Pools { writers: Writers::new(writer), readers, watch })
-    }
-
-    /// Returns the schema version of this binary.
-    #[must_use]
-    pub fn newest_schema() -> i64 {
-        sqlx::migrate!("../migrations/sqlite")
-            .iter()
-            .map(|migration| migration.version)
-            .max()
-            .unwrap_or(0)
+        Self::new(Pools { writers: Writers::new(writer), readers, watch, file: path.to_owned() })
     }
 }
 
@@ -142,13 +136,6 @@ fn pool(size: u32) -> SqlitePoolOptions {
         .test_before_acquire(false)
 }
 
-async fn schema_of(pool: &SqlitePool) -> Result<i64, Fault> {
-    let newest =
-        sqlx::query_as("SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations WHERE success");
-    let (version,): (i64,) = newest.fetch_one(pool).await.map_err(sql::fault)?;
-    Ok(version)
-}
-
 impl Pools {
     /// Begins a transaction that may write.
     async fn write(&self) -> Result<Tx, Fault> {
@@ -168,6 +155,11 @@ impl Pools {
     /// Begins a read-only transaction, which sees the store as of its first statement.
     async fn snapshot(&self) -> Result<Tx, Fault> {
         Tx::open(&self.readers, true, Some("BEGIN")).await
+    }
+
+    /// Checks that the file system of the database can be written and has space left.
+    async fn check_writable(&self) -> Result<(), Fault> {
+        file_system::check(&self.file)
     }
 
     fn usage(&self) -> Vec<PoolUse> {
@@ -197,10 +189,14 @@ fn make_private(path: &Path) -> std::io::Result<()> {
     options.open(path).map(drop)
 }
 
-/// Reports whether an error with this code is temporary: busy, locked, out of memory, read-only,
-/// I/O error, disk full, or cannot open.
-fn is_temporary(code: &str) -> bool {
-    matches!(code.parse::<u32>().map(|code| code & 0xff), Ok(5 | 6 | 7 | 8 | 10 | 13 | 14))
+/// Converts an error by the primary part of its code: generic, constraint, type and range errors
+/// are bugs; read-only, I/O and full concern writing.
+fn classify(code: &str, message: String) -> Fault {
+    match code.parse::<u32>().map(|code| code & 0xff) {
+        Ok(1 | 18 | 19 | 20 | 21 | 25) | Err(_) => Fault::Internal(message),
+        Ok(8 | 10 | 13) => Fault::ReadOnly(message),
+        Ok(_) => Fault::Unavailable(message),
+    }
 }
 
 /// Does nothing, since SQLite has one writer at a time.

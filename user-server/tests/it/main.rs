@@ -13,6 +13,7 @@ mod crash;
 mod docs;
 mod document;
 mod durability;
+mod environment;
 mod faults;
 mod frames;
 mod fsck;

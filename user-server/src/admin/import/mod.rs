@@ -87,7 +87,7 @@ pub async fn import(config: &Config, args: ImportArgs) -> CommandResult {
         .hint("If all of them are, pass --include-unverified."));
     }
     let mut rejects = Rejects::open(args.rejects.as_deref())?;
-    let store = database::open(config).await?;
+    let store = database::open_and_migrate(config).await?;
     let rules = Rules {
         own_cost: config.hash_cost,
         allow_unverified: args.include_unverified,
@@ -188,7 +188,7 @@ async fn with_retries<T>(step: impl AsyncFn() -> Result<T, Fault>) -> Result<T, 
     let mut attempt = 1;
     loop {
         match step().await {
-            Err(Fault::Unavailable(_)) if attempt < MAX_ATTEMPTS => {
+            Err(Fault::Unavailable(_) | Fault::Conflict(_)) if attempt < MAX_ATTEMPTS => {
                 tokio::time::sleep(PAUSE * attempt).await;
             }
             result => return result,

@@ -63,6 +63,10 @@ impl Housekeeping for SqlStore {
         Ok(())
     }
 
+    async fn check_writable(&self) -> Result<(), Fault> {
+        self.pools.check_writable().await
+    }
+
     async fn server_time(&self) -> Result<Option<Timestamp>, Fault> {
         let mut tx = self.pools.watch().await?;
         let time = super::super::server_time(&mut tx).await?;

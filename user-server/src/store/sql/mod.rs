@@ -90,19 +90,42 @@ impl SqlStore {
 }
 
 /// Converts an error of the driver. The text contains no value of a row.
+///
+/// A fault of the database or of the connection to it is never [`Fault::Internal`]: that is left
+/// for statements and values that only this service can have got wrong.
 pub(super) fn fault(error: sqlx::Error) -> Fault {
-    match &error {
-        sqlx::Error::Io(_)
-        | sqlx::Error::Tls(_)
-        | sqlx::Error::PoolTimedOut
-        | sqlx::Error::PoolClosed
-        | sqlx::Error::WorkerCrashed => Fault::Unavailable(error.to_string()),
-        sqlx::Error::Database(inner)
-            if super::is_temporary(inner.code().as_deref().unwrap_or_default()) =>
-        {
-            Fault::Unavailable(inner.message().to_owned())
+    use sqlx::Error;
+    match error {
+        Error::Database(error) => {
+            let message = error.message().to_owned();
+            super::classify(error.code().as_deref().unwrap_or_default(), message)
         }
-        _ => Fault::Internal(error.to_string()),
+        Error::Io(error) => Fault::Unavailable(in_words(&error)),
+        Error::Tls(error) => Fault::Unavailable(format!("TLS: {error}")),
+        Error::Protocol(text) => Fault::Unavailable(format!(
+            "the connection ended, or the server is not this database ({text})"
+        )),
+        Error::PoolTimedOut => {
+            Fault::Unavailable("timed out waiting for a connection to the database".to_owned())
+        }
+        Error::PoolClosed => {
+            Fault::Unavailable("the connections to the database are closed".to_owned())
+        }
+        Error::WorkerCrashed => Fault::Unavailable("the thread of the database ended".to_owned()),
+        Error::Configuration(error) => Fault::Unavailable(error.to_string()),
+        error => Fault::Internal(error.to_string()),
+    }
+}
+
+/// Describes an error of the system in words, without its number.
+fn in_words(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::UnexpectedEof => "the connection was closed".to_owned(),
+        _ => {
+            let text = error.to_string();
+            let (words, _) = text.split_once(" (os error").unwrap_or((&text, ""));
+            words.to_owned()
+        }
     }
 }
 

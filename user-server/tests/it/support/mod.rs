@@ -24,7 +24,7 @@ pub use cluster::{Cluster, NODES, SECRET};
 pub use emails::{EmailFolder, ReceivedEmail};
 pub use latency::{latency_header, latency_row};
 pub use postgres::{
-    POSTGRES_OPTIONS, Pgbouncer, Postgres, free_port, postgres, postgres_is_installed,
+    POSTGRES_OPTIONS, Pgbouncer, Postgres, free_port, left_out, postgres, postgres_is_installed,
 };
 pub use process::{Process, RunOutput, run_in, run_with_bytes};
 pub use proxy::Proxy;

@@ -229,6 +229,11 @@ pub struct Pgbouncer {
 impl Pgbouncer {
     /// Starts pgbouncer in front of `server`. Returns `None` if pgbouncer is not installed.
     pub fn before(server: &Postgres) -> Option<Self> {
+        Self::with(server, "")
+    }
+
+    /// Like [`Pgbouncer::before`], with more lines of its configuration.
+    pub fn with(server: &Postgres, more: &str) -> Option<Self> {
         let binary = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer"]
             .into_iter()
             .find(|path| Path::new(path).exists());
@@ -243,7 +248,7 @@ impl Pgbouncer {
         let config = format!(
             "[databases]\n* = host=127.0.0.1 port={to}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
              listen_port = {port}\nauth_type = trust\nauth_file = {}\npool_mode = transaction\n\
-             default_pool_size = 2\nunix_socket_dir =\n",
+             default_pool_size = 2\nunix_socket_dir =\n{more}",
             users.display()
         );
         let file = folder.path().join("pgbouncer.ini");

@@ -1,0 +1,58 @@
+//! Hints for faults of a database, by their cause.
+
+use crate::domain::Fault;
+
+const NOT_RUNNING: &str = "Check that PostgreSQL is running, and the host and port in the URL.";
+
+/// Words of a fault, and what to do about it.
+const HINTS: &[(&str, &str)] = &[
+    (
+        "startup parameter",
+        "If PostgreSQL names a pooler such as PgBouncer, set DATABASE_POOLER=1, and MIGRATE_URL to \
+         the database itself.",
+    ),
+    (
+        "prepared statement",
+        "If PostgreSQL names a pooler such as PgBouncer, set DATABASE_POOLER=1, and MIGRATE_URL to \
+         the database itself.",
+    ),
+    (
+        "needs UTF8",
+        "Create a database with CREATE DATABASE name ENCODING 'UTF8' TEMPLATE template0, and copy \
+         the tables if there are any.",
+    ),
+    (
+        "permission denied",
+        "Grant the role in the URL CREATE and USAGE on the schema, and all privileges on its \
+         tables.",
+    ),
+    ("password authentication failed", "Check the user and the password in the URL."),
+    ("no pg_hba.conf entry", "Allow this host, user and database in pg_hba.conf of the server."),
+    ("does not exist", "Check the database, the user and the schema that the URL names."),
+    (
+        "too many connections",
+        "Lower DATABASE_POOL, or raise max_connections or the CONNECTION LIMIT of the role.",
+    ),
+    ("remaining connection slots", "Lower DATABASE_POOL, or raise max_connections."),
+    ("read-only", "Name the primary server in the URL, not a standby."),
+    (
+        "certificate",
+        "Set sslrootcert in the URL to the certificate of the server's authority, and use the \
+         host name that the certificate contains.",
+    ),
+    ("lookup address", "Check the host in the URL."),
+    ("onnection refused", NOT_RUNNING),
+    ("connection was closed", NOT_RUNNING),
+    ("connection ended", NOT_RUNNING),
+    ("no answer", NOT_RUNNING),
+    ("timed out", NOT_RUNNING),
+    ("run: user-server migrate", "A server with MIGRATE=start also updates the schema."),
+];
+
+/// Returns what an operator can do about a fault of the database.
+#[must_use]
+pub fn hint(fault: &Fault) -> &'static str {
+    let text = fault.to_string();
+    let known = HINTS.iter().find(|(words, _)| text.contains(words));
+    known.map_or("The log of PostgreSQL may say more.", |(_, hint)| hint)
+}

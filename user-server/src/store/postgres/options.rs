@@ -1,0 +1,246 @@
+//! Connection options of a database, from its URL.
+
+use sqlx::ConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
+
+/// The limit of a statement, as a startup option of every connection.
+pub(super) const STATEMENT_TIMEOUT: &str = "5s";
+/// The parameters of a URL that the driver uses.
+const PARAMETERS: &[&str] = &[
+    "sslmode",
+    "ssl-mode",
+    "sslrootcert",
+    "ssl-root-cert",
+    "ssl-ca",
+    "sslcert",
+    "ssl-cert",
+    "sslkey",
+    "ssl-key",
+    "statement-cache-capacity",
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "application_name",
+    "options",
+];
+
+/// Connection options of a database.
+#[derive(Clone)]
+pub struct PostgresOptions {
+    pub(super) connect: PgConnectOptions,
+    /// The largest number of connections in the pool.
+    pub pool: u32,
+    /// Set if connections go through a pooler in transaction mode.
+    pub pooler: bool,
+    /// Names of the parameters of the URL that have no effect.
+    pub ignored: Vec<String>,
+}
+
+impl PostgresOptions {
+    /// Parses `postgresql://user:password@host:port/name?sslmode=...`. Without `sslmode`, the
+    /// certificate of a server on another machine is verified (`verify-full`).
+    ///
+    /// # Errors
+    /// Returns the reason, which contains no part of the URL.
+    pub fn parse(url: &str, pool: u32, pooler: bool) -> Result<Self, String> {
+        let (url, ignored) = without_unknown(check(url)?);
+        let connect: PgConnectOptions = url.parse().map_err(|error| reason(&error).to_owned())?;
+        // The URL parser keeps the brackets of an IPv6 address, which a resolver does not accept.
+        let bare = connect.get_host().strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        let connect = match bare.map(ToOwned::to_owned) {
+            Some(address) => connect.host(&address),
+            None => connect,
+        };
+        let host = connect.get_host();
+        let is_local = host == "localhost"
+            || host.starts_with('/')
+            || connect.get_socket().is_some()
+            || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
+        let connect = if url.contains("sslmode=") || url.contains("ssl-mode=") || is_local {
+            connect
+        } else {
+            connect.ssl_mode(PgSslMode::VerifyFull)
+        };
+        Ok(Self {
+            connect: connect.application_name("user-server").disable_statement_logging(),
+            pool,
+            pooler,
+            ignored,
+        })
+    }
+
+    /// Returns host, port and database name, without user and password.
+    #[must_use]
+    pub fn location(&self) -> String {
+        let host = self.connect.get_host();
+        let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+        format!(
+            "{host}:{}/{}",
+            self.connect.get_port(),
+            self.connect.get_database().unwrap_or_default()
+        )
+    }
+
+    /// Returns the driver's options for the connections that serve requests.
+    pub(super) fn for_requests(&self) -> PgConnectOptions {
+        let connect = self.connect.clone();
+        if self.pooler {
+            // A pooler accepts few startup parameters, and may run each transaction in another
+            // session.
+            return connect.statement_cache_capacity(0).extra_float_digits(None);
+        }
+        // Statements outside of a transaction must not depend on defaults of the database or the
+        // role either.
+        connect.options([
+            ("statement_timeout", STATEMENT_TIMEOUT),
+            ("default_transaction_isolation", "read committed"),
+        ])
+    }
+}
+
+impl std::fmt::Debug for PostgresOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The driver's implementation shows the password.
+        write!(f, "PostgresOptions({})", self.location())
+    }
+}
+
+/// Checks what the URL parser would take for something else. In particular, `/`, `?` or `#` in a
+/// password ends the host, so a part of the password would become the name of the database, which
+/// is printed.
+fn check(url: &str) -> Result<&str, String> {
+    const EXPECTED: &str = "expected a URL that begins with postgresql://";
+    let rest = url.strip_prefix("postgresql://").or_else(|| url.strip_prefix("postgres://"));
+    let Some(rest) = rest else {
+        return Err(match url.contains("host=") || url.contains("dbname=") {
+            true => format!("{EXPECTED}; the form host=... dbname=... is not supported"),
+            false => EXPECTED.to_owned(),
+        });
+    };
+    let tail = rest.find(['/', '?', '#']).and_then(|at| rest.get(at..)).unwrap_or_default();
+    if tail.contains(['@', '#']) {
+        return Err("a special character must be written in hexadecimal: / as %2F, ? as %3F, \
+                    # as %23, @ as %40, also in a password"
+            .to_owned());
+    }
+    Ok(url)
+}
+
+/// Removes the parameters that the driver does not know, since it would log their values. Returns
+/// their names too.
+fn without_unknown(url: &str) -> (String, Vec<String>) {
+    let Some((base, query)) = url.split_once('?') else { return (url.to_owned(), Vec::new()) };
+    let name = |pair: &str| pair.split('=').next().unwrap_or_default().to_owned();
+    let is_known = |pair: &&str| {
+        let name = name(pair);
+        PARAMETERS.contains(&name.as_str()) || name.starts_with("options[")
+    };
+    let (known, unknown): (Vec<&str>, Vec<&str>) =
+        query.split('&').filter(|pair| !pair.is_empty()).partition(is_known);
+    let url =
+        if known.is_empty() { base.to_owned() } else { format!("{base}?{}", known.join("&")) };
+    (url, unknown.into_iter().map(name).collect())
+}
+
+/// Returns the reason for which the driver does not accept a URL. Its own text may quote a value.
+fn reason(error: &sqlx::Error) -> &'static str {
+    let text = error.to_string();
+    let known = [
+        ("port", "the port is not a number from 0 to 65535"),
+        ("ssl", "sslmode must be disable, allow, prefer, require, verify-ca or verify-full"),
+        ("host", "the host is missing"),
+        ("IPv6", "the host is not a valid IPv6 address in brackets"),
+        ("IP address", "hostaddr is not an IP address"),
+    ];
+    let found = known.into_iter().find(|(word, _)| text.contains(word));
+    found.map_or("not a valid connection URL", |(_, reason)| reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(url: &str) -> Result<PostgresOptions, String> {
+        PostgresOptions::parse(url, 4, false)
+    }
+
+    #[test]
+    fn the_certificate_of_a_remote_server_is_verified_by_default() {
+        let mode = |url: &str| format!("{:?}", parse(url).unwrap().connect.get_ssl_mode());
+        assert_eq!(mode("postgresql://u:p@db.example/users"), "VerifyFull");
+        assert_eq!(mode("postgresql://u:p@10.1.2.3/users"), "VerifyFull");
+        assert_eq!(mode("postgresql://u:p@[2001:db8::1]/users"), "VerifyFull");
+        assert_eq!(mode("postgresql://u:p@db.example/users?sslmode=disable"), "Disable");
+        assert_eq!(mode("postgresql://u:p@127.0.0.1/users"), "Prefer");
+        assert_eq!(mode("postgresql://u:p@[::1]/users"), "Prefer");
+        assert_eq!(mode("postgresql://u@localhost/users?host=/run/postgresql"), "Prefer");
+    }
+
+    /// Each special character, at each position of the password, with and without its encoding.
+    #[test]
+    fn no_error_or_location_contains_a_part_of_the_password() {
+        let mut checked = 0;
+        for special in ['/', '?', '#', '@', ':', '[', ']', '%', '\\', '&', '=', ';', ' ', '\u{e9}']
+        {
+            for password in [
+                format!("{special}geheim"),
+                format!("12{special}geheim"),
+                format!("geheim{special}"),
+                format!("ge{special}heim{special}nis"),
+            ] {
+                for name in ["", "/users", "/users?sslmode=disable"] {
+                    let url = format!("postgresql://u:{password}@db.example:5432{name}");
+                    let shown = match parse(&url) {
+                        Ok(options) => {
+                            assert_eq!(options.connect.get_host(), "db.example", "{url}");
+                            format!("{} {options:?} {:?}", options.location(), options.ignored)
+                        }
+                        Err(error) => error,
+                    };
+                    for part in ["ge", "heim", "nis"] {
+                        let hidden = !shown.replace("sslmode", "").contains(part);
+                        assert!(hidden || part == "ge", "{url}: {shown}");
+                    }
+                    assert!(!shown.contains("geheim"), "{url}: {shown}");
+                    checked += 1;
+                }
+            }
+        }
+        assert_eq!(checked, 14 * 4 * 3);
+        for special in ["%2F", "%3F", "%23", "%40"] {
+            let url = format!("postgresql://u:ge{special}heim@db.example/users");
+            assert_eq!(parse(&url).unwrap().location(), "db.example:5432/users");
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_url_is_explained() {
+        let error = |url: &str| parse(url).unwrap_err();
+        assert!(error("host=db dbname=users password=geheim").contains("is not supported"));
+        assert!(error("mysql://u:geheim@db/users").contains("postgresql://"));
+        assert!(error("postgresql://u:geheim@db:port/users").contains("the port"));
+        assert!(error("postgresql://u:geheim@db/users?sslmode=maybe").contains("verify-full"));
+        assert!(error("postgresql://u:gehe/im@db/users").contains("%2F"));
+        for url in ["host=db password=geheim", "postgresql://u:geheim@db:port/users"] {
+            assert!(!error(url).contains("geheim"));
+        }
+    }
+
+    #[test]
+    fn an_ipv6_address_is_written_in_brackets_and_used_without() {
+        let options = parse("postgresql://u:p@[::1]:5433/users").unwrap();
+        assert_eq!(options.connect.get_host(), "::1");
+        assert_eq!(options.location(), "[::1]:5433/users");
+    }
+
+    #[test]
+    fn unknown_parameters_are_named_without_their_values() {
+        let options =
+            parse("postgresql://u@db/users?sslmode=disable&channel_binding=geheim&x=1").unwrap();
+        assert_eq!(options.ignored, ["channel_binding", "x"]);
+        assert!(parse("postgresql://u@db/users?options[a]=b").unwrap().ignored.is_empty());
+    }
+}

@@ -1,0 +1,74 @@
+//! A rehearsal for `check`: every lock that the statements take, and every kind of change that they
+//! make, on each table, in one transaction that is rolled back.
+
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+
+use super::{BEGIN, PostgresOptions, PostgresStore, connection, sql};
+use crate::domain::Fault;
+use crate::store::TABLES;
+
+/// The statements for each table. They change no row, but need the same privileges as those that
+/// do. Locked rows are skipped, so that a server in use is not delayed.
+const STATEMENTS: [&str; 5] = [
+    "SELECT 1 FROM {table} WHERE false FOR NO KEY UPDATE",
+    "SELECT 1 FROM {table} LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED",
+    "INSERT INTO {table} ({column}) SELECT {column} FROM {table} WHERE false",
+    "UPDATE {table} SET {column} = {column} WHERE false",
+    "DELETE FROM {table} WHERE false",
+];
+/// The lock of the counters, on a key that no counter has.
+const COUNTER_LOCK: &str =
+    "SELECT COUNT(pg_advisory_xact_lock(lock)) FROM unnest(ARRAY[0]::bigint[]) AS lock";
+/// Statements that create a table, and write enough into it that the file system must find space.
+const CREATE: [&str; 2] = [
+    "CREATE TABLE user_server_check (filler text)",
+    "INSERT INTO user_server_check SELECT repeat(md5(i::text), 20) FROM generate_series(1, 400) i",
+];
+
+impl PostgresStore {
+    /// Runs every lock and kind of change on each table, and rolls back. Returns the number of
+    /// tables that exist.
+    ///
+    /// # Errors
+    /// If the role may not run one of the statements, or the database cannot be written.
+    pub async fn rehearse(options: &PostgresOptions) -> Result<usize, Fault> {
+        let mut connection = connection::connect(&options.for_requests(), options.pooler).await?;
+        run(&mut connection, BEGIN).await?;
+        let mut tables = 0;
+        for (table, column) in TABLES {
+            let exists = format!("SELECT 1 WHERE to_regclass('{table}') IS NOT NULL");
+            let row = connection.fetch_optional(AssertSqlSafe(exists)).await.map_err(sql::fault)?;
+            if row.is_none() {
+                continue;
+            }
+            tables += 1;
+            for statement in STATEMENTS {
+                let text = statement.replace("{table}", table).replace("{column}", column);
+                run(&mut connection, &text).await?;
+            }
+        }
+        run(&mut connection, COUNTER_LOCK).await?;
+        run(&mut connection, "ROLLBACK").await?;
+        connection.close().await.map_err(sql::fault)?;
+        Ok(tables)
+    }
+
+    /// Creates a table, fills it, and rolls back.
+    ///
+    /// # Errors
+    /// If the role may not create tables, or the database cannot be written.
+    pub async fn rehearse_migration(options: &PostgresOptions) -> Result<(), Fault> {
+        let mut connection = connection::connect(&options.connect, options.pooler).await?;
+        run(&mut connection, BEGIN).await?;
+        for statement in CREATE {
+            run(&mut connection, statement).await?;
+        }
+        run(&mut connection, "ROLLBACK").await?;
+        connection.close().await.map_err(sql::fault)
+    }
+}
+
+async fn run(connection: &mut PgConnection, statement: &str) -> Result<(), Fault> {
+    let statement = sqlx::raw_sql(AssertSqlSafe(statement.to_owned()));
+    statement.execute(connection).await.map(drop).map_err(sql::fault)
+}

@@ -1,0 +1,102 @@
+//! The schema of the embedded database: its version, and the migrations that update it.
+
+use std::path::Path;
+
+use sqlx::{ConnectOptions, Connection, SqlitePool};
+
+use super::{SqliteStore, options, sql};
+use crate::domain::Fault;
+use crate::store::{Migration, SchemaState};
+
+impl SqliteStore {
+    /// Returns the schema version of this binary.
+    #[must_use]
+    pub fn newest_schema() -> i64 {
+        known().iter().map(|migration| migration.version).max().unwrap_or(0)
+    }
+
+    /// Reads the state of the schema of the database at `path`, which is not changed. A file that
+    /// does not exist has no schema yet.
+    ///
+    /// # Errors
+    /// If the file is not a database.
+    pub async fn schema(path: &Path) -> Result<SchemaState, Fault> {
+        if !path.exists() {
+            return Ok(SchemaState::compare(&[], known().into_iter()));
+        }
+        let pool = super::pool(1).connect_lazy_with(options(path).read_only(true));
+        let state = state(&pool).await;
+        pool.close().await;
+        state
+    }
+
+    /// Migrates the database at `path`, which is created if it does not exist. Returns the state
+    /// before.
+    ///
+    /// # Errors
+    /// If the file cannot be opened, or is not a database.
+    pub async fn migrate(path: &Path) -> Result<SchemaState, Fault> {
+        let before = Self::schema(path).await?;
+        let store = Self::open(path).await?;
+        crate::domain::ConnectionPools::close(&store).await;
+        Ok(before)
+    }
+
+    /// Begins a transaction that writes, and rolls it back. Returns the state of the schema.
+    ///
+    /// # Errors
+    /// If the file cannot be opened or written.
+    pub async fn rehearse(path: &Path) -> Result<SchemaState, Fault> {
+        super::file_system::check(path)?;
+        let schema = Self::schema(path).await?;
+        let mut connection = options(path).connect().await.map_err(sql::fault)?;
+        let statements = "BEGIN IMMEDIATE; CREATE TABLE user_server_check (filler BLOB);
+                          INSERT INTO user_server_check VALUES (zeroblob(65536)); ROLLBACK";
+        sqlx::raw_sql(statements).execute(&mut connection).await.map_err(sql::fault)?;
+        connection.close().await.map_err(sql::fault)?;
+        Ok(schema)
+    }
+}
+
+/// Runs the migrations that are missing.
+pub(super) async fn migrate(writer: &SqlitePool) -> Result<(), Fault> {
+    use sqlx::migrate::MigrateError;
+    match sqlx::migrate!("../migrations/sqlite").run(writer).await {
+        Ok(()) => Ok(()),
+        Err(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) => {
+            Err(sql::fault(error))
+        }
+        Err(MigrateError::VersionMissing(version)) => Err(Fault::Unavailable(format!(
+            "schema {version} is of a later version, this one knows {}: use the version that \
+             wrote it",
+            SqliteStore::newest_schema()
+        ))),
+        Err(error) => Err(Fault::Internal(format!("migration: {error}"))),
+    }
+}
+
+/// Reads the migrations that were applied.
+pub(super) async fn state(pool: &SqlitePool) -> Result<SchemaState, Fault> {
+    let table = "SELECT COUNT(*) FROM sqlite_schema WHERE name = '_sqlx_migrations'";
+    let (tables,): (i64,) = sqlx::query_as(table).fetch_one(pool).await.map_err(sql::fault)?;
+    let applied: Vec<(i64,)> = match tables {
+        0 => Vec::new(),
+        _ => sqlx::query_as("SELECT version FROM _sqlx_migrations WHERE success")
+            .fetch_all(pool)
+            .await
+            .map_err(sql::fault)?,
+    };
+    let applied: Vec<i64> = applied.into_iter().map(|(version,)| version).collect();
+    Ok(SchemaState::compare(&applied, known().into_iter()))
+}
+
+fn known() -> Vec<Migration> {
+    let migrator = sqlx::migrate!("../migrations/sqlite");
+    migrator
+        .iter()
+        .map(|migration| Migration {
+            version: migration.version,
+            description: migration.description.to_string(),
+        })
+        .collect()
+}
