@@ -1,10 +1,11 @@
 //! The service as a whole: creates its components, starts them and stops them.
 
 mod background;
+mod start_error;
 
 use std::fs::File;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::audit::{AuditLog, Sealer};
 use crate::cache::{LocalCache, NoWakeups, RedisCache, RedisTimeouts};
-use crate::config::{Config, SecretError};
+use crate::config::Config;
 use crate::domain::{Clock, Fault, Mailer, RecordCache, Retention, SharedClock, Store, Wakeups};
 use crate::handler::{AdvertisedLimits, Handler, Services};
 use crate::http::{Health, HealthSources, Monitor};
@@ -25,19 +26,17 @@ use crate::otp::Otp;
 use crate::outbox::{MailWakeup, Worker};
 use crate::password::{HashPool, Passwords};
 use crate::process::raise_open_files;
-use crate::store::{GuardedStore, PostgresStore, SqliteStore, folder, postgres};
+use crate::store::{GuardedStore, PostgresStore, SqliteStore, folder};
 use crate::tcp::{self, ConnectionContext, RequestLimiter, Server, Shutdown};
 use crate::throttle::Throttle;
-use crate::tls::{Tls, TlsFault};
+use crate::tls::Tls;
 use crate::tokens::{self, Revocations, TokenStores, Tokens};
 use crate::users::Users;
 use background::{follow_clock, learn_classes, set_clock, sweep};
+pub use start_error::StartError;
 
 /// Maximum number of sessions and users in the cache of one process, some hundred bytes each.
 const LOCAL_RECORDS: usize = 20_000;
-
-/// Name of the embedded database in the data folder.
-const DATABASE_FILE: &str = "users.db";
 
 /// A running service.
 pub struct Service {
@@ -53,67 +52,6 @@ pub struct Service {
     grace: Duration,
     /// Lock of the data folder, which prevents a second process from using it.
     _lock: Option<File>,
-}
-
-/// Reason for which the service did not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// A folder cannot be created or used.
-    #[error("cannot use the folder {0}: {1}")]
-    Folder(PathBuf, std::io::Error),
-    /// Another process uses the data folder.
-    #[error("{0} is in use by another user-server")]
-    InUse(PathBuf),
-    /// The secret in the data folder cannot be used.
-    #[error(transparent)]
-    Secret(#[from] SecretError),
-    /// The certificate cannot be used.
-    #[error(transparent)]
-    Tls(#[from] TlsFault),
-    /// No key is left to sign with.
-    #[error("every key is retired")]
-    Retired,
-    /// The port cannot be listened on.
-    #[error("cannot listen on {0}: {1}")]
-    Listen(SocketAddr, std::io::Error),
-    /// The port of health checks and metrics cannot be listened on.
-    #[error("cannot listen on {0} for health checks and metrics: {1}")]
-    ListenMonitor(SocketAddr, std::io::Error),
-    /// The database cannot be opened.
-    #[error("cannot use the database {0}: {1}")]
-    Database(String, Fault),
-    /// The system failed, or the database did after it was opened.
-    #[error(transparent)]
-    Fault(#[from] Fault),
-}
-
-impl StartError {
-    /// Returns a hint for the operator, if there is one.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
-        let hint = match self {
-            Self::Folder(..) => {
-                "Set DATA_DIR or MAIL_DIR to a folder that the service can write to."
-            }
-            Self::InUse(_) => "Stop that process, or set DATA_DIR to another folder.",
-            Self::Secret(error) => return Some(error.hint()),
-            Self::Tls(fault) => fault.file.hint(),
-            Self::Retired => {
-                "Set JWTSECRETKEY to a new secret, which `user-server keys new` generates."
-            }
-            Self::Listen(..) => "Set TCP_PORT to a free port, or to 0 for any free port.",
-            Self::ListenMonitor(..) => "Set METRICS_ADDR to a free address, or unset it.",
-            Self::Database(location, fault) if !location.ends_with(DATABASE_FILE) => {
-                return Some(format!(
-                    "{} To test the configuration, run: user-server check",
-                    postgres::hint(fault)
-                ));
-            }
-            Self::Database(..) => "To test the configuration, run: user-server check",
-            Self::Fault(_) => return None,
-        };
-        Some(hint.to_owned())
-    }
 }
 
 impl Service {
@@ -417,7 +355,7 @@ fn mailer(config: &Config) -> Result<Arc<dyn Mailer>, StartError> {
 /// Opens the shared database if it is configured, otherwise the embedded one.
 async fn store(config: &Config) -> Result<Arc<dyn Store>, StartError> {
     let Some(postgres) = &config.postgres else {
-        let path = config.data_dir.join(DATABASE_FILE);
+        let path = config.data_dir.join(start_error::DATABASE_FILE);
         let opened = SqliteStore::open(&path).await;
         let store =
             opened.map_err(|fault| StartError::Database(path.display().to_string(), fault))?;
