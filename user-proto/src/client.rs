@@ -24,6 +24,9 @@
 //! A request may be repeated if [`RequestMessage::SAFE`] is `true` (a refresh for 30 s only), or if
 //! it has an idempotency key.
 //!
+//! A [`Pool`] is a client of several nodes. It chooses the node of each request, and moves a
+//! request to another node where that is safe.
+//!
 //! With the feature `tls`, `Config::tls` encrypts the connection. Without TLS, secrets are sent to
 //! a loopback address only, unless [`Config::allow_plaintext`] is set. The client stores no tokens.
 
@@ -35,6 +38,7 @@ mod error;
 mod history;
 mod link;
 mod loopback;
+mod pool;
 mod state;
 mod stream;
 #[cfg(feature = "tls")]
@@ -58,6 +62,7 @@ use state::Outcome;
 pub use config::{Config, Direction, Tap};
 pub use error::{CloseReason, ConnectError, Error, HandshakeError};
 pub use loopback::is_loopback;
+pub use pool::{NodeStatus, Pool, PoolConfig};
 pub use stream::Stream;
 #[cfg(feature = "tls")]
 pub use tls::{InvalidTlsOption, Tls, TlsOption, TlsOptions};
@@ -109,9 +114,6 @@ impl Client {
         request: M,
         common: Common<'_>,
     ) -> Result<M::Reply, Error> {
-        if self.link.refuses_secrets() && has_secret::<M>() {
-            return Err(Error::PlaintextRefused);
-        }
         let started = Instant::now();
         let explicit = common
             .deadline_ms
@@ -123,8 +125,24 @@ impl Client {
         }
         // A deadline that an `Instant` cannot represent never passes.
         let deadline = started.checked_add(timeout);
+        self.call_until(&request, common, explicit.and(deadline), deadline, true).await
+    }
+
+    /// Sends `request` and waits for its reply until `deadline`. `sent` is the deadline that is
+    /// sent to the server. With `repeat`, a request that may be repeated is sent again.
+    async fn call_until<M: RequestMessage>(
+        &self,
+        request: &M,
+        common: Common<'_>,
+        sent: Option<Instant>,
+        deadline: Option<Instant>,
+        repeat: bool,
+    ) -> Result<M::Reply, Error> {
+        if self.link.refuses_secrets() && has_secret::<M>() {
+            return Err(Error::PlaintextRefused);
+        }
         let mut history = CallHistory::default();
-        let attempts = self.attempts(&request, common, explicit.and(deadline), &mut history);
+        let attempts = self.attempts(request, common, sent, repeat, &mut history);
         let result = match deadline {
             Some(deadline) => tokio::time::timeout_at(deadline, attempts).await.ok(),
             None => Some(attempts.await),
@@ -144,6 +162,16 @@ impl Client {
         }
     }
 
+    /// Returns `true` if there is a connection that accepts requests.
+    fn is_connected(&self) -> bool {
+        self.link.current().is_some()
+    }
+
+    /// Returns `true` if as many requests are in flight as the server accepts.
+    fn is_full(&self) -> bool {
+        self.link.current().is_some_and(|connection| !connection.has_free_slot())
+    }
+
     /// Sends the request until there is a reply, or an error after which another attempt could
     /// execute it twice. `deadline` is sent to the server.
     async fn attempts<M: RequestMessage>(
@@ -151,6 +179,7 @@ impl Client {
         request: &M,
         mut common: Common<'_>,
         deadline: Option<Instant>,
+        repeat: bool,
         history: &mut CallHistory,
     ) -> Result<M::Reply, Error> {
         let has_key = common.idempotency_key.is_some();
@@ -183,6 +212,9 @@ impl Client {
                         return Err(Error::Refused(reply));
                     }
                     connection.retire_unsent();
+                    if !repeat {
+                        return Err(history.end(Error::Refused(reply)));
+                    }
                     history.failed(Error::Refused(reply));
                 }
                 Outcome::Reply { kind, body } => return read::<M>(kind, &body),
@@ -196,7 +228,7 @@ impl Client {
                 Outcome::ServerError(reply) => return Err(Error::Refused(reply)),
                 Outcome::Lost(reason) => {
                     history.lost(reason);
-                    if !M::SAFE && !has_key {
+                    if !repeat || (!M::SAFE && !has_key) {
                         return Err(history.give_up());
                     }
                 }

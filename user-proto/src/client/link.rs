@@ -85,6 +85,14 @@ impl Link {
         }
     }
 
+    /// Returns the connection if it accepts requests. Does not connect.
+    pub(super) fn current(&self) -> Option<Arc<Connection>> {
+        match &self.lock().phase {
+            Phase::Up(connection) if connection.accepts_requests() => Some(Arc::clone(connection)),
+            _ => None,
+        }
+    }
+
     /// Returns the connection or an error, or `None` while an attempt to connect is in progress.
     /// Starts an attempt if none is in progress.
     fn try_connection(

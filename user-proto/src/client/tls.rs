@@ -4,7 +4,7 @@
 //! and session resumption.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use rustls::client::Resumption;
 use rustls::crypto::aws_lc_rs;
@@ -36,9 +36,15 @@ pub struct TlsOptions<'a> {
     pub server_name: Option<&'a str>,
 }
 
-/// TLS configuration of a client. Cloning it is cheap.
+/// TLS configuration of a client. Cloning it is cheap, and clones share what [`Tls::replace`] sets.
 #[derive(Clone)]
 pub struct Tls {
+    current: Arc<RwLock<Identity>>,
+}
+
+/// The part of a configuration that a connection takes when it is established.
+#[derive(Clone)]
+struct Identity {
     config: Arc<ClientConfig>,
     name: Option<ServerName<'static>>,
 }
@@ -110,13 +116,25 @@ impl Tls {
                 invalid(TlsOption::ServerName, format!("`{name}` is not a valid server name"))
             })
         });
-        Ok(Self { config: Arc::new(config), name: name.transpose()? })
+        let identity = Identity { config: Arc::new(config), name: name.transpose()? };
+        Ok(Self { current: Arc::new(RwLock::new(identity)) })
+    }
+
+    /// Replaces this configuration, in all clones, by the one of `other`: for certificates that
+    /// were renewed. Established connections are not affected.
+    pub fn replace(&self, other: &Self) {
+        let identity = other.identity();
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = identity;
+    }
+
+    fn identity(&self) -> Identity {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Returns the name that the certificate of the server at `addr` (`host:port`) must contain.
     pub(super) fn server_name(&self, addr: &str) -> Result<ServerName<'static>, HandshakeError> {
-        if let Some(name) = &self.name {
-            return Ok(name.clone());
+        if let Some(name) = self.identity().name {
+            return Ok(name);
         }
         let host = addr.rsplit_once(':').map_or(addr, |(host, _)| host).trim_matches(['[', ']']);
         ServerName::try_from(host.to_owned())
@@ -129,7 +147,7 @@ impl Tls {
         name: ServerName<'static>,
         stream: TcpStream,
     ) -> Result<TlsStream<TcpStream>, ConnectError> {
-        let result = TlsConnector::from(self.config.clone()).connect(name, stream).await;
+        let result = TlsConnector::from(self.identity().config).connect(name, stream).await;
         let stream = result.map_err(|error| connect_error(&error))?;
         // A server without ALPN selects nothing, and may be any TLS server.
         match stream.get_ref().1.alpn_protocol() {
@@ -141,7 +159,7 @@ impl Tls {
 
 impl std::fmt::Debug for Tls {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Tls").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Tls").field("name", &self.identity().name).finish_non_exhaustive()
     }
 }
 

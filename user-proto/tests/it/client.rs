@@ -3,6 +3,7 @@
 mod ends;
 mod fake;
 mod limits;
+mod pool;
 mod replies;
 mod retries;
 mod tls;

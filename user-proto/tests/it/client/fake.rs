@@ -1,6 +1,7 @@
 //! A fake server that a test controls frame by frame.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -18,16 +19,16 @@ use uuid::Uuid;
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(super) struct Fake {
-    listener: TcpListener,
+    listener: Arc<TcpListener>,
 }
 
 impl Fake {
     pub(super) async fn start() -> Self {
-        Self { listener: TcpListener::bind("127.0.0.1:0").await.unwrap() }
+        Self { listener: Arc::new(TcpListener::bind("127.0.0.1:0").await.unwrap()) }
     }
 
     pub(super) async fn at(addr: SocketAddr) -> Self {
-        Self { listener: TcpListener::bind(addr).await.unwrap() }
+        Self { listener: Arc::new(TcpListener::bind(addr).await.unwrap()) }
     }
 
     /// Accepts one connection and serves it until the client closes it. Returns the number of
@@ -53,8 +54,12 @@ impl Fake {
             .await
             .expect("a connection")
             .expect("accept");
-        stream.set_nodelay(true).unwrap();
-        Peer { stream, input: BytesMut::new() }
+        Peer::new(stream)
+    }
+
+    /// Returns the listener, for a server that accepts connections at any time.
+    pub(super) fn listener(&self) -> Arc<TcpListener> {
+        Arc::clone(&self.listener)
     }
 
     /// Returns `true` if no client connects within 100 ms.
@@ -85,6 +90,26 @@ pub(super) struct Peer {
 }
 
 impl Peer {
+    pub(super) fn new(stream: TcpStream) -> Self {
+        stream.set_nodelay(true).unwrap();
+        Self { stream, input: BytesMut::new() }
+    }
+
+    /// Returns the next request, however long it takes, or `None` if the client has closed.
+    pub(super) async fn wait(&mut self) -> Option<(u32, Request<'static>)> {
+        loop {
+            if let Some((found, size)) = frame::split(&self.input).unwrap() {
+                let (request, _) = Request::decode(found.kind, found.body).unwrap();
+                let request = (found.id, request.into_owned());
+                let _ = self.input.split_to(size);
+                return Some(request);
+            }
+            if self.stream.read_buf(&mut self.input).await.unwrap_or_default() == 0 {
+                return None;
+            }
+        }
+    }
+
     /// Returns the next request, or `None` if the client has shut down its side.
     pub(super) async fn next(&mut self) -> Option<(u32, Request<'static>, Common<'static>)> {
         loop {
