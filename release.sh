@@ -9,7 +9,7 @@ export LC_ALL=C TZ=UTC
 umask 022
 
 FEATURES=user-server/redis-cluster
-PROGRAMS=(user-server user-cli)
+PROGRAMS=(user-server user-cli user-http)
 DOCUMENTS=(README.md ARCHITECTURE.md CHANGELOG.md SECURITY.md LICENSE-APACHE LICENSE-MIT docs
     migrations user-proto/PROTOCOL.md user-proto/vectors)
 
@@ -76,6 +76,7 @@ build() {
         (cd "$at/source" && cp -R --parents "$document" "$at/$name/")
     done
     "$at/$name/bin/user-cli" man "$at/$name/share/man/man1" >&2
+    "$at/$name/bin/user-http" man "$at/$name/share/man/man1" >&2
     mkdir -p "$at/$name/share/completions"
     for shell in bash fish zsh; do
         "$at/$name/bin/user-cli" completions $shell >"$at/$name/share/completions/user-cli.$shell"

@@ -1,11 +1,12 @@
 //! A client of several nodes of one service: keeps a connection to each, and sends every request to
 //! the healthy node with the fewest requests in flight.
 //!
-//! | if | then |
-//! |---|---|
-//! | a node is not reachable, refuses with SHUTTING_DOWN or BUSY | the request goes to the next node |
-//! | a connection is lost, or a node answers INTERNAL or UNAVAILABLE | the same, if the request may be repeated |
-//! | no reply after [`PoolConfig::slow_after`] | a request that may be repeated is also sent to another healthy node, and the first reply counts |
+//! - If a node is not reachable, or refuses with SHUTTING_DOWN or BUSY, the request goes to the next
+//!   node.
+//! - If a connection is lost, or a node answers INTERNAL or UNAVAILABLE, the same happens, provided
+//!   that the request may be repeated.
+//! - If there is no reply after [`PoolConfig::slow_after`], a request that may be repeated is also
+//!   sent to another healthy node, and the first reply counts.
 //!
 //! A node without a reply in that time is avoided until it answers a ping in time again. So no
 //! request waits for a slow node while another one is healthy, except the first few, and those only

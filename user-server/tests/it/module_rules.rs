@@ -59,7 +59,7 @@ fn dependencies_between_modules_form_no_cycle() {
 
 #[test]
 fn dependencies_between_files_form_no_cycle() {
-    for folder in ["user-proto/src", "user-server/src", "user-cli/src"] {
+    for folder in ["user-proto/src", "user-server/src", "user-cli/src", "user-http/src"] {
         let sources = sources_of(folder);
         let modules: Modules = sources.iter().map(|source| source.module.clone()).collect();
         let name = |module: &[String]| module.join("::");

@@ -1,0 +1,165 @@
+//! The token of a request: from `Authorization: Bearer`, otherwise from the cookie.
+
+use axum::http::HeaderMap;
+use axum::http::header::{AUTHORIZATION, COOKIE};
+
+/// Name of the cookie with the access token.
+pub(super) const COOKIE_NAME: &[u8] = b"__Host-user";
+/// Maximum size of a token in bytes, as in PROTOCOL.md.
+const MAX_TOKEN: usize = 2048;
+
+/// A token that a request carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Token<'a> {
+    pub(super) value: &'a str,
+    pub(super) source: Source,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    Authorization,
+    Cookie,
+}
+
+/// Error about a token that cannot be one of this service, or that is not the only one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Malformed;
+
+/// Returns the token of a request, if it carries one. If `Authorization` is present, the cookie is
+/// ignored, and another scheme than Bearer counts as no token.
+pub(super) fn find(headers: &HeaderMap) -> Result<Option<Token<'_>>, Malformed> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    if let Some(value) = values.next() {
+        // A proxy and a backend could choose different ones.
+        if values.next().is_some() {
+            return Err(Malformed);
+        }
+        return match bearer(value.as_bytes()) {
+            Some(token) => parse(token, Source::Authorization).map(Some),
+            None => Ok(None),
+        };
+    }
+    let mut found = None;
+    for line in headers.get_all(COOKIE) {
+        for pair in line.as_bytes().split(|byte| *byte == b';') {
+            let Some(value) = named(pair.trim_ascii(), COOKIE_NAME) else { continue };
+            if found.replace(value).is_some() {
+                return Err(Malformed);
+            }
+        }
+    }
+    found.map(|value| parse(value, Source::Cookie)).transpose()
+}
+
+/// Returns the credentials of the scheme Bearer, or `None` for another scheme.
+fn bearer(value: &[u8]) -> Option<&[u8]> {
+    let (scheme, rest) = value.split_at_checked(b"Bearer".len())?;
+    let separated = rest.first().is_none_or(|byte| *byte == b' ');
+    (scheme.eq_ignore_ascii_case(b"Bearer") && separated).then(|| rest.trim_ascii())
+}
+
+/// Returns the value of `name=value` if the name matches exactly.
+fn named<'a>(pair: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    pair.strip_prefix(name)?.strip_prefix(b"=")
+}
+
+/// Checks the size and the alphabet, so that nothing else is ever sent to the service.
+fn parse(value: &[u8], source: Source) -> Result<Token<'_>, Malformed> {
+    let of_alphabet =
+        |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    let valid = (1..=MAX_TOKEN).contains(&value.len()) && value.iter().all(of_alphabet);
+    let value = std::str::from_utf8(value).ok().filter(|_| valid).ok_or(Malformed)?;
+    Ok(Token { value, source })
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    fn found(
+        authorization: &[&[u8]],
+        cookies: &[&[u8]],
+    ) -> Result<Option<(String, Source)>, Malformed> {
+        let mut headers = HeaderMap::new();
+        for value in authorization {
+            headers.append(AUTHORIZATION, HeaderValue::from_bytes(value).unwrap());
+        }
+        for value in cookies {
+            headers.append(COOKIE, HeaderValue::from_bytes(value).unwrap());
+        }
+        find(&headers).map(|token| token.map(|token| (token.value.to_owned(), token.source)))
+    }
+
+    fn token(value: &str, source: Source) -> Result<Option<(String, Source)>, Malformed> {
+        Ok(Some((value.to_owned(), source)))
+    }
+
+    #[test]
+    fn a_bearer_token_comes_first() {
+        let expected = token("a.b-c_d", Source::Authorization);
+        assert_eq!(found(&[b"Bearer a.b-c_d"], &[]), expected);
+        assert_eq!(found(&[b"bEaReR   a.b-c_d "], &[b"__Host-user=other"]), expected);
+    }
+
+    #[test]
+    fn any_other_authorization_hides_the_cookie() {
+        let cookie: &[&[u8]] = &[b"__Host-user=a.b.c"];
+        for value in [&b"Basic a2ltOnB3"[..], b"", b"a.b.c", b"Bearera.b.c", b"Bear", b"\xff\xfe"] {
+            assert_eq!(found(&[value], cookie), Ok(None), "{value:?}");
+        }
+        let long = [&b"Bearer "[..], &[b'a'; MAX_TOKEN + 1]].concat();
+        for value in [
+            &b"Bearer"[..],
+            b"Bearer ",
+            b"Bearer a b",
+            b"Bearer a,b",
+            b"Bearer \"a\"",
+            b"Bearer a=",
+            b"Bearer a\xc3\xa4",
+            b"Bearer a\tb",
+            b"Bearer a%2e",
+            &long,
+        ] {
+            assert_eq!(found(&[value], cookie), Err(Malformed), "{value:?}");
+        }
+        assert_eq!(found(&[b"Bearer a.b.c", b"Bearer a.b.c"], cookie), Err(Malformed));
+        assert_eq!(found(&[b"Basic a2ltOnB3", b"Bearer a.b.c"], cookie), Err(Malformed));
+    }
+
+    #[test]
+    fn otherwise_the_cookie_with_exactly_this_name_counts() {
+        let expected = token("a.b.c", Source::Cookie);
+        for cookies in [
+            &[&b"__Host-user=a.b.c"[..]][..],
+            &[b"x=1; __Host-user=a.b.c; y=2"],
+            &[b"x=1;__Host-user=a.b.c;"],
+            &[b"x=1", b"__Host-user=a.b.c"],
+            &[b"x=\xff; __Host-user=a.b.c"],
+            &[b"__host-user=x; __Host-user2=y; __Host-use=z; __Host-user=a.b.c"],
+        ] {
+            assert_eq!(found(&[], cookies), expected, "{cookies:?}");
+        }
+        for cookies in [
+            &[][..],
+            &[&b"__Host-user"[..]],
+            &[b"__host-user=a.b.c"],
+            &[b"x=__Host-user=a.b.c"],
+            &[b"__Secure-user=a.b.c"],
+            &[b"__Host-user =a.b.c"],
+        ] {
+            assert_eq!(found(&[], cookies), Ok(None), "{cookies:?}");
+        }
+        for cookies in [
+            &[&b"__Host-user=a; __Host-user=b"[..]][..],
+            &[b"__Host-user=a", b"__Host-user=a"],
+            &[b"__Host-user="],
+            &[b"__Host-user=\"a.b.c\""],
+            &[b"__Host-user=a.b.c,d"],
+            &[b"__Host-user=a\xff"],
+        ] {
+            assert_eq!(found(&[], cookies), Err(Malformed), "{cookies:?}");
+        }
+    }
+}

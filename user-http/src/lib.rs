@@ -1,0 +1,16 @@
+//! HTTP front end of the user service: answers gateways that ask about each request of an end user.
+//! It is a client of the service through `user-proto`, and knows nothing of users or storage.
+
+pub mod app;
+pub mod auth;
+pub mod cli;
+pub mod config;
+pub mod forwarded;
+pub mod listener;
+pub mod logs;
+pub mod metrics;
+pub mod monitor;
+mod proxy_protocol;
+pub mod self_check;
+pub mod tls;
+pub mod upstream;

@@ -1,0 +1,181 @@
+//! The HTTP listener: accepts connections, bounds their number, size and time, and drains them.
+//! Knows no endpoint.
+
+mod activity;
+mod connection;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use tokio::net::TcpListener;
+use tokio::task::{AbortHandle, JoinHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::forwarded::TrustedProxies;
+use crate::metrics::{CloseReason, ConnectionMetrics};
+use crate::tls::Tls;
+use activity::Activity;
+
+/// Wait after a connection could not be accepted, which means that a limit of the system is hit.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Limits of connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConnectionLimits {
+    /// Maximum number of connections. To make room for another one, the one that has waited longest
+    /// for a request is closed, first of those that never had one.
+    pub connections: usize,
+    /// Maximum size of the head of a request in bytes.
+    pub head_bytes: usize,
+    /// Maximum time from the first byte of a request, or from accepting the connection, to the end
+    /// of the request's head.
+    pub head_time: Duration,
+    /// Maximum time between two requests.
+    pub idle_time: Duration,
+}
+
+/// Options of a listener.
+pub struct Options {
+    pub router: Router,
+    pub limits: ConnectionLimits,
+    pub tls: Option<Arc<Tls>>,
+    pub trusted_proxies: TrustedProxies,
+    /// True if each connection begins with a header of the PROXY protocol.
+    pub proxy_protocol: bool,
+    pub metrics: Arc<ConnectionMetrics>,
+}
+
+/// A running listener. It is aborted when it is dropped.
+#[derive(Debug)]
+pub struct Listener {
+    address: SocketAddr,
+    drain: CancellationToken,
+    task: JoinHandle<JoinSet<()>>,
+}
+
+impl Listener {
+    /// Starts to listen.
+    ///
+    /// # Errors
+    /// If the system refuses the address.
+    pub async fn start(address: SocketAddr, options: Options) -> std::io::Result<Self> {
+        let listener = TcpListener::bind(address).await?;
+        let address = listener.local_addr()?;
+        let drain = CancellationToken::new();
+        let task = tokio::spawn(accept(listener, Arc::new(options), drain.clone()));
+        Ok(Self { address, drain, task })
+    }
+
+    /// Returns the address that the listener is bound to.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops accepting, closes idle connections, and waits up to `grace` for the others. Returns
+    /// the number of those that were still open then.
+    pub async fn drain(mut self, grace: Duration, metrics: &ConnectionMetrics) -> usize {
+        self.drain.cancel();
+        let Ok(mut connections) = (&mut self.task).await else { return 0 };
+        let ended = async { while connections.join_next().await.is_some() {} };
+        if tokio::time::timeout(grace, ended).await.is_ok() {
+            return 0;
+        }
+        let left = connections.len();
+        for _ in 0..left {
+            metrics.closed(CloseReason::GraceOver);
+        }
+        connections.shutdown().await;
+        left
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// A connection that was accepted.
+struct Accepted {
+    task: AbortHandle,
+    activity: Arc<Activity>,
+}
+
+/// Accepts connections until draining begins. Returns those that are open then.
+async fn accept(
+    listener: TcpListener,
+    options: Arc<Options>,
+    drain: CancellationToken,
+) -> JoinSet<()> {
+    let (mut connections, mut accepted) = (JoinSet::new(), Vec::<Accepted>::new());
+    loop {
+        tokio::select! {
+            () = drain.cancelled() => return connections,
+            Some(_) = connections.join_next() => {
+                accepted.retain(|connection| !connection.task.is_finished());
+            }
+            stream = listener.accept(), if connections.len() <= options.limits.connections => {
+                match stream {
+                    Ok((stream, socket)) => {
+                        options.metrics.accepted.inc();
+                        let activity = Arc::new(Activity::new());
+                        let guard = OpenConnection::new(&options.metrics);
+                        let serving = connection::serve(
+                            stream,
+                            socket,
+                            Arc::clone(&options),
+                            Arc::clone(&activity),
+                            drain.clone(),
+                        );
+                        let task = connections.spawn(async move {
+                            if let Some(reason) = serving.await {
+                                guard.0.closed(reason);
+                            }
+                        });
+                        accepted.push(Accepted { task, activity });
+                        if connections.len() > options.limits.connections {
+                            evict(&mut accepted, &options.metrics);
+                        }
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "cannot accept a connection");
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Closes the connection that has waited longest for a request, if there is one.
+fn evict(accepted: &mut Vec<Accepted>, metrics: &ConnectionMetrics) {
+    // The newest connection is the last one, and keeps its place.
+    let older = accepted.len().saturating_sub(1);
+    let ranked = accepted.iter().take(older).enumerate();
+    let victim = ranked
+        .filter_map(|(index, connection)| Some((connection.activity.eviction_rank()?, index)))
+        .min();
+    if let Some((_, index)) = victim {
+        accepted.swap_remove(index).task.abort();
+        metrics.closed(CloseReason::Evicted);
+    }
+}
+
+/// A connection that is counted as open until this guard is dropped.
+struct OpenConnection(Arc<ConnectionMetrics>);
+
+impl OpenConnection {
+    fn new(metrics: &Arc<ConnectionMetrics>) -> Self {
+        metrics.open.inc();
+        Self(Arc::clone(metrics))
+    }
+}
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.0.open.dec();
+    }
+}

@@ -1,0 +1,186 @@
+//! Metrics. Labels come from tables that are fixed at startup, and none contains a name, an address
+//! or a secret.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+use user_proto::client::NodeStatus;
+
+type Label = [(&'static str, &'static str); 1];
+
+/// Upper bounds of the histogram of checks, in seconds.
+const BUCKETS: [f64; 9] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 2.0];
+
+/// Result of a check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CheckResult {
+    Passed,
+    NoToken,
+    Invalid,
+    Expired,
+    Revoked,
+    CrossOrigin,
+    Unavailable,
+}
+
+impl CheckResult {
+    const ALL: [(Self, &'static str); 7] = [
+        (Self::Passed, "passed"),
+        (Self::NoToken, "no_token"),
+        (Self::Invalid, "invalid"),
+        (Self::Expired, "expired"),
+        (Self::Revoked, "revoked"),
+        (Self::CrossOrigin, "cross_origin"),
+        (Self::Unavailable, "unavailable"),
+    ];
+}
+
+/// Reason for which a connection was closed by this program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CloseReason {
+    /// The head of a request, or the TLS handshake, was not complete in time.
+    HeadTimeout,
+    /// There was no request for too long.
+    Idle,
+    /// It made room for another connection.
+    Evicted,
+    /// The TLS handshake, or the header of the PROXY protocol, was invalid.
+    Handshake,
+    /// The grace period of the shutdown ended before the connection did.
+    GraceOver,
+}
+
+impl CloseReason {
+    const ALL: [(Self, &'static str); 5] = [
+        (Self::HeadTimeout, "head_timeout"),
+        (Self::Idle, "idle"),
+        (Self::Evicted, "evicted"),
+        (Self::Handshake, "handshake"),
+        (Self::GraceOver, "grace_over"),
+    ];
+}
+
+/// Counters of checks.
+#[derive(Debug)]
+pub struct CheckMetrics {
+    results: Vec<(CheckResult, Counter)>,
+    seconds: Histogram,
+}
+
+impl CheckMetrics {
+    /// Counts one check.
+    pub fn record(&self, result: CheckResult, time: Duration) {
+        if let Some((_, counter)) = self.results.iter().find(|(known, _)| *known == result) {
+            counter.inc();
+        }
+        self.seconds.observe(time.as_secs_f64());
+    }
+}
+
+/// Counters of connections from proxies.
+#[derive(Debug, Default)]
+pub struct ConnectionMetrics {
+    pub open: Gauge,
+    pub accepted: Counter,
+    closed: Family<Label, Counter>,
+}
+
+impl ConnectionMetrics {
+    /// Counts a connection that this program closed.
+    pub fn closed(&self, reason: CloseReason) {
+        let name = CloseReason::ALL.iter().find(|(known, _)| *known == reason);
+        if let Some((_, name)) = name {
+            self.closed.get_or_create(&[("reason", name)]).inc();
+        }
+    }
+}
+
+/// All metrics of one process.
+#[derive(Debug)]
+pub struct Metrics {
+    pub checks: Arc<CheckMetrics>,
+    pub connections: Arc<ConnectionMetrics>,
+    nodes: Family<Label, Gauge>,
+    in_flight: Gauge,
+    dropped_lines: Gauge<u64, AtomicU64>,
+    registry: Registry,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::default();
+        let build: Family<Label, Gauge> = Family::default();
+        build.get_or_create(&[("version", env!("CARGO_PKG_VERSION"))]).set(1);
+        let help = "The running version, as a label; the value is always 1";
+        registry.register("user_http_build_info", help, build);
+
+        let checks: Family<Label, Counter> = Family::default();
+        let results = CheckResult::ALL
+            .iter()
+            .map(|(result, name)| (*result, checks.get_or_create_owned(&[("result", *name)])))
+            .collect();
+        registry.register("user_http_checks", "Checks, by result", checks);
+        let seconds = Histogram::new(BUCKETS);
+        registry.register("user_http_check_seconds", "Duration of checks", seconds.clone());
+
+        let connections = ConnectionMetrics::default();
+        for (_, name) in CloseReason::ALL {
+            drop(connections.closed.get_or_create(&[("reason", name)]));
+        }
+        let help = "Open connections from proxies";
+        registry.register("user_http_connections_open", help, connections.open.clone());
+        let help = "Connections accepted from proxies";
+        registry.register("user_http_connections_accepted", help, connections.accepted.clone());
+        let help = "Connections that this program closed, by reason";
+        registry.register("user_http_connections_closed", help, connections.closed.clone());
+
+        let nodes: Family<Label, Gauge> = Family::default();
+        let help = "Connections to nodes of the service, by state";
+        registry.register("user_http_service_connections", help, nodes.clone());
+        let in_flight = Gauge::default();
+        let help = "Requests to the service that wait for a reply";
+        registry.register("user_http_service_in_flight", help, in_flight.clone());
+        let dropped_lines = Gauge::default();
+        let help = "Log lines that were dropped because the log could not be written fast enough";
+        registry.register("user_http_log_lines_dropped", help, dropped_lines.clone());
+        Self {
+            checks: Arc::new(CheckMetrics { results, seconds }),
+            connections: Arc::new(connections),
+            nodes,
+            in_flight,
+            dropped_lines,
+            registry,
+        }
+    }
+}
+
+impl Metrics {
+    /// Returns all metrics in the text format of OpenMetrics, which is also valid in Prometheus's
+    /// older text format.
+    #[must_use]
+    pub fn text(&self, nodes: &[NodeStatus], dropped_lines: u64) -> String {
+        let gauge = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        let state = |node: &NodeStatus| match (node.connected, node.slow) {
+            (false, _) => "unreachable",
+            (true, true) => "slow",
+            (true, false) => "healthy",
+        };
+        for name in ["healthy", "slow", "unreachable"] {
+            let count = nodes.iter().filter(|node| state(node) == name).count();
+            self.nodes.get_or_create(&[("state", name)]).set(gauge(count));
+        }
+        self.in_flight.set(gauge(nodes.iter().map(|node| node.in_flight).sum()));
+        self.dropped_lines.set(dropped_lines);
+        let mut text = String::with_capacity(8 * 1024);
+        // Writing to a string cannot fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}

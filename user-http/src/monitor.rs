@@ -1,0 +1,105 @@
+//! Health checks and metrics over HTTP, for operators, on a listener of their own.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use serde::Serialize;
+
+use crate::listener::ConnectionLimits;
+use crate::logs::DroppedLines;
+use crate::metrics::Metrics;
+use crate::upstream::Upstream;
+
+/// Limits of the listener for operators.
+pub(crate) const LIMITS: ConnectionLimits = ConnectionLimits {
+    connections: 16,
+    head_bytes: 8 * 1024,
+    head_time: Duration::from_secs(1),
+    idle_time: Duration::from_secs(5),
+};
+
+const TEXT: &str = "text/plain; charset=utf-8";
+const JSON: &str = "application/json";
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// State that the answers are made from.
+#[derive(Debug)]
+pub struct Monitor {
+    pub upstream: Arc<Upstream>,
+    pub metrics: Arc<Metrics>,
+    pub dropped_lines: DroppedLines,
+    /// Set when the program begins to shut down.
+    pub draining: AtomicBool,
+}
+
+/// The body of /readyz.
+#[derive(Debug, Serialize)]
+struct Readiness {
+    status: &'static str,
+    service: Vec<Node>,
+    version: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct Node {
+    address: String,
+    connected: bool,
+    slow: bool,
+}
+
+/// Returns the routes /livez, /readyz and /metrics.
+pub fn router(monitor: Arc<Monitor>) -> Router {
+    Router::new()
+        .route("/livez", get(|| async { response(StatusCode::OK, TEXT, "ok\n".to_owned()) }))
+        .route("/readyz", get(readiness))
+        .route("/metrics", get(metrics))
+        .fallback(|| async {
+            let body = "not found; the paths are /livez, /readyz and /metrics\n".to_owned();
+            response(StatusCode::NOT_FOUND, TEXT, body)
+        })
+        .with_state(monitor)
+}
+
+/// Answers 200 if proxies should send requests to this process: it is not shutting down, and can
+/// reach a node of the service.
+async fn readiness(State(monitor): State<Arc<Monitor>>) -> Response {
+    let nodes = monitor.upstream.status();
+    let draining = monitor.draining.load(Ordering::Relaxed);
+    let status = match nodes.iter().any(|node| node.connected) {
+        _ if draining => "draining",
+        true => "ready",
+        false => "service unreachable",
+    };
+    let code = if status == "ready" { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let service = nodes
+        .into_iter()
+        .map(|node| Node { address: node.addr, connected: node.connected, slow: node.slow })
+        .collect();
+    let readiness = Readiness { status, service, version: env!("CARGO_PKG_VERSION") };
+    // Texts and booleans can always be serialised.
+    response(code, JSON, serde_json::to_string(&readiness).unwrap_or_default() + "\n")
+}
+
+/// The text is valid in both formats; clients that do not ask for OpenMetrics get the older type.
+async fn metrics(State(monitor): State<Arc<Monitor>>, headers: HeaderMap) -> Response {
+    let mut accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let openmetrics = accepted.any(|value| value.contains("application/openmetrics-text"));
+    let text = monitor.metrics.text(&monitor.upstream.status(), monitor.dropped_lines.count());
+    response(StatusCode::OK, if openmetrics { OPENMETRICS } else { PROMETHEUS }, text)
+}
+
+fn response(status: StatusCode, kind: &'static str, body: String) -> Response {
+    let headers = [
+        (CONTENT_TYPE, HeaderValue::from_static(kind)),
+        (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    ];
+    (status, headers, body).into_response()
+}

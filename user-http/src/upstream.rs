@@ -1,0 +1,158 @@
+//! The user service, which this program is a client of: its addresses, TLS, and the reloading of
+//! certificates. Knows no HTTP.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use user_proto::client::{Config, NodeStatus, Pool, PoolConfig, Tls, TlsOption, TlsOptions};
+use zeroize::Zeroizing;
+
+/// Longest time for one attempt to connect to a node.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// Longest wait between two attempts to connect to a node. Short, because the probe of the pool
+/// attempts it every second anyway, and a node that is back should be used soon.
+const MAX_BACKOFF: Duration = Duration::from_secs(2);
+
+/// Configuration of the connections to the service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceConfig {
+    /// Addresses of the nodes (`host:port`).
+    pub addrs: Vec<String>,
+    /// Files for TLS; without them, the connections are not encrypted.
+    pub tls: Option<ServiceTlsFiles>,
+    /// True if tokens may cross a network without TLS.
+    pub allow_plaintext: bool,
+    /// Number of connections to each node.
+    pub connections: usize,
+    /// Time without a reply after which a node is avoided.
+    pub slow_after: Duration,
+}
+
+/// The files for TLS to the service, and the name to expect.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ServiceTlsFiles {
+    pub authorities: Option<PathBuf>,
+    pub certificate: Option<PathBuf>,
+    pub key: Option<PathBuf>,
+    pub name: Option<String>,
+}
+
+/// Error about one of the files for TLS to the service.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{variable}: {reason}")]
+pub struct TlsFileError {
+    /// Variable that names the file.
+    pub variable: &'static str,
+    /// Value of the variable.
+    pub value: String,
+    pub reason: String,
+}
+
+impl ServiceTlsFiles {
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// If a file cannot be read or used.
+    pub fn load(&self) -> Result<Tls, TlsFileError> {
+        let read = |option, path: &Option<PathBuf>| {
+            path.as_deref().map(|path| self.read(option, path)).transpose()
+        };
+        let authorities = read(TlsOption::Authorities, &self.authorities)?;
+        let certificate = read(TlsOption::Certificate, &self.certificate)?;
+        let key = read(TlsOption::Key, &self.key)?;
+        let options = TlsOptions {
+            authorities: authorities.as_deref().map(Vec::as_slice),
+            certificate: certificate.as_deref().map(Vec::as_slice),
+            key: key.as_deref().map(Vec::as_slice),
+            server_name: self.name.as_deref(),
+        };
+        Tls::new(&options).map_err(|error| self.error(error.option, error.reason))
+    }
+
+    fn read(&self, option: TlsOption, path: &Path) -> Result<Zeroizing<Vec<u8>>, TlsFileError> {
+        std::fs::read(path)
+            .map(Zeroizing::new)
+            .map_err(|error| self.error(option, format!("cannot read the file: {error}")))
+    }
+
+    fn error(&self, option: TlsOption, reason: String) -> TlsFileError {
+        let path = |path: &Option<PathBuf>| {
+            path.as_deref().map(|path| path.display().to_string()).unwrap_or_default()
+        };
+        let (variable, value) = match option {
+            TlsOption::Authorities => ("SERVICE_CA", path(&self.authorities)),
+            TlsOption::Certificate => ("SERVICE_CERT", path(&self.certificate)),
+            TlsOption::Key => ("SERVICE_KEY", path(&self.key)),
+            TlsOption::ServerName => ("SERVICE_NAME", self.name.clone().unwrap_or_default()),
+        };
+        TlsFileError { variable, value, reason }
+    }
+}
+
+/// The connections to the service.
+#[derive(Debug)]
+pub struct Upstream {
+    pool: Pool,
+    tls: Option<(ServiceTlsFiles, Tls)>,
+}
+
+impl Upstream {
+    /// Begins to connect to the nodes.
+    ///
+    /// # Errors
+    /// If a file for TLS cannot be read or used.
+    pub fn start(config: &ServiceConfig) -> Result<Self, TlsFileError> {
+        let tls = match &config.tls {
+            Some(files) => Some((files.clone(), files.load()?)),
+            None => None,
+        };
+        let client = Config {
+            connect_timeout: CONNECT_TIMEOUT,
+            max_backoff: MAX_BACKOFF,
+            tls: tls.as_ref().map(|(_, tls)| tls.clone()),
+            allow_plaintext: config.allow_plaintext,
+            ..Config::default()
+        };
+        let pool =
+            PoolConfig { client, connections: config.connections, slow_after: config.slow_after };
+        Ok(Self { pool: Pool::start(&config.addrs, pool), tls })
+    }
+
+    /// Returns the client to send requests with.
+    #[must_use]
+    pub fn client(&self) -> &Pool {
+        &self.pool
+    }
+
+    /// Returns the state of every connection.
+    #[must_use]
+    pub fn status(&self) -> Vec<NodeStatus> {
+        self.pool.status()
+    }
+
+    /// Returns true if at least one node can be reached.
+    #[must_use]
+    pub fn is_reachable(&self) -> bool {
+        self.pool.status().iter().any(|node| node.connected)
+    }
+
+    /// Reloads the files for TLS. If they cannot be used, the current ones stay in use. Connections
+    /// that are open are not affected.
+    pub fn reload(&self) {
+        let Some((files, current)) = &self.tls else { return };
+        match files.load() {
+            Ok(tls) => {
+                current.replace(&tls);
+                tracing::info!("reloaded the certificates for the service");
+            }
+            Err(error) => {
+                tracing::error!(%error, "cannot use the new certificates; the previous ones stay");
+            }
+        }
+    }
+
+    /// Waits for requests in flight, and closes the connections.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}

@@ -1,0 +1,61 @@
+//! The documents say what the code does.
+
+use std::path::Path;
+
+use user_http::config::VARIABLES;
+
+fn read(name: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name)).unwrap()
+}
+
+#[test]
+fn the_table_of_settings_is_that_of_the_code() {
+    let rows: Vec<String> = VARIABLES
+        .iter()
+        .map(|variable| {
+            let default = if variable.default.is_empty() { "not set" } else { variable.default };
+            format!("| `{}` | {default} | {} |", variable.name, variable.meaning)
+        })
+        .collect();
+    let table = format!("| variable | default | meaning |\n|---|---|---|\n{}\n", rows.join("\n"));
+    let document = read("docs/GATEWAYS.md");
+    assert!(document.contains(&table), "the table of docs/GATEWAYS.md has to be:\n\n{table}");
+}
+
+#[test]
+fn the_table_of_modules_lists_every_module() {
+    let architecture = read("ARCHITECTURE.md");
+    let section = architecture.split("## Modules of user-http\n").nth(1).unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let mut listed: Vec<&str> =
+        section.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    listed.sort_unstable();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut present: Vec<String> = std::fs::read_dir(source)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .map(|name| name.trim_end_matches(".rs").to_owned())
+        .filter(|name| name != "lib")
+        .collect();
+    present.sort_unstable();
+    assert_eq!(listed, present);
+}
+
+#[test]
+fn only_main_reads_the_environment_and_nothing_names_the_server() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut folders = vec![source.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            let name = path.strip_prefix(&source).unwrap().to_str().unwrap();
+            assert!(!text.contains("std::env::") || name == "main.rs", "{name}");
+            assert!(!text.contains("user_server"), "{name}: it is a client only");
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! Integration tests of user-http, as one binary: the real program in front of a live service, and
+//! behind real proxies.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that panics has failed, as it should"
+)]
+
+mod check;
+mod docs;
+mod hostile;
+mod http;
+mod limits;
+mod nodes;
+mod operations;
+mod program;
+mod service;
