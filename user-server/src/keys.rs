@@ -14,6 +14,42 @@ use zeroize::Zeroizing;
 /// Minimum length of a secret in bytes: the output length of HMAC-SHA256 (RFC 7518, section 3.2).
 pub const MIN_SECRET: usize = 32;
 
+/// Number of distinct bytes below which a secret is weak.
+const MIN_DISTINCT: usize = 8;
+/// Length of a sequence up to which its repetition is weak.
+const MAX_PERIOD: usize = 16;
+/// Secrets that documents and examples show, in lower case.
+const EXAMPLES: [&str; 5] = [
+    "a-string-secret-at-least-256-bits-long",
+    "a-valid-string-secret-that-is-at-least-512-bits-long-which-is-very-long",
+    "your-256-bit-secret-your-256-bit-secret",
+    "super-secret-jwt-token-with-at-least-32-characters-long",
+    "change-me-change-me-change-me-change-me",
+];
+
+/// Returns why a secret is easy to guess, or `None`.
+#[must_use]
+pub fn weakness(secret: &[u8]) -> Option<&'static str> {
+    let mut seen = [false; 256];
+    for byte in secret {
+        if let Some(seen) = seen.get_mut(usize::from(*byte)) {
+            *seen = true;
+        }
+    }
+    let repeats = |period: usize| {
+        secret.len() > period && secret.iter().zip(secret.iter().skip(period)).all(|(a, b)| a == b)
+    };
+    if seen.iter().filter(|seen| **seen).count() < MIN_DISTINCT {
+        Some("it has fewer than 8 different bytes")
+    } else if (1..=MAX_PERIOD).any(repeats) {
+        Some("it repeats a short sequence")
+    } else if EXAMPLES.iter().any(|example| secret.eq_ignore_ascii_case(example.as_bytes())) {
+        Some("it is an example from a document")
+    } else {
+        None
+    }
+}
+
 /// A secret and its subkeys.
 pub struct Key {
     /// Identifier of the key in tokens and rows. It reveals nothing about the key.
@@ -225,6 +261,27 @@ fn hmac(mac: &Hmac<Sha256>, parts: &[&[u8]]) -> [u8; 32] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_secret_without_entropy_is_weak() {
+        for weak in [
+            vec![7; 32],
+            b"0123456701234567012345670123456701234567".to_vec(),
+            b"0123456789abcdef0123456789abcdef".to_vec(),
+            b"0123456789abcde0123456789abcde01".to_vec(),
+            b"ababababcdcdcdcdefefefefabababab"[..31].to_vec(),
+            b"A-String-Secret-At-Least-256-Bits-Long".to_vec(),
+        ] {
+            assert!(weakness(&weak).is_some(), "{}", String::from_utf8_lossy(&weak));
+        }
+        for strong in [
+            "a secret of more than thirty-two bytes, the same on all nodes",
+            "0123456789abcdefg0123456789abcdefg",
+            "dGhpcyBpcyBhIHNlY3JldCBvZiAzMiBieXRlcw",
+        ] {
+            assert_eq!(weakness(strong.as_bytes()), None, "{strong}");
+        }
+    }
 
     #[test]
     fn purposes_and_parts_are_distinguished() {

@@ -85,6 +85,7 @@ impl Service {
         let tls = config.tls.clone().map(start_tls).transpose()?;
         let monitor = start_monitor(config, &health, &metrics).await?;
         let store = store(config).await?;
+        refuse_new_weak_secrets(config, &*store).await?;
         tokens::retire_known(&*store, &keys).await?;
         if keys.signing().is_none() {
             return Err(StartError::Retired);
@@ -329,6 +330,19 @@ impl ServiceCore {
             clock.clone(),
         )));
     }
+}
+
+/// Refuses a secret that is easy to guess, unless the database shows that it is in use already:
+/// then a start that fails would end every session.
+async fn refuse_new_weak_secrets(config: &Config, store: &dyn Store) -> Result<(), StartError> {
+    for weak in config.weak_secrets() {
+        if weak.is_in_use(store).await? {
+            tracing::warn!("{weak}; rotate it soon: user-server keys new");
+        } else {
+            return Err(StartError::WeakSecret(weak));
+        }
+    }
+    Ok(())
 }
 
 async fn start_monitor(

@@ -58,6 +58,7 @@ pub async fn check(config: &Config) -> Vec<Finding> {
             findings.extend(database::embedded(config).await);
         }
     }
+    findings.extend(database::weak_secrets(config).await);
     if let Some(server) = &config.cache {
         let (location, probed) = (server.location(), RedisCache::probe(server.clone()).await);
         findings.push(cache_finding(&location, probed));
@@ -135,6 +136,12 @@ fn folder(component: &'static str, path: &Path, variable: &str) -> Finding {
             format!("{location} has no root; set {variable} to another folder"),
         );
     };
+    if existing == path
+        && component == "data"
+        && let Err(error) = crate::store::folder::check_private(path)
+    {
+        return wrong(component, format!("{location}: {error}"));
+    }
     // The name contains the process id, so that no file is overwritten.
     let probe = existing.join(format!(".user-server-check-{}", std::process::id()));
     let written = std::fs::File::create_new(&probe).and_then(|mut file| {

@@ -9,9 +9,9 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::command::{CommandError, CommandResult};
-use super::import::{COLUMNS, is_json_lines};
+use super::import::{COLUMNS, FileFormat};
 use super::operator::Operator;
-use super::{database, timestamps};
+use super::{database, formula, timestamps};
 use crate::config::Config;
 use crate::domain::{AuditKind, Store, StoredUser};
 
@@ -20,35 +20,14 @@ const PAGE: u32 = 1000;
 
 #[derive(clap::Args)]
 pub struct ExportArgs {
-    /// File to write, readable only by its owner; without it, or with -, standard output
+    /// File to write, readable only by its owner; it must not exist. Without it, or with -,
+    /// standard output
     file: Option<PathBuf>,
-    /// Format; by default that of the file's extension, otherwise CSV
+    /// FileFormat; by default that of the file's extension, otherwise CSV
     #[arg(long, value_enum)]
-    format: Option<Format>,
+    format: Option<FileFormat>,
     #[command(flatten)]
     operator: Operator,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
-    /// Comma-separated values, with the names of the columns in the first line
-    Csv,
-    /// One JSON object per line
-    Jsonl,
-}
-
-impl Format {
-    /// Returns the format in which `import` would read a file with this name.
-    fn of(file: Option<&Path>) -> Self {
-        if file.is_some_and(is_json_lines) { Self::Jsonl } else { Self::Csv }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Csv => "csv",
-            Self::Jsonl => "jsonl",
-        }
-    }
 }
 
 /// Runs `user-server export`.
@@ -57,9 +36,14 @@ impl Format {
 /// If the store cannot be read, or the file cannot be written. The file appears under its name once
 /// it is complete.
 pub async fn export(config: &Config, args: ExportArgs) -> CommandResult {
-    let store = database::open(config).await?;
     let file = args.file.filter(|path| path.as_os_str() != "-");
-    let format = args.format.unwrap_or_else(|| Format::of(file.as_deref()));
+    if let Some(path) = file.as_ref().filter(|path| path.symlink_metadata().is_ok()) {
+        return Err(CommandError::new(format!("{} already exists", path.display()))
+            .hint("Choose another name, or remove the file first."));
+    }
+    let store = database::open(config).await?;
+    let format =
+        args.format.or_else(|| file.as_deref().and_then(FileFormat::of)).unwrap_or(FileFormat::Csv);
     let result = match &file {
         None => write_all(&*store, std::io::stdout().lock(), format, &args.operator).await,
         Some(path) => to_file(&*store, path, format, &args.operator).await,
@@ -81,7 +65,7 @@ pub async fn export(config: &Config, args: ExportArgs) -> CommandResult {
 async fn to_file(
     store: &dyn Store,
     path: &Path,
-    format: Format,
+    format: FileFormat,
     operator: &Operator,
 ) -> Result<u64, CommandError> {
     let temporary = path.with_added_extension("part");
@@ -101,14 +85,16 @@ async fn to_file(
     let file = options.open(&temporary).map_err(|error| at(&temporary, error))?;
     let users = write_all(store, BufWriter::new(&file), format, operator).await?;
     file.sync_all().map_err(|error| at(&temporary, error))?;
-    std::fs::rename(&temporary, path).map_err(|error| at(path, error))?;
-    Ok(users)
+    // A link fails if the name was taken in the meantime; a rename would replace that file.
+    let linked = std::fs::hard_link(&temporary, path).map_err(|error| at(path, error));
+    let _ = std::fs::remove_file(&temporary);
+    linked.map(|()| users)
 }
 
 async fn write_all<W: Write>(
     store: &dyn Store,
     out: W,
-    format: Format,
+    format: FileFormat,
     operator: &Operator,
 ) -> Result<u64, CommandError> {
     // Recorded before the first user is written, because an incomplete export is an export too.
@@ -136,10 +122,10 @@ enum Sink<W: Write> {
 }
 
 impl<W: Write> Sink<W> {
-    fn new(out: W, format: Format) -> Self {
+    fn new(out: W, format: FileFormat) -> Self {
         match format {
-            Format::Csv => Self::Csv(Box::new(csv::Writer::from_writer(out))),
-            Format::Jsonl => Self::Jsonl(out),
+            FileFormat::Csv => Self::Csv(Box::new(csv::Writer::from_writer(out))),
+            FileFormat::Jsonl => Self::Jsonl(out),
         }
     }
 
@@ -156,8 +142,8 @@ impl<W: Write> Sink<W> {
         match self {
             Self::Csv(csv) => csv.write_record([
                 id.as_str(),
-                &user.username,
-                &user.email,
+                &formula::mark(&user.username),
+                &formula::mark(&user.email),
                 &user.password_hash,
                 &created,
                 // Every account's address was verified, or imported as if it were.

@@ -7,6 +7,7 @@ mod check;
 mod command;
 mod database;
 mod export;
+mod formula;
 mod fsck;
 mod import;
 mod keys;

@@ -9,6 +9,7 @@ mod smtp;
 mod sources;
 mod tls;
 mod vars;
+mod weak_secret;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -29,6 +30,7 @@ pub use postgres::PostgresConfig;
 pub use secret::SecretError;
 use vars::Reader;
 pub use vars::{VARIABLES, Variable};
+pub use weak_secret::WeakSecret;
 
 /// All settings.
 pub struct Config {

@@ -10,6 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
 
 use crate::keys::MIN_SECRET;
+use crate::store::folder;
 
 /// Failure to read or create the secret of the data folder.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +18,9 @@ pub enum SecretError {
     /// The file cannot be read or created.
     #[error("cannot read or create {0}: {1}")]
     File(PathBuf, std::io::Error),
+    /// A file is a link, or belongs to another user.
+    #[error("{0} {1}")]
+    Foreign(PathBuf, &'static str),
     /// The permissions of the file are too open.
     #[error("{0} can be read by users other than its owner")]
     Readable(PathBuf),
@@ -31,6 +35,11 @@ impl SecretError {
     pub fn hint(&self) -> String {
         match self {
             Self::File(..) => "Set DATA_DIR to a folder that the service can write to.".to_owned(),
+            Self::Foreign(path, _) => format!(
+                "Find out who created it: another user could choose or read the secret. Then remove \
+                 {}.",
+                path.display()
+            ),
             Self::Readable(path) => format!("Run: chmod 600 {}", path.display()),
             Self::TooShort => format!("Restore {FILE_NAME} in the data folder from a backup."),
         }
@@ -43,8 +52,9 @@ const FILE_NAME: &str = "jwt-secret";
 pub(super) fn load_or_create(folder: &Path) -> Result<Zeroizing<Vec<u8>>, SecretError> {
     let path = folder.join(FILE_NAME);
     let at = |error| SecretError::File(path.clone(), error);
+    refuse_foreign(&path)?;
     if !path.try_exists().map_err(at)? {
-        create(&path).map_err(at)?;
+        create(&path)?;
     }
     check_mode(&path)?;
     let text = Zeroizing::new(std::fs::read(&path).map_err(at)?);
@@ -63,36 +73,62 @@ pub(super) fn load(folder: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, SecretEr
 pub(super) fn store(folder: &Path, secret: &[u8]) -> Result<(), SecretError> {
     let path = folder.join(FILE_NAME);
     let temporary = path.with_extension("part");
-    write_private(&temporary, secret)
-        .and_then(|()| std::fs::rename(&temporary, &path))
-        .map_err(|error| SecretError::File(path, error))
+    write_private(&temporary, secret)?;
+    std::fs::rename(&temporary, &path).map_err(|error| SecretError::File(path, error))
 }
 
 /// Generates a secret and stores it in a file. The file is written completely under another name
 /// before it is linked to its own, so that no crash leaves a part of a secret. If another process
 /// was faster, its secret stays.
-fn create(path: &Path) -> std::io::Result<()> {
+fn create(path: &Path) -> Result<(), SecretError> {
+    let at = |error| SecretError::File(path.to_owned(), error);
     let mut random = Zeroizing::new([0; 32]);
-    getrandom::fill(random.as_mut_slice()).map_err(std::io::Error::other)?;
+    getrandom::fill(random.as_mut_slice()).map_err(std::io::Error::other).map_err(at)?;
     let text = Zeroizing::new(URL_SAFE_NO_PAD.encode(random.as_slice()));
     let temporary = path.with_extension("part");
     write_private(&temporary, text.as_bytes())?;
     match std::fs::hard_link(&temporary, path) {
-        Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(at(error)),
         _ => {}
     }
-    std::fs::remove_file(&temporary)
+    std::fs::remove_file(&temporary).map_err(at)
 }
 
-/// Writes a file that only its owner can read.
-fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+/// Writes a new file that only its owner can read. A regular file of the same name is left from a
+/// crash, and is replaced.
+fn write_private(path: &Path, bytes: &[u8]) -> Result<(), SecretError> {
+    let at = |error| SecretError::File(path.to_owned(), error);
+    refuse_foreign(path)?;
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(at(error)),
+        _ => {}
+    }
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
+    // A link that appears now is not followed.
+    options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
+    let mut file = options.open(path).map_err(at)?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(at)
+}
+
+/// Refuses a file that is not a regular one, or that belongs to another user.
+fn refuse_foreign(path: &Path) -> Result<(), SecretError> {
+    let found = match std::fs::symlink_metadata(path) {
+        Ok(found) => found,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(SecretError::File(path.to_owned(), error)),
+    };
+    let foreign = |reason| Err(SecretError::Foreign(path.to_owned(), reason));
+    if found.is_symlink() {
+        foreign("is a symbolic link, which is not followed")
+    } else if !found.is_file() {
+        foreign("is not a regular file")
+    } else if folder::owner_is_foreign(&found) {
+        foreign("belongs to another user")
+    } else {
+        Ok(())
+    }
 }
 
 #[cfg(unix)]

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use crate::config::SecretError;
+use crate::config::{SecretError, WeakSecret};
 use crate::domain::Fault;
 use crate::store::postgres;
 use crate::tls::TlsFault;
@@ -23,6 +23,9 @@ pub enum StartError {
     /// The secret in the data folder cannot be used.
     #[error(transparent)]
     Secret(#[from] SecretError),
+    /// A new secret is easy to guess.
+    #[error("{0}")]
+    WeakSecret(WeakSecret),
     /// The certificate cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsFault),
@@ -52,6 +55,7 @@ impl StartError {
                 "Set DATA_DIR or MAIL_DIR to a folder that the service can write to."
             }
             Self::InUse(_) => "Stop that process, or set DATA_DIR to another folder.",
+            Self::WeakSecret(_) => "To generate a secret, run: user-server keys new",
             Self::Secret(error) => return Some(error.hint()),
             Self::Tls(fault) => fault.file.hint(),
             Self::Retired => {

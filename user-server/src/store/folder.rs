@@ -16,13 +16,66 @@ pub fn make(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
+/// Checks that no other user can write to a directory.
+///
+/// # Errors
+/// Says who can, and what to do.
+#[cfg(unix)]
+pub fn check_private(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::MetadataExt;
+    let found = std::fs::metadata(path)?;
+    let shown = path.display();
+    if owner_is_foreign(&found) {
+        let owner = found.uid();
+        return Err(io::Error::other(format!(
+            "it belongs to another user (uid {owner}), who could replace the database and the \
+             secret; run: chown {} {shown}",
+            own_uid()
+        )));
+    }
+    if found.mode() & 0o022 != 0 {
+        return Err(io::Error::other(format!(
+            "other users can write to it (mode {:o}), and could replace the database and the \
+             secret; run: chmod go-w {shown}, or use a new folder below it",
+            found.mode() & 0o7777
+        )));
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+pub fn check_private(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+/// Returns true if a file belongs to a user other than the one that runs this process, and other
+/// than root, who could do everything anyway.
+#[cfg(unix)]
+#[must_use]
+pub fn owner_is_foreign(found: &std::fs::Metadata) -> bool {
+    let owner = std::os::unix::fs::MetadataExt::uid(found);
+    owner != 0 && owner != own_uid()
+}
+
+#[cfg(not(unix))]
+#[must_use]
+pub fn owner_is_foreign(_: &std::fs::Metadata) -> bool {
+    false
+}
+
+#[cfg(unix)]
+fn own_uid() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
 /// Locks a data directory for this process, until the returned file is dropped. Creates it if it
 /// does not exist. Returns `None` if another process holds the lock.
 ///
 /// # Errors
-/// Fails if the directory cannot be created or locked.
+/// Fails if the directory cannot be created or locked, or if another user can write to it.
 pub fn lock(path: &Path) -> io::Result<Option<File>> {
     make(path)?;
+    check_private(path)?;
     let file = File::options().create(true).truncate(false).write(true).open(path.join("lock"))?;
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),

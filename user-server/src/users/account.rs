@@ -48,7 +48,7 @@ impl Users {
         context: &RequestContext,
     ) -> UseCaseResult<UpdatedUser> {
         let (session, user) = self.owner(token).await?;
-        let username = request.username.map(Username::parse).transpose()?;
+        let username = request.username.map(Username::choose).transpose()?;
         let email = request.email.map(Email::parse).transpose()?;
         let password = request
             .new_password

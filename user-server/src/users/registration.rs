@@ -24,7 +24,7 @@ impl Users {
         password: &[u8],
         context: &RequestContext,
     ) -> UseCaseResult<CodeSent> {
-        let username = Username::parse(username)?;
+        let username = Username::choose(username)?;
         let email = Email::parse(email)?;
         let password = Password::chosen(password, "password")?;
         self.throttle.charge(HourlyBudget::Registration, context.network).await?;
@@ -79,7 +79,7 @@ impl Users {
         device: Option<&str>,
         context: &RequestContext,
     ) -> UseCaseResult<TokenPair> {
-        let username = username.map(Username::parse).transpose()?;
+        let username = username.map(Username::choose).transpose()?;
         let device = device.map(DeviceName::parse).transpose()?;
         let guess = self.otp.check(id, Purpose::Registration, None, code).await?;
         let (user_id, session) = (Uuid::new_v4(), self.tokens.new_session(device, context.network));

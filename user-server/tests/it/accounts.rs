@@ -6,6 +6,7 @@ mod email;
 mod input;
 mod logins;
 mod logout;
+mod names;
 mod passwords;
 mod refresh;
 mod registration;

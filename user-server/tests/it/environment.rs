@@ -4,6 +4,7 @@
 mod balancer;
 mod database;
 mod disk;
+mod folder;
 mod process;
 mod roles;
 

@@ -2,7 +2,7 @@
 //! has the privileges that its statements need.
 
 use super::{Finding, good, wrong};
-use crate::admin::database::path;
+use crate::admin::database::{open, path};
 use crate::config::{Config, PostgresConfig};
 use crate::domain::Fault;
 use crate::store::{PostgresStore, SchemaState, ServerProfile, SqliteStore, WATCH_CONNECTIONS};
@@ -68,6 +68,26 @@ pub(super) async fn embedded(config: &Config) -> Option<Finding> {
         Ok(schema) => schema_finding(&schema, true),
         Err(fault) => wrong("database", format!("{location}: {fault}")),
     })
+}
+
+/// Reports secrets that are easy to guess. One that the database depends on is only pointed out.
+pub(super) async fn weak_secrets(config: &Config) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for weak in config.weak_secrets() {
+        let in_use = match open(config).await {
+            Ok(store) => {
+                let in_use = weak.is_in_use(&*store).await.unwrap_or(false);
+                store.close().await;
+                in_use
+            }
+            Err(_) => false,
+        };
+        findings.push(match in_use {
+            true => good("secrets", format!("{weak}; rotate it soon: user-server keys new")),
+            false => wrong("secrets", format!("{weak}; for another one: user-server keys new")),
+        });
+    }
+    findings
 }
 
 fn fault_finding(component: &'static str, location: &str, fault: &Fault) -> Finding {

@@ -11,14 +11,40 @@ use serde_json::{Map, Value};
 
 use super::row::{self, ImportRow, RowError, SourceRow};
 use crate::admin::command::CommandError;
+use crate::admin::formula;
 
 /// Maximum length of a row in bytes.
 const MAX_ROW: usize = 256 * 1024;
 
-/// Returns true if a file with this name contains JSON lines.
-pub(crate) fn is_json_lines(path: &Path) -> bool {
-    matches!(path.extension().and_then(|extension| extension.to_str()), Some("jsonl" | "ndjson"))
+/// Format of a file of users.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum FileFormat {
+    /// Comma-separated values, with the names of the columns in the first line
+    Csv,
+    /// One JSON object per line
+    Jsonl,
 }
+
+impl FileFormat {
+    /// Returns the format of a file by its extension. Standard input is CSV.
+    pub(crate) fn of(path: &Path) -> Option<Self> {
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("csv") => Some(Self::Csv),
+            Some("jsonl" | "ndjson") => Some(Self::Jsonl),
+            _ => (path.as_os_str() == "-").then_some(Self::Csv),
+        }
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Csv => "csv",
+            Self::Jsonl => "jsonl",
+        }
+    }
+}
+
+/// The bytes of a file or of standard input.
+type Input = Box<dyn Read + Send>;
 
 /// A file of comma-separated values, with the names of the columns in the first line.
 pub(super) struct CsvFile {
@@ -86,7 +112,7 @@ impl CsvFile {
         let mut row = ImportRow::default();
         for (column, text) in self.columns.iter().zip(&self.record) {
             if let Some(column) = column {
-                row.set(column, text.to_owned());
+                row.set(column, formula::unmark(text).to_owned());
             }
         }
         Ok(Some(SourceRow { line, row: Ok(row) }))
@@ -95,7 +121,7 @@ impl CsvFile {
 
 /// A file that fails to be read if one row is too long.
 struct RowReader {
-    file: File,
+    file: Input,
     left: Rc<Cell<usize>>,
 }
 
@@ -117,7 +143,7 @@ impl Read for RowReader {
 
 /// A file with one JSON object per line.
 pub(super) struct JsonlFile {
-    reader: BufReader<File>,
+    reader: BufReader<Input>,
     line: u64,
     text: Vec<u8>,
     position: u64,
@@ -181,9 +207,13 @@ fn parse(text: &[u8]) -> Result<ImportRow, &'static str> {
     Ok(row)
 }
 
-fn open(path: &Path) -> Result<(File, u64), CommandError> {
+/// Opens a file, and returns its size, which is unknown (0) for standard input and pipes.
+fn open(path: &Path) -> Result<(Input, u64), CommandError> {
+    if path.as_os_str() == "-" {
+        return Ok((Box::new(std::io::stdin()), 0));
+    }
     let error = |error| CommandError::new(format!("cannot read {}: {error}", path.display()));
     let file = File::open(path).map_err(error)?;
     let size = file.metadata().map_err(error)?.len();
-    Ok((file, size))
+    Ok((Box::new(file), size))
 }

@@ -16,7 +16,7 @@ use super::database;
 use super::operator::Operator;
 use crate::config::Config;
 use crate::domain::{AuditKind, Fault, Imported, Store};
-pub(super) use file::is_json_lines;
+pub(super) use file::FileFormat;
 use progress::Progress;
 use rejects::Rejects;
 pub(super) use row::COLUMNS;
@@ -35,9 +35,12 @@ const SOME_REJECTED: u8 = 1;
 #[derive(clap::Args)]
 pub struct ImportArgs {
     /// File with the columns id, username, email, password_hash, created_at, verified and
-    /// disabled_at: .csv, or .jsonl with one JSON object per line
+    /// disabled_at: .csv, or .jsonl with one JSON object per line; - is standard input
     #[arg(required_unless_present = "from_postgres")]
     file: Option<PathBuf>,
+    /// Format of the file; by default that of its extension, and CSV for standard input
+    #[arg(long, value_enum, conflicts_with = "from_postgres")]
+    format: Option<FileFormat>,
     /// Import from a table of another database, as postgresql://user:password@host:port/name
     #[arg(long, value_name = "URL", conflicts_with = "file")]
     from_postgres: Option<String>,
@@ -74,7 +77,7 @@ struct ImportCounts {
 pub async fn import(config: &Config, args: ImportArgs) -> CommandResult {
     let mut source = match (&args.file, &args.from_postgres) {
         (_, Some(url)) => RowSource::table(url, &args.table).await?,
-        (Some(file), None) => RowSource::file(file)?,
+        (Some(file), None) => RowSource::file(file, args.format)?,
         (None, None) => {
             return Err(CommandError::new("no source is given")
                 .hint("Pass a file, or a database with --from-postgres."));

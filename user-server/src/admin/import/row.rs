@@ -97,7 +97,7 @@ impl Rules {
         if id.is_nil() || id.is_max() {
             return Err("id: the nil and max UUIDs are reserved".to_owned());
         }
-        let username = Username::parse(text(&row.username, "username")?).map_err(reason)?;
+        let username = Username::choose(text(&row.username, "username")?).map_err(reason)?;
         let email = Email::parse(text(&row.email, "email")?).map_err(reason)?;
         let hash = text(&row.password_hash, "password_hash")?;
         accept(hash, self.own_cost).map_err(|error| format!("password_hash: {error}"))?;

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::path::Path;
 
-use super::file::{CsvFile, JsonlFile, is_json_lines};
+use super::file::{CsvFile, FileFormat, JsonlFile};
 use super::row::{ImportRow, SourceRow};
 use crate::admin::command::CommandError;
 use crate::store::{PostgresOptions, Table, TableRow};
@@ -22,15 +22,15 @@ pub(super) enum RowSource {
 }
 
 impl RowSource {
-    /// Opens a file. Its extension determines the format.
-    pub(super) fn file(path: &Path) -> Result<Self, CommandError> {
-        match path.extension().and_then(|extension| extension.to_str()) {
-            Some("csv") => Ok(Self::Csv(CsvFile::open(path)?)),
-            _ if is_json_lines(path) => Ok(Self::Jsonl(JsonlFile::open(path)?)),
-            _ => {
-                Err(CommandError::new(format!("cannot import {}: unknown format", path.display()))
-                    .hint("Pass a file with the extension .csv or .jsonl."))
-            }
+    /// Opens a file, or standard input for `-`. Without `format`, its extension determines it.
+    pub(super) fn file(path: &Path, format: Option<FileFormat>) -> Result<Self, CommandError> {
+        let format = format.or_else(|| FileFormat::of(path)).ok_or_else(|| {
+            CommandError::new(format!("cannot import {}: unknown format", path.display()))
+                .hint("Pass a file with the extension .csv or .jsonl, or --format.")
+        })?;
+        match format {
+            FileFormat::Csv => Ok(Self::Csv(CsvFile::open(path)?)),
+            FileFormat::Jsonl => Ok(Self::Jsonl(JsonlFile::open(path)?)),
         }
     }
 

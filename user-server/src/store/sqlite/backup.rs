@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
-use super::{SqliteStore, make_private, options, sql};
+use super::{SqliteStore, options, sql};
 use crate::domain::{Fault, Timestamp};
 
 /// Failure to make or restore a backup.
@@ -55,7 +55,7 @@ impl SqliteStore {
             _ => {}
         }
         // Created first, so that it is private from its first byte.
-        make_private(&part).map_err(at)?;
+        make_new(&part).map_err(at)?;
         let mut source = options(from).connect().await?;
         let copied = sqlx::query("VACUUM INTO $1")
             .bind(part.to_string_lossy().into_owned())
@@ -88,7 +88,7 @@ impl SqliteStore {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(at(error)),
             _ => {}
         }
-        make_private(&part).map_err(at)?;
+        make_new(&part).map_err(at)?;
         let mut target = File::options().write(true).open(&part).map_err(at)?;
         std::io::copy(&mut source, &mut target).map_err(at)?;
         drop(target);
@@ -111,6 +111,15 @@ impl SqliteStore {
         move_into_place(&part, to)?;
         Ok(secret)
     }
+}
+
+/// Creates a file that only its owner can access. It must not exist, so that no link is followed.
+fn make_new(path: &Path) -> std::io::Result<()> {
+    let mut options = File::options();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(drop)
 }
 
 /// Returns the options of a database that no other process uses, without a write-ahead log.

@@ -26,7 +26,7 @@ pub use latency::{latency_header, latency_row};
 pub use postgres::{
     POSTGRES_OPTIONS, Pgbouncer, Postgres, free_port, left_out, postgres, postgres_is_installed,
 };
-pub use process::{Process, RunOutput, run_in, run_with_bytes};
+pub use process::{Process, RunOutput, run_in, run_with_bytes, run_with_input};
 pub use proxy::Proxy;
 pub use redis::Redis;
 pub use requests::*;

@@ -206,6 +206,14 @@ pub fn run_in(folder: &Path, arguments: &[&str], settings: &[(&str, &str)]) -> R
     run(command("exec \"$0\" \"$@\";", folder, settings).args(arguments))
 }
 
+/// Like [`run_in`], with standard input.
+pub fn run_with_input(folder: &Path, arguments: &[&str], input: &[u8]) -> RunOutput {
+    let file = tempfile::tempfile().unwrap();
+    std::io::Write::write_all(&mut &file, input).unwrap();
+    std::io::Seek::seek(&mut &file, std::io::SeekFrom::Start(0)).unwrap();
+    run(command("exec \"$0\" \"$@\";", folder, &[]).args(arguments).stdin(file))
+}
+
 /// Like [`run_in`], with a variable that is not valid UTF-8.
 pub fn run_with_bytes(folder: &Path, name: &str, value: &[u8]) -> RunOutput {
     let value: &std::ffi::OsStr = std::os::unix::ffi::OsStrExt::from_bytes(value);

@@ -27,6 +27,8 @@ async fn an_export_of_one_database_imports_unchanged_into_the_other() {
 
     let export = |folder: &std::path::Path, format: &str, settings: &[(&str, &str)]| {
         let name = format!("all.{format}");
+        // An export never replaces a file.
+        let _ = std::fs::remove_file(folder.join(&name));
         let result = run_in(folder, &["export", &name, "--operator", "root"], settings);
         assert!(result.code == Some(0) && result.error.contains("password hashes"), "{result:?}");
         let path = folder.join(&name);
@@ -70,4 +72,46 @@ async fn an_export_of_one_database_imports_unchanged_into_the_other() {
     outcome(client.call(login("üser0", PASSWORD)).await).unwrap();
     let disabled = outcome(client.call(login("user7", PASSWORD)).await).map(drop);
     assert_eq!(disabled, Err(user_proto::ErrorCode::ACCOUNT_DISABLED));
+}
+
+#[tokio::test]
+async fn formulas_are_marked_in_csv_and_come_back_unchanged() {
+    let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let names = ["=cmd|calc", "+ada", "-bob", "plain", "'=eve", "'quoted"];
+    let hash = bcrypt(4);
+    let mut json = String::new();
+    for (number, name) in names.iter().enumerate() {
+        let row = serde_json::json!({
+            "id": uuid::Uuid::from_u128(number as u128 + 1).to_string(),
+            "username": name,
+            "email": format!("=user{number}@example.org"),
+            "password_hash": hash,
+            "verified": true,
+        });
+        json.push_str(&format!("{row}\n"));
+    }
+    std::fs::write(first.path().join("users.jsonl"), json).unwrap();
+    assert_eq!(import(first.path(), &["users.jsonl"], &[]).code, Some(0));
+    let export = |folder: &std::path::Path, format: &str| {
+        let run = run_in(folder, &["export", "-", "--format", format], &[]);
+        assert_eq!(run.code, Some(0), "{run:?}");
+        run.output
+    };
+    let csv = export(first.path(), "csv");
+    for line in csv.lines().skip(1) {
+        for cell in line.split(',') {
+            let cell = cell.trim_start_matches('"');
+            assert!(!cell.starts_with(['=', '+', '-', '@']), "{line}");
+        }
+    }
+    // Also through standard input.
+    let piped = crate::support::run_with_input(second.path(), &["import", "-"], csv.as_bytes());
+    assert_eq!(piped.code, Some(0), "{piped:?}");
+    assert_eq!(export(second.path(), "jsonl"), export(first.path(), "jsonl"));
+
+    std::fs::write(first.path().join("taken.csv"), "valuable").unwrap();
+    let refused = run_in(first.path(), &["export", "taken.csv"], &[]);
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.error.contains("already exists"), "{refused:?}");
+    assert_eq!(std::fs::read_to_string(first.path().join("taken.csv")).unwrap(), "valuable");
 }
