@@ -7,6 +7,7 @@ use std::fs::File;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -23,7 +24,7 @@ use crate::keys::{KeyRing, Pseudonyms};
 use crate::mail::{FileMailer, SmtpMailer};
 use crate::metrics::Metrics;
 use crate::otp::Otp;
-use crate::outbox::{MailWakeup, Worker};
+use crate::outbox::{self, MailWakeup, Worker};
 use crate::password::{HashPool, Passwords};
 use crate::process::raise_open_files;
 use crate::store::{GuardedStore, PostgresStore, SqliteStore, folder};
@@ -299,7 +300,8 @@ impl ServiceCore {
     ) {
         let (outbox, codes) = (store.clone(), self.otp.clone());
         let (wakeup, metrics) = (self.wakeup.clone(), self.metrics.emails.clone());
-        let worker = Worker { outbox, mailer, codes, clock: clock.clone(), wakeup, metrics };
+        let (clock, turns) = (clock.clone(), AtomicUsize::new(0));
+        let worker = Worker { outbox, mailer, codes, clock: clock.clone(), wakeup, metrics, turns };
         tasks.spawn(worker.run(config.mail_concurrency, stop.clone()));
         let follow = self.revocations.clone();
         let (log, time, wakeup) = (store.clone(), clock.clone(), self.wakeups.clone());
@@ -316,11 +318,12 @@ impl ServiceCore {
         };
         tasks.spawn(stop.clone().run_until_cancelled_owned(sealer.run()));
         let retention = Retention {
-            verifications: Duration::from_secs(24 * 3600),
+            verifications: outbox::verification_life(config.code_life),
             mails: Duration::from_secs(24 * 3600) + config.code_life,
             revocations: config.tokens.access_life * 2 + Duration::from_secs(3600),
             session_idle: config.tokens.session_idle,
             session_life: config.tokens.session_life,
+            known_networks: outbox::KNOWN_FOR,
         };
         let learn = learn_classes(store.clone(), self.passwords.clone());
         tasks.spawn(stop.clone().run_until_cancelled_owned(learn));

@@ -5,10 +5,10 @@ mod database;
 use std::io::Write;
 use std::path::Path;
 
+use super::mail_check;
 use crate::cache::RedisCache;
 use crate::config::Config;
-use crate::domain::{Clock, SendError, SystemClock};
-use crate::mail::SmtpMailer;
+use crate::domain::{Clock, SystemClock};
 use crate::process::OpenFiles;
 use crate::tls::{Identity, TlsFiles};
 
@@ -44,6 +44,13 @@ fn wrong(component: &'static str, details: impl Into<String>) -> Finding {
     Finding { component, good: false, details: details.into() }
 }
 
+fn finding(component: &'static str, checked: Result<String, String>) -> Finding {
+    match checked {
+        Ok(details) => good(component, details),
+        Err(details) => wrong(component, details),
+    }
+}
+
 /// Checks everything that the configuration names.
 pub async fn check(config: &Config) -> Vec<Finding> {
     // Invalid variables prevent the command from running at all.
@@ -64,16 +71,10 @@ pub async fn check(config: &Config) -> Vec<Finding> {
         findings.push(cache_finding(&location, probed));
     }
     findings.push(match &config.smtp {
-        Some(server) => {
-            match SmtpMailer::new(server.clone(), config.sender.clone()).probe().await {
-                Ok(()) => good("emails", format!("{server} answers")),
-                Err(SendError::Temporary(error) | SendError::Permanent(error)) => {
-                    wrong("emails", error)
-                }
-            }
-        }
+        Some(server) => finding("emails", mail_check::server(server, &config.sender).await),
         None => folder("emails", &config.mail_dir, "MAIL_DIR"),
     });
+    findings.extend(mail_check::queue(config).await.map(|checked| finding("email queue", checked)));
     findings
 }
 

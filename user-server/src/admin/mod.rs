@@ -11,6 +11,7 @@ mod formula;
 mod fsck;
 mod import;
 mod keys;
+mod mail_check;
 mod migrate;
 mod operator;
 mod restore;

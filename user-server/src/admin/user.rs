@@ -13,7 +13,7 @@ use super::{database, timestamps};
 use crate::config::Config;
 use crate::domain::{
     AccountSummary, AuditEvent, AuditKind, Change, Clock, Email, Fault, LoginKey, Notice,
-    SharedClock, Store, SystemClock, Username,
+    NoticeRequest, SharedClock, Store, SystemClock, Username,
 };
 use crate::keys::Pseudonyms;
 use crate::throttle::Throttle;
@@ -224,7 +224,8 @@ async fn delete(store: &dyn Store, id: Uuid, operator: &Operator) -> Result<u32,
     for _ in 0..MAX_ATTEMPTS {
         let user = store.user(id).await?.ok_or_else(gone)?;
         let change = change(operator, store, AuditEvent::of(AuditKind::Deleted, id)).await?;
-        if let Some(ended) = store.delete_user(&user, Notice::Deleted, change).await? {
+        let notice = NoticeRequest { notice: Notice::Deleted, client: "" };
+        if let Some(ended) = store.delete_user(&user, notice, change).await? {
             return Ok(ended.sessions);
         }
     }

@@ -18,9 +18,10 @@ pub(super) fn read(vars: &mut Reader<'_>) -> Option<SmtpServer> {
     };
     let port = vars.number("SMTP_PORT", default_port(chosen), 1, 65_535);
     let (user, password) = (vars.optional("SMTP_USER"), vars.optional("SMTP_PASSWORD"));
-    let ca = vars.optional("SMTP_CA");
+    let (ca, helo) = (vars.optional("SMTP_CA"), vars.optional("SMTP_HELO"));
     let Some(host) = vars.optional("SMTP_HOST") else {
-        for name in ["SMTP_PORT", "SMTP_TLS", "SMTP_USER", "SMTP_PASSWORD", "SMTP_CA"] {
+        for name in ["SMTP_PORT", "SMTP_TLS", "SMTP_USER", "SMTP_PASSWORD", "SMTP_CA", "SMTP_HELO"]
+        {
             vars.reject_without(name, "SMTP_HOST");
         }
         return None;
@@ -48,6 +49,19 @@ pub(super) fn read(vars: &mut Reader<'_>) -> Option<SmtpServer> {
             vars.error("SMTP_CA", format!("cannot use SMTP_CA: {error}"), CA_HINT);
             return None;
         }
+    };
+    let server = match helo {
+        None => server,
+        Some(name) => server.with_helo(&name).or_else(|| {
+            vars.invalid(
+                "SMTP_HELO",
+                &name,
+                "expected a host name with a domain, or an IP address",
+                "Set SMTP_HELO to the name that the DNS has for the address that emails come from, \
+                 such as users.domain.example.",
+            );
+            None
+        })?,
     };
     Some(match (user, password) {
         (Some(user), Some(password)) => server.with_login(user, password),

@@ -149,6 +149,12 @@ pub const VARIABLES: &[Variable] = &[
          of the public ones.",
     ),
     variable(
+        "SMTP_HELO",
+        "host name, or the domain of MAIL_FROM",
+        "Name by which the service introduces itself to the mail server: a host name with a domain, \
+         or an IP address. The default is the host name of this machine where that has a domain.",
+    ),
+    variable(
         "MAIL_DIR",
         "DATA_DIR/mails",
         "Folder to which emails are written as .eml files, if SMTP_HOST is not set.",

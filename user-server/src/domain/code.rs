@@ -28,6 +28,12 @@ impl Purpose {
         }
     }
 
+    /// Reports whether its codes go to the address of an account, not to one that is to become it.
+    #[must_use]
+    pub fn is_for_an_account(self) -> bool {
+        matches!(self, Self::PasswordReset)
+    }
+
     #[must_use]
     pub fn of_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|purpose| purpose.name() == name)
@@ -43,8 +49,12 @@ pub struct Guess {
     pub generation: u32,
     /// The name of the key that the code is derived from.
     pub kid: String,
-    /// Set where no code is correct, because the address belongs to another account or to none.
+    /// Set where no code is correct: the address belongs to another account or to none, or no
+    /// email has been claimed yet.
     pub dead: bool,
+    /// Set where the code can no longer be used. Only a client that has the correct code may learn
+    /// it, because it depends on when the email was sent.
+    pub expired: bool,
     /// The account that an email change or a reset belongs to.
     pub user_id: Option<Uuid>,
 }
@@ -53,17 +63,34 @@ pub struct Guess {
 #[derive(Debug, Clone)]
 pub enum GuessCharge {
     Charged(Guess),
-    /// No code has been sent yet, so every guess is wrong.
-    NotIssued,
-    /// The code is unknown, expired, used, or out of guesses.
+    /// The code is unknown, used, or out of guesses.
     Spent,
+}
+
+/// The rules of resends. All that they decide depends on the requests for a verification only,
+/// never on what happened to its emails, because clients see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ResendPolicy {
+    /// The time between two requests.
+    pub pause: Duration,
+    /// The largest number of resends of one verification.
+    pub max_resends: u32,
+    /// The lifetime of a verification.
+    pub life: Duration,
+    /// The lifetime of a code; a resend later than this after the last request creates a new one.
+    pub code_life: Duration,
+    /// The number of wrong guesses after which a resend creates a new code.
+    pub max_guesses: u32,
+    /// The time for which a network that opened a session of an account is known to it.
+    pub known_for: Duration,
 }
 
 /// Result of [`Codes::resend`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResendResult {
     Queued,
-    /// The last email was sent too recently; another is possible after this time.
+    /// The last request was too recent, or there were too many; another is possible after this
+    /// time.
     TooSoon(Duration),
     /// There is no such verification.
     Spent,
@@ -78,10 +105,12 @@ port! {
         fn charge_guess(verification_id: Uuid, purpose: Purpose, user_id: Option<Uuid>, max_guesses: u32, now: Timestamp) -> GuessCharge;
         /// Refunds a correct guess after its use failed.
         fn refund_guess(guess: &Guess) -> ();
-        /// Queues the email of a verification again, at the earliest `after` the last one. `kids`
-        /// names the usable keys, the signing key first; a code of any other key is replaced by
-        /// one of the signing key.
-        fn resend(verification_id: Uuid, client: &str, after: Duration, kids: &[&str], change: Change) -> ResendResult;
+        /// Queues the email of a verification again. `kids` names the usable keys, the signing key
+        /// first; a code of any other key is replaced by one of the signing key.
+        fn resend(verification_id: Uuid, client: &str, policy: &ResendPolicy, kids: &[&str], change: Change) -> ResendResult;
+        /// Returns the result of a resend that would be refused, or `None` if it may succeed.
+        /// Writes nothing.
+        fn refused_resend(verification_id: Uuid, policy: &ResendPolicy, now: Timestamp) -> Option<ResendResult>;
     }
 }
 

@@ -16,6 +16,8 @@ pub struct ClaimedMail {
     pub created_at: Timestamp,
     /// The number of claims, this one included.
     pub attempt: u32,
+    /// Set if the previous attempt was refused without a reason.
+    pub unexplained: bool,
     pub recipient: Recipient,
     pub kind: MailKind,
 }
@@ -26,6 +28,14 @@ pub struct Recipient {
     pub mailbox: String,
     /// The username for the greeting, or empty.
     pub username: String,
+}
+
+impl Recipient {
+    /// Returns the domain of the mailbox.
+    #[must_use]
+    pub fn domain(&self) -> Option<&str> {
+        self.mailbox.rsplit_once('@').map(|(_, domain)| domain)
+    }
 }
 
 /// Content of an email.
@@ -110,23 +120,54 @@ pub struct Mail {
     pub code: Option<String>,
 }
 
-/// Failure to send an email.
+/// Failure to send an email, by the party that is at fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
-    /// A later attempt may succeed.
-    #[error("temporary failure: {0}")]
-    Temporary(String),
-    /// No later attempt can succeed.
+    /// The recipient's: no later attempt can succeed.
     #[error("refused: {0}")]
-    Permanent(String),
+    Recipient(String),
+    /// Probably the recipient's, but the reply states no reason. Another attempt decides.
+    #[error("refused without a reason: {0}")]
+    Unexplained(String),
+    /// That of this service or its mail server, so that it concerns every email.
+    #[error("the mail server cannot be used: {0}")]
+    Service(String),
+    /// Undecided: it may concern one recipient or every email.
+    #[error("refused for now: {0}")]
+    Undecided(String),
+}
+
+impl SendError {
+    /// Returns what failed and why.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        match self {
+            Self::Recipient(reason)
+            | Self::Unexplained(reason)
+            | Self::Service(reason)
+            | Self::Undecided(reason) => reason,
+        }
+    }
+}
+
+/// Failed attempt to send an email that is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FailedAttempt<'a> {
+    pub at: Timestamp,
+    /// The time of the next attempt.
+    pub retry_at: Timestamp,
+    /// Set if the email was refused without a reason.
+    pub unexplained: bool,
+    /// The domain of the recipient, where the failure may concern only this recipient.
+    pub domain: Option<&'a str>,
 }
 
 /// A code email that is due, and the accounts that it concerns at that moment.
 #[derive(Debug)]
 pub struct PendingCode {
     pub purpose: Purpose,
-    /// The address that was entered, and the username that was requested with it.
-    pub requested: Recipient,
+    /// The mailbox of the address that was entered.
+    pub address: String,
     /// Set if no code is correct, because of the account that had the address at the request.
     pub dead: bool,
     /// The account that the code was requested for, if any.
@@ -146,6 +187,27 @@ pub enum CodeDelivery {
     Drop,
 }
 
+/// Class of emails, among which the worker alternates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MailClass {
+    Code,
+    Notice,
+    /// An email of either kind that was attempted before.
+    Retry,
+}
+
+impl MailClass {
+    pub const ALL: [Self; 3] = [Self::Code, Self::Notice, Self::Retry];
+}
+
+/// A notice to queue.
+#[derive(Debug, Clone, Copy)]
+pub struct NoticeRequest<'a> {
+    pub notice: Notice,
+    /// The pseudonym of the requesting network, by which the email queue is kept fair.
+    pub client: &'a str,
+}
+
 /// The rules of the outbox: budgets of an address, and who gets a due code.
 #[derive(Debug, Clone, Copy)]
 pub struct MailPolicy {
@@ -153,7 +215,9 @@ pub struct MailPolicy {
     pub pause: Duration,
     /// The largest number of code emails to one address, for one purpose, within each period.
     pub windows: [(Duration, u32); 2],
-    /// The time between two notices that an account exists.
+    /// The largest number of these that one network may request within a period.
+    pub client_window: (Duration, u32),
+    /// The time between two notices of one kind to one address.
     pub notice_pause: Duration,
     /// The age at which an email that was never sent is dropped.
     pub max_age: Duration,
@@ -161,6 +225,8 @@ pub struct MailPolicy {
     pub code_life: Duration,
     /// The number of wrong guesses that end a code.
     pub max_guesses: u32,
+    /// The class of emails that is claimed first, so that the worker can alternate.
+    pub first: MailClass,
     /// The time for which a worker may hold an email.
     pub lease: Duration,
     /// Decides about a due code, within the transaction that claims it.
@@ -173,10 +239,10 @@ port! {
     Outbox, outbox_port {
         /// Claims the next email that is due. The first claim of a code starts its lifetime.
         fn claim(policy: &MailPolicy, now: Timestamp) -> OutboxClaim;
-        /// Marks an email as completed: sent, or given up.
-        fn settle(id: Uuid, now: Timestamp) -> ();
-        /// Releases an email for another attempt at `at`.
-        fn retry_at(id: Uuid, at: Timestamp) -> ();
+        /// Marks an email as completed: delivered, or given up.
+        fn settle(id: Uuid, delivered: bool, now: Timestamp) -> ();
+        /// Releases an email for another attempt.
+        fn retry(id: Uuid, failed: &FailedAttempt<'_>) -> ();
     }
 }
 
@@ -203,6 +269,31 @@ pub struct Backlog {
     pub unsent: i64,
     /// Emails that wait for the budget of their address.
     pub waiting: i64,
-    /// The time since which the oldest of the unsent emails could have been sent.
+    /// The time since which the oldest of the unsent emails could have been sent. Emails that were
+    /// refused for reasons which may concern only their recipients do not count.
     pub oldest: Option<Timestamp>,
+    /// Such refusals since the last delivery.
+    pub undecided: UndecidedRefusals,
+}
+
+/// Refusals since the last delivery that may concern only their recipients, or every email.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct UndecidedRefusals {
+    /// Distinct domains of the recipients.
+    pub domains: i64,
+    /// Distinct networks that requested the emails. A request without a known network counts as
+    /// one of its own.
+    pub networks: i64,
+}
+
+impl UndecidedRefusals {
+    /// The number of domains, and of networks, from which refusals are held to concern every
+    /// email. One person cannot easily cause them alone.
+    const CONCERN_ALL: i64 = 3;
+
+    /// Reports whether the refusals are held to concern every email.
+    #[must_use]
+    pub fn concern_all(&self) -> bool {
+        self.domains >= Self::CONCERN_ALL && self.networks >= Self::CONCERN_ALL
+    }
 }

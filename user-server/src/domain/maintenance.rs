@@ -21,6 +21,8 @@ pub struct Retention {
     pub session_idle: Duration,
     /// Sessions in total.
     pub session_life: Duration,
+    /// Networks that opened a session of an account.
+    pub known_networks: Duration,
 }
 
 /// A condition that every row must satisfy, and the rows that violate it.

@@ -17,6 +17,9 @@ pub struct NewSession {
     pub device: Option<DeviceName>,
     /// The network that it is opened from, in the coarse form that its owner sees.
     pub network: Option<String>,
+    /// The pseudonym of that network, which is known to the account from now on; empty if the
+    /// network is unknown.
+    pub client: String,
 }
 
 impl NewSession {

@@ -1,9 +1,12 @@
 //! Accounts: their records, and the port that creates, changes and deletes them.
 
+use std::time::Duration;
+
 use uuid::Uuid;
 
 use super::{
-    Adjustment, Change, Email, EndedSessions, Guess, NewSession, Notice, Timestamp, Username,
+    Adjustment, Change, Email, EndedSessions, Guess, NewSession, Notice, NoticeRequest, Timestamp,
+    Username,
 };
 
 /// An active account, as it is stored.
@@ -87,6 +90,9 @@ pub struct ResetRequest {
     pub client: String,
     /// The name of the key that its codes are derived from.
     pub kid: String,
+    /// The time for which a network that opened a session of the account is known to it, and has
+    /// an email budget of its own.
+    pub known_for: Duration,
 }
 
 /// Result of [`Accounts::activate`].
@@ -198,7 +204,7 @@ port! {
         fn update_user(update: &UserUpdate, change: Change) -> UserUpdateResult;
         /// Spends the code of an email change: the account gets the new address, every open code
         /// is void, and `notice` goes to the old address.
-        fn confirm_email(guess: &Guess, notice: Notice, change: Change) -> EmailConfirmation;
+        fn confirm_email(guess: &Guess, notice: NoticeRequest<'_>, change: Change) -> EmailConfirmation;
         /// Stores a password reset and queues its email. Where no account has the address, the
         /// same rows are written, but no code is correct for them.
         fn request_reset(request: &ResetRequest, change: Change) -> ();
@@ -207,9 +213,9 @@ port! {
         /// Spends the code of a reset: the account gets the new password, every session ends, every
         /// open code is void, and `notice` goes to the owner. Returns `None` where the code was
         /// spent concurrently.
-        fn reset_password(guess: &Guess, password_hash: &str, notice: Notice, change: Change) -> Option<PasswordResetResult>;
+        fn reset_password(guess: &Guess, password_hash: &str, notice: NoticeRequest<'_>, change: Change) -> Option<PasswordResetResult>;
         /// Deletes an account and everything that belongs to it, and queues `notice`. Returns
         /// `None` where its password has changed since it was proved.
-        fn delete_user(user: &UserRecord, notice: Notice, change: Change) -> Option<EndedSessions>;
+        fn delete_user(user: &UserRecord, notice: NoticeRequest<'_>, change: Change) -> Option<EndedSessions>;
     }
 }

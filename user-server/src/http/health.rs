@@ -90,7 +90,9 @@ struct OutboxStatus {
 
 #[derive(Debug, Serialize)]
 struct MailStatus {
-    last_attempt_failed: bool,
+    failing: bool,
+    undecided_domains: i64,
+    undecided_networks: i64,
 }
 
 impl Health {
@@ -126,6 +128,9 @@ impl Health {
                 gauges.outbox_waiting.set(backlog.waiting);
                 let age = backlog.oldest.map_or(Duration::ZERO, |oldest| now.since(oldest));
                 gauges.outbox_oldest.set(age.as_secs_f64());
+                gauges.undecided_domains.set(backlog.undecided.domains);
+                gauges.undecided_networks.set(backlog.undecided.networks);
+                metrics.emails.set_refusing(backlog.undecided.concern_all());
             }
         }
     }
@@ -191,14 +196,18 @@ impl From<&Metrics> for Components {
             waiting: gauges.outbox_waiting.get(),
             oldest_seconds: gauges.outbox_oldest.get(),
         };
-        let mail = MailStatus { last_attempt_failed: metrics.emails.failing() };
+        let mail = MailStatus {
+            failing: metrics.emails.failing(),
+            undecided_domains: gauges.undecided_domains.get(),
+            undecided_networks: gauges.undecided_networks.get(),
+        };
         let checks = [
             ("store", !store.reachable || !store.writable),
             ("revocation_log", revocation_log.age_seconds > FRESH.as_secs_f64()),
             ("keys", keys.left == 0),
             ("cache", !cache.reachable),
             ("outbox", outbox.oldest_seconds > OUTBOX_DEGRADED_SECONDS),
-            ("mail", mail.last_attempt_failed),
+            ("mail", mail.failing),
         ];
         let degraded =
             checks.into_iter().filter_map(|(name, degraded)| degraded.then_some(name)).collect();

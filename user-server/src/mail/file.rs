@@ -63,7 +63,7 @@ impl Mailer for FileMailer {
         let path = self
             .write(&format!("{}.eml", mail.id), &message)
             .await
-            .map_err(|error| SendError::Temporary(format!("{}: {error}", self.folder.display())))?;
+            .map_err(|error| SendError::Service(format!("{}: {error}", self.folder.display())))?;
         self.show(mail, &path);
         Ok(())
     }

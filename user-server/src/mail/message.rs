@@ -43,6 +43,12 @@ impl Sender {
         AsRef::<str>::as_ref(&self.mailbox.email).is_ascii()
     }
 
+    /// Returns the address without the name.
+    #[must_use]
+    pub fn address(&self) -> &lettre::Address {
+        &self.mailbox.email
+    }
+
     /// Returns a placeholder, used while the errors of the configuration are collected.
     #[must_use]
     pub fn nobody() -> Self {
@@ -60,7 +66,7 @@ impl Sender {
         let to: Mailbox = mail
             .to
             .parse()
-            .map_err(|_| SendError::Permanent("the recipient is not a valid mailbox".to_owned()))?;
+            .map_err(|_| SendError::Recipient("the recipient is not a valid mailbox".to_owned()))?;
         let domain = self.mailbox.email.domain();
         let at = std::time::UNIX_EPOCH + std::time::Duration::from_secs(mail.created_at.seconds());
         Message::builder()
@@ -83,7 +89,7 @@ impl Sender {
                             .body(mail.html.clone()),
                     ),
             )
-            .map_err(|error| SendError::Permanent(error.to_string()))
+            .map_err(|error| SendError::Recipient(error.to_string()))
     }
 }
 

@@ -1,5 +1,7 @@
 //! Metrics of outgoing emails.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -16,9 +18,11 @@ const BUCKETS: [f64; 11] = [0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MailResult {
     Sent,
-    /// The attempt failed and will be repeated.
+    /// The attempt failed for a reason that concerns every email, and will be repeated.
     Retried,
-    /// The mail server refused the email permanently.
+    /// The attempt failed for a reason that may concern only the recipient, and will be repeated.
+    Undecided,
+    /// The email was dropped: the recipient's mail server does not accept it.
     Refused,
     /// The attempt failed, and the email was dropped after a day of attempts.
     GivenUp,
@@ -27,13 +31,20 @@ pub enum MailResult {
 }
 
 impl MailResult {
-    const ALL: [Self; 5] =
-        [Self::Sent, Self::Retried, Self::Refused, Self::GivenUp, Self::KeyUnknown];
+    const ALL: [Self; 6] = [
+        Self::Sent,
+        Self::Retried,
+        Self::Undecided,
+        Self::Refused,
+        Self::GivenUp,
+        Self::KeyUnknown,
+    ];
 
     fn name(self) -> &'static str {
         match self {
             Self::Sent => "sent",
             Self::Retried => "retried",
+            Self::Undecided => "undecided",
             Self::Refused => "refused",
             Self::GivenUp => "given_up",
             Self::KeyUnknown => "key_unknown",
@@ -47,6 +58,10 @@ pub struct EmailMetrics {
     attempts: Family<Label, Counter>,
     /// Duration of attempts, in seconds.
     pub duration: Histogram,
+    /// Set while the last attempt failed for a reason that concerns every email.
+    unusable: AtomicBool,
+    /// Set while refusals that may concern only their recipients are held to concern every email.
+    refusing: AtomicBool,
     failing: Gauge,
 }
 
@@ -74,22 +89,42 @@ impl EmailMetrics {
         let failing = gauge(
             registry,
             "user_server_mail_failing",
-            "1 while the last attempt to send an email failed",
+            "1 while emails cannot be sent: the last attempt failed, or the mail server refuses every recipient",
         );
-        Self { attempts, duration, failing }
+        let (unusable, refusing) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { attempts, duration, unusable, refusing, failing }
     }
 
     /// Counts an attempt.
     pub fn count(&self, result: MailResult) {
         self.attempts.get_or_create(&[("result", result.name())]).inc();
-        // A permanent refusal concerns one email; the mail server works.
-        self.failing.set(i64::from(matches!(result, MailResult::Retried | MailResult::GivenUp)));
+        match result {
+            MailResult::Sent => self.unusable.store(false, Ordering::Relaxed),
+            MailResult::Retried => self.unusable.store(true, Ordering::Relaxed),
+            // None of these says whether other emails would be accepted.
+            MailResult::Undecided
+            | MailResult::Refused
+            | MailResult::GivenUp
+            | MailResult::KeyUnknown => {}
+        }
+        self.update();
     }
 
-    /// Returns true if the last attempt failed.
+    /// Sets whether refusals that may concern only their recipients are held to concern every
+    /// email.
+    pub fn set_refusing(&self, refusing: bool) {
+        self.refusing.store(refusing, Ordering::Relaxed);
+        self.update();
+    }
+
+    fn update(&self) {
+        self.failing.set(self.failing().into());
+    }
+
+    /// Returns true while emails are not expected to be delivered.
     #[must_use]
     pub fn failing(&self) -> bool {
-        self.failing.get() != 0
+        self.unusable.load(Ordering::Relaxed) || self.refusing.load(Ordering::Relaxed)
     }
 }
 

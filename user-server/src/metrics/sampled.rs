@@ -26,6 +26,10 @@ pub struct SampledGauges {
     pub outbox_waiting: Gauge,
     /// Time that the oldest due email has waited.
     pub outbox_oldest: Seconds,
+    /// Recipients' domains that refused emails since the last delivery.
+    pub undecided_domains: Gauge,
+    /// Networks that requested these emails.
+    pub undecided_networks: Gauge,
     /// Time since the revocation log was last read.
     pub revocation_age: Seconds,
     /// Entries of the revocation log in memory.
@@ -89,6 +93,16 @@ impl SampledGauges {
                 "Emails that wait until the budget of their address allows another one",
             ),
             outbox_oldest: Gauge::default(),
+            undecided_domains: gauge(
+                registry,
+                "user_server_mail_undecided_domains",
+                "Recipients' domains with emails that were refused since the last delivery, for reasons that may concern one recipient or all",
+            ),
+            undecided_networks: gauge(
+                registry,
+                "user_server_mail_undecided_networks",
+                "Networks that requested these emails",
+            ),
             revocation_age: Gauge::default(),
             revocation_entries: gauge(
                 registry,

@@ -12,7 +12,7 @@ use crate::domain::{
     RecordedOutcome, Refusal, RequestContext, ResendResult, UseCaseResult,
 };
 use crate::keys::KeyRing;
-use crate::outbox::{GUESSES, RESEND_AFTER};
+use crate::outbox::{GUESSES, resend_policy};
 
 /// Alphabet of Crockford's base32, which has no I, L, O or U.
 const BASE32: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
@@ -48,8 +48,9 @@ impl Otp {
     /// then used to consume the code. `user_id` restricts the check to codes of that user.
     ///
     /// # Errors
-    /// `InvalidCode` for a wrong code or an unknown verification; `CodeExpired` if the code has
-    /// expired, was consumed, or has no guesses left.
+    /// `InvalidCode` for a wrong code; `CodeExpired` for the correct one after it has expired, and
+    /// for any code if the verification is unknown or has no guesses left. When the email was sent,
+    /// and whether it was, makes no difference to a client that does not have the code.
     pub async fn check(
         &self,
         id: Uuid,
@@ -60,7 +61,6 @@ impl Otp {
         let guess =
             match self.codes.charge_guess(id, purpose, user_id, GUESSES, self.clock.now()).await? {
                 GuessCharge::Charged(guess) => guess,
-                GuessCharge::NotIssued => return Err(Refusal::InvalidCode.into()),
                 GuessCharge::Spent => return Err(Refusal::CodeExpired.into()),
             };
         let Some(expected) = self.code(id, purpose, guess.generation, &guess.kid) else {
@@ -69,7 +69,11 @@ impl Otp {
         let correct = bool::from(normalised(expected.as_bytes()).ct_eq(&normalised(code)));
         // The code of a dead row is compared like any other, so that its refusal takes equally
         // long.
-        if correct & !guess.dead { Ok(guess) } else { Err(Refusal::InvalidCode.into()) }
+        match correct & !guess.dead {
+            true if guess.expired => Err(Refusal::CodeExpired.into()),
+            true => Ok(guess),
+            false => Err(Refusal::InvalidCode.into()),
+        }
     }
 
     /// Refunds a correct guess that had no effect.
@@ -77,12 +81,22 @@ impl Otp {
         self.codes.refund_guess(guess).await
     }
 
+    /// Refuses a resend that can only fail, without writing anything.
+    ///
+    /// # Errors
+    /// Those of [`Otp::resend`].
+    pub async fn check_resend(&self, id: Uuid) -> UseCaseResult<()> {
+        let policy = resend_policy(self.life);
+        let refused = self.codes.refused_resend(id, &policy, self.clock.now()).await?;
+        resent(refused.unwrap_or(ResendResult::Queued))
+    }
+
     /// Queues the email of a verification again. If the key of its code is retired, the code is
     /// replaced.
     ///
     /// # Errors
-    /// `RateLimited` if the last email was sent too recently, `CodeExpired` if there is no such
-    /// verification.
+    /// `RateLimited` if the last request was too recent or there were too many, `CodeExpired` if
+    /// there is no such verification.
     pub async fn resend(
         &self,
         id: Uuid,
@@ -96,11 +110,15 @@ impl Otp {
             AuditEvent::new(AuditKind::CodeResent).subject(id.as_bytes()),
             RecordedOutcome::at(at).verification(Some(id)),
         );
-        match self.codes.resend(id, client, RESEND_AFTER, &kids, change).await? {
-            ResendResult::Queued => Ok(()),
-            ResendResult::TooSoon(retry_after) => Err(Refusal::RateLimited { retry_after }.into()),
-            ResendResult::Spent => Err(Refusal::CodeExpired.into()),
-        }
+        resent(self.codes.resend(id, client, &resend_policy(self.life), &kids, change).await?)
+    }
+}
+
+fn resent(result: ResendResult) -> UseCaseResult<()> {
+    match result {
+        ResendResult::Queued => Ok(()),
+        ResendResult::TooSoon(retry_after) => Err(Refusal::RateLimited { retry_after }.into()),
+        ResendResult::Spent => Err(Refusal::CodeExpired.into()),
     }
 }
 

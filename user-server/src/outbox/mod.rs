@@ -4,7 +4,7 @@
 mod templates;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -13,8 +13,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::{
-    ClaimedMail, Clock, CodeDelivery, CodeGenerator, Fault, Mail, MailKind, MailPolicy, Mailer,
-    Outbox, OutboxClaim, PendingCode, Purpose, Recipient, SendError, Timestamp,
+    ClaimedMail, Clock, CodeDelivery, CodeGenerator, FailedAttempt, Fault, Mail, MailClass,
+    MailKind, MailPolicy, Mailer, Outbox, OutboxClaim, PendingCode, Purpose, Recipient,
+    ResendPolicy, SendError, Timestamp,
 };
 use crate::metrics::{EmailMetrics, MailResult};
 
@@ -38,25 +39,51 @@ pub struct Worker {
     pub clock: Arc<dyn Clock>,
     pub wakeup: MailWakeup,
     pub metrics: Arc<EmailMetrics>,
+    /// The number of claims, by which the sender tasks alternate between classes of emails.
+    pub turns: AtomicUsize,
 }
 
 /// Number of wrong guesses after which a code is no longer valid.
 pub const GUESSES: u32 = 5;
 /// Minimum interval between two emails of one verification.
 pub const RESEND_AFTER: Duration = Duration::from_secs(60);
+/// Maximum number of resends of one verification.
+const MAX_RESENDS: u32 = 10;
+/// Maximum age of an email, after which it is dropped, and of a verification without the lifetime
+/// of its last code.
+const MAX_AGE: Duration = DAY;
+/// Time for which a network that opened a session of an account is known to it.
+pub const KNOWN_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Maximum interval between two polls of the outbox, because other nodes queue emails too.
 const POLL: Duration = Duration::from_secs(1);
 /// Timeout of sending one email.
 const SEND_TIMEOUT: Duration = Duration::from_secs(30);
 /// Timeout of claiming an email, so that an unresponsive database does not delay the next attempt.
 const CLAIM_TIMEOUT: Duration = Duration::from_secs(10);
-/// The age at which an email that could not be sent is dropped.
-const MAX_AGE: Duration = DAY;
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 /// Wait after the first failure. It doubles with every attempt, up to [`MAX_RETRY`].
 const FIRST_RETRY: Duration = Duration::from_secs(5);
 const MAX_RETRY: Duration = Duration::from_secs(15 * 60);
+
+/// Returns the lifetime of a verification, after which its row is deleted.
+#[must_use]
+pub fn verification_life(code_life: Duration) -> Duration {
+    MAX_AGE + code_life
+}
+
+/// Returns the rules of resends.
+#[must_use]
+pub fn resend_policy(code_life: Duration) -> ResendPolicy {
+    ResendPolicy {
+        pause: RESEND_AFTER,
+        max_resends: MAX_RESENDS,
+        life: verification_life(code_life),
+        code_life,
+        max_guesses: GUESSES,
+        known_for: KNOWN_FOR,
+    }
+}
 
 /// Returns the rules of the outbox. The budget of one address and purpose is ten emails a day with
 /// five guesses each, so 50 guesses a day.
@@ -67,10 +94,13 @@ pub fn policy(code_life: Duration) -> MailPolicy {
         // A code sent at the end of a day can be guessed at until it expires, so the period of a
         // day of guesses is longer by a code's lifetime.
         windows: [(HOUR, 5), (DAY + code_life, 10)],
+        // One network must not use up the budget of an address that another one needs.
+        client_window: (DAY + code_life, 3),
         notice_pause: HOUR,
         max_age: MAX_AGE,
         code_life,
         max_guesses: GUESSES,
+        first: MailClass::Code,
         lease: SEND_TIMEOUT * 2,
         deliver,
     }
@@ -78,19 +108,17 @@ pub fn policy(code_life: Duration) -> MailPolicy {
 
 /// Decides whether a due code is sent, and to which recipient.
 fn deliver(pending: PendingCode) -> CodeDelivery {
-    let PendingCode { purpose, requested, dead, subject, holder } = pending;
+    let PendingCode { purpose, address, dead, subject, holder } = pending;
     match (purpose, holder) {
         (Purpose::PasswordReset, _) => subject.map_or(CodeDelivery::Drop, CodeDelivery::Send),
         (Purpose::Registration | Purpose::EmailChange, Some(owner)) => CodeDelivery::Notify(owner),
         // The row of an address that belonged to an account when it was written stays dead: the
         // present holder of the address did not request the code.
         (Purpose::Registration | Purpose::EmailChange, None) if dead => CodeDelivery::Drop,
+        // The address belongs to no account, so anyone may have entered it, and the email contains
+        // no text that anyone chose, not even a username.
         (Purpose::Registration | Purpose::EmailChange, None) => {
-            let username = match subject {
-                Some(account) if requested.username.is_empty() => account.username,
-                _ => requested.username,
-            };
-            CodeDelivery::Send(Recipient { username, ..requested })
+            CodeDelivery::Send(Recipient { mailbox: address, username: String::new() })
         }
     }
 }
@@ -140,8 +168,10 @@ impl Worker {
     /// # Errors
     /// If the outbox cannot be read or written.
     pub async fn step(&self, stop: &CancellationToken) -> Result<Option<Timestamp>, Fault> {
-        let policy = policy(self.codes.life());
         while !stop.is_cancelled() {
+            let turn = self.turns.fetch_add(1, Ordering::Relaxed) % MailClass::ALL.len();
+            let first = MailClass::ALL.get(turn).copied().unwrap_or(MailClass::Code);
+            let policy = MailPolicy { first, ..policy(self.codes.life()) };
             let claim =
                 tokio::time::timeout(CLAIM_TIMEOUT, self.outbox.claim(&policy, self.clock.now()))
                     .await;
@@ -160,33 +190,49 @@ impl Worker {
         let Some(mail) = self.compose(&claimed) else {
             self.metrics.count(MailResult::KeyUnknown);
             tracing::warn!(mail = %claimed.id, "the code of this email was derived from an unknown key; the email is dropped");
-            return self.outbox.settle(claimed.id, self.clock.now()).await;
+            return self.outbox.settle(claimed.id, false, self.clock.now()).await;
         };
         let began = Instant::now();
         let sent = tokio::time::timeout(SEND_TIMEOUT, self.mailer.send(&mail)).await;
         self.metrics.duration.observe(began.elapsed().as_secs_f64());
         let now = self.clock.now();
-        match sent.unwrap_or_else(|_| Err(SendError::Temporary("sending timed out".to_owned()))) {
+        let (id, attempt) = (claimed.id, claimed.attempt);
+        let error = match sent
+            .unwrap_or_else(|_| Err(SendError::Service("sending timed out".to_owned())))
+        {
             Ok(()) => {
                 self.metrics.count(MailResult::Sent);
-                tracing::info!(mail = %claimed.id, attempt = claimed.attempt, "email sent");
-                self.outbox.settle(claimed.id, now).await
+                tracing::info!(mail = %id, attempt, "email sent");
+                return self.outbox.settle(id, true, now).await;
             }
-            Err(SendError::Permanent(reason)) => {
-                self.metrics.count(MailResult::Refused);
-                tracing::warn!(mail = %claimed.id, reason, "email refused permanently");
-                self.outbox.settle(claimed.id, now).await
+            Err(error) => error,
+        };
+        let (result, domain) = match &error {
+            SendError::Recipient(_) => (MailResult::Refused, None),
+            SendError::Unexplained(_) if claimed.unexplained => (MailResult::Refused, None),
+            _ if now.since(claimed.created_at) >= MAX_AGE => (MailResult::GivenUp, None),
+            SendError::Service(_) => (MailResult::Retried, None),
+            SendError::Unexplained(_) | SendError::Undecided(_) => {
+                (MailResult::Undecided, claimed.recipient.domain())
             }
-            Err(SendError::Temporary(reason)) if now.since(claimed.created_at) >= MAX_AGE => {
-                self.metrics.count(MailResult::GivenUp);
-                tracing::warn!(mail = %claimed.id, reason, "email dropped after 24 hours of failed attempts");
-                self.outbox.settle(claimed.id, now).await
+        };
+        self.metrics.count(result);
+        match result {
+            MailResult::Retried | MailResult::Undecided => {
+                let wait = retry_wait(attempt, id.as_u128());
+                tracing::warn!(mail = %id, attempt, %error, retry_in = ?wait, "email not sent");
+                let unexplained = matches!(error, SendError::Unexplained(_));
+                let retry_at = now.plus(wait);
+                let failed = FailedAttempt { at: now, retry_at, unexplained, domain };
+                self.outbox.retry(id, &failed).await
             }
-            Err(SendError::Temporary(reason)) => {
-                self.metrics.count(MailResult::Retried);
-                let wait = retry_wait(claimed.attempt, claimed.id.as_u128());
-                tracing::warn!(mail = %claimed.id, attempt = claimed.attempt, reason, retry_in = ?wait, "email not sent");
-                self.outbox.retry_at(claimed.id, now.plus(wait)).await
+            MailResult::GivenUp => {
+                tracing::warn!(mail = %id, %error, "email dropped after 24 hours of failed attempts");
+                self.outbox.settle(id, false, now).await
+            }
+            _ => {
+                tracing::warn!(mail = %id, %error, "email refused permanently");
+                self.outbox.settle(id, false, now).await
             }
         }
     }
@@ -224,7 +270,7 @@ mod tests {
     fn a_code_is_sent_only_to_the_address_that_requested_it() {
         let pending = |purpose, dead, subject: Option<&str>, holder: Option<&str>| PendingCode {
             purpose,
-            requested: Recipient { username: String::new(), ..recipient("typed") },
+            address: recipient("typed").mailbox,
             dead,
             subject: subject.map(recipient),
             holder: holder.map(recipient),
@@ -234,8 +280,8 @@ mod tests {
             assert_eq!(to_owner, CodeDelivery::Notify(recipient("owner")));
             assert_eq!(deliver(pending(purpose, true, None, None)), CodeDelivery::Drop);
             let sent = deliver(pending(purpose, false, Some("ada"), None));
-            let to = Recipient { username: "ada".to_owned(), ..recipient("typed") };
-            assert_eq!(sent, CodeDelivery::Send(to));
+            let to = Recipient { username: String::new(), ..recipient("typed") };
+            assert_eq!(sent, CodeDelivery::Send(to), "no text that anyone chose");
         }
         let reset = |subject| deliver(pending(Purpose::PasswordReset, false, subject, Some("x")));
         assert_eq!(reset(Some("ada")), CodeDelivery::Send(recipient("ada")));

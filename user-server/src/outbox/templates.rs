@@ -115,6 +115,7 @@ mod tests {
             id: uuid::Uuid::nil(),
             created_at: Timestamp(0),
             attempt: 1,
+            unexplained: false,
             recipient: Recipient {
                 mailbox: "ada@engine.example".to_owned(),
                 username: "<b>ada</b>&\"".to_owned(),

@@ -30,6 +30,8 @@ pub enum HourlyBudget {
     Registration,
     /// 20 password resets per hour.
     PasswordReset,
+    /// 60 resends of a code per hour.
+    Resend,
 }
 
 impl HourlyBudget {
@@ -40,6 +42,7 @@ impl HourlyBudget {
         match self {
             Self::Registration => ("registrations", 20),
             Self::PasswordReset => ("resets", 20),
+            Self::Resend => ("resends", 60),
         }
     }
 }

@@ -10,15 +10,16 @@ use crate::domain::{
 };
 
 impl Tokens {
-    /// Returns a session to open.
+    /// Returns a session to open from a network, which is also known by the pseudonym `client`.
     #[must_use]
     pub fn new_session(
         &self,
         device: Option<DeviceName>,
         network: Option<ClientNetwork>,
+        client: String,
     ) -> NewSession {
         let network = network.map(|network| network.coarse());
-        NewSession { id: Uuid::new_v4(), kid: self.kid().to_owned(), device, network }
+        NewSession { id: Uuid::new_v4(), kid: self.kid().to_owned(), device, network, client }
     }
 
     /// Issues the first tokens of a session.

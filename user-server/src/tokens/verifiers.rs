@@ -29,7 +29,8 @@ impl Verifiers {
         end: Timestamp,
     ) -> Result<Zeroizing<String>, Fault> {
         let kid = self.0.keys.signing().unwrap_or_else(|| self.0.keys.configured()).kid.clone();
-        let session = NewSession { id: session, kid, device: None, network: None };
+        let session =
+            NewSession { id: session, kid, device: None, network: None, client: String::new() };
         let session = session.opened(user, now);
         self.0.issue(&session, &session.kid, None, now, end)
     }

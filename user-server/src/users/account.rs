@@ -5,8 +5,8 @@ use uuid::Uuid;
 use super::{Users, guessable_words};
 use crate::domain::{
     AuditEvent, AuditKind, Change, Email, EmailConfirmation, EndedSessions, Fault, Notice,
-    Password, Profile, Purpose, RecordedOutcome, Refusal, RequestContext, UseCaseResult,
-    UserRecord, UserUpdate, UserUpdateResult, Username,
+    NoticeRequest, Password, Profile, Purpose, RecordedOutcome, Refusal, RequestContext,
+    UseCaseResult, UserRecord, UserUpdate, UserUpdateResult, Username,
 };
 
 /// Fields of an account to update.
@@ -143,7 +143,9 @@ impl Users {
             AuditEvent::of(AuditKind::EmailConfirmed, owner.user_id),
             RecordedOutcome::at(at).user(owner.user_id),
         );
-        match self.accounts.confirm_email(&guess, Notice::EmailChanged, change).await? {
+        let client = self.throttle.client(context.network);
+        let notice = NoticeRequest { notice: Notice::EmailChanged, client: &client };
+        match self.accounts.confirm_email(&guess, notice, change).await? {
             EmailConfirmation::Changed(user) => {
                 self.wakeup.notify();
                 self.tokens.publish_update(&user, &EndedSessions::default(), at).await;
@@ -172,7 +174,9 @@ impl Users {
             AuditEvent::of(AuditKind::Deleted, user.id),
             RecordedOutcome::at(at).user(user.id),
         );
-        let deleted = self.accounts.delete_user(&user, Notice::Deleted, change).await?;
+        let client = self.throttle.client(context.network);
+        let notice = NoticeRequest { notice: Notice::Deleted, client: &client };
+        let deleted = self.accounts.delete_user(&user, notice, change).await?;
         let ended = deleted.ok_or(Refusal::CURRENT_PASSWORD)?;
         self.wakeup.notify();
         self.tokens.publish_ended(&ended, at).await;

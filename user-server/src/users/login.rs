@@ -48,7 +48,8 @@ impl Users {
             self.audit_log.login_failed(attempted, "disabled", context.at(at)).await?;
             return Err(Refusal::AccountDisabled.into());
         }
-        let session = self.tokens.new_session(device, context.network);
+        let session =
+            self.tokens.new_session(device, context.network, self.throttle.client(context.network));
         let change = Change::new(
             context.at(at),
             AuditEvent::of(AuditKind::LoggedIn, user.id).session(session.id),

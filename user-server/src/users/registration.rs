@@ -82,7 +82,10 @@ impl Users {
         let username = username.map(Username::choose).transpose()?;
         let device = device.map(DeviceName::parse).transpose()?;
         let guess = self.otp.check(id, Purpose::Registration, None, code).await?;
-        let (user_id, session) = (Uuid::new_v4(), self.tokens.new_session(device, context.network));
+        let (user_id, session) = (
+            Uuid::new_v4(),
+            self.tokens.new_session(device, context.network, self.throttle.client(context.network)),
+        );
         let at = self.clock.now();
         let change = Change::new(
             context.at(at),
@@ -108,9 +111,11 @@ impl Users {
     /// Queues the email of a registration, an email change or a reset again.
     ///
     /// # Errors
-    /// `RateLimited` if the last email was sent too recently, `CodeExpired` if there is nothing to
-    /// send.
+    /// `RateLimited` if the last request was too recent or there were too many, `CodeExpired` if
+    /// there is nothing to send.
     pub async fn resend_code(&self, id: Uuid, context: &RequestContext) -> UseCaseResult<CodeSent> {
+        self.otp.check_resend(id).await?;
+        self.throttle.charge(HourlyBudget::Resend, context.network).await?;
         self.otp.resend(id, &self.throttle.client(context.network), context).await?;
         self.wakeup.notify();
         Ok(self.code_sent(id))

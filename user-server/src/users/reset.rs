@@ -4,9 +4,11 @@ use uuid::Uuid;
 
 use super::{CodeSent, Users, guessable_words};
 use crate::domain::{
-    AuditEvent, AuditKind, Change, Email, Failure, Guess, Notice, Password, PasswordResetResult,
-    Purpose, RecordedOutcome, Refusal, RequestContext, ResetRequest, UseCaseResult,
+    AuditEvent, AuditKind, Change, Email, Failure, Guess, Notice, NoticeRequest, Password,
+    PasswordResetResult, Purpose, RecordedOutcome, Refusal, RequestContext, ResetRequest,
+    UseCaseResult,
 };
+use crate::outbox::KNOWN_FOR;
 use crate::throttle::HourlyBudget;
 
 impl Users {
@@ -27,6 +29,7 @@ impl Users {
             email,
             client: self.throttle.client(context.network),
             kid: self.otp.kid().to_owned(),
+            known_for: KNOWN_FOR,
         };
         let (id, at) = (request.verification_id, self.clock.now());
         let change = Change::new(
@@ -79,7 +82,8 @@ impl Users {
             AuditEvent::of(AuditKind::ResetDone, user.id).subject(guess.verification_id.as_bytes()),
             RecordedOutcome::at(at).user(user.id),
         );
-        let notice = Notice::PasswordReset;
+        let client = self.throttle.client(context.network);
+        let notice = NoticeRequest { notice: Notice::PasswordReset, client: &client };
         let reset = self.accounts.reset_password(guess, &hash, notice, change).await?;
         let reset = reset.ok_or(Refusal::CodeExpired)?;
         self.wakeup.notify();

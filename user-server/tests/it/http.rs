@@ -2,7 +2,7 @@
 
 mod exposition;
 mod metric_names;
-mod request;
+pub mod request;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -71,7 +71,7 @@ async fn three_paths_are_served_and_no_other() {
     assert!(body["revocation_log"]["age_seconds"].as_f64().unwrap() < 1.0);
     assert_eq!(body["cache"]["reachable"], true);
     assert_eq!(body["outbox"]["unsent"], 0);
-    assert_eq!(body["mail"]["last_attempt_failed"], false);
+    assert_eq!(body["mail"]["failing"], false);
 
     let plain = get(address, "/metrics").await;
     assert!(plain.head.contains("content-type: text/plain; version=0.0.4"), "{}", plain.head);

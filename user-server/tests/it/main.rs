@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, unreachable_pub)]
 
 mod abuse;
+mod abuse_email;
 mod accounts;
 mod audit;
 mod backups;

@@ -110,11 +110,20 @@ fn must_use_index(statement: &str) -> bool {
         && !statement.contains("sqlite_")
 }
 
+/// Indexes that contain only the rows that some statement wants, so that it may read all of them.
+const PARTIAL: [&str; 7] = [
+    "outbox_due",
+    "outbox_waiting",
+    "outbox_failed",
+    "outbox_delivered",
+    "mail_turns_next",
+    "mail_turns_ranked",
+    "audit_unsealed",
+];
+
 /// Returns `true` for a step that scans a table: `SCAN name`, except by a partial index, which
 /// contains only the wanted rows, or over an intermediate result.
 fn is_scan_in_sqlite(step: &str) -> bool {
-    const PARTIAL: [&str; 4] =
-        ["outbox_due", "outbox_waiting", "mail_turns_next", "audit_unsealed"];
     const INTERMEDIATE: [&str; 5] =
         ["SCAN clients", "SCAN soon", "SCAN seals", "SCAN CONSTANT ROW", "SCAN (subquery"];
     step.starts_with("SCAN ")
@@ -126,8 +135,6 @@ fn is_scan_in_sqlite(step: &str) -> bool {
 /// Returns `true` for a sequential scan, or a scan of an index without a condition. With sequential
 /// scans disabled, the planner chooses these only if no index matches.
 fn is_scan_in_postgres(node: &Value) -> bool {
-    const PARTIAL: [&str; 4] =
-        ["outbox_due", "outbox_waiting", "mail_turns_next", "audit_unsealed"];
     let index = node["Index Name"].as_str().unwrap_or_default();
     match node["Node Type"].as_str() {
         Some("Seq Scan") => true,

@@ -3,15 +3,15 @@
 use std::future::Future;
 use std::time::Duration;
 
-use lettre::Message;
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{DEFAULT_MECHANISMS, Mechanism};
 use lettre::transport::smtp::client::AsyncSmtpConnection;
-use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
+use lettre::transport::smtp::commands::{Data, Mail, Rcpt, Rset};
+use lettre::{Address, Message};
 use tokio::net::TcpStream;
 
 use super::failure::{Cause, SmtpFailure, SmtpStep};
-use super::plaintext::PlaintextStream;
+use super::plaintext::{Greeting, PlaintextStream};
 use super::{Encryption, SmtpMailer};
 use crate::domain::SendError;
 
@@ -72,18 +72,32 @@ impl SmtpMailer {
                 self.step(SmtpStep::Connect, connect).await
             }
             Encryption::StartTls(tls) => {
-                let mut connection = self.step(SmtpStep::Connect, self.connect_plain(each)).await?;
+                let connect = self.connect_plain(each, Greeting::Ehlo);
+                let mut connection = self.step(SmtpStep::Connect, connect).await?;
                 if !connection.can_starttls() {
                     return Err(SmtpStep::StartTls.failed(Cause::NotOffered));
                 }
                 self.step(SmtpStep::StartTls, connection.starttls(tls.clone(), hello)).await?;
                 Ok(connection)
             }
-            Encryption::None => self.step(SmtpStep::Connect, self.connect_plain(each)).await,
+            Encryption::None => {
+                let connect = self.connect_plain(each, Greeting::Ehlo);
+                match self.step(SmtpStep::Connect, connect).await {
+                    Err(failure) if failure.refuses_ehlo() => {
+                        let connect = self.connect_plain(each, Greeting::Helo);
+                        self.step(SmtpStep::Connect, connect).await
+                    }
+                    connected => connected,
+                }
+            }
         }
     }
 
-    async fn connect_plain(&self, each: Duration) -> Result<AsyncSmtpConnection, Cause> {
+    async fn connect_plain(
+        &self,
+        each: Duration,
+        greeting: Greeting,
+    ) -> Result<AsyncSmtpConnection, Cause> {
         let mut last = None;
         for address in
             tokio::net::lookup_host((self.server.host.as_str(), self.server.port)).await?
@@ -98,7 +112,7 @@ impl SmtpMailer {
             match tokio::time::timeout(each, TcpStream::connect(address)).await {
                 Ok(Ok(tcp)) => {
                     tcp.set_nodelay(true)?;
-                    let stream = Box::new(PlaintextStream::new(tcp));
+                    let stream = Box::new(PlaintextStream::new(tcp, greeting));
                     return Ok(
                         AsyncSmtpConnection::connect_with_transport(stream, &self.hello).await?
                     );
@@ -110,13 +124,26 @@ impl SmtpMailer {
         Err(last.unwrap_or(Cause::NoAddress))
     }
 
-    /// Connects, encrypts and logs in, but sends no email.
-    pub(super) async fn check_login(&self) -> Result<(), SendError> {
+    /// Does everything that an email to the sender's own address requires, except sending it: many
+    /// servers judge the client and its sender only when they are given a recipient.
+    pub(super) async fn rehearse(&self) -> Result<(), SendError> {
         let send_error = |failure: SmtpFailure| failure.send_error(&self.server);
         let mut connection = self.connect().await.map_err(send_error)?;
-        let outcome = self.log_in(&mut connection).await;
+        let sender = self.sender.address();
+        let outcome = match self.log_in(&mut connection).await {
+            Ok(()) => {
+                let envelope = self.envelope(&mut connection, Some(sender), &[sender]).await;
+                let reset = self.step(SmtpStep::Data, connection.command(Rset)).await;
+                envelope.and(reset.map(drop))
+            }
+            failed => failed,
+        };
         self.quit(&mut connection, &outcome).await;
-        outcome.map_err(send_error)
+        match outcome.map_err(send_error) {
+            // Emails to the sender's address need not be accepted, only emails from it.
+            Err(SendError::Recipient(_) | SendError::Unexplained(_)) => Ok(()),
+            other => other,
+        }
     }
 
     async fn log_in(&self, connection: &mut AsyncSmtpConnection) -> Result<(), SmtpFailure> {
@@ -139,22 +166,27 @@ impl SmtpMailer {
         message: &Message,
     ) -> Result<(), SmtpFailure> {
         self.log_in(connection).await?;
-        let envelope = message.envelope();
-        self.step(
-            SmtpStep::Sender,
-            connection.command(Mail::new(envelope.from().cloned(), Vec::new())),
-        )
-        .await?;
-        for recipient in envelope.to() {
-            self.step(
-                SmtpStep::Recipient,
-                connection.command(Rcpt::new(recipient.clone(), Vec::new())),
-            )
-            .await?;
-        }
+        let recipients: Vec<&Address> = message.envelope().to().iter().collect();
+        self.envelope(connection, message.envelope().from(), &recipients).await?;
         self.step(SmtpStep::Data, connection.command(Data)).await?;
         let bytes = message.formatted();
         self.within(self.timeouts.message, SmtpStep::Message, connection.message(&bytes)).await?;
+        Ok(())
+    }
+
+    /// States the sender and the recipients of an email.
+    async fn envelope(
+        &self,
+        connection: &mut AsyncSmtpConnection,
+        sender: Option<&Address>,
+        recipients: &[&Address],
+    ) -> Result<(), SmtpFailure> {
+        let sender = Mail::new(sender.cloned(), Vec::new());
+        self.step(SmtpStep::Sender, connection.command(sender)).await?;
+        for &recipient in recipients {
+            let recipient = Rcpt::new(recipient.clone(), Vec::new());
+            self.step(SmtpStep::Recipient, connection.command(recipient)).await?;
+        }
         Ok(())
     }
 

@@ -68,14 +68,14 @@ impl SmtpStep {
 
     fn hint(self) -> &'static str {
         match self {
-            Self::Connect => "check SMTP_HOST, SMTP_PORT and SMTP_TLS",
+            Self::Connect => "check SMTP_HOST, SMTP_PORT, SMTP_TLS and SMTP_HELO",
             Self::StartTls => {
                 "check SMTP_TLS, and set SMTP_CA if the certificate is not from a public authority"
             }
             Self::Login => "check SMTP_USER and SMTP_PASSWORD",
             Self::Sender => "check MAIL_FROM, and set SMTP_USER if the server requires a login",
             Self::Recipient => {
-                "check that the server relays for this service, and set SMTP_USER if it requires a login"
+                "check that the server relays for this service and accepts SMTP_HELO and MAIL_FROM, and set SMTP_USER if it requires a login"
             }
             Self::Data | Self::Message => "see the log of the server",
         }
@@ -108,25 +108,47 @@ impl SmtpFailure {
             Cause::Io(error) => error.to_string(),
             Cause::Smtp(error) => self.reply_text(error),
         };
-        match self.is_final() {
-            true => SendError::Permanent(format!("{step}: {why}")),
-            false => SendError::Temporary(format!("{server}: {step}: {why}; {hint}")),
+        match self.blame() {
+            Blame::Recipient => SendError::Recipient(format!("{step}: {why}")),
+            Blame::Unexplained => SendError::Unexplained(format!("{step}: {why}")),
+            Blame::Service => SendError::Service(format!("{server}: {step}: {why}; {hint}")),
+            Blame::Undecided => SendError::Undecided(format!("{server}: {step}: {why}; {hint}")),
         }
     }
 
-    /// Reports whether no later attempt can succeed: the server refused this email, rather than all
-    /// emails or this client.
-    fn is_final(&self) -> bool {
-        let Cause::Smtp(error) = &self.cause else { return false };
-        let status = error.status().map_or(0, u16::from);
+    /// Reports whether the server does not know EHLO.
+    pub(super) fn refuses_ehlo(&self) -> bool {
+        self.step == SmtpStep::Connect && matches!(self.status(), Some(500 | 502))
+    }
+
+    /// Returns the status of the reply, if there was one.
+    fn status(&self) -> Option<u16> {
+        match &self.cause {
+            Cause::Smtp(error) => error.status().map(u16::from),
+            _ => None,
+        }
+    }
+
+    /// Returns the party that is at fault.
+    fn blame(&self) -> Blame {
+        // Without a reply, the server is down or slow.
+        let (Cause::Smtp(error), Some(status)) = (&self.cause, self.status()) else {
+            return Blame::Service;
+        };
+        let enhanced = enhanced(error);
         match self.step {
-            // A server that does not relay for this client refuses each recipient, with a status of
-            // the class "security or policy".
-            SmtpStep::Recipient => {
-                status >= 500 && !requires_login(status) && !enhanced(error).starts_with("5.7.")
+            SmtpStep::Connect | SmtpStep::StartTls | SmtpStep::Login | SmtpStep::Sender => {
+                Blame::Service
             }
-            SmtpStep::Data | SmtpStep::Message => status >= 500 && !requires_login(status),
-            SmtpStep::Connect | SmtpStep::StartTls | SmtpStep::Login | SmtpStep::Sender => false,
+            _ if concerns_all(status, &enhanced) => Blame::Service,
+            SmtpStep::Recipient => match (status, enhanced.as_str()) {
+                (550 | 551 | 553, enhanced) if NO_SUCH_MAILBOX.contains(&enhanced) => {
+                    Blame::Recipient
+                }
+                (550, "") => Blame::Unexplained,
+                _ => Blame::Undecided,
+            },
+            SmtpStep::Data | SmtpStep::Message => Blame::Undecided,
         }
     }
 
@@ -156,9 +178,30 @@ impl SmtpFailure {
 
 /// Returns the error of a delivery that exceeded its total time, although no step did.
 pub(super) fn timed_out(server: &SmtpServer, limit: Duration) -> SendError {
-    SendError::Temporary(format!(
+    SendError::Service(format!(
         "{server}: the email was not accepted within {limit:?}; see the log of the server"
     ))
+}
+
+/// Enhanced status codes (RFC 3463 and RFC 7505) of a mailbox or domain that does not exist or
+/// accepts no email.
+const NO_SUCH_MAILBOX: [&str; 6] = ["5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"];
+
+/// The party that is at fault.
+enum Blame {
+    Recipient,
+    Unexplained,
+    Service,
+    Undecided,
+}
+
+/// Reports whether a reply after MAIL FROM concerns every email: HELO or the sender, which many
+/// servers judge only at RCPT, a missing login, or the state of the server itself.
+fn concerns_all(status: u16, enhanced: &str) -> bool {
+    let detail = enhanced.split_once('.').map_or("", |(_, detail)| detail);
+    let is_sender = matches!(detail, "1.7" | "1.8") || detail.starts_with("5.");
+    let is_server = status == 421 || (status < 500 && detail.starts_with("3."));
+    requires_login(status) || is_sender || is_server
 }
 
 /// Reports whether a status of RFC 4954 or RFC 3207 asks for authentication or encryption first.

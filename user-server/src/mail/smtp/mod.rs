@@ -25,6 +25,8 @@ pub struct SmtpServer {
     port: u16,
     encryption: Encryption,
     credentials: Option<Credentials>,
+    /// The name that the client introduces itself by, if it was chosen.
+    helo: Option<ClientId>,
 }
 
 #[derive(Clone)]
@@ -89,13 +91,26 @@ impl SmtpServer {
             TlsMode::StartTls => Encryption::StartTls(tls()?),
             TlsMode::None => Encryption::None,
         };
-        Ok(Self { host: host.to_owned(), port, encryption, credentials: None })
+        Ok(Self { host: host.to_owned(), port, encryption, credentials: None, helo: None })
     }
 
     /// Returns the server with a login.
     #[must_use]
     pub fn with_login(self, user: String, password: String) -> Self {
         Self { credentials: Some(Credentials::new(user, password)), ..self }
+    }
+
+    /// Returns the server with the name that the client introduces itself by in EHLO and HELO: a
+    /// host name with a domain, or an IP address. Returns `None` if the name is neither.
+    #[must_use]
+    pub fn with_helo(self, name: &str) -> Option<Self> {
+        let helo = match name.parse() {
+            Ok(IpAddr::V4(address)) => ClientId::Ipv4(address),
+            Ok(IpAddr::V6(address)) => ClientId::Ipv6(address),
+            Err(_) if is_fully_qualified(name) => ClientId::Domain(name.to_owned()),
+            Err(_) => return None,
+        };
+        Some(Self { helo: Some(helo), ..self })
     }
 
     /// Reports whether a text is a valid host name or address.
@@ -116,6 +131,11 @@ impl SmtpServer {
         host.eq_ignore_ascii_case("localhost")
             || host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
     }
+}
+
+/// Reports whether a name is a host name with a domain, as EHLO requires.
+fn is_fully_qualified(name: &str) -> bool {
+    name.contains('.') && SmtpServer::is_host(name)
 }
 
 impl std::fmt::Display for SmtpServer {
@@ -153,7 +173,12 @@ impl SmtpMailer {
     /// Returns a mailer, which connects only when there is an email to send.
     #[must_use]
     pub fn new(server: SmtpServer, sender: Sender) -> Self {
-        Self { server, sender, hello: ClientId::default(), timeouts: SmtpTimeouts::default() }
+        // The library reads the host name of this machine.
+        let hello = server.helo.clone().unwrap_or_else(|| match ClientId::default() {
+            ClientId::Domain(name) if is_fully_qualified(&name) => ClientId::Domain(name),
+            _ => ClientId::Domain(sender.address().domain().to_owned()),
+        });
+        Self { server, sender, hello, timeouts: SmtpTimeouts::default() }
     }
 
     /// Returns the mailer with other timeouts.
@@ -162,12 +187,13 @@ impl SmtpMailer {
         Self { timeouts, ..self }
     }
 
-    /// Checks that the server can be used: connects, encrypts and logs in, but sends no email.
+    /// Checks that the server can be used: connects, encrypts, logs in, and states the sender and a
+    /// recipient, but sends no email.
     ///
     /// # Errors
     /// Returns the failure, as for an email.
     pub async fn probe(&self) -> Result<(), SendError> {
-        tokio::time::timeout(self.timeouts.total, self.check_login())
+        tokio::time::timeout(self.timeouts.total, self.rehearse())
             .await
             .unwrap_or_else(|_| Err(failure::timed_out(&self.server, self.timeouts.total)))
     }

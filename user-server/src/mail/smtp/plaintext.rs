@@ -16,6 +16,17 @@ use tokio::net::TcpStream;
 pub(super) struct PlaintextStream {
     tcp: TcpStream,
     tls: bool,
+    greeting: Greeting,
+}
+
+/// Command that introduces the client to the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Greeting {
+    Ehlo,
+    /// The command of RFC 821, for a server that refuses EHLO. The library sends only EHLO, so the
+    /// stream replaces the verb. A server without EHLO offers neither STARTTLS nor AUTH, so this is
+    /// only of use to servers that need neither.
+    Helo,
 }
 
 /// The first byte of a TLS handshake record (RFC 8446, section 5.1). No SMTP command starts with
@@ -23,8 +34,8 @@ pub(super) struct PlaintextStream {
 const HANDSHAKE: u8 = 0x16;
 
 impl PlaintextStream {
-    pub(super) fn new(tcp: TcpStream) -> Self {
-        Self { tcp, tls: false }
+    pub(super) fn new(tcp: TcpStream, greeting: Greeting) -> Self {
+        Self { tcp, tls: false, greeting }
     }
 }
 
@@ -54,6 +65,15 @@ impl AsyncWrite for PlaintextStream {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.tls |= bytes.first() == Some(&HANDSHAKE);
+        if self.greeting == Greeting::Helo && bytes.starts_with(b"EHLO ") {
+            // Only the letters that differ; the caller writes the rest.
+            return match Pin::new(&mut self.tcp).poll_write(cx, b"HE") {
+                Poll::Ready(Ok(written)) if written < 2 => {
+                    Poll::Ready(Err(io::ErrorKind::WriteZero.into()))
+                }
+                polled => polled,
+            };
+        }
         Pin::new(&mut self.tcp).poll_write(cx, bytes)
     }
 

@@ -4,13 +4,15 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::change::ChangeTx;
+use super::mail_queue::{self, QueuedCode};
 use super::rows::{self, UserRow};
 use super::tx::{Taken, Tx};
 use super::{SqlStore, corrupt, counters};
 use crate::domain::{
     Accounts, Activation, Change, DeviceName, Email, EmailConfirmation, EndedSessions, Fault,
-    Guess, LoginKey, NewSession, Notice, PasswordLogin, PasswordResetResult, Purpose, Registration,
-    ResetRequest, Timestamp, UserRecord, UserUpdate, UserUpdateResult, Username, hash_class,
+    Guess, LoginKey, NewSession, NoticeRequest, PasswordLogin, PasswordResetResult, Purpose,
+    Registration, ResetRequest, Timestamp, UserRecord, UserUpdate, UserUpdateResult, Username,
+    hash_class,
 };
 
 #[async_trait]
@@ -62,7 +64,7 @@ impl Accounts for SqlStore {
             kid: &registration.kid,
             dead: is_known(&mut tx, &registration.email).await?,
         };
-        new.insert(&mut tx, &registration.client).await?;
+        new.insert(&mut tx, &registration.client, false).await?;
         tx.commit().await
     }
 
@@ -188,8 +190,7 @@ impl Accounts for SqlStore {
             rows::void_codes(&mut tx, update.user_id).await?;
         }
         if let Some((verification_id, email)) = &update.email {
-            let void = sqlx::query("DELETE FROM verifications WHERE user_id = $1 AND purpose = $2");
-            tx.run(void.bind(update.user_id).bind(Purpose::EmailChange.name())).await?;
+            rows::void_email_changes(&mut tx, update.user_id).await?;
             let new = NewVerification {
                 id: *verification_id,
                 purpose: Purpose::EmailChange,
@@ -200,13 +201,14 @@ impl Accounts for SqlStore {
                 kid: &update.kid,
                 dead: is_known(&mut tx, email).await?,
             };
-            new.insert(&mut tx, &update.client).await?;
+            new.insert(&mut tx, &update.client, false).await?;
         }
         let Some(user) = user_row(&mut tx, update.user_id).await? else {
             return tx.undo(UserUpdateResult::Gone).await;
         };
         if let Some((_, notice)) = update.password_hash {
-            rows::queue_notice(&mut tx, notice, &user.mailbox, user.username(), at).await?;
+            let notice = NoticeRequest { notice, client: &update.client };
+            mail_queue::queue_notice(&mut tx, notice, &user.mailbox, user.username(), at).await?;
         }
         tx.commit().await?;
         Ok(UserUpdateResult::Updated(Box::new(user.into()), ended))
@@ -215,7 +217,7 @@ impl Accounts for SqlStore {
     async fn confirm_email(
         &self,
         guess: &Guess,
-        notice: Notice,
+        notice: NoticeRequest<'_>,
         change: Change,
     ) -> Result<EmailConfirmation, Fault> {
         let mut tx = self.begin(change).await?;
@@ -257,7 +259,7 @@ impl Accounts for SqlStore {
         };
         rows::void_codes(&mut tx, user_id).await?;
         let at = tx.at();
-        rows::queue_notice(&mut tx, notice, &before.mailbox, before.username(), at).await?;
+        mail_queue::queue_notice(&mut tx, notice, &before.mailbox, before.username(), at).await?;
         tx.change.set_user(user_id);
         tx.commit().await?;
         Ok(EmailConfirmation::Changed(Box::new(user.into())))
@@ -277,7 +279,9 @@ impl Accounts for SqlStore {
             kid: &request.kid,
             dead: user.is_none(),
         };
-        new.insert(&mut tx, &request.client).await?;
+        let since = tx.at().minus(request.known_for);
+        let known = mail_queue::is_known(&mut tx, new.user_id, &request.client, since).await?;
+        new.insert(&mut tx, &request.client, known).await?;
         tx.change.set_event_user(new.user_id);
         tx.commit().await
     }
@@ -299,7 +303,7 @@ impl Accounts for SqlStore {
         &self,
         guess: &Guess,
         password_hash: &str,
-        notice: Notice,
+        notice: NoticeRequest<'_>,
         change: Change,
     ) -> Result<Option<PasswordResetResult>, Fault> {
         let mut tx = self.begin(change).await?;
@@ -310,7 +314,7 @@ impl Accounts for SqlStore {
         let user = user.ok_or_else(|| corrupt("a reset of an account that is missing"))?;
         let ended = rows::end_sessions(&mut tx, user_id, None, at).await?;
         rows::void_codes(&mut tx, user_id).await?;
-        rows::queue_notice(&mut tx, notice, &user.mailbox, user.username(), at).await?;
+        mail_queue::queue_notice(&mut tx, notice, &user.mailbox, user.username(), at).await?;
         tx.change.set_user(user_id);
         tx.change.set_sessions_ended(ended.sessions);
         tx.commit().await?;
@@ -320,7 +324,7 @@ impl Accounts for SqlStore {
     async fn delete_user(
         &self,
         user: &UserRecord,
-        notice: Notice,
+        notice: NoticeRequest<'_>,
         change: Change,
     ) -> Result<Option<EndedSessions>, Fault> {
         let mut tx = self.begin(change).await?;
@@ -329,12 +333,13 @@ impl Accounts for SqlStore {
             return tx.undo(None).await;
         }
         let mut ended = rows::end_sessions(&mut tx, user.id, None, at).await?;
+        rows::void_codes(&mut tx, user.id).await?;
         let delete = concat!("DELETE FROM users WHERE id = $1 RETURNING ", user_columns!());
         let row: UserRow = tx.one(sqlx::query_as(delete).bind(user.id)).await?;
         // The id is never used again, so one entry covers tokens of sessions that are long gone.
         rows::revoke(&mut tx, user.id, at).await?;
         ended.subjects.push(user.id);
-        rows::queue_notice(&mut tx, notice, &row.mailbox, row.username(), at).await?;
+        mail_queue::queue_notice(&mut tx, notice, &row.mailbox, row.username(), at).await?;
         tx.commit_erasing(user.id).await?;
         Ok(Some(ended))
     }
@@ -353,13 +358,13 @@ struct NewVerification<'a> {
 }
 
 impl NewVerification<'_> {
-    async fn insert(&self, tx: &mut ChangeTx, client: &str) -> Result<(), Fault> {
+    async fn insert(&self, tx: &mut ChangeTx, client: &str, known: bool) -> Result<(), Fault> {
         let at = tx.at();
         let insert = sqlx::query(
             "INSERT INTO verifications (id, purpose, user_id, username, username_key, email,
                                         email_key, mailbox, budget_key, password_hash, dead, kid,
-                                        created_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+                                        created_at, requested_at, client)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, $14)",
         )
         .bind(self.id)
         .bind(self.purpose.name())
@@ -373,9 +378,17 @@ impl NewVerification<'_> {
         .bind(self.password_hash)
         .bind(i64::from(self.dead))
         .bind(self.kid)
-        .bind(at.0);
+        .bind(at.0)
+        .bind(client);
         tx.run(insert).await?;
-        rows::queue_code(tx, self.id, self.purpose, self.email.budget_key(), client, at).await
+        let code = QueuedCode {
+            verification_id: self.id,
+            purpose: self.purpose,
+            budget_key: self.email.budget_key(),
+            client,
+            known,
+        };
+        mail_queue::queue_code(tx, &code, at).await
     }
 }
 
@@ -434,5 +447,5 @@ async fn insert_session(
     .bind(session.device.as_ref().map(DeviceName::as_str))
     .bind(&session.network);
     tx.run(insert).await?;
-    Ok(())
+    mail_queue::make_known(tx, user_id, &session.client, at).await
 }

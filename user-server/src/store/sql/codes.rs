@@ -6,8 +6,11 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::SqlStore;
-use super::rows::{self, VerificationRow};
-use crate::domain::{Change, Codes, Fault, Guess, GuessCharge, Purpose, ResendResult, Timestamp};
+use super::mail_queue::{self, QueuedCode};
+use super::rows::VerificationRow;
+use crate::domain::{
+    Change, Codes, Fault, Guess, GuessCharge, Purpose, ResendPolicy, ResendResult, Timestamp,
+};
 
 #[async_trait]
 impl Codes for SqlStore {
@@ -20,7 +23,7 @@ impl Codes for SqlStore {
         now: Timestamp,
     ) -> Result<GuessCharge, Fault> {
         // A guess that can only fail writes nothing.
-        let refused = self.refused_guess(verification_id, purpose, user_id, max_guesses, now);
+        let refused = self.refused_guess(verification_id, purpose, user_id, max_guesses);
         if let Some(refused) = refused.await? {
             return Ok(refused);
         }
@@ -28,18 +31,16 @@ impl Codes for SqlStore {
         let charge = sqlx::query_as(concat!(
             "UPDATE verifications SET guesses = guesses + 1
              WHERE id = $1 AND purpose = $2 AND ($3 IS NULL OR user_id = $3) AND guesses < $4
-                   AND expires_at > $5
              RETURNING ",
             verification_columns!()
         ))
         .bind(verification_id)
         .bind(purpose.name())
         .bind(user_id)
-        .bind(i64::from(max_guesses))
-        .bind(now.0);
+        .bind(i64::from(max_guesses));
         let charged: Option<VerificationRow> = tx.optional(charge).await?;
         let charge = match charged {
-            Some(row) => GuessCharge::Charged(row.guess()?),
+            Some(row) => GuessCharge::Charged(row.guess(now)?),
             // It was spent after it was read.
             None => GuessCharge::Spent,
         };
@@ -63,14 +64,10 @@ impl Codes for SqlStore {
         &self,
         verification_id: Uuid,
         client: &str,
-        after: Duration,
+        policy: &ResendPolicy,
         kids: &[&str],
         change: Change,
     ) -> Result<ResendResult, Fault> {
-        // A request for an unknown id writes nothing.
-        if self.verification(verification_id).await?.is_none() {
-            return Ok(ResendResult::Spent);
-        }
         let mut tx = self.begin(change).await?;
         let at = tx.at();
         // Locks the row, so that concurrent requests see each other's email.
@@ -81,30 +78,79 @@ impl Codes for SqlStore {
         let row: Option<VerificationRow> =
             tx.optional(sqlx::query_as(lock).bind(verification_id)).await?;
         let Some(row) = row else { return tx.undo(ResendResult::Spent).await };
-        if let Some(claimed) = row.claimed_at {
-            let wait = Timestamp(claimed).plus(after).since(at);
-            if !wait.is_zero() {
-                return tx.undo(ResendResult::TooSoon(wait)).await;
-            }
+        if let Some(wait) = row.wait_for_resend(policy, at) {
+            return tx.undo(ResendResult::TooSoon(wait)).await;
         }
-        if let Some(signing) = kids.first()
-            && !kids.contains(&row.kid.as_str())
-        {
-            let renew = sqlx::query("UPDATE verifications SET kid = $2 WHERE id = $1");
-            tx.run(renew.bind(verification_id).bind(*signing)).await?;
-        }
+        let new_code = row.guesses >= i64::from(policy.max_guesses)
+            || row.requested_at().plus(policy.code_life) <= at;
+        let generation = row.generation + i64::from(new_code);
+        let guesses = if new_code { 0 } else { row.guesses };
+        let kid = match kids.first() {
+            Some(signing) if !kids.contains(&row.kid.as_str()) => signing,
+            _ => row.kid.as_str(),
+        };
+        // A code that is replaced does not exist before its email is claimed.
+        let replaced = new_code || kid != row.kid;
+        let set = sqlx::query(
+            "UPDATE verifications SET requested_at = $2, resends = resends + 1, generation = $3,
+                 guesses = $4, kid = $5,
+                 claimed_at = CASE WHEN $6 = 1 THEN NULL ELSE claimed_at END,
+                 expires_at = CASE WHEN $6 = 1 THEN NULL ELSE expires_at END
+             WHERE id = $1",
+        )
+        .bind(verification_id)
+        .bind(at.0)
+        .bind(generation)
+        .bind(guesses)
+        .bind(kid)
+        .bind(i64::from(replaced));
+        tx.run(set).await?;
+        let account = row.user_id.filter(|_| row.purpose().is_ok_and(Purpose::is_for_an_account));
+        let known =
+            mail_queue::is_known(&mut tx, account, client, at.minus(policy.known_for)).await?;
         let queued = sqlx::query_as(
             "SELECT created_at FROM outbox
              WHERE verification_id = $1 AND turn_at IS NULL AND settled_at IS NULL",
         );
         let queued: Option<(i64,)> = tx.optional(queued.bind(verification_id)).await?;
         if queued.is_none() {
-            let purpose = row.purpose()?;
-            rows::queue_code(&mut tx, row.id, purpose, &row.budget_key, client, at).await?;
+            let code = QueuedCode {
+                verification_id,
+                purpose: row.purpose()?,
+                budget_key: &row.budget_key,
+                client,
+                known,
+            };
+            mail_queue::queue_code(&mut tx, &code, at).await?;
         }
         tx.change.set_event_user(row.user_id);
         tx.commit().await?;
         Ok(ResendResult::Queued)
+    }
+
+    async fn refused_resend(
+        &self,
+        verification_id: Uuid,
+        policy: &ResendPolicy,
+        now: Timestamp,
+    ) -> Result<Option<ResendResult>, Fault> {
+        let Some(row) = self.verification(verification_id).await? else {
+            return Ok(Some(ResendResult::Spent));
+        };
+        Ok(row.wait_for_resend(policy, now).map(ResendResult::TooSoon))
+    }
+}
+
+impl VerificationRow {
+    /// Returns the time until a resend is possible, or `None` if it is. After the last resend, that
+    /// is the time until the verification is deleted.
+    fn wait_for_resend(&self, policy: &ResendPolicy, now: Timestamp) -> Option<Duration> {
+        let until = if self.resends >= i64::from(policy.max_resends) {
+            self.created_at().plus(policy.life)
+        } else {
+            self.requested_at().plus(policy.pause)
+        };
+        Some(until.since(now)).filter(|wait| !wait.is_zero())
     }
 }
 
@@ -122,7 +168,6 @@ impl SqlStore {
         purpose: Purpose,
         user_id: Option<Uuid>,
         max_guesses: u32,
-        now: Timestamp,
     ) -> Result<Option<GuessCharge>, Fault> {
         let Some(row) = self.verification(verification_id).await? else {
             return Ok(Some(GuessCharge::Spent));
@@ -131,11 +176,6 @@ impl SqlStore {
         if row.purpose()? != purpose || !of_user {
             return Ok(Some(GuessCharge::Spent));
         }
-        if row.claimed_at.is_none() {
-            return Ok(Some(GuessCharge::NotIssued));
-        }
-        let alive = row.guesses < i64::from(max_guesses)
-            && row.expires_at.is_some_and(|expires_at| expires_at > now.0);
-        Ok((!alive).then_some(GuessCharge::Spent))
+        Ok((row.guesses >= i64::from(max_guesses)).then_some(GuessCharge::Spent))
     }
 }

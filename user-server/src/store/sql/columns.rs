@@ -16,13 +16,13 @@ macro_rules! session_columns {
 macro_rules! verification_columns {
     () => {
         "id, purpose, user_id, username, username_key, email, email_key, mailbox, budget_key, password_hash, dead, kid, \
-         generation, guesses, claimed_at, expires_at"
+         generation, guesses, claimed_at, expires_at, requested_at, resends, created_at"
     };
 }
 macro_rules! outbox_columns {
     () => {
-        "outbox.id, outbox.letter, outbox.verification_id, outbox.recipient, outbox.username, outbox.generation, \
-         outbox.attempts, outbox.created_at"
+        "outbox.id, outbox.letter, outbox.verification_id, outbox.client, outbox.recipient, outbox.username, \
+         outbox.generation, outbox.attempts, outbox.unexplained, outbox.rank, outbox.created_at"
     };
 }
 macro_rules! audit_columns {

@@ -80,32 +80,33 @@ fn statements(bounds: &InspectionBounds, now: Timestamp) -> Vec<Statement> {
         ),
         (
             "codes: each has what its purpose needs",
-            "SELECT id FROM verifications WHERE dead NOT IN (0, 1) OR NOT CASE purpose
+            "SELECT id FROM verifications WHERE dead NOT IN (0, 1, 2) OR NOT CASE purpose
                  WHEN 'registration' THEN user_id IS NULL AND username IS NOT NULL AND username_key IS NOT NULL
                      AND password_hash IS NOT NULL
                  WHEN 'email_change' THEN user_id IS NOT NULL
-                 WHEN 'password_reset' THEN user_id IS NOT NULL OR dead = 1
+                 WHEN 'password_reset' THEN user_id IS NOT NULL OR dead IN (1, 2)
                  ELSE 1 = 0 END LIMIT $1",
             vec![],
         ),
         (
             "codes: each has valid guesses, generation and lifetime",
             "SELECT id FROM verifications WHERE guesses NOT BETWEEN 0 AND $1 OR generation < 0
-                 OR (claimed_at IS NULL) <> (expires_at IS NULL) OR (claimed_at IS NULL) <> (generation = 0)
+                 OR (claimed_at IS NULL) <> (expires_at IS NULL) OR resends < 0
                  OR expires_at - claimed_at NOT BETWEEN $2 AND $3 LIMIT $4",
             vec![max_guesses, shortest, longest],
         ),
         (
             "codes: each that was not sent has a queued email",
-            "SELECT id FROM verifications WHERE claimed_at IS NULL AND created_at > $1 AND NOT EXISTS (
+            "SELECT id FROM verifications WHERE claimed_at IS NULL AND created_at > $1 AND dead <> 2
+                 AND guesses < $2 AND NOT EXISTS (
                  SELECT 1 FROM outbox WHERE verification_id = verifications.id AND turn_at IS NULL AND settled_at IS NULL
-             ) LIMIT $2",
-            vec![dropped],
+             ) LIMIT $3",
+            vec![dropped, max_guesses],
         ),
         (
             "emails: each has the fields of a code or of a notice",
             "SELECT id FROM outbox WHERE attempts < 0 OR NOT CASE
-                 WHEN verification_id IS NULL THEN recipient IS NOT NULL AND turn_at IS NOT NULL
+                 WHEN verification_id IS NULL THEN recipient IS NOT NULL
                  ELSE budget_key IS NOT NULL AND (turn_at IS NULL OR generation IS NOT NULL) END LIMIT $1",
             vec![],
         ),
@@ -114,7 +115,7 @@ fn statements(bounds: &InspectionBounds, now: Timestamp) -> Vec<Statement> {
             "SELECT (SELECT id FROM outbox WHERE outbox.budget_key = mails.budget_key AND outbox.letter = mails.letter
                      AND turn_at IS NULL AND settled_at IS NULL LIMIT 1)
              FROM (SELECT budget_key, letter, COUNT(*) AS number FROM outbox
-                   WHERE verification_id IS NOT NULL AND turn_at IS NULL AND settled_at IS NULL
+                   WHERE budget_key IS NOT NULL AND turn_at IS NULL AND settled_at IS NULL
                    GROUP BY budget_key, letter) AS mails
              LEFT JOIN mail_turns ON mail_turns.budget_key = mails.budget_key AND mail_turns.letter = mails.letter
              WHERE COALESCE(waiting, 0) < number LIMIT $1",
@@ -131,7 +132,7 @@ fn statements(bounds: &InspectionBounds, now: Timestamp) -> Vec<Statement> {
             "emails: no address has exceeded its budget",
             "SELECT id FROM (SELECT id, turn_at - LAG(turn_at) OVER turns AS one, turn_at - LAG(turn_at, 5) OVER turns AS five,
                      turn_at - LAG(turn_at, 10) OVER turns AS ten
-                 FROM outbox WHERE turn_at IS NOT NULL AND budget_key IS NOT NULL
+                 FROM outbox WHERE turn_at IS NOT NULL AND budget_key IS NOT NULL AND verification_id IS NOT NULL
                  WINDOW turns AS (PARTITION BY budget_key, letter ORDER BY turn_at)) AS turned
              WHERE one < 60000 OR five < 3600000 OR ten < 86400000 LIMIT $1",
             vec![],

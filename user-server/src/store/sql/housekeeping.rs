@@ -15,8 +15,9 @@ impl Housekeeping for SqlStore {
         let sent = now.minus(retention.mails).0;
         // Statements, with the time before which they delete. Each has its own transaction, so that
         // none blocks other writers for long.
-        let steps: [(&'static str, i64); 8] = [
-            ("DELETE FROM verifications WHERE created_at < $1 AND (expires_at IS NULL OR expires_at < $1)", old),
+        let steps: [(&'static str, i64); 10] = [
+            // By its age only: what happened to its email must not be visible.
+            ("DELETE FROM verifications WHERE created_at < $1", old),
             ("DELETE FROM outbox WHERE created_at < $1 AND (settled_at < $1 OR turn_at IS NULL)", sent),
             (
                 "DELETE FROM mail_turns WHERE next_at < $1 AND waiting = 0 AND NOT EXISTS (SELECT 1 FROM outbox
@@ -28,6 +29,8 @@ impl Housekeeping for SqlStore {
             ("DELETE FROM sessions WHERE created_at < $1", now.minus(retention.session_life).0),
             ("DELETE FROM counters WHERE expires_at < $1", now.0),
             ("DELETE FROM idempotency_keys WHERE expires_at < $1", now.0),
+            ("DELETE FROM mail_clients WHERE rank < $1", sent),
+            ("DELETE FROM known_networks WHERE opened_at < $1", now.minus(retention.known_networks).0),
         ];
         let mut deleted = 0;
         for (statement, before) in steps {

@@ -33,7 +33,7 @@ impl KeyRecords for SqlStore {
             .read_all(sqlx::query_as(
                 "SELECT kid, CAST(SUM(session) AS BIGINT), CAST(SUM(code) AS BIGINT)
                  FROM (SELECT kid, 1 AS session, 0 AS code FROM sessions
-                       UNION ALL SELECT kid, 0 AS session, 1 AS code FROM verifications) AS uses
+                       UNION ALL SELECT kid, 0 AS session, 1 AS code FROM verifications WHERE dead <> 2) AS uses
                  GROUP BY kid ORDER BY kid",
             ))
             .await?;

@@ -13,6 +13,8 @@ mod fsck;
 mod housekeeping;
 mod idempotency;
 mod keys;
+mod mail_queue;
+mod mail_slots;
 mod operators;
 mod outbox;
 mod outbox_depth;

@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::corrupt;
 use super::tx::Tx;
 use crate::domain::{
-    EndedSessions, Fault, Guess, Notice, Purpose, SessionRecord, Timestamp, UserRecord,
+    EndedSessions, Fault, Guess, MailPolicy, Purpose, SessionRecord, Timestamp, UserRecord,
 };
 
 #[derive(sqlx::FromRow)]
@@ -89,8 +89,29 @@ pub(super) struct VerificationRow {
     pub(super) generation: i64,
     pub(super) guesses: i64,
     pub(super) claimed_at: Option<i64>,
-    pub(super) expires_at: Option<i64>,
+    expires_at: Option<i64>,
+    requested_at: Option<i64>,
+    pub(super) resends: i64,
+    created_at: i64,
 }
+
+#[derive(sqlx::FromRow)]
+pub(super) struct OutboxRow {
+    pub(super) id: Uuid,
+    pub(super) letter: String,
+    pub(super) verification_id: Option<Uuid>,
+    pub(super) client: String,
+    pub(super) recipient: Option<String>,
+    pub(super) username: Option<String>,
+    pub(super) generation: Option<i64>,
+    pub(super) attempts: i64,
+    pub(super) unexplained: i64,
+    pub(super) rank: i64,
+    pub(super) created_at: i64,
+}
+
+/// Value of `dead` for a code that was voided: even the correct one has no effect.
+pub(super) const VOIDED: i64 = 2;
 
 impl VerificationRow {
     pub(super) fn purpose(&self) -> Result<Purpose, Fault> {
@@ -101,12 +122,27 @@ impl VerificationRow {
         u32::try_from(self.generation).map_err(|_| corrupt("an invalid generation of a code"))
     }
 
-    pub(super) fn guess(self) -> Result<Guess, Fault> {
+    /// Returns the time of the last request for its email.
+    pub(super) fn requested_at(&self) -> Timestamp {
+        Timestamp(self.requested_at.unwrap_or(self.created_at))
+    }
+
+    pub(super) fn created_at(&self) -> Timestamp {
+        Timestamp(self.created_at)
+    }
+
+    /// Reports whether its code can still be used once it is sent.
+    pub(super) fn is_open(&self, policy: &MailPolicy) -> bool {
+        self.dead != VOIDED && self.guesses < i64::from(policy.max_guesses)
+    }
+
+    pub(super) fn guess(self, now: Timestamp) -> Result<Guess, Fault> {
         Ok(Guess {
             verification_id: self.id,
             purpose: self.purpose()?,
             generation: self.generation()?,
-            dead: self.dead != 0,
+            dead: self.dead == 1 || self.claimed_at.is_none(),
+            expired: self.dead == VOIDED || self.expires_at.is_some_and(|at| at <= now.0),
             user_id: self.user_id,
             kid: self.kid,
         })
@@ -127,9 +163,19 @@ pub(super) async fn spend(tx: &mut Tx, guess: &Guess) -> Result<Option<Verificat
     .await
 }
 
-/// Voids every open code of a user.
+/// Voids every open code of a user. The rows of resets stay, since whoever requested one for the
+/// address must not learn from it that it belongs to an account.
 pub(super) async fn void_codes(tx: &mut Tx, user_id: Uuid) -> Result<(), Fault> {
-    tx.run(sqlx::query("DELETE FROM verifications WHERE user_id = $1").bind(user_id)).await?;
+    void_email_changes(tx, user_id).await?;
+    let void = sqlx::query("UPDATE verifications SET dead = $2, user_id = NULL WHERE user_id = $1");
+    tx.run(void.bind(user_id).bind(VOIDED)).await?;
+    Ok(())
+}
+
+/// Voids every open change of a user's email address.
+pub(super) async fn void_email_changes(tx: &mut Tx, user_id: Uuid) -> Result<(), Fault> {
+    let void = sqlx::query("DELETE FROM verifications WHERE user_id = $1 AND purpose = $2");
+    tx.run(void.bind(user_id).bind(Purpose::EmailChange.name())).await?;
     Ok(())
 }
 
@@ -172,62 +218,4 @@ pub(super) async fn end_sessions(
         )
         .await?;
     revoke_all(tx, ids, now).await
-}
-
-/// Queues a notice, which needs no mail slot.
-pub(super) async fn queue_notice(
-    tx: &mut Tx,
-    notice: Notice,
-    mailbox: &str,
-    username: &str,
-    now: Timestamp,
-) -> Result<(), Fault> {
-    tx.run(
-        sqlx::query(
-            "INSERT INTO outbox (id, letter, client, recipient, username, created_at, turn_at, due_at)
-         VALUES ($1, $2, '', $3, $4, $5, $5, $5)",
-        )
-        .bind(Uuid::now_v7())
-        .bind(notice.name())
-        .bind(mailbox)
-        .bind(username)
-        .bind(now.0),
-    )
-    .await?;
-    Ok(())
-}
-
-/// Queues the email of a verification, which waits for a mail slot.
-pub(super) async fn queue_code(
-    tx: &mut Tx,
-    verification_id: Uuid,
-    purpose: Purpose,
-    budget_key: &str,
-    client: &str,
-    now: Timestamp,
-) -> Result<(), Fault> {
-    tx.run(
-        sqlx::query(
-            "INSERT INTO outbox (id, letter, verification_id, budget_key, client, created_at, due_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $6)",
-        )
-        .bind(Uuid::now_v7())
-        .bind(purpose.name())
-        .bind(verification_id)
-        .bind(budget_key)
-        .bind(client)
-        .bind(now.0),
-    )
-    .await?;
-    tx.run(
-        sqlx::query(
-            "INSERT INTO mail_turns (budget_key, letter, next_at, waiting) VALUES ($1, $2, $3, 1)
-         ON CONFLICT (budget_key, letter) DO UPDATE SET waiting = mail_turns.waiting + 1",
-        )
-        .bind(budget_key)
-        .bind(purpose.name())
-        .bind(now.0),
-    )
-    .await?;
-    Ok(())
 }

@@ -11,13 +11,12 @@ use user_server::domain::{
 };
 use user_server::outbox;
 
-pub use crate::support::Changes;
+pub use crate::support::{CODE_LIFE, Changes};
 use uuid::Uuid;
 
 pub type Db = Arc<dyn Store>;
 
 pub const NOW: Timestamp = Timestamp(1_800_000_000_000);
-pub const CODE_LIFE: Duration = Duration::from_secs(900);
 /// Accepted keys; the first one signs.
 pub const KIDS: &[&str] = &["kid-1"];
 pub const GRACE: Duration = Duration::from_secs(30);
@@ -39,7 +38,13 @@ pub fn email(text: &str) -> Email {
 }
 
 pub fn session() -> NewSession {
-    NewSession { id: Uuid::new_v4(), kid: KIDS[0].to_owned(), device: None, network: None }
+    NewSession {
+        id: Uuid::new_v4(),
+        kid: KIDS[0].to_owned(),
+        device: None,
+        network: None,
+        client: String::new(),
+    }
 }
 
 /// Returns a registration of a name with an address by a client.
@@ -63,11 +68,17 @@ pub async fn register(db: &Db, name: &str, address: &str, client: &str, now: Tim
 
 /// Requests a password reset, and returns the id of its verification.
 pub async fn request_reset(db: &Db, address: &str, now: Timestamp) -> Uuid {
+    request_reset_from(db, address, "client", now).await
+}
+
+/// Requests a password reset for a client, and returns the id of its verification.
+pub async fn request_reset_from(db: &Db, address: &str, client: &str, now: Timestamp) -> Uuid {
     let request = ResetRequest {
         verification_id: Uuid::new_v4(),
         email: email(address),
-        client: "client".to_owned(),
+        client: client.to_owned(),
         kid: KIDS[0].to_owned(),
+        known_for: outbox::KNOWN_FOR,
     };
     db.request_reset_at(&request, now).await.unwrap();
     request.verification_id
@@ -88,7 +99,7 @@ pub async fn next_mail(db: &Db, now: Timestamp) -> Option<ClaimedMail> {
 pub async fn send_all(db: &Db, now: Timestamp) -> Vec<ClaimedMail> {
     let mut sent = Vec::new();
     while let Some(mail) = next_mail(db, now).await {
-        db.settle(mail.id, now).await.unwrap();
+        db.settle(mail.id, true, now).await.unwrap();
         sent.push(mail);
     }
     sent
@@ -113,6 +124,14 @@ pub fn generation(mail: &ClaimedMail) -> u32 {
 /// Charges a guess at a code.
 pub async fn charge(db: &Db, id: Uuid, purpose: Purpose, now: Timestamp) -> GuessCharge {
     db.charge_guess(id, purpose, None, outbox::GUESSES, now).await.unwrap()
+}
+
+/// Returns `true` if even the right code has no effect.
+pub async fn is_void(db: &Db, id: Uuid, purpose: Purpose, now: Timestamp) -> bool {
+    match charge(db, id, purpose, now).await {
+        GuessCharge::Charged(guess) => guess.expired || guess.dead,
+        _ => true,
+    }
 }
 
 /// Charges a guess at a code, and asserts that it is allowed.

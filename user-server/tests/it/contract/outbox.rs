@@ -3,13 +3,20 @@
 use std::time::Duration;
 
 use user_server::domain::{
-    Backlog, ClaimedMail, GuessCharge, MailKind, Notice, OutboxClaim, Purpose, UserUpdate,
+    Backlog, ClaimedMail, FailedAttempt, GuessCharge, MailClass, MailKind, MailPolicy, Notice,
+    OutboxClaim, Purpose, Timestamp, UndecidedRefusals, UserUpdate,
 };
 use uuid::Uuid;
 
 use super::fixture::*;
 
 const CODE: Purpose = Purpose::Registration;
+
+/// Releases an email after a failure that concerns every email.
+async fn retry(db: &Db, id: Uuid, retry_at: Timestamp) {
+    let failed = FailedAttempt { at: NOW, retry_at, unexplained: false, domain: None };
+    db.retry(id, &failed).await.unwrap();
+}
 
 pub async fn an_email_is_claimed_by_one_worker(db: &Db) {
     let mut ids = Vec::new();
@@ -45,7 +52,7 @@ pub async fn an_email_is_claimed_again_after_its_lease(db: &Db) {
     let first = next_mail(db, NOW).await.unwrap();
     assert_eq!(
         (first.recipient.mailbox.as_str(), first.recipient.username.as_str()),
-        ("Ada@example.org", "ada")
+        ("Ada@example.org", "")
     );
     let lease = NOW.plus(policy().lease);
     let OutboxClaim::Idle(Some(due)) = db.claim(&policy(), NOW).await.unwrap() else {
@@ -55,7 +62,7 @@ pub async fn an_email_is_claimed_again_after_its_lease(db: &Db) {
     assert!(next_mail(db, lease.minus(Duration::from_millis(1))).await.is_none());
     let second = next_mail(db, lease).await.unwrap();
     assert_eq!((second.id, second.attempt, verifies(&second)), (first.id, 2, Some(id)));
-    db.settle(second.id, lease).await.unwrap();
+    db.settle(second.id, true, lease).await.unwrap();
     assert!(next_mail(db, at(HOUR)).await.is_none());
     assert!(matches!(db.claim(&policy(), at(HOUR)).await.unwrap(), OutboxClaim::Idle(None)));
 }
@@ -63,11 +70,11 @@ pub async fn an_email_is_claimed_again_after_its_lease(db: &Db) {
 pub async fn an_email_is_claimed_again_after_a_retry(db: &Db) {
     register(db, "ada", "ada@example.org", "client", NOW).await;
     let first = next_mail(db, NOW).await.unwrap();
-    db.retry_at(first.id, at(5)).await.unwrap();
+    retry(db, first.id, at(5)).await;
     assert!(next_mail(db, at(4)).await.is_none());
     assert_eq!(next_mail(db, at(5)).await.unwrap().attempt, 2);
-    db.settle(first.id, at(5)).await.unwrap();
-    db.retry_at(first.id, at(5)).await.unwrap();
+    db.settle(first.id, true, at(5)).await.unwrap();
+    retry(db, first.id, at(5)).await;
     assert!(next_mail(db, at(HOUR)).await.is_none(), "a settled email stays settled");
 }
 
@@ -77,7 +84,7 @@ pub async fn a_used_up_code_is_not_emailed(db: &Db) {
     for _ in 0..5 {
         guess(db, id, CODE, NOW).await;
     }
-    db.retry_at(first.id, at(5)).await.unwrap();
+    retry(db, first.id, at(5)).await;
     assert!(next_mail(db, at(5)).await.is_none(), "the code is used up");
     assert!(matches!(charge(db, id, CODE, at(5)).await, GuessCharge::Spent));
 }
@@ -86,12 +93,12 @@ pub async fn a_repeated_email_has_the_same_code(db: &Db) {
     let id = register(db, "ada", "ada@example.org", "client", NOW).await;
     let first = next_mail(db, NOW).await.unwrap();
     guess(db, id, CODE, NOW).await;
-    db.retry_at(first.id, at(HOUR)).await.unwrap();
-    assert!(matches!(charge(db, id, CODE, at(HOUR - 1)).await, GuessCharge::Spent));
+    retry(db, first.id, at(HOUR)).await;
+    assert!(guess(db, id, CODE, at(HOUR - 1)).await.expired);
     let second = next_mail(db, at(HOUR)).await.unwrap();
     assert_eq!(generation(&second), generation(&first));
-    for _ in 1..5 {
-        guess(db, id, CODE, at(HOUR + 899)).await;
+    for _ in 2..5 {
+        assert!(!guess(db, id, CODE, at(HOUR + 899)).await.expired);
     }
     assert!(
         matches!(charge(db, id, CODE, at(HOUR + 899)).await, GuessCharge::Spent),
@@ -102,7 +109,7 @@ pub async fn a_repeated_email_has_the_same_code(db: &Db) {
 pub async fn the_owner_of_a_known_address_gets_a_notice_instead(db: &Db) {
     user(db, "ada").await;
     let id = register(db, "mallory", "ADA@example.org", "client", at(60)).await;
-    assert!(matches!(charge(db, id, CODE, at(60)).await, GuessCharge::NotIssued));
+    assert!(guess(db, id, CODE, at(60)).await.dead, "no code exists yet");
     let emails = send_all(db, at(60)).await;
     assert_eq!(emails.len(), 1, "{emails:?}");
     assert_eq!(emails[0].kind, MailKind::Notice(Notice::AlreadyRegistered));
@@ -135,7 +142,8 @@ pub async fn the_owner_gets_one_notice_an_hour(db: &Db) {
 }
 
 pub async fn the_backlog_is_counted(db: &Db) {
-    let empty = Backlog { unsent: 0, waiting: 0, oldest: None };
+    let undecided = UndecidedRefusals::default();
+    let empty = Backlog { unsent: 0, waiting: 0, oldest: None, undecided };
     assert_eq!(db.backlog(NOW).await.unwrap(), empty);
     register(db, "ada", "ada@example.org", "client", NOW).await;
     register(db, "bob", "ada@example.org", "client", NOW).await;
@@ -148,8 +156,105 @@ pub async fn the_backlog_is_counted(db: &Db) {
     };
     assert_eq!(
         db.backlog(at(6)).await.unwrap(),
-        Backlog { unsent: 1, waiting: 1, oldest: Some(at(5)) }
+        Backlog { unsent: 1, waiting: 1, oldest: Some(at(5)), undecided }
     );
-    db.settle(mail.id, at(6)).await.unwrap();
+    db.settle(mail.id, true, at(6)).await.unwrap();
     assert_eq!(db.backlog(at(6)).await.unwrap(), Backlog { waiting: 1, ..empty });
+}
+
+pub async fn refusals_concern_every_email_from_three_domains_and_networks(db: &Db) {
+    let refuse = async |number: u64, address: &str, client: &str| {
+        let (now, domain) = (at(number), address.rsplit_once('@').unwrap().1);
+        register(db, &format!("ada{number}"), address, client, now).await;
+        let mail = next_mail(db, now).await.unwrap();
+        let later = at(number + HOUR);
+        let failed =
+            FailedAttempt { at: now, retry_at: later, unexplained: false, domain: Some(domain) };
+        db.retry(mail.id, &failed).await.unwrap();
+        let backlog = db.backlog(now).await.unwrap();
+        assert_eq!(backlog.oldest, None, "one recipient does not make the queue late");
+        (backlog.undecided.domains, backlog.undecided.networks, backlog.undecided.concern_all())
+    };
+    assert_eq!(refuse(1, "a@one.example", "first").await, (1, 1, false));
+    assert_eq!(refuse(2, "b@two.example", "first").await, (2, 1, false));
+    assert_eq!(refuse(3, "c@three.example", "first").await, (3, 1, false));
+    assert_eq!(refuse(4, "d@three.example", "second").await, (3, 2, false));
+    assert_eq!(refuse(5, "e@three.example", "third").await, (3, 3, true));
+    register(db, "grace", "grace@example.org", "client", at(6)).await;
+    let delivered = next_mail(db, at(6)).await.unwrap();
+    db.settle(delivered.id, false, at(6)).await.unwrap();
+    assert!(db.backlog(at(6)).await.unwrap().undecided.concern_all(), "that was no delivery");
+    register(db, "bob", "bob@example.org", "client", at(7)).await;
+    let delivered = next_mail(db, at(7)).await.unwrap();
+    db.settle(delivered.id, true, at(7)).await.unwrap();
+    assert_eq!(db.backlog(at(7)).await.unwrap().undecided, UndecidedRefusals::default());
+    // Nothing says that two unknown networks are the same one.
+    for (number, address) in [(8, "f@one.example"), (9, "g@two.example"), (10, "h@three.example")] {
+        assert_eq!(refuse(number, address, "").await.2, number == 10);
+    }
+}
+
+pub async fn the_classes_of_emails_take_turns(db: &Db) {
+    // The first attempt of one email has failed, codes wait, and so do notices.
+    register(db, "early", "early@example.org", "client", NOW).await;
+    let early = next_mail(db, NOW).await.unwrap();
+    let (ada, her_session) = user(db, "ada").await;
+    retry(db, early.id, NOW).await;
+    let new_password = UserUpdate {
+        password_hash: Some(("new".to_owned(), Notice::PasswordChanged)),
+        ..change(&ada, &her_session)
+    };
+    db.update_user_at(&new_password, NOW).await.unwrap();
+    let code = register(db, "bob", "bob@example.org", "client", NOW).await;
+    for (first, is_it) in [
+        (MailClass::Retry, (|mail: &ClaimedMail| mail.attempt == 2) as fn(&ClaimedMail) -> bool),
+        (MailClass::Notice, |mail| matches!(mail.kind, MailKind::Notice(_))),
+        (MailClass::Code, |mail| matches!(mail.kind, MailKind::Code { .. })),
+    ] {
+        let policy = MailPolicy { first, ..policy() };
+        let OutboxClaim::Mail(mail) = db.claim(&policy, NOW).await.unwrap() else { panic!() };
+        assert!(is_it(&mail), "{first:?}: {mail:?}");
+        assert!(first != MailClass::Code || verifies(&mail) == Some(code));
+        db.settle(mail.id, true, NOW).await.unwrap();
+    }
+    assert!(next_mail(db, NOW).await.is_none());
+}
+
+pub async fn networks_take_turns(db: &Db) {
+    for number in 0..50 {
+        let name = format!("mallory{number}");
+        register(db, &name, &format!("{name}@example.org"), "mallory", NOW).await;
+    }
+    let first = next_mail(db, NOW).await.unwrap();
+    assert!(first.recipient.mailbox.starts_with("mallory"));
+    let owner = register(db, "ada", "ada@example.org", "owner", at(1)).await;
+    // At most one email of the other network may come first: the one of the same moment.
+    let next: Vec<Option<Uuid>> = send_all(db, at(1)).await.iter().take(2).map(verifies).collect();
+    assert!(next.contains(&Some(owner)), "{next:?}");
+}
+
+pub async fn notices_are_merged(db: &Db) {
+    let (ada, her_session) = user(db, "ada").await;
+    let mut credentials = ada.credentials;
+    let mut change_password = async |seconds| {
+        let update = UserUpdate {
+            credentials: Some(credentials),
+            password_hash: Some((format!("hash {seconds}"), Notice::PasswordChanged)),
+            ..change(&ada, &her_session)
+        };
+        db.update_user_at(&update, at(seconds)).await.unwrap();
+        credentials += 1;
+    };
+    change_password(0).await;
+    assert_eq!(send_all(db, NOW).await.len(), 1);
+    for seconds in [60, 120, 180] {
+        change_password(seconds).await;
+        assert!(send_all(db, at(seconds)).await.is_empty(), "one an hour");
+    }
+    assert!(send_all(db, at(HOUR - 1)).await.is_empty());
+    assert_eq!(send_all(db, at(HOUR)).await.len(), 1, "the later ones are merged");
+    assert!(send_all(db, at(3 * HOUR)).await.is_empty());
+    // Another kind, and another address, are not held up.
+    register(db, "mallory", "ada@example.org", "client", at(3 * HOUR)).await;
+    assert_eq!(send_all(db, at(3 * HOUR)).await.len(), 1);
 }

@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use user_server::domain::{
-    BudgetCounter, GuessCharge, Purpose, ResendResult, Retention, Timestamp,
-};
-use user_server::outbox::RESEND_AFTER;
+use user_server::domain::{BudgetCounter, Purpose, ResendResult, Retention, Timestamp};
 use user_server::tokens::Rotation;
 
 use super::fixture::*;
@@ -15,11 +12,12 @@ const CODE: Purpose = Purpose::Registration;
 fn retention() -> Retention {
     let days = |days| Duration::from_secs(days * DAY);
     Retention {
-        verifications: days(1),
+        verifications: days(1) + policy().code_life,
         mails: days(1) + policy().code_life,
         revocations: Duration::from_secs(2 * HOUR),
         session_idle: days(30),
         session_life: days(90),
+        known_networks: days(30),
     }
 }
 
@@ -36,13 +34,10 @@ pub async fn rows_within_their_retention_stay(db: &Db) {
     assert_eq!(sweep(db, at(60)).await, 0);
     assert_eq!(db.revocations(NOW).await.unwrap().len(), 1);
     guess(db, id, CODE, at(60)).await;
-    assert!(matches!(charge(db, waiting, CODE, at(60)).await, GuessCharge::NotIssued));
+    assert!(guess(db, waiting, CODE, at(60)).await.dead, "no code exists yet");
     assert_eq!(send_all(db, at(120)).await.len(), 1);
-    // A code that was resent stays valid, regardless of the age of its registration.
-    assert_eq!(
-        db.resend_at(id, "client", RESEND_AFTER, KIDS, at(DAY)).await.unwrap(),
-        ResendResult::Queued
-    );
+    // A code that was resent stays valid for as long as the registration.
+    assert_eq!(db.resend_at(id, "client", KIDS, at(DAY)).await.unwrap(), ResendResult::Queued);
     assert_eq!(send_all(db, at(DAY)).await.len(), 1);
     sweep(db, at(DAY + 120)).await;
     guess(db, id, CODE, at(DAY + 120)).await;
@@ -63,11 +58,12 @@ pub async fn rows_past_their_retention_are_deleted(db: &Db) {
     assert_eq!(sweep(db, at(HOUR + 1)).await, 1, "the counter");
     // A verification is deleted a day after its code expires, and an email when no code that
     // counts in the same day can be guessed.
-    assert_eq!(sweep(db, at(DAY + 961)).await, 5, "a verification, two emails, two mail slots");
     assert_eq!(
-        db.resend_at(id, "client", RESEND_AFTER, KIDS, at(DAY + 961)).await.unwrap(),
-        ResendResult::Spent
+        sweep(db, at(DAY + 961)).await,
+        6,
+        "a verification, two emails, two mail slots, and the rank of a network"
     );
+    assert_eq!(db.resend_at(id, "client", KIDS, at(DAY + 961)).await.unwrap(), ResendResult::Spent);
     for (number, day) in [20, 40, 60, 80].into_iter().enumerate() {
         let number = u32::try_from(number).unwrap();
         let rotation = db.rotate_at(used.id, number, "kid-1", at(day * DAY)).await.unwrap();
@@ -87,7 +83,7 @@ pub async fn rows_past_their_retention_are_deleted(db: &Db) {
 
 pub async fn a_sweep_keeps_the_email_budgets(db: &Db) {
     for number in 0..10 {
-        register(db, "ada", "ada@example.org", "client", NOW).await;
+        register(db, "ada", "ada@example.org", &format!("client {number}"), NOW).await;
         let hour = number / 5 * HOUR;
         assert_eq!(send_all(db, at(hour + number % 5 * 60)).await.len(), 1, "email {number}");
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use user_server::domain::Purpose;
 
 use super::ledger::{CODE_LIFE, DAY, HOUR, SECOND};
-use super::values::ADDRESSES;
+use super::values::{ADDRESSES, NETWORKS};
 
 /// Attempts of logins and of requests with an hourly budget.
 #[derive(Default)]
@@ -104,7 +104,13 @@ impl Attempts {
 
     /// Counts a request with an hourly budget. Returns `true` if the budget may have been spent
     /// before.
-    pub fn spend(&mut self, kind: &'static str, network: Option<usize>, now: i64) -> bool {
+    pub fn spend(
+        &mut self,
+        kind: &'static str,
+        limit: usize,
+        network: Option<usize>,
+        now: i64,
+    ) -> bool {
         let Some(network) = network else { return false };
         let before = self
             .uses
@@ -112,7 +118,7 @@ impl Attempts {
             .filter(|(other, by, at)| *other == kind && *by == network && *at > now - HOUR)
             .count();
         self.uses.push((kind, network, now));
-        before >= 20
+        before >= limit
     }
 }
 
@@ -126,7 +132,13 @@ impl EmailBudgets {
     /// Records an email and asserts that it is within the published budget.
     pub fn spend(&mut self, address: usize, purpose: Purpose, now: i64) {
         let emails = self.emails.entry((ADDRESSES[address].budget, purpose.name())).or_default();
-        for (window, limit) in [(60 * SECOND, 1), (HOUR, 5), (DAY + CODE_LIFE, 10)] {
+        // Each network that is known to an account has three emails of its own.
+        let known = match purpose {
+            Purpose::PasswordReset => NETWORKS.len(),
+            Purpose::Registration | Purpose::EmailChange => 0,
+        };
+        for (window, limit, own) in [(60 * SECOND, 1, 1), (HOUR, 5, 3), (DAY + CODE_LIFE, 10, 3)] {
+            let limit = limit + own * known;
             let within = emails.iter().filter(|at| **at > now - window).count();
             assert!(
                 within < limit,

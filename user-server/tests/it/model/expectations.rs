@@ -65,12 +65,9 @@ impl World {
                 Effect::GuessRefunded(of) if *of == id => -1,
                 _ => continue,
             };
-            if let Some(issued) = &mut self.ledger.verification_mut(id).issued {
-                issued.guesses = issued
-                    .guesses
-                    .checked_add_signed(change)
-                    .expect("more guesses refunded than charged");
-            }
+            let guesses = &mut self.ledger.verification_mut(id).guesses;
+            *guesses =
+                guesses.checked_add_signed(change).expect("more guesses refunded than charged");
         }
     }
 
@@ -153,11 +150,13 @@ pub fn outcomes_of_guess(
     let conflict = refusals(conflicts).first().copied();
     match verdict {
         GuessVerdict::Right => (conflict.is_none(), conflict.into_iter().collect()),
-        GuessVerdict::Wrong | GuessVerdict::NotIssued => (false, vec![ErrorCode::INVALID_CODE]),
-        GuessVerdict::Closed => (false, vec![ErrorCode::CODE_EXPIRED]),
-        GuessVerdict::Dead => (false, vec![ErrorCode::INVALID_CODE, ErrorCode::CODE_EXPIRED]),
+        GuessVerdict::Wrong => (false, vec![ErrorCode::INVALID_CODE]),
+        GuessVerdict::Closed | GuessVerdict::Expired => (false, vec![ErrorCode::CODE_EXPIRED]),
+        GuessVerdict::ExpiredOrDead => {
+            (false, vec![ErrorCode::INVALID_CODE, ErrorCode::CODE_EXPIRED])
+        }
         GuessVerdict::RightOrDead => {
-            let dead = [ErrorCode::INVALID_CODE, ErrorCode::CODE_EXPIRED];
+            let dead = [ErrorCode::INVALID_CODE];
             (conflict.is_none(), dead.into_iter().chain(conflict).collect())
         }
     }

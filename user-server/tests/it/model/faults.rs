@@ -329,9 +329,9 @@ impl Mailer for FaultyMailer {
         match result {
             DeliveryResult::Sent => Ok(()),
             DeliveryResult::TemporaryError | DeliveryResult::SentWithError => {
-                Err(SendError::Temporary("not now".to_owned()))
+                Err(SendError::Service("not now".to_owned()))
             }
-            DeliveryResult::PermanentError => Err(SendError::Permanent("never".to_owned())),
+            DeliveryResult::PermanentError => Err(SendError::Recipient("never".to_owned())),
         }
     }
 }

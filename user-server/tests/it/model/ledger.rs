@@ -14,6 +14,8 @@ pub const DAY: i64 = 24 * HOUR;
 /// Wrong guesses that invalidate a code.
 const GUESSES: u32 = 5;
 pub const CODE_LIFE: i64 = 900 * SECOND;
+/// Lifetime of a verification.
+pub const VERIFICATION_LIFE: i64 = DAY + CODE_LIFE;
 const ACCESS_LIFE: i64 = 900 * SECOND;
 const SESSION_IDLE: i64 = 30 * DAY;
 const SESSION_LIFE: i64 = 90 * DAY;
@@ -53,18 +55,26 @@ pub struct Verification {
     /// The address has belonged to an account since then, and its owner may have received a notice
     /// instead of the code.
     pub was_known: bool,
-    /// Not used, voided or deleted.
+    /// Not used or deleted.
     pub open: bool,
+    /// No code is right any more, which clients cannot see.
+    pub voided: bool,
+    /// The time of the last request for its email.
+    pub requested: i64,
+    pub resends: u32,
+    /// The number of its current code.
+    pub generation: u32,
+    /// Guesses at its current code.
+    pub guesses: u32,
+    /// The current code, if an email with it was created.
     pub issued: Option<IssuedCode>,
 }
 
 /// A code for which an email was created.
 #[derive(Debug, Clone)]
 pub struct IssuedCode {
-    pub generation: u32,
     pub text: String,
     pub at: i64,
-    pub guesses: u32,
 }
 
 /// Judgement of a guess at a code.
@@ -72,13 +82,14 @@ pub struct IssuedCode {
 pub enum GuessVerdict {
     Right,
     Wrong,
-    /// The code does not exist, or no longer.
+    /// The verification does not exist, or has no guesses left.
     Closed,
-    NotIssued,
+    /// The guess is right, but the code can no longer be used.
+    Expired,
     /// The guess is right, unless the owner of the address received a notice instead.
     RightOrDead,
-    /// No guess can be right, and the code may or may not have expired.
-    Dead,
+    /// As before, but the code can no longer be used.
+    ExpiredOrDead,
 }
 
 impl GuessVerdict {
@@ -177,7 +188,8 @@ impl Ledger {
         purpose: Purpose,
     ) -> Option<&Verification> {
         let of_purpose = |v: &&Verification| nth_last > 6 || v.purpose == purpose;
-        let open = |v: &&Verification| v.purpose == purpose && v.open && v.issued.is_some();
+        let open =
+            |v: &&Verification| v.purpose == purpose && v.open && !v.voided && v.issued.is_some();
         match nth_last {
             0..3 => nth_last_of(self.verifications.iter().filter(open), nth_last),
             _ => None,
@@ -226,6 +238,11 @@ impl Ledger {
             dead,
             was_known: false,
             open: true,
+            voided: false,
+            requested: now,
+            resends: 0,
+            generation: 0,
+            guesses: 0,
             issued: None,
         });
         self.verification_mut(id)
@@ -244,23 +261,19 @@ impl Ledger {
         let Some(verification) = found.filter(|v| user.is_none() || v.user == user) else {
             return GuessVerdict::Closed;
         };
-        if verification.dead {
-            return GuessVerdict::Dead;
+        if verification.guesses >= GUESSES {
+            return GuessVerdict::Closed;
         }
-        let Some(issued) = &verification.issued else {
-            return if verification.was_known {
-                GuessVerdict::Dead
-            } else {
-                GuessVerdict::NotIssued
-            };
+        // What happened to the email decides about the right code only.
+        let Some(issued) = verification.issued.as_ref().filter(|issued| issued.text == text) else {
+            return GuessVerdict::Wrong;
         };
-        let live = now < issued.at + CODE_LIFE && issued.guesses < GUESSES;
-        match (verification.was_known, live, issued.text == text) {
-            (false, false, _) => GuessVerdict::Closed,
-            (false, true, true) => GuessVerdict::Right,
-            (false, true, false) => GuessVerdict::Wrong,
-            (true, true, true) => GuessVerdict::RightOrDead,
-            (true, ..) => GuessVerdict::Dead,
+        let usable = !verification.voided && now < issued.at + CODE_LIFE;
+        match (verification.was_known, usable) {
+            (false, true) => GuessVerdict::Right,
+            (false, false) => GuessVerdict::Expired,
+            (true, true) => GuessVerdict::RightOrDead,
+            (true, false) => GuessVerdict::ExpiredOrDead,
         }
     }
 
@@ -268,19 +281,24 @@ impl Ledger {
     pub fn record_code(&mut self, id: Uuid, generation: u32, text: String, now: i64) {
         let verification = self.verification_mut(id);
         assert!(verification.open, "an email without its row: {verification:?}");
-        assert!(!verification.dead, "an email for a dead row: {verification:?}");
-        let mut guesses = 0;
+        assert!(!verification.dead && !verification.voided, "an email for a dead row");
+        assert_eq!(generation, verification.generation, "an email with another code");
         if let Some(before) = &verification.issued {
-            let live = now < before.at + CODE_LIFE && before.guesses < GUESSES;
-            if before.generation == generation {
-                guesses = before.guesses;
-                assert_eq!(before.text, text, "two codes of one generation");
-            } else {
-                assert!(generation > before.generation, "generations increase");
-                assert!(!live, "new guesses while the previous code is live: {before:?}");
-            }
+            assert_eq!(before.text, text, "two codes of one generation");
         }
-        verification.issued = Some(IssuedCode { generation, text, at: now, guesses });
+        verification.issued = Some(IssuedCode { text, at: now });
+    }
+
+    /// Records a resend, which replaces a code without guesses, or one that had its lifetime.
+    pub fn resent(&mut self, id: Uuid, now: i64) {
+        let verification = self.verification_mut(id);
+        if verification.guesses >= GUESSES || verification.requested + CODE_LIFE <= now {
+            verification.generation += 1;
+            verification.guesses = 0;
+            verification.issued = None;
+        }
+        verification.requested = now;
+        verification.resends += 1;
     }
 
     /// Records that an address belongs to an account from now on.
@@ -349,7 +367,11 @@ impl Ledger {
         for verification in &mut self.verifications {
             let matches = purpose.is_none_or(|purpose| verification.purpose == purpose);
             if verification.user == Some(user) && matches {
-                verification.open = false;
+                // The row of a reset stays, since it must not show that the address is known.
+                match verification.purpose {
+                    Purpose::PasswordReset => verification.voided = true,
+                    _ => verification.open = false,
+                }
             }
         }
     }
@@ -405,14 +427,7 @@ impl Ledger {
     /// Records that the rows past their retention were deleted.
     pub fn sweep(&mut self, now: i64) {
         for verification in &mut self.verifications {
-            let expired =
-                verification.issued.as_ref().is_none_or(|issued| issued.at + CODE_LIFE < now - DAY);
-            // If the owner may have received a notice instead, the end of the code is not known.
-            if verification.created < now - DAY
-                && expired
-                && !verification.was_known
-                && !verification.dead
-            {
+            if verification.created < now - VERIFICATION_LIFE {
                 verification.open = false;
             }
         }

@@ -5,12 +5,16 @@ use std::time::Duration;
 
 use user_server::domain::{
     Activation, Adjustment, AuditEvent, AuditKind, Change, ChangeContext, EmailConfirmation,
-    EndedSessions, Fault, Guess, MAX_SESSIONS, NewSession, Notice, PasswordLogin,
+    EndedSessions, Fault, Guess, MAX_SESSIONS, NewSession, Notice, NoticeRequest, PasswordLogin,
     PasswordResetResult, RecordedOutcome, Registration, ResendResult, ResetRequest, Store,
     UserRecord, UserUpdate, UserUpdateResult, Username,
 };
+use user_server::outbox;
 use user_server::tokens::{self, Rotation};
 use uuid::Uuid;
+
+/// Lifetime of a code.
+pub const CODE_LIFE: Duration = Duration::from_secs(900);
 
 fn change(kind: AuditKind, context: impl Into<ChangeContext>) -> Change {
     change_of(AuditEvent::new(kind), context)
@@ -30,6 +34,11 @@ fn change_of_verification(kind: AuditKind, id: Uuid, context: impl Into<ChangeCo
     let context = context.into();
     let outcome = RecordedOutcome::at(context.at).verification(Some(id));
     Change::new(context, AuditEvent::new(kind).subject(id.as_bytes()), outcome)
+}
+
+/// Returns the request for a notice by an unknown network.
+fn request(notice: Notice) -> NoticeRequest<'static> {
+    NoticeRequest { notice, client: "" }
 }
 
 /// The writing methods of a store, each named after the port method that it calls.
@@ -103,7 +112,7 @@ pub trait Changes {
         context: impl Into<ChangeContext>,
     ) -> Result<EmailConfirmation, Fault> {
         let change = change(AuditKind::EmailConfirmed, context);
-        self.store().confirm_email(guess, Notice::EmailChanged, change).await
+        self.store().confirm_email(guess, request(Notice::EmailChanged), change).await
     }
 
     async fn request_reset_at(
@@ -126,7 +135,9 @@ pub trait Changes {
         let subject = guess.verification_id;
         let event = AuditEvent::new(AuditKind::ResetDone).subject(subject.as_bytes());
         let change = change_of(event, context);
-        self.store().reset_password(guess, password_hash, Notice::PasswordReset, change).await
+        self.store()
+            .reset_password(guess, password_hash, request(Notice::PasswordReset), change)
+            .await
     }
 
     async fn delete_user_at(
@@ -135,19 +146,18 @@ pub trait Changes {
         context: impl Into<ChangeContext>,
     ) -> Result<Option<EndedSessions>, Fault> {
         let change = change_of(AuditEvent::of(AuditKind::Deleted, user.id), context);
-        self.store().delete_user(user, Notice::Deleted, change).await
+        self.store().delete_user(user, request(Notice::Deleted), change).await
     }
 
     async fn resend_at(
         &self,
         id: Uuid,
         client: &str,
-        after: Duration,
         kids: &[&str],
         context: impl Into<ChangeContext>,
     ) -> Result<ResendResult, Fault> {
         let change = change_of_verification(AuditKind::CodeResent, id, context);
-        self.store().resend(id, client, after, kids, change).await
+        self.store().resend(id, client, &outbox::resend_policy(CODE_LIFE), kids, change).await
     }
 
     async fn rotate_at(

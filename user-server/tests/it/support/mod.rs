@@ -19,7 +19,7 @@ mod workload;
 
 pub use call_stats::{CallStats, LOST, NO_ANSWER, NO_CONNECTION};
 pub use certificates::{Authority, CertifiedKey};
-pub use changes::Changes;
+pub use changes::{CODE_LIFE, Changes};
 pub use cluster::{Cluster, NODES, SECRET};
 pub use emails::{EmailFolder, ReceivedEmail};
 pub use latency::{latency_header, latency_row};

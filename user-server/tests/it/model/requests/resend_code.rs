@@ -1,7 +1,10 @@
 use super::*;
+use crate::model::ledger::VERIFICATION_LIFE;
 
-/// Minimum time between two emails of one verification.
+/// Minimum time between two requests for the email of one verification.
 const RESEND_AFTER: i64 = 60 * SECOND;
+/// Maximum number of resends of one verification.
+const MAX_RESENDS: u32 = 10;
 
 #[derive(Debug, Clone, Copy)]
 pub struct ResendCode {
@@ -19,16 +22,23 @@ impl ModelRequest for ResendCode {
     async fn run(self, world: &mut World, call: CallContext) {
         let all = world.ledger.verifications.iter();
         let Some(verification) = nth_last_of(all, self.verification).cloned() else { return };
-        let unsure = verification.open && (verification.dead || verification.was_known);
-        let issued = verification.issued.as_ref();
-        let soon = verification.open
-            && issued.is_some_and(|issued| world.now() < issued.at + RESEND_AFTER);
+        let now = world.now();
+        let soon = now < verification.requested + RESEND_AFTER;
+        let exhausted = verification.resends >= MAX_RESENDS
+            && now < verification.created + VERIFICATION_LIFE;
+        let early = verification.open && (soon || exhausted);
+        let allowed = verification.open && !early;
+        let spent = allowed && world.attempts.spend("resend", 60, call.network, now);
         let refusals = refusals(&[
-            (soon || unsure, ErrorCode::RATE_LIMITED),
-            (!verification.open || unsure, ErrorCode::CODE_EXPIRED),
+            (early || spent, ErrorCode::RATE_LIMITED),
+            (!verification.open, ErrorCode::CODE_EXPIRED),
         ]);
-        let allowed = verification.open && (!soon || unsure);
         let request = user_proto::ResendCode { verification_id: verification.id };
-        world.call(call, request).await.expect(allowed, &refusals);
+        let result = world.call(call, request).await;
+        if has_effect!(result, Effect::CodeResent) {
+            assert!(allowed, "a resend that had to be refused");
+            world.ledger.resent(verification.id, now);
+        }
+        result.expect(allowed, &refusals);
     }
 }

@@ -41,6 +41,7 @@ impl ModelRequest for ResetPassword {
             world.assert_emailed(verification.id, &text);
             let user = verification.user.expect("a reset of an account");
             sessions = world.ledger.live_sessions(user).len();
+            world.ledger.verification_mut(verification.id).open = false;
             world.ledger.set_password(user, self.password, None);
             world.expect_notice(Notice::PasswordReset, world.ledger.accounts[&user].address);
         }

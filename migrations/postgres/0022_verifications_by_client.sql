@@ -1,0 +1,1 @@
+CREATE INDEX verifications_by_client ON verifications (client, created_at);

@@ -1,0 +1,1 @@
+CREATE INDEX outbox_delivered ON outbox (settled_at) WHERE delivered = 1;

@@ -1,0 +1,5 @@
+-- The rank of the last email that a network requested, by its pseudonym.
+CREATE TABLE mail_clients (
+    client TEXT PRIMARY KEY NOT NULL,
+    rank   BIGINT NOT NULL
+);

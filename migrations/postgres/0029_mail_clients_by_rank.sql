@@ -1,0 +1,1 @@
+CREATE INDEX mail_clients_by_rank ON mail_clients (rank);

@@ -1,0 +1,5 @@
+-- A mail slot is for codes or for notices. `rank` orders the slots that are free; `budget_at` is when the budget
+-- of the address allows the next email, whichever network requested it.
+ALTER TABLE mail_turns ADD COLUMN rank INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE mail_turns ADD COLUMN notice INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE mail_turns ADD COLUMN budget_at INTEGER NOT NULL DEFAULT 0;

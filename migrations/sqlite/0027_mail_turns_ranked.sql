@@ -1,0 +1,1 @@
+CREATE INDEX mail_turns_ranked ON mail_turns (notice, rank) WHERE waiting > 0;

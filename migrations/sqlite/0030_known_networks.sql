@@ -1,0 +1,7 @@
+-- The networks, by their pseudonyms, that opened a session of an account, and when each last did.
+CREATE TABLE known_networks (
+    user_id   BLOB NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    client    TEXT NOT NULL,
+    opened_at INTEGER NOT NULL,
+    PRIMARY KEY (user_id, client)
+) STRICT;

@@ -1,0 +1,1 @@
+CREATE INDEX known_networks_by_age ON known_networks (opened_at);

@@ -1,0 +1,170 @@
+//! Queues emails: codes wait for a mail slot of their address and purpose, notices for one of their
+//! address and kind. Their rank lets requesting networks take turns.
+
+use uuid::Uuid;
+
+use super::tx::Tx;
+use crate::domain::{Fault, NoticeRequest, Purpose, Timestamp};
+
+/// The distance in rank between two emails that one network requests at the same time, in
+/// milliseconds: the first email of any other network goes before the second one.
+const RANK_STEP: i64 = 1000;
+
+/// A code email to queue.
+pub(super) struct QueuedCode<'a> {
+    pub(super) verification_id: Uuid,
+    pub(super) purpose: Purpose,
+    /// The address, as emails to it are counted.
+    pub(super) budget_key: &'a str,
+    pub(super) client: &'a str,
+    /// Set if the network is known to the account and so has an email budget of its own.
+    pub(super) known: bool,
+}
+
+/// Queues a code email.
+pub(super) async fn queue_code(
+    tx: &mut Tx,
+    code: &QueuedCode<'_>,
+    now: Timestamp,
+) -> Result<(), Fault> {
+    // A mail slot that nobody else can use up.
+    let own_key = format!("{} {}", code.client, code.budget_key);
+    let budget_key = if code.known { own_key.as_str() } else { code.budget_key };
+    let rank = next_rank(tx, code.client, now).await?;
+    let insert = sqlx::query(
+        "INSERT INTO outbox (id, letter, verification_id, budget_key, client, created_at, due_at, rank)
+         VALUES ($1, $2, $3, $4, $5, $6, $6, $7)",
+    )
+    .bind(Uuid::now_v7())
+    .bind(code.purpose.name())
+    .bind(code.verification_id)
+    .bind(budget_key)
+    .bind(code.client)
+    .bind(now.0)
+    .bind(rank);
+    tx.run(insert).await?;
+    // The slot may be blocked because the networks that wait for it have had their share.
+    let slot = sqlx::query(
+        "INSERT INTO mail_turns (budget_key, letter, next_at, budget_at, waiting, rank, notice)
+         VALUES ($1, $2, $3, $3, 1, $4, 0)
+         ON CONFLICT (budget_key, letter) DO UPDATE SET waiting = mail_turns.waiting + 1,
+             next_at = mail_turns.budget_at,
+             rank = CASE
+                 WHEN mail_turns.waiting > 0 AND mail_turns.rank < excluded.rank THEN mail_turns.rank
+                 WHEN mail_turns.budget_at > excluded.rank THEN mail_turns.budget_at
+                 ELSE excluded.rank END",
+    )
+    .bind(budget_key)
+    .bind(code.purpose.name())
+    .bind(now.0)
+    .bind(rank);
+    tx.run(slot).await?;
+    Ok(())
+}
+
+/// Queues a notice for the owner of an account, unless one of the same kind waits for the same
+/// address, which then covers both.
+pub(super) async fn queue_notice(
+    tx: &mut Tx,
+    request: NoticeRequest<'_>,
+    mailbox: &str,
+    username: &str,
+    now: Timestamp,
+) -> Result<(), Fault> {
+    let rank = next_rank(tx, request.client, now).await?;
+    queue_ranked_notice(tx, request, mailbox, username, rank, now).await
+}
+
+/// Queues a notice with a given rank.
+pub(super) async fn queue_ranked_notice(
+    tx: &mut Tx,
+    NoticeRequest { notice, client }: NoticeRequest<'_>,
+    mailbox: &str,
+    username: &str,
+    rank: i64,
+    now: Timestamp,
+) -> Result<(), Fault> {
+    // With the suffix, since another suffix may belong to another account.
+    let budget_key = mailbox.to_ascii_lowercase();
+    let slot = sqlx::query_as(
+        "INSERT INTO mail_turns (budget_key, letter, next_at, budget_at, waiting, rank, notice)
+         VALUES ($1, $2, $3, $3, 1, $4, 1)
+         ON CONFLICT (budget_key, letter) DO UPDATE SET waiting = 1,
+             rank = CASE WHEN mail_turns.next_at > excluded.rank THEN mail_turns.next_at
+                    ELSE excluded.rank END
+         WHERE mail_turns.waiting = 0 RETURNING waiting",
+    )
+    .bind(&budget_key)
+    .bind(notice.name())
+    .bind(now.0)
+    .bind(rank);
+    let waits: Option<(i64,)> = tx.optional(slot).await?;
+    if waits.is_none() {
+        return Ok(());
+    }
+    let insert = sqlx::query(
+        "INSERT INTO outbox (id, letter, budget_key, client, recipient, username, created_at, due_at,
+                             rank)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8)",
+    )
+    .bind(Uuid::now_v7())
+    .bind(notice.name())
+    .bind(&budget_key)
+    .bind(client)
+    .bind(mailbox)
+    .bind(username)
+    .bind(now.0)
+    .bind(rank);
+    tx.run(insert).await?;
+    Ok(())
+}
+
+/// Returns the rank of the next email that a network requests: now, or a step after its last one.
+async fn next_rank(tx: &mut Tx, client: &str, now: Timestamp) -> Result<i64, Fault> {
+    let rank = sqlx::query_as(
+        "INSERT INTO mail_clients (client, rank) VALUES ($1, $2)
+         ON CONFLICT (client) DO UPDATE SET rank = CASE
+             WHEN mail_clients.rank + $3 > excluded.rank THEN mail_clients.rank + $3
+             ELSE excluded.rank END
+         RETURNING rank",
+    )
+    .bind(client)
+    .bind(now.0)
+    .bind(RANK_STEP);
+    let (rank,): (i64,) = tx.one(rank).await?;
+    Ok(rank)
+}
+
+/// Records that a network opened a session of an account. An unknown network is not recorded.
+pub(super) async fn make_known(
+    tx: &mut Tx,
+    user_id: Uuid,
+    client: &str,
+    now: Timestamp,
+) -> Result<(), Fault> {
+    if client.is_empty() {
+        return Ok(());
+    }
+    let record = sqlx::query(
+        "INSERT INTO known_networks (user_id, client, opened_at) VALUES ($1, $2, $3)
+         ON CONFLICT (user_id, client) DO UPDATE SET opened_at = excluded.opened_at",
+    );
+    tx.run(record.bind(user_id).bind(client).bind(now.0)).await?;
+    Ok(())
+}
+
+/// Reports whether a network has opened a session of an account since a time. Takes the same time
+/// where there is no account.
+pub(super) async fn is_known(
+    tx: &mut Tx,
+    user_id: Option<Uuid>,
+    client: &str,
+    since: Timestamp,
+) -> Result<bool, Fault> {
+    let found = sqlx::query_as(
+        "SELECT opened_at FROM known_networks WHERE user_id = $1 AND client = $2 AND opened_at > $3",
+    );
+    let user_id = user_id.unwrap_or(Uuid::nil());
+    let found: Option<(i64,)> = tx.optional(found.bind(user_id).bind(client).bind(since.0)).await?;
+    Ok(found.is_some())
+}
