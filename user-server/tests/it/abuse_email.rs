@@ -1,5 +1,5 @@
-//! Attacks on emails and their codes, against a live server: emails that strangers request, and what
-//! replies reveal while emails cannot be delivered.
+//! Attacks on emails and their codes, against a live server: emails that strangers request, and
+//! what replies reveal while emails cannot be delivered.
 
 mod budgets;
 mod delivery;
