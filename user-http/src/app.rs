@@ -1,8 +1,8 @@
 //! Assembles, starts and stops all parts.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use axum::Router;
@@ -80,6 +80,7 @@ impl App {
             trusted_proxies: config.trusted_proxies.clone(),
             timeout: config.check_timeout,
             metrics: Arc::clone(&metrics.checks),
+            warned: Once::new(),
         });
         let monitor = Arc::new(Monitor {
             upstream: Arc::clone(&upstream),

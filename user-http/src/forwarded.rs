@@ -71,6 +71,13 @@ impl Peer {
         }
     }
 
+    /// Returns true if the peer states an address that does not count, as a proxy does that is
+    /// missing in TRUSTED_PROXIES.
+    #[must_use]
+    pub fn ignores_headers(&self, headers: &HeaderMap) -> bool {
+        !self.trusted && self.proxied.is_none() && headers.contains_key(FORWARDED_FOR)
+    }
+
     /// Returns the method of the end user's request, if a trusted proxy states exactly one.
     #[must_use]
     pub fn method(&self, headers: &HeaderMap) -> ForwardedMethod {

@@ -6,7 +6,7 @@ mod reply;
 mod same_origin;
 mod token;
 
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -34,6 +34,8 @@ pub struct AuthCheck {
     /// Longest time of a check.
     pub timeout: Duration,
     pub metrics: Arc<CheckMetrics>,
+    /// Warns once about a proxy that is not trusted.
+    pub warned: Once,
 }
 
 /// Outcome of a check.
@@ -81,6 +83,15 @@ async fn check(State(state): State<Arc<AuthCheck>>, request: Request) -> Respons
 impl AuthCheck {
     async fn outcome(&self, head: &Parts, peer: Peer) -> Outcome {
         let headers = &head.headers;
+        if peer.ignores_headers(headers) {
+            self.warned.call_once(|| {
+                tracing::warn!(
+                    peer = %peer.socket.ip(),
+                    "ignored X-Forwarded-For of a peer that is not trusted; if it is your proxy, \
+                     add it to TRUSTED_PROXIES"
+                );
+            });
+        }
         let Token { value, source } = match token::find(headers) {
             Ok(Some(token)) => token,
             Ok(None) => return Outcome::NoToken,

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use user_http::config::VARIABLES;
+use user_http::metrics::Metrics;
 
 fn read(name: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name)).unwrap()
@@ -58,4 +59,20 @@ fn only_main_reads_the_environment_and_nothing_names_the_server() {
             assert!(!text.contains("user_server"), "{name}: it is a client only");
         }
     }
+}
+
+#[test]
+fn the_table_of_metrics_lists_every_metric() {
+    let text = Metrics::default().text(&[], 0);
+    let mut exposed: Vec<&str> =
+        text.lines().filter_map(|line| line.strip_prefix("# HELP ")?.split(' ').next()).collect();
+    exposed.sort_unstable();
+    let document = read("docs/GATEWAYS.md");
+    let section = document.split("## Metrics of user-http\n").nth(1).unwrap();
+    let mut listed: Vec<&str> = section
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split(['`', '{']).next())
+        .collect();
+    listed.sort_unstable();
+    assert_eq!(listed, exposed);
 }
