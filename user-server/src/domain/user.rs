@@ -79,6 +79,24 @@ pub struct Registration {
     pub client: String,
     /// The name of the key that its codes are derived from.
     pub kid: String,
+    pub limit: PendingLimit,
+}
+
+/// The largest number of pending registrations and resets of one network, for known and unknown
+/// addresses together.
+#[derive(Debug, Clone, Copy)]
+pub struct PendingLimit {
+    pub max: u32,
+    /// The time for which one is pending, unless it is completed.
+    pub life: Duration,
+}
+
+/// Result of [`Accounts::register`] and [`Accounts::request_reset`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PendingResult {
+    Stored,
+    /// Too many of the network are pending; another is possible after this time.
+    TooMany(Duration),
 }
 
 /// A request for a password reset, stored whether or not the address has an account.
@@ -93,6 +111,7 @@ pub struct ResetRequest {
     /// The time for which a network that opened a session of the account is known to it, and has
     /// an email budget of its own.
     pub known_for: Duration,
+    pub limit: PendingLimit,
 }
 
 /// Result of [`Accounts::activate`].
@@ -191,7 +210,7 @@ port! {
         fn user(id: Uuid) -> Option<UserRecord>;
         /// Stores a pending registration and queues its email. Where the address belongs to an
         /// account, the same rows are written, but no code is correct for them.
-        fn register(registration: &Registration, change: Change) -> ();
+        fn register(registration: &Registration, change: Change) -> PendingResult;
         /// Spends the code of a registration, creates the account and opens its first session.
         /// `username` replaces the one that was requested.
         fn activate(guess: &Guess, username: Option<&Username>, user_id: Uuid, session: &NewSession, change: Change) -> Activation;
@@ -207,7 +226,7 @@ port! {
         fn confirm_email(guess: &Guess, notice: NoticeRequest<'_>, change: Change) -> EmailConfirmation;
         /// Stores a password reset and queues its email. Where no account has the address, the
         /// same rows are written, but no code is correct for them.
-        fn request_reset(request: &ResetRequest, change: Change) -> ();
+        fn request_reset(request: &ResetRequest, change: Change) -> PendingResult;
         /// Finds the account that an unspent code resets the password of.
         fn reset_owner(guess: &Guess) -> Option<UserRecord>;
         /// Spends the code of a reset: the account gets the new password, every session ends, every

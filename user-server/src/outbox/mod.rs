@@ -14,8 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::{
     ClaimedMail, Clock, CodeDelivery, CodeGenerator, FailedAttempt, Fault, Mail, MailClass,
-    MailKind, MailPolicy, Mailer, Outbox, OutboxClaim, PendingCode, Purpose, Recipient,
-    ResendPolicy, SendError, Timestamp,
+    MailKind, MailPolicy, Mailer, Outbox, OutboxClaim, PendingCode, PendingLimit, Purpose,
+    Recipient, ResendPolicy, SendError, Timestamp,
 };
 use crate::metrics::{EmailMetrics, MailResult};
 
@@ -49,6 +49,8 @@ pub const GUESSES: u32 = 5;
 pub const RESEND_AFTER: Duration = Duration::from_secs(60);
 /// Maximum number of resends of one verification.
 const MAX_RESENDS: u32 = 10;
+/// Maximum number of pending registrations and resets of one network.
+const MAX_PENDING: u32 = 200;
 /// Maximum age of an email, after which it is dropped, and of a verification without the lifetime
 /// of its last code.
 const MAX_AGE: Duration = DAY;
@@ -70,6 +72,14 @@ const MAX_RETRY: Duration = Duration::from_secs(15 * 60);
 #[must_use]
 pub fn verification_life(code_life: Duration) -> Duration {
     MAX_AGE + code_life
+}
+
+/// Returns the limit of pending registrations and resets of a network. All requests for which no
+/// network is known share a larger one.
+#[must_use]
+pub fn pending_limit(code_life: Duration, network_known: bool) -> PendingLimit {
+    let max = if network_known { MAX_PENDING } else { MAX_PENDING * 20 };
+    PendingLimit { max, life: verification_life(code_life) }
 }
 
 /// Returns the rules of resends.

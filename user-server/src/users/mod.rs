@@ -12,8 +12,8 @@ use uuid::Uuid;
 
 use crate::audit::{Attempted, AuditLog};
 use crate::domain::{
-    Accounts, Clock, Email, Failure, Password, Refusal, RequestContext, UseCaseResult, UserRecord,
-    Username,
+    Accounts, Clock, Email, Failure, Password, PendingResult, Refusal, RequestContext,
+    UseCaseResult, UserRecord, Username,
 };
 use crate::otp::Otp;
 use crate::outbox::{MailWakeup, RESEND_AFTER};
@@ -105,6 +105,14 @@ impl Users {
                 Err(Refusal::CURRENT_PASSWORD.into())
             }
         }
+    }
+}
+
+/// Refuses a registration or reset of a network with too many pending ones.
+fn stored(result: PendingResult) -> UseCaseResult<()> {
+    match result {
+        PendingResult::Stored => Ok(()),
+        PendingResult::TooMany(retry_after) => Err(Refusal::RateLimited { retry_after }.into()),
     }
 }
 

@@ -3,11 +3,12 @@
 
 use uuid::Uuid;
 
-use super::{CodeSent, Users, guessable_words};
+use super::{CodeSent, Users, guessable_words, stored};
 use crate::domain::{
     Activation, AuditEvent, AuditKind, Change, DeviceName, Email, Failure, Password, Purpose,
     RecordedOutcome, Refusal, Registration, RequestContext, UseCaseResult, Username,
 };
+use crate::outbox::pending_limit;
 use crate::throttle::HourlyBudget;
 use crate::tokens::TokenPair;
 
@@ -54,6 +55,7 @@ impl Users {
             password_hash,
             client: self.throttle.client(context.network),
             kid: self.otp.kid().to_owned(),
+            limit: pending_limit(self.code_life, context.network.is_some()),
         };
         let (id, at) = (registration.verification_id, self.clock.now());
         let change = Change::new(
@@ -61,7 +63,7 @@ impl Users {
             AuditEvent::new(AuditKind::Registered).subject(id.as_bytes()),
             RecordedOutcome::at(at).verification(Some(id)),
         );
-        self.accounts.register(&registration, change).await?;
+        stored(self.accounts.register(&registration, change).await?)?;
         self.wakeup.notify();
         Ok(self.code_sent(id))
     }

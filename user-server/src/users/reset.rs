@@ -2,13 +2,13 @@
 
 use uuid::Uuid;
 
-use super::{CodeSent, Users, guessable_words};
+use super::{CodeSent, Users, guessable_words, stored};
 use crate::domain::{
     AuditEvent, AuditKind, Change, Email, Failure, Guess, Notice, NoticeRequest, Password,
     PasswordResetResult, Purpose, RecordedOutcome, Refusal, RequestContext, ResetRequest,
     UseCaseResult,
 };
-use crate::outbox::KNOWN_FOR;
+use crate::outbox::{KNOWN_FOR, pending_limit};
 use crate::throttle::HourlyBudget;
 
 impl Users {
@@ -30,6 +30,7 @@ impl Users {
             client: self.throttle.client(context.network),
             kid: self.otp.kid().to_owned(),
             known_for: KNOWN_FOR,
+            limit: pending_limit(self.code_life, context.network.is_some()),
         };
         let (id, at) = (request.verification_id, self.clock.now());
         let change = Change::new(
@@ -37,7 +38,7 @@ impl Users {
             AuditEvent::new(AuditKind::ResetRequested).subject(id.as_bytes()),
             RecordedOutcome::at(at).verification(Some(id)),
         );
-        self.accounts.request_reset(&request, change).await?;
+        stored(self.accounts.request_reset(&request, change).await?)?;
         self.wakeup.notify();
         Ok(self.code_sent(id))
     }

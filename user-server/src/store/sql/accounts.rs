@@ -4,15 +4,16 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::change::ChangeTx;
-use super::mail_queue::{self, QueuedCode};
+use super::mail_queue;
+use super::new_verification::NewVerification;
 use super::rows::{self, UserRow};
 use super::tx::{Taken, Tx};
 use super::{SqlStore, corrupt, counters};
 use crate::domain::{
     Accounts, Activation, Change, DeviceName, Email, EmailConfirmation, EndedSessions, Fault,
-    Guess, LoginKey, NewSession, NoticeRequest, PasswordLogin, PasswordResetResult, Purpose,
-    Registration, ResetRequest, Timestamp, UserRecord, UserUpdate, UserUpdateResult, Username,
-    hash_class,
+    Guess, LoginKey, NewSession, NoticeRequest, PasswordLogin, PasswordResetResult, PendingResult,
+    Purpose, Registration, ResetRequest, Timestamp, UserRecord, UserUpdate, UserUpdateResult,
+    Username, hash_class,
 };
 
 #[async_trait]
@@ -52,7 +53,11 @@ impl Accounts for SqlStore {
         Ok(row.map(UserRecord::from))
     }
 
-    async fn register(&self, registration: &Registration, change: Change) -> Result<(), Fault> {
+    async fn register(
+        &self,
+        registration: &Registration,
+        change: Change,
+    ) -> Result<PendingResult, Fault> {
         let mut tx = self.begin(change).await?;
         let new = NewVerification {
             id: registration.verification_id,
@@ -64,8 +69,12 @@ impl Accounts for SqlStore {
             kid: &registration.kid,
             dead: is_known(&mut tx, &registration.email).await?,
         };
-        new.insert(&mut tx, &registration.client, false).await?;
-        tx.commit().await
+        let limit = Some(registration.limit);
+        if let Some(wait) = new.insert(&mut tx, &registration.client, false, limit).await? {
+            return tx.undo(PendingResult::TooMany(wait)).await;
+        }
+        tx.commit().await?;
+        Ok(PendingResult::Stored)
     }
 
     async fn activate(
@@ -164,6 +173,10 @@ impl Accounts for SqlStore {
     ) -> Result<UserUpdateResult, Fault> {
         let mut tx = self.begin(change).await?;
         let at = tx.at();
+        let rank = match update.email.is_some() || update.password_hash.is_some() {
+            true => mail_queue::next_rank(&mut tx, &update.client, at).await?,
+            false => 0,
+        };
         if let Some(credentials) = update.credentials
             && !still_proved(&mut tx, update.user_id, credentials).await?
         {
@@ -201,14 +214,15 @@ impl Accounts for SqlStore {
                 kid: &update.kid,
                 dead: is_known(&mut tx, email).await?,
             };
-            new.insert(&mut tx, &update.client, false).await?;
+            new.insert(&mut tx, &update.client, false, None).await?;
         }
         let Some(user) = user_row(&mut tx, update.user_id).await? else {
             return tx.undo(UserUpdateResult::Gone).await;
         };
         if let Some((_, notice)) = update.password_hash {
             let notice = NoticeRequest { notice, client: &update.client };
-            mail_queue::queue_notice(&mut tx, notice, &user.mailbox, user.username(), at).await?;
+            mail_queue::queue_notice(&mut tx, notice, &user.mailbox, user.username(), rank, at)
+                .await?;
         }
         tx.commit().await?;
         Ok(UserUpdateResult::Updated(Box::new(user.into()), ended))
@@ -221,6 +235,8 @@ impl Accounts for SqlStore {
         change: Change,
     ) -> Result<EmailConfirmation, Fault> {
         let mut tx = self.begin(change).await?;
+        let at = tx.at();
+        let rank = mail_queue::next_rank(&mut tx, notice.client, at).await?;
         let Some(row) = rows::spend(&mut tx, guess).await? else {
             return tx.undo(EmailConfirmation::Spent).await;
         };
@@ -258,14 +274,18 @@ impl Accounts for SqlStore {
             return tx.undo(EmailConfirmation::Spent).await;
         };
         rows::void_codes(&mut tx, user_id).await?;
-        let at = tx.at();
-        mail_queue::queue_notice(&mut tx, notice, &before.mailbox, before.username(), at).await?;
+        mail_queue::queue_notice(&mut tx, notice, &before.mailbox, before.username(), rank, at)
+            .await?;
         tx.change.set_user(user_id);
         tx.commit().await?;
         Ok(EmailConfirmation::Changed(Box::new(user.into())))
     }
 
-    async fn request_reset(&self, request: &ResetRequest, change: Change) -> Result<(), Fault> {
+    async fn request_reset(
+        &self,
+        request: &ResetRequest,
+        change: Change,
+    ) -> Result<PendingResult, Fault> {
         let mut tx = self.begin(change).await?;
         let holder = sqlx::query_as("SELECT id FROM users WHERE email_key = $1");
         let user: Option<(Uuid,)> = tx.optional(holder.bind(request.email.key())).await?;
@@ -281,9 +301,13 @@ impl Accounts for SqlStore {
         };
         let since = tx.at().minus(request.known_for);
         let known = mail_queue::is_known(&mut tx, new.user_id, &request.client, since).await?;
-        new.insert(&mut tx, &request.client, known).await?;
+        let limit = Some(request.limit);
+        if let Some(wait) = new.insert(&mut tx, &request.client, known, limit).await? {
+            return tx.undo(PendingResult::TooMany(wait)).await;
+        }
         tx.change.set_event_user(new.user_id);
-        tx.commit().await
+        tx.commit().await?;
+        Ok(PendingResult::Stored)
     }
 
     async fn reset_owner(&self, guess: &Guess) -> Result<Option<UserRecord>, Fault> {
@@ -308,13 +332,14 @@ impl Accounts for SqlStore {
     ) -> Result<Option<PasswordResetResult>, Fault> {
         let mut tx = self.begin(change).await?;
         let at = tx.at();
+        let rank = mail_queue::next_rank(&mut tx, notice.client, at).await?;
         let Some(row) = rows::spend(&mut tx, guess).await? else { return tx.undo(None).await };
         let user_id = row.user_id.ok_or_else(|| corrupt("a reset without a user"))?;
         let user = set_password(&mut tx, user_id, password_hash, at).await?;
         let user = user.ok_or_else(|| corrupt("a reset of an account that is missing"))?;
         let ended = rows::end_sessions(&mut tx, user_id, None, at).await?;
         rows::void_codes(&mut tx, user_id).await?;
-        mail_queue::queue_notice(&mut tx, notice, &user.mailbox, user.username(), at).await?;
+        mail_queue::queue_notice(&mut tx, notice, &user.mailbox, user.username(), rank, at).await?;
         tx.change.set_user(user_id);
         tx.change.set_sessions_ended(ended.sessions);
         tx.commit().await?;
@@ -329,6 +354,7 @@ impl Accounts for SqlStore {
     ) -> Result<Option<EndedSessions>, Fault> {
         let mut tx = self.begin(change).await?;
         let at = tx.at();
+        let rank = mail_queue::next_rank(&mut tx, notice.client, at).await?;
         if !still_proved(&mut tx, user.id, user.credentials).await? {
             return tx.undo(None).await;
         }
@@ -339,56 +365,9 @@ impl Accounts for SqlStore {
         // The id is never used again, so one entry covers tokens of sessions that are long gone.
         rows::revoke(&mut tx, user.id, at).await?;
         ended.subjects.push(user.id);
-        mail_queue::queue_notice(&mut tx, notice, &row.mailbox, row.username(), at).await?;
+        mail_queue::queue_notice(&mut tx, notice, &row.mailbox, row.username(), rank, at).await?;
         tx.commit_erasing(user.id).await?;
         Ok(Some(ended))
-    }
-}
-
-/// A verification to insert together with its email.
-struct NewVerification<'a> {
-    id: Uuid,
-    purpose: Purpose,
-    user_id: Option<Uuid>,
-    username: Option<&'a Username>,
-    email: &'a Email,
-    password_hash: Option<&'a str>,
-    kid: &'a str,
-    dead: bool,
-}
-
-impl NewVerification<'_> {
-    async fn insert(&self, tx: &mut ChangeTx, client: &str, known: bool) -> Result<(), Fault> {
-        let at = tx.at();
-        let insert = sqlx::query(
-            "INSERT INTO verifications (id, purpose, user_id, username, username_key, email,
-                                        email_key, mailbox, budget_key, password_hash, dead, kid,
-                                        created_at, requested_at, client)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, $14)",
-        )
-        .bind(self.id)
-        .bind(self.purpose.name())
-        .bind(self.user_id)
-        .bind(self.username.map(Username::shown))
-        .bind(self.username.map(Username::key))
-        .bind(self.email.shown())
-        .bind(self.email.key())
-        .bind(self.email.mailbox())
-        .bind(self.email.budget_key())
-        .bind(self.password_hash)
-        .bind(i64::from(self.dead))
-        .bind(self.kid)
-        .bind(at.0)
-        .bind(client);
-        tx.run(insert).await?;
-        let code = QueuedCode {
-            verification_id: self.id,
-            purpose: self.purpose,
-            budget_key: self.email.budget_key(),
-            client,
-            known,
-        };
-        mail_queue::queue_code(tx, &code, at).await
     }
 }
 

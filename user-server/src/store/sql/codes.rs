@@ -70,6 +70,7 @@ impl Codes for SqlStore {
     ) -> Result<ResendResult, Fault> {
         let mut tx = self.begin(change).await?;
         let at = tx.at();
+        let rank = mail_queue::next_rank(&mut tx, client, at).await?;
         // Locks the row, so that concurrent requests see each other's email.
         let lock = concat!(
             "UPDATE verifications SET guesses = guesses WHERE id = $1 RETURNING ",
@@ -120,6 +121,7 @@ impl Codes for SqlStore {
                 budget_key: &row.budget_key,
                 client,
                 known,
+                rank,
             };
             mail_queue::queue_code(&mut tx, &code, at).await?;
         }

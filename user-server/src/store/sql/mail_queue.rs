@@ -1,10 +1,12 @@
 //! Queues emails: codes wait for a mail slot of their address and purpose, notices for one of their
 //! address and kind. Their rank lets requesting networks take turns.
 
+use std::time::Duration;
+
 use uuid::Uuid;
 
 use super::tx::Tx;
-use crate::domain::{Fault, NoticeRequest, Purpose, Timestamp};
+use crate::domain::{Fault, NoticeRequest, PendingLimit, Purpose, Timestamp};
 
 /// The distance in rank between two emails that one network requests at the same time, in
 /// milliseconds: the first email of any other network goes before the second one.
@@ -19,6 +21,7 @@ pub(super) struct QueuedCode<'a> {
     pub(super) client: &'a str,
     /// Set if the network is known to the account and so has an email budget of its own.
     pub(super) known: bool,
+    pub(super) rank: i64,
 }
 
 /// Queues a code email.
@@ -30,7 +33,7 @@ pub(super) async fn queue_code(
     // A mail slot that nobody else can use up.
     let own_key = format!("{} {}", code.client, code.budget_key);
     let budget_key = if code.known { own_key.as_str() } else { code.budget_key };
-    let rank = next_rank(tx, code.client, now).await?;
+    let rank = code.rank;
     let insert = sqlx::query(
         "INSERT INTO outbox (id, letter, verification_id, budget_key, client, created_at, due_at, rank)
          VALUES ($1, $2, $3, $4, $5, $6, $6, $7)",
@@ -65,18 +68,6 @@ pub(super) async fn queue_code(
 /// Queues a notice for the owner of an account, unless one of the same kind waits for the same
 /// address, which then covers both.
 pub(super) async fn queue_notice(
-    tx: &mut Tx,
-    request: NoticeRequest<'_>,
-    mailbox: &str,
-    username: &str,
-    now: Timestamp,
-) -> Result<(), Fault> {
-    let rank = next_rank(tx, request.client, now).await?;
-    queue_ranked_notice(tx, request, mailbox, username, rank, now).await
-}
-
-/// Queues a notice with a given rank.
-pub(super) async fn queue_ranked_notice(
     tx: &mut Tx,
     NoticeRequest { notice, client }: NoticeRequest<'_>,
     mailbox: &str,
@@ -120,7 +111,9 @@ pub(super) async fn queue_ranked_notice(
 }
 
 /// Returns the rank of the next email that a network requests: now, or a step after its last one.
-async fn next_rank(tx: &mut Tx, client: &str, now: Timestamp) -> Result<i64, Fault> {
+/// Other transactions for the network wait until this one ends. To be called before a transaction
+/// locks any other row, since such a transaction may wait for this one with its own rows locked.
+pub(super) async fn next_rank(tx: &mut Tx, client: &str, now: Timestamp) -> Result<i64, Fault> {
     let rank = sqlx::query_as(
         "INSERT INTO mail_clients (client, rank) VALUES ($1, $2)
          ON CONFLICT (client) DO UPDATE SET rank = CASE
@@ -133,6 +126,26 @@ async fn next_rank(tx: &mut Tx, client: &str, now: Timestamp) -> Result<i64, Fau
     .bind(RANK_STEP);
     let (rank,): (i64,) = tx.one(rank).await?;
     Ok(rank)
+}
+
+/// Returns the time to wait where too many registrations and resets of a network are pending. To be
+/// called after [`next_rank`], so that concurrent requests of the network are counted.
+pub(super) async fn pending_wait(
+    tx: &mut Tx,
+    client: &str,
+    limit: PendingLimit,
+    now: Timestamp,
+) -> Result<Option<Duration>, Fault> {
+    let pending = sqlx::query_as(
+        "SELECT COUNT(*), MIN(created_at) FROM verifications
+         WHERE client = $1 AND created_at > $2 AND purpose <> $3",
+    )
+    .bind(client)
+    .bind(now.minus(limit.life).0)
+    .bind(Purpose::EmailChange.name());
+    let (pending, oldest): (i64, Option<i64>) = tx.one(pending).await?;
+    let wait = Timestamp(oldest.unwrap_or(now.0)).plus(limit.life).since(now);
+    Ok((pending >= i64::from(limit.max)).then_some(wait))
 }
 
 /// Records that a network opened a session of an account. An unknown network is not recorded.

@@ -15,6 +15,7 @@ mod idempotency;
 mod keys;
 mod mail_queue;
 mod mail_slots;
+mod new_verification;
 mod operators;
 mod outbox;
 mod outbox_depth;

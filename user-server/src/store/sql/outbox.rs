@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use super::mail_queue::queue_ranked_notice;
+use super::mail_queue::queue_notice;
 use super::mail_slots::{free_slot, next_due};
 use super::rows::{OutboxRow, VerificationRow};
 use super::tx::Tx;
@@ -202,7 +202,7 @@ async fn code(tx: &mut Tx, policy: &MailPolicy, now: Timestamp) -> Result<Claime
             settle(tx, row.id, now).await?;
             let Recipient { mailbox, username } = &owner;
             let request = NoticeRequest { notice: Notice::AlreadyRegistered, client: &row.client };
-            queue_ranked_notice(tx, request, mailbox, username, row.rank, now).await?;
+            queue_notice(tx, request, mailbox, username, row.rank, now).await?;
             Ok(Claimed::Done(OutboxClaim::Nothing))
         }
         CodeDelivery::Drop => {

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use user_server::domain::{
-    ClaimedMail, FailedAttempt, GuessCharge, MailKind, Purpose, ResendResult, Timestamp,
+    ClaimedMail, FailedAttempt, GuessCharge, MailKind, PendingLimit, PendingResult, Purpose,
+    Registration, ResendResult, ResetRequest, Timestamp,
 };
-use user_server::outbox::GUESSES;
+use user_server::outbox::{self, GUESSES};
 use uuid::Uuid;
 
 use super::fixture::*;
@@ -188,4 +189,43 @@ pub async fn a_verification_has_ten_resends(db: &Db) {
     let wait = Duration::from_secs(DAY - 3600) + CODE_LIFE;
     let result = db.resend_at(id, "client", KIDS, at(3600)).await.unwrap();
     assert_eq!(result, ResendResult::TooSoon(wait), "until the row is deleted");
+}
+
+/// Strangers could fill the database with rows: a network has so many registrations and resets
+/// pending, for known and unknown addresses alike, and no other network is affected.
+pub async fn a_network_has_a_limit_of_pending_rows(db: &Db) {
+    user(db, "ada").await;
+    let life = outbox::verification_life(CODE_LIFE);
+    let limit = PendingLimit { max: 20, life };
+    let results = together((0..64).map(|number| {
+        let db = db.clone();
+        async move {
+            let name = if number % 2 == 0 { "ada".to_owned() } else { format!("user{number}") };
+            let address = format!("{name}@example.org");
+            let new = Registration { limit, ..registration("bob", &address, "mallory") };
+            let request = ResetRequest { limit, ..reset_request(&address, "mallory") };
+            match number % 4 {
+                0 | 1 => db.register_at(&new, NOW).await.unwrap(),
+                _ => db.request_reset_at(&request, NOW).await.unwrap(),
+            }
+        }
+    }))
+    .await;
+    let stored = results.iter().filter(|result| **result == PendingResult::Stored).count();
+    let refused = results.iter().filter(|result| **result == PendingResult::TooMany(life)).count();
+    assert_eq!((stored, refused), (20, 44));
+    let from = |client| Registration { limit, ..registration("eve", "eve@example.org", client) };
+    assert_eq!(db.register_at(&from("another"), NOW).await.unwrap(), PendingResult::Stored);
+    // A completed registration is no longer pending, and none is after its lifetime.
+    let bounded = Registration { limit: PendingLimit { max: 1, life }, ..from("third") };
+    let id = bounded.verification_id;
+    assert_eq!(db.register_at(&bounded, NOW).await.unwrap(), PendingResult::Stored);
+    let again = || Registration { limit: bounded.limit, ..from("third") };
+    assert!(matches!(db.register_at(&again(), NOW).await.unwrap(), PendingResult::TooMany(_)));
+    while next_mail(db, at(60)).await.is_some() {}
+    let right = guess(db, id, CODE, at(60)).await;
+    db.activate_at(&right, None, Uuid::new_v4(), &session(), at(60)).await.unwrap();
+    assert_eq!(db.register_at(&again(), at(60)).await.unwrap(), PendingResult::Stored);
+    let later = NOW.plus(life).plus(Duration::from_secs(60));
+    assert_eq!(db.register_at(&again(), later).await.unwrap(), PendingResult::Stored);
 }

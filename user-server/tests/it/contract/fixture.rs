@@ -6,8 +6,8 @@ use std::time::Duration;
 pub use user_server::domain::Adjustment;
 use user_server::domain::{
     Activation, ClaimedMail, Email, Guess, GuessCharge, MailKind, MailPolicy, NewSession,
-    OutboxClaim, Purpose, Registration, ResetRequest, Store, Timestamp, UserRecord, UserUpdate,
-    Username,
+    OutboxClaim, PendingLimit, Purpose, Registration, ResetRequest, Store, Timestamp, UserRecord,
+    UserUpdate, Username,
 };
 use user_server::outbox;
 
@@ -22,6 +22,9 @@ pub const KIDS: &[&str] = &["kid-1"];
 pub const GRACE: Duration = Duration::from_secs(30);
 pub const HOUR: u64 = 3600;
 pub const DAY: u64 = 24 * HOUR;
+
+/// No limit of pending registrations and resets.
+pub const UNLIMITED: PendingLimit = PendingLimit { max: u32::MAX, life: Duration::from_secs(DAY) };
 
 /// Returns the time this many seconds after [`NOW`].
 pub fn at(seconds: u64) -> Timestamp {
@@ -56,6 +59,7 @@ pub fn registration(name: &str, address: &str, client: &str) -> Registration {
         password_hash: format!("hash of {name}"),
         client: client.to_owned(),
         kid: KIDS[0].to_owned(),
+        limit: UNLIMITED,
     }
 }
 
@@ -71,15 +75,21 @@ pub async fn request_reset(db: &Db, address: &str, now: Timestamp) -> Uuid {
     request_reset_from(db, address, "client", now).await
 }
 
-/// Requests a password reset for a client, and returns the id of its verification.
-pub async fn request_reset_from(db: &Db, address: &str, client: &str, now: Timestamp) -> Uuid {
-    let request = ResetRequest {
+/// Returns a request for a password reset by a client.
+pub fn reset_request(address: &str, client: &str) -> ResetRequest {
+    ResetRequest {
         verification_id: Uuid::new_v4(),
         email: email(address),
         client: client.to_owned(),
         kid: KIDS[0].to_owned(),
         known_for: outbox::KNOWN_FOR,
-    };
+        limit: UNLIMITED,
+    }
+}
+
+/// Requests a password reset for a client, and returns the id of its verification.
+pub async fn request_reset_from(db: &Db, address: &str, client: &str, now: Timestamp) -> Uuid {
+    let request = reset_request(address, client);
     db.request_reset_at(&request, now).await.unwrap();
     request.verification_id
 }

@@ -100,6 +100,7 @@ macro_rules! suite {
             mail_slots::a_known_network_has_a_budget_of_its_own,
             codes::what_a_client_sees_does_not_depend_on_the_email,
             codes::a_verification_has_ten_resends,
+            codes::a_network_has_a_limit_of_pending_rows,
             mail_slots::an_address_has_a_budget_of_emails,
             mail_slots::mail_slots_are_shared_fairly_among_clients,
             mail_slots::addresses_that_differ_in_a_suffix_share_a_budget,

@@ -147,7 +147,7 @@ fn effect<T, F: FnOnce(&T) -> Option<Effect>>(effect: F) -> F {
 macro_rules! effect_of {
     (register $registration:ident $change:ident) => {{
         let id = $registration.verification_id;
-        move |_| Some(Effect::Registered(id))
+        move |result| (*result == PendingResult::Stored).then_some(Effect::Registered(id))
     }};
     (activate $guess:ident $username:ident $user_id:ident $session:ident $change:ident) => {{
         let (user, session) = ($user_id, $session.id);
@@ -177,7 +177,7 @@ macro_rules! effect_of {
     };
     (request_reset $request:ident $change:ident) => {{
         let id = $request.verification_id;
-        move |_| Some(Effect::ResetRequested(id))
+        move |result| (*result == PendingResult::Stored).then_some(Effect::ResetRequested(id))
     }};
     (reset_password $($arg:ident)*) => {
         |reset| reset.as_ref().map(|_| Effect::PasswordReset)

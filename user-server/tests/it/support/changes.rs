@@ -6,8 +6,8 @@ use std::time::Duration;
 use user_server::domain::{
     Activation, Adjustment, AuditEvent, AuditKind, Change, ChangeContext, EmailConfirmation,
     EndedSessions, Fault, Guess, MAX_SESSIONS, NewSession, Notice, NoticeRequest, PasswordLogin,
-    PasswordResetResult, RecordedOutcome, Registration, ResendResult, ResetRequest, Store,
-    UserRecord, UserUpdate, UserUpdateResult, Username,
+    PasswordResetResult, PendingResult, RecordedOutcome, Registration, ResendResult, ResetRequest,
+    Store, UserRecord, UserUpdate, UserUpdateResult, Username,
 };
 use user_server::outbox;
 use user_server::tokens::{self, Rotation};
@@ -49,7 +49,7 @@ pub trait Changes {
         &self,
         registration: &Registration,
         context: impl Into<ChangeContext>,
-    ) -> Result<(), Fault> {
+    ) -> Result<PendingResult, Fault> {
         let id = registration.verification_id;
         self.store()
             .register(registration, change_of_verification(AuditKind::Registered, id, context))
@@ -119,7 +119,7 @@ pub trait Changes {
         &self,
         request: &ResetRequest,
         context: impl Into<ChangeContext>,
-    ) -> Result<(), Fault> {
+    ) -> Result<PendingResult, Fault> {
         let id = request.verification_id;
         self.store()
             .request_reset(request, change_of_verification(AuditKind::ResetRequested, id, context))

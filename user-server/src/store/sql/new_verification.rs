@@ -1,0 +1,71 @@
+//! New verifications: registrations, changes of address and resets, each with its email.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::change::ChangeTx;
+use super::mail_queue::{self, QueuedCode};
+use crate::domain::{Email, Fault, PendingLimit, Purpose, Username};
+
+/// A verification to insert together with its email.
+pub(super) struct NewVerification<'a> {
+    pub(super) id: Uuid,
+    pub(super) purpose: Purpose,
+    pub(super) user_id: Option<Uuid>,
+    pub(super) username: Option<&'a Username>,
+    pub(super) email: &'a Email,
+    pub(super) password_hash: Option<&'a str>,
+    pub(super) kid: &'a str,
+    pub(super) dead: bool,
+}
+
+impl NewVerification<'_> {
+    /// Inserts the rows, or returns the time to wait where too many of the network are pending.
+    pub(super) async fn insert(
+        &self,
+        tx: &mut ChangeTx,
+        client: &str,
+        known: bool,
+        limit: Option<PendingLimit>,
+    ) -> Result<Option<Duration>, Fault> {
+        let at = tx.at();
+        let rank = mail_queue::next_rank(tx, client, at).await?;
+        if let Some(limit) = limit
+            && let Some(wait) = mail_queue::pending_wait(tx, client, limit, at).await?
+        {
+            return Ok(Some(wait));
+        }
+        let insert = sqlx::query(
+            "INSERT INTO verifications (id, purpose, user_id, username, username_key, email,
+                                        email_key, mailbox, budget_key, password_hash, dead, kid,
+                                        created_at, requested_at, client)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, $14)",
+        )
+        .bind(self.id)
+        .bind(self.purpose.name())
+        .bind(self.user_id)
+        .bind(self.username.map(Username::shown))
+        .bind(self.username.map(Username::key))
+        .bind(self.email.shown())
+        .bind(self.email.key())
+        .bind(self.email.mailbox())
+        .bind(self.email.budget_key())
+        .bind(self.password_hash)
+        .bind(i64::from(self.dead))
+        .bind(self.kid)
+        .bind(at.0)
+        .bind(client);
+        tx.run(insert).await?;
+        let code = QueuedCode {
+            verification_id: self.id,
+            purpose: self.purpose,
+            budget_key: self.email.budget_key(),
+            client,
+            known,
+            rank,
+        };
+        mail_queue::queue_code(tx, &code, at).await?;
+        Ok(None)
+    }
+}
