@@ -2,8 +2,8 @@
 //! pending. Sends requests about each kind to a live server in a random order, each about another
 //! address and for another client, and prints how well the times distinguish two kinds: the area
 //! under the ROC curve of the best threshold classifier (AUC; 0.5 is a guess, 1 is certainty). Half
-//! of the known accounts have a bcrypt hash. Everything is measured twice: while emails are sent, and
-//! while the mail server refuses connections.
+//! of the known accounts have a bcrypt hash. Everything is measured twice: while emails are sent,
+//! and while the mail server refuses connections.
 //!
 //! Run `cargo bench -p user-server --bench oracle`, or add `-- --samples 200` for a quick run.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs)]
