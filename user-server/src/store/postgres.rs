@@ -15,7 +15,14 @@ macro_rules! lock_row {
         " FOR NO KEY UPDATE"
     };
 }
-/// The same, but skips rows that another transaction has locked.
+/// Keeps the selected rows from being deleted until the transaction ends, because it refers to
+/// them.
+macro_rules! keep_row {
+    () => {
+        " FOR KEY SHARE"
+    };
+}
+/// Locks the selected rows, but skips rows that another transaction has locked.
 macro_rules! lock_row_or_skip {
     () => {
         " FOR NO KEY UPDATE SKIP LOCKED"

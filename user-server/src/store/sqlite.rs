@@ -16,6 +16,12 @@ macro_rules! lock_row {
         ""
     };
 }
+/// The same for a query of rows that are referred to.
+macro_rules! keep_row {
+    () => {
+        ""
+    };
+}
 /// The same for a query that skips locked rows.
 macro_rules! lock_row_or_skip {
     () => {

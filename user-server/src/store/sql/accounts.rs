@@ -59,6 +59,8 @@ impl Accounts for SqlStore {
         change: Change,
     ) -> Result<PendingResult, Fault> {
         let mut tx = self.begin(change).await?;
+        let at = tx.at();
+        let rank = mail_queue::next_rank(&mut tx, &registration.client, at).await?;
         let new = NewVerification {
             id: registration.verification_id,
             purpose: Purpose::Registration,
@@ -70,7 +72,7 @@ impl Accounts for SqlStore {
             dead: is_known(&mut tx, &registration.email).await?,
         };
         let limit = Some(registration.limit);
-        if let Some(wait) = new.insert(&mut tx, &registration.client, false, limit).await? {
+        if let Some(wait) = new.insert(&mut tx, &registration.client, false, rank, limit).await? {
             return tx.undo(PendingResult::TooMany(wait)).await;
         }
         tx.commit().await?;
@@ -214,7 +216,7 @@ impl Accounts for SqlStore {
                 kid: &update.kid,
                 dead: is_known(&mut tx, email).await?,
             };
-            new.insert(&mut tx, &update.client, false, None).await?;
+            new.insert(&mut tx, &update.client, false, rank, None).await?;
         }
         let Some(user) = user_row(&mut tx, update.user_id).await? else {
             return tx.undo(UserUpdateResult::Gone).await;
@@ -287,7 +289,11 @@ impl Accounts for SqlStore {
         change: Change,
     ) -> Result<PendingResult, Fault> {
         let mut tx = self.begin(change).await?;
-        let holder = sqlx::query_as("SELECT id FROM users WHERE email_key = $1");
+        let at = tx.at();
+        let rank = mail_queue::next_rank(&mut tx, &request.client, at).await?;
+        // The account must not be deleted before the verification refers to it.
+        let holder = concat!("SELECT id FROM users WHERE email_key = $1", keep_row!());
+        let holder = sqlx::query_as(holder);
         let user: Option<(Uuid,)> = tx.optional(holder.bind(request.email.key())).await?;
         let new = NewVerification {
             id: request.verification_id,
@@ -299,10 +305,10 @@ impl Accounts for SqlStore {
             kid: &request.kid,
             dead: user.is_none(),
         };
-        let since = tx.at().minus(request.known_for);
+        let since = at.minus(request.known_for);
         let known = mail_queue::is_known(&mut tx, new.user_id, &request.client, since).await?;
         let limit = Some(request.limit);
-        if let Some(wait) = new.insert(&mut tx, &request.client, known, limit).await? {
+        if let Some(wait) = new.insert(&mut tx, &request.client, known, rank, limit).await? {
             return tx.undo(PendingResult::TooMany(wait)).await;
         }
         tx.change.set_event_user(new.user_id);

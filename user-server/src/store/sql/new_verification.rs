@@ -21,16 +21,17 @@ pub(super) struct NewVerification<'a> {
 }
 
 impl NewVerification<'_> {
-    /// Inserts the rows, or returns the time to wait where too many of the network are pending.
+    /// Inserts the rows, or returns the time to wait where too many of the network are pending. To
+    /// be called after [`mail_queue::next_rank`], which returns the rank.
     pub(super) async fn insert(
         &self,
         tx: &mut ChangeTx,
         client: &str,
         known: bool,
+        rank: i64,
         limit: Option<PendingLimit>,
     ) -> Result<Option<Duration>, Fault> {
         let at = tx.at();
-        let rank = mail_queue::next_rank(tx, client, at).await?;
         if let Some(limit) = limit
             && let Some(wait) = mail_queue::pending_wait(tx, client, limit, at).await?
         {

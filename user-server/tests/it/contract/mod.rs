@@ -14,6 +14,7 @@ mod keys;
 mod mail_slots;
 mod operators;
 mod outbox;
+mod races;
 mod resets;
 mod sessions;
 mod sweep;
@@ -122,6 +123,7 @@ macro_rules! suite {
             keys::sixteen_operators_retire_a_key_once,
             keys::the_uses_of_a_key_are_counted,
             outbox::the_backlog_is_counted,
+            races::writers_of_one_network_do_not_deadlock,
         );
     };
     ($database:ident, $open:path; $($topic:ident::$test:ident,)*) => {
