@@ -145,6 +145,19 @@ fn a_mail_server_is_configured_completely_or_not_at_all() {
     let network =
         [("SMTP_HOST", "192.0.2.1"), ("SMTP_TLS", "none"), ("MAIL_FROM", "ada@domain.example")];
     assert_eq!(invalid(&network), ["SMTP_TLS"]);
+    assert_eq!(
+        invalid(&[("SMTP_HELO", "users.domain.example")]),
+        ["SMTP_HELO"],
+        "without a server"
+    );
+    for (name, is_valid) in [
+        ("users.domain.example", true),
+        ("192.0.2.1", true),
+        ("localhost", false),
+        ("users.domain.example\r\nQUIT", false),
+    ] {
+        assert_eq!(server(&[("SMTP_HELO", name)]).is_ok(), is_valid, "{name}");
+    }
 }
 
 #[test]

@@ -170,3 +170,35 @@ async fn a_network_has_twenty_registrations_and_resets_an_hour() {
         stop(nodes).await;
     }
 }
+
+/// A network could fill the database with rows that stay for a day: at most 200 of its
+/// registrations and resets are pending, for known and unknown addresses alike, and another network
+/// is not affected.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_hundred_rows_of_a_network_are_pending() {
+    for nodes in sites().await {
+        let client = nodes[0].client();
+        nodes[0].account(&client, "ada").await;
+        let resets = |count: usize| {
+            let address = |n| if n % 2 == 0 { "ada@example.org" } else { "nobody@example.org" };
+            (0..count).map(move |n| ("192.0.2.1".to_owned(), request_reset(address(n))))
+        };
+        for _ in 0..9 {
+            assert_eq!(at_once(&nodes, resets(20)).await, counts(20, 0));
+            advance(&nodes, Duration::from_secs(3600));
+        }
+        assert_eq!(at_once(&nodes, resets(10)).await, counts(10, 0));
+        advance(&nodes, Duration::from_secs(3600));
+        assert_eq!(at_once(&nodes, resets(64)).await, counts(10, 54), "190 were pending");
+        let other = (0..20).map(|_| ("192.0.2.2".to_owned(), request_reset("ada@example.org")));
+        assert_eq!(at_once(&nodes, other).await, counts(20, 0), "another network");
+        advance(&nodes, Duration::from_secs(15 * 3600));
+        assert_eq!(
+            at_once(&nodes, resets(64)).await,
+            counts(20, 44),
+            "the first rows are a day old"
+        );
+        client.close().await;
+        stop(nodes).await;
+    }
+}
