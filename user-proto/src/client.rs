@@ -39,6 +39,7 @@ mod history;
 mod link;
 mod loopback;
 mod pool;
+mod slots;
 mod state;
 mod stream;
 #[cfg(feature = "tls")]

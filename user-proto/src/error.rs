@@ -1,5 +1,7 @@
 //! Errors of encoding and decoding a message. The errors of a frame are in `frame`.
 
+use std::borrow::Cow;
+
 use crate::error_code::ErrorCode;
 
 /// Reason why a body is not a valid message. The error concerns one message; the connection stays
@@ -33,12 +35,14 @@ impl DecodeError {
         }
     }
 
-    /// Returns the name of the malformed field, or `None` if the error is not about a field.
+    /// Returns the name of the malformed field or the number of the unknown tag, as a server sends
+    /// it in the tag `field`. Returns `None` if the error is about neither.
     #[must_use]
-    pub fn field(self) -> Option<&'static str> {
+    pub fn field(self) -> Option<Cow<'static, str>> {
         match self {
-            Self::Malformed { field, .. } => Some(field),
-            Self::UnknownType(_) | Self::UnknownTag(_) => None,
+            Self::Malformed { field, .. } => Some(Cow::Borrowed(field)),
+            Self::UnknownTag(tag) => Some(Cow::Owned(format!("0x{tag:02X}"))),
+            Self::UnknownType(_) => None,
         }
     }
 }

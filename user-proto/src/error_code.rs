@@ -87,6 +87,74 @@ impl ErrorCode {
     }
 }
 
+/// Result of a request that was answered with an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ErrorOutcome {
+    /// The request was refused, and the same request would be refused again.
+    Refused,
+    /// Nothing was done, and the same request may be sent later or elsewhere.
+    NotDone,
+    /// It is unknown whether the request was executed.
+    Unknown,
+}
+
+/// Who repeats a request that was answered with an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Retrier {
+    /// Nobody: the same request would be refused again.
+    Nobody,
+    /// The end user, after the wait that they are told.
+    EndUser,
+    /// The client library.
+    Client,
+    /// The client library, but only a request that may be repeated if its outcome is unknown.
+    ClientIfRepeatable,
+}
+
+impl ErrorCode {
+    /// Returns the result of a request that was answered with this code.
+    #[must_use]
+    pub fn outcome(self) -> ErrorOutcome {
+        match self.class() {
+            ErrorClass::SlowDown => ErrorOutcome::NotDone,
+            ErrorClass::Server if self == Self::SHUTTING_DOWN => ErrorOutcome::NotDone,
+            ErrorClass::Server => ErrorOutcome::Unknown,
+            _ => ErrorOutcome::Refused,
+        }
+    }
+
+    /// Returns who repeats a request that was answered with this code.
+    #[must_use]
+    pub fn retrier(self) -> Retrier {
+        match (self, self.outcome()) {
+            (Self::RATE_LIMITED, _) => Retrier::EndUser,
+            (_, ErrorOutcome::NotDone) => Retrier::Client,
+            (_, ErrorOutcome::Unknown) => Retrier::ClientIfRepeatable,
+            (_, ErrorOutcome::Refused) => Retrier::Nobody,
+        }
+    }
+
+    /// Returns the status with which an HTTP gateway answers its own client after this code, in the
+    /// table of PROTOCOL.md.
+    #[must_use]
+    pub fn http_status(self) -> u16 {
+        match self {
+            Self::INVALID_CODE | Self::CODE_EXPIRED => 400,
+            Self::ACCOUNT_DISABLED => 403,
+            Self::IDEMPOTENCY_CONFLICT => 422,
+            Self::BUSY | Self::UNAVAILABLE | Self::SHUTTING_DOWN => 503,
+            Self::DEADLINE_EXCEEDED => 504,
+            _ => match self.class() {
+                ErrorClass::Input => 400,
+                ErrorClass::Identity => 401,
+                ErrorClass::Conflict => 409,
+                ErrorClass::SlowDown => 429,
+                ErrorClass::Protocol | ErrorClass::Server | ErrorClass::Unknown => 500,
+            },
+        }
+    }
+}
+
 /// The class of an error code, which decides how a client handles a code that it does not know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ErrorClass {

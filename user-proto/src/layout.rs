@@ -11,6 +11,17 @@ pub struct FieldLayout {
     pub tag: Option<u8>,
 }
 
+/// The declaration of when a request hashes a password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hashing {
+    /// It never does.
+    Never,
+    /// It always does.
+    Always,
+    /// It does if it has one of these optional fields.
+    If(&'static [&'static str]),
+}
+
 /// The kind of a field. PROTOCOL.md, section 5, specifies the encoding of each kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FieldKind {
@@ -53,7 +64,7 @@ impl FieldKind {
             Self::Seconds => "seconds",
             Self::Millis => "millis",
             Self::Number => "number",
-            Self::Code => "code",
+            Self::Code => "error_code",
             Self::Key => "key",
             Self::Flag => "flag",
             Self::List(_) => "list",

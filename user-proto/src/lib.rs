@@ -44,8 +44,8 @@ mod view;
 mod wire;
 
 pub use error::{DecodeError, EncodeError, Reason};
-pub use error_code::{ErrorClass, ErrorCode};
-pub use layout::{FieldKind, FieldLayout};
+pub use error_code::{ErrorClass, ErrorCode, ErrorOutcome, Retrier};
+pub use layout::{FieldKind, FieldLayout, Hashing};
 pub use message::{Message, ReplyMessage, RequestMessage};
 pub use table::*;
 pub use value::{ClientAddress, IdempotencyKey, Secret, UnixSeconds};

@@ -18,6 +18,9 @@ pub const CONNECTION_ID: u32 = 0;
 
 /// Default limit of requests in flight on one connection. `Pong` carries the server's own value.
 pub const DEFAULT_MAX_IN_FLIGHT: u32 = 256;
+/// Default limit of requests in flight on one connection that hash a password. `Pong` carries the
+/// server's own value.
+pub const DEFAULT_MAX_HASHING: u32 = 32;
 /// Default time in seconds without a frame after which a server closes a connection. `Pong` carries
 /// the server's own value.
 pub const DEFAULT_IDLE_TIMEOUT: u32 = 300;

@@ -293,10 +293,47 @@ macro_rules! is_safe {
     };
 }
 
+/// `true` for a request that changes something.
+macro_rules! is_change {
+    (changes) => {
+        true
+    };
+    (reads) => {
+        false
+    };
+}
+
+/// The declaration of when a request hashes a password.
+macro_rules! hashing {
+    () => {
+        $crate::layout::Hashing::Never
+    };
+    (hashes) => {
+        $crate::layout::Hashing::Always
+    };
+    (hashes if $($field:ident)or+) => {
+        $crate::layout::Hashing::If(&[$(stringify!($field)),+])
+    };
+}
+
+/// `true` if the request `$self` hashes a password.
+macro_rules! is_hashing {
+    ($self:ident) => {
+        false
+    };
+    ($self:ident hashes) => {
+        true
+    };
+    ($self:ident hashes if $($field:ident)or+) => {
+        $($self.$field.is_some())||+
+    };
+}
+
 /// All requests, with the enum over them.
 macro_rules! requests {
     ($(
-        $code:literal $name:ident $(<$lt:lifetime>)? => $reply:ty, $retry:ident
+        $code:literal $name:ident $(<$lt:lifetime>)? => $reply:ty, $retry:ident $effect:ident
+        $($hashes:ident $(if $($field_if:ident)or+)?)?
         {
             $($field:ident: $type:ident $($row:ident)?),*
             $(; $($tag:literal $opt:ident: $opt_type:ident $($opt_row:ident)?),*)?
@@ -316,6 +353,13 @@ macro_rules! requests {
             impl $(<$lt>)? RequestMessage for $name $(<$lt>)? {
                 type Reply = $reply;
                 const SAFE: bool = is_safe!($retry);
+                const CHANGES: bool = is_change!($effect);
+                const HASHING: $crate::layout::Hashing =
+                    hashing!($($hashes $(if $($field_if)or+)?)?);
+
+                fn hashes(&self) -> bool {
+                    is_hashing!(self $($hashes $(if $($field_if)or+)?)?)
+                }
             }
 
             const _: () = assert!(

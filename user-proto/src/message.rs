@@ -1,7 +1,7 @@
 //! The traits of messages, requests and replies.
 
 use crate::error::DecodeError;
-use crate::layout::FieldLayout;
+use crate::layout::{FieldLayout, Hashing};
 use crate::view::FieldView;
 use crate::wire::Writer;
 
@@ -32,6 +32,14 @@ pub trait RequestMessage: Message {
     /// `true` if the request may be repeated when its outcome is unknown, because executing it
     /// twice has the same effect as executing it once.
     const SAFE: bool;
+    /// `true` if the request changes something, so that an idempotency key applies to it.
+    const CHANGES: bool;
+    /// Declaration of when the request hashes a password.
+    const HASHING: Hashing;
+
+    /// Returns `true` if this request hashes a password, and so counts towards the limit of such
+    /// requests on a connection.
+    fn hashes(&self) -> bool;
 }
 
 /// A message that a server sends, without borrowed data.

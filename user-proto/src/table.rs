@@ -19,35 +19,37 @@ rows! {
     }
 }
 
-// Type, request => reply, retry { required fields; tag and optional field }. A request that is
-// `safe` may be repeated when its outcome is unknown; one that is `once` must not.
+// Type, request => reply, retry effect cost { required fields; tag and optional field }. A request
+// that is `safe` may be repeated when its outcome is unknown; one that is `once` must not. A
+// request `changes` something, so that an idempotency key applies to it, or only `reads`. One that
+// `hashes` a password counts towards `max_hashing`, with `if` only if it has one of these fields.
 requests! {
-    0x01 Register<'a> => Registered, once { username: text, email: text, password: secret }
-    0x02 Login<'a> => LoggedIn<'static>, once { login: text, password: secret; 0x01 device: text }
-    0x03 VerifyToken<'a> => TokenVerified, safe { access_token: secret }
-    0x04 UpdateUser<'a> => UserUpdated<'static>, once {
+    0x01 Register<'a> => Registered, once changes hashes { username: text, email: text, password: secret }
+    0x02 Login<'a> => LoggedIn<'static>, once changes hashes { login: text, password: secret; 0x01 device: text }
+    0x03 VerifyToken<'a> => TokenVerified, safe reads { access_token: secret }
+    0x04 UpdateUser<'a> => UserUpdated<'static>, once changes hashes if email or new_password {
         access_token: secret;
         0x02 username: text, 0x04 email: text, 0x06 new_password: secret,
         0x08 current_password: secret
     }
-    0x05 DeleteUser<'a> => UserDeleted, once { access_token: secret, current_password: secret }
-    0x06 VerifyEmail<'a> => EmailVerified<'static>, once {
+    0x05 DeleteUser<'a> => UserDeleted, once changes hashes { access_token: secret, current_password: secret }
+    0x06 VerifyEmail<'a> => EmailVerified<'static>, once changes {
         verification_id: uuid, code: secret; 0x01 device: text, 0x02 username: text
     }
-    0x07 ResendCode => CodeResent, once { verification_id: uuid }
-    0x08 RefreshToken<'a> => TokenRefreshed<'static>, safe { refresh_token: secret }
-    0x09 Logout<'a> => LoggedOut, once { token: secret; 0x02 all_sessions: flag }
-    0x0A GetUser<'a> => User<'static>, safe { access_token: secret }
-    0x0B RequestPasswordReset<'a> => PasswordResetRequested, once { email: text }
-    0x0C ResetPassword<'a> => PasswordReset, once {
+    0x07 ResendCode => CodeResent, once changes { verification_id: uuid }
+    0x08 RefreshToken<'a> => TokenRefreshed<'static>, safe changes { refresh_token: secret }
+    0x09 Logout<'a> => LoggedOut, once changes { token: secret; 0x02 all_sessions: flag }
+    0x0A GetUser<'a> => User<'static>, safe reads { access_token: secret }
+    0x0B RequestPasswordReset<'a> => PasswordResetRequested, once changes { email: text }
+    0x0C ResetPassword<'a> => PasswordReset, once changes hashes {
         verification_id: uuid, code: secret, new_password: secret
     }
-    0x0D ConfirmEmail<'a> => EmailConfirmed<'static>, once {
+    0x0D ConfirmEmail<'a> => EmailConfirmed<'static>, once changes {
         access_token: secret, verification_id: uuid, code: secret
     }
-    0x0E ListSessions<'a> => Sessions<'static>, safe { access_token: secret }
-    0x0F EndSession<'a> => SessionEnded, once { access_token: secret, session_id: uuid }
-    0x7F Ping => Pong, safe { }
+    0x0E ListSessions<'a> => Sessions<'static>, safe reads { access_token: secret }
+    0x0F EndSession<'a> => SessionEnded, once changes { access_token: secret, session_id: uuid }
+    0x7F Ping => Pong, safe reads { }
 }
 
 // Fields that several replies share. The row of such a reply names the struct.
@@ -82,7 +84,9 @@ replies! {
     0x8D EmailConfirmed<'a> = UserChangeReply
     0x8E Sessions<'a> { sessions: list SessionRow }
     0x8F SessionEnded = SessionsEndedReply
-    0xFF Pong { ; 0x01 max_in_flight: number, 0x03 idle_timeout: seconds }
+    0xFF Pong {
+        ; 0x01 max_in_flight: number, 0x03 idle_timeout: seconds, 0x05 max_hashing: number
+    }
 }
 
 // Tags that any request may carry after its own.

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use subtle::ConstantTimeEq;
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior};
 use uuid::Uuid;
 
 use crate::domain::{
-    Clock, IdempotencyKeys, KeyClaim, KeyState, KeyedRequest, RecordedOutcome, Refusal,
-    RequestContext, UseCaseResult,
+    Clock, IdempotencyKeys, KeyClaim, KeyState, KeyedRequest, NODE_HEARTBEAT, NODE_TIMEOUT,
+    RecordedOutcome, Refusal, RequestContext, UseCaseResult,
 };
 use crate::keys::KeyRing;
 
@@ -21,9 +21,26 @@ const POLL_PAUSES: [Duration; 2] = [Duration::from_millis(20), Duration::from_mi
 /// The service for idempotency keys.
 pub struct Idempotency {
     pub claims: Arc<dyn IdempotencyKeys>,
+    /// The id of this node, different in every process.
+    pub node: Uuid,
     /// Keys of the server, from which the tags of requests are derived.
     pub keys: Arc<KeyRing>,
     pub clock: Arc<dyn Clock>,
+}
+
+/// Reports periodically that a node is alive, so that its claims are not taken over.
+pub async fn report_alive(claims: Arc<dyn IdempotencyKeys>, node: Uuid) {
+    let mut reports = tokio::time::interval(NODE_HEARTBEAT);
+    reports.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        reports.tick().await;
+        // If the database does not answer, other nodes may take over. A change that has lost its
+        // claim is rolled back.
+        let report = tokio::time::timeout(NODE_TIMEOUT, claims.report_alive(node)).await;
+        if let Ok(Err(fault)) = report {
+            tracing::debug!(%fault, "cannot report that this node is alive");
+        }
+    }
 }
 
 /// Result of [`Idempotency::claim`].
@@ -52,6 +69,7 @@ impl Idempotency {
         let now = self.clock.now();
         let keyed = KeyedRequest {
             claim: KeyClaim { key: Uuid::from_bytes(key), holder: Uuid::new_v4() },
+            node: self.node,
             kid: signing.kid.clone(),
             tag: signing.request_tag(&[&key, request]),
             until: now.plus(context.deadline.saturating_duration_since(Instant::now())),

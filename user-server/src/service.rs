@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use uuid::Uuid;
 
 use crate::audit::{AuditLog, Sealer};
 use crate::cache::{LocalCache, NoWakeups, RedisCache, RedisTimeouts};
@@ -19,7 +20,7 @@ use crate::config::Config;
 use crate::domain::{Clock, Fault, Mailer, RecordCache, Retention, SharedClock, Store, Wakeups};
 use crate::handler::{AdvertisedLimits, Handler, Services};
 use crate::http::{Health, HealthSources, Monitor};
-use crate::idempotency::Idempotency;
+use crate::idempotency::{self, Idempotency};
 use crate::keys::{KeyRing, Pseudonyms};
 use crate::mail::{FileMailer, SmtpMailer};
 use crate::metrics::Metrics;
@@ -97,11 +98,17 @@ impl Service {
         let cache = cache(config, &keys, &metrics)?;
         let core = ServiceCore::assemble(config, &clock, &keys, &store, &cache, &metrics)?;
         core.revocations.load(&*store, clock.now()).await?;
+        if let Err(fault) = store.start_node(core.node).await {
+            // A read-only database has no claims that a request could wait for.
+            tracing::warn!(%fault, "cannot release the idempotency keys of an earlier process");
+        }
         // Before the first login, so that the time of a refusal does not reveal the class of a
         // hash.
         core.passwords.learn(store.hash_classes().await?).await;
 
         let (workers, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let alive = idempotency::report_alive(store.clone(), core.node);
+        tasks.spawn(workers.clone().run_until_cancelled_owned(alive));
         core.spawn_workers(config, &store, mailer, &clock, &workers, &tasks);
         tasks.spawn(workers.clone().run_until_cancelled_owned(follow_clock(store.clone(), shared)));
         let follow = tokens::follow_retired(store.clone(), keys);
@@ -221,6 +228,8 @@ impl CachePorts {
 /// The services on a store, without sockets and background tasks.
 pub struct ServiceCore {
     pub handler: Arc<Handler>,
+    /// The id under which this node claims idempotency keys.
+    node: Uuid,
     pub revocations: Arc<Revocations>,
     tokens: Arc<Tokens>,
     otp: Arc<Otp>,
@@ -277,16 +286,33 @@ impl ServiceCore {
             clock: clock.clone(),
             code_life: config.code_life,
         };
-        let idempotency =
-            Idempotency { claims: store.clone(), keys: keys.clone(), clock: clock.clone() };
+        let idempotency = Idempotency {
+            claims: store.clone(),
+            node: Uuid::new_v4(),
+            keys: keys.clone(),
+            clock: clock.clone(),
+        };
+        let node = idempotency.node;
         let limits = AdvertisedLimits {
             max_in_flight: u32::try_from(config.limits.in_flight).unwrap_or(u32::MAX),
             idle_timeout: config.limits.idle,
+            max_hashing: u32::try_from(config.limits.hashing).unwrap_or(u32::MAX),
         };
         let services = Services { users, tokens: tokens.clone(), idempotency, limits };
         let handler = Arc::new(Handler::new(services));
         let (wakeups, keys, metrics) = (cache.wakeups.clone(), keys.clone(), metrics.clone());
-        Ok(Self { handler, revocations, tokens, otp, passwords, wakeup, wakeups, keys, metrics })
+        Ok(Self {
+            handler,
+            node,
+            revocations,
+            tokens,
+            otp,
+            passwords,
+            wakeup,
+            wakeups,
+            keys,
+            metrics,
+        })
     }
 
     fn spawn_workers(

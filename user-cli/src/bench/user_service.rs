@@ -276,8 +276,12 @@ mod tests {
         let mut service = service("ping=1", 0);
         service.write_request(1, &mut BytesMut::new());
         let mut pong = BytesMut::new();
-        encode(2, &user_proto::Pong { max_in_flight: None, idle_timeout: None }, &mut pong)
-            .unwrap();
+        encode(
+            2,
+            &user_proto::Pong { max_in_flight: None, idle_timeout: None, max_hashing: None },
+            &mut pong,
+        )
+        .unwrap();
         assert_eq!(service.parse_reply(&pong[..pong.len() - 1]), Ok(None));
         let reply = ParsedReply { size: pong.len(), slot: 1, outcome: Outcome::Ok };
         assert_eq!(service.parse_reply(&pong), Ok(Some(reply)));

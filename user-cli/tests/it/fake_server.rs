@@ -123,7 +123,7 @@ pub(crate) fn error(code: ErrorCode) -> ErrorReply<'static> {
 }
 
 pub(crate) fn pong() -> Pong {
-    Pong { max_in_flight: Some(256), idle_timeout: Some(300) }
+    Pong { max_in_flight: Some(256), idle_timeout: Some(300), max_hashing: None }
 }
 
 /// Returns a reply with tokens that end with `generation`.

@@ -33,9 +33,10 @@ fn scripted_node(reply: Option<Reply<'static>>) -> (String, Receiver<Common<'sta
                         let (request, common) = Request::decode(found.kind, found.body).unwrap();
                         let (request, common) = (request.into_owned(), common.into_owned());
                         let reply = match request {
-                            Request::Ping(_) => {
-                                Some(Pong { max_in_flight: None, idle_timeout: None }.into())
-                            }
+                            Request::Ping(_) => Some(
+                                Pong { max_in_flight: None, idle_timeout: None, max_hashing: None }
+                                    .into(),
+                            ),
                             _ => {
                                 let _ = sender.send(common);
                                 reply.clone()
@@ -165,8 +166,9 @@ fn every_error_of_the_service_is_a_refusal() {
         assert_eq!((reply.status, reply.header("retry-after")), (status, retry_after), "{code}");
     }
     // A reply of another type.
-    let (node, _received) =
-        scripted_node(Some(Pong { max_in_flight: None, idle_timeout: None }.into()));
+    let (node, _received) = scripted_node(Some(
+        Pong { max_in_flight: None, idle_timeout: None, max_hashing: None }.into(),
+    ));
     assert_eq!(Program::start(&node).check(&[TOKEN]).status, 503);
 }
 

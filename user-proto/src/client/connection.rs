@@ -6,13 +6,14 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Notify, SemaphorePermit, watch};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use super::buffer::WriteBuffer;
 use super::error::{CloseReason, Error};
-use super::state::{Outcome, Pending, Phase, Sent, State};
+use super::slots::Slots;
+use super::state::{Outcome, Pending, Phase, Sent, State, TakenSlots};
 use crate::error_code::ErrorCode;
 use crate::frame::Frame;
 use crate::limits;
@@ -27,8 +28,10 @@ const ABANDONED_AFTER: Duration = Duration::from_secs(60);
 
 pub(super) struct Connection {
     state: Mutex<State>,
-    /// One permit for each request that may be sent now. Closed when no more are accepted.
-    slots: Semaphore,
+    slots: Slots,
+    /// Slots of the requests that hash a password, each of which also uses one of `slots`. The
+    /// server refuses further ones, so they wait here instead.
+    hashing_slots: Slots,
     /// Notified when there is something to write, and when no more will be queued.
     write_ready: Notify,
     /// Notified when the write buffer was emptied.
@@ -43,7 +46,8 @@ impl Connection {
     pub(super) fn new() -> Self {
         Self {
             state: Mutex::new(State::new()),
-            slots: Semaphore::new(limits::DEFAULT_MAX_IN_FLIGHT as usize),
+            slots: Slots::new(limits::DEFAULT_MAX_IN_FLIGHT),
+            hashing_slots: Slots::new(limits::DEFAULT_MAX_HASHING),
             write_ready: Notify::new(),
             drained: Notify::new(),
             aborted: Notify::new(),
@@ -59,14 +63,16 @@ impl Connection {
         common: &mut Common<'_>,
         deadline: Option<Instant>,
     ) -> Result<Option<Sent>, Error> {
-        let permit = match self.slots.try_acquire() {
-            Ok(permit) => permit,
-            Err(_) => {
-                self.retire_if_stuck();
-                let Ok(permit) = self.slots.acquire().await else { return Ok(None) };
-                permit
-            }
+        // First, so that a request that waits for it holds up no other.
+        let hashing = match request.hashes() {
+            false => None,
+            true => match self.slot(&self.hashing_slots).await {
+                None => return Ok(None),
+                hashing => hashing,
+            },
         };
+        let Some(permit) = self.slot(&self.slots).await else { return Ok(None) };
+        let taken = if hashing.is_some() { TakenSlots::Hashing } else { TakenSlots::One };
         loop {
             let drained = self.drained.notified();
             tokio::pin!(drained);
@@ -81,8 +87,11 @@ impl Connection {
                         common.deadline_ms = Some(millis_until(deadline));
                     }
                     let sent =
-                        state.queue(true, |id, out| encode_with(id, request, common, out))?;
+                        state.queue(taken, |id, out| encode_with(id, request, common, out))?;
                     permit.forget();
+                    if let Some(hashing) = hashing {
+                        hashing.forget();
+                    }
                     self.write_ready.notify_one();
                     return Ok(Some(sent));
                 }
@@ -91,12 +100,21 @@ impl Connection {
         }
     }
 
+    /// Waits for a slot. Returns `None` if the connection accepts no more requests.
+    async fn slot<'a>(&self, slots: &'a Slots) -> Option<SemaphorePermit<'a>> {
+        if let Some(permit) = slots.try_acquire() {
+            return Some(permit);
+        }
+        self.retire_if_stuck();
+        slots.acquire().await
+    }
+
     /// Queues a ping of the connection itself. No call awaits the reply.
     pub(super) fn ping(&self) {
         let mut state = self.lock();
         if state.phase == Phase::Open && !state.out.is_full() {
             // A ping always fits into a frame.
-            let _ = state.queue(false, |id, out| encode(id, &Ping {}, out));
+            let _ = state.queue(TakenSlots::None, |id, out| encode(id, &Ping {}, out));
             self.write_ready.notify_one();
         }
     }
@@ -105,9 +123,7 @@ impl Connection {
     pub(super) fn deliver(&self, frame: Frame<'_>) {
         let mut state = self.lock();
         let Some(pending) = state.pending.remove(&frame.id) else { return };
-        if pending.uses_slot {
-            self.release_slot(&mut state);
-        }
+        self.release(&pending);
         let shutting_down = frame.kind == ErrorReply::TYPE && is_shutting_down(frame.body);
         state.served |= !shutting_down;
         if frame.kind == Pong::TYPE
@@ -125,27 +141,21 @@ impl Connection {
     /// Adopts the limits that the server advertises in a pong.
     fn apply_limits(&self, state: &mut State, pong: &Pong) {
         state.idle_timeout = pong.idle_timeout.map(|seconds| Duration::from_secs(seconds.into()));
-        let Some(limit) = pong.max_in_flight.map(|limit| limit.clamp(1, MAX_IN_FLIGHT)) else {
-            return;
-        };
-        let before = std::mem::replace(&mut state.max_in_flight, limit);
-        if limit > before {
-            let more = limit - before;
-            let repaid = more.min(state.debt);
-            state.debt -= repaid;
-            self.slots.add_permits((more - repaid) as usize);
-        } else {
-            let fewer = before - limit;
-            let forgotten =
-                u32::try_from(self.slots.forget_permits(fewer as usize)).unwrap_or(fewer);
-            state.debt += fewer.saturating_sub(forgotten);
+        if let Some(max) = pong.max_in_flight {
+            self.slots.set_max(max.clamp(1, MAX_IN_FLIGHT));
+        }
+        if let Some(max) = pong.max_hashing {
+            self.hashing_slots.set_max(max.clamp(1, MAX_IN_FLIGHT));
         }
     }
 
-    fn release_slot(&self, state: &mut State) {
-        match state.debt.checked_sub(1) {
-            Some(less) => state.debt = less,
-            None => self.slots.add_permits(1),
+    /// Returns the slots of an answered request.
+    fn release(&self, pending: &Pending) {
+        if pending.slots != TakenSlots::None {
+            self.slots.release();
+        }
+        if pending.slots == TakenSlots::Hashing {
+            self.hashing_slots.release();
         }
     }
 
@@ -207,6 +217,7 @@ impl Connection {
             state.phase = phase;
         }
         self.slots.close();
+        self.hashing_slots.close();
         self.drained.notify_waiters();
         self.write_ready.notify_one();
     }
@@ -266,8 +277,7 @@ impl Connection {
 
     /// Returns `true` if fewer requests are in flight than the server accepts.
     pub(super) fn has_free_slot(&self) -> bool {
-        let state = self.lock();
-        state.pending.len() < state.max_in_flight as usize
+        self.lock().pending.len() < self.slots.max() as usize
     }
 
     /// Returns the idle timeout of the server, if it has advertised one.

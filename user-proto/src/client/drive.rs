@@ -274,7 +274,7 @@ mod tests {
             let id = next_ping(&mut far).await;
             assert_eq!(ping_interval(&connection, &config), last);
             let mut out = bytes::BytesMut::new();
-            let pong = Pong { max_in_flight: None, idle_timeout: Some(seconds) };
+            let pong = Pong { max_in_flight: None, idle_timeout: Some(seconds), max_hashing: None };
             encode(id, &pong, &mut out).unwrap();
             far.write_all(&out).await.unwrap();
             tokio::time::sleep(Duration::from_millis(1)).await;

@@ -1,7 +1,7 @@
 //! The errors of calls and connections.
 
 use crate::error::{DecodeError, EncodeError};
-use crate::error_code::ErrorCode;
+use crate::error_code::{ErrorClass, ErrorCode};
 use crate::frame::FrameError;
 use crate::table::ErrorReply;
 
@@ -70,10 +70,8 @@ impl Error {
     pub fn outcome_unknown(&self) -> bool {
         match self {
             Self::Refused(reply) => {
-                matches!(
-                    reply.code,
-                    ErrorCode::INTERNAL | ErrorCode::UNAVAILABLE | ErrorCode::DEADLINE_EXCEEDED
-                )
+                // Also a code of class 06 that this version does not know.
+                reply.code.class() == ErrorClass::Server && reply.code != ErrorCode::SHUTTING_DOWN
             }
             Self::DeadlineExceeded { sent } => *sent,
             Self::Lost { .. } | Self::BadReply { .. } => true,

@@ -1,5 +1,5 @@
 //! The state of a connection that its lock protects: the frames to be written, the pending replies,
-//! and the limits of the server.
+//! and the idle timeout of the server.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -24,9 +24,6 @@ pub(super) struct State {
     pub(super) written: u64,
     pub(super) pending: HashMap<u32, Pending>,
     pub(super) last_id: u32,
-    pub(super) max_in_flight: u32,
-    /// Number of slots to withhold when they are released, because the server lowered its limit.
-    pub(super) debt: u32,
     pub(super) idle_timeout: Option<Duration>,
     /// `true` once the server has answered anything except `SHUTTING_DOWN`.
     pub(super) served: bool,
@@ -47,8 +44,18 @@ pub(super) struct Pending {
     /// Offset in the outgoing stream at which the frame of the request ends.
     pub(super) end: u64,
     pub(super) since: Instant,
-    /// `false` for the pings of the connection itself.
-    pub(super) uses_slot: bool,
+    pub(super) slots: TakenSlots,
+}
+
+/// Slots that a request in flight uses.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum TakenSlots {
+    /// None: a ping of the connection itself.
+    None,
+    /// One of all requests.
+    One,
+    /// One of all requests, and one of those that hash a password.
+    Hashing,
 }
 
 /// The outcome of a request that was queued.
@@ -90,8 +97,6 @@ impl State {
             written: 0,
             pending: HashMap::new(),
             last_id: limits::CONNECTION_ID,
-            max_in_flight: limits::DEFAULT_MAX_IN_FLIGHT,
-            debt: 0,
             idle_timeout: None,
             served: false,
         }
@@ -101,7 +106,7 @@ impl State {
     /// pending.
     pub(super) fn queue(
         &mut self,
-        uses_slot: bool,
+        slots: TakenSlots,
         write: impl FnOnce(u32, &mut BytesMut) -> Result<(), EncodeError>,
     ) -> Result<Sent, EncodeError> {
         let id = self.free_id();
@@ -112,7 +117,7 @@ impl State {
         self.last_id = id;
         let end = self.taken + self.out.bytes().len() as u64;
         let (sender, outcome) = oneshot::channel();
-        let pending = Pending { outcome: sender, end, since: Instant::now(), uses_slot };
+        let pending = Pending { outcome: sender, end, since: Instant::now(), slots };
         self.pending.insert(id, pending);
         Ok(Sent { end, outcome })
     }
@@ -136,7 +141,7 @@ mod tests {
         let mut state = State::new();
         let mut next = |last| {
             state.last_id = last;
-            let _ = state.queue(true, |_, _| Ok(()));
+            let _ = state.queue(TakenSlots::One, |_, _| Ok(()));
             state.last_id
         };
         assert_eq!([next(u32::MAX), next(0), next(u32::MAX), next(2)], [1, 2, 3, 4]);

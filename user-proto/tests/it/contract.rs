@@ -263,7 +263,7 @@ fn fixed_size(kind: &str) -> Option<usize> {
         "uuid" | "key" => Some(16),
         "instant" => Some(8),
         "seconds" | "millis" | "number" => Some(4),
-        "code" => Some(2),
+        "error_code" => Some(2),
         "flag" => Some(0),
         other => panic!("PROTOCOL.md uses the undefined type {other:?}"),
     }
@@ -273,7 +273,7 @@ fn value(kind: &str, bytes: &[u8]) -> Value {
     match kind {
         "text" | "address" => std::str::from_utf8(bytes).unwrap().into(),
         "secret" => secret(bytes),
-        "key" | "code" => to_hex(bytes).into(),
+        "key" | "error_code" => to_hex(bytes).into(),
         "uuid" => {
             let hex = to_hex(bytes);
             format!(
@@ -298,7 +298,7 @@ fn bytes(kind: &str, value: &Value) -> Vec<u8> {
         "secret" => {
             value.get("hex").map_or_else(|| text.into(), |hex| from_hex(hex.as_str().unwrap()))
         }
-        "key" | "code" => from_hex(text),
+        "key" | "error_code" => from_hex(text),
         "uuid" => from_hex(&text.replace('-', "")),
         "flag" => {
             assert_eq!(*value, json!(true));

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 use user_proto::{
-    Common, ErrorCode, FieldKind, FieldLayout, Message, Reply, Request, RequestMessage,
+    Common, ErrorCode, FieldKind, FieldLayout, Hashing, Message, Reply, Request, RequestMessage,
 };
 
 use crate::contract::{Contract, Field, Meaning, Part, cells, document, number};
@@ -160,6 +160,61 @@ fn the_registry_of_types_matches_the_crate() {
     }
     let expected: Vec<_> = user_proto::for_each_request!(safe).into_iter().flatten().collect();
     assert_eq!(safe, expected);
+
+    macro_rules! effects {
+        ($($name:ident)*) => {
+            [$((
+                stringify!($name).to_owned(),
+                if user_proto::$name::CHANGES { "yes" } else { "no" }.to_owned(),
+                hashing(user_proto::$name::HASHING),
+            )),*]
+        };
+    }
+    let written: Vec<_> = rows
+        .iter()
+        .filter(|row| row[1] != "-")
+        .map(|row| (row[1].to_owned(), row[5].to_owned(), row[6].to_owned()))
+        .collect();
+    assert_eq!(written, user_proto::for_each_request!(effects));
+}
+
+/// Describes when a request hashes, as in the table of messages.
+fn hashing(hashing: Hashing) -> String {
+    match hashing {
+        Hashing::Never => "no".to_owned(),
+        Hashing::Always => "yes".to_owned(),
+        Hashing::If(fields) => {
+            // The cell has lost its outer backticks.
+            let fields: Vec<_> = fields.iter().map(|field| format!("`{field}`")).collect();
+            format!("if {} is present", fields.join(" or "))
+        }
+    }
+}
+
+#[test]
+fn the_table_of_http_statuses_matches_the_crate() {
+    let document = document();
+    let rows = table(&document, &["code", "HTTP status"]);
+    let status_of = |cell: &str| {
+        let row = rows.iter().find(|row| row[0].contains(cell));
+        row.map(|row| row[1].parse::<u16>().unwrap())
+    };
+    for code in ErrorCode::ALL {
+        let class = format!("{:02x}", code.0 >> 8);
+        let own = status_of(&format!("{:04x}", code.0));
+        let expected = own.or_else(|| status_of(&format!("class `{class}")));
+        assert_eq!(expected, Some(code.http_status()), "{code:?}");
+    }
+    for (class, cell) in [
+        (3, "unknown of class `03"),
+        (4, "unknown of class `04"),
+        (5, "unknown of class `05"),
+        (6, "unknown of class `06"),
+        (0x7F, "unknown class"),
+    ] {
+        let code = ErrorCode(class << 8 | 0xFE);
+        assert_eq!(status_of(cell), Some(code.http_status()), "{cell}");
+    }
 }
 
 /// Compares a table of fields with a declaration.

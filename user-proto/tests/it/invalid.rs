@@ -121,12 +121,15 @@ fn frames() -> Vec<Invalid> {
         of_frame("http2", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", long, "The preface of HTTP/2."),
         of_frame("tls_hello", tls, long, "A TLS ClientHello on a port without TLS."),
         of_frame("ssh_hello", b"SSH-2.0-OpenSSH_9.9\r\n", long, "The banner of an SSH client."),
-        of_frame(
-            "id_0",
-            &frame(0x7F, 0, &[]),
-            ErrorCode::MALFORMED,
-            "The request id of a request is never 0.",
-        ),
+        Invalid {
+            field: Some("request_id".to_owned()),
+            ..of_frame(
+                "id_0",
+                &frame(0x7F, 0, &[]),
+                ErrorCode::MALFORMED,
+                "The request id of a request is never 0.",
+            )
+        },
     ]
 }
 
@@ -184,14 +187,14 @@ fn tail(sample: &Sample) -> Vec<Invalid> {
             "unknown_even_tag",
             &even,
             ErrorCode::UNKNOWN_TAG,
-            None,
+            Some("0x7C"),
             "An unknown even tag is rejected.",
         ),
         with(
             "tag_00",
             &tagged(0, b""),
             ErrorCode::UNKNOWN_TAG,
-            None,
+            Some("0x00"),
             "Three zero bytes are the even tag 0x00.",
         ),
         malformed(

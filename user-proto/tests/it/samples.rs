@@ -156,7 +156,7 @@ pub(crate) fn replies() -> Vec<Reply<'static>> {
         }
         .into(),
         SessionEnded { sessions_ended: 1 }.into(),
-        Pong { max_in_flight: Some(256), idle_timeout: Some(300) }.into(),
+        Pong { max_in_flight: Some(256), idle_timeout: Some(300), max_hashing: Some(32) }.into(),
     ]
 }
 
@@ -196,6 +196,12 @@ pub(crate) fn edge_requests() -> Vec<Edge<Request<'static>>> {
                 password: "pässwörd – 合言葉 🔑".into(),
             }
             .into(),
+            Common::default(),
+        ),
+        (
+            "text_begins_with_bom",
+            "U+FEFF at the beginning is a character like any other: a receiver keeps it.",
+            Login::new(text("\u{FEFF}ada"), "\u{FEFF}".into()).into(),
             Common::default(),
         ),
         (
@@ -260,6 +266,24 @@ pub(crate) fn edge_replies() -> Vec<(&'static str, &'static str, u32, Reply<'sta
             error(ErrorCode(0x7F01), "").into(),
         ),
         (
+            "class_00",
+            "Class 00 is as unknown as any other: the client does not retry.",
+            7,
+            error(ErrorCode(0x0001), "").into(),
+        ),
+        (
+            "class_after_the_last",
+            "The class after the last one that this version assigns: the client does not retry.",
+            7,
+            ErrorReply { retry_after_ms: Some(500), ..error(ErrorCode(0x0701), "") }.into(),
+        ),
+        (
+            "code_of_class_06_of_a_later_version",
+            "The outcome is unknown, as after any code of class 06 that the client does not know.",
+            7,
+            error(ErrorCode(0x06FE), "").into(),
+        ),
+        (
             "shutting_down",
             "Request id 0 stands for the connection.",
             0,
@@ -282,7 +306,12 @@ pub(crate) fn edge_replies() -> Vec<(&'static str, &'static str, u32, Reply<'sta
             "largest_numbers",
             "Numbers are unsigned.",
             1,
-            Pong { max_in_flight: Some(u32::MAX), idle_timeout: Some(u32::MAX) }.into(),
+            Pong {
+                max_in_flight: Some(u32::MAX),
+                idle_timeout: Some(u32::MAX),
+                max_hashing: Some(u32::MAX),
+            }
+            .into(),
         ),
     ]
 }

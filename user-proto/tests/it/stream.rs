@@ -82,7 +82,7 @@ async fn a_request_and_its_reply_pass_through_a_stream() {
     let (client, server) = duplex(32);
     let (mut client, mut server) =
         (Framed::new(client, FrameCodec), Framed::new(server, FrameCodec));
-    let pong = || Pong { max_in_flight: Some(256), idle_timeout: Some(300) };
+    let pong = || Pong { max_in_flight: Some(256), idle_timeout: Some(300), max_hashing: None };
     let serve = async {
         let received = server.next().await.unwrap().unwrap();
         assert_eq!(received.request().unwrap(), (Ping {}.into(), samples::common()));

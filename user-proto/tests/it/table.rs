@@ -38,7 +38,7 @@ fn replies_that_share_a_struct_are_messages_of_their_own() {
 fn a_constructor_takes_the_required_fields() {
     let logout = Logout { token: "t".into(), all_sessions: None };
     assert_eq!(Logout::new("t".into()), logout);
-    assert_eq!(Pong::new(), Pong { max_in_flight: None, idle_timeout: None });
+    assert_eq!(Pong::new(), Pong { max_in_flight: None, idle_timeout: None, max_hashing: None });
     assert_eq!(LoggedOut::new(3), LoggedOut { sessions_ended: 3 });
 }
 

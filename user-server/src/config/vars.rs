@@ -68,8 +68,8 @@ pub const VARIABLES: &[Variable] = &[
     variable(
         "DATABASE_POOL",
         "4",
-        "Maximum number of connections to PostgreSQL for requests, per node. Three more read what \
-         other nodes changed.",
+        "Maximum number of connections to PostgreSQL for requests, per node. Four more read what \
+         other nodes changed and report that this one is alive.",
     ),
     variable(
         "DATABASE_POOLER",

@@ -1,9 +1,16 @@
 //! Idempotency keys: which attempt executes the request of a key, and the outcome that repeats of
 //! the request get.
 
+use std::time::Duration;
+
 use uuid::Uuid;
 
 use super::{SessionRecord, Timestamp};
+
+/// Interval at which a node reports that it is alive.
+pub const NODE_HEARTBEAT: Duration = Duration::from_millis(500);
+/// Time without a report after which a node counts as dead.
+pub const NODE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A claim on an idempotency key: the right to execute its request. The change that completes the
 /// request completes the claim in the same transaction, and fails if the claim is no longer held.
@@ -19,6 +26,8 @@ pub struct KeyClaim {
 #[derive(Debug, Clone)]
 pub struct KeyedRequest {
     pub claim: KeyClaim,
+    /// The id of the node that executes it.
+    pub node: Uuid,
     /// The name of the server key that the tag is made with.
     pub kid: String,
     /// A MAC over the whole request, which a repeat must match.
@@ -82,7 +91,14 @@ port! {
     ($)
     /// Idempotency keys.
     IdempotencyKeys, idempotency_keys_port {
-        /// Claims a key that is unused, expired or released, or returns its state.
+        /// Announces a node, before it serves requests. On a database that only one node uses, this
+        /// releases every claim, since the node that held them is dead.
+        fn start_node(node: Uuid) -> ();
+        /// Reports that a node is alive. The claims of a node that has not reported for longer than
+        /// [`NODE_TIMEOUT`] can be taken over.
+        fn report_alive(node: Uuid) -> ();
+        /// Claims a key that is unused, expired or released, or that a dead node has claimed for
+        /// the same request. Otherwise returns its state.
         fn claim_key(request: &KeyedRequest, now: Timestamp) -> KeyState;
         /// Releases a claim after its request failed without a change.
         fn release_key(claim: KeyClaim) -> ();

@@ -12,10 +12,6 @@ impl Handle for DeleteUser<'_> {
         sizes::current_password(&self.current_password)
     }
 
-    fn hashes(&self) -> bool {
-        true
-    }
-
     async fn handle(
         self,
         services: &Services,

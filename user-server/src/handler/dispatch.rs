@@ -1,6 +1,6 @@
 //! Dispatch of requests to their messages, generated from the protocol table.
 
-use user_proto::{Reply, Request};
+use user_proto::{Reply, Request, RequestMessage};
 
 use super::replay::Replay;
 use super::{ClockReading, Handle, Services};
@@ -13,7 +13,7 @@ macro_rules! dispatch {
         }
 
         pub(super) fn changes(request: &Request<'_>) -> bool {
-            match request { $(Request::$message(_) => <user_proto::$message as Handle>::CHANGES,)* }
+            match request { $(Request::$message(_) => <user_proto::$message as RequestMessage>::CHANGES,)* }
         }
 
         pub(super) fn needs_key(request: &Request<'_>) -> bool {

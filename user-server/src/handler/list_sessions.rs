@@ -8,8 +8,6 @@ use super::{Handle, Services, sizes};
 use crate::domain::{Refusal, RequestContext, SessionSummary, UseCaseResult};
 
 impl Handle for ListSessions<'_> {
-    const CHANGES: bool = false;
-
     fn check_sizes(&self) -> Result<(), Refusal> {
         sizes::token(&self.access_token)
     }

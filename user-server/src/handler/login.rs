@@ -14,10 +14,6 @@ impl Handle for Login<'_> {
         self.device.as_deref().map_or(Ok(()), DeviceName::check_size)
     }
 
-    fn hashes(&self) -> bool {
-        true
-    }
-
     async fn handle(
         self,
         services: &Services,

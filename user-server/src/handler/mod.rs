@@ -58,6 +58,7 @@ pub struct AdvertisedLimits {
     pub max_in_flight: u32,
     /// The time after which a silent connection is closed.
     pub idle_timeout: Duration,
+    pub max_hashing: u32,
 }
 
 /// One reading of the wall clock and the monotonic clock.
@@ -94,16 +95,9 @@ impl Peer {
 trait Handle: RequestMessage {
     /// Set if the message is answered by the connection's reader, without waiting for anything.
     const IMMEDIATE: bool = false;
-    /// Set if the message changes anything, so that an idempotency key applies to it.
-    const CHANGES: bool = true;
     /// Set if the message issues a new token or code, and so needs a signing key. Other messages
     /// carry a token or code, which is refused if every key is retired.
     const NEEDS_KEY: bool = false;
-
-    /// Reports whether the request hashes a password, which has its own limit per connection.
-    fn hashes(&self) -> bool {
-        false
-    }
 
     /// Checks the sizes of the fields, before anything of the request is copied.
     ///

@@ -8,7 +8,6 @@ use crate::domain::{Refusal, RequestContext, UseCaseResult};
 
 impl Handle for Ping {
     const IMMEDIATE: bool = true;
-    const CHANGES: bool = false;
 
     fn check_sizes(&self) -> Result<(), Refusal> {
         Ok(())
@@ -27,5 +26,6 @@ fn pong(services: &Services) -> Pong {
     Pong {
         max_in_flight: Some(services.limits.max_in_flight),
         idle_timeout: Some(seconds(services.limits.idle_timeout)),
+        max_hashing: Some(services.limits.max_hashing),
     }
 }

@@ -15,10 +15,6 @@ impl Handle for Register<'_> {
         sizes::new_password(&self.password, "password")
     }
 
-    fn hashes(&self) -> bool {
-        true
-    }
-
     async fn handle(
         self,
         services: &Services,

@@ -116,7 +116,11 @@ pub(super) fn error(failure: Failure) -> ErrorReply<'static> {
 /// Returns the reply to a message that cannot be decoded.
 #[must_use]
 pub fn undecodable(error: DecodeError) -> ErrorReply<'static> {
-    ErrorReply { message: Cow::Owned(error.to_string()), ..plain(error.code(), error.field()) }
+    ErrorReply {
+        message: Cow::Owned(error.to_string()),
+        field: error.field(),
+        ..plain(error.code(), None)
+    }
 }
 
 /// Returns the reply to a frame with an invalid length. The connection is closed after it.

@@ -12,10 +12,6 @@ impl Handle for ResetPassword<'_> {
         sizes::new_password(&self.new_password, "new_password")
     }
 
-    fn hashes(&self) -> bool {
-        true
-    }
-
     async fn handle(
         self,
         services: &Services,

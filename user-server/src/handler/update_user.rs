@@ -18,10 +18,6 @@ impl Handle for UpdateUser<'_> {
         self.current_password.as_ref().map_or(Ok(()), sizes::current_password)
     }
 
-    fn hashes(&self) -> bool {
-        self.email.is_some() || self.new_password.is_some()
-    }
-
     async fn handle(
         self,
         services: &Services,

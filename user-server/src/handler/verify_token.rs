@@ -9,7 +9,6 @@ use crate::tokens::Verified;
 
 impl Handle for VerifyToken<'_> {
     const IMMEDIATE: bool = true;
-    const CHANGES: bool = false;
 
     fn check_sizes(&self) -> Result<(), Refusal> {
         sizes::token(&self.access_token)

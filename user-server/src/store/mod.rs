@@ -29,10 +29,13 @@ pub const TABLES: &[(&str, &str)] = &[
     ("counters", "key"),
     ("outbox", "id"),
     ("mail_turns", "budget_key"),
+    ("mail_clients", "client"),
+    ("known_networks", "client"),
     ("audit", "id"),
     ("audit_chain", "id"),
     ("retired_keys", "kid"),
     ("idempotency_keys", "key"),
+    ("nodes", "id"),
 ];
 
 /// Returns a filter of the log without the notices of the database, such as "relation already

@@ -29,11 +29,22 @@ macro_rules! lock_row_or_skip {
     };
 }
 
+/// Condition under which a claim on an idempotency key is taken over: the node that holds it is
+/// dead by the clock of the database, and the request is the same. `$3` is the tag of the request.
+macro_rules! or_claimed_by_dead_node {
+    () => {
+        " OR (idempotency_keys.done_at IS NULL AND idempotency_keys.request = $3
+              AND EXISTS (SELECT 1 FROM nodes WHERE nodes.id = idempotency_keys.node
+                  AND nodes.seen_at < (EXTRACT(EPOCH FROM clock_timestamp()) * 1000)::bigint - 2000))"
+    };
+}
+
 #[path = "sql/mod.rs"]
 #[allow(clippy::duplicate_mod, reason = "compiled once for each database")]
 mod sql;
 
 mod connection;
+mod heartbeat;
 mod hints;
 mod migration;
 mod options;
@@ -41,6 +52,7 @@ mod profile;
 mod rehearsal;
 mod table;
 
+use heartbeat::{report_alive, start_node};
 pub use hints::hint;
 pub use migration::{Migration, SchemaState};
 pub use options::PostgresOptions;
@@ -50,8 +62,9 @@ use sql::tx::Tx;
 pub use table::{Table, TableRow};
 
 /// The number of connections of one node besides those of its pool: for the readers of the
-/// revocation log and of retired keys, the database clock, and the health check.
-pub const WATCH_CONNECTIONS: u32 = 3;
+/// revocation log and of retired keys, the database clock, the health check, and the report that
+/// the node is alive.
+pub const WATCH_CONNECTIONS: u32 = 4;
 
 type Db = sqlx::Postgres;
 type Args = sqlx::postgres::PgArguments;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use uuid::Uuid;
 
 use super::SchemaState;
 use crate::domain::{Fault, PoolUse, Timestamp};
@@ -24,6 +25,14 @@ macro_rules! keep_row {
 }
 /// The same for a query that skips locked rows.
 macro_rules! lock_row_or_skip {
+    () => {
+        ""
+    };
+}
+
+/// Condition under which a claim on an idempotency key is taken over. There is only one node, which
+/// releases the claims of an earlier process when it starts.
+macro_rules! or_claimed_by_dead_node {
     () => {
         ""
     };
@@ -211,6 +220,20 @@ async fn lock_keys(_: &mut Tx, _: &[[u8; 32]]) -> Result<(), Fault> {
 }
 
 /// Returns `None`: SQLite uses the clock of this machine.
+/// Releases every claim on an idempotency key: the lock of the data folder proves that the process
+/// that held them is dead.
+async fn start_node(pools: &Pools, _: Uuid) -> Result<(), Fault> {
+    let mut tx = pools.write().await?;
+    tx.run(sqlx::query("DELETE FROM idempotency_keys WHERE done_at IS NULL")).await?;
+    tx.commit().await
+}
+
+/// Does nothing: no other node uses the database.
+#[allow(clippy::unused_async, reason = "PostgreSQL stores the time")]
+async fn report_alive(_: &Pools, _: Uuid) -> Result<(), Fault> {
+    Ok(())
+}
+
 async fn server_time(_: &mut Tx) -> Result<Option<Timestamp>, Fault> {
     Ok(None)
 }

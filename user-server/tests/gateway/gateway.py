@@ -71,7 +71,7 @@ TABLE = """
 8D EmailConfirmed: user_id uuid, username text, email text, verification_id uuid 01
 8E Sessions: sessions list/SessionRow
 8F SessionEnded: sessions_ended u32
-FF Pong: max_in_flight u32 01, idle_timeout u32 03
+FF Pong: max_in_flight u32 01, idle_timeout u32 03, max_hashing u32 05
 row SessionRow: session_id uuid, created_at instant, last_used_at instant,
    device text 01, network text 03, current flag 05
 """
@@ -308,7 +308,7 @@ def decode(frame: bytes, reply: bool) -> tuple[Message, int, dict[str, Any]]:
     """
     number, request_id = struct.unpack_from(">BI", frame)
     if request_id == 0 and not reply:
-        raise FrameError(MALFORMED)
+        raise FrameError(MALFORMED, "request_id")
     message = BY_TYPE.get(number)
     if message is None or message.is_reply != reply:
         raise ProtocolError(UNKNOWN_TYPE)
@@ -358,7 +358,7 @@ def _decode_body(layout: Layout, body: bytes) -> dict[str, Any]:
             field = layout.tagged[tag]
             values[field.name] = _read(field, body[at + 3 : at + 3 + size])
         elif tag % 2 == 0:
-            raise ProtocolError(UNKNOWN_TAG)
+            raise ProtocolError(UNKNOWN_TAG, f"0x{tag:02X}")
         last = tag
         at += 3 + size
     return values

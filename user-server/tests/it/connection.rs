@@ -321,3 +321,23 @@ async fn an_untrusted_peer_is_limited_to_its_share() {
         wire.ping(1).await;
     }
 }
+
+#[tokio::test]
+async fn a_client_holds_back_logins_beyond_the_limit_that_the_server_states() {
+    let server = TestServer::start_with(&[("MAX_HASHING", "2")]).await;
+    let client = server.client();
+    server.account(&client, "ada").await;
+    assert_eq!(client.call(Ping {}).await.unwrap().max_hashing, Some(2));
+    let logins: Vec<_> = (0..12)
+        .map(|_| {
+            let client = client.clone();
+            tokio::spawn(
+                async move { client.call(Login::new("ada".into(), PASSWORD.into())).await },
+            )
+        })
+        .collect();
+    for login in logins {
+        // The server would answer a third one at once with BUSY.
+        login.await.unwrap().unwrap();
+    }
+}

@@ -206,7 +206,7 @@ fn check_reply(frame: &Frame<'_>, reply: &Reply<'_>) {
         (Err(error), Reply::ErrorReply(sent)) => {
             assert_eq!(
                 (sent.code, sent.field.as_deref()),
-                (error.code(), error.field()),
+                (error.code(), error.field().as_deref()),
                 "{frame:?}"
             );
         }

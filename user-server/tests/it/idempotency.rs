@@ -13,8 +13,8 @@ use user_server::domain::{Clock, Store};
 use user_server::store::SqliteStore;
 
 use crate::support::{
-    Changes, MAIL_PAUSE, PASSWORD, TestServer, check, login, on_behalf_of, outcome, postgres,
-    refused, refused_at, register, request_reset, reset, update, update_with_password,
+    Changes, MAIL_PAUSE, PASSWORD, SECRET, TestServer, check, login, on_behalf_of, outcome,
+    postgres, refused, refused_at, register, request_reset, reset, update, update_with_password,
     verify_email,
 };
 
@@ -101,12 +101,11 @@ async fn every_change_is_made_once_on_sqlite() {
 async fn every_change_is_made_once_on_postgresql() {
     let Some(postgres) = postgres() else { return };
     let database = postgres.database();
-    let secret = "0123456789abcdef0123456789abcdef";
     let folder = tempfile::tempdir().unwrap();
     let mail_dir = folder.path().to_str().unwrap();
     every_change_is_made_once(&[
         ("PostgreSQL", &database),
-        ("JWTSECRETKEY", secret),
+        ("JWTSECRETKEY", SECRET),
         ("MAIL_DIR", mail_dir),
     ])
     .await;

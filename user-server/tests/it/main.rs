@@ -11,6 +11,7 @@ mod connection;
 mod connection_oracle;
 mod contract;
 mod crash;
+mod dead_nodes;
 mod docs;
 mod document;
 mod durability;

@@ -59,6 +59,8 @@ async fn a_malformed_frame_closes_only_its_connection() {
         let trailing = raw_frame(0x7F, 9, &[]).repeat(1000);
         wire.send(&[vector_bytes(vector), trailing].concat()).await;
         let error = wire.expect_close_with(code(vector)).await;
+        let field = error.field.as_deref().unwrap_or_default();
+        assert_eq!(field, text(vector, "field"), "{}: {error:?}", text(vector, "name"));
         for (name, protocol) in [("http", "HTTP"), ("tls", "TLS"), ("ssh", "SSH")] {
             let named = text(vector, "name").contains(name);
             assert_eq!(

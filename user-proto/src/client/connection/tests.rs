@@ -34,12 +34,15 @@ fn error(code: ErrorCode) -> ErrorReply<'static> {
 /// Delivers a pong with this limit.
 fn advertise(connection: &Connection, max_in_flight: u32) {
     connection.ping();
-    reply(connection, &Pong { max_in_flight: Some(max_in_flight), idle_timeout: Some(30) });
+    reply(
+        connection,
+        &Pong { max_in_flight: Some(max_in_flight), idle_timeout: Some(30), max_hashing: None },
+    );
 }
 
 /// Returns the number of free slots and the number of slots to withhold.
 fn slots(connection: &Connection) -> (usize, u32) {
-    (connection.slots.available_permits(), connection.lock().debt)
+    connection.slots.free_and_debt()
 }
 
 #[tokio::test]
@@ -53,25 +56,25 @@ async fn a_changed_limit_adds_or_withholds_the_difference() {
     );
     advertise(&connection, 100);
     assert_eq!(slots(&connection), (100, 0));
-    connection.slots.try_acquire_many(90).unwrap().forget();
+    connection.slots.take(90);
     advertise(&connection, 50);
     assert_eq!(slots(&connection), (0, 40));
     advertise(&connection, 70);
     assert_eq!(slots(&connection), (0, 20));
     for _ in 0..20 {
-        connection.release_slot(&mut connection.lock());
+        connection.slots.release();
     }
     assert_eq!(slots(&connection), (0, 0));
-    connection.release_slot(&mut connection.lock());
+    connection.slots.release();
     assert_eq!(slots(&connection), (1, 0));
     advertise(&connection, 60);
     assert_eq!(slots(&connection), (0, 9));
     advertise(&connection, 80);
     assert_eq!(slots(&connection), (11, 0));
     advertise(&connection, 0);
-    assert_eq!(connection.lock().max_in_flight, 1);
+    assert_eq!(connection.slots.max(), 1);
     advertise(&connection, u32::MAX);
-    assert_eq!(connection.lock().max_in_flight, MAX_IN_FLIGHT);
+    assert_eq!(connection.slots.max(), MAX_IN_FLIGHT);
 }
 
 #[tokio::test]

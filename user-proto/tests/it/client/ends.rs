@@ -69,7 +69,8 @@ async fn an_idle_connection_is_pinged_and_lost_without_a_pong() {
     for _ in 0..2 {
         let (id, request) = peer.request().await;
         assert!(matches!(request, Request::Ping(_)));
-        peer.reply(id, Pong { max_in_flight: None, idle_timeout: Some(300) }).await;
+        peer.reply(id, Pong { max_in_flight: None, idle_timeout: Some(300), max_hashing: None })
+            .await;
     }
     assert!(matches!(peer.request().await.1, Request::Ping(_)));
     assert!(matches!(

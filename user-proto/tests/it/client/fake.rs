@@ -149,7 +149,11 @@ impl Peer {
             served += 1;
             match request {
                 Request::Ping(_) => {
-                    self.reply(id, Pong { max_in_flight: None, idle_timeout: None }).await
+                    self.reply(
+                        id,
+                        Pong { max_in_flight: None, idle_timeout: None, max_hashing: None },
+                    )
+                    .await
                 }
                 Request::VerifyToken(request) => {
                     let session = number(request.access_token.expose_str().unwrap());

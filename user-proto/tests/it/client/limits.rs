@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use user_proto::client::{Client, Config, Error};
-use user_proto::{Common, Ping, Pong};
+use user_proto::{Common, ErrorCode, ErrorReply, Ping, Pong, RequestMessage, UpdateUser};
 
 use super::fake::{Fake, call, login, long_login, token_of, user, verified, verify, within};
 
@@ -82,7 +82,7 @@ async fn at_most_256_requests_are_in_flight_until_a_pong_changes_the_limit() {
 
     let ping = call(&client, Ping {});
     let (id, _) = peer.request().await;
-    peer.reply(id, Pong { max_in_flight: Some(2), idle_timeout: None }).await;
+    peer.reply(id, Pong { max_in_flight: Some(2), idle_timeout: None, max_hashing: None }).await;
     ping.await.unwrap().unwrap();
     let calls: Vec<_> = (0..5).map(|token| call(&client, verify(token))).collect();
     let (one, two) = (peer.request().await, peer.request().await);
@@ -111,7 +111,7 @@ async fn a_lower_limit_applies_although_more_requests_are_in_flight() {
     }
     let ping = call(&client, Ping {});
     let (id, _) = peer.request().await;
-    peer.reply(id, Pong { max_in_flight: Some(1), idle_timeout: None }).await;
+    peer.reply(id, Pong { max_in_flight: Some(1), idle_timeout: None, max_hashing: None }).await;
     ping.await.unwrap().unwrap();
     let late = [call(&client, verify(1000)), call(&client, verify(1001))];
     for (id, request) in pending.drain(..254) {
@@ -192,4 +192,54 @@ async fn secrets_are_not_sent_in_plaintext_to_another_machine_unless_allowed() {
     assert!(!matches!(refusing.call(Ping {}).await, Err(Error::PlaintextRefused)));
     let allowing = Client::with_config(addr, config(true));
     assert!(!matches!(allowing.call(login()).await, Err(Error::PlaintextRefused)));
+}
+
+#[tokio::test]
+async fn requests_that_hash_wait_in_the_client_and_hold_up_no_other() {
+    let fake = Fake::start().await;
+    let client = fake.client();
+    let logins: Vec<_> = (0..40).map(|_| call(&client, login())).collect();
+    let mut peer = fake.accept().await;
+    let mut pending = Vec::new();
+    for _ in 0..32 {
+        pending.push(peer.request().await.0);
+    }
+    assert!(is_quiet(&mut peer).await, "the server would refuse a further one");
+    // A request that does not hash is sent meanwhile, also an update of the name.
+    let check = call(&client, verify(7));
+    let (id, request) = peer.request().await;
+    peer.reply(id, verified(token_of(&request))).await;
+    check.await.unwrap().unwrap();
+    let rename = UpdateUser { username: Some("kim2".into()), ..UpdateUser::new("token".into()) };
+    assert!(!rename.hashes());
+    let renaming = call(&client, rename);
+    let (renaming_id, _) = peer.request().await;
+    peer.reply(renaming_id, refusal()).await;
+    assert!(renaming.await.unwrap().is_err());
+
+    // A pong lowers the limit: the next request is sent once fewer are in flight.
+    let ping = call(&client, Ping {});
+    let (id, _) = peer.request().await;
+    peer.reply(id, Pong { max_in_flight: None, idle_timeout: None, max_hashing: Some(2) }).await;
+    ping.await.unwrap().unwrap();
+    for id in pending.drain(..30) {
+        peer.reply(id, refusal()).await;
+    }
+    assert!(is_quiet(&mut peer).await, "two are still in flight");
+    for _ in 0..8 {
+        peer.reply(pending.remove(0), refusal()).await;
+        pending.push(peer.request().await.0);
+        assert!(is_quiet(&mut peer).await);
+    }
+    for id in pending {
+        peer.reply(id, refusal()).await;
+    }
+    for login in logins {
+        assert!(matches!(login.await.unwrap(), Err(Error::Refused(_))));
+    }
+}
+
+fn refusal() -> ErrorReply<'static> {
+    let code = ErrorCode::INVALID_CREDENTIALS;
+    ErrorReply { code, message: "no".into(), retry_after_ms: None, field: None }
 }

@@ -55,7 +55,8 @@ async fn serve(mut peer: Peer, behaviour: Arc<AtomicU16>, requests: Arc<AtomicUs
         let behaviour = behaviour.load(Ordering::SeqCst);
         if let Request::Ping(_) = request {
             if behaviour != SILENT {
-                peer.reply(id, Pong { max_in_flight: None, idle_timeout: None }).await;
+                peer.reply(id, Pong { max_in_flight: None, idle_timeout: None, max_hashing: None })
+                    .await;
             }
             continue;
         }

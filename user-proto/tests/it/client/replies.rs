@@ -51,7 +51,7 @@ async fn a_reply_may_arrive_byte_by_byte() {
     let mut peer = fake.accept().await;
     let (id, _) = peer.request().await;
     let mut out = bytes::BytesMut::new();
-    let pong = Pong { max_in_flight: Some(8), idle_timeout: Some(60) };
+    let pong = Pong { max_in_flight: Some(8), idle_timeout: Some(60), max_hashing: None };
     user_proto::encode(id, &pong, &mut out).unwrap();
     for byte in out {
         peer.stream.write_all(&[byte]).await.unwrap();
@@ -121,6 +121,27 @@ async fn a_refusal_has_its_error_code() {
     let refusal = pending.await.unwrap().unwrap_err();
     assert_eq!(refusal.code(), Some(ErrorCode(0x03ff)));
     assert!(!refusal.outcome_unknown());
+}
+
+#[tokio::test]
+async fn after_any_error_of_class_06_but_shutting_down_the_outcome_is_unknown() {
+    let fake = Fake::start().await;
+    let client = fake.client();
+    let mut pending = call(&client, login());
+    let mut peer = fake.accept().await;
+    for (code, unknown) in [
+        (ErrorCode::INTERNAL, true),
+        (ErrorCode::UNAVAILABLE, true),
+        (ErrorCode::DEADLINE_EXCEEDED, true),
+        (ErrorCode(0x06FE), true),
+        (ErrorCode(0x05FE), false),
+        (ErrorCode(0x0701), false),
+    ] {
+        let (id, _) = peer.request().await;
+        peer.refuse(id, code).await;
+        let refusal = std::mem::replace(&mut pending, call(&client, login()));
+        assert_eq!(refusal.await.unwrap().unwrap_err().outcome_unknown(), unknown, "{code:?}");
+    }
 }
 
 #[tokio::test]

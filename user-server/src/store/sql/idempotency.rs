@@ -17,25 +17,38 @@ const RETENTION: Duration = Duration::from_secs(24 * 3600);
 
 #[async_trait]
 impl IdempotencyKeys for SqlStore {
+    async fn start_node(&self, node: Uuid) -> Result<(), Fault> {
+        super::super::start_node(&self.pools, node).await
+    }
+
+    async fn report_alive(&self, node: Uuid) -> Result<(), Fault> {
+        super::super::report_alive(&self.pools, node).await
+    }
+
     async fn claim_key(&self, request: &KeyedRequest, now: Timestamp) -> Result<KeyState, Fault> {
         // Repeats if the key was released between the two statements.
         loop {
             let mut tx = self.pools.write().await?;
             let claimed: Option<(Uuid,)> = tx
-            .optional(
-                sqlx::query_as(
-                    "INSERT INTO idempotency_keys (key, kid, request, holder, expires_at) VALUES ($1, $2, $3, $4, $5)
-                     ON CONFLICT (key) DO UPDATE SET kid = $2, request = $3, holder = $4, expires_at = $5, done_at = NULL
-                     WHERE idempotency_keys.expires_at <= $6 RETURNING holder",
+                .optional(
+                    sqlx::query_as(concat!(
+                        "INSERT INTO idempotency_keys (key, kid, request, holder, expires_at, node)
+                     VALUES ($1, $2, $3, $4, $5, $7)
+                     ON CONFLICT (key) DO UPDATE SET kid = $2, request = $3, holder = $4,
+                         expires_at = $5, node = $7, done_at = NULL
+                     WHERE idempotency_keys.expires_at <= $6",
+                        or_claimed_by_dead_node!(),
+                        " RETURNING holder"
+                    ))
+                    .bind(request.claim.key)
+                    .bind(&request.kid)
+                    .bind(request.tag.as_slice())
+                    .bind(request.claim.holder)
+                    .bind(request.until.0)
+                    .bind(now.0)
+                    .bind(request.node),
                 )
-                .bind(request.claim.key)
-                .bind(&request.kid)
-                .bind(request.tag.as_slice())
-                .bind(request.claim.holder)
-                .bind(request.until.0)
-                .bind(now.0),
-            )
-            .await?;
+                .await?;
             if claimed.is_some() {
                 tx.commit().await?;
                 return Ok(KeyState::Claimed);

@@ -82,7 +82,7 @@ impl Tx {
     }
 
     /// Commits the transaction.
-    pub(super) async fn commit(mut self) -> Result<(), Fault> {
+    pub(in super::super) async fn commit(mut self) -> Result<(), Fault> {
         if let Some(member) = self.member() {
             return member.commit().await;
         }
@@ -155,7 +155,7 @@ impl Tx {
     }
 
     /// Runs a statement. Returns the number of changed rows.
-    pub(super) async fn run(&mut self, query: Query<'_, Db, Args>) -> Result<u64, Fault> {
+    pub(in super::super) async fn run(&mut self, query: Query<'_, Db, Args>) -> Result<u64, Fault> {
         self.try_run(query)
             .await?
             .map_err(|Taken| Fault::internal("a unique index was violated unexpectedly"))

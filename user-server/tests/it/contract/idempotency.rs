@@ -11,7 +11,67 @@ use super::fixture::*;
 
 fn keyed_request(key: Uuid, until: Timestamp) -> KeyedRequest {
     let claim = KeyClaim { key, holder: Uuid::new_v4() };
-    KeyedRequest { claim, kid: "kid-1".to_owned(), tag: [7; 32], until }
+    KeyedRequest { claim, node: Uuid::new_v4(), kid: "kid-1".to_owned(), tag: [7; 32], until }
+}
+
+/// A claim never outlives its node: another attempt at the same request gets it. SQLite has one
+/// node, which releases all claims when it starts; on PostgreSQL, a node is dead once it has not
+/// reported for two seconds.
+pub async fn a_claim_does_not_outlive_its_node(db: &Db) {
+    let (ada, _) = user(db, "ada").await;
+    let (dead, alive) = (Uuid::new_v4(), Uuid::new_v4());
+    db.start_node(dead).await.unwrap();
+    let until = at(30);
+    let abandoned = KeyedRequest { node: dead, ..keyed_request(Uuid::new_v4(), until) };
+    assert_eq!(db.claim_key(&abandoned, NOW).await.unwrap(), KeyState::Claimed);
+    // A completed request keeps its outcome.
+    let done = KeyedRequest { node: dead, ..keyed_request(Uuid::new_v4(), until) };
+    db.claim_key(&done, NOW).await.unwrap();
+    db.complete_key(done.claim, &RecordedOutcome::at(NOW).user(ada.id)).await.unwrap();
+
+    db.start_node(alive).await.unwrap();
+    let again = |request: &KeyedRequest, tag| KeyedRequest {
+        claim: KeyClaim { holder: Uuid::new_v4(), ..request.claim },
+        node: alive,
+        tag,
+        ..request.clone()
+    };
+    let same = again(&abandoned, [7; 32]);
+    let mut state = db.claim_key(&same, at(1)).await.unwrap();
+    if state != KeyState::Claimed {
+        // Only PostgreSQL gets here: the node may still be alive, and for as long as it says so, it
+        // keeps its claim.
+        for _ in 0..6 {
+            db.report_alive(dead).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            let kept = db.claim_key(&same, at(1)).await.unwrap();
+            assert!(matches!(kept, KeyState::Used { outcome: None, .. }), "a living node");
+        }
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let other = db.claim_key(&again(&abandoned, [8; 32]), at(1)).await.unwrap();
+        assert!(matches!(other, KeyState::Used { outcome: None, .. }), "another request");
+        db.report_alive(alive).await.unwrap();
+        state = db.claim_key(&same, at(1)).await.unwrap();
+    }
+    assert_eq!(state, KeyState::Claimed, "the same request");
+    let late = db
+        .open_session_at(
+            &ada,
+            &session(),
+            None,
+            Adjustment::nothing(),
+            with_claim(abandoned.claim, at(2)),
+        )
+        .await;
+    assert!(matches!(late, Err(Fault::Unavailable(_))), "the first holder has lost the claim");
+    assert!(matches!(
+        db.claim_key(&again(&same, [7; 32]), at(2)).await.unwrap(),
+        KeyState::Used { outcome: None, .. }
+    ));
+    assert!(matches!(
+        db.claim_key(&again(&done, [7; 32]), at(2)).await.unwrap(),
+        KeyState::Used { outcome: Some(_), .. }
+    ));
 }
 
 fn with_claim(claim: KeyClaim, now: Timestamp) -> ChangeContext {

@@ -119,6 +119,7 @@ macro_rules! suite {
             idempotency::a_key_is_claimed_by_one_and_used_once,
             idempotency::an_expired_claim_changes_nothing,
             idempotency::a_key_is_forgotten_after_a_day,
+            idempotency::a_claim_does_not_outlive_its_node,
             keys::a_key_is_retired_once,
             keys::sixteen_operators_retire_a_key_once,
             keys::the_uses_of_a_key_are_counted,

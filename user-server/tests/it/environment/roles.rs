@@ -96,7 +96,7 @@ fn check_looks_at_the_connection_limit_of_the_role() {
         line.starts_with("WRONG") && line.contains("5 (the role's CONNECTION LIMIT)"),
         "{check:?}"
     );
-    assert!(server.psql("postgres", "ALTER ROLE env_few CONNECTION LIMIT 14"));
+    assert!(server.psql("postgres", "ALTER ROLE env_few CONNECTION LIMIT 16"));
     let check = run_in(folder.path(), &["check"], &by_hand);
     assert!(finding(&check, "connections").contains("capacity for 2 nodes"), "{check:?}");
     let limit = format!("ALTER DATABASE {} CONNECTION LIMIT 7", name(&url));

@@ -1,0 +1,33 @@
+//! Nodes that report that they are alive, so that others can take over the claims of dead ones.
+
+use uuid::Uuid;
+
+use super::Pools;
+use crate::domain::Fault;
+
+/// Announces a node, and forgets nodes that have been dead for longer than any claim lasts.
+pub(super) async fn start_node(pools: &Pools, node: Uuid) -> Result<(), Fault> {
+    let mut tx = pools.watch().await?;
+    tx.run(sqlx::query(
+        "DELETE FROM nodes
+         WHERE seen_at < (EXTRACT(EPOCH FROM clock_timestamp()) * 1000)::bigint - 3600000",
+    ))
+    .await?;
+    tx.finish().await?;
+    report_alive(pools, node).await
+}
+
+/// Stores the time of the database's clock for a node.
+pub(super) async fn report_alive(pools: &Pools, node: Uuid) -> Result<(), Fault> {
+    let mut tx = pools.watch().await?;
+    tx.run(
+        sqlx::query(
+            "INSERT INTO nodes (id, seen_at)
+             VALUES ($1, (EXTRACT(EPOCH FROM clock_timestamp()) * 1000)::bigint)
+             ON CONFLICT (id) DO UPDATE SET seen_at = EXCLUDED.seen_at",
+        )
+        .bind(node),
+    )
+    .await?;
+    tx.finish().await
+}
