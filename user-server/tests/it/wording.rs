@@ -130,6 +130,7 @@ fn texts() -> Vec<PathBuf> {
         "release.sh",
         ".ci/run",
         "bench/run",
+        "bench/gateways",
         "Cargo.toml",
         "deny.toml",
     ] {
