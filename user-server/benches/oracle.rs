@@ -5,7 +5,8 @@
 //! of the known accounts have a bcrypt hash. Everything is measured twice: while emails are sent,
 //! and while the mail server refuses connections.
 //!
-//! Run `cargo bench -p user-server --bench oracle`, or add `-- --samples 200` for a quick run.
+//! Run `cargo bench -p user-server --bench oracle`, or add `-- --samples 200` for a quick run, and
+//! `--mode works` or `--mode fails` for one of the two measurements.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs)]
 
 use std::collections::BTreeSet;
@@ -46,17 +47,21 @@ enum Mode {
     MailFails,
 }
 
-const MODES: [Mode; 2] = [Mode::MailWorks, Mode::MailFails];
-
 type Outcome = Result<String, client::Error>;
 
 fn main() {
-    let mut arguments = std::env::args().skip_while(|argument| argument != "--samples");
+    let option = |name| std::env::args().skip_while(move |argument| argument != name).nth(1);
     let samples =
-        arguments.nth(1).map_or(2000, |count| count.parse().expect("--samples takes a number"));
+        option("--samples").map_or(2000, |count| count.parse().expect("--samples takes a number"));
+    let modes = match option("--mode").as_deref() {
+        None => vec![Mode::MailWorks, Mode::MailFails],
+        Some("works") => vec![Mode::MailWorks],
+        Some("fails") => vec![Mode::MailFails],
+        Some(_) => panic!("--mode takes `works` or `fails`"),
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let worst =
-        MODES.into_iter().map(|mode| runtime.block_on(run(samples, mode))).fold(0.5, f64::max);
+        modes.into_iter().map(|mode| runtime.block_on(run(samples, mode))).fold(0.5, f64::max);
     if worst > BOUND {
         println!("\nWRONG: {worst:.3} is over {BOUND}");
         std::process::exit(1);
@@ -104,9 +109,8 @@ async fn run(samples: usize, mode: Mode) -> f64 {
     println!("|---|---|---|---|---|---|");
     let mut probe = Probe { client, clock, samples, clients: 0, random: Random::new() };
 
-    let mut worst = probe.login().await;
     let mut verifications = [const { Vec::new() }; 3];
-    worst = worst.max(probe.register(&mut verifications).await);
+    let mut worst = probe.register(&mut verifications).await;
     // The address of a pending registration has received its email of this minute; the next one is
     // sent after the pause.
     for _ in 0..2 {
@@ -121,6 +125,7 @@ async fn run(samples: usize, mode: Mode) -> f64 {
     worst = worst.max(probe.guess(&verifications, "VerifyEmail, after the code expired").await);
     worst = worst.max(probe.reset().await);
     worst = worst.max(probe.update().await);
+    worst = worst.max(probe.login().await);
     probe.client.close().await;
     service.stop().await;
     worst
