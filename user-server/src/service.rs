@@ -29,7 +29,7 @@ use crate::outbox::{self, MailWakeup, Worker};
 use crate::password::{HashPool, Passwords};
 use crate::process::raise_open_files;
 use crate::store::{GuardedStore, PostgresStore, SqliteStore, folder};
-use crate::tcp::{self, ConnectionContext, RequestLimiter, Server, Shutdown};
+use crate::tcp::{self, ConnectionContext, RequestLimiter, Server, Shutdown, UnnamedRequests};
 use crate::throttle::Throttle;
 use crate::tls::Tls;
 use crate::tokens::{self, Revocations, TokenStores, Tokens};
@@ -123,6 +123,7 @@ impl Service {
             handler: core.handler,
             limits: config.limits,
             requests: Arc::new(RequestLimiter::new(config.requests)),
+            unnamed: UnnamedRequests::default(),
             shutdown: shutdown.clone(),
             tasks: connections.clone(),
             metrics,
@@ -266,21 +267,29 @@ impl ServiceCore {
             cache: cache.records.clone(),
             wakeups: cache.wakeups.clone(),
         };
+        let throttle = Arc::new(Throttle::new(store.clone(), clock.clone(), pseudonyms.clone()));
         let tokens = Arc::new(Tokens::new(
             keys.clone(),
             stores,
+            throttle.clone(),
             clock.clone(),
             config.tokens.clone(),
             revocations.clone(),
         )?);
-        let otp = Arc::new(Otp::new(store.clone(), clock.clone(), keys.clone(), config.code_life));
+        let otp = Arc::new(Otp::new(
+            store.clone(),
+            throttle.clone(),
+            clock.clone(),
+            keys.clone(),
+            config.code_life,
+        ));
         let wakeup = MailWakeup::default();
         let users = Users {
             accounts: store.clone(),
             tokens: tokens.clone(),
             otp: otp.clone(),
             passwords: passwords.clone(),
-            throttle: Throttle::new(store.clone(), clock.clone(), pseudonyms.clone()),
+            throttle,
             audit_log: AuditLog::new(store.clone(), pseudonyms),
             wakeup: wakeup.clone(),
             clock: clock.clone(),

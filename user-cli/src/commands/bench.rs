@@ -46,7 +46,7 @@ Examples:
   user-cli bench ping --connections 50 --depth 16
   user-cli bench verify --mail-dir user-data/mails --tokens 10000 --depth 16
   user-cli bench verify --against redis://127.0.0.1:6379 --runs 5
-  user-cli bench login --mail-dir user-data/mails --users 32 --duration 30s
+  user-cli bench login --mail-dir user-data/mails --users 128 --duration 30s
   user-cli bench mixed --mail-dir user-data/mails --mix verify=9,login=1 --rate 500 --hgrm /tmp/mixed")]
 pub(crate) struct Bench {
     /// Requests to send

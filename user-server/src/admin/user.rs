@@ -200,7 +200,7 @@ async fn list(store: &dyn Store, after: Option<&str>, limit: u32, json: bool) ->
 }
 
 /// Forgets the failed logins under the username and the email address, because they are counted for
-/// the login that was entered.
+/// the login that was entered, and the wrong current passwords.
 async fn unlock(
     config: &Config,
     store: &Arc<dyn Store>,
@@ -215,6 +215,7 @@ async fn unlock(
     for login in [&account.username_key, &account.email_key] {
         throttle.clear(login).await?;
     }
+    throttle.clear_passwords(account.id).await?;
     Ok(())
 }
 

@@ -27,9 +27,23 @@ impl BudgetCounter {
     };
 }
 
-/// Decision about counters: changes them and returns a marker for the service, or refuses with the
-/// time to wait.
-pub type Decide = Arc<dyn Fn(&mut [BudgetCounter]) -> Result<u8, Duration> + Send + Sync>;
+/// Result of a decision that allows an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Allowance {
+    /// The operation is allowed.
+    Full,
+    /// The attempt is allowed, and was charged to the reserve of a known network.
+    Reserve,
+    /// The attempt is allowed, and is the last one of its budget.
+    Last,
+    /// Only the first guess at a code is allowed, since the network has used up its budget; another
+    /// is possible after this time.
+    FirstGuess(Duration),
+}
+
+/// Decision about counters: changes them and allows an operation, or refuses it with the time to
+/// wait. Changes that it makes to the counters are stored in either case.
+pub type Decide = Arc<dyn Fn(&mut [BudgetCounter]) -> Result<Allowance, Duration> + Send + Sync>;
 
 /// Keys of counters, and the decision about them, which gets the counters in the order of the keys.
 /// It can be repeated, because its transaction can.
@@ -43,7 +57,7 @@ pub struct Adjustment {
 impl Adjustment {
     pub fn new(
         keys: impl Into<Vec<[u8; 32]>>,
-        decide: impl Fn(&mut [BudgetCounter]) -> Result<u8, Duration> + Send + Sync + 'static,
+        decide: impl Fn(&mut [BudgetCounter]) -> Result<Allowance, Duration> + Send + Sync + 'static,
     ) -> Self {
         Self { keys: keys.into(), decide: Arc::new(decide) }
     }
@@ -51,7 +65,7 @@ impl Adjustment {
     /// Returns an adjustment that changes nothing.
     #[must_use]
     pub fn nothing() -> Self {
-        Self::new([], |_| Ok(0))
+        Self::new([], |_| Ok(Allowance::Full))
     }
 }
 
@@ -59,8 +73,8 @@ port! {
     ($)
     /// Counters of budgets, for the throttle.
     BudgetCounters, budget_counters_port {
-        /// Adjusts counters as if no other request did at the same time. Returns the marker of the
-        /// decision, or the time to wait; then no counter changes, and `refusal` is recorded.
-        fn adjust(adjustment: Adjustment, refusal: Option<&AuditRecord>) -> Result<u8, Duration>;
+        /// Adjusts counters as if no other request did at the same time. Returns the decision;
+        /// where it is a refusal, `refusal` is recorded.
+        fn adjust(adjustment: Adjustment, refusal: Option<&AuditRecord>) -> Result<Allowance, Duration>;
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::{Change, Timestamp};
+use super::{Adjustment, Change, Timestamp};
 
 /// The purpose of a code. A code verifies only its own purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -57,14 +57,21 @@ pub struct Guess {
     pub expired: bool,
     /// The account that an email change or a reset belongs to.
     pub user_id: Option<Uuid>,
+    /// The keys of the counters that the guess was charged to. It is refunded when the code is
+    /// spent, since it was not wrong.
+    pub charged: Vec<[u8; 32]>,
 }
 
 /// Result of [`Codes::charge_guess`].
 #[derive(Debug, Clone)]
 pub enum GuessCharge {
     Charged(Guess),
-    /// The code is unknown, used, or out of guesses.
+    /// The code is used, or out of guesses.
     Spent,
+    /// There is no such code.
+    Unknown,
+    /// A budget for wrong codes is exhausted; another guess is possible after this time.
+    TooMany(Duration),
 }
 
 /// The rules of resends. All that they decide depends on the requests for a verification only,
@@ -93,16 +100,16 @@ pub enum ResendResult {
     /// time.
     TooSoon(Duration),
     /// There is no such verification.
-    Spent,
+    Unknown,
 }
 
 port! {
     ($)
     /// Codes, for the OTP service.
     Codes, codes_port {
-        /// Charges for one guess at a code, of at most `max_guesses`. `user_id` restricts it to
-        /// codes of that user.
-        fn charge_guess(verification_id: Uuid, purpose: Purpose, user_id: Option<Uuid>, max_guesses: u32, now: Timestamp) -> GuessCharge;
+        /// Charges for one guess at a code, of at most `max_guesses`, and makes an adjustment of
+        /// further counters with it. `user_id` restricts it to codes of that user.
+        fn charge_guess(verification_id: Uuid, purpose: Purpose, user_id: Option<Uuid>, max_guesses: u32, charge: Adjustment, now: Timestamp) -> GuessCharge;
         /// Refunds a correct guess after its use failed.
         fn refund_guess(guess: &Guess) -> ();
         /// Queues the email of a verification again. `kids` names the usable keys, the signing key

@@ -3,14 +3,20 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The network of an end user: an IPv4 address, or the /64 of an IPv6 address, which one household
-/// shares.
+/// shares. An IPv6 address that embeds an IPv4 address counts as that IPv4 address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ClientNetwork(IpAddr);
 
+/// Prefixes of IPv6 that are counted in addition to the /64, each with the multiple of the limit
+/// that its networks share. Providers assign /56 and /48 networks, so one customer has many /64s.
+const WIDER: [(u32, u32); 2] = [(56, 4), (48, 16)];
+
 impl From<IpAddr> for ClientNetwork {
     fn from(ip: IpAddr) -> Self {
-        Self(match ip.to_canonical() {
-            IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() & !u128::from(u64::MAX)).into()),
+        Self(match ip {
+            IpAddr::V6(v6) => {
+                embedded_v4(v6).map_or_else(|| IpAddr::V6(masked(v6, 64)), IpAddr::V4)
+            }
             v4 => v4,
         })
     }
@@ -22,10 +28,50 @@ impl ClientNetwork {
     pub fn coarse(&self) -> String {
         match self.0 {
             IpAddr::V4(v4) => format!("{}/24", Ipv4Addr::from_bits(v4.to_bits() & !0xff)),
-            IpAddr::V6(v6) => {
-                format!("{}/48", Ipv6Addr::from_bits(v6.to_bits() & !(u128::MAX >> 48)))
-            }
+            IpAddr::V6(v6) => format!("{}/48", masked(v6, 48)),
         }
+    }
+
+    /// Returns the networks that a request from this one is counted in, each with the multiple of
+    /// a limit that applies to it.
+    #[must_use]
+    pub fn scopes(self) -> Vec<(String, u32)> {
+        let mut scopes = vec![(self.to_string(), 1)];
+        if let IpAddr::V6(v6) = self.0 {
+            let wider = |(prefix, factor)| (format!("{}/{prefix}", masked(v6, prefix)), factor);
+            scopes.extend(WIDER.map(wider));
+        }
+        scopes
+    }
+}
+
+/// Returns the first `prefix` bits of an address, from 1 to 128, with zeros after them.
+fn masked(v6: Ipv6Addr, prefix: u32) -> Ipv6Addr {
+    Ipv6Addr::from_bits(v6.to_bits() & u128::MAX.checked_shl(128 - prefix).unwrap_or(0))
+}
+
+/// Returns the IPv4 address inside an IPv6 address: mapped (RFC 4291, section 2.5.5.2), compatible
+/// (section 2.5.5.1), translated (RFC 6052 and RFC 8215) or 6to4 (RFC 3056).
+fn embedded_v4(v6: Ipv6Addr) -> Option<Ipv4Addr> {
+    let bits = v6.to_bits();
+    let at = |shift: u32| {
+        let [.., a, b, c, d] = (bits >> shift).to_be_bytes();
+        Ipv4Addr::new(a, b, c, d)
+    };
+    match v6.segments() {
+        // The unspecified and the loopback address, which embed nothing.
+        [0, 0, 0, 0, 0, 0, 0, 0 | 1] => None,
+        [0, 0, 0, 0, 0, 0 | 0xffff, ..] | [0x64, 0xff9b, 0, 0, 0, 0, ..] => Some(at(0)),
+        // A translator of the prefix /48 itself puts 16 bits before octet 8 and 16 after it; one
+        // with a longer prefix of it, /96 as a rule, uses the last 32 bits.
+        [0x64, 0xff9b, 1, high, middle, low, 0, 0] if low & 0xff == 0 && middle < 0x100 => {
+            let [a, b] = high.to_be_bytes();
+            let ([_, c], [d, _]) = (middle.to_be_bytes(), low.to_be_bytes());
+            Some(Ipv4Addr::new(a, b, c, d))
+        }
+        [0x64, 0xff9b, 1, ..] => Some(at(0)),
+        [0x2002, ..] => Some(at(80)),
+        _ => None,
     }
 }
 
@@ -55,5 +101,36 @@ mod tests {
         assert_ne!(network("2001:db8:1:2::1"), network("2001:db8:1:3::1"));
         assert_eq!(network("::ffff:192.0.2.7"), network("192.0.2.7"));
         assert_ne!(network("192.0.2.7"), network("192.0.2.8"));
+    }
+
+    #[test]
+    fn an_embedded_ipv4_address_counts_as_itself() {
+        let network = |text: &str| ClientNetwork::from(text.parse::<std::net::IpAddr>().unwrap());
+        for text in [
+            "::ffff:192.0.2.7",
+            "::192.0.2.7",
+            "64:ff9b::192.0.2.7",
+            "64:ff9b:1:1:2:3:192.0.2.7",
+            "64:ff9b:1:c000:2:700::",
+            "2002:c000:207::1",
+            "2002:c000:207:ffff::9",
+        ] {
+            assert_eq!(network(text), network("192.0.2.7"), "{text}");
+        }
+        for text in ["::1", "2001:db8::192.0.2.7", "64:ff9b:2::192.0.2.7"] {
+            assert_ne!(network(text), network("192.0.2.7"), "{text}");
+        }
+    }
+
+    #[test]
+    fn ipv6_is_counted_in_wider_networks_too() {
+        let scopes =
+            |text: &str| ClientNetwork::from(text.parse::<std::net::IpAddr>().unwrap()).scopes();
+        let of = |text: &str, factor| (text.to_owned(), factor);
+        assert_eq!(scopes("192.0.2.7"), [of("192.0.2.7", 1)]);
+        assert_eq!(
+            scopes("2001:db8:1:234:5::6"),
+            [of("2001:db8:1:234::", 1), of("2001:db8:1:200::/56", 4), of("2001:db8:1::/48", 16)]
+        );
     }
 }

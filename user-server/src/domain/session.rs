@@ -1,5 +1,7 @@
 //! Sessions: their records, and the ports that refresh and end them and read the revocation log.
 
+use std::time::Duration;
+
 use uuid::Uuid;
 
 use super::{Change, DeviceName, Timestamp, UserRecord, UserVersion};
@@ -78,13 +80,30 @@ pub struct Revocation {
     pub at: Timestamp,
 }
 
+/// The largest number of refreshes of one session within a window, which begins with the first of
+/// them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RefreshLimit {
+    pub uses: u32,
+    pub window: Duration,
+}
+
+/// Result of [`Sessions::refresh`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SessionRefresh {
+    Advanced(SessionRecord),
+    /// The limit is reached; the session can be refreshed after this time.
+    TooMany(Duration),
+    /// The session has ended, or its counter is another.
+    Unchanged,
+}
+
 port! {
     ($)
     /// Sessions, for the token service.
     Sessions, sessions_port {
-        /// Advances the counter of a session from `counter` by one and sets its key, or returns
-        /// `None` where the session has ended or its counter is another.
-        fn refresh(session_id: Uuid, counter: u32, kid: &str, change: Change) -> Option<SessionRecord>;
+        /// Advances the counter of a session from `counter` by one and sets its key.
+        fn refresh(session_id: Uuid, counter: u32, kid: &str, limit: RefreshLimit, change: Change) -> SessionRefresh;
         /// Finds a session that has not ended.
         fn session(id: Uuid) -> Option<SessionRecord>;
         /// Finds the account of a session that has not ended.

@@ -144,13 +144,26 @@ pub struct PasswordLogin<'a> {
     pub session: &'a NewSession,
     /// A stronger hash of the same password, to be stored instead of the present one.
     pub stronger_hash: Option<&'a str>,
-    /// The settlement of the budgets that the attempt was charged to.
+    /// The settlement of the budgets that the attempt was charged to, and the charge for the
+    /// session. It is made even where the session is refused.
     pub charge: Adjustment,
     /// The largest number of sessions of one account, at least 1. The longest unused ones end.
     pub max_sessions: u32,
 }
 
+/// Result of [`Accounts::open_session`].
+#[derive(Debug, PartialEq, Eq)]
+pub enum SessionOpening {
+    /// The session is open. These sessions have ended to make room for it.
+    Opened(EndedSessions),
+    /// The password has changed since it was proved, or the account is gone.
+    NotProved,
+    /// The user opens sessions too often; another can be opened after this time.
+    TooMany(Duration),
+}
+
 /// An update of an account, all of which happens or nothing.
+#[derive(Clone)]
 pub struct UserUpdate {
     pub user_id: Uuid,
     /// The session that requested the update, which a new password does not end.
@@ -166,6 +179,8 @@ pub struct UserUpdate {
     pub client: String,
     /// The name of the key that the code is derived from.
     pub kid: String,
+    /// The charge for the update.
+    pub charge: Adjustment,
 }
 
 impl UserUpdate {
@@ -188,6 +203,9 @@ pub enum UserUpdateResult {
     Updated(Box<UserRecord>, EndedSessions),
     /// Another account has the username; nothing changed.
     UsernameTaken,
+    /// The user makes such updates too often; nothing changed, and another is possible after this
+    /// time.
+    TooMany(Duration),
     /// The account was deleted, or its password changed concurrently; nothing changed.
     Gone,
 }
@@ -214,13 +232,12 @@ port! {
         /// Spends the code of a registration, creates the account and opens its first session.
         /// `username` replaces the one that was requested.
         fn activate(guess: &Guess, username: Option<&Username>, user_id: Uuid, session: &NewSession, change: Change) -> Activation;
-        /// Opens a session after a correct password and settles its budgets. Returns the sessions
-        /// that ended to make room, or `None` if the password has changed or the account is
-        /// gone; then only the budgets are settled.
-        fn open_session(login: PasswordLogin<'_>, change: Change) -> Option<EndedSessions>;
+        /// Opens a session after a correct password and settles its budgets. Where the session is
+        /// refused, only the budgets are settled.
+        fn open_session(login: PasswordLogin<'_>, change: Change) -> SessionOpening;
         /// Updates an account. A new password ends every other session and voids every open code
         /// except that of the new address.
-        fn update_user(update: &UserUpdate, change: Change) -> UserUpdateResult;
+        fn update_user(update: UserUpdate, change: Change) -> UserUpdateResult;
         /// Spends the code of an email change: the account gets the new address, every open code
         /// is void, and `notice` goes to the old address.
         fn confirm_email(guess: &Guess, notice: NoticeRequest<'_>, change: Change) -> EmailConfirmation;

@@ -95,6 +95,8 @@ pub struct ConnectionMetrics {
     rejected: Family<Label, Counter>,
     /// Connections that could not be accepted.
     pub accept_errors: Counter,
+    /// Requests of trusted peers that name no end user.
+    pub without_client_address: Counter,
     /// Maximum number of open connections.
     pub max: Gauge,
 }
@@ -110,6 +112,13 @@ pub struct OpenConnection {
 impl ConnectionMetrics {
     pub(super) fn registered(registry: &mut Registry) -> Arc<Self> {
         let (accepted, accept_errors) = (Counter::default(), Counter::default());
+        let without_client_address = Counter::default();
+        registry.register(
+            "user_server_requests_without_client_address",
+            "Requests of trusted peers that state no client_address, and so share one \
+             rate-limiting budget",
+            without_client_address.clone(),
+        );
         let closed = counters("reason", CloseReason::ALL.map(CloseReason::name));
         registry.register(
             "user_server_connections_accepted",
@@ -139,7 +148,15 @@ impl ConnectionMetrics {
              their peer (of_peer)",
             rejected.clone(),
         );
-        Arc::new(Self { open, accepted, closed, rejected, accept_errors, max })
+        Arc::new(Self {
+            open,
+            accepted,
+            closed,
+            rejected,
+            accept_errors,
+            without_client_address,
+            max,
+        })
     }
 
     /// Counts a rejected connection.

@@ -5,14 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use subtle::ConstantTimeEq;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::domain::{
-    AuditEvent, AuditKind, Change, Clock, CodeGenerator, Codes, Fault, Guess, GuessCharge, Purpose,
-    RecordedOutcome, Refusal, RequestContext, ResendResult, UseCaseResult,
+    Adjustment, AuditEvent, AuditKind, Change, ClientNetwork, Clock, CodeGenerator, Codes, Fault,
+    Guess, GuessCharge, Purpose, RecordedOutcome, Refusal, RequestContext, ResendResult,
+    UseCaseResult,
 };
 use crate::keys::KeyRing;
 use crate::outbox::{GUESSES, resend_policy};
+use crate::throttle::Throttle;
 
 /// Alphabet of Crockford's base32, which has no I, L, O or U.
 const BASE32: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
@@ -20,6 +23,7 @@ const BASE32: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 /// The service for one-time codes (OTP).
 pub struct Otp {
     codes: Arc<dyn Codes>,
+    throttle: Arc<Throttle>,
     clock: Arc<dyn Clock>,
     keys: Arc<KeyRing>,
     life: Duration,
@@ -30,11 +34,12 @@ impl Otp {
     #[must_use]
     pub fn new(
         codes: Arc<dyn Codes>,
+        throttle: Arc<Throttle>,
         clock: Arc<dyn Clock>,
         keys: Arc<KeyRing>,
         life: Duration,
     ) -> Self {
-        Self { codes, clock, keys, life }
+        Self { codes, throttle, clock, keys, life }
     }
 
     /// Returns the name of the key that new codes are derived from. If every key is retired,
@@ -51,18 +56,37 @@ impl Otp {
     /// `InvalidCode` for a wrong code; `CodeExpired` for the correct one after it has expired, and
     /// for any code if the verification is unknown or has no guesses left. When the email was sent,
     /// and whether it was, makes no difference to a client that does not have the code.
+    /// `RateLimited` if the network or the user has guessed too often.
     pub async fn check(
         &self,
         id: Uuid,
         purpose: Purpose,
         user_id: Option<Uuid>,
         code: &[u8],
+        network: Option<ClientNetwork>,
     ) -> UseCaseResult<Guess> {
-        let guess =
-            match self.codes.charge_guess(id, purpose, user_id, GUESSES, self.clock.now()).await? {
-                GuessCharge::Charged(guess) => guess,
-                GuessCharge::Spent => return Err(Refusal::CodeExpired.into()),
-            };
+        self.throttle.unknown_ids.charge(network, Instant::now())?;
+        let charge = match purpose {
+            Purpose::Registration | Purpose::EmailChange => {
+                self.throttle.charge_of_guess(network, user_id)
+            }
+            // Its codes have 50 bits.
+            Purpose::PasswordReset => Adjustment::nothing(),
+        };
+        let now = self.clock.now();
+        let charge = self.codes.charge_guess(id, purpose, user_id, GUESSES, charge, now).await?;
+        if !matches!(charge, GuessCharge::Unknown) {
+            self.throttle.unknown_ids.refund(network, Instant::now());
+        }
+        let guess = match charge {
+            GuessCharge::Charged(guess) => guess,
+            GuessCharge::Spent | GuessCharge::Unknown => {
+                return Err(Refusal::CodeExpired.into());
+            }
+            GuessCharge::TooMany(retry_after) => {
+                return Err(Refusal::RateLimited { retry_after }.into());
+            }
+        };
         let Some(expected) = self.code(id, purpose, guess.generation, &guess.kid) else {
             return Err(Refusal::CodeExpired.into());
         };
@@ -85,9 +109,14 @@ impl Otp {
     ///
     /// # Errors
     /// Those of [`Otp::resend`].
-    pub async fn check_resend(&self, id: Uuid) -> UseCaseResult<()> {
+    pub async fn check_resend(&self, id: Uuid, context: &RequestContext) -> UseCaseResult<()> {
+        let now = Instant::now();
+        self.throttle.unknown_ids.charge(context.network, now)?;
         let policy = resend_policy(self.life);
         let refused = self.codes.refused_resend(id, &policy, self.clock.now()).await?;
+        if refused != Some(ResendResult::Unknown) {
+            self.throttle.unknown_ids.refund(context.network, now);
+        }
         resent(refused.unwrap_or(ResendResult::Queued))
     }
 
@@ -97,12 +126,8 @@ impl Otp {
     /// # Errors
     /// `RateLimited` if the last request was too recent or there were too many, `CodeExpired` if
     /// there is no such verification.
-    pub async fn resend(
-        &self,
-        id: Uuid,
-        client: &str,
-        context: &RequestContext,
-    ) -> UseCaseResult<()> {
+    pub async fn resend(&self, id: Uuid, context: &RequestContext) -> UseCaseResult<()> {
+        let client = &self.throttle.client(context.network);
         let kids: Vec<&str> = self.keys.active().map(|key| key.kid.as_str()).collect();
         let at = self.clock.now();
         let change = Change::new(
@@ -118,7 +143,7 @@ fn resent(result: ResendResult) -> UseCaseResult<()> {
     match result {
         ResendResult::Queued => Ok(()),
         ResendResult::TooSoon(retry_after) => Err(Refusal::RateLimited { retry_after }.into()),
-        ResendResult::Spent => Err(Refusal::CodeExpired.into()),
+        ResendResult::Unknown => Err(Refusal::CodeExpired.into()),
     }
 }
 

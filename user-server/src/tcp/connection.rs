@@ -384,7 +384,13 @@ impl Connection {
             return self.answer(frame, &handler::busy(BUSY_RETRY_AFTER).into());
         }
         let origin = match self.peer.trusted {
-            true => RequestOrigin::Trusted(self.peer.client_network(&common)),
+            true => {
+                let network = self.peer.client_network(&common);
+                if network.is_none() {
+                    self.context.unnamed.count(&self.context.metrics.connections, self.peer.ip);
+                }
+                RequestOrigin::Trusted(network)
+            }
             false => RequestOrigin::Untrusted(self.peer.ip),
         };
         let Some(slot) = self.context.requests.acquire(origin, frame.body.len()) else {

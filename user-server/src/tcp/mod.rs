@@ -13,6 +13,7 @@ mod read_buffer;
 mod request_limiter;
 mod server;
 mod shutdown;
+mod unnamed;
 mod write_buffer;
 
 pub use connection::serve;
@@ -24,3 +25,4 @@ pub use peers::TrustedPeers;
 pub use request_limiter::{RequestLimiter, RequestLimits};
 pub use server::{Server, listen};
 pub use shutdown::Shutdown;
+pub use unnamed::UnnamedRequests;

@@ -3,6 +3,7 @@
 //! SQL, no lock, no state per session.
 
 mod access;
+mod ended;
 mod exact;
 mod open;
 mod owner;
@@ -20,10 +21,11 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use crate::domain::{
-    AuditEvent, AuditKind, Change, Clock, Fault, IdempotencyKeys, RecordCache, RecordedOutcome,
-    Refusal, RequestContext, SessionRecord, Sessions, Timestamp, UseCaseResult, Wakeups,
+    AuditEvent, AuditKind, Clock, Fault, IdempotencyKeys, RecordCache, Refusal, RequestContext,
+    SessionRecord, Sessions, Timestamp, UseCaseResult, Wakeups,
 };
 use crate::keys::KeyRing;
+use crate::throttle::Throttle;
 use access::{AccessTokens, NO_KEY};
 use refresh::RefreshToken;
 pub use retired::{follow_retired, retire_known};
@@ -69,6 +71,7 @@ pub struct Tokens {
     revocations: Arc<Revocations>,
     cache: Arc<dyn RecordCache>,
     wakeups: Arc<dyn Wakeups>,
+    throttle: Arc<Throttle>,
 }
 
 /// An access token and a refresh token of the same session, with their remaining lifetimes.
@@ -103,13 +106,25 @@ impl Tokens {
     pub fn new(
         keys: Arc<KeyRing>,
         stores: TokenStores,
+        throttle: Arc<Throttle>,
         clock: Arc<dyn Clock>,
         policy: TokenPolicy,
         revocations: Arc<Revocations>,
     ) -> Result<Self, Fault> {
         let access = AccessTokens::new(&keys, &policy)?;
         let TokenStores { sessions, claims, cache, wakeups } = stores;
-        Ok(Self { access, keys, sessions, claims, clock, policy, revocations, cache, wakeups })
+        Ok(Self {
+            access,
+            keys,
+            sessions,
+            claims,
+            clock,
+            policy,
+            revocations,
+            cache,
+            wakeups,
+            throttle,
+        })
     }
 
     /// Checks that tokens and codes can be issued.
@@ -205,7 +220,7 @@ impl Tokens {
     ///
     /// # Errors
     /// `InvalidToken`, `TokenExpired`; `SessionRevoked` if the session has ended, or if this reuse
-    /// shows that the token was stolen, which ends the session.
+    /// shows that the token was stolen, which ends the session; `RateLimited`.
     pub async fn refresh(
         &self,
         token: &[u8],
@@ -216,10 +231,20 @@ impl Tokens {
         if token.expires_at <= now.seconds() {
             return Err(Refusal::TokenExpired.into());
         }
+        self.throttle.unknown_ids.charge(context.network, Instant::now())?;
         let presented = (token.session_id, token.counter);
-        let rotated =
-            rotate(&*self.sessions, &*self.claims, presented, self.kid(), context.at(now)).await?;
-        match rotated {
+        // One event for each session and hour.
+        let event = AuditEvent {
+            dedup: Some(self.throttle.once_an_hour("refresh", token.session_id)),
+            ..AuditEvent::new(AuditKind::Refreshed).session(token.session_id)
+        };
+        let (sessions, claims) = (&*self.sessions, &*self.claims);
+        let rotation =
+            rotate(sessions, claims, presented, self.kid(), event, context.at(now)).await?;
+        if rotation != Rotation::Gone {
+            self.throttle.unknown_ids.refund(context.network, Instant::now());
+        }
+        match rotation {
             Rotation::Advanced(session) | Rotation::Repeated(session) => {
                 self.issue_pair(&session, self.kid(), context.claim.map(|claim| claim.key), now)
             }
@@ -228,61 +253,9 @@ impl Tokens {
                 Err(Refusal::SessionRevoked.into())
             }
             Rotation::NotIssued => Err(Refusal::InvalidToken.into()),
+            Rotation::TooMany(retry_after) => Err(Refusal::RateLimited { retry_after }.into()),
             Rotation::Gone => Err(Refusal::SessionRevoked.into()),
         }
-    }
-
-    /// Ends the session of an access or refresh token, or all sessions of its user. Returns the
-    /// number of sessions that ended. An expired access token still ends its own session.
-    ///
-    /// # Errors
-    /// Those of [`Tokens::verify`] and [`Tokens::refresh`]; `SessionRevoked` if no session was left
-    /// to end.
-    pub async fn logout(
-        &self,
-        token: &[u8],
-        all: bool,
-        context: &RequestContext,
-    ) -> UseCaseResult<u32> {
-        let now = self.clock.now();
-        let (session_id, user_id) = match RefreshToken::read(token, &self.keys) {
-            Some(token) if token.expires_at <= now.seconds() => {
-                return Err(Refusal::TokenExpired.into());
-            }
-            Some(token) if all => {
-                let session = self.sessions.session(token.session_id).await?;
-                (token.session_id, session.ok_or(Refusal::SessionRevoked)?.user_id)
-            }
-            Some(token) => (token.session_id, Uuid::nil()),
-            None => {
-                let claims = self.access.read(token)?;
-                if all && now.seconds() >= claims.expires_at {
-                    return Err(Refusal::TokenExpired.into());
-                }
-                if self.revocations.all_revoked_since(claims.issued_at) {
-                    return Err(Refusal::SessionRevoked.into());
-                }
-                (claims.session_id, claims.user_id)
-            }
-        };
-        if self.revocations.contains_any([session_id, user_id]) {
-            return Err(Refusal::SessionRevoked.into());
-        }
-        let outcome = RecordedOutcome::at(now);
-        let ended = if all {
-            let event = AuditEvent::of(AuditKind::LoggedOut, user_id).detail("all sessions");
-            let change = Change::new(context.at(now), event, outcome.user(user_id));
-            self.sessions.end_all_sessions(user_id, change).await?
-        } else {
-            let event = AuditEvent::new(AuditKind::LoggedOut).session(session_id);
-            let change = Change::new(context.at(now), event, outcome);
-            self.sessions.end_session(session_id, change).await?
-        };
-        self.publish_ended(&ended, now).await;
-        if ended.sessions == 0 {
-            return Err(Refusal::SessionRevoked.into());
-        }
-        Ok(ended.sessions)
     }
 
     /// Returns the name of the current signing key. If every key is retired, returns the name of a

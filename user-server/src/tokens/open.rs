@@ -4,8 +4,7 @@ use uuid::Uuid;
 
 use super::{TokenPair, Tokens};
 use crate::domain::{
-    AuditEvent, AuditKind, Change, ChangeContext, ClientNetwork, DeviceName, EndedSessions,
-    MAX_SESSIONS, NewSession, RecordedOutcome, Refusal, RequestContext, SessionSummary,
+    ChangeContext, ClientNetwork, DeviceName, MAX_SESSIONS, NewSession, Refusal, SessionSummary,
     UseCaseResult,
 };
 
@@ -53,37 +52,5 @@ impl Tokens {
             return Err(Refusal::SessionRevoked.into());
         }
         Ok((verified.session_id, sessions))
-    }
-
-    /// Ends a session of the user of an access token, which may be the token's own. Returns the
-    /// number of sessions that ended: zero if the user has no such session.
-    ///
-    /// # Errors
-    /// Those of [`Tokens::verify`].
-    pub async fn end_session(
-        &self,
-        token: &[u8],
-        session_id: Uuid,
-        context: &RequestContext,
-    ) -> UseCaseResult<u32> {
-        let verified = self.verify(token)?;
-        let now = self.clock.now();
-        let outcome = RecordedOutcome::at(now);
-        // The owner of a session never changes, so it need not be read in the transaction.
-        let owned = self.sessions.session(session_id).await?;
-        let ended = if owned.is_some_and(|session| session.user_id == verified.user_id) {
-            let event = AuditEvent::of(AuditKind::LoggedOut, verified.user_id).session(session_id);
-            let is_own = session_id == verified.session_id;
-            let event = if is_own { event } else { event.detail("from another session") };
-            let change = Change::new(context.at(now), event, outcome.clone());
-            self.sessions.end_session(session_id, change).await?
-        } else {
-            EndedSessions::default()
-        };
-        self.publish_ended(&ended, now).await;
-        if let (0, Some(claim)) = (ended.sessions, context.claim) {
-            self.claims.complete_key(claim, &outcome).await?;
-        }
-        Ok(ended.sessions)
     }
 }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::domain::{
     AuditEvent, AuditKind, Change, ChangeContext, EndedSessions, Fault, IdempotencyKeys,
-    RecordedOutcome, SessionRecord, Sessions, Timestamp,
+    RecordedOutcome, RefreshLimit, SessionRecord, SessionRefresh, Sessions, Timestamp,
 };
 
 /// The time for which the previous refresh token may be presented again: a reply was lost, or two
@@ -26,11 +26,17 @@ pub enum Rotation {
     Stolen(EndedSessions),
     /// The token was not issued yet: it is from a database that was restored to an earlier time.
     NotIssued,
+    /// The session was refreshed too often; it can be refreshed after this time.
+    TooMany(Duration),
     /// The session had ended.
     Gone,
 }
 
+/// Refreshes of one session within an hour. A repeat of the last one is not counted.
+const LIMIT: RefreshLimit = RefreshLimit { uses: 60, window: Duration::from_secs(3600) };
+
 /// Presents the refresh token of a session with this counter, and sets the key of its successor.
+/// Where the session advances, `event` is recorded.
 ///
 /// # Errors
 /// If the store fails.
@@ -39,13 +45,15 @@ pub async fn rotate(
     claims: &dyn IdempotencyKeys,
     (session_id, counter): (Uuid, u32),
     kid: &str,
+    event: AuditEvent,
     context: ChangeContext,
 ) -> Result<Rotation, Fault> {
     let at = context.at;
-    let event = AuditEvent::new(AuditKind::Refreshed).session(session_id);
     let change = Change::new(context.clone(), event, RecordedOutcome::at(at));
-    if let Some(session) = sessions.refresh(session_id, counter, kid, change).await? {
-        return Ok(Rotation::Advanced(session));
+    match sessions.refresh(session_id, counter, kid, LIMIT, change).await? {
+        SessionRefresh::Advanced(session) => return Ok(Rotation::Advanced(session)),
+        SessionRefresh::TooMany(wait) => return Ok(Rotation::TooMany(wait)),
+        SessionRefresh::Unchanged => {}
     }
     let Some(session) = sessions.session(session_id).await? else { return Ok(Rotation::Gone) };
     match judge(&session, counter, at) {
@@ -56,28 +64,37 @@ pub async fn rotate(
             }
             Ok(Rotation::Repeated(session))
         }
-        Superseded::Stolen => {
-            let event = AuditEvent::of(AuditKind::ReuseDetected, session.user_id);
-            // The request is refused, so it completes no idempotency key.
-            let context = ChangeContext { claim: None, ..context };
-            let change = Change::new(context, event.session(session_id), RecordedOutcome::at(at));
-            let ended = sessions.end_session(session_id, change).await?;
-            Ok(Rotation::Stolen(ended))
-        }
+        Superseded::Stolen => Ok(Rotation::Stolen(end_stolen(sessions, &session, context).await?)),
         Superseded::NotIssued => Ok(Rotation::NotIssued),
     }
 }
 
+/// Ends a session of which a superseded refresh token was presented.
+///
+/// # Errors
+/// If the store fails.
+pub(super) async fn end_stolen(
+    sessions: &dyn Sessions,
+    session: &SessionRecord,
+    context: ChangeContext,
+) -> Result<EndedSessions, Fault> {
+    let event = AuditEvent::of(AuditKind::ReuseDetected, session.user_id).session(session.id);
+    let outcome = RecordedOutcome::at(context.at);
+    // The request is refused, so it completes no idempotency key.
+    let context = ChangeContext { claim: None, ..context };
+    sessions.end_session(session.id, Change::new(context, event, outcome)).await
+}
+
 /// Verdict about a refresh token that is not the current one of its session.
 #[derive(Debug, PartialEq, Eq)]
-enum Superseded {
+pub(super) enum Superseded {
     Repeated,
     Stolen,
     NotIssued,
 }
 
 /// Judges a token with this counter, which is not the session's current one.
-fn judge(session: &SessionRecord, counter: u32, now: Timestamp) -> Superseded {
+pub(super) fn judge(session: &SessionRecord, counter: u32, now: Timestamp) -> Superseded {
     match session.counter.checked_sub(counter) {
         None | Some(0) => Superseded::NotIssued,
         Some(1) if now.since(session.rotated_at) <= GRACE => Superseded::Repeated,

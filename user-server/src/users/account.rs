@@ -4,10 +4,11 @@ use uuid::Uuid;
 
 use super::{Users, guessable_words};
 use crate::domain::{
-    AuditEvent, AuditKind, Change, Email, EmailConfirmation, EndedSessions, Fault, Notice,
-    NoticeRequest, Password, Profile, Purpose, RecordedOutcome, Refusal, RequestContext,
+    Adjustment, AuditEvent, AuditKind, Change, Email, EmailConfirmation, EndedSessions, Fault,
+    Notice, NoticeRequest, Password, Profile, Purpose, RecordedOutcome, Refusal, RequestContext,
     UseCaseResult, UserRecord, UserUpdate, UserUpdateResult, Username,
 };
+use crate::throttle::{Budget, Payer};
 
 /// Fields of an account to update.
 #[derive(Debug, Default)]
@@ -39,8 +40,8 @@ impl Users {
     ///
     /// # Errors
     /// Those of a token check; `NothingToUpdate`; class 02 for an invalid value;
-    /// `InvalidCredentials` with the field; `UsernameTaken`. Never reveals whether the new address
-    /// belongs to an account.
+    /// `InvalidCredentials` with the field; `UsernameTaken`; `RateLimited`. Never reveals whether
+    /// the new address belongs to an account.
     pub async fn update(
         &self,
         token: &[u8],
@@ -59,13 +60,19 @@ impl Users {
         }
         let needs_proof = email.is_some() || password.is_some();
         if needs_proof {
-            self.prove_current(&user, request.current_password, context).await?;
+            self.prove_current(&session, &user, request.current_password, context).await?;
         }
         let email = email
             .filter(|email| email.key() != user.email_key)
             .map(|email| (Uuid::new_v4(), email));
         if username.is_none() && email.is_none() && password.is_none() {
             return Err(Refusal::NothingToUpdate.into());
+        }
+        if let Some(username) = &username
+            && username.key() != user.username_key
+            && self.accounts.username_taken(username.key()).await?
+        {
+            return Err(Refusal::UsernameTaken.into());
         }
         let password_hash = match password {
             Some(password) => {
@@ -86,7 +93,10 @@ impl Users {
             email,
             client: self.throttle.client(context.network),
             kid: self.otp.kid().to_owned(),
+            charge: Adjustment::nothing(),
         };
+        let charge = self.throttle.charge_of(&budgets(&update, context));
+        let update = UserUpdate { charge, ..update };
         let at = self.clock.now();
         let change = Change::new(
             context.at(at),
@@ -95,13 +105,16 @@ impl Users {
                 .detail(update.fields()),
             RecordedOutcome::at(at).user(user.id).verification(verification_id),
         );
-        match self.accounts.update_user(&update, change).await? {
+        match self.accounts.update_user(update, change).await? {
             UserUpdateResult::Updated(user, ended) => {
                 self.wakeup.notify();
                 self.tokens.publish_update(&user, &ended, at).await;
                 Ok(UpdatedUser { user: *user, verification_id })
             }
             UserUpdateResult::UsernameTaken => Err(Refusal::UsernameTaken.into()),
+            UserUpdateResult::TooMany(retry_after) => {
+                Err(Refusal::RateLimited { retry_after }.into())
+            }
             // The account was deleted concurrently.
             UserUpdateResult::Gone if !needs_proof => Err(Refusal::SessionRevoked.into()),
             // The account was deleted, or the password that was proved is no longer the account's.
@@ -136,7 +149,10 @@ impl Users {
         context: &RequestContext,
     ) -> UseCaseResult<UserRecord> {
         let owner = self.tokens.verify(token)?;
-        let guess = self.otp.check(id, Purpose::EmailChange, Some(owner.user_id), code).await?;
+        let guess = self
+            .otp
+            .check(id, Purpose::EmailChange, Some(owner.user_id), code, context.network)
+            .await?;
         let at = self.clock.now();
         let change = Change::new(
             context.at(at),
@@ -166,8 +182,8 @@ impl Users {
         current_password: &[u8],
         context: &RequestContext,
     ) -> UseCaseResult<Uuid> {
-        let (_, user) = self.owner(token).await?;
-        self.prove_current(&user, Some(current_password), context).await?;
+        let (session, user) = self.owner(token).await?;
+        self.prove_current(&session, &user, Some(current_password), context).await?;
         let at = self.clock.now();
         let change = Change::new(
             context.at(at),
@@ -182,4 +198,21 @@ impl Users {
         self.tokens.publish_ended(&ended, at).await;
         Ok(user.id)
     }
+}
+
+/// Returns the budgets that an update is charged to.
+fn budgets(update: &UserUpdate, context: &RequestContext) -> Vec<(Budget, Payer)> {
+    let user = Payer::User(update.user_id);
+    let mut budgets = Vec::new();
+    if update.email.is_some() {
+        budgets.push((Budget::EmailChanges, user));
+        budgets.push((Budget::EmailChangesFrom, Payer::Network(context.network)));
+    }
+    if update.password_hash.is_some() {
+        budgets.push((Budget::PasswordChanges, user));
+    }
+    if update.username.is_some() {
+        budgets.push((Budget::UsernameChanges, user));
+    }
+    budgets
 }

@@ -4,7 +4,7 @@ use super::{Login, Users};
 use crate::audit::Attempted;
 use crate::domain::{
     AuditEvent, AuditKind, Change, DeviceName, LoginKey, MAX_SESSIONS, Password, PasswordLogin,
-    RecordedOutcome, Refusal, RequestContext, UseCaseResult,
+    RecordedOutcome, Refusal, RequestContext, SessionOpening, UseCaseResult,
 };
 use crate::tokens::TokenPair;
 
@@ -23,7 +23,7 @@ impl Users {
     ) -> UseCaseResult<TokenPair> {
         let device = device.map(DeviceName::parse).transpose()?;
         let login = Login::parse(login);
-        let charge = self.throttle.charge_login(login.key(), context.network).await?;
+        let charge = self.throttle.charge_login(login.key(), context).await?;
         let key = match &login {
             Login::Username(username) => LoginKey::Username(username.key()),
             Login::Email(email) => LoginKey::Email(email.key()),
@@ -59,13 +59,19 @@ impl Users {
             user,
             session: &session,
             stronger_hash: verdict.stronger.as_deref(),
-            charge: self.throttle.success_adjustment(charge),
+            charge: self.throttle.success_adjustment(&charge, user),
             max_sessions: MAX_SESSIONS,
         };
-        let opened = self.accounts.open_session(login, change).await?;
-        // The password was changed after it was checked, so the proof no longer counts.
-        let surplus = opened.ok_or(Refusal::InvalidCredentials { field: None })?;
-        self.tokens.publish_ended(&surplus, at).await;
-        self.tokens.first_tokens(&session, user.id, &context.at(at))
+        match self.accounts.open_session(login, change).await? {
+            SessionOpening::Opened(surplus) => {
+                self.tokens.publish_ended(&surplus, at).await;
+                self.tokens.first_tokens(&session, user.id, &context.at(at))
+            }
+            // The password was changed after it was checked, so the proof no longer counts.
+            SessionOpening::NotProved => Err(Refusal::InvalidCredentials { field: None }.into()),
+            SessionOpening::TooMany(retry_after) => {
+                Err(Refusal::RateLimited { retry_after }.into())
+            }
+        }
     }
 }

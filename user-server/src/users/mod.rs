@@ -29,7 +29,7 @@ pub struct Users {
     pub tokens: Arc<Tokens>,
     pub otp: Arc<Otp>,
     pub passwords: Passwords,
-    pub throttle: Throttle,
+    pub throttle: Arc<Throttle>,
     pub audit_log: AuditLog,
     /// Notified when an email was queued.
     pub wakeup: MailWakeup,
@@ -85,24 +85,36 @@ impl Users {
         }
     }
 
-    /// Checks the current password of a logged-in user. A wrong one counts as a failed login.
+    /// Checks the current password of a logged-in user. Wrong ones are counted for the session,
+    /// which ends with the tenth, and for the user.
     async fn prove_current(
         &self,
+        session: &Verified,
         user: &UserRecord,
         password: Option<&[u8]>,
         context: &RequestContext,
     ) -> UseCaseResult<()> {
-        let charge = self.throttle.charge_login(&user.username_key, context.network).await?;
         let Some(bytes) = password else {
             return Err(Refusal::CURRENT_PASSWORD.into());
         };
+        let session_id = session.session_id;
+        let charge = self.throttle.charge_password(session_id, user.id, context).await?;
         let stored = Some(user.password_hash.as_str());
-        match self.prove(Password::presented(bytes), stored, charge, context).await? {
-            Some((_, charge)) => Ok(self.throttle.settle_success(charge).await?),
-            None => {
+        let verdict = self.passwords.verify(Password::presented(bytes), stored, context).await;
+        match verdict {
+            Ok(verdict) if !verdict.correct => {
                 let (attempted, at) = (Attempted::User(user.id), context.at(self.clock.now()));
                 self.audit_log.login_failed(attempted, "current_password", at).await?;
+                if charge.is_last {
+                    self.tokens.end_guessed_session(session_id, user.id, context).await?;
+                }
                 Err(Refusal::CURRENT_PASSWORD.into())
+            }
+            verdict => {
+                if matches!(verdict, Ok(_) | Err(Failure::Refused(Refusal::Busy { .. }))) {
+                    self.throttle.refund_password(charge).await?;
+                }
+                verdict.map(drop)
             }
         }
     }

@@ -9,7 +9,7 @@ use crate::domain::{
     RecordedOutcome, Refusal, Registration, RequestContext, UseCaseResult, Username,
 };
 use crate::outbox::pending_limit;
-use crate::throttle::HourlyBudget;
+use crate::throttle::{Budget, Payer};
 use crate::tokens::TokenPair;
 
 impl Users {
@@ -28,10 +28,11 @@ impl Users {
         let username = Username::choose(username)?;
         let email = Email::parse(email)?;
         let password = Password::chosen(password, "password")?;
-        self.throttle.charge(HourlyBudget::Registration, context.network).await?;
+        let network = Payer::Network(context.network);
+        self.throttle.charge(Budget::Registrations, network).await?;
         let stored = self.store_registration(username, email, password, context).await;
         if let Err(Failure::Refused(_)) = stored {
-            self.throttle.refund(HourlyBudget::Registration, context.network).await?;
+            self.throttle.refund(Budget::Registrations, network).await?;
         }
         stored
     }
@@ -83,7 +84,7 @@ impl Users {
     ) -> UseCaseResult<TokenPair> {
         let username = username.map(Username::choose).transpose()?;
         let device = device.map(DeviceName::parse).transpose()?;
-        let guess = self.otp.check(id, Purpose::Registration, None, code).await?;
+        let guess = self.otp.check(id, Purpose::Registration, None, code, context.network).await?;
         let (user_id, session) = (
             Uuid::new_v4(),
             self.tokens.new_session(device, context.network, self.throttle.client(context.network)),
@@ -116,9 +117,9 @@ impl Users {
     /// `RateLimited` if the last request was too recent or there were too many, `CodeExpired` if
     /// there is nothing to send.
     pub async fn resend_code(&self, id: Uuid, context: &RequestContext) -> UseCaseResult<CodeSent> {
-        self.otp.check_resend(id).await?;
-        self.throttle.charge(HourlyBudget::Resend, context.network).await?;
-        self.otp.resend(id, &self.throttle.client(context.network), context).await?;
+        self.otp.check_resend(id, context).await?;
+        self.throttle.charge(Budget::Resends, Payer::Network(context.network)).await?;
+        self.otp.resend(id, context).await?;
         self.wakeup.notify();
         Ok(self.code_sent(id))
     }

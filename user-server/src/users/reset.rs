@@ -9,7 +9,7 @@ use crate::domain::{
     UseCaseResult,
 };
 use crate::outbox::{KNOWN_FOR, pending_limit};
-use crate::throttle::HourlyBudget;
+use crate::throttle::{Budget, Payer};
 
 impl Users {
     /// Queues an email with a code if the address belongs to an account. The reply is the same if
@@ -23,7 +23,7 @@ impl Users {
         context: &RequestContext,
     ) -> UseCaseResult<CodeSent> {
         let email = Email::parse(email)?;
-        self.throttle.charge(HourlyBudget::PasswordReset, context.network).await?;
+        self.throttle.charge(Budget::PasswordResets, Payer::Network(context.network)).await?;
         let request = ResetRequest {
             verification_id: Uuid::new_v4(),
             email,
@@ -55,7 +55,7 @@ impl Users {
         context: &RequestContext,
     ) -> UseCaseResult<u32> {
         let password = Password::chosen(new_password, "new_password")?;
-        let guess = self.otp.check(id, Purpose::PasswordReset, None, code).await?;
+        let guess = self.otp.check(id, Purpose::PasswordReset, None, code, context.network).await?;
         let reset = self.set_password(&guess, password, context).await;
         if let Err(Failure::Refused(Refusal::InvalidPassword { .. } | Refusal::Busy { .. })) = reset
         {
@@ -73,10 +73,12 @@ impl Users {
         let user = self.accounts.reset_owner(guess).await?.ok_or(Refusal::CodeExpired)?;
         let words = guessable_words(&user.username, &user.email);
         let hash = self.passwords.hash(password, "new_password", words, context).await?;
-        // Clears the failed logins of both login texts, since the owner has proved their identity.
-        // Done before the reset, so that the owner is not locked out after a crash between the two.
+        // Clears the failed logins of both login texts and the wrong current passwords, since the
+        // owner has proved their identity. Done before the reset, so that the owner is not locked
+        // out after a crash between the two.
         self.throttle.clear(&user.username_key).await?;
         self.throttle.clear(&user.email_key).await?;
+        self.throttle.clear_passwords(user.id).await?;
         let at = self.clock.now();
         let change = Change::new(
             context.at(at),

@@ -2,6 +2,7 @@
 //! the clock.
 
 mod answers;
+mod budgets;
 mod email;
 mod input;
 mod logins;

@@ -2,6 +2,7 @@
 
 use user_server::config::VARIABLES;
 use user_server::domain::AuditKind;
+use user_server::throttle::Budget;
 
 use crate::document::{read, rows_under, words};
 
@@ -101,8 +102,7 @@ fn the_files_of_a_message_are_those_that_name_it() {
             }
         }
     }
-    // The list itself, this test, and the history, which names messages only once they are
-    // released.
+    // The list itself, this test, and the history.
     for file in ["CONTRIBUTING.md", "user-server/tests/it/docs.rs", "CHANGELOG.md"] {
         naming.remove(file);
     }
@@ -178,4 +178,27 @@ fn anchors(text: &str) -> Vec<String> {
         })
         .map(|heading| heading.replace(' ', "-"))
         .collect()
+}
+
+#[test]
+fn the_table_of_budgets_matches_the_code() {
+    let table = rows_under(&read("SECURITY.md"), "### Budgets");
+    for budget in Budget::ALL {
+        let limit = budget.limit();
+        let window = if limit.window.as_secs() == 3600 { "an hour" } else { "a day" };
+        let row = table.iter().find(|row| words(&row[0]) == [budget.name()]);
+        let row = row.unwrap_or_else(|| panic!("{} is missing", budget.name()));
+        let expected = format!("{} {window}", limit.uses);
+        assert!(row[3].starts_with(&expected), "{}: {expected}", budget.name());
+    }
+    let listed: std::collections::BTreeSet<&str> =
+        table.iter().flat_map(|row| row[1].split(' ')).collect();
+    let unlimited = ["VerifyToken", "GetUser", "ListSessions", "Ping"];
+    for (_, name) in user_proto::Request::ALL {
+        assert_ne!(
+            listed.contains(name),
+            unlimited.contains(name),
+            "{name} can write and has no budget, or has one and is listed as unlimited"
+        );
+    }
 }

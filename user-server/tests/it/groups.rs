@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use user_proto::client::Client;
 use user_proto::{Login, RefreshToken};
-use user_server::domain::{Adjustment, BudgetCounter, BudgetCounters, ConnectionPools, Timestamp};
+use user_server::domain::{
+    Adjustment, Allowance, BudgetCounter, BudgetCounters, ConnectionPools, Timestamp,
+};
 use user_server::store::SqliteStore;
 
 use crate::contract::fixture::{Db, NOW, session, together, user};
@@ -35,7 +37,7 @@ fn count(number: usize, refuse: bool) -> Adjustment {
             expires_at: Timestamp(i64::MAX),
             ..counters[0]
         };
-        Ok(0)
+        Ok(Allowance::Full)
     })
 }
 
@@ -43,7 +45,7 @@ async fn counted(store: &SqliteStore, number: usize) -> u32 {
     let (sender, receiver) = std::sync::mpsc::channel();
     let read = Adjustment::new([key(number)], move |counters: &mut [BudgetCounter]| {
         sender.send(counters[0].count).unwrap();
-        Ok(0)
+        Ok(Allowance::Full)
     });
     store.adjust(read, None).await.unwrap().unwrap();
     receiver.recv().unwrap()

@@ -1,6 +1,7 @@
 //! Concurrent requests: their answers are those of some sequential order.
 
 pub mod accounts;
+pub mod budgets;
 pub mod codes;
 pub mod repeats;
 pub mod sessions;
@@ -13,6 +14,13 @@ macro_rules! races {
             accounts::sixty_four_wrong_passwords_are_five_attempts,
             accounts::no_session_outlives_its_account,
             accounts::a_login_during_a_password_change_leaves_no_session,
+            budgets::sixty_four_right_passwords_are_all_accepted,
+            budgets::sixty_four_wrong_current_passwords_are_ten,
+            budgets::sixty_four_changes_of_address_are_five,
+            budgets::sixty_four_changes_of_username_are_five,
+            budgets::sixty_four_wrong_codes_of_a_network_are_fifty,
+            budgets::a_site_has_sixteen_times_the_budget_of_a_network,
+            budgets::end_users_without_an_address_share_twenty_times_a_budget,
             codes::sixty_four_right_codes_are_one_success,
             codes::sixty_four_wrong_codes_are_five_guesses,
             codes::sixty_four_registrations_of_one_name_create_one_user,

@@ -12,8 +12,8 @@ use super::{SqlStore, corrupt, counters};
 use crate::domain::{
     Accounts, Activation, Change, DeviceName, Email, EmailConfirmation, EndedSessions, Fault,
     Guess, LoginKey, NewSession, NoticeRequest, PasswordLogin, PasswordResetResult, PendingResult,
-    Purpose, Registration, ResetRequest, Timestamp, UserRecord, UserUpdate, UserUpdateResult,
-    Username, hash_class,
+    Purpose, Registration, ResetRequest, SessionOpening, Timestamp, UserRecord, UserUpdate,
+    UserUpdateResult, Username, hash_class,
 };
 
 #[async_trait]
@@ -132,13 +132,14 @@ impl Accounts for SqlStore {
         &self,
         login: PasswordLogin<'_>,
         change: Change,
-    ) -> Result<Option<EndedSessions>, Fault> {
+    ) -> Result<SessionOpening, Fault> {
         let PasswordLogin { user, session, stronger_hash, charge, max_sessions } = login;
         let mut tx = self.begin(change).await?;
-        // The password was correct, so the attempt is settled whatever the counters decide.
-        let _ = counters::adjust(&mut tx, charge).await?;
+        if let Err(wait) = counters::adjust(&mut tx, charge).await? {
+            return tx.give_up(SessionOpening::TooMany(wait)).await;
+        }
         if !still_proved(&mut tx, user.id, user.credentials).await? {
-            return tx.give_up(None).await;
+            return tx.give_up(SessionOpening::NotProved).await;
         }
         if let Some(hash) = stronger_hash {
             let store = sqlx::query(
@@ -165,16 +166,19 @@ impl Accounts for SqlStore {
         let at = tx.at();
         let ended = rows::revoke_all(&mut tx, surplus, at).await?;
         tx.commit().await?;
-        Ok(Some(ended))
+        Ok(SessionOpening::Opened(ended))
     }
 
     async fn update_user(
         &self,
-        update: &UserUpdate,
+        update: UserUpdate,
         change: Change,
     ) -> Result<UserUpdateResult, Fault> {
         let mut tx = self.begin(change).await?;
         let at = tx.at();
+        if let Err(wait) = counters::adjust(&mut tx, update.charge).await? {
+            return tx.undo(UserUpdateResult::TooMany(wait)).await;
+        }
         let rank = match update.email.is_some() || update.password_hash.is_some() {
             true => mail_queue::next_rank(&mut tx, &update.client, at).await?,
             false => 0,

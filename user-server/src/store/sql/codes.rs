@@ -5,11 +5,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use super::SqlStore;
 use super::mail_queue::{self, QueuedCode};
 use super::rows::VerificationRow;
+use super::{SqlStore, counters};
 use crate::domain::{
-    Change, Codes, Fault, Guess, GuessCharge, Purpose, ResendPolicy, ResendResult, Timestamp,
+    Adjustment, Allowance, Change, Codes, Fault, Guess, GuessCharge, Purpose, ResendPolicy,
+    ResendResult, Timestamp,
 };
 
 #[async_trait]
@@ -20,6 +21,7 @@ impl Codes for SqlStore {
         purpose: Purpose,
         user_id: Option<Uuid>,
         max_guesses: u32,
+        charge: Adjustment,
         now: Timestamp,
     ) -> Result<GuessCharge, Fault> {
         // A guess that can only fail writes nothing.
@@ -28,7 +30,7 @@ impl Codes for SqlStore {
             return Ok(refused);
         }
         let mut tx = self.pools.write().await?;
-        let charge = sqlx::query_as(concat!(
+        let guess = sqlx::query_as(concat!(
             "UPDATE verifications SET guesses = guesses + 1
              WHERE id = $1 AND purpose = $2 AND ($3 IS NULL OR user_id = $3) AND guesses < $4
              RETURNING ",
@@ -38,14 +40,19 @@ impl Codes for SqlStore {
         .bind(purpose.name())
         .bind(user_id)
         .bind(i64::from(max_guesses));
-        let charged: Option<VerificationRow> = tx.optional(charge).await?;
-        let charge = match charged {
-            Some(row) => GuessCharge::Charged(row.guess(now)?),
-            // It was spent after it was read.
-            None => GuessCharge::Spent,
-        };
+        let charged: Option<VerificationRow> = tx.optional(guess).await?;
+        // It may have been spent after it was read.
+        let Some(row) = charged else { return tx.undo(GuessCharge::Spent).await };
+        let (is_first, keys) = (row.guesses == 1, charge.keys.clone());
+        match counters::adjust(&mut tx, charge).await? {
+            Ok(Allowance::FirstGuess(wait)) if !is_first => {
+                return tx.undo(GuessCharge::TooMany(wait)).await;
+            }
+            Err(wait) => return tx.undo(GuessCharge::TooMany(wait)).await,
+            Ok(_) => {}
+        }
         tx.commit().await?;
-        Ok(charge)
+        Ok(GuessCharge::Charged(Guess { charged: keys, ..row.guess(now)? }))
     }
 
     async fn refund_guess(&self, guess: &Guess) -> Result<(), Fault> {
@@ -57,6 +64,7 @@ impl Codes for SqlStore {
         .bind(guess.verification_id)
         .bind(i64::from(guess.generation));
         tx.run(refund).await?;
+        counters::refund(&mut tx, &guess.charged).await?;
         tx.commit().await
     }
 
@@ -78,7 +86,7 @@ impl Codes for SqlStore {
         );
         let row: Option<VerificationRow> =
             tx.optional(sqlx::query_as(lock).bind(verification_id)).await?;
-        let Some(row) = row else { return tx.undo(ResendResult::Spent).await };
+        let Some(row) = row else { return tx.undo(ResendResult::Unknown).await };
         if let Some(wait) = row.wait_for_resend(policy, at) {
             return tx.undo(ResendResult::TooSoon(wait)).await;
         }
@@ -137,7 +145,7 @@ impl Codes for SqlStore {
         now: Timestamp,
     ) -> Result<Option<ResendResult>, Fault> {
         let Some(row) = self.verification(verification_id).await? else {
-            return Ok(Some(ResendResult::Spent));
+            return Ok(Some(ResendResult::Unknown));
         };
         Ok(row.wait_for_resend(policy, now).map(ResendResult::TooSoon))
     }
@@ -172,11 +180,11 @@ impl SqlStore {
         max_guesses: u32,
     ) -> Result<Option<GuessCharge>, Fault> {
         let Some(row) = self.verification(verification_id).await? else {
-            return Ok(Some(GuessCharge::Spent));
+            return Ok(Some(GuessCharge::Unknown));
         };
         let of_user = user_id.is_none() || row.user_id == user_id;
         if row.purpose()? != purpose || !of_user {
-            return Ok(Some(GuessCharge::Spent));
+            return Ok(Some(GuessCharge::Unknown));
         }
         Ok((row.guesses >= i64::from(max_guesses)).then_some(GuessCharge::Spent))
     }

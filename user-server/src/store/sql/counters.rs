@@ -8,7 +8,9 @@ use sqlx::QueryBuilder;
 use super::super::{Db, lock_keys};
 use super::tx::Tx;
 use super::{SqlStore, audit, corrupt};
-use crate::domain::{Adjustment, AuditRecord, BudgetCounter, BudgetCounters, Fault, Timestamp};
+use crate::domain::{
+    Adjustment, Allowance, AuditRecord, BudgetCounter, BudgetCounters, Fault, Timestamp,
+};
 
 #[async_trait]
 impl BudgetCounters for SqlStore {
@@ -16,17 +18,13 @@ impl BudgetCounters for SqlStore {
         &self,
         adjustment: Adjustment,
         refusal: Option<&AuditRecord>,
-    ) -> Result<Result<u8, Duration>, Fault> {
+    ) -> Result<Result<Allowance, Duration>, Fault> {
         let mut tx = self.pools.write().await?;
         let verdict = adjust(&mut tx, adjustment).await?;
-        match (verdict, refusal) {
-            (Ok(_), _) => tx.commit().await?,
-            (Err(_), None) => return tx.undo(verdict).await,
-            (Err(_), Some(refusal)) => {
-                audit::record(&mut tx, &refusal.context, &refusal.event).await?;
-                tx.commit().await?;
-            }
+        if let (Err(_), Some(refusal)) = (verdict, refusal) {
+            audit::record(&mut tx, &refusal.context, &refusal.event).await?;
         }
+        tx.commit().await?;
         Ok(verdict)
     }
 }
@@ -35,7 +33,7 @@ impl BudgetCounters for SqlStore {
 pub(super) async fn adjust(
     tx: &mut Tx,
     adjustment: Adjustment,
-) -> Result<Result<u8, Duration>, Fault> {
+) -> Result<Result<Allowance, Duration>, Fault> {
     let Adjustment { keys, decide } = adjustment;
     if keys.is_empty() {
         return Ok(decide(&mut []));
@@ -44,9 +42,6 @@ pub(super) async fn adjust(
     let before = read(tx, &keys).await?;
     let mut counters = before.clone();
     let verdict = decide(&mut counters);
-    if verdict.is_err() {
-        return Ok(verdict);
-    }
     let changed: Vec<_> =
         keys.iter().zip(&counters).zip(&before).filter(|((_, now), was)| now != was).collect();
     if changed.is_empty() {
@@ -68,6 +63,24 @@ pub(super) async fn adjust(
     );
     tx.run(write.build()).await?;
     Ok(verdict)
+}
+
+/// Refunds one use to counters within a transaction.
+pub(super) async fn refund(tx: &mut Tx, keys: &[[u8; 32]]) -> Result<(), Fault> {
+    if keys.is_empty() {
+        return Ok(());
+    }
+    lock_keys(tx, keys).await?;
+    let mut update = QueryBuilder::<Db>::new(
+        "UPDATE counters SET count = count - 1 WHERE count > 0 AND key IN (",
+    );
+    let mut list = update.separated(", ");
+    for key in keys {
+        list.push_bind(key.to_vec());
+    }
+    update.push(")");
+    tx.run(update.build()).await?;
+    Ok(())
 }
 
 /// Returns the counters of `keys`, in the same order.

@@ -2,8 +2,8 @@
 
 use uuid::Uuid;
 
-use super::corrupt;
 use super::tx::Tx;
+use super::{corrupt, counters};
 use crate::domain::{
     EndedSessions, Fault, Guess, MailPolicy, Purpose, SessionRecord, Timestamp, UserRecord,
 };
@@ -145,22 +145,28 @@ impl VerificationRow {
             expired: self.dead == VOIDED || self.expires_at.is_some_and(|at| at <= now.0),
             user_id: self.user_id,
             kid: self.kid,
+            charged: Vec::new(),
         })
     }
 }
 
-/// Spends a code that was guessed correctly: deletes its row, so it can be used only once. Returns
-/// `None` if it was spent concurrently or replaced by a newer code.
+/// Spends a code that was guessed correctly: deletes its row, so it can be used only once, and
+/// refunds the guess. Returns `None` if it was spent concurrently or replaced by a newer code.
 pub(super) async fn spend(tx: &mut Tx, guess: &Guess) -> Result<Option<VerificationRow>, Fault> {
-    tx.optional(
-        sqlx::query_as(concat!(
-            "DELETE FROM verifications WHERE id = $1 AND generation = $2 RETURNING ",
-            verification_columns!()
-        ))
-        .bind(guess.verification_id)
-        .bind(i64::from(guess.generation)),
-    )
-    .await
+    let spent: Option<VerificationRow> = tx
+        .optional(
+            sqlx::query_as(concat!(
+                "DELETE FROM verifications WHERE id = $1 AND generation = $2 RETURNING ",
+                verification_columns!()
+            ))
+            .bind(guess.verification_id)
+            .bind(i64::from(guess.generation)),
+        )
+        .await?;
+    if spent.is_some() {
+        counters::refund(tx, &guess.charged).await?;
+    }
+    Ok(spent)
 }
 
 /// Voids every open code of a user. The rows of resets stay, since whoever requested one for the

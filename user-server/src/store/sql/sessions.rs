@@ -6,8 +6,8 @@ use uuid::Uuid;
 use super::SqlStore;
 use super::rows::{self, SessionRow, UserRow};
 use crate::domain::{
-    Change, EndedSessions, Fault, Revocation, RevocationLog, SessionRecord, SessionSummary,
-    Sessions, Timestamp, UserRecord, UserVersion,
+    Change, EndedSessions, Fault, RefreshLimit, Revocation, RevocationLog, SessionRecord,
+    SessionRefresh, SessionSummary, Sessions, Timestamp, UserRecord, UserVersion,
 };
 
 #[derive(sqlx::FromRow)]
@@ -38,24 +38,45 @@ impl Sessions for SqlStore {
         session_id: Uuid,
         counter: u32,
         kid: &str,
+        limit: RefreshLimit,
         change: Change,
-    ) -> Result<Option<SessionRecord>, Fault> {
+    ) -> Result<SessionRefresh, Fault> {
         let mut tx = self.begin(change).await?;
+        let at = tx.at();
+        // A window that seems to begin in the future, since the clock was set back, is over.
         let advance = sqlx::query_as(concat!(
-            "UPDATE sessions SET counter = counter + 1, rotated_at = $3, kid = $4
-             WHERE id = $1 AND counter = $2 AND counter < 4294967295 RETURNING ",
+            "UPDATE sessions SET counter = counter + 1, rotated_at = $3, kid = $4,
+                 refreshes = CASE WHEN refreshes_since > $5 AND refreshes_since <= $3
+                                  THEN refreshes + 1 ELSE 1 END,
+                 refreshes_since = CASE WHEN refreshes_since > $5 AND refreshes_since <= $3
+                                        THEN refreshes_since ELSE $3 END
+             WHERE id = $1 AND counter = $2 AND counter < 4294967295
+                   AND (refreshes < $6 OR refreshes_since <= $5 OR refreshes_since > $3) RETURNING ",
             session_columns!()
         ))
         .bind(session_id)
         .bind(i64::from(counter))
-        .bind(tx.at().0)
-        .bind(kid);
+        .bind(at.0)
+        .bind(kid)
+        .bind(at.minus(limit.window).0)
+        .bind(i64::from(limit.uses));
         let row: Option<SessionRow> = tx.optional(advance).await?;
-        let Some(row) = row else { return tx.undo(None).await };
+        let Some(row) = row else {
+            let limited = sqlx::query_as(
+                "SELECT refreshes_since FROM sessions WHERE id = $1 AND counter = $2
+                        AND refreshes >= $3",
+            );
+            let limited = limited.bind(session_id).bind(i64::from(counter));
+            let since: Option<(i64,)> = tx.optional(limited.bind(i64::from(limit.uses))).await?;
+            let result = since.map_or(SessionRefresh::Unchanged, |(since,)| {
+                SessionRefresh::TooMany(Timestamp(since).plus(limit.window).since(at))
+            });
+            return tx.undo(result).await;
+        };
         let session: SessionRecord = row.try_into()?;
         tx.change.set_session(session.clone());
         tx.commit().await?;
-        Ok(Some(session))
+        Ok(SessionRefresh::Advanced(session))
     }
 
     async fn session(&self, id: Uuid) -> Result<Option<SessionRecord>, Fault> {

@@ -6,8 +6,8 @@ use user_proto::client::Client;
 use user_proto::{Common, ErrorCode, Login};
 
 use crate::support::{
-    NEW_PASSWORD, PASSWORD, TestServer, code_of, count, login, long_deadline, on_behalf_of,
-    outcome, refused_at, register, request_reset, together,
+    PASSWORD, TestServer, code_of, count, login, long_deadline, on_behalf_of, outcome, refused_at,
+    register, request_reset, together,
 };
 
 const WRONG: &str = "tides rise at ten";
@@ -158,39 +158,5 @@ async fn one_network_has_twenty_registrations_and_twenty_resets_an_hour() {
     server.clock.advance(HOUR);
     client.call_with(register("new", "new@example.org"), on_behalf_of(ip)).await.unwrap();
     client.call_with(request_reset("ada@example.org"), on_behalf_of(ip)).await.unwrap();
-    server.stop().await;
-}
-
-#[tokio::test]
-async fn a_wrong_current_password_counts_as_a_failed_login() {
-    use user_proto::{DeleteUser, UpdateUser};
-
-    use crate::support::{update, update_with_password};
-
-    let server = TestServer::start().await;
-    server.clock.hold();
-    let client = server.client();
-    let access = server.account(&client, "ada").await.access();
-    let ip = "192.0.2.7";
-    let missing = || UpdateUser { new_password: Some(NEW_PASSWORD.into()), ..update(&access) };
-    let wrong = || UpdateUser { current_password: Some(WRONG.into()), ..missing() };
-    let delete =
-        || DeleteUser { access_token: access.as_str().into(), current_password: WRONG.into() };
-    assert_eq!(refused_at(&client, ip, missing()).await.0, ErrorCode::INVALID_CREDENTIALS);
-    assert_eq!(refused_at(&client, ip, wrong()).await.0, ErrorCode::INVALID_CREDENTIALS);
-    assert_eq!(refused_at(&client, ip, delete()).await.0, ErrorCode::INVALID_CREDENTIALS);
-    assert_eq!(refused_at(&client, ip, delete()).await.0, ErrorCode::INVALID_CREDENTIALS);
-    assert_eq!(
-        refused_at(&client, ip, login("ada", WRONG)).await.0,
-        ErrorCode::INVALID_CREDENTIALS
-    );
-    let limited = (ErrorCode::RATE_LIMITED, Some(Duration::from_secs(1)));
-    let right =
-        UpdateUser { new_password: Some(NEW_PASSWORD.into()), ..update_with_password(&access) };
-    assert_eq!(refused_at(&client, ip, right.clone()).await, limited);
-    assert_eq!(refused_at(&client, ip, login("ada", PASSWORD)).await, limited);
-    server.clock.advance(Duration::from_secs(1));
-    client.call_with(right, on_behalf_of(ip)).await.unwrap();
-    assert_eq!(attempt(&client, ip, login("ada", NEW_PASSWORD)).await, Ok(()));
     server.stop().await;
 }

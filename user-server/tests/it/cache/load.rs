@@ -94,6 +94,7 @@ impl Worker {
         stop: Arc<AtomicBool>,
     ) {
         let no_tags = Common::default;
+        let mut refreshes = 0;
         while !stop.load(Ordering::SeqCst) {
             let stats = &self.stats;
             for _ in 0..8 {
@@ -109,9 +110,13 @@ impl Worker {
             let look_up = GetUser { access_token: access.clone() };
             let user = stats.call(&self.client, look_up, no_tags()).await.unwrap();
             self.wrong.fetch_add(usize::from(user.user_id != self.user), Ordering::SeqCst);
-            let next = RefreshToken { refresh_token: refresh.clone() };
-            let tokens = stats.call(&self.client, next, no_tags()).await.unwrap();
-            (access, refresh) = (tokens.access_token, tokens.refresh_token);
+            // Fewer than the budget of a session.
+            if refreshes < 50 {
+                let next = RefreshToken { refresh_token: refresh.clone() };
+                let tokens = stats.call(&self.client, next, no_tags()).await.unwrap();
+                (access, refresh) = (tokens.access_token, tokens.refresh_token);
+                refreshes += 1;
+            }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }

@@ -10,9 +10,10 @@ use super::fixture::*;
 
 /// Updates a user, and returns it with the sessions that ended.
 pub async fn updated(db: &Db, change: UserUpdate, now: Timestamp) -> (UserRecord, EndedSessions) {
-    match db.update_user_at(&change, now).await.unwrap() {
+    match db.update_user_at(change, now).await.unwrap() {
         UserUpdateResult::Updated(user, ended) => (*user, ended),
         UserUpdateResult::UsernameTaken => panic!("the name is taken"),
+        UserUpdateResult::TooMany(wait) => panic!("refused for {wait:?}"),
         UserUpdateResult::Gone => panic!("the account is gone"),
     }
 }
@@ -54,7 +55,7 @@ pub async fn a_taken_name_rejects_the_whole_change(db: &Db) {
     let change = renamed(with_password(change(&ada, &first)), "GRACE");
     let change = UserUpdate { email: Some((id, email("new@example.org"))), ..change };
     assert!(matches!(
-        db.update_user_at(&change, NOW).await.unwrap(),
+        db.update_user_at(change, NOW).await.unwrap(),
         UserUpdateResult::UsernameTaken
     ));
     let after = db.user(ada.id).await.unwrap().unwrap();
@@ -101,13 +102,13 @@ pub async fn a_new_password_ends_other_sessions_and_codes(db: &Db) {
 pub async fn a_stale_proof_of_the_password_is_refused(db: &Db) {
     let (ada, first) = user(db, "ada").await;
     updated(db, with_password(change(&ada, &first)), NOW).await;
-    let late = db.update_user_at(&with_password(change(&ada, &first)), NOW).await.unwrap();
+    let late = db.update_user_at(with_password(change(&ada, &first)), NOW).await.unwrap();
     assert!(matches!(late, UserUpdateResult::Gone));
     let (grace, her_session) = user(db, "grace").await;
     db.delete_user_at(&grace, NOW).await.unwrap().unwrap();
     let rename =
         UserUpdate { credentials: None, ..renamed(change(&grace, &her_session), "hopper") };
-    assert!(matches!(db.update_user_at(&rename, NOW).await.unwrap(), UserUpdateResult::Gone));
+    assert!(matches!(db.update_user_at(rename, NOW).await.unwrap(), UserUpdateResult::Gone));
     assert!(!db.username_taken("hopper").await.unwrap());
 }
 
@@ -142,11 +143,15 @@ pub async fn a_new_address_takes_effect_with_its_code(db: &Db) {
         .map(|mail| mail.recipient.mailbox.as_str())
         .collect();
     assert_eq!(to, ["New@example.org"]);
-    let stranger =
-        db.charge_guess(id, Purpose::EmailChange, Some(Uuid::new_v4()), 5, NOW).await.unwrap();
-    assert!(matches!(stranger, GuessCharge::Spent), "{stranger:?}");
-    let GuessCharge::Charged(guess) =
-        db.charge_guess(id, Purpose::EmailChange, Some(ada.id), 5, NOW).await.unwrap()
+    let stranger = db
+        .charge_guess(id, Purpose::EmailChange, Some(Uuid::new_v4()), 5, Adjustment::nothing(), NOW)
+        .await
+        .unwrap();
+    assert!(matches!(stranger, GuessCharge::Unknown), "{stranger:?}");
+    let GuessCharge::Charged(guess) = db
+        .charge_guess(id, Purpose::EmailChange, Some(ada.id), 5, Adjustment::nothing(), NOW)
+        .await
+        .unwrap()
     else {
         panic!("the owner's guess")
     };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use user_server::domain::{BudgetCounter, UserRecord};
+use user_server::domain::{Allowance, BudgetCounter, UserRecord};
 
 use super::fixture::*;
 
@@ -17,9 +17,9 @@ async fn read(db: &Db, keys: &[[u8; 32]]) -> Vec<BudgetCounter> {
     let (sender, receiver) = std::sync::mpsc::channel();
     let read = move |counters: &mut [BudgetCounter]| {
         sender.send(counters.to_vec()).unwrap();
-        Ok(0)
+        Ok(Allowance::Full)
     };
-    assert_eq!(db.adjust(Adjustment::new(keys, read), None).await.unwrap(), Ok(0));
+    assert_eq!(db.adjust(Adjustment::new(keys, read), None).await.unwrap(), Ok(Allowance::Full));
     receiver.try_iter().last().unwrap()
 }
 
@@ -27,9 +27,12 @@ pub async fn a_counter_starts_at_zero(db: &Db) {
     assert_eq!(read(db, &KEYS).await, [BudgetCounter::ZERO, BudgetCounter::ZERO]);
     let write = |counters: &mut [BudgetCounter]| {
         counters[1] = counted(7);
-        Ok(42)
+        Ok(Allowance::Reserve)
     };
-    assert_eq!(db.adjust(Adjustment::new(KEYS, write), None).await.unwrap(), Ok(42));
+    assert_eq!(
+        db.adjust(Adjustment::new(KEYS, write), None).await.unwrap(),
+        Ok(Allowance::Reserve)
+    );
     assert_eq!(read(db, &KEYS).await, [BudgetCounter::ZERO, counted(7)]);
     let [first, second] = KEYS;
     assert_eq!(
@@ -39,14 +42,14 @@ pub async fn a_counter_starts_at_zero(db: &Db) {
     );
 }
 
-pub async fn a_refusal_changes_no_counter(db: &Db) {
+pub async fn a_refusal_stores_the_counters_as_decided(db: &Db) {
     let wait = Duration::from_secs(9);
     let refuse = move |counters: &mut [BudgetCounter]| {
         counters[0] = counted(7);
         Err(wait)
     };
     assert_eq!(db.adjust(Adjustment::new(KEYS, refuse), None).await.unwrap(), Err(wait));
-    assert_eq!(read(db, &KEYS).await, [BudgetCounter::ZERO, BudgetCounter::ZERO]);
+    assert_eq!(read(db, &KEYS).await, [counted(7), BudgetCounter::ZERO]);
 }
 
 pub async fn opening_a_session_settles_its_charge(db: &Db) {
@@ -54,7 +57,7 @@ pub async fn opening_a_session_settles_its_charge(db: &Db) {
     let pay = |count| {
         Adjustment::new(KEYS, move |counters: &mut [BudgetCounter]| {
             counters[0] = counted(count);
-            Ok(0)
+            Ok(Allowance::Full)
         })
     };
     assert!(db.open_session_at(&ada, &session(), None, pay(3), NOW).await.unwrap().is_some());
@@ -80,7 +83,7 @@ pub async fn concurrent_charges_are_serialized(db: &Db) {
                 for counter in counters {
                     counter.count += 1;
                 }
-                Ok(0)
+                Ok(Allowance::Full)
             };
             db.adjust(Adjustment::new(keys, decide), None).await.unwrap().is_ok()
         }

@@ -133,7 +133,7 @@ pub fn generation(mail: &ClaimedMail) -> u32 {
 
 /// Charges a guess at a code.
 pub async fn charge(db: &Db, id: Uuid, purpose: Purpose, now: Timestamp) -> GuessCharge {
-    db.charge_guess(id, purpose, None, outbox::GUESSES, now).await.unwrap()
+    db.charge_guess(id, purpose, None, outbox::GUESSES, Adjustment::nothing(), now).await.unwrap()
 }
 
 /// Returns `true` if even the right code has no effect.
@@ -185,6 +185,7 @@ pub fn change(user: &UserRecord, session: &NewSession) -> UserUpdate {
         email: None,
         client: "client".to_owned(),
         kid: KIDS[0].to_owned(),
+        charge: Adjustment::nothing(),
     }
 }
 

@@ -95,7 +95,7 @@ pub async fn each_purpose_has_its_own_budget(db: &Db) {
         email: Some((Uuid::new_v4(), email("new@example.org"))),
         ..change(&grace, &her_session)
     };
-    db.update_user_at(&update, NOW).await.unwrap();
+    db.update_user_at(update, NOW).await.unwrap();
     request_reset(db, "ada@example.org", NOW).await;
     assert_eq!(send_all(db, NOW).await.len(), 3);
 }
@@ -122,7 +122,7 @@ pub async fn a_voided_code_takes_no_mail_slot(db: &Db) {
         let id = Uuid::new_v4();
         let update =
             UserUpdate { email: Some((id, email("new@example.org"))), ..change(&ada, &first) };
-        db.update_user_at(&update, NOW).await.unwrap();
+        db.update_user_at(update, NOW).await.unwrap();
         ids.push(id);
     }
     let emails = send_all(db, NOW).await;

@@ -77,7 +77,7 @@ macro_rules! suite {
             sessions::ending_all_sessions_voids_the_codes,
             sessions::the_revocation_log_is_read_from_a_given_time,
             counters::a_counter_starts_at_zero,
-            counters::a_refusal_changes_no_counter,
+            counters::a_refusal_stores_the_counters_as_decided,
             counters::opening_a_session_settles_its_charge,
             counters::concurrent_charges_are_serialized,
             operators::a_disabled_account_opens_no_session,

@@ -135,7 +135,7 @@ pub async fn the_owner_gets_one_notice_an_hour(db: &Db) {
         email: Some((Uuid::new_v4(), email("ada@example.org"))),
         ..change(&grace, &her_session)
     };
-    db.update_user_at(&new_address, at(120)).await.unwrap();
+    db.update_user_at(new_address, at(120)).await.unwrap();
     assert_eq!(notices(120).await, 0, "by any request that names the address");
     register(db, "mallory", "ada@example.org", "client", at(HOUR + 60)).await;
     assert_eq!(notices(HOUR + 60).await, 1);
@@ -204,7 +204,7 @@ pub async fn the_classes_of_emails_take_turns(db: &Db) {
         password_hash: Some(("new".to_owned(), Notice::PasswordChanged)),
         ..change(&ada, &her_session)
     };
-    db.update_user_at(&new_password, NOW).await.unwrap();
+    db.update_user_at(new_password, NOW).await.unwrap();
     let code = register(db, "bob", "bob@example.org", "client", NOW).await;
     for (first, is_it) in [
         (MailClass::Retry, (|mail: &ClaimedMail| mail.attempt == 2) as fn(&ClaimedMail) -> bool),
@@ -242,7 +242,7 @@ pub async fn notices_are_merged(db: &Db) {
             password_hash: Some((format!("hash {seconds}"), Notice::PasswordChanged)),
             ..change(&ada, &her_session)
         };
-        db.update_user_at(&update, at(seconds)).await.unwrap();
+        db.update_user_at(update.clone(), at(seconds)).await.unwrap();
         credentials += 1;
     };
     change_password(0).await;

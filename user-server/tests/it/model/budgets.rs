@@ -5,18 +5,25 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use user_server::domain::Purpose;
+use uuid::Uuid;
 
 use super::ledger::{CODE_LIFE, DAY, HOUR, SECOND};
 use super::values::{ADDRESSES, NETWORKS};
 
-/// Attempts of logins and of requests with an hourly budget.
+/// Attempts of logins, wrong current passwords, and requests with a budget.
 #[derive(Default)]
 pub struct Attempts {
     /// Failures by login and network.
     pairs: BTreeMap<(String, usize), Failures>,
     all_failures: Vec<(String, Option<usize>, i64)>,
-    uses: Vec<(&'static str, usize, i64)>,
+    uses: Vec<(&'static str, String, i64)>,
+    /// Wrong current passwords by session and by user.
+    passwords: BTreeMap<Uuid, Failures>,
 }
+
+/// Wrong current passwords of a session and of a user within a day.
+const PASSWORDS_OF_SESSION: u32 = 10;
+const PASSWORDS_OF_USER: u32 = 50;
 
 /// Consecutive failed logins of one login text from one network.
 #[derive(Default)]
@@ -102,22 +109,65 @@ impl Attempts {
         }
     }
 
-    /// Counts a request with an hourly budget. Returns `true` if the budget may have been spent
-    /// before.
+    /// Returns the decision on an attempt to enter the current password.
+    pub fn password_admission(&self, session: Uuid, user: Uuid, now: i64) -> Admission {
+        let admission = |id, limit| match self.passwords.get(&id) {
+            Some(failures) if failures.unsure => Admission::Either,
+            Some(failures) if failures.count >= limit && failures.since + DAY > now => {
+                Admission::Refused
+            }
+            _ => Admission::Allowed,
+        };
+        match (admission(session, PASSWORDS_OF_SESSION), admission(user, PASSWORDS_OF_USER)) {
+            (Admission::Refused, _) | (_, Admission::Refused) => Admission::Refused,
+            (Admission::Allowed, Admission::Allowed) => Admission::Allowed,
+            _ => Admission::Either,
+        }
+    }
+
+    /// Counts a wrong current password, or one that a fault interrupted. Returns whether the
+    /// session must have ended, if that is certain.
+    pub fn password_failed(
+        &mut self,
+        session: Uuid,
+        user: Uuid,
+        is_sure: bool,
+        now: i64,
+    ) -> Option<bool> {
+        for id in [session, user] {
+            let failures = self.passwords.entry(id).or_default();
+            if failures.count == 0 || failures.since + DAY <= now {
+                (failures.count, failures.since) = (0, now);
+            }
+            failures.count += 1;
+            failures.unsure |= !is_sure;
+        }
+        let failures = &self.passwords[&session];
+        (!failures.unsure).then_some(failures.count == PASSWORDS_OF_SESSION)
+    }
+
+    /// Clears the wrong current passwords of a user; unless `surely`, the service may not have
+    /// cleared them.
+    pub fn clear_passwords(&mut self, user: Uuid, surely: bool) {
+        self.passwords.insert(user, Failures { unsure: !surely, ..Failures::default() });
+    }
+
+    /// Counts a request with a budget of `limit` requests in `window`. Returns `true` if the budget
+    /// may have been spent before.
     pub fn spend(
         &mut self,
         kind: &'static str,
-        limit: usize,
-        network: Option<usize>,
+        who: &dyn std::fmt::Debug,
+        (limit, window): (usize, i64),
         now: i64,
     ) -> bool {
-        let Some(network) = network else { return false };
+        let who = format!("{who:?}");
         let before = self
             .uses
             .iter()
-            .filter(|(other, by, at)| *other == kind && *by == network && *at > now - HOUR)
+            .filter(|(other, by, at)| *other == kind && *by == who && *at > now - window)
             .count();
-        self.uses.push((kind, network, now));
+        self.uses.push((kind, who, now));
         before >= limit
     }
 }

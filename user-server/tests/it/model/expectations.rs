@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::budgets::Admission;
 use super::faults::Effect;
-use super::ledger::{AccessToken, GuessVerdict, TokenState, Verification};
+use super::ledger::{AccessToken, DAY, GuessVerdict, HOUR, TokenState, Verification};
 use super::values::{CodeChoice, NthLast, PASSWORDS, PasswordChoice};
 use super::world::{CallContext, CallResult, World};
 use crate::support::NO_CODE;
@@ -111,6 +111,67 @@ impl World {
             Some(_) if right => self.attempts.succeeded(key, call.network),
             Some(_) => self.attempts.failed(key, call.network, now),
         }
+    }
+
+    /// Returns the decision on an attempt to enter the current password with a token. An attempt
+    /// without a password is not counted.
+    pub fn password_admission(&self, password: Option<&str>, token: &AccessToken) -> Admission {
+        match password {
+            None => Admission::Allowed,
+            Some(_) => self.attempts.password_admission(token.session, token.user, self.now()),
+        }
+    }
+
+    /// Counts the changes of an update, and returns `true` if a budget for them may have been spent
+    /// before.
+    pub fn spend_update(
+        &mut self,
+        call: CallContext,
+        user: Uuid,
+        (name, address, password): (Option<usize>, Option<usize>, Option<usize>),
+    ) -> bool {
+        let now = self.now();
+        let mut spend = |is_made: bool, kind, who: &dyn std::fmt::Debug, limit| {
+            is_made && self.attempts.spend(kind, who, limit, now)
+        };
+        let spent = [
+            spend(name.is_some(), "name", &user, (5, 2 * DAY)),
+            spend(password.is_some(), "password", &user, (10, 2 * DAY)),
+            spend(address.is_some(), "address", &user, (5, 2 * DAY)),
+            spend(address.is_some(), "address from", &call.network, (20, 2 * HOUR)),
+        ];
+        spent.contains(&true)
+    }
+
+    /// Counts an attempt to enter the current password, and ends the session that the tenth wrong
+    /// one ends.
+    pub fn record_password<R>(&mut self, result: &CallResult<R>, token: &AccessToken, right: bool) {
+        let now = self.now();
+        let is_ended = has_effect!(result, Effect::SessionEnded(1));
+        let must_end = match &result.outcome {
+            _ if result.faulted => {
+                self.attempts.password_failed(token.session, token.user, false, now)
+            }
+            Some(Err(ErrorCode::RATE_LIMITED)) | None => Some(false),
+            Some(_) if right => Some(false),
+            Some(_) => self.attempts.password_failed(token.session, token.user, true, now),
+        };
+        if let Some(must_end) = must_end {
+            assert_eq!(is_ended, must_end, "a session with wrong passwords");
+        }
+        if is_ended {
+            self.ledger.end_session(token.session);
+        }
+    }
+
+    /// Counts the guess of a call, and returns `true` if a budget for wrong codes may have been
+    /// spent before.
+    pub fn record_wrong_code(&mut self, call: CallContext, user: Option<Uuid>) -> bool {
+        let now = self.now();
+        let limit = (50, 2 * DAY);
+        let of_network = self.attempts.spend("codes", &call.network, limit, now);
+        let of_user = user.is_some() && self.attempts.spend("codes of user", &user, limit, now);
+        of_network || of_user
     }
 }
 

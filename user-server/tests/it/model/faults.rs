@@ -159,7 +159,9 @@ macro_rules! effect_of {
     }};
     (open_session $login:ident $change:ident) => {{
         let session = $login.session.id;
-        move |opened| opened.as_ref().map(|_| Effect::SessionOpened { session })
+        move |opened| {
+            matches!(opened, SessionOpening::Opened(_)).then_some(Effect::SessionOpened { session })
+        }
     }};
     (update_user $update:ident $change:ident) => {{
         let verification = $update.email.as_ref().map(|(id, _)| *id);
@@ -196,7 +198,7 @@ macro_rules! effect_of {
         |result| (*result == ResendResult::Queued).then_some(Effect::CodeResent)
     };
     (refresh $($arg:ident)*) => {
-        |session| session.as_ref().map(|_| Effect::Refreshed)
+        |refresh| matches!(refresh, SessionRefresh::Advanced(_)).then_some(Effect::Refreshed)
     };
     (end_session $id:ident $change:ident) => {{
         let reused = $change.event().kind == AuditKind::ReuseDetected;

@@ -17,10 +17,13 @@ use super::expectations::{
     refusals_of_token,
 };
 use super::faults::Effect;
-use super::ledger::{Account, GuessVerdict, SECOND, TokenState, nth_last_of};
+use super::ledger::{Account, GuessVerdict, HOUR, SECOND, TokenState, nth_last_of};
 use super::scenario::Scenario;
 use super::values::*;
 use super::world::{CallContext, World};
+
+/// Period in which the previous refresh token is still accepted.
+const GRACE: i64 = 30 * SECOND;
 
 /// A request of a scenario, with the choices that make up its fields.
 pub trait ModelRequest: Debug + Copy + 'static {

@@ -19,13 +19,14 @@ use user_server::domain::{
     ShiftedClock, Store,
 };
 use user_server::handler::Peer;
-use user_server::keys::KeyRing;
+use user_server::keys::{KeyRing, Pseudonyms};
 use user_server::metrics::Metrics;
 use user_server::otp::Otp;
 use user_server::outbox::{MailWakeup, Worker};
 use user_server::password::{HashCost, HashPoolSize};
 use user_server::service::{CachePorts, ServiceCore};
 use user_server::tcp;
+use user_server::throttle::Throttle;
 use uuid::Uuid;
 
 use super::budgets::{Attempts, EmailBudgets};
@@ -146,7 +147,7 @@ impl World {
             email_budgets: EmailBudgets::default(),
             faults: Arc::default(),
             mailer: Arc::default(),
-            otp: Otp::new(store.clone(), clock.clone(), keys.clone(), config.code_life),
+            otp: code_generator(store.clone(), clock.clone(), keys.clone(), &config),
             clock,
             config,
             keys,
@@ -170,8 +171,7 @@ impl World {
         let core =
             ServiceCore::assemble(&self.config, &clock, &self.keys, &store, &self.cache, &metrics)
                 .unwrap();
-        let codes =
-            Otp::new(store.clone(), clock.clone(), self.keys.clone(), self.config.code_life);
+        let codes = code_generator(store.clone(), clock.clone(), self.keys.clone(), &self.config);
         let worker = Worker {
             outbox: store.clone(),
             mailer: self.mailer.clone(),
@@ -484,4 +484,16 @@ impl World {
         self.inspect().await;
         self.store.close().await;
     }
+}
+
+/// Returns the service that derives codes.
+fn code_generator(
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    keys: Arc<KeyRing>,
+    config: &Config,
+) -> Otp {
+    let pseudonyms = Pseudonyms::new(keys.configured()).unwrap();
+    let throttle = Throttle::new(store.clone(), clock.clone(), pseudonyms);
+    Otp::new(store, Arc::new(throttle), clock, keys, config.code_life)
 }

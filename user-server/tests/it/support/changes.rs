@@ -7,7 +7,7 @@ use user_server::domain::{
     Activation, Adjustment, AuditEvent, AuditKind, Change, ChangeContext, EmailConfirmation,
     EndedSessions, Fault, Guess, MAX_SESSIONS, NewSession, Notice, NoticeRequest, PasswordLogin,
     PasswordResetResult, PendingResult, RecordedOutcome, Registration, ResendResult, ResetRequest,
-    Store, UserRecord, UserUpdate, UserUpdateResult, Username,
+    SessionOpening, Store, UserRecord, UserUpdate, UserUpdateResult, Username,
 };
 use user_server::outbox;
 use user_server::tokens::{self, Rotation};
@@ -88,12 +88,16 @@ pub trait Changes {
         let outcome = outcome.session(session.opened(user.id, context.at));
         let login =
             PasswordLogin { user, session, stronger_hash, charge, max_sessions: MAX_SESSIONS };
-        self.store().open_session(login, Change::new(context, event, outcome)).await
+        match self.store().open_session(login, Change::new(context, event, outcome)).await? {
+            SessionOpening::Opened(ended) => Ok(Some(ended)),
+            SessionOpening::NotProved => Ok(None),
+            SessionOpening::TooMany(wait) => panic!("refused for {wait:?}"),
+        }
     }
 
     async fn update_user_at(
         &self,
-        update: &UserUpdate,
+        update: UserUpdate,
         context: impl Into<ChangeContext>,
     ) -> Result<UserUpdateResult, Fault> {
         let context = context.into();
@@ -168,7 +172,8 @@ pub trait Changes {
         context: impl Into<ChangeContext>,
     ) -> Result<Rotation, Fault> {
         let store = self.store();
-        tokens::rotate(store, store, (session_id, counter), kid, context.into()).await
+        let event = AuditEvent::new(AuditKind::Refreshed).session(session_id);
+        tokens::rotate(store, store, (session_id, counter), kid, event, context.into()).await
     }
 
     async fn end_session_at(

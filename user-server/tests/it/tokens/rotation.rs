@@ -43,7 +43,8 @@ impl NodePair {
     /// Uses a session until the rotation has finished. Each of its tokens must be valid on both
     /// nodes at any time. Returns its last refresh token.
     async fn use_session(self: Arc<Self>, mut node_index: usize) -> String {
-        let session = self.call(node_index, login("ada", PASSWORD)).await;
+        let name = format!("ada{node_index}");
+        let session = self.call(node_index, login(&name, PASSWORD)).await;
         let mut current = session.refresh_token.expose_str().unwrap().to_owned();
         let mut tokens = vec![session.access_token];
         loop {
@@ -53,11 +54,18 @@ impl NodePair {
                 let access_token = tokens[tokens.len().saturating_sub(back)].clone();
                 self.call(node_index + back, VerifyToken { access_token }).await;
             }
-            let next = self.call(node_index, refresh(&current)).await;
-            current = next.refresh_token.expose_str().unwrap().to_owned();
-            tokens.push(next.access_token);
+            // A new session, before the budget of the last one is used up.
+            let (access, next) = if tokens.len().is_multiple_of(50) {
+                let session = self.call(node_index, login(&name, PASSWORD)).await;
+                (session.access_token, session.refresh_token)
+            } else {
+                let session = self.call(node_index, refresh(&current)).await;
+                (session.access_token, session.refresh_token)
+            };
+            current = next.expose_str().unwrap().to_owned();
+            tokens.push(access);
             if tokens.len().is_multiple_of(32) {
-                let other = self.call(node_index + 1, login("ada", PASSWORD)).await.access_token;
+                let other = self.call(node_index + 1, login(&name, PASSWORD)).await.access_token;
                 self.call(node_index, VerifyToken { access_token: other.clone() }).await;
                 self.call(node_index + 1, Logout { token: other, all_sessions: None }).await;
             }
@@ -73,10 +81,12 @@ impl NodePair {
 async fn a_key_rotation_under_load_rejects_no_token() {
     let Some(server) = postgres() else { return };
     let url = server.database();
-    // An email is written to the folder of the node that sends it, so the account is created while
-    // there is one node.
+    // An email is written to the folder of the node that sends it, so the accounts are created
+    // while there is one node.
     let first = node(&url, OLD, "").await;
-    first.account(&first.client(), "ada").await;
+    for number in 0..8 {
+        first.account(&first.client(), &format!("ada{number}")).await;
+    }
     let mut nodes = [first, node(&url, OLD, "").await];
     let clients = [Mutex::new(nodes[0].client()), Mutex::new(nodes[1].client())];
     let nodes_in_use = Arc::new(NodePair {
@@ -137,13 +147,17 @@ async fn measure(rounds: usize) -> Option<String> {
     let accepts = secrets[1..].join(",");
     let one = node(&url, &secrets[0], &accepts).await;
     let here = one.client();
-    one.account(&here, "ada").await;
+    // Enough accounts for the sessions that one may open in an hour.
+    for number in 0..=rounds / 90 {
+        one.account(&here, &format!("ada{number}")).await;
+    }
     let other = node(&url, &secrets[0], &accepts).await;
     let store = PostgresStore::open(&PostgresOptions::parse(&url, 2, false).unwrap());
     let store: Arc<dyn Store> = Arc::new(store);
     let (there, mut delays) = (other.client(), Vec::new());
-    for secret in &secrets[..rounds] {
-        let token = one.login(&here, "ada").await.access_token.expose_str().unwrap().to_owned();
+    for (round, secret) in secrets[..rounds].iter().enumerate() {
+        let name = format!("ada{}", round / 90);
+        let token = one.login(&here, &name).await.access_token.expose_str().unwrap().to_owned();
         for client in [&here, &there] {
             assert_eq!(check(client, &token).await, None);
         }

@@ -54,7 +54,12 @@ impl ModelRequest for ConfirmEmail {
             world.expect_notice(Notice::EmailChanged, before);
         }
         world.record_consumed_code(&result, &verification, verdict, taken);
-        let (allowed, refusals) = outcomes_of_guess(verdict, &[(taken, ErrorCode::EMAIL_TAKEN)]);
+        let spent = world.record_wrong_code(call, user);
+        let (allowed, mut refusals) =
+            outcomes_of_guess(verdict, &[(taken, ErrorCode::EMAIL_TAKEN)]);
+        if spent {
+            refusals.push(ErrorCode::RATE_LIMITED);
+        }
         if let Some(reply) = result.expect(allowed, &refusals) {
             let address = ADDRESSES[verification.address].typed;
             assert_eq!((reply.user_id, &*reply.email), (token.user, address));

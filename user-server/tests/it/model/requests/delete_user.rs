@@ -33,8 +33,7 @@ impl ModelRequest for DeleteUser {
             result.expect(false, refusals_of_token(state));
             return;
         };
-        let key = NAMES[account.name].1;
-        let admission = world.attempts.admission(key, call.network, now);
+        let admission = world.password_admission(current, &token);
         if has_effect!(result, Effect::Deleted) {
             assert!(
                 right && admission != Admission::Refused,
@@ -43,7 +42,7 @@ impl ModelRequest for DeleteUser {
             world.ledger.delete_account(token.user);
             world.expect_notice(Notice::Deleted, account.address);
         }
-        world.record_attempt(&result, key, call, right);
+        world.record_password(&result, &token, right);
         let (allowed, refusals) = outcomes_of_password(admission, right, &[]);
         if let Some(reply) = result.expect(allowed, &refusals) {
             assert_eq!(reply.user_id, token.user);

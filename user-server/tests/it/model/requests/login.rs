@@ -63,7 +63,11 @@ impl Login {
             }
         }
         world.record_attempt(&result, key, call, right);
-        let (allowed, refusals) = outcomes_of_password(admission, right, &[]);
+        let (allowed, mut refusals) = outcomes_of_password(admission, right, &[]);
+        let user = account.as_ref().map(|(user, _)| *user);
+        if right && world.attempts.spend("session", &user, (100, 2 * HOUR), now) {
+            refusals.push(ErrorCode::RATE_LIMITED);
+        }
         if let Some(reply) = result.expect(allowed, &refusals) {
             world.record_tokens(&reply);
         }

@@ -26,6 +26,8 @@ impl ModelRequest for Logout {
 
     async fn run(self, world: &mut World, call: CallContext) {
         let now = world.now();
+        // The counter of a refresh token, if one is presented.
+        let mut counter = None;
         let (text, session, expired) = match self.token {
             TokenChoice::Access(access) => {
                 let Some(token) = world.select_access_token(access) else { return };
@@ -36,11 +38,19 @@ impl ModelRequest for Logout {
             TokenChoice::Refresh(refresh) => {
                 let all = world.ledger.refresh_tokens.iter();
                 let Some(token) = nth_last_of(all, refresh).cloned() else { return };
+                counter = Some(token.counter);
                 (token.text, token.session, now / SECOND * SECOND >= token.expires)
             }
         };
         let live = !expired && !world.ledger.sessions[&session].ended;
         let user = world.ledger.sessions[&session].user;
+        let of_session = &world.ledger.sessions[&session];
+        let superseded = live
+            && counter.is_some_and(|counter| {
+                counter != of_session.counter
+                    && (counter + 1 != of_session.counter || now - of_session.rotated > GRACE)
+            });
+        let live = live && !superseded;
         let all_sessions = self.all.then_some(());
         let request = user_proto::Logout { token: text.as_str().into(), all_sessions };
         let result = world.call(call, request).await;
@@ -60,6 +70,10 @@ impl ModelRequest for Logout {
                     assert_eq!(count as usize, world.ledger.live_sessions(user).len());
                     world.ledger.end_all_sessions(user, None);
                     world.ledger.void_codes(user, None);
+                }
+                Effect::ReuseDetected => {
+                    assert!(superseded, "a session was ended by a token that is still accepted");
+                    world.ledger.end_session(session);
                 }
                 _ => {}
             }

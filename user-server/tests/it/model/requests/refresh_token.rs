@@ -1,8 +1,5 @@
 use super::*;
 
-/// Period in which the previous refresh token is still accepted.
-const GRACE: i64 = 30 * SECOND;
-
 #[derive(Debug, Clone, Copy)]
 pub struct RefreshToken {
     refresh: NthLast,
@@ -46,7 +43,10 @@ impl ModelRequest for RefreshToken {
             (!expired, ErrorCode::SESSION_REVOKED),
         ]);
         let allowed = current || repeated;
-        if let Some(reply) = result.expect(allowed, if allowed { &[] } else { &refusals }) {
+        let spent =
+            current && world.attempts.spend("refresh", &token.session, (60, 2 * HOUR), now);
+        let limited: &[ErrorCode] = if spent { &[ErrorCode::RATE_LIMITED] } else { &[] };
+        if let Some(reply) = result.expect(allowed, if allowed { limited } else { &refusals }) {
             assert_eq!(reply.session_id, token.session);
             world.record_tokens(&reply);
         }

@@ -24,7 +24,7 @@ impl ModelRequest for Register {
         let Self { name, address, password } = self;
         let now = world.now();
         let taken = world.ledger.name_taken(name, None);
-        let spent = world.attempts.spend("registration", 20, call.network, now);
+        let spent = world.attempts.spend("registration", &call.network, (20, HOUR), now);
         let request = user_proto::Register {
             username: NAMES[name].0.into(),
             email: ADDRESSES[address].typed.into(),

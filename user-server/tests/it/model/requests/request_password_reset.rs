@@ -22,7 +22,7 @@ impl ModelRequest for RequestPasswordReset {
         let of_account = world.ledger.accounts.values().nth(listed).map(|account| account.address);
         let address = of_account.filter(|_| self.address >= ADDRESSES.len()).unwrap_or(listed);
         let now = world.now();
-        let spent = world.attempts.spend("reset", 20, call.network, now);
+        let spent = world.attempts.spend("reset", &call.network, (20, HOUR), now);
         let request = user_proto::RequestPasswordReset { email: ADDRESSES[address].typed.into() };
         let result = world.call(call, request).await;
         let mut stored = None;

@@ -28,7 +28,7 @@ impl ModelRequest for ResendCode {
             && now < verification.created + VERIFICATION_LIFE;
         let early = verification.open && (soon || exhausted);
         let allowed = verification.open && !early;
-        let spent = allowed && world.attempts.spend("resend", 60, call.network, now);
+        let spent = allowed && world.attempts.spend("resend", &call.network, (60, HOUR), now);
         let refusals = refusals(&[
             (early || spent, ErrorCode::RATE_LIMITED),
             (!verification.open, ErrorCode::CODE_EXPIRED),

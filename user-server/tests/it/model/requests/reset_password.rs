@@ -51,6 +51,7 @@ impl ModelRequest for ResetPassword {
                 // The attempts are cleared before the reset: after a reset, they are surely clear.
                 world.attempts.clear(login, reset);
             }
+            world.attempts.clear_passwords(user, reset);
         }
         let (allowed, refusals) = outcomes_of_guess(verdict, &[]);
         if let Some(reply) = result.expect(allowed, &refusals) {

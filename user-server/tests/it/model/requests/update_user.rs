@@ -57,10 +57,9 @@ impl ModelRequest for UpdateUser {
             return;
         };
         let user = token.user;
-        let key = NAMES[account.name].1;
         let needs_password = address.is_some() || password.is_some();
         let admission = if needs_password {
-            world.attempts.admission(key, call.network, now)
+            world.password_admission(current, &token)
         } else {
             Admission::Allowed
         };
@@ -94,10 +93,14 @@ impl ModelRequest for UpdateUser {
             }
         }
         if needs_password {
-            world.record_attempt(&result, key, call, right);
+            world.record_password(&result, &token, right || current.is_none());
         }
+        let spent = world.spend_update(call, user, (name, new_address, password));
         let refused = [(nothing, ErrorCode::NOTHING_TO_UPDATE), (taken, ErrorCode::USERNAME_TAKEN)];
-        let (allowed, refusals) = outcomes_of_password(admission, right, &refused);
+        let (allowed, mut refusals) = outcomes_of_password(admission, right, &refused);
+        if spent {
+            refusals.push(ErrorCode::RATE_LIMITED);
+        }
         if let Some(reply) = result.expect(allowed, &refusals) {
             let account = &world.ledger.accounts[&user];
             assert_eq!(

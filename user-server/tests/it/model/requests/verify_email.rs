@@ -43,10 +43,14 @@ impl ModelRequest for VerifyEmail {
             }
         }
         world.record_consumed_code(&result, &verification, verdict, address_taken);
-        let (allowed, refusals) = outcomes_of_guess(
+        let spent = world.record_wrong_code(call, None);
+        let (allowed, mut refusals) = outcomes_of_guess(
             verdict,
             &[(address_taken, ErrorCode::EMAIL_TAKEN), (name_taken, ErrorCode::USERNAME_TAKEN)],
         );
+        if spent {
+            refusals.push(ErrorCode::RATE_LIMITED);
+        }
         if let Some(reply) = result.expect(allowed, &refusals) {
             world.record_tokens(&reply);
         }

@@ -1,0 +1,2 @@
+-- The start of the hour in which the refreshes of the session are counted.
+ALTER TABLE sessions ADD COLUMN refreshes_since INTEGER NOT NULL DEFAULT 0;

@@ -1,0 +1,147 @@
+//! Ended sessions: logout, sessions that their owner ends from another one, and sessions in which a
+//! password was guessed.
+
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::Tokens;
+use super::refresh::RefreshToken;
+use super::rotation::{Superseded, end_stolen, judge};
+use crate::domain::{
+    AuditEvent, AuditKind, Change, ChangeContext, EndedSessions, RecordedOutcome, Refusal,
+    RequestContext, Timestamp, UseCaseResult,
+};
+use crate::throttle::{Budget, Payer};
+
+impl Tokens {
+    /// Ends the session of an access or refresh token, or all sessions of its user. Returns the
+    /// number of sessions that ended. An expired access token still ends its own session. A
+    /// superseded refresh token shows that it was copied, and ends its own session only.
+    ///
+    /// # Errors
+    /// Those of [`Tokens::verify`] and [`Tokens::refresh`]; `SessionRevoked` if no session was left
+    /// to end.
+    pub async fn logout(
+        &self,
+        token: &[u8],
+        all: bool,
+        context: &RequestContext,
+    ) -> UseCaseResult<u32> {
+        let now = self.clock.now();
+        let (session_id, user_id) = match RefreshToken::read(token, &self.keys) {
+            Some(token) => self.owner_of_refresh(&token, context, now).await?,
+            None => {
+                let claims = self.access.read(token)?;
+                if all && now.seconds() >= claims.expires_at {
+                    return Err(Refusal::TokenExpired.into());
+                }
+                if self.revocations.all_revoked_since(claims.issued_at) {
+                    return Err(Refusal::SessionRevoked.into());
+                }
+                (claims.session_id, claims.user_id)
+            }
+        };
+        if self.revocations.contains_any([session_id, user_id]) {
+            return Err(Refusal::SessionRevoked.into());
+        }
+        let outcome = RecordedOutcome::at(now);
+        let ended = if all {
+            let event = AuditEvent::of(AuditKind::LoggedOut, user_id).detail("all sessions");
+            let change = Change::new(context.at(now), event, outcome.user(user_id));
+            self.sessions.end_all_sessions(user_id, change).await?
+        } else {
+            let event = AuditEvent::new(AuditKind::LoggedOut).session(session_id);
+            let change = Change::new(context.at(now), event, outcome);
+            self.sessions.end_session(session_id, change).await?
+        };
+        self.publish_ended(&ended, now).await;
+        if ended.sessions == 0 {
+            return Err(Refusal::SessionRevoked.into());
+        }
+        Ok(ended.sessions)
+    }
+
+    /// Returns the session and the user of a refresh token that may still be used.
+    async fn owner_of_refresh(
+        &self,
+        token: &RefreshToken,
+        context: &RequestContext,
+        now: Timestamp,
+    ) -> UseCaseResult<(Uuid, Uuid)> {
+        if token.expires_at <= now.seconds() {
+            return Err(Refusal::TokenExpired.into());
+        }
+        let instant = Instant::now();
+        self.throttle.unknown_ids.charge(context.network, instant)?;
+        let session = self.sessions.session(token.session_id).await?;
+        let session = session.ok_or(Refusal::SessionRevoked)?;
+        self.throttle.unknown_ids.refund(context.network, instant);
+        let owner = (session.id, session.user_id);
+        if session.counter == token.counter {
+            return Ok(owner);
+        }
+        match judge(&session, token.counter, now) {
+            Superseded::Repeated => Ok(owner),
+            Superseded::NotIssued => Err(Refusal::InvalidToken.into()),
+            Superseded::Stolen => {
+                let ended = end_stolen(&*self.sessions, &session, context.at(now)).await?;
+                self.publish_ended(&ended, now).await;
+                Err(Refusal::SessionRevoked.into())
+            }
+        }
+    }
+
+    /// Ends a session of the user of an access token, which may be the token's own. Returns the
+    /// number of sessions that ended: zero if the user has no such session.
+    ///
+    /// # Errors
+    /// Those of [`Tokens::verify`]; `RateLimited`.
+    pub async fn end_session(
+        &self,
+        token: &[u8],
+        session_id: Uuid,
+        context: &RequestContext,
+    ) -> UseCaseResult<u32> {
+        let verified = self.verify(token)?;
+        let now = self.clock.now();
+        let outcome = RecordedOutcome::at(now);
+        // The owner of a session never changes, so it need not be read in the transaction.
+        let owned = self.sessions.session(session_id).await?;
+        let ended = if owned.is_some_and(|session| session.user_id == verified.user_id) {
+            self.throttle.charge(Budget::EndedSessions, Payer::User(verified.user_id)).await?;
+            let event = AuditEvent::of(AuditKind::LoggedOut, verified.user_id).session(session_id);
+            let is_own = session_id == verified.session_id;
+            let event = if is_own { event } else { event.detail("from another session") };
+            let change = Change::new(context.at(now), event, outcome.clone());
+            self.sessions.end_session(session_id, change).await?
+        } else {
+            EndedSessions::default()
+        };
+        self.publish_ended(&ended, now).await;
+        if let (0, Some(claim)) = (ended.sessions, context.claim) {
+            self.claims.complete_key(claim, &outcome).await?;
+        }
+        Ok(ended.sessions)
+    }
+
+    /// Ends a session in which the current password was wrong too often.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn end_guessed_session(
+        &self,
+        session_id: Uuid,
+        user_id: Uuid,
+        context: &RequestContext,
+    ) -> UseCaseResult<()> {
+        let now = self.clock.now();
+        let event = AuditEvent::of(AuditKind::LoggedOut, user_id).session(session_id);
+        // The request is refused, so it completes no idempotency key.
+        let context = ChangeContext { claim: None, ..context.at(now) };
+        let event = event.detail("too many wrong passwords");
+        let change = Change::new(context, event, RecordedOutcome::at(now));
+        let ended = self.sessions.end_session(session_id, change).await?;
+        self.publish_ended(&ended, now).await;
+        Ok(())
+    }
+}
