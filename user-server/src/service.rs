@@ -366,6 +366,7 @@ impl ServiceCore {
             store.clone(),
             retention,
             clock.clone(),
+            self.revocations.clone(),
         )));
     }
 }

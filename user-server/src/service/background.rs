@@ -4,8 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::domain::{Clock, Fault, Retention, SharedClock, Store, SystemClock};
 use crate::password::Passwords;
+use crate::tokens::Revocations;
 
 /// Interval between two sweeps of rows that are past their retention.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(600);
@@ -57,11 +60,20 @@ pub(super) async fn learn_classes(store: Arc<dyn Store>, passwords: Passwords) {
 }
 
 /// Erases rows that are past their retention, periodically.
-pub(super) async fn sweep(store: Arc<dyn Store>, retention: Retention, clock: Arc<dyn Clock>) {
+pub(super) async fn sweep(
+    store: Arc<dyn Store>,
+    retention: Retention,
+    clock: Arc<dyn Clock>,
+    revocations: Arc<Revocations>,
+) {
     let mut tick = tokio::time::interval(SWEEP_INTERVAL);
     loop {
         tick.tick().await;
-        let swept = tokio::time::timeout(SWEEP_TIMEOUT, store.sweep(&retention, clock.now())).await;
+        let now = clock.now();
+        // The wall clock may have jumped, so it alone does not tell how old a revocation is.
+        let age = revocations.expired_age(now, Instant::now()).unwrap_or(Duration::MAX);
+        let retention = Retention { revocations: age.max(retention.revocations), ..retention };
+        let swept = tokio::time::timeout(SWEEP_TIMEOUT, store.sweep(&retention, now)).await;
         match swept
             .unwrap_or_else(|_| Err(Fault::Unavailable("the database does not answer".to_owned())))
         {

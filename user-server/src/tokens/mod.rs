@@ -3,6 +3,7 @@
 //! SQL, no lock, no state per session.
 
 mod access;
+mod clock_history;
 mod ended;
 mod exact;
 mod open;
@@ -36,6 +37,9 @@ pub use verifiers::Verifiers;
 
 /// Maximum length of a token in bytes; a longer one is refused without being parsed.
 pub const MAX_TOKEN: usize = 2048;
+
+/// Seconds that the time of issue of a token may be ahead of this node's clock.
+const MAX_AHEAD: u64 = 60;
 
 /// Issuer, audience and lifetimes of tokens and sessions.
 #[derive(Debug, Clone)]
@@ -204,7 +208,11 @@ impl Tokens {
         instant: Instant,
     ) -> UseCaseResult<Verified> {
         let claims = self.access.read(token)?;
-        if time.seconds() >= claims.expires_at {
+        // A token from the future was issued before the clock was set back, and would live too
+        // long.
+        if time.seconds() >= claims.expires_at
+            || claims.issued_at > time.seconds().saturating_add(MAX_AHEAD)
+        {
             return Err(Refusal::TokenExpired.into());
         }
         if self.revocations.contains_any([claims.session_id, claims.user_id])

@@ -2,14 +2,15 @@
 //! changes on other nodes are read from the revocation log in SQL. The set reports the time since
 //! the last successful read.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use papaya::HashMap;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::clock_history::ClockHistory;
 use crate::domain::{
     Clock, EVERYONE, EndedSessions, Fault, Revocation, RevocationLog, Timestamp, UserVersion,
     Wakeups,
@@ -31,19 +32,39 @@ const WAKEUP_PAUSE: Duration = Duration::from_millis(10);
 /// Ended sessions and changed users, as far as this node has learned of them.
 pub struct Revocations {
     /// Each ended session or user, with the time at which its last token has expired and the entry
-    /// can be removed, in milliseconds since 1970.
-    ended: HashMap<Uuid, i64>,
+    /// can be removed.
+    ended: HashMap<Uuid, Until>,
     /// Time at which all sessions were ended at once, in milliseconds since 1970; 0 if never.
     everyone: AtomicI64,
     /// The latest version of each changed user, with the time at which no cached record is older
-    /// and the entry can be removed, in milliseconds since 1970.
-    changed: HashMap<Uuid, (i64, i64)>,
+    /// and the entry can be removed.
+    changed: HashMap<Uuid, (i64, Until)>,
     /// Lifetime of an entry: that of an access token plus the overlap of reads.
     retention: Duration,
     stale_limit: Duration,
     origin: Instant,
     /// Start of the last successful read, in milliseconds after `origin`.
     read_at: AtomicU64,
+    /// Readings of the wall clock within the last lifetime of an entry.
+    readings: Mutex<ClockHistory>,
+}
+
+/// The end of a lifetime by both clocks. It is over when both are past it, so that a wall clock
+/// that jumps ends none early.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Until {
+    wall: Timestamp,
+    monotonic: Instant,
+}
+
+impl Until {
+    fn is_past(self, now: Timestamp, instant: Instant) -> bool {
+        now >= self.wall && instant >= self.monotonic
+    }
+
+    fn latest(self, other: Self) -> Self {
+        Self { wall: self.wall.max(other.wall), monotonic: self.monotonic.max(other.monotonic) }
+    }
 }
 
 /// The last successful read of the log is older than the limit.
@@ -63,6 +84,7 @@ impl Revocations {
             stale_limit: stale_limit.max(FRESH),
             origin: Instant::now(),
             read_at: AtomicU64::new(0),
+            readings: Mutex::new(ClockHistory::new(access_life + OVERLAP)),
         }
     }
 
@@ -83,16 +105,22 @@ impl Revocations {
 
     /// Adds sessions that ended at `now`.
     pub fn add_ended(&self, ended: &EndedSessions, now: Timestamp) {
-        let set = self.ended.pin();
+        let (set, until) = (self.ended.pin(), self.until(now));
         for subject in &ended.subjects {
-            set.insert(*subject, now.plus(self.retention).0);
+            set.update_or_insert(*subject, |known| known.latest(until), until);
         }
+    }
+
+    /// Returns the end of the lifetime of an entry that was made at `at`, and that this node has
+    /// just learned of.
+    fn until(&self, at: Timestamp) -> Until {
+        Until { wall: at.plus(self.retention), monotonic: Instant::now() + self.retention }
     }
 
     /// Adds a user that changed at `now` to this version.
     pub fn add_update(&self, user_id: Uuid, version: i64, now: Timestamp) {
-        let until = now.plus(self.retention).0;
-        let newest = |known: &(i64, i64)| (known.0.max(version), known.1.max(until));
+        let until = self.until(now);
+        let newest = |known: &(i64, Until)| (known.0.max(version), known.1.latest(until));
         self.changed.pin().update_or_insert(user_id, newest, (version, until));
     }
 
@@ -136,6 +164,19 @@ impl Revocations {
         self.read(log, now, self.retention).await
     }
 
+    /// Returns the age, by the wall clock, from which on an entry of the log concerns no token that
+    /// may still be valid, or `None` if this node has not run for long enough to know. It exceeds
+    /// the lifetime of an entry if the wall clock has jumped.
+    #[must_use]
+    pub fn expired_age(&self, now: Timestamp, instant: Instant) -> Option<Duration> {
+        let earliest = self.readings().earliest(instant)?;
+        Some(now.since(earliest).max(self.retention))
+    }
+
+    fn readings(&self) -> MutexGuard<'_, ClockHistory> {
+        self.readings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Reads the log periodically, and immediately after a wakeup, forever.
     pub async fn follow(
         &self,
@@ -158,8 +199,18 @@ impl Revocations {
                     continue;
                 }
             }
-            let now = clock.now();
-            let read = self.catch_up(&*log, now).await;
+            let (now, instant) = (clock.now(), Instant::now());
+            let jump = self.readings().record(now, instant);
+            let read = match jump {
+                None => self.catch_up(&*log, now).await,
+                Some(jump) => {
+                    tracing::warn!(
+                        millis = jump.millis,
+                        "the wall clock has jumped; reading the whole revocation log"
+                    );
+                    self.load(&*log, jump.earlier).await
+                }
+            };
             match &read {
                 Ok(()) if failing => tracing::info!("the revocation log is readable again"),
                 Err(fault) if !failing => {
@@ -168,14 +219,14 @@ impl Revocations {
                 _ => {}
             }
             failing = read.is_err();
-            self.remove_expired(now);
+            self.remove_expired(now, Instant::now());
         }
     }
 
     /// Removes the entries that concern no token that may still be valid.
-    fn remove_expired(&self, now: Timestamp) {
-        self.ended.pin().retain(|_, until| *until > now.0);
-        self.changed.pin().retain(|_, (_, until)| *until > now.0);
+    fn remove_expired(&self, now: Timestamp, instant: Instant) {
+        self.ended.pin().retain(|_, until| !until.is_past(now, instant));
+        self.changed.pin().retain(|_, (_, until)| !until.is_past(now, instant));
     }
 
     /// Reads the entries since the last successful read, however long ago it was.
@@ -217,7 +268,8 @@ impl Revocations {
             if entry.subject == EVERYONE {
                 self.everyone.fetch_max(entry.at.0, Ordering::Relaxed);
             } else {
-                ended.insert(entry.subject, entry.at.plus(self.retention).0);
+                // An entry is read repeatedly. Its lifetime began when it was read first.
+                ended.get_or_insert(entry.subject, self.until(entry.at));
             }
         }
     }
@@ -316,19 +368,20 @@ mod tests {
         assert!(!set.contains_any([Uuid::new_v4(), Uuid::new_v4()]));
         assert_eq!(set.entries(), 2);
         set.add_update(ids[0], 1, NOW);
-        let until = NOW.plus(ACCESS_LIFE + Duration::from_secs(30)).0;
-        assert!(
-            set.ended.pin().values().all(|stored| *stored == until),
-            "the overlap of reads is added"
-        );
-        assert_eq!(set.changed.pin().get(&ids[0]), Some(&(1, until)));
-        set.remove_expired(Timestamp(until - 1));
-        assert!(
-            set.contains_any([ids[0]])
-                && set.contains_any([ids[1]])
-                && set.min_version(ids[0]) == 1
-        );
-        set.remove_expired(Timestamp(until));
+        // The overlap of reads is added.
+        let life = ACCESS_LIFE + Duration::from_secs(30);
+        let (until, instant) = (NOW.plus(life), Instant::now() + life);
+        let a_moment = Duration::from_secs(5);
+        for (wall, monotonic) in [
+            (Timestamp(until.0 - 1), instant + a_moment),
+            // The wall clock has jumped forward.
+            (until.plus(life), instant - a_moment),
+        ] {
+            set.remove_expired(wall, monotonic);
+            assert!(set.contains_any([ids[0]]) && set.contains_any([ids[1]]));
+            assert_eq!(set.min_version(ids[0]), 1);
+        }
+        set.remove_expired(until, instant + a_moment);
         assert_eq!((set.entries(), set.min_version(ids[0])), (0, 0));
     }
 
