@@ -101,6 +101,11 @@ impl ShiftedClock {
         self.ahead.fetch_add(millis(span), Ordering::SeqCst);
     }
 
+    /// Sets the clock back.
+    pub fn set_back(&self, span: Duration) {
+        self.ahead.fetch_sub(millis(span), Ordering::SeqCst);
+    }
+
     /// Freezes the clock: from now on only [`ShiftedClock::advance`] moves it.
     pub fn hold(&self) {
         self.frozen_at.store(SystemClock.now().0, Ordering::SeqCst);

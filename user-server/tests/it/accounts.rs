@@ -3,6 +3,7 @@
 
 mod answers;
 mod budgets;
+mod clock;
 mod email;
 mod input;
 mod logins;

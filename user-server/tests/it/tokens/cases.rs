@@ -57,7 +57,7 @@ impl Genuine {
         let claims = concat!(
             r#"{"iss":"user-service","aud":"user-service","sub":"8f1f7b3e-8f43-4a42-9d8e-0c2a6f6f5a11","#,
             r#""sid":"0d4b6c1e-3f0a-4d5e-8c7b-9a1b2c3d4e5f","jti":"5b0e7f6a-1c2d-4e3f-a4b5-c6d7e8f90a1b","#,
-            r#""iat":4102443900,"exp":4102444800}"#
+            r#""iat":1700000000,"exp":4102444800}"#
         );
         Self { token: signed_token(&header, claims), kid, header, claims: claims.to_owned() }
     }
@@ -364,7 +364,7 @@ fn missing(g: &Genuine) -> Vec<Case> {
         ("sub.missing", "no sub", g.claims(&id("sub"), "")),
         ("sid.missing", "no sid", g.claims(&id("sid"), "")),
         ("jti.missing", "no jti", g.claims(&id("jti"), "")),
-        ("iat.missing", "no iat", g.claims(r#""iat":4102443900,"#, "")),
+        ("iat.missing", "no iat", g.claims(r#""iat":1700000000,"#, "")),
         ("exp.missing", "no exp", g.claims(r#","exp":4102444800"#, "")),
         ("claims.none", "no claims at all", signed_token(&g.header, "{}")),
     ]
@@ -404,8 +404,8 @@ fn claims(g: &Genuine) -> Vec<Case> {
             "jti is an object",
             g.claims(r#""5b0e7f6a-1c2d-4e3f-a4b5-c6d7e8f90a1b""#, "{}"),
         ),
-        ("iat.text", "iat is text", g.claims("4102443900", r#""4102443900""#)),
-        ("iat.negative", "iat before 1970", g.claims("4102443900", "-1")),
+        ("iat.text", "iat is text", g.claims("1700000000", r#""1700000000""#)),
+        ("iat.negative", "iat before 1970", g.claims("1700000000", "-1")),
         ("exp.text", "exp is text", exp(r#""4102444800""#)),
         ("exp.null", "exp null", exp("null")),
         ("exp.negative", "exp before 1970", exp("-1")),
