@@ -13,6 +13,7 @@ redis-server | redis-server | everything on Redis
 redis-cli | redis-tools | everything on Redis
 haproxy | haproxy | several nodes behind a load balancer, and examples/haproxy
 nginx | nginx | examples/nginx
+tshark | tshark | the Wireshark dissector
 ps | procps | PostgreSQL while it does not answer
 python:ensurepip | python3-venv | Caddy, for examples/caddy
 python:aiosmtpd | python3-aiosmtpd | emails to a real SMTP server

@@ -14,7 +14,7 @@ use crate::files::{
     self, Direction, Invalid, InvalidFile, Level, Valid, ValidFile, code_text, fields, from_hex,
     to_hex,
 };
-use crate::{corpus, document as protocol, invalid, valid};
+use crate::{corpus, document as protocol, invalid, machine, valid};
 
 const BLESS: &str = "is out of date: run cargo test -p user-proto --test it -- --ignored bless";
 
@@ -249,6 +249,7 @@ fn bless() {
     std::fs::write(files::path("vectors/invalid.json"), file).unwrap();
     protocol::bless(&valid.vectors);
     corpus::bless(&valid.vectors, &invalid.vectors);
+    machine::bless();
 }
 
 #[test]

@@ -125,6 +125,7 @@ fn texts() -> Vec<PathBuf> {
         "examples/envoy/README.md",
         "fuzz/README.md",
         "user-proto/PROTOCOL.md",
+        "user-proto/wireshark/user_service.lua",
         "user-server/tests/gateway/gateway.py",
         "test.sh",
         "release.sh",
