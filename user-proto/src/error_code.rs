@@ -103,7 +103,7 @@ pub enum ErrorOutcome {
 pub enum Retrier {
     /// Nobody: the same request would be refused again.
     Nobody,
-    /// The end user, after the wait that they are told.
+    /// The end user, after the wait that the error states.
     EndUser,
     /// The client library.
     Client,

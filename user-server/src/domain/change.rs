@@ -40,7 +40,7 @@ pub struct Change {
 
 impl Change {
     /// Combines the three parts of a change. The event and the outcome may leave out what only the
-    /// transaction can tell; the store then adds it.
+    /// transaction knows; the store then adds it.
     #[must_use]
     pub fn new(context: ChangeContext, event: AuditEvent, outcome: RecordedOutcome) -> Self {
         Self { context, event, outcome }

@@ -107,7 +107,7 @@ impl ShiftedClock {
     }
 
     /// Freezes the clock: from now on only [`ShiftedClock::advance`] moves it.
-    pub fn hold(&self) {
+    pub fn freeze(&self) {
         self.frozen_at.store(SystemClock.now().0, Ordering::SeqCst);
     }
 }

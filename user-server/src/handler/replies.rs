@@ -16,7 +16,7 @@ pub(super) fn seconds(span: Duration) -> u32 {
     u32::try_from(span.as_secs()).unwrap_or(u32::MAX)
 }
 
-/// Rounds up, so that a client that waits as long as told does not retry too early.
+/// Rounds up, so that a client that waits for this time does not retry too early.
 pub(super) fn millis(span: Duration) -> u32 {
     u32::try_from(span.as_nanos().div_ceil(1_000_000)).unwrap_or(u32::MAX)
 }
@@ -129,7 +129,7 @@ pub fn frame_error(error: FrameError) -> ErrorReply<'static> {
     let message = match error.looks_like() {
         Some(protocol) => {
             format!(
-                "{error}; this looks like {protocol}, but this port speaks the user service's own protocol"
+                "{error}; this looks like {protocol}, but this port expects the protocol of the user service"
             )
         }
         None => error.to_string(),

@@ -1,5 +1,5 @@
-//! Registration: a pending row and an email, then a code that turns it into an account. The reply
-//! never reveals whether the address belongs to an account.
+//! Registration: stores a pending registration and queues an email with a code; the code turns the
+//! registration into an account. The reply never reveals whether the address belongs to an account.
 
 use uuid::Uuid;
 

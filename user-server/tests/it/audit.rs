@@ -131,7 +131,7 @@ async fn a_changed_row_is_detected() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn throttled_logins_are_logged_once_a_minute() {
     let server = TestServer::start().await;
-    server.clock.hold();
+    server.clock.freeze();
     let client = server.client();
     let into_minute = u64::try_from(server.clock.now().0.rem_euclid(60_000)).unwrap();
     server.clock.advance(Duration::from_millis(60_000 - into_minute));

@@ -79,7 +79,7 @@ async fn the_account_belongs_to_the_reader_of_the_email() {
 #[tokio::test]
 async fn many_registrations_do_not_withhold_the_owners_email() {
     let server = TestServer::start().await;
-    server.clock.hold();
+    server.clock.freeze();
     let client = server.client();
     for number in 0..15 {
         let request = register("mallory", VICTIM);

@@ -18,7 +18,7 @@ pub struct Table {
     last: Option<Uuid>,
     /// The number of rows when it was opened.
     pub rows: u64,
-    /// Set if the table has a column that tells which addresses are verified.
+    /// Set if the table has a column that states which addresses are verified.
     pub has_verified: bool,
 }
 
@@ -116,7 +116,7 @@ impl Columns {
     }
 
     /// Returns the expressions to select, in the order of the fields of [`TableRow`], and whether
-    /// one of them tells which addresses are verified.
+    /// one of them states which addresses are verified.
     fn select(&self, table: &str) -> Result<(String, bool), Fault> {
         if self.0.is_empty() {
             return Err(Fault::Unavailable(format!(

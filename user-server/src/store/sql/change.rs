@@ -12,7 +12,7 @@ use crate::domain::{Change, Fault, Timestamp};
 /// A transaction that makes one change.
 pub(super) struct ChangeTx {
     tx: Tx,
-    /// The change; the port method adds what only the transaction can tell.
+    /// The change; the port method adds the values that only the transaction knows.
     pub(super) change: Change,
 }
 

@@ -20,7 +20,7 @@ async fn sites() -> Vec<Vec<TestServer>> {
         sites.push(vec![node(&url, &[]).await, node(&url, &[]).await]);
     }
     for server in sites.iter().flatten() {
-        server.clock.hold();
+        server.clock.freeze();
     }
     sites
 }

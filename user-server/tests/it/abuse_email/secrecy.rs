@@ -88,7 +88,7 @@ async fn observe(server: &TestServer, ids: [(Uuid, Uuid); 3]) -> [Vec<String>; 3
 async fn compare(answer: Option<(&'static str, Action)>) -> Vec<String> {
     let sink = Sink::start(vec![]).await;
     let server = server_with_mail_at(sink.port, &[]).await;
-    server.clock.hold();
+    server.clock.freeze();
     let client = server.client();
     let id = server.register(&client, "known", "known@example.org").await.verification_id;
     let code = sink.emails(1).await[0].email().code().unwrap();

@@ -20,7 +20,7 @@ const ALL: [&str; 3] = [KNOWN, PENDING, UNKNOWN];
 /// at once.
 async fn server() -> (TestServer, Client) {
     let server = TestServer::start().await;
-    server.clock.hold();
+    server.clock.freeze();
     let client = server.client();
     server.account(&client, "known").await;
     server.registered_code(&client, "pending", PENDING).await;

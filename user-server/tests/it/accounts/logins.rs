@@ -23,7 +23,7 @@ async fn attempt(client: &Client, ip: &str, login: Login<'_>) -> Result<(), Erro
 #[tokio::test]
 async fn the_wait_grows_and_a_success_ends_it() {
     let server = TestServer::start().await;
-    server.clock.hold();
+    server.clock.freeze();
     let client = server.client();
     server.account(&client, "ada").await;
     let fail = async || attempt(&client, "192.0.2.7", login("Ada", WRONG)).await;
@@ -60,7 +60,7 @@ async fn the_wait_grows_and_a_success_ends_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn strangers_cannot_lock_the_owner_out_of_a_known_network() {
     let server = TestServer::start().await;
-    server.clock.hold();
+    server.clock.freeze();
     let clients = server.clients();
     let client = clients[0].clone();
     server.account(&client, "ada").await;
@@ -101,7 +101,7 @@ async fn strangers_cannot_lock_the_owner_out_of_a_known_network() {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_network_has_a_hundred_failures_an_hour_over_all_logins() {
     let server = TestServer::start().await;
-    server.clock.hold();
+    server.clock.freeze();
     let clients = server.clients();
     let failures =
         together(
@@ -128,7 +128,7 @@ async fn one_network_has_a_hundred_failures_an_hour_over_all_logins() {
 #[tokio::test]
 async fn one_network_has_twenty_registrations_and_twenty_resets_an_hour() {
     let server = TestServer::start().await;
-    server.clock.hold();
+    server.clock.freeze();
     let client = server.client();
     server.account(&client, "ada").await;
     let ip = "2001:db8:1:2::7";

@@ -17,7 +17,7 @@ fn logout_all(token: &str) -> Logout<'_> {
 #[tokio::test]
 async fn an_access_token_expires() {
     let server = TestServer::start().await;
-    server.clock.hold();
+    server.clock.freeze();
     let client = server.client();
     let ada = server.account(&client, "ada").await;
     assert_eq!(

@@ -36,7 +36,7 @@ async fn a_new_password_ends_every_other_session_and_code() {
 #[tokio::test]
 async fn a_reset_ends_every_session_and_clears_every_wait() {
     let server = TestServer::start().await;
-    server.clock.hold();
+    server.clock.freeze();
     let client = server.client();
     let ada = server.account(&client, "ada").await;
     for _ in 0..5 {

@@ -25,7 +25,7 @@ fn token(refreshed: &TokenRefreshed<'_>) -> String {
 #[tokio::test]
 async fn the_previous_token_is_accepted_for_thirty_seconds() {
     let server = TestServer::start().await;
-    server.clock.hold();
+    server.clock.freeze();
     let client = server.client();
     let ada = server.account(&client, "ada").await;
     let second = next(&client, &ada.refresh()).await;
@@ -72,7 +72,7 @@ async fn an_older_token_ends_the_session_at_once() {
 #[tokio::test]
 async fn a_session_ends_after_thirty_idle_days() {
     let server = TestServer::start().await;
-    server.clock.hold();
+    server.clock.freeze();
     let client = server.client();
     let ada = server.account(&client, "ada").await;
     server.clock.advance(30 * DAY - SECOND);
@@ -89,7 +89,7 @@ async fn a_session_ends_after_thirty_idle_days() {
 #[tokio::test]
 async fn a_session_ends_after_ninety_days() {
     let server = TestServer::start().await;
-    server.clock.hold();
+    server.clock.freeze();
     let client = server.client();
     let ada = server.account(&client, "ada").await;
     let mut current = ada.refresh();

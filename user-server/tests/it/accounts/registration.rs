@@ -13,7 +13,7 @@ use crate::support::{
 #[tokio::test]
 async fn a_code_expires_as_announced() {
     let server = TestServer::start().await;
-    server.clock.hold();
+    server.clock.freeze();
     let client = server.client();
     let registered = client.call(register("ada", "ada@example.org")).await.unwrap();
     assert_eq!((registered.code_expires_in, registered.resend_after), (900, 60));

@@ -16,7 +16,7 @@ fn resend(verification_id: Uuid) -> ResendCode {
 #[tokio::test]
 async fn a_live_code_is_sent_again() {
     let server = TestServer::start().await;
-    server.clock.hold();
+    server.clock.freeze();
     let client = server.client();
     let (id, code) = server.registered_code(&client, "ada", ADA).await;
     for _ in 0..4 {
@@ -46,7 +46,7 @@ async fn a_live_code_is_sent_again() {
 #[tokio::test]
 async fn an_expired_code_is_replaced() {
     let server = TestServer::start().await;
-    server.clock.hold();
+    server.clock.freeze();
     let client = server.client();
     let (id, old) = server.registered_code(&client, "ada", ADA).await;
     server.clock.advance(Duration::from_secs(900));
@@ -66,7 +66,7 @@ async fn an_expired_code_is_replaced() {
 #[tokio::test]
 async fn a_suffix_and_another_id_share_the_mail_slots_invisibly() {
     let server = TestServer::start().await;
-    server.clock.hold();
+    server.clock.freeze();
     let client = server.client();
     server.registered_code(&client, "ada", ADA).await;
     let waiting = server.register(&client, "ada", "ADA+news@example.org").await.verification_id;

@@ -13,7 +13,7 @@ pub async fn writers_of_one_network_do_not_deadlock(db: &Db) {
         let new_address = email(&format!("new.{address}"));
         let change_id = Uuid::new_v4();
         let update = UserUpdate { email: Some((change_id, new_address)), ..change(&ada, &first) };
-        db.update_user_at(update.clone(), NOW).await.unwrap();
+        db.update_user_at(update, NOW).await.unwrap();
         let reset_id = request_reset(db, &address, NOW).await;
         let faults = together((0..48).map(|number| {
             let (db, ada, first, address) =
@@ -30,14 +30,14 @@ pub async fn writers_of_one_network_do_not_deadlock(db: &Db) {
                     3 => {
                         let email = Some((Uuid::new_v4(), email(&other)));
                         let update = UserUpdate { email, ..change(&ada, &first) };
-                        db.update_user_at(update.clone(), minute).await.map(drop)
+                        db.update_user_at(update, minute).await.map(drop)
                     }
                     4 => db.claim(&policy(), minute).await.map(drop),
                     _ if number < 40 => {
                         let password_hash = Some(("hash".to_owned(), Notice::PasswordChanged));
                         let update =
                             UserUpdate { credentials: None, password_hash, ..change(&ada, &first) };
-                        db.update_user_at(update.clone(), minute).await.map(drop)
+                        db.update_user_at(update, minute).await.map(drop)
                     }
                     _ => db.delete_user_at(&ada, minute).await.map(drop),
                 };

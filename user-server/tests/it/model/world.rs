@@ -131,7 +131,7 @@ impl World {
         config.hash_cost = HashCost { memory_kib: 8, passes: 1, parallelism: 1 };
         config.hash_pool = HashPoolSize { permits: 1, queue: 16 };
         let clock = Arc::new(ShiftedClock::default());
-        clock.hold();
+        clock.freeze();
         let keys = Arc::new(config.keys().unwrap());
         // Shared by both nodes, like Redis.
         let records = LocalCache::new(100, config.tokens.access_life, Arc::default());

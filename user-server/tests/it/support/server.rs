@@ -65,7 +65,7 @@ impl TestServer {
     /// Like [`TestServer::start`], with a clock that advances only by request.
     pub async fn start_frozen() -> Self {
         let mut server = Self::start().await;
-        server.clock.hold();
+        server.clock.freeze();
         server.site.clock_frozen = true;
         server
     }

@@ -79,7 +79,7 @@ async fn every_hostile_token_gets_the_same_reply() {
 #[tokio::test]
 async fn expired_and_revoked_tokens_get_their_own_codes() {
     let server = TestServer::start().await;
-    server.clock.hold();
+    server.clock.freeze();
     let client = server.client();
     let ada = server.account(&client, "ada").await;
     assert_eq!(
