@@ -77,9 +77,12 @@ build() {
     done
     "$at/$name/bin/user-cli" man "$at/$name/share/man/man1" >&2
     "$at/$name/bin/user-http" man "$at/$name/share/man/man1" >&2
+    "$at/$name/bin/user-server" man "$at/$name/share/man/man1" >&2
     mkdir -p "$at/$name/share/completions"
     for shell in bash fish zsh; do
         "$at/$name/bin/user-cli" completions $shell >"$at/$name/share/completions/user-cli.$shell"
+        "$at/$name/bin/user-server" completions $shell \
+            >"$at/$name/share/completions/user-server.$shell"
     done
     for folder in "$at" "$PWD" "$cargo_home"; do
         if grep -rlF -- "$folder/" "$at/$name" >&2; then

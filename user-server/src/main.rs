@@ -1,14 +1,19 @@
 //! The entry point: arguments, configuration, logs and signals.
 
+mod cli;
+mod manual;
+
 use std::io::{IsTerminal, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
+use cli::{CalibrateArgs, CheckArgs, Cli, Command};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use user_server::admin::{self, CommandError, CommandResult};
-use user_server::config::{Config, LogFormat, VARIABLES};
+use user_server::config::{Config, EnvFile, LogFormat};
 use user_server::domain::{Fault, SystemClock};
 use user_server::process::{LogFlush, LogStyle, start_logs};
 use user_server::service::{Service, StartError};
@@ -23,85 +28,12 @@ static ALLOCATOR: ZeroAlloc<std::alloc::System> = ZeroAlloc(std::alloc::System);
 /// Exit code if the configuration is invalid (`EX_USAGE` of sysexits.h).
 const EXIT_CONFIG: u8 = 64;
 
-/// Server of the user service: registers users with a one-time code sent by email, logs them in,
-/// and verifies their access tokens, over a framed binary TCP protocol
-///
-/// Without a command, the server is started. It is configured by environment variables only. With
-/// none set, it uses an embedded database in ./user-data and writes emails to files.
-#[derive(Parser)]
-#[command(version, after_long_help = variables(), max_term_width = 100)]
-struct Cli {
-    #[command(subcommand)]
-    command: Option<Command>,
-}
-
-#[derive(clap::Subcommand)]
-enum Command {
-    /// Update the schema of the database
-    ///
-    /// A server start with MIGRATE=start does the same.
-    Migrate(admin::MigrateArgs),
-    /// Test the configuration and every connection that it names
-    ///
-    /// Prints one line per check. Changes nothing.
-    Check,
-    /// Measure password hashes on this machine, and recommend ARGON2_* and HASH_THREADS
-    Calibrate {
-        /// Maximum duration of a hash in milliseconds, while every core is hashing
-        #[arg(long, default_value_t = 100)]
-        target_ms: u32,
-        /// Approximate duration of the measurement in seconds
-        #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=3600))]
-        seconds: u32,
-        /// Print only the number of hashes of the lowest cost that all cores compute per second
-        #[arg(long)]
-        floor: bool,
-    },
-    /// Check every row of the database
-    ///
-    /// A server may run at the same time. Changes nothing. The exit code is 1 if a row violates an
-    /// invariant.
-    Fsck,
-    /// List keys, generate one, or retire one
-    Keys {
-        #[command(subcommand)]
-        command: admin::KeysCommand,
-    },
-    /// Import users of another service from a file or a table
-    ///
-    /// The exit code is 0 if all rows were imported, 1 if some were rejected, and 2 if the import
-    /// could not continue.
-    Import(admin::ImportArgs),
-    /// Export all users with their password hashes, for another service
-    Export(admin::ExportArgs),
-    /// Show and change accounts
-    ///
-    /// A server may run at the same time.
-    User(admin::UserArgs),
-    /// List and verify the audit log
-    Audit(admin::AuditArgs),
-    /// Copy the embedded database and its secret to one file
-    ///
-    /// A server may run at the same time.
-    Backup(admin::BackupArgs),
-    /// Restore a backup, end every session and invalidate every code
-    Restore(admin::RestoreArgs),
-}
-
 fn main() -> ExitCode {
-    let Cli { command } = Cli::parse();
-    if let Some(Command::Calibrate { target_ms, seconds, floor }) = command {
-        let result = calibrate(
-            Duration::from_millis(target_ms.into()),
-            Duration::from_secs(seconds.into()),
-            floor,
-        );
-        return result.map_or_else(|fault| fail(1, &fault.into()), |()| ExitCode::SUCCESS);
+    let Cli { env_file, command } = Cli::parse();
+    if let Some(code) = command.as_ref().and_then(without_settings) {
+        return code;
     }
-    let terminal = std::io::stderr().is_terminal();
-    let variable =
-        |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
-    let config = match Config::read(&variable, terminal) {
+    let config = match read_config(env_file.as_deref()) {
         Ok(config) => config,
         Err(errors) => {
             let _ = writeln!(std::io::stderr(), "{errors}");
@@ -113,8 +45,11 @@ fn main() -> ExitCode {
         Ok(logs) => logs,
         Err(error) => return fail(1, &error.into()),
     };
-    for warning in &config.warnings {
-        tracing::warn!("{warning}");
+    // A health check runs every few seconds, and `check` prints them by itself.
+    if !matches!(command, Some(Command::Check(_))) {
+        for warning in &config.warnings {
+            tracing::warn!("{warning}");
+        }
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -128,14 +63,59 @@ fn main() -> ExitCode {
     }
 }
 
+/// Executes a command that needs no settings. Returns `None` for any other.
+fn without_settings(command: &Command) -> Option<ExitCode> {
+    let result = match command {
+        Command::Calibrate(args) => calibrate(args).map_err(Into::into),
+        Command::Man { directory } => write_man_pages(directory),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut cli::declaration(), "user-server", &mut script);
+            std::io::stdout().write_all(&script).map_err(Into::into)
+        }
+        _ => return None,
+    };
+    Some(result.map_or_else(|error| fail(1, &error), |()| ExitCode::SUCCESS))
+}
+
+fn write_man_pages(directory: &Path) -> Result<(), CommandError> {
+    let shown = directory.display();
+    manual::write_pages(cli::declaration(), directory).map_err(|error| {
+        CommandError::new(format!("cannot write to {shown}: {error}"))
+            .hint("Choose a directory that can be written to.")
+    })?;
+    Ok(writeln!(std::io::stdout(), "wrote the man pages to {shown}")?)
+}
+
+/// Reads the settings from the environment, and otherwise from a file.
+fn read_config(env_file: Option<&Path>) -> Result<Config, String> {
+    let file = match env_file {
+        Some(path) => EnvFile::read(path).map_err(|error| {
+            format!("error: cannot read the settings: {error}\nhint: A line is NAME=VALUE.")
+        })?,
+        None => EnvFile::default(),
+    };
+    let variable = |name: &str| {
+        let set = std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+        set.or_else(|| file.value(name))
+    };
+    let terminal = std::io::stderr().is_terminal();
+    let mut config = Config::read(&variable, terminal).map_err(|errors| errors.to_string())?;
+    let names: Vec<String> =
+        std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned()).collect();
+    config.warn_of_similar(names.iter().map(String::as_str).chain(file.names()));
+    config.warnings.extend(file.warning());
+    Ok(config)
+}
+
 async fn execute(config: &Config, command: Option<Command>) -> CommandResult {
     match command {
         None => run(config).await,
         Some(Command::Migrate(args)) => admin::migrate(config, args).await,
-        Some(Command::Check) => check(config).await,
-        // Executed before, because it needs no configuration.
-        Some(Command::Calibrate { .. }) => Ok(0),
-        Some(Command::Fsck) => fsck(config).await,
+        Some(Command::Check(CheckArgs { ready: true, .. })) => admin::ready(config).await,
+        Some(Command::Check(args)) => check(config, args.json).await,
+        Some(Command::Status(args)) => admin::status(config, &args),
+        Some(Command::Fsck { json }) => fsck(config, json).await,
         Some(Command::Keys { command }) => admin::keys(config, command).await,
         Some(Command::Import(args)) => admin::import(config, args).await,
         Some(Command::Export(args)) => admin::export(config, args).await,
@@ -143,23 +123,29 @@ async fn execute(config: &Config, command: Option<Command>) -> CommandResult {
         Some(Command::Audit(args)) => admin::audit(config, args).await,
         Some(Command::Backup(args)) => admin::backup(config, args).await,
         Some(Command::Restore(args)) => admin::restore(config, args).await,
+        // Executed before, because they need no settings.
+        Some(Command::Calibrate(_) | Command::Man { .. } | Command::Completions { .. }) => Ok(0),
     }
 }
 
-fn calibrate(target: Duration, duration: Duration, floor: bool) -> Result<(), Fault> {
+fn calibrate(args: &CalibrateArgs) -> Result<(), Fault> {
     let mut print = |line: &str| drop(writeln!(std::io::stdout(), "{line}"));
-    if floor {
+    let duration = Duration::from_secs(args.seconds.into());
+    if args.floor {
         admin::floor_rate(duration, &mut print)
     } else {
-        admin::calibrate(target, duration, &mut print)
+        admin::calibrate(Duration::from_millis(args.target_ms.into()), duration, &mut print)
     }
 }
 
-async fn check(config: &Config) -> CommandResult {
+async fn check(config: &Config, json: bool) -> CommandResult {
     let findings = admin::check(config).await;
     let mut out = std::io::stdout();
     for finding in &findings {
-        writeln!(out, "{finding}")?;
+        match json {
+            true => writeln!(out, "{}", finding.as_json())?,
+            false => writeln!(out, "{finding}")?,
+        }
     }
     match findings.iter().filter(|finding| !finding.good).count() {
         0 => Ok(0),
@@ -167,11 +153,14 @@ async fn check(config: &Config) -> CommandResult {
     }
 }
 
-async fn fsck(config: &Config) -> CommandResult {
+async fn fsck(config: &Config, json: bool) -> CommandResult {
     let invariants = admin::fsck(config).await?;
     let mut out = std::io::stdout();
     for invariant in &invariants {
-        writeln!(out, "{invariant}")?;
+        match json {
+            true => writeln!(out, "{}", admin::invariant_json(invariant))?,
+            false => writeln!(out, "{invariant}")?,
+        }
     }
     match invariants.iter().filter(|invariant| invariant.violations > 0).count() {
         0 => Ok(0),
@@ -296,43 +285,6 @@ fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
     let text = panic.payload().downcast_ref::<&str>().copied().unwrap_or("see the location");
     let location = panic.location().map(ToString::to_string).unwrap_or_default();
     tracing::error!(panic = text, location, "internal error: a panic; please report it");
-}
-
-/// Returns the description of the environment variables for `--help`.
-fn variables() -> String {
-    let mut text = String::from("Environment variables:\n");
-    for variable in VARIABLES {
-        let default = if variable.default.is_empty() { "not set" } else { variable.default };
-        text.push_str(&format!("  {} [default: {default}]\n", variable.name));
-        text.push_str(&indented(variable.meaning));
-    }
-    let secrets: Vec<&str> =
-        VARIABLES.iter().filter(|variable| variable.secret).map(|variable| variable.name).collect();
-    text.push_str(&format!(
-        "\nThe secrets among them ({}) can also be read from a file, named by the variable \
-         with the suffix _FILE, or from a systemd credential with the name of the variable.\n",
-        secrets.join(", "),
-    ));
-    text
-}
-
-/// Wraps a text into indented lines that fit on a terminal of 80 columns.
-fn indented(text: &str) -> String {
-    const INDENT: &str = "          ";
-    const WIDTH: usize = 78;
-    let (mut lines, mut line) = (String::new(), INDENT.to_owned());
-    for word in text.split(' ') {
-        if line.len() + 1 + word.len() > WIDTH && line.len() > INDENT.len() {
-            lines.push_str(&line);
-            lines.push('\n');
-            line = INDENT.to_owned();
-        }
-        if line.len() > INDENT.len() {
-            line.push(' ');
-        }
-        line.push_str(word);
-    }
-    lines + &line + "\n"
 }
 
 /// Prints an error and its hint on stderr, and returns the exit code.

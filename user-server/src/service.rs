@@ -19,7 +19,7 @@ use crate::cache::{LocalCache, NoWakeups, RedisCache, RedisTimeouts};
 use crate::config::Config;
 use crate::domain::{Clock, Fault, Mailer, RecordCache, Retention, SharedClock, Store, Wakeups};
 use crate::handler::{AdvertisedLimits, Handler, Services};
-use crate::http::{Health, HealthSources, Monitor};
+use crate::http::{ComponentKinds, Health, HealthSources, Monitor};
 use crate::idempotency::{self, Idempotency};
 use crate::keys::{KeyRing, Pseudonyms};
 use crate::mail::{FileMailer, SmtpMailer};
@@ -144,6 +144,7 @@ impl Service {
             tokens: core.tokens,
             revocations: core.revocations,
             clock,
+            kinds: kinds(config),
         });
         Ok(Self {
             address,
@@ -392,6 +393,33 @@ async fn start_monitor(
     let Some(listen) = config.metrics_listen else { return Ok(None) };
     let monitor = Monitor::start(listen, health.clone(), metrics.clone()).await;
     monitor.map(Some).map_err(|error| StartError::ListenMonitor(listen, error))
+}
+
+/// Returns the implementation of each component, for the health check.
+fn kinds(config: &Config) -> ComponentKinds {
+    vec![
+        ("store", if config.postgres.is_some() { "PostgreSQL" } else { "SQLite (embedded)" }),
+        (
+            "cache",
+            match (&config.cache, &config.postgres) {
+                (Some(_), _) => "Redis",
+                (None, Some(_)) => "none",
+                (None, None) => "in-process (embedded)",
+            },
+        ),
+        ("mail", if config.smtp.is_some() { "SMTP" } else { "files (embedded)" }),
+        ("secret", if config.secret.is_some() { "JWTSECRETKEY" } else { "generated (embedded)" }),
+        (
+            "transport",
+            match &config.tls {
+                Some(files) if files.client_authorities.is_some() => {
+                    "TLS 1.3 with client certificates"
+                }
+                Some(_) => "TLS 1.3",
+                None => "TCP without TLS",
+            },
+        ),
+    ]
 }
 
 /// Returns the mailer. A mail server is not contacted at startup: if it is down, emails wait for

@@ -165,11 +165,12 @@ async fn verify_chain(
     let mut out = std::io::stdout().lock();
     let ChainReport { first, head: (last, hash), keys, erased, taken_over, unsealed, verdict } =
         report;
-    match last - first + 1 {
-        0 => writeln!(out, "rows      none sealed yet")?,
-        count => writeln!(
+    let rows = last - first + 1;
+    match rows {
+        0 => writeln!(out, "rows      none sealed yet; {unsealed} waiting to be sealed")?,
+        _ => writeln!(
             out,
-            "rows      {count}, from {first} to {last}; {unsealed} waiting to be sealed"
+            "rows      {rows}, from {first} to {last}; {unsealed} waiting to be sealed"
         )?,
     }
     for (kid, (rows, known)) in &keys {
@@ -191,6 +192,12 @@ async fn verify_chain(
     }
     writeln!(out, "end       {}@{last}", hex(&hash))?;
     match verdict {
+        ChainVerdict::Intact if rows == 0 => {
+            Err(CommandError::new("there is nothing to verify: no row is sealed").hint(
+                "A running server seals rows within seconds. If rows were sealed before, they were \
+                 removed: compare with an end that was written down, using --expect.",
+            ))
+        }
         ChainVerdict::Intact => {
             let next = "write the end down elsewhere, for --expect";
             writeln!(out, "good      every row is as it was sealed; {next}")?;

@@ -5,6 +5,8 @@ mod database;
 use std::io::Write;
 use std::path::Path;
 
+use serde_json::{Value, json};
+
 use super::mail_check;
 use crate::cache::RedisCache;
 use crate::config::Config;
@@ -33,6 +35,14 @@ impl std::fmt::Display for Finding {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let result = if self.good { "good " } else { "WRONG" };
         write!(f, "{result}  {:<13}  {}", self.component, self.details)
+    }
+}
+
+impl Finding {
+    /// Returns the finding as one JSON object.
+    #[must_use]
+    pub fn as_json(&self) -> Value {
+        json!({ "component": self.component, "good": self.good, "details": self.details })
     }
 }
 

@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use serde_json::{Value, json};
+
 use super::command::CommandError;
 use super::database;
 use crate::config::Config;
@@ -23,6 +25,18 @@ impl std::fmt::Display for Invariant {
         }
         Ok(())
     }
+}
+
+/// Returns an invariant with its violations as one JSON object.
+#[must_use]
+pub fn invariant_json(invariant: &Invariant) -> Value {
+    let ids: Vec<String> = invariant.ids.iter().map(ToString::to_string).collect();
+    json!({
+        "invariant": invariant.condition,
+        "good": invariant.violations == 0,
+        "violations": invariant.violations,
+        "ids": ids,
+    })
 }
 
 /// Checks the configured store, and returns every invariant with its violations.

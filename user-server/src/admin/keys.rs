@@ -5,11 +5,12 @@ use std::io::Write;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::command::{CommandError, CommandResult};
-use super::database;
 use super::operator::Operator;
+use super::{database, timestamps};
 use crate::config::Config;
 use crate::domain::{AuditEvent, AuditKind, KeyUse, RetiredKey, Timestamp};
 use crate::keys::{Key, KeyRing};
@@ -17,7 +18,11 @@ use crate::keys::{Key, KeyRing};
 #[derive(clap::Subcommand)]
 pub enum KeysCommand {
     /// List every key with its role and the number of sessions and codes that depend on it
-    List,
+    List {
+        /// Print one JSON object per line
+        #[arg(long)]
+        json: bool,
+    },
     /// Generate a secret, and print the steps of a key rotation
     New,
     /// Retire a compromised key: within a second, every node rejects all its tokens and codes
@@ -65,7 +70,9 @@ pub async fn keys(config: &Config, command: KeysCommand) -> CommandResult {
     }
     let now = database::now(&*store).await?;
     let uses = store.key_uses().await?;
-    if let KeysCommand::Retire { kid, force, operator } = command {
+    if let KeysCommand::List { json: true } = command {
+        print_json(&rows(&ring, &retired, &uses, now), &retired)?;
+    } else if let KeysCommand::Retire { kid, force, operator } = command {
         let known = ring.iter().any(|key| key.kid == kid) || uses.iter().any(|key| key.kid == kid);
         if !known {
             return Err(CommandError::new(format!("no key has the kid \"{kid}\""))
@@ -94,6 +101,24 @@ pub async fn keys(config: &Config, command: KeysCommand) -> CommandResult {
     }
     store.close().await;
     Ok(0)
+}
+
+/// Prints one JSON object per key.
+fn print_json(lines: &[KeyLine<'_>], retired: &[RetiredKey]) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    for (kid, role, sessions, codes) in lines {
+        let retired_at = retired.iter().find(|key| key.kid == *kid).map(|key| key.at);
+        let role = if retired_at.is_some() { "retired" } else { role.as_str() };
+        let line = json!({
+            "kid": kid,
+            "role": role,
+            "retired_at": retired_at.map(timestamps::format),
+            "sessions": sessions,
+            "open_codes": codes,
+        });
+        writeln!(out, "{line}")?;
+    }
+    Ok(())
 }
 
 fn new() -> CommandResult {

@@ -1,6 +1,7 @@
 //! The operator of a command, for the audit log.
 
 use super::database;
+use crate::config::operator_name;
 use crate::domain::{
     AuditEvent, AuditKind, AuditRecord, Change, ChangeContext, Fault, Origin, RecordedOutcome,
     Store, Timestamp,
@@ -12,24 +13,19 @@ const MAX_NAME: usize = 64;
 /// The operator who runs a command.
 #[derive(clap::Args)]
 pub struct Operator {
-    /// Name of the operator for the audit log
-    #[arg(
-        long = "operator",
-        global = true,
-        value_name = "NAME",
-        env = "USER",
-        default_value = "unnamed",
-        hide_env_values = true
-    )]
-    name: String,
+    /// Name of the operator for the audit log; by default, the caller of sudo, or else the user
+    /// that runs the command
+    #[arg(long = "operator", global = true, value_name = "NAME")]
+    name: Option<String>,
 }
 
 impl Operator {
     /// Returns the context of a change that this operator makes at `at`.
     pub(super) fn at(&self, at: Timestamp) -> ChangeContext {
+        let name = self.name.clone().unwrap_or_else(operator_name);
         ChangeContext {
             at,
-            origin: Origin::Operator(self.name.chars().take(MAX_NAME).collect()),
+            origin: Origin::Operator(name.chars().take(MAX_NAME).collect()),
             claim: None,
         }
     }

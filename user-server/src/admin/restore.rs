@@ -69,6 +69,24 @@ async fn restore_file(
     force: bool,
     operator: &Operator,
 ) -> CommandResult {
+    // Before the folder is touched.
+    SqliteStore::check_backup(file)?;
+    let is_new = !config.data_dir.exists();
+    let restored = restore_into_folder(config, file, force, operator).await;
+    if is_new && restored.is_err() {
+        // Nothing is left behind; a folder that is not empty stays.
+        let _ = std::fs::remove_file(config.data_dir.join("lock"));
+        let _ = std::fs::remove_dir(&config.data_dir);
+    }
+    restored
+}
+
+async fn restore_into_folder(
+    config: &Config,
+    file: &Path,
+    force: bool,
+    operator: &Operator,
+) -> CommandResult {
     let database = database::path(config);
     let folder = config.data_dir.display();
     let lock =

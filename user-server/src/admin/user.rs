@@ -1,11 +1,15 @@
-//! The command `user`: shows, lists, disables, enables, unlocks and deletes accounts. It reads no
-//! password hash and no token.
+//! The command `user`: shows, lists, finds, creates, disables, enables, unlocks and deletes
+//! accounts. It reads no password hash and no token.
+
+mod account;
 
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 use uuid::Uuid;
+
+use account::{CreateArgs, SetEmailArgs};
 
 use super::command::{CommandError, CommandResult};
 use super::operator::Operator;
@@ -46,6 +50,23 @@ enum UserCommand {
               value_parser = clap::value_parser!(u32).range(1..=10_000))]
         limit: u32,
     },
+    /// List accounts with a username or an email address that begins with a text
+    Find {
+        /// First letters of a username or an email address, at least two
+        text: String,
+        /// Maximum number of accounts
+        #[arg(long, value_name = "N", default_value_t = 100,
+              value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        limit: u32,
+    },
+    /// List the open sessions of an account
+    Sessions(AccountArg),
+    /// Create an active account
+    Create(CreateArgs),
+    /// Set the email address of an account without a code; an email notifies the old address
+    SetEmail(SetEmailArgs),
+    /// Send the owner of an account a code that sets a new password
+    SendReset(AccountArg),
     /// End every session of an account and invalidate its open codes
     EndSessions(AccountArg),
     /// Refuse logins to an account, end its sessions and invalidate its open codes
@@ -88,6 +109,19 @@ async fn execute(config: &Config, shared: &Arc<dyn Store>, args: UserArgs) -> Co
     match args.command {
         UserCommand::List { after, limit } => {
             return list(store, after.as_deref(), limit, json).await;
+        }
+        UserCommand::Find { text, limit } => return find_like(store, &text, limit, json).await,
+        UserCommand::Sessions(argument) => {
+            return account::sessions(store, &argument.login, json).await;
+        }
+        UserCommand::Create(args) => {
+            return account::create(config, store, operator, &args, json).await;
+        }
+        UserCommand::SetEmail(args) => {
+            return account::set_email(store, operator, &args, json).await;
+        }
+        UserCommand::SendReset(argument) => {
+            return account::send_reset(config, store, operator, &argument.login, json).await;
         }
         UserCommand::Show(argument) => {
             let account = find(store, &argument.login).await?;
@@ -183,8 +217,33 @@ async fn list(store: &dyn Store, after: Option<&str>, limit: u32, json: bool) ->
         None => String::new(),
     };
     let accounts = store.accounts_after(&after, limit).await?;
+    print_lines(&accounts, json)?;
     let mut out = std::io::stdout().lock();
-    for account in &accounts {
+    if let Some(last) = accounts.last().filter(|_| !json && accounts.len() == limit as usize) {
+        writeln!(out, "there may be more; to list them, pass --after {}", last.username)?;
+    }
+    Ok(0)
+}
+
+/// Lists the accounts with a username or an email address that begins with a text. The exit code is
+/// 1 if there is none.
+async fn find_like(store: &dyn Store, text: &str, limit: u32, json: bool) -> CommandResult {
+    // The keys are in lower case, and so short a text would match half of the accounts.
+    let prefix: String = text.trim().to_lowercase();
+    if prefix.chars().count() < 2 {
+        return Err(CommandError::new(format!(
+            "invalid text \"{text}\": expected at least two letters"
+        )));
+    }
+    let accounts = store.accounts_like(&prefix, limit).await?;
+    print_lines(&accounts, json)?;
+    Ok(if accounts.is_empty() { 1 } else { 0 })
+}
+
+/// Prints one line per account.
+fn print_lines(accounts: &[AccountSummary], json: bool) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    for account in accounts {
         if json {
             writeln!(out, "{}", as_json(account))?;
         } else {
@@ -193,10 +252,7 @@ async fn list(store: &dyn Store, after: Option<&str>, limit: u32, json: bool) ->
             writeln!(out, "{id}  {state:<8}  {sessions:>3} sessions  {username}  {email}")?;
         }
     }
-    if let Some(last) = accounts.last().filter(|_| !json && accounts.len() == limit as usize) {
-        writeln!(out, "there may be more; to list them, pass --after {}", last.username)?;
-    }
-    Ok(0)
+    Ok(())
 }
 
 /// Forgets the failed logins under the username and the email address, because they are counted for

@@ -2,9 +2,13 @@
 //! anything starts, and all its errors are reported at once.
 
 mod cache;
+mod env_file;
 mod error;
+mod log_filter;
+mod operator;
 mod postgres;
 mod secret;
+mod similar;
 mod smtp;
 mod sources;
 mod tls;
@@ -25,7 +29,9 @@ use crate::tcp::{ConnectionLimits, MaxConnections, RequestLimits, TrustedPeers};
 use crate::tls::TlsFiles;
 use crate::tokens::TokenPolicy;
 
+pub use env_file::EnvFile;
 pub use error::{ConfigError, ConfigErrors};
+pub use operator::operator_name;
 pub use postgres::PostgresConfig;
 pub use secret::SecretError;
 use vars::Reader;
@@ -122,6 +128,11 @@ impl Config {
         reader.finish().map(|()| config)
     }
 
+    /// Adds warnings about variables with these names that have no effect, but look like settings.
+    pub fn warn_of_similar<'a>(&mut self, names: impl Iterator<Item = &'a str>) {
+        self.warnings.extend(similar::warnings(names));
+    }
+
     fn fill(vars: &mut Reader<'_>, terminal: bool) -> Self {
         let postgres = postgres::read(vars);
         let cache = cache::read(vars);
@@ -175,11 +186,7 @@ impl Config {
             "info",
             "error, warn, info, debug, trace, or a filter in the syntax of tracing",
             None,
-            |text| {
-                tracing_subscriber::EnvFilter::try_new(text)
-                    .map(|_| text.to_owned())
-                    .map_err(|error| error.to_string())
-            },
+            log_filter::parse,
         );
         let number = |vars: &mut Reader<'_>, name, default, min, max| {
             usize::try_from(vars.number(name, default, min, max)).unwrap_or(usize::MAX)

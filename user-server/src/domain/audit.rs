@@ -63,6 +63,10 @@ kinds! {
     Enabled "enabled"
     /// An operator cleared the failed logins of an account.
     Unlocked "unlocked"
+    /// An operator created an account.
+    Created "created"
+    /// An operator set the email address of an account.
+    EmailSet "email_set"
     /// An operator retired a key; the detail is its name.
     KeyRetired "key_retired"
     /// An operator imported users: one event at the start, and one with the numbers at the end.

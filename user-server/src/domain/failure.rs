@@ -10,7 +10,7 @@ pub type UseCaseResult<T> = Result<T, Failure>;
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// An expected failure, which the client learns.
-    #[error("refused: {0:?}")]
+    #[error("{0}")]
     Refused(#[from] Refusal),
     /// An unexpected failure. The client learns only that the service failed.
     #[error(transparent)]
@@ -85,7 +85,31 @@ impl Refusal {
 
 impl std::fmt::Display for Refusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{self:?}")
+        let text = match self {
+            Self::InvalidUsername(reason) => return write!(f, "username: {reason}"),
+            Self::InvalidEmail(reason) => return write!(f, "email: {reason}"),
+            Self::InvalidPassword { field, reason } | Self::InvalidValue { field, reason } => {
+                return write!(f, "{field}: {reason}");
+            }
+            Self::RateLimited { retry_after } => {
+                return write!(f, "rate limited for {} s", retry_after.as_secs());
+            }
+            Self::NothingToUpdate => "nothing to update",
+            Self::InvalidCredentials { .. } => "the login or the password is wrong",
+            Self::InvalidToken => "the token is not valid",
+            Self::TokenExpired => "the token has expired",
+            Self::SessionRevoked => "the session has ended",
+            Self::InvalidCode => "the code is wrong",
+            Self::CodeExpired => "the code is unknown, expired or used",
+            Self::AccountDisabled => "the account is disabled",
+            Self::UsernameTaken => "another account has the username",
+            Self::EmailTaken => "another account has the email address",
+            Self::Busy { .. } => "the server is overloaded",
+            Self::IdempotencyConflict => "the idempotency key was used for another request",
+            Self::DeadlineExceeded => "the deadline has passed",
+            Self::Stale => "the revocation log was read too long ago",
+        };
+        f.write_str(text)
     }
 }
 

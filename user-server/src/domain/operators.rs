@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::{Change, Email, EndedSessions, Timestamp, Username};
+use super::{Change, Email, EndedSessions, NoticeRequest, Timestamp, Username};
 
 /// An account without its password hash.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +64,16 @@ pub enum Imported {
     EmailTaken,
 }
 
+/// Result of setting an email address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EmailSetResult {
+    Set,
+    /// Another account has the address.
+    Taken,
+    /// There is no such account.
+    Gone,
+}
+
 port! {
     ($)
     /// Accounts, for the operators' commands.
@@ -72,6 +82,14 @@ port! {
         fn account(id: Uuid) -> Option<AccountSummary>;
         /// Returns at most `limit` accounts with username keys after `username_key`, in order.
         fn accounts_after(username_key: &str, limit: u32) -> Vec<AccountSummary>;
+        /// Returns at most `limit` accounts with a username key or an email key that begins with
+        /// `prefix`, by username key.
+        fn accounts_like(prefix: &str, limit: u32) -> Vec<AccountSummary>;
+        /// Creates an account. Changes nothing where its id, username or address is taken.
+        fn create_account(user: &NewUser, change: Change) -> Imported;
+        /// Sets the email address of an account, voids every open code, and queues `notice` to the
+        /// old address.
+        fn set_email(id: Uuid, email: &Email, notice: NoticeRequest<'_>, change: Change) -> EmailSetResult;
         /// Disables an account: refuses its logins, ends every session and voids every open code.
         /// Returns `None` where there is no such account.
         fn disable(id: Uuid, change: Change) -> Option<EndedSessions>;

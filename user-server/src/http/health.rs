@@ -2,6 +2,7 @@
 //! fails, because every node would fail in the same way and token checks continue; the body lists
 //! what is degraded.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -38,14 +39,21 @@ pub struct HealthSources {
     pub tokens: Arc<Tokens>,
     pub revocations: Arc<Revocations>,
     pub clock: Arc<dyn Clock>,
+    pub kinds: ComponentKinds,
 }
+
+/// Implementation of each component, such as `PostgreSQL`. It contains no name and no address.
+pub type ComponentKinds = Vec<(&'static str, &'static str)>;
 
 /// The body of /readyz.
 #[derive(Debug, Serialize)]
 pub(super) struct Readiness {
     status: &'static str,
     #[serde(flatten)]
-    components: Option<Components>,
+    states: Option<Components>,
+    /// The implementation of each component.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    components: Option<BTreeMap<&'static str, &'static str>>,
     version: &'static str,
 }
 
@@ -176,8 +184,10 @@ impl Health {
             (false, false) => "starting",
             (false, true) => "ready",
         };
-        let components = started.then(|| Components::from(metrics));
-        (status == "ready", Readiness { status, components, version: env!("CARGO_PKG_VERSION") })
+        let states = started.then(|| Components::from(metrics));
+        let components = self.sources.get().map(|sources| sources.kinds.iter().copied().collect());
+        let version = env!("CARGO_PKG_VERSION");
+        (status == "ready", Readiness { status, states, components, version })
     }
 }
 

@@ -1,6 +1,7 @@
 //! Health checks and metrics over HTTP, for operators. It changes nothing and exposes no secret,
 //! name or address, and bounds the memory and time that its clients can use.
 
+mod client;
 mod health;
 
 use std::collections::VecDeque;
@@ -21,7 +22,8 @@ use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::metrics::Metrics;
-pub use health::{Health, HealthSources};
+pub use client::get;
+pub use health::{ComponentKinds, Health, HealthSources};
 
 /// Maximum number of connections. To make room for another, the oldest one that has not sent a
 /// request is closed.
@@ -167,7 +169,10 @@ impl Endpoints {
             "/readyz" => self.ready(),
             _ => {
                 self.health.sample(&self.metrics);
-                response(StatusCode::OK, metrics_type(request), self.metrics.text())
+                match accepts_openmetrics(request) {
+                    true => response(StatusCode::OK, OPENMETRICS, self.metrics.openmetrics()),
+                    false => response(StatusCode::OK, PROMETHEUS, self.metrics.text()),
+                }
             }
         }
     }
@@ -181,13 +186,10 @@ impl Endpoints {
     }
 }
 
-/// Returns the content type of the metrics. The text is valid in both formats; clients that do not
-/// ask for OpenMetrics get the older type.
-fn metrics_type(request: &Request<Incoming>) -> &'static str {
+/// Returns true if the client asks for OpenMetrics. Others get the older format.
+fn accepts_openmetrics(request: &Request<Incoming>) -> bool {
     let accepts = request.headers().get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    let openmetrics =
-        accepts.into_iter().any(|value| value.contains("application/openmetrics-text"));
-    if openmetrics { OPENMETRICS } else { PROMETHEUS }
+    accepts.into_iter().any(|value| value.contains("application/openmetrics-text"))
 }
 
 fn response(status: StatusCode, kind: &'static str, body: String) -> Response<String> {

@@ -10,6 +10,7 @@ mod hashing;
 mod requests;
 mod sampled;
 mod series;
+mod text_format;
 mod tls;
 
 use std::sync::Arc;
@@ -73,13 +74,18 @@ impl Metrics {
         }
     }
 
-    /// Returns all metrics in the text format of OpenMetrics, which is also valid in Prometheus's
-    /// older text format.
+    /// Returns all metrics in the text format of OpenMetrics 1.0.
     #[must_use]
-    pub fn text(&self) -> String {
+    pub fn openmetrics(&self) -> String {
         let mut text = String::with_capacity(64 * 1024);
         // Writing to a string cannot fail.
         let _ = prometheus_client::encoding::text::encode(&mut text, &self.registry);
         text
+    }
+
+    /// Returns all metrics in Prometheus's text format, version 0.0.4.
+    #[must_use]
+    pub fn text(&self) -> String {
+        text_format::from_openmetrics(&self.openmetrics())
     }
 }

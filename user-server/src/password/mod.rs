@@ -43,6 +43,27 @@ pub struct PasswordVerdict {
     pub stronger: Option<String>,
 }
 
+/// Hashes a new password on this thread, outside of a server. `words` are words of the user, that
+/// the password must not be built from.
+///
+/// # Errors
+/// `InvalidPassword` if the password is too common.
+pub fn hash_new(password: &Password, words: &[String], cost: HashCost) -> UseCaseResult<String> {
+    if policy::is_common(password, words) {
+        let reason = "it is too common or too easy to guess";
+        return Err(Refusal::InvalidPassword { field: "password", reason }.into());
+    }
+    Ok(phc::hash(password, cost, &mut Vec::new())?)
+}
+
+/// Returns a hash that no known password has.
+///
+/// # Errors
+/// If the system provides no random bytes.
+pub fn unusable(cost: HashCost) -> Result<String, Fault> {
+    phc::decoy(cost)
+}
+
 impl Passwords {
     /// Creates the password service, which computes hashes of this cost on this pool.
     ///

@@ -52,7 +52,7 @@ pub fn start_logs(filter: &str, style: LogStyle) -> std::io::Result<LogFlush> {
     let logs = logs.log_internal_errors(false);
     match style {
         LogStyle::Text { colours } => logs.with_ansi(colours).init(),
-        LogStyle::Json => logs.json().flatten_event(true).with_current_span(false).init(),
+        LogStyle::Json => logs.json().flatten_event(true).with_span_list(false).init(),
     }
     Ok(LogFlush(queue))
 }

@@ -3,6 +3,8 @@
 
 mod logs;
 mod open_files;
+mod user;
 
 pub use logs::{LogFlush, LogStyle, dropped_lines, start_logs};
 pub use open_files::{OpenFiles, raise_open_files};
+pub use user::user_name;

@@ -61,7 +61,7 @@ impl StartError {
             Self::Retired => {
                 "Set JWTSECRETKEY to a new secret, which `user-server keys new` generates."
             }
-            Self::Listen(..) => "Set TCP_PORT to a free port, or to 0 for any free port.",
+            Self::Listen(address, error) => return Some(listen_hint(*address, error)),
             Self::ListenMonitor(..) => "Set METRICS_ADDR to a free address, or unset it.",
             Self::Database(location, fault) if !location.ends_with(DATABASE_FILE) => {
                 return Some(format!(
@@ -73,5 +73,20 @@ impl StartError {
             Self::Fault(_) => return None,
         };
         Some(hint.to_owned())
+    }
+}
+
+/// Returns a hint by the reason for which a port cannot be listened on.
+fn listen_hint(address: SocketAddr, error: &std::io::Error) -> String {
+    use std::io::ErrorKind;
+    match error.kind() {
+        ErrorKind::PermissionDenied if address.port() < 1024 => format!(
+            "A port below 1024 needs the privilege CAP_NET_BIND_SERVICE, which this process does \
+             not have. Set TCP_PORT to 1024 or higher, or grant it with \
+             AmbientCapabilities=CAP_NET_BIND_SERVICE of systemd (TCP_PORT is {}).",
+            address.port()
+        ),
+        ErrorKind::AddrNotAvailable => "Set LISTEN_ADDR to an address of this machine.".to_owned(),
+        _ => "Set TCP_PORT to a free port, or to 0 for any free port.".to_owned(),
     }
 }

@@ -8,6 +8,7 @@ use std::future::poll_fn;
 use std::io::{Error, ErrorKind};
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -35,6 +36,9 @@ const LINGER: Duration = Duration::from_secs(1);
 const BUSY_RETRY_AFTER: Duration = Duration::from_millis(100);
 /// Time after which a frame is tried again that had to wait for other requests of its peer.
 const SLOT_RETRY_AFTER: Duration = Duration::from_millis(20);
+
+/// Number of the next connection, for the log.
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
 /// Serves one connection, which was accepted at `accepted`, until it ends, and then drops `guard`.
 pub fn serve<S: AsyncRead + AsyncWrite + Unpin, G>(
@@ -90,6 +94,8 @@ struct Connection {
     read_buffer: ReadBuffer,
     write_buffer: WriteBuffer,
     in_flight: RequestsInFlight,
+    /// Number of the connection, for the log.
+    id: u64,
     stage: Stage,
     /// The error that is sent last, if the client violated the framing of the connection.
     close_error: Option<Box<ErrorReply<'static>>>,
@@ -132,6 +138,7 @@ impl Connection {
             read_buffer: ReadBuffer::default(),
             write_buffer: WriteBuffer::default(),
             in_flight: RequestsInFlight::default(),
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             stage: Stage::Open,
             close_error: None,
             accepted,
@@ -400,7 +407,7 @@ impl Connection {
                 false => Processed::Waiting,
             };
         };
-        self.in_flight.start(&self.context, &self.peer, frame, request, common, slot);
+        self.in_flight.start(&self.context, (self.id, &self.peer), frame, request, common, slot);
         Processed::Started
     }
 

@@ -72,11 +72,11 @@ impl RequestsInFlight {
         self.requests().iter().filter(|request| request.hashes).count()
     }
 
-    /// Spawns the task of a request.
+    /// Spawns the task of a request, which came over the connection with this number.
     pub(super) fn start(
         &mut self,
         connection: &Arc<ConnectionContext>,
-        peer: &Peer,
+        (connection_id, peer): (u64, &Peer),
         frame: Frame<'_>,
         request: Request<'_>,
         mut common: Common<'_>,
@@ -96,7 +96,14 @@ impl RequestsInFlight {
             (connection.handler.clone(), peer.clone(), tasks.gone.token().clone());
         let arrived = Instant::now();
         let traceparent = common.traceparent.as_deref();
-        let span = tracing::info_span!("request", request = name, id, traceparent);
+        let span = tracing::info_span!(
+            "request",
+            connection = connection_id,
+            peer = %peer.ip,
+            request = name,
+            id,
+            traceparent
+        );
         let counted = connection.metrics.requests.start();
         let answer = async move {
             let _counted = (counted, slot);

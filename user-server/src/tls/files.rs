@@ -53,7 +53,7 @@ impl TlsFile {
         match self {
             Self::Certificate => {
                 "Set TLS_CERT to a PEM file with the server's certificate, followed by those of \
-                 intermediate authorities."
+                 intermediate authorities. `user-cli dev-cert` creates one for a trial."
             }
             Self::Key => {
                 "Set TLS_KEY to a PEM file with the unencrypted private key of the certificate, \

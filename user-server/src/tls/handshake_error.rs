@@ -1,6 +1,6 @@
 //! Failed handshakes, for the log and the metrics.
 
-use rustls::Error;
+use rustls::{CertificateError, Error};
 
 use crate::metrics::HandshakeFailure;
 
@@ -23,6 +23,30 @@ impl From<std::io::Error> for HandshakeError {
             Some(_) => HandshakeFailure::Broken,
             None => HandshakeFailure::Lost,
         };
-        Self { reason, message: error.to_string() }
+        let message = match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
+            Some(Error::InvalidCertificate(error)) => refusal(error).to_owned(),
+            _ => error.to_string(),
+        };
+        Self { reason, message }
+    }
+}
+
+/// Describes why the certificate of a client was refused.
+fn refusal(error: &CertificateError) -> &'static str {
+    match error {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            "the client's certificate has expired"
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "the client's certificate is not valid yet"
+        }
+        CertificateError::UnknownIssuer => {
+            "the client's certificate is from an authority that TLS_CLIENT_CA does not contain"
+        }
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+            "the client's certificate is not one for clients (clientAuth)"
+        }
+        CertificateError::BadSignature => "the signature of the client's certificate is wrong",
+        _ => "the client's certificate cannot be used",
     }
 }

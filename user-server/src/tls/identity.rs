@@ -13,11 +13,12 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use zeroize::Zeroizing;
 
 use super::files::{TlsFault, TlsFile, TlsFiles};
+use super::leaf;
 use crate::domain::Timestamp;
 
 /// The only application protocol (ALPN, RFC 7301). Clients that offer others but not this one are
 /// rejected.
-const ALPN: &[u8] = b"user/1";
+pub(super) const ALPN: &[u8] = b"user/1";
 
 /// The identity that a server presents, and the authorities that it accepts clients from.
 pub struct Identity {
@@ -99,7 +100,10 @@ impl Material {
                     TlsFile::Key,
                     "the key does not match the certificate in TLS_CERT",
                 ),
-                rustls::Error::InvalidCertificate(_) => TlsFault::new(TlsFile::Certificate, error),
+                rustls::Error::InvalidCertificate(_) => TlsFault::new(
+                    TlsFile::Certificate,
+                    "the file contains a certificate that cannot be parsed",
+                ),
                 // Again, the error could quote the key.
                 _ => TlsFault::new(TlsFile::Key, "the key is not supported"),
             })?;
@@ -155,6 +159,9 @@ fn validity(certificates: &[CertificateDer<'_>]) -> Result<(Timestamp, Timestamp
     let first = certificates.first().map(AsRef::as_ref).unwrap_or_default();
     let (_, certificate) = X509Certificate::from_der(first)
         .map_err(|_| TlsFault::new(TlsFile::Certificate, "the certificate cannot be parsed"))?;
+    leaf::check(&certificate).map_err(|reason| {
+        TlsFault::new(TlsFile::Certificate, format!("the certificate cannot be used: {reason}"))
+    })?;
     let at = |seconds: i64| Timestamp(seconds.saturating_mul(1000));
     let validity = certificate.validity();
     Ok((at(validity.not_before.timestamp()), at(validity.not_after.timestamp())))
@@ -167,7 +174,9 @@ fn verifier(
     let fault = |error: &dyn std::fmt::Display| TlsFault::new(TlsFile::ClientAuthorities, error);
     let mut roots = RootCertStore::empty();
     for certificate in certificates(TlsFile::ClientAuthorities, pem)? {
-        roots.add(certificate).map_err(|error| fault(&error))?;
+        roots
+            .add(certificate)
+            .map_err(|_| fault(&"the file contains a certificate that cannot be parsed"))?;
     }
     WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
         .build()

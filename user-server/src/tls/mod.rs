@@ -6,6 +6,8 @@
 mod files;
 mod handshake_error;
 mod identity;
+mod leaf;
+mod own_client;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
@@ -20,6 +22,7 @@ pub use files::{TlsFault, TlsFile, TlsFiles};
 pub use handshake_error::HandshakeError;
 pub use identity::Identity;
 use identity::{Fingerprint, Material};
+pub use own_client::connect_to_own;
 
 /// Interval at which the files are checked for changes.
 const CHECK_INTERVAL: Duration = Duration::from_secs(2);

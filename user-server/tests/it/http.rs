@@ -2,6 +2,7 @@
 
 mod exposition;
 mod metric_names;
+mod parsers;
 pub mod request;
 
 use std::net::SocketAddr;
@@ -85,6 +86,12 @@ async fn three_paths_are_served_and_no_other() {
         "{}",
         openmetrics.head
     );
+
+    assert!(plain.body.contains("# TYPE user_server_requests_total counter"), "{}", plain.body);
+    assert!(openmetrics.body.ends_with("# EOF\n"), "{}", openmetrics.body);
+    for (kind, body) in [("text", &plain.body), ("openmetrics", &openmetrics.body)] {
+        parsers::accept(kind, body);
+    }
 
     for path in ["/", "/metrics/", "/livez/x", "/readyz%20", "//livez"] {
         assert_eq!(get(address, path).await.status, 404, "{path}");

@@ -26,6 +26,7 @@ mod idempotency;
 mod model;
 mod module_rules;
 mod nodes;
+mod operation;
 mod operators;
 mod plans;
 mod postgres;

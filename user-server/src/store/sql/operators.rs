@@ -7,11 +7,11 @@ use sqlx::QueryBuilder;
 use uuid::Uuid;
 
 use super::super::Db;
-use super::tx::Tx;
-use super::{SqlStore, rows};
+use super::tx::{Taken, Tx};
+use super::{SqlStore, mail_queue, rows};
 use crate::domain::{
-    AccountSummary, Change, EVERYONE, EndedSessions, Fault, Imported, NewUser, Operators,
-    StoredUser, Timestamp, hash_class,
+    AccountSummary, Change, EVERYONE, Email, EmailSetResult, EndedSessions, Fault, Imported,
+    NewUser, NoticeRequest, Operators, StoredUser, Timestamp, hash_class,
 };
 
 /// The number of rows deleted in one transaction, so that none blocks other writers for long.
@@ -76,6 +76,72 @@ impl Operators for SqlStore {
         let rows: Vec<AccountRow> =
             self.read_all(query.bind(username_key).bind(i64::from(limit))).await?;
         Ok(rows.into_iter().map(AccountSummary::from).collect())
+    }
+
+    async fn accounts_like(&self, prefix: &str, limit: u32) -> Result<Vec<AccountSummary>, Fault> {
+        // Two ranges of indexes. The order of the database's locale may put other keys between
+        // their bounds, so the beginning is compared too.
+        let query = sqlx::query_as(concat!(
+            "SELECT ",
+            account_columns!(),
+            " FROM users WHERE id IN (
+                  SELECT id FROM users WHERE username_key >= $1 AND username_key <= $2
+                  AND SUBSTR(username_key, 1, LENGTH($1)) = $1
+                  UNION SELECT id FROM users WHERE email_key >= $1 AND email_key <= $2
+                  AND SUBSTR(email_key, 1, LENGTH($1)) = $1)
+              ORDER BY username_key LIMIT $3"
+        ));
+        let last = format!("{prefix}\u{10fffd}");
+        let rows: Vec<AccountRow> =
+            self.read_all(query.bind(prefix).bind(last).bind(i64::from(limit))).await?;
+        Ok(rows.into_iter().map(AccountSummary::from).collect())
+    }
+
+    async fn create_account(&self, user: &NewUser, change: Change) -> Result<Imported, Fault> {
+        let mut tx = self.begin(change).await?;
+        if insert(&mut tx, std::slice::from_ref(user)).await?.contains(&user.id) {
+            tx.commit().await?;
+            return Ok(Imported::Added);
+        }
+        let stored = stored_keys(&mut tx, &[user.id]).await?;
+        let reason = conflict(&mut tx, user, &stored).await?;
+        tx.undo(reason).await
+    }
+
+    async fn set_email(
+        &self,
+        id: Uuid,
+        email: &Email,
+        notice: NoticeRequest<'_>,
+        change: Change,
+    ) -> Result<EmailSetResult, Fault> {
+        let mut tx = self.begin(change).await?;
+        let at = tx.at();
+        let rank = mail_queue::next_rank(&mut tx, notice.client, at).await?;
+        let before = sqlx::query_as(concat!(
+            "SELECT mailbox, username FROM users WHERE id = $1",
+            lock_row!()
+        ));
+        let before: Option<(String, String)> = tx.optional(before.bind(id)).await?;
+        let Some((mailbox, username)) = before else {
+            return tx.undo(EmailSetResult::Gone).await;
+        };
+        let set = sqlx::query(
+            "UPDATE users SET email = $2, email_key = $3, mailbox = $4, version = version + 1,
+                              changed_at = $5 WHERE id = $1",
+        )
+        .bind(id)
+        .bind(email.shown())
+        .bind(email.key())
+        .bind(email.mailbox())
+        .bind(at.0);
+        if let Err(Taken) = tx.try_run(set).await? {
+            return tx.undo(EmailSetResult::Taken).await;
+        }
+        rows::void_codes(&mut tx, id).await?;
+        mail_queue::queue_notice(&mut tx, notice, &mailbox, &username, rank, at).await?;
+        tx.commit().await?;
+        Ok(EmailSetResult::Set)
     }
 
     async fn disable(&self, id: Uuid, change: Change) -> Result<Option<EndedSessions>, Fault> {

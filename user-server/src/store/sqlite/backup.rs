@@ -29,6 +29,9 @@ impl From<sqlx::Error> for BackupError {
     }
 }
 
+/// The first bytes of every SQLite database.
+const HEADER: &[u8; 16] = b"SQLite format 3\0";
+const NOT_A_BACKUP: &str = "it was not made by `user-server backup`";
 /// The table that marks a file as a backup.
 const MARKER_TABLE: &str = "CREATE TABLE backup (made_at INTEGER NOT NULL, secret BLOB) STRICT";
 
@@ -81,18 +84,56 @@ impl SqliteStore {
     /// Fails if the backup is not usable or a file cannot be written; `to` is unchanged then.
     pub async fn unpack(copy: &Path, to: &Path) -> Result<Option<Vec<u8>>, BackupError> {
         let part = to.with_added_extension("part");
-        let at = |error| BackupError::File(part.clone(), error);
+        let unpacked = Self::unpack_part(copy, to, &part).await;
+        if unpacked.is_err() {
+            for suffix in ["", "-journal", "-wal", "-shm"] {
+                let mut name = part.as_os_str().to_owned();
+                name.push(suffix);
+                // The error of the backup is the one to report.
+                let _ = std::fs::remove_file(name);
+            }
+        }
+        // A damaged database fails in many ways, but it is always the file that is not usable.
+        unpacked.map_err(|error| match error {
+            BackupError::Database(fault @ (Fault::Internal(_) | Fault::Unavailable(_))) => {
+                BackupError::Unusable(copy.to_owned(), fault.to_string())
+            }
+            error => error,
+        })
+    }
+
+    /// Checks that a file is a database, without opening it as one.
+    ///
+    /// # Errors
+    /// If it cannot be read, or is not a database.
+    pub fn check_backup(copy: &Path) -> Result<(), BackupError> {
+        let at = |error| BackupError::File(copy.to_owned(), error);
+        let mut start = [0; HEADER.len()];
+        let mut file = File::open(copy).map_err(at)?;
+        match std::io::Read::read_exact(&mut file, &mut start) {
+            Ok(()) if start == *HEADER => Ok(()),
+            Err(error) if error.kind() != std::io::ErrorKind::UnexpectedEof => Err(at(error)),
+            _ => Err(BackupError::Unusable(copy.to_owned(), NOT_A_BACKUP.to_owned())),
+        }
+    }
+
+    async fn unpack_part(
+        copy: &Path,
+        to: &Path,
+        part: &Path,
+    ) -> Result<Option<Vec<u8>>, BackupError> {
+        let at = |error| BackupError::File(part.to_owned(), error);
         let mut source =
             File::open(copy).map_err(|error| BackupError::File(copy.to_owned(), error))?;
-        match std::fs::remove_file(&part) {
+        match std::fs::remove_file(part) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(at(error)),
             _ => {}
         }
-        make_new(&part).map_err(at)?;
-        let mut target = File::options().write(true).open(&part).map_err(at)?;
+        make_new(part).map_err(at)?;
+        let mut target = File::options().write(true).open(part).map_err(at)?;
         std::io::copy(&mut source, &mut target).map_err(at)?;
         drop(target);
-        let mut database = single_file(&part).connect().await?;
+        let mut database = single_file(part).connect().await?;
         verify(&mut database, copy).await?;
         let newest = "SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations WHERE success";
         let (schema,): (i64,) = sqlx::query_as(newest).fetch_one(&mut database).await?;
@@ -108,7 +149,7 @@ impl SqliteStore {
         // The secret is moved to its file; `secure_delete` overwrites it here.
         sqlx::query("DROP TABLE backup").execute(&mut database).await?;
         database.close().await?;
-        move_into_place(&part, to)?;
+        move_into_place(part, to)?;
         Ok(secret)
     }
 }
@@ -143,7 +184,7 @@ async fn verify(database: &mut SqliteConnection, path: &Path) -> Result<(), Back
     .fetch_one(&mut *database)
     .await?;
     if tables != 3 {
-        return Err(unusable("it was not made by `user-server backup`".to_owned()));
+        return Err(unusable(NOT_A_BACKUP.to_owned()));
     }
     let dangling = sqlx::query("PRAGMA foreign_key_check").fetch_optional(&mut *database).await?;
     if dangling.is_some() {

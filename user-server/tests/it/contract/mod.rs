@@ -82,6 +82,8 @@ macro_rules! suite {
             counters::concurrent_charges_are_serialized,
             operators::a_disabled_account_opens_no_session,
             operators::accounts_are_listed_by_name,
+            operators::accounts_are_found_by_the_start_of_a_name_or_address,
+            operators::an_operator_creates_an_account_and_sets_its_address,
             operators::an_import_does_not_replace_existing_users,
             operators::an_export_returns_every_imported_user,
             operators::the_classes_of_hashes_are_listed,

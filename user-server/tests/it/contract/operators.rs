@@ -1,8 +1,8 @@
 //! The operator's commands for accounts.
 
 use user_server::domain::{
-    AuditFilter, AuditKind, ChangeContext, EVERYONE, Imported, MailKind, NewUser, Notice, Origin,
-    Purpose, Username,
+    AuditFilter, AuditKind, ChangeContext, EVERYONE, EmailSetResult, Imported, MailKind, NewUser,
+    Notice, Origin, Purpose, Username,
 };
 use user_server::tokens::Rotation;
 use uuid::Uuid;
@@ -65,6 +65,51 @@ pub async fn accounts_are_listed_by_name(db: &Db) {
     assert_eq!(db.accounts_after("ada", 1).await.unwrap()[0], all[1]);
     assert!(db.accounts_after("grace", 10).await.unwrap().is_empty());
     assert!(db.account(Uuid::new_v4()).await.unwrap().is_none());
+}
+
+pub async fn accounts_are_found_by_the_start_of_a_name_or_address(db: &Db) {
+    for name in ["Ada", "adam", "barbara"] {
+        user(db, name).await;
+    }
+    let grace = NewUser { email: email("adage@example.net"), ..new_user("grace", "g@example.org") };
+    assert_eq!(db.create_account_at(&grace, NOW).await.unwrap(), Imported::Added);
+    let found = async |prefix: &str, limit| {
+        let accounts = db.accounts_like(prefix, limit).await.unwrap();
+        accounts.into_iter().map(|account| account.username).collect::<Vec<_>>()
+    };
+    assert_eq!(found("ada", 10).await, ["Ada", "adam", "grace"]);
+    assert_eq!(found("ada", 2).await, ["Ada", "adam"]);
+    assert_eq!(found("adam@example", 10).await, ["adam"]);
+    for nothing in ["adb", "bc", "da", "%", "a%", "_da", "adamant"] {
+        assert!(found(nothing, 10).await.is_empty(), "{nothing}");
+    }
+}
+
+pub async fn an_operator_creates_an_account_and_sets_its_address(db: &Db) {
+    let (ada, first) = user(db, "ada").await;
+    let grace = new_user("Grace", "grace@example.org");
+    assert_eq!(db.create_account_at(&grace, NOW).await.unwrap(), Imported::Added);
+    for (name, address, expected) in [
+        ("GRACE", "other@example.org", Imported::UsernameTaken),
+        ("other", "Grace@example.org", Imported::EmailTaken),
+    ] {
+        let taken = db.create_account_at(&new_user(name, address), NOW).await.unwrap();
+        assert_eq!(taken, expected);
+    }
+    let reset = request_reset(db, "ada@example.org", NOW).await;
+    send_all(db, NOW).await;
+    let set = async |id, address| db.set_email_at(id, &email(address), at(1)).await.unwrap();
+    assert_eq!(set(ada.id, "GRACE@example.org").await, EmailSetResult::Taken);
+    assert_eq!(set(Uuid::new_v4(), "new@example.org").await, EmailSetResult::Gone);
+    assert_eq!(db.user(ada.id).await.unwrap().unwrap().email, "ada@example.org");
+    assert_eq!(set(ada.id, "New@example.org").await, EmailSetResult::Set);
+    let now = db.user(ada.id).await.unwrap().unwrap();
+    assert_eq!((now.email.as_str(), now.version), ("New@example.org", ada.version + 1));
+    assert!(is_void(db, reset, Purpose::PasswordReset, at(1)).await);
+    assert!(db.session_owner(first.id).await.unwrap().is_some(), "sessions stay");
+    let sent = send_all(db, at(1)).await;
+    let notice = sent.iter().find(|mail| mail.kind == MailKind::Notice(Notice::EmailChanged));
+    assert_eq!(notice.unwrap().recipient.mailbox, "ada@example.org", "the old address is notified");
 }
 
 pub async fn an_import_does_not_replace_existing_users(db: &Db) {

@@ -2,6 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Returns a line with the name that OpenMetrics gives to the family of a counter.
+fn without_total(line: &str) -> String {
+    match line.split(' ').collect::<Vec<_>>()[..] {
+        ["#", "HELP" | "TYPE", name, ..] => {
+            line.replacen(name, name.strip_suffix("_total").unwrap_or(name), 1) + "\n"
+        }
+        _ => format!("{line}\n"),
+    }
+}
+
 /// One line with a value.
 #[derive(Debug)]
 pub struct Sample {
@@ -25,9 +35,18 @@ pub struct Exposition {
 }
 
 impl Exposition {
-    /// Parses an exposition. Panics if it violates the format.
+    /// Parses an exposition in either format. Panics if it violates the format.
     pub fn parse(text: &str) -> Self {
-        let text = text.strip_suffix("# EOF\n").expect("it ends with # EOF");
+        let older;
+        let text = match text.strip_suffix("# EOF\n") {
+            Some(text) => text,
+            // In version 0.0.4, the family of a counter has the name of its samples.
+            None => {
+                assert!(!text.contains("# EOF") && !text.contains("# UNIT"), "{text}");
+                older = text.lines().map(without_total).collect::<String>();
+                &older
+            }
+        };
         let mut exposition = Self { families: BTreeMap::new(), samples: Vec::new() };
         let mut described = BTreeSet::new();
         let mut family = String::new();

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use user_server::domain::{
-    Activation, Adjustment, AuditEvent, AuditKind, Change, ChangeContext, EmailConfirmation,
-    EndedSessions, Fault, Guess, MAX_SESSIONS, NewSession, Notice, NoticeRequest, PasswordLogin,
-    PasswordResetResult, PendingResult, RecordedOutcome, Registration, ResendResult, ResetRequest,
-    SessionOpening, Store, UserRecord, UserUpdate, UserUpdateResult, Username,
+    Activation, Adjustment, AuditEvent, AuditKind, Change, ChangeContext, Email, EmailConfirmation,
+    EmailSetResult, EndedSessions, Fault, Guess, Imported, MAX_SESSIONS, NewSession, NewUser,
+    Notice, NoticeRequest, PasswordLogin, PasswordResetResult, PendingResult, RecordedOutcome,
+    Registration, ResendResult, ResetRequest, SessionOpening, Store, UserRecord, UserUpdate,
+    UserUpdateResult, Username,
 };
 use user_server::outbox;
 use user_server::tokens::{self, Rotation};
@@ -200,6 +201,26 @@ pub trait Changes {
         context: impl Into<ChangeContext>,
     ) -> Result<Option<EndedSessions>, Fault> {
         self.store().disable(id, change_of(AuditEvent::of(AuditKind::Disabled, id), context)).await
+    }
+
+    async fn create_account_at(
+        &self,
+        user: &NewUser,
+        context: impl Into<ChangeContext>,
+    ) -> Result<Imported, Fault> {
+        let change = change_of(AuditEvent::of(AuditKind::Created, user.id), context);
+        self.store().create_account(user, change).await
+    }
+
+    async fn set_email_at(
+        &self,
+        id: Uuid,
+        email: &Email,
+        context: impl Into<ChangeContext>,
+    ) -> Result<EmailSetResult, Fault> {
+        let change = change_of(AuditEvent::of(AuditKind::EmailSet, id), context);
+        let notice = NoticeRequest { notice: Notice::EmailChanged, client: "" };
+        self.store().set_email(id, email, notice, change).await
     }
 
     async fn enable_at(&self, id: Uuid, context: impl Into<ChangeContext>) -> Result<bool, Fault> {

@@ -1,0 +1,113 @@
+//! Settings from a file, as `NAME=VALUE` lines, for `--env-file`. The environment takes precedence.
+
+use std::path::Path;
+
+use super::sources;
+
+/// The settings of a file.
+#[derive(Default)]
+pub struct EnvFile {
+    settings: Vec<(String, String)>,
+    warning: Option<String>,
+}
+
+impl EnvFile {
+    /// Reads a file. Empty lines and lines that begin with `#` are skipped; a value may be in
+    /// single or double quotes, and is not expanded.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or a line has another form. No value is part of the error.
+    pub fn read(path: &Path) -> Result<Self, String> {
+        let shown = path.display();
+        let text = std::fs::read_to_string(path).map_err(|error| format!("{shown}: {error}"))?;
+        let mut settings: Vec<(String, String)> = Vec::new();
+        for (index, line) in text.lines().enumerate() {
+            let line = line.trim();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let at = |problem: &str| format!("{shown}, line {}: {problem}", index + 1);
+            let (name, value) = line.split_once('=').ok_or_else(|| at("expected NAME=VALUE"))?;
+            let name = name.strip_prefix("export ").unwrap_or(name).trim();
+            let valid = !name.is_empty()
+                && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+            if !valid {
+                return Err(at("expected NAME=VALUE, with a name of letters, digits and _"));
+            }
+            if settings.iter().any(|(other, _)| other == name) {
+                return Err(at(&format!("{name} is set twice")));
+            }
+            let value = unquoted(value.trim()).ok_or_else(|| at("a quotation mark is missing"))?;
+            settings.push((name.to_owned(), value.to_owned()));
+        }
+        Ok(Self { settings, warning: sources::permission_warning(path) })
+    }
+
+    /// Returns the value of a setting.
+    #[must_use]
+    pub fn value(&self, name: &str) -> Option<String> {
+        self.settings.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone())
+    }
+
+    /// Returns the names in the file.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.settings.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// Returns a warning if every user can read a file that contains a secret.
+    #[must_use]
+    pub fn warning(&self) -> Option<String> {
+        let has_secret = self.names().any(|name| {
+            super::VARIABLES.iter().any(|variable| variable.secret && variable.name == name)
+        });
+        self.warning.clone().filter(|_| has_secret)
+    }
+}
+
+fn unquoted(value: &str) -> Option<&str> {
+    for quote in ['"', '\''] {
+        if let Some(rest) = value.strip_prefix(quote) {
+            return rest.strip_suffix(quote);
+        }
+    }
+    Some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<EnvFile, String> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        EnvFile::read(file.path())
+    }
+
+    #[test]
+    fn lines_are_names_with_values() {
+        let file = read(
+            "# settings\n\nTCP_PORT=0\nexport LOG = debug\nMAIL_FROM=\"Ada <a@b.example>\"\n\
+             JWT_ISSUER='a b'\nJWT_AUDIENCE=a=b#c\r\n",
+        )
+        .unwrap();
+        let value = |name| file.value(name).unwrap_or_default();
+        assert_eq!((value("TCP_PORT"), value("LOG")), ("0".into(), "debug".into()));
+        assert_eq!(value("MAIL_FROM"), "Ada <a@b.example>");
+        assert_eq!((value("JWT_ISSUER"), value("JWT_AUDIENCE")), ("a b".into(), "a=b#c".into()));
+        assert_eq!(file.value("REDIS_URL"), None);
+    }
+
+    #[test]
+    fn an_error_names_the_line_and_no_value() {
+        for (text, problem) in [
+            ("A=1\nJWTSECRETKEY geheim", "line 2: expected NAME=VALUE"),
+            ("A B=geheim", "with a name of letters"),
+            ("=geheim", "with a name of letters"),
+            ("A=\"geheim", "a quotation mark is missing"),
+            ("A=geheim\nA=geheim", "line 2: A is set twice"),
+        ] {
+            let error = read(text).err().unwrap();
+            assert!(error.contains(problem) && !error.contains("geheim"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Settings: mistyped names, files, and messages about values.
+
+use crate::support::{Process, run_in};
+
+#[test]
+fn a_mistyped_variable_causes_a_warning() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = [
+        ("POSTGRESQL", "postgresql://u:geheim@db/users"),
+        ("TCP_PROT", "4000"),
+        ("DATABASE_URL", "postgresql://u:geheim@db/users"),
+    ];
+    let check = run_in(folder.path(), &["check"], &settings);
+    assert_eq!(check.code, Some(0), "{check:?}");
+    for warning in [
+        "POSTGRESQL has no effect; did you mean PostgreSQL?",
+        "TCP_PROT has no effect; did you mean TCP_PORT?",
+        "DATABASE_URL has no effect; did you mean PostgreSQL?",
+    ] {
+        assert!(check.output.contains(warning), "{warning}: {check:?}");
+    }
+    assert!(!check.output.contains("geheim"), "{check:?}");
+}
+
+#[tokio::test]
+async fn a_start_logs_the_warning_too() {
+    let process = Process::start(&[("tcp_port", "4000")]);
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    assert!(process.log().contains("did you mean TCP_PORT?"), "{}", process.log());
+}
+
+#[test]
+fn a_log_level_that_does_not_exist_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = run_in(folder.path(), &["check"], &[("LOG", "loud")]);
+    assert_eq!(run.code, Some(64), "{run:?}");
+    assert!(run.error.contains("invalid value \"loud\" for LOG"), "{run:?}");
+    assert!(run.error.contains("`loud` is not a level"), "{run:?}");
+}
+
+#[test]
+fn the_environment_takes_precedence_over_a_file_of_settings() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("settings.env");
+    let write = |text: &str| std::fs::write(&file, text).unwrap();
+    let run = |settings: &[(&str, &str)]| {
+        run_in(folder.path(), &["--env-file", "settings.env", "check"], settings)
+    };
+    write("# of the test\nTCP_PORT=eighty\nLOG_FORMAT='xml'\n");
+    let both = run(&[]);
+    assert_eq!(both.code, Some(64), "{both:?}");
+    assert!(both.error.contains("\"eighty\" for TCP_PORT") && both.error.contains("2 errors"));
+    let one = run(&[("TCP_PORT", "0")]);
+    assert!(one.error.contains("1 error;") && one.error.contains("xml"), "{one:?}");
+    let none = run(&[("TCP_PORT", "0"), ("LOG_FORMAT", "json")]);
+    assert_eq!(none.code, Some(0), "{none:?}");
+
+    write("JWTSECRETKEY=\"a secret of no fewer than 32 bytes, geheim\"\nMETRICSADDR=1\n");
+    let warned = run(&[]);
+    assert!(warned.output.contains("did you mean METRICS_ADDR?"), "{warned:?}");
+    assert!(warned.output.contains("can be read by every user"), "{warned:?}");
+    write("JWTSECRETKEY geheim\n");
+    let broken = run(&[]);
+    assert_eq!(broken.code, Some(64), "{broken:?}");
+    assert!(broken.error.contains("settings.env, line 1: expected NAME=VALUE"), "{broken:?}");
+    assert!(!broken.error.contains("geheim"), "{broken:?}");
+    std::fs::remove_file(&file).unwrap();
+    assert!(run(&[]).error.contains("No such file"));
+}
+
+#[test]
+fn a_port_below_1024_without_the_privilege_is_explained() {
+    let lowest = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start");
+    let needs_privilege = lowest.is_ok_and(|port| port.trim() == "1024");
+    let folder = tempfile::tempdir().unwrap();
+    let binary = env!("CARGO_BIN_EXE_user-server");
+    let mut command = std::process::Command::new("setpriv");
+    command.args(["--bounding-set=-net_bind_service", "--inh-caps=-net_bind_service", binary]);
+    command.env_clear().env("TCP_PORT", "443").current_dir(folder.path());
+    let Some(output) = command.output().ok().filter(|_| needs_privilege) else {
+        return crate::support::left_out("a privileged port (setpriv or the privilege is missing)");
+    };
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    for part in ["127.0.0.1:443", "CAP_NET_BIND_SERVICE", "TCP_PORT"] {
+        assert!(error.contains(part), "{error}");
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}

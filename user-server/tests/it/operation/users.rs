@@ -1,0 +1,79 @@
+//! Accounts: create, find, set-email, send-reset and sessions.
+
+use std::path::Path;
+
+use serde_json::Value;
+use user_proto::ResetPassword;
+
+use crate::support::{
+    NEW_PASSWORD, PASSWORD, Process, RunOutput, login, outcome, run_in, run_with_input,
+};
+
+fn user(folder: &Path, arguments: &[&str]) -> RunOutput {
+    run_in(folder, &[&["user"], arguments].concat(), &[])
+}
+
+#[tokio::test]
+async fn an_operator_creates_finds_and_changes_an_account_beside_the_server() {
+    let process = Process::start(&[]);
+    let (client, folder) = (process.client(), process.location());
+    let create = |arguments: &[&str], input: &str| {
+        run_with_input(folder, &[&["user", "create"], arguments].concat(), input.as_bytes())
+    };
+    let created = create(&["Ada", "ada@example.org", "--password-stdin"], &format!("{PASSWORD}\n"));
+    assert!(created.code == Some(0) && created.output.starts_with("created Ada ("), "{created:?}");
+    outcome(client.call(login("ada", PASSWORD)).await).unwrap();
+    for (arguments, input, reason) in [
+        (["ADA", "b@example.org"], PASSWORD, "another account has the username ADA"),
+        (["bob", "Ada@example.org"], PASSWORD, "another account has the email address"),
+        (["\u{430}dmin", "b@example.org"], PASSWORD, "username: mixes letters"),
+        (["bob", "no address"], PASSWORD, "email: "),
+        (["bob", "b@example.org"], "password", "too common"),
+        (["bob", "b@example.org"], "short", "at least 8 characters"),
+    ] {
+        let refused = create(&[&arguments[..], &["--password-stdin"]].concat(), input);
+        assert_eq!(refused.code, Some(1), "{refused:?}");
+        assert!(refused.error.contains(reason), "{refused:?}");
+        assert!(!refused.error.contains(PASSWORD), "{refused:?}");
+    }
+    // Without a password, only a reset opens the account.
+    let bob = create(&["bob", "bob@example.org", "--json"], "");
+    let bob: Value = serde_json::from_str(&bob.output).unwrap();
+    let id = bob["id"].as_str().unwrap();
+    let sent = user(folder, &["send-reset", id, "--json"]);
+    let sent: Value = serde_json::from_str(&sent.output).unwrap();
+    let code = process.emails().code("bob@example.org", 1).await;
+    let reset = ResetPassword {
+        verification_id: sent["verification_id"].as_str().unwrap().parse().unwrap(),
+        code: code.as_str().into(),
+        new_password: NEW_PASSWORD.into(),
+    };
+    client.call(reset).await.unwrap();
+    outcome(client.call(login("bob", NEW_PASSWORD)).await).unwrap();
+
+    let found = user(folder, &["find", "BO", "--json"]);
+    let found: Value = serde_json::from_str(&found.output).unwrap();
+    assert_eq!((&found["id"], &found["sessions"]), (&bob["id"], &1.into()));
+    assert!(found["created_at"].as_str().unwrap().ends_with('Z'), "{found}");
+    let nobody = user(folder, &["find", "zz"]);
+    assert_eq!((nobody.code, nobody.output.as_str()), (Some(1), ""));
+    assert!(user(folder, &["find", "b"]).error.contains("at least two letters"));
+
+    let set = user(folder, &["set-email", "bob", "robert@example.org"]);
+    assert!(set.code == Some(0) && set.output.contains("is now robert@example.org"), "{set:?}");
+    outcome(client.call(login("robert@example.org", NEW_PASSWORD)).await).unwrap();
+    let taken = user(folder, &["set-email", "bob", "ada@example.org"]);
+    assert!(taken.code == Some(1) && taken.error.contains("another account"), "{taken:?}");
+    let sessions = user(folder, &["sessions", "bob", "--json"]);
+    let lines: Vec<Value> =
+        sessions.output.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 2, "{sessions:?}");
+    assert!(lines.iter().all(|line| line["last_used_at"].as_str().unwrap().ends_with('Z')));
+    let shown = user(folder, &["sessions", "bob"]);
+    assert!(shown.code == Some(0) && shown.output.contains("created 20"), "{shown:?}");
+    for kind in ["created", "email_set", "reset_requested"] {
+        let rows = run_in(folder, &["audit", "list", "--kind", kind, "--json"], &[]);
+        let row: Value = serde_json::from_str(rows.output.lines().last().unwrap()).unwrap();
+        assert!(row["operator"].is_string(), "{row}");
+    }
+}
