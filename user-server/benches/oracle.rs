@@ -35,8 +35,8 @@ const PASSWORD: &str = "tides rise at nine";
 /// A hash of cost 10, as imported from other services.
 const BCRYPT: &str = "$2b$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy";
 const KINDS: [&str; 3] = ["known", "unknown", "pending"];
-/// Number of accounts that request a change of their own address.
-const UPDATERS: usize = 16;
+/// Number of changes of its address that one account requests, which are its budget of a day.
+const CHANGES: usize = 5;
 /// Maximum AUC of two kinds.
 const BOUND: f64 = 0.55;
 
@@ -100,7 +100,7 @@ async fn run(samples: usize, mode: Mode) -> f64 {
     println!(
         "{}: {samples} samples a kind; {} accounts made in {:.1?}\n",
         if fails { "Emails fail" } else { "Emails are sent" },
-        samples + UPDATERS,
+        samples + updaters(samples),
         began.elapsed()
     );
     println!(
@@ -129,6 +129,11 @@ async fn run(samples: usize, mode: Mode) -> f64 {
     probe.client.close().await;
     service.stop().await;
     worst
+}
+
+/// Returns the number of accounts that request a change of their own address.
+fn updaters(samples: usize) -> usize {
+    (3 * samples).div_ceil(CHANGES)
 }
 
 /// Returns an address of a kind.
@@ -165,7 +170,7 @@ async fn fill(folder: &Path, samples: usize) {
     }
     let database = sqlx::SqlitePool::connect(path.to_str().unwrap()).await.unwrap();
     let mut insert = database.begin().await.unwrap();
-    for number in 0..samples + UPDATERS {
+    for number in 0..samples + updaters(samples) {
         let (name, address) = match number.checked_sub(samples) {
             None => (format!("known{number}"), address(0, number)),
             Some(updater) => {
@@ -280,14 +285,14 @@ impl Probe {
 
     async fn update(&mut self) -> f64 {
         let mut tokens = Vec::new();
-        for updater in 0..UPDATERS {
+        for updater in 0..updaters(self.samples) {
             let login = Login::new(format!("updater{updater}").into(), PASSWORD.into());
             tokens.push(self.client.call(login).await.unwrap().access_token);
         }
         let mut samples = Samples::default();
         for (index, (kind, number)) in self.order().into_iter().enumerate() {
             let change = UpdateUser {
-                access_token: tokens[index % UPDATERS].clone(),
+                access_token: tokens[index / CHANGES].clone(),
                 username: None,
                 email: Some(address(kind, number).into()),
                 new_password: None,
