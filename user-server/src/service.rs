@@ -1,6 +1,7 @@
 //! The service as a whole: creates its components, starts them and stops them.
 
 mod background;
+mod components;
 mod start_error;
 
 use std::fs::File;
@@ -19,7 +20,7 @@ use crate::cache::{LocalCache, NoWakeups, RedisCache, RedisTimeouts};
 use crate::config::Config;
 use crate::domain::{Clock, Fault, Mailer, RecordCache, Retention, SharedClock, Store, Wakeups};
 use crate::handler::{AdvertisedLimits, Handler, Services};
-use crate::http::{ComponentKinds, Health, HealthSources, Monitor};
+use crate::http::{Health, HealthSources, Monitor};
 use crate::idempotency::{self, Idempotency};
 use crate::keys::{KeyRing, Pseudonyms};
 use crate::mail::{FileMailer, SmtpMailer};
@@ -28,13 +29,14 @@ use crate::otp::Otp;
 use crate::outbox::{self, MailWakeup, Worker};
 use crate::password::{HashPool, Passwords};
 use crate::process::raise_open_files;
-use crate::store::{GuardedStore, PostgresStore, SqliteStore, folder};
+use crate::store::folder;
 use crate::tcp::{self, ConnectionContext, RequestLimiter, Server, Shutdown, UnnamedRequests};
 use crate::throttle::Throttle;
 use crate::tls::Tls;
 use crate::tokens::{self, Revocations, TokenStores, Tokens};
 use crate::users::Users;
 use background::{follow_clock, learn_classes, set_clock, sweep};
+use components::{kinds, lock_folder, refuse_new_weak_secrets, store};
 pub use start_error::StartError;
 
 /// Maximum number of sessions and users in the cache of one process, some hundred bytes each.
@@ -372,19 +374,6 @@ impl ServiceCore {
     }
 }
 
-/// Refuses a secret that is easy to guess, unless the database shows that it is in use already:
-/// then a start that fails would end every session.
-async fn refuse_new_weak_secrets(config: &Config, store: &dyn Store) -> Result<(), StartError> {
-    for weak in config.weak_secrets() {
-        if weak.is_in_use(store).await? {
-            tracing::warn!("{weak}; rotate it soon: user-server keys new");
-        } else {
-            return Err(StartError::WeakSecret(weak));
-        }
-    }
-    Ok(())
-}
-
 async fn start_monitor(
     config: &Config,
     health: &Arc<Health>,
@@ -393,33 +382,6 @@ async fn start_monitor(
     let Some(listen) = config.metrics_listen else { return Ok(None) };
     let monitor = Monitor::start(listen, health.clone(), metrics.clone()).await;
     monitor.map(Some).map_err(|error| StartError::ListenMonitor(listen, error))
-}
-
-/// Returns the implementation of each component, for the health check.
-fn kinds(config: &Config) -> ComponentKinds {
-    vec![
-        ("store", if config.postgres.is_some() { "PostgreSQL" } else { "SQLite (embedded)" }),
-        (
-            "cache",
-            match (&config.cache, &config.postgres) {
-                (Some(_), _) => "Redis",
-                (None, Some(_)) => "none",
-                (None, None) => "in-process (embedded)",
-            },
-        ),
-        ("mail", if config.smtp.is_some() { "SMTP" } else { "files (embedded)" }),
-        ("secret", if config.secret.is_some() { "JWTSECRETKEY" } else { "generated (embedded)" }),
-        (
-            "transport",
-            match &config.tls {
-                Some(files) if files.client_authorities.is_some() => {
-                    "TLS 1.3 with client certificates"
-                }
-                Some(_) => "TLS 1.3",
-                None => "TCP without TLS",
-            },
-        ),
-    ]
 }
 
 /// Returns the mailer. A mail server is not contacted at startup: if it is down, emails wait for
@@ -431,31 +393,6 @@ fn mailer(config: &Config) -> Result<Arc<dyn Mailer>, StartError> {
     }
     make_folder(&config.mail_dir)?;
     Ok(Arc::new(FileMailer::new(config.mail_dir.clone(), sender)))
-}
-
-/// Opens the shared database if it is configured, otherwise the embedded one.
-async fn store(config: &Config) -> Result<Arc<dyn Store>, StartError> {
-    let Some(postgres) = &config.postgres else {
-        let path = config.data_dir.join(start_error::DATABASE_FILE);
-        let opened = SqliteStore::open(&path).await;
-        let store =
-            opened.map_err(|fault| StartError::Database(path.display().to_string(), fault))?;
-        return Ok(Arc::new(GuardedStore::new(Arc::new(store))));
-    };
-    let at = |fault| StartError::Database(postgres.options.location(), fault);
-    let profile = PostgresStore::profile(&postgres.options).await.map_err(at)?;
-    profile.require_utf8().map_err(at)?;
-    if let Some(warning) = profile.pooler_warning() {
-        tracing::warn!("{warning}");
-    }
-    if postgres.migrate {
-        PostgresStore::migrate(&postgres.direct).await.map_err(at)?;
-    } else {
-        profile.schema.require().map_err(at)?;
-    }
-    let store: Arc<dyn Store> = Arc::new(PostgresStore::open(&postgres.options));
-    store.ping().await.map_err(at)?;
-    Ok(Arc::new(GuardedStore::new(store)))
 }
 
 /// Returns the shared cache if it is configured. Otherwise the process has its own, but only
@@ -476,9 +413,4 @@ fn cache(config: &Config, keys: &KeyRing, metrics: &Metrics) -> Result<CachePort
 
 fn make_folder(path: &Path) -> Result<(), StartError> {
     folder::make(path).map_err(|error| StartError::Folder(path.to_owned(), error))
-}
-
-fn lock_folder(path: &Path) -> Result<File, StartError> {
-    let locked = folder::lock(path).map_err(|error| StartError::Folder(path.to_owned(), error))?;
-    locked.ok_or_else(|| StartError::InUse(path.to_owned()))
 }

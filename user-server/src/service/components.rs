@@ -1,0 +1,86 @@
+//! The components of a service that a start opens and describes: its database, its secrets, and the
+//! implementation of each.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::start_error::{DATABASE_FILE, StartError};
+use crate::config::Config;
+use crate::domain::Store;
+use crate::http::ComponentKinds;
+use crate::store::{GuardedStore, PostgresStore, SqliteStore, folder};
+
+/// Opens the shared database if it is configured, otherwise the embedded one.
+pub(super) async fn store(config: &Config) -> Result<Arc<dyn Store>, StartError> {
+    let Some(postgres) = &config.postgres else {
+        let path = config.data_dir.join(DATABASE_FILE);
+        let opened = SqliteStore::open(&path).await;
+        let store =
+            opened.map_err(|fault| StartError::Database(path.display().to_string(), fault))?;
+        return Ok(Arc::new(GuardedStore::new(Arc::new(store))));
+    };
+    let at = |fault| StartError::Database(postgres.options.location(), fault);
+    let profile = PostgresStore::profile(&postgres.options).await.map_err(at)?;
+    profile.require_utf8().map_err(at)?;
+    if let Some(warning) = profile.pooler_warning() {
+        tracing::warn!("{warning}");
+    }
+    if postgres.migrate {
+        PostgresStore::migrate(&postgres.direct).await.map_err(at)?;
+    } else {
+        profile.schema.require().map_err(at)?;
+    }
+    let store: Arc<dyn Store> = Arc::new(PostgresStore::open(&postgres.options));
+    store.ping().await.map_err(at)?;
+    Ok(Arc::new(GuardedStore::new(store)))
+}
+
+/// Refuses a secret that is easy to guess, unless the database shows that it is in use already:
+/// then a start that fails would end every session.
+pub(super) async fn refuse_new_weak_secrets(
+    config: &Config,
+    store: &dyn Store,
+) -> Result<(), StartError> {
+    for weak in config.weak_secrets() {
+        if weak.is_in_use(store).await? {
+            tracing::warn!("{weak}; rotate it soon: user-server keys new");
+        } else {
+            return Err(StartError::WeakSecret(weak));
+        }
+    }
+    Ok(())
+}
+
+/// Returns the implementation of each component, for the health check.
+pub(super) fn kinds(config: &Config) -> ComponentKinds {
+    vec![
+        ("store", if config.postgres.is_some() { "PostgreSQL" } else { "SQLite (embedded)" }),
+        (
+            "cache",
+            match (&config.cache, &config.postgres) {
+                (Some(_), _) => "Redis",
+                (None, Some(_)) => "none",
+                (None, None) => "in-process (embedded)",
+            },
+        ),
+        ("mail", if config.smtp.is_some() { "SMTP" } else { "files (embedded)" }),
+        ("secret", if config.secret.is_some() { "JWTSECRETKEY" } else { "generated (embedded)" }),
+        (
+            "transport",
+            match &config.tls {
+                Some(files) if files.client_authorities.is_some() => {
+                    "TLS 1.3 with client certificates"
+                }
+                Some(_) => "TLS 1.3",
+                None => "TCP without TLS",
+            },
+        ),
+    ]
+}
+
+/// Locks the data folder for this process.
+pub(super) fn lock_folder(path: &Path) -> Result<File, StartError> {
+    let locked = folder::lock(path).map_err(|error| StartError::Folder(path.to_owned(), error))?;
+    locked.ok_or_else(|| StartError::InUse(path.to_owned()))
+}
