@@ -43,22 +43,15 @@ pub(crate) struct SessionTokens {
 }
 
 /// Returns common tags with a new client address on each call, so that no network exceeds its rate
-/// limit. The addresses are in the documentation range, each in its own /64 network.
+/// limit. The addresses are unique local ones, each in its own /48 network, since the server counts
+/// by that too.
 pub(crate) fn simulated_client() -> Common<'static> {
     // Every run of the program starts at another number.
     static NEXT: LazyLock<AtomicU64> = LazyLock::new(|| AtomicU64::new(unix_micros()));
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let [.., a, b, c, d] = number.to_be_bytes();
-    let ip = Ipv6Addr::new(
-        0x2001,
-        0xdb8,
-        u16::from_be_bytes([a, b]),
-        u16::from_be_bytes([c, d]),
-        0,
-        0,
-        0,
-        1,
-    );
+    let [.., a, b, c, d, e] = number.to_be_bytes();
+    let pair = |high, low| u16::from_be_bytes([high, low]);
+    let ip = Ipv6Addr::new(pair(0xfd, a), pair(b, c), pair(d, e), 0, 0, 0, 0, 1);
     Common { client_address: Some(std::net::IpAddr::from(ip).into()), ..Common::default() }
 }
 

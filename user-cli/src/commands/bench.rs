@@ -40,6 +40,9 @@ Closed and open loop:
   arrives (closed loop). With --rate, requests are sent on a fixed schedule (open loop), and their
   latency counts from the scheduled time, so that a stall of the server shows in the latencies.
 
+The server refreshes a session at most 60 times an hour, and logs an account in at most 100 times an
+hour; above that, a test of these shows how fast it refuses.
+
 Ctrl-C ends the test early and prints the results until then; the exit code is 130.
 
 Examples:
