@@ -103,6 +103,9 @@ async fn write(
     while connection.take(&mut batch) {
         if batch.bytes().is_empty() {
             connection.write_ready().await;
+            // Lets other tasks that are ready queue their frames first, so that one write carries
+            // them all.
+            tokio::task::yield_now().await;
             continue;
         }
         tap_batch(batch.bytes(), config);
