@@ -16,7 +16,7 @@ nginx | nginx | examples/nginx
 tshark | tshark | the Wireshark dissector
 ps | procps | PostgreSQL while it does not answer
 python:ensurepip | python3-venv | Caddy, for examples/caddy
-python:prometheus_client | python3-prometheus-client | metrics parsed by Prometheus's Python client
+python:prometheus_client | python3-prometheus-client | metrics parsed by the Python client of Prometheus
 promtool | prometheus | metrics checked by promtool
 python:aiosmtpd | python3-aiosmtpd | emails to a real SMTP server
 '

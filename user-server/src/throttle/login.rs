@@ -46,6 +46,7 @@ impl LoginCounters {
     fn charge(&self, now: Timestamp) -> Adjustment {
         let counters = self.clone();
         Adjustment::new(self.keys.clone(), move |stored| {
+            counters.with(stored, |mut slots| slots.begin_no_later(now));
             let before = stored.to_vec();
             // A wrong number of counters, which cannot occur, would allow an uncounted attempt.
             let verdict = counters.with(stored, |slots| slots.charge(now));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::budgets::Limit;
-use super::policy::{Verdict, charge, open_window};
+use super::policy::{Verdict, begin_no_later, charge, open_window};
 use crate::domain::{Allowance, BudgetCounter, Timestamp};
 
 /// Failures of one network at one login after which the next attempt has to wait.
@@ -67,6 +67,16 @@ impl<'a> LoginSlots<'a> {
         })
     }
 
+    /// Moves windows that begin in the future to `now`, since the clock was set back.
+    pub(super) fn begin_no_later(&mut self, now: Timestamp) {
+        begin_no_later(self.login, now);
+        if let Some(slots) = &mut self.network {
+            begin_no_later(slots.pair, now);
+            begin_no_later(slots.reserve, now);
+        }
+        self.failures.iter_mut().for_each(|counter| begin_no_later(counter, now));
+    }
+
     /// Charges an attempt and returns the budget that it was charged to, or returns the time to
     /// wait, and leaves the counters in an undefined state.
     pub(super) fn charge(self, now: Timestamp) -> Verdict {
@@ -87,9 +97,9 @@ impl<'a> LoginSlots<'a> {
             slots.clear_before(cleared.since);
         }
         let NetworkSlots { pair, known, reserve } = slots;
-        // The clock may have been set back since.
-        let wait = pair.blocked_until.since(now).min(wait_after(pair.count));
-        if !wait.is_zero() {
+        let wait = pair.blocked_until.since(now);
+        // A longer wait than the failures allow shows that the clock was set back, so it is over.
+        if !wait.is_zero() && wait <= wait_after(pair.count) {
             return Err(wait);
         }
         charge(failures, failure_limits, now)?;
@@ -203,6 +213,7 @@ mod tests {
     }
 
     fn charge(counters: &mut [BudgetCounter], now: Timestamp) -> Verdict {
+        slots(counters).begin_no_later(now);
         let before = counters.to_vec();
         let verdict = slots(counters).charge(now);
         if verdict.is_err() {
@@ -262,7 +273,13 @@ mod tests {
         for _ in 0..5 {
             assert!(charge(&mut counters, at(36_000)).is_ok());
         }
-        assert_eq!(charge(&mut counters, NOW), Err(Duration::from_secs(1)));
+        assert_eq!(charge(&mut counters, NOW), Ok(Allowance::Full), "it is over");
+        assert_eq!(charge(&mut counters, NOW), Err(Duration::from_secs(2)));
+        for _ in 0..LOGIN_PER_DAY {
+            let _ = charge(&mut counters[..3], at(36_000));
+        }
+        assert_eq!(charge(&mut counters[..3], NOW), Err(DAY));
+        assert!(charge(&mut counters[..3], NOW.plus(DAY)).is_ok(), "one day later");
     }
 
     #[test]

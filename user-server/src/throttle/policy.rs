@@ -11,6 +11,7 @@ pub(super) type Verdict = Result<Allowance, Duration>;
 /// Charges one operation to every counter, or changes nothing and returns the time until the window
 /// of an exhausted counter ends. Returns [`Allowance::Last`] if the first counter is now exhausted.
 pub(super) fn charge(counters: &mut [BudgetCounter], limits: &[Limit], now: Timestamp) -> Verdict {
+    counters.iter_mut().for_each(|counter| begin_no_later(counter, now));
     let mut charged = counters.to_vec();
     for (counter, limit) in charged.iter_mut().zip(limits) {
         open_window(counter, limit.window, now);
@@ -42,6 +43,7 @@ pub(super) fn charge_guess(
     charge(user, user_limits, now)?;
     let mut wait = Duration::ZERO;
     for (counter, limit) in network.iter_mut().zip(network_limits) {
+        begin_no_later(counter, now);
         open_window(counter, limit.window, now);
         if counter.count >= limit.uses {
             wait = wait.max(counter.since.plus(limit.window).since(now));
@@ -65,8 +67,13 @@ pub(super) fn reset(counters: &mut [BudgetCounter]) -> Verdict {
     Ok(Allowance::Full)
 }
 
-/// Starts a new window if the last one has ended. A window that seems to begin in the future, since
-/// the clock was set back, begins now, so that it does not become longer.
+/// Moves the start of a window that lies in the future to `now`, since the clock was set back.
+/// Otherwise the window would not end before the clock has caught up.
+pub(super) fn begin_no_later(counter: &mut BudgetCounter, now: Timestamp) {
+    counter.since = counter.since.min(now);
+}
+
+/// Starts a new window if the last one has ended.
 pub(super) fn open_window(counter: &mut BudgetCounter, window: Duration, now: Timestamp) {
     if counter.count == 0 || counter.since.plus(window) <= now {
         *counter = BudgetCounter {
@@ -75,8 +82,6 @@ pub(super) fn open_window(counter: &mut BudgetCounter, window: Duration, now: Ti
             blocked_until: counter.blocked_until,
             expires_at: now.plus(window),
         };
-    } else if counter.since > now {
-        counter.since = now;
     }
 }
 
@@ -126,7 +131,8 @@ mod tests {
             assert!(charge(&mut counters, &LIMITS, at(36_000)).is_ok());
         }
         assert_eq!(charge(&mut counters, &LIMITS, NOW), Err(HOUR));
-        assert!(charge(&mut counters, &LIMITS, at(36_000)).is_err(), "nor shorter");
+        assert_eq!(charge(&mut counters, &LIMITS, at(3599)), Err(Duration::from_secs(1)));
+        assert!(charge(&mut counters, &LIMITS, at(3600)).is_ok(), "one window later");
     }
 
     #[test]

@@ -155,12 +155,13 @@ impl VerificationRow {
     /// Returns the time until a resend is possible, or `None` if it is. After the last resend, that
     /// is the time until the verification is deleted.
     fn wait_for_resend(&self, policy: &ResendPolicy, now: Timestamp) -> Option<Duration> {
-        let until = if self.resends >= i64::from(policy.max_resends) {
-            self.created_at().plus(policy.life)
+        let (from, span) = if self.resends >= i64::from(policy.max_resends) {
+            (self.created_at(), policy.life)
         } else {
-            self.requested_at().plus(policy.pause)
+            (self.requested_at(), policy.pause)
         };
-        Some(until.since(now)).filter(|wait| !wait.is_zero())
+        // A longer wait than the policy allows shows that the clock was set back, so it is over.
+        Some(from.plus(span).since(now)).filter(|wait| !wait.is_zero() && *wait <= span)
     }
 }
 
