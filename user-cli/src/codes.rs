@@ -22,8 +22,8 @@ pub(crate) struct CodeOptions {
 }
 
 impl Context<'_> {
-    /// Returns `given`, or else the most recent verification that is waiting for a code of this
-    /// purpose (of any purpose if `None`).
+    /// Returns `given`, or else the id of the most recent verification that is waiting for a code
+    /// of this purpose (of any purpose if `None`).
     ///
     /// # Errors
     /// If none is waiting. The hint names `starting_command`, the command that sends such a code.

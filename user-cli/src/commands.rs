@@ -38,7 +38,7 @@ macro_rules! commands {
         }
 
         impl Command {
-            /// Returns what the command needs of the server.
+            /// Returns the parts of the server that the command needs.
             pub(crate) fn needs(&self) -> Needs {
                 match self { $(Self::$name(command) => command.needs(),)* }
             }

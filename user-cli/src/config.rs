@@ -35,11 +35,11 @@ pub(crate) struct Settings {
     pub(crate) key: Option<PathBuf>,
     #[serde(default)]
     pub(crate) allow_plaintext: bool,
-    /// URL of the server's metrics, for `top`.
+    /// URL of the server's metrics for the command `top`; `None` uses the default.
     pub(crate) metrics: Option<String>,
 }
 
-/// The whole file.
+/// Contents of the configuration file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
@@ -47,10 +47,10 @@ struct File {
     profiles: BTreeMap<String, Settings>,
 }
 
-/// Returns the profile that --profile or $USER_CLI_PROFILE names.
+/// Returns the profile that --profile or $USER_CLI_PROFILE names, or `None` if neither is set.
 ///
 /// # Errors
-/// If the file is missing, unsafe or invalid, or if it has no such profile.
+/// If the configuration file is missing, unsafe or invalid, or if it has no such profile.
 pub(crate) fn selected_profile(global: &Global) -> Result<Option<Profile>, Failure> {
     let name = global.profile.clone().or_else(|| variable("USER_CLI_PROFILE"));
     name.map(load).transpose()
@@ -104,7 +104,7 @@ fn load(name: String) -> Result<Profile, Failure> {
     Ok(Profile { name, file, settings })
 }
 
-/// Parses the file. An error is a line number and a message.
+/// Parses the configuration file. An error is a line number and a message.
 fn parse(text: &str) -> Result<File, (usize, String)> {
     toml::from_str(text).map_err(|error| {
         let offset = error.span().map_or(0, |span| span.start);
@@ -113,7 +113,8 @@ fn parse(text: &str) -> Result<File, (usize, String)> {
     })
 }
 
-/// Returns the path of the file, from the environment.
+/// Returns the path of the configuration file, or `None` if no environment variable names a
+/// directory.
 pub(crate) fn path() -> Option<PathBuf> {
     variable("USER_CLI_CONFIG")
         .map(PathBuf::from)
@@ -128,7 +129,7 @@ pub(crate) fn path() -> Option<PathBuf> {
         })
 }
 
-/// Checks that only its owner can change the file.
+/// Checks that only the owner of the configuration file can change it.
 #[cfg(unix)]
 fn check_permissions(file: &Path) -> Result<(), Failure> {
     use std::os::unix::fs::PermissionsExt;

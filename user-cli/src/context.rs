@@ -21,7 +21,7 @@ use crate::{output, tls};
 
 /// A subcommand.
 pub(crate) trait Run {
-    /// Returns what the command needs of the server. The settings that it does not need are not
+    /// Returns the parts of the server that the command needs. Settings for other parts are not
     /// checked.
     fn needs(&self) -> Needs {
         Needs::Secrets
@@ -37,20 +37,20 @@ pub(crate) trait Run {
 /// Parts of the server that a command needs.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Needs {
-    /// Nothing: it works offline.
+    /// Nothing: the command works offline.
     Nothing,
-    /// Its address, by which state is stored.
+    /// The address of the server, by which the stored state is found.
     Address,
-    /// A connection, over which it sends no secret.
+    /// A connection, over which the command sends no secret.
     Connection,
-    /// A connection, over which it sends passwords, codes or tokens.
+    /// A connection, over which the command sends passwords, codes or tokens.
     Secrets,
 }
 
 pub(crate) struct Context<'a> {
     pub(crate) global: &'a Global,
     pub(crate) endpoint: Endpoint,
-    /// State stored for this server; empty until [`Context::load`].
+    /// State that is stored for the server; empty until [`Context::load`].
     pub(crate) state: State,
     pub(crate) runtime: Runtime,
     /// Declaration of the whole command line, for completions and man pages.
@@ -60,8 +60,8 @@ pub(crate) struct Context<'a> {
     store: Store,
     client: Client,
     tls: Option<Tls>,
-    /// Idempotency key of the first change. It is taken once, since the server rejects a second
-    /// request under the same key.
+    /// Idempotency key for the first change that the command makes. It is used only once, since the
+    /// server rejects a different request under the same key.
     idempotency_key: Cell<Option<IdempotencyKey>>,
 }
 
@@ -106,12 +106,12 @@ impl<'a> Context<'a> {
         })
     }
 
-    /// Returns the TLS configuration, or `None` if the connection is in plain text.
+    /// Returns the TLS configuration of the server, or `None` if the connection is in plain text.
     pub(crate) fn tls(&self) -> Option<&Tls> {
         self.tls.as_ref()
     }
 
-    /// Loads the stored state. Commands that need none of it do not call this, so a damaged file
+    /// Loads the stored state. Commands that do not need it do not call this, so a damaged file
     /// does not stop them.
     ///
     /// # Errors
@@ -121,7 +121,7 @@ impl<'a> Context<'a> {
         Ok(())
     }
 
-    /// Stores the state and returns true on success. The request has already been executed, so an
+    /// Saves the state and returns true on success. The request has already been executed, so an
     /// error is only a warning.
     pub(crate) fn save(&self) -> bool {
         let saved = self.store.save(&self.state);
@@ -148,7 +148,8 @@ impl<'a> Context<'a> {
             .map_err(|error| self.call_failure(error, changes))
     }
 
-    /// Describes a failed call. `changes` is true if the request may have changed something.
+    /// Returns the failure for a call that ended with `error`. `changes` is true if the request may
+    /// have changed something.
     pub(crate) fn call_failure(&self, error: Error, changes: bool) -> Failure {
         let can_refresh = self.uses_stored_token
             && self
@@ -166,8 +167,8 @@ impl<'a> Context<'a> {
         Failure::Call { error, situation: Box::new(situation) }
     }
 
-    /// Closes the connection. Waits for an orderly end only if `gracefully` is true: after a
-    /// failure, the server may not be responding.
+    /// Closes the connection to the server. Waits for an orderly end only if `gracefully` is true:
+    /// after a failure, the server may not be responding.
     pub(crate) fn close(self, gracefully: bool) {
         if gracefully {
             let _ = self.runtime.run(self.client.close());

@@ -10,10 +10,11 @@ use zeroize::Zeroizing;
 
 use crate::format::unix_now;
 
-/// Time before now from which the certificates are valid, since clocks differ.
+/// Time in seconds by which the validity of the certificates begins before now, since clocks
+/// differ.
 const CLOCK_TOLERANCE: u64 = 3600;
 
-/// Certificates of one authority, in PEM.
+/// Certificates of one authority, in PEM format.
 pub(crate) struct Certified {
     pub(crate) authority: String,
     pub(crate) server: Identity,
@@ -21,7 +22,7 @@ pub(crate) struct Certified {
     expires_at: u64,
 }
 
-/// A certificate with its private key, in PEM.
+/// A certificate with its private key, in PEM format.
 pub(crate) struct Identity {
     pub(crate) certificate: String,
     pub(crate) key: Zeroizing<String>,

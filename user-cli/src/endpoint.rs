@@ -14,12 +14,12 @@ use crate::options::{Global, parse_addr, parse_flag};
 /// Address of the server if nothing else names one.
 const DEFAULT_ADDR: &str = "127.0.0.1:3001";
 
-/// A server, and how to reach it.
+/// Server that a command uses, with its address and TLS settings.
 #[derive(Debug, Clone)]
 pub(crate) struct Endpoint {
     /// Address as host:port.
     pub(crate) addr: String,
-    /// Source of the address.
+    /// Source of the address, for error messages.
     pub(crate) source: Source,
     pub(crate) tls: bool,
     pub(crate) ca: Option<PathBuf>,
@@ -34,7 +34,7 @@ pub(crate) struct Endpoint {
 pub(crate) enum Source {
     /// The option --addr.
     Option,
-    /// A profile, with the file that contains it.
+    /// A profile of the configuration file.
     Profile {
         name: String,
         file: PathBuf,
@@ -152,7 +152,7 @@ impl Endpoint {
     /// the user allows plaintext.
     ///
     /// # Errors
-    /// If it would cross a network in plaintext.
+    /// If the secret would cross a network in plaintext.
     pub(crate) fn check_secrets(&self) -> Result<(), Failure> {
         if self.uses_tls() || self.allow_plaintext || is_loopback(&self.addr) {
             return Ok(());

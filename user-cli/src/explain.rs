@@ -37,7 +37,7 @@ enum Content<'a> {
     /// A frame that does not contain a valid message.
     InvalidMessage(DecodeError),
     InvalidLength(FrameError),
-    /// An incomplete frame, with its total size if the length field is complete.
+    /// An incomplete frame, with its total size in bytes if the length field is complete.
     Incomplete(Option<usize>),
 }
 
@@ -142,8 +142,8 @@ impl<'a> Explained<'a> {
         }
     }
 
-    /// Returns the error code that the server responds with, and true if it then closes the
-    /// connection. Returns `None` for a valid or incomplete request, and for replies.
+    /// Returns the error code with which the server responds to the frame, and true if it then
+    /// closes the connection. Returns `None` for a valid or incomplete request, and for replies.
     fn response(&self) -> Option<(ErrorCode, bool)> {
         if self.direction == Some(Direction::Reply) {
             return None;
@@ -156,7 +156,7 @@ impl<'a> Explained<'a> {
         }
     }
 
-    /// Describes what the receiver does about an invalid frame.
+    /// Describes the reaction of the receiver to an invalid frame.
     fn consequence(&self) -> String {
         match (self.response(), &self.content) {
             (Some((code, true)), _) => {
@@ -297,7 +297,7 @@ impl Message<'_> {
         }
     }
 
-    /// Returns the size of the shortest frame with this message, in bytes.
+    /// Returns the size in bytes of the shortest frame that contains this message.
     fn size(&self) -> usize {
         let mut out = bytes::BytesMut::new();
         // A decoded message always fits a frame.
@@ -317,7 +317,7 @@ fn direction_name(direction: Option<Direction>) -> &'static str {
     }
 }
 
-/// Describes a type that no message has, by the range that it belongs to.
+/// Describes a type byte that no message has, by the range of types that it belongs to.
 fn type_range(kind: u8) -> &'static str {
     match kind {
         0x7e | 0xfe => "(reserved for a hello message)",

@@ -20,7 +20,7 @@ const INTERRUPTED: u8 = 130;
 
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// A call without a successful reply.
+    /// A request that was not answered successfully.
     Call {
         error: Error,
         situation: Box<Situation>,
@@ -52,7 +52,7 @@ impl Failure {
         }
     }
 
-    /// Prints the failure on stderr and returns the exit code.
+    /// Prints the failure on stderr, as JSON if `json` is true, and returns the exit code.
     pub(crate) fn report(self, json: bool) -> ExitCode {
         let code = self.exit_code();
         match self {
@@ -187,7 +187,7 @@ fn code_name(code: ErrorCode) -> String {
     }
 }
 
-/// Returns the class of a code as in PROTOCOL.md.
+/// Returns the name of a code's class, as in PROTOCOL.md.
 fn class_name(code: ErrorCode) -> &'static str {
     match code.class() {
         ErrorClass::Protocol => "protocol",

@@ -8,7 +8,7 @@ use user_proto::{FieldValue, FieldView, ListView};
 use crate::{format, hex};
 
 /// Returns the label of a field: its name with spaces instead of underscores, and without `_ms`,
-/// since the value states the unit.
+/// since the printed value contains the unit.
 pub(crate) fn label(name: &str) -> String {
     name.strip_suffix("_ms").unwrap_or(name).replace('_', " ")
 }

@@ -10,7 +10,7 @@ pub(crate) fn unix_now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
-/// Formats a duration in the unit that suits it, rounded up.
+/// Formats a duration in a suitable unit, rounded up.
 pub(crate) fn duration(time: Duration) -> String {
     let ms = time.as_millis();
     match ms {
@@ -56,7 +56,7 @@ pub(crate) fn number(value: f64) -> String {
     if value >= 100.0 { format!("{value:.0}") } else { format!("{value:.1}") }
 }
 
-/// Formats a Unix timestamp in UTC, with its distance from `now`.
+/// Formats a Unix timestamp in UTC, with the time between it and `now`.
 pub(crate) fn timestamp(at: u64, now: u64) -> String {
     let distance = match at.cmp(&now) {
         std::cmp::Ordering::Greater => format!("in {}", seconds(at - now)),
@@ -108,7 +108,8 @@ pub(crate) fn json(value: &impl Serialize) -> serde_json::Result<String> {
     }))
 }
 
-/// Escapes harmful characters, so that text from the server cannot control the terminal.
+/// Replaces harmful characters by escape sequences, so that text from the server cannot control the
+/// terminal.
 pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     if !text.contains(is_harmful) {
         return Cow::Borrowed(text);
@@ -145,8 +146,8 @@ pub(crate) fn table(rows: &[Vec<String>]) -> String {
     })
 }
 
-/// Formats rows as a table. `align` pads a cell to the width of its column, which it gets with the
-/// number of the column.
+/// Formats rows as a table. `align` pads a cell; its arguments are the cell, the width of its
+/// column in characters, and the number of the column.
 fn aligned_columns(rows: &[Vec<String>], align: fn(&str, usize, usize) -> String) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
     let cells = |column| rows.iter().filter_map(move |row: &Vec<String>| row.get(column));

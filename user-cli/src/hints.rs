@@ -3,18 +3,19 @@
 use user_proto::client::{Error, HandshakeError};
 use user_proto::{ErrorClass, ErrorCode};
 
-/// Circumstances of a failed call that its report depends on.
+/// Circumstances of a failed call, from which its error message and hint are chosen.
 #[derive(Debug, Default)]
 pub(crate) struct Situation {
     /// Address of the server.
     pub(crate) addr: String,
-    /// Source of the address.
+    /// Source of the server's address.
     pub(crate) addr_source: String,
     /// True if the connection uses TLS.
     pub(crate) tls: bool,
     /// True if the request may have changed something.
     pub(crate) changes: bool,
-    /// True if the request used a stored token, and the stored refresh token has not expired.
+    /// True if the request used a stored token, and the stored refresh token has not expired, so
+    /// `user-cli refresh` can help.
     pub(crate) can_refresh: bool,
 }
 
@@ -54,7 +55,7 @@ pub(crate) fn for_error(error: &Error, situation: &Situation) -> String {
     .to_owned()
 }
 
-/// Hint for a secret that is not sent without TLS.
+/// Hint for a request with a secret that is not sent without TLS.
 pub(crate) const PLAINTEXT_HINT: &str = "Pass the certificate authority of the server with --ca, or --tls if that is a public one. On \
      a network that you trust, --allow-plaintext sends secrets without TLS.";
 

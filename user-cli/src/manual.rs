@@ -74,7 +74,7 @@ pub(crate) fn general_help() -> String {
     help + "\n\nExample of a configuration file:\n" + CONFIGURATION_EXAMPLE
 }
 
-/// Breaks a text into lines of at most 92 columns, indented by eight.
+/// Breaks a text into lines of at most 92 columns, indented by eight spaces.
 fn indented(text: &str) -> String {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
@@ -157,8 +157,8 @@ fn synopsis(out: &mut Vec<u8>, command: &Command) -> io::Result<()> {
     roff.to_writer(out)
 }
 
-/// Appends text with the line breaks that it has: under a heading and without the indentation that
-/// it has in the help, or as a further paragraph.
+/// Appends text with its own line breaks: as a section if there is a `heading`, without the
+/// indentation that the text has in the help, otherwise as a further paragraph.
 fn preformatted(out: &mut Vec<u8>, heading: Option<&str>, text: &str) -> io::Result<()> {
     let mut roff = Roff::new();
     match heading {
@@ -174,7 +174,7 @@ fn preformatted(out: &mut Vec<u8>, heading: Option<&str>, text: &str) -> io::Res
     roff.to_writer(out)
 }
 
-/// Appends a section with names and their descriptions.
+/// Appends a section with pairs of a name and a description.
 fn entries(out: &mut Vec<u8>, heading: &str, entries: &[(&str, &str)]) -> io::Result<()> {
     let mut roff = Roff::new();
     roff.control("SH", [heading]);

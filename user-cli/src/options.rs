@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::failure::Failure;
 use crate::hex;
 
-/// Port of the server if the address has none.
+/// Port of the server if the address contains none.
 const DEFAULT_PORT: u16 = 3001;
 
 /// Options of every command.
@@ -134,7 +134,8 @@ pub(crate) fn parse_addr(text: &str) -> Result<String, String> {
     }
 }
 
-/// Parses a flag in an environment variable.
+/// Parses a flag in an environment variable: `1`, `true`, `yes` or `on`, and `0`, `false`, `no` or
+/// `off`, in upper or lower case.
 pub(crate) fn parse_flag(text: &str) -> Result<bool, String> {
     match text.to_ascii_lowercase().as_str() {
         "1" | "true" | "yes" | "on" => Ok(true),

@@ -1,10 +1,10 @@
-//! New files that only their owner can read.
+//! Creates new files that only their owner can read.
 
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
-/// Creates a file with these bytes.
+/// Creates a file with these bytes that only its owner can read.
 ///
 /// # Errors
 /// If the file exists, or cannot be written.

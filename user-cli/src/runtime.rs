@@ -49,7 +49,7 @@ impl Runtime {
         })
     }
 
-    /// Keeps the process alive on Ctrl-C from now on, also while no future is running.
+    /// Prevents Ctrl-C from ending the process from now on, also while no future is running.
     pub(crate) fn catch_interrupts(&self) {
         #[cfg(unix)]
         {

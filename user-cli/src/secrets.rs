@@ -11,10 +11,10 @@ use crate::runtime::Runtime;
 /// Secret text, zeroized on drop.
 pub(crate) type SecretText = Zeroizing<String>;
 
-/// Maximum length of a line in bytes. No longer secret fits a frame.
+/// Maximum length of a line in bytes. A longer secret would not fit into a frame.
 const MAX_LINE: u64 = 64 * 1024;
 
-/// Reads an existing password, with one prompt.
+/// Reads an existing password, from stdin or with one prompt.
 pub(crate) fn password(
     runtime: &Runtime,
     prompt: &str,
@@ -23,7 +23,7 @@ pub(crate) fn password(
     if from_stdin { line(runtime, "password") } else { prompt_hidden(runtime, prompt) }
 }
 
-/// Reads a password to be set. Prompts for it twice, since it is typed without echo.
+/// Reads a password to be set, from stdin or with two prompts, since it is typed without echo.
 pub(crate) fn new_password(
     runtime: &Runtime,
     prompt: &str,

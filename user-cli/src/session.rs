@@ -41,7 +41,7 @@ pub(crate) struct DeviceOption {
 }
 
 impl DeviceOption {
-    /// Returns the field of the request.
+    /// Returns the value for the field `device` of a request, or `None` if the option is not set.
     pub(crate) fn field(&self) -> Option<Cow<'_, str>> {
         self.device.as_deref().map(Cow::Borrowed)
     }
@@ -62,7 +62,7 @@ pub(crate) enum TokenKind {
     Refresh,
 }
 
-/// Returns the session of a reply, with expiry times counted from now.
+/// Returns the session that a reply describes. Its expiry times are computed from the current time.
 fn session_of<const TYPE: u8>(tokens: &TokenReply<'_, TYPE>, over_tls: bool) -> Session {
     let now = unix_now();
     Session {
@@ -77,8 +77,8 @@ fn session_of<const TYPE: u8>(tokens: &TokenReply<'_, TYPE>, over_tls: bool) -> 
 }
 
 impl Context<'_> {
-    /// Returns the token of a command: from its options, from $USER_CLI_TOKEN (access tokens only),
-    /// or from the stored session.
+    /// Returns the access or refresh token that a command uses: from its options, from
+    /// $USER_CLI_TOKEN (access tokens only), or from the stored session.
     ///
     /// # Errors
     /// If there is no token, or if the stored one was received over TLS and would now be sent in
@@ -125,7 +125,8 @@ impl Context<'_> {
         .into())
     }
 
-    /// Stores the session of a reply in place of the previous one, and prints the reply.
+    /// Stores the session that a reply describes in place of the previous one, and prints the
+    /// reply.
     pub(crate) fn save_session<'a, const TYPE: u8>(
         &mut self,
         reply: &TokenReply<'a, TYPE>,
@@ -150,7 +151,7 @@ impl Context<'_> {
         Ok(())
     }
 
-    /// Forgets the stored session if `token` or `user_id` belongs to it.
+    /// Deletes the stored session if `token` or `user_id` belongs to it.
     pub(crate) fn forget_session(&mut self, token: &str, user_id: Option<&str>) {
         let belongs = self.state.session.as_ref().is_some_and(|session| {
             session.access_token == token
@@ -163,7 +164,7 @@ impl Context<'_> {
         }
     }
 
-    /// Forgets the stored session if the server has reported that it has ended.
+    /// Deletes the stored session if `failure` says that the session has ended.
     pub(crate) fn forget_revoked_session(&mut self, failure: &Failure) {
         if self.uses_stored_token && failure.code() == Some(ErrorCode::SESSION_REVOKED) {
             self.state.session = None;

@@ -12,7 +12,7 @@ use crate::{fields, format, hex, output};
 #[derive(Default)]
 pub(crate) struct Summary {
     pub(crate) headline: String,
-    /// Command to run next.
+    /// Command to run next; `None` prints none.
     pub(crate) next: Option<String>,
     /// True if secrets are printed; otherwise `secret_placeholder` is printed in their place.
     pub(crate) reveal_secrets: bool,

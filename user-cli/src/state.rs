@@ -31,7 +31,7 @@ pub(crate) enum Purpose {
 #[serde(default)]
 pub(crate) struct State {
     pub(crate) session: Option<Session>,
-    /// Codes that have been sent and not yet entered; the most recent last.
+    /// Verifications with a code that was sent and not yet entered; the most recent last.
     #[serde(rename = "awaited")]
     pending_codes: Vec<PendingCode>,
 }
@@ -45,7 +45,7 @@ pub(crate) struct Session {
     pub(crate) access_expires_at: u64,
     pub(crate) refresh_token: String,
     pub(crate) refresh_expires_at: u64,
-    /// True if the tokens were received over TLS. They are then never sent in plain text.
+    /// True if the tokens were received over TLS. Such tokens are never sent in plain text.
     #[serde(default)]
     pub(crate) over_tls: bool,
 }
@@ -64,7 +64,7 @@ struct PendingCode {
 }
 
 impl State {
-    /// Adds a verification that is waiting for a code. It replaces an earlier one of the same
+    /// Adds a verification that is waiting for a code, in place of an earlier one with the same
     /// purpose.
     pub(crate) fn add_pending_code(&mut self, purpose: Purpose, verification_id: Uuid) {
         self.remove_pending_code(purpose);
@@ -108,7 +108,7 @@ impl Store {
         }
     }
 
-    /// Loads the state; it is empty if there is no file.
+    /// Loads the state, which is empty if there is no file.
     ///
     /// # Errors
     /// If the file cannot be read or is not valid. The message does not quote the file.
@@ -131,7 +131,7 @@ impl Store {
         })
     }
 
-    /// Replaces the file atomically, or removes it if the state is empty.
+    /// Replaces the state file atomically, or removes it if the state is empty.
     pub(crate) fn save(&self, state: &State) -> io::Result<()> {
         let no_directory = || {
             io::Error::new(io::ErrorKind::NotFound, "neither USER_CLI_STATE_DIR nor HOME is set")
@@ -154,7 +154,7 @@ impl Store {
     }
 }
 
-/// Returns the directory of the state files, from the environment.
+/// Returns the directory of the state files, or `None` if no environment variable names one.
 fn directory() -> Option<PathBuf> {
     let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     set("USER_CLI_STATE_DIR")
@@ -166,7 +166,8 @@ fn directory() -> Option<PathBuf> {
         .or_else(|| set("HOME").map(|home| home.join(".local/state/user-cli")))
 }
 
-/// Returns the file name of an address, without extension. No two addresses share one.
+/// Returns the name of the state file for a server address, without extension. No two addresses
+/// share one.
 fn file_stem(addr: &str) -> String {
     addr.bytes().fold(String::new(), |mut stem, byte| {
         match byte {

@@ -77,7 +77,8 @@ pub(crate) fn of_endpoint(endpoint: &Endpoint) -> Result<Option<Tls>, Failure> {
     })
 }
 
-/// Opens a stream to the server, as user-proto's client does, for commands that write raw frames.
+/// Opens a stream to the server in the same way as user-proto's client, for commands that write raw
+/// frames.
 pub(crate) async fn connect(addr: &str, tls: Option<&Tls>) -> Result<Stream, ConnectError> {
     match tls {
         Some(tls) => Stream::connect_tls(addr, tls).await,

@@ -23,11 +23,11 @@ use crate::upstream::{TlsFileError, Upstream};
 
 /// Interval at which the files of certificates are checked for changes.
 const RELOAD_INTERVAL: Duration = Duration::from_secs(10);
-/// Longest time at startup that is waited for the first node of the service. It need not be
-/// reachable, but if it is, the first check should not find it unconnected.
+/// Longest time for which startup waits for a connection to the first node of the service. The node
+/// need not be reachable, but if it is, the first check should not find it unconnected.
 const FIRST_CONNECTION: Duration = Duration::from_millis(500);
 
-/// The running program.
+/// The running program, with its listeners and its connections to the user service.
 pub struct App {
     listener: Listener,
     monitor_listener: Option<Listener>,
@@ -37,7 +37,7 @@ pub struct App {
     grace: Duration,
 }
 
-/// Error that prevents the start.
+/// Error that prevents the program from starting.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     #[error("cannot listen on {address} ({variable}): {error}")]
@@ -49,7 +49,7 @@ pub enum StartError {
 }
 
 impl StartError {
-    /// Returns what to do about the error.
+    /// Returns a hint that says how to fix the error.
     #[must_use]
     pub fn hint(&self) -> String {
         match self {
@@ -120,13 +120,13 @@ impl App {
         Ok(Self { listener, monitor_listener, monitor, upstream, tls, grace: config.grace })
     }
 
-    /// Returns the address that checks are answered on.
+    /// Returns the address on which the checks of proxies are answered.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.listener.address()
     }
 
-    /// Returns the address of health checks and metrics, if they are on.
+    /// Returns the address of health checks and metrics, or `None` if they are off.
     #[must_use]
     pub fn monitor_address(&self) -> Option<SocketAddr> {
         self.monitor_listener.as_ref().map(Listener::address)
@@ -156,7 +156,7 @@ impl App {
         }
     }
 
-    /// Reports this process as not ready.
+    /// Makes /readyz report this process as not ready.
     pub fn set_draining(&self) {
         self.monitor.draining.store(true, Ordering::Relaxed);
     }
@@ -176,8 +176,8 @@ impl App {
     }
 }
 
-/// Returns the routes for proxies. A reply that is not about a check is never stored by a cache
-/// either, and never has a status that means success.
+/// Returns the routes for proxies. Any other path is answered 404, and no reply may be stored by a
+/// cache.
 fn router(check: Arc<AuthCheck>) -> Router {
     Router::new()
         .merge(auth::router(check))

@@ -47,20 +47,21 @@ impl TrustedProxies {
     }
 }
 
-/// The peer of a connection.
+/// The peer of a connection: a proxy or a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peer {
-    /// Address of the socket.
+    /// Address of the socket's other end.
     pub socket: SocketAddr,
-    /// Address that a header of the PROXY protocol stated.
+    /// Address that a header of the PROXY protocol stated; `None` without such a header.
     pub proxied: Option<IpAddr>,
-    /// True if the headers X-Forwarded-* of this peer count: it is a trusted proxy, and does not
+    /// True if the headers X-Forwarded-* of this peer are used: it is a trusted proxy, and does not
     /// use the PROXY protocol.
     pub trusted: bool,
 }
 
 impl Peer {
-    /// Returns the address of the end user.
+    /// Returns the address of the end user: the one that a trusted proxy states, otherwise that of
+    /// the peer.
     #[must_use]
     pub fn client_address(&self, headers: &HeaderMap, trusted: &TrustedProxies) -> IpAddr {
         let socket = self.socket.ip().to_canonical();
@@ -71,14 +72,14 @@ impl Peer {
         }
     }
 
-    /// Returns true if the peer states an address that does not count, as a proxy does that is
+    /// Returns true if X-Forwarded-For of this peer is ignored, as it is for a proxy that is
     /// missing in TRUSTED_PROXIES.
     #[must_use]
     pub fn ignores_headers(&self, headers: &HeaderMap) -> bool {
         !self.trusted && self.proxied.is_none() && headers.contains_key(FORWARDED_FOR)
     }
 
-    /// Returns the method of the end user's request, if a trusted proxy states exactly one.
+    /// Returns the method of the end user's request that a trusted proxy states.
     #[must_use]
     pub fn method(&self, headers: &HeaderMap) -> ForwardedMethod {
         if !self.trusted {
@@ -93,8 +94,8 @@ impl Peer {
         }
     }
 
-    /// Returns the scheme and host of the end user's request, as far as a trusted proxy states them
-    /// unambiguously. The host may have a port.
+    /// Returns the scheme and host of the end user's request, or `None` if a trusted proxy does not
+    /// state each of them exactly once. The host may have a port.
     #[must_use]
     pub fn origin<'a>(&self, headers: &'a HeaderMap) -> Option<(&'a str, &'a str)> {
         if !self.trusted {
@@ -107,7 +108,7 @@ impl Peer {
         Some((single(headers, &FORWARDED_PROTO)?, host?))
     }
 
-    /// Returns the time that the proxy waits for the reply, if a trusted one states it.
+    /// Returns the time for which a trusted proxy waits for the reply, or `None` if it states none.
     #[must_use]
     pub fn timeout(&self, headers: &HeaderMap) -> Option<Duration> {
         let value = self.trusted.then(|| single(headers, &EXPECTED_TIMEOUT)).flatten()?;
@@ -120,11 +121,11 @@ impl Peer {
 pub enum ForwardedMethod {
     Absent,
     One(Method),
-    /// Several values, or one that is not a method.
+    /// The header has several values, or one that is not a method.
     Ambiguous,
 }
 
-/// Returns the value of `traceparent`, if there is exactly one. The service checks its syntax.
+/// Returns the value of `traceparent`, if there is exactly one. The user service checks its syntax.
 #[must_use]
 pub fn traceparent(headers: &HeaderMap) -> Option<&str> {
     single(headers, &TRACEPARENT).filter(|value| value.len() <= 128)
@@ -139,9 +140,10 @@ pub(crate) fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'
     }
 }
 
-/// Returns the rightmost address that is not a trusted proxy, or the leftmost one if all are
-/// trusted. Only what is right of that address was written by trusted proxies, so only that is
-/// read; `None` if it cannot be read, or if there are too many entries.
+/// Returns the rightmost address in X-Forwarded-For that is not a trusted proxy, or the leftmost
+/// one if all are trusted. Addresses to the left of the result are not parsed, because any client
+/// could have written them. Returns `None` if an address cannot be parsed, or if there are more
+/// than [`MAX_ENTRIES`].
 fn forwarded_for(headers: &HeaderMap, trusted: &TrustedProxies) -> Option<IpAddr> {
     let values = || headers.get_all(FORWARDED_FOR).iter();
     let entries = |value: &HeaderValue| value.as_bytes().iter().filter(|b| **b == b',').count() + 1;

@@ -6,15 +6,15 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::{Config, LogFormat};
 
-/// Number of lines that may wait to be written.
+/// Number of log lines that may wait to be written.
 const QUEUE: usize = 4096;
 
-/// Number of lines that were dropped.
+/// Counter of the log lines that were dropped.
 #[derive(Clone, Default)]
 pub struct DroppedLines(Option<ErrorCounter>);
 
 impl DroppedLines {
-    /// Returns the number of lines that were dropped so far.
+    /// Returns the number of log lines that were dropped so far.
     #[must_use]
     pub fn count(&self) -> u64 {
         let count = self.0.as_ref().map_or(0, ErrorCounter::dropped_lines);
@@ -28,7 +28,7 @@ impl std::fmt::Debug for DroppedLines {
     }
 }
 
-/// Starts the log. When the guard is dropped, the lines that wait are written.
+/// Starts the log. When the returned guard is dropped, the lines that wait are written.
 pub fn start(config: &Config) -> (WorkerGuard, DroppedLines) {
     let (writer, guard) = NonBlockingBuilder::default()
         .buffered_lines_limit(QUEUE)

@@ -131,7 +131,7 @@ async fn next([terminate, interrupt]: &mut [Signal; 2]) {
     }
 }
 
-/// Prints on stdout what the program uses.
+/// Prints the addresses and the connection to the user service on stdout.
 fn print_summary(config: &Config, app: &App) {
     let scheme = if config.tls.is_some() { "https" } else { "http" };
     let service = &config.service;

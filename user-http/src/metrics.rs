@@ -18,7 +18,7 @@ type Label = [(&'static str, &'static str); 1];
 /// Upper bounds of the histogram of checks, in seconds.
 const BUCKETS: [f64; 9] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 2.0];
 
-/// Result of a check.
+/// Result of a check, as a label of the metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CheckResult {
     Passed,
@@ -49,7 +49,7 @@ pub enum CloseReason {
     HeadTimeout,
     /// There was no request for too long.
     Idle,
-    /// It made room for another connection.
+    /// The connection was closed to make room for another one.
     Evicted,
     /// The TLS handshake, or the header of the PROXY protocol, was invalid.
     Handshake,
@@ -75,7 +75,7 @@ pub struct CheckMetrics {
 }
 
 impl CheckMetrics {
-    /// Counts one check.
+    /// Counts one check, with its duration.
     pub fn record(&self, result: CheckResult, time: Duration) {
         if let Some((_, counter)) = self.results.iter().find(|(known, _)| *known == result) {
             counter.inc();

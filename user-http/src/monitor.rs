@@ -17,7 +17,7 @@ use crate::logs::DroppedLines;
 use crate::metrics::Metrics;
 use crate::upstream::Upstream;
 
-/// Limits of the listener for operators.
+/// Limits of the connections of the listener for operators.
 pub(crate) const LIMITS: ConnectionLimits = ConnectionLimits {
     connections: 16,
     head_bytes: 8 * 1024,
@@ -30,7 +30,7 @@ const JSON: &str = "application/json";
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// State that the answers are made from.
+/// State from which /livez, /readyz and /metrics are answered.
 #[derive(Debug)]
 pub struct Monitor {
     pub upstream: Arc<Upstream>,
@@ -40,7 +40,7 @@ pub struct Monitor {
     pub draining: AtomicBool,
 }
 
-/// The body of /readyz.
+/// JSON body of /readyz.
 #[derive(Debug, Serialize)]
 struct Readiness {
     status: &'static str,
@@ -88,7 +88,8 @@ async fn readiness(State(monitor): State<Arc<Monitor>>) -> Response {
     response(code, JSON, serde_json::to_string(&readiness).unwrap_or_default() + "\n")
 }
 
-/// The text is valid in both formats; clients that do not ask for OpenMetrics get the older type.
+/// Answers with all metrics. The text is valid both in OpenMetrics and in the older format of
+/// Prometheus; clients that do not ask for OpenMetrics get the older content type.
 async fn metrics(State(monitor): State<Arc<Monitor>>, headers: HeaderMap) -> Response {
     let mut accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let openmetrics = accepted.any(|value| value.contains("application/openmetrics-text"));

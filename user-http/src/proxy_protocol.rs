@@ -13,8 +13,8 @@ const MAX_V1: usize = 107;
 /// Maximum size of the addresses and extensions of version 2 in bytes.
 const MAX_V2: usize = 2048;
 
-/// Reads the header, and nothing after it. Returns the address that it states, or `None` if the
-/// proxy speaks for itself, as in a health check.
+/// Reads the header of the PROXY protocol, and nothing after it. Returns the address that it
+/// states, or `None` if the proxy speaks for itself, as in a health check.
 ///
 /// # Errors
 /// If the connection does not begin with a valid header.
@@ -24,7 +24,7 @@ pub(crate) async fn read<S: AsyncRead + Unpin>(stream: &mut S) -> Result<Option<
     if start == SIGNATURE { read_v2(stream).await } else { read_v1(stream, &start).await }
 }
 
-/// Reads the rest of a line such as `PROXY TCP4 192.0.2.1 192.0.2.2 4711 80`.
+/// Reads the rest of a header line of version 1, such as `PROXY TCP4 192.0.2.1 192.0.2.2 4711 80`.
 async fn read_v1<S: AsyncRead + Unpin>(
     stream: &mut S,
     start: &[u8],

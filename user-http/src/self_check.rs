@@ -8,14 +8,14 @@ use user_proto::client::{Client, Config as ClientConfig, Error, Stream};
 
 use crate::config::Config;
 
-/// Longest time of each test.
+/// Maximum duration of each test.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Result of one test.
+/// Result of one test of the subcommand `check`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     pub good: bool,
-    /// Part that was tested.
+    /// Component that was tested.
     pub part: String,
     pub message: String,
 }
@@ -82,7 +82,7 @@ async fn node(config: &Config, addr: &str) -> Finding {
     }
 }
 
-/// Returns the error and what to do about it.
+/// Returns a text with the error of the connection to `addr` and how to fix it.
 async fn explain(error: &Error, addr: &str) -> String {
     let hint = match error {
         Error::Connect(_) => "check that user-server runs and listens on this address",

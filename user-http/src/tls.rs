@@ -21,7 +21,7 @@ const ALPN: &[u8] = b"http/1.1";
 /// Remaining validity of a certificate below which there is a warning.
 const EXPIRY_WARNING: Duration = Duration::from_secs(14 * 24 * 3600);
 
-/// The files of the listener's identity, in PEM.
+/// Files of the listener's certificate and private key, in PEM format.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsFiles {
     /// Certificate, followed by those of intermediate authorities.
@@ -74,7 +74,7 @@ impl TlsFile {
     }
 }
 
-/// A file of the identity that cannot be used.
+/// A file of the certificate or key that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {reason}", .file.variable())]
 pub struct TlsFault {
@@ -88,13 +88,13 @@ impl TlsFault {
     }
 }
 
-/// The identity that the listener presents.
+/// Certificate and private key that the listener presents.
 #[derive(Debug)]
 pub struct Identity {
     config: Arc<ServerConfig>,
-    /// Contents of the files, which tell whether they have changed.
+    /// Contents of the certificate and key files, to detect whether they have changed.
     files: [Zeroizing<Vec<u8>>; 2],
-    /// End of the certificate's validity, in seconds since 1970.
+    /// End of the certificate's validity, in seconds since 1970-01-01T00:00:00Z.
     not_after: i64,
 }
 
@@ -152,7 +152,7 @@ impl Identity {
     }
 }
 
-/// The current identity of the listener, which is reloaded when its files change.
+/// The current certificate and key of the listener, which are reloaded when their files change.
 #[derive(Debug)]
 pub struct Tls {
     files: TlsFiles,

@@ -9,8 +9,8 @@ use zeroize::Zeroizing;
 
 /// Longest time for one attempt to connect to a node.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// Longest wait between two attempts to connect to a node. Short, because the probe of the pool
-/// attempts it every second anyway, and a node that is back should be used soon.
+/// Longest wait between two attempts to connect to a node. It is short, because the pool probes
+/// every node each second anyway, and a node that is back should be used soon.
 const MAX_BACKOFF: Duration = Duration::from_secs(2);
 
 /// Configuration of the connections to the service.
@@ -18,17 +18,17 @@ const MAX_BACKOFF: Duration = Duration::from_secs(2);
 pub struct ServiceConfig {
     /// Addresses of the nodes (`host:port`).
     pub addrs: Vec<String>,
-    /// Files for TLS; without them, the connections are not encrypted.
+    /// Files for TLS; `None` connects without encryption.
     pub tls: Option<ServiceTlsFiles>,
-    /// True if tokens may cross a network without TLS.
+    /// True if tokens may be sent over a network without TLS.
     pub allow_plaintext: bool,
     /// Number of connections to each node.
     pub connections: usize,
-    /// Time without a reply after which a node is avoided.
+    /// Time without a reply after which a node is considered slow and avoided.
     pub slow_after: Duration,
 }
 
-/// The files for TLS to the service, and the name to expect.
+/// Files for TLS to the user service, and the expected name in its certificate.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ServiceTlsFiles {
     pub authorities: Option<PathBuf>,
@@ -89,7 +89,7 @@ impl ServiceTlsFiles {
     }
 }
 
-/// The connections to the service.
+/// The connections to the nodes of the user service.
 #[derive(Debug)]
 pub struct Upstream {
     pool: Pool,
@@ -97,7 +97,7 @@ pub struct Upstream {
 }
 
 impl Upstream {
-    /// Begins to connect to the nodes.
+    /// Begins to connect to the nodes of the service.
     ///
     /// # Errors
     /// If a file for TLS cannot be read or used.
@@ -118,19 +118,19 @@ impl Upstream {
         Ok(Self { pool: Pool::start(&config.addrs, pool), tls })
     }
 
-    /// Returns the client to send requests with.
+    /// Returns the client for requests to the service.
     #[must_use]
     pub fn client(&self) -> &Pool {
         &self.pool
     }
 
-    /// Returns the state of every connection.
+    /// Returns the state of every connection to the service.
     #[must_use]
     pub fn status(&self) -> Vec<NodeStatus> {
         self.pool.status()
     }
 
-    /// Returns true if at least one node can be reached.
+    /// Returns true if at least one node of the service can be reached.
     #[must_use]
     pub fn is_reachable(&self) -> bool {
         self.pool.status().iter().any(|node| node.connected)

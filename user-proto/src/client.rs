@@ -68,11 +68,11 @@ pub use stream::Stream;
 #[cfg(feature = "tls")]
 pub use tls::{InvalidTlsOption, Tls, TlsOption, TlsOptions};
 
-/// Time after its first sending during which a `RefreshToken` is repeated: the 30 s of the server,
-/// less a margin for the network. Later, the server would treat the token as stolen and end the
-/// session.
+/// Time after the first sending of a `RefreshToken` during which the client may send it again: the
+/// 30 s that the server allows, less a margin for the network. Later, the server would treat the
+/// token as stolen and end the session.
 const REPEAT_REFRESH_WITHIN: Duration = Duration::from_secs(25);
-/// Time that [`Client::close`] waits for the replies to requests in flight.
+/// Time for which [`Client::close`] waits for the replies to requests in flight.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A client of one server. Cloning it is cheap, and clones share one connection.
@@ -88,7 +88,8 @@ impl Client {
         Self::with_config(addr, Config::default())
     }
 
-    /// Creates a client with a configuration other than the default.
+    /// Creates a client of the server at `addr` (`host:port`) with this configuration. It connects
+    /// with the first call.
     #[must_use]
     pub fn with_config(addr: impl Into<String>, config: Config) -> Self {
         Self { link: Arc::new(Link::new(addr.into(), config)) }
@@ -129,8 +130,9 @@ impl Client {
         self.call_until(&request, common, explicit.and(deadline), deadline, true).await
     }
 
-    /// Sends `request` and waits for its reply until `deadline`. `sent` is the deadline that is
-    /// sent to the server. With `repeat`, a request that may be repeated is sent again.
+    /// Sends `request` and waits for its reply until `deadline`, or without a limit if it is
+    /// `None`. `sent` is the deadline that is sent to the server. With `repeat`, the request is
+    /// sent again after `SHUTTING_DOWN`, and, if it may be repeated, after a lost connection.
     async fn call_until<M: RequestMessage>(
         &self,
         request: &M,
@@ -163,18 +165,20 @@ impl Client {
         }
     }
 
-    /// Returns `true` if there is a connection that accepts requests.
+    /// Returns `true` if the client has a connection that accepts requests.
     fn is_connected(&self) -> bool {
         self.link.current().is_some()
     }
 
-    /// Returns `true` if as many requests are in flight as the server accepts.
+    /// Returns `true` if the client is connected and as many requests are in flight as the server
+    /// accepts.
     fn is_full(&self) -> bool {
         self.link.current().is_some_and(|connection| !connection.has_free_slot())
     }
 
-    /// Sends the request until there is a reply, or an error after which another attempt could
-    /// execute it twice. `deadline` is sent to the server.
+    /// Sends `request` until there is a reply, or an error after which another attempt could
+    /// execute the request twice. `deadline` is sent to the server. Without `repeat`, only one
+    /// attempt is sent.
     async fn attempts<M: RequestMessage>(
         &self,
         request: &M,
@@ -243,7 +247,7 @@ fn has_secret<M: Message>() -> bool {
     M::FIELDS.iter().any(|field| field.kind == FieldKind::Secret)
 }
 
-/// Decodes the reply to a request of type `M`.
+/// Decodes the body of a frame with the type byte `kind` as the reply to a request of type `M`.
 fn read<M: RequestMessage>(kind: u8, body: &[u8]) -> Result<M::Reply, Error> {
     if kind != M::Reply::TYPE {
         return Err(Error::BadReply { kind, error: DecodeError::UnknownType(kind) });

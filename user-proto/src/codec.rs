@@ -17,7 +17,7 @@ use crate::table::{Common, Reply, Request};
 pub struct RawFrame {
     /// Type byte of the message.
     pub kind: u8,
-    /// Request id.
+    /// Request id, or 0 if the frame concerns the connection itself.
     pub id: u32,
     /// Encoded fields of the message.
     pub body: Bytes,

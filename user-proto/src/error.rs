@@ -4,11 +4,11 @@ use std::borrow::Cow;
 
 use crate::error_code::ErrorCode;
 
-/// Reason why a body is not a valid message. The error concerns one message; the connection stays
-/// usable.
+/// Error of decoding a message from the body of a frame. It concerns this message only; the
+/// connection stays usable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
-    /// No message in this direction has the type byte.
+    /// No request has this type byte, or no reply if a reply was to be decoded.
     #[error("unknown message type {0:#04x}")]
     UnknownType(u8),
     /// The message has an even tag that this version does not know.
@@ -17,15 +17,15 @@ pub enum DecodeError {
     /// A field or the tagged tail has an invalid encoding.
     #[error("field `{field}` {reason}")]
     Malformed {
-        /// Name of the field, or `tail` for the tagged tail. Trailing bytes are read as a tail.
+        /// Name of the field, or `tail` for the tagged tail. Trailing bytes are decoded as a tail.
         field: &'static str,
-        /// Violated rule.
+        /// Encoding rule that is violated.
         reason: Reason,
     },
 }
 
 impl DecodeError {
-    /// Returns the error code that a server sends in its reply.
+    /// Returns the error code with which a server replies to a request that cannot be decoded.
     #[must_use]
     pub fn code(self) -> ErrorCode {
         match self {
@@ -76,7 +76,7 @@ pub enum Reason {
     TrailingBytes,
 }
 
-/// The message does not fit into a frame.
+/// Error of encoding a message that does not fit into a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("message exceeds the maximum frame length of {} bytes", crate::limits::MAX_LENGTH)]
 pub struct EncodeError;

@@ -92,18 +92,18 @@ impl ErrorCode {
 pub enum ErrorOutcome {
     /// The request was refused, and the same request would be refused again.
     Refused,
-    /// Nothing was done, and the same request may be sent later or elsewhere.
+    /// Nothing was done. The same request may be sent later, or to another node.
     NotDone,
     /// It is unknown whether the request was executed.
     Unknown,
 }
 
-/// Who repeats a request that was answered with an error.
+/// Party that repeats a request that was answered with an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Retrier {
-    /// Nobody: the same request would be refused again.
+    /// No one: the same request would be refused again.
     Nobody,
-    /// The end user, after the wait that the error states.
+    /// The end user, after the time in `retry_after_ms`.
     EndUser,
     /// The client library.
     Client,
@@ -123,7 +123,7 @@ impl ErrorCode {
         }
     }
 
-    /// Returns who repeats a request that was answered with this code.
+    /// Returns the party that repeats a request that was answered with this code.
     #[must_use]
     pub fn retrier(self) -> Retrier {
         match (self, self.outcome()) {
@@ -134,8 +134,8 @@ impl ErrorCode {
         }
     }
 
-    /// Returns the status with which an HTTP gateway answers its own client after this code, in the
-    /// table of PROTOCOL.md.
+    /// Returns the HTTP status with which a gateway replies to its own client when the service has
+    /// answered with this code, as in the table of PROTOCOL.md.
     #[must_use]
     pub fn http_status(self) -> u16 {
         match self {

@@ -8,7 +8,7 @@ use crate::limits::{LENGTH_FIELD, MAX_LENGTH, MIN_LENGTH};
 pub struct Frame<'a> {
     /// Type byte of the message.
     pub kind: u8,
-    /// Request id.
+    /// Request id, or 0 if the frame concerns the connection itself.
     pub id: u32,
     /// Encoded fields of the message: the bytes after the request id.
     pub body: &'a [u8],
@@ -27,7 +27,7 @@ impl std::fmt::Debug for Frame<'_> {
     }
 }
 
-/// The length field of a frame is invalid. The start of the next frame is unknown, so the
+/// Error about the length field of a frame. The start of the next frame is unknown, so the
 /// connection must be closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {

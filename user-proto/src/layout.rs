@@ -1,4 +1,4 @@
-//! The layout of messages as data, for tools and tests that walk over the protocol.
+//! The layout of messages as data, for tools and tests that iterate over the protocol.
 
 /// The declaration of one field of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,14 +11,14 @@ pub struct FieldLayout {
     pub tag: Option<u8>,
 }
 
-/// The declaration of when a request hashes a password.
+/// The condition under which a request hashes a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hashing {
-    /// It never does.
+    /// The request never hashes a password.
     Never,
-    /// It always does.
+    /// The request always hashes a password.
     Always,
-    /// It does if it has one of these optional fields.
+    /// The request hashes a password if at least one of these optional fields is present.
     If(&'static [&'static str]),
 }
 
@@ -27,7 +27,7 @@ pub enum Hashing {
 pub enum FieldKind {
     /// UTF-8 text.
     Text,
-    /// A password, token or code: bytes that are kept out of logs.
+    /// A password, token or code: bytes that must not appear in logs.
     Secret,
     /// An IPv4 or IPv6 address, as text.
     Address,
@@ -45,7 +45,7 @@ pub enum FieldKind {
     Code,
     /// An idempotency key of 16 bytes.
     Key,
-    /// An empty value: the presence of the tag is the information.
+    /// A flag without a value: it is set if its tag is present.
     Flag,
     /// A list of rows with these fields.
     List(&'static [FieldLayout]),
@@ -71,7 +71,7 @@ impl FieldKind {
         }
     }
 
-    /// Returns the size of a value in bytes, or `None` if the size varies.
+    /// Returns the size in bytes of every value of this kind, or `None` if the size varies.
     #[must_use]
     pub const fn size(self) -> Option<usize> {
         match self {

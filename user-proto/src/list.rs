@@ -7,7 +7,7 @@ use crate::error::{DecodeError, Reason};
 use crate::view::{FieldValue, FieldView, ListView, Rows};
 use crate::wire::{Decode, NoOtherTags, Reader, Value, Writer};
 
-/// One row of a list.
+/// One row of a list field.
 pub(crate) trait Row<'a>: Decode<'a> + ViewRow {
     /// Size in bytes of the shortest row: required fields without content, and no tags.
     const MIN_SIZE: usize;
@@ -49,8 +49,8 @@ impl<'a, R: Row<'a>> Value<'a> for Vec<R> {
     }
 }
 
-/// Reads the count and the rows. Every error concerns the field of the list, so the names of the
-/// fields of a row are dropped.
+/// Reads the number of rows and the rows of a list. An error concerns the whole list, so it does
+/// not contain the name of the field in the row.
 fn read_rows<'a, R: Row<'a>>(reader: &mut Reader<'a>) -> Result<Vec<R>, Reason> {
     let count = reader.take(2, "").map_err(reason)?;
     let count = count.iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte));

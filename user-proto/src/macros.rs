@@ -4,7 +4,8 @@
 //! the lifetime of a message with borrowed fields, `$g` is the same in a form that can be repeated,
 //! and `[$($kind)?]` is the const parameter of a struct that several messages share.
 
-/// The Rust type of a field. `text`, `secret` and `address` borrow from the read buffer.
+/// The Rust type of a field of a given kind. `text`, `secret` and `address` borrow from the read
+/// buffer.
 macro_rules! field_type {
     (text [$lt:lifetime]) => { std::borrow::Cow<$lt, str> };
     (secret [$lt:lifetime]) => { $crate::value::Secret<$lt> };
@@ -21,7 +22,7 @@ macro_rules! field_type {
     (list $row:ident []) => { Vec<$row> };
 }
 
-/// The kind of a field, as data.
+/// The kind of a field, as a [`FieldKind`](crate::FieldKind).
 macro_rules! field_kind {
     (text) => {
         $crate::layout::FieldKind::Text
@@ -86,7 +87,7 @@ macro_rules! with_lifetime {
     ($new:lifetime $name:ident [] [$($kind:ident)?]) => { $name<$($kind)?> };
 }
 
-/// The name in `Debug` output: that of the message also where messages share a struct.
+/// The name in `Debug` output: that of the message, even if several messages share the struct.
 macro_rules! debug_name {
     ($name:ident []) => {
         stringify!($name)
@@ -96,7 +97,7 @@ macro_rules! debug_name {
     };
 }
 
-/// A struct of fields, with everything that does not depend on being a message.
+/// Declares a struct of fields with its layout, encoder, view and `Debug` output, but no decoder.
 macro_rules! fields {
     (
         $(#[$doc:meta])* $name:ident [$($lt:lifetime)?] $g:tt [$($kind:ident)?]
@@ -174,7 +175,7 @@ macro_rules! fields {
     };
 }
 
-/// A struct of fields with its decoder.
+/// Declares a struct of fields with its decoder.
 macro_rules! body {
     (
         $(#[$doc:meta])* $name:ident [$($lt:lifetime)?] $g:tt [$($kind:ident)?]
@@ -220,7 +221,7 @@ macro_rules! body {
     };
 }
 
-/// The type byte and the name of a message, in addition to its body.
+/// Implements `Message` for a declared struct, with the type byte and the name of the message.
 macro_rules! message {
     ($code:literal $name:ident [$($lt:lifetime)?] $g:tt) => {
         impl $(<$lt>)? $crate::message::Message for $name $(<$lt>)? {
@@ -242,14 +243,14 @@ macro_rules! message {
     };
 }
 
-/// The rows of lists.
+/// Declares the structs of the rows of lists.
 macro_rules! rows {
     ($(
         $name:ident $(<$lt:lifetime>)?
         { $($field:ident: $type:ident),* $(; $($tag:literal $opt:ident: $opt_type:ident),*)? }
     )*) => {$(
         body! {
-            /// One row of a list.
+            /// One row of a list field.
             $name [$($lt)?] [$($lt)?] []
             { $($field: $type),* } { $($($tag $opt: $opt_type),*)? }
         }
@@ -303,7 +304,7 @@ macro_rules! is_change {
     };
 }
 
-/// The declaration of when a request hashes a password.
+/// The condition under which a request hashes a password, as a [`Hashing`](crate::Hashing).
 macro_rules! hashing {
     () => {
         $crate::layout::Hashing::Never
@@ -329,7 +330,7 @@ macro_rules! is_hashing {
     };
 }
 
-/// All requests, with the enum over them.
+/// Declares all requests, and the enum `Request` over them.
 macro_rules! requests {
     ($(
         $code:literal $name:ident $(<$lt:lifetime>)? => $reply:ty, $retry:ident $effect:ident
@@ -390,7 +391,8 @@ macro_rules! requests {
     };
 }
 
-/// The structs that several replies share, generic over the type byte.
+/// Declares the structs of fields that several replies have in common, generic over the type byte
+/// of the reply.
 macro_rules! shared {
     ($(
         $name:ident $(<$lt:lifetime>)?
@@ -401,7 +403,8 @@ macro_rules! shared {
     )*) => {
         $(
             body! {
-                /// The fields that several replies share. `TYPE` is the type byte of the reply.
+                /// Fields of all replies that have this structure. `TYPE` is the type byte of the
+                /// reply.
                 $name [$($lt)?] [$($lt)?] [TYPE]
                 { $($field: $type $($row)?),* } { $($($tag $opt: $opt_type $($opt_row)?),*)? }
             }
@@ -409,7 +412,7 @@ macro_rules! shared {
     };
 }
 
-/// All replies, with the enum over them.
+/// Declares all replies, and the enum `Reply` over them.
 macro_rules! replies {
     ($(
         $code:literal $name:ident $(<$lt:lifetime>)? $(= $shared:ident)?
@@ -445,7 +448,7 @@ macro_rules! replies {
     };
 }
 
-/// One reply: an alias of a shared struct, or a separate struct.
+/// Declares one reply: as an alias of a shared struct, or as a separate struct.
 macro_rules! reply {
     ($code:literal $name:ident [$($lt:lifetime)?] $g:tt = $shared:ident) => {
         #[doc = concat!("Reply with type `", stringify!($code), "`.")]
@@ -473,14 +476,15 @@ macro_rules! reply {
     };
 }
 
-/// An exported macro that calls another macro with the names of all messages of a direction.
+/// Declares an exported macro that calls another macro with the names of all requests or all
+/// replies.
 macro_rules! for_each {
     (($d:tt) $macro:ident $what:literal $($name:ident)*) => {
         #[doc = concat!("Calls a macro with the names of all ", $what, ".")]
         ///
-        /// `callback! { First Second }` is the form of the call, in the order of the table. Each
-        /// name is a message type of this crate and a variant of the enum of its direction, so a
-        /// caller can generate a `match` that covers all messages.
+        /// `callback! { First Second }` is the form of the call, with the names in the order of the
+        /// protocol table. Each name is a message type of this crate and a variant of `Request` or
+        /// `Reply`, so a `match` that is generated from the names covers all messages.
         #[macro_export]
         macro_rules! $macro {
             ($d ($d callback:ident)::+) => {
@@ -490,7 +494,7 @@ macro_rules! for_each {
     };
 }
 
-/// The enum over the messages of one direction.
+/// Declares the enum over all requests or all replies.
 macro_rules! message_enum {
     ($(#[$doc:meta])* $enum:ident $($code:literal $name:ident [$($lt:lifetime)?])*) => {
         $(#[$doc])*
@@ -503,7 +507,8 @@ macro_rules! message_enum {
         }
 
         impl<'a> $enum<'a> {
-            /// The type byte and the name of every message, in the order of the table.
+            /// Type byte and name of every message of this enum, in the order of the protocol
+            /// table.
             pub const ALL: &'static [(u8, &'static str)] = &[$(($code, stringify!($name))),*];
 
             #[inline]
@@ -530,7 +535,7 @@ macro_rules! message_enum {
                 match self { $(Self::$name(message) => $enum::$name(message.owned()),)* }
             }
 
-            /// Calls `visit` for every field that is present, in the order of the wire.
+            /// Calls `visit` for every field that is present, in the order of their encoding.
             pub fn view(&self, visit: &mut dyn FnMut(FieldView<'_>)) {
                 match self { $(Self::$name(message) => message.view_fields(visit),)* }
             }
@@ -548,7 +553,7 @@ macro_rules! message_enum {
     };
 }
 
-/// The tags that any request may carry.
+/// Declares the tags that any request may carry.
 macro_rules! common {
     ($($tag:literal $field:ident: $type:ident),*) => {
         fields! {
@@ -568,7 +573,7 @@ macro_rules! common {
         }
 
         impl Common<'_> {
-            /// Declarations of the common tags, in the order of the wire.
+            /// Declarations of the common tags, in the order of their encoding.
             pub const FIELDS: &'static [$crate::layout::FieldLayout] = Self::LAYOUT;
 
             /// Copies borrowed data, so that the tags no longer depend on the read buffer.
@@ -577,7 +582,7 @@ macro_rules! common {
                 self.owned()
             }
 
-            /// Calls `visit` for every tag that is present, in the order of the wire.
+            /// Calls `visit` for every common tag that is present, in the order of their encoding.
             pub fn view(&self, visit: &mut dyn FnMut(FieldView<'_>)) {
                 self.view_fields(visit);
             }

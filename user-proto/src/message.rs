@@ -32,13 +32,14 @@ pub trait RequestMessage: Message {
     /// `true` if the request may be repeated when its outcome is unknown, because executing it
     /// twice has the same effect as executing it once.
     const SAFE: bool;
-    /// `true` if the request changes something, so that an idempotency key applies to it.
+    /// `true` if the request changes data on the server. Idempotency keys apply only to such
+    /// requests.
     const CHANGES: bool;
-    /// Declaration of when the request hashes a password.
+    /// Condition under which the request hashes a password.
     const HASHING: Hashing;
 
-    /// Returns `true` if this request hashes a password, and so counts towards the limit of such
-    /// requests on a connection.
+    /// Returns `true` if this request hashes a password, and so counts towards the limit of
+    /// requests in flight that hash one (`max_hashing` in `Pong`).
     fn hashes(&self) -> bool;
 }
 

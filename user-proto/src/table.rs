@@ -95,7 +95,7 @@ common! {
     0xE7 traceparent: text
 }
 
-/// Returns the name of the reply with this type byte.
+/// Returns the name of the reply with this type byte, for `Debug` output.
 fn reply_name(kind: u8) -> &'static str {
     Reply::ALL.iter().find(|(code, _)| *code == kind).map_or("Reply", |(_, name)| name)
 }

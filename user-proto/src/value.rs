@@ -18,7 +18,8 @@ use crate::wire::{Value, Writer};
 pub struct Secret<'a>(Cow<'a, [u8]>);
 
 impl<'a> Secret<'a> {
-    /// Returns the bytes. The caller is responsible for overwriting copies of them.
+    /// Returns the bytes of the secret. Code that copies them is responsible for overwriting the
+    /// copies.
     #[must_use]
     pub fn expose(&self) -> &[u8] {
         &self.0
@@ -73,7 +74,7 @@ impl std::fmt::Debug for Secret<'_> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct UnixSeconds(pub u64);
 
-/// The IP address of the end user, as seen by the gateway. Keeps the text that was received, so
+/// The IP address of the end user, as seen by the gateway. It stores the text that was received, so
 /// that encoding it again yields the same bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientAddress<'a> {

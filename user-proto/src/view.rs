@@ -9,7 +9,7 @@ use crate::error_code::ErrorCode;
 pub struct FieldView<'a> {
     /// Name of the field, as in PROTOCOL.md.
     pub name: &'static str,
-    /// Tag of an optional field; `None` for a required one.
+    /// Tag of an optional field; `None` for a required field.
     pub tag: Option<u8>,
     /// Value of the field.
     pub value: FieldValue<'a>,
@@ -28,7 +28,8 @@ pub enum FieldValue<'a> {
     Uuid(Uuid),
     /// A point in time, in seconds since 1970-01-01T00:00:00Z.
     Instant(u64),
-    /// A count or a duration. The suffix `_ms` of a field name means milliseconds.
+    /// A duration in milliseconds if the name of the field ends with `_ms`, otherwise a duration in
+    /// seconds or a count.
     Number(u64),
     /// An error code.
     Code(ErrorCode),
@@ -57,7 +58,7 @@ impl std::fmt::Debug for FieldValue<'_> {
 #[derive(Clone, Copy)]
 pub struct ListView<'a>(&'a dyn Rows);
 
-/// Access to the rows of a list, independent of their type.
+/// The rows of a list, accessed by index, whatever their type.
 pub(crate) trait Rows {
     fn count(&self) -> usize;
     fn view(&self, index: usize, visit: &mut dyn FnMut(FieldView<'_>));
@@ -80,8 +81,8 @@ impl<'a> ListView<'a> {
         self.len() == 0
     }
 
-    /// Calls `visit` for every field that is present in the row at `index`, in the order of the
-    /// wire. Does nothing if there is no such row.
+    /// Calls `visit` for every field that is present in the row at `index`, in the order of their
+    /// encoding. Does nothing if there is no such row.
     pub fn view(self, index: usize, visit: &mut dyn FnMut(FieldView<'_>)) {
         self.0.view(index, visit);
     }

@@ -9,12 +9,12 @@ use crate::view::FieldValue;
 /// A value of a field. A value of fixed size is encoded as its bytes; one of varying size is
 /// preceded by its length. As a tagged value, both are preceded by their length.
 pub(crate) trait Value<'a>: Sized {
-    /// Size in bytes, or `None` if it varies.
+    /// Size of every value of this type in bytes, or `None` if the size varies.
     const SIZE: Option<usize>;
 
-    /// Decodes a value from exactly these bytes.
+    /// Decodes a value from `bytes`, all of which belong to it.
     fn read(bytes: &'a [u8]) -> Result<Self, Reason>;
-    /// Decodes a required value.
+    /// Decodes the value of a required field. `field` is the name of the field, for errors.
     #[inline]
     fn read_required(reader: &mut Reader<'a>, field: &'static str) -> Result<Self, DecodeError> {
         let bytes = match Self::SIZE {
@@ -23,9 +23,9 @@ pub(crate) trait Value<'a>: Sized {
         };
         Self::read(bytes).map_err(|reason| DecodeError::Malformed { field, reason })
     }
-    /// Encodes a required value.
+    /// Encodes the value of a required field.
     fn write(&self, out: &mut Writer<'_>);
-    /// Encodes a tagged value, after its tag.
+    /// Encodes the value of an optional field. Its tag has already been written.
     #[inline]
     fn write_tagged(&self, out: &mut Writer<'_>) {
         if let Some(size) = Self::SIZE {
@@ -36,17 +36,19 @@ pub(crate) trait Value<'a>: Sized {
     fn show(&self) -> FieldValue<'_>;
 }
 
-/// A message, decoded from a body. Tags that the message does not declare go to `others`.
+/// A message that can be decoded from the body of a frame. Tags that it does not declare are passed
+/// to `others`.
 pub(crate) trait Decode<'b>: Sized {
     fn decode_with(body: &'b [u8], others: &mut impl OtherTags<'b>) -> Result<Self, DecodeError>;
 }
 
-/// A handler for the tags that a message does not declare.
+/// A handler of the tags that a message does not declare.
 pub(crate) trait OtherTags<'a> {
     fn take(&mut self, tag: u8, value: &'a [u8]) -> Result<(), DecodeError>;
 }
 
-/// A handler for messages without further tags: all tags are unknown.
+/// The handler of undeclared tags for messages without common tags: skips odd tags and rejects even
+/// ones.
 pub(crate) struct NoOtherTags;
 
 impl<'a> OtherTags<'a> for NoOtherTags {
@@ -55,12 +57,12 @@ impl<'a> OtherTags<'a> for NoOtherTags {
     }
 }
 
-/// Skips an unknown odd tag and rejects an unknown even one.
+/// Handles a tag that this version does not know: skips an odd one and rejects an even one.
 pub(crate) fn unknown_tag(tag: u8) -> Result<(), DecodeError> {
     if tag % 2 == 1 { Ok(()) } else { Err(DecodeError::UnknownTag(tag)) }
 }
 
-/// A cursor over a body. It only moves forward, so the time to decode is linear.
+/// A cursor over the body of a message. It only moves forward, so the time to decode is linear.
 #[derive(Clone)]
 pub(crate) struct Reader<'a> {
     rest: &'a [u8],
@@ -73,13 +75,13 @@ impl<'a> Reader<'a> {
         Self { rest: body, last_tag: None }
     }
 
-    /// Reads the next required field.
+    /// Reads the next required field. `field` is its name, for errors.
     #[inline]
     pub(crate) fn required<V: Value<'a>>(&mut self, field: &'static str) -> Result<V, DecodeError> {
         V::read_required(self, field)
     }
 
-    /// Returns `true` at the end of the body.
+    /// Returns `true` if the whole body has been read.
     pub(crate) fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
@@ -97,14 +99,15 @@ impl<'a> Reader<'a> {
         Ok(Some((tag, self.length_prefixed(TAIL)?)))
     }
 
-    /// Reads a length and as many bytes.
+    /// Reads a length of two bytes, and then as many bytes. `field` is the name of the field, for
+    /// errors.
     #[inline]
     pub(crate) fn length_prefixed(&mut self, field: &'static str) -> Result<&'a [u8], DecodeError> {
         let length = self.take(2, field)?.iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte));
         self.take(length, field)
     }
 
-    /// Reads `size` bytes.
+    /// Reads `size` bytes. `field` is the name of the field, for errors.
     #[inline]
     pub(crate) fn take(
         &mut self,
@@ -120,7 +123,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Decodes the value of a tag.
+/// Decodes the value of an optional field. `field` is its name, for errors.
 pub(crate) fn tagged_value<'a, V: Value<'a>>(
     field: &'static str,
     bytes: &'a [u8],
@@ -128,8 +131,8 @@ pub(crate) fn tagged_value<'a, V: Value<'a>>(
     V::read(bytes).map_err(|reason| DecodeError::Malformed { field, reason })
 }
 
-/// An encoder that appends one frame to a buffer. It records a value that does not fit its length
-/// field; [`Writer::finish`] then removes the incomplete frame.
+/// An encoder that appends one frame to a buffer. If a value is too long for its length field or
+/// for the frame, [`Writer::finish`] removes the incomplete frame and fails.
 #[doc(hidden)]
 pub struct Writer<'b> {
     out: &'b mut BytesMut,
@@ -161,8 +164,9 @@ impl<'b> Writer<'b> {
         self.out.put_slice(bytes);
     }
 
-    /// Appends bytes with their length, unless they exceed the frame. So the buffer never grows by
-    /// much more than the size of the longest frame.
+    /// Appends bytes preceded by their length. Bytes that exceed the longest frame are not
+    /// appended, so the buffer never grows by much more than the size of that frame;
+    /// [`Writer::finish`] then fails.
     pub(crate) fn put_varying(&mut self, bytes: &[u8]) {
         match u16::try_from(bytes.len()) {
             Ok(length) if self.out.len() - self.start + bytes.len() <= limits::MAX_FRAME => {
@@ -173,7 +177,7 @@ impl<'b> Writer<'b> {
         }
     }
 
-    /// Appends a length, or the number of rows of a list.
+    /// Appends a number of two bytes: the length of a value, or the number of rows of a list.
     pub(crate) fn put_length(&mut self, length: usize) {
         match u16::try_from(length) {
             Ok(length) => self.out.put_u16(length),
@@ -181,7 +185,7 @@ impl<'b> Writer<'b> {
         }
     }
 
-    /// Appends what `write` appends, with its length.
+    /// Appends the bytes that `write` appends, preceded by their length.
     pub(crate) fn length_prefixed(&mut self, write: impl FnOnce(&mut Self)) {
         if self.overflow {
             return;

@@ -208,7 +208,7 @@ fn start_error(error: StartError) -> CommandError {
     }
 }
 
-/// Reloads the certificate on each SIGHUP, and logs what was reloaded.
+/// Reloads the certificate on each SIGHUP, or logs that TLS is off. Does not return.
 async fn reload_on_hangup(mut hangups: Signal, service: &Service) {
     while hangups.recv().await.is_some() {
         if !service.reload_certificate() {

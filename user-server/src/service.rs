@@ -39,7 +39,7 @@ use background::{follow_clock, learn_classes, set_clock, sweep};
 use components::{kinds, lock_folder, refuse_new_weak_secrets, store};
 pub use start_error::StartError;
 
-/// Maximum number of sessions and users in the cache of one process, some hundred bytes each.
+/// Maximum number of sessions and users in the cache of one process. Each takes some hundred bytes.
 const LOCAL_RECORDS: usize = 20_000;
 
 /// A running service.
@@ -54,7 +54,8 @@ pub struct Service {
     tasks: TaskTracker,
     store: Arc<dyn Store>,
     grace: Duration,
-    /// Lock of the data folder, which prevents a second process from using it.
+    /// Lock of the data folder, which prevents a second process from using it; `None` if the
+    /// service does not use the embedded database.
     _lock: Option<File>,
 }
 
@@ -163,19 +164,20 @@ impl Service {
         })
     }
 
-    /// Returns the address that the service listens on.
+    /// Returns the address on which the service listens for clients.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Returns the address of health checks and metrics, if they are on.
+    /// Returns the address of health checks and metrics, or `None` if they are off.
     #[must_use]
     pub fn monitor_address(&self) -> Option<SocketAddr> {
         self.monitor.as_ref().map(Monitor::address)
     }
 
-    /// Reloads the certificate. Open connections are not affected. Returns false without TLS.
+    /// Reloads the certificate. Open connections are not affected. Returns false if the service
+    /// does not use TLS.
     pub fn reload_certificate(&self) -> bool {
         self.tls.as_ref().is_some_and(|tls| {
             tls.reload();
@@ -214,7 +216,7 @@ impl Service {
     }
 }
 
-/// The cache and the wakeups of a node.
+/// The cache of a node, and the wakeups that it exchanges with other nodes.
 #[derive(Clone)]
 pub struct CachePorts {
     pub records: Arc<dyn RecordCache>,
@@ -222,17 +224,17 @@ pub struct CachePorts {
 }
 
 impl CachePorts {
-    /// Returns the ports of a node that shares its database with no other.
+    /// Returns a cache without wakeups, for a node that shares its database with no other.
     #[must_use]
     pub fn single_node(records: Arc<dyn RecordCache>) -> Self {
         Self { records, wakeups: Arc::new(NoWakeups) }
     }
 }
 
-/// The services on a store, without sockets and background tasks.
+/// The services on top of a store, without sockets and background tasks.
 pub struct ServiceCore {
     pub handler: Arc<Handler>,
-    /// The id under which this node claims idempotency keys.
+    /// Id of this node, under which it claims idempotency keys.
     node: Uuid,
     pub revocations: Arc<Revocations>,
     tokens: Arc<Tokens>,
@@ -245,7 +247,7 @@ pub struct ServiceCore {
 }
 
 impl ServiceCore {
-    /// Creates the services.
+    /// Creates the services on top of `store`.
     ///
     /// # Errors
     /// If the system provides no threads or random bytes.
@@ -384,8 +386,8 @@ async fn start_monitor(
     monitor.map(Some).map_err(|error| StartError::ListenMonitor(listen, error))
 }
 
-/// Returns the mailer. A mail server is not contacted at startup: if it is down, emails wait for
-/// it, but the service starts.
+/// Returns the mailer of the configuration. A mail server is not contacted at startup: if it is
+/// down, emails wait for it, but the service starts.
 fn mailer(config: &Config) -> Result<Arc<dyn Mailer>, StartError> {
     let sender = config.sender.clone();
     if let Some(server) = &config.smtp {
@@ -395,7 +397,7 @@ fn mailer(config: &Config) -> Result<Arc<dyn Mailer>, StartError> {
     Ok(Arc::new(FileMailer::new(config.mail_dir.clone(), sender)))
 }
 
-/// Returns the shared cache if it is configured. Otherwise the process has its own, but only
+/// Returns the Redis cache if it is configured. Otherwise the process has its own cache, but only
 /// without PostgreSQL, because another node could change the same database.
 fn cache(config: &Config, keys: &KeyRing, metrics: &Metrics) -> Result<CachePorts, Fault> {
     let (life, metrics) = (config.tokens.access_life, metrics.cache.clone());

@@ -20,10 +20,10 @@ use crate::private_file;
 
 /// Password of every account that the load generator registers.
 pub(crate) const PASSWORD: &str = "a bench has four legs";
-/// Number of logins to one account. The server allows 100 an hour.
+/// Maximum number of logins to one account. The server allows 100 an hour.
 const MAX_LOGINS_PER_ACCOUNT: usize = 50;
-/// Number of access tokens from one session: the first one and its refreshes. The server allows 60
-/// refreshes an hour.
+/// Maximum number of access tokens from one session: the first one and those of its refreshes. The
+/// server allows 60 refreshes an hour.
 const TOKENS_PER_SESSION: usize = 50;
 /// Number of concurrent requests that hash a password; the server refuses more than 32 per
 /// connection.
@@ -55,7 +55,8 @@ pub(crate) fn simulated_client() -> Common<'static> {
     Common { client_address: Some(std::net::IpAddr::from(ip).into()), ..Common::default() }
 }
 
-/// Returns a prefix for the names of accounts and keys, different in every run of the program.
+/// Returns a prefix for the names of accounts and of keys in Redis, different in every run of the
+/// program.
 pub(crate) fn unique_prefix() -> String {
     format!("b{:x}", unix_micros() & 0xFFFF_FFFF_FFFF)
 }
@@ -100,7 +101,7 @@ impl Server {
         })
     }
 
-    /// Reads the accounts from a file. If it does not exist, registers `count` accounts, reads
+    /// Reads the accounts from `file`. If it does not exist, registers `count` accounts, reads
     /// their codes from the mail directory, and writes the accounts to the file.
     ///
     /// # Errors
@@ -199,8 +200,8 @@ impl Server {
         Ok(sessions)
     }
 
-    /// Returns `count` distinct access tokens: those of as many new sessions as the budget of
-    /// refreshes requires, and then one for each refresh of a session.
+    /// Returns `count` distinct access tokens. They come from new sessions and their refreshes,
+    /// with at most [`TOKENS_PER_SESSION`] tokens from each session.
     pub(crate) async fn tokens(
         &self,
         accounts: &[Account],
@@ -284,7 +285,7 @@ fn read(file: &Path) -> Result<Vec<Account>, Failure> {
     Ok(accounts)
 }
 
-/// Writes a new file that only its owner can read.
+/// Writes accounts to a new file that only its owner can read.
 fn write(file: &Path, accounts: &[Account]) -> Result<(), Failure> {
     let mut text = Zeroizing::new(String::new());
     for account in accounts {

@@ -15,7 +15,8 @@ use super::engine::{self, Load, Plan, Share, Start};
 use super::interrupt::Interrupt;
 use super::mix::Op;
 
-/// Load of concurrent connections that are each replaced by a new one after one ping.
+/// Load of concurrent connections, each of which carries one ping and is then replaced by a new
+/// one.
 pub(crate) struct ShortConnections<'a> {
     pub(crate) plan: &'a Plan,
     pub(crate) addr: &'a str,

@@ -21,7 +21,7 @@ thread_local! {
     static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_SIZE]);
 }
 
-/// Generates the requests of one connection and parses their replies.
+/// Generator of the requests of one connection, and parser of their replies.
 pub(crate) trait Protocol: Send + 'static {
     /// Appends the next request to `out` and returns its kind. `slot` identifies the request until
     /// its reply has been parsed.
@@ -36,9 +36,9 @@ pub(crate) trait Protocol: Send + 'static {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ParsedReply {
-    /// Number of bytes of the reply.
+    /// Size of the reply in bytes.
     pub(crate) size: usize,
-    /// Slot of the request.
+    /// Slot of the request that the reply belongs to.
     pub(crate) slot: usize,
     pub(crate) outcome: Outcome,
 }
@@ -62,9 +62,10 @@ pub(crate) struct Connection<S, P> {
     protocol: P,
     recorder: Recorder,
     write_buffer: BytesMut,
-    /// Received bytes of an incomplete reply.
+    /// Bytes of an incomplete reply that were received.
     read_buffer: BytesMut,
-    /// Requests in flight, with the time from which their latency counts.
+    /// Requests in flight by slot, each with the time from which its latency counts; `None` for a
+    /// free slot.
     slots: Vec<Option<(Op, Instant)>>,
     free_slots: Vec<usize>,
 }
@@ -83,7 +84,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, P: Protocol> Connection<S, P> {
         }
     }
 
-    /// Returns true if another request may be in flight.
+    /// Returns true if fewer requests are in flight than the connection allows.
     pub(crate) fn has_free_slot(&self) -> bool {
         !self.free_slots.is_empty()
     }
@@ -179,12 +180,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin, P: Protocol> Connection<S, P> {
         }
     }
 
-    /// Records that a request that was due at `due` was sent at `now`.
+    /// Records the delay of a request that was due at `due` and sent at `now`.
     pub(crate) fn record_send_delay(&self, due: Instant, now: Instant) {
         self.recorder.counters().record_send_delay(due, now, &self.recorder.window);
     }
 
-    /// Records requests that were due but not sent, since every slot was in use.
+    /// Records `count` requests that were due but not sent, since every slot was in use.
     pub(crate) fn record_unsent(&self, count: usize) {
         self.recorder.counters().unsent += count as u64;
     }

@@ -8,12 +8,13 @@ use hdrhistogram::Histogram;
 
 use super::mix::Op;
 
-/// Upper bound of the recorded latencies: one minute. A longer latency is recorded as this value.
+/// Upper bound of the recorded latencies in nanoseconds: one minute. A longer latency is recorded
+/// as this value.
 const MAX_NANOS: u64 = 60_000_000_000;
-/// Significant digits of the recorded latencies.
+/// Number of significant decimal digits of the recorded latencies.
 const DIGITS: u8 = 3;
 
-/// Result of a request.
+/// Result of a request, as its reply reports it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Ok,
@@ -52,13 +53,13 @@ impl ReplyCounter {
 /// Counters of one kind of request.
 #[derive(Debug, Clone)]
 pub(crate) struct OpCounters {
-    /// Successful replies received within the window.
+    /// Number of successful replies received within the window.
     pub(crate) replies: u64,
-    /// Latencies in nanoseconds of successful requests that started within the window.
+    /// Latencies in nanoseconds of the successful requests that started within the window.
     pub(crate) latency: Histogram<u64>,
-    /// Error replies by code, of requests that started within the window.
+    /// Number of error replies by code, to requests that started within the window.
     pub(crate) refused: BTreeMap<u16, u64>,
-    /// Requests without a reply at the end of the run.
+    /// Number of requests without a reply at the end of the run.
     pub(crate) unanswered: u64,
 }
 
@@ -66,10 +67,9 @@ pub(crate) struct OpCounters {
 #[derive(Debug, Clone)]
 pub(crate) struct Counters {
     pub(crate) ops: BTreeMap<Op, OpCounters>,
-    /// Delay in nanoseconds between the time at which a request was due and its sending, in an open
-    /// loop.
+    /// Delays in nanoseconds between the due time of a request and its sending, in an open loop.
     pub(crate) send_delay: Histogram<u64>,
-    /// Requests that were due but not sent, since every slot was in use.
+    /// Number of requests that were due but not sent, since every slot was in use.
     pub(crate) unsent: u64,
 }
 
@@ -122,14 +122,14 @@ impl Counters {
         }
     }
 
-    /// Records requests that have no reply at the end of the run.
+    /// Records `count` requests that have no reply at the end of the run.
     pub(crate) fn record_unanswered(&mut self, op: Op, count: u64) {
         if count > 0 {
             self.ops.entry(op).or_default().unanswered += count;
         }
     }
 
-    /// Records that a request that was due at `due` was sent at `now`.
+    /// Records the delay of a request that was due at `due` and sent at `now`.
     pub(crate) fn record_send_delay(&mut self, due: Instant, now: Instant, window: &Window) {
         if due >= window.from {
             self.send_delay.saturating_record(nanos(now.saturating_duration_since(due)).max(1));

@@ -4,15 +4,16 @@
 use std::path::Path;
 use std::time::Duration;
 
-/// The client is saturated if its threads are running or runnable for this fraction of the time.
+/// Fraction of the time that the threads of the client are running or runnable, above which the
+/// client is saturated.
 const SATURATED: f64 = 0.9;
 
 /// CPU time of the threads of a process since they started.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct CpuTime {
-    /// Time running on a core.
+    /// Time for which threads were running on a core.
     running: Duration,
-    /// Time runnable but waiting for a core.
+    /// Time for which threads were runnable but waited for a core.
     waiting: Duration,
 }
 
@@ -20,19 +21,20 @@ pub(crate) struct CpuTime {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct CpuUsage {
     time: CpuTime,
-    /// Length of the interval.
+    /// Length of the measured interval.
     wall: Duration,
-    /// Replies received in the interval.
+    /// Number of replies received in the measured interval.
     replies: u64,
 }
 
 impl CpuTime {
-    /// Returns the CPU time of this process.
+    /// Returns the CPU time of this process, or `None` if the system does not report it.
     pub(crate) fn own() -> Option<Self> {
         Self::read(Path::new("/proc/self/task"))
     }
 
-    /// Returns the CPU time of the process with this id.
+    /// Returns the CPU time of the process with the id `pid`, or `None` if the system does not
+    /// report it.
     pub(crate) fn of(pid: u32) -> Option<Self> {
         Self::read(Path::new(&format!("/proc/{pid}/task")))
     }
@@ -52,8 +54,8 @@ impl CpuTime {
         Some(sum)
     }
 
-    /// Returns the usage since an earlier reading. `wall` is the time and `replies` the number of
-    /// replies since then.
+    /// Returns the usage since `before`, an earlier reading. `wall` is the time that has elapsed
+    /// since then, and `replies` the number of replies received.
     pub(crate) fn since(self, before: Self, wall: Duration, replies: u64) -> CpuUsage {
         let time = Self {
             running: self.running.saturating_sub(before.running),
@@ -80,7 +82,7 @@ impl CpuUsage {
         (self.replies > 0).then(|| self.time.running.as_secs_f64() * 1e3 / self.replies as f64)
     }
 
-    /// Returns true if a process with this number of threads could not have done more work.
+    /// Returns true if a process with this number of threads was too busy to do more work.
     pub(crate) fn is_saturated(&self, threads: usize) -> bool {
         #[allow(clippy::cast_precision_loss, reason = "there are not 2^53 threads")]
         let threads = threads as f64;

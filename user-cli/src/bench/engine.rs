@@ -17,12 +17,12 @@ use super::interrupt::Interrupt;
 use super::schedule::{self, DueQueue};
 use crate::tls;
 
-/// Time to wait for outstanding replies at the end of a run. It exceeds the server's default
+/// Time for which a run waits for outstanding replies at its end. It exceeds the server's default
 /// deadline.
 const LAST_REPLIES_TIMEOUT: Duration = Duration::from_secs(12);
-/// The same after Ctrl-C.
+/// Time for which a run waits for outstanding replies after Ctrl-C.
 const LAST_REPLIES_TIMEOUT_INTERRUPTED: Duration = Duration::from_secs(1);
-/// Time between two progress updates.
+/// Time between two updates of the progress bar.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Parameters of a run.
@@ -36,18 +36,19 @@ pub(crate) struct Plan {
     pub(crate) end: End,
     /// Requests per second of an open loop, or `None` for a closed loop.
     pub(crate) rate: Option<u32>,
-    /// Id of a process to measure the CPU usage of, besides the client.
+    /// Id of the process of the server or of Redis, to measure its CPU usage; `None` measures the
+    /// client only.
     pub(crate) observed_pid: Option<u32>,
-    /// Flag that ends the run early.
+    /// Flag that ends the run early when Ctrl-C sets it.
     pub(crate) interrupt: Interrupt,
 }
 
-/// End of a run.
+/// Condition that ends a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
-    /// After this time, not counting the warm-up.
+    /// This time has passed after the warm-up.
     After(Duration),
-    /// After this number of requests.
+    /// This number of requests has been sent.
     Count(u64),
 }
 
@@ -56,7 +57,7 @@ pub(crate) struct RunResult {
     /// Length of the measured window.
     pub(crate) duration: Duration,
     pub(crate) client_cpu: Option<CpuUsage>,
-    /// CPU usage of [`Plan::observed_pid`].
+    /// CPU usage of the process [`Plan::observed_pid`], if it was measured.
     pub(crate) observed_cpu: Option<CpuUsage>,
 }
 
@@ -205,7 +206,8 @@ impl Plan {
         }
     }
 
-    /// Returns the number of requests that the connection with this number sends.
+    /// Returns the number of requests that the connection `number` sends, which is `u64::MAX` if
+    /// the run ends after a time.
     pub(crate) fn quota(&self, number: usize) -> u64 {
         match self.end {
             End::After(_) => u64::MAX,
@@ -222,7 +224,7 @@ pub(crate) struct PersistentConnections<'a, F> {
     pub(crate) plan: &'a Plan,
     pub(crate) addr: &'a str,
     pub(crate) tls: Option<&'a Tls>,
-    /// Creates the protocol of the connection with this number.
+    /// Function that creates the protocol of a connection from the connection's number.
     pub(crate) protocol: F,
 }
 
@@ -318,7 +320,7 @@ async fn closed_loop<P: Protocol>(
     finish(connection, Instant::now(), &interrupt).await
 }
 
-/// Sends each request when it is due, as long as slots are free.
+/// Sends each request at its due time, as long as slots are free.
 async fn open_loop<P: Protocol>(
     mut connection: Connection<Stream, P>,
     window: Window,

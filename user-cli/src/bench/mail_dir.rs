@@ -7,15 +7,16 @@ use std::time::{Duration, Instant};
 
 use crate::failure::Failure;
 
-/// Time to wait for an email.
+/// Maximum time to wait for the email with a code.
 const TIMEOUT: Duration = Duration::from_secs(30);
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// The server's mail directory (`MAIL_DIR`), without the emails that it contained at first.
+/// The server's mail directory (`MAIL_DIR`). Emails that it contained when it was opened are
+/// ignored.
 pub(crate) struct MailDir {
     directory: PathBuf,
     seen: HashSet<OsString>,
-    /// Codes that have arrived, by email address.
+    /// Codes that have arrived and were not yet requested, by email address.
     codes: HashMap<String, String>,
 }
 
@@ -30,10 +31,10 @@ impl MailDir {
         Ok(mail_dir)
     }
 
-    /// Waits for the code that is sent to this address.
+    /// Waits for the code that is sent to `address`.
     ///
     /// # Errors
-    /// If it does not arrive in time.
+    /// If the code does not arrive in time.
     pub(crate) async fn code(&mut self, address: &str) -> Result<String, Failure> {
         let start = Instant::now();
         loop {

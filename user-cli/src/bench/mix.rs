@@ -16,7 +16,7 @@ pub(crate) enum Op {
 }
 
 impl Op {
-    /// Kinds that a mix may contain.
+    /// Kinds of requests that a mix may contain.
     const MIXED: [Self; 6] =
         [Self::Verify, Self::Get, Self::Refresh, Self::Login, Self::Register, Self::Ping];
 
@@ -39,7 +39,7 @@ impl Op {
 pub(crate) struct Mix(Vec<(Op, u32)>);
 
 impl Mix {
-    /// Creates a mix of one kind.
+    /// Creates a mix of requests of one kind only.
     pub(crate) fn only(op: Op) -> Self {
         Self(vec![(op, 1)])
     }
@@ -56,8 +56,8 @@ impl Mix {
         f64::from(own) / f64::from(total)
     }
 
-    /// Returns the sequence of requests, which repeats: each kind is spread as evenly as its share
-    /// allows.
+    /// Returns the sequence in which a connection sends the kinds of requests, and which it
+    /// repeats. Each kind is spread as evenly as its share allows.
     pub(crate) fn order(&self) -> Vec<Op> {
         let total: i64 = self.0.iter().map(|(_, share)| i64::from(*share)).sum();
         let mut credits = vec![0; self.0.len()];

@@ -11,7 +11,8 @@ const WIDTH: usize = 40;
 /// Fraction of all requests up to which bars at either end of the chart are omitted.
 const NEGLIGIBLE: f64 = 0.000_05;
 
-/// One bar: the fraction of requests up to this latency and above the previous bar.
+/// One bar of a chart: the fraction of requests with at most this latency and more than that of the
+/// previous bar.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Bar {
     pub(super) up_to_nanos: u64,

@@ -14,15 +14,15 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::session::{TokenKind, TokenOptions};
 
-/// Source of the accounts and tokens.
+/// Options from which accounts and access tokens for a test are obtained.
 pub(crate) struct Source<'a> {
     /// File with accounts. If it does not exist, accounts are registered and written to it.
     pub(crate) file: Option<&'a Path>,
     /// The server's mail directory, needed to register accounts.
     pub(crate) mail_dir: Option<&'a Path>,
-    /// Number of accounts to register.
+    /// Number of accounts to register if the file does not exist.
     pub(crate) users: usize,
-    /// Number of distinct access tokens.
+    /// Number of distinct access tokens to obtain.
     pub(crate) tokens: usize,
 }
 
@@ -34,7 +34,7 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
-    /// Returns the protocol of the connection with this number.
+    /// Returns the protocol of the connection `number`.
     pub(crate) fn protocol(&self, number: usize, plan: &Plan) -> UserService {
         let first = number * self.sessions_per_connection;
         let last = first + self.sessions_per_connection;

@@ -9,7 +9,7 @@ use super::engine::{self, Load, Plan, RunResult};
 use crate::format::number;
 use crate::output;
 
-/// Time between two updates of the rate.
+/// Time between two updates of the rate that the progress bar shows.
 const RATE_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Reports the steps of the preparation: with a bar if stderr is a terminal, otherwise with a line

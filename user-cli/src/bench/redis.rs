@@ -14,13 +14,13 @@ use super::counters::Outcome;
 use super::mix::Op;
 use crate::failure::Failure;
 
-/// Size of the values in bytes: that of a TokenVerified frame.
+/// Size of each value in bytes, the same as that of a TokenVerified frame.
 const VALUE_SIZE: usize = 57;
 /// Number of keys written or deleted in one batch.
 const BATCH: usize = 500;
 /// Timeout of a read while keys are written or deleted.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// Error code that stands for a missing key.
+/// Error code under which a GET of a missing key is counted.
 const MISSING_KEY: u16 = 0;
 
 /// Address of a Redis server.
@@ -52,7 +52,7 @@ impl FromStr for RedisUrl {
     }
 }
 
-/// Keys in a Redis server; deleted on drop.
+/// Keys that were written to a Redis server, and are deleted on drop.
 pub(crate) struct Keys {
     addr: String,
     names: Vec<String>,
@@ -79,8 +79,8 @@ impl Keys {
         })
     }
 
-    /// Returns the protocol of the connection with this number, out of `connections`. Each
-    /// connection starts with another key.
+    /// Returns the protocol of the connection `number`, out of `connections`. Each connection
+    /// starts with another key.
     pub(crate) fn protocol(&self, number: usize, connections: usize) -> Redis {
         let next = self.gets.len() * number / connections.max(1);
         Redis { gets: self.gets.clone(), next, in_flight: VecDeque::new() }
@@ -127,7 +127,7 @@ fn command(words: &[&str]) -> Vec<u8> {
 pub(crate) struct Redis {
     /// Encoded GET commands.
     gets: Arc<[Bytes]>,
-    /// Index of the next command.
+    /// Index in `gets` of the next command to send.
     next: usize,
     /// Slots of the requests in flight, the oldest first.
     in_flight: VecDeque<usize>,

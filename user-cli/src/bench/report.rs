@@ -19,12 +19,12 @@ const CPU_CONTENTION: f64 = 0.2;
 #[derive(Serialize)]
 pub(crate) struct Report {
     pub(crate) scenario: &'static str,
-    /// The parameters as text.
+    /// The parameters of the test as text.
     pub(crate) description: String,
     pub(crate) connections: usize,
     pub(crate) depth: usize,
     pub(crate) threads: usize,
-    /// Requests per second of an open loop.
+    /// Requests per second of an open loop; `None` for a closed loop.
     pub(crate) rate: Option<u32>,
     pub(crate) mix: Option<String>,
     /// True if Ctrl-C ended the test early; the results are then partial.
@@ -32,7 +32,7 @@ pub(crate) struct Report {
     pub(crate) server: Target,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) redis: Option<Target>,
-    /// Replies per second of the server divided by those of Redis.
+    /// Replies per second of the server divided by those of Redis; `None` without Redis.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) ratio: Option<Ratio>,
 }
@@ -73,7 +73,7 @@ impl Report {
         text + "\n\n" + &aligned(&self.notes())
     }
 
-    /// Returns the notes below the table as (name, text).
+    /// Returns the notes that are printed below the table of results, as (name, text).
     fn notes(&self) -> Vec<(String, String)> {
         let mut notes = Vec::new();
         let mut note = |name: &str, text: String| notes.push((name.to_owned(), text));

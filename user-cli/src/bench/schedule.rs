@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 use super::interrupt::Interrupt;
 
-/// Queue of the due times of one connection's requests.
+/// Queue of the times at which one connection has to send its requests.
 #[derive(Default)]
 pub(crate) struct DueQueue {
     times: Mutex<VecDeque<Instant>>,
@@ -48,11 +48,11 @@ impl DueQueue {
     }
 }
 
-/// Longest sleep, after which an interrupt is noticed.
+/// Longest sleep of the schedule's thread, so that it soon notices an interrupt.
 const MAX_SLEEP: Duration = Duration::from_millis(100);
 
-/// Adds `rate` requests per second to the queues, round-robin, from `begin` until `end` or an
-/// interrupt. Blocks until then.
+/// Adds the due times of `rate` requests per second to the queues, round-robin, from `begin` until
+/// `end` or an interrupt. Blocks until then.
 pub(crate) fn run(
     rate: u32,
     begin: Instant,

@@ -33,22 +33,22 @@ pub(crate) struct CpuSummary {
     pub(crate) cores: f64,
     /// Average number of runnable threads waiting for a core.
     pub(crate) threads_waiting: f64,
-    /// CPU time per reply in milliseconds.
+    /// CPU time per reply in milliseconds; `None` without replies.
     pub(crate) cpu_ms_per_reply: Option<f64>,
 }
 
 /// Results of one run against one target.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct RunSummary {
-    /// Length of the measured window.
+    /// Length of the measured window in milliseconds.
     pub(crate) duration_ms: f64,
     /// Results by kind of request.
     pub(crate) ops: BTreeMap<&'static str, OpSummary>,
-    /// 99th percentile of the delay between the due time of a request and its sending, in an open
-    /// loop.
+    /// 99th percentile, in milliseconds, of the delay between the due time of a request and its
+    /// sending; `None` in a closed loop.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) send_delay_p99_ms: Option<f64>,
-    /// Requests that were due but not sent, since every slot was in use.
+    /// Number of requests that were due but not sent, since every slot was in use.
     pub(crate) unsent: u64,
     pub(crate) client: Option<CpuSummary>,
     /// True if the client was the bottleneck.
@@ -64,11 +64,12 @@ pub(crate) struct Target {
     pub(crate) runs: Vec<RunSummary>,
     /// Medians over all runs, by kind of request.
     pub(crate) median: BTreeMap<&'static str, OpSummary>,
-    /// Lowest and highest number of replies per second of a run, by kind of request.
+    /// Lowest and highest number of replies per second among the runs, by kind of request.
     pub(crate) range: BTreeMap<&'static str, [f64; 2]>,
-    /// CPU time of the target per reply in milliseconds, median over all runs.
+    /// CPU time of the target per reply in milliseconds, median over all runs; `None` if it was not
+    /// measured.
     pub(crate) median_cpu_ms_per_reply: Option<f64>,
-    /// Latencies of all runs in nanoseconds.
+    /// Latencies of all runs in nanoseconds, by kind of request.
     #[serde(skip)]
     pub(crate) latencies: BTreeMap<Op, Histogram<u64>>,
 }
@@ -160,7 +161,7 @@ pub(crate) struct Results {
 }
 
 impl Results {
-    /// Returns true if there is no run yet.
+    /// Returns true if no run has been added.
     pub(crate) fn is_empty(&self) -> bool {
         self.runs.is_empty()
     }
@@ -176,7 +177,8 @@ impl Results {
         }
     }
 
-    /// Computes the medians over all runs.
+    /// Returns the results with the medians over all runs. `addr` is the address of the server
+    /// under test or of Redis.
     pub(crate) fn into_target(self, addr: &str) -> Target {
         let Self { runs, latencies } = self;
         let mut ops: BTreeMap<_, Vec<&OpSummary>> = BTreeMap::new();
@@ -200,7 +202,7 @@ impl Results {
 }
 
 impl Target {
-    /// Returns the replies per second of each run, of all kinds together.
+    /// Returns the number of replies per second of each run, over all kinds of requests.
     fn rates(&self) -> impl Iterator<Item = f64> {
         self.runs.iter().map(|run| run.ops.values().map(|op| op.per_second).sum())
     }

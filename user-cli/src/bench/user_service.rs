@@ -19,20 +19,20 @@ use super::mix::{Mix, Op};
 
 /// Type byte of an error reply.
 const ERROR: u8 = 0x80;
-/// Position of the request id in a frame.
+/// Range of the request id's bytes in a frame.
 const ID: std::ops::Range<usize> = 5..9;
 
-/// Requests that all connections send.
+/// Requests of a run, which all connections share.
 pub(crate) struct Workload {
-    /// Sequence of requests, which repeats.
+    /// Sequence of the kinds of requests, which each connection repeats.
     order: Vec<Op>,
     /// Encoded VerifyToken requests; the request id is still missing.
     verify: Vec<Bytes>,
     /// Encoded GetUser requests; the request id is still missing.
     get: Vec<Bytes>,
-    /// Accounts for Login.
+    /// Accounts that Login requests use.
     accounts: Vec<Account>,
-    /// Prefix of the names of new accounts.
+    /// Prefix of the names of accounts that Register requests create.
     prefix: String,
     next_number: AtomicU64,
 }
@@ -76,19 +76,19 @@ fn encoded<M: Message>(message: &M) -> Bytes {
 /// Protocol of one connection to the user service.
 pub(crate) struct UserService {
     workload: Arc<Workload>,
-    /// Position in the sequence of requests.
+    /// Position in the workload's sequence of requests.
     position: usize,
-    /// Index of the next token for VerifyToken and GetUser.
+    /// Index of the token for the next VerifyToken or GetUser.
     token: usize,
-    /// Kind of the request in flight in each slot.
+    /// Kind of the request in flight in each slot; `None` for a free slot.
     in_flight: Vec<Option<Op>>,
     /// Refresh tokens that are not in use by a request in flight.
     refresh_tokens: VecDeque<Zeroizing<String>>,
 }
 
 impl UserService {
-    /// Creates the protocol of the connection with this number, out of `connections`. Each
-    /// connection starts at another position of the workload.
+    /// Creates the protocol of the connection `number`, out of `connections`. Each connection
+    /// starts at another position of the workload.
     pub(crate) fn new(
         workload: Arc<Workload>,
         number: usize,
@@ -114,7 +114,8 @@ impl UserService {
         if op == Op::Refresh && self.refresh_tokens.is_empty() { Op::Ping } else { op }
     }
 
-    /// Appends an encoded VerifyToken or GetUser request.
+    /// Appends the encoded VerifyToken or GetUser request for the next token to `out`, with this
+    /// request id.
     fn write_encoded(&mut self, op: Op, id: u32, out: &mut BytesMut) {
         let frames = if op == Op::Verify { &self.workload.verify } else { &self.workload.get };
         let Some(frame) = frames.get(self.token).or_else(|| frames.first()) else { return };

@@ -134,7 +134,7 @@ enum Scenario {
 }
 
 impl Scenario {
-    /// Returns the only kind of request, or `None` for a mix.
+    /// Returns the kind of request that the scenario sends, or `None` for a mix of several kinds.
     fn op(self) -> Option<Op> {
         Some(match self {
             Self::Verify => Op::Verify,

@@ -102,15 +102,15 @@ async fn send(context: &Context<'_>, bytes: &[u8], timeout: Duration) -> Result<
     }
 }
 
-/// Returns the number of replies to expect: one per frame. Returns 0 if the bytes end inside a
-/// frame or a length is invalid, since the server then may send any number of frames.
+/// Returns the number of replies to expect for `bytes`: one per frame. Returns 0 if the bytes end
+/// inside a frame or a length is invalid, since the server then may send any number of frames.
 fn expected_replies(bytes: &[u8]) -> usize {
     let explained = explain::frames(bytes, Some(Direction::Request));
     if explained.iter().all(explain::Explained::is_whole) { explained.len() } else { 0 }
 }
 
-/// Passes each received frame to `on_frame` until that returns false. Returns the reason if no more
-/// frames can be read before that.
+/// Passes each received frame to `on_frame` until that returns false. If no more frames can be read
+/// before that, returns the cause.
 async fn read_replies(
     stream: &mut Stream,
     timeout: Duration,

@@ -19,7 +19,7 @@ pub(crate) struct Metrics {
     pub(super) hash_pool: HashPool,
     pub(super) emails: Emails,
     pub(super) database: Database,
-    /// `None` for a server without Redis.
+    /// Metrics of the cache; `None` for a server without Redis.
     pub(super) cache: Option<Cache>,
 }
 
@@ -46,7 +46,7 @@ pub(super) struct Connections {
     pub(super) open: Option<u64>,
     pub(super) max: Option<u64>,
     pub(super) accepted_per_second: Option<f64>,
-    /// By reason; reasons that did not occur are absent.
+    /// Closed connections per second by reason. Reasons that did not occur are absent.
     pub(super) closed_per_second: BTreeMap<String, f64>,
     pub(super) requests_in_flight: Option<u64>,
 }
@@ -95,7 +95,8 @@ struct Interval<'a> {
 }
 
 impl Metrics {
-    /// Computes the metrics of the server at `url` from two scrapes, `between` apart.
+    /// Computes the metrics of the server at `url` from two scrapes. `between` is the time between
+    /// them.
     pub(crate) fn new(before: &Sample, now: &Sample, between: Duration, url: &str) -> Self {
         let interval = Interval { before, now, seconds: between.as_secs_f64().max(0.001) };
         let version =
@@ -233,13 +234,15 @@ impl Interval<'_> {
         })
     }
 
-    /// Returns the increase of a counter per second.
+    /// Returns the increase of a counter per second, or `None` if the server does not have the
+    /// counter.
     fn rate(&self, series: &str) -> Option<f64> {
         let now = self.now.value(series)?;
         Some((now - self.before.value(series).unwrap_or_default()).max(0.0) / self.seconds)
     }
 
-    /// Returns the value of a gauge that counts something.
+    /// Returns the value of a gauge that is a count, or `None` if the server does not have the
+    /// gauge.
     fn count(&self, series: &str) -> Option<u64> {
         #[allow(
             clippy::cast_possible_truncation,
@@ -249,12 +252,14 @@ impl Interval<'_> {
         self.now.value(series).map(|value| value.round() as u64)
     }
 
-    /// Returns the value of a gauge that is in seconds.
+    /// Returns the value of a gauge in seconds, converted to milliseconds, or `None` if the server
+    /// does not have the gauge.
     fn millis(&self, series: &str) -> Option<f64> {
         self.now.value(series).map(|seconds| seconds.max(0.0) * 1000.0)
     }
 
-    /// Returns quantiles of what a histogram recorded between the two scrapes.
+    /// Returns quantiles, in milliseconds, of the durations that a histogram recorded between the
+    /// two scrapes; with a `label`, only of the series that have it.
     fn quantiles(&self, name: &str, label: Option<(&str, &str)>) -> Quantiles {
         let (before, now) = (self.before.buckets(name, label), self.now.buckets(name, label));
         let counts = now.iter().enumerate().map(|(index, (bound, count))| {
@@ -266,8 +271,8 @@ impl Interval<'_> {
     }
 }
 
-/// Returns a quantile of a histogram, linearly interpolated within its bucket, or `None` if the
-/// histogram is empty. The buckets are (upper bound, cumulative count).
+/// Returns a quantile (from 0 to 1) of a histogram, linearly interpolated within its bucket, or
+/// `None` if the histogram is empty. The buckets are (upper bound, cumulative count).
 fn interpolate(buckets: &[(f64, f64)], quantile: f64) -> Option<f64> {
     let total = buckets.last().map(|(_, count)| *count).filter(|count| *count > 0.0)?;
     let rank = total * quantile;

@@ -7,7 +7,7 @@ use crate::format::{aligned, latency, number, table};
 
 /// Text for a metric that the server does not have.
 const MISSING: &str = "?";
-/// Text for the latency or hit rate if there was no event in the interval.
+/// Text for a latency or hit rate if no event occurred in the interval.
 const NO_EVENTS: &str = "-";
 /// Width of a usage bar in characters.
 const BAR_WIDTH: usize = 20;
@@ -17,7 +17,7 @@ pub(crate) struct Page {
     pub(super) sections: Vec<Section>,
 }
 
-/// A heading with rows of a table, or of names and values.
+/// A heading with the rows of a table, or with pairs of a name and a value.
 pub(super) struct Section {
     pub(super) name: &'static str,
     pub(super) rows: Vec<Vec<String>>,

@@ -6,9 +6,9 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::str::FromStr;
 use std::time::Duration;
 
-/// Timeout of the connection and of each read.
+/// Timeout of connecting to the server, and of each read.
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// Maximum number of bytes read of a response. The usual size is about 60 KB.
+/// Maximum size in bytes of a response. The usual size is about 60 KB.
 const MAX_RESPONSE: u64 = 4 * 1024 * 1024;
 
 /// URL of a server's metrics.
@@ -45,7 +45,7 @@ impl std::fmt::Display for MetricsUrl {
 }
 
 impl MetricsUrl {
-    /// Returns the URL of a server on this machine with the usual port.
+    /// Returns the URL of the metrics of a server on this machine with the default port.
     pub(crate) fn local() -> Self {
         Self { authority: "127.0.0.1:9464".to_owned(), path: "/metrics".to_owned() }
     }
@@ -88,7 +88,8 @@ impl Sample {
         Self(series.collect())
     }
 
-    /// Returns the value of a series, given with its labels.
+    /// Returns the value of a series, which is named with its labels, or `None` if there is no such
+    /// series.
     pub(super) fn value(&self, series: &str) -> Option<f64> {
         self.0.get(series).copied()
     }
@@ -104,7 +105,7 @@ impl Sample {
     }
 
     /// Returns the buckets of a histogram as (upper bound, cumulative count), in ascending order;
-    /// with a `label`, only of the series that has it.
+    /// with a `label`, only of the series that have it.
     pub(super) fn buckets(&self, name: &str, label: Option<(&str, &str)>) -> Vec<(f64, f64)> {
         let name = format!("{name}_bucket");
         let matching = self
@@ -121,12 +122,12 @@ impl Sample {
     }
 }
 
-/// Labels of a series, with their braces.
+/// Labels of a series as text, with their braces.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Labels<'a>(&'a str);
 
 impl<'a> Labels<'a> {
-    /// Returns the value of a label.
+    /// Returns the value of a label, or `None` if the series does not have it.
     pub(super) fn find(self, key: &str) -> Option<&'a str> {
         let inside = self.0.trim_start_matches('{').trim_end_matches('}');
         inside

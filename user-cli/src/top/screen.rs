@@ -14,7 +14,7 @@ use super::page::{Page, Section};
 use super::scrape::Sample;
 use crate::failure::Failure;
 
-/// Longest wait for a key before the time is checked again.
+/// Longest wait for a key press before the view checks whether an update is due.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Shows the metrics, updated every `interval`, until the user quits. While the server does not

@@ -26,35 +26,36 @@ use crate::upstream::Upstream;
 use reply::Identity;
 use token::{Source, Token};
 
-/// State of the endpoint.
+/// State of the endpoint `/auth/check`.
 #[derive(Debug)]
 pub struct AuthCheck {
     pub upstream: Arc<Upstream>,
     pub trusted_proxies: TrustedProxies,
-    /// Longest time of a check.
+    /// Maximum duration of a check.
     pub timeout: Duration,
     pub metrics: Arc<CheckMetrics>,
-    /// Warns once about a proxy that is not trusted.
+    /// Guard that limits the warning about untrusted proxies to one per process.
     pub warned: Once,
 }
 
-/// Outcome of a check.
+/// Outcome of checking the token of a request.
 #[derive(Debug, PartialEq, Eq)]
 enum Outcome {
     Passed(Identity),
     /// The request carries no token.
     NoToken,
-    /// The token does not count, for the reason of this error code.
+    /// The token is malformed, or the service rejected it with this error code.
     Invalid(ErrorCode),
     /// The token is a cookie, and the request may come from another site.
     CrossOrigin,
-    /// The service gave no verdict. A client may retry after this many seconds.
+    /// The service did not say whether the token is valid. A client may retry after this many
+    /// seconds.
     Unavailable {
         retry_after: u64,
     },
 }
 
-/// Returns the routes of the endpoint.
+/// Returns the routes of `/auth/check` and of every path below it.
 pub fn router(state: Arc<AuthCheck>) -> Router {
     Router::new()
         .route("/auth/check", any(check))
@@ -63,7 +64,8 @@ pub fn router(state: Arc<AuthCheck>) -> Router {
         .with_state(state)
 }
 
-/// Answers one check. Method, query, body and Upgrade of the request are ignored.
+/// Answers the check of one request. Method, query, body and Upgrade of the check itself are
+/// ignored.
 async fn check(State(state): State<Arc<AuthCheck>>, request: Request) -> Response {
     let started = Instant::now();
     let (head, body) = request.into_parts();
@@ -106,7 +108,7 @@ impl AuthCheck {
         self.verify(value, headers, peer).await
     }
 
-    /// Asks the service about a token.
+    /// Asks the user service whether a token is valid.
     async fn verify(&self, token: &str, headers: &HeaderMap, peer: Peer) -> Outcome {
         let stated = peer.timeout(headers).unwrap_or(self.timeout);
         let deadline = stated.min(self.timeout).as_millis();
@@ -128,8 +130,9 @@ impl AuthCheck {
     }
 }
 
-/// Returns the outcome of a check that the service did not pass. Only an error about the identity
-/// is one about the token; after any other, nothing is known about it.
+/// Returns the outcome of a check for which the service returned an error. Only an error of the
+/// class `Identity` says that the token is invalid. After any other error, it is unknown whether
+/// the token is valid.
 fn refusal(error: Error) -> Outcome {
     let retry_after_ms = match &error {
         Error::Refused(reply) if reply.code.class() == ErrorClass::Identity => {

@@ -11,11 +11,11 @@ use uuid::Uuid;
 use super::Outcome;
 use crate::metrics::CheckResult;
 
-/// Seconds in Retry-After if the service states none.
+/// Value of Retry-After in seconds if the service states none.
 pub(super) const DEFAULT_RETRY_AFTER: u64 = 1;
-/// Maximum number of seconds in Retry-After.
+/// Maximum value of Retry-After in seconds.
 pub(super) const MAX_RETRY_AFTER: u64 = 60;
-/// Maximum size of the claims in a header. Every other part of a reply takes less than 400 bytes.
+/// Maximum size in bytes of the claims in a header. The rest of a reply takes less than 400 bytes.
 const MAX_CLAIMS: usize = 3 * 1024 - 400;
 
 const USER_ID: HeaderName = HeaderName::from_static("x-user-id");
@@ -23,16 +23,16 @@ const SESSION_ID: HeaderName = HeaderName::from_static("x-session-id");
 const CLAIMS: HeaderName = HeaderName::from_static("x-claims");
 const AUTH_ERROR: HeaderName = HeaderName::from_static("x-auth-error");
 
-/// The identity that a valid token proves.
+/// The user and session that a valid token belongs to.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Identity {
     pub(super) user_id: Uuid,
     pub(super) session_id: Uuid,
-    /// JSON object with the claims of the token, if it has any.
+    /// JSON object with the claims of the token; `None` if it has none.
     pub(super) claims: Option<String>,
 }
 
-/// Returns the reply for an outcome, and the result to count.
+/// Returns the reply to the proxy for an outcome, and the result under which the check is counted.
 pub(super) fn response(outcome: Outcome) -> (CheckResult, Response) {
     let result = outcome.result();
     let response = match outcome {
@@ -89,7 +89,7 @@ fn unavailable(retry_after: u64) -> Response {
     with_headers(StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, HeaderValue::from(retry_after))])
 }
 
-/// Returns a reply without a body.
+/// Returns a reply with these headers and without a body, which no cache stores.
 fn with_headers<const N: usize>(
     status: StatusCode,
     headers: [(HeaderName, HeaderValue); N],
@@ -101,13 +101,13 @@ fn with_headers<const N: usize>(
     response
 }
 
-/// Returns the name of a code, and for one of a later version that of its class.
+/// Returns the name of an error code, or `INVALID_TOKEN` for a code of a later version.
 fn error_name(code: ErrorCode) -> &'static str {
     if ErrorCode::ALL.contains(&code) { code.name() } else { ErrorCode::INVALID_TOKEN.name() }
 }
 
-/// Returns JSON in which every character outside of visible ASCII is escaped; `None` if it is too
-/// long for a header. Such a character can only be part of a string, where `\u` is valid.
+/// Returns JSON in which every character outside of visible ASCII is escaped, or `None` if it is
+/// too long for a header. Such a character can only be part of a string, where `\u` is valid.
 fn ascii(json: &str) -> Option<String> {
     use std::fmt::Write as _;
     let mut text = String::with_capacity(json.len());

@@ -34,7 +34,8 @@ pub(super) fn is_same_origin(headers: &HeaderMap, peer: &Peer) -> bool {
     own.is_some() && own == stated
 }
 
-/// Returns scheme, host and port in the form in which they can be compared.
+/// Returns scheme, host and port in a form in which they can be compared, or `None` if they are not
+/// those of an HTTP origin.
 fn normalized(scheme: &str, authority: &str) -> Option<(String, String, u16)> {
     let scheme = scheme.to_ascii_lowercase();
     let default_port = match scheme.as_str() {

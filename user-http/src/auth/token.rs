@@ -8,7 +8,7 @@ pub(super) const COOKIE_NAME: &[u8] = b"__Host-user";
 /// Maximum size of a token in bytes, as in PROTOCOL.md.
 const MAX_TOKEN: usize = 2048;
 
-/// A token that a request carries.
+/// Access token that a request carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Token<'a> {
     pub(super) value: &'a str,
@@ -21,7 +21,7 @@ pub(super) enum Source {
     Cookie,
 }
 
-/// Error about a token that cannot be one of this service, or that is not the only one.
+/// Error about a request with a malformed token or with more than one token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Malformed;
 
@@ -63,7 +63,7 @@ fn named<'a>(pair: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     pair.strip_prefix(name)?.strip_prefix(b"=")
 }
 
-/// Checks the size and the alphabet, so that nothing else is ever sent to the service.
+/// Checks the size and the alphabet of a token, so that nothing else is ever sent to the service.
 fn parse(value: &[u8], source: Source) -> Result<Token<'_>, Malformed> {
     let of_alphabet =
         |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');

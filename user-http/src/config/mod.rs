@@ -17,7 +17,7 @@ pub use error::{ConfigError, ConfigErrors};
 use vars::Reader;
 pub use vars::{VARIABLES, Variable};
 
-/// All settings.
+/// All settings of the program.
 #[derive(Debug)]
 pub struct Config {
     /// Address and port to listen on.
@@ -25,25 +25,25 @@ pub struct Config {
     /// Files of the certificate; without them, the listener speaks plain HTTP.
     pub tls: Option<TlsFiles>,
     pub service: ServiceConfig,
-    /// Longest time of a check.
+    /// Maximum duration of a check.
     pub check_timeout: Duration,
-    /// Proxies that may state facts about the end user's request.
+    /// Proxies that may state the address, method and origin of the end user's request.
     pub trusted_proxies: TrustedProxies,
     /// True if each connection begins with a header of the PROXY protocol.
     pub proxy_protocol: bool,
     pub limits: ConnectionLimits,
     /// Time after SIGTERM in which new connections are still accepted.
     pub drain_delay: Duration,
-    /// Time after that in which requests in flight are still completed.
+    /// Time after `drain_delay` in which requests in flight are still completed.
     pub grace: Duration,
-    /// Address and port for health checks and metrics, if they are on.
+    /// Address and port of the listener for health checks and metrics; `None` turns them off.
     pub metrics_listen: Option<SocketAddr>,
     /// Log level, or a filter in the syntax of `tracing`.
     pub log: String,
     pub log_format: LogFormat,
     /// True if the log may be coloured.
     pub color: bool,
-    /// Warnings about valid settings.
+    /// Warnings about settings that are valid but questionable.
     pub warnings: Vec<String>,
 }
 
@@ -135,7 +135,8 @@ impl Config {
     }
 }
 
-/// Reads the files of the listener's certificate, if they are set, and checks their contents.
+/// Returns the files of the listener's certificate, or `None` without a certificate and its key.
+/// Adds an error if a file is missing or cannot be used.
 fn tls(vars: &mut Reader<'_>) -> Option<TlsFiles> {
     let [certificate, key] = ["TLS_CERT", "TLS_KEY"].map(|name| vars.optional(name));
     if certificate.is_none() && key.is_none() {

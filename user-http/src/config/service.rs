@@ -7,7 +7,7 @@ use user_proto::client::is_loopback;
 use super::vars::Reader;
 use crate::upstream::{ServiceConfig, ServiceTlsFiles, TlsFileError};
 
-/// Variables of the connection with TLS.
+/// Variables with the TLS settings of the connections to the user service.
 const TLS_VARIABLES: [&str; 4] = ["SERVICE_CA", "SERVICE_CERT", "SERVICE_KEY", "SERVICE_NAME"];
 
 pub(super) fn read(vars: &mut Reader<'_>, plaintext: bool) -> ServiceConfig {
@@ -58,7 +58,7 @@ pub(super) fn read(vars: &mut Reader<'_>, plaintext: bool) -> ServiceConfig {
     }
 }
 
-/// Parses the list of addresses, each of them `host:port`.
+/// Parses the list of the nodes' addresses, each of them `host:port`.
 fn addresses(vars: &mut Reader<'_>) -> Vec<String> {
     let expected = "host:port, separated by commas";
     let parsed = vars.parsed("SERVICE_ADDRS", "127.0.0.1:3001", expected, |text| {

@@ -8,7 +8,7 @@ use super::error::{ConfigError, ConfigErrors};
 #[derive(Debug)]
 pub struct Variable {
     pub name: &'static str,
-    /// Default, or an empty text if the variable is not set by default.
+    /// Default, or an empty text if the variable has none.
     pub default: &'static str,
     pub meaning: &'static str,
 }
@@ -151,7 +151,7 @@ impl<'a> Reader<'a> {
         std::mem::take(&mut self.warnings)
     }
 
-    /// Returns all errors, if there are any.
+    /// Returns all errors that were collected, if there are any.
     pub(super) fn finish(self) -> Result<(), ConfigErrors> {
         if self.errors.is_empty() { Ok(()) } else { Err(ConfigErrors(self.errors)) }
     }
@@ -181,8 +181,8 @@ impl<'a> Reader<'a> {
         self.error(name, format!("invalid value \"{value}\" for {name}: {reason}"), hint);
     }
 
-    /// Returns the value of a variable, unless it is empty. Bytes that are not UTF-8 arrive as
-    /// replacement characters, and are an error.
+    /// Returns the value of a variable, or `None` if it is empty or not set. Bytes that are not
+    /// UTF-8 arrive as replacement characters, and are an error.
     pub(super) fn optional(&mut self, name: &'static str) -> Option<String> {
         let value = (self.variable)(name).filter(|value| !value.is_empty())?;
         if value.contains(char::REPLACEMENT_CHARACTER) {
@@ -201,8 +201,8 @@ impl<'a> Reader<'a> {
         self.optional(name).unwrap_or_else(|| default.to_owned())
     }
 
-    /// Parses the value of a variable, or else its default. The message of an error contains what
-    /// was `expected` and the error of `parse`.
+    /// Parses the value of a variable, or else its default. If that fails, adds an error that
+    /// contains the `expected` form and the error of `parse`, and returns `None`.
     pub(super) fn parsed<T>(
         &mut self,
         name: &'static str,
@@ -221,7 +221,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Parses an address with a port, if it is set.
+    /// Parses an address with a port. Returns `None` if the variable is not set or invalid.
     pub(super) fn address(&mut self, name: &'static str) -> Option<SocketAddr> {
         let text = self.optional(name)?;
         let parsed = text.parse();
@@ -232,7 +232,8 @@ impl<'a> Reader<'a> {
         parsed.ok()
     }
 
-    /// Parses an integer from `min` to `max`.
+    /// Parses an integer from `min` to `max`. Returns `default` if the variable is not set or
+    /// invalid.
     pub(super) fn number(&mut self, name: &'static str, default: u64, min: u64, max: u64) -> u64 {
         let Some(text) = self.optional(name) else { return default };
         match text.trim().parse() {
@@ -245,12 +246,13 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Parses an integer from `min` to `max`, as a size.
+    /// Parses an integer from `min` to `max`, as a size. Returns `default` if the variable is not
+    /// set or invalid.
     pub(super) fn count(&mut self, name: &'static str, default: u64, min: u64, max: u64) -> usize {
         usize::try_from(self.number(name, default, min, max)).unwrap_or(usize::MAX)
     }
 
-    /// Parses a boolean, which is false if it is not set.
+    /// Parses a boolean. Returns false if the variable is not set.
     pub(super) fn switch(&mut self, name: &'static str) -> bool {
         matches!(self.choice(name, &["", "0", "false", "1", "true"]), 3 | 4)
     }

@@ -20,15 +20,15 @@ pub(super) struct Activity(Mutex<State>);
 struct State {
     phase: Phase,
     since: Instant,
-    /// True once a request has arrived.
+    /// True once a request has arrived on the connection.
     used: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// No byte of a further request has arrived.
+    /// The connection is idle: no byte of a further request has arrived.
     Idle,
-    /// A request has begun, or the connection was accepted.
+    /// A request has begun but its head is not complete, or the connection has just been accepted.
     Head,
     /// A request is being answered.
     Request,
@@ -39,7 +39,7 @@ impl Activity {
         Self(Mutex::new(State { phase: Phase::Head, since: Instant::now(), used: false }))
     }
 
-    /// Records that bytes have arrived.
+    /// Records that bytes of a request have arrived.
     fn received(&self) {
         self.change(|state| {
             if state.phase == Phase::Idle {
@@ -55,13 +55,13 @@ impl Activity {
         });
     }
 
-    /// Records that the reply is ready.
+    /// Records that the reply to the current request is ready.
     pub(super) fn request_ended(&self) {
         self.change(|state| (state.phase, state.since) = (Phase::Idle, Instant::now()));
     }
 
-    /// Returns the reason if the connection has lasted too long in its current phase. The time of a
-    /// request is bounded by its handler.
+    /// Returns the reason to close the connection if it has been in its current phase for too long,
+    /// otherwise `None`. The time of a request is bounded by its handler.
     pub(super) fn expired(&self, limits: &ConnectionLimits) -> Option<CloseReason> {
         let state = self.get();
         let age = state.since.elapsed();
@@ -72,9 +72,9 @@ impl Activity {
         }
     }
 
-    /// Returns the rank of a connection that may be closed to make room for another one, the lowest
-    /// first: those without any request, and the oldest of them. `None` while a request is being
-    /// answered.
+    /// Returns the rank in which the connection is closed to make room for another one, the lowest
+    /// first: connections without any request, and the oldest of them. Returns `None` while a
+    /// request is being answered.
     pub(super) fn eviction_rank(&self) -> Option<(bool, Instant)> {
         let state = self.get();
         (state.phase != Phase::Request).then_some((state.used, state.since))
@@ -89,7 +89,7 @@ impl Activity {
     }
 }
 
-/// A stream that records when bytes arrive.
+/// A stream that records in an [`Activity`] when bytes arrive.
 pub(super) struct Watched<S> {
     stream: S,
     activity: Arc<Activity>,

@@ -26,7 +26,8 @@ use crate::proxy_protocol;
 /// Interval at which the age of a connection is checked.
 const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Serves a connection until it ends. Returns the reason if this side has closed it.
+/// Serves a connection until it ends. Returns the reason if this program rejected the connection or
+/// closed it after a timeout, otherwise `None`.
 pub(super) async fn serve(
     mut stream: TcpStream,
     socket: SocketAddr,

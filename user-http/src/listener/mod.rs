@@ -18,21 +18,21 @@ use crate::metrics::{CloseReason, ConnectionMetrics};
 use crate::tls::Tls;
 use activity::Activity;
 
-/// Wait after a connection could not be accepted, which means that a limit of the system is hit.
+/// Pause after a connection could not be accepted, because a limit of the system was reached.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Limits of connections.
+/// Limits of the connections of a listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConnectionLimits {
-    /// Maximum number of connections. To make room for another one, the one that has waited longest
-    /// for a request is closed, first of those that never had one.
+    /// Maximum number of open connections. If there is one more, the connection that has waited
+    /// longest for a request is closed, beginning with those that never had one.
     pub connections: usize,
     /// Maximum size of the head of a request in bytes.
     pub head_bytes: usize,
     /// Maximum time from the first byte of a request, or from accepting the connection, to the end
     /// of the request's head.
     pub head_time: Duration,
-    /// Maximum time between two requests.
+    /// Maximum time between a reply and the first byte of the next request.
     pub idle_time: Duration,
 }
 
@@ -47,7 +47,7 @@ pub struct Options {
     pub metrics: Arc<ConnectionMetrics>,
 }
 
-/// A running listener. It is aborted when it is dropped.
+/// A running listener. It stops when it is dropped.
 #[derive(Debug)]
 pub struct Listener {
     address: SocketAddr,
@@ -75,7 +75,7 @@ impl Listener {
     }
 
     /// Stops accepting, closes idle connections, and waits up to `grace` for the others. Returns
-    /// the number of those that were still open then.
+    /// the number of connections that were still open after that.
     pub async fn drain(mut self, grace: Duration, metrics: &ConnectionMetrics) -> usize {
         self.drain.cancel();
         let Ok(mut connections) = (&mut self.task).await else { return 0 };
@@ -98,13 +98,13 @@ impl Drop for Listener {
     }
 }
 
-/// A connection that was accepted.
+/// An accepted connection, with its task and its state.
 struct Accepted {
     task: AbortHandle,
     activity: Arc<Activity>,
 }
 
-/// Accepts connections until draining begins. Returns those that are open then.
+/// Accepts connections until draining begins. Returns the connections that are open at that time.
 async fn accept(
     listener: TcpListener,
     options: Arc<Options>,
@@ -150,7 +150,8 @@ async fn accept(
     }
 }
 
-/// Closes the connection that has waited longest for a request, if there is one.
+/// Closes the connection that has waited longest for a request. The newest connection, and those
+/// with a request that is being answered, are never closed.
 fn evict(accepted: &mut Vec<Accepted>, metrics: &ConnectionMetrics) {
     // The newest connection is the last one, and keeps its place.
     let older = accepted.len().saturating_sub(1);
@@ -164,7 +165,7 @@ fn evict(accepted: &mut Vec<Accepted>, metrics: &ConnectionMetrics) {
     }
 }
 
-/// A connection that is counted as open until this guard is dropped.
+/// Guard that counts a connection as open until it is dropped.
 struct OpenConnection(Arc<ConnectionMetrics>);
 
 impl OpenConnection {

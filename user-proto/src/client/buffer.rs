@@ -9,8 +9,8 @@ use crate::limits::MAX_FRAME;
 /// Size in bytes from which on a write buffer accepts no further frame.
 const FULL: usize = 65_536;
 
-/// Frames to be written. The capacity suffices for [`FULL`] bytes and the longest frame, so the
-/// buffer never moves, and wiping it wipes the only copy.
+/// The write buffer of a connection. Its capacity suffices for [`FULL`] bytes and the longest
+/// frame, so the buffer never moves, and wiping it wipes the only copy.
 pub(super) struct WriteBuffer(BytesMut);
 
 impl WriteBuffer {
@@ -49,8 +49,8 @@ impl Drop for WriteBuffer {
     }
 }
 
-/// Bytes that were read. Holds at most one frame of maximum length; all bytes after the content are
-/// zero.
+/// The read buffer of a connection, with a capacity of one frame of maximum length. All bytes after
+/// the content are zero.
 pub(super) struct ReadBuffer {
     bytes: Zeroizing<Vec<u8>>,
     filled: usize,

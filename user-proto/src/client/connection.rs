@@ -1,7 +1,7 @@
 //! The shared state of one connection: the frames to be written and the pending replies.
 //!
-//! Callers queue frames; the task in `drive` writes them and delivers the replies. Neither side
-//! waits for the other while it holds the lock.
+//! Calls queue frames; the task in `drive` writes them and delivers the replies. Neither side waits
+//! for the other while it has locked the state.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -20,7 +20,7 @@ use crate::limits;
 use crate::message::{Message, ReplyMessage, RequestMessage};
 use crate::table::{Common, ErrorReply, Ping, Pong, encode, encode_with};
 
-/// Upper bound for the limit of requests in flight that a server can set.
+/// Upper bound of the limits of requests in flight that the client accepts from a server.
 const MAX_IN_FLIGHT: u32 = 65_536;
 /// Age after which the reply to an abandoned request is no longer expected. It exceeds the longest
 /// deadline of 30 s, within which a server answers.
@@ -32,7 +32,7 @@ pub(super) struct Connection {
     /// Slots of the requests that hash a password, each of which also uses one of `slots`. The
     /// server refuses further ones, so they wait here instead.
     hashing_slots: Slots,
-    /// Notified when there is something to write, and when no more will be queued.
+    /// Notified when there are bytes to write, and when no further request will be queued.
     write_ready: Notify,
     /// Notified when the write buffer was emptied.
     drained: Notify,
@@ -55,8 +55,9 @@ impl Connection {
         }
     }
 
-    /// Queues a request as soon as a slot and the write buffer permit. Returns `None` if the
-    /// connection accepts no more requests.
+    /// Queues a request as soon as a slot is free and the write buffer is not full. The time until
+    /// `deadline` is sent with the request. Returns `None` if the connection accepts no more
+    /// requests.
     pub(super) async fn send<M: RequestMessage>(
         &self,
         request: &M,
@@ -100,7 +101,8 @@ impl Connection {
         }
     }
 
-    /// Waits for a slot. Returns `None` if the connection accepts no more requests.
+    /// Waits for a slot of the limit `slots`. Returns `None` if the connection accepts no more
+    /// requests.
     async fn slot<'a>(&self, slots: &'a Slots) -> Option<SemaphorePermit<'a>> {
         if let Some(permit) = slots.try_acquire() {
             return Some(permit);
@@ -109,7 +111,7 @@ impl Connection {
         slots.acquire().await
     }
 
-    /// Queues a ping of the connection itself. No call awaits the reply.
+    /// Queues a ping that the connection itself sends. No call awaits the reply.
     pub(super) fn ping(&self) {
         let mut state = self.lock();
         if state.phase == Phase::Open && !state.out.is_full() {
@@ -119,7 +121,7 @@ impl Connection {
         }
     }
 
-    /// Passes a reply to the call that awaits it.
+    /// Passes the reply in `frame` to the call that awaits it.
     pub(super) fn deliver(&self, frame: Frame<'_>) {
         let mut state = self.lock();
         let Some(pending) = state.pending.remove(&frame.id) else { return };
@@ -149,7 +151,7 @@ impl Connection {
         }
     }
 
-    /// Returns the slots of an answered request.
+    /// Frees the slots of a request that was answered.
     fn release(&self, pending: &Pending) {
         if pending.slots != TakenSlots::None {
             self.slots.release();
@@ -192,7 +194,8 @@ impl Connection {
         }
     }
 
-    /// Marks the connection as closed, and reports the outcome to every pending call.
+    /// Marks the connection as closed for this reason, and reports the outcome of its request to
+    /// every pending call.
     pub(super) fn close(&self, reason: &CloseReason) {
         let (pending, written, served) = {
             let mut state = self.lock();
@@ -222,7 +225,7 @@ impl Connection {
         self.write_ready.notify_one();
     }
 
-    /// Requests that the task closes the connection without waiting for replies.
+    /// Makes the task of the connection close it without waiting for replies.
     pub(super) fn abort(&self) {
         self.aborted.notify_one();
     }
@@ -241,8 +244,8 @@ impl Connection {
         let _ = self.closed.subscribe().wait_for(|closed| *closed).await;
     }
 
-    /// Exchanges `batch`, which was written, for the queued frames. Returns `false` if nothing is
-    /// queued and nothing will be.
+    /// Replaces the content of `batch`, which was written, with the queued frames. Returns `false`
+    /// if no frame is queued and none will be.
     pub(super) fn take(&self, batch: &mut WriteBuffer) -> bool {
         let mut state = self.lock();
         std::mem::swap(&mut state.out, batch);
@@ -251,7 +254,7 @@ impl Connection {
         !batch.bytes().is_empty() || state.phase == Phase::Open
     }
 
-    /// Records that `bytes` more bytes of the outgoing stream were written.
+    /// Records that `bytes` further bytes of the outgoing stream were written.
     pub(super) fn record_written(&self, bytes: usize) {
         self.lock().written += bytes as u64;
     }

@@ -19,7 +19,7 @@ use crate::limits::CONNECTION_ID;
 use crate::message::{Message, ReplyMessage};
 use crate::table::ErrorReply;
 
-/// Time that the server has to close a connection on which no call awaits a reply.
+/// Time for which a closing connection without pending calls waits for the server to close it too.
 const LINGER: Duration = Duration::from_secs(1);
 /// Interval at which a closing connection checks for calls that await a reply.
 const CHECK_INTERVAL: Duration = Duration::from_millis(50);
@@ -45,7 +45,7 @@ async fn run(connection: Arc<Connection>, stream: impl AsyncRead + AsyncWrite, c
     };
 }
 
-/// Closes the connection when it is dropped.
+/// Guard that closes the connection when it is dropped.
 struct CloseGuard<'a> {
     connection: &'a Connection,
     reason: CloseReason,
@@ -57,7 +57,8 @@ impl Drop for CloseGuard<'_> {
     }
 }
 
-/// Writes and reads concurrently, until reading ends. Returns the reason.
+/// Writes and reads concurrently, until reading ends. Returns the reason for the end of the
+/// connection.
 async fn read_and_write(
     connection: &Connection,
     reader: impl AsyncRead,
@@ -92,7 +93,8 @@ async fn read_and_write(
     }
 }
 
-/// Writes queued frames until there will be no more. Returns the reason if writing fails.
+/// Writes queued frames until there will be no more. Returns the reason if writing fails, otherwise
+/// `None`.
 async fn write(
     connection: &Connection,
     writer: impl AsyncWrite,
@@ -130,7 +132,7 @@ async fn write(
     writer.shutdown().await.err().map(CloseReason::from)
 }
 
-/// Reads frames and sends pings while nothing arrives. Returns the reason why reading ended.
+/// Reads frames, and sends pings while nothing arrives. Returns the reason for the end of reading.
 async fn read(connection: &Connection, reader: impl AsyncRead, config: &Config) -> CloseReason {
     let mut reader = pin!(reader);
     let mut input = ReadBuffer::new();
@@ -197,8 +199,8 @@ fn receive(connection: &Connection, input: &[u8], config: &Config) -> Result<usi
     Ok(used)
 }
 
-/// Handles a frame with request id 0. One that is not a valid error reply is ignored, like any
-/// reply that no call awaits.
+/// Handles a frame with request id 0, which concerns the connection itself. A frame that is not a
+/// valid error reply is ignored.
 fn handle_connection_error(connection: &Connection, frame: Frame<'_>) -> Result<(), CloseReason> {
     if frame.kind != ErrorReply::TYPE {
         return Ok(());
@@ -211,7 +213,7 @@ fn handle_connection_error(connection: &Connection, frame: Frame<'_>) -> Result<
     Ok(())
 }
 
-/// Passes every frame of a batch to the tap.
+/// Passes every frame of a batch to [`Config::tap`], if it is set.
 fn tap_batch(mut batch: &[u8], config: &Config) {
     let Some(tap) = &config.tap else { return };
     while let Ok(Some((_, size))) = frame::split(batch)

@@ -21,7 +21,7 @@ pub enum Error {
     /// The connection was lost after the request was written, and the request must not be repeated.
     #[error("the connection was lost: {reason}{UNKNOWN_OUTCOME}")]
     Lost {
-        /// Reason why the connection ended.
+        /// Reason for the end of the connection.
         reason: CloseReason,
     },
     /// The server could not be reached.
@@ -35,7 +35,7 @@ pub enum Error {
     BadReply {
         /// Type byte of the reply.
         kind: u8,
-        /// Violated rule of the protocol.
+        /// Error of decoding the reply.
         error: DecodeError,
     },
     /// The request does not fit into a frame. Nothing was sent.
@@ -84,13 +84,13 @@ impl Error {
     }
 }
 
-/// Reason why a connection ended.
+/// Reason for the end of a connection.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CloseReason {
     /// The server closed the connection.
     #[error("the server closed the connection")]
     ClosedByServer,
-    /// The transport failed.
+    /// The transport failed with an I/O error of this kind and with this message.
     #[error("{1}")]
     Io(std::io::ErrorKind, String),
     /// The server did not answer a ping.
@@ -113,7 +113,7 @@ pub enum CloseReason {
 /// Error of an attempt to connect.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConnectError {
-    /// The transport failed.
+    /// The transport failed with an I/O error of this kind and with this message.
     #[error("{1}")]
     Io(std::io::ErrorKind, String),
     /// The TLS handshake failed.
@@ -136,7 +136,7 @@ impl From<ConnectError> for Error {
     }
 }
 
-/// Reason why a TLS handshake failed.
+/// Cause of a failed TLS handshake.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HandshakeError {
     /// The server's certificate was not issued by a trusted authority.

@@ -11,11 +11,12 @@ use super::error::{CloseReason, Error};
 /// The attempts of one call so far.
 #[derive(Default)]
 pub(super) struct CallHistory {
-    /// The attempt in flight: its connection, and the offset in the outgoing stream at which its
-    /// frame ends.
+    /// Attempt in flight: its connection, and the offset in the connection's outgoing stream at
+    /// which the frame of the request ends.
     in_flight: Option<(Arc<Connection>, u64)>,
     first_sent: Option<Instant>,
-    /// Set once an attempt was lost after it was written. From then on the outcome is unknown.
+    /// Reason for the loss of an attempt that was already written, or `None` if no attempt was
+    /// lost. Once it is set, it is unknown whether the server has executed the request.
     lost: Option<CloseReason>,
     last_error: Option<Error>,
 }
@@ -44,12 +45,14 @@ impl CallHistory {
         self.lost = Some(reason);
     }
 
-    /// Returns `true` if the server may have executed an earlier attempt.
+    /// Returns `true` if an attempt was lost after it was written, so the server may have executed
+    /// it.
     pub(super) fn is_lost(&self) -> bool {
         self.lost.is_some()
     }
 
-    /// Returns the error of a call that makes no further attempt.
+    /// Returns the error of a call that makes no further attempt: that of the last attempt, unless
+    /// the server may have executed an earlier one.
     pub(super) fn give_up(&mut self) -> Error {
         match self.last_error.take() {
             Some(error) => self.end(error),
@@ -57,7 +60,7 @@ impl CallHistory {
         }
     }
 
-    /// Returns `error`, unless the server may have executed an earlier attempt.
+    /// Returns `error`, or [`Error::Lost`] if the server may have executed an earlier attempt.
     pub(super) fn end(&mut self, error: Error) -> Error {
         match self.lost.take() {
             Some(reason) => Error::Lost { reason },
@@ -65,8 +68,8 @@ impl CallHistory {
         }
     }
 
-    /// Returns the error of a call after its deadline. If nothing was sent, the reason for that is
-    /// more useful than the passed deadline.
+    /// Returns the error of a call after its deadline. If the current attempt was not written, that
+    /// is the error of the last attempt, which says more than `DeadlineExceeded`.
     pub(super) fn at_deadline(&mut self) -> Error {
         match self.in_flight.take() {
             Some((connection, end)) if connection.has_written(end) => {

@@ -15,7 +15,7 @@ use super::error::ConnectError;
 use super::loopback::is_loopback;
 use super::stream::Stream;
 
-/// Reason why a call gets no connection.
+/// Reason for which a call gets no connection.
 pub(super) enum NoConnection {
     /// The client was closed.
     Closed,
@@ -34,9 +34,9 @@ pub(super) struct Link {
 
 struct State {
     phase: Phase,
-    /// Number of consecutive attempts without a working connection.
+    /// Number of consecutive attempts to connect that led to no working connection.
     failures: u32,
-    /// Time before which no attempt is made.
+    /// Earliest time of the next attempt to connect; `None` if it may start at once.
     next_attempt: Option<Instant>,
     error: Option<ConnectError>,
 }
@@ -59,8 +59,8 @@ impl Link {
         &self.addr
     }
 
-    /// Returns `true` if no request with a secret may be sent, since the connection would carry it
-    /// over a network in plaintext.
+    /// Returns `true` if no request with a secret may be sent, because it would cross a network in
+    /// plaintext.
     pub(super) fn refuses_secrets(&self) -> bool {
         self.refuses_secrets
     }
@@ -69,8 +69,8 @@ impl Link {
         &self.config
     }
 
-    /// Returns the connection that accepts requests, and establishes one if necessary. A separate
-    /// task connects, so that other calls still benefit if the deadline of this one passes.
+    /// Returns the connection if it accepts requests, otherwise establishes a new one. A separate
+    /// task connects, so that the attempt also serves other calls if this one reaches its deadline.
     pub(super) async fn connection(self: &Arc<Self>) -> Result<Arc<Connection>, NoConnection> {
         let mut waited = false;
         loop {
@@ -94,7 +94,8 @@ impl Link {
     }
 
     /// Returns the connection or an error, or `None` while an attempt to connect is in progress.
-    /// Starts an attempt if none is in progress.
+    /// Starts an attempt if none is in progress. With `waited`, the call has already waited for an
+    /// attempt, and gets its error.
     fn try_connection(
         self: &Arc<Self>,
         waited: bool,
@@ -129,7 +130,7 @@ impl Link {
         None
     }
 
-    /// Makes one attempt to connect, not before the given time.
+    /// Makes one attempt to connect, at `not_before` at the earliest.
     async fn attempt(self: Arc<Self>, not_before: Option<Instant>) {
         if let Some(time) = not_before {
             tokio::time::sleep_until(time).await;
@@ -171,15 +172,17 @@ impl Link {
         state.failures = state.failures.saturating_add(1);
     }
 
-    /// Returns the wait after a failure that follows `failures` others: it doubles up to the
-    /// maximum, and is reduced by the given fraction of its half.
+    /// Returns the wait before the next attempt to connect, after `failures` consecutive failures
+    /// besides the last one. The wait doubles with each failure up to the maximum, and is then
+    /// reduced by `fraction`, from 0 to 1, of its half.
     fn backoff(&self, failures: u32, fraction: f64) -> Duration {
         let full =
             self.config.initial_backoff.saturating_mul(2_u32.saturating_pow(failures.min(16)));
         full.min(self.config.max_backoff).mul_f64(1.0 - fraction / 2.0)
     }
 
-    /// Fails further calls, and returns the connection that remains to be closed.
+    /// Makes further calls fail, and returns the connection that remains to be closed, if there is
+    /// one.
     pub(super) fn close(&self) -> Option<Arc<Connection>> {
         let phase = std::mem::replace(&mut self.lock().phase, Phase::Closed);
         self.changed.notify_waiters();

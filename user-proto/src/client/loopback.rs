@@ -1,4 +1,4 @@
-//! Recognises addresses that no packet leaves the machine for.
+//! Recognises loopback addresses: packets to them do not leave the machine.
 
 use std::net::IpAddr;
 

@@ -66,7 +66,8 @@ struct Inner {
     nodes: Vec<Arc<Node>>,
     slow_after: Duration,
     deadline: Option<Duration>,
-    /// Node at which the next choice begins, so that equal nodes take turns.
+    /// Index of the node with which the next search for the best node begins, so that equally good
+    /// nodes are chosen alternately.
     next: AtomicUsize,
     probes: Vec<AbortHandle>,
 }
@@ -149,8 +150,8 @@ impl Pool {
         }
     }
 
-    /// Sends the request to one node after the other until there is a reply, or an error after
-    /// which another attempt could execute it twice.
+    /// Sends `request` to one node after another until there is a reply, or an error after which
+    /// another attempt could execute the request twice.
     async fn race<M: RequestMessage>(
         &self,
         request: &M,
@@ -200,14 +201,15 @@ impl Pool {
     }
 }
 
-/// Removes and returns the first healthy node, or the first node if `any` is `true`.
+/// Removes and returns the first healthy node of `waiting`. If none is healthy, uses the first node
+/// if `any` is `true`, and otherwise returns `None`.
 fn take_healthy(waiting: &mut VecDeque<Arc<Node>>, any: bool) -> Option<Arc<Node>> {
     let at = waiting.iter().position(|node| node.is_healthy()).or(any.then_some(0))?;
     waiting.remove(at)
 }
 
 /// Returns `true` if a request that ended with `error` may be sent to another node: it was not
-/// executed, or it may be repeated.
+/// executed, or it is `repeatable`.
 fn may_move_on(error: &Error, repeatable: bool) -> bool {
     match error {
         Error::Connect(_) | Error::Handshake(_) => true,
@@ -226,8 +228,8 @@ fn may_move_on(error: &Error, repeatable: bool) -> bool {
 }
 
 impl Inner {
-    /// Returns the nodes, the best one first: healthy before slow before unreachable ones, and
-    /// among these, the one with the fewest requests in flight.
+    /// Returns the nodes, the best one first: healthy before full, slow and unreachable ones, and
+    /// among equally healthy ones, the node with the fewest requests in flight.
     fn order(&self) -> VecDeque<Arc<Node>> {
         let first = self.next.fetch_add(1, Ordering::Relaxed) % self.nodes.len().max(1);
         let (before, from) = self.nodes.split_at(first.min(self.nodes.len()));
@@ -276,7 +278,7 @@ struct Attempt<F> {
 }
 
 impl<F: Future> Attempts<F> {
-    /// Waits for the first attempt to end, removes it, and returns its result.
+    /// Waits until any attempt ends, removes it, and returns its result.
     async fn next(&mut self) -> F::Output {
         poll_fn(|context| {
             let ended = self.0.iter_mut().enumerate().find_map(|(index, attempt)| {
@@ -303,7 +305,7 @@ impl<F: Future> Attempts<F> {
         }
     }
 
-    /// Returns `true` if no node of an attempt is connected.
+    /// Returns `true` if no attempt has a node that is connected.
     fn are_unreachable(&self) -> bool {
         self.0.iter().all(|attempt| !attempt.node.client.is_connected())
     }

@@ -4,9 +4,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// A semaphore with an adjustable limit.
+/// A semaphore with an adjustable number of permits.
 pub(super) struct Slots {
-    /// One permit for each request that may be sent now. Closed when no more are accepted.
+    /// One permit for each request that may still be sent. Closed when the connection accepts no
+    /// more requests.
     semaphore: Semaphore,
     limit: Mutex<Limit>,
 }
@@ -14,7 +15,8 @@ pub(super) struct Slots {
 #[derive(Clone, Copy)]
 struct Limit {
     max: u32,
-    /// Number of slots to withhold when they are released, because the limit was lowered.
+    /// Number of slots that are withheld when they are released, because the limit was lowered
+    /// while they were in use.
     debt: u32,
 }
 
@@ -33,7 +35,7 @@ impl Slots {
         self.semaphore.acquire().await.ok()
     }
 
-    /// Returns a slot that was taken by forgetting its permit.
+    /// Frees a slot. The permit that [`Slots::acquire`] returned for it must have been forgotten.
     pub(super) fn release(&self) {
         let mut limit = self.lock();
         match limit.debt.checked_sub(1) {
@@ -42,7 +44,8 @@ impl Slots {
         }
     }
 
-    /// Changes the limit. Slots in use beyond a lower limit are withheld once they are released.
+    /// Sets the limit to `max`. Slots in use beyond a lower limit are withheld once they are
+    /// released.
     pub(super) fn set_max(&self, max: u32) {
         let mut limit = self.lock();
         let before = std::mem::replace(&mut limit.max, max);
@@ -59,12 +62,12 @@ impl Slots {
         }
     }
 
-    /// Returns the limit.
+    /// Returns the current limit.
     pub(super) fn max(&self) -> u32 {
         self.lock().max
     }
 
-    /// Ends every wait for a slot.
+    /// Makes every wait for a slot return `None`.
     pub(super) fn close(&self) {
         self.semaphore.close();
     }

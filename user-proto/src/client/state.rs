@@ -18,9 +18,9 @@ use crate::table::ErrorReply;
 pub(super) struct State {
     pub(super) phase: Phase,
     pub(super) out: WriteBuffer,
-    /// Offset in the outgoing stream at which `out` begins.
+    /// Offset in the outgoing stream at which the content of the write buffer `out` begins.
     pub(super) taken: u64,
-    /// Offset in the outgoing stream up to which bytes were written.
+    /// Offset in the outgoing stream up to which all bytes have been written.
     pub(super) written: u64,
     pub(super) pending: HashMap<u32, Pending>,
     pub(super) last_id: u32,
@@ -32,12 +32,12 @@ pub(super) struct State {
 #[derive(PartialEq, Eq, Clone, Copy)]
 pub(super) enum Phase {
     Open,
-    /// No further requests are accepted; replies are still received.
+    /// The connection accepts no further requests; replies are still received.
     Retired,
     Closed,
 }
 
-/// A request in flight. The entry remains after its caller is gone, because the request id and the
+/// A request in flight. It stays registered if its call is dropped, because the request id and the
 /// slot are in use until the reply arrives.
 pub(super) struct Pending {
     pub(super) outcome: oneshot::Sender<Outcome>,
@@ -47,18 +47,18 @@ pub(super) struct Pending {
     pub(super) slots: TakenSlots,
 }
 
-/// Slots that a request in flight uses.
+/// Slots that a request in flight occupies.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum TakenSlots {
-    /// None: a ping of the connection itself.
+    /// No slot: a ping that the connection itself sends.
     None,
-    /// One of all requests.
+    /// A slot of the limit of all requests.
     One,
-    /// One of all requests, and one of those that hash a password.
+    /// A slot of the limit of all requests, and one of the limit of requests that hash a password.
     Hashing,
 }
 
-/// The outcome of a request that was queued.
+/// Outcome of a request that was queued.
 pub(super) enum Outcome {
     Reply {
         kind: u8,
@@ -70,13 +70,14 @@ pub(super) enum Outcome {
     Rejected(HandshakeError),
     /// The connection was lost after the request was written.
     Lost(CloseReason),
-    /// An error about the connection, with which the server closed it.
+    /// The server closed the connection with this error.
     ServerError(ErrorReply<'static>),
 }
 
-/// A request that was queued.
+/// Handle of a request that was queued on a connection: its end in the outgoing stream, and the
+/// receiver of its outcome.
 pub(super) struct Sent {
-    /// Offset in the outgoing stream at which the frame ends.
+    /// Offset in the outgoing stream at which the frame of the request ends.
     pub(super) end: u64,
     outcome: oneshot::Receiver<Outcome>,
 }
@@ -103,7 +104,7 @@ impl State {
     }
 
     /// Appends a frame with a free request id to the write buffer, and registers the request as
-    /// pending.
+    /// pending. `write` encodes the frame with the id that it is passed.
     pub(super) fn queue(
         &mut self,
         slots: TakenSlots,

@@ -36,20 +36,20 @@ pub struct TlsOptions<'a> {
     pub server_name: Option<&'a str>,
 }
 
-/// TLS configuration of a client. Cloning it is cheap, and clones share what [`Tls::replace`] sets.
+/// TLS configuration of a client. Cloning it is cheap, and [`Tls::replace`] changes all clones.
 #[derive(Clone)]
 pub struct Tls {
     current: Arc<RwLock<Identity>>,
 }
 
-/// The part of a configuration that a connection takes when it is established.
+/// Client certificate, trusted authorities and expected server name that a new connection uses.
 #[derive(Clone)]
 struct Identity {
     config: Arc<ClientConfig>,
     name: Option<ServerName<'static>>,
 }
 
-/// One of the [`TlsOptions`].
+/// Identifier of one of the [`TlsOptions`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TlsOption {
     /// The option `authorities`.
@@ -120,8 +120,8 @@ impl Tls {
         Ok(Self { current: Arc::new(RwLock::new(identity)) })
     }
 
-    /// Replaces this configuration, in all clones, by the one of `other`: for certificates that
-    /// were renewed. Established connections are not affected.
+    /// Replaces the configuration of this value and all its clones with that of `other`, for
+    /// certificates that were renewed. Established connections are not affected.
     pub fn replace(&self, other: &Self) {
         let identity = other.identity();
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = identity;
@@ -132,6 +132,7 @@ impl Tls {
     }
 
     /// Returns the name that the certificate of the server at `addr` (`host:port`) must contain.
+    /// Fails if the host is not a valid name.
     pub(super) fn server_name(&self, addr: &str) -> Result<ServerName<'static>, HandshakeError> {
         if let Some(name) = self.identity().name {
             return Ok(name);
@@ -163,9 +164,9 @@ impl std::fmt::Debug for Tls {
     }
 }
 
-/// Returns the alert by which a server rejects the client certificate. In TLS 1.3 it arrives after
-/// the client has completed the handshake. Returns `None` for any other error, after which the
-/// server may have read a request.
+/// Returns the alert by which a server rejects the client certificate, if `error` is one. In TLS
+/// 1.3 it arrives after the client has completed the handshake. Returns `None` for any other error,
+/// after which the server may have read a request.
 pub(super) fn rejection(error: &io::Error) -> Option<HandshakeError> {
     match tls_error(error)? {
         Error::AlertReceived(alert) => rejection_alert(*alert),
@@ -239,7 +240,8 @@ fn connect_error(error: &io::Error) -> ConnectError {
     })
 }
 
-/// Lists the names of a certificate, which rustls presents as in `DnsName("localhost")`.
+/// Returns a text with the expected name and the names in the server's certificate. rustls formats
+/// the latter as in `DnsName("localhost")`.
 fn names(expected: &str, presented: &[String]) -> String {
     let name = |text: &String| {
         let inside = text.split_once('(').map_or(text.as_str(), |(_, inside)| inside);
@@ -252,7 +254,7 @@ fn names(expected: &str, presented: &[String]) -> String {
     format!("expected {expected}, found {}", presented.join(", "))
 }
 
-/// Describes why rustls refuses a certificate.
+/// Describes why rustls refuses a certificate. `text` is the text of its error.
 fn certificate_fault(text: &str) -> String {
     // The certificate that `openssl req -x509` creates is one of an authority.
     if text.contains("CaUsedAsEndEntity") {
@@ -279,7 +281,7 @@ fn in_words(text: &str) -> String {
     words
 }
 
-/// Returns the rustls error that an I/O error contains.
+/// Returns the rustls error inside an I/O error, or `None` if the I/O error has another cause.
 fn tls_error(error: &io::Error) -> Option<&Error> {
     error.get_ref()?.downcast_ref()
 }

@@ -18,7 +18,7 @@ const FOLLOW_INTERVAL: Duration = Duration::from_secs(1);
 /// Age up to which `follow` reads rows again, because transactions do not commit in the order of
 /// their times.
 const OVERLAP: Duration = Duration::from_secs(15);
-/// Maximum number of rows that `follow` reads at a time.
+/// Maximum number of rows that `follow` reads in one query.
 const PAGE: u32 = 10_000;
 
 #[derive(clap::Args)]
@@ -138,7 +138,8 @@ async fn list(
     Ok(0)
 }
 
-/// Prints each row once, although the periods that are read overlap.
+/// Prints new rows of the audit log until it is interrupted. Each row is printed once, although the
+/// periods that are read overlap.
 async fn follow(store: &dyn Store, selection: &RowSelection) -> CommandResult {
     let mut since = database::now(store).await?;
     let mut shown: Vec<(Timestamp, Uuid)> = Vec::new();

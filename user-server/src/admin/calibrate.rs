@@ -7,20 +7,20 @@ use std::time::Duration;
 use crate::domain::Fault;
 use crate::password::{HashCost, Measured, measure};
 
-/// Memory of a hash in MiB. The first is the minimum that is allowed.
+/// Amounts of memory per hash, in MiB, that are measured. The first is the minimum that is allowed.
 const MEMORY_MIB: [u32; 6] = [19, 32, 47, 64, 96, 128];
 const PASSES: [u32; 2] = [2, 3];
-/// Share of the highest rate at which more threads are not recommended, because they would only use
-/// memory.
+/// Fraction of the highest rate of hashes that is considered enough: more threads than it takes are
+/// not recommended, because they would only use memory.
 const ENOUGH: f64 = 0.95;
 
-/// The measured times of one setting.
+/// Measured times of a hash with one setting.
 #[derive(Debug, Clone, Copy)]
 struct Measurement {
     cost: HashCost,
-    /// One thread, while the other cores are idle.
+    /// Times with one thread, while the other cores are idle.
     alone: Measured,
-    /// One thread per core.
+    /// Times with one thread per core.
     busy: Measured,
 }
 
@@ -111,8 +111,9 @@ fn millis(duration: Duration) -> String {
     format!("{:.1} ms", duration.as_secs_f64() * 1000.0)
 }
 
-/// Returns the strongest setting that is fast enough, or the first if none is. Memory is preferred
-/// to passes, because it is what an attacker's hardware lacks.
+/// Returns the strongest setting with which a hash takes at most `target` on busy cores, the first
+/// setting if none does, or `None` without measurements. Memory is preferred to passes, because it
+/// is what an attacker's hardware lacks.
 fn recommended(measurements: &[Measurement], target: Duration) -> Option<Measurement> {
     let fast = measurements.iter().filter(|one| one.busy.each <= target);
     let best = fast.max_by_key(|one| (one.cost.memory_kib, one.cost.passes));
@@ -128,7 +129,8 @@ fn thread_counts(cores: usize) -> Vec<usize> {
     counts
 }
 
-/// Returns the smallest number of threads with a rate that is close enough to the highest.
+/// Returns the smallest number of threads that reaches [`ENOUGH`] of the highest rate. `rates`
+/// contains numbers of threads with their hashes per second.
 fn enough(rates: &[(usize, f64)]) -> usize {
     let max = rates.iter().map(|(_, rate)| *rate).fold(0.0, f64::max);
     rates.iter().find(|(_, rate)| *rate >= max * ENOUGH).map_or(1, |(threads, _)| *threads)

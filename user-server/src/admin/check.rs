@@ -20,7 +20,7 @@ const MIN_REDIS: [u64; 2] = [6, 2];
 /// is empty.
 const PROBE_SIZE: usize = 64 * 1024;
 
-/// The result of one check.
+/// The result of checking one component.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// The component that was checked.
@@ -61,7 +61,7 @@ fn finding(component: &'static str, checked: Result<String, String>) -> Finding 
     }
 }
 
-/// Checks everything that the configuration names.
+/// Checks every component that the configuration names.
 pub async fn check(config: &Config) -> Vec<Finding> {
     // Invalid variables prevent the command from running at all.
     let mut findings = vec![good("configuration", "all variables are valid")];
@@ -138,7 +138,8 @@ fn cache_finding(location: &str, probed: Result<String, String>) -> Finding {
     good("Redis", answers)
 }
 
-/// Checks that a folder can be written to and has space, or else that it can be created.
+/// Checks that a folder can be written to and has space, or else that it can be created. The hint
+/// names `variable`, which sets the folder.
 fn folder(component: &'static str, path: &Path, variable: &str) -> Finding {
     let location = path.display();
     let Some(existing) = path.ancestors().find(|folder| folder.exists()) else {

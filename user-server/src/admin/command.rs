@@ -4,11 +4,11 @@ use std::any::Any;
 
 use crate::config::SecretError;
 
-/// The exit code of a command, or the error that is printed.
+/// The exit code of a command, or the error that the command prints.
 pub type CommandResult = Result<u8, CommandError>;
 
-/// An error of a command, with a hint if there is one. It is not an [`std::error::Error`] itself,
-/// so that every such error converts to it. Its text is the lines `error:` and `hint:`.
+/// An error of a command, with a hint if there is one. It does not implement [`std::error::Error`],
+/// so that every type that does converts to it. Its text is the lines `error:` and `hint:`.
 #[derive(Debug)]
 pub struct CommandError {
     message: String,

@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::domain::{Clock, Fault, Store, SystemClock, Timestamp};
 use crate::store::{GuardedStore, PostgresStore, SchemaState, SqliteStore, folder, postgres};
 
-/// Returns the path of the embedded database.
+/// Returns the path of the embedded database in the data folder.
 pub(super) fn path(config: &Config) -> PathBuf {
     config.data_dir.join("users.db")
 }
@@ -36,7 +36,7 @@ pub(super) async fn open(config: &Config) -> Result<Arc<dyn Store>, CommandError
 /// Checks that the database exists and has a schema that this version can use, and changes nothing.
 ///
 /// # Errors
-/// Says which schema the database has, or why it cannot be read.
+/// If the database cannot be read, or has another schema. The error names that schema.
 pub(super) async fn require_schema(config: &Config) -> Result<(), CommandError> {
     if let Some(postgres) = &config.postgres {
         let error = |fault| unusable(&postgres.options.location(), &fault);
@@ -54,7 +54,7 @@ pub(super) async fn require_schema(config: &Config) -> Result<(), CommandError> 
     SqliteStore::schema(&path).await.map_err(error)?.require().map_err(error)
 }
 
-/// Like [`open`], and updates the schema first.
+/// Updates the schema, and then opens the store as [`open`] does.
 ///
 /// # Errors
 /// If the database cannot be reached, opened or migrated.
@@ -63,7 +63,7 @@ pub(super) async fn open_and_migrate(config: &Config) -> Result<Arc<dyn Store>, 
     open(config).await
 }
 
-/// Updates the schema, unless it is a dry run. Returns the state before.
+/// Updates the schema, unless it is a dry run. Returns the state of the schema before the update.
 ///
 /// # Errors
 /// If the database cannot be reached, opened or migrated.
@@ -90,7 +90,7 @@ pub(super) async fn migrate(config: &Config, dry_run: bool) -> Result<SchemaStat
     }
 }
 
-/// Returns the name of the database for messages, without user and password.
+/// Returns the location of the database for messages, without user and password.
 pub(super) fn location(config: &Config) -> String {
     match &config.postgres {
         Some(postgres) => postgres.options.location(),
@@ -116,14 +116,16 @@ pub(super) fn folder_error(config: &Config, error: &std::io::Error) -> CommandEr
         .hint("Set DATA_DIR to a folder that can be written to.")
 }
 
-/// Waits until the second of a time is over. Tokens contain their time in whole seconds, so a token
-/// issued later in the same second would count as one of those that have ended.
+/// Waits until the second in which `time` lies is over. Tokens contain their time in whole seconds,
+/// so a token issued later in the same second would be rejected like those of the sessions that
+/// ended at `time`.
 pub(super) async fn second_after(time: Timestamp) {
     let left = 1000 - u64::try_from(time.0.rem_euclid(1000)).unwrap_or(0);
     tokio::time::sleep(Duration::from_millis(left)).await;
 }
 
-/// Returns the time by the clock that the nodes share.
+/// Returns the current time of the database's clock, or of this machine's clock for the embedded
+/// database.
 pub(super) async fn now(store: &dyn Store) -> Result<Timestamp, Fault> {
     Ok(store.server_time().await?.unwrap_or_else(|| SystemClock.now()))
 }

@@ -23,7 +23,7 @@ pub struct ExportArgs {
     /// File to write, readable only by its owner; it must not exist. Without it, or with -,
     /// standard output
     file: Option<PathBuf>,
-    /// FileFormat; by default that of the file's extension, otherwise CSV
+    /// Format; by default that of the file's extension, otherwise CSV
     #[arg(long, value_enum)]
     format: Option<FileFormat>,
     #[command(flatten)]
@@ -115,7 +115,7 @@ async fn write_all<W: Write>(
     Ok(users)
 }
 
-/// A writer of users in one of the formats.
+/// A writer of users in one of the export formats.
 enum Sink<W: Write> {
     Csv(Box<csv::Writer<W>>),
     Jsonl(W),

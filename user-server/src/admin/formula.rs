@@ -1,13 +1,14 @@
 //! Cells of CSV files that a spreadsheet would execute as formulas. A username may begin with `=`,
-//! and whoever opens an export should not run what a user has chosen.
+//! and opening an export must not execute text that a user has chosen.
 
 use std::borrow::Cow;
 
-/// The mark, with which spreadsheets show a cell as text.
+/// The apostrophe before the content of a cell, with which spreadsheets show it as text.
 const MARK: char = '\'';
 
-/// Returns the text of a cell, marked if it would be a formula. A text that begins with a mark and
-/// would be one without it is marked once more, so that [`unmark`] is exact.
+/// Returns the content of a CSV cell for `text`, with a [`MARK`] in front if it would be a formula.
+/// A text that begins with a mark and would be a formula without it gets another one, so that
+/// [`unmark`] is exact.
 pub(super) fn mark(text: &str) -> Cow<'_, str> {
     if is_formula(text.trim_start_matches(MARK)) {
         Cow::Owned(format!("{MARK}{text}"))
@@ -16,7 +17,7 @@ pub(super) fn mark(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Removes the mark of a cell that an export has marked.
+/// Removes the [`MARK`] that an export has added to a cell.
 pub(super) fn unmark(text: &str) -> &str {
     match text.strip_prefix(MARK) {
         Some(rest) if is_formula(rest.trim_start_matches(MARK)) => rest,

@@ -39,7 +39,7 @@ pub fn invariant_json(invariant: &Invariant) -> Value {
     })
 }
 
-/// Checks the configured store, and returns every invariant with its violations.
+/// Checks the configured store, and returns every invariant with the rows that violate it.
 ///
 /// # Errors
 /// If the store cannot be read.
@@ -70,7 +70,8 @@ async fn inspect(
     store.inspect(&bounds(code_life), now).await
 }
 
-/// Returns the bounds of stored values that the services of this version observe.
+/// Returns the bounds that this version guarantees for stored values. `code_life` is the lifetime
+/// of a one-time code.
 #[must_use]
 pub fn bounds(code_life: std::time::Duration) -> InspectionBounds {
     InspectionBounds { policy: outbox::policy(code_life), is_hash: password::is_usable }

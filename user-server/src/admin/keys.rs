@@ -131,10 +131,11 @@ fn new() -> CommandResult {
     Ok(0)
 }
 
-/// A line of `keys list`: kid, role, sessions and open codes.
+/// A line of `keys list`: kid, role, number of sessions, and number of open codes.
 type KeyLine<'a> = (&'a str, String, i64, i64);
 
-/// Returns the configured keys in their order, followed by those that only rows refer to.
+/// Returns the lines for the configured keys in their order, followed by keys that only the
+/// database contains.
 fn rows<'a>(
     ring: &'a KeyRing,
     retired: &'a [RetiredKey],

@@ -7,10 +7,10 @@ use crate::domain::{Backlog, Clock, Fault, OutboxDepth, SystemClock};
 use crate::mail::{Sender, SmtpMailer, SmtpServer};
 use crate::store::{PostgresStore, SqliteStore};
 
-/// Age from which the oldest unsent email is reported. A first retry happens earlier.
+/// Age from which the oldest unsent email is reported as late. A first retry happens earlier.
 const LATE: Duration = Duration::from_secs(60);
 
-/// Checks that the mail server accepts emails from this service. Returns details.
+/// Checks that the mail server accepts emails from this service. Returns details or the problem.
 pub(super) async fn server(server: &SmtpServer, sender: &Sender) -> Result<String, String> {
     match SmtpMailer::new(server.clone(), sender.clone()).probe().await {
         Ok(()) => Ok(format!("{server} answers")),
@@ -18,13 +18,13 @@ pub(super) async fn server(server: &SmtpServer, sender: &Sender) -> Result<Strin
     }
 }
 
-/// Checks that the emails in the database are being delivered. Returns details, or `None` if there
-/// is no database, or it cannot be read, which is a finding of its own.
+/// Checks that the emails in the database are being delivered. Returns details or the problem, or
+/// `None` if there is no database, or if it cannot be read, which another check reports.
 pub(super) async fn queue(config: &Config) -> Option<Result<String, String>> {
     backlog(config).await?.ok().map(|backlog| judge(&backlog))
 }
 
-/// Reads the queue, if there is a database.
+/// Reads the state of the email queue. Returns `None` if there is no database.
 async fn backlog(config: &Config) -> Option<Result<Backlog, Fault>> {
     let now = SystemClock.now();
     if let Some(postgres) = &config.postgres {

@@ -10,7 +10,7 @@ use crate::domain::{
 /// Maximum length of an operator's name in the audit log, in characters.
 const MAX_NAME: usize = 64;
 
-/// The operator who runs a command.
+/// The operator who runs a command, for the audit log.
 #[derive(clap::Args)]
 pub struct Operator {
     /// Name of the operator for the audit log; by default, the caller of sudo, or else the user
@@ -30,8 +30,8 @@ impl Operator {
         }
     }
 
-    /// Returns a change that this operator makes at `at`. Commands have no idempotency keys, so the
-    /// outcome of the change is not used.
+    /// Returns a change with this audit event that this operator makes at `at`. Commands have no
+    /// idempotency keys, so the outcome that the change records is never replayed.
     pub(super) fn change(&self, at: Timestamp, event: AuditEvent) -> Change {
         Change::new(self.at(at), event, RecordedOutcome::at(at))
     }
@@ -42,7 +42,8 @@ impl Operator {
         store.record(&AuditRecord { context, event }).await
     }
 
-    /// Records an event of a kind that has only a detail.
+    /// Records an event of this kind, which has a detail but no account, and which this operator
+    /// causes now.
     pub(super) async fn record_detail(
         &self,
         store: &dyn Store,

@@ -131,7 +131,7 @@ async fn restore_into_folder(
     Ok(0)
 }
 
-/// Removes a database and its journals, if they exist.
+/// Removes a database and its journal files, if they exist.
 fn remove(database: &Path) -> std::io::Result<()> {
     for suffix in ["-wal", "-shm", "-journal", ""] {
         let mut name = database.as_os_str().to_owned();

@@ -5,8 +5,8 @@ use time::{OffsetDateTime, UtcOffset};
 
 use crate::domain::Timestamp;
 
-/// The largest number that is taken as seconds, the year 5138; larger ones are milliseconds. As
-/// milliseconds, it would be a time in 1973.
+/// Largest number that is parsed as seconds, which is in the year 5138. Larger numbers are
+/// milliseconds; as milliseconds, this one would be in 1973.
 const MAX_SECONDS: i64 = 100_000_000_000;
 
 /// Formats a time in UTC, as in RFC 3339.
@@ -16,7 +16,7 @@ pub(super) fn format(at: Timestamp) -> String {
 }
 
 /// Parses RFC 3339, the formats of PostgreSQL and MySQL (UTC if they have no time zone), a date
-/// alone, or a number of seconds or milliseconds since 1970.
+/// alone, or a number of seconds or milliseconds since 1970. Returns `None` for any other text.
 pub(super) fn parse(text: &str) -> Option<Timestamp> {
     let text = text.trim();
     if let Ok(number) = text.parse::<i64>() {

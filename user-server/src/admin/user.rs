@@ -22,7 +22,7 @@ use crate::domain::{
 use crate::keys::Pseudonyms;
 use crate::throttle::Throttle;
 
-/// Number of attempts to delete an account that is changed at the same time.
+/// Maximum number of attempts to delete an account, if requests change it at the same time.
 const MAX_ATTEMPTS: u32 = 5;
 
 #[derive(clap::Args)]
@@ -255,8 +255,8 @@ fn print_lines(accounts: &[AccountSummary], json: bool) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Forgets the failed logins under the username and the email address, because they are counted for
-/// the login that was entered, and the wrong current passwords.
+/// Forgets the failed logins with the username and with the email address, which are counted
+/// separately, and the wrong current passwords in requests of the account.
 async fn unlock(
     config: &Config,
     store: &Arc<dyn Store>,
@@ -275,8 +275,8 @@ async fn unlock(
     Ok(())
 }
 
-/// Deletes an account in the same way as its owner, but without the password. Returns the number of
-/// sessions that have ended.
+/// Deletes an account in the same way as a request of its owner, but without the password. Returns
+/// the number of sessions that have ended.
 async fn delete(store: &dyn Store, id: Uuid, operator: &Operator) -> Result<u32, CommandError> {
     for _ in 0..MAX_ATTEMPTS {
         let user = store.user(id).await?.ok_or_else(gone)?;

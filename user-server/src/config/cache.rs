@@ -8,7 +8,7 @@ const URL_HINT: &str = "Set REDIS_URL to a URL such as redis://user:password@hos
                         rediss://host or unix:/run/redis.sock.";
 const CA_HINT: &str = "Set REDIS_CA to a PEM file with the certificate of the server's authority.";
 
-/// Reads the address of the Redis server, if one is set.
+/// Reads the address of the Redis server. Returns `None` if it is not set.
 pub(super) fn read(vars: &mut Reader<'_>) -> Option<RedisServer> {
     let ca = vars.optional("REDIS_CA");
     let Some(url) = vars.optional("REDIS_URL") else {

@@ -38,7 +38,7 @@ use vars::Reader;
 pub use vars::{VARIABLES, Variable};
 pub use weak_secret::WeakSecret;
 
-/// All settings.
+/// All settings of the server.
 pub struct Config {
     /// Address and port to listen on.
     pub listen: SocketAddr,
@@ -46,49 +46,49 @@ pub struct Config {
     pub tls: Option<TlsFiles>,
     /// Folder of the embedded database and the generated secret.
     pub data_dir: PathBuf,
-    /// Database that the nodes share; without it, the embedded database is used.
+    /// PostgreSQL database that the nodes share; `None` uses the embedded database.
     pub postgres: Option<PostgresConfig>,
-    /// Cache that the nodes share.
+    /// Redis server of the cache that the nodes share; `None` without Redis.
     pub cache: Option<RedisServer>,
-    /// Folder that emails are written to if there is no mail server.
+    /// Folder that emails are written to if `smtp` is `None`.
     pub mail_dir: PathBuf,
-    /// Mail server.
+    /// Mail server; `None` writes emails to `mail_dir`.
     pub smtp: Option<SmtpServer>,
     /// Sender of emails.
     pub sender: Sender,
     /// Maximum number of emails sent at the same time.
     pub mail_concurrency: usize,
-    /// Secret that signs, if it is set; without it, the one in the data folder is used.
+    /// Secret of the signing key; `None` uses the secret in the data folder.
     pub secret: Option<Zeroizing<Vec<u8>>>,
-    /// Secrets that are accepted but do not sign.
+    /// Secrets of keys that are accepted but do not sign.
     pub accepted_secrets: Vec<Zeroizing<Vec<u8>>>,
     /// Lifetime of a one-time code.
     pub code_life: Duration,
     pub tokens: TokenPolicy,
-    /// Age of the revocation log in memory above which no token is verified.
+    /// Maximum age of the revocation log in memory. If it is older, no token is verified.
     pub stale_limit: Duration,
-    /// Time for which rows of the audit log are kept.
+    /// Age at which rows of the audit log are erased.
     pub audit_retention: Duration,
     /// Cost of a password hash.
     pub hash_cost: HashCost,
     pub hash_pool: HashPoolSize,
     /// Limits of each connection.
     pub limits: ConnectionLimits,
-    /// Limits of all requests in flight.
+    /// Limits on all requests in flight of the process.
     pub requests: RequestLimits,
     pub max_connections: MaxConnections,
     /// Peers that may state the address of the end user.
     pub trusted: TrustedPeers,
     /// Time after SIGTERM in which new connections are still accepted.
     pub drain_delay: Duration,
-    /// Time after that in which requests in flight are still completed.
+    /// Time after `drain_delay` in which requests in flight are still completed.
     pub grace: Duration,
-    /// Address and port for health checks and metrics, if they are on.
+    /// Address and port for health checks and metrics; `None` turns them off.
     pub metrics_listen: Option<SocketAddr>,
     /// Log level, or a filter in the syntax of `tracing`.
     pub log: String,
     pub log_format: LogFormat,
-    /// Warnings about valid settings.
+    /// Warnings about settings that are valid but questionable.
     pub warnings: Vec<String>,
 }
 
@@ -269,7 +269,7 @@ impl Config {
     }
 
     /// Returns the keys of the configured secrets. Without JWTSECRETKEY, the secret in the data
-    /// folder is used, which is generated at the first start.
+    /// folder is used; it is generated at the first start.
     ///
     /// # Errors
     /// If the secret in the data folder cannot be read or created, or other users can read it.
@@ -282,7 +282,7 @@ impl Config {
         signing.map(|key| KeyRing::new(key, accepted)).ok_or(SecretError::TooShort)
     }
 
-    /// Returns the secret in the data folder, if there is one.
+    /// Returns the secret in the data folder, or `None` if there is none.
     ///
     /// # Errors
     /// If it cannot be read, or other users can read it.

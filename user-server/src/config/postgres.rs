@@ -7,13 +7,13 @@ use crate::store::PostgresOptions;
 #[derive(Debug, Clone)]
 pub struct PostgresConfig {
     pub options: PostgresOptions,
-    /// Options of a direct connection for migrations, without a pooler.
+    /// Options of the connection for migrations, which bypasses a pooler.
     pub direct: PostgresOptions,
-    /// Set if a start updates the schema.
+    /// Set if the server updates the schema when it starts.
     pub migrate: bool,
 }
 
-/// Reads the options of the database, if one is set.
+/// Reads the options of the PostgreSQL database. Returns `None` if none is set.
 pub(super) fn read(vars: &mut Reader<'_>) -> Option<PostgresConfig> {
     let pool = u32::try_from(vars.number("DATABASE_POOL", 4, 1, 100)).unwrap_or(4);
     let pooler = vars.switch("DATABASE_POOLER");

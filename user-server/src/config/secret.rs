@@ -18,7 +18,7 @@ pub enum SecretError {
     /// The file cannot be read or created.
     #[error("cannot read or create {0}: {1}")]
     File(PathBuf, std::io::Error),
-    /// A file is a link, or belongs to another user.
+    /// The file is a link, or belongs to another user.
     #[error("{0} {1}")]
     Foreign(PathBuf, &'static str),
     /// The permissions of the file are too open.
@@ -30,7 +30,7 @@ pub enum SecretError {
 }
 
 impl SecretError {
-    /// Returns a hint for the operator.
+    /// Returns a hint for the operator about the error.
     #[must_use]
     pub fn hint(&self) -> String {
         match self {
@@ -62,7 +62,7 @@ pub(super) fn load_or_create(folder: &Path) -> Result<Zeroizing<Vec<u8>>, Secret
     if secret.len() < MIN_SECRET { Err(SecretError::TooShort) } else { Ok(secret) }
 }
 
-/// Returns the secret of the data folder, if there is one.
+/// Returns the secret of the data folder, or `None` if there is none.
 pub(super) fn load(folder: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, SecretError> {
     let path = folder.join(FILE_NAME);
     let exists = path.try_exists().map_err(|error| SecretError::File(path, error))?;

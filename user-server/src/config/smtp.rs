@@ -8,7 +8,7 @@ const CA_HINT: &str = "Set SMTP_CA to a PEM file with the certificate of the ser
 pub(super) const SENDER_HINT: &str =
     "Set MAIL_FROM to an address that the mail server sends for, or to `Name <address>`.";
 
-/// Reads the options of the mail server, if one is set.
+/// Reads the options of the mail server. Returns `None` if none is set.
 pub(super) fn read(vars: &mut Reader<'_>) -> Option<SmtpServer> {
     let chosen = match vars.choice("SMTP_TLS", &["auto", "starttls", "implicit", "none"]) {
         1 => Some(TlsMode::StartTls),

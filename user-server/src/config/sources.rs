@@ -9,21 +9,21 @@ use zeroize::Zeroizing;
 
 /// Maximum size of a file in bytes, larger than any list of secrets.
 const MAX_SIZE: u64 = 64 * 1024;
-/// The folder of a service's credentials, set by systemd.
+/// Variable with the folder of the service's credentials, which systemd sets.
 const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 
-/// Hint for a source that cannot be read.
+/// Hint for a source of a secret that cannot be read.
 pub(super) const HINT: &str =
     "Use a file that the service can read and that contains only the secret, as text.";
 
-/// A source of a value.
+/// A source from which the value of a secret can be read.
 pub(super) enum SecretSource {
-    /// A variable, with its value.
+    /// A variable that contains the secret, and its value.
     Variable {
         name: String,
         value: String,
     },
-    /// A file, named by a variable.
+    /// A file, and the variable that names it.
     File {
         variable: String,
         path: PathBuf,
@@ -31,7 +31,7 @@ pub(super) enum SecretSource {
     Credential(PathBuf),
 }
 
-/// A value, and a warning about its source.
+/// The value of a secret, and a warning about its source if there is one.
 pub(super) struct SecretText {
     pub(super) value: String,
     pub(super) warning: Option<String>,
@@ -70,8 +70,8 @@ impl std::fmt::Display for SecretSource {
 }
 
 impl SecretSource {
-    /// Reads the value. Line breaks at the end of a file, which editors and `echo` append, are
-    /// removed.
+    /// Reads the value of the secret. Line breaks at the end of a file, which editors and `echo`
+    /// append, are removed.
     ///
     /// # Errors
     /// If the file cannot be read, is too long, empty or not UTF-8.
@@ -101,8 +101,9 @@ fn read_file(path: &Path) -> Result<String, String> {
     }
 }
 
-/// Returns a warning if every user of the machine can read a file with a secret. This is not an
-/// error, because orchestrators mount secrets in this way into containers without other users.
+/// Returns a warning if every user of the machine can read a file with a secret, otherwise `None`.
+/// This is not an error, because orchestrators mount secrets in this way into containers without
+/// other users.
 #[cfg(unix)]
 pub(super) fn permission_warning(path: &Path) -> Option<String> {
     use std::os::unix::fs::PermissionsExt;

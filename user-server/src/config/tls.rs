@@ -4,7 +4,8 @@ use super::sources;
 use super::vars::Reader;
 use crate::tls::{Identity, TlsFiles};
 
-/// Reads the files of the certificate, if they are set, and checks their contents.
+/// Returns the files of the server's certificate, or `None` without a certificate and its key. Adds
+/// an error if a file is missing or cannot be used.
 pub(super) fn read(vars: &mut Reader<'_>) -> Option<TlsFiles> {
     let [certificate, key, client_authorities] =
         ["TLS_CERT", "TLS_KEY", "TLS_CLIENT_CA"].map(|name| vars.optional(name));

@@ -12,7 +12,7 @@ use crate::keys::MIN_SECRET;
 #[derive(Debug, Clone, Copy)]
 pub struct Variable {
     pub name: &'static str,
-    /// The default, empty if the variable has none.
+    /// Default of the variable, empty if it has none.
     pub default: &'static str,
     pub meaning: &'static str,
     /// Set if the value is a secret, which can also be read from a file.
@@ -275,7 +275,7 @@ impl<'a> Reader<'a> {
         std::mem::take(&mut self.warnings)
     }
 
-    /// Returns all errors, if there are any.
+    /// Returns all errors that were collected, if there are any.
     pub(super) fn finish(self) -> Result<(), ConfigErrors> {
         if self.errors.is_empty() { Ok(()) } else { Err(ConfigErrors(self.errors)) }
     }
@@ -321,9 +321,9 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Returns the value of a variable, unless it is empty. Bytes that are not UTF-8 arrive as
-    /// replacement characters, and are an error: a secret made of them would not be the one that
-    /// was meant.
+    /// Returns the value of a variable, or `None` if it is empty or not set. Bytes that are not
+    /// UTF-8 arrive as replacement characters, and are an error: a secret made of them would not be
+    /// the one that was meant.
     pub(super) fn optional(&mut self, name: &'static str) -> Option<String> {
         if is_secret(name) {
             return self.secret_text(name);
@@ -340,7 +340,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Returns the value of a secret from its source, of which there may be only one.
+    /// Returns the text of a secret. Adds an error if it is set in several ways or cannot be read.
+    /// Returns `None` in that case, and if it is not set.
     fn secret_text(&mut self, name: &'static str) -> Option<String> {
         let mut given = sources::find(self.variable, name);
         if given.len() > 1 {
@@ -384,8 +385,8 @@ impl<'a> Reader<'a> {
         self.optional(name).unwrap_or_else(|| default.to_owned())
     }
 
-    /// Parses the value of a variable, or else its default. The message of an error contains what
-    /// was `expected` and the error of `parse`.
+    /// Parses the value of a variable, or else its default. If that fails, adds an error that
+    /// contains the `expected` form and the error of `parse`, and returns `None`.
     pub(super) fn parsed<T>(
         &mut self,
         name: &'static str,
@@ -406,7 +407,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Parses an address with a port, if it is set.
+    /// Parses an address with a port. Returns `None` if the variable is not set or invalid.
     pub(super) fn address(&mut self, name: &'static str) -> Option<SocketAddr> {
         let text = self.optional(name)?;
         let parsed = text.parse();
@@ -417,7 +418,8 @@ impl<'a> Reader<'a> {
         parsed.ok()
     }
 
-    /// Parses an integer from `min` to `max`.
+    /// Parses an integer from `min` to `max`. Returns `default` if the variable is not set or
+    /// invalid.
     pub(super) fn number(&mut self, name: &'static str, default: u64, min: u64, max: u64) -> u64 {
         let Some(text) = self.optional(name) else { return default };
         match text.trim().parse() {
@@ -430,12 +432,12 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Parses a boolean, which is false if it is not set.
+    /// Parses a boolean. Returns false if the variable is not set.
     pub(super) fn switch(&mut self, name: &'static str) -> bool {
         matches!(self.choice(name, &["", "0", "false", "1", "true"]), 3 | 4)
     }
 
-    /// Returns the index of the value in `choices`, and 0 if the variable is not set.
+    /// Returns the index in `choices` of the variable's value, or 0 if it is not set or invalid.
     pub(super) fn choice(&mut self, name: &'static str, choices: &[&str]) -> usize {
         let Some(text) = self.optional(name) else { return 0 };
         choices.iter().position(|choice| *choice == text).unwrap_or_else(|| {
@@ -454,7 +456,7 @@ impl<'a> Reader<'a> {
         Some(secret)
     }
 
-    /// Returns the secrets of a list, which are separated by commas or line breaks.
+    /// Returns the secrets in the value of a variable, separated by commas or line breaks.
     pub(super) fn secrets(&mut self, name: &'static str) -> Vec<Zeroizing<Vec<u8>>> {
         let Some(list) = self.optional(name).map(Zeroizing::new) else { return Vec::new() };
         let secrets: Vec<_> = list

@@ -4,7 +4,7 @@ use super::Config;
 use crate::domain::{Fault, Store};
 use crate::keys::{Key, weakness};
 
-/// A configured secret that is easy to guess. Its text contains no part of the secret.
+/// A configured secret that is easy to guess. Its `Display` text contains no part of the secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{variable} is easy to guess: {reason}")]
 pub struct WeakSecret {
@@ -14,7 +14,7 @@ pub struct WeakSecret {
 }
 
 impl WeakSecret {
-    /// Returns true if sessions, codes or the audit log of the store depend on the secret.
+    /// Returns true if sessions, codes or the audit log in the store depend on the secret.
     ///
     /// # Errors
     /// If the store cannot be read.

@@ -10,7 +10,8 @@ use super::{Services, dispatch};
 use crate::domain::{Fault, RequestContext, UseCaseResult};
 use crate::idempotency::IdempotencyDecision;
 
-/// Executes a request under its key, or replays its outcome.
+/// Executes a request under its idempotency key, or replays the recorded outcome if it was executed
+/// before.
 pub(super) async fn execute(
     services: &Services,
     key: IdempotencyKey,

@@ -43,7 +43,7 @@ use replay::Replay;
 
 pub use replies::{busy, frame_error, malformed_id, needs_tls, no_slot, undecodable};
 
-/// The services that requests are executed with.
+/// Services that execute requests.
 pub struct Services {
     pub users: Users,
     pub tokens: Arc<Tokens>,
@@ -51,12 +51,12 @@ pub struct Services {
     pub limits: AdvertisedLimits,
 }
 
-/// Limits that Pong advertises.
+/// Limits of a connection that Pong advertises to the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AdvertisedLimits {
-    /// The largest number of requests in flight on one connection.
+    /// Maximum number of requests in flight on one connection.
     pub max_in_flight: u32,
-    /// The time after which a silent connection is closed.
+    /// The time without a frame after which a connection is closed.
     pub idle_timeout: Duration,
     pub max_hashing: u32,
 }
@@ -64,24 +64,25 @@ pub struct AdvertisedLimits {
 /// One reading of the wall clock and the monotonic clock.
 #[derive(Debug, Clone, Copy)]
 pub struct ClockReading {
-    /// The time of the service, which all nodes share.
+    /// Time of the clock that all nodes share.
     pub time: Timestamp,
-    /// The time of the process.
+    /// Time of this process's monotonic clock.
     pub instant: Instant,
 }
 
-/// The other end of a connection.
+/// The remote peer of a connection: a client or a gateway.
 #[derive(Debug, Clone)]
 pub struct Peer {
     /// The remote address of the socket.
     pub ip: std::net::IpAddr,
-    /// Set if the `client_address` that it sends is trusted.
+    /// Set if the `client_address` that the peer sends is trusted.
     pub trusted: bool,
 }
 
 impl Peer {
-    /// Returns the network of the end user of a request: the one that a trusted peer names, if it
-    /// does, or the peer's own.
+    /// Returns the network of the end user of a request: the network of the `client_address` that a
+    /// trusted peer sends, or that of an untrusted peer itself. Returns `None` if a trusted peer
+    /// sends no `client_address`.
     #[must_use]
     pub fn client_network(&self, common: &Common<'_>) -> Option<ClientNetwork> {
         match self.trusted {
@@ -91,34 +92,35 @@ impl Peer {
     }
 }
 
-/// Execution of one message.
+/// Execution of one type of request, implemented by its message.
 trait Handle: RequestMessage {
-    /// Set if the message is answered by the connection's reader, without waiting for anything.
+    /// `true` if the task that reads the connection answers the message itself, without waiting for
+    /// anything.
     const IMMEDIATE: bool = false;
-    /// Set if the message issues a new token or code, and so needs a signing key. Other messages
+    /// `true` if the message issues a new token or code, and so needs a signing key. Other messages
     /// carry a token or code, which is refused if every key is retired.
     const NEEDS_KEY: bool = false;
 
-    /// Checks the sizes of the fields, before anything of the request is copied.
+    /// Checks the sizes of the fields, before any part of the request is copied.
     ///
     /// # Errors
-    /// A refusal of class 02 where a value that would be set is too large, or that of a wrong value
-    /// where it is presented.
+    /// A refusal of class 02 if a new value is too large, or, for a value that is compared with a
+    /// stored one, the refusal of a wrong value.
     fn check_sizes(&self) -> Result<(), Refusal>;
 
-    /// Answers an immediate message.
+    /// Answers a message with [`Self::IMMEDIATE`].
     fn answer_now(&self, _: &Services, _: ClockReading) -> UseCaseResult<Self::Reply> {
         Err(Fault::internal("the message is not answered immediately").into())
     }
 
-    /// Executes the request.
+    /// Executes the request and returns its reply.
     fn handle(
         self,
         services: &Services,
         context: &RequestContext,
     ) -> impl Future<Output = UseCaseResult<Self::Reply>> + Send;
 
-    /// Rebuilds the reply to a completed request from its stored outcome.
+    /// Rebuilds the reply to a request that was completed before, from its recorded outcome.
     fn replay(
         self,
         _: &Services,
@@ -128,7 +130,7 @@ trait Handle: RequestMessage {
     }
 }
 
-/// Executes requests.
+/// Handler of the requests of all connections.
 pub struct Handler {
     services: Services,
 }
@@ -144,14 +146,14 @@ impl Handler {
         self.services.limits
     }
 
-    /// Reads both clocks.
+    /// Reads the wall clock and the monotonic clock.
     #[must_use]
     pub fn read_clocks(&self) -> ClockReading {
         ClockReading { time: self.services.tokens.time(), instant: Instant::now() }
     }
 
     /// Answers a request that needs no waiting, and returns `None` for any other. Requests that
-    /// arrive in one read share a clock reading.
+    /// arrive in one read share `clocks`, one reading of the clocks.
     #[must_use]
     pub fn answer_now(
         &self,
@@ -169,20 +171,22 @@ impl Handler {
         Some(answer.unwrap_or_else(|failure| replies::error(failure).into()))
     }
 
-    /// Returns the reply to a request with a field that is too large, or `None` where all fields
-    /// are within their limits.
+    /// Returns the reply to a request with a field that is too large, or `None` if all fields are
+    /// within their limits.
     #[must_use]
     pub fn refuse_too_large(request: &Request<'_>) -> Option<ErrorReply<'static>> {
         dispatch::check_sizes(request).err().map(|refusal| replies::error(refusal.into()))
     }
 
-    /// Reports whether a request hashes a password, which has its own limit per connection.
+    /// Returns true if a request hashes a password. The number of such requests in flight has a
+    /// limit per connection.
     #[must_use]
     pub fn hashes(request: &Request<'_>) -> bool {
         dispatch::hashes(request)
     }
 
-    /// Answers a request that arrived at `arrived`. `gone` is cancelled when its connection closes.
+    /// Answers a request that arrived at `arrived`. `gone` is cancelled when the connection of the
+    /// request closes.
     pub async fn answer(
         &self,
         request: Request<'_>,

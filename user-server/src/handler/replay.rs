@@ -8,23 +8,27 @@ use crate::domain::{Fault, RecordedOutcome, UseCaseResult};
 use crate::tokens::TokenPair;
 use crate::users::CodeSent;
 
-/// The stored outcome of a completed request, from which its reply is rebuilt.
+/// The recorded outcome of a completed request, from which its reply is rebuilt.
 #[derive(Clone, Copy)]
 pub(super) struct Replay<'a> {
     pub(super) outcome: &'a RecordedOutcome,
-    /// The name of the server key that the tokens of the reply are signed with.
+    /// Identifier (kid) of the server key that signs the tokens in the reply.
     pub(super) kid: &'a str,
     pub(super) key: IdempotencyKey,
 }
 
 impl Replay<'_> {
-    /// Returns what the reply states about the code of the recorded verification.
+    /// Returns the details of the code that was emailed for the recorded verification, as they
+    /// appear in the reply.
     pub(super) fn code_sent(self, services: &Services) -> UseCaseResult<CodeSent> {
         let id = self.outcome.verification_id.ok_or_else(missing)?;
         Ok(services.users.code_sent(id))
     }
 
-    /// Returns the tokens of the recorded session again, unless it has ended since.
+    /// Issues the tokens of the recorded session again.
+    ///
+    /// # Errors
+    /// If the session has ended since.
     pub(super) async fn token_pair(self, services: &Services) -> UseCaseResult<TokenPair> {
         let session = self.outcome.session.as_ref().ok_or_else(missing)?;
         let key = Uuid::from_bytes(self.key.0);

@@ -16,7 +16,8 @@ pub(super) fn seconds(span: Duration) -> u32 {
     u32::try_from(span.as_secs()).unwrap_or(u32::MAX)
 }
 
-/// Rounds up, so that a client that waits for this time does not retry too early.
+/// Converts a duration to milliseconds, rounded up so that a client that waits for it does not
+/// retry too early.
 pub(super) fn millis(span: Duration) -> u32 {
     u32::try_from(span.as_nanos().div_ceil(1_000_000)).unwrap_or(u32::MAX)
 }
@@ -55,7 +56,7 @@ impl<const TYPE: u8> From<UpdatedUser> for UserChangeReply<'_, TYPE> {
     }
 }
 
-/// Returns an error with the standard text of its code.
+/// Returns an error reply with the standard message of its code.
 pub(super) fn plain(code: ErrorCode, field: Option<&'static str>) -> ErrorReply<'static> {
     ErrorReply {
         code,
@@ -137,7 +138,8 @@ pub fn frame_error(error: FrameError) -> ErrorReply<'static> {
     ErrorReply { message: Cow::Owned(message), ..plain(error.code(), None) }
 }
 
-/// Returns the reply to a request id that is zero or in flight. The connection is closed after it.
+/// Returns the reply to a request with an id that is zero or in flight. The connection is closed
+/// after it.
 #[must_use]
 pub fn malformed_id() -> ErrorReply<'static> {
     ErrorReply {
@@ -146,14 +148,15 @@ pub fn malformed_id() -> ErrorReply<'static> {
     }
 }
 
-/// Returns the reply to a request that hashes a password, on a connection with too many of them in
-/// flight.
+/// Returns the reply `BUSY` to a request that is refused because too many others are in flight,
+/// with the time after which the client may retry.
 #[must_use]
 pub fn busy(retry_after: Duration) -> ErrorReply<'static> {
     ErrorReply { retry_after_ms: Some(millis(retry_after)), ..plain(ErrorCode::BUSY, None) }
 }
 
-/// Returns the reply to a connection past the limit. The connection is closed after it.
+/// Returns the reply to a connection that exceeds a limit of connections. The connection is closed
+/// after it.
 #[must_use]
 pub fn no_slot(retry_after: Duration) -> ErrorReply<'static> {
     ErrorReply {

@@ -6,7 +6,7 @@ use user_proto::Secret;
 use crate::domain::{Email, Password, Refusal};
 use crate::tokens::MAX_TOKEN;
 
-/// The largest size of a code, in bytes.
+/// Maximum size of a one-time code in bytes.
 const MAX_CODE: usize = 64;
 
 fn at_most(size: usize, max: usize, refusal: Refusal) -> Result<(), Refusal> {
@@ -17,29 +17,29 @@ fn password(password: &Secret<'_>, refusal: Refusal) -> Result<(), Refusal> {
     at_most(password.expose().len(), Password::MAX_BYTES, refusal)
 }
 
-/// Checks a new password.
+/// Checks the size of a new password. `field` is the name of its field in the refusal.
 pub(super) fn new_password(new: &Secret<'_>, field: &'static str) -> Result<(), Refusal> {
     password(new, Refusal::InvalidPassword { field, reason: "must be at most 1024 bytes" })
 }
 
-/// Checks the current password, which authorises a change.
+/// Checks the size of the current password, which authorises a change.
 pub(super) fn current_password(current: &Secret<'_>) -> Result<(), Refusal> {
     password(current, Refusal::CURRENT_PASSWORD)
 }
 
-/// Checks a login text and its password.
+/// Checks the sizes of a login identifier (username or email address) and its password.
 pub(super) fn login(login: &str, presented: &Secret<'_>) -> Result<(), Refusal> {
     let refusal = Refusal::InvalidCredentials { field: None };
     at_most(login.len(), Email::MAX_BYTES, refusal.clone())?;
     password(presented, refusal)
 }
 
-/// Checks an access or refresh token.
+/// Checks the size of an access or refresh token.
 pub(super) fn token(token: &Secret<'_>) -> Result<(), Refusal> {
     at_most(token.expose().len(), MAX_TOKEN, Refusal::InvalidToken)
 }
 
-/// Checks a one-time code.
+/// Checks the size of a one-time code.
 pub(super) fn code(code: &Secret<'_>) -> Result<(), Refusal> {
     at_most(code.expose().len(), MAX_CODE, Refusal::InvalidCode)
 }

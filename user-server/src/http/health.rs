@@ -17,7 +17,7 @@ use crate::tokens::{FRESH, Revocations, Tokens};
 /// Interval at which the outbox is sampled. Scrapes read the sample, so they neither wait for the
 /// database nor put load on it.
 const SAMPLE_INTERVAL: Duration = Duration::from_secs(2);
-/// Time after which a sample counts as failed.
+/// Time after which an attempt to sample the outbox counts as failed.
 const SAMPLE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Age in seconds from which the oldest unsent email reports the outbox as degraded. A first retry
 /// happens earlier.
@@ -26,14 +26,14 @@ const OUTBOX_DEGRADED_SECONDS: f64 = 60.0;
 /// Health of the service.
 #[derive(Default)]
 pub struct Health {
-    /// Set once the service is ready.
+    /// Components of the service; set once it is ready.
     sources: OnceLock<HealthSources>,
     draining: AtomicBool,
     /// Set while the store is read-only or full.
     unwritable: AtomicBool,
 }
 
-/// Components that report their state.
+/// Components that the health checks ask for their state.
 pub struct HealthSources {
     pub store: Arc<dyn Store>,
     pub tokens: Arc<Tokens>,
@@ -45,7 +45,7 @@ pub struct HealthSources {
 /// Implementation of each component, such as `PostgreSQL`. It contains no name and no address.
 pub type ComponentKinds = Vec<(&'static str, &'static str)>;
 
-/// The body of /readyz.
+/// JSON body of /readyz.
 #[derive(Debug, Serialize)]
 pub(super) struct Readiness {
     status: &'static str,
@@ -143,7 +143,8 @@ impl Health {
         }
     }
 
-    /// Returns false if the store is read-only or full, and logs when that changes.
+    /// Returns false if the store cannot be written: it is read-only or full, or does not answer.
+    /// Logs a change of this state.
     async fn is_writable(&self, store: &dyn Store) -> bool {
         let checked = tokio::time::timeout(SAMPLE_TIMEOUT, store.check_writable()).await;
         let reason = match checked {

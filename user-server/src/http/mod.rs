@@ -40,14 +40,14 @@ const JSON: &str = "application/json";
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// The HTTP listener, which stops when it is dropped.
+/// The HTTP listener for operators, which stops when it is dropped.
 pub struct Monitor {
     address: SocketAddr,
     stop: DropGuard,
     task: JoinHandle<()>,
 }
 
-/// State that the answers are made from.
+/// State from which /livez, /readyz and /metrics are answered.
 struct Endpoints {
     health: Arc<Health>,
     metrics: Arc<Metrics>,
@@ -110,15 +110,15 @@ async fn accept(listener: TcpListener, endpoints: Arc<Endpoints>) {
     }
 }
 
-/// A connection that was accepted.
+/// An accepted connection, which can be closed to make room for another one.
 struct Accepted {
     task: AbortHandle,
-    /// Set until its request has arrived.
+    /// Set until a request has arrived on the connection.
     silent: Arc<AtomicBool>,
 }
 
-/// Returns true if another connection can be accepted: there are few enough, or one of them has not
-/// sent a request.
+/// Returns true if another connection may be accepted: there are few enough, or one of them has not
+/// sent a request and can be closed.
 fn has_room(connections: &JoinSet<()>, order: &mut VecDeque<Accepted>) -> bool {
     order.retain(|accepted| !accepted.task.is_finished());
     connections.len() < MAX_CONNECTIONS
@@ -151,7 +151,7 @@ async fn serve(stream: TcpStream, endpoints: Arc<Endpoints>, silent: Arc<AtomicB
 }
 
 impl Endpoints {
-    /// Answers a request by its head; a body is never read.
+    /// Answers a request from its head alone; a body is never read.
     fn answer(&self, request: &Request<Incoming>) -> Response<String> {
         let path = request.uri().path();
         if !matches!(path, "/livez" | "/readyz" | "/metrics") {

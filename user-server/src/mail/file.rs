@@ -10,7 +10,7 @@ use tokio::io::AsyncWriteExt;
 use super::Sender;
 use crate::domain::{Mail, Mailer, SendError};
 
-/// Writes emails to a directory.
+/// Mailer that writes emails to a directory.
 pub struct FileMailer {
     folder: PathBuf,
     sender: Sender,

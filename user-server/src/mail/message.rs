@@ -5,7 +5,7 @@ use lettre::message::{Mailbox, Message, MultiPart, SinglePart};
 
 use crate::domain::{Mail, SendError};
 
-/// The sender of all emails.
+/// The sender of all emails: an address, optionally with a name.
 #[derive(Debug, Clone)]
 pub struct Sender {
     mailbox: Mailbox,
@@ -36,14 +36,14 @@ impl Sender {
         Ok(Self { mailbox: Mailbox::new(name, email) })
     }
 
-    /// Reports whether the address is ASCII, so that every server accepts it. Other addresses need
+    /// Returns true if the address is ASCII, so that every server accepts it. Other addresses need
     /// an extension that few servers support.
     #[must_use]
     pub fn is_ascii(&self) -> bool {
         AsRef::<str>::as_ref(&self.mailbox.email).is_ascii()
     }
 
-    /// Returns the address without the name.
+    /// Returns the address of the sender without the name.
     #[must_use]
     pub fn address(&self) -> &lettre::Address {
         &self.mailbox.email
@@ -61,7 +61,7 @@ impl Sender {
         }
     }
 
-    /// Returns the MIME message of an email.
+    /// Returns an email as a MIME message.
     pub(super) fn message(&self, mail: &Mail) -> Result<Message, SendError> {
         let to: Mailbox = mail
             .to

@@ -30,7 +30,8 @@ impl AuditMetrics {
         audit
     }
 
-    /// Sets the number of rows that are not sealed, and the time that the oldest has waited.
+    /// Sets the number of rows of the audit log that are not sealed, and the time that the oldest
+    /// of them has waited.
     pub fn unsealed(&self, rows: i64, oldest: Duration) {
         self.unsealed.set(rows);
         self.oldest.set(oldest.as_secs_f64());

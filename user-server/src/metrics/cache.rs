@@ -15,11 +15,11 @@ const BUCKETS: [f64; 10] = [0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.0
 /// State of the circuit breaker for Redis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Breaker {
-    /// Calls are made.
+    /// Calls to Redis are made.
     Closed,
-    /// Calls fail at once while a new connection is tested.
+    /// Calls to Redis fail at once while a new connection is tested.
     HalfOpen,
-    /// Calls fail at once.
+    /// Calls to Redis fail at once.
     Open,
 }
 
@@ -51,7 +51,7 @@ impl CacheFailure {
 pub struct CacheMetrics {
     lookups: Family<Label, Counter>,
     failures: Family<Label, Counter>,
-    /// Duration of calls, in seconds.
+    /// Duration of calls to Redis, in seconds.
     pub duration: Histogram,
     breaker: Gauge,
 }
@@ -92,12 +92,12 @@ impl CacheMetrics {
         Self { lookups, failures, duration, breaker }
     }
 
-    /// Counts a lookup of a session and its user.
+    /// Counts a lookup of a session and its user in the cache; `hit` means that they were found.
     pub fn record_lookup(&self, hit: bool) {
         self.lookups.get_or_create(&[("result", if hit { "hit" } else { "miss" })]).inc();
     }
 
-    /// Counts a failed call.
+    /// Counts a failed call to Redis.
     pub fn fail(&self, reason: CacheFailure) {
         self.failures.get_or_create(&[("reason", reason.name())]).inc();
     }

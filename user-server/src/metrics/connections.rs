@@ -14,7 +14,7 @@ use super::series::{Label, counters, gauge};
 pub enum CloseReason {
     /// The client closed the connection.
     Client,
-    /// The connection broke.
+    /// The connection was lost.
     Lost,
     /// The client sent an invalid frame length, usually because it speaks another protocol.
     FrameError,
@@ -64,12 +64,12 @@ impl CloseReason {
     }
 }
 
-/// The limit because of which a connection was rejected.
+/// Limit that a rejected connection would have exceeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RejectReason {
-    /// The limit of all connections (MAX_CONNECTIONS).
+    /// Limit of all connections together (MAX_CONNECTIONS).
     Total,
-    /// The limit of one peer (MAX_CONNECTIONS_PER_PEER).
+    /// Limit of the connections from one peer (MAX_CONNECTIONS_PER_PEER).
     PerPeer,
 }
 
@@ -93,19 +93,19 @@ pub struct ConnectionMetrics {
     accepted: Counter,
     closed: Family<Label, Counter>,
     rejected: Family<Label, Counter>,
-    /// Connections that could not be accepted.
+    /// Number of connections that could not be accepted.
     pub accept_errors: Counter,
-    /// Requests of trusted peers that name no end user.
+    /// Number of requests of trusted peers that state no `client_address`.
     pub without_client_address: Counter,
     /// Maximum number of open connections.
     pub max: Gauge,
 }
 
-/// An open connection, which is counted as closed when it is dropped.
+/// Guard that counts a connection as open until it is dropped.
 #[derive(Debug)]
 pub struct OpenConnection {
     metrics: Arc<ConnectionMetrics>,
-    /// Reason for which the connection closes, [`CloseReason::Lost`] until it is set.
+    /// Reason for the end of the connection, [`CloseReason::Lost`] until it is set.
     pub close_reason: CloseReason,
 }
 

@@ -56,11 +56,12 @@ impl MailResult {
 #[derive(Debug)]
 pub struct EmailMetrics {
     attempts: Family<Label, Counter>,
-    /// Duration of attempts, in seconds.
+    /// Duration in seconds of attempts to send an email.
     pub duration: Histogram,
     /// Set while the last attempt failed for a reason that concerns every email.
     unusable: AtomicBool,
-    /// Set while refusals that may concern only their recipients are held to concern every email.
+    /// Set while refusals that may concern only their recipients are assumed to concern every
+    /// email.
     refusing: AtomicBool,
     failing: Gauge,
 }
@@ -95,7 +96,7 @@ impl EmailMetrics {
         Self { attempts, duration, unusable, refusing, failing }
     }
 
-    /// Counts an attempt.
+    /// Counts an attempt to send an email.
     pub fn count(&self, result: MailResult) {
         self.attempts.get_or_create(&[("result", result.name())]).inc();
         match result {
@@ -110,7 +111,7 @@ impl EmailMetrics {
         self.update();
     }
 
-    /// Sets whether refusals that may concern only their recipients are held to concern every
+    /// Sets whether refusals that may concern only their recipients are assumed to concern every
     /// email.
     pub fn set_refusing(&self, refusing: bool) {
         self.refusing.store(refusing, Ordering::Relaxed);

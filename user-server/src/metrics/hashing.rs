@@ -39,9 +39,9 @@ impl HashRefusal {
 /// Metrics of the hash pool.
 #[derive(Debug)]
 pub struct HashMetrics {
-    /// Hashes being computed.
+    /// Number of hashes being computed.
     pub running: Gauge,
-    /// Hashes waiting in the queue.
+    /// Number of hashes waiting in the queue.
     pub waiting: Gauge,
     /// Maximum number of hashes computed at the same time.
     pub threads: Gauge,

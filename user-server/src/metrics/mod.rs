@@ -41,14 +41,14 @@ pub struct Metrics {
     pub emails: Arc<EmailMetrics>,
     pub cache: Arc<CacheMetrics>,
     pub audit: Arc<AuditMetrics>,
-    /// Gauges that are not updated by events but sampled.
+    /// Gauges that are sampled instead of being updated by events.
     pub sampled: SampledGauges,
     registry: Registry,
 }
 
 impl Metrics {
-    /// Registers all metrics at zero, in a process that starts at `now`. Request metrics have these
-    /// labels.
+    /// Registers all metrics at zero, in a process that starts at `now`. `labels` are those of the
+    /// request metrics.
     #[must_use]
     pub fn new(labels: RequestLabels, now: Timestamp) -> Self {
         let mut registry = Registry::default();

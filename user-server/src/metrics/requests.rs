@@ -58,7 +58,7 @@ pub struct RequestLabels {
 #[derive(Debug, Clone, Copy)]
 pub struct OutcomeLabel {
     pub name: &'static str,
-    /// Set if the series is exposed before its first event, as alerts require.
+    /// Set if the series is exposed at zero before its first event, as alerts require.
     pub always_shown: bool,
 }
 
@@ -70,7 +70,7 @@ pub struct RequestMetrics {
     in_flight: Gauge,
 }
 
-/// Counters of the threads that share one number.
+/// Counters of the threads that are assigned to one shard.
 #[derive(Debug)]
 struct Shard {
     counts: Box<[AtomicU64]>,
@@ -78,7 +78,7 @@ struct Shard {
     nanos: Box<[AtomicU64]>,
 }
 
-/// A request that counts as in flight until it is dropped.
+/// Guard that counts a request as in flight until it is dropped.
 #[derive(Debug)]
 pub struct RequestGuard(Gauge);
 
@@ -88,7 +88,7 @@ impl Drop for RequestGuard {
     }
 }
 
-/// Returns the number of this thread, in the order in which threads first counted a request.
+/// Returns the number of the current thread, in the order in which threads first counted a request.
 fn thread_number() -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     thread_local! {
@@ -128,7 +128,8 @@ impl RequestMetrics {
         registry.register_collector(Box::new(self.clone()));
     }
 
-    /// Counts `count` requests of one type that were answered with one outcome in the time `each`.
+    /// Counts `count` requests of one type and outcome, each of which was answered after the time
+    /// `each`.
     pub fn answered(&self, type_index: usize, outcome: usize, each: Duration, count: u32) {
         let (Some(shard), count) = (self.shard(), u64::from(count)) else { return };
         shard.count(type_index * self.labels.outcomes.len() + outcome, count);
@@ -142,7 +143,7 @@ impl RequestMetrics {
         }
     }
 
-    /// Counts a request that was not answered, and so has no latency.
+    /// Counts a request that was never answered, and so has no latency.
     pub fn unanswered(&self, type_index: usize, outcome: usize) {
         if let Some(shard) = self.shard() {
             shard.count(type_index * self.labels.outcomes.len() + outcome, 1);
@@ -161,7 +162,7 @@ impl RequestMetrics {
         self.shards.get(thread_number() & (self.shards.len() - 1))
     }
 
-    /// Returns the sum of one counter over all shards.
+    /// Returns the sum over all shards of the counter with this index.
     fn sum(&self, counters: impl Fn(&Shard) -> &[AtomicU64], index: usize) -> u64 {
         self.shards
             .iter()

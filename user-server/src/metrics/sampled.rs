@@ -18,23 +18,23 @@ pub struct SampledGauges {
     pub store_up: Gauge,
     /// 1 while the database accepts changes, otherwise 0.
     pub store_writable: Gauge,
-    /// Lines that the log has dropped.
+    /// Number of lines that the log has dropped.
     log_lines_dropped: Counter,
-    /// Emails that are due or being retried.
+    /// Number of emails that are due or being retried.
     pub outbox_unsent: Gauge,
-    /// Emails that wait until the budget of their address allows another one.
+    /// Number of emails that wait until the rate limit of their address allows another one.
     pub outbox_waiting: Gauge,
-    /// Time that the oldest due email has waited.
+    /// Time in seconds that the oldest due email has waited.
     pub outbox_oldest: Seconds,
-    /// Recipients' domains that refused emails since the last delivery.
+    /// Number of recipients' domains that refused emails since the last delivery.
     pub undecided_domains: Gauge,
-    /// Networks that requested these emails.
+    /// Number of networks that requested the emails refused by the domains in `undecided_domains`.
     pub undecided_networks: Gauge,
-    /// Time since the revocation log was last read.
+    /// Time in seconds since the revocation log was last read.
     pub revocation_age: Seconds,
-    /// Entries of the revocation log in memory.
+    /// Number of entries of the revocation log in memory.
     pub revocation_entries: Gauge,
-    /// Keys of this node that are not retired.
+    /// Number of this node's keys that are not retired.
     pub keys_left: Gauge,
     pool_open: Family<Label, Gauge>,
     pool_idle: Family<Label, Gauge>,

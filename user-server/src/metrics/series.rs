@@ -7,7 +7,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-/// One label: its name and one of a few values.
+/// One label of a series: its name and its value.
 pub(super) type Label = [(&'static str, &'static str); 1];
 
 /// A gauge of seconds.

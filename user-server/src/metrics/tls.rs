@@ -8,7 +8,7 @@ use prometheus_client::registry::Registry;
 use super::series::{Label, counters};
 use crate::domain::Timestamp;
 
-/// Reason for which a handshake failed.
+/// Reason for which a TLS handshake failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HandshakeFailure {
     /// The client presented no certificate although it must.
@@ -29,7 +29,7 @@ pub enum HandshakeFailure {
     Plaintext,
     /// The handshake was not completed in time.
     Timeout,
-    /// The handshake was the oldest of too many and was dropped.
+    /// There were too many handshakes, and this one was dropped in favour of newer ones.
     PushedOut,
 }
 
@@ -70,7 +70,7 @@ impl HandshakeFailure {
 pub struct TlsMetrics {
     failures: Family<Label, Counter>,
     expiry: Family<Label, Gauge>,
-    /// New certificates that could not be used.
+    /// Number of times that a new certificate could not be used.
     pub reload_failures: Counter,
 }
 

@@ -12,21 +12,21 @@ use tracing_subscriber::fmt::MakeWriter;
 
 /// Maximum number of lines in the queue, about a megabyte.
 const QUEUE: usize = 4096;
-/// Maximum time at the end of the process for writing the lines that are left.
+/// Maximum time at the end of the process for writing the lines that are left in the queue.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
-/// Pause between two attempts to put the last message into a full queue.
+/// Pause between two attempts to put the request to flush into a full queue.
 const FLUSH_PAUSE: Duration = Duration::from_millis(10);
 
-/// Number of lines that were dropped because the queue was full.
+/// Number of log lines that were dropped because the queue was full.
 static DROPPED: AtomicU64 = AtomicU64::new(0);
 
-/// Returns the number of lines that were dropped because stderr was not read fast enough.
+/// Returns the number of log lines that were dropped because stderr was not read fast enough.
 #[must_use]
 pub fn dropped_lines() -> u64 {
     DROPPED.load(Ordering::Relaxed)
 }
 
-/// Format of the lines.
+/// Format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogStyle {
     /// Text, with or without colours.
@@ -35,7 +35,7 @@ pub enum LogStyle {
     Json,
 }
 
-/// Writes the lines that are left when it is dropped, for at most a second.
+/// Guard that, when dropped, waits up to a second until all lines in the queue are written.
 #[must_use]
 pub struct LogFlush(LogQueue);
 
@@ -63,14 +63,14 @@ impl Drop for LogFlush {
     }
 }
 
-/// One message to the writing thread.
+/// Message to the thread that writes the log.
 enum LogMessage {
     Line(Vec<u8>),
-    /// A request to report that every earlier line was written.
+    /// Request to report through this channel that every earlier line was written.
     Flush(SyncSender<()>),
 }
 
-/// The sending half of the queue.
+/// Sending half of the queue of log lines.
 #[derive(Clone)]
 struct LogQueue(SyncSender<LogMessage>);
 
@@ -96,7 +96,7 @@ impl LogQueue {
     }
 }
 
-/// Writes every line of the queue. A line that cannot be written is lost: there is nowhere to
+/// Writes every log line of the queue. A line that cannot be written is lost: there is nowhere to
 /// report it.
 fn write_all(queue: Receiver<LogMessage>, mut out: impl Write) {
     for message in queue {
@@ -118,7 +118,7 @@ impl<'a> MakeWriter<'a> for LogQueue {
     }
 }
 
-/// One line, which enters the queue when it is complete.
+/// One log line, which enters the queue when it is dropped.
 struct LogLine {
     queue: LogQueue,
     line: Vec<u8>,

@@ -1,33 +1,36 @@
 //! The limit of open files. Each connection is one.
 
-/// Open files besides connections of clients: the database, logs, certificates, emails, and the
-/// listeners.
+/// Number of files that the server opens besides connections of clients: the database, logs,
+/// certificates, emails, and the listeners.
 const RESERVED: u64 = 128;
 
-/// The limit of open files, compared with what the settings need.
+/// The limit of open files, and the number that the settings need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OpenFiles {
-    /// Number of files that the process may open, or `None` if there is no limit.
+    /// Soft limit of the process, or `None` if it is unlimited.
     pub limit: Option<u64>,
-    /// Number of files that it may need to open.
+    /// Number of files that the process may need to open.
     pub needed: u64,
 }
 
 impl OpenFiles {
-    /// Returns the limit of this process, for a server with at most this number of connections.
+    /// Returns the limit of open files of this process, for a server with at most `max_connections`
+    /// connections.
     #[must_use]
     pub fn of(max_connections: usize) -> Self {
         let connections = u64::try_from(max_connections).unwrap_or(u64::MAX);
         Self { limit: limits().0, needed: connections.saturating_add(RESERVED) }
     }
 
-    /// Returns the number of connections that the limit has room for, if it is too low.
+    /// Returns the number of connections that the limit allows, or `None` if the limit is high
+    /// enough.
     #[must_use]
     pub fn shortage(&self) -> Option<u64> {
         self.limit.filter(|limit| *limit < self.needed).map(|limit| limit.saturating_sub(RESERVED))
     }
 
-    /// Returns a sentence that explains a shortage, with what to do.
+    /// Returns a sentence that explains the shortage and its remedy, or `None` if the limit is high
+    /// enough.
     #[must_use]
     pub fn warning(&self) -> Option<String> {
         let (connections, limit) = (self.shortage()?, self.limit?);
@@ -40,8 +43,8 @@ impl OpenFiles {
     }
 }
 
-/// Raises the limit of this process as far as it may, if it is too low for a server with at most
-/// this number of connections. Returns the limit that is in force then.
+/// Raises the soft limit of open files, up to the hard limit, if it is too low for a server with at
+/// most `max_connections` connections. Returns the resulting limit.
 pub fn raise_open_files(max_connections: usize) -> OpenFiles {
     let files = OpenFiles::of(max_connections);
     let (Some(_), (_, maximum)) = (files.shortage(), limits()) else { return files };
@@ -49,7 +52,7 @@ pub fn raise_open_files(max_connections: usize) -> OpenFiles {
     OpenFiles::of(max_connections)
 }
 
-/// Returns the limit in force, and the one up to which the process may raise it.
+/// Returns the soft limit and the hard limit of open files. `None` means unlimited.
 #[cfg(target_os = "linux")]
 fn limits() -> (Option<u64>, Option<u64>) {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);

@@ -10,19 +10,20 @@ use crate::domain::{Clock, Fault, Retention, SharedClock, Store, SystemClock};
 use crate::password::Passwords;
 use crate::tokens::Revocations;
 
-/// Interval between two sweeps of rows that are past their retention.
+/// Interval between two erasures of rows that are past their retention.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(600);
-/// Maximum duration of one sweep.
+/// Maximum duration of one erasure of rows that are past their retention.
 const SWEEP_TIMEOUT: Duration = Duration::from_secs(120);
-/// Interval at which the classes of stored hashes are read.
+/// Interval at which the classes of stored password hashes are read.
 const CLASSES_INTERVAL: Duration = Duration::from_secs(60);
 /// Interval at which the database's clock is read.
 const CLOCK_INTERVAL: Duration = Duration::from_secs(30);
-/// Difference between the clocks in milliseconds above which a warning is logged.
+/// Difference between this machine's clock and the database's, in milliseconds, above which a
+/// warning is logged.
 const CLOCK_WARNING: i64 = 500;
 
-/// Sets the clock to the database's, if the nodes share a database. Leases, codes and waits must
-/// refer to the same time on every node.
+/// Sets the clock of the service to the database's, if the nodes share a database. Leases, codes
+/// and waits must refer to the same time on every node.
 pub(super) async fn set_clock(store: &dyn Store, clock: &SharedClock) -> Result<(), Fault> {
     let before = SystemClock.now();
     let Some(server_time) = store.server_time().await? else { return Ok(()) };
@@ -37,7 +38,7 @@ pub(super) async fn set_clock(store: &dyn Store, clock: &SharedClock) -> Result<
     Ok(())
 }
 
-/// Synchronises the clock periodically.
+/// Sets the clock of the service to the database's periodically. Does not return.
 pub(super) async fn follow_clock(store: Arc<dyn Store>, clock: Arc<SharedClock>) {
     loop {
         tokio::time::sleep(CLOCK_INTERVAL).await;
@@ -46,8 +47,8 @@ pub(super) async fn follow_clock(store: Arc<dyn Store>, clock: Arc<SharedClock>)
     }
 }
 
-/// Reads the classes of stored hashes periodically, because users may be imported while the server
-/// runs.
+/// Reads the classes of stored password hashes periodically, because users may be imported while
+/// the server runs.
 pub(super) async fn learn_classes(store: Arc<dyn Store>, passwords: Passwords) {
     loop {
         tokio::time::sleep(CLASSES_INTERVAL).await;

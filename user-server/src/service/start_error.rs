@@ -14,10 +14,10 @@ pub(super) const DATABASE_FILE: &str = "users.db";
 /// Reason for which the service did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// A folder cannot be created or used.
+    /// This folder cannot be created or used.
     #[error("cannot use the folder {0}: {1}")]
     Folder(PathBuf, std::io::Error),
-    /// Another process uses the data folder.
+    /// Another process uses this data folder.
     #[error("{0} is in use by another user-server")]
     InUse(PathBuf),
     /// The secret in the data folder cannot be used.
@@ -29,25 +29,25 @@ pub enum StartError {
     /// The certificate cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsFault),
-    /// No key is left to sign with.
+    /// Every configured key is retired, so none is left to sign with.
     #[error("every key is retired")]
     Retired,
-    /// The port cannot be listened on.
+    /// The server cannot listen on this address.
     #[error("cannot listen on {0}: {1}")]
     Listen(SocketAddr, std::io::Error),
-    /// The port of health checks and metrics cannot be listened on.
+    /// The server cannot listen on this address for health checks and metrics.
     #[error("cannot listen on {0} for health checks and metrics: {1}")]
     ListenMonitor(SocketAddr, std::io::Error),
-    /// The database cannot be opened.
+    /// The database at this location cannot be opened.
     #[error("cannot use the database {0}: {1}")]
     Database(String, Fault),
-    /// The system failed, or the database did after it was opened.
+    /// The system failed, or the database failed after it was opened.
     #[error(transparent)]
     Fault(#[from] Fault),
 }
 
 impl StartError {
-    /// Returns a hint for the operator, if there is one.
+    /// Returns a hint for the operator about the error, if there is one.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         let hint = match self {

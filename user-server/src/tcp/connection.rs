@@ -32,9 +32,10 @@ use crate::metrics::{CloseReason, OpenConnection};
 /// are discarded after the server has closed its side. A reset instead would destroy replies that
 /// the client has not received yet.
 const LINGER: Duration = Duration::from_secs(1);
-/// Retry delay sent to a client that has too many requests in flight that hash a password.
+/// Retry delay sent to a client with too many requests in flight.
 const BUSY_RETRY_AFTER: Duration = Duration::from_millis(100);
-/// Time after which a frame is tried again that had to wait for other requests of its peer.
+/// Time after which the server again tries to start a request that has to wait for other requests
+/// of its peer.
 const SLOT_RETRY_AFTER: Duration = Duration::from_millis(20);
 
 /// Number of the next connection, for the log.
@@ -76,7 +77,7 @@ pub(super) async fn reject<S: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-/// Shuts down the write side, then discards incoming bytes until the client closes too.
+/// Shuts down the write side, then discards incoming bytes until the client closes its side too.
 async fn close<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S) {
     let closed = async {
         stream.shutdown().await?;
@@ -97,30 +98,31 @@ struct Connection {
     /// Number of the connection, for the log.
     id: u64,
     stage: Stage,
-    /// The error that is sent last, if the client violated the framing of the connection.
+    /// Error that is sent before the connection is closed, if the client sent an invalid frame
+    /// length or request id.
     close_error: Option<Box<ErrorReply<'static>>>,
     accepted: Instant,
-    /// Arrival of the first byte of a frame that is not complete yet.
+    /// Arrival of the first byte of the frame that is incomplete; `None` if there is none.
     frame_started: Option<Instant>,
-    /// Arrival of the last complete frame.
+    /// Arrival of the last complete frame; `None` before the first one.
     last_frame: Option<Instant>,
-    /// The time at which reading resumes, while the peer has too many requests in flight.
+    /// Time at which reading resumes, set while the peer has too many requests in flight.
     resume_at: Option<Instant>,
 }
 
 /// Result of processing a frame.
 enum Processed {
-    /// It was answered with the outcome of this index.
+    /// The frame was answered. The value is the index of the outcome in the request metrics.
     Answered(usize),
-    /// A task will answer it, or the connection closes.
+    /// A task will answer the request of the frame, or the connection closes.
     Started,
-    /// It has to wait for other requests of its peer, and stays in the read buffer.
+    /// The frame has to wait for other requests of its peer, and stays in the read buffer.
     Waiting,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    /// Requests are read and executed.
+    /// Requests are being read and executed.
     Open,
     /// The client was notified of the shutdown; further requests are refused.
     Draining { since: Instant },
@@ -148,7 +150,7 @@ impl Connection {
         }
     }
 
-    /// Serves until the connection is to be closed.
+    /// Serves the connection until it is to be closed.
     ///
     /// # Errors
     /// If the connection is lost already.
@@ -285,8 +287,8 @@ impl Connection {
         }
     }
 
-    /// Returns the time at which the connection has been silent, or a frame incomplete, for too
-    /// long.
+    /// Returns the time at which the connection will have been silent, or a frame incomplete, for
+    /// too long.
     fn deadline(&self) -> Instant {
         let limits = &self.context.limits;
         let due = match (self.frame_started, self.last_frame) {
@@ -356,7 +358,7 @@ impl Connection {
         bytes.len()
     }
 
-    /// Answers a frame, or starts a task that will.
+    /// Answers a frame, or starts a task that will answer it.
     fn process_frame(&mut self, frame: Frame<'_>, clocks: ClockReading) -> Processed {
         if frame.id == CONNECTION_ID || self.in_flight.contains(frame.id) {
             self.close_with(handler::malformed_id(), CloseReason::RequestId);
@@ -380,8 +382,8 @@ impl Connection {
         Processed::Answered(self.reply(frame.id, reply))
     }
 
-    /// Starts a task for a request. The task continues if the connection closes, so that what it
-    /// has started is completed.
+    /// Starts a task that executes a request, unless the request is refused or has to wait. The
+    /// task continues if the connection closes, so that a change that it has begun is completed.
     fn start(&mut self, frame: Frame<'_>, request: Request<'_>, common: Common<'_>) -> Processed {
         if let Some(refusal) = Handler::refuse_too_large(&request) {
             return self.answer(frame, &refusal.into());
@@ -449,8 +451,8 @@ impl Connection {
         self.write_buffer.reply(id, reply)
     }
 
-    /// Closes the connection with an error: the start of the next frame, or the request that a
-    /// reply would belong to, is unknown. The error is sent after the replies to the requests in
+    /// Closes the connection with an error, because the start of the next frame is unknown, or the
+    /// request that a reply would belong to. The error is sent after the replies to the requests in
     /// flight, because a client takes it as the end of the connection.
     fn close_with(&mut self, error: ErrorReply<'static>, reason: CloseReason) {
         tracing::info!(

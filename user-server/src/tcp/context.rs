@@ -11,17 +11,17 @@ use super::unnamed::UnnamedRequests;
 use crate::handler::Handler;
 use crate::metrics::Metrics;
 
-/// The context that all connections of a server share.
+/// Handler, limits, metrics and shutdown of a server, which all its connections share.
 pub struct ConnectionContext {
     pub handler: Arc<Handler>,
     /// Limits of each connection.
     pub limits: ConnectionLimits,
-    /// Limits of all requests in flight.
+    /// Limiter of the requests in flight of all connections.
     pub requests: Arc<RequestLimiter>,
-    /// Requests of trusted peers that name no end user.
+    /// Counter of requests from trusted peers that state no `client_address`.
     pub unnamed: UnnamedRequests,
     pub shutdown: Shutdown,
-    /// Tasks of connections and requests, which the shutdown waits for.
+    /// Tasks of connections and requests. The shutdown waits for them.
     pub tasks: TaskTracker,
     pub metrics: Arc<Metrics>,
 }

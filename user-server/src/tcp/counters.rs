@@ -19,8 +19,8 @@ const TYPE_INDICES: [u8; 256] = {
     indices
 };
 const OK: usize = 0;
-/// Index in the request metrics of the outcome of a request from a client that left before the
-/// reply. It follows those of the error codes.
+/// Index in the request metrics of the outcome of a request that has not been answered because its
+/// client has left. It follows the indices of the error codes.
 pub(super) const CLIENT_GONE: usize = ErrorCode::ALL.len() + 1;
 
 /// Returns the labels of the request metrics: the types and error codes of the protocol.
@@ -44,7 +44,7 @@ pub(super) fn type_index(kind: u8) -> usize {
     TYPE_INDICES.get(usize::from(kind)).copied().unwrap_or(UNKNOWN).into()
 }
 
-/// Returns the index of a reply's outcome in the request metrics.
+/// Returns the index in the request metrics of the outcome that a reply reports.
 pub(super) fn outcome_index(reply: &Reply<'_>) -> usize {
     match reply {
         // The list is sorted, and contains every code that this server sends.
@@ -70,7 +70,8 @@ impl Batch {
         Self { since, type_index: 0, outcome: OK, count: 0 }
     }
 
-    /// Adds a request that was answered. If it differs from the previous ones, counts those first.
+    /// Adds a request that was answered. If its type or outcome differs from that of the batch, the
+    /// batch is counted first, and a new one begins.
     pub(super) fn answered(
         &mut self,
         type_index: usize,
@@ -85,7 +86,7 @@ impl Batch {
         *self = Self { since: self.since, type_index, outcome, count: self.count + 1 };
     }
 
-    /// Counts the requests of the last batch.
+    /// Counts the requests of the batch.
     pub(super) fn end(self, requests: &RequestMetrics) {
         if self.count > 0 {
             let each = self.since.elapsed() / self.count;

@@ -21,7 +21,7 @@ const MAX_HANDSHAKES: usize = 256;
 /// The first byte of every TLS handshake: the content type `handshake`.
 const CONTENT_TYPE: u8 = 0x16;
 
-/// The TLS handshakes of one server.
+/// The TLS handshakes in progress of one server.
 pub(super) struct Handshakes {
     tls: Arc<Tls>,
     ongoing: Mutex<OngoingHandshakes>,
@@ -30,21 +30,21 @@ pub(super) struct Handshakes {
 #[derive(Default)]
 struct OngoingHandshakes {
     next: u64,
-    /// The handshakes by their numbers, so the oldest first.
+    /// Handshakes in progress by number. Numbers increase, so the first handshake is the oldest.
     handshakes: BTreeMap<u64, Handshake>,
 }
 
 struct Handshake {
-    /// The network of a peer that is not trusted.
+    /// Network of the peer; `None` for a trusted peer.
     network: Option<ClientNetwork>,
-    /// Dropping it drops the handshake.
+    /// Dropping the sender makes the task of the handshake abandon it.
     _guard: oneshot::Sender<Infallible>,
 }
 
-/// A handshake that did not lead to a connection.
+/// Reason for which a TLS handshake did not lead to an encrypted connection.
 pub(super) enum FailedHandshake {
     Tls(HandshakeError),
-    /// The client did not use TLS; its stream can carry an error in plaintext.
+    /// The client did not use TLS. An error can be sent to it in plaintext over this stream.
     Plaintext(TcpStream),
 }
 
@@ -58,7 +58,7 @@ impl Handshakes {
         self.tls.authenticates_clients()
     }
 
-    /// Performs a handshake within `timeout`, and returns the encrypted stream.
+    /// Performs a TLS handshake within `timeout`, and returns the encrypted stream.
     pub(super) async fn handshake(
         &self,
         stream: TcpStream,
@@ -87,8 +87,8 @@ impl Handshakes {
         }
     }
 
-    /// Registers a handshake, and drops another if there are too many. Returns its number, and a
-    /// receiver that is closed when the handshake is dropped in turn.
+    /// Registers a handshake, and abandons another one if there are too many. Returns the number of
+    /// the new handshake, and a receiver that is closed when it is abandoned itself.
     fn register(&self, peer: &Peer) -> (u64, oneshot::Receiver<Infallible>) {
         let network = (!peer.trusted).then(|| ClientNetwork::from(peer.ip));
         self.ongoing().register(network)
@@ -113,8 +113,8 @@ impl OngoingHandshakes {
         (number, pushed_out)
     }
 
-    /// Returns the oldest handshake of the network that has the most. Trusted peers count as the
-    /// network with the fewest.
+    /// Returns the number of the handshake to abandon: the oldest one of the network with the most
+    /// handshakes. Handshakes of trusted peers are abandoned last. Returns `None` if there is none.
     fn to_drop(&self) -> Option<u64> {
         let mut counts: HashMap<ClientNetwork, usize> = HashMap::new();
         for network in self.handshakes.values().filter_map(|handshake| handshake.network) {

@@ -24,12 +24,12 @@ pub(super) struct RequestsInFlight(Option<Box<RequestTasks>>);
 struct RequestTasks {
     tasks: JoinSet<Reply<'static>>,
     requests: Vec<PendingRequest>,
-    /// Cancels its token when the connection closes, so that a password that is not being hashed
-    /// yet is not hashed for a client that has left.
+    /// Guard that is dropped when the connection closes. It then cancels the requests' token, so
+    /// that no further password is hashed for a client that has left.
     gone: DropGuard,
 }
 
-/// A request with a task.
+/// A request that a task executes.
 struct PendingRequest {
     task: Id,
     id: u32,
@@ -40,7 +40,7 @@ struct PendingRequest {
     arrived: Instant,
 }
 
-/// A request with a task that has ended.
+/// A request that a task has executed, with its reply.
 pub(super) struct CompletedRequest {
     pub(super) id: u32,
     /// Index of the message type in the request metrics.
@@ -67,12 +67,12 @@ impl RequestsInFlight {
         self.requests().iter().any(|request| request.id == id)
     }
 
-    /// Returns the number of requests that hash a password or wait for it.
+    /// Returns the number of requests in flight that hash a password, or wait to do so.
     pub(super) fn hashing(&self) -> usize {
         self.requests().iter().filter(|request| request.hashes).count()
     }
 
-    /// Spawns the task of a request, which came over the connection with this number.
+    /// Spawns the task that executes a request, which came over the connection with this number.
     pub(super) fn start(
         &mut self,
         connection: &Arc<ConnectionContext>,
@@ -114,7 +114,7 @@ impl RequestsInFlight {
         tasks.requests.push(PendingRequest { task, id, type_index, name, hashes, arrived });
     }
 
-    /// Polls for the next request that is completed. Pending also if there are none in flight.
+    /// Polls for the next request that is completed. Stays pending if no requests are in flight.
     pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<CompletedRequest> {
         loop {
             let Some(tasks) = &mut self.0 else { return Poll::Pending };
@@ -139,7 +139,8 @@ impl RequestsInFlight {
         }
     }
 
-    /// Lets the tasks continue on their own, and returns the type index of each request.
+    /// Detaches the tasks, which continue, and returns the index of each request's type in the
+    /// request metrics.
     pub(super) fn detach(&mut self) -> impl Iterator<Item = usize> + use<> {
         let mut tasks = self.0.take();
         if let Some(tasks) = &mut tasks {
@@ -153,8 +154,8 @@ impl RequestsInFlight {
     }
 }
 
-/// Returns true if a text has the form of version 00 (W3C Trace Context, section 3.2). A client
-/// could write any other text into the log.
+/// Returns true if a text is a `traceparent` of version 00 (W3C Trace Context, section 3.2). A
+/// client could write any other text into the log.
 fn is_traceparent(text: &str) -> bool {
     let hex = |part: &str, length| {
         part.len() == length && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))

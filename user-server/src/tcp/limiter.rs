@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::domain::ClientNetwork;
 
-/// Maximum numbers of connections.
+/// Limits on the number of connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MaxConnections {
     /// Maximum number of connections in total.
@@ -30,12 +30,12 @@ struct SlotCounts {
     per_peer: HashMap<ClientNetwork, usize>,
 }
 
-/// The slot of a connection, which is released when it is dropped.
+/// Slot of one connection in the limiter, which is released when this guard is dropped.
 pub(super) struct ConnectionSlot {
     limiter: Arc<ConnectionLimiter>,
-    /// The peer that the connection is counted for, unless it is trusted.
+    /// Network of the peer that the connection is counted for; `None` for a trusted peer.
     network: Option<ClientNetwork>,
-    /// Set once the connection is counted in the total.
+    /// Set once the connection is counted in the total number.
     established: bool,
 }
 
@@ -44,8 +44,8 @@ impl ConnectionLimiter {
         Self { limits, counts: Mutex::default() }
     }
 
-    /// Returns a slot for a new connection, or `None` if its peer has too many. The connection is
-    /// counted in the total once it is established.
+    /// Returns a slot for a new connection, or `None` if its peer has too many connections. The
+    /// connection counts towards the total once it is established.
     pub(super) fn acquire(self: &Arc<Self>, ip: IpAddr, trusted: bool) -> Option<ConnectionSlot> {
         let network = (!trusted).then(|| ClientNetwork::from(ip));
         if let Some(network) = network {
@@ -65,8 +65,8 @@ impl ConnectionLimiter {
 }
 
 impl ConnectionSlot {
-    /// Counts the connection in the total, and returns false if the limit is reached. A client that
-    /// has turned out to be trusted is no longer counted for its peer.
+    /// Counts the connection towards the total, and returns false if that limit is reached. A
+    /// client that has turned out to be trusted is no longer counted for its peer.
     pub(super) fn establish(&mut self, trusted: bool) -> bool {
         let MaxConnections { total, .. } = self.limiter.limits;
         let max = if trusted { total } else { total - total / 10 };
@@ -84,7 +84,7 @@ impl ConnectionSlot {
 }
 
 impl SlotCounts {
-    /// Removes one connection from the count of a peer.
+    /// Removes one connection from the count of its peer. Does nothing for a trusted peer (`None`).
     fn release(&mut self, network: Option<ClientNetwork>) {
         let Some(network) = network else { return };
         if let Some(of_peer) = self.per_peer.get_mut(&network) {

@@ -16,6 +16,6 @@ pub struct ConnectionLimits {
     pub frame: Duration,
     /// Time without a frame and without a request in flight, after which the connection is closed.
     pub idle: Duration,
-    /// Time in which the client must read what is written to it.
+    /// Maximum time that the client may take to read the bytes that are written to it.
     pub write: Duration,
 }

@@ -9,7 +9,7 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, ReadBuf};
 use zeroize::Zeroize;
 
-/// Size of the buffer of a thread, in bytes.
+/// Size in bytes of the buffer into which a thread reads.
 const THREAD_BUFFER: usize = 16 * 1024;
 
 thread_local! {
@@ -33,7 +33,7 @@ pub(super) fn poll_read<S: AsyncRead + Unpin>(
     })
 }
 
-/// Bytes that were read but not processed: an incomplete frame, or frames that had to wait.
+/// Bytes that were read but not processed: an incomplete frame, or frames that have to wait.
 #[derive(Default)]
 pub(super) struct ReadBuffer(BytesMut);
 
@@ -43,7 +43,7 @@ impl ReadBuffer {
     }
 
     /// Passes the buffered bytes followed by `bytes` to `process`, which returns the number of
-    /// bytes that it has consumed. Keeps the others.
+    /// bytes that it has consumed. Buffers the remaining bytes.
     pub(super) fn feed(&mut self, bytes: &[u8], process: impl FnOnce(&[u8]) -> usize) {
         if self.0.is_empty() {
             let consumed = process(bytes);

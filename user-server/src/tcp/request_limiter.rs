@@ -12,55 +12,57 @@ use crate::domain::ClientNetwork;
 /// buffers in the database driver.
 const TASK_MEMORY: usize = 4096;
 
-/// Limits of the whole process.
+/// Limits on the requests in flight of the whole process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RequestLimits {
-    /// The largest number of requests in flight.
+    /// Maximum number of requests in flight.
     pub requests: usize,
-    /// The largest amount of memory that they use, in bytes.
+    /// Maximum memory that the requests in flight may use, in bytes.
     pub memory: usize,
 }
 
-/// Origin of a request.
+/// Origin of a request, which decides the limits that apply to it.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum RequestOrigin {
     /// A peer at this address, which is not trusted.
     Untrusted(IpAddr),
-    /// A trusted peer, on behalf of the end user in this network, where it named one.
+    /// A trusted peer, on behalf of an end user in this network; `None` if the peer named none.
     Trusted(Option<ClientNetwork>),
 }
 
-/// The requests of one process.
+/// Limiter of the requests in flight of one process.
 pub struct RequestLimiter {
     limits: RequestLimits,
     used: Mutex<HashMap<Party, Share>>,
 }
 
-/// A request in flight. Dropping it frees its shares.
+/// Slot of a request in flight. Dropping it releases the request's part of the limits.
 pub(super) struct RequestSlot {
     limiter: Arc<RequestLimiter>,
     charges: Vec<Charge>,
     memory: usize,
 }
 
-/// The requests of a party, and the memory that they use.
+/// Number of requests in flight of a party, and the memory in bytes that they use.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 struct Share {
     requests: usize,
     memory: usize,
 }
 
-/// Those who share a part of the limits.
+/// Clients that together may use a part of the limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Party {
     Everyone,
     UntrustedPeers,
-    /// The untrusted peers of a network: the first bits of its addresses, and their number.
+    /// The untrusted peers in a network, which is given by its first address and its prefix length
+    /// in bits.
     Network(IpAddr, u8),
     EndUser(ClientNetwork),
 }
 
-/// A party that a request counts against, and the divisor of the process's limits for it.
+/// A party that a request counts against, and the number by which the process's limits are divided
+/// for it.
 type Charge = (Party, usize);
 
 impl RequestLimiter {
@@ -69,8 +71,8 @@ impl RequestLimiter {
         Self { limits, used: Mutex::default() }
     }
 
-    /// Counts a request with a message of this many bytes, or returns `None` where one of its
-    /// shares is used up.
+    /// Counts a request with a message of `message` bytes, or returns `None` if it would exceed the
+    /// limits of one of its parties.
     pub(super) fn acquire(
         self: &Arc<Self>,
         origin: RequestOrigin,
@@ -99,9 +101,9 @@ impl RequestLimiter {
     }
 }
 
-/// Returns what a request counts against. Untrusted peers together have half of the limits; one
-/// address or /64 an eighth of that half, a /56 a quarter of it, and a /48 half of it. An end user
-/// behind a trusted peer has an eighth of the limits.
+/// Returns the parties that a request counts against. Untrusted peers together have half of the
+/// limits; one address or /64 an eighth of that half, a /56 a quarter of it, and a /48 half of it.
+/// An end user behind a trusted peer has an eighth of the limits.
 fn charges(origin: RequestOrigin) -> Vec<Charge> {
     match origin {
         RequestOrigin::Trusted(None) => vec![(Party::Everyone, 1)],
@@ -152,7 +154,7 @@ mod tests {
         RequestOrigin::Untrusted(ip.parse().unwrap())
     }
 
-    /// Acquires slots for as long as it is allowed.
+    /// Acquires slots until the limiter refuses one.
     fn fill(limiter: &Arc<RequestLimiter>, origin: RequestOrigin) -> Vec<RequestSlot> {
         std::iter::from_fn(|| limiter.acquire(origin, 100)).collect()
     }

@@ -42,7 +42,7 @@ pub fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// A listener with the context of its connections.
+/// The TCP server: its listener, and the context of its connections.
 pub struct Server {
     listener: TcpListener,
     context: Arc<ConnectionContext>,
@@ -92,7 +92,7 @@ impl Server {
         }
     }
 
-    /// Admits or rejects a connection, without waiting.
+    /// Admits or rejects a new connection, without waiting.
     fn receive(&self, stream: TcpStream, ip: IpAddr) {
         // Replies are batched by the connection; Nagle's algorithm would only delay them.
         if let Err(error) = stream.set_nodelay(true) {
@@ -121,7 +121,7 @@ impl Server {
     }
 }
 
-/// Admission of one connection: it is served or rejected.
+/// Admission of one new connection, which serves or rejects it.
 struct Admission {
     context: Arc<ConnectionContext>,
     rejections: Arc<Semaphore>,

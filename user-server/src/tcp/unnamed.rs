@@ -12,10 +12,11 @@ use crate::metrics::ConnectionMetrics;
 /// Interval between two warnings.
 const WARN_EVERY: Duration = Duration::from_secs(3600);
 
-/// Counts these requests, and warns of them once an hour.
+/// Counter of requests from trusted peers that state no `client_address`, with a warning once an
+/// hour.
 pub struct UnnamedRequests {
     origin: Instant,
-    /// The time of the next warning, in milliseconds after `origin`.
+    /// Earliest time of the next warning, in milliseconds after `origin`.
     next_warning: AtomicU64,
 }
 
@@ -26,7 +27,8 @@ impl Default for UnnamedRequests {
 }
 
 impl UnnamedRequests {
-    /// Counts a request of a peer.
+    /// Counts a request of the trusted peer with the address `peer`, and logs a warning if one is
+    /// due.
     pub(super) fn count(&self, metrics: &ConnectionMetrics, peer: IpAddr) {
         metrics.without_client_address.inc();
         if self.is_warning_due(self.origin.elapsed()) {
@@ -39,7 +41,8 @@ impl UnnamedRequests {
         }
     }
 
-    /// Reports whether a warning is due after this time, and if so, schedules the next one.
+    /// Returns true if a warning is due at the time `elapsed` after `origin`, and schedules the
+    /// next one.
     fn is_warning_due(&self, elapsed: Duration) -> bool {
         let millis = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
         let next = self.next_warning.load(Ordering::Relaxed);

@@ -15,16 +15,16 @@ use zeroize::Zeroize;
 use super::counters;
 use crate::handler;
 
-/// Initial capacity in bytes, enough for about eight token checks.
+/// Initial capacity of the write buffer in bytes, enough for about eight token checks.
 const INITIAL_CAPACITY: usize = 512;
 
 /// Replies that have not been written yet.
 #[derive(Default)]
 pub(super) struct WriteBuffer(BytesMut);
 
-/// Reason for which the replies were not all written.
+/// Reason for which replies were not written completely.
 pub(super) enum WriteFailure {
-    /// The stream is lost.
+    /// The connection was lost with this I/O error.
     Lost(Error),
     /// The client did not read in time.
     TimedOut,
@@ -33,7 +33,8 @@ pub(super) enum WriteFailure {
 }
 
 impl WriteBuffer {
-    /// Adds a reply, and returns the index of its outcome in the request metrics.
+    /// Adds the reply to the request `id`, and returns the index of its outcome in the request
+    /// metrics.
     pub(super) fn reply(&mut self, id: u32, reply: &Reply<'_>) -> usize {
         if self.0.is_empty() {
             self.0.reserve(INITIAL_CAPACITY);
@@ -52,7 +53,7 @@ impl WriteBuffer {
         self.0.is_empty()
     }
 
-    /// Writes the bytes after the first `written` ones, and advances `written`.
+    /// Polls to write the replies after the first `written` bytes, and advances `written`.
     pub(super) fn poll_write<S: AsyncWrite + Unpin>(
         &self,
         stream: &mut S,
@@ -62,7 +63,7 @@ impl WriteBuffer {
         poll_write(stream, context, &self.0, written)
     }
 
-    /// Writes the bytes after the first `written` ones, within `timeout` and until `kill` is
+    /// Writes the replies after the first `written` bytes, within `timeout` and until `kill` is
     /// cancelled.
     pub(super) async fn write<S: AsyncWrite + Unpin>(
         &self,

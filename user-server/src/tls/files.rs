@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-/// The files of a server's identity, in PEM.
+/// Files of a server's certificate and private key, in PEM format.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsFiles {
     /// Certificate of the server, followed by those of intermediate authorities.
@@ -10,7 +10,7 @@ pub struct TlsFiles {
     /// Private key of the certificate.
     pub key: PathBuf,
     /// Certificates of the authorities of clients. If it is set, only clients with a certificate
-    /// from one of them are accepted.
+    /// from one of them are accepted; `None` requires no client certificate.
     pub client_authorities: Option<PathBuf>,
 }
 
@@ -28,7 +28,7 @@ impl TlsFiles {
     }
 }
 
-/// One of the files of a server's identity.
+/// One of the files of a server's TLS identity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TlsFile {
     Certificate,
@@ -66,7 +66,7 @@ impl TlsFile {
     }
 }
 
-/// A file of the server's identity that cannot be used.
+/// A file of the server's TLS identity that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {reason}", .file.variable())]
 pub struct TlsFault {

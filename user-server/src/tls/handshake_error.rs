@@ -4,7 +4,7 @@ use rustls::{CertificateError, Error};
 
 use crate::metrics::HandshakeFailure;
 
-/// A TLS handshake that failed.
+/// Error of a TLS handshake that failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HandshakeError {
     pub reason: HandshakeFailure,

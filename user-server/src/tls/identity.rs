@@ -20,7 +20,8 @@ use crate::domain::Timestamp;
 /// rejected.
 pub(super) const ALPN: &[u8] = b"user/1";
 
-/// The identity that a server presents, and the authorities that it accepts clients from.
+/// Certificate and key that a server presents, and the authorities from which it accepts client
+/// certificates.
 pub struct Identity {
     pub(super) config: Arc<ServerConfig>,
     /// Start of the certificate's validity.
@@ -60,7 +61,7 @@ impl Identity {
     }
 }
 
-/// Contents of the files of an identity.
+/// Contents of the files of a server's TLS identity.
 pub(super) struct Material {
     certificate: Vec<u8>,
     key: Zeroizing<Vec<u8>>,
@@ -115,8 +116,8 @@ impl Material {
     }
 }
 
-/// A hash of the files' contents, or of the error with which they were read. It reveals whether
-/// they have changed.
+/// Hash of the contents of the identity's files, or of the error with which they were read. Two
+/// equal fingerprints mean that the files have not changed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Fingerprint([u8; 32]);
 

@@ -24,16 +24,16 @@ pub use identity::Identity;
 use identity::{Fingerprint, Material};
 pub use own_client::connect_to_own;
 
-/// Interval at which the files are checked for changes.
+/// Interval at which the files of the identity are checked for changes.
 const CHECK_INTERVAL: Duration = Duration::from_secs(2);
 /// Remaining validity of a certificate below which a warning is logged.
 const EXPIRY_WARNING: Duration = Duration::from_secs(14 * 24 * 3600);
 
-/// The current identity of a server, which is reloaded when its files change.
+/// The current TLS identity of a server, which is reloaded when its files change.
 pub struct Tls {
     files: TlsFiles,
     current: RwLock<Arc<Identity>>,
-    /// Fingerprint of the files when they were last loaded, successfully or not.
+    /// Fingerprint of the files when they were last loaded, even if that failed.
     loaded: Mutex<Fingerprint>,
     clock: Arc<dyn Clock>,
     metrics: TlsMetrics,

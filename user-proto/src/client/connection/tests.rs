@@ -31,7 +31,7 @@ fn error(code: ErrorCode) -> ErrorReply<'static> {
     ErrorReply { code, message: "no".into(), retry_after_ms: None, field: None }
 }
 
-/// Delivers a pong with this limit.
+/// Delivers a pong that advertises this limit of requests in flight.
 fn advertise(connection: &Connection, max_in_flight: u32) {
     connection.ping();
     reply(

@@ -12,7 +12,7 @@ use crate::table::{Common, Ping};
 pub(super) struct Node {
     pub(super) client: Client,
     in_flight: AtomicUsize,
-    /// Set if a request had no reply in time, until a ping is answered in time.
+    /// `true` from a request without a reply in time until a ping is answered in time.
     slow: AtomicBool,
 }
 
@@ -29,7 +29,7 @@ pub struct NodeStatus {
     pub in_flight: usize,
 }
 
-/// Order in which nodes are chosen, the best first.
+/// Rank by which nodes are chosen: the best node has the lowest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Rank {
     health: Health,
@@ -39,13 +39,13 @@ pub(super) struct Rank {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Health {
     Healthy,
-    /// It accepts no more requests at the moment.
+    /// As many requests are in flight as the node accepts.
     Full,
     Slow,
     Unreachable,
 }
 
-/// A request in flight, which counts until this guard is dropped.
+/// Guard that counts a request as in flight until it is dropped.
 pub(super) struct InFlight<'a>(&'a AtomicUsize);
 
 impl Drop for InFlight<'_> {
@@ -97,8 +97,8 @@ impl Node {
         }
     }
 
-    /// Pings the node at an interval, which also keeps it connected, and updates its state. Does
-    /// not return.
+    /// Pings the node every `interval`, which also reconnects it. Marks it as slow if there is no
+    /// reply after `slow_after`, and as recovered if there is one in time. Does not return.
     pub(super) async fn probe(self: Arc<Self>, interval: Duration, slow_after: Duration) {
         let mut tick = tokio::time::interval(interval);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);

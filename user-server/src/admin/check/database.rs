@@ -9,10 +9,10 @@ use crate::store::{PostgresStore, SchemaState, ServerProfile, SqliteStore, WATCH
 
 /// The oldest major version of PostgreSQL that supports the statements of the store.
 const MIN_POSTGRES: i64 = 13;
-/// Number of nodes below which the capacity of the database is pointed out.
+/// Number of nodes; if the database allows connections for fewer, the check adds a hint.
 const NODES: i64 = 20;
 
-/// Checks PostgreSQL.
+/// Checks PostgreSQL, and adds a finding for each property.
 pub(super) async fn postgres(postgres: &PostgresConfig, findings: &mut Vec<Finding>) {
     let location = postgres.options.location();
     let profile = match PostgresStore::profile(&postgres.options).await {
@@ -56,7 +56,7 @@ pub(super) async fn postgres(postgres: &PostgresConfig, findings: &mut Vec<Findi
     }
 }
 
-/// Checks the embedded database, if there is one.
+/// Checks the embedded database. Returns `None` if there is none.
 pub(super) async fn embedded(config: &Config) -> Option<Finding> {
     let path = path(config);
     let location = path.display();
@@ -70,7 +70,8 @@ pub(super) async fn embedded(config: &Config) -> Option<Finding> {
     })
 }
 
-/// Reports secrets that are easy to guess. One that the database depends on is only pointed out.
+/// Reports configured secrets that are easy to guess. A secret that stored data depends on is
+/// reported without failing the check.
 pub(super) async fn weak_secrets(config: &Config) -> Vec<Finding> {
     let mut findings = Vec::new();
     for weak in config.weak_secrets() {

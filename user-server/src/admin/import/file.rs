@@ -26,7 +26,8 @@ pub(crate) enum FileFormat {
 }
 
 impl FileFormat {
-    /// Returns the format of a file by its extension. Standard input is CSV.
+    /// Returns the format of a file by its extension, or `None` if that is unknown. Standard input
+    /// (`-`) is CSV.
     pub(crate) fn of(path: &Path) -> Option<Self> {
         match path.extension().and_then(|extension| extension.to_str()) {
             Some("csv") => Some(Self::Csv),
@@ -43,15 +44,15 @@ impl FileFormat {
     }
 }
 
-/// The bytes of a file or of standard input.
+/// Reader of the bytes of a file or of standard input.
 type Input = Box<dyn Read + Send>;
 
 /// A file of comma-separated values, with the names of the columns in the first line.
 pub(super) struct CsvFile {
     reader: csv::Reader<RowReader>,
-    /// Names of the columns in the order of the file; `None` for those that are not imported.
+    /// Names of the columns in the order of the file; `None` for a column that is not imported.
     columns: Vec<Option<&'static str>>,
-    /// Number of bytes that the current row may still have.
+    /// Number of further bytes that may be read for the current row.
     left: Rc<Cell<usize>>,
     record: csv::StringRecord,
     size: u64,
@@ -119,7 +120,7 @@ impl CsvFile {
     }
 }
 
-/// A file that fails to be read if one row is too long.
+/// Reader of a file that fails if a row is longer than [`MAX_ROW`].
 struct RowReader {
     file: Input,
     left: Rc<Cell<usize>>,
@@ -207,7 +208,7 @@ fn parse(text: &[u8]) -> Result<ImportRow, &'static str> {
     Ok(row)
 }
 
-/// Opens a file, and returns its size, which is unknown (0) for standard input and pipes.
+/// Opens a file, and returns its size in bytes, which is 0 (unknown) for standard input and pipes.
 fn open(path: &Path) -> Result<(Input, u64), CommandError> {
     if path.as_os_str() == "-" {
         return Ok((Box::new(std::io::stdin()), 0));

@@ -25,9 +25,9 @@ use source::RowSource;
 
 /// Number of users per transaction.
 const BATCH: usize = 500;
-/// Maximum number of attempts at a step while the database is busy or unavailable.
+/// Maximum number of attempts at one step of an import while the database is busy or unavailable.
 const MAX_ATTEMPTS: u32 = 6;
-/// Pause after the first attempt; it grows by this amount with each further one.
+/// Pause after the first attempt at a step. It grows by this amount with each further attempt.
 const PAUSE: Duration = Duration::from_millis(500);
 /// Exit code if some rows were rejected.
 const SOME_REJECTED: u8 = 1;
@@ -61,7 +61,7 @@ pub struct ImportArgs {
     operator: Operator,
 }
 
-/// Numbers of rows by result.
+/// Numbers of imported, existing and rejected rows.
 #[derive(Default)]
 struct ImportCounts {
     added: u64,
@@ -127,7 +127,7 @@ pub async fn import(config: &Config, args: ImportArgs) -> CommandResult {
     Ok(if rejected > 0 { SOME_REJECTED } else { 0 })
 }
 
-/// Imports all rows of the source, and counts them.
+/// Imports all rows of the source, and returns the numbers of imported, existing and rejected rows.
 async fn copy(
     store: &dyn Store,
     source: &mut RowSource,
@@ -185,8 +185,8 @@ async fn copy(
     Ok(())
 }
 
-/// Repeats a step while the database is busy or unavailable. The steps can be repeated: users that
-/// were added before the answer was lost are already present then.
+/// Repeats a step of an import while the database is busy or unavailable. The steps can be
+/// repeated: users that were added before the answer was lost are already present then.
 async fn with_retries<T>(step: impl AsyncFn() -> Result<T, Fault>) -> Result<T, Fault> {
     let mut attempt = 1;
     loop {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// Interval between two lines if stderr is not a terminal.
+/// Interval between two progress lines if stderr is not a terminal.
 const LINE_INTERVAL: Duration = Duration::from_secs(5);
 const TEMPLATE: &str = "{bar:32} {percent:>3}%  {msg}  {elapsed}, {eta} left";
 
@@ -13,12 +13,12 @@ pub(super) struct Progress {
     bar: Option<ProgressBar>,
     size: u64,
     started: Instant,
-    /// Time of the last line.
+    /// Time at which the last line was printed.
     printed: Instant,
 }
 
 impl Progress {
-    /// Starts the display for a source of this size.
+    /// Starts the display for a source of this size, in bytes or rows.
     pub(super) fn start(size: u64) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::with_draw_target(Some(size), ProgressDrawTarget::stderr());
@@ -30,8 +30,8 @@ impl Progress {
         Self { bar, size, started: Instant::now(), printed: Instant::now() }
     }
 
-    /// Shows the position in the source, the number of users that were added or already present,
-    /// and the number of rejected rows.
+    /// Shows the position in the source, in the unit of its size, the number of users that were
+    /// added or already present, and the number of rejected rows.
     pub(super) fn update(&mut self, position: u64, users: u64, rejected: u64) {
         let seconds = self.started.elapsed().as_secs().max(1);
         let rate = (users + rejected) / seconds;
@@ -47,7 +47,7 @@ impl Progress {
         }
     }
 
-    /// Removes the bar.
+    /// Removes the progress bar.
     pub(super) fn end(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();

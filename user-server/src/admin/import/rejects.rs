@@ -9,7 +9,7 @@ use crate::admin::command::CommandError;
 
 /// Maximum number of rejected rows printed on stderr if there is no file for them.
 const MAX_PRINTED: u64 = 10;
-/// Maximum length of an id: the text forms of a UUID are shorter.
+/// Maximum length of a row's id in bytes: the text forms of a UUID are shorter.
 const MAX_ID: usize = 64;
 
 pub(super) struct Rejects {
@@ -18,7 +18,8 @@ pub(super) struct Rejects {
 }
 
 impl Rejects {
-    /// Creates the file, if one is given.
+    /// Creates the file for rejected rows. Without a `path`, the first of them are printed on
+    /// stderr.
     pub(super) fn open(path: Option<&Path>) -> Result<Self, CommandError> {
         let Some(path) = path else { return Ok(Self { file: None, count: 0 }) };
         let mut options = File::options();
@@ -33,7 +34,7 @@ impl Rejects {
         Ok(Self { file: Some(file), count: 0 })
     }
 
-    /// Adds a rejected row.
+    /// Adds a rejected row. `line` is its position in the source.
     pub(super) fn add(&mut self, line: u64, id: &str, reason: &str) -> Result<(), CommandError> {
         // If columns are swapped, the value in the column of the id could be a hash.
         let is_id = uuid::Uuid::try_parse(id).is_ok() && id.len() <= MAX_ID;
@@ -52,7 +53,7 @@ impl Rejects {
         Ok(())
     }
 
-    /// Writes the file completely.
+    /// Writes the remaining rows to the file.
     pub(super) fn end(&mut self) -> std::io::Result<()> {
         self.file.as_mut().map_or(Ok(()), csv::Writer::flush)
     }

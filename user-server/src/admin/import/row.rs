@@ -6,10 +6,11 @@ use crate::admin::timestamps;
 use crate::domain::{Email, NewUser, Refusal, Timestamp, Username};
 use crate::password::{HashCost, accept};
 
-/// Names of the columns, as they are exported.
+/// Names of the columns of an export, which an import accepts too.
 pub(crate) const COLUMNS: [&str; 7] =
     ["id", "username", "email", "password_hash", "created_at", "verified", "disabled_at"];
-/// Other accepted names of columns.
+/// Other names of columns that an import accepts, with the names in [`COLUMNS`] that they stand
+/// for.
 const ALIASES: [(&str, &str); 4] = [
     ("password", "password_hash"),
     ("hash", "password_hash"),
@@ -17,7 +18,7 @@ const ALIASES: [(&str, &str); 4] = [
     ("name", "username"),
 ];
 
-/// The text of each column of a row, unless it is empty.
+/// The text of each column of a row to import; `None` if it is absent or empty.
 #[derive(Default)]
 pub(super) struct ImportRow {
     pub(super) id: Option<String>,
@@ -29,18 +30,18 @@ pub(super) struct ImportRow {
     pub(super) disabled_at: Option<String>,
 }
 
-/// A row of a source with its position, or the reason for which it cannot be read.
+/// A row of an import's source with its position, or the reason for which it cannot be read.
 pub(super) struct SourceRow {
-    /// Line in the file, or number in the order of ids.
+    /// Line of the row in the file, or its number in the table in the order of ids.
     pub(super) line: u64,
     pub(super) row: Result<ImportRow, RowError>,
 }
 
 /// The reason for which a row was rejected.
 pub(super) struct RowError {
-    /// Description, which contains nothing of the hash.
+    /// Description of the reason. It contains no part of the password hash.
     pub(super) reason: String,
-    /// Text of the id, as far as it is known.
+    /// Text of the row's id, empty if it is unknown.
     pub(super) id: String,
 }
 
@@ -51,7 +52,8 @@ impl RowError {
     }
 }
 
-/// Returns the name in [`COLUMNS`] of a file's column, or `None` if it is not imported.
+/// Returns the name in [`COLUMNS`] of a column that a file calls `name`, or `None` if the column is
+/// not imported.
 pub(super) fn column(name: &str) -> Option<&'static str> {
     let name = name.trim().trim_start_matches('\u{feff}').to_ascii_lowercase();
     let name = ALIASES
@@ -62,7 +64,7 @@ pub(super) fn column(name: &str) -> Option<&'static str> {
 }
 
 impl ImportRow {
-    /// Sets a column of [`COLUMNS`]. An empty text counts as absent.
+    /// Sets the text of a column, which is named as in [`COLUMNS`]. An empty text counts as absent.
     pub(super) fn set(&mut self, column: &str, text: String) {
         let text = Some(text).filter(|text| !text.is_empty());
         match column {
@@ -78,9 +80,9 @@ impl ImportRow {
     }
 }
 
-/// Conditions that rows must meet.
+/// Conditions that rows must meet to be imported.
 pub(super) struct Rules {
-    /// Cost of the service's own hashes.
+    /// Cost of the password hashes that the service computes itself.
     pub(super) own_cost: HashCost,
     /// Set if users with an unverified address are accepted.
     pub(super) allow_unverified: bool,
@@ -90,7 +92,7 @@ pub(super) struct Rules {
 
 impl Rules {
     /// Converts a row to a user, or returns the reason for which that is impossible. The reason
-    /// contains nothing of the hash.
+    /// contains no part of the password hash.
     pub(super) fn user(&self, row: &ImportRow) -> Result<NewUser, String> {
         let id = text(&row.id, "id")?;
         let id = Uuid::try_parse(id).map_err(|_| "id: not a UUID")?;

@@ -14,15 +14,16 @@ pub(super) enum RowSource {
     Jsonl(JsonlFile),
     Table {
         table: Box<Table>,
-        /// Rows of the last page that were not returned yet.
+        /// Rows of the last page that have not been returned yet.
         page: VecDeque<TableRow>,
-        /// Number of rows that were returned.
+        /// Number of rows that have been returned.
         returned: u64,
     },
 }
 
 impl RowSource {
-    /// Opens a file, or standard input for `-`. Without `format`, its extension determines it.
+    /// Opens a file, or standard input for `-`. Without `format`, the extension of the file
+    /// determines its format.
     pub(super) fn file(path: &Path, format: Option<FileFormat>) -> Result<Self, CommandError> {
         let format = format.or_else(|| FileFormat::of(path)).ok_or_else(|| {
             CommandError::new(format!("cannot import {}: unknown format", path.display()))
@@ -34,7 +35,7 @@ impl RowSource {
         }
     }
 
-    /// Opens a table of another database.
+    /// Opens `table` in the PostgreSQL database at `url` as the source of an import.
     pub(super) async fn table(url: &str, table: &str) -> Result<Self, CommandError> {
         let options = PostgresOptions::parse(url, 1, false).map_err(|error| {
             CommandError::new(format!("invalid value for --from-postgres: {error}"))
@@ -47,8 +48,8 @@ impl RowSource {
         Ok(Self::Table { table: Box::new(table), page: VecDeque::new(), returned: 0 })
     }
 
-    /// Returns true if the source states which addresses are verified, as far as that is known
-    /// before its rows are read.
+    /// Returns true if the source states which email addresses are verified, as far as that is
+    /// known before its rows are read.
     pub(super) fn states_verified(&self) -> bool {
         match self {
             Self::Csv(csv) => csv.states_verified(),
@@ -57,7 +58,8 @@ impl RowSource {
         }
     }
 
-    /// Returns the size of the source: bytes of a file, or rows of a table.
+    /// Returns the size of the source: bytes of a file, or rows of a table. It is 0 if it is
+    /// unknown.
     pub(super) fn size(&self) -> u64 {
         match self {
             Self::Csv(csv) => csv.size(),
@@ -66,7 +68,7 @@ impl RowSource {
         }
     }
 
-    /// Returns the position in the source, in the unit of its size.
+    /// Returns the current position in the source, in the unit of its size.
     pub(super) fn position(&self) -> u64 {
         match self {
             Self::Csv(csv) => csv.position(),

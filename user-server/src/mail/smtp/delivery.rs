@@ -15,14 +15,14 @@ use super::plaintext::{Greeting, PlaintextStream};
 use super::{Encryption, SmtpMailer};
 use crate::domain::SendError;
 
-/// Timeouts of the server.
+/// Timeouts of the delivery of an email to a mail server.
 #[derive(Debug, Clone, Copy)]
 pub struct SmtpTimeouts {
-    /// The time for one reply, or for a connection.
+    /// Timeout of one step: a connection, or the reply to a command.
     pub step: Duration,
-    /// The time to accept the message, which the server may scan before it replies.
+    /// Timeout of the reply to the message, which the server may scan first.
     pub message: Duration,
-    /// The time for the whole delivery.
+    /// Timeout of the whole delivery.
     pub total: Duration,
 }
 
@@ -34,7 +34,7 @@ impl Default for SmtpTimeouts {
     }
 }
 
-/// The time for the reply to QUIT, when the result of the delivery is known already.
+/// Timeout of the reply to QUIT. The result of the delivery is already known then.
 const QUIT_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl SmtpMailer {
@@ -46,7 +46,7 @@ impl SmtpMailer {
         outcome.map_err(send_error)
     }
 
-    /// Ends a connection in order, unless the server no longer replies.
+    /// Ends a connection with QUIT, unless the server no longer replies.
     async fn quit(&self, connection: &mut AsyncSmtpConnection, outcome: &Result<(), SmtpFailure>) {
         if outcome.as_ref().err().is_none_or(SmtpFailure::is_reply) {
             // The server has accepted or refused the email already, so a failure does not matter.
@@ -54,7 +54,7 @@ impl SmtpMailer {
         }
     }
 
-    /// Opens a connection for an email: encrypted, unless the server is on this machine.
+    /// Opens a connection to the mail server: encrypted, unless the server is on this machine.
     async fn connect(&self) -> Result<AsyncSmtpConnection, SmtpFailure> {
         let server = (self.server.host.as_str(), self.server.port);
         let hello = &self.hello;
@@ -124,8 +124,8 @@ impl SmtpMailer {
         Err(last.unwrap_or(Cause::NoAddress))
     }
 
-    /// Does everything that an email to the sender's own address requires, except sending it: many
-    /// servers judge the client and its sender only when they are given a recipient.
+    /// Performs all steps of delivering an email to the sender's own address, except sending the
+    /// message: many servers judge the client and its sender only when they are given a recipient.
     pub(super) async fn rehearse(&self) -> Result<(), SendError> {
         let send_error = |failure: SmtpFailure| failure.send_error(&self.server);
         let mut connection = self.connect().await.map_err(send_error)?;
@@ -174,7 +174,7 @@ impl SmtpMailer {
         Ok(())
     }
 
-    /// States the sender and the recipients of an email.
+    /// Sends the envelope of an email: MAIL FROM and RCPT TO.
     async fn envelope(
         &self,
         connection: &mut AsyncSmtpConnection,

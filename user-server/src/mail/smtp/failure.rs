@@ -10,21 +10,21 @@ use lettre::transport::smtp::Error;
 use super::SmtpServer;
 use crate::domain::SendError;
 
-/// A step of a delivery.
+/// A step of an SMTP delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SmtpStep {
-    /// Connection, implicit TLS if configured, and greeting.
+    /// The connection, with implicit TLS if it is configured, and the server's greeting.
     Connect,
     StartTls,
     Login,
     Sender,
     Recipient,
     Data,
-    /// The content of the email.
+    /// Transmission of the content of the email.
     Message,
 }
 
-/// Cause of the failure of a step.
+/// Cause of the failure of a step of a delivery.
 #[derive(Debug)]
 pub(super) enum Cause {
     Timeout(Duration),
@@ -42,7 +42,7 @@ impl From<io::Error> for Cause {
     }
 }
 
-/// Failure of a step.
+/// Failure of a step of a delivery.
 #[derive(Debug)]
 pub(super) struct SmtpFailure {
     step: SmtpStep,
@@ -83,7 +83,7 @@ impl SmtpStep {
 }
 
 impl SmtpFailure {
-    /// Reports whether the failure is a reply of the server, so that the connection still works.
+    /// Returns true if the failure is a reply of the server, so that the connection still works.
     pub(super) fn is_reply(&self) -> bool {
         matches!(&self.cause, Cause::Smtp(error) if error.status().is_some())
     }
@@ -116,12 +116,12 @@ impl SmtpFailure {
         }
     }
 
-    /// Reports whether the server does not know EHLO.
+    /// Returns true if the server does not support EHLO.
     pub(super) fn refuses_ehlo(&self) -> bool {
         self.step == SmtpStep::Connect && matches!(self.status(), Some(500 | 502))
     }
 
-    /// Returns the status of the reply, if there was one.
+    /// Returns the status code of the server's reply, or `None` if there was no reply.
     fn status(&self) -> Option<u16> {
         match &self.cause {
             Cause::Smtp(error) => error.status().map(u16::from),
@@ -129,7 +129,7 @@ impl SmtpFailure {
         }
     }
 
-    /// Returns the party that is at fault.
+    /// Returns the party to which the failure is attributed.
     fn blame(&self) -> Blame {
         // Without a reply, the server is down or slow.
         let (Cause::Smtp(error), Some(status)) = (&self.cause, self.status()) else {
@@ -152,8 +152,8 @@ impl SmtpFailure {
         }
     }
 
-    /// Returns the reply of the server. Its text may repeat the password or the recipient, so after
-    /// AUTH and RCPT only the status codes are used.
+    /// Returns a text about the server's reply. The reply may repeat the password or the recipient,
+    /// so after AUTH and RCPT only the status codes are used.
     fn reply_text(&self, error: &Error) -> String {
         let Some(status) = error.status() else {
             // The error quotes a reply that cannot be parsed.
@@ -176,7 +176,8 @@ impl SmtpFailure {
     }
 }
 
-/// Returns the error of a delivery that exceeded its total time, although no step did.
+/// Returns the error of a delivery that took longer than `limit`, although no step exceeded its own
+/// timeout.
 pub(super) fn timed_out(server: &SmtpServer, limit: Duration) -> SendError {
     SendError::Service(format!(
         "{server}: the email was not accepted within {limit:?}; see the log of the server"
@@ -187,7 +188,7 @@ pub(super) fn timed_out(server: &SmtpServer, limit: Duration) -> SendError {
 /// accepts no email.
 const NO_SUCH_MAILBOX: [&str; 6] = ["5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"];
 
-/// The party that is at fault.
+/// The party to which a failed delivery is attributed.
 enum Blame {
     Recipient,
     Unexplained,
@@ -195,7 +196,7 @@ enum Blame {
     Undecided,
 }
 
-/// Reports whether a reply after MAIL FROM concerns every email: HELO or the sender, which many
+/// Returns true if a reply after MAIL FROM concerns every email: HELO or the sender, which many
 /// servers judge only at RCPT, a missing login, or the state of the server itself.
 fn concerns_all(status: u16, enhanced: &str) -> bool {
     let detail = enhanced.split_once('.').map_or("", |(_, detail)| detail);
@@ -204,7 +205,7 @@ fn concerns_all(status: u16, enhanced: &str) -> bool {
     requires_login(status) || is_sender || is_server
 }
 
-/// Reports whether a status of RFC 4954 or RFC 3207 asks for authentication or encryption first.
+/// Returns true if a status of RFC 4954 or RFC 3207 asks for authentication or encryption first.
 fn requires_login(status: u16) -> bool {
     matches!(status, 530 | 534 | 535 | 538)
 }

@@ -18,14 +18,15 @@ use crate::domain::{Mail, Mailer, SendError};
 
 pub use delivery::SmtpTimeouts;
 
-/// The server that emails are delivered to, with encryption and login.
+/// The mail server that emails are delivered to, with its encryption and credentials.
 #[derive(Clone)]
 pub struct SmtpServer {
     host: String,
     port: u16,
     encryption: Encryption,
     credentials: Option<Credentials>,
-    /// The name that the client introduces itself by, if it was chosen.
+    /// Name that the client sends in EHLO and HELO; `None` uses the name of this machine, or the
+    /// domain of the sender.
     helo: Option<ClientId>,
 }
 
@@ -36,10 +37,10 @@ enum Encryption {
     None,
 }
 
-/// Encryption of the connection.
+/// Encryption of the connection to a mail server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TlsMode {
-    /// TLS from the first byte.
+    /// TLS from the first byte (implicit TLS).
     Implicit,
     /// TLS by STARTTLS, required before anything is sent.
     StartTls,
@@ -66,7 +67,7 @@ impl SmtpAuthorities {
 }
 
 impl SmtpServer {
-    /// Returns a server by its host name or address, without a login.
+    /// Creates a server with this host name or address, without a login.
     ///
     /// # Errors
     /// Returns the reason if the authorities cannot be used.
@@ -94,14 +95,14 @@ impl SmtpServer {
         Ok(Self { host: host.to_owned(), port, encryption, credentials: None, helo: None })
     }
 
-    /// Returns the server with a login.
+    /// Returns the server with a user name and a password to log in with.
     #[must_use]
     pub fn with_login(self, user: String, password: String) -> Self {
         Self { credentials: Some(Credentials::new(user, password)), ..self }
     }
 
-    /// Returns the server with the name that the client introduces itself by in EHLO and HELO: a
-    /// host name with a domain, or an IP address. Returns `None` if the name is neither.
+    /// Returns the server with the name that the client sends in EHLO and HELO: a host name with a
+    /// domain, or an IP address. Returns `None` if the name is neither.
     #[must_use]
     pub fn with_helo(self, name: &str) -> Option<Self> {
         let helo = match name.parse() {
@@ -113,7 +114,7 @@ impl SmtpServer {
         Some(Self { helo: Some(helo), ..self })
     }
 
-    /// Reports whether a text is a valid host name or address.
+    /// Returns true if a text is a valid host name or IP address.
     #[must_use]
     pub fn is_host(text: &str) -> bool {
         let is_label = |label: &str| {
@@ -125,7 +126,7 @@ impl SmtpServer {
         text.parse::<IpAddr>().is_ok() || (text.len() <= 253 && text.split('.').all(is_label))
     }
 
-    /// Reports whether a host is this machine, so that a connection does not cross a network.
+    /// Returns true if a host is this machine, so that a connection to it does not cross a network.
     #[must_use]
     pub fn is_loopback(host: &str) -> bool {
         host.eq_ignore_ascii_case("localhost")
@@ -133,7 +134,7 @@ impl SmtpServer {
     }
 }
 
-/// Reports whether a name is a host name with a domain, as EHLO requires.
+/// Returns true if a name is a host name with a domain, as EHLO requires.
 fn is_fully_qualified(name: &str) -> bool {
     name.contains('.') && SmtpServer::is_host(name)
 }
@@ -161,7 +162,7 @@ impl std::fmt::Debug for SmtpServer {
     }
 }
 
-/// Sends emails to a server.
+/// Mailer that sends emails to a mail server.
 pub struct SmtpMailer {
     server: SmtpServer,
     sender: Sender,
@@ -187,8 +188,8 @@ impl SmtpMailer {
         Self { timeouts, ..self }
     }
 
-    /// Checks that the server can be used: connects, encrypts, logs in, and states the sender and a
-    /// recipient, but sends no email.
+    /// Checks that emails can be sent: connects to the mail server, encrypts, logs in, and states
+    /// the sender and a recipient, but sends no email.
     ///
     /// # Errors
     /// Returns the failure, as for an email.

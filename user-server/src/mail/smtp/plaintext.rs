@@ -19,13 +19,13 @@ pub(super) struct PlaintextStream {
     greeting: Greeting,
 }
 
-/// Command that introduces the client to the server.
+/// Command that introduces the client to the server: EHLO or HELO.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Greeting {
     Ehlo,
-    /// The command of RFC 821, for a server that refuses EHLO. The library sends only EHLO, so the
-    /// stream replaces the verb. A server without EHLO offers neither STARTTLS nor AUTH, so this is
-    /// only of use to servers that need neither.
+    /// The older command of RFC 821, for a server that refuses EHLO. The library sends only EHLO,
+    /// so the stream replaces the verb. A server without EHLO offers neither STARTTLS nor AUTH, so
+    /// this is only of use if neither is needed.
     Helo,
 }
 
