@@ -1,6 +1,6 @@
 //! Idempotency: a request with an idempotency key is executed once, and repeating the same request
-//! returns the same reply. Only a keyed hash (tag) of the request is stored. The reply is built
-//! again from the ids, numbers and times of the recorded outcome.
+//! returns the same reply. Only a MAC (tag) of the request is stored. The reply is rebuilt from the
+//! ids, numbers and times of the recorded outcome.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,20 +15,20 @@ use crate::domain::{
 };
 use crate::keys::KeyRing;
 
-/// First and maximum pause between two polls while the same request is in progress elsewhere.
+/// First and maximum pause between two polls while another attempt executes the same request.
 const POLL_PAUSES: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(320)];
 
-/// The service for idempotency keys.
+/// Service that claims idempotency keys, and finds the outcomes of repeated requests.
 pub struct Idempotency {
     pub claims: Arc<dyn IdempotencyKeys>,
-    /// The id of this node, different in every process.
+    /// Id of this node, different in every process.
     pub node: Uuid,
-    /// Keys of the server, from which the tags of requests are derived.
+    /// Server keys, with which the tags (MACs) of requests are computed.
     pub keys: Arc<KeyRing>,
     pub clock: Arc<dyn Clock>,
 }
 
-/// Reports periodically that a node is alive, so that its claims are not taken over.
+/// Records a heartbeat of a node periodically, forever, so that its claims are not taken over.
 pub async fn report_alive(claims: Arc<dyn IdempotencyKeys>, node: Uuid) {
     let mut reports = tokio::time::interval(NODE_HEARTBEAT);
     reports.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -45,20 +45,20 @@ pub async fn report_alive(claims: Arc<dyn IdempotencyKeys>, node: Uuid) {
 
 /// Result of [`Idempotency::claim`].
 pub enum IdempotencyDecision {
-    /// Execute the request, with this claim.
+    /// The request must be executed, with this claim.
     Execute(KeyClaim),
-    /// The request has been executed. Build the reply again from its outcome, with tokens signed
-    /// with the key of this name.
+    /// The request has been executed. The reply must be rebuilt from its outcome, with tokens
+    /// signed with the server key of this name.
     Replay(Box<RecordedOutcome>, String),
 }
 
 impl Idempotency {
-    /// Claims an idempotency key for a request, or finds the recorded outcome of the request. Waits
-    /// while the same request is in progress.
+    /// Claims an idempotency key for a request, or returns the recorded outcome of the same
+    /// request. Waits while another attempt executes the same request.
     ///
     /// # Errors
-    /// `IdempotencyConflict` if the idempotency key was used for a different request, or if the tag
-    /// was derived from a key that the server no longer has.
+    /// `IdempotencyConflict` if the idempotency key was used for a different request, or if the
+    /// server key of its tag is retired or no longer configured.
     pub async fn claim(
         &self,
         key: [u8; 16],
@@ -95,8 +95,8 @@ impl Idempotency {
         }
     }
 
-    /// Releases the claim of a request that failed, so that the idempotency key can be used again.
-    /// A completed claim is not released.
+    /// Releases the claim of a failed request, so that the idempotency key can be used again. Does
+    /// nothing if the claim is completed.
     pub async fn release(&self, claim: KeyClaim) {
         if let Err(fault) = self.claims.release_key(claim).await {
             // The claim expires by itself.

@@ -1,5 +1,5 @@
-//! The keys of the server: a secret, and a subkey of it for each purpose (HKDF-SHA256, RFC 5869),
-//! so that an HMAC for one purpose is never valid for another.
+//! Server keys: a secret, and a subkey derived from it for each purpose (HKDF-SHA256, RFC 5869), so
+//! that an HMAC for one purpose is never valid for another.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -14,11 +14,11 @@ use zeroize::Zeroizing;
 /// Minimum length of a secret in bytes: the output length of HMAC-SHA256 (RFC 7518, section 3.2).
 pub const MIN_SECRET: usize = 32;
 
-/// Number of distinct bytes below which a secret is weak.
+/// Minimum number of distinct bytes of a secret. A secret with fewer is weak.
 const MIN_DISTINCT: usize = 8;
-/// Length of a sequence up to which its repetition is weak.
+/// Maximum length in bytes of a sequence for which a secret that repeats it is weak.
 const MAX_PERIOD: usize = 16;
-/// Secrets that documents and examples show, in lower case.
+/// Well-known secrets from documentation and examples, in lower case.
 const EXAMPLES: [&str; 5] = [
     "a-string-secret-at-least-256-bits-long",
     "a-valid-string-secret-that-is-at-least-512-bits-long-which-is-very-long",
@@ -27,7 +27,7 @@ const EXAMPLES: [&str; 5] = [
     "change-me-change-me-change-me-change-me",
 ];
 
-/// Returns why a secret is easy to guess, or `None`.
+/// Describes why a secret is easy to guess, or returns `None` if it is not.
 #[must_use]
 pub fn weakness(secret: &[u8]) -> Option<&'static str> {
     let mut seen = [false; 256];
@@ -50,9 +50,9 @@ pub fn weakness(secret: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// A secret and its subkeys.
+/// Server key: a secret and the subkeys derived from it.
 pub struct Key {
-    /// Identifier of the key in tokens and rows. It reveals nothing about the key.
+    /// Name of the key in tokens and in the database. It reveals nothing about the secret.
     pub kid: String,
     secret: Zeroizing<Vec<u8>>,
     refresh: Hmac<Sha256>,
@@ -64,7 +64,8 @@ pub struct Key {
 }
 
 impl Key {
-    /// Derives the key of a secret, or returns `None` if the secret is shorter than [`MIN_SECRET`].
+    /// Derives a server key from a secret, or returns `None` if the secret is shorter than
+    /// [`MIN_SECRET`].
     #[must_use]
     pub fn new(secret: &[u8]) -> Option<Self> {
         if secret.len() < MIN_SECRET {
@@ -85,14 +86,15 @@ impl Key {
         })
     }
 
-    /// Returns true if an operator has retired the key: nothing made with it is accepted any more.
+    /// Reports whether an operator has retired the key: nothing that was made with it is accepted
+    /// any more.
     #[must_use]
     pub fn is_retired(&self) -> bool {
         self.retired.load(Ordering::Relaxed)
     }
 
-    /// Returns the bytes that sign access tokens: the secret itself, so that a gateway that has the
-    /// secret can verify them too.
+    /// Returns the secret that signs access tokens: the configured secret itself, so that a gateway
+    /// that has it can verify tokens too.
     #[must_use]
     pub fn access_secret(&self) -> &[u8] {
         &self.secret
@@ -122,8 +124,8 @@ impl Key {
         hmac(&self.requests, parts)
     }
 
-    /// Derives the id of an access token that can be issued again: the same for the same parts, and
-    /// indistinguishable from a random one without the key.
+    /// Derives the id of an access token that may have to be issued again. The same parts give the
+    /// same id; without the key, it is indistinguishable from a random id.
     #[must_use]
     pub fn token_id(&self, parts: &[&[u8]]) -> Uuid {
         let mut id = [0; 16];
@@ -138,14 +140,14 @@ impl std::fmt::Debug for Key {
     }
 }
 
-/// The configured keys: one signs, and all that are not retired are accepted.
+/// The configured server keys. One of them signs, and all that are not retired are accepted.
 #[derive(Debug)]
 pub struct KeyRing {
     keys: Vec<Key>,
 }
 
 impl KeyRing {
-    /// Returns a ring in which `signing` signs, and `accepted` are accepted too.
+    /// Creates a key ring in which `signing` signs, and the keys `accepted` are accepted too.
     #[must_use]
     pub fn new(signing: Key, accepted: Vec<Key>) -> Self {
         let mut keys = vec![signing];
@@ -154,7 +156,7 @@ impl KeyRing {
     }
 
     /// Returns the key that signs: the first that is not retired, so that a node continues with an
-    /// accepted key when its own is retired. Returns `None` if all are retired.
+    /// accepted key when its configured signing key is retired. Returns `None` if all are retired.
     #[must_use]
     pub fn signing(&self) -> Option<&Key> {
         self.active().next()
@@ -168,42 +170,42 @@ impl KeyRing {
         &self.keys[0]
     }
 
-    /// Returns the key with this identifier, unless it is retired.
+    /// Returns the key with this name, or `None` if there is none or it is retired.
     #[must_use]
     pub fn find(&self, kid: &str) -> Option<&Key> {
         self.active().find(|key| key.kid == kid)
     }
 
-    /// Returns the keys that are not retired, the signing one first.
+    /// Returns the keys that are not retired, the signing key first.
     pub fn active(&self) -> impl Iterator<Item = &Key> {
         self.keys.iter().filter(|key| !key.is_retired())
     }
 
-    /// Retires the key with this identifier, permanently. Returns false if there is none, or if it
-    /// was retired before.
+    /// Retires the key with this name, until the process exits. Returns `false` if there is no such
+    /// key, or if it was retired before.
     pub fn retire(&self, kid: &str) -> bool {
         let retire = |key: &Key| key.kid == kid && !key.retired.swap(true, Ordering::Relaxed);
         self.keys.iter().filter(|key| retire(key)).count() > 0
     }
 
-    /// Returns all keys, the one that is configured to sign first.
+    /// Returns all keys, retired or not. The first is the one that is configured to sign.
     pub fn iter(&self) -> impl Iterator<Item = &Key> {
         self.keys.iter()
     }
 }
 
-/// Keyed hashes of values that must not be stored in plaintext, under a subkey of a key.
+/// Generator of pseudonyms: keyed hashes of values that must not be stored in plaintext.
 #[derive(Clone)]
 pub struct Pseudonyms(Hmac<Sha256>);
 
 impl Pseudonyms {
-    /// Derives the subkey for pseudonyms.
+    /// Derives the subkey for pseudonyms from a server key. Returns `None` if the derivation fails.
     #[must_use]
     pub fn new(key: &Key) -> Option<Self> {
         subkey(&Hkdf::new(None, &key.secret), "pseudonyms").map(Self)
     }
 
-    /// Computes the pseudonym of `parts` for one purpose.
+    /// Computes the pseudonym of `parts`. Pseudonyms for different purposes are unrelated.
     #[must_use]
     pub fn of(&self, purpose: &str, parts: &[&str]) -> [u8; 32] {
         let mut all: Vec<&[u8]> = vec![purpose.as_bytes()];
@@ -212,14 +214,14 @@ impl Pseudonyms {
     }
 }
 
-/// Subkeys for the names of the records in the cache, and for their encryption.
+/// Subkeys for the names of records in the cache, and for their encryption.
 pub struct CacheKeys {
     names: Hmac<Sha256>,
     seal: Zeroizing<[u8; 32]>,
 }
 
 impl CacheKeys {
-    /// Derives the subkeys for the cache.
+    /// Derives the subkeys for the cache from a server key. Returns `None` if the derivation fails.
     #[must_use]
     pub fn new(key: &Key) -> Option<Self> {
         let hkdf = Hkdf::<Sha256>::new(None, &key.secret);
@@ -228,13 +230,13 @@ impl CacheKeys {
         Some(Self { names: subkey(&hkdf, "cache names")?, seal })
     }
 
-    /// Computes the name of a record from the id of its subject.
+    /// Computes the name of a cache record from the id of its session or account.
     #[must_use]
     pub fn name(&self, subject: &[u8]) -> [u8; 32] {
         hmac(&self.names, &[subject])
     }
 
-    /// Returns the key that encrypts the records.
+    /// Returns the subkey that encrypts cache records.
     #[must_use]
     pub fn seal(&self) -> &[u8] {
         self.seal.as_slice()
@@ -247,8 +249,8 @@ fn subkey(hkdf: &Hkdf<Sha256>, purpose: &str) -> Option<Hmac<Sha256>> {
     Hmac::new_from_slice(key.as_slice()).ok()
 }
 
-/// Computes the HMAC of `parts`. Each is preceded by its length, so no two lists give the same
-/// bytes.
+/// Computes the HMAC of `parts`. Each part is preceded by its length, so that different lists of
+/// parts are different inputs.
 fn hmac(mac: &Hmac<Sha256>, parts: &[&[u8]]) -> [u8; 32] {
     let mut mac = mac.clone();
     for part in parts {

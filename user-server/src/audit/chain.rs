@@ -1,6 +1,7 @@
-//! The hash chain: each row has a hash over its content and the hash of the previous row, and a MAC
-//! of that hash. A valid MAC of the last row proves all rows before it, so rows that were sealed
-//! with a removed key stay proved. The MACs of single rows locate the first invalid row.
+//! The hash chain of the audit log: each entry has a hash over its content and the hash of the
+//! previous entry, and a MAC of that hash. A valid MAC of the last entry authenticates all entries
+//! before it, even those that were sealed with a removed server key. The MACs of single entries
+//! locate the first invalid one.
 
 use sha2::{Digest, Sha256};
 
@@ -9,8 +10,8 @@ use subtle::ConstantTimeEq;
 use crate::domain::{AuditChain, AuditEntry, AuditSeal, ChainHash, ChainStep};
 use crate::keys::{Key, KeyRing};
 
-/// Hash over a sequence of fields. Each field is preceded by its length, and a missing field
-/// differs from an empty one.
+/// SHA-256 hash over a sequence of fields. Each field is preceded by its length, and a missing
+/// field differs from an empty one.
 struct FieldHasher(Sha256);
 
 impl FieldHasher {
@@ -40,15 +41,17 @@ impl FieldHasher {
     }
 }
 
-/// Returns the commitment to the network of a row, or `None` if it has none. The commitment is part
-/// of the sealed hash. Once the salt is erased, it does not reveal the network.
+/// Returns the commitment to the client's network in an audit entry (its salted hash), or `None` if
+/// the entry has no network or no salt. The commitment is part of the sealed hash. Once the salt is
+/// erased, it does not reveal the network.
 pub(super) fn commitment(entry: &AuditEntry) -> Option<ChainHash> {
     let (salt, network) = (entry.salt.as_deref()?, entry.network.as_deref()?);
     let hasher = FieldHasher::new("user-service v1 audit network");
     Some(hasher.with(salt).with(network.as_bytes()).finish())
 }
 
-/// Returns the hash of a row with its sequence number `seq` after the hash `previous`.
+/// Returns the hash of an audit entry with the sequence number `seq`. `previous` is the hash of the
+/// entry before it.
 pub(super) fn link(
     entry: &AuditEntry,
     seq: i64,
@@ -70,23 +73,23 @@ pub(super) fn link(
         .finish()
 }
 
-/// Returns the MAC of a row's hash.
+/// Returns the MAC of the hash of an audit entry.
 pub(super) fn row_mac(key: &Key, hash: &ChainHash) -> ChainHash {
     key.audit_tag(&[b"row", hash])
 }
 
-/// Returns the MAC of both ends of the chain. Every new row overwrites it, so that the chain cannot
-/// be rolled back to an older end.
+/// Returns the MAC over both ends of the hash chain. Only the MAC of the current ends is stored, so
+/// the chain cannot be rolled back to an older end.
 pub(super) fn chain_mac(key: &Key, chain: &AuditChain) -> ChainHash {
     let AuditChain { seq, hash, anchor_seq, anchor_hash, mac: _ } = chain;
     key.audit_tag(&[b"ends", &seq.to_be_bytes(), hash, &anchor_seq.to_be_bytes(), anchor_hash])
 }
 
-/// Result of checking the MAC of the ends of a chain.
+/// Result of verifying the MAC over both ends of the hash chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ChainEnds {
     Proved,
-    /// The key of the MAC is not known.
+    /// The MAC was made with a server key that is retired or not configured here.
     KeyUnknown,
     Broken,
 }
@@ -108,8 +111,8 @@ impl ChainEnds {
     }
 }
 
-/// Seals rows at the end of a chain, or prunes rows at its beginning, and renews the MAC of its
-/// ends.
+/// Applies a step to the hash chain: seals entries at its end, or prunes entries at its start.
+/// Renews the MAC over both ends with `key`.
 pub(super) fn advance(key: &Key, chain: &mut AuditChain, step: ChainStep<'_>) {
     match step {
         ChainStep::Seal(entries) => {

@@ -1,5 +1,6 @@
-//! The audit log: actor, event, time and network. A change writes its own row in its transaction.
-//! This module records events without a change, and seals all rows into a keyed hash chain.
+//! The audit log: actor, event, time and network. A change writes its own entry in its transaction.
+//! This module records events that belong to no change, and seals all entries into a keyed hash
+//! chain.
 
 mod chain;
 mod sealer;
@@ -15,30 +16,30 @@ use crate::keys::Pseudonyms;
 pub use sealer::Sealer;
 pub use verify::{ChainFault, ChainReport, ChainVerdict, verify};
 
-/// The service that records events without a change.
+/// Recorder of audit events that belong to no change, such as failed logins.
 pub struct AuditLog {
     log: Arc<dyn AuditTrail>,
     pseudonyms: Pseudonyms,
 }
 
-/// Subject of a failed login.
+/// Account or login identifier of a failed login.
 #[derive(Debug, Clone, Copy)]
 pub enum Attempted<'a> {
-    /// The id of an account.
+    /// Id of the account.
     User(uuid::Uuid),
-    /// A login text that belongs to no account. Only its keyed hash is stored.
+    /// Login identifier that belongs to no account. Only its keyed hash is stored.
     Unknown(&'a str),
 }
 
 impl AuditLog {
-    /// Creates a service that writes to `log`.
+    /// Creates a recorder that writes to `log`.
     #[must_use]
     pub fn new(log: Arc<dyn AuditTrail>, pseudonyms: Pseudonyms) -> Self {
         Self { log, pseudonyms }
     }
 
-    /// Records a wrong password, or the correct one of a disabled account. `detail` is a fixed text
-    /// that names the operation or the reason.
+    /// Records an attempt with a wrong password, or with the correct password of a disabled
+    /// account. `detail` is a fixed text that names the operation or the reason.
     pub async fn login_failed(
         &self,
         attempted: Attempted<'_>,

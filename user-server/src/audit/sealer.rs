@@ -1,5 +1,5 @@
-//! The worker that seals rows into the hash chain and prunes old rows from its beginning. A lease
-//! ensures that only one node at a time does so.
+//! The worker that seals audit entries into the hash chain and prunes old entries from its start. A
+//! lease ensures that only one node at a time does so.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,15 +15,16 @@ use crate::domain::{
 use crate::keys::KeyRing;
 use crate::metrics::AuditMetrics;
 
-/// Interval between two polls for unsealed rows.
+/// Interval between two polls for unsealed entries.
 const PERIOD: Duration = Duration::from_secs(1);
-/// Duration of the lease: a node that fails keeps the others from sealing for at most this long.
+/// Duration of the lease. A node that fails prevents the others from sealing for at most this long.
 const LEASE: Duration = Duration::from_secs(5);
-/// Maximum number of rows that are sealed or pruned in one transaction.
+/// Maximum number of entries that are sealed or pruned in one transaction.
 const BATCH: u32 = 500;
 /// Interval between two runs of pruning.
 const PRUNE_PERIOD: Duration = Duration::from_secs(600);
-/// Timeout of one step, so that an unresponsive database does not delay the next attempt.
+/// Timeout of one database operation, so that an unresponsive database does not delay the next
+/// attempt.
 const STEP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The worker that seals and prunes the audit log.
@@ -31,13 +32,13 @@ pub struct Sealer {
     pub log: Arc<dyn AuditTrail>,
     pub keys: Arc<KeyRing>,
     pub clock: Arc<dyn Clock>,
-    /// Time after which a row is pruned.
+    /// Age at which an entry is pruned.
     pub retention: Duration,
     pub metrics: Arc<AuditMetrics>,
 }
 
 impl Sealer {
-    /// Seals and prunes periodically, forever.
+    /// Seals and prunes the audit log periodically, forever.
     pub async fn run(self) {
         let worker = Uuid::new_v4();
         let (mut failing, mut pruned) = (false, None::<Instant>);
@@ -59,7 +60,7 @@ impl Sealer {
         }
     }
 
-    /// Seals rows until none is left, or until another node holds the lease.
+    /// Seals entries until none is left, or until another node has the lease.
     async fn seal(&self, worker: Uuid) -> Result<(), Fault> {
         let mut recorded = false;
         loop {
@@ -92,8 +93,8 @@ impl Sealer {
         }
     }
 
-    /// Records that the end of the chain is not proved, so that the rows that are sealed after it
-    /// do not conceal this.
+    /// Records an audit event if the MAC of the chain's end cannot be verified, so that later
+    /// entries do not conceal this.
     async fn record_unproved_end(&self) -> Result<(), Fault> {
         let ends = within(self.log.chain()).await?;
         let event = match ChainEnds::of(&ends, &self.keys) {
@@ -134,8 +135,8 @@ impl Sealer {
         Ok(())
     }
 
-    /// Returns the update of the chain. It is refused if the end of the chain is not proved, unless
-    /// that has been `recorded`.
+    /// Returns the function that updates the hash chain. It refuses if the MAC of the chain's end
+    /// cannot be verified, unless this was `recorded` as an audit event.
     fn update(&self, recorded: bool) -> ChainUpdate {
         let keys = self.keys.clone();
         Box::new(move |chain, step| {

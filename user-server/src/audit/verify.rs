@@ -1,4 +1,5 @@
-//! Verification of the hash chain: finds the first row that differs from what was sealed.
+//! Verification of the audit log's hash chain: finds the first entry that differs from what was
+//! sealed.
 
 use std::collections::BTreeMap;
 
@@ -6,27 +7,29 @@ use super::chain::{self, ChainEnds, same};
 use crate::domain::{AuditChain, AuditEntry, AuditKind, AuditTrail, ChainHash, Fault};
 use crate::keys::KeyRing;
 
-/// Number of rows that are read at once.
+/// Maximum number of entries that are read at once.
 const PAGE: u32 = 1000;
-/// Maximum number of attempts while rows at the beginning are pruned concurrently.
+/// Maximum number of attempts if entries at the start are pruned during the verification.
 const MAX_ATTEMPTS: u32 = 3;
 
 /// Result of [`verify`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChainReport {
-    /// Sequence number of the first row, or one more than that of the last row if the chain is
-    /// empty.
+    /// Sequence number of the first entry that was not pruned. One more than that of the last entry
+    /// if all were pruned.
     pub first: i64,
-    /// Sequence number and hash of the last row, which an operator should store elsewhere.
+    /// Sequence number and hash of the last verified entry, which an operator should store outside
+    /// of the database.
     pub head: (i64, ChainHash),
-    /// For each key, the number of rows that it sealed, and `true` if the key is known here.
+    /// Names of the server keys that sealed entries, each with the number of entries and `true` if
+    /// the key is usable here.
     pub keys: BTreeMap<String, (u64, bool)>,
-    /// Number of rows from which the network was erased with the account.
+    /// Number of entries without their network because the account was deleted.
     pub erased: u64,
-    /// Sequence numbers of the rows at which the chain continued although the key of its end was
-    /// unknown.
+    /// Sequence numbers of the [`AuditKind::ChainTakenOver`] entries: there, the chain continued
+    /// although the server key of its end was unknown.
     pub taken_over: Vec<i64>,
-    /// Number of rows that are not sealed yet.
+    /// Number of entries that are not sealed yet.
     pub unsealed: i64,
     pub verdict: ChainVerdict,
 }
@@ -34,15 +37,16 @@ pub struct ChainReport {
 /// Verdict about the hash chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChainVerdict {
-    /// Every row is as it was sealed.
+    /// Every entry is as it was sealed.
     Intact,
-    /// The chain is consistent, but the key of its end is unknown, so its origin is not proved.
+    /// The chain is consistent, but its end was sealed with a server key that is unknown here, so
+    /// the chain is not authenticated.
     KeyUnknown,
-    /// The sequence number of the first invalid row, and its fault.
+    /// An entry is invalid: the sequence number of the first such entry, and its fault.
     Broken(i64, ChainFault),
 }
 
-/// Fault of a row of the hash chain.
+/// Fault of an entry in the hash chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ChainFault {
     #[error("rows are missing before it")]
@@ -65,7 +69,8 @@ pub enum ChainFault {
     Pruned,
 }
 
-/// Verifies the hash chain. `expected` is the head that an earlier verification reported.
+/// Verifies the hash chain of the audit log. `expected`, if given, is the [`ChainReport::head`] of
+/// an earlier verification, which must still be part of the chain.
 ///
 /// # Errors
 /// If the database cannot be read.
@@ -105,7 +110,7 @@ pub async fn verify(
     }
 }
 
-/// Walk along the chain, with the last verified row.
+/// State of a verification: position and hash of the last verified entry, and the findings so far.
 struct ChainWalk<'a> {
     keys: &'a KeyRing,
     expected: Option<(i64, ChainHash)>,
@@ -131,7 +136,8 @@ impl<'a> ChainWalk<'a> {
         }
     }
 
-    /// Verifies rows up to the end. Returns the first invalid row.
+    /// Verifies the entries up to the end of the chain. Returns the sequence number and fault of
+    /// the first invalid entry, or `None` if all are valid.
     async fn run(
         &mut self,
         log: &dyn AuditTrail,
@@ -169,7 +175,7 @@ impl<'a> ChainWalk<'a> {
         })
     }
 
-    /// Verifies the next row.
+    /// Verifies the next entry.
     fn step(&mut self, entry: &AuditEntry) -> Result<(), ChainFault> {
         let seal = entry.seal.as_ref().ok_or(ChainFault::Changed)?;
         if seal.seq != self.seq + 1 {
@@ -208,8 +214,8 @@ impl<'a> ChainWalk<'a> {
         Ok(())
     }
 
-    /// Checks that the walk reached the end of the chain, and that the ends are proved by their
-    /// MAC.
+    /// Returns the verdict after all entries were valid: checks that the last one is the end of the
+    /// chain, and verifies the MAC over both ends.
     fn judge_end(&self, ends: &AuditChain) -> ChainVerdict {
         match ChainEnds::of(ends, self.keys) {
             ChainEnds::Broken => ChainVerdict::Broken(self.seq, ChainFault::End),

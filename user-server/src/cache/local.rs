@@ -1,5 +1,5 @@
-//! A bounded cache in the memory of one process. It is for the embedded database, which one process
-//! uses. If several nodes shared a database, it would not notice the changes of other nodes.
+//! A bounded cache in the memory of one process, for the SQLite database, which only one process
+//! uses. It would not notice the changes of other nodes that share a database.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -12,14 +12,15 @@ use super::LEASE;
 use crate::domain::{CacheLookup, Leases, Profile, RecordCache, Timestamp, Wakeups};
 use crate::metrics::CacheMetrics;
 
-/// A cache in the memory of one process.
+/// Cache of sessions and accounts in the memory of one process.
 pub struct LocalCache {
     slots: Option<Mutex<Slots>>,
     life: Duration,
     metrics: Arc<CacheMetrics>,
 }
 
-/// Sessions and accounts together, since their ids never collide.
+/// Cached sessions, accounts and leases by the id of the session or account, since these ids never
+/// collide.
 type Slots = unsync::Cache<Uuid, Slot>;
 
 #[derive(Clone)]
@@ -36,14 +37,14 @@ enum Content {
 }
 
 impl LocalCache {
-    /// Creates a cache of at most `capacity` records with the given lifetime. The least recently
-    /// used are evicted.
+    /// Creates a cache of at most `capacity` records, which expire after `life`. The least recently
+    /// used records are evicted.
     #[must_use]
     pub fn new(capacity: usize, life: Duration, metrics: Arc<CacheMetrics>) -> Self {
         Self { slots: Some(Mutex::new(Slots::new(capacity))), life, metrics }
     }
 
-    /// Creates a cache that stores nothing.
+    /// Creates a disabled cache, which stores nothing.
     #[must_use]
     pub fn none(metrics: Arc<CacheMetrics>) -> Self {
         Self { slots: None, life: Duration::ZERO, metrics }
@@ -55,7 +56,8 @@ impl LocalCache {
     }
 }
 
-/// Stores a lease for a missing record. Returns `None` if another request holds the lease.
+/// Stores a lease for a missing record and returns it. Returns `None` if another request has a
+/// lease for the record.
 fn lease(slots: &mut Slots, subject: Uuid, now: Timestamp) -> Option<Uuid> {
     let leased = slots
         .peek(&subject)
@@ -118,7 +120,7 @@ impl RecordCache for LocalCache {
     }
 }
 
-/// No wakeups, for a node that does not share its database, or has no Redis.
+/// Wakeups that never notify, for a node that does not share its database, or has no Redis.
 pub struct NoWakeups;
 
 #[async_trait]

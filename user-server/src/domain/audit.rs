@@ -1,5 +1,5 @@
-//! The audit log: events, the entries that they become, and the hash chain that the entries are
-//! sealed into.
+//! The audit log: events, the entries that record them, and the hash chain into which the entries
+//! are sealed.
 
 use std::time::Duration;
 
@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use super::{ChangeContext, Timestamp};
 
-/// The purpose under which a login text is hashed for the audit log, so that failed logins with the
-/// same text can be recognised.
+/// Purpose of the keyed hash that stands for a login identifier in the audit log. Failed logins
+/// with the same identifier can be recognised by it.
 pub const AUDITED_LOGIN: &str = "audited login";
 
 /// Declares the kinds of events with their names in storage.
@@ -21,7 +21,7 @@ macro_rules! kinds {
         impl AuditKind {
             pub const ALL: &[Self] = &[$(Self::$kind),*];
 
-            /// Returns the name in storage, which must never change.
+            /// Returns the name of this kind in the database, which must never change.
             #[must_use]
             pub fn name(self) -> &'static str {
                 match self { $(Self::$kind => $name,)* }
@@ -31,7 +31,8 @@ macro_rules! kinds {
 }
 
 kinds! {
-    /// A registration was stored; its subject is the id that the code verifies.
+    /// A registration was stored, to be verified with a code. The event's subject is the id of the
+    /// verification.
     Registered "registered"
     /// The code of a registration was entered, and the account was created.
     Verified "verified"
@@ -39,21 +40,21 @@ kinds! {
     LoggedIn "logged_in"
     /// A password was wrong, or correct for a disabled account.
     LoginFailed "login_failed"
-    /// A refresh token was used.
+    /// A session was refreshed with a refresh token.
     Refreshed "refreshed"
-    /// A superseded refresh token was presented, and its session ended.
+    /// A refresh token that was already used was presented, and its session was ended.
     ReuseDetected "reuse_detected"
-    /// An account was updated; the detail names the fields.
+    /// An account was updated; the event's detail names the changed fields.
     Updated "updated"
-    /// A code was requested again.
+    /// A client requested that a code is sent again.
     CodeResent "code_resent"
     /// A new email address was confirmed.
     EmailConfirmed "email_confirmed"
     /// A password reset was requested.
     ResetRequested "reset_requested"
-    /// A password was reset.
+    /// A user has set a new password with the code of a password reset.
     ResetDone "reset_done"
-    /// One session, or all sessions of a user, were ended by their owner.
+    /// A user ended one session or all sessions.
     LoggedOut "logged_out"
     /// An account was deleted.
     Deleted "deleted"
@@ -61,7 +62,7 @@ kinds! {
     Disabled "disabled"
     /// An operator enabled an account.
     Enabled "enabled"
-    /// An operator cleared the failed logins of an account.
+    /// An operator reset the counters of failed logins of an account.
     Unlocked "unlocked"
     /// An operator created an account.
     Created "created"
@@ -69,40 +70,45 @@ kinds! {
     EmailSet "email_set"
     /// An operator retired a key; the detail is its name.
     KeyRetired "key_retired"
-    /// An operator imported users: one event at the start, and one with the numbers at the end.
+    /// An operator imported users. One event is recorded at the start, and one with the numbers of
+    /// users at the end.
     Imported "imported"
-    /// An operator exported every user with their password hashes; the detail is the format.
+    /// An operator exported all users with their password hashes; the event's detail is the file
+    /// format.
     Exported "exported"
     /// An operator restored the database from a backup, and every session ended.
     Restored "restored"
-    /// A request was rate limited; recorded once per key and minute.
+    /// A request was rate limited. Recorded at most once a minute for each user, session, login
+    /// identifier or network.
     Throttled "throttled"
-    /// The end of the chain did not match its MAC when entries were about to be sealed: the log was
-    /// altered.
+    /// The end of the hash chain did not match its MAC before new entries were sealed, so the audit
+    /// log was altered.
     ChainBroken "chain_broken"
-    /// The key of the MAC at the end of the chain was unknown when entries were about to be sealed.
+    /// The MAC at the end of the hash chain was made with a server key that is retired or not
+    /// configured, so it could not be verified before new entries were sealed.
     ChainTakenOver "chain_taken_over"
 }
 
-/// An event for the audit log. It contains no secret, and no name or address of an account.
+/// Event to record in the audit log. It contains no secret, and no username or email address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditEvent {
     pub kind: AuditKind,
-    /// The account that the event concerns.
+    /// Account that the event concerns, if any.
     pub user_id: Option<Uuid>,
-    /// The session that the event concerns.
+    /// Session that the event concerns, if any.
     pub session_id: Option<Uuid>,
-    /// A further subject: the id of a verification, or the keyed hash of a login without an
-    /// account.
+    /// Id of a verification, or keyed hash of a login identifier without an account, if the event
+    /// concerns one.
     pub subject: Option<Vec<u8>>,
-    /// Details, in fixed words only.
+    /// Details for operators, in fixed words that contain no user data. Empty if there are none.
     pub detail: String,
-    /// A key under which the event is recorded only once, for events that may be very frequent.
+    /// Deduplication key for frequent events: an event with the key of a stored event is not
+    /// recorded. `None` if every occurrence is recorded.
     pub dedup: Option<[u8; 32]>,
 }
 
 impl AuditEvent {
-    /// Returns an event that concerns no account.
+    /// Creates an event that concerns no account.
     #[must_use]
     pub fn new(kind: AuditKind) -> Self {
         Self {
@@ -115,7 +121,7 @@ impl AuditEvent {
         }
     }
 
-    /// Returns an event that concerns an account.
+    /// Creates an event that concerns the account `user_id`.
     #[must_use]
     pub fn of(kind: AuditKind, user_id: Uuid) -> Self {
         Self { user_id: Some(user_id), ..Self::new(kind) }
@@ -137,140 +143,146 @@ impl AuditEvent {
     }
 }
 
-/// An event that changes nothing else, with its time and origin.
+/// Event that is recorded on its own, not as part of a change, with its time and origin.
 #[derive(Debug, Clone)]
 pub struct AuditRecord {
     pub context: ChangeContext,
     pub event: AuditEvent,
 }
 
-/// A SHA-256 hash of the chain.
+/// SHA-256 hash in the hash chain of the audit log.
 pub type ChainHash = [u8; 32];
 
-/// An entry of the audit log.
+/// Stored entry of the audit log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditEntry {
     pub id: Uuid,
     pub at: Timestamp,
-    /// The name of an [`AuditKind`], or of one that a later version has added.
+    /// Name of an [`AuditKind`], possibly one that only a later version of the server knows.
     pub kind: String,
-    /// The account that the event concerns.
+    /// Account that the event concerns, if any.
     pub user_id: Option<Uuid>,
-    /// The session that the event concerns.
+    /// Session that the event concerns, if any.
     pub session_id: Option<Uuid>,
-    /// A further subject: the id of a verification, or the keyed hash of a login without an
-    /// account.
+    /// Id of a verification, or keyed hash of a login identifier without an account, if the event
+    /// concerns one.
     pub subject: Option<Vec<u8>>,
-    /// Details, in fixed words only.
+    /// Details for operators, in fixed words that contain no user data. Empty if there are none.
     pub detail: String,
-    /// The name of the operator who caused the event.
+    /// Name of the operator who caused the event, or `None` for a client's request.
     pub operator: Option<String>,
-    /// The network of the client, until it is erased together with the account.
+    /// Network of the client, or `None` if it is unknown, or was erased because the account was
+    /// deleted.
     pub network: Option<String>,
-    /// The salt of the commitment to the network; erased together with it.
+    /// Salt of the commitment to the network; erased together with the network.
     pub salt: Option<Vec<u8>>,
-    /// Set if network and salt may be missing because the account was deleted.
+    /// Set if network and salt may have been erased because the account was deleted. Otherwise
+    /// their absence shows that the entry was altered.
     pub erasable: bool,
-    /// The position in the chain, once the entry is sealed.
+    /// Position in the hash chain, or `None` if the entry is not sealed yet.
     pub seal: Option<AuditSeal>,
 }
 
-/// Position of an entry in the chain.
+/// Position of a sealed audit entry in the hash chain, with its hash and MAC.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditSeal {
-    /// The sequence number, without gaps.
+    /// Sequence number of the entry. There are no gaps.
     pub seq: i64,
-    /// The salted hash of the network, where there was one when the entry was sealed.
+    /// Salted hash of the client's network, or `None` if the entry had no network when it was
+    /// sealed.
     pub commitment: Option<ChainHash>,
-    /// The hash over the entry and the previous hash.
+    /// Hash over this entry and the hash of the previous entry.
     pub hash: ChainHash,
-    /// The name of the key of the MAC.
+    /// Name of the server key that `mac` was made with.
     pub kid: String,
-    /// The MAC over the hash.
+    /// MAC over `hash`.
     pub mac: ChainHash,
 }
 
-/// Both ends of the chain.
+/// First and last position of the audit log's hash chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditChain {
-    /// The sequence number of the last entry, or zero.
+    /// Sequence number of the last entry, or zero if none was ever sealed.
     pub seq: i64,
-    /// The hash of the last entry.
+    /// Hash of the last entry.
     pub hash: ChainHash,
-    /// The sequence number of the last entry that was pruned, or zero.
+    /// Sequence number of the last entry that was pruned from the start, or zero if none was.
     pub anchor_seq: i64,
-    /// The hash of the last entry that was pruned.
+    /// Hash of the last entry that was pruned.
     pub anchor_hash: ChainHash,
-    /// The name of a key, and the MAC under it over both ends.
+    /// Name of a server key, and the MAC over both ends of the chain with that key. `None` before
+    /// the first entry is sealed.
     pub mac: Option<(String, ChainHash)>,
 }
 
-/// Operation on the chain.
+/// Operation on the audit log's hash chain.
 #[derive(Debug)]
 pub enum ChainStep<'a> {
-    /// Appends these entries.
+    /// Appends these entries to the chain.
     Seal(&'a mut [AuditEntry]),
-    /// Removes everything up to the entry with this sequence number and hash.
+    /// Removes the entries up to the one with this sequence number and hash, inclusive.
     Prune(i64, ChainHash),
 }
 
-/// A function that applies a step to the chain, seals its entries, and renews the MAC. Returns
-/// false if the chain must stay as it is.
+/// Function that applies a step to the hash chain, seals the entries of the step, and renews the
+/// chain's MAC. Returns `false` if the chain must not be changed.
 pub type ChainUpdate = Box<dyn FnMut(&mut AuditChain, ChainStep<'_>) -> bool + Send>;
 
 /// Result of [`AuditTrail::seal`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SealResult {
-    /// This many entries were sealed.
+    /// Number of entries that were sealed.
     Sealed(usize),
-    /// Another worker holds the lease.
+    /// Another worker has the lease, so nothing was sealed.
     Elsewhere,
-    /// The chain update refused.
+    /// The [`ChainUpdate`] returned `false`, so nothing was sealed.
     Refused,
 }
 
-/// Entries that are not in the chain yet.
+/// Number and age of the audit entries that are not sealed yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unsealed {
-    /// The number of entries.
+    /// Number of unsealed entries.
     pub rows: i64,
-    /// The time of the oldest.
+    /// Time of the oldest unsealed entry, or `None` if there is none.
     pub oldest: Option<Timestamp>,
 }
 
-/// Filter of audit entries.
+/// Filter for audit entries. A condition that is `None` matches every entry.
 #[derive(Debug, Clone, Default)]
 pub struct AuditFilter {
     pub user_id: Option<Uuid>,
     pub kind: Option<String>,
-    /// The earliest time, inclusive.
+    /// Earliest time, inclusive.
     pub since: Option<Timestamp>,
-    /// The latest time, exclusive.
+    /// Latest time, exclusive.
     pub until: Option<Timestamp>,
-    /// The number of newest entries to return.
+    /// Maximum number of entries to return; the newest are returned.
     pub limit: u32,
 }
 
 port! {
     ($)
-    /// The audit log. Every change records its own event; this port records what changes nothing
-    /// else, seals entries into the chain, and reads them.
+    /// The audit log. Every change records its own event; this port records the events that belong
+    /// to no change, seals entries into the hash chain, and reads entries.
     AuditTrail, audit_trail_port {
-        /// Records an event that changes nothing else.
+        /// Records an event that belongs to no change.
         fn record(record: &AuditRecord) -> ();
-        /// Appends at most `limit` of the oldest unsealed entries to the chain by `update`. Only
-        /// the worker that holds the lease may do so.
+        /// Seals at most `limit` of the oldest unsealed entries with `update`, which appends them
+        /// to the hash chain. First takes or renews the lease for `worker`; only one worker at a
+        /// time has it.
         fn seal(worker: Uuid, lease: Duration, limit: u32, update: ChainUpdate, now: Timestamp) -> SealResult;
-        /// Counts the entries that are not in the chain yet.
+        /// Counts the entries that are not sealed yet.
         fn unsealed() -> Unsealed;
-        /// Deletes at most `limit` entries older than `before` from the start of the chain, and
-        /// renews its MAC by `update`. Returns their number.
+        /// Deletes at most `limit` entries older than `before` from the start of the hash chain,
+        /// and renews the chain's MAC with `update`. Returns the number of deleted entries.
         fn prune(before: Timestamp, limit: u32, update: ChainUpdate) -> u64;
-        /// Reads both ends of the chain.
+        /// Reads both ends of the hash chain.
         fn chain() -> AuditChain;
-        /// Returns at most `limit` entries of the chain that follow `seq`.
+        /// Returns at most `limit` sealed entries with sequence numbers greater than `seq`, in
+        /// order.
         fn chained_after(seq: i64, limit: u32) -> Vec<AuditEntry>;
-        /// Returns the newest entries that match a filter, oldest first.
+        /// Returns the newest entries that match a filter, in chronological order.
         fn entries(filter: &AuditFilter) -> Vec<AuditEntry>;
     }
 }

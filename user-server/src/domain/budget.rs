@@ -1,20 +1,20 @@
-//! Counters of budgets, and the port that adjusts them atomically.
+//! Counters of rate limits (budgets), and the port that adjusts them atomically.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::{AuditRecord, Timestamp};
 
-/// Counter of a budget. One that is not stored has all fields zero.
+/// Usage counter of a budget. A counter that is not stored has all fields zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BudgetCounter {
-    /// The number of uses.
+    /// Number of uses in the current period.
     pub count: u32,
-    /// The start of the period that is counted.
+    /// Start of the current period.
     pub since: Timestamp,
-    /// The time before which no further use is allowed.
+    /// Time before which no further use is allowed.
     pub blocked_until: Timestamp,
-    /// The time at which the counter may be deleted.
+    /// Time at which the counter may be deleted.
     pub expires_at: Timestamp,
 }
 
@@ -27,29 +27,30 @@ impl BudgetCounter {
     };
 }
 
-/// Result of a decision that allows an operation.
+/// Kind of permission that the budgets gave for an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Allowance {
     /// The operation is allowed.
     Full,
-    /// The attempt is allowed, and was charged to the reserve of a known network.
+    /// The login attempt is allowed, and was charged to the extra budget of a network from which
+    /// the account has logged in before.
     Reserve,
-    /// The attempt is allowed, and is the last one of its budget.
+    /// The operation is allowed, and has used up the first of its budgets.
     Last,
-    /// Only the first guess at a code is allowed, since the network has used up its budget; another
-    /// is possible after this time.
+    /// Only the first guess at a code is allowed, since the network has used up its budget. Any
+    /// guess is allowed after this time.
     FirstGuess(Duration),
 }
 
-/// Decision about counters: changes them and allows an operation, or refuses it with the time to
-/// wait. Changes that it makes to the counters are stored in either case.
+/// Function that changes counters and allows an operation, or refuses it with the time to wait. Its
+/// changes to the counters are stored in either case.
 pub type Decide = Arc<dyn Fn(&mut [BudgetCounter]) -> Result<Allowance, Duration> + Send + Sync>;
 
-/// Keys of counters, and the decision about them, which gets the counters in the order of the keys.
-/// It can be repeated, because its transaction can.
+/// Keys of counters, and the function that decides about them. The function gets the counters in
+/// the order of the keys. It may run more than once, because its transaction may be repeated.
 #[derive(Clone)]
 pub struct Adjustment {
-    /// The keys, without duplicates.
+    /// Keys of the counters, without duplicates.
     pub keys: Vec<[u8; 32]>,
     pub decide: Decide,
 }
@@ -62,7 +63,7 @@ impl Adjustment {
         Self { keys: keys.into(), decide: Arc::new(decide) }
     }
 
-    /// Returns an adjustment that changes nothing.
+    /// Creates an adjustment that reads no counter and always allows.
     #[must_use]
     pub fn nothing() -> Self {
         Self::new([], |_| Ok(Allowance::Full))
@@ -71,10 +72,10 @@ impl Adjustment {
 
 port! {
     ($)
-    /// Counters of budgets, for the throttle.
+    /// Counters of budgets, for the `throttle` module.
     BudgetCounters, budget_counters_port {
-        /// Adjusts counters as if no other request did at the same time. Returns the decision;
-        /// where it is a refusal, `refusal` is recorded.
+        /// Adjusts counters atomically, and returns the decision. If it is a refusal, `refusal` is
+        /// recorded in the audit log.
         fn adjust(adjustment: Adjustment, refusal: Option<&AuditRecord>) -> Result<Allowance, Duration>;
     }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 pub struct Timestamp(pub i64);
 
 impl Timestamp {
-    /// The latest time that the protocol can express, in seconds: the largest integer that
+    /// Latest time that the protocol can express, in seconds since 1970: the largest integer that
     /// JavaScript represents exactly.
     pub const MAX_SECONDS: u64 = (1 << 53) - 1;
 
@@ -31,7 +31,7 @@ impl Timestamp {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
-    /// Returns the Unix time in whole seconds.
+    /// Returns the Unix time in whole seconds, or zero for a time before 1970.
     #[must_use]
     pub fn seconds(self) -> u64 {
         u64::try_from(self.0 / 1000).unwrap_or(0)
@@ -59,22 +59,23 @@ impl Clock for SystemClock {
     }
 }
 
-/// A local clock, corrected to a clock that all nodes share.
+/// Clock that shows the time of the database server, which all nodes share: the local clock plus a
+/// correction.
 pub struct SharedClock {
     base: Arc<dyn Clock>,
-    /// The lead of the shared clock over the local one, in milliseconds.
+    /// Correction to add to the local clock, in milliseconds.
     ahead: AtomicI64,
 }
 
 impl SharedClock {
-    /// Returns a clock that shows the time of `base` until it is corrected.
+    /// Creates a clock that shows the time of `base`, the local clock, until it is corrected.
     #[must_use]
     pub fn new(base: Arc<dyn Clock>) -> Self {
         Self { base, ahead: AtomicI64::new(0) }
     }
 
     /// Corrects the clock: the shared clock showed `shared` when the local one showed `local`.
-    /// Returns the size of the correction, in milliseconds.
+    /// Returns by how many milliseconds the shown time jumps.
     pub fn set(&self, shared: Timestamp, local: Timestamp) -> i64 {
         let ahead = shared.0.saturating_sub(local.0);
         ahead.saturating_sub(self.ahead.swap(ahead, Ordering::SeqCst))
@@ -87,26 +88,27 @@ impl Clock for SharedClock {
     }
 }
 
-/// A clock for tests, which can be advanced and frozen.
+/// Clock for tests, which can be advanced, set back and frozen.
 #[derive(Debug, Default)]
 pub struct ShiftedClock {
     ahead: AtomicI64,
-    /// The time at which the clock was frozen, or zero while it runs.
+    /// Time at which the clock was frozen, in milliseconds since 1970, or zero while it runs.
     frozen_at: AtomicI64,
 }
 
 impl ShiftedClock {
-    /// Advances the clock.
+    /// Advances the clock by `span`.
     pub fn advance(&self, span: Duration) {
         self.ahead.fetch_add(millis(span), Ordering::SeqCst);
     }
 
-    /// Sets the clock back.
+    /// Sets the clock back by `span`.
     pub fn set_back(&self, span: Duration) {
         self.ahead.fetch_sub(millis(span), Ordering::SeqCst);
     }
 
-    /// Freezes the clock: from now on only [`ShiftedClock::advance`] moves it.
+    /// Freezes the clock: afterwards only [`ShiftedClock::advance`] and [`ShiftedClock::set_back`]
+    /// move it.
     pub fn freeze(&self) {
         self.frozen_at.store(SystemClock.now().0, Ordering::SeqCst);
     }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{Adjustment, Change, Timestamp};
 
-/// The purpose of a code. A code verifies only its own purpose.
+/// Purpose of a one-time code. A code cannot be used for another purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Purpose {
     Registration,
@@ -18,7 +18,8 @@ pub enum Purpose {
 impl Purpose {
     pub const ALL: [Self; 3] = [Self::Registration, Self::EmailChange, Self::PasswordReset];
 
-    /// Returns the name in storage and in the derivation of codes, which must never change.
+    /// Returns the name of this purpose in the database and in the derivation of codes, which must
+    /// never change.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -28,7 +29,8 @@ impl Purpose {
         }
     }
 
-    /// Reports whether its codes go to the address of an account, not to one that is to become it.
+    /// Reports whether codes of this purpose are sent to the current address of an account, rather
+    /// than to a new address that is to be verified.
     #[must_use]
     pub fn is_for_an_account(self) -> bool {
         matches!(self, Self::PasswordReset)
@@ -40,25 +42,26 @@ impl Purpose {
     }
 }
 
-/// A guess at a code that was charged for.
+/// Guess at a one-time code that was already counted against the limits of wrong guesses.
 #[derive(Debug, Clone)]
 pub struct Guess {
     pub verification_id: Uuid,
     pub purpose: Purpose,
-    /// The number of the verification's current code.
+    /// Sequence number of the current code of the verification: a resend may replace the code.
     pub generation: u32,
-    /// The name of the key that the code is derived from.
+    /// Name of the server key that the code is derived from.
     pub kid: String,
-    /// Set where no code is correct: the address belongs to another account or to none, or no
-    /// email has been claimed yet.
+    /// Set if no code can be correct, because the address cannot be used (for a registration or
+    /// email change it belongs to an account, for a reset it belongs to none), or because no email
+    /// with the code has been sent yet.
     pub dead: bool,
-    /// Set where the code can no longer be used. Only a client that has the correct code may learn
-    /// it, because it depends on when the email was sent.
+    /// Set if the code has expired or was voided. Only a client that has the correct code may learn
+    /// this, because it depends on when the email was sent.
     pub expired: bool,
-    /// The account that an email change or a reset belongs to.
+    /// Account that an email change or a reset belongs to, or `None` for a registration or a reset
+    /// without an account.
     pub user_id: Option<Uuid>,
-    /// The keys of the counters that the guess was charged to. It is refunded when the code is
-    /// spent, since it was not wrong.
+    /// Keys of the counters that the guess was charged to. A correct guess is refunded.
     pub charged: Vec<[u8; 32]>,
 }
 
@@ -66,29 +69,29 @@ pub struct Guess {
 #[derive(Debug, Clone)]
 pub enum GuessCharge {
     Charged(Guess),
-    /// The code is used, or out of guesses.
+    /// The code was used, or has had too many wrong guesses.
     Spent,
-    /// There is no such code.
+    /// There is no code with this verification id, purpose and user.
     Unknown,
-    /// A budget for wrong codes is exhausted; another guess is possible after this time.
+    /// A budget for wrong codes is exhausted. Another guess is possible after this time.
     TooMany(Duration),
 }
 
-/// The rules of resends. All that they decide depends on the requests for a verification only,
-/// never on what happened to its emails, because clients see it.
+/// Rules for sending a code again. Their result depends only on earlier requests for the
+/// verification, never on the fate of its emails, because clients see the result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ResendPolicy {
-    /// The time between two requests.
+    /// Minimum time between two requests for one verification.
     pub pause: Duration,
-    /// The largest number of resends of one verification.
+    /// Maximum number of resends of one verification.
     pub max_resends: u32,
-    /// The lifetime of a verification.
+    /// Lifetime of a verification.
     pub life: Duration,
-    /// The lifetime of a code; a resend later than this after the last request creates a new one.
+    /// Lifetime of a code. A resend later than this after the last request creates a new code.
     pub code_life: Duration,
-    /// The number of wrong guesses after which a resend creates a new code.
+    /// Number of wrong guesses after which a resend creates a new code.
     pub max_guesses: u32,
-    /// The time for which a network that opened a session of an account is known to it.
+    /// Time for which a network counts as known to an account after a login from it.
     pub known_for: Duration,
 }
 
@@ -96,34 +99,37 @@ pub struct ResendPolicy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResendResult {
     Queued,
-    /// The last request was too recent, or there were too many; another is possible after this
+    /// The last request was too recent, or there were too many. Another is possible after this
     /// time.
     TooSoon(Duration),
-    /// There is no such verification.
+    /// There is no verification with this id.
     Unknown,
 }
 
 port! {
     ($)
-    /// Codes, for the OTP service.
+    /// One-time codes, for the `otp` module.
     Codes, codes_port {
-        /// Charges for one guess at a code, of at most `max_guesses`, and makes an adjustment of
-        /// further counters with it. `user_id` restricts it to codes of that user.
+        /// Counts one guess at a code before it is compared, up to `max_guesses`, and adjusts
+        /// further counters in the same transaction. If `user_id` is given, only codes of that user
+        /// are found.
         fn charge_guess(verification_id: Uuid, purpose: Purpose, user_id: Option<Uuid>, max_guesses: u32, charge: Adjustment, now: Timestamp) -> GuessCharge;
-        /// Refunds a correct guess after its use failed.
+        /// Refunds a correct guess after the operation that needed the code failed.
         fn refund_guess(guess: &Guess) -> ();
-        /// Queues the email of a verification again. `kids` names the usable keys, the signing key
-        /// first; a code of any other key is replaced by one of the signing key.
+        /// Queues the email of a verification again. `client` is the keyed hash of the requesting
+        /// network. `kids` names the usable server keys, the signing key first; a code that was
+        /// derived from any other key is replaced by one of the signing key.
         fn resend(verification_id: Uuid, client: &str, policy: &ResendPolicy, kids: &[&str], change: Change) -> ResendResult;
-        /// Returns the result of a resend that would be refused, or `None` if it may succeed.
+        /// Returns the refusal if a resend would be refused now, or `None` if it may succeed.
         /// Writes nothing.
         fn refused_resend(verification_id: Uuid, policy: &ResendPolicy, now: Timestamp) -> Option<ResendResult>;
     }
 }
 
-/// The derivation of codes, for the worker that sends them.
+/// Derivation of one-time codes from server keys, for the worker that sends emails.
 pub trait CodeGenerator: Send + Sync {
-    /// Returns the code as it appears in the email, or `None` if this node does not have the key.
+    /// Returns the code as it appears in the email, or `None` if this node does not have the server
+    /// key `kid`.
     fn code(
         &self,
         verification_id: Uuid,
@@ -131,6 +137,6 @@ pub trait CodeGenerator: Send + Sync {
         generation: u32,
         kid: &str,
     ) -> Option<String>;
-    /// Returns the lifetime of a code, from when its email is first claimed.
+    /// Returns the lifetime of a code, counted from the last attempt to send its email.
     fn life(&self) -> Duration;
 }

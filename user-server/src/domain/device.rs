@@ -1,19 +1,19 @@
-//! Names of devices, by which users recognise their sessions.
+//! Device names, by which users recognise their sessions.
 
 use super::Refusal;
 
-/// Name of a device. It is shown to the owner of the session only; it is never trusted, and never
-/// appears in an email.
+/// Name of the device of a session, as the client states it. It is shown only to the user of the
+/// session, is never trusted, and never appears in an email.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeviceName(String);
 
 impl DeviceName {
-    /// The largest size, in bytes.
+    /// Maximum size, in bytes.
     pub const MAX_BYTES: usize = 128;
 
-    /// Parses a name. Control, bidirectional and other format characters are replaced with U+FFFD,
-    /// so that it can be displayed safely. A name that exceeds the largest size afterwards is
-    /// truncated.
+    /// Parses a device name. Control, bidirectional and other format characters are replaced with
+    /// U+FFFD, so that the name can be displayed safely. A name that exceeds the maximum size
+    /// afterwards is truncated.
     ///
     /// # Errors
     /// [`Refusal::InvalidValue`] if the text is longer than 128 bytes.
@@ -30,7 +30,7 @@ impl DeviceName {
     /// Checks the size of a text before it is parsed.
     ///
     /// # Errors
-    /// [`Refusal::InvalidValue`] if it is too large.
+    /// [`Refusal::InvalidValue`] if it is longer than 128 bytes.
     pub fn check_size(text: &str) -> Result<(), Refusal> {
         if text.len() <= Self::MAX_BYTES {
             return Ok(());

@@ -13,12 +13,12 @@ pub struct Email {
 }
 
 impl Email {
-    /// The largest size in bytes, both as written and with the domain in ASCII (RFC 5321, section
+    /// Maximum size in bytes, both as written and with the domain in ASCII (RFC 5321, section
     /// 4.5.3.1.3, without the angle brackets).
     pub const MAX_BYTES: usize = 254;
     const MAX_LOCAL: usize = 64;
 
-    /// Parses an address.
+    /// Parses an email address.
     ///
     /// # Errors
     /// [`Refusal::InvalidEmail`] with the reason.
@@ -51,7 +51,7 @@ impl Email {
     /// Checks the size of a text before it is parsed.
     ///
     /// # Errors
-    /// [`Refusal::InvalidEmail`] if it is too large.
+    /// [`Refusal::InvalidEmail`] if it is longer than 254 bytes.
     pub fn check_size(text: &str) -> Result<(), Refusal> {
         if text.len() <= Self::MAX_BYTES {
             return Ok(());
@@ -59,7 +59,7 @@ impl Email {
         Err(Refusal::InvalidEmail("must be at most 254 bytes"))
     }
 
-    /// Returns the address as its owner writes it.
+    /// Returns the address as the user wrote it.
     #[must_use]
     pub fn shown(&self) -> &str {
         &self.shown
@@ -71,14 +71,14 @@ impl Email {
         &self.mailbox
     }
 
-    /// Returns the form that is compared: the mailbox in lower case.
+    /// Returns the canonical form, by which addresses are compared: the mailbox in lower case.
     #[must_use]
     pub fn key(&self) -> &str {
         &self.key
     }
 
-    /// Returns the form that emails are counted under: the key without a `+suffix`, since every
-    /// suffix reaches the same mailbox.
+    /// Returns the form under which emails to the address are counted: the mailbox in lower case,
+    /// without a `+suffix`, since every suffix reaches the same mailbox.
     #[must_use]
     pub fn budget_key(&self) -> &str {
         &self.budget_key

@@ -12,7 +12,7 @@ pub enum Failure {
     /// An expected failure, which the client learns.
     #[error("{0}")]
     Refused(#[from] Refusal),
-    /// An unexpected failure. The client learns only that the service failed.
+    /// An unexpected failure. The client is told only that the service failed.
     #[error(transparent)]
     Fault(#[from] Fault),
 }
@@ -26,31 +26,32 @@ pub enum Refusal {
     InvalidEmail(&'static str),
     /// The new password is not allowed.
     InvalidPassword {
-        /// `password` or `new_password`.
+        /// Name of the invalid field: `password` or `new_password`.
         field: &'static str,
-        /// A phrase that follows the name of the field and a colon.
+        /// Phrase that follows the name of the field and a colon.
         reason: &'static str,
     },
-    /// Another value is invalid.
+    /// A value other than a username, email address or password is invalid.
     InvalidValue {
-        /// The name of the field.
+        /// Name of the invalid field.
         field: &'static str,
         reason: &'static str,
     },
-    /// The update changes nothing.
+    /// The requested update of an account changes nothing.
     NothingToUpdate,
-    /// No active account has this login and password.
+    /// No active account has this login identifier and password.
     InvalidCredentials {
-        /// `current_password` if the password was to authorise a change, or `None` for a login.
+        /// `current_password` if the password was meant to authorise a change, or `None` for a
+        /// login.
         field: Option<&'static str>,
     },
     /// The token was not issued by this service.
     InvalidToken,
     /// The token has expired.
     TokenExpired,
-    /// The session of the token has ended.
+    /// The session to which the token belongs has ended.
     SessionRevoked,
-    /// The code is wrong.
+    /// The one-time code is wrong.
     InvalidCode,
     /// The verification is unknown, expired, or used.
     CodeExpired,
@@ -62,24 +63,26 @@ pub enum Refusal {
     EmailTaken,
     /// Too many attempts; nothing was done.
     RateLimited {
-        /// The time after which an attempt is allowed.
+        /// Time after which another attempt is allowed.
         retry_after: Duration,
     },
     /// The server is overloaded; nothing was done.
     Busy {
-        /// The time after which a retry may succeed.
+        /// Time after which a retry may succeed.
         retry_after: Duration,
     },
     /// The idempotency key was used for a different request.
     IdempotencyConflict,
     /// The deadline of the request has passed.
     DeadlineExceeded,
-    /// The revocation log was read too long ago to accept a token.
+    /// This node has not been able to read the revocation log for too long, so it cannot accept a
+    /// token.
     Stale,
 }
 
 impl Refusal {
-    /// The current password, which authorises a change, is missing or wrong.
+    /// Refusal of a change because the current password, which must authorise it, is missing or
+    /// wrong.
     pub const CURRENT_PASSWORD: Self = Self::InvalidCredentials { field: Some("current_password") };
 }
 
@@ -122,7 +125,7 @@ pub enum Fault {
     /// the service needs.
     #[error("{0}")]
     Unavailable(String),
-    /// The database refused a transaction because of another one, and undid it. It can be repeated.
+    /// The database rolled back the transaction because of a concurrent one. It can be repeated.
     #[error("{0}")]
     Conflict(String),
     /// The database can be read, but not written: it is read-only, or its disk is full.
@@ -134,7 +137,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// Returns a fault of the service itself.
+    /// Creates a [`Fault::Internal`] with the text of its cause.
     pub fn internal(cause: impl std::fmt::Display) -> Self {
         Self::Internal(cause.to_string())
     }

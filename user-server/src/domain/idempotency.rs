@@ -1,5 +1,5 @@
-//! Idempotency keys: which attempt executes the request of a key, and the outcome that repeats of
-//! the request get.
+//! Idempotency keys: a request with a key is executed only once, and repeats of the request get the
+//! recorded outcome.
 
 use std::time::Duration;
 
@@ -7,65 +7,66 @@ use uuid::Uuid;
 
 use super::{SessionRecord, Timestamp};
 
-/// Interval at which a node reports that it is alive.
+/// Interval between two heartbeats of a node.
 pub const NODE_HEARTBEAT: Duration = Duration::from_millis(500);
-/// Time without a report after which a node counts as dead.
+/// Time without a heartbeat after which a node counts as dead.
 pub const NODE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A claim on an idempotency key: the right to execute its request. The change that completes the
-/// request completes the claim in the same transaction, and fails if the claim is no longer held.
+/// Claim on an idempotency key: the right of one attempt to execute the request. The change that
+/// the request makes completes the claim in the same transaction, and fails if the claim was lost
+/// to another attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyClaim {
-    /// The key that the client sent.
+    /// Idempotency key that the client sent.
     pub key: Uuid,
-    /// The id of this attempt.
+    /// Id of the attempt that has the claim.
     pub holder: Uuid,
 }
 
-/// A request to execute under an idempotency key.
+/// Request to execute with an idempotency key, represented by a MAC.
 #[derive(Debug, Clone)]
 pub struct KeyedRequest {
     pub claim: KeyClaim,
-    /// The id of the node that executes it.
+    /// Id of the node that executes the request.
     pub node: Uuid,
-    /// The name of the server key that the tag is made with.
+    /// Name of the server key that `tag` was made with.
     pub kid: String,
-    /// A MAC over the whole request, which a repeat must match.
+    /// MAC over the whole request, which a repeat must match.
     pub tag: [u8; 32],
-    /// The time at which the claim ends if the request is not completed.
+    /// Time at which the claim expires if the request is not completed.
     pub until: Timestamp,
 }
 
 /// State of an idempotency key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyState {
-    /// This attempt holds the claim.
+    /// This attempt now has the claim, and must execute the request.
     Claimed,
-    /// Another attempt holds or has completed it.
+    /// Another attempt has claimed or completed the key.
     Used {
-        /// The name of the server key that the tag is made with.
+        /// Name of the server key that `tag` was made with.
         kid: String,
-        /// The MAC over the request that the key was used for.
+        /// MAC over the request that the key was used for.
         tag: [u8; 32],
-        /// The outcome, or `None` while the request is being executed.
+        /// Recorded outcome, or `None` while the request is being executed.
         outcome: Option<RecordedOutcome>,
     },
 }
 
-/// The outcome of a change, from which its reply can be rebuilt. It contains no secret.
+/// Outcome of a change, from which the reply to the request can be rebuilt. It contains no secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordedOutcome {
     pub at: Timestamp,
     pub user_id: Option<Uuid>,
-    /// The verification that was started or continued.
+    /// Verification that the change started or continued, if any.
     pub verification_id: Option<Uuid>,
-    /// The session that was opened or refreshed, as it was then.
+    /// Session that the change opened or refreshed, as it was right afterwards, if any.
     pub session: Option<SessionRecord>,
     pub sessions_ended: u32,
 }
 
 impl RecordedOutcome {
-    /// Returns an outcome with only a time.
+    /// Creates an outcome that contains only the time of the change.
     #[must_use]
     pub fn at(at: Timestamp) -> Self {
         Self { at, user_id: None, verification_id: None, session: None, sessions_ended: 0 }
@@ -89,21 +90,22 @@ impl RecordedOutcome {
 
 port! {
     ($)
-    /// Idempotency keys.
+    /// Idempotency keys, the claims on them, and the recorded outcomes.
     IdempotencyKeys, idempotency_keys_port {
-        /// Announces a node, before it serves requests. On a database that only one node uses, this
-        /// releases every claim, since the node that held them is dead.
+        /// Announces a node before it serves requests. If only one node can use the database, this
+        /// also releases all claims, since the node that made them is dead.
         fn start_node(node: Uuid) -> ();
-        /// Reports that a node is alive. The claims of a node that has not reported for longer than
+        /// Records a heartbeat of a node. The claims of a node without a heartbeat for longer than
         /// [`NODE_TIMEOUT`] can be taken over.
         fn report_alive(node: Uuid) -> ();
         /// Claims a key that is unused, expired or released, or that a dead node has claimed for
-        /// the same request. Otherwise returns its state.
+        /// the same request. Otherwise returns [`KeyState::Used`].
         fn claim_key(request: &KeyedRequest, now: Timestamp) -> KeyState;
-        /// Releases a claim after its request failed without a change.
+        /// Releases a claim after its request failed without a change, so that the key can be used
+        /// again.
         fn release_key(claim: KeyClaim) -> ();
-        /// Completes a claim after its request succeeded without a change, such as a repeated
-        /// refresh.
+        /// Records the outcome of a claim after its request succeeded without a change, such as a
+        /// repeated refresh.
         fn complete_key(claim: KeyClaim, outcome: &RecordedOutcome) -> ();
     }
 }

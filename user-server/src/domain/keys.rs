@@ -1,35 +1,36 @@
-//! Retired server keys, as all nodes learn of them.
+//! Retired server keys, and the use of each key.
 
 use super::{Change, Timestamp};
 
-/// A key that was retired.
+/// Server key that was retired: nothing that is derived from it is accepted any more.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RetiredKey {
-    /// The name of the key.
+    /// Name of the server key.
     pub kid: String,
     pub at: Timestamp,
 }
 
-/// The number of rows that depend on a key.
+/// Numbers of stored rows that depend on a server key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyUse {
-    /// The name of the key.
+    /// Name of the server key.
     pub kid: String,
-    /// Sessions with refresh tokens that are derived from it.
+    /// Number of sessions with refresh tokens that are derived from the key.
     pub sessions: i64,
-    /// Open codes that are derived from it.
+    /// Number of open one-time codes that are derived from the key.
     pub codes: i64,
 }
 
 port! {
     ($)
-    /// Retired keys, and the rows that depend on each key.
+    /// Retired server keys, and the rows that depend on each key.
     KeyRecords, key_records_port {
-        /// Retires a key for good. Returns false where it was retired already.
+        /// Retires a key permanently. Returns `false` if it was retired already.
         fn retire_key(kid: &str, change: Change) -> bool;
-        /// Returns every retired key, the first retired first.
+        /// Returns all retired keys, in the order in which they were retired.
         fn retired_keys() -> Vec<RetiredKey>;
-        /// Counts the rows that depend on each key. Too slow for a request.
+        /// Counts the rows that depend on each key. Reads whole tables, so it is too slow for a
+        /// request.
         fn key_uses() -> Vec<KeyUse>;
     }
 }

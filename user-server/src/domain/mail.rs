@@ -1,4 +1,4 @@
-//! Emails: the queue in the database, their content, and the ports of queue and transport.
+//! Emails: the queue in the database, their content, and the ports for the queue and for sending.
 
 use std::time::Duration;
 
@@ -7,16 +7,16 @@ use uuid::Uuid;
 
 use super::{Purpose, Timestamp};
 
-/// An email that a worker holds a lease on.
+/// Email that one worker has a lease on, to send it.
 #[derive(Debug, Clone)]
 pub struct ClaimedMail {
-    /// The id in the outbox. Its `Message-ID` is derived from it, so duplicates are recognisable.
+    /// Id in the outbox. The `Message-ID` is derived from it, so duplicates are recognisable.
     pub id: Uuid,
-    /// The time of the change that it belongs to.
+    /// Time at which the email was queued.
     pub created_at: Timestamp,
-    /// The number of claims, this one included.
+    /// Number of attempts to send the email, including this one.
     pub attempt: u32,
-    /// Set if the previous attempt was refused without a reason.
+    /// Set if the mail server refused the previous attempt without a reason.
     pub unexplained: bool,
     pub recipient: Recipient,
     pub kind: MailKind,
@@ -26,39 +26,40 @@ pub struct ClaimedMail {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recipient {
     pub mailbox: String,
-    /// The username for the greeting, or empty.
+    /// Username for the salutation, or empty if the email has none.
     pub username: String,
 }
 
 impl Recipient {
-    /// Returns the domain of the mailbox.
+    /// Returns the domain of the mailbox, or `None` if the mailbox has no `@`.
     #[must_use]
     pub fn domain(&self) -> Option<&str> {
         self.mailbox.rsplit_once('@').map(|(_, domain)| domain)
     }
 }
 
-/// Content of an email.
+/// Kind of an email, with the values that its text is made from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MailKind {
-    /// A code that verifies `verification_id`.
+    /// An email with the one-time code of a verification.
     Code {
         purpose: Purpose,
         verification_id: Uuid,
-        /// The number of the code among those of its verification.
+        /// Sequence number of the code: a resend may have replaced earlier codes of the
+        /// verification.
         generation: u32,
-        /// The name of the key that the code is derived from.
+        /// Name of the server key that the code is derived from.
         kid: String,
     },
     Notice(Notice),
 }
 
-/// An event that the owner of an address is notified of.
+/// Event of which a user is notified by email.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Notice {
-    /// A registration with the address of an account.
+    /// Someone tried to register with the email address of an existing account.
     AlreadyRegistered,
-    /// A change of the account's address; sent to the old one.
+    /// The email address of the account was changed. Sent to the old address.
     EmailChanged,
     PasswordChanged,
     PasswordReset,
@@ -74,7 +75,7 @@ impl Notice {
         Self::Deleted,
     ];
 
-    /// Returns the name in storage, which must never change.
+    /// Returns the name of this notice in the database, which must never change.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -95,50 +96,53 @@ impl Notice {
 /// Result of [`Outbox::claim`].
 #[derive(Debug, Clone)]
 pub enum OutboxClaim {
-    /// An email to send before the lease ends.
+    /// Email to send before the lease on it ends.
     Mail(ClaimedMail),
-    /// A row was completed without an email.
+    /// The queue was changed without an email to send, for example because one was dropped. The
+    /// next claim may find an email.
     Nothing,
-    /// No row is due before this time, or ever if there is none.
+    /// No email is due before this time, or none is queued if it is `None`.
     Idle(Option<Timestamp>),
 }
 
-/// An email, ready to send.
+/// Complete email, ready to send.
 pub struct Mail {
-    /// The id in the outbox.
+    /// Id in the outbox.
     pub id: Uuid,
-    /// The time of the change that it belongs to.
+    /// Time at which the email was queued.
     pub created_at: Timestamp,
-    /// The recipient's mailbox.
+    /// Email address of the recipient.
     pub to: String,
     pub subject: String,
-    /// The body as plain text.
+    /// Body as plain text.
     pub text: String,
-    /// The body as HTML.
+    /// Body as HTML.
     pub html: String,
-    /// The code in it, for a mailer that prints it on a terminal.
+    /// One-time code in the email, if any, for a mailer that prints the code on a terminal.
     pub code: Option<String>,
 }
 
-/// Failure to send an email, by the party that is at fault.
+/// Failure to send an email, classified by its cause: one recipient, or the service.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
-    /// The recipient's: no later attempt can succeed.
+    /// The mail server refused this recipient permanently: no later attempt can succeed.
     #[error("refused: {0}")]
     Recipient(String),
-    /// Probably the recipient's, but the reply states no reason. Another attempt decides.
+    /// The mail server refused the email without a reason, probably because of the recipient. A
+    /// second attempt decides.
     #[error("refused without a reason: {0}")]
     Unexplained(String),
-    /// That of this service or its mail server, so that it concerns every email.
+    /// This service or its mail server is at fault, so no email can be sent.
     #[error("the mail server cannot be used: {0}")]
     Service(String),
-    /// Undecided: it may concern one recipient or every email.
+    /// The mail server refused the email temporarily. The cause may concern this recipient only, or
+    /// every email.
     #[error("refused for now: {0}")]
     Undecided(String),
 }
 
 impl SendError {
-    /// Returns what failed and why.
+    /// Returns the description of the failure.
     #[must_use]
     pub fn reason(&self) -> &str {
         match self {
@@ -150,29 +154,31 @@ impl SendError {
     }
 }
 
-/// Failed attempt to send an email that is kept.
+/// Failed attempt to send an email, which stays queued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FailedAttempt<'a> {
     pub at: Timestamp,
-    /// The time of the next attempt.
+    /// Time of the next attempt to send the email.
     pub retry_at: Timestamp,
-    /// Set if the email was refused without a reason.
+    /// Set if the mail server refused the email without a reason.
     pub unexplained: bool,
-    /// The domain of the recipient, where the failure may concern only this recipient.
+    /// Domain of the recipient if the failure may concern only this recipient, otherwise `None`.
     pub domain: Option<&'a str>,
 }
 
-/// A code email that is due, and the accounts that it concerns at that moment.
+/// Code email that is due, with the accounts that it concerns at the time of sending.
 #[derive(Debug)]
 pub struct PendingCode {
     pub purpose: Purpose,
-    /// The mailbox of the address that was entered.
+    /// Mailbox of the email address that the client entered.
     pub address: String,
-    /// Set if no code is correct, because of the account that had the address at the request.
+    /// Set if no code is correct: the code was voided, or the address could not be used when the
+    /// code was requested.
     pub dead: bool,
-    /// The account that the code was requested for, if any.
+    /// Account for which the code was requested, or `None` for a registration or a reset without an
+    /// account.
     pub subject: Option<Recipient>,
-    /// The account that has the requested address now.
+    /// Account that has the entered address now, if any.
     pub holder: Option<Recipient>,
 }
 
@@ -181,18 +187,19 @@ pub struct PendingCode {
 pub enum CodeDelivery {
     /// The code is sent to this recipient.
     Send(Recipient),
-    /// No code is correct from now on, and the account that has the address is notified.
+    /// The code becomes invalid, and this recipient, the user of the account that has the address,
+    /// is notified.
     Notify(Recipient),
     /// No email is sent.
     Drop,
 }
 
-/// Class of emails, among which the worker alternates.
+/// Class of emails. The worker alternates between classes, so that none delays the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MailClass {
     Code,
     Notice,
-    /// An email of either kind that was attempted before.
+    /// A code or notice that could not be sent at an earlier attempt.
     Retry,
 }
 
@@ -200,53 +207,58 @@ impl MailClass {
     pub const ALL: [Self; 3] = [Self::Code, Self::Notice, Self::Retry];
 }
 
-/// A notice to queue.
+/// Notice to queue.
 #[derive(Debug, Clone, Copy)]
 pub struct NoticeRequest<'a> {
     pub notice: Notice,
-    /// The pseudonym of the requesting network, by which the email queue is kept fair.
+    /// Keyed hash of the requesting network, by which the email queue is shared fairly. Empty if
+    /// the network is unknown.
     pub client: &'a str,
 }
 
-/// The rules of the outbox: budgets of an address, and who gets a due code.
+/// Rules of the outbox: rate limits for each address, leases, and the recipient of a due code.
 #[derive(Debug, Clone, Copy)]
 pub struct MailPolicy {
-    /// The time between two code emails to one address, for one purpose.
+    /// Minimum time between two code emails with one purpose to one address.
     pub pause: Duration,
-    /// The largest number of code emails to one address, for one purpose, within each period.
+    /// Periods, each with the maximum number of code emails with one purpose to one address within
+    /// it.
     pub windows: [(Duration, u32); 2],
-    /// The largest number of these that one network may request within a period.
+    /// Period, and the maximum number of code emails with one purpose to one address that one
+    /// network may request within it.
     pub client_window: (Duration, u32),
-    /// The time between two notices of one kind to one address.
+    /// Minimum time between two notices of one kind to one address.
     pub notice_pause: Duration,
-    /// The age at which an email that was never sent is dropped.
+    /// Age at which a code email that was never sent is dropped.
     pub max_age: Duration,
-    /// The lifetime of a code, from the claim of its email.
+    /// Lifetime of a code, counted from the last attempt to send its email.
     pub code_life: Duration,
-    /// The number of wrong guesses that end a code.
+    /// Number of wrong guesses after which a code is invalid.
     pub max_guesses: u32,
-    /// The class of emails that is claimed first, so that the worker can alternate.
+    /// Class of emails to claim from first, so that the worker can alternate between classes.
     pub first: MailClass,
-    /// The time for which a worker may hold an email.
+    /// Duration of a worker's lease on an email.
     pub lease: Duration,
-    /// Decides about a due code, within the transaction that claims it.
+    /// Function that decides to whom a due code is sent, within the transaction that claims the
+    /// email.
     pub deliver: fn(PendingCode) -> CodeDelivery,
 }
 
 port! {
     ($)
-    /// Queued emails, for the worker that sends them.
+    /// The queue of emails, for the worker that sends them.
     Outbox, outbox_port {
-        /// Claims the next email that is due. The first claim of a code starts its lifetime.
+        /// Leases the next email that is due to a worker. For a code email, the lifetime of the
+        /// code starts now.
         fn claim(policy: &MailPolicy, now: Timestamp) -> OutboxClaim;
-        /// Marks an email as completed: delivered, or given up.
+        /// Marks an email as completed: delivered if `delivered` is set, otherwise given up.
         fn settle(id: Uuid, delivered: bool, now: Timestamp) -> ();
-        /// Releases an email for another attempt.
+        /// Ends the lease on an email after a failure, and schedules another attempt.
         fn retry(id: Uuid, failed: &FailedAttempt<'_>) -> ();
     }
 }
 
-/// A transport of emails.
+/// Transport for emails, such as SMTP.
 #[async_trait]
 pub trait Mailer: Send + Sync {
     /// Sends one email. `Ok` means that the next mail server has accepted responsibility for it.
@@ -255,43 +267,46 @@ pub trait Mailer: Send + Sync {
 
 port! {
     ($)
-    /// The depth of the email queue, for health checks and metrics.
+    /// The number of queued emails, for health checks and metrics.
     OutboxDepth, outbox_depth_port {
         /// Counts the queued emails. Cheap enough to be called every few seconds.
         fn backlog(now: Timestamp) -> Backlog;
     }
 }
 
-/// Depth of the email queue.
+/// Number and age of queued emails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Backlog {
-    /// Emails that may be sent now or are being retried.
+    /// Number of emails that are being sent or retried.
     pub unsent: i64,
-    /// Emails that wait for the budget of their address.
+    /// Number of emails that wait for the rate limit of their address.
     pub waiting: i64,
-    /// The time since which the oldest of the unsent emails could have been sent. Emails that were
-    /// refused for reasons which may concern only their recipients do not count.
+    /// Earliest time at which an email could have been sent that still is not, or `None` if there
+    /// is no such email. Emails that were refused for reasons that may concern only their
+    /// recipients are ignored.
     pub oldest: Option<Timestamp>,
-    /// Such refusals since the last delivery.
+    /// Extent of the inconclusive refusals since the last delivery, which may concern only one
+    /// recipient, or every email.
     pub undecided: UndecidedRefusals,
 }
 
-/// Refusals since the last delivery that may concern only their recipients, or every email.
+/// Extent of the inconclusive refusals since the last delivery, which may concern only their
+/// recipients, or every email. Many different domains and networks suggest every email.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct UndecidedRefusals {
-    /// Distinct domains of the recipients.
+    /// Number of distinct recipient domains of the refused emails.
     pub domains: i64,
-    /// Distinct networks that requested the emails. A request without a known network counts as
-    /// one of its own.
+    /// Number of distinct networks that requested the refused emails. Each email without a known
+    /// network counts as a network of its own.
     pub networks: i64,
 }
 
 impl UndecidedRefusals {
-    /// The number of domains, and of networks, from which refusals are held to concern every
-    /// email. One person cannot easily cause them alone.
+    /// Minimum number both of domains and of networks at which refusals are taken to concern every
+    /// email. One person cannot easily cause that many.
     const CONCERN_ALL: i64 = 3;
 
-    /// Reports whether the refusals are held to concern every email.
+    /// Reports whether the refusals are so widespread that they are taken to concern every email.
     #[must_use]
     pub fn concern_all(&self) -> bool {
         self.domains >= Self::CONCERN_ALL && self.networks >= Self::CONCERN_ALL

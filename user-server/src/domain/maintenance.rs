@@ -7,32 +7,33 @@ use uuid::Uuid;
 
 use super::{MailPolicy, Timestamp};
 
-/// Retention of each table.
+/// Maximum ages of stored rows, after which they are deleted.
 #[derive(Debug, Clone, Copy)]
 pub struct Retention {
-    /// Pending, dead and expired verifications.
+    /// Maximum age of verifications, whether pending, invalid or expired.
     pub verifications: Duration,
-    /// Emails: at least a day plus the lifetime of a code, since they count against a budget for
-    /// that long.
+    /// Maximum age of emails that were completed or never sent: at least a day plus the lifetime of
+    /// a code, since emails count against the rate limit of their address for that long.
     pub mails: Duration,
-    /// Entries of the revocation log: at least the lifetime of an access token.
+    /// Maximum age of entries of the revocation log: at least the lifetime of an access token.
     pub revocations: Duration,
-    /// Sessions without a refresh.
+    /// Maximum age of sessions, counted from the last refresh.
     pub session_idle: Duration,
-    /// Sessions in total.
+    /// Maximum age of sessions, counted from the login.
     pub session_life: Duration,
-    /// Networks that opened a session of an account.
+    /// Maximum age of the records from which networks an account has logged in, counted from the
+    /// last login.
     pub known_networks: Duration,
 }
 
-/// A condition that every row must satisfy, and the rows that violate it.
+/// Condition that every row must satisfy, with the violations that a consistency check has found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invariant {
-    /// The condition, in words.
+    /// Condition, in words.
     pub condition: &'static str,
-    /// The number of rows that violate it, counted up to [`Invariant::MAX_COUNTED`].
+    /// Number of rows that violate the condition, counted up to [`Invariant::MAX_COUNTED`].
     pub violations: usize,
-    /// The ids of the first [`Invariant::MAX_IDS`] of them that have one.
+    /// Ids of violating rows, at most [`Invariant::MAX_IDS`]. Rows without an id are missing.
     pub ids: Vec<Uuid>,
 }
 
@@ -41,65 +42,66 @@ impl Invariant {
     pub const MAX_IDS: usize = 10;
 }
 
-/// Bounds of stored values that only the services know.
+/// Limits and rules of the service, against which a consistency check compares stored values.
 #[derive(Clone, Copy)]
 pub struct InspectionBounds {
     pub policy: MailPolicy,
-    /// Reports whether a stored password hash can be verified.
+    /// Function that reports whether a password hash has a supported format.
     pub is_hash: fn(&str) -> bool,
 }
 
 port! {
     ($)
-    /// Upkeep of the store.
+    /// Maintenance of the store: retention, and checks of its condition.
     Housekeeping, housekeeping_port {
-        /// Deletes rows that are past their retention. Returns their number.
+        /// Deletes rows that are past their retention. Returns the number of deleted rows.
         fn sweep(retention: &Retention, now: Timestamp) -> u64;
-        /// Returns the distinct hash classes (algorithm and cost) of the stored passwords. The
-        /// time this takes does not depend on the number of users.
+        /// Returns the distinct hash classes (algorithm and cost) of the stored passwords. Its
+        /// duration does not depend on the number of users.
         fn hash_classes() -> Vec<String>;
-        /// Checks that the store answers.
+        /// Checks that the database answers a query.
         fn ping() -> ();
-        /// Checks that the store accepts changes, without making one: it is not read-only, and its
-        /// disk is not full as far as that is visible without writing.
+        /// Checks that the database accepts changes, without making one: it is not read-only, and
+        /// its disk is not full as far as that is visible without writing.
         fn check_writable() -> ();
-        /// Returns the time by the database's clock, which all nodes share, or `None` if the
-        /// database is embedded and uses the clock of this machine.
+        /// Returns the time by the clock of the database server, which all nodes share, or `None`
+        /// for SQLite, which uses the clock of this machine.
         fn server_time() -> Option<Timestamp>;
     }
 }
 
 port! {
     ($)
-    /// The consistency check.
+    /// The consistency check of the store.
     Inspection, inspection_port {
-        /// Checks every row in one snapshot, without blocking writers, and changes nothing. Rows
-        /// are read in pages, so memory use does not depend on the size of the store.
+        /// Checks every row in one snapshot, without blocking writers, and returns all invariants,
+        /// including those without violations. Rows are read in pages, so memory use does not
+        /// depend on the size of the database.
         fn inspect(bounds: &InspectionBounds, now: Timestamp) -> Vec<Invariant>;
     }
 }
 
-/// The connection pools of a store.
+/// Connection pools of a database.
 #[async_trait]
 pub trait ConnectionPools: Send + Sync {
     fn pools(&self) -> Vec<PoolUse>;
-    /// Returns why a change failed within the last half minute because the store was read-only or
-    /// full.
+    /// Returns the error message if a change failed within the last 30 seconds because the database
+    /// was read-only or full, otherwise `None`.
     fn recent_write_fault(&self) -> Option<String> {
         None
     }
-    /// Finishes the statements that are running and closes every connection.
+    /// Waits for running statements to finish, and closes all connections.
     async fn close(&self);
 }
 
-/// Use of a connection pool.
+/// Utilisation of a connection pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PoolUse {
     pub name: &'static str,
-    /// Open connections.
+    /// Number of open connections.
     pub open: u32,
-    /// Open connections that are not in use.
+    /// Number of open connections that are not in use.
     pub idle: u32,
-    /// The largest number of open connections.
+    /// Maximum number of open connections.
     pub max: u32,
 }

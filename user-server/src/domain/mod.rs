@@ -1,6 +1,6 @@
-//! The types of the service, without any I/O: usernames, email addresses, passwords, time,
-//! refusals, and one file per aggregate with its records and the port that stores them. It uses no
-//! other module.
+//! The domain types of the service, without any I/O: usernames, email addresses, passwords, time,
+//! refusals, and one file per aggregate with its records and the port that stores them. It depends
+//! on no other module.
 
 #[macro_use]
 mod port;

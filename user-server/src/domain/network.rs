@@ -1,14 +1,15 @@
-//! Networks of end users, to which budgets are charged.
+//! Networks of end users, which rate limits (budgets) apply to.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// The network of an end user: an IPv4 address, or the /64 of an IPv6 address, which one household
-/// shares. An IPv6 address that embeds an IPv4 address counts as that IPv4 address.
+/// Network of an end user: an IPv4 address, or the /64 prefix of an IPv6 address, which one
+/// household shares. An IPv6 address that embeds an IPv4 address counts as that IPv4 address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ClientNetwork(IpAddr);
 
-/// Prefixes of IPv6 that are counted in addition to the /64, each with the multiple of the limit
-/// that its networks share. Providers assign /56 and /48 networks, so one customer has many /64s.
+/// IPv6 prefix lengths, shorter than /64, that rate limits apply to as well, each with the factor
+/// by which the limit of a /64 is multiplied. Providers assign /56 and /48 networks, so one
+/// customer has many /64s.
 const WIDER: [(u32, u32); 2] = [(56, 4), (48, 16)];
 
 impl From<IpAddr> for ClientNetwork {
@@ -23,7 +24,8 @@ impl From<IpAddr> for ClientNetwork {
 }
 
 impl ClientNetwork {
-    /// Returns the network as it is shown to the owner of a session: an IPv4 /24 or an IPv6 /48.
+    /// Returns the network in the coarse form that users see in their list of sessions: an IPv4 /24
+    /// or an IPv6 /48.
     #[must_use]
     pub fn coarse(&self) -> String {
         match self.0 {
@@ -32,8 +34,8 @@ impl ClientNetwork {
         }
     }
 
-    /// Returns the networks that a request from this one is counted in, each with the multiple of
-    /// a limit that applies to it.
+    /// Returns this network and, for IPv6, the larger ones that contain it, each with the factor by
+    /// which a rate limit is multiplied for it. A request counts against all of them.
     #[must_use]
     pub fn scopes(self) -> Vec<(String, u32)> {
         let mut scopes = vec![(self.to_string(), 1)];
@@ -45,13 +47,14 @@ impl ClientNetwork {
     }
 }
 
-/// Returns the first `prefix` bits of an address, from 1 to 128, with zeros after them.
+/// Returns an address with all but its first `prefix` bits (1 to 128) set to zero.
 fn masked(v6: Ipv6Addr, prefix: u32) -> Ipv6Addr {
     Ipv6Addr::from_bits(v6.to_bits() & u128::MAX.checked_shl(128 - prefix).unwrap_or(0))
 }
 
-/// Returns the IPv4 address inside an IPv6 address: mapped (RFC 4291, section 2.5.5.2), compatible
-/// (section 2.5.5.1), translated (RFC 6052 and RFC 8215) or 6to4 (RFC 3056).
+/// Returns the IPv4 address that is embedded in an IPv6 address, or `None` if there is none: mapped
+/// (RFC 4291, section 2.5.5.2), compatible (section 2.5.5.1), translated (RFC 6052 and RFC 8215) or
+/// 6to4 (RFC 3056).
 fn embedded_v4(v6: Ipv6Addr) -> Option<Ipv4Addr> {
     let bits = v6.to_bits();
     let at = |shift: u32| {

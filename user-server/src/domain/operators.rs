@@ -1,54 +1,54 @@
-//! Accounts from the operators' view: listing, import, export, and disabling.
+//! Accounts as operators manage them: listing, import, export, and disabling.
 
 use uuid::Uuid;
 
 use super::{Change, Email, EndedSessions, NoticeRequest, Timestamp, Username};
 
-/// An account without its password hash.
+/// Account as operators see it, without its password hash.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccountSummary {
     pub id: Uuid,
-    /// The username as its owner writes it.
+    /// Username as the user wrote it.
     pub username: String,
-    /// The username in the form that is compared.
+    /// Canonical form of the username, by which usernames are compared.
     pub username_key: String,
-    /// The email address as its owner writes it.
+    /// Email address as the user wrote it.
     pub email: String,
-    /// The email address in the form that is compared.
+    /// Canonical form of the email address, by which addresses are compared.
     pub email_key: String,
-    /// The time at which the account became active.
+    /// Time at which the account became active.
     pub created_at: Timestamp,
-    /// The time since which logins are refused.
+    /// Time at which an operator disabled the account, or `None` if logins are allowed.
     pub disabled_at: Option<Timestamp>,
-    /// The algorithm and cost of the password hash.
+    /// Algorithm and cost of the password hash, or `None` if an early version stored the account.
     pub hash_class: Option<String>,
-    /// The number of open sessions.
+    /// Number of open sessions.
     pub sessions: i64,
 }
 
-/// A user to import from another service.
+/// User to import from another service.
 pub struct NewUser {
-    /// The id in the other service, which is kept.
+    /// Id in the other service, which becomes the id of the account.
     pub id: Uuid,
     pub username: Username,
     pub email: Email,
-    /// A password hash of a supported algorithm.
+    /// Password hash of a supported algorithm, as a PHC or crypt string.
     pub password_hash: String,
-    /// The time at which the account was created in the other service.
+    /// Time at which the account was created in the other service.
     pub created_at: Timestamp,
-    /// The time since which logins are refused.
+    /// Time at which an operator disabled the account, or `None` if logins are allowed.
     pub disabled_at: Option<Timestamp>,
 }
 
-/// A user with everything that another service needs to take it over.
+/// User to export to another service, including the password hash.
 pub struct StoredUser {
     pub id: Uuid,
     pub username: String,
     pub email: String,
     pub password_hash: String,
-    /// The time at which the account became active.
+    /// Time at which the account became active.
     pub created_at: Timestamp,
-    /// The time since which logins are refused.
+    /// Time at which an operator disabled the account, or `None` if logins are allowed.
     pub disabled_at: Option<Timestamp>,
 }
 
@@ -56,9 +56,9 @@ pub struct StoredUser {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Imported {
     Added,
-    /// The user was imported before, with the same id, username and address.
+    /// The user was imported before, with the same id, username and email address.
     AlreadyThere,
-    /// The id belongs to a user with another username or address.
+    /// The id belongs to a user with another username or email address.
     IdTaken,
     UsernameTaken,
     EmailTaken,
@@ -80,7 +80,8 @@ port! {
     Operators, operators_port {
         /// Finds an account by its id.
         fn account(id: Uuid) -> Option<AccountSummary>;
-        /// Returns at most `limit` accounts with username keys after `username_key`, in order.
+        /// Returns at most `limit` accounts with canonical usernames after `username_key`, in that
+        /// order.
         fn accounts_after(username_key: &str, limit: u32) -> Vec<AccountSummary>;
         /// Returns at most `limit` accounts with a username key or an email key that begins with
         /// `prefix`, by username key.
@@ -93,16 +94,16 @@ port! {
         /// Disables an account: refuses its logins, ends every session and voids every open code.
         /// Returns `None` where there is no such account.
         fn disable(id: Uuid, change: Change) -> Option<EndedSessions>;
-        /// Enables a disabled account. Returns false where there is no such account.
+        /// Enables a disabled account. Returns `false` if there is no such account.
         fn enable(id: Uuid, change: Change) -> bool;
-        /// Adds the users with an unused id, username and address. Returns the result of each,
-        /// in order. With `dry_run`, the transaction is rolled back.
+        /// Adds the users with unused ids, usernames and email addresses. Returns the result for
+        /// each user, in the order of `users`. With `dry_run`, the transaction is rolled back.
         fn import(users: &[NewUser], dry_run: bool) -> Vec<Imported>;
-        /// Returns at most `limit` users with ids after `after`, in order, with their hashes.
+        /// Returns at most `limit` users with ids greater than `after`, in the order of ids.
         fn export(after: Uuid, limit: u32) -> Vec<StoredUser>;
-        /// Ends every session and voids every open code after a backup was restored, including
-        /// sessions that were opened after the backup. Returns the number of stored sessions. Safe
-        /// to repeat after a failure.
+        /// Ends all sessions of all users, including those that were opened after the backup, and
+        /// voids all open codes, after a backup was restored. Returns the number of deleted
+        /// sessions. Can be repeated after a failure.
         fn forget_sessions(change: Change) -> u64;
     }
 }

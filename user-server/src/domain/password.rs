@@ -1,29 +1,31 @@
-//! Passwords, presented or newly chosen. They are wiped from memory on drop and never printed.
+//! Passwords, for authentication or newly chosen. They are wiped from memory on drop and never
+//! printed.
 
 use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
 use super::Refusal;
 
-/// A password in Unicode NFC, so that it does not depend on how a keyboard composes characters
-/// (NIST SP 800-63B, section 5.1.1.2).
+/// Password in Unicode NFC, so that it does not depend on how a keyboard composes characters (NIST
+/// SP 800-63B, section 5.1.1.2).
 #[derive(Clone)]
 pub struct Password {
     nfc: Zeroizing<String>,
-    /// The bytes as they were sent, if they differ from NFC: imported hashes may be of those.
+    /// Bytes as the client sent them, or `None` if they are already in NFC. An imported hash may be
+    /// the hash of these bytes.
     sent: Option<Zeroizing<Vec<u8>>>,
 }
 
 impl Password {
-    /// The smallest number of code points of a new password.
+    /// Minimum number of code points of a new password.
     pub const MIN_CHARS: usize = 8;
-    /// The largest number of code points of a new password.
+    /// Maximum number of code points of a new password.
     pub const MAX_CHARS: usize = 128;
-    /// The largest size of any password, in bytes.
+    /// Maximum size of any password, in bytes.
     pub const MAX_BYTES: usize = 1024;
 
-    /// Parses a password that is presented for authentication. Returns `None` if it is empty,
-    /// longer than 1024 bytes, or not UTF-8, so that no account can have it.
+    /// Parses a password that a client presents for authentication. Returns `None` if it is empty,
+    /// longer than 1024 bytes, or not UTF-8, since no account can have such a password.
     #[must_use]
     pub fn presented(bytes: &[u8]) -> Option<Self> {
         if bytes.is_empty() || bytes.len() > Self::MAX_BYTES {
@@ -42,7 +44,7 @@ impl Password {
     /// common.
     ///
     /// # Errors
-    /// [`Refusal::InvalidPassword`] with `field` and the reason.
+    /// [`Refusal::InvalidPassword`] with `field`, the name of the request's field, and the reason.
     pub fn chosen(bytes: &[u8], field: &'static str) -> Result<Self, Refusal> {
         let refuse = |reason| Err(Refusal::InvalidPassword { field, reason });
         let Some(password) = Self::presented(bytes) else {
@@ -61,7 +63,7 @@ impl Password {
         &self.nfc
     }
 
-    /// Returns the password as it was sent.
+    /// Returns the bytes of the password as the client sent them.
     #[must_use]
     pub fn as_sent(&self) -> &[u8] {
         self.sent.as_ref().map_or(self.nfc.as_bytes(), |sent| sent.as_slice())
@@ -74,8 +76,8 @@ impl std::fmt::Debug for Password {
     }
 }
 
-/// Returns the algorithm and cost of a stored hash: the part of its text before the salt. Empty if
-/// the text has another format.
+/// Returns the class of a stored password hash, its algorithm and cost: the part of the PHC or
+/// crypt string before the salt. Empty if the format is unknown.
 #[must_use]
 pub fn hash_class(hash: &str) -> &str {
     const MAX_BYTES: usize = 64;

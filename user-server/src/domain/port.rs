@@ -1,5 +1,5 @@
-//! The declaration of ports: the interfaces through which services use storage. Each method is one
-//! transaction, named after its use case.
+//! Macro that declares ports: the interfaces through which the service uses storage. Each method is
+//! one transaction, named after its use case.
 
 /// Declares a port as a trait, and a macro that passes the list of its methods to another macro.
 ///

@@ -1,25 +1,26 @@
-//! The context of a request: the network that it is charged to, and its deadline.
+//! The context of a request: the network of the client, the deadline, and the idempotency claim.
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{ChangeContext, ClientNetwork, KeyClaim, Origin, Timestamp};
 
-/// Context of one request.
+/// Network, deadline and idempotency claim of one request.
 #[derive(Debug, Clone)]
 pub struct RequestContext {
-    /// The network that budgets are charged to, or `None` where a trusted gateway named none.
+    /// Network of the end user, which rate limits apply to, or `None` if a trusted gateway did not
+    /// state it.
     pub network: Option<ClientNetwork>,
-    /// The time after which the client no longer waits for the reply.
+    /// Time after which the client no longer waits for the reply.
     pub deadline: Instant,
-    /// Cancelled when the client's connection has closed.
+    /// Token that is cancelled when the client's connection closes.
     pub gone: CancellationToken,
-    /// The claim on the idempotency key that the request was sent with.
+    /// Claim on the idempotency key of the request, or `None` if it was sent without one.
     pub claim: Option<KeyClaim>,
 }
 
 impl RequestContext {
-    /// Returns the context of a change that this request makes at `at`.
+    /// Creates the context of a change that this request makes at the time `at`.
     #[must_use]
     pub fn at(&self, at: Timestamp) -> ChangeContext {
         ChangeContext { at, origin: Origin::Client(self.network), claim: self.claim }

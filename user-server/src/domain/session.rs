@@ -1,4 +1,5 @@
-//! Sessions: their records, and the ports that refresh and end them and read the revocation log.
+//! Login sessions: their records, and the ports that refresh and end them and read the revocation
+//! log.
 
 use std::time::Duration;
 
@@ -6,26 +7,27 @@ use uuid::Uuid;
 
 use super::{Change, DeviceName, Timestamp, UserRecord, UserVersion};
 
-/// The largest number of sessions of one account. A further login ends the least recently used.
+/// Maximum number of sessions of one account. A further login ends the least recently used session.
 pub const MAX_SESSIONS: u32 = 100;
 
-/// A session to open.
+/// Session to open.
 #[derive(Debug, Clone)]
 pub struct NewSession {
     pub id: Uuid,
-    /// The name of the key that its refresh tokens are derived from.
+    /// Name of the server key that the session's refresh tokens are derived from.
     pub kid: String,
-    /// The device that the client named.
+    /// Name of the device, if the client has stated one.
     pub device: Option<DeviceName>,
-    /// The network that it is opened from, in the coarse form that its owner sees.
+    /// Network of the client that logs in, in the coarse form that the user sees in the list of
+    /// sessions. `None` if the network is unknown.
     pub network: Option<String>,
-    /// The pseudonym of that network, which is known to the account from now on; empty if the
-    /// network is unknown.
+    /// Keyed hash of the network of the client that logs in, which is stored as a known network of
+    /// the account. Empty if the network is unknown.
     pub client: String,
 }
 
 impl NewSession {
-    /// Returns the record of the session as it is right after being opened.
+    /// Returns the record of the session right after it is opened at the time `at`.
     #[must_use]
     pub fn opened(&self, user_id: Uuid, at: Timestamp) -> SessionRecord {
         let (id, kid) = (self.id, self.kid.clone());
@@ -33,46 +35,49 @@ impl NewSession {
     }
 }
 
-/// An open session.
+/// Stored record of an open session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionRecord {
     pub id: Uuid,
     pub user_id: Uuid,
-    /// The number of refreshes, which its current refresh token carries.
+    /// Number of refreshes so far. A refresh token contains this number, so an earlier token is
+    /// recognised as superseded.
     pub counter: u32,
     pub created_at: Timestamp,
-    /// The time of the last refresh, or of the login where there was none.
+    /// Time of the last refresh, or of the login if there was no refresh.
     pub rotated_at: Timestamp,
-    /// The name of the key that its current refresh token is derived from.
+    /// Name of the server key that the current refresh token is derived from.
     pub kid: String,
 }
 
-/// An open session, as its owner sees it.
+/// Open session, as the user sees it in the list of sessions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionSummary {
     pub id: Uuid,
     pub created_at: Timestamp,
-    /// The time of the last refresh, or of the login where there was none.
+    /// Time of the last refresh, or of the login if there was no refresh.
     pub last_used_at: Timestamp,
-    /// The device that the client named.
+    /// Name of the device, if the client has stated one.
     pub device: Option<String>,
-    /// The network that it was opened from, in coarse form.
+    /// Network from which the user logged in, as an IPv4 /24 or an IPv6 /48. `None` if it is
+    /// unknown.
     pub network: Option<String>,
 }
 
-/// Sessions that were ended, as they were appended to the revocation log.
+/// Sessions that a change ended, as they were appended to the revocation log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EndedSessions {
-    /// Ids of sessions, or the id of a user for all sessions of that user.
+    /// Ids of the ended sessions. The id of a user stands for all sessions of that user.
     pub subjects: Vec<Uuid>,
-    /// The number of sessions.
+    /// Number of ended sessions.
     pub sessions: u32,
 }
 
-/// The subject of a revocation that ends every session: all tokens issued until then.
+/// Subject of a revocation of all tokens that were issued until then, of all users.
 pub const EVERYONE: Uuid = Uuid::max();
 
-/// An entry of the revocation log.
+/// Entry of the revocation log. Access tokens of the subject that were issued before it are not
+/// accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Revocation {
     /// The id of a session or of a user, or [`EVERYONE`].
@@ -80,8 +85,8 @@ pub struct Revocation {
     pub at: Timestamp,
 }
 
-/// The largest number of refreshes of one session within a window, which begins with the first of
-/// them.
+/// Rate limit for refreshes of one session: at most `uses` within `window`, which begins with the
+/// first refresh in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RefreshLimit {
     pub uses: u32,
@@ -92,39 +97,42 @@ pub struct RefreshLimit {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SessionRefresh {
     Advanced(SessionRecord),
-    /// The limit is reached; the session can be refreshed after this time.
+    /// The rate limit is reached. The session can be refreshed after this time.
     TooMany(Duration),
-    /// The session has ended, or its counter is another.
+    /// The session has ended, or its counter is not the expected one. Nothing changed.
     Unchanged,
 }
 
 port! {
     ($)
-    /// Sessions, for the token service.
+    /// Sessions, for the `tokens` module.
     Sessions, sessions_port {
-        /// Advances the counter of a session from `counter` by one and sets its key.
+        /// Refreshes a session: increments its counter, which must be `counter`, and stores `kid`,
+        /// the name of the server key of the next refresh token.
         fn refresh(session_id: Uuid, counter: u32, kid: &str, limit: RefreshLimit, change: Change) -> SessionRefresh;
-        /// Finds a session that has not ended.
+        /// Finds an open session. Returns `None` if it has ended.
         fn session(id: Uuid) -> Option<SessionRecord>;
-        /// Finds the account of a session that has not ended.
+        /// Finds the account of an open session. Returns `None` if the session has ended.
         fn session_owner(session_id: Uuid) -> Option<UserRecord>;
-        /// Lists open sessions of a user, the most recently used first, up to `limit` of them.
+        /// Returns at most `limit` open sessions of a user, the most recently used first.
         fn sessions_of(user_id: Uuid, limit: u32) -> Vec<SessionSummary>;
-        /// Ends one session. Ends nothing, and records nothing, where it has ended already.
+        /// Ends one session. Does nothing, and records no audit event, if the session has already
+        /// ended.
         fn end_session(session_id: Uuid, change: Change) -> EndedSessions;
-        /// Ends every session of a user and voids every open code. Records nothing where there was
-        /// no session.
+        /// Ends all sessions of a user and voids the user's open codes. Records no audit event if
+        /// there was no session.
         fn end_all_sessions(user_id: Uuid, change: Change) -> EndedSessions;
     }
 }
 
 port! {
     ($)
-    /// The log of ended sessions and changed accounts, from which every node learns of revocations.
+    /// The log of ended sessions and changed accounts, which every node polls to reject revoked
+    /// tokens.
     RevocationLog, revocation_log_port {
-        /// Returns the entries that are not older than `since`.
+        /// Returns the entries made at `since` or later.
         fn revocations(since: Timestamp) -> Vec<Revocation>;
-        /// Returns the versions of the accounts that changed at `since` or later.
+        /// Returns the current versions of the accounts that changed at `since` or later.
         fn changes(since: Timestamp) -> Vec<UserVersion>;
     }
 }

@@ -1,4 +1,4 @@
-//! A database: all ports of storage together.
+//! The combination of all storage ports, which a database implements.
 
 use super::{
     Accounts, AuditTrail, BudgetCounters, Codes, ConnectionPools, Housekeeping, IdempotencyKeys,

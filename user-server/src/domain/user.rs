@@ -9,40 +9,41 @@ use super::{
     Username,
 };
 
-/// An active account, as it is stored.
+/// Stored record of an active account.
 #[derive(Clone)]
 pub struct UserRecord {
     pub id: Uuid,
-    /// The username as its owner writes it.
+    /// Username as the user wrote it.
     pub username: String,
-    /// The username in the form that is compared.
+    /// Canonical form of the username, by which usernames are compared.
     pub username_key: String,
-    /// The email address as its owner writes it.
+    /// Email address as the user wrote it.
     pub email: String,
-    /// The email address in the form that is compared.
+    /// Canonical form of the email address, by which addresses are compared.
     pub email_key: String,
     /// The password hash, as a PHC string.
     pub password_hash: String,
-    /// The version of the password: incremented with every change of it, so that a proof of an
-    /// older password no longer counts.
+    /// Version of the password, incremented with each change of the password. The verification of
+    /// an older password no longer authorises a change.
     pub credentials: i64,
-    /// Set while an operator has disabled the account.
+    /// Set if an operator has disabled the account.
     pub disabled: bool,
-    /// The time at which the account became active.
+    /// Time at which the account became active.
     pub created_at: Timestamp,
-    /// The version of the row: incremented with every change of it.
+    /// Version of the stored row, incremented with each change of the account.
     pub version: i64,
 }
 
-/// The part of an account that its owner's gateway may see. It proves nothing, so it may be cached.
+/// Public part of an account, as it is returned to clients. It authorises nothing, so it may be
+/// cached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Profile {
     pub id: Uuid,
     pub username: String,
     pub email: String,
-    /// The time at which the account became active.
+    /// Time at which the account became active.
     pub created_at: Timestamp,
-    /// The version of the row that it was read from.
+    /// Version of the stored row that the profile was read from.
     pub version: i64,
 }
 
@@ -53,41 +54,41 @@ impl From<UserRecord> for Profile {
     }
 }
 
-/// The current version of a changed account. Anything read from an older version is out of date.
+/// Current version of a changed account. A cached profile with an older version is out of date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UserVersion {
     pub user_id: Uuid,
     pub version: i64,
 }
 
-/// The key by which a login text identifies an account.
+/// Canonical form of a login identifier, by which the account is found.
 #[derive(Debug, Clone, Copy)]
 pub enum LoginKey<'a> {
     Username(&'a str),
     Email(&'a str),
 }
 
-/// A registration to store as pending.
+/// Registration to store until its email address is verified.
 pub struct Registration {
-    /// The id that its code verifies.
+    /// Id of the verification, which the client sends back together with the code.
     pub verification_id: Uuid,
     pub username: Username,
     pub email: Email,
     /// The password hash, as a PHC string.
     pub password_hash: String,
-    /// The pseudonym of the requesting network, by which the email queue is kept fair.
+    /// Keyed hash of the requesting network, by which the email queue is shared fairly. Empty if
+    /// the network is unknown.
     pub client: String,
-    /// The name of the key that its codes are derived from.
+    /// Name of the server key that the one-time codes are derived from.
     pub kid: String,
     pub limit: PendingLimit,
 }
 
-/// The largest number of pending registrations and resets of one network, for known and unknown
-/// addresses together.
+/// Maximum number of pending registrations and password resets that one network has requested.
 #[derive(Debug, Clone, Copy)]
 pub struct PendingLimit {
     pub max: u32,
-    /// The time for which one is pending, unless it is completed.
+    /// Time for which a registration or reset counts as pending unless it is completed.
     pub life: Duration,
 }
 
@@ -95,91 +96,99 @@ pub struct PendingLimit {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PendingResult {
     Stored,
-    /// Too many of the network are pending; another is possible after this time.
+    /// The network has requested too many that are still pending. Another is possible after this
+    /// time.
     TooMany(Duration),
 }
 
-/// A request for a password reset, stored whether or not the address has an account.
+/// Request for a password reset, stored whether or not an account has the email address.
 pub struct ResetRequest {
-    /// The id that its code verifies.
+    /// Id of the verification, which the client sends back together with the code.
     pub verification_id: Uuid,
     pub email: Email,
-    /// The pseudonym of the requesting network, by which the email queue is kept fair.
+    /// Keyed hash of the requesting network, by which the email queue is shared fairly. Empty if
+    /// the network is unknown.
     pub client: String,
-    /// The name of the key that its codes are derived from.
+    /// Name of the server key that the one-time codes are derived from.
     pub kid: String,
-    /// The time for which a network that opened a session of the account is known to it, and has
-    /// an email budget of its own.
+    /// Time for which a network counts as known to the account after a login from it. Known
+    /// networks have an email rate limit of their own.
     pub known_for: Duration,
     pub limit: PendingLimit,
 }
 
 /// Result of [`Accounts::activate`].
 pub enum Activation {
-    /// The account is active and its first session is open.
+    /// The account was created and its first session is open.
     Active(Box<UserRecord>),
-    /// Another account has the username; the code can be used again.
+    /// Another account has the username. The code can be used again with another username.
     UsernameTaken,
-    /// Another account has the address; the code is spent.
+    /// Another account has the email address. The code cannot be used again.
     EmailTaken,
-    /// The code was used concurrently, or replaced by a newer one.
+    /// The code was used by a concurrent request, or replaced by a newer code.
     Spent,
 }
 
 /// Result of [`Accounts::confirm_email`].
 pub enum EmailConfirmation {
-    /// The account has the new address.
+    /// The account has the new email address.
     Changed(Box<UserRecord>),
-    /// Another account has the address; the code is spent.
+    /// Another account has the email address. The code cannot be used again.
     EmailTaken,
-    /// The code was used concurrently, or replaced by a newer one.
+    /// The code was used by a concurrent request, or replaced by a newer code.
     Spent,
 }
 
-/// A login with a correct password.
+/// Login with a correct password.
 #[derive(Clone)]
 pub struct PasswordLogin<'a> {
-    /// The account as it was when the password was checked.
+    /// Account as it was when the password was verified.
     pub user: &'a UserRecord,
     pub session: &'a NewSession,
-    /// A stronger hash of the same password, to be stored instead of the present one.
+    /// Stronger hash of the same password, to replace the stored one, or `None` to leave it
+    /// unchanged.
     pub stronger_hash: Option<&'a str>,
-    /// The settlement of the budgets that the attempt was charged to, and the charge for the
-    /// session. It is made even where the session is refused.
+    /// Adjustment of rate limit counters: corrects what the login attempt was charged, and counts
+    /// the new session. It is stored even if no session is opened.
     pub charge: Adjustment,
-    /// The largest number of sessions of one account, at least 1. The longest unused ones end.
+    /// Maximum number of sessions of one account, at least 1. The least recently used sessions
+    /// beyond it are ended.
     pub max_sessions: u32,
 }
 
 /// Result of [`Accounts::open_session`].
 #[derive(Debug, PartialEq, Eq)]
 pub enum SessionOpening {
-    /// The session is open. These sessions have ended to make room for it.
+    /// The session is open. These sessions were ended because the account had too many.
     Opened(EndedSessions),
-    /// The password has changed since it was proved, or the account is gone.
+    /// The password has changed since it was verified, or the account was disabled or deleted.
     NotProved,
-    /// The user opens sessions too often; another can be opened after this time.
+    /// The user logs in too often. Another session can be opened after this time.
     TooMany(Duration),
 }
 
-/// An update of an account, all of which happens or nothing.
+/// Atomic update of an account. A field that is `None` is not changed.
 #[derive(Clone)]
 pub struct UserUpdate {
     pub user_id: Uuid,
-    /// The session that requested the update, which a new password does not end.
+    /// Session that requested the update. It stays open when a new password ends the other
+    /// sessions.
     pub session_id: Uuid,
-    /// The version of the password that was proved, where the update requires a proof.
+    /// Version of the password that authorised the update ([`UserRecord::credentials`]), or `None`
+    /// if the update needs no password.
     pub credentials: Option<i64>,
     pub username: Option<Username>,
-    /// The PHC string of a new password, and the notice that its owner gets.
+    /// PHC string of the new password, and the notice about it to send to the user.
     pub password_hash: Option<(String, Notice)>,
-    /// A new address, which takes effect when the code of this verification is confirmed.
+    /// Id of a new verification, and the new email address, which takes effect when its code is
+    /// entered.
     pub email: Option<(Uuid, Email)>,
-    /// The pseudonym of the requesting network, by which the email queue is kept fair.
+    /// Keyed hash of the requesting network, by which the email queue is shared fairly. Empty if
+    /// the network is unknown.
     pub client: String,
-    /// The name of the key that the code is derived from.
+    /// Name of the server key that the code for a new email address is derived from.
     pub kid: String,
-    /// The charge for the update.
+    /// Adjustment of rate limit counters that is stored together with the update.
     pub charge: Adjustment,
 }
 
@@ -199,18 +208,18 @@ impl UserUpdate {
 
 /// Result of [`Accounts::update_user`].
 pub enum UserUpdateResult {
-    /// The updated account, and the sessions that a new password ended.
+    /// The updated account, and the sessions that were ended because of a new password.
     Updated(Box<UserRecord>, EndedSessions),
-    /// Another account has the username; nothing changed.
+    /// Another account has the username. Nothing changed.
     UsernameTaken,
-    /// The user makes such updates too often; nothing changed, and another is possible after this
-    /// time.
+    /// The user makes such updates too often. Nothing changed; another is possible after this time.
     TooMany(Duration),
-    /// The account was deleted, or its password changed concurrently; nothing changed.
+    /// The account was deleted or disabled, or its password changed, since the password was
+    /// verified. Nothing changed.
     Gone,
 }
 
-/// An account after its password was reset.
+/// Account after its password was reset, and the sessions that were ended.
 pub struct PasswordResetResult {
     pub user: UserRecord,
     pub ended: EndedSessions,
@@ -218,40 +227,41 @@ pub struct PasswordResetResult {
 
 port! {
     ($)
-    /// Accounts, for the user service.
+    /// Accounts, for the `users` module.
     Accounts, accounts_port {
-        /// Reports whether an active account has the username with this key.
+        /// Reports whether an account has the username with this canonical form.
         fn username_taken(username_key: &str) -> bool;
-        /// Finds the account of a login.
+        /// Finds an account by its username or email address.
         fn user_by_login(login: LoginKey<'_>) -> Option<UserRecord>;
         /// Finds an account by its id.
         fn user(id: Uuid) -> Option<UserRecord>;
-        /// Stores a pending registration and queues its email. Where the address belongs to an
-        /// account, the same rows are written, but no code is correct for them.
+        /// Stores a pending registration and queues the email with its code. If an account has the
+        /// email address, the same rows are written, but no code is correct.
         fn register(registration: &Registration, change: Change) -> PendingResult;
-        /// Spends the code of a registration, creates the account and opens its first session.
-        /// `username` replaces the one that was requested.
+        /// Uses up the code of a registration, creates the account and opens its first session.
+        /// `username`, if given, replaces the requested username.
         fn activate(guess: &Guess, username: Option<&Username>, user_id: Uuid, session: &NewSession, change: Change) -> Activation;
-        /// Opens a session after a correct password and settles its budgets. Where the session is
-        /// refused, only the budgets are settled.
+        /// Opens a session after a correct password, and adjusts the rate limit counters. If the
+        /// session is refused, only the counters are adjusted.
         fn open_session(login: PasswordLogin<'_>, change: Change) -> SessionOpening;
         /// Updates an account. A new password ends every other session and voids every open code
-        /// except that of the new address.
+        /// except the one for a new email address in the same update.
         fn update_user(update: UserUpdate, change: Change) -> UserUpdateResult;
-        /// Spends the code of an email change: the account gets the new address, every open code
-        /// is void, and `notice` goes to the old address.
+        /// Uses up the code of an email change: stores the new email address, voids the open codes
+        /// of the account, and queues `notice` to the old address.
         fn confirm_email(guess: &Guess, notice: NoticeRequest<'_>, change: Change) -> EmailConfirmation;
-        /// Stores a password reset and queues its email. Where no account has the address, the
-        /// same rows are written, but no code is correct for them.
+        /// Stores a pending password reset and queues the email with its code. If no account has
+        /// the email address, the same rows are written, but no code is correct.
         fn request_reset(request: &ResetRequest, change: Change) -> PendingResult;
-        /// Finds the account that an unspent code resets the password of.
+        /// Finds the account of a pending password reset, or returns `None` if the code was used or
+        /// replaced.
         fn reset_owner(guess: &Guess) -> Option<UserRecord>;
-        /// Spends the code of a reset: the account gets the new password, every session ends, every
-        /// open code is void, and `notice` goes to the owner. Returns `None` where the code was
-        /// spent concurrently.
+        /// Uses up the code of a reset: stores the new password, ends all sessions, voids the open
+        /// codes of the account, and queues `notice` to the user. Returns `None` if the code was
+        /// used by a concurrent request, or replaced.
         fn reset_password(guess: &Guess, password_hash: &str, notice: NoticeRequest<'_>, change: Change) -> Option<PasswordResetResult>;
-        /// Deletes an account and everything that belongs to it, and queues `notice`. Returns
-        /// `None` where its password has changed since it was proved.
+        /// Deletes an account with its sessions and codes, and queues `notice`. Returns the ended
+        /// sessions, or `None` if the password has changed since it was verified.
         fn delete_user(user: &UserRecord, notice: NoticeRequest<'_>, change: Change) -> Option<EndedSessions>;
     }
 }

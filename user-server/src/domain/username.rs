@@ -1,5 +1,5 @@
 //! Usernames, prepared and compared by PRECIS (RFC 8265). They are public, so a reply may reveal
-//! that one is taken.
+//! that a username is taken.
 
 mod confusables;
 mod profile;
@@ -14,15 +14,15 @@ pub struct Username {
 }
 
 impl Username {
-    /// The smallest number of code points.
+    /// Minimum number of code points.
     pub const MIN_CHARS: usize = 3;
-    /// The largest number of code points.
+    /// Maximum number of code points.
     pub const MAX_CHARS: usize = 32;
-    /// The largest size, in bytes of UTF-8.
+    /// Maximum size, in bytes of UTF-8.
     pub const MAX_BYTES: usize = 128;
 
-    /// Parses a username that someone chooses: 3 to 32 code points after mapping, at most 128
-    /// bytes, no `@`, and not easily mistaken for another one (UTS #39).
+    /// Parses a newly chosen username: 3 to 32 code points after mapping, at most 128 bytes, no
+    /// `@`, and not easily mistaken for another username (UTS #39).
     ///
     /// # Errors
     /// [`Refusal::InvalidUsername`] with the reason.
@@ -34,8 +34,8 @@ impl Username {
         Ok(username)
     }
 
-    /// Parses a username that someone presents, which may have been chosen under other rules: 3 to
-    /// 32 code points after mapping, at most 128 bytes, no `@`.
+    /// Parses a username that may have been chosen under older rules, such as for a login: 3 to 32
+    /// code points after mapping, at most 128 bytes, no `@`.
     ///
     /// # Errors
     /// [`Refusal::InvalidUsername`] with the reason.
@@ -60,7 +60,7 @@ impl Username {
     /// Checks the size of a text before it is parsed.
     ///
     /// # Errors
-    /// [`Refusal::InvalidUsername`] if it is too large.
+    /// [`Refusal::InvalidUsername`] if it is longer than 128 bytes.
     pub fn check_size(text: &str) -> Result<(), Refusal> {
         if text.len() <= Self::MAX_BYTES {
             return Ok(());
@@ -68,13 +68,13 @@ impl Username {
         Err(Refusal::InvalidUsername("must be at most 128 bytes"))
     }
 
-    /// Returns the username as its owner writes it.
+    /// Returns the username as the user wrote it, apart from the preparation by PRECIS.
     #[must_use]
     pub fn shown(&self) -> &str {
         &self.shown
     }
 
-    /// Returns the form that is compared.
+    /// Returns the canonical form, by which usernames are compared.
     #[must_use]
     pub fn key(&self) -> &str {
         &self.key

@@ -1,5 +1,5 @@
-//! One-time codes: derived, never stored. A code is an HMAC of the verification that it belongs to,
-//! so a stolen database reveals no code, and a repeated email contains the same code.
+//! One-time codes: derived, never stored. A code is computed from an HMAC of its verification, so a
+//! stolen database reveals no code, and a repeated email contains the same code.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,10 +17,10 @@ use crate::keys::KeyRing;
 use crate::outbox::{GUESSES, resend_policy};
 use crate::throttle::Throttle;
 
-/// Alphabet of Crockford's base32, which has no I, L, O or U.
+/// Alphabet of Crockford's Base32, which has no I, L, O or U.
 const BASE32: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
-/// The service for one-time codes (OTP).
+/// Service that derives, checks and resends one-time codes (OTP).
 pub struct Otp {
     codes: Arc<dyn Codes>,
     throttle: Arc<Throttle>,
@@ -30,7 +30,7 @@ pub struct Otp {
 }
 
 impl Otp {
-    /// Creates a service for codes that expire `life` after their email is claimed for sending.
+    /// Creates a service for codes that expire `life` after their email is sent.
     #[must_use]
     pub fn new(
         codes: Arc<dyn Codes>,
@@ -42,21 +42,22 @@ impl Otp {
         Self { codes, throttle, clock, keys, life }
     }
 
-    /// Returns the name of the key that new codes are derived from. If every key is retired,
+    /// Returns the name of the server key that new codes are derived from. If every key is retired,
     /// returns the name of a retired key, with which no code is issued.
     #[must_use]
     pub fn kid(&self) -> &str {
         &self.keys.signing().unwrap_or_else(|| self.keys.configured()).kid
     }
 
-    /// Charges a guess and compares it with the code. Returns the guess if it is correct; it is
-    /// then used to consume the code. `user_id` restricts the check to codes of that user.
+    /// Counts a guess at a code and compares it with the code. Returns a [`Guess`] if the guess is
+    /// correct, with which the code is then used up. If `user_id` is given, only codes of that user
+    /// are accepted.
     ///
     /// # Errors
-    /// `InvalidCode` for a wrong code; `CodeExpired` for the correct one after it has expired, and
-    /// for any code if the verification is unknown or has no guesses left. When the email was sent,
-    /// and whether it was, makes no difference to a client that does not have the code.
-    /// `RateLimited` if the network or the user has guessed too often.
+    /// `InvalidCode` for a wrong code; `CodeExpired` for the correct code after it has expired, and
+    /// for any code if the verification is unknown or has no guesses left; `RateLimited` if the
+    /// network or the user has guessed too often. A client that does not have the code cannot tell
+    /// from the error whether, or when, the email was sent.
     pub async fn check(
         &self,
         id: Uuid,
@@ -100,12 +101,12 @@ impl Otp {
         }
     }
 
-    /// Refunds a correct guess that had no effect.
+    /// Refunds a correct guess after the operation that needed the code failed.
     pub async fn refund(&self, guess: &Guess) -> Result<(), Fault> {
         self.codes.refund_guess(guess).await
     }
 
-    /// Refuses a resend that can only fail, without writing anything.
+    /// Checks whether a code may be sent again now, without writing anything.
     ///
     /// # Errors
     /// Those of [`Otp::resend`].
@@ -120,8 +121,8 @@ impl Otp {
         resent(refused.unwrap_or(ResendResult::Queued))
     }
 
-    /// Queues the email of a verification again. If the key of its code is retired, the code is
-    /// replaced.
+    /// Queues the email of a verification again. If the server key of its code is retired, a new
+    /// code is sent.
     ///
     /// # Errors
     /// `RateLimited` if the last request was too recent or there were too many, `CodeExpired` if
@@ -163,8 +164,8 @@ impl CodeGenerator for Otp {
     }
 }
 
-/// Returns a code of six digits by dynamic truncation (RFC 4226, section 5.3), with the low nibble
-/// of the last byte as the offset.
+/// Computes a code of six digits from an HMAC by dynamic truncation (RFC 4226, section 5.3), with
+/// the low nibble of the last byte as the offset.
 fn six_digits(tag: &[u8; 32]) -> String {
     let offset = usize::from(tag[31] & 0x0f);
     let window =
@@ -172,7 +173,7 @@ fn six_digits(tag: &[u8; 32]) -> String {
     format!("{:06}", (window & 0x7fff_ffff) % 1_000_000)
 }
 
-/// Returns a code of 50 bits as two groups of five base32 characters.
+/// Computes a code of 50 bits from an HMAC, as two groups of five Base32 characters.
 fn ten_characters(tag: &[u8; 32]) -> String {
     let bits = tag.iter().take(8).fold(0u64, |sum, byte| sum << 8 | u64::from(*byte));
     let character = |index: u32| {
@@ -183,8 +184,8 @@ fn ten_characters(tag: &[u8; 32]) -> String {
     format!("{}-{}", half(0..5), half(5..10))
 }
 
-/// Normalises a code as a user may type it: ignores case, dashes and spaces, and reads O as 0 and I
-/// and L as 1.
+/// Normalises a code that a user has typed: ignores case, dashes and spaces, and reads O as 0, and
+/// I and L as 1.
 fn normalised(code: &[u8]) -> Vec<u8> {
     const MAX_LENGTH: usize = 64;
     code.iter()

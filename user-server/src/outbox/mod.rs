@@ -19,13 +19,13 @@ use crate::domain::{
 };
 use crate::metrics::{EmailMetrics, MailResult};
 
-/// Notifies the worker of an email that was queued on this node. Emails queued on other nodes are
-/// found by polling.
+/// Notification of the worker that an email was queued on this node. Emails queued on other nodes
+/// are found by polling.
 #[derive(Clone, Default)]
 pub struct MailWakeup(Arc<Notify>);
 
 impl MailWakeup {
-    /// Notifies one sender task.
+    /// Notifies one sender task of the worker.
     pub fn notify(&self) {
         self.0.notify_one();
     }
@@ -39,7 +39,7 @@ pub struct Worker {
     pub clock: Arc<dyn Clock>,
     pub wakeup: MailWakeup,
     pub metrics: Arc<EmailMetrics>,
-    /// The number of claims, by which the sender tasks alternate between classes of emails.
+    /// Number of claims so far, by which the sender tasks alternate between classes of emails.
     pub turns: AtomicUsize,
 }
 
@@ -51,12 +51,13 @@ pub const RESEND_AFTER: Duration = Duration::from_secs(60);
 const MAX_RESENDS: u32 = 10;
 /// Maximum number of pending registrations and resets of one network.
 const MAX_PENDING: u32 = 200;
-/// Maximum age of an email, after which it is dropped, and of a verification without the lifetime
-/// of its last code.
+/// Age after which an unsent email is dropped. A verification is deleted after this time plus the
+/// lifetime of a code.
 const MAX_AGE: Duration = DAY;
-/// Time for which a network that opened a session of an account is known to it.
+/// Time for which a network counts as known to an account after a login from it.
 pub const KNOWN_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
-/// Maximum interval between two polls of the outbox, because other nodes queue emails too.
+/// Maximum interval between two polls of the outbox, which also contains emails that other nodes
+/// have queued.
 const POLL: Duration = Duration::from_secs(1);
 /// Timeout of sending one email.
 const SEND_TIMEOUT: Duration = Duration::from_secs(30);
@@ -64,25 +65,27 @@ const SEND_TIMEOUT: Duration = Duration::from_secs(30);
 const CLAIM_TIMEOUT: Duration = Duration::from_secs(10);
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
-/// Wait after the first failure. It doubles with every attempt, up to [`MAX_RETRY`].
+/// Wait after the first failure to send an email. It doubles with every attempt, up to
+/// [`MAX_RETRY`].
 const FIRST_RETRY: Duration = Duration::from_secs(5);
 const MAX_RETRY: Duration = Duration::from_secs(15 * 60);
 
-/// Returns the lifetime of a verification, after which its row is deleted.
+/// Returns the lifetime of a verification, after which it is deleted. `code_life` is the lifetime
+/// of a code.
 #[must_use]
 pub fn verification_life(code_life: Duration) -> Duration {
     MAX_AGE + code_life
 }
 
-/// Returns the limit of pending registrations and resets of a network. All requests for which no
-/// network is known share a larger one.
+/// Returns the limit of pending registrations and resets of one network. All requests without a
+/// known network share a larger limit.
 #[must_use]
 pub fn pending_limit(code_life: Duration, network_known: bool) -> PendingLimit {
     let max = if network_known { MAX_PENDING } else { MAX_PENDING * 20 };
     PendingLimit { max, life: verification_life(code_life) }
 }
 
-/// Returns the rules of resends.
+/// Returns the rules for sending a code again. `code_life` is the lifetime of a code.
 #[must_use]
 pub fn resend_policy(code_life: Duration) -> ResendPolicy {
     ResendPolicy {
@@ -95,8 +98,8 @@ pub fn resend_policy(code_life: Duration) -> ResendPolicy {
     }
 }
 
-/// Returns the rules of the outbox. The budget of one address and purpose is ten emails a day with
-/// five guesses each, so 50 guesses a day.
+/// Returns the rules of the outbox. One address can get ten codes a day for each purpose, with five
+/// guesses each, so at most 50 guesses a day are possible. `code_life` is the lifetime of a code.
 #[must_use]
 pub fn policy(code_life: Duration) -> MailPolicy {
     MailPolicy {
@@ -134,8 +137,9 @@ fn deliver(pending: PendingCode) -> CodeDelivery {
 }
 
 impl Worker {
-    /// Sends emails in `tasks` concurrent sender tasks until `stop` is cancelled. An email that is
-    /// being sent is completed first. A slow mail server delays only the task that waits for it.
+    /// Sends queued emails in `tasks` concurrent sender tasks until `stop` is cancelled; then
+    /// finishes the emails that are being sent. A slow mail server delays only the task that waits
+    /// for it.
     pub async fn run(self, tasks: usize, stop: CancellationToken) {
         let (worker, faulty) = (Arc::new(self), Arc::new(AtomicBool::new(false)));
         let mut senders = JoinSet::new();
@@ -149,8 +153,8 @@ impl Worker {
         }
     }
 
-    /// Runs one sender task. The tasks share `faulty`, so that a failure to read the outbox is
-    /// logged once.
+    /// Runs one sender task until `stop` is cancelled. The tasks share `faulty`, so that a failure
+    /// to read the outbox is logged once.
     async fn send_due(self: Arc<Self>, faulty: Arc<AtomicBool>, stop: CancellationToken) {
         while !stop.is_cancelled() {
             let wait = match self.step(&stop).await {
@@ -173,7 +177,8 @@ impl Worker {
         }
     }
 
-    /// Sends every email that is due. Returns the time at which the next one is due, if any.
+    /// Sends all emails that are due. Returns the time at which the next email is due, or `None` if
+    /// none is queued.
     ///
     /// # Errors
     /// If the outbox cannot be read or written.
@@ -247,7 +252,8 @@ impl Worker {
         }
     }
 
-    /// Returns the email of a claimed row, or `None` if the key of its code is unknown.
+    /// Renders a claimed email, or returns `None` if this node does not have the server key that
+    /// its code is derived from.
     fn compose(&self, claimed: &ClaimedMail) -> Option<Mail> {
         let code = match &claimed.kind {
             MailKind::Notice(_) => None,
@@ -259,8 +265,9 @@ impl Worker {
     }
 }
 
-/// Returns the wait before the next attempt, by exponential backoff. A quarter of it depends on the
-/// email, so that many failed emails are not retried at the same time.
+/// Returns the wait before the next attempt to send an email, by exponential backoff with jitter.
+/// The jitter depends on the id of the email, so that many failed emails are not retried at the
+/// same time.
 fn retry_wait(attempt: u32, id: u128) -> Duration {
     let wait =
         (FIRST_RETRY * 2u32.saturating_pow(attempt.saturating_sub(1).min(16))).min(MAX_RETRY);

@@ -1,10 +1,11 @@
-//! The email templates. A code is on its own line, so that it is easy to read and to copy.
+//! Email templates. A code is on its own line, so that it is easy to read and to copy.
 
 use std::time::Duration;
 
 use crate::domain::{ClaimedMail, Mail, MailKind, Notice, Purpose};
 
-/// Renders the email of a claimed row as plain text and HTML.
+/// Renders a claimed email as plain text and HTML. `code` is the one-time code, if the email
+/// contains one, and `life` is its lifetime.
 pub(super) fn render(claimed: &ClaimedMail, code: Option<String>, life: Duration) -> Mail {
     let text = template(&claimed.kind, life);
     let greeting = if claimed.recipient.username.is_empty() {
@@ -43,12 +44,12 @@ pub(super) fn render(claimed: &ClaimedMail, code: Option<String>, life: Duration
     }
 }
 
-/// Texts of one kind of email.
+/// Subject and paragraphs of one kind of email.
 struct Template {
     subject: &'static str,
-    /// Paragraph before the code.
+    /// Paragraph before the one-time code.
     first: String,
-    /// Paragraph after the code.
+    /// Paragraph after the one-time code.
     second: String,
 }
 

@@ -6,15 +6,16 @@ use ::bcrypt::HashParts;
 
 use crate::domain::Password;
 
-/// Maximum cost that is accepted: about a second per hash.
+/// Maximum bcrypt cost of an accepted hash: about a second per hash.
 const MAX_COST: u32 = 14;
 
-/// Reports whether a stored hash is a bcrypt hash.
+/// Reports whether a stored password hash is a bcrypt hash.
 pub(super) fn is_bcrypt(hash: &str) -> bool {
     hash.starts_with("$2")
 }
 
-/// Checks that a hash can be computed, or returns the reason why it cannot.
+/// Checks that a bcrypt hash is well-formed and its cost is acceptable. Otherwise describes why
+/// not.
 pub(super) fn accept(hash: &str) -> Result<(), &'static str> {
     match hash.get(..4) {
         Some("$2a$" | "$2b$" | "$2y$") => {}
@@ -33,8 +34,8 @@ pub(super) fn accept(hash: &str) -> Result<(), &'static str> {
     }
 }
 
-/// Compares a password with a hash. Uses the bytes of the password before normalisation, and only
-/// the first 72 of them.
+/// Compares a password with a bcrypt hash. Uses the bytes of the password before Unicode
+/// normalisation, and only the first 72 of them.
 pub(super) fn verify(password: &Password, hash: &str) -> Result<bool, &'static str> {
     accept(hash)?;
     let bytes = password.as_sent();
@@ -45,7 +46,7 @@ pub(super) fn verify(password: &Password, hash: &str) -> Result<bool, &'static s
     Ok(correct && !bytes.contains(&0))
 }
 
-/// Returns a hash of this class that matches no password.
+/// Returns a bcrypt hash with the prefix and cost in `class` that matches no password.
 pub(super) fn of_class(class: &str) -> Result<String, &'static str> {
     let hash = format!("{class}${}", ".".repeat(53));
     accept(&hash).map(|()| hash)

@@ -1,6 +1,6 @@
-//! The hash pool: one thread per core, each with memory that it reuses, and a short queue that is
-//! fair between networks. A request that cannot be served before its deadline is refused at once. A
-//! request that was abandoned while it waited is not hashed.
+//! The hash pool: threads that compute password hashes, each with memory that it reuses, and a
+//! short queue that is fair between networks. A request that cannot be served before its deadline
+//! is refused at once. For a request that was abandoned while it waited, no hash is computed.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::domain::{ClientNetwork, Fault, Refusal, RequestContext, UseCaseResult};
 use crate::metrics::{HashMetrics, HashRefusal};
 
-/// Niceness of the hashing threads. If another process keeps a core busy, about a tenth of the core
+/// Niceness of the hashing threads. If another process uses a core fully, about a tenth of the core
 /// remains for hashing.
 #[cfg(target_os = "linux")]
 const NICE: i32 = 10;
@@ -21,14 +21,14 @@ const NICE: i32 = 10;
 /// Number of threads and length of the queue of a hash pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HashPoolSize {
-    /// Maximum number of hashes that are computed at once. Each uses its own memory, so the pool
-    /// uses at most this many times the memory of one hash.
+    /// Number of threads: the maximum number of hashes that are computed at once. Each uses its own
+    /// memory, so the pool uses at most this many times the memory of one hash.
     pub permits: usize,
-    /// Maximum number of hashes that wait.
+    /// Maximum number of hashes that wait in the queue.
     pub queue: usize,
 }
 
-/// A pool of threads that compute password hashes.
+/// Pool of threads that compute password hashes.
 pub struct HashPool {
     inner: Arc<PoolInner>,
     metrics: Arc<HashMetrics>,
@@ -45,13 +45,13 @@ struct PoolInner {
 
 #[derive(Default)]
 struct PoolState {
-    /// One queue per network.
+    /// Waiting jobs of each network. `None` stands for all unknown networks.
     queues: HashMap<Option<ClientNetwork>, VecDeque<Job>>,
-    /// Networks in the order in which one job of each is served.
+    /// Networks with waiting jobs, in the order in which the next job of each is run.
     fairness_queue: VecDeque<Option<ClientNetwork>>,
     waiting: usize,
     running: usize,
-    /// Moving average of the duration of a hash.
+    /// Moving average of the duration of one hash.
     average: Duration,
     closed: bool,
 }
@@ -83,11 +83,12 @@ impl HashPool {
         Ok(Self { inner, metrics })
     }
 
-    /// Runs `job` on a thread of the pool and returns its result.
+    /// Runs `job` on a thread of the pool, with the memory that the thread reuses, and returns its
+    /// result.
     ///
     /// # Errors
-    /// `Busy` if the queue is full or the deadline would pass before the job is done;
-    /// `DeadlineExceeded` if the deadline passed or the request was abandoned while the job waited.
+    /// `Busy` if the queue is full or the job would probably not finish before the deadline;
+    /// `DeadlineExceeded` if the deadline passed or the client disconnected while the job waited.
     pub async fn run<R: Send + 'static>(
         &self,
         context: &RequestContext,
@@ -111,7 +112,7 @@ impl HashPool {
         result.await.map_err(|_| Refusal::DeadlineExceeded.into())
     }
 
-    /// Returns the number of hashes that are running and the number that wait.
+    /// Returns the number of hashes that are being computed, and the number that wait.
     #[must_use]
     pub fn depth(&self) -> (usize, usize) {
         let state = self.inner.lock();
@@ -132,7 +133,7 @@ impl PoolInner {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Queues a job, or refuses it with the estimated waiting time.
+    /// Queues a job, or refuses it with [`Refusal::Busy`] and the estimated waiting time.
     fn admit(&self, context: &RequestContext, job: Job) -> Result<(), Refusal> {
         let mut state = self.lock();
         let permits = u32::try_from(self.size.permits.max(1)).unwrap_or(u32::MAX);
@@ -185,8 +186,8 @@ impl PoolInner {
     }
 }
 
-/// Lowers the priority of this thread below the other threads of the service: they need a core for
-/// microseconds, a hash for tens of milliseconds.
+/// Lowers the scheduling priority of the current thread below the other threads of the service:
+/// they need a core for microseconds, a hash for tens of milliseconds.
 fn lower_priority() {
     // On Linux the priority applies to the thread; elsewhere it would apply to the whole process.
     #[cfg(target_os = "linux")]
@@ -196,7 +197,7 @@ fn lower_priority() {
 }
 
 impl PoolState {
-    /// Removes the first job of the next network.
+    /// Removes and returns the first job of the next network, or `None` if no job waits.
     fn next_job(&mut self) -> Option<Job> {
         let network = self.fairness_queue.pop_front()?;
         let queue = self.queues.get_mut(&network)?;

@@ -5,16 +5,17 @@ use std::time::{Duration, Instant};
 use super::phc::{self, HashCost};
 use crate::domain::{Fault, Password};
 
-/// Result of [`measure`].
+/// Benchmark result for password hashes with one cost.
 #[derive(Debug, Clone, Copy)]
 pub struct Measured {
     /// Median duration of one hash.
     pub each: Duration,
-    /// Hashes per second of all threads together.
+    /// Number of hashes per second of all threads together.
     pub per_second: f64,
 }
 
-/// Computes hashes of this cost on `threads` threads for `time`, at least one on each thread.
+/// Measures the speed of password hashes with this cost: computes hashes on `threads` threads for
+/// the duration `time`, at least one on each thread.
 ///
 /// # Errors
 /// If a hash cannot be computed, or the system provides no random bytes.

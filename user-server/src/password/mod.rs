@@ -1,5 +1,5 @@
-//! Passwords: Argon2id on a bounded pool of separate threads, so that hashing never blocks network
-//! I/O; bcrypt for imported hashes.
+//! Password hashing: Argon2id on a bounded pool of separate threads, so that hashing never blocks
+//! network I/O. Bcrypt is supported for imported hashes.
 
 mod bcrypt;
 mod hash_pool;
@@ -22,15 +22,17 @@ pub use phc::HashCost;
 pub use stored::{accept, is_usable};
 use timings::HashTimings;
 
-/// Deadline of the hash by which a class of hashes is measured, including its time in the queue.
+/// Timeout of the hash by which the duration of a hash class is measured, including its time in the
+/// queue.
 const MEASURE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The password service.
+/// Service that hashes and verifies passwords.
 #[derive(Clone)]
 pub struct Passwords {
     hash_pool: Arc<HashPool>,
     cost: HashCost,
-    /// A hash that matches no password, with which the password of an unknown user is compared.
+    /// Hash that matches no password. The password of an unknown user is compared with it, so that
+    /// the reply takes equally long.
     decoy: Arc<str>,
     timings: Arc<HashTimings>,
 }
@@ -39,7 +41,8 @@ pub struct Passwords {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PasswordVerdict {
     pub correct: bool,
-    /// A hash of the correct password with the configured cost, if the stored hash is weaker.
+    /// New hash of the correct password with the configured cost if the stored hash is weaker,
+    /// otherwise `None`.
     pub stronger: Option<String>,
 }
 
@@ -65,7 +68,8 @@ pub fn unusable(cost: HashCost) -> Result<String, Fault> {
 }
 
 impl Passwords {
-    /// Creates the password service, which computes hashes of this cost on this pool.
+    /// Creates the password service. New hashes have the cost `cost`, and all hashes are computed
+    /// in `hash_pool`.
     ///
     /// # Errors
     /// If the system provides no random bytes.
@@ -75,8 +79,9 @@ impl Passwords {
         Ok(Self { hash_pool, cost, decoy: decoy.into(), timings })
     }
 
-    /// Sets the classes of hashes (algorithm and cost) that are stored, and measures those that
-    /// have not been measured yet, so that a refused login can be padded to the slowest of them.
+    /// Sets the hash classes (algorithm and cost) that occur in the database, and measures the
+    /// duration of those that have not been measured yet, so that a refused login can be padded to
+    /// the slowest.
     pub async fn learn(&self, classes: Vec<String>) {
         for class in self.timings.set_stored(classes) {
             let Ok(hash) = stored::of_class(&class) else { continue };
@@ -92,11 +97,12 @@ impl Passwords {
         }
     }
 
-    /// Hashes a new password. `words` are words of the user, such as the username, that the
-    /// password must not be built from.
+    /// Hashes a new password and returns the PHC string. `words` are easily guessed words, such as
+    /// the username. `field` names the field of the request for an error.
     ///
     /// # Errors
-    /// `InvalidPassword` if the password is too common; those of [`HashPool::run`].
+    /// `InvalidPassword` if the password is too common or consists of `words`; those of
+    /// [`HashPool::run`].
     pub async fn hash(
         &self,
         password: Password,
@@ -119,9 +125,10 @@ impl Passwords {
             .await?
     }
 
-    /// Compares a password with a stored hash, or with a decoy if there is no password or no hash.
-    /// If the password is not correct, returns only after the time that a comparison with the
-    /// slowest stored class of hashes takes, so that the time reveals nothing.
+    /// Compares a password with a stored hash. If there is no password or no hash, compares with a
+    /// decoy, which fails. If the password is not correct, returns only after the time that the
+    /// slowest stored hash class takes, so that the duration does not reveal whether the account
+    /// exists.
     ///
     /// # Errors
     /// Those of [`HashPool::run`].
@@ -144,7 +151,8 @@ impl Passwords {
         Ok(PasswordVerdict { correct: false, stronger: None })
     }
 
-    /// Compares a password with a stored hash. Returns the start time and the verdict.
+    /// Compares a password with a stored hash in the hash pool. Returns the time at which the
+    /// comparison started, and the verdict.
     async fn compare(
         &self,
         password: Option<Password>,

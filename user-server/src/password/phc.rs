@@ -1,4 +1,4 @@
-//! Argon2id hashes as PHC strings, computed in memory that the caller reuses.
+//! Argon2id hashes as PHC strings, computed in memory that is reused for the next hash.
 
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use password_hash::phc::{ParamsString, PasswordHash, Salt};
@@ -22,14 +22,16 @@ pub struct HashCost {
 }
 
 impl HashCost {
-    /// Minimum cost of new hashes (OWASP Password Storage Cheat Sheet): 19 MiB, two passes, no
-    /// parallelism.
+    /// Minimum cost of new hashes, from the OWASP Password Storage Cheat Sheet: 19 MiB, two passes,
+    /// no parallelism.
     pub const FLOOR: Self = Self { memory_kib: 19 * 1024, passes: 2, parallelism: 1 };
-    /// Maximum cost of a stored hash: the value of a row must not be able to exhaust the server.
+    /// Maximum cost of a stored hash, so that a manipulated hash in the database cannot exhaust the
+    /// server.
     pub const CEILING: Self = Self { memory_kib: 1024 * 1024, passes: 64, parallelism: 16 };
-    /// Maximum work of an imported hash, as its memory in KiB times its passes: about a second.
+    /// Maximum work of an imported hash, as its memory in KiB multiplied by its passes: about a
+    /// second per hash.
     const IMPORTED_WORK_KIB: u64 = 1024 * 1024;
-    /// Maximum memory of an imported hash.
+    /// Maximum memory of an imported hash, in KiB.
     const IMPORTED_MEMORY_KIB: u32 = 256 * 1024;
 
     fn params(self, output: usize) -> Result<Params, Fault> {
@@ -38,7 +40,7 @@ impl HashCost {
     }
 }
 
-/// Hashes a password with a new random salt.
+/// Hashes a password with a new random salt, in the reusable `memory`. Returns the PHC string.
 pub(super) fn hash(
     password: &Password,
     cost: HashCost,
@@ -57,7 +59,7 @@ pub(super) fn hash(
     string(cost, &salt, &output)
 }
 
-/// Returns a random hash that matches no password, for logins of unknown users.
+/// Returns a random PHC string that matches no password, for logins of unknown users.
 pub(super) fn decoy(cost: HashCost) -> Result<String, Fault> {
     let salt = random_salt()?;
     let mut output = [0; OUTPUT];
@@ -65,7 +67,8 @@ pub(super) fn decoy(cost: HashCost) -> Result<String, Fault> {
     string(cost, &salt, &output)
 }
 
-/// Compares a password with a PHC string, in constant time over the hash.
+/// Verifies a password against a PHC string, in the reusable `memory`. The hashes are compared in
+/// constant time.
 pub(super) fn verify(
     password: &Password,
     stored: &str,
@@ -92,8 +95,8 @@ pub(super) fn verify(
     Ok(output.ct_eq(expected.as_bytes()).into())
 }
 
-/// Checks that a hash of another service can be stored, or returns the reason why it cannot. `own`
-/// is the cost of new hashes.
+/// Checks that the PHC string of another service can be imported: it is Argon2id with a bounded
+/// cost. Otherwise describes why not. `own` is the cost of new hashes, which is always accepted.
 pub(super) fn accept(hash: &str, own: HashCost) -> Result<(), &'static str> {
     let parsed =
         PasswordHash::new(hash).map_err(|_| "it is neither a bcrypt hash nor a PHC string")?;
@@ -123,20 +126,21 @@ pub(super) fn accept(hash: &str, own: HashCost) -> Result<(), &'static str> {
 
 const TOO_COSTLY: &str = "it needs more than 256 MiB, or more than 1 GiB over all passes";
 
-/// Returns a hash of this class that matches no password.
+/// Returns a PHC string with the algorithm and cost in `class` that matches no password.
 pub(super) fn of_class(class: &str) -> Result<String, Fault> {
     let hash =
         format!("{class}$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
     read(&hash).map(|_| hash)
 }
 
-/// Reports whether a password can be compared with a stored hash: it is well-formed, and its cost
-/// is within the bounds.
+/// Reports whether a stored PHC string is well-formed and its cost is at most
+/// [`HashCost::CEILING`].
 pub(super) fn is_usable(stored: &str) -> bool {
     read(stored).is_ok_and(|(hash, _)| hash.salt.is_some() && hash.hash.is_some())
 }
 
-/// Reports whether a stored hash is below `cost` in any parameter, or of an old version of Argon2.
+/// Reports whether a stored hash has less memory or fewer passes than `cost`, or an old version of
+/// Argon2.
 pub(super) fn is_weaker(stored: &str, cost: HashCost) -> bool {
     match read(stored) {
         Ok((hash, stored)) => {
@@ -193,7 +197,8 @@ fn unreadable(reason: &str) -> Fault {
     Fault::Internal(format!("cannot use a stored password hash: {reason}"))
 }
 
-/// Computes Argon2id in `memory`, which grows as needed and is wiped afterwards.
+/// Computes an Argon2id hash into `output`, using `memory`, which grows as needed and is wiped
+/// afterwards.
 fn fill(
     password: &[u8],
     salt: &[u8],

@@ -1,4 +1,5 @@
-//! The rule against common passwords: the dictionaries of zxcvbn, and words of the user.
+//! The rule against common passwords: the dictionaries of zxcvbn, and words about the user, such as
+//! the username.
 
 use zeroize::Zeroizing;
 use zxcvbn::feedback::Warning;
@@ -6,14 +7,14 @@ use zxcvbn::zxcvbn;
 
 use crate::domain::Password;
 
-/// Minimum number of guesses that a password must withstand, given how many attempts a throttled
-/// login allows (NIST SP 800-63B, section 5.2.2).
+/// Minimum number of guesses that a password must withstand, given the number of attempts that rate
+/// limiting allows (NIST SP 800-63B, section 5.2.2).
 const MIN_GUESSES: u64 = 10_000;
-/// Number of characters of a password that are examined.
+/// Maximum number of characters of a password that are examined.
 const CHARS: usize = 64;
 
-/// Reports whether the whole password is a word of a dictionary or of the user, in any case,
-/// reversed or in leetspeak, or can be guessed within [`MIN_GUESSES`].
+/// Reports whether a password is too easy to guess: it is a dictionary word or one of `words`, even
+/// in another case, reversed or in leetspeak, or is estimated to be found within [`MIN_GUESSES`].
 pub(super) fn is_common(password: &Password, words: &[String]) -> bool {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     // The time of the estimate grows with the square of the length, and what is weak in a long

@@ -5,7 +5,7 @@ use argon2::Block;
 use super::{HashCost, bcrypt, phc};
 use crate::domain::{Fault, Password};
 
-/// Compares a password with a stored hash.
+/// Verifies a password against a stored hash.
 pub(super) fn verify(
     password: &Password,
     stored: &str,
@@ -18,12 +18,13 @@ pub(super) fn verify(
     }
 }
 
-/// Reports whether a stored hash is weaker than new hashes of this cost.
+/// Reports whether a stored hash is weaker than a new hash with the cost `cost`. Bcrypt hashes
+/// always are.
 pub(super) fn is_weaker(stored: &str, cost: HashCost) -> bool {
     bcrypt::is_bcrypt(stored) || phc::is_weaker(stored, cost)
 }
 
-/// Returns a hash of this class that matches no password.
+/// Returns a hash with the algorithm and cost in `class` that matches no password.
 pub(super) fn of_class(class: &str) -> Result<String, Fault> {
     if bcrypt::is_bcrypt(class) {
         bcrypt::of_class(class).map_err(unusable)
@@ -32,17 +33,18 @@ pub(super) fn of_class(class: &str) -> Result<String, Fault> {
     }
 }
 
-/// Checks that a hash of another service can be stored: that it can be computed in bounded time and
-/// memory. `own` is the cost of new hashes.
+/// Checks that a password hash of another service can be imported: it has a supported format, and
+/// can be computed in bounded time and memory. `own` is the cost of new hashes, which is always
+/// accepted.
 ///
 /// # Errors
-/// The reason why it cannot, in words that follow the name of the column.
+/// Describes why it cannot be imported, in words that follow the name of the column.
 pub fn accept(hash: &str, own: HashCost) -> Result<(), &'static str> {
     if bcrypt::is_bcrypt(hash) { bcrypt::accept(hash) } else { phc::accept(hash, own) }
 }
 
-/// Reports whether a password can be compared with a stored hash: it is well-formed, and its cost
-/// is within the bounds.
+/// Reports whether a stored password hash has a supported format and a cost within the limits, so
+/// that passwords can be verified against it.
 #[must_use]
 pub fn is_usable(stored: &str) -> bool {
     if bcrypt::is_bcrypt(stored) { bcrypt::accept(stored).is_ok() } else { phc::is_usable(stored) }

@@ -1,31 +1,33 @@
-//! Durations of each class of password hashes on this machine, so that a refused login can be
-//! padded to the slowest class. Holds classes (algorithm and cost) and durations, never a hash.
+//! Measured durations of each class of password hashes (algorithm and cost) on this machine, so
+//! that a refused login can be padded to the slowest class. No hash is stored here.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Divisor of the average duration that gives the extra padding for variation between hashes.
+/// Divisor of the slowest class's average duration. The quotient is added to the padding, for
+/// variation between hashes.
 const MARGIN_DIVISOR: u32 = 8;
-/// Divisor of the difference by which each faster hash lowers the average.
+/// Divisor of the difference between the average and a faster hash. The quotient is subtracted from
+/// the average.
 const DECAY_DIVISOR: u32 = 32;
 
-/// The stored classes of hashes and their measured durations.
+/// Hash classes that occur in the database, and their measured durations.
 pub(super) struct HashTimings {
-    /// The class of newly computed hashes.
+    /// Class of newly computed hashes.
     own: String,
     classes: Mutex<Classes>,
 }
 
 #[derive(Default)]
 struct Classes {
-    /// The stored classes other than the class of newly computed hashes.
+    /// Hash classes in the database other than that of newly computed hashes.
     foreign: Vec<String>,
     averages: HashMap<String, Duration>,
 }
 
 impl HashTimings {
-    /// Creates timings for a store in which all hashes are of the class `own`.
+    /// Creates timings for a database in which all hashes are of the class `own`.
     pub(super) fn new(own: &str) -> Self {
         Self { own: own.to_owned(), classes: Mutex::default() }
     }
@@ -34,7 +36,8 @@ impl HashTimings {
         self.classes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sets the stored classes. Returns those that have never been measured.
+    /// Sets the hash classes that occur in the database. Returns those that have never been
+    /// measured.
     pub(super) fn set_stored(&self, classes: Vec<String>) -> Vec<String> {
         let mut known = self.lock();
         known.foreign = classes;
@@ -50,7 +53,7 @@ impl HashTimings {
             .collect()
     }
 
-    /// Records the duration of one hash of this class.
+    /// Records that one hash of the class `class` took the duration `took`.
     pub(super) fn record(&self, class: &str, took: Duration) {
         let mut known = self.lock();
         match known.averages.get_mut(class) {
@@ -69,7 +72,7 @@ impl HashTimings {
     }
 
     /// Returns the duration to which a refused login is padded, counted from the start of its hash,
-    /// or `None` if all stored hashes are of the same class.
+    /// or `None` if all hashes are of the same class or none was measured yet.
     pub(super) fn slowest(&self) -> Option<Duration> {
         let known = self.lock();
         if known.foreign.is_empty() {

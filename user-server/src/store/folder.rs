@@ -16,10 +16,10 @@ pub fn make(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
-/// Checks that no other user can write to a directory.
+/// Checks that no other user of the machine can write to a directory.
 ///
 /// # Errors
-/// Says who can, and what to do.
+/// Fails with a message that states who can write to it, and the command that prevents it.
 #[cfg(unix)]
 pub fn check_private(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::MetadataExt;
@@ -48,8 +48,8 @@ pub fn check_private(_: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Returns true if a file belongs to a user other than the one that runs this process, and other
-/// than root, who could do everything anyway.
+/// Reports whether a file belongs to another user of the machine. Root does not count, since root
+/// can do everything anyway.
 #[cfg(unix)]
 #[must_use]
 pub fn owner_is_foreign(found: &std::fs::Metadata) -> bool {
@@ -68,8 +68,8 @@ fn own_uid() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
-/// Locks a data directory for this process, until the returned file is dropped. Creates it if it
-/// does not exist. Returns `None` if another process holds the lock.
+/// Locks a data directory for this process until the returned file is dropped. Creates the
+/// directory if it does not exist. Returns `None` if another process has the lock.
 ///
 /// # Errors
 /// Fails if the directory cannot be created or locked, or if another user can write to it.

@@ -1,5 +1,5 @@
-//! A store that repeats what another transaction prevented, and remembers that a change failed
-//! because the database cannot be written.
+//! A store that repeats transactions after a conflict, and remembers that a change failed because
+//! the database cannot be written.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,15 +11,15 @@ use uuid::Uuid;
 
 use crate::domain::*;
 
-/// Maximum number of attempts. The deadline of the request ends them earlier.
+/// Maximum number of attempts of one transaction. The deadline of the request may end them earlier.
 const MAX_ATTEMPTS: u32 = 8;
 /// Upper bound of the first random pause between two attempts; it doubles with each attempt.
 const FIRST_PAUSE: Duration = Duration::from_millis(4);
-/// Time for which a failed change is remembered.
+/// Time for which the failure to write to the database is remembered.
 const WRITE_FAULT_MEMORY: Duration = Duration::from_secs(30);
 
-/// A store around another one. Each port method is one transaction, so it can be repeated as a
-/// whole.
+/// Store that wraps another one, repeats transactions after a conflict, and remembers failures to
+/// write. Each port method is one transaction, so it can be repeated as a whole.
 pub struct GuardedStore {
     inner: Arc<dyn Store>,
     write_fault: Mutex<Option<(Instant, String)>>,
@@ -31,8 +31,9 @@ impl GuardedStore {
         Self { inner, write_fault: Mutex::default() }
     }
 
-    /// Notes the fault of one attempt. Returns the pause before the next one, or `None` if there
-    /// is none.
+    /// Handles the fault of one attempt, and remembers it if the database cannot be written.
+    /// Returns the pause before the next attempt, or `None` if the transaction must not be
+    /// repeated.
     fn pause(&self, fault: &Fault, attempt: u32) -> Option<Duration> {
         match fault {
             Fault::Conflict(_) if attempt < MAX_ATTEMPTS => Some(jitter(attempt)),
@@ -46,15 +47,17 @@ impl GuardedStore {
     }
 }
 
-/// Returns a random pause, so that transactions that met do not meet again.
+/// Returns a random pause before the next attempt, so that transactions that conflicted do not
+/// conflict again.
 fn jitter(attempt: u32) -> Duration {
     let bound = FIRST_PAUSE.saturating_mul(1 << attempt.min(7));
     let micros = u64::try_from(bound.as_micros()).unwrap_or(1).max(1);
     Duration::from_micros(RandomState::new().hash_one(attempt) % micros)
 }
 
-/// Makes the call of a port method, and repeats it while it fails because of another transaction.
-/// The update of the audit chain cannot be repeated; its worker tries again by itself.
+/// Calls a port method, and repeats the call while it fails because of a conflict with another
+/// transaction. `seal` and `prune` of the audit log are not repeated, since their argument cannot
+/// be cloned; their worker runs again anyway.
 macro_rules! attempts {
     ($self:ident, $port:ident, seal, $($arg:ident)*) => {
         <dyn Store as $port>::seal(&*$self.inner, $($arg),*).await

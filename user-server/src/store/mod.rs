@@ -1,4 +1,4 @@
-//! The store: SQL that implements the storage ports of `domain`, without any policy.
+//! The store: implements the storage ports of `domain` in SQL, without any policy.
 //!
 //! There is one set of statements for two databases, in `sql/`, written in the common subset of
 //! their dialects. It is compiled once for each database: `sqlite.rs` and `postgres.rs` both
@@ -20,7 +20,8 @@ pub use postgres::{
 };
 pub use sqlite::{BackupError, SqliteStore};
 
-/// Every table that the statements use, with a column that is not generated.
+/// Names of all tables that the SQL statements use, each with a column that is not generated, for
+/// checks that work on any table.
 pub const TABLES: &[(&str, &str)] = &[
     ("users", "id"),
     ("verifications", "id"),
@@ -38,8 +39,8 @@ pub const TABLES: &[(&str, &str)] = &[
     ("nodes", "id"),
 ];
 
-/// Returns a filter of the log without the notices of the database, such as "relation already
-/// exists, skipping", unless the filter names the driver itself.
+/// Extends a log filter so that notices of PostgreSQL, such as "relation already exists, skipping",
+/// are not logged. A filter that mentions the driver (`sqlx`) is returned unchanged.
 #[must_use]
 pub fn without_notices(filter: &str) -> String {
     match filter.contains("sqlx") {

@@ -8,29 +8,30 @@ use sqlx::{Connection, PgPool};
 
 use crate::domain::{Fault, PoolUse, Timestamp};
 
-/// Locks the selected rows until the transaction ends, because it changes them or relies on what it
-/// has read.
+/// Clause that locks the selected rows until the transaction ends, for rows that the transaction
+/// changes, or that must not change after they were read.
 macro_rules! lock_row {
     () => {
         " FOR NO KEY UPDATE"
     };
 }
-/// Keeps the selected rows from being deleted until the transaction ends, because it refers to
-/// them.
+/// Clause that protects the selected rows from deletion until the transaction ends, for rows that
+/// the transaction inserts references to.
 macro_rules! keep_row {
     () => {
         " FOR KEY SHARE"
     };
 }
-/// Locks the selected rows, but skips rows that another transaction has locked.
+/// Clause that locks the selected rows until the transaction ends, and skips rows that another
+/// transaction has locked.
 macro_rules! lock_row_or_skip {
     () => {
         " FOR NO KEY UPDATE SKIP LOCKED"
     };
 }
 
-/// Condition under which a claim on an idempotency key is taken over: the node that holds it is
-/// dead by the clock of the database, and the request is the same. `$3` is the tag of the request.
+/// Condition for taking over an idempotency claim: the node that made it is dead by the clock of
+/// the database, and the request is the same. `$3` is the MAC over the request.
 macro_rules! or_claimed_by_dead_node {
     () => {
         " OR (idempotency_keys.done_at IS NULL AND idempotency_keys.request = $3
@@ -61,30 +62,33 @@ pub use sql::SqlStore as PostgresStore;
 use sql::tx::Tx;
 pub use table::{Table, TableRow};
 
-/// The number of connections of one node besides those of its pool: for the readers of the
-/// revocation log and of retired keys, the database clock, the health check, and the report that
-/// the node is alive.
+/// Number of connections of one node in addition to `DATABASE_POOL`: for polling the revocation log
+/// and the retired keys, the database clock, the health check, and the heartbeat.
 pub const WATCH_CONNECTIONS: u32 = 4;
 
 type Db = sqlx::Postgres;
 type Args = sqlx::postgres::PgArguments;
 
-/// The time for which a request may wait for a connection, including a new one.
+/// Maximum time to wait for a connection, including the time to open a new one.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
-/// The idle time after which a connection is tested before it is used.
+/// Idle time after which a connection is tested before it is used, and maximum duration of the
+/// test.
 const PROBE_AFTER: Duration = Duration::from_secs(1);
-/// Begins a transaction in one round trip. The isolation level does not depend on the defaults of
-/// the database or the role: the statements rely on locks, not on snapshots. The timeouts make the
-/// server end the transaction of a node that has failed, even through a proxy.
+/// Statements that begin a transaction in one round trip. They set the isolation level, since the
+/// transaction relies on locks, not on snapshots, whatever the defaults of the database and the
+/// role are. The timeouts make the server end the transaction of a node that has failed, even
+/// through a proxy.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
                      SET LOCAL statement_timeout = '5s'; SET LOCAL lock_timeout = '4s'; \
                      SET LOCAL idle_in_transaction_session_timeout = '10s'";
-/// Begins a transaction that sees one snapshot of the whole database, for long reads.
+/// Statements that begin a read-only transaction on a snapshot of the whole database, for long
+/// reads.
 const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
                         SET LOCAL statement_timeout = '10min'; \
                         SET LOCAL idle_in_transaction_session_timeout = '60s'";
 
-/// Never constructed: PostgreSQL groups the commits of several connections by itself.
+/// Counterpart of SQLite's group commit. Never constructed, since PostgreSQL groups the commits of
+/// several connections by itself.
 enum GroupMember {}
 
 impl GroupMember {
@@ -101,18 +105,19 @@ impl GroupMember {
     }
 }
 
-/// The connections of the database.
+/// Connections to the database.
 #[derive(Clone)]
 struct Pools {
     pool: PgPool,
-    /// Reserved for background readers, which a flood of requests must not delay.
+    /// Connections reserved for background tasks, which a flood of requests must not delay.
     watch: PgPool,
-    /// Set if statements may be prepared by name.
+    /// Set if statements may be prepared by name, which a transaction pooler does not support.
     named: bool,
 }
 
 impl PostgresStore {
-    /// Creates a store that connects when it is first used. The schema is not migrated.
+    /// Creates a store that connects to the database when it is first used. The schema is not
+    /// migrated.
     #[must_use]
     pub fn open(options: &PostgresOptions) -> Self {
         let connect = options.for_requests();
@@ -146,23 +151,24 @@ impl Pools {
         Tx::open(&self.pool, self.named, Some(BEGIN)).await
     }
 
-    /// Prepares for one statement that reads. Behind a pooler it needs a transaction, since its
-    /// parse and execute messages could otherwise reach different sessions.
+    /// Returns a connection for one statement that reads. Behind a pooler the statement runs in a
+    /// transaction, since its parse and execute messages could otherwise reach different sessions.
     async fn read(&self) -> Result<Tx, Fault> {
         Tx::open(&self.pool, self.named, (!self.named).then_some(BEGIN)).await
     }
 
-    /// Prepares for one statement of a background reader, on a connection that no request uses.
+    /// Returns a connection for one statement of a background task. No request uses this
+    /// connection.
     async fn watch(&self) -> Result<Tx, Fault> {
         Tx::open(&self.watch, self.named, (!self.named).then_some(BEGIN)).await
     }
 
-    /// Begins a read-only transaction, which sees the store as of its first statement.
+    /// Begins a read-only transaction, which sees the database as of its first statement.
     async fn snapshot(&self) -> Result<Tx, Fault> {
         Tx::open(&self.pool, self.named, Some(SNAPSHOT)).await
     }
 
-    /// Checks that the server is not a standby, and that its transactions may write.
+    /// Checks that the PostgreSQL server is not a standby, and that transactions may write.
     async fn check_writable(&self) -> Result<(), Fault> {
         let mut tx = self.watch().await?;
         let state = tx
@@ -196,9 +202,9 @@ impl Pools {
     }
 }
 
-/// Converts an error by its SQLSTATE. Data exceptions (22) and violated constraints (23) are bugs
-/// of the service, since its own checks come first. Everything else is a state of the database: its
-/// connections, resources and privileges, and a schema that is missing.
+/// Converts a PostgreSQL error by its SQLSTATE. Data exceptions (class 22) and violated constraints
+/// (class 23) are bugs of the service, since its own checks come first. All other errors depend on
+/// the condition of the database: connections, resources, privileges, or a missing schema.
 fn classify(code: &str, message: String) -> Fault {
     match code {
         // serialization_failure, deadlock_detected
@@ -210,8 +216,8 @@ fn classify(code: &str, message: String) -> Fault {
     }
 }
 
-/// Locks counters, including those that do not exist yet, until the transaction ends. They are
-/// always locked in the same order, which prevents deadlocks.
+/// Locks the budget counters with these keys, including counters that do not exist yet, until the
+/// transaction ends. Counters are always locked in the same order, which prevents deadlocks.
 async fn lock_keys(tx: &mut Tx, keys: &[[u8; 32]]) -> Result<(), Fault> {
     let mut locks: Vec<i64> = keys
         .iter()
@@ -227,7 +233,7 @@ async fn lock_keys(tx: &mut Tx, keys: &[[u8; 32]]) -> Result<(), Fault> {
     .await
 }
 
-/// Returns the time by the database's clock.
+/// Returns the time by the database's clock, never `None`.
 async fn server_time(tx: &mut Tx) -> Result<Option<Timestamp>, Fault> {
     let millis = tx.number("SELECT (EXTRACT(EPOCH FROM clock_timestamp()) * 1000)::bigint").await?;
     Ok(Some(Timestamp(millis)))

@@ -1,5 +1,5 @@
-//! SQLite, the embedded default: one writer, several readers, a write-ahead log, and commits that
-//! are on the disk when they return.
+//! SQLite, the embedded default database: one writer, several readers, a write-ahead log, and
+//! durable commits.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,27 +11,29 @@ use uuid::Uuid;
 use super::SchemaState;
 use crate::domain::{Fault, PoolUse, Timestamp};
 
-/// SQLite has one writer at a time, so rows need no locks.
+/// Clause that locks the selected rows: empty, since SQLite has one writer at a time.
 macro_rules! lock_row {
     () => {
         ""
     };
 }
-/// The same for a query of rows that are referred to.
+/// Clause that protects the selected rows from deletion: empty, since SQLite has one writer at a
+/// time.
 macro_rules! keep_row {
     () => {
         ""
     };
 }
-/// The same for a query that skips locked rows.
+/// Clause that locks the selected rows and skips locked ones: empty, since SQLite has one writer at
+/// a time.
 macro_rules! lock_row_or_skip {
     () => {
         ""
     };
 }
 
-/// Condition under which a claim on an idempotency key is taken over. There is only one node, which
-/// releases the claims of an earlier process when it starts.
+/// Condition for taking over the idempotency claim of a dead node: empty, since there is only one
+/// node, which releases the claims of an earlier process when it starts.
 macro_rules! or_claimed_by_dead_node {
     () => {
         ""
@@ -58,15 +60,15 @@ type Args = sqlx::sqlite::SqliteArguments;
 const READERS: u32 = 4;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The connections of the database.
+/// Connections to the database.
 #[derive(Clone)]
 struct Pools {
-    /// Writers queue here rather than in SQLite's busy handler.
+    /// The one connection that writes. Writers queue here rather than in SQLite's busy handler.
     writers: Writers,
     readers: SqlitePool,
-    /// Reserved for background readers, which a flood of requests must not delay.
+    /// Connection reserved for background tasks, which a flood of requests must not delay.
     watch: SqlitePool,
-    /// The file of the database.
+    /// Path of the database file.
     file: PathBuf,
 }
 
@@ -104,8 +106,9 @@ impl SqliteStore {
         Self::new(Pools { writers, readers, watch: pool, file: path.to_owned() })
     }
 
-    /// Opens the database at `path` while a server uses it. The two are synchronised by SQLite's
-    /// locks. Neither migrates the schema nor releases leased emails, since these are the server's.
+    /// Opens the database at `path` for reading and writing while a server uses it, synchronised by
+    /// SQLite's locks. Neither migrates the schema nor releases leased emails, since the server
+    /// does both.
     ///
     /// # Errors
     /// Fails if the file cannot be opened, or has another schema version than this binary.
@@ -124,7 +127,8 @@ impl SqliteStore {
         Ok(Self::over(writer, options, path))
     }
 
-    /// Combines the writer with readers of the same file.
+    /// Creates the store from the connection that writes, and opens connections that read the same
+    /// file.
     fn over(writer: SqlitePool, options: SqliteConnectOptions, path: &Path) -> Self {
         let options = options.read_only(true);
         let readers = pool(READERS).connect_lazy_with(options.clone());
@@ -133,7 +137,7 @@ impl SqliteStore {
     }
 }
 
-/// Returns the options of every connection to the file.
+/// Returns the driver's options for each connection to the database file.
 fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
@@ -152,22 +156,23 @@ fn pool(size: u32) -> SqlitePoolOptions {
 }
 
 impl Pools {
-    /// Begins a transaction that may write.
+    /// Begins a transaction that may write. It may share its commit with other transactions.
     async fn write(&self) -> Result<Tx, Fault> {
         self.writers.member().await.map(Tx::in_group)
     }
 
-    /// Prepares for one statement that reads.
+    /// Returns a connection for one statement that reads.
     async fn read(&self) -> Result<Tx, Fault> {
         Tx::open(&self.readers, true, None).await
     }
 
-    /// Prepares for one statement of a background reader, on a connection that no request uses.
+    /// Returns a connection for one statement of a background task. No request uses this
+    /// connection.
     async fn watch(&self) -> Result<Tx, Fault> {
         Tx::open(&self.watch, true, None).await
     }
 
-    /// Begins a read-only transaction, which sees the store as of its first statement.
+    /// Begins a read-only transaction, which sees the database as of its first statement.
     async fn snapshot(&self) -> Result<Tx, Fault> {
         Tx::open(&self.readers, true, Some("BEGIN")).await
     }
@@ -194,8 +199,8 @@ impl Pools {
     }
 }
 
-/// Creates the file so that only its owner can access it. SQLite gives the files beside it the same
-/// mode.
+/// Creates the database file, unless it exists, so that only its owner can access it. SQLite gives
+/// the files beside it the same mode.
 fn make_private(path: &Path) -> std::io::Result<()> {
     let mut options = std::fs::OpenOptions::new();
     options.create(true).append(true);
@@ -204,8 +209,8 @@ fn make_private(path: &Path) -> std::io::Result<()> {
     options.open(path).map(drop)
 }
 
-/// Converts an error by the primary part of its code: generic, constraint, type and range errors
-/// are bugs; read-only, I/O and full concern writing.
+/// Converts an SQLite error by its primary result code: generic, constraint, type and range errors
+/// are bugs; read-only, I/O and disk-full errors mean that the database cannot be written.
 fn classify(code: &str, message: String) -> Fault {
     match code.parse::<u32>().map(|code| code & 0xff) {
         Ok(1 | 18 | 19 | 20 | 21 | 25) | Err(_) => Fault::Internal(message),
@@ -214,26 +219,26 @@ fn classify(code: &str, message: String) -> Fault {
     }
 }
 
-/// Does nothing, since SQLite has one writer at a time.
+/// Does nothing: counters need no locks, since SQLite has one writer at a time.
 async fn lock_keys(_: &mut Tx, _: &[[u8; 32]]) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Returns `None`: SQLite uses the clock of this machine.
-/// Releases every claim on an idempotency key: the lock of the data folder proves that the process
-/// that held them is dead.
+/// Releases all claims on idempotency keys: the lock of the data directory proves that the process
+/// that made them is dead.
 async fn start_node(pools: &Pools, _: Uuid) -> Result<(), Fault> {
     let mut tx = pools.write().await?;
     tx.run(sqlx::query("DELETE FROM idempotency_keys WHERE done_at IS NULL")).await?;
     tx.commit().await
 }
 
-/// Does nothing: no other node uses the database.
+/// Does nothing: no other node uses the database, so heartbeats are not needed.
 #[allow(clippy::unused_async, reason = "PostgreSQL stores the time")]
 async fn report_alive(_: &Pools, _: Uuid) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Returns `None`: SQLite uses the clock of this machine.
 async fn server_time(_: &mut Tx) -> Result<Option<Timestamp>, Fault> {
     Ok(None)
 }

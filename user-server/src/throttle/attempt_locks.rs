@@ -1,6 +1,7 @@
-//! Locks that make the login attempts of one network at one login wait for each other on this node.
-//! An attempt is charged as a failure before its password is checked, so without them, correct
-//! logins in parallel would be refused for the charges of each other.
+//! Locks that serialise, on this node, the login attempts from one network with one login
+//! identifier, and the password attempts of one session. An attempt is counted as a failure before
+//! its password is verified, so without the locks, correct parallel attempts would be refused
+//! because of each other.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,26 +12,27 @@ use tokio::time::Instant;
 
 use crate::domain::Refusal;
 
-/// The largest number of attempts that wait for the same lock.
+/// Maximum number of attempts that wait for the same lock.
 const MAX_WAITING: usize = 128;
-/// The time after which a client may try again if there are more.
+/// Time after which a client should retry if too many attempts wait for the same lock.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 type LockKey = [u8; 32];
 type Lock = Arc<tokio::sync::Mutex<()>>;
 
-/// The locks that are held or waited for.
+/// Locks that are in use or waited for, by key. The number counts the attempts that use or wait for
+/// the lock.
 #[derive(Default)]
 pub(super) struct AttemptLocks(Arc<Mutex<HashMap<LockKey, (Lock, usize)>>>);
 
-/// A held lock, which is released when this is dropped.
+/// Guard of a lock, which is released when the guard is dropped.
 #[derive(Debug)]
 pub(super) struct AttemptLock {
     _held: OwnedMutexGuard<()>,
     _user: LockUser,
 }
 
-/// An attempt that holds a lock or waits for it.
+/// Attempt that is counted as using a lock or waiting for it, until it is dropped.
 #[derive(Debug)]
 struct LockUser {
     locks: Arc<Mutex<HashMap<LockKey, (Lock, usize)>>>,
@@ -38,7 +40,7 @@ struct LockUser {
 }
 
 impl AttemptLocks {
-    /// Waits for the lock of `key`.
+    /// Waits for the lock with the key `key`.
     ///
     /// # Errors
     /// [`Refusal::Busy`] if too many attempts wait for it, or the deadline passes.

@@ -1,4 +1,4 @@
-//! The table of budgets: the limit of each operation, and what it is counted by.
+//! The table of budgets: the rate limit of each kind of operation, per network, user or session.
 
 use std::time::Duration;
 
@@ -10,7 +10,8 @@ use crate::keys::Pseudonyms;
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// The multiple of a limit that all requests of trusted peers share which name no end user.
+/// Factor by which the limit of a network is multiplied for all requests without a known network
+/// together. Trusted peers send such requests if they do not state the end user's address.
 pub(super) const UNNAMED: u32 = 20;
 
 /// Declares the budgets with their names in storage, their limits and their windows.
@@ -24,13 +25,14 @@ macro_rules! budgets {
             /// All budgets.
             pub const ALL: &[Self] = &[$(Self::$budget),*];
 
-            /// Returns the name in storage, which must never change.
+            /// Returns the name of this budget in the keys of its counters, which must never
+            /// change.
             #[must_use]
             pub fn name(self) -> &'static str {
                 match self { $(Self::$budget => $name,)* }
             }
 
-            /// Returns the limit of one payer.
+            /// Returns the limit for each network, user or session.
             #[must_use]
             pub fn limit(self) -> Limit {
                 match self { $(Self::$budget => Limit { uses: $uses, window: $window },)* }
@@ -40,19 +42,19 @@ macro_rules! budgets {
 }
 
 budgets! {
-    /// Registrations of a network.
+    /// Registrations from a network.
     Registrations "registrations" 20 HOUR
-    /// Requested password resets of a network.
+    /// Requests for password resets from a network.
     PasswordResets "resets" 20 HOUR
-    /// Codes that a network requests again.
+    /// Requests from a network to send a code again.
     Resends "resends" 60 HOUR
-    /// Requested changes of email address from a network.
+    /// Requests from a network to change an email address.
     EmailChangesFrom "email changes from" 20 HOUR
-    /// Requested changes of the email address of a user.
+    /// Requests of a user to change the email address.
     EmailChanges "email changes" 5 DAY
-    /// Changes of the password of a user.
+    /// Password changes of a user.
     PasswordChanges "password changes" 10 DAY
-    /// Changes of the username of a user.
+    /// Username changes of a user.
     UsernameChanges "username changes" 5 DAY
     /// Sessions that a user opens.
     Logins "opened sessions" 100 HOUR
@@ -66,34 +68,35 @@ budgets! {
     WrongCodesFrom "wrong codes from" 50 DAY
     /// Wrong six-digit codes of a user.
     WrongCodes "wrong codes" 50 DAY
-    /// Failed logins from a network, at all logins together.
+    /// Failed logins from a network, with any login identifier.
     FailedLoginsFrom "failures" 100 HOUR
 }
 
-/// The largest number of operations within a window, which begins with the first of them.
+/// Maximum number of operations within a time window, which begins with the first operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit {
     pub uses: u32,
     pub window: Duration,
 }
 
-/// The network, user or session that an operation is charged to.
+/// Network, user or session that an operation is charged to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Payer {
-    /// The network of a request, or `None` where a trusted peer named none.
+    /// Network of the client, or `None` if a trusted peer did not state it.
     Network(Option<ClientNetwork>),
     User(Uuid),
     Session(Uuid),
 }
 
-/// A counter that an operation is charged to.
+/// Key and limit of a counter that an operation is charged to.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Slot {
     pub(super) key: [u8; 32],
     pub(super) limit: Limit,
 }
 
-/// Returns the counters that an operation is charged to: one, or several for an IPv6 network.
+/// Returns the counters that an operation is charged to: one for each prefix length of an IPv6
+/// network, otherwise one.
 pub(super) fn slots(pseudonyms: &Pseudonyms, budget: Budget, payer: Payer) -> Vec<Slot> {
     let scopes = match payer {
         Payer::Network(Some(network)) => network.scopes(),

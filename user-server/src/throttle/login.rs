@@ -1,4 +1,4 @@
-//! Budgets of login attempts. An attempt is charged as a failure and settled if it succeeds.
+//! Rate limits of login attempts. An attempt is counted as a failure, and refunded if it succeeds.
 
 use super::attempt_locks::AttemptLock;
 use super::budgets::{Budget, Limit, Payer, slots};
@@ -9,12 +9,13 @@ use crate::domain::{
     UseCaseResult, UserRecord,
 };
 
-/// The purpose of the counters by which the networks of a user are known.
+/// Purpose of the counters that record from which networks a user has logged in.
 const KNOWN_AT: &str = "known at";
 
-/// A login attempt that was charged, to be settled by [`Throttle::settle_success`],
-/// [`Throttle::success_adjustment`] or [`Throttle::refund_login`]. If it is dropped, the attempt
-/// counts as a failure. Until then, other attempts of the network at this login wait.
+/// Login attempt that was counted as a failure. A successful attempt must be passed to
+/// [`Throttle::settle_success`] or [`Throttle::success_adjustment`], and one that was not made to
+/// [`Throttle::refund_login`]. Until it is dropped, other attempts from the same network with the
+/// same login identifier wait.
 #[must_use]
 #[derive(Debug)]
 pub struct LoginCharge {
@@ -23,7 +24,7 @@ pub struct LoginCharge {
     _lock: Option<AttemptLock>,
 }
 
-/// Counters of a login attempt.
+/// Keys and limits of the counters of a login attempt.
 #[derive(Debug, Clone)]
 struct LoginCounters {
     keys: Vec<[u8; 32]>,
@@ -33,7 +34,7 @@ struct LoginCounters {
 }
 
 impl LoginCounters {
-    /// Applies a decision to the counters.
+    /// Applies `decide` to the stored counters. Returns `None` if their number is wrong.
     fn with<T>(
         &self,
         stored: &mut [BudgetCounter],
@@ -42,7 +43,7 @@ impl LoginCounters {
         LoginSlots::of(stored, self.is_named, &self.failure_limits).map(decide)
     }
 
-    /// Returns the adjustment that charges an attempt.
+    /// Returns the adjustment that counts an attempt as a failure.
     fn charge(&self, now: Timestamp) -> Adjustment {
         let counters = self.clone();
         Adjustment::new(self.keys.clone(), move |stored| {
@@ -60,8 +61,8 @@ impl LoginCounters {
 }
 
 impl Throttle {
-    /// Charges one login attempt to the budgets of the login and the network, whether or not the
-    /// login belongs to an account.
+    /// Counts one login attempt as a failure, for the login identifier and for the network, whether
+    /// or not the identifier belongs to an account.
     ///
     /// # Errors
     /// [`Refusal::RateLimited`](crate::domain::Refusal) if one of the budgets is exhausted, or the
@@ -85,9 +86,10 @@ impl Throttle {
         Ok(LoginCharge { counters, from_reserve, _lock: lock })
     }
 
-    /// Returns the adjustment for a correct password that opens a session of `user`: the attempt is
-    /// refunded, its wait ends, its network counts as known from now on, and the session is charged
-    /// to the user, or refused. To be applied in the transaction that opens the session.
+    /// Returns the adjustment for a login with a correct password. It refunds the attempt, ends the
+    /// wait after failures, records the network as known to the user, and counts the new session,
+    /// which is refused if the user opens too many. Must be applied in the transaction that opens
+    /// the session.
     #[must_use]
     pub fn success_adjustment(&self, charge: &LoginCharge, user: &UserRecord) -> Adjustment {
         let now = self.clock.now();
@@ -117,7 +119,8 @@ impl Throttle {
         })
     }
 
-    /// Refunds a login attempt with a correct password, and ends its wait.
+    /// Refunds a login attempt with a correct password that opens no session, and ends the wait
+    /// after failures.
     pub async fn settle_success(&self, charge: LoginCharge) -> Result<(), Fault> {
         let (counters, from_reserve) = (charge.counters.clone(), charge.from_reserve);
         let settle = Adjustment::new(counters.keys.clone(), move |stored| {
@@ -127,7 +130,7 @@ impl Throttle {
         self.counters.adjust(settle, None).await.map(drop)
     }
 
-    /// Refunds a login attempt that was charged but not made.
+    /// Refunds a login attempt that was counted, but in which no password was verified.
     pub async fn refund_login(&self, charge: LoginCharge) -> Result<(), Fault> {
         let now = self.clock.now();
         let (counters, from_reserve) = (charge.counters.clone(), charge.from_reserve);
@@ -138,8 +141,8 @@ impl Throttle {
         self.counters.adjust(refund, None).await.map(drop)
     }
 
-    /// Clears the failures and waits of a login for every network, because the owner has proved
-    /// their identity in another way.
+    /// Resets the failed attempts and waits of a login identifier for all networks, after the user
+    /// has authenticated in another way or an operator has unlocked the account.
     pub async fn clear(&self, login: &str) -> Result<(), Fault> {
         let now = self.clock.now();
         let keys = self.login_keys(login);
@@ -152,7 +155,8 @@ impl Throttle {
         self.counters.adjust(clear, None).await.map(drop)
     }
 
-    /// Returns the counters of an attempt, in the order of [`LoginSlots::of`].
+    /// Returns the keys and limits of the counters of an attempt, in the order that
+    /// [`LoginSlots::of`] expects.
     fn login_counters(&self, login: &str, network: Option<ClientNetwork>) -> LoginCounters {
         let mut keys = self.login_keys(login).to_vec();
         if let Some(network) = network {
@@ -170,12 +174,14 @@ impl Throttle {
         }
     }
 
-    /// Returns the keys of the counters that all networks share at a login.
+    /// Returns the keys of the two counters of a login identifier that all networks share: of
+    /// failures, and of the time of the last reset.
     fn login_keys(&self, login: &str) -> [[u8; 32]; 2] {
         [self.pseudonyms.of("login", &[login]), self.pseudonyms.of("cleared", &[login])]
     }
 
-    /// Returns the keys by which a network is known at both login texts of a user.
+    /// Returns the keys of the counters that record a login of a user from a network: one for the
+    /// username and one for the email address. Empty if the network is unknown.
     fn known_keys(&self, user: &UserRecord, network: Option<ClientNetwork>) -> Vec<[u8; 32]> {
         let Some(network) = network else { return Vec::new() };
         [&user.username_key, &user.email_key]
@@ -184,7 +190,7 @@ impl Throttle {
     }
 }
 
-/// Returns the keys without duplicates, and the position of each key among them.
+/// Returns the distinct keys, and for each element of `keys` its position among the distinct ones.
 fn without_duplicates(keys: &[[u8; 32]]) -> (Vec<[u8; 32]>, Vec<usize>) {
     let mut unique: Vec<[u8; 32]> = Vec::new();
     let index = keys.iter().map(|key| {

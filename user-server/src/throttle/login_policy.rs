@@ -6,43 +6,48 @@ use super::budgets::Limit;
 use super::policy::{Verdict, begin_no_later, charge, open_window};
 use crate::domain::{Allowance, BudgetCounter, Timestamp};
 
-/// Failures of one network at one login after which the next attempt has to wait.
+/// Number of failures from one network with one login identifier after which the next attempt has
+/// to wait.
 const FREE_FAILURES: u32 = 5;
-/// Maximum wait after a failure.
+/// Maximum wait after a failed login.
 const MAX_WAIT: Duration = Duration::from_secs(15 * 60);
-/// Failures at one login per day, from all networks together.
+/// Maximum number of failures per day with one login identifier, from all networks together.
 const LOGIN_PER_DAY: u32 = 40;
-/// Additional failures per day from a network that has logged in there before.
+/// Maximum number of additional failures per day from each network from which the account has
+/// logged in before.
 const RESERVE_PER_DAY: u32 = 10;
-/// Time for which a network counts as known after a login.
+/// Time for which a network counts as known to an account after a login from it.
 const KNOWN_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Counters of one login attempt.
 pub(super) struct LoginSlots<'a> {
-    /// Failures at this login from all networks, except those charged to a reserve.
+    /// Failures with this login identifier from all networks, except those counted in `reserve`.
     login: &'a mut BudgetCounter,
-    /// Time at which the owner last cleared the login. Earlier failures and waits are void.
+    /// Time at which the failures of the login identifier were last reset. Earlier failures and
+    /// waits do not count.
     cleared: &'a mut BudgetCounter,
     network: Option<NetworkSlots<'a>>,
-    /// Failures at all logins of the attempt's network and the wider ones, with their limits.
+    /// Failures with any login identifier from the attempt's network and from the larger networks
+    /// that contain it.
     failures: &'a mut [BudgetCounter],
     failure_limits: &'a [Limit],
 }
 
-/// Counters of one login attempt from a network.
+/// Counters of one login attempt that depend on its network, if the network is known.
 struct NetworkSlots<'a> {
-    /// Failures of this network at this login, and the end of its wait.
+    /// Failures from this network with this login identifier, and the end of the wait.
     pair: &'a mut BudgetCounter,
-    /// Time of the last login from this network to this account.
+    /// Time of the last successful login from this network with this login identifier.
     known: &'a mut BudgetCounter,
-    /// Failures of this network at this login that were charged to its reserve.
+    /// Additional failures from this network, which are allowed after a successful login from it.
     reserve: &'a mut BudgetCounter,
 }
 
 impl<'a> LoginSlots<'a> {
-    /// Assigns counters, which are in the order of their keys: two of the login, three of the
-    /// network if it is named, and the failures. Returns `None` for any other number.
+    /// Assigns counters in this order: two of the login identifier, three of the network if
+    /// `is_named` is set, and the failures with any identifier. Returns `None` if the number is
+    /// wrong.
     pub(super) fn of(
         counters: &'a mut [BudgetCounter],
         is_named: bool,
@@ -127,7 +132,8 @@ impl<'a> LoginSlots<'a> {
         Ok(charged_to)
     }
 
-    /// Refunds the attempt and ends the wait.
+    /// Refunds a successful attempt and ends the wait. `from_reserve` is set if it was charged to
+    /// [`Allowance::Reserve`].
     pub(super) fn settle_success(mut self, from_reserve: bool) {
         self.refund_budgets(from_reserve);
         if let Some(slots) = &mut self.network {
@@ -135,7 +141,8 @@ impl<'a> LoginSlots<'a> {
         }
     }
 
-    /// Refunds the attempt, as if it had not been made.
+    /// Refunds an attempt in which no password was verified. `from_reserve` is set if it was
+    /// charged to [`Allowance::Reserve`].
     pub(super) fn refund(mut self, from_reserve: bool, now: Timestamp) {
         self.refund_budgets(from_reserve);
         if let Some(slots) = &mut self.network {
@@ -145,7 +152,7 @@ impl<'a> LoginSlots<'a> {
         }
     }
 
-    /// Voids all failures and waits at this login.
+    /// Resets all failures and waits of this login identifier.
     pub(super) fn clear(self, now: Timestamp) {
         *self.login = BudgetCounter::ZERO;
         *self.cleared = mark(now, DAY);
@@ -163,7 +170,8 @@ impl<'a> LoginSlots<'a> {
 }
 
 impl NetworkSlots<'_> {
-    /// Resets counters that were started before the owner cleared the login.
+    /// Resets the counters of the network that began before the time `cleared`, when the failures
+    /// of the login identifier were reset.
     fn clear_before(&mut self, cleared: Timestamp) {
         for counter in [&mut *self.pair, &mut *self.reserve] {
             if counter.count > 0 && counter.since <= cleared {
@@ -173,19 +181,20 @@ impl NetworkSlots<'_> {
     }
 }
 
-/// Returns a counter by which a network counts as known from `now` on.
+/// Returns a counter that records a successful login at `now`, by which the network counts as
+/// known.
 pub(super) fn known_from(now: Timestamp) -> BudgetCounter {
     mark(now, KNOWN_FOR)
 }
 
-/// Returns a counter that only records a time.
+/// Returns a counter that only records the time `at`, and is stored for the duration `kept_for`.
 fn mark(at: Timestamp, kept_for: Duration) -> BudgetCounter {
     let expires_at = at.plus(kept_for);
     BudgetCounter { count: 1, since: at, blocked_until: Timestamp(0), expires_at }
 }
 
-/// Returns the wait of the next attempt after this many failures: 1 s after the fifth, then doubled
-/// with each failure, up to 15 minutes.
+/// Returns the wait before the next attempt after `failures` failures: 1 s after the fifth, then
+/// doubled with each failure, up to 15 minutes.
 fn wait_after(failures: u32) -> Duration {
     match failures.checked_sub(FREE_FAILURES) {
         None => Duration::ZERO,

@@ -1,9 +1,9 @@
 //! Rate limiting: budgets for the operations of networks, users and sessions, and for attempts to
 //! log in or to enter the current password. An operation is charged before it is carried out, and
-//! refunded only where it turns out to be legitimate or was never made.
+//! refunded only if it turns out to be legitimate or was not carried out.
 //!
-//! The counters are stored in SQL under keyed hashes (pseudonyms), so that they apply to all nodes,
-//! survive restarts and reveal neither logins nor networks.
+//! The counters are stored in the database under keyed hashes (pseudonyms), so that they apply to
+//! all nodes, survive restarts, and reveal neither login identifiers nor networks.
 
 mod attempt_locks;
 mod budgets;
@@ -37,12 +37,12 @@ pub struct Throttle {
     clock: Arc<dyn Clock>,
     pseudonyms: Pseudonyms,
     attempt_locks: AttemptLocks,
-    /// The budget for unknown ids and tokens.
+    /// Rate limit for lookups of unknown ids and tokens.
     pub unknown_ids: UnknownIds,
 }
 
 impl Throttle {
-    /// Creates a rate limiter with these counters.
+    /// Creates a rate limiter. `pseudonyms` computes the keys of its counters.
     #[must_use]
     pub fn new(
         counters: Arc<dyn BudgetCounters>,
@@ -54,7 +54,8 @@ impl Throttle {
         Self { counters, clock, pseudonyms, attempt_locks, unknown_ids }
     }
 
-    /// Returns the pseudonym of a network, or an empty string if the network is unknown.
+    /// Returns the pseudonym (keyed hash, in base64) of a network, or an empty string if the
+    /// network is unknown.
     #[must_use]
     pub fn client(&self, network: Option<ClientNetwork>) -> String {
         use base64::Engine as _;
@@ -63,7 +64,7 @@ impl Throttle {
         base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(key.get(..12).unwrap_or_default())
     }
 
-    /// Charges one operation to a budget.
+    /// Charges one operation to the budget of a network, user or session.
     ///
     /// # Errors
     /// [`Refusal::RateLimited`] if the budget is exhausted.
@@ -79,14 +80,14 @@ impl Throttle {
         allowed(self.counters.adjust(charge, Some(&record)).await?).map(drop)
     }
 
-    /// Refunds one operation that was charged but not carried out.
+    /// Refunds one operation that was charged to a budget but not carried out.
     pub async fn refund(&self, budget: Budget, payer: Payer) -> Result<(), Fault> {
         let keys = keys(&slots(&self.pseudonyms, budget, payer));
         self.counters.adjust(Adjustment::new(keys, policy::refund), None).await.map(drop)
     }
 
     /// Returns the adjustment that charges one operation to several budgets, or to none of them if
-    /// one is exhausted. To be applied in the transaction of the operation.
+    /// one is exhausted. It must be applied in the transaction of the operation.
     #[must_use]
     pub fn charge_of(&self, budgets: &[(Budget, Payer)]) -> Adjustment {
         let now = self.clock.now();
@@ -98,8 +99,8 @@ impl Throttle {
         Adjustment::new(keys(&slots), move |counters| policy::charge(counters, &limits, now))
     }
 
-    /// Returns the adjustment that charges a guess at a six-digit code to the network, and to
-    /// `user_id` if a token was presented with it.
+    /// Returns the adjustment that charges a guess at a six-digit code to the network, and also to
+    /// the user if `user_id` is given.
     #[must_use]
     pub fn charge_of_guess(
         &self,
@@ -117,15 +118,17 @@ impl Throttle {
         })
     }
 
-    /// Returns the key under which an event of a session is recorded at most once an hour.
+    /// Returns a deduplication key with which the event `what` of a session is recorded at most
+    /// once an hour.
     #[must_use]
     pub fn once_an_hour(&self, what: &str, session_id: Uuid) -> [u8; 32] {
         let hour = (self.clock.now().0 / 3_600_000).to_string();
         self.pseudonyms.of("once an hour", &[what, &session_id.to_string(), &hour])
     }
 
-    /// Returns the audit record of a refusal by a rate limit. It is recorded at most once a minute
-    /// for a network, or for a login if the network is unknown.
+    /// Returns the audit record of a refusal by the rate limit `what`. It is recorded at most once
+    /// a minute for a network, or for `login` (a login identifier, user or session) if the network
+    /// is unknown.
     fn throttled(
         &self,
         what: &'static str,

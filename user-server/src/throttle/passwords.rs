@@ -1,5 +1,5 @@
-//! Budgets of wrong current passwords, which are counted for the session and the user. Failed
-//! logins do not count, so strangers cannot use them up.
+//! Rate limits of wrong current passwords, which are counted for the session and for the user.
+//! Failed logins are not counted here, so nobody without a session can lock out the user.
 
 use uuid::Uuid;
 
@@ -8,20 +8,20 @@ use super::budgets::{Budget, Payer, Slot, slots};
 use super::{Throttle, allowed, keys, policy};
 use crate::domain::{Adjustment, Allowance, Fault, RequestContext, UseCaseResult};
 
-/// An attempt to enter the current password that was charged, to be refunded by
-/// [`Throttle::refund_password`] if the password is correct. If it is dropped, it counts as a wrong
-/// one. Until then, other attempts of the session wait.
+/// Attempt to enter the current password that was counted as wrong. It must be passed to
+/// [`Throttle::refund_password`] if the password is correct. Until it is dropped, other attempts of
+/// the session wait.
 #[must_use]
 #[derive(Debug)]
 pub struct PasswordCharge {
     budgets: [(Budget, Payer); 2],
-    /// Set if no further attempt is left to the session.
+    /// Set if this is the last attempt of the session.
     pub is_last: bool,
     _lock: AttemptLock,
 }
 
 impl Throttle {
-    /// Charges an attempt to enter the current password to the budgets of the session and the user.
+    /// Counts an attempt to enter the current password as wrong, for the session and for the user.
     ///
     /// # Errors
     /// [`Refusal::RateLimited`](crate::domain::Refusal) if one of the budgets is exhausted;
@@ -45,15 +45,15 @@ impl Throttle {
         Ok(PasswordCharge { budgets, is_last, _lock: lock })
     }
 
-    /// Refunds an attempt with the correct password, or one that was not made.
+    /// Refunds an attempt with the correct password, or one in which no password was verified.
     pub async fn refund_password(&self, charge: PasswordCharge) -> Result<(), Fault> {
         let slots = |(budget, payer)| slots(&self.pseudonyms, budget, payer);
         let slots: Vec<Slot> = charge.budgets.into_iter().flat_map(slots).collect();
         self.counters.adjust(Adjustment::new(keys(&slots), policy::refund), None).await.map(drop)
     }
 
-    /// Clears the wrong current passwords of a user, because the owner has proved their identity in
-    /// another way.
+    /// Resets the number of wrong current passwords of a user, after the user has authenticated in
+    /// another way or an operator has unlocked the account.
     pub async fn clear_passwords(&self, user_id: Uuid) -> Result<(), Fault> {
         let slots = slots(&self.pseudonyms, Budget::WrongPasswords, Payer::User(user_id));
         self.counters.adjust(Adjustment::new(keys(&slots), policy::reset), None).await.map(drop)

@@ -1,15 +1,16 @@
-//! Decisions about budgets, as pure functions of counters and time.
+//! Rate limit decisions, as pure functions of counters and time.
 
 use std::time::Duration;
 
 use super::budgets::Limit;
 use crate::domain::{Allowance, BudgetCounter, Timestamp};
 
-/// Result of a decision.
+/// Decision about an operation: the allowance, or the time to wait if it is refused.
 pub(super) type Verdict = Result<Allowance, Duration>;
 
-/// Charges one operation to every counter, or changes nothing and returns the time until the window
-/// of an exhausted counter ends. Returns [`Allowance::Last`] if the first counter is now exhausted.
+/// Charges one operation to all counters. If a counter is exhausted, changes nothing and returns
+/// the time until its window ends. Returns [`Allowance::Last`] if the first counter is now
+/// exhausted.
 pub(super) fn charge(counters: &mut [BudgetCounter], limits: &[Limit], now: Timestamp) -> Verdict {
     counters.iter_mut().for_each(|counter| begin_no_later(counter, now));
     let mut charged = counters.to_vec();
@@ -26,9 +27,9 @@ pub(super) fn charge(counters: &mut [BudgetCounter], limits: &[Limit], now: Time
     Ok(if is_last { Allowance::Last } else { Allowance::Full })
 }
 
-/// Charges a guess at a code. The counters of the user, `of_user` in number, come first: where they
-/// are exhausted, the guess is refused. Where those of the network are, it is allowed as the first
-/// guess at its code only.
+/// Charges a guess at a code. The first `of_user` counters are those of the user: if one is
+/// exhausted, the guess is refused. The others are those of the network: if one is exhausted, only
+/// the first guess at the code is allowed ([`Allowance::FirstGuess`]).
 pub(super) fn charge_guess(
     counters: &mut [BudgetCounter],
     limits: &[Limit],
@@ -53,7 +54,7 @@ pub(super) fn charge_guess(
     Ok(if wait.is_zero() { Allowance::Full } else { Allowance::FirstGuess(wait) })
 }
 
-/// Refunds one operation.
+/// Subtracts one operation from each counter.
 pub(super) fn refund(counters: &mut [BudgetCounter]) -> Verdict {
     for counter in counters.iter_mut() {
         counter.count = counter.count.saturating_sub(1);
@@ -61,7 +62,7 @@ pub(super) fn refund(counters: &mut [BudgetCounter]) -> Verdict {
     Ok(Allowance::Full)
 }
 
-/// Resets counters.
+/// Resets all counters to zero.
 pub(super) fn reset(counters: &mut [BudgetCounter]) -> Verdict {
     counters.fill(BudgetCounter::ZERO);
     Ok(Allowance::Full)

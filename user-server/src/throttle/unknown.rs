@@ -1,5 +1,5 @@
-//! The budget for requests with unknown ids and tokens. Each costs one read and never a write, so
-//! they are counted in the memory of this node.
+//! Rate limit for lookups of unknown ids and tokens. A lookup costs one read and never a write, so
+//! it is counted in the memory of this node.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,18 +10,18 @@ use tokio::time::Instant;
 use super::budgets::UNNAMED;
 use crate::domain::{ClientNetwork, Refusal};
 
-/// Requests with unknown ids or tokens that a network may make within a minute.
+/// Maximum number of requests with unknown ids or tokens per minute from one network.
 pub const UNKNOWN_PER_MINUTE: u32 = 600;
-/// The largest number of networks that are counted. Further ones are not limited until the minute
-/// ends; a network that is counted stays counted.
+/// Maximum number of networks that are counted in one minute. Further networks are not limited
+/// until the minute ends.
 const MAX_NETWORKS: usize = 65_536;
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Counters of the current minute.
+/// Counters of lookups per network in the current minute.
 pub struct UnknownIds(Mutex<Counters>);
 
 struct Counters {
-    /// The start of the minute.
+    /// Start of the current minute.
     since: Instant,
     networks: HashMap<String, u32>,
 }
@@ -32,10 +32,11 @@ impl UnknownIds {
         Self(Mutex::new(Counters { since: now, networks: HashMap::new() }))
     }
 
-    /// Charges a network for an id or a token, before it is looked up.
+    /// Counts the lookup of an id or a token from a network, before it is made.
     ///
     /// # Errors
-    /// [`Refusal::RateLimited`] if its budget of this minute is used up.
+    /// [`Refusal::RateLimited`] if the network has made too many lookups of unknown ids in this
+    /// minute.
     pub fn charge(&self, network: Option<ClientNetwork>, now: Instant) -> Result<(), Refusal> {
         let mut counters = self.counters(now);
         let scopes = scopes(network);
@@ -54,7 +55,7 @@ impl UnknownIds {
         Ok(())
     }
 
-    /// Refunds a lookup of an id or a token that exists.
+    /// Refunds the lookup of an id or a token that exists.
     pub fn refund(&self, network: Option<ClientNetwork>, now: Instant) {
         let mut counters = self.counters(now);
         for (name, _) in scopes(network) {
@@ -64,7 +65,7 @@ impl UnknownIds {
         }
     }
 
-    /// Returns the counters of the current minute.
+    /// Returns the counters, reset if the last minute has ended.
     fn counters(&self, now: Instant) -> MutexGuard<'_, Counters> {
         let mut counters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if now.saturating_duration_since(counters.since) >= MINUTE {

@@ -1,6 +1,6 @@
-//! Access tokens: JWT (RFC 7519) of the type `at+jwt` (RFC 9068), HS256 and nothing else. There are
+//! Access tokens: JWT (RFC 7519) of the type `at+jwt` (RFC 9068), signed with HS256 only. There are
 //! two verifiers. The fast verifier accepts only tokens that are byte for byte as this service
-//! writes them. The reference verifier is the jsonwebtoken library; it alone refuses a token.
+//! writes them. Any other token is passed to the reference verifier, the jsonwebtoken library.
 
 use std::sync::Arc;
 
@@ -16,17 +16,17 @@ use crate::keys::{Key, KeyRing};
 
 const TYPE: &str = "at+jwt";
 
-/// Issues and reads access tokens.
+/// Issuer and verifier of access tokens.
 pub(super) struct AccessTokens {
     pub(super) keys: Arc<KeyRing>,
-    /// One for each key of the ring, in the order of the ring.
+    /// Token forms, one for each server key, in the order of `keys`.
     forms: Vec<TokenForm>,
     validation: Validation,
     issuer: Arc<str>,
     audience: Arc<str>,
 }
 
-/// Header, keys and exact layout of the tokens of one key of the ring.
+/// JWT header, signing keys and exact byte layout of the tokens of one server key.
 struct TokenForm {
     header: Header,
     signing: EncodingKey,
@@ -34,7 +34,7 @@ struct TokenForm {
     exact: ExactForm,
 }
 
-/// Claims of an access token. Every claim is required, exactly once and with its type. The fast
+/// JWT claims of an access token. Every claim is required, exactly once and with its type. The fast
 /// verifier relies on their order.
 #[derive(Serialize, Deserialize)]
 struct Claims {
@@ -66,7 +66,7 @@ impl AccessTokens {
         })
     }
 
-    /// Returns the forms of the keys that are not retired.
+    /// Returns the token forms of the server keys that are not retired.
     fn active_forms(&self) -> impl Iterator<Item = &TokenForm> {
         self.forms
             .iter()
@@ -75,8 +75,8 @@ impl AccessTokens {
             .map(|(form, _)| form)
     }
 
-    /// Issues a token of a session, signed with the key named `kid`. With an idempotency key, the
-    /// same arguments always produce the same token.
+    /// Issues an access token of a session, valid from `now` to `end` and signed with the server
+    /// key named `kid`. With an idempotency key, the same arguments always produce the same token.
     ///
     /// # Errors
     /// `Unavailable` if the key is retired or missing; `Internal` if the token cannot be encoded.
@@ -111,7 +111,8 @@ impl AccessTokens {
             .map_err(Fault::internal)
     }
 
-    /// Returns the claims of a genuine token, even if it has expired.
+    /// Returns the claims of a genuine access token, even if it has expired. Does not check
+    /// revocations.
     pub(super) fn read(&self, token: &[u8]) -> Result<Verified, Refusal> {
         self.read_fast(token).or_else(|| self.read_reference(token)).ok_or(Refusal::InvalidToken)
     }
@@ -144,7 +145,7 @@ impl AccessTokens {
     }
 }
 
-/// Log message for a key ring in which every key is retired.
+/// Error message if every server key is retired.
 pub(super) const NO_KEY: &str =
     "every key is retired; set JWTSECRETKEY to a new secret, which user-server keys new prints";
 
@@ -171,7 +172,7 @@ impl TokenForm {
     }
 }
 
-/// Returns a Unix time in seconds, if the wire format can represent it.
+/// Returns a Unix time in seconds, or `None` if the protocol cannot represent it.
 fn representable(seconds: u64) -> Option<u64> {
     (seconds <= Timestamp::MAX_SECONDS).then_some(seconds)
 }

@@ -1,4 +1,5 @@
-//! Readings of the wall clock, which may jump, by the monotonic clock, which does not.
+//! History of the wall clock, by which its jumps are detected. It is compared with the monotonic
+//! clock, which never jumps.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -7,36 +8,39 @@ use tokio::time::Instant;
 
 use crate::domain::Timestamp;
 
-/// Difference between the two clocks from which on the wall clock counts as having jumped.
+/// Minimum deviation of the wall clock from the monotonic clock that counts as a jump.
 const JUMP: Duration = Duration::from_secs(1);
-/// Interval between two readings that are stored; of those between them, the earliest time counts.
+/// Minimum interval between two stored readings. Of the readings in between, only the earliest time
+/// is stored.
 const STEP: Duration = Duration::from_secs(10);
 
-/// The readings of one period.
+/// Readings of the wall clock within the last period, with the monotonic clock at each.
 #[derive(Debug)]
 pub(super) struct ClockHistory {
     period: Duration,
-    /// Readings in the order of the monotonic clock, each with the earliest time until the next.
+    /// Stored readings, oldest first: the monotonic time, and the earliest wall clock time until
+    /// the next stored reading.
     stored: VecDeque<(Instant, Timestamp)>,
     last: Option<(Instant, Timestamp)>,
 }
 
-/// A jump of the wall clock.
+/// Jump of the wall clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ClockJump {
-    /// The size in milliseconds; negative if the clock was set back.
+    /// Size of the jump in milliseconds, negative if the clock was set back.
     pub(super) millis: i64,
-    /// The earlier of the times before and after the jump.
+    /// Earlier of the wall clock times before and after the jump.
     pub(super) earlier: Timestamp,
 }
 
 impl ClockHistory {
-    /// Creates a history that covers this period.
+    /// Creates an empty history of the last `period`.
     pub(super) fn new(period: Duration) -> Self {
         Self { period, stored: VecDeque::new(), last: None }
     }
 
-    /// Records a reading, and returns the jump since the last one, if there was any.
+    /// Records a reading of both clocks. Returns the jump of the wall clock since the last reading,
+    /// or `None` if it has not jumped.
     pub(super) fn record(&mut self, now: Timestamp, instant: Instant) -> Option<ClockJump> {
         let jump = self.last.and_then(|(last_instant, last)| {
             let expected = last.plus(instant.saturating_duration_since(last_instant));
@@ -61,7 +65,7 @@ impl ClockHistory {
     }
 
     /// Returns the earliest time that the wall clock showed within the period, or `None` if the
-    /// readings do not cover it.
+    /// history is shorter than the period. `instant` is the current monotonic time.
     pub(super) fn earliest(&self, instant: Instant) -> Option<Timestamp> {
         let (first, _) = self.stored.front()?;
         if instant.saturating_duration_since(*first) < self.period {

@@ -1,5 +1,5 @@
-//! Ended sessions: logout, sessions that their owner ends from another one, and sessions in which a
-//! password was guessed.
+//! Ending of sessions: at logout, by the user from another session, and after too many wrong
+//! passwords.
 
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -14,13 +14,14 @@ use crate::domain::{
 use crate::throttle::{Budget, Payer};
 
 impl Tokens {
-    /// Ends the session of an access or refresh token, or all sessions of its user. Returns the
-    /// number of sessions that ended. An expired access token still ends its own session. A
-    /// superseded refresh token shows that it was copied, and ends its own session only.
+    /// Ends the session of an access or refresh token, or all sessions of its user if `all` is set.
+    /// Returns the number of ended sessions. An expired access token still ends its own session. A
+    /// refresh token that was superseded shows that a token was probably stolen: it ends its own
+    /// session only, with the error `SessionRevoked`.
     ///
     /// # Errors
-    /// Those of [`Tokens::verify`] and [`Tokens::refresh`]; `SessionRevoked` if no session was left
-    /// to end.
+    /// Those of [`Tokens::verify`] and [`Tokens::refresh`]; `SessionRevoked` if the session had
+    /// already ended.
     pub async fn logout(
         &self,
         token: &[u8],
@@ -61,7 +62,7 @@ impl Tokens {
         Ok(ended.sessions)
     }
 
-    /// Returns the session and the user of a refresh token that may still be used.
+    /// Returns the session id and the user id of a refresh token that is still valid.
     async fn owner_of_refresh(
         &self,
         token: &RefreshToken,
@@ -91,8 +92,8 @@ impl Tokens {
         }
     }
 
-    /// Ends a session of the user of an access token, which may be the token's own. Returns the
-    /// number of sessions that ended: zero if the user has no such session.
+    /// Ends the session `session_id` if it belongs to the user of an access token. Returns the
+    /// number of ended sessions: one, or zero if the user has no such session.
     ///
     /// # Errors
     /// Those of [`Tokens::verify`]; `RateLimited`.

@@ -1,6 +1,6 @@
-//! The fast verifier of access tokens. It compares a token with the bytes that this service itself
-//! writes for one key and parses the variable fields in place. It accepts nothing else; a token
-//! that it does not accept is left to the reference verifier, which alone refuses.
+//! The fast verifier of access tokens. It accepts only tokens that are byte for byte as this
+//! service writes them, and parses their variable fields in place. Any other token is passed to the
+//! reference verifier, which decides.
 //!
 //! Everything before the first claim that varies is the same text for every token of a key, issuer
 //! and audience. It is compared as a whole, and its share of the HMAC is computed once. Nothing
@@ -21,32 +21,33 @@ const JTI: &[u8] = br#"","jti":""#;
 const IAT: &[u8] = br#"","iat":"#;
 const EXP: &[u8] = br#","exp":"#;
 const END: &[u8] = b"}";
-/// Length of a UUID with its hyphens.
+/// Length of a UUID with hyphens, in bytes.
 const ID: usize = 36;
-/// Number of digits of every Unix time from 2001 to 2286, in seconds.
+/// Number of digits of a Unix time in seconds, for all times from 2001 to 2286.
 const SECONDS: usize = 10;
-/// Length of the claims from the first id to the end.
+/// Length of the variable part of the claims, from the first id to the end, in bytes.
 const VARIABLE: usize =
     3 * ID + SID.len() + JTI.len() + IAT.len() + EXP.len() + 2 * SECONDS + END.len();
-/// The most bytes that follow the last complete base64 group of the constant claims.
+/// Maximum number of bytes of the constant claims after their last complete base64 group.
 const MAX_CARRY: usize = 2;
 const TAG: usize = 32;
 const TAG_TEXT: usize = 43;
 
-/// Exact byte layout of the tokens of one key.
+/// Exact byte layout of the access tokens that are signed with one server key.
 pub(super) struct ExactForm {
-    /// Header, dot, and the constant claims up to their last complete base64 group.
+    /// Encoded header, dot, and encoded constant claims up to their last complete base64 group.
     prefix: Box<[u8]>,
-    /// State of the HMAC after `prefix`.
+    /// HMAC state after `prefix`, from which the signature of each token is computed.
     mac: Hmac<Sha256>,
-    /// The constant claims after the last complete base64 group.
+    /// Constant claims after their last complete base64 group, not encoded.
     carry: Box<[u8]>,
-    /// Length of the encoded claims after `prefix`.
+    /// Length of the encoded claims after `prefix`, in bytes.
     variable: usize,
 }
 
 impl ExactForm {
-    /// Creates the layout of tokens with this header (in JSON), signed with `secret`.
+    /// Creates the layout of tokens with this header (in JSON), signed with `secret`. Returns
+    /// `None` if they cannot be encoded.
     pub(super) fn new(secret: &[u8], header: &[u8], issuer: &str, audience: &str) -> Option<Self> {
         let json = |text: &str| serde_json::to_string(text).ok();
         let claims = format!(r#"{{"iss":{},"aud":{},"sub":""#, json(issuer)?, json(audience)?);
@@ -60,7 +61,8 @@ impl ExactForm {
         Some(Self { prefix: prefix.into_bytes().into(), mac, carry: carry.into(), variable })
     }
 
-    /// Returns the claims of a token that has exactly this layout and a valid signature.
+    /// Returns the claims of a token that has exactly this layout and a valid signature, otherwise
+    /// `None`.
     pub(super) fn read(&self, token: &[u8]) -> Option<Verified> {
         let rest = token.strip_prefix(&*self.prefix).filter(|_| token.len() <= MAX_TOKEN)?;
         let (claims, signature) = rest.split_at_checked(self.variable)?;

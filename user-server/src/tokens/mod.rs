@@ -1,6 +1,6 @@
-//! The token service: issues, verifies and refreshes tokens and ends sessions. A token check
-//! verifies a signature and claims and looks up the session and user in the set of revocations: no
-//! SQL, no lock, no state per session.
+//! The token service: issues, verifies and refreshes tokens, and ends sessions. The verification of
+//! an access token checks its signature and claims, and looks up session and user in the in-memory
+//! set of revocations: it needs no SQL, no lock, and no state per session.
 
 mod access;
 mod clock_history;
@@ -35,28 +35,28 @@ pub use rotation::{Rotation, rotate};
 #[doc(hidden)]
 pub use verifiers::Verifiers;
 
-/// Maximum length of a token in bytes; a longer one is refused without being parsed.
+/// Maximum length of a token in bytes. A longer token is refused without being parsed.
 pub const MAX_TOKEN: usize = 2048;
 
-/// Seconds that the time of issue of a token may be ahead of this node's clock.
+/// Number of seconds by which the issue time of a token may be ahead of this node's clock.
 const MAX_AHEAD: u64 = 60;
 
 /// Issuer, audience and lifetimes of tokens and sessions.
 #[derive(Debug, Clone)]
 pub struct TokenPolicy {
-    /// The `iss` claim.
+    /// Issuer: the `iss` claim of access tokens.
     pub issuer: String,
-    /// The `aud` claim.
+    /// Audience: the `aud` claim of access tokens.
     pub audience: String,
     /// Lifetime of an access token.
     pub access_life: Duration,
-    /// Time after which a session ends if it is not refreshed.
+    /// Idle time without a refresh after which a session ends.
     pub session_idle: Duration,
-    /// Maximum lifetime of a session.
+    /// Maximum lifetime of a session, however often it is refreshed.
     pub session_life: Duration,
 }
 
-/// The ports of the token service.
+/// Ports that the token service uses.
 pub struct TokenStores {
     pub sessions: Arc<dyn Sessions>,
     pub claims: Arc<dyn IdempotencyKeys>,
@@ -64,7 +64,7 @@ pub struct TokenStores {
     pub wakeups: Arc<dyn Wakeups>,
 }
 
-/// The token service.
+/// Service that issues, verifies and refreshes tokens, and ends sessions.
 pub struct Tokens {
     access: AccessTokens,
     keys: Arc<KeyRing>,
@@ -98,7 +98,8 @@ pub struct Verified {
     pub issued_at: u64,
     /// Unix time of expiry, in seconds.
     pub expires_at: u64,
-    /// Time since the revocation log was last read, if it exceeds the promised second.
+    /// Time since this node last read the revocation log, if it exceeds [`FRESH`], otherwise
+    /// `None`.
     pub stale: Option<Duration>,
 }
 
@@ -106,7 +107,7 @@ impl Tokens {
     /// Creates the token service.
     ///
     /// # Errors
-    /// If the header or the claims cannot be encoded with a key or the policy.
+    /// If the header or the constant claims of tokens cannot be encoded.
     pub fn new(
         keys: Arc<KeyRing>,
         stores: TokenStores,
@@ -131,7 +132,7 @@ impl Tokens {
         })
     }
 
-    /// Checks that tokens and codes can be issued.
+    /// Checks that a key is available with which tokens and codes can be issued.
     ///
     /// # Errors
     /// `Unavailable` if every key is retired.
@@ -139,17 +140,17 @@ impl Tokens {
         self.keys.signing().map(drop).ok_or_else(|| Fault::Unavailable(NO_KEY.to_owned()))
     }
 
-    /// Returns the number of keys that are not retired.
+    /// Returns the number of server keys that are not retired.
     #[must_use]
     pub fn keys_left(&self) -> usize {
         self.keys.active().count()
     }
 
-    /// Issues again the tokens that a session received in a request with an idempotency key, signed
-    /// with the key named `kid`.
+    /// Issues the same tokens again that the request with this idempotency key returned at the time
+    /// `at`, signed with the server key named `kid`.
     ///
     /// # Errors
-    /// `SessionRevoked` if the session has ended since.
+    /// `SessionRevoked` if the session has ended.
     pub async fn reissue(
         &self,
         session: &SessionRecord,
@@ -161,10 +162,11 @@ impl Tokens {
         self.issue_pair(session, kid, Some(idempotency_key), at)
     }
 
-    /// Checks that the session of a genuine token, even an expired one, has not ended.
+    /// Checks that the session of an access token has not ended. The token must be genuine, but may
+    /// have expired.
     ///
     /// # Errors
-    /// `InvalidToken`; `SessionRevoked` if the session has ended.
+    /// `InvalidToken` if the token is not genuine; `SessionRevoked` if the session has ended.
     pub async fn token_still_open(&self, token: &[u8]) -> UseCaseResult<()> {
         let claims = self.access.read(token)?;
         if self.revocations.all_revoked_since(claims.issued_at) {
@@ -185,8 +187,8 @@ impl Tokens {
     /// Verifies an access token and returns its claims. Never blocks.
     ///
     /// # Errors
-    /// `InvalidToken`, `TokenExpired`, `SessionRevoked`; `Stale` if the revocation log was last
-    /// read too long ago.
+    /// `InvalidToken`, `TokenExpired`, `SessionRevoked`; `Stale` if this node has not read the
+    /// revocation log for too long.
     pub fn verify(&self, token: &[u8]) -> UseCaseResult<Verified> {
         self.verify_at(token, self.time(), Instant::now())
     }
@@ -197,7 +199,8 @@ impl Tokens {
         self.clock.now()
     }
 
-    /// Verifies an access token like [`Tokens::verify`], with clock readings of the caller.
+    /// Verifies an access token like [`Tokens::verify`], at the given readings of the wall clock
+    /// and the monotonic clock.
     ///
     /// # Errors
     /// Those of [`Tokens::verify`].
@@ -224,7 +227,7 @@ impl Tokens {
         Ok(Verified { stale, ..claims })
     }
 
-    /// Exchanges a refresh token for new tokens.
+    /// Exchanges a refresh token for a new access token and a new refresh token.
     ///
     /// # Errors
     /// `InvalidToken`, `TokenExpired`; `SessionRevoked` if the session has ended, or if this reuse
@@ -266,8 +269,8 @@ impl Tokens {
         }
     }
 
-    /// Returns the name of the current signing key. If every key is retired, returns the name of a
-    /// retired key, with which no token is issued.
+    /// Returns the name of the server key that signs new tokens. If every key is retired, returns
+    /// the name of a retired key, with which no token is issued.
     fn kid(&self) -> &str {
         &self.keys.signing().unwrap_or_else(|| self.keys.configured()).kid
     }

@@ -1,4 +1,4 @@
-//! Open sessions: new ones, and those of an account for its owner.
+//! Opening of sessions, and the list of a user's open sessions.
 
 use uuid::Uuid;
 
@@ -9,7 +9,7 @@ use crate::domain::{
 };
 
 impl Tokens {
-    /// Returns a session to open from a network, which is also known by the pseudonym `client`.
+    /// Creates a session to open, with a random id. `client` is the keyed hash of the network.
     #[must_use]
     pub fn new_session(
         &self,
@@ -24,7 +24,7 @@ impl Tokens {
     /// Issues the first tokens of a session.
     ///
     /// # Errors
-    /// A fault if no key is left to sign the token.
+    /// A fault if every server key is retired.
     pub fn first_tokens(
         &self,
         session: &NewSession,
@@ -39,8 +39,8 @@ impl Tokens {
         )
     }
 
-    /// Returns the session of an access token, and all open sessions of its user, the most recently
-    /// used first.
+    /// Returns the session id of an access token, and all open sessions of its user, the most
+    /// recently used first.
     ///
     /// # Errors
     /// Those of [`Tokens::verify`].

@@ -1,6 +1,6 @@
-//! The account of a token: from the cache if it has the record, otherwise from SQL. A cached record
-//! is used only if it is not older than the change log's version of the account, so every node sees
-//! a change within the second that is promised for ended sessions, even if the cache fails.
+//! The account of an access token: from the cache if it has a current record, otherwise from SQL. A
+//! cached record is used only if its version is not below that of the last change that this node
+//! has read, so every node sees a change within a second, even if the cache fails.
 
 use uuid::Uuid;
 
@@ -10,10 +10,10 @@ use crate::domain::{
 };
 
 impl Tokens {
-    /// Returns the account of a verified access token.
+    /// Returns the account profile of a verified access token.
     ///
     /// # Errors
-    /// `SessionRevoked` if the session has ended since.
+    /// `SessionRevoked` if the session has ended.
     pub async fn owner(&self, token: &Verified) -> UseCaseResult<Profile> {
         let Verified { session_id, user_id, .. } = *token;
         if token.stale.is_some() {
@@ -37,8 +37,8 @@ impl Tokens {
         Ok(user.into())
     }
 
-    /// Adds sessions that have ended in SQL to the revocations of this node, removes them from the
-    /// cache, and notifies the other nodes.
+    /// Makes sessions that have ended in the database known to all nodes: adds them to the
+    /// revocations of this node, removes them from the cache, and notifies the other nodes.
     pub async fn publish_ended(&self, ended: &EndedSessions, now: Timestamp) {
         if ended.subjects.is_empty() {
             return;
@@ -47,8 +47,8 @@ impl Tokens {
         tokio::join!(self.cache.forget(&ended.subjects), self.wakeups.notify());
     }
 
-    /// Publishes a change of a user in SQL, and the sessions that the change ended, like
-    /// [`Tokens::publish_ended`].
+    /// Makes a change of an account in the database, and the sessions that it ended, known to all
+    /// nodes, like [`Tokens::publish_ended`].
     pub async fn publish_update(&self, user: &UserRecord, ended: &EndedSessions, now: Timestamp) {
         self.revocations.add_update(user.id, user.version, now);
         self.revocations.add_ended(ended, now);

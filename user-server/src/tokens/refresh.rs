@@ -1,4 +1,4 @@
-//! Refresh tokens: derived from the id and the counter of a session, so that only the counter is
+//! Refresh tokens: derived from the id and the refresh counter of a session, so that no token is
 //! stored.
 
 use base64::Engine as _;
@@ -11,19 +11,19 @@ use super::MAX_TOKEN;
 use crate::keys::{Key, KeyRing};
 
 /// Prefix that distinguishes refresh tokens from access tokens, and by which secret scanners can
-/// find leaked ones.
+/// find leaked refresh tokens.
 const PREFIX: &[u8] = b"usr_rt1_";
-/// Length of a key's name (kid), in characters.
+/// Length of the name of a server key (`kid`), in characters.
 const KID: usize = 11;
 const FIELDS: usize = 16 + 4 + 8;
 const TAG: usize = 32;
 
-/// Fields of a genuine refresh token.
+/// Content of a genuine refresh token.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct RefreshToken {
     pub(super) session_id: Uuid,
     pub(super) counter: u32,
-    /// Unix time in seconds.
+    /// Unix time of expiry, in seconds.
     pub(super) expires_at: u64,
 }
 
@@ -44,7 +44,8 @@ impl RefreshToken {
         text
     }
 
-    /// Decodes a token that was signed with one of these keys.
+    /// Decodes a refresh token and verifies its signature. Returns `None` if it was not signed with
+    /// a key of the ring that is not retired.
     pub(super) fn read(token: &[u8], keys: &KeyRing) -> Option<Self> {
         let rest = token.strip_prefix(PREFIX).filter(|_| token.len() <= MAX_TOKEN)?;
         let (kid, body) = rest.split_at_checked(KID)?;

@@ -1,6 +1,6 @@
-//! Keys that an operator has retired: read before the service is ready, and then periodically, so
-//! that every node stops accepting them within the promised second. A key stays retired until the
-//! process exits.
+//! Server keys that an operator has retired. Their list is read before the service is ready, and
+//! then periodically, so that every node stops accepting a retired key within a second. A key stays
+//! retired until the process exits.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,15 +8,16 @@ use std::time::Duration;
 use crate::domain::{Fault, KeyRecords};
 use crate::keys::KeyRing;
 
-/// Interval between two reads.
+/// Interval between two reads of the retired keys.
 const PERIOD: Duration = Duration::from_millis(300);
-/// Timeout of one read, so that an unresponsive database does not delay the next attempt.
+/// Timeout of one read of the retired keys, so that an unresponsive database does not delay the
+/// next attempt.
 const READ_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Retires the keys that the database lists as retired.
+/// Reads the list of retired keys once, and retires those keys on this node.
 ///
 /// # Errors
-/// If the list cannot be read.
+/// If the list cannot be read from the database.
 pub async fn retire_known(records: &dyn KeyRecords, keys: &KeyRing) -> Result<(), Fault> {
     let read = tokio::time::timeout(READ_TIMEOUT, records.retired_keys()).await;
     let retired =
@@ -34,8 +35,8 @@ pub async fn retire_known(records: &dyn KeyRecords, keys: &KeyRing) -> Result<()
     Ok(())
 }
 
-/// Retires keys periodically, forever. Failed reads are not logged here: the reader of the
-/// revocation log logs that the database cannot be read.
+/// Reads the list of retired keys periodically, forever, and retires those keys on this node.
+/// Failed reads are not logged, since failures to read the revocation log are.
 pub async fn follow_retired(records: Arc<dyn KeyRecords>, keys: Arc<KeyRing>) {
     let mut tick = tokio::time::interval(PERIOD);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

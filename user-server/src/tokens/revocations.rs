@@ -1,6 +1,6 @@
 //! The in-memory set of ended sessions and changed users. Changes on this node are added at once;
-//! changes on other nodes are read from the revocation log in SQL. The set reports the time since
-//! the last successful read.
+//! changes on other nodes are read from the revocation log in the database. The set reports the
+//! time since the last successful read.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,41 +16,44 @@ use crate::domain::{
     Wakeups,
 };
 
-/// Interval between two reads of the log.
+/// Interval between two reads of the revocation log.
 const PERIOD: Duration = Duration::from_millis(250);
-/// Timeout of one read, so that an unresponsive database does not delay the next attempt.
+/// Timeout of one read of the revocation log, so that an unresponsive database does not delay the
+/// next attempt.
 const READ_TIMEOUT: Duration = Duration::from_secs(2);
-/// The promised bound: up to this age, the last read of the log counts as fresh.
+/// Maximum age at which the last read of the revocation log counts as fresh: the promised time
+/// within which every node rejects a revoked token.
 pub const FRESH: Duration = Duration::from_secs(1);
 /// Overlap of consecutive reads, for transactions that committed late and nodes with a slow clock.
 const OVERLAP: Duration = Duration::from_secs(30);
-/// Age of the entries that are read after a wakeup.
+/// Maximum age of the entries that are read after a wakeup.
 const RECENT: Duration = Duration::from_secs(2);
 /// Minimum pause between two reads after wakeups. If many sessions end, one read covers many.
 const WAKEUP_PAUSE: Duration = Duration::from_millis(10);
 
 /// Ended sessions and changed users, as far as this node has learned of them.
 pub struct Revocations {
-    /// Each ended session or user, with the time at which its last token has expired and the entry
-    /// can be removed.
+    /// Ids of ended sessions and users, each with the time at which all their tokens have expired,
+    /// so that the entry can be removed.
     ended: HashMap<Uuid, Until>,
-    /// Time at which all sessions were ended at once, in milliseconds since 1970; 0 if never.
+    /// Time at which all sessions of all users were last ended, in milliseconds since 1970, or zero
+    /// if never.
     everyone: AtomicI64,
-    /// The latest version of each changed user, with the time at which no cached record is older
-    /// and the entry can be removed.
+    /// Latest version of each changed user, with the time at which every older cached record has
+    /// expired, so that the entry can be removed.
     changed: HashMap<Uuid, (i64, Until)>,
-    /// Lifetime of an entry: that of an access token plus the overlap of reads.
+    /// Lifetime of an entry of this set: the lifetime of an access token plus [`OVERLAP`].
     retention: Duration,
     stale_limit: Duration,
     origin: Instant,
-    /// Start of the last successful read, in milliseconds after `origin`.
+    /// Start of the last successful read of the revocation log, in milliseconds after `origin`.
     read_at: AtomicU64,
-    /// Readings of the wall clock within the last lifetime of an entry.
+    /// Readings of the wall clock within the last `retention`.
     readings: Mutex<ClockHistory>,
 }
 
-/// The end of a lifetime by both clocks. It is over when both are past it, so that a wall clock
-/// that jumps ends none early.
+/// End of a lifetime by the wall clock and by the monotonic clock. It has passed only when both
+/// clocks are past it, so that a jump of the wall clock ends no lifetime early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Until {
     wall: Timestamp,
@@ -67,13 +70,14 @@ impl Until {
     }
 }
 
-/// The last successful read of the log is older than the limit.
+/// Error if the last successful read of the revocation log is too old to verify tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooStale;
 
 impl Revocations {
-    /// Creates an empty set for access tokens of this lifetime. Tokens can no longer be verified if
-    /// the last successful read is older than `stale_limit`, or than [`FRESH`] if that is longer.
+    /// Creates an empty set for access tokens with the lifetime `access_life`. Tokens can no longer
+    /// be verified if the last successful read of the revocation log is older than `stale_limit`,
+    /// or than [`FRESH`] if that is longer.
     #[must_use]
     pub fn new(access_life: Duration, stale_limit: Duration) -> Self {
         Self {
@@ -88,7 +92,7 @@ impl Revocations {
         }
     }
 
-    /// Reports whether one of these sessions or users is revoked.
+    /// Reports whether one of these session or user ids is revoked.
     #[must_use]
     pub fn contains_any<const N: usize>(&self, subjects: [Uuid; N]) -> bool {
         let set = self.ended.pin();
@@ -103,7 +107,7 @@ impl Revocations {
         everyone.0 > 0 && issued_at <= everyone.seconds()
     }
 
-    /// Adds sessions that ended at `now`.
+    /// Adds the sessions and users that ended at `now`.
     pub fn add_ended(&self, ended: &EndedSessions, now: Timestamp) {
         let (set, until) = (self.ended.pin(), self.until(now));
         for subject in &ended.subjects {
@@ -111,26 +115,26 @@ impl Revocations {
         }
     }
 
-    /// Returns the end of the lifetime of an entry that was made at `at`, and that this node has
-    /// just learned of.
+    /// Returns the end of the lifetime of a revocation that was made at `at` and that this node has
+    /// just received.
     fn until(&self, at: Timestamp) -> Until {
         Until { wall: at.plus(self.retention), monotonic: Instant::now() + self.retention }
     }
 
-    /// Adds a user that changed at `now` to this version.
+    /// Adds a user that changed at `now`, with the new version of the account.
     pub fn add_update(&self, user_id: Uuid, version: i64, now: Timestamp) {
         let until = self.until(now);
         let newest = |known: &(i64, Until)| (known.0.max(version), known.1.latest(until));
         self.changed.pin().update_or_insert(user_id, newest, (version, until));
     }
 
-    /// Returns the lowest version of a user's record that is not known to be outdated.
+    /// Returns the lowest version of a cached account that is not known to be outdated.
     #[must_use]
     pub fn min_version(&self, user_id: Uuid) -> i64 {
         self.changed.pin().get(&user_id).map_or(0, |(version, _)| *version)
     }
 
-    /// Returns the time since the start of the last successful read.
+    /// Returns the time since the start of the last successful read of the revocation log.
     #[must_use]
     pub fn age(&self, now: Instant) -> Duration {
         let read_at = Duration::from_millis(self.read_at.load(Ordering::Relaxed));
@@ -143,10 +147,11 @@ impl Revocations {
         self.ended.len()
     }
 
-    /// Returns the time since the last successful read, if it exceeds the promised second.
+    /// Returns the time since the last successful read of the revocation log if it exceeds
+    /// [`FRESH`], otherwise `None`.
     ///
     /// # Errors
-    /// If it exceeds the limit.
+    /// If it exceeds the limit, so that tokens cannot be verified.
     pub fn staleness(&self, now: Instant) -> Result<Option<Duration>, TooStale> {
         match self.age(now) {
             age if age > self.stale_limit => Err(TooStale),
@@ -155,8 +160,8 @@ impl Revocations {
         }
     }
 
-    /// Reads all entries that concern tokens which may not have expired. The server is not ready
-    /// before this read.
+    /// Reads all entries of the revocation log that may concern unexpired tokens. The server is not
+    /// ready before this read.
     ///
     /// # Errors
     /// If the log cannot be read.
@@ -164,9 +169,9 @@ impl Revocations {
         self.read(log, now, self.retention).await
     }
 
-    /// Returns the age, by the wall clock, from which on an entry of the log concerns no token that
-    /// may still be valid, or `None` if this node has not run for long enough to know. It exceeds
-    /// the lifetime of an entry if the wall clock has jumped.
+    /// Returns the minimum age, by the wall clock, of revocation log entries that concern only
+    /// expired tokens and can be deleted, or `None` if this node has not run for long enough to
+    /// know. After a jump of the wall clock, this age is longer than usual.
     #[must_use]
     pub fn expired_age(&self, now: Timestamp, instant: Instant) -> Option<Duration> {
         let earliest = self.readings().earliest(instant)?;
@@ -177,7 +182,7 @@ impl Revocations {
         self.readings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reads the log periodically, and immediately after a wakeup, forever.
+    /// Reads the revocation log periodically, and immediately after a wakeup, forever.
     pub async fn follow(
         &self,
         log: Arc<dyn RevocationLog>,
@@ -223,19 +228,20 @@ impl Revocations {
         }
     }
 
-    /// Removes the entries that concern no token that may still be valid.
+    /// Removes the entries that concern only expired tokens.
     fn remove_expired(&self, now: Timestamp, instant: Instant) {
         self.ended.pin().retain(|_, until| !until.is_past(now, instant));
         self.changed.pin().retain(|_, (_, until)| !until.is_past(now, instant));
     }
 
-    /// Reads the entries since the last successful read, however long ago it was.
+    /// Reads the revocation log from the last successful read, or from the start of `retention` if
+    /// that is later.
     async fn catch_up(&self, log: &dyn RevocationLog, now: Timestamp) -> Result<(), Fault> {
         self.read(log, now, OVERLAP.saturating_add(self.age(Instant::now())).min(self.retention))
             .await
     }
 
-    /// Reads the entries of the last moments, after a wakeup.
+    /// Reads the entries of the last two seconds, after a wakeup.
     async fn read_recent(&self, log: &dyn RevocationLog, now: Timestamp) -> Result<(), Fault> {
         let read = tokio::time::timeout(READ_TIMEOUT, log.revocations(now.minus(RECENT))).await;
         self.add(read.map_err(|_| timed_out())??);
@@ -275,7 +281,7 @@ impl Revocations {
     }
 }
 
-/// Waits for a wakeup, and until the pause after the previous read is over.
+/// Waits for a wakeup, and then until [`WAKEUP_PAUSE`] after `last`, the previous read, has passed.
 async fn notified(wakeups: &dyn Wakeups, last: Instant) {
     wakeups.notified().await;
     tokio::time::sleep_until(last + WAKEUP_PAUSE).await;

@@ -1,5 +1,5 @@
-//! Rotation of refresh tokens: what presenting a token does to its session. The decision is made
-//! here; the store only advances the counter of the plain case.
+//! Rotation of refresh tokens, with detection of reuse: the current token is replaced by a
+//! successor, and an older token ends the session.
 
 use std::time::Duration;
 
@@ -10,33 +10,37 @@ use crate::domain::{
     RecordedOutcome, RefreshLimit, SessionRecord, SessionRefresh, Sessions, Timestamp,
 };
 
-/// The time for which the previous refresh token may be presented again: a reply was lost, or two
-/// tabs refresh at once.
+/// Time after a refresh for which the previous refresh token is still accepted, because the reply
+/// may have been lost, or two browser tabs may refresh at once.
 const GRACE: Duration = Duration::from_secs(30);
 
-/// Result of [`rotate`].
+/// Effect of a presented refresh token on its session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rotation {
-    /// The token was the current one. The session has advanced to its successor.
+    /// The current token was presented. The session now has its successor.
     Advanced(SessionRecord),
-    /// The token was the previous one, presented again in time. Its successor is the same.
+    /// The previous token was presented again soon after the refresh. The session is unchanged, so
+    /// the same successor is issued again.
     Repeated(SessionRecord),
-    /// The token was an older one, or the previous one too late: it was copied. The session has
-    /// ended.
+    /// An older token was presented, or the previous one too late, so a token was probably stolen.
+    /// The session was ended.
     Stolen(EndedSessions),
-    /// The token was not issued yet: it is from a database that was restored to an earlier time.
+    /// The token has a higher counter than the session, so it was issued before the database was
+    /// restored from an older backup.
     NotIssued,
-    /// The session was refreshed too often; it can be refreshed after this time.
+    /// The session was refreshed too often. It can be refreshed after this time.
     TooMany(Duration),
-    /// The session had ended.
+    /// The session had already ended.
     Gone,
 }
 
-/// Refreshes of one session within an hour. A repeat of the last one is not counted.
+/// Maximum number of refreshes of one session within an hour. Repeats with the previous token are
+/// not counted.
 const LIMIT: RefreshLimit = RefreshLimit { uses: 60, window: Duration::from_secs(3600) };
 
-/// Presents the refresh token of a session with this counter, and sets the key of its successor.
-/// Where the session advances, `event` is recorded.
+/// Decides about a presented refresh token, given as its session id and counter, and refreshes or
+/// ends the session. `kid` names the server key for the successor of the token. `event` is recorded
+/// if the session is refreshed.
 ///
 /// # Errors
 /// If the store fails.
@@ -69,7 +73,8 @@ pub async fn rotate(
     }
 }
 
-/// Ends a session of which a superseded refresh token was presented.
+/// Ends a session after a superseded refresh token was presented, and records
+/// [`AuditKind::ReuseDetected`].
 ///
 /// # Errors
 /// If the store fails.
@@ -85,7 +90,7 @@ pub(super) async fn end_stolen(
     sessions.end_session(session.id, Change::new(context, event, outcome)).await
 }
 
-/// Verdict about a refresh token that is not the current one of its session.
+/// Verdict about a refresh token that is not the current token of its session.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Superseded {
     Repeated,
@@ -93,7 +98,7 @@ pub(super) enum Superseded {
     NotIssued,
 }
 
-/// Judges a token with this counter, which is not the session's current one.
+/// Judges a refresh token with a counter other than the session's current one.
 pub(super) fn judge(session: &SessionRecord, counter: u32, now: Timestamp) -> Superseded {
     match session.counter.checked_sub(counter) {
         None | Some(0) => Superseded::NotIssued,

@@ -11,16 +11,16 @@ use super::{TokenPolicy, Verified};
 use crate::domain::{Fault, NewSession, Timestamp};
 use crate::keys::KeyRing;
 
-/// Both verifiers, with the same keys.
+/// Fast and reference verifier of access tokens, with the same keys.
 pub struct Verifiers(AccessTokens);
 
 impl Verifiers {
-    /// Creates the verifiers of a server that has these keys.
+    /// Creates the verifiers of a server with these keys.
     pub fn new(keys: &Arc<KeyRing>, policy: &TokenPolicy) -> Result<Self, Fault> {
         AccessTokens::new(keys, policy).map(Self)
     }
 
-    /// Issues a genuine token.
+    /// Issues a genuine access token, valid from `now` to `end`.
     pub fn issue(
         &self,
         user: Uuid,
@@ -35,13 +35,15 @@ impl Verifiers {
         self.0.issue(&session, &session.kid, None, now, end)
     }
 
-    /// Verifies a token by comparing it with the bytes that this service writes itself.
+    /// Verifies an access token with the fast verifier. Returns `None` if the verifier does not
+    /// accept it.
     #[must_use]
     pub fn fast(&self, token: &[u8]) -> Option<Verified> {
         self.0.read_fast(token)
     }
 
-    /// Verifies a token by the jsonwebtoken library.
+    /// Verifies an access token with the reference verifier. Returns `None` if the token is not
+    /// genuine.
     #[must_use]
     pub fn reference(&self, token: &[u8]) -> Option<Verified> {
         self.0.read_reference(token)

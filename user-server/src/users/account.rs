@@ -1,4 +1,5 @@
-//! Use cases of a logged-in user: read, update, confirm a new email address, delete.
+//! Use cases of a logged-in user: to read, update or delete the account, and to confirm a new email
+//! address.
 
 use uuid::Uuid;
 
@@ -10,38 +11,40 @@ use crate::domain::{
 };
 use crate::throttle::{Budget, Payer};
 
-/// Fields of an account to update.
+/// Update of an account that a client requests. A field that is `None` is not changed.
 #[derive(Debug, Default)]
 pub struct UpdateRequest<'a> {
     pub username: Option<&'a str>,
     pub email: Option<&'a str>,
     pub new_password: Option<&'a [u8]>,
-    /// The proof that the owner asks; required for everything except the username.
+    /// Current password, which is required to change anything other than the username.
     pub current_password: Option<&'a [u8]>,
 }
 
-/// An updated account.
+/// Updated account.
 pub struct UpdatedUser {
     pub user: UserRecord,
-    /// The verification of a new email address, which waits for its code.
+    /// Id of the verification of a new email address, or `None` if the address was not changed.
     pub verification_id: Option<Uuid>,
 }
 
 impl Users {
-    /// Returns the account of an access token.
+    /// Returns the account profile of an access token.
     ///
     /// # Errors
-    /// Those of a token check.
+    /// Those of [`Tokens::verify`](crate::tokens::Tokens::verify).
     pub async fn get(&self, token: &[u8]) -> UseCaseResult<Profile> {
         self.tokens.owner(&self.tokens.verify(token)?).await
     }
 
-    /// Updates an account. Everything is updated, or nothing.
+    /// Updates the account of an access token atomically. A new email address takes effect only
+    /// when its code is entered.
     ///
     /// # Errors
-    /// Those of a token check; `NothingToUpdate`; class 02 for an invalid value;
-    /// `InvalidCredentials` with the field; `UsernameTaken`; `RateLimited`. Never reveals whether
-    /// the new address belongs to an account.
+    /// Those of [`Tokens::verify`](crate::tokens::Tokens::verify); `NothingToUpdate`;
+    /// `InvalidUsername`, `InvalidEmail`, `InvalidPassword`; `InvalidCredentials` if the current
+    /// password is missing or wrong; `UsernameTaken`; `RateLimited`; `Busy`. Never reveals whether
+    /// the new email address belongs to an account.
     pub async fn update(
         &self,
         token: &[u8],
@@ -122,10 +125,11 @@ impl Users {
         }
     }
 
-    /// Returns the present state of the account that a completed update left.
+    /// Returns the current state of the account that an earlier request with the same idempotency
+    /// key has updated.
     ///
     /// # Errors
-    /// `InvalidToken`; `SessionRevoked` where the session that asked for the update has ended.
+    /// `InvalidToken`; `SessionRevoked` if the session of the token has ended.
     pub async fn updated_before(
         &self,
         token: &[u8],
@@ -140,7 +144,8 @@ impl Users {
     /// Confirms a change of email address with its code.
     ///
     /// # Errors
-    /// Those of a token check; `InvalidCode`, `CodeExpired`, `EmailTaken`.
+    /// Those of [`Tokens::verify`](crate::tokens::Tokens::verify); `InvalidCode`, `CodeExpired`,
+    /// `EmailTaken`, `RateLimited`.
     pub async fn confirm_email(
         &self,
         token: &[u8],
@@ -172,10 +177,11 @@ impl Users {
         }
     }
 
-    /// Deletes an account and ends its sessions. Returns its id.
+    /// Deletes the account of an access token and ends its sessions. Returns the id of the account.
     ///
     /// # Errors
-    /// Those of a token check; `InvalidCredentials` with the field.
+    /// Those of [`Tokens::verify`](crate::tokens::Tokens::verify); `InvalidCredentials` if the
+    /// current password is wrong; `RateLimited`; `Busy`.
     pub async fn delete(
         &self,
         token: &[u8],
@@ -200,7 +206,8 @@ impl Users {
     }
 }
 
-/// Returns the budgets that an update is charged to.
+/// Returns the budgets that an update of an account is charged to, each with the user or network
+/// that pays.
 fn budgets(update: &UserUpdate, context: &RequestContext) -> Vec<(Budget, Payer)> {
     let user = Payer::User(update.user_id);
     let mut budgets = Vec::new();

@@ -9,11 +9,12 @@ use crate::domain::{
 use crate::tokens::TokenPair;
 
 impl Users {
-    /// Opens a session for a username or an email address and its password.
+    /// Logs a user in with a username or email address and a password. Returns the tokens of the
+    /// new session.
     ///
     /// # Errors
-    /// `InvalidValue` for the device, `InvalidCredentials`, `AccountDisabled` (after the correct
-    /// password only), `RateLimited`, `Busy`.
+    /// `InvalidValue` for the device name, `InvalidCredentials`, `AccountDisabled` (only after the
+    /// correct password), `RateLimited`, `Busy`.
     pub async fn login(
         &self,
         login: &str,

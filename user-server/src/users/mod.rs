@@ -23,7 +23,7 @@ use crate::tokens::{Tokens, Verified};
 
 pub use account::{UpdateRequest, UpdatedUser};
 
-/// The user service.
+/// Service for the use cases of accounts, such as registration and login.
 pub struct Users {
     pub accounts: Arc<dyn Accounts>,
     pub tokens: Arc<Tokens>,
@@ -31,31 +31,32 @@ pub struct Users {
     pub passwords: Passwords,
     pub throttle: Arc<Throttle>,
     pub audit_log: AuditLog,
-    /// Notified when an email was queued.
+    /// Notification of the worker that an email was queued.
     pub wakeup: MailWakeup,
     pub clock: Arc<dyn Clock>,
-    /// The lifetime of a code, as replies state it.
+    /// Lifetime of a one-time code, as replies state it.
     pub code_life: Duration,
 }
 
-/// A queued code, as replies state it: the same whether or not an email will be sent.
+/// Part of a reply about a queued one-time code. It is the same whether or not an email will be
+/// sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CodeSent {
-    /// The id that the code verifies.
+    /// Id of the verification, which the client sends back together with the code.
     pub verification_id: Uuid,
     pub expires_in: Duration,
-    /// The time after which the code can be requested again.
+    /// Time after which the client may request the code again.
     pub resend_after: Duration,
 }
 
 impl Users {
-    /// Returns what a reply states about the code of a verification.
+    /// Returns the part of a reply that describes the code of a verification.
     #[must_use]
     pub fn code_sent(&self, verification_id: Uuid) -> CodeSent {
         CodeSent { verification_id, expires_in: self.code_life, resend_after: RESEND_AFTER }
     }
 
-    /// Returns the checked token and the account that it belongs to.
+    /// Verifies an access token, and returns its claims and its account.
     async fn owner(&self, token: &[u8]) -> UseCaseResult<(Verified, UserRecord)> {
         let verified = self.tokens.verify(token)?;
         // A missing account was deleted, and its sessions with it.
@@ -63,9 +64,9 @@ impl Users {
         Ok((verified, user))
     }
 
-    /// Verifies a password after `charge` was made for the attempt. Returns the verdict with the
-    /// charge, to be settled, if the password is correct, and `None` if it is wrong. If the server
-    /// is too busy to verify it, the charge is refunded.
+    /// Verifies a login password against the stored hash. If it is correct, returns the verdict and
+    /// the charge, which must then be settled; if it is wrong, returns `None`, and the attempt
+    /// counts as a failure. If the server is too busy to verify it, refunds the charge.
     async fn prove(
         &self,
         password: Option<Password>,
@@ -85,8 +86,8 @@ impl Users {
         }
     }
 
-    /// Checks the current password of a logged-in user. Wrong ones are counted for the session,
-    /// which ends with the tenth, and for the user.
+    /// Verifies the current password of a logged-in user. Wrong passwords are counted for the
+    /// session, which ends after the tenth, and for the user.
     async fn prove_current(
         &self,
         session: &Verified,
@@ -120,7 +121,8 @@ impl Users {
     }
 }
 
-/// Refuses a registration or reset of a network with too many pending ones.
+/// Returns an error if a registration or reset was refused because too many of the network are
+/// pending.
 fn stored(result: PendingResult) -> UseCaseResult<()> {
     match result {
         PendingResult::Stored => Ok(()),
@@ -128,7 +130,7 @@ fn stored(result: PendingResult) -> UseCaseResult<()> {
     }
 }
 
-/// Returns the words that a password of this user must not be built from.
+/// Returns words that make a password easy to guess: the username, the email address and its parts.
 fn guessable_words(username: &str, email: &str) -> Vec<String> {
     let mut words = vec![username.to_owned(), email.to_owned()];
     words.extend(
@@ -137,7 +139,7 @@ fn guessable_words(username: &str, email: &str) -> Vec<String> {
     words
 }
 
-/// A login text: a username, an email address, or text that no account can have.
+/// Login identifier: a username, an email address, or a text that no account can have.
 enum Login {
     Username(Username),
     Email(Email),
@@ -154,7 +156,7 @@ impl Login {
         }
     }
 
-    /// Returns the text by which failed logins are counted.
+    /// Returns the canonical form of the login identifier, under which failed logins are counted.
     fn key(&self) -> &str {
         match self {
             Self::Username(username) => username.key(),

@@ -1,5 +1,6 @@
 //! Registration: stores a pending registration and queues an email with a code; the code turns the
-//! registration into an account. The reply never reveals whether the address belongs to an account.
+//! registration into an account. The reply never reveals whether the email address belongs to an
+//! account.
 
 use uuid::Uuid;
 
@@ -13,11 +14,12 @@ use crate::throttle::{Budget, Payer};
 use crate::tokens::TokenPair;
 
 impl Users {
-    /// Stores a registration and queues its email.
+    /// Stores a pending registration and queues the email with its code.
     ///
     /// # Errors
     /// `InvalidUsername`, `InvalidEmail`, `InvalidPassword`, `RateLimited`, `Busy`;
-    /// `UsernameTaken`, as an early hint; the username is only reserved by the verification.
+    /// `UsernameTaken`, as an early hint, since a pending registration does not reserve its
+    /// username.
     pub async fn register(
         &self,
         username: &str,
@@ -69,11 +71,12 @@ impl Users {
         Ok(self.code_sent(id))
     }
 
-    /// Spends the code of a registration for an account and its first session.
+    /// Completes a registration with its code: creates the account and opens its first session.
+    /// `username`, if given, replaces the requested username.
     ///
     /// # Errors
-    /// `InvalidCode`, `CodeExpired`, `InvalidUsername`, `InvalidValue`; `UsernameTaken`, which
-    /// leaves the code valid; `EmailTaken`.
+    /// `InvalidCode`, `CodeExpired`, `RateLimited`, `InvalidUsername`, `InvalidValue` for the
+    /// device name; `UsernameTaken`, which leaves the code valid; `EmailTaken`.
     pub async fn verify_email(
         &self,
         id: Uuid,
@@ -111,11 +114,11 @@ impl Users {
         }
     }
 
-    /// Queues the email of a registration, an email change or a reset again.
+    /// Queues the email with the code of a registration, email change or password reset again.
     ///
     /// # Errors
     /// `RateLimited` if the last request was too recent or there were too many, `CodeExpired` if
-    /// there is nothing to send.
+    /// there is no such verification.
     pub async fn resend_code(&self, id: Uuid, context: &RequestContext) -> UseCaseResult<CodeSent> {
         self.otp.check_resend(id, context).await?;
         self.throttle.charge(Budget::Resends, Payer::Network(context.network)).await?;

@@ -1,4 +1,4 @@
-//! Password reset: a code sent by email authenticates the owner instead of the password.
+//! Password reset: a code sent by email authenticates the user instead of the password.
 
 use uuid::Uuid;
 
@@ -12,8 +12,8 @@ use crate::outbox::{KNOWN_FOR, pending_limit};
 use crate::throttle::{Budget, Payer};
 
 impl Users {
-    /// Queues an email with a code if the address belongs to an account. The reply is the same if
-    /// it does not.
+    /// Queues an email with a code to reset the password, if the email address belongs to an
+    /// account. The result is the same if it does not.
     ///
     /// # Errors
     /// `InvalidEmail`, `RateLimited`.
@@ -43,7 +43,8 @@ impl Users {
         Ok(self.code_sent(id))
     }
 
-    /// Spends the code of a reset for a new password and ends every session. Returns their number.
+    /// Sets a new password with the code of a reset, and ends all sessions of the user. Returns the
+    /// number of ended sessions.
     ///
     /// # Errors
     /// `InvalidCode`, `CodeExpired`; `InvalidPassword` and `Busy`, which leave the code valid.

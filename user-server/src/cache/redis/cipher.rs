@@ -1,7 +1,7 @@
 //! Encryption of the records in Redis. Their Redis keys are keyed hashes, and their values are
-//! encrypted with a key of the server (AES-256-GCM-SIV) and bound to their Redis keys. Reading
-//! Redis reveals no username and no address, and writing to it can neither forge a record nor move
-//! one to another key.
+//! encrypted with a subkey of a server key (AES-256-GCM-SIV) and bound to their Redis keys. Read
+//! access to Redis reveals no username and no email address, and write access can neither forge a
+//! record nor move it to another Redis key.
 
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use base64::Engine as _;
@@ -12,25 +12,26 @@ use uuid::Uuid;
 use crate::domain::{Fault, Profile, Timestamp};
 use crate::keys::{CacheKeys, KeyRing};
 
-/// The prefix of every Redis key. The number changes whenever the format of records does.
+/// Prefix of every Redis key. Its number changes whenever the format of records changes.
 const PREFIX: &str = "user-server:1:";
-/// The number of bytes of the keyed hash in a Redis key: enough that no two subjects collide.
+/// Number of bytes of the keyed hash in a Redis key: enough that no two records collide.
 const HASH_BYTES: usize = 16;
 
-/// The cipher of records and their Redis keys. Records are written under the signing key, but
-/// deleted under every server key: during a key rotation, nodes sign with different keys.
+/// Encryption of cache records and derivation of their Redis keys. Records are written under the
+/// configured signing key, but deleted under every server key: during a key rotation, nodes have
+/// different signing keys.
 pub(super) struct RecordCipher {
     ring: Vec<CacheKeys>,
     key: LessSafeKey,
 }
 
-/// The record of a session, which states that it is open.
+/// Cache record of an open session. An ended session has no record.
 #[derive(Serialize, Deserialize)]
 pub(super) struct CachedSession {
     pub(super) filled_at: i64,
 }
 
-/// The record of an account. Its id is not stored, since the value is bound to the Redis key.
+/// Cache record of an account. The id is not stored, since the value is bound to the Redis key.
 #[derive(Serialize, Deserialize)]
 pub(super) struct CachedUser {
     pub(super) filled_at: i64,
@@ -67,18 +68,20 @@ impl RecordCipher {
         self.ring.first().map(|keys| redis_key(keys, subject.as_bytes())).unwrap_or_default()
     }
 
-    /// Returns the Redis keys under which any node may have stored the record, whatever its signing
-    /// key.
+    /// Returns all Redis keys under which a node may have stored the record of a session or an
+    /// account: one for each server key.
     pub(super) fn record_keys(&self, subject: Uuid) -> impl Iterator<Item = String> {
         self.ring.iter().map(move |keys| redis_key(keys, subject.as_bytes()))
     }
 
-    /// Returns the channels of wakeups, one per server key. This node publishes on the first.
+    /// Returns the names of the pub/sub channels for wakeups, one for each server key. This node
+    /// publishes on the first.
     pub(super) fn channels(&self) -> Vec<String> {
         self.ring.iter().map(|keys| redis_key(keys, b"wake")).collect()
     }
 
-    /// Encrypts a record for its Redis key. Returns `None` if the system has no random bytes.
+    /// Encrypts a record, bound to its Redis key. Returns `None` if the system provides no random
+    /// bytes or the record cannot be encoded.
     pub(super) fn encrypt(&self, record_key: &str, record: &impl Serialize) -> Option<Vec<u8>> {
         let mut nonce = [0; NONCE_LEN];
         getrandom::fill(&mut nonce).ok()?;
@@ -90,7 +93,8 @@ impl RecordCipher {
         Some([&nonce, value.as_slice()].concat())
     }
 
-    /// Decrypts a record. Returns `None` if it was not encrypted with this key for this Redis key.
+    /// Decrypts a record. Returns `None` if the value was not encrypted with the key of this node
+    /// for the same Redis key.
     pub(super) fn decrypt<T: for<'de> Deserialize<'de>>(
         &self,
         record_key: &str,

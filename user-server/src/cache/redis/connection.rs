@@ -1,6 +1,6 @@
-//! The connection to Redis, with a circuit breaker. A call never connects, and never waits longer
-//! than its timeout: without a connection it fails immediately. A background task reconnects and
-//! tests the connection, so no request waits for a probe.
+//! The connection to Redis, with a circuit breaker. A command never waits longer than its timeout,
+//! and fails immediately if there is no connection. A background task reconnects and tests the
+//! connection, so no request waits for that.
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -16,19 +16,19 @@ use tokio::time::Instant;
 use super::RedisServer;
 use crate::metrics::{Breaker, CacheFailure, CacheMetrics};
 
-/// The time between two pings of the connection.
+/// Interval between two `PING` commands that test the connection.
 const PING_INTERVAL: Duration = Duration::from_secs(1);
-/// The pause before the first attempt to reconnect, and the longest pause between two.
+/// Pause before the first attempt to reconnect, and maximum pause between two attempts.
 const RECONNECT_PAUSE: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(2)];
-/// The lifetime of a connection after which the next pause is the shortest again.
+/// Lifetime of a connection after which the pause before reconnecting is reset to the shortest.
 const STABLE_AFTER: Duration = Duration::from_secs(10);
 
-/// Timeouts of Redis.
+/// Timeouts of Redis commands and connections.
 #[derive(Debug, Clone, Copy)]
 pub struct RedisTimeouts {
-    /// The time in which a call must be answered.
+    /// Maximum time to wait for the reply to a command.
     pub call: Duration,
-    /// The time in which a connection must be established and tested.
+    /// Maximum time to establish and test a connection.
     pub connect: Duration,
 }
 
@@ -38,7 +38,7 @@ impl Default for RedisTimeouts {
     }
 }
 
-/// The connection to Redis, re-established whenever it is lost.
+/// Connection to Redis, re-established whenever it is lost.
 pub(super) struct ManagedConnection {
     server: RedisServer,
     channels: Vec<String>,
@@ -49,7 +49,8 @@ pub(super) struct ManagedConnection {
     wakeup: Arc<Notify>,
 }
 
-/// An open connection. Its number ensures that a late failure does not close its successor.
+/// Open connection with a sequence number, so that a late failure of one connection does not close
+/// its successor.
 #[derive(Clone)]
 struct LiveConnection {
     transport: RedisTransport,
@@ -75,13 +76,13 @@ impl ManagedConnection {
         Self { server, channels, timeouts, metrics, open, lost, wakeup }
     }
 
-    /// Waits for a notification by a node, or until one may have been missed.
+    /// Waits for a notification by any node, or until a notification may have been missed.
     pub(super) async fn notified(&self) {
         self.wakeup.notified().await;
     }
 
-    /// Runs a command. Returns `None` if it fails or times out. A command that timed out may still
-    /// be executed later, so it must be harmless then.
+    /// Runs a Redis command. Returns `None` if it fails, times out, or there is no connection. A
+    /// command that timed out may still be executed later, so it must be harmless then.
     pub(super) async fn call<T: FromRedisValue>(&self, command: &Cmd) -> Option<T> {
         let open = self.open.read().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(LiveConnection { mut transport, number }) = open else {
@@ -110,7 +111,8 @@ impl ManagedConnection {
         }
     }
 
-    /// Closes the connection with this number, if it is open, and opens the circuit breaker.
+    /// Closes the connection with the sequence number `number`, if it is still open, and opens the
+    /// circuit breaker. `why` is logged.
     fn close(&self, number: u64, why: &dyn std::fmt::Display) {
         let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
         if open.as_ref().is_some_and(|open| open.number == number) {
@@ -125,7 +127,7 @@ impl ManagedConnection {
         }
     }
 
-    /// Connects, and reconnects whenever the connection is lost, for as long as it is polled.
+    /// Connects, and reconnects whenever the connection is lost, forever.
     pub(super) async fn run(self: Arc<Self>) {
         let [mut pause, longest] = RECONNECT_PAUSE;
         let mut failing = false;
@@ -157,7 +159,7 @@ impl ManagedConnection {
         }
     }
 
-    /// Makes a connection available to calls until it is lost.
+    /// Makes a connection available for commands, and tests it periodically, until it is lost.
     async fn serve(&self, connection: LiveConnection) {
         *self.open.write().unwrap_or_else(PoisonError::into_inner) = Some(connection);
         self.metrics.set_breaker(Breaker::Closed);
@@ -170,7 +172,8 @@ impl ManagedConnection {
         self.wakeup.notify_one();
     }
 
-    /// Connects, subscribes to the channels, and tests the connection.
+    /// Opens a connection, subscribes to the wakeup channels, and tests the connection. Fails with
+    /// a description of the error.
     async fn connect(self: &Arc<Self>, number: u64) -> Result<RedisTransport, String> {
         let connect = async {
             let mut transport = self.open_transport(number).await?;
@@ -235,7 +238,8 @@ impl ManagedConnection {
             .map(RedisTransport::Single)
     }
 
-    /// Runs the commands that the service needs, on a new connection. Returns the server's version.
+    /// Runs every command that the service needs, on a new connection. Returns the version of the
+    /// Redis server, or a description of the error.
     pub(super) async fn probe(self: &Arc<Self>) -> Result<String, String> {
         let mut transport = self.connect(0).await?;
         let probe = async {
@@ -276,7 +280,8 @@ impl RedisTransport {
     }
 }
 
-/// Returns the version in the reply to `INFO`; for a cluster, that of one of its nodes.
+/// Returns the Redis version in the reply to `INFO`, in a cluster that of one node, or `None` if
+/// the reply contains none.
 fn version(info: &Value) -> Option<String> {
     let text = match info {
         Value::Map(nodes) => return nodes.iter().find_map(|(_, info)| version(info)),
@@ -287,8 +292,8 @@ fn version(info: &Value) -> Option<String> {
     text.lines().find_map(|line| line.strip_prefix("redis_version:")).map(str::to_owned)
 }
 
-/// Reports whether another connection may help: this one is lost, or its server has become a
-/// replica or is loading its data.
+/// Reports whether reconnecting may help after an error: the connection is lost, or its server has
+/// become a replica or is loading its data.
 fn is_broken(error: &RedisError) -> bool {
     error.is_io_error()
         || error.is_unrecoverable_error()

@@ -1,6 +1,6 @@
-//! The token cache in Redis, which nodes share. Every record has its own Redis key, so that a
-//! cluster may distribute them. Every write is conditional or a deletion, so it is harmless even if
-//! it is executed late.
+//! The cache of sessions and accounts in Redis, which all nodes share. Every record has its own
+//! Redis key, so that a Redis cluster can distribute them. Every write is conditional or a
+//! deletion, so it is harmless even if it is executed late.
 
 mod cipher;
 mod connection;
@@ -24,19 +24,20 @@ use connection::ManagedConnection;
 pub use connection::RedisTimeouts;
 pub use server::{RedisAuthorities, RedisServer};
 
-/// Replaces a value if it is still the expected one.
+/// Lua script that replaces the value of a Redis key if it is still the expected one. Returns 1 if
+/// it was replaced, otherwise 0.
 const EXCHANGE: &str = "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end \
                         redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) return 1";
-/// The prefix of a lease. An encrypted record starts with it by chance only once in 2^64.
+/// Prefix of a stored lease. An encrypted record starts with it by chance only once in 2^64.
 const LEASED: &[u8; 8] = b"leased: ";
 
-/// The token cache in Redis. It connects in the background until it is dropped.
+/// Cache of sessions and accounts in Redis. It connects in the background until it is dropped.
 pub struct RedisCache {
     connection: Arc<ManagedConnection>,
     cipher: RecordCipher,
-    /// The channel on which this node notifies the others.
+    /// Pub/sub channel on which this node notifies the others.
     channel: String,
-    /// The lifetime of a record.
+    /// Lifetime of a record.
     life: Duration,
     metrics: Arc<CacheMetrics>,
     task: JoinHandle<()>,
@@ -44,19 +45,20 @@ pub struct RedisCache {
 
 /// Result of a lookup of one Redis key.
 enum Lookup<T> {
-    /// A current record.
+    /// The record is cached and not outdated.
     Record(T),
-    /// The lease of another request.
+    /// Another request has a lease for the record.
     Lease,
-    /// No value, or one that may be replaced: an outdated record, or one that cannot be decrypted.
+    /// There is no usable record. If there is a value that may be replaced, because it is outdated
+    /// or cannot be decrypted, it is contained.
     Missing(Option<Vec<u8>>),
 }
 
 impl RedisCache {
-    /// Starts a cache with the given lifetime of records. Redis need not be reachable yet.
+    /// Starts a cache in which records expire after `life`. Redis need not be reachable yet.
     ///
     /// # Errors
-    /// Fails if a key cannot be derived.
+    /// Fails if a subkey for the cache cannot be derived.
     pub fn start(
         server: RedisServer,
         keys: &KeyRing,
@@ -73,11 +75,11 @@ impl RedisCache {
         Ok(Self { connection, cipher, channel, life, metrics, task })
     }
 
-    /// Checks that the server can be reached and permits the commands that the service needs.
-    /// Returns its version.
+    /// Checks that a Redis server can be reached and permits the commands that the service needs.
+    /// Returns the version of the server.
     ///
     /// # Errors
-    /// Returns the reason.
+    /// Describes the failure.
     pub async fn probe(server: RedisServer) -> Result<String, String> {
         let timeouts =
             RedisTimeouts { connect: Duration::from_secs(5), ..RedisTimeouts::default() };
@@ -85,12 +87,14 @@ impl RedisCache {
         Arc::new(ManagedConnection::new(server, channels, timeouts, Arc::default())).probe().await
     }
 
-    /// Reports whether a record is within its lifetime, without relying on expiry in Redis.
+    /// Reports whether a record that was stored at `filled_at`, in milliseconds since 1970, is
+    /// within its lifetime. Does not rely on expiry in Redis.
     fn is_fresh(&self, filled_at: i64, now: Timestamp) -> bool {
         Timestamp(filled_at).plus(self.life) > now
     }
 
-    /// Stores a lease for a missing record. Returns `None` if there is a record or another lease.
+    /// Stores a lease for a missing record and returns it. Returns `None` if there is a record or
+    /// another lease, or if Redis fails.
     async fn lease<T>(&self, key: &str, lookup: &Lookup<T>) -> Option<Uuid> {
         let Lookup::Missing(old) = lookup else { return None };
         let lease = Uuid::new_v4();
@@ -194,7 +198,8 @@ impl Wakeups for RedisCache {
     }
 }
 
-/// Classifies a value. `read` decrypts a record, and returns `None` if it is outdated.
+/// Classifies the value of a Redis key. `read` decrypts a record, and returns `None` if it is
+/// outdated or cannot be decrypted.
 fn classify<T>(value: Option<Vec<u8>>, read: impl FnOnce(&[u8]) -> Option<T>) -> Lookup<T> {
     match value {
         Some(value) if value.starts_with(LEASED) => Lookup::Lease,
@@ -207,12 +212,13 @@ fn leased(lease: Uuid) -> Vec<u8> {
     [LEASED.as_slice(), lease.as_bytes()].concat()
 }
 
-/// Stores a value if the key has none.
+/// Returns the command that stores a value, which expires after `life`, if the Redis key has none.
 fn set_new(key: &str, value: &[u8], life: Duration) -> Cmd {
     redis::cmd("SET").arg(key).arg(value).arg("NX").arg("PX").arg(millis(life)).to_owned()
 }
 
-/// Replaces a value if it is still `old`.
+/// Returns the command that replaces the value of a Redis key with `new`, which expires after
+/// `life`, if it is still `old`.
 fn exchange(key: &str, old: &[u8], new: &[u8], life: Duration) -> Cmd {
     redis::cmd("EVAL").arg(EXCHANGE).arg(1).arg(key).arg(old).arg(new).arg(millis(life)).to_owned()
 }

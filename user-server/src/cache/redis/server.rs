@@ -1,24 +1,25 @@
-//! The address of Redis or Valkey, as its URL names it. Its password must never be shown.
+//! The address and credentials of a Redis or Valkey server, parsed from its URL. The password must
+//! never be shown.
 
 use redis::io::tcp::TcpSettings;
 use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, TlsCertificates};
 
-/// A server, or the seed nodes of a cluster.
+/// Address and credentials of a Redis server, or of the seed nodes of a Redis cluster.
 #[derive(Clone)]
 pub struct RedisServer {
     pub(super) nodes: Vec<ConnectionInfo>,
     pub(super) authorities: Option<TlsCertificates>,
 }
 
-/// Certificate authorities of a Redis server, trusted instead of the public ones.
+/// Certificate authorities to trust for connections to Redis, instead of the public ones.
 #[derive(Clone)]
 pub struct RedisAuthorities(Vec<u8>);
 
 impl RedisAuthorities {
-    /// Parses certificates in PEM.
+    /// Parses certificates in PEM format.
     ///
     /// # Errors
-    /// Returns the reason if they are not valid.
+    /// Describes why the certificates are not valid.
     pub fn parse(pem: Vec<u8>) -> Result<Self, String> {
         if !String::from_utf8_lossy(&pem).contains("-----BEGIN CERTIFICATE-----") {
             return Err("contains no certificate in PEM".to_owned());
@@ -35,10 +36,10 @@ impl RedisAuthorities {
 
 impl RedisServer {
     /// Parses `redis://user:password@host:port/database`, `rediss://...` for TLS, or `unix:/path`.
-    /// A comma-separated list names nodes of a cluster; after the first, `host:port` is enough.
+    /// A comma-separated list names the nodes of a cluster; after the first, `host:port` is enough.
     ///
     /// # Errors
-    /// Returns the reason, which does not contain the password.
+    /// Describes why the URL is not valid, without the password.
     pub fn parse(url: &str) -> Result<Self, String> {
         let mut parts = url.split(',').map(str::trim);
         let first = node(parts.next().unwrap_or_default())?;
@@ -57,7 +58,7 @@ impl RedisServer {
         Ok(Self { nodes, authorities: None })
     }
 
-    /// Returns the server with certificate authorities to trust instead of the public ones.
+    /// Sets the certificate authorities to trust instead of the public ones.
     ///
     /// # Errors
     /// Fails if the connection does not use TLS.
@@ -69,7 +70,7 @@ impl RedisServer {
         Ok(self)
     }
 
-    /// Returns the URL without user and password.
+    /// Returns the URL of the server without user and password.
     #[must_use]
     pub fn location(&self) -> String {
         let addresses: Vec<String> =

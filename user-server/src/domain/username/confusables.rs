@@ -1,5 +1,5 @@
-//! Names that could be mistaken for another one (UTS #39): letters of several scripts, and letters
-//! of another script that look like Latin ones.
+//! Detection of usernames that could be mistaken for others (UTS #39): letters of several scripts,
+//! and letters of other scripts that look like Latin ones.
 
 use unicode_security::confusable_detection::skeleton;
 use unicode_security::mixed_script::AugmentedScriptSet;
@@ -8,7 +8,7 @@ use unicode_security::mixed_script::AugmentedScriptSet;
 /// that it does not look like a name in ASCII unless it is Latin.
 ///
 /// # Errors
-/// The reason, as a phrase.
+/// Returns the violated rule, as a phrase that follows "username: ".
 pub(super) fn check(name: &str) -> Result<(), &'static str> {
     if name.is_ascii() {
         return Ok(());

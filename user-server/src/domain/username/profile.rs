@@ -1,14 +1,15 @@
-//! The preparation of usernames: the PRECIS profiles of RFC 8265, and what `precis-profiles`
-//! refuses although people type it. A text that the library accepts keeps the library's result, so
-//! that the key of a stored name never changes.
+//! Preparation of usernames by the PRECIS profiles of RFC 8265. Some texts that users can type are
+//! accepted although the `precis-profiles` library refuses them. For a text that the library
+//! accepts, the result is always the library's, so that the canonical form of a stored name never
+//! changes.
 
 use precis_profiles::precis_core::profile::{Profile, Rules};
 use precis_profiles::{UsernameCaseMapped, UsernameCasePreserved};
 use unicode_bidi::{BidiClass, bidi_class};
 use unicode_normalization::UnicodeNormalization;
 
-/// Returns a username as its owner writes it, and the form that is compared; `None` if a character
-/// is not allowed.
+/// Returns a username in the form that is shown and in the canonical form by which usernames are
+/// compared, or `None` if a character is not allowed.
 pub(super) fn enforce(text: &str) -> Option<(String, String)> {
     let (preserved, mapped) = (UsernameCasePreserved::new(), UsernameCaseMapped::new());
     if let (Ok(shown), Ok(key)) = (preserved.enforce(text), mapped.enforce(text)) {
@@ -24,8 +25,8 @@ pub(super) fn enforce(text: &str) -> Option<(String, String)> {
     valid.then_some((shown, key))
 }
 
-/// Replaces a Thai or Lao am vowel, which every keyboard has as one letter, by the mark and the
-/// vowel that it consists of, as UTS #46 does.
+/// Replaces a Thai or Lao vowel sign am, which keyboards enter as one character, by the mark and
+/// the vowel that it consists of, as UTS #46 does.
 fn decompose_am(letter: char) -> impl Iterator<Item = char> {
     let [first, second] = match letter {
         '\u{e33}' => [Some('\u{e4d}'), Some('\u{e32}')],
@@ -35,9 +36,9 @@ fn decompose_am(letter: char) -> impl Iterator<Item = char> {
     first.into_iter().chain(second)
 }
 
-/// Reports whether a label satisfies the Bidi rule (RFC 5893, section 2), if it contains letters
-/// that are written from right to left. In contrast to the library, marks may follow any letter:
-/// rule 3 is about the end of the label.
+/// Reports whether a label satisfies the Bidi rule (RFC 5893, section 2), which applies if it
+/// contains right-to-left letters or digits. In contrast to the `precis-profiles` library, marks
+/// may follow any letter: rule 3 is about the end of the label.
 fn satisfies_bidi_rule(label: &str) -> bool {
     use BidiClass::{AL, AN, BN, CS, EN, ES, ET, L, NSM, ON, R};
     let classes: Vec<BidiClass> = label.chars().map(bidi_class).collect();

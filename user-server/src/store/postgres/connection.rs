@@ -1,4 +1,4 @@
-//! One connection outside of the pool, for the operators' commands and a start.
+//! Connections outside of the pool, for the operators' commands and for startup.
 
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, PgConnection};
@@ -6,7 +6,8 @@ use sqlx::{ConnectOptions, PgConnection};
 use super::{ACQUIRE_TIMEOUT, sql};
 use crate::domain::Fault;
 
-/// Opens one connection, within the time that a request would wait for it.
+/// Opens one connection, or fails after [`ACQUIRE_TIMEOUT`]. `pooler` is set for connections
+/// through a transaction pooler.
 pub(super) async fn connect(
     options: &PgConnectOptions,
     pooler: bool,

@@ -1,11 +1,12 @@
-//! Nodes that report that they are alive, so that others can take over the claims of dead ones.
+//! Heartbeats of the nodes, so that others can take over the idempotency claims of dead nodes.
 
 use uuid::Uuid;
 
 use super::Pools;
 use crate::domain::Fault;
 
-/// Announces a node, and forgets nodes that have been dead for longer than any claim lasts.
+/// Records the first heartbeat of a node, and deletes nodes without a heartbeat for an hour, which
+/// is longer than any idempotency claim lasts.
 pub(super) async fn start_node(pools: &Pools, node: Uuid) -> Result<(), Fault> {
     let mut tx = pools.watch().await?;
     tx.run(sqlx::query(
@@ -17,7 +18,7 @@ pub(super) async fn start_node(pools: &Pools, node: Uuid) -> Result<(), Fault> {
     report_alive(pools, node).await
 }
 
-/// Stores the time of the database's clock for a node.
+/// Records a heartbeat of a node, with the time of the database's clock.
 pub(super) async fn report_alive(pools: &Pools, node: Uuid) -> Result<(), Fault> {
     let mut tx = pools.watch().await?;
     tx.run(

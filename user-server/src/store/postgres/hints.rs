@@ -1,10 +1,10 @@
-//! Hints for faults of a database, by their cause.
+//! Hints for operators about faults of PostgreSQL.
 
 use crate::domain::Fault;
 
 const NOT_RUNNING: &str = "Check that PostgreSQL is running, and the host and port in the URL.";
 
-/// Words of a fault, and what to do about it.
+/// Parts of fault messages, each with a hint for the operator. The first match applies.
 const HINTS: &[(&str, &str)] = &[
     (
         "startup parameter",
@@ -49,7 +49,7 @@ const HINTS: &[(&str, &str)] = &[
     ("run: user-server migrate", "A server with MIGRATE=start also updates the schema."),
 ];
 
-/// Returns what an operator can do about a fault of the database.
+/// Returns a hint for the operator about how to fix a fault of the database.
 #[must_use]
 pub fn hint(fault: &Fault) -> &'static str {
     let text = fault.to_string();

@@ -1,4 +1,4 @@
-//! The schema: its version, and the migrations that update it.
+//! The schema of the PostgreSQL database: its version, and the migrations that update it.
 
 use std::time::Duration;
 
@@ -7,32 +7,32 @@ use sqlx::postgres::PgPoolOptions;
 use super::{ACQUIRE_TIMEOUT, PostgresOptions, PostgresStore, connection, sql};
 use crate::domain::Fault;
 
-/// The time for which a node waits while another migrates the schema.
+/// Maximum time to wait while another node migrates the schema, as the option `lock_timeout`.
 const LOCK_TIMEOUT: &str = "60s";
-/// The time for which a node waits for a connection, including a new one.
+/// Maximum time to wait for a connection, including the time to open it.
 const CONNECT_TIMEOUT: Duration = ACQUIRE_TIMEOUT;
 
-/// A migration of this version that was not applied yet.
+/// Migration of the database schema that this binary contains.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Migration {
     pub version: i64,
-    /// The purpose, as the name of its file states it.
+    /// Description from the name of the migration's file.
     pub description: String,
 }
 
-/// The schema of a database, compared with the one that this version needs.
+/// Schema version of a database, compared with the one that this binary needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SchemaState {
-    /// The newest migration that was applied, or zero.
+    /// Version of the newest migration that was applied, or zero if none was.
     pub version: i64,
-    /// The newest migration of this version.
+    /// Version of the newest migration that this binary contains.
     pub needed: i64,
-    /// Migrations of this version that are missing, in order.
+    /// Migrations that this binary contains and that were not applied yet, in order.
     pub pending: Vec<Migration>,
 }
 
 impl SchemaState {
-    /// Compares the migrations that were applied with all those of this version.
+    /// Compares the versions of the applied migrations with the migrations of this binary.
     pub(in crate::store) fn compare(
         applied: &[i64],
         known: impl Iterator<Item = Migration>,
@@ -48,10 +48,10 @@ impl SchemaState {
         }
     }
 
-    /// Returns an error if a migration is missing.
+    /// Checks that no migration is pending.
     ///
     /// # Errors
-    /// Says which version the schema has and how to update it.
+    /// Fails with a message that states the schema version and how to update it.
     pub fn require(&self) -> Result<(), Fault> {
         let Self { version, needed, .. } = self;
         if self.pending.is_empty() {
@@ -64,13 +64,13 @@ impl SchemaState {
 }
 
 impl PostgresStore {
-    /// Returns the schema version of this binary.
+    /// Returns the schema version that this binary needs.
     #[must_use]
     pub fn newest_schema() -> i64 {
         known().map(|migration| migration.version).max().unwrap_or(0)
     }
 
-    /// Reads the state of the schema.
+    /// Reads the state of a database's schema.
     ///
     /// # Errors
     /// If the database cannot be reached.
@@ -79,8 +79,9 @@ impl PostgresStore {
         state(&mut connection).await
     }
 
-    /// Migrates the schema. If several nodes do so at once, one migrates and the others wait. The
-    /// schema of a later version is left unchanged. Returns the state before.
+    /// Migrates the schema of a database. If several nodes do so at once, one migrates and the
+    /// others wait. A schema of a later version is left unchanged. Returns the state of the schema
+    /// before.
     ///
     /// # Errors
     /// If the database cannot be reached or a migration fails.
@@ -103,7 +104,8 @@ impl PostgresStore {
     }
 }
 
-/// Converts an error of the migrator. A fault of the database stays one.
+/// Converts an error of the migrator. An error that the database reports is classified as for any
+/// other statement.
 fn migration_fault(error: sqlx::migrate::MigrateError) -> Fault {
     use sqlx::migrate::MigrateError;
     match error {
@@ -129,7 +131,7 @@ fn known() -> impl Iterator<Item = Migration> {
     known.into_iter()
 }
 
-/// Reads the migrations that were applied.
+/// Compares the migrations that were applied with those of this binary.
 pub(super) async fn state(connection: &mut sqlx::PgConnection) -> Result<SchemaState, Fault> {
     let table = "SELECT COUNT(*) FROM pg_class WHERE oid = to_regclass('_sqlx_migrations')";
     let (tables,): (i64,) = sqlx::query_as(table)

@@ -1,11 +1,11 @@
-//! Connection options of a database, from its URL.
+//! Connection options of a PostgreSQL database, parsed from its URL.
 
 use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
-/// The limit of a statement, as a startup option of every connection.
+/// Maximum duration of a statement, as the startup option `statement_timeout` of each connection.
 pub(super) const STATEMENT_TIMEOUT: &str = "5s";
-/// The parameters of a URL that the driver uses.
+/// Query parameters of a connection URL that the driver supports.
 const PARAMETERS: &[&str] = &[
     "sslmode",
     "ssl-mode",
@@ -27,24 +27,24 @@ const PARAMETERS: &[&str] = &[
     "options",
 ];
 
-/// Connection options of a database.
+/// Connection options of a PostgreSQL database.
 #[derive(Clone)]
 pub struct PostgresOptions {
     pub(super) connect: PgConnectOptions,
-    /// The largest number of connections in the pool.
+    /// Maximum number of connections in the pool.
     pub pool: u32,
-    /// Set if connections go through a pooler in transaction mode.
+    /// Set if connections go through a pooler in transaction mode, such as PgBouncer.
     pub pooler: bool,
-    /// Names of the parameters of the URL that have no effect.
+    /// Names of query parameters in the URL that have no effect.
     pub ignored: Vec<String>,
 }
 
 impl PostgresOptions {
-    /// Parses `postgresql://user:password@host:port/name?sslmode=...`. Without `sslmode`, the
-    /// certificate of a server on another machine is verified (`verify-full`).
+    /// Parses a URL such as `postgresql://user:password@host:port/name?sslmode=...`. Without
+    /// `sslmode`, the certificate of a server on another machine is verified (`verify-full`).
     ///
     /// # Errors
-    /// Returns the reason, which contains no part of the URL.
+    /// Describes why the URL is not valid, without any part of it.
     pub fn parse(url: &str, pool: u32, pooler: bool) -> Result<Self, String> {
         let (url, ignored) = without_unknown(check(url)?);
         let connect: PgConnectOptions = url.parse().map_err(|error| reason(&error).to_owned())?;
@@ -108,9 +108,9 @@ impl std::fmt::Debug for PostgresOptions {
     }
 }
 
-/// Checks what the URL parser would take for something else. In particular, `/`, `?` or `#` in a
-/// password ends the host, so a part of the password would become the name of the database, which
-/// is printed.
+/// Checks a URL for mistakes that the parser would misinterpret. In particular, a `/`, `?` or `#`
+/// in the password ends the host, so a part of the password would become the name of the database,
+/// which is printed. Returns the URL unchanged.
 fn check(url: &str) -> Result<&str, String> {
     const EXPECTED: &str = "expected a URL that begins with postgresql://";
     let rest = url.strip_prefix("postgresql://").or_else(|| url.strip_prefix("postgres://"));
@@ -129,8 +129,8 @@ fn check(url: &str) -> Result<&str, String> {
     Ok(url)
 }
 
-/// Removes the parameters that the driver does not know, since it would log their values. Returns
-/// their names too.
+/// Removes the query parameters that the driver does not support, since it would log their values.
+/// Returns the new URL and the names of the removed parameters.
 fn without_unknown(url: &str) -> (String, Vec<String>) {
     let Some((base, query)) = url.split_once('?') else { return (url.to_owned(), Vec::new()) };
     let name = |pair: &str| pair.split('=').next().unwrap_or_default().to_owned();
@@ -145,7 +145,8 @@ fn without_unknown(url: &str) -> (String, Vec<String>) {
     (url, unknown.into_iter().map(name).collect())
 }
 
-/// Returns the reason for which the driver does not accept a URL. Its own text may quote a value.
+/// Describes why the driver rejected a URL. The driver's own message is not used, since it may
+/// quote a value.
 fn reason(error: &sqlx::Error) -> &'static str {
     let text = error.to_string();
     let known = [

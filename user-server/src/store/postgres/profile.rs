@@ -1,31 +1,35 @@
-//! The profile of a database: what `check` and a start have to know about it. It is read over one
-//! connection outside of the pool, so that an error is the real one and not the pool's timeout.
+//! Version, capacity and settings of a PostgreSQL server, for `user-server check` and for startup.
+//! They are read over a connection outside of the pool, so that the cause of a failure is reported
+//! and not the pool's timeout.
 
 use super::connection::connect;
 use super::options::STATEMENT_TIMEOUT;
 use super::{PostgresOptions, PostgresStore, SchemaState, migration, sql};
 use crate::domain::Fault;
 
-/// Version, capacity, schema and settings of a database.
+/// Version, capacity, settings and schema of a PostgreSQL database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerProfile {
-    /// The major version of the server.
+    /// Major version of the server.
     pub version: i64,
-    /// The number of connections that all nodes can use together.
+    /// Maximum number of connections that all nodes can open together.
     pub connections: i64,
-    /// The setting that limits them: `max_connections`, or a CONNECTION LIMIT.
+    /// Setting that limits the number of connections: `max_connections`, or a CONNECTION LIMIT.
     pub limited_by: String,
-    /// The character set.
+    /// Character set encoding of the database, such as `UTF8`.
     pub encoding: String,
-    /// Set if the startup options of a connection are in force. A pooler may have dropped them.
+    /// Set if the server has applied the startup options of the connection, such as
+    /// `statement_timeout`. A pooler may drop them.
     pub options_applied: bool,
-    /// Set if an answered change may be lost when the server crashes.
+    /// Set if `synchronous_commit` is off, so that a committed change may be lost when the server
+    /// crashes.
     pub asynchronous_commit: bool,
     pub schema: SchemaState,
 }
 
-/// The row of [`ServerProfile`]: version, `max_connections` without the reserved ones, limits of
-/// the role and the database, encoding, `statement_timeout`, `synchronous_commit`.
+/// Columns of the query for a [`ServerProfile`]: version, `max_connections` without the reserved
+/// ones, connection limits of the role and the database, encoding, `statement_timeout`,
+/// `synchronous_commit`.
 type ProfileRow = (i64, i64, i64, i64, String, String, String);
 
 const PROFILE: &str = "SELECT current_setting('server_version_num')::bigint / 10000,
@@ -39,7 +43,7 @@ const PROFILE: &str = "SELECT current_setting('server_version_num')::bigint / 10
     current_setting('synchronous_commit')";
 
 impl PostgresStore {
-    /// Reads the profile of a database.
+    /// Reads version, capacity, settings and schema of a database.
     ///
     /// # Errors
     /// If the database cannot be reached.
@@ -71,10 +75,10 @@ impl PostgresStore {
 }
 
 impl ServerProfile {
-    /// Returns an error if the service cannot use the database whatever its schema is.
+    /// Checks that the character set encoding of the database is UTF-8.
     ///
     /// # Errors
-    /// Says what is wrong with the database.
+    /// Fails if the database has another encoding.
     pub fn require_utf8(&self) -> Result<(), Fault> {
         if self.encoding == "UTF8" {
             return Ok(());
@@ -85,7 +89,8 @@ impl ServerProfile {
         )))
     }
 
-    /// Returns a warning if the startup options of a connection are not in force.
+    /// Returns a warning if a pooler seems to have dropped the startup options of the connection,
+    /// otherwise `None`.
     #[must_use]
     pub fn pooler_warning(&self) -> Option<&'static str> {
         (!self.options_applied).then_some(

@@ -1,5 +1,5 @@
-//! A rehearsal for `check`: every lock that the statements take, and every kind of change that they
-//! make, on each table, in one transaction that is rolled back.
+//! Check of the role's privileges for `user-server check`: takes every kind of lock and makes every
+//! kind of change on each table, in one transaction that is rolled back.
 
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
@@ -7,8 +7,8 @@ use super::{BEGIN, PostgresOptions, PostgresStore, connection, sql};
 use crate::domain::Fault;
 use crate::store::TABLES;
 
-/// The statements for each table. They change no row, but need the same privileges as those that
-/// do. Locked rows are skipped, so that a server in use is not delayed.
+/// Statements to run on each table. They change no row, but need the same privileges as those that
+/// do. Locked rows are skipped, so that a running server is not delayed.
 const STATEMENTS: [&str; 5] = [
     "SELECT 1 FROM {table} WHERE false FOR NO KEY UPDATE",
     "SELECT 1 FROM {table} LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED",
@@ -16,18 +16,18 @@ const STATEMENTS: [&str; 5] = [
     "UPDATE {table} SET {column} = {column} WHERE false",
     "DELETE FROM {table} WHERE false",
 ];
-/// The lock of the counters, on a key that no counter has.
+/// Statement that takes an advisory lock, as for a budget counter, on a key that no counter has.
 const COUNTER_LOCK: &str =
     "SELECT COUNT(pg_advisory_xact_lock(lock)) FROM unnest(ARRAY[0]::bigint[]) AS lock";
-/// Statements that create a table, and write enough into it that the file system must find space.
+/// Statements that create a table, and write enough rows that the file system must allocate space.
 const CREATE: [&str; 2] = [
     "CREATE TABLE user_server_check (filler text)",
     "INSERT INTO user_server_check SELECT repeat(md5(i::text), 20) FROM generate_series(1, 400) i",
 ];
 
 impl PostgresStore {
-    /// Runs every lock and kind of change on each table, and rolls back. Returns the number of
-    /// tables that exist.
+    /// Checks that the role may lock and change the rows of each table, in a transaction that is
+    /// rolled back. Returns the number of the service's tables that exist.
     ///
     /// # Errors
     /// If the role may not run one of the statements, or the database cannot be written.
@@ -53,7 +53,7 @@ impl PostgresStore {
         Ok(tables)
     }
 
-    /// Creates a table, fills it, and rolls back.
+    /// Checks that the role may create tables, in a transaction that is rolled back.
     ///
     /// # Errors
     /// If the role may not create tables, or the database cannot be written.

@@ -1,5 +1,4 @@
-//! The table of users of another service, read page by page for an import. Nothing is written to
-//! it.
+//! Users table of another service, read page by page for an import. Nothing is written to it.
 
 use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, Row};
 use uuid::Uuid;
@@ -7,33 +6,36 @@ use uuid::Uuid;
 use super::{PostgresOptions, sql};
 use crate::domain::Fault;
 
-/// The number of rows of one page.
+/// Maximum number of rows of one page.
 const PAGE: usize = 1000;
 
-/// A table such as `users(id uuid, username text, email text, password text, ...)`.
+/// Users table of another service to import from, such as `users(id uuid, username text, email
+/// text, password text, ...)`.
 pub struct Table {
     connection: PgConnection,
     first_page: String,
     next_page: String,
     last: Option<Uuid>,
-    /// The number of rows when it was opened.
+    /// Number of rows when the table was opened.
     pub rows: u64,
-    /// Set if the table has a column that states which addresses are verified.
+    /// Set if the table has a column that states which email addresses are verified.
     pub has_verified: bool,
 }
 
-/// A row of a [`Table`], unchecked.
+/// Row of a [`Table`], with values that are not validated.
 pub struct TableRow {
     pub id: Uuid,
     pub username: Option<String>,
     pub email: Option<String>,
-    /// The password hash.
+    /// Password hash.
     pub password: Option<String>,
-    /// The time at which the account was created: a date, or a number.
+    /// Time at which the account was created, as the text of a date or a Unix timestamp. `None` if
+    /// unknown.
     pub created_at: Option<String>,
-    /// Set if the address was verified, or `None` if unknown.
+    /// `true` if the email address was verified, or `None` if unknown.
     pub verified: Option<bool>,
-    /// The time since which logins are refused: a date, or a number.
+    /// Time at which the account was disabled, as the text of a date or a Unix timestamp. `None` if
+    /// logins are allowed.
     pub disabled_at: Option<String>,
 }
 
@@ -71,10 +73,10 @@ impl Table {
         })
     }
 
-    /// Returns the next rows, in the order of their ids. An empty page is the end.
+    /// Reads the next page of rows, in the order of ids. An empty page means the end of the table.
     ///
     /// # Errors
-    /// Fails if the database does.
+    /// Fails if the query fails.
     pub async fn page(&mut self) -> Result<Vec<TableRow>, Fault> {
         let query = match self.last {
             // The statement contains only quoted names.
@@ -105,18 +107,19 @@ fn quote(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// The columns of a table with their types.
+/// Names of the columns of a table, each with its type.
 struct Columns(Vec<(String, String)>);
 
 impl Columns {
-    /// Returns the first of these columns that exists, with its type.
+    /// Returns the first of the columns `names` that exists, with its type, or `None` if none
+    /// exists.
     fn find(&self, names: &[&str]) -> Option<(&str, &str)> {
         let find = |wanted: &&str| self.0.iter().find(|(name, _)| name == *wanted);
         names.iter().find_map(find).map(|(name, kind)| (name.as_str(), kind.as_str()))
     }
 
-    /// Returns the expressions to select, in the order of the fields of [`TableRow`], and whether
-    /// one of them states which addresses are verified.
+    /// Returns the select list for the fields of [`TableRow`], in their order, and `true` if the
+    /// table states which email addresses are verified.
     fn select(&self, table: &str) -> Result<(String, bool), Fault> {
         if self.0.is_empty() {
             return Err(Fault::Unavailable(format!(

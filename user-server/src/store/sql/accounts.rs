@@ -1,4 +1,5 @@
-//! Accounts. Uniqueness is decided by the unique indexes, never by a prior read.
+//! Accounts. The uniqueness of usernames and email addresses is decided by unique indexes, never by
+//! a prior read.
 
 use async_trait::async_trait;
 use uuid::Uuid;
@@ -386,7 +387,7 @@ async fn user_row(tx: &mut Tx, id: Uuid) -> Result<Option<UserRow>, Fault> {
     tx.optional(sqlx::query_as(select).bind(id)).await
 }
 
-/// Stores a new password. Returns the account, if there is one.
+/// Stores a new password hash. Returns the updated row, or `None` if there is no such account.
 async fn set_password(
     tx: &mut Tx,
     user_id: Uuid,
@@ -401,15 +402,15 @@ async fn set_password(
     tx.optional(set.bind(user_id).bind(hash).bind(at.0).bind(hash_class(hash))).await
 }
 
-/// Reports whether an active account has this address.
+/// Reports whether an account has this email address.
 async fn is_known(tx: &mut Tx, email: &Email) -> Result<bool, Fault> {
     let holder = sqlx::query_as("SELECT created_at FROM users WHERE email_key = $1");
     let found: Option<(i64,)> = tx.optional(holder.bind(email.key())).await?;
     Ok(found.is_some())
 }
 
-/// Reports whether the password that was proved is still the account's. The row stays locked until
-/// the transaction ends, so the answer stays true.
+/// Reports whether the password is unchanged since it was verified: `credentials` is the version
+/// that was verified. Locks the row, so the password cannot change until the transaction ends.
 async fn still_proved(tx: &mut Tx, user_id: Uuid, credentials: i64) -> Result<bool, Fault> {
     let proof = sqlx::query_as(concat!(
         "SELECT created_at FROM users WHERE id = $1 AND credentials = $2",

@@ -1,5 +1,5 @@
-//! The audit log: entries, written in the transaction of their change, and the chain that they are
-//! sealed into.
+//! The audit log: entries, which are written in the transaction of their change, and the hash chain
+//! into which they are sealed.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::domain::{
     ChainStep, ChainUpdate, ChangeContext, Fault, Origin, SealResult, Timestamp, Unsealed,
 };
 
-/// The largest number of entries that one statement seals.
+/// Maximum number of entries that one statement updates.
 const MAX_SEALS: usize = 64;
 
 #[derive(sqlx::FromRow)]
@@ -216,7 +216,7 @@ impl AuditTrail for SqlStore {
     }
 }
 
-/// Records an event in the transaction of its change.
+/// Inserts an audit event in the transaction of its change.
 pub(super) async fn record(
     tx: &mut Tx,
     context: &ChangeContext,
@@ -248,8 +248,8 @@ pub(super) async fn record(
     Ok(())
 }
 
-/// Erases the personal data in the entries of a deleted account, including those of its
-/// registration.
+/// Erases the client networks and their salts in the audit entries of a deleted account, including
+/// the entries of its registration.
 pub(super) async fn erase(tx: &mut Tx, user_id: Uuid) -> Result<(), Fault> {
     // Two statements, since one with OR would scan the table.
     for statement in [
@@ -263,8 +263,8 @@ pub(super) async fn erase(tx: &mut Tx, user_id: Uuid) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Stores the seals of these entries. The sizes of the batches are powers of two, so that there are
-/// only a few different statements to prepare.
+/// Stores the seals of these entries in batches. The batch sizes are powers of two, so that only a
+/// few different statements are prepared.
 async fn write_seals(tx: &mut Tx, entries: &[AuditEntry]) -> Result<(), Fault> {
     let mut remaining = entries;
     while !remaining.is_empty() {
@@ -293,7 +293,8 @@ async fn write_seals(tx: &mut Tx, entries: &[AuditEntry]) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Stores the new ends of the chain, if they are still as they were read.
+/// Replaces the ends `from` of the hash chain with `to`. Fails if the stored ends are no longer
+/// `from`.
 async fn store_chain(tx: &mut Tx, from: &AuditChain, to: &AuditChain) -> Result<(), Fault> {
     let (kid, mac) = to
         .mac

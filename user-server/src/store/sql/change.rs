@@ -1,5 +1,5 @@
-//! The transaction of a change. Committing it records the audit event and completes the
-//! idempotency claim, so no port method can forget either.
+//! The transaction of a change. Its commit records the audit event and completes the idempotency
+//! claim, so no port method can forget either.
 
 use std::ops::{Deref, DerefMut};
 
@@ -9,15 +9,16 @@ use super::tx::Tx;
 use super::{SqlStore, audit, idempotency};
 use crate::domain::{Change, Fault, Timestamp};
 
-/// A transaction that makes one change.
+/// Transaction that makes one change, and records its audit event on commit.
 pub(super) struct ChangeTx {
     tx: Tx,
-    /// The change; the port method adds the values that only the transaction knows.
+    /// Time, audit event and outcome of the change. The port method adds values that are known only
+    /// within the transaction.
     pub(super) change: Change,
 }
 
 impl SqlStore {
-    /// Begins the transaction of a change.
+    /// Begins a transaction that makes the change `change`.
     pub(super) async fn begin(&self, change: Change) -> Result<ChangeTx, Fault> {
         Ok(ChangeTx { tx: self.pools.write().await?, change })
     }
@@ -28,14 +29,14 @@ impl ChangeTx {
         self.change.at()
     }
 
-    /// Records the event, completes the claim, and commits.
+    /// Records the audit event, completes the idempotency claim, and commits.
     pub(super) async fn commit(mut self) -> Result<(), Fault> {
         self.record().await?;
         self.tx.commit().await
     }
 
-    /// Does the same, and erases what is personal in the audit entries of a deleted account, the
-    /// entry of this change included.
+    /// Records the audit event, completes the idempotency claim, erases the personal data in all
+    /// audit entries of a deleted account, and commits.
     pub(super) async fn commit_erasing(mut self, user_id: Uuid) -> Result<(), Fault> {
         self.record().await?;
         audit::erase(&mut self.tx, user_id).await?;
@@ -50,12 +51,13 @@ impl ChangeTx {
         }
     }
 
-    /// Commits what the attempt costs, such as a spent code, and gives up the change itself.
+    /// Commits the transaction without the audit event and the idempotency claim, for an attempt
+    /// that was refused but has a cost, such as a used code. Returns `value`.
     pub(super) async fn give_up<T>(self, value: T) -> Result<T, Fault> {
         self.tx.commit().await.map(|()| value)
     }
 
-    /// Rolls back and returns `value`.
+    /// Rolls back the transaction and returns `value`.
     pub(super) async fn undo<T>(self, value: T) -> Result<T, Fault> {
         self.tx.undo(value).await
     }

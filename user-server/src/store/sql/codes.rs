@@ -1,4 +1,4 @@
-//! Codes: a guess is charged for in one statement, before it is compared.
+//! One-time codes: a guess is counted in one statement, before it is compared.
 
 use std::time::Duration;
 
@@ -152,8 +152,8 @@ impl Codes for SqlStore {
 }
 
 impl VerificationRow {
-    /// Returns the time until a resend is possible, or `None` if it is. After the last resend, that
-    /// is the time until the verification is deleted.
+    /// Returns the time until the code may be sent again, or `None` if it may be sent now. After
+    /// the last permitted resend, that is the time until the verification is deleted.
     fn wait_for_resend(&self, policy: &ResendPolicy, now: Timestamp) -> Option<Duration> {
         let (from, span) = if self.resends >= i64::from(policy.max_resends) {
             (self.created_at(), policy.life)
@@ -172,7 +172,8 @@ impl SqlStore {
         self.read_optional(sqlx::query_as(select).bind(id)).await
     }
 
-    /// Returns the result of a guess that cannot be charged, or `None` if it can be.
+    /// Returns the refusal of a guess at a code that is unknown or used up, or `None` if the guess
+    /// may be counted. Writes nothing.
     async fn refused_guess(
         &self,
         verification_id: Uuid,

@@ -1,6 +1,6 @@
-//! The columns of each table that is read as a whole. They are listed, since with `*` a column that
-//! a later version adds would change the result type of statements that nodes have prepared, and
-//! PostgreSQL refuses to run these.
+//! Column lists of the tables from which whole rows are read. With `*` instead, a column that a
+//! later version adds would change the result type of statements that nodes have prepared, and
+//! PostgreSQL refuses to run those.
 
 macro_rules! user_columns {
     () => {
@@ -42,7 +42,8 @@ macro_rules! chain_columns {
         "seq, hash, anchor_seq, anchor_hash, kid, mac"
     };
 }
-/// Selects the newest audit entries between two times that satisfy a condition.
+/// Query for the newest audit entries that satisfy a condition: `$1` is the earliest time, `$2` the
+/// latest, and `$3` the maximum number.
 macro_rules! newest {
     ($condition:literal) => {
         concat!(

@@ -30,6 +30,7 @@ impl BudgetCounters for SqlStore {
 }
 
 /// Adjusts counters within a transaction, in at most three statements, since each is a round trip.
+/// Returns the decision.
 pub(super) async fn adjust(
     tx: &mut Tx,
     adjustment: Adjustment,
@@ -65,7 +66,7 @@ pub(super) async fn adjust(
     Ok(verdict)
 }
 
-/// Refunds one use to counters within a transaction.
+/// Subtracts one use from each counter within a transaction.
 pub(super) async fn refund(tx: &mut Tx, keys: &[[u8; 32]]) -> Result<(), Fault> {
     if keys.is_empty() {
         return Ok(());
@@ -83,7 +84,7 @@ pub(super) async fn refund(tx: &mut Tx, keys: &[[u8; 32]]) -> Result<(), Fault> 
     Ok(())
 }
 
-/// Returns the counters of `keys`, in the same order.
+/// Reads the counters with these keys, in the order of `keys`.
 async fn read(tx: &mut Tx, keys: &[[u8; 32]]) -> Result<Vec<BudgetCounter>, Fault> {
     let mut select = QueryBuilder::<Db>::new(
         "SELECT key, count, since, blocked_until, expires_at FROM counters WHERE key IN (",

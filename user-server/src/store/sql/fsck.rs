@@ -1,5 +1,5 @@
-//! The consistency check: each invariant is a statement that selects the rows that violate it. It
-//! reports only ids, since values are personal data.
+//! The consistency check: each invariant is a statement that selects the rows that violate it. Only
+//! ids are reported, since other values are personal data.
 //!
 //! It cannot check that every account was activated with a code, because the row of the code is
 //! deleted in the transaction that creates the account. The statement that creates accounts and the
@@ -17,17 +17,18 @@ use crate::domain::{
     hash_class,
 };
 
-/// The number of rows that are in memory at once.
+/// Maximum number of rows in memory at once.
 const PAGE: i64 = 500;
-/// The tolerated difference between clocks, in milliseconds.
+/// Tolerated difference between the clocks of nodes, in milliseconds.
 const SLACK: i64 = 60_000;
 const HOUR: i64 = 3_600_000;
 const DAY: i64 = 24 * HOUR;
-/// The shortest and the longest lifetime of a code that can be configured, in milliseconds.
+/// Minimum and maximum lifetime of a code that can be configured, in milliseconds.
 const CODE_LIVES: [i64; 2] = [60_000, HOUR];
 
-/// A condition, the statement that selects the ids of the rows that violate it, and its parameters
-/// in order. The last parameter of each statement is the limit, which is added when it runs.
+/// Condition in words, SQL statement that selects the ids of the rows that violate it, and the
+/// statement's parameters in order. The limit, which is the last parameter of each statement, is
+/// added when it runs.
 type Statement = (&'static str, &'static str, Vec<i64>);
 
 #[async_trait]
@@ -187,7 +188,8 @@ fn add(invariant: &mut Invariant, id: Option<Uuid>) {
     }
 }
 
-/// Checks the keys of usernames and addresses against their parsers, and the password hashes.
+/// Checks that each user's canonical username and email address match the result of parsing the
+/// shown ones, and that the password hash can be verified.
 async fn users(tx: &mut Tx, bounds: &InspectionBounds) -> Result<Vec<Invariant>, Fault> {
     const STATEMENT: &str =
         "SELECT id, username, username_key, email, email_key, mailbox, password_hash, hash_class
@@ -245,7 +247,8 @@ struct CheckedCode {
     budget_key: String,
 }
 
-/// Checks the keys of usernames and addresses in pending verifications.
+/// Checks that the canonical usernames and email addresses of pending verifications match the
+/// result of parsing the shown ones.
 async fn codes(tx: &mut Tx) -> Result<Invariant, Fault> {
     const STATEMENT: &str =
         "SELECT id, username, username_key, email, email_key, mailbox, budget_key FROM verifications
@@ -286,7 +289,7 @@ fn is_canonical(shown: &str, key: &str, mailbox: &str, budget_key: Option<&str>)
     })
 }
 
-/// Checks that this version has a template for the kind of each queued email.
+/// Checks that this version of the server knows the kind of each stored email.
 async fn mail_kinds(tx: &mut Tx) -> Result<Invariant, Fault> {
     let kinds: Vec<(String, bool)> = tx
         .all(sqlx::query_as(

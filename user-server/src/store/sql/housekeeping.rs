@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use super::SqlStore;
 use crate::domain::{ConnectionPools, Fault, Housekeeping, PoolUse, Retention, Timestamp};
 
-/// The largest number of hash classes that are returned.
+/// Maximum number of hash classes to return.
 const MAX_CLASSES: usize = 64;
 
 #[async_trait]

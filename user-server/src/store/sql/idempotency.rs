@@ -12,7 +12,8 @@ use crate::domain::{
     Timestamp,
 };
 
-/// The time for which a completed request can be repeated.
+/// Time for which the outcome of a completed request is stored, so that the request can be
+/// repeated.
 const RETENTION: Duration = Duration::from_secs(24 * 3600);
 
 #[async_trait]
@@ -90,7 +91,8 @@ impl IdempotencyKeys for SqlStore {
     }
 }
 
-/// Completes a claim with the outcome of its request, in the transaction of the change.
+/// Completes an idempotency claim with the outcome of its request, in the transaction of the
+/// change. Fails if the claim was lost.
 pub(super) async fn complete(
     tx: &mut Tx,
     claim: KeyClaim,

@@ -1,4 +1,4 @@
-//! Retired keys, and the rows that depend on each key.
+//! Retired server keys, and the rows that depend on each key.
 
 use async_trait::async_trait;
 

@@ -1,5 +1,6 @@
-//! Queues emails: codes wait for a mail slot of their address and purpose, notices for one of their
-//! address and kind. Their rank lets requesting networks take turns.
+//! Queueing of emails: a code waits for the mail slot of its address and purpose, a notice for the
+//! mail slot of its address and kind. The emails of each requesting network are ranked so that all
+//! networks are served fairly.
 
 use std::time::Duration;
 
@@ -8,23 +9,24 @@ use uuid::Uuid;
 use super::tx::Tx;
 use crate::domain::{Fault, NoticeRequest, PendingLimit, Purpose, Timestamp};
 
-/// The distance in rank between two emails that one network requests at the same time, in
-/// milliseconds: the first email of any other network goes before the second one.
+/// Difference in rank between two emails that one network requests at the same time, in
+/// milliseconds. The first email of any other network is sent before the second one.
 const RANK_STEP: i64 = 1000;
 
-/// A code email to queue.
+/// Code email to queue.
 pub(super) struct QueuedCode<'a> {
     pub(super) verification_id: Uuid,
     pub(super) purpose: Purpose,
-    /// The address, as emails to it are counted.
+    /// Form of the email address under which emails to it are counted.
     pub(super) budget_key: &'a str,
     pub(super) client: &'a str,
-    /// Set if the network is known to the account and so has an email budget of its own.
+    /// Set if the account has logged in from the network, which then has an email rate limit of its
+    /// own.
     pub(super) known: bool,
     pub(super) rank: i64,
 }
 
-/// Queues a code email.
+/// Queues a code email, and counts it in its mail slot.
 pub(super) async fn queue_code(
     tx: &mut Tx,
     code: &QueuedCode<'_>,
@@ -65,8 +67,8 @@ pub(super) async fn queue_code(
     Ok(())
 }
 
-/// Queues a notice for the owner of an account, unless one of the same kind waits for the same
-/// address, which then covers both.
+/// Queues a notice to the user of an account, unless a notice of the same kind already waits for
+/// the same address.
 pub(super) async fn queue_notice(
     tx: &mut Tx,
     NoticeRequest { notice, client }: NoticeRequest<'_>,
@@ -110,9 +112,9 @@ pub(super) async fn queue_notice(
     Ok(())
 }
 
-/// Returns the rank of the next email that a network requests: now, or a step after its last one.
-/// Other transactions for the network wait until this one ends. To be called before a transaction
-/// locks any other row, since such a transaction may wait for this one with its own rows locked.
+/// Returns the rank of the next email that a network requests: the current time in milliseconds, or
+/// [`RANK_STEP`] after the network's last email. Locks the network's row until the transaction
+/// ends, so it must be called before any other row is locked, to avoid deadlocks.
 pub(super) async fn next_rank(tx: &mut Tx, client: &str, now: Timestamp) -> Result<i64, Fault> {
     let rank = sqlx::query_as(
         "INSERT INTO mail_clients (client, rank) VALUES ($1, $2)
@@ -128,8 +130,9 @@ pub(super) async fn next_rank(tx: &mut Tx, client: &str, now: Timestamp) -> Resu
     Ok(rank)
 }
 
-/// Returns the time to wait where too many registrations and resets of a network are pending. To be
-/// called after [`next_rank`], so that concurrent requests of the network are counted.
+/// Returns the time to wait if a network has requested too many registrations and resets that are
+/// pending, otherwise `None`. Must be called after [`next_rank`], so that concurrent requests of
+/// the network are counted.
 pub(super) async fn pending_wait(
     tx: &mut Tx,
     client: &str,
@@ -148,7 +151,8 @@ pub(super) async fn pending_wait(
     Ok((pending >= i64::from(limit.max)).then_some(wait))
 }
 
-/// Records that a network opened a session of an account. An unknown network is not recorded.
+/// Records that an account has logged in from a network. `client` is the keyed hash of the network;
+/// nothing is recorded if it is empty.
 pub(super) async fn make_known(
     tx: &mut Tx,
     user_id: Uuid,
@@ -166,8 +170,8 @@ pub(super) async fn make_known(
     Ok(())
 }
 
-/// Reports whether a network has opened a session of an account since a time. Takes the same time
-/// where there is no account.
+/// Reports whether an account has logged in from a network since the time `since`. The query is the
+/// same if there is no account, so that its duration reveals nothing.
 pub(super) async fn is_known(
     tx: &mut Tx,
     user_id: Option<Uuid>,

@@ -1,17 +1,19 @@
-//! Mail slots: when the budget of an address allows its next email, and which email that is.
+//! Mail slots: the rate limit for emails of one kind to one address, and the choice of the next
+//! email.
 
 use super::rows::OutboxRow;
 use super::tx::Tx;
 use crate::domain::{Fault, MailPolicy, Timestamp};
 
-/// The mail slot of an address and a purpose or kind: the next email that its budget allows.
+/// Mail slot: rate limit state of one email address and one purpose of codes or kind of notices.
 #[derive(sqlx::FromRow)]
 pub(super) struct SlotRow {
     pub(super) budget_key: String,
     pub(super) letter: String,
 }
 
-/// Finds the free mail slot, of notices or of codes, with the email of the lowest rank.
+/// Locks and returns the mail slot that allows an email now and has the lowest rank, or `None` if
+/// there is none. `notice` selects the slots of notices instead of those of codes.
 pub(super) async fn free_slot(
     tx: &mut Tx,
     notice: bool,
@@ -26,8 +28,9 @@ pub(super) async fn free_slot(
 }
 
 impl SlotRow {
-    /// Finds the waiting email of the network that was served longest ago in this slot, among those
-    /// that have not had their share of the budget.
+    /// Returns the waiting email of the network that was served longest ago in this slot. Networks
+    /// that have used up their share of the rate limit are skipped. Returns `None` if no email is
+    /// left.
     pub(super) async fn next_email(
         &self,
         tx: &mut Tx,
@@ -56,8 +59,8 @@ impl SlotRow {
         tx.optional(next).await
     }
 
-    /// Returns the time at which one of the waiting networks has a share of the budget again, or
-    /// `None` if no email waits.
+    /// Returns the earliest time at which a network with a waiting email has a share of the rate
+    /// limit again, or `None` if no such email waits.
     pub(super) async fn next_share(
         &self,
         tx: &mut Tx,
@@ -80,8 +83,8 @@ impl SlotRow {
         Ok(first.map(|first| Timestamp(first).plus(period)))
     }
 
-    /// Returns the time at which the budget allows the next code: after the pause, and when the
-    /// oldest email of each full period has left it.
+    /// Returns the time at which the rate limit allows the next code email: after the minimum
+    /// pause, and when enough earlier emails are older than each period.
     pub(super) async fn next_code(
         &self,
         tx: &mut Tx,
@@ -106,8 +109,8 @@ impl SlotRow {
         Ok(next)
     }
 
-    /// Ends the use of the slot: one email less waits, and the budget allows the next one at
-    /// `budget_at`. The slot keeps its place among the others by the rank of its next email.
+    /// Stores that one waiting email was taken from the slot, and that the rate limit allows the
+    /// next at `budget_at`. The slot's rank becomes that of its next email.
     pub(super) async fn take(&self, tx: &mut Tx, budget_at: Timestamp) -> Result<(), Fault> {
         let update = sqlx::query(
             "UPDATE mail_turns SET waiting = waiting - 1, next_at = $3, budget_at = $3,
@@ -124,7 +127,8 @@ impl SlotRow {
         Ok(())
     }
 
-    /// Blocks the slot until a time, since no email that waits may use it before.
+    /// Blocks the slot until the time `until`, when the first waiting network has a share of the
+    /// rate limit again.
     pub(super) async fn block(&self, tx: &mut Tx, until: Timestamp) -> Result<(), Fault> {
         let update = sqlx::query(
             "UPDATE mail_turns SET next_at = $3, rank = $3 WHERE budget_key = $1 AND letter = $2",
@@ -133,7 +137,7 @@ impl SlotRow {
         Ok(())
     }
 
-    /// Stores that no email waits.
+    /// Stores that no email waits for this slot.
     pub(super) async fn empty(&self, tx: &mut Tx) -> Result<(), Fault> {
         let update = sqlx::query(
             "UPDATE mail_turns SET waiting = 0, next_at = budget_at
@@ -144,7 +148,7 @@ impl SlotRow {
     }
 }
 
-/// Returns the time at which the next email will be due.
+/// Returns the time at which the next email is due, or `None` if none is queued.
 pub(super) async fn next_due(tx: &mut Tx) -> Result<Option<Timestamp>, Fault> {
     let (at,): (Option<i64>,) = tx
         .one(sqlx::query_as(

@@ -1,4 +1,4 @@
-//! The statements, one file per port. Compiled once for each database: `super::super` is the module
+//! SQL statements, one file per port. Compiled once for each database: `super::super` is the module
 //! of that database.
 
 #[macro_use]
@@ -28,7 +28,7 @@ use sqlx::query::QueryAs;
 use super::{Args, Db, Pools};
 use crate::domain::Fault;
 
-/// A database that implements the storage ports.
+/// Database that implements the storage ports of `domain`.
 #[derive(Clone)]
 pub struct SqlStore {
     pub(super) pools: Pools,
@@ -39,7 +39,7 @@ impl SqlStore {
         Self { pools }
     }
 
-    /// Reads at most one row, outside of a transaction.
+    /// Reads at most one row, outside of a transaction. Returns `None` if there is none.
     async fn read_optional<T>(&self, query: QueryAs<'_, Db, T, Args>) -> Result<Option<T>, Fault>
     where
         T: for<'r> sqlx::FromRow<'r, <Db as sqlx::Database>::Row> + Send + Unpin,
@@ -50,7 +50,7 @@ impl SqlStore {
         Ok(row)
     }
 
-    /// Reads every row, outside of a transaction.
+    /// Reads all rows of a query, outside of a transaction.
     async fn read_all<T>(&self, query: QueryAs<'_, Db, T, Args>) -> Result<Vec<T>, Fault>
     where
         T: for<'r> sqlx::FromRow<'r, <Db as sqlx::Database>::Row> + Send + Unpin,
@@ -61,7 +61,7 @@ impl SqlStore {
         Ok(rows)
     }
 
-    /// Reads every row, on a connection that no request uses.
+    /// Reads all rows of a query, on the connections reserved for background tasks.
     async fn watch_all<T>(&self, query: QueryAs<'_, Db, T, Args>) -> Result<Vec<T>, Fault>
     where
         T: for<'r> sqlx::FromRow<'r, <Db as sqlx::Database>::Row> + Send + Unpin,
@@ -72,7 +72,8 @@ impl SqlStore {
         Ok(rows)
     }
 
-    /// Reads exactly one row, on a connection that no request uses.
+    /// Reads exactly one row, on the connections reserved for background tasks. Fails if there is
+    /// none.
     async fn watch_one<T>(&self, query: QueryAs<'_, Db, T, Args>) -> Result<T, Fault>
     where
         T: for<'r> sqlx::FromRow<'r, <Db as sqlx::Database>::Row> + Send + Unpin,
@@ -83,7 +84,7 @@ impl SqlStore {
         Ok(row)
     }
 
-    /// Reads exactly one row, outside of a transaction.
+    /// Reads exactly one row, outside of a transaction. Fails if there is none.
     async fn read_one<T>(&self, query: QueryAs<'_, Db, T, Args>) -> Result<T, Fault>
     where
         T: for<'r> sqlx::FromRow<'r, <Db as sqlx::Database>::Row> + Send + Unpin,
@@ -92,10 +93,10 @@ impl SqlStore {
     }
 }
 
-/// Converts an error of the driver. The text contains no value of a row.
+/// Converts an error of the database driver. The fault's message contains no stored value.
 ///
-/// A fault of the database or of the connection to it is never [`Fault::Internal`]: that is left
-/// for statements and values that only this service can have got wrong.
+/// [`Fault::Internal`] is only for wrong statements and values, which are bugs of this service. A
+/// failure of the database or of the connection to it is never [`Fault::Internal`].
 pub(super) fn fault(error: sqlx::Error) -> Fault {
     use sqlx::Error;
     match error {
@@ -120,7 +121,7 @@ pub(super) fn fault(error: sqlx::Error) -> Fault {
     }
 }
 
-/// Describes an error of the system in words, without its number.
+/// Describes an I/O error without the number of the operating system's error.
 fn in_words(error: &std::io::Error) -> String {
     match error.kind() {
         std::io::ErrorKind::UnexpectedEof => "the connection was closed".to_owned(),
@@ -132,7 +133,8 @@ fn in_words(error: &std::io::Error) -> String {
     }
 }
 
-/// Returns the fault of a stored value that is not valid, or that a later version has written.
+/// Creates the fault for a stored value that is not valid, or that a later version of the server
+/// has written.
 fn corrupt(value: &str) -> Fault {
     Fault::Internal(format!("the database contains {value}, which this version does not support"))
 }

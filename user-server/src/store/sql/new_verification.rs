@@ -1,4 +1,5 @@
-//! New verifications: registrations, changes of address and resets, each with its email.
+//! New verifications: registrations, email changes and password resets, each with the email that
+//! contains its code.
 
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use super::change::ChangeTx;
 use super::mail_queue::{self, QueuedCode};
 use crate::domain::{Email, Fault, PendingLimit, Purpose, Username};
 
-/// A verification to insert together with its email.
+/// Verification to insert together with its queued email.
 pub(super) struct NewVerification<'a> {
     pub(super) id: Uuid,
     pub(super) purpose: Purpose,
@@ -21,8 +22,10 @@ pub(super) struct NewVerification<'a> {
 }
 
 impl NewVerification<'_> {
-    /// Inserts the rows, or returns the time to wait where too many of the network are pending. To
-    /// be called after [`mail_queue::next_rank`], which returns the rank.
+    /// Inserts the verification and queues its email. Inserts nothing and returns the time to wait
+    /// if the network has requested too many that are pending. Must be called after
+    /// [`mail_queue::next_rank`], which returns `rank`. `client` is the keyed hash of the network,
+    /// and `known` is set if the account has logged in from it.
     pub(super) async fn insert(
         &self,
         tx: &mut ChangeTx,

@@ -14,7 +14,8 @@ use crate::domain::{
     NewUser, NoticeRequest, Operators, StoredUser, Timestamp, hash_class,
 };
 
-/// The number of rows deleted in one transaction, so that none blocks other writers for long.
+/// Maximum number of rows deleted in one transaction, so that no transaction blocks other writers
+/// for long.
 const BATCH: i64 = 10_000;
 
 macro_rules! account_columns {
@@ -253,8 +254,9 @@ impl Operators for SqlStore {
 }
 
 impl SqlStore {
-    /// Deletes rows in the order of their ids, a batch per transaction: `end` selects the id that
-    /// is a batch further, and `delete` deletes the rows between two ids. Returns their number.
+    /// Deletes all rows of a table in the order of ids, with one transaction per batch. The query
+    /// `end` selects the last id of the batch after a given id; the statement `delete` deletes the
+    /// rows between two ids. Returns the number of deleted rows.
     async fn delete_in_batches(
         &self,
         end: &'static str,
@@ -276,7 +278,8 @@ impl SqlStore {
     }
 }
 
-/// Inserts the users without a conflict. Returns their ids.
+/// Inserts the users that do not conflict with a stored user. Returns the ids of the inserted
+/// users.
 async fn insert(tx: &mut Tx, users: &[NewUser]) -> Result<HashSet<Uuid>, Fault> {
     let mut query = QueryBuilder::<Db>::new(
         "INSERT INTO users (id, username, username_key, email, email_key, mailbox, password_hash, hash_class, created_at, \
@@ -299,10 +302,11 @@ async fn insert(tx: &mut Tx, users: &[NewUser]) -> Result<HashSet<Uuid>, Fault> 
     Ok(added.into_iter().map(|(id,)| id).collect())
 }
 
-/// The id, username key and email key of a stored user.
+/// Id, canonical username and canonical email address of a stored user.
 type StoredKeys = (Uuid, String, String);
 
-/// Returns the keys of the users with these ids that are stored, in the order of their ids.
+/// Reads the id, canonical username and canonical email address of the stored users among `ids`, in
+/// the order of ids.
 async fn stored_keys(tx: &mut Tx, ids: &[Uuid]) -> Result<Vec<StoredKeys>, Fault> {
     if ids.is_empty() {
         return Ok(Vec::new());
@@ -317,7 +321,8 @@ async fn stored_keys(tx: &mut Tx, ids: &[Uuid]) -> Result<Vec<StoredKeys>, Fault
     tx.all(query.build_query_as()).await
 }
 
-/// Returns the reason why a user was not inserted. `stored` is in the order of ids.
+/// Returns the conflict that prevented the import of a user. `stored` lists the stored users with
+/// ids from this import, sorted by id.
 async fn conflict(tx: &mut Tx, user: &NewUser, stored: &[StoredKeys]) -> Result<Imported, Fault> {
     let found =
         stored.binary_search_by_key(&user.id, |(id, ..)| *id).ok().and_then(|at| stored.get(at));

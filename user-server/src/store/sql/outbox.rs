@@ -1,4 +1,4 @@
-//! The outbox: which email is due, and what it contains.
+//! The outbox: selects the email that is due, and decides on its recipient and content.
 
 use std::time::Duration;
 
@@ -15,7 +15,8 @@ use crate::domain::{
     NoticeRequest, Outbox, OutboxClaim, PendingCode, Recipient, Timestamp,
 };
 
-/// The time after which a verification that another transaction has locked is tried again.
+/// Pause before another attempt if the verification of the next email is locked by another
+/// transaction.
 const LOCKED_PAUSE: Duration = Duration::from_millis(20);
 
 #[derive(sqlx::FromRow)]
@@ -30,12 +31,12 @@ impl From<RecipientRow> for Recipient {
     }
 }
 
-/// Result of the attempt to claim an email of one class.
+/// Result of an attempt to claim an email of one class.
 enum Claimed {
     Done(OutboxClaim),
-    /// No email of the class is due.
+    /// No email of this class is due.
     NotDue,
-    /// The next email is locked by another transaction.
+    /// The verification of the next email is locked by another transaction.
     Locked,
 }
 
@@ -86,7 +87,7 @@ impl Outbox for SqlStore {
     }
 }
 
-/// Claims an email that was attempted before and is to be sent again.
+/// Claims an email that could not be sent before and is due for another attempt.
 async fn retry(tx: &mut Tx, policy: &MailPolicy, now: Timestamp) -> Result<Claimed, Fault> {
     let select = concat!(
         "SELECT ",
@@ -122,7 +123,7 @@ async fn retry(tx: &mut Tx, policy: &MailPolicy, now: Timestamp) -> Result<Claim
     lease(tx, &row, Recipient { mailbox, username }, code_mail(&verification)?, policy, now).await
 }
 
-/// Claims a notice with a free mail slot.
+/// Claims the next notice that the rate limit of its address allows.
 async fn notice(tx: &mut Tx, policy: &MailPolicy, now: Timestamp) -> Result<Claimed, Fault> {
     let Some(slot) = free_slot(tx, true, now).await? else { return Ok(Claimed::NotDue) };
     let Some(row) = slot.next_email(tx, policy, now).await? else {
@@ -147,10 +148,11 @@ async fn lease_notice(
     lease(tx, row, recipient, MailKind::Notice(notice), policy, now).await
 }
 
-/// Uses a free mail slot for the network that was served longest ago, charges the address's budget,
-/// and decides what to send. Known, unknown and pending addresses are treated alike up to that
-/// decision, and nothing that a client can see depends on it. A verification that is locked may
-/// belong to a transaction that waits for this slot: waiting for it would deadlock.
+/// Claims the next code email that the rate limit of its address allows: the one of the network
+/// that was served longest ago. Then decides what to send. Addresses with and without an account
+/// are treated alike up to that decision, and nothing that a client can see depends on it. Never
+/// waits for a locked verification, since its transaction may wait for the mail slot that this one
+/// has locked.
 async fn code(tx: &mut Tx, policy: &MailPolicy, now: Timestamp) -> Result<Claimed, Fault> {
     let Some(slot) = free_slot(tx, false, now).await? else { return Ok(Claimed::NotDue) };
     let Some(row) = slot.next_email(tx, policy, now).await? else {
@@ -217,7 +219,8 @@ async fn use_turn(tx: &mut Tx, row: &OutboxRow, now: Timestamp) -> Result<(), Fa
     tx.run(turn.bind(row.id).bind(now.0)).await.map(drop)
 }
 
-/// Reads the accounts that a due code concerns.
+/// Reads the accounts that a due code concerns: the one it was requested for, and the one with the
+/// address.
 async fn pending_code(tx: &mut Tx, verification: &VerificationRow) -> Result<PendingCode, Fault> {
     let subject = sqlx::query_as("SELECT mailbox, username FROM users WHERE id = $1");
     let subject: Option<RecipientRow> = tx.optional(subject.bind(verification.user_id)).await?;
@@ -248,7 +251,8 @@ fn code_mail(verification: &VerificationRow) -> Result<MailKind, Fault> {
     })
 }
 
-/// Starts the lifetime of a code. Generation and guesses stay, because clients see them.
+/// Starts the lifetime of a code. Its generation and wrong guesses are unchanged, because clients
+/// can see their effect.
 async fn issue(
     tx: &mut Tx,
     verification: &VerificationRow,
@@ -264,7 +268,8 @@ async fn issue(
     Ok(())
 }
 
-/// Leases an email to one worker: no other worker can claim it before the lease ends.
+/// Leases an email to one worker, with its final recipient: no other worker can claim it before the
+/// lease ends.
 async fn lease(
     tx: &mut Tx,
     row: &OutboxRow,
@@ -292,7 +297,7 @@ async fn lease(
     })))
 }
 
-/// Completes an email that is not sent.
+/// Marks an email as completed without having been sent.
 async fn settle(tx: &mut Tx, id: Uuid, now: Timestamp) -> Result<(), Fault> {
     let settle = sqlx::query("UPDATE outbox SET settled_at = $2 WHERE id = $1");
     tx.run(settle.bind(id).bind(now.0)).await?;

@@ -1,12 +1,13 @@
-//! The depth of the email queue.
+//! The number and age of queued emails.
 
 use async_trait::async_trait;
 
 use super::SqlStore;
 use crate::domain::{Backlog, Fault, OutboxDepth, Timestamp, UndecidedRefusals};
 
-/// Partial indexes contain exactly the rows that are counted. An email that its budget allows
-/// and that was not claimed counts as waiting too; otherwise a stopped worker would go unnoticed.
+/// Query for the number and age of unsent and waiting emails. Partial indexes contain exactly the
+/// rows that are counted. The age includes emails that could be sent but were never claimed, so a
+/// stopped worker is noticed.
 const BACKLOG: &str = "SELECT
     (SELECT COUNT(*) FROM outbox WHERE turn_at IS NOT NULL AND settled_at IS NULL),
     (SELECT MIN(turn_at) FROM outbox
@@ -14,8 +15,9 @@ const BACKLOG: &str = "SELECT
     (SELECT CAST(COALESCE(SUM(waiting), 0) AS BIGINT) FROM mail_turns WHERE waiting > 0),
     (SELECT MIN(next_at) FROM mail_turns WHERE waiting > 0 AND next_at <= $1)";
 
-/// Refusals since the last delivery that may concern only their recipients. Emails of an unknown
-/// network are counted one by one, because nothing says that they have the same one.
+/// Query for the numbers of domains and networks with inconclusive refusals since the last
+/// delivery. Each email from an unknown network counts as a network of its own, because nothing
+/// shows that two of them have the same one.
 const UNDECIDED: &str = "SELECT COUNT(DISTINCT failed_domain),
         COUNT(DISTINCT CASE WHEN client = '' THEN NULL ELSE client END)
         + COUNT(CASE WHEN client = '' THEN 1 ELSE NULL END)

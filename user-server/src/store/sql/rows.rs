@@ -1,4 +1,4 @@
-//! Rows of the tables, and statements that several ports share.
+//! Row types of the tables, and statements that several ports share.
 
 use uuid::Uuid;
 
@@ -110,7 +110,7 @@ pub(super) struct OutboxRow {
     pub(super) created_at: i64,
 }
 
-/// Value of `dead` for a code that was voided: even the correct one has no effect.
+/// Value of the column `dead` for a code that was voided: even the correct code has no effect.
 pub(super) const VOIDED: i64 = 2;
 
 impl VerificationRow {
@@ -122,7 +122,7 @@ impl VerificationRow {
         u32::try_from(self.generation).map_err(|_| corrupt("an invalid generation of a code"))
     }
 
-    /// Returns the time of the last request for its email.
+    /// Returns the time of the last request to send the code.
     pub(super) fn requested_at(&self) -> Timestamp {
         Timestamp(self.requested_at.unwrap_or(self.created_at))
     }
@@ -131,7 +131,7 @@ impl VerificationRow {
         Timestamp(self.created_at)
     }
 
-    /// Reports whether its code can still be used once it is sent.
+    /// Reports whether the code could still be used: it is not void, and has guesses left.
     pub(super) fn is_open(&self, policy: &MailPolicy) -> bool {
         self.dead != VOIDED && self.guesses < i64::from(policy.max_guesses)
     }
@@ -150,8 +150,9 @@ impl VerificationRow {
     }
 }
 
-/// Spends a code that was guessed correctly: deletes its row, so it can be used only once, and
-/// refunds the guess. Returns `None` if it was spent concurrently or replaced by a newer code.
+/// Uses up a code that was guessed correctly: deletes the verification, so that the code can be
+/// used only once, and refunds the guess. Returns the deleted row, or `None` if the code was used
+/// by a concurrent request, or replaced by a newer code.
 pub(super) async fn spend(tx: &mut Tx, guess: &Guess) -> Result<Option<VerificationRow>, Fault> {
     let spent: Option<VerificationRow> = tx
         .optional(
@@ -169,8 +170,8 @@ pub(super) async fn spend(tx: &mut Tx, guess: &Guess) -> Result<Option<Verificat
     Ok(spent)
 }
 
-/// Voids every open code of a user. The rows of resets stay, since whoever requested one for the
-/// address must not learn from it that it belongs to an account.
+/// Voids all open codes of a user. The rows of password resets stay, since their deletion would
+/// reveal to the requester that the email address belongs to an account.
 pub(super) async fn void_codes(tx: &mut Tx, user_id: Uuid) -> Result<(), Fault> {
     void_email_changes(tx, user_id).await?;
     let void = sqlx::query("UPDATE verifications SET dead = $2, user_id = NULL WHERE user_id = $1");
@@ -178,14 +179,15 @@ pub(super) async fn void_codes(tx: &mut Tx, user_id: Uuid) -> Result<(), Fault> 
     Ok(())
 }
 
-/// Voids every open change of a user's email address.
+/// Voids all pending changes of a user's email address.
 pub(super) async fn void_email_changes(tx: &mut Tx, user_id: Uuid) -> Result<(), Fault> {
     let void = sqlx::query("DELETE FROM verifications WHERE user_id = $1 AND purpose = $2");
     tx.run(void.bind(user_id).bind(Purpose::EmailChange.name())).await?;
     Ok(())
 }
 
-/// Appends an entry to the revocation log.
+/// Appends the id of a session or user, or [`EVERYONE`](crate::domain::EVERYONE), to the revocation
+/// log.
 pub(super) async fn revoke(tx: &mut Tx, subject: Uuid, now: Timestamp) -> Result<(), Fault> {
     tx.run(
         sqlx::query("INSERT INTO revocations (subject, at) VALUES ($1, $2)")
@@ -196,7 +198,7 @@ pub(super) async fn revoke(tx: &mut Tx, subject: Uuid, now: Timestamp) -> Result
     Ok(())
 }
 
-/// Appends deleted sessions to the revocation log, by the ids that the deletion returned.
+/// Appends deleted sessions to the revocation log. `ids` are the rows that the deletion returned.
 pub(super) async fn revoke_all(
     tx: &mut Tx,
     ids: Vec<(Uuid,)>,
@@ -209,7 +211,8 @@ pub(super) async fn revoke_all(
     Ok(EndedSessions { sessions: u32::try_from(subjects.len()).unwrap_or(u32::MAX), subjects })
 }
 
-/// Ends every session of a user except `except`.
+/// Ends all sessions of a user, except the session `except` if it is given. Returns the ended
+/// sessions.
 pub(super) async fn end_sessions(
     tx: &mut Tx,
     user_id: Uuid,

@@ -1,6 +1,6 @@
-//! Transactions. If one is dropped before it has ended, because of a deadline or a fault, its
-//! connection is closed and does not return to the pool: the server may never answer on it, and the
-//! pool would wait for it forever.
+//! Transactions. If a transaction is dropped before it has ended, because of a deadline or a fault,
+//! its connection is closed and does not return to the pool: the database may never answer on it,
+//! and the pool would wait for it forever.
 
 use sqlx::pool::PoolConnection;
 use sqlx::query::{Query, QueryAs};
@@ -10,39 +10,41 @@ use super::super::{Args, Db, GroupMember};
 use super::{fault, missing_row};
 use crate::domain::Fault;
 
-/// The number of connections lost while idle that are skipped before a transaction fails.
+/// Maximum number of broken idle connections that are discarded before beginning a transaction
+/// fails.
 const MAX_STALE: u32 = 3;
 
 type DbRow = <Db as Database>::Row;
 
-/// A transaction, or one statement outside of one.
+/// Transaction, or a connection for one statement outside of a transaction.
 pub(in super::super) struct Tx {
-    /// Taken when the transaction has ended and its connection can be reused.
+    /// Connection, or `None` after the transaction has ended and the connection has returned to the
+    /// pool.
     connection: Option<TxConnection>,
-    /// Set if statements may be prepared by name. A pooler may run each transaction in another
-    /// session, so they cannot be behind one.
+    /// Set if statements may be prepared by name. Behind a transaction pooler they may not, since
+    /// the pooler may run each transaction in another session.
     named: bool,
-    /// Set if there is a transaction to end.
+    /// Set if a transaction has begun, which must be committed or rolled back.
     begun: bool,
 }
 
 /// The connection of a transaction.
 enum TxConnection {
-    /// A connection that no other transaction uses.
+    /// Connection that no other transaction uses.
     Own(PoolConnection<Db>),
-    /// The connection of a group of writers, which share a commit.
+    /// Connection of a group of writers, which share a commit.
     #[allow(dead_code, reason = "PostgreSQL groups commits by itself")]
     Group(GroupMember),
 }
 
 impl Tx {
-    /// Returns a transaction that shares its commit.
+    /// Creates a transaction that shares its commit with the other writers of a group.
     #[allow(dead_code, reason = "PostgreSQL groups commits by itself")]
     pub(in super::super) fn in_group(member: GroupMember) -> Self {
         Self { connection: Some(TxConnection::Group(member)), named: true, begun: true }
     }
 
-    /// Runs a statement that returns one number.
+    /// Runs a query that returns one number.
     #[allow(dead_code, reason = "SQLite uses the clock of this machine")]
     pub(in super::super) async fn number(&mut self, statement: &'static str) -> Result<i64, Fault> {
         let (number,): (i64,) = self.one(sqlx::query_as(statement)).await?;
@@ -62,7 +64,8 @@ impl Tx {
         self.run(sqlx::query(statement).bind(parameter)).await.map(drop)
     }
 
-    /// Takes a connection from the pool, and begins a transaction if `begin` is given.
+    /// Takes a connection from the pool, and runs the statement `begin`, if given, to begin a
+    /// transaction. `named` is set if statements may be prepared by name.
     pub(in super::super) async fn open(
         pool: &Pool<Db>,
         named: bool,
@@ -91,7 +94,7 @@ impl Tx {
         Ok(())
     }
 
-    /// Rolls back and returns `value`.
+    /// Rolls back the transaction and returns `value`.
     pub(super) async fn undo<T>(mut self, value: T) -> Result<T, Fault> {
         if let Some(member) = self.member() {
             return member.undo().await.map(|()| value);
@@ -101,7 +104,7 @@ impl Tx {
         Ok(value)
     }
 
-    /// Ends a transaction, or a single statement, that only read.
+    /// Ends a transaction or a single statement that only read.
     pub(in super::super) async fn finish(self) -> Result<(), Fault> {
         if self.begun {
             return self.commit().await;
@@ -110,7 +113,7 @@ impl Tx {
         Ok(())
     }
 
-    /// Returns the connection to the pool.
+    /// Gives the connection back to the pool.
     fn release(mut self) {
         drop(self.connection.take());
     }
@@ -125,7 +128,7 @@ impl Tx {
         }
     }
 
-    /// Returns at most one row.
+    /// Runs a query and returns its row, or `None` if there is none.
     pub(super) async fn optional<T>(
         &mut self,
         query: QueryAs<'_, Db, T, Args>,
@@ -137,7 +140,7 @@ impl Tx {
         query.fetch_optional(&mut *self.connection()?).await.map_err(fault)
     }
 
-    /// Returns exactly one row.
+    /// Runs a query and returns its row. Fails if there is none.
     pub(super) async fn one<T>(&mut self, query: QueryAs<'_, Db, T, Args>) -> Result<T, Fault>
     where
         T: for<'r> FromRow<'r, DbRow> + Send + Unpin,
@@ -145,7 +148,7 @@ impl Tx {
         self.optional(query).await?.ok_or_else(missing_row)
     }
 
-    /// Returns every row.
+    /// Runs a query and returns all rows.
     pub(super) async fn all<T>(&mut self, query: QueryAs<'_, Db, T, Args>) -> Result<Vec<T>, Fault>
     where
         T: for<'r> FromRow<'r, DbRow> + Send + Unpin,
@@ -154,14 +157,16 @@ impl Tx {
         query.fetch_all(&mut *self.connection()?).await.map_err(fault)
     }
 
-    /// Runs a statement. Returns the number of changed rows.
+    /// Runs a statement and returns the number of changed rows. A violation of a unique index is a
+    /// fault.
     pub(in super::super) async fn run(&mut self, query: Query<'_, Db, Args>) -> Result<u64, Fault> {
         self.try_run(query)
             .await?
             .map_err(|Taken| Fault::internal("a unique index was violated unexpectedly"))
     }
 
-    /// The same for a statement that a unique index may reject.
+    /// Runs a statement that a unique index may reject. Returns the number of changed rows, or
+    /// [`Taken`].
     pub(super) async fn try_run(
         &mut self,
         query: Query<'_, Db, Args>,
@@ -195,6 +200,6 @@ impl Drop for Tx {
     }
 }
 
-/// A violation of a unique index: another row has the value.
+/// Violation of a unique index: another row has the same value.
 #[derive(Debug)]
 pub(super) struct Taken;

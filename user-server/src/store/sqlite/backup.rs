@@ -1,5 +1,5 @@
-//! Backups: the database in one file, made while the server runs. If the data directory contains
-//! the secret, the backup contains it too, so the file must be protected like both.
+//! Backups: one file with the database, made while the server runs. If the data directory contains
+//! the server's secret, the backup contains it too, so the file must be protected like both.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -36,8 +36,9 @@ const NOT_A_BACKUP: &str = "it was not made by `user-server backup`";
 const MARKER_TABLE: &str = "CREATE TABLE backup (made_at INTEGER NOT NULL, secret BLOB) STRICT";
 
 impl SqliteStore {
-    /// Copies the database at `from`, which may be in use, to the new file `to`. The file appears
-    /// only when it is complete, verified and on the disk.
+    /// Copies the database at `from`, which may be in use, to the new backup file `to`, together
+    /// with the server's secret, if given. The file appears only when it is complete, verified and
+    /// on the disk.
     ///
     /// # Errors
     /// Fails if `to` exists or cannot be written, or if the copy does not pass the verification.
@@ -77,8 +78,8 @@ impl SqliteStore {
         move_into_place(&part, to)
     }
 
-    /// Writes the database of the backup `copy` to the file `to`, which appears only when it is
-    /// complete. Returns the secret that the backup contains, if any.
+    /// Extracts the database from the backup file `copy` to the file `to`, which appears only when
+    /// it is complete. Returns the server's secret if the backup contains it.
     ///
     /// # Errors
     /// Fails if the backup is not usable or a file cannot be written; `to` is unchanged then.
@@ -154,7 +155,8 @@ impl SqliteStore {
     }
 }
 
-/// Creates a file that only its owner can access. It must not exist, so that no link is followed.
+/// Creates a file that only its owner can access. Fails if the file exists, so that no link is
+/// followed.
 fn make_new(path: &Path) -> std::io::Result<()> {
     let mut options = File::options();
     options.write(true).create_new(true);
@@ -168,7 +170,8 @@ fn single_file(path: &Path) -> SqliteConnectOptions {
     options(path).journal_mode(SqliteJournalMode::Delete)
 }
 
-/// Checks that every page, index and reference is intact, and that the file is a backup.
+/// Checks that every page, index and foreign key of a database is intact, and that it was made as a
+/// backup.
 async fn verify(database: &mut SqliteConnection, path: &Path) -> Result<(), BackupError> {
     let unusable = |why: String| BackupError::Unusable(path.to_owned(), why);
     let (result,): (String,) = sqlx::query_as("PRAGMA integrity_check(1)")
@@ -194,7 +197,8 @@ async fn verify(database: &mut SqliteConnection, path: &Path) -> Result<(), Back
     }
 }
 
-/// Renames a complete file, and returns when its content and its name are on the disk.
+/// Renames the complete file `part` to `to`, and returns when its content and its new name are on
+/// the disk.
 fn move_into_place(part: &Path, to: &Path) -> Result<(), BackupError> {
     let at = |error| BackupError::File(to.to_owned(), error);
     File::open(part).and_then(|file| file.sync_all()).map_err(at)?;

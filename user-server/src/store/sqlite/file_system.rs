@@ -1,14 +1,14 @@
-//! The file system of the database: read-only, or without space.
+//! Check whether the file system of the database is read-only or full.
 
 use std::path::Path;
 
 use crate::domain::Fault;
 
-/// Free space in bytes below which the database counts as full: a few of its write-ahead logs.
+/// Free disk space in bytes below which the disk counts as full: room for a few write-ahead logs.
 #[cfg(target_os = "linux")]
 const MIN_FREE: u64 = 1024 * 1024;
 
-/// Checks that the file system can be written and has space left.
+/// Checks that the file system that contains `file` can be written and has space left.
 ///
 /// # Errors
 /// [`Fault::ReadOnly`] if it cannot be written.

@@ -14,50 +14,55 @@ use tokio::sync::{Mutex, OwnedMutexGuard, oneshot};
 use super::{ACQUIRE_TIMEOUT, sql};
 use crate::domain::{Fault, PoolUse};
 
-/// The largest number of members of a group, so that the first does not wait for long.
+/// Maximum number of transactions that share a commit, so that the first does not wait for long.
 const MAX_MEMBERS: usize = 32;
 
-/// The writers of a database, of which one runs at a time.
+/// Access to the connection that writes. One writer runs at a time.
 #[derive(Clone)]
 pub(super) struct Writers {
     pool: SqlitePool,
-    /// The writer lock, which is fair: it is granted in the order of the requests.
+    /// Writer lock, which is granted in the order of the requests, with the state of the
+    /// connection.
     state: Arc<Mutex<WriterState>>,
-    /// The number of writers that wait for the lock.
+    /// Number of writers that wait for the lock.
     waiting: Arc<AtomicUsize>,
 }
 
-/// The state of the open transaction, which each writer leaves to the next.
+/// State of the connection that writes and of its open transaction, which each writer passes on to
+/// the next.
 #[derive(Default)]
 struct WriterState {
-    /// Detached from the pool, which would need a runtime to take it back.
+    /// The connection that writes, once it is opened. It is detached from the pool, which would
+    /// need a runtime to take it back.
     connection: Option<SqliteConnection>,
-    /// Set while a transaction is open. After its writer has released the lock, a transaction stays
-    /// open only if members wait for its commit.
+    /// Set while a transaction is open. After a writer has released the lock, the transaction stays
+    /// open only if writers wait for its commit.
     in_transaction: bool,
-    /// The finished members, which wait for the commit.
+    /// Channels to the writers that have finished and wait for the commit.
     finished: Vec<oneshot::Sender<Result<(), Fault>>>,
-    /// Set while the current member has changes that must not be committed yet. They are within a
-    /// savepoint if there are finished members.
+    /// Set while the current writer has changes that must not be committed yet. They are within a
+    /// savepoint if finished writers wait for the commit.
     unfinished: bool,
 }
 
-/// A writer that holds the lock. Dropping it rolls back what it did.
+/// Writer that has the lock and takes part in a group commit. Dropping it rolls back its changes.
 pub(super) struct GroupMember {
     writers: Writers,
     guard: Option<OwnedMutexGuard<WriterState>>,
 }
 
-/// Counts a waiting writer until it is dropped.
+/// Guard that counts one waiting writer until it is dropped.
 struct WaitCount<'a>(&'a AtomicUsize);
 
 impl Writers {
-    /// Creates the writers. Their one connection is opened by `pool`.
+    /// Creates the writer lock. The one connection that writes is opened from `pool` when it is
+    /// first needed.
     pub(super) fn new(pool: SqlitePool) -> Self {
         Self { pool, state: Arc::default(), waiting: Arc::default() }
     }
 
-    /// Waits for the writer lock, then begins a transaction or joins the one that is open.
+    /// Waits for the writer lock, then begins a transaction, or joins the open one to share its
+    /// commit.
     pub(super) async fn member(&self) -> Result<GroupMember, Fault> {
         let guard = {
             let _waiting = WaitCount::increment(&self.waiting);
@@ -77,8 +82,8 @@ impl Writers {
         PoolUse { name: "writer", open: 1, idle: u32::from(self.state.try_lock().is_ok()), max: 1 }
     }
 
-    /// Waits for the writers that came before, commits, and closes the connection. Afterwards the
-    /// database file contains everything, and the write-ahead log is empty.
+    /// Waits for earlier writers, commits, and closes the connection. Afterwards the database file
+    /// contains all changes, and the write-ahead log is empty.
     pub(super) async fn close(&self) {
         let mut state = self.state.lock().await;
         state.commit_group().await;
@@ -105,12 +110,12 @@ impl Drop for WaitCount<'_> {
 }
 
 impl GroupMember {
-    /// Returns the connection that the member runs its statements on.
+    /// Returns the connection on which the writer runs its statements.
     pub(super) fn connection(&mut self) -> Result<&mut SqliteConnection, Fault> {
         self.state()?.connection.as_mut().ok_or_else(lock_released)
     }
 
-    /// Commits the member's changes. They are on the disk when this returns.
+    /// Commits the writer's changes. They are on the disk when this returns.
     pub(super) async fn commit(mut self) -> Result<(), Fault> {
         let others_wait = self.writers.waiting.load(Ordering::Relaxed) > 0;
         let state = self.state()?;
@@ -121,8 +126,8 @@ impl GroupMember {
         self.await_group_commit().await
     }
 
-    /// Rolls back the member's changes. It may have read changes of earlier members, so it waits
-    /// with them until these are durable.
+    /// Rolls back the writer's changes. The writer may have read changes of earlier ones in the
+    /// same transaction, so this returns only when those are on the disk.
     pub(super) async fn undo(mut self) -> Result<(), Fault> {
         let state = self.state()?;
         if state.finished.is_empty() {
@@ -132,7 +137,7 @@ impl GroupMember {
         self.await_group_commit().await
     }
 
-    /// Releases the lock to the next writer and waits for the commit of the group.
+    /// Passes the lock to the next writer and waits for the shared commit.
     async fn await_group_commit(mut self) -> Result<(), Fault> {
         let mut state = self.guard.take().ok_or_else(lock_released)?;
         let (sender, receiver) = oneshot::channel();
@@ -193,14 +198,14 @@ impl WriterState {
         Ok(())
     }
 
-    /// Ends the transaction of a member that shares it with no other.
+    /// Ends the transaction with `statement`, COMMIT or ROLLBACK.
     async fn end_transaction(&mut self, statement: &'static str) -> Result<(), Fault> {
         self.control(statement).await?;
         (self.in_transaction, self.unfinished) = (false, false);
         Ok(())
     }
 
-    /// Leaves the changes of a member to the commit of the group.
+    /// Adds the changes of the current writer to those that the shared commit will commit.
     async fn retain_changes(&mut self) -> Result<(), Fault> {
         // Cleared first: if the member is cancelled during RELEASE, its savepoint may be gone, and
         // rolling back would go to an older savepoint.
@@ -215,16 +220,16 @@ impl WriterState {
         Ok(())
     }
 
-    /// Rolls back the changes of a member. Its savepoint stays open until the commit, and the
-    /// savepoint of the next member is nested in it.
+    /// Rolls back the changes of the current writer to its savepoint. The savepoint stays open
+    /// until the commit, and the next writer's savepoint is nested in it.
     async fn roll_back(&mut self) -> Result<(), Fault> {
         self.control("ROLLBACK TO member").await?;
         self.unfinished = false;
         Ok(())
     }
 
-    /// Rolls back what a dropped member left unfinished. Fails if SQLite has rolled back the whole
-    /// transaction.
+    /// Rolls back the changes of a writer that was dropped before it finished. Fails if SQLite has
+    /// rolled back the whole transaction.
     async fn roll_back_unfinished(&mut self) -> Result<(), Fault> {
         if self.in_transaction && self.unfinished {
             self.roll_back().await?;
@@ -232,7 +237,8 @@ impl WriterState {
         Ok(())
     }
 
-    /// Commits the open transaction, if any, and reports the result to its members.
+    /// Commits the open transaction, if any, and reports the result to the writers that wait for
+    /// it.
     async fn commit_group(&mut self) {
         if !self.in_transaction {
             return;
@@ -247,7 +253,8 @@ impl WriterState {
         }
     }
 
-    /// Rolls everything back, and reports to the members that nothing was committed.
+    /// Rolls back the open transaction, and reports to the writers that wait for it that nothing
+    /// was committed.
     fn fail_group(&mut self, fault: &Fault) {
         self.disconnect();
         self.report(|| Err(Fault::Unavailable(format!("the shared commit failed: {fault}"))));

@@ -1,4 +1,4 @@
-//! The schema of the embedded database: its version, and the migrations that update it.
+//! The schema of the SQLite database: its version, and the migrations that update it.
 
 use std::path::Path;
 
@@ -9,14 +9,14 @@ use crate::domain::Fault;
 use crate::store::{Migration, SchemaState};
 
 impl SqliteStore {
-    /// Returns the schema version of this binary.
+    /// Returns the schema version that this binary needs.
     #[must_use]
     pub fn newest_schema() -> i64 {
         known().iter().map(|migration| migration.version).max().unwrap_or(0)
     }
 
-    /// Reads the state of the schema of the database at `path`, which is not changed. A file that
-    /// does not exist has no schema yet.
+    /// Reads the state of the schema of the database at `path`, without changing the file. If the
+    /// file does not exist, all migrations are pending.
     ///
     /// # Errors
     /// If the file is not a database.
@@ -30,8 +30,8 @@ impl SqliteStore {
         state
     }
 
-    /// Migrates the database at `path`, which is created if it does not exist. Returns the state
-    /// before.
+    /// Migrates the schema of the database at `path`, which is created if it does not exist.
+    /// Returns the state of the schema before.
     ///
     /// # Errors
     /// If the file cannot be opened, or is not a database.
@@ -42,7 +42,8 @@ impl SqliteStore {
         Ok(before)
     }
 
-    /// Begins a transaction that writes, and rolls it back. Returns the state of the schema.
+    /// Checks that the database at `path` can be written, by a transaction that is rolled back.
+    /// Returns the state of the schema.
     ///
     /// # Errors
     /// If the file cannot be opened or written.
@@ -58,7 +59,7 @@ impl SqliteStore {
     }
 }
 
-/// Runs the migrations that are missing.
+/// Applies the pending migrations.
 pub(super) async fn migrate(writer: &SqlitePool) -> Result<(), Fault> {
     use sqlx::migrate::MigrateError;
     match sqlx::migrate!("../migrations/sqlite").run(writer).await {
@@ -75,7 +76,7 @@ pub(super) async fn migrate(writer: &SqlitePool) -> Result<(), Fault> {
     }
 }
 
-/// Reads the migrations that were applied.
+/// Compares the migrations that were applied with those of this binary.
 pub(super) async fn state(pool: &SqlitePool) -> Result<SchemaState, Fault> {
     let table = "SELECT COUNT(*) FROM sqlite_schema WHERE name = '_sqlx_migrations'";
     let (tables,): (i64,) = sqlx::query_as(table).fetch_one(pool).await.map_err(sql::fault)?;

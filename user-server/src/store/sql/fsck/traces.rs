@@ -1,11 +1,11 @@
-//! Invariants of the records that changes leave behind: the audit log and its chain, retired keys,
-//! and idempotency keys. Idempotency keys are not reported, since a client that knows one and its
-//! request can obtain the reply.
+//! Invariants of the audit log and its hash chain, retired keys, and idempotency keys. The
+//! idempotency keys themselves are not reported, since anyone who knows one and its request can
+//! obtain the reply.
 
 use super::{DAY, HOUR, SLACK, Statement};
 use crate::domain::Timestamp;
 
-/// The longest time that a request may take, and so the longest claim, in milliseconds.
+/// Maximum duration of a request, and so of an idempotency claim, in milliseconds.
 const MAX_CLAIM: i64 = 30_000;
 
 pub(super) fn statements(now: Timestamp) -> Vec<Statement> {
