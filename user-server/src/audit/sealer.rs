@@ -15,13 +15,13 @@ use crate::domain::{
 use crate::keys::KeyRing;
 use crate::metrics::AuditMetrics;
 
-/// Interval between two polls for unsealed entries.
+/// Interval between two polls for unsealed audit entries.
 const PERIOD: Duration = Duration::from_secs(1);
 /// Duration of the lease. A node that fails prevents the others from sealing for at most this long.
 const LEASE: Duration = Duration::from_secs(5);
 /// Maximum number of entries that are sealed or pruned in one transaction.
 const BATCH: u32 = 500;
-/// Interval between two runs of pruning.
+/// Interval between two runs in which old audit entries are pruned.
 const PRUNE_PERIOD: Duration = Duration::from_secs(600);
 /// Timeout of one database operation, so that an unresponsive database does not delay the next
 /// attempt.

@@ -12,7 +12,7 @@ const PAGE: u32 = 1000;
 /// Maximum number of attempts if entries at the start are pruned during the verification.
 const MAX_ATTEMPTS: u32 = 3;
 
-/// Result of [`verify`].
+/// Report about a verification of the audit log's hash chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChainReport {
     /// Sequence number of the first entry that was not pruned. One more than that of the last entry

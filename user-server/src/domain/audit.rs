@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use super::{ChangeContext, Timestamp};
 
-/// Purpose of the keyed hash that stands for a login identifier in the audit log. Failed logins
-/// with the same identifier can be recognised by it.
+/// Label of the keyed hash that replaces a login identifier in the audit log. Equal identifiers have
+/// equal hashes, so failed logins with the same identifier can be found.
 pub const AUDITED_LOGIN: &str = "audited login";
 
 /// Declares the kinds of events with their names in storage.
@@ -68,7 +68,7 @@ kinds! {
     Created "created"
     /// An operator set the email address of an account.
     EmailSet "email_set"
-    /// An operator retired a key; the detail is its name.
+    /// An operator retired a server key; the event's detail is the name of the key.
     KeyRetired "key_retired"
     /// An operator imported users. One event is recorded at the start, and one with the numbers of
     /// users at the end.

@@ -3,7 +3,7 @@
 
 use super::Refusal;
 
-/// A valid email address.
+/// Valid email address, as shown, for sending, and in canonical form.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Email {
     shown: String,

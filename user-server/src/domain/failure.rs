@@ -3,13 +3,13 @@
 
 use std::time::Duration;
 
-/// Result of a use case.
+/// Result of a use case, such as a login. The error is a refusal or a fault.
 pub type UseCaseResult<T> = Result<T, Failure>;
 
-/// Failure of a use case.
+/// Failure of a use case, such as a login.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// An expected failure, which the client learns.
+    /// An expected failure, which is reported to the client.
     #[error("{0}")]
     Refused(#[from] Refusal),
     /// An unexpected failure. The client is told only that the service failed.

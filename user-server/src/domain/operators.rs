@@ -64,11 +64,11 @@ pub enum Imported {
     EmailTaken,
 }
 
-/// Result of setting an email address.
+/// Result of [`Operators::set_email`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EmailSetResult {
     Set,
-    /// Another account has the address.
+    /// Another account has the email address. Nothing changed.
     Taken,
     /// There is no such account.
     Gone,
@@ -83,16 +83,16 @@ port! {
         /// Returns at most `limit` accounts with canonical usernames after `username_key`, in that
         /// order.
         fn accounts_after(username_key: &str, limit: u32) -> Vec<AccountSummary>;
-        /// Returns at most `limit` accounts with a username key or an email key that begins with
-        /// `prefix`, by username key.
+        /// Returns at most `limit` accounts with a canonical username or email address that begins
+        /// with `prefix`, in the order of canonical usernames.
         fn accounts_like(prefix: &str, limit: u32) -> Vec<AccountSummary>;
-        /// Creates an account. Changes nothing where its id, username or address is taken.
+        /// Creates an account. Changes nothing if its id, username or email address is taken.
         fn create_account(user: &NewUser, change: Change) -> Imported;
-        /// Sets the email address of an account, voids every open code, and queues `notice` to the
-        /// old address.
+        /// Sets the email address of an account, voids the account's open codes, and queues
+        /// `notice` to the old address.
         fn set_email(id: Uuid, email: &Email, notice: NoticeRequest<'_>, change: Change) -> EmailSetResult;
-        /// Disables an account: refuses its logins, ends every session and voids every open code.
-        /// Returns `None` where there is no such account.
+        /// Disables an account: refuses logins, ends all of its sessions and voids its open codes.
+        /// Returns the ended sessions, or `None` if there is no such account.
         fn disable(id: Uuid, change: Change) -> Option<EndedSessions>;
         /// Enables a disabled account. Returns `false` if there is no such account.
         fn enable(id: Uuid, change: Change) -> bool;

@@ -212,7 +212,8 @@ pub enum UserUpdateResult {
     Updated(Box<UserRecord>, EndedSessions),
     /// Another account has the username. Nothing changed.
     UsernameTaken,
-    /// The user makes such updates too often. Nothing changed; another is possible after this time.
+    /// The user changes the username, the email address or the password too often. Nothing
+    /// changed; the next update is possible after this time.
     TooMany(Duration),
     /// The account was deleted or disabled, or its password changed, since the password was
     /// verified. Nothing changed.

@@ -6,7 +6,7 @@ mod profile;
 
 use super::Refusal;
 
-/// A valid username.
+/// Valid username, as shown and in canonical form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Username {
     shown: String,

@@ -46,11 +46,11 @@ pub struct PasswordVerdict {
     pub stronger: Option<String>,
 }
 
-/// Hashes a new password on this thread, outside of a server. `words` are words of the user, that
-/// the password must not be built from.
+/// Hashes a new password on the current thread, for a command outside of the server. Returns the
+/// PHC string. `words` are easily guessed words, such as the username.
 ///
 /// # Errors
-/// `InvalidPassword` if the password is too common.
+/// `InvalidPassword` if the password is too common or too easy to guess.
 pub fn hash_new(password: &Password, words: &[String], cost: HashCost) -> UseCaseResult<String> {
     if policy::is_common(password, words) {
         let reason = "it is too common or too easy to guess";
@@ -59,7 +59,7 @@ pub fn hash_new(password: &Password, words: &[String], cost: HashCost) -> UseCas
     Ok(phc::hash(password, cost, &mut Vec::new())?)
 }
 
-/// Returns a hash that no known password has.
+/// Returns a random PHC string that matches no known password, for an account without a password.
 ///
 /// # Errors
 /// If the system provides no random bytes.
@@ -101,7 +101,7 @@ impl Passwords {
     /// the username. `field` names the field of the request for an error.
     ///
     /// # Errors
-    /// `InvalidPassword` if the password is too common or consists of `words`; those of
+    /// `InvalidPassword` if the password is too common or too easy to guess; those of
     /// [`HashPool::run`].
     pub async fn hash(
         &self,

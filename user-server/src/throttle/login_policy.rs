@@ -72,7 +72,8 @@ impl<'a> LoginSlots<'a> {
         })
     }
 
-    /// Moves windows that begin in the future to `now`, since the clock was set back.
+    /// Moves the start of each counter's window to `now` if it lies in the future because the clock
+    /// was set back.
     pub(super) fn begin_no_later(&mut self, now: Timestamp) {
         begin_no_later(self.login, now);
         if let Some(slots) = &mut self.network {
@@ -82,8 +83,8 @@ impl<'a> LoginSlots<'a> {
         self.failures.iter_mut().for_each(|counter| begin_no_later(counter, now));
     }
 
-    /// Charges an attempt and returns the budget that it was charged to, or returns the time to
-    /// wait, and leaves the counters in an undefined state.
+    /// Counts an attempt as a failure and returns the budget that it was charged to. If the attempt
+    /// is refused, returns the time to wait, and leaves the counters in an undefined state.
     pub(super) fn charge(self, now: Timestamp) -> Verdict {
         let Self { login, cleared, network, failures, failure_limits } = self;
         open_window(login, DAY, now);

@@ -68,13 +68,13 @@ pub(super) fn reset(counters: &mut [BudgetCounter]) -> Verdict {
     Ok(Allowance::Full)
 }
 
-/// Moves the start of a window that lies in the future to `now`, since the clock was set back.
-/// Otherwise the window would not end before the clock has caught up.
+/// Moves the start of a counter's window to `now` if it lies in the future because the clock was
+/// set back. Otherwise the window would last until the clock has caught up.
 pub(super) fn begin_no_later(counter: &mut BudgetCounter, now: Timestamp) {
     counter.since = counter.since.min(now);
 }
 
-/// Starts a new window if the last one has ended.
+/// Starts a new window of a counter if the last one has ended.
 pub(super) fn open_window(counter: &mut BudgetCounter, window: Duration, now: Timestamp) {
     if counter.count == 0 || counter.since.plus(window) <= now {
         *counter = BudgetCounter {

@@ -29,10 +29,10 @@ impl From<sqlx::Error> for BackupError {
     }
 }
 
-/// The first bytes of every SQLite database.
+/// First bytes of every SQLite database file.
 const HEADER: &[u8; 16] = b"SQLite format 3\0";
 const NOT_A_BACKUP: &str = "it was not made by `user-server backup`";
-/// The table that marks a file as a backup.
+/// Statement that creates the table that marks a file as a backup.
 const MARKER_TABLE: &str = "CREATE TABLE backup (made_at INTEGER NOT NULL, secret BLOB) STRICT";
 
 impl SqliteStore {
@@ -103,10 +103,10 @@ impl SqliteStore {
         })
     }
 
-    /// Checks that a file is a database, without opening it as one.
+    /// Checks that the backup file `copy` is an SQLite database, without opening it as a database.
     ///
     /// # Errors
-    /// If it cannot be read, or is not a database.
+    /// Fails if the file cannot be read, or is not a database.
     pub fn check_backup(copy: &Path) -> Result<(), BackupError> {
         let at = |error| BackupError::File(copy.to_owned(), error);
         let mut start = [0; HEADER.len()];
