@@ -39,7 +39,7 @@ pub(crate) trait Run {
 pub(crate) enum Needs {
     /// Nothing: the command works offline.
     Nothing,
-    /// The address of the server, by which the stored state is found.
+    /// Only the address of the server, by which the session stored on this machine is found.
     Address,
     /// A connection, over which the command sends no secret.
     Connection,

@@ -86,7 +86,8 @@ pub(crate) struct Start {
     pub(crate) replies: Arc<ReplyCounter>,
 }
 
-/// Error of a thread that was interrupted before it had connected.
+/// Error of a thread of the load generator that had not connected when the run was interrupted
+/// (Ctrl-C).
 const INTERRUPTED: &str = "interrupted while connecting";
 
 /// Executes a run. Calls `on_progress` regularly with the number of replies so far and the
