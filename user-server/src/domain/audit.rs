@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use super::{ChangeContext, Timestamp};
 
-/// Label of the keyed hash that replaces a login identifier in the audit log. Equal identifiers have
-/// equal hashes, so failed logins with the same identifier can be found.
+/// Label of the keyed hash that replaces a login identifier in the audit log. Equal identifiers
+/// have equal hashes, so failed logins with the same identifier can be found.
 pub const AUDITED_LOGIN: &str = "audited login";
 
 /// Declares the kinds of events with their names in storage.
