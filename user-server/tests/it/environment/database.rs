@@ -147,7 +147,8 @@ fn a_pooler_without_its_setting_is_named() {
     }
     let Some(pooler) = Pgbouncer::before(server) else { return };
     let url = pooler.url(name(&direct));
-    let start = run_in(folder.path(), &[], &settings(&url));
+    let any_port = [&settings(&url)[..], &[("TCP_PORT", "0")]].concat();
+    let start = run_in(folder.path(), &[], &any_port);
     assert_eq!(start.code, Some(1), "{start:?}");
     assert!(start.error.contains("hint: If PostgreSQL names a pooler"), "{start:?}");
 }
