@@ -3,7 +3,7 @@
 local url = "http://127.0.0.1:3079/auth/check"
 
 -- The headers that the check needs. Everything else of the request stays here.
-local passed_on = { "authorization", "cookie", "host", "origin", "sec-fetch-site", "traceparent" }
+local passed_on = { "authorization", "cookie", "host", "origin", "sec-fetch-site", "sec-websocket-key", "traceparent" }
 
 core.register_action("check_token", { "http-req" }, function(txn)
     txn:set_var("txn.auth.status", 503)

@@ -6,8 +6,9 @@ use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::header::CACHE_CONTROL;
+use axum::http::header::{CACHE_CONTROL, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
+use axum::response::IntoResponse;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
@@ -182,11 +183,15 @@ fn router(check: Arc<AuthCheck>) -> Router {
     Router::new()
         .merge(auth::router(check))
         .fallback(|| async { StatusCode::NOT_FOUND })
+        // The text of a panic could contain what an end user has sent, so it is not logged.
+        .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
+            tracing::error!("a check has panicked");
+            (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "1")]).into_response()
+        }))
         .layer(SetResponseHeaderLayer::if_not_present(
             CACHE_CONTROL,
             HeaderValue::from_static("no-store"),
         ))
-        .layer(CatchPanicLayer::new())
 }
 
 async fn wait_for_first(upstream: &Upstream) {

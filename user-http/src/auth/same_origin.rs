@@ -1,17 +1,21 @@
 //! Protection against requests that another site makes a browser send with the cookie (CSRF).
 
-use axum::http::header::ORIGIN;
+use axum::http::header::{ORIGIN, SEC_WEBSOCKET_KEY};
 use axum::http::{HeaderMap, HeaderName, Method};
 
 use crate::forwarded::{ForwardedMethod, Peer, single};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Returns true if the end user's request has a method that changes nothing (RFC 9110, 9.2.1).
+/// Returns true if the end user's request has a method that changes nothing (RFC 9110, 9.2.1), and
+/// opens no WebSocket, over which another site could do anything.
 ///
 /// A proxy that does not state the method usually asks with GET, whatever the end user sent. Then a
 /// request with `Origin` counts as one that may change something: browsers add it to all of those.
 pub(super) fn is_safe(own: &Method, headers: &HeaderMap, peer: &Peer) -> bool {
+    if headers.contains_key(SEC_WEBSOCKET_KEY) {
+        return false;
+    }
     let changes_nothing =
         |method: &Method| matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
     match peer.method(headers) {

@@ -153,6 +153,29 @@ pub(super) fn upgrades(site: Site) {
     let received = Received::from(&site.request_as_kim("GET /socket", &web_socket).body);
     site.assert_identity(&received, "websocket");
     assert_eq!(received.values("upgrade"), ["websocket"]);
+    for (first, second) in [("websocket", "h2c"), ("h2c", "websocket")] {
+        let headers = [
+            ("Connection", "Upgrade, HTTP2-Settings"),
+            ("Upgrade", first),
+            ("Upgrade", second),
+            ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ];
+        for path in ["/socket", "/public/socket"] {
+            let reply = site.request_as_kim(&format!("GET {path}"), &headers);
+            let received = Received::from(&reply.body);
+            assert!(!received.values("upgrade").contains(&"h2c"), "{first}, {second}: {reply:?}");
+        }
+    }
+    site.backend.take_requests();
+    let connect = site.request_as_kim("CONNECT app.example:80", &[]);
+    assert!(connect.status >= 400, "a tunnel past the check: {connect:?}");
+    assert_eq!(site.backend.take_requests(), 0, "CONNECT reaches the backend");
+    // A page of another site cannot open a WebSocket with the cookie.
+    let cookie = format!("__Host-user={}", site.kim.token);
+    let foreign = [&web_socket[..], &[("Origin", "http://evil.example"), ("Cookie", &cookie)]];
+    assert_eq!(site.request("GET /socket", &foreign.concat()).status, 403);
+    let own = [&web_socket[..], &[("Origin", "http://app.example"), ("Cookie", &cookie)]];
+    assert_eq!(site.request("GET /socket", &own.concat()).status, 200);
     for other in ["h2c", "websocket, h2c", "h2c, websocket", "TLS/1.0"] {
         for path in ["/socket", "/public/socket"] {
             let headers = [("Connection", "Upgrade, HTTP2-Settings"), ("Upgrade", other)];
