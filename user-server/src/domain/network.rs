@@ -36,6 +36,16 @@ impl ClientNetwork {
 
     /// Returns this network and, for IPv6, the larger ones that contain it, each with the factor by
     /// which a rate limit is multiplied for it. A request counts against all of them.
+    /// Returns the network of one customer of a provider, as text: an IPv4 address, or the /56 of
+    /// an IPv6 address.
+    #[must_use]
+    pub fn site(self) -> String {
+        match self.0 {
+            IpAddr::V4(v4) => v4.to_string(),
+            IpAddr::V6(v6) => format!("{}/56", masked(v6, 56)),
+        }
+    }
+
     #[must_use]
     pub fn scopes(self) -> Vec<(String, u32)> {
         let mut scopes = vec![(self.to_string(), 1)];

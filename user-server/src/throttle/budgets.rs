@@ -58,6 +58,8 @@ budgets! {
     UsernameChanges "username changes" 5 DAY
     /// Sessions that a user opens.
     Logins "opened sessions" 100 HOUR
+    /// Repeats of the last refresh of a session under an idempotency key, each of which is stored.
+    RepeatedRefreshes "repeated refreshes" 60 HOUR
     /// Sessions that a user ends one by one.
     EndedSessions "ended sessions" 200 DAY
     /// Wrong current passwords in a session.

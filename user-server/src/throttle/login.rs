@@ -13,7 +13,7 @@ use crate::domain::{
 const KNOWN_AT: &str = "known at";
 
 /// Login attempt that was counted as a failure. A successful attempt must be passed to
-/// [`Throttle::settle_success`] or [`Throttle::success_adjustment`], and one that was not made to
+/// [`Throttle::success_adjustment`], and one that was not made to
 /// [`Throttle::refund_login`]. Until it is dropped, other attempts from the same network with the
 /// same login identifier wait.
 #[must_use]
@@ -119,15 +119,26 @@ impl Throttle {
         })
     }
 
-    /// Refunds a login attempt with a correct password that opens no session, and ends the wait
-    /// after failures.
-    pub async fn settle_success(&self, charge: LoginCharge) -> Result<(), Fault> {
-        let (counters, from_reserve) = (charge.counters.clone(), charge.from_reserve);
-        let settle = Adjustment::new(counters.keys.clone(), move |stored| {
-            counters.with(stored, |slots| slots.settle_success(from_reserve));
+    /// Records that a session of `user` was opened from this network, so that it is known at the
+    /// login identifiers that the user has now.
+    ///
+    /// # Errors
+    /// If the counters cannot be stored.
+    pub async fn mark_known(
+        &self,
+        user: &UserRecord,
+        network: Option<ClientNetwork>,
+    ) -> Result<(), Fault> {
+        let keys = self.known_keys(user, network);
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let now = self.clock.now();
+        let mark = Adjustment::new(keys, move |stored| {
+            stored.fill(known_from(now));
             Ok(Allowance::Full)
         });
-        self.counters.adjust(settle, None).await.map(drop)
+        self.counters.adjust(mark, None).await.map(drop)
     }
 
     /// Refunds a login attempt that was counted, but in which no password was verified.

@@ -18,6 +18,8 @@ const LOGIN_PER_DAY: u32 = 40;
 const RESERVE_PER_DAY: u32 = 10;
 /// Time for which a network counts as known to an account after a login from it.
 const KNOWN_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
+/// The largest difference between the clocks of two nodes.
+const CLOCK_SKEW: Duration = Duration::from_secs(2);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Counters of one login attempt.
@@ -104,9 +106,10 @@ impl<'a> LoginSlots<'a> {
         }
         let NetworkSlots { pair, known, reserve } = slots;
         let wait = pair.blocked_until.since(now);
+        let longest = wait_after(pair.count);
         // A longer wait than the failures allow shows that the clock was set back, so it is over.
-        if !wait.is_zero() && wait <= wait_after(pair.count) {
-            return Err(wait);
+        if !wait.is_zero() && wait <= longest + CLOCK_SKEW {
+            return Err(wait.min(longest));
         }
         charge(failures, failure_limits, now)?;
         open_window(reserve, DAY, now);

@@ -60,7 +60,7 @@ impl Throttle {
     pub fn client(&self, network: Option<ClientNetwork>) -> String {
         use base64::Engine as _;
         let Some(network) = network else { return String::new() };
-        let key = self.pseudonyms.of("client", &[&network.to_string()]);
+        let key = self.pseudonyms.of("client", &[&network.site()]);
         base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(key.get(..12).unwrap_or_default())
     }
 
@@ -137,8 +137,7 @@ impl Throttle {
         now: Timestamp,
     ) -> AuditRecord {
         let minute = (now.0 / 60_000).to_string();
-        let key =
-            network.map_or(login.unwrap_or_default().to_owned(), |network| network.to_string());
+        let key = network.map_or(login.unwrap_or_default().to_owned(), |network| network.coarse());
         let kind = if network.is_some() { "network" } else { "login" };
         let dedup = Some(self.pseudonyms.of("throttled", &[what, kind, &key, &minute]));
         let subject = login.map(|login| self.pseudonyms.of(AUDITED_LOGIN, &[login]).to_vec());

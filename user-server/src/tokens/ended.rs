@@ -45,6 +45,11 @@ impl Tokens {
         if self.revocations.contains_any([session_id, user_id]) {
             return Err(Refusal::SessionRevoked.into());
         }
+        // A logout from a session that has ended writes nothing.
+        let instant = Instant::now();
+        self.throttle.unknown_ids.charge(context.network, instant)?;
+        self.sessions.session(session_id).await?.ok_or(Refusal::SessionRevoked)?;
+        self.throttle.unknown_ids.refund(context.network, instant);
         let outcome = RecordedOutcome::at(now);
         let ended = if all {
             let event = AuditEvent::of(AuditKind::LoggedOut, user_id).detail("all sessions");
@@ -120,7 +125,8 @@ impl Tokens {
         };
         self.publish_ended(&ended, now).await;
         if let (0, Some(claim)) = (ended.sessions, context.claim) {
-            self.claims.complete_key(claim, &outcome).await?;
+            // Nothing was charged, so nothing is stored: a repeat gets the same reply anyway.
+            self.claims.release_key(claim).await?;
         }
         Ok(ended.sessions)
     }

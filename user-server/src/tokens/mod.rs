@@ -22,11 +22,11 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use crate::domain::{
-    AuditEvent, AuditKind, Clock, Fault, IdempotencyKeys, RecordCache, Refusal, RequestContext,
-    SessionRecord, Sessions, Timestamp, UseCaseResult, Wakeups,
+    AuditEvent, AuditKind, Clock, Fault, IdempotencyKeys, RecordCache, RecordedOutcome, Refusal,
+    RequestContext, SessionRecord, Sessions, Timestamp, UseCaseResult, Wakeups,
 };
 use crate::keys::KeyRing;
-use crate::throttle::Throttle;
+use crate::throttle::{Budget, Payer, Throttle};
 use access::{AccessTokens, NO_KEY};
 use refresh::RefreshToken;
 pub use retired::{follow_retired, retire_known};
@@ -249,14 +249,23 @@ impl Tokens {
             dedup: Some(self.throttle.once_an_hour("refresh", token.session_id)),
             ..AuditEvent::new(AuditKind::Refreshed).session(token.session_id)
         };
-        let (sessions, claims) = (&*self.sessions, &*self.claims);
         let rotation =
-            rotate(sessions, claims, presented, self.kid(), event, context.at(now)).await?;
+            rotate(&*self.sessions, presented, self.kid(), event, context.at(now)).await?;
         if rotation != Rotation::Gone {
             self.throttle.unknown_ids.refund(context.network, Instant::now());
         }
         match rotation {
-            Rotation::Advanced(session) | Rotation::Repeated(session) => {
+            Rotation::Advanced(session) => {
+                self.issue_pair(&session, self.kid(), context.claim.map(|claim| claim.key), now)
+            }
+            Rotation::Repeated(session) => {
+                if let Some(claim) = context.claim {
+                    // Stored for a day, so it is not free, unlike a repeat without a key.
+                    let payer = Payer::Session(session.id);
+                    self.throttle.charge(Budget::RepeatedRefreshes, payer).await?;
+                    let outcome = RecordedOutcome::at(now).user(session.user_id);
+                    self.claims.complete_key(claim, &outcome.session(session.clone())).await?;
+                }
                 self.issue_pair(&session, self.kid(), context.claim.map(|claim| claim.key), now)
             }
             Rotation::Stolen(ended) => {

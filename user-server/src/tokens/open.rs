@@ -46,11 +46,20 @@ impl Tokens {
     /// Those of [`Tokens::verify`].
     pub async fn list_sessions(&self, token: &[u8]) -> UseCaseResult<(Uuid, Vec<SessionSummary>)> {
         let verified = self.verify(token)?;
-        let sessions = self.sessions.sessions_of(verified.user_id, MAX_SESSIONS).await?;
+        let mut sessions = self.sessions.sessions_of(verified.user_id, MAX_SESSIONS).await?;
         // The revocation set may not know yet that the session has ended.
         if !sessions.iter().any(|session| session.id == verified.session_id) {
             return Err(Refusal::SessionRevoked.into());
         }
+        // The time of the last refresh would tell the thief of a refresh token when to present it
+        // without being noticed, so the session of the token counts as used now.
+        let now = self.clock.now();
+        for session in &mut sessions {
+            if session.id == verified.session_id {
+                session.last_used_at = now;
+            }
+        }
+        sessions.sort_by_key(|session| std::cmp::Reverse(session.last_used_at));
         Ok((verified.session_id, sessions))
     }
 }

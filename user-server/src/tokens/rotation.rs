@@ -6,8 +6,8 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::domain::{
-    AuditEvent, AuditKind, Change, ChangeContext, EndedSessions, Fault, IdempotencyKeys,
-    RecordedOutcome, RefreshLimit, SessionRecord, SessionRefresh, Sessions, Timestamp,
+    AuditEvent, AuditKind, Change, ChangeContext, EndedSessions, Fault, RecordedOutcome,
+    RefreshLimit, SessionRecord, SessionRefresh, Sessions, Timestamp,
 };
 
 /// Time after a refresh for which the previous refresh token is still accepted, because the reply
@@ -46,7 +46,6 @@ const LIMIT: RefreshLimit = RefreshLimit { uses: 60, window: Duration::from_secs
 /// If the store fails.
 pub async fn rotate(
     sessions: &dyn Sessions,
-    claims: &dyn IdempotencyKeys,
     (session_id, counter): (Uuid, u32),
     kid: &str,
     event: AuditEvent,
@@ -61,13 +60,7 @@ pub async fn rotate(
     }
     let Some(session) = sessions.session(session_id).await? else { return Ok(Rotation::Gone) };
     match judge(&session, counter, at) {
-        Superseded::Repeated => {
-            if let Some(claim) = context.claim {
-                let outcome = RecordedOutcome::at(at).user(session.user_id);
-                claims.complete_key(claim, &outcome.session(session.clone())).await?;
-            }
-            Ok(Rotation::Repeated(session))
-        }
+        Superseded::Repeated => Ok(Rotation::Repeated(session)),
         Superseded::Stolen => Ok(Rotation::Stolen(end_stolen(sessions, &session, context).await?)),
         Superseded::NotIssued => Ok(Rotation::NotIssued),
     }

@@ -108,9 +108,13 @@ impl Users {
                 .detail(update.fields()),
             RecordedOutcome::at(at).user(user.id).verification(verification_id),
         );
+        let is_renamed = update.username.is_some();
         match self.accounts.update_user(update, change).await? {
             UserUpdateResult::Updated(user, ended) => {
                 self.wakeup.notify();
+                if is_renamed {
+                    self.mark_known(&user, context).await;
+                }
                 self.tokens.publish_update(&user, &ended, at).await;
                 Ok(UpdatedUser { user: *user, verification_id })
             }
@@ -169,6 +173,7 @@ impl Users {
         match self.accounts.confirm_email(&guess, notice, change).await? {
             EmailConfirmation::Changed(user) => {
                 self.wakeup.notify();
+                self.mark_known(&user, context).await;
                 self.tokens.publish_update(&user, &EndedSessions::default(), at).await;
                 Ok(*user)
             }

@@ -44,7 +44,7 @@ impl Users {
             return Err(Refusal::InvalidCredentials { field: None }.into());
         };
         if user.disabled {
-            self.throttle.settle_success(charge).await?;
+            // Counts as a failure, since it would otherwise be a request without a budget.
             let attempted = Attempted::User(user.id);
             self.audit_log.login_failed(attempted, "disabled", context.at(at)).await?;
             return Err(Refusal::AccountDisabled.into());

@@ -64,6 +64,15 @@ impl Users {
         Ok((verified, user))
     }
 
+    /// Makes the network of a request known to its user, who has opened a session from it or has
+    /// new login identifiers. A failure costs only the attempts that a known network has of its
+    /// own.
+    async fn mark_known(&self, user: &UserRecord, context: &RequestContext) {
+        if let Err(fault) = self.throttle.mark_known(user, context.network).await {
+            tracing::warn!(%fault, "cannot record a network as known to its user");
+        }
+    }
+
     /// Verifies a login password against the stored hash. If it is correct, returns the verdict and
     /// the charge, which must then be settled; if it is wrong, returns `None`, and the attempt
     /// counts as a failure. If the server is too busy to verify it, refunds the charge.

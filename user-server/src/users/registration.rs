@@ -30,10 +30,13 @@ impl Users {
         let username = Username::choose(username)?;
         let email = Email::parse(email)?;
         let password = Password::chosen(password, "password")?;
+        if self.accounts.username_taken(username.key()).await? {
+            return Err(Refusal::UsernameTaken.into());
+        }
         let network = Payer::Network(context.network);
         self.throttle.charge(Budget::Registrations, network).await?;
         let stored = self.store_registration(username, email, password, context).await;
-        if let Err(Failure::Refused(_)) = stored {
+        if let Err(Failure::Refused(Refusal::Busy { .. })) = stored {
             self.throttle.refund(Budget::Registrations, network).await?;
         }
         stored
@@ -46,9 +49,6 @@ impl Users {
         password: Password,
         context: &RequestContext,
     ) -> UseCaseResult<CodeSent> {
-        if self.accounts.username_taken(username.key()).await? {
-            return Err(Refusal::UsernameTaken.into());
-        }
         let words = guessable_words(username.shown(), email.shown());
         let password_hash = self.passwords.hash(password, "password", words, context).await?;
         let registration = Registration {
@@ -103,6 +103,7 @@ impl Users {
         let username = username.as_ref();
         match self.accounts.activate(&guess, username, user_id, &session, change).await? {
             Activation::Active(user) => {
+                self.mark_known(&user, context).await;
                 self.tokens.first_tokens(&session, user.id, &context.at(at))
             }
             Activation::UsernameTaken => {

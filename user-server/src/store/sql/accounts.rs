@@ -345,7 +345,8 @@ impl Accounts for SqlStore {
         let at = tx.at();
         let rank = mail_queue::next_rank(&mut tx, notice.client, at).await?;
         let Some(row) = rows::spend(&mut tx, guess).await? else { return tx.undo(None).await };
-        let user_id = row.user_id.ok_or_else(|| corrupt("a reset without a user"))?;
+        // The codes of the account were voided after the guess.
+        let Some(user_id) = row.user_id else { return tx.undo(None).await };
         let user = set_password(&mut tx, user_id, password_hash, at).await?;
         let user = user.ok_or_else(|| corrupt("a reset of an account that is missing"))?;
         let ended = rows::end_sessions(&mut tx, user_id, None, at).await?;

@@ -53,14 +53,17 @@ impl AuditTrail for SqlStore {
     async fn record(&self, entry: &AuditRecord) -> Result<(), Fault> {
         let mut tx = self.pools.write().await?;
         let mut origin = entry.context.origin.clone();
-        if let Some(user_id) = entry.event.user_id {
+        {
+            // Looked up without an account too, so that both take equally long.
+            let user_id = entry.event.user_id.unwrap_or(Uuid::nil());
             // The account is locked, so that a concurrent deletion erases this entry too. If it was
             // deleted already, nothing personal is recorded.
             let lock =
                 sqlx::query_as(concat!("SELECT created_at FROM users WHERE id = $1", lock_row!()))
                     .bind(user_id);
             let user: Option<(i64,)> = tx.optional(lock).await?;
-            if user.is_none() && matches!(origin, Origin::Client(_)) {
+            let is_gone = entry.event.user_id.is_some() && user.is_none();
+            if is_gone && matches!(origin, Origin::Client(_)) {
                 origin = Origin::Client(None);
             }
         }

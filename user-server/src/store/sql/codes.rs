@@ -13,6 +13,9 @@ use crate::domain::{
     ResendResult, Timestamp,
 };
 
+/// The largest difference between the clocks of two nodes.
+const CLOCK_SKEW: Duration = Duration::from_secs(2);
+
 #[async_trait]
 impl Codes for SqlStore {
     async fn charge_guess(
@@ -161,7 +164,8 @@ impl VerificationRow {
             (self.requested_at(), policy.pause)
         };
         // A longer wait than the policy allows shows that the clock was set back, so it is over.
-        Some(from.plus(span).since(now)).filter(|wait| !wait.is_zero() && *wait <= span)
+        let wait = from.plus(span).since(now);
+        (!wait.is_zero() && wait <= span + CLOCK_SKEW).then(|| wait.min(span))
     }
 }
 

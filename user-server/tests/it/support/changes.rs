@@ -174,7 +174,7 @@ pub trait Changes {
     ) -> Result<Rotation, Fault> {
         let store = self.store();
         let event = AuditEvent::new(AuditKind::Refreshed).session(session_id);
-        tokens::rotate(store, store, (session_id, counter), kid, event, context.into()).await
+        tokens::rotate(store, (session_id, counter), kid, event, context.into()).await
     }
 
     async fn end_session_at(
