@@ -108,7 +108,7 @@ impl<'a> LoginSlots<'a> {
         let wait = pair.blocked_until.since(now);
         let longest = wait_after(pair.count);
         // A longer wait than the failures allow shows that the clock was set back, so it is over.
-        if !wait.is_zero() && wait <= longest + CLOCK_SKEW {
+        if !wait.is_zero() && !longest.is_zero() && wait <= longest + CLOCK_SKEW {
             return Err(wait.min(longest));
         }
         charge(failures, failure_limits, now)?;
@@ -287,6 +287,10 @@ mod tests {
             assert!(charge(&mut counters, at(36_000)).is_ok());
         }
         assert_eq!(charge(&mut counters, NOW), Ok(Allowance::Full), "it is over");
+        // Another node, with a clock that is ahead, charged an attempt.
+        let mut skewed = [BudgetCounter::ZERO; 6];
+        assert!(charge(&mut skewed, NOW.plus(Duration::from_millis(5))).is_ok());
+        assert_eq!(charge(&mut skewed, NOW), Ok(Allowance::Full));
         assert_eq!(charge(&mut counters, NOW), Err(Duration::from_secs(2)));
         for _ in 0..LOGIN_PER_DAY {
             let _ = charge(&mut counters[..3], at(36_000));

@@ -78,7 +78,7 @@ async fn a_changed_row_is_detected() {
         "tides rise",
         "a secret as a name",
         "example.org",
-        "ada\"",
+        "\"ada\"",
         session.access_token.expose_str().unwrap(),
     ];
     for secret in secrets {

@@ -33,20 +33,23 @@ async fn the_owner_sees_every_session_with_its_device_and_network() {
     let token = ada.access();
     let sessions = client.call(list(&token)).await.unwrap().sessions;
     let of = |row: &SessionRow<'_>| (row.session_id, row.current.is_some());
-    let expected = [(ids[2], false), (ids[1], false), (ids[0], true)];
-    assert_eq!(sessions.iter().map(of).collect::<Vec<_>>(), expected, "the newest first");
+    let expected = [(ids[0], true), (ids[2], false), (ids[1], false)];
+    assert_eq!(sessions.iter().map(of).collect::<Vec<_>>(), expected, "the last used first");
     let named = |row: &SessionRow<'_>| {
         (row.device.as_deref().map(str::to_owned), row.network.as_deref().map(str::to_owned))
     };
-    let (phone, network) = named(&sessions[1]);
+    let (phone, network) = named(&sessions[2]);
     let phone = phone.unwrap();
     assert!(phone.starts_with("Ada's ") && !phone.contains(['\u{1b}', '\u{202e}']), "{phone:?}");
     assert_eq!(network.as_deref(), Some("198.51.100.0/24"));
     let expected = (Some("tablet".to_owned()), Some("2001:db8:1::/48".to_owned()));
-    assert_eq!(named(&sessions[0]), expected);
-    assert_eq!(sessions[2].device, None);
+    assert_eq!(named(&sessions[1]), expected);
+    assert_eq!(sessions[0].device, None);
     for row in &sessions {
-        assert_eq!(row.created_at, row.last_used_at);
+        // That of the token counts as used now: the time of its last refresh would tell a thief of
+        // its refresh token when to present it without being noticed.
+        let is_unused = row.created_at == row.last_used_at;
+        assert_eq!(is_unused, row.current.is_none());
     }
     server.stop().await;
 }
