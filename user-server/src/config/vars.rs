@@ -196,7 +196,7 @@ pub const VARIABLES: &[Variable] = &[
         "MAX_CONNECTIONS_PER_PEER",
         "256",
         "Maximum number of connections from one peer that is not trusted: an IPv4 address or an \
-         IPv6 /64.",
+         IPv6 /64. A /56 may have twice as many, a /48 four times.",
     ),
     variable(
         "MAX_REQUESTS",

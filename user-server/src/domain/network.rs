@@ -7,6 +7,14 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ClientNetwork(IpAddr);
 
+/// Network that requests are counted in: a [`ClientNetwork`], or the IPv6 /56 or /48 around it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct NetworkPrefix {
+    first: IpAddr,
+    /// Length of the prefix in bits.
+    length: u32,
+}
+
 /// IPv6 prefix lengths, shorter than /64, that rate limits apply to as well, each with the factor
 /// by which the limit of a /64 is multiplied. Providers assign /56 and /48 networks, so one
 /// customer has many /64s.
@@ -34,8 +42,6 @@ impl ClientNetwork {
         }
     }
 
-    /// Returns this network and, for IPv6, the larger ones that contain it, each with the factor by
-    /// which a rate limit is multiplied for it. A request counts against all of them.
     /// Returns the network of one customer of a provider, as text: an IPv4 address, or the /56 of
     /// an IPv6 address.
     #[must_use]
@@ -46,6 +52,20 @@ impl ClientNetwork {
         }
     }
 
+    /// Returns this network and, for IPv6, the /56 and the /48 that contain it, in this order.
+    pub fn prefixes(self) -> impl Iterator<Item = NetworkPrefix> {
+        let lengths: &'static [u32] = if self.0.is_ipv4() { &[32] } else { &[64, 56, 48] };
+        lengths.iter().map(move |length| NetworkPrefix {
+            first: match self.0 {
+                IpAddr::V6(v6) => IpAddr::V6(masked(v6, *length)),
+                v4 => v4,
+            },
+            length: *length,
+        })
+    }
+
+    /// Returns this network and, for IPv6, the larger ones that contain it, each with the factor by
+    /// which a rate limit is multiplied for it. A request counts against all of them.
     #[must_use]
     pub fn scopes(self) -> Vec<(String, u32)> {
         let mut scopes = vec![(self.to_string(), 1)];
@@ -54,6 +74,17 @@ impl ClientNetwork {
             scopes.extend(WIDER.map(wider));
         }
         scopes
+    }
+}
+
+impl NetworkPrefix {
+    /// Returns true if `network` is part of this one.
+    #[must_use]
+    pub fn contains(self, network: ClientNetwork) -> bool {
+        match (self.first, network.0) {
+            (IpAddr::V6(first), IpAddr::V6(v6)) => masked(v6, self.length) == first,
+            (first, other) => first == other,
+        }
     }
 }
 
@@ -133,6 +164,27 @@ mod tests {
         for text in ["::1", "2001:db8::192.0.2.7", "64:ff9b:2::192.0.2.7"] {
             assert_ne!(network(text), network("192.0.2.7"), "{text}");
         }
+    }
+
+    #[test]
+    fn a_network_is_contained_in_its_prefixes_only() {
+        let network = |text: &str| ClientNetwork::from(text.parse::<std::net::IpAddr>().unwrap());
+        let home = network("2001:db8:1:234::6");
+        for (other, expected) in [
+            ("2001:db8:1:234:5::", vec![true, true, true]),
+            ("2001:db8:1:235::", vec![false, true, true]),
+            ("2001:db8:1:334::", vec![false, false, true]),
+            ("2001:db8:2:234::", vec![false, false, false]),
+            ("192.0.2.7", vec![false, false, false]),
+        ] {
+            let contained: Vec<_> =
+                home.prefixes().map(|prefix| prefix.contains(network(other))).collect();
+            assert_eq!(contained, expected, "{other}");
+        }
+        let of_v4: Vec<_> = network("2002:c000:207::1").prefixes().collect();
+        assert_eq!(of_v4, network("192.0.2.7").prefixes().collect::<Vec<_>>());
+        assert!(of_v4.len() == 1 && of_v4[0].contains(network("192.0.2.7")));
+        assert!(!of_v4[0].contains(network("192.0.2.8")) && !of_v4[0].contains(home));
     }
 
     #[test]

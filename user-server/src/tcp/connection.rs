@@ -25,6 +25,7 @@ use super::in_flight::{CompletedRequest, RequestsInFlight};
 use super::read_buffer::{self, ReadBuffer};
 use super::request_limiter::RequestOrigin;
 use super::write_buffer::{WriteBuffer, WriteFailure};
+use crate::domain::ClientNetwork;
 use crate::handler::{self, ClockReading, Handler, Peer};
 use crate::metrics::{CloseReason, OpenConnection};
 
@@ -106,6 +107,9 @@ struct Connection {
     frame_started: Option<Instant>,
     /// Arrival of the last complete frame; `None` before the first one.
     last_frame: Option<Instant>,
+    /// Time of the last read of bytes, at which every frame in the read buffer was complete that is
+    /// complete now: nothing is read while a complete frame waits.
+    last_read: Instant,
     /// Time at which reading resumes, set while the peer has too many requests in flight.
     resume_at: Option<Instant>,
 }
@@ -146,6 +150,7 @@ impl Connection {
             accepted,
             frame_started: None,
             last_frame: None,
+            last_read: accepted,
             resume_at: None,
         }
     }
@@ -308,6 +313,9 @@ impl Connection {
 
     /// Processes the frames in the read buffer followed by `bytes`.
     fn feed(&mut self, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            self.last_read = Instant::now();
+        }
         let mut input = std::mem::take(&mut self.read_buffer);
         input.feed(bytes, |bytes| self.process_frames(bytes));
         self.read_buffer = input;
@@ -392,16 +400,18 @@ impl Connection {
         if hashes && self.in_flight.hashing() >= self.context.limits.hashing {
             return self.answer(frame, &handler::busy(BUSY_RETRY_AFTER).into());
         }
-        let origin = match self.peer.trusted {
-            true => {
-                let network = self.peer.client_network(&common);
-                if network.is_none() {
-                    self.context.unnamed.count(&self.context.metrics.connections, self.peer.ip);
-                }
-                RequestOrigin::Trusted(network)
-            }
-            false => RequestOrigin::Untrusted(self.peer.ip),
+        let network = self.peer.client_network(&common);
+        let end_user = network.filter(|_| self.peer.trusted);
+        if end_user.is_some_and(|user| self.is_full_for(user, hashes)) {
+            return self.answer(frame, &handler::busy(BUSY_RETRY_AFTER).into());
+        }
+        let origin = match (self.peer.trusted, network) {
+            (false, Some(network)) => RequestOrigin::Untrusted(network),
+            (_, network) => RequestOrigin::Trusted(network),
         };
+        if network.is_none() {
+            self.context.unnamed.count(&self.context.metrics.connections, self.peer.ip);
+        }
         let Some(slot) = self.context.requests.acquire(origin, frame.body.len()) else {
             // A gateway has other end users to serve; an untrusted peer waits.
             return match self.peer.trusted {
@@ -409,8 +419,17 @@ impl Connection {
                 false => Processed::Waiting,
             };
         };
-        self.in_flight.start(&self.context, (self.id, &self.peer), frame, request, common, slot);
+        let (peer, frame) = ((self.id, &self.peer), (frame, self.last_read));
+        self.in_flight.start(&self.context, peer, frame, request, common, (slot, end_user));
         Processed::Started
+    }
+
+    /// Returns true if an end user of a trusted peer has its part of this connection's requests in
+    /// flight.
+    fn is_full_for(&self, user: ClientNetwork, hashes: bool) -> bool {
+        let limits = &self.context.limits;
+        self.in_flight.is_full_for(user, limits.in_flight, false)
+            || hashes && self.in_flight.is_full_for(user, limits.hashing, true)
     }
 
     /// Logs and counts a completed request, and adds its reply to the write buffer.

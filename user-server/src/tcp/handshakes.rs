@@ -1,6 +1,6 @@
 //! TLS handshakes that are not complete yet: bounded in time and number. If there are too many, the
 //! oldest one of the peer that has the most is dropped, so that clients that stall do not hold up
-//! others. Handshakes of trusted addresses are dropped last.
+//! others. IPv6 is also counted by /56 and /48. Handshakes of trusted addresses are dropped last.
 
 use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
-use crate::domain::ClientNetwork;
+use crate::domain::{ClientNetwork, NetworkPrefix};
 use crate::handler::Peer;
 use crate::metrics::HandshakeFailure;
 use crate::tls::{HandshakeError, Tls, TlsStream};
@@ -18,6 +18,9 @@ use crate::tls::{HandshakeError, Tls, TlsStream};
 /// Maximum number of handshakes at the same time. Each may use some 100 KiB, for a client's
 /// certificate chain.
 const MAX_HANDSHAKES: usize = 256;
+/// Weights of the handshakes of an IPv4 address or IPv6 /64, of an IPv6 /56, and of a /48, when
+/// their numbers are compared: a /48 may have four times as many as a /64.
+const WEIGHTS: [usize; 3] = [4, 2, 1];
 /// The first byte of every TLS handshake: the content type `handshake`.
 const CONTENT_TYPE: u8 = 0x16;
 
@@ -114,17 +117,22 @@ impl OngoingHandshakes {
     }
 
     /// Returns the number of the handshake to abandon: the oldest one of the network with the most
-    /// handshakes. Handshakes of trusted peers are abandoned last. Returns `None` if there is none.
+    /// handshakes by [`WEIGHTS`]. Handshakes of trusted peers are abandoned last. Returns `None` if
+    /// there is none.
     fn to_drop(&self) -> Option<u64> {
-        let mut counts: HashMap<ClientNetwork, usize> = HashMap::new();
+        let mut counts: HashMap<NetworkPrefix, usize> = HashMap::new();
         for network in self.handshakes.values().filter_map(|handshake| handshake.network) {
-            *counts.entry(network).or_default() += 1;
+            for (prefix, weight) in network.prefixes().zip(WEIGHTS) {
+                *counts.entry(prefix).or_default() += weight;
+            }
         }
         let count = |handshake: &Handshake| {
-            handshake.network.and_then(|network| counts.get(&network)).copied().unwrap_or(0)
+            let prefixes = handshake.network.into_iter().flat_map(ClientNetwork::prefixes);
+            prefixes.filter_map(|prefix| counts.get(&prefix)).max().copied().unwrap_or(0)
         };
-        let most = self.handshakes.values().map(count).max()?;
-        self.handshakes.iter().find(|(_, handshake)| count(handshake) == most).map(|(n, _)| *n)
+        // The oldest one of those with the same number, so the last of the reversed order.
+        let oldest_last = self.handshakes.iter().rev();
+        oldest_last.max_by_key(|(_, handshake)| count(handshake)).map(|(number, _)| *number)
     }
 }
 
@@ -159,6 +167,18 @@ mod tests {
         let dropped: Vec<bool> = flood.into_iter().map(dropped).collect();
         assert_eq!(dropped.iter().filter(|dropped| **dropped).count(), 10);
         assert!(dropped[..10].iter().all(|dropped| *dropped), "the oldest first");
+    }
+
+    #[test]
+    fn the_many_networks_of_an_ipv6_site_are_counted_together() {
+        let mut ongoing = OngoingHandshakes::default();
+        let (_, mut user) = ongoing.register(network("192.0.2.1"));
+        let (_, mut other) = ongoing.register(network("64:ff9b::192.0.2.1"));
+        for subnet in 0..2 * MAX_HANDSHAKES {
+            ongoing.register(network(&format!("2001:db8:1:{subnet:x}::1")));
+        }
+        assert_eq!(user.try_recv(), Err(oneshot::error::TryRecvError::Empty));
+        assert_eq!(other.try_recv(), Err(oneshot::error::TryRecvError::Empty));
     }
 
     #[test]

@@ -14,7 +14,8 @@ use user_proto::{Common, Reply, Request};
 
 use super::context::ConnectionContext;
 use super::counters;
-use super::request_limiter::RequestSlot;
+use super::request_limiter::{END_USER_DIVISORS, RequestSlot};
+use crate::domain::ClientNetwork;
 use crate::handler::{self, Handler, Peer};
 
 /// The requests of a connection that are executed in tasks.
@@ -37,6 +38,9 @@ struct PendingRequest {
     type_index: usize,
     name: &'static str,
     hashes: bool,
+    /// Network of the end user of a trusted peer, or `None` if it is not known or the peer is not
+    /// trusted.
+    end_user: Option<ClientNetwork>,
     arrived: Instant,
 }
 
@@ -72,15 +76,29 @@ impl RequestsInFlight {
         self.requests().iter().filter(|request| request.hashes).count()
     }
 
-    /// Spawns the task that executes a request, which came over the connection with this number.
+    /// Returns true if an end user of a trusted peer already has the largest permitted part of the
+    /// connection's `limit` of requests in flight, or of those that hash if `hashing` is set.
+    pub(super) fn is_full_for(&self, user: ClientNetwork, limit: usize, hashing: bool) -> bool {
+        let counted = |request: &&PendingRequest| request.hashes || !hashing;
+        user.prefixes().zip(END_USER_DIVISORS).any(|(prefix, divisor)| {
+            let within = |request: &PendingRequest| {
+                request.end_user.is_some_and(|network| prefix.contains(network))
+            };
+            let count = self.requests().iter().filter(counted).filter(|one| within(one)).count();
+            count >= (limit / divisor).max(1)
+        })
+    }
+
+    /// Spawns the task that executes a request, which arrived at `arrived` over the connection with
+    /// this number, on behalf of `end_user` if a trusted peer named one.
     pub(super) fn start(
         &mut self,
         connection: &Arc<ConnectionContext>,
         (connection_id, peer): (u64, &Peer),
-        frame: Frame<'_>,
+        (frame, arrived): (Frame<'_>, Instant),
         request: Request<'_>,
         mut common: Common<'_>,
-        slot: RequestSlot,
+        (slot, end_user): (RequestSlot, Option<ClientNetwork>),
     ) {
         // Before it is copied: only a valid value is used, and a valid one is short.
         common.traceparent = common.traceparent.filter(|text| is_traceparent(text));
@@ -94,7 +112,6 @@ impl RequestsInFlight {
         let (request, common) = (request.into_owned(), common.into_owned());
         let (handler, peer, gone) =
             (connection.handler.clone(), peer.clone(), tasks.gone.token().clone());
-        let arrived = Instant::now();
         let traceparent = common.traceparent.as_deref();
         let span = tracing::info_span!(
             "request",
@@ -111,7 +128,8 @@ impl RequestsInFlight {
         };
         let answer = answer.instrument(span);
         let task = tasks.tasks.spawn(connection.tasks.track_future(answer)).id();
-        tasks.requests.push(PendingRequest { task, id, type_index, name, hashes, arrived });
+        let pending = PendingRequest { task, id, type_index, name, hashes, end_user, arrived };
+        tasks.requests.push(pending);
     }
 
     /// Polls for the next request that is completed. Stays pending if no requests are in flight.

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::domain::ClientNetwork;
+use crate::domain::{ClientNetwork, NetworkPrefix};
 
 /// Limits on the number of connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,9 +14,13 @@ pub struct MaxConnections {
     /// Maximum number of connections in total.
     pub total: usize,
     /// Maximum number of connections from one peer that is not trusted: an IPv4 address or an IPv6
-    /// /64.
+    /// /64. An IPv6 /56 may have twice as many, and a /48 four times.
     pub per_peer: usize,
 }
+
+/// Factors by which the limit of a peer is multiplied for an IPv4 address or IPv6 /64, for a /56,
+/// and for a /48.
+const FACTORS: [usize; 3] = [1, 2, 4];
 
 /// The connection limiter of one server.
 pub(super) struct ConnectionLimiter {
@@ -27,7 +31,7 @@ pub(super) struct ConnectionLimiter {
 #[derive(Default)]
 struct SlotCounts {
     total: usize,
-    per_peer: HashMap<ClientNetwork, usize>,
+    per_peer: HashMap<NetworkPrefix, usize>,
 }
 
 /// Slot of one connection in the limiter, which is released when this guard is dropped.
@@ -50,11 +54,16 @@ impl ConnectionLimiter {
         let network = (!trusted).then(|| ClientNetwork::from(ip));
         if let Some(network) = network {
             let mut counts = self.counts();
-            let of_peer = counts.per_peer.entry(network).or_default();
-            if *of_peer >= self.limits.per_peer {
+            let full = |(prefix, factor): (NetworkPrefix, usize)| {
+                let of_peer = counts.per_peer.get(&prefix).copied().unwrap_or(0);
+                of_peer >= self.limits.per_peer.saturating_mul(factor)
+            };
+            if network.prefixes().zip(FACTORS).any(full) {
                 return None;
             }
-            *of_peer += 1;
+            for prefix in network.prefixes() {
+                *counts.per_peer.entry(prefix).or_default() += 1;
+            }
         }
         Some(ConnectionSlot { limiter: self.clone(), network, established: false })
     }
@@ -86,11 +95,12 @@ impl ConnectionSlot {
 impl SlotCounts {
     /// Removes one connection from the count of its peer. Does nothing for a trusted peer (`None`).
     fn release(&mut self, network: Option<ClientNetwork>) {
-        let Some(network) = network else { return };
-        if let Some(of_peer) = self.per_peer.get_mut(&network) {
-            *of_peer -= 1;
-            if *of_peer == 0 {
-                self.per_peer.remove(&network);
+        for prefix in network.into_iter().flat_map(ClientNetwork::prefixes) {
+            if let Some(of_peer) = self.per_peer.get_mut(&prefix) {
+                *of_peer -= 1;
+                if *of_peer == 0 {
+                    self.per_peer.remove(&prefix);
+                }
             }
         }
     }
@@ -134,6 +144,24 @@ mod tests {
         assert!(connect(&limiter, "2001:db8::3", false).is_some());
         slots.clear();
         assert!(limiter.counts().per_peer.is_empty() && limiter.counts().total == 0);
+    }
+
+    #[test]
+    fn the_many_networks_of_an_ipv6_site_share_a_limit() {
+        let limiter = limiter(1000, 2);
+        let connections = |subnets: std::ops::Range<u32>| {
+            let from = |subnet| connect(&limiter, &format!("2001:db8:1:{subnet:x}::1"), false);
+            subnets.filter_map(from).collect::<Vec<_>>()
+        };
+        let of_56 = connections(0..256);
+        assert_eq!(of_56.len(), 4);
+        let of_48 = connections(256..2048);
+        assert_eq!(of_56.len() + of_48.len(), 8);
+        assert!(connect(&limiter, "2001:db8:2::1", false).is_some());
+        drop((of_56, of_48));
+        assert!(limiter.counts().per_peer.is_empty());
+        let _mapped = [(); 2].map(|()| connect(&limiter, "2002:c000:207::1", false).unwrap());
+        assert!(connect(&limiter, "192.0.2.7", false).is_none(), "the same address");
     }
 
     #[test]

@@ -3,14 +3,17 @@
 //! connection has closed.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::domain::ClientNetwork;
+use crate::domain::{ClientNetwork, NetworkPrefix};
 
 /// The memory that a request is assumed to use besides its message, in bytes: its task and its
 /// buffers in the database driver.
 const TASK_MEMORY: usize = 4096;
+
+/// Numbers by which a limit is divided for one end user of a trusted peer: an IPv4 address or an
+/// IPv6 /64 has an eighth, an IPv6 /56 a quarter, and a /48 a half.
+pub(super) const END_USER_DIVISORS: [usize; 3] = [8, 4, 2];
 
 /// Limits on the requests in flight of the whole process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,8 +27,8 @@ pub struct RequestLimits {
 /// Origin of a request, which decides the limits that apply to it.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum RequestOrigin {
-    /// A peer at this address, which is not trusted.
-    Untrusted(IpAddr),
+    /// A peer in this network, which is not trusted.
+    Untrusted(ClientNetwork),
     /// A trusted peer, on behalf of an end user in this network; `None` if the peer named none.
     Trusted(Option<ClientNetwork>),
 }
@@ -55,10 +58,10 @@ struct Share {
 enum Party {
     Everyone,
     UntrustedPeers,
-    /// The untrusted peers in a network, which is given by its first address and its prefix length
-    /// in bits.
-    Network(IpAddr, u8),
-    EndUser(ClientNetwork),
+    /// The untrusted peers in a network.
+    Peers(NetworkPrefix),
+    /// The end users in a network, behind trusted peers.
+    EndUsers(NetworkPrefix),
 }
 
 /// A party that a request counts against, and the number by which the process's limits are divided
@@ -102,29 +105,22 @@ impl RequestLimiter {
 }
 
 /// Returns the parties that a request counts against. Untrusted peers together have half of the
-/// limits; one address or /64 an eighth of that half, a /56 a quarter of it, and a /48 half of it.
-/// An end user behind a trusted peer has an eighth of the limits.
+/// limits, and one of them the part of that half that an end user of a trusted peer has of the
+/// whole.
 fn charges(origin: RequestOrigin) -> Vec<Charge> {
+    let mut charges = vec![(Party::Everyone, 1)];
     match origin {
-        RequestOrigin::Trusted(None) => vec![(Party::Everyone, 1)],
+        RequestOrigin::Trusted(None) => {}
         RequestOrigin::Trusted(Some(user)) => {
-            vec![(Party::Everyone, 1), (Party::EndUser(user), 8)]
+            charges.extend(user.prefixes().map(Party::EndUsers).zip(END_USER_DIVISORS));
         }
-        RequestOrigin::Untrusted(ip) => {
-            let mut charges = vec![(Party::Everyone, 1), (Party::UntrustedPeers, 2)];
-            let ip = ip.to_canonical();
-            match ip {
-                IpAddr::V4(_) => charges.push((Party::Network(ip, 32), 16)),
-                IpAddr::V6(v6) => {
-                    charges.extend([(64, 16), (56, 8), (48, 4)].map(|(prefix, divisor)| {
-                        let first = v6.to_bits() & !(u128::MAX >> prefix);
-                        (Party::Network(IpAddr::V6(first.into()), prefix), divisor)
-                    }))
-                }
-            }
-            charges
+        RequestOrigin::Untrusted(peer) => {
+            charges.push((Party::UntrustedPeers, 2));
+            let divisors = END_USER_DIVISORS.map(|divisor| 2 * divisor);
+            charges.extend(peer.prefixes().map(Party::Peers).zip(divisors));
         }
     }
+    charges
 }
 
 impl Drop for RequestSlot {
@@ -150,8 +146,16 @@ mod tests {
         Arc::new(RequestLimiter::new(RequestLimits { requests, memory }))
     }
 
+    fn network(ip: &str) -> ClientNetwork {
+        ip.parse::<std::net::IpAddr>().unwrap().into()
+    }
+
     fn peer(ip: &str) -> RequestOrigin {
-        RequestOrigin::Untrusted(ip.parse().unwrap())
+        RequestOrigin::Untrusted(network(ip))
+    }
+
+    fn user(ip: &str) -> RequestOrigin {
+        RequestOrigin::Trusted(Some(network(ip)))
     }
 
     /// Acquires slots until the limiter refuses one.
@@ -164,26 +168,35 @@ mod tests {
         let limiter = limiter(1600, usize::MAX);
         let slots = fill(&limiter, peer("192.0.2.1"));
         assert_eq!(slots.len(), 100);
-        assert_eq!(fill(&limiter, peer("::ffff:192.0.2.1")).len(), 0, "the same address");
+        for same in ["::ffff:192.0.2.1", "64:ff9b::192.0.2.1", "2002:c000:201::7", "::192.0.2.1"] {
+            assert_eq!(fill(&limiter, peer(same)).len(), 0, "{same}");
+        }
         assert_eq!(fill(&limiter, peer("192.0.2.2")).len(), 100);
         drop(slots);
         assert_eq!(fill(&limiter, peer("192.0.2.1")).len(), 100);
         assert!(limiter.used().is_empty());
     }
 
+    /// Asserts that an IPv6 /64 gets an eighth of `most` requests, a /56 a quarter, and a /48 a
+    /// half.
+    fn a_site_has_its_share(origin: fn(&str) -> RequestOrigin, most: usize) {
+        let limiter = limiter(1600, usize::MAX);
+        let mut slots = fill(&limiter, origin("2001:db8:1::1"));
+        assert_eq!(slots.len(), most / 8, "a /64");
+        for subnet in 1..256 {
+            slots.extend(fill(&limiter, origin(&format!("2001:db8:1:{subnet:x}::1"))));
+        }
+        assert_eq!(slots.len(), most / 4, "a /56");
+        for subnet in 256..2048 {
+            slots.extend(fill(&limiter, origin(&format!("2001:db8:1:{subnet:x}::1"))));
+        }
+        assert_eq!(slots.len(), most / 2, "a /48");
+    }
+
     #[test]
     fn an_ipv6_site_cannot_use_more_by_its_many_networks() {
-        let limiter = limiter(1600, usize::MAX);
-        let mut slots = fill(&limiter, peer("2001:db8:1::1"));
-        assert_eq!(slots.len(), 100, "a /64");
-        for subnet in 1..256 {
-            slots.extend(fill(&limiter, peer(&format!("2001:db8:1:{subnet:x}::1"))));
-        }
-        assert_eq!(slots.len(), 200, "a /56");
-        for subnet in 256..2048 {
-            slots.extend(fill(&limiter, peer(&format!("2001:db8:1:{subnet:x}::1"))));
-        }
-        assert_eq!(slots.len(), 400, "a /48");
+        a_site_has_its_share(peer, 800);
+        a_site_has_its_share(user, 1600);
     }
 
     #[test]
@@ -199,7 +212,6 @@ mod tests {
     #[test]
     fn one_end_user_has_an_eighth_behind_a_gateway() {
         let limiter = limiter(1600, usize::MAX);
-        let user = |ip: &str| RequestOrigin::Trusted(Some(ip.parse::<IpAddr>().unwrap().into()));
         let slots = fill(&limiter, user("2001:db8::1"));
         assert_eq!(slots.len(), 200);
         assert!(limiter.acquire(user("2001:db8::2"), 100).is_none(), "the same household");

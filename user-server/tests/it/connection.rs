@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use user_proto::{Common, ErrorCode, ErrorReply, GetUser, Login, Ping, Reply, VerifyToken};
 
-use crate::support::{PASSWORD, TestServer, Wire, request_frame};
+use crate::support::{PASSWORD, TestServer, Wire, on_behalf_of, request_frame};
 
 /// One slow hash at a time, so that requests are seen in flight.
 const SLOW: [(&str, &str); 2] = [("HASH_THREADS", "1"), ("ARGON2_PASSES", "24")];
@@ -340,4 +340,62 @@ async fn a_client_holds_back_logins_beyond_the_limit_that_the_server_states() {
         // The server would answer a third one at once with BUSY.
         login.await.unwrap().unwrap();
     }
+}
+
+/// Sends `count` requests at once on behalf of one end user and one more for another, and returns
+/// how many of the first were answered BUSY. The last must not be.
+async fn busy_for_one_user(
+    settings: &[(&str, &str)],
+    count: u32,
+    request: impl Fn(u32, &str) -> Vec<u8>,
+) -> usize {
+    let server = TestServer::start_with(settings).await;
+    let mut gateway = Wire::connect(server.address).await;
+    let mut bytes: Vec<u8> = (1..=count).flat_map(|id| request(id, "192.0.2.7")).collect();
+    bytes.extend(request(count + 1, "192.0.2.8"));
+    gateway.send(&bytes).await;
+    let mut busy = Vec::new();
+    for _ in 0..=count {
+        let (id, reply) = gateway.reply().await;
+        busy.extend((code(&reply) == Some(ErrorCode::BUSY)).then_some(id));
+    }
+    assert!(!busy.contains(&(count + 1)), "another end user");
+    busy.len()
+}
+
+/// The runtime has one thread, so the frames of one write are all read before any is answered.
+#[tokio::test]
+async fn one_end_user_has_an_eighth_of_a_gateways_connection() {
+    let login = |id: u32, ip: &str| {
+        let name = format!("nobody{id}");
+        let request = Login::new(name.as_str().into(), PASSWORD.into());
+        request_frame(id, request, &Common { deadline_ms: Some(30_000), ..on_behalf_of(ip) })
+    };
+    assert_eq!(busy_for_one_user(&[], 32, login).await, 28, "4 of 32 hash");
+    let look_up =
+        |id, ip: &str| request_frame(id, GetUser { access_token: "x".into() }, &on_behalf_of(ip));
+    assert_eq!(busy_for_one_user(&[], 40, look_up).await, 8, "32 of 256 are in flight");
+    // The many networks of one site have a half.
+    let of_site = |id: u32, ip: &str| match ip {
+        "192.0.2.7" => look_up(id, &format!("2001:db8:1:{:x}::1", 256 * id)),
+        other => look_up(id, other),
+    };
+    assert_eq!(busy_for_one_user(&[], 136, of_site).await, 8, "128 of 256 are in flight");
+}
+
+#[tokio::test]
+async fn a_deadline_passes_while_the_request_waits_for_others_of_its_peer() {
+    let settings = slow_with(&[("MAX_REQUESTS", "64"), ("TRUSTED_PEERS", "192.0.2.1")]);
+    let server = TestServer::start_with(&settings).await;
+    let mut wire = Wire::connect(server.address).await;
+    // An untrusted peer may have four requests in flight.
+    let look_up = GetUser { access_token: "x".into() };
+    let late = request_frame(5, look_up, &with_deadline(10));
+    wire.send(&[logins(1..=4), late].concat()).await;
+    let mut codes = std::collections::HashMap::new();
+    for _ in 1..=5 {
+        let (id, reply) = wire.reply().await;
+        codes.insert(id, code(&reply));
+    }
+    assert_eq!(codes[&5], Some(ErrorCode::DEADLINE_EXCEEDED));
 }
