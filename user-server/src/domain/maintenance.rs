@@ -54,7 +54,9 @@ port! {
     ($)
     /// Maintenance of the store: retention, and checks of its condition.
     Housekeeping, housekeeping_port {
-        /// Deletes rows that are past their retention. Returns the number of deleted rows.
+        /// Deletes rows that are past their retention, in short transactions. Returns the number of
+        /// deleted rows. If some kind of row cannot be deleted, the others still are, and the first
+        /// fault is returned.
         fn sweep(retention: &Retention, now: Timestamp) -> u64;
         /// Returns the distinct hash classes (algorithm and cost) of the stored passwords. Its
         /// duration does not depend on the number of users.

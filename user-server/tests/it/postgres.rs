@@ -13,7 +13,10 @@ use user_proto::{ErrorCode, GetUser, Logout, RefreshToken, VerifyToken};
 use user_server::domain::{EmailConfirmation, Purpose};
 use user_server::store::{PostgresOptions, PostgresStore};
 
-use crate::contract::fixture::{Db, NOW, change, change_address, guess, send_all, user};
+use crate::contract::fixture::{
+    DAY, Db, NOW, at, change, change_address, guess, register, send_all, user,
+};
+use crate::contract::sweep;
 use crate::support::{Changes, Pgbouncer, Postgres, SECRET, TestServer, code_of, postgres, run_in};
 use crate::tour;
 pub use newer_schema::url_of_a_later_version;
@@ -281,4 +284,34 @@ fn check_connects_to_the_configured_services() {
     assert_eq!(unreachable.code, Some(1), "{unreachable:?}");
     assert_eq!(unreachable.output.matches("WRONG").count(), 2, "{unreachable:?}");
     assert!(!format!("{unreachable:?}").contains("hunter2"), "{unreachable:?}");
+}
+
+/// A step of the sweep that fails does not stop the others, and no transaction deletes many rows.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sweep_survives_a_failing_step_and_deletes_in_short_transactions() {
+    let Some(server) = postgres() else { return };
+    let url = server.database();
+    let options = PostgresOptions::parse(&url, 8, false).unwrap();
+    PostgresStore::migrate(&options).await.unwrap();
+    let db: Db = Arc::new(PostgresStore::open(&options));
+    sweep::expired_counters(&db, 1200).await;
+    register(&db, "grace", "grace@example.org", "client", NOW).await;
+    let triggers = "
+        CREATE FUNCTION few() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN
+                IF (SELECT COUNT(*) FROM gone) > 1000 THEN RAISE 'too many'; END IF;
+                RETURN NULL;
+            END $$;
+        CREATE TRIGGER few AFTER DELETE ON counters REFERENCING OLD TABLE AS gone
+            FOR EACH STATEMENT EXECUTE FUNCTION few();
+        CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN RAISE 'never'; END $$;
+        CREATE TRIGGER refuse BEFORE DELETE ON verifications
+            FOR EACH ROW EXECUTE FUNCTION refuse();";
+    let database = url.rsplit('/').next().unwrap();
+    assert!(server.psql(database, triggers));
+    let swept = db.sweep(&sweep::retention(), at(10 * DAY)).await;
+    assert!(swept.is_err_and(|fault| fault.to_string().contains("never")));
+    assert!(server.psql(database, "DROP TRIGGER refuse ON verifications"));
+    assert_eq!(sweep::sweep(&db, at(10 * DAY)).await, 1, "only the verification was left");
 }

@@ -7,38 +7,96 @@ use crate::domain::{ConnectionPools, Fault, Housekeeping, PoolUse, Retention, Ti
 
 /// Maximum number of hash classes to return.
 const MAX_CLASSES: usize = 64;
+/// Maximum number of rows that one transaction deletes, so that it blocks no writer for long.
+const BATCH: i64 = 1000;
+
+/// Builds the statement that deletes a batch of the rows of a table that satisfy a condition. The
+/// condition is repeated, since a row may change between its selection and its deletion.
+macro_rules! delete_batch {
+    ($table:literal, $key:literal, $condition:expr) => {
+        concat!(
+            "DELETE FROM ",
+            $table,
+            " WHERE ",
+            $condition,
+            " AND (",
+            $key,
+            ") IN (SELECT ",
+            $key,
+            " FROM ",
+            $table,
+            " WHERE ",
+            $condition,
+            " LIMIT $2)"
+        )
+    };
+}
+
+/// Condition on a row of `mail_turns` for which no email waits and none was sent recently.
+macro_rules! unused_turn {
+    () => {
+        "next_at < $1 AND waiting = 0 AND NOT EXISTS (SELECT 1 FROM outbox
+         WHERE outbox.budget_key = mail_turns.budget_key AND outbox.letter = mail_turns.letter
+             AND turn_at IS NOT NULL)"
+    };
+}
 
 #[async_trait]
 impl Housekeeping for SqlStore {
     async fn sweep(&self, retention: &Retention, now: Timestamp) -> Result<u64, Fault> {
         let old = now.minus(retention.verifications).0;
         let sent = now.minus(retention.mails).0;
-        // Statements, with the time before which they delete. Each has its own transaction, so that
-        // none blocks other writers for long.
-        let steps: [(&'static str, i64); 10] = [
+        // Statements, with the time before which they delete.
+        let mut steps: Vec<(&'static str, i64)> = vec![
             // By its age only: what happened to its email must not be visible.
-            ("DELETE FROM verifications WHERE created_at < $1", old),
-            ("DELETE FROM outbox WHERE created_at < $1 AND (settled_at < $1 OR turn_at IS NULL)", sent),
+            (delete_batch!("verifications", "id", "created_at < $1"), old),
             (
-                "DELETE FROM mail_turns WHERE next_at < $1 AND waiting = 0 AND NOT EXISTS (SELECT 1 FROM outbox
-                 WHERE outbox.budget_key = mail_turns.budget_key AND outbox.letter = mail_turns.letter AND turn_at IS NOT NULL)",
+                delete_batch!(
+                    "outbox",
+                    "id",
+                    "created_at < $1 AND (settled_at < $1 OR turn_at IS NULL)"
+                ),
                 sent,
             ),
-            ("DELETE FROM revocations WHERE at < $1", now.minus(retention.revocations).0),
-            ("DELETE FROM sessions WHERE rotated_at < $1", now.minus(retention.session_idle).0),
-            ("DELETE FROM sessions WHERE created_at < $1", now.minus(retention.session_life).0),
-            ("DELETE FROM counters WHERE expires_at < $1", now.0),
-            ("DELETE FROM idempotency_keys WHERE expires_at < $1", now.0),
-            ("DELETE FROM mail_clients WHERE rank < $1", sent),
-            ("DELETE FROM known_networks WHERE opened_at < $1", now.minus(retention.known_networks).0),
+            (delete_batch!("mail_turns", "budget_key, letter", unused_turn!()), sent),
+            (delete_batch!("revocations", "seq", "at < $1"), now.minus(retention.revocations).0),
+            (
+                delete_batch!("sessions", "id", "rotated_at < $1"),
+                now.minus(retention.session_idle).0,
+            ),
+            (
+                delete_batch!("sessions", "id", "created_at < $1"),
+                now.minus(retention.session_life).0,
+            ),
+            (delete_batch!("counters", "key", "expires_at < $1"), now.0),
+            (delete_batch!("idempotency_keys", "key", "expires_at < $1"), now.0),
+            (delete_batch!("mail_clients", "client", "rank < $1"), sent),
+            (
+                delete_batch!("known_networks", "user_id, client", "opened_at < $1"),
+                now.minus(retention.known_networks).0,
+            ),
         ];
-        let mut deleted = 0;
-        for (statement, before) in steps {
-            let mut tx = self.pools.write().await?;
-            deleted += tx.run(sqlx::query(statement).bind(before)).await?;
-            tx.commit().await?;
+        let (mut deleted, mut first_fault) = (0, None);
+        // One batch of each step in turn, so that neither a long nor a failing step holds up the
+        // others.
+        while !steps.is_empty() {
+            let mut remaining = Vec::new();
+            for (statement, before) in steps {
+                match self.delete_batch(statement, before).await {
+                    Ok(rows) => {
+                        deleted += rows;
+                        if rows >= BATCH.unsigned_abs() {
+                            remaining.push((statement, before));
+                        }
+                    }
+                    Err(fault) => {
+                        first_fault.get_or_insert(fault);
+                    }
+                }
+            }
+            steps = remaining;
         }
-        Ok(deleted)
+        first_fault.map_or(Ok(deleted), Err)
     }
 
     async fn hash_classes(&self) -> Result<Vec<String>, Fault> {
@@ -75,6 +133,15 @@ impl Housekeeping for SqlStore {
         let time = super::super::server_time(&mut tx).await?;
         tx.finish().await?;
         Ok(time)
+    }
+}
+
+impl SqlStore {
+    async fn delete_batch(&self, statement: &'static str, before: i64) -> Result<u64, Fault> {
+        let mut tx = self.pools.write().await?;
+        let rows = tx.run(sqlx::query(statement).bind(before).bind(BATCH)).await?;
+        tx.commit().await?;
+        Ok(rows)
     }
 }
 

@@ -17,7 +17,7 @@ mod outbox;
 mod races;
 mod resets;
 mod sessions;
-mod sweep;
+pub mod sweep;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -113,6 +113,7 @@ macro_rules! suite {
             sweep::rows_within_their_retention_stay,
             sweep::rows_past_their_retention_are_deleted,
             sweep::a_sweep_keeps_the_email_budgets,
+            sweep::a_sweep_deletes_everything_in_batches,
             sweep::a_store_answers_pings_until_it_is_closed,
             audit::sixteen_workers_seal_each_row_once,
             audit::a_deletion_erases_addresses_and_the_chain_stays_valid,

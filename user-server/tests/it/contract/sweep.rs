@@ -9,7 +9,7 @@ use super::fixture::*;
 
 const CODE: Purpose = Purpose::Registration;
 
-fn retention() -> Retention {
+pub fn retention() -> Retention {
     let days = |days| Duration::from_secs(days * DAY);
     Retention {
         verifications: days(1) + policy().code_life,
@@ -21,7 +21,7 @@ fn retention() -> Retention {
     }
 }
 
-async fn sweep(db: &Db, now: Timestamp) -> u64 {
+pub async fn sweep(db: &Db, now: Timestamp) -> u64 {
     db.sweep(&retention(), now).await.unwrap()
 }
 
@@ -112,6 +112,26 @@ pub async fn a_sweep_keeps_the_email_budgets(db: &Db) {
         1,
         "the second code of the previous day has expired too"
     );
+}
+
+/// Stores this many counters that expire at once.
+pub async fn expired_counters(db: &Db, count: u16) {
+    for number in 0..count {
+        let mut key = [2; 32];
+        key[..2].copy_from_slice(&number.to_be_bytes());
+        let expired = |counters: &mut [BudgetCounter]| {
+            counters[0] =
+                BudgetCounter { count: 1, since: NOW, blocked_until: NOW, expires_at: NOW };
+            Ok(Allowance::Full)
+        };
+        db.adjust(Adjustment::new([key], expired), None).await.unwrap().unwrap();
+    }
+}
+
+pub async fn a_sweep_deletes_everything_in_batches(db: &Db) {
+    expired_counters(db, 2100).await;
+    assert_eq!(sweep(db, at(1)).await, 2100);
+    assert_eq!(sweep(db, at(1)).await, 0);
 }
 
 pub async fn a_store_answers_pings_until_it_is_closed(db: &Db) {
