@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::budgets::Limit;
 use super::policy::{Verdict, begin_no_later, charge, open_window};
-use crate::domain::{Allowance, BudgetCounter, Timestamp};
+use crate::domain::{Allowance, BudgetCounter, CLOCK_SKEW, Timestamp};
 
 /// Number of failures from one network with one login identifier after which the next attempt has
 /// to wait.
@@ -18,8 +18,6 @@ const LOGIN_PER_DAY: u32 = 40;
 const RESERVE_PER_DAY: u32 = 10;
 /// Time for which a network counts as known to an account after a login from it.
 const KNOWN_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
-/// The largest difference between the clocks of two nodes.
-const CLOCK_SKEW: Duration = Duration::from_secs(2);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Counters of one login attempt.

@@ -24,8 +24,10 @@ const READ_TIMEOUT: Duration = Duration::from_secs(2);
 /// Maximum age at which the last read of the revocation log counts as fresh: the promised time
 /// within which every node rejects a revoked token.
 pub const FRESH: Duration = Duration::from_secs(1);
-/// Overlap of consecutive reads, for transactions that committed late and nodes with a slow clock.
-const OVERLAP: Duration = Duration::from_secs(30);
+/// Overlap of consecutive reads. An entry has the time at which its request began, so it appears up
+/// to the longest deadline (30 s) later; the time of the commit and the difference of the clocks of
+/// the nodes add to that. Twice the deadline leaves a margin for both.
+const OVERLAP: Duration = Duration::from_secs(60);
 /// Maximum age of the entries that are read after a wakeup.
 const RECENT: Duration = Duration::from_secs(2);
 /// Minimum pause between two reads after wakeups. If many sessions end, one read covers many.
@@ -375,7 +377,7 @@ mod tests {
         assert_eq!(set.entries(), 2);
         set.add_update(ids[0], 1, NOW);
         // The overlap of reads is added.
-        let life = ACCESS_LIFE + Duration::from_secs(30);
+        let life = ACCESS_LIFE + OVERLAP;
         let (until, instant) = (NOW.plus(life), Instant::now() + life);
         let a_moment = Duration::from_secs(5);
         for (wall, monotonic) in [
@@ -424,6 +426,16 @@ mod tests {
         let old = Revocation { at: NOW.minus(ACCESS_LIFE), ..entry };
         never_read.catch_up(&Log(Some(old)), NOW).await.unwrap();
         assert!(never_read.contains_any([old.subject]));
+    }
+
+    #[tokio::test]
+    async fn an_entry_that_is_committed_after_the_longest_deadline_is_read() {
+        let longest_deadline = Duration::from_secs(30);
+        let late = longest_deadline + crate::domain::CLOCK_SKEW + Duration::from_secs(5);
+        let entry = Revocation { subject: Uuid::new_v4(), at: NOW.minus(late) };
+        let set = last_read(Duration::ZERO, Duration::from_secs(30));
+        set.catch_up(&Log(Some(entry)), NOW).await.unwrap();
+        assert!(set.contains_any([entry.subject]));
     }
 
     #[tokio::test]

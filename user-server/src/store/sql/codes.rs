@@ -9,12 +9,9 @@ use super::mail_queue::{self, QueuedCode};
 use super::rows::VerificationRow;
 use super::{SqlStore, counters};
 use crate::domain::{
-    Adjustment, Allowance, Change, Codes, Fault, Guess, GuessCharge, Purpose, ResendPolicy,
-    ResendResult, Timestamp,
+    Adjustment, Allowance, CLOCK_SKEW, Change, Codes, Fault, Guess, GuessCharge, Purpose,
+    ResendPolicy, ResendResult, Timestamp,
 };
-
-/// The largest difference between the clocks of two nodes.
-const CLOCK_SKEW: Duration = Duration::from_secs(2);
 
 #[async_trait]
 impl Codes for SqlStore {
