@@ -8,7 +8,8 @@ use uuid::Uuid;
 
 use crate::postgres::node;
 use crate::support::{
-    MAIL_PAUSE, TestServer, on_behalf_of, outcome, postgres, register, request_reset, together,
+    MAIL_PAUSE, TestServer, call_patiently, on_behalf_of, postgres, register, request_reset,
+    together,
 };
 
 /// The pause between two emails, and the difference between the clocks of two nodes.
@@ -42,7 +43,7 @@ async fn stop(nodes: Vec<TestServer>) {
 
 /// Sends 64 requests at once, in turn to each node, each for the end user at an address. Returns
 /// the number of each outcome.
-async fn at_once<M: RequestMessage + Send + Sync + 'static>(
+async fn at_once<M: RequestMessage + Clone + Send + Sync + 'static>(
     nodes: &[TestServer],
     requests: impl Iterator<Item = (String, M)>,
 ) -> BTreeMap<String, usize>
@@ -58,7 +59,7 @@ where
             let client = clients[number % clients.len()].clone();
             async move {
                 let common = user_proto::Common { deadline_ms: Some(30_000), ..on_behalf_of(&ip) };
-                match outcome(client.call_with(request, common).await) {
+                match call_patiently(&client, request, common).await {
                     Ok(_) => "OK".to_owned(),
                     Err(code) => format!("{code:?}"),
                 }

@@ -10,8 +10,9 @@ use user_server::throttle::UNKNOWN_PER_MINUTE;
 use uuid::Uuid;
 
 use crate::support::{
-    NEW_PASSWORD, NO_CODE, PASSWORD, TestServer, check, code_of, login, on_behalf_of, outcome,
-    refused_at, request_reset, reset, run_in, together, update, update_with_password,
+    NEW_PASSWORD, NO_CODE, PASSWORD, TestServer, call_patiently, check, code_of, login,
+    on_behalf_of, outcome, refused_at, request_reset, reset, run_in, together, update,
+    update_with_password,
 };
 
 const WRONG: &str = "tides rise at ten";
@@ -214,7 +215,7 @@ async fn a_network_looks_up_six_hundred_unknown_ids_a_minute() {
     let unknown = || VerifyEmail::new(Uuid::new_v4(), NO_CODE.into());
     let results = together((0..700).map(|number| {
         let client = clients[number % clients.len()].clone();
-        async move { outcome(client.call_with(unknown(), on_behalf_of(IP)).await).map(drop) }
+        async move { call_patiently(&client, unknown(), on_behalf_of(IP)).await.map(drop) }
     }))
     .await;
     let limited = crate::support::count(&results, ErrorCode::RATE_LIMITED);

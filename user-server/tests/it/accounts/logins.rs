@@ -6,8 +6,8 @@ use user_proto::client::Client;
 use user_proto::{Common, ErrorCode, Login};
 
 use crate::support::{
-    PASSWORD, TestServer, code_of, count, login, long_deadline, on_behalf_of, outcome, refused_at,
-    register, request_reset, together,
+    PASSWORD, TestServer, call_patiently, code_of, count, login, long_deadline, on_behalf_of,
+    refused_at, register, request_reset, together,
 };
 
 const WRONG: &str = "tides rise at ten";
@@ -17,7 +17,7 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 /// Tries a login for an end user at this address.
 async fn attempt(client: &Client, ip: &str, login: Login<'_>) -> Result<(), ErrorCode> {
     let common = Common { deadline_ms: long_deadline().deadline_ms, ..on_behalf_of(ip) };
-    outcome(client.call_with(login, common).await).map(drop)
+    call_patiently(client, login, common).await.map(drop)
 }
 
 #[tokio::test]

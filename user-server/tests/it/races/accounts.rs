@@ -5,8 +5,8 @@ use std::time::Instant;
 use user_proto::{Common, DeleteUser, ErrorCode, Logout, RefreshToken, UpdateUser};
 
 use crate::support::{
-    NEW_PASSWORD, PASSWORD, Site, check, code_of, count, login, long_deadline, on_behalf_of,
-    outcome, together, update, update_with_password,
+    NEW_PASSWORD, PASSWORD, Site, call_patiently, check, code_of, count, login, long_deadline,
+    on_behalf_of, outcome, together, update, update_with_password,
 };
 
 /// Returns the access token and the refresh token of a reply.
@@ -32,7 +32,7 @@ pub async fn sixty_four_wrong_passwords_are_five_attempts(site: &Site) {
                     let client = clients[number % clients.len()].clone();
                     let common = Common { deadline_ms: Some(30_000), ..on_behalf_of("192.0.2.7") };
                     async move {
-                        outcome(client.call_with(login(name, "tides rise at ten"), common).await)
+                        call_patiently(&client, login(name, "tides rise at ten"), common).await
                     }
                 }),
             )

@@ -5,8 +5,8 @@ use user_proto::client::Client;
 use user_proto::{Common, ErrorCode, UpdateUser};
 
 use crate::support::{
-    NO_CODE, PASSWORD, Site, check, count, login, on_behalf_of, outcome, request_reset, together,
-    update, update_with_password, verify_email,
+    NO_CODE, PASSWORD, Site, call_patiently, check, count, login, on_behalf_of, outcome,
+    request_reset, together, update, update_with_password, verify_email,
 };
 
 const WRONG: &str = "tides rise at ten";
@@ -18,7 +18,7 @@ fn at(ip: &str) -> Common<'static> {
 }
 
 /// Sends 64 requests at once over the clients of a site, on behalf of an end user.
-async fn sixty_four<M: user_proto::RequestMessage + Send + Sync + 'static>(
+async fn sixty_four<M: user_proto::RequestMessage + Clone + Send + Sync + 'static>(
     clients: &[Client],
     ip: impl Fn(usize) -> String,
     request: impl Fn(usize) -> M,
@@ -26,7 +26,7 @@ async fn sixty_four<M: user_proto::RequestMessage + Send + Sync + 'static>(
     together((0..64).map(|number| {
         let (client, request) = (clients[number % clients.len()].clone(), request(number));
         let common = at(&ip(number));
-        async move { outcome(client.call_with(request, common).await).map(drop) }
+        async move { call_patiently(&client, request, common).await.map(drop) }
     }))
     .await
 }

@@ -91,6 +91,21 @@ pub fn long_deadline() -> Common<'static> {
     Common { deadline_ms: Some(30_000), ..Common::default() }
 }
 
+/// Makes a call, and repeats it while it is answered BUSY, as a client library does: one end user
+/// has only a part of a connection.
+pub async fn call_patiently<M: RequestMessage + Clone>(
+    client: &Client,
+    request: M,
+    common: Common<'static>,
+) -> Result<M::Reply, ErrorCode> {
+    loop {
+        match outcome(client.call_with(request.clone(), common.clone()).await) {
+            Err(ErrorCode::BUSY) => tokio::time::sleep(Duration::from_millis(50)).await,
+            other => return other,
+        }
+    }
+}
+
 /// Runs the tasks concurrently, and returns their results in order.
 pub async fn together<T: Send + 'static>(
     tasks: impl IntoIterator<Item = impl Future<Output = T> + Send + 'static>,
