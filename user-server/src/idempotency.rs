@@ -10,7 +10,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use uuid::Uuid;
 
 use crate::domain::{
-    Clock, IdempotencyKeys, KeyClaim, KeyState, KeyedRequest, NODE_HEARTBEAT, NODE_TIMEOUT,
+    Clock, Fault, IdempotencyKeys, KeyClaim, KeyState, KeyedRequest, NODE_HEARTBEAT, NODE_TIMEOUT,
     RecordedOutcome, Refusal, RequestContext, UseCaseResult,
 };
 use crate::keys::KeyRing;
@@ -53,6 +53,14 @@ pub enum IdempotencyDecision {
 }
 
 impl Idempotency {
+    /// Returns true if an idempotency key is claimed, or was used within a day. Writes nothing.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn is_used(&self, key: [u8; 16]) -> Result<bool, Fault> {
+        self.claims.key_is_used(Uuid::from_bytes(key), self.clock.now()).await
+    }
+
     /// Claims an idempotency key for a request, or returns the recorded outcome of the same
     /// request. Waits while another attempt executes the same request.
     ///

@@ -114,6 +114,9 @@ port! {
         /// further counters in the same transaction. If `user_id` is given, only codes of that user
         /// are found.
         fn charge_guess(verification_id: Uuid, purpose: Purpose, user_id: Option<Uuid>, max_guesses: u32, charge: Adjustment, now: Timestamp) -> GuessCharge;
+        /// Returns the refusal if a guess would be refused before it is compared, or `None` if it
+        /// would be counted. Writes nothing.
+        fn refused_guess(verification_id: Uuid, purpose: Purpose, user_id: Option<Uuid>, max_guesses: u32) -> Option<GuessCharge>;
         /// Refunds a correct guess after the operation that needed the code failed.
         fn refund_guess(guess: &Guess) -> ();
         /// Queues the email of a verification again. `client` is the keyed hash of the requesting

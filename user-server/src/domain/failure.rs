@@ -14,7 +14,20 @@ pub enum Failure {
     Refused(#[from] Refusal),
     /// An unexpected failure. The client is told only that the service failed.
     #[error(transparent)]
-    Fault(#[from] Fault),
+    Fault(Fault),
+}
+
+/// Time after which a request that was refused because too many waited for the database may
+/// succeed.
+const BUSY_RETRY_AFTER: Duration = Duration::from_millis(100);
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Busy(_) => Refusal::Busy { retry_after: BUSY_RETRY_AFTER }.into(),
+            fault => Self::Fault(fault),
+        }
+    }
 }
 
 /// An expected failure, which is reported to the client.
@@ -131,6 +144,9 @@ pub enum Fault {
     /// The database can be read, but not written: it is read-only, or its disk is full.
     #[error("{0}")]
     ReadOnly(String),
+    /// Too many requests wait for the database. Nothing was done.
+    #[error("{0}")]
+    Busy(String),
     /// A bug in the service, or corrupt data.
     #[error("internal error: {0}")]
     Internal(String),

@@ -98,6 +98,8 @@ port! {
         /// Records a heartbeat of a node. The claims of a node without a heartbeat for longer than
         /// [`NODE_TIMEOUT`] can be taken over.
         fn report_alive(node: Uuid) -> ();
+        /// Returns true if a key is claimed or used, without claiming it.
+        fn key_is_used(key: Uuid, now: Timestamp) -> bool;
         /// Claims a key that is unused, expired or released, or that a dead node has claimed for
         /// the same request. Otherwise returns [`KeyState::Used`].
         fn claim_key(request: &KeyedRequest, now: Timestamp) -> KeyState;

@@ -3,7 +3,7 @@
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{ChangeContext, ClientNetwork, KeyClaim, Origin, Timestamp};
+use super::{ChangeContext, ClientNetwork, KeyClaim, NetworkPrefix, Origin, Timestamp};
 
 /// Network, deadline and idempotency claim of one request.
 #[derive(Debug, Clone)]
@@ -24,5 +24,37 @@ impl RequestContext {
     #[must_use]
     pub fn at(&self, at: Timestamp) -> ChangeContext {
         ChangeContext { at, origin: Origin::Client(self.network), claim: self.claim }
+    }
+}
+
+tokio::task_local! {
+    static CURRENT: Requester;
+}
+
+/// Party that a task works for. A resource that requests wait for is shared fairly between them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Requester {
+    /// The service itself, in a background task.
+    Service,
+    /// The end users in a network, for IPv6 in a /48; `None` if it is not known.
+    EndUsers(Option<NetworkPrefix>),
+}
+
+impl Requester {
+    /// Returns the requester of requests from a network.
+    #[must_use]
+    pub fn of(network: Option<ClientNetwork>) -> Self {
+        Self::EndUsers(network.and_then(|network| network.prefixes().last()))
+    }
+
+    /// Returns the requester that the current task works for.
+    #[must_use]
+    pub fn current() -> Self {
+        CURRENT.try_with(|requester| *requester).unwrap_or(Self::Service)
+    }
+
+    /// Runs `work` for this requester.
+    pub async fn run<T>(self, work: impl Future<Output = T>) -> T {
+        CURRENT.scope(self, work).await
     }
 }

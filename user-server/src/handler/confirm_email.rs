@@ -4,13 +4,19 @@ use user_proto::{ConfirmEmail, EmailConfirmed};
 
 use super::replay::Replay;
 use super::{Handle, Services, sizes};
-use crate::domain::{Refusal, RequestContext, UseCaseResult};
+use crate::domain::{Purpose, Refusal, RequestContext, UseCaseResult};
 use crate::users::UpdatedUser;
 
 impl Handle for ConfirmEmail<'_> {
     fn check_sizes(&self) -> Result<(), Refusal> {
         sizes::token(&self.access_token)?;
         sizes::code(&self.code)
+    }
+
+    async fn precheck(&self, services: &Services, context: &RequestContext) -> UseCaseResult<()> {
+        let owner = services.tokens.verify(self.access_token.expose())?.user_id;
+        let (id, network) = (self.verification_id, context.network);
+        services.users.otp.check_guess(id, Purpose::EmailChange, Some(owner), network).await
     }
 
     async fn handle(

@@ -12,6 +12,10 @@ impl Handle for DeleteUser<'_> {
         sizes::current_password(&self.current_password)
     }
 
+    async fn precheck(&self, services: &Services, _: &RequestContext) -> UseCaseResult<()> {
+        services.tokens.verify(self.access_token.expose()).map(drop)
+    }
+
     async fn handle(
         self,
         services: &Services,

@@ -38,6 +38,16 @@ macro_rules! dispatch {
             }
         }
 
+        pub(super) async fn precheck(
+            request: &Request<'_>,
+            services: &Services,
+            context: &RequestContext,
+        ) -> UseCaseResult<()> {
+            match request {
+                $(Request::$message(request) => request.precheck(services, context).await,)*
+            }
+        }
+
         pub(super) async fn execute(
             request: Request<'_>,
             services: &Services,

@@ -11,6 +11,10 @@ impl Handle for EndSession<'_> {
         sizes::token(&self.access_token)
     }
 
+    async fn precheck(&self, services: &Services, _: &RequestContext) -> UseCaseResult<()> {
+        services.tokens.verify(self.access_token.expose()).map(drop)
+    }
+
     async fn handle(
         self,
         services: &Services,

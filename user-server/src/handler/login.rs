@@ -14,6 +14,10 @@ impl Handle for Login<'_> {
         self.device.as_deref().map_or(Ok(()), DeviceName::check_size)
     }
 
+    async fn precheck(&self, _: &Services, _: &RequestContext) -> UseCaseResult<()> {
+        Ok(self.device.as_deref().map(DeviceName::parse).transpose().map(drop)?)
+    }
+
     async fn handle(
         self,
         services: &Services,

@@ -11,6 +11,11 @@ impl Handle for Logout<'_> {
         sizes::token(&self.token)
     }
 
+    async fn precheck(&self, services: &Services, context: &RequestContext) -> UseCaseResult<()> {
+        let (token, all) = (self.token.expose(), self.all_sessions.is_some());
+        services.tokens.check_logout(token, all, context).await
+    }
+
     async fn handle(
         self,
         services: &Services,

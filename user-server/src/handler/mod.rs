@@ -35,7 +35,9 @@ use tokio_util::sync::CancellationToken;
 use user_proto::limits::{DEFAULT_DEADLINE_MS, MAX_DEADLINE_MS};
 use user_proto::{Common, ErrorReply, Reply, Request, RequestMessage};
 
-use crate::domain::{ClientNetwork, Fault, Refusal, RequestContext, Timestamp, UseCaseResult};
+use crate::domain::{
+    ClientNetwork, Fault, Refusal, RequestContext, Requester, Timestamp, UseCaseResult,
+};
 use crate::idempotency::Idempotency;
 use crate::tokens::Tokens;
 use crate::users::Users;
@@ -111,6 +113,19 @@ trait Handle: RequestMessage {
     /// Answers a message with [`Self::IMMEDIATE`].
     fn answer_now(&self, _: &Services, _: ClockReading) -> UseCaseResult<Self::Reply> {
         Err(Fault::internal("the message is not answered immediately").into())
+    }
+
+    /// Checks, without writing anything, whether the request can only fail. Called before an
+    /// idempotency key is claimed for it, which writes.
+    ///
+    /// # Errors
+    /// The refusal with which the request would fail.
+    fn precheck(
+        &self,
+        _: &Services,
+        _: &RequestContext,
+    ) -> impl Future<Output = UseCaseResult<()>> + Send {
+        async { Ok(()) }
     }
 
     /// Executes the request and returns its reply.
@@ -216,6 +231,7 @@ impl Handler {
                 _ => dispatch::execute(request, &self.services, &context).await,
             }
         };
+        let answer = Requester::of(network).run(answer);
         match tokio::time::timeout_at(deadline, answer).await {
             Ok(Ok(reply)) => reply,
             Ok(Err(failure)) => replies::error(failure).into(),

@@ -11,6 +11,10 @@ impl Handle for RefreshToken<'_> {
         sizes::token(&self.refresh_token)
     }
 
+    async fn precheck(&self, services: &Services, context: &RequestContext) -> UseCaseResult<()> {
+        services.tokens.check_refresh(self.refresh_token.expose(), context).await
+    }
+
     async fn handle(
         self,
         services: &Services,

@@ -15,6 +15,11 @@ impl Handle for Register<'_> {
         sizes::new_password(&self.password, "password")
     }
 
+    async fn precheck(&self, services: &Services, _: &RequestContext) -> UseCaseResult<()> {
+        let password = self.password.expose();
+        services.users.check_registration(&self.username, &self.email, password).await.map(drop)
+    }
+
     async fn handle(
         self,
         services: &Services,

@@ -75,9 +75,10 @@ pub(super) fn error(failure: Failure) -> ErrorReply<'static> {
             tracing::error!(%fault, "a request failed");
             let code = match fault {
                 Fault::Internal(_) => ErrorCode::INTERNAL,
-                Fault::Unavailable(_) | Fault::Conflict(_) | Fault::ReadOnly(_) => {
-                    ErrorCode::UNAVAILABLE
-                }
+                Fault::Unavailable(_)
+                | Fault::Conflict(_)
+                | Fault::ReadOnly(_)
+                | Fault::Busy(_) => ErrorCode::UNAVAILABLE,
             };
             return plain(code, None);
         }

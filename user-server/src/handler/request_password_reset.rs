@@ -13,6 +13,10 @@ impl Handle for RequestPasswordReset<'_> {
         Email::check_size(&self.email)
     }
 
+    async fn precheck(&self, _: &Services, _: &RequestContext) -> UseCaseResult<()> {
+        Ok(Email::parse(&self.email).map(drop)?)
+    }
+
     async fn handle(
         self,
         services: &Services,

@@ -15,6 +15,10 @@ impl Handle for ResendCode {
         Ok(())
     }
 
+    async fn precheck(&self, services: &Services, context: &RequestContext) -> UseCaseResult<()> {
+        services.users.otp.check_resend(self.verification_id, context).await
+    }
+
     async fn handle(
         self,
         services: &Services,

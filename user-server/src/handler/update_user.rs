@@ -18,17 +18,17 @@ impl Handle for UpdateUser<'_> {
         self.current_password.as_ref().map_or(Ok(()), sizes::current_password)
     }
 
+    async fn precheck(&self, services: &Services, _: &RequestContext) -> UseCaseResult<()> {
+        services.tokens.verify(self.access_token.expose())?;
+        Ok(update_request(self).fields().map(drop)?)
+    }
+
     async fn handle(
         self,
         services: &Services,
         context: &RequestContext,
     ) -> UseCaseResult<UserUpdated<'static>> {
-        let request = UpdateRequest {
-            username: self.username.as_deref(),
-            email: self.email.as_deref(),
-            new_password: self.new_password.as_ref().map(Secret::expose),
-            current_password: self.current_password.as_ref().map(Secret::expose),
-        };
+        let request = update_request(&self);
         let updated = services.users.update(self.access_token.expose(), request, context).await?;
         Ok(updated.into())
     }
@@ -40,5 +40,14 @@ impl Handle for UpdateUser<'_> {
     ) -> UseCaseResult<UserUpdated<'static>> {
         let token = self.access_token.expose();
         Ok(services.users.updated_before(token, replay.outcome).await?.into())
+    }
+}
+
+fn update_request<'a>(message: &'a UpdateUser<'_>) -> UpdateRequest<'a> {
+    UpdateRequest {
+        username: message.username.as_deref(),
+        email: message.email.as_deref(),
+        new_password: message.new_password.as_ref().map(Secret::expose),
+        current_password: message.current_password.as_ref().map(Secret::expose),
     }
 }

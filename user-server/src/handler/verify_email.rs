@@ -4,13 +4,20 @@ use user_proto::{EmailVerified, VerifyEmail};
 
 use super::replay::Replay;
 use super::{Handle, Services, sizes};
-use crate::domain::{DeviceName, Refusal, RequestContext, UseCaseResult, Username};
+use crate::domain::{DeviceName, Purpose, Refusal, RequestContext, UseCaseResult, Username};
 
 impl Handle for VerifyEmail<'_> {
     fn check_sizes(&self) -> Result<(), Refusal> {
         sizes::code(&self.code)?;
         self.username.as_deref().map_or(Ok(()), Username::check_size)?;
         self.device.as_deref().map_or(Ok(()), DeviceName::check_size)
+    }
+
+    async fn precheck(&self, services: &Services, context: &RequestContext) -> UseCaseResult<()> {
+        self.username.as_deref().map(Username::choose).transpose()?;
+        self.device.as_deref().map(DeviceName::parse).transpose()?;
+        let (id, network) = (self.verification_id, context.network);
+        services.users.otp.check_guess(id, Purpose::Registration, None, network).await
     }
 
     async fn handle(

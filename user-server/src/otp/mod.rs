@@ -101,6 +101,27 @@ impl Otp {
         }
     }
 
+    /// Checks whether a guess at a code would be compared, without writing anything.
+    ///
+    /// # Errors
+    /// `CodeExpired` if the verification is unknown or has no guesses left; `RateLimited` if the
+    /// network has presented too many unknown ids.
+    pub async fn check_guess(
+        &self,
+        id: Uuid,
+        purpose: Purpose,
+        user_id: Option<Uuid>,
+        network: Option<ClientNetwork>,
+    ) -> UseCaseResult<()> {
+        let now = Instant::now();
+        self.throttle.unknown_ids.charge(network, now)?;
+        let refused = self.codes.refused_guess(id, purpose, user_id, GUESSES).await?;
+        if !matches!(refused, Some(GuessCharge::Unknown)) {
+            self.throttle.unknown_ids.refund(network, now);
+        }
+        refused.map_or(Ok(()), |_| Err(Refusal::CodeExpired.into()))
+    }
+
     /// Refunds a correct guess after the operation that needed the code failed.
     pub async fn refund(&self, guess: &Guess) -> Result<(), Fault> {
         self.codes.refund_guess(guess).await

@@ -48,6 +48,7 @@ mod backup;
 mod file_system;
 mod group_commit;
 mod schema;
+mod writer_queue;
 
 pub use backup::BackupError;
 use group_commit::{GroupMember, Writers};

@@ -1,7 +1,6 @@
 //! Ending of sessions: at logout, by the user from another session, and after too many wrong
 //! passwords.
 
-use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::Tokens;
@@ -31,25 +30,13 @@ impl Tokens {
         let now = self.clock.now();
         let (session_id, user_id) = match RefreshToken::read(token, &self.keys) {
             Some(token) => self.owner_of_refresh(&token, context, now).await?,
-            None => {
-                let claims = self.access.read(token)?;
-                if all && now.seconds() >= claims.expires_at {
-                    return Err(Refusal::TokenExpired.into());
-                }
-                if self.revocations.all_revoked_since(claims.issued_at) {
-                    return Err(Refusal::SessionRevoked.into());
-                }
-                (claims.session_id, claims.user_id)
-            }
+            None => self.read_for_logout(token, all, now)?,
         };
         if self.revocations.contains_any([session_id, user_id]) {
             return Err(Refusal::SessionRevoked.into());
         }
         // A logout from a session that has ended writes nothing.
-        let instant = Instant::now();
-        self.throttle.unknown_ids.charge(context.network, instant)?;
-        self.sessions.session(session_id).await?.ok_or(Refusal::SessionRevoked)?;
-        self.throttle.unknown_ids.refund(context.network, instant);
+        self.session_exists(session_id, context).await?;
         let outcome = RecordedOutcome::at(now);
         let ended = if all {
             let event = AuditEvent::of(AuditKind::LoggedOut, user_id).detail("all sessions");
@@ -67,6 +54,43 @@ impl Tokens {
         Ok(ended.sessions)
     }
 
+    /// Checks whether a logout can succeed, without writing anything.
+    ///
+    /// # Errors
+    /// Those of [`Tokens::logout`].
+    pub async fn check_logout(
+        &self,
+        token: &[u8],
+        all: bool,
+        context: &RequestContext,
+    ) -> UseCaseResult<()> {
+        if RefreshToken::read(token, &self.keys).is_some() {
+            return self.check_refresh(token, context).await;
+        }
+        let (session_id, user_id) = self.read_for_logout(token, all, self.clock.now())?;
+        if self.revocations.contains_any([session_id, user_id]) {
+            return Err(Refusal::SessionRevoked.into());
+        }
+        self.session_exists(session_id, context).await.map(drop)
+    }
+
+    /// Returns the session id and the user id of an access token that is presented for a logout.
+    fn read_for_logout(
+        &self,
+        token: &[u8],
+        all: bool,
+        now: Timestamp,
+    ) -> UseCaseResult<(Uuid, Uuid)> {
+        let claims = self.access.read(token)?;
+        if all && now.seconds() >= claims.expires_at {
+            return Err(Refusal::TokenExpired.into());
+        }
+        if self.revocations.all_revoked_since(claims.issued_at) {
+            return Err(Refusal::SessionRevoked.into());
+        }
+        Ok((claims.session_id, claims.user_id))
+    }
+
     /// Returns the session id and the user id of a refresh token that is still valid.
     async fn owner_of_refresh(
         &self,
@@ -77,11 +101,7 @@ impl Tokens {
         if token.expires_at <= now.seconds() {
             return Err(Refusal::TokenExpired.into());
         }
-        let instant = Instant::now();
-        self.throttle.unknown_ids.charge(context.network, instant)?;
-        let session = self.sessions.session(token.session_id).await?;
-        let session = session.ok_or(Refusal::SessionRevoked)?;
-        self.throttle.unknown_ids.refund(context.network, instant);
+        let session = self.session_exists(token.session_id, context).await?;
         let owner = (session.id, session.user_id);
         if session.counter == token.counter {
             return Ok(owner);

@@ -227,6 +227,32 @@ impl Tokens {
         Ok(Verified { stale, ..claims })
     }
 
+    /// Checks whether a refresh token is genuine and its session exists, without writing anything.
+    ///
+    /// # Errors
+    /// `InvalidToken`, `TokenExpired`; `SessionRevoked` if the session has ended; `RateLimited` if
+    /// the network has presented too many unknown tokens.
+    pub async fn check_refresh(&self, token: &[u8], context: &RequestContext) -> UseCaseResult<()> {
+        let token = RefreshToken::read(token, &self.keys).ok_or(Refusal::InvalidToken)?;
+        if token.expires_at <= self.clock.now().seconds() {
+            return Err(Refusal::TokenExpired.into());
+        }
+        self.session_exists(token.session_id, context).await.map(drop)
+    }
+
+    /// Returns a session that must exist.
+    async fn session_exists(
+        &self,
+        session_id: Uuid,
+        context: &RequestContext,
+    ) -> UseCaseResult<SessionRecord> {
+        let now = Instant::now();
+        self.throttle.unknown_ids.charge(context.network, now)?;
+        let session = self.sessions.session(session_id).await?.ok_or(Refusal::SessionRevoked)?;
+        self.throttle.unknown_ids.refund(context.network, now);
+        Ok(session)
+    }
+
     /// Exchanges a refresh token for a new access token and a new refresh token.
     ///
     /// # Errors

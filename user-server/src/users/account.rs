@@ -21,6 +21,26 @@ pub struct UpdateRequest<'a> {
     pub current_password: Option<&'a [u8]>,
 }
 
+/// New username, email address and password of an account, each if it changes.
+type NewFields = (Option<Username>, Option<Email>, Option<Password>);
+
+impl UpdateRequest<'_> {
+    /// Checks and returns the new username, email address and password.
+    ///
+    /// # Errors
+    /// `InvalidUsername`, `InvalidEmail`, `InvalidPassword`; `NothingToUpdate` if there is none.
+    pub(crate) fn fields(&self) -> Result<NewFields, Refusal> {
+        let username = self.username.map(Username::choose).transpose()?;
+        let email = self.email.map(Email::parse).transpose()?;
+        let password =
+            self.new_password.map(|bytes| Password::chosen(bytes, "new_password")).transpose()?;
+        if username.is_none() && email.is_none() && password.is_none() {
+            return Err(Refusal::NothingToUpdate);
+        }
+        Ok((username, email, password))
+    }
+}
+
 /// Updated account.
 pub struct UpdatedUser {
     pub user: UserRecord,
@@ -52,15 +72,7 @@ impl Users {
         context: &RequestContext,
     ) -> UseCaseResult<UpdatedUser> {
         let (session, user) = self.owner(token).await?;
-        let username = request.username.map(Username::choose).transpose()?;
-        let email = request.email.map(Email::parse).transpose()?;
-        let password = request
-            .new_password
-            .map(|bytes| Password::chosen(bytes, "new_password"))
-            .transpose()?;
-        if username.is_none() && email.is_none() && password.is_none() {
-            return Err(Refusal::NothingToUpdate.into());
-        }
+        let (username, email, password) = request.fields()?;
         let needs_proof = email.is_some() || password.is_some();
         if needs_proof {
             self.prove_current(&session, &user, request.current_password, context).await?;

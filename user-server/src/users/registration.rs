@@ -14,6 +14,26 @@ use crate::throttle::{Budget, Payer};
 use crate::tokens::TokenPair;
 
 impl Users {
+    /// Checks the fields of a registration, and that its username is not taken, without writing
+    /// anything.
+    ///
+    /// # Errors
+    /// `InvalidUsername`, `InvalidEmail`, `InvalidPassword`, `UsernameTaken`.
+    pub async fn check_registration(
+        &self,
+        username: &str,
+        email: &str,
+        password: &[u8],
+    ) -> UseCaseResult<(Username, Email, Password)> {
+        let username = Username::choose(username)?;
+        let email = Email::parse(email)?;
+        let password = Password::chosen(password, "password")?;
+        if self.accounts.username_taken(username.key()).await? {
+            return Err(Refusal::UsernameTaken.into());
+        }
+        Ok((username, email, password))
+    }
+
     /// Stores a pending registration and queues the email with its code.
     ///
     /// # Errors
@@ -27,12 +47,8 @@ impl Users {
         password: &[u8],
         context: &RequestContext,
     ) -> UseCaseResult<CodeSent> {
-        let username = Username::choose(username)?;
-        let email = Email::parse(email)?;
-        let password = Password::chosen(password, "password")?;
-        if self.accounts.username_taken(username.key()).await? {
-            return Err(Refusal::UsernameTaken.into());
-        }
+        let (username, email, password) =
+            self.check_registration(username, email, password).await?;
         let network = Payer::Network(context.network);
         self.throttle.charge(Budget::Registrations, network).await?;
         let stored = self.store_registration(username, email, password, context).await;

@@ -52,7 +52,7 @@ async fn counted(store: &SqliteStore, number: usize) -> u32 {
 }
 
 /// Counts the commits in a write-ahead log: the frames that contain the size of the database.
-fn commits(log: &Path) -> usize {
+pub fn commits(log: &Path) -> usize {
     const HEADER: usize = 32;
     const FRAME: usize = 24 + 4096;
     let log = std::fs::read(log).unwrap();

@@ -5,17 +5,17 @@ use std::time::Duration;
 
 use user_proto::client::Client;
 use user_proto::{
-    Common, ConfirmEmail, DeleteUser, ErrorCode, IdempotencyKey, Logout, RefreshToken,
-    RequestMessage, ResendCode, ResetPassword, UpdateUser,
+    Common, ConfirmEmail, DeleteUser, EndSession, ErrorCode, IdempotencyKey, Logout, RefreshToken,
+    Request, RequestMessage, ResendCode, ResetPassword, UpdateUser,
 };
 
 use user_server::domain::{Clock, Store};
 use user_server::store::SqliteStore;
 
 use crate::support::{
-    Changes, MAIL_PAUSE, PASSWORD, SECRET, TestServer, check, login, on_behalf_of, outcome,
-    postgres, refused, refused_at, register, request_reset, reset, update, update_with_password,
-    verify_email,
+    Changes, MAIL_PAUSE, PASSWORD, SECRET, TestServer, Wire, check, login, on_behalf_of, outcome,
+    postgres, refused, refused_at, register, request_frame, request_reset, reset, update,
+    update_with_password, verify_email,
 };
 
 fn keyed(number: u8) -> Common<'static> {
@@ -195,5 +195,52 @@ async fn a_repeat_costs_no_budget_and_a_refusal_is_not_stored() {
     client.call_with(rename.clone(), keyed(3)).await.unwrap();
     client.call(Logout { token: access.as_str().into(), all_sessions: None }).await.unwrap();
     assert_eq!(refused(client.call_with(rename, keyed(3)).await).code, ErrorCode::SESSION_REVOKED);
+    server.stop().await;
+}
+
+/// A request that can only fail writes nothing, also with an idempotency key.
+#[tokio::test]
+async fn a_request_that_can_only_fail_claims_no_key() {
+    let server = TestServer::start().await;
+    let client = server.client();
+    let ada = server.account(&client, "ada").await;
+    let access = ada.access();
+    let log = server.folder.path().join("users.db-wal");
+    let before = crate::groups::commits(&log);
+    let unknown = uuid::Uuid::new_v4();
+    let confirm = |token| ConfirmEmail {
+        access_token: token,
+        verification_id: unknown,
+        code: "123456".into(),
+    };
+    let rename = |token| UpdateUser { username: Some("grace".into()), ..update(token) };
+    let delete = DeleteUser { access_token: "garbage".into(), current_password: PASSWORD.into() };
+    let end = EndSession { access_token: "garbage".into(), session_id: unknown };
+    let logout = Logout { token: "garbage".into(), all_sessions: None };
+    let requests: Vec<(ErrorCode, Request<'_>)> = vec![
+        (ErrorCode::INVALID_TOKEN, rename("garbage").into()),
+        (ErrorCode::NOTHING_TO_UPDATE, update(&access).into()),
+        (ErrorCode::INVALID_TOKEN, delete.into()),
+        (ErrorCode::INVALID_TOKEN, end.into()),
+        (ErrorCode::INVALID_TOKEN, logout.into()),
+        (ErrorCode::INVALID_TOKEN, RefreshToken { refresh_token: "garbage".into() }.into()),
+        (ErrorCode::INVALID_TOKEN, confirm("garbage".into()).into()),
+        (ErrorCode::CODE_EXPIRED, confirm(access.as_str().into()).into()),
+        (ErrorCode::CODE_EXPIRED, verify_email(unknown, "123456").into()),
+        (ErrorCode::CODE_EXPIRED, reset(unknown, "00000-00000").into()),
+        (ErrorCode::CODE_EXPIRED, ResendCode { verification_id: unknown }.into()),
+        (ErrorCode::USERNAME_TAKEN, register("ada", "ada2@example.org").into()),
+        (ErrorCode::INVALID_EMAIL, register("grace", "no address").into()),
+        (ErrorCode::INVALID_EMAIL, request_reset("no address").into()),
+    ];
+    let mut wire = Wire::connect(server.address).await;
+    for (number, (code, request)) in (1..).zip(requests) {
+        wire.send(&request_frame(number.into(), request, &keyed(number))).await;
+        assert_eq!(wire.refusal(number.into()).await.code, code, "request {number}");
+    }
+    assert_eq!(crate::groups::commits(&log), before);
+    // The key of a request that has ended its own session is still answered.
+    let logout = Logout { token: access.as_str().into(), all_sessions: None };
+    twice(&server, &client, logout, 99).await;
     server.stop().await;
 }

@@ -55,6 +55,23 @@ impl Codes for SqlStore {
         Ok(GuessCharge::Charged(Guess { charged: keys, ..row.guess(now)? }))
     }
 
+    async fn refused_guess(
+        &self,
+        verification_id: Uuid,
+        purpose: Purpose,
+        user_id: Option<Uuid>,
+        max_guesses: u32,
+    ) -> Result<Option<GuessCharge>, Fault> {
+        let Some(row) = self.verification(verification_id).await? else {
+            return Ok(Some(GuessCharge::Unknown));
+        };
+        let of_user = user_id.is_none() || row.user_id == user_id;
+        if row.purpose()? != purpose || !of_user {
+            return Ok(Some(GuessCharge::Unknown));
+        }
+        Ok((row.guesses >= i64::from(max_guesses)).then_some(GuessCharge::Spent))
+    }
+
     async fn refund_guess(&self, guess: &Guess) -> Result<(), Fault> {
         let mut tx = self.pools.write().await?;
         let refund = sqlx::query(
@@ -171,24 +188,5 @@ impl SqlStore {
         let select =
             concat!("SELECT ", verification_columns!(), " FROM verifications WHERE id = $1");
         self.read_optional(sqlx::query_as(select).bind(id)).await
-    }
-
-    /// Returns the refusal of a guess at a code that is unknown or used up, or `None` if the guess
-    /// may be counted. Writes nothing.
-    async fn refused_guess(
-        &self,
-        verification_id: Uuid,
-        purpose: Purpose,
-        user_id: Option<Uuid>,
-        max_guesses: u32,
-    ) -> Result<Option<GuessCharge>, Fault> {
-        let Some(row) = self.verification(verification_id).await? else {
-            return Ok(Some(GuessCharge::Unknown));
-        };
-        let of_user = user_id.is_none() || row.user_id == user_id;
-        if row.purpose()? != purpose || !of_user {
-            return Ok(Some(GuessCharge::Unknown));
-        }
-        Ok((row.guesses >= i64::from(max_guesses)).then_some(GuessCharge::Spent))
     }
 }

@@ -26,6 +26,12 @@ impl IdempotencyKeys for SqlStore {
         super::super::report_alive(&self.pools, node).await
     }
 
+    async fn key_is_used(&self, key: Uuid, now: Timestamp) -> Result<bool, Fault> {
+        let select = "SELECT expires_at FROM idempotency_keys WHERE key = $1";
+        let row: Option<(i64,)> = self.read_optional(sqlx::query_as(select).bind(key)).await?;
+        Ok(row.is_some_and(|(expires_at,)| expires_at > now.0))
+    }
+
     async fn claim_key(&self, request: &KeyedRequest, now: Timestamp) -> Result<KeyState, Fault> {
         // Repeats if the key was released between the two statements.
         loop {

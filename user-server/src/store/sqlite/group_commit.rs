@@ -6,13 +6,13 @@
 //! rolls back, or is dropped before it has finished, does not affect the others.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use sqlx::{Connection, SqliteConnection, SqlitePool};
-use tokio::sync::{Mutex, OwnedMutexGuard, oneshot};
+use tokio::sync::oneshot;
 
+use super::writer_queue::{LockedState, WriterLock, WriterQueue};
 use super::{ACQUIRE_TIMEOUT, sql};
-use crate::domain::{Fault, PoolUse};
+use crate::domain::{Fault, PoolUse, Requester};
 
 /// Maximum number of transactions that share a commit, so that the first does not wait for long.
 const MAX_MEMBERS: usize = 32;
@@ -21,17 +21,13 @@ const MAX_MEMBERS: usize = 32;
 #[derive(Clone)]
 pub(super) struct Writers {
     pool: SqlitePool,
-    /// Writer lock, which is granted in the order of the requests, with the state of the
-    /// connection.
-    state: Arc<Mutex<WriterState>>,
-    /// Number of writers that wait for the lock.
-    waiting: Arc<AtomicUsize>,
+    queue: Arc<WriterQueue<WriterState>>,
 }
 
 /// State of the connection that writes and of its open transaction, which each writer passes on to
 /// the next.
 #[derive(Default)]
-struct WriterState {
+pub(super) struct WriterState {
     /// The connection that writes, once it is opened. It is detached from the pool, which would
     /// need a runtime to take it back.
     connection: Option<SqliteConnection>,
@@ -48,64 +44,47 @@ struct WriterState {
 /// Writer that has the lock and takes part in a group commit. Dropping it rolls back its changes.
 pub(super) struct GroupMember {
     writers: Writers,
-    guard: Option<OwnedMutexGuard<WriterState>>,
+    lock: Option<WriterLock<WriterState>>,
 }
-
-/// Guard that counts one waiting writer until it is dropped.
-struct WaitCount<'a>(&'a AtomicUsize);
 
 impl Writers {
     /// Creates the writer lock. The one connection that writes is opened from `pool` when it is
     /// first needed.
     pub(super) fn new(pool: SqlitePool) -> Self {
-        Self { pool, state: Arc::default(), waiting: Arc::default() }
+        Self { pool, queue: Arc::new(WriterQueue::new()) }
     }
 
     /// Waits for the writer lock, then begins a transaction, or joins the open one to share its
     /// commit.
     pub(super) async fn member(&self) -> Result<GroupMember, Fault> {
-        let guard = {
-            let _waiting = WaitCount::increment(&self.waiting);
-            let lock = self.state.clone().lock_owned();
-            tokio::time::timeout(ACQUIRE_TIMEOUT, lock).await.map_err(|_| {
-                Fault::Unavailable(format!(
-                    "the database's writer lock was not available within {ACQUIRE_TIMEOUT:?}"
-                ))
-            })?
-        };
-        let mut member = GroupMember { writers: self.clone(), guard: Some(guard) };
+        let lock = self.queue.lock(Requester::current());
+        let lock = tokio::time::timeout(ACQUIRE_TIMEOUT, lock).await.map_err(|_| {
+            Fault::Unavailable(format!(
+                "the database's writer lock was not available within {ACQUIRE_TIMEOUT:?}"
+            ))
+        })??;
+        let mut member = GroupMember { writers: self.clone(), lock: Some(lock) };
         member.state()?.begin(&self.pool).await?;
         Ok(member)
     }
 
     pub(super) fn usage(&self) -> PoolUse {
-        PoolUse { name: "writer", open: 1, idle: u32::from(self.state.try_lock().is_ok()), max: 1 }
+        PoolUse { name: "writer", open: 1, idle: u32::from(self.queue.is_idle()), max: 1 }
     }
 
     /// Waits for earlier writers, commits, and closes the connection. Afterwards the database file
     /// contains all changes, and the write-ahead log is empty.
     pub(super) async fn close(&self) {
-        let mut state = self.state.lock().await;
-        state.commit_group().await;
-        if let Some(connection) = state.connection.take()
-            && let Err(error) = connection.close().await
-        {
-            tracing::warn!(%error, "the database could not be closed cleanly");
+        let mut lock = self.queue.lock(Requester::Service).await.ok();
+        if let Some(state) = lock.as_mut().and_then(WriterLock::state) {
+            state.commit_group().await;
+            if let Some(connection) = state.connection.take()
+                && let Err(error) = connection.close().await
+            {
+                tracing::warn!(%error, "the database could not be closed cleanly");
+            }
         }
         self.pool.close().await;
-    }
-}
-
-impl<'a> WaitCount<'a> {
-    fn increment(count: &'a AtomicUsize) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        Self(count)
-    }
-}
-
-impl Drop for WaitCount<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -117,7 +96,7 @@ impl GroupMember {
 
     /// Commits the writer's changes. They are on the disk when this returns.
     pub(super) async fn commit(mut self) -> Result<(), Fault> {
-        let others_wait = self.writers.waiting.load(Ordering::Relaxed) > 0;
+        let others_wait = self.writers.queue.has_waiting();
         let state = self.state()?;
         if state.finished.is_empty() && !others_wait {
             return state.end_transaction("COMMIT").await;
@@ -137,21 +116,16 @@ impl GroupMember {
         self.await_group_commit().await
     }
 
-    /// Passes the lock to the next writer and waits for the shared commit.
+    /// Passes the lock on to the next writer and waits for the shared commit.
     async fn await_group_commit(mut self) -> Result<(), Fault> {
-        let mut state = self.guard.take().ok_or_else(lock_released)?;
+        let mut lock = self.lock.take().ok_or_else(lock_released)?;
+        let state = lock.state().ok_or_else(lock_released)?;
         let (sender, receiver) = oneshot::channel();
         state.finished.push(sender);
-        if state.finished.len() == 1 {
-            // Since the lock is fair, this runs after every writer that waits now, and ends the
-            // group even if they are all dropped.
-            let writers = self.writers.state.clone();
-            tokio::spawn(async move { writers.lock().await.commit_group().await });
-        }
         if state.finished.len() < MAX_MEMBERS {
-            drop(state);
+            drop(lock);
         } else {
-            tokio::spawn(async move { state.commit_group().await });
+            tokio::spawn(lock.commit_group());
         }
         receiver.await.unwrap_or_else(|_| {
             Err(Fault::Unavailable("the shared commit was abandoned".to_owned()))
@@ -159,7 +133,7 @@ impl GroupMember {
     }
 
     fn state(&mut self) -> Result<&mut WriterState, Fault> {
-        self.guard.as_deref_mut().ok_or_else(lock_released)
+        self.lock.as_mut().and_then(WriterLock::state).ok_or_else(lock_released)
     }
 }
 
@@ -168,11 +142,31 @@ impl Drop for GroupMember {
         // A statement may still be running. Closing the connection rolls everything back, so it is
         // possible only if no member waits for the commit; otherwise the next writer rolls back
         // what this one left unfinished.
-        if let Some(state) = self.guard.as_deref_mut()
+        if let Some(state) = self.lock.as_mut().and_then(WriterLock::state)
             && state.in_transaction
             && state.finished.is_empty()
         {
             state.disconnect();
+        }
+    }
+}
+
+impl LockedState for WriterState {
+    fn has_finished(&self) -> bool {
+        !self.finished.is_empty()
+    }
+
+    async fn commit_group(&mut self) {
+        if !self.in_transaction {
+            return;
+        }
+        let committed = match self.roll_back_unfinished().await {
+            Ok(()) => self.end_transaction("COMMIT").await,
+            fault => fault,
+        };
+        match committed {
+            Ok(()) => self.report(|| Ok(())),
+            Err(fault) => self.fail_group(&fault),
         }
     }
 }
@@ -235,22 +229,6 @@ impl WriterState {
             self.roll_back().await?;
         }
         Ok(())
-    }
-
-    /// Commits the open transaction, if any, and reports the result to the writers that wait for
-    /// it.
-    async fn commit_group(&mut self) {
-        if !self.in_transaction {
-            return;
-        }
-        let committed = match self.roll_back_unfinished().await {
-            Ok(()) => self.end_transaction("COMMIT").await,
-            fault => fault,
-        };
-        match committed {
-            Ok(()) => self.report(|| Ok(())),
-            Err(fault) => self.fail_group(&fault),
-        }
     }
 
     /// Rolls back the open transaction, and reports to the writers that wait for it that nothing
