@@ -157,6 +157,11 @@ impl App {
         }
     }
 
+    /// Logs when the service is lost, and when it is back. Does not return.
+    pub async fn log_outages(&self) {
+        self.upstream.log_outages().await;
+    }
+
     /// Makes /readyz report this process as not ready.
     pub fn set_draining(&self) {
         self.monitor.draining.store(true, Ordering::Relaxed);

@@ -97,6 +97,7 @@ async fn run(config: &Config, dropped_lines: DroppedLines) -> ExitCode {
         () = next(&mut signals) => {}
         () = reload_on_hangup(&mut hangups, &app) => {}
         () = app.follow_certificate() => {}
+        () = app.log_outages() => {}
     }
     app.set_draining();
     let shutdown = async {

@@ -2,7 +2,7 @@
 //! certificates. Knows no HTTP.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use user_proto::client::{Config, NodeStatus, Pool, PoolConfig, Tls, TlsOption, TlsOptions};
 use zeroize::Zeroizing;
@@ -12,6 +12,11 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Longest wait between two attempts to connect to a node. It is short, because the pool probes
 /// every node each second anyway, and a node that is back should be used soon.
 const MAX_BACKOFF: Duration = Duration::from_secs(2);
+/// Interval at which the connections to the nodes are examined for the log.
+const WATCH_INTERVAL: Duration = Duration::from_millis(500);
+/// Time for which every connected node may be slow before that is logged as an outage. A moment of
+/// load is none.
+const SLOW_LIMIT: Duration = Duration::from_secs(2);
 
 /// Configuration of the connections to the service.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,6 +139,35 @@ impl Upstream {
     #[must_use]
     pub fn is_reachable(&self) -> bool {
         self.pool.status().iter().any(|node| node.connected)
+    }
+
+    /// Logs when no node answers any more, and when one answers again. Does not return.
+    pub async fn log_outages(&self) {
+        let mut silent_since = None;
+        let mut reported = false;
+        loop {
+            let nodes = self.pool.status();
+            if nodes.iter().any(|node| node.connected && !node.slow) {
+                if let (Some(since), true) = (silent_since, reported) {
+                    let outage_ms = Instant::now().duration_since(since).as_millis();
+                    tracing::info!(outage_ms, "the user service answers again");
+                }
+                (silent_since, reported) = (None, false);
+            } else if !reported {
+                let since = *silent_since.get_or_insert_with(Instant::now);
+                let connected = nodes.iter().any(|node| node.connected);
+                if !connected || since.elapsed() >= SLOW_LIMIT {
+                    reported = true;
+                    let nodes: Vec<_> = nodes.iter().map(|node| node.addr.as_str()).collect();
+                    tracing::warn!(
+                        nodes = nodes.join(", "),
+                        "no node of the user service answers, so checks are answered with 503; \
+                         `user-http check` says why"
+                    );
+                }
+            }
+            tokio::time::sleep(WATCH_INTERVAL).await;
+        }
     }
 
     /// Reloads the files for TLS. If they cannot be used, the current ones stay in use. Connections

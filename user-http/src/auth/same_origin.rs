@@ -1,11 +1,12 @@
 //! Protection against requests that another site makes a browser send with the cookie (CSRF).
 
-use axum::http::header::{ORIGIN, SEC_WEBSOCKET_KEY};
+use axum::http::header::{ORIGIN, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION};
 use axum::http::{HeaderMap, HeaderName, Method};
 
 use crate::forwarded::{ForwardedMethod, Peer, single};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 
 /// Returns true if the end user's request has a method that changes nothing (RFC 9110, 9.2.1), and
 /// opens no WebSocket, over which another site could do anything.
@@ -13,7 +14,7 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// A proxy that does not state the method usually asks with GET, whatever the end user sent. Then a
 /// request with `Origin` counts as one that may change something: browsers add it to all of those.
 pub(super) fn is_safe(own: &Method, headers: &HeaderMap, peer: &Peer) -> bool {
-    if headers.contains_key(SEC_WEBSOCKET_KEY) {
+    if opens_web_socket(headers) {
         return false;
     }
     let changes_nothing =
@@ -23,6 +24,14 @@ pub(super) fn is_safe(own: &Method, headers: &HeaderMap, peer: &Peer) -> bool {
         ForwardedMethod::Ambiguous => false,
         ForwardedMethod::Absent => changes_nothing(own) && !headers.contains_key(ORIGIN),
     }
+}
+
+/// Returns true if the request opens a WebSocket. Over HTTP/2 and HTTP/3 (RFC 8441, RFC 9220), it
+/// has no Sec-WebSocket-Key.
+fn opens_web_socket(headers: &HeaderMap) -> bool {
+    headers.contains_key(SEC_WEBSOCKET_KEY)
+        || headers.contains_key(SEC_WEBSOCKET_VERSION)
+        || headers.get_all(SEC_FETCH_MODE).iter().any(|mode| mode == "websocket")
 }
 
 /// Returns true if the browser says that the request comes from the same origin: in Sec-Fetch-Site,
@@ -97,6 +106,19 @@ mod tests {
         // From a stranger, only the method of the request itself counts.
         assert!(!is_safe(&Method::POST, &method("GET"), &peer(false)));
         assert!(is_safe(&Method::GET, &method("POST"), &peer(false)));
+    }
+
+    #[test]
+    fn every_sign_of_a_web_socket_counts() {
+        for (name, value, safe) in [
+            ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==", false),
+            ("sec-websocket-version", "13", false),
+            ("sec-fetch-mode", "websocket", false),
+            ("sec-fetch-mode", "navigate", true),
+        ] {
+            let headers = headers(&[("x-forwarded-method", "GET"), (name, value)]);
+            assert_eq!(is_safe(&Method::GET, &headers, &peer(true)), safe, "{name}: {value}");
+        }
     }
 
     #[test]

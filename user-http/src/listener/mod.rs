@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -18,6 +18,9 @@ use crate::metrics::{CloseReason, ConnectionMetrics};
 use crate::tls::Tls;
 use activity::Activity;
 
+/// Maximum number of connections that wait to be accepted. A proxy opens hundreds within one turn of
+/// its event loop, and each that does not fit is delayed by a second. The system may allow fewer.
+const BACKLOG: u32 = 4096;
 /// Pause after a connection could not be accepted, because a limit of the system was reached.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -47,6 +50,14 @@ pub struct Options {
     pub metrics: Arc<ConnectionMetrics>,
 }
 
+/// Listens on an address, even while a connection of an earlier process is still closing.
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
 /// A running listener. It stops when it is dropped.
 #[derive(Debug)]
 pub struct Listener {
@@ -61,7 +72,7 @@ impl Listener {
     /// # Errors
     /// If the system refuses the address.
     pub async fn start(address: SocketAddr, options: Options) -> std::io::Result<Self> {
-        let listener = TcpListener::bind(address).await?;
+        let listener = listen(address)?;
         let address = listener.local_addr()?;
         let drain = CancellationToken::new();
         let task = tokio::spawn(accept(listener, Arc::new(options), drain.clone()));

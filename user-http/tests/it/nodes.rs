@@ -214,3 +214,29 @@ fn a_node_that_stops_loses_no_check() {
     services[0].resume();
     until(|| passed() == 10);
 }
+
+#[test]
+fn an_outage_of_the_service_is_logged_once_and_so_is_its_end() {
+    let mut service = LiveService::start();
+    let program = Program::start_with(&service.address, &[("LOG", "info")]);
+    let count = |text: &str| program.log().matches(text).count();
+    let (lost, back) = ("no node of the user service answers", "the user service answers again");
+    assert_eq!((count(lost), count(back)), (0, 0), "{}", program.log());
+    for outages in 1..=2 {
+        service.stop();
+        until(|| count(lost) == outages);
+        assert_eq!(program.verdict("a.b.c").status, 503);
+        thread::sleep(Duration::from_millis(1200));
+        assert_eq!((count(lost), count(back)), (outages, outages - 1), "{}", program.log());
+        service.resume();
+        until(|| count(back) == outages);
+    }
+    assert!(program.log().contains("\"level\":\"WARN\""), "{}", program.log());
+    assert!(program.log().contains(&service.address), "{}", program.log());
+}
+
+#[test]
+fn a_service_that_is_down_at_the_start_is_logged_too() {
+    let program = Program::start_with("127.0.0.1:1", &[("LOG", "info")]);
+    until(|| program.log().contains("no node of the user service answers"));
+}
