@@ -98,11 +98,11 @@ install_missing() {
     done < <(missing)
 }
 
-# Installs Caddy in a folder of its own, unless a recent one is in the PATH. Its test names itself
-# if it is left out.
+# Installs Caddy in a folder of its own, unless a recent one is in the PATH (2.11.4 or later). Its
+# test names itself if it is left out.
 install_caddy() {
     local folder=$PWD/target/caddy
-    caddy version 2>/dev/null | grep -qE '^v(2\.(1[1-9]|[2-9][0-9])|[3-9])' && return
+    caddy version 2>/dev/null | grep -qE '^v(2\.(11\.([4-9]|[1-9][0-9])|1[2-9]|[2-9][0-9])|[3-9])' && return
     if [ ! -x "$folder/bin/caddy" ]; then
         has python3 || return
         echo "test.sh: installing $CADDY"

@@ -3,14 +3,19 @@
 local url = "http://127.0.0.1:3079/auth/check"
 
 -- The headers that the check needs. Everything else of the request stays here.
-local passed_on = { "authorization", "cookie", "host", "origin", "sec-fetch-site", "sec-websocket-key", "traceparent" }
+local passed_on = {
+    "authorization", "cookie", "host", "origin", "sec-fetch-mode", "sec-fetch-site",
+    "sec-websocket-key", "sec-websocket-version", "traceparent",
+}
 
 core.register_action("check_token", { "http-req" }, function(txn)
     txn:set_var("txn.auth.status", 503)
     local headers = txn.http:req_get_headers()
     local check = {
         ["x-forwarded-for"] = { txn.sf:src() },
-        ["x-forwarded-method"] = { txn.sf:method() },
+        -- A WebSocket changes things, whatever its method. With HTTP/2 it has no Sec-WebSocket-Key,
+        -- and HAProxy calls its method GET.
+        ["x-forwarded-method"] = { headers["upgrade"] and "CONNECT" or txn.sf:method() },
         ["x-forwarded-proto"] = { txn.sf:ssl_fc() == 1 and "https" or "http" },
         ["x-envoy-expected-rq-timeout-ms"] = { "2000" },
     }
@@ -40,7 +45,8 @@ core.register_action("check_token", { "http-req" }, function(txn)
         txn:set_var("txn.auth.error", header("x-auth-error"))
     elseif reply.status == 200 then
         -- An identity is complete, or there is none.
-        if user == "" or session == "" or claims == "" then
+        local id = "^%x+%-%x+%-%x+%-%x+%-%x+$"
+        if not (user:match(id) and session:match(id) and claims:match("^{.*}$")) then
             return
         end
         txn:set_var("txn.auth.user_id", user)

@@ -2,7 +2,10 @@
 //! runs with each of them.
 
 mod backend;
+mod checks;
 mod forged;
+mod http2;
+mod paths;
 mod scenarios;
 mod site;
 
@@ -42,5 +45,20 @@ scenarios! {
     checks_share_a_few_connections: scenarios::keepalive
     only_web_sockets_are_upgraded: scenarios::upgrades
     a_forged_identity_never_reaches_the_backend: forged::headers
-    no_spelling_of_a_path_bypasses_the_check: forged::paths
+    no_separator_in_a_name_hides_a_forged_header: forged::separators
+    a_forged_identity_after_a_body_never_reaches_the_backend: forged::trailers
+    nothing_else_that_an_end_user_states_reaches_the_backend: forged::other_statements
+    no_spelling_of_a_path_bypasses_the_check: paths::spellings
+    no_request_target_bypasses_the_check: paths::targets
+    no_host_changes_the_path: paths::hosts
+    no_target_of_http2_bypasses_the_check: paths::http2_targets
+    a_body_of_unclear_length_is_never_a_request: paths::ambiguous_bodies
+    a_body_that_the_backend_ignores_is_never_a_request: paths::ignored_bodies
+    a_web_socket_over_http2_needs_the_same_origin: checks::http2_web_sockets
+    a_web_socket_transfers_data: checks::web_socket
+    only_status_200_with_an_identity_passes: checks::other_verdicts
+    while_user_http_hangs_the_answer_is_503: checks::hanging_check
+    a_request_that_the_check_cannot_read_is_the_end_users_fault: checks::unreadable
+    other_cookies_reach_the_backend: checks::cookies
+    six_hundred_end_users_at_once_are_answered: checks::many_clients
 }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use super::backend::{Backend, Received};
+use super::http2::Http2;
 use crate::http::{Http, Reply};
 use crate::program::Program;
 use crate::service::{Account, LiveService};
@@ -27,7 +28,10 @@ pub(super) struct Site {
     pub(super) program: Program,
     pub(super) backend: Backend,
     pub(super) kim: Account,
+    pub(super) proxy: Proxy,
     address: SocketAddr,
+    /// Where HTTP/2 is spoken without TLS.
+    http2: SocketAddr,
     process: Child,
     _folder: TempDir,
 }
@@ -50,9 +54,10 @@ impl Proxy {
         if self == Self::Caddy {
             let version = Command::new(&found).arg("version").output().ok()?.stdout;
             let version = String::from_utf8_lossy(&version).into_owned();
-            let mut numbers = version.trim_start_matches('v').split('.').map(str::parse::<u32>);
-            let (major, minor) = (numbers.next()?.ok()?, numbers.next()?.ok()?);
-            return ((major, minor) >= (2, 11)).then_some(found);
+            let version = version.trim_start_matches('v').split(' ').next()?;
+            let numbers: Vec<u32> =
+                version.split('.').map_while(|part| part.parse().ok()).collect();
+            return (numbers >= vec![2, 11, 4]).then_some(found);
         }
         Some(found)
     }
@@ -69,6 +74,8 @@ impl Proxy {
             Self::Haproxy => command.args(["-db", "-f", "haproxy.cfg"]),
         };
         let log = File::create(folder.join("log")).unwrap();
+        // WebSocket over HTTP/2, which Go offers only on request.
+        command.env("GODEBUG", "http2xconnect=1");
         command.current_dir(folder).env("HOME", folder).env("XDG_DATA_HOME", folder);
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap()
     }
@@ -87,14 +94,19 @@ impl Site {
         let kim = service.register("kim");
         let backend = Backend::start();
         let folder = tempfile::tempdir().unwrap();
-        let [port, internal] = free_ports();
+        let [port, internal, http2_port] = free_ports();
+        let http2_port = if proxy == Proxy::Nginx { http2_port } else { port };
         let replaced = [
+            // HTTP/2 without TLS, which HAProxy speaks by default.
+            (
+                "listen 127.0.0.1:8080;",
+                format!("listen 127.0.0.1:{port}; listen 127.0.0.1:{http2_port} http2;"),
+            ),
+            ("admin off", "admin off\nservers {\nprotocols h1 h2 h2c\n}".to_owned()),
             (":8080", format!(":{port}")),
             ("127.0.0.1:8081", format!("127.0.0.1:{}", backend.port)),
             ("127.0.0.1:3079", format!("127.0.0.1:{internal}")),
             ("127.0.0.1:3080", program.address.to_string()),
-            // Where only root may write by default.
-            ("\nhttp {\n", format!("\nhttp {{\n{}", temporary_folders(folder.path()))),
         ];
         let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
         for file in std::fs::read_dir(examples.join(proxy.folder())).unwrap() {
@@ -105,6 +117,7 @@ impl Site {
             }
             std::fs::write(folder.path().join(path.file_name().unwrap()), text).unwrap();
         }
+        std::fs::create_dir(folder.path().join("run")).unwrap();
         let mut process = proxy.start(&executable, folder.path());
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         let began = Instant::now();
@@ -114,11 +127,26 @@ impl Site {
             assert!(!ended && began.elapsed() < Duration::from_secs(20), "{}", log());
             std::thread::sleep(Duration::from_millis(20));
         }
-        Some(Self { service, program, backend, kim, address, process, _folder: folder })
+        let http2 = SocketAddr::from(([127, 0, 0, 1], http2_port));
+        Some(Self {
+            service,
+            program,
+            backend,
+            kim,
+            proxy,
+            address,
+            http2,
+            process,
+            _folder: folder,
+        })
     }
 
     pub(super) fn connect(&self) -> Http {
         Http::connect(self.address)
+    }
+
+    pub(super) fn connect_http2(&self) -> Http2 {
+        Http2::connect(self.http2)
     }
 
     /// Sends a request on a connection of its own.
@@ -128,8 +156,17 @@ impl Site {
 
     /// Sends a request with the token of the user.
     pub(super) fn request_as_kim(&self, head: &str, headers: &[(&str, &str)]) -> Reply {
-        let bearer = format!("Bearer {}", self.kim.token);
-        self.request(head, &[headers, &[("Authorization", bearer.as_str())]].concat())
+        self.request(head, &[headers, &[("Authorization", &self.bearer())]].concat())
+    }
+
+    /// Returns the value of `Authorization` with the token of the user.
+    pub(super) fn bearer(&self) -> String {
+        format!("Bearer {}", self.kim.token)
+    }
+
+    /// Returns the cookie with the token of the user.
+    pub(super) fn cookie(&self) -> String {
+        format!("__Host-user={}", self.kim.token)
     }
 
     /// Checks that the backend received exactly the identity of the user.
@@ -156,14 +193,7 @@ impl Drop for Site {
     }
 }
 
-fn free_ports() -> [u16; 2] {
-    let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+fn free_ports() -> [u16; 3] {
+    let listeners = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
     listeners.map(|listener| listener.local_addr().unwrap().port())
-}
-
-/// Returns the directives that keep nginx from writing anywhere else.
-fn temporary_folders(folder: &Path) -> String {
-    let kinds = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
-    let directive = |kind| format!("{kind}_temp_path {}/{kind};\n", folder.display());
-    kinds.map(directive).concat() + "access_log off;\n"
 }
