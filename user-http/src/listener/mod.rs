@@ -18,8 +18,8 @@ use crate::metrics::{CloseReason, ConnectionMetrics};
 use crate::tls::Tls;
 use activity::Activity;
 
-/// Maximum number of connections that wait to be accepted. A proxy opens hundreds within one turn of
-/// its event loop, and each that does not fit is delayed by a second. The system may allow fewer.
+/// Maximum number of connections that wait to be accepted. A proxy opens hundreds at once, and each
+/// that does not fit is delayed by a second. The system may allow fewer.
 const BACKLOG: u32 = 4096;
 /// Pause after a connection could not be accepted, because a limit of the system was reached.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 /// A backend with the weaknesses that a proxy has to make up for: it takes a body for the next
-/// request, and headers after a chunked body for headers of the request.
+/// request, except at `/read`, and headers after a chunked body for headers of the request.
 pub(super) struct Backend {
     pub(super) port: u16,
     heads: Heads,
@@ -49,6 +49,12 @@ fn serve(stream: TcpStream, heads: &Heads) {
         let received = Received::from(&head);
         if received.values("transfer-encoding").contains(&"chunked") {
             head += &chunked_body(&mut reader);
+        }
+        if head.contains("/read") {
+            let length = received.values("content-length").concat().parse().unwrap_or(0);
+            let mut body = vec![0; length];
+            let _ = reader.read_exact(&mut body);
+            head += &String::from_utf8_lossy(&body);
         }
         let upgrade =
             received.values("upgrade").iter().any(|name| name.eq_ignore_ascii_case("websocket"));

@@ -181,3 +181,18 @@ pub(super) fn many_clients(site: Site) {
         assert_eq!(client.reply().expect("a reply").status, 401);
     }
 }
+
+pub(super) fn bodies(site: Site) {
+    for size in [1, 1000, 300_000] {
+        let body = "b".repeat(size);
+        let mut http = site.connect();
+        http.send(format!(
+            "POST /read HTTP/1.1\r\nHost: app.example\r\nAuthorization: {}\r\n\
+             Content-Length: {size}\r\n\r\n{body}",
+            site.bearer()
+        ));
+        let reply = http.reply().unwrap();
+        assert_eq!(reply.status, 200);
+        assert!(reply.body.ends_with(&format!("\r\n{body}")), "{size} bytes");
+    }
+}

@@ -54,7 +54,7 @@ impl Http2 {
         self.reply()
     }
 
-    /// Sends a request whose stream stays open, and returns the status of its reply.
+    /// Sends a request, keeps its stream open, and returns the status of its reply.
     pub(super) fn open(&mut self, fields: &[(&str, &str)]) -> Option<u16> {
         self.frame(HEADERS, END_HEADERS, 1, &block(fields));
         loop {

@@ -60,5 +60,6 @@ scenarios! {
     while_user_http_hangs_the_answer_is_503: checks::hanging_check
     a_request_that_the_check_cannot_read_is_the_end_users_fault: checks::unreadable
     other_cookies_reach_the_backend: checks::cookies
+    a_body_reaches_the_backend_whole: checks::bodies
     six_hundred_end_users_at_once_are_answered: checks::many_clients
 }

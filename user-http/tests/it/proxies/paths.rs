@@ -25,7 +25,8 @@ fn assert_public(head: &str, sent: &str) {
 /// Rest of a request after which the connection is closed.
 const END: &str = "Host: app.example\r\nConnection: close\r\n\r\n";
 
-/// Sends a request without a token that asks to close the connection, and checks what reaches the backend.
+/// Sends a request without a token that asks to close the connection, and checks what reaches the
+/// backend.
 fn send(site: &Site, bytes: &str) {
     let mut http = site.connect();
     http.send(bytes);
