@@ -161,13 +161,13 @@ impl<'a> Explained<'a> {
         match (self.response(), &self.content) {
             (Some((code, true)), _) => {
                 format!(
-                    "{} ({:04x}) with id 0, then the server closes the connection",
+                    "{} ({:04X}) with id 0, then the server closes the connection",
                     code.name(),
                     code.0
                 )
             }
             (Some((code, false)), _) => {
-                format!("{} ({:04x}) with this id; the connection stays open", code.name(), code.0)
+                format!("{} ({:04X}) with this id; the connection stays open", code.name(), code.0)
             }
             (None, Content::Incomplete(_)) => {
                 "none yet: the receiver waits for the missing bytes, by default for 10 s".to_owned()
@@ -254,7 +254,7 @@ impl<'a> Explained<'a> {
                 "error".to_owned(),
                 json!({
                     "message": error,
-                    "code": response.map(|(code, _)| format!("{:04x}", code.0)),
+                    "code": response.map(|(code, _)| format!("{:04X}", code.0)),
                     "code_name": response.map(|(code, _)| code.name()),
                     "closes": response.map(|(_, closes)| closes),
                     "field": match self.content {

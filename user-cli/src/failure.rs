@@ -130,7 +130,7 @@ fn call_text(error: &Error, situation: &Situation) -> String {
                 .unwrap_or_default();
             let code = code_name(reply.code);
             format!(
-                "error: {code} ({:04x}{field}): {}",
+                "error: {code} ({:04X}{field}): {}",
                 reply.code.0,
                 format::printable(&reply.message)
             )
@@ -171,7 +171,7 @@ fn call_json(error: &Error, situation: &Situation) -> Value {
         "outcome_unknown": situation.changes && error.outcome_unknown(),
     });
     if let Error::Refused(reply) = error {
-        object["code"] = format!("{:04x}", reply.code.0).into();
+        object["code"] = format!("{:04X}", reply.code.0).into();
         object["name"] = reply.code.name().into();
         object["message"] = reply.message.as_ref().into();
         object["retry_after_ms"] = reply.retry_after_ms.into();

@@ -23,15 +23,17 @@ pub(crate) fn text(field: &FieldView<'_>, reveal: bool) -> String {
             Err(_) => hex::encode(bytes),
         },
         FieldValue::Secret(bytes) => format!("[redacted, {} bytes]", bytes.len()),
-        FieldValue::Bytes(bytes) => hex::encode(bytes),
+        FieldValue::Bytes(bytes) | FieldValue::Key(bytes) => hex::encode(bytes),
         FieldValue::Uuid(id) => id.to_string(),
         FieldValue::Instant(at) => format::timestamp(at, format::unix_now()),
+        FieldValue::InstantMillis(at) => format::timestamp(at / 1000, format::unix_now()),
         FieldValue::Number(number) if field.name.ends_with("_ms") => {
             format::duration(Duration::from_millis(number))
         }
         FieldValue::Number(number) if is_seconds(field.name) => format::seconds(number),
         FieldValue::Number(number) => number.to_string(),
-        FieldValue::Code(code) => format!("{} ({:04x})", code.name(), code.0),
+        FieldValue::Byte(number) => number.to_string(),
+        FieldValue::Code(code) => format!("{} ({:04X})", code.name(), code.0),
         FieldValue::Flag => "yes".to_owned(),
         FieldValue::List(list) if list.len() == 1 => "1 row".to_owned(),
         FieldValue::List(list) => format!("{} rows", list.len()),
@@ -99,11 +101,13 @@ fn json_value(field: &FieldView<'_>, reveal: bool) -> Value {
             Err(_) => serde_json::json!({ "hex": hex::encode(bytes) }),
         },
         FieldValue::Secret(_) => "[redacted]".into(),
-        FieldValue::Bytes(bytes) => hex::encode(bytes).into(),
+        FieldValue::Bytes(bytes) | FieldValue::Key(bytes) => hex::encode(bytes).into(),
         FieldValue::Uuid(id) => id.to_string().into(),
         FieldValue::Instant(at) => format::rfc_3339(at).into(),
+        FieldValue::InstantMillis(at) => format::rfc_3339(at / 1000).into(),
+        FieldValue::Byte(number) => number.into(),
         FieldValue::Number(number) => number.into(),
-        FieldValue::Code(code) => format!("{:04x}", code.0).into(),
+        FieldValue::Code(code) => format!("{:04X}", code.0).into(),
         FieldValue::Flag => true.into(),
         FieldValue::List(list) => {
             let row = |index| json_object(|see| list.view(index, see), reveal);

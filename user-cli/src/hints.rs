@@ -98,6 +98,10 @@ fn for_code(code: ErrorCode, situation: &Situation) -> Option<&'static str> {
         ErrorCode::CODE_EXPIRED => {
             "Request a new code with `register`, `update --email` or `reset-password request`."
         }
+        ErrorCode::NOT_PERMITTED => {
+            "Use a client certificate that the server accepts, or ask the operator to add this \
+             machine to TRUSTED_PEERS."
+        }
         ErrorCode::ACCOUNT_DISABLED => "Ask an operator to enable the account.",
         ErrorCode::USERNAME_TAKEN => {
             "Choose another username. With verify-email, repeat the command with --username; the \

@@ -57,6 +57,8 @@ error_codes! {
     0x0307 CODE_EXPIRED
         "The code has expired, was used, has no guesses left, or was never issued."
     0x0308 ACCOUNT_DISABLED    "The password is correct, but an operator has disabled the account."
+    0x030A NOT_PERMITTED
+        "The server answers this type of request only to peers that its operator trusts."
     0x0401 USERNAME_TAKEN      "Another active account has this username."
     0x0402 IDEMPOTENCY_CONFLICT "The idempotency key was used for another request."
     0x0403 EMAIL_TAKEN         "Another active account has this email address."
@@ -140,7 +142,7 @@ impl ErrorCode {
     pub fn http_status(self) -> u16 {
         match self {
             Self::INVALID_CODE | Self::CODE_EXPIRED => 400,
-            Self::ACCOUNT_DISABLED => 403,
+            Self::ACCOUNT_DISABLED | Self::NOT_PERMITTED => 403,
             Self::IDEMPOTENCY_CONFLICT => 422,
             Self::BUSY | Self::UNAVAILABLE | Self::SHUTTING_DOWN => 503,
             Self::DEADLINE_EXCEEDED => 504,
@@ -190,7 +192,7 @@ impl ErrorClass {
 
 impl std::fmt::Debug for ErrorCode {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:04x} {}", self.0, self.name())
+        write!(f, "{:04X} {}", self.0, self.name())
     }
 }
 

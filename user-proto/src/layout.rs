@@ -29,18 +29,24 @@ pub enum FieldKind {
     Text,
     /// A password, token or code: bytes that must not appear in logs.
     Secret,
+    /// Opaque bytes.
+    Bytes,
     /// An IPv4 or IPv6 address, as text.
     Address,
     /// A UUID of 16 bytes.
     Uuid,
     /// A point in time, in seconds since 1970-01-01T00:00:00Z.
     Instant,
+    /// A point in time, in milliseconds since 1970-01-01T00:00:00Z.
+    InstantMillis,
     /// A duration in seconds.
     Seconds,
     /// A duration in milliseconds.
     Millis,
     /// An unsigned number of 32 bits.
     Number,
+    /// An unsigned number of 8 bits.
+    Byte,
     /// An error code.
     Code,
     /// An idempotency key of 16 bytes.
@@ -58,12 +64,15 @@ impl FieldKind {
         match self {
             Self::Text => "text",
             Self::Secret => "secret",
+            Self::Bytes => "bytes",
             Self::Address => "address",
             Self::Uuid => "uuid",
             Self::Instant => "instant",
+            Self::InstantMillis => "instant_ms",
             Self::Seconds => "seconds",
             Self::Millis => "millis",
             Self::Number => "number",
+            Self::Byte => "byte",
             Self::Code => "error_code",
             Self::Key => "key",
             Self::Flag => "flag",
@@ -75,11 +84,12 @@ impl FieldKind {
     #[must_use]
     pub const fn size(self) -> Option<usize> {
         match self {
-            Self::Text | Self::Secret | Self::Address | Self::List(_) => None,
+            Self::Text | Self::Secret | Self::Bytes | Self::Address | Self::List(_) => None,
             Self::Uuid | Self::Key => Some(16),
-            Self::Instant => Some(8),
+            Self::Instant | Self::InstantMillis => Some(8),
             Self::Seconds | Self::Millis | Self::Number => Some(4),
             Self::Code => Some(2),
+            Self::Byte => Some(1),
             Self::Flag => Some(0),
         }
     }

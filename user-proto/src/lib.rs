@@ -48,5 +48,5 @@ pub use error_code::{ErrorClass, ErrorCode, ErrorOutcome, Retrier};
 pub use layout::{FieldKind, FieldLayout, Hashing};
 pub use message::{Message, ReplyMessage, RequestMessage};
 pub use table::*;
-pub use value::{ClientAddress, IdempotencyKey, Secret, UnixSeconds};
+pub use value::{ClientAddress, IdempotencyKey, Secret, UnixMillis, UnixSeconds};
 pub use view::{FieldValue, FieldView, ListView};

@@ -11,7 +11,7 @@ pub const MAX_LENGTH: usize = 65_535;
 pub const MAX_FRAME: usize = LENGTH_FIELD + MAX_LENGTH;
 /// Bit that distinguishes the type of a reply from the type of its request.
 pub const REPLY_BIT: u8 = 0x80;
-/// Largest instant in seconds: 2^53 - 1, the largest integer that JavaScript represents exactly.
+/// Largest instant, in seconds or milliseconds: 2^53 - 1, the largest integer that JavaScript represents exactly.
 pub const MAX_INSTANT: u64 = (1 << 53) - 1;
 /// Request id of errors that concern the connection itself. Only the server sends it.
 pub const CONNECTION_ID: u32 = 0;
@@ -30,5 +30,7 @@ pub const PING_AFTER: u32 = 60;
 pub const DEFAULT_DEADLINE_MS: u32 = 10_000;
 /// Longest deadline in milliseconds. A longer one is reduced to this value.
 pub const MAX_DEADLINE_MS: u32 = 30_000;
+/// Longest wait in milliseconds of a `WatchRevocations`. A longer one is reduced to this value.
+pub const MAX_WAIT_MS: u32 = 5_000;
 /// Maximum size in bytes of the message text of an error reply.
 pub const MAX_ERROR_MESSAGE: usize = 512;

@@ -4,17 +4,20 @@
 //! the lifetime of a message with borrowed fields, `$g` is the same in a form that can be repeated,
 //! and `[$($kind)?]` is the const parameter of a struct that several messages share.
 
-/// The Rust type of a field of a given kind. `text`, `secret` and `address` borrow from the read
-/// buffer.
+/// The Rust type of a field of a given kind. `text`, `secret`, `bytes` and `address` borrow from the
+/// read buffer.
 macro_rules! field_type {
     (text [$lt:lifetime]) => { std::borrow::Cow<$lt, str> };
     (secret [$lt:lifetime]) => { $crate::value::Secret<$lt> };
+    (bytes [$lt:lifetime]) => { std::borrow::Cow<$lt, [u8]> };
     (address [$lt:lifetime]) => { $crate::value::ClientAddress<$lt> };
     (uuid $lt:tt) => { uuid::Uuid };
     (instant $lt:tt) => { $crate::value::UnixSeconds };
+    (instant_ms $lt:tt) => { $crate::value::UnixMillis };
     (seconds $lt:tt) => { u32 };
     (millis $lt:tt) => { u32 };
     (number $lt:tt) => { u32 };
+    (byte $lt:tt) => { u8 };
     (code $lt:tt) => { $crate::error_code::ErrorCode };
     (key $lt:tt) => { $crate::value::IdempotencyKey };
     (flag $lt:tt) => { () };
@@ -30,6 +33,9 @@ macro_rules! field_kind {
     (secret) => {
         $crate::layout::FieldKind::Secret
     };
+    (bytes) => {
+        $crate::layout::FieldKind::Bytes
+    };
     (address) => {
         $crate::layout::FieldKind::Address
     };
@@ -39,6 +45,9 @@ macro_rules! field_kind {
     (instant) => {
         $crate::layout::FieldKind::Instant
     };
+    (instant_ms) => {
+        $crate::layout::FieldKind::InstantMillis
+    };
     (seconds) => {
         $crate::layout::FieldKind::Seconds
     };
@@ -47,6 +56,9 @@ macro_rules! field_kind {
     };
     (number) => {
         $crate::layout::FieldKind::Number
+    };
+    (byte) => {
+        $crate::layout::FieldKind::Byte
     };
     (code) => {
         $crate::layout::FieldKind::Code
@@ -65,6 +77,9 @@ macro_rules! field_kind {
 /// The value of a field without borrowed data.
 macro_rules! field_owned {
     (text $value:expr) => {
+        std::borrow::Cow::Owned($value.into_owned())
+    };
+    (bytes $value:expr) => {
         std::borrow::Cow::Owned($value.into_owned())
     };
     (secret $value:expr) => {

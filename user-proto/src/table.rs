@@ -17,6 +17,7 @@ rows! {
         session_id: uuid, created_at: instant, last_used_at: instant;
         0x01 device: text, 0x03 network: text, 0x05 current: flag
     }
+    RevocationRow<'a> { kind: byte, id: bytes, before: instant }
 }
 
 // Type, request => reply, retry effect cost { required fields; tag and optional field }. A request
@@ -49,6 +50,8 @@ requests! {
     }
     0x0E ListSessions<'a> => Sessions<'static>, safe reads { access_token: secret }
     0x0F EndSession<'a> => SessionEnded, once changes { access_token: secret, session_id: uuid }
+    0x20 GetKeys => Keys<'static>, safe reads { }
+    0x21 WatchRevocations<'a> => Revocations<'static>, safe reads { cursor: bytes, wait_ms: millis }
     0x7F Ping => Pong, safe reads { }
 }
 
@@ -84,6 +87,13 @@ replies! {
     0x8D EmailConfirmed<'a> = UserChangeReply
     0x8E Sessions<'a> { sessions: list SessionRow }
     0x8F SessionEnded = SessionsEndedReply
+    0xA0 Keys<'a> {
+        jwks: text, access_life: seconds, refresh_after: seconds; 0x01 now_ms: instant_ms
+    }
+    0xA1 Revocations<'a> {
+        cursor: bytes, stale_ms: millis, more: byte, now_ms: instant_ms,
+        entries: list RevocationRow
+    }
     0xFF Pong {
         ; 0x01 max_in_flight: number, 0x03 idle_timeout: seconds, 0x05 max_hashing: number
     }

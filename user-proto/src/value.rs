@@ -74,6 +74,10 @@ impl std::fmt::Debug for Secret<'_> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct UnixSeconds(pub u64);
 
+/// A point in time, in milliseconds since 1970-01-01T00:00:00Z, at most 2^53 - 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct UnixMillis(pub u64);
+
 /// The IP address of the end user, as seen by the gateway. It stores the text that was received, so
 /// that encoding it again yields the same bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,6 +119,19 @@ impl<'a> Value<'a> for Cow<'a, str> {
     }
     fn show(&self) -> FieldValue<'_> {
         FieldValue::Text(self)
+    }
+}
+
+impl<'a> Value<'a> for Cow<'a, [u8]> {
+    const SIZE: Option<usize> = None;
+    fn read(bytes: &'a [u8]) -> Result<Self, Reason> {
+        Ok(Cow::Borrowed(bytes))
+    }
+    fn write(&self, out: &mut Writer<'_>) {
+        out.put_varying(self);
+    }
+    fn show(&self) -> FieldValue<'_> {
+        FieldValue::Bytes(self)
     }
 }
 
@@ -195,20 +212,33 @@ fixed!(
     16,
     |bytes| Ok(IdempotencyKey(bytes)),
     |value| value.0,
-    FieldValue::Bytes(&value.0)
+    FieldValue::Key(&value.0)
 );
 fixed!((), 0, |_bytes| Ok(()), |_value| [], FieldValue::Flag);
 fixed!(
+    u8,
+    1,
+    |bytes| Ok(u8::from_be_bytes(bytes)),
+    |value| value.to_be_bytes(),
+    FieldValue::Byte(*value)
+);
+fixed!(
     UnixSeconds,
     8,
-    |bytes| {
-        let seconds = u64::from_be_bytes(bytes);
-        if seconds <= limits::MAX_INSTANT {
-            Ok(UnixSeconds(seconds))
-        } else {
-            Err(Reason::OutOfRange)
-        }
-    },
+    |bytes| instant(bytes).map(UnixSeconds),
     |value| value.0.to_be_bytes(),
     FieldValue::Instant(value.0)
 );
+fixed!(
+    UnixMillis,
+    8,
+    |bytes| instant(bytes).map(UnixMillis),
+    |value| value.0.to_be_bytes(),
+    FieldValue::InstantMillis(value.0)
+);
+
+/// Reads a point in time, of whichever unit.
+fn instant(bytes: [u8; 8]) -> Result<u64, Reason> {
+    let number = u64::from_be_bytes(bytes);
+    if number <= limits::MAX_INSTANT { Ok(number) } else { Err(Reason::OutOfRange) }
+}

@@ -22,15 +22,21 @@ pub enum FieldValue<'a> {
     Text(&'a str),
     /// A password, token or code.
     Secret(&'a [u8]),
-    /// Opaque bytes, such as an idempotency key.
+    /// Opaque bytes.
     Bytes(&'a [u8]),
+    /// An idempotency key, of 16 bytes.
+    Key(&'a [u8]),
     /// A UUID.
     Uuid(Uuid),
     /// A point in time, in seconds since 1970-01-01T00:00:00Z.
     Instant(u64),
+    /// A point in time, in milliseconds since 1970-01-01T00:00:00Z.
+    InstantMillis(u64),
     /// A duration in milliseconds if the name of the field ends with `_ms`, otherwise a duration in
     /// seconds or a count.
     Number(u64),
+    /// An unsigned number of 8 bits.
+    Byte(u8),
     /// An error code.
     Code(ErrorCode),
     /// A flag that is set. A flag that is not set is not part of the view.
@@ -44,9 +50,12 @@ impl std::fmt::Debug for FieldValue<'_> {
         match self {
             Self::Text(text) => write!(f, "{text:?}"),
             Self::Secret(_) => f.write_str("[redacted]"),
-            Self::Bytes(bytes) => write!(f, "{bytes:02x?}"),
+            Self::Bytes(bytes) | Self::Key(bytes) => write!(f, "{bytes:02x?}"),
             Self::Uuid(id) => write!(f, "{id}"),
-            Self::Instant(number) | Self::Number(number) => write!(f, "{number}"),
+            Self::Instant(number) | Self::InstantMillis(number) | Self::Number(number) => {
+                write!(f, "{number}")
+            }
+            Self::Byte(number) => write!(f, "{number}"),
             Self::Code(code) => write!(f, "{code:?}"),
             Self::Flag => f.write_str("set"),
             Self::List(rows) => rows.fmt(f),

@@ -235,7 +235,7 @@ fn request_type(op: Op) -> u8 {
 /// Returns the name of an error code, or its hex digits if it is unknown.
 pub(crate) fn code_name(code: u16) -> String {
     match user_proto::ErrorCode(code).name() {
-        "UNKNOWN" => format!("{code:04x}"),
+        "UNKNOWN" => format!("{code:04X}"),
         name => name.to_owned(),
     }
 }

@@ -20,7 +20,7 @@ fn every_error_code_is_reported_with_a_hint() {
         );
         let error = cli.run(&["get", "--token", "t", "--json"]).failed(1).error();
         assert_eq!((&error["name"], &error["kind"]), (&code.name().into(), &"refused".into()));
-        assert_eq!(error["code"], format!("{:04x}", code.0));
+        assert_eq!(error["code"], format!("{:04X}", code.0));
         assert!(!error["hint"].as_str().unwrap().is_empty(), "{error}");
     }
 }

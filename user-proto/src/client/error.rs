@@ -10,7 +10,7 @@ use crate::table::ErrorReply;
 pub enum Error {
     /// The server answered with an error, either to this request or to the connection while the
     /// request was in flight.
-    #[error("the server refused: {} ({:04x}) {}", .0.code, .0.code.0, .0.message)]
+    #[error("the server refused: {} ({:04X}) {}", .0.code, .0.code.0, .0.message)]
     Refused(ErrorReply<'static>),
     /// The deadline of the call passed.
     #[error("no reply within the deadline{}", if *.sent { UNKNOWN_OUTCOME } else { "" })]

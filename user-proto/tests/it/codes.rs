@@ -31,7 +31,7 @@ fn a_code_of_a_later_version_has_the_meaning_of_its_class() {
 fn a_code_is_displayed_by_its_name() {
     assert_eq!(ErrorCode::INVALID_TOKEN.to_string(), "INVALID_TOKEN");
     assert_eq!(format!("{:?}", ErrorCode::INVALID_TOKEN), "0303 INVALID_TOKEN");
-    assert_eq!(format!("{:?} {0}", ErrorCode(0x05FF)), "05ff UNKNOWN UNKNOWN");
+    assert_eq!(format!("{:?} {0}", ErrorCode(0x05FF)), "05FF UNKNOWN UNKNOWN");
 }
 
 #[test]

@@ -259,11 +259,12 @@ fn encode_field(field: &Field, value: &Value) -> Vec<u8> {
 /// Returns the size of a kind in bytes, or `None` if it varies.
 fn fixed_size(kind: &str) -> Option<usize> {
     match kind {
-        "text" | "secret" | "address" => None,
+        "text" | "secret" | "bytes" | "address" => None,
         "uuid" | "key" => Some(16),
-        "instant" => Some(8),
+        "instant" | "instant_ms" => Some(8),
         "seconds" | "millis" | "number" => Some(4),
         "error_code" => Some(2),
+        "byte" => Some(1),
         "flag" => Some(0),
         other => panic!("PROTOCOL.md uses the undefined type {other:?}"),
     }
@@ -273,7 +274,8 @@ fn value(kind: &str, bytes: &[u8]) -> Value {
     match kind {
         "text" | "address" => std::str::from_utf8(bytes).unwrap().into(),
         "secret" => secret(bytes),
-        "key" | "error_code" => to_hex(bytes).into(),
+        "key" | "bytes" => to_hex(bytes).into(),
+        "error_code" => to_hex(bytes).to_uppercase().into(),
         "uuid" => {
             let hex = to_hex(bytes);
             format!(
@@ -298,7 +300,7 @@ fn bytes(kind: &str, value: &Value) -> Vec<u8> {
         "secret" => {
             value.get("hex").map_or_else(|| text.into(), |hex| from_hex(hex.as_str().unwrap()))
         }
-        "key" | "error_code" => from_hex(text),
+        "key" | "bytes" | "error_code" => from_hex(text),
         "uuid" => from_hex(&text.replace('-', "")),
         "flag" => {
             assert_eq!(*value, json!(true));

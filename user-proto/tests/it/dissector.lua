@@ -22,7 +22,8 @@ local CODES = {
 
 -- Sizes of the kinds that have a fixed size.
 local SIZES = {
-    uuid = 16, key = 16, instant = 8, seconds = 4, millis = 4, number = 4, error_code = 2, flag = 0,
+    uuid = 16, key = 16, instant = 8, instant_ms = 8, seconds = 4, millis = 4, number = 4,
+    error_code = 2, byte = 1, flag = 0,
 }
 local MIN_LENGTH, MAX_LENGTH = 5, 65535
 local REPLY_BIT = 0x80
@@ -36,7 +37,7 @@ for number, message in pairs(MESSAGES) do
 end
 local length_field = ProtoField.uint32("userservice.length", "Length")
 local type_field = ProtoField.uint8("userservice.type", "Type", base.HEX, names)
-local id_field = ProtoField.uint32("userservice.id", "Request id")
+local id_field = ProtoField.uint32("userservice.request_id", "Request id")
 local message_field = ProtoField.string("userservice.name", "Message")
 local tag_field = ProtoField.uint8("userservice.tag", "Unknown tag", base.HEX)
 local malformed_field = ProtoField.string("userservice.malformed", "Malformed")
@@ -57,11 +58,13 @@ local function register(list)
                 fields[key] = ProtoField.uint16(filter, field.name, base.HEX, CODES)
             elseif field.kind == "uuid" then
                 fields[key] = ProtoField.guid(filter, field.name)
-            elseif field.kind == "instant" then
+            elseif field.kind == "instant" or field.kind == "instant_ms" then
                 fields[key] = ProtoField.absolute_time(filter, field.name, base.UTC)
             elseif SIZES[field.kind] == 4 then
                 fields[key] = ProtoField.uint32(filter, field.name)
-            elseif field.kind == "key" then
+            elseif field.kind == "byte" then
+                fields[key] = ProtoField.uint8(filter, field.name)
+            elseif field.kind == "key" or field.kind == "bytes" then
                 fields[key] = ProtoField.bytes(filter, field.name)
             else
                 fields[key] = ProtoField.string(filter, field.name)
@@ -100,7 +103,11 @@ local function add(tree, field, range)
     elseif field.kind == "instant" then
         local seconds = range:uint64()
         tree:add(handle, range, NSTime.new(seconds:tonumber(), 0))
-    elseif size then
+    elseif field.kind == "instant_ms" then
+        local millis = range:uint64():tonumber()
+        local seconds = math.floor(millis / 1000)
+        tree:add(handle, range, NSTime.new(seconds, (millis - seconds * 1000) * 1000000))
+    elseif size or (field.kind == "bytes" and range) then
         tree:add(handle, range)
     elseif range then
         tree:add(handle, range, range:string(ENC_UTF_8))

@@ -201,7 +201,7 @@ fn the_table_of_http_statuses_matches_the_crate() {
     };
     for code in ErrorCode::ALL {
         let class = format!("{:02x}", code.0 >> 8);
-        let own = status_of(&format!("{:04x}", code.0));
+        let own = status_of(&format!("{:04X}", code.0));
         let expected = own.or_else(|| status_of(&format!("class `{class}")));
         assert_eq!(expected, Some(code.http_status()), "{code:?}");
     }

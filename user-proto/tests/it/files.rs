@@ -140,9 +140,12 @@ fn value(value: FieldValue<'_>) -> Value {
     match value {
         FieldValue::Text(text) => text.into(),
         FieldValue::Secret(bytes) => secret(bytes),
-        FieldValue::Bytes(bytes) => to_hex(bytes).into(),
+        FieldValue::Bytes(bytes) | FieldValue::Key(bytes) => to_hex(bytes).into(),
         FieldValue::Uuid(id) => id.to_string().into(),
-        FieldValue::Instant(number) | FieldValue::Number(number) => number.into(),
+        FieldValue::Instant(number)
+        | FieldValue::InstantMillis(number)
+        | FieldValue::Number(number) => number.into(),
+        FieldValue::Byte(number) => number.into(),
         FieldValue::Code(code) => code_text(code).into(),
         FieldValue::Flag => true.into(),
         FieldValue::List(list) => {
@@ -158,7 +161,7 @@ pub(crate) fn secret(bytes: &[u8]) -> Value {
 }
 
 pub(crate) fn code_text(code: ErrorCode) -> String {
-    format!("{:04x}", code.0)
+    format!("{:04X}", code.0)
 }
 
 pub(crate) fn to_hex(bytes: &[u8]) -> String {

@@ -46,6 +46,7 @@ pub(crate) fn protocol() -> Value {
             "ping_after_ms": u64::from(limits::PING_AFTER) * 1000,
             "deadline_ms": limits::DEFAULT_DEADLINE_MS,
             "max_deadline_ms": limits::MAX_DEADLINE_MS,
+            "max_wait_ms": limits::MAX_WAIT_MS,
         },
     })
 }
@@ -54,12 +55,15 @@ fn kinds() -> Value {
     let all = [
         FieldKind::Text,
         FieldKind::Secret,
+        FieldKind::Bytes,
         FieldKind::Address,
         FieldKind::Uuid,
         FieldKind::Instant,
+        FieldKind::InstantMillis,
         FieldKind::Seconds,
         FieldKind::Millis,
         FieldKind::Number,
+        FieldKind::Byte,
         FieldKind::Code,
         FieldKind::Key,
         FieldKind::Flag,

@@ -16,6 +16,7 @@ pub(crate) const PASSWORD: &str = "correct horse battery staple";
 pub(crate) const USER: Uuid = uuid!("0193a5e0-7b1c-7d2e-8f40-5a6b7c8d9e0f");
 pub(crate) const SESSION: Uuid = uuid!("0193a5e1-0c2d-7e3f-9a4b-1c2d3e4f5061");
 const OTHER_SESSION: Uuid = uuid!("0193a5e2-8f7e-7d6c-b5a4-f3e2d1c0b9a8");
+const CURSOR: &[u8] = b"run-8f2c/41";
 const VERIFICATION: Uuid = uuid!("0193a5df-9e8d-7c6b-a5f4-e3d2c1b0a987");
 
 fn access() -> Secret<'static> {
@@ -85,6 +86,8 @@ pub(crate) fn requests() -> Vec<Request<'static>> {
         .into(),
         ListSessions { access_token: access() }.into(),
         EndSession { access_token: access(), session_id: OTHER_SESSION }.into(),
+        GetKeys {}.into(),
+        WatchRevocations { cursor: CURSOR.into(), wait_ms: 300 }.into(),
         Ping {}.into(),
     ]
 }
@@ -156,6 +159,32 @@ pub(crate) fn replies() -> Vec<Reply<'static>> {
         }
         .into(),
         SessionEnded { sessions_ended: 1 }.into(),
+        Keys {
+            jwks: text(r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"k1","x":"AAAA"}]}"#),
+            access_life: 900,
+            refresh_after: 300,
+            now_ms: Some(UnixMillis(1_795_478_400_125)),
+        }
+        .into(),
+        Revocations {
+            cursor: CURSOR.into(),
+            stale_ms: 180,
+            more: 0,
+            now_ms: UnixMillis(1_795_478_400_125),
+            entries: vec![
+                RevocationRow {
+                    kind: 1,
+                    id: OTHER_SESSION.as_bytes().to_vec().into(),
+                    before: UnixSeconds(0),
+                },
+                RevocationRow {
+                    kind: 3,
+                    id: Cow::Borrowed(b""),
+                    before: UnixSeconds(1_795_478_399),
+                },
+            ],
+        }
+        .into(),
         Pong { max_in_flight: Some(256), idle_timeout: Some(300), max_hashing: Some(32) }.into(),
     ]
 }

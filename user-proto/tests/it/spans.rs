@@ -53,10 +53,12 @@ fn measure(value: FieldValue<'_>) -> (Kind, usize) {
     match value {
         FieldValue::Text(text) => (Kind::Text, text.len()),
         FieldValue::Secret(bytes) => (Kind::Bytes, bytes.len()),
-        FieldValue::Bytes(bytes) => (Kind::Fixed, bytes.len()),
+        FieldValue::Bytes(bytes) => (Kind::Bytes, bytes.len()),
+        FieldValue::Key(bytes) => (Kind::Fixed, bytes.len()),
         FieldValue::Uuid(_) => (Kind::Fixed, 16),
-        FieldValue::Instant(_) => (Kind::Instant, 8),
+        FieldValue::Instant(_) | FieldValue::InstantMillis(_) => (Kind::Instant, 8),
         FieldValue::Number(_) => (Kind::Fixed, 4),
+        FieldValue::Byte(_) => (Kind::Fixed, 1),
         FieldValue::Code(_) => (Kind::Fixed, 2),
         FieldValue::Flag => (Kind::Fixed, 0),
         FieldValue::List(list) => {

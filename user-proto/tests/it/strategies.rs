@@ -29,19 +29,20 @@ fn text() -> impl Strategy<Value = Vec<u8>> {
 fn value(kind: FieldKind) -> BoxedStrategy<Vec<u8>> {
     match kind {
         FieldKind::Text => text().boxed(),
-        FieldKind::Secret => {
+        FieldKind::Secret | FieldKind::Bytes => {
             prop_oneof![8 => vec(any::<u8>(), 0..80), 1 => vec(any::<u8>(), 0..3_000)].boxed()
         }
         FieldKind::Address => {
             any::<IpAddr>().prop_map(|address| address.to_string().into_bytes()).boxed()
         }
-        FieldKind::Instant => {
-            (0..=limits::MAX_INSTANT).prop_map(|seconds| seconds.to_be_bytes().to_vec()).boxed()
+        FieldKind::Instant | FieldKind::InstantMillis => {
+            (0..=limits::MAX_INSTANT).prop_map(|number| number.to_be_bytes().to_vec()).boxed()
         }
         FieldKind::Uuid
         | FieldKind::Seconds
         | FieldKind::Millis
         | FieldKind::Number
+        | FieldKind::Byte
         | FieldKind::Code
         | FieldKind::Key
         | FieldKind::Flag => vec(any::<u8>(), kind.size().unwrap()).boxed(),

@@ -207,13 +207,13 @@ fn names_are_unique() {
 }
 
 fn generated_valid() -> ValidFile {
-    let about = "Valid frames. PROTOCOL.md, section 11, describes the format of this file.";
+    let about = "Valid frames. PROTOCOL.md, section 12, describes the format of this file.";
     ValidFile { about: about.to_owned(), vectors: valid::vectors() }
 }
 
 fn generated_invalid() -> InvalidFile {
     InvalidFile {
-        about: "Invalid and incomplete frames. PROTOCOL.md, section 11, describes the format of \
+        about: "Invalid and incomplete frames. PROTOCOL.md, section 12, describes the format of \
             this file."
             .to_owned(),
         truncations_about: "Truncate the body of the valid vector `of` to each shorter length and \

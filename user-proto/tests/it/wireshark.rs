@@ -121,7 +121,7 @@ fn every_vector_is_dissected_and_secrets_are_shown_on_request_only() {
     std::fs::write(&file, &capture.bytes).unwrap();
     let fields = [
         "userservice.name",
-        "userservice.id",
+        "userservice.request_id",
         "userservice.malformed",
         "userservice.access_token",
         "userservice.retry_after_ms",
@@ -143,7 +143,7 @@ fn every_vector_is_dissected_and_secrets_are_shown_on_request_only() {
 
 #[test]
 fn malformed_messages_are_reported() {
-    let Some(_) = tshark(&path(RECORDED), &["userservice.id"], &[]) else { return };
+    let Some(_) = tshark(&path(RECORDED), &["userservice.request_id"], &[]) else { return };
     let folder = tempfile();
     let file = folder.join("invalid.pcap");
     // The dissector checks the structure, not the values.

@@ -13,6 +13,7 @@ mod sizes;
 mod confirm_email;
 mod delete_user;
 mod end_session;
+mod get_keys;
 mod get_user;
 mod list_sessions;
 mod login;
@@ -26,6 +27,7 @@ mod reset_password;
 mod update_user;
 mod verify_email;
 mod verify_token;
+mod watch_revocations;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -8,6 +8,7 @@ mod ended;
 mod exact;
 mod open;
 mod owner;
+mod published;
 mod refresh;
 mod retired;
 mod revocations;
@@ -28,6 +29,7 @@ use crate::domain::{
 use crate::keys::KeyRing;
 use crate::throttle::{Budget, Payer, Throttle};
 use access::{AccessTokens, NO_KEY};
+pub use published::PublishedKeys;
 use refresh::RefreshToken;
 pub use retired::{follow_retired, retire_known};
 pub use revocations::{FRESH, Revocations};
