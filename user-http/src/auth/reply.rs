@@ -117,7 +117,7 @@ fn ascii(json: &str) -> Option<String> {
         } else {
             for unit in c.encode_utf16(&mut [0; 2]) {
                 // Writing to a string cannot fail.
-                let _ = write!(text, "\\u{unit:04X}");
+                let _ = write!(text, "\\u{unit:04x}");
             }
         }
         if text.len() > MAX_CLAIMS {
