@@ -11,8 +11,11 @@ pub const MAX_LENGTH: usize = 65_535;
 pub const MAX_FRAME: usize = LENGTH_FIELD + MAX_LENGTH;
 /// Bit that distinguishes the type of a reply from the type of its request.
 pub const REPLY_BIT: u8 = 0x80;
-/// Largest instant, in seconds or milliseconds: 2^53 - 1, the largest integer that JavaScript represents exactly.
+/// Largest instant, in seconds or milliseconds: 2^53 - 1, the largest integer that JavaScript
+/// represents exactly.
 pub const MAX_INSTANT: u64 = (1 << 53) - 1;
+/// Types of the requests that a server answers only to peers that its operator trusts.
+pub const TRUSTED_TYPES: std::ops::RangeInclusive<u8> = 0x20..=0x2F;
 /// Request id of errors that concern the connection itself. Only the server sends it.
 pub const CONNECTION_ID: u32 = 0;
 

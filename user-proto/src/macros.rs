@@ -4,8 +4,8 @@
 //! the lifetime of a message with borrowed fields, `$g` is the same in a form that can be repeated,
 //! and `[$($kind)?]` is the const parameter of a struct that several messages share.
 
-/// The Rust type of a field of a given kind. `text`, `secret`, `bytes` and `address` borrow from the
-/// read buffer.
+/// The Rust type of a field of a given kind. `text`, `secret`, `bytes` and `address` borrow from
+/// the read buffer.
 macro_rules! field_type {
     (text [$lt:lifetime]) => { std::borrow::Cow<$lt, str> };
     (secret [$lt:lifetime]) => { $crate::value::Secret<$lt> };

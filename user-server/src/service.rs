@@ -91,7 +91,7 @@ impl Service {
         let monitor = start_monitor(config, &health, &metrics).await?;
         let store = store(config).await?;
         refuse_new_weak_secrets(config, &*store).await?;
-        tokens::retire_known(&*store, &keys).await?;
+        let retired = tokens::retire_known(&*store, &keys).await?;
         if keys.signing().is_none() {
             return Err(StartError::Retired);
         }
@@ -100,6 +100,7 @@ impl Service {
         let clock: Arc<dyn Clock> = shared.clone();
         let cache = cache(config, &keys, &metrics)?;
         let core = ServiceCore::assemble(config, &clock, &keys, &store, &cache, &metrics)?;
+        core.revocations.add_retired(&retired);
         core.revocations.load(&*store, clock.now()).await?;
         if let Err(fault) = store.start_node(core.node).await {
             // A read-only database has no claims that a request could wait for.
@@ -114,7 +115,7 @@ impl Service {
         tasks.spawn(workers.clone().run_until_cancelled_owned(alive));
         core.spawn_workers(config, &store, mailer, &clock, &workers, &tasks);
         tasks.spawn(workers.clone().run_until_cancelled_owned(follow_clock(store.clone(), shared)));
-        let follow = tokens::follow_retired(store.clone(), keys);
+        let follow = tokens::follow_retired(store.clone(), keys, core.revocations.clone());
         tasks.spawn(workers.clone().run_until_cancelled_owned(follow));
         if monitor.is_some() {
             let follow = health.clone().follow(metrics.clone());

@@ -185,7 +185,7 @@ pub const VARIABLES: &[Variable] = &[
         "TRUSTED_PEERS",
         "127.0.0.0/8, ::1",
         "Addresses and networks of the peers that may state the address of the end user \
-         (client_address), separated by commas.",
+         (client_address) and read keys and revocations, separated by commas.",
     ),
     variable(
         "MAX_CONNECTIONS",

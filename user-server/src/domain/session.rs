@@ -67,21 +67,73 @@ pub struct SessionSummary {
 /// Sessions that a change ended, as they were appended to the revocation log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EndedSessions {
-    /// Ids of the ended sessions. The id of a user stands for all sessions of that user.
-    pub subjects: Vec<Uuid>,
+    /// The ended sessions, and the user if it was deleted, which stands for all of its sessions.
+    pub subjects: Vec<Subject>,
     /// Number of ended sessions.
     pub sessions: u32,
 }
 
-/// Subject of a revocation of all tokens that were issued until then, of all users.
-pub const EVERYONE: Uuid = Uuid::max();
+impl EndedSessions {
+    /// Returns the ids of all subjects.
+    #[must_use]
+    pub fn ids(&self) -> Vec<Uuid> {
+        self.subjects.iter().map(|subject| subject.id()).collect()
+    }
+}
+
+/// Subject of a revocation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Subject {
+    Session(Uuid),
+    /// User that was deleted.
+    User(Uuid),
+    /// Session, or user that was deleted: the entry was made by an earlier version, which did not
+    /// store the kind.
+    SessionOrUser(Uuid),
+    /// All tokens that were issued until then, of all users.
+    Everyone,
+}
+
+impl Subject {
+    /// Returns the id under which the subject is stored: that of the session or user, or the
+    /// largest UUID for everyone.
+    #[must_use]
+    pub fn id(self) -> Uuid {
+        match self {
+            Self::Session(id) | Self::User(id) | Self::SessionOrUser(id) => id,
+            Self::Everyone => Uuid::max(),
+        }
+    }
+
+    /// Returns the number under which the kind of the subject is stored, or `None` if the kind is
+    /// not known.
+    #[must_use]
+    pub fn kind(self) -> Option<i16> {
+        match self {
+            Self::Session(_) => Some(1),
+            Self::User(_) => Some(2),
+            Self::Everyone => Some(3),
+            Self::SessionOrUser(_) => None,
+        }
+    }
+
+    /// Returns the subject that is stored under an id and the number of a kind.
+    #[must_use]
+    pub fn stored(id: Uuid, kind: Option<i16>) -> Self {
+        match kind {
+            _ if id == Uuid::max() => Self::Everyone,
+            Some(1) => Self::Session(id),
+            Some(2) => Self::User(id),
+            _ => Self::SessionOrUser(id),
+        }
+    }
+}
 
 /// Entry of the revocation log. Access tokens of the subject that were issued before it are not
 /// accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Revocation {
-    /// The id of a session or of a user, or [`EVERYONE`].
-    pub subject: Uuid,
+    pub subject: Subject,
     pub at: Timestamp,
 }
 

@@ -1,9 +1,10 @@
 //! Dispatch of requests to their messages, generated from the protocol table.
 
+use tokio::time::Instant;
 use user_proto::{Reply, Request, RequestMessage};
 
 use super::replay::Replay;
-use super::{ClockReading, Handle, Services};
+use super::{ClockReading, Handle, PendingWatch, Services};
 use crate::domain::{Refusal, RequestContext, UseCaseResult};
 
 macro_rules! dispatch {
@@ -46,6 +47,14 @@ macro_rules! dispatch {
             match request {
                 $(Request::$message(request) => request.precheck(services, context).await,)*
             }
+        }
+
+        pub(super) fn watch(
+            request: &Request<'_>,
+            services: &Services,
+            arrived: Instant,
+        ) -> Option<PendingWatch> {
+            match request { $(Request::$message(request) => request.watch(services, arrived),)* }
         }
 
         pub(super) async fn execute(

@@ -45,7 +45,10 @@ use crate::tokens::Tokens;
 use crate::users::Users;
 use replay::Replay;
 
-pub use replies::{busy, frame_error, malformed_id, needs_tls, no_slot, undecodable};
+pub use replies::{
+    busy, frame_error, malformed_id, needs_tls, no_slot, not_permitted, undecodable,
+};
+pub use watch_revocations::PendingWatch;
 
 /// Services that execute requests.
 pub struct Services {
@@ -130,6 +133,12 @@ trait Handle: RequestMessage {
         async { Ok(()) }
     }
 
+    /// Begins to wait for what the request, which arrived at `arrived`, asks for. Returns `None` if
+    /// the message does not wait for an event, but is executed.
+    fn watch(&self, _: &Services, _arrived: Instant) -> Option<PendingWatch> {
+        None
+    }
+
     /// Executes the request and returns its reply.
     fn handle(
         self,
@@ -188,6 +197,27 @@ impl Handler {
         Some(answer.unwrap_or_else(|failure| replies::error(failure).into()))
     }
 
+    /// Begins to wait for the event that a request, which arrived at `arrived`, asks for. Returns
+    /// `None` for a request that has to be executed instead.
+    #[must_use]
+    pub fn watch(
+        &self,
+        request: &Request<'_>,
+        common: &Common<'_>,
+        arrived: Instant,
+    ) -> Option<PendingWatch> {
+        // After its deadline, a request is refused where requests are executed.
+        let deadline = arrived + deadline(common);
+        let watch = dispatch::watch(request, &self.services, arrived)?;
+        (deadline > arrived).then(|| watch.until(deadline))
+    }
+
+    /// Answers a request that waits for an event, with the events that there are.
+    #[must_use]
+    pub fn answer_watch(&self, watch: &PendingWatch) -> Reply<'static> {
+        watch.reply(&self.services).into()
+    }
+
     /// Returns the reply to a request with a field that is too large, or `None` if all fields are
     /// within their limits.
     #[must_use]
@@ -212,8 +242,7 @@ impl Handler {
         arrived: Instant,
         gone: CancellationToken,
     ) -> Reply<'static> {
-        let timeout = common.deadline_ms.unwrap_or(DEFAULT_DEADLINE_MS).min(MAX_DEADLINE_MS);
-        let deadline = arrived + Duration::from_millis(timeout.into());
+        let deadline = arrived + deadline(common);
         let network = peer.client_network(common);
         let context = RequestContext { network, deadline, gone, claim: None };
         let answer = async {
@@ -240,6 +269,12 @@ impl Handler {
             Err(_) => replies::error(Refusal::DeadlineExceeded.into()).into(),
         }
     }
+}
+
+/// Returns the time from the arrival of a request to its deadline.
+fn deadline(common: &Common<'_>) -> Duration {
+    let millis = common.deadline_ms.unwrap_or(DEFAULT_DEADLINE_MS).min(MAX_DEADLINE_MS);
+    Duration::from_millis(millis.into())
 }
 
 /// Returns the reply to a request that arrived after the server announced its shutdown.

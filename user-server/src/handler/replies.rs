@@ -149,6 +149,18 @@ pub fn malformed_id() -> ErrorReply<'static> {
     }
 }
 
+/// Returns the reply to a request that is answered only to trusted peers.
+#[must_use]
+pub fn not_permitted() -> ErrorReply<'static> {
+    ErrorReply {
+        message: Cow::Borrowed(
+            "this request is answered only to trusted peers; use a client certificate that the \
+             server accepts, or add this client's address to TRUSTED_PEERS on the server",
+        ),
+        ..plain(ErrorCode::NOT_PERMITTED, None)
+    }
+}
+
 /// Returns the reply `BUSY` to a request that is refused because too many others are in flight,
 /// with the time after which the client may retry.
 #[must_use]

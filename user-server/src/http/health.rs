@@ -172,6 +172,8 @@ impl Health {
         gauges.revocation_age.set(age.as_secs_f64());
         let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         gauges.revocation_entries.set(count(sources.revocations.entries()));
+        gauges.revocation_watchers.set(count(sources.revocations.watchers()));
+        gauges.set_revocations_sent(sources.revocations.sent_entries());
         gauges.keys_left.set(count(sources.tokens.keys_left()));
         gauges.set_pools(&sources.store.pools());
     }

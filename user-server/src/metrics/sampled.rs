@@ -34,6 +34,10 @@ pub struct SampledGauges {
     pub revocation_age: Seconds,
     /// Number of entries of the revocation log in memory.
     pub revocation_entries: Gauge,
+    /// Number of clients that wait for further revocations.
+    pub revocation_watchers: Gauge,
+    /// Number of revocations that were sent to clients.
+    revocations_sent: Counter,
     /// Number of this node's keys that are not retired.
     pub keys_left: Gauge,
     pool_open: Family<Label, Gauge>,
@@ -69,6 +73,12 @@ impl SampledGauges {
             "user_server_log_lines_dropped",
             "Lines of the log that were dropped because stderr was not read fast enough",
             log_lines_dropped.clone(),
+        );
+        let revocations_sent = Counter::default();
+        registry.register(
+            "user_server_revocations_sent",
+            "Revocations that were sent to the clients that verify tokens themselves",
+            revocations_sent.clone(),
         );
         let gauges = Self {
             store_up: gauge(
@@ -109,6 +119,12 @@ impl SampledGauges {
                 "user_server_revocation_entries",
                 "Sessions, users and keys that this node knows to have ended",
             ),
+            revocation_watchers: gauge(
+                registry,
+                "user_server_revocation_watchers",
+                "Clients that verify tokens themselves and wait for further revocations",
+            ),
+            revocations_sent,
             keys_left: gauge(
                 registry,
                 "user_server_keys_left",
@@ -159,6 +175,11 @@ impl SampledGauges {
     /// Sets the number of lines that the log has dropped since the process started.
     pub fn set_log_lines_dropped(&self, lines: u64) {
         self.log_lines_dropped.inner().store(lines, Ordering::Relaxed);
+    }
+
+    /// Sets the number of revocations that were sent since the process started.
+    pub fn set_revocations_sent(&self, entries: u64) {
+        self.revocations_sent.inner().store(entries, Ordering::Relaxed);
     }
 
     /// Updates the gauge of resident memory, which stays at zero if the system does not provide it.

@@ -8,7 +8,7 @@ use std::future::poll_fn;
 use std::io::{Error, ErrorKind};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time::Instant;
 use user_proto::frame::{self, Frame};
-use user_proto::limits::CONNECTION_ID;
+use user_proto::limits::{CONNECTION_ID, TRUSTED_TYPES};
 use user_proto::{Common, ErrorReply, Reply, Request};
 
 use super::context::ConnectionContext;
@@ -24,9 +24,10 @@ use super::counters::{self, Batch};
 use super::in_flight::{CompletedRequest, RequestsInFlight};
 use super::read_buffer::{self, ReadBuffer};
 use super::request_limiter::RequestOrigin;
+use super::watch::{ConnectionWatch, WatchRequest};
 use super::write_buffer::{WriteBuffer, WriteFailure};
 use crate::domain::ClientNetwork;
-use crate::handler::{self, ClockReading, Handler, Peer};
+use crate::handler::{self, ClockReading, Handler, Peer, PendingWatch};
 use crate::metrics::{CloseReason, OpenConnection};
 
 /// Time for which a drained connection still answers `SHUTTING_DOWN`, and for which incoming bytes
@@ -40,7 +41,7 @@ const BUSY_RETRY_AFTER: Duration = Duration::from_millis(100);
 const SLOT_RETRY_AFTER: Duration = Duration::from_millis(20);
 
 /// Number of the next connection, for the log.
-static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+static NEXT_ID: AtomicU32 = AtomicU32::new(1);
 
 /// Serves one connection, which was accepted at `accepted`, until it ends, and then drops `guard`.
 pub fn serve<S: AsyncRead + AsyncWrite + Unpin, G>(
@@ -96,17 +97,19 @@ struct Connection {
     read_buffer: ReadBuffer,
     write_buffer: WriteBuffer,
     in_flight: RequestsInFlight,
+    watch: ConnectionWatch,
     /// Number of the connection, for the log.
-    id: u64,
+    id: u32,
     stage: Stage,
     /// Error that is sent before the connection is closed, if the client sent an invalid frame
     /// length or request id.
     close_error: Option<Box<ErrorReply<'static>>>,
-    accepted: Instant,
     /// Arrival of the first byte of the frame that is incomplete; `None` if there is none.
     frame_started: Option<Instant>,
-    /// Arrival of the last complete frame; `None` before the first one.
-    last_frame: Option<Instant>,
+    /// Arrival of the last complete frame, or of the connection before the first one.
+    last_frame: Instant,
+    /// Set after the first complete frame.
+    has_frame: bool,
     /// Time of the last read of bytes, at which every frame in the read buffer was complete that is
     /// complete now: nothing is read while a complete frame waits.
     last_read: Instant,
@@ -144,12 +147,13 @@ impl Connection {
             read_buffer: ReadBuffer::default(),
             write_buffer: WriteBuffer::default(),
             in_flight: RequestsInFlight::default(),
+            watch: ConnectionWatch::default(),
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             stage: Stage::Open,
             close_error: None,
-            accepted,
             frame_started: None,
-            last_frame: None,
+            last_frame: accepted,
+            has_frame: false,
             last_read: accepted,
             resume_at: None,
         }
@@ -169,6 +173,9 @@ impl Connection {
         let mut stop = pin!(server.shutdown.drain.cancelled());
         let mut drained = false;
         loop {
+            if self.stage != Stage::Open {
+                self.answer_watch();
+            }
             let finished = self.is_finished();
             if finished && let Some(error) = self.close_error.take() {
                 self.reply(CONNECTION_ID, &(*error).into());
@@ -197,6 +204,10 @@ impl Connection {
                     }
                     self.feed(&[]);
                 }
+                if self.watch.poll(context).is_ready() {
+                    self.answer_watch();
+                    progress = true;
+                }
                 while stop.as_mut().poll(context).is_ready() {
                     if drained {
                         return Poll::Ready(Err(self.grace_expired()));
@@ -219,7 +230,10 @@ impl Connection {
                     progress = true;
                 }
                 if timer.as_mut().poll(context).is_ready() {
-                    if self.resume_at.is_some_and(|at| Instant::now() >= at) {
+                    if self.watch.ends_at().is_some_and(|end| Instant::now() >= end) {
+                        self.answer_watch();
+                        timer.as_mut().reset(self.deadline());
+                    } else if self.resume_at.is_some_and(|at| Instant::now() >= at) {
                         self.resume_at = None;
                         self.feed(&[]);
                         timer.as_mut().reset(self.deadline());
@@ -296,15 +310,16 @@ impl Connection {
     /// too long.
     fn deadline(&self) -> Instant {
         let limits = &self.context.limits;
-        let due = match (self.frame_started, self.last_frame) {
-            (_, None) => self.accepted + limits.first_frame,
+        let due = match (self.frame_started, self.has_frame) {
+            (_, false) => self.last_frame + limits.first_frame,
             // A frame that waits for a request in flight to end is not the client's fault.
-            (Some(started), Some(_)) if self.is_reading() => started + limits.frame,
+            (Some(started), true) if self.is_reading() => started + limits.frame,
             // Requests in flight end by their own deadlines.
-            _ if !self.in_flight.is_empty() => Instant::now() + limits.idle,
-            (_, Some(last)) => last + limits.idle,
+            _ if !self.in_flight.is_empty() || self.watch.is_some() => Instant::now() + limits.idle,
+            (_, true) => self.last_frame + limits.idle,
         };
         let due = self.resume_at.map_or(due, |at| due.min(at));
+        let due = self.watch.ends_at().map_or(due, |end| due.min(end));
         match self.stage {
             Stage::Draining { since } if self.in_flight.is_empty() => due.min(since + LINGER),
             _ => due,
@@ -338,7 +353,8 @@ impl Connection {
         while self.is_reading() {
             match frame::split(bytes.get(consumed..).unwrap_or_default()) {
                 Ok(Some((frame, size))) => {
-                    self.last_frame = Some(clocks.instant);
+                    self.last_frame = clocks.instant;
+                    self.has_frame = true;
                     self.frame_started = None;
                     match self.process_frame(frame, clocks) {
                         Processed::Answered(outcome) => {
@@ -368,18 +384,24 @@ impl Connection {
 
     /// Answers a frame, or starts a task that will answer it.
     fn process_frame(&mut self, frame: Frame<'_>, clocks: ClockReading) -> Processed {
-        if frame.id == CONNECTION_ID || self.in_flight.contains(frame.id) {
+        if frame.id == CONNECTION_ID || self.is_in_flight(frame.id) {
             self.close_with(handler::malformed_id(), CloseReason::RequestId);
             return Processed::Started;
         }
         if let Stage::Draining { .. } = self.stage {
             return self.answer(frame, &handler::shutting_down().into());
         }
+        if !self.peer.trusted && TRUSTED_TYPES.contains(&frame.kind) {
+            return self.answer(frame, &handler::not_permitted().into());
+        }
         match Request::decode(frame.kind, frame.body) {
             Err(error) => self.answer(frame, &handler::undecodable(error).into()),
             Ok((request, common)) => {
-                match self.context.handler.answer_now(&request, &common, clocks) {
-                    Some(reply) => self.answer(frame, &reply),
+                if let Some(reply) = self.context.handler.answer_now(&request, &common, clocks) {
+                    return self.answer(frame, &reply);
+                }
+                match self.context.handler.watch(&request, &common, self.last_read) {
+                    Some(watch) => self.start_watch(frame, watch, clocks.instant),
                     None => self.start(frame, request, common),
                 }
             }
@@ -388,6 +410,37 @@ impl Connection {
 
     fn answer(&mut self, frame: Frame<'_>, reply: &Reply<'_>) -> Processed {
         Processed::Answered(self.reply(frame.id, reply))
+    }
+
+    fn is_in_flight(&self, id: u32) -> bool {
+        self.in_flight.contains(id) || self.watch.is(id)
+    }
+
+    /// Answers a request that waits for revocations, if there are any, or leaves it waiting. Only
+    /// one can wait.
+    fn start_watch(&mut self, frame: Frame<'_>, watch: PendingWatch, now: Instant) -> Processed {
+        if self.watch.is_some() {
+            return self.answer(frame, &handler::busy(BUSY_RETRY_AFTER).into());
+        }
+        if watch.is_due(now) {
+            let reply = self.context.handler.answer_watch(&watch);
+            return self.answer(frame, &reply);
+        }
+        let type_index = counters::type_index(frame.kind);
+        self.watch.set(WatchRequest { id: frame.id, type_index, watch });
+        Processed::Started
+    }
+
+    /// Answers the request that waits for revocations, if there is one. The wait is the client's
+    /// wish: it counts neither as latency nor as idle time.
+    fn answer_watch(&mut self) {
+        let Some(request) = self.watch.take() else { return };
+        let now = Instant::now();
+        let reply = self.context.handler.answer_watch(&request.watch);
+        let outcome = self.reply(request.id, &reply);
+        self.last_frame = now;
+        let requests = &self.context.metrics.requests;
+        requests.answered(request.type_index, outcome, now.elapsed(), 1);
     }
 
     /// Starts a task that executes a request, unless the request is refused or has to wait. The
@@ -447,7 +500,8 @@ impl Connection {
 
     /// Detaches the requests in flight, which continue although nothing waits for their replies.
     fn detach(&mut self) {
-        for type_index in self.in_flight.detach() {
+        let watch = self.watch.take().map(|request| request.type_index);
+        for type_index in self.in_flight.detach().chain(watch) {
             self.context.metrics.requests.unanswered(type_index, counters::CLIENT_GONE);
         }
     }
@@ -456,10 +510,10 @@ impl Connection {
     /// reason.
     fn time_out(&mut self) {
         if self.stage == Stage::Open {
-            self.counters.close_reason = match (self.frame_started, self.last_frame) {
-                (_, None) => CloseReason::FirstFrameTimeout,
-                (Some(_), Some(_)) => CloseReason::FrameTimeout,
-                (None, Some(_)) => CloseReason::IdleTimeout,
+            self.counters.close_reason = match (self.frame_started, self.has_frame) {
+                (_, false) => CloseReason::FirstFrameTimeout,
+                (Some(_), true) => CloseReason::FrameTimeout,
+                (None, true) => CloseReason::IdleTimeout,
             };
         }
     }

@@ -94,7 +94,7 @@ impl RequestsInFlight {
     pub(super) fn start(
         &mut self,
         connection: &Arc<ConnectionContext>,
-        (connection_id, peer): (u64, &Peer),
+        (connection_id, peer): (u32, &Peer),
         (frame, arrived): (Frame<'_>, Instant),
         request: Request<'_>,
         mut common: Common<'_>,

@@ -15,6 +15,7 @@ mod request_limiter;
 mod server;
 mod shutdown;
 mod unnamed;
+mod watch;
 mod write_buffer;
 
 pub use connection::serve;

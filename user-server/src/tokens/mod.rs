@@ -6,6 +6,7 @@ mod access;
 mod clock_history;
 mod ended;
 mod exact;
+mod feed;
 mod open;
 mod owner;
 mod published;
@@ -14,6 +15,7 @@ mod retired;
 mod revocations;
 mod rotation;
 mod verifiers;
+mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +31,7 @@ use crate::domain::{
 use crate::keys::KeyRing;
 use crate::throttle::{Budget, Payer, Throttle};
 use access::{AccessTokens, NO_KEY};
+pub use feed::{RevocationPage, Revoked};
 pub use published::PublishedKeys;
 use refresh::RefreshToken;
 pub use retired::{follow_retired, retire_known};
@@ -36,6 +39,7 @@ pub use revocations::{FRESH, Revocations};
 pub use rotation::{Rotation, rotate};
 #[doc(hidden)]
 pub use verifiers::Verifiers;
+pub use watch::RevocationWatch;
 
 /// Maximum length of a token in bytes. A longer token is refused without being parsed.
 pub const MAX_TOKEN: usize = 2048;

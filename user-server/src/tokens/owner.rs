@@ -44,7 +44,8 @@ impl Tokens {
             return;
         }
         self.revocations.add_ended(ended, now);
-        tokio::join!(self.cache.forget(&ended.subjects), self.wakeups.notify());
+        let ids = ended.ids();
+        tokio::join!(self.cache.forget(&ids), self.wakeups.notify());
     }
 
     /// Makes a change of an account in the database, and the sessions that it ended, known to all
@@ -52,7 +53,7 @@ impl Tokens {
     pub async fn publish_update(&self, user: &UserRecord, ended: &EndedSessions, now: Timestamp) {
         self.revocations.add_update(user.id, user.version, now);
         self.revocations.add_ended(ended, now);
-        let subjects = [ended.subjects.as_slice(), &[user.id]].concat();
+        let subjects = [ended.ids(), vec![user.id]].concat();
         let notify = async {
             if !ended.subjects.is_empty() {
                 self.wakeups.notify().await;

@@ -5,7 +5,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::domain::{Fault, KeyRecords};
+use super::Revocations;
+use crate::domain::{Fault, KeyRecords, RetiredKey};
 use crate::keys::KeyRing;
 
 /// Interval between two reads of the retired keys.
@@ -14,15 +15,18 @@ const PERIOD: Duration = Duration::from_millis(300);
 /// next attempt.
 const READ_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Reads the list of retired keys once, and retires those keys on this node.
+/// Reads the list of retired keys once, retires those keys on this node, and returns the list.
 ///
 /// # Errors
 /// If the list cannot be read from the database.
-pub async fn retire_known(records: &dyn KeyRecords, keys: &KeyRing) -> Result<(), Fault> {
+pub async fn retire_known(
+    records: &dyn KeyRecords,
+    keys: &KeyRing,
+) -> Result<Vec<RetiredKey>, Fault> {
     let read = tokio::time::timeout(READ_TIMEOUT, records.retired_keys()).await;
     let retired =
         read.map_err(|_| Fault::Unavailable("timed out reading the retired keys".to_owned()))??;
-    for key in retired {
+    for key in &retired {
         if keys.retire(&key.kid) {
             tracing::warn!(kid = %key.kid, "the key is retired: its tokens and codes are no longer accepted");
             if keys.signing().is_none() {
@@ -32,16 +36,23 @@ pub async fn retire_known(records: &dyn KeyRecords, keys: &KeyRing) -> Result<()
             }
         }
     }
-    Ok(())
+    Ok(retired)
 }
 
-/// Reads the list of retired keys periodically, forever, and retires those keys on this node.
-/// Failed reads are not logged, since failures to read the revocation log are.
-pub async fn follow_retired(records: Arc<dyn KeyRecords>, keys: Arc<KeyRing>) {
+/// Reads the list of retired keys periodically, forever, retires those keys on this node, and adds
+/// them to its revocations. Failed reads are not logged, since failures to read the revocation log
+/// are.
+pub async fn follow_retired(
+    records: Arc<dyn KeyRecords>,
+    keys: Arc<KeyRing>,
+    revocations: Arc<Revocations>,
+) {
     let mut tick = tokio::time::interval(PERIOD);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
-        let _ = retire_known(&*records, &keys).await;
+        if let Ok(retired) = retire_known(&*records, &keys).await {
+            revocations.add_retired(&retired);
+        }
     }
 }

@@ -10,10 +10,12 @@ use papaya::HashMap;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::MAX_TOKEN;
 use super::clock_history::ClockHistory;
+use super::feed::{FeedLog, RevocationFeed};
 use crate::domain::{
-    Clock, EVERYONE, EndedSessions, Fault, Revocation, RevocationLog, Timestamp, UserVersion,
-    Wakeups,
+    Clock, EndedSessions, Fault, RetiredKey, Revocation, RevocationLog, Subject, Timestamp,
+    UserVersion, Wakeups,
 };
 
 /// Interval between two reads of the revocation log.
@@ -36,8 +38,10 @@ const WAKEUP_PAUSE: Duration = Duration::from_millis(10);
 /// Ended sessions and changed users, as far as this node has learned of them.
 pub struct Revocations {
     /// Ids of ended sessions and users, each with the time at which all their tokens have expired,
-    /// so that the entry can be removed.
+    /// so that the entry can be removed. They are added only together with `feed`.
     ended: HashMap<Uuid, Until>,
+    /// The same entries, in the order in which this node learned of them, and the retired keys.
+    feed: RevocationFeed,
     /// Time at which all sessions of all users were last ended, in milliseconds since 1970, or zero
     /// if never.
     everyone: AtomicI64,
@@ -84,6 +88,7 @@ impl Revocations {
     pub fn new(access_life: Duration, stale_limit: Duration) -> Self {
         Self {
             ended: HashMap::new(),
+            feed: RevocationFeed::new(),
             everyone: AtomicI64::new(0),
             changed: HashMap::new(),
             retention: access_life + OVERLAP,
@@ -111,10 +116,51 @@ impl Revocations {
 
     /// Adds the sessions and users that ended at `now`.
     pub fn add_ended(&self, ended: &EndedSessions, now: Timestamp) {
-        let (set, until) = (self.ended.pin(), self.until(now));
-        for subject in &ended.subjects {
-            set.update_or_insert(*subject, |known| known.latest(until), until);
+        let until = self.until(now);
+        self.feed.update(|log| {
+            for subject in &ended.subjects {
+                let extend =
+                    || self.ended.pin().update(subject.id(), |known| known.latest(until)).is_some();
+                // A known entry may expire before its lifetime is extended.
+                while !self.insert(log, *subject, until) && !extend() {}
+            }
+        });
+    }
+
+    /// Adds retired keys.
+    pub fn add_retired(&self, keys: &[RetiredKey]) {
+        self.feed.update(|log| {
+            // A token with a longer kid is invalid anyway.
+            for key in keys.iter().filter(|key| key.kid.len() <= MAX_TOKEN) {
+                log.push_key(&key.kid);
+            }
+        });
+    }
+
+    /// Adds a session or user to the set and to the log, unless it is known. Returns false if it is
+    /// known.
+    fn insert(&self, log: &mut FeedLog, subject: Subject, until: Until) -> bool {
+        let is_new = self.ended.pin().try_insert(subject.id(), until).is_ok();
+        if is_new {
+            log.push(subject);
         }
+        is_new
+    }
+
+    pub(super) fn feed(&self) -> &RevocationFeed {
+        &self.feed
+    }
+
+    /// Returns the number of clients that wait for further revocations.
+    #[must_use]
+    pub fn watchers(&self) -> usize {
+        self.feed.waiting()
+    }
+
+    /// Returns the number of revocations that were sent to clients.
+    #[must_use]
+    pub fn sent_entries(&self) -> u64 {
+        self.feed.returned()
     }
 
     /// Returns the end of the lifetime of a revocation that was made at `at` and that this node has
@@ -139,7 +185,7 @@ impl Revocations {
     /// Returns the time since the start of the last successful read of the revocation log.
     #[must_use]
     pub fn age(&self, now: Instant) -> Duration {
-        let read_at = Duration::from_millis(self.read_at.load(Ordering::Relaxed));
+        let read_at = Duration::from_millis(self.read_at.load(Ordering::Acquire));
         now.saturating_duration_since(self.origin).saturating_sub(read_at)
     }
 
@@ -232,7 +278,9 @@ impl Revocations {
 
     /// Removes the entries that concern only expired tokens.
     fn remove_expired(&self, now: Timestamp, instant: Instant) {
+        // Not while the log is locked, since it visits every entry.
         self.ended.pin().retain(|_, until| !until.is_past(now, instant));
+        self.feed.update(|log| log.remove_expired(|id| self.ended.pin().contains_key(&id)));
         self.changed.pin().retain(|_, (_, until)| !until.is_past(now, instant));
     }
 
@@ -265,21 +313,23 @@ impl Revocations {
         for UserVersion { user_id, version } in changed {
             self.add_update(user_id, version, now);
         }
+        // After the entries are added, so that nobody takes the set for more recent than it is.
         self.read_at
-            .store(u64::try_from(started.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+            .store(u64::try_from(started.as_millis()).unwrap_or(u64::MAX), Ordering::Release);
         Ok(())
     }
 
     fn add(&self, entries: Vec<Revocation>) {
-        let ended = self.ended.pin();
-        for entry in entries {
-            if entry.subject == EVERYONE {
-                self.everyone.fetch_max(entry.at.0, Ordering::Relaxed);
-            } else {
-                // An entry is read repeatedly. Its lifetime began when it was read first.
-                ended.get_or_insert(entry.subject, self.until(entry.at));
+        self.feed.update(|log| {
+            for entry in entries {
+                if entry.subject != Subject::Everyone {
+                    // An entry is read repeatedly. Its lifetime began when it was read first.
+                    self.insert(log, entry.subject, self.until(entry.at));
+                } else if self.everyone.fetch_max(entry.at.0, Ordering::Relaxed) < entry.at.0 {
+                    log.push_everyone(entry.at.seconds());
+                }
             }
-        }
+        });
     }
 }
 
@@ -371,7 +421,10 @@ mod tests {
     fn a_local_revocation_applies_at_once_and_stays_until_its_tokens_have_expired() {
         let (set, ids) =
             (Revocations::new(ACCESS_LIFE, Duration::ZERO), [Uuid::new_v4(), Uuid::new_v4()]);
-        set.add_ended(&EndedSessions { subjects: ids.to_vec(), sessions: 2 }, NOW);
+        set.add_ended(
+            &EndedSessions { subjects: ids.map(Subject::Session).to_vec(), sessions: 2 },
+            NOW,
+        );
         assert!(set.contains_any([ids[0]]) && set.contains_any([Uuid::new_v4(), ids[1]]));
         assert!(!set.contains_any([Uuid::new_v4(), Uuid::new_v4()]));
         assert_eq!(set.entries(), 2);
@@ -408,52 +461,59 @@ mod tests {
         let set = last_read(Duration::from_secs(31), Duration::from_secs(30));
         assert!(set.load(&Log(None), NOW).await.is_err());
         assert_eq!(set.staleness(Instant::now()), Err(TooStale));
-        let entry = Revocation { subject: Uuid::new_v4(), at: NOW.minus(ACCESS_LIFE) };
+        let entry =
+            Revocation { subject: Subject::Session(Uuid::new_v4()), at: NOW.minus(ACCESS_LIFE) };
         set.load(&Log(Some(entry)), NOW).await.unwrap();
         assert_eq!(set.staleness(Instant::now()), Ok(None));
-        assert!(set.contains_any([entry.subject]), "a token of that time may still be valid");
+        assert!(set.contains_any([entry.subject.id()]), "a token of that time may still be valid");
     }
 
     #[tokio::test]
     async fn sessions_that_ended_in_a_long_outage_are_read_after_it() {
-        let entry = Revocation { subject: Uuid::new_v4(), at: NOW.minus(Duration::from_secs(80)) };
+        let entry = Revocation {
+            subject: Subject::Session(Uuid::new_v4()),
+            at: NOW.minus(Duration::from_secs(80)),
+        };
         let cut_off = last_read(Duration::from_secs(90), Duration::from_secs(300));
         cut_off.catch_up(&Log(Some(entry)), NOW).await.unwrap();
         assert!(
-            cut_off.contains_any([entry.subject]) && cut_off.staleness(Instant::now()) == Ok(None)
+            cut_off.contains_any([entry.subject.id()])
+                && cut_off.staleness(Instant::now()) == Ok(None)
         );
         let never_read = last_read(10 * ACCESS_LIFE, Duration::from_secs(300));
         let old = Revocation { at: NOW.minus(ACCESS_LIFE), ..entry };
         never_read.catch_up(&Log(Some(old)), NOW).await.unwrap();
-        assert!(never_read.contains_any([old.subject]));
+        assert!(never_read.contains_any([old.subject.id()]));
     }
 
     #[tokio::test]
     async fn an_entry_that_is_committed_after_the_longest_deadline_is_read() {
         let longest_deadline = Duration::from_secs(30);
         let late = longest_deadline + crate::domain::CLOCK_SKEW + Duration::from_secs(5);
-        let entry = Revocation { subject: Uuid::new_v4(), at: NOW.minus(late) };
+        let entry = Revocation { subject: Subject::Session(Uuid::new_v4()), at: NOW.minus(late) };
         let set = last_read(Duration::ZERO, Duration::from_secs(30));
         set.catch_up(&Log(Some(entry)), NOW).await.unwrap();
-        assert!(set.contains_any([entry.subject]));
+        assert!(set.contains_any([entry.subject.id()]));
     }
 
     #[tokio::test]
     async fn one_entry_revokes_every_token_issued_until_then() {
         let set = Revocations::new(ACCESS_LIFE, Duration::from_secs(30));
         assert!(!set.all_revoked_since(0));
-        set.load(&Log(Some(Revocation { subject: EVERYONE, at: NOW })), NOW).await.unwrap();
+        set.load(&Log(Some(Revocation { subject: Subject::Everyone, at: NOW })), NOW)
+            .await
+            .unwrap();
         assert!(set.all_revoked_since(NOW.seconds() - 1) && set.all_revoked_since(NOW.seconds()));
-        assert!(!set.all_revoked_since(NOW.seconds() + 1) && !set.contains_any([EVERYONE]));
+        assert!(!set.all_revoked_since(NOW.seconds() + 1) && !set.contains_any([Uuid::max()]));
     }
 
     #[tokio::test]
     async fn a_read_after_a_wakeup_covers_recent_entries_and_does_not_count_as_fresh() {
         let set = last_read(Duration::from_secs(31), Duration::from_secs(30));
         assert!(set.read_recent(&Log(None), NOW).await.is_err());
-        let entry = Revocation { subject: Uuid::new_v4(), at: NOW.minus(RECENT) };
+        let entry = Revocation { subject: Subject::Session(Uuid::new_v4()), at: NOW.minus(RECENT) };
         set.read_recent(&Log(Some(entry)), NOW).await.unwrap();
-        assert!(set.contains_any([entry.subject]));
+        assert!(set.contains_any([entry.subject.id()]));
         assert_eq!(set.staleness(Instant::now()), Err(TooStale), "it reads only recent entries");
     }
 

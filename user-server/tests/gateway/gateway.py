@@ -50,6 +50,8 @@ TABLE = """
 0D ConfirmEmail: access_token secret, verification_id uuid, code secret
 0E ListSessions safe: access_token secret
 0F EndSession: access_token secret, session_id uuid
+20 GetKeys safe:
+21 WatchRevocations safe: cursor bytes, wait_ms u32
 7F Ping safe:
 80 ErrorReply: code code, message text, retry_after_ms u32 01, field text 03
 81 Registered: verification_id uuid, code_expires_in u32, resend_after u32
@@ -71,9 +73,13 @@ TABLE = """
 8D EmailConfirmed: user_id uuid, username text, email text, verification_id uuid 01
 8E Sessions: sessions list/SessionRow
 8F SessionEnded: sessions_ended u32
+A0 Keys: jwks text, access_life u32, refresh_after u32, now_ms instant 01
+A1 Revocations: cursor bytes, stale_ms u32, more u8, now_ms instant,
+   entries list/RevocationRow
 FF Pong: max_in_flight u32 01, idle_timeout u32 03, max_hashing u32 05
 row SessionRow: session_id uuid, created_at instant, last_used_at instant,
    device text 01, network text 03, current flag 05
+row RevocationRow: kind u8, id bytes, before instant
 """
 COMMON = """
 client_address address E1, deadline_ms u32 E3, idempotency_key key E6, traceparent text E7
@@ -221,10 +227,12 @@ def _number(size: int) -> tuple[int, Callable[[bytes], Any], Callable[[Any], byt
 KINDS: dict[str, tuple[Optional[int], Callable[[bytes], Any], Callable[[Any], bytes]]] = {
     "text": (None, _to_text, str.encode),
     "secret": (None, Secret, _from_secret),
+    "bytes": (None, bytes, bytes),
     "address": (None, _to_address, str.encode),
     "uuid": (16, lambda value: str(uuid.UUID(bytes=value)), lambda text: uuid.UUID(text).bytes),
     "instant": (8, _to_instant, lambda seconds: seconds.to_bytes(8, "big")),
     "u32": _number(4),
+    "u8": _number(1),
     "code": _number(2),
     "key": (16, bytes, bytes),
     "flag": (0, lambda value: True, lambda flag: b""),
@@ -636,7 +644,7 @@ def _value(field: Field, written: Any) -> Any:
         return [_values(rows, row) for row in written]
     if field.kind == "code":
         return int(written, 16)
-    if field.kind == "key":
+    if field.kind in ("key", "bytes"):
         return bytes.fromhex(written)
     if field.kind == "secret":
         return bytes.fromhex(written["hex"]) if isinstance(written, dict) else written.encode()
@@ -1111,6 +1119,22 @@ class Tour:
             check(ended["sessions_ended"] == expected, f"{ended['sessions_ended']} sessions ended")
             await self.check_revoked(session)
         await self.check_valid(self.session)
+
+    @step
+    async def watch_revocations(self) -> None:
+        keys = await self.call("GetKeys")
+        check(json.loads(keys["jwks"])["keys"] is not None, f"the keys are {keys['jwks']}")
+        cursor, more = b"", 1
+        while more:
+            page = await self.call("WatchRevocations", cursor=cursor, wait_ms=0)
+            cursor, more = page["cursor"], page["more"]
+        session = await self.login()
+        waiting = asyncio.ensure_future(
+            self.call("WatchRevocations", cursor=cursor, wait_ms=5000)
+        )
+        await self.call("Logout", token=session["access_token"])
+        ended = [(row["kind"], str(uuid.UUID(bytes=row["id"]))) for row in (await waiting)["entries"]]
+        check((1, session["session_id"]) in ended, f"the entries are {ended}")
 
     @step
     async def update_username(self) -> None:

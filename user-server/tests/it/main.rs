@@ -43,4 +43,5 @@ mod tokens;
 mod tour;
 mod user_import;
 mod vectors;
+mod watch;
 mod wording;

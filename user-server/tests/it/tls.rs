@@ -24,14 +24,14 @@ use crate::support::{
 pub const ALPN: &[&str] = &["user/1"];
 
 /// A server with a certificate, and optionally with a CA for client certificates.
-struct TlsServer {
-    authority: Authority,
+pub struct TlsServer {
+    pub authority: Authority,
     folder: TempDir,
     server: TestServer,
 }
 
 impl TlsServer {
-    async fn start(clients: Option<&Authority>, more: &[(&str, &str)]) -> Self {
+    pub async fn start(clients: Option<&Authority>, more: &[(&str, &str)]) -> Self {
         let (authority, folder) = (Authority::new(), tempfile::tempdir().unwrap());
         let [certificate, key] = authority.certify().settings(folder.path());
         let client_ca = folder.path().join("clients.pem");
@@ -49,7 +49,7 @@ impl TlsServer {
         self.authority.client_config(own, ALPN)
     }
 
-    async fn dial(&self, config: Arc<ClientConfig>) -> std::io::Result<TlsStream<TcpStream>> {
+    pub async fn dial(&self, config: Arc<ClientConfig>) -> std::io::Result<TlsStream<TcpStream>> {
         dial(self.server.address, config).await
     }
 }

@@ -13,8 +13,8 @@ use super::{SqlStore, corrupt, counters};
 use crate::domain::{
     Accounts, Activation, Change, DeviceName, Email, EmailConfirmation, EndedSessions, Fault,
     Guess, LoginKey, NewSession, NoticeRequest, PasswordLogin, PasswordResetResult, PendingResult,
-    Purpose, Registration, ResetRequest, SessionOpening, Timestamp, UserRecord, UserUpdate,
-    UserUpdateResult, Username, hash_class,
+    Purpose, Registration, ResetRequest, SessionOpening, Subject, Timestamp, UserRecord,
+    UserUpdate, UserUpdateResult, Username, hash_class,
 };
 
 #[async_trait]
@@ -375,8 +375,9 @@ impl Accounts for SqlStore {
         let delete = concat!("DELETE FROM users WHERE id = $1 RETURNING ", user_columns!());
         let row: UserRow = tx.one(sqlx::query_as(delete).bind(user.id)).await?;
         // The id is never used again, so one entry covers tokens of sessions that are long gone.
-        rows::revoke(&mut tx, user.id, at).await?;
-        ended.subjects.push(user.id);
+        let subject = Subject::User(user.id);
+        rows::revoke(&mut tx, subject, at).await?;
+        ended.subjects.push(subject);
         mail_queue::queue_notice(&mut tx, notice, &row.mailbox, row.username(), rank, at).await?;
         tx.commit_erasing(user.id).await?;
         Ok(Some(ended))

@@ -10,8 +10,8 @@ use super::super::Db;
 use super::tx::{Taken, Tx};
 use super::{SqlStore, mail_queue, rows};
 use crate::domain::{
-    AccountSummary, Change, EVERYONE, Email, EmailSetResult, EndedSessions, Fault, Imported,
-    NewUser, NoticeRequest, Operators, StoredUser, Timestamp, hash_class,
+    AccountSummary, Change, Email, EmailSetResult, EndedSessions, Fault, Imported, NewUser,
+    NoticeRequest, Operators, StoredUser, Subject, Timestamp, hash_class,
 };
 
 /// Maximum number of rows deleted in one transaction, so that no transaction blocks other writers
@@ -228,7 +228,7 @@ impl Operators for SqlStore {
         // have to be repeated.
         let mut tx = self.begin(change).await?;
         let at = tx.at();
-        rows::revoke(&mut tx, EVERYONE, at).await?;
+        rows::revoke(&mut tx, Subject::Everyone, at).await?;
         tx.commit().await?;
         self.delete_in_batches(
             "SELECT id FROM verifications WHERE id > $1 ORDER BY id LIMIT 1 OFFSET $2",

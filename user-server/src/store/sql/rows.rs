@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::tx::Tx;
 use super::{corrupt, counters};
 use crate::domain::{
-    EndedSessions, Fault, Guess, MailPolicy, Purpose, SessionRecord, Timestamp, UserRecord,
+    EndedSessions, Fault, Guess, MailPolicy, Purpose, SessionRecord, Subject, Timestamp, UserRecord,
 };
 
 #[derive(sqlx::FromRow)]
@@ -186,13 +186,13 @@ pub(super) async fn void_email_changes(tx: &mut Tx, user_id: Uuid) -> Result<(),
     Ok(())
 }
 
-/// Appends the id of a session or user, or [`EVERYONE`](crate::domain::EVERYONE), to the revocation
-/// log.
-pub(super) async fn revoke(tx: &mut Tx, subject: Uuid, now: Timestamp) -> Result<(), Fault> {
+/// Appends a subject to the revocation log.
+pub(super) async fn revoke(tx: &mut Tx, subject: Subject, now: Timestamp) -> Result<(), Fault> {
     tx.run(
-        sqlx::query("INSERT INTO revocations (subject, at) VALUES ($1, $2)")
-            .bind(subject)
-            .bind(now.0),
+        sqlx::query("INSERT INTO revocations (subject, at, kind) VALUES ($1, $2, $3)")
+            .bind(subject.id())
+            .bind(now.0)
+            .bind(subject.kind()),
     )
     .await?;
     Ok(())
@@ -204,7 +204,7 @@ pub(super) async fn revoke_all(
     ids: Vec<(Uuid,)>,
     now: Timestamp,
 ) -> Result<EndedSessions, Fault> {
-    let subjects: Vec<Uuid> = ids.into_iter().map(|(id,)| id).collect();
+    let subjects: Vec<Subject> = ids.into_iter().map(|(id,)| Subject::Session(id)).collect();
     for subject in &subjects {
         revoke(tx, *subject, now).await?;
     }

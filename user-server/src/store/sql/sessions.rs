@@ -7,7 +7,7 @@ use super::SqlStore;
 use super::rows::{self, SessionRow, UserRow};
 use crate::domain::{
     Change, EndedSessions, Fault, RefreshLimit, Revocation, RevocationLog, SessionRecord,
-    SessionRefresh, SessionSummary, Sessions, Timestamp, UserRecord, UserVersion,
+    SessionRefresh, SessionSummary, Sessions, Subject, Timestamp, UserRecord, UserVersion,
 };
 
 #[derive(sqlx::FromRow)]
@@ -140,9 +140,12 @@ impl Sessions for SqlStore {
 #[async_trait]
 impl RevocationLog for SqlStore {
     async fn revocations(&self, since: Timestamp) -> Result<Vec<Revocation>, Fault> {
-        let select = sqlx::query_as("SELECT subject, at FROM revocations WHERE at >= $1");
-        let rows: Vec<(Uuid, i64)> = self.watch_all(select.bind(since.0)).await?;
-        let entry = |(subject, at)| Revocation { subject, at: Timestamp(at) };
+        let select = sqlx::query_as("SELECT subject, kind, at FROM revocations WHERE at >= $1");
+        let rows: Vec<(Uuid, Option<i16>, i64)> = self.watch_all(select.bind(since.0)).await?;
+        let entry = |(id, kind, at)| {
+            let subject = Subject::stored(id, kind);
+            Revocation { subject, at: Timestamp(at) }
+        };
         Ok(rows.into_iter().map(entry).collect())
     }
 

@@ -1,7 +1,7 @@
 //! Activation of users, opening of sessions, and deletion.
 
 use user_server::domain::{
-    Activation, LoginKey, MailKind, Notice, Purpose, Timestamp, UserRecord, Username,
+    Activation, LoginKey, MailKind, Notice, Purpose, Subject, Timestamp, UserRecord, Username,
 };
 use uuid::Uuid;
 
@@ -165,10 +165,10 @@ pub async fn the_least_recently_used_session_is_replaced(db: &Db) {
     let newest = session();
     let surplus =
         db.open_session_at(&ada, &newest, None, Adjustment::nothing(), NOW).await.unwrap().unwrap();
-    assert_eq!((surplus.sessions, surplus.subjects), (1, vec![second.id]));
+    assert_eq!((surplus.sessions, surplus.subjects), (1, vec![Subject::Session(second.id)]));
     assert!(is_live(db, &newest).await && is_live(db, &first).await && !is_live(db, &second).await);
     let log = db.revocations(NOW).await.unwrap();
-    assert!(log.iter().any(|entry| entry.subject == second.id), "{log:?}");
+    assert!(log.iter().any(|entry| entry.subject == Subject::Session(second.id)), "{log:?}");
     user(db, "bob").await;
     let list = async |limit| {
         let sessions = db.sessions_of(ada.id, limit).await.unwrap();
@@ -187,10 +187,10 @@ pub async fn deletion_leaves_nothing(db: &Db) {
     assert!(db.delete_user_at(&stale, at(1)).await.unwrap().is_none());
     let ended = db.delete_user_at(&ada, at(1)).await.unwrap().unwrap();
     assert_eq!(ended.sessions, 1);
-    assert!(ended.subjects.contains(&session.id) && ended.subjects.contains(&ada.id), "{ended:?}");
-    let log: Vec<Uuid> =
+    assert_eq!(ended.subjects, [Subject::Session(session.id), Subject::User(ada.id)]);
+    let log: Vec<Subject> =
         db.revocations(at(1)).await.unwrap().iter().map(|entry| entry.subject).collect();
-    assert!(log.contains(&session.id) && log.contains(&ada.id), "{log:?}");
+    assert!(ended.subjects.iter().all(|subject| log.contains(subject)), "{log:?}");
     assert!(db.user(ada.id).await.unwrap().is_none() && by_name(db, "ada").await.is_none());
     assert!(!is_live(db, &session).await);
     assert!(is_void(db, reset, Purpose::PasswordReset, at(1)).await);

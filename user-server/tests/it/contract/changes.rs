@@ -1,7 +1,7 @@
 //! Updates of a user, which are atomic.
 
 use user_server::domain::{
-    Activation, EmailConfirmation, EndedSessions, GuessCharge, MailKind, Notice, Purpose,
+    Activation, EmailConfirmation, EndedSessions, GuessCharge, MailKind, Notice, Purpose, Subject,
     Timestamp, UserRecord, UserUpdate, UserUpdateResult, Username,
 };
 use uuid::Uuid;
@@ -81,7 +81,7 @@ pub async fn a_new_password_ends_other_sessions_and_codes(db: &Db) {
         ..with_password(change(&ada, &first))
     };
     let (after, ended) = updated(db, change, at(1)).await;
-    assert_eq!((ended.sessions, ended.subjects), (1, vec![second.id]));
+    assert_eq!((ended.sessions, ended.subjects), (1, vec![Subject::Session(second.id)]));
     assert!(is_live(db, &first).await && !is_live(db, &second).await);
     assert_eq!(after.password_hash, "new hash");
     assert_ne!(after.credentials, ada.credentials);

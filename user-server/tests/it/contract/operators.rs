@@ -1,8 +1,8 @@
 //! The operator's commands for accounts.
 
 use user_server::domain::{
-    AuditFilter, AuditKind, ChangeContext, EVERYONE, EmailSetResult, Imported, MailKind, NewUser,
-    Notice, Origin, Purpose, Username,
+    AuditFilter, AuditKind, ChangeContext, EmailSetResult, Imported, MailKind, NewUser, Notice,
+    Origin, Purpose, Subject, Username,
 };
 use user_server::tokens::Rotation;
 use uuid::Uuid;
@@ -31,8 +31,14 @@ pub async fn a_disabled_account_opens_no_session(db: &Db) {
     let reset = request_reset(db, "ada@example.org", NOW).await;
     send_all(db, NOW).await;
     let ended = db.disable_at(ada.id, at(1)).await.unwrap().unwrap();
-    assert_eq!((ended.sessions, ended.subjects), (1, vec![first.id]));
-    assert!(db.revocations(at(1)).await.unwrap().iter().any(|entry| entry.subject == first.id));
+    assert_eq!((ended.sessions, ended.subjects), (1, vec![Subject::Session(first.id)]));
+    assert!(
+        db.revocations(at(1))
+            .await
+            .unwrap()
+            .iter()
+            .any(|entry| entry.subject == Subject::Session(first.id))
+    );
     assert!(is_void(db, reset, Purpose::PasswordReset, at(1)).await, "codes are voided");
     assert!(!open(db, &ada, &session(), at(1)).await, "an earlier proof of the password is stale");
     let now = db.user(ada.id).await.unwrap().unwrap();
@@ -206,7 +212,9 @@ pub async fn a_restored_store_ends_all_sessions(db: &Db) {
         assert!(is_void(db, id, purpose, at(3)).await);
     }
     assert!(send_all(db, at(3)).await.is_empty(), "no email with a voided code");
-    assert!(db.revocations(at(2)).await.unwrap().iter().any(|entry| entry.subject == EVERYONE));
+    assert!(
+        db.revocations(at(2)).await.unwrap().iter().any(|entry| entry.subject == Subject::Everyone)
+    );
     assert!(open(db, &ada, &session(), at(4)).await);
     register(db, "grace", "grace@example.org", "client", at(4)).await;
     assert_eq!(send_all(db, at(4)).await.len(), 1, "a new code is sent");

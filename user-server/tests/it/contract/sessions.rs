@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use user_server::domain::{Purpose, Timestamp};
+use user_server::domain::{Purpose, Subject, Timestamp};
 use user_server::tokens::Rotation;
 use uuid::Uuid;
 
@@ -49,7 +49,7 @@ pub async fn the_previous_token_is_accepted_in_the_grace_period(db: &Db) {
     let Rotation::Stolen(ended) = rotate(db, first.id, 0, late).await else {
         panic!("after the grace period")
     };
-    assert_eq!((ended.sessions, ended.subjects), (1, vec![first.id]));
+    assert_eq!((ended.sessions, ended.subjects), (1, vec![Subject::Session(first.id)]));
     assert!(
         matches!(rotate(db, first.id, 1, late).await, Rotation::Gone),
         "for the thief and for the owner"
@@ -70,7 +70,7 @@ pub async fn an_older_token_ends_the_session(db: &Db) {
     let log = db.revocations(NOW).await.unwrap();
     assert_eq!(
         log.iter().map(|entry| (entry.subject, entry.at)).collect::<Vec<_>>(),
-        [(first.id, NOW)]
+        [(Subject::Session(first.id), NOW)]
     );
 }
 
@@ -131,7 +131,7 @@ pub async fn the_revocation_log_is_read_from_a_given_time(db: &Db) {
     db.end_session_at(first.id, at(10)).await.unwrap();
     db.end_session_at(second.id, at(20)).await.unwrap();
     let since = async |now| -> Vec<Uuid> {
-        db.revocations(now).await.unwrap().iter().map(|entry| entry.subject).collect()
+        db.revocations(now).await.unwrap().iter().map(|entry| entry.subject.id()).collect()
     };
     assert_eq!(since(at(10)).await, [first.id, second.id]);
     assert_eq!(since(at(11)).await, [second.id]);

@@ -125,4 +125,6 @@ requests! {
     update_user::UpdateUser,
     delete_user::DeleteUser,
     confirm_email::ConfirmEmail,
+    get_keys::GetKeys,
+    watch_revocations::WatchRevocations,
 }
