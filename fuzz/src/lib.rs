@@ -3,6 +3,8 @@
 
 use std::sync::OnceLock;
 
+use user_server::keys::TokenAlgorithm;
+
 // Public, because the target does not use every item of the module.
 #[path = "../../user-server/tests/it/connection_oracle.rs"]
 mod connection_oracle;
@@ -37,11 +39,14 @@ pub fn session(data: &[u8]) {
     ORACLE.get_or_init(connection_oracle::ConnectionOracle::new).check(data);
 }
 
-/// Verifies an access token with both verifiers.
+/// Verifies an access token with both verifiers. The first byte selects the algorithm, and how the
+/// others change a valid token.
 ///
 /// # Panics
 /// Panics on a finding.
 pub fn tokens(data: &[u8]) {
-    static ORACLE: OnceLock<token_oracle::TokenOracle> = OnceLock::new();
-    ORACLE.get_or_init(token_oracle::TokenOracle::new).check(data);
+    static ORACLES: OnceLock<[token_oracle::TokenOracle; 3]> = OnceLock::new();
+    let oracles = ORACLES.get_or_init(|| TokenAlgorithm::ALL.map(token_oracle::TokenOracle::new));
+    let algorithm = data.first().map_or(0, |mode| usize::from(mode / 8) % oracles.len());
+    oracles[algorithm].check(data);
 }

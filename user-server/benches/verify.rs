@@ -21,27 +21,31 @@ use user_proto::{Common, Reply, Request, VerifyToken, encode_with, frame};
 use user_server::cache::LocalCache;
 use user_server::config::Config;
 use user_server::domain::{Clock, Store, SystemClock};
+use user_server::keys::TokenAlgorithm;
 use user_server::metrics::Metrics;
 use user_server::service::{CachePorts, ServiceCore};
 use user_server::store::SqliteStore;
 use user_server::tcp::request_labels;
-use user_server::tokens::Verifiers;
+use user_server::tokens::{TokenPolicy, Verifiers};
 use uuid::Uuid;
 
 /// Number of distinct tokens, so that no result can be cached.
 const TOKENS: usize = 10_000;
 const ROUNDS: usize = 51;
 const ITERATIONS: usize = 10_000;
+/// Number of iterations of a row that verifies a signature with a public key.
+const SLOW_ITERATIONS: usize = 200;
 const SECRET: &str = "the secret of a benchmark: thirty-two bytes and more";
 
 struct Row<'a> {
     name: &'static str,
+    iterations: usize,
     run: Box<dyn FnMut(usize) + 'a>,
     nanos: Vec<f64>,
 }
 
 fn row<'a>(name: &'static str, run: impl FnMut(usize) + 'a) -> Row<'a> {
-    Row { name, run: Box::new(run), nanos: Vec::new() }
+    Row { name, iterations: ITERATIONS, run: Box::new(run), nanos: Vec::new() }
 }
 
 fn main() {
@@ -65,14 +69,18 @@ fn main() {
     });
     let verifiers = Verifiers::new(&keys, &config.tokens).unwrap();
     let (now, life) = (clock.now(), Duration::from_secs(3600));
-    let issue = |_| {
-        verifiers
-            .issue(Uuid::new_v4(), Uuid::new_v4(), now, now.plus(life))
-            .unwrap()
-            .as_bytes()
-            .to_vec()
+    let issue = |verifiers: &Verifiers| {
+        let token = verifiers.issue(Uuid::new_v4(), Uuid::new_v4(), now, now.plus(life));
+        token.unwrap().as_bytes().to_vec()
     };
-    let tokens: Vec<Vec<u8>> = (0..TOKENS).map(issue).collect();
+    let tokens: Vec<Vec<u8>> = (0..TOKENS).map(|_| issue(&verifiers)).collect();
+    let [(eddsa, eddsa_tokens), (es256, es256_tokens)] =
+        [TokenAlgorithm::EdDsa, TokenAlgorithm::Es256].map(|signing| {
+            let policy = TokenPolicy { signing, ..config.tokens.clone() };
+            let verifiers = Verifiers::new(&keys, &policy).unwrap();
+            let tokens: Vec<Vec<u8>> = (0..TOKENS).map(|_| issue(&verifiers)).collect();
+            (verifiers, tokens)
+        });
     let frames: Vec<BytesMut> = tokens
         .iter()
         .map(|token| {
@@ -109,14 +117,33 @@ fn main() {
         row("reference verifier, jsonwebtoken", |index| {
             _ = black_box(verifiers.reference(&tokens[index % TOKENS]).unwrap())
         }),
+        row("fast verifier, EdDSA, seen before", |index| {
+            _ = black_box(eddsa.fast(&eddsa_tokens[index % TOKENS]).unwrap())
+        }),
+        row("fast verifier, ES256, seen before", |index| {
+            _ = black_box(es256.fast(&es256_tokens[index % TOKENS]).unwrap())
+        }),
+        Row {
+            iterations: SLOW_ITERATIONS,
+            ..row("reference verifier, EdDSA", |index| {
+                _ = black_box(eddsa.reference(&eddsa_tokens[index % TOKENS]).unwrap())
+            })
+        },
+        Row {
+            iterations: SLOW_ITERATIONS,
+            ..row("reference verifier, ES256", |index| {
+                _ = black_box(es256.reference(&es256_tokens[index % TOKENS]).unwrap())
+            })
+        },
     ];
     for round in 0..=ROUNDS {
         for row in &mut rows {
             let began = Instant::now();
-            (0..ITERATIONS).for_each(|iteration| (row.run)(round * ITERATIONS + iteration));
+            let (count, first) = (row.iterations, round * row.iterations);
+            (first..first + count).for_each(|iteration| (row.run)(iteration));
             // The first round warms up.
             if round > 0 {
-                row.nanos.push(began.elapsed().as_secs_f64() * 1e9 / ITERATIONS as f64);
+                row.nanos.push(began.elapsed().as_secs_f64() * 1e9 / count as f64);
             }
         }
     }

@@ -1,6 +1,8 @@
 //! Server keys: a secret, and a subkey derived from it for each purpose (HKDF-SHA256, RFC 5869), so
 //! that an HMAC for one purpose is never valid for another.
 
+mod token_key;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use base64::Engine as _;
@@ -10,6 +12,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use uuid::Uuid;
 use zeroize::Zeroizing;
+
+pub use token_key::{PublicKey, TokenAlgorithm, TokenKey};
 
 /// Minimum length of a secret in bytes: the output length of HMAC-SHA256 (RFC 7518, section 3.2).
 pub const MIN_SECRET: usize = 32;
@@ -60,6 +64,8 @@ pub struct Key {
     audit: Hmac<Sha256>,
     requests: Hmac<Sha256>,
     token_ids: Hmac<Sha256>,
+    /// Keys that sign access tokens with EdDSA and ES256.
+    token_keys: [TokenKey; 2],
     retired: AtomicBool,
 }
 
@@ -82,6 +88,7 @@ impl Key {
             audit: subkey(&hkdf, "audit")?,
             requests: subkey(&hkdf, "idempotent request")?,
             token_ids: subkey(&hkdf, "access token id")?,
+            token_keys: [TokenKey::ed25519(&hkdf)?, TokenKey::p256(&hkdf)?],
             retired: AtomicBool::new(false),
         })
     }
@@ -93,11 +100,24 @@ impl Key {
         self.retired.load(Ordering::Relaxed)
     }
 
-    /// Returns the secret that signs access tokens: the configured secret itself, so that a gateway
-    /// that has it can verify tokens too.
+    /// Returns the secret that signs access tokens with HS256: the configured secret itself, so
+    /// that a gateway that has it can verify tokens too.
     #[must_use]
     pub fn access_secret(&self) -> &[u8] {
         &self.secret
+    }
+
+    /// Returns the derived keys that sign access tokens: one for EdDSA and one for ES256.
+    #[must_use]
+    pub fn token_keys(&self) -> &[TokenKey] {
+        &self.token_keys
+    }
+
+    /// Returns the name of this key and the names of the keys that are derived from it. Retiring
+    /// any of them retires them all.
+    pub fn kids(&self) -> impl Iterator<Item = &str> {
+        let derived = self.token_keys.iter().map(|key| key.kid.as_str());
+        std::iter::once(self.kid.as_str()).chain(derived)
     }
 
     /// Computes the HMAC of `parts` under the subkey for refresh tokens.
@@ -181,10 +201,19 @@ impl KeyRing {
         self.keys.iter().filter(|key| !key.is_retired())
     }
 
-    /// Retires the key with this name, until the process exits. Returns `false` if there is no such
-    /// key, or if it was retired before.
+    /// Returns the key that has this name, or from which a key with this name is derived, retired
+    /// or not. Returns `None` if there is none.
+    #[must_use]
+    pub fn owner(&self, kid: &str) -> Option<&Key> {
+        self.keys.iter().find(|key| key.kids().any(|name| name == kid))
+    }
+
+    /// Retires the key that has this name, or from which a key with this name is derived, until the
+    /// process exits. Returns `false` if there is no such key, or if it was retired before.
     pub fn retire(&self, kid: &str) -> bool {
-        let retire = |key: &Key| key.kid == kid && !key.retired.swap(true, Ordering::Relaxed);
+        let retire = |key: &Key| {
+            key.kids().any(|name| name == kid) && !key.retired.swap(true, Ordering::Relaxed)
+        };
         self.keys.iter().filter(|key| retire(key)).count() > 0
     }
 
@@ -316,6 +345,15 @@ mod tests {
         assert_eq!(start(&cache.name(b"ab")), 0x6a04_5730_d438_2a10);
         assert_eq!(start(cache.seal()), 0xbf3f_e110_b608_c272);
         assert_eq!(key.access_secret(), [7; 32]);
+        let kids: Vec<&str> = key.kids().collect();
+        assert_eq!(
+            kids,
+            [
+                "J2llH7ozHNg",
+                "VCczLpTyOPBABp3XU_1Nmc0Gu6tZZriecqt7lWANTMk",
+                "EMStRF0EDlmCQaEECE9QXgBqq1SCU5zidqu4tZtVRD0",
+            ]
+        );
         assert_eq!(format!("{key:?}"), format!("Key {{ kid: {} }}", key.kid));
     }
 
@@ -324,7 +362,8 @@ mod tests {
         let (own, other) = (Key::new(&[7; 32]).unwrap(), Key::new(&[8; 32]).unwrap());
         let (kid, next) = (own.kid.clone(), other.kid.clone());
         let ring = KeyRing::new(own, vec![other]);
-        assert!(ring.retire(&kid) && !ring.retire(&kid) && !ring.retire("unknown"));
+        let derived = ring.owner(&kid).unwrap().token_keys()[1].kid.clone();
+        assert!(ring.retire(&derived) && !ring.retire(&kid) && !ring.retire("unknown"));
         assert!(ring.find(&kid).is_none());
         assert_eq!(ring.signing().unwrap().kid, next, "another key signs");
         assert_eq!(ring.configured().kid, kid);

@@ -11,6 +11,7 @@ use super::mail_check;
 use crate::cache::RedisCache;
 use crate::config::Config;
 use crate::domain::{Clock, SystemClock};
+use crate::keys::TokenAlgorithm;
 use crate::process::OpenFiles;
 use crate::tls::{Identity, TlsFiles};
 
@@ -68,6 +69,7 @@ pub async fn check(config: &Config) -> Vec<Finding> {
     findings.extend(config.warnings.iter().map(|warning| good("warning", warning.clone())));
     findings.push(open_files(&OpenFiles::of(config.max_connections.total)));
     findings.extend(config.tls.as_ref().map(certificate));
+    findings.extend(token_signing(config.tokens.signing));
     match &config.postgres {
         Some(postgres) => database::postgres(postgres, &mut findings).await,
         None => {
@@ -86,6 +88,20 @@ pub async fn check(config: &Config) -> Vec<Finding> {
     });
     findings.extend(mail_check::queue(config).await.map(|checked| finding("email queue", checked)));
     findings
+}
+
+/// Reports who can sign tokens, if clients can verify them with public keys.
+fn token_signing(algorithm: TokenAlgorithm) -> Option<Finding> {
+    (algorithm != TokenAlgorithm::Hs256).then(|| {
+        let name = algorithm.name();
+        good(
+            "token signing",
+            format!(
+                "{name}, with a key derived from JWTSECRETKEY; if a gateway has that secret, rotate \
+                 it: user-server keys new"
+            ),
+        )
+    })
 }
 
 /// Reports the limit of open files, which the server raises by itself as far as it may.

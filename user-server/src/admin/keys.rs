@@ -13,7 +13,7 @@ use super::operator::Operator;
 use super::{database, timestamps};
 use crate::config::Config;
 use crate::domain::{AuditEvent, AuditKind, KeyUse, RetiredKey, Timestamp};
-use crate::keys::{Key, KeyRing};
+use crate::keys::{Key, KeyRing, TokenAlgorithm};
 
 #[derive(clap::Subcommand)]
 pub enum KeysCommand {
@@ -70,15 +70,17 @@ pub async fn keys(config: &Config, command: KeysCommand) -> CommandResult {
     }
     let now = database::now(&*store).await?;
     let uses = store.key_uses().await?;
+    let algorithms = (config.tokens.signing, config.tokens.accepted.as_slice());
     if let KeysCommand::List { json: true } = command {
-        print_json(&rows(&ring, &retired, &uses, now), &retired)?;
+        print_json(&rows(&ring, algorithms, &retired, &uses, now), &retired)?;
     } else if let KeysCommand::Retire { kid, force, operator } = command {
-        let known = ring.iter().any(|key| key.kid == kid) || uses.iter().any(|key| key.kid == kid);
-        if !known {
+        let key = ring.owner(&kid);
+        if key.is_none() && !uses.iter().any(|key| key.kid == kid) {
             return Err(CommandError::new(format!("no key has the kid \"{kid}\""))
                 .hint("Run `user-server keys list` to list the keys."));
         }
-        let another = ring.iter().any(|key| key.kid != kid && !key.is_retired());
+        let own = key.map(|key| key.kid.as_str());
+        let another = ring.active().any(|key| Some(key.kid.as_str()) != own);
         if !another && !force {
             return Err(CommandError::new(
                 "no other key is left to sign with, so nobody could log in",
@@ -89,14 +91,34 @@ pub async fn keys(config: &Config, command: KeysCommand) -> CommandResult {
             ));
         }
         let event = AuditEvent::new(AuditKind::KeyRetired).detail(kid.as_str());
-        store.retire_key(&kid, operator.change(now, event)).await?;
+        // A client that verifies tokens itself knows the derived keys by their own names.
+        let kids: Vec<String> = match key {
+            Some(key) => key.kids().map(ToOwned::to_owned).collect(),
+            None => vec![kid.clone()],
+        };
+        store.retire_key(&kids, operator.change(now, event)).await?;
         let next = if another { REMOVE_SECRET } else { NONE_LEFT };
         writeln!(std::io::stdout(), "{kid} is retired; {next}")?;
     } else {
         let mut out = std::io::stdout();
-        writeln!(out, "{:<11}  {:<22}  {:>10}  {:>10}", "kid", "role", "sessions", "open codes")?;
-        for (kid, role, sessions, codes) in rows(&ring, &retired, &uses, now) {
-            writeln!(out, "{kid:<11}  {role:<22}  {sessions:>10}  {codes:>10}")?;
+        let columns = ["kid", "algorithm", "role", "sessions", "open codes"];
+        writeln!(
+            out,
+            "{:<43}  {:<9}  {:<22}  {:>8}  {:>10}",
+            columns[0], columns[1], columns[2], columns[3], columns[4]
+        )?;
+        for line in rows(&ring, algorithms, &retired, &uses, now) {
+            let number =
+                |count: Option<i64>| count.map_or_else(String::new, |count| count.to_string());
+            let text = format!(
+                "{:<43}  {:<9}  {:<22}  {:>8}  {:>10}",
+                line.kid,
+                line.algorithm.map_or("", TokenAlgorithm::name),
+                line.role,
+                number(line.sessions),
+                number(line.codes),
+            );
+            writeln!(out, "{}", text.trim_end())?;
         }
     }
     store.close().await;
@@ -106,15 +128,16 @@ pub async fn keys(config: &Config, command: KeysCommand) -> CommandResult {
 /// Prints one JSON object per key.
 fn print_json(lines: &[KeyLine<'_>], retired: &[RetiredKey]) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
-    for (kid, role, sessions, codes) in lines {
-        let retired_at = retired.iter().find(|key| key.kid == *kid).map(|key| key.at);
-        let role = if retired_at.is_some() { "retired" } else { role.as_str() };
+    for key in lines {
+        let retired_at = retired.iter().find(|retired| retired.kid == key.kid).map(|key| key.at);
+        let role = if retired_at.is_some() { "retired" } else { key.role.as_str() };
         let line = json!({
-            "kid": kid,
+            "kid": key.kid,
+            "algorithm": key.algorithm.map(TokenAlgorithm::name),
             "role": role,
             "retired_at": retired_at.map(timestamps::format),
-            "sessions": sessions,
-            "open_codes": codes,
+            "sessions": key.sessions,
+            "open_codes": key.codes,
         });
         writeln!(out, "{line}")?;
     }
@@ -131,40 +154,68 @@ fn new() -> CommandResult {
     Ok(0)
 }
 
-/// A line of `keys list`: kid, role, number of sessions, and number of open codes.
-type KeyLine<'a> = (&'a str, String, i64, i64);
+/// One line of `keys list`.
+struct KeyLine<'a> {
+    kid: &'a str,
+    /// Algorithm of access tokens; `None` if the secret of the key is not configured here.
+    algorithm: Option<TokenAlgorithm>,
+    role: String,
+    /// Number of sessions; `None` for a derived key, which signs access tokens only.
+    sessions: Option<i64>,
+    /// Number of open codes; `None` for a derived key.
+    codes: Option<i64>,
+}
 
-/// Returns the lines for the configured keys in their order, followed by keys that only the
-/// database contains.
+/// Returns the lines for the configured keys in their order, each followed by the keys that are
+/// derived from it, and then those for keys that only the database contains.
 fn rows<'a>(
     ring: &'a KeyRing,
+    (signing_algorithm, accepted): (TokenAlgorithm, &[TokenAlgorithm]),
     retired: &'a [RetiredKey],
     uses: &'a [KeyUse],
     now: Timestamp,
 ) -> Vec<KeyLine<'a>> {
-    let mut kids: Vec<&str> = ring.iter().map(|key| key.kid.as_str()).collect();
-    kids.extend(
-        uses.iter().map(|key| key.kid.as_str()).chain(retired.iter().map(|key| key.kid.as_str())),
-    );
+    let role = |kid: &str, otherwise: &str| {
+        let retired = retired.iter().find(|key| key.kid == kid);
+        retired.map_or_else(
+            || otherwise.to_owned(),
+            |key| format!("retired {} ago", elapsed(now, key.at)),
+        )
+    };
+    let signing = ring.signing().map(|key| key.kid.as_str());
     let mut lines: Vec<KeyLine<'a>> = Vec::new();
-    for kid in kids {
-        if lines.iter().any(|(seen, ..)| *seen == kid) {
-            continue;
+    for key in ring.iter() {
+        let signs = signing == Some(key.kid.as_str());
+        let used = uses.iter().find(|used| used.kid == key.kid);
+        lines.push(KeyLine {
+            kid: &key.kid,
+            algorithm: Some(TokenAlgorithm::Hs256),
+            role: role(&key.kid, if signs { "signs" } else { "accepted" }),
+            sessions: Some(used.map_or(0, |used| used.sessions)),
+            codes: Some(used.map_or(0, |used| used.codes)),
+        });
+        lines.extend(key.token_keys().iter().map(|derived| {
+            let algorithm = derived.algorithm;
+            let own = match accepted.contains(&algorithm) {
+                true if signs && algorithm == signing_algorithm => "signs",
+                true => "accepted",
+                false => "not in TOKEN_ACCEPT",
+            };
+            let (kid, role) = (derived.kid.as_str(), role(&derived.kid, own));
+            KeyLine { kid, algorithm: Some(algorithm), role, sessions: None, codes: None }
+        }));
+    }
+    let stored = uses.iter().map(|key| (key.kid.as_str(), Some(key)));
+    for (kid, used) in stored.chain(retired.iter().map(|key| (key.kid.as_str(), None))) {
+        if lines.iter().all(|line| line.kid != kid) {
+            lines.push(KeyLine {
+                kid,
+                algorithm: None,
+                role: role(kid, "not configured here"),
+                sessions: Some(used.map_or(0, |used| used.sessions)),
+                codes: Some(used.map_or(0, |used| used.codes)),
+            });
         }
-        let configured = ring.iter().any(|key| key.kid == kid);
-        let role = match retired.iter().find(|key| key.kid == kid) {
-            Some(key) => format!("retired {} ago", elapsed(now, key.at)),
-            None if ring.signing().is_some_and(|key| key.kid == kid) => "signs".to_owned(),
-            None if configured => "accepted".to_owned(),
-            None => "not configured here".to_owned(),
-        };
-        let used = uses.iter().find(|key| key.kid == kid);
-        lines.push((
-            kid,
-            role,
-            used.map_or(0, |key| key.sessions),
-            used.map_or(0, |key| key.codes),
-        ));
     }
     lines
 }

@@ -12,6 +12,7 @@ mod similar;
 mod smtp;
 mod sources;
 mod tls;
+mod token_algorithms;
 mod vars;
 mod weak_secret;
 
@@ -188,6 +189,7 @@ impl Config {
             None,
             log_filter::parse,
         );
+        let algorithms = token_algorithms::read(vars);
         let number = |vars: &mut Reader<'_>, name, default, min, max| {
             usize::try_from(vars.number(name, default, min, max)).unwrap_or(usize::MAX)
         };
@@ -215,6 +217,8 @@ impl Config {
                 access_life: seconds(60 * vars.number("ACCESS_TOKEN_EXPIRY", 15, 1, 60)),
                 session_idle: seconds(24 * 3600 * vars.number("REFRESH_TOKEN_EXPIRY", 30, 1, 365)),
                 session_life: seconds(24 * 3600 * vars.number("SESSION_EXPIRY", 90, 1, 365)),
+                signing: algorithms.0,
+                accepted: algorithms.1,
             },
             stale_limit: seconds(vars.number("STALE_LIMIT", 30, 0, 3600)),
             audit_retention: seconds(24 * 3600 * vars.number("AUDIT_RETENTION", 365, 1, 36_500)),

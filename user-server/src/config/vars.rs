@@ -111,6 +111,18 @@ pub const VARIABLES: &[Variable] = &[
         "Secrets that are accepted but do not sign, separated by commas: the next and the previous \
          one during a key rotation.",
     ),
+    variable(
+        "TOKEN_SIGNING",
+        "HS256",
+        "Algorithm that signs access tokens: HS256 with the secret itself, EdDSA or ES256 with a key \
+         derived from it. With EdDSA and ES256, gateways can verify tokens without a call.",
+    ),
+    variable(
+        "TOKEN_ACCEPT",
+        "HS256, EdDSA, ES256",
+        "Algorithms of access tokens that are accepted, separated by commas. After a change of \
+         TOKEN_SIGNING, the previous algorithm can be left out once ACCESS_TOKEN_EXPIRY has passed.",
+    ),
     variable("JWT_ISSUER", "user-service", "`iss` claim of access tokens."),
     variable("JWT_AUDIENCE", "user-service", "`aud` claim of access tokens."),
     variable("ACCESS_TOKEN_EXPIRY", "15", "Lifetime of access tokens, in minutes."),

@@ -25,8 +25,9 @@ port! {
     ($)
     /// Retired server keys, and the rows that depend on each key.
     KeyRecords, key_records_port {
-        /// Retires a key permanently. Returns `false` if it was retired already.
-        fn retire_key(kid: &str, change: Change) -> bool;
+        /// Retires a key permanently, under all its names. Returns `false` if it was retired
+        /// already.
+        fn retire_key(kids: &[String], change: Change) -> bool;
         /// Returns all retired keys, in the order in which they were retired.
         fn retired_keys() -> Vec<RetiredKey>;
         /// Counts the rows that depend on each key. Reads whole tables, so it is too slow for a

@@ -1,6 +1,6 @@
-//! Access tokens: JWT (RFC 7519) of the type `at+jwt` (RFC 9068), signed with HS256 only. There are
-//! two verifiers. The fast verifier accepts only tokens that are byte for byte as this service
-//! writes them. Any other token is passed to the reference verifier, the jsonwebtoken library.
+//! Access tokens: JWT (RFC 7519) of the type `at+jwt` (RFC 9068). There are two verifiers. The fast
+//! verifier accepts only tokens that are byte for byte as this service writes them. Any other token
+//! is passed to the reference verifier, the jsonwebtoken library.
 
 use std::sync::Arc;
 
@@ -9,28 +9,29 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use super::exact::ExactForm;
+use super::exact::{ExactForm, Signature};
 use super::{MAX_TOKEN, TokenPolicy, Verified};
 use crate::domain::{Fault, Refusal, SessionRecord, Timestamp};
-use crate::keys::{Key, KeyRing};
+use crate::keys::{Key, KeyRing, PublicKey, TokenAlgorithm};
 
 const TYPE: &str = "at+jwt";
 
 /// Issuer and verifier of access tokens.
 pub(super) struct AccessTokens {
     pub(super) keys: Arc<KeyRing>,
-    /// Token forms, one for each server key, in the order of `keys`.
-    forms: Vec<TokenForm>,
-    validation: Validation,
+    /// Token forms of each server key, in the order of `keys`. The first form of a key is the one
+    /// that signs.
+    forms: Vec<Vec<TokenForm>>,
     issuer: Arc<str>,
     audience: Arc<str>,
 }
 
-/// JWT header, signing keys and exact byte layout of the tokens of one server key.
+/// JWT header, keys and exact byte layout of the tokens of one server key and algorithm.
 struct TokenForm {
     header: Header,
     signing: EncodingKey,
     verifying: DecodingKey,
+    validation: Validation,
     exact: ExactForm,
 }
 
@@ -49,18 +50,15 @@ struct Claims {
 
 impl AccessTokens {
     pub(super) fn new(keys: &Arc<KeyRing>, policy: &TokenPolicy) -> Result<Self, Fault> {
-        // The library is lenient about claims, so it verifies only the signature.
-        let mut validation = Validation::new(Algorithm::HS256);
-        validation.required_spec_claims.clear();
-        validation.validate_exp = false;
-        validation.validate_aud = false;
-        let forms: Option<Vec<TokenForm>> =
-            keys.iter().map(|key| TokenForm::new(key, policy)).collect();
+        let forms_of = |key| {
+            let algorithms = policy.algorithms();
+            algorithms.map(|algorithm| TokenForm::new(key, algorithm, policy)).collect()
+        };
+        let forms: Option<Vec<Vec<TokenForm>>> = keys.iter().map(forms_of).collect();
         Ok(Self {
             keys: keys.clone(),
             forms: forms
                 .ok_or_else(|| Fault::internal("cannot encode the header or claims of a token"))?,
-            validation,
             issuer: policy.issuer.as_str().into(),
             audience: policy.audience.as_str().into(),
         })
@@ -72,11 +70,11 @@ impl AccessTokens {
             .iter()
             .zip(self.keys.iter())
             .filter(|(_, key)| !key.is_retired())
-            .map(|(form, _)| form)
+            .flat_map(|(forms, _)| forms)
     }
 
     /// Issues an access token of a session, valid from `now` to `end` and signed with the server
-    /// key named `kid`. With an idempotency key, the same arguments always produce the same token.
+    /// key named `kid`. With an idempotency key, the same arguments always produce the same claims.
     ///
     /// # Errors
     /// `Unavailable` if the key is retired or missing; `Internal` if the token cannot be encoded.
@@ -93,7 +91,8 @@ impl AccessTokens {
             .iter()
             .zip(self.keys.iter())
             .filter(|(_, key)| !key.is_retired() && key.kid == kid);
-        let (form, key) = usable.next().ok_or_else(|| Fault::Unavailable(NO_KEY.to_owned()))?;
+        let (forms, key) = usable.next().ok_or_else(|| Fault::Unavailable(NO_KEY.to_owned()))?;
+        let form = forms.first().ok_or_else(|| Fault::internal("no algorithm signs"))?;
         let jti = idempotency_key.map_or_else(Uuid::new_v4, |idempotency_key| {
             key.token_id(&[idempotency_key.as_bytes(), session.id.as_bytes()])
         });
@@ -130,7 +129,7 @@ impl AccessTokens {
         // `crit`, no key that the token itself contains.
         let form = self.active_forms().find(|form| form.header == header)?;
         let claims =
-            jsonwebtoken::decode::<Claims>(token, &form.verifying, &self.validation).ok()?.claims;
+            jsonwebtoken::decode::<Claims>(token, &form.verifying, &form.validation).ok()?.claims;
         if *claims.iss != *self.issuer || *claims.aud != *self.audience {
             return None;
         }
@@ -150,25 +149,40 @@ pub(super) const NO_KEY: &str =
     "every key is retired; set JWTSECRETKEY to a new secret, which user-server keys new prints";
 
 impl TokenForm {
-    fn new(key: &Key, policy: &TokenPolicy) -> Option<Self> {
-        let header = Header {
-            typ: Some(TYPE.to_owned()),
-            kid: Some(key.kid.clone()),
-            ..Header::new(Algorithm::HS256)
+    /// Creates the form of the tokens of a server key that are signed with an algorithm. Returns
+    /// `None` if the header or the constant claims cannot be encoded.
+    fn new(key: &Key, algorithm: TokenAlgorithm, policy: &TokenPolicy) -> Option<Self> {
+        let derived = key.token_keys().iter().find(|key| key.algorithm == algorithm);
+        let (name, signing, verifying) = match derived.map(|key| (&key.public, key.private())) {
+            None => {
+                let secret = key.access_secret();
+                let signing = EncodingKey::from_secret(secret);
+                (Algorithm::HS256, signing, DecodingKey::from_secret(secret))
+            }
+            Some((PublicKey::Ed25519(point), private)) => {
+                let signing = EncodingKey::from_ed_der(private);
+                (Algorithm::EdDSA, signing, DecodingKey::from_ed_der(point))
+            }
+            Some((PublicKey::P256(point), private)) => {
+                let signing = EncodingKey::from_ec_der(private);
+                (Algorithm::ES256, signing, DecodingKey::from_ec_der(point))
+            }
         };
-        let secret = key.access_secret();
-        let exact = ExactForm::new(
-            secret,
-            &serde_json::to_vec(&header).ok()?,
-            &policy.issuer,
-            &policy.audience,
-        )?;
-        Some(Self {
-            header,
-            signing: EncodingKey::from_secret(secret),
-            verifying: DecodingKey::from_secret(secret),
-            exact,
-        })
+        let kid = derived.map_or(&key.kid, |key| &key.kid);
+        let header =
+            Header { typ: Some(TYPE.to_owned()), kid: Some(kid.clone()), ..Header::new(name) };
+        let signature = match derived {
+            None => Signature::hmac(key.access_secret())?,
+            Some(key) => Signature::public(&key.public)?,
+        };
+        let json = serde_json::to_vec(&header).ok()?;
+        let exact = ExactForm::new(signature, &json, &policy.issuer, &policy.audience)?;
+        // The library is lenient about claims, so it verifies only the signature.
+        let mut validation = Validation::new(name);
+        validation.required_spec_claims.clear();
+        validation.validate_exp = false;
+        validation.validate_aud = false;
+        Some(Self { header, signing, verifying, validation, exact })
     }
 }
 

@@ -3,10 +3,11 @@
 //! reference verifier, which decides.
 //!
 //! Everything before the first claim that varies is the same text for every token of a key, issuer
-//! and audience. It is compared as a whole, and its share of the HMAC is computed once. Nothing
-//! after it is parsed before the signature has been verified, so the SIMD decoder only ever sees
-//! text that this service wrote.
+//! and audience. It is compared as a whole, and its share of the HMAC or hash is computed once.
+//! Nothing after it is parsed before the signature has been verified, so the SIMD decoder only ever
+//! sees text that this service wrote.
 
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ED25519, ParsedPublicKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use base64_simd::AsOut as _;
@@ -14,7 +15,9 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use uuid::Uuid;
 
+use super::seen::SeenTokens;
 use super::{MAX_TOKEN, Verified};
+use crate::keys::PublicKey;
 
 const SID: &[u8] = br#"","sid":""#;
 const JTI: &[u8] = br#"","jti":""#;
@@ -32,33 +35,71 @@ const VARIABLE: usize =
 const MAX_CARRY: usize = 2;
 const TAG: usize = 32;
 const TAG_TEXT: usize = 43;
+/// Length in bytes of a signature by EdDSA (RFC 8032) or ES256 (RFC 7518, section 3.4).
+const SIGNATURE: usize = 64;
+const SIGNATURE_TEXT: usize = 86;
 
-/// Exact byte layout of the access tokens that are signed with one server key.
+/// Exact byte layout of the access tokens that are signed with one key.
 pub(super) struct ExactForm {
     /// Encoded header, dot, and encoded constant claims up to their last complete base64 group.
     prefix: Box<[u8]>,
-    /// HMAC state after `prefix`, from which the signature of each token is computed.
-    mac: Hmac<Sha256>,
+    signature: Signature,
     /// Constant claims after their last complete base64 group, not encoded.
     carry: Box<[u8]>,
     /// Length of the encoded claims after `prefix`, in bytes.
     variable: usize,
 }
 
+/// Check of the signature of a token.
+pub(super) enum Signature {
+    /// HMAC state after the prefix of a token, from which its signature is computed.
+    Hmac(Hmac<Sha256>),
+    /// Public key, and the tokens with signatures that it has verified before.
+    Public(ParsedPublicKey, SeenTokens),
+}
+
+impl Signature {
+    /// Creates the check of signatures with HS256.
+    pub(super) fn hmac(secret: &[u8]) -> Option<Self> {
+        Hmac::<Sha256>::new_from_slice(secret).ok().map(Self::Hmac)
+    }
+
+    /// Creates the check of signatures with EdDSA or ES256.
+    pub(super) fn public(key: &PublicKey) -> Option<Self> {
+        let parsed = match key {
+            PublicKey::Ed25519(point) => ParsedPublicKey::new(&ED25519, point),
+            PublicKey::P256(point) => ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point),
+        };
+        Some(Self::Public(parsed.ok()?, SeenTokens::new()))
+    }
+
+    /// Sets the text with which every token begins.
+    fn begin(&mut self, prefix: &[u8]) {
+        match self {
+            Self::Hmac(mac) => mac.update(prefix),
+            Self::Public(_, seen) => seen.begin(prefix),
+        }
+    }
+}
+
 impl ExactForm {
-    /// Creates the layout of tokens with this header (in JSON), signed with `secret`. Returns
-    /// `None` if they cannot be encoded.
-    pub(super) fn new(secret: &[u8], header: &[u8], issuer: &str, audience: &str) -> Option<Self> {
+    /// Creates the layout of tokens with this header (in JSON) and signature. Returns `None` if
+    /// they cannot be encoded.
+    pub(super) fn new(
+        mut signature: Signature,
+        header: &[u8],
+        issuer: &str,
+        audience: &str,
+    ) -> Option<Self> {
         let json = |text: &str| serde_json::to_string(text).ok();
         let claims = format!(r#"{{"iss":{},"aud":{},"sub":""#, json(issuer)?, json(audience)?);
         let (groups, carry) = claims.as_bytes().split_at_checked(claims.len() / 3 * 3)?;
         let mut prefix = URL_SAFE_NO_PAD.encode(header);
         prefix.push('.');
         URL_SAFE_NO_PAD.encode_string(groups, &mut prefix);
-        let mut mac = Hmac::<Sha256>::new_from_slice(secret).ok()?;
-        mac.update(prefix.as_bytes());
+        signature.begin(prefix.as_bytes());
         let variable = base64::encoded_len(carry.len() + VARIABLE, false)?;
-        Some(Self { prefix: prefix.into_bytes().into(), mac, carry: carry.into(), variable })
+        Some(Self { prefix: prefix.into_bytes().into(), signature, carry: carry.into(), variable })
     }
 
     /// Returns the claims of a token that has exactly this layout and a valid signature, otherwise
@@ -66,12 +107,36 @@ impl ExactForm {
     pub(super) fn read(&self, token: &[u8]) -> Option<Verified> {
         let rest = token.strip_prefix(&*self.prefix).filter(|_| token.len() <= MAX_TOKEN)?;
         let (claims, signature) = rest.split_at_checked(self.variable)?;
-        let signature: &[u8; TAG_TEXT] = signature.strip_prefix(b".")?.try_into().ok()?;
-        let mut tag = [0; TAG];
-        URL_SAFE_NO_PAD.decode_slice(signature, &mut tag).ok()?;
-        let mut mac = self.mac.clone();
-        mac.update(claims);
-        mac.verify_slice(&tag).ok()?;
+        let signature = signature.strip_prefix(b".")?;
+        match &self.signature {
+            Signature::Hmac(mac) => {
+                let signature: &[u8; TAG_TEXT] = signature.try_into().ok()?;
+                let mut tag = [0; TAG];
+                URL_SAFE_NO_PAD.decode_slice(signature, &mut tag).ok()?;
+                let mut mac = mac.clone();
+                mac.update(claims);
+                mac.verify_slice(&tag).ok()?;
+                self.decode(claims)
+            }
+            Signature::Public(key, seen) => {
+                let signature: &[u8; SIGNATURE_TEXT] = signature.try_into().ok()?;
+                let digest = seen.digest(rest);
+                if let Some(verified) = seen.get(&digest) {
+                    return Some(verified);
+                }
+                let mut bytes = [0; SIGNATURE];
+                URL_SAFE_NO_PAD.decode_slice(signature, &mut bytes).ok()?;
+                let signed = token.get(..self.prefix.len() + claims.len())?;
+                key.verify_sig(signed, &bytes).ok()?;
+                let verified = self.decode(claims)?;
+                seen.insert(digest, verified);
+                Some(verified)
+            }
+        }
+    }
+
+    /// Decodes and parses claims after their signature has been verified.
+    fn decode(&self, claims: &[u8]) -> Option<Verified> {
         let mut text = [0; VARIABLE + MAX_CARRY];
         let text =
             base64_simd::URL_SAFE_NO_PAD.decode(claims, text.as_mut_slice().as_out()).ok()?;

@@ -14,6 +14,7 @@ mod refresh;
 mod retired;
 mod revocations;
 mod rotation;
+mod seen;
 mod verifiers;
 mod watch;
 
@@ -28,7 +29,7 @@ use crate::domain::{
     AuditEvent, AuditKind, Clock, Fault, IdempotencyKeys, RecordCache, RecordedOutcome, Refusal,
     RequestContext, SessionRecord, Sessions, Timestamp, UseCaseResult, Wakeups,
 };
-use crate::keys::KeyRing;
+use crate::keys::{KeyRing, TokenAlgorithm};
 use crate::throttle::{Budget, Payer, Throttle};
 use access::{AccessTokens, NO_KEY};
 pub use feed::{RevocationPage, Revoked};
@@ -60,6 +61,18 @@ pub struct TokenPolicy {
     pub session_idle: Duration,
     /// Maximum lifetime of a session, however often it is refreshed.
     pub session_life: Duration,
+    /// Algorithm that signs access tokens.
+    pub signing: TokenAlgorithm,
+    /// Algorithms of access tokens that are accepted.
+    pub accepted: Vec<TokenAlgorithm>,
+}
+
+impl TokenPolicy {
+    /// Returns the algorithms of access tokens, the one that signs first.
+    fn algorithms(&self) -> impl Iterator<Item = TokenAlgorithm> {
+        let others = self.accepted.iter().copied().filter(|other| *other != self.signing);
+        std::iter::once(self.signing).chain(others)
+    }
 }
 
 /// Ports that the token service uses.

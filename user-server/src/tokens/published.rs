@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Tokens;
+use crate::keys::{Key, TokenAlgorithm, TokenKey};
 
 /// Time after which a client reads the published keys again.
 const REFRESH_AFTER: Duration = Duration::from_secs(300);
@@ -23,9 +24,21 @@ impl Tokens {
     #[must_use]
     pub fn published_keys(&self) -> PublishedKeys {
         PublishedKeys {
-            jwks: r#"{"keys":[]}"#.to_owned(),
+            jwks: self.jwks(),
             access_life: self.policy.access_life,
             refresh_after: REFRESH_AFTER,
         }
+    }
+
+    /// Returns the JWK Set of the keys that are not retired, for the accepted algorithms. If HS256
+    /// signs, no token has a public key, and the set is empty.
+    fn jwks(&self) -> String {
+        let published = match self.policy.signing {
+            TokenAlgorithm::Hs256 => &[],
+            TokenAlgorithm::EdDsa | TokenAlgorithm::Es256 => self.policy.accepted.as_slice(),
+        };
+        let keys = self.keys.active().flat_map(Key::token_keys);
+        let keys = keys.filter(|key| published.contains(&key.algorithm));
+        format!(r#"{{"keys":[{}]}}"#, keys.map(TokenKey::jwk).collect::<Vec<_>>().join(","))
     }
 }

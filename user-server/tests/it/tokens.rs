@@ -5,6 +5,8 @@ mod cases;
 mod hostile;
 mod keys;
 mod no_key;
+mod public_cases;
+mod public_keys;
 mod rotation;
 
 use std::path::PathBuf;
@@ -13,6 +15,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use proptest::collection::vec;
 use proptest::prelude::*;
+
+use user_server::keys::TokenAlgorithm;
 
 use crate::token_oracle::TokenOracle;
 
@@ -38,31 +42,37 @@ fn script() -> impl Strategy<Value = Vec<u8>> {
 
 #[test]
 fn both_verifiers_return_the_same_verdict() {
-    let oracle = TokenOracle::new();
-    proptest!(ProptestConfig::with_cases(4096), |(mode in 0..8_u8, script in script())| {
-        oracle.check(&[&[mode], script.as_slice()].concat());
-    });
-    proptest!(ProptestConfig::with_cases(512), |(data in vec(any::<u8>(), 0..600))| oracle.check(&data));
+    for (algorithm, cases) in TokenAlgorithm::ALL.into_iter().zip([4096, 512, 512]) {
+        let oracle = TokenOracle::new(algorithm);
+        proptest!(ProptestConfig::with_cases(cases), |(mode in 0..8_u8, script in script())| {
+            oracle.check(&[&[mode], script.as_slice()].concat());
+        });
+        proptest!(ProptestConfig::with_cases(cases / 8), |(data in vec(any::<u8>(), 0..600))| {
+            oracle.check(&data);
+        });
+    }
 }
 
 #[test]
 fn both_verifiers_accept_issued_tokens() {
-    let oracle = TokenOracle::new();
-    let byte = prop_oneof![any::<u8>(), Just(b'.'), b'0'..=b'9', b'A'..=b'Z'];
-    proptest!(|(ids: [u128; 2], now: u32, end in 0..2_000_000_000_u32, position: usize, byte in byte)| {
-        oracle.check_issued(ids, [now, end], position, byte);
-    });
+    for oracle in TokenAlgorithm::ALL.map(TokenOracle::new) {
+        let byte = prop_oneof![any::<u8>(), Just(b'.'), b'0'..=b'9', b'A'..=b'Z'];
+        proptest!(|(ids: [u128; 2], now: u32, end in 0..2_000_000_000_u32, position: usize, byte in byte)| {
+            oracle.check_issued(ids, [now, end], position, byte);
+        });
+    }
 }
 
 #[test]
 fn the_corpus_of_tokens_passes() {
-    let oracle = TokenOracle::new();
+    let oracles = TokenAlgorithm::ALL.map(TokenOracle::new);
     let entries: Vec<_> = std::fs::read_dir(corpus()).unwrap().collect();
     assert!(entries.len() > 60, "the corpus is missing: {}", entries.len());
     for entry in entries {
         let path = entry.unwrap().path();
         eprintln!("{}", path.display());
-        oracle.check(&std::fs::read(path).unwrap());
+        let data = std::fs::read(path).unwrap();
+        oracles.iter().for_each(|oracle| oracle.check(&data));
     }
 }
 
@@ -70,6 +80,7 @@ fn the_corpus_of_tokens_passes() {
 #[ignore = "writes the vectors of hostile tokens and the seeds of the fuzz corpus"]
 fn bless() {
     hostile::bless();
+    public_keys::bless();
     std::fs::create_dir_all(corpus()).unwrap();
     for case in cases::all() {
         let mut parts = case.token.split('.').map(|part| URL_SAFE_NO_PAD.decode(part).ok());

@@ -7,15 +7,19 @@ use crate::domain::{Change, Fault, KeyRecords, KeyUse, RetiredKey, Timestamp};
 
 #[async_trait]
 impl KeyRecords for SqlStore {
-    async fn retire_key(&self, kid: &str, change: Change) -> Result<bool, Fault> {
+    async fn retire_key(&self, kids: &[String], change: Change) -> Result<bool, Fault> {
         let mut tx = self.begin(change).await?;
-        let retire = sqlx::query(
-            "INSERT INTO retired_keys (kid, retired_at) VALUES ($1, $2)
-             ON CONFLICT (kid) DO NOTHING",
-        )
-        .bind(kid)
-        .bind(tx.at().0);
-        if tx.run(retire).await? == 0 {
+        let mut retired = 0;
+        for kid in kids {
+            let retire = sqlx::query(
+                "INSERT INTO retired_keys (kid, retired_at) VALUES ($1, $2)
+                 ON CONFLICT (kid) DO NOTHING",
+            )
+            .bind(kid)
+            .bind(tx.at().0);
+            retired += tx.run(retire).await?;
+        }
+        if retired == 0 {
             return tx.undo(false).await;
         }
         tx.commit().await?;

@@ -237,7 +237,10 @@ pub trait Changes {
         context: impl Into<ChangeContext>,
     ) -> Result<bool, Fault> {
         self.store()
-            .retire_key(kid, change_of(AuditEvent::new(AuditKind::KeyRetired).detail(kid), context))
+            .retire_key(
+                &[kid.to_owned()],
+                change_of(AuditEvent::new(AuditKind::KeyRetired).detail(kid), context),
+            )
             .await
     }
 }

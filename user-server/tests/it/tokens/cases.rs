@@ -10,7 +10,7 @@ use user_server::keys::Key;
 /// Secret of the server that the vectors are for.
 pub const SECRET: &str = "the secret of the vectors: thirty-two bytes and more";
 /// Another secret, unknown to the server.
-const FOREIGN: &str = "a secret of somebody else: thirty-two bytes and more";
+pub const FOREIGN: &str = "a secret of somebody else: thirty-two bytes and more";
 
 /// A token, what is wrong with it, and the reply of a server.
 pub struct TokenCase {
