@@ -4,7 +4,7 @@
 # the end; the exit code is 0 if every test that ran has passed.
 set -uo pipefail
 
-# Optional tools: command, or python:module | Debian package | what is left out without it.
+# Optional tools: command, python:module or file:path | Debian package | what is left out without it.
 NEEDS='
 python3 | python3 | the gateway in Python, written from PROTOCOL.md only
 initdb | postgresql | everything on PostgreSQL
@@ -19,6 +19,11 @@ python:ensurepip | python3-venv | Caddy, for examples/caddy
 python:prometheus_client | python3-prometheus-client | metrics parsed by the Python client of Prometheus
 promtool | prometheus | metrics checked by promtool
 python:aiosmtpd | python3-aiosmtpd | emails to a real SMTP server
+python:jwt | python3-jwt | tokens verified by PyJWT
+python:cryptography | python3-cryptography | tokens verified by PyJWT
+npm | npm | tokens verified by jose
+go | golang-go | tokens verified by golang-jwt
+file:/usr/share/gocode/src/github.com/golang-jwt/jwt | golang-github-golang-jwt-jwt-dev | tokens verified by golang-jwt
 '
 
 # Caddy comes from PyPI, since Debian's is too old for examples/caddy.
@@ -60,6 +65,7 @@ has() {
             { python3 -c "import $module" || /usr/bin/python3 -c "import $module"; } >/dev/null 2>&1
             ;;
         python3) python3 -c '' >/dev/null 2>&1 ;;
+        file:*) [ -e "${1#file:}" ] ;;
         *) command -v "$1" >/dev/null ;;
     esac
 }

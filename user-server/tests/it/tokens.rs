@@ -8,6 +8,7 @@ mod no_key;
 mod public_cases;
 mod public_keys;
 mod rotation;
+mod third_party;
 
 use std::path::PathBuf;
 
