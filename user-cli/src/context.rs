@@ -6,7 +6,8 @@ use std::io;
 use std::sync::Arc;
 
 use serde_json::Value;
-use user_proto::client::{Client, Config, Error, Tap, Tls};
+use user_proto::client::{Client, Config, Error, PoolConfig, Tap, Tls};
+use user_proto::verifier::{Verifier, VerifierConfig};
 use user_proto::{Common, IdempotencyKey, Message, RefreshToken, RequestMessage};
 
 use crate::endpoint::Endpoint;
@@ -59,6 +60,8 @@ pub(crate) struct Context<'a> {
     pub(crate) uses_stored_token: bool,
     store: Store,
     client: Client,
+    /// Configuration of `client`.
+    config: Config,
     tls: Option<Tls>,
     /// Idempotency key for the first change that the command makes. It is used only once, since the
     /// server rejects a different request under the same key.
@@ -99,7 +102,8 @@ impl<'a> Context<'a> {
             declaration,
             uses_stored_token: false,
             store: Store::for_server(&endpoint.addr),
-            client: Client::with_config(endpoint.addr.as_str(), config),
+            client: Client::with_config(endpoint.addr.as_str(), config.clone()),
+            config,
             endpoint,
             tls,
             idempotency_key: Cell::new(idempotency_key),
@@ -109,6 +113,18 @@ impl<'a> Context<'a> {
     /// Returns the TLS configuration of the server, or `None` if the connection is in plain text.
     pub(crate) fn tls(&self) -> Option<&Tls> {
         self.tls.as_ref()
+    }
+
+    /// Creates a verifier of tokens with connections of its own to the server.
+    ///
+    /// # Errors
+    /// If the keys of the server would cross a network in plaintext.
+    pub(crate) fn verifier(&self, config: VerifierConfig) -> Result<Verifier, Failure> {
+        let pool = PoolConfig { client: self.config.clone(), ..PoolConfig::default() };
+        let addrs = [self.endpoint.addr.clone()];
+        self.runtime
+            .run(async { Verifier::connect(&addrs, pool, config) })?
+            .map_err(|error| self.call_failure(error, false))
     }
 
     /// Loads the stored state. Commands that do not need it do not call this, so a damaged file

@@ -63,6 +63,8 @@ use state::Outcome;
 pub use config::{Config, Direction, Tap};
 pub use error::{CloseReason, ConnectError, Error, HandshakeError};
 pub use loopback::is_loopback;
+#[cfg(feature = "verifier")]
+pub(crate) use pool::Polled;
 pub use pool::{NodeStatus, Pool, PoolConfig};
 pub use stream::Stream;
 #[cfg(feature = "tls")]

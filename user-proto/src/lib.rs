@@ -21,6 +21,7 @@
 //! | `codec` | [`codec::FrameCodec`], an `Encoder` and `Decoder` for tokio-util |
 //! | `client` | [`client::Client`]: one connection, many requests in flight, typed replies |
 //! | `tls` | [`client::Tls`]: the client over TLS 1.3 |
+//! | `verifier` | [`verifier::Verifier`]: checks access tokens without a call for each token |
 
 #![warn(missing_docs)]
 
@@ -40,6 +41,8 @@ mod list;
 mod message;
 mod table;
 mod value;
+#[cfg(feature = "verifier")]
+pub mod verifier;
 mod view;
 mod wire;
 

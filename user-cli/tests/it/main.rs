@@ -25,3 +25,4 @@ mod tokens;
 mod top;
 mod tour;
 mod vectors;
+mod verify_local;

@@ -16,6 +16,7 @@ mod node;
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
+use std::hash::{BuildHasher, RandomState};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -90,7 +91,8 @@ impl Pool {
             })
             .collect();
         let (slow_after, deadline) = (config.slow_after, client.deadline);
-        let next = AtomicUsize::new(0);
+        // Random, so that clients that send few requests do not all use the first node.
+        let next = AtomicUsize::new(RandomState::new().hash_one(0) as usize);
         Self { inner: Arc::new(Inner { nodes, slow_after, deadline, next, probes }) }
     }
 
@@ -124,7 +126,43 @@ impl Pool {
             let _in_flight = node.enter();
             return node.client.call_with(request, common).await;
         }
-        self.race(&request, &common, Instant::now() + deadline).await
+        let deadline = Instant::now() + deadline;
+        let answer = self.race(&request, &common, deadline, self.inner.order(), Duration::ZERO);
+        answer.await.map(|answer| answer.reply)
+    }
+
+    /// Sends a request that a server may answer only after `wait`, and waits for its reply for at
+    /// most `timeout`. Prefers the node that answered the last one, `last`, while it is connected,
+    /// even if it is slow. A node counts as slow only if it takes longer than `wait`.
+    #[cfg(feature = "verifier")]
+    pub(crate) async fn long_poll<M: RequestMessage>(
+        &self,
+        request: &M,
+        wait: Duration,
+        timeout: Duration,
+        last: Option<&Polled>,
+    ) -> Result<(M::Reply, Polled), Error> {
+        let mut order = self.inner.order();
+        let found = last.and_then(|last| {
+            order
+                .iter()
+                .position(|node| Arc::ptr_eq(node, &last.node) && node.client.is_connected())
+        });
+        if let Some(node) = found.and_then(|index| order.remove(index)) {
+            order.push_front(node);
+        }
+        let timeout = timeout.min(Duration::from_millis(limits::MAX_DEADLINE_MS.into()));
+        let deadline = Instant::now() + timeout;
+        let Answer { reply, node, sent } =
+            self.race(request, &Common::default(), deadline, order, wait).await?;
+        Ok((reply, Polled { node, sent }))
+    }
+
+    /// Returns `true` if a connection to one of the nodes would cross a network in plaintext
+    /// although [`Config::allow_plaintext`] is not set.
+    #[cfg(feature = "verifier")]
+    pub(crate) fn refuses_secrets(&self) -> bool {
+        self.inner.nodes.iter().any(|node| node.client.link.refuses_secrets())
     }
 
     /// Returns the state of every connection, in the order of the addresses.
@@ -150,14 +188,17 @@ impl Pool {
         }
     }
 
-    /// Sends `request` to one node after another until there is a reply, or an error after which
-    /// another attempt could execute the request twice.
+    /// Sends `request` to the nodes of `waiting`, one after another, until there is a reply, or an
+    /// error after which another attempt could execute the request twice. A node without a reply
+    /// counts as slow after `slow_after` of the pool and `wait`.
     async fn race<M: RequestMessage>(
         &self,
         request: &M,
         common: &Common<'_>,
         deadline: Instant,
-    ) -> Result<M::Reply, Error> {
+        mut waiting: VecDeque<Arc<Node>>,
+        wait: Duration,
+    ) -> Result<Answer<M::Reply>, Error> {
         let started = Instant::now();
         let is_refresh = M::TYPE == RefreshToken::TYPE;
         let repeatable = M::SAFE || common.idempotency_key.is_some();
@@ -166,8 +207,9 @@ impl Pool {
         let start = |node: Arc<Node>| Attempt {
             call: Box::pin(call_node(Arc::clone(&node), request, common.clone(), deadline)),
             node,
+            sent: Instant::now(),
         };
-        let mut waiting = self.inner.order();
+        let slow_after = self.inner.slow_after + wait;
         let mut attempts = Attempts(Vec::new());
         let mut slow_at = started;
         let mut failure = None;
@@ -178,23 +220,23 @@ impl Pool {
                     Some(node) if !(too_late && failure.is_some()) => attempts.0.push(start(node)),
                     _ => return Err(failure.unwrap_or(Error::Closed)),
                 }
-                slow_at = Instant::now() + self.inner.slow_after;
+                slow_at = Instant::now() + slow_after;
             }
             tokio::select! {
                 biased;
-                result = attempts.next() => match result {
+                (result, node, sent) = attempts.next() => match result {
                     Err(error) if may_move_on(&error, repeatable) => {
                         if failure.as_ref().is_none_or(|first: &Error| !first.outcome_unknown()) {
                             failure = Some(error);
                         }
                     }
-                    result => return result,
+                    result => return result.map(|reply| Answer { reply, node, sent }),
                 },
                 () = sleep_until(slow_at), if hedged && !waiting.is_empty() => {
                     attempts.mark_slow();
                     let next = take_healthy(&mut waiting, attempts.are_unreachable());
                     attempts.0.extend(next.map(start));
-                    slow_at = Instant::now() + self.inner.slow_after;
+                    slow_at = Instant::now() + slow_after;
                 }
             }
         }
@@ -275,11 +317,31 @@ struct Attempts<F>(Vec<Attempt<F>>);
 struct Attempt<F> {
     node: Arc<Node>,
     call: Pin<Box<F>>,
+    /// Time before the request was sent.
+    sent: Instant,
+}
+
+/// Reply to a call, with the node that sent it.
+#[cfg_attr(not(feature = "verifier"), allow(dead_code, reason = "only a long poll reads them"))]
+struct Answer<R> {
+    reply: R,
+    node: Arc<Node>,
+    /// Time before the request was sent to this node.
+    sent: Instant,
+}
+
+/// The attempt of a long poll that was answered.
+#[cfg(feature = "verifier")]
+pub(crate) struct Polled {
+    node: Arc<Node>,
+    /// Time before the request was sent.
+    pub(crate) sent: Instant,
 }
 
 impl<F: Future> Attempts<F> {
-    /// Waits until any attempt ends, removes it, and returns its result.
-    async fn next(&mut self) -> F::Output {
+    /// Waits until any attempt ends, removes it, and returns its result with its node and the time
+    /// before it was sent.
+    async fn next(&mut self) -> (F::Output, Arc<Node>, Instant) {
         poll_fn(|context| {
             let ended = self.0.iter_mut().enumerate().find_map(|(index, attempt)| {
                 match attempt.call.as_mut().poll(context) {
@@ -289,8 +351,8 @@ impl<F: Future> Attempts<F> {
             });
             match ended {
                 Some((index, result)) => {
-                    self.0.swap_remove(index);
-                    Poll::Ready(result)
+                    let Attempt { node, sent, .. } = self.0.swap_remove(index);
+                    Poll::Ready((result, node, sent))
                 }
                 None => Poll::Pending,
             }

@@ -22,4 +22,6 @@ mod stream;
 mod table;
 mod valid;
 mod vectors;
+#[cfg(feature = "verifier")]
+mod verifier;
 mod wireshark;

@@ -1,0 +1,213 @@
+//! The check in memory.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::cache::{CachedToken, TokenCache, TokenDigest};
+use super::config::VerifierConfig;
+use super::counters::{Counter, Counters};
+use super::keys::Keys;
+use super::revocations::Revocations;
+use super::time::{ServiceTime, Timing};
+use super::token::{Claims, MAX_TOKEN, Token};
+use super::verdict::{Verified, VerifyError};
+
+/// Value of `complete_at` while the revocations are not complete.
+const INCOMPLETE: i64 = i64::MIN;
+/// Age of the revocations over which a verdict states it.
+const STALE_AFTER: Duration = Duration::from_secs(1);
+
+/// Keys, revocations and cache of a verifier. The follower writes them, and readers do not wait for
+/// it.
+///
+/// A check loads `complete_at` first, then looks into keys and revocations, and reads the clock
+/// last. The follower writes in the opposite order: it adds the entries of an answer, and then
+/// advances `complete_at`. So at the time of the clock reading, the reader has seen every revocation
+/// that the service knew at `complete_at`, and `complete_at` is not older than the age limit. A
+/// reader may stop at any point, for any time: if it stops before the clock reading, it finds the
+/// age over the limit and the service is asked; by the time at which an entry is removed, the clock
+/// reading shows the token to be expired. If it stops after the clock reading, its verdict was true
+/// then, and the check began before.
+pub(super) struct Local {
+    pub(super) config: VerifierConfig,
+    pub(super) start: Instant,
+    /// Time at which the set of revocations was complete, in nanoseconds since `start`.
+    complete_at: AtomicI64,
+    /// Lifetime of an access token in seconds.
+    pub(super) access_life: AtomicU64,
+    /// `true` after an entry that this version does not understand.
+    pub(super) has_unknown_entry: AtomicBool,
+    pub(super) keys: Keys,
+    pub(super) revocations: Revocations,
+    pub(super) time: ServiceTime,
+    pub(super) cache: TokenCache,
+    pub(super) counters: Counters,
+    /// Notified when a token names an unknown key.
+    pub(super) unknown_kid: Notify,
+}
+
+/// Reason for which a token is not checked in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Undecided {
+    /// The revocations or keys are not known well enough.
+    NotReady,
+    UnknownKey,
+    /// The service's clock was set back.
+    Disputed,
+}
+
+impl Local {
+    pub(super) fn new(config: VerifierConfig) -> Self {
+        let start = Instant::now();
+        Self {
+            start,
+            complete_at: AtomicI64::new(INCOMPLETE),
+            access_life: AtomicU64::new(0),
+            has_unknown_entry: AtomicBool::new(false),
+            keys: Keys::default(),
+            revocations: Revocations::new(),
+            time: ServiceTime::new(start),
+            cache: TokenCache::new(config.cached_tokens),
+            counters: Counters::default(),
+            unknown_kid: Notify::new(),
+            config,
+        }
+    }
+
+    /// Declares that the set contains everything that the service knew at `sent`, less the
+    /// `staleness` of its own knowledge. Entries are never removed early, so an earlier statement
+    /// stays true, and the later time counts.
+    pub(super) fn set_complete(&self, sent: Instant, staleness: Duration) {
+        let at = nanos(sent.saturating_duration_since(self.start)) - nanos(staleness);
+        self.complete_at.fetch_max(at, Ordering::AcqRel);
+    }
+
+    /// Declares that the set is not complete.
+    pub(super) fn set_incomplete(&self) {
+        self.complete_at.store(INCOMPLETE, Ordering::Release);
+    }
+
+    /// Returns `true` if all revocations have arrived, whatever their age.
+    pub(super) fn is_complete(&self) -> bool {
+        self.complete_at.load(Ordering::Acquire) != INCOMPLETE
+    }
+
+    /// Returns the age of the revocations, or `None` while they are not complete.
+    pub(super) fn age(&self) -> Option<Duration> {
+        let complete_at = self.complete_at.load(Ordering::Acquire);
+        self.age_at(complete_at, Instant::now())
+    }
+
+    /// Returns `true` if tokens are checked in memory.
+    pub(super) fn is_ready(&self) -> bool {
+        self.keys.are_loaded()
+            && self.keys.current().len() > 0
+            && !self.has_unknown_entry.load(Ordering::Acquire)
+            && self.age().is_some_and(|age| age <= self.config.age_limit)
+    }
+
+    /// Checks a token in memory.
+    pub(super) fn check(&self, token: &[u8]) -> Result<Result<Verified, VerifyError>, Undecided> {
+        if token.len() > MAX_TOKEN {
+            self.counters.add(Counter::Invalid, 0);
+            return Ok(Err(VerifyError::Invalid));
+        }
+        let digest = TokenDigest::of(token).ok_or(Undecided::NotReady)?;
+        let result = self.check_digest(token, digest)?;
+        self.counters.count(&result, digest.spread());
+        Ok(result)
+    }
+
+    fn check_digest(
+        &self,
+        token: &[u8],
+        digest: TokenDigest,
+    ) -> Result<Result<Verified, VerifyError>, Undecided> {
+        // Before `complete_at`: after a longer lifetime, the revocations are requested again.
+        let life = self.access_life.load(Ordering::Acquire);
+        let complete_at = self.complete_at.load(Ordering::Acquire);
+        if complete_at == INCOMPLETE || self.has_unknown_entry.load(Ordering::Acquire) {
+            return Err(Undecided::NotReady);
+        }
+        let generation = self.keys.generation();
+        let claims = match self.cache.get(&digest, generation) {
+            Some(claims) => {
+                self.counters.add(Counter::CacheHit, digest.spread());
+                claims
+            }
+            None => match self.verify_signature(token)? {
+                Some(claims) => {
+                    self.cache.insert(digest, CachedToken { claims, generation });
+                    claims
+                }
+                None => {
+                    let age = self.age_at(complete_at, Instant::now());
+                    age.filter(|age| *age <= self.config.age_limit).ok_or(Undecided::NotReady)?;
+                    return Ok(Err(VerifyError::Invalid));
+                }
+            },
+        };
+        let revoked = self.revocations.contain(&claims);
+        let now = Instant::now();
+        let age = self
+            .age_at(complete_at, now)
+            .filter(|age| *age <= self.config.age_limit)
+            .ok_or(Undecided::NotReady)?;
+        if claims.expires_at.saturating_sub(claims.issued_at) > life {
+            return Ok(Err(VerifyError::Invalid));
+        }
+        match self.time.check(claims.issued_at, claims.expires_at, now) {
+            Timing::Current => {}
+            Timing::Expired => return Ok(Err(VerifyError::Expired)),
+            Timing::Disputed => return Err(Undecided::Disputed),
+        }
+        if revoked {
+            return Ok(Err(VerifyError::Revoked));
+        }
+        Ok(Ok(Verified {
+            user_id: claims.user_id,
+            session_id: claims.session_id,
+            issued_at: claims.issued_at,
+            expires_at: claims.expires_at,
+            claims: None,
+            stale: (age > STALE_AFTER).then_some(age),
+        }))
+    }
+
+    /// Returns the claims of a token with a valid signature, or `None` if it is not a token of this
+    /// service.
+    fn verify_signature(&self, token: &[u8]) -> Result<Option<Claims>, Undecided> {
+        let Some(token) = Token::parse(token) else { return Ok(None) };
+        let keys = self.keys.current();
+        let Some(key) = keys.get(&token.kid) else {
+            if self.keys.is_revoked(&token.kid) {
+                return Ok(None);
+            }
+            self.unknown_kid.notify_one();
+            return Err(Undecided::UnknownKey);
+        };
+        if !token.names(key.algorithm) || !key.verify(token.signed, &token.signature) {
+            return Ok(None);
+        }
+        Ok(token.claims(&self.config.issuer, &self.config.audience))
+    }
+
+    /// Returns `true` if the set revokes a token with these claims, whatever its age.
+    pub(super) fn knows_revocation(&self, claims: &Claims) -> bool {
+        self.revocations.contain(claims)
+    }
+
+    fn age_at(&self, complete_at: i64, now: Instant) -> Option<Duration> {
+        let now = nanos(now.saturating_duration_since(self.start));
+        // Negative if the set was completed after the clock reading.
+        let age = now.checked_sub(complete_at)?.max(0);
+        Some(Duration::from_nanos(age.unsigned_abs()))
+    }
+}
+
+fn nanos(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX / 4)
+}

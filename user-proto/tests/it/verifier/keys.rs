@@ -1,0 +1,170 @@
+//! Keys that are added, removed or unknown, and lifetimes that change.
+
+use std::time::Duration;
+
+use user_proto::ErrorCode;
+use user_proto::client::{Error, PoolConfig};
+use user_proto::verifier::{Verifier, VerifierConfig, VerifyError};
+
+use super::service::{Service, until};
+use super::signer::{Claims, LIFE, Signer, id, jwks};
+
+/// Makes the verifier call GetKeys.
+async fn reload(service: &Service) {
+    let asked = service.script().keys_asked;
+    service.push(4, id().to_string().as_bytes(), 0);
+    until(|| service.script().keys_asked > asked).await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+}
+
+#[tokio::test]
+async fn a_key_that_is_no_longer_published_is_dropped() {
+    let signers = Signer::both();
+    let service = Service::start(&signers).await;
+    let verifier = service.ready().await;
+    let tokens = [signers[0].token(), signers[1].token()];
+    for token in &tokens {
+        assert!(verifier.verify_local(token).unwrap().is_ok());
+    }
+    service.script().jwks = jwks(&signers[1..]);
+    reload(&service).await;
+    assert_eq!(verifier.verify_local(&tokens[0]), None, "asks the service");
+    assert!(verifier.verify_local(&tokens[1]).unwrap().is_ok());
+    // The same kid with another key, then the old one again.
+    let replaced = Signer::eddsa("ed");
+    service.script().jwks = jwks(std::slice::from_ref(&replaced));
+    reload(&service).await;
+    assert_eq!(verifier.verify_local(&tokens[0]), Some(Err(VerifyError::Invalid)));
+    assert!(verifier.verify_local(replaced.token()).unwrap().is_ok());
+    service.script().jwks = jwks(&signers);
+    reload(&service).await;
+    assert!(verifier.verify_local(&tokens[0]).unwrap().is_ok());
+}
+
+#[tokio::test]
+async fn an_unknown_kid_calls_get_keys_at_most_once_in_ten_seconds() {
+    let signers = Signer::both();
+    let service = Service::start(&signers[..1]).await;
+    let verifier = service.ready().await;
+    assert_eq!(service.script().keys_asked, 1);
+    service.script().jwks = jwks(&signers);
+    let token = signers[1].token();
+    assert_eq!(verifier.verify(&token).await, Err(VerifyError::Unavailable), "asked meanwhile");
+    until(|| verifier.verify_local(&token).is_some()).await;
+    assert!(verifier.verify_local(&token).unwrap().is_ok());
+    assert_eq!(service.script().keys_asked, 2);
+    for number in 0..200 {
+        let unknown = Signer::eddsa(&format!("unknown {number}"));
+        assert_eq!(verifier.verify_local(unknown.token()), None);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(service.script().keys_asked, 2);
+}
+
+#[tokio::test]
+async fn without_public_keys_the_service_is_asked() {
+    let service = Service::start(&[]).await;
+    let verifier = service.ready().await;
+    assert!(!verifier.ready());
+    let token = Signer::eddsa("ed").token();
+    assert_eq!(verifier.verify_local(&token), None);
+    service.script().verify_error = None;
+    let verified = verifier.verify(&token).await.unwrap();
+    assert_eq!(verified.user_id, service.script().verified.user_id);
+    assert_eq!(verifier.status().asked, 1);
+    // Whatever is not an access token is refused without a call.
+    assert_eq!(verifier.verify("x.y.z").await, Err(VerifyError::Invalid));
+    assert_eq!(verifier.status().asked, 1);
+}
+
+#[tokio::test]
+async fn the_verdict_of_the_service_counts_when_it_is_asked() {
+    let service = Service::start(&[]).await;
+    let verifier = service.ready().await;
+    let token = Signer::eddsa("ed").token();
+    for (code, expected) in [
+        (ErrorCode::INVALID_TOKEN, VerifyError::Invalid),
+        (ErrorCode::TOKEN_EXPIRED, VerifyError::Expired),
+        (ErrorCode::SESSION_REVOKED, VerifyError::Revoked),
+        (ErrorCode::NOT_PERMITTED, VerifyError::Unavailable),
+        (ErrorCode::RATE_LIMITED, VerifyError::Unavailable),
+        (ErrorCode::BUSY, VerifyError::Unavailable),
+        (ErrorCode::INTERNAL, VerifyError::Unavailable),
+        (ErrorCode::UNAVAILABLE, VerifyError::Unavailable),
+        (ErrorCode::DEADLINE_EXCEEDED, VerifyError::Unavailable),
+        (ErrorCode::MALFORMED, VerifyError::Unavailable),
+        (ErrorCode::UNKNOWN_TYPE, VerifyError::Unavailable),
+        (ErrorCode(0x0377), VerifyError::Invalid),
+        (ErrorCode(0x0677), VerifyError::Unavailable),
+        (ErrorCode(0x7777), VerifyError::Unavailable),
+    ] {
+        service.script().verify_error = Some(code);
+        assert_eq!(verifier.verify(&token).await, Err(expected), "{code}");
+    }
+    // A node that is behind says that the token is valid, but the verifier knows better.
+    service.script().verify_error = None;
+    service.script().verified.stale_ms = Some(1_500);
+    let verified = verifier.verify(&token).await.unwrap();
+    assert_eq!(verified.stale, Some(Duration::from_millis(1_500)));
+    let session = service.script().verified.session_id;
+    service.revoke(&verifier, 1, session.as_bytes(), 0).await;
+    assert_eq!(verifier.verify(&token).await, Err(VerifyError::Revoked));
+}
+
+#[tokio::test]
+async fn a_changed_lifetime_applies_to_every_token() {
+    let signers = [Signer::eddsa("ed")];
+    let service = Service::start(&signers).await;
+    let verifier = service.ready().await;
+    let claims = Claims::default();
+    let long = Claims { expires_at: claims.expires_at + 1, ..claims };
+    let [token, long] = [claims, long].map(|claims| signers[0].issue(&claims));
+    assert!(verifier.verify_local(&token).unwrap().is_ok());
+    assert_eq!(verifier.verify_local(&long), Some(Err(VerifyError::Invalid)));
+    let life = u32::try_from(LIFE).unwrap();
+    service.script().access_life = life - 1;
+    reload(&service).await;
+    assert_eq!(verifier.verify_local(&token), Some(Err(VerifyError::Invalid)), "cached before");
+    // With a longer lifetime, entries may have been removed too early: all are requested again.
+    let full = service.script().full_answers;
+    service.script().access_life = life + 1;
+    reload(&service).await;
+    until(|| service.script().full_answers > full).await;
+    assert!(verifier.wait_until_complete(Duration::from_secs(5)).await);
+    assert!(verifier.verify_local(&token).unwrap().is_ok());
+    assert!(verifier.verify_local(&long).unwrap().is_ok());
+}
+
+#[tokio::test]
+async fn the_issuer_and_audience_are_those_of_the_configuration() {
+    let signers = [Signer::eddsa("ed")];
+    let service = Service::start(&signers).await;
+    let claims = Claims::default().json();
+    let mut other = claims.clone();
+    (other["iss"], other["aud"]) = ("a".into(), "b".into());
+    let header = signers[0].header().to_string();
+    let tokens = [claims, other].map(|claims| signers[0].assemble(&header, &claims.to_string()));
+    let config = |issuer: &str, audience: &str| VerifierConfig {
+        issuer: issuer.to_owned(),
+        audience: audience.to_owned(),
+        ..VerifierConfig::default()
+    };
+    let expected = [
+        (config("user-service", "user-service"), [true, false]),
+        (config("a", "b"), [false, true]),
+        (config("a", "user-service"), [false, false]),
+    ];
+    for (config, expected) in expected {
+        let verifier = super::service::verifier(&[&service], config);
+        assert!(verifier.wait_until_complete(Duration::from_secs(5)).await);
+        let valid = tokens.each_ref().map(|token| verifier.verify_local(token).unwrap().is_ok());
+        assert_eq!(valid, expected);
+    }
+}
+
+#[tokio::test]
+async fn keys_are_not_read_over_a_network_in_plaintext() {
+    let addrs = ["127.0.0.1:1".to_owned(), "192.0.2.1:3001".to_owned()];
+    let result = Verifier::connect(&addrs, PoolConfig::default(), VerifierConfig::default());
+    assert!(matches!(result, Err(Error::PlaintextRefused)), "{result:?}");
+}
