@@ -184,6 +184,22 @@ async fn if_one_node_hangs_another_is_followed_within_a_second() {
 }
 
 #[tokio::test]
+async fn a_node_that_shuts_down_is_followed_again_as_soon_as_it_is_back() {
+    let signers = [Signer::eddsa("ed")];
+    let service = Service::start(&signers).await;
+    let verifier = service.ready().await;
+    service.script().follow_error = Some(ErrorCode::SHUTTING_DOWN);
+    tokio::time::sleep(SECOND / 4).await;
+    // Another run takes over at the same address.
+    service.script().run = "new run".to_owned();
+    service.script().follow_error = None;
+    let largest = largest_age(&verifier, 2 * SECOND).await;
+    assert!(largest < 3 * SECOND / 2, "{largest:?}");
+    assert!(largest_age(&verifier, SECOND).await < SECOND);
+    assert!(is_valid(&verifier, &signers[0].token()));
+}
+
+#[tokio::test]
 async fn a_node_that_refuses_is_reported() {
     let service = Service::start(&[]).await;
     service.script().follow_error = Some(ErrorCode::NOT_PERMITTED);
