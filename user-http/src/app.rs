@@ -15,6 +15,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use crate::auth::{self, AuthCheck};
 use crate::config::Config;
 use crate::forwarded::TrustedProxies;
+use crate::jwks;
 use crate::listener::{Listener, Options};
 use crate::logs::DroppedLines;
 use crate::metrics::{ConnectionMetrics, Metrics};
@@ -108,7 +109,7 @@ impl App {
         };
         wait_for_first(&upstream).await;
         let options = Options {
-            router: router(check),
+            router: router(check, Arc::clone(&upstream)),
             limits: config.limits,
             tls: tls.clone(),
             trusted_proxies: config.trusted_proxies.clone(),
@@ -182,11 +183,12 @@ impl App {
     }
 }
 
-/// Returns the routes for proxies. Any other path is answered 404, and no reply may be stored by a
-/// cache.
-fn router(check: Arc<AuthCheck>) -> Router {
+/// Returns the routes for proxies. Any other path is answered 404, and no reply but the public keys
+/// may be stored by a cache.
+fn router(check: Arc<AuthCheck>, upstream: Arc<Upstream>) -> Router {
     Router::new()
         .merge(auth::router(check))
+        .merge(jwks::router(upstream))
         .fallback(|| async { StatusCode::NOT_FOUND })
         // The text of a panic could contain what an end user has sent, so it is not logged.
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {

@@ -6,6 +6,7 @@ pub mod auth;
 pub mod cli;
 pub mod config;
 pub mod forwarded;
+pub mod jwks;
 pub mod listener;
 pub mod logs;
 pub mod metrics;

@@ -12,6 +12,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use user_proto::client::NodeStatus;
+use user_proto::verifier::Status;
 
 type Label = [(&'static str, &'static str); 1];
 
@@ -71,6 +72,7 @@ impl CloseReason {
 #[derive(Debug)]
 pub struct CheckMetrics {
     results: Vec<(CheckResult, Counter)>,
+    in_memory: Counter,
     seconds: Histogram,
 }
 
@@ -81,6 +83,11 @@ impl CheckMetrics {
             counter.inc();
         }
         self.seconds.observe(time.as_secs_f64());
+    }
+
+    /// Counts a token that was verified without a call to the service.
+    pub fn verified_in_memory(&self) {
+        self.in_memory.inc();
     }
 }
 
@@ -109,6 +116,8 @@ pub struct Metrics {
     pub connections: Arc<ConnectionMetrics>,
     nodes: Family<Label, Gauge>,
     in_flight: Gauge,
+    verifier_ready: Gauge,
+    revocations_age: Gauge<f64, AtomicU64>,
     dropped_lines: Gauge<u64, AtomicU64>,
     registry: Registry,
 }
@@ -127,6 +136,9 @@ impl Default for Metrics {
             .map(|(result, name)| (*result, checks.get_or_create_owned(&[("result", *name)])))
             .collect();
         registry.register("user_http_checks", "Checks, by result", checks);
+        let in_memory = Counter::default();
+        let help = "Checks of a token in memory, without a call to the service";
+        registry.register("user_http_checks_in_memory", help, in_memory.clone());
         let seconds = Histogram::new(BUCKETS);
         registry.register("user_http_check_seconds", "Duration of checks", seconds.clone());
 
@@ -147,14 +159,22 @@ impl Default for Metrics {
         let in_flight = Gauge::default();
         let help = "Requests to the service that wait for a reply";
         registry.register("user_http_service_in_flight", help, in_flight.clone());
+        let verifier_ready = Gauge::default();
+        let help = "1 if tokens are verified in memory, 0 if the service is asked about each";
+        registry.register("user_http_verifier_ready", help, verifier_ready.clone());
+        let revocations_age = Gauge::default();
+        let help = "Age of the revocations in memory; 0 before they have arrived";
+        registry.register("user_http_revocations_age_seconds", help, revocations_age.clone());
         let dropped_lines = Gauge::default();
         let help = "Log lines that were dropped because the log could not be written fast enough";
         registry.register("user_http_log_lines_dropped", help, dropped_lines.clone());
         Self {
-            checks: Arc::new(CheckMetrics { results, seconds }),
+            checks: Arc::new(CheckMetrics { results, in_memory, seconds }),
             connections: Arc::new(connections),
             nodes,
             in_flight,
+            verifier_ready,
+            revocations_age,
             dropped_lines,
             registry,
         }
@@ -165,7 +185,7 @@ impl Metrics {
     /// Returns all metrics in the text format of OpenMetrics, which is also valid in Prometheus's
     /// older text format.
     #[must_use]
-    pub fn text(&self, nodes: &[NodeStatus], dropped_lines: u64) -> String {
+    pub fn text(&self, nodes: &[NodeStatus], verifier: &Status, dropped_lines: u64) -> String {
         let gauge = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         let state = |node: &NodeStatus| match (node.connected, node.slow) {
             (false, _) => "unreachable",
@@ -177,6 +197,8 @@ impl Metrics {
             self.nodes.get_or_create(&[("state", name)]).set(gauge(count));
         }
         self.in_flight.set(gauge(nodes.iter().map(|node| node.in_flight).sum()));
+        self.verifier_ready.set(verifier.ready.into());
+        self.revocations_age.set(verifier.age.unwrap_or_default().as_secs_f64());
         self.dropped_lines.set(dropped_lines);
         let mut text = String::with_capacity(8 * 1024);
         // Writing to a string cannot fail.

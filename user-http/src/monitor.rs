@@ -45,7 +45,21 @@ pub struct Monitor {
 struct Readiness {
     status: &'static str,
     service: Vec<Node>,
+    verifier: VerifierState,
     version: &'static str,
+}
+
+/// State of the verifier. A process is ready without it, since it can ask the service.
+#[derive(Debug, Serialize)]
+struct VerifierState {
+    /// True if tokens are verified in memory.
+    ready: bool,
+    /// Number of public keys; 0 if the service signs tokens with HS256.
+    keys: usize,
+    /// Age of the revocations in memory; null before they have arrived.
+    age_ms: Option<u128>,
+    /// Error of the last call for keys or revocations.
+    error: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -83,7 +97,14 @@ async fn readiness(State(monitor): State<Arc<Monitor>>) -> Response {
         .into_iter()
         .map(|node| Node { address: node.addr, connected: node.connected, slow: node.slow })
         .collect();
-    let readiness = Readiness { status, service, version: env!("CARGO_PKG_VERSION") };
+    let verifier = monitor.upstream.verifier_status();
+    let verifier = VerifierState {
+        ready: verifier.ready,
+        keys: verifier.keys,
+        age_ms: verifier.age.map(|age| age.as_millis()),
+        error: verifier.last_error,
+    };
+    let readiness = Readiness { status, service, verifier, version: env!("CARGO_PKG_VERSION") };
     // Texts and booleans can always be serialised.
     response(code, JSON, serde_json::to_string(&readiness).unwrap_or_default() + "\n")
 }
@@ -93,7 +114,8 @@ async fn readiness(State(monitor): State<Arc<Monitor>>) -> Response {
 async fn metrics(State(monitor): State<Arc<Monitor>>, headers: HeaderMap) -> Response {
     let mut accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let openmetrics = accepted.any(|value| value.contains("application/openmetrics-text"));
-    let text = monitor.metrics.text(&monitor.upstream.status(), monitor.dropped_lines.count());
+    let (nodes, verifier) = (monitor.upstream.status(), monitor.upstream.verifier_status());
+    let text = monitor.metrics.text(&nodes, &verifier, monitor.dropped_lines.count());
     response(StatusCode::OK, if openmetrics { OPENMETRICS } else { PROMETHEUS }, text)
 }
 

@@ -1,10 +1,12 @@
-//! The user service, which this program is a client of: its addresses, TLS, and the reloading of
-//! certificates. Knows no HTTP.
+//! The user service, which this program is a client of: its addresses, TLS, the reloading of
+//! certificates, and the verifier that checks tokens in memory. Knows no HTTP.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use user_proto::client::{Config, NodeStatus, Pool, PoolConfig, Tls, TlsOption, TlsOptions};
+use user_proto::client::{Config, Error, NodeStatus, Pool, PoolConfig, Tls, TlsOption, TlsOptions};
+use user_proto::verifier::{Status, Verifier, VerifierConfig};
+use user_proto::{GetKeys, Keys};
 use zeroize::Zeroizing;
 
 /// Longest time for one attempt to connect to a node.
@@ -31,6 +33,10 @@ pub struct ServiceConfig {
     pub connections: usize,
     /// Time without a reply after which a node is considered slow and avoided.
     pub slow_after: Duration,
+    /// Issuer of access tokens (`iss`).
+    pub issuer: String,
+    /// Audience of access tokens (`aud`).
+    pub audience: String,
 }
 
 /// Files for TLS to the user service, and the expected name in its certificate.
@@ -95,9 +101,11 @@ impl ServiceTlsFiles {
 }
 
 /// The connections to the nodes of the user service.
-#[derive(Debug)]
 pub struct Upstream {
     pool: Pool,
+    /// `None` if a token must not cross the network to one of the nodes. The client then refuses to
+    /// send one as well.
+    verifier: Option<Verifier>,
     tls: Option<(ServiceTlsFiles, Tls)>,
 }
 
@@ -120,13 +128,39 @@ impl Upstream {
         };
         let pool =
             PoolConfig { client, connections: config.connections, slow_after: config.slow_after };
-        Ok(Self { pool: Pool::start(&config.addrs, pool), tls })
+        let pool = Pool::start(&config.addrs, pool);
+        let verifier = VerifierConfig {
+            issuer: config.issuer.clone(),
+            audience: config.audience.clone(),
+            ..VerifierConfig::default()
+        };
+        Ok(Self { verifier: Verifier::with_pool(pool.clone(), verifier).ok(), pool, tls })
     }
 
     /// Returns the client for requests to the service.
     #[must_use]
     pub fn client(&self) -> &Pool {
         &self.pool
+    }
+
+    /// Returns the verifier that checks tokens in memory.
+    #[must_use]
+    pub fn verifier(&self) -> Option<&Verifier> {
+        self.verifier.as_ref()
+    }
+
+    /// Returns the state of the verifier.
+    #[must_use]
+    pub fn verifier_status(&self) -> Status {
+        self.verifier.as_ref().map(Verifier::status).unwrap_or_default()
+    }
+
+    /// Reads the public keys of access tokens from the service.
+    ///
+    /// # Errors
+    /// If the service cannot be reached, or does not trust this program.
+    pub async fn keys(&self) -> Result<Keys<'static>, Error> {
+        self.pool.call(GetKeys {}).await
     }
 
     /// Returns the state of every connection to the service.
@@ -187,6 +221,15 @@ impl Upstream {
 
     /// Waits for requests in flight, and closes the connections.
     pub async fn close(&self) {
+        if let Some(verifier) = &self.verifier {
+            verifier.close().await;
+        }
         self.pool.close().await;
+    }
+}
+
+impl std::fmt::Debug for Upstream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Upstream").field("nodes", &self.pool.status()).finish_non_exhaustive()
     }
 }

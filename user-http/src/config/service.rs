@@ -55,6 +55,8 @@ pub(super) fn read(vars: &mut Reader<'_>, plaintext: bool) -> ServiceConfig {
         allow_plaintext: plaintext,
         connections: vars.count("SERVICE_CONNECTIONS", 1, 1, 64),
         slow_after: Duration::from_millis(vars.number("SLOW_AFTER_MS", 100, 10, 10_000)),
+        issuer: vars.text("JWT_ISSUER", "user-service"),
+        audience: vars.text("JWT_AUDIENCE", "user-service"),
     }
 }
 

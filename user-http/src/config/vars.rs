@@ -75,6 +75,16 @@ pub const VARIABLES: &[Variable] = &[
          slow node is avoided.",
     ),
     variable(
+        "JWT_ISSUER",
+        "user-service",
+        "`iss` claim of access tokens, as in the settings of the service.",
+    ),
+    variable(
+        "JWT_AUDIENCE",
+        "user-service",
+        "`aud` claim of access tokens, as in the settings of the service.",
+    ),
+    variable(
         "CHECK_TIMEOUT_MS",
         "2000",
         "Milliseconds after which a check ends with 503. Set it below the timeout of the proxy. A \

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use user_http::config::VARIABLES;
 use user_http::metrics::Metrics;
+use user_proto::verifier::Status;
 
 fn read(name: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name)).unwrap()
@@ -63,7 +64,7 @@ fn only_main_reads_the_environment_and_nothing_names_the_server() {
 
 #[test]
 fn the_table_of_metrics_lists_every_metric() {
-    let text = Metrics::default().text(&[], 0);
+    let text = Metrics::default().text(&[], &Status::default(), 0);
     let mut exposed: Vec<&str> =
         text.lines().filter_map(|line| line.strip_prefix("# HELP ")?.split(' ').next()).collect();
     exposed.sort_unstable();

@@ -10,6 +10,7 @@ mod check;
 mod docs;
 mod hostile;
 mod http;
+mod in_memory;
 mod limits;
 mod nodes;
 mod operations;

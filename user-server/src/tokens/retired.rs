@@ -15,7 +15,8 @@ const PERIOD: Duration = Duration::from_millis(300);
 /// next attempt.
 const READ_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Reads the list of retired keys once, retires those keys on this node, and returns the list.
+/// Reads the list of retired keys once, retires those keys on this node, and returns the list, with
+/// every name of each key.
 ///
 /// # Errors
 /// If the list cannot be read from the database.
@@ -36,7 +37,17 @@ pub async fn retire_known(
             }
         }
     }
-    Ok(retired)
+    Ok(retired.into_iter().flat_map(|key| all_names(key, keys)).collect())
+}
+
+/// Returns a retired key under all its names, since a client that verifies tokens itself knows the
+/// derived keys by their own. An earlier version stored only one.
+fn all_names(key: RetiredKey, keys: &KeyRing) -> Vec<RetiredKey> {
+    let at = key.at;
+    match keys.owner(&key.kid) {
+        Some(owner) => owner.kids().map(|kid| RetiredKey { kid: kid.to_owned(), at }).collect(),
+        None => vec![key],
+    }
 }
 
 /// Reads the list of retired keys periodically, forever, retires those keys on this node, and adds
