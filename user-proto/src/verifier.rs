@@ -27,8 +27,8 @@
 //! The age of the revocations is measured by the monotonic clock of the operating system. On Linux,
 //! that clock does not count the time for which the machine is suspended: after that, the verifier
 //! takes its revocations for younger than they are, until the next answer arrives or the age limit
-//! has passed. It counts the time for which the process is stopped. Tokens expire by the time of the
-//! service, which its answers contain; the wall clock of this machine is not used.
+//! has passed. It counts the time for which the process is stopped. Tokens expire by the time of
+//! the service, which its answers contain; the wall clock of this machine is not used.
 
 mod cache;
 mod config;
@@ -149,8 +149,8 @@ impl Verifier {
     }
 
     /// Waits until the keys and all revocations have arrived, or `limit` has passed. Returns `true`
-    /// in the first case. A service that signs tokens with HS256 has no public keys, so the verifier
-    /// is not [`ready`](Self::ready) even then.
+    /// in the first case. A service that signs tokens with HS256 has no public keys, so the
+    /// verifier is not [`ready`](Self::ready) even then.
     pub async fn wait_until_complete(&self, limit: Duration) -> bool {
         let complete = async {
             loop {

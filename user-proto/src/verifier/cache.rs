@@ -31,7 +31,7 @@ impl Hash for TokenDigest {
     }
 }
 
-/// A token whose signature has been verified.
+/// A token with a verified signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct CachedToken {
     pub(super) claims: Claims,

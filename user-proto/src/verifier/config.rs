@@ -14,7 +14,8 @@ pub struct VerifierConfig {
     /// Time for which a server waits for a revocation before it answers; at most 5 s. The server
     /// sends a revocation at once, whatever this time is.
     pub wait: Duration,
-    /// Number of verified tokens whose signature is not verified again. One takes about 200 bytes.
+    /// Number of tokens that are cached, so that their signature is verified only once. One takes
+    /// about 200 bytes.
     pub cached_tokens: usize,
     /// Number of revocations that are stored. If the service has more, it is asked for every token.
     pub max_revocations: usize,

@@ -25,12 +25,12 @@ const STALE_AFTER: Duration = Duration::from_secs(1);
 ///
 /// A check loads `complete_at` first, then looks into keys and revocations, and reads the clock
 /// last. The follower writes in the opposite order: it adds the entries of an answer, and then
-/// advances `complete_at`. So at the time of the clock reading, the reader has seen every revocation
-/// that the service knew at `complete_at`, and `complete_at` is not older than the age limit. A
-/// reader may stop at any point, for any time: if it stops before the clock reading, it finds the
-/// age over the limit and the service is asked; by the time at which an entry is removed, the clock
-/// reading shows the token to be expired. If it stops after the clock reading, its verdict was true
-/// then, and the check began before.
+/// advances `complete_at`. So at the time of the clock reading, the reader has seen every
+/// revocation that the service knew at `complete_at`, and `complete_at` is not older than the age
+/// limit. A reader may stop at any point, for any time: if it stops before the clock reading, it
+/// finds the age over the limit and the service is asked; by the time at which an entry is removed,
+/// the clock reading shows the token to be expired. If it stops after the clock reading, its
+/// verdict was true then, and the check began before.
 pub(super) struct Local {
     pub(super) config: VerifierConfig,
     pub(super) start: Instant,

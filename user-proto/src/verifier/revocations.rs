@@ -72,8 +72,8 @@ impl Writer {
     /// Revokes every token that was issued at `before` (in seconds) or earlier, until `expiry`.
     pub(super) fn add_all(&mut self, set: &Revocations, before: u64, expiry: Instant) {
         set.first_valid.fetch_max(before.saturating_add(1), Ordering::AcqRel);
-        // The expiry is always extended: an earlier `before` may arrive last, and is then covered by
-        // the later one.
+        // The expiry is always extended: an earlier `before` may arrive last, and is then covered
+        // by the later one.
         self.all_until = self.all_until.max(Some(expiry));
     }
 

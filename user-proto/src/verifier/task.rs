@@ -70,7 +70,7 @@ pub(super) struct Task {
     asked_for_kid: Option<Instant>,
     keys_failures: u32,
     watch_failures: u32,
-    /// Attempt that was answered last, whose node is asked again.
+    /// Attempt that was answered last. Its node is asked again.
     last: Option<Polled>,
     /// Wait before the next WatchRevocations.
     delay: Duration,

@@ -20,9 +20,9 @@ const UNKNOWN: i64 = i64::MAX;
 ///
 /// If the service's clock is set back, tokens that had expired would become valid again, possibly
 /// after the revocations that concern them were removed. So the greatest lower bound is kept as a
-/// floor. A token that has expired by only one of the two is not decided here: the service is asked.
-/// The floor is dropped when every token that was issued before the change has expired by the new
-/// clock too.
+/// floor. A token that has expired by only one of the two is not decided here: the service is
+/// asked. The floor is dropped when every token that was issued before the change has expired by
+/// the new clock too.
 pub(super) struct ServiceTime {
     start: Instant,
     /// Upper bound by the latest answer: offset in milliseconds.

@@ -8,8 +8,8 @@ use super::signer::{Claims, Signer};
 
 const BOUND: Duration = Duration::from_secs(1);
 
-/// Builds a history of the subject 1 from (began, ended, outcome), in milliseconds. It is revoked by
-/// a request at 1,000 that is acknowledged at 1,100.
+/// Builds a history of the subject 1 from (began, ended, outcome), in milliseconds. It is revoked
+/// by a request at 1,000 that is acknowledged at 1,100.
 fn history(verdicts: &[(u64, u64, Outcome)]) -> History<u8> {
     let start = Instant::now();
     let at = |ms| start + Duration::from_millis(ms);

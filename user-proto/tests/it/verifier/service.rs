@@ -1,4 +1,4 @@
-//! A service whose behaviour a test controls.
+//! A service with a behaviour that a test controls.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
