@@ -83,6 +83,13 @@ impl<S: LockedState> WriterQueue<S> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Commits the open transaction, and then passes the lock on. A runtime that ends drops this
+    /// future, and with it the connection, instead of another attempt to commit.
+    async fn commit_alone(self: Arc<Self>, mut state: S) {
+        state.commit_group().await;
+        drop(WriterLock { queue: self, state: Some(state) });
+    }
+
     /// Passes the lock on to the next writer. If none waits, commits the open transaction first.
     fn release(self: &Arc<Self>, mut state: S) {
         loop {
@@ -95,15 +102,14 @@ impl<S: LockedState> WriterQueue<S> {
                 }
                 next
             };
-            let mut lock = WriterLock { queue: self.clone(), state: Some(state) };
             let Some(next) = next else {
-                match Handle::try_current() {
-                    Ok(runtime) => drop(runtime.spawn(async move { lock.commit_group().await })),
-                    // The process ends. Dropping the connection rolls back.
-                    Err(_) => drop(lock.state.take()),
+                // Without a runtime, the process ends. Dropping the connection rolls back.
+                if let Ok(runtime) = Handle::try_current() {
+                    runtime.spawn(self.clone().commit_alone(state));
                 }
                 return;
             };
+            let lock = WriterLock { queue: self.clone(), state: Some(state) };
             // Fails if the writer no longer waits.
             let Err(mut returned) = next.send(lock) else { return };
             let Some(unused) = returned.state.take() else { return };
@@ -241,6 +247,32 @@ mod tests {
         let queue = Queue::new(WriterQueue::new());
         let lock = queue.lock(Requester::Service).await.unwrap();
         (queue, lock)
+    }
+
+    /// State with a transaction that is never committed.
+    #[derive(Default)]
+    struct Unfinished;
+
+    impl LockedState for Unfinished {
+        fn has_finished(&self) -> bool {
+            true
+        }
+
+        async fn commit_group(&mut self) {
+            std::future::pending().await
+        }
+    }
+
+    #[test]
+    fn a_transaction_that_is_open_when_the_runtime_ends_is_dropped() {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let queue = Arc::new(WriterQueue::<Unfinished>::new());
+        let lock = runtime.block_on(queue.lock(Requester::Service)).unwrap();
+        let handle = runtime.handle().clone();
+        runtime.shutdown_background();
+        let _entered = handle.enter();
+        drop(lock);
+        assert!(!queue.is_idle());
     }
 
     #[tokio::test]
