@@ -208,11 +208,13 @@ fn a_node_that_stops_loses_no_check() {
     until(|| get(program.monitor, "/readyz", &[]).body.matches("\"connected\":true").count() == 2);
     // The two services share nothing, so a verdict tells which of them has answered.
     let passed = || (0..20).filter(|_| program.verdict(&kims[1].token).status == 200).count();
-    assert_eq!(passed(), 10);
+    // Calls for keys and revocations take turns with the checks.
+    let about_half = |count| (8..=12).contains(&count);
+    assert!(about_half(passed()));
     services[0].stop();
     assert_eq!(passed(), 20, "all checks go to the other node");
     services[0].resume();
-    until(|| passed() == 10);
+    until(|| about_half(passed()));
 }
 
 #[test]
