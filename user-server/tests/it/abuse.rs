@@ -1,6 +1,8 @@
 //! Attacks by untrusted peers, as they were measured against earlier versions: each runs for a few
 //! seconds against a live server, and must cost neither memory nor correct answers.
 
+mod load;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
