@@ -2,6 +2,7 @@
 //! while untrusted peers and end users attack it. docs/FAULTS.md has the table.
 
 use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -24,6 +25,8 @@ const USERS: usize = 4;
 const RELEASE: Duration = Duration::from_secs(10);
 /// The longest wait for the email with a code.
 const EMAIL_TIMEOUT: Duration = Duration::from_secs(30);
+/// Environment variable of the attackers' process: the index of the attack and an address.
+const ATTACKED: &str = "TEST_ATTACKED";
 const COLUMNS: [&str; 9] = [
     "attack",
     "memory of the idle server",
@@ -140,38 +143,65 @@ impl Target {
         client.call_with(verify_email(id, &code), on_behalf_of(ip)).await.unwrap();
     }
 
-    /// Starts an attack, which goes on until `stop` is set.
-    async fn attack(&self, attack: Attack, stop: &Arc<AtomicBool>) -> JoinSet<()> {
-        let (address, mut tasks) = (self.process.address, JoinSet::new());
-        match attack {
-            Attack::Flood(_, connections, bytes) => {
-                let bytes = Arc::new(bytes());
-                for _ in 0..connections {
-                    tasks.spawn(hit_and_run(address, bytes.clone(), stop.clone()));
-                }
-            }
-            Attack::PasswordChanges => {
-                for number in 0..4 {
-                    tasks.spawn(change_passwords(address, number, stop.clone()));
-                }
-            }
-            Attack::OneAccount => {
-                for number in 0..16 {
-                    tasks.spawn(change_everything(address, number, stop.clone()));
-                }
-            }
-        }
-        tasks
+    /// Starts an attack in a process of its own, with a lower priority: attackers do not use the
+    /// cores of the server that they attack.
+    fn attack(&self, attack: Attack) -> Attackers {
+        let index = ATTACKS.iter().position(|one| one.name() == attack.name()).unwrap();
+        let test = std::env::current_exe().unwrap();
+        let mut command = Command::new("nice");
+        command.args(["-n", "10"]).arg(test);
+        command.args(["--exact", "abuse::load::attackers", "--ignored"]);
+        command.env(ATTACKED, format!("{index} {}", self.process.address));
+        Attackers(command.stdout(Stdio::null()).spawn().unwrap())
     }
 }
 
-async fn change_passwords(address: SocketAddr, number: usize, stop: Arc<AtomicBool>) {
+/// Process of the attackers, which ends when this value is dropped.
+struct Attackers(Child);
+
+impl Drop for Attackers {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The process of the attackers: not a test by itself.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "run by long_latency_under_attack"]
+async fn attackers() {
+    let Ok(attacked) = std::env::var(ATTACKED) else { return };
+    let (index, address) = attacked.split_once(' ').unwrap();
+    let (address, attack) = (address.parse().unwrap(), ATTACKS[index.parse::<usize>().unwrap()]);
+    let mut tasks = JoinSet::new();
+    match attack {
+        Attack::Flood(_, connections, bytes) => {
+            let (bytes, stop) = (Arc::new(bytes()), Arc::new(AtomicBool::new(false)));
+            for _ in 0..connections {
+                tasks.spawn(hit_and_run(address, bytes.clone(), stop.clone()));
+            }
+        }
+        Attack::PasswordChanges => {
+            for number in 0..4 {
+                tasks.spawn(change_passwords(address, number));
+            }
+        }
+        Attack::OneAccount => {
+            for number in 0..16 {
+                tasks.spawn(change_everything(address, number));
+            }
+        }
+    }
+    while tasks.join_next().await.is_some() {}
+}
+
+async fn change_passwords(address: SocketAddr, number: usize) {
     let client = Client::new(address.to_string());
     let (name, ip) = (format!("mallory{number}"), format!("203.0.113.{number}"));
     let session = client.call_with(login(&name, PASSWORD), on_behalf_of(&ip)).await.unwrap();
     let token = session.access_token.expose_str().unwrap().to_owned();
     let (mut old, mut new) = (PASSWORD, NEW_PASSWORD);
-    while !stop.load(Ordering::Relaxed) {
+    loop {
         let change = UpdateUser {
             new_password: Some(new.into()),
             current_password: Some(old.into()),
@@ -183,16 +213,14 @@ async fn change_passwords(address: SocketAddr, number: usize, stop: Arc<AtomicBo
     }
 }
 
-async fn change_everything(address: SocketAddr, number: usize, stop: Arc<AtomicBool>) {
+async fn change_everything(address: SocketAddr, number: usize) {
     let client = Client::new(address.to_string());
     let ip = "203.0.113.0";
-    let session = client.call_with(login("mallory0", PASSWORD), on_behalf_of(ip)).await.unwrap();
+    let session =
+        client.call_with(login("mallory0@example.org", PASSWORD), on_behalf_of(ip)).await.unwrap();
     let token = session.access_token.expose_str().unwrap().to_owned();
     let mut refresh_token = session.refresh_token.clone();
     for turn in 0.. {
-        if stop.load(Ordering::Relaxed) {
-            return;
-        }
         let name = format!("mallory{number}x{turn}");
         let rename = UpdateUser { username: Some(name.as_str().into()), ..update(&token) };
         let _ = client.call_with(rename, on_behalf_of(ip)).await;
@@ -320,9 +348,9 @@ async fn row(attack: Attack, url: Option<&str>, span: Duration) -> String {
     let quiet = measure(&target, 0, span).await;
     let idle = resident_kib(&target.process);
     let stop = Arc::new(AtomicBool::new(false));
-    let mut attackers = target.attack(attack, &stop).await;
+    let attackers = target.attack(attack);
     // The attack has begun when it is measured.
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
     let watch = async {
         let mut most = 0;
         while !stop.load(Ordering::Relaxed) {
@@ -337,7 +365,7 @@ async fn row(attack: Attack, url: Option<&str>, span: Duration) -> String {
         seen
     };
     let (most, seen) = tokio::join!(watch, attacked);
-    attackers.shutdown().await;
+    drop(attackers);
     tokio::time::sleep(RELEASE).await;
     let rest = resident_kib(&target.process);
     assert!(most <= idle + MAX_GROWTH_KIB, "{}: {idle} KiB grew to {most} KiB", attack.name());

@@ -30,11 +30,18 @@ pub struct Memory {
     pub reserved_kib: u64,
 }
 
+/// Returns the path of the server: that of this build, or of the build in the variable
+/// `TEST_SERVER`, so that a release build can be measured.
+fn executable() -> PathBuf {
+    let built = || env!("CARGO_BIN_EXE_user-server").into();
+    std::env::var_os("TEST_SERVER").map_or_else(built, PathBuf::from)
+}
+
 /// Returns a command that runs the executable in a folder with these variables only. `shell` is a
 /// prefix for the shell, such as `ulimit -f 8;`.
 fn command(shell: &str, folder: &Path, settings: &[(&str, &str)]) -> Command {
     let mut command = Command::new("sh");
-    command.args(["-c", &format!("{shell} exec \"$0\""), env!("CARGO_BIN_EXE_user-server")]);
+    command.args(["-c", &format!("{shell} exec \"$0\"")]).arg(executable());
     command.current_dir(folder).stdin(Stdio::null()).env_clear();
     command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
     command.envs(settings.iter().copied());
