@@ -11,7 +11,7 @@ umask 022
 FEATURES=user-server/redis-cluster
 PROGRAMS=(user-server user-cli user-http)
 DOCUMENTS=(README.md ARCHITECTURE.md CHANGELOG.md SECURITY.md LICENSE-APACHE LICENSE-MIT docs
-    migrations user-proto/PROTOCOL.md user-proto/vectors)
+    examples migrations user-proto/PROTOCOL.md user-proto/vectors)
 
 complain() {
     echo "release: $*" >&2

@@ -89,6 +89,10 @@ pub(super) fn other_verdicts(mut site: Site) {
         site.request_as_kim("GET /orders", &[])
     };
     assert_eq!(answer("200", &whole).status, 200);
+    // Claims are passed on as they are, even if they look like variables of the proxy.
+    let claims = r#"{"a":"{env.HOME}","b":"{http.request.host}","c":"%[src] $host"}"#;
+    let passed = answer("200", &whole.replace("{}", claims));
+    assert_eq!(Received::from(&passed.body).values("x-claims"), [claims]);
     site.backend.take_requests();
     let mut refused = vec![
         ("200", String::new()),
@@ -167,6 +171,18 @@ pub(super) fn cookies(site: Site) {
         let headers: Vec<_> = lines.iter().map(|line| ("Cookie", *line)).collect();
         let reply = site.request("GET /orders", &headers);
         assert_eq!(reply.status, 200, "{reply:?}");
+        let received = Received::from(&reply.body).values("cookie").concat();
+        assert_eq!(received.trim_matches([';', ' ']), "theme=dark", "{lines:?}");
+        // HTTP/2 may split a line at each cookie.
+        let mut fields = vec![
+            (":method", "GET"),
+            (":scheme", "http"),
+            (":path", "/orders"),
+            (":authority", "app.example"),
+        ];
+        fields.extend(lines.iter().map(|line| ("cookie", *line)));
+        let reply = site.connect_http2().request(&fields);
+        assert_eq!(reply.status, Some(200), "{lines:?}");
         let received = Received::from(&reply.body).values("cookie").concat();
         assert_eq!(received.trim_matches([';', ' ']), "theme=dark", "{lines:?}");
     }
