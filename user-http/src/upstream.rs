@@ -195,8 +195,8 @@ impl Upstream {
                     let nodes: Vec<_> = nodes.iter().map(|node| node.addr.as_str()).collect();
                     tracing::warn!(
                         nodes = nodes.join(", "),
-                        "no node of the user service answers, so checks are answered with 503; \
-                         `user-http check` says why"
+                        "no node of the user service answers; checks that need one are answered \
+                         with 503, and `user-http check` says why"
                     );
                 }
             }
