@@ -18,7 +18,7 @@ pub(super) fn read(vars: &mut Reader<'_>) -> (TokenAlgorithm, Vec<TokenAlgorithm
     if !accepted.contains(&signing) {
         let text = vars.text("TOKEN_ACCEPT", ALL);
         let (reason, name) = ("expected a list with the value of TOKEN_SIGNING", signing.name());
-        vars.invalid("TOKEN_ACCEPT", &text, reason, &format!("Add {name}, which signs tokens."));
+        vars.invalid("TOKEN_ACCEPT", &text, reason, format!("Add {name}, which signs tokens."));
     }
     (signing, accepted)
 }

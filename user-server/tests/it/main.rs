@@ -43,5 +43,6 @@ mod tokens;
 mod tour;
 mod user_import;
 mod vectors;
+mod verifiers;
 mod watch;
 mod wording;

@@ -25,7 +25,7 @@ pub struct Cluster {
     nodes: Vec<Node>,
     settings: Vec<(String, String)>,
     _balancer: LoadBalancer,
-    _redis: Option<Redis>,
+    redis: Option<Redis>,
     folder: TempDir,
 }
 
@@ -76,7 +76,7 @@ impl Cluster {
         let balancer = LoadBalancer::start(haproxy, folder.path(), address, &nodes);
         let emails = EmailFolder(emails);
         let site = Site { address, emails, single_node: false, clock_frozen: false };
-        Some(Self { site, nodes, settings, _balancer: balancer, _redis: redis, folder })
+        Some(Self { site, nodes, settings, _balancer: balancer, redis, folder })
     }
 
     /// Sends a signal to a node.
@@ -103,6 +103,21 @@ impl Cluster {
     /// Returns the log of a node since its first start.
     pub fn log(&self, node: usize) -> String {
         self.nodes[node].process().log()
+    }
+
+    /// Returns the addresses of the nodes.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.nodes.iter().map(|node| node.address).collect()
+    }
+
+    /// Returns true if the nodes use Redis.
+    pub fn has_redis(&self) -> bool {
+        self.redis.is_some()
+    }
+
+    /// Returns the nodes' Redis, which must be installed.
+    pub fn redis_mut(&mut self) -> &mut Redis {
+        self.redis.as_mut().unwrap()
     }
 
     /// Returns the URL of the nodes' database.
