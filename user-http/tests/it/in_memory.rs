@@ -113,3 +113,21 @@ fn the_keys_are_published() {
     assert_eq!((reply.status, reply.header("retry-after")), (503, "1"));
     assert_eq!(reply.header("cache-control"), "no-store");
 }
+
+#[test]
+fn a_process_that_was_stopped_accepts_no_ended_session() {
+    let (service, program) = start("EdDSA");
+    let (kim, other) = (service.register("kim"), service.register("lee"));
+    until(|| program.metric("user_http_verifier_ready") == 1.0);
+    assert_eq!(program.verdict(&kim.token).status, 200);
+    program.signal("STOP");
+    service.log_out(&kim);
+    // Longer than the age limit, by which the process must notice.
+    std::thread::sleep(Duration::from_millis(5500));
+    program.signal("CONT");
+    for _ in 0..50 {
+        assert_ne!(program.verdict(&kim.token).status, 200);
+    }
+    until(|| program.verdict(&other.token).status == 200);
+    assert_eq!(program.verdict(&kim.token).header("x-auth-error"), "SESSION_REVOKED");
+}
