@@ -12,7 +12,7 @@ use std::time::Duration;
 use clap::Parser;
 use cli::{CalibrateArgs, CheckArgs, Cli, Command};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use user_server::admin::{self, CommandError, CommandResult};
+use user_server::admin::{self, CommandError, CommandResult, Level};
 use user_server::config::{Config, EnvFile, LogFormat};
 use user_server::domain::{Fault, SystemClock};
 use user_server::process::{LogFlush, LogStyle, start_logs};
@@ -112,7 +112,7 @@ async fn execute(config: &Config, command: Option<Command>) -> CommandResult {
     match command {
         None => run(config).await,
         Some(Command::Migrate(args)) => admin::migrate(config, args).await,
-        Some(Command::Check(CheckArgs { ready: true, .. })) => admin::ready(config).await,
+        Some(Command::Check(CheckArgs { ready: true, json })) => admin::ready(config, json).await,
         Some(Command::Check(args)) => check(config, args.json).await,
         Some(Command::Status(args)) => admin::status(config, &args),
         Some(Command::Fsck { json }) => fsck(config, json).await,
@@ -147,7 +147,7 @@ async fn check(config: &Config, json: bool) -> CommandResult {
             false => writeln!(out, "{finding}")?,
         }
     }
-    match findings.iter().filter(|finding| !finding.good).count() {
+    match findings.iter().filter(|finding| finding.level == Level::Wrong).count() {
         0 => Ok(0),
         failed => Err(CommandError::new(format!("{failed} of {} checks failed", findings.len()))),
     }

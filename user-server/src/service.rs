@@ -36,7 +36,7 @@ use crate::tls::Tls;
 use crate::tokens::{self, Revocations, TokenStores, Tokens};
 use crate::users::Users;
 use background::{follow_clock, learn_classes, set_clock, sweep};
-use components::{kinds, lock_folder, refuse_new_weak_secrets, store};
+use components::{keys, kinds, lock_folder, refuse_new_weak_secrets, store};
 pub use start_error::StartError;
 
 /// Maximum number of sessions and users in the cache of one process. Each takes some hundred bytes.
@@ -77,7 +77,7 @@ impl Service {
         let lock =
             if config.postgres.is_none() { Some(lock_folder(&config.data_dir)?) } else { None };
         let mailer = mailer(config)?;
-        let keys = Arc::new(config.keys()?);
+        let existing = config.existing_keys()?;
         // Before the store, so that /readyz reports that the service is starting while the schema
         // is being updated.
         let (health, metrics) = (
@@ -91,6 +91,7 @@ impl Service {
         let monitor = start_monitor(config, &health, &metrics).await?;
         let store = store(config).await?;
         refuse_new_weak_secrets(config, &*store).await?;
+        let keys = Arc::new(keys(config, existing, &*store).await?);
         let retired = tokens::retire_known(&*store, &keys).await?;
         if keys.signing().is_none() {
             return Err(StartError::Retired);

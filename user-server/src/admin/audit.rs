@@ -162,7 +162,10 @@ async fn verify_chain(
     store: &dyn Store,
     expect: Option<(i64, ChainHash)>,
 ) -> CommandResult {
-    let report = verify(store, &config.keys()?, expect).await?;
+    if config.existing_keys()?.is_none() && store.chain().await?.mac.is_none() {
+        return Err(nothing_to_verify());
+    }
+    let report = verify(store, &database::keys(config, store).await?, expect).await?;
     let mut out = std::io::stdout().lock();
     let ChainReport { first, head: (last, hash), keys, erased, taken_over, unsealed, verdict } =
         report;
@@ -193,12 +196,7 @@ async fn verify_chain(
     }
     writeln!(out, "end       {}@{last}", hex(&hash))?;
     match verdict {
-        ChainVerdict::Intact if rows == 0 => {
-            Err(CommandError::new("there is nothing to verify: no row is sealed").hint(
-                "A running server seals rows within seconds. If rows were sealed before, they were \
-                 removed: compare with an end that was written down, using --expect.",
-            ))
-        }
+        ChainVerdict::Intact if rows == 0 => Err(nothing_to_verify()),
         ChainVerdict::Intact => {
             let next = "write the end down elsewhere, for --expect";
             writeln!(out, "good      every row is as it was sealed; {next}")?;
@@ -212,6 +210,13 @@ async fn verify_chain(
             Err(CommandError::new(format!("the chain is broken at {seq}: {reason}")))
         }
     }
+}
+
+fn nothing_to_verify() -> CommandError {
+    CommandError::new("there is nothing to verify: no row is sealed").hint(
+        "A running server seals rows within seconds. If rows were sealed before, they were \
+         removed: compare with an end that was written down, using --expect.",
+    )
 }
 
 fn line(entry: &AuditEntry, as_json: bool) -> String {

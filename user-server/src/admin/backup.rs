@@ -27,11 +27,7 @@ pub async fn backup(config: &Config, args: BackupArgs) -> CommandResult {
         )
         .hint("Copy PostgreSQL with pg_dump, as described in docs/OPERATIONS.md."));
     }
-    let database = database::path(config);
-    if !database.exists() {
-        return Err(CommandError::new(format!("{} does not exist", database.display()))
-            .hint("Set DATA_DIR to the folder of the database."));
-    }
+    let database = database::require_file(config, "Set DATA_DIR to the folder of the database.")?;
     let secret = if config.secret.is_some() { None } else { config.stored_secret()? };
     SqliteStore::back_up(
         &database,
@@ -43,7 +39,7 @@ pub async fn backup(config: &Config, args: BackupArgs) -> CommandResult {
     let contents = match (&secret, &config.secret) {
         (Some(_), _) => "the database and the secret",
         (None, Some(_)) => "the database, but not JWTSECRETKEY",
-        (None, None) => "the database; there is no secret yet",
+        (None, None) => "the database, but no secret, because the data folder has none",
     };
     writeln!(
         std::io::stdout(),

@@ -1,16 +1,19 @@
 //! The command `check`: connects to everything that the configuration names, and changes nothing.
 
 mod database;
+mod keys;
+mod listeners;
 
 use std::io::Write;
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::mail_check;
 use crate::cache::RedisCache;
 use crate::config::Config;
-use crate::domain::{Clock, SystemClock};
+use crate::domain::{Clock, SystemClock, Timestamp};
 use crate::keys::TokenAlgorithm;
 use crate::process::OpenFiles;
 use crate::tls::{Identity, TlsFiles};
@@ -21,20 +24,37 @@ const MIN_REDIS: [u64; 2] = [6, 2];
 /// is empty.
 const PROBE_SIZE: usize = 64 * 1024;
 
+/// Remaining validity of a certificate below which the check warns.
+const CERTIFICATE_WARNING: Duration = Duration::from_secs(14 * 24 * 3600);
+
+/// Severity of a finding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// The service can use the component.
+    Good,
+    /// The service can use the component, but an operator should change something.
+    Warning,
+    /// The service cannot use the component.
+    Wrong,
+}
+
 /// The result of checking one component.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// The component that was checked.
     pub component: &'static str,
-    /// Set if the service can use the component.
-    pub good: bool,
-    /// Details, followed by a hint if the component cannot be used.
+    pub level: Level,
+    /// Details, followed by a hint unless the component is good.
     pub details: String,
 }
 
 impl std::fmt::Display for Finding {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let result = if self.good { "good " } else { "WRONG" };
+        let result = match self.level {
+            Level::Good => "good ",
+            Level::Warning => "WARN ",
+            Level::Wrong => "WRONG",
+        };
         write!(f, "{result}  {:<13}  {}", self.component, self.details)
     }
 }
@@ -43,16 +63,30 @@ impl Finding {
     /// Returns the finding as one JSON object.
     #[must_use]
     pub fn as_json(&self) -> Value {
-        json!({ "component": self.component, "good": self.good, "details": self.details })
+        let level = match self.level {
+            Level::Good => "good",
+            Level::Warning => "warning",
+            Level::Wrong => "wrong",
+        };
+        json!({
+            "component": self.component,
+            "good": self.level != Level::Wrong,
+            "level": level,
+            "details": self.details,
+        })
     }
 }
 
 fn good(component: &'static str, details: impl Into<String>) -> Finding {
-    Finding { component, good: true, details: details.into() }
+    Finding { component, level: Level::Good, details: details.into() }
+}
+
+fn warning(component: &'static str, details: impl Into<String>) -> Finding {
+    Finding { component, level: Level::Warning, details: details.into() }
 }
 
 fn wrong(component: &'static str, details: impl Into<String>) -> Finding {
-    Finding { component, good: false, details: details.into() }
+    Finding { component, level: Level::Wrong, details: details.into() }
 }
 
 fn finding(component: &'static str, checked: Result<String, String>) -> Finding {
@@ -66,7 +100,8 @@ fn finding(component: &'static str, checked: Result<String, String>) -> Finding 
 pub async fn check(config: &Config) -> Vec<Finding> {
     // Invalid variables prevent the command from running at all.
     let mut findings = vec![good("configuration", "all variables are valid")];
-    findings.extend(config.warnings.iter().map(|warning| good("warning", warning.clone())));
+    findings.extend(config.warnings.iter().map(|text| warning("warning", text.clone())));
+    findings.extend(listeners::listeners(config));
     findings.push(open_files(&OpenFiles::of(config.max_connections.total)));
     findings.extend(config.tls.as_ref().map(certificate));
     findings.extend(token_signing(config.tokens.signing));
@@ -78,6 +113,7 @@ pub async fn check(config: &Config) -> Vec<Finding> {
         }
     }
     findings.extend(database::weak_secrets(config).await);
+    findings.extend(keys::keys(config).await);
     if let Some(server) = &config.cache {
         let (location, probed) = (server.location(), RedisCache::probe(server.clone()).await);
         findings.push(cache_finding(&location, probed));
@@ -122,18 +158,34 @@ fn certificate(files: &TlsFiles) -> Finding {
     let identity = match Identity::read(files).and_then(|identity| identity.valid_at(now)) {
         Ok(identity) => identity,
         Err(fault) => {
-            return wrong("certificate", format!("{location}: {fault}; {}", fault.file.hint()));
+            return wrong("certificate", format!("{location}: {fault}. {}", fault.file.hint()));
         }
     };
-    let days = identity.not_after.since(now).as_secs() / (24 * 3600);
-    let clients = match files.client_authorities {
-        Some(_) => "clients need a certificate",
-        None => "clients need no certificate",
-    };
-    good(
-        "certificate",
-        format!("{location} matches its key and is valid for {days} more days; {clients}"),
-    )
+    let mut details =
+        format!("{location} matches its key and {}", remaining(identity.not_after, now));
+    match identity.authorities_until {
+        Some(end) => details.push_str(&format!(
+            "; clients need a certificate, and TLS_CLIENT_CA {}",
+            remaining(end, now)
+        )),
+        None => details.push_str("; clients need no certificate"),
+    }
+    let first =
+        identity.authorities_until.map_or(identity.not_after, |end| end.min(identity.not_after));
+    match first < now.plus(CERTIFICATE_WARNING) {
+        true => warning("certificate", format!("{details}; renew it soon")),
+        false => good("certificate", details),
+    }
+}
+
+/// Describes the remaining validity of a certificate.
+fn remaining(end: Timestamp, now: Timestamp) -> String {
+    match end.since(now).as_secs() / (24 * 3600) {
+        _ if now >= end => "has expired".to_owned(),
+        0 => "expires within a day".to_owned(),
+        1 => "is valid for 1 more day".to_owned(),
+        days => format!("is valid for {days} more days"),
+    }
 }
 
 fn cache_finding(location: &str, probed: Result<String, String>) -> Finding {

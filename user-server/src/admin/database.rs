@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::command::CommandError;
 use crate::config::Config;
 use crate::domain::{Clock, Fault, Store, SystemClock, Timestamp};
+use crate::keys::KeyRing;
 use crate::store::{GuardedStore, PostgresStore, SchemaState, SqliteStore, folder, postgres};
 
 /// Returns the path of the embedded database in the data folder.
@@ -43,15 +44,37 @@ pub(super) async fn require_schema(config: &Config) -> Result<(), CommandError> 
         let schema = PostgresStore::schema(&postgres.options).await.map_err(error)?;
         return schema.require().map_err(error);
     }
+    require_file(
+        config,
+        "Set DATA_DIR to the folder of the database. A start of the server or `user-server \
+         migrate` creates one.",
+    )?;
     let path = path(config);
-    if !path.exists() {
-        return Err(CommandError::new(format!("{} does not exist", path.display())).hint(
-            "Set DATA_DIR to the folder of the database. A start of the server or `user-server \
-             migrate` creates one.",
-        ));
-    }
     let error = |fault| embedded_unusable(&path, &fault);
     SqliteStore::schema(&path).await.map_err(error)?.require().map_err(error)
+}
+
+/// Checks that the file of the embedded database exists, can be read, and is not empty.
+///
+/// # Errors
+/// If it does not exist, with this hint, or cannot be read.
+pub(super) fn require_file(config: &Config, hint: &str) -> Result<PathBuf, CommandError> {
+    let path = path(config);
+    let shown = path.display();
+    match std::fs::File::open(&path).and_then(|file| file.metadata()) {
+        Ok(found) if found.len() == 0 => Err(CommandError::new(format!("{shown} is empty"))
+            .hint("Remove it, and restore a backup if it contained users.")),
+        Ok(_) => Ok(path),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(CommandError::new(format!("{shown} does not exist")).hint(hint))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            Err(CommandError::new(format!("cannot read {shown}: {error}"))
+                .hint("Run the command as the user of the service, which owns the data folder."))
+        }
+        Err(error) => Err(CommandError::new(format!("cannot read {shown}: {error}"))
+            .hint("Set DATA_DIR to the folder of the database.")),
+    }
 }
 
 /// Updates the schema, and then opens the store as [`open`] does.
@@ -90,6 +113,17 @@ pub(super) async fn migrate(config: &Config, dry_run: bool) -> Result<SchemaStat
     }
 }
 
+/// Returns the configured keys. Creates no secret.
+///
+/// # Errors
+/// If a secret cannot be read, or there is none.
+pub(super) async fn keys(config: &Config, store: &dyn Store) -> Result<KeyRing, CommandError> {
+    match config.existing_keys()? {
+        Some(keys) => Ok(keys),
+        None => Err(config.missing_secret(store).await?.into()),
+    }
+}
+
 /// Returns the location of the database for messages, without user and password.
 pub(super) fn location(config: &Config) -> String {
     match &config.postgres {
@@ -112,7 +146,8 @@ fn embedded_unusable(path: &Path, fault: &Fault) -> CommandError {
 
 /// Returns the error for a data folder that cannot be created or locked.
 pub(super) fn folder_error(config: &Config, error: &std::io::Error) -> CommandError {
-    CommandError::new(format!("cannot use the folder {}: {error}", config.data_dir.display()))
+    let (path, error) = (&config.data_dir, folder::describe(&config.data_dir, error));
+    CommandError::new(format!("cannot use the folder {}: {error}", path.display()))
         .hint("Set DATA_DIR to a folder that can be written to.")
 }
 

@@ -63,7 +63,7 @@ pub async fn keys(config: &Config, command: KeysCommand) -> CommandResult {
         return new();
     }
     let store = database::open(config).await?;
-    let ring = config.keys()?;
+    let ring = database::keys(config, &*store).await?;
     let retired = store.retired_keys().await?;
     for key in &retired {
         ring.retire(&key.kid);

@@ -23,7 +23,7 @@ mod user;
 pub use audit::{AuditArgs, audit};
 pub use backup::{BackupArgs, backup};
 pub use calibrate::{calibrate, floor_rate};
-pub use check::{Finding, check};
+pub use check::{Finding, Level, check};
 pub use command::{CommandError, CommandResult};
 pub use export::{ExportArgs, export};
 pub use fsck::{bounds, fsck, invariant_json};

@@ -262,7 +262,7 @@ async fn unlock(
     store: &Arc<dyn Store>,
     account: &AccountSummary,
 ) -> Result<(), CommandError> {
-    let keys = config.keys()?;
+    let keys = database::keys(config, &**store).await?;
     let pseudonyms = Pseudonyms::new(keys.configured())
         .ok_or_else(|| CommandError::new("cannot derive a subkey"))?;
     let clock = SharedClock::new(Arc::new(SystemClock));

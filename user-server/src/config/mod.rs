@@ -4,6 +4,8 @@
 mod cache;
 mod env_file;
 mod error;
+mod known_keys;
+mod listen;
 mod log_filter;
 mod operator;
 mod postgres;
@@ -32,6 +34,8 @@ use crate::tokens::TokenPolicy;
 
 pub use env_file::EnvFile;
 pub use error::{ConfigError, ConfigErrors};
+pub use known_keys::{unknown_keys, unknown_last_key};
+pub use listen::listen_hint;
 pub use operator::operator_name;
 pub use postgres::PostgresConfig;
 pub use secret::SecretError;
@@ -173,6 +177,20 @@ impl Config {
             );
         }
         let port = vars.number("TCP_PORT", 3001, 0, 65_535);
+        let listen = SocketAddr::new(
+            ip.unwrap_or(Ipv4Addr::LOCALHOST.into()),
+            u16::try_from(port).unwrap_or(0),
+        );
+        let metrics_listen = vars.address("METRICS_ADDR");
+        if metrics_listen.is_some_and(|address| listen::overlap(listen, address)) {
+            let text = vars.text("METRICS_ADDR", "");
+            vars.invalid(
+                "METRICS_ADDR",
+                &text,
+                &format!("the service itself listens on {listen}"),
+                "Set METRICS_ADDR to another port than TCP_PORT.",
+            );
+        }
         let secret = vars.secret("JWTSECRETKEY");
         let accepted_secrets = vars.secrets("JWTSECRETKEY_ACCEPT");
         let trusted = vars.parsed(
@@ -196,10 +214,7 @@ impl Config {
         let in_u32 = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
         let cores_default = u64::try_from(cores).unwrap_or(1);
         Self {
-            listen: SocketAddr::new(
-                ip.unwrap_or(Ipv4Addr::LOCALHOST.into()),
-                u16::try_from(port).unwrap_or(0),
-            ),
+            listen,
             tls,
             data_dir,
             postgres,
@@ -220,7 +235,7 @@ impl Config {
                 signing: algorithms.0,
                 accepted: algorithms.1,
             },
-            stale_limit: seconds(vars.number("STALE_LIMIT", 30, 0, 3600)),
+            stale_limit: seconds(vars.number("STALE_LIMIT", 30, 1, 3600)),
             audit_retention: seconds(24 * 3600 * vars.number("AUDIT_RETENTION", 365, 1, 36_500)),
             hash_cost: HashCost {
                 memory_kib: in_u32(vars.number(
@@ -260,7 +275,7 @@ impl Config {
             trusted: trusted.unwrap_or_default(),
             drain_delay: seconds(vars.number("DRAIN_DELAY", if terminal { 0 } else { 5 }, 0, 300)),
             grace: seconds(vars.number("GRACE", 30, 0, 300)),
-            metrics_listen: vars.address("METRICS_ADDR"),
+            metrics_listen,
             log: log.unwrap_or_default(),
             log_format: match vars.choice("LOG_FORMAT", &["auto", "pretty", "json"]) {
                 1 => LogFormat::Pretty,
@@ -273,17 +288,39 @@ impl Config {
     }
 
     /// Returns the keys of the configured secrets. Without JWTSECRETKEY, the secret in the data
-    /// folder is used; it is generated at the first start.
+    /// folder is used; it is generated if there is none, so only the first start of a server may
+    /// call this. Everything else uses [`Config::existing_keys`].
     ///
     /// # Errors
     /// If the secret in the data folder cannot be read or created, or other users can read it.
     pub fn keys(&self) -> Result<KeyRing, SecretError> {
-        let signing = match &self.secret {
-            Some(secret) => Key::new(secret),
-            None => Key::new(&secret::load_or_create(&self.data_dir)?),
-        };
+        match &self.secret {
+            Some(secret) => self.key_ring(secret),
+            None => self.key_ring(&secret::load_or_create(&self.data_dir)?),
+        }
+    }
+
+    /// Returns the keys of the configured secrets, or `None` if JWTSECRETKEY is not set and the
+    /// data folder has no secret. Creates nothing.
+    ///
+    /// # Errors
+    /// If the secret in the data folder cannot be read, or other users can read it.
+    pub fn existing_keys(&self) -> Result<Option<KeyRing>, SecretError> {
+        match &self.secret {
+            Some(secret) => self.key_ring(secret).map(Some),
+            None => self.stored_secret()?.map(|secret| self.key_ring(&secret)).transpose(),
+        }
+    }
+
+    fn key_ring(&self, secret: &[u8]) -> Result<KeyRing, SecretError> {
         let accepted = self.accepted_secrets.iter().filter_map(|secret| Key::new(secret)).collect();
-        signing.map(|key| KeyRing::new(key, accepted)).ok_or(SecretError::TooShort)
+        let key = Key::new(secret).ok_or_else(|| SecretError::TooShort(self.secret_file()))?;
+        Ok(KeyRing::new(key, accepted))
+    }
+
+    /// Returns the file of the secret in the data folder.
+    fn secret_file(&self) -> PathBuf {
+        self.data_dir.join(secret::FILE_NAME)
     }
 
     /// Returns the secret in the data folder, or `None` if there is none.

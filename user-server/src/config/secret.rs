@@ -25,8 +25,16 @@ pub enum SecretError {
     #[error("{0} can be read by users other than its owner")]
     Readable(PathBuf),
     /// The secret is shorter than [`MIN_SECRET`] bytes.
-    #[error("the secret in the data folder is shorter than {MIN_SECRET} bytes")]
-    TooShort,
+    #[error("{0} is shorter than {MIN_SECRET} bytes")]
+    TooShort(PathBuf),
+    /// The file does not exist, and the database was not used yet.
+    #[error("there is no secret yet: {0} does not exist")]
+    Absent(PathBuf),
+    /// The file does not exist, but the database was used with the key of this name.
+    #[error(
+        "{0} does not exist, but the database was used with the key {1}, which is not configured"
+    )]
+    Lost(PathBuf, String),
 }
 
 impl SecretError {
@@ -34,6 +42,10 @@ impl SecretError {
     #[must_use]
     pub fn hint(&self) -> String {
         match self {
+            Self::File(path, error) if error.kind() == ErrorKind::PermissionDenied => format!(
+                "Run the command as the user of the service, which owns {}.",
+                path.display()
+            ),
             Self::File(..) => "Set DATA_DIR to a folder that the service can write to.".to_owned(),
             Self::Foreign(path, _) => format!(
                 "Find out who created it: another user could choose or read the secret. Then remove \
@@ -41,32 +53,46 @@ impl SecretError {
                 path.display()
             ),
             Self::Readable(path) => format!("Run: chmod 600 {}", path.display()),
-            Self::TooShort => format!("Restore {FILE_NAME} in the data folder from a backup."),
+            Self::TooShort(path) => format!("Restore {} from a backup.", path.display()),
+            Self::Absent(_) => {
+                "The first start of the server generates it. To use another one, set JWTSECRETKEY."
+                    .to_owned()
+            }
+            Self::Lost(path, _) => format!(
+                "Restore the file from a backup, or set JWTSECRETKEY to the secret that was used. \
+                 If it is lost, every session ends with a new one: (umask 077; user-server keys \
+                 new > {})",
+                path.display()
+            ),
         }
     }
 }
 
-const FILE_NAME: &str = "jwt-secret";
+/// Name of the file with the secret in the data folder.
+pub(super) const FILE_NAME: &str = "jwt-secret";
 
 /// Returns the secret of the data folder, which is generated if there is none.
 pub(super) fn load_or_create(folder: &Path) -> Result<Zeroizing<Vec<u8>>, SecretError> {
     let path = folder.join(FILE_NAME);
+    if let Some(secret) = load(folder)? {
+        return Ok(secret);
+    }
+    create(&path)?;
+    load(folder)?.ok_or(SecretError::Absent(path))
+}
+
+/// Returns the secret of the data folder, or `None` if there is none. Creates nothing.
+pub(super) fn load(folder: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, SecretError> {
+    let path = folder.join(FILE_NAME);
     let at = |error| SecretError::File(path.clone(), error);
     refuse_foreign(&path)?;
     if !path.try_exists().map_err(at)? {
-        create(&path)?;
+        return Ok(None);
     }
     check_mode(&path)?;
     let text = Zeroizing::new(std::fs::read(&path).map_err(at)?);
     let secret = Zeroizing::new(text.trim_ascii().to_vec());
-    if secret.len() < MIN_SECRET { Err(SecretError::TooShort) } else { Ok(secret) }
-}
-
-/// Returns the secret of the data folder, or `None` if there is none.
-pub(super) fn load(folder: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, SecretError> {
-    let path = folder.join(FILE_NAME);
-    let exists = path.try_exists().map_err(|error| SecretError::File(path, error))?;
-    if exists { load_or_create(folder).map(Some) } else { Ok(None) }
+    if secret.len() < MIN_SECRET { Err(SecretError::TooShort(path)) } else { Ok(Some(secret)) }
 }
 
 /// Stores a secret in the data folder. An existing one is replaced.

@@ -6,9 +6,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::start_error::{DATABASE_FILE, StartError};
-use crate::config::Config;
+use crate::config::{Config, SecretError, unknown_last_key};
 use crate::domain::Store;
 use crate::http::ComponentKinds;
+use crate::keys::KeyRing;
 use crate::store::{GuardedStore, PostgresStore, SqliteStore, folder};
 
 /// Opens the shared database if it is configured, otherwise the embedded one.
@@ -50,6 +51,29 @@ pub(super) async fn refuse_new_weak_secrets(
         }
     }
     Ok(())
+}
+
+/// Returns the `existing` keys, with a warning if the database was last used with another one. If
+/// there is none, the secret is generated, but only if the database was never used.
+pub(super) async fn keys(
+    config: &Config,
+    existing: Option<KeyRing>,
+    store: &dyn Store,
+) -> Result<KeyRing, StartError> {
+    let Some(keys) = existing else {
+        return match config.missing_secret(store).await? {
+            SecretError::Absent(_) => Ok(config.keys()?),
+            lost => Err(lost.into()),
+        };
+    };
+    if let Ok(Some(kid)) = unknown_last_key(&keys, store).await {
+        tracing::warn!(
+            "the database was last used with the key {kid}, which is neither in JWTSECRETKEY nor \
+             in JWTSECRETKEY_ACCEPT: its tokens and codes are rejected; see \"Key rotation\" in \
+             docs/OPERATIONS.md"
+        );
+    }
+    Ok(keys)
 }
 
 /// Returns the implementation of each component, for the health check.

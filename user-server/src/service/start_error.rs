@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use crate::config::{SecretError, WeakSecret};
+use crate::config::{SecretError, WeakSecret, listen_hint};
 use crate::domain::Fault;
-use crate::store::postgres;
+use crate::store::{folder, postgres};
 use crate::tls::TlsFault;
 
 /// Name of the embedded database in the data folder.
@@ -15,7 +15,7 @@ pub(super) const DATABASE_FILE: &str = "users.db";
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// This folder cannot be created or used.
-    #[error("cannot use the folder {0}: {1}")]
+    #[error("cannot use the folder {}: {}", .0.display(), folder::describe(.0, .1))]
     Folder(PathBuf, std::io::Error),
     /// Another process uses this data folder.
     #[error("{0} is in use by another user-server")]
@@ -61,8 +61,10 @@ impl StartError {
             Self::Retired => {
                 "Set JWTSECRETKEY to a new secret, which `user-server keys new` generates."
             }
-            Self::Listen(address, error) => return Some(listen_hint(*address, error)),
-            Self::ListenMonitor(..) => "Set METRICS_ADDR to a free address, or unset it.",
+            Self::Listen(address, error) => return Some(listen_hint("TCP_PORT", *address, error)),
+            Self::ListenMonitor(address, error) => {
+                return Some(listen_hint("METRICS_ADDR", *address, error));
+            }
             Self::Database(location, fault) if !location.ends_with(DATABASE_FILE) => {
                 return Some(format!(
                     "{} To test the configuration, run: user-server check",
@@ -73,20 +75,5 @@ impl StartError {
             Self::Fault(_) => return None,
         };
         Some(hint.to_owned())
-    }
-}
-
-/// Returns a hint by the reason for which a port cannot be listened on.
-fn listen_hint(address: SocketAddr, error: &std::io::Error) -> String {
-    use std::io::ErrorKind;
-    match error.kind() {
-        ErrorKind::PermissionDenied if address.port() < 1024 => format!(
-            "A port below 1024 needs the privilege CAP_NET_BIND_SERVICE, which this process does \
-             not have. Set TCP_PORT to 1024 or higher, or grant it with \
-             AmbientCapabilities=CAP_NET_BIND_SERVICE of systemd (TCP_PORT is {}).",
-            address.port()
-        ),
-        ErrorKind::AddrNotAvailable => "Set LISTEN_ADDR to an address of this machine.".to_owned(),
-        _ => "Set TCP_PORT to a free port, or to 0 for any free port.".to_owned(),
     }
 }

@@ -16,6 +16,18 @@ pub fn make(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
+/// Describes an error about a directory: a file of its name is named as such, instead of `File
+/// exists`.
+#[must_use]
+pub fn describe(path: &Path, error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory if path.is_file() => {
+            "it is a file, not a folder".to_owned()
+        }
+        _ => error.to_string(),
+    }
+}
+
 /// Checks that no other user of the machine can write to a directory.
 ///
 /// # Errors

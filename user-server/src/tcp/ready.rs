@@ -59,6 +59,8 @@ async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) -> Result<()
         else {
             continue;
         };
+        // A connection that is dropped without an end of TLS would count as lost.
+        let _ = stream.shutdown().await;
         return match Reply::decode(reply.kind, reply.body) {
             Ok(Reply::Pong(_)) if reply.id == ID => Ok(()),
             Ok(Reply::ErrorReply(error)) => Err(format!("the server answered: {}", error.message)),

@@ -28,6 +28,9 @@ pub struct Identity {
     pub not_before: Timestamp,
     /// End of the certificate's validity.
     pub not_after: Timestamp,
+    /// End of the validity of the clients' authority that expires first; `None` if clients need no
+    /// certificate.
+    pub authorities_until: Option<Timestamp>,
 }
 
 impl std::fmt::Debug for Identity {
@@ -112,7 +115,9 @@ impl Material {
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
         config.max_early_data_size = 0;
-        Ok(Identity { config: Arc::new(config), not_before, not_after })
+        let authorities_until =
+            self.client_authorities.as_deref().map(first_expiry).transpose()?.flatten();
+        Ok(Identity { config: Arc::new(config), not_before, not_after, authorities_until })
     }
 }
 
@@ -166,6 +171,15 @@ fn validity(certificates: &[CertificateDer<'_>]) -> Result<(Timestamp, Timestamp
     let at = |seconds: i64| Timestamp(seconds.saturating_mul(1000));
     let validity = certificate.validity();
     Ok((at(validity.not_before.timestamp()), at(validity.not_after.timestamp())))
+}
+
+/// Returns the earliest end of the validity of these certificates.
+fn first_expiry(pem: &[u8]) -> Result<Option<Timestamp>, TlsFault> {
+    let ends = certificates(TlsFile::ClientAuthorities, pem)?.into_iter().filter_map(|der| {
+        let (_, certificate) = X509Certificate::from_der(&der).ok()?;
+        Some(Timestamp(certificate.validity().not_after.timestamp().saturating_mul(1000)))
+    });
+    Ok(ends.min())
 }
 
 fn verifier(

@@ -1,7 +1,9 @@
 //! Day-to-day operation: what a new operator types, mistypes and looks for.
 
 mod certificates;
+mod check;
 mod commands;
+mod lost_secret;
 mod ready;
 mod settings;
 mod status;

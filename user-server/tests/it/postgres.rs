@@ -250,7 +250,7 @@ fn check_connects_to_the_configured_services() {
     let folder = tempfile::tempdir().unwrap();
     let embedded = run_in(folder.path(), &["check"], &[]);
     assert_eq!((embedded.code, embedded.error.as_str()), (Some(0), ""), "{embedded:?}");
-    assert_eq!(embedded.output.matches("good ").count(), 4, "{embedded:?}");
+    assert_eq!(embedded.output.matches("good ").count(), 6, "{embedded:?}");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "check changes nothing");
 
     let Some(server) = postgres() else { return };

@@ -242,6 +242,8 @@ fn an_unusable_folder_is_named() {
         result.error.contains("users.db") && result.error.contains("not a database"),
         "{result:?}"
     );
+    assert!(!data.join("jwt-secret").exists(), "no secret is generated for an unknown database");
+    std::fs::write(data.join("jwt-secret"), "x".repeat(48)).unwrap();
     std::fs::set_permissions(data.join("jwt-secret"), std::fs::Permissions::from_mode(0o644))
         .unwrap();
     let result = run_in(folder.path(), &[], &[("TCP_PORT", "0")]);

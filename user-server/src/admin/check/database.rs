@@ -1,7 +1,7 @@
 //! Checks of the database: its version, character set, schema and capacity, and whether the service
 //! has the privileges that its statements need.
 
-use super::{Finding, good, wrong};
+use super::{Finding, good, warning, wrong};
 use crate::admin::database::{open, path};
 use crate::config::{Config, PostgresConfig};
 use crate::domain::Fault;
@@ -60,7 +60,11 @@ pub(super) async fn postgres(postgres: &PostgresConfig, findings: &mut Vec<Findi
 pub(super) async fn embedded(config: &Config) -> Option<Finding> {
     let path = path(config);
     let location = path.display();
-    path.exists().then_some(())?;
+    let size = std::fs::metadata(&path).ok()?.len();
+    if size == 0 {
+        let hint = "remove it, and restore a backup if it contained users";
+        return Some(wrong("database", format!("{location} is empty; {hint}")));
+    }
     Some(match SqliteStore::rehearse(&path).await {
         Ok(schema) if schema.pending.is_empty() => {
             good("database", format!("{location} is writable, schema {}", schema.version))
@@ -84,7 +88,7 @@ pub(super) async fn weak_secrets(config: &Config) -> Vec<Finding> {
             Err(_) => false,
         };
         findings.push(match in_use {
-            true => good("secrets", format!("{weak}; rotate it soon: user-server keys new")),
+            true => warning("secrets", format!("{weak}; rotate it soon: user-server keys new")),
             false => wrong("secrets", format!("{weak}; for another one: user-server keys new")),
         });
     }

@@ -133,7 +133,7 @@ pub(super) async fn send_reset(
 ) -> CommandResult {
     let account = find(store, login).await?;
     let email = Email::parse(&account.email).map_err(invalid)?;
-    let keys = config.keys()?;
+    let keys = database::keys(config, store).await?;
     for key in store.retired_keys().await? {
         keys.retire(&key.kid);
     }
