@@ -74,6 +74,9 @@ pub(crate) enum Command {
     /// A server may run at the same time.
     Backup(admin::BackupArgs),
     /// Restore a backup, end every session and invalidate every code
+    ///
+    /// Pass the FILE of a backup of the embedded database, or --after-pg-restore once pg_restore has
+    /// restored a dump of PostgreSQL.
     Restore(admin::RestoreArgs),
     /// Write the man pages to a directory
     Man {
@@ -101,7 +104,7 @@ pub(crate) struct CheckArgs {
 #[derive(clap::Args)]
 pub(crate) struct CalibrateArgs {
     /// Maximum duration of a hash in milliseconds, while every core is hashing
-    #[arg(long, default_value_t = 100)]
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=60_000))]
     pub(crate) target_ms: u32,
     /// Approximate duration of the measurement in seconds
     #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=3600))]

@@ -24,9 +24,110 @@ user-server keys new                          # the first step of a key rotation
 const EXIT_STATUS: &[(&str, &str)] = &[
     ("0", "Success, or an orderly shutdown."),
     ("1", "The server did not start, the command failed, or a check found a problem."),
-    ("2", "Invalid usage; for `import`, the import could not continue."),
+    ("2", "Invalid usage."),
     ("64", "The configuration is invalid. Every error is printed, and nothing was started."),
 ];
+
+/// Exit status of commands that differs from [`EXIT_STATUS`], by the name of the page.
+const EXIT_STATUS_OF: &[(&str, &[(&str, &str)])] = &[
+    (
+        "user-server-check",
+        &[
+            ("0", "Every check is good or only a warning; with --ready, the server is ready."),
+            ("1", "A check failed; with --ready, the server is not ready."),
+        ],
+    ),
+    (
+        "user-server-status",
+        &[("0", "The server is ready."), ("1", "It is not, or does not answer.")],
+    ),
+    (
+        "user-server-fsck",
+        &[
+            ("0", "No row violates an invariant."),
+            ("1", "Some do, or the database cannot be read."),
+        ],
+    ),
+    (
+        "user-server-import",
+        &[
+            ("0", "Every row was imported, or was already present."),
+            ("1", "Some rows were rejected."),
+            ("2", "The import could not continue, or invalid usage."),
+        ],
+    ),
+    (
+        "user-server-user-find",
+        &[("0", "Accounts were found."), ("1", "None was found, or the command failed.")],
+    ),
+    (
+        "user-server-audit-verify",
+        &[
+            ("0", "Every row is as it was sealed."),
+            ("1", "The chain is broken, or cannot be verified."),
+        ],
+    ),
+];
+
+/// Examples of commands, by the name of the page.
+const EXAMPLES_OF: &[(&str, &str)] = &[
+    (
+        "user-server-check",
+        "user-server check\nuser-server --env-file /etc/user-server.env check --json",
+    ),
+    ("user-server-status", "user-server status --addr 127.0.0.1:9464"),
+    ("user-server-migrate", "user-server migrate --dry-run\nuser-server migrate"),
+    ("user-server-calibrate", "user-server calibrate --target-ms 250"),
+    ("user-server-fsck", "user-server fsck --json"),
+    ("user-server-keys", "user-server keys list\n(umask 077; user-server keys new > new-secret)"),
+    ("user-server-keys-list", "user-server keys list --json"),
+    ("user-server-keys-new", "(umask 077; user-server keys new > new-secret)"),
+    ("user-server-keys-retire", "user-server keys retire 3NcQGfu0c1Y --operator ada"),
+    (
+        "user-server-import",
+        "user-server import users.csv --dry-run\n\
+         user-server import users.csv --rejects rejected.csv\n\
+         user-server import --from-postgres postgresql://reader@old/app --table auth.users",
+    ),
+    (
+        "user-server-export",
+        "user-server export users.csv\nuser-server export --format jsonl | gzip > users.gz",
+    ),
+    (
+        "user-server-user",
+        "user-server user find ada\nuser-server user show ada@example.org\n\
+         user-server user disable ada --operator eve",
+    ),
+    ("user-server-user-find", "user-server user find ada"),
+    ("user-server-user-create", "user-server user create ada ada@example.org"),
+    (
+        "user-server-audit",
+        "user-server audit list --user ada --since 2026-11-24\nuser-server audit follow --kind login_failed",
+    ),
+    ("user-server-audit-verify", "user-server audit verify --expect 5d0c...e1@1042"),
+    ("user-server-backup", "user-server backup /backups/users-2026-11-24"),
+    (
+        "user-server-restore",
+        "user-server restore /backups/users-2026-11-24 --force\nuser-server restore --after-pg-restore",
+    ),
+];
+
+const SIGNALS: &[(&str, &str)] = &[
+    (
+        "SIGTERM, SIGINT",
+        "Shuts down: connections are accepted for DRAIN_DELAY, and requests in flight are completed \
+         within GRACE. A second signal, half a second later or more, stops the process at once.",
+    ),
+    ("SIGHUP", "Reloads the certificates."),
+];
+
+/// Variables that are not settings of the service.
+const OTHER_VARIABLES: &[(&str, &str)] = &[
+    ("NO_COLOR", "Turns off the colours of pretty logs."),
+    ("CREDENTIALS_DIRECTORY", "Folder of the credentials of a systemd unit, which systemd sets."),
+];
+
+const SEE_ALSO: &str = "user-server(1), user-cli(1), user-http(1)";
 
 const FILES: &[(&str, &str)] = &[
     ("./user-data/users.db", "The embedded database, in DATA_DIR, with its write-ahead log."),
@@ -67,8 +168,12 @@ pub(crate) fn general_help() -> String {
     for line in EXAMPLES.lines() {
         help.push_str(&format!("  {line}\n"));
     }
-    let sections =
-        [("Exit status", owned(EXIT_STATUS)), ("Files", owned(FILES)), ("Settings", settings())];
+    let sections = [
+        ("Exit status", owned(EXIT_STATUS)),
+        ("Files", owned(FILES)),
+        ("Signals", owned(SIGNALS)),
+        ("Settings", settings()),
+    ];
     for (heading, entries) in sections {
         help.push_str(&format!("\n{heading}:\n"));
         for (name, text) in entries {
@@ -121,33 +226,63 @@ fn page(man: &Man, command: &Command) -> io::Result<Vec<u8>> {
     let mut out = Vec::new();
     man.render_title(&mut out)?;
     man.render_name_section(&mut out)?;
-    man.render_synopsis_section(&mut out)?;
+    synopsis(&mut out, command)?;
     man.render_description_section(&mut out)?;
     man.render_options_section(&mut out)?;
     if command.get_subcommands().any(|command| !command.is_hide_set()) {
         man.render_subcommands_section(&mut out)?;
     }
-    entries(&mut out, "EXIT STATUS", owned(EXIT_STATUS))?;
+    let page = man.get_filename();
+    let page = page.trim_end_matches(".1");
+    let of = |(name, status): &(&str, _)| (*name == page).then_some(*status);
+    let exit_status = EXIT_STATUS_OF.iter().find_map(of).unwrap_or(EXIT_STATUS);
+    entries(&mut out, "EXIT STATUS", owned(exit_status))?;
     if command.get_name() == env!("CARGO_PKG_NAME") {
-        entries(&mut out, "ENVIRONMENT", settings())?;
+        let variables = settings().into_iter().chain(owned(OTHER_VARIABLES)).collect();
+        entries(&mut out, "ENVIRONMENT", variables)?;
         let mut roff = Roff::new();
         roff.control("PP", []);
         roff.text([roman(sources_of_secrets())]);
         roff.to_writer(&mut out)?;
         entries(&mut out, "FILES", owned(FILES))?;
-        examples(&mut out)?;
+        entries(&mut out, "SIGNALS", owned(SIGNALS))?;
+        examples(&mut out, EXAMPLES)?;
     } else {
-        let text = "The settings are described in user-server(1).".to_owned();
-        entries(&mut out, "ENVIRONMENT", vec![("See also".to_owned(), text)])?;
+        paragraph(&mut out, "ENVIRONMENT", "The settings are described in user-server(1).")?;
+        if let Some((_, text)) = EXAMPLES_OF.iter().find(|(name, _)| *name == page) {
+            examples(&mut out, text)?;
+        }
     }
+    paragraph(&mut out, "SEE ALSO", SEE_ALSO)?;
     Ok(out)
 }
 
-fn examples(out: &mut Vec<u8>) -> io::Result<()> {
+/// Appends the synopsis, with the names of the values of options.
+fn synopsis(out: &mut Vec<u8>, command: &Command) -> io::Result<()> {
+    let usage = command.clone().render_usage().to_string();
+    let mut roff = Roff::new();
+    roff.control("SH", ["SYNOPSIS"]);
+    for (number, line) in usage.trim_start_matches("Usage:").lines().enumerate() {
+        if number > 0 {
+            roff.control("br", []);
+        }
+        roff.text([roman(line.trim())]);
+    }
+    roff.to_writer(out)
+}
+
+fn paragraph(out: &mut Vec<u8>, heading: &str, text: &str) -> io::Result<()> {
+    let mut roff = Roff::new();
+    roff.control("SH", [heading]);
+    roff.text([roman(text)]);
+    roff.to_writer(out)
+}
+
+fn examples(out: &mut Vec<u8>, text: &str) -> io::Result<()> {
     let mut roff = Roff::new();
     roff.control("SH", ["EXAMPLES"]);
     roff.control("nf", []);
-    for line in EXAMPLES.lines() {
+    for line in text.lines() {
         roff.text([roman(line)]);
     }
     roff.control("fi", []);

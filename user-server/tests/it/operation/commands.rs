@@ -198,12 +198,29 @@ fn the_help_is_short_or_complete_and_the_man_pages_have_their_sections() {
     let page =
         |name: &str| std::fs::read_to_string(folder.path().join("pages").join(name)).unwrap();
     let general = page("user-server.1");
-    for section in ["SYNOPSIS", "OPTIONS", "EXAMPLES", "\"EXIT STATUS\"", "ENVIRONMENT", "FILES"] {
+    for section in [
+        "SYNOPSIS",
+        "OPTIONS",
+        "EXAMPLES",
+        "\"EXIT STATUS\"",
+        "ENVIRONMENT",
+        "FILES",
+        "SIGNALS",
+        "\"SEE ALSO\"",
+    ] {
         assert!(general.contains(&format!(".SH {section}")), "{section}: {general}");
     }
     for name in ["check", "status", "user", "user-find", "audit-verify"] {
         assert!(page(&format!("user-server-{name}.1")).contains(".SH NAME"), "{name}");
     }
+    for part in ["<FILE>", "NO_COLOR", "CREDENTIALS_DIRECTORY"] {
+        assert!(general.contains(part), "{part}: {general}");
+    }
+    let restore = page("user-server-restore.1");
+    assert!(restore.contains("after\\-pg\\-restore once"), "{restore}");
+    assert!(restore.contains(".SH EXAMPLES") && !restore.contains("See also"), "{restore}");
+    assert!(page("user-server-import.1").contains("Some rows were rejected."));
+    assert!(!page("user-server-backup.1").contains("for `import`"));
     for shell in ["bash", "zsh", "fish"] {
         let script = run_in(folder.path(), &["completions", shell], &[]);
         assert!(script.code == Some(0) && script.output.contains("user-server"), "{script:?}");
