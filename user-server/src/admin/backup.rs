@@ -27,6 +27,10 @@ pub async fn backup(config: &Config, args: BackupArgs) -> CommandResult {
         )
         .hint("Copy PostgreSQL with pg_dump, as described in docs/OPERATIONS.md."));
     }
+    if args.file.as_os_str() == "-" {
+        return Err(CommandError::new("a backup cannot be written to standard output")
+            .hint("Name a file; to write one with that name, pass ./-."));
+    }
     let database = database::require_file(config, "Set DATA_DIR to the folder of the database.")?;
     let secret = if config.secret.is_some() { None } else { config.stored_secret()? };
     SqliteStore::back_up(

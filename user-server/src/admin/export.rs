@@ -45,7 +45,10 @@ pub async fn export(config: &Config, args: ExportArgs) -> CommandResult {
     let format =
         args.format.or_else(|| file.as_deref().and_then(FileFormat::of)).unwrap_or(FileFormat::Csv);
     let result = match &file {
-        None => write_all(&*store, std::io::stdout().lock(), format, &args.operator).await,
+        None => {
+            let out = std::io::stdout().lock();
+            write_all(&*store, out, "standard output", format, &args.operator).await
+        }
         Some(path) => to_file(&*store, path, format, &args.operator).await,
     };
     store.close().await;
@@ -82,18 +85,25 @@ async fn to_file(
         }
         _ => {}
     }
-    let file = options.open(&temporary).map_err(|error| at(&temporary, error))?;
-    let users = write_all(store, BufWriter::new(&file), format, operator).await?;
-    file.sync_all().map_err(|error| at(&temporary, error))?;
+    let file = options.open(&temporary).map_err(|error| at(path, error))?;
+    let name = path.display().to_string();
+    let written = match write_all(store, BufWriter::new(&file), &name, format, operator).await {
+        Ok(users) => file.sync_all().map(|()| users).map_err(|error| at(path, error)),
+        error => error,
+    };
     // A link fails if the name was taken in the meantime; a rename would replace that file.
-    let linked = std::fs::hard_link(&temporary, path).map_err(|error| at(path, error));
+    let linked = written.and_then(|users| {
+        std::fs::hard_link(&temporary, path).map(|()| users).map_err(|error| at(path, error))
+    });
+    // An incomplete file is of no use.
     let _ = std::fs::remove_file(&temporary);
-    linked.map(|()| users)
+    linked
 }
 
 async fn write_all<W: Write>(
     store: &dyn Store,
     out: W,
+    name: &str,
     format: FileFormat,
     operator: &Operator,
 ) -> Result<u64, CommandError> {
@@ -101,17 +111,21 @@ async fn write_all<W: Write>(
     operator.record_detail(store, AuditKind::Exported, format.name()).await?;
     let mut sink = Sink::new(out, format);
     let (mut users, mut last) = (0, Uuid::nil());
-    sink.begin()?;
+    let at = |error: csv::Error| match error.into_kind() {
+        csv::ErrorKind::Io(error) => CommandError::writing(name, error),
+        other => CommandError::new(format!("cannot write {name}: {other:?}")),
+    };
+    sink.begin().map_err(at)?;
     loop {
         let page = store.export(last, PAGE).await?;
         let Some(end) = page.last() else { break };
         last = end.id;
         for user in &page {
-            sink.write(user)?;
+            sink.write(user).map_err(at)?;
             users += 1;
         }
     }
-    sink.end()?;
+    sink.end().map_err(|error| CommandError::writing(name, error))?;
     Ok(users)
 }
 
@@ -136,7 +150,7 @@ impl<W: Write> Sink<W> {
         }
     }
 
-    fn write(&mut self, user: &StoredUser) -> Result<(), CommandError> {
+    fn write(&mut self, user: &StoredUser) -> Result<(), csv::Error> {
         let (id, created) = (user.id.to_string(), timestamps::format(user.created_at));
         let disabled = user.disabled_at.map(timestamps::format);
         match self {

@@ -10,21 +10,22 @@ use zeroize::Zeroizing;
 use super::command::{CommandError, CommandResult};
 use super::database;
 use super::operator::Operator;
-use crate::config::Config;
+use crate::config::{Config, PostgresConfig};
 use crate::domain::{AuditEvent, AuditKind, Clock, ConnectionPools, Operators, SystemClock};
-use crate::store::{SqliteStore, folder};
+use crate::store::{PostgresStore, SqliteStore, folder};
 
 #[derive(clap::Args)]
 pub struct RestoreArgs {
     /// File written by `user-server backup`
     #[arg(required_unless_present = "after_pg_restore")]
     file: Option<PathBuf>,
-    /// Replace the database in the data folder
+    /// Replace the database in the data folder; with --after-pg-restore, also while nodes are
+    /// running
     #[arg(long)]
     force: bool,
     /// End every session and invalidate every code in PostgreSQL, after pg_restore has restored a
     /// dump
-    #[arg(long, conflicts_with_all = ["file", "force"])]
+    #[arg(long, conflicts_with = "file")]
     after_pg_restore: bool,
     #[command(flatten)]
     operator: Operator,
@@ -36,7 +37,9 @@ pub struct RestoreArgs {
 /// If the backup cannot be used, or the data folder is in use. Nothing has changed then.
 pub async fn restore(config: &Config, args: RestoreArgs) -> CommandResult {
     match (&config.postgres, args.file) {
-        (Some(_), None) => after_pg_restore(config, &args.operator).await,
+        (Some(postgres), None) => {
+            after_pg_restore(config, postgres, args.force, &args.operator).await
+        }
         (None, Some(file)) => restore_file(config, &file, args.force, &args.operator).await,
         (Some(_), Some(_)) => Err(CommandError::new(
             "`restore FILE` restores the embedded database, but PostgreSQL is set",
@@ -47,14 +50,28 @@ pub async fn restore(config: &Config, args: RestoreArgs) -> CommandResult {
     }
 }
 
-async fn after_pg_restore(config: &Config, operator: &Operator) -> CommandResult {
+async fn after_pg_restore(
+    config: &Config,
+    postgres: &PostgresConfig,
+    force: bool,
+    operator: &Operator,
+) -> CommandResult {
     let store = database::open_and_migrate(config).await?;
+    let location = postgres.options.location();
+    let alive = PostgresStore::alive_nodes(&postgres.options).await?;
+    if alive > 0 && !force {
+        let nodes = if alive == 1 { "a node is".to_owned() } else { format!("{alive} nodes are") };
+        return Err(CommandError::new(format!("{nodes} running on the database {location}")).hint(
+            "Stop all nodes first, or name the restored database in PostgreSQL. If this is the \
+             right one, pass --force: all of its sessions end.",
+        ));
+    }
     let now = database::now(&*store).await?;
     let sessions =
         store.forget_sessions(operator.change(now, AuditEvent::new(AuditKind::Restored))).await;
     store.close().await;
     database::second_after(now).await;
-    writeln!(std::io::stdout(), "{}", ended(sessions?))?;
+    writeln!(std::io::stdout(), "{location}: {}", ended(sessions?))?;
     Ok(0)
 }
 
@@ -116,14 +133,16 @@ async fn restore_into_folder(
     }
     // SQLite would take the journal of the old database for one of the new database.
     remove(&database)?;
-    std::fs::rename(&incoming, &database)?;
-    std::fs::File::open(&config.data_dir)?.sync_all()?;
+    std::fs::rename(&incoming, &database)
+        .and_then(|()| std::fs::File::open(&config.data_dir)?.sync_all())
+        .map_err(|error| CommandError::writing(&database.display().to_string(), error))?;
     let with = match (&secret, &config.secret) {
         (Some(_), None) => "with its secret",
         (Some(_), Some(_)) => "without its secret, because JWTSECRETKEY is set",
         (None, Some(_)) => "which contained no secret; JWTSECRETKEY is used",
         (None, None) => {
-            "which contained no secret; set JWTSECRETKEY as before, or a new one is generated"
+            "which contained no secret; set JWTSECRETKEY as before, or see \"A lost secret\" in \
+             docs/OPERATIONS.md"
         }
     };
     let ended = ended(sessions);

@@ -130,6 +130,41 @@ async fn an_invalid_backup_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_backup_with_one_changed_byte_is_refused() {
+    let process = Process::start(&[]);
+    process.account(&process.client(), "ada").await;
+    assert_eq!(run_in(process.location(), &["backup", "copy"], &[]).code, Some(0));
+    let folder = process.kill().await;
+    let intact = std::fs::read(folder.path().join("copy")).unwrap();
+    let positions = [16, 60, 70, 99, 100, intact.len() / 3, intact.len() / 2, intact.len() - 1];
+    for position in positions {
+        let mut damaged = intact.clone();
+        damaged[position] ^= 1;
+        std::fs::write(folder.path().join("damaged"), damaged).unwrap();
+        let run = run_in(folder.path(), &["restore", "damaged", "--force"], &[]);
+        assert_eq!(run.code, Some(1), "{position}: {run:?}");
+        assert!(run.error.contains("its checksum is wrong"), "{position}: {run:?}");
+    }
+    let restored = run_in(folder.path(), &["restore", "copy", "--force"], &[]);
+    assert_eq!(restored.code, Some(0), "{restored:?}");
+    // The fields of the checksum are empty in the database.
+    let database = std::fs::read(folder.path().join("user-data/users.db")).unwrap();
+    assert_eq!((&database[60..64], &database[68..72]), (&[0; 4][..], &[0; 4][..]));
+}
+
+#[test]
+fn a_backup_that_fails_names_its_file_and_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(run_in(folder.path(), &["migrate"], &[]).code, Some(0));
+    for (file, part) in [("-", "standard output"), ("none/copy", "none/copy: No such file")] {
+        let run = run_in(folder.path(), &["backup", file], &[]);
+        assert!(run.code == Some(1) && run.error.contains(part), "{file}: {run:?}");
+    }
+    let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
+    assert_eq!(left.len(), 1, "only the data folder: {left:?}");
+}
+
+#[tokio::test]
 async fn a_restored_dump_of_postgres_ends_all_sessions() {
     let Some(server) = postgres() else { return };
     let (from, to) = (server.database(), server.database());

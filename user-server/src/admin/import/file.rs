@@ -1,7 +1,8 @@
 //! Files of users, read row by row. The length of a row is bounded, so that a quote that is never
 //! closed uses no memory.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::path::Path;
@@ -54,6 +55,7 @@ pub(super) struct CsvFile {
     columns: Vec<Option<&'static str>>,
     /// Number of further bytes that may be read for the current row.
     left: Rc<Cell<usize>>,
+    line_breaks: Rc<RefCell<LineBreaks>>,
     record: csv::StringRecord,
     size: u64,
 }
@@ -62,10 +64,24 @@ impl CsvFile {
     pub(super) fn open(path: &Path) -> Result<Self, CommandError> {
         let (file, size) = open(path)?;
         let left = Rc::new(Cell::new(MAX_ROW));
-        let mut reader = csv::ReaderBuilder::new()
-            .flexible(true)
-            .from_reader(RowReader { file, left: left.clone() });
-        let columns: Vec<_> = reader.headers()?.iter().map(row::column).collect();
+        let line_breaks = Rc::new(RefCell::new(LineBreaks::default()));
+        let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(RowReader {
+            file,
+            left: left.clone(),
+            line_breaks: line_breaks.clone(),
+        });
+        let header = reader.headers().map_err(|error| {
+            let reason = match error.kind() {
+                csv::ErrorKind::Utf8 { .. } => "its first line is not UTF-8".to_owned(),
+                _ => error.to_string(),
+            };
+            CommandError::new(format!("cannot import {}: {reason}", path.display()))
+                .hint("Pass a file with comma-separated values, or --format jsonl.")
+        })?;
+        if header.is_empty() {
+            return Err(empty(path));
+        }
+        let columns: Vec<_> = header.iter().map(row::column).collect();
         for required in ["id", "username", "email", "password_hash"] {
             if columns.iter().filter(|column| **column == Some(required)).count() != 1 {
                 return Err(CommandError::new(format!(
@@ -74,7 +90,7 @@ impl CsvFile {
                 )));
             }
         }
-        Ok(Self { reader, columns, left, record: csv::StringRecord::new(), size })
+        Ok(Self { reader, columns, left, line_breaks, record: csv::StringRecord::new(), size })
     }
 
     pub(super) fn states_verified(&self) -> bool {
@@ -91,17 +107,21 @@ impl CsvFile {
 
     pub(super) fn next(&mut self) -> Result<Option<SourceRow>, CommandError> {
         self.left.set(MAX_ROW);
-        let line = self.reader.position().line();
-        match self.reader.read_record(&mut self.record) {
+        let read = self.reader.read_record(&mut self.record);
+        let last_line = self.line_breaks.borrow_mut().line_before(self.reader.position().byte());
+        match read {
             Ok(false) => return Ok(None),
             Ok(true) => {}
             // The reader continues with the next row.
             Err(error) if matches!(error.kind(), csv::ErrorKind::Utf8 { .. }) => {
-                return Ok(Some(SourceRow { line, row: Err(RowError::new("not UTF-8")) }));
+                let row = Err(RowError::new("not UTF-8"));
+                return Ok(Some(SourceRow { line: last_line, row }));
             }
-            Err(error) => return Err(CommandError::new(format!("line {line}: {error}"))),
+            Err(error) => return Err(CommandError::new(format!("line {last_line}: {error}"))),
         }
-        let line = self.record.position().map_or(line, csv::Position::line);
+        // The position of the record is that of the empty lines before it.
+        let breaks = self.record.as_slice().bytes().filter(|byte| *byte == b'\n').count();
+        let line = last_line.saturating_sub(u64::try_from(breaks).unwrap_or(0));
         if self.record.len() != self.columns.len() {
             let reason = format!(
                 "expected {} columns as in the first line, but it has {}",
@@ -120,10 +140,43 @@ impl CsvFile {
     }
 }
 
+/// Line breaks of a file that were read and not yet counted.
+#[derive(Default)]
+struct LineBreaks {
+    /// Number of bytes that were read.
+    read: u64,
+    /// Positions of the line breaks in the file.
+    positions: VecDeque<u64>,
+    /// Number of line breaks before those in `positions`.
+    counted: u64,
+}
+
+impl LineBreaks {
+    fn add(&mut self, bytes: &[u8]) {
+        let breaks = (self.read..).zip(bytes).filter(|(_, byte)| **byte == b'\n');
+        self.positions.extend(breaks.map(|(position, _)| position));
+        self.read += u64::try_from(bytes.len()).unwrap_or(0);
+    }
+
+    /// Returns the number of the line, from 1, that contains the byte before `end`. A line break
+    /// belongs to the line that it ends.
+    fn line_before(&mut self, end: u64) -> u64 {
+        let mut last = None;
+        while let Some(position) = self.positions.front().copied().filter(|at| *at < end) {
+            self.positions.pop_front();
+            self.counted += 1;
+            last = Some(position);
+        }
+        let ends_here = last.is_some_and(|position| position + 1 == end);
+        self.counted + u64::from(!ends_here)
+    }
+}
+
 /// Reader of a file that fails if a row is longer than [`MAX_ROW`].
 struct RowReader {
     file: Input,
     left: Rc<Cell<usize>>,
+    line_breaks: Rc<RefCell<LineBreaks>>,
 }
 
 impl Read for RowReader {
@@ -137,6 +190,7 @@ impl Read for RowReader {
         }
         let max = buffer.len().min(left);
         let read = self.file.read(buffer.get_mut(..max).unwrap_or_default())?;
+        self.line_breaks.borrow_mut().add(buffer.get(..read).unwrap_or_default());
         self.left.set(left - read);
         Ok(read)
     }
@@ -170,6 +224,9 @@ impl JsonlFile {
             self.text.clear();
             let max = u64::try_from(MAX_ROW).unwrap_or(u64::MAX);
             let read = (&mut self.reader).take(max).read_until(b'\n', &mut self.text)?;
+            if read == 0 && self.line == 0 {
+                return Err(CommandError::new("there is nothing to import: the input is empty"));
+            }
             if read == 0 {
                 return Ok(None);
             }
@@ -208,6 +265,12 @@ fn parse(text: &[u8]) -> Result<ImportRow, &'static str> {
     Ok(row)
 }
 
+fn empty(path: &Path) -> CommandError {
+    let name =
+        if path.as_os_str() == "-" { "standard input".into() } else { path.display().to_string() };
+    CommandError::new(format!("there is nothing to import: {name} is empty"))
+}
+
 /// Opens a file, and returns its size in bytes, which is 0 (unknown) for standard input and pipes.
 fn open(path: &Path) -> Result<(Input, u64), CommandError> {
     if path.as_os_str() == "-" {
@@ -215,6 +278,12 @@ fn open(path: &Path) -> Result<(Input, u64), CommandError> {
     }
     let error = |error| CommandError::new(format!("cannot read {}: {error}", path.display()));
     let file = File::open(path).map_err(error)?;
-    let size = file.metadata().map_err(error)?.len();
+    let found = file.metadata().map_err(error)?;
+    if found.is_dir() {
+        return Err(
+            CommandError::new(format!("{} is a folder", path.display())).hint("Pass a file.")
+        );
+    }
+    let size = found.len();
     Ok((Box::new(file), size))
 }

@@ -25,6 +25,8 @@ use source::RowSource;
 
 /// Number of users per transaction.
 const BATCH: usize = 500;
+/// Maximum number of rejected rows that are held back to be reported in order.
+const MAX_REFUSED: usize = 10 * BATCH;
 /// Maximum number of attempts at one step of an import while the database is busy or unavailable.
 const MAX_ATTEMPTS: u32 = 6;
 /// Pause after the first attempt at a step. It grows by this amount with each further attempt.
@@ -45,9 +47,15 @@ pub struct ImportArgs {
     #[arg(long, value_name = "URL", conflicts_with = "file")]
     from_postgres: Option<String>,
     /// Table to import from, optionally with its schema, as in SCHEMA.TABLE
-    #[arg(long, value_name = "TABLE", default_value = "users", requires = "from_postgres")]
+    #[arg(
+        long,
+        value_name = "TABLE",
+        default_value = "users",
+        requires = "from_postgres",
+        conflicts_with = "file"
+    )]
     table: String,
-    /// File to write each rejected row to, with its line and the reason
+    /// File to write each rejected row to, with its line and the reason; it must not exist
     #[arg(long, value_name = "FILE")]
     rejects: Option<PathBuf>,
     /// Import users even if their address is not verified, or the source does not state whether it
@@ -116,8 +124,15 @@ pub async fn import(config: &Config, args: ImportArgs) -> CommandResult {
         record(format!("{added} added, {present} already present, {rejected} rejected{end}")).await;
     store.close().await;
     progress.end();
-    rejects.end()?;
-    copied?;
+    let written = rejects.end();
+    if let Err(error) = copied.and(written) {
+        // What was imported before stays, so it is reported too.
+        writeln!(
+            std::io::stderr(),
+            "until the error: {added} added, {present} already present, {rejected} rejected"
+        )?;
+        return Err(error);
+    }
     recorded?;
     let imported = if args.dry_run { "would be imported" } else { "imported" };
     writeln!(
@@ -140,10 +155,19 @@ async fn copy(
     let mut more = true;
     while more {
         let (mut users, mut lines) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
-        while users.len() < BATCH {
-            let Some(SourceRow { line, row }) = source.next().await? else {
-                more = false;
-                break;
+        // Reported in the order of lines, after the rows that only the database refuses are known.
+        let mut refused: Vec<(u64, RowError)> = Vec::new();
+        while users.len() < BATCH && refused.len() < MAX_REFUSED {
+            let SourceRow { line, row } = match source.next().await {
+                Ok(Some(row)) => row,
+                Ok(None) => {
+                    more = false;
+                    break;
+                }
+                Err(error) => {
+                    report(rejects, counts, refused)?;
+                    return Err(error);
+                }
             };
             let user = row.and_then(|row| {
                 let id = row.id.clone().unwrap_or_default();
@@ -154,10 +178,7 @@ async fn copy(
                     users.push(user);
                     lines.push(line);
                 }
-                Err(RowError { reason, id }) => {
-                    counts.rejected += 1;
-                    rejects.add(line, &id, &reason)?;
-                }
+                Err(error) => refused.push((line, error)),
             }
         }
         let results = with_retries(async || store.import(&users, dry_run).await).await?;
@@ -177,10 +198,25 @@ async fn copy(
                 Imported::UsernameTaken => "the username is taken",
                 Imported::EmailTaken => "the email address is taken",
             };
-            counts.rejected += 1;
-            rejects.add(line, &user.id.to_string(), reason)?;
+            let error = RowError { reason: reason.to_owned(), id: user.id.to_string() };
+            refused.push((line, error));
         }
+        refused.sort_by_key(|(line, _)| *line);
+        report(rejects, counts, refused)?;
         progress.update(source.position(), counts.added + counts.present, counts.rejected);
+    }
+    Ok(())
+}
+
+/// Counts and reports rejected rows.
+fn report(
+    rejects: &mut Rejects,
+    counts: &mut ImportCounts,
+    refused: Vec<(u64, RowError)>,
+) -> Result<(), CommandError> {
+    for (line, RowError { reason, id }) in refused {
+        counts.rejected += 1;
+        rejects.add(line, &id, &reason)?;
     }
     Ok(())
 }

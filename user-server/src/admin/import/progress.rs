@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// Interval between two progress lines if stderr is not a terminal.
 const LINE_INTERVAL: Duration = Duration::from_secs(5);
-const TEMPLATE: &str = "{bar:32} {percent:>3}%  {msg}  {elapsed}, {eta} left";
+const TEMPLATE: &str = "{bar:16} {percent:>3}%  {msg}, {eta} left";
 
 pub(super) struct Progress {
     bar: Option<ProgressBar>,
@@ -33,9 +33,9 @@ impl Progress {
     /// Shows the position in the source, in the unit of its size, the number of users that were
     /// added or already present, and the number of rejected rows.
     pub(super) fn update(&mut self, position: u64, users: u64, rejected: u64) {
-        let seconds = self.started.elapsed().as_secs().max(1);
-        let rate = (users + rejected) / seconds;
-        let text = format!("{users} users, {rejected} rejected, {rate} per second");
+        let millis = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
+        let rate = (users + rejected).saturating_mul(1000) / millis;
+        let text = format!("{users} users, {rejected} rejected, {rate}/s");
         if let Some(bar) = &self.bar {
             bar.set_message(text);
             bar.set_position(position);

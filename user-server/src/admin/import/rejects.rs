@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::admin::command::CommandError;
 
@@ -13,6 +13,7 @@ const MAX_PRINTED: u64 = 10;
 const MAX_ID: usize = 64;
 
 pub(super) struct Rejects {
+    path: PathBuf,
     file: Option<csv::Writer<BufWriter<File>>>,
     count: u64,
 }
@@ -21,17 +22,23 @@ impl Rejects {
     /// Creates the file for rejected rows. Without a `path`, the first of them are printed on
     /// stderr.
     pub(super) fn open(path: Option<&Path>) -> Result<Self, CommandError> {
-        let Some(path) = path else { return Ok(Self { file: None, count: 0 }) };
+        let Some(path) = path else {
+            return Ok(Self { path: PathBuf::new(), file: None, count: 0 });
+        };
         let mut options = File::options();
-        options.write(true).create(true).truncate(true);
+        options.write(true).create_new(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options.open(path).map_err(|error| {
-            CommandError::new(format!("cannot write {}: {error}", path.display()))
+        let file = options.open(path).map_err(|error| match error.kind() {
+            std::io::ErrorKind::AlreadyExists => {
+                CommandError::new(format!("{} already exists", path.display()))
+                    .hint("Choose another name with --rejects, or remove the file first.")
+            }
+            _ => unwritable(path, &error),
         })?;
         let mut file = csv::Writer::from_writer(BufWriter::new(file));
-        file.write_record(["line", "id", "reason"])?;
-        Ok(Self { file: Some(file), count: 0 })
+        file.write_record(["line", "id", "reason"]).map_err(|error| unwritable(path, &error))?;
+        Ok(Self { path: path.to_owned(), file: Some(file), count: 0 })
     }
 
     /// Adds a rejected row. `line` is its position in the source.
@@ -40,7 +47,8 @@ impl Rejects {
         let is_id = uuid::Uuid::try_parse(id).is_ok() && id.len() <= MAX_ID;
         let id = if is_id { id } else { "" };
         if let Some(file) = &mut self.file {
-            file.write_record([&line.to_string(), id, reason])?;
+            file.write_record([&line.to_string(), id, reason])
+                .map_err(|error| unwritable(&self.path, &error))?;
         } else if self.count < MAX_PRINTED {
             writeln!(std::io::stderr(), "line {line}: rejected: {reason}")?;
         } else if self.count == MAX_PRINTED {
@@ -54,7 +62,12 @@ impl Rejects {
     }
 
     /// Writes the remaining rows to the file.
-    pub(super) fn end(&mut self) -> std::io::Result<()> {
-        self.file.as_mut().map_or(Ok(()), csv::Writer::flush)
+    pub(super) fn end(&mut self) -> Result<(), CommandError> {
+        let written = self.file.as_mut().map_or(Ok(()), csv::Writer::flush);
+        written.map_err(|error| unwritable(&self.path, &error))
     }
+}
+
+fn unwritable(path: &Path, error: &dyn std::fmt::Display) -> CommandError {
+    CommandError::new(format!("cannot write {}: {error}", path.display()))
 }

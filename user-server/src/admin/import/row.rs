@@ -86,7 +86,8 @@ pub(super) struct Rules {
     pub(super) own_cost: HashCost,
     /// Set if users with an unverified address are accepted.
     pub(super) allow_unverified: bool,
-    /// Creation time of users for which the source has none.
+    /// Creation time of users for which the source has none, and the latest time that a row may
+    /// state.
     pub(super) now: Timestamp,
 }
 
@@ -113,9 +114,17 @@ impl Rules {
                     .to_owned(),
             );
         }
-        let created_at = time(&row.created_at, "created_at")?.unwrap_or(self.now);
-        let disabled_at = time(&row.disabled_at, "disabled_at")?;
+        let created_at = self.past(&row.created_at, "created_at")?.unwrap_or(self.now);
+        let disabled_at = self.past(&row.disabled_at, "disabled_at")?;
         Ok(NewUser { id, username, email, password_hash: hash.to_owned(), created_at, disabled_at })
+    }
+
+    /// Parses a time that must not be in the future.
+    fn past(&self, value: &Option<String>, column: &str) -> Result<Option<Timestamp>, String> {
+        match time(value, column)? {
+            Some(time) if time > self.now => Err(format!("{column}: the time is in the future")),
+            time => Ok(time),
+        }
     }
 }
 
@@ -154,6 +163,7 @@ mod tests {
     use super::*;
 
     const HASH: &str = "$2b$10$L6Bc/AlTQHyd9liGgGEZyOFLPHNgyxeEPfgYfBCVxJ7JIlwxyVU3u";
+    const NOW: Timestamp = Timestamp(1_800_000_000_000);
     const ID: &str = "0190163d-8694-739b-aea5-966c26f8ad91";
 
     fn row(change: (&str, &str)) -> ImportRow {
@@ -172,7 +182,7 @@ mod tests {
     }
 
     fn rules(allow_unverified: bool) -> Rules {
-        Rules { own_cost: HashCost::FLOOR, allow_unverified, now: Timestamp(7) }
+        Rules { own_cost: HashCost::FLOOR, allow_unverified, now: NOW }
     }
 
     #[test]
@@ -180,7 +190,7 @@ mod tests {
         let user = rules(false).user(&row(("created_at", "2023-11-14T22:13:20Z"))).unwrap();
         assert_eq!((user.username.shown(), user.email.key()), ("Ada", "ada@example.org"));
         assert_eq!((user.created_at, user.disabled_at), (Timestamp(1_700_000_000_000), None));
-        assert_eq!(rules(false).user(&row(("created_at", ""))).unwrap().created_at, Timestamp(7));
+        assert_eq!(rules(false).user(&row(("created_at", ""))).unwrap().created_at, NOW);
     }
 
     #[test]
@@ -198,6 +208,8 @@ mod tests {
             ("verified", "f"),
             ("verified", ""),
             ("created_at", "yesterday"),
+            ("created_at", "2030-01-01"),
+            ("disabled_at", "2030-01-01"),
         ] {
             let Err(reason) = rules(false).user(&row((column, text))) else {
                 panic!("{column} `{text}` is accepted")

@@ -129,3 +129,23 @@ async fn a_full_disk_under_postgres_is_degraded() {
     assert!(server.psql("postgres", "DROP DATABASE env_full WITH (FORCE)"));
     assert!(server.psql("postgres", "DROP TABLESPACE env_small"));
 }
+
+#[test]
+fn a_copy_that_does_not_fit_names_its_file_and_leaves_nothing() {
+    let Some(disk) = SmallDisk::mount("size=64k") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(run_in(folder.path(), &["migrate"], &[]).code, Some(0));
+    let filler = disk.fill();
+    for command in ["backup", "export"] {
+        let file = disk.path().join("copy.csv");
+        let run = run_in(folder.path(), &[command, file.to_str().unwrap()], &[]);
+        assert_eq!(run.code, Some(1), "{command}: {run:?}");
+        assert!(run.error.contains(file.to_str().unwrap()), "{command}: {run:?}");
+        let left: Vec<_> = std::fs::read_dir(disk.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| *path != filler)
+            .collect();
+        assert!(left.is_empty(), "{command}: {left:?}");
+    }
+}

@@ -67,6 +67,64 @@ fn a_rejected_row_is_reported_with_its_line_and_reason() {
     );
 }
 
+#[test]
+fn lines_are_counted_with_empty_ones_and_rejected_rows_are_in_order() {
+    let hash = bcrypt(4);
+    for (name, line_break) in [("unix.csv", "\n"), ("windows.csv", "\r\n")] {
+        let folder = tempfile::tempdir().unwrap();
+        let row =
+            |name: &str| format!("{},{name},{name}@example.org,{hash},,true", uuid::Uuid::new_v4());
+        let lines = [
+            "id,username,email,password,created_at,verified".to_owned(),
+            row("ada"),
+            String::new(),
+            // Only the database knows that it is taken.
+            row("ADA"),
+            String::new(),
+            String::new(),
+            "17,b,b@example.org,x,,true".to_owned(),
+            format!("{},\"two{line_break}lines\",q@example.org,{hash},,true", uuid::Uuid::new_v4()),
+            row("future").replace(",,true", ",2030-01-01,true"),
+            row("ada"),
+            "18,b,b@example.org,x,,true".to_owned(),
+        ];
+        let text = lines.join(line_break);
+        std::fs::write(folder.path().join(name), text).unwrap();
+        let run = import(folder.path(), &[name, "--rejects", "rejected.csv"], &[]);
+        assert_eq!(run.output, "1 imported, 0 already present, 6 rejected\n", "{run:?}");
+        let rejected = std::fs::read_to_string(folder.path().join("rejected.csv")).unwrap();
+        let numbers: Vec<&str> =
+            rejected.lines().skip(1).map(|line| line.split(',').next().unwrap()).collect();
+        assert_eq!(numbers, ["4", "7", "8", "10", "11", "12"], "{name}: {rejected}");
+        assert!(rejected.contains("created_at: the time is in the future"), "{rejected}");
+        let again = import(folder.path(), &[name, "--rejects", "rejected.csv"], &[]);
+        assert!(again.code == Some(2) && again.error.contains("already exists"), "{again:?}");
+    }
+}
+
+#[test]
+fn an_import_that_cannot_begin_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();
+    write("empty.csv", b"");
+    write("empty.jsonl", b"");
+    write("binary.csv", b"\x7fELF\xff\xfe\n\x00");
+    let rows = csv(&[user_row("ada", &bcrypt(4)), user_row("b", &bcrypt(4))]);
+    write("users.csv", rows.as_bytes());
+    for (arguments, code, expected) in [
+        (&["empty.csv"][..], 2, "empty.csv is empty"),
+        (&["empty.jsonl"], 2, "is empty"),
+        (&["binary.csv"], 2, "cannot import binary.csv: its first line is not UTF-8"),
+        (&["users.csv", "--table", "x"], 2, "cannot be used with"),
+        (&["users.csv", "--rejects", "/dev/full"], 2, "/dev/full already exists"),
+        (&["."], 2, ".csv or .jsonl"),
+    ] {
+        let run = import(folder.path(), arguments, &[]);
+        assert_eq!(run.code, Some(code), "{arguments:?}: {run:?}");
+        assert!(run.error.contains(expected), "{arguments:?}: {run:?}");
+    }
+}
+
 #[tokio::test]
 async fn an_import_runs_beside_a_server_and_can_be_repeated() {
     let process = Process::start(&[]);

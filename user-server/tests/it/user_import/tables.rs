@@ -50,9 +50,9 @@ async fn a_table_of_a_common_shape_is_imported() {
         "{imported:?}"
     );
     let shown = crate::support::run_in(process.location(), &["user", "show", "ada"], &[]).output;
-    assert!(shown.contains("2023-11-14T22:13:20Z"), "{shown}");
+    assert!(shown.contains("2023-11-14T22:13:20.000Z"), "{shown}");
     let shown = crate::support::run_in(process.location(), &["user", "show", "eve"], &[]).output;
-    assert!(shown.contains("since 2024-01-01T00:00:00Z"), "{shown}");
+    assert!(shown.contains("since 2024-01-01T00:00:00.000Z"), "{shown}");
 
     for (table, expected) in [
         ("nowhere", "the table nowhere does not exist"),
