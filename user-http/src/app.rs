@@ -60,7 +60,12 @@ impl StartError {
                     "Another process listens there. Stop it, or choose another port with \
                      {variable}."
                 ),
-                _ => "Choose an address of this machine, and a port above 1023.".to_owned(),
+                std::io::ErrorKind::PermissionDenied => format!(
+                    "A port below 1024 needs the privilege CAP_NET_BIND_SERVICE. Use a port of 1024 \
+                     or higher with {variable}, or grant it with \
+                     AmbientCapabilities=CAP_NET_BIND_SERVICE of systemd."
+                ),
+                _ => format!("Set {variable} and LISTEN_ADDR to an address of this machine."),
             },
             Self::Tls(fault) => fault.file.hint().to_owned(),
             Self::ServiceTls(error) => format!("Correct the file of {}.", error.variable),

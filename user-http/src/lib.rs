@@ -9,6 +9,7 @@ pub mod forwarded;
 pub mod jwks;
 pub mod listener;
 pub mod logs;
+pub mod manual;
 pub mod metrics;
 pub mod monitor;
 mod proxy_protocol;

@@ -3,14 +3,15 @@
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use clap::{CommandFactory, Parser};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use user_http::app::App;
 use user_http::cli::{Cli, Command};
-use user_http::config::Config;
+use user_http::config::{Config, printable};
 use user_http::logs::{self, DroppedLines};
-use user_http::self_check;
+use user_http::{manual, self_check};
 use zeroizing_alloc::ZeroAlloc;
 
 /// Wipes memory when it is freed, including the heads of requests, which contain tokens.
@@ -20,24 +21,39 @@ static ALLOCATOR: ZeroAlloc<std::alloc::System> = ZeroAlloc(std::alloc::System);
 /// Exit code if the configuration is invalid (`EX_USAGE` of sysexits.h).
 const EXIT_CONFIG: u8 = 64;
 
+/// Time after a signal to shut down within which another one counts as the same.
+const SAME_SIGNAL: Duration = Duration::from_millis(500);
+
 fn main() -> ExitCode {
-    let Cli { command } = Cli::parse();
+    let Cli { command } = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) if error.use_stderr() => {
+            // An error quotes the arguments.
+            let _ = write!(std::io::stderr(), "{}", printable(&error.to_string()));
+            return ExitCode::from(2);
+        }
+        Err(error) => error.exit(),
+    };
     if let Some(Command::Man { directory }) = &command {
         return man(directory);
     }
     let terminal = std::io::stderr().is_terminal();
     let variable =
         |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+    let names = std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned());
     let config = match Config::read(&variable, terminal) {
-        Ok(config) => config,
+        Ok(config) => config.with_warnings_of(names),
         Err(errors) => {
-            let _ = writeln!(std::io::stderr(), "{errors}");
+            let _ = writeln!(std::io::stderr(), "{}", printable(&errors.to_string()));
             return ExitCode::from(EXIT_CONFIG);
         }
     };
     let (_guard, dropped_lines) = logs::start(&config);
-    for warning in &config.warnings {
-        tracing::warn!("{warning}");
+    // `check` prints them by itself.
+    if command.is_none() {
+        for warning in &config.warnings {
+            tracing::warn!("{warning}");
+        }
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -50,10 +66,11 @@ fn main() -> ExitCode {
 }
 
 fn man(directory: &Path) -> ExitCode {
-    let written = std::fs::create_dir_all(directory)
-        .and_then(|()| clap_mangen::generate_to(Cli::command(), directory));
-    match written {
-        Ok(()) => ExitCode::SUCCESS,
+    match manual::write_pages(Cli::command(), directory) {
+        Ok(()) => {
+            let _ = writeln!(std::io::stdout(), "wrote the man pages to {}", directory.display());
+            ExitCode::SUCCESS
+        }
         Err(error) => {
             let message = format!("cannot write to {}: {error}", directory.display());
             fail(&message, "Choose a writable directory.")
@@ -109,9 +126,17 @@ async fn run(config: &Config, dropped_lines: DroppedLines) -> ExitCode {
         tracing::info!("shutting down");
         app.stop().await;
     };
+    // Some programs send a signal to the process and also to its group.
+    let second = async {
+        let first_at = Instant::now();
+        next(&mut signals).await;
+        while first_at.elapsed() < SAME_SIGNAL {
+            next(&mut signals).await;
+        }
+    };
     tokio::select! {
         () = shutdown => tracing::info!("stopped"),
-        () = next(&mut signals) => tracing::warn!("second signal; stopped at once"),
+        () = second => tracing::warn!("second signal; stopped at once"),
     }
     ExitCode::SUCCESS
 }
@@ -161,6 +186,6 @@ fn print_summary(config: &Config, app: &App) {
 
 /// Prints an error and its hint on stderr.
 fn fail(error: &str, hint: &str) -> ExitCode {
-    let _ = writeln!(std::io::stderr(), "error: {error}\nhint: {hint}");
+    let _ = writeln!(std::io::stderr(), "error: {}\nhint: {hint}", printable(error));
     ExitCode::FAILURE
 }

@@ -6,30 +6,41 @@ use tokio::net::TcpListener;
 use user_proto::Ping;
 use user_proto::client::{Client, Config as ClientConfig, Error, Stream};
 
+use crate::app::StartError;
 use crate::config::Config;
 
+/// Name of a finding that is only a warning.
+const WARNING: &str = "warning";
 /// Maximum duration of each test.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Result of one test of the subcommand `check`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
+    /// Set unless the program cannot work with the component.
     pub good: bool,
-    /// Component that was tested.
-    pub part: String,
+    /// Setting that names the component.
+    pub part: &'static str,
     pub message: String,
 }
 
 impl std::fmt::Display for Finding {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mark = if self.good { "good " } else { "WRONG" };
-        write!(f, "{mark}  {}: {}", self.part, self.message)
+        let mark = match self.part {
+            WARNING => "WARN ",
+            _ if self.good => "good ",
+            _ => "WRONG",
+        };
+        write!(f, "{mark}  {:<13}  {}", self.part, self.message)
     }
 }
 
 /// Tests the addresses to listen on, and every node of the service. Changes nothing.
 pub async fn run(config: &Config) -> Vec<Finding> {
-    let mut findings = vec![listen("HTTP_PORT", config.listen).await];
+    let warnings = config.warnings.iter();
+    let mut findings: Vec<Finding> =
+        warnings.map(|text| Finding { good: true, part: WARNING, message: text.clone() }).collect();
+    findings.push(listen("HTTP_PORT", config.listen).await);
     if let Some(address) = config.metrics_listen {
         findings.push(listen("METRICS_ADDR", address).await);
     }
@@ -39,23 +50,25 @@ pub async fn run(config: &Config) -> Vec<Finding> {
     findings
 }
 
-async fn listen(variable: &str, address: std::net::SocketAddr) -> Finding {
-    let part = format!("{variable} {address}");
-    match TcpListener::bind(address).await {
-        Ok(_) => Finding { good: true, part, message: "possible".to_owned() },
-        Err(error) => {
-            let in_use = error.kind() == std::io::ErrorKind::AddrInUse;
-            let note = if in_use { "; this is expected while user-http runs" } else { "" };
-            Finding { good: in_use, part, message: format!("{error}{note}") }
+async fn listen(part: &'static str, address: std::net::SocketAddr) -> Finding {
+    let (good, message) = match TcpListener::bind(address).await {
+        Ok(_) => (true, format!("{address} is free")),
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+            (true, format!("{address} is in use, as by a running user-http"))
         }
-    }
+        Err(error) => {
+            let error = StartError::Listen { variable: part, address, error };
+            (false, format!("{error}. {}", error.hint()))
+        }
+    };
+    Finding { good, part, message }
 }
 
 async fn node(config: &Config, addr: &str) -> Finding {
-    let part = format!("SERVICE_ADDRS {addr}");
+    let part = "SERVICE_ADDRS";
     let tls = match config.service.tls.as_ref().map(|files| files.load()).transpose() {
         Ok(tls) => tls,
-        Err(error) => return Finding { good: false, part, message: error.to_string() },
+        Err(error) => return Finding { good: false, part, message: format!("{addr}: {error}") },
     };
     let encrypted = if tls.is_some() { "TLS 1.3" } else { "without TLS" };
     let client = Client::with_config(
@@ -74,11 +87,16 @@ async fn node(config: &Config, addr: &str) -> Finding {
     client.close().await;
     match result {
         Ok(_) => {
-            let message =
-                format!("answers a ping in {:.1} ms, {encrypted}", 1000.0 * time.as_secs_f64());
+            let message = format!(
+                "{addr} answers a ping in {:.1} ms, {encrypted}",
+                1000.0 * time.as_secs_f64()
+            );
             Finding { good: true, part, message }
         }
-        Err(error) => Finding { good: false, part, message: explain(&error, addr).await },
+        Err(error) => {
+            let message = format!("{addr}: {}", explain(&error, addr).await);
+            Finding { good: false, part, message }
+        }
     }
 }
 

@@ -2,7 +2,10 @@
 //! anything starts, and all its errors are reported at once.
 
 mod error;
+mod log_filter;
+mod printable;
 mod service;
+mod similar;
 mod vars;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -14,6 +17,7 @@ use crate::tls::{Identity, TlsFiles};
 use crate::upstream::ServiceConfig;
 
 pub use error::{ConfigError, ConfigErrors};
+pub use printable::printable;
 use vars::Reader;
 pub use vars::{VARIABLES, Variable};
 
@@ -71,6 +75,13 @@ impl Config {
         reader.finish().map(|()| config)
     }
 
+    /// Adds warnings about variables with these names that have no effect, but look like settings.
+    #[must_use]
+    pub fn with_warnings_of(mut self, names: impl Iterator<Item = String>) -> Self {
+        self.warnings.extend(similar::warnings(names));
+        self
+    }
+
     fn fill(vars: &mut Reader<'_>, terminal: bool) -> Self {
         let seconds = Duration::from_secs;
         let plaintext = vars.switch("ALLOW_PLAINTEXT");
@@ -100,11 +111,7 @@ impl Config {
             "LOG",
             "info",
             "error, warn, info, debug, trace, or a filter in the syntax of tracing",
-            |text| {
-                tracing_subscriber::EnvFilter::try_new(text)
-                    .map(|_| text.to_owned())
-                    .map_err(|error| error.to_string())
-            },
+            log_filter::parse,
         );
         Self {
             listen: SocketAddr::new(ip.unwrap_or(Ipv4Addr::LOCALHOST.into()), port),

@@ -43,8 +43,8 @@ fn check_reports_each_node() {
     let output = run(&["check"], &settings);
     assert_eq!(output.status.code(), Some(1));
     let printed = text(&output.stdout);
-    assert!(printed.contains(&format!("good   SERVICE_ADDRS {}: answers", service.address)));
-    assert!(printed.contains("WRONG  SERVICE_ADDRS 127.0.0.1:1: "), "{printed}");
+    assert!(printed.contains(&format!("good   SERVICE_ADDRS  {} answers", service.address)));
+    assert!(printed.contains("WRONG  SERVICE_ADDRS  127.0.0.1:1: "), "{printed}");
     assert!(printed.contains("check that user-server runs"), "{printed}");
     assert_eq!(text(&output.stderr), "error: 1 of 3 checks failed\n");
     let good = [("HTTP_PORT", "0"), ("SERVICE_ADDRS", service.address.as_str())];
@@ -211,4 +211,69 @@ fn the_connection_to_the_service_can_use_tls_with_a_client_certificate() {
     Authority::new().certify(folder.path());
     program.signal("HUP");
     until(|| program.log().contains("reloaded the certificates for the service"));
+}
+
+#[test]
+fn what_is_mistyped_is_reported() {
+    let loud = run(&["check"], &[("LOG", "loud")]);
+    assert_eq!(loud.status.code(), Some(64));
+    assert!(text(&loud.stderr).contains("`loud` is not a level"), "{}", text(&loud.stderr));
+    let service = LiveService::start();
+    let settings = [
+        ("HTTP_PORT", "0"),
+        ("HTTP_PROT", "4000"),
+        ("SERVICE_ADDR", "127.0.0.1:1"),
+        ("SERVICE_ADDRS", service.address.as_str()),
+    ];
+    let check = run(&["check"], &settings);
+    let printed = text(&check.stdout);
+    assert_eq!(check.status.code(), Some(0), "{printed}");
+    for meant in ["HTTP_PORT?", "SERVICE_ADDRS?"] {
+        assert!(printed.contains(&format!("did you mean {meant}")), "{meant}: {printed}");
+    }
+    assert_eq!(printed.matches("WARN   warning ").count(), 2, "{printed}");
+    let elsewhere = run(&["check"], &[("HTTP_PORT", "0"), ("METRICS_ADDR", "192.0.2.1:9465")]);
+    let printed = text(&elsewhere.stdout);
+    assert!(printed.contains("WRONG  METRICS_ADDR   cannot listen on 192.0.2.1:9465"), "{printed}");
+    assert!(printed.contains("an address of this machine"), "{printed}");
+    let escape = run(&["\u{1b}[31m"], &[]);
+    assert!(!text(&escape.stderr).contains('\u{1b}'), "{}", text(&escape.stderr));
+}
+
+#[test]
+fn the_man_pages_have_their_sections_and_titles() {
+    let folder = tempfile::tempdir().unwrap();
+    let man = folder.path().join("man");
+    assert!(run(&["man", man.to_str().unwrap()], &[]).status.success());
+    let page = |name: &str| std::fs::read_to_string(man.join(name)).unwrap();
+    let general = page("user-http.1");
+    for section in [
+        "SYNOPSIS",
+        "OPTIONS",
+        "\"EXIT STATUS\"",
+        "ENVIRONMENT",
+        "SIGNALS",
+        "EXAMPLES",
+        "\"SEE ALSO\"",
+    ] {
+        assert!(general.contains(&format!(".SH {section}")), "{section}: {general}");
+    }
+    assert!(!general.contains("EXTRA") && !general.contains("VERSION\n"), "{general}");
+    assert!(
+        page("user-http-check.1").contains(".TH user-http-check 1"),
+        "{}",
+        page("user-http-check.1")
+    );
+    let help = text(&run(&["--help"], &[]).stdout);
+    assert!(help.contains("  64\n"), "{help}");
+}
+
+#[test]
+fn two_signals_at_once_are_one() {
+    let service = LiveService::start();
+    let mut program = Program::start(&service.address);
+    program.signal("TERM");
+    program.signal("TERM");
+    assert!(program.wait().success());
+    assert!(!program.log().contains("second signal"), "{}", program.log());
 }
