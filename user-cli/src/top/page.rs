@@ -10,7 +10,7 @@ const MISSING: &str = "?";
 /// Text for a latency or hit rate if no event occurred in the interval.
 const NO_EVENTS: &str = "-";
 /// Width of a usage bar in characters.
-const BAR_WIDTH: usize = 20;
+const BAR_WIDTH: usize = 10;
 
 pub(crate) struct Page {
     pub(super) title: String,
@@ -84,7 +84,7 @@ fn connections(connections: &Connections) -> Vec<Vec<String>> {
         usage("open", connections.open, connections.max),
         row("accepted", per_second(connections.accepted_per_second)),
         row("closed", closed),
-        row("requests in flight", count(connections.requests_in_flight)),
+        row("in flight", count(connections.requests_in_flight)),
     ]
 }
 
@@ -94,7 +94,7 @@ fn hash_pool(pool: &HashPool) -> Vec<Vec<String>> {
         usage("queued", pool.queued, pool.queue_max),
         row("queue time", quantiles(&pool.queue_time)),
         row("hash time", quantiles(&pool.hash_time)),
-        row("rejected as BUSY", per_second(Some(pool.busy_per_second))),
+        row("rejected", per_second(Some(pool.busy_per_second))),
     ]
 }
 
@@ -103,7 +103,7 @@ fn emails(emails: &Emails) -> Vec<Vec<String>> {
     vec![
         row("queued", count(emails.queued)),
         row("oldest queued", millis(emails.oldest_queued_ms, MISSING)),
-        row("held by rate limit", count(emails.held_by_rate_limit)),
+        row("rate limited", count(emails.held_by_rate_limit)),
         row("sent", per_second(emails.sent_per_second)),
         row("last attempt", last_attempt.to_owned()),
     ]
@@ -115,7 +115,7 @@ fn database(metrics: &Metrics) -> Vec<Vec<String>> {
     vec![
         row("status", status.to_owned()),
         row("revocations", count(database.revocations)),
-        row("revocation log age", millis(database.revocation_log_age_ms, MISSING)),
+        row("log age", millis(database.revocation_log_age_ms, MISSING)),
     ]
 }
 
@@ -131,9 +131,9 @@ fn cache(metrics: &Metrics) -> Vec<Vec<String>> {
     vec![
         row("lookups", per_second(Some(cache.lookups_per_second))),
         row("hit rate", hit_rate),
-        row("Redis latency", quantiles(&cache.redis_latency)),
+        row("latency", quantiles(&cache.redis_latency)),
         row("failed calls", per_second(Some(cache.failed_calls_per_second))),
-        row("circuit breaker", breaker.to_owned()),
+        row("breaker", breaker.to_owned()),
     ]
 }
 
@@ -158,7 +158,7 @@ fn quantiles(quantiles: &Quantiles) -> String {
 fn millis(value: Option<f64>, missing: &str) -> String {
     value.map_or(missing.to_owned(), |ms| match Duration::try_from_secs_f64(ms / 1000.0) {
         Ok(time) if !time.is_zero() => latency(time),
-        _ => "0".to_owned(),
+        _ => "0 ms".to_owned(),
     })
 }
 

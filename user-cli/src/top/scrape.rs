@@ -26,8 +26,13 @@ impl FromStr for MetricsUrl {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        const EXPECTED: &str = "expected http://HOST:PORT, such as http://127.0.0.1:9464";
-        let url = text.strip_prefix("http://").ok_or(EXPECTED)?;
+        const EXPECTED: &str =
+            "expected HOST:PORT or http://HOST:PORT, such as http://127.0.0.1:9464";
+        let url = match text.strip_prefix("http://") {
+            Some(url) => url,
+            None if text.contains("://") => return Err(EXPECTED.to_owned()),
+            None => text,
+        };
         let (authority, path) = url.split_once('/').unwrap_or((url, ""));
         match authority.rsplit_once(':') {
             Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => {}
@@ -56,7 +61,9 @@ impl MetricsUrl {
     /// A message if the server cannot be reached or does not respond with status 200.
     pub(crate) fn scrape(&self) -> Result<Sample, String> {
         let response = self.fetch().map_err(|error| error.to_string())?;
-        let (head, body) = response.split_once("\r\n\r\n").ok_or("the response is not HTTP")?;
+        let (head, body) = response
+            .split_once("\r\n\r\n")
+            .ok_or("the response is not HTTP; is this the port of the service?")?;
         match head.split_whitespace().nth(1) {
             Some("200") => Ok(Sample::parse(body)),
             Some(status) => Err(format!("the server responded with status {status}")),
@@ -72,9 +79,11 @@ impl MetricsUrl {
             connected.reduce(|first, next| first.or(next)).ok_or_else(no_address)??;
         stream.set_read_timeout(Some(TIMEOUT))?;
         write!(stream, "GET {} HTTP/1.0\r\nHost: {}\r\n\r\n", self.path, self.authority)?;
-        let mut response = String::new();
-        stream.take(MAX_RESPONSE).read_to_string(&mut response)?;
-        Ok(response)
+        let mut response = Vec::new();
+        stream.take(MAX_RESPONSE).read_to_end(&mut response)?;
+        String::from_utf8(response).map_err(|_| {
+            std::io::Error::other("the response is not HTTP; is this the port of the service?")
+        })
     }
 }
 
@@ -168,9 +177,10 @@ h_bucket{le=\"+Inf\"} 2
     fn urls_are_parsed() {
         let url = |text: &str| text.parse::<MetricsUrl>().map(|url| url.to_string()).ok();
         assert_eq!(url("http://127.0.0.1:9464").as_deref(), Some("http://127.0.0.1:9464/metrics"));
+        assert_eq!(url("127.0.0.1:9464").as_deref(), Some("http://127.0.0.1:9464/metrics"));
         assert_eq!(url("http://[::1]:1/m").as_deref(), Some("http://[::1]:1/m"));
         assert!(
-            ["", "127.0.0.1:1", "https://a:1", "http://a", "http://:1"]
+            ["", "https://a:1", "http://a", "http://:1", "a"]
                 .iter()
                 .all(|text| url(text).is_none())
         );

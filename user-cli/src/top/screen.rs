@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use ratatui::Frame;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyModifiers};
-use ratatui::layout::{Constraint, Layout};
+use ratatui::layout::{Constraint, Flex, Layout, Rect};
 use ratatui::style::{Modifier, Style};
-use ratatui::text::{Line, Text};
-use ratatui::widgets::{Block, Paragraph};
+use ratatui::text::Line;
+use ratatui::widgets::{Block, Borders, Paragraph};
 
 use super::metrics::Metrics;
 use super::page::{Page, Section};
@@ -16,6 +16,9 @@ use crate::failure::Failure;
 
 /// Longest wait for a key press before the view checks whether an update is due.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
+
+/// Minimum height of the first section: its title, its header and one row.
+const MIN_HEIGHT: u16 = 3;
 
 /// Shows the metrics, updated every `interval`, until the user quits. While the server does not
 /// respond, the last metrics stay on the screen.
@@ -87,27 +90,135 @@ fn draw(frame: &mut Frame<'_>, page: &Page) {
     let title = Line::from(format!("{}   press q to quit", page.title))
         .style(Style::new().add_modifier(Modifier::BOLD));
     frame.render_widget(title, head);
-    // The first section has the full width, the others are in pairs side by side.
+    // The first section has the full width, the others are in two columns of about equal height.
     let (first, others) = page.sections.split_at(page.sections.len().min(1));
-    let height =
-        |section: &Section| u16::try_from(section.rows.len()).unwrap_or(u16::MAX).saturating_add(2);
-    let heights = first.iter().map(|section| Constraint::Length(height(section)));
-    let pair_heights = others
-        .chunks(2)
-        .map(|pair| Constraint::Length(pair.iter().map(height).max().unwrap_or_default()));
-    let areas = Layout::vertical(heights.chain(pair_heights)).split(body);
-    for (section, area) in first.iter().zip(areas.iter()) {
-        frame.render_widget(widget(section), *area);
+    let mut columns: [Vec<&Section>; 2] = Default::default();
+    for section in others {
+        let [left, right] = columns.each_ref().map(|column| height_of(column));
+        columns[usize::from(right < left)].push(section);
     }
-    for (pair, area) in others.chunks(2).zip(areas.iter().skip(first.len())) {
-        let columns = Layout::horizontal([Constraint::Percentage(50), Constraint::Percentage(50)])
-            .split(*area);
-        for (section, area) in pair.iter().zip(columns.iter()) {
-            frame.render_widget(widget(section), *area);
+    let below = columns.iter().map(|column| height_of(column)).max().unwrap_or_default();
+    let above = first.first().map_or(0, height);
+    let above = above.min(body.height.saturating_sub(below).max(MIN_HEIGHT));
+    let [top, bottom] =
+        Layout::vertical([Constraint::Length(above), Constraint::Min(0)]).areas(body);
+    if let Some(section) = first.first() {
+        render(frame, section, top);
+    }
+    let areas = Layout::horizontal([Constraint::Fill(1); 2]).spacing(1).split(bottom);
+    for (column, area) in columns.iter().zip(areas.iter()) {
+        let heights = column.iter().map(|section| Constraint::Length(height(section)));
+        let areas = Layout::vertical(heights).flex(Flex::Start).split(*area);
+        for (section, area) in column.iter().zip(areas.iter()) {
+            render(frame, section, *area);
         }
     }
 }
 
-fn widget(section: &Section) -> Paragraph<'static> {
-    Paragraph::new(Text::from(section.text())).block(Block::bordered().title(section.name))
+/// Returns the number of lines of a section: its rows, and its title.
+fn height(section: &Section) -> u16 {
+    u16::try_from(section.rows.len()).unwrap_or(u16::MAX).saturating_add(1)
+}
+
+fn height_of(column: &[&Section]) -> u16 {
+    column.iter().map(|section| height(section)).sum()
+}
+
+/// Draws a section. Its last line says how many lines have no space.
+fn render(frame: &mut Frame<'_>, section: &Section, area: Rect) {
+    let text = section.text();
+    let mut lines: Vec<Line<'_>> = text.lines().map(Line::from).collect();
+    let space = usize::from(area.height.saturating_sub(1));
+    if lines.len() > space && space > 0 {
+        let hidden = lines.len() - (space - 1);
+        lines.truncate(space - 1);
+        lines.push(Line::from(format!("... and {hidden} more; enlarge the terminal")));
+    }
+    let block = Block::new().borders(Borders::TOP).title(section.name);
+    frame.render_widget(Paragraph::new(lines).block(block), area);
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
+    use ratatui::Terminal;
+    use ratatui::backend::TestBackend;
+
+    use super::*;
+
+    fn page(types: usize) -> Page {
+        let pair = |name: &str, value: &str| vec![name.to_owned(), value.to_owned()];
+        let quantiles = "p50 12.3 ms, p99 191 ms";
+        let usage = "10000 of 10000  ##########";
+        let requests = (0..types).map(|number| {
+            let cells = ["1.5M", "100.5", "0.95 ms", "123 ms", "RATE_LIMITED"];
+            std::iter::once(format!("Type{number}")).chain(cells.map(str::to_owned)).collect()
+        });
+        let heads = ["", "ok/s", "errors/s", "p50", "p99", "top error"].map(str::to_owned);
+        let section = |name, rows| Section { name, rows };
+        let rows = |names: &[&str], value: &str| {
+            names.iter().map(|name| pair(name, value)).collect::<Vec<_>>()
+        };
+        Page {
+            title: "user-server 0.1.0 at http://127.0.0.1:9464/metrics".to_owned(),
+            sections: vec![
+                section("requests", std::iter::once(heads.to_vec()).chain(requests).collect()),
+                section("connections", rows(&["open", "accepted", "closed", "in flight"], usage)),
+                section(
+                    "hash pool",
+                    rows(&["running", "queued", "queue time", "hash time", "rejected"], quantiles),
+                ),
+                section(
+                    "emails",
+                    rows(
+                        &["queued", "oldest queued", "rate limited", "sent", "last attempt"],
+                        "succeeded",
+                    ),
+                ),
+                section("database", rows(&["status", "revocations", "log age"], "250 ms")),
+                section(
+                    "cache",
+                    rows(&["lookups", "hit rate", "latency", "failed calls", "breaker"], quantiles),
+                ),
+            ],
+        }
+    }
+
+    fn drawn(page: &Page) -> String {
+        let mut terminal = Terminal::new(TestBackend::new(80, 24)).unwrap();
+        terminal.draw(|frame| draw(frame, page)).unwrap();
+        let buffer = terminal.backend().buffer();
+        let rows = buffer.content.chunks(80);
+        rows.map(|row| row.iter().map(|cell| cell.symbol()).collect::<String>() + "\n").collect()
+    }
+
+    #[test]
+    fn a_terminal_of_80_columns_and_24_lines_shows_everything() {
+        let screen = drawn(&page(6));
+        for part in [
+            "Type0",
+            "Type5",
+            "RATE_LIMITED",
+            "rejected",
+            "sent",
+            "last attempt",
+            "breaker",
+            "in flight",
+            "log age",
+            "p99 191 ms",
+            "10000 of 10000  ##########",
+        ] {
+            assert!(screen.contains(part), "{part}:\n{screen}");
+        }
+        assert!(!screen.contains("more"), "{screen}");
+        // Each latency is in two columns, and none is cut off.
+        assert_eq!(screen.matches("p99 191 ms").count(), 10, "{screen}");
+    }
+
+    #[test]
+    fn what_has_no_space_is_counted() {
+        let screen = drawn(&page(15));
+        assert!(screen.contains("... and 10 more; enlarge the terminal"), "{screen}");
+        assert!(screen.contains("breaker"), "{screen}");
+    }
 }

@@ -23,7 +23,7 @@ fn one_interval_shows_the_metrics_of_every_part() {
         "database",
         "up",
         "cache",
-        "circuit breaker  closed",
+        "breaker       closed",
     ] {
         assert!(shown.contains(text), "{text}: {shown}");
     }
