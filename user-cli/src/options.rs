@@ -49,6 +49,7 @@ pub(crate) struct Global {
     /// Repeating the command with the same key within a day returns the same reply and makes no
     /// further change.
     #[arg(long, global = true, value_name = "UUID", hide_short_help = true)]
+    #[arg(value_parser = parse_uuid)]
     pub(crate) idempotency_key: Option<Uuid>,
     /// Connect with TLS 1.3; trusts the public certificate authorities unless --ca is given
     ///
@@ -110,6 +111,9 @@ impl HexBytes {
         stdin
             .read_to_end(&mut bytes)
             .map_err(|error| Failure::usage(format!("cannot read stdin: {error}"), HINT))?;
+        if bytes.is_empty() {
+            return Err(Failure::usage("stdin is empty", HINT));
+        }
         match std::str::from_utf8(&bytes) {
             // Text never contains such a byte, and the length of a frame nearly always does.
             Ok(text) if !bytes.contains(&0) => {
@@ -141,6 +145,20 @@ pub(crate) fn parse_flag(text: &str) -> Result<bool, String> {
         "1" | "true" | "yes" | "on" => Ok(true),
         "0" | "false" | "no" | "off" => Ok(false),
         _ => Err("expected 1 or 0".to_owned()),
+    }
+}
+
+/// Parses an id.
+pub(crate) fn parse_uuid(text: &str) -> Result<Uuid, String> {
+    Uuid::try_parse(text)
+        .map_err(|_| "not a UUID, such as f3ea5f62-924c-447c-ab4e-261a4b2dd125".to_owned())
+}
+
+/// Parses a duration as [`parse_duration`] does, which may be 0.
+pub(crate) fn parse_duration_or_zero(text: &str) -> Result<Duration, String> {
+    match text.trim_end_matches(|c: char| c.is_ascii_alphabetic()).parse() {
+        Ok(0_u32) => Ok(Duration::ZERO),
+        _ => parse_duration(text),
     }
 }
 

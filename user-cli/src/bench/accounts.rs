@@ -15,6 +15,7 @@ use super::mail_dir::MailDir;
 use super::progress::Preparation;
 use crate::endpoint::Endpoint;
 use crate::failure::Failure;
+use crate::format::counted;
 use crate::hints::Situation;
 use crate::private_file;
 
@@ -136,8 +137,8 @@ impl Server {
         count: usize,
         preparation: &mut Preparation,
     ) -> Result<Vec<Account>, Failure> {
-        preparation.begin(&format!("registering {count} accounts"), count);
         let mut mail_dir = MailDir::open(mail_dir.to_owned())?;
+        preparation.begin(&format!("registering {}", counted(count, "account")), count);
         let prefix = unique_prefix();
         let mut accounts = Vec::new();
         for first in (0..count).step_by(CONCURRENT_HASHES) {
@@ -173,15 +174,9 @@ impl Server {
         count: usize,
         preparation: &mut Preparation,
     ) -> Result<Vec<SessionTokens>, Failure> {
-        if count > accounts.len() * MAX_LOGINS_PER_ACCOUNT {
-            let needed = count.div_ceil(MAX_LOGINS_PER_ACCOUNT);
-            return Err(Failure::usage(
-                format!("{count} sessions need at least {needed} accounts"),
-                format!("Pass --users {needed} and a new file of accounts, or ask for less."),
-            ));
-        }
+        check_sessions(count, accounts.len())?;
         if count > 0 {
-            preparation.begin(&format!("opening {count} sessions"), count);
+            preparation.begin(&format!("opening {}", counted(count, "session")), count);
         }
         let mut sessions = Vec::new();
         let logins: Vec<&Account> = accounts.iter().cycle().take(count).collect();
@@ -208,9 +203,9 @@ impl Server {
         count: usize,
         preparation: &mut Preparation,
     ) -> Result<Vec<Zeroizing<String>>, Failure> {
-        let needed = count.div_ceil(TOKENS_PER_SESSION).max(accounts.len()).min(count);
+        let needed = sessions_for_tokens(count, accounts.len());
         let mut sessions = self.sessions(accounts, needed, preparation).await?;
-        preparation.begin(&format!("obtaining {count} access tokens"), count);
+        preparation.begin(&format!("obtaining {}", counted(count, "access token")), count);
         let mut tokens = Vec::new();
         loop {
             preparation.update(tokens.len());
@@ -227,6 +222,38 @@ impl Server {
             });
             sessions = join_all(refreshing).await.into_iter().collect::<Result<_, _>>()?;
         }
+    }
+}
+
+/// Returns the number of sessions from which `tokens` access tokens are obtained.
+pub(crate) fn sessions_for_tokens(tokens: usize, accounts: usize) -> usize {
+    tokens.div_ceil(TOKENS_PER_SESSION).max(accounts).min(tokens)
+}
+
+/// Checks that `accounts` accounts may open `count` sessions.
+///
+/// # Errors
+/// If the server would refuse some of the logins.
+pub(crate) fn check_sessions(count: usize, accounts: usize) -> Result<(), Failure> {
+    if count <= accounts.saturating_mul(MAX_LOGINS_PER_ACCOUNT) {
+        return Ok(());
+    }
+    let needed = counted(count.div_ceil(MAX_LOGINS_PER_ACCOUNT), "account");
+    let users = count.div_ceil(MAX_LOGINS_PER_ACCOUNT);
+    Err(Failure::usage(
+        format!("{} need at least {needed}", counted(count, "session")),
+        format!("Pass --users {users} and a new file of accounts, or ask for less."),
+    ))
+}
+
+/// Returns the number of accounts that [`Server::accounts`] provides.
+///
+/// # Errors
+/// If the file of accounts cannot be read.
+pub(crate) fn planned(file: Option<&Path>, users: usize) -> Result<usize, Failure> {
+    match file {
+        Some(file) if file.exists() => Ok(read(file)?.len()),
+        _ => Ok(users),
     }
 }
 

@@ -55,12 +55,14 @@ impl Load for ShortConnections<'_> {
 async fn repeat(
     addr: String,
     tls: Option<Tls>,
-    quota: u64,
+    mut quota: u64,
     recorder: Recorder,
     interrupt: Interrupt,
 ) -> Result<(), String> {
-    for _ in 0..quota {
+    while quota > 0 {
         let start = Instant::now();
+        // The connections of the warm-up are not measured.
+        quota -= u64::from(start >= recorder.window.from);
         if recorder.window.is_over(start) {
             break;
         }

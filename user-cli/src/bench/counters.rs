@@ -53,7 +53,8 @@ impl ReplyCounter {
 /// Counters of one kind of request.
 #[derive(Debug, Clone)]
 pub(crate) struct OpCounters {
-    /// Number of successful replies received within the window.
+    /// Number of successful replies received within the window; without an end of the window,
+    /// number of those to requests that started within it.
     pub(crate) replies: u64,
     /// Latencies in nanoseconds of the successful requests that started within the window.
     pub(crate) latency: Histogram<u64>,
@@ -105,11 +106,15 @@ impl Counters {
         window: &Window,
     ) {
         let counters = self.ops.entry(op).or_default();
-        let received_within = now >= window.from && !window.is_over(now);
         let started_within = start >= window.from;
+        // A run of a number of requests counts exactly those that it has to send.
+        let counts = match window.until {
+            Some(until) => now >= window.from && now < until,
+            None => started_within,
+        };
         match outcome {
             Outcome::Ok => {
-                counters.replies += u64::from(received_within);
+                counters.replies += u64::from(counts);
                 if started_within {
                     let latency = nanos(now.saturating_duration_since(start)).max(1);
                     counters.latency.saturating_record(latency);

@@ -48,7 +48,7 @@ pub(crate) struct Plan {
 pub(crate) enum End {
     /// This time has passed after the warm-up.
     After(Duration),
-    /// This number of requests has been sent.
+    /// This number of requests has been sent after the warm-up.
     Count(u64),
 }
 
@@ -105,6 +105,7 @@ pub(crate) fn run(
     let (start_barrier, end_barrier) = (Barrier::new(threads + 1), Barrier::new(threads + 1));
     let (replies, finished) = (Arc::new(ReplyCounter::default()), AtomicUsize::new(0));
     let started: Mutex<Option<Start>> = Mutex::default();
+    let ended: Mutex<Option<Instant>> = Mutex::default();
     let counters: Vec<Arc<Mutex<Counters>>> = (0..threads).map(|_| Arc::default()).collect();
     std::thread::scope(|scope| {
         let mut workers = Vec::new();
@@ -115,7 +116,7 @@ pub(crate) fn run(
                 counters: counters.clone(),
             };
             let (start_barrier, end_barrier, finished) = (&start_barrier, &end_barrier, &finished);
-            let (replies, started) = (replies.clone(), &started);
+            let (replies, started, ended) = (replies.clone(), &started, &ended);
             workers.push(scope.spawn(move || {
                 let mut waited = false;
                 let mut wait_for_start = || {
@@ -128,6 +129,7 @@ pub(crate) fn run(
                 if !waited {
                     start_barrier.wait();
                 }
+                *ended.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
                 finished.fetch_add(1, Ordering::SeqCst);
                 end_barrier.wait();
                 result
@@ -137,6 +139,9 @@ pub(crate) fn run(
         let begin = Instant::now();
         let read_cpu = || (CpuTime::own(), plan.observed_pid.and_then(CpuTime::of));
         let (mut before, mut after, mut interrupted_at) = (None, None, None);
+        if plan.warm_up.is_zero() {
+            before = Some((begin, 0, read_cpu()));
+        }
         while finished.load(Ordering::SeqCst) < threads {
             std::thread::sleep(PROGRESS_INTERVAL);
             let elapsed = begin.elapsed();
@@ -158,7 +163,11 @@ pub(crate) fn run(
                 let until = interrupted_at.unwrap_or(plan.warm_up + time);
                 until.saturating_sub(plan.warm_up).min(time)
             }
-            End::Count(_) => begin.elapsed().saturating_sub(plan.warm_up),
+            End::Count(_) => {
+                let ended = *ended.lock().unwrap_or_else(PoisonError::into_inner);
+                let ended = ended.unwrap_or_else(Instant::now);
+                ended.saturating_duration_since(begin).saturating_sub(plan.warm_up)
+            }
         };
         let (after_at, after_replies, after) =
             after.unwrap_or_else(|| (Instant::now(), replies.get(), read_cpu()));
@@ -207,8 +216,8 @@ impl Plan {
         }
     }
 
-    /// Returns the number of requests that the connection `number` sends, which is `u64::MAX` if
-    /// the run ends after a time.
+    /// Returns the number of requests that the connection `number` sends after the warm-up, which
+    /// is `u64::MAX` if the run ends after a time.
     pub(crate) fn quota(&self, number: usize) -> u64 {
         match self.end {
             End::After(_) => u64::MAX,
@@ -306,7 +315,8 @@ async fn closed_loop<P: Protocol>(
     while !window.is_over(now) {
         while quota > 0 && connection.has_free_slot() {
             connection.enqueue(now);
-            quota -= 1;
+            // The requests of the warm-up are not measured.
+            quota -= u64::from(now >= window.from);
         }
         if connection.is_idle() {
             return Ok(());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::accounts::{Server, SessionTokens};
+use super::accounts::{self, Server, SessionTokens};
 use super::engine::Plan;
 use super::mix::{Mix, Op};
 use super::progress::Preparation;
@@ -69,6 +69,13 @@ pub(crate) fn prepare(
         }
         let mut preparation = Preparation::new(context.global.json);
         let total = sessions_per_connection * plan.connections;
+        // Before anything is registered.
+        let planned = accounts::planned(source.file, source.users)?;
+        accounts::check_sessions(total, planned)?;
+        if needs_tokens {
+            let sessions = accounts::sessions_for_tokens(source.tokens, planned);
+            accounts::check_sessions(sessions, planned)?;
+        }
         (accounts, tokens, sessions) = context.runtime.run(async {
             let accounts = server
                 .accounts(source.file, source.mail_dir, source.users, &mut preparation)

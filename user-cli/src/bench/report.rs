@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::plot;
 use super::summary::{OpSummary, Ratio, Target};
 use crate::failure::Failure;
-use crate::format::{aligned, latency, number, table};
+use crate::format::{aligned, counted, latency, number, table};
 use crate::output;
 
 /// Average number of threads waiting for a core above which the report contains a warning.
@@ -122,8 +122,10 @@ impl Report {
                 note(
                     &name,
                     format!(
-                        "{:.2} cores, {:.2} threads waiting for a core, of {} thread(s)",
-                        client.cores, client.threads_waiting, self.threads
+                        "{:.2} cores, {:.2} threads waiting for a core, of {}",
+                        client.cores,
+                        client.threads_waiting,
+                        counted(self.threads, "thread")
                     ),
                 );
             }
@@ -167,6 +169,20 @@ fn row(name: &str, op: &OpSummary, range: Option<&[f64; 2]>) -> Vec<String> {
 
 fn millis(millis: f64) -> String {
     latency(Duration::from_nanos((millis * 1e6) as u64))
+}
+
+/// Checks that files with this prefix can be written.
+///
+/// # Errors
+/// If the directory does not exist or cannot be written to.
+pub(crate) fn check_writable(file: &Path) -> Result<(), Failure> {
+    let probe = PathBuf::from(format!("{}-{}.part", file.display(), std::process::id()));
+    std::fs::File::create_new(&probe).and_then(|_| std::fs::remove_file(&probe)).map_err(|error| {
+        Failure::usage(
+            format!("cannot write {}-KIND.hgrm: {error}", file.display()),
+            "Choose another file with --hgrm, in a directory that exists.",
+        )
+    })
 }
 
 /// Writes the percentiles of each kind of request to `FILE-KIND.hgrm`, in microseconds and in the

@@ -5,6 +5,7 @@ use clap::{Args, ValueEnum};
 
 use crate::bench::accounts;
 use crate::bench::connect::ShortConnections;
+use crate::bench::cpu::CpuTime;
 use crate::bench::engine::{End, PersistentConnections, Plan, RunResult};
 use crate::bench::interrupt::Interrupt;
 use crate::bench::mix::{Mix, Op};
@@ -15,9 +16,12 @@ use crate::bench::report::{self, Report};
 use crate::bench::summary::{Ratio, Results};
 use crate::context::{Context, Needs, Run};
 use crate::failure::Failure;
-use crate::format::number;
-use crate::options::parse_duration;
+use crate::format::{counted, number};
+use crate::options::{parse_duration, parse_duration_or_zero};
 use crate::output;
+
+/// Time before a run of a certain duration during which requests are not measured.
+const DEFAULT_WARM_UP: Duration = Duration::from_secs(1);
 
 /// Generate load on a server and measure its throughput, latencies and errors
 #[derive(Args)]
@@ -67,12 +71,14 @@ pub(crate) struct Bench {
     /// Duration of a run
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
     duration: Duration,
-    /// Number of requests per run, instead of a duration
+    /// Number of requests that are measured in a run, instead of a duration
     #[arg(long, conflicts_with_all = ["duration", "rate"])]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
-    /// Time before each run during which requests are sent but not measured
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
-    warm_up: Duration,
+    /// Time before each run during which further requests are sent but not measured [default: 1s;
+    /// 0s with --count]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration_or_zero)]
+    warm_up: Option<Duration>,
     /// Requests per second over all connections; makes the test an open loop
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     rate: Option<u32>,
@@ -169,6 +175,21 @@ impl Run for Bench {
                 "Set the number of concurrent connections with --connections.",
             ));
         }
+        // Before anything is registered or measured.
+        if let Some(file) = &self.hgrm {
+            report::check_writable(file)?;
+        }
+        if let Some(pid) = [self.server_pid, self.against_pid]
+            .into_iter()
+            .flatten()
+            .find(|pid| cfg!(target_os = "linux") && CpuTime::of(*pid).is_none())
+        {
+            return Err(Failure::usage(
+                format!("no process has the id {pid}"),
+                "Pass the process id of the server with --server-pid, and of Redis with \
+                 --against-pid.",
+            ));
+        }
         let plan = self.plan();
         let mix = self.scenario.op().map_or_else(|| self.mix.clone(), Mix::only);
         let source = Source {
@@ -223,12 +244,6 @@ impl Run for Bench {
         }
         let server = server_results.into_target(addr);
         let redis = redis.as_ref().map(|(url, _)| redis_results.into_target(&url.addr));
-        if let Some(file) = &self.hgrm {
-            [Some(&server), redis.as_ref()]
-                .into_iter()
-                .flatten()
-                .try_for_each(|target| report::write_percentiles(target, file))?;
-        }
         let no_replies = server.median.values().all(|op| op.replies == 0);
         let report = Report {
             scenario: self.scenario.name(),
@@ -244,6 +259,12 @@ impl Run for Bench {
             redis,
         };
         report.print(context.global.json)?;
+        if let Some(file) = &self.hgrm {
+            [Some(&report.server), report.redis.as_ref()]
+                .into_iter()
+                .flatten()
+                .try_for_each(|target| report::write_percentiles(target, file))?;
+        }
         match (interrupted, no_replies) {
             (true, _) => Err(Failure::Interrupted),
             (false, true) => Err(Failure::Reported),
@@ -280,7 +301,10 @@ impl Bench {
             connections: self.connections as usize,
             depth: depth as usize,
             threads: self.threads as usize,
-            warm_up: self.warm_up,
+            warm_up: self.warm_up.unwrap_or(match self.count {
+                Some(_) => Duration::ZERO,
+                None => DEFAULT_WARM_UP,
+            }),
             end: self.count.map_or(End::After(self.duration), End::Count),
             rate: self.rate,
             observed_pid: self.server_pid,
@@ -306,15 +330,14 @@ impl Bench {
         };
         let length = match plan.end {
             End::After(time) => seconds(time),
-            End::Count(count) => format!("{count} requests"),
+            End::Count(count) => counted(usize::try_from(count).unwrap_or(usize::MAX), "request"),
         };
         format!(
-            "{} connections{depth}, {control}{mix}, {} run(s) of {length} after {} of warm-up, \
-             {} thread(s)",
-            plan.connections,
-            self.runs,
+            "{}{depth}, {control}{mix}, {} of {length} after {} of warm-up, {}",
+            counted(plan.connections, "connection"),
+            counted(self.runs as usize, "run"),
             seconds(plan.warm_up),
-            plan.threads,
+            counted(plan.threads, "thread"),
         )
     }
 }

@@ -61,11 +61,52 @@ fn every_scenario_succeeds() {
         );
         let kind = &counted["server"]["median"][scenario];
         assert_eq!(
-            (&kind["refused"], &kind["unanswered"]),
-            (&serde_json::json!({}), &0.into()),
+            (&kind["replies"], &kind["refused"], &kind["unanswered"]),
+            (&7.into(), &serde_json::json!({}), &0.into()),
             "{counted}"
         );
     }
+}
+
+#[test]
+fn a_number_of_requests_is_measured_completely() {
+    let live = LiveServer::start();
+    let cli = Cli::new(live.address.as_str());
+    for scenario in ["ping", "connect"] {
+        for warm_up in [&[][..], &["--warm-up", "200ms"], &["--warm-up", "0s"]] {
+            let arguments = ["bench", scenario, "--count", "100", "--connections", "3", "--json"];
+            let report = cli.run(&[&arguments[..], warm_up].concat()).succeeded().object();
+            let kind = &report["server"]["median"][scenario];
+            assert_eq!(kind["replies"], 100, "{report}");
+            let (rate, p50) =
+                (kind["per_second"].as_f64().unwrap(), kind["p50_ms"].as_f64().unwrap());
+            assert!(rate > 0.0 && p50 > 0.0, "{report}");
+            // Three connections with one request each cannot be faster or much slower than that.
+            let ms = report["server"]["runs"][0]["duration_ms"].as_f64().unwrap();
+            assert!((rate * ms / 1000.0 - 100.0).abs() < 1.0, "{report}");
+        }
+    }
+    let none = cli.run(&["bench", "ping", "--count", "0"]).failed(2);
+    assert!(none.stderr.contains("--count"), "{none:?}");
+}
+
+#[test]
+fn what_cannot_work_is_reported_before_anything_is_registered() {
+    let live = LiveServer::start();
+    let cli = Cli::new(live.address.as_str());
+    let mail_dir = live.data_dir.path().join("mails");
+    let mail_dir = mail_dir.to_str().unwrap();
+    for (arguments, part) in [
+        (&["verify", "--mail-dir", mail_dir, "--hgrm", "/nonexist/x"][..], "/nonexist/x-KIND.hgrm"),
+        (&["verify", "--mail-dir", "/nonexist"], "cannot read /nonexist"),
+        (&["verify", "--mail-dir", mail_dir, "--users", "1", "--tokens", "10000"], "at least 4"),
+        (&["ping", "--server-pid", "4194305"], "no process has the id 4194305"),
+    ] {
+        let output = cli.run(&[&["bench"], arguments].concat()).failed(2);
+        assert!(output.stderr.contains(part), "{output:?}");
+        assert!(!output.stderr.contains("registering"), "{output:?}");
+    }
+    assert_eq!(std::fs::read_dir(mail_dir).unwrap().count(), 0, "nothing was registered");
 }
 
 #[test]
