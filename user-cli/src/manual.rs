@@ -21,9 +21,11 @@ const GENERAL_EXAMPLES: &str =
 const EXIT_STATUS: &[(&str, &str)] = &[
     ("0", "Success."),
     ("1", "The server refused the request. The error code is printed."),
-    ("2", "No reply from the server, or invalid usage."),
+    ("2", "No reply from the server, invalid usage, or a file that cannot be read or written."),
     ("130", "Interrupted. A load test has printed its partial results."),
 ];
+
+const SEE_ALSO: &str = "user-cli(1), user-server(1), user-http(1)";
 
 const ENVIRONMENT: &[(&str, &str)] = &[
     ("USER_CLI_ADDR", "Address of the server, if neither --addr nor a profile sets one."),
@@ -129,7 +131,11 @@ fn page(man: &Man, command: &Command) -> io::Result<Vec<u8>> {
         man.render_options_section(&mut out)?;
     }
     if command.get_subcommands().any(|command| !command.is_hide_set()) {
-        man.render_subcommands_section(&mut out)?;
+        let mut section = Vec::new();
+        man.render_subcommands_section(&mut section)?;
+        // The heading of the help is not in capitals.
+        let section = String::from_utf8_lossy(&section).replace(".SH Commands", ".SH COMMANDS");
+        out.extend_from_slice(section.as_bytes());
     }
     entries(&mut out, "EXIT STATUS", EXIT_STATUS)?;
     entries(&mut out, "ENVIRONMENT", ENVIRONMENT)?;
@@ -140,6 +146,10 @@ fn page(man: &Man, command: &Command) -> io::Result<Vec<u8>> {
     if is_general {
         preformatted(&mut out, Some("CONFIGURATION FILE EXAMPLE"), CONFIGURATION_EXAMPLE)?;
     }
+    let mut roff = Roff::new();
+    roff.control("SH", ["SEE ALSO"]);
+    roff.text([roman(SEE_ALSO)]);
+    roff.to_writer(&mut out)?;
     Ok(out)
 }
 

@@ -52,9 +52,11 @@ fn every_man_page_has_the_sections_of_the_convention() {
             "ENVIRONMENT",
             "FILES",
             "EXAMPLES",
+            "SEE ALSO",
         ] {
             assert!(headings.contains(&heading), "{}: {headings:?}", path.display());
         }
+        assert!(headings.iter().all(|heading| *heading == heading.to_uppercase()), "{headings:?}");
         count += 1;
     }
     assert!(count > 20, "{count} pages");
