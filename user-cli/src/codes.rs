@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::options::parse_uuid;
 use crate::secrets::{self, SecretText};
 use crate::state::Purpose;
 
@@ -17,7 +18,7 @@ pub(crate) struct CodeOptions {
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     code: Option<String>,
     /// Verification that the code belongs to, instead of the most recent one
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = parse_uuid)]
     pub(crate) verification_id: Option<Uuid>,
 }
 

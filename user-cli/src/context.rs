@@ -142,7 +142,8 @@ impl<'a> Context<'a> {
     pub(crate) fn save(&self) -> bool {
         let saved = self.store.save(&self.state);
         if let Err(error) = &saved {
-            output::error_line(&format!("warning: cannot store the session: {error}"));
+            let file = self.store.location();
+            output::error_line(&format!("warning: cannot store the session in {file}: {error}"));
         }
         saved.is_ok()
     }

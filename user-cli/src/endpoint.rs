@@ -27,6 +27,10 @@ pub(crate) struct Endpoint {
     pub(crate) cert: Option<PathBuf>,
     pub(crate) key: Option<PathBuf>,
     pub(crate) allow_plaintext: bool,
+    /// Source of the settings that are not given as options.
+    base: Source,
+    /// Options that are given.
+    given: Vec<&'static str>,
 }
 
 /// Source of the address of a server.
@@ -74,6 +78,8 @@ impl Default for Endpoint {
             cert: None,
             key: None,
             allow_plaintext: false,
+            base: Source::Default,
+            given: Vec::new(),
         }
     }
 }
@@ -103,6 +109,16 @@ impl Endpoint {
             cert: global.cert.clone().or(base.cert),
             key: global.key.clone().or(base.key),
             allow_plaintext: global.allow_plaintext || base.allow_plaintext,
+            base: base.base,
+            given: [
+                ("--ca", global.ca.is_some()),
+                ("--server-name", global.server_name.is_some()),
+                ("--cert", global.cert.is_some()),
+                ("--key", global.key.is_some()),
+            ]
+            .into_iter()
+            .filter_map(|(option, given)| given.then_some(option))
+            .collect(),
         })
     }
 
@@ -120,7 +136,9 @@ impl Endpoint {
             cert: path(settings.cert),
             key: path(settings.key),
             allow_plaintext: settings.allow_plaintext,
+            base: Source::Profile { name: name.clone(), file: file.clone() },
             source: Source::Profile { name, file },
+            given: Vec::new(),
         }
     }
 
@@ -140,7 +158,22 @@ impl Endpoint {
             cert: file("USER_CLI_CERT"),
             key: file("USER_CLI_KEY"),
             allow_plaintext: flag("USER_CLI_ALLOW_PLAINTEXT")?,
+            base: Source::Environment,
+            given: Vec::new(),
         })
+    }
+
+    /// Returns the name by which a setting was given: the option, the variable that replaces it, or
+    /// its name in the profile.
+    pub(crate) fn setting(&self, option: &'static str) -> String {
+        let name = option.trim_start_matches('-').replace('-', "_");
+        match &self.base {
+            _ if self.given.contains(&option) => option.to_owned(),
+            Source::Profile { name: profile, file } => {
+                format!("{name} of the profile `{profile}` in {}", file.display())
+            }
+            _ => format!("$USER_CLI_{}", name.to_uppercase()),
+        }
     }
 
     /// Returns true if connections to the server use TLS.

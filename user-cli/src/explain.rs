@@ -137,7 +137,9 @@ impl<'a> Explained<'a> {
                 Some("the length field of 4 bytes is incomplete".to_owned())
             }
             Content::Incomplete(Some(size)) => {
-                Some(format!("{} of {size} bytes are missing", size - self.bytes.len()))
+                let missing = size - self.bytes.len();
+                let verb = if missing == 1 { "is" } else { "are" };
+                Some(format!("{missing} of {size} bytes {verb} missing"))
             }
         }
     }
@@ -173,7 +175,7 @@ impl<'a> Explained<'a> {
                 "none yet: the receiver waits for the missing bytes, by default for 10 s".to_owned()
             }
             (None, Content::InvalidLength(_)) => "the client closes the connection".to_owned(),
-            (None, _) => "the client fails this call; the connection stays open".to_owned(),
+            (None, _) => "this call of the client fails; the connection stays open".to_owned(),
         }
     }
 
@@ -189,7 +191,7 @@ impl<'a> Explained<'a> {
     }
 
     fn text(&self, reveal: bool) -> String {
-        let mut rows = vec![("frame".to_owned(), format!("{} bytes", self.bytes.len()))];
+        let mut rows = vec![("frame".to_owned(), format::counted(self.bytes.len(), "byte"))];
         let mut row = |name: &str, value: String| rows.push((name.to_owned(), value));
         if let Some(frame) = self.frame {
             row(
@@ -219,7 +221,10 @@ impl<'a> Explained<'a> {
                 }
             });
             if *skipped > 0 {
-                row("  skipped", format!("{skipped} bytes in unknown odd tags"));
+                row(
+                    "  skipped",
+                    format!("{} in unknown odd tags", format::counted(*skipped, "byte")),
+                );
             }
             if let Some(error) = message.error() {
                 row("meaning", error.code.meaning().to_owned());

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use user_proto::client::Error;
+use user_proto::client::{CloseReason, Error};
 use user_proto::{ErrorClass, ErrorCode};
 
 use crate::hints::{self, Situation};
@@ -30,10 +30,17 @@ pub(crate) enum Failure {
         message: String,
         hint: String,
     },
+    /// The server executed the request, but what the request names does not exist.
+    NotFound {
+        message: String,
+        hint: String,
+    },
     /// Invalid arguments; clap supplies the message.
     Arguments(Box<clap::Error>),
     /// A failure that the output on stdout already shows.
     Reported,
+    /// The tokens of a session could not be stored, of which a warning was printed.
+    Unsaved,
     /// Stdout cannot be written to.
     Output(io::Error),
     Interrupted,
@@ -67,19 +74,24 @@ impl Failure {
                     Err(error) => Self::Output(error).report(json),
                 };
             }
-            Self::Reported | Self::Interrupted => {}
+            Self::Reported | Self::Unsaved | Self::Interrupted => {}
             failure if json => output::error_json(&json!({ "error": failure.json() })),
-            failure => output::error_line(&failure.text()),
+            // A message can contain arguments and the values of variables.
+            failure => output::error_line(&format::printable_lines(&failure.text())),
         }
         ExitCode::from(code)
     }
 
     fn exit_code(&self) -> u8 {
         match self {
-            Self::Call { error: Error::Refused(_), .. } | Self::Reported => REFUSED,
-            Self::Call { .. } | Self::Usage { .. } | Self::Arguments(_) | Self::Output(_) => {
-                NO_REPLY
-            }
+            Self::Call { error: Error::Refused(_), .. }
+            | Self::NotFound { .. }
+            | Self::Reported => REFUSED,
+            Self::Call { .. }
+            | Self::Usage { .. }
+            | Self::Arguments(_)
+            | Self::Unsaved
+            | Self::Output(_) => NO_REPLY,
             Self::Interrupted => INTERRUPTED,
         }
     }
@@ -87,10 +99,14 @@ impl Failure {
     fn text(self) -> String {
         match self {
             Self::Call { error, situation } => call_text(&error, &situation),
-            Self::Usage { message, hint } => format!("error: {message}\nhint: {hint}"),
+            Self::Usage { message, hint } | Self::NotFound { message, hint } => {
+                format!("error: {message}\nhint: {hint}")
+            }
             Self::Arguments(error) => error.to_string().trim_end().to_owned(),
-            Self::Output(error) => format!("error: cannot write the result: {error}"),
-            Self::Reported | Self::Interrupted => String::new(),
+            Self::Output(error) => {
+                format!("error: cannot write the result to standard output: {error}")
+            }
+            Self::Reported | Self::Unsaved | Self::Interrupted => String::new(),
         }
     }
 
@@ -99,6 +115,9 @@ impl Failure {
             Self::Call { error, situation } => call_json(&error, &situation),
             Self::Usage { message, hint } => {
                 json!({ "kind": "usage", "message": message, "hint": hint })
+            }
+            Self::NotFound { message, hint } => {
+                json!({ "kind": "not_found", "message": message, "hint": hint })
             }
             Self::Arguments(error) => {
                 let text = error.to_string();
@@ -109,7 +128,7 @@ impl Failure {
                 json!({ "kind": "usage", "message": message, "hint": "See `user-cli --help`." })
             }
             Self::Output(error) => json!({ "kind": "output", "message": error.to_string() }),
-            Self::Reported | Self::Interrupted => Value::Null,
+            Self::Reported | Self::Unsaved | Self::Interrupted => Value::Null,
         }
     }
 }
@@ -129,13 +148,22 @@ fn call_text(error: &Error, situation: &Situation) -> String {
                 .map(|field| format!(", {}", format::printable(field)))
                 .unwrap_or_default();
             let code = code_name(reply.code);
+            let message = without_outcome(&reply.message, situation);
+            format!("error: {code} ({:04X}{field}): {}", reply.code.0, format::printable(&message))
+        }
+        Error::Lost { reason: CloseReason::Frame(frame) } => {
+            let answers = frame
+                .looks_like()
+                .map_or_else(String::new, |protocol| format!(" (it answers like {protocol})"));
             format!(
-                "error: {code} ({:04X}{field}): {}",
-                reply.code.0,
-                format::printable(&reply.message)
+                "error: {} ({}): this is not a user-server{answers}: {frame}",
+                situation.addr, situation.addr_source
             )
         }
-        error => format!("error: {} ({}): {error}", situation.addr, situation.addr_source),
+        error => {
+            let message = without_outcome(&error.to_string(), situation);
+            format!("error: {} ({}): {message}", situation.addr, situation.addr_source)
+        }
     };
     if let Error::Refused(reply) = error
         && let Some(ms) = reply.retry_after_ms
@@ -143,7 +171,7 @@ fn call_text(error: &Error, situation: &Situation) -> String {
         let delay = format::duration(Duration::from_millis(ms.into()));
         text += &format!("\nnote: retry after {delay}");
     }
-    if situation.changes && error.outcome_unknown() {
+    if outcome_unknown(error, situation) {
         text +=
             "\nnote: the outcome is unknown; check whether the change was made before trying again";
     }
@@ -164,20 +192,39 @@ fn call_json(error: &Error, situation: &Situation) -> Value {
     };
     let mut object = json!({
         "kind": kind,
-        "message": error.to_string(),
+        "message": without_outcome(&error.to_string(), situation),
         "hint": hints::for_error(error, situation),
         "addr": situation.addr,
         "addr_source": situation.addr_source,
-        "outcome_unknown": situation.changes && error.outcome_unknown(),
+        "outcome_unknown": outcome_unknown(error, situation),
     });
     if let Error::Refused(reply) = error {
         object["code"] = format!("{:04X}", reply.code.0).into();
         object["name"] = reply.code.name().into();
-        object["message"] = reply.message.as_ref().into();
+        object["message"] = without_outcome(&reply.message, situation).into();
         object["retry_after_ms"] = reply.retry_after_ms.into();
         object["field"] = reply.field.as_deref().into();
     }
     object
+}
+
+/// Removes the statement that the outcome is unknown from the message about a request that changes
+/// nothing.
+fn without_outcome(message: &str, situation: &Situation) -> String {
+    if situation.changes {
+        return message.to_owned();
+    }
+    [
+        "; it is unknown whether the request was executed",
+        " It is unknown whether the request was executed.",
+    ]
+    .iter()
+    .fold(message.to_owned(), |message, statement| message.replace(statement, ""))
+}
+
+/// Reports whether a failed request may have changed something.
+fn outcome_unknown(error: &Error, situation: &Situation) -> bool {
+    situation.changes && error.outcome_unknown()
 }
 
 fn code_name(code: ErrorCode) -> String {

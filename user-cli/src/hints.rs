@@ -1,6 +1,6 @@
 //! Hints for failed calls: what to do about each error. A hint is one or more complete sentences.
 
-use user_proto::client::{Error, HandshakeError};
+use user_proto::client::{CloseReason, Error, HandshakeError};
 use user_proto::{ErrorClass, ErrorCode};
 
 /// Circumstances of a failed call, from which its error message and hint are chosen.
@@ -36,6 +36,10 @@ pub(crate) fn for_error(error: &Error, situation: &Situation) -> String {
             for_code(reply.code, situation).unwrap_or_else(|| for_class(reply.code.class()))
         }
         Error::DeadlineExceeded { .. } => TIMEOUT,
+        Error::Lost { reason: CloseReason::Frame(_) } => {
+            "Check that a user-server listens at this address. Another one is selected by --addr, \
+             --profile or $USER_CLI_ADDR."
+        }
         Error::Lost { .. } => {
             "Check that the server is running; its log contains the requests that it executed."
         }
@@ -116,7 +120,8 @@ fn for_code(code: ErrorCode, situation: &Situation) -> Option<&'static str> {
         ErrorCode::BUSY => "The server is overloaded; try again in a moment.",
         ErrorCode::INTERNAL => SERVER_LOG,
         ErrorCode::UNAVAILABLE => {
-            "Check that the server can reach its database; its log names the failing part."
+            "The log of the server names the failing part, such as its database or its keys; \
+             `user-server check` tests all of them."
         }
         ErrorCode::SHUTTING_DOWN => {
             "Use another node with --addr, or wait until this one has restarted."

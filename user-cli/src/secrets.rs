@@ -50,8 +50,18 @@ pub(crate) fn code(runtime: &Runtime) -> Result<SecretText, Failure> {
         ));
     }
     output::prompt("Code: ");
-    let typed = line(runtime, "code")?;
-    Ok(Zeroizing::new(typed.trim().to_owned()))
+    let typed = runtime.run_blocking(|| {
+        let mut typed = Zeroizing::new(String::with_capacity(MAX_LINE as usize));
+        io::stdin().lock().take(MAX_LINE).read_line(&mut typed).map(|read| (read, typed))
+    })?;
+    let (read, typed) = typed.map_err(|error| {
+        Failure::usage(format!("cannot read the code: {error}"), "Pass the code with --code.")
+    })?;
+    if read == 0 {
+        // Ctrl-D leaves the cursor behind the prompt.
+        output::error_line("");
+    }
+    non_empty("code", Zeroizing::new(typed.trim().to_owned()))
 }
 
 /// Reads the next line of stdin, without its line ending. `name` is the name of the secret in error
@@ -82,11 +92,27 @@ fn prompt_hidden(runtime: &Runtime, prompt: &str) -> Result<SecretText, Failure>
     // the process, the terminal would stay without echo.
     runtime.catch_interrupts();
     match rpassword::prompt_password(format!("{prompt}: ")) {
-        Ok(typed) => Ok(Zeroizing::new(typed)),
+        Ok(typed) => non_empty(&prompt.to_lowercase(), Zeroizing::new(typed)),
         Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(Failure::Interrupted),
+        // Ctrl-D.
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            output::error_line("");
+            non_empty(&prompt.to_lowercase(), Zeroizing::default())
+        }
         Err(_) => Err(Failure::usage(
             format!("cannot prompt for the {}: there is no terminal", prompt.to_lowercase()),
             "Pass it as a line of stdin with --password-stdin.",
+        )),
+    }
+}
+
+/// Returns what was typed, unless that is nothing.
+fn non_empty(name: &str, typed: SecretText) -> Result<SecretText, Failure> {
+    match typed.is_empty() {
+        false => Ok(typed),
+        true => Err(Failure::usage(
+            format!("no {name} was entered; nothing was sent"),
+            format!("Run the command again and type the {name}."),
         )),
     }
 }

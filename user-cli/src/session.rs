@@ -137,7 +137,8 @@ impl Context<'_> {
         TokenReply<'a, TYPE>: Message,
     {
         self.state.session = Some(session_of(reply, self.tls().is_some()));
-        let secret_placeholder = if self.save() {
+        let saved = self.save();
+        let secret_placeholder = if saved {
             "stored (--show-tokens prints it)"
         } else {
             "not stored (--show-tokens prints it)"
@@ -148,7 +149,8 @@ impl Context<'_> {
             ..Summary::new(headline)
         };
         self.show(reply, &summary)?;
-        Ok(())
+        // Nobody has the tokens.
+        if saved || show.show_tokens || self.global.json { Ok(()) } else { Err(Failure::Unsaved) }
     }
 
     /// Deletes the stored session if `token` or `user_id` belongs to it.

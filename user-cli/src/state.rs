@@ -108,6 +108,11 @@ impl Store {
         }
     }
 
+    /// Returns the path of the file for messages.
+    pub(crate) fn location(&self) -> String {
+        self.path.as_ref().map_or_else(|| "a file".to_owned(), |path| path.display().to_string())
+    }
+
     /// Loads the state, which is empty if there is no file.
     ///
     /// # Errors
@@ -115,6 +120,16 @@ impl Store {
     pub(crate) fn load(&self) -> Result<State, Failure> {
         let Some(path) = &self.path else { return Ok(State::default()) };
         let hint = || format!("Repair or delete {}, then log in again.", path.display());
+        if is_readable_by_others(path) {
+            return Err(Failure::usage(
+                format!("other users can read {}, which contains tokens", path.display()),
+                format!(
+                    "Run `chmod 600 {}`. If someone may have read it, log in again and run \
+                     `user-cli logout --all`.",
+                    path.display()
+                ),
+            ));
+        }
         let bytes = match fs::read(path) {
             Ok(bytes) => Zeroizing::new(bytes),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(State::default()),
@@ -152,6 +167,17 @@ impl Store {
         }
         replaced
     }
+}
+
+#[cfg(unix)]
+fn is_readable_by_others(file: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    fs::metadata(file).is_ok_and(|found| found.permissions().mode() & 0o077 != 0)
+}
+
+#[cfg(not(unix))]
+fn is_readable_by_others(_: &Path) -> bool {
+    false
 }
 
 /// Returns the directory of the state files, or `None` if no environment variable names one.

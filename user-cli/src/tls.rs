@@ -23,7 +23,7 @@ pub(crate) fn of_endpoint(endpoint: &Endpoint) -> Result<Option<Tls>, Failure> {
         ];
         return match without_effect.into_iter().find(|(_, given)| *given) {
             Some((option, _)) => Err(Failure::usage(
-                format!("{option} has no effect without TLS"),
+                format!("{} has no effect without TLS", endpoint.setting(option)),
                 "Add --ca FILE with the server's certificate authority, or --tls if that is a \
                  public one.",
             )),
@@ -45,9 +45,9 @@ pub(crate) fn of_endpoint(endpoint: &Endpoint) -> Result<Option<Tls>, Failure> {
         }
         _ => {}
     }
-    let authorities = ca.map(|file| read("--ca", file)).transpose()?;
-    let certificate = cert.map(|file| read("--cert", file)).transpose()?;
-    let private_key = key.map(|file| read("--key", file)).transpose()?;
+    let authorities = ca.map(|file| read(&endpoint.setting("--ca"), file)).transpose()?;
+    let certificate = cert.map(|file| read(&endpoint.setting("--cert"), file)).transpose()?;
+    let private_key = key.map(|file| read(&endpoint.setting("--key"), file)).transpose()?;
     let options = TlsOptions {
         authorities: authorities.as_ref().map(|bytes| bytes.as_slice()),
         certificate: certificate.as_ref().map(|bytes| bytes.as_slice()),
@@ -56,22 +56,25 @@ pub(crate) fn of_endpoint(endpoint: &Endpoint) -> Result<Option<Tls>, Failure> {
     };
     Tls::new(&options).map(Some).map_err(|InvalidTlsOption { option, reason }| match option {
         TlsOption::Authorities => invalid_file(
-            "--ca",
+            &endpoint.setting("--ca"),
             ca,
             &reason,
             "Pass a PEM file with the certificate of the server's authority.",
         ),
-        TlsOption::Certificate => {
-            invalid_file("--cert", cert, &reason, "Pass a PEM file with your client certificate.")
-        }
+        TlsOption::Certificate => invalid_file(
+            &endpoint.setting("--cert"),
+            cert,
+            &reason,
+            "Pass a PEM file with your client certificate.",
+        ),
         TlsOption::Key => invalid_file(
-            "--key",
+            &endpoint.setting("--key"),
             key,
             &reason,
             "Pass a PEM file with the private key of --cert, not encrypted.",
         ),
         TlsOption::ServerName => Failure::usage(
-            format!("--server-name: {reason}"),
+            format!("{}: {reason}", endpoint.setting("--server-name")),
             "Pass a name from the server's certificate.",
         ),
     })

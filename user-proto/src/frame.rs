@@ -58,7 +58,7 @@ impl FrameError {
             [0x16, 0x03, ..] => Some("TLS"),
             b"SSH-" => Some("SSH"),
             b"GET " | b"POST" | b"PUT " | b"HEAD" | b"OPTI" | b"DELE" | b"PATC" | b"CONN"
-            | b"PRI " => Some("HTTP"),
+            | b"PRI " | b"HTTP" => Some("HTTP"),
             _ => None,
         }
     }

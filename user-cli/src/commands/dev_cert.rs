@@ -27,14 +27,32 @@ pub(crate) struct DevCert {
     /// Directory to write to; created if it does not exist
     directory: PathBuf,
     /// Host name or IP address of the server, besides localhost, 127.0.0.1 and ::1; may be repeated
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = host_name)]
     name: Vec<String>,
     /// Name of the client, as a DNS name in its certificate
-    #[arg(long, value_name = "NAME", default_value = "client.localhost")]
+    #[arg(long, value_name = "NAME", default_value = "client.localhost", value_parser = host_name)]
     client_name: String,
     /// Days for which the certificates are valid
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=825))]
     days: u32,
+}
+
+/// Parses a host name, which may begin with a wildcard, or an IP address.
+fn host_name(text: &str) -> Result<String, String> {
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let name = text.strip_prefix("*.").unwrap_or(text);
+    let valid = text.parse::<std::net::IpAddr>().is_ok()
+        || name.len() <= 253 && name.split('.').all(is_label);
+    if valid {
+        Ok(text.to_owned())
+    } else {
+        Err("expected a host name of letters, digits, - and ., or an IP address".to_owned())
+    }
 }
 
 impl Run for DevCert {

@@ -33,7 +33,7 @@ impl Run for Man {
                 "Choose a writable directory.",
             )
         })?;
-        output::line(&format!("Wrote the man pages to {directory}."))?;
+        output::line(&format!("wrote the man pages to {directory}"))?;
         Ok(())
     }
 }

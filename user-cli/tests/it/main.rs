@@ -17,6 +17,7 @@ mod fake_server;
 mod frames;
 mod interrupts;
 mod live_server;
+mod mistakes;
 mod output;
 mod profiles;
 mod shell;
