@@ -7,13 +7,13 @@ use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Parser;
 use cli::{CalibrateArgs, CheckArgs, Cli, Command};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use user_server::admin::{self, CommandError, CommandResult, Level};
-use user_server::config::{Config, EnvFile, LogFormat};
+use user_server::config::{Config, EnvFile, LogFormat, printable};
 use user_server::domain::{Fault, SystemClock};
 use user_server::process::{LogFlush, LogStyle, start_logs};
 use user_server::service::{Service, StartError};
@@ -28,8 +28,14 @@ static ALLOCATOR: ZeroAlloc<std::alloc::System> = ZeroAlloc(std::alloc::System);
 /// Exit code if the configuration is invalid (`EX_USAGE` of sysexits.h).
 const EXIT_CONFIG: u8 = 64;
 
+/// Time after a signal to shut down within which another one counts as the same.
+const SAME_SIGNAL: Duration = Duration::from_millis(500);
+
 fn main() -> ExitCode {
-    let Cli { env_file, command } = Cli::parse();
+    let Cli { env_file, command } = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return exit_by(&error),
+    };
     if let Some(code) = command.as_ref().and_then(without_settings) {
         return code;
     }
@@ -63,11 +69,30 @@ fn main() -> ExitCode {
     }
 }
 
+/// Prints an error of the arguments, the help or the version, and returns the exit code.
+fn exit_by(error: &clap::Error) -> ExitCode {
+    let shown = match error.use_stderr() {
+        // An error quotes the arguments.
+        true if error.to_string().chars().any(|letter| letter.is_control() && letter != '\n') => {
+            write!(std::io::stderr(), "{}", printable(&error.to_string()))
+        }
+        _ => error.print(),
+    };
+    match shown {
+        Err(error) if !error.kind().eq(&std::io::ErrorKind::BrokenPipe) => {
+            fail(1, &CommandError::writing("standard output", error))
+        }
+        _ => ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2)),
+    }
+}
+
 /// Executes a command that needs no settings. Returns `None` for any other.
 fn without_settings(command: &Command) -> Option<ExitCode> {
     let result = match command {
         Command::Calibrate(args) => calibrate(args).map_err(Into::into),
         Command::Man { directory } => write_man_pages(directory),
+        // The settings may name the file that this secret is meant for.
+        Command::Keys { command: admin::KeysCommand::New } => admin::new_key().map(drop),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut cli::declaration(), "user-server", &mut script);
@@ -91,7 +116,8 @@ fn write_man_pages(directory: &Path) -> Result<(), CommandError> {
 fn read_config(env_file: Option<&Path>) -> Result<Config, String> {
     let file = match env_file {
         Some(path) => EnvFile::read(path).map_err(|error| {
-            format!("error: cannot read the settings: {error}\nhint: A line is NAME=VALUE.")
+            let text = format!("error: cannot read the settings: {error}\nhint: {}", error.hint);
+            printable(&text)
         })?,
         None => EnvFile::default(),
     };
@@ -103,7 +129,8 @@ fn read_config(env_file: Option<&Path>) -> Result<Config, String> {
     let mut config = Config::read(&variable, terminal).map_err(|errors| errors.to_string())?;
     let names: Vec<String> =
         std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned()).collect();
-    config.warn_of_similar(names.iter().map(String::as_str).chain(file.names()));
+    config.warn_of_similar(names.iter().map(String::as_str));
+    config.warn_of_unknown(file.names());
     config.warnings.extend(file.warning());
     Ok(config)
 }
@@ -192,9 +219,17 @@ async fn run(config: &Config) -> CommandResult {
         tracing::info!("shutting down");
         service.stop().await;
     };
+    // Some programs send a signal to the process and also to its group.
+    let second = async {
+        let first_at = Instant::now();
+        next(&mut signals).await;
+        while first_at.elapsed() < SAME_SIGNAL {
+            next(&mut signals).await;
+        }
+    };
     tokio::select! {
         () = shutdown => tracing::info!("stopped"),
-        () = next(&mut signals) => tracing::warn!("second signal; stopped at once"),
+        () = second => tracing::warn!("second signal; stopped at once"),
     }
     Ok(0)
 }
@@ -228,8 +263,10 @@ async fn next([terminate, interrupt]: &mut [Signal; 2]) {
 
 /// Prints on stdout which components are in use.
 fn print_summary(config: &Config, service: &Service) {
-    let secret =
-        if config.secret.is_some() { "from JWTSECRETKEY" } else { "stored in the data folder" };
+    let secret = match &config.secret_source {
+        Some(source) => format!("from {source}"),
+        None => "stored in the data folder".to_owned(),
+    };
     let data = match &config.postgres {
         Some(postgres) => format!("{} (PostgreSQL)", postgres.options.location()),
         None => format!("{} (SQLite)", config.data_dir.display()),
@@ -289,6 +326,9 @@ fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
 
 /// Prints an error and its hint on stderr, and returns the exit code.
 fn fail(code: u8, error: &CommandError) -> ExitCode {
+    if error.is_closed_pipe {
+        return ExitCode::SUCCESS;
+    }
     let _ = writeln!(std::io::stderr(), "{error}");
     ExitCode::from(code)
 }

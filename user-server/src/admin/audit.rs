@@ -8,9 +8,10 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::command::{CommandError, CommandResult};
+use super::user::find;
 use super::{database, timestamps};
-use crate::audit::{ChainReport, ChainVerdict, verify};
-use crate::config::Config;
+use crate::audit::{ChainFault, ChainReport, ChainVerdict, verify};
+use crate::config::{Config, printable};
 use crate::domain::{AuditEntry, AuditFilter, AuditKind, ChainHash, Store, Timestamp};
 
 /// Interval at which `follow` reads new rows.
@@ -59,9 +60,9 @@ enum AuditCommand {
 
 #[derive(clap::Args)]
 struct RowSelection {
-    /// List only rows of this account
-    #[arg(long, value_name = "ID")]
-    user: Option<Uuid>,
+    /// List only rows of this account; only by its id if it was deleted
+    #[arg(long, value_name = "LOGIN|ID")]
+    user: Option<String>,
     /// List only rows of this kind, such as login_failed
     #[arg(long, value_parser = kind)]
     kind: Option<String>,
@@ -71,13 +72,19 @@ struct RowSelection {
 }
 
 impl RowSelection {
-    fn filter(
-        &self,
-        since: Option<Timestamp>,
-        until: Option<Timestamp>,
-        limit: u32,
-    ) -> AuditFilter {
-        AuditFilter { user_id: self.user, kind: self.kind.clone(), since, until, limit }
+    /// Returns the filter for these rows, without a time and with a limit of [`PAGE`].
+    ///
+    /// # Errors
+    /// If no account has the login.
+    async fn filter(&self, store: &dyn Store) -> Result<AuditFilter, CommandError> {
+        let user_id = match &self.user {
+            None => None,
+            Some(login) => Some(match Uuid::try_parse(login) {
+                Ok(id) => id,
+                Err(_) => find(store, login).await?.id,
+            }),
+        };
+        Ok(AuditFilter { user_id, kind: self.kind.clone(), since: None, until: None, limit: PAGE })
     }
 }
 
@@ -132,7 +139,8 @@ async fn list(
     limit: u32,
 ) -> CommandResult {
     let mut out = std::io::stdout().lock();
-    for entry in store.entries(&selection.filter(since, until, limit)).await? {
+    let filter = AuditFilter { since, until, limit, ..selection.filter(store).await? };
+    for entry in store.entries(&filter).await? {
         writeln!(out, "{}", line(&entry, selection.json))?;
     }
     Ok(0)
@@ -141,11 +149,13 @@ async fn list(
 /// Prints new rows of the audit log until it is interrupted. Each row is printed once, although the
 /// periods that are read overlap.
 async fn follow(store: &dyn Store, selection: &RowSelection) -> CommandResult {
+    let filter = selection.filter(store).await?;
     let mut since = database::now(store).await?;
     let mut shown: Vec<(Timestamp, Uuid)> = Vec::new();
     loop {
         let read_at = database::now(store).await?;
-        for entry in store.entries(&selection.filter(Some(since), None, PAGE)).await? {
+        let filter = AuditFilter { since: Some(since), ..filter.clone() };
+        for entry in store.entries(&filter).await? {
             if !shown.iter().any(|(_, id)| *id == entry.id) {
                 writeln!(std::io::stdout(), "{}", line(&entry, selection.json))?;
                 shown.push((entry.at, entry.id));
@@ -183,10 +193,10 @@ async fn verify_chain(
         } else {
             ", unknown here: its MACs are not verified, but the chain over them is"
         };
-        writeln!(out, "key       {kid}: {rows} rows{note}")?;
+        writeln!(out, "key       {kid}: {}{note}", counted(*rows, "row"))?;
     }
     if erased > 0 {
-        writeln!(out, "erased    the network of {erased} rows of deleted accounts")?;
+        writeln!(out, "erased    the network of {} of deleted accounts", counted(erased, "row"))?;
     }
     for seq in taken_over {
         writeln!(
@@ -206,10 +216,21 @@ async fn verify_chain(
             Err(CommandError::new("the chain is intact, but the key of its end is unknown here")
                 .hint("Add its secret to JWTSECRETKEY_ACCEPT."))
         }
+        ChainVerdict::Broken(seq, ChainFault::Unexpected) => {
+            Err(CommandError::new(format!("row {seq} is not the one given with --expect")).hint(
+                "Compare it with what an earlier run printed. If it was copied correctly, rows of \
+                 the audit log were replaced.",
+            ))
+        }
         ChainVerdict::Broken(seq, reason) => {
             Err(CommandError::new(format!("the chain is broken at {seq}: {reason}")))
         }
     }
+}
+
+/// Formats a number of things, as in `1 row` and `2 rows`.
+fn counted(count: u64, thing: &str) -> String {
+    format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
 }
 
 fn nothing_to_verify() -> CommandError {
@@ -240,6 +261,12 @@ fn line(entry: &AuditEntry, as_json: bool) -> String {
         entry.user_id.map(|id| format!("user {id}")),
         entry.session_id.map(|id| format!("session {id}")),
         entry.network.as_ref().map(|network| format!("from {network}")),
+        // Of a registration it is the id of the verification; otherwise it is a hash.
+        entry
+            .subject
+            .as_deref()
+            .and_then(|subject| Uuid::from_slice(subject).ok())
+            .map(|id| format!("verification {id}")),
         entry.operator.as_ref().map(|name| format!("operator {name}")),
         Some(entry.detail.clone()).filter(|detail| !detail.is_empty()),
     ];
@@ -248,7 +275,8 @@ fn line(entry: &AuditEntry, as_json: bool) -> String {
         text.push_str(&field);
     }
     text.truncate(text.trim_end().len());
-    text
+    // A row is a line, whatever its operator and detail contain.
+    printable(&text).replace('\n', "\\n")
 }
 
 fn hex(bytes: &[u8]) -> String {

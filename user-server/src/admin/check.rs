@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::mail_check;
 use crate::cache::RedisCache;
-use crate::config::Config;
+use crate::config::{Config, redis_hint};
 use crate::domain::{Clock, SystemClock, Timestamp};
 use crate::keys::TokenAlgorithm;
 use crate::process::OpenFiles;
@@ -192,9 +192,8 @@ fn cache_finding(location: &str, probed: Result<String, String>) -> Finding {
     let version = match probed {
         Ok(version) => version,
         Err(error) => {
-            let hint = "check that Redis is running, the host, port, user and password in \
-                        REDIS_URL, and the permissions of that user";
-            return wrong("Redis", format!("{location}: {error}; {hint}"));
+            let hint = redis_hint(location, &error);
+            return wrong("Redis", format!("{location}: {}; {hint}", error.trim_end_matches('.')));
         }
     };
     let numbers: Vec<u64> = version.split('.').map_while(|part| part.parse().ok()).collect();

@@ -1,8 +1,9 @@
 //! The result of a command.
 
 use std::any::Any;
+use std::io;
 
-use crate::config::SecretError;
+use crate::config::{SecretError, printable};
 
 /// The exit code of a command, or the error that the command prints.
 pub type CommandResult = Result<u8, CommandError>;
@@ -13,12 +14,21 @@ pub type CommandResult = Result<u8, CommandError>;
 pub struct CommandError {
     message: String,
     hint: Option<String>,
+    /// Set if the reader of standard output has closed the pipe, as in `user-server ... | head -1`.
+    pub is_closed_pipe: bool,
 }
 
 impl CommandError {
     #[must_use]
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None }
+        Self { message: message.into(), hint: None, is_closed_pipe: false }
+    }
+
+    /// Returns the error of a file, or of standard output, that cannot be written.
+    #[must_use]
+    pub fn writing(name: &str, error: io::Error) -> Self {
+        let is_closed_pipe = error.kind() == io::ErrorKind::BrokenPipe;
+        Self { is_closed_pipe, ..Self::new(format!("cannot write {name}: {error}")) }
     }
 
     /// Adds a hint of one or more complete sentences.
@@ -30,16 +40,31 @@ impl CommandError {
 
 impl<E: std::error::Error + 'static> From<E> for CommandError {
     fn from(error: E) -> Self {
-        let hint = (&error as &dyn Any).downcast_ref::<SecretError>().map(SecretError::hint);
-        Self { message: error.to_string(), hint }
+        let any = &error as &dyn Any;
+        if let Some(error) = any.downcast_ref::<io::Error>().filter(|error| is_output(error)) {
+            return Self::writing(
+                "standard output",
+                io::Error::new(error.kind(), error.to_string()),
+            );
+        }
+        let hint = any.downcast_ref::<SecretError>().map(SecretError::hint);
+        Self { hint, ..Self::new(error.to_string()) }
     }
+}
+
+/// Reports whether an error comes from writing: errors of files have the name of the file, so this
+/// is one of standard output.
+fn is_output(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, QuotaExceeded, StorageFull, WriteZero};
+    matches!(error.kind(), BrokenPipe | QuotaExceeded | StorageFull | WriteZero)
 }
 
 impl std::fmt::Display for CommandError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "error: {}", self.message)?;
+        // A message can contain arguments and the values of variables.
+        write!(f, "error: {}", printable(&self.message))?;
         match &self.hint {
-            Some(hint) => write!(f, "\nhint: {hint}"),
+            Some(hint) => write!(f, "\nhint: {}", printable(hint)),
             None => Ok(()),
         }
     }

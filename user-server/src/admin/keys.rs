@@ -40,7 +40,8 @@ pub enum KeysCommand {
 }
 
 const STEPS: &str = "\
-The secret is on standard output. A key rotation in these steps rejects no token:
+The secret is on standard output; to write it to a file that only you can read, run
+(umask 077; user-server keys new > FILE). A key rotation in these steps rejects no token:
   1. On every node, append the new secret to JWTSECRETKEY_ACCEPT, and restart one node after the
      other.
   2. On every node, set JWTSECRETKEY to the new secret, move the old one to JWTSECRETKEY_ACCEPT, and
@@ -60,7 +61,7 @@ const NONE_LEFT: &str = "no key is left: nobody can register or log in until JWT
 /// If the store cannot be used, the key to retire is unknown, or it is the last one.
 pub async fn keys(config: &Config, command: KeysCommand) -> CommandResult {
     if let KeysCommand::New = command {
-        return new();
+        return new_key();
     }
     let store = database::open(config).await?;
     let ring = database::keys(config, &*store).await?;
@@ -96,9 +97,10 @@ pub async fn keys(config: &Config, command: KeysCommand) -> CommandResult {
             Some(key) => key.kids().map(ToOwned::to_owned).collect(),
             None => vec![kid.clone()],
         };
-        store.retire_key(&kids, operator.change(now, event)).await?;
+        let new = store.retire_key(&kids, operator.change(now, event)).await?;
         let next = if another { REMOVE_SECRET } else { NONE_LEFT };
-        writeln!(std::io::stdout(), "{kid} is retired; {next}")?;
+        let already = if new { "" } else { "already " };
+        writeln!(std::io::stdout(), "{kid} is {already}retired; {next}")?;
     } else {
         let mut out = std::io::stdout();
         let columns = ["kid", "algorithm", "role", "sessions", "open codes"];
@@ -144,7 +146,11 @@ fn print_json(lines: &[KeyLine<'_>], retired: &[RetiredKey]) -> std::io::Result<
     Ok(())
 }
 
-fn new() -> CommandResult {
+/// Runs `user-server keys new`, which needs no settings.
+///
+/// # Errors
+/// If the system provides no random bytes, or the secret cannot be printed.
+pub fn new_key() -> CommandResult {
     let mut random = Zeroizing::new([0; 48]);
     getrandom::fill(random.as_mut_slice())?;
     let secret = Zeroizing::new(URL_SAFE_NO_PAD.encode(random.as_slice()));

@@ -28,7 +28,7 @@ pub use command::{CommandError, CommandResult};
 pub use export::{ExportArgs, export};
 pub use fsck::{bounds, fsck, invariant_json};
 pub use import::{ImportArgs, import};
-pub use keys::{KeysCommand, keys};
+pub use keys::{KeysCommand, keys, new_key};
 pub use migrate::{MigrateArgs, migrate};
 pub use operator::Operator;
 pub use ready::ready;

@@ -15,17 +15,31 @@ const MAX_NAME: usize = 64;
 pub struct Operator {
     /// Name of the operator for the audit log; by default, the caller of sudo, or else the user
     /// that runs the command
-    #[arg(long = "operator", global = true, value_name = "NAME")]
+    #[arg(long = "operator", global = true, value_name = "NAME", value_parser = operator)]
     name: Option<String>,
+}
+
+/// Parses the name of an operator, which is a line of the audit log.
+fn operator(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.is_empty() || text.chars().any(char::is_control) {
+        return Err("expected a name without control characters".to_owned());
+    }
+    match text.chars().count() {
+        0..=MAX_NAME => Ok(text.to_owned()),
+        _ => Err(format!("expected at most {MAX_NAME} characters")),
+    }
 }
 
 impl Operator {
     /// Returns the context of a change that this operator makes at `at`.
     pub(super) fn at(&self, at: Timestamp) -> ChangeContext {
         let name = self.name.clone().unwrap_or_else(operator_name);
+        let shown =
+            |letter: char| if letter.is_control() { char::REPLACEMENT_CHARACTER } else { letter };
         ChangeContext {
             at,
-            origin: Origin::Operator(name.chars().take(MAX_NAME).collect()),
+            origin: Origin::Operator(name.chars().map(shown).take(MAX_NAME).collect()),
             claim: None,
         }
     }

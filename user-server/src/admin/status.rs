@@ -34,8 +34,10 @@ pub fn status(config: &Config, args: &StatusArgs) -> CommandResult {
     })?;
     let get = |path: &str| {
         http::get(address, path).map_err(|error| {
-            CommandError::new(format!("no answer from {address}: {error}"))
-                .hint("Check that the server is running with this METRICS_ADDR.")
+            CommandError::new(format!("no answer from {address}: {error}")).hint(
+                "Check that the server is running with this METRICS_ADDR, and that it is not the \
+                 port of the service.",
+            )
         })
     };
     let not_ours = || CommandError::new(format!("{address} is not the listener of a user-server"));
@@ -75,6 +77,38 @@ impl Status {
         listed.filter_map(|name| name.as_str().map(ToOwned::to_owned)).collect()
     }
 
+    /// Describes the state of the email queue, which the server reads from its database.
+    fn emails(&self) -> String {
+        if self.ready["store"]["reachable"] == false {
+            return "unknown, because the database does not answer".to_owned();
+        }
+        let metric = |name: &str| self.metrics.value(name);
+        format!(
+            "{} unsent, the oldest for {}; {} held by the rate limit of their address",
+            metric("user_server_outbox_unsent"),
+            duration(millis(metric("user_server_outbox_oldest_seconds"))),
+            metric("user_server_outbox_waiting"),
+        )
+    }
+
+    /// Returns the name of a degraded component with the reason.
+    fn reason(&self, name: &str) -> String {
+        let ready = &self.ready;
+        let reason = match name {
+            "store" if ready["store"]["reachable"] == false => "the database does not answer",
+            "store" => "the database cannot be written",
+            "revocation_log" => "it could not be read for over a second",
+            "keys" => "every key is retired",
+            "cache" => "Redis does not answer",
+            "outbox" => "emails wait for over a minute",
+            "mail" if ready["mail"]["failing"] == true => {
+                "the mail server refuses or does not answer"
+            }
+            _ => return name.to_owned(),
+        };
+        format!("{name} ({reason}; see the log)")
+    }
+
     fn as_json(&self) -> Value {
         let metric = |name: &str| millis(self.metrics.value(name) / 1000.0);
         json!({
@@ -99,7 +133,7 @@ impl Status {
         let metric = |name: &str| self.metrics.value(name);
         let degraded = match self.degraded() {
             none if none.is_empty() => "nothing".to_owned(),
-            some => some.join(", "),
+            some => some.iter().map(|name| self.reason(name)).collect::<Vec<_>>().join(", "),
         };
         let mut text = format!(
             "status       {}, version {}, up {}\n\
@@ -113,16 +147,14 @@ impl Status {
         }
         text.push_str(&format!(
             "connections  {} of {}\n\
-             emails       {} unsent, the oldest for {}; {} wait for the budget of their address\n\
-             revocations  read {} ms ago\n\
+             emails       {}\n\
+             revocations  read {} ago\n\
              log          {} lines dropped\n\
              memory       {} MiB\n",
             metric("user_server_connections"),
             metric("user_server_connections_max"),
-            metric("user_server_outbox_unsent"),
-            duration(millis(metric("user_server_outbox_oldest_seconds"))),
-            metric("user_server_outbox_waiting"),
-            millis(metric("user_server_revocation_age_seconds")),
+            self.emails(),
+            age(millis(metric("user_server_revocation_age_seconds"))),
             metric("user_server_log_lines_dropped_total"),
             millis(metric("process_resident_memory_bytes") / 1000.0) >> 20,
         ));
@@ -137,6 +169,11 @@ fn millis(seconds: f64) -> i64 {
 
 fn millis_since(now: Timestamp, start: Timestamp) -> i64 {
     i64::try_from(now.since(start).as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Formats a short age, in milliseconds below ten seconds.
+fn age(millis: i64) -> String {
+    if millis < 10_000 { format!("{millis} ms") } else { duration(millis) }
 }
 
 fn duration(millis: i64) -> String {

@@ -12,7 +12,12 @@ const MAX_SECONDS: i64 = 100_000_000_000;
 /// Formats a time in UTC, as in RFC 3339.
 pub(super) fn format(at: Timestamp) -> String {
     let time = OffsetDateTime::from_unix_timestamp_nanos(i128::from(at.0) * 1_000_000);
-    time.ok().and_then(|time| time.format(&Rfc3339).ok()).unwrap_or_else(|| at.0.to_string())
+    let Some(text) = time.ok().and_then(|time| time.format(&Rfc3339).ok()) else {
+        return at.0.to_string();
+    };
+    // Always with milliseconds, so that columns stay aligned.
+    let seconds = text.split(['.', 'Z']).next().unwrap_or_default();
+    format!("{seconds}.{:03}Z", at.0.rem_euclid(1000))
 }
 
 /// Parses RFC 3339, the formats of PostgreSQL and MySQL (UTC if they have no time zone), a date
@@ -46,7 +51,8 @@ mod tests {
     #[test]
     fn every_format_is_parsed_as_the_same_time() {
         let time = Timestamp(1_700_000_000_000);
-        assert_eq!(format(time), "2023-11-14T22:13:20Z");
+        assert_eq!(format(time), "2023-11-14T22:13:20.000Z");
+        assert_eq!(format(Timestamp(1_700_000_000_120)), "2023-11-14T22:13:20.120Z");
         for text in [
             "2023-11-14T22:13:20Z",
             "2023-11-14T23:13:20+01:00",

@@ -136,6 +136,10 @@ async fn execute(config: &Config, shared: &Arc<dyn Store>, args: UserArgs) -> Co
         }
         UserCommand::Disable(argument) => {
             let account = find(store, &argument.login).await?;
+            if account.disabled_at.is_some() && account.sessions == 0 {
+                report(json, &account, "already disabled:", None)?;
+                return Ok(0);
+            }
             let event = AuditEvent::of(AuditKind::Disabled, account.id);
             let change = change(operator, store, event).await?;
             let ended = store.disable(account.id, change).await?.ok_or_else(gone)?;
@@ -143,6 +147,10 @@ async fn execute(config: &Config, shared: &Arc<dyn Store>, args: UserArgs) -> Co
         }
         UserCommand::Enable(argument) => {
             let account = find(store, &argument.login).await?;
+            if account.disabled_at.is_none() {
+                report(json, &account, "already enabled:", None)?;
+                return Ok(0);
+            }
             let event = AuditEvent::of(AuditKind::Enabled, account.id);
             if !store.enable(account.id, change(operator, store, event).await?).await? {
                 return Err(gone());
@@ -181,7 +189,7 @@ fn gone() -> CommandError {
 }
 
 /// Finds an account by its id, email address or username.
-async fn find(store: &dyn Store, login: &str) -> Result<AccountSummary, CommandError> {
+pub(super) async fn find(store: &dyn Store, login: &str) -> Result<AccountSummary, CommandError> {
     let invalid = |expected: &str| {
         CommandError::new(format!("invalid login \"{login}\": expected {expected}"))
     };
@@ -237,6 +245,14 @@ async fn find_like(store: &dyn Store, text: &str, limit: u32, json: bool) -> Com
     }
     let accounts = store.accounts_like(&prefix, limit).await?;
     print_lines(&accounts, json)?;
+    if accounts.len() == limit as usize && !json {
+        writeln!(std::io::stderr(), "there may be more; to list them, raise --limit")?;
+    }
+    if accounts.is_empty() && !json {
+        return Err(CommandError::new(format!(
+            "no account has a username or an email address that begins with \"{prefix}\""
+        )));
+    }
     Ok(if accounts.is_empty() { 1 } else { 0 })
 }
 
@@ -249,7 +265,8 @@ fn print_lines(accounts: &[AccountSummary], json: bool) -> std::io::Result<()> {
         } else {
             let state = if account.disabled_at.is_some() { "disabled" } else { "active" };
             let AccountSummary { id, username, email, sessions, .. } = account;
-            writeln!(out, "{id}  {state:<8}  {sessions:>3} sessions  {username}  {email}")?;
+            let plural = if *sessions == 1 { " " } else { "s" };
+            writeln!(out, "{id}  {state:<8}  {sessions:>3} session{plural}  {username}  {email}")?;
         }
     }
     Ok(())
@@ -311,8 +328,12 @@ fn report(
 ) -> std::io::Result<()> {
     if json {
         return print(
-            json!({ "id": account.id.to_string(), "done": action, "sessions_ended": sessions })
-                .to_string(),
+            json!({
+                "id": account.id.to_string(),
+                "done": action.trim_end_matches(':'),
+                "sessions_ended": sessions,
+            })
+            .to_string(),
         );
     }
     let ended = sessions.map_or_else(String::new, |count| {

@@ -38,3 +38,23 @@ pub(super) fn read(vars: &mut Reader<'_>) -> Option<RedisServer> {
         }
     }
 }
+
+/// Returns a hint about a Redis server that `check` cannot use, by the error.
+#[must_use]
+pub fn redis_hint(location: &str, error: &str) -> &'static str {
+    let is = |words: &str| error.contains(words);
+    if is("NOAUTH") || is("WRONGPASS") || is("uthentication") {
+        "check the user and the password in REDIS_URL, as in redis://user:password@host:6379"
+    } else if is("DB index") || is("database") {
+        "name a database in REDIS_URL that the server has, by default 0 to 15"
+    } else if is("NOPERM") {
+        "grant the user the commands and names that docs/OPERATIONS.md lists"
+    } else if location.starts_with("rediss:") {
+        "check that Redis is running and expects TLS on this port; without TLS, use redis://"
+    } else if is("timed out") || is("no answer") || is("terminated") || is("closed") {
+        "check that Redis is running; if it expects TLS on this port, use rediss://"
+    } else {
+        "check that Redis is running, the host, port, user and password in REDIS_URL, and the \
+         permissions of that user"
+    }
+}

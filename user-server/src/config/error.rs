@@ -1,5 +1,7 @@
 //! Errors of the configuration.
 
+use super::printable::printable;
+
 /// An invalid setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
@@ -19,7 +21,8 @@ pub struct ConfigErrors(pub Vec<ConfigError>);
 impl std::fmt::Display for ConfigErrors {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         for error in &self.0 {
-            writeln!(f, "error: {}\nhint: {}", error.message, error.hint)?;
+            let (message, hint) = (printable(&error.message), printable(&error.hint));
+            writeln!(f, "error: {message}\nhint: {hint}")?;
         }
         let count = self.0.len();
         let plural = if count == 1 { "" } else { "s" };

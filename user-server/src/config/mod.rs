@@ -9,6 +9,7 @@ mod listen;
 mod log_filter;
 mod operator;
 mod postgres;
+mod printable;
 mod secret;
 mod similar;
 mod smtp;
@@ -32,12 +33,14 @@ use crate::tcp::{ConnectionLimits, MaxConnections, RequestLimits, TrustedPeers};
 use crate::tls::TlsFiles;
 use crate::tokens::TokenPolicy;
 
-pub use env_file::EnvFile;
+pub use cache::redis_hint;
+pub use env_file::{EnvFile, EnvFileError};
 pub use error::{ConfigError, ConfigErrors};
 pub use known_keys::{unknown_keys, unknown_last_key};
 pub use listen::listen_hint;
 pub use operator::operator_name;
 pub use postgres::PostgresConfig;
+pub use printable::printable;
 pub use secret::SecretError;
 use vars::Reader;
 pub use vars::{VARIABLES, Variable};
@@ -63,6 +66,8 @@ pub struct Config {
     pub sender: Sender,
     /// Maximum number of emails sent at the same time.
     pub mail_concurrency: usize,
+    /// Source of `secret`, such as `JWTSECRETKEY_FILE (/run/secrets/jwt)`.
+    pub secret_source: Option<String>,
     /// Secret of the signing key; `None` uses the secret in the data folder.
     pub secret: Option<Zeroizing<Vec<u8>>>,
     /// Secrets of keys that are accepted but do not sign.
@@ -138,6 +143,11 @@ impl Config {
         self.warnings.extend(similar::warnings(names));
     }
 
+    /// Adds warnings about names of a file of settings that no setting has.
+    pub fn warn_of_unknown<'a>(&mut self, names: impl Iterator<Item = &'a str>) {
+        self.warnings.extend(similar::unknown(names));
+    }
+
     fn fill(vars: &mut Reader<'_>, terminal: bool) -> Self {
         let postgres = postgres::read(vars);
         let cache = cache::read(vars);
@@ -191,6 +201,7 @@ impl Config {
                 "Set METRICS_ADDR to another port than TCP_PORT.",
             );
         }
+        let secret_source = vars.source("JWTSECRETKEY");
         let secret = vars.secret("JWTSECRETKEY");
         let accepted_secrets = vars.secrets("JWTSECRETKEY_ACCEPT");
         let trusted = vars.parsed(
@@ -223,6 +234,7 @@ impl Config {
             smtp,
             mail_concurrency: number(vars, "MAIL_CONCURRENCY", 4, 1, 64),
             sender: sender.unwrap_or_else(Sender::nobody),
+            secret_source,
             secret,
             accepted_secrets,
             code_life: seconds(60 * vars.number("OTP_EXPIRY", 15, 1, 60)),

@@ -1,13 +1,38 @@
-//! Variables that are probably meant to be settings: mistyped names, and the name that other
-//! services use for a database.
+//! Variables that are probably meant to be settings: mistyped names, and names that other services
+//! use.
 
 use super::vars::VARIABLES;
 
 /// Length of a name up to which one letter makes a different word.
 const SHORT: usize = 4;
 
+/// Names by which other services call a setting, with its name here.
+const OTHER_NAMES: [(&str, &str); 12] = [
+    ("DATABASE_URL", "PostgreSQL"),
+    ("POSTGRES_URL", "PostgreSQL"),
+    ("JWT_SECRET", "JWTSECRETKEY"),
+    ("JWT_SECRET_KEY", "JWTSECRETKEY"),
+    ("SMTP_USERNAME", "SMTP_USER"),
+    ("SMTP_PASS", "SMTP_PASSWORD"),
+    ("SMTP_FROM", "MAIL_FROM"),
+    ("PORT", "TCP_PORT"),
+    ("METRICS_PORT", "METRICS_ADDR"),
+    ("LOG_LEVEL", "LOG"),
+    ("RUST_LOG", "LOG"),
+    ("REDIS_HOST", "REDIS_URL"),
+];
+
+/// Returns a warning for each of these names of a file of settings that no setting has: such a file
+/// contains nothing else, unlike the environment.
+pub(super) fn unknown<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
+    names
+        .filter(|name| *name != "NO_COLOR" && !known().any(|known| known == *name))
+        .map(|name| warning(name).unwrap_or_else(|| format!("{name} in --env-file has no effect")))
+        .collect()
+}
+
 /// Returns a warning for each name that differs from a setting only in case or by one letter, and
-/// for DATABASE_URL. Values are not used.
+/// for each of [`OTHER_NAMES`]. Values are not used.
 pub(super) fn warnings<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
     let mut warnings: Vec<String> = names.filter_map(warning).collect();
     warnings.sort();
@@ -16,8 +41,8 @@ pub(super) fn warnings<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> 
 }
 
 fn warning(name: &str) -> Option<String> {
-    if name == "DATABASE_URL" {
-        return Some("DATABASE_URL has no effect; did you mean PostgreSQL?".to_owned());
+    if let Some((_, meant)) = OTHER_NAMES.iter().find(|(other, _)| *other == name) {
+        return Some(format!("{name} has no effect; did you mean {meant}?"));
     }
     let is_meant = |known: &str| {
         name.eq_ignore_ascii_case(known) || (known.len() > SHORT && differ_by_one(name, known))
@@ -82,14 +107,19 @@ mod tests {
             ("JWTSECRETKEYACCEPT", "JWTSECRETKEY_ACCEPT"),
             ("Log", "LOG"),
             ("DATABASE_URL", "PostgreSQL"),
+            ("JWT_SECRET_KEY", "JWTSECRETKEY"),
+            ("PORT", "TCP_PORT"),
         ] {
             assert_eq!(meant(name).as_deref(), Some(setting), "{name}");
         }
-        for name in ["PATH", "LOGS", "LANG", "HOME", "PORT", "TCP_PORTAL", "SMTP", "PGHOST"] {
+        for name in ["PATH", "LOGS", "LANG", "HOME", "TCP_PORTAL", "SMTP", "PGHOST"] {
             assert_eq!(meant(name), None, "{name}");
         }
         for name in known() {
             assert_eq!(warning(&name), None, "{name}");
         }
+        let unknown = unknown(["FOO", "LOG", "SMTP_PASS", "JWTSECRETKEY_FILE"].into_iter());
+        assert_eq!(unknown.len(), 2, "{unknown:?}");
+        assert!(unknown[1].contains("did you mean SMTP_PASSWORD?"), "{unknown:?}");
     }
 }

@@ -352,6 +352,11 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Returns the source of a secret for messages, or `None` if it is not set.
+    pub(super) fn source(&self, name: &'static str) -> Option<String> {
+        sources::find(self.variable, name).first().map(ToString::to_string)
+    }
+
     /// Returns the text of a secret. Adds an error if it is set in several ways or cannot be read.
     /// Returns `None` in that case, and if it is not set.
     fn secret_text(&mut self, name: &'static str) -> Option<String> {

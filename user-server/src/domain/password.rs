@@ -47,6 +47,9 @@ impl Password {
     /// [`Refusal::InvalidPassword`] with `field`, the name of the request's field, and the reason.
     pub fn chosen(bytes: &[u8], field: &'static str) -> Result<Self, Refusal> {
         let refuse = |reason| Err(Refusal::InvalidPassword { field, reason });
+        if bytes.is_empty() {
+            return refuse("must be at least 8 characters");
+        }
         let Some(password) = Self::presented(bytes) else {
             return refuse("must be valid UTF-8 and at most 1024 bytes");
         };

@@ -42,6 +42,9 @@ impl Username {
     pub fn parse(text: &str) -> Result<Self, Refusal> {
         let refuse = |reason| Err(Refusal::InvalidUsername(reason));
         Self::check_size(text)?;
+        if text.is_empty() {
+            return refuse("must be at least 3 characters");
+        }
         let (shown, key) = profile::enforce(text).ok_or(Refusal::InvalidUsername(
             "contains a character that is not allowed in usernames",
         ))?;

@@ -98,7 +98,10 @@ pub(super) fn error(failure: Failure) -> ErrorReply<'static> {
         }
         Refusal::InvalidValue { field, reason } => because(ErrorCode::INVALID_VALUE, field, reason),
         Refusal::NothingToUpdate => plain(ErrorCode::NOTHING_TO_UPDATE, None),
-        Refusal::InvalidCredentials { field } => plain(ErrorCode::INVALID_CREDENTIALS, field),
+        Refusal::InvalidCredentials { field: Some(field) } => {
+            because(ErrorCode::INVALID_CREDENTIALS, field, "the current password is wrong")
+        }
+        Refusal::InvalidCredentials { field: None } => plain(ErrorCode::INVALID_CREDENTIALS, None),
         Refusal::InvalidToken => plain(ErrorCode::INVALID_TOKEN, None),
         Refusal::TokenExpired => plain(ErrorCode::TOKEN_EXPIRED, None),
         Refusal::SessionRevoked => plain(ErrorCode::SESSION_REVOKED, None),

@@ -18,9 +18,10 @@ pub fn get(address: SocketAddr, path: &str) -> io::Result<(u16, String)> {
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
     write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
-    let mut answer = String::new();
-    stream.take(MAX_SIZE).read_to_string(&mut answer)?;
+    let mut answer = Vec::new();
+    stream.take(MAX_SIZE).read_to_end(&mut answer)?;
     let not_http = || io::Error::other("the answer is not HTTP");
+    let answer = String::from_utf8(answer).map_err(|_| not_http())?;
     let (head, body) = answer.split_once("\r\n\r\n").ok_or_else(not_http)?;
     let status = head
         .strip_prefix("HTTP/1.1 ")

@@ -235,7 +235,7 @@ impl Worker {
         match result {
             MailResult::Retried | MailResult::Undecided => {
                 let wait = retry_wait(attempt, id.as_u128());
-                tracing::warn!(mail = %id, attempt, %error, retry_in = ?wait, "email not sent");
+                tracing::warn!(mail = %id, attempt, %error, retry_in_s = wait.as_secs(), "email not sent");
                 let unexplained = matches!(error, SendError::Unexplained(_));
                 let retry_at = now.plus(wait);
                 let failed = FailedAttempt { at: now, retry_at, unexplained, domain };

@@ -58,7 +58,7 @@ fn template(kind: &MailKind, life: Duration) -> Template {
     let unit = if minutes == 1 { "minute" } else { "minutes" };
     let (subject, first, second): (_, &str, String) = match kind {
         MailKind::Code { purpose: Purpose::Registration, .. } => (
-            "Your code to complete your registration",
+            "Your code to complete the registration",
             "this is the code that completes your registration:",
             format!("It is valid for {minutes} {unit} and can be used once. If you did not register, ignore this email: nothing happens without the code."),
         ),

@@ -9,6 +9,9 @@ use tokio::time::Instant;
 
 use crate::metrics::ConnectionMetrics;
 
+/// Number of requests before the first warning: a gateway soon sends more, but an operator who
+/// tries the service by hand does not.
+const UNNOTICED: u64 = 100;
 /// Interval between two warnings.
 const WARN_EVERY: Duration = Duration::from_secs(3600);
 
@@ -16,13 +19,15 @@ const WARN_EVERY: Duration = Duration::from_secs(3600);
 /// hour.
 pub struct UnnamedRequests {
     origin: Instant,
+    /// Number of requests so far.
+    seen: AtomicU64,
     /// Earliest time of the next warning, in milliseconds after `origin`.
     next_warning: AtomicU64,
 }
 
 impl Default for UnnamedRequests {
     fn default() -> Self {
-        Self { origin: Instant::now(), next_warning: AtomicU64::new(0) }
+        Self { origin: Instant::now(), seen: AtomicU64::new(0), next_warning: AtomicU64::new(0) }
     }
 }
 
@@ -31,7 +36,8 @@ impl UnnamedRequests {
     /// due.
     pub(super) fn count(&self, metrics: &ConnectionMetrics, peer: IpAddr) {
         metrics.without_client_address.inc();
-        if self.is_warning_due(self.origin.elapsed()) {
+        let seen = self.seen.fetch_add(1, Ordering::Relaxed);
+        if seen >= UNNOTICED && self.is_warning_due(self.origin.elapsed()) {
             tracing::warn!(
                 %peer,
                 "a trusted peer sends requests without client_address: all of its end users share \

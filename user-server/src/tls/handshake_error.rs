@@ -47,6 +47,11 @@ fn refusal(error: &CertificateError) -> &'static str {
             "the client's certificate is not one for clients (clientAuth)"
         }
         CertificateError::BadSignature => "the signature of the client's certificate is wrong",
+        // The verifier has no variant for it.
+        other if other.to_string().contains("CaUsedAsEndEntity") => {
+            "the client's certificate is that of an authority (CA:TRUE), as `openssl req -x509` \
+             creates it; it needs CA:FALSE"
+        }
         _ => "the client's certificate cannot be used",
     }
 }

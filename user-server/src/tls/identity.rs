@@ -109,7 +109,10 @@ impl Material {
                     "the file contains a certificate that cannot be parsed",
                 ),
                 // Again, the error could quote the key.
-                _ => TlsFault::new(TlsFile::Key, "the key is not supported"),
+                _ => TlsFault::new(
+                    TlsFile::Key,
+                    "the key is not supported; expected RSA with 2048 to 8192 bits, ECDSA or Ed25519",
+                ),
             })?;
         config.alpn_protocols = vec![ALPN.to_vec()];
         config.session_storage = Arc::new(NoServerSessionStorage {});

@@ -4,6 +4,7 @@ mod certificates;
 mod check;
 mod commands;
 mod lost_secret;
+mod messages;
 mod ready;
 mod settings;
 mod status;

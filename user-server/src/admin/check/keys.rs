@@ -15,7 +15,7 @@ const LOST: &str = "add its secret to JWTSECRETKEY_ACCEPT; if it is lost, see \"
 pub(super) async fn keys(config: &Config) -> Option<Finding> {
     let ring = match config.existing_keys() {
         Ok(ring) => ring,
-        Err(error) => return Some(wrong("keys", format!("{error}; {}", error.hint()))),
+        Err(error) => return Some(wrong("keys", format!("{error}. {}", error.hint()))),
     };
     let Ok(store) = open(config).await else {
         // Without a database, there is nothing that a key could be missing for.

@@ -103,6 +103,16 @@ pub(super) async fn set_email(
 ) -> CommandResult {
     let account = find(store, &args.account.login).await?;
     let email = Email::parse(&args.email).map_err(invalid)?;
+    if email.shown() == account.email {
+        print(match json {
+            true => json!({ "id": account.id.to_string(), "email": account.email }).to_string(),
+            false => format!(
+                "the email address of {} is already {}; nothing was changed",
+                account.username, account.email
+            ),
+        })?;
+        return Ok(0);
+    }
     let now = database::now(store).await?;
     let event = AuditEvent::of(AuditKind::EmailSet, account.id);
     let change = operator.change(now, event);

@@ -105,8 +105,8 @@ impl SmtpFailure {
                     .to_owned()
             }
             Cause::NotEncrypted => "a password is never sent over a connection without TLS".to_owned(),
-            Cause::Io(error) => error.to_string(),
-            Cause::Smtp(error) => self.reply_text(error),
+            Cause::Io(error) => plain(&error.to_string()),
+            Cause::Smtp(error) => plain(&self.reply_text(error)),
         };
         match self.blame() {
             Blame::Recipient => SendError::Recipient(format!("{step}: {why}")),
@@ -174,6 +174,22 @@ impl SmtpFailure {
             }
         }
     }
+}
+
+/// Causes as rustls names them, in words.
+const TLS_CAUSES: [(&str, &str); 5] = [
+    ("UnknownIssuer", "its certificate was not issued by a trusted authority"),
+    ("NotValidForName", "its certificate is for another name than SMTP_HOST"),
+    ("Expired", "its certificate has expired"),
+    ("InvalidContentType", "it does not use TLS from the first byte; try SMTP_TLS=starttls"),
+    ("CaUsedAsEndEntity", "its certificate is that of an authority (CA:TRUE)"),
+];
+
+/// Returns a text about an error in words, without the repetitions of the libraries.
+fn plain(text: &str) -> String {
+    let text = text.replace("Connection error: ", "").replace("connection error: ", "");
+    let cause = TLS_CAUSES.iter().find(|(name, _)| text.contains(name));
+    cause.map_or(text, |(_, words)| (*words).to_owned())
 }
 
 /// Returns the error of a delivery that took longer than `limit`, although no step exceeded its own

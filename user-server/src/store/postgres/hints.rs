@@ -36,6 +36,11 @@ const HINTS: &[(&str, &str)] = &[
     ("remaining connection slots", "Lower DATABASE_POOL, or raise max_connections."),
     ("read-only", "Name the primary server in the URL, not a standby."),
     (
+        "does not support TLS",
+        "Turn on ssl in postgresql.conf; or, on a network that you trust, set sslmode=disable in \
+         the URL.",
+    ),
+    (
         "certificate",
         "Set sslrootcert in the URL to the certificate of the server's authority, and use the \
          host name that the certificate contains.",

@@ -77,11 +77,9 @@ impl PostgresOptions {
     pub fn location(&self) -> String {
         let host = self.connect.get_host();
         let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
-        format!(
-            "{host}:{}/{}",
-            self.connect.get_port(),
-            self.connect.get_database().unwrap_or_default()
-        )
+        // Without a name, PostgreSQL uses the database with the name of the user.
+        let database = self.connect.get_database().unwrap_or_else(|| self.connect.get_username());
+        format!("{host}:{}/{database}", self.connect.get_port())
     }
 
     /// Returns the driver's options for the connections that serve requests.
@@ -125,6 +123,17 @@ fn check(url: &str) -> Result<&str, String> {
         return Err("a special character must be written in hexadecimal: / as %2F, ? as %3F, \
                     # as %23, @ as %40, also in a password"
             .to_owned());
+    }
+    let mut escapes = url.split('%').skip(1);
+    let is_escape = |text: &str| {
+        text.get(..2).is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    };
+    if !escapes.all(is_escape) {
+        return Err(
+            "a % must be followed by two hexadecimal digits; write the character itself as \
+                    %25, also in a password"
+                .to_owned(),
+        );
     }
     Ok(url)
 }

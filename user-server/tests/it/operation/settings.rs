@@ -87,3 +87,51 @@ fn a_port_below_1024_without_the_privilege_is_explained() {
     }
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
+
+#[test]
+fn a_name_in_a_file_of_settings_that_has_no_effect_causes_a_warning() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("settings.env");
+    let check = |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        let settings = [("TCP_PORT", "0")];
+        run_in(folder.path(), &["--env-file", "settings.env", "check"], &settings)
+    };
+    let run = check("FOO=1\nSMTP_PASS=geheim\nexport  LOG=warn\n");
+    assert_eq!(run.code, Some(0), "{run:?}");
+    for part in ["FOO in --env-file has no effect", "did you mean SMTP_PASSWORD?"] {
+        assert!(run.output.contains(part), "{part}: {run:?}");
+    }
+    assert!(!run.output.contains("geheim") && !run.output.contains("LOG"), "{run:?}");
+    for (text, hint) in [
+        ("TCP_PORT=1\nTCP_PORT=2", "hint: Keep one"),
+        ("LOG='info", "hint: Put the same quotation mark"),
+        ("LOG", "hint: A line is NAME=VALUE"),
+    ] {
+        let run = check(text);
+        assert!(run.code == Some(64) && run.error.contains(hint), "{text}: {run:?}");
+    }
+    for missing in ["none.env", "."] {
+        let run = run_in(folder.path(), &["--env-file", missing, "check"], &[]);
+        assert!(run.error.contains("hint: Pass a text file"), "{run:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_summary_names_the_source_of_the_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let secret = folder.path().join("secret");
+    std::fs::write(&secret, crate::support::SECRET).unwrap();
+    let process = Process::start(&[("JWTSECRETKEY_FILE", secret.to_str().unwrap())]);
+    let expected = format!("secret    from JWTSECRETKEY_FILE ({})", secret.display());
+    assert!(process.printed.contains(&expected), "{}", process.printed);
+    let process = Process::start(&[("JWTSECRETKEY", crate::support::SECRET)]);
+    assert!(process.printed.contains("from JWTSECRETKEY\n"), "{}", process.printed);
+}
+
+#[test]
+fn a_stale_limit_of_zero_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = run_in(folder.path(), &["check"], &[("STALE_LIMIT", "0")]);
+    assert!(run.code == Some(64) && run.error.contains("from 1 to 3600"), "{run:?}");
+}
