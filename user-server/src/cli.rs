@@ -75,8 +75,8 @@ pub(crate) enum Command {
     Backup(admin::BackupArgs),
     /// Restore a backup, end every session and invalidate every code
     ///
-    /// Pass the FILE of a backup of the embedded database, or --after-pg-restore once pg_restore has
-    /// restored a dump of PostgreSQL.
+    /// Pass the FILE of a backup of the embedded database, or --after-pg-restore once pg_restore
+    /// has restored a dump of PostgreSQL.
     Restore(admin::RestoreArgs),
     /// Write the man pages to a directory
     Man {

@@ -85,13 +85,13 @@ const EXAMPLES_OF: &[(&str, &str)] = &[
     ("user-server-keys-retire", "user-server keys retire 3NcQGfu0c1Y --operator ada"),
     (
         "user-server-import",
-        "user-server import users.csv --dry-run\n\
-         user-server import users.csv --rejects rejected.csv\n\
+        "user-server import users.jsonl --dry-run\n\
+         user-server import users.jsonl --rejects rejected\n\
          user-server import --from-postgres postgresql://reader@old/app --table auth.users",
     ),
     (
         "user-server-export",
-        "user-server export users.csv\nuser-server export --format jsonl | gzip > users.gz",
+        "user-server export users.jsonl\nuser-server export --format jsonl | gzip > users.gz",
     ),
     (
         "user-server-user",

@@ -76,7 +76,13 @@ fn only_the_owner_can_read_the_state() {
         login(&cli);
         assert_eq!((mode(cli.state_file()), mode(cli.state_dir())), (0o600, 0o700));
     }
-    std::fs::set_permissions(cli.state_file(), std::fs::Permissions::from_mode(0o644)).unwrap();
+    let set_mode = |mode| {
+        std::fs::set_permissions(cli.state_file(), PermissionsExt::from_mode(mode)).unwrap();
+    };
+    set_mode(0o644);
+    let refused = cli.run_with(&["login", "kim", "--password-stdin"], "p\n").failed(2);
+    assert!(refused.stderr.contains("chmod 600"), "{refused:?}");
+    set_mode(0o600);
     login(&cli);
     assert_eq!(mode(cli.state_file()), 0o600);
 }
@@ -98,7 +104,7 @@ fn the_state_directory_follows_the_environment() {
     let mut command = Cli::new(&server.addr).command(&["login", "kim", "--password-stdin"]);
     command.env_remove("USER_CLI_STATE_DIR");
     let output = Output::of(command, "p\n");
-    assert_eq!(output.code, Some(0));
+    assert_eq!(output.code, Some(2), "nobody has the tokens");
     assert!(
         output.stderr.contains("warning") && output.stdout.contains("not stored"),
         "{output:?}"

@@ -109,6 +109,8 @@ fn a_second_signal_stops_at_once() {
     let mut program = Program::start_with(&service.address, &[("DRAIN_DELAY", "60")]);
     program.signal("TERM");
     until(|| program.log().contains("still accepting"));
+    // Signals within half a second count as one.
+    std::thread::sleep(Duration::from_millis(600));
     program.signal("INT");
     assert!(program.wait().success());
 }
