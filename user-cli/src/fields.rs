@@ -65,7 +65,8 @@ pub(crate) fn list(list: ListView<'_>, reveal: bool) -> Vec<Vec<String>> {
 }
 
 fn is_seconds(name: &str) -> bool {
-    name.ends_with("expires_in") || matches!(name, "resend_after" | "idle_timeout")
+    name.ends_with("expires_in")
+        || matches!(name, "resend_after" | "idle_timeout" | "access_life" | "refresh_after")
 }
 
 /// Returns the fields of a message as JSON, by the convention of all JSON output: ids and codes are
@@ -88,6 +89,10 @@ fn json_entry(field: &FieldView<'_>, reveal: bool) -> (String, Value) {
     match field.value {
         FieldValue::Number(seconds) if is_seconds(field.name) => {
             (format!("{}_ms", field.name), seconds.saturating_mul(1000).into())
+        }
+        // A name that ends with `_ms` is that of a duration.
+        FieldValue::InstantMillis(_) => {
+            (field.name.trim_end_matches("_ms").to_owned(), json_value(field, reveal))
         }
         _ => (field.name.to_owned(), json_value(field, reveal)),
     }

@@ -123,7 +123,9 @@ fn reason(status: &Status) -> String {
         None if status.keys == 0 => {
             "the server publishes no keys; it signs tokens with HS256".to_owned()
         }
-        None => "the token names an unknown key, or the server's clock was set back".to_owned(),
+        None => "the token has an unknown key, or another issuer or audience than --issuer and \
+                 --audience, or the server's clock was set back"
+            .to_owned(),
     }
 }
 

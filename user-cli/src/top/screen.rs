@@ -90,9 +90,12 @@ fn draw(frame: &mut Frame<'_>, page: &Page) {
     let title = Line::from(format!("{}   press q to quit", page.title))
         .style(Style::new().add_modifier(Modifier::BOLD));
     frame.render_widget(title, head);
-    // The first section has the full width, the others are in two columns of about equal height.
+    // The first section has the full width. The others are in two columns of about equal height,
+    // which need the fewest lines if the tallest sections are placed first.
     let (first, others) = page.sections.split_at(page.sections.len().min(1));
     let mut columns: [Vec<&Section>; 2] = Default::default();
+    let mut others: Vec<&Section> = others.iter().collect();
+    others.sort_by_key(|section| std::cmp::Reverse(height(section)));
     for section in others {
         let [left, right] = columns.each_ref().map(|column| height_of(column));
         columns[usize::from(right < left)].push(section);

@@ -45,7 +45,10 @@ fn in_output_convention(fields: &Value) -> Value {
         Value::Array(rows) => rows.iter().map(in_output_convention).collect(),
         Value::Object(fields) => {
             let entries = fields.iter().map(|(name, value)| match value.as_u64() {
-                Some(at) if name.ends_with("_at") => (name.clone(), time(at).into()),
+                Some(at) if name.ends_with("_at") || name == "before" => {
+                    (name.clone(), time(at).into())
+                }
+                Some(at) if name == "now_ms" => ("now".to_owned(), time(at / 1000).into()),
                 Some(seconds) if name.ends_with("_in") || SECONDS.contains(&name.as_str()) => {
                     (format!("{name}_ms"), (seconds * 1000).into())
                 }
@@ -58,7 +61,7 @@ fn in_output_convention(fields: &Value) -> Value {
 }
 
 /// Fields in seconds that do not end with `_in`.
-const SECONDS: [&str; 2] = ["resend_after", "idle_timeout"];
+const SECONDS: [&str; 4] = ["resend_after", "idle_timeout", "access_life", "refresh_after"];
 
 /// Formats a time as RFC 3339, by an implementation other than that of the program.
 fn time(at: u64) -> String {

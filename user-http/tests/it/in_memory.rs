@@ -86,7 +86,7 @@ fn tokens_with_hs256_are_checked_by_the_service() {
 }
 
 #[test]
-fn another_audience_is_refused_by_the_service_and_in_memory() {
+fn tokens_of_another_audience_are_checked_by_the_service_unless_it_is_set() {
     let service = LiveService::start_with(&[("TOKEN_SIGNING", "EdDSA"), ("JWT_AUDIENCE", "shop")]);
     let kim = service.register("kim");
     let program = Program::start_with(&service.address, &[("JWT_AUDIENCE", "shop")]);
@@ -94,6 +94,11 @@ fn another_audience_is_refused_by_the_service_and_in_memory() {
     let before = checks_in_memory(&program);
     assert_eq!(program.verdict(&kim.token).status, 200);
     assert_eq!(checks_in_memory(&program) - before, 1.0);
+    // A forgotten setting costs calls, and refuses nobody.
+    let program = Program::start(&service.address);
+    until(|| program.metric("user_http_verifier_ready") == 1.0);
+    assert_eq!(program.verdict(&kim.token).status, 200);
+    assert_eq!(checks_in_memory(&program), 0.0);
 }
 
 #[test]

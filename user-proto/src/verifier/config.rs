@@ -5,7 +5,7 @@ use std::time::Duration;
 /// Configuration of a [`Verifier`](super::Verifier).
 #[derive(Debug, Clone)]
 pub struct VerifierConfig {
-    /// Expected `iss` claim: JWT_ISSUER of the service.
+    /// Expected `iss` claim: JWT_ISSUER of the service. It is asked about a token with another one.
     pub issuer: String,
     /// Expected `aud` claim: JWT_AUDIENCE of the service.
     pub audience: String,

@@ -55,6 +55,9 @@ pub(super) enum Undecided {
     /// The revocations or keys are not known well enough.
     NotReady,
     UnknownKey,
+    /// The signature is genuine, but issuer or audience are not the configured ones. The
+    /// configuration of this verifier may be wrong, so the service decides.
+    OtherIssuer,
     /// The service's clock was set back.
     Disputed,
 }
@@ -192,7 +195,8 @@ impl Local {
         if !token.names(key.algorithm) || !key.verify(token.signed, &token.signature) {
             return Ok(None);
         }
-        Ok(token.claims(&self.config.issuer, &self.config.audience))
+        let (issuer, audience) = (&self.config.issuer, &self.config.audience);
+        token.claims(issuer, audience).map_err(|_| Undecided::OtherIssuer)
     }
 
     /// Returns `true` if the set revokes a token with these claims, whatever its age.

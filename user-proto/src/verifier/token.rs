@@ -61,6 +61,22 @@ struct ClaimsText<'a> {
     exp: u64,
 }
 
+/// Error if a genuine token is for another issuer or audience.
+pub(super) struct OtherIssuer;
+
+impl ClaimsText<'_> {
+    fn parse(&self) -> Option<Claims> {
+        Uuid::try_parse(&self.jti).ok()?;
+        let instant = |seconds: u64| (seconds <= limits::MAX_INSTANT).then_some(seconds);
+        Some(Claims {
+            user_id: Uuid::try_parse(&self.sub).ok()?,
+            session_id: Uuid::try_parse(&self.sid).ok()?,
+            issued_at: instant(self.iat)?,
+            expires_at: instant(self.exp)?,
+        })
+    }
+}
+
 impl<'a> Token<'a> {
     /// Splits a token and decodes its header. Returns `None` if it is not an access token.
     pub(super) fn parse(token: &'a [u8]) -> Option<Self> {
@@ -88,22 +104,22 @@ impl<'a> Token<'a> {
         self.alg == algorithm.name()
     }
 
-    /// Returns the claims, or `None` if one is missing or malformed, or the token is for another
-    /// issuer or audience. The signature must have been verified.
-    pub(super) fn claims(&self, issuer: &str, audience: &str) -> Option<Claims> {
-        let text = URL_SAFE_NO_PAD.decode(self.claims).ok()?;
-        let claims: ClaimsText<'_> = object(&text)?;
+    /// Returns the claims, or `None` if one is missing or malformed. The signature must have been
+    /// verified.
+    ///
+    /// # Errors
+    /// If the token is for another issuer or audience.
+    pub(super) fn claims(
+        &self,
+        issuer: &str,
+        audience: &str,
+    ) -> Result<Option<Claims>, OtherIssuer> {
+        let Ok(text) = URL_SAFE_NO_PAD.decode(self.claims) else { return Ok(None) };
+        let Some(claims) = object::<ClaimsText<'_>>(&text) else { return Ok(None) };
         if claims.iss != issuer || claims.aud != audience {
-            return None;
+            return Err(OtherIssuer);
         }
-        Uuid::try_parse(&claims.jti).ok()?;
-        let instant = |seconds: u64| (seconds <= limits::MAX_INSTANT).then_some(seconds);
-        Some(Claims {
-            user_id: Uuid::try_parse(&claims.sub).ok()?,
-            session_id: Uuid::try_parse(&claims.sid).ok()?,
-            issued_at: instant(claims.iat)?,
-            expires_at: instant(claims.exp)?,
-        })
+        Ok(claims.parse())
     }
 }
 

@@ -10,3 +10,4 @@ mod keys;
 mod recorded;
 mod service;
 mod signer;
+mod vectors;

