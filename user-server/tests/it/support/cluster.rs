@@ -127,11 +127,11 @@ impl Cluster {
 
     /// Stops all nodes at once, and returns the folder that contains the emails.
     pub async fn stop(mut self) -> TempDir {
-        for node in 0..NODES {
-            // The second signal ends the wait for the health check.
-            self.signal(node, "TERM");
-            self.signal(node, "INT");
-        }
+        (0..NODES).for_each(|node| self.signal(node, "TERM"));
+        // The second signal ends the wait for the health check. Two within half a second count as
+        // one.
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        (0..NODES).for_each(|node| self.signal(node, "INT"));
         for node in 0..NODES {
             self.wait_for_exit(node).await;
         }
