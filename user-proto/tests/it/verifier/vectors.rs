@@ -1,5 +1,5 @@
-//! The vectors of tokens with public keys: the verifier returns the verdict of the server, which has
-//! the same vectors in its tests.
+//! The vectors of tokens with public keys: the verifier returns the verdict of the server, which
+//! has the same vectors in its tests.
 
 use serde_json::Value;
 use user_proto::ErrorCode;
