@@ -37,3 +37,7 @@ pub const MAX_DEADLINE_MS: u32 = 30_000;
 pub const MAX_WAIT_MS: u32 = 5_000;
 /// Maximum size in bytes of the message text of an error reply.
 pub const MAX_ERROR_MESSAGE: usize = 512;
+/// Longest lifetime in seconds of an access token.
+pub const MAX_ACCESS_LIFE: u32 = 60 * 60;
+/// Maximum length in bytes of a `kid`. A service makes kids of at most 43 bytes.
+pub const MAX_KID: usize = 256;

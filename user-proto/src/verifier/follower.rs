@@ -11,12 +11,12 @@ use super::keys::KeySet;
 use super::local::Local;
 use super::revocations::{Writer, retention};
 use super::time::Floor;
+use crate::limits;
 use crate::table::{Keys, RevocationRow, Revocations};
 
 /// Time after which all revocations are requested again after there were too many.
 const RETRY_ALL_AFTER: Duration = Duration::from_secs(60);
-/// Longest accepted kid of a revoked key and longest accepted cursor, in bytes.
-const MAX_KID: usize = 256;
+/// Longest accepted cursor in bytes.
 const MAX_CURSOR: usize = 1_024;
 /// Shortest and longest time in seconds after which the keys are read again.
 const REFRESH_AFTER: (u32, u32) = (10, 24 * 60 * 60);
@@ -142,7 +142,8 @@ impl Follower {
                 Some(false)
             }
             4 => {
-                let kid = std::str::from_utf8(&row.id).ok().filter(|kid| kid.len() <= MAX_KID)?;
+                let kid =
+                    std::str::from_utf8(&row.id).ok().filter(|kid| kid.len() <= limits::MAX_KID)?;
                 self.local.keys.revoke(kid)
             }
             _ => None,
