@@ -32,6 +32,16 @@ macro_rules! delete_batch {
     };
 }
 
+/// Condition on an old email that was settled, or that contains a code and still waits for its mail
+/// slot. A notice that waits stays until a worker takes it, since its mail slot counts it: no
+/// further notice of the kind is queued meanwhile, and it stands for all of them.
+macro_rules! finished_email {
+    () => {
+        "created_at < $1
+         AND (settled_at < $1 OR turn_at IS NULL AND verification_id IS NOT NULL)"
+    };
+}
+
 /// Condition on a row of `mail_turns` for which no email waits and none was sent recently.
 macro_rules! unused_turn {
     () => {
@@ -50,14 +60,7 @@ impl Housekeeping for SqlStore {
         let mut steps: Vec<(&'static str, i64)> = vec![
             // By its age only: what happened to its email must not be visible.
             (delete_batch!("verifications", "id", "created_at < $1"), old),
-            (
-                delete_batch!(
-                    "outbox",
-                    "id",
-                    "created_at < $1 AND (settled_at < $1 OR turn_at IS NULL)"
-                ),
-                sent,
-            ),
+            (delete_batch!("outbox", "id", finished_email!()), sent),
             (delete_batch!("mail_turns", "budget_key, letter", unused_turn!()), sent),
             (delete_batch!("revocations", "seq", "at < $1"), now.minus(retention.revocations).0),
             (

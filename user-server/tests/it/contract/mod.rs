@@ -113,6 +113,7 @@ macro_rules! suite {
             sweep::rows_within_their_retention_stay,
             sweep::rows_past_their_retention_are_deleted,
             sweep::a_sweep_keeps_the_email_budgets,
+            sweep::a_notice_that_no_worker_took_is_sent_after_a_month,
             sweep::a_sweep_deletes_everything_in_batches,
             sweep::a_store_answers_pings_until_it_is_closed,
             audit::sixteen_workers_seal_each_row_once,

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use user_server::domain::{Allowance, BudgetCounter, Purpose, ResendResult, Retention, Timestamp};
+use user_server::domain::{
+    Allowance, BudgetCounter, MailKind, Notice, Purpose, ResendResult, Retention, Timestamp,
+    UserUpdate,
+};
 use user_server::tokens::Rotation;
 
 use super::fixture::*;
@@ -112,6 +115,29 @@ pub async fn a_sweep_keeps_the_email_budgets(db: &Db) {
         1,
         "the second code of the previous day has expired too"
     );
+}
+
+pub async fn a_notice_that_no_worker_took_is_sent_after_a_month(db: &Db) {
+    let (ada, her_session) = user(db, "ada").await;
+    send_all(db, NOW).await;
+    let update = UserUpdate {
+        password_hash: Some(("hash 2".to_owned(), Notice::PasswordChanged)),
+        ..change(&ada, &her_session)
+    };
+    db.update_user_at(update, at(60)).await.unwrap();
+    let month = 31 * DAY;
+    sweep(db, at(month)).await;
+    let sent = send_all(db, at(month)).await;
+    assert_eq!(sent.len(), 1);
+    assert_eq!(sent[0].kind, MailKind::Notice(Notice::PasswordChanged));
+    sweep(db, at(2 * month)).await;
+    let update = UserUpdate {
+        credentials: Some(ada.credentials + 1),
+        password_hash: Some(("hash 3".to_owned(), Notice::PasswordChanged)),
+        ..change(&ada, &her_session)
+    };
+    db.update_user_at(update, at(2 * month)).await.unwrap();
+    assert_eq!(send_all(db, at(2 * month)).await.len(), 1);
 }
 
 /// Stores this many counters that expire at once.
