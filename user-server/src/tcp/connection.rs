@@ -180,9 +180,17 @@ impl Connection {
             if finished && let Some(error) = self.close_error.take() {
                 self.reply(CONNECTION_ID, &(*error).into());
             }
+            let was_full = self.write_buffer.is_full();
             self.flush(stream).await?;
             if finished {
                 return Ok(());
+            }
+            if was_full {
+                // Frames may have waited for the replies to be written.
+                self.resume();
+                if !self.write_buffer.is_empty() {
+                    continue;
+                }
             }
             if timer.deadline() > self.deadline() {
                 timer.as_mut().reset(self.deadline());
@@ -192,17 +200,15 @@ impl Connection {
             poll_fn(|context| {
                 let mut progress = false;
                 let full = !self.is_reading();
-                while let Poll::Ready(completed) = self.in_flight.poll(context) {
+                while !self.write_buffer.is_full()
+                    && let Poll::Ready(completed) = self.in_flight.poll(context)
+                {
                     self.finish(completed);
                     progress = true;
                 }
                 if progress {
-                    // Process the frames that had to wait for a request in flight to end. The
-                    // timeout of an incomplete frame among them starts now.
-                    if full {
-                        self.frame_started = None;
-                    }
-                    self.feed(&[]);
+                    // Frames may have waited for a request in flight to end.
+                    if full { self.resume() } else { self.feed(&[]) }
                 }
                 if self.watch.poll(context).is_ready() {
                     self.answer_watch();
@@ -296,6 +302,7 @@ impl Connection {
         matches!(self.stage, Stage::Open | Stage::Draining { .. })
             && self.in_flight.len() < self.context.limits.in_flight
             && self.resume_at.is_none()
+            && !self.write_buffer.is_full()
     }
 
     fn is_finished(&self) -> bool {
@@ -324,6 +331,13 @@ impl Connection {
             Stage::Draining { since } if self.in_flight.is_empty() => due.min(since + LINGER),
             _ => due,
         }
+    }
+
+    /// Processes the frames that had to wait. The timeout of an incomplete frame among them starts
+    /// now.
+    fn resume(&mut self) {
+        self.frame_started = None;
+        self.feed(&[]);
     }
 
     /// Processes the frames in the read buffer followed by `bytes`.
@@ -487,7 +501,7 @@ impl Connection {
 
     /// Logs and counts a completed request, and adds its reply to the write buffer.
     fn finish(&mut self, completed: CompletedRequest) {
-        let CompletedRequest { id, type_index, name, duration, reply } = completed;
+        let CompletedRequest { id, type_index, name, duration, reply, slot: _slot } = completed;
         let outcome = match &reply {
             Reply::ErrorReply(error) => error.code.name(),
             _ => "OK",

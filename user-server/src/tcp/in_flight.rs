@@ -23,7 +23,7 @@ use crate::handler::{self, Handler, Peer};
 pub(super) struct RequestsInFlight(Option<Box<RequestTasks>>);
 
 struct RequestTasks {
-    tasks: JoinSet<Reply<'static>>,
+    tasks: JoinSet<(Reply<'static>, RequestSlot)>,
     requests: Vec<PendingRequest>,
     /// Guard that is dropped when the connection closes. It then cancels the requests' token, so
     /// that no further password is hashed for a client that has left.
@@ -52,6 +52,9 @@ pub(super) struct CompletedRequest {
     pub(super) name: &'static str,
     pub(super) duration: Duration,
     pub(super) reply: Reply<'static>,
+    /// Slot of the request, which its reply occupies too until it is in the write buffer. `None` if
+    /// the task failed.
+    pub(super) slot: Option<RequestSlot>,
 }
 
 impl RequestsInFlight {
@@ -123,8 +126,8 @@ impl RequestsInFlight {
         );
         let counted = connection.metrics.requests.start();
         let answer = async move {
-            let _counted = (counted, slot);
-            handler.answer(request, &common, &peer, arrived, gone).await
+            let _counted = counted;
+            (handler.answer(request, &common, &peer, arrived, gone).await, slot)
         };
         let answer = answer.instrument(span);
         let task = tasks.tasks.spawn(connection.tasks.track_future(answer)).id();
@@ -136,12 +139,12 @@ impl RequestsInFlight {
     pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<CompletedRequest> {
         loop {
             let Some(tasks) = &mut self.0 else { return Poll::Pending };
-            let (task, reply) = match std::task::ready!(tasks.tasks.poll_join_next_with_id(context))
-            {
-                Some(Ok((task, reply))) => (task, reply),
+            let joined = std::task::ready!(tasks.tasks.poll_join_next_with_id(context));
+            let (task, reply, slot) = match joined {
+                Some(Ok((task, (reply, slot)))) => (task, reply, Some(slot)),
                 Some(Err(error)) => {
                     tracing::error!(%error, "the task of a request failed");
-                    (error.id(), handler::internal().into())
+                    (error.id(), handler::internal().into(), None)
                 }
                 None => {
                     self.0 = None;
@@ -152,7 +155,14 @@ impl RequestsInFlight {
                 let PendingRequest { id, type_index, name, arrived, .. } =
                     tasks.requests.swap_remove(index);
                 let duration = arrived.elapsed();
-                return Poll::Ready(CompletedRequest { id, type_index, name, duration, reply });
+                return Poll::Ready(CompletedRequest {
+                    id,
+                    type_index,
+                    name,
+                    duration,
+                    reply,
+                    slot,
+                });
             }
         }
     }

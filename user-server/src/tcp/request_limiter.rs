@@ -1,6 +1,6 @@
 //! Limits on requests in flight: how many there may be, and how much memory they may use, in the
-//! whole process and for each peer. A request counts until it is finished, even after its
-//! connection has closed.
+//! whole process and for each peer. A request counts until its reply is in the write buffer of its
+//! connection, or if that has closed, until it is finished.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -18,6 +18,10 @@ use crate::handler;
 /// Initial capacity of the write buffer in bytes, enough for about eight token checks.
 const INITIAL_CAPACITY: usize = 512;
 
+/// Number of bytes from which on no further reply is added to those that wait to be written. A
+/// reply of one frame may still exceed it.
+const FULL: usize = 32 * 1024;
+
 /// Replies that have not been written yet.
 #[derive(Default)]
 pub(super) struct WriteBuffer(BytesMut);
@@ -51,6 +55,12 @@ impl WriteBuffer {
 
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Returns true if the replies must be written before there are more of them: a client that
+    /// sends requests but reads no replies does not fill the memory.
+    pub(super) fn is_full(&self) -> bool {
+        self.0.len() >= FULL
     }
 
     /// Polls to write the replies after the first `written` bytes, and advances `written`.

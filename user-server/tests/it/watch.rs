@@ -4,6 +4,7 @@ mod connections;
 mod cost;
 mod nodes;
 mod trust;
+mod unread;
 
 use std::collections::HashSet;
 use std::sync::Arc;
