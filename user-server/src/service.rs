@@ -33,7 +33,7 @@ use crate::store::folder;
 use crate::tcp::{self, ConnectionContext, RequestLimiter, Server, Shutdown, UnnamedRequests};
 use crate::throttle::Throttle;
 use crate::tls::Tls;
-use crate::tokens::{self, Revocations, TokenStores, Tokens};
+use crate::tokens::{self, RevocationReader, Revocations, TokenStores, Tokens};
 use crate::users::Users;
 use background::{follow_clock, learn_classes, set_clock, sweep};
 use components::{keys, kinds, lock_folder, refuse_new_weak_secrets, store};
@@ -92,7 +92,7 @@ impl Service {
         let store = store(config).await?;
         refuse_new_weak_secrets(config, &*store).await?;
         let keys = Arc::new(keys(config, existing, &*store).await?);
-        let retired = tokens::retire_known(&*store, &keys).await?;
+        tokens::retire_known(&*store, &keys).await?;
         if keys.signing().is_none() {
             return Err(StartError::Retired);
         }
@@ -101,8 +101,8 @@ impl Service {
         let clock: Arc<dyn Clock> = shared.clone();
         let cache = cache(config, &keys, &metrics)?;
         let core = ServiceCore::assemble(config, &clock, &keys, &store, &cache, &metrics)?;
-        core.revocations.add_retired(&retired);
-        core.revocations.load(&*store, clock.now()).await?;
+        let reader = core.revocation_reader(&store);
+        reader.load(clock.now()).await?;
         if let Err(fault) = store.start_node(core.node).await {
             // A read-only database has no claims that a request could wait for.
             tracing::warn!(%fault, "cannot release the idempotency keys of an earlier process");
@@ -116,7 +116,8 @@ impl Service {
         tasks.spawn(workers.clone().run_until_cancelled_owned(alive));
         core.spawn_workers(config, &store, mailer, &clock, &workers, &tasks);
         tasks.spawn(workers.clone().run_until_cancelled_owned(follow_clock(store.clone(), shared)));
-        let follow = tokens::follow_retired(store.clone(), keys, core.revocations.clone());
+        let (time, wakeups) = (clock.clone(), cache.wakeups.clone());
+        let follow = async move { reader.follow(time, wakeups).await };
         tasks.spawn(workers.clone().run_until_cancelled_owned(follow));
         if monitor.is_some() {
             let follow = health.clone().follow(metrics.clone());
@@ -243,7 +244,6 @@ pub struct ServiceCore {
     otp: Arc<Otp>,
     passwords: Passwords,
     wakeup: MailWakeup,
-    wakeups: Arc<dyn Wakeups>,
     keys: Arc<KeyRing>,
     metrics: Arc<Metrics>,
 }
@@ -316,19 +316,14 @@ impl ServiceCore {
         };
         let services = Services { users, tokens: tokens.clone(), idempotency, limits };
         let handler = Arc::new(Handler::new(services));
-        let (wakeups, keys, metrics) = (cache.wakeups.clone(), keys.clone(), metrics.clone());
-        Ok(Self {
-            handler,
-            node,
-            revocations,
-            tokens,
-            otp,
-            passwords,
-            wakeup,
-            wakeups,
-            keys,
-            metrics,
-        })
+        let (keys, metrics) = (keys.clone(), metrics.clone());
+        Ok(Self { handler, node, revocations, tokens, otp, passwords, wakeup, keys, metrics })
+    }
+
+    /// Returns a reader of the revocations and retired keys in this store.
+    pub fn revocation_reader(&self, store: &Arc<dyn Store>) -> RevocationReader {
+        let (log, records) = (store.clone(), store.clone());
+        RevocationReader::new(self.revocations.clone(), log, records, self.keys.clone())
     }
 
     fn spawn_workers(
@@ -345,12 +340,6 @@ impl ServiceCore {
         let (clock, turns) = (clock.clone(), AtomicUsize::new(0));
         let worker = Worker { outbox, mailer, codes, clock: clock.clone(), wakeup, metrics, turns };
         tasks.spawn(worker.run(config.mail_concurrency, stop.clone()));
-        let follow = self.revocations.clone();
-        let (log, time, wakeup) = (store.clone(), clock.clone(), self.wakeups.clone());
-        tasks.spawn(
-            stop.clone()
-                .run_until_cancelled_owned(async move { follow.follow(log, time, wakeup).await }),
-        );
         let sealer = Sealer {
             log: store.clone(),
             keys: self.keys.clone(),
@@ -362,6 +351,7 @@ impl ServiceCore {
         let retention = Retention {
             verifications: outbox::verification_life(config.code_life),
             mails: Duration::from_secs(24 * 3600) + config.code_life,
+            // An hour is the longest lifetime that another node of the same database may have.
             revocations: config.tokens.access_life * 2 + Duration::from_secs(3600),
             session_idle: config.tokens.session_idle,
             session_life: config.tokens.session_life,

@@ -125,7 +125,11 @@ pub const VARIABLES: &[Variable] = &[
     ),
     variable("JWT_ISSUER", "user-service", "`iss` claim of access tokens."),
     variable("JWT_AUDIENCE", "user-service", "`aud` claim of access tokens."),
-    variable("ACCESS_TOKEN_EXPIRY", "15", "Lifetime of access tokens, in minutes."),
+    variable(
+        "ACCESS_TOKEN_EXPIRY",
+        "15",
+        "Lifetime of access tokens, in minutes. A lower value applies to the tokens in use too.",
+    ),
     variable(
         "REFRESH_TOKEN_EXPIRY",
         "30",

@@ -10,6 +10,7 @@ mod feed;
 mod open;
 mod owner;
 mod published;
+mod reader;
 mod refresh;
 mod retired;
 mod revocations;
@@ -34,8 +35,9 @@ use crate::throttle::{Budget, Payer, Throttle};
 use access::{AccessTokens, NO_KEY};
 pub use feed::{RevocationPage, Revoked};
 pub use published::PublishedKeys;
+pub use reader::RevocationReader;
 use refresh::RefreshToken;
-pub use retired::{follow_retired, retire_known};
+pub use retired::retire_known;
 pub use revocations::{FRESH, Revocations};
 pub use rotation::{Rotation, rotate};
 #[doc(hidden)]
@@ -219,7 +221,8 @@ impl Tokens {
     }
 
     /// Verifies an access token like [`Tokens::verify`], at the given readings of the wall clock
-    /// and the monotonic clock.
+    /// and the monotonic clock. A token expires at the latest one lifetime by the current policy
+    /// after it was issued.
     ///
     /// # Errors
     /// Those of [`Tokens::verify`].
@@ -230,9 +233,13 @@ impl Tokens {
         instant: Instant,
     ) -> UseCaseResult<Verified> {
         let claims = self.access.read(token)?;
+        // By the current lifetime, which may have been lowered since: revocations are not stored
+        // for longer.
+        let life_end = claims.issued_at.saturating_add(self.policy.access_life.as_secs());
+        let expires_at = claims.expires_at.min(life_end);
         // A token from the future was issued before the clock was set back, and would live too
         // long.
-        if time.seconds() >= claims.expires_at
+        if time.seconds() >= expires_at
             || claims.issued_at > time.seconds().saturating_add(MAX_AHEAD)
         {
             return Err(Refusal::TokenExpired.into());
@@ -243,7 +250,7 @@ impl Tokens {
             return Err(Refusal::SessionRevoked.into());
         }
         let stale = self.revocations.staleness(instant).map_err(|_| Refusal::Stale)?;
-        Ok(Verified { stale, ..claims })
+        Ok(Verified { expires_at, stale, ..claims })
     }
 
     /// Checks whether a refresh token is genuine and its session exists, without writing anything.

@@ -1,32 +1,25 @@
-//! Server keys that an operator has retired. Their list is read before the service is ready, and
-//! then periodically, so that every node stops accepting a retired key within a second. A key stays
-//! retired until the process exits.
+//! Server keys that an operator has retired. A key stays retired until the process exits.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use super::Revocations;
 use crate::domain::{Fault, KeyRecords, RetiredKey};
 use crate::keys::KeyRing;
 
-/// Interval between two reads of the retired keys.
-const PERIOD: Duration = Duration::from_millis(300);
-/// Timeout of one read of the retired keys, so that an unresponsive database does not delay the
-/// next attempt.
+/// Timeout of the read at startup.
 const READ_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Reads the list of retired keys once, retires those keys on this node, and returns the list, with
-/// every name of each key.
+/// Reads the list of retired keys once, and retires those keys on this node.
 ///
 /// # Errors
 /// If the list cannot be read from the database.
-pub async fn retire_known(
-    records: &dyn KeyRecords,
-    keys: &KeyRing,
-) -> Result<Vec<RetiredKey>, Fault> {
+pub async fn retire_known(records: &dyn KeyRecords, keys: &KeyRing) -> Result<(), Fault> {
     let read = tokio::time::timeout(READ_TIMEOUT, records.retired_keys()).await;
-    let retired =
-        read.map_err(|_| Fault::Unavailable("timed out reading the retired keys".to_owned()))??;
+    retire_all(read.map_err(|_| timed_out("the retired keys"))??, keys);
+    Ok(())
+}
+
+/// Retires these keys on this node, and returns them under every name of each key.
+pub(super) fn retire_all(retired: Vec<RetiredKey>, keys: &KeyRing) -> Vec<RetiredKey> {
     for key in &retired {
         if keys.retire(&key.kid) {
             tracing::warn!(kid = %key.kid, "the key is retired: its tokens and codes are no longer accepted");
@@ -37,7 +30,7 @@ pub async fn retire_known(
             }
         }
     }
-    Ok(retired.into_iter().flat_map(|key| all_names(key, keys)).collect())
+    retired.into_iter().flat_map(|key| all_names(key, keys)).collect()
 }
 
 /// Returns a retired key under all its names, since a client that verifies tokens itself knows the
@@ -50,20 +43,7 @@ fn all_names(key: RetiredKey, keys: &KeyRing) -> Vec<RetiredKey> {
     }
 }
 
-/// Reads the list of retired keys periodically, forever, retires those keys on this node, and adds
-/// them to its revocations. Failed reads are not logged, since failures to read the revocation log
-/// are.
-pub async fn follow_retired(
-    records: Arc<dyn KeyRecords>,
-    keys: Arc<KeyRing>,
-    revocations: Arc<Revocations>,
-) {
-    let mut tick = tokio::time::interval(PERIOD);
-    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        tick.tick().await;
-        if let Ok(retired) = retire_known(&*records, &keys).await {
-            revocations.add_retired(&retired);
-        }
-    }
+/// Returns the fault of a read that has timed out.
+pub(super) fn timed_out(what: &str) -> Fault {
+    Fault::Unavailable(format!("timed out reading {what}"))
 }

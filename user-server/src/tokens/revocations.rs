@@ -1,9 +1,9 @@
 //! The in-memory set of ended sessions and changed users. Changes on this node are added at once;
-//! changes on other nodes are read from the revocation log in the database. The set reports the
+//! [`RevocationReader`](super::RevocationReader) adds those on other nodes. The set reports the
 //! time since the last successful read.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use papaya::HashMap;
@@ -11,29 +11,17 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::MAX_TOKEN;
-use super::clock_history::ClockHistory;
+use super::clock_history::{ClockHistory, ClockJump};
 use super::feed::{FeedLog, RevocationFeed};
-use crate::domain::{
-    Clock, EndedSessions, Fault, RetiredKey, Revocation, RevocationLog, Subject, Timestamp,
-    UserVersion, Wakeups,
-};
+use crate::domain::{EndedSessions, RetiredKey, Revocation, Subject, Timestamp};
 
-/// Interval between two reads of the revocation log.
-const PERIOD: Duration = Duration::from_millis(250);
-/// Timeout of one read of the revocation log, so that an unresponsive database does not delay the
-/// next attempt.
-const READ_TIMEOUT: Duration = Duration::from_secs(2);
-/// Maximum age at which the last read of the revocation log counts as fresh: the promised time
-/// within which every node rejects a revoked token.
+/// Maximum age at which the last read of the revocation log and of the retired keys counts as
+/// fresh: the promised time within which every node rejects a revoked token.
 pub const FRESH: Duration = Duration::from_secs(1);
 /// Overlap of consecutive reads. An entry has the time at which its request began, so it appears up
 /// to the longest deadline (30 s) later; the time of the commit and the difference of the clocks of
 /// the nodes add to that. Twice the deadline leaves a margin for both.
-const OVERLAP: Duration = Duration::from_secs(60);
-/// Maximum age of the entries that are read after a wakeup.
-const RECENT: Duration = Duration::from_secs(2);
-/// Minimum pause between two reads after wakeups. If many sessions end, one read covers many.
-const WAKEUP_PAUSE: Duration = Duration::from_millis(10);
+pub(super) const OVERLAP: Duration = Duration::from_secs(60);
 
 /// Ended sessions and changed users, as far as this node has learned of them.
 pub struct Revocations {
@@ -52,7 +40,7 @@ pub struct Revocations {
     retention: Duration,
     stale_limit: Duration,
     origin: Instant,
-    /// Start of the last successful read of the revocation log, in milliseconds after `origin`.
+    /// Start of the last successful read, in milliseconds after `origin`.
     read_at: AtomicU64,
     /// Readings of the wall clock within the last `retention`.
     readings: Mutex<ClockHistory>,
@@ -97,6 +85,12 @@ impl Revocations {
             read_at: AtomicU64::new(0),
             readings: Mutex::new(ClockHistory::new(access_life + OVERLAP)),
         }
+    }
+
+    /// Creates an empty set that was last read `age` ago.
+    #[cfg(test)]
+    pub(super) fn last_read(age: Duration, access_life: Duration, stale_limit: Duration) -> Self {
+        Self { origin: Instant::now() - age, ..Self::new(access_life, stale_limit) }
     }
 
     /// Reports whether one of these session or user ids is revoked.
@@ -208,15 +202,6 @@ impl Revocations {
         }
     }
 
-    /// Reads all entries of the revocation log that may concern unexpired tokens. The server is not
-    /// ready before this read.
-    ///
-    /// # Errors
-    /// If the log cannot be read.
-    pub async fn load(&self, log: &dyn RevocationLog, now: Timestamp) -> Result<(), Fault> {
-        self.read(log, now, self.retention).await
-    }
-
     /// Returns the minimum age, by the wall clock, of revocation log entries that concern only
     /// expired tokens and can be deleted, or `None` if this node has not run for long enough to
     /// know. After a jump of the wall clock, this age is longer than usual.
@@ -226,100 +211,37 @@ impl Revocations {
         Some(now.since(earliest).max(self.retention))
     }
 
+    /// Records a reading of both clocks. Returns the jump of the wall clock since the last one, or
+    /// `None` if it has not jumped.
+    pub(super) fn record_clocks(&self, now: Timestamp, instant: Instant) -> Option<ClockJump> {
+        self.readings().record(now, instant)
+    }
+
+    /// Returns the lifetime of an entry of this set.
+    pub(super) fn retention(&self) -> Duration {
+        self.retention
+    }
+
+    /// Declares that the set contains what the database contained at `started`, or more.
+    pub(super) fn set_read_at(&self, started: Instant) {
+        let read_at = started.saturating_duration_since(self.origin).as_millis();
+        self.read_at.store(u64::try_from(read_at).unwrap_or(u64::MAX), Ordering::Release);
+    }
+
     fn readings(&self) -> MutexGuard<'_, ClockHistory> {
         self.readings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reads the revocation log periodically, and immediately after a wakeup, forever.
-    pub async fn follow(
-        &self,
-        log: Arc<dyn RevocationLog>,
-        clock: Arc<dyn Clock>,
-        wakeups: Arc<dyn Wakeups>,
-    ) {
-        let mut failing = false;
-        let mut tick = tokio::time::interval(PERIOD);
-        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut last_wakeup = Instant::now();
-        loop {
-            tokio::select! {
-                _ = tick.tick() => {}
-                () = notified(&*wakeups, last_wakeup) => {
-                    // A failure here is logged by the next periodic read. Only a periodic read
-                    // counts as fresh.
-                    let _ = self.read_recent(&*log, clock.now()).await;
-                    last_wakeup = Instant::now();
-                    continue;
-                }
-            }
-            let (now, instant) = (clock.now(), Instant::now());
-            let jump = self.readings().record(now, instant);
-            let read = match jump {
-                None => self.catch_up(&*log, now).await,
-                Some(jump) => {
-                    tracing::warn!(
-                        millis = jump.millis,
-                        "the wall clock has jumped; reading the whole revocation log"
-                    );
-                    self.load(&*log, jump.earlier).await
-                }
-            };
-            match &read {
-                Ok(()) if failing => tracing::info!("the revocation log is readable again"),
-                Err(fault) if !failing => {
-                    tracing::warn!(%fault, "cannot read the revocation log")
-                }
-                _ => {}
-            }
-            failing = read.is_err();
-            self.remove_expired(now, Instant::now());
-        }
-    }
-
     /// Removes the entries that concern only expired tokens.
-    fn remove_expired(&self, now: Timestamp, instant: Instant) {
+    pub(super) fn remove_expired(&self, now: Timestamp, instant: Instant) {
         // Not while the log is locked, since it visits every entry.
         self.ended.pin().retain(|_, until| !until.is_past(now, instant));
         self.feed.update(|log| log.remove_expired(|id| self.ended.pin().contains_key(&id)));
         self.changed.pin().retain(|_, (_, until)| !until.is_past(now, instant));
     }
 
-    /// Reads the revocation log from the last successful read, or from the start of `retention` if
-    /// that is later.
-    async fn catch_up(&self, log: &dyn RevocationLog, now: Timestamp) -> Result<(), Fault> {
-        self.read(log, now, OVERLAP.saturating_add(self.age(Instant::now())).min(self.retention))
-            .await
-    }
-
-    /// Reads the entries of the last two seconds, after a wakeup.
-    async fn read_recent(&self, log: &dyn RevocationLog, now: Timestamp) -> Result<(), Fault> {
-        let read = tokio::time::timeout(READ_TIMEOUT, log.revocations(now.minus(RECENT))).await;
-        self.add(read.map_err(|_| timed_out())??);
-        Ok(())
-    }
-
-    async fn read(
-        &self,
-        log: &dyn RevocationLog,
-        now: Timestamp,
-        max_age: Duration,
-    ) -> Result<(), Fault> {
-        let started = self.origin.elapsed();
-        let since = now.minus(max_age);
-        let both = async { Ok((log.revocations(since).await?, log.changes(since).await?)) };
-        let (ended, changed) =
-            tokio::time::timeout(READ_TIMEOUT, both).await.map_err(|_| timed_out())??;
-        self.add(ended);
-        for UserVersion { user_id, version } in changed {
-            self.add_update(user_id, version, now);
-        }
-        // After the entries are added, so that nobody takes the set for more recent than it is.
-        self.read_at
-            .store(u64::try_from(started.as_millis()).unwrap_or(u64::MAX), Ordering::Release);
-        Ok(())
-    }
-
-    fn add(&self, entries: Vec<Revocation>) {
+    /// Adds entries of the revocation log.
+    pub(super) fn add(&self, entries: Vec<Revocation>) {
         self.feed.update(|log| {
             for entry in entries {
                 if entry.subject != Subject::Everyone {
@@ -333,58 +255,15 @@ impl Revocations {
     }
 }
 
-/// Waits for a wakeup, and then until [`WAKEUP_PAUSE`] after `last`, the previous read, has passed.
-async fn notified(wakeups: &dyn Wakeups, last: Instant) {
-    wakeups.notified().await;
-    tokio::time::sleep_until(last + WAKEUP_PAUSE).await;
-}
-
-fn timed_out() -> Fault {
-    Fault::Unavailable("timed out reading the revocation log".to_owned())
-}
-
 #[cfg(test)]
 mod tests {
-    use async_trait::async_trait;
-    use tokio::sync::Notify;
-
     use super::*;
 
     const NOW: Timestamp = Timestamp(1_800_000_000_000);
     const ACCESS_LIFE: Duration = Duration::from_secs(900);
 
-    /// A log with one entry, or one that cannot be read.
-    struct Log(Option<Revocation>);
-
-    #[async_trait]
-    impl RevocationLog for Log {
-        async fn revocations(&self, since: Timestamp) -> Result<Vec<Revocation>, Fault> {
-            let entry = self.0.ok_or_else(|| Fault::Unavailable("gone".to_owned()))?;
-            Ok(Some(entry).into_iter().filter(|entry| entry.at >= since).collect())
-        }
-
-        async fn changes(&self, _: Timestamp) -> Result<Vec<UserVersion>, Fault> {
-            Ok(Vec::new())
-        }
-    }
-
-    /// Wakeups within one process.
-    struct LocalWakeups(Notify);
-
-    #[async_trait]
-    impl Wakeups for LocalWakeups {
-        async fn notify(&self) {
-            self.0.notify_one();
-        }
-
-        async fn notified(&self) {
-            self.0.notified().await;
-        }
-    }
-
-    /// Creates a set that was last read `age` ago.
     fn last_read(age: Duration, stale_limit: Duration) -> Revocations {
-        Revocations { origin: Instant::now() - age, ..Revocations::new(ACCESS_LIFE, stale_limit) }
+        Revocations::last_read(age, ACCESS_LIFE, stale_limit)
     }
 
     #[test]
@@ -454,76 +333,5 @@ mod tests {
             set.add_update(id, version, NOW);
             assert_eq!(set.min_version(id), least);
         }
-    }
-
-    #[tokio::test]
-    async fn only_a_successful_read_makes_it_fresh() {
-        let set = last_read(Duration::from_secs(31), Duration::from_secs(30));
-        assert!(set.load(&Log(None), NOW).await.is_err());
-        assert_eq!(set.staleness(Instant::now()), Err(TooStale));
-        let entry =
-            Revocation { subject: Subject::Session(Uuid::new_v4()), at: NOW.minus(ACCESS_LIFE) };
-        set.load(&Log(Some(entry)), NOW).await.unwrap();
-        assert_eq!(set.staleness(Instant::now()), Ok(None));
-        assert!(set.contains_any([entry.subject.id()]), "a token of that time may still be valid");
-    }
-
-    #[tokio::test]
-    async fn sessions_that_ended_in_a_long_outage_are_read_after_it() {
-        let entry = Revocation {
-            subject: Subject::Session(Uuid::new_v4()),
-            at: NOW.minus(Duration::from_secs(80)),
-        };
-        let cut_off = last_read(Duration::from_secs(90), Duration::from_secs(300));
-        cut_off.catch_up(&Log(Some(entry)), NOW).await.unwrap();
-        assert!(
-            cut_off.contains_any([entry.subject.id()])
-                && cut_off.staleness(Instant::now()) == Ok(None)
-        );
-        let never_read = last_read(10 * ACCESS_LIFE, Duration::from_secs(300));
-        let old = Revocation { at: NOW.minus(ACCESS_LIFE), ..entry };
-        never_read.catch_up(&Log(Some(old)), NOW).await.unwrap();
-        assert!(never_read.contains_any([old.subject.id()]));
-    }
-
-    #[tokio::test]
-    async fn an_entry_that_is_committed_after_the_longest_deadline_is_read() {
-        let longest_deadline = Duration::from_secs(30);
-        let late = longest_deadline + crate::domain::CLOCK_SKEW + Duration::from_secs(5);
-        let entry = Revocation { subject: Subject::Session(Uuid::new_v4()), at: NOW.minus(late) };
-        let set = last_read(Duration::ZERO, Duration::from_secs(30));
-        set.catch_up(&Log(Some(entry)), NOW).await.unwrap();
-        assert!(set.contains_any([entry.subject.id()]));
-    }
-
-    #[tokio::test]
-    async fn one_entry_revokes_every_token_issued_until_then() {
-        let set = Revocations::new(ACCESS_LIFE, Duration::from_secs(30));
-        assert!(!set.all_revoked_since(0));
-        set.load(&Log(Some(Revocation { subject: Subject::Everyone, at: NOW })), NOW)
-            .await
-            .unwrap();
-        assert!(set.all_revoked_since(NOW.seconds() - 1) && set.all_revoked_since(NOW.seconds()));
-        assert!(!set.all_revoked_since(NOW.seconds() + 1) && !set.contains_any([Uuid::max()]));
-    }
-
-    #[tokio::test]
-    async fn a_read_after_a_wakeup_covers_recent_entries_and_does_not_count_as_fresh() {
-        let set = last_read(Duration::from_secs(31), Duration::from_secs(30));
-        assert!(set.read_recent(&Log(None), NOW).await.is_err());
-        let entry = Revocation { subject: Subject::Session(Uuid::new_v4()), at: NOW.minus(RECENT) };
-        set.read_recent(&Log(Some(entry)), NOW).await.unwrap();
-        assert!(set.contains_any([entry.subject.id()]));
-        assert_eq!(set.staleness(Instant::now()), Err(TooStale), "it reads only recent entries");
-    }
-
-    #[tokio::test]
-    async fn constant_wakeups_cause_one_read_per_pause() {
-        let (wakeup, last) = (LocalWakeups(Notify::new()), Instant::now());
-        wakeup.notify().await;
-        notified(&wakeup, last).await;
-        assert!(last.elapsed() >= WAKEUP_PAUSE);
-        let second = tokio::time::timeout(3 * WAKEUP_PAUSE, notified(&wakeup, last)).await;
-        assert!(second.is_err(), "there was no second wakeup");
     }
 }

@@ -17,7 +17,9 @@ use crate::contract::fixture::{
     DAY, Db, NOW, at, change, change_address, guess, register, send_all, user,
 };
 use crate::contract::sweep;
-use crate::support::{Changes, Pgbouncer, Postgres, SECRET, TestServer, code_of, postgres, run_in};
+use crate::support::{
+    Changes, Pgbouncer, Postgres, Process, SECRET, TestServer, code_of, postgres, run_in,
+};
 use crate::tour;
 pub use newer_schema::url_of_a_later_version;
 
@@ -164,6 +166,44 @@ async fn an_address_taken_by_a_concurrent_transaction_uses_up_the_code() {
     assert_eq!(db.user(ada.id).await.unwrap().unwrap().email, "ada@example.org");
 }
 
+/// A node that cannot learn of retired keys must not go on accepting their tokens.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_the_retired_keys_token_checks_become_stale_and_then_unavailable() {
+    let Some(database) = postgres() else { return };
+    let url = database.database();
+    let settings = [
+        ("PostgreSQL", url.as_str()),
+        ("JWTSECRETKEY", SECRET),
+        ("MAIL_DIR", "user-data/mails"),
+        ("STALE_LIMIT", "2"),
+    ];
+    let node = Process::start(&settings);
+    let client = node.client();
+    let ada = node.account(&client, "ada").await;
+    let check = || VerifyToken { access_token: ada.session.access_token.clone() };
+    let name = url.rsplit('/').next().unwrap();
+    let rename = |from, to| database.psql(name, &format!("ALTER TABLE {from} RENAME TO {to}"));
+    assert!(rename("retired_keys", "hidden"));
+    let (mut was_stale, began) = (false, Instant::now());
+    let code = loop {
+        match client.call(check()).await {
+            Ok(verified) => was_stale |= verified.stale_ms.is_some_and(|age| age > 1000),
+            Err(error) => break error.code(),
+        }
+        assert!(began.elapsed() < Duration::from_secs(20), "retired keys would be accepted");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    assert_eq!((was_stale, code), (true, Some(ErrorCode::UNAVAILABLE)));
+    let log = node.log();
+    assert!(log.contains("cannot read the revocation log and the retired keys"), "{log}");
+    assert!(rename("hidden", "retired_keys"));
+    while client.call(check()).await.is_err() {
+        assert!(began.elapsed() < Duration::from_secs(30), "it does not recover");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    node.kill().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_unresponsive_database_fails_requests_and_loses_nothing() {
     let Some(database) = Postgres::dedicated() else { return };
@@ -231,7 +271,7 @@ fn an_operator_migrates_manually() {
     let settings = [
         ("PostgreSQL", url.as_str()),
         ("JWTSECRETKEY", SECRET),
-        ("MAIL_DIR", "mails"),
+        ("MAIL_DIR", "user-data/mails"),
         ("MIGRATE", "off"),
     ];
     let before = run_in(folder.path(), &[], &settings);

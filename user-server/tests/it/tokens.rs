@@ -4,6 +4,7 @@ mod allocations;
 mod cases;
 mod hostile;
 mod keys;
+mod lifetime;
 mod no_key;
 mod public_cases;
 mod public_keys;

@@ -182,7 +182,7 @@ impl World {
             turns: AtomicUsize::new(0),
         };
         let node = Node { core, worker };
-        node.core.revocations.load(&*self.store, clock.now()).await.unwrap();
+        node.core.revocation_reader(&self.store).load(clock.now()).await.unwrap();
         node
     }
 
@@ -411,7 +411,7 @@ impl World {
     async fn check(&mut self) {
         let now = self.clock.now();
         for node in &self.nodes {
-            node.core.revocations.load(&*self.store, now).await.unwrap();
+            node.core.revocation_reader(&self.store).load(now).await.unwrap();
         }
         for node in 0..self.nodes.len() {
             self.check_tokens(node).await;

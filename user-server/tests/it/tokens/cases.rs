@@ -43,6 +43,9 @@ fn signed_token(header: &str, claims: &str) -> String {
     sign(&format!("{}.{}", b64(header), b64(claims)))
 }
 
+/// Time in seconds at which the replies are given.
+pub const NOW: u64 = 1_700_000_100;
+
 struct Genuine {
     kid: String,
     header: String,
@@ -135,6 +138,12 @@ pub fn all() -> Vec<TokenCase> {
             description: "exp is in 2020",
             reply: "TOKEN_EXPIRED",
             token: genuine.claims("4102444800", "1577836800"),
+        },
+        TokenCase {
+            name: "genuine.old",
+            description: "issued 1,000 s before `now`, for longer than ACCESS_TOKEN_EXPIRY",
+            reply: "TOKEN_EXPIRED",
+            token: genuine.claims("1700000000", "1699999100"),
         },
     ];
     let generators =

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use user_proto::{ErrorCode, ErrorReply, Logout, Reply, VerifyToken};
+use user_server::domain::Clock;
 
-use super::cases::{self, SECRET};
+use super::cases::{self, NOW, SECRET};
 use crate::support::{TestServer, Wire, check};
 
 const BLESS: &str =
@@ -23,8 +24,8 @@ fn generated() -> String {
             json!({ "name": case.name, "description": case.description, "reply": case.reply, "token": case.token })
         })
         .collect();
-    let about = "Access tokens, how each is made from a valid one, and what VerifyToken replies on a server with this JWTSECRETKEY.";
-    let file = json!({ "about": about, "secret": SECRET, "vectors": vectors });
+    let about = "Access tokens, how each is made from a valid one, and what VerifyToken replies on a server with this JWTSECRETKEY at the time `now`, in seconds.";
+    let file = json!({ "about": about, "now": NOW, "secret": SECRET, "vectors": vectors });
     serde_json::to_string_pretty(&file).unwrap() + "\n"
 }
 
@@ -44,6 +45,9 @@ fn the_vectors_are_as_generated() {
 #[tokio::test]
 async fn every_hostile_token_gets_the_same_reply() {
     let server = TestServer::start_with(&[("JWTSECRETKEY", SECRET)]).await;
+    server.clock.freeze();
+    let now = Duration::from_secs(server.clock.now().seconds() - NOW);
+    server.clock.set_back(now);
     let mut wire = Wire::connect(server.address).await;
     let file: Value = serde_json::from_str(&std::fs::read_to_string(path()).unwrap()).unwrap();
     let mut refusal: Option<ErrorReply<'static>> = None;
