@@ -109,16 +109,20 @@ impl Sink {
         self.wait(count, |dialogue| dialogue.email.is_some()).await
     }
 
-    /// Waits for `count` dialogues that match and returns all of them.
+    /// Waits for `count` dialogues that match and returns all of them. Panics if none is added for
+    /// 30 s.
     pub async fn wait(&self, count: usize, matches: impl Fn(&Dialogue) -> bool) -> Vec<Dialogue> {
-        let began = Instant::now();
+        let (mut last, mut seen) = (Instant::now(), 0);
         loop {
             let found: Vec<_> = self.dialogues().into_iter().filter(&matches).collect();
             if found.len() >= count {
                 return found;
             }
+            if found.len() > seen {
+                (last, seen) = (Instant::now(), found.len());
+            }
             assert!(
-                began.elapsed() < Duration::from_secs(30),
+                last.elapsed() < Duration::from_secs(30),
                 "{} of {count} in {:?}",
                 found.len(),
                 self.dialogues()
