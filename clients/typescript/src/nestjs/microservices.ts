@@ -1,0 +1,69 @@
+/**
+ * A ClientProxy for `@nestjs/microservices`.
+ *
+ * @module
+ */
+
+import { ClientProxy } from "@nestjs/microservices";
+import type { ReadPacket, WritePacket } from "@nestjs/microservices";
+
+import { UserServiceClient } from "../client/client.js";
+import type { CallOptions, ClientOptions } from "../client/options.js";
+import { REQUESTS } from "../generated/messages.js";
+import type { RequestName } from "../generated/messages.js";
+
+/** Fields of a request, and options of its call under `options`. */
+export type ProxyData = Record<string, unknown> & { options?: CallOptions };
+
+/**
+ * A ClientProxy whose patterns are the names of the requests: `proxy.send("Login", { login,
+ * password })` returns an Observable of the reply. It sends nothing before there is a subscriber.
+ */
+export class UserServiceProxy extends ClientProxy {
+  readonly #client: UserServiceClient;
+
+  /** `options` are those of a client, or a client that is shared. */
+  constructor(options: UserServiceClient | ClientOptions) {
+    super();
+    this.#client = options instanceof UserServiceClient ? options : new UserServiceClient(options);
+  }
+
+  /** Checks that the service can be reached. */
+  override async connect(): Promise<void> {
+    await this.#client.ping();
+  }
+
+  override close(): Promise<void> {
+    return this.#client.close();
+  }
+
+  override unwrap<T>(): T {
+    return this.#client as T;
+  }
+
+  protected override publish(
+    { pattern, data }: ReadPacket<ProxyData | undefined>,
+    callback: (packet: WritePacket) => void,
+  ): () => void {
+    const abort = new AbortController();
+    this.#send(pattern, data ?? {}, abort.signal).then(
+      (response) => callback({ response, isDisposed: true }),
+      (err: unknown) => callback({ err, isDisposed: true }),
+    );
+    return () => abort.abort();
+  }
+
+  /** The service has no events: sends the request, and discards the reply. */
+  protected override dispatchEvent<T>({ pattern, data }: ReadPacket): Promise<T> {
+    return this.#send(pattern, (data as ProxyData | undefined) ?? {}, undefined) as Promise<T>;
+  }
+
+  #send(pattern: unknown, data: ProxyData, signal: AbortSignal | undefined): Promise<unknown> {
+    if (typeof pattern !== "string" || !Object.hasOwn(REQUESTS, pattern)) {
+      const expected = Object.keys(REQUESTS).join(", ");
+      return Promise.reject(new TypeError(`unknown request: expected one of ${expected}`));
+    }
+    const { options, ...request } = data;
+    return this.#client.call(pattern as RequestName, request as never, { signal, ...options });
+  }
+}

@@ -1,0 +1,176 @@
+import type { UserServiceClient } from "../client/client.js";
+import type { Connection } from "../client/connection.js";
+import type { Link } from "../client/link.js";
+import { isShuttingDown } from "../client/nodes.js";
+import { UserServiceError } from "../errors.js";
+import { Follower } from "./follower.js";
+import type { Local } from "./local.js";
+
+// All times are in milliseconds.
+
+/** Time after the waiting time of a WatchRevocations in which one of the nodes must answer. */
+const WATCH_TIMEOUT = 2_000;
+/** Time after the waiting time for which a node that answers late is still not slow. */
+const LATE = 100;
+/** Time limit of GetKeys. */
+const KEYS_TIMEOUT = 5_000;
+/** Shortest time between two calls of GetKeys because of a token. */
+const SURPRISE_INTERVAL = 10_000;
+/** Shortest time between two calls of GetKeys because of a change of the connection. */
+const RECONNECT_INTERVAL = 1_000;
+/** Shortest and longest wait after a failed call. */
+const BACKOFF = { min: 50, max: 500 };
+/** Shortest time between two requests if the first brought nothing, so that a server that does not
+ * wait is not asked in a busy loop. */
+const MIN_INTERVAL = 10;
+
+/** Calls GetKeys and WatchRevocations, at most one of each at a time. */
+export class Task {
+  readonly #client: UserServiceClient;
+  readonly #local: Local;
+  readonly #follower: Follower;
+  readonly #onAnswer: () => void;
+  #isStopped = false;
+  #keysTimer: NodeJS.Timeout | undefined;
+  #keysDue = Infinity;
+  #areKeysInFlight = false;
+  #keysFailures = 0;
+  #watchFailures = 0;
+  #isWatching = false;
+  /** Earliest time of the next GetKeys because of a token. */
+  #surpriseAfter = 0;
+  #reconnectAfter = 0;
+  #last: { link: Link; connection: Connection } | undefined;
+  #errors: { keys?: string | undefined; watch?: string | undefined } = {};
+
+  /** `onAnswer` is called after every answer. */
+  constructor(client: UserServiceClient, local: Local, onAnswer: () => void) {
+    this.#client = client;
+    this.#local = local;
+    this.#follower = new Follower(local);
+    this.#onAnswer = onAnswer;
+    this.#keysBy(0);
+  }
+
+  /** Error of the last call for keys or revocations, if one of them failed. */
+  get lastError(): string | undefined {
+    return this.#errors.keys ?? this.#errors.watch;
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    clearTimeout(this.#keysTimer);
+  }
+
+  /** Makes GetKeys due because of a token, at most once in 10 s. */
+  surprise(): void {
+    const now = performance.now();
+    if (this.#surpriseAfter > now + SURPRISE_INTERVAL) return;
+    const due = Math.max(now, this.#surpriseAfter);
+    this.#surpriseAfter = due + SURPRISE_INTERVAL;
+    this.#keysBy(due);
+  }
+
+  /** Makes GetKeys due at this time, if it is not due earlier. */
+  #keysBy(due: number): void {
+    if (this.#isStopped || due >= this.#keysDue) return;
+    this.#keysDue = due;
+    if (this.#areKeysInFlight) return;
+    clearTimeout(this.#keysTimer);
+    const wait = Math.max(0, due - performance.now());
+    this.#keysTimer = setTimeout(() => void this.#getKeys(), wait).unref();
+  }
+
+  async #getKeys(): Promise<void> {
+    this.#areKeysInFlight = true;
+    this.#keysDue = Infinity;
+    let wait: number;
+    try {
+      const poll = { waitMs: 0, timeoutMs: KEYS_TIMEOUT, prefer: undefined };
+      const { reply, sentAt } = await this.#client.poll("GetKeys", {}, poll);
+      const refreshAfter = this.#follower.applyKeys(reply, {
+        sentAt,
+        receivedAt: performance.now(),
+      });
+      if (refreshAfter === undefined) throw new Error("the reply to GetKeys contains no JWK Set");
+      wait = refreshAfter;
+      this.#keysFailures = 0;
+      this.#errors.keys = undefined;
+      // The first entries need the keys.
+      if (!this.#isWatching) void this.#watch();
+    } catch (error) {
+      if (isClosed(error)) this.stop();
+      wait = backoff(this.#keysFailures);
+      this.#keysFailures += 1;
+      this.#errors.keys = (error as Error).message;
+    }
+    this.#areKeysInFlight = false;
+    const due = Math.min(this.#keysDue, performance.now() + wait);
+    this.#keysDue = Infinity;
+    this.#keysBy(due);
+    this.#onAnswer();
+  }
+
+  async #watch(): Promise<void> {
+    this.#isWatching = true;
+    while (!this.#isStopped) {
+      this.#follower.expire(performance.now());
+      const delay = await this.#watchOnce();
+      this.#onAnswer();
+      if (delay > 0) await sleep(delay);
+    }
+  }
+
+  /** Sends one WatchRevocations. Returns the wait before the next one. */
+  async #watchOnce(): Promise<number> {
+    const { waitMs } = this.#local.settings;
+    const { cursor } = this.#follower;
+    try {
+      const { reply, sentAt, link, connection } = await this.#client.poll(
+        "WatchRevocations",
+        { cursor, waitMs },
+        { waitMs: waitMs + LATE, timeoutMs: waitMs + WATCH_TIMEOUT, prefer: this.#last?.link },
+      );
+      const receivedAt = performance.now();
+      const isKeyRevoked = this.#follower.applyRevocations(reply, { sentAt, receivedAt });
+      if (isKeyRevoked) this.#keysBy(receivedAt);
+      this.#connected({ link, connection }, receivedAt);
+      this.#watchFailures = 0;
+      this.#errors.watch = undefined;
+      const broughtEntries = reply.entries.length > 0 || reply.more !== 0;
+      return !broughtEntries && receivedAt - sentAt < MIN_INTERVAL ? MIN_INTERVAL : 0;
+    } catch (error) {
+      if (isClosed(error)) this.stop();
+      this.#errors.watch = (error as Error).message;
+      this.#watchFailures += 1;
+      // Nothing is wrong with a server that shuts down: the next attempt connects to another one.
+      if (isShuttingDown(error) && this.#watchFailures === 1) return 0;
+      return backoff(this.#watchFailures - 1);
+    }
+  }
+
+  /** Makes GetKeys due after a reconnect or a change of the node: its keys may be others. */
+  #connected(next: { link: Link; connection: Connection }, now: number): void {
+    const isChange = this.#last !== undefined && this.#last.connection !== next.connection;
+    this.#last = next;
+    if (!isChange) return;
+    const due = Math.max(now, this.#reconnectAfter);
+    this.#reconnectAfter = due + RECONNECT_INTERVAL;
+    this.#keysBy(due);
+  }
+}
+
+function isClosed(error: unknown): boolean {
+  return error instanceof UserServiceError && error.kind === "closed";
+}
+
+/** Returns the wait after this many failures besides the last one. */
+function backoff(failures: number): number {
+  return Math.min(BACKOFF.max, BACKOFF.min * 2 ** Math.min(failures, 10));
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms).unref();
+  });
+}

@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# Checks and tests the client. Needs Node 20 or later, npm and python3; USER_SERVER and USER_CLI name
+# the executables, by default those of target/debug.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+REPOSITORY=$(cd ../.. && pwd)
+export REPOSITORY
+USER_SERVER=$(realpath "${USER_SERVER:-$REPOSITORY/target/debug/user-server}")
+USER_CLI=$(realpath "${USER_CLI:-$REPOSITORY/target/debug/user-cli}")
+export USER_SERVER USER_CLI
+for postgres in /usr/lib/postgresql/*/bin; do
+  [[ -d $postgres ]] && PATH=$PATH:$postgres
+done
+
+for tool in node npm python3; do
+  if ! command -v "$tool" >/dev/null; then
+    echo "left out: the TypeScript client ($tool is missing)"
+    exit 0
+  fi
+done
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+# Installs the dependencies that the lock file of the folder $1 names, unless they are installed.
+install() {
+  local lock=$1/package-lock.json installed=$1/node_modules/.installed
+  if ! cmp -s "$lock" "$installed"; then
+    (cd "$1" && npm ci --no-audit --no-fund --silent)
+    cp "$lock" "$installed"
+  fi
+}
+
+# Runs the tests of the files $@, and adds their number to `passed`.
+passed=0
+run_tests() {
+  if ! node --test --test-reporter=tap "$@" >"$log" 2>&1; then
+    grep -v '^ *# Subtest' "$log"
+    exit 1
+  fi
+  grep -oE '# (left out|calls during|conform|verifier).*' "$log" | sed 's/^# //' || true
+  passed=$((passed + $(sed -n 's/^# pass //p' "$log")))
+}
+
+install .
+install test/nest11
+node scripts/generate.mjs --check
+npm run --silent build
+rm -rf .build
+node_modules/.bin/tsc -p test
+
+run_tests .build/*.test.js
+
+# The package, as it would be published.
+package=.build/package
+mkdir -p "$package"
+npm pack --silent --pack-destination "$package" >/dev/null
+node test/package.mjs "$package"/user-service-client-*.tgz
+passed=$((passed + 1))
+
+# The same test with NestJS 11, and with the packed package.
+mkdir -p .build/nest11
+cp -r .build/nestjs.test.js .build/support .build/nest11
+ln -sfn ../../test/nest11/node_modules .build/nest11/node_modules
+cp test/nest11/package.json .build/nest11
+rm -rf test/nest11/node_modules/user-service-client
+mkdir test/nest11/node_modules/user-service-client
+tar -xzf "$package"/user-service-client-*.tgz --strip-components 1 \
+  -C test/nest11/node_modules/user-service-client
+run_tests .build/nest11/nestjs.test.js
+
+echo "typescript: $passed passed"

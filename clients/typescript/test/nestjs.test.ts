@@ -1,0 +1,87 @@
+// An application of NestJS, and a client proxy, with a live server. Runs with NestJS 11 and 12.
+
+import "reflect-metadata";
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+
+import { Controller, Get, Inject, Module, UseFilters, UseGuards } from "@nestjs/common";
+import { NestFactory } from "@nestjs/core";
+import { lastValueFrom } from "rxjs";
+
+import { ErrorCode, ServiceError, UserServiceClient } from "user-service-client";
+import type { User } from "user-service-client";
+import { AuthGuard, Public, UserId, UserServiceExceptionFilter } from "user-service-client/nestjs";
+import { UserServiceModule } from "user-service-client/nestjs";
+import { UserServiceProxy } from "user-service-client/nestjs/microservices";
+import { check, urlOf } from "./support/app.js";
+import { register, Testbed } from "./support/testbed.js";
+import type { Node } from "./support/testbed.js";
+
+const testbed = new Testbed();
+let node: Node;
+let client: UserServiceClient;
+let session: Awaited<ReturnType<typeof register>>;
+
+before(async () => {
+  node = await testbed.start({ TOKEN_SIGNING: "EdDSA", HASH_MEMORY: "8" });
+  client = new UserServiceClient(node.address);
+  session = await register(testbed, client, "ada", node);
+});
+
+after(async () => {
+  await client?.close();
+  await testbed.close();
+});
+
+@Controller()
+@UseGuards(AuthGuard)
+@UseFilters(UserServiceExceptionFilter)
+class AppController {
+  constructor(@Inject(UserServiceClient) private readonly users: UserServiceClient) {}
+
+  @Public()
+  @Get("open")
+  open() {
+    return {};
+  }
+
+  @Get("me")
+  me(@UserId() userId: string) {
+    return { userId };
+  }
+
+  @Public()
+  @Get("login")
+  login() {
+    return this.users.login({ login: "nobody", password: "wrong" });
+  }
+}
+
+test("module, guard, filter and parameter", async () => {
+  @Module({
+    imports: [
+      UserServiceModule.forRootAsync({ useFactory: async () => ({ addresses: node.address }) }),
+    ],
+    controllers: [AppController],
+  })
+  class AppModule {}
+  const app = await NestFactory.create(AppModule, { logger: false });
+  await app.listen(0, "127.0.0.1");
+  await check(urlOf(app.getHttpServer()), client);
+  await app.close();
+});
+
+test("client proxy", async () => {
+  const proxy = new UserServiceProxy({ addresses: node.address });
+  await proxy.connect();
+  const { accessToken } = session;
+  const user = await lastValueFrom(proxy.send<User>("GetUser", { accessToken }));
+  assert.equal(user.username, "ada");
+  await assert.rejects(
+    lastValueFrom(proxy.send("Login", { login: "nobody", password: "wrong" })),
+    (error) => error instanceof ServiceError && error.code === ErrorCode.INVALID_CREDENTIALS,
+  );
+  await assert.rejects(lastValueFrom(proxy.send("Nothing", {})), /unknown request/);
+  await proxy.close();
+});

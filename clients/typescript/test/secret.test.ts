@@ -1,0 +1,29 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { format, inspect } from "node:util";
+
+import { Secret } from "user-service-client";
+
+test("a secret is not printed", () => {
+  const secret = new Secret("hunter2-ünïcode");
+  const object = { user: "ada", nested: { list: [secret] } };
+  for (const text of [
+    `${secret}`,
+    String(secret),
+    "" + (secret as unknown as string),
+    secret.toString(),
+    JSON.stringify(object),
+    inspect(object, { depth: 9, showHidden: true }),
+    format("%s %o %O %j %i", secret, secret, secret, secret, secret),
+    Object.entries(secret).join(),
+    [secret].join(),
+    inspect(new Error("x", { cause: secret })),
+  ]) {
+    assert.ok(!text.includes("hunter2"), text);
+  }
+  assert.equal(JSON.stringify({ secret }), '{"secret":"[secret]"}');
+  assert.equal(secret.reveal(), "hunter2-ünïcode");
+  const bytes = Uint8Array.of(0xff, 0x00);
+  assert.deepEqual(new Secret(bytes).revealBytes(), bytes);
+  assert.equal(Secret.from(secret), secret);
+});
