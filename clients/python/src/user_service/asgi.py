@@ -1,0 +1,124 @@
+"""Middleware for ASGI applications (Starlette, FastAPI, Django, Quart): checks access tokens."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any, Optional, Union
+from uuid import UUID
+
+from .http import HttpAnswer, to_http
+from .verdict import TokenChecker, Verified, VerifyError
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+# Key of the scope under which the application finds the content of the token.
+SCOPE_KEY = "user_service"
+
+_MISSING = HttpAnswer(401, {"WWW-Authenticate": "Bearer"}, {"error": "unauthorized"})
+_INVALID = HttpAnswer(
+    401, {"WWW-Authenticate": 'Bearer error="invalid_request"'}, {"error": "unauthorized"}
+)
+
+
+class AuthMiddleware:
+    """Passes only requests with a valid access token (`Authorization: Bearer ...`) on.
+
+    Other requests get 401, or 503 while tokens cannot be checked. The application finds the user
+    with `user_id(scope)`. WebSockets are checked in the same way before they are accepted.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        verifier: TokenChecker,
+        *,
+        public: Union[Iterable[str], Callable[[Scope], bool]] = (),
+    ) -> None:
+        """Wraps an application. `public` are the paths that need no token, or a function.
+
+        A token is checked on these paths too, if the request has one: `verified` then returns its
+        content, and `None` if there is none.
+        """
+        self._app, self._verifier = app, verifier
+        if callable(public):
+            self._is_public: Callable[[Scope], bool] = public
+        else:
+            paths = frozenset([public] if isinstance(public, str) else public)
+            self._is_public = lambda scope: scope.get("path") in paths
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        # Nothing that a server or another middleware has put there counts.
+        scope = {**scope, SCOPE_KEY: None}
+        refusal = await self._check(scope)
+        if refusal is None:
+            await self._app(scope, receive, send)
+        elif scope["type"] == "http":
+            await _respond(send, refusal)
+        else:
+            await _reject(scope, receive, send, refusal)
+
+    async def _check(self, scope: Scope) -> Optional[HttpAnswer]:
+        """Puts the content of the token into the scope. Returns the answer to a refused request."""
+        values = [value for name, value in scope["headers"] if name.lower() == b"authorization"]
+        is_public = self._is_public(scope)
+        if not values:
+            return None if is_public else _MISSING
+        scheme, _, token = values[0].partition(b" ")
+        token = token.strip(b" ")
+        if len(values) > 1 or scheme.lower() != b"bearer" or not token:
+            return None if is_public else _INVALID
+        try:
+            scope[SCOPE_KEY] = await self._verifier.verify(token)
+        except VerifyError as error:
+            return None if is_public else to_http(error)
+        return None
+
+
+def verified(scope: Scope) -> Optional[Verified]:
+    """Returns the content of the request's access token, or `None` if it has none."""
+    found = scope.get(SCOPE_KEY)
+    return found if isinstance(found, Verified) else None
+
+
+def user_id(scope: Scope) -> UUID:
+    """Returns the user of the request. Raises LookupError if it has no valid access token."""
+    found = verified(scope)
+    if found is None:
+        raise LookupError("the request has no access token, or AuthMiddleware is missing")
+    return found.user_id
+
+
+def _headers(answer: HttpAnswer, body: bytes) -> list[tuple[bytes, bytes]]:
+    headers = {
+        "Content-Type": "application/json",
+        "Content-Length": str(len(body)),
+        "Cache-Control": "no-store",
+        **answer.headers,
+    }
+    return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+
+
+async def _respond(send: Send, answer: HttpAnswer, kind: str = "http.response") -> None:
+    body = json.dumps(answer.body).encode()
+    await send(
+        {"type": f"{kind}.start", "status": answer.status, "headers": _headers(answer, body)}
+    )
+    await send({"type": f"{kind}.body", "body": body})
+
+
+async def _reject(scope: Scope, receive: Receive, send: Send, answer: HttpAnswer) -> None:
+    """Refuses a WebSocket before it is accepted."""
+    await receive()
+    if "websocket.http.response" in scope.get("extensions", {}):
+        await _respond(send, answer, "websocket.http.response")
+    else:
+        # The server answers 403.
+        await send({"type": "websocket.close", "code": 1008, "reason": ""})

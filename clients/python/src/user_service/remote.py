@@ -1,0 +1,68 @@
+"""Checks access tokens by asking the service about each one."""
+
+from __future__ import annotations
+
+from ._messages import ErrorCode, TokenVerified
+from .client import Client
+from .errors import ServerError, UserServiceError
+from .secret import Secret
+from .verdict import (
+    TokenExpired,
+    TokenInvalid,
+    TokenLike,
+    TokenRevoked,
+    Verified,
+    VerifyError,
+    VerifyUnavailable,
+)
+
+# Longest token in bytes.
+MAX_TOKEN = 2_048
+
+
+class RemoteVerifier:
+    """Checks access tokens with VerifyToken. It needs no keys and no `cryptography`."""
+
+    def __init__(self, client: Client, *, timeout: float = 3.0, max_stale: float = 5.0) -> None:
+        """Creates a verifier. `max_stale` is the greatest age in seconds of the revocations that
+        the service considered, above which the result is VerifyUnavailable.
+        """
+        self._client, self._timeout, self._max_stale = client, timeout, max_stale
+
+    async def verify(self, token: TokenLike) -> Verified:
+        """Checks a token. Raises VerifyError."""
+        secret = Secret.of(token)
+        if len(secret.reveal_bytes()) > MAX_TOKEN:
+            raise TokenInvalid
+        return verified(await ask(self._client, secret, self._timeout), self._max_stale)
+
+    async def close(self) -> None:
+        """Does nothing: the client belongs to the caller."""
+
+
+async def ask(client: Client, token: Secret, timeout: float) -> TokenVerified:
+    """Asks the service about a token. Raises VerifyError."""
+    try:
+        return await client.verify_token(access_token=token, deadline=timeout)
+    except UserServiceError as error:
+        raise verdict_of(error) from None
+
+
+def verified(reply: TokenVerified, max_stale: float) -> Verified:
+    """Returns the content of a token. Raises VerifyUnavailable if the answer is too old."""
+    stale = None if reply.stale_ms is None else reply.stale_ms / 1000
+    if stale is not None and stale > max_stale:
+        raise VerifyUnavailable
+    return Verified(reply.user_id, reply.session_id, reply.issued_at, reply.expires_at, stale)
+
+
+def verdict_of(error: UserServiceError) -> VerifyError:
+    """Returns the verdict that an error means. Few errors say something about the token."""
+    if isinstance(error, ServerError) and error.outcome == "refused":
+        if error.code == ErrorCode.TOKEN_EXPIRED:
+            return TokenExpired()
+        if error.code == ErrorCode.SESSION_REVOKED:
+            return TokenRevoked()
+        if error.code >> 8 == 3 and error.code != ErrorCode.NOT_PERMITTED:
+            return TokenInvalid()
+    return VerifyUnavailable()

@@ -1,0 +1,224 @@
+"""Checks access tokens without a call for each token, and still notices a revocation within a
+second.
+
+It requires `cryptography`: install `user-service-client[verify]`.
+
+A verifier follows the revocations of the service. While its keys and revocations are complete and
+not older than the age limit, it checks tokens in memory. Otherwise, and with a service that signs
+tokens with HS256, the same call asks the service. If that fails too, the result is
+VerifyUnavailable: never invalid, and never a valid token.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Optional
+
+from ..client import Client
+from ..errors import PlaintextRefused
+from ..remote import ask, verified
+from ..secret import Secret
+from ..verdict import (
+    TokenExpired,
+    TokenInvalid,
+    TokenLike,
+    TokenRevoked,
+    Verified,
+    VerifyError,
+    VerifyUnavailable,
+)
+
+try:
+    import cryptography as _cryptography  # noqa: F401
+except ImportError:
+    raise ImportError(
+        "user_service.verifier requires cryptography: install user-service-client[verify], "
+        "or use user_service.remote.RemoteVerifier"
+    ) from None
+
+from ._config import VerifierConfig
+from ._follower import Follower
+from ._local import Local
+from ._task import Task
+from ._token import Token
+
+__all__ = [
+    "Status",
+    "TokenExpired",
+    "TokenInvalid",
+    "TokenRevoked",
+    "Verified",
+    "Verifier",
+    "VerifierConfig",
+    "VerifyError",
+    "VerifyUnavailable",
+]
+
+
+@dataclass(frozen=True)
+class Status:
+    """State and counters of a verifier. The counters start with 0 when it is created."""
+
+    ready: bool
+    """`True` if tokens are checked in memory."""
+    age: Optional[float]
+    """Age of the revocations in seconds; `None` before all of them have arrived."""
+    keys: int
+    """Number of public keys. It is 0 if the service signs tokens with HS256."""
+    revocations: int
+    """Number of revoked sessions and users."""
+    cached_tokens: int
+    valid: int
+    invalid: int
+    expired: int
+    revoked: int
+    cache_hits: int
+    asked: int
+    """Number of tokens about which the service was asked."""
+    unavailable: int
+    """Number of tokens about which the service was asked without an answer."""
+    last_error: Optional[str]
+    """Error of the last call for keys or revocations; `None` if it succeeded."""
+
+
+class Verifier:
+    """Checks access tokens in memory.
+
+    It starts with the first check, or with `start`. A server answers one watch per connection, so a
+    client has one verifier at most.
+    """
+
+    def __init__(self, client: Client, config: Optional[VerifierConfig] = None) -> None:
+        """Creates a verifier.
+
+        Raises PlaintextRefused if a connection would cross a network in plain text: whoever can
+        replace the keys can forge tokens.
+        """
+        if client.refuses_secrets:
+            raise PlaintextRefused
+        self._client = client
+        self._local = Local(config or VerifierConfig())
+        self._task: Optional[Task] = None
+        self._asking: Optional[asyncio.Semaphore] = None
+        self._is_closed = False
+
+    def start(self) -> None:
+        """Begins to follow the service. Must be called in an event loop."""
+        if self._task is None and not self._is_closed:
+            self._task = Task(self._client, Follower(self._local))
+            self._asking = asyncio.Semaphore(max(1, self._local.config.max_asking))
+
+    async def verify(self, token: TokenLike) -> Verified:
+        """Checks a token: in memory if possible, otherwise by asking the service.
+
+        Raises TokenInvalid, TokenExpired, TokenRevoked or VerifyUnavailable.
+        """
+        if self._task is None:
+            self.start()
+        data = _bytes(token)
+        found = self._local.check(data)
+        return found if found is not None else await self._ask(data)
+
+    def verify_local(self, token: TokenLike) -> Optional[Verified]:
+        """Checks a token in memory, without waiting. Raises VerifyError.
+
+        Returns `None` if the service must be asked, with `verify`.
+        """
+        return self._local.check(_bytes(token))
+
+    @property
+    def ready(self) -> bool:
+        """`True` if tokens are checked in memory."""
+        return self._local.is_ready
+
+    async def wait_until_complete(self, timeout: float) -> bool:
+        """Waits until the keys and all revocations have arrived, and returns `True`.
+
+        Returns `False` if the time has passed. A service that signs tokens with HS256 has no public
+        keys, so the verifier is not `ready` even then.
+        """
+        self.start()
+        if self._task is None:
+            return False
+        try:
+            await asyncio.wait_for(self._task.wait_until_complete(), timeout)
+        except asyncio.TimeoutError:
+            return False
+        return True
+
+    def status(self) -> Status:
+        """Returns the state and the counters."""
+        local = self._local
+        errors = [] if self._task is None else list(self._task.errors.values())
+        return Status(
+            ready=local.is_ready,
+            age=local.age(),
+            keys=len(local.keys.current),
+            revocations=len(local.revocations.ids),
+            cached_tokens=len(local.cache),
+            valid=local.valid,
+            invalid=local.invalid,
+            expired=local.expired,
+            revoked=local.revoked,
+            cache_hits=local.cache_hits,
+            asked=local.asked,
+            unavailable=local.unavailable,
+            last_error=next((error for error in errors if error is not None), None),
+        )
+
+    async def _ask(self, data: bytes) -> Verified:
+        """Asks the service about a token."""
+        local = self._local
+        parsed = Token.parse(data)
+        if parsed is None:
+            # Nothing that the service could accept.
+            local.invalid += 1
+            raise TokenInvalid
+        local.asked += 1
+        timeout = local.config.ask_timeout
+        try:
+            result = await asyncio.wait_for(self._ask_in_turn(data, timeout), timeout)
+        except (VerifyUnavailable, asyncio.TimeoutError):
+            local.unavailable += 1
+            raise VerifyUnavailable from None
+        # The node that answered may be behind the one that is followed.
+        if parsed.kid in local.keys.revoked:
+            raise TokenInvalid
+        session_id, user_id = result.session_id.bytes, result.user_id.bytes
+        if local.revocations.contain(result.issued_at, session_id, user_id):
+            raise TokenRevoked
+        return result
+
+    async def _ask_in_turn(self, data: bytes, timeout: float) -> Verified:
+        if self._asking is None:
+            raise VerifyUnavailable
+        async with self._asking:
+            reply = await ask(self._client, Secret(data), timeout)
+        return verified(reply, self._local.config.age_limit)
+
+    async def close(self) -> None:
+        """Ends what runs in the background. The client belongs to the caller."""
+        self._is_closed = True
+        if self._task is not None:
+            self._task.stop()
+
+    async def __aenter__(self) -> Verifier:
+        self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        _kind: Optional[type[BaseException]],
+        _error: Optional[BaseException],
+        _trace: Optional[TracebackType],
+    ) -> None:
+        await self.close()
+
+
+def _bytes(token: TokenLike) -> bytes:
+    if isinstance(token, str):
+        # Every token is ASCII; anything else is not a token, whatever its encoding.
+        return token.encode(errors="replace")
+    return token if isinstance(token, bytes) else token.reveal_bytes()

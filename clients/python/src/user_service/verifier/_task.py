@@ -1,0 +1,166 @@
+"""The calls of a verifier: at most one GetKeys and one WatchRevocations at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Optional
+
+from .._connection import Connection
+from .._messages import MAX_WAIT_MS, ErrorCode, GetKeys, WatchRevocations
+from ..client import Client
+from ..errors import ServerError, UserServiceError
+from ._follower import Follower
+
+# Seconds after the waiting time of a WatchRevocations in which one of the nodes must answer.
+_WATCH_TIMEOUT = 2.0
+# Seconds after the waiting time for which a node that answers late is still not slow, in addition
+# to those of the client. Another node answers from the start, which may be much.
+_LATE = 0.1
+_KEYS_TIMEOUT = 5.0
+# Shortest time in seconds between two calls of GetKeys because of an unknown kid.
+_UNKNOWN_KID_INTERVAL = 10.0
+# Shortest time in seconds between two calls of GetKeys because of another connection.
+_RECONNECT_INTERVAL = 1.0
+# Shortest and longest wait in seconds after a failed call.
+_BACKOFF = (0.05, 0.5)
+# Shortest time in seconds between two requests if the first brought nothing, so that a server that
+# does not wait is not asked in a busy loop.
+_MIN_INTERVAL = 0.01
+# Interval in seconds at which entries that have expired are removed.
+_EXPIRE_INTERVAL = 10.0
+
+
+class Task:
+    """Follows the keys and the revocations of the service."""
+
+    def __init__(self, client: Client, follower: Follower) -> None:
+        self._client, self._follower = client, follower
+        self._wakeup = asyncio.Event()
+        self._loaded = asyncio.Event()
+        self._waiting: list[asyncio.Future[bool]] = []
+        self._keys_due = 0.0
+        self._keys_asked = self._kid_asked = float("-inf")
+        self._last: Optional[Connection] = None
+        self.errors: dict[str, Optional[str]] = {"keys": None, "revocations": None}
+        follower.local.keys_wanted = self._kid_is_unknown
+        self._tasks = [
+            asyncio.create_task(self._follow_keys()),
+            asyncio.create_task(self._follow_revocations()),
+        ]
+
+    def stop(self) -> None:
+        """Ends both loops."""
+        for task in self._tasks:
+            task.cancel()
+
+    async def wait_until_complete(self) -> None:
+        """Waits until the keys and all revocations have arrived."""
+        while self._follower.local.complete_at is None:
+            waiter: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+            self._waiting.append(waiter)
+            await waiter
+
+    async def _follow_keys(self) -> None:
+        failures = 0
+        while True:
+            self._keys_asked = time.monotonic()
+            self._keys_due = float("inf")
+            error: Optional[str] = None
+            wait: Optional[float] = None
+            try:
+                answer = await self._client.poll(
+                    GetKeys(), wait=0.0, deadline=_KEYS_TIMEOUT, last=self._last
+                )
+                wait = self._follower.apply_keys(
+                    answer.reply, answer.sent_ns, time.monotonic_ns()
+                )
+                if wait is None:
+                    error = "the reply to GetKeys contains no JWK Set"
+            except UserServiceError as failed:
+                error = str(failed)
+            if wait is None:
+                wait = backoff(failures)
+                failures += 1
+            else:
+                failures = 0
+                self._loaded.set()
+            self._report("keys", error)
+            # A key that was revoked in the meantime may have made the next call due.
+            self._want_keys(time.monotonic() + wait)
+            await self._wait_until_due()
+
+    async def _wait_until_due(self) -> None:
+        while True:
+            left = self._keys_due - time.monotonic()
+            if left <= 0:
+                return
+            self._wakeup.clear()
+            try:
+                await asyncio.wait_for(self._wakeup.wait(), left)
+            except asyncio.TimeoutError:
+                return
+
+    def _want_keys(self, at: float) -> None:
+        if at < self._keys_due:
+            self._keys_due = at
+            self._wakeup.set()
+
+    def _kid_is_unknown(self) -> None:
+        """Makes GetKeys due for an unknown kid, once in a while."""
+        now = time.monotonic()
+        if self._kid_asked <= now:
+            self._kid_asked = max(now, self._kid_asked + _UNKNOWN_KID_INTERVAL)
+            self._want_keys(self._kid_asked)
+
+    async def _follow_revocations(self) -> None:
+        follower = self._follower
+        # The first entries need the keys: a service without them is asked about each token.
+        await self._loaded.wait()
+        wait = min(follower.local.config.wait, MAX_WAIT_MS / 1000)
+        failures, expired_at = 0, time.monotonic()
+        while True:
+            if time.monotonic() - expired_at >= _EXPIRE_INTERVAL:
+                expired_at = time.monotonic()
+                follower.expire()
+            round_ = follower.round
+            request = WatchRevocations(cursor=follower.cursor, wait_ms=int(wait * 1000))
+            delay = 0.0
+            try:
+                answer = await self._client.poll(
+                    request, wait=wait + _LATE, deadline=wait + _WATCH_TIMEOUT, last=self._last
+                )
+                received = time.monotonic_ns()
+                reply = answer.reply
+                if follower.apply_revocations(reply, round_, answer.sent_ns, received):
+                    self._want_keys(time.monotonic())
+                if self._last is not None and answer.connection is not self._last:
+                    # Another node, or one that was started again, may have other keys.
+                    self._want_keys(max(time.monotonic(), self._keys_asked + _RECONNECT_INTERVAL))
+                self._last = answer.connection
+                failures = 0
+                took = (received - answer.sent_ns) / 1e9
+                if not reply.entries and reply.more == 0 and took < _MIN_INTERVAL:
+                    delay = _MIN_INTERVAL
+                self._report("revocations", None)
+            except UserServiceError as error:
+                # Nothing is wrong with a server that shuts down: the next attempt connects to
+                # another one, or to the same one again.
+                is_drain = isinstance(error, ServerError) and error.code == ErrorCode.SHUTTING_DOWN
+                delay = 0.0 if is_drain and failures == 0 else backoff(failures)
+                failures += 1
+                self._report("revocations", str(error))
+            if delay:
+                await asyncio.sleep(delay)
+
+    def _report(self, call: str, error: Optional[str]) -> None:
+        self.errors[call] = error
+        waiting, self._waiting = self._waiting, []
+        for waiter in waiting:
+            if not waiter.done():
+                waiter.set_result(True)
+
+
+def backoff(failures: int) -> float:
+    """Returns the seconds to wait after a failed call, which double with every further one."""
+    return float(min(_BACKOFF[0] * 2 ** min(failures, 16), _BACKOFF[1]))
