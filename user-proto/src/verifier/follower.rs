@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::keys::KeySet;
 use super::local::Local;
-use super::revocations::{Writer, retention};
+use super::revocations::{RETENTION, Writer};
 use super::time::Floor;
 use crate::limits;
 use crate::table::{Keys, RevocationRow, Revocations};
@@ -31,8 +31,6 @@ pub(super) struct Follower {
     /// Number of times that all revocations were requested again. The answer to a request from
     /// before the last time is not complete.
     pub(super) round: u32,
-    /// Longest lifetime of a token that the service has stated.
-    longest_life: Duration,
     /// Time at which an entry was left out because there were too many.
     missed_at: Option<Instant>,
 }
@@ -55,7 +53,6 @@ impl Follower {
             floor: Floor::default(),
             cursor: Vec::new(),
             round: 0,
-            longest_life: Duration::ZERO,
             missed_at: None,
         }
     }
@@ -68,18 +65,12 @@ impl Follower {
         times: (Instant, Instant),
     ) -> Option<Duration> {
         let keys = KeySet::parse(&answer.jwks)?;
-        let life = Duration::from_secs(answer.access_life.into());
-        if life > self.longest_life {
-            // Entries were removed, or are going to be, by the shorter lifetime.
-            if self.longest_life > Duration::ZERO {
-                self.start_over();
-            }
-            self.longest_life = life;
-        }
         if let Some(now) = answer.now_ms {
-            self.local.time.observe(&mut self.floor, now.0, times, retention(self.longest_life));
+            self.local.time.observe(&mut self.floor, now.0, times, RETENTION);
         }
-        self.local.access_life.store(answer.access_life.into(), Ordering::Release);
+        // The entries are kept for long enough for this lifetime at most.
+        let life = answer.access_life.min(limits::MAX_ACCESS_LIFE);
+        self.local.access_life.store(life.into(), Ordering::Release);
         if self.local.keys.replace(keys) {
             self.local.cache.clear();
         }
@@ -95,11 +86,10 @@ impl Follower {
         round: u32,
         (sent, received): (Instant, Instant),
     ) -> Applied {
-        let retention = retention(self.longest_life);
-        self.local.time.observe(&mut self.floor, answer.now_ms.0, (sent, received), retention);
+        self.local.time.observe(&mut self.floor, answer.now_ms.0, (sent, received), RETENTION);
         let mut key_revoked = false;
         for row in &answer.entries {
-            match self.apply_row(row, received + retention) {
+            match self.apply_row(row, received + RETENTION) {
                 Some(revoked) => key_revoked |= revoked,
                 None => self.local.has_unknown_entry.store(true, Ordering::Release),
             }

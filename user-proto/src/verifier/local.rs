@@ -36,7 +36,7 @@ pub(super) struct Local {
     pub(super) start: Instant,
     /// Time at which the set of revocations was complete, in nanoseconds since `start`.
     complete_at: AtomicI64,
-    /// Lifetime of an access token in seconds.
+    /// Lifetime of an access token in seconds, as the service has stated it.
     pub(super) access_life: AtomicU64,
     /// `true` after an entry that this version does not understand.
     pub(super) has_unknown_entry: AtomicBool,
@@ -45,8 +45,9 @@ pub(super) struct Local {
     pub(super) time: ServiceTime,
     pub(super) cache: TokenCache,
     pub(super) counters: Counters,
-    /// Notified when a token names an unknown key.
-    pub(super) unknown_kid: Notify,
+    /// Notified when a token does not fit the last answer to GetKeys: it names an unknown key, or
+    /// has a longer lifetime.
+    pub(super) keys_outdated: Notify,
 }
 
 /// Reason for which a token is not checked in memory.
@@ -55,6 +56,9 @@ pub(super) enum Undecided {
     /// The revocations or keys are not known well enough.
     NotReady,
     UnknownKey,
+    /// The signature is genuine, but the token is valid for longer than the service has stated. It
+    /// may have changed the lifetime.
+    LongLife,
     /// The signature is genuine, but issuer or audience are not the configured ones. The
     /// configuration of this verifier may be wrong, so the service decides.
     OtherIssuer,
@@ -75,7 +79,7 @@ impl Local {
             time: ServiceTime::new(start),
             cache: TokenCache::new(config.cached_tokens),
             counters: Counters::default(),
-            unknown_kid: Notify::new(),
+            keys_outdated: Notify::new(),
             config,
         }
     }
@@ -129,8 +133,6 @@ impl Local {
         token: &[u8],
         digest: TokenDigest,
     ) -> Result<Result<Verified, VerifyError>, Undecided> {
-        // Before `complete_at`: after a longer lifetime, the revocations are requested again.
-        let life = self.access_life.load(Ordering::Acquire);
         let complete_at = self.complete_at.load(Ordering::Acquire);
         if complete_at == INCOMPLETE || self.has_unknown_entry.load(Ordering::Acquire) {
             return Err(Undecided::NotReady);
@@ -159,9 +161,6 @@ impl Local {
             .age_at(complete_at, now)
             .filter(|age| *age <= self.config.age_limit)
             .ok_or(Undecided::NotReady)?;
-        if claims.expires_at.saturating_sub(claims.issued_at) > life {
-            return Ok(Err(VerifyError::Invalid));
-        }
         match self.time.check(claims.issued_at, claims.expires_at, now) {
             Timing::Current => {}
             Timing::Expired => return Ok(Err(VerifyError::Expired)),
@@ -169,6 +168,11 @@ impl Local {
         }
         if revoked {
             return Ok(Err(VerifyError::Revoked));
+        }
+        let life = self.access_life.load(Ordering::Acquire);
+        if claims.expires_at.saturating_sub(claims.issued_at) > life {
+            self.keys_outdated.notify_one();
+            return Err(Undecided::LongLife);
         }
         Ok(Ok(Verified {
             user_id: claims.user_id,
@@ -189,7 +193,7 @@ impl Local {
             if self.keys.is_revoked(&token.kid) {
                 return Ok(None);
             }
-            self.unknown_kid.notify_one();
+            self.keys_outdated.notify_one();
             return Err(Undecided::UnknownKey);
         };
         if !token.names(key.algorithm) || !key.verify(token.signed, &token.signature) {

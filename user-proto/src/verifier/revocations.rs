@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::hash::Seed;
 use super::token::Claims;
+use crate::limits;
 
 /// The revocations that have been received and have not expired. Readers do not wait for the
 /// writer.
@@ -94,8 +95,7 @@ impl Writer {
     }
 }
 
-/// Time for which an entry is kept: the lifetime of a token, and the time by which the clock of the
-/// node that issued it may have been ahead.
-pub(super) fn retention(access_life: Duration) -> Duration {
-    access_life + Duration::from_secs(60)
-}
+/// Time for which an entry is kept: the longest lifetime that a token can have, and the time by
+/// which the clock of the node that issued it may have been ahead. The lifetime of the tokens that
+/// the service issues now does not matter, since older ones may have another one.
+pub(super) const RETENTION: Duration = Duration::from_secs(limits::MAX_ACCESS_LIFE as u64 + 60);

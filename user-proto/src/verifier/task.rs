@@ -21,8 +21,8 @@ const WATCH_TIMEOUT: Duration = Duration::from_secs(2);
 const LATE: Duration = Duration::from_millis(100);
 /// Time limit of GetKeys.
 const KEYS_TIMEOUT: Duration = Duration::from_secs(5);
-/// Shortest time between two calls of GetKeys because of an unknown kid.
-const UNKNOWN_KID_INTERVAL: Duration = Duration::from_secs(10);
+/// Shortest time between two calls of GetKeys because of tokens that do not fit the last answer.
+const OUTDATED_INTERVAL: Duration = Duration::from_secs(10);
 /// Shortest and longest wait after a failed call.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(500));
 /// Shortest time between two requests if the first brought nothing, so that a server that does not
@@ -66,8 +66,9 @@ pub(super) struct Task {
     progress: Arc<Progress>,
     /// Time of the next GetKeys; `None` while one is in flight that was not yet answered.
     keys_due: Option<Instant>,
-    /// Time of the last GetKeys because of an unknown kid; may be in the future.
-    asked_for_kid: Option<Instant>,
+    /// Time of the last GetKeys because of a token that does not fit the last answer; may be in the
+    /// future.
+    outdated_at: Option<Instant>,
     keys_failures: u32,
     watch_failures: u32,
     /// Attempt that was answered last. Its node is asked again.
@@ -83,7 +84,7 @@ impl Task {
             pool,
             progress,
             keys_due: None,
-            asked_for_kid: None,
+            outdated_at: None,
             keys_failures: 0,
             watch_failures: 0,
             last: None,
@@ -120,7 +121,7 @@ impl Task {
                     self.keys_due = None;
                     keys = Some(self.get_keys());
                 }
-                () = local.unknown_kid.notified(), if keys.is_none() => self.kid_is_unknown(),
+                () = local.keys_outdated.notified(), if keys.is_none() => self.keys_are_outdated(),
             }
         }
     }
@@ -177,13 +178,13 @@ impl Task {
         self.progress.keys(result.err());
     }
 
-    fn kid_is_unknown(&mut self) {
+    fn keys_are_outdated(&mut self) {
         let now = Instant::now();
-        if self.asked_for_kid.is_some_and(|at| at > now) {
+        if self.outdated_at.is_some_and(|at| at > now) {
             return;
         }
-        let due = self.asked_for_kid.map_or(now, |last| now.max(last + UNKNOWN_KID_INTERVAL));
-        self.asked_for_kid = Some(due);
+        let due = self.outdated_at.map_or(now, |last| now.max(last + OUTDATED_INTERVAL));
+        self.outdated_at = Some(due);
         self.keys_due = Some(self.keys_due.map_or(due, |other| other.min(due)));
     }
 

@@ -107,14 +107,14 @@ async fn the_age_counts_from_the_sending_of_the_last_complete_answer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_entry_is_kept_for_the_lifetime_of_a_token_and_a_minute() {
+async fn an_entry_is_kept_for_the_longest_lifetime_of_a_token_and_a_minute() {
     let mut harness = Harness::new(VerifierConfig::default());
     let all = RevocationRow { kind: 3, id: Cow::Borrowed(&[]), before: UnixSeconds(NOW) };
     harness.answer(Instant::now(), (0, 0), vec![session(1), all]);
     let check = |harness: &Harness| {
         (is_revoked(harness.local(), 1, NOW + 1), is_revoked(harness.local(), 2, NOW))
     };
-    advance(ms(959_999)).await;
+    advance(ms(3_659_999)).await;
     harness.follower.expire(Instant::now());
     assert_eq!(check(&harness), (true, true));
     // A repeat does not keep a session longer.
@@ -131,44 +131,31 @@ async fn an_earlier_time_that_arrives_later_is_covered_by_the_later_time() {
     let all =
         |before| RevocationRow { kind: 3, id: Cow::Borrowed(&[]), before: UnixSeconds(before) };
     harness.answer(Instant::now(), (0, 0), vec![all(NOW)]);
-    advance(ms(900_000)).await;
+    advance(ms(3_600_000)).await;
     harness.answer(Instant::now(), (0, 0), vec![all(NOW - 100)]);
     advance(ms(100_000)).await;
     harness.follower.expire(Instant::now());
     assert!(is_revoked(harness.local(), 1, NOW - 100));
-    advance(ms(860_000)).await;
+    advance(ms(3_560_000)).await;
     harness.follower.expire(Instant::now());
     assert!(!is_revoked(harness.local(), 1, NOW - 100));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_longer_lifetime_requests_everything_again() {
+async fn a_change_of_the_lifetime_shortens_no_entry() {
     let mut harness = Harness::new(VerifierConfig::default());
     harness.answer(Instant::now(), (0, 0), vec![session(1)]);
-    assert_eq!(harness.follower.cursor, b"cursor");
-    let round = harness.follower.round;
-    harness.keys(LIFE);
-    harness.keys(LIFE - 1);
-    harness.keys(LIFE);
-    assert!(harness.local().is_complete());
-    harness.keys(LIFE + 1);
-    assert!(!harness.local().is_complete());
-    assert!(harness.follower.cursor.is_empty());
-    // The answer to a request from before that is not complete, but its entries count.
-    let old = Revocations {
-        cursor: Cow::Borrowed(b"old"),
-        stale_ms: 0,
-        more: 0,
-        now_ms: harness.now_ms(),
-        entries: vec![session(2)],
-    };
-    let now = Instant::now();
-    harness.follower.apply_revocations(old, round, (now, now));
-    assert!(!harness.local().is_complete());
-    assert!(harness.follower.cursor.is_empty());
-    assert!(is_revoked(harness.local(), 1, NOW) && is_revoked(harness.local(), 2, NOW));
+    // A token of an hour was issued before the lifetime was lowered.
+    harness.keys(60);
+    advance(ms(3_659_000)).await;
+    harness.follower.expire(Instant::now());
+    harness.keys(3_600);
     harness.answer(Instant::now(), (0, 0), vec![]);
-    assert!(harness.local().is_complete());
+    assert!(harness.local().is_complete() && is_revoked(harness.local(), 1, NOW));
+    assert_eq!(harness.follower.cursor, b"cursor", "nothing is requested again");
+    // No token can be valid for longer, whatever the service states.
+    harness.keys(u32::MAX);
+    assert_eq!(harness.local().access_life.load(Ordering::Acquire), 3_600);
 }
 
 #[tokio::test(start_paused = true)]
@@ -194,7 +181,7 @@ async fn a_million_entries_are_stored_and_one_more_is_too_many() {
     advance(ms(60_000)).await;
     harness.follower.expire(Instant::now());
     assert_eq!(harness.follower.round, 0);
-    advance(ms(900_000)).await;
+    advance(ms(3_600_000)).await;
     harness.follower.expire(Instant::now());
     assert_eq!((harness.follower.round, harness.local().revocations.len()), (1, 0));
     assert!(harness.follower.cursor.is_empty());
