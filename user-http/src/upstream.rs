@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use user_proto::client::{Config, Error, NodeStatus, Pool, PoolConfig, Tls, TlsOption, TlsOptions};
 use user_proto::verifier::{Status, Verifier, VerifierConfig};
-use user_proto::{GetKeys, Keys};
+use user_proto::{GetKeys, Keys, limits};
 use zeroize::Zeroizing;
 
 /// Longest time for one attempt to connect to a node.
@@ -132,18 +132,15 @@ impl Upstream {
         let verifier = VerifierConfig {
             issuer: config.issuer.clone(),
             audience: config.audience.clone(),
+            // Each check states its own deadline, and the listener limits their number.
+            ask_timeout: Duration::from_millis(limits::MAX_DEADLINE_MS.into()),
+            max_asking: usize::MAX,
             ..VerifierConfig::default()
         };
         Ok(Self { verifier: Verifier::with_pool(pool.clone(), verifier).ok(), pool, tls })
     }
 
-    /// Returns the client for requests to the service.
-    #[must_use]
-    pub fn client(&self) -> &Pool {
-        &self.pool
-    }
-
-    /// Returns the verifier that checks tokens in memory.
+    /// Returns the verifier, which checks tokens in memory or asks the service.
     #[must_use]
     pub fn verifier(&self) -> Option<&Verifier> {
         self.verifier.as_ref()

@@ -30,6 +30,7 @@
 //! has passed. It counts the time for which the process is stopped. Tokens expire by the time of
 //! the service, which its answers contain; the wall clock of this machine is not used.
 
+mod ask;
 mod cache;
 mod config;
 mod counters;
@@ -51,16 +52,13 @@ use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
 
 use crate::client::{Error, Pool, PoolConfig};
-use crate::error_code::{ErrorClass, ErrorCode};
-use crate::table::{Common, VerifyToken};
-use counters::Counter;
+use crate::table::Common;
 use follower::Follower;
 use local::Local;
 use task::{Progress, Task};
-use token::{Claims, Token};
 
 pub use config::VerifierConfig;
-pub use verdict::{Status, Verified, VerifyError};
+pub use verdict::{NotVerified, Status, Verified, VerifyError};
 
 /// Checks access tokens in memory. Cloning it is cheap, and clones share everything. The task that
 /// follows the service ends with the last clone.
@@ -123,23 +121,47 @@ impl Verifier {
     /// # Errors
     /// See [`VerifyError`].
     pub async fn verify(&self, token: impl AsRef<[u8]>) -> Result<Verified, VerifyError> {
+        self.verify_with(token, Common::default()).await.map_err(|error| error.reason)
+    }
+
+    /// Checks a token like [`verify`](Self::verify). If the service is asked, it gets the address
+    /// of the end user, the trace and the deadline of `common`. The deadline is
+    /// [`VerifierConfig::ask_timeout`] at most.
+    ///
+    /// # Errors
+    /// See [`VerifyError`]. [`NotVerified`] also contains the error of the service.
+    pub async fn verify_with(
+        &self,
+        token: impl AsRef<[u8]>,
+        common: Common<'_>,
+    ) -> Result<Verified, NotVerified> {
         let token = token.as_ref();
         match self.inner.local.check(token) {
-            Ok(verdict) => verdict,
-            // Nothing that the service could accept.
-            Err(_) if Token::parse(token).is_none() => {
-                self.inner.local.counters.add(Counter::Invalid, 0);
-                Err(VerifyError::Invalid)
-            }
-            Err(_) => self.ask(token).await,
+            Ok(verdict) => verdict.map_err(NotVerified::from),
+            Err(_) => self.inner.ask(token, common).await,
         }
     }
 
     /// Checks a token in memory. Returns `None` if the service must be asked, with
-    /// [`verify`](Self::verify). Never waits; allocates nothing for a token that is in the cache.
+    /// [`verify`](Self::verify) or [`ask`](Self::ask). Never waits; allocates nothing for a token
+    /// that is in the cache.
     #[must_use]
     pub fn verify_local(&self, token: impl AsRef<[u8]>) -> Option<Result<Verified, VerifyError>> {
         self.inner.local.check(token.as_ref()).ok()
+    }
+
+    /// Asks the service about a token for which [`verify_local`](Self::verify_local) has no
+    /// verdict. A token that it accepts is refused all the same if this verifier knows better: the
+    /// node that answers may not know a revocation yet.
+    ///
+    /// # Errors
+    /// See [`verify_with`](Self::verify_with).
+    pub async fn ask(
+        &self,
+        token: impl AsRef<[u8]>,
+        common: Common<'_>,
+    ) -> Result<Verified, NotVerified> {
+        self.inner.ask(token.as_ref(), common).await
     }
 
     /// Returns `true` if tokens are checked in memory.
@@ -188,63 +210,6 @@ impl Verifier {
         if self.inner.owns_pool {
             self.inner.pool.close().await;
         }
-    }
-
-    /// Asks the service about a token.
-    async fn ask(&self, token: &[u8]) -> Result<Verified, VerifyError> {
-        let Inner { local, pool, asking, .. } = &*self.inner;
-        local.counters.add(Counter::Asked, 0);
-        let limit = local.config.ask_timeout;
-        let common = Common {
-            deadline_ms: Some(u32::try_from(limit.as_millis()).unwrap_or(u32::MAX)),
-            ..Common::default()
-        };
-        let reply = tokio::time::timeout(limit, async {
-            let _permit = asking.acquire().await;
-            pool.call_with(VerifyToken { access_token: token.into() }, common).await
-        });
-        let result = match reply.await {
-            Ok(Ok(reply)) => {
-                let claims = Claims {
-                    user_id: reply.user_id,
-                    session_id: reply.session_id,
-                    issued_at: reply.issued_at.0,
-                    expires_at: reply.expires_at.0,
-                };
-                // The node that answered may be behind the one that is followed.
-                if local.knows_revocation(&claims) {
-                    Err(VerifyError::Revoked)
-                } else {
-                    let stale = reply.stale_ms.map(|ms| Duration::from_millis(ms.into()));
-                    Ok(Verified {
-                        user_id: claims.user_id,
-                        session_id: claims.session_id,
-                        issued_at: claims.issued_at,
-                        expires_at: claims.expires_at,
-                        claims: None,
-                        stale,
-                    })
-                }
-            }
-            Ok(Err(error)) => Err(verdict_of(&error)),
-            Err(_) => Err(VerifyError::Unavailable),
-        };
-        if result == Err(VerifyError::Unavailable) {
-            local.counters.add(Counter::Unavailable, 0);
-        }
-        result
-    }
-}
-
-/// Returns the verdict that an error of VerifyToken means. Only an error that says something about
-/// the token is one about the token.
-fn verdict_of(error: &Error) -> VerifyError {
-    match error.code() {
-        Some(ErrorCode::TOKEN_EXPIRED) => VerifyError::Expired,
-        Some(ErrorCode::SESSION_REVOKED) => VerifyError::Revoked,
-        Some(ErrorCode::NOT_PERMITTED) => VerifyError::Unavailable,
-        Some(code) if code.class() == ErrorClass::Identity => VerifyError::Invalid,
-        _ => VerifyError::Unavailable,
     }
 }
 

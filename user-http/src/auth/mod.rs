@@ -17,9 +17,8 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Response;
 use axum::routing::any;
-use user_proto::client::Error;
-use user_proto::verifier::{Verified, VerifyError};
-use user_proto::{Common, ErrorClass, ErrorCode, VerifyToken};
+use user_proto::verifier::{NotVerified, Verified, VerifyError};
+use user_proto::{Common, ErrorClass, ErrorCode};
 
 use crate::forwarded::{Peer, TrustedProxies, traceparent};
 use crate::metrics::{CheckMetrics, CheckResult};
@@ -106,74 +105,64 @@ impl AuthCheck {
         {
             return Outcome::CrossOrigin;
         }
-        let in_memory = self.upstream.verifier().and_then(|verifier| verifier.verify_local(value));
-        match in_memory {
-            Some(verdict) => {
-                self.metrics.verified_in_memory();
-                of_verdict(verdict)
-            }
-            None => self.ask(value, headers, peer).await,
+        let Some(verifier) = self.upstream.verifier() else {
+            return Outcome::Unavailable { retry_after: reply::DEFAULT_RETRY_AFTER };
+        };
+        if let Some(verdict) = verifier.verify_local(value) {
+            self.metrics.verified_in_memory();
+            return of_verdict(verdict.map_err(NotVerified::from));
         }
+        of_verdict(verifier.ask(value, self.common(headers, peer)).await)
     }
 
-    /// Asks the user service whether a token is valid.
-    async fn ask(&self, token: &str, headers: &HeaderMap, peer: Peer) -> Outcome {
+    /// Returns what the user service gets to know about a request when it is asked about its token.
+    fn common<'a>(&self, headers: &'a HeaderMap, peer: Peer) -> Common<'a> {
         let stated = peer.timeout(headers).unwrap_or(self.timeout);
         let deadline = stated.min(self.timeout).as_millis();
-        let common = Common {
+        Common {
             client_address: Some(peer.client_address(headers, &self.trusted_proxies).into()),
             deadline_ms: Some(u32::try_from(deadline).unwrap_or(u32::MAX)),
             traceparent: traceparent(headers).map(Into::into),
             ..Common::default()
-        };
-        let request = VerifyToken { access_token: token.into() };
-        match self.upstream.client().call_with(request, common).await {
-            Ok(verified) => Outcome::Passed(Identity {
+        }
+    }
+}
+
+/// Returns the outcome that a verdict means. Only a verdict about the token says that it is
+/// invalid, with the error code of the service if that was asked.
+fn of_verdict(verdict: Result<Verified, NotVerified>) -> Outcome {
+    let error = match verdict {
+        Ok(verified) => {
+            return Outcome::Passed(Identity {
                 user_id: verified.user_id,
                 session_id: verified.session_id,
-                claims: None,
-            }),
-            Err(error) => refusal(error),
+                claims: verified.claims.map(|claims| claims.as_ref().to_owned()),
+            });
         }
-    }
-}
-
-/// Returns the outcome of a check in memory.
-fn of_verdict(verdict: Result<Verified, VerifyError>) -> Outcome {
-    match verdict {
-        Ok(verified) => Outcome::Passed(Identity {
-            user_id: verified.user_id,
-            session_id: verified.session_id,
-            claims: verified.claims.map(|claims| claims.as_ref().to_owned()),
-        }),
-        Err(VerifyError::Invalid) => Outcome::Invalid(ErrorCode::INVALID_TOKEN),
-        Err(VerifyError::Expired) => Outcome::Invalid(ErrorCode::TOKEN_EXPIRED),
-        Err(VerifyError::Revoked) => Outcome::Invalid(ErrorCode::SESSION_REVOKED),
-        Err(VerifyError::Unavailable) => {
-            Outcome::Unavailable { retry_after: reply::DEFAULT_RETRY_AFTER }
-        }
-    }
-}
-
-/// Returns the outcome of a check for which the service returned an error. Only an error of the
-/// class `Identity` says that the token is invalid. After any other error, it is unknown whether
-/// the token is valid.
-fn refusal(error: Error) -> Outcome {
-    let retry_after_ms = match &error {
-        Error::Refused(reply) if reply.code.class() == ErrorClass::Identity => {
-            return Outcome::Invalid(reply.code);
-        }
-        Error::Refused(reply) => {
-            if matches!(reply.code.class(), ErrorClass::Protocol | ErrorClass::Input) {
-                tracing::error!(%error, "the service does not accept the request of a check");
-            }
-            reply.retry_after_ms
-        }
-        _ => None,
+        Err(error) => error,
     };
-    tracing::debug!(%error, "no verdict from the service");
-    let retry_after = retry_after_ms.map_or(reply::DEFAULT_RETRY_AFTER, |ms| {
-        u64::from(ms).div_ceil(1000).clamp(1, reply::MAX_RETRY_AFTER)
+    let code = match error.reason {
+        VerifyError::Invalid => ErrorCode::INVALID_TOKEN,
+        VerifyError::Expired => ErrorCode::TOKEN_EXPIRED,
+        VerifyError::Revoked => ErrorCode::SESSION_REVOKED,
+        VerifyError::Unavailable => return unavailable(&error),
+    };
+    Outcome::Invalid(error.code().unwrap_or(code))
+}
+
+/// Returns the outcome of a check without a verdict.
+fn unavailable(error: &NotVerified) -> Outcome {
+    if let Some(cause) = &error.source {
+        let class = error.code().map(ErrorCode::class);
+        if matches!(class, Some(ErrorClass::Protocol | ErrorClass::Input)) {
+            tracing::error!(error = %cause, "the service does not accept the request of a check");
+        }
+        tracing::debug!(error = %cause, "no verdict from the service");
+    }
+    let retry_after = error.retry_after().map_or(reply::DEFAULT_RETRY_AFTER, |time| {
+        u64::try_from(time.as_millis().div_ceil(1000))
+            .unwrap_or(reply::MAX_RETRY_AFTER)
+            .clamp(1, reply::MAX_RETRY_AFTER)
     });
     Outcome::Unavailable { retry_after }
 }

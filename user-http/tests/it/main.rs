@@ -6,6 +6,7 @@
     reason = "a test that panics has failed, as it should"
 )]
 
+mod behind;
 mod check;
 mod docs;
 mod hostile;
@@ -16,4 +17,5 @@ mod nodes;
 mod operations;
 mod program;
 mod proxies;
+mod scripted;
 mod service;

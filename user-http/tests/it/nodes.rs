@@ -1,89 +1,36 @@
 //! What is sent to the service, and several nodes of it: stopped, silent, draining.
 
-use std::io::{Read, Write};
-use std::net::TcpListener;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bytes::BytesMut;
-use user_proto::{
-    Common, ErrorCode, ErrorReply, Pong, Reply, Request, TokenVerified, UnixSeconds, frame,
-};
-use uuid::Uuid;
+use user_proto::{Common, ErrorCode, Pong, Reply, Request};
 
 use crate::http::{Http, get};
 use crate::program::{Program, until};
+use crate::scripted::{self, TOKEN, error, verified};
 use crate::service::LiveService;
 
-/// A node that answers pings, and every check with the same reply, or with none. Returns its
-/// address and the common tags of the checks.
+/// A node that refuses to be followed, and answers every check with the same reply, or with none.
+/// Returns its address and the common tags of the checks.
 fn scripted_node(reply: Option<Reply<'static>>) -> (String, Receiver<Common<'static>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap().to_string();
     let (sender, received) = channel();
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            let (mut stream, sender, reply) = (stream.unwrap(), sender.clone(), reply.clone());
-            thread::spawn(move || {
-                let (mut input, mut chunk) = (Vec::new(), [0; 4096]);
-                loop {
-                    while let Some((found, size)) = frame::split(&input).unwrap() {
-                        let id = found.id;
-                        let (request, common) = Request::decode(found.kind, found.body).unwrap();
-                        let (request, common) = (request.into_owned(), common.into_owned());
-                        let reply = match request {
-                            Request::Ping(_) => Some(
-                                Pong { max_in_flight: None, idle_timeout: None, max_hashing: None }
-                                    .into(),
-                            ),
-                            // The verifier then asks about every token.
-                            Request::GetKeys(_) | Request::WatchRevocations(_) => {
-                                Some(error(ErrorCode::NOT_PERMITTED, None))
-                            }
-                            _ => {
-                                let _ = sender.send(common);
-                                reply.clone()
-                            }
-                        };
-                        let mut out = BytesMut::new();
-                        if let Some(reply) = reply {
-                            reply.encode(id, &mut out).unwrap();
-                        }
-                        let _ = stream.write_all(&out);
-                        input.drain(..size);
-                    }
-                    match stream.read(&mut chunk) {
-                        Ok(0) | Err(_) => return,
-                        Ok(count) => input.extend_from_slice(&chunk[..count]),
-                    }
-                }
-            });
+    let address = scripted::node(move |request, common| match request {
+        // The verifier then asks about every token.
+        Request::GetKeys(_) | Request::WatchRevocations(_) => {
+            Some(error(ErrorCode::NOT_PERMITTED, None))
+        }
+        _ => {
+            let _ = sender.send(common.clone());
+            reply.clone()
         }
     });
     (address, received)
 }
 
-fn verified() -> Reply<'static> {
-    TokenVerified {
-        user_id: Uuid::from_u128(1),
-        session_id: Uuid::from_u128(2),
-        issued_at: UnixSeconds(1),
-        expires_at: UnixSeconds(2),
-        stale_ms: None,
-    }
-    .into()
-}
-
-fn error(code: ErrorCode, retry_after_ms: Option<u32>) -> Reply<'static> {
-    ErrorReply { code, message: "as scripted".into(), retry_after_ms, field: None }.into()
-}
-
-const TOKEN: (&str, &str) = ("Authorization", "Bearer a.b.c");
-
 #[test]
 fn address_deadline_and_trace_are_passed_on() {
-    let (node, received) = scripted_node(Some(verified()));
+    let (node, received) = scripted_node(Some(verified().into()));
     let program = Program::start(&node);
     let sent = |headers: &[(&str, &str)]| {
         assert_eq!(program.check(&[headers, &[TOKEN]].concat()).status, 200);
@@ -112,7 +59,7 @@ fn address_deadline_and_trace_are_passed_on() {
 
 #[test]
 fn from_another_peer_the_address_of_the_socket_is_passed_on() {
-    let (node, received) = scripted_node(Some(verified()));
+    let (node, received) = scripted_node(Some(verified().into()));
     let program = Program::start_with(&node, &[("TRUSTED_PROXIES", "192.0.2.0/24")]);
     for _ in 0..3 {
         program.check(&[TOKEN, ("X-Forwarded-For", "203.0.113.9")]);
@@ -125,7 +72,7 @@ fn from_another_peer_the_address_of_the_socket_is_passed_on() {
 
 #[test]
 fn with_the_proxy_protocol_the_headers_are_ignored() {
-    let (node, received) = scripted_node(Some(verified()));
+    let (node, received) = scripted_node(Some(verified().into()));
     let program = Program::start_with(&node, &[("PROXY_PROTOCOL", "1")]);
     let mut http = Http::connect(program.address);
     http.send("PROXY TCP4 203.0.113.77 127.0.0.1 4711 80\r\n");
@@ -152,6 +99,8 @@ fn every_error_of_the_service_is_a_refusal() {
         (ErrorCode::INVALID_TOKEN, 401, "absent"),
         (ErrorCode::SESSION_REVOKED, 401, "absent"),
         (ErrorCode::ACCOUNT_DISABLED, 401, "absent"),
+        // Says something about this program, not about the token.
+        (ErrorCode::NOT_PERMITTED, 503, "1"),
         (ErrorCode(0x03fe), 401, "absent"),
         (ErrorCode::UNKNOWN_TYPE, 503, "1"),
         (ErrorCode::INVALID_VALUE, 503, "1"),

@@ -8,6 +8,7 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 
 use crate::http::{Http, get};
 use crate::program::{Program, run, until};
+use crate::scripted::TOKEN;
 use crate::service::LiveService;
 
 fn text(bytes: &[u8]) -> String {
@@ -198,12 +199,12 @@ fn the_connection_to_the_service_can_use_tls_with_a_client_certificate() {
         LiveService::start_with(&[("TLS_CERT", cert), ("TLS_KEY", key), ("TLS_CLIENT_CA", ca)]);
     let settings = [("SERVICE_CA", ca), ("SERVICE_CERT", cert), ("SERVICE_KEY", key)];
     let program = Program::start_with(&service.address, &settings);
-    let reply = program.check(&[("Authorization", "Bearer a.b.c")]);
+    let reply = program.check(&[TOKEN]);
     assert_eq!((reply.status, reply.header("x-auth-error")), (401, "INVALID_TOKEN"));
     // Without TLS, or without a certificate, there is no verdict, and `check` says why.
     for settings in [&[][..], &settings[..1]] {
         let program = Program::start_with(&service.address, settings);
-        assert_eq!(program.check(&[("Authorization", "Bearer a.b.c")]).status, 503);
+        assert_eq!(program.check(&[TOKEN]).status, 503);
         let addr = [("SERVICE_ADDRS", service.address.as_str()), ("HTTP_PORT", "0")];
         let output = run(&["check"], &[&addr[..], settings].concat());
         assert_eq!(output.status.code(), Some(1), "{}", text(&output.stdout));

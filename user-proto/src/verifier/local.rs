@@ -203,11 +203,6 @@ impl Local {
         token.claims(issuer, audience).map_err(|_| Undecided::OtherIssuer)
     }
 
-    /// Returns `true` if the set revokes a token with these claims, whatever its age.
-    pub(super) fn knows_revocation(&self, claims: &Claims) -> bool {
-        self.revocations.contain(claims)
-    }
-
     fn age_at(&self, complete_at: i64, now: Instant) -> Option<Duration> {
         let now = nanos(now.saturating_duration_since(self.start));
         // Negative if the set was completed after the clock reading.

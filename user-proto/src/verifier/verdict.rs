@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use crate::client::Error;
+use crate::error_code::ErrorCode;
+
 /// Content of a valid access token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verified {
@@ -38,6 +41,42 @@ pub enum VerifyError {
     /// nor invalid.
     #[error("the token could not be checked, because the service is not available")]
     Unavailable,
+}
+
+/// Error of a check that states what the service answered, if it was asked.
+#[derive(Debug, thiserror::Error)]
+#[error("{reason}")]
+pub struct NotVerified {
+    /// Reason for which the token was not accepted.
+    pub reason: VerifyError,
+    /// Error of the call that asked the service; `None` if it was not asked, did not answer in
+    /// time, or this verifier knows better.
+    pub source: Option<Error>,
+}
+
+impl NotVerified {
+    /// Returns the error code of the service, if it refused.
+    #[must_use]
+    pub fn code(&self) -> Option<ErrorCode> {
+        self.source.as_ref().and_then(Error::code)
+    }
+
+    /// Returns the time after which the service suggests to ask it again.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match &self.source {
+            Some(Error::Refused(reply)) => {
+                reply.retry_after_ms.map(|ms| Duration::from_millis(ms.into()))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl From<VerifyError> for NotVerified {
+    fn from(reason: VerifyError) -> Self {
+        Self { reason, source: None }
+    }
 }
 
 /// State and counters of a verifier. The counters start with 0 when it is created.

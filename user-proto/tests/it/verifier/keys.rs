@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use user_proto::ErrorCode;
 use user_proto::client::{Error, PoolConfig};
 use user_proto::verifier::{Verifier, VerifierConfig, VerifyError};
+use user_proto::{Common, ErrorCode};
 
 use super::service::{Service, until};
 use super::signer::{Claims, LIFE, Signer, id, jwks};
@@ -109,6 +109,65 @@ async fn the_verdict_of_the_service_counts_when_it_is_asked() {
     let session = service.script().verified.session_id;
     service.revoke(&verifier, 1, session.as_bytes(), 0).await;
     assert_eq!(verifier.verify(&token).await, Err(VerifyError::Revoked));
+    // Nor does it revive a retired key, about which it is not asked any more.
+    let asked = service.script().verify_asked;
+    service.revoke(&verifier, 4, b"ed", 0).await;
+    assert_eq!(verifier.verify(&token).await, Err(VerifyError::Invalid));
+    assert_eq!(service.script().verify_asked, asked);
+    service.script().verified.session_id = id();
+    assert!(verifier.verify(Signer::eddsa("other").token()).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_key_that_is_retired_during_the_call_is_not_revived() {
+    let service = Service::start(&[]).await;
+    let verifier = service.ready().await;
+    service.script().verify_error = None;
+    service.script().delay.1 = Duration::from_millis(300);
+    let token = Signer::eddsa("ed").token();
+    let call = tokio::spawn({
+        let verifier = verifier.clone();
+        async move { verifier.verify(&token).await }
+    });
+    until(|| service.script().verify_asked == 1).await;
+    service.script().delay.1 = Duration::ZERO;
+    service.push(4, b"ed", 0);
+    assert_eq!(call.await.unwrap(), Err(VerifyError::Invalid));
+}
+
+#[tokio::test]
+async fn the_service_gets_the_tags_of_a_check_and_its_error_is_returned() {
+    let service = Service::start(&[]).await;
+    let verifier = service.ready().await;
+    let token = Signer::eddsa("ed").token();
+    let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let common = |deadline_ms| Common {
+        client_address: Some(std::net::IpAddr::from([203, 0, 113, 9]).into()),
+        deadline_ms: Some(deadline_ms),
+        traceparent: Some(trace.into()),
+        ..Common::default()
+    };
+    service.script().verify_error = Some(ErrorCode::RATE_LIMITED);
+    service.script().retry_after_ms = Some(1_500);
+    let error = verifier.verify_with(&token, common(500)).await.unwrap_err();
+    assert_eq!(error.reason, VerifyError::Unavailable);
+    assert_eq!(error.code(), Some(ErrorCode::RATE_LIMITED));
+    assert_eq!(error.retry_after(), Some(Duration::from_millis(1_500)));
+    let sent = service.script().asked_with.clone();
+    assert_eq!(sent.client_address.unwrap().ip().to_string(), "203.0.113.9");
+    assert_eq!(sent.traceparent.unwrap(), trace);
+    assert!((400..=500).contains(&sent.deadline_ms.unwrap()), "{:?}", sent.deadline_ms);
+    // The deadline of the configuration, if that is shorter.
+    let _ = verifier.verify_with(&token, common(20_000)).await;
+    assert!(service.script().asked_with.deadline_ms.unwrap() <= 3_000);
+    // A verdict of the verifier itself has no error of the service.
+    let error = verifier.verify_with("x.y.z", common(500)).await.unwrap_err();
+    assert_eq!((error.reason, error.code()), (VerifyError::Invalid, None));
+    service.script().hangs = true;
+    let began = std::time::Instant::now();
+    let error = verifier.verify_with(&token, common(300)).await.unwrap_err();
+    assert_eq!(error.reason, VerifyError::Unavailable);
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
 }
 
 #[tokio::test]

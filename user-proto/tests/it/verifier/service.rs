@@ -11,8 +11,8 @@ use tokio::sync::{Notify, broadcast};
 use user_proto::client::{Config, PoolConfig};
 use user_proto::verifier::{Verifier, VerifierConfig};
 use user_proto::{
-    ErrorCode, ErrorReply, Keys, Pong, Reply, Request, RevocationRow, Revocations, TokenVerified,
-    UnixMillis, UnixSeconds, frame,
+    Common, ErrorCode, ErrorReply, Keys, Pong, Reply, Request, RevocationRow, Revocations,
+    TokenVerified, UnixMillis, UnixSeconds, frame,
 };
 use uuid::Uuid;
 
@@ -39,6 +39,8 @@ pub(super) struct Script {
     pub(super) follow_error: Option<ErrorCode>,
     /// Error of VerifyToken; `None` accepts every token.
     pub(super) verify_error: Option<ErrorCode>,
+    /// Time after which an error asks to try again.
+    pub(super) retry_after_ms: Option<u32>,
     /// Reply to VerifyToken, if it is not an error.
     pub(super) verified: TokenVerified,
     pub(super) keys_asked: usize,
@@ -46,6 +48,8 @@ pub(super) struct Script {
     /// Number of watches with the empty cursor or one of another run.
     pub(super) full_answers: usize,
     pub(super) verify_asked: usize,
+    /// Common tags of the last VerifyToken.
+    pub(super) asked_with: Common<'static>,
 }
 
 pub(super) struct Service {
@@ -72,6 +76,7 @@ impl Service {
             delay: (Duration::ZERO, Duration::ZERO),
             follow_error: None,
             verify_error: Some(ErrorCode::UNAVAILABLE),
+            retry_after_ms: None,
             verified: TokenVerified {
                 user_id: Uuid::from_u128(1),
                 session_id: Uuid::from_u128(2),
@@ -83,6 +88,7 @@ impl Service {
             watches: 0,
             full_answers: 0,
             verify_asked: 0,
+            asked_with: Common::default(),
         }));
         let service = Self {
             addr,
@@ -196,7 +202,10 @@ async fn connection(stream: TcpStream, script: Arc<Mutex<Script>>, changed: Arc<
     let mut tasks = tokio::task::JoinSet::new();
     loop {
         while let Some((found, size)) = frame::split(&input).unwrap() {
-            let (request, _) = Request::decode(found.kind, found.body).unwrap();
+            let (request, common) = Request::decode(found.kind, found.body).unwrap();
+            if let Request::VerifyToken(_) = request {
+                script.lock().unwrap().asked_with = common.into_owned();
+            }
             let (id, request) = (found.id, request.into_owned());
             let _ = input.split_to(size);
             let (script, changed) = (Arc::clone(&script), Arc::clone(&changed));
@@ -291,7 +300,16 @@ fn answer(script: &mut Script, request: &Request<'_>) -> Reply<'static> {
         }
         Request::VerifyToken(_) => {
             script.verify_asked += 1;
-            script.verify_error.map_or_else(|| script.verified.clone().into(), error)
+            match script.verify_error {
+                Some(code) => ErrorReply {
+                    code,
+                    message: "no".into(),
+                    retry_after_ms: script.retry_after_ms,
+                    field: None,
+                }
+                .into(),
+                None => script.verified.clone().into(),
+            }
         }
         request => panic!("{request:?}"),
     }

@@ -1,0 +1,70 @@
+//! A node that does not know what the program knows: it answers that a token is valid.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use user_proto::{Keys, Reply, Request, RevocationRow, Revocations, UnixMillis, UnixSeconds};
+
+use crate::http::{self, get};
+use crate::program::{Program, until};
+use crate::scripted::{self, TOKEN, verified};
+
+/// Checks a token of which this row revokes something, in front of a service that accepts it.
+/// Returns the reply, and the number of times that the service was asked.
+fn check(kind: u8, id: &'static [u8], before: u64) -> (http::Reply, usize) {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let node = scripted::node(move |request, _| match request {
+        Request::GetKeys(_) => Some(keys()),
+        Request::WatchRevocations(watch) if watch.cursor.is_empty() => {
+            let row = RevocationRow { kind, id: id.into(), before: UnixSeconds(before) };
+            Some(revocations(vec![row]))
+        }
+        Request::WatchRevocations(watch) => {
+            thread::sleep(Duration::from_millis(watch.wait_ms.into()));
+            Some(revocations(Vec::new()))
+        }
+        _ => {
+            count.fetch_add(1, Ordering::Relaxed);
+            Some(verified().into())
+        }
+    });
+    let program = Program::start(&node);
+    until(|| !get(program.monitor, "/readyz", &[]).body.contains(r#""age_ms":null"#));
+    let reply = program.check(&[TOKEN]);
+    (reply, asked.load(Ordering::Relaxed))
+}
+
+/// No public key, so that the service is asked about every token.
+fn keys() -> Reply<'static> {
+    let jwks = r#"{"keys":[]}"#.into();
+    Keys { jwks, access_life: 900, refresh_after: 300, now_ms: None }.into()
+}
+
+fn revocations(entries: Vec<RevocationRow<'static>>) -> Reply<'static> {
+    let cursor = b"1".as_slice().into();
+    Revocations { cursor, stale_ms: 0, more: 0, now_ms: UnixMillis(3_000), entries }.into()
+}
+
+#[test]
+fn a_token_that_the_program_knows_to_be_revoked_is_refused() {
+    let (user, session) = (1_u128.to_be_bytes(), 2_u128.to_be_bytes());
+    let leak = |id: [u8; 16]| -> &'static [u8] { Box::leak(Box::new(id)) };
+    let other = leak(3_u128.to_be_bytes());
+    for (kind, id, before, expected, times) in [
+        (1, other, 0, (200, "absent"), 1),
+        (1, leak(session), 0, (401, "SESSION_REVOKED"), 1),
+        (2, leak(user), 0, (401, "SESSION_REVOKED"), 1),
+        (3, &[], 0, (200, "absent"), 1),
+        (3, &[], 1, (401, "SESSION_REVOKED"), 1),
+        (4, b"other", 0, (200, "absent"), 1),
+        // A key of HS256 is not published, but it is retired like any other.
+        (4, b"k", 0, (401, "INVALID_TOKEN"), 0),
+    ] {
+        let (reply, asked) = check(kind, id, before);
+        let verdict = (reply.status, reply.header("x-auth-error"));
+        assert_eq!((verdict, asked), (expected, times), "{kind} {id:?}");
+    }
+}
