@@ -30,7 +30,9 @@ use crate::outbox::{self, MailWakeup, Worker};
 use crate::password::{HashPool, Passwords};
 use crate::process::raise_open_files;
 use crate::store::folder;
-use crate::tcp::{self, ConnectionContext, RequestLimiter, Server, Shutdown, UnnamedRequests};
+use crate::tcp::{
+    self, ConnectionContext, RefusalLimiter, RequestLimiter, Server, Shutdown, UnnamedRequests,
+};
 use crate::throttle::Throttle;
 use crate::tls::Tls;
 use crate::tokens::{self, RevocationReader, Revocations, TokenStores, Tokens};
@@ -129,6 +131,7 @@ impl Service {
             handler: core.handler,
             limits: config.limits,
             requests: Arc::new(RequestLimiter::new(config.requests)),
+            refusals: RefusalLimiter::default(),
             unnamed: UnnamedRequests::default(),
             shutdown: shutdown.clone(),
             tasks: connections.clone(),

@@ -23,6 +23,7 @@ use super::context::ConnectionContext;
 use super::counters::{self, Batch};
 use super::in_flight::{CompletedRequest, RequestsInFlight};
 use super::read_buffer::{self, ReadBuffer};
+use super::refusals::{Exhausted, RefusalLimiter};
 use super::request_limiter::RequestOrigin;
 use super::watch::{ConnectionWatch, WatchRequest};
 use super::write_buffer::{WriteBuffer, WriteFailure};
@@ -113,8 +114,11 @@ struct Connection {
     /// Time of the last read of bytes, at which every frame in the read buffer was complete that is
     /// complete now: nothing is read while a complete frame waits.
     last_read: Instant,
-    /// Time at which reading resumes, set while the peer has too many requests in flight.
+    /// Time at which reading resumes, set while the peer has too many requests in flight, or was
+    /// refused too many.
     resume_at: Option<Instant>,
+    /// Set after the first refused request of an untrusted peer.
+    was_refused: bool,
 }
 
 /// Result of processing a frame.
@@ -123,8 +127,9 @@ enum Processed {
     Answered(usize),
     /// A task will answer the request of the frame, or the connection closes.
     Started,
-    /// The frame has to wait for other requests of its peer, and stays in the read buffer.
-    Waiting,
+    /// The frame has to wait until this time, since its peer has too many other requests in flight
+    /// or was refused too many. It stays in the read buffer.
+    WaitUntil(Instant),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,6 +161,7 @@ impl Connection {
             has_frame: false,
             last_read: accepted,
             resume_at: None,
+            was_refused: false,
         }
     }
 
@@ -376,8 +382,8 @@ impl Connection {
                             batch.answered(counters::type_index(frame.kind), outcome, requests);
                         }
                         Processed::Started => {}
-                        Processed::Waiting => {
-                            self.resume_at = Some(clocks.instant + SLOT_RETRY_AFTER);
+                        Processed::WaitUntil(at) => {
+                            self.resume_at = Some(at);
                             break;
                         }
                     }
@@ -405,6 +411,12 @@ impl Connection {
         if let Stage::Draining { .. } = self.stage {
             return self.answer(frame, &handler::shutting_down().into());
         }
+        if self.was_refused
+            && let Some(peer) = self.counted_peer()
+            && let Err(Exhausted { until }) = self.context.refusals.check(peer, clocks.instant)
+        {
+            return Processed::WaitUntil(until);
+        }
         if !self.peer.trusted && TRUSTED_TYPES.contains(&frame.kind) {
             return self.answer(frame, &handler::not_permitted().into());
         }
@@ -423,7 +435,18 @@ impl Connection {
     }
 
     fn answer(&mut self, frame: Frame<'_>, reply: &Reply<'_>) -> Processed {
+        if let Some(peer) = self.counted_peer()
+            && RefusalLimiter::counts(reply)
+        {
+            self.was_refused = true;
+            self.context.refusals.add(peer, Instant::now());
+        }
         Processed::Answered(self.reply(frame.id, reply))
+    }
+
+    /// Returns the network by which refused requests are counted, or `None` if the peer is trusted.
+    fn counted_peer(&self) -> Option<ClientNetwork> {
+        (!self.peer.trusted).then(|| self.peer.ip.into())
     }
 
     fn is_in_flight(&self, id: u32) -> bool {
@@ -483,9 +506,14 @@ impl Connection {
             // A gateway has other end users to serve; an untrusted peer waits.
             return match self.peer.trusted {
                 true => self.answer(frame, &handler::busy(BUSY_RETRY_AFTER).into()),
-                false => Processed::Waiting,
+                false => Processed::WaitUntil(Instant::now() + SLOT_RETRY_AFTER),
             };
         };
+        if let Some(peer) = self.counted_peer()
+            && let Err(Exhausted { until }) = self.context.refusals.charge(peer, Instant::now())
+        {
+            return Processed::WaitUntil(until);
+        }
         let (peer, frame) = ((self.id, &self.peer), (frame, self.last_read));
         self.in_flight.start(&self.context, peer, frame, request, common, (slot, end_user));
         Processed::Started
@@ -502,6 +530,13 @@ impl Connection {
     /// Logs and counts a completed request, and adds its reply to the write buffer.
     fn finish(&mut self, completed: CompletedRequest) {
         let CompletedRequest { id, type_index, name, duration, reply, slot: _slot } = completed;
+        if let Some(peer) = self.counted_peer() {
+            if RefusalLimiter::counts(&reply) {
+                self.was_refused = true;
+            } else {
+                self.context.refusals.refund(peer, Instant::now());
+            }
+        }
         let outcome = match &reply {
             Reply::ErrorReply(error) => error.code.name(),
             _ => "OK",

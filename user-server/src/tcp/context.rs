@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio_util::task::TaskTracker;
 
 use super::limits::ConnectionLimits;
+use super::refusals::RefusalLimiter;
 use super::request_limiter::RequestLimiter;
 use super::shutdown::Shutdown;
 use super::unnamed::UnnamedRequests;
@@ -18,6 +19,8 @@ pub struct ConnectionContext {
     pub limits: ConnectionLimits,
     /// Limiter of the requests in flight of all connections.
     pub requests: Arc<RequestLimiter>,
+    /// Limiter of the refused requests of untrusted peers.
+    pub refusals: RefusalLimiter,
     /// Counter of requests from trusted peers that state no `client_address`.
     pub unnamed: UnnamedRequests,
     pub shutdown: Shutdown,

@@ -21,8 +21,8 @@ use user_server::metrics::Metrics;
 use user_server::service::{CachePorts, ServiceCore};
 use user_server::store::SqliteStore;
 use user_server::tcp::{
-    ConnectionContext, ConnectionLimits, RequestLimiter, RequestLimits, Shutdown, UnnamedRequests,
-    request_labels, serve,
+    ConnectionContext, ConnectionLimits, RefusalLimiter, RequestLimiter, RequestLimits, Shutdown,
+    UnnamedRequests, request_labels, serve,
 };
 
 /// Longer than any connection can need for an input of the fuzzer.
@@ -107,6 +107,7 @@ impl ConnectionOracle {
             handler: self.handler.clone(),
             limits: self.limits,
             requests: Arc::new(RequestLimiter::new(self.requests)),
+            refusals: RefusalLimiter::default(),
             unnamed: UnnamedRequests::default(),
             shutdown: Shutdown::default(),
             tasks: tasks.clone(),
