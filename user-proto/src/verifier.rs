@@ -19,8 +19,10 @@
 //! A [`Verifier`] follows the revocations of the service in a task, as section 10 of PROTOCOL.md
 //! describes. While its keys and revocations are complete and not older than
 //! [`VerifierConfig::age_limit`], it checks tokens in memory. Otherwise, and with a service that
-//! signs tokens with HS256, the same call asks the service. If that fails too, the result is
-//! [`VerifyError::Unavailable`], never `Invalid`, and never a valid token.
+//! signs tokens with HS256, the same call asks the service. If that fails too, or the service's own
+//! knowledge is older than the limit, the result is [`VerifyError::Unavailable`], never `Invalid`,
+//! and never a valid token. With HS256, the service alone decides how old its knowledge may be
+//! (STALE_LIMIT).
 //!
 //! # Clocks
 //!

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use user_proto::{Keys, Reply, Request, RevocationRow, Revocations, UnixMillis, UnixSeconds};
+use user_proto::{
+    Keys, Reply, Request, RevocationRow, Revocations, TokenVerified, UnixMillis, UnixSeconds,
+};
 
 use crate::http::{self, get};
 use crate::program::{Program, until};
@@ -17,7 +19,8 @@ fn check(kind: u8, id: &'static [u8], before: u64) -> (http::Reply, usize) {
     let asked = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&asked);
     let node = scripted::node(move |request, _| match request {
-        Request::GetKeys(_) => Some(keys()),
+        // No public key, so that the service is asked about every token.
+        Request::GetKeys(_) => Some(keys(r#"{"keys":[]}"#)),
         Request::WatchRevocations(watch) if watch.cursor.is_empty() => {
             let row = RevocationRow { kind, id: id.into(), before: UnixSeconds(before) };
             Some(revocations(vec![row]))
@@ -37,10 +40,8 @@ fn check(kind: u8, id: &'static [u8], before: u64) -> (http::Reply, usize) {
     (reply, asked.load(Ordering::Relaxed))
 }
 
-/// No public key, so that the service is asked about every token.
-fn keys() -> Reply<'static> {
-    let jwks = r#"{"keys":[]}"#.into();
-    Keys { jwks, access_life: 900, refresh_after: 300, now_ms: None }.into()
+fn keys(jwks: &'static str) -> Reply<'static> {
+    Keys { jwks: jwks.into(), access_life: 900, refresh_after: 300, now_ms: None }.into()
 }
 
 fn revocations(entries: Vec<RevocationRow<'static>>) -> Reply<'static> {
@@ -66,5 +67,26 @@ fn a_token_that_the_program_knows_to_be_revoked_is_refused() {
         let (reply, asked) = check(kind, id, before);
         let verdict = (reply.status, reply.header("x-auth-error"));
         assert_eq!((verdict, asked), (expected, times), "{kind} {id:?}");
+    }
+}
+
+#[test]
+fn an_answer_that_is_older_than_the_age_limit_counts_only_without_public_keys() {
+    // A key of RFC 8037.
+    let key = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"e","alg":"EdDSA","use":"sig","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+    for (jwks, stale_ms, status) in
+        [(key, 5_000, 200), (key, 5_001, 503), (r#"{"keys":[]}"#, 29_000, 200)]
+    {
+        let node = scripted::node(move |request, _| match request {
+            Request::GetKeys(_) => Some(keys(jwks)),
+            Request::WatchRevocations(_) => {
+                thread::sleep(Duration::from_millis(100));
+                Some(revocations(Vec::new()))
+            }
+            _ => Some(TokenVerified { stale_ms: Some(stale_ms), ..verified() }.into()),
+        });
+        let program = Program::start(&node);
+        until(|| !get(program.monitor, "/readyz", &[]).body.contains(r#""age_ms":null"#));
+        assert_eq!(program.check(&[TOKEN]).status, status, "{jwks} {stale_ms}");
     }
 }

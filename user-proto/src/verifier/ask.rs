@@ -1,5 +1,6 @@
 //! Asking the service about a token that cannot be checked in memory.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::counters::Counter;
@@ -79,6 +80,11 @@ impl Local {
         }
         if self.revocations.contain(&claims) {
             return Err(VerifyError::Revoked);
+        }
+        if !self.is_left_to_service.load(Ordering::Acquire)
+            && stale.is_some_and(|stale| stale > self.config.age_limit)
+        {
+            return Err(VerifyError::Unavailable);
         }
         Ok(Verified {
             user_id: claims.user_id,

@@ -9,7 +9,9 @@ pub struct VerifierConfig {
     pub issuer: String,
     /// Expected `aud` claim: JWT_AUDIENCE of the service.
     pub audience: String,
-    /// Age of the revocations from which on the service is asked for every token.
+    /// Age of the revocations from which on the service is asked for every token. Its answer is not
+    /// used if its own knowledge is older than that. With a service that signs with HS256, its
+    /// STALE_LIMIT counts instead.
     pub age_limit: Duration,
     /// Time for which a server waits for a revocation before it answers; at most 5 s. The server
     /// sends a revocation at once, whatever this time is.

@@ -71,11 +71,19 @@ impl Follower {
         // The entries are kept for long enough for this lifetime at most.
         let life = answer.access_life.min(limits::MAX_ACCESS_LIFE);
         self.local.access_life.store(life.into(), Ordering::Release);
+        self.local.is_left_to_service.store(keys.len() == 0, Ordering::Release);
         if self.local.keys.replace(keys) {
             self.local.cache.clear();
         }
         let refresh_after = answer.refresh_after.clamp(REFRESH_AFTER.0, REFRESH_AFTER.1);
         Some(Duration::from_secs(refresh_after.into()))
+    }
+
+    /// Applies a refusal of GetKeys to a client that is not trusted.
+    pub(super) fn apply_not_permitted(&self) {
+        if !self.local.keys.are_loaded() {
+            self.local.is_left_to_service.store(true, Ordering::Release);
+        }
     }
 
     /// Applies an answer to the WatchRevocations of this `round`. The age counts from the time of

@@ -40,6 +40,10 @@ pub(super) struct Local {
     pub(super) access_life: AtomicU64,
     /// `true` after an entry that this version does not understand.
     pub(super) has_unknown_entry: AtomicBool,
+    /// `true` if the service signs tokens with HS256, or does not let this client verify tokens.
+    /// Every verdict is then that of the service, with the staleness that its operator allows
+    /// (STALE_LIMIT).
+    pub(super) is_left_to_service: AtomicBool,
     pub(super) keys: Keys,
     pub(super) revocations: Revocations,
     pub(super) time: ServiceTime,
@@ -74,6 +78,7 @@ impl Local {
             complete_at: AtomicI64::new(INCOMPLETE),
             access_life: AtomicU64::new(0),
             has_unknown_entry: AtomicBool::new(false),
+            is_left_to_service: AtomicBool::new(false),
             keys: Keys::default(),
             revocations: Revocations::new(),
             time: ServiceTime::new(start),

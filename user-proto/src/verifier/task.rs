@@ -161,6 +161,9 @@ impl Task {
 
     fn keys_answered(&mut self, result: Result<(Keys<'static>, Polled), Error>) {
         let now = Instant::now();
+        if result.as_ref().is_err_and(|error| error.code() == Some(ErrorCode::NOT_PERMITTED)) {
+            self.follower.apply_not_permitted();
+        }
         let result = result.map_err(|error| error.to_string()).and_then(|(answer, polled)| {
             self.follower
                 .apply_keys(&answer, (polled.sent, now))

@@ -102,6 +102,40 @@ async fn past_the_age_limit_the_service_is_asked() {
 }
 
 #[tokio::test]
+async fn an_answer_of_a_node_that_is_older_than_the_age_limit_does_not_count() {
+    let signers = [Signer::eddsa("ed")];
+    let service = Service::start(&signers).await;
+    let verifier = service.ready().await;
+    // A token of another issuer, about which the service is always asked.
+    let mut claims = Claims::default().json();
+    claims["iss"] = "other".into();
+    let token = signers[0].assemble(&signers[0].header().to_string(), &claims.to_string());
+    service.script().verify_error = None;
+    let verify = async |stale_ms| {
+        service.script().verified.stale_ms = stale_ms;
+        verifier.verify(&token).await.map(|verified| verified.stale)
+    };
+    assert_eq!(verify(None).await, Ok(None));
+    assert_eq!(verify(Some(5_000)).await, Ok(Some(5 * SECOND)));
+    assert_eq!(verify(Some(5_001)).await, Err(VerifyError::Unavailable));
+    assert_eq!(verify(Some(29_000)).await, Err(VerifyError::Unavailable));
+    assert_eq!(verifier.status().unavailable, 2);
+    // A revocation stays one, however old.
+    let session = service.script().verified.session_id;
+    service.revoke(&verifier, 1, session.as_bytes(), 0).await;
+    assert_eq!(verify(Some(29_000)).await, Err(VerifyError::Revoked));
+    // Trust that is withdrawn later does not change the limit, and one that was never given does.
+    service.script().verified.session_id = id();
+    service.script().follow_error = Some(ErrorCode::NOT_PERMITTED);
+    until(|| verifier.status().last_error.is_some()).await;
+    assert_eq!(verify(Some(5_001)).await, Err(VerifyError::Unavailable));
+    let untrusted = service.verifier();
+    until(|| untrusted.status().last_error.is_some()).await;
+    service.script().verified.stale_ms = Some(29_000);
+    assert!(untrusted.verify(&token).await.is_ok());
+}
+
+#[tokio::test]
 async fn with_every_node_down_a_token_is_neither_valid_nor_invalid() {
     let signers = [Signer::eddsa("ed")];
     let nodes = [Service::start(&signers).await, Service::start(&signers).await];

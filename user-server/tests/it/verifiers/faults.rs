@@ -174,6 +174,23 @@ async fn database_pauses(nodes: &mut Nodes, count: usize, rounds: usize) -> Stri
     fleet.row("the database pauses for 4 s", AGE_LIMIT)
 }
 
+/// The database stops answering for longer than the age limit, but for less than STALE_LIMIT, for
+/// which the nodes go on to accept tokens.
+async fn database_stops(nodes: &mut Nodes, count: usize) -> String {
+    let fleet = Fleet::start(&nodes.addresses(), count).await;
+    let (_, token) = nodes.sessions(1).await.remove(0);
+    fleet.accept(&token).await;
+    nodes.database.signal("STOP");
+    let last = fleet.last_accepted(&token, AGE_LIMIT + 2 * WORST).await;
+    nodes.database.signal("CONT");
+    assert!(last < AGE_LIMIT + Duration::from_millis(250), "{last:?}");
+    fleet.accept(&token).await;
+    format!(
+        "| the database stops: last valid check | {count} | | | | {} ms | 5 s |",
+        last.as_millis()
+    )
+}
+
 /// A node that verifiers follow stops (SIGSTOP), while sessions end on another.
 async fn node_stops(nodes: &mut Nodes, count: usize, rounds: usize) -> String {
     let mut fleet = Fleet::start(&nodes.addresses(), count).await;
@@ -209,6 +226,7 @@ async fn run(counts: &[usize], rounds: usize) -> Option<String> {
         rows.push(node_stops(&mut nodes, count, rounds).await);
         rows.push(rolling_restart(&mut nodes, count, rounds).await);
         rows.push(database_pauses(&mut nodes, count, rounds.min(3)).await);
+        rows.push(database_stops(&mut nodes, count).await);
     }
     nodes.cluster.stop().await;
     Some(rows.join("\n"))

@@ -80,6 +80,23 @@ impl Fleet {
         }
     }
 
+    /// Checks a token at every verifier for this time. Returns the time after which the last check
+    /// that accepted it began.
+    pub async fn last_accepted(&self, token: &str, time: Duration) -> Duration {
+        let (start, mut last) = (Instant::now(), Duration::ZERO);
+        while start.elapsed() < time {
+            for verifier in &self.verifiers {
+                let began = start.elapsed();
+                match verifier.verify(token).await {
+                    Ok(_) => last = last.max(began),
+                    Err(error) => assert_eq!(error, VerifyError::Unavailable),
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        last
+    }
+
     /// Asserts that no verifier accepts a token, now or a moment later.
     pub async fn refuse(&self, tokens: &[String]) {
         for _ in 0..3 {
