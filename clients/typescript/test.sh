@@ -35,7 +35,7 @@ install() {
 # Runs the tests of the files $@, and adds their number to `passed`.
 passed=0
 run_tests() {
-  if ! node --test --test-reporter=tap "$@" >"$log" 2>&1; then
+  if ! node --test --test-force-exit --test-timeout=60000 --test-reporter=tap "$@" >"$log" 2>&1; then
     grep -v '^ *# Subtest' "$log"
     exit 1
   fi
@@ -51,6 +51,15 @@ rm -rf .build
 node_modules/.bin/tsc -p test
 
 run_tests .build/*.test.js
+
+# Behaviour: `conform` plays a server that answers late, wrongly or not at all.
+"$USER_CLI" conform --strict -- node .build/driver.js >"$log" 2>&1 || { grep -v '^ok' "$log"; exit 1; }
+tail -n 1 "$log" | sed 's/^/conform: /'
+passed=$((passed + $(grep -c '^ok' "$log")))
+
+node test/readme.mjs
+passed=$((passed + 1))
+node .build/bench.js
 
 # The package, as it would be published.
 package=.build/package

@@ -96,7 +96,9 @@ function fieldLayout(field) {
 
 /** @param {Field[]} fields */
 const fieldLayouts = (fields) =>
-  fields.length === 0 ? "[]" : `[\n${fields.map((f) => `      ${fieldLayout(f)},\n`).join("")}    ]`;
+  fields.length === 0
+    ? "[]"
+    : `[\n${fields.map((f) => `      ${fieldLayout(f)},\n`).join("")}    ]`;
 
 /** @returns {string} */
 function messages() {
@@ -114,7 +116,8 @@ import type { Secret, SecretInput } from "../secret.js";
   for (const reply of replies) {
     out += declaration(reply.name, `Reply ${reply.name}.`, reply.fields, false);
   }
-  out += "/** Requests and their replies, by the name of the request. */\nexport interface Messages {\n";
+  out +=
+    "/** Requests and their replies, by the name of the request. */\nexport interface Messages {\n";
   for (const { name, reply } of requests) {
     out += `  ${name}: { request: ${name}Request; reply: ${reply} };\n`;
   }
@@ -192,7 +195,8 @@ export const ErrorCode = {
   out += "} as const;\n\n/** Name of an error code. */\n";
   out += "export type ErrorName = keyof typeof ErrorCode;\n\n";
   out += "/** Actions on the error codes of this version. */\n";
-  out += "export const ERRORS: ReadonlyMap<number, ErrorAction & { name: ErrorName; meaning: string }> =\n";
+  out +=
+    "export const ERRORS: ReadonlyMap<number, ErrorAction & { name: ErrorName; meaning: string }> =\n";
   out += "  new Map([\n";
   for (const row of protocol.errors) {
     out += `    [\n      0x${row.code},\n      {\n        name: "${row.name}",\n`;

@@ -46,7 +46,10 @@ export class UserServiceError extends Error {
     message: string,
     options?: ErrorOptions,
   ) {
-    super(outcome === "unknown" ? `${message}; the request may have been executed` : message, options);
+    super(
+      outcome === "unknown" ? `${message}; the request may have been executed` : message,
+      options,
+    );
     // Callers recognize an aborted call by this name, as that of `fetch`.
     if (kind === "aborted") this.name = "AbortError";
   }
@@ -71,7 +74,8 @@ export class ServiceError extends UserServiceError {
     super("refused", actionOf(code).outcome, `${codeName} (${hex}): ${message}`);
     this.code = code;
     this.codeName = codeName;
-    this.retryAfterMs = code >> 8 === 5 ? (reply.retryAfterMs ?? DEFAULT_RETRY_AFTER_MS) : undefined;
+    this.retryAfterMs =
+      code >> 8 === 5 ? (reply.retryAfterMs ?? DEFAULT_RETRY_AFTER_MS) : undefined;
     this.field = reply.field;
   }
 }

@@ -26,7 +26,7 @@ declare global {
 type Next = (error?: unknown) => void;
 
 /**
- * Returns a middleware that lets a request pass if it has a valid access token, and sets `req.auth`.
+ * Returns a middleware that lets a request with a valid access token pass, and sets `req.auth`.
  * Otherwise it answers 401, or 503 if the token could not be checked.
  */
 export function authenticate(

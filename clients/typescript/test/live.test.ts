@@ -22,12 +22,14 @@ after(async () => {
   await testbed.close();
 });
 
-const refusal = (code: number, outcome = "refused") => (error: unknown) => {
-  assert.ok(error instanceof ServiceError, String(error));
-  assert.equal(error.code, code);
-  assert.equal(error.outcome, outcome);
-  return true;
-};
+const refusal =
+  (code: number, outcome = "refused") =>
+  (error: unknown) => {
+    assert.ok(error instanceof ServiceError, String(error));
+    assert.equal(error.code, code);
+    assert.equal(error.outcome, outcome);
+    return true;
+  };
 
 test("every request has a method, from registration to deletion", async () => {
   const pong = await client.ping();
@@ -137,14 +139,18 @@ test("many requests share one connection, and those that hash wait for each othe
     Array.from({ length: 2_000 }, () => client.verifyToken({ accessToken })),
   );
   assert.equal(verified.length, 2_000);
-  const keys = client.with({ clientAddress: "203.0.113.7", traceparent: TRACE });
+  // More than the server hashes at the same time, for as many end users.
   const registered = await Promise.all(
-    Array.from({ length: 10 }, (_, i) =>
-      keys.register({ username: `user${i}`, email: `user${i}@example.org`, password: PASSWORD }),
-    ),
+    Array.from({ length: 40 }, (_, i) => {
+      const user = { username: `user${i}`, email: `user${i}@example.org`, password: PASSWORD };
+      return client.register(user, { clientAddress: `203.0.113.${i}`, traceparent: TRACE });
+    }),
   );
-  assert.equal(new Set(registered.map(({ verificationId }) => verificationId)).size, 10);
-  assert.deepEqual(client.status().map(({ connected }) => connected), [true]);
+  assert.equal(new Set(registered.map(({ verificationId }) => verificationId)).size, 40);
+  assert.deepEqual(
+    client.status().map(({ connected }) => connected),
+    [true],
+  );
 });
 
 test("TLS with a client certificate, and its errors", async () => {
@@ -159,7 +165,10 @@ test("TLS with a client certificate, and its errors", async () => {
 
   await using good = open({ tls: () => identity });
   assert.ok(await good.ping());
-  await using named = open({ addresses: secure.address, tls: { ...identity, serverName: "localhost" } });
+  await using named = open({
+    addresses: secure.address,
+    tls: { ...identity, serverName: "localhost" },
+  });
   assert.ok(await named.ping());
 
   const cases: [string, object, RegExp][] = [

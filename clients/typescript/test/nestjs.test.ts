@@ -10,9 +10,9 @@ import { NestFactory } from "@nestjs/core";
 import { lastValueFrom } from "rxjs";
 
 import { ErrorCode, ServiceError, UserServiceClient } from "user-service-client";
-import type { User } from "user-service-client";
-import { AuthGuard, Public, UserId, UserServiceExceptionFilter } from "user-service-client/nestjs";
-import { UserServiceModule } from "user-service-client/nestjs";
+import type { User, Verified } from "user-service-client";
+import { Auth, AuthGuard, Public, UserId } from "user-service-client/nestjs";
+import { UserServiceExceptionFilter, UserServiceModule } from "user-service-client/nestjs";
 import { UserServiceProxy } from "user-service-client/nestjs/microservices";
 import { check, urlOf } from "./support/app.js";
 import { register, Testbed } from "./support/testbed.js";
@@ -51,6 +51,11 @@ class AppController {
     return { userId };
   }
 
+  @Get("session")
+  session(@Auth() auth: Verified) {
+    return auth;
+  }
+
   @Public()
   @Get("login")
   login() {
@@ -69,7 +74,13 @@ test("module, guard, filter and parameter", async () => {
   const app = await NestFactory.create(AppModule, { logger: false });
   await app.listen(0, "127.0.0.1");
   await check(urlOf(app.getHttpServer()), client);
+  const headers = { authorization: `Bearer ${session.accessToken.reveal()}` };
+  const response = await fetch(`${urlOf(app.getHttpServer())}/session`, { headers });
+  const auth = (await response.json()) as Verified;
+  assert.equal(auth.sessionId, session.sessionId);
+  const users = app.get(UserServiceClient);
   await app.close();
+  await assert.rejects(users.ping(), /closed/);
 });
 
 test("client proxy", async () => {

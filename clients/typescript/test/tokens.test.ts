@@ -145,6 +145,14 @@ test("a token with too long a lifetime is not decided, and makes GetKeys due", (
   assert.equal(typeof local.check(genuine("eddsa")), "object");
 });
 
+test("a genuine token of another issuer or audience is not decided", () => {
+  for (const options of [{ issuer: "other" }, { audience: "other" }]) {
+    const { local, revoke } = start(options);
+    revoke([]);
+    assert.equal(local.check(genuine("eddsa")), undefined);
+  }
+});
+
 test("a token is not decided while the clock of the service is behind an earlier answer", () => {
   const { local, revoke } = start();
   revoke([], { nowMs: 1_700_001_000_000 });
@@ -220,11 +228,14 @@ test("points of small order, points that are not canonical and large scalars are
 
 test("members of an object are found once each, with their own text", () => {
   const parse = (text: string) => parseObject(Buffer.from(text));
-  assert.deepEqual([...(parse(' { "a" : 1 , "b":{"a":[1,"}"]}, "c\\"":"x,y" } ') ?? [])], [
-    ["a", "1"],
-    ["b", '{"a":[1,"}"]}'],
-    ['c"', '"x,y"'],
-  ]);
+  assert.deepEqual(
+    [...(parse(' { "a" : 1 , "b":{"a":[1,"}"]}, "c\\"":"x,y" } ') ?? [])],
+    [
+      ["a", "1"],
+      ["b", '{"a":[1,"}"]}'],
+      ['c"', '"x,y"'],
+    ],
+  );
   assert.equal(parse("{}")?.size, 0);
   assert.equal(parse('{"a":1,"\\u0061":2}'), undefined);
   for (const text of ["[]", "1", "null", "", '{"a":1', '\ufeff{"a":1}', "{'a':1}"]) {

@@ -139,7 +139,10 @@ test("a reader reassembles frames from chunks of any size", () => {
     for (let at = 0; at < stream.length; at += size) {
       for (const frame of reader.push(stream.subarray(at, at + size))) ids.push(frame.id);
     }
-    assert.deepEqual(ids, valid.slice(0, 40).map(({ id }) => id));
+    assert.deepEqual(
+      ids,
+      valid.slice(0, 40).map(({ id }) => id),
+    );
   }
 });
 

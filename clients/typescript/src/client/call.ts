@@ -5,8 +5,10 @@ import { InvalidRequestError, UserServiceError } from "../errors.js";
 import type { Attempt } from "./connection.js";
 import type { Link } from "./link.js";
 
-/** Time after the first sending during which RefreshToken is repeated: the 30 s of the protocol,
- * less a margin for the network. Later, the server would treat the token as stolen. */
+/**
+ * Time after the first sending during which RefreshToken is repeated: the 30 s of the protocol,
+ * less a margin for the network. Later, the server would treat the token as stolen.
+ */
 const REPEAT_REFRESH_WITHIN = 25_000;
 
 /** Parameters of a call. */
@@ -141,7 +143,7 @@ export class Call {
     return new UserServiceError(error.kind, "unknown", error.message, { cause: this.#lostError });
   }
 
-  /** Returns the error of a call whose deadline has passed or whose signal was aborted. */
+  /** Returns the error of a call after its deadline, or after the abort of its signal. */
   endError(): UserServiceError {
     const isWritten = this.#attempts.some((attempt) => attempt.written());
     const outcome = isWritten || this.#lostError !== undefined ? "unknown" : "not_done";

@@ -90,7 +90,7 @@ export class UserServiceClient extends Methods {
     return this.#nodes.links.map((link) => link.status);
   }
 
-  /** `true` if requests with a secret are refused, because they would cross a network in plaintext. */
+  /** `true` if requests with a secret are refused: they would cross a network in plaintext. */
   get refusesSecrets(): boolean {
     return this.#refusesSecrets;
   }

@@ -9,8 +9,18 @@ import type { TlsOptions } from "./options.js";
 const ALPN = "user/1";
 
 /** TLS alerts by which a server rejects the certificate of a client. */
-const REJECTED =
-  /ALERT_(CERTIFICATE_REQUIRED|BAD_CERTIFICATE|UNSUPPORTED_CERTIFICATE|CERTIFICATE_REVOKED|CERTIFICATE_EXPIRED|CERTIFICATE_UNKNOWN|UNKNOWN_CA|ACCESS_DENIED|DECRYPT_ERROR)$/;
+const REJECTED = new Set([
+  "CERTIFICATE_REQUIRED",
+  "BAD_CERTIFICATE",
+  "UNSUPPORTED_CERTIFICATE",
+  "CERTIFICATE_REVOKED",
+  "CERTIFICATE_EXPIRED",
+  "CERTIFICATE_UNKNOWN",
+  "UNKNOWN_CA",
+  "ACCESS_DENIED",
+  // A signature that does not match the certificate.
+  "DECRYPT_ERROR",
+]);
 
 /** Descriptions of the errors of OpenSSL, which are hard to understand without context. */
 const REASONS: readonly (readonly [RegExp, string])[] = [
@@ -94,11 +104,11 @@ function open({ host, port }: Address, tls: TlsOptions | undefined): Socket {
 /** Returns an error with a better description, if there is one for it. */
 export function describe(error: Error): Error {
   const code = "code" in error ? String(error.code) : "";
-  const alert = REJECTED.exec(code)?.[1];
+  const alert = /_ALERT_([A-Z_]+)$/.exec(code)?.[1] ?? "";
   if (alert === "CERTIFICATE_REQUIRED") {
     return new CertificateRejected("the server requires a client certificate", { cause: error });
   }
-  if (alert !== undefined) {
+  if (REJECTED.has(alert)) {
     const words = alert.toLowerCase().replaceAll("_", " ");
     return new CertificateRejected(`the server rejected the client certificate (${words})`, {
       cause: error,

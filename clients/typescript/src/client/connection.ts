@@ -98,10 +98,6 @@ export class Connection {
     return this.#slots.isFull;
   }
 
-  get inFlight(): number {
-    return this.#pending.size;
-  }
-
   /**
    * Waits for the slots of a request, which `send` then uses. Returns `false` if the connection
    * accepts no more requests, or `cancelled` was resolved first.

@@ -57,7 +57,7 @@ async function prepareNext(
   if (from !== undefined) call.avoid.add(from.link);
   if (error instanceof ServiceError && then === "if_repeatable") {
     // The same node would probably fail again.
-    if (nodes.other(call) === undefined) throw error;
+    if (!nodes.hasOther(call)) throw error;
   }
   let wait = 0;
   if (then === "busy" && error instanceof ServiceError) {
@@ -85,7 +85,7 @@ async function attempt(nodes: Nodes, call: Call): Promise<Result | undefined> {
     for (const { link, connection } of tried) link.slow ||= link.current === connection;
     for (const { link } of tried) call.avoid.add(link);
     const other = nodes.other(call);
-    if (other === undefined || call.isOver) return firstOf(running, undefined) as Promise<Result>;
+    if (other === undefined) return firstOf(running, undefined) as Promise<Result>;
     tried.push(other);
     running.push(send(call, other));
   }
@@ -115,6 +115,14 @@ async function firstOf(
 
 /** Sends the request on one connection. Returns `undefined` if the call ends before the reply. */
 async function send(call: Call, chosen: Chosen): Promise<Result | undefined> {
+  try {
+    return await exchange(call, chosen);
+  } finally {
+    chosen.link.inFlight -= 1;
+  }
+}
+
+async function exchange(call: Call, chosen: Chosen): Promise<Result | undefined> {
   const { connection } = chosen;
   if (!(await connection.acquire(call.hashing, call.ended))) {
     if (call.isOver) return undefined;

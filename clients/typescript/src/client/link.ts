@@ -29,6 +29,8 @@ export class Link {
   readonly address: Address;
   /** `true` from a request without a reply in time until a ping is answered in time. */
   slow = false;
+  /** Number of attempts for which this node was chosen, and which have not ended. */
+  inFlight = 0;
   /** Error of the last attempt to connect, if it failed. */
   error: Error | undefined;
 
@@ -37,7 +39,7 @@ export class Link {
   readonly #draining = new Set<Connection>();
   #connection: Connection | undefined;
   #attempt: AbortController | undefined;
-  /** Connection whose answer to a probe is awaited. */
+  /** Connection that has not answered a probe yet. */
   #probing: Connection | undefined;
   #failures = 0;
   #nextAttempt = 0;
@@ -66,7 +68,7 @@ export class Link {
       address: this.text,
       connected: this.#connection !== undefined,
       slow: this.slow,
-      inFlight: this.#connection?.inFlight ?? 0,
+      inFlight: this.inFlight,
       error: this.error?.message,
     };
   }

@@ -40,15 +40,15 @@ export class Nodes {
   }
 
   /**
-   * Returns a connection for the next attempt of a call, and connects if there is none. Returns
-   * `undefined` if the call is over. Throws an error if the call should not wait any longer.
+   * Returns a connection for the next attempt of a call, and counts the attempt. Connects if there
+   * is no connection. Returns `undefined` if the call is over. Throws an error if the call should not wait any longer.
    */
   async choose(call: Call): Promise<Chosen | undefined> {
     this.#startProbes();
     while (!call.isOver) {
       if (this.#isClosed) throw new UserServiceError("closed", "not_done", "the client is closed");
-      const best = this.best(call);
-      if (best !== undefined) return best;
+      const best = this.#best(call);
+      if (best !== undefined) return begin(best);
       this.#throwIfHopeless(call);
       const changed = this.#changed.promise;
       for (const link of this.links) link.ensure();
@@ -59,7 +59,7 @@ export class Nodes {
   }
 
   /** Returns the best node that is connected, without those that the call avoids if possible. */
-  best(call: Call): Chosen | undefined {
+  #best(call: Call): Chosen | undefined {
     const first = this.#next++;
     let best: Chosen | undefined;
     let bestRank = Infinity;
@@ -72,7 +72,7 @@ export class Nodes {
         (link === call.plan.prefer ? -1e8 : 0) +
         (link.slow ? 1e7 : 0) +
         (connection.isFull ? 1e6 : 0) +
-        connection.inFlight;
+        link.inFlight;
       if (rank < bestRank) {
         bestRank = rank;
         best = { link, connection };
@@ -81,9 +81,22 @@ export class Nodes {
     return best;
   }
 
-  /** Returns a healthy node that the call has not tried, if there is one. */
+  /** Returns `true` if there is a healthy node that the call has not tried. */
+  hasOther(call: Call): boolean {
+    return this.#other(call) !== undefined;
+  }
+
+  /**
+   * Returns a healthy node that the call has not tried, if there is one, and counts an attempt on
+   * it.
+   */
   other(call: Call): Chosen | undefined {
-    const best = this.best(call);
+    const other = this.#other(call);
+    return other && begin(other);
+  }
+
+  #other(call: Call): Chosen | undefined {
+    const best = this.#best(call);
     if (best === undefined || call.avoid.has(best.link)) return undefined;
     return best.link.slow || best.connection.isFull ? undefined : best;
   }
@@ -134,6 +147,12 @@ export class Nodes {
     const error = this.links.find((link) => link.error !== undefined)?.error;
     if (error !== undefined) call.failed(connectError(error));
   }
+}
+
+/** Counts an attempt at once, so that calls of the same moment are distributed. */
+function begin(chosen: Chosen): Chosen {
+  chosen.link.inFlight += 1;
+  return chosen;
 }
 
 function connectError(error: Error): UserServiceError {

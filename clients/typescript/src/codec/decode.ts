@@ -61,7 +61,7 @@ function decodeRequired(
 
 function decodeTail(layouts: readonly FieldLayout[], tail: Buffer, fields: Fields): void {
   let last = -1;
-  for (let at = 0; at < tail.length; ) {
+  for (let at = 0; at < tail.length;) {
     const tag = tail.readUInt8(at);
     if (tag <= last) throw malformed("tail", "has tags that are not in strictly increasing order");
     last = tag;

@@ -16,8 +16,8 @@ import type { RequestName } from "../generated/messages.js";
 export type ProxyData = Record<string, unknown> & { options?: CallOptions };
 
 /**
- * A ClientProxy whose patterns are the names of the requests: `proxy.send("Login", { login,
- * password })` returns an Observable of the reply. It sends nothing before there is a subscriber.
+ * A ClientProxy with the names of the requests as patterns: `proxy.send("Ping", {})` returns an
+ * Observable of the reply. It sends nothing before there is a subscriber.
  */
 export class UserServiceProxy extends ClientProxy {
   readonly #client: UserServiceClient;

@@ -1,5 +1,10 @@
 import { Inject, Module } from "@nestjs/common";
-import type { DynamicModule, FactoryProvider, OnApplicationShutdown, Provider } from "@nestjs/common";
+import type {
+  DynamicModule,
+  FactoryProvider,
+  OnApplicationShutdown,
+  Provider,
+} from "@nestjs/common";
 
 import { UserServiceClient } from "../client/client.js";
 import type { ClientOptions } from "../client/options.js";
@@ -47,10 +52,7 @@ export class UserServiceModule implements OnApplicationShutdown {
   }
 }
 
-function define(
-  options: Provider,
-  imports: NonNullable<DynamicModule["imports"]>,
-): DynamicModule {
+function define(options: Provider, imports: NonNullable<DynamicModule["imports"]>): DynamicModule {
   return {
     module: UserServiceModule,
     global: true,

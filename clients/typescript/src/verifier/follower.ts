@@ -4,7 +4,7 @@ import type { Local } from "./local.js";
 import { RETENTION } from "./revocations.js";
 import type { Times } from "./time.js";
 
-/** Time in milliseconds after which all revocations are requested again after there were too many. */
+/** Time in milliseconds after which all revocations are requested again if there were too many. */
 const RETRY_ALL_AFTER = 60_000;
 /** Longest accepted kid of a revoked key and longest accepted cursor, in bytes. */
 const MAX_KID = 256;

@@ -4,13 +4,19 @@ export interface VerifierOptions {
   issuer?: string | undefined;
   /** Expected `aud` claim: JWT_AUDIENCE of the service; by default `user-service`. */
   audience?: string | undefined;
-  /** Age of the revocations in milliseconds from which on the service is asked; by default 5,000. */
+  /** Age of the revocations in milliseconds over which the service is asked; by default 5,000. */
   ageLimitMs?: number | undefined;
-  /** Time for which a server waits for a revocation before it answers; by default 300, at most 5,000. */
+  /**
+   * Time in milliseconds for which a server waits for a revocation before it answers; by default
+   * 300, at most 5,000.
+   */
   waitMs?: number | undefined;
   /** Number of tokens that are cached, with about 300 bytes each; by default 100,000. */
   cachedTokens?: number | undefined;
-  /** Number of revocations that are stored; by default 1,000,000. If there are more, the service is asked. */
+  /**
+   * Number of revocations that are stored; by default 1,000,000. If there are more, the service is
+   * asked about every token.
+   */
   maxRevocations?: number | undefined;
   /** Time limit for asking the service about one token in milliseconds; by default 3,000. */
   askTimeoutMs?: number | undefined;

@@ -44,9 +44,7 @@ export class Revocations {
   }
 
   contain(ids: RevocationIds): boolean {
-    return (
-      ids.issuedAt <= this.#before || this.#ids.has(ids.session) || this.#ids.has(ids.user)
-    );
+    return ids.issuedAt <= this.#before || this.#ids.has(ids.session) || this.#ids.has(ids.user);
   }
 
   /**

@@ -16,12 +16,12 @@ export interface Times {
  *
  * If the service's clock is set back, tokens that had expired would become valid again, possibly
  * after the revocations that concern them were removed. So the greatest lower bound is kept as a
- * floor. A token that has expired by only one of the two is not decided here: the service is asked.
- * The floor is dropped when every token that was issued before the change has expired by the new
- * clock too.
+ * floor. A token that has expired by only one of the two is not decided here, so the service is
+ * asked. The floor is dropped when every token that was issued before the change has expired by the
+ * new clock too.
  */
 export class ServiceTime {
-  /** Upper bound by the latest answer: offset in milliseconds. Before it, every token is expired. */
+  /** Upper bound by the latest answer: offset in milliseconds. Before it, all tokens are expired. */
   #latest = Infinity;
   /** The larger one of `#latest` and the floor. */
   #bound = Infinity;

@@ -54,7 +54,13 @@ export function parseClaims(
   const members = object(token.claims);
   if (members === undefined) return undefined;
   const text = (name: string) => textMember(members, name);
-  const [iss, aud, sub, sid, jti] = [text("iss"), text("aud"), text("sub"), text("sid"), text("jti")];
+  const [iss, aud, sub, sid, jti] = [
+    text("iss"),
+    text("aud"),
+    text("sub"),
+    text("sid"),
+    text("jti"),
+  ];
   const issuedAt = instantMember(members, "iat");
   const expiresAt = instantMember(members, "exp");
   if (iss === undefined || aud === undefined || issuedAt === undefined || expiresAt === undefined) {

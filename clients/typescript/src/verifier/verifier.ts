@@ -60,8 +60,8 @@ export class Verifier {
   }
 
   /**
-   * Checks a token: in memory if possible, otherwise by asking the service. Throws a `VerifyError`,
-   * whose `reason` is `unavailable` if the token could not be checked.
+   * Checks a token: in memory if possible, otherwise by asking the service. Throws a `VerifyError`;
+   * its `reason` is `unavailable` if the token could not be checked.
    */
   async verify(token: string): Promise<Verified> {
     const verdict = this.#local.check(token);

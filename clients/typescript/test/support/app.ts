@@ -38,7 +38,7 @@ export async function check(base: string, client: UserServiceClient): Promise<vo
 
   await client.logout({ token: accessToken });
   let status = 200;
-  for (const end = Date.now() + 2_000; status === 200 && Date.now() < end; ) {
+  for (const end = Date.now() + 2_000; status === 200 && Date.now() < end;) {
     ({ status } = await get("/me", authorization));
   }
   assert.equal(status, 401, "the token of a session that has ended");

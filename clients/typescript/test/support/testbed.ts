@@ -47,7 +47,9 @@ export class Testbed {
       stdio: ["pipe", "pipe", "inherit"],
       env: {
         ...process.env,
-        USER_SERVER: resolve(process.env["USER_SERVER"] ?? `${REPOSITORY}/target/debug/user-server`),
+        USER_SERVER: resolve(
+          process.env["USER_SERVER"] ?? `${REPOSITORY}/target/debug/user-server`,
+        ),
         USER_CLI: resolve(process.env["USER_CLI"] ?? `${REPOSITORY}/target/debug/user-cli`),
       },
     });
