@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
-use user_proto::{Common, ErrorCode, Logout, Request, ResendCode, VerifyEmail};
+use user_proto::{
+    Common, ErrorCode, GetUser, Logout, Request, ResendCode, VerifyEmail, VerifyToken,
+};
 use uuid::Uuid;
 
 use crate::postgres::node;
@@ -115,6 +117,60 @@ async fn many_connections_with_large_codes_cost_little_memory() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_connections_with_small_requests_cost_little_memory() {
     is_bounded(250, guesses(6)).await;
+}
+
+/// Sends requests with garbage tokens from this address, and returns the number of replies in about
+/// two seconds.
+async fn refusals_in_two_seconds(server: &TestServer, ip: [u8; 4], connections: u32) -> usize {
+    let bytes = batch(|number| match number % 2 {
+        0 => VerifyToken { access_token: "garbage".into() }.into(),
+        _ => GetUser { access_token: "garbage".into() }.into(),
+    });
+    let mut tasks = JoinSet::new();
+    for _ in 0..connections {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind((ip, 0).into()).unwrap();
+        let (address, bytes) = (server.address, bytes.clone());
+        tasks.spawn(async move {
+            let mut stream = socket.connect(address).await.unwrap();
+            stream.write_all(&bytes).await.unwrap();
+            let (mut buffer, mut found) = (vec![0; 64 * 1024], Vec::new());
+            let read = async {
+                loop {
+                    match stream.read(&mut buffer).await.unwrap() {
+                        0 => return,
+                        count => found.extend_from_slice(&buffer[..count]),
+                    }
+                }
+            };
+            let _ = tokio::time::timeout(Duration::from_secs(2), read).await;
+            let (mut rest, mut count) = (found.as_slice(), 0);
+            while let Ok(Some((_, size))) = user_proto::frame::split(rest) {
+                (rest, count) = (&rest[size..], count + 1);
+            }
+            count
+        });
+    }
+    tasks.join_all().await.into_iter().sum()
+}
+
+/// An untrusted peer is refused 256 times a second, over any number of connections. Its further
+/// requests wait; those of others do not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_is_refused_too_often_is_read_more_slowly() {
+    let server = TestServer::start_with(&[("TRUSTED_PEERS", GATEWAY)]).await;
+    let client = server.client();
+    let ada = server.account(&client, "ada").await;
+    let (attacked, others) = tokio::join!(
+        refusals_in_two_seconds(&server, ATTACKER.0, 16),
+        refusals_in_two_seconds(&server, [127, 0, 0, 10], 1),
+    );
+    // Three seconds begin within two, and connections that were not refused before overshoot.
+    assert!((256..=3 * 256 + 16).contains(&attacked), "{attacked} refusals");
+    assert_eq!(others, 255, "another peer is not slowed down");
+    assert_eq!(refusals_in_two_seconds(&server, [127, 0, 0, 1], 4).await, 4 * 255, "a gateway");
+    assert_eq!(check(&client, &ada.access()).await, None);
+    server.stop().await;
 }
 
 /// A revocation is seen within a second while untrusted peers flood the node, and token checks go

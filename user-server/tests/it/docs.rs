@@ -91,8 +91,7 @@ fn the_files_of_a_message_are_those_that_name_it() {
             let name = path.file_name().unwrap().to_str().unwrap();
             let extension = path.extension().and_then(|extension| extension.to_str());
             if path.is_dir() {
-                // What the clients in other languages need is generated from protocol.json.
-                if !["target", "clients"].contains(&name) && !name.starts_with('.') {
+                if !["target", "node_modules"].contains(&name) && !name.starts_with('.') {
                     folders.push(path);
                 }
             } else if matches!(extension, Some("rs" | "py" | "md")) {

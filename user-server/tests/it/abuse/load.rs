@@ -143,13 +143,13 @@ impl Target {
         client.call_with(verify_email(id, &code), on_behalf_of(ip)).await.unwrap();
     }
 
-    /// Starts an attack in a process of its own, with a lower priority: attackers do not use the
+    /// Starts an attack in a process of its own, with the lowest priority: attackers do not use the
     /// cores of the server that they attack.
     fn attack(&self, attack: Attack) -> Attackers {
         let index = ATTACKS.iter().position(|one| one.name() == attack.name()).unwrap();
         let test = std::env::current_exe().unwrap();
         let mut command = Command::new("nice");
-        command.args(["-n", "10"]).arg(test);
+        command.args(["-n", "19"]).arg(test);
         command.args(["--exact", "abuse::load::attackers", "--ignored"]);
         command.env(ATTACKED, format!("{index} {}", self.process.address));
         Attackers(command.stdout(Stdio::null()).spawn().unwrap())
