@@ -1,0 +1,116 @@
+package userservice
+
+import (
+	"context"
+	"net/http"
+	"strings"
+)
+
+// A TokenVerifier checks access tokens: a Verifier in memory, or RemoteVerifier with a call each.
+type TokenVerifier interface {
+	Verify(ctx context.Context, token Secret, options ...CallOption) (Verified, error)
+}
+
+// RemoteVerifier returns a verifier that asks the service about each token.
+func RemoteVerifier(client *Client) TokenVerifier {
+	return remoteVerifier{client}
+}
+
+type remoteVerifier struct{ client *Client }
+
+func (v remoteVerifier) Verify(ctx context.Context, token Secret, options ...CallOption) (Verified, error) {
+	reply, err := v.client.VerifyToken(ctx, VerifyToken{AccessToken: token}, options...)
+	if err != nil {
+		return Verified{}, verifyErrorOf(err)
+	}
+	return verifiedBy(reply), nil
+}
+
+func verifiedBy(reply *TokenVerified) Verified {
+	verified := Verified{
+		UserID:    reply.UserID,
+		SessionID: reply.SessionID,
+		IssuedAt:  reply.IssuedAt,
+		ExpiresAt: reply.ExpiresAt,
+	}
+	if reply.Stale != nil {
+		verified.Stale = *reply.Stale
+	}
+	return verified
+}
+
+// verifyErrorOf returns what an error of VerifyToken means. Only an error that says something about
+// the token is one about the token.
+func verifyErrorOf(err error) *VerifyError {
+	reason := ErrUnavailable
+	if server, ok := err.(*ServerError); ok && server.outcome == Refused && server.Code.Class() == 3 {
+		switch server.Code {
+		case CodeTokenExpired:
+			reason = ErrTokenExpired
+		case CodeSessionRevoked:
+			reason = ErrTokenRevoked
+		case CodeNotPermitted:
+		default:
+			reason = ErrTokenInvalid
+		}
+	}
+	return &VerifyError{reason, err}
+}
+
+type verifiedKey struct{}
+
+// FromContext returns the content of the token that Middleware has accepted.
+func FromContext(ctx context.Context) (Verified, bool) {
+	verified, ok := ctx.Value(verifiedKey{}).(Verified)
+	return verified, ok
+}
+
+// Middleware returns a function that protects a handler: a request without a valid access token is
+// answered with 401, and with 503 if the token could not be checked. The handler gets the content
+// of the token with FromContext. Its calls of the service send the traceparent of the request.
+func Middleware(verifier TokenVerifier) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			ctx := r.Context()
+			if trace := r.Header.Values("Traceparent"); len(trace) == 1 && validTraceparent(trace[0]) {
+				ctx = ContextWithTraceparent(ctx, trace[0])
+			}
+			token, ok := Bearer(r)
+			if !ok {
+				answer := HTTPError{Status: http.StatusUnauthorized, Header: http.Header{}, Name: "missing_token"}
+				answer.Header.Set("WWW-Authenticate", "Bearer")
+				answer.Write(w)
+				return
+			}
+			verified, err := verifier.Verify(ctx, token)
+			if err != nil {
+				ToHTTP(err).Write(w)
+				return
+			}
+			next.ServeHTTP(w, r.WithContext(context.WithValue(ctx, verifiedKey{}, verified)))
+		})
+	}
+}
+
+// Bearer returns the token of the Authorization header. It returns false if there is none, or more
+// than one header.
+func Bearer(r *http.Request) (Secret, bool) {
+	headers := r.Header.Values("Authorization")
+	if len(headers) != 1 {
+		return Secret{}, false
+	}
+	scheme, token, found := strings.Cut(headers[0], " ")
+	token = strings.Trim(token, " ")
+	if !found || !strings.EqualFold(scheme, "Bearer") || token == "" || strings.ContainsAny(token, " ,\t") {
+		return Secret{}, false
+	}
+	return NewSecret(token), true
+}
+
+// validTraceparent tells whether a traceparent of the version 00 is well-formed.
+func validTraceparent(text string) bool {
+	if len(text) != 55 || text[2] != '-' || text[35] != '-' || text[52] != '-' || text[:2] != "00" {
+		return false
+	}
+	return strings.Trim(text, "0123456789abcdef-") == ""
+}
