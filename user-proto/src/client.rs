@@ -64,7 +64,7 @@ pub use config::{Config, Direction, Tap};
 pub use error::{CloseReason, ConnectError, Error, HandshakeError};
 pub use loopback::is_loopback;
 #[cfg(feature = "verifier")]
-pub(crate) use pool::Polled;
+pub(crate) use pool::Source;
 pub use pool::{NodeStatus, Pool, PoolConfig};
 pub use stream::Stream;
 #[cfg(feature = "tls")]

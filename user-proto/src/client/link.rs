@@ -39,6 +39,8 @@ struct State {
     /// Earliest time of the next attempt to connect; `None` if it may start at once.
     next_attempt: Option<Instant>,
     error: Option<ConnectError>,
+    /// Number of connections that were established.
+    established: u64,
 }
 
 enum Phase {
@@ -50,7 +52,13 @@ enum Phase {
 
 impl Link {
     pub(super) fn new(addr: String, config: Config) -> Self {
-        let state = State { phase: Phase::Down, failures: 0, next_attempt: None, error: None };
+        let state = State {
+            phase: Phase::Down,
+            failures: 0,
+            next_attempt: None,
+            error: None,
+            established: 0,
+        };
         let refuses_secrets = !config.uses_tls() && !config.allow_plaintext && !is_loopback(&addr);
         Self { addr, config, refuses_secrets, state: Mutex::new(state), changed: Notify::new() }
     }
@@ -90,6 +98,16 @@ impl Link {
         match &self.lock().phase {
             Phase::Up(connection) if connection.accepts_requests() => Some(Arc::clone(connection)),
             _ => None,
+        }
+    }
+
+    /// Returns the number of the connection that the next request uses, unless it is lost before.
+    /// Connections are numbered in the order in which they are established.
+    pub(super) fn next_number(&self) -> u64 {
+        let state = self.lock();
+        match &state.phase {
+            Phase::Up(connection) if connection.accepts_requests() => state.established,
+            _ => state.established + 1,
         }
     }
 
@@ -147,6 +165,7 @@ impl Link {
             match result {
                 Ok(stream) => {
                     state.error = None;
+                    state.established += 1;
                     state.phase = Phase::Up(drive::start(stream, &self.config));
                 }
                 Err(error) => {

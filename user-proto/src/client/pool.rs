@@ -140,8 +140,8 @@ impl Pool {
         request: &M,
         wait: Duration,
         timeout: Duration,
-        last: Option<&Polled>,
-    ) -> Result<(M::Reply, Polled), Error> {
+        last: Option<&Source>,
+    ) -> Result<(M::Reply, Source), Error> {
         let mut order = self.inner.order();
         let found = last.and_then(|last| {
             order
@@ -153,9 +153,9 @@ impl Pool {
         }
         let timeout = timeout.min(Duration::from_millis(limits::MAX_DEADLINE_MS.into()));
         let deadline = Instant::now() + timeout;
-        let Answer { reply, node, sent } =
+        let Answer { reply, source } =
             self.race(request, &Common::default(), deadline, order, wait).await?;
-        Ok((reply, Polled { node, sent }))
+        Ok((reply, source))
     }
 
     /// Returns `true` if a connection to one of the nodes would cross a network in plaintext
@@ -206,8 +206,11 @@ impl Pool {
         let hedged = M::SAFE && !is_refresh;
         let start = |node: Arc<Node>| Attempt {
             call: Box::pin(call_node(Arc::clone(&node), request, common.clone(), deadline)),
-            node,
-            sent: Instant::now(),
+            source: Source {
+                connection: node.client.link.next_number(),
+                node,
+                sent: Instant::now(),
+            },
         };
         let slow_after = self.inner.slow_after + wait;
         let mut attempts = Attempts(Vec::new());
@@ -224,13 +227,13 @@ impl Pool {
             }
             tokio::select! {
                 biased;
-                (result, node, sent) = attempts.next() => match result {
+                (result, source) = attempts.next() => match result {
                     Err(error) if may_move_on(&error, repeatable) => {
                         if failure.as_ref().is_none_or(|first: &Error| !first.outcome_unknown()) {
                             failure = Some(error);
                         }
                     }
-                    result => return result.map(|reply| Answer { reply, node, sent }),
+                    result => return result.map(|reply| Answer { reply, source }),
                 },
                 () = sleep_until(slow_at), if hedged && !waiting.is_empty() => {
                     attempts.mark_slow();
@@ -316,33 +319,40 @@ async fn call_node<M: RequestMessage>(
 struct Attempts<F>(Vec<Attempt<F>>);
 
 struct Attempt<F> {
-    node: Arc<Node>,
     call: Pin<Box<F>>,
-    /// Time before the request was sent.
-    sent: Instant,
+    source: Source,
 }
 
-/// Reply to a call, with the node that sent it.
-#[cfg_attr(not(feature = "verifier"), allow(dead_code, reason = "only a long poll reads them"))]
+/// Reply to a call, with the connection on which it arrived.
+#[cfg_attr(not(feature = "verifier"), allow(dead_code, reason = "only a long poll reads it"))]
 struct Answer<R> {
     reply: R,
-    node: Arc<Node>,
-    /// Time before the request was sent to this node.
-    sent: Instant,
+    source: Source,
 }
 
-/// The attempt of a long poll that was answered.
-#[cfg(feature = "verifier")]
-pub(crate) struct Polled {
+/// The node and connection to which an attempt was sent.
+#[derive(Clone)]
+#[cfg_attr(not(feature = "verifier"), allow(dead_code, reason = "only a long poll reads it"))]
+pub(crate) struct Source {
     node: Arc<Node>,
+    /// Number of the connection, or that of an earlier one if it was lost meanwhile.
+    connection: u64,
     /// Time before the request was sent.
     pub(crate) sent: Instant,
 }
 
+#[cfg(feature = "verifier")]
+impl Source {
+    /// Returns `true` if both attempts used the same connection, so that the same run of the same
+    /// node has answered. May return `false` once too often after a connection was lost.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.node, &other.node) && self.connection == other.connection
+    }
+}
+
 impl<F: Future> Attempts<F> {
-    /// Waits until any attempt ends, removes it, and returns its result with its node and the time
-    /// before it was sent.
-    async fn next(&mut self) -> (F::Output, Arc<Node>, Instant) {
+    /// Waits until any attempt ends, removes it, and returns its result with its source.
+    async fn next(&mut self) -> (F::Output, Source) {
         poll_fn(|context| {
             let ended = self.0.iter_mut().enumerate().find_map(|(index, attempt)| {
                 match attempt.call.as_mut().poll(context) {
@@ -351,10 +361,7 @@ impl<F: Future> Attempts<F> {
                 }
             });
             match ended {
-                Some((index, result)) => {
-                    let Attempt { node, sent, .. } = self.0.swap_remove(index);
-                    Poll::Ready((result, node, sent))
-                }
+                Some((index, result)) => Poll::Ready((result, self.0.swap_remove(index).source)),
                 None => Poll::Pending,
             }
         })
@@ -364,12 +371,12 @@ impl<F: Future> Attempts<F> {
     /// Marks the nodes of all attempts as slow.
     fn mark_slow(&self) {
         for attempt in &self.0 {
-            attempt.node.mark_slow();
+            attempt.source.node.mark_slow();
         }
     }
 
     /// Returns `true` if no attempt has a node that is connected.
     fn are_unreachable(&self) -> bool {
-        self.0.iter().all(|attempt| !attempt.node.client.is_connected())
+        self.0.iter().all(|attempt| !attempt.source.node.client.is_connected())
     }
 }

@@ -20,6 +20,8 @@ const RETRY_ALL_AFTER: Duration = Duration::from_secs(60);
 const MAX_CURSOR: usize = 1_024;
 /// Shortest and longest time in seconds after which the keys are read again.
 const REFRESH_AFTER: (u32, u32) = (10, 24 * 60 * 60);
+/// Time for which the keys are used after they should have been read again.
+const KEYS_OVERDUE: Duration = Duration::from_secs(10);
 
 /// The only writer of the shared state.
 pub(super) struct Follower {
@@ -76,7 +78,10 @@ impl Follower {
             self.local.cache.clear();
         }
         let refresh_after = answer.refresh_after.clamp(REFRESH_AFTER.0, REFRESH_AFTER.1);
-        Some(Duration::from_secs(refresh_after.into()))
+        let refresh_after = Duration::from_secs(refresh_after.into());
+        // Only after the keys: a reader that finds them current has seen them, or later ones.
+        self.local.set_keys_until(times.0 + refresh_after + KEYS_OVERDUE);
+        Some(refresh_after)
     }
 
     /// Applies a refusal of GetKeys to a client that is not trusted.

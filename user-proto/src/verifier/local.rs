@@ -23,19 +23,21 @@ const STALE_AFTER: Duration = Duration::from_secs(1);
 /// Keys, revocations and cache of a verifier. The follower writes them, and readers do not wait for
 /// it.
 ///
-/// A check loads `complete_at` first, then looks into keys and revocations, and reads the clock
-/// last. The follower writes in the opposite order: it adds the entries of an answer, and then
-/// advances `complete_at`. So at the time of the clock reading, the reader has seen every
-/// revocation that the service knew at `complete_at`, and `complete_at` is not older than the age
-/// limit. A reader may stop at any point, for any time: if it stops before the clock reading, it
-/// finds the age over the limit and the service is asked; by the time at which an entry is removed,
-/// the clock reading shows the token to be expired. If it stops after the clock reading, its
-/// verdict was true then, and the check began before.
+/// A check loads `complete_at` and `keys_until` first, then looks into keys and revocations, and
+/// reads the clock last. The follower writes in the opposite order: it adds the entries of an
+/// answer, and then advances `complete_at`. So at the time of the clock reading, the reader has
+/// seen every revocation that the service knew at `complete_at`, and `complete_at` is not older
+/// than the age limit. A reader may stop at any point, for any time: if it stops before the clock
+/// reading, it finds the age over the limit and the service is asked; by the time at which an entry
+/// is removed, the clock reading shows the token to be expired. If it stops after the clock
+/// reading, its verdict was true then, and the check began before.
 pub(super) struct Local {
     pub(super) config: VerifierConfig,
     pub(super) start: Instant,
     /// Time at which the set of revocations was complete, in nanoseconds since `start`.
     complete_at: AtomicI64,
+    /// Time until which the keys are used if they are not read again, in nanoseconds since `start`.
+    keys_until: AtomicI64,
     /// Lifetime of an access token in seconds, as the service has stated it.
     pub(super) access_life: AtomicU64,
     /// `true` after an entry that this version does not understand.
@@ -52,6 +54,25 @@ pub(super) struct Local {
     /// Notified when a token does not fit the last answer to GetKeys: it names an unknown key, or
     /// has a longer lifetime.
     pub(super) keys_outdated: Notify,
+}
+
+/// Times that limit the use of keys and revocations, as they were before a check looked at those.
+#[derive(Clone, Copy)]
+struct Limits {
+    complete_at: i64,
+    keys_until: i64,
+}
+
+impl Limits {
+    /// Returns the age of the revocations at the time of a later clock reading.
+    ///
+    /// # Errors
+    /// If the revocations or keys are too old.
+    fn age(self, local: &Local, now: Instant) -> Result<Duration, Undecided> {
+        let age = local.age_at(self.complete_at, now).ok_or(Undecided::NotReady)?;
+        let has_keys = nanos(now.saturating_duration_since(local.start)) < self.keys_until;
+        if age <= local.config.age_limit && has_keys { Ok(age) } else { Err(Undecided::NotReady) }
+    }
 }
 
 /// Reason for which a token is not checked in memory.
@@ -76,6 +97,7 @@ impl Local {
         Self {
             start,
             complete_at: AtomicI64::new(INCOMPLETE),
+            keys_until: AtomicI64::new(0),
             access_life: AtomicU64::new(0),
             has_unknown_entry: AtomicBool::new(false),
             is_left_to_service: AtomicBool::new(false),
@@ -95,6 +117,12 @@ impl Local {
     pub(super) fn set_complete(&self, sent: Instant, staleness: Duration) {
         let at = nanos(sent.saturating_duration_since(self.start)) - nanos(staleness);
         self.complete_at.fetch_max(at, Ordering::AcqRel);
+    }
+
+    /// Declares that the keys can be used until this time.
+    pub(super) fn set_keys_until(&self, until: Instant) {
+        let until = nanos(until.saturating_duration_since(self.start));
+        self.keys_until.store(until, Ordering::Release);
     }
 
     /// Declares that the set is not complete.
@@ -118,7 +146,14 @@ impl Local {
         self.keys.are_loaded()
             && self.keys.current().len() > 0
             && !self.has_unknown_entry.load(Ordering::Acquire)
-            && self.age().is_some_and(|age| age <= self.config.age_limit)
+            && self.limits().age(self, Instant::now()).is_ok()
+    }
+
+    fn limits(&self) -> Limits {
+        Limits {
+            complete_at: self.complete_at.load(Ordering::Acquire),
+            keys_until: self.keys_until.load(Ordering::Acquire),
+        }
     }
 
     /// Checks a token in memory.
@@ -138,8 +173,8 @@ impl Local {
         token: &[u8],
         digest: TokenDigest,
     ) -> Result<Result<Verified, VerifyError>, Undecided> {
-        let complete_at = self.complete_at.load(Ordering::Acquire);
-        if complete_at == INCOMPLETE || self.has_unknown_entry.load(Ordering::Acquire) {
+        let limits = self.limits();
+        if limits.complete_at == INCOMPLETE || self.has_unknown_entry.load(Ordering::Acquire) {
             return Err(Undecided::NotReady);
         }
         let generation = self.keys.generation();
@@ -154,18 +189,14 @@ impl Local {
                     claims
                 }
                 None => {
-                    let age = self.age_at(complete_at, Instant::now());
-                    age.filter(|age| *age <= self.config.age_limit).ok_or(Undecided::NotReady)?;
+                    limits.age(self, Instant::now())?;
                     return Ok(Err(VerifyError::Invalid));
                 }
             },
         };
         let revoked = self.revocations.contain(&claims);
         let now = Instant::now();
-        let age = self
-            .age_at(complete_at, now)
-            .filter(|age| *age <= self.config.age_limit)
-            .ok_or(Undecided::NotReady)?;
+        let age = limits.age(self, now)?;
         match self.time.check(claims.issued_at, claims.expires_at, now) {
             Timing::Current => {}
             Timing::Expired => return Ok(Err(VerifyError::Expired)),

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::follower::Follower;
-use crate::client::{Error, Polled, Pool};
+use crate::client::{Error, Pool, Source};
 use crate::error_code::ErrorCode;
 use crate::limits;
 use crate::table::{GetKeys, Keys, Revocations, WatchRevocations};
@@ -23,13 +23,16 @@ const LATE: Duration = Duration::from_millis(100);
 const KEYS_TIMEOUT: Duration = Duration::from_secs(5);
 /// Shortest time between two calls of GetKeys because of tokens that do not fit the last answer.
 const OUTDATED_INTERVAL: Duration = Duration::from_secs(10);
+/// Shortest time between two calls of GetKeys because another node, or another run of it, is
+/// followed.
+const MOVED_INTERVAL: Duration = Duration::from_secs(1);
 /// Shortest and longest wait after a failed call.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(500));
 /// Shortest time between two requests if the first brought nothing, so that a server that does not
 /// wait is not asked in a busy loop.
 const MIN_INTERVAL: Duration = Duration::from_millis(10);
 
-type Answer<R> = Pin<Box<dyn Future<Output = Result<(R, Polled), Error>> + Send>>;
+type Answer<R> = Pin<Box<dyn Future<Output = Result<(R, Source), Error>> + Send>>;
 
 /// State that the task shares with the handles of a verifier.
 #[derive(Default)]
@@ -66,13 +69,17 @@ pub(super) struct Task {
     progress: Arc<Progress>,
     /// Time of the next GetKeys; `None` while one is in flight that was not yet answered.
     keys_due: Option<Instant>,
+    /// Time of the last GetKeys.
+    keys_asked: Instant,
+    /// Source of the current keys.
+    keys_from: Option<Source>,
     /// Time of the last GetKeys because of a token that does not fit the last answer; may be in the
     /// future.
     outdated_at: Option<Instant>,
     keys_failures: u32,
     watch_failures: u32,
-    /// Attempt that was answered last. Its node is asked again.
-    last: Option<Polled>,
+    /// Source of the last revocations, unless a call has failed since. Its node is asked again.
+    followed: Option<Source>,
     /// Wait before the next WatchRevocations.
     delay: Duration,
 }
@@ -84,10 +91,12 @@ impl Task {
             pool,
             progress,
             keys_due: None,
+            keys_asked: Instant::now(),
+            keys_from: None,
             outdated_at: None,
             keys_failures: 0,
             watch_failures: 0,
-            last: None,
+            followed: None,
             delay: Duration::ZERO,
         }
     }
@@ -105,7 +114,7 @@ impl Task {
                 round = self.follower.round;
                 watch = Some(self.watch());
             }
-            let due = self.keys_due;
+            let due = self.next_keys();
             tokio::select! {
                 result = next(&mut watch) => {
                     watch = None;
@@ -128,22 +137,22 @@ impl Task {
 
     fn revocations_answered(
         &mut self,
-        result: Result<(Revocations<'static>, Polled), Error>,
+        result: Result<(Revocations<'static>, Source), Error>,
         round: u32,
     ) {
         let received = Instant::now();
         let error = match result {
-            Ok((answer, polled)) => {
+            Ok((answer, source)) => {
                 let applied =
-                    self.follower.apply_revocations(answer, round, (polled.sent, received));
-                let took = received.saturating_duration_since(polled.sent);
+                    self.follower.apply_revocations(answer, round, (source.sent, received));
+                let took = received.saturating_duration_since(source.sent);
                 let is_idle = !applied.brought_entries && took < MIN_INTERVAL;
                 self.delay = if is_idle { MIN_INTERVAL } else { Duration::ZERO };
                 self.watch_failures = 0;
                 if applied.key_revoked {
                     self.keys_due = Some(received);
                 }
-                self.last = Some(polled);
+                self.followed = Some(source);
                 None
             }
             Err(error) => {
@@ -152,6 +161,7 @@ impl Task {
                 let is_drain = error.code() == Some(ErrorCode::SHUTTING_DOWN);
                 let delay = backoff(&mut self.watch_failures);
                 let is_first = is_drain && self.watch_failures == 1;
+                self.followed = None;
                 self.delay = if is_first { Duration::ZERO } else { delay };
                 Some(error.to_string())
             }
@@ -159,15 +169,15 @@ impl Task {
         self.progress.watch(error);
     }
 
-    fn keys_answered(&mut self, result: Result<(Keys<'static>, Polled), Error>) {
+    fn keys_answered(&mut self, result: Result<(Keys<'static>, Source), Error>) {
         let now = Instant::now();
         if result.as_ref().is_err_and(|error| error.code() == Some(ErrorCode::NOT_PERMITTED)) {
             self.follower.apply_not_permitted();
         }
-        let result = result.map_err(|error| error.to_string()).and_then(|(answer, polled)| {
-            self.follower
-                .apply_keys(&answer, (polled.sent, now))
-                .ok_or_else(|| "the reply to GetKeys contains no JWK Set".to_owned())
+        let result = result.map_err(|error| error.to_string()).and_then(|(answer, source)| {
+            let applied = self.follower.apply_keys(&answer, (source.sent, now));
+            self.keys_from = Some(source);
+            applied.ok_or_else(|| "the reply to GetKeys contains no JWK Set".to_owned())
         });
         let wait = match &result {
             Ok(refresh_after) => {
@@ -181,6 +191,18 @@ impl Task {
         self.progress.keys(result.err());
     }
 
+    /// Returns the time of the next GetKeys. It is due at once if the last revocations came over
+    /// another connection than the keys: another node, or the same one after a restart, may have
+    /// other keys.
+    fn next_keys(&self) -> Option<Instant> {
+        let has_moved = match (&self.followed, &self.keys_from) {
+            (Some(followed), Some(keys)) => !followed.is_same(keys),
+            _ => false,
+        };
+        let moved_due = has_moved.then(|| self.keys_asked + MOVED_INTERVAL);
+        self.keys_due.into_iter().chain(moved_due).min()
+    }
+
     fn keys_are_outdated(&mut self) {
         let now = Instant::now();
         if self.outdated_at.is_some_and(|at| at > now) {
@@ -192,11 +214,12 @@ impl Task {
     }
 
     /// Starts a GetKeys.
-    fn get_keys(&self) -> Answer<Keys<'static>> {
-        let pool = self.pool.clone();
-        Box::pin(
-            async move { pool.long_poll(&GetKeys {}, Duration::ZERO, KEYS_TIMEOUT, None).await },
-        )
+    fn get_keys(&mut self) -> Answer<Keys<'static>> {
+        self.keys_asked = Instant::now();
+        let (pool, followed) = (self.pool.clone(), self.followed.clone());
+        Box::pin(async move {
+            pool.long_poll(&GetKeys {}, Duration::ZERO, KEYS_TIMEOUT, followed.as_ref()).await
+        })
     }
 
     /// Starts a WatchRevocations, after `self.delay`.
@@ -206,7 +229,8 @@ impl Task {
         let wait_ms = u32::try_from(wait.as_millis()).unwrap_or(limits::MAX_WAIT_MS);
         let cursor = self.follower.cursor.clone().into();
         let request = WatchRevocations { cursor, wait_ms };
-        let (pool, delay, last) = (self.pool.clone(), self.delay, self.last.take());
+        let last = self.followed.clone().or_else(|| self.keys_from.clone());
+        let (pool, delay) = (self.pool.clone(), self.delay);
         Box::pin(async move {
             if !delay.is_zero() {
                 sleep(delay).await;
@@ -217,7 +241,7 @@ impl Task {
 }
 
 /// Waits for the answer of a call, or forever if there is none.
-async fn next<R>(call: &mut Option<Answer<R>>) -> Result<(R, Polled), Error> {
+async fn next<R>(call: &mut Option<Answer<R>>) -> Result<(R, Source), Error> {
     match call {
         Some(call) => call.await,
         None => std::future::pending().await,

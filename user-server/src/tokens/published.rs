@@ -5,8 +5,9 @@ use std::time::Duration;
 use super::Tokens;
 use crate::keys::{Key, TokenAlgorithm, TokenKey};
 
-/// Time after which a client reads the published keys again.
-const REFRESH_AFTER: Duration = Duration::from_secs(300);
+/// Time after which a client reads the published keys again. It limits how long a client goes on to
+/// accept tokens of a secret that was removed from the configuration without being retired.
+const REFRESH_AFTER: Duration = Duration::from_secs(30);
 
 /// Public keys of access tokens, and the times that a client needs to use them.
 #[derive(Debug, Clone, PartialEq, Eq)]

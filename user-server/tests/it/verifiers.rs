@@ -7,6 +7,7 @@ mod fleet;
 #[path = "../../../user-proto/tests/it/verifier/history.rs"]
 mod history;
 mod one_node;
+mod settings;
 
 use std::time::Duration;
 

@@ -62,6 +62,89 @@ async fn an_unknown_kid_calls_get_keys_at_most_once_in_ten_seconds() {
 }
 
 #[tokio::test]
+async fn the_keys_are_read_again_as_soon_as_the_service_has_restarted() {
+    let signers = Signer::both();
+    let service = Service::start(&signers).await;
+    let verifier = service.ready().await;
+    let tokens = [signers[0].token(), signers[1].token()];
+    for _ in 0..3 {
+        service.next_watch(&verifier).await;
+    }
+    assert_eq!(service.script().keys_asked, 1, "not without a new connection");
+    // The service restarts without one of its secrets.
+    service.script().jwks = jwks(&signers[1..]);
+    service.script().run = "new run".to_owned();
+    let restarted = std::time::Instant::now();
+    service.disconnect();
+    until(|| verifier.verify_local(&tokens[0]).is_none()).await;
+    assert!(restarted.elapsed() < Duration::from_secs(2), "{:?}", restarted.elapsed());
+    assert_eq!(verifier.verify(&tokens[0]).await, Err(VerifyError::Unavailable), "asked");
+    assert!(verifier.verify_local(&tokens[1]).unwrap().is_ok());
+    // A connection that is lost again and again costs one call in a second, and the repeats of
+    // those that are lost with it.
+    let asked = service.script().keys_asked;
+    for _ in 0..40 {
+        service.disconnect();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    until(|| service.script().keys_asked > asked && verifier.ready()).await;
+    let asked = service.script().keys_asked - asked;
+    assert!(asked < 12, "{asked}");
+}
+
+#[tokio::test]
+async fn the_keys_are_those_of_the_node_that_is_followed() {
+    let signers = Signer::both();
+    let nodes = [Service::start(&signers).await, Service::start(&signers).await];
+    let verifier = super::service::verifier(&[&nodes[0], &nodes[1]], VerifierConfig::default());
+    assert!(verifier.wait_until_complete(Duration::from_secs(5)).await);
+    let first = usize::from(nodes[0].script().watches == 0);
+    let (followed, other) = (&nodes[first], &nodes[1 - first]);
+    assert_eq!((followed.script().keys_asked, other.script().keys_asked), (1, 0));
+    // In the middle of a rolling change, the other node does not accept the first key any more.
+    other.script().jwks = jwks(&signers[1..]);
+    let token = signers[0].token();
+    let is_valid = || verifier.verify_local(&token).is_some_and(|verdict| verdict.is_ok());
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert!(is_valid());
+    assert_eq!((followed.script().keys_asked, other.script().keys_asked), (1, 0));
+    // The node that is followed is the last one that restarts.
+    followed.script().hangs = true;
+    followed.disconnect();
+    let restarted = std::time::Instant::now();
+    until(|| !is_valid()).await;
+    assert!(restarted.elapsed() < Duration::from_secs(2), "{:?}", restarted.elapsed());
+    followed.script().hangs = false;
+    followed.script().jwks = jwks(&signers[1..]);
+    for _ in 0..200 {
+        assert!(!is_valid());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(verifier.ready());
+}
+
+#[tokio::test]
+async fn keys_that_cannot_be_read_again_are_used_for_ten_seconds_at_most() {
+    let signers = [Signer::eddsa("ed")];
+    let service = Service::start(&signers).await;
+    service.script().refresh_after = 1;
+    let verifier = service.ready().await;
+    let token = signers[0].token();
+    assert!(verifier.verify_local(&token).unwrap().is_ok());
+    service.script().hides_keys = true;
+    let hidden = std::time::Instant::now();
+    while verifier.verify_local(&token).is_some() {
+        assert!(hidden.elapsed() < Duration::from_secs(21), "{:?}", verifier.status());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(hidden.elapsed() > Duration::from_secs(15), "the shortest time is 10 s");
+    assert!(!verifier.ready());
+    service.script().hides_keys = false;
+    until(|| verifier.ready()).await;
+    assert!(verifier.verify_local(&token).unwrap().is_ok());
+}
+
+#[tokio::test]
 async fn without_public_keys_the_service_is_asked() {
     let service = Service::start(&[]).await;
     let verifier = service.ready().await;

@@ -37,6 +37,8 @@ pub(super) struct Script {
     pub(super) delay: (Duration, Duration),
     /// Error of GetKeys and WatchRevocations.
     pub(super) follow_error: Option<ErrorCode>,
+    /// Answers nothing to GetKeys.
+    pub(super) hides_keys: bool,
     /// Error of VerifyToken; `None` accepts every token.
     pub(super) verify_error: Option<ErrorCode>,
     /// Time after which an error asks to try again.
@@ -56,7 +58,7 @@ pub(super) struct Service {
     pub(super) addr: String,
     script: Arc<Mutex<Script>>,
     changed: Arc<Notify>,
-    stop: broadcast::Sender<()>,
+    stop: broadcast::Sender<bool>,
 }
 
 impl Service {
@@ -75,6 +77,7 @@ impl Service {
             hangs: false,
             delay: (Duration::ZERO, Duration::ZERO),
             follow_error: None,
+            hides_keys: false,
             verify_error: Some(ErrorCode::UNAVAILABLE),
             retry_after_ms: None,
             verified: TokenVerified {
@@ -118,7 +121,12 @@ impl Service {
 
     /// Closes every connection and the listener.
     pub(super) fn stop(&self) {
-        let _ = self.stop.send(());
+        let _ = self.stop.send(true);
+    }
+
+    /// Closes every connection, as a restart does.
+    pub(super) fn disconnect(&self) {
+        let _ = self.stop.send(false);
     }
 
     pub(super) fn verifier(&self) -> Verifier {
@@ -173,7 +181,7 @@ async fn serve(
     listener: TcpListener,
     script: Arc<Mutex<Script>>,
     changed: Arc<Notify>,
-    stop: broadcast::Sender<()>,
+    stop: broadcast::Sender<bool>,
 ) {
     let mut stopped = stop.subscribe();
     loop {
@@ -189,7 +197,9 @@ async fn serve(
                     }
                 });
             }
-            _ = stopped.recv() => return,
+            all = stopped.recv() => if all.unwrap_or(true) {
+                return;
+            },
         }
     }
 }
@@ -251,6 +261,7 @@ async fn handle(
                 let _ = tokio::time::timeout_at(deadline, wakeup).await;
             }
         }
+        Request::GetKeys(_) if script.lock().unwrap().hides_keys => return,
         request => answer(&mut script.lock().unwrap(), &request),
     };
     tokio::time::sleep(delay.1).await;
