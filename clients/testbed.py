@@ -178,10 +178,11 @@ class Postgres:
         if account:
             os.chown(self.folder, account["user"], account["group"])
         data = str(self.folder / "data")
+        run: Any = subprocess.run
         initdb = [str(binaries / "initdb"), "-D", data, "-U", "tests", "--auth=trust", "--no-sync"]
         initdb += ["--encoding=UTF8", "--locale=C"]
         done = await asyncio.to_thread(
-            subprocess.run, initdb, capture_output=True, text=True, cwd=self.folder, **account
+            run, initdb, capture_output=True, text=True, cwd=self.folder, **account
         )
         if done.returncode != 0:
             raise Failed(f"initdb failed: {done.stderr.strip()}")

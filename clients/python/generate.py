@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Generates the messages and methods of the client from user-proto/vectors/protocol.json.
 
-    ./generate.py            writes src/user_service/_messages.py and _methods.py
-    ./generate.py --check    fails if they are not what would be written
+./generate.py            writes src/user_service/_messages.py and _methods.py
+./generate.py --check    fails if they are not what would be written
 """
 
 from __future__ import annotations
@@ -35,12 +35,13 @@ def python_type(field: Json, row: str) -> str:
     """Returns the type of a field in Python, without `None`."""
     if field["kind"] == "list":
         return f"tuple[{row}, ...]"
-    return TYPES.get(field["kind"], "int")
+    kind: str = field["kind"]
+    return TYPES.get(kind, "int")
 
 
 def row_name(field: Json) -> str:
     """Returns the name of the class of a list's rows: Session for `sessions`."""
-    name = field["name"]
+    name: str = field["name"]
     singular = name[:-3] + "y" if name.endswith("ies") else name.removesuffix("s")
     return {"entry": "Revocation"}.get(singular, singular.capitalize())
 
@@ -115,7 +116,7 @@ def messages(protocol: Json) -> str:
     limits = "\n".join(
         f"{name.upper()} = {value:_}" for name, value in sorted(protocol["limits"].items())
     )
-    parts.append(limits + "\n")
+    parts[0] += "\n" + limits + "\n"
     codes = ['class ErrorCode(IntEnum):\n    """Codes of the errors of the service."""\n']
     for error in protocol["errors"]:
         codes.append(f"    {error['name']} = 0x{error['code'].upper()}")
@@ -183,8 +184,7 @@ def methods(protocol: Json) -> str:
     )
     names = "\n".join(f"    {name}," for name in used)
     parts = [
-        HEADER.format("A typed method for each request.")
-        + "from __future__ import annotations\n\n"
+        HEADER.format("A typed method for each request.") + "from __future__ import annotations\n\n"
         "from typing import Optional, TypeVar\n"
         "from uuid import UUID\n\n"
         "from ._base import Reply, Request\n"

@@ -101,7 +101,7 @@ class Driver:
         deadline = message["deadline_ms"]
         try:
             reply: Any = await self.client.call(
-                request(**values),  # type: ignore[operator]
+                request(**values),
                 idempotency_key=key,
                 deadline=None if deadline is None else deadline / 1000,
             )

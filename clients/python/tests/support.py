@@ -96,9 +96,7 @@ async def new_account(bed: TestBed, client: Client, node: Optional[str] = None) 
     email = f"{name}@example.org"
     registered = await client.register(username=name, email=email, password=PASSWORD)
     code = (await bed("code", email=email, **({"node": node} if node else {})))["code"]
-    verified = await client.verify_email(
-        verification_id=registered.verification_id, code=code
-    )
+    verified = await client.verify_email(verification_id=registered.verification_id, code=code)
     return Account(
         name,
         email,

@@ -69,14 +69,10 @@ class Live(LiveTest):
                 new_password="another long passphrase 9",
             )
             self.assertGreaterEqual(done.sessions_ended, 1)
-            session = await client.login(
-                login=ada.username, password="another long passphrase 9"
-            )
+            session = await client.login(login=ada.username, password="another long passphrase 9")
             logged_out = await client.logout(token=session.access_token, all_sessions=True)
             self.assertEqual(logged_out.sessions_ended, 1)
-            session = await client.login(
-                login=ada.username, password="another long passphrase 9"
-            )
+            session = await client.login(login=ada.username, password="another long passphrase 9")
             deleted = await client.delete_user(
                 access_token=session.access_token, current_password="another long passphrase 9"
             )

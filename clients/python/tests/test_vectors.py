@@ -15,7 +15,7 @@ from user_service._messages import COMMON, REPLIES, REQUESTS, ErrorCode
 from user_service.secret import Secret
 
 REQUEST_TYPES: dict[int, type[Message]] = {request.TYPE: request for request in REQUESTS}
-MESSAGES = {message.__name__: message for message in [*REQUESTS, *REPLIES.values()]}
+MESSAGES: dict[str, Any] = {message.__name__: message for message in [*REQUESTS, *REPLIES.values()]}
 
 
 def vectors(name: str) -> Any:
@@ -120,12 +120,13 @@ class Vectors(unittest.TestCase):
 
     def test_values_that_do_not_fit_are_refused_without_quoting_them(self) -> None:
         login = MESSAGES["Login"]
-        for fields_, expected in [
+        cases: list[tuple[dict[str, Any], str]] = [
             ({"login": "ada", "password": "p" * 65_600}, "password has 65600 bytes"),
             ({"login": "ada", "password": "p" * 65_530}, "a frame has at most"),
             ({"login": "\ud800", "password": "p"}, "login is not valid Unicode"),
             ({"login": 7, "password": "p"}, "login has the type int"),
-        ]:
+        ]
+        for fields_, expected in cases:
             with self.subTest(expected), self.assertRaises(codec.EncodeError) as caught:
                 codec.encode_frame(2, 1, codec.encode_message(login(**fields_)))
             self.assertIn(expected, str(caught.exception))

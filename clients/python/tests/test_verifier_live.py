@@ -8,6 +8,7 @@ import unittest
 from typing import Any, Optional
 
 from support import LiveTest, new_account
+
 from user_service import Client
 from user_service.verifier import (
     TokenExpired,
@@ -16,7 +17,6 @@ from user_service.verifier import (
     Verifier,
     VerifierConfig,
     VerifyError,
-    VerifyUnavailable,
 )
 
 REFUSED = (TokenInvalid, TokenExpired, TokenRevoked)
@@ -127,9 +127,7 @@ class VerifierLive(LiveTest):
         node = await self.bed("start", settings={"TOKEN_SIGNING": "EdDSA"})
         client = await self.client(node)
         ada = await new_account(self.bed, client)
-        verifier = self.verifier(
-            node, config=VerifierConfig(age_limit=1.5, ask_timeout=0.5)
-        )
+        verifier = self.verifier(node, config=VerifierConfig(age_limit=1.5, ask_timeout=0.5))
         await until_ready(verifier)
         await self.bed("pause", node=node["node"])
         seen = []
@@ -164,9 +162,7 @@ class VerifierLive(LiveTest):
         node = await self.bed("start", settings={"TOKEN_SIGNING": "EdDSA"})
         client = await self.client(node)
         ada = await new_account(self.bed, client)
-        verifier = self.verifier(
-            node, config=VerifierConfig(age_limit=1.0, ask_timeout=0.3)
-        )
+        verifier = self.verifier(node, config=VerifierConfig(age_limit=1.0, ask_timeout=0.3))
         await until_ready(verifier)
         await self.bed("stop", node=node["node"], signal="KILL")
         self.assertEqual(await verdict(verifier, ada.access_token), "valid")
@@ -201,9 +197,7 @@ class VerifierLive(LiveTest):
         await until_ready(verifier)
         for node in (first, second):
             await self.bed("restart", node=node["node"], settings={"TOKEN_SIGNING": "ES256"})
-        session = await client.login(
-            login=ada.username, password="correct horse battery staple 7"
-        )
+        session = await client.login(login=ada.username, password="correct horse battery staple 7")
         self.assertEqual(await verdict(verifier, session.access_token), "valid")
         self.assertEqual(await verdict(verifier, ada.access_token), "valid")
         await until_ready(verifier)

@@ -9,10 +9,11 @@ from typing import Any, Generic, Optional, TypeVar
 
 from . import _codec as codec
 from ._base import Reply, Request
-from ._connection import Answered, Closed, Connection, Lost, NotSent, Rejected, Result
+from ._connection import Connection
 from ._deadline import Deadline, Expired
 from ._messages import MAX_DEADLINE_MS, REPLIES, ErrorCode, ErrorReply
 from ._node import Node, Nodes
+from ._results import Answered, Closed, Lost, NotSent, Rejected, Result
 from .errors import BadReply, ConnectionLost, DeadlineExceeded, ServerError, UserServiceError
 
 R = TypeVar("R", bound=Reply)

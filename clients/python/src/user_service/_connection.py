@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
-from dataclasses import dataclass
 from typing import Any, Callable, Literal, Optional, Union
 
 from . import _codec as codec
 from ._base import Request
 from ._deadline import Deadline
 from ._messages import MAX_HASHING, MAX_IN_FLIGHT, ErrorCode, ErrorReply, Ping, Pong
+from ._results import Answered, Closed, Lost, NotSent, Pending, Rejected
 from ._slots import Slots
 from ._stream import Stream, describe
 from .config import Config
@@ -29,56 +29,6 @@ _ABANDONED_AFTER = 60.0
 _MIN_PING_INTERVAL = 0.1
 # Interval at which a retired connection checks for calls that still wait.
 _CHECK_INTERVAL = 0.1
-
-
-@dataclass(slots=True)
-class Answered:
-    """A reply, which may be an error."""
-
-    kind: int
-    body: bytes
-
-
-@dataclass(slots=True)
-class NotSent:
-    """The request was not written completely, so it was not executed."""
-
-
-@dataclass(slots=True)
-class Rejected:
-    """The server rejected the client's certificate, so the request was not executed."""
-
-    error: TlsError
-
-
-@dataclass(slots=True)
-class Closed:
-    """The server sent an error about the connection."""
-
-    reply: ErrorReply
-    # `True` if nothing was answered before.
-    is_first: bool
-
-
-@dataclass(slots=True)
-class Lost:
-    """The connection ended after the request was written."""
-
-    reason: str
-
-
-Result = Union[Answered, NotSent, Rejected, Closed, Lost]
-
-
-@dataclass(slots=True)
-class Pending:
-    """A request in flight. It stays until its reply arrives, even if its call was abandoned."""
-
-    future: asyncio.Future[Result]
-    end: int
-    since: float
-    hashes: bool
-    is_own: bool = False
 
 
 class Connection:
@@ -110,11 +60,16 @@ class Connection:
         # answer to the request of a call.
         self.served = self.has_worked = False
         self.is_draining = False
+        # The alert by which the server rejected the client's certificate.
+        self.rejection: Optional[TlsError] = None
         # Time in seconds that the server asked for before the next connection.
         self.retry_after: Optional[float] = None
         stream.on_data, stream.on_written, stream.on_end = self._data, self._flush, self._ended
         stream.start()
-        # Asks for the limits of the server. No request waits for the answer.
+        # Asks for the limits of the server. No request waits for the answer, and those that wait
+        # for the connection are written with it.
+        self._flush_is_due = True
+        self._loop.call_soon(self._loop.call_soon, self._flush)
         self._ping()
         self._tick()
 
@@ -391,6 +346,11 @@ class Connection:
     def _close(self, result: Union[Rejected, Closed, Lost]) -> None:
         if self._phase == "closed":
             return
+        if isinstance(result, Rejected):
+            self.rejection = result.error
+            for entry in self._pending.values():
+                if not entry.future.done():
+                    entry.future.set_result(result)
         self.retire()
         self._phase = "closed"
         if self._timer is not None:
@@ -400,7 +360,7 @@ class Connection:
         for entry in pending.values():
             if entry.future.done():
                 continue
-            if not isinstance(result, Rejected) and entry.end > self._stream.written:
+            if entry.end > self._stream.written:
                 entry.future.set_result(NotSent())
             else:
                 entry.future.set_result(result)

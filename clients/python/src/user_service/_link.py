@@ -27,6 +27,9 @@ class Link:
         # Error of the last attempt to connect, and the number of attempts that failed.
         self.error: Optional[ConnectError] = None
         self.failed_attempts = 0
+        # `True` if the server rejected the client's certificate on the last connection. Another
+        # attempt would fail in the same way.
+        self.is_rejected = False
 
     def current(self) -> Optional[Connection]:
         """Returns the connection if it accepts requests."""
@@ -53,7 +56,7 @@ class Link:
             stream = await asyncio.wait_for(
                 connect(self.address, self._config.tls), self._config.connect_timeout
             )
-            self.error = None
+            self.error, self.is_rejected = None, False
             self._connection = Connection(stream, self._config, self._changed)
         except (ConnectError, OSError, asyncio.TimeoutError) as error:
             self.error = (
@@ -84,6 +87,9 @@ class Link:
         works = connection.has_worked if connection.is_draining else connection.served
         if works:
             self._failures = 0
+        if connection.rejection is not None:
+            self.error, self.is_rejected = connection.rejection, True
+            self.failed_attempts += 1
         if connection.retry_after is not None:
             wait = connection.retry_after * (1 + random.random() / 2)
             self._next_attempt = asyncio.get_running_loop().time() + wait

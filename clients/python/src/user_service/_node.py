@@ -88,16 +88,11 @@ class Nodes:
             found = self._best(avoid)
             if found is not None:
                 return found
-            errors = [node.link.error for node in self._all]
-            last = next((error for error in errors if error is not None), None)
-            if last is not None:
-                failed(type(last)(str(last).removeprefix("cannot connect: ")))
-            if not self._config.wait_for_server and last is not None:
-                attempts = [node.link.failed_attempts for node in self._all]
-                if all(new > old for new, old in zip(attempts, before, strict=True)) or (
-                    not has_waited and all(node.link.is_backing_off for node in self._all)
-                ):
-                    raise type(last)(str(last).removeprefix("cannot connect: "))
+            error = next((node.link.error for node in self._all if node.link.error), None)
+            if error is not None:
+                failed(error.copy())
+                if self._gives_up(before, has_waited):
+                    raise error.copy()
             for node in self._all:
                 node.link.ensure()
             has_waited = True
@@ -108,6 +103,16 @@ class Nodes:
             finally:
                 if waiter in self._waiting:
                     self._waiting.remove(waiter)
+
+    def _gives_up(self, before: list[int], has_waited: bool) -> bool:
+        """Returns `True` if a call does not wait for further attempts to connect."""
+        links = [node.link for node in self._all]
+        failed = all(link.failed_attempts > old for link, old in zip(links, before, strict=True))
+        if failed and all(link.is_rejected for link in links):
+            return True
+        if self._config.wait_for_server:
+            return False
+        return failed or (not has_waited and all(link.is_backing_off for link in links))
 
     def _best(self, avoid: set[Node]) -> Optional[tuple[Node, Connection]]:
         self._turn += 1

@@ -84,6 +84,11 @@ class ConnectError(UserServiceError):
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"cannot connect: {reason}", "not_done")
+        self._reason = reason
+
+    def copy(self) -> ConnectError:
+        """Returns an equal error, with a traceback of its own."""
+        return type(self)(self._reason)
 
 
 class TlsError(ConnectError):

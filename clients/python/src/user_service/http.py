@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,7 +54,8 @@ def _of_code(error: ServerError) -> HttpAnswer:
     status = HTTP_STATUS.get(code) or HTTP_STATUS_OF_CLASS.get(code >> 8, HTTP_STATUS_OF_OTHERS)
     headers = {}
     if code >> 8 == 5:
-        headers["Retry-After"] = str(max(1, -(-int((error.retry_after or 1) * 1000) // 1000)))
+        millis = error.retry_after_ms
+        headers["Retry-After"] = "1" if millis is None else str(math.ceil(millis / 1000))
     elif code in (ErrorCode.UNAVAILABLE, ErrorCode.SHUTTING_DOWN):
         headers["Retry-After"] = "1"
     elif status == 401:

@@ -8,16 +8,9 @@ from __future__ import annotations
 
 _P = 2**255 - 19
 _SIGN = 1 << 255
-# The y coordinates of the eight points of small order: 0, 1, -1, and two of order 8.
-_SMALL_ORDER = frozenset(
-    (
-        0,
-        1,
-        _P - 1,
-        0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826,
-        0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD83D3D706A17C7,
-    )
-)
+_ORDER_8 = 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
+# The y coordinates of the eight points of small order.
+_SMALL_ORDER = frozenset((0, 1, _P - 1, _ORDER_8, _P - _ORDER_8))
 
 
 def is_strict(point: bytes) -> bool:

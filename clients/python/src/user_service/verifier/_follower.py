@@ -61,9 +61,7 @@ class Follower:
             self.local.cache.clear()
         return float(min(max(answer.refresh_after, _REFRESH_AFTER[0]), _REFRESH_AFTER[1]))
 
-    def apply_revocations(
-        self, answer: Revocations, round_: int, sent: int, received: int
-    ) -> bool:
+    def apply_revocations(self, answer: Revocations, round_: int, sent: int, received: int) -> bool:
         """Applies an answer to the WatchRevocations of this round.
 
         Returns `True` if a key was revoked that was not revoked before.

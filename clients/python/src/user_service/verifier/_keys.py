@@ -30,9 +30,7 @@ class PublicKey:
         self.alg, self._data, self._key = alg, data, key
 
     def __eq__(self, other: object) -> bool:
-        return (
-            isinstance(other, PublicKey) and (self.alg, self._data) == (other.alg, other._data)
-        )
+        return isinstance(other, PublicKey) and (self.alg, self._data) == (other.alg, other._data)
 
     def __hash__(self) -> int:
         return hash((self.alg, self._data))

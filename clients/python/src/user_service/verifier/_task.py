@@ -72,9 +72,7 @@ class Task:
                 answer = await self._client.poll(
                     GetKeys(), wait=0.0, deadline=_KEYS_TIMEOUT, last=self._last
                 )
-                wait = self._follower.apply_keys(
-                    answer.reply, answer.sent_ns, time.monotonic_ns()
-                )
+                wait = self._follower.apply_keys(answer.reply, answer.sent_ns, time.monotonic_ns())
                 if wait is None:
                     error = "the reply to GetKeys contains no JWK Set"
             except UserServiceError as failed:

@@ -1,0 +1,61 @@
+"""The behaviour of the client, by `user-cli conform`; and mutants, which it has to find."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import unittest
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from mutants import FAULTS
+from support import REPOSITORY
+
+HERE = Path(__file__).resolve().parent
+CLI = os.environ.get("USER_CLI") or str(REPOSITORY / "target" / "debug" / "user-cli")
+
+
+def conform(*arguments: str, driver: tuple[str, ...]) -> tuple[int, dict[str, Any], str]:
+    command = [CLI, "conform", "--format", "json", *arguments, "--", sys.executable, *driver]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=HERE, timeout=300)
+    try:
+        report = json.loads(done.stdout)
+    except ValueError:
+        report = {}
+    return done.returncode, report, done.stdout + done.stderr
+
+
+def setUpModule() -> None:
+    if subprocess.run([CLI, "conform", "--help"], capture_output=True).returncode:
+        raise unittest.SkipTest("user-cli conform is missing")
+
+
+class Conformance(unittest.TestCase):
+    def test_every_case_passes(self) -> None:
+        code, report, output = conform("--strict", driver=("driver.py",))
+        failed = [case for case in report.get("cases", []) if case.get("result") != "passed"]
+        self.assertEqual((code, failed), (0, []), output[-6000:])
+        self.assertGreater(len(report["cases"]), 90)
+
+    def test_each_mutant_fails_its_case(self) -> None:
+        def run(fault: Any) -> tuple[int, str]:
+            # An alert that arrives before the request was written reveals nothing.
+            for _ in range(5):
+                driver = ("mutants.py", fault.__name__)
+                code, _, output = conform("--strict", "--case", FAULTS[fault], driver=driver)
+                if code:
+                    break
+            return code, output
+
+        with ThreadPoolExecutor(3) as pool:
+            for fault, (code, output) in zip(FAULTS, pool.map(run, FAULTS), strict=True):
+                with self.subTest(fault.__name__):
+                    self.assertEqual(code, 1, output[-2000:])
+                    self.assertIn(FAULTS[fault], output)
+
+
+if __name__ == "__main__":
+    unittest.main()

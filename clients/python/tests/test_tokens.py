@@ -1,0 +1,424 @@
+"""The verifier in memory: vectors of tokens, keys, times and revocations."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import time
+import unittest
+from typing import Any, Optional
+from uuid import UUID
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from support import VECTORS
+
+from user_service._messages import ErrorReply, Keys, Revocation, Revocations, TokenVerified
+from user_service.errors import ConnectionLost, ServerError
+from user_service.verdict import (
+    TokenExpired,
+    TokenInvalid,
+    TokenRevoked,
+    Verified,
+    VerifyError,
+    VerifyUnavailable,
+)
+from user_service.verifier import Verifier, VerifierConfig
+from user_service.verifier._ed25519 import is_strict
+from user_service.verifier._follower import Follower
+from user_service.verifier._keys import parse_jwks
+from user_service.verifier._local import Local
+from user_service.verifier._revocations import Revocations as Set
+from user_service.verifier._time import ServiceTime
+from user_service.verifier._token import decode_base64
+
+SECOND = 1_000_000_000
+USER, SESSION = UUID(int=1), UUID(int=2)
+SERVICE_NOW = 1_700_000_000
+
+
+def encode(data: bytes) -> bytes:
+    return base64.urlsafe_b64encode(data).rstrip(b"=")
+
+
+class Signer:
+    """A service that signs tokens with EdDSA."""
+
+    def __init__(self, kid: str = "k1") -> None:
+        self.kid = kid
+        self.key = Ed25519PrivateKey.generate()
+        self.x = self.key.public_key().public_bytes_raw()
+
+    def jwk(self, **changes: Any) -> dict[str, Any]:
+        jwk: dict[str, Any] = {
+            "kty": "OKP",
+            "crv": "Ed25519",
+            "alg": "EdDSA",
+            "use": "sig",
+            "kid": self.kid,
+            "x": encode(self.x).decode(),
+        }
+        return {**jwk, **changes}
+
+    def token(self, **changes: Any) -> bytes:
+        claims = {
+            "iss": "user-service",
+            "aud": "user-service",
+            "sub": str(USER),
+            "sid": str(SESSION),
+            "jti": str(UUID(int=3)),
+            "iat": SERVICE_NOW,
+            "exp": SERVICE_NOW + 900,
+            **changes,
+        }
+        return self.sign(
+            json.dumps({"typ": "at+jwt", "alg": "EdDSA", "kid": self.kid}), json.dumps(claims)
+        )
+
+    def sign(self, header: str, claims: str) -> bytes:
+        signed = encode(header.encode()) + b"." + encode(claims.encode())
+        return signed + b"." + encode(self.key.sign(signed))
+
+
+def follow(
+    *keys: dict[str, Any], life: int = 900, config: Optional[VerifierConfig] = None
+) -> tuple[Local, Follower]:
+    """Returns the state after the first answers of a service."""
+    local = Local(config or VerifierConfig())
+    follower = Follower(local)
+    now = time.monotonic_ns()
+    jwks = json.dumps({"keys": list(keys)})
+    answer = Keys(jwks=jwks, access_life=life, refresh_after=300, now_ms=SERVICE_NOW * 1000)
+    assert follower.apply_keys(answer, now, now) == 300
+    revoke(follower)
+    return local, follower
+
+
+def revoke(follower: Follower, *rows: tuple[int, bytes, int], stale_ms: int = 0) -> bool:
+    now = time.monotonic_ns()
+    answer = Revocations(
+        cursor=b"c",
+        stale_ms=stale_ms,
+        more=0,
+        now_ms=SERVICE_NOW * 1000,
+        entries=tuple(Revocation(kind=kind, id=id_, before=before) for kind, id_, before in rows),
+    )
+    return follower.apply_revocations(answer, follower.round, now, now)
+
+
+def verdict(local: Local, token: bytes) -> str:
+    try:
+        found = local.check(token)
+    except VerifyError as error:
+        return type(error).__name__
+    return "ask" if found is None else "valid"
+
+
+class TokenVectors(unittest.TestCase):
+    def test_the_verdicts_are_those_of_the_service(self) -> None:
+        file = json.loads((VECTORS / "tokens.json").read_text())
+        local = Local(VerifierConfig(issuer=file["issuer"], audience=file["audience"]))
+        follower = Follower(local)
+        now = time.monotonic_ns()
+        answer = Keys(
+            jwks=json.dumps(file["jwks"]),
+            access_life=file["access_life"],
+            refresh_after=300,
+            now_ms=file["now"] * 1000,
+        )
+        follower.apply_keys(answer, now, now)
+        local.set_complete(now)
+        names = {
+            "OK": ["valid"],
+            "TOKEN_EXPIRED": ["TokenExpired"],
+            # The service decides about a key or an issuer that the verifier does not know.
+            "INVALID_TOKEN": ["TokenInvalid", "ask"],
+        }
+        asked = set()
+        self.assertGreater(len(file["vectors"]), 100)
+        for _ in range(2):
+            for vector in file["vectors"]:
+                with self.subTest(vector["name"]):
+                    found = verdict(local, vector["token"].encode())
+                    self.assertIn(found, names[vector["verdict"]])
+                    if found == "ask":
+                        asked.add(vector["name"].split(".", 1)[1])
+        self.assertGreater(local.cache_hits, 0)
+        expected = {"alg.hs256.kid", "key.unknown", "kid.empty", "claims.iss", "claims.aud"}
+        self.assertEqual(asked, expected)
+
+
+class KeyRules(unittest.TestCase):
+    def test_only_keys_that_fit_together_are_used(self) -> None:
+        signer = Signer()
+        point = json.loads((VECTORS / "tokens.json").read_text())["jwks"]["keys"][1]
+        self.assertEqual(
+            set(parse_jwks(json.dumps({"keys": [signer.jwk(), point]})) or ()),
+            {
+                signer.kid,
+                point["kid"],
+            },
+        )
+        off_curve = {**point, "y": point["x"]}
+        refused: list[dict[str, Any]] = [
+            signer.jwk(d=encode(bytes(32)).decode()),
+            signer.jwk(k="AAAA"),
+            signer.jwk(use="enc"),
+            signer.jwk(alg="ES256"),
+            signer.jwk(kty="EC"),
+            signer.jwk(crv="X25519"),
+            signer.jwk(kid=""),
+            signer.jwk(key_ops=["sign"]),
+            signer.jwk(x=encode(bytes(32)).decode()),
+            signer.jwk(x=encode(bytes([1] + [0] * 31)).decode()),
+            signer.jwk(x=encode(signer.x).decode() + "="),
+            signer.jwk(x=encode(signer.x[:31]).decode()),
+            signer.jwk(x="é"),
+            off_curve,
+        ]
+        for jwk in refused:
+            self.assertEqual(parse_jwks(json.dumps({"keys": [jwk]})), {}, jwk)
+        other = Signer()
+        ambiguous = json.dumps({"keys": [signer.jwk(), other.jwk(), signer.jwk()]})
+        self.assertEqual(parse_jwks(ambiguous), {})
+        for text in ("[]", "{", '{"keys":{}}', "[" * 100_000):
+            self.assertIsNone(parse_jwks(text))
+
+    def test_points_of_small_order_and_other_encodings_are_refused(self) -> None:
+        p = 2**255 - 19
+        order_8 = 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
+        for y in (0, 1, p - 1, order_8, p - order_8, p, p + 1, p + 18):
+            for sign in (0, 1 << 255):
+                self.assertFalse(is_strict((y | sign).to_bytes(32, "little")), y)
+        self.assertTrue(is_strict(Signer().x))
+        self.assertTrue(is_strict((2).to_bytes(32, "little")))
+
+    def test_base64_has_one_form(self) -> None:
+        self.assertEqual(decode_base64(b"-_8"), b"\xfb\xff")
+        for text in (b"-_9", b"-_8=", b"+/8", b"-_ 8", b"-\n_8", b"A", b"AA\xff"):
+            with self.assertRaises(ValueError):
+                decode_base64(text)
+
+
+class LocalRules(unittest.TestCase):
+    def test_a_revoked_session_user_time_and_key(self) -> None:
+        for row, expected in [
+            ((1, SESSION.bytes, 0), "TokenRevoked"),
+            ((2, USER.bytes, 0), "TokenRevoked"),
+            ((3, b"", SERVICE_NOW), "TokenRevoked"),
+            ((3, b"", SERVICE_NOW - 1), "valid"),
+            ((4, b"k1", 0), "TokenInvalid"),
+            ((1, USER.bytes[:15], 0), "ask"),
+            ((3, b"x", 0), "ask"),
+            ((4, b"", 0), "ask"),
+            ((4, b"\xff", 0), "ask"),
+            ((5, b"", 0), "ask"),
+        ]:
+            with self.subTest(row):
+                signer = Signer()
+                local, follower = follow(signer.jwk())
+                token = signer.token()
+                self.assertEqual(verdict(local, token), "valid")
+                self.assertIs(revoke(follower, row), expected == "TokenInvalid")
+                self.assertEqual(verdict(local, token), expected)
+
+    def test_a_retired_key_stays_retired(self) -> None:
+        signer = Signer()
+        local, follower = follow(signer.jwk())
+        revoke(follower, (4, b"k1", 0))
+        now = time.monotonic_ns()
+        jwks = json.dumps({"keys": [signer.jwk()]})
+        follower.apply_keys(Keys(jwks=jwks, access_life=900, refresh_after=300), now, now)
+        self.assertEqual(verdict(local, signer.token()), "TokenInvalid")
+
+    def test_a_key_that_is_not_in_the_last_answer_is_not_used(self) -> None:
+        signer, other = Signer(), Signer("k2")
+        local, follower = follow(signer.jwk(), other.jwk())
+        token = signer.token()
+        self.assertEqual(verdict(local, token), "valid")
+        now = time.monotonic_ns()
+        jwks = json.dumps({"keys": [other.jwk()]})
+        follower.apply_keys(Keys(jwks=jwks, access_life=900, refresh_after=300), now, now)
+        self.assertEqual(verdict(local, token), "ask")
+
+    def test_the_service_is_asked_about_a_longer_lifetime_and_the_keys_are_due(self) -> None:
+        signer = Signer()
+        local, _ = follow(signer.jwk())
+        wanted: list[None] = []
+        local.keys_wanted = lambda: wanted.append(None)
+        self.assertEqual(verdict(local, signer.token(exp=SERVICE_NOW + 901)), "ask")
+        self.assertEqual(len(wanted), 1)
+        # A bad signature is refused first.
+        forged = signer.token(exp=SERVICE_NOW + 901)[:-4] + b"AAAA"
+        self.assertEqual(verdict(local, forged), "TokenInvalid")
+        self.assertEqual(verdict(local, Signer("other").token()), "ask")
+        self.assertEqual(len(wanted), 2)
+
+    def test_old_and_incomplete_knowledge_is_not_used(self) -> None:
+        signer = Signer()
+        local, follower = follow(signer.jwk())
+        token = signer.token()
+        self.assertEqual(verdict(local, token), "valid")
+        local.complete_at = time.monotonic_ns() - 2 * SECOND
+        found = local.check(token)
+        assert found is not None and found.stale is not None
+        self.assertAlmostEqual(found.stale, 2, delta=0.5)
+        local.complete_at = time.monotonic_ns() - 6 * SECOND
+        for other in (token, token[:-4] + b"AAAA"):
+            self.assertEqual(verdict(local, other), "ask")
+        # A stale answer does not make knowledge younger, and not older either.
+        revoke(follower, stale_ms=10_000)
+        self.assertEqual(verdict(local, token), "ask")
+        revoke(follower)
+        revoke(follower, stale_ms=10_000)
+        self.assertEqual(verdict(local, token), "valid")
+
+    def test_too_many_revocations(self) -> None:
+        signer = Signer()
+        local, follower = follow(signer.jwk(), config=VerifierConfig(max_revocations=2))
+        rows = [(1, UUID(int=100 + number).bytes, 0) for number in range(3)]
+        revoke(follower, *rows)
+        self.assertEqual(verdict(local, signer.token()), "ask")
+
+    def test_the_cache_is_bounded(self) -> None:
+        signer = Signer()
+        local, _ = follow(signer.jwk(), config=VerifierConfig(cached_tokens=3))
+        for number in range(5):
+            self.assertEqual(verdict(local, signer.token(jti=str(UUID(int=number)))), "valid")
+        self.assertEqual(len(local.cache), 3)
+
+    def test_strange_tokens_are_invalid(self) -> None:
+        signer = Signer()
+        local, _ = follow(signer.jwk())
+        header = json.dumps({"typ": "at+jwt", "alg": "EdDSA", "kid": "k1"})
+        good = json.loads(base64.urlsafe_b64decode(signer.token().split(b".")[1] + b"=="))
+        text = json.dumps(good)
+        for claims in (
+            text.replace(f'"iat": {SERVICE_NOW}', '"iat": -0'),
+            text.replace(f'"iat": {SERVICE_NOW}', '"iat": true'),
+            text.replace(f'"iat": {SERVICE_NOW}', '"iat": 1e3'),
+            text.replace(f'"iat": {SERVICE_NOW}', '"iat": NaN'),
+            text.replace(f'"iat": {SERVICE_NOW}', '"iat": ' + "9" * 400),
+            text.replace(str(SESSION), "urn:uuid:" + str(SESSION)),
+            text.replace("user-service", "user\\ud800service", 1),
+            "[" * 900,
+            "",
+        ):
+            token = signer.sign(header, claims)
+            self.assertEqual(verdict(local, token), "TokenInvalid", claims[:80])
+        for header in ("", "{}", "[]", '{"typ":"at+jwt","alg":"EdDSA","kid":"k1","kid":"k1"}'):
+            self.assertEqual(verdict(local, signer.sign(header, text)), "TokenInvalid", header)
+        for token in (b"", b".", b"..", b"a.b.c", b"x" * 3_000, b"\xff.\xff.\xff"):
+            self.assertEqual(verdict(local, token), "TokenInvalid")
+
+
+class Times(unittest.TestCase):
+    def test_a_delay_makes_a_token_expire_earlier_and_never_later(self) -> None:
+        clock = ServiceTime(0)
+        self.assertEqual(clock.check(10, 20, 0), "expired")
+        clock.observe(10_000, 0, 3 * SECOND, 960 * SECOND)
+        # The answer may have been written right after the request.
+        self.assertEqual(clock.check(10, 20, 9 * SECOND), "current")
+        self.assertEqual(clock.check(10, 20, 10 * SECOND), "expired")
+        self.assertEqual(clock.check(70, 80, 0), "current")
+        self.assertEqual(clock.check(71, 80, 0), "expired")
+
+    def test_after_the_clock_was_set_back_the_service_is_asked(self) -> None:
+        clock = ServiceTime(0)
+        clock.observe(1_000_000, 0, 0, 960 * SECOND)
+        clock.observe(900_000, 0, 0, 960 * SECOND)
+        self.assertEqual(clock.check(800, 950, 0), "disputed")
+        self.assertEqual(clock.check(800, 899, 0), "expired")
+        self.assertEqual(clock.check(800, 1_100, 0), "current")
+        clock.observe(1_970_000, 0, 0, 960 * SECOND)
+        clock.observe(1_960_000, 0, 0, 960 * SECOND)
+        self.assertEqual(clock.check(1_900, 1_965, 0), "disputed")
+
+    def test_entries_are_kept_for_the_longest_lifetime_and_a_minute(self) -> None:
+        _, follower = follow(Signer().jwk())
+        self.assertEqual(follower.retention, 3_660 * SECOND)
+        entries = Set(10)
+        entries.add(SESSION.bytes, 5)
+        entries.add(SESSION.bytes, 9)
+        entries.add_all(100, 5)
+        entries.add_all(50, 9)
+        entries.expire(5)
+        self.assertNotIn(SESSION.bytes, entries.ids)
+        self.assertTrue(entries.contain(100, USER.bytes, USER.bytes))
+        self.assertFalse(entries.contain(101, USER.bytes, USER.bytes))
+        entries.expire(9)
+        self.assertFalse(entries.contain(100, USER.bytes, USER.bytes))
+
+
+class FakeClient:
+    """A client that answers VerifyToken with one result."""
+
+    refuses_secrets = False
+
+    def __init__(self, result: Any) -> None:
+        self.result = result
+
+    async def verify_token(self, **_fields: Any) -> Any:
+        if isinstance(self.result, Exception):
+            raise self.result
+        return self.result
+
+    async def poll(self, *_arguments: Any, **_options: Any) -> Any:
+        await asyncio.sleep(60)
+
+
+def answered(stale_ms: Optional[int] = None) -> TokenVerified:
+    return TokenVerified(
+        user_id=USER,
+        session_id=SESSION,
+        issued_at=SERVICE_NOW,
+        expires_at=SERVICE_NOW + 900,
+        stale_ms=stale_ms,
+    )
+
+
+def refused(code: int) -> ServerError:
+    return ServerError(ErrorReply(code=code, message="no"))
+
+
+class Asking(unittest.IsolatedAsyncioTestCase):
+    async def ask(self, result: Any, *rows: tuple[int, bytes, int]) -> Any:
+        signer = Signer()
+        verifier = Verifier(FakeClient(result))  # type: ignore[arg-type]
+        self.addAsyncCleanup(verifier.close)
+        revoke(Follower(verifier._local), *rows)
+        verifier._local.complete_at = None
+        try:
+            return await verifier.verify(signer.token())
+        except VerifyError as error:
+            return type(error)
+
+    async def test_the_answers_of_the_service(self) -> None:
+        self.assertIsInstance(await self.ask(answered()), Verified)
+        self.assertEqual((await self.ask(answered(4_000))).stale, 4)
+        for result, expected in [
+            (answered(5_001), VerifyUnavailable),
+            (refused(0x0303), TokenInvalid),
+            (refused(0x0304), TokenExpired),
+            (refused(0x0305), TokenRevoked),
+            (refused(0x03FF), TokenInvalid),
+            (refused(0x030A), VerifyUnavailable),
+            (refused(0x0602), VerifyUnavailable),
+            (refused(0x0501), VerifyUnavailable),
+            (refused(0x0102), VerifyUnavailable),
+            (ConnectionLost("gone"), VerifyUnavailable),
+        ]:
+            self.assertIs(await self.ask(result), expected, result)
+
+    async def test_the_revocations_of_the_verifier_count_too(self) -> None:
+        for row, expected in [
+            ((1, SESSION.bytes, 0), TokenRevoked),
+            ((2, USER.bytes, 0), TokenRevoked),
+            ((3, b"", SERVICE_NOW), TokenRevoked),
+            ((4, b"k1", 0), TokenInvalid),
+        ]:
+            self.assertIs(await self.ask(answered(), row), expected)
+
+
+if __name__ == "__main__":
+    unittest.main()
