@@ -46,7 +46,9 @@ Commands (every `ok` is an object):
                Starts a stopped node at its address, with its data. Returns the node.
     restart    {"node": "n1", "signal": "TERM", "settings": {...}}
                `stop`, then `again`, with these settings changed (null removes one).
-    pause      {"node": "n1"}: SIGSTOP. The kernel still accepts connections.
+    pause      {"node": "n1"}
+               Sends SIGSTOP, and waits until every thread is stopped. The kernel still accepts
+               connections.
     resume     {"node": "n1"}: SIGCONT.
     code       {"email": "ada@example.org", "count": 1, "node": "n1"}
                Waits until there are `count` emails with a code to the address, for at most 20 s.
@@ -320,6 +322,18 @@ class Node:
             await asyncio.sleep(0.01)
         return self.process.returncode
 
+    def is_stopped(self) -> bool:
+        """Returns `True` if every thread is stopped by a signal, or if that is not known."""
+        assert self.process
+        for path in glob.glob(f"/proc/{self.process.pid}/task/*/stat"):
+            try:
+                state = Path(path).read_text().rpartition(")")[2].split()[0]
+            except OSError:
+                continue
+            if state not in "TtZX":
+                return False
+        return True
+
     def end(self) -> None:
         """Kills the process."""
         if self.process and self.process.poll() is None:
@@ -470,7 +484,12 @@ class TestBed:
         return await node.start()
 
     async def do_pause(self, request: dict[str, Any]) -> dict[str, Any]:
-        self.node(request).signal(signal.SIGSTOP)
+        node = self.node(request)
+        node.signal(signal.SIGSTOP)
+        # A thread that runs on another core stops a little later.
+        began = time.monotonic()
+        while not node.is_stopped() and time.monotonic() - began < STOP_TIMEOUT:
+            await asyncio.sleep(0.005)
         return {}
 
     async def do_resume(self, request: dict[str, Any]) -> dict[str, Any]:

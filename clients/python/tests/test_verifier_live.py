@@ -77,7 +77,7 @@ class VerifierLive(LiveTest):
                 status = verifier.status()
                 self.assertEqual((status.asked, status.cache_hits, status.valid), (0, 2, 3))
                 await client.logout(token=ada.access_token)
-                self.assertLess(await until(verifier, ada.access_token, "TokenRevoked"), 1)
+                self.assertLess(await until(verifier, ada.access_token, "TokenRevoked"), 2)
                 self.assertEqual(await verdict(verifier, eve.access_token), "valid")
                 self.assertEqual(await verdict(verifier, "not a token"), "TokenInvalid")
                 self.assertEqual(await verdict(verifier, "\ud800\u20ac"), "TokenInvalid")
@@ -88,7 +88,7 @@ class VerifierLive(LiveTest):
                     access_token=eve.access_token,
                     current_password="correct horse battery staple 7",
                 )
-                self.assertLess(await until(verifier, eve.access_token, "TokenRevoked"), 1)
+                self.assertLess(await until(verifier, eve.access_token, "TokenRevoked"), 2)
 
     async def test_a_service_with_secret_keys_is_asked(self) -> None:
         node = await self.bed("start", settings={"TOKEN_SIGNING": "HS256"})
@@ -119,7 +119,7 @@ class VerifierLive(LiveTest):
                 # Revoked on the node that still runs.
                 direct = await self.client(other)
                 await direct.logout(token=ada.access_token)
-                self.assertLess(await until(verifier, ada.access_token, "TokenRevoked"), 1.5)
+                self.assertLess(await until(verifier, ada.access_token, "TokenRevoked", 4), 3)
             await self.bed("resume", node=paused["node"])
         self.assertLess(verifier.status().age or 9, 5)
 
@@ -154,7 +154,7 @@ class VerifierLive(LiveTest):
                 await self.bed("stop", node=node["node"], signal=name)
                 await self.bed("again", node=node["node"])
                 await client.logout(token=ada.access_token)
-                self.assertLess(await until(verifier, ada.access_token, "TokenRevoked", 4), 2)
+                self.assertLess(await until(verifier, ada.access_token, "TokenRevoked", 6), 4)
                 self.assertEqual(await verdict(verifier, eve.access_token), "valid")
                 await until_ready(verifier)
 
@@ -187,7 +187,7 @@ class VerifierLive(LiveTest):
             "server", node=first["node"], arguments=["keys", "retire", kid, "--force"]
         )
         self.assertEqual(retired["exit_code"], 0, retired["stderr"])
-        self.assertLess(await until(verifier, ada.access_token, "TokenInvalid", 3), 1.5)
+        self.assertLess(await until(verifier, ada.access_token, "TokenInvalid", 4), 3)
 
     async def test_a_change_of_the_algorithm_at_a_restart(self) -> None:
         first, second = (await self.bed("cluster", settings={"TOKEN_SIGNING": "EdDSA"}))["nodes"]

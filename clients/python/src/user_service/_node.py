@@ -43,7 +43,7 @@ class Nodes:
     def __init__(self, addresses: Iterable[str], config: Config) -> None:
         self._config = config
         self._all = [Node(Link(address, config, self._changed)) for address in addresses]
-        self._waiting: list[asyncio.Future[bool]] = []
+        self._waiting: set[asyncio.Future[bool]] = set()
         self._turn = 0
         self.is_closed = False
 
@@ -97,12 +97,11 @@ class Nodes:
                 node.link.ensure()
             has_waited = True
             waiter: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-            self._waiting.append(waiter)
+            self._waiting.add(waiter)
             try:
                 await deadline.wait(waiter)
             finally:
-                if waiter in self._waiting:
-                    self._waiting.remove(waiter)
+                self._waiting.discard(waiter)
 
     def _gives_up(self, before: list[int], has_waited: bool) -> bool:
         """Returns `True` if a call does not wait for further attempts to connect."""
@@ -129,7 +128,7 @@ class Nodes:
         return None if best is None else (best[1], best[2])
 
     def _changed(self) -> None:
-        waiting, self._waiting = self._waiting, []
+        waiting, self._waiting = self._waiting, set()
         for waiter in waiting:
             if not waiter.done():
                 waiter.set_result(True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import OrderedDict
 
 from ._deadline import Deadline
 
@@ -17,7 +17,7 @@ class Slots:
         self.limit = limit
         self.used = 0
         self._loop = loop
-        self._waiting: deque[asyncio.Future[bool]] = deque()
+        self._waiting: OrderedDict[asyncio.Future[bool], None] = OrderedDict()
         self._closed = False
 
     async def acquire(self, deadline: Deadline) -> bool:
@@ -28,7 +28,7 @@ class Slots:
             self.used += 1
             return True
         future: asyncio.Future[bool] = self._loop.create_future()
-        self._waiting.append(future)
+        self._waiting[future] = None
         try:
             return await deadline.wait(future)
         except BaseException:
@@ -36,8 +36,8 @@ class Slots:
             if future.done() and not future.cancelled() and future.exception() is None:
                 if future.result():
                     self.release()
-            elif future in self._waiting:
-                self._waiting.remove(future)
+            else:
+                self._waiting.pop(future, None)
             raise
 
     def release(self) -> None:
@@ -54,13 +54,13 @@ class Slots:
         """Ends every wait without a slot."""
         self._closed = True
         while self._waiting:
-            future = self._waiting.popleft()
+            future, _ = self._waiting.popitem(last=False)
             if not future.done():
                 future.set_result(False)
 
     def _grant(self) -> None:
         while self._waiting and self.used < self.limit:
-            future = self._waiting.popleft()
+            future, _ = self._waiting.popitem(last=False)
             if not future.done():
                 self.used += 1
                 future.set_result(True)

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, Optional, Union
 from uuid import UUID
 
+from ._codec import is_address
 from .http import HttpAnswer, to_http
 from .verdict import TokenChecker, Verified, VerifyError
 
@@ -38,13 +39,18 @@ class AuthMiddleware:
         verifier: TokenChecker,
         *,
         public: Union[Iterable[str], Callable[[Scope], bool]] = (),
+        client_address: Optional[Callable[[Scope], Optional[str]]] = None,
     ) -> None:
-        """Wraps an application. `public` are the paths that need no token, or a function.
+        """Wraps an application.
 
-        A token is checked on these paths too, if the request has one: `verified` then returns its
-        content, and `None` if there is none.
+        `public` are the paths that need no token, or a function. A token is checked on these paths
+        too, if the request has one: `verified` then returns its content, and `None` if there is
+        none. `client_address` returns the IP address of the end user for the service: use
+        `peer_address` if no proxy is in front, or if the server has put the right address into the
+        scope.
         """
         self._app, self._verifier = app, verifier
+        self._client_address = client_address or _no_address
         if callable(public):
             self._is_public: Callable[[Scope], bool] = public
         else:
@@ -76,7 +82,9 @@ class AuthMiddleware:
         if len(values) > 1 or scheme.lower() != b"bearer" or not token:
             return None if is_public else _INVALID
         try:
-            scope[SCOPE_KEY] = await self._verifier.verify(token)
+            scope[SCOPE_KEY] = await self._verifier.verify(
+                token, client_address=self._client_address(scope)
+            )
         except VerifyError as error:
             return None if is_public else to_http(error)
         return None
@@ -94,6 +102,17 @@ def user_id(scope: Scope) -> UUID:
     if found is None:
         raise LookupError("the request has no access token, or AuthMiddleware is missing")
     return found.user_id
+
+
+def peer_address(scope: Scope) -> Optional[str]:
+    """Returns the IP address of the connection, if the server tells it."""
+    client = scope.get("client")
+    address = client[0] if client else None
+    return address if isinstance(address, str) and is_address(address) else None
+
+
+def _no_address(_scope: Scope) -> None:
+    return None
 
 
 def _headers(answer: HttpAnswer, body: bytes) -> list[tuple[bytes, bytes]]:

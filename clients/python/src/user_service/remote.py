@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Optional
+
 from ._messages import ErrorCode, TokenVerified
 from .client import Client
 from .errors import ServerError, UserServiceError
@@ -23,35 +25,45 @@ MAX_TOKEN = 2_048
 class RemoteVerifier:
     """Checks access tokens with VerifyToken. It needs no keys and no `cryptography`."""
 
-    def __init__(self, client: Client, *, timeout: float = 3.0, max_stale: float = 5.0) -> None:
-        """Creates a verifier. `max_stale` is the greatest age in seconds of the revocations that
-        the service considered, above which the result is VerifyUnavailable.
+    def __init__(
+        self, client: Client, *, timeout: float = 3.0, max_stale: Optional[float] = None
+    ) -> None:
+        """Creates a verifier.
+
+        `max_stale` is the greatest age in seconds of the revocations that the service considered,
+        above which the result is VerifyUnavailable. By default, the operator of the service decides
+        (STALE_LIMIT).
         """
         self._client, self._timeout, self._max_stale = client, timeout, max_stale
 
-    async def verify(self, token: TokenLike) -> Verified:
-        """Checks a token. Raises VerifyError."""
+    async def verify(self, token: TokenLike, *, client_address: Optional[str] = None) -> Verified:
+        """Checks a token. `client_address` is that of the end user. Raises VerifyError."""
         secret = Secret.of(token)
         if len(secret.reveal_bytes()) > MAX_TOKEN:
             raise TokenInvalid
-        return verified(await ask(self._client, secret, self._timeout), self._max_stale)
+        reply = await ask(self._client, secret, self._timeout, client_address)
+        return verified(reply, self._max_stale)
 
     async def close(self) -> None:
         """Does nothing: the client belongs to the caller."""
 
 
-async def ask(client: Client, token: Secret, timeout: float) -> TokenVerified:
-    """Asks the service about a token. Raises VerifyError."""
+async def ask(
+    client: Client, token: Secret, timeout: float, client_address: Optional[str]
+) -> TokenVerified:
+    """Asks the service about a token. Raises VerifyError, with the error of the call as cause."""
     try:
-        return await client.verify_token(access_token=token, deadline=timeout)
+        return await client.verify_token(
+            access_token=token, deadline=timeout, client_address=client_address
+        )
     except UserServiceError as error:
-        raise verdict_of(error) from None
+        raise verdict_of(error) from error
 
 
-def verified(reply: TokenVerified, max_stale: float) -> Verified:
+def verified(reply: TokenVerified, max_stale: Optional[float]) -> Verified:
     """Returns the content of a token. Raises VerifyUnavailable if the answer is too old."""
     stale = None if reply.stale_ms is None else reply.stale_ms / 1000
-    if stale is not None and stale > max_stale:
+    if stale is not None and max_stale is not None and stale > max_stale:
         raise VerifyUnavailable
     return Verified(reply.user_id, reply.session_id, reply.issued_at, reply.expires_at, stale)
 

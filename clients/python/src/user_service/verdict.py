@@ -58,8 +58,8 @@ class VerifyUnavailable(VerifyError):
 class TokenChecker(Protocol):
     """What checks access tokens: `Verifier` in memory, `RemoteVerifier` by a call for each."""
 
-    async def verify(self, token: TokenLike) -> Verified:
-        """Checks a token. Raises VerifyError."""
+    async def verify(self, token: TokenLike, *, client_address: Optional[str] = None) -> Verified:
+        """Checks a token. `client_address` is that of the end user. Raises VerifyError."""
 
     async def close(self) -> None:
         """Ends what runs in the background."""

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Optional
 
+from .._messages import TokenVerified
 from ..client import Client
 from ..errors import PlaintextRefused
 from ..remote import ask, verified
@@ -110,16 +111,18 @@ class Verifier:
             self._task = Task(self._client, Follower(self._local))
             self._asking = asyncio.Semaphore(max(1, self._local.config.max_asking))
 
-    async def verify(self, token: TokenLike) -> Verified:
+    async def verify(self, token: TokenLike, *, client_address: Optional[str] = None) -> Verified:
         """Checks a token: in memory if possible, otherwise by asking the service.
 
-        Raises TokenInvalid, TokenExpired, TokenRevoked or VerifyUnavailable.
+        `client_address` is the IP address of the end user, which the service counts by. Raises
+        TokenInvalid, TokenExpired, TokenRevoked, or VerifyUnavailable with the error of the call as
+        its cause.
         """
         if self._task is None:
             self.start()
         data = _bytes(token)
         found = self._local.check(data)
-        return found if found is not None else await self._ask(data)
+        return found if found is not None else await self._ask(data, client_address)
 
     def verify_local(self, token: TokenLike) -> Optional[Verified]:
         """Checks a token in memory, without waiting. Raises VerifyError.
@@ -168,35 +171,40 @@ class Verifier:
             last_error=next((error for error in errors if error is not None), None),
         )
 
-    async def _ask(self, data: bytes) -> Verified:
-        """Asks the service about a token."""
+    async def _ask(self, data: bytes, client_address: Optional[str]) -> Verified:
+        """Asks the service about a token. What this verifier knows counts too: the node that
+        answers may be behind the one that is followed.
+        """
         local = self._local
         parsed = Token.parse(data)
-        if parsed is None:
-            # Nothing that the service could accept.
+        # Nothing that the service could accept, or that it may still accept.
+        if parsed is None or parsed.kid in local.keys.revoked:
             local.invalid += 1
             raise TokenInvalid
         local.asked += 1
         timeout = local.config.ask_timeout
         try:
-            result = await asyncio.wait_for(self._ask_in_turn(data, timeout), timeout)
-        except (VerifyUnavailable, asyncio.TimeoutError):
+            reply = await asyncio.wait_for(self._call(data, timeout, client_address), timeout)
+            if parsed.kid in local.keys.revoked:
+                raise TokenInvalid
+            session_id, user_id = reply.session_id.bytes, reply.user_id.bytes
+            if local.revocations.contain(reply.issued_at, session_id, user_id):
+                raise TokenRevoked
+            return verified(reply, None if local.is_left_to_service else local.config.age_limit)
+        except asyncio.TimeoutError:
             local.unavailable += 1
             raise VerifyUnavailable from None
-        # The node that answered may be behind the one that is followed.
-        if parsed.kid in local.keys.revoked:
-            raise TokenInvalid
-        session_id, user_id = result.session_id.bytes, result.user_id.bytes
-        if local.revocations.contain(result.issued_at, session_id, user_id):
-            raise TokenRevoked
-        return result
+        except VerifyUnavailable:
+            local.unavailable += 1
+            raise
 
-    async def _ask_in_turn(self, data: bytes, timeout: float) -> Verified:
+    async def _call(
+        self, data: bytes, timeout: float, client_address: Optional[str]
+    ) -> TokenVerified:
         if self._asking is None:
             raise VerifyUnavailable
         async with self._asking:
-            reply = await ask(self._client, Secret(data), timeout)
-        return verified(reply, self._local.config.age_limit)
+            return await ask(self._client, Secret(data), timeout, client_address)
 
     async def close(self) -> None:
         """Ends what runs in the background. The client belongs to the caller."""

@@ -17,10 +17,11 @@ _MAX_KID = 256
 _MAX_CURSOR = 1_024
 # Shortest and longest time in seconds after which the keys are read again.
 _REFRESH_AFTER = (10, 24 * 60 * 60)
-# Longest lifetime of an access token that the protocol allows, and the time by which the clock of
-# the node that issued it may have been ahead.
+# Longest lifetime of an access token in seconds that the protocol allows.
 _MAX_LIFE = 60 * 60
-_AHEAD = 60
+# Time in nanoseconds for which an entry is kept: the longest lifetime, and the time by which the
+# clock of the node that issued the token may have been ahead.
+RETENTION = (_MAX_LIFE + 60) * _SECOND
 
 
 class Follower:
@@ -33,14 +34,7 @@ class Follower:
         # Number of times that all revocations were requested again. The answer to a request from
         # before the last time is not complete.
         self.round = 0
-        # Longest lifetime of a token in seconds, which entries are kept for.
-        self._life = _MAX_LIFE
         self._missed_at: Optional[int] = None
-
-    @property
-    def retention(self) -> int:
-        """Time in nanoseconds for which an entry is kept."""
-        return (self._life + _AHEAD) * _SECOND
 
     def apply_keys(self, answer: Keys, sent: int, received: int) -> Optional[float]:
         """Applies an answer to GetKeys.
@@ -50,26 +44,29 @@ class Follower:
         keys = parse_jwks(answer.jwks)
         if keys is None:
             return None
-        if answer.access_life > self._life:
-            # Entries were removed, or are going to be, by the shorter lifetime.
-            self._start_over()
-            self._life = answer.access_life
         if answer.now_ms is not None:
-            self.local.time.observe(answer.now_ms, sent, received, self.retention)
-        self.local.access_life = answer.access_life
+            self.local.time.observe(answer.now_ms, sent, received, RETENTION)
+        # The entries are kept for long enough for this lifetime at most.
+        self.local.access_life = min(answer.access_life, _MAX_LIFE)
+        self.local.is_left_to_service = not keys
         if self.local.keys.replace(keys):
             self.local.cache.clear()
         return float(min(max(answer.refresh_after, _REFRESH_AFTER[0]), _REFRESH_AFTER[1]))
+
+    def apply_not_permitted(self) -> None:
+        """Applies a refusal of GetKeys to a client that is not trusted."""
+        if not self.local.keys.are_loaded:
+            self.local.is_left_to_service = True
 
     def apply_revocations(self, answer: Revocations, round_: int, sent: int, received: int) -> bool:
         """Applies an answer to the WatchRevocations of this round.
 
         Returns `True` if a key was revoked that was not revoked before.
         """
-        self.local.time.observe(answer.now_ms, sent, received, self.retention)
+        self.local.time.observe(answer.now_ms, sent, received, RETENTION)
         key_revoked = False
         for row in answer.entries:
-            revoked = self._apply_row(row, received + self.retention)
+            revoked = self._apply_row(row, received + RETENTION)
             if revoked is None:
                 self.local.has_unknown_entry = True
             key_revoked = key_revoked or revoked is True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import time
 from typing import Callable, Optional, Union
 
@@ -34,11 +35,14 @@ class Local:
         self.time = ServiceTime(time.monotonic_ns())
         # Time at which the revocations were complete, or `None`.
         self.complete_at: Optional[int] = None
-        # Lifetime of an access token in seconds.
+        # Lifetime of an access token in seconds, as the service has stated it.
         self.access_life = 0
         # `True` after an entry that this version does not understand.
         self.has_unknown_entry = False
-        self.keys_wanted: Callable[[], None] = lambda: None
+        # `True` if the service signs with HS256, or does not let this client verify tokens. Every
+        # verdict is then that of the service, with the staleness that its operator allows.
+        self.is_left_to_service = False
+        self.keys_outdated: Callable[[], None] = lambda: None
         self.valid = self.invalid = self.expired = self.revoked = 0
         self.cache_hits = self.asked = self.unavailable = 0
         self._age_limit = int(config.age_limit * 1e9)
@@ -106,10 +110,6 @@ class Local:
         age = now - complete_at
         if age > self._age_limit:
             return None
-        if expires_at - issued_at > self.access_life:
-            # The service may have been given a longer lifetime.
-            self.keys_wanted()
-            return None
         timing = self.time.check(issued_at, expires_at, now)
         if timing == "expired":
             self.expired += 1
@@ -119,6 +119,10 @@ class Local:
         if is_revoked:
             self.revoked += 1
             raise TokenRevoked
+        if expires_at - issued_at > self.access_life:
+            # The lifetime may have been changed.
+            self.keys_outdated()
+            return None
         self.valid += 1
         if age > _STALE_AFTER:
             return dataclasses.replace(verified, stale=age / 1e9)
@@ -133,7 +137,7 @@ class Local:
         if key is None:
             if parsed.kid in self.keys.revoked:
                 return TokenInvalid()
-            self.keys_wanted()
+            self.keys_outdated()
             return None
         if parsed.alg != key.alg or not key.verify(parsed.signed, parsed.signature):
             return TokenInvalid()
@@ -145,7 +149,9 @@ class Local:
         return TokenInvalid() if claims is None else claims
 
     def _insert(self, digest: bytes, entry: tuple[int, Verified, bytes, bytes]) -> None:
-        while len(self.cache) >= max(1, self.config.cached_tokens):
-            # The oldest entry.
-            self.cache.pop(next(iter(self.cache)), None)
+        maximum = max(1, self.config.cached_tokens)
+        if len(self.cache) >= maximum:
+            # The oldest ones, and several at once: the start of a dict is slow to find.
+            for old in list(itertools.islice(self.cache, 1 + maximum // 8)):
+                del self.cache[old]
         self.cache[digest] = entry

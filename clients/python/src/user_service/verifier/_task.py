@@ -18,8 +18,9 @@ _WATCH_TIMEOUT = 2.0
 # to those of the client. Another node answers from the start, which may be much.
 _LATE = 0.1
 _KEYS_TIMEOUT = 5.0
-# Shortest time in seconds between two calls of GetKeys because of an unknown kid.
-_UNKNOWN_KID_INTERVAL = 10.0
+# Shortest time in seconds between two calls of GetKeys because of tokens that do not fit the last
+# answer.
+_OUTDATED_INTERVAL = 10.0
 # Shortest time in seconds between two calls of GetKeys because of another connection.
 _RECONNECT_INTERVAL = 1.0
 # Shortest and longest wait in seconds after a failed call.
@@ -40,10 +41,10 @@ class Task:
         self._loaded = asyncio.Event()
         self._waiting: list[asyncio.Future[bool]] = []
         self._keys_due = 0.0
-        self._keys_asked = self._kid_asked = float("-inf")
+        self._keys_asked = self._outdated_at = float("-inf")
         self._last: Optional[Connection] = None
         self.errors: dict[str, Optional[str]] = {"keys": None, "revocations": None}
-        follower.local.keys_wanted = self._kid_is_unknown
+        follower.local.keys_outdated = self._keys_are_outdated
         self._tasks = [
             asyncio.create_task(self._follow_keys()),
             asyncio.create_task(self._follow_revocations()),
@@ -77,6 +78,8 @@ class Task:
                     error = "the reply to GetKeys contains no JWK Set"
             except UserServiceError as failed:
                 error = str(failed)
+                if isinstance(failed, ServerError) and failed.code == ErrorCode.NOT_PERMITTED:
+                    self._follower.apply_not_permitted()
             if wait is None:
                 wait = backoff(failures)
                 failures += 1
@@ -104,12 +107,12 @@ class Task:
             self._keys_due = at
             self._wakeup.set()
 
-    def _kid_is_unknown(self) -> None:
-        """Makes GetKeys due for an unknown kid, once in a while."""
+    def _keys_are_outdated(self) -> None:
+        """Makes GetKeys due for a token that does not fit the last answer, once in a while."""
         now = time.monotonic()
-        if self._kid_asked <= now:
-            self._kid_asked = max(now, self._kid_asked + _UNKNOWN_KID_INTERVAL)
-            self._want_keys(self._kid_asked)
+        if self._outdated_at <= now:
+            self._outdated_at = max(now, self._outdated_at + _OUTDATED_INTERVAL)
+            self._want_keys(self._outdated_at)
 
     async def _follow_revocations(self) -> None:
         follower = self._follower
