@@ -57,6 +57,8 @@ run_tests .build/*.test.js
 tail -n 1 "$log" | sed 's/^/conform: /'
 passed=$((passed + $(grep -c '^ok' "$log")))
 
+node test/mutants.mjs
+passed=$((passed + 1))
 node test/readme.mjs
 passed=$((passed + 1))
 node .build/bench.js

@@ -13,6 +13,7 @@ export type { HttpResponse } from "./http.js";
 export { Secret } from "./secret.js";
 export type { SecretInput } from "./secret.js";
 export { Verifier } from "./verifier/verifier.js";
+export type { VerifyOptions } from "./verifier/verifier.js";
 export type { VerifierOptions } from "./verifier/options.js";
 export type { Status as VerifierStatus } from "./verifier/status.js";
 export { VerifyError } from "./verifier/verdict.js";

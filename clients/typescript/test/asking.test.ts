@@ -67,9 +67,16 @@ test("an answer of VerifyToken is a verdict, unless its data is too old", async 
     [5_000, { ...verified, staleMs: 5_000 }],
     [5_001, "unavailable"],
   ] as const) {
-    await using server = await start({ VerifyToken: () => ({ staleMs }) });
+    // The last entry is not understood, so that the service is asked about every token.
+    const entries = [{ kind: 99, id: new Uint8Array(), before: 0 }];
+    const answers = { VerifyToken: () => ({ staleMs }), WatchRevocations: () => ({ entries }) };
+    const jwks = JSON.stringify(vectors.jwks);
+    await using server = await start({ ...answers, GetKeys: () => ({ jwks }) });
     assert.deepEqual(await server.check(), expected);
   }
+  // A service that signs with HS256 decides by itself.
+  await using server = await start({ VerifyToken: () => ({ staleMs: 9_000 }) });
+  assert.deepEqual(await server.check(), { ...verified, staleMs: 9_000 });
 });
 
 test("an error of VerifyToken is a verdict only if it says something about the token", async () => {
@@ -115,6 +122,15 @@ test("the keys are read again after a reconnect, and the cursor is kept", async 
   await until("keys", () => server.fake.count("GetKeys") === 2);
   const last = server.fake.received.filter(({ name }) => name === "WatchRevocations").at(-1);
   assert.deepEqual(last?.fields["cursor"], cursor);
+});
+
+test("the options of a check apply to the question", async () => {
+  await using server = await start({});
+  const options = { clientAddress: "203.0.113.7", deadlineMs: 500 };
+  assert.deepEqual(await server.verifier.verify(token, options), verified);
+  const { fields } = server.fake.received.find(({ name }) => name === "VerifyToken") ?? {};
+  assert.equal(fields?.["clientAddress"], "203.0.113.7");
+  assert.ok(Number(fields?.["deadlineMs"]) <= 500);
 });
 
 test("an unknown key makes GetKeys due at once, but not twice", async () => {

@@ -145,6 +145,20 @@ test("a token with too long a lifetime is not decided, and makes GetKeys due", (
   assert.equal(typeof local.check(genuine("eddsa")), "object");
 });
 
+test("keys that were not read again in time are not used", () => {
+  const { local, revoke, follower } = start({ ageLimitMs: 1e9 });
+  revoke([]);
+  assert.equal(typeof local.check(genuine("eddsa")), "object");
+  const at = performance.now() - 310_001;
+  const jwks = JSON.stringify(vectors.jwks);
+  const keys = { jwks, accessLife: 900, refreshAfter: 300 };
+  follower.applyKeys(keys, { sentAt: at, receivedAt: at });
+  assert.equal(local.check(genuine("eddsa")), undefined);
+  assert.equal(local.isReady, false);
+  follower.applyKeys(keys, { sentAt: at + 1_000, receivedAt: at + 1_000 });
+  assert.equal(typeof local.check(genuine("eddsa")), "object");
+});
+
 test("a genuine token of another issuer or audience is not decided", () => {
   for (const options of [{ issuer: "other" }, { audience: "other" }]) {
     const { local, revoke } = start(options);

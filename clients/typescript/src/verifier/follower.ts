@@ -12,6 +12,9 @@ const MAX_CURSOR = 1_024;
 /** Shortest and longest time in seconds after which the keys are read again. */
 const REFRESH_AFTER = { min: 10, max: 24 * 60 * 60 };
 
+/** Time in milliseconds for which the keys are used after they should have been read again. */
+const KEYS_OVERDUE = 10_000;
+
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** Applies the answers to GetKeys and WatchRevocations to the state of a verifier. */
@@ -36,8 +39,11 @@ export class Follower {
     if (answer.nowMs !== undefined) this.#local.time.observe(answer.nowMs, times, RETENTION);
     this.#local.accessLife = Math.min(answer.accessLife, RETENTION / 1000 - 60);
     this.#local.keys.replace(keys);
+    this.#local.isLeftToService = keys.size === 0;
     const seconds = Math.max(answer.refreshAfter, REFRESH_AFTER.min);
-    return 1000 * Math.min(seconds, REFRESH_AFTER.max);
+    const refreshAfter = 1000 * Math.min(seconds, REFRESH_AFTER.max);
+    this.#local.keysUntil = times.sentAt + refreshAfter + KEYS_OVERDUE;
+    return refreshAfter;
   }
 
   /** Applies an answer to WatchRevocations. Returns `true` if it revokes a further key. */

@@ -34,6 +34,13 @@ export class Local {
   readonly counters = new Counters();
   /** Lifetime of an access token in seconds. */
   accessLife = 0;
+  /** Time until which the keys are used if they are not read again. */
+  keysUntil = 0;
+  /**
+   * `true` if the service signs with HS256, or does not let this client verify tokens. Every
+   * verdict is then that of the service, with the staleness that its operator allows.
+   */
+  isLeftToService = false;
   /** `true` after an entry that this version does not understand. */
   hasUnknownEntry = false;
 
@@ -68,7 +75,7 @@ export class Local {
   get isReady(): boolean {
     const age = this.ageMs;
     if (age === undefined || age > this.settings.ageLimitMs) return false;
-    return this.keys.size > 0 && !this.hasUnknownEntry;
+    return performance.now() < this.keysUntil && this.keys.size > 0 && !this.hasUnknownEntry;
   }
 
   /**
@@ -105,15 +112,16 @@ export class Local {
       this.counters.cacheHits += 1;
     } else {
       const found = this.#verifySignature(token);
-      if (typeof found !== "object") return this.#isOld(completeAt) ? undefined : found;
+      if (typeof found !== "object") {
+        return this.#isOutdated(completeAt, performance.now()) ? undefined : found;
+      }
       cached = found;
       this.#cache.set(key, cached);
     }
     const { verified, ids } = cached;
     const isRevoked = this.revocations.contain(ids);
     const now = performance.now();
-    const age = now - completeAt;
-    if (age > this.settings.ageLimitMs) return undefined;
+    if (this.#isOutdated(completeAt, now)) return undefined;
     const timing = this.time.check(verified.issuedAt, verified.expiresAt, now);
     if (timing === "expired") return "expired";
     if (timing === "disputed") return undefined;
@@ -123,11 +131,13 @@ export class Local {
       this.#onSurprise();
       return undefined;
     }
+    const age = now - completeAt;
     return age > STALE_AFTER ? { ...verified, staleMs: Math.ceil(age) } : verified;
   }
 
-  #isOld(completeAt: number): boolean {
-    return performance.now() - completeAt > this.settings.ageLimitMs;
+  /** Returns `true` if the revocations or the keys are too old. */
+  #isOutdated(completeAt: number, now: number): boolean {
+    return now - completeAt > this.settings.ageLimitMs || now >= this.keysUntil;
   }
 
   /** Returns the content of a token with a valid signature, or `invalid`. */

@@ -2,7 +2,7 @@ import type { UserServiceClient } from "../client/client.js";
 import type { Connection } from "../client/connection.js";
 import type { Link } from "../client/link.js";
 import { isShuttingDown } from "../client/nodes.js";
-import { UserServiceError } from "../errors.js";
+import { ErrorCode, ServiceError, UserServiceError } from "../errors.js";
 import { Follower } from "./follower.js";
 import type { Local } from "./local.js";
 
@@ -16,8 +16,8 @@ const LATE = 100;
 const KEYS_TIMEOUT = 5_000;
 /** Shortest time between two calls of GetKeys because of a token. */
 const SURPRISE_INTERVAL = 10_000;
-/** Shortest time between two calls of GetKeys because of a change of the connection. */
-const RECONNECT_INTERVAL = 1_000;
+/** Shortest time between two calls of GetKeys because another connection is followed. */
+const MOVED_INTERVAL = 1_000;
 /** Shortest and longest wait after a failed call. */
 const BACKOFF = { min: 50, max: 500 };
 /** Shortest time between two requests if the first brought nothing, so that a server that does not
@@ -39,8 +39,11 @@ export class Task {
   #isWatching = false;
   /** Earliest time of the next GetKeys because of a token. */
   #surpriseAfter = 0;
-  #reconnectAfter = 0;
-  #last: { link: Link; connection: Connection } | undefined;
+  #keysAskedAt = 0;
+  /** Connection that the current keys came from. */
+  #keysFrom: Connection | undefined;
+  /** Source of the last revocations. Its node is asked again. */
+  #followed: { link: Link; connection: Connection } | undefined;
   #errors: { keys?: string | undefined; watch?: string | undefined } = {};
 
   /** `onAnswer` is called after every answer. */
@@ -84,14 +87,16 @@ export class Task {
   async #getKeys(): Promise<void> {
     this.#areKeysInFlight = true;
     this.#keysDue = Infinity;
+    this.#keysAskedAt = performance.now();
     let wait: number;
     try {
-      const poll = { waitMs: 0, timeoutMs: KEYS_TIMEOUT, prefer: undefined };
-      const { reply, sentAt } = await this.#client.poll("GetKeys", {}, poll);
+      const poll = { waitMs: 0, timeoutMs: KEYS_TIMEOUT, prefer: this.#followed?.link };
+      const { reply, sentAt, connection } = await this.#client.poll("GetKeys", {}, poll);
       const refreshAfter = this.#follower.applyKeys(reply, {
         sentAt,
         receivedAt: performance.now(),
       });
+      this.#keysFrom = connection;
       if (refreshAfter === undefined) throw new Error("the reply to GetKeys contains no JWK Set");
       wait = refreshAfter;
       this.#keysFailures = 0;
@@ -100,6 +105,7 @@ export class Task {
       if (!this.#isWatching) void this.#watch();
     } catch (error) {
       if (isClosed(error)) this.stop();
+      if (isNotPermitted(error)) this.#local.isLeftToService = true;
       wait = backoff(this.#keysFailures);
       this.#keysFailures += 1;
       this.#errors.keys = (error as Error).message;
@@ -129,12 +135,13 @@ export class Task {
       const { reply, sentAt, link, connection } = await this.#client.poll(
         "WatchRevocations",
         { cursor, waitMs },
-        { waitMs: waitMs + LATE, timeoutMs: waitMs + WATCH_TIMEOUT, prefer: this.#last?.link },
+        { waitMs: waitMs + LATE, timeoutMs: waitMs + WATCH_TIMEOUT, prefer: this.#followed?.link },
       );
       const receivedAt = performance.now();
       const isKeyRevoked = this.#follower.applyRevocations(reply, { sentAt, receivedAt });
       if (isKeyRevoked) this.#keysBy(receivedAt);
-      this.#connected({ link, connection }, receivedAt);
+      this.#followed = { link, connection };
+      this.#rereadIfMoved();
       this.#watchFailures = 0;
       this.#errors.watch = undefined;
       const broughtEntries = reply.entries.length > 0 || reply.more !== 0;
@@ -149,15 +156,18 @@ export class Task {
     }
   }
 
-  /** Makes GetKeys due after a reconnect or a change of the node: its keys may be others. */
-  #connected(next: { link: Link; connection: Connection }, now: number): void {
-    const isChange = this.#last !== undefined && this.#last.connection !== next.connection;
-    this.#last = next;
-    if (!isChange) return;
-    const due = Math.max(now, this.#reconnectAfter);
-    this.#reconnectAfter = due + RECONNECT_INTERVAL;
-    this.#keysBy(due);
+  /**
+   * Makes GetKeys due if the last revocations came over another connection than the keys: another
+   * node, or the same one after a restart, may have other keys.
+   */
+  #rereadIfMoved(): void {
+    if (this.#areKeysInFlight || this.#followed?.connection === this.#keysFrom) return;
+    this.#keysBy(Math.max(performance.now(), this.#keysAskedAt + MOVED_INTERVAL));
   }
+}
+
+function isNotPermitted(error: unknown): boolean {
+  return error instanceof ServiceError && error.code === ErrorCode.NOT_PERMITTED;
 }
 
 function isClosed(error: unknown): boolean {

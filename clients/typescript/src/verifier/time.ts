@@ -21,7 +21,7 @@ export interface Times {
  * new clock too.
  */
 export class ServiceTime {
-  /** Upper bound by the latest answer: offset in milliseconds. Before it, all tokens are expired. */
+  /** Upper bound by the latest answer: offset in milliseconds. Before it, no token is valid. */
   #latest = Infinity;
   /** The larger one of `#latest` and the floor. */
   #bound = Infinity;

@@ -1,5 +1,5 @@
 import { UserServiceClient } from "../client/client.js";
-import type { ClientOptions } from "../client/options.js";
+import type { CallOptions, ClientOptions } from "../client/options.js";
 import { Window } from "../client/window.js";
 import { ServiceError, UserServiceError } from "../errors.js";
 import { ErrorCode } from "../generated/errors.js";
@@ -13,6 +13,12 @@ import { Task } from "./task.js";
 import { parseToken } from "./token.js";
 import { VerifyError } from "./verdict.js";
 import type { Verified, VerifyReason } from "./verdict.js";
+
+/** Options of a check, which apply if the service is asked. */
+export type VerifyOptions = Pick<
+  CallOptions,
+  "clientAddress" | "traceparent" | "deadlineMs" | "signal"
+>;
 
 /** Number of tokens that may wait for the service to be asked about them. */
 const MAX_WAITING = 10_000;
@@ -60,14 +66,14 @@ export class Verifier {
   }
 
   /**
-   * Checks a token: in memory if possible, otherwise by asking the service. Throws a `VerifyError`;
-   * its `reason` is `unavailable` if the token could not be checked.
+   * Checks a token: in memory if possible, otherwise by asking the service, with these options.
+   * Throws a `VerifyError`; its `reason` is `unavailable` if the token could not be checked.
    */
-  async verify(token: string): Promise<Verified> {
+  async verify(token: string, options: VerifyOptions = {}): Promise<Verified> {
     const verdict = this.#local.check(token);
     if (typeof verdict === "object") return verdict;
     if (verdict !== undefined) throw new VerifyError(verdict);
-    return this.#ask(token);
+    return this.#ask(token, options);
   }
 
   /**
@@ -129,17 +135,17 @@ export class Verifier {
   }
 
   /** Asks the service about a token. */
-  async #ask(token: string): Promise<Verified> {
+  async #ask(token: string, options: VerifyOptions): Promise<Verified> {
     const parsed = parseToken(token);
-    if (parsed === undefined) {
-      // Nothing that the service could accept.
+    if (parsed === undefined || this.#local.keys.isRevoked(parsed.kid)) {
+      // Nothing that the service could accept, or that it may still accept.
       this.#local.counters.invalid += 1;
       throw new VerifyError("invalid");
     }
     this.#local.counters.asked += 1;
     let reply: TokenVerified;
     try {
-      reply = await this.#askService(token);
+      reply = await this.#askService(token, options);
     } catch (error) {
       throw this.#failure(reasonOf(error), error);
     }
@@ -148,21 +154,24 @@ export class Verifier {
     if (this.#local.revocations.contain(revocationIds(reply))) throw new VerifyError("revoked");
     const { staleMs, ...verified } = reply;
     if (staleMs === undefined) return verified;
-    if (staleMs > this.#local.settings.ageLimitMs) throw this.#failure("unavailable");
+    const isTooOld = staleMs > this.#local.settings.ageLimitMs;
+    if (isTooOld && !this.#local.isLeftToService) throw this.#failure("unavailable");
     return { ...verified, staleMs };
   }
 
-  async #askService(token: string): Promise<TokenVerified> {
+  async #askService(token: string, options: VerifyOptions): Promise<TokenVerified> {
     const { askTimeoutMs } = this.#local.settings;
-    const timeout = AbortSignal.timeout(askTimeoutMs);
-    const late = new Promise((resolve) => timeout.addEventListener("abort", resolve));
+    const deadlineMs = Math.min(options.deadlineMs ?? askTimeoutMs, askTimeoutMs);
+    const timeout = AbortSignal.timeout(deadlineMs);
+    const signal = options.signal ? AbortSignal.any([options.signal, timeout]) : timeout;
+    const late = new Promise((resolve) => signal.addEventListener("abort", resolve));
     if (this.#asking.waiting >= MAX_WAITING || !(await this.#asking.acquire(late))) {
       throw new UserServiceError("overloaded", "not_done", "too many tokens are being checked");
     }
     try {
       return await this.#client.verifyToken(
         { accessToken: token },
-        { deadlineMs: askTimeoutMs, signal: timeout, waitForServer: false },
+        { ...options, deadlineMs, signal, waitForServer: false },
       );
     } finally {
       this.#asking.release();
