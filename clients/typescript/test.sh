@@ -80,5 +80,12 @@ mkdir test/nest11/node_modules/user-service-client
 tar -xzf "$package"/user-service-client-*.tgz --strip-components 1 \
   -C test/nest11/node_modules/user-service-client
 run_tests .build/nest11/nestjs.test.js
+# A project with CommonJS, as those of NestJS 11 usually are.
+(cd .build/nest11 && node --no-warnings --input-type=commonjs -e '
+  const { UserServiceClient } = require("user-service-client");
+  const { AuthGuard } = require("user-service-client/nestjs");
+  if (!UserServiceClient || !AuthGuard) process.exit(1);
+')
+passed=$((passed + 1))
 
 echo "typescript: $passed passed"

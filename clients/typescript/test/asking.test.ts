@@ -9,7 +9,7 @@ import { uuidBytes } from "../dist/codec/values.js";
 import type { Fields } from "../dist/codec/layout.js";
 import { Fake } from "./support/fake.js";
 import type { Received } from "./support/fake.js";
-import { until } from "./support/testbed.js";
+import { sleep, until } from "./support/testbed.js";
 
 const url = new URL("../../../user-proto/vectors/tokens.json", import.meta.url);
 const vectors = JSON.parse(readFileSync(url, "utf8"));
@@ -131,6 +131,21 @@ test("the options of a check apply to the question", async () => {
   const { fields } = server.fake.received.find(({ name }) => name === "VerifyToken") ?? {};
   assert.equal(fields?.["clientAddress"], "203.0.113.7");
   assert.ok(Number(fields?.["deadlineMs"]) <= 500);
+});
+
+test("a limited number of questions is asked at the same time, for a limited time", async () => {
+  const fake = new Fake(({ name, reply }) => {
+    if (name === "GetKeys") reply("Keys", { jwks: '{"keys":[]}', accessLife: 9, refreshAfter: 9 });
+  });
+  await using verifier = new Verifier(await fake.listen(), { maxAsking: 3, askTimeoutMs: 200 });
+  const start = performance.now();
+  const checks = [...Array(10)].map(() => verifier.verify(token).catch((error) => error.reason));
+  await sleep(100);
+  assert.equal(fake.count("VerifyToken"), 3);
+  assert.deepEqual(await Promise.all(checks), Array(10).fill("unavailable"));
+  assert.ok(performance.now() - start < 1_000);
+  assert.deepEqual([verifier.status().asked, verifier.status().unavailable], [10, 10]);
+  fake.close();
 });
 
 test("an unknown key makes GetKeys due at once, but not twice", async () => {

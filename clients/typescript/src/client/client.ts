@@ -28,6 +28,7 @@ export interface Poll {
   timeoutMs: number;
   /** Node that is used if it is connected. */
   prefer: Link | undefined;
+  signal: AbortSignal;
 }
 
 /**
@@ -118,7 +119,7 @@ export class UserServiceClient extends Methods {
       fields: request as unknown as Fields,
       common: {},
       deadlineMs: Math.min(poll.timeoutMs, LIMITS.maxDeadlineMs),
-      signal: undefined,
+      signal: poll.signal,
       waitForServer: false,
       hedgeAfterMs: poll.waitMs + this.#settings.slowAfterMs,
       prefer: poll.prefer,

@@ -79,8 +79,8 @@ export class Link {
     const attempt = new AbortController();
     this.#attempt = attempt;
     const wait = this.#nextAttempt - performance.now();
-    if (wait <= 0) void this.#connect(attempt.signal);
-    else setTimeout(() => void this.#connect(attempt.signal), wait).unref();
+    if (wait <= 0) void this.#connect(attempt);
+    else setTimeout(() => void this.#connect(attempt), wait).unref();
   }
 
   /**
@@ -111,14 +111,12 @@ export class Link {
       : [this.#connection, ...this.#draining];
   }
 
-  async #connect(aborted: AbortSignal): Promise<void> {
+  async #connect(attempt: AbortController): Promise<void> {
     if (this.#closed) return;
     const late = new Error(`no connection within ${this.#settings.connectTimeoutMs} ms`);
-    const timeout = new AbortController();
-    const timer = setTimeout(() => timeout.abort(late), this.#settings.connectTimeoutMs);
+    const timer = setTimeout(() => attempt.abort(late), this.#settings.connectTimeoutMs);
     try {
-      const signal = AbortSignal.any([aborted, timeout.signal]);
-      const socket = await connect(this.address, this.#settings.tls?.(), signal);
+      const socket = await connect(this.address, this.#settings.tls?.(), attempt.signal);
       if (this.#closed) {
         socket.destroy();
         return;

@@ -41,7 +41,8 @@ export class Nodes {
 
   /**
    * Returns a connection for the next attempt of a call, and counts the attempt. Connects if there
-   * is no connection. Returns `undefined` if the call is over. Throws an error if the call should not wait any longer.
+   * is no connection. Returns `undefined` if the call is over. Throws an error if the call should
+   * not wait any longer.
    */
   async choose(call: Call): Promise<Chosen | undefined> {
     this.#startProbes();

@@ -96,6 +96,12 @@ export function settings(options: ClientOptions | string | readonly string[]): S
     slowAfterMs: given.slowAfterMs ?? 100,
     maxCalls: given.maxCalls ?? 10_000,
     traceparent: given.traceparent ?? (() => undefined),
-    onConnectionError: given.onConnectionError ?? (() => {}),
+    onConnectionError: (error, address) => {
+      try {
+        given.onConnectionError?.(error, address);
+      } catch {
+        // An error of the application must not keep the client from connecting.
+      }
+    },
   };
 }

@@ -1,4 +1,4 @@
-import type { UserServiceClient } from "../client/client.js";
+import type { Poll, UserServiceClient } from "../client/client.js";
 import type { Connection } from "../client/connection.js";
 import type { Link } from "../client/link.js";
 import { isShuttingDown } from "../client/nodes.js";
@@ -30,7 +30,7 @@ export class Task {
   readonly #local: Local;
   readonly #follower: Follower;
   readonly #onAnswer: () => void;
-  #isStopped = false;
+  readonly #stopped = new AbortController();
   #keysTimer: NodeJS.Timeout | undefined;
   #keysDue = Infinity;
   #areKeysInFlight = false;
@@ -55,13 +55,18 @@ export class Task {
     this.#keysBy(0);
   }
 
+  get #isStopped(): boolean {
+    return this.#stopped.signal.aborted;
+  }
+
   /** Error of the last call for keys or revocations, if one of them failed. */
   get lastError(): string | undefined {
     return this.#errors.keys ?? this.#errors.watch;
   }
 
   stop(): void {
-    this.#isStopped = true;
+    // A request that the server may answer late would delay the end of the connection.
+    this.#stopped.abort();
     clearTimeout(this.#keysTimer);
   }
 
@@ -90,8 +95,11 @@ export class Task {
     this.#keysAskedAt = performance.now();
     let wait: number;
     try {
-      const poll = { waitMs: 0, timeoutMs: KEYS_TIMEOUT, prefer: this.#followed?.link };
-      const { reply, sentAt, connection } = await this.#client.poll("GetKeys", {}, poll);
+      const { reply, sentAt, connection } = await this.#client.poll(
+        "GetKeys",
+        {},
+        this.#poll(0, KEYS_TIMEOUT),
+      );
       const refreshAfter = this.#follower.applyKeys(reply, {
         sentAt,
         receivedAt: performance.now(),
@@ -117,6 +125,10 @@ export class Task {
     this.#onAnswer();
   }
 
+  #poll(waitMs: number, timeoutMs: number): Poll {
+    return { waitMs, timeoutMs, prefer: this.#followed?.link, signal: this.#stopped.signal };
+  }
+
   async #watch(): Promise<void> {
     this.#isWatching = true;
     while (!this.#isStopped) {
@@ -135,7 +147,7 @@ export class Task {
       const { reply, sentAt, link, connection } = await this.#client.poll(
         "WatchRevocations",
         { cursor, waitMs },
-        { waitMs: waitMs + LATE, timeoutMs: waitMs + WATCH_TIMEOUT, prefer: this.#followed?.link },
+        this.#poll(waitMs + LATE, waitMs + WATCH_TIMEOUT),
       );
       const receivedAt = performance.now();
       const isKeyRevoked = this.#follower.applyRevocations(reply, { sentAt, receivedAt });

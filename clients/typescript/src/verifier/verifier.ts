@@ -161,21 +161,34 @@ export class Verifier {
 
   async #askService(token: string, options: VerifyOptions): Promise<TokenVerified> {
     const { askTimeoutMs } = this.#local.settings;
-    const deadlineMs = Math.min(options.deadlineMs ?? askTimeoutMs, askTimeoutMs);
-    const timeout = AbortSignal.timeout(deadlineMs);
-    const signal = options.signal ? AbortSignal.any([options.signal, timeout]) : timeout;
-    const late = new Promise((resolve) => signal.addEventListener("abort", resolve));
-    if (this.#asking.waiting >= MAX_WAITING || !(await this.#asking.acquire(late))) {
+    const limit = Math.min(options.deadlineMs ?? askTimeoutMs, askTimeoutMs);
+    const start = performance.now();
+    if (!(await this.#takeTurn(limit, options.signal))) {
       throw new UserServiceError("overloaded", "not_done", "too many tokens are being checked");
     }
     try {
-      return await this.#client.verifyToken(
-        { accessToken: token },
-        { ...options, deadlineMs, signal, waitForServer: false },
-      );
+      const deadlineMs = Math.max(1, limit - (performance.now() - start));
+      const call = { ...options, deadlineMs, waitForServer: false };
+      return await this.#client.verifyToken({ accessToken: token }, call);
     } finally {
       this.#asking.release();
     }
+  }
+
+  /** Waits until the service may be asked about a further token, for at most `limit`. */
+  async #takeTurn(limit: number, signal: AbortSignal | undefined): Promise<boolean> {
+    if (this.#asking.tryAcquire()) return true;
+    if (this.#asking.waiting >= MAX_WAITING || signal?.aborted) return false;
+    let cancel: () => void = () => {};
+    const cancelled = new Promise<void>((resolve) => {
+      cancel = resolve;
+    });
+    const timer = setTimeout(cancel, limit);
+    signal?.addEventListener("abort", cancel, { once: true });
+    const taken = await this.#asking.acquire(cancelled);
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", cancel);
+    return taken;
   }
 
   #failure(reason: VerifyReason, cause?: unknown): VerifyError {
