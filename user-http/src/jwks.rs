@@ -2,7 +2,6 @@
 //! a library knows nothing about revocations.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::State;
@@ -10,46 +9,25 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use tokio::sync::Mutex;
+use user_proto::verifier::Verifier;
 
 use crate::upstream::Upstream;
 
-/// Time for which the keys are answered from memory, so that requests for them cost the service
-/// nothing.
-const CACHED: Duration = Duration::from_secs(10);
-/// Time for which a client may keep the keys in seconds.
-const MAX_AGE: HeaderValue = HeaderValue::from_static("public, max-age=300");
-
-/// State of the endpoint.
-pub struct PublishedKeys {
-    upstream: Arc<Upstream>,
-    /// The keys as JSON, with the time at which they were read.
-    cached: Mutex<Option<(Instant, String)>>,
-}
+/// Time for which a client may keep the keys in seconds. A retired key stays trusted for that long.
+const MAX_AGE: HeaderValue = HeaderValue::from_static("public, max-age=30");
 
 /// Returns the route `/.well-known/jwks.json`.
 pub fn router(upstream: Arc<Upstream>) -> Router {
-    let state = PublishedKeys { upstream, cached: Mutex::new(None) };
-    Router::new().route("/.well-known/jwks.json", get(keys)).with_state(Arc::new(state))
+    Router::new().route("/.well-known/jwks.json", get(keys)).with_state(upstream)
 }
 
-/// Answers with the JWK Set (RFC 7517), or with 503 if the service does not answer. The lock is
-/// held during the call, so that one call serves all requests that arrive meanwhile.
-async fn keys(State(state): State<Arc<PublishedKeys>>) -> Response {
-    let mut cached = state.cached.lock().await;
-    if cached.as_ref().is_none_or(|(read, _)| read.elapsed() >= CACHED) {
-        match state.upstream.keys().await {
-            Ok(keys) => *cached = Some((Instant::now(), keys.jwks.into_owned())),
-            Err(error) => {
-                tracing::warn!(%error, "cannot read the public keys from the service");
-                *cached = None;
-            }
-        }
-    }
-    match &*cached {
-        Some((_, json)) => {
+/// Answers with the keys of the verifier as a JWK Set (RFC 7517), or with 503 while it does not
+/// know them. Calls nothing, so requests cost the service nothing, and do not wait for it.
+async fn keys(State(upstream): State<Arc<Upstream>>) -> Response {
+    match upstream.verifier().and_then(Verifier::jwks) {
+        Some(json) => {
             let kind = HeaderValue::from_static("application/jwk-set+json");
-            ([(CONTENT_TYPE, kind), (CACHE_CONTROL, MAX_AGE)], json.clone()).into_response()
+            ([(CONTENT_TYPE, kind), (CACHE_CONTROL, MAX_AGE)], json.to_string()).into_response()
         }
         None => (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "1")]).into_response(),
     }

@@ -4,9 +4,9 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use user_proto::client::{Config, Error, NodeStatus, Pool, PoolConfig, Tls, TlsOption, TlsOptions};
+use user_proto::client::{Config, NodeStatus, Pool, PoolConfig, Tls, TlsOption, TlsOptions};
+use user_proto::limits;
 use user_proto::verifier::{Status, Verifier, VerifierConfig};
-use user_proto::{GetKeys, Keys, limits};
 use zeroize::Zeroizing;
 
 /// Longest time for one attempt to connect to a node.
@@ -150,14 +150,6 @@ impl Upstream {
     #[must_use]
     pub fn verifier_status(&self) -> Status {
         self.verifier.as_ref().map(Verifier::status).unwrap_or_default()
-    }
-
-    /// Reads the public keys of access tokens from the service.
-    ///
-    /// # Errors
-    /// If the service cannot be reached, or does not trust this program.
-    pub async fn keys(&self) -> Result<Keys<'static>, Error> {
-        self.pool.call(GetKeys {}).await
     }
 
     /// Returns the state of every connection to the service.

@@ -166,6 +166,14 @@ impl Verifier {
         self.inner.ask(token.as_ref(), common).await
     }
 
+    /// Returns the public keys of the service as a JWK Set (RFC 7517) in JSON, without a call.
+    /// Returns `None` while they are not known, or while the revocations are over the age limit, so
+    /// that a key may have been retired.
+    #[must_use]
+    pub fn jwks(&self) -> Option<Arc<str>> {
+        self.inner.local.published_keys()
+    }
+
     /// Returns `true` if tokens are checked in memory.
     #[must_use]
     pub fn ready(&self) -> bool {

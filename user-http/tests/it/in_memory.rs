@@ -82,7 +82,7 @@ fn tokens_with_hs256_are_checked_by_the_service() {
     let kim = service.register("kim");
     assert_eq!(program.verdict(&kim.token).status, 200);
     assert_eq!(checks_in_memory(&program), 0.0);
-    assert_eq!(get(program.address, JWKS, &[]).body, r#"{"keys":[]}"#);
+    until(|| get(program.address, JWKS, &[]).body == r#"{"keys":[]}"#);
 }
 
 #[test]
@@ -104,15 +104,19 @@ fn tokens_of_another_audience_are_checked_by_the_service_unless_it_is_set() {
 #[test]
 fn the_keys_are_published() {
     let (mut service, program) = start("ES256");
+    until(|| get(program.address, JWKS, &[]).status == 200);
     let reply = get(program.address, JWKS, &[]);
     assert_eq!(reply.status, 200);
     assert_eq!(reply.header("content-type"), "application/jwk-set+json");
-    assert_eq!(reply.header("cache-control"), "public, max-age=300");
+    assert_eq!(reply.header("cache-control"), "public, max-age=30");
     for expected in [r#""alg":"ES256""#, r#""crv":"P-256""#, r#""kty":"EC""#, r#""alg":"EdDSA""#] {
         assert!(reply.body.contains(expected), "{}", reply.body);
     }
     assert!(!reply.body.contains(r#""d":"#), "{}", reply.body);
     service.stop();
+    let stopped = Instant::now();
+    until(|| get(program.address, JWKS, &[]).status == 503);
+    assert!(stopped.elapsed() < Duration::from_secs(6), "{:?}", stopped.elapsed());
     let down = Program::start(&service.address);
     let reply = get(down.address, JWKS, &[]);
     assert_eq!((reply.status, reply.header("retry-after")), (503, "1"));

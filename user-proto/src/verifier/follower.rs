@@ -74,7 +74,7 @@ impl Follower {
         let life = answer.access_life.min(limits::MAX_ACCESS_LIFE);
         self.local.access_life.store(life.into(), Ordering::Release);
         self.local.is_left_to_service.store(keys.len() == 0, Ordering::Release);
-        if self.local.keys.replace(keys) {
+        if self.local.keys.replace(keys, &answer.jwks) {
             self.local.cache.clear();
         }
         let refresh_after = answer.refresh_after.clamp(REFRESH_AFTER.0, REFRESH_AFTER.1);
@@ -110,6 +110,10 @@ impl Follower {
         if key_revoked {
             self.local.cache.clear();
         }
+        let staleness = Duration::from_millis(answer.stale_ms.into());
+        if answer.more == 0 {
+            self.local.set_revoked_keys_complete(sent, staleness);
+        }
         let brought_entries = !answer.entries.is_empty() || answer.more != 0;
         let applied = Applied { key_revoked, brought_entries };
         if round != self.round {
@@ -119,7 +123,6 @@ impl Follower {
             self.local.set_incomplete();
         } else if answer.more == 0 {
             // Only after the entries above: readers rely on this order.
-            let staleness = Duration::from_millis(answer.stale_ms.into());
             self.local.set_complete(sent, staleness);
         }
         self.cursor = answer.cursor.into_owned();

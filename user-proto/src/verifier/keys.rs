@@ -149,6 +149,8 @@ pub(super) struct Keys {
     set: RwLock<Arc<KeySet>>,
     generation: AtomicU64,
     revoked: Mutex<HashSet<String>>,
+    /// JWK Set of the service; `None` while it is not known without a revoked key.
+    published: RwLock<Option<Arc<str>>>,
     loaded: AtomicBool,
 }
 
@@ -170,9 +172,21 @@ impl Keys {
         self.revoked.lock().unwrap_or_else(PoisonError::into_inner).contains(kid)
     }
 
-    /// Replaces the keys, except for revoked ones. Returns `true` if a key was dropped.
-    pub(super) fn replace(&self, mut new: KeySet) -> bool {
+    /// Returns the JWK Set of the service, in JSON.
+    pub(super) fn published(&self) -> Option<Arc<str>> {
+        self.published.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn publish(&self, jwks: Option<&str>) {
+        *self.published.write().unwrap_or_else(PoisonError::into_inner) = jwks.map(Arc::from);
+    }
+
+    /// Replaces the keys by those of the JWK Set `jwks`, except for revoked ones. Returns `true` if
+    /// a key was dropped.
+    pub(super) fn replace(&self, mut new: KeySet, jwks: &str) -> bool {
+        let count = new.len();
         new.0.retain(|kid, _| !self.is_revoked(kid));
+        self.publish((new.len() == count).then_some(jwks));
         let old = self.current();
         let dropped = old.0.iter().any(|(kid, key)| new.get(kid) != Some(key));
         *self.set.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
@@ -199,6 +213,7 @@ impl Keys {
         if rest.remove(kid).is_some() {
             *self.set.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(KeySet(rest));
         }
+        self.publish(None);
         self.generation.fetch_add(1, Ordering::AcqRel);
         has_space.then_some(true)
     }

@@ -1,5 +1,6 @@
 //! The check in memory.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -36,6 +37,8 @@ pub(super) struct Local {
     pub(super) start: Instant,
     /// Time at which the set of revocations was complete, in nanoseconds since `start`.
     complete_at: AtomicI64,
+    /// The same for the revoked keys, which are never too many.
+    revoked_keys_complete_at: AtomicI64,
     /// Time until which the keys are used if they are not read again, in nanoseconds since `start`.
     keys_until: AtomicI64,
     /// Lifetime of an access token in seconds, as the service has stated it.
@@ -97,6 +100,7 @@ impl Local {
         Self {
             start,
             complete_at: AtomicI64::new(INCOMPLETE),
+            revoked_keys_complete_at: AtomicI64::new(INCOMPLETE),
             keys_until: AtomicI64::new(0),
             access_life: AtomicU64::new(0),
             has_unknown_entry: AtomicBool::new(false),
@@ -115,8 +119,26 @@ impl Local {
     /// `staleness` of its own knowledge. Entries are never removed early, so an earlier statement
     /// stays true, and the later time counts.
     pub(super) fn set_complete(&self, sent: Instant, staleness: Duration) {
-        let at = nanos(sent.saturating_duration_since(self.start)) - nanos(staleness);
-        self.complete_at.fetch_max(at, Ordering::AcqRel);
+        self.complete_at.fetch_max(self.known_at(sent, staleness), Ordering::AcqRel);
+    }
+
+    /// Declares the same of the revoked keys.
+    pub(super) fn set_revoked_keys_complete(&self, sent: Instant, staleness: Duration) {
+        self.revoked_keys_complete_at.fetch_max(self.known_at(sent, staleness), Ordering::AcqRel);
+    }
+
+    fn known_at(&self, sent: Instant, staleness: Duration) -> i64 {
+        nanos(sent.saturating_duration_since(self.start)) - nanos(staleness)
+    }
+
+    /// Returns the JWK Set of the service, or `None` if one of its keys may be revoked.
+    pub(super) fn published_keys(&self) -> Option<Arc<str>> {
+        let limits = Limits {
+            complete_at: self.revoked_keys_complete_at.load(Ordering::Acquire),
+            ..self.limits()
+        };
+        let published = self.keys.published()?;
+        limits.age(self, Instant::now()).ok().map(|_| published)
     }
 
     /// Declares that the keys can be used until this time.
