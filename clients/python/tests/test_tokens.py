@@ -283,6 +283,20 @@ class LocalRules(unittest.TestCase):
         revoke(follower, stale_ms=10_000)
         self.assertEqual(verdict(local, token), "valid")
 
+    def test_keys_that_cannot_be_read_again_are_not_used(self) -> None:
+        signer = Signer()
+        local, follower = follow(signer.jwk())
+        token = signer.token()
+        self.assertEqual(verdict(local, token), "valid")
+        jwks = json.dumps({"keys": [signer.jwk()]})
+        answer = Keys(jwks=jwks, access_life=900, refresh_after=30)
+        for seconds, expected, forged in ((39, "valid", "TokenInvalid"), (41, "ask", "ask")):
+            sent = time.monotonic_ns() - seconds * SECOND
+            self.assertEqual(follower.apply_keys(answer, sent, time.monotonic_ns()), 30)
+            for _ in range(2):
+                self.assertEqual(verdict(local, token), expected)
+            self.assertEqual(verdict(local, token[:-4] + b"AAAA"), forged)
+
     def test_too_many_revocations(self) -> None:
         signer = Signer()
         local, follower = follow(signer.jwk(), config=VerifierConfig(max_revocations=2))

@@ -61,7 +61,7 @@ class Server:
                     return
                 body = codec.encode_message(reply)
                 writer.write(codec.encode_frame(type(reply).TYPE, request_id, body))
-        except asyncio.IncompleteReadError:
+        except (asyncio.IncompleteReadError, ConnectionError):
             writer.close()
 
 

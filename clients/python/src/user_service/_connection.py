@@ -56,9 +56,8 @@ class Connection:
         self._ping_sent: Optional[float] = None
         self._timer: Optional[asyncio.TimerHandle] = None
         self._closed = self._loop.create_future()
-        # `True` once the server has answered anything except SHUTTING_DOWN, and once that was the
-        # answer to the request of a call.
-        self.served = self.has_worked = False
+        # `True` once the server has answered anything except SHUTTING_DOWN.
+        self.served = False
         self.is_draining = False
         # The alert by which the server rejected the client's certificate.
         self.rejection: Optional[TlsError] = None
@@ -66,11 +65,6 @@ class Connection:
         self.retry_after: Optional[float] = None
         stream.on_data, stream.on_written, stream.on_end = self._data, self._flush, self._ended
         stream.start()
-        # Asks for the limits of the server. No request waits for the answer, and those that wait
-        # for the connection are written with it.
-        self._flush_is_due = True
-        self._loop.call_soon(self._loop.call_soon, self._flush)
-        self._ping()
         self._tick()
 
     @property
@@ -228,11 +222,13 @@ class Connection:
         is_shutting_down = (
             kind == ErrorReply.TYPE and int.from_bytes(body[:2], "big") == ErrorCode.SHUTTING_DOWN
         )
-        if not is_shutting_down:
-            self.served = True
-            self.has_worked = self.has_worked or not pending.is_own
+        is_first = not (self.served or is_shutting_down)
+        self.served = self.served or is_first
         if kind == Pong.TYPE:
             self._apply_limits(body)
+        elif is_first:
+            # Asks for the limits of the server, once it has shown that it accepts the connection.
+            self._ping()
         # The call may have been abandoned.
         if not pending.future.done():
             pending.future.set_result(Answered(kind, body))

@@ -83,9 +83,7 @@ class Link:
 
     def _plan(self, connection: Connection) -> None:
         """Sets the time of the next attempt, after a connection that accepts no more requests."""
-        # A server that shuts down answers pings, and nothing else.
-        works = connection.has_worked if connection.is_draining else connection.served
-        if works:
+        if connection.served:
             self._failures = 0
         if connection.rejection is not None:
             self.error, self.is_rejected = connection.rejection, True
@@ -93,7 +91,7 @@ class Link:
         if connection.retry_after is not None:
             wait = connection.retry_after * (1 + random.random() / 2)
             self._next_attempt = asyncio.get_running_loop().time() + wait
-        elif works and not connection.is_draining:
+        elif connection.served and not connection.is_draining:
             self._next_attempt = 0.0
         else:
             self._count_failure()

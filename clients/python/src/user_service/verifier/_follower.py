@@ -17,6 +17,8 @@ _MAX_KID = 256
 _MAX_CURSOR = 1_024
 # Shortest and longest time in seconds after which the keys are read again.
 _REFRESH_AFTER = (10, 24 * 60 * 60)
+# Time in seconds for which the keys are used after they should have been read again.
+_KEYS_OVERDUE = 10
 # Longest lifetime of an access token in seconds that the protocol allows.
 _MAX_LIFE = 60 * 60
 # Time in nanoseconds for which an entry is kept: the longest lifetime, and the time by which the
@@ -51,7 +53,10 @@ class Follower:
         self.local.is_left_to_service = not keys
         if self.local.keys.replace(keys):
             self.local.cache.clear()
-        return float(min(max(answer.refresh_after, _REFRESH_AFTER[0]), _REFRESH_AFTER[1]))
+        refresh_after = min(max(answer.refresh_after, _REFRESH_AFTER[0]), _REFRESH_AFTER[1])
+        # After the keys above: checks rely on this order.
+        self.local.keys_until = sent + (refresh_after + _KEYS_OVERDUE) * _SECOND
+        return float(refresh_after)
 
     def apply_not_permitted(self) -> None:
         """Applies a refusal of GetKeys to a client that is not trusted."""

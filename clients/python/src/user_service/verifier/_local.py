@@ -23,9 +23,9 @@ _STALE_AFTER = 1_000_000_000
 class Local:
     """Keys, revocations and cache of a verifier.
 
-    A check reads `complete_at` first, then keys and revocations, and the clock last. The follower
-    writes in the opposite order. So by the clock reading, the check has seen every revocation that
-    the service knew at `complete_at`, even if another thread runs in between.
+    A check reads `complete_at` and `keys_until` first, then keys and revocations, and the clock
+    last. The follower writes in the opposite order. So by the clock reading, the check has seen
+    every revocation that the service knew at `complete_at`, even if another thread runs in between.
     """
 
     def __init__(self, config: VerifierConfig) -> None:
@@ -35,6 +35,8 @@ class Local:
         self.time = ServiceTime(time.monotonic_ns())
         # Time at which the revocations were complete, or `None`.
         self.complete_at: Optional[int] = None
+        # Time until which the keys are used if they are not read again.
+        self.keys_until = 0
         # Lifetime of an access token in seconds, as the service has stated it.
         self.access_life = 0
         # `True` after an entry that this version does not understand.
@@ -71,6 +73,7 @@ class Local:
             and not self.has_unknown_entry
             and age is not None
             and age <= self.config.age_limit
+            and time.monotonic_ns() < self.keys_until
         )
 
     def check(self, token: bytes) -> Optional[Verified]:
@@ -81,7 +84,7 @@ class Local:
         if len(token) > MAX_TOKEN:
             self.invalid += 1
             raise TokenInvalid
-        complete_at = self.complete_at
+        complete_at, keys_until = self.complete_at, self.keys_until
         if complete_at is None or self.has_unknown_entry:
             return None
         generation = self.keys.generation
@@ -95,7 +98,8 @@ class Local:
             if claims is None:
                 return None
             if isinstance(claims, TokenInvalid):
-                if time.monotonic_ns() - complete_at > self._age_limit:
+                now = time.monotonic_ns()
+                if now - complete_at > self._age_limit or now >= keys_until:
                     return None
                 self.invalid += 1
                 raise claims
@@ -108,7 +112,7 @@ class Local:
         is_revoked = self.revocations.contain(issued_at, session_id, user_id)
         now = time.monotonic_ns()
         age = now - complete_at
-        if age > self._age_limit:
+        if age > self._age_limit or now >= keys_until:
             return None
         timing = self.time.check(issued_at, expires_at, now)
         if timing == "expired":

@@ -21,8 +21,9 @@ _KEYS_TIMEOUT = 5.0
 # Shortest time in seconds between two calls of GetKeys because of tokens that do not fit the last
 # answer.
 _OUTDATED_INTERVAL = 10.0
-# Shortest time in seconds between two calls of GetKeys because of another connection.
-_RECONNECT_INTERVAL = 1.0
+# Shortest time in seconds between two calls of GetKeys because another node, or another run of it,
+# is followed.
+_MOVED_INTERVAL = 1.0
 # Shortest and longest wait in seconds after a failed call.
 _BACKOFF = (0.05, 0.5)
 # Shortest time in seconds between two requests if the first brought nothing, so that a server that
@@ -42,7 +43,9 @@ class Task:
         self._waiting: list[asyncio.Future[bool]] = []
         self._keys_due = 0.0
         self._keys_asked = self._outdated_at = float("-inf")
-        self._last: Optional[Connection] = None
+        # Connection of the last revocations, unless a call has failed since, and that of the keys.
+        self._followed: Optional[Connection] = None
+        self._keys_from: Optional[Connection] = None
         self.errors: dict[str, Optional[str]] = {"keys": None, "revocations": None}
         follower.local.keys_outdated = self._keys_are_outdated
         self._tasks = [
@@ -71,8 +74,9 @@ class Task:
             wait: Optional[float] = None
             try:
                 answer = await self._client.poll(
-                    GetKeys(), wait=0.0, deadline=_KEYS_TIMEOUT, last=self._last
+                    GetKeys(), wait=0.0, deadline=_KEYS_TIMEOUT, last=self._followed
                 )
+                self._keys_from = answer.connection
                 wait = self._follower.apply_keys(answer.reply, answer.sent_ns, time.monotonic_ns())
                 if wait is None:
                     error = "the reply to GetKeys contains no JWK Set"
@@ -129,16 +133,19 @@ class Task:
             delay = 0.0
             try:
                 answer = await self._client.poll(
-                    request, wait=wait + _LATE, deadline=wait + _WATCH_TIMEOUT, last=self._last
+                    request,
+                    wait=wait + _LATE,
+                    deadline=wait + _WATCH_TIMEOUT,
+                    last=self._followed or self._keys_from,
                 )
                 received = time.monotonic_ns()
                 reply = answer.reply
                 if follower.apply_revocations(reply, round_, answer.sent_ns, received):
                     self._want_keys(time.monotonic())
-                if self._last is not None and answer.connection is not self._last:
-                    # Another node, or one that was started again, may have other keys.
-                    self._want_keys(max(time.monotonic(), self._keys_asked + _RECONNECT_INTERVAL))
-                self._last = answer.connection
+                self._followed = answer.connection
+                if self._followed is not self._keys_from:
+                    # Another node, or the same one after a restart, may have other keys.
+                    self._want_keys(self._keys_asked + _MOVED_INTERVAL)
                 failures = 0
                 took = (received - answer.sent_ns) / 1e9
                 if not reply.entries and reply.more == 0 and took < _MIN_INTERVAL:
@@ -150,6 +157,7 @@ class Task:
                 is_drain = isinstance(error, ServerError) and error.code == ErrorCode.SHUTTING_DOWN
                 delay = 0.0 if is_drain and failures == 0 else backoff(failures)
                 failures += 1
+                self._followed = None
                 self._report("revocations", str(error))
             if delay:
                 await asyncio.sleep(delay)
