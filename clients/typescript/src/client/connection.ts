@@ -90,8 +90,6 @@ export class Connection {
     });
     socket.on("end", () => this.#close(new Error("the server closed the connection")));
     socket.on("close", () => this.#close(new Error("the server closed the connection")));
-    // The reply states the limits of the server.
-    void this.ping();
   }
 
   get isFull(): boolean {
@@ -215,11 +213,20 @@ export class Connection {
       frame.type === ERROR_TYPE && errorReply(frame)?.code === ErrorCode.SHUTTING_DOWN;
     if (!isShuttingDown) {
       this.answered = true;
-      this.served ||= pending.slots !== "none";
+      if (pending.slots !== "none") this.#serves();
     }
     if (frame.type === PONG_TYPE) this.#adoptLimits(frame);
     pending.end({ kind: "frame", frame });
     this.#closeIfDone();
+  }
+
+  /** Records the first answer to a request. */
+  #serves(): void {
+    if (this.served) return;
+    this.served = true;
+    // The reply states the limits of the server. Not earlier: BUSY with id 0 means that nothing was
+    // done only if it comes before any reply.
+    void this.ping();
   }
 
   /** Handles a frame with request id 0: an error concerns the connection itself. */
