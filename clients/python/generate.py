@@ -226,15 +226,16 @@ def methods(protocol: Json) -> str:
             f"    ) -> {request['reply']}:",
             f'        """Sends {request["name"]}."""',
         ]
-        lines += [f"        request = {request['name']}("]
+        # From here on, no frame of the call contains the plain text.
         for field in request["fields"]:
             name = field["name"]
-            value = name
             if field["kind"] == "secret" and field["required"]:
-                value = f"Secret.of({name})"
+                lines.append(f"        {name} = Secret.of({name})")
             elif field["kind"] == "secret":
-                value = f"None if {name} is None else Secret.of({name})"
-            lines.append(f"            {name}={value},")
+                lines.append(f"        if {name} is not None:")
+                lines.append(f"            {name} = Secret.of({name})")
+        lines += [f"        request = {request['name']}("]
+        lines += [f"            {field['name']}={field['name']}," for field in request["fields"]]
         lines += ["        )"]
         if not request["fields"]:
             lines[-2:] = [f"        request = {request['name']}()"]

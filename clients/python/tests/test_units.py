@@ -14,6 +14,7 @@ from typing import Any
 from support import VECTORS
 
 from user_service import (
+    Client,
     ClientClosed,
     ConnectError,
     ConnectionLost,
@@ -62,6 +63,22 @@ class Secrets(unittest.TestCase):
             with self.assertRaises(ValueError) as caught:
                 call()
             self.assertNotIn(VALUE, "".join(traceback.format_exception(caught.exception)))
+
+    def test_no_frame_of_a_call_contains_the_text(self) -> None:
+        class Stopped(Client):
+            async def call(self, request: Any, **options: Any) -> Any:
+                raise LookupError
+
+        async def login() -> None:
+            await Stopped("127.0.0.1:1").login(login="ada", password="".join(VALUE))
+
+        try:
+            asyncio.run(login())
+        except LookupError as error:
+            summary = traceback.TracebackException.from_exception(error, capture_locals=True)
+        frames = [frame for frame in summary.stack if "user_service" in frame.filename]
+        self.assertTrue(frames)
+        self.assertNotIn(VALUE, str([frame.locals for frame in frames]))
 
     def test_it_can_be_revealed_and_compared(self) -> None:
         self.assertEqual(Secret(VALUE).reveal(), VALUE)

@@ -91,10 +91,11 @@ class Methods:
         traceparent: Optional[str] = None,
     ) -> Registered:
         """Sends Register."""
+        password = Secret.of(password)
         request = Register(
             username=username,
             email=email,
-            password=Secret.of(password),
+            password=password,
         )
         return await self.call(
             request,
@@ -116,9 +117,10 @@ class Methods:
         traceparent: Optional[str] = None,
     ) -> LoggedIn:
         """Sends Login."""
+        password = Secret.of(password)
         request = Login(
             login=login,
-            password=Secret.of(password),
+            password=password,
             device=device,
         )
         return await self.call(
@@ -139,8 +141,9 @@ class Methods:
         traceparent: Optional[str] = None,
     ) -> TokenVerified:
         """Sends VerifyToken."""
+        access_token = Secret.of(access_token)
         request = VerifyToken(
-            access_token=Secret.of(access_token),
+            access_token=access_token,
         )
         return await self.call(
             request,
@@ -164,12 +167,17 @@ class Methods:
         traceparent: Optional[str] = None,
     ) -> UserUpdated:
         """Sends UpdateUser."""
+        access_token = Secret.of(access_token)
+        if new_password is not None:
+            new_password = Secret.of(new_password)
+        if current_password is not None:
+            current_password = Secret.of(current_password)
         request = UpdateUser(
-            access_token=Secret.of(access_token),
+            access_token=access_token,
             username=username,
             email=email,
-            new_password=None if new_password is None else Secret.of(new_password),
-            current_password=None if current_password is None else Secret.of(current_password),
+            new_password=new_password,
+            current_password=current_password,
         )
         return await self.call(
             request,
@@ -190,9 +198,11 @@ class Methods:
         traceparent: Optional[str] = None,
     ) -> UserDeleted:
         """Sends DeleteUser."""
+        access_token = Secret.of(access_token)
+        current_password = Secret.of(current_password)
         request = DeleteUser(
-            access_token=Secret.of(access_token),
-            current_password=Secret.of(current_password),
+            access_token=access_token,
+            current_password=current_password,
         )
         return await self.call(
             request,
@@ -215,9 +225,10 @@ class Methods:
         traceparent: Optional[str] = None,
     ) -> EmailVerified:
         """Sends VerifyEmail."""
+        code = Secret.of(code)
         request = VerifyEmail(
             verification_id=verification_id,
-            code=Secret.of(code),
+            code=code,
             device=device,
             username=username,
         )
@@ -260,8 +271,9 @@ class Methods:
         traceparent: Optional[str] = None,
     ) -> TokenRefreshed:
         """Sends RefreshToken."""
+        refresh_token = Secret.of(refresh_token)
         request = RefreshToken(
-            refresh_token=Secret.of(refresh_token),
+            refresh_token=refresh_token,
         )
         return await self.call(
             request,
@@ -282,8 +294,9 @@ class Methods:
         traceparent: Optional[str] = None,
     ) -> LoggedOut:
         """Sends Logout."""
+        token = Secret.of(token)
         request = Logout(
-            token=Secret.of(token),
+            token=token,
             all_sessions=all_sessions,
         )
         return await self.call(
@@ -304,8 +317,9 @@ class Methods:
         traceparent: Optional[str] = None,
     ) -> User:
         """Sends GetUser."""
+        access_token = Secret.of(access_token)
         request = GetUser(
-            access_token=Secret.of(access_token),
+            access_token=access_token,
         )
         return await self.call(
             request,
@@ -348,10 +362,12 @@ class Methods:
         traceparent: Optional[str] = None,
     ) -> PasswordReset:
         """Sends ResetPassword."""
+        code = Secret.of(code)
+        new_password = Secret.of(new_password)
         request = ResetPassword(
             verification_id=verification_id,
-            code=Secret.of(code),
-            new_password=Secret.of(new_password),
+            code=code,
+            new_password=new_password,
         )
         return await self.call(
             request,
@@ -373,10 +389,12 @@ class Methods:
         traceparent: Optional[str] = None,
     ) -> EmailConfirmed:
         """Sends ConfirmEmail."""
+        access_token = Secret.of(access_token)
+        code = Secret.of(code)
         request = ConfirmEmail(
-            access_token=Secret.of(access_token),
+            access_token=access_token,
             verification_id=verification_id,
-            code=Secret.of(code),
+            code=code,
         )
         return await self.call(
             request,
@@ -396,8 +414,9 @@ class Methods:
         traceparent: Optional[str] = None,
     ) -> Sessions:
         """Sends ListSessions."""
+        access_token = Secret.of(access_token)
         request = ListSessions(
-            access_token=Secret.of(access_token),
+            access_token=access_token,
         )
         return await self.call(
             request,
@@ -418,8 +437,9 @@ class Methods:
         traceparent: Optional[str] = None,
     ) -> SessionEnded:
         """Sends EndSession."""
+        access_token = Secret.of(access_token)
         request = EndSession(
-            access_token=Secret.of(access_token),
+            access_token=access_token,
             session_id=session_id,
         )
         return await self.call(

@@ -57,6 +57,9 @@ __all__ = [
     "VerifyUnavailable",
 ]
 
+# Number of tokens that wait until the service is asked about them.
+_MAX_WAITING = 10_000
+
 
 @dataclass(frozen=True)
 class Status:
@@ -103,6 +106,7 @@ class Verifier:
         self._local = Local(config or VerifierConfig())
         self._task: Optional[Task] = None
         self._asking: Optional[asyncio.Semaphore] = None
+        self._waiting = 0
         self._is_closed = False
 
     def start(self) -> None:
@@ -201,10 +205,17 @@ class Verifier:
     async def _call(
         self, data: bytes, timeout: float, client_address: Optional[str]
     ) -> TokenVerified:
-        if self._asking is None:
+        if self._asking is None or self._waiting >= _MAX_WAITING:
             raise VerifyUnavailable
-        async with self._asking:
+        self._waiting += 1
+        try:
+            await self._asking.acquire()
+        finally:
+            self._waiting -= 1
+        try:
             return await ask(self._client, Secret(data), timeout, client_address)
+        finally:
+            self._asking.release()
 
     async def close(self) -> None:
         """Ends what runs in the background. The client belongs to the caller."""
