@@ -3,6 +3,7 @@
 mod bench;
 mod completions;
 mod confirm_email;
+mod conform;
 mod decode;
 mod delete;
 mod dev_cert;
@@ -74,6 +75,7 @@ commands! {
     // Boxed because its options are much larger than those of the other commands.
     Bench(Box<bench::Bench>),
     Top(top::Top),
+    Conform(conform::Conform),
     DevCert(dev_cert::DevCert),
     Completions(completions::Completions),
     Man(man::Man),

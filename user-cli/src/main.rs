@@ -1,5 +1,6 @@
 //! Command-line client of the user service: one subcommand per request of the protocol, tools that
-//! decode frames, a load generator, and a live view of a server's metrics.
+//! decode frames, a load generator, a live view of a server's metrics, and a conformance server for
+//! clients.
 //!
 //! Results go to stdout, everything else to stderr. The module `manual` lists the exit codes.
 
@@ -8,6 +9,7 @@ mod cli;
 mod codes;
 mod commands;
 mod config;
+mod conform;
 mod context;
 mod dev_cert;
 mod endpoint;

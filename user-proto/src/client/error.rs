@@ -1,7 +1,7 @@
 //! The errors of calls and connections.
 
 use crate::error::{DecodeError, EncodeError};
-use crate::error_code::{ErrorClass, ErrorCode};
+use crate::error_code::{ErrorClass, ErrorCode, ErrorOutcome};
 use crate::frame::FrameError;
 use crate::table::ErrorReply;
 
@@ -60,6 +60,17 @@ impl Error {
         match self {
             Self::Refused(reply) => Some(reply.code),
             _ => None,
+        }
+    }
+
+    /// Returns what is known about the request: that the server has refused it, that nothing was
+    /// done, or that it may have been executed.
+    #[must_use]
+    pub fn outcome(&self) -> ErrorOutcome {
+        match self {
+            _ if self.outcome_unknown() => ErrorOutcome::Unknown,
+            Self::Refused(reply) => reply.code.outcome(),
+            _ => ErrorOutcome::NotDone,
         }
     }
 

@@ -1,0 +1,133 @@
+//! Mistakes that clients written from PROTOCOL.md have made. The client of user-proto makes none of
+//! them, so they are made around it: in the configuration, in what the driver reports, or by a
+//! proxy that changes what the server sends.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use user_proto::client::{Config, Error};
+use user_proto::{ErrorClass, ErrorReply, Message, Pong, ReplyMessage, frame, limits};
+
+/// Mistake of a client.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// Repeats a request five times after an error of an unknown class.
+    RepeatsUnknownClass,
+    /// Does not know the outcome after a TLS alert.
+    AlertIsUnknown,
+    /// Ignores the idle timeout in Pong.
+    IgnoresIdleTimeout,
+    /// Has no window for requests that hash.
+    NoHashingWindow,
+    /// Ignores an error with id 0 that it cannot decode.
+    IgnoresUnreadableError,
+    /// Repeats a request at once against a single address.
+    NoBackoff,
+}
+
+impl Fault {
+    pub(crate) fn named(name: &str) -> Result<Self, String> {
+        Ok(match name {
+            "repeats-unknown-class" => Self::RepeatsUnknownClass,
+            "alert-is-unknown" => Self::AlertIsUnknown,
+            "ignores-idle-timeout" => Self::IgnoresIdleTimeout,
+            "no-hashing-window" => Self::NoHashingWindow,
+            "ignores-unreadable-error" => Self::IgnoresUnreadableError,
+            "no-backoff" => Self::NoBackoff,
+            _ => return Err(format!("there is no fault `{name}`")),
+        })
+    }
+
+    /// Changes the configuration of the client.
+    pub(crate) fn change(self, config: &mut Config) {
+        if self == Self::NoBackoff {
+            config.initial_backoff = Duration::ZERO;
+            config.max_backoff = Duration::ZERO;
+        }
+    }
+
+    /// Puts a proxy before each address, if the mistake needs one. Returns the addresses for the
+    /// client.
+    pub(crate) async fn between(self, addresses: Vec<String>) -> std::io::Result<Vec<String>> {
+        let proxied =
+            [Self::IgnoresIdleTimeout, Self::NoHashingWindow, Self::IgnoresUnreadableError];
+        if !proxied.contains(&self) {
+            return Ok(addresses);
+        }
+        let mut proxies = Vec::new();
+        for address in addresses {
+            let listener = TcpListener::bind("127.0.0.1:0").await?;
+            proxies.push(listener.local_addr()?.to_string());
+            tokio::spawn(async move {
+                while let Ok((client, _)) = listener.accept().await {
+                    tokio::spawn(relay(client, address.clone(), self));
+                }
+            });
+        }
+        Ok(proxies)
+    }
+
+    /// Returns the bytes that the client gets for a frame of the server.
+    fn rewrite(self, frame: &frame::Frame<'_>, bytes: &[u8]) -> Vec<u8> {
+        let pong =
+            (frame.kind == Pong::TYPE).then(|| Pong::decode_owned(frame.body).ok()).flatten();
+        match (self, pong) {
+            (Self::IgnoresIdleTimeout, Some(pong)) => {
+                encode(frame.id, &Pong { idle_timeout: None, ..pong })
+            }
+            (Self::NoHashingWindow, Some(pong)) => {
+                encode(frame.id, &Pong { max_hashing: Some(65_536), ..pong })
+            }
+            (Self::IgnoresUnreadableError, _)
+                if frame.id == limits::CONNECTION_ID
+                    && ErrorReply::decode_owned(frame.body).is_err() =>
+            {
+                Vec::new()
+            }
+            _ => bytes.to_vec(),
+        }
+    }
+}
+
+fn encode(id: u32, pong: &Pong) -> Vec<u8> {
+    let mut out = bytes::BytesMut::new();
+    // A pong always fits into a frame.
+    let _ = user_proto::encode(id, pong, &mut out);
+    out.to_vec()
+}
+
+/// Passes bytes to the server unchanged, and frames to the client as the fault rewrites them.
+async fn relay(client: TcpStream, address: String, fault: Fault) {
+    let Ok(server) = TcpStream::connect(address).await else { return };
+    let (mut from_client, mut to_client) = client.into_split();
+    let (mut from_server, mut to_server) = server.into_split();
+    let up = async {
+        let _ = tokio::io::copy(&mut from_client, &mut to_server).await;
+        let _ = to_server.shutdown().await;
+    };
+    let down = async {
+        let mut input = bytes::BytesMut::new();
+        loop {
+            while let Ok(Some((frame, size))) = frame::split(&input) {
+                let out = fault.rewrite(&frame, input.get(..size).unwrap_or_default());
+                let _ = to_client.write_all(&out).await;
+                let _ = input.split_to(size);
+            }
+            if !matches!(from_server.read_buf(&mut input).await, Ok(count) if count > 0) {
+                let _ = to_client.write_all(&input).await;
+                let _ = to_client.shutdown().await;
+                return;
+            }
+        }
+    };
+    tokio::join!(up, down);
+}
+
+pub(crate) fn is_of_unknown_class(error: &Error) -> bool {
+    error.code().is_some_and(|code| code.class() == ErrorClass::Unknown)
+}
+
+pub(crate) fn is_alert(error: &Error) -> bool {
+    matches!(error, Error::Handshake(_))
+}
