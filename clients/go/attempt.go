@@ -54,7 +54,7 @@ func (a *attempts) run(ctx context.Context) error {
 			return a.unknown
 		}
 		sent := time.Now()
-		p, err := c.send(ctx, a.request, func() *common { return a.tagsAt(ctx) })
+		p, err := c.send(ctx, a.request, func() *common { return a.tagsAt(ctx) }, false)
 		if err != nil {
 			return a.ended(ctx, err, false)
 		}

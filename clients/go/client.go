@@ -177,7 +177,7 @@ func (c *Client) probeOne(one *node, current *conn) {
 	ctx, cancel := context.WithTimeout(c.stopped, c.config.ConnectTimeout)
 	defer cancel()
 	began := time.Now()
-	p, err := current.send(ctx, &Ping{}, func() *common { return nil })
+	p, err := current.send(ctx, &Ping{}, func() *common { return nil }, true)
 	if err != nil || p == nil {
 		return
 	}

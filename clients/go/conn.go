@@ -45,6 +45,7 @@ type conn struct {
 	queuedBytes int
 	taken       uint64        // offset in the outgoing stream up to which frames were given to the writer
 	written     uint64        // offset up to which all bytes were written
+	writing     bool          // the writer has not reported yet what it has written
 	progress    chan struct{} // closed whenever the writer has made progress
 	pending     map[uint32]*pending
 	lastID      uint32
@@ -53,10 +54,10 @@ type conn struct {
 	lastQueued  time.Time
 	pingSent    time.Time
 	writeErr    error
-	// served is set once the server has answered anything except SHUTTING_DOWN, and hasWorked once
-	// that was the answer to the request of a call.
-	served, hasWorked bool
-	draining          bool
+	// served is set once the server has answered the request of a call, with anything except
+	// SHUTTING_DOWN. A server that shuts down, or is at its limit, may still answer pings.
+	served   bool
+	draining bool
 	// retryAfter is the time that the server asked for before the next connection.
 	retryAfter time.Duration
 }
@@ -71,7 +72,8 @@ type pending struct {
 	result     chan result
 	abandoned  bool
 	hashes     bool
-	own        bool // a ping of the connection itself
+	own        bool // a ping of the connection itself, which takes no slot
+	probe      bool // a ping of the client
 }
 
 type resultKind int
@@ -100,7 +102,7 @@ type result struct {
 
 func newConn(sock net.Conn, config *Config, onChange func(*conn)) *conn {
 	now := time.Now()
-	c := &conn{
+	return &conn{
 		sock:       sock,
 		config:     config,
 		onChange:   onChange,
@@ -114,11 +116,6 @@ func newConn(sock net.Conn, config *Config, onChange func(*conn)) *conn {
 		lastRead:   now,
 		lastQueued: now,
 	}
-	// Asks for the limits of the server. No request waits for the answer.
-	c.mu.Lock()
-	c.ping(now)
-	c.mu.Unlock()
-	return c
 }
 
 // start begins to read and to write.
@@ -136,7 +133,7 @@ func (c *conn) isOpen() bool {
 
 // send queues a request as soon as a slot is free. It returns nil if the connection accepts no more
 // requests.
-func (c *conn) send(ctx context.Context, request requestMessage, tags func() *common) (*pending, error) {
+func (c *conn) send(ctx context.Context, request requestMessage, tags func() *common, probe bool) (*pending, error) {
 	hashes := request.hashes()
 	if hashes {
 		// First, so that a request that waits for it holds up no other.
@@ -147,7 +144,7 @@ func (c *conn) send(ctx context.Context, request requestMessage, tags func() *co
 	ok, err := c.slot(ctx, c.inFlight)
 	if ok {
 		var p *pending
-		if p, err = c.enqueue(ctx, request, tags, hashes); p != nil {
+		if p, err = c.enqueue(ctx, request, tags, &pending{hashes: hashes, probe: probe}); p != nil {
 			return p, nil
 		}
 		c.inFlight.release()
@@ -165,7 +162,7 @@ func (c *conn) slot(ctx context.Context, slots *slots) (bool, error) {
 	return slots.acquire(ctx)
 }
 
-func (c *conn) enqueue(ctx context.Context, request requestMessage, tags func() *common, hashes bool) (*pending, error) {
+func (c *conn) enqueue(ctx context.Context, request requestMessage, tags func() *common, p *pending) (*pending, error) {
 	for {
 		c.mu.Lock()
 		if c.phase != phaseOpen {
@@ -185,7 +182,7 @@ func (c *conn) enqueue(ctx context.Context, request requestMessage, tags func() 
 		}
 	}
 	defer c.mu.Unlock()
-	p := &pending{hashes: hashes, result: make(chan result, 1)}
+	p.result = make(chan result, 1)
 	if err := c.push(p, request, tags(), time.Now()); err != nil {
 		return nil, callError(ErrInvalidRequest, err, NotDone)
 	}
@@ -352,11 +349,18 @@ func (c *conn) close(reason result) {
 		return
 	}
 	c.phase = phaseClosed
+	// An error of closing changes nothing.
+	_ = c.sock.Close()
+	for c.writing {
+		// The server may have received what the writer has not reported yet.
+		progress := c.progress
+		c.mu.Unlock()
+		<-progress
+		c.mu.Lock()
+	}
 	ended, written := c.pending, c.written
 	c.pending = map[uint32]*pending{}
 	c.mu.Unlock()
-	// The outcome is known: an error of closing changes nothing.
-	_ = c.sock.Close()
 	close(c.closed)
 	for _, p := range ended {
 		if reason.kind == resultLost && (!p.begun || p.end > written) {

@@ -90,9 +90,13 @@ func (c *conn) deliver(kind byte, id uint32, body []byte) {
 		return
 	}
 	delete(c.pending, id)
-	if !isShuttingDown {
+	if !c.served && !isShuttingDown && !p.own && !p.probe {
 		c.served = true
-		c.hasWorked = c.hasWorked || !p.own
+		if c.phase == phaseOpen {
+			// Asks for the limits of the server. Not before it has answered anything: BUSY with id 0
+			// means that nothing was done only if it comes before any reply.
+			c.ping(time.Now())
+		}
 	}
 	c.mu.Unlock()
 	if kind == (*Pong)(nil).kind() {
@@ -160,9 +164,13 @@ func (c *conn) writeLoop() {
 			}
 		}
 		for all := bytes; len(bytes) > 0; wipe(all[:len(all)-len(bytes)]) {
+			c.mu.Lock()
+			c.writing = true
+			c.mu.Unlock()
 			count, err := c.sock.Write(bytes)
 			bytes = bytes[count:]
 			c.mu.Lock()
+			c.writing = false
 			c.written += uint64(count)
 			interrupted := errors.Is(err, os.ErrDeadlineExceeded) && c.phase != phaseClosed
 			if interrupted {

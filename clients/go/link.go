@@ -102,23 +102,18 @@ func (n *nodes) connChanged(one *node, c *conn) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	c.mu.Lock()
-	now, served, worked, draining, retryAfter := c.phase, c.served, c.hasWorked, c.draining, c.retryAfter
+	now, served, draining, retryAfter := c.phase, c.served, c.draining, c.retryAfter
 	c.mu.Unlock()
 	if one.conn == c && now != phaseOpen {
 		one.conn = nil
 		one.retired[c] = struct{}{}
-		// A server that shuts down answers pings, and nothing else.
-		works := served
-		if draining {
-			works = worked
-		}
-		if works {
+		if served {
 			one.failures = 0
 		}
 		switch {
 		case retryAfter > 0:
 			one.next = time.Now().Add(retryAfter + time.Duration(rand.Int63n(int64(retryAfter)/2+1)))
-		case works && !draining:
+		case served && !draining:
 			one.next = time.Time{}
 		default:
 			n.countFailure(one)

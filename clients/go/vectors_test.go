@@ -27,7 +27,7 @@ type vector struct {
 	ValidAt                             []int  `json:"valid_at"`
 }
 
-func load(t testing.TB, name string, into any) {
+func loadVectors(t testing.TB, name string, into any) {
 	t.Helper()
 	text, err := os.ReadFile(vectors + name)
 	if err != nil {
@@ -49,7 +49,7 @@ func unhex(t testing.TB, digits string) []byte {
 
 func TestValidVectors(t *testing.T) {
 	var all struct{ Vectors []vector }
-	load(t, "valid.json", &all)
+	loadVectors(t, "valid.json", &all)
 	for _, v := range all.Vectors {
 		frame, err := userservice.Decode(v.Direction, unhex(t, v.Hex))
 		if err != nil {
@@ -86,7 +86,7 @@ func TestValidVectors(t *testing.T) {
 
 func TestInvalidVectors(t *testing.T) {
 	var all struct{ Vectors, Truncations []vector }
-	load(t, "invalid.json", &all)
+	loadVectors(t, "invalid.json", &all)
 	for _, v := range all.Vectors {
 		frame, err := userservice.Decode(v.Direction, unhex(t, v.Hex))
 		if v.Level == "incomplete" {
@@ -113,8 +113,8 @@ func TestInvalidVectors(t *testing.T) {
 func TestTruncations(t *testing.T) {
 	var valid struct{ Vectors []vector }
 	var invalid struct{ Truncations []vector }
-	load(t, "valid.json", &valid)
-	load(t, "invalid.json", &invalid)
+	loadVectors(t, "valid.json", &valid)
+	loadVectors(t, "invalid.json", &invalid)
 	byName := map[string]vector{}
 	for _, v := range valid.Vectors {
 		byName[v.Name] = v
