@@ -1,6 +1,6 @@
 //! The fast verifier of access tokens. It accepts only tokens that are byte for byte as this
-//! service writes them, and parses their variable fields in place. Any other token is passed to the
-//! reference verifier, which decides.
+//! service writes them, and parses their variable fields in place. A token with such a header and a
+//! wrong signature is refused. Any other token is passed to the reference verifier, which decides.
 //!
 //! Everything before the first claim that varies is the same text for every token of a key, issuer
 //! and audience. It is compared as a whole, and its share of the HMAC or hash is computed once.
@@ -39,8 +39,20 @@ const TAG_TEXT: usize = 43;
 const SIGNATURE: usize = 64;
 const SIGNATURE_TEXT: usize = 86;
 
+/// Verdict of the fast verifier on a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reading {
+    Valid(Verified),
+    /// The header is that of this key, and the signature is not one of this key.
+    Forged,
+    /// The token is not byte for byte as this service writes it. The reference verifier decides.
+    OtherForm,
+}
+
 /// Exact byte layout of the access tokens that are signed with one key.
 pub(super) struct ExactForm {
+    /// Length in bytes of the encoded header and its dot, with which `prefix` begins.
+    header: usize,
     /// Encoded header, dot, and encoded constant claims up to their last complete base64 group.
     prefix: Box<[u8]>,
     signature: Signature,
@@ -99,40 +111,57 @@ impl ExactForm {
         URL_SAFE_NO_PAD.encode_string(groups, &mut prefix);
         signature.begin(prefix.as_bytes());
         let variable = base64::encoded_len(carry.len() + VARIABLE, false)?;
-        Some(Self { prefix: prefix.into_bytes().into(), signature, carry: carry.into(), variable })
+        let header = base64::encoded_len(header.len(), false)? + 1;
+        let prefix = prefix.into_bytes().into();
+        Some(Self { header, prefix, signature, carry: carry.into(), variable })
     }
 
-    /// Returns the claims of a token that has exactly this layout and a valid signature, otherwise
-    /// `None`.
-    pub(super) fn read(&self, token: &[u8]) -> Option<Verified> {
-        let rest = token.strip_prefix(&*self.prefix).filter(|_| token.len() <= MAX_TOKEN)?;
-        let (claims, signature) = rest.split_at_checked(self.variable)?;
-        let signature = signature.strip_prefix(b".")?;
-        match &self.signature {
-            Signature::Hmac(mac) => {
-                let signature: &[u8; TAG_TEXT] = signature.try_into().ok()?;
-                let mut tag = [0; TAG];
-                URL_SAFE_NO_PAD.decode_slice(signature, &mut tag).ok()?;
+    /// Returns the claims of a token that has exactly this layout and a valid signature. A
+    /// signature is verified once at most, so that a forged token costs no more than that.
+    pub(super) fn read(&self, token: &[u8]) -> Reading {
+        let has_header = self.prefix.get(..self.header).is_some_and(|text| token.starts_with(text));
+        if !has_header || token.len() > MAX_TOKEN {
+            return Reading::OtherForm;
+        }
+        match (&self.signature, self.parts(token)) {
+            (Signature::Hmac(mac), Some((claims, signature))) => {
+                let Some(tag) = decoded::<TAG, TAG_TEXT>(signature) else {
+                    return Reading::OtherForm;
+                };
                 let mut mac = mac.clone();
                 mac.update(claims);
-                mac.verify_slice(&tag).ok()?;
-                self.decode(claims)
-            }
-            Signature::Public(key, seen) => {
-                let signature: &[u8; SIGNATURE_TEXT] = signature.try_into().ok()?;
-                let digest = seen.digest(rest);
-                if let Some(verified) = seen.get(&digest) {
-                    return Some(verified);
+                if mac.verify_slice(&tag).is_err() {
+                    return Reading::Forged;
                 }
-                let mut bytes = [0; SIGNATURE];
-                URL_SAFE_NO_PAD.decode_slice(signature, &mut bytes).ok()?;
-                let signed = token.get(..self.prefix.len() + claims.len())?;
-                key.verify_sig(signed, &bytes).ok()?;
-                let verified = self.decode(claims)?;
+                self.decode(claims).map_or(Reading::OtherForm, Reading::Valid)
+            }
+            // The reference verifier costs little more.
+            (Signature::Hmac(_), None) => Reading::OtherForm,
+            (Signature::Public(key, seen), parts) => {
+                let rest = token.strip_prefix(&*self.prefix);
+                let digest = parts.and(rest).map(|rest| seen.digest(rest));
+                if let Some(verified) = digest.as_ref().and_then(|digest| seen.get(digest)) {
+                    return Reading::Valid(verified);
+                }
+                if !is_signed(key, token) {
+                    return Reading::Forged;
+                }
+                let (Some((claims, _)), Some(digest)) = (parts, digest) else {
+                    return Reading::OtherForm;
+                };
+                let Some(verified) = self.decode(claims) else { return Reading::OtherForm };
                 seen.insert(digest, verified);
-                Some(verified)
+                Reading::Valid(verified)
             }
         }
+    }
+
+    /// Returns the variable part of the claims and the signature, both encoded, if the token has
+    /// this layout up to there.
+    fn parts<'a>(&self, token: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
+        let rest = token.strip_prefix(&*self.prefix)?;
+        let (claims, signature) = rest.split_at_checked(self.variable)?;
+        Some((claims, signature.strip_prefix(b".")?))
     }
 
     /// Decodes and parses claims after their signature has been verified.
@@ -157,6 +186,24 @@ impl ExactForm {
             stale: None,
         })
     }
+}
+
+/// Returns `true` if a token ends with a signature of this key over everything before it.
+fn is_signed(key: &ParsedPublicKey, token: &[u8]) -> bool {
+    let dot = token.iter().rposition(|byte| *byte == b'.');
+    let parts = dot.and_then(|dot| token.split_at_checked(dot));
+    parts.is_some_and(|(signed, signature)| {
+        let signature = signature.get(1..).and_then(decoded::<SIGNATURE, SIGNATURE_TEXT>);
+        signature.is_some_and(|signature| key.verify_sig(signed, &signature).is_ok())
+    })
+}
+
+/// Decodes `N` bytes from their canonical base64 text of `TEXT` characters.
+fn decoded<const N: usize, const TEXT: usize>(text: &[u8]) -> Option<[u8; N]> {
+    let text: &[u8; TEXT] = text.try_into().ok()?;
+    let mut bytes = [0; N];
+    URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).ok()?;
+    Some(bytes)
 }
 
 fn id(text: &[u8]) -> Option<(Uuid, &[u8])> {

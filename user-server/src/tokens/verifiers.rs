@@ -7,6 +7,7 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::access::AccessTokens;
+use super::exact::Reading;
 use super::{TokenPolicy, Verified};
 use crate::domain::{Fault, NewSession, Timestamp};
 use crate::keys::KeyRing;
@@ -39,7 +40,17 @@ impl Verifiers {
     /// accept it.
     #[must_use]
     pub fn fast(&self, token: &[u8]) -> Option<Verified> {
-        self.0.read_fast(token)
+        match self.0.read_fast(token) {
+            Reading::Valid(verified) => Some(verified),
+            Reading::Forged | Reading::OtherForm => None,
+        }
+    }
+
+    /// Returns `true` if the fast verifier refuses an access token without asking the reference
+    /// verifier.
+    #[must_use]
+    pub fn is_forged(&self, token: &[u8]) -> bool {
+        self.0.read_fast(token) == Reading::Forged
     }
 
     /// Verifies an access token with the reference verifier. Returns `None` if the token is not

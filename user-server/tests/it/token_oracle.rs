@@ -98,6 +98,9 @@ impl TokenOracle {
         // The fast verifier remembers tokens after it has verified their
         // signatures.
         assert_eq!(self.verifiers.fast(token), fast);
+        if self.verifiers.is_forged(token) {
+            assert_eq!((fast, reference), (None, None), "{}", String::from_utf8_lossy(token));
+        }
         if fast.is_some() || self.is_canonical(token) {
             assert_eq!(fast, reference, "{}", String::from_utf8_lossy(token));
         }
@@ -147,6 +150,32 @@ impl TokenOracle {
         let position = position % token.len();
         token[position] = byte;
         self.assert_same_verdict(&token);
+    }
+
+    /// Checks that a wrong signature under a header of the service is refused without the reference
+    /// verifier, so that its check costs one verification.
+    pub fn check_forged(&self) {
+        let (signed, signature) = self.genuine.rsplit_once('.').unwrap();
+        let signature = URL_SAFE_NO_PAD.decode(signature).unwrap();
+        for bit in 0..8 * signature.len() {
+            let mut changed = signature.clone();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            let token = format!("{signed}.{}", URL_SAFE_NO_PAD.encode(changed));
+            assert!(self.verifiers.is_forged(token.as_bytes()), "bit {bit}");
+        }
+        let (header, claims) = signed.split_once('.').unwrap();
+        let encoded = URL_SAFE_NO_PAD.encode(&signature);
+        let at = claims.len() - 9;
+        let other = if &claims[at..=at] == "A" { "B" } else { "A" };
+        let claims = format!("{}{other}{}", &claims[..at], &claims[at + 1..]);
+        let token = format!("{header}.{claims}.{encoded}");
+        assert!(self.verifiers.is_forged(token.as_bytes()), "other claims");
+        // Claims in another form than those of the service.
+        let token = format!("{header}.e30.{encoded}");
+        let is_hmac = self.algorithm == TokenAlgorithm::Hs256;
+        assert_eq!(self.verifiers.is_forged(token.as_bytes()), !is_hmac);
+        assert!(self.verifiers.reference(token.as_bytes()).is_none());
+        assert!(!self.verifiers.is_forged(self.genuine.as_bytes()));
     }
 }
 

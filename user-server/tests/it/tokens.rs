@@ -66,6 +66,13 @@ fn both_verifiers_accept_issued_tokens() {
 }
 
 #[test]
+fn a_forged_token_costs_one_verification() {
+    for oracle in TokenAlgorithm::ALL.map(TokenOracle::new) {
+        oracle.check_forged();
+    }
+}
+
+#[test]
 fn the_corpus_of_tokens_passes() {
     let oracles = TokenAlgorithm::ALL.map(TokenOracle::new);
     let entries: Vec<_> = std::fs::read_dir(corpus()).unwrap().collect();

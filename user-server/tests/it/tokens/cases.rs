@@ -326,6 +326,9 @@ fn parameters(g: &Genuine) -> Vec<Case> {
     let own_jwk = g.header.replace(r#"{"typ""#, &format!(r#"{{{jwk},"typ""#));
     vec![
         ("crit.exp", "crit names exp", g.parameter(r#""crit":["exp"]"#)),
+        ("crit.null", "crit null", g.parameter(r#""crit":null"#)),
+        ("jwk.null", "jwk null", g.parameter(r#""jwk":null"#)),
+        ("parameter.null", "an unknown parameter that is null", g.parameter(r#""abc":null"#)),
         ("crit.empty", "crit names nothing", g.parameter(r#""crit":[]"#)),
         (
             "crit.b64",
@@ -440,6 +443,11 @@ fn json(g: &Genuine) -> Vec<Case> {
     let claims = |claims: &str| signed_token(&g.header, claims);
     vec![
         ("claims.list", "the claims are a list", claims(&format!("[{}]", g.claims))),
+        ("claims.values", "the claims are a list of the values in their order", {
+            let claims: serde_json::Value = serde_json::from_str(&g.claims).unwrap();
+            let names = ["iss", "aud", "sub", "sid", "jti", "iat", "exp"];
+            signed_token(&g.header, &serde_json::json!(names.map(|name| &claims[name])).to_string())
+        }),
         ("claims.text", "the claims are a string", claims(&format!("{:?}", g.claims))),
         ("claims.null", "the claims are null", claims("null")),
         ("claims.empty", "the claims are empty", claims("")),

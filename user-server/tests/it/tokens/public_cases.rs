@@ -187,6 +187,9 @@ fn parameters(g: &Genuine) -> Vec<Case> {
         ("header.jku", "points to a key set", g.parameter(r#""jku":"https://evil.example/jwks""#)),
         ("header.x5u", "points to a certificate", g.parameter(r#""x5u":"https://evil.example/x""#)),
         ("header.crit", "a critical extension", g.parameter(r#""crit":["exp"]"#)),
+        ("header.crit.null", "crit null", g.parameter(r#""crit":null"#)),
+        ("header.jwk.null", "jwk null", g.parameter(r#""jwk":null"#)),
+        ("header.unknown.null", "an unknown member that is null", g.parameter(r#""abc":null"#)),
         ("header.b64", "an unencoded payload (RFC 7797)", g.parameter(r#""b64":false"#)),
         ("header.typ", "typ JWT", g.header("at+jwt", "JWT")),
         ("header.typ.missing", "no typ", g.header(r#""typ":"at+jwt","#, "")),
@@ -291,6 +294,12 @@ fn claims(g: &Genuine) -> Vec<Case> {
             g.claims(r#""exp""#, r#""exp":9007199254740991,"exp""#),
         ),
         ("claims.sid.not.uuid", "sid is not a UUID", g.claims("0d4b6c1e-3f0a", "0d4b6c1e-3f0x")),
+        ("claims.values", "the claims are a list of the values in their order", {
+            let claims: serde_json::Value = serde_json::from_str(&g.claims).unwrap();
+            let names = ["iss", "aud", "sub", "sid", "jti", "iat", "exp"];
+            let values = serde_json::json!(names.map(|name| &claims[name])).to_string();
+            g.token(&g.header, &values, &g.key, g.algorithm)
+        }),
         ("claims.list", "the claims are a list", { g.token(&g.header, "[]", &g.key, g.algorithm) }),
     ]
 }
