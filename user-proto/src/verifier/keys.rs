@@ -12,6 +12,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
 use super::ed25519;
+use crate::limits;
 
 /// Number of revoked keys that are remembered.
 const MAX_REVOKED: usize = 10_000;
@@ -65,7 +66,7 @@ impl PublicKey {
     /// algorithm.
     fn from_jwk(jwk: &Map<String, Value>) -> Option<(String, Self)> {
         let text = |name: &str| jwk.get(name).and_then(Value::as_str);
-        let kid = text("kid").filter(|kid| !kid.is_empty())?;
+        let kid = text("kid").filter(|kid| (1..=limits::MAX_KID).contains(&kid.len()))?;
         let verifies = |operations: &Value| {
             operations.as_array().is_some_and(|all| all.contains(&Value::from("verify")))
         };

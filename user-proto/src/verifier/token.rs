@@ -87,7 +87,7 @@ impl<'a> Token<'a> {
         let (signed, signature) = token.split_at_checked(dot(token)?)?;
         let (header, claims) = signed.split_at_checked(dot(signed)?)?;
         let header: Header = object(&URL_SAFE_NO_PAD.decode(header).ok()?)?;
-        if header.typ != TYPE {
+        if header.typ != TYPE || header.kid.len() > limits::MAX_KID {
             return None;
         }
         Some(Self {
