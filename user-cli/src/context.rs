@@ -90,6 +90,7 @@ impl<'a> Context<'a> {
             deadline: global.timeout,
             // Report a mistyped address at once.
             wait_for_server: false,
+            busy_attempts: 1,
             tls: tls.clone(),
             tap: global.verbose.then(|| Arc::new(show::frame) as Tap),
             ..Config::default()

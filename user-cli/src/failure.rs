@@ -84,9 +84,8 @@ impl Failure {
 
     fn exit_code(&self) -> u8 {
         match self {
-            Self::Call { error: Error::Refused(_), .. }
-            | Self::NotFound { .. }
-            | Self::Reported => REFUSED,
+            Self::Call { error, .. } if error.reply().is_some() => REFUSED,
+            Self::NotFound { .. } | Self::Reported => REFUSED,
             Self::Call { .. }
             | Self::Usage { .. }
             | Self::Arguments(_)
@@ -140,8 +139,8 @@ impl From<io::Error> for Failure {
 }
 
 fn call_text(error: &Error, situation: &Situation) -> String {
-    let mut text = match error {
-        Error::Refused(reply) => {
+    let mut text = match (error, error.reply()) {
+        (_, Some(reply)) => {
             let field = reply
                 .field
                 .as_ref()
@@ -151,7 +150,7 @@ fn call_text(error: &Error, situation: &Situation) -> String {
             let message = without_outcome(&reply.message, situation);
             format!("error: {code} ({:04X}{field}): {}", reply.code.0, format::printable(&message))
         }
-        Error::Lost { reason: CloseReason::Frame(frame) } => {
+        (Error::Lost { reason: CloseReason::Frame(frame) }, _) => {
             let answers = frame
                 .looks_like()
                 .map_or_else(String::new, |protocol| format!(" (it answers like {protocol})"));
@@ -160,12 +159,12 @@ fn call_text(error: &Error, situation: &Situation) -> String {
                 situation.addr, situation.addr_source
             )
         }
-        error => {
+        (error, None) => {
             let message = without_outcome(&error.to_string(), situation);
             format!("error: {} ({}): {message}", situation.addr, situation.addr_source)
         }
     };
-    if let Error::Refused(reply) = error
+    if let Some(reply) = error.reply()
         && let Some(ms) = reply.retry_after_ms
     {
         let delay = format::duration(Duration::from_millis(ms.into()));
@@ -180,7 +179,7 @@ fn call_text(error: &Error, situation: &Situation) -> String {
 
 fn call_json(error: &Error, situation: &Situation) -> Value {
     let kind = match error {
-        Error::Refused(_) => "refused",
+        Error::Refused(_) | Error::Lost { reason: CloseReason::ServerError(_) } => "refused",
         Error::DeadlineExceeded { .. } => "deadline_exceeded",
         Error::Lost { .. } => "lost",
         Error::Connect(_) => "connect",
@@ -198,7 +197,7 @@ fn call_json(error: &Error, situation: &Situation) -> Value {
         "addr_source": situation.addr_source,
         "outcome_unknown": outcome_unknown(error, situation),
     });
-    if let Error::Refused(reply) = error {
+    if let Some(reply) = error.reply() {
         object["code"] = format!("{:04X}", reply.code.0).into();
         object["name"] = reply.code.name().into();
         object["message"] = without_outcome(&reply.message, situation).into();
@@ -224,7 +223,7 @@ fn without_outcome(message: &str, situation: &Situation) -> String {
 
 /// Reports whether a failed request may have changed something.
 fn outcome_unknown(error: &Error, situation: &Situation) -> bool {
-    situation.changes && error.outcome_unknown()
+    situation.changes && error.outcome_unknown() && !hints::requires_tls(error, situation)
 }
 
 fn code_name(code: ErrorCode) -> String {

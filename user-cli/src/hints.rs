@@ -28,7 +28,7 @@ pub(crate) fn for_error(error: &Error, situation: &Situation) -> String {
         }
         // user-cli sends no frames that long. A server that requires TLS replies with this code to
         // plain text.
-        Error::Refused(reply) if reply.code == ErrorCode::FRAME_TOO_LONG && !situation.tls => {
+        error if requires_tls(error, situation) => {
             "The server requires TLS: pass its certificate authority with --ca, or --tls if that \
              is a public one."
         }
@@ -36,6 +36,9 @@ pub(crate) fn for_error(error: &Error, situation: &Situation) -> String {
             for_code(reply.code, situation).unwrap_or_else(|| for_class(reply.code.class()))
         }
         Error::DeadlineExceeded { .. } => TIMEOUT,
+        Error::Lost { reason: CloseReason::ServerError(reply) } => {
+            for_code(reply.code, situation).unwrap_or_else(|| for_class(reply.code.class()))
+        }
         Error::Lost { reason: CloseReason::Frame(_) } => {
             "Check that a user-server listens at this address. Another one is selected by --addr, \
              --profile or $USER_CLI_ADDR."
@@ -57,6 +60,12 @@ pub(crate) fn for_error(error: &Error, situation: &Situation) -> String {
         Error::Closed => "Run the command again.",
     }
     .to_owned()
+}
+
+/// Returns `true` if the server answered plain text although it requires TLS. It has executed
+/// nothing then.
+pub(crate) fn requires_tls(error: &Error, situation: &Situation) -> bool {
+    error.code() == Some(ErrorCode::FRAME_TOO_LONG) && !situation.tls
 }
 
 /// Hint for a request with a secret that is not sent without TLS.

@@ -19,6 +19,7 @@
 //! |---|---|
 //! | not written completely, or SHUTTING_DOWN | not executed: sent again until its deadline |
 //! | written, and may be repeated | sent again |
+//! | BUSY | not executed: sent again after the time that the server asks for, three times at most |
 //! | written, and must not be repeated | fails with [`Error::Lost`]: outcome unknown |
 //!
 //! A request may be repeated if [`RequestMessage::SAFE`] is `true` (a refresh for 30 s only), or if
@@ -51,13 +52,14 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::error::DecodeError;
-use crate::error_code::ErrorCode;
+use crate::error_code::{ErrorCode, Retrier};
 use crate::layout::FieldKind;
 use crate::limits;
 use crate::message::{Message, ReplyMessage, RequestMessage};
 use crate::table::{Common, ErrorReply, RefreshToken};
+use connection::concerns_protocol;
 use history::CallHistory;
-use link::{Link, NoConnection};
+use link::{Link, NoConnection, random_fraction};
 use state::Outcome;
 
 pub use config::{Config, Direction, Tap};
@@ -146,7 +148,7 @@ impl Client {
         if self.link.refuses_secrets() && has_secret::<M>() {
             return Err(Error::PlaintextRefused);
         }
-        let mut history = CallHistory::default();
+        let mut history = CallHistory::until(deadline);
         let attempts = self.attempts(request, common, sent, repeat, &mut history);
         let result = match deadline {
             Some(deadline) => tokio::time::timeout_at(deadline, attempts).await.ok(),
@@ -165,6 +167,26 @@ impl Client {
                 connection.closed().await;
             }
         }
+    }
+
+    /// Waits until a request may be sent again that the server answered with `reply`.
+    ///
+    /// # Errors
+    /// The error of the call, if the request is not to be sent again.
+    async fn wait_or_give_up(
+        &self,
+        reply: ErrorReply<'static>,
+        repeat: bool,
+        history: &mut CallHistory,
+    ) -> Result<(), Error> {
+        let attempts = if repeat { self.link.config().busy_attempts } else { 1 };
+        let wait = match reply.code.retrier() {
+            Retrier::Client => history.wait_after_busy(&reply, attempts, random_fraction()),
+            _ => None,
+        };
+        let Some(wait) = wait else { return Err(Error::Refused(reply)) };
+        tokio::time::sleep(wait).await;
+        Ok(())
     }
 
     /// Returns `true` if the client has a connection that accepts requests.
@@ -216,7 +238,8 @@ impl Client {
                     let reply = ErrorReply::decode_owned(&body)
                         .map_err(|error| Error::BadReply { kind, error })?;
                     if reply.code != ErrorCode::SHUTTING_DOWN {
-                        return Err(Error::Refused(reply));
+                        self.wait_or_give_up(reply, repeat, history).await?;
+                        continue;
                     }
                     connection.retire_unsent();
                     if !repeat {
@@ -232,10 +255,15 @@ impl Client {
                         return Err(history.give_up());
                     }
                 }
-                Outcome::ServerError(reply) => return Err(Error::Refused(reply)),
+                Outcome::ServerError(reply) => {
+                    self.wait_or_give_up(reply, repeat, history).await?;
+                }
                 Outcome::Lost(reason) => {
+                    let is_our_bug = matches!(
+                        &reason, CloseReason::ServerError(reply) if concerns_protocol(reply)
+                    );
                     history.lost(reason);
-                    if !repeat || (!M::SAFE && !has_key) {
+                    if !repeat || is_our_bug || (!M::SAFE && !has_key) {
                         return Err(history.give_up());
                     }
                 }

@@ -78,6 +78,7 @@ impl Server {
     pub(crate) fn new(endpoint: &Endpoint, tls: Option<&Tls>) -> Self {
         let config = Config {
             wait_for_server: false,
+            busy_attempts: 1,
             tls: tls.cloned(),
             allow_plaintext: endpoint.allow_plaintext,
             ..Config::default()

@@ -179,14 +179,16 @@ impl Shared {
                 shown(line)
             ));
         };
-        match self.lock().pending.remove(&id) {
+        let waiting = self.lock().pending.remove(&id);
+        match waiting {
             Some(sender) => {
                 let _ = sender.send(answer);
-                return;
             }
-            None => {}
+            None => self.end(&format!(
+                "the driver wrote an answer that no message waits for: {}",
+                shown(line)
+            )),
         }
-        self.end(&format!("the driver answered the message {id}, which it was not sent: or twice"));
     }
 
     /// Fails everything that waits, and everything to come.

@@ -10,6 +10,7 @@ mod accounts;
 mod authority;
 mod bench;
 mod cli;
+mod conform;
 mod dev_cert;
 mod early_ends;
 mod errors;

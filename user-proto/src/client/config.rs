@@ -16,6 +16,10 @@ pub struct Config {
     /// If `true`, a call waits until its deadline for a server that is not reachable. If `false`,
     /// it fails at once, which suits an interactive tool better than a gateway.
     pub wait_for_server: bool,
+    /// Number of times that a request is sent in total if the server answers `BUSY`, or another
+    /// error after which the client library repeats a request. Between them, the client waits as
+    /// long as the server asks for. With 1, it passes the error on at once.
+    pub busy_attempts: u32,
     /// Wait before the second attempt to connect. The wait doubles with every further attempt, and
     /// is reduced at random by up to half, so that many clients do not reconnect at the same time.
     pub initial_backoff: Duration,
@@ -46,6 +50,7 @@ impl Default for Config {
             deadline: None,
             connect_timeout: Duration::from_secs(5),
             wait_for_server: true,
+            busy_attempts: 3,
             initial_backoff: Duration::from_millis(100),
             max_backoff: Duration::from_secs(5),
             ping_after: Duration::from_secs(limits::PING_AFTER.into()),

@@ -14,7 +14,7 @@ use super::buffer::WriteBuffer;
 use super::error::{CloseReason, Error};
 use super::slots::Slots;
 use super::state::{Outcome, Pending, Phase, Sent, State, TakenSlots};
-use crate::error_code::ErrorCode;
+use crate::error_code::{ErrorClass, ErrorCode};
 use crate::frame::Frame;
 use crate::limits;
 use crate::message::{Message, ReplyMessage, RequestMessage};
@@ -204,11 +204,19 @@ impl Connection {
             (std::mem::take(&mut state.pending), state.written, state.served)
         };
         for pending in pending.into_values() {
+            let unwritten = pending.end > written;
             let _ = pending.outcome.send(match reason {
-                CloseReason::ServerError(reply) => Outcome::ServerError(reply.clone()),
+                // A server at its limit of connections says so before it reads a request.
+                CloseReason::ServerError(reply) if reply.code == ErrorCode::BUSY && !served => {
+                    Outcome::ServerError(reply.clone())
+                }
+                // It would reject the same bytes on another connection too.
+                CloseReason::ServerError(reply) if unwritten && concerns_protocol(reply) => {
+                    Outcome::ServerError(reply.clone())
+                }
                 // A server reads no request before it has accepted the client's certificate.
                 CloseReason::Rejected(error) if !served => Outcome::Rejected(error.clone()),
-                _ if pending.end > written => Outcome::NotSent,
+                _ if unwritten => Outcome::NotSent,
                 reason => Outcome::Lost(reason.clone()),
             });
         }
@@ -299,6 +307,11 @@ impl Connection {
 fn millis_until(deadline: Instant) -> u32 {
     let left = deadline.saturating_duration_since(Instant::now()).as_millis();
     u32::try_from(left).unwrap_or(u32::MAX).max(1)
+}
+
+/// Returns `true` if the server says that this client violates the protocol.
+pub(super) fn concerns_protocol(reply: &ErrorReply<'_>) -> bool {
+    reply.code.class() == ErrorClass::Protocol
 }
 
 fn is_shutting_down(body: &[u8]) -> bool {

@@ -21,6 +21,8 @@ use crate::table::ErrorReply;
 
 /// Time for which a closing connection without pending calls waits for the server to close it too.
 const LINGER: Duration = Duration::from_secs(1);
+/// Shortest interval between two pings, whatever idle timeout the server advertises.
+const MIN_PING_INTERVAL: Duration = Duration::from_millis(100);
 /// Interval at which a closing connection checks for calls that await a reply.
 const CHECK_INTERVAL: Duration = Duration::from_millis(50);
 
@@ -170,8 +172,7 @@ async fn read(connection: &Connection, reader: impl AsyncRead, config: &Config) 
 /// Returns the time without a received frame after which a ping is sent.
 fn ping_interval(connection: &Connection, config: &Config) -> Duration {
     let idle = match connection.idle_timeout() {
-        // At least a second, whatever the server advertises.
-        Some(timeout) => config.ping_after.min((timeout / 2).max(Duration::from_secs(1))),
+        Some(timeout) => config.ping_after.min((timeout / 2).max(MIN_PING_INTERVAL)),
         None => config.ping_after,
     };
     // A server at its limit of requests in flight does not read a ping either.
@@ -199,8 +200,8 @@ fn receive(connection: &Connection, input: &[u8], config: &Config) -> Result<usi
     Ok(used)
 }
 
-/// Handles a frame with request id 0, which concerns the connection itself. A frame that is not a
-/// valid error reply is ignored.
+/// Handles a frame with request id 0, which concerns the connection itself. A frame that is not an
+/// error reply is ignored.
 fn handle_connection_error(connection: &Connection, frame: Frame<'_>) -> Result<(), CloseReason> {
     if frame.kind != ErrorReply::TYPE {
         return Ok(());
@@ -208,7 +209,7 @@ fn handle_connection_error(connection: &Connection, frame: Frame<'_>) -> Result<
     match ErrorReply::decode_owned(frame.body) {
         Ok(reply) if reply.code == ErrorCode::SHUTTING_DOWN => connection.retire_unsent(),
         Ok(reply) => return Err(CloseReason::ServerError(reply)),
-        Err(_) => {}
+        Err(error) => return Err(CloseReason::InvalidError(error)),
     }
     Ok(())
 }
@@ -274,7 +275,9 @@ mod tests {
         let (near, mut far) = duplex(1024);
         let connection = start(near, &config);
         let mut last = config.ping_after;
-        for (seconds, expected) in [(600, config.ping_after), (30, 15 * SECOND), (1, SECOND)] {
+        for (seconds, expected) in
+            [(600, config.ping_after), (30, 15 * SECOND), (1, SECOND / 2), (0, MIN_PING_INTERVAL)]
+        {
             connection.ping();
             let id = next_ping(&mut far).await;
             assert_eq!(ping_interval(&connection, &config), last);

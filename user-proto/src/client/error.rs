@@ -8,8 +8,8 @@ use crate::table::ErrorReply;
 /// Error of a call.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The server answered with an error, either to this request or to the connection while the
-    /// request was in flight.
+    /// The server answered this request with an error, or refused the connection before it read
+    /// a request.
     #[error("the server refused: {} ({:04X}) {}", .0.code, .0.code.0, .0.message)]
     Refused(ErrorReply<'static>),
     /// The deadline of the call passed.
@@ -54,13 +54,22 @@ pub enum Error {
 const UNKNOWN_OUTCOME: &str = "; it is unknown whether the request was executed";
 
 impl Error {
+    /// Returns the error of the server, which concerns the request or its connection, or `None` if
+    /// the error did not come from the server.
+    #[must_use]
+    pub fn reply(&self) -> Option<&ErrorReply<'static>> {
+        match self {
+            Self::Refused(reply) | Self::Lost { reason: CloseReason::ServerError(reply) } => {
+                Some(reply)
+            }
+            _ => None,
+        }
+    }
+
     /// Returns the error code of the server, or `None` if the error did not come from the server.
     #[must_use]
     pub fn code(&self) -> Option<ErrorCode> {
-        match self {
-            Self::Refused(reply) => Some(reply.code),
-            _ => None,
-        }
+        self.reply().map(|reply| reply.code)
     }
 
     /// Returns what is known about the request: that the server has refused it, that nothing was
@@ -113,6 +122,9 @@ pub enum CloseReason {
     /// The server sent an error about the connection itself.
     #[error("the server closed the connection: {}", .0.code)]
     ServerError(ErrorReply<'static>),
+    /// The server sent an error about the connection itself that cannot be decoded.
+    #[error("the server closed the connection with an invalid error: {0}")]
+    InvalidError(DecodeError),
     /// The server rejected this client after the TLS handshake.
     #[error(transparent)]
     Rejected(HandshakeError),

@@ -7,10 +7,18 @@ use tokio::time::Instant;
 
 use super::connection::Connection;
 use super::error::{CloseReason, Error};
+use crate::table::ErrorReply;
+
+/// Wait after `BUSY` if the server does not state one.
+const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// The attempts of one call so far.
 #[derive(Default)]
 pub(super) struct CallHistory {
+    /// Deadline of the call; `None` if it has none.
+    deadline: Option<Instant>,
+    /// Number of attempts for which the server was busy.
+    busy: u32,
     /// Attempt in flight: its connection, and the offset in the connection's outgoing stream at
     /// which the frame of the request ends.
     in_flight: Option<(Arc<Connection>, u64)>,
@@ -22,6 +30,34 @@ pub(super) struct CallHistory {
 }
 
 impl CallHistory {
+    pub(super) fn until(deadline: Option<Instant>) -> Self {
+        Self { deadline, ..Self::default() }
+    }
+
+    /// Records that the server was busy. Returns the time to wait before the next attempt:
+    /// the one that the server asks for, and up to half as long again at random, so that many
+    /// clients do not repeat their requests at the same time. Returns `None` after `attempts`
+    /// attempts, or if the deadline would pass meanwhile.
+    pub(super) fn wait_after_busy(
+        &mut self,
+        reply: &ErrorReply<'static>,
+        attempts: u32,
+        fraction: f64,
+    ) -> Option<Duration> {
+        self.busy += 1;
+        let wait =
+            reply.retry_after_ms.map_or(DEFAULT_RETRY_AFTER, |ms| Duration::from_millis(ms.into()));
+        let wait = wait.mul_f64(1.0 + fraction / 2.0);
+        let in_time = |deadline: Instant| {
+            Instant::now().checked_add(wait).is_some_and(|next| next < deadline)
+        };
+        let repeats = self.busy < attempts && self.deadline.is_none_or(in_time);
+        repeats.then(|| {
+            self.failed(Error::Refused(reply.clone()));
+            wait
+        })
+    }
+
     pub(super) fn sent(&mut self, connection: &Arc<Connection>, end: u64) {
         self.in_flight = Some((Arc::clone(connection), end));
         self.first_sent.get_or_insert_with(Instant::now);
@@ -87,7 +123,28 @@ mod tests {
     use super::*;
     use crate::client::config::Config;
     use crate::client::drive;
+    use crate::error_code::ErrorCode;
     use crate::table::{Common, Logout};
+
+    #[tokio::test(start_paused = true)]
+    async fn the_wait_after_busy_is_bounded_by_attempts_and_deadline() {
+        let busy = |retry_after_ms| ErrorReply {
+            code: ErrorCode::BUSY,
+            message: "".into(),
+            retry_after_ms,
+            field: None,
+        };
+        let wait = |history: &mut CallHistory, ms, fraction| {
+            history.wait_after_busy(&busy(ms), 3, fraction).map(|wait| wait.as_millis())
+        };
+        let mut history = CallHistory::until(None);
+        assert_eq!(wait(&mut history, None, 0.0), Some(1000));
+        assert_eq!(wait(&mut history, Some(200), 1.0), Some(300));
+        assert_eq!(wait(&mut history, Some(200), 0.0), None, "the third attempt is the last");
+        let mut history = CallHistory::until(Some(Instant::now() + Duration::from_secs(1)));
+        assert_eq!(wait(&mut history, Some(999), 0.0), Some(999));
+        assert_eq!(wait(&mut history, None, 0.0), None, "the deadline would pass");
+    }
 
     #[tokio::test]
     async fn the_error_at_the_deadline_tells_whether_the_request_was_written() {

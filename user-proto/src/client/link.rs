@@ -227,7 +227,7 @@ impl Drop for Link {
 
 /// Returns a number in [0, 1) that is random enough to spread the attempts of many clients: the
 /// standard library seeds each hasher differently.
-fn random_fraction() -> f64 {
+pub(super) fn random_fraction() -> f64 {
     let random = RandomState::new().hash_one(0_u8);
     f64::from(u32::try_from(random >> 32).unwrap_or_default()) * 2_f64.powi(-32)
 }

@@ -70,7 +70,7 @@ pub(super) enum Outcome {
     Rejected(HandshakeError),
     /// The connection was lost after the request was written.
     Lost(CloseReason),
-    /// The server closed the connection with this error.
+    /// The server closed the connection with this error, and did not execute the request.
     ServerError(ErrorReply<'static>),
 }
 

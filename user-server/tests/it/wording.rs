@@ -109,6 +109,7 @@ fn texts() -> Vec<PathBuf> {
         "SECURITY.md",
         "CHANGELOG.md",
         "docs/BENCHMARKS.md",
+        "docs/CONFORMANCE.md",
         "docs/FAULTS.md",
         "docs/GATEWAYS.md",
         "docs/MUTANTS.md",

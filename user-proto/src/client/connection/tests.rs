@@ -134,6 +134,9 @@ async fn closing_reports_the_outcome_of_each_pending_request() {
         (true, rejected(), "lost", "not sent"),
         (false, rejected(), "rejected", "rejected"),
         (false, CloseReason::ServerError(error(ErrorCode::BUSY)), "server error", "server error"),
+        (true, CloseReason::ServerError(error(ErrorCode::BUSY)), "lost", "not sent"),
+        (false, CloseReason::ServerError(error(ErrorCode::INTERNAL)), "lost", "not sent"),
+        (false, CloseReason::ServerError(error(ErrorCode::MALFORMED)), "lost", "server error"),
     ] {
         let (connection, mut batch) = open();
         let written = queue(&connection).await.unwrap();

@@ -120,9 +120,37 @@ async fn an_error_about_the_connection_fails_the_calls_in_flight() {
 }
 
 #[tokio::test]
-async fn an_error_sent_before_any_request_was_read_arrives() {
+async fn an_error_about_the_connection_that_cannot_be_decoded_ends_it() {
     let fake = Fake::start().await;
     let client = fake.client();
+    let pending = call(&client, login());
+    let mut peer = fake.accept().await;
+    peer.request().await;
+    peer.stream.write_all(&[0, 0, 0, 6, 0x80, 0, 0, 0, 0, 6]).await.unwrap();
+    let error = pending.await.unwrap().unwrap_err();
+    assert!(matches!(error, Error::Lost { reason: CloseReason::InvalidError(_) }), "{error}");
+    assert!(peer.next().await.is_none(), "the client closes the connection");
+}
+
+#[tokio::test]
+async fn an_error_about_the_connection_leaves_the_outcome_unknown() {
+    for code in [ErrorCode::MALFORMED, ErrorCode::INTERNAL, ErrorCode(0x0901)] {
+        let fake = Fake::start().await;
+        let client = fake.client();
+        let pending = call(&client, login());
+        let mut peer = fake.accept().await;
+        peer.request().await;
+        peer.refuse(0, code).await;
+        let error = pending.await.unwrap().unwrap_err();
+        assert_eq!((error.code(), error.outcome_unknown()), (Some(code), true), "{error}");
+        assert_eq!(error.outcome(), user_proto::ErrorOutcome::Unknown);
+    }
+}
+
+#[tokio::test]
+async fn an_error_sent_before_any_request_was_read_arrives() {
+    let fake = Fake::start().await;
+    let client = fake.client_with(Config { busy_attempts: 1, ..quick() });
     let pending = call(&client, login());
     let mut peer = fake.accept().await;
     peer.reply(0, user_proto::ErrorReply { retry_after_ms: Some(50), ..error(ErrorCode::BUSY) })

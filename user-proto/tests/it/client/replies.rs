@@ -126,7 +126,7 @@ async fn a_refusal_has_its_error_code() {
 #[tokio::test]
 async fn after_any_error_of_class_06_but_shutting_down_the_outcome_is_unknown() {
     let fake = Fake::start().await;
-    let client = fake.client();
+    let client = fake.client_with(Config { busy_attempts: 1, ..quick() });
     let mut pending = call(&client, login());
     let mut peer = fake.accept().await;
     for (code, unknown) in [

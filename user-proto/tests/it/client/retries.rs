@@ -7,7 +7,7 @@ use user_proto::client::{Client, CloseReason, Config, Error};
 use user_proto::{Common, ErrorCode, IdempotencyKey, RefreshToken, TokenRefreshed};
 
 use super::fake::{
-    Fake, Peer, call, login, long_login, quick, unused_addr, verified, verify, within,
+    Fake, Peer, call, error, login, long_login, quick, unused_addr, verified, verify, within,
 };
 
 #[tokio::test]
@@ -91,6 +91,24 @@ async fn a_request_refused_with_shutting_down_is_sent_on_another_connection() {
     }
     tokio::spawn(fake.accept().await.serve());
     assert_eq!(pending.await.unwrap().unwrap_err().code(), Some(ErrorCode::INVALID_CREDENTIALS));
+}
+
+#[tokio::test]
+async fn a_request_answered_busy_is_sent_again_three_times_in_total() {
+    let fake = Fake::start().await;
+    let client = fake.client();
+    let pending = call(&client, login());
+    let mut peer = fake.accept().await;
+    for _ in 0..3 {
+        let (id, _) = peer.request().await;
+        let busy = user_proto::ErrorReply { retry_after_ms: Some(20), ..error(ErrorCode::BUSY) };
+        peer.reply(id, busy).await;
+    }
+    assert_eq!(pending.await.unwrap().unwrap_err().code(), Some(ErrorCode::BUSY));
+    let limited = call(&client, login());
+    let (id, _) = peer.request().await;
+    peer.refuse(id, ErrorCode::RATE_LIMITED).await;
+    assert_eq!(limited.await.unwrap().unwrap_err().code(), Some(ErrorCode::RATE_LIMITED));
 }
 
 #[tokio::test]
