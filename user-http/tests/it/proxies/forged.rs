@@ -140,7 +140,11 @@ pub(super) fn trailers(site: Site) {
             "",
             "Trailer: X-User-Id, X-Claims\r\nTE: trailers\r\n",
             "Connection: Upgrade\r\nUpgrade: websocket\r\n",
+            "Upgrade: websocket\r\n",
+            "Connection: close\r\nUpgrade: websocket\r\n",
+            "Connection: keep-alive\r\nUpgrade: websocket\r\n",
             "Content-Length: 6\r\n",
+            "Content-Length: 6\r\nUpgrade: websocket\r\n",
         ] {
             let lines = trailers.map(|(name, value)| format!("{name}: {value}\r\n")).concat();
             let mut http = site.connect();

@@ -11,7 +11,7 @@ fn assert_public(head: &str, sent: &str) {
     let path = target.split('?').next().unwrap();
     let plain = path.bytes().all(|b| b.is_ascii_alphanumeric() || b"._~/@:+,=!-".contains(&b));
     let public = path == "/" || path.starts_with("/public/");
-    let odd = path.contains("..") || path.contains("//");
+    let odd = path.contains("..") || path.contains("//") || path.split('/').any(|name| name == ".");
     assert!(public && plain && !odd, "{sent:?} reached the backend: {head}");
     for line in head.lines().skip(1) {
         let (name, value) = line.split_once(':').unwrap();
@@ -41,6 +41,13 @@ pub(super) fn spellings(site: Site) {
         "/orders",
         "//orders",
         "/./orders",
+        "/./public/x",
+        "/.",
+        "/./",
+        "/.?/public/",
+        "/public/./x",
+        "/public/x/.",
+        "/public/.?x",
         "/public/../orders",
         "/public/%2e%2e/orders",
         "/public/.%2e/orders",
@@ -79,8 +86,10 @@ pub(super) fn spellings(site: Site) {
     ] {
         send(&site, &format!("GET {path} HTTP/1.1\r\n{END}"));
     }
-    let named = site.request("GET /public/a@2x-1.2+b,c=d:e!.png", &[]);
-    assert_eq!(named.status, 200, "{named:?}");
+    for path in ["/public/a@2x-1.2+b,c=d:e!.png", "/public/.well", "/public/x?a=/./&b=/../"] {
+        let plain = site.request(&format!("GET {path}"), &[]);
+        assert_eq!(plain.status, 200, "{path}: {plain:?}");
+    }
 }
 
 pub(super) fn targets(site: Site) {
@@ -263,7 +272,15 @@ pub(super) fn ignored_bodies(site: Site) {
     let chunk = format!("{:x}\r\n{SMUGGLED}\r\n0\r\n\r\n", SMUGGLED.len());
     let mut passed = Vec::new();
     for line in ["POST /public/form", "GET /public/form", "DELETE /public/form", "POST /orders"] {
-        for connection in ["", "Connection: keep-alive\r\n", "Connection: close\r\n", upgrade] {
+        for connection in [
+            "",
+            "Connection: keep-alive\r\n",
+            "Connection: close\r\n",
+            upgrade,
+            "Upgrade: websocket\r\n",
+            "Connection: keep-alive\r\nUpgrade: websocket\r\n",
+            "Connection: close\r\nUpgrade: websocket\r\n",
+        ] {
             for (framing, body) in [(length.as_str(), SMUGGLED), (chunked, chunk.as_str())] {
                 let mut http = site.connect();
                 http.send(format!(

@@ -170,6 +170,15 @@ pub(super) fn upgrades(site: Site) {
     let connect = site.request_as_kim("CONNECT app.example:80", &[]);
     assert!(connect.status >= 400, "a tunnel past the check: {connect:?}");
     assert_eq!(site.backend.take_requests(), 0, "CONNECT reaches the backend");
+    let hidden = "GET /public/hidden HTTP/1.1\r\nHost: app.example\r\n\r\n";
+    let mut http = site.connect();
+    http.send(format!(
+        "CONNECT app.example:80 HTTP/1.1\r\nHost: app.example:80\r\nContent-Length: {}\r\n\r\n\
+         {hidden}",
+        hidden.len()
+    ));
+    assert!(http.reply().unwrap().status >= 400);
+    assert!(http.reply().is_none(), "what follows CONNECT is read as a request");
     // A page of another site cannot open a WebSocket with the cookie.
     let cookie = format!("__Host-user={}", site.kim.token);
     let foreign = [&web_socket[..], &[("Origin", "http://evil.example"), ("Cookie", &cookie)]];
