@@ -39,8 +39,8 @@ impl CallEnd {
     }
 }
 
-/// Returns the expectations of a case that were not met, as texts. If the case has not `ended`, only
-/// what cannot become right any more counts.
+/// Returns the expectations of a case that were not met, as texts. If the case has not `ended`,
+/// only what cannot become right any more counts.
 pub(super) fn violations(
     case: &Case,
     world: &World,

@@ -21,7 +21,8 @@ use super::world::World;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// Time limit for a case, beginning when the driver has connected.
 const CASE_TIMEOUT: Duration = Duration::from_secs(20);
-/// Time by which an answer may exceed the deadline of its call, before the driver counts as hanging.
+/// Time by which an answer may exceed the deadline of its call, before the driver counts as
+/// hanging.
 const HANG_MARGIN: Duration = Duration::from_secs(2);
 /// Deadline of a call without one.
 const DEFAULT_DEADLINE_MS: u64 = 10_000;

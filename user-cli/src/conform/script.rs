@@ -326,8 +326,9 @@ fn within(expected: &str, limit: Duration) -> String {
     format!("{expected} within {} ms", limit.as_millis())
 }
 
-/// Returns `true` if `fields` has all the values of `expected`. An expected null is a missing field,
-/// `{"present": true}` is any value, and an object with `min` or `max` is a range of numbers.
+/// Returns `true` if `fields` has all the values of `expected`. An expected null is a missing
+/// field, `{"present": true}` is any value, and an object with `min` or `max` is a range of
+/// numbers.
 pub(super) fn contains(fields: &Fields, expected: &Fields) -> bool {
     expected.iter().all(|(name, expected)| {
         let value = fields.get(name).unwrap_or(&Value::Null);
