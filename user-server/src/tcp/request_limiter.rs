@@ -226,6 +226,16 @@ mod tests {
     }
 
     #[test]
+    fn a_released_slot_leaves_the_others_counted() {
+        let limiter = limiter(1600, usize::MAX);
+        let mut slots: Vec<_> =
+            (0..3).map(|_| limiter.acquire(RequestOrigin::Trusted(None), 100).unwrap()).collect();
+        slots.pop();
+        let rest = Share { requests: 2, memory: 2 * (TASK_MEMORY + 100) };
+        assert_eq!(limiter.used().get(&Party::Everyone), Some(&rest));
+    }
+
+    #[test]
     fn sixteen_threads_never_get_more_than_the_limit() {
         let limiter = limiter(1600, usize::MAX);
         let slots: usize = std::thread::scope(|scope| {
