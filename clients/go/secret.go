@@ -14,18 +14,15 @@ const hidden = "[secret]"
 //
 // The zero value is an empty secret.
 type Secret struct {
-	// A pointer, because fmt prints the content of unexported fields of other structs without
-	// calling methods; of a pointer, it prints the address.
-	content *secretContent
-}
-
-type secretContent struct {
-	bytes []byte
+	// A function, because fmt prints the content of unexported fields of other structs without
+	// calling methods, and follows pointers for some verbs. Of a function, it prints the address.
+	content func() []byte
 }
 
 // NewSecret returns a secret with this text, which need not be valid UTF-8.
 func NewSecret(text string) Secret {
-	return Secret{&secretContent{[]byte(text)}}
+	bytes := []byte(text)
+	return Secret{func() []byte { return bytes }}
 }
 
 // SecretOf returns a pointer to a secret with this text, for optional fields.
@@ -54,7 +51,7 @@ func (s Secret) raw() []byte {
 	if s.content == nil {
 		return nil
 	}
-	return s.content.bytes
+	return s.content()
 }
 
 // Format implements fmt.Formatter for all verbs.
