@@ -2,11 +2,14 @@ package userservice_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"example.com/userservice"
 )
 
 // conform runs user-cli conform with a driver, and returns its report and whether it succeeded.
@@ -40,7 +43,7 @@ func TestBehaviour(t *testing.T) {
 	t.Parallel()
 	needsConform(t)
 	driver := filepath.Join(t.TempDir(), "driver")
-	run(t, goCommand(), "build", "-race="+raceEnabled(), "-o", driver, "./internal/driver")
+	run(t, goCommand(), "build", fmt.Sprintf("-race=%t", userservice.UnderRace), "-o", driver, "./internal/driver")
 	r, ok := conform(t, driver)
 	for _, one := range r.Cases {
 		if one.Result != "passed" {

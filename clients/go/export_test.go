@@ -88,3 +88,6 @@ func DecodeError(err error) (code ErrorCode, field string) {
 	}
 	return 0, err.Error()
 }
+
+// UnderRace tells whether the tests run with the race detector.
+const UnderRace = underRace

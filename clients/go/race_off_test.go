@@ -1,6 +1,6 @@
 //go:build !race
 
-package userservice_test
+package userservice
 
-// raceEnabled tells whether the tests run with the race detector.
-func raceEnabled() string { return "false" }
+// underRace tells whether the tests run with the race detector.
+const underRace = false

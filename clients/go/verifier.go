@@ -2,6 +2,7 @@ package userservice
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -29,6 +30,9 @@ type VerifierConfig struct {
 	// MaxAsking is the number of tokens about which the service is asked at the same time; 128 by
 	// default. Further ones wait, up to AskTimeout.
 	MaxAsking int
+	// MaxWaiting is the number of tokens that wait for that; 4,096 by default. The error of further
+	// ones is ErrUnavailable at once.
+	MaxWaiting int
 }
 
 func (c VerifierConfig) withDefaults() VerifierConfig {
@@ -55,6 +59,7 @@ func (c VerifierConfig) withDefaults() VerifierConfig {
 	number(&c.CachedTokens, 100_000)
 	number(&c.MaxRevocations, 1_000_000)
 	number(&c.MaxAsking, 128)
+	number(&c.MaxWaiting, 4_096)
 	if c.Wait > maxWait {
 		c.Wait = maxWait
 	}
@@ -74,6 +79,7 @@ type Verifier struct {
 	local  *localState
 	task   *task
 	asking chan struct{}
+	waits  chan struct{}
 	stop   context.CancelFunc
 }
 
@@ -94,6 +100,7 @@ func NewVerifier(client *Client, config VerifierConfig) (*Verifier, error) {
 		local:  local,
 		task:   startTask(ctx, client, local),
 		asking: make(chan struct{}, config.MaxAsking),
+		waits:  make(chan struct{}, config.MaxAsking+config.MaxWaiting),
 		stop:   stop,
 	}, nil
 }
@@ -112,6 +119,8 @@ func (v *Verifier) Verify(ctx context.Context, token Secret, options ...CallOpti
 func (v *Verifier) VerifyLocal(token Secret) (verified Verified, err error, decided bool) {
 	return v.local.check(token.raw())
 }
+
+var errTooManyTokens = errors.New("too many tokens wait to be asked about")
 
 // ask asks the service about a token.
 func (v *Verifier) ask(ctx context.Context, token Secret, options []CallOption) (Verified, error) {
@@ -132,6 +141,12 @@ func (v *Verifier) ask(ctx context.Context, token Secret, options []CallOption) 
 }
 
 func (v *Verifier) askUntil(ctx context.Context, token Secret, kid string, options []CallOption) (Verified, error) {
+	select {
+	case v.waits <- struct{}{}:
+		defer func() { <-v.waits }()
+	default:
+		return Verified{}, &VerifyError{Reason: ErrUnavailable, Cause: errTooManyTokens}
+	}
 	select {
 	case v.asking <- struct{}{}:
 		defer func() { <-v.asking }()
