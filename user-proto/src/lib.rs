@@ -25,6 +25,11 @@
 
 #![warn(missing_docs)]
 
+/// The programs in README.md compile.
+#[cfg(all(doctest, feature = "client"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 #[macro_use]
 mod macros;
 

@@ -16,6 +16,7 @@ mod docs;
 mod document;
 mod durability;
 mod environment;
+mod examples;
 mod faults;
 mod frames;
 mod fsck;
