@@ -191,17 +191,15 @@ func (a *attempts) busyAgain(ctx context.Context, failure *ServerError) error {
 // connectionRefused handles an error with request id 0.
 func (a *attempts) connectionRefused(ctx context.Context, target *node, answer result) error {
 	failure := newServerError(answer.reply)
-	switch failure.Code {
-	case CodeBusy:
-		if answer.isFirst {
-			// The next attempt to connect waits.
-			a.giveWay(target, failure)
-			if a.busy++; a.busy >= maxBusy {
-				return a.final(failure)
-			}
-			return nil
+	switch {
+	case failure.Code == CodeBusy && answer.isFirst:
+		// The next attempt to connect waits.
+		a.giveWay(target, failure)
+		if a.busy++; a.busy >= maxBusy {
+			return a.final(failure)
 		}
-	case CodeMalformed, CodeFrameTooLong, CodeFrameTooShort:
+		return nil
+	case failure.Code.concernsFrames():
 		return withOutcome(failure, Unknown)
 	}
 	return a.repeat(ctx, withOutcome(failure, Unknown))

@@ -127,6 +127,9 @@ func (c *Client) race(ctx context.Context, first *attempts, wait time.Duration) 
 			if one.err == nil {
 				return one.attempts, nil
 			}
+			if isDecision(one.err) {
+				return nil, one.err
+			}
 			if failure == nil {
 				failure = one.err
 			}
@@ -151,6 +154,13 @@ func (c *Client) race(ctx context.Context, first *attempts, wait time.Duration) 
 		}
 	}
 	return nil, failure
+}
+
+// isDecision tells whether an error is an answer that no other node would improve. Then the call
+// does not wait for a node that may never answer.
+func isDecision(err error) bool {
+	var server *ServerError
+	return errors.As(err, &server) && (server.outcome == Refused || server.Code == CodeRateLimited)
 }
 
 // probe pings the nodes, which also keeps them connected, until the client is closed.

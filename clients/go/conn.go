@@ -363,13 +363,25 @@ func (c *conn) close(reason result) {
 	c.mu.Unlock()
 	close(c.closed)
 	for _, p := range ended {
-		if reason.kind == resultLost && (!p.begun || p.end > written) {
+		if (!p.begun || p.end > written) && !reason.concernsUnsent() {
 			p.result <- result{kind: resultNotSent}
 		} else {
 			p.result <- reason
 		}
 	}
 	c.onChange(c)
+}
+
+// concernsUnsent tells whether the end of a connection concerns requests that were not written too:
+// another connection would end in the same way, or has to wait first.
+func (r result) concernsUnsent() bool {
+	switch r.kind {
+	case resultRejected:
+		return true
+	case resultClosed:
+		return r.isFirst && r.reply.Code == CodeBusy || r.reply.Code.concernsFrames()
+	}
+	return false
 }
 
 // signal wakes up the receiver of a channel with one place.

@@ -64,6 +64,12 @@ func (c ErrorCode) Class() byte {
 	return byte(c >> 8)
 }
 
+// concernsFrames tells whether the server could not read a frame. It would not read the same frame
+// on another connection either.
+func (c ErrorCode) concernsFrames() bool {
+	return c == CodeMalformed || c == CodeFrameTooLong || c == CodeFrameTooShort
+}
+
 // String returns the name of the code, such as INVALID_CREDENTIALS, or its number.
 func (c ErrorCode) String() string {
 	if known, ok := knownCodes[c]; ok {
