@@ -1,6 +1,8 @@
 package userservice
 
 import (
+	"encoding/base64"
+	"strings"
 	"testing"
 	"time"
 )
@@ -42,7 +44,7 @@ func TestEachKindOfEntry(t *testing.T) {
 		{Revocation{Kind: 3, ID: other[:]}, "ask"},
 		{Revocation{Kind: 4}, "ask"},
 		{Revocation{Kind: 4, ID: []byte{0xff}}, "ask"},
-		{Revocation{Kind: 4, ID: make([]byte, 257)}, "ask"},
+		{Revocation{Kind: 4, ID: make([]byte, 257)}, "OK"},
 	} {
 		_, f := loadTokens(t)
 		if verdict := f.verdict(token); verdict != "OK" {
@@ -58,7 +60,7 @@ func TestEachKindOfEntry(t *testing.T) {
 		// A revoked key does not come back, and an answer from the start removes nothing.
 		f.keys(t, all)
 		f.answer(all, Revocations{})
-		if verdict := f.verdict(token); verdict != one.expected || revoked != (one.row.Kind == 4 && one.expected != "ask") {
+		if verdict := f.verdict(token); verdict != one.expected || revoked != (one.row.Kind == 4 && one.expected != "ask" && len(one.row.ID) <= maxKid) {
 			t.Errorf("%+v: %s later", one.row, verdict)
 		}
 	}
@@ -221,6 +223,22 @@ func TestKeysThatCannotBeUsed(t *testing.T) {
 	for _, jwks := range []string{"", "[]", "{}", `{"keys":{}}`, `{"keys":[]}x`, `{"keys":[],"keys":[]}`} {
 		if parseKeys(jwks) != nil {
 			t.Errorf("%s is accepted", jwks)
+		}
+	}
+}
+
+func TestAKidThatIsTooLongNamesNoKey(t *testing.T) {
+	for length, count := range map[int]int{maxKid: 1, maxKid + 1: 0} {
+		kid := strings.Repeat("k", length)
+		keys := parseKeys(`{"keys":[{"kty":"OKP","crv":"Ed25519","use":"sig","alg":"EdDSA","kid":"` + kid +
+			`","x":"TaJL2FajONgERCR5CIR_Ty9e1UMXme_I78eDhu2qiIU"}]}`)
+		if len(keys) != count {
+			t.Errorf("%d: %d keys", length, len(keys))
+		}
+		header := `{"typ":"at+jwt","alg":"EdDSA","kid":"` + kid + `"}`
+		token := []byte(base64.RawURLEncoding.EncodeToString([]byte(header)) + ".e30.AA")
+		if parsed := parseToken(token); (parsed != nil) != (count == 1) {
+			t.Errorf("%d: %v", length, parsed)
 		}
 	}
 }

@@ -119,7 +119,11 @@ func (f *follower) applyRow(row *Revocation, until time.Time) (keyRevoked, under
 		f.local.revocations.addAll(row.Before.Unix(), until)
 		return false, true
 	case 4:
-		if len(row.ID) == 0 || len(row.ID) > maxKid || !utf8.Valid(row.ID) {
+		if len(row.ID) > maxKid {
+			// It names no key that this verifier accepts.
+			return false, true
+		}
+		if len(row.ID) == 0 || !utf8.Valid(row.ID) {
 			return false, false
 		}
 		return f.local.keys.revoke(string(row.ID))

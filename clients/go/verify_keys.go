@@ -43,7 +43,7 @@ func readKey(jwk map[string]any) (string, *publicKey) {
 		}
 	}
 	kid := text("kid")
-	if kid == "" || text("use") != "sig" || !mayVerify(jwk) {
+	if kid == "" || len(kid) > maxKid || text("use") != "sig" || !mayVerify(jwk) {
 		return "", nil
 	}
 	coordinate := func(name string) []byte {

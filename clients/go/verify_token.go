@@ -59,7 +59,7 @@ func parseToken(token []byte) *parsedToken {
 	alg, okAlg := header["alg"].(string)
 	kid, okKid := header["kid"].(string)
 	signature, okSignature := decodeBase64(token[last+1:])
-	if !okKind || !okAlg || !okKid || !okSignature || kind != tokenType {
+	if !okKind || !okAlg || !okKid || !okSignature || kind != tokenType || len(kid) > maxKid {
 		return nil
 	}
 	return &parsedToken{token[:last], token[first+1 : last], signature, kid, alg}
