@@ -122,8 +122,7 @@ pub(crate) fn run(
                 let mut wait_for_start = || {
                     waited = true;
                     start_barrier.wait();
-                    let mut started = started.lock().unwrap_or_else(PoisonError::into_inner);
-                    started.get_or_insert_with(|| plan.start(replies.clone())).clone()
+                    plan.start(started, &replies)
                 };
                 let result = load.run(share, &mut wait_for_start);
                 if !waited {
@@ -136,7 +135,8 @@ pub(crate) fn run(
             }));
         }
         start_barrier.wait();
-        let begin = Instant::now();
+        // That of the threads, which may have begun long before this one runs again.
+        let begin = plan.start(&started, &replies).begin;
         let read_cpu = || (CpuTime::own(), plan.observed_pid.and_then(CpuTime::of));
         let (mut before, mut after, mut interrupted_at) = (None, None, None);
         if plan.warm_up.is_zero() {
@@ -195,14 +195,19 @@ pub(crate) fn run(
 }
 
 impl Plan {
-    fn start(&self, replies: Arc<ReplyCounter>) -> Start {
-        let begin = Instant::now();
-        let from = begin + self.warm_up;
-        let until = match self.end {
-            End::After(time) => Some(from + time),
-            End::Count(_) => None,
-        };
-        Start { begin, window: Window { from, until }, replies }
+    /// Returns the start of the run, which the first caller determines.
+    fn start(&self, started: &Mutex<Option<Start>>, replies: &Arc<ReplyCounter>) -> Start {
+        let mut started = started.lock().unwrap_or_else(PoisonError::into_inner);
+        let start = started.get_or_insert_with(|| {
+            let begin = Instant::now();
+            let from = begin + self.warm_up;
+            let until = match self.end {
+                End::After(time) => Some(from + time),
+                End::Count(_) => None,
+            };
+            Start { begin, window: Window { from, until }, replies: replies.clone() }
+        });
+        start.clone()
     }
 
     /// Returns the completed fraction of the run.
