@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs every test: installs missing tools where it is allowed to, tests the workspace including its
-# documentation, then the clients in other languages, and lists what was left out. Requires Rust and a C compiler. Prints a summary at
-# the end; the exit code is 0 if every test that ran has passed.
+# documentation, then the clients in other languages, and lists what was left out. Requires Rust and
+# a C compiler. Prints a summary at the end; the exit code is 0 if every test that ran has passed.
 set -uo pipefail
 
 # Optional tools: command, python:module or file:path | Debian package | what is left out without it.
@@ -16,7 +16,7 @@ nginx | nginx | examples/nginx
 tshark | tshark | the Wireshark dissector
 ps | procps | PostgreSQL while it does not answer
 python:ensurepip | python3-venv | Caddy, for examples/caddy
-python:prometheus_client | python3-prometheus-client | metrics parsed by the Python client of Prometheus
+python:prometheus_client.openmetrics | python3-prometheus-client | metrics parsed by the Python client of Prometheus
 promtool | prometheus | metrics checked by promtool
 python:aiosmtpd | python3-aiosmtpd | emails to a real SMTP server
 python:jwt | python3-jwt | tokens verified by PyJWT

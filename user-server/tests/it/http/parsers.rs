@@ -29,8 +29,12 @@ pub(super) fn accept(kind: &str, body: &str) {
         let run = Command::new(program).args(arguments).output();
         run.is_ok_and(|output| output.status.success())
     };
-    if has("python3", &["-c", "import prometheus_client.openmetrics"]) {
-        let families = pipe("python3", &["-c", SCRIPT, kind], body);
+    // No other Python finds the modules of Debian packages than Debian's.
+    let python = ["python3", "/usr/bin/python3"]
+        .into_iter()
+        .find(|python| has(python, &["-c", "import prometheus_client.openmetrics"]));
+    if let Some(python) = python {
+        let families = pipe(python, &["-c", SCRIPT, kind], body);
         assert!(families.trim().parse::<usize>().unwrap() > 30, "{families}");
     } else {
         left_out("metrics in Python (prometheus_client is missing)");
