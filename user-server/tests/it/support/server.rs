@@ -13,7 +13,7 @@ use user_server::config::Config;
 use user_server::domain::ShiftedClock;
 use user_server::service::Service;
 
-use super::{EmailFolder, Site};
+use super::{EmailFolder, Site, free_port};
 
 /// A running service with its data folder and its clock.
 pub struct TestServer {
@@ -77,15 +77,16 @@ pub fn on_behalf_of(ip: &str) -> Common<'static> {
 }
 
 /// Returns the configuration of a test server: a free port, a data folder, a short grace period,
-/// and these settings.
+/// and these settings. The system gives that port to nobody else while the server restarts.
 pub fn config(folder: &Path, settings: &[(&str, &str)]) -> Config {
+    let port = free_port();
     let folder = folder.to_str().unwrap().to_owned();
     let settings: Vec<(String, String)> =
         settings.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
     let read = move |name: &str| match settings.iter().find(|(key, _)| key == name) {
         Some((_, value)) => Some(value.clone()),
         None => match name {
-            "TCP_PORT" => Some("0".to_owned()),
+            "TCP_PORT" => Some(port.to_string()),
             "DATA_DIR" => Some(folder.clone()),
             "GRACE" => Some("5".to_owned()),
             _ => None,
