@@ -168,6 +168,9 @@ class KeyRules(unittest.TestCase):
             signer.jwk(kty="EC"),
             signer.jwk(crv="X25519"),
             signer.jwk(kid=""),
+            signer.jwk(kid="k" * 257),
+            # Bytes count, not characters.
+            signer.jwk(kid="é" * 129),
             signer.jwk(key_ops=["sign"]),
             signer.jwk(x=encode(bytes(32)).decode()),
             signer.jwk(x=encode(bytes([1] + [0] * 31)).decode()),
@@ -181,7 +184,12 @@ class KeyRules(unittest.TestCase):
         other = Signer()
         ambiguous = json.dumps({"keys": [signer.jwk(), other.jwk(), signer.jwk()]})
         self.assertEqual(parse_jwks(ambiguous), {})
-        for text in ("[]", "{", '{"keys":{}}', "[" * 100_000):
+        longest = "é" * 128
+        self.assertEqual(
+            set(parse_jwks(json.dumps({"keys": [signer.jwk(kid=longest)]})) or ()), {longest}
+        )
+        surrogate = json.dumps({"keys": [signer.jwk(kid="\ud800")]})
+        for text in ("[]", "{", '{"keys":{}}', "[" * 100_000, surrogate, '{"keys":[NaN]}'):
             self.assertIsNone(parse_jwks(text))
 
     def test_points_of_small_order_and_other_encodings_are_refused(self) -> None:
@@ -221,6 +229,17 @@ class LocalRules(unittest.TestCase):
                 self.assertEqual(verdict(local, token), "valid")
                 self.assertIs(revoke(follower, row), expected == "TokenInvalid")
                 self.assertEqual(verdict(local, token), expected)
+
+    def test_a_kid_of_over_256_bytes_names_no_key(self) -> None:
+        for kid, expected in (("k" * 256, "valid"), ("k" * 257, "TokenInvalid")):
+            signer, other = Signer(kid), Signer("other")
+            local, follower = follow(signer.jwk(), other.jwk())
+            self.assertEqual(verdict(local, signer.token()), expected)
+            # The entry is left out. It is not one that the verifier does not understand.
+            self.assertIs(revoke(follower, (4, kid.encode(), 0)), expected == "valid")
+            revoke(follower, (4, b"\xff" * 300, 0))
+            self.assertEqual(verdict(local, signer.token()), "TokenInvalid")
+            self.assertEqual(verdict(local, other.token()), "valid")
 
     def test_a_retired_key_stays_retired(self) -> None:
         signer = Signer()

@@ -8,12 +8,12 @@ from typing import Optional
 from .._messages import Keys, Revocation, Revocations
 from ._keys import parse_jwks
 from ._local import Local
+from ._token import MAX_KID
 
 _SECOND = 1_000_000_000
 # Time after which all revocations are requested again after there were too many.
 _RETRY_ALL_AFTER = 60 * _SECOND
-# Longest kid of a key and longest accepted cursor, in bytes.
-_MAX_KID = 256
+# Longest accepted cursor in bytes.
 _MAX_CURSOR = 1_024
 # Shortest and longest time in seconds after which the keys are read again.
 _REFRESH_AFTER = (10, 24 * 60 * 60)
@@ -101,7 +101,10 @@ class Follower:
                 return None
             revocations.add_all(row.before, expiry)
             return False
-        if row.kind == 4 and 0 < len(row.id) <= _MAX_KID:
+        if row.kind == 4 and row.id:
+            if len(row.id) > MAX_KID:
+                # It names no key that this verifier accepts.
+                return False
             try:
                 return self.local.keys.revoke(row.id.decode())
             except UnicodeDecodeError:

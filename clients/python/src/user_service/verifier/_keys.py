@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Optional, Union
+from typing import Any, NoReturn, Optional, Union
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from ._ed25519 import is_strict
-from ._token import decode_base64
+from ._token import MAX_KID, decode_base64
 
 # Number of revoked keys that are remembered.
 _MAX_REVOKED = 10_000
@@ -39,7 +39,9 @@ class PublicKey:
     def from_jwk(cls, jwk: dict[str, Any]) -> Optional[tuple[str, PublicKey]]:
         """Reads a JWK with its kid. Returns `None` if it is not a public key that can be used."""
         kid, operations = jwk.get("kid"), jwk.get("key_ops")
-        if not isinstance(kid, str) or not kid or jwk.get("use") != "sig":
+        if not isinstance(kid, str) or not 0 < len(kid.encode()) <= MAX_KID:
+            return None
+        if jwk.get("use") != "sig":
             return None
         if not _PRIVATE.isdisjoint(jwk):
             return None
@@ -91,13 +93,19 @@ def _coordinate(jwk: dict[str, Any], name: str) -> bytes:
     return value
 
 
+def _refuse(_text: str) -> NoReturn:
+    raise ValueError
+
+
 def parse_jwks(text: str) -> Optional[dict[str, PublicKey]]:
     """Reads a JWK Set. Returns `None` if it is not one.
 
     Keys that cannot be used are left out. Two different keys with one kid are both left out.
     """
     try:
-        value = json.loads(text)
+        value = json.loads(text, parse_constant=_refuse)
+        # An escaped surrogate is not text.
+        json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         return None
     rows = value.get("keys") if isinstance(value, dict) else None

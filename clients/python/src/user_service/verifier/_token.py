@@ -17,6 +17,8 @@ from uuid import UUID
 from .._messages import MAX_INSTANT
 from ..remote import MAX_TOKEN
 
+# Longest kid in bytes.
+MAX_KID = 256
 _TYPE = "at+jwt"
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
 
@@ -64,6 +66,8 @@ class Token:
             return None
         values = dict(header)
         if values["typ"] != _TYPE or not all(type(value) is str for value in values.values()):
+            return None
+        if len(values["kid"].encode()) > MAX_KID:
             return None
         signed = parts[0] + b"." + parts[1]
         return cls(signed, parts[1], signature, values["kid"], values["alg"])
