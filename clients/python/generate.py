@@ -189,8 +189,8 @@ def methods(protocol: Json) -> str:
         "from uuid import UUID\n\n"
         "from ._base import Reply, Request\n"
         f"from ._messages import (\n{names}\n)\n"
-        "from ._options import AUTO, Key\n"
-        "from .secret import Secret, SecretLike\n\n"
+        "from ._options import AUTO, Key, to_secret\n"
+        "from .secret import SecretLike\n\n"
         'R = TypeVar("R", bound=Reply)\n\n\n'
         "class Methods:\n"
         '    """A method for each request of the protocol.\n\n'
@@ -230,10 +230,10 @@ def methods(protocol: Json) -> str:
         for field in request["fields"]:
             name = field["name"]
             if field["kind"] == "secret" and field["required"]:
-                lines.append(f"        {name} = Secret.of({name})")
+                lines.append(f'        {name} = to_secret("{name}", {name})')
             elif field["kind"] == "secret":
                 lines.append(f"        if {name} is not None:")
-                lines.append(f"            {name} = Secret.of({name})")
+                lines.append(f'            {name} = to_secret("{name}", {name})')
         lines += [f"        request = {request['name']}("]
         lines += [f"            {field['name']}={field['name']}," for field in request["fields"]]
         lines += ["        )"]

@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import sys
+import traceback
 import unittest
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,6 +86,20 @@ class Account:
     session_id: Any
     access_token: Secret
     refresh_token: Secret
+
+
+def everything_in(error: BaseException) -> str:
+    """Returns what a report of an error may contain: texts, and locals of the client's frames."""
+    found: list[str] = []
+    one: Optional[BaseException] = error
+    while one is not None:
+        found.append(repr(one))
+        for frame, _ in traceback.walk_tb(one.__traceback__):
+            if "user_service" in frame.f_code.co_filename:
+                found.append(repr(frame.f_locals))
+        # Also the one that `from None` hides, which a reporter may follow.
+        one = one.__cause__ or one.__context__
+    return "\n".join(found)
 
 
 _numbers = itertools.count(1)

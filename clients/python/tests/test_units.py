@@ -11,14 +11,17 @@ import traceback
 import unittest
 from typing import Any
 
-from support import VECTORS
+from support import VECTORS, everything_in
 
 from user_service import (
     Client,
     ClientClosed,
+    Config,
     ConnectError,
     ConnectionLost,
     DeadlineExceeded,
+    InvalidRequest,
+    PlaintextRefused,
     Secret,
     ServerError,
     Tls,
@@ -63,6 +66,15 @@ class Secrets(unittest.TestCase):
             with self.assertRaises(ValueError) as caught:
                 call()
             self.assertNotIn(VALUE, "".join(traceback.format_exception(caught.exception)))
+            self.assertNotIn(VALUE, everything_in(caught.exception))
+
+    def test_a_secret_is_text_or_bytes(self) -> None:
+        # A number would be the length of as many zero bytes.
+        for value in (1_000_000_000, None, [65], True, 1.5):
+            with self.assertRaises(TypeError):
+                Secret(value)  # type: ignore[arg-type]
+        data: Any = bytearray(b"a")
+        self.assertEqual(Secret(data), Secret("a"))
 
     def test_no_frame_of_a_call_contains_the_text(self) -> None:
         class Stopped(Client):
@@ -123,6 +135,9 @@ class Http(unittest.TestCase):
             (TokenExpired(), 401, {"WWW-Authenticate": 'Bearer error="invalid_token"'}),
             (VerifyUnavailable(), 503, {"Retry-After": "1"}),
             (RuntimeError("a bug"), 500, {}),
+            # Mistakes of the gateway, which the next attempt would repeat.
+            (InvalidRequest("no"), 500, {}),
+            (PlaintextRefused(), 500, {}),
         ]:
             answer = to_http(error)
             self.assertEqual((answer.status, answer.headers), (status, headers), error)
@@ -140,9 +155,31 @@ class Addresses(unittest.TestCase):
             ("users.example.com:1", ("users.example.com", 1)),
         ]:
             self.assertEqual(split_address(address), expected)
-        for address in ("::1", "", ":1", "a:0", "a:65536", "a:b", "[::1", "[::1]x", "a:", "a:１"):
-            with self.assertRaises(ValueError, msg=address):
+        for address, text in [
+            ("::1", "write an IPv6 address in brackets"),
+            ("", "the host is missing; expected HOST:PORT"),
+            (":1", "the host is missing"),
+            ("a:0", "expected a port from 1 to 65535"),
+            ("a:65536", "expected a port from 1 to 65535"),
+            ("a:99999", "invalid address 'a:99999': expected a port from 1 to 65535"),
+            ("a:" + "9" * 5_000, "expected a port from 1 to 65535"),
+            ("a:b", "expected a port"),
+            ("a:", "expected a port"),
+            ("a:１", "expected a port"),
+            ("[::1", "expected [IPv6]:port"),
+            ("[::1]x", "expected [IPv6]:port"),
+            ("[a]:1", "expected an IPv6 address in brackets"),
+            ("http://a:3001", "without a scheme or a path"),
+            ("a:3001/", "without a scheme or a path"),
+            ("a b:3001", "expected HOST:PORT"),
+            ("a:1,b:1", "expected HOST:PORT"),
+            ("a\0:1", "expected HOST:PORT"),
+            ("a..b:1", "the host is not a valid name"),
+            ("a" * 64 + ":1", "the host is not a valid name"),
+        ]:
+            with self.assertRaises(ValueError, msg=address) as caught:
                 split_address(address)
+            self.assertIn(text, str(caught.exception))
 
     def test_only_loopback_addresses_and_localhost_are_local(self) -> None:
         for local in ("127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1", "LocalHost"):
@@ -158,6 +195,51 @@ class Addresses(unittest.TestCase):
             "2130706433",
         ):
             self.assertFalse(is_loopback(remote), remote)
+
+
+class Options(unittest.IsolatedAsyncioTestCase):
+    def refused(self, call: Any, expected: str) -> None:
+        with self.assertRaises((TypeError, ValueError)) as caught:
+            call()
+        self.assertIn(expected, str(caught.exception))
+
+    def test_wrong_options_are_refused_with_what_was_expected(self) -> None:
+        make: Any = Client
+        config: Any = Config
+        tls: Any = Tls
+        for call, expected in [
+            (lambda: make(), "missing a required argument: 'addresses'"),
+            (lambda: make(None), 'expected HOST:PORT, such as "127.0.0.1:3001"'),
+            (lambda: make([]), "there is no address; expected HOST:PORT"),
+            (lambda: make([None]), "an address has the type NoneType; expected HOST:PORT"),
+            (lambda: make(3001), "addresses have the type int"),
+            (lambda: make("a:99999"), "expected a port from 1 to 65535"),
+            (lambda: make("a", Tls()), "config has the type Tls; expected Config or None"),
+            (lambda: make("a", tls=Tls()), "it belongs into Config, as in Client(..., Config(tls="),
+            (lambda: make("a", address="b"), "did you mean 'addresses'?"),
+            (lambda: make("a", colour=1), "has no option 'colour': expected addresses, config"),
+            (lambda: config(deadlin=1), "Config has no option 'deadlin': did you mean 'deadline'?"),
+            (lambda: config(timeout=1, colour=1), "Config has no option 'timeout'"),
+            (lambda: config(tls=True), "tls has the type bool; expected Tls or None"),
+            (lambda: config(allow_plaintext="no"), "allow_plaintext has the type str"),
+            (lambda: config(deadline="5"), "deadline has the type str; expected a number of sec"),
+            (lambda: config(deadline=0), "invalid deadline 0: expected a number of seconds, more"),
+            (lambda: config(slow_after=float("nan")), "invalid slow_after nan"),
+            (lambda: config(max_calls=0), "invalid max_calls 0: expected an integer, at least 1"),
+            (lambda: config(max_calls=1.5), "max_calls has the type float; expected int"),
+            (lambda: tls(cert="a"), "Tls has no option 'cert': did you mean 'certificate'?"),
+            (lambda: tls(ca=b"-----BEGIN"), "ca has the type bytes; expected str or PathL"),
+        ]:
+            with self.subTest(expected):
+                self.refused(call, expected)
+
+    async def test_plain_text_to_another_address_is_refused_with_what_was_expected(self) -> None:
+        async with Client(["localhost", "users.internal:3001"]) as client:
+            for call in (client.login(login="a", password="p"), client.get_user(access_token="t")):
+                with self.assertRaises(PlaintextRefused) as caught:
+                    await call
+                self.assertIn("users.internal:3001", str(caught.exception))
+                self.assertIn("expected Config(tls=Tls(...))", str(caught.exception))
 
 
 class TlsFiles(unittest.TestCase):

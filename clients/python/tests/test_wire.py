@@ -8,12 +8,23 @@ from collections.abc import Callable
 from typing import Any, Optional
 from uuid import UUID
 
-from support import LiveTest, new_account
+from support import LiveTest, everything_in, new_account
 
-from user_service import Client, Config, ServerError, TooManyCalls, messages
+from user_service import (
+    BadReply,
+    Client,
+    Config,
+    InvalidRequest,
+    Secret,
+    ServerError,
+    TooManyCalls,
+    messages,
+)
 from user_service import _attempt as attempt
 from user_service import _codec as codec
+from user_service._attempt import Attempts
 from user_service._base import Reply
+from user_service._results import Answered
 
 REQUESTS: dict[int, Any] = {request.TYPE: request for request in messages.REQUESTS}
 TOKENS = messages.TokenRefreshed(
@@ -25,6 +36,8 @@ TOKENS = messages.TokenRefreshed(
     refresh_expires_in=1,
 )
 Answer = Optional[Reply]
+# In place of an answer: the server does not answer this request.
+STALLED = messages.Pong(max_hashing=99)
 
 
 class Server:
@@ -56,6 +69,8 @@ class Server:
                 else:
                     self.requests.append((request, common))
                     reply = self._answer(request)
+                if reply is STALLED:
+                    continue
                 if reply is None:
                     writer.transport.abort()
                     return
@@ -142,6 +157,64 @@ class Wire(unittest.IsolatedAsyncioTestCase):
             with self.assertRaises(ServerError):
                 await client.get_user(access_token="t")
             self.assertEqual(len(first.requests) + len(second.requests), 1)
+
+    async def test_a_refusal_does_not_wait_for_a_node_that_is_stuck(self) -> None:
+        for code in (0x0301, 0x0501):
+            refused = messages.ErrorReply(code=code, message="no")
+            async with (
+                Server(lambda _request: STALLED) as stuck,
+                Server(lambda _request, reply=refused: reply) as healthy,  # type: ignore[misc]
+                Client([stuck.address, healthy.address]) as client,
+            ):
+                await asyncio.gather(*(client.ping() for _ in range(8)))
+                loop = asyncio.get_running_loop()
+                for _ in range(3):
+                    began = loop.time()
+                    with self.assertRaises(ServerError) as caught:
+                        await client.get_user(access_token="t", deadline=3)
+                    self.assertEqual(caught.exception.code, code)
+                    self.assertLess(loop.time() - began, 1)
+                self.assertTrue(stuck.requests)
+
+    async def test_a_wrong_argument_is_reported_without_a_server_and_without_the_secrets(
+        self,
+    ) -> None:
+        secret = "".join(("a long ", "passphrase"))
+        async with Client("127.0.0.1:1") as client:
+            cases: list[tuple[dict[str, Any], str]] = [
+                ({"client_address": "localhost"}, "client_address is not an IP address"),
+                ({"client_address": 7}, "client_address has the type int"),
+                ({"idempotency_key": b"short"}, "idempotency_key has 5 bytes; expected 16"),
+                ({"traceparent": 7}, "traceparent has the type int"),
+                ({"login": None}, "login is missing"),
+                ({"login": "\ud800"}, "login is not valid Unicode"),
+                ({"device": "d" * 70_000}, "device has 70000 bytes"),
+                ({"deadline": "5"}, "deadline has the type str; expected a number of seconds"),
+                ({"deadline": -1}, "invalid deadline -1"),
+                ({"deadline": float("nan")}, "invalid deadline nan"),
+                # From JSON that nobody has checked.
+                ({"password": 1_000_000_000}, "password: a secret has the type int"),
+                ({"password": [65]}, "password: a secret has the type list"),
+                ({"password": None}, "password: a secret has the type NoneType"),
+            ]
+            for arguments, expected in cases:
+                fields: Any = {"login": "ada", "password": Secret(secret), **arguments}
+                with self.assertRaises(InvalidRequest) as caught:
+                    await client.login(**fields)
+                self.assertIn(expected, str(caught.exception))
+                self.assertEqual(caught.exception.outcome, "not_done")
+                self.assertNotIn(secret, everything_in(caught.exception))
+
+    async def test_no_error_of_a_call_leads_to_a_token(self) -> None:
+        cut = codec.encode_message(TOKENS)[:-1]
+        pending = asyncio.get_running_loop().create_future()
+        pending.set_result(Answered(messages.TokenRefreshed.TYPE, b"a token"))
+        self.assertNotIn("token", repr(pending))
+        attempts: Any = Attempts.__new__(Attempts)
+        attempts._request = messages.RefreshToken(refresh_token=Secret("r"))
+        with self.assertRaises(BadReply) as caught:
+            attempts._read(Answered(messages.TokenRefreshed.TYPE, cut.replace(b"a", b"secret")))
+        self.assertNotIn("secret", everything_in(caught.exception))
 
     async def test_what_one_node_cannot_answer_another_may(self) -> None:
         broken = messages.ErrorReply(code=0x0602, message="no database")

@@ -140,11 +140,14 @@ class Attempts(Generic[R]):
         expected: Any = reply_type(self._request)
         if result.kind != expected.TYPE:
             raise BadReply(result.kind, f"expected {expected.NAME}")
+        reason = ""
         try:
             reply: R = codec.decode_message(expected, result.body)
+            return reply
         except codec.DecodeError as error:
-            raise BadReply(result.kind, str(error)) from None
-        return reply
+            reason = str(error)
+        # Here, so that the error does not lead to frames with the tokens of the reply.
+        raise BadReply(result.kind, reason)
 
     async def _refused(self, node: Node, connection: Connection, body: bytes) -> None:
         try:

@@ -15,7 +15,7 @@ from ._results import Answered, Closed, Lost, NotSent, Pending, Rejected
 from ._slots import Slots
 from ._stream import Stream, describe
 from .config import Config
-from .errors import InvalidRequest, TlsError
+from .errors import TlsError
 from .tls import rejection
 
 # Bytes from which on no further frame is queued.
@@ -106,10 +106,7 @@ class Connection:
                 await deadline.wait(waiter)
             if not self.is_open:
                 return None
-            try:
-                pending = self._queue(request.TYPE, codec.encode_request(request, common()), hashes)
-            except codec.EncodeError as error:
-                raise InvalidRequest(str(error)) from None
+            pending = self._queue(request.TYPE, codec.encode_request(request, common()), hashes)
             is_queued = True
             return pending
         finally:

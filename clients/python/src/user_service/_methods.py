@@ -47,8 +47,8 @@ from ._messages import (
     VerifyToken,
     WatchRevocations,
 )
-from ._options import AUTO, Key
-from .secret import Secret, SecretLike
+from ._options import AUTO, Key, to_secret
+from .secret import SecretLike
 
 R = TypeVar("R", bound=Reply)
 
@@ -91,7 +91,7 @@ class Methods:
         traceparent: Optional[str] = None,
     ) -> Registered:
         """Sends Register."""
-        password = Secret.of(password)
+        password = to_secret("password", password)
         request = Register(
             username=username,
             email=email,
@@ -117,7 +117,7 @@ class Methods:
         traceparent: Optional[str] = None,
     ) -> LoggedIn:
         """Sends Login."""
-        password = Secret.of(password)
+        password = to_secret("password", password)
         request = Login(
             login=login,
             password=password,
@@ -141,7 +141,7 @@ class Methods:
         traceparent: Optional[str] = None,
     ) -> TokenVerified:
         """Sends VerifyToken."""
-        access_token = Secret.of(access_token)
+        access_token = to_secret("access_token", access_token)
         request = VerifyToken(
             access_token=access_token,
         )
@@ -167,11 +167,11 @@ class Methods:
         traceparent: Optional[str] = None,
     ) -> UserUpdated:
         """Sends UpdateUser."""
-        access_token = Secret.of(access_token)
+        access_token = to_secret("access_token", access_token)
         if new_password is not None:
-            new_password = Secret.of(new_password)
+            new_password = to_secret("new_password", new_password)
         if current_password is not None:
-            current_password = Secret.of(current_password)
+            current_password = to_secret("current_password", current_password)
         request = UpdateUser(
             access_token=access_token,
             username=username,
@@ -198,8 +198,8 @@ class Methods:
         traceparent: Optional[str] = None,
     ) -> UserDeleted:
         """Sends DeleteUser."""
-        access_token = Secret.of(access_token)
-        current_password = Secret.of(current_password)
+        access_token = to_secret("access_token", access_token)
+        current_password = to_secret("current_password", current_password)
         request = DeleteUser(
             access_token=access_token,
             current_password=current_password,
@@ -225,7 +225,7 @@ class Methods:
         traceparent: Optional[str] = None,
     ) -> EmailVerified:
         """Sends VerifyEmail."""
-        code = Secret.of(code)
+        code = to_secret("code", code)
         request = VerifyEmail(
             verification_id=verification_id,
             code=code,
@@ -271,7 +271,7 @@ class Methods:
         traceparent: Optional[str] = None,
     ) -> TokenRefreshed:
         """Sends RefreshToken."""
-        refresh_token = Secret.of(refresh_token)
+        refresh_token = to_secret("refresh_token", refresh_token)
         request = RefreshToken(
             refresh_token=refresh_token,
         )
@@ -294,7 +294,7 @@ class Methods:
         traceparent: Optional[str] = None,
     ) -> LoggedOut:
         """Sends Logout."""
-        token = Secret.of(token)
+        token = to_secret("token", token)
         request = Logout(
             token=token,
             all_sessions=all_sessions,
@@ -317,7 +317,7 @@ class Methods:
         traceparent: Optional[str] = None,
     ) -> User:
         """Sends GetUser."""
-        access_token = Secret.of(access_token)
+        access_token = to_secret("access_token", access_token)
         request = GetUser(
             access_token=access_token,
         )
@@ -362,8 +362,8 @@ class Methods:
         traceparent: Optional[str] = None,
     ) -> PasswordReset:
         """Sends ResetPassword."""
-        code = Secret.of(code)
-        new_password = Secret.of(new_password)
+        code = to_secret("code", code)
+        new_password = to_secret("new_password", new_password)
         request = ResetPassword(
             verification_id=verification_id,
             code=code,
@@ -389,8 +389,8 @@ class Methods:
         traceparent: Optional[str] = None,
     ) -> EmailConfirmed:
         """Sends ConfirmEmail."""
-        access_token = Secret.of(access_token)
-        code = Secret.of(code)
+        access_token = to_secret("access_token", access_token)
+        code = to_secret("code", code)
         request = ConfirmEmail(
             access_token=access_token,
             verification_id=verification_id,
@@ -414,7 +414,7 @@ class Methods:
         traceparent: Optional[str] = None,
     ) -> Sessions:
         """Sends ListSessions."""
-        access_token = Secret.of(access_token)
+        access_token = to_secret("access_token", access_token)
         request = ListSessions(
             access_token=access_token,
         )
@@ -437,7 +437,7 @@ class Methods:
         traceparent: Optional[str] = None,
     ) -> SessionEnded:
         """Sends EndSession."""
-        access_token = Secret.of(access_token)
+        access_token = to_secret("access_token", access_token)
         request = EndSession(
             access_token=access_token,
             session_id=session_id,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Union
 
 from ._messages import ErrorReply
@@ -15,7 +15,8 @@ class Answered:
     """A reply, which may be an error."""
 
     kind: int
-    body: bytes
+    # It may contain tokens.
+    body: bytes = field(repr=False)
 
 
 @dataclass(slots=True)

@@ -8,13 +8,15 @@ import random
 from types import TracebackType
 from typing import Any, Optional, TypeVar, Union
 
+from . import _codec as codec
 from ._attempt import Answer, Attempts
 from ._base import Reply, Request
+from ._checks import expect_number, expect_type, known_options
 from ._codec import Common
 from ._connection import Connection
 from ._deadline import Deadline
-from ._loopback import is_loopback, split_address
-from ._messages import MAX_DEADLINE_MS, Ping
+from ._loopback import addresses_of, is_loopback, split_address
+from ._messages import MAX_DEADLINE_MS, ErrorCode, Ping
 from ._methods import Methods
 from ._node import Node, Nodes, NodeStatus
 from ._options import AUTO, Key
@@ -22,7 +24,9 @@ from .config import Config
 from .errors import (
     ClientClosed,
     DeadlineExceeded,
+    InvalidRequest,
     PlaintextRefused,
+    ServerError,
     TooManyCalls,
     UserServiceError,
 )
@@ -35,6 +39,7 @@ _CLOSE_TIMEOUT = 10.0
 _PROBE_INTERVAL = 1.0
 
 
+@known_options
 class Client(Methods):
     """A client of one node or several nodes of the service.
 
@@ -45,17 +50,20 @@ class Client(Methods):
             user = await client.get_user(access_token=token)
     """
 
-    __slots__ = ("_active", "_config", "_is_local", "_nodes", "_probing", "_tasks")
+    __slots__ = ("_active", "_config", "_nodes", "_probing", "_remote", "_tasks")
+
+    # Has the options that are not arguments of the client itself.
+    CONFIG = Config
 
     def __init__(
         self, addresses: Union[str, list[str], tuple[str, ...]], config: Optional[Config] = None
     ) -> None:
         """Creates a client of the nodes at these addresses (`host:port` each)."""
+        expect_type("Client", "config", config, Config, type(None))
         self._config = config or Config()
-        all_addresses = [addresses] if isinstance(addresses, str) else list(addresses)
-        if not all_addresses:
-            raise ValueError("expected at least one address")
-        self._is_local = all(is_loopback(split_address(one)[0]) for one in all_addresses)
+        all_addresses = addresses_of(addresses)
+        remote = (one for one in all_addresses if not is_loopback(split_address(one)[0]))
+        self._remote = next(remote, None)
         self._nodes = Nodes(all_addresses, self._config)
         self._active = 0
         self._probing: Optional[asyncio.Task[None]] = None
@@ -65,7 +73,11 @@ class Client(Methods):
     def refuses_secrets(self) -> bool:
         """`True` if secrets would cross a network in plain text."""
         config = self._config
-        return config.tls is None and not config.allow_plaintext and not self._is_local
+        return config.tls is None and not config.allow_plaintext and self._remote is not None
+
+    def refusal(self) -> PlaintextRefused:
+        """Returns the error about a secret that would cross a network in plain text."""
+        return PlaintextRefused(self._remote)
 
     async def call(
         self,
@@ -113,10 +125,11 @@ class Client(Methods):
         if self._nodes.is_closed:
             raise ClientClosed
         if self.refuses_secrets and any(field.kind == "secret" for field in request.FIELDS):
-            raise PlaintextRefused
+            raise self.refusal()
         if self._active >= self._config.max_calls:
             raise TooManyCalls
-        seconds = self._config.deadline if seconds is None else seconds
+        _validate(request, common)
+        seconds = self._config.deadline if seconds is None else _checked(seconds)
         seconds = min(seconds, MAX_DEADLINE_MS / 1000)
         if seconds <= 0:
             raise DeadlineExceeded("not_done")
@@ -174,8 +187,9 @@ class Client(Methods):
         start(None, last)
         try:
             may_hedge = True
+            patience = self._config.slow_after + wait
             while running:
-                timeout = self._config.slow_after + wait if may_hedge else None
+                timeout = patience if may_hedge else None
                 done, _ = await asyncio.wait(
                     running, timeout=timeout, return_when=asyncio.FIRST_COMPLETED
                 )
@@ -184,10 +198,11 @@ class Client(Methods):
                     error = task.exception()
                     if error is None:
                         return task.result()
-                    if not isinstance(error, UserServiceError):
+                    if not isinstance(error, UserServiceError) or _is_decision(error):
                         raise error
                     failure = failure or error
                 if not done:
+                    patience = self._config.slow_after
                     # At most one more attempt: with all nodes slow, nothing is sent twice.
                     slow = next(iter(running.values())).node
                     if slow is not None and self._nodes.healthy(slow):
@@ -268,6 +283,36 @@ class Client(Methods):
     def __repr__(self) -> str:
         nodes = ", ".join(node.address for node in self.status())
         return f"Client({nodes})"
+
+
+def _validate(request: Request[Any], common: Common) -> None:
+    """Raises InvalidRequest if a request cannot be encoded."""
+    try:
+        codec.encode_frame(request.TYPE, 0, codec.encode_request(request, common))
+        return
+    except codec.EncodeError as error:
+        reason = str(error)
+    # Here, so that the error does not lead to frames with the encoded secrets.
+    raise InvalidRequest(reason)
+
+
+def _checked(deadline: float) -> float:
+    """Returns the deadline of a call. 0 is a deadline that has passed."""
+    try:
+        expect_number("the call", "deadline", deadline, minimum=0)
+    except (TypeError, ValueError) as error:
+        raise InvalidRequest(str(error)) from None
+    return deadline
+
+
+def _is_decision(error: UserServiceError) -> bool:
+    """Returns `True` for an answer that no other node would improve.
+
+    A call does not wait for a node that may never answer then.
+    """
+    return error.outcome == "refused" or (
+        isinstance(error, ServerError) and error.code == ErrorCode.RATE_LIMITED
+    )
 
 
 def _retrieve(task: asyncio.Task[Any]) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Optional
 
+from ._checks import expect_count, expect_number, expect_type, known_options
 from ._messages import DEADLINE_MS, PING_AFTER_MS
 from .tls import Tls
 
 
+@known_options
 @dataclass(frozen=True)
 class Config:
     """Configuration of a client. Times are in seconds; the defaults are those of the protocol."""
@@ -37,3 +39,23 @@ class Config:
     """With several nodes: time without a reply after which a safe request goes to another one."""
     max_calls: int = 10_000
     """Number of calls in progress, above which further ones fail with TooManyCalls."""
+
+    def __post_init__(self) -> None:
+        expect_type("Config", "tls", self.tls, Tls, type(None))
+        for name in ("allow_plaintext", "wait_for_server"):
+            expect_type("Config", name, getattr(self, name), bool)
+        for name in _TIMES:
+            expect_number("Config", name, getattr(self, name))
+        expect_count("Config", "max_calls", self.max_calls)
+
+
+_TIMES = (
+    "deadline",
+    "connect_timeout",
+    "initial_backoff",
+    "max_backoff",
+    "ping_after",
+    "ping_pending_after",
+    "pong_timeout",
+    "slow_after",
+)

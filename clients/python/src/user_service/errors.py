@@ -112,10 +112,11 @@ class InvalidRequest(UserServiceError, ValueError):
 class PlaintextRefused(UserServiceError):
     """A secret would be sent without TLS to an address that is not loopback."""
 
-    def __init__(self) -> None:
+    def __init__(self, address: Optional[str] = None) -> None:
         super().__init__(
-            "refusing to send a secret without TLS to an address that is not loopback; "
-            "configure TLS, or set allow_plaintext",
+            f"refusing to send a secret without TLS to {address or 'an address'}, which is not "
+            "loopback: expected Config(tls=Tls(...)), or Config(allow_plaintext=True) for a "
+            "network that nobody else can read or change",
             "not_done",
         )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ._messages import HTTP_STATUS, HTTP_STATUS_OF_CLASS, HTTP_STATUS_OF_OTHERS, ErrorCode
-from .errors import ServerError, UserServiceError
+from .errors import InvalidRequest, PlaintextRefused, ServerError, UserServiceError
 from .verdict import TokenExpired, TokenInvalid, TokenRevoked, VerifyUnavailable
 
 
@@ -24,10 +24,14 @@ def to_http(error: BaseException) -> HttpAnswer:
     """Returns the answer of a gateway to a request that ended with this error.
 
     A lost connection and an error of the service never become a 401: the token of the end user may
-    be valid. The body contains the name of the error, and the field that it is about.
+    be valid. A mistake of the gateway, such as a wrong argument, is a 500. The body contains the
+    name of the error, and the field that it is about.
     """
     if isinstance(error, ServerError) and not _is_about_the_connection(error):
         return _of_code(error)
+    if isinstance(error, (InvalidRequest, PlaintextRefused)):
+        # A mistake in the gateway itself, which is the same at the next attempt.
+        return HttpAnswer(500, {}, {"error": "internal"})
     if isinstance(error, UserServiceError):
         status = 504 if error.outcome == "unknown" else 503
         return HttpAnswer(status, {}, {"error": _snake(type(error).__name__)})

@@ -6,7 +6,7 @@ from typing import Optional
 
 from ._messages import ErrorCode, TokenVerified
 from .client import Client
-from .errors import ServerError, UserServiceError
+from .errors import InvalidRequest, PlaintextRefused, ServerError, UserServiceError
 from .secret import Secret
 from .verdict import (
     TokenExpired,
@@ -56,6 +56,9 @@ async def ask(
         return await client.verify_token(
             access_token=token, deadline=timeout, client_address=client_address
         )
+    except (InvalidRequest, PlaintextRefused):
+        # A mistake of the caller, and no statement about the token or the service.
+        raise
     except UserServiceError as error:
         raise verdict_of(error) from error
 

@@ -16,12 +16,21 @@ class Secret:
     __slots__ = ("_value",)
 
     def __init__(self, value: Union[str, bytes]) -> None:
+        # bytes() would also accept a number, as a length.
+        if not isinstance(value, (str, bytes, bytearray)):
+            kind = type(value).__name__
+            del value
+            raise TypeError(f"a secret has the type {kind}; expected str, bytes or Secret")
+        if not isinstance(value, str):
+            object.__setattr__(self, "_value", bytes(value))
+            return
         try:
-            encoded = value.encode() if isinstance(value, str) else bytes(value)
+            object.__setattr__(self, "_value", value.encode())
+            return
         except UnicodeEncodeError:
-            # The error itself contains the value.
-            raise ValueError("a secret must be text that UTF-8 can encode") from None
-        object.__setattr__(self, "_value", encoded)
+            del value
+        # Here, because the error above contains the value, and would be the context of this one.
+        raise ValueError("a secret must be text that UTF-8 can encode")
 
     @classmethod
     def of(cls, value: SecretLike) -> Secret:
@@ -30,11 +39,11 @@ class Secret:
 
     def reveal(self) -> str:
         """Returns the value as text. Every token and code is text."""
-        value: bytes = self._value  # type: ignore[attr-defined]
         try:
-            return value.decode()
+            return self.reveal_bytes().decode()
         except UnicodeDecodeError:
-            raise ValueError("the secret is not text; use reveal_bytes") from None
+            pass
+        raise ValueError("the secret is not text; use reveal_bytes")
 
     def reveal_bytes(self) -> bytes:
         """Returns the value as bytes."""

@@ -7,6 +7,7 @@ import ssl
 from dataclasses import dataclass, field
 from typing import Optional, Union
 
+from ._checks import expect_type, known_options
 from .errors import TlsError
 
 ALPN = "user/1"
@@ -27,6 +28,7 @@ _REJECTIONS = {
 }
 
 
+@known_options
 @dataclass(frozen=True)
 class Tls:
     """Configuration of TLS 1.3 with the ALPN protocol `user/1`.
@@ -43,6 +45,9 @@ class Tls:
     server_name: Optional[str] = None
 
     def __post_init__(self) -> None:
+        for name in ("ca", "certificate", "key"):
+            expect_type("Tls", name, getattr(self, name), str, os.PathLike, type(None))
+        expect_type("Tls", "server_name", self.server_name, str, type(None))
         if (self.certificate is None) != (self.key is None):
             raise ValueError("certificate and key belong together; one of them is missing")
         self.context()

@@ -18,7 +18,6 @@ from typing import Optional
 
 from .._messages import TokenVerified
 from ..client import Client
-from ..errors import PlaintextRefused
 from ..remote import ask, verified
 from ..secret import Secret
 from ..verdict import (
@@ -101,7 +100,7 @@ class Verifier:
         replace the keys can forge tokens.
         """
         if client.refuses_secrets:
-            raise PlaintextRefused
+            raise client.refusal()
         self._client = client
         self._local = Local(config or VerifierConfig())
         self._task: Optional[Task] = None

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .._checks import expect_count, expect_number, expect_type, known_options
+from .._messages import MAX_WAIT_MS
 
+
+@known_options
 @dataclass(frozen=True)
 class VerifierConfig:
     """Configuration of a verifier. Times are in seconds."""
 
     issuer: str = "user-service"
-    """Expected `iss` claim: JWT_ISSUER of the service. It is asked about a token with another."""
+    """Expected `iss` claim: JWT_ISSUER of the service. It is asked about a genuine token with
+    another one, and its answer counts; the first is reported to the logger `user_service`."""
     audience: str = "user-service"
     """Expected `aud` claim: JWT_AUDIENCE of the service."""
     age_limit: float = 5.0
@@ -27,3 +32,12 @@ class VerifierConfig:
     max_asking: int = 128
     """Number of tokens about which the service is asked at the same time. Further ones wait, up to
     `ask_timeout`."""
+
+    def __post_init__(self) -> None:
+        for name in ("issuer", "audience"):
+            expect_type("VerifierConfig", name, getattr(self, name), str)
+        for name in ("age_limit", "ask_timeout"):
+            expect_number("VerifierConfig", name, getattr(self, name))
+        expect_number("VerifierConfig", "wait", self.wait, maximum=MAX_WAIT_MS / 1000)
+        for name in ("cached_tokens", "max_revocations", "max_asking"):
+            expect_count("VerifierConfig", name, getattr(self, name))
