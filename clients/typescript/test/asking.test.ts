@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
 import { Verifier, VerifyError } from "user-service-client";
+import type { VerifierOptions } from "user-service-client";
 import { uuidBytes } from "../dist/codec/values.js";
 import type { Fields } from "../dist/codec/layout.js";
 import { Fake } from "./support/fake.js";
@@ -24,7 +25,10 @@ const verified = {
 };
 
 /** Starts a server, and a verifier of it. */
-async function start(answers: Record<string, (request: Received) => Fields | undefined>) {
+async function start(
+  answers: Record<string, (request: Received) => Fields | undefined>,
+  options: VerifierOptions = {},
+) {
   const defaults: Record<string, [string, () => Fields]> = {
     GetKeys: ["Keys", () => ({ jwks: '{"keys":[]}', accessLife: 900, refreshAfter: 300, nowMs })],
     WatchRevocations: [
@@ -40,7 +44,7 @@ async function start(answers: Record<string, (request: Received) => Fields | und
     if (changes !== undefined && "code" in changes) request.reply("ErrorReply", changes);
     else setTimeout(() => request.reply(name, { ...usual(), ...changes }), 5);
   });
-  const verifier = new Verifier(await fake.listen(), { askTimeoutMs: 1_000 });
+  const verifier = new Verifier(await fake.listen(), { askTimeoutMs: 1_000, ...options });
   assert.ok(await verifier.waitUntilComplete());
   return {
     fake,
@@ -110,6 +114,19 @@ test("what the verifier knows itself counts more than an answer of VerifyToken",
     const entries = [entry, { kind: 99, id: none, before: 0 }];
     await using server = await start({ WatchRevocations: () => ({ entries }) });
     assert.deepEqual(await server.check(), expected, `kind ${entry.kind}`);
+  }
+});
+
+test("the service decides about a genuine token of another issuer or audience", async () => {
+  const jwks = JSON.stringify(vectors.jwks);
+  for (const options of [{ issuer: "other" }, { audience: "other" }]) {
+    await using good = await start({ GetKeys: () => ({ jwks }) }, options);
+    assert.deepEqual(await good.check(), verified);
+    assert.deepEqual(await good.check(), verified);
+    assert.equal(good.fake.count("VerifyToken"), 2);
+    const refusal = () => ({ code: 0x0303, message: "" });
+    await using bad = await start({ GetKeys: () => ({ jwks }), VerifyToken: refusal }, options);
+    assert.equal(await bad.check(), "invalid");
   }
 });
 

@@ -32,6 +32,17 @@ async function start(handle: (request: Received) => void, options: Partial<Clien
   };
 }
 
+/** Returns a client that is connected to all of these. */
+async function connected(fakes: Fake[]): Promise<UserServiceClient> {
+  const addresses = await Promise.all(fakes.map((fake) => fake.listen()));
+  const client = new UserServiceClient({ addresses, slowAfterMs: 50, deadlineMs: 3_000 });
+  await until("connections", async () => {
+    await client.ping();
+    return client.status().every(({ connected }) => connected);
+  });
+  return client;
+}
+
 const fails = (kind: string, outcome: string) => (error: unknown) => {
   assert.ok(error instanceof UserServiceError, String(error));
   assert.deepEqual([error.kind, error.outcome], [kind, outcome], error.message);
@@ -241,6 +252,46 @@ test("a request that changes nothing is also sent to another node if one is slow
   assert.equal(slow.received.length, before);
   // It recovers when it answers a ping in time.
   await until("recovery", () => client.status().every(({ slow }) => !slow));
+});
+
+test("a refusal ends a call although another node does not answer", async () => {
+  for (const code of [0x0303, 0x0501, 0x7f01]) {
+    using stuck = new Fake();
+    using healthy = new Fake(({ reply }) => reply("ErrorReply", error(code)));
+    await using client = await connected([stuck, healthy]);
+    const start = performance.now();
+    // One of two goes to the stuck node first.
+    const isRefusal = (error: unknown) => error instanceof ServiceError && error.code === code;
+    const calls = [1, 2].map(() => client.verifyToken({ accessToken: "t" }));
+    await Promise.all(calls.map((call) => assert.rejects(call, isRefusal)));
+    assert.ok(stuck.received.length > 0);
+    assert.ok(performance.now() - start < 1_000, code.toString(16));
+  }
+});
+
+test("a busy node is asked again although another node does not answer", async () => {
+  using stuck = new Fake();
+  using healthy = new Fake(({ reply }) => {
+    if (healthy.received.length < 3) reply("ErrorReply", error(0x0502, 20));
+    else reply("TokenVerified", VERIFIED);
+  });
+  await using client = await connected([stuck, healthy]);
+  const start = performance.now();
+  // The nodes take turns, so that one of two calls begins with the stuck one.
+  for (let index = 0; index < 2; index += 1) {
+    assert.deepEqual(await client.verifyToken({ accessToken: "t" }), VERIFIED);
+  }
+  assert.equal(stuck.received.length, 1);
+  assert.ok(performance.now() - start < 1_000);
+});
+
+test("a late node still counts if the other one cannot answer", async () => {
+  for (const order of [0, 1]) {
+    using late = new Fake(({ reply }) => setTimeout(() => reply("TokenVerified", VERIFIED), 300));
+    using broken = new Fake(({ reply }) => reply("ErrorReply", error(0x0602)));
+    await using client = await connected(order === 0 ? [late, broken] : [broken, late]);
+    assert.deepEqual(await client.verifyToken({ accessToken: "t" }), VERIFIED);
+  }
 });
 
 test("each request goes to the node with the fewest requests in flight", async () => {

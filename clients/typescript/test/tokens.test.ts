@@ -116,13 +116,47 @@ test("an entry that is not understood makes the verifier ask for every token", (
     { kind: 5, id: new Uint8Array(16), before: 0 },
     { kind: 1, id: new Uint8Array(15), before: 0 },
     { kind: 3, id: new Uint8Array(1), before: 0 },
-    { kind: 4, id: new Uint8Array(257).fill(65), before: 0 },
     { kind: 4, id: Uint8Array.of(0xff), before: 0 },
   ]) {
     const { local, revoke } = start();
     revoke([entry]);
     assert.equal(local.check(genuine("eddsa")), undefined, JSON.stringify(entry));
   }
+});
+
+test("a kid of over 256 bytes names no key", () => {
+  const [okp] = vectors.jwks.keys;
+  const longest = "ü".repeat(128);
+  const tooLong = `${longest}x`;
+  const { local, revoke, apply, surprises } = start();
+  // Such an entry is left out: it revokes nothing, and no token has to be asked about.
+  assert.equal(revoke([{ kind: 4, id: Buffer.from(tooLong), before: 0 }]), false);
+  assert.equal(typeof local.check(genuine("eddsa")), "object");
+  assert.equal(local.keys.isRevoked(tooLong), false);
+  assert.equal(revoke([{ kind: 4, id: Buffer.from(longest), before: 0 }]), true);
+  assert.equal(local.keys.isRevoked(longest), true);
+  // So is such a key.
+  apply({ jwks: JSON.stringify({ keys: [okp, { ...okp, kid: tooLong }] }) });
+  assert.equal(local.keys.size, 1);
+  assert.equal(parseKeySet(JSON.stringify({ keys: [{ ...okp, kid: longest }] }))?.size, 1);
+  // And such a token is invalid, without a question to the service.
+  const [, claims, signature] = genuine("eddsa").split(".");
+  const named = (kid: string) => {
+    const header = JSON.stringify({ typ: "at+jwt", alg: "EdDSA", kid });
+    return `${Buffer.from(header).toString("base64url")}.${claims}.${signature}`;
+  };
+  assert.equal(local.check(named(tooLong)), "invalid");
+  assert.equal(surprises(), 0);
+  assert.equal(local.check(named("ü".repeat(127))), undefined);
+});
+
+test("a refusal of GetKeys leaves the verdicts to the service only before there are keys", () => {
+  const { local, follower } = start();
+  follower.applyNotPermitted();
+  assert.equal(local.isLeftToService, false);
+  const other = new Local(verifierSettings({}), () => {});
+  new Follower(other).applyNotPermitted();
+  assert.equal(other.isLeftToService, true);
 });
 
 test("a key that is not in the last answer is not used any more, nor what it has verified", () => {

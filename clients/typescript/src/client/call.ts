@@ -29,16 +29,24 @@ export interface CallPlan {
   busyAttempts: number;
 }
 
+/** What the attempts of one request share, also if two nodes are asked at the same time. */
+interface Shared {
+  readonly startedAt: number;
+  /** Nodes that are avoided because an attempt there failed or is late. */
+  readonly avoid: Set<Link>;
+  /** Nodes that have been asked, and have not answered. */
+  readonly asked: Set<Link>;
+  /** Number of attempts that were answered with BUSY. */
+  busy: number;
+}
+
 /** One call in progress: its deadline, and what is known about its attempts. */
 export class Call {
   readonly plan: CallPlan;
+  readonly shared: Shared;
   /** Resolved when the deadline has passed or the signal was aborted. */
   readonly ended: Promise<void>;
-  /** Nodes that are avoided because an attempt there failed. */
-  readonly avoid = new Set<Link>();
   readonly startedAt = performance.now();
-  /** Number of attempts that were answered with BUSY. */
-  busy = 0;
   /** Number of attempts that may have been executed. */
   lost = 0;
 
@@ -52,9 +60,15 @@ export class Call {
   #timer: NodeJS.Timeout;
   #isOver = false;
 
-  constructor(plan: CallPlan) {
+  constructor(plan: CallPlan, shared?: Shared) {
     this.plan = plan;
-    this.#deadline = this.startedAt + plan.deadlineMs;
+    this.shared = shared ?? {
+      startedAt: performance.now(),
+      avoid: new Set(),
+      asked: new Set(),
+      busy: 0,
+    };
+    this.#deadline = this.shared.startedAt + plan.deadlineMs;
     this.#hashing = hashes(plan.layout, plan.fields);
     this.ended = new Promise((resolve) => {
       this.#end = () => {
@@ -62,9 +76,19 @@ export class Call {
         resolve();
       };
     });
-    this.#timer = setTimeout(this.#end, plan.deadlineMs);
+    this.#timer = setTimeout(this.#end, this.remaining);
     if (plan.signal?.aborted) this.#end();
     else plan.signal?.addEventListener("abort", this.#end, { once: true });
+  }
+
+  /** Returns a call for the same request and deadline, which asks another node meanwhile. */
+  fork(): Call {
+    return new Call(this.plan, this.shared);
+  }
+
+  /** Nodes that are avoided because an attempt there failed or is late. */
+  get avoid(): Set<Link> {
+    return this.shared.avoid;
   }
 
   /** `true` if the deadline has passed or the signal was aborted. */

@@ -2,7 +2,7 @@ import { decodeBody } from "../codec/decode.js";
 import { DecodeError } from "../codec/error.js";
 import type { Frame } from "../codec/frame.js";
 import type { Fields, RequestLayout } from "../codec/layout.js";
-import { actionOf, ServiceError, UserServiceError } from "../errors.js";
+import { actionOf, InvalidRequestError, ServiceError, UserServiceError } from "../errors.js";
 import { ErrorCode } from "../generated/errors.js";
 import { REPLIES } from "../generated/messages.js";
 import type { ErrorReply } from "../generated/messages.js";
@@ -30,11 +30,73 @@ type Result =
  * Executes a call: sends the request until there is a reply, or an error after which another
  * attempt would be of no use or could execute the request twice.
  */
-export async function execute(nodes: Nodes, plan: CallPlan): Promise<Answer> {
+export function execute(nodes: Nodes, plan: CallPlan): Promise<Answer> {
   const call = new Call(plan);
+  const { hedgeAfterMs } = plan;
+  if (hedgeAfterMs === undefined || nodes.links.length < 2) return run(nodes, call);
+  return race(nodes, call, hedgeAfterMs);
+}
+
+/**
+ * Executes a call that may be sent to several nodes. If a node does not reply within `lateAfter`,
+ * another one is asked as well. The first reply counts, and so does the first refusal: another node
+ * would decide the same, and may never answer.
+ */
+function race(nodes: Nodes, first: Call, lateAfter: number): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const calls: Call[] = [];
+    let open = 0;
+    let failure: unknown;
+    const finish = () => {
+      for (const call of calls) call.finish();
+    };
+    const start = (call: Call, chosen?: Chosen) => {
+      calls.push(call);
+      open += 1;
+      const onLate = (late: Chosen) => {
+        late.link.slow ||= late.link.current === late.connection;
+        first.avoid.add(late.link);
+        const other = nodes.other(first);
+        if (other !== undefined) start(first.fork(), other);
+        return other !== undefined;
+      };
+      run(nodes, call, { lateAfter, onLate }, chosen).then(
+        (answer) => {
+          finish();
+          resolve(answer);
+        },
+        (error: unknown) => {
+          open -= 1;
+          failure ??= error;
+          if (open > 0 && !isDecision(error)) return;
+          finish();
+          reject(isDecision(error) ? error : failure);
+        },
+      );
+    };
+    start(first);
+  });
+}
+
+/** Returns `true` for an error that would be the same with any other node. */
+function isDecision(error: unknown): boolean {
+  if (!(error instanceof UserServiceError) || error instanceof InvalidRequestError) return true;
+  if (!(error instanceof ServiceError)) return false;
+  return error.outcome === "refused" || error.code === ErrorCode.RATE_LIMITED;
+}
+
+/** Reports each attempt without a reply in time, repeatedly until `onLate` returns `true`. */
+interface Watch {
+  lateAfter: number;
+  onLate(chosen: Chosen): boolean;
+}
+
+/** Makes attempts, one after another. `chosen` is the connection of the first one. */
+async function run(nodes: Nodes, call: Call, watch?: Watch, chosen?: Chosen): Promise<Answer> {
   try {
-    for (;;) {
-      const result = await attempt(nodes, call);
+    for (let next = chosen; ; next = undefined) {
+      const on = next ?? (await nodes.choose(call));
+      const result = on && (await watched(send(call, on), on, watch));
       if (result === undefined) throw call.endError();
       if ("answer" in result) return result.answer;
       await prepareNext(nodes, call, result);
@@ -43,6 +105,18 @@ export async function execute(nodes: Nodes, plan: CallPlan): Promise<Answer> {
     throw error instanceof UserServiceError ? call.final(error) : error;
   } finally {
     call.finish();
+  }
+}
+
+async function watched<R>(result: Promise<R>, chosen: Chosen, watch: Watch | undefined): Promise<R> {
+  if (watch === undefined) return result;
+  const timer = setInterval(() => {
+    if (watch.onLate(chosen)) clearInterval(timer);
+  }, watch.lateAfter);
+  try {
+    return await result;
+  } finally {
+    clearInterval(timer);
   }
 }
 
@@ -61,63 +135,23 @@ async function prepareNext(
   }
   let wait = 0;
   if (then === "busy" && error instanceof ServiceError) {
-    call.busy += 1;
+    call.shared.busy += 1;
     wait = lengthened(error.retryAfterMs ?? 0);
-    if (call.busy >= call.plan.busyAttempts || wait >= call.remaining) throw error;
+    if (call.shared.busy >= call.plan.busyAttempts || wait >= call.remaining) throw error;
   }
   call.failed(error);
   if (error.outcome === "unknown" && call.lost > 1) wait = backoff(call.lost - 2);
   if (wait > 0) await call.sleep(wait);
 }
 
-/** Makes one attempt, and another one at the same time if the first node is slow. */
-async function attempt(nodes: Nodes, call: Call): Promise<Result | undefined> {
-  const chosen = await nodes.choose(call);
-  if (chosen === undefined) return undefined;
-  const first = send(call, chosen);
-  const { hedgeAfterMs } = call.plan;
-  if (hedgeAfterMs === undefined || nodes.links.length < 2) return first;
-  const running = [first];
-  const tried = [chosen];
-  for (;;) {
-    const winner = await firstOf(running, hedgeAfterMs);
-    if (winner !== "late") return winner;
-    for (const { link, connection } of tried) link.slow ||= link.current === connection;
-    for (const { link } of tried) call.avoid.add(link);
-    const other = nodes.other(call);
-    if (other === undefined) return firstOf(running, undefined) as Promise<Result>;
-    tried.push(other);
-    running.push(send(call, other));
-  }
-}
-
-/**
- * Returns the first result with a reply, or the last result if there is none; `late` if there is
- * none within the time limit.
- */
-async function firstOf(
-  running: Promise<Result | undefined>[],
-  limit: number | undefined,
-): Promise<Result | undefined | "late"> {
-  return new Promise((resolve, reject) => {
-    let open = running.length;
-    const timer = limit === undefined ? undefined : setTimeout(() => resolve("late"), limit);
-    for (const result of running) {
-      result.then((ended) => {
-        open -= 1;
-        if (open > 0 && (ended === undefined || "error" in ended)) return;
-        clearTimeout(timer);
-        resolve(ended);
-      }, reject);
-    }
-  });
-}
-
 /** Sends the request on one connection. Returns `undefined` if the call ends before the reply. */
 async function send(call: Call, chosen: Chosen): Promise<Result | undefined> {
+  const { asked } = call.shared;
+  asked.add(chosen.link);
   try {
     return await exchange(call, chosen);
   } finally {
+    asked.delete(chosen.link);
     chosen.link.inFlight -= 1;
   }
 }

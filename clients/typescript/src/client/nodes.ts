@@ -84,22 +84,18 @@ export class Nodes {
 
   /** Returns `true` if there is a healthy node that the call has not tried. */
   hasOther(call: Call): boolean {
-    return this.#other(call) !== undefined;
+    const best = this.#best(call);
+    return best !== undefined && isHealthy(best) && !call.avoid.has(best.link);
   }
 
   /**
-   * Returns a healthy node that the call has not tried, if there is one, and counts an attempt on
-   * it.
+   * Returns a healthy node that the call can ask while others have not answered, if there is one,
+   * and counts an attempt on it. A node that was busy before may be asked again.
    */
   other(call: Call): Chosen | undefined {
-    const other = this.#other(call);
-    return other && begin(other);
-  }
-
-  #other(call: Call): Chosen | undefined {
     const best = this.#best(call);
-    if (best === undefined || call.avoid.has(best.link)) return undefined;
-    return best.link.slow || best.connection.isFull ? undefined : best;
+    if (best === undefined || !isHealthy(best) || call.shared.asked.has(best.link)) return undefined;
+    return begin(best);
   }
 
   /** Returns all open connections, and ends every attempt to connect. */
@@ -148,6 +144,10 @@ export class Nodes {
     const error = this.links.find((link) => link.error !== undefined)?.error;
     if (error !== undefined) call.failed(connectError(error));
   }
+}
+
+function isHealthy({ link, connection }: Chosen): boolean {
+  return !link.slow && !connection.isFull;
 }
 
 /** Counts an attempt at once, so that calls of the same moment are distributed. */

@@ -1,13 +1,12 @@
 import type { Keys, Revocations, RevocationsEntriesRow } from "../generated/messages.js";
-import { parseKeySet } from "./keys.js";
+import { MAX_KID, parseKeySet } from "./keys.js";
 import type { Local } from "./local.js";
 import { RETENTION } from "./revocations.js";
 import type { Times } from "./time.js";
 
 /** Time in milliseconds after which all revocations are requested again if there were too many. */
 const RETRY_ALL_AFTER = 60_000;
-/** Longest accepted kid of a revoked key and longest accepted cursor, in bytes. */
-const MAX_KID = 256;
+/** Longest accepted cursor in bytes. */
 const MAX_CURSOR = 1_024;
 /** Shortest and longest time in seconds after which the keys are read again. */
 const REFRESH_AFTER = { min: 10, max: 24 * 60 * 60 };
@@ -44,6 +43,11 @@ export class Follower {
     const refreshAfter = 1000 * Math.min(seconds, REFRESH_AFTER.max);
     this.#local.keysUntil = times.sentAt + refreshAfter + KEYS_OVERDUE;
     return refreshAfter;
+  }
+
+  /** Applies a refusal of GetKeys to a client that is not trusted. */
+  applyNotPermitted(): void {
+    if (!this.#local.keys.isLoaded) this.#local.isLeftToService = true;
   }
 
   /** Applies an answer to WatchRevocations. Returns `true` if it revokes a further key. */
@@ -96,6 +100,8 @@ export class Follower {
         revocations.addAll(before, now);
         return false;
       case 4: {
+        // A longer kid names no key that this verifier accepts.
+        if (id.length > MAX_KID) return false;
         const kid = text(id);
         return kid === undefined ? undefined : keys.revoke(kid);
       }
@@ -106,7 +112,6 @@ export class Follower {
 }
 
 function text(id: Uint8Array): string | undefined {
-  if (id.length === 0 || id.length > MAX_KID) return undefined;
   try {
     return utf8.decode(id);
   } catch {

@@ -4,6 +4,8 @@ import type { KeyObject } from "node:crypto";
 import { decodeBase64Url } from "./base64url.js";
 import { isReduced, isStrictPoint } from "./ed25519.js";
 
+/** Longest kid in bytes. */
+export const MAX_KID = 256;
 /** Number of revoked keys that are remembered. */
 const MAX_REVOKED = 10_000;
 /** Members of a JWK that contain a secret or a private key (RFC 7518). */
@@ -89,6 +91,7 @@ export function parseKeySet(json: string): Map<string, PublicKey> | undefined {
     const { kid } = jwk;
     const key = PublicKey.fromJwk(jwk);
     if (typeof kid !== "string" || kid === "" || key === undefined) continue;
+    if (Buffer.byteLength(kid) > MAX_KID) continue;
     const other = keys.get(kid);
     if (other !== undefined && !other.equals(key)) ambiguous.add(kid);
     else keys.set(kid, key);

@@ -113,7 +113,7 @@ export class Task {
       if (!this.#isWatching) void this.#watch();
     } catch (error) {
       if (isClosed(error)) this.stop();
-      if (isNotPermitted(error)) this.#local.isLeftToService = true;
+      if (isNotPermitted(error)) this.#follower.applyNotPermitted();
       wait = backoff(this.#keysFailures);
       this.#keysFailures += 1;
       this.#errors.keys = (error as Error).message;

@@ -1,5 +1,6 @@
 import { isUuid } from "../codec/values.js";
 import { decodeBase64Url } from "./base64url.js";
+import { MAX_KID } from "./keys.js";
 import { instantMember, parseObject, textMember } from "./json.js";
 import type { Members } from "./json.js";
 
@@ -39,6 +40,7 @@ export function parseToken(text: string): Token | undefined {
   // Exactly these members: no key of the token itself, and no extension.
   if (members.size !== 3 || textMember(members, "typ") !== TYPE) return undefined;
   if (kid === undefined || algorithm === undefined) return undefined;
+  if (Buffer.byteLength(kid) > MAX_KID) return undefined;
   return { signed: `${header}.${claims}`, signature: decoded, claims, kid, algorithm };
 }
 
