@@ -267,12 +267,12 @@ func (a *attempts) ended(ctx context.Context, err error, sent bool) error {
 	case sent:
 		return callError(ErrDeadline, err, Unknown)
 	case a.unknown != nil:
-		return callError(ErrDeadline, fmt.Errorf("%w; %v", err, a.unknown), Unknown)
+		return callError(ErrDeadline, fmt.Errorf("%w; %s", err, brief(a.unknown)), Unknown)
 	case a.last != nil:
 		if failure := new(ServerError); errors.As(a.last, &failure) {
 			return failure
 		}
-		return callError(ErrDeadline, fmt.Errorf("%w; %v", err, a.last), NotDone)
+		return callError(ErrDeadline, fmt.Errorf("%w; %s", err, brief(a.last)), NotDone)
 	}
 	return callError(ErrDeadline, err, NotDone)
 }

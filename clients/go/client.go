@@ -7,7 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand"
-	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,12 +30,16 @@ type Client struct {
 	stop    context.CancelFunc
 	stopped context.Context
 	probing sync.Once
+	outage  *outage
+	remote  *asker
+	// hasVerifier is set while a Verifier of this client is open.
+	hasVerifier atomic.Bool
 }
 
 // New creates a client of the nodes at these addresses, HOST:PORT each.
 func New(config Config, addresses ...string) (*Client, error) {
 	if len(addresses) == 0 {
-		return nil, errors.New("userservice: expected at least one address")
+		return nil, fmt.Errorf("userservice: expected at least one address: %s", expectedAddress)
 	}
 	c := &Client{config: config.withDefaults(), isLocal: true}
 	var err error
@@ -43,23 +47,50 @@ func New(config Config, addresses ...string) (*Client, error) {
 		return nil, err
 	}
 	for _, address := range addresses {
-		if _, _, err := net.SplitHostPort(address); err != nil {
-			return nil, fmt.Errorf("userservice: expected HOST:PORT: %w", err)
+		if !isAddress(address) {
+			return nil, fmt.Errorf("userservice: invalid address %q: expected %s", address, expectedAddress)
 		}
 		c.isLocal = c.isLocal && isLoopback(address)
 	}
 	c.stopped, c.stop = context.WithCancel(context.Background())
 	c.nodes = newNodes(addresses, &c.config, c.stopped)
+	c.outage = &outage{logger: c.config.Logger}
+	c.remote = newAsker(c, VerifierConfig{}.withDefaults())
 	return c, nil
 }
 
-// refusesSecrets tells whether secrets would cross a network in plain text.
-func (c *Client) refusesSecrets() bool {
-	return c.config.TLS == nil && !c.config.AllowPlaintext && !c.isLocal
+// plaintextError returns an error if secrets would cross a network in plain text.
+func (c *Client) plaintextError() error {
+	if c.config.TLS != nil || c.config.AllowPlaintext || c.isLocal {
+		return nil
+	}
+	var remote []string
+	for _, one := range c.nodes.all {
+		if !isLoopback(one.address) {
+			remote = append(remote, one.address)
+		}
+	}
+	return callError(ErrPlaintext, fmt.Errorf(
+		"%s: expected Config.TLS (LoadTLS makes one), or Config.AllowPlaintext if the network is trusted",
+		strings.Join(remote, ", ")), NotDone)
+}
+
+// misuse returns an error if a call cannot have been meant.
+func (c *Client) misuse(ctx context.Context) error {
+	switch {
+	case c == nil || c.nodes == nil:
+		return callError(ErrInvalidRequest, errors.New("expected a client that New has returned"), NotDone)
+	case ctx == nil:
+		return callError(ErrInvalidRequest, errors.New("expected a context, not nil"), NotDone)
+	}
+	return nil
 }
 
 // call sends a request, and returns its reply. It is sent again where the protocol permits it.
 func (c *Client) call(ctx context.Context, request requestMessage, options []CallOption) (replyMessage, error) {
+	if err := c.misuse(ctx); err != nil {
+		return nil, err
+	}
 	tags, err := resolveOptions(ctx, request.info(), options)
 	if err != nil {
 		return nil, callError(ErrInvalidRequest, err, NotDone)
@@ -77,8 +108,10 @@ func (c *Client) do(ctx context.Context, limit time.Duration, a *attempts, wait 
 	if c.stopped.Err() != nil {
 		return nil, callError(ErrClosed, nil, NotDone)
 	}
-	if a.request.info().hasSecret && c.refusesSecrets() {
-		return nil, callError(ErrPlaintext, nil, NotDone)
+	if a.request.info().hasSecret {
+		if err := c.plaintextError(); err != nil {
+			return nil, err
+		}
 	}
 	if c.active.Add(1) > int64(c.config.MaxCalls) {
 		c.active.Add(-1)
@@ -211,6 +244,8 @@ type NodeStatus struct {
 	// Slow is set from a request without a reply in time until a ping is answered in time.
 	Slow     bool
 	InFlight int
+	// LastError is the error of the last attempt to connect; nil if it succeeded.
+	LastError error
 }
 
 // Status returns the state of every node, in the order of the addresses.
@@ -219,7 +254,13 @@ func (c *Client) Status() []NodeStatus {
 	defer c.nodes.mu.Unlock()
 	var all []NodeStatus
 	for _, one := range c.nodes.all {
-		all = append(all, NodeStatus{one.address, one.current() != nil, one.slow.Load(), int(one.inFlight.Load())})
+		all = append(all, NodeStatus{
+			Address:   one.address,
+			Connected: one.current() != nil,
+			Slow:      one.slow.Load(),
+			InFlight:  int(one.inFlight.Load()),
+			LastError: one.err,
+		})
 	}
 	return all
 }

@@ -2,6 +2,7 @@ package userservice
 
 import (
 	"crypto/tls"
+	"log"
 	"time"
 )
 
@@ -37,6 +38,10 @@ type Config struct {
 	TLS *tls.Config
 	// AllowPlaintext permits to send secrets without TLS to addresses that are not loopback.
 	AllowPlaintext bool
+	// Logger gets one line when the service stops answering a verifier, and one when it answers
+	// again; log.Default() by default. No line contains a secret. Use log.New(io.Discard, "", 0) for
+	// no lines, and slog.NewLogLogger to have them in a log of log/slog.
+	Logger *log.Logger
 }
 
 func (c Config) withDefaults() Config {
@@ -59,6 +64,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.MaxCalls <= 0 {
 		c.MaxCalls = 65_536
+	}
+	if c.Logger == nil {
+		c.Logger = log.Default()
 	}
 	return c
 }

@@ -3,7 +3,11 @@ package userservice
 import (
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // An Outcome says what an error means for the request.
@@ -107,7 +111,7 @@ func newServerError(reply *errorReply) *ServerError {
 
 // Error describes the error.
 func (e *ServerError) Error() string {
-	text := fmt.Sprintf("userservice: %s (%04X): %s", e.Code, uint16(e.Code), e.Message)
+	text := fmt.Sprintf("userservice: %s (%04X): %s", e.Code, uint16(e.Code), printable(e.Message))
 	return text + suffix(e.outcome)
 }
 
@@ -140,7 +144,7 @@ var (
 	ErrTLS = errors.New("TLS failed")
 	// ErrBadReply: the reply cannot be decoded, or does not belong to the request.
 	ErrBadReply = errors.New("invalid reply")
-	// ErrInvalidRequest: the request cannot be encoded.
+	// ErrInvalidRequest: the request cannot be encoded, or an argument is wrong.
 	ErrInvalidRequest = errors.New("invalid request")
 	// ErrPlaintext: a secret would be sent without TLS to an address that is not loopback.
 	ErrPlaintext = errors.New("refusing to send a secret without TLS to an address that is not loopback")
@@ -185,6 +189,41 @@ func (e *CallError) Is(target error) bool {
 // Unwrap returns the cause.
 func (e *CallError) Unwrap() error {
 	return e.Cause
+}
+
+// isMistake tells whether an error is one of the program that called, not of the service.
+func isMistake(err error) bool {
+	return errors.Is(err, ErrInvalidRequest) || errors.Is(err, ErrPlaintext)
+}
+
+// brief returns the text of an error as a part of another text.
+func brief(err error) string {
+	return strings.TrimSuffix(strings.TrimPrefix(err.Error(), "userservice: "), suffix(Unknown))
+}
+
+// printable returns a text of someone else in one line of limited length.
+func printable(text string) string {
+	if len(text) > 2*maxErrorMessage {
+		text = text[:2*maxErrorMessage]
+	}
+	shown := strings.Map(func(char rune) rune {
+		if !unicode.IsPrint(char) {
+			return utf8.RuneError
+		}
+		return char
+	}, text)
+	if len(shown) > maxErrorMessage {
+		return strings.ToValidUTF8(shown[:maxErrorMessage], "") + "..."
+	}
+	return shown
+}
+
+// quoted returns the beginning of a text, in quotes.
+func quoted(text string) string {
+	if len(text) > 64 {
+		return strconv.Quote(text[:64]) + "..."
+	}
+	return strconv.Quote(text)
 }
 
 func suffix(outcome Outcome) string {

@@ -3,7 +3,9 @@ package userservice
 import (
 	"encoding/binary"
 	"errors"
+	"log"
 	"strings"
+	"sync"
 )
 
 // Frame is a frame as the tests see it.
@@ -87,6 +89,33 @@ func DecodeError(err error) (code ErrorCode, field string) {
 		return known.code, strings.TrimPrefix(known.field, "length")
 	}
 	return 0, err.Error()
+}
+
+// LogLines is a log that keeps its lines.
+type LogLines struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+// Logger returns a logger that writes lines without a time.
+func (l *LogLines) Logger() *log.Logger { return log.New(l, "", 0) }
+
+// Write adds text.
+func (l *LogLines) Write(text []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(text)
+}
+
+// All returns the lines.
+func (l *LogLines) All() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	text := strings.TrimSuffix(l.text.String(), "\n")
+	if text == "" {
+		return nil
+	}
+	return strings.Split(text, "\n")
 }
 
 // UnderRace tells whether the tests run with the race detector.

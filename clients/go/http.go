@@ -20,12 +20,15 @@ type HTTPError struct {
 }
 
 // ToHTTP returns the answer to a request that ended with this error. A lost connection and an error
-// of the service never become a 401: the token of the end user may be valid.
+// of the service never become a 401: the token of the end user may be valid. A mistake of the
+// program, such as ErrInvalidRequest, becomes a 500.
 func ToHTTP(err error) HTTPError {
 	var server *ServerError
 	var call *CallError
 	var verify *VerifyError
 	switch {
+	case isMistake(err):
+		// Another attempt would fail in the same way.
 	case errors.As(err, &verify):
 		return verifyToHTTP(verify)
 	case errors.As(err, &server) && !(server.outcome == Unknown && server.Code.Class() == 1):

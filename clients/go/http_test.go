@@ -67,6 +67,13 @@ func TestToHTTP(t *testing.T) {
 		{verifyErrorOf(server(CodeNotPermitted, nil)), 503, "1"},
 		{verifyErrorOf(callError(ErrConnectionLost, nil, Unknown)), 503, "1"},
 		{errors.New("other"), 500, ""},
+		{callError(ErrInvalidRequest, nil, NotDone), 500, ""},
+		{callError(ErrPlaintext, nil, NotDone), 500, ""},
+		{callError(ErrTooManyCalls, nil, NotDone), 503, ""},
+		{callError(ErrClosed, nil, NotDone), 503, ""},
+		{verifyErrorOf(callError(ErrInvalidRequest, nil, NotDone)), 500, ""},
+		{verifyErrorOf(callError(ErrPlaintext, nil, NotDone)), 500, ""},
+		{verifyErrorOf(callError(ErrClosed, nil, NotDone)), 503, "1"},
 	} {
 		answer := ToHTTP(one.err)
 		if answer.Status != one.status || answer.Header.Get("Retry-After") != one.retryAfter {

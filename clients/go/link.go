@@ -3,6 +3,7 @@ package userservice
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand"
 	"sync"
 	"sync/atomic"
@@ -195,7 +196,7 @@ func (n *nodes) connection(ctx context.Context, avoid map[*node]bool, failed fun
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return nil, nil, ctx.Err()
+			return nil, nil, fmt.Errorf("%w while connecting", ctx.Err())
 		}
 		n.mu.Lock()
 	}
@@ -238,6 +239,22 @@ func (n *nodes) hasHealthyOther(than *node) bool {
 		}
 	}
 	return false
+}
+
+// lastError returns the error of the last attempt to connect, if there is no connection.
+func (n *nodes) lastError() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	var last error
+	for _, one := range n.all {
+		if one.current() != nil {
+			return nil
+		}
+		if one.err != nil {
+			last = one.err
+		}
+	}
+	return last
 }
 
 func (n *nodes) anyOutside(avoid map[*node]bool) bool {

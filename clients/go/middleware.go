@@ -11,17 +11,26 @@ type TokenVerifier interface {
 	Verify(ctx context.Context, token Secret, options ...CallOption) (Verified, error)
 }
 
-// RemoteVerifier returns a verifier that asks the service about each token.
+// RemoteVerifier returns a verifier that asks the service about each token. It waits for an answer
+// for 3 s at most, and asks about 128 tokens at the same time, like a Verifier with the default
+// AskTimeout, MaxAsking and MaxWaiting. It panics if client is nil.
 func RemoteVerifier(client *Client) TokenVerifier {
-	return remoteVerifier{client}
+	if client == nil || client.remote == nil {
+		panic("userservice: RemoteVerifier(nil): expected a client that New has returned")
+	}
+	return remoteVerifier{client.remote}
 }
 
-type remoteVerifier struct{ client *Client }
+type remoteVerifier struct{ asker *asker }
 
 func (v remoteVerifier) Verify(ctx context.Context, token Secret, options ...CallOption) (Verified, error) {
-	reply, err := v.client.VerifyToken(ctx, VerifyToken{AccessToken: token}, options...)
+	if parseToken(token.raw()) == nil {
+		// Nothing that the service could accept.
+		return Verified{}, &VerifyError{Reason: ErrTokenInvalid}
+	}
+	reply, err := v.asker.ask(ctx, token, options)
 	if err != nil {
-		return Verified{}, verifyErrorOf(err)
+		return Verified{}, err
 	}
 	return verifiedBy(reply), nil
 }
@@ -43,6 +52,9 @@ func verifiedBy(reply *TokenVerified) Verified {
 // the token is one about the token.
 func verifyErrorOf(err error) *VerifyError {
 	reason := ErrUnavailable
+	if call, ok := err.(*CallError); ok && isMistake(call) {
+		return &VerifyError{call.Reason, call.Cause}
+	}
 	if server, ok := err.(*ServerError); ok && server.outcome == Refused && server.Code.Class() == 3 {
 		switch server.Code {
 		case CodeTokenExpired:
@@ -68,8 +80,16 @@ func FromContext(ctx context.Context) (Verified, bool) {
 // Middleware returns a function that protects a handler: a request without a valid access token is
 // answered with 401, and with 503 if the token could not be checked. The handler gets the content
 // of the token with FromContext. Its calls of the service send the traceparent of the request.
+//
+// It panics if the verifier or the handler is nil.
 func Middleware(verifier TokenVerifier) func(http.Handler) http.Handler {
+	if memory, ok := verifier.(*Verifier); verifier == nil || ok && memory.isMissing() {
+		panic("userservice: Middleware(nil): expected a verifier that NewVerifier or RemoteVerifier has returned")
+	}
 	return func(next http.Handler) http.Handler {
+		if next == nil {
+			panic("userservice: Middleware: expected a handler, not nil")
+		}
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			ctx := r.Context()
 			if trace := r.Header.Values("Traceparent"); len(trace) == 1 && validTraceparent(trace[0]) {

@@ -5,6 +5,8 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"fmt"
+	"net/netip"
 )
 
 // An IdempotencyKey identifies one intended change. A request that changes something and is sent
@@ -39,6 +41,7 @@ type CallOption func(*callOptions)
 type callOptions struct {
 	tags   common
 	hasKey bool
+	err    error
 }
 
 // WithIdempotencyKey sends this key instead of a new one. Use it to repeat a change of an earlier
@@ -58,9 +61,22 @@ func WithoutIdempotencyKey() CallOption {
 }
 
 // WithClientAddress states the IP address of the end user, by which rate limits are counted. A
-// gateway should state it in every call.
+// gateway should state it in every call. A port after the address is left out, so RemoteAddr of an
+// http.Request is an address too.
 func WithClientAddress(address string) CallOption {
-	return func(o *callOptions) { o.tags.clientAddress = &address }
+	return func(o *callOptions) {
+		ip, err := netip.ParseAddr(address)
+		if withPort, portErr := netip.ParseAddrPort(address); portErr == nil {
+			ip, err = withPort.Addr(), nil
+		}
+		if err != nil {
+			o.err = fmt.Errorf("WithClientAddress(%s): expected an IP address, such as 203.0.113.7", quoted(address))
+			return
+		}
+		// A zone is a name of a network interface of this machine.
+		text := ip.WithZone("").String()
+		o.tags.clientAddress = &text
+	}
 }
 
 // WithTraceparent sends the trace of the request (W3C Trace Context), instead of the one of the
@@ -83,7 +99,13 @@ func resolveOptions(ctx context.Context, info *requestInfo, options []CallOption
 		resolved.tags.traceparent = &trace
 	}
 	for _, option := range options {
+		if option == nil {
+			return common{}, errors.New("expected a CallOption, not nil")
+		}
 		option(&resolved)
+		if resolved.err != nil {
+			return common{}, resolved.err
+		}
 	}
 	if info.changes && !resolved.hasKey {
 		key, err := NewIdempotencyKey()

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 )
 
@@ -39,13 +40,18 @@ func LoadTLS(files TLSFiles) (*tls.Config, error) {
 			return nil, fmt.Errorf("userservice: %s contains no certificate", files.CA)
 		}
 	}
-	if files.Certificate == "" && files.Key == "" {
+	switch {
+	case files.Certificate == "" && files.Key == "":
 		return config, nil
+	case files.Key == "":
+		return nil, fmt.Errorf("userservice: TLSFiles.Certificate is %q and TLSFiles.Key is empty: expected both files, or none", files.Certificate)
+	case files.Certificate == "":
+		return nil, fmt.Errorf("userservice: TLSFiles.Key is %q and TLSFiles.Certificate is empty: expected both files, or none", files.Key)
 	}
 	load := func() (*tls.Certificate, error) {
 		pair, err := tls.LoadX509KeyPair(files.Certificate, files.Key)
 		if err != nil {
-			return nil, fmt.Errorf("userservice: %w", err)
+			return nil, fmt.Errorf("userservice: cannot use %s with %s: %w", files.Certificate, files.Key, err)
 		}
 		return &pair, nil
 	}
@@ -65,6 +71,9 @@ func prepareTLS(config *tls.Config) (*tls.Config, error) {
 	}
 	if config.InsecureSkipVerify && config.VerifyConnection == nil && config.VerifyPeerCertificate == nil {
 		return nil, errors.New("userservice: a TLS configuration must verify the server's certificate")
+	}
+	if config.MaxVersion != 0 && config.MaxVersion < tls.VersionTLS13 {
+		return nil, errors.New("userservice: Config.TLS.MaxVersion is too low: expected TLS 1.3")
 	}
 	config = config.Clone()
 	config.MinVersion = tls.VersionTLS13
@@ -113,6 +122,18 @@ func rejectedCertificate(err error) error {
 		}
 	}
 	return nil
+}
+
+const expectedAddress = `HOST:PORT with a port from 1 to 65535, such as "127.0.0.1:3001" or "[::1]:3001"`
+
+// isAddress tells whether a text is an address of a node.
+func isAddress(text string) bool {
+	host, port, err := net.SplitHostPort(text)
+	if err != nil || host == "" || strings.ContainsAny(host, " \t\r\n/@") {
+		return false
+	}
+	number, err := strconv.ParseUint(port, 10, 16)
+	return err == nil && number > 0
 }
 
 // hostOf returns the host of an address, without its port.

@@ -18,8 +18,9 @@ var (
 	ErrUnavailable = errors.New("the token could not be checked, because the service is not available")
 )
 
-// A VerifyError is the error of a check. Reason is one of the errors above; Cause is the error of
-// the service, if it was asked, and may be nil.
+// A VerifyError is the error of a check. Reason is one of the errors above, or ErrInvalidRequest or
+// ErrPlaintext if the program called in a wrong way. Cause is the error of the service, if it was
+// asked, and may be nil.
 type VerifyError struct {
 	Reason error
 	Cause  error

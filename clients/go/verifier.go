@@ -3,6 +3,8 @@ package userservice
 import (
 	"context"
 	"errors"
+	"fmt"
+	"sync"
 	"time"
 )
 
@@ -10,7 +12,9 @@ import (
 // default.
 type VerifierConfig struct {
 	// Issuer and Audience are the expected claims iss and aud: JWT_ISSUER and JWT_AUDIENCE of the
-	// service. The default of both is "user-service".
+	// service. The default of both is "user-service". The service is asked about a genuine token
+	// with another issuer or audience, so a wrong value rejects no token that the service accepts,
+	// and costs a call for each. The first such token is logged (Config.Logger).
 	Issuer, Audience string
 	// AgeLimit is the age of the revocations from which on the service is asked for every token;
 	// 5 s by default. Its answer is not used if its own knowledge is older than that. With a
@@ -55,11 +59,11 @@ func (c VerifierConfig) withDefaults() VerifierConfig {
 	text(&c.Audience)
 	duration(&c.AgeLimit, 5*time.Second)
 	duration(&c.Wait, 300*time.Millisecond)
-	duration(&c.AskTimeout, 3*time.Second)
+	duration(&c.AskTimeout, defaultAskTimeout)
 	number(&c.CachedTokens, 100_000)
 	number(&c.MaxRevocations, 1_000_000)
-	number(&c.MaxAsking, 128)
-	number(&c.MaxWaiting, 4_096)
+	number(&c.MaxAsking, defaultMaxAsking)
+	number(&c.MaxWaiting, defaultMaxWaiting)
 	if c.Wait > maxWait {
 		c.Wait = maxWait
 	}
@@ -78,37 +82,61 @@ type Verifier struct {
 	client *Client
 	local  *localState
 	task   *task
-	asking chan struct{}
-	waits  chan struct{}
+	asker  *asker
 	stop   context.CancelFunc
+	closed sync.Once
 }
 
-// NewVerifier creates a verifier, which follows the service until Close. A server answers one watch
-// per connection, so a client has one verifier at most.
+// NewVerifier creates a verifier, which follows the service until Close, or until the client is
+// closed. A server answers one watch per connection, so a client has one verifier at a time: a
+// second one is an error.
 //
 // The error is ErrPlaintext if a connection would cross a network in plain text and
 // Config.AllowPlaintext is not set: whoever can replace the keys can forge tokens.
 func NewVerifier(client *Client, config VerifierConfig) (*Verifier, error) {
-	if client.refusesSecrets() {
-		return nil, callError(ErrPlaintext, nil, NotDone)
+	if err := client.misuse(context.Background()); err != nil {
+		return nil, err
+	}
+	if err := client.plaintextError(); err != nil {
+		return nil, err
+	}
+	if client.stopped.Err() != nil {
+		return nil, callError(ErrClosed, nil, NotDone)
+	}
+	if !client.hasVerifier.CompareAndSwap(false, true) {
+		return nil, callError(ErrInvalidRequest, errors.New(
+			"the client has a verifier already: use that one, close it first, or make another client"), NotDone)
 	}
 	config = config.withDefaults()
-	ctx, stop := context.WithCancel(context.Background())
+	ctx, stop := context.WithCancel(client.stopped)
 	local := newLocalState(config)
+	local.logger = client.config.Logger
 	return &Verifier{
 		client: client,
 		local:  local,
 		task:   startTask(ctx, client, local),
-		asking: make(chan struct{}, config.MaxAsking),
-		waits:  make(chan struct{}, config.MaxAsking+config.MaxWaiting),
+		asker:  newAsker(client, config),
 		stop:   stop,
 	}, nil
 }
 
+// isMissing tells whether there is no verifier.
+func (v *Verifier) isMissing() bool {
+	return v == nil || v.local == nil
+}
+
+var errNoVerifier = errors.New("expected a verifier that NewVerifier has returned")
+
 // Verify checks a token: in memory if possible, otherwise by asking the service. The error is a
 // *VerifyError. The options concern the call to the service, if there is one.
 func (v *Verifier) Verify(ctx context.Context, token Secret, options ...CallOption) (Verified, error) {
+	if v.isMissing() {
+		return Verified{}, &VerifyError{ErrInvalidRequest, errNoVerifier}
+	}
 	if verified, err, decided := v.local.check(token.raw()); decided {
+		if err == nil {
+			v.client.outage.answered(sourceAsk)
+		}
 		return verified, err
 	}
 	return v.ask(ctx, token, options)
@@ -120,8 +148,6 @@ func (v *Verifier) VerifyLocal(token Secret) (verified Verified, err error, deci
 	return v.local.check(token.raw())
 }
 
-var errTooManyTokens = errors.New("too many tokens wait to be asked about")
-
 // ask asks the service about a token.
 func (v *Verifier) ask(ctx context.Context, token Secret, options []CallOption) (Verified, error) {
 	parsed := parseToken(token.raw())
@@ -131,33 +157,15 @@ func (v *Verifier) ask(ctx context.Context, token Secret, options []CallOption) 
 		return Verified{}, &VerifyError{Reason: ErrTokenInvalid}
 	}
 	v.local.counters.asked.Add(1)
-	ctx, cancel := context.WithTimeout(ctx, v.local.config.AskTimeout)
-	defer cancel()
-	verified, err := v.askUntil(ctx, token, parsed.kid, options)
-	if known, ok := err.(*VerifyError); ok && known.Reason == ErrUnavailable {
+	var verified Verified
+	reply, err := v.asker.ask(ctx, token, options)
+	if err == nil {
+		verified, err = v.local.judge(parsed.kid, reply)
+	}
+	if errors.Is(err, ErrUnavailable) {
 		v.local.counters.unavailable.Add(1)
 	}
 	return verified, err
-}
-
-func (v *Verifier) askUntil(ctx context.Context, token Secret, kid string, options []CallOption) (Verified, error) {
-	select {
-	case v.waits <- struct{}{}:
-		defer func() { <-v.waits }()
-	default:
-		return Verified{}, &VerifyError{Reason: ErrUnavailable, Cause: errTooManyTokens}
-	}
-	select {
-	case v.asking <- struct{}{}:
-		defer func() { <-v.asking }()
-	case <-ctx.Done():
-		return Verified{}, &VerifyError{Reason: ErrUnavailable, Cause: ctx.Err()}
-	}
-	reply, err := v.client.VerifyToken(ctx, VerifyToken{AccessToken: token}, options...)
-	if err != nil {
-		return Verified{}, verifyErrorOf(err)
-	}
-	return v.local.judge(kid, reply)
 }
 
 // Ready tells whether tokens are checked in memory.
@@ -167,7 +175,12 @@ func (v *Verifier) Ready() bool {
 
 // WaitUntilComplete waits until the keys and all revocations have arrived, or ctx ends. A service
 // that signs tokens with HS256 has no public keys, so the verifier is not Ready even then.
+//
+// If ctx ends, the error is ErrDeadline, and contains the last error of the connection.
 func (v *Verifier) WaitUntilComplete(ctx context.Context) error {
+	if v.isMissing() {
+		return callError(ErrInvalidRequest, errNoVerifier, NotDone)
+	}
 	for {
 		v.task.mu.Lock()
 		changed := v.task.changed
@@ -177,8 +190,18 @@ func (v *Verifier) WaitUntilComplete(ctx context.Context) error {
 		}
 		select {
 		case <-changed:
+		case <-v.task.stopped.Done():
+			return callError(ErrClosed, errors.New("the verifier does not follow the service any more"), NotDone)
 		case <-ctx.Done():
-			return ctx.Err()
+			last := v.task.lastError()
+			if last == nil {
+				last = v.client.nodes.lastError()
+			}
+			if last == nil {
+				last = errors.New("the service has not answered yet")
+			}
+			return callError(ErrDeadline, fmt.Errorf(
+				"%w while waiting for the keys and the revocations of the service; the last error: %s", ctx.Err(), brief(last)), NotDone)
 		}
 	}
 }
@@ -229,6 +252,10 @@ func (v *Verifier) Status() VerifierStatus {
 // Close stops following the service. Later checks ask it once the revocations are over the age
 // limit. The client stays open.
 func (v *Verifier) Close() {
-	v.stop()
-	v.task.ended.Wait()
+	v.closed.Do(func() {
+		v.stop()
+		v.task.ended.Wait()
+		v.client.outage.forget()
+		v.client.hasVerifier.Store(false)
+	})
 }

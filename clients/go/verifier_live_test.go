@@ -22,6 +22,17 @@ func verifier(t testing.TB, config userservice.VerifierConfig, nodes ...server) 
 	return v
 }
 
+// loggingVerifier returns a verifier that logs to `lines`.
+func loggingVerifier(t testing.TB, lines *userservice.LogLines, config userservice.VerifierConfig, nodes ...server) *userservice.Verifier {
+	t.Helper()
+	v, err := userservice.NewVerifier(client(t, userservice.Config{Logger: lines.Logger()}, nodes...), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(v.Close)
+	return v
+}
+
 // verdict returns the verdict on a token in one word.
 func verdict(v userservice.TokenVerifier, token userservice.Secret) string {
 	_, err := v.Verify(context.Background(), token)
@@ -228,7 +239,8 @@ func TestAllNodesDown(t *testing.T) {
 	b := newBed(t)
 	nodes := b.cluster(object{"TOKEN_SIGNING": "EdDSA"})
 	ada := register(t, b, client(t, userservice.Config{}, nodes...), "ada")
-	v := verifier(t, userservice.VerifierConfig{
+	lines := new(userservice.LogLines)
+	v := loggingVerifier(t, lines, userservice.VerifierConfig{
 		AgeLimit: time.Second, AskTimeout: 300 * time.Millisecond,
 	}, nodes...)
 	ready(t, v)
@@ -243,6 +255,45 @@ func TestAllNodesDown(t *testing.T) {
 	}
 	b.do("again", object{"node": nodes[1].Node}, nil)
 	becomes(t, v, ada.AccessToken, "valid", 8*time.Second)
+	within(t, 3*time.Second, "the outage ends", func() bool { return len(lines.All()) == 2 })
+	found := lines.All()
+	if !strings.HasPrefix(found[0], "userservice: the user service is not available: ") ||
+		!strings.HasPrefix(found[1], "userservice: the user service is available again, after ") ||
+		strings.Contains(strings.Join(found, ""), ada.AccessToken.Reveal()) {
+		t.Error(found)
+	}
+}
+
+// TestAVerifierOfAnotherIssuerAsksTheService: what it expects may be wrong, so the service decides.
+func TestAVerifierOfAnotherIssuerAsksTheService(t *testing.T) {
+	t.Parallel()
+	b := newBed(t)
+	node := b.start(object{"settings": object{"TOKEN_SIGNING": "EdDSA", "JWT_ISSUER": "the-issuer", "JWT_AUDIENCE": "the-audience"}})
+	c := client(t, userservice.Config{}, node)
+	ada, eve := register(t, b, c, "ada"), register(t, b, c, "eve")
+	for _, one := range []struct {
+		issuer, audience string
+		asked            uint64
+	}{{"the-issuer", "the-audience", 0}, {"other", "the-audience", 2}, {"the-issuer", "other", 2}, {"", "", 2}} {
+		lines := new(userservice.LogLines)
+		v := loggingVerifier(t, lines, userservice.VerifierConfig{Issuer: one.issuer, Audience: one.audience}, node)
+		ready(t, v)
+		for i := 0; i < 2; i++ {
+			if found := verdict(v, ada.AccessToken); found != "valid" {
+				t.Errorf("%+v: %s", one, found)
+			}
+		}
+		forged := eve.AccessToken.Reveal()
+		if found := verdict(v, userservice.NewSecret(forged[:len(forged)-8]+"AAAAAAAA")); found != "invalid" {
+			t.Errorf("%+v: a forged token is %s", one, found)
+		}
+		if s := v.Status(); s.Asked != one.asked || len(lines.All()) != int(one.asked/2) {
+			t.Errorf("%+v: %+v, %q", one, s, lines.All())
+		}
+	}
+	v := verifier(t, userservice.VerifierConfig{Issuer: "other"}, node)
+	logout(t, c, ada.AccessToken)
+	becomes(t, v, ada.AccessToken, "revoked", 2*time.Second)
 }
 
 func TestARetiredKeyIsDropped(t *testing.T) {

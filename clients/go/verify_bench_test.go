@@ -10,7 +10,7 @@ func benchToken(b testing.TB) (*Verifier, Secret) {
 	all, f := loadTokens(b)
 	for _, v := range all.Vectors {
 		if v.Name == "eddsa.genuine" {
-			return &Verifier{local: f.local}, NewSecret(v.Token)
+			return &Verifier{local: f.local, client: &Client{outage: new(outage)}}, NewSecret(v.Token)
 		}
 	}
 	b.Fatal("there is no genuine token")

@@ -2,7 +2,9 @@ package userservice
 
 import (
 	"crypto/sha256"
+	"log"
 	"math"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -40,6 +42,8 @@ type localState struct {
 	counters        counters
 	// keysOutdated gets a value when a token does not fit the last answer to GetKeys.
 	keysOutdated chan struct{}
+	logger       *log.Logger
+	warnIssuer   sync.Once
 }
 
 // counters count checks in memory, and tokens about which the service was asked.
@@ -197,7 +201,15 @@ func (l *localState) verifySignature(token []byte) (*claims, bool) {
 		return nil, true
 	}
 	// With another issuer, the configuration of this verifier may be wrong: the service decides.
-	return parsed.readClaims(l.config.Issuer, l.config.Audience)
+	known, isExpected := parsed.readClaims(l.config.Issuer, l.config.Audience)
+	if !isExpected && l.logger != nil {
+		l.warnIssuer.Do(func() {
+			l.logger.Printf("userservice: the service signs tokens for another issuer than %q or another audience than %q, "+
+				"and is asked about each: set Issuer and Audience of VerifierConfig to its JWT_ISSUER and JWT_AUDIENCE",
+				l.config.Issuer, l.config.Audience)
+		})
+	}
+	return known, isExpected
 }
 
 // judge returns the verdict on a token that the service accepts. What this verifier knows counts

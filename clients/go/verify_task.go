@@ -50,6 +50,8 @@ type task struct {
 	keysErr  error
 	watchErr error
 	changed  chan struct{} // closed after every answer
+
+	warnTrust sync.Once
 }
 
 func startTask(ctx context.Context, client *Client, local *localState) *task {
@@ -99,7 +101,7 @@ func (t *task) followKeys() {
 			} else {
 				err = errors.New("userservice: the reply to GetKeys contains no JWK Set")
 			}
-		} else if server, ok := err.(*ServerError); ok && server.Code == CodeNotPermitted {
+		} else if isNotPermitted(err) {
 			t.follower.applyNotPermitted()
 		}
 		if err != nil {
@@ -109,7 +111,7 @@ func (t *task) followKeys() {
 			close(t.loaded)
 		}
 		t.keysErr = err
-		t.report()
+		t.report(sourceKeys, err)
 		// A key that was revoked in the meantime may have made the next call due.
 		t.wantKeys(time.Now().Add(wait))
 		t.mu.Unlock()
@@ -206,7 +208,7 @@ func (t *task) followRevocations() {
 			}
 		}
 		t.watchErr = err
-		t.report()
+		t.report(sourceWatch, err)
 		t.mu.Unlock()
 		if pause > 0 {
 			select {
@@ -217,10 +219,32 @@ func (t *task) followRevocations() {
 	}
 }
 
-// report wakes up those who wait for an answer. The lock is held.
-func (t *task) report() {
+// report wakes up those who wait for an answer, and logs an outage. The lock is held.
+func (t *task) report(source source, err error) {
 	close(t.changed)
 	t.changed = make(chan struct{})
+	outage := t.client.outage
+	switch {
+	case t.stopped.Err() != nil:
+	case isNotPermitted(err):
+		// It is asked about each token.
+		outage.answered(source)
+		t.warnTrust.Do(func() {
+			outage.logger.Printf("userservice: the service does not trust this client, and is asked about each token: %s", printable(brief(err)))
+		})
+	case err != nil:
+		outage.failed(source, err)
+	default:
+		outage.answered(source)
+		if t.local.isReady() {
+			outage.answered(sourceAsk)
+		}
+	}
+}
+
+func isNotPermitted(err error) bool {
+	server, ok := err.(*ServerError)
+	return ok && server.Code == CodeNotPermitted
 }
 
 // lastError returns the error of the last call for keys or revocations, if one of them failed.

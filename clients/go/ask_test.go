@@ -1,0 +1,98 @@
+package userservice
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestARemoteVerifierWaitsForThreeSeconds(t *testing.T) {
+	t.Parallel()
+	silent, _ := fakeNode(t, 0)
+	token := vectorToken(t)
+	for what, address := range map[string]string{"silent": silent, "down": "127.0.0.1:1"} {
+		what, address := what, address
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			verifier := RemoteVerifier(testClient(t, Config{Logger: new(LogLines).Logger()}, address))
+			began := time.Now()
+			_, err := verifier.Verify(context.Background(), token)
+			if took := time.Since(began); took < 2500*time.Millisecond || took > 4*time.Second {
+				t.Errorf("it took %v", took)
+			}
+			if !errors.Is(err, ErrUnavailable) || !errors.Is(err, ErrDeadline) {
+				t.Error(err)
+			}
+			ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+			defer cancel()
+			began = time.Now()
+			if _, err := verifier.Verify(ctx, token); !errors.Is(err, ErrUnavailable) || time.Since(began) > time.Second {
+				t.Error(err, time.Since(began))
+			}
+		})
+	}
+}
+
+func TestTheNumberOfTokensThatAreAskedAboutIsLimited(t *testing.T) {
+	t.Parallel()
+	silent, requests := fakeNode(t, 0)
+	client := testClient(t, Config{Logger: new(LogLines).Logger()}, silent)
+	token := vectorToken(t)
+	config := VerifierConfig{MaxAsking: 2, MaxWaiting: 3, AskTimeout: time.Second}.withDefaults()
+	client.remote = newAsker(client, config)
+	if usual := testClient(t, Config{}, silent).remote; cap(usual.asking) != 128 || cap(usual.waits) != 128+4096 {
+		t.Error(cap(usual.asking), cap(usual.waits))
+	}
+	verifier := RemoteVerifier(client)
+	results := make(chan error, 20)
+	began := time.Now()
+	for i := 0; i < 20; i++ {
+		go func() {
+			_, err := verifier.Verify(context.Background(), token)
+			results <- err
+		}()
+	}
+	for i := 0; i < 15; i++ {
+		if err := <-results; !errors.Is(err, ErrUnavailable) || !errors.Is(err, errTooManyTokens) {
+			t.Error(err)
+		}
+	}
+	if took := time.Since(began); took > 800*time.Millisecond {
+		t.Errorf("refused after %v", took)
+	}
+	time.Sleep(time.Until(began.Add(800 * time.Millisecond)))
+	if sent := requests.Load(); sent != 2 {
+		t.Errorf("%d requests", sent)
+	}
+	waited := 0
+	for i := 0; i < 5; i++ {
+		err := <-results
+		if !errors.Is(err, ErrUnavailable) || !errors.Is(err, ErrDeadline) || errors.Is(err, errTooManyTokens) {
+			t.Error(err)
+		}
+		if strings.Contains(err.Error(), "while the service is asked about 2 other tokens") {
+			waited++
+		}
+	}
+	// One that waited may have had its turn at the end.
+	if waited == 0 {
+		t.Error("none has waited")
+	}
+}
+
+// TestATokenThatCannotBeValidIsNotAskedAbout: the client of a gateway chooses its token, so that
+// must not look like an outage or a mistake.
+func TestATokenThatCannotBeValidIsNotAskedAbout(t *testing.T) {
+	client := testClient(t, Config{}, "127.0.0.1:1")
+	for _, token := range []string{"", "a", "a.b.c", "\xff", strings.Repeat("a", 3_000), strings.Repeat("a", 70_000), vectorToken(t).Reveal() + strings.Repeat("A", 2_000)} {
+		began := time.Now()
+		if _, err := RemoteVerifier(client).Verify(context.Background(), NewSecret(token)); !errors.Is(err, ErrTokenInvalid) || ToHTTP(err).Status != 401 {
+			t.Errorf("%d bytes: %v", len(token), err)
+		}
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("it took %v", took)
+		}
+	}
+}
