@@ -94,6 +94,7 @@ func (l *load) check(a account) error {
 }
 
 func TestRollingRestart(t *testing.T) {
+	t.Parallel()
 	for _, one := range []struct {
 		signal string
 		nodes  int

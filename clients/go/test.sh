@@ -37,7 +37,8 @@ if [ "$("$GO" env CGO_ENABLED)" = 1 ] && command -v "$("$GO" env CC)" >/dev/null
 else
     echo "left out: the race detector (a C compiler is missing)"
 fi
-if ! "$GO" test -count=1 -timeout 180s "${race[@]}" -v ./... >"$folder/log" 2>&1; then
+# Most tests wait for servers, so more of them run at a time than there are processors.
+if ! "$GO" test -count=1 -timeout 180s -parallel 6 "${race[@]}" -v ./... >"$folder/log" 2>&1; then
     grep -vE '^=== (RUN|PAUSE|CONT)' "$folder/log"
     exit 1
 fi
