@@ -163,18 +163,21 @@ func (c *conn) writeLoop() {
 				return
 			}
 		}
-		for all := bytes; len(bytes) > 0; wipe(all[:len(all)-len(bytes)]) {
+		for len(bytes) > 0 {
 			c.mu.Lock()
 			c.writing = true
 			c.mu.Unlock()
 			count, err := c.sock.Write(bytes)
+			wipe(bytes[:count])
 			bytes = bytes[count:]
 			c.mu.Lock()
 			c.writing = false
 			c.written += uint64(count)
 			interrupted := errors.Is(err, os.ErrDeadlineExceeded) && c.phase != phaseClosed
 			if interrupted {
-				bytes = bytes[:c.putBack(frames)]
+				rest := c.putBack(frames)
+				wipe(bytes[rest:])
+				bytes = bytes[:rest]
 				// Set by interrupt, which may set it again at any time.
 				_ = c.sock.SetWriteDeadline(time.Time{})
 			} else if err != nil {
