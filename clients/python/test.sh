@@ -39,7 +39,7 @@ fi
 
 # Three groups at the same time: most tests wait.
 groups=("test_conform" "test_verifier_live" "test_live test_asgi test_readme test_package")
-first="test_vectors test_units test_wire"
+first="test_vectors test_units test_wire test_lifetime"
 if has cryptography; then
     first+=" test_tokens"
     last="test_rolling"

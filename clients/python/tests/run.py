@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import unittest
 
 
 def main() -> int:
+    # Not on the standard error of a run without a failure.
+    logging.getLogger("user_service").addHandler(logging.NullHandler())
     suite = unittest.defaultTestLoader.loadTestsFromNames(sys.argv[1:])
     result = unittest.TextTestRunner(verbosity=1, stream=sys.stderr).run(suite)
     for test, reason in result.skipped:

@@ -9,7 +9,7 @@ from typing import Any, Optional
 
 from support import LiveTest, new_account
 
-from user_service import Client
+from user_service import Client, InvalidRequest
 from user_service.asgi import AuthMiddleware, peer_address, user_id, verified
 from user_service.remote import RemoteVerifier
 from user_service.verdict import Verified, VerifyUnavailable
@@ -170,6 +170,58 @@ class Scopes(unittest.IsolatedAsyncioTestCase):
         checker = FakeChecker()
         await self.drive({**scope, "client": ("192.0.2.7", 80)}, checker=checker)
         self.assertIsNone(checker.client_address)
+
+    async def test_wrong_arguments_are_refused_at_construction(self) -> None:
+        make: Any = AuthMiddleware
+        checker = FakeChecker()
+
+        async def is_public(_scope: Any) -> bool:
+            return False
+
+        cases: list[tuple[Any, str]] = [
+            (lambda: make(application), "missing a required argument: 'verifier'"),
+            (
+                lambda: make(None, checker),
+                "app has the type NoneType; expected an ASGI application",
+            ),
+            (lambda: make(application, Client("a")), "verifier is Client; expected an object of"),
+            (lambda: make(application, FakeChecker), "verifier is FakeChecker; expected an object"),
+            (lambda: make(application, checker, public="login"), "public contains 'login'"),
+            (lambda: make(application, checker, public=["/a/*"]), "public contains '/a/*'"),
+            (lambda: make(application, checker, public=[b"/"]), "public contains the type bytes"),
+            (
+                lambda: make(application, checker, public=7),
+                "public has the type int; expected path",
+            ),
+            # Its result would be true for every request.
+            (lambda: make(application, checker, public=is_public), "public is an async function"),
+            (lambda: make(application, checker, client_address="x"), "client_address has the type"),
+            (lambda: make(application, checker, client_address=is_public), "is an async function"),
+            (
+                lambda: make(application, checker, exclude=["/"]),
+                "no option 'exclude': expected app",
+            ),
+        ]
+        for call, expected in cases:
+            with self.assertRaises((TypeError, ValueError)) as caught:
+                call()
+            self.assertIn(expected, str(caught.exception))
+
+    async def test_wrong_functions_pass_no_request_on(self) -> None:
+        async def is_public(_scope: Any) -> bool:
+            return False
+
+        async def app(_scope: Any, _receive: Any, _send: Any) -> None:
+            raise AssertionError("the request was passed on")
+
+        scope: Any = {"type": "http", "path": "/", "headers": []}
+        with self.assertRaises(TypeError):
+            await self.drive(scope, app, public=lambda scope: is_public(scope))
+        scope["headers"] = [(b"authorization", b"Bearer a.b.c")]
+        # Not 503: the next attempt fails in the same way.
+        with self.assertRaises(InvalidRequest):
+            remote = RemoteVerifier(Client("127.0.0.1:1"))
+            await self.drive(scope, app, remote, client_address=lambda _scope: "x")
 
     async def test_other_scopes_pass_and_no_one_else_sets_the_user(self) -> None:
         seen: list[Any] = []

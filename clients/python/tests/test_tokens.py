@@ -8,13 +8,24 @@ import json
 import time
 import unittest
 from typing import Any, Optional
+from unittest import mock
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from support import VECTORS
+from support import VECTORS, everything_in
 
+from user_service import (
+    Client,
+    ClientClosed,
+    Config,
+    InvalidRequest,
+    PlaintextRefused,
+    Secret,
+    _outage,
+)
 from user_service._messages import ErrorReply, Keys, Revocation, Revocations, TokenVerified
 from user_service.errors import ConnectionLost, ServerError
+from user_service.remote import RemoteVerifier
 from user_service.verdict import (
     TokenExpired,
     TokenInvalid,
@@ -22,8 +33,9 @@ from user_service.verdict import (
     Verified,
     VerifyError,
     VerifyUnavailable,
+    token_bytes,
 )
-from user_service.verifier import Verifier, VerifierConfig
+from user_service.verifier import Verifier, VerifierConfig, _task
 from user_service.verifier._ed25519 import is_strict
 from user_service.verifier._follower import RETENTION, Follower
 from user_service.verifier._keys import parse_jwks
@@ -392,20 +404,27 @@ class Times(unittest.TestCase):
         self.assertFalse(entries.contain(100, USER.bytes, USER.bytes))
 
 
-class FakeClient:
+class FakeClient(Client):
     """A client that answers VerifyToken with one result."""
 
-    refuses_secrets = False
-
     def __init__(self, result: Any) -> None:
+        super().__init__("127.0.0.1:1")
         self.result = result
+        self.polled: Optional[Exception] = None
+        self.asking: Optional[asyncio.Event] = None
+        self.asked = 0
 
     async def verify_token(self, **_fields: Any) -> Any:
+        self.asked += 1
+        if self.asking:
+            await self.asking.wait()
         if isinstance(self.result, Exception):
             raise self.result
         return self.result
 
     async def poll(self, *_arguments: Any, **_options: Any) -> Any:
+        if self.polled:
+            raise self.polled
         await asyncio.sleep(60)
 
 
@@ -426,7 +445,7 @@ def refused(code: int) -> ServerError:
 class Asking(unittest.IsolatedAsyncioTestCase):
     async def ask(self, result: Any, *rows: tuple[int, bytes, int], jwks: str = "") -> Any:
         signer = Signer()
-        verifier = Verifier(FakeClient(result))  # type: ignore[arg-type]
+        verifier = Verifier(FakeClient(result))
         self.addAsyncCleanup(verifier.close)
         follower = Follower(verifier._local)
         if jwks:
@@ -455,6 +474,198 @@ class Asking(unittest.IsolatedAsyncioTestCase):
             (ConnectionLost("gone"), VerifyUnavailable),
         ]:
             self.assertIs(await self.ask(result), expected, result)
+
+    async def test_an_outage_is_logged_once_when_it_begins_and_once_when_it_has_ended(self) -> None:
+        signer = Signer()
+        token = signer.token()
+        for checker in (Verifier, RemoteVerifier):
+            client = FakeClient(ConnectionLost("gone\nand more"))
+            verifier: Any = checker(client)
+            self.addAsyncCleanup(verifier.close)
+            clock = mock.Mock(return_value=1_000.0)
+            with (
+                mock.patch.object(_outage, "time", mock.Mock(monotonic=clock)),
+                self.assertLogs("user_service") as logs,
+            ):
+                for _ in range(3):
+                    with self.assertRaises(VerifyUnavailable):
+                        await verifier.verify(token)
+                    clock.return_value += 5
+                client.result = answered()
+                await verifier.verify(token)
+                await verifier.verify(token)
+                # An answer that refuses a token ends an outage too, but not at once.
+                client.result = refused(0x0602)
+                with self.assertRaises(VerifyUnavailable):
+                    await verifier.verify(token)
+                for later in (0.5, 1.0):
+                    clock.return_value += later
+                    client.result = refused(0x0303)
+                    with self.assertRaises(TokenInvalid):
+                        await verifier.verify(token)
+            lines = [record.getMessage() for record in logs.records]
+            self.assertEqual(
+                [line.partition(":")[0].split(",")[0] for line in lines],
+                [
+                    "access tokens cannot be checked",
+                    "access tokens are checked again after 15.0 s",
+                    "access tokens cannot be checked",
+                    "access tokens are checked again after 1.5 s",
+                ],
+            )
+            self.assertIn("the connection was lost: gone and more", lines[0])
+            self.assertIn("in which 3 were not checked", lines[1])
+            self.assertNotIn(token.decode(), str(lines))
+            self.assertNotIn(token.decode().split(".")[2], str(lines))
+
+    async def test_a_wrong_argument_is_not_an_outage(self) -> None:
+        for checker in (Verifier, RemoteVerifier):
+            verifier: Any = checker(Client("127.0.0.1:1"))
+            self.addAsyncCleanup(verifier.close)
+            with self.assertNoLogs("user_service"), self.assertRaises(InvalidRequest):
+                await verifier.verify(Signer().token(), client_address="localhost")
+            for wrong in (None, 7, ["a"]):
+                with self.assertRaises(TypeError):
+                    await verifier.verify(wrong)
+
+    async def test_no_error_leads_to_the_token(self) -> None:
+        signer = Signer()
+        good = signer.token().decode()
+        expired = signer.token(iat=SERVICE_NOW - 900, exp=SERVICE_NOW).decode()
+        client = FakeClient(ConnectionLost("gone"))
+        verifier = Verifier(client)
+        self.addAsyncCleanup(verifier.close)
+        follower = Follower(verifier._local)
+        now = time.monotonic_ns()
+        keys = Keys(
+            jwks=json.dumps({"keys": [signer.jwk()]}),
+            access_life=900,
+            refresh_after=300,
+            now_ms=SERVICE_NOW * 1000,
+        )
+        follower.apply_keys(keys, now, now)
+        revoke(follower)
+        await verifier.verify(good)
+        revoke(follower, (1, SESSION.bytes, 0))
+        unknown, foreign = Signer("other").token().decode(), good[:-4] + "AAAA"
+        remote = RemoteVerifier(client)
+        for checker, token, expected in [
+            (verifier, good, TokenRevoked),
+            (verifier, expired, TokenExpired),
+            (verifier, foreign, TokenInvalid),
+            (verifier, "x" * 3_000, TokenInvalid),
+            (verifier, unknown, VerifyUnavailable),
+            (verifier, "\ud800", TokenInvalid),
+            (remote, good, VerifyUnavailable),
+            (remote, "x" * 3_000, TokenInvalid),
+        ]:
+            for form in (token, token.encode(errors="replace"), Secret(token_bytes(token))):
+                with self.assertRaises(expected) as caught:
+                    await checker.verify(form)  # type: ignore[attr-defined]
+                found = everything_in(caught.exception)
+                for part in token.split("."):
+                    self.assertNotIn(part, found)
+
+    async def test_tokens_that_wait_to_be_asked_about(self) -> None:
+        client = FakeClient(answered())
+        client.asking = asyncio.Event()
+        verifier = Verifier(client, VerifierConfig(max_asking=2, ask_timeout=0.2))
+        self.addAsyncCleanup(verifier.close)
+        token = Signer().token()
+        tasks = [asyncio.create_task(verifier.verify(token)) for _ in range(6)]
+        await asyncio.sleep(0.01)
+        self.assertEqual((client.asked, verifier._waiting), (2, 4))
+        tasks[2].cancel()
+        tasks[0].cancel()
+        await asyncio.sleep(0.01)
+        self.assertEqual((client.asked, verifier._waiting), (3, 2))
+        results = await asyncio.gather(*tasks[4:], return_exceptions=True)
+        self.assertEqual([type(result) for result in results], [VerifyUnavailable] * 2)
+        self.assertIn("too many tokens wait", str(results[0]))
+        client.asking.set()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        self.assertEqual(sum(isinstance(result, Verified) for result in results), 2)
+        assert verifier._asking
+        self.assertEqual((verifier._asking.used, verifier._waiting), (0, 0))
+
+    async def test_a_client_has_one_verifier(self) -> None:
+        client = Client("127.0.0.1:1")
+        first = Verifier(client)
+        with self.assertRaises(ValueError) as caught:
+            Verifier(client)
+        self.assertIn("share that one, close it first, or create another", str(caught.exception))
+        await first.close()
+        second = Verifier(client)
+        await first.close()
+        with self.assertRaises(ValueError):
+            Verifier(client)
+        await second.close()
+
+    async def test_wrong_arguments_are_refused_with_what_was_expected(self) -> None:
+        verifier: Any = Verifier
+        config: Any = VerifierConfig
+        client = Client("127.0.0.1:1")
+        cases: list[tuple[Any, str]] = [
+            (lambda: verifier("127.0.0.1:3001"), "client has the type str; expected Client"),
+            (
+                lambda: verifier(client, Config()),
+                "config has the type Config; expected VerifierCon",
+            ),
+            (lambda: verifier(client, issuer="x"), "Verifier(..., VerifierConfig(issuer=...))"),
+            (lambda: config(isuer="x"), "did you mean 'issuer'?"),
+            (lambda: config(issuer=None), "issuer has the type NoneType; expected str"),
+            (lambda: config(age_limit=0), "invalid age_limit 0"),
+            (
+                lambda: config(wait=6),
+                "invalid wait 6: expected a number of seconds, more than 0 an",
+            ),
+            (lambda: config(max_asking=0), "invalid max_asking 0: expected an integer, at least 1"),
+            (lambda: RemoteVerifier("a"), "client has the type str; expected Client"),  # type: ignore[arg-type]
+        ]
+        for call, expected in cases:
+            with self.assertRaises((TypeError, ValueError)) as caught:
+                call()
+            self.assertIn(expected, str(caught.exception))
+        with self.assertRaises(PlaintextRefused) as refusal:
+            Verifier(Client("users.internal"))
+        self.assertIn("users.internal", str(refusal.exception))
+        # None of these counts as the verifier of the client.
+        await Verifier(client).close()
+
+    async def test_the_loops_survive_a_fault_and_end_with_the_client(self) -> None:
+        client = FakeClient(answered())
+        client.polled = RuntimeError("a bug")
+        with mock.patch.object(_task, "_RESTART_AFTER", 0.001):
+            verifier = Verifier(client)
+            self.addAsyncCleanup(verifier.close)
+            with self.assertLogs("user_service", "ERROR") as logs:
+                verifier.start()
+                await asyncio.sleep(0.05)
+            self.assertEqual(len(logs.records), 1)
+            self.assertEqual(verifier.status().last_error, "RuntimeError: a bug")
+            client.polled = refused(0x030A)
+            with self.assertLogs("user_service") as logs:
+                await asyncio.sleep(0.3)
+            self.assertEqual(len(logs.records), 1)
+            self.assertIn("TRUSTED_PEERS", logs.output[0])
+            client.polled = ClientClosed()
+            assert verifier._task
+            done, _ = await asyncio.wait(verifier._task._tasks[:1], timeout=2)
+            self.assertTrue(done)
+
+    async def test_another_issuer_is_left_to_the_service_and_logged_once(self) -> None:
+        signer = Signer()
+        local, _ = follow(signer.jwk(), config=VerifierConfig(issuer="other", audience="apps"))
+        with self.assertLogs("user_service") as logs:
+            for _ in range(3):
+                self.assertEqual(verdict(local, signer.token()), "ask")
+        self.assertEqual(len(logs.records), 1)
+        self.assertIn("the issuer 'user-service' and the audience 'user-service'", logs.output[0])
+        self.assertIn("'other' and 'apps'", logs.output[0])
+        # Nobody else can cause this line.
+        local, _ = follow(signer.jwk(), config=VerifierConfig(issuer="other"))
+        with self.assertNoLogs("user_service"):
+            self.assertEqual(verdict(local, signer.token()[:-4] + b"AAAA"), "TokenInvalid")
 
     async def test_a_service_without_public_keys_decides_how_old_its_knowledge_may_be(self) -> None:
         self.assertEqual((await self.ask(answered(6_000), jwks='{"keys":[]}')).stale, 6)

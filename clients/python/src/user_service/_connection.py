@@ -27,6 +27,10 @@ _MAX_LIMIT = 65_536
 _ABANDONED_AFTER = 60.0
 # Shortest time between two pings, whatever idle timeout the server advertises.
 _MIN_PING_INTERVAL = 0.1
+# Number of pings of the connection itself that may be without a reply.
+_MAX_OWN_PINGS = 16
+# Seconds after which a retired connection that no call waits for is closed with unsent bytes.
+_FLUSH_TIMEOUT = 1.0
 # Interval at which a retired connection checks for calls that still wait.
 _CHECK_INTERVAL = 0.1
 
@@ -54,8 +58,11 @@ class Connection:
         now = self._loop.time()
         self._last_read = self._last_queued = now
         self._ping_sent: Optional[float] = None
+        self._own_pings = 0
+        self._retired_at = now
         self._timer: Optional[asyncio.TimerHandle] = None
-        self._closed = self._loop.create_future()
+        # Done after the connection was closed.
+        self.closed = self._loop.create_future()
         # `True` once the server has answered anything except SHUTTING_DOWN.
         self.served = False
         self.is_draining = False
@@ -146,10 +153,14 @@ class Connection:
                 return request_id
 
     def _ping(self) -> None:
-        if self.is_open and self._out_size < _FULL:
+        """Sends a ping. A server that does not even read what is queued counts as not answering."""
+        if not self.is_open:
+            return
+        if self._out_size < _FULL and self._own_pings < _MAX_OWN_PINGS:
+            self._own_pings += 1
             self._queue(Ping.TYPE, b"", False, is_own=True)
-            if self._ping_sent is None:
-                self._ping_sent = self._loop.time()
+        if self._ping_sent is None:
+            self._ping_sent = self._loop.time()
 
     def _flush(self) -> None:
         """Passes queued frames to the stream, if it has written the last ones."""
@@ -231,7 +242,9 @@ class Connection:
             pending.future.set_result(Answered(kind, body))
 
     def _release(self, pending: Pending) -> None:
-        if not pending.is_own:
+        if pending.is_own:
+            self._own_pings -= 1
+        else:
             self._slots.release()
             if pending.hashes:
                 self._hashing.release()
@@ -268,7 +281,7 @@ class Connection:
             return
         if self._phase == "retired":
             self._close_if_done()
-            if not self._closed.done():
+            if not self.closed.done():
                 self._timer = self._loop.call_later(_CHECK_INTERVAL, self._tick)
             return
         now, config = self._loop.time(), self._config
@@ -302,6 +315,7 @@ class Connection:
         if self._phase != "open":
             return
         self._phase = "retired"
+        self._retired_at = self._loop.time()
         self._slots.close()
         self._hashing.close()
         unsent = [key for key, pending in self._pending.items() if pending.end > self._taken]
@@ -325,7 +339,10 @@ class Connection:
 
     def _close_if_done(self) -> None:
         """Closes a retired connection that owes no call a reply."""
-        if self._phase == "retired" and not self._awaited() and self._stream.is_empty:
+        if self._phase != "retired" or self._awaited():
+            return
+        # A server that does not read must not keep it open.
+        if self._stream.is_empty or self._loop.time() - self._retired_at > _FLUSH_TIMEOUT:
             self._close(Lost("the client closed the connection"))
 
     def _ended(self, error: Optional[BaseException]) -> None:
@@ -358,8 +375,8 @@ class Connection:
             else:
                 entry.future.set_result(result)
         self._in.clear()
-        if not self._closed.done():
-            self._closed.set_result(None)
+        if not self.closed.done():
+            self.closed.set_result(None)
         self._on_change(self)
 
     def finish(self) -> None:
@@ -371,6 +388,7 @@ class Connection:
         """Closes the connection without waiting for replies."""
         self._close(Lost("the client closed the connection"))
 
-    async def wait_closed(self) -> None:
-        """Waits until the connection is closed."""
-        await asyncio.shield(self._closed)
+    def forget(self) -> None:
+        """Closes the socket only."""
+        self._phase = "closed"
+        self._stream.forget()

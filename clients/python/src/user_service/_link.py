@@ -56,14 +56,19 @@ class Link:
             stream = await asyncio.wait_for(
                 connect(self.address, self._config.tls), self._config.connect_timeout
             )
+            if self._is_closed:
+                # asyncio.wait_for may lose a cancellation before Python 3.12.
+                stream.close()
+                return
             self.error, self.is_rejected = None, False
             self._connection = Connection(stream, self._config, self._changed)
-        except (ConnectError, OSError, asyncio.TimeoutError) as error:
-            self.error = (
-                error
-                if isinstance(error, ConnectError)
-                else ConnectError(f"{self.address}: {str(error) or 'timed out'}")
-            )
+        except Exception as error:
+            if isinstance(error, ConnectError):
+                self.error = error
+            else:
+                is_late = isinstance(error, asyncio.TimeoutError)
+                reason = "timed out" if is_late else str(error) or type(error).__name__
+                self.error = ConnectError(f"{self.address}: {reason}")
             self.failed_attempts += 1
             self._count_failure()
         finally:
@@ -102,6 +107,11 @@ class Link:
         wait = min(full, self._config.max_backoff) * (1 - random.random() / 2)
         self._next_attempt = asyncio.get_running_loop().time() + wait
         self._failures += 1
+
+    def forget(self) -> None:
+        """Closes the sockets only."""
+        for connection in (*self._retired, *([self._connection] if self._connection else [])):
+            connection.forget()
 
     def close(self) -> list[Connection]:
         """Stops connecting, and returns the connections that remain to be closed."""

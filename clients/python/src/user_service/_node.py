@@ -142,6 +142,11 @@ class Nodes:
             for node in self._all
         ]
 
+    def forget(self) -> None:
+        """Closes the sockets only. The event loop is closed, or belongs to another process."""
+        for node in self._all:
+            node.link.forget()
+
     async def close(self, timeout: float) -> None:
         """Waits for the replies to requests in flight, and closes every connection."""
         self.is_closed = True
@@ -149,9 +154,11 @@ class Nodes:
         connections = [connection for node in self._all for connection in node.link.close()]
         for connection in connections:
             connection.finish()
-        closing = [asyncio.ensure_future(connection.wait_closed()) for connection in connections]
-        if closing:
-            await asyncio.wait(closing, timeout=timeout)
+        try:
+            closing = [connection.closed for connection in connections]
+            if closing:
+                await asyncio.wait(closing, timeout=timeout)
+        finally:
+            # Also if the caller is cancelled.
             for connection in connections:
                 connection.abort()
-            await asyncio.wait(closing)

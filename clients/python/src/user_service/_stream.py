@@ -77,6 +77,8 @@ class Stream:
     def close(self) -> None:
         """Closes the stream. `on_end` is not called any more."""
         if not self._is_open:
+            # It has ended, or was never started.
+            self._socket.close()
             return
         self._is_open = False
         self._loop.remove_reader(self._fd)
@@ -89,6 +91,11 @@ class Stream:
                 pass
         self._socket.close()
         self._out.clear()
+
+    def forget(self) -> None:
+        """Closes the socket only. Another process may still use the connection."""
+        self._is_open = False
+        self._socket.close()
 
     def _append(self, data: bytes) -> None:
         self._out += data

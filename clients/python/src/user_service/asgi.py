@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, Optional, Union
 from uuid import UUID
 
+from ._checks import known_options
 from ._codec import is_address
 from .http import HttpAnswer, to_http
 from .verdict import TokenChecker, Verified, VerifyError
@@ -26,6 +28,7 @@ _INVALID = HttpAnswer(
 )
 
 
+@known_options
 class AuthMiddleware:
     """Passes only requests with a valid access token (`Authorization: Bearer ...`) on.
 
@@ -47,14 +50,29 @@ class AuthMiddleware:
         too, if the request has one: `verified` then returns its content, and `None` if there is
         none. `client_address` returns the IP address of the end user for the service: use
         `peer_address` if no proxy is in front, or if the server has put the right address into the
-        scope.
+        scope. Raises TypeError or ValueError for wrong arguments.
+
+        Times in which tokens cannot be checked are reported to the logger `user_service` by the
+        verifier.
         """
+        _expect_callable("app", app, "an ASGI application")
+        check = getattr(verifier, "verify", None)
+        if isinstance(verifier, type) or not callable(check):
+            kind = verifier.__name__ if isinstance(verifier, type) else type(verifier).__name__
+            raise TypeError(
+                f"AuthMiddleware: verifier is {kind}; expected an object of "
+                "Verifier or RemoteVerifier, as in AuthMiddleware(app, Verifier(client))"
+            )
         self._app, self._verifier = app, verifier
+        if client_address is not None:
+            _expect_callable("client_address", client_address, "a function of the scope")
         self._client_address = client_address or _no_address
         if callable(public):
+            # A coroutine would be true for every request.
+            _expect_callable("public", public, "paths, or a function of the scope")
             self._is_public: Callable[[Scope], bool] = public
         else:
-            paths = frozenset([public] if isinstance(public, str) else public)
+            paths = _paths(public)
             self._is_public = lambda scope: scope.get("path") in paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -75,6 +93,10 @@ class AuthMiddleware:
         """Puts the content of the token into the scope. Returns the answer to a refused request."""
         values = [value for name, value in scope["headers"] if name.lower() == b"authorization"]
         is_public = self._is_public(scope)
+        if inspect.isawaitable(is_public):
+            if inspect.iscoroutine(is_public):
+                is_public.close()
+            raise TypeError("AuthMiddleware: public returned an awaitable; expected True or False")
         if not values:
             return None if is_public else _MISSING
         scheme, _, token = values[0].partition(b" ")
@@ -88,6 +110,31 @@ class AuthMiddleware:
         except VerifyError as error:
             return None if is_public else to_http(error)
         return None
+
+
+def _expect_callable(name: str, value: object, expected: str) -> None:
+    if not callable(value):
+        raise TypeError(
+            f"AuthMiddleware: {name} has the type {type(value).__name__}; expected {expected}"
+        )
+    if name != "app" and inspect.iscoroutinefunction(value):
+        raise TypeError(f"AuthMiddleware: {name} is an async function; expected {expected}")
+
+
+def _paths(public: Union[str, Iterable[str]]) -> frozenset[str]:
+    expected = 'expected paths such as "/login", or a function of the scope'
+    try:
+        paths = frozenset([public] if isinstance(public, str) else public)
+    except TypeError:
+        kind = type(public).__name__
+        raise TypeError(f"AuthMiddleware: public has the type {kind}; {expected}") from None
+    for path in paths:
+        if not isinstance(path, str):
+            kind = type(path).__name__
+            raise TypeError(f"AuthMiddleware: public contains the type {kind}; {expected}")
+        if not path.startswith("/") or "?" in path or "*" in path:
+            raise ValueError(f"AuthMiddleware: public contains {path!r}; {expected}")
+    return paths
 
 
 def verified(scope: Scope) -> Optional[Verified]:

@@ -50,7 +50,18 @@ class Client(Methods):
             user = await client.get_user(access_token=token)
     """
 
-    __slots__ = ("_active", "_config", "_nodes", "_probing", "_remote", "_tasks")
+    __slots__ = (
+        "_active",
+        "_addresses",
+        "_config",
+        "_loop",
+        "_nodes",
+        "_pid",
+        "_probing",
+        "_remote",
+        "_tasks",
+        "_verifier",
+    )
 
     # Has the options that are not arguments of the client itself.
     CONFIG = Config
@@ -64,10 +75,54 @@ class Client(Methods):
         all_addresses = addresses_of(addresses)
         remote = (one for one in all_addresses if not is_loopback(split_address(one)[0]))
         self._remote = next(remote, None)
-        self._nodes = Nodes(all_addresses, self._config)
+        self._addresses = all_addresses
+        self._loop: Optional[asyncio.AbstractEventLoop] = None
+        self._verifier: Optional[object] = None
+        self._begin()
+
+    def _begin(self) -> None:
+        self._nodes = Nodes(self._addresses, self._config)
+        self._pid = os.getpid()
         self._active = 0
         self._probing: Optional[asyncio.Task[None]] = None
         self._tasks: set[asyncio.Task[Any]] = set()
+
+    def bind(self) -> asyncio.AbstractEventLoop:
+        """Returns the event loop, to which the client belongs from now on.
+
+        After its event loop was closed, and in a process that was forked, a client connects anew.
+        Raises RuntimeError if it belongs to another event loop.
+        """
+        loop = asyncio.get_running_loop()
+        if self._loop is loop and self._pid == os.getpid():
+            return loop
+        if self._loop is not None:
+            is_forked = self._pid != os.getpid()
+            if not is_forked and not self._loop.is_closed():
+                raise RuntimeError(
+                    "the client belongs to another event loop, which is not closed: "
+                    "expected one client for each event loop"
+                )
+            was_closed = self._nodes.is_closed
+            self._nodes.forget()
+            self._begin()
+            self._nodes.is_closed = was_closed
+        self._loop = loop
+        return loop
+
+    def attach(self, verifier: object) -> None:
+        """Makes this the verifier of the client. Raises ValueError if there is another one."""
+        if self._verifier is not None:
+            raise ValueError(
+                "the client has a verifier already: share that one, close it first, or create "
+                "another client"
+            )
+        self._verifier = verifier
+
+    def detach(self, verifier: object) -> None:
+        """Ends `attach`."""
+        if self._verifier is verifier:
+            self._verifier = None
 
     @property
     def refuses_secrets(self) -> bool:
@@ -122,6 +177,7 @@ class Client(Methods):
         last: Optional[Connection] = None,
         counts: bool = True,
     ) -> Answer[R]:
+        loop = self.bind()
         if self._nodes.is_closed:
             raise ClientClosed
         if self.refuses_secrets and any(field.kind == "secret" for field in request.FIELDS):
@@ -133,7 +189,6 @@ class Client(Methods):
         seconds = min(seconds, MAX_DEADLINE_MS / 1000)
         if seconds <= 0:
             raise DeadlineExceeded("not_done")
-        loop = asyncio.get_running_loop()
         at = loop.time() + seconds
         self._active += 1
         try:
@@ -263,10 +318,11 @@ class Client(Methods):
 
         Further calls fail with ClientClosed.
         """
-        if self._probing is not None:
-            self._probing.cancel()
-        for task in list(self._tasks):
+        self.bind()
+        background = [*self._tasks, *([self._probing] if self._probing is not None else [])]
+        for task in background:
             task.cancel()
+        await asyncio.gather(*background, return_exceptions=True)
         await self._nodes.close(_CLOSE_TIMEOUT)
 
     async def __aenter__(self) -> Client:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Optional
 
+from ._checks import expect_number, expect_type, known_options
 from ._messages import ErrorCode, TokenVerified
+from ._outage import Outage
 from .client import Client
 from .errors import InvalidRequest, PlaintextRefused, ServerError, UserServiceError
 from .secret import Secret
@@ -16,12 +18,14 @@ from .verdict import (
     Verified,
     VerifyError,
     VerifyUnavailable,
+    token_bytes,
 )
 
 # Longest token in bytes.
 MAX_TOKEN = 2_048
 
 
+@known_options
 class RemoteVerifier:
     """Checks access tokens with VerifyToken. It needs no keys and no `cryptography`."""
 
@@ -34,15 +38,31 @@ class RemoteVerifier:
         above which the result is VerifyUnavailable. By default, the operator of the service decides
         (STALE_LIMIT).
         """
+        expect_type("RemoteVerifier", "client", client, Client)
+        expect_number("RemoteVerifier", "timeout", timeout)
+        if max_stale is not None:
+            expect_number("RemoteVerifier", "max_stale", max_stale, minimum=0)
         self._client, self._timeout, self._max_stale = client, timeout, max_stale
+        self._outage = Outage()
 
     async def verify(self, token: TokenLike, *, client_address: Optional[str] = None) -> Verified:
         """Checks a token. `client_address` is that of the end user. Raises VerifyError."""
-        secret = Secret.of(token)
-        if len(secret.reveal_bytes()) > MAX_TOKEN:
+        token = Secret(token_bytes(token))
+        if len(token.reveal_bytes()) > MAX_TOKEN:
             raise TokenInvalid
-        reply = await ask(self._client, secret, self._timeout, client_address)
-        return verified(reply, self._max_stale)
+        try:
+            reply = await ask(self._client, token, self._timeout, client_address)
+            found = verified(reply, self._max_stale)
+        except VerifyUnavailable as error:
+            self._outage.failed(error.__cause__ or error.reason)
+            raise
+        except VerifyError:
+            if self._outage.since is not None:
+                self._outage.succeeded()
+            raise
+        if self._outage.since is not None:
+            self._outage.succeeded()
+        return found
 
     async def close(self) -> None:
         """Does nothing: the client belongs to the caller."""
@@ -67,7 +87,7 @@ def verified(reply: TokenVerified, max_stale: Optional[float]) -> Verified:
     """Returns the content of a token. Raises VerifyUnavailable if the answer is too old."""
     stale = None if reply.stale_ms is None else reply.stale_ms / 1000
     if stale is not None and max_stale is not None and stale > max_stale:
-        raise VerifyUnavailable
+        raise VerifyUnavailable("the revocations that the service knows are too old")
     return Verified(reply.user_id, reply.session_id, reply.issued_at, reply.expires_at, stale)
 
 

@@ -49,10 +49,26 @@ class TokenRevoked(VerifyError):
 
 
 class VerifyUnavailable(VerifyError):
-    """The token could not be checked: it is neither valid nor invalid."""
+    """The token could not be checked: it is neither valid nor invalid.
 
-    def __init__(self) -> None:
-        super().__init__("the token could not be checked, because the service is not available")
+    If a call to the service failed, its error is the cause (`__cause__`).
+    """
+
+    def __init__(self, reason: str = "the service is not available") -> None:
+        super().__init__(f"the token could not be checked, because {reason}")
+        self.reason = reason
+
+
+def token_bytes(token: TokenLike) -> bytes:
+    """Returns a token as bytes. Raises TypeError."""
+    if isinstance(token, Secret):
+        return token.reveal_bytes()
+    if isinstance(token, bytes):
+        return token
+    if isinstance(token, str):
+        # Every token is ASCII; anything else is not a token, whatever its encoding.
+        return token.encode(errors="replace")
+    raise TypeError(f"a token has the type {type(token).__name__}; expected str, bytes or Secret")
 
 
 class TokenChecker(Protocol):

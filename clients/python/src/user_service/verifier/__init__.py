@@ -16,7 +16,11 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Optional
 
+from .._checks import expect_type, known_options
+from .._deadline import Deadline, Expired
 from .._messages import TokenVerified
+from .._outage import Outage
+from .._slots import Slots
 from ..client import Client
 from ..remote import ask, verified
 from ..secret import Secret
@@ -28,6 +32,7 @@ from ..verdict import (
     Verified,
     VerifyError,
     VerifyUnavailable,
+    token_bytes,
 )
 
 try:
@@ -86,6 +91,7 @@ class Status:
     """Error of the last call for keys or revocations; `None` if it succeeded."""
 
 
+@known_options
 class Verifier:
     """Checks access tokens in memory.
 
@@ -93,26 +99,38 @@ class Verifier:
     client has one verifier at most.
     """
 
+    # Has the options that are not arguments of the verifier itself.
+    CONFIG = VerifierConfig
+
     def __init__(self, client: Client, config: Optional[VerifierConfig] = None) -> None:
         """Creates a verifier.
 
         Raises PlaintextRefused if a connection would cross a network in plain text: whoever can
-        replace the keys can forge tokens.
+        replace the keys can forge tokens. Raises ValueError if the client has a verifier that was
+        not closed.
         """
+        expect_type("Verifier", "client", client, Client)
+        expect_type("Verifier", "config", config, VerifierConfig, type(None))
         if client.refuses_secrets:
             raise client.refusal()
+        client.attach(self)
         self._client = client
         self._local = Local(config or VerifierConfig())
+        self._outage = Outage()
         self._task: Optional[Task] = None
-        self._asking: Optional[asyncio.Semaphore] = None
+        self._asking: Optional[Slots] = None
         self._waiting = 0
         self._is_closed = False
 
     def start(self) -> None:
         """Begins to follow the service. Must be called in an event loop."""
-        if self._task is None and not self._is_closed:
-            self._task = Task(self._client, Follower(self._local))
-            self._asking = asyncio.Semaphore(max(1, self._local.config.max_asking))
+        if self._is_closed:
+            return
+        loop = self._client.bind()
+        if self._task is None or self._task.loop is not loop:
+            self._waiting = 0
+            self._asking = Slots(loop, self._local.config.max_asking)
+            self._task = Task(loop, self._client, Follower(self._local))
 
     async def verify(self, token: TokenLike, *, client_address: Optional[str] = None) -> Verified:
         """Checks a token: in memory if possible, otherwise by asking the service.
@@ -123,16 +141,31 @@ class Verifier:
         """
         if self._task is None:
             self.start()
-        data = _bytes(token)
-        found = self._local.check(data)
-        return found if found is not None else await self._ask(data, client_address)
+        try:
+            found = self._local.check(token_bytes(token))
+        except VerifyError:
+            # This frame is part of the error.
+            del token
+            if self._outage.since is not None and self._local.is_ready:
+                self._outage.succeeded()
+            raise
+        if found is None:
+            token = Secret(token_bytes(token))
+            found = await self._ask(token, client_address)
+        if self._outage.since is not None:
+            self._outage.succeeded()
+        return found
 
     def verify_local(self, token: TokenLike) -> Optional[Verified]:
         """Checks a token in memory, without waiting. Raises VerifyError.
 
         Returns `None` if the service must be asked, with `verify`.
         """
-        return self._local.check(_bytes(token))
+        try:
+            return self._local.check(token_bytes(token))
+        except VerifyError:
+            del token
+            raise
 
     @property
     def ready(self) -> bool:
@@ -174,53 +207,63 @@ class Verifier:
             last_error=next((error for error in errors if error is not None), None),
         )
 
-    async def _ask(self, data: bytes, client_address: Optional[str]) -> Verified:
+    async def _ask(self, token: Secret, client_address: Optional[str]) -> Verified:
         """Asks the service about a token. What this verifier knows counts too: the node that
         answers may be behind the one that is followed.
         """
         local = self._local
-        parsed = Token.parse(data)
+        kid = _kid(token)
         # Nothing that the service could accept, or that it may still accept.
-        if parsed is None or parsed.kid in local.keys.revoked:
+        if kid is None or kid in local.keys.revoked:
             local.invalid += 1
             raise TokenInvalid
+        # In another event loop, or after a fork, it follows the service again.
+        self.start()
         local.asked += 1
-        timeout = local.config.ask_timeout
         try:
-            reply = await asyncio.wait_for(self._call(data, timeout, client_address), timeout)
-            if parsed.kid in local.keys.revoked:
+            reply = await self._call(token, client_address)
+            if kid in local.keys.revoked:
                 raise TokenInvalid
             session_id, user_id = reply.session_id.bytes, reply.user_id.bytes
             if local.revocations.contain(reply.issued_at, session_id, user_id):
                 raise TokenRevoked
             return verified(reply, None if local.is_left_to_service else local.config.age_limit)
-        except asyncio.TimeoutError:
+        except VerifyUnavailable as error:
             local.unavailable += 1
-            raise VerifyUnavailable from None
-        except VerifyUnavailable:
-            local.unavailable += 1
+            self._outage.failed(error.__cause__ or error.reason)
+            raise
+        except VerifyError:
+            if self._outage.since is not None:
+                self._outage.succeeded()
             raise
 
-    async def _call(
-        self, data: bytes, timeout: float, client_address: Optional[str]
-    ) -> TokenVerified:
-        if self._asking is None or self._waiting >= _MAX_WAITING:
-            raise VerifyUnavailable
+    async def _call(self, token: Secret, client_address: Optional[str]) -> TokenVerified:
+        if self._asking is None:
+            raise VerifyUnavailable("the verifier is closed")
+        if self._waiting >= _MAX_WAITING:
+            raise VerifyUnavailable("too many tokens wait until the service is asked")
+        loop = asyncio.get_running_loop()
+        deadline = Deadline(loop, loop.time() + self._local.config.ask_timeout)
+        slots = self._asking
         self._waiting += 1
         try:
-            await self._asking.acquire()
+            await slots.acquire(deadline)
+        except Expired:
+            raise VerifyUnavailable("too many tokens wait until the service is asked") from None
         finally:
             self._waiting -= 1
+            deadline.cancel()
         try:
-            return await ask(self._client, Secret(data), timeout, client_address)
+            return await ask(self._client, token, deadline.remaining(), client_address)
         finally:
-            self._asking.release()
+            slots.release()
 
     async def close(self) -> None:
         """Ends what runs in the background. The client belongs to the caller."""
         self._is_closed = True
+        self._client.detach(self)
         if self._task is not None:
-            self._task.stop()
+            await self._task.stop()
 
     async def __aenter__(self) -> Verifier:
         self.start()
@@ -235,8 +278,7 @@ class Verifier:
         await self.close()
 
 
-def _bytes(token: TokenLike) -> bytes:
-    if isinstance(token, str):
-        # Every token is ASCII; anything else is not a token, whatever its encoding.
-        return token.encode(errors="replace")
-    return token if isinstance(token, bytes) else token.reveal_bytes()
+def _kid(token: Secret) -> Optional[str]:
+    """Returns the kid of a token, or `None` if it is not an access token."""
+    parsed = Token.parse(token.reveal_bytes())
+    return None if parsed is None else parsed.kid

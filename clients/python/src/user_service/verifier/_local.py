@@ -8,6 +8,7 @@ import itertools
 import time
 from typing import Callable, Optional, Union
 
+from .._outage import logger
 from ..remote import MAX_TOKEN
 from ..verdict import TokenExpired, TokenInvalid, TokenRevoked, Verified
 from ._config import VerifierConfig
@@ -47,6 +48,7 @@ class Local:
         self.keys_outdated: Callable[[], None] = lambda: None
         self.valid = self.invalid = self.expired = self.revoked = 0
         self.cache_hits = self.asked = self.unavailable = 0
+        self._is_reported = False
         self._age_limit = int(config.age_limit * 1e9)
         # By the SHA-256 of the token: generation of the keys, content, and ids as bytes.
         self.cache: dict[bytes, tuple[int, Verified, bytes, bytes]] = {}
@@ -82,6 +84,7 @@ class Local:
         Returns `None` if the service must be asked.
         """
         if len(token) > MAX_TOKEN:
+            del token
             self.invalid += 1
             raise TokenInvalid
         complete_at, keys_until = self.complete_at, self.keys_until
@@ -92,9 +95,12 @@ class Local:
         cached = self.cache.get(digest)
         if cached is not None and cached[0] == generation:
             self.cache_hits += 1
+            token = b""
             _, verified, session_id, user_id = cached
         else:
             claims = self._verify_signature(token)
+            # The frames of the errors below do not contain it.
+            token = b""
             if claims is None:
                 return None
             if isinstance(claims, TokenInvalid):
@@ -147,10 +153,24 @@ class Local:
             return TokenInvalid()
         try:
             claims = parsed.read_claims(self.config.issuer, self.config.audience)
-        except OtherIssuer:
+        except OtherIssuer as other:
             # The configuration of this verifier may be wrong, so the service decides.
+            self._report(other)
             return None
         return TokenInvalid() if claims is None else claims
+
+    def _report(self, other: OtherIssuer) -> None:
+        """Logs the first genuine token with another issuer or audience."""
+        if not self._is_reported:
+            self._is_reported = True
+            logger.warning(
+                "an access token has the issuer %r and the audience %r, and VerifierConfig has %r "
+                "and %r: the service is asked about every such token",
+                other.issuer,
+                other.audience,
+                self.config.issuer,
+                self.config.audience,
+            )
 
     def _insert(self, digest: bytes, entry: tuple[int, Verified, bytes, bytes]) -> None:
         maximum = max(1, self.config.cached_tokens)

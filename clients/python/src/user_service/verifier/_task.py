@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from typing import Optional
 
 from .._connection import Connection
 from .._messages import MAX_WAIT_MS, ErrorCode, GetKeys, WatchRevocations
+from .._outage import logger
 from ..client import Client
-from ..errors import ServerError, UserServiceError
+from ..errors import ClientClosed, ServerError, UserServiceError
 from ._follower import Follower
 
 # Seconds after the waiting time of a WatchRevocations in which one of the nodes must answer.
@@ -29,6 +31,8 @@ _BACKOFF = (0.05, 0.5)
 # Shortest time in seconds between two requests if the first brought nothing, so that a server that
 # does not wait is not asked in a busy loop.
 _MIN_INTERVAL = 0.01
+# Seconds after which a loop that failed starts again.
+_RESTART_AFTER = 1.0
 # Interval in seconds at which entries that have expired are removed.
 _EXPIRE_INTERVAL = 10.0
 
@@ -36,8 +40,8 @@ _EXPIRE_INTERVAL = 10.0
 class Task:
     """Follows the keys and the revocations of the service."""
 
-    def __init__(self, client: Client, follower: Follower) -> None:
-        self._client, self._follower = client, follower
+    def __init__(self, loop: asyncio.AbstractEventLoop, client: Client, follower: Follower) -> None:
+        self.loop, self._client, self._follower = loop, client, follower
         self._wakeup = asyncio.Event()
         self._loaded = asyncio.Event()
         self._waiting: list[asyncio.Future[bool]] = []
@@ -46,17 +50,38 @@ class Task:
         # Connection of the last revocations, unless a call has failed since, and that of the keys.
         self._followed: Optional[Connection] = None
         self._keys_from: Optional[Connection] = None
+        self._is_reported = self._has_failed = False
         self.errors: dict[str, Optional[str]] = {"keys": None, "revocations": None}
         follower.local.keys_outdated = self._keys_are_outdated
         self._tasks = [
-            asyncio.create_task(self._follow_keys()),
-            asyncio.create_task(self._follow_revocations()),
+            loop.create_task(self._run(self._follow_keys, "keys")),
+            loop.create_task(self._run(self._follow_revocations, "revocations")),
         ]
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
         """Ends both loops."""
+        if self.loop is not asyncio.get_running_loop():
+            # The loop has ended, and the tasks with it.
+            return
         for task in self._tasks:
             task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _run(self, follow: Callable[[], Awaitable[None]], call: str) -> None:
+        """Follows the service until the client is closed, whatever happens."""
+        while True:
+            try:
+                await follow()
+            except ClientClosed as error:
+                self._report(call, str(error))
+                return
+            except Exception as error:
+                # The knowledge ages, and the service is asked.
+                self._report(call, f"{type(error).__name__}: {error}")
+                if not self._has_failed:
+                    self._has_failed = True
+                    logger.exception("the verifier of access tokens failed, and starts again")
+            await asyncio.sleep(_RESTART_AFTER)
 
     async def wait_until_complete(self) -> None:
         """Waits until the keys and all revocations have arrived."""
@@ -80,10 +105,13 @@ class Task:
                 wait = self._follower.apply_keys(answer.reply, answer.sent_ns, time.monotonic_ns())
                 if wait is None:
                     error = "the reply to GetKeys contains no JWK Set"
+            except ClientClosed:
+                raise
             except UserServiceError as failed:
                 error = str(failed)
                 if isinstance(failed, ServerError) and failed.code == ErrorCode.NOT_PERMITTED:
                     self._follower.apply_not_permitted()
+                    self._report_untrusted()
             if wait is None:
                 wait = backoff(failures)
                 failures += 1
@@ -94,6 +122,14 @@ class Task:
             # A key that was revoked in the meantime may have made the next call due.
             self._want_keys(time.monotonic() + wait)
             await self._wait_until_due()
+
+    def _report_untrusted(self) -> None:
+        if not self._is_reported:
+            self._is_reported = True
+            logger.warning(
+                "the service does not trust this client (TRUSTED_PEERS), and is asked about every "
+                "access token"
+            )
 
     async def _wait_until_due(self) -> None:
         while True:
@@ -151,6 +187,8 @@ class Task:
                 if not reply.entries and reply.more == 0 and took < _MIN_INTERVAL:
                     delay = _MIN_INTERVAL
                 self._report("revocations", None)
+            except ClientClosed:
+                raise
             except UserServiceError as error:
                 # Nothing is wrong with a server that shuts down: the next attempt connects to
                 # another one, or to the same one again.

@@ -26,6 +26,10 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
 class OtherIssuer(Exception):
     """A genuine token for another issuer or audience."""
 
+    def __init__(self, issuer: str, audience: str) -> None:
+        super().__init__(issuer, audience)
+        self.issuer, self.audience = issuer, audience
+
 
 @dataclass(frozen=True, slots=True)
 class Claims:
@@ -88,7 +92,7 @@ class Token:
                 if type(found.get(name)) is not kind:
                     return None
             if found["iss"] != issuer or found["aud"] != audience:
-                raise OtherIssuer
+                raise OtherIssuer(found["iss"], found["aud"])
             _uuid(found["jti"])
             return Claims(
                 _uuid(found["sub"]),

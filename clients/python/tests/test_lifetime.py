@@ -1,0 +1,317 @@
+"""Cancelled calls, servers that do not read, event loops that end, forks, and what stays behind."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import random
+import socket
+import subprocess
+import sys
+import threading
+import unittest
+import warnings
+from typing import Any, Optional
+from unittest import mock
+from uuid import UUID
+
+from support import CLIENT
+from test_wire import STALLED, Server
+
+from user_service import (
+    Client,
+    ClientClosed,
+    Config,
+    ConnectError,
+    ConnectionLost,
+    DeadlineExceeded,
+    ServerError,
+    UserServiceError,
+    messages,
+)
+from user_service import _link as link
+
+USER = UUID(int=1)
+
+
+def echo(request: Any) -> Any:
+    """Answers GetUser with the token as the username, and refuses everything else."""
+    if isinstance(request, messages.GetUser):
+        return messages.User(
+            user_id=USER, username=request.access_token.reveal(), email="", created_at=1
+        )
+    return messages.ErrorReply(code=0x0301, message="no")
+
+
+class Unread:
+    """A server that accepts connections and reads nothing."""
+
+    def __init__(self) -> None:
+        self._socket = socket.socket()
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        self._socket.bind(("127.0.0.1", 0))
+        self._socket.listen()
+        self.address = f"127.0.0.1:{self._socket.getsockname()[1]}"
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+class Quiet(unittest.IsolatedAsyncioTestCase):
+    """Tests after which no task, socket or unread error is left."""
+
+    async def asyncSetUp(self) -> None:
+        self.before = asyncio.all_tasks()
+        self.reported: list[Any] = []
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _loop, context: self.reported.append(context))
+        loop.set_debug(False)
+        self.warned = warnings.catch_warnings(record=True)
+        self.warnings = self.warned.__enter__()
+        warnings.simplefilter("always")
+
+    async def asyncTearDown(self) -> None:
+        for _ in range(3):
+            await asyncio.sleep(0)
+            gc.collect()
+        self.warned.__exit__(None, None, None)
+        current = asyncio.current_task()
+        left = [task for task in asyncio.all_tasks() - self.before if task is not current]
+        self.assertEqual(left, [])
+        self.assertEqual(self.reported, [])
+        sockets = [str(one.message) for one in self.warnings if one.category is ResourceWarning]
+        self.assertEqual(sockets, [])
+
+
+class Cancelled(Quiet):
+    async def test_cancelled_calls_give_their_slots_back_and_mix_up_no_replies(self) -> None:
+        chance = random.Random(7)
+        async with (
+            Server(echo) as first,
+            Server(echo) as second,
+            Client([first.address, second.address], Config(slow_after=0.005)) as client,
+        ):
+
+            async def call(number: int) -> Optional[str]:
+                if number % 3 == 0:
+                    try:
+                        await client.login(login="ada", password="p" * 3_000)
+                    except ServerError as error:
+                        return error.name
+                user = await client.get_user(access_token=str(number))
+                return user.username
+
+            tasks = []
+            for number in range(600):
+                tasks.append(asyncio.create_task(call(number)))
+                if chance.random() < 0.3:
+                    await asyncio.sleep(chance.random() / 500)
+                if chance.random() < 0.5:
+                    chance.choice(tasks[-6:]).cancel()
+            results = await asyncio.gather(*tasks, return_exceptions=True)
+            for number, result in enumerate(results):
+                if not isinstance(result, asyncio.CancelledError):
+                    expected = "INVALID_CREDENTIALS" if number % 3 == 0 else str(number)
+                    self.assertEqual(result, expected)
+            self.assertGreater(sum(isinstance(r, asyncio.CancelledError) for r in results), 50)
+            # The replies to cancelled calls may still arrive.
+            for node in client._nodes:
+                connection = node.link.current()
+                assert connection
+                for _ in range(100):
+                    if not connection._slots.used:
+                        break
+                    await asyncio.sleep(0.01)
+                used = connection._slots.used, connection._hashing.used, node.in_flight
+                self.assertEqual((*used, len(connection._pending)), (0, 0, 0, 0))
+            self.assertEqual(client._active, 0)
+
+    async def test_a_call_that_is_cancelled_while_it_waits_for_a_slot_takes_none(self) -> None:
+        async with (
+            Server(lambda _request: STALLED) as server,
+            Client(server.address, Config(slow_after=0.01)) as client,
+        ):
+            await client.ping()
+            connection = next(iter(client._nodes)).link.current()
+            assert connection
+            connection._hashing.set_limit(1)
+            tasks = [asyncio.create_task(client.login(login="a", password="p")) for _ in range(5)]
+            await asyncio.sleep(0.05)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            # Only the one that was sent, whose reply may still come.
+            self.assertEqual((connection._hashing.used, connection._slots.used), (1, 1))
+            connection.abort()
+
+    async def test_a_cancelled_close_closes_the_connections(self) -> None:
+        async with Server(lambda _request: STALLED) as server:
+            client = Client(server.address)
+            await client.ping()
+            call = asyncio.create_task(client.get_user(access_token="t"))
+            await asyncio.sleep(0.05)
+            closing = asyncio.create_task(client.close())
+            await asyncio.sleep(0.05)
+            self.assertFalse(closing.done())
+            closing.cancel()
+            with self.assertRaises(UserServiceError):
+                await call
+            await asyncio.gather(closing, return_exceptions=True)
+
+    async def test_a_client_that_is_closed_while_it_connects(self) -> None:
+        unread = Unread()
+        self.addCleanup(unread.close)
+        for delay in (0, 0.0001, 0.001, 0.01):
+            client = Client(["192.0.2.1:1", unread.address])
+            call = asyncio.create_task(client.ping(deadline=0.2))
+            await asyncio.sleep(delay)
+            await client.close()
+            with self.assertRaises(UserServiceError):
+                await call
+        with self.assertRaises(ClientClosed):
+            await client.ping()
+
+    async def test_an_unexpected_error_of_an_attempt_to_connect_is_one_of_the_call(self) -> None:
+        with mock.patch.object(link, "connect", side_effect=ValueError("embedded null byte")):
+            async with Client("localhost", Config(wait_for_server=False)) as client:
+                with self.assertRaises(ConnectError) as caught:
+                    await client.ping(deadline=1)
+        self.assertIn("embedded null byte", str(caught.exception))
+
+
+class NotReading(Quiet):
+    async def test_a_server_that_does_not_read_is_noticed(self) -> None:
+        unread = Unread()
+        self.addCleanup(unread.close)
+        config = Config(ping_pending_after=0.1, pong_timeout=0.3)
+        async with Client(unread.address, config) as client:
+            loop = asyncio.get_running_loop()
+            began = loop.time()
+            calls = [
+                client.logout(token="t" * 60_000, deadline=1, idempotency_key=None)
+                for _ in range(250)
+            ]
+            results = await asyncio.gather(*calls, return_exceptions=True)
+            kinds = {type(result) for result in results}
+            self.assertIn(ConnectionLost, kinds)
+            self.assertLess(loop.time() - began, 3)
+
+    async def test_an_old_connection_with_unsent_bytes_is_closed(self) -> None:
+        unread = Unread()
+        self.addCleanup(unread.close)
+        async with Client(unread.address) as client:
+            calls = [
+                asyncio.create_task(client.logout(token="t" * 60_000, deadline=0.4))
+                for _ in range(250)
+            ]
+            connection = None
+            while connection is None or connection._stream.is_empty:
+                await asyncio.sleep(0.01)
+                connection = next(iter(client._nodes)).link.current()
+            connection.retire()
+            for result in await asyncio.gather(*calls, return_exceptions=True):
+                self.assertIsInstance(result, DeadlineExceeded)
+            for _ in range(200):
+                if connection.is_closed:
+                    return
+                await asyncio.sleep(0.01)
+            raise AssertionError("the connection is still open")
+
+    async def test_pings_without_a_reply_are_bounded(self) -> None:
+        async with Server(echo) as server, Client(server.address) as client:
+            await client.ping()
+            connection = next(iter(client._nodes)).link.current()
+            assert connection
+            for _ in range(100):
+                connection._ping()
+            self.assertLessEqual(len(connection._pending), 16)
+            for _ in range(100):
+                if not connection._pending:
+                    return
+                await asyncio.sleep(0.01)
+            raise AssertionError(connection._pending)
+
+
+FORK = """\
+import asyncio, os, sys
+from user_service import Client
+client = Client(sys.argv[1])
+loop = asyncio.new_event_loop()
+print(loop.run_until_complete(client.get_user(access_token="parent")).username, flush=True)
+if os.fork() == 0:
+    async def child():
+        print((await client.get_user(access_token="child")).username, flush=True)
+        await client.close()
+    asyncio.run(child())
+    os._exit(0)
+os.wait()
+print(loop.run_until_complete(client.get_user(access_token="again")).username, flush=True)
+loop.run_until_complete(client.close())
+"""
+
+
+class Loops(unittest.TestCase):
+    def test_a_client_outlives_its_event_loop(self) -> None:
+        served = ThreadedServer()
+        self.addCleanup(served.close)
+        client = Client([served.address, served.address])
+
+        async def call(text: str) -> str:
+            return (await client.get_user(access_token=text)).username
+
+        for text in ("first", "second"):
+            self.assertEqual(asyncio.run(call(text)), text)
+        asyncio.run(client.close())
+
+        async def after() -> None:
+            with self.assertRaises(ClientClosed):
+                await client.ping()
+
+        asyncio.run(after())
+
+    def test_a_client_belongs_to_one_event_loop_at_a_time(self) -> None:
+        served = ThreadedServer()
+        self.addCleanup(served.close)
+        client = Client(served.address)
+        other = asyncio.new_event_loop()
+        self.addCleanup(other.close)
+        other.run_until_complete(client.ping())
+        with self.assertRaises(RuntimeError) as caught:
+            asyncio.run(client.ping())
+        self.assertIn("expected one client for each event loop", str(caught.exception))
+        other.run_until_complete(client.close())
+
+    @unittest.skipUnless(hasattr(os, "fork"), "there is no fork")
+    def test_a_forked_process_uses_a_connection_of_its_own(self) -> None:
+        served = ThreadedServer()
+        self.addCleanup(served.close)
+        environment = {**os.environ, "PYTHONPATH": str(CLIENT / "src")}
+        command = [sys.executable, "-c", FORK, served.address]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=30)
+        self.assertEqual(done.stdout.split(), ["parent", "child", "again"], done.stderr)
+
+
+class ThreadedServer:
+    """A server in a thread of its own."""
+
+    def __init__(self) -> None:
+        self._started = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
+        self._thread.start()
+        self._started.wait()
+
+    async def _run(self) -> None:
+        self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
+        async with Server(echo) as server:
+            self.address = server.address
+            self._started.set()
+            await self._end.wait()
+
+    def close(self) -> None:
+        self._loop.call_soon_threadsafe(self._end.set)
+        self._thread.join()
+
+
+if __name__ == "__main__":
+    unittest.main()
