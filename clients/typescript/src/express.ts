@@ -6,7 +6,7 @@
 
 import type { IncomingMessage, ServerResponse } from "node:http";
 
-import { authenticate as check, refusal } from "./bearer.js";
+import { authenticate as check, refusal, requireVerifier } from "./bearer.js";
 import type { TokenVerifier } from "./bearer.js";
 import { UserServiceError } from "./errors.js";
 import { toHttp } from "./http.js";
@@ -32,6 +32,7 @@ type Next = (error?: unknown) => void;
 export function authenticate(
   verifier: TokenVerifier,
 ): (req: IncomingMessage & { auth?: Verified }, res: ServerResponse, next: Next) => void {
+  requireVerifier("authenticate", verifier);
   return (req, res, next) => {
     const { authorization } = req.headers;
     check(verifier, authorization).then(
@@ -39,7 +40,11 @@ export function authenticate(
         req.auth = verified;
         next();
       },
-      (error: unknown) => send(res, refusal(error, authorization)),
+      (error: unknown) => {
+        const response = refusal(error, authorization);
+        if (response === undefined) next(error);
+        else send(res, response);
+      },
     );
   };
 }
@@ -48,12 +53,13 @@ export function authenticate(
  * Returns an error handler that answers with the status of an error of this library. It passes any
  * other error on.
  */
-export function errorHandler(): (
+export function errorHandler(...misuse: never[]): (
   error: unknown,
   req: IncomingMessage,
   res: ServerResponse,
   next: Next,
 ) => void {
+  if (misuse.length > 0) throw new TypeError("errorHandler: expected app.use(errorHandler())");
   return (error, _req, res, next) => {
     const isOurs = error instanceof UserServiceError || error instanceof VerifyError;
     if (!isOurs || res.headersSent) next(error);
@@ -62,6 +68,8 @@ export function errorHandler(): (
 }
 
 function send(res: ServerResponse, { status, headers, body }: HttpResponse): void {
+  // The application may have answered in the meantime, for example because of a time limit.
+  if (res.headersSent) return;
   res.statusCode = status;
   for (const [name, value] of Object.entries(headers)) res.setHeader(name, value);
   res.setHeader("content-type", "application/json; charset=utf-8");

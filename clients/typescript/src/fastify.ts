@@ -12,7 +12,7 @@ import type {
   FastifyRequest,
 } from "fastify";
 
-import { authenticate, refusal } from "./bearer.js";
+import { authenticate, refusal, requireVerifier } from "./bearer.js";
 import type { TokenVerifier } from "./bearer.js";
 import { UserServiceError } from "./errors.js";
 import { toHttp } from "./http.js";
@@ -44,13 +44,21 @@ const plugin: FastifyPluginCallback<UserServiceOptions> = (
   { verifier },
   done,
 ) => {
+  try {
+    requireVerifier("the option `verifier` of userService", verifier);
+  } catch (error) {
+    done(error as Error);
+    return;
+  }
   fastify.decorateRequest("auth", null);
   fastify.decorate("authenticate", async (request: FastifyRequest, reply: FastifyReply) => {
     const { authorization } = request.headers;
     try {
       request.auth = await authenticate(verifier, authorization);
     } catch (error) {
-      return send(reply, refusal(error, authorization));
+      const response = refusal(error, authorization);
+      if (response === undefined) throw error;
+      return send(reply, response);
     }
     return undefined;
   });

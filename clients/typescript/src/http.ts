@@ -1,4 +1,5 @@
 import { ERRORS } from "./generated/errors.js";
+import { COMMON } from "./generated/messages.js";
 import { actionOf, InvalidRequestError, ServiceError, UserServiceError } from "./errors.js";
 import { VerifyError } from "./verifier/verdict.js";
 
@@ -28,6 +29,10 @@ export function toHttp(error: unknown): HttpResponse {
   if (error instanceof ServiceError) return ofReply(error);
   if (error instanceof VerifyError) return ofVerifier(error);
   if (error instanceof UserServiceError) return ofCall(error);
+  return internal();
+}
+
+function internal(): HttpResponse {
   return response(500, "INTERNAL", "internal error");
 }
 
@@ -59,11 +64,13 @@ function ofVerifier(error: VerifyError): HttpResponse {
 
 /** The token may be valid, so the status is never 401. */
 function ofCall(error: UserServiceError): HttpResponse {
+  if (error.kind === "plaintext") return internal();
   if (error.kind === "invalid_request") {
     const field = error instanceof InvalidRequestError ? error.field : undefined;
+    // The options of a call are not those of the end user.
+    if (COMMON.some(({ key }) => key === field)) return internal();
     return response(400, "INVALID_VALUE", "The value of a field is not valid.", field);
   }
-  if (error.kind === "plaintext") return response(500, "INTERNAL", "internal error");
   if (error.outcome === "unknown") return response(504, "DEADLINE_EXCEEDED", "no reply in time");
   return unavailable();
 }

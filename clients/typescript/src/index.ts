@@ -8,6 +8,7 @@ export { ErrorCode, LIMITS } from "./generated/errors.js";
 export type { ErrorName } from "./generated/errors.js";
 export type * from "./generated/messages.js";
 export type { Methods } from "./generated/methods.js";
+export type { Log } from "./log.js";
 export { toHttp } from "./http.js";
 export type { HttpResponse } from "./http.js";
 export { Secret } from "./secret.js";

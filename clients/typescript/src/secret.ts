@@ -4,7 +4,7 @@ import { inspect } from "node:util";
 export type SecretInput = Secret | string | Uint8Array;
 
 const HIDDEN = "[secret]";
-const decoder = new TextDecoder();
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /**
  * A password, token or code that is not printed by `String()`, template strings, `JSON.stringify`
@@ -13,8 +13,11 @@ const decoder = new TextDecoder();
 export class Secret {
   readonly #bytes: Uint8Array;
 
+  /** Throws a TypeError, without the value, if it is neither well-formed text nor bytes. */
   constructor(value: string | Uint8Array) {
-    this.#bytes = typeof value === "string" ? Buffer.from(value, "utf8") : Uint8Array.from(value);
+    if (typeof value === "string" && value.isWellFormed()) this.#bytes = Buffer.from(value, "utf8");
+    else if (value instanceof Uint8Array) this.#bytes = Uint8Array.from(value);
+    else throw new TypeError("invalid secret: expected well-formed text or bytes");
   }
 
   /** Returns `value` itself if it is a secret, and otherwise a secret with this content. */

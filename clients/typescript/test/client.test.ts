@@ -224,8 +224,11 @@ test("secrets are sent in plaintext to loopback addresses only, unless it is all
   }
   const allowed = new UserServiceClient({ addresses: "192.0.2.1:1", allowPlaintext: true });
   assert.equal(allowed.refusesSecrets, false);
-  assert.throws(() => new UserServiceClient("host:port"), /expected host:port/);
-  assert.throws(() => new UserServiceClient([]), /at least one address/);
+  // Keys and revocations decide about tokens.
+  await using remote = new UserServiceClient("192.0.2.1:1");
+  await assert.rejects(remote.getKeys(), fails("plaintext", "not_done"));
+  const message = /192\.0\.2\.1:1 without TLS.*`tls`.*`allowPlaintext: true`/;
+  await assert.rejects(remote.getKeys(), message);
 });
 
 test("a request that changes nothing is also sent to another node if one is slow", async () => {

@@ -2,7 +2,17 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
-import { ServiceError, toHttp, UserServiceError, VerifyError } from "user-service-client";
+import {
+  ServiceError,
+  toHttp,
+  UserServiceClient,
+  UserServiceError,
+  Verifier,
+  VerifyError,
+} from "user-service-client";
+
+const tokens = new URL("../../../user-proto/vectors/tokens.json", import.meta.url);
+const vectors = JSON.parse(readFileSync(tokens, "utf8"));
 
 const url = new URL("../../../user-proto/PROTOCOL.md", import.meta.url);
 const section = readFileSync(url, "utf8").split("### In terms of HTTP")[1]?.split("\n#")[0] ?? "";
@@ -57,4 +67,29 @@ test("a response names the field, but never the message of the server", () => {
     message: "The value of the field is not valid.",
     field: "device",
   });
+});
+
+test("a mistake of the program is 500, one in a value of the end user 400", async () => {
+  await using client = new UserServiceClient({ addresses: "127.0.0.1:1", log: false });
+  await using remote = new UserServiceClient("192.0.2.1:1");
+  const status = (call: Promise<unknown>) => call.then(Number, (error) => toHttp(error).status);
+  const login = { login: "ada", password: "p" };
+  const wrong = { wrong: 1 } as never;
+  assert.equal(await status(client.login(login, { clientAddress: "x" })), 500);
+  assert.equal(await status(client.login(login, { idempotencyKey: Buffer.alloc(3) })), 500);
+  assert.equal(await status(client.login(login, { deadlineMs: "1" as never })), 500);
+  assert.equal(await status(client.login(login, wrong)), 500);
+  assert.equal(await status(client.login(undefined as never)), 500);
+  assert.equal(await status(client.call("Nothing" as never, {} as never)), 500);
+  assert.equal(await status(remote.login(login)), 500);
+  assert.equal(await status(client.login({ ...login, login: 5 as never })), 400);
+  assert.equal(await status(client.resendCode({ verificationId: "x" })), 400);
+  // Without a server, the checks of a verifier are 503, but not its mistakes.
+  await using verifier = new Verifier(client);
+  const { token } = vectors.vectors[0];
+  assert.equal(await status(verifier.verify(token)), 503);
+  assert.equal(await status(verifier.verify(token, { clientAddress: "x" })), 500);
+  assert.equal(await status(verifier.verify(token, wrong)), 500);
+  assert.equal(await status(verifier.verify(undefined as never)), 500);
+  assert.equal(await status(verifier.verify("x")), 401);
 });

@@ -62,7 +62,7 @@ try {
     if (text.includes("listen(")) {
       const url = `http://127.0.0.1:${port}/me`;
       const get = (headers) => fetch(url, { headers }).catch(() => undefined);
-      await until(`program ${index}: ${output}`, async () => (await get({})) !== undefined);
+      await until(`program ${index}: ${output}`, async () => (await get({})) !== undefined, 20_000);
       assert.equal((await get({})).status, 401);
       const response = await get({ authorization });
       assert.equal(response.status, 200);

@@ -27,3 +27,14 @@ test("a secret is not printed", () => {
   assert.deepEqual(new Secret(bytes).revealBytes(), bytes);
   assert.equal(Secret.from(secret), secret);
 });
+
+test("a secret is not changed, and not made of anything but text or bytes", () => {
+  assert.equal(new Secret("\ufeffbom").reveal(), "\ufeffbom");
+  for (const value of [undefined, null, 5, {}, ["hunter2"], "hunter2\ud800", Promise.resolve()]) {
+    assert.throws(() => new Secret(value as never), (error: Error) => {
+      assert.ok(error instanceof TypeError);
+      assert.ok(!error.message.includes("hunter2"), error.message);
+      return true;
+    });
+  }
+});

@@ -8,13 +8,20 @@ export interface Address {
   port: number;
 }
 
-/** Splits `host:port`, `[ipv6]:port` or `host`. Throws a TypeError if the port is not valid. */
+/** Splits `host:port`, `[ipv6]:port` or `host`. Throws a TypeError if the text is not valid. */
 export function parseAddress(text: string): Address {
-  const match = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d{1,5}))?$/.exec(text);
-  const host = match?.[1] ?? match?.[2];
-  const port = Number(match?.[3] ?? DEFAULT_PORT);
-  if (host === undefined || port < 1 || port > 65_535) {
-    throw new TypeError(`invalid address ${JSON.stringify(text)}: expected host:port`);
+  const fail = (expected: string) =>
+    new TypeError(`invalid address ${JSON.stringify(text.slice(0, 300))}: expected ${expected}`);
+  if (isIPv6(text)) throw fail(`an IPv6 address in brackets, such as [${text}]:${DEFAULT_PORT}`);
+  if (text.includes("://")) throw fail("host:port, without a scheme such as https://");
+  const match = /^(?:\[([^\]]+)\]|([^:\[\]]+))(?::(.*))?$/s.exec(text);
+  const [, ipv6, name, digits] = match ?? [];
+  const host = ipv6 ?? name;
+  const isHost = ipv6 === undefined ? /^[^\s/@?#]+$/.test(name ?? "") : isIPv6(ipv6);
+  if (host === undefined || !isHost) throw fail("host:port, such as 127.0.0.1:3001");
+  const port = Number(digits ?? DEFAULT_PORT);
+  if (!/^\d+$/.test(digits ?? "0") || port < 1 || port > 65_535) {
+    throw fail("host:port, with a port from 1 to 65535");
   }
   return { host, port };
 }

@@ -1,18 +1,21 @@
 import { randomBytes } from "node:crypto";
 
-import type { Fields } from "../codec/layout.js";
+import { describe, nearest } from "../check.js";
+import type { Fields, RequestLayout } from "../codec/layout.js";
 import { UserServiceError } from "../errors.js";
 import { LIMITS } from "../generated/errors.js";
 import { REQUESTS } from "../generated/messages.js";
 import type { Messages, RequestName } from "../generated/messages.js";
 import { Methods } from "../generated/methods.js";
+import { ignoreErrors } from "../log.js";
+import type { Log } from "../log.js";
 import { isLoopback } from "./address.js";
 import type { CallPlan } from "./call.js";
 import { execute } from "./engine.js";
 import type { Answer } from "./engine.js";
 import type { Link, NodeStatus } from "./link.js";
 import { Nodes } from "./nodes.js";
-import { settings } from "./options.js";
+import { callOptions, settings } from "./options.js";
 import type { CallOptions, ClientOptions, Settings } from "./options.js";
 
 /** Number of times that a request is sent at most if the server answers BUSY. */
@@ -38,7 +41,8 @@ export interface Poll {
 export class UserServiceClient extends Methods {
   readonly #settings: Settings;
   readonly #nodes: Nodes;
-  readonly #refusesSecrets: boolean;
+  /** Address to which secrets are not sent, since they would cross a network in plaintext. */
+  readonly #plaintext: string | undefined;
   #calls = 0;
   #closing: Promise<void> | undefined;
 
@@ -46,10 +50,11 @@ export class UserServiceClient extends Methods {
     super();
     this.#settings = settings(options);
     this.#nodes = new Nodes(this.#settings);
-    this.#refusesSecrets =
-      this.#settings.tls === undefined &&
-      !this.#settings.allowPlaintext &&
-      this.#nodes.links.some(({ address }) => !isLoopback(address.host));
+    const { tls, allowPlaintext } = this.#settings;
+    this.#plaintext =
+      tls !== undefined || allowPlaintext
+        ? undefined
+        : this.#nodes.links.find(({ address }) => !isLoopback(address.host))?.text;
   }
 
   /**
@@ -59,13 +64,15 @@ export class UserServiceClient extends Methods {
   override async call<N extends RequestName>(
     name: N,
     request: Messages[N]["request"],
-    options: CallOptions = {},
+    given: CallOptions = {},
   ): Promise<Messages[N]["reply"]> {
+    const layout = layoutOf(name);
+    checkFields(layout, request);
+    const options = callOptions(given);
     const deadlineMs = Math.min(
       options.deadlineMs ?? this.#settings.deadlineMs,
       LIMITS.maxDeadlineMs,
     );
-    const layout = REQUESTS[name];
     const common = this.#common(layout.changes, options);
     const { waitForServer, slowAfterMs } = this.#settings;
     const { reply } = await this.#execute({
@@ -83,7 +90,7 @@ export class UserServiceClient extends Methods {
 
   /** Returns the same client with these options for every call that does not state others. */
   with(options: CallOptions): Methods {
-    return new Bound(this, options);
+    return new Bound(this, callOptions(options));
   }
 
   /** Returns the state of the connection to each address. */
@@ -93,7 +100,23 @@ export class UserServiceClient extends Methods {
 
   /** `true` if requests with a secret are refused: they would cross a network in plaintext. */
   get refusesSecrets(): boolean {
-    return this.#refusesSecrets;
+    return this.#plaintext !== undefined;
+  }
+
+  /**
+   * Returns the error of sending something (`what`) that must not cross a network in plaintext.
+   * @internal
+   */
+  plaintextError(what: string): UserServiceError {
+    const message =
+      `refusing to ${what} ${this.#plaintext} without TLS: set the option \`tls\`, ` +
+      "or `allowPlaintext: true` if nobody else can reach the network";
+    return new UserServiceError("plaintext", "not_done", message);
+  }
+
+  /** @internal */
+  get log(): Log {
+    return this.#settings.log;
   }
 
   /**
@@ -131,9 +154,10 @@ export class UserServiceClient extends Methods {
     if (this.#closing !== undefined) {
       throw new UserServiceError("closed", "not_done", "the client is closed");
     }
-    if (this.#refusesSecrets && plan.layout.fields.some(({ kind }) => kind === "secret")) {
-      const message = "refusing to send a secret without TLS to an address that is not loopback";
-      throw new UserServiceError("plaintext", "not_done", message);
+    if (this.refusesSecrets) {
+      const isSecret = plan.layout.fields.some(({ kind }) => kind === "secret");
+      if (isSecret) throw this.plaintextError("send a password, token or code to");
+      if (isForTrusted(plan.layout)) throw this.plaintextError("read keys or revocations from");
     }
     if (!(plan.deadlineMs > 0)) {
       throw new UserServiceError("deadline", "not_done", "the deadline of the call has passed");
@@ -157,8 +181,14 @@ export class UserServiceClient extends Methods {
       // The zone of a link-local address is of no use to another host.
       clientAddress: clientAddress?.replace(/%.*$/, ""),
       idempotencyKey: key === false ? undefined : key,
-      traceparent: options.traceparent ?? this.#settings.traceparent(),
+      traceparent: options.traceparent ?? this.#traceparent(),
     };
+  }
+
+  #traceparent(): string | undefined {
+    let traceparent: string | undefined;
+    ignoreErrors(() => (traceparent = this.#settings.traceparent()));
+    return traceparent;
   }
 
   async #close(): Promise<void> {
@@ -172,6 +202,41 @@ export class UserServiceClient extends Methods {
   }
 }
 
+/** Returns the layout of a request. Throws a TypeError if there is none of this name. */
+function layoutOf(name: RequestName): RequestLayout {
+  if (Object.hasOwn(REQUESTS, name)) return REQUESTS[name];
+  throw new TypeError(`unknown request: expected one of ${Object.keys(REQUESTS).join(", ")}`);
+}
+
+/**
+ * Throws a TypeError if `request` is not an object, or a name in it is probably a misspelling of an
+ * optional field. Other names are ignored, since a request may be an object with more than that.
+ */
+function checkFields(layout: RequestLayout, request: unknown): void {
+  if (typeof request !== "object" || request === null || Array.isArray(request)) {
+    const names = layout.fields.map(({ key }) => key).join(", ");
+    throw new TypeError(
+      `${layout.name}: expected an object with the fields ${names}, but got ${describe(request)}`,
+    );
+  }
+  const names = layout.fields.map(({ key }) => key);
+  const missing = layout.fields.filter(({ key, tag }) => tag !== undefined && !(key in request));
+  const optional = missing.map(({ key }) => key);
+  if (optional.length === 0) return;
+  for (const name of Object.keys(request)) {
+    const near = names.includes(name) ? undefined : nearest(name, optional);
+    if (near !== undefined) {
+      const text = name.slice(0, 64);
+      throw new TypeError(`${layout.name}: unknown field \`${text}\`; did you mean \`${near}\`?`);
+    }
+  }
+}
+
+/** Returns `true` for the requests that a server answers only to peers that it trusts. */
+function isForTrusted({ type }: RequestLayout): boolean {
+  return type >= 0x20 && type <= 0x2f;
+}
+
 /** A client with options that apply to every call. */
 class Bound extends Methods {
   readonly #client: UserServiceClient;
@@ -183,11 +248,11 @@ class Bound extends Methods {
     this.#options = options;
   }
 
-  override call<N extends RequestName>(
+  override async call<N extends RequestName>(
     name: N,
     request: Messages[N]["request"],
     options: CallOptions = {},
   ): Promise<Messages[N]["reply"]> {
-    return this.#client.call(name, request, { ...this.#options, ...options });
+    return this.#client.call(name, request, { ...this.#options, ...callOptions(options) });
   }
 }

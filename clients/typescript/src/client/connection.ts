@@ -66,14 +66,23 @@ export class Connection {
   readonly #queue: WriteQueue<Pending>;
   readonly #pulse: Pulse;
   readonly #onChange: (connection: Connection, error?: Error) => void;
+  readonly #onAnswer: () => void;
   #resolveClosed: () => void = () => {};
   #error: Error | undefined;
   #lastId = 0;
 
-  /** `onChange` is called when the connection accepts no more requests, and when it is closed. */
-  constructor(socket: Socket, onChange: (connection: Connection, error?: Error) => void) {
+  /**
+   * `onChange` is called when the connection accepts no more requests, and when it is closed.
+   * `onAnswer` is called for the first answer.
+   */
+  constructor(
+    socket: Socket,
+    onChange: (connection: Connection, error?: Error) => void,
+    onAnswer: () => void,
+  ) {
     this.#socket = socket;
     this.#onChange = onChange;
+    this.#onAnswer = onAnswer;
     this.#queue = new WriteQueue(socket);
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
@@ -212,6 +221,7 @@ export class Connection {
     const isShuttingDown =
       frame.type === ERROR_TYPE && errorReply(frame)?.code === ErrorCode.SHUTTING_DOWN;
     if (!isShuttingDown) {
+      if (!this.answered) this.#onAnswer();
       this.answered = true;
       if (pending.slots !== "none") this.#serves();
     }

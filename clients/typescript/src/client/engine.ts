@@ -30,8 +30,15 @@ type Result =
  * Executes a call: sends the request until there is a reply, or an error after which another
  * attempt would be of no use or could execute the request twice.
  */
-export function execute(nodes: Nodes, plan: CallPlan): Promise<Answer> {
+export async function execute(nodes: Nodes, plan: CallPlan): Promise<Answer> {
   const call = new Call(plan);
+  try {
+    // An invalid value is found even if there is no server.
+    call.encode(1).fill(0);
+  } catch (error) {
+    call.finish();
+    throw error;
+  }
   const { hedgeAfterMs } = plan;
   if (hedgeAfterMs === undefined || nodes.links.length < 2) return run(nodes, call);
   return race(nodes, call, hedgeAfterMs);
@@ -108,7 +115,8 @@ async function run(nodes: Nodes, call: Call, watch?: Watch, chosen?: Chosen): Pr
   }
 }
 
-async function watched<R>(result: Promise<R>, chosen: Chosen, watch: Watch | undefined): Promise<R> {
+/** Returns `result`, and reports while it is late. */
+async function watched<R>(result: Promise<R>, chosen: Chosen, watch?: Watch): Promise<R> {
   if (watch === undefined) return result;
   const timer = setInterval(() => {
     if (watch.onLate(chosen)) clearInterval(timer);

@@ -3,6 +3,7 @@ import type { Address } from "./address.js";
 import { connect } from "./connect.js";
 import { Connection } from "./connection.js";
 import type { Settings } from "./options.js";
+import { Outage } from "../log.js";
 
 /** Wait before the second attempt to connect. It doubles with every further one. */
 const INITIAL_BACKOFF = 100;
@@ -36,6 +37,7 @@ export class Link {
 
   readonly #settings: Settings;
   readonly #onChange: () => void;
+  readonly #outage: Outage;
   readonly #draining = new Set<Connection>();
   #connection: Connection | undefined;
   #attempt: AbortController | undefined;
@@ -50,6 +52,7 @@ export class Link {
     this.text = text;
     this.address = parseAddress(text);
     this.#settings = settings;
+    this.#outage = new Outage(settings.log);
     this.#onChange = onChange;
   }
 
@@ -69,7 +72,7 @@ export class Link {
       connected: this.#connection !== undefined,
       slow: this.slow,
       inFlight: this.inFlight,
-      error: this.error?.message,
+      error: this.error && reasonOf(this.error),
     };
   }
 
@@ -122,9 +125,11 @@ export class Link {
         return;
       }
       this.error = undefined;
-      this.#connection = new Connection(socket, (connection, error) => {
-        this.#changed(connection, error);
-      });
+      this.#connection = new Connection(
+        socket,
+        (connection, error) => this.#changed(connection, error),
+        () => this.#outage.works(`the service answers at ${this.text} again`),
+      );
     } catch (error) {
       this.#fail(error as Error);
     } finally {
@@ -152,12 +157,19 @@ export class Link {
     if (error !== undefined) {
       this.error = error;
       this.#settings.onConnectionError(error, this.text);
+      this.#outage.fails(`the service does not answer at ${this.text}: ${reasonOf(error)}`);
     }
     this.#nextAttempt =
       performance.now() +
       (retryAfter === undefined ? backoff(this.#failures) : lengthened(retryAfter));
     this.#failures += 1;
   }
+}
+
+/** Node's error for a name with several addresses has no message of its own. */
+export function reasonOf(error: Error): string {
+  const [first] = error instanceof AggregateError ? (error.errors as Error[]) : [];
+  return error.message || first?.message || error.name;
 }
 
 /** Wait after this many consecutive failures besides the last one, reduced by up to half. */

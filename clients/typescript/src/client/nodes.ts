@@ -3,7 +3,7 @@ import { ServiceError, UserServiceError } from "../errors.js";
 import { CertificateRejected } from "./connect.js";
 import type { Call } from "./call.js";
 import type { Connection } from "./connection.js";
-import { Link } from "./link.js";
+import { Link, reasonOf } from "./link.js";
 import type { Settings } from "./options.js";
 
 /** Interval in milliseconds at which every node is pinged, if there are several. */
@@ -94,8 +94,8 @@ export class Nodes {
    */
   other(call: Call): Chosen | undefined {
     const best = this.#best(call);
-    if (best === undefined || !isHealthy(best) || call.shared.asked.has(best.link)) return undefined;
-    return begin(best);
+    if (best === undefined || !isHealthy(best)) return undefined;
+    return call.shared.asked.has(best.link) ? undefined : begin(best);
   }
 
   /** Returns all open connections, and ends every attempt to connect. */
@@ -160,12 +160,6 @@ function connectError(error: Error): UserServiceError {
   return new UserServiceError("connect", "not_done", `cannot connect: ${reasonOf(error)}`, {
     cause: error,
   });
-}
-
-/** Node's error for a name with several addresses has no message of its own. */
-function reasonOf(error: Error): string {
-  const [first] = error instanceof AggregateError ? (error.errors as Error[]) : [];
-  return error.message || first?.message || error.name;
 }
 
 function deferred(): { promise: Promise<void>; resolve: () => void } {

@@ -1,5 +1,22 @@
 import type { ConnectionOptions } from "node:tls";
 
+import {
+  describe,
+  isAnything,
+  isCount,
+  isFlag,
+  isFunction,
+  isLog,
+  isNonEmptyText,
+  isSignal,
+  isText,
+  isTime,
+  readOptions,
+} from "../check.js";
+import type { Rule, Rules } from "../check.js";
+import { ignoreErrors, logTo } from "../log.js";
+import type { Log } from "../log.js";
+
 /** Options of one call. */
 export interface CallOptions {
   /** Time limit of the call with all its attempts; at most 30,000 and by default 10,000. */
@@ -62,6 +79,74 @@ export interface ClientOptions {
   traceparent?: (() => string | undefined) | undefined;
   /** Function that is called for every connection that fails, for logs. */
   onConnectionError?: ((error: Error, address: string) => void) | undefined;
+  /**
+   * Function that writes a line to the log: one when an address cannot be connected to, and one
+   * when that works again. By default it is `console.warn`; `false` is no log.
+   */
+  log?: Log | false | undefined;
+}
+
+const isPem: Rule = (value) => {
+  const parts: unknown[] = Array.isArray(value) ? value : [value];
+  const isContent = (part: unknown): boolean => {
+    if (typeof part === "object" && part !== null && "pem" in part) return isContent(part.pem);
+    if (typeof part !== "string" && !(part instanceof Uint8Array)) return false;
+    return Buffer.from(part as Uint8Array).includes("-----BEGIN ");
+  };
+  const isValid = parts.length > 0 && parts.every(isContent);
+  return isValid ? undefined : "the content of a PEM file (read it with readFileSync)";
+};
+
+const CALL_RULES: Rules<CallOptions> = {
+  deadlineMs: (value) =>
+    typeof value === "number" && !Number.isNaN(value) ? undefined : "milliseconds",
+  signal: isSignal,
+  clientAddress: isText,
+  traceparent: isText,
+  idempotencyKey: (value) =>
+    value === false || value instanceof Uint8Array ? undefined : "16 bytes, or false for none",
+  waitForServer: isFlag,
+};
+
+const TLS_RULES: Rules<TlsOptions> = {
+  ca: isPem,
+  cert: isPem,
+  key: isPem,
+  serverName: isNonEmptyText,
+};
+
+const CLIENT_RULES: Rules<ClientOptions> = {
+  addresses: isAnything,
+  tls: (value) =>
+    typeof value === "boolean" || typeof value === "function" || typeof value === "object"
+      ? undefined
+      : "true, an object, or a function that returns one",
+  allowPlaintext: isFlag,
+  deadlineMs: isTime(1),
+  connectTimeoutMs: isTime(1),
+  waitForServer: isFlag,
+  slowAfterMs: isTime(1),
+  maxCalls: isCount(1),
+  traceparent: isFunction,
+  onConnectionError: isFunction,
+  log: isLog,
+};
+
+/** Names of the options of a client. */
+export const CLIENT_OPTIONS: readonly string[] = Object.keys(CLIENT_RULES);
+
+/** Checks the options of a call. Throws a TypeError. */
+export function callOptions(options: CallOptions): CallOptions {
+  return readOptions("options of a call", options, CALL_RULES);
+}
+
+/** Checks the options of TLS. Throws a TypeError. */
+export function tlsOptions(options: TlsOptions): TlsOptions {
+  const read = readOptions("`tls`", options, TLS_RULES);
+  if ((read.cert === undefined) !== (read.key === undefined)) {
+    throw new TypeError("`tls`: `cert` and `key` need each other");
+  }
+  return read;
 }
 
 /** Options of a client with all defaults. */
@@ -76,19 +161,20 @@ export interface Settings {
   maxCalls: number;
   traceparent: () => string | undefined;
   onConnectionError: (error: Error, address: string) => void;
+  log: Log;
 }
 
-/** Returns the options with the defaults of all that are missing. */
+/** Returns the options with the defaults of all that are missing. Throws a TypeError. */
 export function settings(options: ClientOptions | string | readonly string[]): Settings {
-  const given: ClientOptions =
-    typeof options === "object" && "addresses" in options ? options : { addresses: options };
-  const list = typeof given.addresses === "string" ? given.addresses.split(",") : given.addresses;
-  const addresses = list.map((address) => address.trim()).filter((address) => address !== "");
-  if (addresses.length === 0) throw new TypeError("expected at least one address (host:port)");
-  const { tls } = given;
+  const isList = typeof options === "string" || Array.isArray(options);
+  const given = readOptions<ClientOptions>(
+    "options of a client",
+    isList ? { addresses: options } : options,
+    CLIENT_RULES,
+  );
   return {
-    addresses,
-    tls: typeof tls === "function" ? tls : tls ? () => (tls === true ? {} : tls) : undefined,
+    addresses: addressList(given.addresses),
+    tls: tlsSource(given.tls),
     allowPlaintext: given.allowPlaintext ?? false,
     deadlineMs: given.deadlineMs ?? 10_000,
     connectTimeoutMs: given.connectTimeoutMs ?? 5_000,
@@ -97,11 +183,32 @@ export function settings(options: ClientOptions | string | readonly string[]): S
     maxCalls: given.maxCalls ?? 10_000,
     traceparent: given.traceparent ?? (() => undefined),
     onConnectionError: (error, address) => {
-      try {
-        given.onConnectionError?.(error, address);
-      } catch {
-        // An error of the application must not keep the client from connecting.
-      }
+      ignoreErrors(() => given.onConnectionError?.(error, address));
     },
+    log: logTo(given.log),
   };
+}
+
+function addressList(given: unknown): string[] {
+  const list: unknown = typeof given === "string" ? given.split(",") : given;
+  const isList = Array.isArray(list) && list.every((address) => typeof address === "string");
+  if (!isList) {
+    const got = Array.isArray(list) ? "an array of other values" : describe(list);
+    throw new TypeError(`expected addresses (host:port, as a text or an array), but got ${got}`);
+  }
+  const addresses = (list as string[]).map((address) => address.trim());
+  const present = addresses.filter((address) => address !== "");
+  if (present.length === 0) {
+    throw new TypeError("expected at least one address (host:port), but got none");
+  }
+  return present;
+}
+
+/** Returns the function that is called for every connection. */
+function tlsSource(tls: ClientOptions["tls"] | false): (() => TlsOptions) | undefined {
+  if (tls === undefined || tls === false) return undefined;
+  // Without the check, a function that returns nothing would turn TLS off.
+  if (typeof tls === "function") return () => tlsOptions(tls());
+  const fixed = tlsOptions(tls === true ? {} : tls);
+  return () => fixed;
 }

@@ -1,3 +1,4 @@
+import { propertyOf } from "../check.js";
 import { LIMITS } from "../generated/errors.js";
 import { COMMON } from "../generated/messages.js";
 import { Secret } from "../secret.js";
@@ -30,7 +31,7 @@ export function encodeFrame(
 
 function encodeFields(layouts: readonly FieldLayout[], fields: Fields, parts: Buffer[]): void {
   for (const layout of layouts) {
-    const value = fields[layout.key];
+    const value = propertyOf(fields, layout.key);
     if (layout.tag === undefined) {
       const bytes = encodeValue(layout, value);
       if (hasLength(layout)) parts.push(lengthPrefix(layout, bytes));

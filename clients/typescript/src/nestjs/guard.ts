@@ -2,7 +2,7 @@ import { HttpException, Inject, Injectable, SetMetadata } from "@nestjs/common";
 import type { CanActivate, ExecutionContext } from "@nestjs/common";
 import { Reflector } from "@nestjs/core";
 
-import { authenticate, refusal } from "../bearer.js";
+import { authenticate, refusal, requireVerifier } from "../bearer.js";
 import type { TokenVerifier } from "../bearer.js";
 import { Verifier } from "../verifier/verifier.js";
 import { requestOf } from "./request.js";
@@ -21,7 +21,9 @@ export class AuthGuard implements CanActivate {
   constructor(
     @Inject(Verifier) private readonly verifier: TokenVerifier,
     @Inject(Reflector) private readonly reflector: Reflector,
-  ) {}
+  ) {
+    requireVerifier("AuthGuard", verifier);
+  }
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
     const targets = [context.getHandler(), context.getClass()];
@@ -32,7 +34,9 @@ export class AuthGuard implements CanActivate {
       request.auth = await authenticate(this.verifier, authorization);
       return true;
     } catch (error) {
-      const { status, headers, body } = refusal(error, authorization);
+      const refused = refusal(error, authorization);
+      if (refused === undefined) throw error;
+      const { status, headers, body } = refused;
       const response = context.switchToHttp().getResponse<Response>();
       for (const [name, value] of Object.entries(headers)) setHeader(response, name, value);
       throw new HttpException(body, status, { cause: error });

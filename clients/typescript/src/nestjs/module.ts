@@ -1,4 +1,4 @@
-import { Inject, Module } from "@nestjs/common";
+import { Inject, Logger, Module } from "@nestjs/common";
 import type {
   DynamicModule,
   FactoryProvider,
@@ -6,6 +6,8 @@ import type {
   Provider,
 } from "@nestjs/common";
 
+import { describe, isAnything, isFunction, readOptions } from "../check.js";
+import type { Rules } from "../check.js";
 import { UserServiceClient } from "../client/client.js";
 import type { ClientOptions } from "../client/options.js";
 import type { VerifierOptions } from "../verifier/options.js";
@@ -24,6 +26,12 @@ export interface UserServiceModuleAsyncOptions {
   useFactory: (...args: never[]) => UserServiceModuleOptions | Promise<UserServiceModuleOptions>;
 }
 
+const ASYNC_RULES: Rules<UserServiceModuleAsyncOptions> = {
+  imports: isAnything,
+  inject: isAnything,
+  useFactory: isFunction,
+};
+
 const OPTIONS = Symbol("options of UserServiceModule");
 
 /**
@@ -37,12 +45,19 @@ export class UserServiceModule implements OnApplicationShutdown {
     @Inject(Verifier) private readonly verifier: Verifier,
   ) {}
 
+  /** Throws a TypeError if there are no options. The client and the verifier check the rest. */
   static forRoot(options: UserServiceModuleOptions): DynamicModule {
+    requireObject("UserServiceModule.forRoot", options);
     return define({ provide: OPTIONS, useValue: options }, []);
   }
 
+  /** Throws a TypeError if an option is missing or unknown. */
   static forRootAsync(options: UserServiceModuleAsyncOptions): DynamicModule {
-    const { imports = [], inject = [], useFactory } = options;
+    const what = "UserServiceModule.forRootAsync";
+    const { imports = [], inject = [], useFactory } = readOptions(what, options, ASYNC_RULES);
+    if (useFactory === undefined) {
+      throw new TypeError(`${what}: expected the option \`useFactory\``);
+    }
     return define({ provide: OPTIONS, useFactory, inject }, imports);
   }
 
@@ -50,6 +65,11 @@ export class UserServiceModule implements OnApplicationShutdown {
     await this.verifier.close();
     await this.client.close();
   }
+}
+
+function requireObject(what: string, options: unknown): void {
+  if (typeof options === "object" && options !== null) return;
+  throw new TypeError(`${what}: expected options, but got ${describe(options)}`);
 }
 
 function define(options: Provider, imports: NonNullable<DynamicModule["imports"]>): DynamicModule {
@@ -61,7 +81,12 @@ function define(options: Provider, imports: NonNullable<DynamicModule["imports"]
       options,
       {
         provide: UserServiceClient,
-        useFactory: (options: UserServiceModuleOptions) => new UserServiceClient(options),
+        useFactory: (given: UserServiceModuleOptions) => {
+          requireObject("useFactory of UserServiceModule.forRootAsync", given);
+          const { verifier: _, ...options } = given;
+          const logger = new Logger("UserServiceModule");
+          return new UserServiceClient({ log: (line) => logger.warn(line), ...options });
+        },
         inject: [OPTIONS],
       },
       {

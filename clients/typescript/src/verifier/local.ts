@@ -41,6 +41,8 @@ export class Local {
    * verdict is then that of the service, with the staleness that its operator allows.
    */
   isLeftToService = false;
+  /** Called for a genuine token of another issuer or audience. */
+  onOther: () => void = () => {};
   /** `true` after an entry that this version does not understand. */
   hasUnknownEntry = false;
 
@@ -156,7 +158,10 @@ export class Local {
     const claims = parseClaims(token, this.settings.issuer, this.settings.audience);
     if (claims === undefined) return "invalid";
     // The configuration of this verifier may be wrong, so the service decides.
-    if (claims === "other") return undefined;
+    if (claims === "other") {
+      this.onOther();
+      return undefined;
+    }
     return { verified: Object.freeze(claims), ids: revocationIds(claims), generation };
   }
 }

@@ -1,3 +1,7 @@
+import { isCount, isLog, isNonEmptyText, isTime, readOptions } from "../check.js";
+import type { Rules } from "../check.js";
+import type { Log } from "../log.js";
+
 /** Options of a verifier. */
 export interface VerifierOptions {
   /** Expected `iss` claim: JWT_ISSUER of the service; by default `user-service`. */
@@ -22,10 +26,37 @@ export interface VerifierOptions {
   askTimeoutMs?: number | undefined;
   /** Number of tokens about which the service is asked at the same time; by default 128. */
   maxAsking?: number | undefined;
+  /**
+   * Function that writes a line to the log: one when tokens cannot be checked any more, and one
+   * when they can be again. By default, it is that of the client.
+   */
+  log?: Log | false | undefined;
 }
 
+const RULES: Rules<VerifierOptions> = {
+  issuer: isNonEmptyText,
+  audience: isNonEmptyText,
+  ageLimitMs: isTime(0),
+  waitMs: isCount(0),
+  cachedTokens: isCount(0),
+  maxRevocations: isCount(0),
+  askTimeoutMs: isTime(1),
+  maxAsking: isCount(1),
+  log: isLog,
+};
+
+/** Names of the options of a verifier. */
+export const VERIFIER_OPTIONS: readonly string[] = Object.keys(RULES);
+
 /** Options of a verifier with all defaults. */
-export type VerifierSettings = { [K in keyof VerifierOptions]-?: NonNullable<VerifierOptions[K]> };
+export type VerifierSettings = {
+  [K in Exclude<keyof VerifierOptions, "log">]-?: NonNullable<VerifierOptions[K]>;
+};
+
+/** Checks the options. Throws a TypeError. */
+export function verifierOptions(options: VerifierOptions): VerifierOptions {
+  return readOptions("options of a verifier", options, RULES);
+}
 
 /** Returns the options with the defaults of all that are missing. */
 export function verifierSettings(options: VerifierOptions): VerifierSettings {
@@ -37,6 +68,6 @@ export function verifierSettings(options: VerifierOptions): VerifierSettings {
     cachedTokens: Math.max(2, options.cachedTokens ?? 100_000),
     maxRevocations: options.maxRevocations ?? 1_000_000,
     askTimeoutMs: options.askTimeoutMs ?? 3_000,
-    maxAsking: Math.max(1, options.maxAsking ?? 128),
+    maxAsking: options.maxAsking ?? 128,
   };
 }

@@ -3,6 +3,8 @@ import type { Connection } from "../client/connection.js";
 import type { Link } from "../client/link.js";
 import { isShuttingDown } from "../client/nodes.js";
 import { ErrorCode, ServiceError, UserServiceError } from "../errors.js";
+import { Outage } from "../log.js";
+import type { Log } from "../log.js";
 import { Follower } from "./follower.js";
 import type { Local } from "./local.js";
 
@@ -45,11 +47,13 @@ export class Task {
   /** Source of the last revocations. Its node is asked again. */
   #followed: { link: Link; connection: Connection } | undefined;
   #errors: { keys?: string | undefined; watch?: string | undefined } = {};
+  readonly #outages: { keys: Outage; watch: Outage };
 
   /** `onAnswer` is called after every answer. */
-  constructor(client: UserServiceClient, local: Local, onAnswer: () => void) {
+  constructor(client: UserServiceClient, local: Local, log: Log, onAnswer: () => void) {
     this.#client = client;
     this.#local = local;
+    this.#outages = { keys: new Outage(log), watch: new Outage(log) };
     this.#follower = new Follower(local);
     this.#onAnswer = onAnswer;
     this.#keysBy(0);
@@ -109,6 +113,7 @@ export class Task {
       wait = refreshAfter;
       this.#keysFailures = 0;
       this.#errors.keys = undefined;
+      this.#outages.keys.works("the service returns its keys again");
       // The first entries need the keys.
       if (!this.#isWatching) void this.#watch();
     } catch (error) {
@@ -117,6 +122,7 @@ export class Task {
       wait = backoff(this.#keysFailures);
       this.#keysFailures += 1;
       this.#errors.keys = (error as Error).message;
+      this.#logFailure("keys", error);
     }
     this.#areKeysInFlight = false;
     const due = Math.min(this.#keysDue, performance.now() + wait);
@@ -156,16 +162,32 @@ export class Task {
       this.#rereadIfMoved();
       this.#watchFailures = 0;
       this.#errors.watch = undefined;
+      this.#outages.watch.works("the service returns revocations again");
       const broughtEntries = reply.entries.length > 0 || reply.more !== 0;
       return !broughtEntries && receivedAt - sentAt < MIN_INTERVAL ? MIN_INTERVAL : 0;
     } catch (error) {
       if (isClosed(error)) this.stop();
       this.#errors.watch = (error as Error).message;
+      this.#logFailure("watch", error);
       this.#watchFailures += 1;
       // Nothing is wrong with a server that shuts down: the next attempt connects to another one.
       if (isShuttingDown(error) && this.#watchFailures === 1) return 0;
       return backoff(this.#watchFailures - 1);
     }
+  }
+
+  /**
+   * Logs a failure that the service is asked about every token for. The client logs those of its
+   * connections.
+   */
+  #logFailure(what: "keys" | "watch", error: unknown): void {
+    const isAnswer = !(error instanceof UserServiceError) || error instanceof ServiceError;
+    if (!isAnswer || isShuttingDown(error)) return;
+    const subject = what === "keys" ? "its keys" : "revocations";
+    this.#outages[what].fails(
+      `the service does not return ${subject}, so it is asked about every token: ` +
+        (error as Error).message,
+    );
   }
 
   /**

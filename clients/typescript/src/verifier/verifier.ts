@@ -1,11 +1,15 @@
+import { describe, isTime } from "../check.js";
 import { UserServiceClient } from "../client/client.js";
+import { callOptions, CLIENT_OPTIONS } from "../client/options.js";
 import type { CallOptions, ClientOptions } from "../client/options.js";
 import { Window } from "../client/window.js";
-import { ServiceError, UserServiceError } from "../errors.js";
+import { InvalidRequestError, ServiceError, UserServiceError } from "../errors.js";
 import { ErrorCode } from "../generated/errors.js";
 import type { TokenVerified } from "../generated/messages.js";
+import { logTo, Outage } from "../log.js";
+import { Secret } from "../secret.js";
 import { Local } from "./local.js";
-import { verifierSettings } from "./options.js";
+import { VERIFIER_OPTIONS, verifierOptions, verifierSettings } from "./options.js";
 import type { VerifierOptions } from "./options.js";
 import { revocationIds } from "./revocations.js";
 import type { Status } from "./status.js";
@@ -35,27 +39,48 @@ export class Verifier {
   readonly #local: Local;
   readonly #task: Task;
   readonly #asking: Window;
+  readonly #outage: Outage;
   #waiters: (() => void)[] = [];
+  #isClosed = false;
 
   /**
-   * Creates a verifier that uses `client`, or one with connections of its own to these addresses. A
-   * client should have one verifier at most. Throws a UserServiceError of the kind `plaintext` if a
-   * connection would cross a network without TLS: whoever can replace the keys can forge tokens.
+   * Creates a verifier that uses `client`, or one with connections of its own to these addresses.
+   * Throws an error if the client has another verifier that is not closed: the service answers one
+   * watch per connection. Throws a UserServiceError of the kind `plaintext` if a connection would
+   * cross a network without TLS: whoever can replace the keys can forge tokens.
    */
   constructor(
     client: UserServiceClient | ClientOptions | string | readonly string[],
     options: VerifierOptions = {},
   ) {
+    checkArguments(client, options);
+    const given = verifierOptions(options);
     this.#ownsClient = !(client instanceof UserServiceClient);
-    this.#client = client instanceof UserServiceClient ? client : new UserServiceClient(client);
-    if (this.#client.refusesSecrets) {
-      const message = "refusing to read keys without TLS from an address that is not loopback";
-      throw new UserServiceError("plaintext", "not_done", message);
+    this.#client =
+      client instanceof UserServiceClient
+        ? client
+        : new UserServiceClient(withLog(client, given.log));
+    if (this.#client.refusesSecrets) throw this.#client.plaintextError("read keys from");
+    if (watched.has(this.#client)) {
+      throw new Error(
+        "this client already has a verifier: share that one, or create one with connections of " +
+          "its own, from addresses",
+      );
     }
-    const settings = verifierSettings(options);
+    watched.add(this.#client);
+    const settings = verifierSettings(given);
+    const log = given.log === undefined ? this.#client.log : logTo(given.log);
+    this.#outage = new Outage(log);
     this.#asking = new Window(settings.maxAsking);
     this.#local = new Local(settings, () => this.#task.surprise());
-    this.#task = new Task(this.#client, this.#local, () => {
+    this.#local.onOther = () => {
+      this.#local.onOther = () => {};
+      log(
+        "the service is asked about a token with another issuer or audience than the options " +
+          "`issuer` and `audience` of the verifier; further ones are not logged",
+      );
+    };
+    this.#task = new Task(this.#client, this.#local, log, () => {
       for (const waiter of this.#waiters) waiter();
     });
   }
@@ -69,19 +94,23 @@ export class Verifier {
    * Checks a token: in memory if possible, otherwise by asking the service, with these options.
    * Throws a `VerifyError`; its `reason` is `unavailable` if the token could not be checked.
    */
-  async verify(token: string, options: VerifyOptions = {}): Promise<Verified> {
-    const verdict = this.#local.check(token);
-    if (typeof verdict === "object") return verdict;
+  async verify(token: string | Secret, options: VerifyOptions = {}): Promise<Verified> {
+    const text = textOf(token);
+    const verdict = this.#local.check(text);
+    if (typeof verdict === "object") {
+      if (this.#outage.isOn) this.#outage.works(AGAIN);
+      return verdict;
+    }
     if (verdict !== undefined) throw new VerifyError(verdict);
-    return this.#ask(token, options);
+    return this.#ask(text, callOptions(options));
   }
 
   /**
    * Checks a token in memory, without waiting. Returns `undefined` if the service must be asked,
    * with `verify`.
    */
-  verifyLocal(token: string): Verified | VerifyError | undefined {
-    const verdict = this.#local.check(token);
+  verifyLocal(token: string | Secret): Verified | VerifyError | undefined {
+    const verdict = this.#local.check(textOf(token));
     return typeof verdict === "string" ? new VerifyError(verdict) : verdict;
   }
 
@@ -91,6 +120,11 @@ export class Verifier {
    * is not `ready` even then.
    */
   waitUntilComplete(limitMs = 5_000): Promise<boolean> {
+    const expected = isTime(0)(limitMs);
+    if (expected !== undefined) {
+      const got = describe(limitMs);
+      throw new TypeError(`waitUntilComplete: expected ${expected}, but got ${got}`);
+    }
     return new Promise((resolve) => {
       const end = (isComplete: boolean) => {
         clearTimeout(timer);
@@ -125,6 +159,8 @@ export class Verifier {
    * Further checks are `unavailable` once the revocations are over the age limit.
    */
   async close(): Promise<void> {
+    this.#isClosed = true;
+    watched.delete(this.#client);
     this.#task.stop();
     this.#asking.close();
     if (this.#ownsClient) await this.#client.close();
@@ -147,15 +183,21 @@ export class Verifier {
     try {
       reply = await this.#askService(token, options);
     } catch (error) {
+      // Mistakes of the caller say nothing about the token or the service.
+      if (error instanceof InvalidRequestError || !(error instanceof UserServiceError)) throw error;
       throw this.#failure(reasonOf(error), error);
     }
     // The node that answered may be behind the one that is followed.
     if (this.#local.keys.isRevoked(parsed.kid)) throw new VerifyError("invalid");
     if (this.#local.revocations.contain(revocationIds(reply))) throw new VerifyError("revoked");
     const { staleMs, ...verified } = reply;
-    if (staleMs === undefined) return verified;
+    if (staleMs === undefined) {
+      this.#outage.works(AGAIN);
+      return verified;
+    }
     const isTooOld = staleMs > this.#local.settings.ageLimitMs;
     if (isTooOld && !this.#local.isLeftToService) throw this.#failure("unavailable");
+    this.#outage.works(AGAIN);
     return { ...verified, staleMs };
   }
 
@@ -164,11 +206,16 @@ export class Verifier {
     const limit = Math.min(options.deadlineMs ?? askTimeoutMs, askTimeoutMs);
     const start = performance.now();
     if (!(await this.#takeTurn(limit, options.signal))) {
+      if (options.signal?.aborted) {
+        const cause: unknown = options.signal.reason;
+        throw new UserServiceError("aborted", "not_done", "the check was aborted", { cause });
+      }
       throw new UserServiceError("overloaded", "not_done", "too many tokens are being checked");
     }
     try {
       const deadlineMs = Math.max(1, limit - (performance.now() - start));
-      const call = { ...options, deadlineMs, waitForServer: false };
+      const { clientAddress, traceparent, signal } = options;
+      const call = { clientAddress, traceparent, signal, deadlineMs, waitForServer: false };
       return await this.#client.verifyToken({ accessToken: token }, call);
     } finally {
       this.#asking.release();
@@ -191,14 +238,67 @@ export class Verifier {
     return taken;
   }
 
-  #failure(reason: VerifyReason, cause?: unknown): VerifyError {
-    if (reason === "unavailable") this.#local.counters.unavailable += 1;
+  #failure(reason: VerifyReason, cause?: UserServiceError): VerifyError {
+    if (reason === "unavailable") {
+      this.#local.counters.unavailable += 1;
+      // The caller itself has ended the check or the verifier.
+      if (cause?.kind !== "aborted" && !this.#isClosed) {
+        const reason = cause?.message ?? "its revocations are older than the age limit";
+        this.#outage.fails(`access tokens cannot be checked: ${reason}`);
+      }
+    } else {
+      this.#outage.works(AGAIN);
+    }
     return new VerifyError(reason, cause === undefined ? {} : { cause });
   }
 }
 
+/** The clients of verifiers that are not closed. */
+const watched = new WeakSet<UserServiceClient>();
+const AGAIN = "access tokens are checked again";
+
+/** Throws a TypeError if an option is among those of the other argument. */
+function checkArguments(client: unknown, options: unknown): void {
+  const hasNames = typeof client === "object" && client !== null && !Array.isArray(client);
+  const names = hasNames && !(client instanceof UserServiceClient) ? Object.keys(client) : [];
+  const misplaced = names.find(
+    (name) => VERIFIER_OPTIONS.includes(name) && !CLIENT_OPTIONS.includes(name),
+  );
+  if (misplaced !== undefined) {
+    throw new TypeError(
+      `\`${misplaced}\` is an option of the verifier: it belongs to the second argument`,
+    );
+  }
+  const others = typeof options === "object" && options !== null ? Object.keys(options) : [];
+  const other = others.find(
+    (name) => CLIENT_OPTIONS.includes(name) && !VERIFIER_OPTIONS.includes(name),
+  );
+  if (other !== undefined) {
+    throw new TypeError(
+      `\`${other}\` is an option of the client: it belongs to the first argument`,
+    );
+  }
+}
+
+/** Returns the options of a client that logs like its verifier. */
+function withLog(
+  client: ClientOptions | string | readonly string[],
+  log: VerifierOptions["log"],
+): ClientOptions | string | readonly string[] {
+  if (log === undefined) return client;
+  if (typeof client === "string" || Array.isArray(client)) return { addresses: client, log };
+  const options = client as ClientOptions;
+  return options.log === undefined ? { ...options, log } : options;
+}
+
+function textOf(token: string | Secret): string {
+  if (typeof token === "string") return token;
+  if (token instanceof Secret) return token.reveal();
+  throw new TypeError(`expected an access token (a text or a Secret), but got ${describe(token)}`);
+}
+
 /** Returns what an error of VerifyToken says about the token; most say nothing about it. */
-function reasonOf(error: unknown): VerifyReason {
+function reasonOf(error: UserServiceError): VerifyReason {
   if (!(error instanceof ServiceError)) return "unavailable";
   switch (error.code) {
     case ErrorCode.TOKEN_EXPIRED:
