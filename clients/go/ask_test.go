@@ -8,15 +8,27 @@ import (
 	"time"
 )
 
-func TestARemoteVerifierWaitsForThreeSeconds(t *testing.T) {
+func TestTheServiceIsAskedForThreeSeconds(t *testing.T) {
 	t.Parallel()
 	silent, _ := fakeNode(t, 0)
 	token := vectorToken(t)
-	for what, address := range map[string]string{"silent": silent, "down": "127.0.0.1:1"} {
-		what, address := what, address
+	client := func(address string) *Client {
+		return testClient(t, Config{Logger: new(LogLines).Logger()}, address)
+	}
+	// Like with HS256, it has no keys.
+	withoutKeys, err := NewVerifier(client("127.0.0.1:1"), VerifierConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(withoutKeys.Close)
+	for what, verifier := range map[string]TokenVerifier{
+		"silent":       RemoteVerifier(client(silent)),
+		"down":         RemoteVerifier(client("127.0.0.1:1")),
+		"without keys": withoutKeys,
+	} {
+		what, verifier := what, verifier
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
-			verifier := RemoteVerifier(testClient(t, Config{Logger: new(LogLines).Logger()}, address))
 			began := time.Now()
 			_, err := verifier.Verify(context.Background(), token)
 			if took := time.Since(began); took < 2500*time.Millisecond || took > 4*time.Second {

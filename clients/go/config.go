@@ -44,6 +44,9 @@ type Config struct {
 	Logger *log.Logger
 }
 
+// maxDuration is the longest duration of a configuration, so that no sum of them overflows.
+const maxDuration = 24 * time.Hour
+
 func (c Config) withDefaults() Config {
 	for _, one := range []struct {
 		value *time.Duration
@@ -60,6 +63,9 @@ func (c Config) withDefaults() Config {
 	} {
 		if *one.value <= 0 {
 			*one.value = one.usual
+		}
+		if *one.value > maxDuration {
+			*one.value = maxDuration
 		}
 	}
 	if c.MaxCalls <= 0 {

@@ -14,8 +14,11 @@ const (
 	// maxQueued is the number of queued bytes from which on further calls wait.
 	maxQueued = 65_536
 	// abandonedAfter is the age from which on the reply to an abandoned request is not expected
-	// any more. It exceeds the longest deadline, within which a server answers.
+	// any more. It exceeds the longest deadline, within which a server answers. A ping is expected
+	// within the same time, even if other replies arrive.
 	abandonedAfter = time.Minute
+	// maxRetryAfter is the longest wait for a server that is at its connection limit.
+	maxRetryAfter = time.Minute
 )
 
 type phase int
@@ -349,8 +352,10 @@ func (c *conn) close(reason result) {
 		return
 	}
 	c.phase = phaseClosed
-	// An error of closing changes nothing.
+	c.mu.Unlock()
+	// Without the lock, because TLS may try to write for 5 s. An error of closing changes nothing.
 	_ = c.sock.Close()
+	c.mu.Lock()
 	for c.writing {
 		// The server may have received what the writer has not reported yet.
 		progress := c.progress
@@ -392,9 +397,9 @@ func signal(channel chan struct{}) {
 	}
 }
 
-// finish stops accepting requests. Those in the queue are still written, and the connection is
-// closed after the last reply.
-func (c *conn) finish() {
+// finish stops accepting requests. Those in the queue are still written until ctx ends, and the
+// connection is closed after the last reply.
+func (c *conn) finish(ctx context.Context) {
 	for {
 		c.mu.Lock()
 		if len(c.queue) == 0 || c.phase != phaseOpen {
@@ -408,6 +413,9 @@ func (c *conn) finish() {
 		case <-progress:
 		case <-c.closed:
 		case <-time.After(time.Second):
+			c.retire()
+			return
+		case <-ctx.Done():
 			c.retire()
 			return
 		}

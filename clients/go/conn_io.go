@@ -73,7 +73,9 @@ func (c *conn) connectionError(kind byte, body []byte) {
 	}
 	c.mu.Lock()
 	if reply.Code == CodeBusy {
-		c.retryAfter = newServerError(reply).Wait()
+		if c.retryAfter = newServerError(reply).Wait(); c.retryAfter > maxRetryAfter {
+			c.retryAfter = maxRetryAfter
+		}
 	}
 	isFirst := !c.served
 	c.mu.Unlock()
@@ -219,16 +221,19 @@ func (c *conn) takeBatch(batch []byte) ([]*pending, []byte) {
 	return frames, batch
 }
 
-// putBack returns frames of which nothing was written to the queue. It returns the number of bytes
-// that remain to be written of the others. The lock is held.
+// putBack returns frames of which nothing was written to the queue, except for those that have been
+// answered all the same. It returns the number of bytes that remain to be written of the others. The
+// lock is held.
 func (c *conn) putBack(frames []*pending) int {
 	var back []*pending
 	for _, p := range frames {
 		if p.begun && p.begin >= c.written {
 			c.taken -= uint64(len(p.frame))
-			c.queuedBytes += len(p.frame)
 			p.begun = false
-			back = append(back, p)
+			if c.pending[p.id] == p {
+				c.queuedBytes += len(p.frame)
+				back = append(back, p)
+			}
 		}
 	}
 	if c.phase == phaseOpen {

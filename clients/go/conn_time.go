@@ -45,6 +45,11 @@ func (c *conn) tick(now time.Time) (time.Duration, bool) {
 	if !c.pingSent.IsZero() && now.Sub(c.pingSent) >= c.config.PongTimeout {
 		return 0, true
 	}
+	for _, p := range c.pending {
+		if p.own && now.Sub(p.since) >= abandonedAfter {
+			return 0, true
+		}
+	}
 	interval := c.pingInterval()
 	if c.phase == phaseOpen && (now.Sub(c.lastQueued) >= interval || c.pingSent.IsZero() && c.isSilent(now, full)) {
 		c.ping(now)

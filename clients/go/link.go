@@ -289,7 +289,7 @@ func (n *nodes) close(ctx context.Context) error {
 	n.mu.Unlock()
 	var err error
 	for _, c := range remaining {
-		c.finish()
+		c.finish(ctx)
 	}
 	for _, c := range remaining {
 		select {

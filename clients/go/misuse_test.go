@@ -5,8 +5,10 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -240,6 +242,14 @@ func TestWaitUntilCompleteSaysWhatItWaitedFor(t *testing.T) {
 		if !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, ErrDeadline) {
 			t.Error(err)
 		}
+		for what, found := range map[string]error{
+			"connection refused": verifier.client.Status()[0].LastError,
+			"INTERNAL":           verifier.Status().LastError,
+		} {
+			if what == expected {
+				says(t, found, expected)
+			}
+		}
 		verifier.Close()
 		if err := verifier.WaitUntilComplete(context.Background()); !errors.Is(err, ErrClosed) {
 			t.Error(err)
@@ -269,5 +279,86 @@ func TestAVerifierEndsWithItsClient(t *testing.T) {
 	}
 	if err := verifier.WaitUntilComplete(context.Background()); !errors.Is(err, ErrClosed) {
 		t.Error(err)
+	}
+}
+
+func TestACallWaitsForTheServiceUnlessItShallFailFast(t *testing.T) {
+	t.Parallel()
+	for _, failFast := range []bool{false, true} {
+		client := testClient(t, Config{FailFast: failFast}, "127.0.0.1:1")
+		ctx, cancel := context.WithTimeout(context.Background(), 400*time.Millisecond)
+		defer cancel()
+		began := time.Now()
+		_, err := client.Login(ctx, Login{})
+		took, expected := time.Since(began), ErrDeadline
+		if failFast {
+			expected = ErrConnect
+		}
+		if !errors.Is(err, expected) || OutcomeOf(err) != NotDone || failFast != (took < 200*time.Millisecond) {
+			t.Errorf("%v after %v", err, took)
+		}
+		says(t, err, "connection refused")
+		if answer := ToHTTP(err); answer.Status != http.StatusServiceUnavailable {
+			t.Error(answer)
+		}
+	}
+}
+
+func TestTheLargestValuesOfAConfigurationWork(t *testing.T) {
+	const longest = time.Duration(math.MaxInt64)
+	config := Config{
+		Deadline: longest, ConnectTimeout: longest, InitialBackoff: longest, MaxBackoff: longest, PingAfter: longest,
+		PingPendingAfter: longest, PongTimeout: longest, SlowAfter: longest, MaxCalls: math.MaxInt,
+	}
+	refusing, _ := fakeNode(t, CodeInvalidToken)
+	client := testClient(t, config, refusing, refusing)
+	verifier, err := NewVerifier(client, VerifierConfig{
+		AgeLimit: longest, Wait: longest, AskTimeout: longest, CachedTokens: math.MaxInt, MaxRevocations: math.MaxInt,
+		MaxAsking: math.MaxInt, MaxWaiting: math.MaxInt,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer verifier.Close()
+	if _, err := verifier.Verify(context.Background(), vectorToken(t)); !errors.Is(err, ErrTokenInvalid) {
+		t.Error(err)
+	}
+	if resolved := client.config; resolved.SlowAfter+longest/2 < 0 || resolved.SlowAfter < time.Hour {
+		t.Error(resolved.SlowAfter)
+	}
+}
+
+func TestManyCallsThatWaitForASlotEndAtOnce(t *testing.T) {
+	s := newSlots(1)
+	ctx, cancel := context.WithCancel(context.Background())
+	if ok, err := s.acquire(ctx); !ok {
+		t.Fatal(err)
+	}
+	const count = 7_000
+	var ended sync.WaitGroup
+	ended.Add(count)
+	for i := 0; i < count; i++ {
+		go func() {
+			defer ended.Done()
+			if ok, err := s.acquire(ctx); ok || err == nil {
+				t.Error(ok, err)
+			}
+		}()
+	}
+	for waiting := 0; waiting < count; time.Sleep(time.Millisecond) {
+		s.mu.Lock()
+		waiting = s.waiting.Len()
+		s.mu.Unlock()
+	}
+	began := time.Now()
+	cancel()
+	ended.Wait()
+	took := time.Since(began)
+	if s.release(); s.used != 0 || s.waiting.Len() != 0 {
+		t.Errorf("%d in use, %d wait", s.used, s.waiting.Len())
+	}
+	t.Logf("%v for %d calls", took, count)
+	if took > 5*time.Second {
+		t.Errorf("it took %v", took)
 	}
 }

@@ -29,6 +29,7 @@ type outage struct {
 	began    time.Time
 	logged   time.Time
 	isLogged bool
+	warned   time.Time
 }
 
 // failed takes a call into account that got no answer.
@@ -69,4 +70,15 @@ func (o *outage) forget() {
 	defer o.mu.Unlock()
 	o.failing.Store(0)
 	o.isLogged = false
+}
+
+// warn logs a line that is not about an outage, unless there was one shortly before.
+func (o *outage) warn(line string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	now := time.Now()
+	if o.warned.IsZero() || now.Sub(o.warned) >= outageInterval {
+		o.warned = now
+		o.logger.Print(line)
+	}
 }

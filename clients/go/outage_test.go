@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -106,7 +108,27 @@ func TestARemoteVerifierLogsAnOutage(t *testing.T) {
 	if err := verify(client, context.Background()); !errors.Is(err, ErrUnavailable) {
 		t.Error(err)
 	}
-	logged(t, lines)
+	logged(t, lines, "userservice: a token cannot be checked: invalid request: expected a context")
+}
+
+// TestAMistakeIsLoggedOnce: the answer of Middleware does not say what is wrong.
+func TestAMistakeIsLoggedOnce(t *testing.T) {
+	lines := new(LogLines)
+	verifier := RemoteVerifier(testClient(t, Config{Logger: lines.Logger()}, "users.example:3001"))
+	handler := Middleware(verifier)(http.NotFoundHandler())
+	for i := 0; i < 3; i++ {
+		request := httptest.NewRequest(http.MethodGet, "/", nil)
+		request.Header.Set("Authorization", "Bearer "+vectorToken(t).Reveal())
+		recorded := httptest.NewRecorder()
+		handler.ServeHTTP(recorded, request)
+		if body := recorded.Body.String(); recorded.Code != 500 || body != "{\"error\":\"internal\"}\n" {
+			t.Error(recorded.Code, body)
+		}
+	}
+	logged(t, lines, "userservice: a token cannot be checked: refusing to send a secret without TLS")
+	if text := strings.Join(lines.All(), ""); !strings.Contains(text, "users.example:3001: expected Config.TLS") {
+		t.Error(text)
+	}
 }
 
 func TestAVerifierThatIsNotTrustedSaysSo(t *testing.T) {

@@ -1,6 +1,7 @@
 package userservice
 
 import (
+	"container/list"
 	"context"
 	"sync"
 )
@@ -12,11 +13,11 @@ type slots struct {
 	limit   int
 	used    int
 	closed  bool
-	waiting []chan bool
+	waiting *list.List // of chan bool
 }
 
 func newSlots(limit int) *slots {
-	return &slots{limit: limit}
+	return &slots{limit: limit, waiting: list.New()}
 }
 
 // acquire waits for a slot. It returns false if there will be none.
@@ -26,13 +27,13 @@ func (s *slots) acquire(ctx context.Context) (bool, error) {
 		s.mu.Unlock()
 		return false, nil
 	}
-	if s.used < s.limit && len(s.waiting) == 0 {
+	if s.used < s.limit && s.waiting.Len() == 0 {
 		s.used++
 		s.mu.Unlock()
 		return true, nil
 	}
 	granted := make(chan bool, 1)
-	s.waiting = append(s.waiting, granted)
+	place := s.waiting.PushBack(granted)
 	s.mu.Unlock()
 	select {
 	case ok := <-granted:
@@ -41,16 +42,16 @@ func (s *slots) acquire(ctx context.Context) (bool, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i, other := range s.waiting {
-		if other == granted {
-			s.waiting = append(s.waiting[:i], s.waiting[i+1:]...)
-			return false, ctx.Err()
+	select {
+	case ok := <-granted:
+		// Granted at the same time.
+		if ok {
+			s.used--
+			s.grant()
 		}
-	}
-	// Granted at the same time.
-	if <-granted {
-		s.used--
-		s.grant()
+	default:
+		// In constant time, because many calls may end together.
+		s.waiting.Remove(place)
 	}
 	return false, ctx.Err()
 }
@@ -81,16 +82,20 @@ func (s *slots) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
-	for _, granted := range s.waiting {
-		granted <- false
+	for s.waiting.Len() > 0 {
+		s.next() <- false
 	}
-	s.waiting = nil
 }
 
 func (s *slots) grant() {
-	for len(s.waiting) > 0 && s.used < s.limit {
+	for s.waiting.Len() > 0 && s.used < s.limit {
 		s.used++
-		s.waiting[0] <- true
-		s.waiting = s.waiting[1:]
+		s.next() <- true
 	}
+}
+
+// next removes the call that has waited for the longest time. The channel has one place.
+func (s *slots) next() chan<- bool {
+	granted, _ := s.waiting.Remove(s.waiting.Front()).(chan bool)
+	return granted
 }

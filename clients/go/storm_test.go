@@ -204,8 +204,8 @@ func TestCallsThatEndAtAnyMomentLeaveTheStreamInStep(t *testing.T) {
 		}
 		for _, slots := range []*slots{c.inFlight, c.hashing} {
 			slots.mu.Lock()
-			if slots.used != 0 || len(slots.waiting) != 0 {
-				t.Errorf("%d slots are in use, %d calls wait", slots.used, len(slots.waiting))
+			if slots.used != 0 || slots.waiting.Len() != 0 {
+				t.Errorf("%d slots are in use, %d calls wait", slots.used, slots.waiting.Len())
 			}
 			slots.mu.Unlock()
 		}

@@ -39,6 +39,9 @@ type VerifierConfig struct {
 	MaxWaiting int
 }
 
+// maxNumber is the largest number of a configuration, so that no sum of them overflows.
+const maxNumber = 1 << 30
+
 func (c VerifierConfig) withDefaults() VerifierConfig {
 	text := func(value *string) {
 		if *value == "" {
@@ -49,10 +52,16 @@ func (c VerifierConfig) withDefaults() VerifierConfig {
 		if *value <= 0 {
 			*value = usual
 		}
+		if *value > maxDuration {
+			*value = maxDuration
+		}
 	}
 	number := func(value *int, usual int) {
 		if *value <= 0 {
 			*value = usual
+		}
+		if *value > maxNumber {
+			*value = maxNumber
 		}
 	}
 	text(&c.Issuer)

@@ -36,7 +36,7 @@ func newAsker(client *Client, config VerifierConfig) *asker {
 // ask returns the reply of the service about a token that it accepts. The error is a *VerifyError.
 func (a *asker) ask(ctx context.Context, token Secret, options []CallOption) (*TokenVerified, error) {
 	if err := a.client.misuse(ctx); err != nil {
-		return nil, verifyErrorOf(err)
+		return nil, a.mistake(verifyErrorOf(err))
 	}
 	caller := ctx
 	ctx, cancel := context.WithTimeout(ctx, a.timeout)
@@ -61,13 +61,19 @@ func (a *asker) ask(ctx context.Context, token Secret, options []CallOption) (*T
 	}
 	judged := verifyErrorOf(err)
 	switch {
+	case isMistake(judged):
+		return nil, a.mistake(judged)
 	case judged.Reason != ErrUnavailable:
-		if !isMistake(judged) {
-			a.client.outage.answered(sourceAsk)
-		}
+		a.client.outage.answered(sourceAsk)
 	case caller.Err() == nil && a.client.stopped.Err() == nil:
 		// A caller that gives up early says nothing about the service.
 		a.client.outage.failed(sourceAsk, err)
 	}
 	return nil, judged
+}
+
+// mistake logs a mistake of the program, which Middleware answers with 500 and nothing else.
+func (a *asker) mistake(err *VerifyError) error {
+	a.client.outage.warn("userservice: a token cannot be checked: " + printable(brief(err)))
+	return err
 }

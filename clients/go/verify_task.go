@@ -203,7 +203,7 @@ func (t *task) followRevocations() {
 				}
 				t.wantKeys(at)
 			}
-			if len(reply.Entries) == 0 && reply.More == 0 && received.Sub(answered.sent) < minInterval {
+			if len(reply.Entries) == 0 && received.Sub(answered.sent) < minInterval {
 				pause = minInterval
 			}
 		}
