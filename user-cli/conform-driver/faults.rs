@@ -7,7 +7,9 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use user_proto::client::{Config, Error};
-use user_proto::{ErrorClass, ErrorReply, Message, Pong, ReplyMessage, frame, limits};
+use user_proto::{
+    ErrorClass, ErrorReply, Keys, Pong, ReplyMessage, Revocations, TokenVerified, frame, limits,
+};
 
 /// Mistake of a client.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -24,6 +26,20 @@ pub(crate) enum Fault {
     IgnoresUnreadableError,
     /// Repeats a request at once against a single address.
     NoBackoff,
+    /// Accepts a token with a wrong signature.
+    AcceptsAnySignature,
+    /// Accepts a token that has expired.
+    AcceptsExpired,
+    /// Refuses a token that it cannot check in memory, instead of asking the service.
+    NeverAsks,
+    /// Uses the first part of the revocations as if they were complete.
+    IgnoresMore,
+    /// Ignores the age of the service's knowledge in TokenVerified.
+    IgnoresStaleAnswer,
+    /// Ignores the age of the service's knowledge in Revocations.
+    IgnoresStaleRevocations,
+    /// Ignores `access_life`.
+    IgnoresAccessLife,
 }
 
 impl Fault {
@@ -35,6 +51,13 @@ impl Fault {
             "no-hashing-window" => Self::NoHashingWindow,
             "ignores-unreadable-error" => Self::IgnoresUnreadableError,
             "no-backoff" => Self::NoBackoff,
+            "accepts-any-signature" => Self::AcceptsAnySignature,
+            "accepts-expired" => Self::AcceptsExpired,
+            "never-asks" => Self::NeverAsks,
+            "ignores-more" => Self::IgnoresMore,
+            "ignores-stale-answer" => Self::IgnoresStaleAnswer,
+            "ignores-stale-revocations" => Self::IgnoresStaleRevocations,
+            "ignores-access-life" => Self::IgnoresAccessLife,
             _ => return Err(format!("there is no fault `{name}`")),
         })
     }
@@ -50,8 +73,15 @@ impl Fault {
     /// Puts a proxy before each address, if the mistake needs one. Returns the addresses for the
     /// client.
     pub(crate) async fn between(self, addresses: Vec<String>) -> std::io::Result<Vec<String>> {
-        let proxied =
-            [Self::IgnoresIdleTimeout, Self::NoHashingWindow, Self::IgnoresUnreadableError];
+        let proxied = [
+            Self::IgnoresIdleTimeout,
+            Self::NoHashingWindow,
+            Self::IgnoresUnreadableError,
+            Self::IgnoresMore,
+            Self::IgnoresStaleAnswer,
+            Self::IgnoresStaleRevocations,
+            Self::IgnoresAccessLife,
+        ];
         if !proxied.contains(&self) {
             return Ok(addresses);
         }
@@ -70,31 +100,45 @@ impl Fault {
 
     /// Returns the bytes that the client gets for a frame of the server.
     fn rewrite(self, frame: &frame::Frame<'_>, bytes: &[u8]) -> Vec<u8> {
-        let pong =
-            (frame.kind == Pong::TYPE).then(|| Pong::decode_owned(frame.body).ok()).flatten();
-        match (self, pong) {
-            (Self::IgnoresIdleTimeout, Some(pong)) => {
-                encode(frame.id, &Pong { idle_timeout: None, ..pong })
+        let rewritten = match self {
+            Self::IgnoresIdleTimeout => {
+                changed(frame, |pong: Pong| Pong { idle_timeout: None, ..pong })
             }
-            (Self::NoHashingWindow, Some(pong)) => {
-                encode(frame.id, &Pong { max_hashing: Some(65_536), ..pong })
+            Self::NoHashingWindow => {
+                changed(frame, |pong: Pong| Pong { max_hashing: Some(65_536), ..pong })
             }
-            (Self::IgnoresUnreadableError, _)
-                if frame.id == limits::CONNECTION_ID
-                    && ErrorReply::decode_owned(frame.body).is_err() =>
-            {
-                Vec::new()
+            Self::IgnoresMore => {
+                changed(frame, |answer: Revocations<'static>| Revocations { more: 0, ..answer })
             }
-            _ => bytes.to_vec(),
-        }
+            Self::IgnoresStaleRevocations => {
+                changed(frame, |answer: Revocations<'static>| Revocations { stale_ms: 0, ..answer })
+            }
+            Self::IgnoresStaleAnswer => {
+                changed(frame, |answer: TokenVerified| TokenVerified { stale_ms: None, ..answer })
+            }
+            Self::IgnoresAccessLife => {
+                changed(frame, |keys: Keys<'static>| Keys { access_life: 3_600, ..keys })
+            }
+            Self::IgnoresUnreadableError => {
+                let is_error = frame.id == limits::CONNECTION_ID;
+                (is_error && ErrorReply::decode_owned(frame.body).is_err()).then(Vec::new)
+            }
+            _ => None,
+        };
+        rewritten.unwrap_or_else(|| bytes.to_vec())
     }
 }
 
-fn encode(id: u32, pong: &Pong) -> Vec<u8> {
+/// Returns the frame after a change of its message, if it contains one of this type.
+fn changed<M: ReplyMessage>(
+    frame: &frame::Frame<'_>,
+    change: impl FnOnce(M) -> M,
+) -> Option<Vec<u8>> {
+    let message = (frame.kind == M::TYPE).then(|| M::decode_owned(frame.body).ok()).flatten()?;
     let mut out = bytes::BytesMut::new();
-    // A pong always fits into a frame.
-    let _ = user_proto::encode(id, pong, &mut out);
-    out.to_vec()
+    // The changes make no message longer.
+    let _ = user_proto::encode(frame.id, &change(message), &mut out);
+    Some(out.to_vec())
 }
 
 /// Passes bytes to the server unchanged, and frames to the client as the fault rewrites them.

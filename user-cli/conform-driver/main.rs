@@ -161,7 +161,17 @@ impl Driver {
             "verify" => {
                 let token = message.get("token").and_then(Value::as_str).unwrap_or_default();
                 let verifier = self.verifier.as_ref().ok_or("there is no verifier")?;
-                let verdict = match verifier.verify(token).await {
+                let result = match verifier.verify_local(token) {
+                    None if self.fault == Some(Fault::NeverAsks) => Err(VerifyError::Invalid),
+                    _ => verifier.verify(token).await,
+                };
+                let verdict = match result {
+                    Err(VerifyError::Invalid) if self.fault == Some(Fault::AcceptsAnySignature) => {
+                        "valid"
+                    }
+                    Err(VerifyError::Expired) if self.fault == Some(Fault::AcceptsExpired) => {
+                        "valid"
+                    }
                     Ok(_) => "valid",
                     Err(VerifyError::Invalid) => "invalid",
                     Err(VerifyError::Expired) => "expired",

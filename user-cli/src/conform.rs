@@ -1,9 +1,11 @@
 //! A scripted server that exercises the behaviour of a client, which a driver calls.
 //! `docs/CONFORMANCE.md` describes the driver and the cases.
 
+mod answer;
 mod cases;
 mod check;
 mod driver;
+mod load;
 mod report;
 mod run;
 mod script;
@@ -19,7 +21,8 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-pub(crate) use cases::{Case, load, select, similar};
+pub(crate) use cases::Case;
+pub(crate) use load::{load, select, similar};
 pub(crate) use report::{Report, Verdict};
 use tls::Certificates;
 

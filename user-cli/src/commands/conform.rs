@@ -25,9 +25,9 @@ pub(crate) struct Conform {
     /// Run only the case with this id, or the cases of this group; may be repeated
     #[arg(long, value_name = "ID")]
     case: Vec<String>,
-    /// Format of the report; --json is the same as --format json
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    format: Format,
+    /// Format of the report, text by default; --json is the same as --format json
+    #[arg(long, value_enum)]
+    format: Option<Format>,
     /// Print the cases, and run nothing
     #[arg(long)]
     list: bool,
@@ -38,8 +38,11 @@ pub(crate) struct Conform {
     #[arg(long, value_name = "COUNT", default_value_t = 6)]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=64))]
     jobs: u16,
+    /// Arguments that are not preceded by `--`, for the message
+    #[arg(hide = true)]
+    misplaced: Vec<String>,
     /// Program that drives the client, with its arguments
-    #[arg(last = true, value_name = "DRIVER", required_unless_present = "list")]
+    #[arg(last = true, value_name = "DRIVER")]
     driver: Vec<String>,
 }
 
@@ -56,7 +59,8 @@ impl Run for Conform {
     }
 
     fn run(&self, context: &mut Context<'_>) -> Result<(), Failure> {
-        let format = if context.global.json { Format::Json } else { self.format };
+        let format = self.format(context.global.json)?;
+        self.check_driver()?;
         let cases = self.cases()?;
         if self.list {
             return list(&cases, format);
@@ -77,6 +81,36 @@ impl Run for Conform {
 }
 
 impl Conform {
+    fn format(&self, json: bool) -> Result<Format, Failure> {
+        match self.format {
+            Some(format) if json && format != Format::Json => Err(Failure::usage(
+                "--json cannot be used with another --format",
+                "Pass one of the two.",
+            )),
+            Some(format) => Ok(format),
+            None if json => Ok(Format::Json),
+            None => Ok(Format::Text),
+        }
+    }
+
+    /// Checks that the command of the driver is given, and after `--`.
+    fn check_driver(&self) -> Result<(), Failure> {
+        let example = "user-cli conform -- python3 driver.py";
+        if let Some(first) = self.misplaced.first() {
+            let command = [self.misplaced.as_slice(), &self.driver].concat().join(" ");
+            let hint = format!(
+                "The command of the driver follows `--`: user-cli conform -- {command}. A case is \
+                 selected by --case {first}."
+            );
+            return Err(Failure::usage(format!("unexpected argument `{first}`"), hint));
+        }
+        if self.driver.is_empty() && !self.list {
+            let hint = format!("Pass a program and its arguments after `--`: {example}.");
+            return Err(Failure::usage("the command of the driver is missing", hint));
+        }
+        Ok(())
+    }
+
     /// Returns the selected cases.
     fn cases(&self) -> Result<Vec<Case>, Failure> {
         let load = || {
@@ -106,11 +140,10 @@ impl Conform {
     }
 
     fn unusable(&self, error: &Unusable) -> Failure {
-        let driver = self.driver.first().map_or("", String::as_str);
         match error {
             Unusable::Driver(error) => Failure::usage(
-                format!("cannot start the driver `{driver}`: {error}"),
-                "Pass a program and its arguments after `--`, as in `-- python3 driver.py`.",
+                format!("cannot start the driver `{}`: {error}", self.driver.join(" ")),
+                "Check that the program after `--` exists and can be executed.",
             ),
             Unusable::Server(error) => Failure::usage(
                 format!("cannot start the server: {error}"),

@@ -1,14 +1,11 @@
 //! The cases, as `behaviour.json` contains them. `docs/CONFORMANCE.md` describes the format.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
 use super::values::Fields;
-
-/// The cases that this program contains.
-const BEHAVIOUR: &str = include_str!("../../../user-proto/vectors/behaviour.json");
-/// Tokens for the cases of the verifier.
-const TOKENS: &str = include_str!("../../../user-proto/vectors/tokens.json");
 
 /// A case: what the server does, what the client is told to do, and what is expected of it.
 #[derive(Deserialize, Debug)]
@@ -179,7 +176,12 @@ macro_rules! steps {
 steps! {
     Send { send: String, on: String }
     Serve {
-        serve: String, reply: Option<String>, fields: Option<Fields>, close: Option<Closing>, for_ms: u64
+        serve: String,
+        reply: Option<String>,
+        fields: Option<Fields>,
+        close: Option<Closing>,
+        for_ms: Option<u64>,
+        until: Option<String>
     }
     Quiet { quiet_ms: u64, except: Option<String> }
     Wait { wait_ms: u64 }
@@ -216,6 +218,18 @@ pub(crate) struct Call {
     pub(crate) count: usize,
     /// Mark, or name of a call, that starts this one.
     pub(crate) after: Option<String>,
+    /// Way of checking a token with which the repetitions of `verify` end.
+    pub(crate) until: Option<Until>,
+}
+
+/// Way in which a verifier has checked a token.
+#[derive(Deserialize, Debug, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Until {
+    /// In memory.
+    Local,
+    /// With VerifyToken.
+    Asked,
 }
 
 #[derive(Deserialize, Debug)]
@@ -225,6 +239,9 @@ pub(crate) struct Expectation {
     pub(crate) calls: Vec<End>,
     pub(crate) max_connections: Option<usize>,
     pub(crate) max_frames: Option<usize>,
+    /// Maximum numbers of requests by their names.
+    #[serde(default)]
+    pub(crate) max_requests: BTreeMap<String, usize>,
     pub(crate) max_in_flight: Option<usize>,
     pub(crate) max_hashing: Option<usize>,
 }
@@ -294,77 +311,6 @@ fn default_pong() -> Option<Fields> {
 /// Distinguishes a value of `null` from a missing one.
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
     Value::deserialize(deserializer).map(Some)
-}
-
-/// Returns all cases, in the order of the file.
-///
-/// # Errors
-/// If the file does not have its format.
-pub(crate) fn load() -> Result<Vec<Case>, String> {
-    let mut cases: Value = serde_json::from_str(BEHAVIOUR).map_err(|error| error.to_string())?;
-    let tokens: Value = serde_json::from_str(TOKENS).map_err(|error| error.to_string())?;
-    fill_in(&mut cases, &tokens);
-    let version = cases.get("version").and_then(Value::as_u64);
-    if version != Some(1) {
-        return Err(format!("version {version:?} of behaviour.json is not 1"));
-    }
-    let each = cases.get_mut("cases").and_then(Value::as_array_mut);
-    let each = std::mem::take(each.ok_or("behaviour.json has no cases")?);
-    let parse = |case: Value| {
-        let id = case.get("id").cloned().unwrap_or_default();
-        serde_json::from_value(case).map_err(|error| format!("case {id}: {error}"))
-    };
-    each.into_iter().map(parse).collect()
-}
-
-/// Replaces `$jwks`, `$now_ms` and `$token:NAME` by the values of `tokens`.
-fn fill_in(value: &mut Value, tokens: &Value) {
-    match value {
-        Value::Array(values) => values.iter_mut().for_each(|value| fill_in(value, tokens)),
-        Value::Object(object) => object.values_mut().for_each(|value| fill_in(value, tokens)),
-        Value::String(text) => {
-            if let Some(filled) = text.strip_prefix('$').and_then(|name| constant(name, tokens)) {
-                *value = filled;
-            }
-        }
-        _ => {}
-    }
-}
-
-fn constant(name: &str, tokens: &Value) -> Option<Value> {
-    match name {
-        "jwks" => Some(tokens.get("jwks")?.to_string().into()),
-        "now_ms" => Some((tokens.get("now")?.as_u64()? * 1000).into()),
-        _ => {
-            let name = name.strip_prefix("token:")?;
-            let named = |token: &&Value| token.get("name").and_then(Value::as_str) == Some(name);
-            tokens.get("vectors")?.as_array()?.iter().find(named)?.get("token").cloned()
-        }
-    }
-}
-
-/// Returns the cases with these ids, or with ids that begin with one of these groups.
-///
-/// # Errors
-/// The first text that selects nothing.
-pub(crate) fn select(all: Vec<Case>, wanted: &[String]) -> Result<Vec<Case>, String> {
-    let selects = |wanted: &String, case: &Case| {
-        let rest = case.id.strip_prefix(wanted.trim_end_matches(['.', '*']));
-        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-    };
-    if let Some(nothing) = wanted.iter().find(|id| !all.iter().any(|case| selects(id, case))) {
-        return Err(nothing.clone());
-    }
-    let is_wanted =
-        |case: &Case| wanted.is_empty() || wanted.iter().any(|wanted| selects(wanted, case));
-    Ok(all.into_iter().filter(is_wanted).collect())
-}
-
-/// Returns the ids of cases that resemble `wanted`: of its group, or with one of its words.
-pub(crate) fn similar(all: &[Case], wanted: &str) -> Vec<String> {
-    let words: Vec<&str> = wanted.split(['.', '_', '-']).filter(|word| word.len() > 2).collect();
-    let resembles = |case: &&Case| words.iter().any(|word| case.id.contains(word));
-    all.iter().filter(resembles).map(|case| case.id.clone()).take(8).collect()
 }
 
 impl Case {

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::cases::{Call, Case, End};
 use super::script::contains;
-use super::world::{State, World};
+use super::world::{Received, State, World};
 
 /// End of one call, as the driver reports it.
 pub(super) struct CallEnd {
@@ -56,6 +56,12 @@ pub(super) fn violations(
             found.extend(wrong_count(call, expected, &state));
         }
     }
+    for (name, limit) in &case.expect.max_requests {
+        let number = state.requests.iter().filter(|request| request.name == name).count();
+        if number > *limit {
+            found.push(format!("expected at most {limit} of {name}, found {number}"));
+        }
+    }
     let frames = state.requests.iter().filter(|request| request.name != "Ping").count();
     let limits = [
         ("connections", case.expect.max_connections, state.sockets),
@@ -95,20 +101,34 @@ fn wrong_end(call: &Call, expected: &End, ends: &[CallEnd]) -> Option<String> {
 fn wrong_count(call: &Call, expected: &End, state: &State) -> Option<String> {
     let limit = expected.times_sent?;
     let count = call.count.max(1) as u64;
-    let sent = state
-        .requests
-        .iter()
-        .filter(|request| request.name == call.call && contains(&request.fields, &call.fields))
-        .count() as u64;
+    let suits =
+        |request: &&Received| request.name == call.call && contains(&request.fields, &call.fields);
+    let sent = match &call.token {
+        Some(token) => state.asked_about(token),
+        None => state.requests.iter().filter(suits).count(),
+    } as u64;
     // Calls that are equal are told apart by their number only.
     (!limit.allows(sent.div_ceil(count))).then(|| {
-        let times = if count == 1 {
-            format!("{sent} times")
-        } else {
-            format!("{sent} times by {count} calls")
-        };
-        format!("the call `{}` was sent {times}; expected {limit}", call.name)
+        let by = if count == 1 { String::new() } else { format!(" by {count} calls") };
+        let times = times(sent);
+        match &call.token {
+            Some(_) => {
+                format!(
+                    "the client asked the service {times} about the token of `{}`; expected \
+                     {limit}",
+                    call.name
+                )
+            }
+            None => format!("the call `{}` was sent {times}{by}; expected {limit}", call.name),
+        }
     })
+}
+
+fn times(number: u64) -> String {
+    match number {
+        1 => "once".to_owned(),
+        number => format!("{number} times"),
+    }
 }
 
 fn suits(expected: &End, end: &CallEnd) -> bool {

@@ -12,6 +12,8 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use super::answer::Answer;
+
 /// Time that the driver has to exit after the end of its stdin.
 const EXIT_TIMEOUT: Duration = Duration::from_millis(500);
 /// Time that the rest of stderr has to arrive after the driver has ended.
@@ -20,17 +22,6 @@ const DRAIN_TIMEOUT: Duration = Duration::from_millis(200);
 const LAST_LINES: usize = 10;
 /// Longest part of a line that is reported.
 const SHOWN: usize = 200;
-
-/// Answer of the driver to one message.
-#[derive(Debug, Clone)]
-pub(super) enum Answer {
-    Ok(Map<String, Value>),
-    Error(Map<String, Value>),
-    /// The client cannot do this.
-    Unsupported(String),
-    /// The driver has failed, or has broken its protocol.
-    Failed(String),
-}
 
 /// A running driver.
 pub(super) struct Driver {
@@ -157,27 +148,9 @@ impl Shared {
         if line.iter().all(u8::is_ascii_whitespace) {
             return;
         }
-        let Ok(Value::Object(object)) = serde_json::from_slice(line) else {
-            return self.end(&format!(
-                "the driver wrote a line to stdout that is no JSON object: {}",
-                shown(line)
-            ));
-        };
-        let Some(id) = object.get("id").and_then(Value::as_u64) else {
-            return self.end(&format!("the driver wrote an answer without `id`: {}", shown(line)));
-        };
-        let object_of = |key: &str| object.get(key).and_then(Value::as_object).cloned();
-        let text_of = |key: &str| object.get(key).and_then(Value::as_str).map(str::to_owned);
-        let answer = object_of("ok")
-            .map(Answer::Ok)
-            .or_else(|| object_of("error").map(Answer::Error))
-            .or_else(|| text_of("unsupported").map(Answer::Unsupported))
-            .or_else(|| text_of("failed").map(Answer::Failed));
-        let Some(answer) = answer else {
-            return self.end(&format!(
-                "the driver wrote an answer without `ok`, `error`, `unsupported` or `failed`: {}",
-                shown(line)
-            ));
+        let (id, answer) = match Answer::read(line) {
+            Ok(read) => read,
+            Err(reason) => return self.end(&format!("{reason}: {}", shown(line))),
         };
         let waiting = self.lock().pending.remove(&id);
         match waiting {

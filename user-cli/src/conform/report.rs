@@ -135,16 +135,26 @@ pub(super) fn lines(case: &Case, result: &CaseResult) -> Vec<String> {
             vec![format!("ok    {}  {} ms", case.id, result.elapsed.as_millis())]
         }
         (Status::Skipped(what), _) => {
-            vec![format!("skip  {}: not supported: {}", case.id, format::printable(what))]
+            let what = what.lines().collect::<Vec<_>>().join(" ");
+            vec![format!("skip  {}: not supported: {}", case.id, format::printable(&what))]
         }
         (Status::Failed(reasons), verdict) => {
             let word = if verdict == Verdict::Warning { "warn" } else { "FAIL" };
             let mut lines = vec![format!("{word}  {}  ({level}, section {section})", case.id)];
             let details = details(case, result, reasons);
-            lines.extend(details.iter().map(|line| format!("      {}", format::printable(line))));
+            let shown = details.iter().flat_map(|detail| indented(detail));
+            lines.extend(shown.map(|line| format!("      {line}")));
             lines
         }
     }
+}
+
+/// Returns the lines of a text of the driver, all but the first one indented.
+fn indented(text: &str) -> impl Iterator<Item = String> {
+    text.trim_end().lines().enumerate().map(|(index, line)| {
+        let indent = if index == 0 { "" } else { "    " };
+        format!("{indent}{}", format::printable(line))
+    })
 }
 
 fn details(case: &Case, result: &CaseResult, reasons: &[String]) -> Vec<String> {

@@ -9,9 +9,10 @@ use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::cases::{Call, Case, Need, Step};
+use super::answer::Answer;
+use super::cases::{Call, Case, Need, Step, Until};
 use super::check::{self, CallEnd};
-use super::driver::{Answer, Driver};
+use super::driver::Driver;
 use super::script::Script;
 use super::server::{Server, Settings};
 use super::tls::Certificates;
@@ -26,6 +27,10 @@ const CASE_TIMEOUT: Duration = Duration::from_secs(20);
 const HANG_MARGIN: Duration = Duration::from_secs(2);
 /// Deadline of a call without one.
 const DEFAULT_DEADLINE_MS: u64 = 10_000;
+/// Time after which a call is repeated that the client was to end in another way.
+const REPEAT_INTERVAL: Duration = Duration::from_millis(20);
+/// Time limit for these repetitions.
+const REPEAT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Time in which requests that are sent too often still arrive.
 const SETTLE: Duration = Duration::from_millis(100);
 
@@ -102,7 +107,7 @@ async fn end(driver: Arc<Mutex<Driver>>, mut status: Status) -> (Status, Vec<Str
     let Ok(driver) = Arc::try_unwrap(driver) else { return (status, Vec::new()) };
     let mut driver = driver.into_inner();
     if let Status::Failed(reasons) = &mut status
-        && reasons.iter().any(|reason| reason.starts_with("the driver"))
+        && reasons.iter().any(|reason| reason.contains("the driver"))
         && let Some(ended) = driver.ended().await
     {
         reasons.push(ended);
@@ -196,6 +201,8 @@ async fn exercise(
 struct Order {
     name: String,
     after: Option<String>,
+    /// Token of `verify`, and the way of checking it with which the repetitions end.
+    until: Option<(String, Until)>,
     message: Map<String, Value>,
     limit: Duration,
 }
@@ -218,6 +225,7 @@ impl Order {
         Self {
             name: call.name.clone(),
             after: call.after.clone(),
+            until: call.token.clone().zip(call.until),
             message: message.as_object().cloned().unwrap_or_default(),
             limit: Duration::from_millis(deadline.max(within)) + HANG_MARGIN,
         }
@@ -228,30 +236,68 @@ impl Order {
             world.reached(after).await;
         }
         world.trace(format!("driver: `{}` begins", self.name));
-        let started = Instant::now();
-        let pending = driver.lock().await.send(self.message.clone()).await;
-        let answer = timeout(self.limit, pending.answer()).await;
-        let elapsed = started.elapsed();
-        let end = match answer {
-            Ok(Answer::Ok(fields)) => CallEnd { reply: Some(fields), error: None, elapsed },
-            Ok(Answer::Error(error)) => CallEnd { reply: None, error: Some(error), elapsed },
-            Ok(Answer::Unsupported(what)) => return Err(Stop::Unsupported(what)),
-            Ok(Answer::Failed(reason)) => {
-                return Err(Stop::Failed(format!(
-                    "{reason} (while it made the call `{}`)",
-                    self.name
-                )));
-            }
-            Err(_) => {
-                let (name, limit) = (&self.name, self.limit.as_millis());
-                return Err(Stop::Failed(format!(
-                    "the driver did not answer the call `{name}` within {limit} ms"
-                )));
+        let end = match &self.until {
+            None => self.make(driver).await?,
+            Some((token, until)) => {
+                let repeats = self.repeat(world, driver, token, *until);
+                timeout(REPEAT_TIMEOUT, repeats).await.unwrap_or_else(|_| {
+                    let (name, seconds) = (&self.name, REPEAT_TIMEOUT.as_secs());
+                    Err(Stop::Failed(match until {
+                        Until::Local => format!(
+                            "after {seconds} s, the client still asks the service about the token \
+                             of `{name}`"
+                        ),
+                        Until::Asked => format!(
+                            "after {seconds} s, the client has not asked the service about the \
+                             token of `{name}`"
+                        ),
+                    }))
+                })?
             }
         };
         world.trace(format!("driver: `{}` ends with {}", self.name, end.describe()));
         // Leaves the client time to act on the end of the call, as a gateway would.
         sleep(Duration::ZERO).await;
         Ok(end)
+    }
+
+    /// Verifies a token until it is checked in this way.
+    async fn repeat(
+        &self,
+        world: &World,
+        driver: &Mutex<Driver>,
+        token: &str,
+        until: Until,
+    ) -> Result<CallEnd, Stop> {
+        loop {
+            let before = world.lock().asked_about(token);
+            let end = self.make(driver).await?;
+            let has_asked = world.lock().asked_about(token) > before;
+            if has_asked == (until == Until::Asked) {
+                return Ok(end);
+            }
+            sleep(REPEAT_INTERVAL).await;
+        }
+    }
+
+    async fn make(&self, driver: &Mutex<Driver>) -> Result<CallEnd, Stop> {
+        let started = Instant::now();
+        let pending = driver.lock().await.send(self.message.clone()).await;
+        let answer = timeout(self.limit, pending.answer()).await;
+        let elapsed = started.elapsed();
+        match answer {
+            Ok(Answer::Ok(fields)) => Ok(CallEnd { reply: Some(fields), error: None, elapsed }),
+            Ok(Answer::Error(error)) => Ok(CallEnd { reply: None, error: Some(error), elapsed }),
+            Ok(Answer::Unsupported(what)) => Err(Stop::Unsupported(what)),
+            Ok(Answer::Failed(reason)) => {
+                Err(Stop::Failed(format!("in the call `{}`: {reason}", self.name)))
+            }
+            Err(_) => {
+                let (name, limit) = (&self.name, self.limit.as_millis());
+                Err(Stop::Failed(format!(
+                    "the driver did not answer the call `{name}` within {limit} ms"
+                )))
+            }
+        }
     }
 }

@@ -261,9 +261,29 @@ impl<'a> Script<'a> {
         Ok(())
     }
 
-    /// Treats every request of one type in the same way, for some time.
+    /// Treats every request of one type in the same way, for some time or until a call has ended.
     async fn serve(&self, step: &Serve) -> Result<(), String> {
-        let until = Instant::now() + Duration::from_millis(step.for_ms);
+        let end = async {
+            match (&step.until, step.for_ms) {
+                (Some(name), ms) => {
+                    let limit = ms.map_or(DEFAULT_WAIT, Duration::from_millis);
+                    let reached = timeout(limit, self.world.reached(name)).await;
+                    reached.map_err(|_| within(&format!("expected the end of `{name}`"), limit))
+                }
+                (None, ms) => {
+                    sleep(Duration::from_millis(ms.unwrap_or_default())).await;
+                    Ok(())
+                }
+            }
+        };
+        tokio::select! {
+            result = self.serve_all(step) => result,
+            result = end => result,
+        }
+    }
+
+    /// Treats every request of one type in the same way; returns only if the case is wrong.
+    async fn serve_all(&self, step: &Serve) -> Result<(), String> {
         let reply = match &step.fields {
             None => None,
             Some(fields) => {
@@ -272,7 +292,11 @@ impl<'a> Script<'a> {
                 Some((layout, body))
             }
         };
-        self.world.trace(format!("server answers every {} for {} ms", step.serve, step.for_ms));
+        let limit = match (&step.until, step.for_ms) {
+            (Some(name), _) => format!("until `{name}` has ended"),
+            (None, ms) => format!("for {} ms", ms.unwrap_or_default()),
+        };
+        self.world.trace(format!("server answers every {} {limit}", step.serve));
         loop {
             let next = self.world.wait_for(|state| {
                 let suits = |request: &&mut Received| !request.taken && request.name == step.serve;
@@ -280,7 +304,7 @@ impl<'a> Script<'a> {
                 request.taken = true;
                 Some(request.clone())
             });
-            let Ok(request) = tokio::time::timeout_at(until, next).await else { return Ok(()) };
+            let request = next.await;
             if let Some((layout, body)) = &reply {
                 self.world.change(|state| state.answered(request.connection, request.id));
                 let frame = encode_frame(layout.kind, request.id, body);

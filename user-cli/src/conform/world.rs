@@ -4,6 +4,7 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
@@ -157,6 +158,15 @@ impl State {
             let other = |index: &usize| requests.get(*index).is_some_and(|r| r.id != id);
             connection.in_flight.retain(other);
         }
+    }
+
+    /// Returns the number of requests to verify this token.
+    pub(super) fn asked_about(&self, token: &str) -> usize {
+        let suits = |request: &&Received| {
+            request.name == "VerifyToken"
+                && request.fields.get("access_token").and_then(Value::as_str) == Some(token)
+        };
+        self.requests.iter().filter(suits).count()
     }
 
     /// Sends an order to a connection. Does nothing if it is closed.

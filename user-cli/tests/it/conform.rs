@@ -51,6 +51,16 @@ fn every_mistake_of_a_client_fails_a_case() {
         ("no-hashing-window", "window", "window.hashing"),
         ("ignores-unreadable-error", "connection", "connection.unreadable_error"),
         ("no-backoff", "shutdown", "shutdown.one_address"),
+        ("accepts-any-signature", "verifier.signature", "verifier.signature"),
+        ("accepts-any-signature", "verifier.header", "verifier.header"),
+        ("accepts-expired", "verifier.expired", "verifier.expired"),
+        ("accepts-expired", "verifier.late_time", "verifier.late_time"),
+        ("never-asks", "verifier.unknown_key", "verifier.unknown_key"),
+        ("never-asks", "verifier.hs256", "verifier.hs256"),
+        ("ignores-more", "verifier.several_answers", "verifier.several_answers"),
+        ("ignores-stale-answer", "verifier.stale_answer", "verifier.stale_answer"),
+        ("ignores-stale-revocations", "verifier.stale_server", "verifier.stale_server"),
+        ("ignores-access-life", "verifier.long_life", "verifier.long_life"),
     ] {
         let options = ["--format", "json", "--strict", "--case", group];
         let output = conform(&options, &[DRIVER, "--fault", fault]);
@@ -94,20 +104,41 @@ fn a_warning_is_a_failure_only_if_asked_for() {
 #[test]
 fn a_driver_that_misbehaves_is_reported() {
     let connected = "read line; echo '{\"id\":1,\"ok\":{}}'; ";
+    let answers = |error: &str| {
+        format!("{connected} read line; echo '{{\"id\":2,\"error\":{{{error}}}}}'; read line")
+    };
     for (script, reason) in [
         ("echo panic >&2; exit 3".to_owned(), "the driver exited with code 3"),
         ("echo panic >&2; exit 3".to_owned(), "panic"),
         ("read line; echo hello; read line".to_owned(), "no JSON object: hello"),
         ("read line; echo '{\"ok\":{}}'".to_owned(), "an answer without `id`"),
-        ("read line; echo '{\"id\":1}'".to_owned(), "an answer without `ok`, `error`"),
+        ("read line; echo '{\"id\":1}'".to_owned(), "an answer without `ok` or `error`"),
+        ("read line; echo '{\"id\":\"1\",\"ok\":{}}'".to_owned(), "with the `id` \"1\"; expected"),
         ("read line; echo '{\"id\":7,\"ok\":{}}'".to_owned(), "no message waits for: "),
         ("read line; echo '{\"id\":1,\"failed\":\"no luck\"}'".to_owned(), "no luck"),
         (format!("{connected} exit 4"), "the driver exited with code 4"),
+        (
+            answers("\"code\":769,\"outcome\":\"refused\""),
+            "with the `code` 769; expected a text of four",
+        ),
+        (
+            answers("\"code\":\"0301\",\"outcome\":\"not-done\""),
+            "the `outcome` \"not-done\"; expected",
+        ),
+        (answers("\"code\":\"0301\""), "the `outcome` null; expected one of `not_done`"),
+        (answers("\"code\":null,\"retry_after_ms\":\"1\""), "the `retry_after_ms` \"1\"; expected"),
         (format!("{connected} kill -9 $$"), "the driver was killed by a signal"),
     ] {
         let output = run_script(&script);
         assert!(output.stdout.contains(reason), "{script}: {}", output.stdout);
     }
+}
+
+#[test]
+fn a_text_of_several_lines_stays_readable() {
+    let failed = r#"{"id":1,"failed":"first\nsecond\u001b[1m"}"#;
+    let output = run_script(&format!("read line; printf '%s\\n' '{failed}'"));
+    assert!(output.stdout.contains("- first\n          second\\u{1b}[1m\n"), "{}", output.stdout);
 }
 
 #[test]
@@ -137,14 +168,22 @@ fn mistakes_in_the_arguments_are_explained() {
     assert!(output.stderr.contains("errors.unknown_class"), "{}", output.stderr);
     let output = conform(&["--case", "tls.works"], &["./no-such-driver"]);
     assert_eq!(output.code, Some(2));
-    assert!(output.stderr.contains("cannot start the driver `./no-such-driver`"), "{output:?}");
-    assert_eq!(Cli::offline().run(&["conform"]).code, Some(2));
+    assert!(output.stderr.contains("cannot start the driver `./no-such-driver`: No"), "{output:?}");
+    for (arguments, reason) in [
+        (&["conform"][..], "the command of the driver is missing"),
+        (&["conform", "python3", "driver.py"], "user-cli conform -- python3 driver.py"),
+        (&["conform", "--json", "--format", "junit", "--", DRIVER], "with another --format"),
+    ] {
+        let output = Cli::offline().run(arguments);
+        assert_eq!(output.code, Some(2), "{output:?}");
+        assert!((output.stderr.clone() + &output.stdout).contains(reason), "{output:?}");
+    }
 }
 
 #[test]
 fn the_cases_are_listed() {
     let listed = Cli::offline().run(&["conform", "--list"]).succeeded().stdout;
-    assert!(listed.lines().count() >= 90, "{listed}");
+    assert!(listed.lines().count() >= 129, "{listed}");
     let line = listed.lines().find(|line| line.starts_with("errors.unknown_class ")).unwrap();
     assert!(line.contains("MUST") && line.contains(" 8 "), "{line}");
     let group = Cli::offline().run(&["conform", "--list", "--json", "--case", "tls"]).succeeded();
