@@ -39,7 +39,8 @@ run_tests() {
   # Most tests wait for most of their time.
   if ! node --test --test-concurrency=4 --test-force-exit --test-timeout=60000 \
     --test-reporter=tap "$@" >"$log" 2>&1; then
-    grep -v '^ *# Subtest' "$log"
+    # The tests that failed, and what comes after all.
+    awk '/^ *not ok/ { shown = 1 } /^ *ok/ { shown = 0 } /^# tests/ { shown = 1 } shown' "$log"
     return 1
   fi
   grep -oE '# (left out|calls during|conform|verifier:).*' "$log" | sed 's/^# //' || true

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -31,11 +31,17 @@ for (const file of [
 const project = mkdtempSync(join(tmpdir(), "user-service-client-"));
 try {
   const write = (name, text) => writeFileSync(join(project, name), text);
-  write("package.json", '{"name":"scratch","private":true,"type":"module"}');
-  execFileSync("npm", ["install", "--offline", "--no-audit", "--no-fund", "--silent", tarball], {
-    cwd: project,
-    stdio: "inherit",
-  });
+  const run = (...args) => execFileSync(args[0], args.slice(1), { cwd: project, stdio: "pipe" });
+  // The steps of README.md, without a network.
+  const steps = /mkdir my-service && cd my-service && (npm init -y)\n {4}(npm pkg .+)\n {4}(npm i.+)\n/;
+  const [, init, type, install] = steps.exec(readFileSync(join(root, "README.md"), "utf8"));
+  run(...init.split(" "));
+  run(...type.split(" "));
+  const [, , ...packages] = install.split(" ");
+  assert.deepEqual(packages.slice(0, -1), ["express"]);
+  assert.match(packages.at(-1), new RegExp(`/${basename(tarball)}$`));
+  run("npm", "install", "--offline", "--no-audit", "--no-fund", "--silent", tarball);
+  assert.equal(JSON.parse(readFileSync(join(project, "package.json"), "utf8")).type, "module");
   const installed = join(project, "node_modules", "user-service-client");
   const manifest = JSON.parse(readFileSync(join(installed, "package.json"), "utf8"));
   assert.deepEqual(manifest.dependencies ?? {}, {});
@@ -45,7 +51,7 @@ try {
     "main.mjs",
     `import { Secret, toHttp, UserServiceClient, Verifier } from "user-service-client";
     import { authenticate } from "user-service-client/express";
-    await using client = new UserServiceClient("127.0.0.1:1");
+    await using client = new UserServiceClient({ addresses: "127.0.0.1:1", log: false });
     const verifier = new Verifier(client);
     if (typeof authenticate(verifier) !== "function") throw new Error("no middleware");
     try {

@@ -10,7 +10,7 @@ import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "no
 import { fileURLToPath } from "node:url";
 
 import { UserServiceClient } from "user-service-client";
-import { register, Testbed, until } from "../.build/support/testbed.js";
+import { PASSWORD, register, Testbed, until } from "../.build/support/testbed.js";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const folder = `${root}.build/readme`;
@@ -59,7 +59,28 @@ try {
     program.stdout.on("data", (chunk) => (output += chunk));
     program.stderr.on("data", (chunk) => (output += chunk));
     const ended = once(program, "exit");
-    if (text.includes("listen(")) {
+    if (text.includes('"/login"')) {
+      const url = `http://127.0.0.1:${port}/login`;
+      const post = (body) =>
+        fetch(url, {
+          method: "POST",
+          body: JSON.stringify(body),
+          headers: { "content-type": "application/json" },
+        }).catch(() => undefined);
+      await until(`program ${index}`, async () => (await post({})) !== undefined, 20_000);
+      assert.equal((await post({})).status, 400);
+      assert.equal((await post({ login: "ada", password: 5 })).status, 400);
+      assert.equal((await post({ login: "ada", password: "wrong" })).status, 401);
+      const response = await post({ login: "ada", password: PASSWORD.reveal() });
+      assert.equal(response.status, 200);
+      const tokens = await response.json();
+      const client = new UserServiceClient(node.address);
+      assert.equal((await client.verifyToken({ accessToken: tokens.accessToken })).userId, userId);
+      await client.refreshToken({ refreshToken: tokens.refreshToken });
+      await client.close();
+      program.kill();
+      await ended;
+    } else if (text.includes("listen(")) {
       const url = `http://127.0.0.1:${port}/me`;
       const get = (headers) => fetch(url, { headers }).catch(() => undefined);
       await until(`program ${index}: ${output}`, async () => (await get({})) !== undefined, 20_000);

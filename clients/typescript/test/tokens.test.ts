@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { test } from "node:test";
+import { mock, test } from "node:test";
 
 import { Follower } from "../dist/verifier/follower.js";
 import { isReduced, isStrictPoint } from "../dist/verifier/ed25519.js";
@@ -80,6 +80,26 @@ test("nothing is decided before all revocations have arrived", () => {
   const { userId, sessionId } = local.check(genuine("eddsa")) as Verified;
   assert.equal(userId, "8f1f7b3e-8f43-4a42-9d8e-0c2a6f6f5a11");
   assert.equal(sessionId, "0d4b6c1e-3f0a-4d5e-8c7b-9a1b2c3d4e5f");
+});
+
+test("in an outage, tokens are checked in memory up to the age limit, and marked as stale", () => {
+  const { local, revoke } = start();
+  const at = performance.now();
+  let passed = 0;
+  const clock = mock.method(performance, "now", () => at + passed);
+  revoke([]);
+  const check = (ms: number) => {
+    passed = ms;
+    return local.check(genuine("eddsa"));
+  };
+  assert.equal((check(1_000) as Verified).staleMs, undefined);
+  assert.equal((check(1_001) as Verified).staleMs, 1_001);
+  assert.equal((check(5_000) as Verified).staleMs, 5_000);
+  assert.equal(check(5_001), undefined);
+  assert.equal(local.isReady, false);
+  revoke([]);
+  assert.equal((check(5_002) as Verified).staleMs, undefined);
+  clock.mock.restore();
 });
 
 test("each kind of revocation applies to tokens that were already seen", () => {
