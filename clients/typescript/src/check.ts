@@ -19,8 +19,11 @@ export const isFunction = typed("function", "a function");
 export const isAnything: Rule = () => undefined;
 export const isNonEmptyText: Rule = (value) =>
   typeof value === "string" && value !== "" ? undefined : "a text that is not empty";
-export const isSignal: Rule = (value) =>
-  value instanceof AbortSignal ? undefined : "an AbortSignal";
+export const isSignal: Rule = (value) => {
+  const { aborted, addEventListener } = value as Partial<AbortSignal>;
+  const isOne = typeof aborted === "boolean" && typeof addEventListener === "function";
+  return isOne ? undefined : "an AbortSignal";
+};
 export const isLog: Rule = (value) =>
   typeof value === "function" || value === false ? undefined : "a function, or false for no log";
 

@@ -65,6 +65,6 @@ export class Outage {
     this.#failures = 0;
     if (!this.#isLogged) return;
     this.#isLogged = false;
-    this.#log(`${message} after ${seconds} s and ${failures} failures`);
+    this.#log(`${message} after ${seconds} s (failures: ${failures})`);
   }
 }

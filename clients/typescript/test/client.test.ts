@@ -6,6 +6,7 @@ import { test } from "node:test";
 
 import { LIMITS, ServiceError, UserServiceClient, UserServiceError } from "user-service-client";
 import type { ClientOptions } from "user-service-client";
+import { lengthened } from "../dist/client/link.js";
 import type { Fields } from "../dist/codec/layout.js";
 import { Fake, reply } from "./support/fake.js";
 import type { Received } from "./support/fake.js";
@@ -70,6 +71,39 @@ test("a signal ends a call, which then tells whether it was sent", async () => {
   const aborted = server.client.verifyToken({ accessToken: "t" }, { signal: abort.signal });
   await assert.rejects(aborted, fails("aborted", "not_done"));
   assert.equal(server.fake.received.length, 1);
+});
+
+test("one signal may end any number of calls", async () => {
+  const warnings: Error[] = [];
+  const listener = (warning: Error) => warnings.push(warning);
+  process.on("warning", listener);
+  await using server = await start(() => {});
+  const abort = new AbortController();
+  const { signal } = abort;
+  const calls = [...Array(50)].map(() => server.client.verifyToken({ accessToken: "t" }, { signal }));
+  await until("the requests", () => server.fake.received.length === 50);
+  // A call that has ended does not listen any more.
+  const ended = server.client.verifyToken({ accessToken: "t" }, { signal, deadlineMs: 20 });
+  await assert.rejects(ended, fails("deadline", "unknown"));
+  abort.abort();
+  const ends = calls.map((call) => assert.rejects(call, fails("aborted", "unknown")));
+  await Promise.all(ends);
+  process.off("warning", listener);
+  assert.deepEqual(warnings, []);
+});
+
+test("a server cannot demand a wait that a timer does not have", async () => {
+  for (let index = 0; index < 20; index += 1) {
+    const wait = lengthened(0xffff_ffff);
+    assert.ok(wait >= 3_600_000 && wait < 2 ** 31, `${wait}`);
+  }
+  await using server = await start(({ socket }) => {
+    socket.write(reply(0, "ErrorReply", error(0x0502, 0xffff_ffff)));
+  });
+  const call = server.client.verifyToken({ accessToken: "t" }, { deadlineMs: 100 });
+  await assert.rejects(call, fails("connect", "not_done"));
+  await sleep(50);
+  assert.equal(server.fake.connections, 1);
 });
 
 test("the reply to an abandoned call is discarded, and its slot is free again", async () => {

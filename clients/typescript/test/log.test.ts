@@ -43,7 +43,7 @@ test("an outage is one line when it begins, and one when it ends", async () => {
   await sleep(200);
   lines.sort();
   assert.equal(lines.length, 3, lines.join("\n"));
-  assert.match(lines[0]!, /access tokens are checked again after [\d.]+ s and \d+ failures$/);
+  assert.match(lines[0]!, /access tokens are checked again after [\d.]+ s \(failures: \d+\)$/);
   assert.match(lines[1]!, /the service answers at 127.* again after/);
   // Its message cannot begin a line of its own.
   assert.match(lines[2]!, /does not return its keys, so it is asked about .*: .*not for you/);
@@ -82,7 +82,7 @@ test("outages that follow each other quickly are not all logged", () => {
     outage.works("up");
     now += 50;
   }
-  assert.deepEqual(lines, ["down", "up after 0.1 s and 2 failures"]);
+  assert.deepEqual(lines, ["down", "up after 0.1 s (failures: 2)"]);
   // One that lasts is logged.
   outage.fails("down");
   now += 1;

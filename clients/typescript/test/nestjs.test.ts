@@ -13,7 +13,7 @@ import { ErrorCode, ServiceError, UserServiceClient } from "user-service-client"
 import type { User, Verified } from "user-service-client";
 import { Auth, AuthGuard, Public, UserId } from "user-service-client/nestjs";
 import { UserServiceExceptionFilter, UserServiceModule } from "user-service-client/nestjs";
-import { UserServiceProxy } from "user-service-client/nestjs/microservices";
+import { UserServiceProxy, UserServiceRecord } from "user-service-client/nestjs/microservices";
 import { check, urlOf } from "./support/app.js";
 import { register, Testbed } from "./support/testbed.js";
 import type { Node } from "./support/testbed.js";
@@ -94,5 +94,10 @@ test("client proxy", async () => {
     (error) => error instanceof ServiceError && error.code === ErrorCode.INVALID_CREDENTIALS,
   );
   await assert.rejects(lastValueFrom(proxy.send("Nothing", {})), /unknown request/);
+  // The options of a call are not part of the data, which may come from an end user.
+  const send = (data: object) => lastValueFrom(proxy.send<User>("GetUser", data));
+  assert.equal((await send({ accessToken, options: { deadlineMs: -1 } })).username, "ada");
+  const expired = new UserServiceRecord({ accessToken }, { deadlineMs: -1 });
+  await assert.rejects(send(expired), { kind: "deadline" });
   await proxy.close();
 });

@@ -157,7 +157,11 @@ test("a second verifier of one client is refused until the first is closed", asy
   await using users = client({})();
   const first = new Verifier(users);
   assert.throws(() => new Verifier(users), /this client already has a verifier: share that one/);
+  // Who waits for a verifier that is closed does not wait for its time limit.
+  const complete = first.waitUntilComplete(60_000);
   await first.close();
+  assert.equal(await complete, false);
+  assert.equal(await first.waitUntilComplete(60_000), false);
   await new Verifier(users).close();
 });
 

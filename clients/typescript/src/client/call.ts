@@ -2,6 +2,7 @@ import { encodeFrame } from "../codec/encode.js";
 import { EncodeError } from "../codec/error.js";
 import type { Fields, RequestLayout } from "../codec/layout.js";
 import { InvalidRequestError, UserServiceError } from "../errors.js";
+import { onAbort } from "./abort.js";
 import type { Attempt } from "./connection.js";
 import type { Link } from "./link.js";
 
@@ -57,6 +58,7 @@ export class Call {
   #lostError: UserServiceError | undefined;
   #lastError: UserServiceError | undefined;
   #end: () => void = () => {};
+  #unlisten: () => void = () => {};
   #timer: NodeJS.Timeout;
   #isOver = false;
 
@@ -78,7 +80,7 @@ export class Call {
     });
     this.#timer = setTimeout(this.#end, this.remaining);
     if (plan.signal?.aborted) this.#end();
-    else plan.signal?.addEventListener("abort", this.#end, { once: true });
+    else if (plan.signal) this.#unlisten = onAbort(plan.signal, this.#end);
   }
 
   /** Returns a call for the same request and deadline, which asks another node meanwhile. */
@@ -187,7 +189,7 @@ export class Call {
   /** Ends the call. Replies to its requests in flight are discarded. */
   finish(): void {
     clearTimeout(this.#timer);
-    this.plan.signal?.removeEventListener("abort", this.#end);
+    this.#unlisten();
     this.#end();
     for (const attempt of this.#attempts) attempt.abandon();
   }

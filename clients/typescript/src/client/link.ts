@@ -8,6 +8,8 @@ import { Outage } from "../log.js";
 /** Wait before the second attempt to connect. It doubles with every further one. */
 const INITIAL_BACKOFF = 100;
 const MAX_BACKOFF = 5_000;
+/** Longest wait that a server can demand. A timer with a much longer one would end at once. */
+const MAX_RETRY_AFTER = 3_600_000;
 /** Wait after a BUSY that states none. */
 const RETRY_AFTER = 1_000;
 
@@ -180,5 +182,5 @@ export function backoff(failures: number): number {
 
 /** Wait that a server has stated, with a random time of up to its half added. */
 export function lengthened(wait: number): number {
-  return wait * (1 + Math.random() / 2);
+  return Math.min(wait, MAX_RETRY_AFTER) * (1 + Math.random() / 2);
 }

@@ -12,8 +12,19 @@ import type { CallOptions, ClientOptions } from "../client/options.js";
 import { REQUESTS } from "../generated/messages.js";
 import type { RequestName } from "../generated/messages.js";
 
-/** Fields of a request, and options of its call under `options`. */
-export type ProxyData = Record<string, unknown> & { options?: CallOptions };
+/**
+ * Fields of a request with options of its call. It is a class, so that no field of a JSON body can
+ * take the place of the options.
+ */
+export class UserServiceRecord {
+  constructor(
+    readonly fields: Record<string, unknown>,
+    readonly options: CallOptions,
+  ) {}
+}
+
+/** Data of a message: the fields of a request. */
+export type ProxyData = Record<string, unknown> | UserServiceRecord;
 
 /**
  * A ClientProxy with the names of the requests as patterns: `proxy.send("Ping", {})` returns an
@@ -55,7 +66,7 @@ export class UserServiceProxy extends ClientProxy {
 
   /** The service has no events: sends the request, and discards the reply. */
   protected override dispatchEvent<T>({ pattern, data }: ReadPacket): Promise<T> {
-    return this.#send(pattern, (data as ProxyData | undefined) ?? {}, undefined) as Promise<T>;
+    return this.#send(pattern, (data as ProxyData | null | undefined) ?? {}, undefined) as Promise<T>;
   }
 
   #send(pattern: unknown, data: ProxyData, signal: AbortSignal | undefined): Promise<unknown> {
@@ -63,7 +74,8 @@ export class UserServiceProxy extends ClientProxy {
       const expected = Object.keys(REQUESTS).join(", ");
       return Promise.reject(new TypeError(`unknown request: expected one of ${expected}`));
     }
-    const { options, ...request } = data;
-    return this.#client.call(pattern as RequestName, request as never, { signal, ...options });
+    const { fields, options } =
+      data instanceof UserServiceRecord ? data : { fields: data, options: {} };
+    return this.#client.call(pattern as RequestName, fields as never, { signal, ...options });
   }
 }

@@ -22,6 +22,8 @@ const SURPRISE_INTERVAL = 10_000;
 const MOVED_INTERVAL = 1_000;
 /** Shortest and longest wait after a failed call. */
 const BACKOFF = { min: 50, max: 500 };
+/** Number of failures in a row after which BUSY is logged: a few seconds. */
+const BUSY_FAILURES = 10;
 /** Shortest time between two requests if the first brought nothing, so that a server that does not
  * wait is not asked in a busy loop. */
 const MIN_INTERVAL = 10;
@@ -168,8 +170,8 @@ export class Task {
     } catch (error) {
       if (isClosed(error)) this.stop();
       this.#errors.watch = (error as Error).message;
-      this.#logFailure("watch", error);
       this.#watchFailures += 1;
+      this.#logFailure("watch", error);
       // Nothing is wrong with a server that shuts down: the next attempt connects to another one.
       if (isShuttingDown(error) && this.#watchFailures === 1) return 0;
       return backoff(this.#watchFailures - 1);
@@ -183,6 +185,9 @@ export class Task {
   #logFailure(what: "keys" | "watch", error: unknown): void {
     const isAnswer = !(error instanceof UserServiceError) || error instanceof ServiceError;
     if (!isAnswer || isShuttingDown(error)) return;
+    // The watch of an earlier verifier of the client ends after its waiting time.
+    const isBusy = error instanceof ServiceError && error.code === ErrorCode.BUSY;
+    if (isBusy && this.#watchFailures < BUSY_FAILURES) return;
     const subject = what === "keys" ? "its keys" : "revocations";
     this.#outages[what].fails(
       `the service does not return ${subject}, so it is asked about every token: ` +

@@ -1,4 +1,5 @@
 import { describe, isTime } from "../check.js";
+import { onAbort } from "../client/abort.js";
 import { UserServiceClient } from "../client/client.js";
 import { callOptions, CLIENT_OPTIONS } from "../client/options.js";
 import type { CallOptions, ClientOptions } from "../client/options.js";
@@ -115,8 +116,8 @@ export class Verifier {
   }
 
   /**
-   * Waits until the keys and all revocations have arrived, or `limitMs` has passed. Returns `true`
-   * in the first case. A service that signs tokens with HS256 has no public keys, so the verifier
+   * Waits until the keys and all revocations have arrived, `limitMs` has passed, or the verifier is
+   * closed. Returns `true` in the first case. A service that signs tokens with HS256 has no public keys, so the verifier
    * is not `ready` even then.
    */
   waitUntilComplete(limitMs = 5_000): Promise<boolean> {
@@ -133,6 +134,7 @@ export class Verifier {
       };
       const waiter = () => {
         if (this.#local.isComplete) end(true);
+        else if (this.#isClosed) end(false);
       };
       const timer = setTimeout(() => end(false), limitMs);
       this.#waiters.push(waiter);
@@ -162,6 +164,7 @@ export class Verifier {
     this.#isClosed = true;
     watched.delete(this.#client);
     this.#task.stop();
+    for (const waiter of this.#waiters) waiter();
     this.#asking.close();
     if (this.#ownsClient) await this.#client.close();
   }
@@ -231,10 +234,10 @@ export class Verifier {
       cancel = resolve;
     });
     const timer = setTimeout(cancel, limit);
-    signal?.addEventListener("abort", cancel, { once: true });
+    const unlisten = signal && onAbort(signal, cancel);
     const taken = await this.#asking.acquire(cancelled);
     clearTimeout(timer);
-    signal?.removeEventListener("abort", cancel);
+    unlisten?.();
     return taken;
   }
 
