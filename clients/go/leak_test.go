@@ -77,6 +77,16 @@ func TestNothingRunsAfterClose(t *testing.T) {
 		for ; len(left) > 0 && time.Since(began) < 5*time.Second; left = ownGoroutines() {
 			time.Sleep(20 * time.Millisecond)
 		}
+		counts := []int64{client.active.Load(), int64(len(verifier.asker.asking)), int64(len(verifier.asker.waits))}
+		for _, node := range client.nodes.all {
+			counts = append(counts, node.inFlight.Load(), int64(len(node.retired)))
+		}
+		for _, count := range counts {
+			if count != 0 {
+				t.Errorf("%s: something is in use: %d", what, counts)
+				break
+			}
+		}
 		if len(left) > 0 {
 			t.Errorf("%s: %d goroutines are left, such as\n%s", what, len(left), left[0])
 		}
