@@ -167,6 +167,16 @@ test("pings respect the idle timeout of Pong", async () => {
   assert.ok(pings >= 2 && pings <= 4, `${pings}`);
 });
 
+test("a ping is sent if a reply is late, even if there was none before", async () => {
+  await using server = await start(() => {});
+  const call = server.client.verifyToken({ accessToken: "t" }, { deadlineMs: 3_500 });
+  await until("the request", () => server.fake.received.length === 1);
+  let pings = 0;
+  for (const socket of server.fake.sockets) socket.on("data", () => (pings += 1));
+  await assert.rejects(call, fails("deadline", "unknown"));
+  assert.equal(pings, 1);
+});
+
 test("a request that changes something has its own key, which its repetitions share", async () => {
   await using server = await start(({ socket, reply }) => {
     if (server.fake.received.length < 3) socket.destroy();

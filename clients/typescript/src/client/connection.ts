@@ -179,8 +179,10 @@ export class Connection {
       end = resolve;
     });
     const pending: Pending = { id, frame, end, slots, written: false, abandonedAt: undefined };
-    if (!this.#isAwaited()) this.#pulse.beginsToWait();
+    const wasAwaited = this.#isAwaited();
     this.#pending.set(id, pending);
+    // Only now, since the next ping depends on whether a reply is awaited.
+    if (!wasAwaited) this.#pulse.beginsToWait();
     this.#pulse.sends();
     this.#queue.push(pending);
     return {
