@@ -80,7 +80,8 @@ test("one signal may end any number of calls", async () => {
   await using server = await start(() => {});
   const abort = new AbortController();
   const { signal } = abort;
-  const calls = [...Array(50)].map(() => server.client.verifyToken({ accessToken: "t" }, { signal }));
+  const verify = () => server.client.verifyToken({ accessToken: "t" }, { signal });
+  const calls = [...Array(50)].map(verify);
   await until("the requests", () => server.fake.received.length === 50);
   // A call that has ended does not listen any more.
   const ended = server.client.verifyToken({ accessToken: "t" }, { signal, deadlineMs: 20 });

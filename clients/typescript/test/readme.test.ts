@@ -4,8 +4,8 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
-import { InvalidRequestError, toHttp, UserServiceClient, UserServiceError } from "user-service-client";
-import { Verifier } from "user-service-client";
+import { InvalidRequestError, toHttp, UserServiceError } from "user-service-client";
+import { UserServiceClient, Verifier } from "user-service-client";
 import type { ErrorKind } from "user-service-client";
 import { EncodeError } from "../dist/codec/error.js";
 import type { ReplyLayout } from "../dist/codec/layout.js";

@@ -117,8 +117,8 @@ export class Verifier {
 
   /**
    * Waits until the keys and all revocations have arrived, `limitMs` has passed, or the verifier is
-   * closed. Returns `true` in the first case. A service that signs tokens with HS256 has no public keys, so the verifier
-   * is not `ready` even then.
+   * closed. Returns `true` in the first case. A service that signs tokens with HS256 has no public
+   * keys, so the verifier is not `ready` even then.
    */
   waitUntilComplete(limitMs = 5_000): Promise<boolean> {
     const expected = isTime(0)(limitMs);
