@@ -108,7 +108,7 @@ func (c *Client) do(ctx context.Context, limit time.Duration, a *attempts, wait 
 	if c.stopped.Err() != nil {
 		return nil, callError(ErrClosed, nil, NotDone)
 	}
-	if a.request.info().hasSecret {
+	if a.request.info().isConfidential() {
 		if err := c.plaintextError(); err != nil {
 			return nil, err
 		}

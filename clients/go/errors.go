@@ -146,7 +146,8 @@ var (
 	ErrBadReply = errors.New("invalid reply")
 	// ErrInvalidRequest: the request cannot be encoded, or an argument is wrong.
 	ErrInvalidRequest = errors.New("invalid request")
-	// ErrPlaintext: a secret would be sent without TLS to an address that is not loopback.
+	// ErrPlaintext: a secret, or a request for keys or revocations, would be sent without TLS to an
+	// address that is not loopback.
 	ErrPlaintext = errors.New("refusing to send a secret without TLS to an address that is not loopback")
 	// ErrTooManyCalls: more calls are in progress than Config.MaxCalls allows.
 	ErrTooManyCalls = errors.New("too many calls are in progress")

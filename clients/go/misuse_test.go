@@ -105,6 +105,13 @@ func TestPlaintextSaysWhatIsExpected(t *testing.T) {
 	}
 	_, err = NewVerifier(client, VerifierConfig{})
 	says(t, err, "users.example:3001", "Config.TLS")
+	// Who can change the keys can forge tokens.
+	if _, err = client.GetKeys(context.Background()); !errors.Is(err, ErrPlaintext) {
+		t.Error(err)
+	}
+	if _, err = client.WatchRevocations(context.Background(), WatchRevocations{}); !errors.Is(err, ErrPlaintext) {
+		t.Error(err)
+	}
 }
 
 // TestAMistakeIsAnErrorOfTheProgram: it is not the service that fails, so the answer is not 503.
@@ -131,6 +138,7 @@ func TestAMistakeIsAnErrorOfTheProgram(t *testing.T) {
 	for what, err := range map[string]error{
 		"an address":               getUser(client, ctx, WithClientAddress("nowhere")),
 		"an option":                getUser(client, ctx, nil),
+		"a key":                    getUser(client, ctx, WithIdempotencyKey(IdempotencyKey{})),
 		"a context":                getUser(client, nil),
 		"a client":                 getUser(nil, ctx),
 		"a client without New":     getUser(&Client{}, ctx),
@@ -360,5 +368,20 @@ func TestManyCallsThatWaitForASlotEndAtOnce(t *testing.T) {
 	t.Logf("%v for %d calls", took, count)
 	if took > 5*time.Second {
 		t.Errorf("it took %v", took)
+	}
+}
+
+func TestAnIdempotencyKeyThatCannotBeReadIsZero(t *testing.T) {
+	for _, text := range []string{"", "00", strings.Repeat("x", 32), strings.Repeat("a", 31) + "x"} {
+		if key, err := ParseIdempotencyKey(text); err == nil || key != (IdempotencyKey{}) {
+			t.Errorf("%q: %v, %v", text, key, err)
+		}
+	}
+	made, err := NewIdempotencyKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if key, err := ParseIdempotencyKey(made.String()); err != nil || key != made || made == (IdempotencyKey{}) {
+		t.Error(key, err)
 	}
 }

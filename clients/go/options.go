@@ -26,8 +26,10 @@ func ParseIdempotencyKey(text string) (IdempotencyKey, error) {
 	if len(text) != 2*len(key) {
 		return key, errors.New("userservice: expected 32 hexadecimal digits")
 	}
-	_, err := hex.Decode(key[:], []byte(text))
-	return key, err
+	if _, err := hex.Decode(key[:], []byte(text)); err != nil {
+		return IdempotencyKey{}, errors.New("userservice: expected 32 hexadecimal digits")
+	}
+	return key, nil
 }
 
 // String returns the key as 32 hexadecimal digits.
@@ -48,6 +50,9 @@ type callOptions struct {
 // call, such as one whose outcome is unknown.
 func WithIdempotencyKey(key IdempotencyKey) CallOption {
 	return func(o *callOptions) {
+		if key == (IdempotencyKey{}) {
+			o.err = errors.New("WithIdempotencyKey: expected a random key (NewIdempotencyKey makes one), not zeros")
+		}
 		o.tags.idempotencyKey, o.hasKey = &key, true
 	}
 }

@@ -21,6 +21,12 @@ type requestInfo struct {
 	retry     retryClass
 }
 
+// isConfidential tells whether a request must not be sent in plain text to another machine: it
+// contains a secret, or its reply decides which tokens are accepted.
+func (i *requestInfo) isConfidential() bool {
+	return i.hasSecret || i.kind >= 0x20 && i.kind <= 0x2F
+}
+
 type requestMessage interface {
 	message
 	info() *requestInfo

@@ -39,7 +39,7 @@ fi
 
 # Most tests wait for servers, so more of them run at a time than there are processors.
 if ! "$GO" test -count=1 -timeout 180s -parallel 6 -v ./... >"$folder/log" 2>&1; then
-    grep -vE '^=== (RUN|PAUSE|CONT)' "$folder/log"
+    grep -vE '^=== (RUN|PAUSE|CONT)|^ *--- PASS' "$folder/log"
     exit 1
 fi
 grep -oE 'left out: .*' "$folder/log" || true
