@@ -9,7 +9,8 @@ export USER_SERVER=${USER_SERVER:-$repository/target/debug/user-server}
 export USER_CLI=${USER_CLI:-$repository/target/debug/user-cli}
 USER_SERVER=$(realpath "$USER_SERVER")
 USER_CLI=$(realpath "$USER_CLI")
-export PYTHONDONTWRITEBYTECODE=1
+# Bytecode outside the folder: the behaviour cases start Python a hundred times.
+export PYTHONPYCACHEPREFIX=$repository/target/clients-python-bytecode
 prepared=$repository/target/clients-python/bin/python
 if [[ -z ${PYTHON:-} ]]; then
     PYTHON=python3
@@ -23,53 +24,76 @@ trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$logs"' EXIT
 
 has() { "$PYTHON" -c "import $1" 2>/dev/null; }
 
-if has ruff; then
+lint() {
     "$PYTHON" -m ruff check --quiet --no-cache --config pyproject.toml . ../testbed.py
     "$PYTHON" -m ruff format --quiet --no-cache --config pyproject.toml --check . \
         ../testbed.py
+}
+
+types() {
+    export MYPYPATH=src:tests MYPY_CACHE_DIR=$repository/target/mypy
+    "$PYTHON" -m mypy --strict --no-error-summary src tests generate.py ../testbed.py
+}
+
+tests() {
+    (cd "$here/tests" && timeout 300 "$PYTHON" run.py "$@")
+}
+
+bench() {
+    (cd "$here/tests" && "$PYTHON" bench.py)
+}
+
+names=() pids=()
+# Starts a check in the background: NAME COMMAND [ARGUMENT]...
+start() {
+    names+=("$1")
+    ("${@:2}") >"$logs/$1" 2>&1 &
+    pids+=($!)
+}
+
+# Waits for every check, and prints the output of those that failed.
+finish() {
+    local failed=0
+    for index in "${!pids[@]}"; do
+        wait "${pids[index]}" || { failed=1; cat "$logs/${names[index]}"; }
+    done
+    names=() pids=()
+    if [[ $failed == 1 ]]; then exit 1; fi
+}
+
+# At the same time, because most tests wait. The longest first.
+start conform tests test_conform
+if has cryptography; then
+    verifier=test_verifier_live.VerifierLive
+    found=$(grep -o 'async def test_[a-z_]*' tests/test_verifier_live.py)
+    mapfile -t cases <<<"${found//async def /$verifier.}"
+    half=$((${#cases[@]} / 2))
+    start verifier-1 tests "${cases[@]:0:half}"
+    start verifier-2 tests "${cases[@]:half}"
+    start live tests test_live test_asgi test_readme
+    start package tests test_package
+    start units tests test_vectors test_units test_wire test_lifetime test_tokens
+else
+    echo "left out: the verifier of the Python client (cryptography is missing)"
+    start live tests test_live
+    start units tests test_vectors test_units test_wire test_lifetime
+fi
+if has ruff; then
+    start lint lint
 else
     echo "left out: lint of the Python client (ruff is missing)"
 fi
 if has mypy; then
-    export MYPYPATH=src:tests MYPY_CACHE_DIR=$repository/target/mypy
-    "$PYTHON" -m mypy --strict --no-error-summary src tests generate.py ../testbed.py
+    start types types
 else
     echo "left out: type check of the Python client (mypy is missing)"
 fi
-
-# Three groups at the same time: most tests wait.
-groups=("test_conform" "test_verifier_live" "test_live test_asgi test_readme test_package")
-first="test_vectors test_units test_wire test_lifetime"
+finish
+# Alone, because they measure times.
 if has cryptography; then
-    first+=" test_tokens"
-    last="test_rolling"
-else
-    echo "left out: the verifier of the Python client (cryptography is missing)"
-    groups=("test_conform" "test_live")
-    last=""
-fi
-
-run() {
-    local log=$1
-    shift
-    (cd "$here/tests" && timeout 300 "$PYTHON" run.py "$@") >"$logs/$log" 2>&1
-}
-
-run 0 $first || { cat "$logs/0"; exit 1; }
-pids=()
-for index in "${!groups[@]}"; do
-    run "$((index + 1))" ${groups[index]} &
-    pids+=($!)
-done
-failed=0
-for index in "${!pids[@]}"; do
-    wait "${pids[index]}" || { failed=1; cat "$logs/$((index + 1))"; }
-done
-if [[ $failed == 1 ]]; then exit 1; fi
-# Alone, because it needs both cores.
-if [[ -n $last ]]; then
-    run 9 $last || { cat "$logs/9"; exit 1; }
-    (cd tests && "$PYTHON" bench.py)
+    start rolling tests test_rolling
+    finish
+    bench
 fi
 grep -h '^left out: ' "$logs"/* || true
 echo "python: $(cat "$logs"/* | sed -n 's/^passed: //p' | paste -sd+ | bc) passed"

@@ -7,15 +7,23 @@ import asyncio
 import json
 import os
 import sys
+from pathlib import Path
 from typing import Any, Optional
 from uuid import UUID
 
-from support import CLIENT  # noqa: F401  (sets the path)
+# Without the module `support`, which takes long to import: each case starts a driver.
+if not os.environ.get("USER_SERVICE_INSTALLED"):
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
 
-from user_service import AUTO, Client, Config, ServerError, Tls, UserServiceError
-from user_service._messages import REQUESTS
-from user_service.secret import Secret
-from user_service.verdict import TokenExpired, TokenInvalid, TokenRevoked, VerifyUnavailable
+from user_service import AUTO, Client, Config, ServerError, Tls, UserServiceError  # noqa: E402
+from user_service._messages import REQUESTS  # noqa: E402
+from user_service.secret import Secret  # noqa: E402
+from user_service.verdict import (  # noqa: E402
+    TokenExpired,
+    TokenInvalid,
+    TokenRevoked,
+    VerifyUnavailable,
+)
 
 Json = dict[str, Any]
 MESSAGES = {request.NAME: request for request in REQUESTS}

@@ -42,6 +42,8 @@ class HttpServer:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).split(b"\r\n")
+        length = [int(line[16:]) for line in head if line.startswith(b"Content-Length: ")]
+        content = await reader.readexactly(length[0] if length else 0)
         method, path, _ = head[0].split(b" ")
         headers = [
             (name.lower(), value.strip())
@@ -57,7 +59,7 @@ class HttpServer:
         }
 
         async def receive() -> Any:
-            return {"type": "http.request", "body": b"", "more_body": False}
+            return {"type": "http.request", "body": content, "more_body": False}
 
         async def send(message: Any) -> None:
             if message["type"] == "http.response.start":
@@ -73,8 +75,15 @@ class HttpServer:
         writer.close()
 
     async def get(self, path: str, *headers: str) -> tuple[int, dict[str, str], Any]:
+        return await self.request("GET", path, None, *headers)
+
+    async def request(
+        self, method: str, path: str, body: Any, *headers: str
+    ) -> tuple[int, dict[str, str], Any]:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        lines = [f"GET {path} HTTP/1.1", "Host: localhost", "Connection: close", *headers, "", ""]
+        content = "" if body is None else json.dumps(body)
+        lines = [f"{method} {path} HTTP/1.1", "Host: localhost", "Connection: close", *headers]
+        lines += [f"Content-Length: {len(content)}", "", content]
         writer.write("\r\n".join(lines).encode())
         head, _, body = (await reader.read()).partition(b"\r\n\r\n")
         writer.close()

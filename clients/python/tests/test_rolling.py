@@ -42,7 +42,7 @@ class Load:
                 self.failed.append(f"{action.__name__}: {type(error).__name__}: {error}")
             self.slowest = max(self.slowest, loop.time() - began)
             # A user may open 100 sessions an hour.
-            await asyncio.sleep(0.15 if action in (self.change, self.once) else 0.005)
+            await asyncio.sleep(0.15 if action in (self.change, self.once) else 0.02)
 
     async def read(self, account: Account) -> None:
         verified = await self.client.verify_token(access_token=account.access_token)
@@ -98,7 +98,7 @@ class RollingRestart(LiveTest):
                     await self.bed("stop", node=node["node"], signal=name)
                     await asyncio.sleep(0.3)
                     await self.bed("again", node=node["node"])
-                    await asyncio.sleep(1.2)
+                    await asyncio.sleep(0.9)
                 await load.stop()
                 self.assertEqual(load.failed, [])
                 print(f"{dict(load.done)}, slowest {load.slowest:.2f} s", file=sys.stderr)

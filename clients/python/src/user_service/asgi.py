@@ -11,6 +11,7 @@ from uuid import UUID
 from ._checks import known_options
 from ._codec import is_address
 from .http import HttpAnswer, to_http
+from .secret import Secret
 from .verdict import TokenChecker, Verified, VerifyError
 
 Scope = MutableMapping[str, Any]
@@ -21,7 +22,9 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 # Key of the scope under which the application finds the content of the token.
 SCOPE_KEY = "user_service"
+_TOKEN_KEY = "user_service.token"
 
+_NO_TOKEN = "the request has no valid access token, or AuthMiddleware is missing"
 _MISSING = HttpAnswer(401, {"WWW-Authenticate": "Bearer"}, {"error": "unauthorized"})
 _INVALID = HttpAnswer(
     401, {"WWW-Authenticate": 'Bearer error="invalid_request"'}, {"error": "unauthorized"}
@@ -80,7 +83,7 @@ class AuthMiddleware:
             await self._app(scope, receive, send)
             return
         # Nothing that a server or another middleware has put there counts.
-        scope = {**scope, SCOPE_KEY: None}
+        scope = {**scope, SCOPE_KEY: None, _TOKEN_KEY: None}
         refusal = await self._check(scope)
         if refusal is None:
             await self._app(scope, receive, send)
@@ -109,6 +112,7 @@ class AuthMiddleware:
             )
         except VerifyError as error:
             return None if is_public else to_http(error)
+        scope[_TOKEN_KEY] = Secret(token)
         return None
 
 
@@ -147,8 +151,19 @@ def user_id(scope: Scope) -> UUID:
     """Returns the user of the request. Raises LookupError if it has no valid access token."""
     found = verified(scope)
     if found is None:
-        raise LookupError("the request has no access token, or AuthMiddleware is missing")
+        raise LookupError(_NO_TOKEN)
     return found.user_id
+
+
+def access_token(scope: Scope) -> Secret:
+    """Returns the access token of the request, for calls on behalf of its user.
+
+    Raises LookupError if the request has no valid one.
+    """
+    found = scope.get(_TOKEN_KEY)
+    if verified(scope) is None or not isinstance(found, Secret):
+        raise LookupError(_NO_TOKEN)
+    return found
 
 
 def peer_address(scope: Scope) -> Optional[str]:
