@@ -126,5 +126,7 @@ class LiveTest(unittest.IsolatedAsyncioTestCase):
     """A test with a test bed of its own."""
 
     async def asyncSetUp(self) -> None:
+        # The debug mode of unittest takes more time than the client.
+        asyncio.get_running_loop().set_debug(False)
         self.bed = await TestBed.start()
         self.addAsyncCleanup(self.bed.stop)

@@ -113,7 +113,7 @@ class Live(LiveTest):
         node = await self.bed("start", settings={"MAX_IN_FLIGHT": "8", "MAX_HASHING": "2"})
         async with Client(node["address"]) as client:
             await client.ping()
-            await asyncio.gather(*(client.ping() for _ in range(1000)))
+            await asyncio.gather(*(client.ping(deadline=30) for _ in range(1000)))
             logins = [
                 client.login(
                     login=f"nobody{number}",

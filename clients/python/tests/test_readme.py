@@ -146,7 +146,16 @@ class Readme(LiveTest):
         before, _, after = BLOCKS[2].partition(option)
         text = before + after.partition(")],\n")[2]
         text += 'app.add_middleware(AuthMiddleware, verifier=Verifier(client), public=["/login"])\n'
-        await self.routes(await self.serve(text))
+        text += "from starlette.middleware.cors import CORSMiddleware\n"
+        text += 'app.add_middleware(CORSMiddleware, allow_origins=["*"])\n'
+        server = await self.serve(text)
+        await self.routes(server)
+        preflight = ("Origin: http://a.example", "Access-Control-Request-Method: GET")
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        lines = ["OPTIONS /me HTTP/1.0", *preflight, "", ""]
+        writer.write("\r\n".join(lines).encode())
+        self.assertIn(b" 200 ", await reader.readline())
+        writer.close()
 
     async def test_the_routes_without_a_framework(self) -> None:
         found: dict[str, Any] = {}

@@ -55,6 +55,10 @@ class Secrets(unittest.TestCase):
         self.assertNotIn(VALUE, json.dumps(dataclasses.asdict(login), default=str))
         with self.assertRaises(TypeError):
             vars(secret)
+        for convert in (dict, list, tuple, set):
+            with self.assertRaises(TypeError) as caught:
+                convert(secret)
+            self.assertIn("reveal() returns its text", str(caught.exception))
         self.assertIs(copy.deepcopy(secret), secret)
         self.assertIs(copy.copy(secret), secret)
 

@@ -168,13 +168,13 @@ class Wire(unittest.IsolatedAsyncioTestCase):
             ):
                 await asyncio.gather(*(client.ping() for _ in range(8)))
                 loop = asyncio.get_running_loop()
-                for _ in range(3):
+                # The stuck node may count as slow, and be avoided, for a while.
+                while not stuck.requests:
                     began = loop.time()
                     with self.assertRaises(ServerError) as caught:
-                        await client.get_user(access_token="t", deadline=3)
+                        await client.get_user(access_token="t", deadline=20)
                     self.assertEqual(caught.exception.code, code)
-                    self.assertLess(loop.time() - began, 1)
-                self.assertTrue(stuck.requests)
+                    self.assertLess(loop.time() - began, 5)
 
     async def test_a_wrong_argument_is_reported_without_a_server_and_without_the_secrets(
         self,
@@ -248,10 +248,10 @@ class Paused(LiveTest):
                 began = loop.time()
                 user = await client.get_user(access_token=ada.access_token)
                 self.assertEqual(user.username, ada.username)
-                self.assertLess(loop.time() - began, 1.5)
+                self.assertLess(loop.time() - began, 4)
             self.assertTrue(any(node.slow for node in client.status()))
             await self.bed("resume", node=first["node"])
-            for _ in range(100):
+            for _ in range(400):
                 if not any(node.slow for node in client.status()):
                     return
                 await asyncio.sleep(0.05)

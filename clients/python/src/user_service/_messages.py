@@ -255,9 +255,7 @@ class UserDeleted(Reply):
 
     TYPE: ClassVar[int] = 0x85
     NAME: ClassVar[str] = "UserDeleted"
-    FIELDS: ClassVar[tuple[Field, ...]] = (
-        Field("user_id", "uuid", None),
-    )
+    FIELDS: ClassVar[tuple[Field, ...]] = (Field("user_id", "uuid", None),)
 
     user_id: UUID
 
@@ -337,9 +335,7 @@ class LoggedOut(Reply):
 
     TYPE: ClassVar[int] = 0x89
     NAME: ClassVar[str] = "LoggedOut"
-    FIELDS: ClassVar[tuple[Field, ...]] = (
-        Field("sessions_ended", "number", None),
-    )
+    FIELDS: ClassVar[tuple[Field, ...]] = (Field("sessions_ended", "number", None),)
 
     sessions_ended: int
 
@@ -386,9 +382,7 @@ class PasswordReset(Reply):
 
     TYPE: ClassVar[int] = 0x8C
     NAME: ClassVar[str] = "PasswordReset"
-    FIELDS: ClassVar[tuple[Field, ...]] = (
-        Field("sessions_ended", "number", None),
-    )
+    FIELDS: ClassVar[tuple[Field, ...]] = (Field("sessions_ended", "number", None),)
 
     sessions_ended: int
 
@@ -439,9 +433,7 @@ class Sessions(Reply):
 
     TYPE: ClassVar[int] = 0x8E
     NAME: ClassVar[str] = "Sessions"
-    FIELDS: ClassVar[tuple[Field, ...]] = (
-        Field("sessions", "list", None, Session),
-    )
+    FIELDS: ClassVar[tuple[Field, ...]] = (Field("sessions", "list", None, Session),)
 
     sessions: tuple[Session, ...]
 
@@ -452,9 +444,7 @@ class SessionEnded(Reply):
 
     TYPE: ClassVar[int] = 0x8F
     NAME: ClassVar[str] = "SessionEnded"
-    FIELDS: ClassVar[tuple[Field, ...]] = (
-        Field("sessions_ended", "number", None),
-    )
+    FIELDS: ClassVar[tuple[Field, ...]] = (Field("sessions_ended", "number", None),)
 
     sessions_ended: int
 
@@ -586,9 +576,7 @@ class VerifyToken(Request[TokenVerified]):
     CHANGES: ClassVar[bool] = False
     RETRY: ClassVar[str] = "safe"
     HASHES: ClassVar[Union[bool, tuple[str, ...]]] = False
-    FIELDS: ClassVar[tuple[Field, ...]] = (
-        Field("access_token", "secret", None),
-    )
+    FIELDS: ClassVar[tuple[Field, ...]] = (Field("access_token", "secret", None),)
 
     access_token: Secret
 
@@ -604,7 +592,10 @@ class UpdateUser(Request[UserUpdated]):
     NAME: ClassVar[str] = "UpdateUser"
     CHANGES: ClassVar[bool] = True
     RETRY: ClassVar[str] = "once"
-    HASHES: ClassVar[Union[bool, tuple[str, ...]]] = ("email", "new_password",)
+    HASHES: ClassVar[Union[bool, tuple[str, ...]]] = (
+        "email",
+        "new_password",
+    )
     FIELDS: ClassVar[tuple[Field, ...]] = (
         Field("access_token", "secret", None),
         Field("username", "text", 0x02),
@@ -683,9 +674,7 @@ class ResendCode(Request[CodeResent]):
     CHANGES: ClassVar[bool] = True
     RETRY: ClassVar[str] = "once"
     HASHES: ClassVar[Union[bool, tuple[str, ...]]] = False
-    FIELDS: ClassVar[tuple[Field, ...]] = (
-        Field("verification_id", "uuid", None),
-    )
+    FIELDS: ClassVar[tuple[Field, ...]] = (Field("verification_id", "uuid", None),)
 
     verification_id: UUID
 
@@ -699,9 +688,7 @@ class RefreshToken(Request[TokenRefreshed]):
     CHANGES: ClassVar[bool] = True
     RETRY: ClassVar[str] = "safe_within_30_s"
     HASHES: ClassVar[Union[bool, tuple[str, ...]]] = False
-    FIELDS: ClassVar[tuple[Field, ...]] = (
-        Field("refresh_token", "secret", None),
-    )
+    FIELDS: ClassVar[tuple[Field, ...]] = (Field("refresh_token", "secret", None),)
 
     refresh_token: Secret
 
@@ -739,9 +726,7 @@ class GetUser(Request[User]):
     CHANGES: ClassVar[bool] = False
     RETRY: ClassVar[str] = "safe"
     HASHES: ClassVar[Union[bool, tuple[str, ...]]] = False
-    FIELDS: ClassVar[tuple[Field, ...]] = (
-        Field("access_token", "secret", None),
-    )
+    FIELDS: ClassVar[tuple[Field, ...]] = (Field("access_token", "secret", None),)
 
     access_token: Secret
 
@@ -758,9 +743,7 @@ class RequestPasswordReset(Request[PasswordResetRequested]):
     CHANGES: ClassVar[bool] = True
     RETRY: ClassVar[str] = "once"
     HASHES: ClassVar[Union[bool, tuple[str, ...]]] = False
-    FIELDS: ClassVar[tuple[Field, ...]] = (
-        Field("email", "text", None),
-    )
+    FIELDS: ClassVar[tuple[Field, ...]] = (Field("email", "text", None),)
 
     email: str
 
@@ -822,9 +805,7 @@ class ListSessions(Request[Sessions]):
     CHANGES: ClassVar[bool] = False
     RETRY: ClassVar[str] = "safe"
     HASHES: ClassVar[Union[bool, tuple[str, ...]]] = False
-    FIELDS: ClassVar[tuple[Field, ...]] = (
-        Field("access_token", "secret", None),
-    )
+    FIELDS: ClassVar[tuple[Field, ...]] = (Field("access_token", "secret", None),)
 
     access_token: Secret
 

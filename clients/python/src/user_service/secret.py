@@ -67,6 +67,10 @@ class Secret:
     def __hash__(self) -> int:
         return hash((Secret, self.reveal_bytes()))
 
+    def __iter__(self) -> NoReturn:
+        # FastAPI tries this, and reports the error.
+        raise TypeError("a Secret cannot be serialized; reveal() returns its text")
+
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError("a Secret cannot be changed")
 
@@ -77,10 +81,10 @@ class Secret:
         return self
 
     def __getstate__(self) -> NoReturn:
-        raise TypeError("a Secret cannot be serialized")
+        raise TypeError("a Secret cannot be serialized; reveal() returns its text")
 
     def __reduce_ex__(self, _protocol: object) -> NoReturn:
-        raise TypeError("a Secret cannot be serialized")
+        raise TypeError("a Secret cannot be serialized; reveal() returns its text")
 
 
 SecretLike = Union[str, bytes, Secret]
