@@ -320,3 +320,50 @@ func TestAnAnswerWithoutEntriesIsNotAskedForInALoop(t *testing.T) {
 		t.Errorf("%d calls in half a second", count)
 	}
 }
+
+// FuzzFollower applies any answers of the service. None of them makes a revoked token valid again,
+// or an age negative.
+func FuzzFollower(f *testing.F) {
+	all, loaded := loadTokens(f)
+	config := loaded.local.config
+	token, found := genuine(f, all)
+	now := time.Unix(all.Now, 0)
+	body := func(reply replyMessage) []byte {
+		frame, err := appendFrame(reply.kind(), 1, reply, nil)
+		if err != nil {
+			f.Fatal(err)
+		}
+		return frame[headerSize:]
+	}
+	f.Add(body(&Keys{JWKS: string(all.JWKS), AccessLife: time.Hour, RefreshAfter: time.Minute, Now: &now}), body(&Revocations{Now: now}))
+	f.Add(body(&Keys{JWKS: `{"keys":[]}`}), body(&Revocations{Now: time.UnixMilli(maxInstant), More: 1}))
+	f.Add([]byte{}, body(&Revocations{Now: now, Stale: 0xFFFF_FFFF * time.Millisecond, Entries: []Revocation{
+		{Kind: 2, ID: found.session[:], Before: time.Unix(maxInstant, 0)}, {Kind: 3, Before: time.Unix(maxInstant, 0)},
+		{Kind: 4, ID: []byte("kid"), Before: now}, {Kind: 255, Before: now},
+	}}))
+	f.Fuzz(func(t *testing.T, keys, revocations []byte) {
+		first := &follower{local: newLocalState(config)}
+		first.keys(t, all)
+		first.answer(all, Revocations{Entries: []Revocation{{Kind: 1, ID: found.session[:], Before: now}}})
+		for round := 0; round < 2; round++ {
+			at := time.Now()
+			var answer Keys
+			if decodeBody(keys, &answer) == nil {
+				if wait, ok := first.applyKeys(&answer, at, at); ok && (wait < minRefresh || wait > maxRefresh) {
+					t.Error(wait)
+				}
+			}
+			var entries Revocations
+			if decodeBody(revocations, &entries) == nil {
+				first.applyRevocations(&entries, first.round, at, at)
+			}
+			if verdict := first.verdict(token); verdict == "OK" {
+				t.Error("a revoked token is valid")
+			}
+			if age, _ := first.local.age(); age < 0 || len(first.cursor) > maxCursor {
+				t.Error(age, len(first.cursor))
+			}
+			first.expire(at.Add(time.Minute))
+		}
+	})
+}
