@@ -45,13 +45,22 @@ func TestBehaviour(t *testing.T) {
 	driver := filepath.Join(t.TempDir(), "driver")
 	run(t, goCommand(), "build", fmt.Sprintf("-race=%t", userservice.UnderRace), "-o", driver, "./internal/driver")
 	r, ok := conform(t, driver)
+	failures := 0
 	for _, one := range r.Cases {
-		if one.Result != "passed" {
-			t.Errorf("%s: %s: %v", one.ID, one.Result, one.Reasons)
+		if one.Result == "passed" {
+			continue
 		}
+		// Another process may have taken the port of a server that starts later.
+		if strings.Contains(fmt.Sprint(one.Reasons), "cannot listen on") {
+			if _, isPassed := conform(t, driver, "--case", one.ID); isPassed {
+				continue
+			}
+		}
+		failures++
+		t.Errorf("%s: %s: %v", one.ID, one.Result, one.Reasons)
 	}
-	if !ok || len(r.Cases) < 90 {
-		t.Errorf("%d cases", len(r.Cases))
+	if ok != (failures == 0) && !strings.Contains(fmt.Sprint(r.Cases), "cannot listen on") || len(r.Cases) < 90 {
+		t.Errorf("%d cases, %d failures", len(r.Cases), failures)
 	}
 	t.Logf("%d cases", len(r.Cases))
 }
