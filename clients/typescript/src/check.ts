@@ -126,6 +126,7 @@ export function describe(value: unknown): string {
   if (Array.isArray(value)) return "an array";
   if (value instanceof Promise) return "a Promise";
   if (typeof value !== "object") return `a value (${typeof value})`;
-  const name: unknown = value.constructor?.name;
-  return typeof name === "string" && name !== "" ? `an object (${name})` : "an object";
+  // Not a property of parsed JSON, which could be any text.
+  const type: unknown = value.constructor;
+  return typeof type === "function" ? `an object (${type.name})` : "an object";
 }

@@ -4,6 +4,8 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
 import express from "express";
+// @ts-expect-error There are types of one version only.
+import express4 from "express4";
 import fastify from "fastify";
 
 import { UserServiceClient, Verifier } from "user-service-client";
@@ -35,17 +37,25 @@ after(async () => {
 
 const wrongLogin = () => client.login({ login: "nobody", password: "wrong" });
 
-test("express", async () => {
-  const app = express();
-  app.get("/open", (_req, res) => void res.json({}));
-  app.get("/me", authenticate(verifier), (req, res) => void res.json({ userId: req.auth?.userId }));
-  app.get("/login", async (_req, res) => void res.json(await wrongLogin()));
-  app.use(errorHandler());
-  const server = app.listen(0, "127.0.0.1");
-  await new Promise((resolve) => server.once("listening", resolve));
-  await check(urlOf(server), client);
-  server.close();
-});
+for (const [version, create] of [
+  ["5", express],
+  ["4", express4 as typeof express],
+] as const) {
+  test(`express ${version}`, async () => {
+    const app = create();
+    const content = (req: express.Request, res: express.Response) =>
+      void res.json({ userId: req.auth?.userId });
+    app.get("/open", (_req, res) => void res.json({}));
+    app.get("/me", authenticate(verifier), content);
+    if (version === "5") app.get("/login", async (_req, res) => void res.json(await wrongLogin()));
+    else app.get("/login", (_req, res, next) => void wrongLogin().then(res.json, next));
+    app.use(errorHandler());
+    const server = app.listen(0, "127.0.0.1");
+    await new Promise((resolve) => server.once("listening", resolve));
+    await check(urlOf(server), client);
+    server.close();
+  });
+}
 
 test("fastify", async () => {
   const app = fastify();

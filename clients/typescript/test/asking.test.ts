@@ -160,7 +160,7 @@ test("a limited number of questions is asked at the same time, for a limited tim
   await sleep(100);
   assert.equal(fake.count("VerifyToken"), 3);
   assert.deepEqual(await Promise.all(checks), Array(10).fill("unavailable"));
-  assert.ok(performance.now() - start < 1_000);
+  assert.ok(performance.now() - start < 3_000);
   assert.deepEqual([verifier.status().asked, verifier.status().unavailable], [10, 10]);
   fake.close();
 });

@@ -6,6 +6,7 @@ import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { test } from "node:test";
 
+import { Reflector } from "@nestjs/core";
 import fastify from "fastify";
 
 import { UserServiceClient, Verifier } from "user-service-client";
@@ -110,6 +111,10 @@ test("arguments of a call and of a check", async () => {
   await rejects(users.with({}).ping(wrong({ x: 1 })), /unknown option `x`/);
   await rejects(checks.verify(undefined as never), /expected an access token .* got undefined/);
   await rejects(checks.verify(Buffer.from("t") as never), /but got an object \(Buffer\)/);
+  // Even if the service is not asked.
+  await rejects(checks.verify("t", wrong({ deadline: 5 })), /did you mean `deadlineMs`/);
+  const body = JSON.parse('{"constructor":{"name":"text of a stranger"}}');
+  await rejects(checks.verify(body), /but got an object$/);
   assert.throws(() => checks.verifyLocal(5 as never), /but got 5/);
   assert.throws(() => checks.waitUntilComplete(1e10), /milliseconds from 0 to/);
 });
@@ -182,6 +187,10 @@ test("functions for Express, Fastify and NestJS", async () => {
       /did you mean `useFactory`/,
     ],
   ]);
+  // The guard decides about requests of HTTP only.
+  const guard = new AuthGuard({ verify: () => assert.fail() }, new Reflector());
+  const message = { getHandler: () => Object, getClass: () => Object, getType: () => "rpc" };
+  await assert.rejects(guard.canActivate(message as never), /expected a request of HTTP/);
   const app = fastify();
   await assert.rejects(async () => await app.register(userService, {} as never), expected);
 });

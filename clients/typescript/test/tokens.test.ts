@@ -171,6 +171,16 @@ test("a kid of over 256 bytes names no key", () => {
   assert.equal(local.check(named("ü".repeat(127))), undefined);
 });
 
+test("a service with revoked keys only is not one that signs with HS256", () => {
+  const { local, revoke, apply } = start();
+  for (const { kid } of vectors.jwks.keys) revoke([{ kind: 4, id: Buffer.from(kid), before: 0 }]);
+  apply();
+  assert.equal(local.keys.size, 0);
+  assert.equal(local.isLeftToService, false);
+  apply({ jwks: '{"keys":[]}' });
+  assert.equal(local.isLeftToService, true);
+});
+
 test("a refusal of GetKeys leaves the verdicts to the service only before there are keys", () => {
   const { local, follower } = start();
   follower.applyNotPermitted();

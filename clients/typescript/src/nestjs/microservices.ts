@@ -66,7 +66,8 @@ export class UserServiceProxy extends ClientProxy {
 
   /** The service has no events: sends the request, and discards the reply. */
   protected override dispatchEvent<T>({ pattern, data }: ReadPacket): Promise<T> {
-    return this.#send(pattern, (data as ProxyData | null | undefined) ?? {}, undefined) as Promise<T>;
+    const fields = (data as ProxyData | null | undefined) ?? {};
+    return this.#send(pattern, fields, undefined) as Promise<T>;
   }
 
   #send(pattern: unknown, data: ProxyData, signal: AbortSignal | undefined): Promise<unknown> {

@@ -10,6 +10,9 @@ export interface HttpRequest {
   auth?: Verified;
 }
 
+/** Returns the request. Throws a TypeError if it is not one of HTTP, such as a message. */
 export function requestOf(context: ExecutionContext): HttpRequest {
-  return context.switchToHttp().getRequest<HttpRequest>();
+  const type = context.getType<string>();
+  if (type === "http") return context.switchToHttp().getRequest<HttpRequest>();
+  throw new TypeError(`AuthGuard: expected a request of HTTP, but got one of the type ${type}`);
 }

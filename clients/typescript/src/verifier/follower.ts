@@ -37,8 +37,9 @@ export class Follower {
     if (keys === undefined) return undefined;
     if (answer.nowMs !== undefined) this.#local.time.observe(answer.nowMs, times, RETENTION);
     this.#local.accessLife = Math.min(answer.accessLife, RETENTION / 1000 - 60);
-    this.#local.keys.replace(keys);
+    // Before the revoked keys are removed: with only such keys, the service does not use HS256.
     this.#local.isLeftToService = keys.size === 0;
+    this.#local.keys.replace(keys);
     const seconds = Math.max(answer.refreshAfter, REFRESH_AFTER.min);
     const refreshAfter = 1000 * Math.min(seconds, REFRESH_AFTER.max);
     this.#local.keysUntil = times.sentAt + refreshAfter + KEYS_OVERDUE;

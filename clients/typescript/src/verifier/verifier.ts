@@ -95,15 +95,17 @@ export class Verifier {
    * Checks a token: in memory if possible, otherwise by asking the service, with these options.
    * Throws a `VerifyError`; its `reason` is `unavailable` if the token could not be checked.
    */
-  async verify(token: string | Secret, options: VerifyOptions = {}): Promise<Verified> {
+  async verify(token: string | Secret, given?: VerifyOptions): Promise<Verified> {
     const text = textOf(token);
+    // A mistake is found even while tokens are checked in memory.
+    const options = given === undefined ? {} : callOptions(given);
     const verdict = this.#local.check(text);
     if (typeof verdict === "object") {
       if (this.#outage.isOn) this.#outage.works(AGAIN);
       return verdict;
     }
     if (verdict !== undefined) throw new VerifyError(verdict);
-    return this.#ask(text, callOptions(options));
+    return this.#ask(text, options);
   }
 
   /**
