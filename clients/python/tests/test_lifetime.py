@@ -29,6 +29,7 @@ from user_service import (
     UserServiceError,
     messages,
 )
+from user_service import _codec as codec
 from user_service import _link as link
 
 USER = UUID(int=1)
@@ -234,6 +235,83 @@ class NotReading(Quiet):
                     return
                 await asyncio.sleep(0.01)
             raise AssertionError(connection._pending)
+
+
+class Hostile(Quiet):
+    """A server that answers with anything."""
+
+    async def test_any_bytes_end_the_calls_and_free_the_slots(self) -> None:
+        chance = random.Random(1)
+        user = frame(messages.User(user_id=USER, username="ada", email="", created_at=1), 1)
+        refusals = [
+            frame(messages.ErrorReply(code=code, message="no", retry_after_ms=number), request_id)
+            for code in (0x0502, 0x0603, 0x0102, 0x0301, 0x0999)
+            for number, request_id in ((0, 0), (0, 1), (2**32 - 1, 0))
+        ]
+        pongs = [
+            frame(messages.Pong(max_in_flight=number, idle_timeout=number, max_hashing=number), 3)
+            for number in (0, 1, 2**32 - 1)
+        ]
+        parts = [
+            user,
+            *refusals,
+            *pongs,
+            b"HTTP/1.1 400 Bad Request\r\n\r\n",
+            b"\x15\3\3\0\2\2\x46",
+        ]
+
+        def stream() -> bytes:
+            data = bytearray(b"".join(chance.choices(parts, k=chance.randrange(1, 5))))
+            for _ in range(chance.randrange(3)):
+                data[chance.randrange(len(data))] = chance.randrange(256)
+            return bytes(data[: chance.randrange(1, len(data) + 1)])
+
+        async def serve(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(stream())
+            await asyncio.sleep(0.005)
+            writer.close()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        for _ in range(60):
+            async with Client(address, Config(initial_backoff=0.001)) as client:
+                calls = [
+                    client.get_user(access_token="t", deadline=0.05),
+                    client.login(login="a", password="p", deadline=0.05),
+                    client.ping(deadline=0.05),
+                ]
+                for result in await asyncio.gather(*calls, return_exceptions=True):
+                    if isinstance(result, BaseException):
+                        self.assertIsInstance(result, UserServiceError)
+                connection = next(iter(client._nodes)).link.current()
+                if connection is not None:
+                    for slots in (connection._slots, connection._hashing):
+                        self.assertGreaterEqual(slots.used, 0)
+                        self.assertTrue(1 <= slots.limit <= 65_536)
+                    connection.abort()
+        server.close()
+        await server.wait_closed()
+
+    async def test_a_server_at_its_limit_is_asked_again_within_two_minutes(self) -> None:
+        busy = frame(messages.ErrorReply(code=0x0502, message="", retry_after_ms=2**32 - 1), 0)
+
+        async def serve(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(busy)
+            writer.close()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with Client(address) as client:
+            with self.assertRaises(UserServiceError):
+                await client.ping(deadline=0.2)
+            wait = next(iter(client._nodes)).link._next_attempt - client.bind().time()
+            self.assertTrue(30 < wait < 120, wait)
+        server.close()
+        await server.wait_closed()
+
+
+def frame(reply: Any, request_id: int) -> bytes:
+    return codec.encode_frame(type(reply).TYPE, request_id, codec.encode_message(reply))
 
 
 FORK = """\

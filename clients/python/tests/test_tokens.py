@@ -23,7 +23,8 @@ from user_service import (
     Secret,
     _outage,
 )
-from user_service._messages import ErrorReply, Keys, Revocation, Revocations, TokenVerified
+from user_service._attempt import Answer
+from user_service._messages import ErrorReply, GetKeys, Keys, Revocation, Revocations, TokenVerified
 from user_service.errors import ConnectionLost, ServerError
 from user_service.remote import RemoteVerifier
 from user_service.verdict import (
@@ -652,6 +653,26 @@ class Asking(unittest.IsolatedAsyncioTestCase):
             assert verifier._task
             done, _ = await asyncio.wait(verifier._task._tasks[:1], timeout=2)
             self.assertTrue(done)
+
+    async def test_answers_without_entries_are_not_requested_in_a_loop(self) -> None:
+        client = FakeClient(answered())
+        count = 0
+
+        async def poll(request: Any, **_options: Any) -> Any:
+            nonlocal count
+            reply: Any = Keys(jwks='{"keys":[]}', access_life=900, refresh_after=300)
+            if not isinstance(request, GetKeys):
+                count += 1
+                reply = Revocations(cursor=b"c", stale_ms=0, more=1, now_ms=1, entries=())
+            await asyncio.sleep(0)
+            return Answer(reply, mock.Mock(), time.monotonic_ns())
+
+        with mock.patch.object(client, "poll", poll):
+            verifier = Verifier(client)
+            verifier.start()
+            await asyncio.sleep(0.2)
+            await verifier.close()
+        self.assertTrue(0 < count < 50, count)
 
     async def test_another_issuer_is_left_to_the_service_and_logged_once(self) -> None:
         signer = Signer()

@@ -239,7 +239,13 @@ class Options(unittest.IsolatedAsyncioTestCase):
 
     async def test_plain_text_to_another_address_is_refused_with_what_was_expected(self) -> None:
         async with Client(["localhost", "users.internal:3001"]) as client:
-            for call in (client.login(login="a", password="p"), client.get_user(access_token="t")):
+            for call in (
+                client.login(login="a", password="p"),
+                client.get_user(access_token="t"),
+                # Whoever can replace the keys can forge tokens.
+                client.get_keys(),
+                client.watch_revocations(cursor=b"", wait_ms=0),
+            ):
                 with self.assertRaises(PlaintextRefused) as caught:
                     await call
                 self.assertIn("users.internal:3001", str(caught.exception))

@@ -185,6 +185,7 @@ class Wire(unittest.IsolatedAsyncioTestCase):
                 ({"client_address": "localhost"}, "client_address is not an IP address"),
                 ({"client_address": 7}, "client_address has the type int"),
                 ({"idempotency_key": b"short"}, "idempotency_key has 5 bytes; expected 16"),
+                ({"idempotency_key": bytes(16)}, "expected 16 random bytes"),
                 ({"traceparent": 7}, "traceparent has the type int"),
                 ({"login": None}, "login is missing"),
                 ({"login": "\ud800"}, "login is not valid Unicode"),

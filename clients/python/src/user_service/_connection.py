@@ -27,6 +27,8 @@ _MAX_LIMIT = 65_536
 _ABANDONED_AFTER = 60.0
 # Shortest time between two pings, whatever idle timeout the server advertises.
 _MIN_PING_INTERVAL = 0.1
+# Longest wait in seconds for a server that is at its connection limit.
+_MAX_RETRY_AFTER = 60.0
 # Number of pings of the connection itself that may be without a reply.
 _MAX_OWN_PINGS = 16
 # Seconds after which a retired connection that no call waits for is closed with unsent bytes.
@@ -219,7 +221,7 @@ class Connection:
             self.drain()
         else:
             if reply.code == ErrorCode.BUSY:
-                self.retry_after = (reply.retry_after_ms or 1_000) / 1000
+                self.retry_after = min((reply.retry_after_ms or 1_000) / 1000, _MAX_RETRY_AFTER)
             self._close(Closed(reply, not self.served))
 
     def _deliver(self, kind: int, request_id: int, body: bytes) -> None:

@@ -35,6 +35,8 @@ R = TypeVar("R", bound=Reply)
 
 # Seconds for which `close` waits for the replies to requests in flight.
 _CLOSE_TIMEOUT = 10.0
+# Types of requests for services and administrators.
+_FOR_SERVICES = range(0x20, 0x30)
 # Interval in seconds at which the nodes are pinged, if there are several.
 _PROBE_INTERVAL = 1.0
 
@@ -150,6 +152,8 @@ class Client(Methods):
         """
         if idempotency_key is AUTO:
             idempotency_key = os.urandom(16) if request.CHANGES else None
+        elif idempotency_key == bytes(16):
+            raise InvalidRequest("idempotency_key consists of zeros; expected 16 random bytes")
         common = Common(client_address, None, idempotency_key, traceparent)
         answer = await self._call(request, common, deadline)
         return answer.reply
@@ -180,7 +184,7 @@ class Client(Methods):
         loop = self.bind()
         if self._nodes.is_closed:
             raise ClientClosed
-        if self.refuses_secrets and any(field.kind == "secret" for field in request.FIELDS):
+        if self.refuses_secrets and _is_confidential(request):
             raise self.refusal()
         if self._active >= self._config.max_calls:
             raise TooManyCalls
@@ -359,6 +363,14 @@ def _checked(deadline: float) -> float:
     except (TypeError, ValueError) as error:
         raise InvalidRequest(str(error)) from None
     return deadline
+
+
+def _is_confidential(request: Request[Any]) -> bool:
+    """Returns `True` for a request that must not be sent in plain text to another machine.
+
+    It contains a secret, or its reply decides which tokens are accepted.
+    """
+    return request.TYPE in _FOR_SERVICES or any(field.kind == "secret" for field in request.FIELDS)
 
 
 def _is_decision(error: UserServiceError) -> bool:

@@ -184,7 +184,7 @@ class Task:
                     self._want_keys(self._keys_asked + _MOVED_INTERVAL)
                 failures = 0
                 took = (received - answer.sent_ns) / 1e9
-                if not reply.entries and reply.more == 0 and took < _MIN_INTERVAL:
+                if not reply.entries and took < _MIN_INTERVAL:
                     delay = _MIN_INTERVAL
                 self._report("revocations", None)
             except ClientClosed:
