@@ -255,7 +255,9 @@ class UserDeleted(Reply):
 
     TYPE: ClassVar[int] = 0x85
     NAME: ClassVar[str] = "UserDeleted"
-    FIELDS: ClassVar[tuple[Field, ...]] = (Field("user_id", "uuid", None),)
+    FIELDS: ClassVar[tuple[Field, ...]] = (
+        Field("user_id", "uuid", None),
+    )
 
     user_id: UUID
 
@@ -335,7 +337,9 @@ class LoggedOut(Reply):
 
     TYPE: ClassVar[int] = 0x89
     NAME: ClassVar[str] = "LoggedOut"
-    FIELDS: ClassVar[tuple[Field, ...]] = (Field("sessions_ended", "number", None),)
+    FIELDS: ClassVar[tuple[Field, ...]] = (
+        Field("sessions_ended", "number", None),
+    )
 
     sessions_ended: int
 
@@ -382,7 +386,9 @@ class PasswordReset(Reply):
 
     TYPE: ClassVar[int] = 0x8C
     NAME: ClassVar[str] = "PasswordReset"
-    FIELDS: ClassVar[tuple[Field, ...]] = (Field("sessions_ended", "number", None),)
+    FIELDS: ClassVar[tuple[Field, ...]] = (
+        Field("sessions_ended", "number", None),
+    )
 
     sessions_ended: int
 
@@ -433,7 +439,9 @@ class Sessions(Reply):
 
     TYPE: ClassVar[int] = 0x8E
     NAME: ClassVar[str] = "Sessions"
-    FIELDS: ClassVar[tuple[Field, ...]] = (Field("sessions", "list", None, Session),)
+    FIELDS: ClassVar[tuple[Field, ...]] = (
+        Field("sessions", "list", None, Session),
+    )
 
     sessions: tuple[Session, ...]
 
@@ -444,7 +452,9 @@ class SessionEnded(Reply):
 
     TYPE: ClassVar[int] = 0x8F
     NAME: ClassVar[str] = "SessionEnded"
-    FIELDS: ClassVar[tuple[Field, ...]] = (Field("sessions_ended", "number", None),)
+    FIELDS: ClassVar[tuple[Field, ...]] = (
+        Field("sessions_ended", "number", None),
+    )
 
     sessions_ended: int
 
@@ -576,7 +586,9 @@ class VerifyToken(Request[TokenVerified]):
     CHANGES: ClassVar[bool] = False
     RETRY: ClassVar[str] = "safe"
     HASHES: ClassVar[Union[bool, tuple[str, ...]]] = False
-    FIELDS: ClassVar[tuple[Field, ...]] = (Field("access_token", "secret", None),)
+    FIELDS: ClassVar[tuple[Field, ...]] = (
+        Field("access_token", "secret", None),
+    )
 
     access_token: Secret
 
@@ -592,10 +604,7 @@ class UpdateUser(Request[UserUpdated]):
     NAME: ClassVar[str] = "UpdateUser"
     CHANGES: ClassVar[bool] = True
     RETRY: ClassVar[str] = "once"
-    HASHES: ClassVar[Union[bool, tuple[str, ...]]] = (
-        "email",
-        "new_password",
-    )
+    HASHES: ClassVar[Union[bool, tuple[str, ...]]] = ("email", "new_password",)
     FIELDS: ClassVar[tuple[Field, ...]] = (
         Field("access_token", "secret", None),
         Field("username", "text", 0x02),
@@ -674,7 +683,9 @@ class ResendCode(Request[CodeResent]):
     CHANGES: ClassVar[bool] = True
     RETRY: ClassVar[str] = "once"
     HASHES: ClassVar[Union[bool, tuple[str, ...]]] = False
-    FIELDS: ClassVar[tuple[Field, ...]] = (Field("verification_id", "uuid", None),)
+    FIELDS: ClassVar[tuple[Field, ...]] = (
+        Field("verification_id", "uuid", None),
+    )
 
     verification_id: UUID
 
@@ -688,7 +699,9 @@ class RefreshToken(Request[TokenRefreshed]):
     CHANGES: ClassVar[bool] = True
     RETRY: ClassVar[str] = "safe_within_30_s"
     HASHES: ClassVar[Union[bool, tuple[str, ...]]] = False
-    FIELDS: ClassVar[tuple[Field, ...]] = (Field("refresh_token", "secret", None),)
+    FIELDS: ClassVar[tuple[Field, ...]] = (
+        Field("refresh_token", "secret", None),
+    )
 
     refresh_token: Secret
 
@@ -726,7 +739,9 @@ class GetUser(Request[User]):
     CHANGES: ClassVar[bool] = False
     RETRY: ClassVar[str] = "safe"
     HASHES: ClassVar[Union[bool, tuple[str, ...]]] = False
-    FIELDS: ClassVar[tuple[Field, ...]] = (Field("access_token", "secret", None),)
+    FIELDS: ClassVar[tuple[Field, ...]] = (
+        Field("access_token", "secret", None),
+    )
 
     access_token: Secret
 
@@ -743,7 +758,9 @@ class RequestPasswordReset(Request[PasswordResetRequested]):
     CHANGES: ClassVar[bool] = True
     RETRY: ClassVar[str] = "once"
     HASHES: ClassVar[Union[bool, tuple[str, ...]]] = False
-    FIELDS: ClassVar[tuple[Field, ...]] = (Field("email", "text", None),)
+    FIELDS: ClassVar[tuple[Field, ...]] = (
+        Field("email", "text", None),
+    )
 
     email: str
 
@@ -805,7 +822,9 @@ class ListSessions(Request[Sessions]):
     CHANGES: ClassVar[bool] = False
     RETRY: ClassVar[str] = "safe"
     HASHES: ClassVar[Union[bool, tuple[str, ...]]] = False
-    FIELDS: ClassVar[tuple[Field, ...]] = (Field("access_token", "secret", None),)
+    FIELDS: ClassVar[tuple[Field, ...]] = (
+        Field("access_token", "secret", None),
+    )
 
     access_token: Secret
 
