@@ -70,7 +70,8 @@ if has cryptography; then
     half=$((${#cases[@]} / 2))
     start verifier-1 tests "${cases[@]:0:half}"
     start verifier-2 tests "${cases[@]:half}"
-    start live tests test_live test_asgi test_readme
+    start readme tests test_readme
+    start live tests test_live test_asgi
     start package tests test_package
     start units tests test_vectors test_units test_wire test_lifetime test_tokens
 else
@@ -89,9 +90,11 @@ else
     echo "left out: type check of the Python client (mypy is missing)"
 fi
 finish
-# Alone, because they measure times.
+# Without the others, because they measure times.
 if has cryptography; then
-    start rolling tests test_rolling
+    rolling=test_rolling.RollingRestart.test_of
+    start rolling-1 tests "${rolling}_two_nodes_with_two_addresses"
+    start rolling-2 tests "${rolling}_two_nodes_that_are_killed" "${rolling}_one_node_with_one_address"
     finish
     bench
 fi
