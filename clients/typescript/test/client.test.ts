@@ -252,7 +252,7 @@ test("common tags: the deadline that remains, the client address, and the trace"
   assert.equal(fields["idempotencyKey"], undefined);
   for (const options of [
     { clientAddress: "not an address" },
-    { idempotencyKey: Buffer.alloc(3) },
+    { idempotencyKey: Buffer.alloc(3, 1) },
   ]) {
     const call = users.verifyToken({ accessToken: "t" }, options);
     await assert.rejects(call, fails("invalid_request", "not_done"));

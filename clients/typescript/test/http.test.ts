@@ -76,7 +76,7 @@ test("a mistake of the program is 500, one in a value of the end user 400", asyn
   const login = { login: "ada", password: "p" };
   const wrong = { wrong: 1 } as never;
   assert.equal(await status(client.login(login, { clientAddress: "x" })), 500);
-  assert.equal(await status(client.login(login, { idempotencyKey: Buffer.alloc(3) })), 500);
+  assert.equal(await status(client.login(login, { idempotencyKey: Buffer.alloc(3, 1) })), 500);
   assert.equal(await status(client.login(login, { deadlineMs: "1" as never })), 500);
   assert.equal(await status(client.login(login, wrong)), 500);
   assert.equal(await status(client.login(undefined as never)), 500);

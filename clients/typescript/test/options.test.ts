@@ -107,7 +107,12 @@ test("arguments of a call and of a check", async () => {
   await rejects(users.logout("t" as never), /Logout: expected an object with the fields token, /);
   await rejects(users.call("Reset" as never, wrong({})), /unknown request: expected one of /);
   await rejects(users.call("toString" as never, wrong({})), /unknown request/);
+  const zeros = { idempotencyKey: Buffer.alloc(16) };
+  await rejects(users.logout(token, zeros), /16 bytes that are not all zero/);
   assert.throws(() => users.with(wrong({ clientAdress: "::1" })), /did you mean `clientAddress`/);
+  const key = { idempotencyKey: Buffer.alloc(16, 1) };
+  assert.throws(() => users.with(key), /an `idempotencyKey` is for one request only/);
+  users.with({ idempotencyKey: false });
   await rejects(users.with({}).ping(wrong({ x: 1 })), /unknown option `x`/);
   await rejects(checks.verify(undefined as never), /expected an access token .* got undefined/);
   await rejects(checks.verify(Buffer.from("t") as never), /but got an object \(Buffer\)/);

@@ -15,7 +15,7 @@ import { execute } from "./engine.js";
 import type { Answer } from "./engine.js";
 import type { Link, NodeStatus } from "./link.js";
 import { Nodes } from "./nodes.js";
-import { callOptions, settings } from "./options.js";
+import { callOptions, settings, sharedOptions } from "./options.js";
 import type { CallOptions, ClientOptions, Settings } from "./options.js";
 
 /** Number of times that a request is sent at most if the server answers BUSY. */
@@ -88,9 +88,12 @@ export class UserServiceClient extends Methods {
     return reply as unknown as Messages[N]["reply"];
   }
 
-  /** Returns the same client with these options for every call that does not state others. */
+  /**
+   * Returns the same client with these options for every call that does not state others. Throws a
+   * TypeError for an `idempotencyKey`, except `false`: each request has its own.
+   */
   with(options: CallOptions): Methods {
-    return new Bound(this, callOptions(options));
+    return new Bound(this, sharedOptions(options));
   }
 
   /** Returns the state of the connection to each address. */

@@ -103,8 +103,12 @@ const CALL_RULES: Rules<CallOptions> = {
   signal: isSignal,
   clientAddress: isText,
   traceparent: isText,
-  idempotencyKey: (value) =>
-    value === false || value instanceof Uint8Array ? undefined : "16 bytes, or false for none",
+  idempotencyKey: (value) => {
+    if (value === false) return undefined;
+    if (!(value instanceof Uint8Array)) return "16 bytes, or false for none";
+    // As from a buffer that was never filled: it would be the same for all requests.
+    return value.some((byte) => byte !== 0) ? undefined : "16 bytes that are not all zero";
+  },
   waitForServer: isFlag,
 };
 
@@ -138,6 +142,13 @@ export const CLIENT_OPTIONS: readonly string[] = Object.keys(CLIENT_RULES);
 /** Checks the options of a call. Throws a TypeError. */
 export function callOptions(options: CallOptions): CallOptions {
   return readOptions("options of a call", options, CALL_RULES);
+}
+
+/** Checks the options of several calls. Throws a TypeError. */
+export function sharedOptions(options: CallOptions): CallOptions {
+  const read = callOptions(options);
+  if (!read.idempotencyKey) return read;
+  throw new TypeError("options of several calls: an `idempotencyKey` is for one request only");
 }
 
 /** Checks the options of TLS. Throws a TypeError. */
