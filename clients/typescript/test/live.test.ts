@@ -2,7 +2,10 @@
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
+import { once } from "node:events";
+import type { AddressInfo } from "node:net";
 import { after, before, test } from "node:test";
+import { createServer } from "node:tls";
 
 import { ErrorCode, Secret, ServiceError, toHttp, UserServiceClient } from "user-service-client";
 import { PASSWORD, register, Testbed } from "./support/testbed.js";
@@ -186,6 +189,32 @@ test("TLS with a client certificate, and its errors", async () => {
       if (kind !== "lost") assert.equal(error.outcome, "not_done");
       return true;
     });
+  }
+});
+
+test("TLS before 1.3 is refused, and the environment does not turn the checks off", async () => {
+  const tls = await testbed.tls();
+  const [key, cert] = [readFileSync(tls.server_key), readFileSync(tls.server_certificate)];
+  const old = createServer({ key, cert, maxVersion: "TLSv1.2", ALPNProtocols: ["user/1"] });
+  old.on("tlsClientError", () => {});
+  old.listen(0, "127.0.0.1");
+  await once(old, "listening");
+  const { port } = old.address() as AddressInfo;
+  const open = (addresses: string, ca: Buffer | undefined) =>
+    new UserServiceClient({ addresses, tls: { ca }, waitForServer: false, log: false });
+  await using client = open(`localhost:${port}`, readFileSync(tls.ca));
+  await assert.rejects(client.ping(), /the server does not support TLS 1\.3/);
+  old.close();
+
+  const secure = await testbed.start({}, tls);
+  await using good = open(`localhost:${secure.port}`, readFileSync(tls.ca));
+  assert.ok(await good.ping());
+  process.env["NODE_TLS_REJECT_UNAUTHORIZED"] = "0";
+  try {
+    await using untrusting = open(`localhost:${secure.port}`, undefined);
+    await assert.rejects(untrusting.ping(), /not issued by a trusted authority/);
+  } finally {
+    delete process.env["NODE_TLS_REJECT_UNAUTHORIZED"];
   }
 });
 

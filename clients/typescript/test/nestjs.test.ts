@@ -15,7 +15,7 @@ import { Auth, AuthGuard, Public, UserId } from "user-service-client/nestjs";
 import { UserServiceExceptionFilter, UserServiceModule } from "user-service-client/nestjs";
 import { UserServiceProxy, UserServiceRecord } from "user-service-client/nestjs/microservices";
 import { check, urlOf } from "./support/app.js";
-import { register, Testbed } from "./support/testbed.js";
+import { register, Testbed, until } from "./support/testbed.js";
 import type { Node } from "./support/testbed.js";
 
 const testbed = new Testbed();
@@ -81,6 +81,18 @@ test("module, guard, filter and parameter", async () => {
   const users = app.get(UserServiceClient);
   await app.close();
   await assert.rejects(users.ping(), /closed/);
+});
+
+test("an outage is written to the log of NestJS", async () => {
+  @Module({ imports: [UserServiceModule.forRoot({ addresses: "127.0.0.1:1" })] })
+  class AppModule {}
+  const lines: string[] = [];
+  const none = () => {};
+  const logger = { log: none, error: none, warn: (line: string) => lines.push(line) };
+  const app = await NestFactory.createApplicationContext(AppModule, { logger });
+  await until("a line", () => lines.length > 0);
+  assert.match(lines[0]!, /^user-service-client: the service does not answer at 127\.0\.0\.1:1: /);
+  await app.close();
 });
 
 test("client proxy", async () => {

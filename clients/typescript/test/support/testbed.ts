@@ -28,6 +28,8 @@ export interface Output {
 export interface Tls {
   folder: string;
   ca: string;
+  server_certificate: string;
+  server_key: string;
   client_certificate: string;
   client_key: string;
 }
