@@ -9,10 +9,11 @@ import { test } from "node:test";
 import { Reflector } from "@nestjs/core";
 import fastify from "fastify";
 
-import { UserServiceClient, Verifier } from "user-service-client";
+import { UserServiceClient, UserServiceError, Verifier } from "user-service-client";
 import { authenticate, errorHandler } from "user-service-client/express";
 import { userService } from "user-service-client/fastify";
-import { AuthGuard, UserServiceModule } from "user-service-client/nestjs";
+import { AuthGuard, UserServiceExceptionFilter } from "user-service-client/nestjs";
+import { UserServiceModule } from "user-service-client/nestjs";
 import { sleep } from "./support/testbed.js";
 
 const ADDRESS = "127.0.0.1:1";
@@ -196,6 +197,12 @@ test("functions for Express, Fastify and NestJS", async () => {
   const guard = new AuthGuard({ verify: () => assert.fail() }, new Reflector());
   const message = { getHandler: () => Object, getClass: () => Object, getType: () => "rpc" };
   await assert.rejects(guard.canActivate(message as never), /expected a request of HTTP/);
+  const filter = new UserServiceExceptionFilter();
+  const error = new UserServiceError("connect", "not_done", "x");
+  assert.throws(() => filter.catch(error, { getType: () => "ws" } as never), error);
+  const sent = { headersSent: true, header: () => assert.fail() };
+  const host = { getType: () => "http", switchToHttp: () => ({ getResponse: () => sent }) };
+  filter.catch(error, host as never);
   const app = fastify();
   await assert.rejects(async () => await app.register(userService, {} as never), expected);
 });
