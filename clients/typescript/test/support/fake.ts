@@ -29,6 +29,8 @@ export class Fake {
   /** All requests except pings, which are answered at once. */
   readonly received: Received[] = [];
   pong: Fields = {};
+  /** `true` if pings are not answered. */
+  silent = false;
   connections = 0;
 
   constructor(handle: (request: Received) => void = () => {}) {
@@ -42,7 +44,7 @@ export class Fake {
         for (const { type, id, body } of reader.push(chunk)) {
           const layout = LAYOUTS.get(type) as RequestLayout;
           if (layout.name === "Ping") {
-            socket.write(reply(id, "Pong", this.pong));
+            if (!this.silent) socket.write(reply(id, "Pong", this.pong));
             continue;
           }
           const request: Received = {
