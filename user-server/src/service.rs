@@ -270,7 +270,7 @@ impl ServiceCore {
             Arc::new(HashPool::start(config.hash_pool, metrics.hashing.clone())?),
             config.hash_cost,
         )?;
-        let revocations = Arc::new(Revocations::new(config.tokens.access_life, config.stale_limit));
+        let revocations = Arc::new(Revocations::new(config.stale_limit));
         let stores = TokenStores {
             sessions: store.clone(),
             claims: store.clone(),
@@ -356,6 +356,7 @@ impl ServiceCore {
             mails: Duration::from_secs(24 * 3600) + config.code_life,
             // An hour is the longest lifetime that another node of the same database may have.
             revocations: config.tokens.access_life * 2 + Duration::from_secs(3600),
+            last_revocation: 0,
             session_idle: config.tokens.session_idle,
             session_life: config.tokens.session_life,
             known_networks: outbox::KNOWN_FOR,

@@ -11,7 +11,10 @@ use super::command::{CommandError, CommandResult};
 use super::database;
 use super::operator::Operator;
 use crate::config::{Config, PostgresConfig};
-use crate::domain::{AuditEvent, AuditKind, Clock, ConnectionPools, Operators, SystemClock};
+use crate::domain::{
+    AuditEvent, AuditKind, Clock, ConnectionPools, Fault, KeyRecords, Operators, SystemClock,
+    Timestamp,
+};
 use crate::store::{PostgresStore, SqliteStore, folder};
 
 #[derive(clap::Args)]
@@ -71,9 +74,13 @@ async fn after_pg_restore(
         store.forget_sessions(operator.change(now, AuditEvent::new(AuditKind::Restored))).await;
     store.close().await;
     database::second_after(now).await;
-    writeln!(std::io::stdout(), "{location}: {}", ended(sessions?))?;
+    writeln!(std::io::stdout(), "{location}: {}\n{RETIRE_AGAIN}", ended(sessions?))?;
     Ok(0)
 }
+
+/// Advice after a restore that could not find out which keys were retired since the copy was made.
+const RETIRE_AGAIN: &str = "If a key was retired after the copy was made, retire it again before a server starts: \
+     user-server keys retire KID";
 
 fn ended(sessions: u64) -> String {
     let plural = if sessions == 1 { "" } else { "s" };
@@ -123,10 +130,14 @@ async fn restore_into_folder(
     let secret = SqliteStore::unpack(file, &incoming).await?.map(Zeroizing::new);
     let store = SqliteStore::open(&incoming).await?;
     let now = SystemClock.now();
-    let sessions =
-        store.forget_sessions(operator.change(now, AuditEvent::new(AuditKind::Restored))).await;
+    let completed = async {
+        let restored = operator.change(now, AuditEvent::new(AuditKind::Restored));
+        let sessions = store.forget_sessions(restored).await?;
+        Ok::<_, Fault>((sessions, keep_retired_keys(&database, &store, operator, now).await?))
+    }
+    .await;
     store.close().await;
-    let sessions = sessions?;
+    let (sessions, keys) = completed?;
     database::second_after(now).await;
     if let (Some(secret), None) = (&secret, &config.secret) {
         config.store_secret(secret)?;
@@ -146,8 +157,40 @@ async fn restore_into_folder(
         }
     };
     let ended = ended(sessions);
-    writeln!(std::io::stdout(), "restored {folder} from the backup, {with}; {ended}")?;
+    writeln!(std::io::stdout(), "restored {folder} from the backup, {with}; {ended}\n{keys}")?;
     Ok(0)
+}
+
+/// Retires, in the restored database, the keys that are retired in the one that it replaces. A
+/// backup from before that would accept their tokens again. Returns what the operator has to know
+/// about the retired keys.
+async fn keep_retired_keys(
+    replaced: &Path,
+    restored: &SqliteStore,
+    operator: &Operator,
+    now: Timestamp,
+) -> Result<String, Fault> {
+    if !replaced.exists() {
+        return Ok(RETIRE_AGAIN.to_owned());
+    }
+    let old = SqliteStore::open_read_only(replaced);
+    let retired = old.retired_keys().await;
+    old.close().await;
+    let kids: Vec<String> = match retired {
+        Ok(retired) => retired.into_iter().map(|key| key.kid).collect(),
+        Err(fault) => {
+            return Ok(format!(
+                "cannot read the retired keys of the replaced database: {fault}\n{RETIRE_AGAIN}"
+            ));
+        }
+    };
+    let event = AuditEvent::new(AuditKind::KeyRetired).detail("retired before the restore");
+    restored.retire_key(&kids, operator.change(now, event)).await?;
+    Ok(match kids.len() {
+        0 => "no key was retired".to_owned(),
+        1 => format!("the key {} stays retired", kids.join("")),
+        _ => format!("these keys stay retired: {}", kids.join(", ")),
+    })
 }
 
 /// Removes a database and its journal files, if they exist.

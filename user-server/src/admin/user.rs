@@ -283,7 +283,7 @@ async fn unlock(
     let pseudonyms = Pseudonyms::new(keys.configured())
         .ok_or_else(|| CommandError::new("cannot derive a subkey"))?;
     let clock = SharedClock::new(Arc::new(SystemClock));
-    clock.set(database::now(&**store).await?, SystemClock.now());
+    clock.correct(database::now(&**store).await?, SystemClock.now(), std::time::Duration::ZERO);
     let throttle = Throttle::new(store.clone(), Arc::new(clock), pseudonyms);
     for login in [&account.username_key, &account.email_key] {
         throttle.clear(login).await?;

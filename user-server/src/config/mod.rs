@@ -19,6 +19,7 @@ mod token_algorithms;
 mod vars;
 mod weak_secret;
 
+use crate::domain::MAX_ACCESS_LIFE;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -241,7 +242,9 @@ impl Config {
             tokens: TokenPolicy {
                 issuer: vars.text("JWT_ISSUER", "user-service"),
                 audience: vars.text("JWT_AUDIENCE", "user-service"),
-                access_life: seconds(60 * vars.number("ACCESS_TOKEN_EXPIRY", 15, 1, 60)),
+                access_life: seconds(
+                    60 * vars.number("ACCESS_TOKEN_EXPIRY", 15, 1, MAX_ACCESS_LIFE.as_secs() / 60),
+                ),
                 session_idle: seconds(24 * 3600 * vars.number("REFRESH_TOKEN_EXPIRY", 30, 1, 365)),
                 session_life: seconds(24 * 3600 * vars.number("SESSION_EXPIRY", 90, 1, 365)),
                 signing: algorithms.0,

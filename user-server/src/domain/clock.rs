@@ -77,11 +77,17 @@ impl SharedClock {
         Self { base, ahead: AtomicI64::new(0) }
     }
 
-    /// Corrects the clock: the shared clock showed `shared` when the local one showed `local`.
-    /// Returns by how many milliseconds the shown time jumps.
-    pub fn set(&self, shared: Timestamp, local: Timestamp) -> i64 {
+    /// Corrects the clock: the shared clock showed `shared` when the local one showed `local`, up
+    /// to an `error`. A clock that is right within the error is left alone. Returns by how many
+    /// milliseconds the shown time jumps.
+    pub fn correct(&self, shared: Timestamp, local: Timestamp, error: Duration) -> i64 {
         let ahead = shared.0.saturating_sub(local.0);
-        ahead.saturating_sub(self.ahead.swap(ahead, Ordering::SeqCst))
+        let jump = ahead.saturating_sub(self.ahead.load(Ordering::SeqCst));
+        if u128::from(jump.unsigned_abs()) <= error.as_millis() {
+            return 0;
+        }
+        self.ahead.store(ahead, Ordering::SeqCst);
+        jump
     }
 }
 

@@ -17,6 +17,8 @@ pub struct Retention {
     pub mails: Duration,
     /// Maximum age of entries of the revocation log: at least the lifetime of an access token.
     pub revocations: Duration,
+    /// Number of the last entry of the revocation log that may be deleted.
+    pub last_revocation: i64,
     /// Maximum age of sessions, counted from the last refresh.
     pub session_idle: Duration,
     /// Maximum age of sessions, counted from the login.

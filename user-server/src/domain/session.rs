@@ -129,12 +129,37 @@ impl Subject {
     }
 }
 
+/// Longest lifetime of an access token that can be configured.
+pub const MAX_ACCESS_LIFE: Duration = Duration::from_secs(60 * 60);
+
 /// Entry of the revocation log. Access tokens of the subject that were issued before it are not
 /// accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Revocation {
+    /// Number of the entry. Entries are numbered in the order in which their transactions wrote
+    /// them, which may differ from the order of their commits.
+    pub seq: i64,
     pub subject: Subject,
+    /// Time by the clock of the node that wrote the entry, which may be wrong.
     pub at: Timestamp,
+}
+
+/// Part of the revocation log: the entries after a number, and those made at a time or later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogPart {
+    pub after: i64,
+    pub since: Timestamp,
+}
+
+impl LogPart {
+    /// The whole log.
+    pub const ALL: Self = Self { after: 0, since: Timestamp(0) };
+
+    /// Returns the part that was made at `since` or later.
+    #[must_use]
+    pub fn since(since: Timestamp) -> Self {
+        Self { after: i64::MAX, since }
+    }
 }
 
 /// Rate limit for refreshes of one session: at most `uses` within `window`, which begins with the
@@ -182,8 +207,10 @@ port! {
     /// The log of ended sessions and changed accounts, which every node polls to reject revoked
     /// tokens.
     RevocationLog, revocation_log_port {
-        /// Returns the entries made at `since` or later.
-        fn revocations(since: Timestamp) -> Vec<Revocation>;
+        /// Returns the entries of a part of the log.
+        fn revocations(part: LogPart) -> Vec<Revocation>;
+        /// Returns the time of the latest entry that was deleted, or 1970 if none was.
+        fn erased_revocations() -> Timestamp;
         /// Returns the current versions of the accounts that changed at `since` or later.
         fn changes(since: Timestamp) -> Vec<UserVersion>;
     }

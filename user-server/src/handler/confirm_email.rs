@@ -14,7 +14,7 @@ impl Handle for ConfirmEmail<'_> {
     }
 
     async fn precheck(&self, services: &Services, context: &RequestContext) -> UseCaseResult<()> {
-        let owner = services.tokens.verify(self.access_token.expose())?.user_id;
+        let owner = services.tokens.verify(self.access_token.expose()).await?.user_id;
         let (id, network) = (self.verification_id, context.network);
         services.users.otp.check_guess(id, Purpose::EmailChange, Some(owner), network).await
     }

@@ -13,7 +13,7 @@ impl Handle for DeleteUser<'_> {
     }
 
     async fn precheck(&self, services: &Services, _: &RequestContext) -> UseCaseResult<()> {
-        services.tokens.verify(self.access_token.expose()).map(drop)
+        services.tokens.verify(self.access_token.expose()).await.map(drop)
     }
 
     async fn handle(

@@ -33,9 +33,11 @@ macro_rules! dispatch {
             request: &Request<'_>,
             services: &Services,
             clocks: ClockReading,
-        ) -> UseCaseResult<Reply<'static>> {
+        ) -> Option<UseCaseResult<Reply<'static>>> {
             match request {
-                $(Request::$message(request) => Ok(request.answer_now(services, clocks)?.into()),)*
+                $(Request::$message(request) => {
+                    Some(request.answer_now(services, clocks)?.map(Into::into))
+                })*
             }
         }
 

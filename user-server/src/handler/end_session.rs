@@ -12,7 +12,7 @@ impl Handle for EndSession<'_> {
     }
 
     async fn precheck(&self, services: &Services, _: &RequestContext) -> UseCaseResult<()> {
-        services.tokens.verify(self.access_token.expose()).map(drop)
+        services.tokens.verify(self.access_token.expose()).await.map(drop)
     }
 
     async fn handle(

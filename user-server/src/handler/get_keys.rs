@@ -19,8 +19,8 @@ impl Handle for GetKeys {
         &self,
         services: &Services,
         clocks: ClockReading,
-    ) -> UseCaseResult<Keys<'static>> {
-        Ok(keys(services, clocks.time))
+    ) -> Option<UseCaseResult<Keys<'static>>> {
+        Some(Ok(keys(services, clocks.time)))
     }
 
     async fn handle(self, services: &Services, _: &RequestContext) -> UseCaseResult<Keys<'static>> {

@@ -115,9 +115,9 @@ trait Handle: RequestMessage {
     /// stored one, the refusal of a wrong value.
     fn check_sizes(&self) -> Result<(), Refusal>;
 
-    /// Answers a message with [`Self::IMMEDIATE`].
-    fn answer_now(&self, _: &Services, _: ClockReading) -> UseCaseResult<Self::Reply> {
-        Err(Fault::internal("the message is not answered immediately").into())
+    /// Answers a message with [`Self::IMMEDIATE`]. Returns `None` if the request must be executed.
+    fn answer_now(&self, _: &Services, _: ClockReading) -> Option<UseCaseResult<Self::Reply>> {
+        None
     }
 
     /// Checks, without writing anything, whether the request can only fail. Called before an
@@ -193,7 +193,7 @@ impl Handler {
         if common.deadline_ms == Some(0) {
             return Some(replies::error(Refusal::DeadlineExceeded.into()).into());
         }
-        let answer = dispatch::answer_now(request, &self.services, clocks);
+        let answer = dispatch::answer_now(request, &self.services, clocks)?;
         Some(answer.unwrap_or_else(|failure| replies::error(failure).into()))
     }
 

@@ -13,8 +13,8 @@ impl Handle for Ping {
         Ok(())
     }
 
-    fn answer_now(&self, services: &Services, _: ClockReading) -> UseCaseResult<Pong> {
-        Ok(pong(services))
+    fn answer_now(&self, services: &Services, _: ClockReading) -> Option<UseCaseResult<Pong>> {
+        Some(Ok(pong(services)))
     }
 
     async fn handle(self, services: &Services, _: &RequestContext) -> UseCaseResult<Pong> {

@@ -19,7 +19,7 @@ impl Handle for UpdateUser<'_> {
     }
 
     async fn precheck(&self, services: &Services, _: &RequestContext) -> UseCaseResult<()> {
-        services.tokens.verify(self.access_token.expose())?;
+        services.tokens.verify(self.access_token.expose()).await?;
         Ok(update_request(self).fields().map(drop)?)
     }
 

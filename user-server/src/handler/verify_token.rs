@@ -19,13 +19,14 @@ impl Handle for VerifyToken<'_> {
         &self,
         services: &Services,
         clocks: ClockReading,
-    ) -> UseCaseResult<TokenVerified> {
+    ) -> Option<UseCaseResult<TokenVerified>> {
         let token = self.access_token.expose();
-        services.tokens.verify_at(token, clocks.time, clocks.instant).map(TokenVerified::from)
+        let verified = services.tokens.verify_at(token, clocks.time, clocks.instant)?;
+        Some(verified.map(TokenVerified::from))
     }
 
     async fn handle(self, services: &Services, _: &RequestContext) -> UseCaseResult<TokenVerified> {
-        services.tokens.verify(self.access_token.expose()).map(TokenVerified::from)
+        services.tokens.verify(self.access_token.expose()).await.map(TokenVerified::from)
     }
 }
 

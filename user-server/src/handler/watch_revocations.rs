@@ -56,12 +56,13 @@ impl PendingWatch {
     }
 
     pub(super) fn reply(&self, services: &Services) -> Revocations<'static> {
-        let (page, age) = self.revocations.page(Instant::now());
+        let time = services.tokens.time();
+        let (page, age) = self.revocations.page(time, Instant::now());
         Revocations {
             cursor: Cow::Owned(page.cursor),
             stale_ms: millis(age),
             more: page.more.into(),
-            now_ms: UnixMillis(u64::try_from(services.tokens.time().0).unwrap_or(0)),
+            now_ms: UnixMillis(u64::try_from(time.0).unwrap_or(0)),
             entries: page.entries.into_iter().map(row).collect(),
         }
     }

@@ -16,8 +16,11 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(600);
 const SWEEP_TIMEOUT: Duration = Duration::from_secs(120);
 /// Interval at which the classes of stored password hashes are read.
 const CLASSES_INTERVAL: Duration = Duration::from_secs(60);
-/// Interval at which the database's clock is read.
-const CLOCK_INTERVAL: Duration = Duration::from_secs(30);
+/// Interval at which the database's clock is read. If a clock is set, nodes show different times
+/// for as long.
+const CLOCK_INTERVAL: Duration = Duration::from_secs(1);
+/// Timeout of reading the database's clock.
+const CLOCK_TIMEOUT: Duration = Duration::from_secs(5);
 /// Difference between this machine's clock and the database's, in milliseconds, above which a
 /// warning is logged.
 const CLOCK_WARNING: i64 = 500;
@@ -25,10 +28,10 @@ const CLOCK_WARNING: i64 = 500;
 /// Sets the clock of the service to the database's, if the nodes share a database. Leases, codes
 /// and waits must refer to the same time on every node.
 pub(super) async fn set_clock(store: &dyn Store, clock: &SharedClock) -> Result<(), Fault> {
-    let before = SystemClock.now();
+    let (before, started) = (SystemClock.now(), Instant::now());
     let Some(server_time) = store.server_time().await? else { return Ok(()) };
-    let one_way = SystemClock.now().since(before) / 2;
-    let offset = clock.set(server_time, before.plus(one_way));
+    let one_way = started.elapsed() / 2;
+    let offset = clock.correct(server_time, before.plus(one_way), one_way);
     if offset.abs() > CLOCK_WARNING {
         tracing::warn!(
             millis = offset,
@@ -43,7 +46,7 @@ pub(super) async fn follow_clock(store: Arc<dyn Store>, clock: Arc<SharedClock>)
     loop {
         tokio::time::sleep(CLOCK_INTERVAL).await;
         // If the database does not answer, the last offset stays in use.
-        let _ = tokio::time::timeout(CLOCK_INTERVAL, set_clock(&*store, &clock)).await;
+        let _ = tokio::time::timeout(CLOCK_TIMEOUT, set_clock(&*store, &clock)).await;
     }
 }
 
@@ -70,11 +73,10 @@ pub(super) async fn sweep(
     let mut tick = tokio::time::interval(SWEEP_INTERVAL);
     loop {
         tick.tick().await;
-        let now = clock.now();
         // The wall clock may have jumped, so it alone does not tell how old a revocation is.
-        let age = revocations.expired_age(now, Instant::now()).unwrap_or(Duration::MAX);
-        let retention = Retention { revocations: age.max(retention.revocations), ..retention };
-        let swept = tokio::time::timeout(SWEEP_TIMEOUT, store.sweep(&retention, now)).await;
+        let last_revocation = revocations.last_expired(Instant::now());
+        let retention = Retention { last_revocation, ..retention };
+        let swept = tokio::time::timeout(SWEEP_TIMEOUT, store.sweep(&retention, clock.now())).await;
         match swept
             .unwrap_or_else(|_| Err(Fault::Unavailable("the database does not answer".to_owned())))
         {

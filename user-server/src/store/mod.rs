@@ -27,6 +27,7 @@ pub const TABLES: &[(&str, &str)] = &[
     ("verifications", "id"),
     ("sessions", "id"),
     ("revocations", "at"),
+    ("erased_revocations", "at"),
     ("counters", "key"),
     ("outbox", "id"),
     ("mail_turns", "budget_key"),

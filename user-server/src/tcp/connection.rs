@@ -117,8 +117,9 @@ struct Connection {
     /// Time at which reading resumes, set while the peer has too many requests in flight, or was
     /// refused too many.
     resume_at: Option<Instant>,
-    /// Set after the first refused request of an untrusted peer.
-    was_refused: bool,
+    /// Set if the next request of an untrusted peer is answered only after its refusals are
+    /// checked: the first one of every read, and those that follow a refusal.
+    check_refusals: bool,
 }
 
 /// Result of processing a frame.
@@ -161,7 +162,7 @@ impl Connection {
             has_frame: false,
             last_read: accepted,
             resume_at: None,
-            was_refused: false,
+            check_refusals: true,
         }
     }
 
@@ -192,6 +193,8 @@ impl Connection {
                 return Ok(());
             }
             if was_full {
+                // Other connections first, so that none of them waits while this one is sent much.
+                tokio::task::yield_now().await;
                 // Frames may have waited for the replies to be written.
                 self.resume();
                 if !self.write_buffer.is_empty() {
@@ -370,6 +373,7 @@ impl Connection {
         let (mut consumed, mut frame_error) = (0, None);
         let clocks = self.context.handler.read_clocks();
         let mut batch = Batch::new(clocks.instant);
+        self.check_refusals = true;
         while self.is_reading() {
             match frame::split(bytes.get(consumed..).unwrap_or_default()) {
                 Ok(Some((frame, size))) => {
@@ -411,7 +415,7 @@ impl Connection {
         if let Stage::Draining { .. } = self.stage {
             return self.answer(frame, &handler::shutting_down().into());
         }
-        if self.was_refused
+        if std::mem::take(&mut self.check_refusals)
             && let Some(peer) = self.counted_peer()
             && let Err(Exhausted { until }) = self.context.refusals.check(peer, clocks.instant)
         {
@@ -438,7 +442,7 @@ impl Connection {
         if let Some(peer) = self.counted_peer()
             && RefusalLimiter::counts(reply)
         {
-            self.was_refused = true;
+            self.check_refusals = true;
             self.context.refusals.add(peer, Instant::now());
         }
         Processed::Answered(self.reply(frame.id, reply))
@@ -509,13 +513,15 @@ impl Connection {
                 false => Processed::WaitUntil(Instant::now() + SLOT_RETRY_AFTER),
             };
         };
-        if let Some(peer) = self.counted_peer()
-            && let Err(Exhausted { until }) = self.context.refusals.charge(peer, Instant::now())
-        {
-            return Processed::WaitUntil(until);
-        }
+        let charge = match self.counted_peer() {
+            Some(peer) => match self.context.refusals.charge(peer, Instant::now()) {
+                Ok(charge) => Some(charge),
+                Err(Exhausted { until }) => return Processed::WaitUntil(until),
+            },
+            None => None,
+        };
         let (peer, frame) = ((self.id, &self.peer), (frame, self.last_read));
-        self.in_flight.start(&self.context, peer, frame, request, common, (slot, end_user));
+        self.in_flight.start(&self.context, peer, frame, request, common, (slot, end_user, charge));
         Processed::Started
     }
 
@@ -529,13 +535,12 @@ impl Connection {
 
     /// Logs and counts a completed request, and adds its reply to the write buffer.
     fn finish(&mut self, completed: CompletedRequest) {
-        let CompletedRequest { id, type_index, name, duration, reply, slot: _slot } = completed;
-        if let Some(peer) = self.counted_peer() {
-            if RefusalLimiter::counts(&reply) {
-                self.was_refused = true;
-            } else {
-                self.context.refusals.refund(peer, Instant::now());
-            }
+        let CompletedRequest { id, type_index, name, duration, reply, slot: _slot, charge } =
+            completed;
+        if let (Some(peer), Some(charge)) = (self.counted_peer(), charge)
+            && !RefusalLimiter::counts(&reply)
+        {
+            self.context.refusals.refund(peer, charge, Instant::now());
         }
         let outcome = match &reply {
             Reply::ErrorReply(error) => error.code.name(),

@@ -14,6 +14,7 @@ use user_proto::{Common, Reply, Request};
 
 use super::context::ConnectionContext;
 use super::counters;
+use super::refusals::RefusalCharge;
 use super::request_limiter::{END_USER_DIVISORS, RequestSlot};
 use crate::domain::ClientNetwork;
 use crate::handler::{self, Handler, Peer};
@@ -41,6 +42,7 @@ struct PendingRequest {
     /// Network of the end user of a trusted peer, or `None` if it is not known or the peer is not
     /// trusted.
     end_user: Option<ClientNetwork>,
+    charge: Option<RefusalCharge>,
     arrived: Instant,
 }
 
@@ -55,6 +57,8 @@ pub(super) struct CompletedRequest {
     /// Slot of the request, which its reply occupies too until it is in the write buffer. `None` if
     /// the task failed.
     pub(super) slot: Option<RequestSlot>,
+    /// Charge of the request if its peer is not trusted.
+    pub(super) charge: Option<RefusalCharge>,
 }
 
 impl RequestsInFlight {
@@ -101,7 +105,7 @@ impl RequestsInFlight {
         (frame, arrived): (Frame<'_>, Instant),
         request: Request<'_>,
         mut common: Common<'_>,
-        (slot, end_user): (RequestSlot, Option<ClientNetwork>),
+        (slot, end_user, charge): (RequestSlot, Option<ClientNetwork>, Option<RefusalCharge>),
     ) {
         // Before it is copied: only a valid value is used, and a valid one is short.
         common.traceparent = common.traceparent.filter(|text| is_traceparent(text));
@@ -131,7 +135,8 @@ impl RequestsInFlight {
         };
         let answer = answer.instrument(span);
         let task = tasks.tasks.spawn(connection.tasks.track_future(answer)).id();
-        let pending = PendingRequest { task, id, type_index, name, hashes, end_user, arrived };
+        let pending =
+            PendingRequest { task, id, type_index, name, hashes, end_user, charge, arrived };
         tasks.requests.push(pending);
     }
 
@@ -152,7 +157,7 @@ impl RequestsInFlight {
                 }
             };
             if let Some(index) = tasks.requests.iter().position(|request| request.task == task) {
-                let PendingRequest { id, type_index, name, arrived, .. } =
+                let PendingRequest { id, type_index, name, charge, arrived, .. } =
                     tasks.requests.swap_remove(index);
                 let duration = arrived.elapsed();
                 return Poll::Ready(CompletedRequest {
@@ -162,6 +167,7 @@ impl RequestsInFlight {
                     duration,
                     reply,
                     slot,
+                    charge,
                 });
             }
         }

@@ -31,6 +31,13 @@ struct Counters {
     networks: HashMap<NetworkPrefix, u32>,
 }
 
+/// Charge for a request that may be refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct RefusalCharge {
+    /// Start of the second in which it was made.
+    second: Instant,
+}
+
 /// Error if a network has too many refused requests in this second.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Exhausted {
@@ -61,11 +68,15 @@ impl RefusalLimiter {
     }
 
     /// Counts a request of a network before it is executed, unless the limit is reached.
-    pub(super) fn charge(&self, network: ClientNetwork, now: Instant) -> Result<(), Exhausted> {
+    pub(super) fn charge(
+        &self,
+        network: ClientNetwork,
+        now: Instant,
+    ) -> Result<RefusalCharge, Exhausted> {
         let mut counters = self.counters(now);
         counters.check(network)?;
         counters.add(network);
-        Ok(())
+        Ok(RefusalCharge { second: counters.since })
     }
 
     /// Counts a request that was refused without having been charged.
@@ -73,9 +84,13 @@ impl RefusalLimiter {
         self.counters(now).add(network);
     }
 
-    /// Refunds a request that was not refused.
-    pub(super) fn refund(&self, network: ClientNetwork, now: Instant) {
+    /// Refunds a request that was not refused, if its second has not ended. The counters of a later
+    /// second do not contain it.
+    pub(super) fn refund(&self, network: ClientNetwork, charge: RefusalCharge, now: Instant) {
         let mut counters = self.counters(now);
+        if counters.since != charge.second {
+            return;
+        }
         for prefix in network.prefixes() {
             if let Some(count) = counters.networks.get_mut(&prefix) {
                 *count = count.saturating_sub(1);
@@ -127,18 +142,30 @@ mod tests {
         let (limiter, peer) = (RefusalLimiter::default(), network("192.0.2.7"));
         let now = limiter.counters(Instant::now()).since;
         for number in 0..PER_SECOND {
-            assert_eq!(limiter.charge(peer, now), Ok(()), "{number}");
-            assert_eq!(limiter.charge(network("192.0.2.9"), now), Ok(()), "{number}");
-            limiter.refund(network("192.0.2.9"), now);
+            assert!(limiter.charge(peer, now).is_ok(), "{number}");
+            let charge = limiter.charge(network("192.0.2.9"), now).unwrap();
+            limiter.refund(network("192.0.2.9"), charge, now);
         }
-        let exhausted = Err(Exhausted { until: now + SECOND });
-        assert_eq!(limiter.charge(peer, now + SECOND / 2), exhausted);
-        assert_eq!(limiter.check(peer, now), exhausted);
+        let exhausted = Exhausted { until: now + SECOND };
+        assert_eq!(limiter.charge(peer, now + SECOND / 2), Err(exhausted));
+        assert!(limiter.check(peer, now).is_err());
         assert_eq!(limiter.check(network("192.0.2.9"), now), Ok(()), "its requests succeed");
-        assert_eq!(limiter.charge(peer, now + SECOND), Ok(()), "the next second");
+        assert!(limiter.charge(peer, now + SECOND).is_ok(), "the next second");
         for _ in 0..PER_SECOND {
             limiter.add(peer, now + SECOND);
         }
+        assert!(limiter.check(peer, now + SECOND).is_err());
+    }
+
+    #[test]
+    fn a_request_that_ends_in_a_later_second_refunds_nothing() {
+        let (limiter, peer) = (RefusalLimiter::default(), network("192.0.2.7"));
+        let now = limiter.counters(Instant::now()).since;
+        let charge = limiter.charge(peer, now).unwrap();
+        for _ in 0..PER_SECOND {
+            limiter.add(peer, now + SECOND);
+        }
+        limiter.refund(peer, charge, now + SECOND);
         assert!(limiter.check(peer, now + SECOND).is_err());
     }
 

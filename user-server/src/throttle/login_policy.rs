@@ -111,7 +111,7 @@ impl<'a> LoginSlots<'a> {
         }
         charge(failures, failure_limits, now)?;
         open_window(reserve, DAY, now);
-        let is_known = known.count > 0 && known.since.plus(KNOWN_FOR) > now;
+        let is_known = known.since.plus(KNOWN_FOR) > now;
         let charged_to = if login_budget_left {
             login.count += 1;
             Allowance::Full

@@ -128,7 +128,7 @@ impl Tokens {
         session_id: Uuid,
         context: &RequestContext,
     ) -> UseCaseResult<u32> {
-        let verified = self.verify(token)?;
+        let verified = self.verify(token).await?;
         let now = self.clock.now();
         let outcome = RecordedOutcome::at(now);
         // The owner of a session never changes, so it need not be read in the transaction.

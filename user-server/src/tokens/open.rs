@@ -45,7 +45,7 @@ impl Tokens {
     /// # Errors
     /// Those of [`Tokens::verify`].
     pub async fn list_sessions(&self, token: &[u8]) -> UseCaseResult<(Uuid, Vec<SessionSummary>)> {
-        let verified = self.verify(token)?;
+        let verified = self.verify(token).await?;
         let mut sessions = self.sessions.sessions_of(verified.user_id, MAX_SESSIONS).await?;
         // The revocation set may not know yet that the session has ended.
         if !sessions.iter().any(|session| session.id == verified.session_id) {

@@ -7,16 +7,21 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Revocations;
+use super::clock_jump::JumpDetector;
 use super::retired::{retire_all, timed_out};
-use super::revocations::OVERLAP;
-use crate::domain::{Clock, Fault, KeyRecords, RevocationLog, Timestamp, UserVersion, Wakeups};
+use super::revocations::{OVERLAP, RETENTION};
+use crate::domain::{
+    Clock, Fault, KeyRecords, LogPart, Revocation, RevocationLog, Timestamp, UserVersion, Wakeups,
+};
 use crate::keys::KeyRing;
 
 /// Interval between two reads.
 const PERIOD: Duration = Duration::from_millis(250);
 /// Timeout of one read, so that an unresponsive database does not delay the next attempt.
 const READ_TIMEOUT: Duration = Duration::from_secs(2);
-/// Maximum age of the entries that are read after a wakeup.
+/// Timeout of the first read, which covers the whole log.
+const LOAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// Age of the entries that a read after a wakeup does not repeat.
 const RECENT: Duration = Duration::from_secs(2);
 /// Minimum pause between two reads after wakeups. If many sessions end, one read covers many.
 const WAKEUP_PAUSE: Duration = Duration::from_millis(10);
@@ -42,13 +47,14 @@ impl RevocationReader {
         Self { revocations, log, records, keys }
     }
 
-    /// Reads everything that may concern unexpired tokens. The server is not ready before this
-    /// read.
+    /// Reads the whole log, because a node with a wrong clock may have written an old time to an
+    /// entry that concerns unexpired tokens. The server is not ready before this read.
     ///
     /// # Errors
     /// If the revocation log or the retired keys cannot be read.
     pub async fn load(&self, now: Timestamp) -> Result<(), Fault> {
-        self.read(now, self.revocations.retention()).await
+        let changed_since = now.minus(RETENTION);
+        self.read(LogPart::ALL, changed_since, now, LOAD_TIMEOUT).await
     }
 
     /// Reads periodically, and immediately after a wakeup, forever.
@@ -57,6 +63,7 @@ impl RevocationReader {
         let mut tick = tokio::time::interval(PERIOD);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut last_wakeup = Instant::now();
+        let mut jumps = JumpDetector::default();
         loop {
             tokio::select! {
                 _ = tick.tick() => {}
@@ -68,17 +75,12 @@ impl RevocationReader {
                     continue;
                 }
             }
-            let (now, instant) = (clock.now(), Instant::now());
-            let read = match self.revocations.record_clocks(now, instant) {
-                None => self.catch_up(now).await,
-                Some(jump) => {
-                    tracing::warn!(
-                        millis = jump.millis,
-                        "the wall clock has jumped; reading the whole revocation log"
-                    );
-                    self.load(jump.earlier).await
-                }
-            };
+            let now = clock.now();
+            let jump = jumps.record(now, Instant::now());
+            if let Some(jump) = jump {
+                tracing::warn!(millis = jump.millis, "the wall clock has jumped");
+            }
+            let read = self.catch_up(now, jump.map_or(now, |jump| jump.earlier)).await;
             match &read {
                 Ok(()) if failing => tracing::info!("the revocation log is readable again"),
                 Err(fault) if !failing => {
@@ -91,40 +93,59 @@ impl RevocationReader {
         }
     }
 
-    /// Reads what was written since the last successful read, or since the start of the retention
-    /// period if that is later.
-    async fn catch_up(&self, now: Timestamp) -> Result<(), Fault> {
-        let since_last = OVERLAP.saturating_add(self.revocations.age(Instant::now()));
-        self.read(now, since_last.min(self.revocations.retention())).await
+    /// Reads what was written since the last successful read, which `earlier`, an earlier reading
+    /// of the clock than `now`, precedes if the clock has jumped.
+    async fn catch_up(&self, now: Timestamp, earlier: Timestamp) -> Result<(), Fault> {
+        let instant = Instant::now();
+        // An entry that the last read did not find was numbered at most this long before.
+        let since_last = OVERLAP.saturating_add(self.revocations.age(instant));
+        let since = earlier.minus(since_last.min(RETENTION));
+        // By its number, since the time of an entry may be wrong. By its time as well, since the
+        // numbers begin again at a lower one when a standby of the database takes over that lacks
+        // the last transactions.
+        let part = LogPart { after: self.revocations.last_read(instant, since_last), since };
+        self.read(part, since, now, READ_TIMEOUT).await
     }
 
-    /// Reads the ended sessions and users of the last two seconds, after a wakeup.
+    /// Reads the ended sessions and users of the last seconds, after a wakeup.
     async fn read_recent(&self, now: Timestamp) -> Result<(), Fault> {
-        let read = self.log.revocations(now.minus(RECENT));
+        let after = self.revocations.last_read(Instant::now(), RECENT);
+        let read = self.log.revocations(LogPart { after, since: now.minus(RECENT) });
         let entries = tokio::time::timeout(READ_TIMEOUT, read).await;
-        self.revocations.add(entries.map_err(|_| timed_out("the revocation log"))??);
+        self.revocations.add(&entries.map_err(|_| timed_out("the revocation log"))??);
         Ok(())
     }
 
-    /// Reads the entries up to this age, and all retired keys. Only if both succeed are the
-    /// revocations of this node as recent as the start of the read.
-    async fn read(&self, now: Timestamp, max_age: Duration) -> Result<(), Fault> {
+    /// Reads a part of the log, the accounts that changed at `changed_since` or later, and all
+    /// retired keys. Only if all of it succeeds are the revocations of this node as recent as the
+    /// start of the read.
+    async fn read(
+        &self,
+        part: LogPart,
+        changed_since: Timestamp,
+        now: Timestamp,
+        timeout: Duration,
+    ) -> Result<(), Fault> {
         let started = Instant::now();
-        let since = now.minus(max_age);
         let read = async {
-            let entries = (self.log.revocations(since).await?, self.log.changes(since).await?);
-            Ok::<_, Fault>((entries, self.records.retired_keys().await))
+            let ended = self.log.revocations(part).await?;
+            // Afterwards: an entry that is deleted in between is either found or marked.
+            let erased = self.log.erased_revocations().await?;
+            let changed = self.log.changes(changed_since).await?;
+            Ok::<_, Fault>((ended, erased, changed, self.records.retired_keys().await))
         };
-        let timeout = tokio::time::timeout(READ_TIMEOUT, read).await;
-        let ((ended, changed), retired) =
-            timeout.map_err(|_| timed_out("the revocation log"))??;
-        self.revocations.add(ended);
+        let read = tokio::time::timeout(timeout, read).await;
+        let (ended, erased, changed, retired) =
+            read.map_err(|_| timed_out("the revocation log"))??;
+        self.revocations.add(&ended);
+        self.revocations.set_erased(erased);
         for UserVersion { user_id, version } in changed {
             self.revocations.add_update(user_id, version, now);
         }
         self.revocations.add_retired(&retire_all(retired?, &self.keys));
         // After the entries are added, so that nobody takes the set for more recent than it is.
-        self.revocations.set_read_at(started);
+        let highest = ended.iter().map(|entry: &Revocation| entry.seq).max();
+        self.revocations.set_read(started, highest.unwrap_or(0));
         Ok(())
     }
 }

@@ -11,17 +11,23 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::MAX_TOKEN;
-use super::clock_history::{ClockHistory, ClockJump};
 use super::feed::{FeedLog, RevocationFeed};
-use crate::domain::{EndedSessions, RetiredKey, Revocation, Subject, Timestamp};
+use super::log_marks::LogMarks;
+use crate::domain::{EndedSessions, MAX_ACCESS_LIFE, RetiredKey, Revocation, Subject, Timestamp};
 
 /// Maximum age at which the last read of the revocation log and of the retired keys counts as
 /// fresh: the promised time within which every node rejects a revoked token.
 pub const FRESH: Duration = Duration::from_secs(1);
-/// Overlap of consecutive reads. An entry has the time at which its request began, so it appears up
-/// to the longest deadline (30 s) later; the time of the commit and the difference of the clocks of
-/// the nodes add to that. Twice the deadline leaves a margin for both.
+/// Overlap of consecutive reads. An entry is numbered before its transaction commits, and has the
+/// time at which its request began, so it appears up to the longest deadline (30 s) later; the time
+/// of the commit and the difference of the clocks of the nodes add to that. Twice the deadline
+/// leaves a margin for both.
 pub(super) const OVERLAP: Duration = Duration::from_secs(60);
+/// Lifetime of an entry of the set: the longest lifetime of an access token that a node can have,
+/// since nodes, and the clients that verify tokens themselves, may know different ones.
+pub(super) const RETENTION: Duration = MAX_ACCESS_LIFE.saturating_add(OVERLAP);
+/// Bound on the entries that are numbered, but not yet committed, when a node starts.
+const IN_FLIGHT: i64 = 10_000;
 
 /// Ended sessions and changed users, as far as this node has learned of them.
 pub struct Revocations {
@@ -36,14 +42,15 @@ pub struct Revocations {
     /// Latest version of each changed user, with the time at which every older cached record has
     /// expired, so that the entry can be removed.
     changed: HashMap<Uuid, (i64, Until)>,
-    /// Lifetime of an entry of this set: the lifetime of an access token plus [`OVERLAP`].
-    retention: Duration,
     stale_limit: Duration,
     origin: Instant,
     /// Start of the last successful read, in milliseconds after `origin`.
     read_at: AtomicU64,
-    /// Readings of the wall clock within the last `retention`.
-    readings: Mutex<ClockHistory>,
+    /// Reads of the revocation log within the last [`RETENTION`].
+    reads: Mutex<LogMarks>,
+    /// Time of the latest entry that was deleted from the revocation log, in milliseconds since
+    /// 1970.
+    erased: AtomicI64,
 }
 
 /// End of a lifetime by the wall clock and by the monotonic clock. It has passed only when both
@@ -69,28 +76,27 @@ impl Until {
 pub struct TooStale;
 
 impl Revocations {
-    /// Creates an empty set for access tokens with the lifetime `access_life`. Tokens can no longer
-    /// be verified if the last successful read of the revocation log is older than `stale_limit`,
-    /// or than [`FRESH`] if that is longer.
+    /// Creates an empty set. Tokens can no longer be verified if the last successful read of the
+    /// revocation log is older than `stale_limit`, or than [`FRESH`] if that is longer.
     #[must_use]
-    pub fn new(access_life: Duration, stale_limit: Duration) -> Self {
+    pub fn new(stale_limit: Duration) -> Self {
         Self {
             ended: HashMap::new(),
             feed: RevocationFeed::new(),
             everyone: AtomicI64::new(0),
             changed: HashMap::new(),
-            retention: access_life + OVERLAP,
             stale_limit: stale_limit.max(FRESH),
             origin: Instant::now(),
             read_at: AtomicU64::new(0),
-            readings: Mutex::new(ClockHistory::new(access_life + OVERLAP)),
+            reads: Mutex::new(LogMarks::new(RETENTION)),
+            erased: AtomicI64::new(0),
         }
     }
 
     /// Creates an empty set that was last read `age` ago.
     #[cfg(test)]
-    pub(super) fn last_read(age: Duration, access_life: Duration, stale_limit: Duration) -> Self {
-        Self { origin: Instant::now() - age, ..Self::new(access_life, stale_limit) }
+    pub(super) fn with_age(age: Duration, stale_limit: Duration) -> Self {
+        Self { origin: Instant::now() - age, ..Self::new(stale_limit) }
     }
 
     /// Reports whether one of these session or user ids is revoked.
@@ -110,7 +116,7 @@ impl Revocations {
 
     /// Adds the sessions and users that ended at `now`.
     pub fn add_ended(&self, ended: &EndedSessions, now: Timestamp) {
-        let until = self.until(now);
+        let until = Self::until(now);
         self.feed.update(|log| {
             for subject in &ended.subjects {
                 let extend =
@@ -159,13 +165,13 @@ impl Revocations {
 
     /// Returns the end of the lifetime of a revocation that was made at `at` and that this node has
     /// just received.
-    fn until(&self, at: Timestamp) -> Until {
-        Until { wall: at.plus(self.retention), monotonic: Instant::now() + self.retention }
+    fn until(at: Timestamp) -> Until {
+        Until { wall: at.plus(RETENTION), monotonic: Instant::now() + RETENTION }
     }
 
     /// Adds a user that changed at `now`, with the new version of the account.
     pub fn add_update(&self, user_id: Uuid, version: i64, now: Timestamp) {
-        let until = self.until(now);
+        let until = Self::until(now);
         let newest = |known: &(i64, Until)| (known.0.max(version), known.1.latest(until));
         self.changed.pin().update_or_insert(user_id, newest, (version, until));
     }
@@ -202,34 +208,52 @@ impl Revocations {
         }
     }
 
-    /// Returns the minimum age, by the wall clock, of revocation log entries that concern only
-    /// expired tokens and can be deleted, or `None` if this node has not run for long enough to
-    /// know. After a jump of the wall clock, this age is longer than usual.
+    /// Returns the number of the last entry of the revocation log that concerns only expired tokens
+    /// and can be deleted: this node has known it for [`RETENTION`] by the monotonic clock. Returns
+    /// zero if there is none.
     #[must_use]
-    pub fn expired_age(&self, now: Timestamp, instant: Instant) -> Option<Duration> {
-        let earliest = self.readings().earliest(instant)?;
-        Some(now.since(earliest).max(self.retention))
+    pub fn last_expired(&self, instant: Instant) -> i64 {
+        self.reads().last_before(instant, RETENTION).unwrap_or(0)
     }
 
-    /// Records a reading of both clocks. Returns the jump of the wall clock since the last one, or
-    /// `None` if it has not jumped.
-    pub(super) fn record_clocks(&self, now: Timestamp, instant: Instant) -> Option<ClockJump> {
-        self.readings().record(now, instant)
+    /// Returns the number of an entry of the revocation log that was read at least `age` ago, so
+    /// that a read of the later ones is complete.
+    pub(super) fn last_read(&self, instant: Instant, age: Duration) -> i64 {
+        let reads = self.reads();
+        let last = reads.last_before(instant, age);
+        last.unwrap_or_else(|| reads.first().saturating_sub(IN_FLIGHT))
     }
 
-    /// Returns the lifetime of an entry of this set.
-    pub(super) fn retention(&self) -> Duration {
-        self.retention
+    /// Sets the time of the latest entry that was deleted from the revocation log.
+    pub(super) fn set_erased(&self, at: Timestamp) {
+        self.erased.fetch_max(at.0, Ordering::Relaxed);
     }
 
-    /// Declares that the set contains what the database contained at `started`, or more.
-    pub(super) fn set_read_at(&self, started: Instant) {
+    /// Reports whether the revocation of a token that was issued at this Unix time, in seconds, may
+    /// have been deleted from the log. A token that has not expired is as old only if the clock was
+    /// set back.
+    #[must_use]
+    pub fn may_be_erased(&self, issued_at: u64) -> bool {
+        issued_at <= Timestamp(self.erased.load(Ordering::Relaxed)).seconds()
+    }
+
+    /// Reports whether the revocation of a token that has not expired at `now` may have been
+    /// deleted from the log.
+    pub(super) fn may_lack_erased(&self, now: Timestamp) -> bool {
+        let erased = Timestamp(self.erased.load(Ordering::Relaxed));
+        erased.0 > 0 && now < erased.plus(MAX_ACCESS_LIFE)
+    }
+
+    /// Declares that the set contains what the database contained at `started`, or more, and the
+    /// highest number of an entry that the read found.
+    pub(super) fn set_read(&self, started: Instant, highest: i64) {
+        self.reads().record(started, highest);
         let read_at = started.saturating_duration_since(self.origin).as_millis();
         self.read_at.store(u64::try_from(read_at).unwrap_or(u64::MAX), Ordering::Release);
     }
 
-    fn readings(&self) -> MutexGuard<'_, ClockHistory> {
-        self.readings.lock().unwrap_or_else(PoisonError::into_inner)
+    fn reads(&self) -> MutexGuard<'_, LogMarks> {
+        self.reads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Removes the entries that concern only expired tokens.
@@ -241,12 +265,12 @@ impl Revocations {
     }
 
     /// Adds entries of the revocation log.
-    pub(super) fn add(&self, entries: Vec<Revocation>) {
+    pub(super) fn add(&self, entries: &[Revocation]) {
         self.feed.update(|log| {
             for entry in entries {
                 if entry.subject != Subject::Everyone {
                     // An entry is read repeatedly. Its lifetime began when it was read first.
-                    self.insert(log, entry.subject, self.until(entry.at));
+                    self.insert(log, entry.subject, Self::until(entry.at));
                 } else if self.everyone.fetch_max(entry.at.0, Ordering::Relaxed) < entry.at.0 {
                     log.push_everyone(entry.at.seconds());
                 }
@@ -260,34 +284,37 @@ mod tests {
     use super::*;
 
     const NOW: Timestamp = Timestamp(1_800_000_000_000);
-    const ACCESS_LIFE: Duration = Duration::from_secs(900);
-
-    fn last_read(age: Duration, stale_limit: Duration) -> Revocations {
-        Revocations::last_read(age, ACCESS_LIFE, stale_limit)
-    }
 
     #[test]
     fn it_reports_the_age_of_the_last_read() {
         let limit = Duration::from_secs(30);
-        assert_eq!(last_read(Duration::ZERO, limit).staleness(Instant::now()), Ok(None));
-        let age =
-            last_read(Duration::from_secs(5), limit).staleness(Instant::now()).unwrap().unwrap();
+        assert_eq!(
+            Revocations::with_age(Duration::ZERO, limit).staleness(Instant::now()),
+            Ok(None)
+        );
+        let age = Revocations::with_age(Duration::from_secs(5), limit)
+            .staleness(Instant::now())
+            .unwrap()
+            .unwrap();
         assert!((Duration::from_secs(5)..Duration::from_secs(6)).contains(&age), "{age:?}");
         assert_eq!(
-            last_read(Duration::from_secs(31), limit).staleness(Instant::now()),
+            Revocations::with_age(Duration::from_secs(31), limit).staleness(Instant::now()),
             Err(TooStale)
         );
     }
 
     #[test]
     fn a_strict_limit_is_the_promised_second() {
-        assert_eq!(last_read(Duration::ZERO, Duration::ZERO).staleness(Instant::now()), Ok(None));
         assert_eq!(
-            last_read(Duration::from_millis(1001), Duration::ZERO).staleness(Instant::now()),
+            Revocations::with_age(Duration::ZERO, Duration::ZERO).staleness(Instant::now()),
+            Ok(None)
+        );
+        assert_eq!(
+            Revocations::with_age(Duration::from_millis(1001), Duration::ZERO)
+                .staleness(Instant::now()),
             Err(TooStale)
         );
-        let (set, millis) =
-            (Revocations::new(ACCESS_LIFE, Duration::from_secs(5)), Duration::from_millis);
+        let (set, millis) = (Revocations::new(Duration::from_secs(5)), Duration::from_millis);
         for (age, expected) in
             [(1000, Ok(None)), (1001, Ok(Some(millis(1001)))), (5000, Ok(Some(millis(5000))))]
         {
@@ -298,8 +325,7 @@ mod tests {
 
     #[test]
     fn a_local_revocation_applies_at_once_and_stays_until_its_tokens_have_expired() {
-        let (set, ids) =
-            (Revocations::new(ACCESS_LIFE, Duration::ZERO), [Uuid::new_v4(), Uuid::new_v4()]);
+        let (set, ids) = (Revocations::new(Duration::ZERO), [Uuid::new_v4(), Uuid::new_v4()]);
         set.add_ended(
             &EndedSessions { subjects: ids.map(Subject::Session).to_vec(), sessions: 2 },
             NOW,
@@ -308,14 +334,12 @@ mod tests {
         assert!(!set.contains_any([Uuid::new_v4(), Uuid::new_v4()]));
         assert_eq!(set.entries(), 2);
         set.add_update(ids[0], 1, NOW);
-        // The overlap of reads is added.
-        let life = ACCESS_LIFE + OVERLAP;
-        let (until, instant) = (NOW.plus(life), Instant::now() + life);
+        let (until, instant) = (NOW.plus(RETENTION), Instant::now() + RETENTION);
         let a_moment = Duration::from_secs(5);
         for (wall, monotonic) in [
             (Timestamp(until.0 - 1), instant + a_moment),
             // The wall clock has jumped forward.
-            (until.plus(life), instant - a_moment),
+            (until.plus(RETENTION), instant - a_moment),
         ] {
             set.remove_expired(wall, monotonic);
             assert!(set.contains_any([ids[0]]) && set.contains_any([ids[1]]));
@@ -327,7 +351,7 @@ mod tests {
 
     #[test]
     fn a_version_never_goes_back() {
-        let (set, id) = (Revocations::new(ACCESS_LIFE, Duration::ZERO), Uuid::new_v4());
+        let (set, id) = (Revocations::new(Duration::ZERO), Uuid::new_v4());
         assert_eq!(set.min_version(id), 0);
         for (version, least) in [(3, 3), (2, 3), (4, 4)] {
             set.add_update(id, version, NOW);

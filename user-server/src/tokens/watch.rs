@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::feed::RevocationPage;
 use super::{Revocations, Tokens};
+use crate::domain::Timestamp;
 
 impl Tokens {
     /// Begins to wait for revocations that follow a cursor. For a cursor that this run of the node
@@ -64,11 +65,15 @@ impl RevocationWatch {
     }
 
     /// Returns the revocations that the client does not know, and the age of this node's knowledge
-    /// at `now`.
+    /// at the given readings of the wall clock and the monotonic clock.
     #[must_use]
-    pub fn page(&self, now: Instant) -> (RevocationPage, Duration) {
+    pub fn page(&self, time: Timestamp, now: Instant) -> (RevocationPage, Duration) {
         // The age first: an entry that a later read adds makes the page more recent, not older.
-        let age = self.revocations.age(now);
+        let age = match self.revocations.may_lack_erased(time) {
+            // The client has to ask for every token.
+            true => Duration::MAX,
+            false => self.revocations.age(now),
+        };
         (self.revocations.feed().page(self.from), age)
     }
 }

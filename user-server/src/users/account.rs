@@ -54,7 +54,7 @@ impl Users {
     /// # Errors
     /// Those of [`Tokens::verify`](crate::tokens::Tokens::verify).
     pub async fn get(&self, token: &[u8]) -> UseCaseResult<Profile> {
-        self.tokens.owner(&self.tokens.verify(token)?).await
+        self.tokens.owner(&self.tokens.verify(token).await?).await
     }
 
     /// Updates the account of an access token atomically. A new email address takes effect only
@@ -169,7 +169,7 @@ impl Users {
         code: &[u8],
         context: &RequestContext,
     ) -> UseCaseResult<UserRecord> {
-        let owner = self.tokens.verify(token)?;
+        let owner = self.tokens.verify(token).await?;
         let guess = self
             .otp
             .check(id, Purpose::EmailChange, Some(owner.user_id), code, context.network)

@@ -58,7 +58,7 @@ impl Users {
 
     /// Verifies an access token, and returns its claims and its account.
     async fn owner(&self, token: &[u8]) -> UseCaseResult<(Verified, UserRecord)> {
-        let verified = self.tokens.verify(token)?;
+        let verified = self.tokens.verify(token).await?;
         // A missing account was deleted, and its sessions with it.
         let user = self.accounts.user(verified.user_id).await?.ok_or(Refusal::SessionRevoked)?;
         Ok((verified, user))

@@ -4,6 +4,8 @@
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use user_proto::{ErrorCode, RefreshToken};
 
 use crate::support::{
@@ -75,6 +77,53 @@ async fn a_backup_made_beside_the_server_can_be_restored() {
     {
         assert!(!process.data().join(leftover).exists(), "{leftover}");
     }
+}
+
+#[tokio::test]
+async fn a_key_stays_retired_through_a_restore() {
+    let new = || run_in(std::path::Path::new("."), &["keys", "new"], &[]).output;
+    let secrets = [new(), new()].map(|secret| secret.trim().to_owned());
+    let settings =
+        [("JWTSECRETKEY", secrets[0].as_str()), ("JWTSECRETKEY_ACCEPT", secrets[1].as_str())];
+    let process = Process::start(&settings);
+    let ada = process.account(&process.client(), "ada").await;
+    let result = run_in(process.location(), &["backup", "copy"], &settings);
+    assert_eq!(result.code, Some(0), "{result:?}");
+    let kid = kid_of(&ada.access());
+    let retired = run_in(process.location(), &["keys", "retire", &kid], &settings);
+    assert_eq!(retired.code, Some(0), "{retired:?}");
+    let folder = process.kill().await;
+    let restore = ["restore", "copy", "--force"];
+    let restored = run_in(folder.path(), &restore, &settings);
+    assert!(restored.output.contains(&kid), "{restored:?}");
+    assert!(restored.output.contains("stay retired"), "{restored:?}");
+    let keys = run_in(folder.path(), &["keys", "list"], &settings);
+    let line = keys.output.lines().find(|line| line.starts_with(&kid)).unwrap();
+    assert!(line.contains("retired"), "{line}");
+
+    let process = Process::start_in(folder, &settings);
+    let client = process.client();
+    assert_eq!(check(&client, &ada.access()).await, Some(ErrorCode::INVALID_TOKEN));
+    let session = outcome(client.call(login("ada", PASSWORD)).await).unwrap();
+    assert_ne!(kid_of(&text(&session.access_token)), kid);
+
+    // A replaced database that cannot be read does not stop the restore, but is reported.
+    let folder = process.kill().await;
+    let database = folder.path().join("user-data").join("users.db");
+    assert!(database.exists());
+    std::fs::write(&database, "damaged").unwrap();
+    let restored = run_in(folder.path(), &restore, &settings);
+    assert_eq!(restored.code, Some(0), "{restored:?}");
+    for part in ["cannot read the retired keys", "user-server keys retire KID"] {
+        assert!(restored.output.contains(part), "{restored:?}");
+    }
+}
+
+/// Returns the name of the key that signed a token.
+fn kid_of(token: &str) -> String {
+    let header = URL_SAFE_NO_PAD.decode(token.split('.').next().unwrap()).unwrap();
+    let header: serde_json::Value = serde_json::from_slice(&header).unwrap();
+    header["kid"].as_str().unwrap().to_owned()
 }
 
 fn settings(url: &str) -> [(&str, &str); 3] {
@@ -188,6 +237,7 @@ async fn a_restored_dump_of_postgres_ends_all_sessions() {
     assert!(pg_restore.status().unwrap().success());
     let result = run_in(folder.path(), &["restore", "--after-pg-restore"], &to);
     assert!(result.code == Some(0) && result.output.contains("ended 1 session "), "{result:?}");
+    assert!(result.output.contains("user-server keys retire KID"), "{result:?}");
 
     let process = Process::start_in(folder, &to);
     let client = process.client();

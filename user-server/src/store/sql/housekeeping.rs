@@ -51,45 +51,65 @@ macro_rules! unused_turn {
     };
 }
 
+/// Deletion of the rows of one table.
+#[derive(Clone, Copy)]
+struct Step {
+    /// Statement that deletes one batch.
+    statement: &'static str,
+    /// Time before which it deletes.
+    before: i64,
+    /// Number of the last row that it may delete, for the revocation log.
+    last: Option<i64>,
+}
+
+impl Step {
+    fn new(statement: &'static str, before: i64) -> Self {
+        Self { statement, before, last: None }
+    }
+}
+
 #[async_trait]
 impl Housekeeping for SqlStore {
     async fn sweep(&self, retention: &Retention, now: Timestamp) -> Result<u64, Fault> {
         let old = now.minus(retention.verifications).0;
         let sent = now.minus(retention.mails).0;
-        // Statements, with the time before which they delete.
-        let mut steps: Vec<(&'static str, i64)> = vec![
+        let mut steps = vec![
             // By its age only: what happened to its email must not be visible.
-            (delete_batch!("verifications", "id", "created_at < $1"), old),
-            (delete_batch!("outbox", "id", finished_email!()), sent),
-            (delete_batch!("mail_turns", "budget_key, letter", unused_turn!()), sent),
-            (delete_batch!("revocations", "seq", "at < $1"), now.minus(retention.revocations).0),
-            (
+            Step::new(delete_batch!("verifications", "id", "created_at < $1"), old),
+            Step::new(delete_batch!("outbox", "id", finished_email!()), sent),
+            Step::new(delete_batch!("mail_turns", "budget_key, letter", unused_turn!()), sent),
+            Step::new(
                 delete_batch!("sessions", "id", "rotated_at < $1"),
                 now.minus(retention.session_idle).0,
             ),
-            (
+            Step::new(
                 delete_batch!("sessions", "id", "created_at < $1"),
                 now.minus(retention.session_life).0,
             ),
-            (delete_batch!("counters", "key", "expires_at < $1"), now.0),
-            (delete_batch!("idempotency_keys", "key", "expires_at < $1"), now.0),
-            (delete_batch!("mail_clients", "client", "rank < $1"), sent),
-            (
+            Step::new(delete_batch!("counters", "key", "expires_at < $1"), now.0),
+            Step::new(delete_batch!("idempotency_keys", "key", "expires_at < $1"), now.0),
+            Step::new(delete_batch!("mail_clients", "client", "rank < $1"), sent),
+            Step::new(
                 delete_batch!("known_networks", "user_id, client", "opened_at < $1"),
                 now.minus(retention.known_networks).0,
             ),
         ];
-        let (mut deleted, mut first_fault) = (0, None);
+        let mut first_fault = None;
+        match self.mark_erased(retention, now).await {
+            Ok(step) => steps.extend(step),
+            Err(fault) => first_fault = Some(fault),
+        }
+        let mut deleted = 0;
         // One batch of each step in turn, so that neither a long nor a failing step holds up the
         // others.
         while !steps.is_empty() {
             let mut remaining = Vec::new();
-            for (statement, before) in steps {
-                match self.delete_batch(statement, before).await {
+            for step in steps {
+                match self.delete_batch(step).await {
                     Ok(rows) => {
                         deleted += rows;
                         if rows >= BATCH.unsigned_abs() {
-                            remaining.push((statement, before));
+                            remaining.push(step);
                         }
                     }
                     Err(fault) => {
@@ -140,11 +160,36 @@ impl Housekeeping for SqlStore {
 }
 
 impl SqlStore {
-    async fn delete_batch(&self, statement: &'static str, before: i64) -> Result<u64, Fault> {
+    async fn delete_batch(&self, step: Step) -> Result<u64, Fault> {
         let mut tx = self.pools.write().await?;
-        let rows = tx.run(sqlx::query(statement).bind(before).bind(BATCH)).await?;
+        let delete = sqlx::query(step.statement).bind(step.before).bind(BATCH);
+        let delete = match step.last {
+            Some(last) => delete.bind(last),
+            None => delete,
+        };
+        let rows = tx.run(delete).await?;
         tx.commit().await?;
         Ok(rows)
+    }
+
+    /// Records the time of the latest entry of the revocation log that is to be deleted, before it
+    /// is deleted. Returns the step that deletes the entries, or `None` if there are none.
+    async fn mark_erased(
+        &self,
+        retention: &Retention,
+        now: Timestamp,
+    ) -> Result<Option<Step>, Fault> {
+        let before = now.minus(retention.revocations).0;
+        let mut tx = self.pools.write().await?;
+        let latest = "SELECT MAX(at) FROM revocations WHERE at < $1 AND seq <= $2";
+        let latest = sqlx::query_as(latest).bind(before).bind(retention.last_revocation);
+        let (Some(at),): (Option<i64>,) = tx.one(latest).await? else { return tx.undo(None).await };
+        let mark =
+            sqlx::query("UPDATE erased_revocations SET at = $1 WHERE id = 1 AND at < $1").bind(at);
+        tx.run(mark).await?;
+        tx.commit().await?;
+        let delete = delete_batch!("revocations", "seq", "at < $1 AND seq <= $3");
+        Ok(Some(Step { last: Some(retention.last_revocation), ..Step::new(delete, before) }))
     }
 }
 

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::SqlStore;
 use super::rows::{self, SessionRow, UserRow};
 use crate::domain::{
-    Change, EndedSessions, Fault, RefreshLimit, Revocation, RevocationLog, SessionRecord,
+    Change, EndedSessions, Fault, LogPart, RefreshLimit, Revocation, RevocationLog, SessionRecord,
     SessionRefresh, SessionSummary, Sessions, Subject, Timestamp, UserRecord, UserVersion,
 };
 
@@ -139,14 +139,23 @@ impl Sessions for SqlStore {
 
 #[async_trait]
 impl RevocationLog for SqlStore {
-    async fn revocations(&self, since: Timestamp) -> Result<Vec<Revocation>, Fault> {
-        let select = sqlx::query_as("SELECT subject, kind, at FROM revocations WHERE at >= $1");
-        let rows: Vec<(Uuid, Option<i16>, i64)> = self.watch_all(select.bind(since.0)).await?;
-        let entry = |(id, kind, at)| {
+    async fn revocations(&self, part: LogPart) -> Result<Vec<Revocation>, Fault> {
+        let select = sqlx::query_as(
+            "SELECT seq, subject, kind, at FROM revocations WHERE seq > $1 OR at >= $2",
+        );
+        let select = select.bind(part.after).bind(part.since.0);
+        let rows: Vec<(i64, Uuid, Option<i16>, i64)> = self.watch_all(select).await?;
+        let entry = |(seq, id, kind, at)| {
             let subject = Subject::stored(id, kind);
-            Revocation { subject, at: Timestamp(at) }
+            Revocation { seq, subject, at: Timestamp(at) }
         };
         Ok(rows.into_iter().map(entry).collect())
+    }
+
+    async fn erased_revocations(&self) -> Result<Timestamp, Fault> {
+        let select = "SELECT MAX(at) FROM erased_revocations WHERE id = 1";
+        let (at,): (Option<i64>,) = self.watch_one(sqlx::query_as(select)).await?;
+        Ok(Timestamp(at.unwrap_or(0)))
     }
 
     async fn changes(&self, since: Timestamp) -> Result<Vec<UserVersion>, Fault> {

@@ -10,23 +10,28 @@ use crate::domain::{Change, KeyUse, RetiredKey, Revocation, Subject};
 use crate::keys::Key;
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
-const ACCESS_LIFE: Duration = Duration::from_secs(900);
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// A database with at most one entry in the revocation log. A field is `None` if the table cannot
-/// be read.
+/// A database with at most one entry in the revocation log, number 1. A field is `None` if the
+/// table cannot be read.
 struct Database {
     entry: Option<Option<Revocation>>,
     retired: Mutex<Option<Vec<RetiredKey>>>,
+    erased: Mutex<Timestamp>,
 }
 
 impl Database {
     fn new(entry: Revocation) -> Arc<Self> {
-        Arc::new(Self { entry: Some(Some(entry)), retired: Mutex::new(Some(Vec::new())) })
+        Self::with(Some(Some(entry)))
     }
 
     fn unreadable() -> Arc<Self> {
-        Arc::new(Self { entry: None, retired: Mutex::new(Some(Vec::new())) })
+        Self::with(None)
+    }
+
+    fn with(entry: Option<Option<Revocation>>) -> Arc<Self> {
+        let erased = Mutex::new(Timestamp(0));
+        Arc::new(Self { entry, retired: Mutex::new(Some(Vec::new())), erased })
     }
 }
 
@@ -36,9 +41,14 @@ fn gone() -> Fault {
 
 #[async_trait]
 impl RevocationLog for Database {
-    async fn revocations(&self, since: Timestamp) -> Result<Vec<Revocation>, Fault> {
+    async fn revocations(&self, part: LogPart) -> Result<Vec<Revocation>, Fault> {
         let entry = self.entry.ok_or_else(gone)?;
-        Ok(entry.into_iter().filter(|entry| entry.at >= since).collect())
+        let is_in = |entry: &Revocation| entry.seq > part.after || entry.at >= part.since;
+        Ok(entry.into_iter().filter(is_in).collect())
+    }
+
+    async fn erased_revocations(&self) -> Result<Timestamp, Fault> {
+        Ok(*self.erased.lock().unwrap())
     }
 
     async fn changes(&self, _: Timestamp) -> Result<Vec<UserVersion>, Fault> {
@@ -82,11 +92,11 @@ fn reader(revocations: Revocations, database: Arc<Database>) -> RevocationReader
 
 /// Returns a set that was last read `age` ago.
 fn last_read(age: Duration) -> Revocations {
-    Revocations::last_read(age, ACCESS_LIFE, LIMIT)
+    Revocations::with_age(age, LIMIT)
 }
 
 fn ended(at: Timestamp) -> Revocation {
-    Revocation { subject: Subject::Session(Uuid::new_v4()), at }
+    Revocation { seq: 1, subject: Subject::Session(Uuid::new_v4()), at }
 }
 
 #[tokio::test]
@@ -95,12 +105,12 @@ async fn only_a_successful_read_makes_it_fresh() {
     let failed = reader(Database::unreadable());
     assert!(failed.load(NOW).await.is_err());
     assert_eq!(failed.revocations.staleness(Instant::now()), Err(TooStale));
-    let entry = ended(NOW.minus(ACCESS_LIFE));
+    // The clock of the node that wrote it was a day behind.
+    let entry = ended(NOW.minus(Duration::from_secs(86_400)));
     let read = reader(Database::new(entry));
     read.load(NOW).await.unwrap();
     assert_eq!(read.revocations.staleness(Instant::now()), Ok(None));
-    let known = read.revocations.contains_any([entry.subject.id()]);
-    assert!(known, "a token of that time may still be valid");
+    assert!(read.revocations.contains_any([entry.subject.id()]));
 }
 
 #[tokio::test]
@@ -108,13 +118,13 @@ async fn unreadable_retired_keys_are_no_fresh_read_but_do_not_hold_up_the_entrie
     let database = Database::new(ended(NOW));
     *database.retired.lock().unwrap() = None;
     let reader = reader(last_read(LIMIT + Duration::from_secs(1)), database.clone());
-    assert!(reader.load(NOW).await.is_err() && reader.catch_up(NOW).await.is_err());
+    assert!(reader.load(NOW).await.is_err() && reader.catch_up(NOW, NOW).await.is_err());
     assert_eq!(reader.revocations.staleness(Instant::now()), Err(TooStale));
     assert!(reader.revocations.contains_any([database.entry.unwrap().unwrap().subject.id()]));
 
     let kid = reader.keys.configured().kid.clone();
     *database.retired.lock().unwrap() = Some(vec![RetiredKey { kid, at: NOW }]);
-    reader.catch_up(NOW).await.unwrap();
+    reader.catch_up(NOW, NOW).await.unwrap();
     assert!(reader.keys.signing().is_none(), "the key is retired");
     assert_eq!(reader.revocations.staleness(Instant::now()), Ok(None));
 }
@@ -123,14 +133,76 @@ async fn unreadable_retired_keys_are_no_fresh_read_but_do_not_hold_up_the_entrie
 async fn sessions_that_ended_in_a_long_outage_are_read_after_it() {
     for (age, at) in [
         (Duration::from_secs(90), NOW.minus(Duration::from_secs(80))),
-        (10 * ACCESS_LIFE, NOW.minus(ACCESS_LIFE)),
+        (10 * RETENTION, NOW.minus(RETENTION)),
     ] {
         let entry = ended(at);
         let reader = reader(last_read(age), Database::new(entry));
-        reader.catch_up(NOW).await.unwrap();
+        reader.catch_up(NOW, NOW).await.unwrap();
         assert!(reader.revocations.contains_any([entry.subject.id()]), "{age:?}");
         assert_eq!(reader.revocations.staleness(Instant::now()), Ok(None));
     }
+}
+
+#[tokio::test]
+async fn an_entry_with_a_wrong_time_is_read_by_its_number() {
+    for minutes in [-60_000, -5, 5, 60_000_i64] {
+        let entry = ended(Timestamp(NOW.0 + minutes * 60_000));
+        let catching_up = reader(last_read(Duration::ZERO), Database::new(entry));
+        catching_up.catch_up(NOW, NOW).await.unwrap();
+        assert!(catching_up.revocations.contains_any([entry.subject.id()]), "{minutes} minutes");
+        let notified_reader = reader(last_read(Duration::ZERO), Database::new(entry));
+        notified_reader.read_recent(NOW).await.unwrap();
+        assert!(
+            notified_reader.revocations.contains_any([entry.subject.id()]),
+            "{minutes} minutes"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_entry_is_read_until_no_earlier_one_can_be_committed() {
+    let second = Duration::from_secs(1);
+    for (found, is_read) in [(OVERLAP - second, true), (OVERLAP + second, false)] {
+        let entry = ended(NOW.minus(Duration::from_secs(3600)));
+        let reader = reader(last_read(Duration::ZERO), Database::new(entry));
+        let set = reader.revocations.clone();
+        let now = Instant::now();
+        set.set_read(now - OVERLAP * 2, 0);
+        // Entry 2 was found before entry 1.
+        set.set_read(now - found, 2);
+        reader.catch_up(NOW, NOW).await.unwrap();
+        assert_eq!(set.contains_any([entry.subject.id()]), is_read, "{found:?}");
+        assert_eq!(set.last_expired(now - found + RETENTION), 2);
+        assert_eq!(set.last_expired(now - found + RETENTION - second), 0);
+    }
+}
+
+#[tokio::test]
+async fn an_entry_that_committed_in_an_outage_is_read_after_it() {
+    let entry = ended(NOW.minus(Duration::from_secs(3600)));
+    let outage = Duration::from_secs(600);
+    let reader = reader(last_read(outage + 2 * OVERLAP), Database::new(entry));
+    let set = reader.revocations.clone();
+    let last = Instant::now() - outage;
+    set.set_read(last - OVERLAP, 0);
+    // The last read before the outage found entry 2, but not yet entry 1.
+    set.set_read(last, 2);
+    reader.catch_up(NOW, NOW).await.unwrap();
+    assert!(set.contains_any([entry.subject.id()]));
+}
+
+#[tokio::test]
+async fn the_time_of_the_latest_deleted_entry_is_read() {
+    let database = Database::new(ended(NOW));
+    let reader = reader(last_read(Duration::ZERO), database.clone());
+    reader.load(NOW).await.unwrap();
+    let set = reader.revocations.clone();
+    assert!(!set.may_be_erased(1) && !set.may_lack_erased(Timestamp(0)));
+    *database.erased.lock().unwrap() = NOW;
+    reader.catch_up(NOW, NOW).await.unwrap();
+    assert!(set.may_be_erased(NOW.seconds()) && !set.may_be_erased(NOW.seconds() + 1));
+    let expired = NOW.plus(RETENTION - OVERLAP);
+    assert!(set.may_lack_erased(Timestamp(expired.0 - 1)) && !set.may_lack_erased(expired));
 }
 
 #[tokio::test]
@@ -139,14 +211,14 @@ async fn an_entry_that_is_committed_after_the_longest_deadline_is_read() {
     let late = longest_deadline + crate::domain::CLOCK_SKEW + Duration::from_secs(5);
     let entry = ended(NOW.minus(late));
     let reader = reader(last_read(Duration::ZERO), Database::new(entry));
-    reader.catch_up(NOW).await.unwrap();
+    reader.catch_up(NOW, NOW).await.unwrap();
     assert!(reader.revocations.contains_any([entry.subject.id()]));
 }
 
 #[tokio::test]
 async fn one_entry_revokes_every_token_issued_until_then() {
-    let everyone = Revocation { subject: Subject::Everyone, at: NOW };
-    let reader = reader(Revocations::new(ACCESS_LIFE, LIMIT), Database::new(everyone));
+    let everyone = Revocation { seq: 1, subject: Subject::Everyone, at: NOW };
+    let reader = reader(Revocations::new(LIMIT), Database::new(everyone));
     let set = reader.revocations.clone();
     assert!(!set.all_revoked_since(0));
     reader.load(NOW).await.unwrap();

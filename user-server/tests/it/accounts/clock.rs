@@ -1,11 +1,17 @@
-//! A wall clock that jumps: no ended session becomes valid again, and no wait becomes longer.
+//! A wall clock that jumps: no ended session becomes valid again, on any node, and no wait becomes
+//! longer.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use user_proto::{ErrorCode, Logout, ResendCode};
+use user_proto::{ErrorCode, GetUser, Logout, ResendCode, WatchRevocations};
+use user_server::domain::{Clock, ConnectionPools, Housekeeping, SystemClock};
+use user_server::store::SqliteStore;
 
+use crate::contract::sweep;
+use crate::postgres::node;
 use crate::support::{
-    PASSWORD, TestServer, check, login, on_behalf_of, outcome, refused_at, request_reset,
+    PASSWORD, TestServer, check, code_of, login, on_behalf_of, outcome, postgres, refused_at,
+    request_reset,
 };
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -39,6 +45,70 @@ async fn a_clock_that_jumps_ahead_and_back_revives_no_session() {
     let server = TestServer::start_in(folder, &[]).await;
     assert_eq!(check(&server.client(), &ada).await, Some(ErrorCode::SESSION_REVOKED));
     server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_stays_ended_if_the_clock_is_set_back_after_its_revocation_was_deleted() {
+    let server = TestServer::start().await;
+    let client = server.client();
+    let ada = server.account(&client, "ada").await.access();
+    let session = server.login(&client, "ada").await;
+    let open = session.access_token.expose_str().unwrap().to_owned();
+    client.call(Logout { token: ada.as_str().into(), all_sessions: None }).await.unwrap();
+    let folder = server.stop().await;
+    // As it happens two lifetimes and an hour later.
+    let store = SqliteStore::open(&folder.path().join("users.db")).await.unwrap();
+    assert!(store.sweep(&sweep::retention(), SystemClock.now().plus(3 * HOUR)).await.unwrap() > 0);
+    store.close().await;
+
+    let server = TestServer::start_in(folder, &[]).await;
+    let client = server.client();
+    assert_eq!(check(&client, &ada).await, Some(ErrorCode::SESSION_REVOKED));
+    let get = GetUser { access_token: ada.as_str().into() };
+    assert_eq!(code_of(&client, get).await, ErrorCode::SESSION_REVOKED);
+    assert_eq!(check(&client, &open).await, None, "the session is open");
+    let watch = WatchRevocations { cursor: b"".as_slice().into(), wait_ms: 0 };
+    let stale = client.call(watch).await.unwrap().stale_ms;
+    assert_eq!(stale, u32::MAX, "clients that verify tokens themselves must ask");
+    // An hour and a minute later, every token from before has expired.
+    server.clock.advance(HOUR + Duration::from_secs(60));
+    let watch = WatchRevocations { cursor: b"".as_slice().into(), wait_ms: 0 };
+    assert!(client.call(watch).await.unwrap().stale_ms < 1000);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_a_node_with_a_wrong_clock_ends_has_ended_on_every_node() {
+    let Some(database) = postgres() else { return };
+    let url = database.database();
+    for minutes in [-120, -5, -2, 2, 5, 120] {
+        let (wrong, right) = (node(&url, &[]).await, node(&url, &[]).await);
+        let (here, there) = (wrong.client(), right.client());
+        let name = format!("ada{}", minutes + 1000);
+        let ada = wrong.account_on(&here, &name, &right).await.access();
+        assert_eq!(check(&there, &ada).await, None);
+        let span = Duration::from_secs(60 * u64::from(i32::unsigned_abs(minutes)));
+        match minutes < 0 {
+            true => wrong.clock.set_back(span),
+            false => wrong.clock.advance(span),
+        }
+        // An expired token ends its session as well.
+        here.call(Logout { token: ada.as_str().into(), all_sessions: None }).await.unwrap();
+        let ended = Instant::now();
+        while check(&there, &ada).await != Some(ErrorCode::SESSION_REVOKED) {
+            assert!(ended.elapsed() < Duration::from_secs(1), "{minutes} minutes");
+        }
+        // Nor is it valid on a node that starts later.
+        let started = node(&url, &[]).await;
+        assert_eq!(
+            check(&started.client(), &ada).await,
+            Some(ErrorCode::SESSION_REVOKED),
+            "{minutes} minutes"
+        );
+        for server in [wrong, right, started] {
+            server.stop().await;
+        }
+    }
 }
 
 #[tokio::test]

@@ -1,7 +1,8 @@
 //! Activation of users, opening of sessions, and deletion.
 
 use user_server::domain::{
-    Activation, LoginKey, MailKind, Notice, Purpose, Subject, Timestamp, UserRecord, Username,
+    Activation, LogPart, LoginKey, MailKind, Notice, Purpose, Subject, Timestamp, UserRecord,
+    Username,
 };
 use uuid::Uuid;
 
@@ -167,7 +168,7 @@ pub async fn the_least_recently_used_session_is_replaced(db: &Db) {
         db.open_session_at(&ada, &newest, None, Adjustment::nothing(), NOW).await.unwrap().unwrap();
     assert_eq!((surplus.sessions, surplus.subjects), (1, vec![Subject::Session(second.id)]));
     assert!(is_live(db, &newest).await && is_live(db, &first).await && !is_live(db, &second).await);
-    let log = db.revocations(NOW).await.unwrap();
+    let log = db.revocations(LogPart::since(NOW)).await.unwrap();
     assert!(log.iter().any(|entry| entry.subject == Subject::Session(second.id)), "{log:?}");
     user(db, "bob").await;
     let list = async |limit| {
@@ -188,8 +189,13 @@ pub async fn deletion_leaves_nothing(db: &Db) {
     let ended = db.delete_user_at(&ada, at(1)).await.unwrap().unwrap();
     assert_eq!(ended.sessions, 1);
     assert_eq!(ended.subjects, [Subject::Session(session.id), Subject::User(ada.id)]);
-    let log: Vec<Subject> =
-        db.revocations(at(1)).await.unwrap().iter().map(|entry| entry.subject).collect();
+    let log: Vec<Subject> = db
+        .revocations(LogPart::since(at(1)))
+        .await
+        .unwrap()
+        .iter()
+        .map(|entry| entry.subject)
+        .collect();
     assert!(ended.subjects.iter().all(|subject| log.contains(subject)), "{log:?}");
     assert!(db.user(ada.id).await.unwrap().is_none() && by_name(db, "ada").await.is_none());
     assert!(!is_live(db, &session).await);

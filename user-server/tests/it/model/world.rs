@@ -227,6 +227,7 @@ impl World {
             verifications: day + self.config.code_life,
             mails: day + self.config.code_life,
             revocations: self.config.tokens.access_life * 2 + Duration::from_secs(3600),
+            last_revocation: i64::MAX,
             session_idle: self.config.tokens.session_idle,
             session_life: self.config.tokens.session_life,
             known_networks: day * 30,

@@ -84,7 +84,8 @@ async fn replies_that_nobody_reads_cost_little_memory() {
     let watch = WatchRevocations { cursor: b"".as_slice().into(), wait_ms: 0 };
     let list = ListSessions { access_token: access_token.as_str().into() };
     for (name, peer, connections, request, max_mib) in [
-        ("WatchRevocations", GATEWAY, 16, Request::from(watch), 32),
+        ("WatchRevocations", GATEWAY, 16, Request::from(watch.clone()), 32),
+        ("WatchRevocations of many connections", GATEWAY, 64, watch.into(), 64),
         ("GetKeys", GATEWAY, 16, GetKeys {}.into(), 32),
         ("ListSessions", STRANGER, 200, list.into(), 128),
     ] {
