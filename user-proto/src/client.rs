@@ -145,7 +145,7 @@ impl Client {
         deadline: Option<Instant>,
         repeat: bool,
     ) -> Result<M::Reply, Error> {
-        if self.link.refuses_secrets() && has_secret::<M>() {
+        if self.link.refuses_secrets() && needs_protection::<M>() {
             return Err(Error::PlaintextRefused);
         }
         let mut history = CallHistory::until(deadline);
@@ -272,9 +272,11 @@ impl Client {
     }
 }
 
-/// Returns `true` if requests of type `M` contain a secret.
-fn has_secret<M: Message>() -> bool {
-    M::FIELDS.iter().any(|field| field.kind == FieldKind::Secret)
+/// Returns `true` if requests of type `M` contain a secret, or if their replies decide which tokens
+/// are valid.
+fn needs_protection<M: Message>() -> bool {
+    limits::TRUSTED_TYPES.contains(&M::TYPE)
+        || M::FIELDS.iter().any(|field| field.kind == FieldKind::Secret)
 }
 
 /// Decodes the body of a frame with the type byte `kind` as the reply to a request of type `M`.

@@ -42,7 +42,7 @@ pub(super) struct Follower {
 pub(super) struct Applied {
     /// `true` if a key was revoked that was not revoked before.
     pub(super) key_revoked: bool,
-    /// `true` if the answer contained entries, or more follow.
+    /// `true` if the answer contained entries.
     pub(super) brought_entries: bool,
 }
 
@@ -114,7 +114,7 @@ impl Follower {
         if answer.more == 0 {
             self.local.set_revoked_keys_complete(sent, staleness);
         }
-        let brought_entries = !answer.entries.is_empty() || answer.more != 0;
+        let brought_entries = !answer.entries.is_empty();
         let applied = Applied { key_revoked, brought_entries };
         if round != self.round {
             return applied;

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use user_proto::client::{Client, Config, Error};
-use user_proto::{Common, ErrorCode, ErrorReply, Ping, Pong, RequestMessage, UpdateUser};
+use user_proto::{Common, ErrorCode, ErrorReply, GetKeys, Ping, Pong, RequestMessage, UpdateUser};
 
 use super::fake::{Fake, call, login, long_login, token_of, user, verified, verify, within};
 
@@ -189,6 +189,8 @@ async fn secrets_are_not_sent_in_plaintext_to_another_machine_unless_allowed() {
     let refusing = Client::with_config(addr, config(false));
     assert!(matches!(refusing.call(login()).await, Err(Error::PlaintextRefused)));
     assert!(matches!(refusing.call(verify(1)).await, Err(Error::PlaintextRefused)));
+    let keys = refusing.call(GetKeys {}).await;
+    assert!(matches!(keys, Err(Error::PlaintextRefused)));
     assert!(!matches!(refusing.call(Ping {}).await, Err(Error::PlaintextRefused)));
     let allowing = Client::with_config(addr, config(true));
     assert!(!matches!(allowing.call(login()).await, Err(Error::PlaintextRefused)));

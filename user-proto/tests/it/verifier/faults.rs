@@ -306,3 +306,16 @@ async fn a_closed_verifier_and_its_last_clone_stop_following() {
     tokio::time::sleep(SECOND / 2).await;
     assert!(service.script().watches <= watches + 1);
 }
+
+#[tokio::test]
+async fn a_server_that_promises_more_and_sends_nothing_is_not_asked_in_a_busy_loop() {
+    let service = Service::start(&Signer::both()).await;
+    service.script().page = 0;
+    service.push(1, &[7; 16], 0);
+    let verifier = service.verifier();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let watches = service.script().watches;
+    // One every 10 ms, and a margin for the first.
+    assert!((2..=40).contains(&watches), "{watches} in 300 ms");
+    assert!(!verifier.ready());
+}

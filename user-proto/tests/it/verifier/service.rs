@@ -283,7 +283,8 @@ fn revocations(script: &Script, cursor: &[u8]) -> (Reply<'static>, bool) {
     let from: usize = known.map_or(0, |(_, position)| position.parse().unwrap());
     let entries: Vec<_> = script.log.iter().skip(from).take(script.page).cloned().collect();
     let position = from + entries.len();
-    let is_final = known.is_none() || !entries.is_empty();
+    // A page without rows is answered at once, although more rows follow.
+    let is_final = known.is_none() || !entries.is_empty() || script.page == 0;
     let reply = Revocations {
         cursor: format!("{}/{position}", script.run).into_bytes().into(),
         stale_ms: script.stale_ms,
