@@ -26,6 +26,14 @@ pub(crate) enum Fault {
     IgnoresUnreadableError,
     /// Repeats a request at once against a single address.
     NoBackoff,
+    /// Sends no pings, and waits forever for a server.
+    SendsNoPings,
+    /// Takes a lost request for one that was not executed.
+    LostIsNotDone,
+    /// Takes a request that the server could not finish for one that was not executed.
+    FailedIsNotDone,
+    /// Sends secrets in plaintext to any address.
+    SendsPlaintext,
     /// Accepts a token with a wrong signature.
     AcceptsAnySignature,
     /// Accepts a token that has expired.
@@ -51,6 +59,10 @@ impl Fault {
             "no-hashing-window" => Self::NoHashingWindow,
             "ignores-unreadable-error" => Self::IgnoresUnreadableError,
             "no-backoff" => Self::NoBackoff,
+            "sends-no-pings" => Self::SendsNoPings,
+            "lost-is-not-done" => Self::LostIsNotDone,
+            "failed-is-not-done" => Self::FailedIsNotDone,
+            "sends-plaintext" => Self::SendsPlaintext,
             "accepts-any-signature" => Self::AcceptsAnySignature,
             "accepts-expired" => Self::AcceptsExpired,
             "never-asks" => Self::NeverAsks,
@@ -64,9 +76,26 @@ impl Fault {
 
     /// Changes the configuration of the client.
     pub(crate) fn change(self, config: &mut Config) {
-        if self == Self::NoBackoff {
-            config.initial_backoff = Duration::ZERO;
-            config.max_backoff = Duration::ZERO;
+        match self {
+            Self::NoBackoff => {
+                config.initial_backoff = Duration::ZERO;
+                config.max_backoff = Duration::ZERO;
+            }
+            Self::SendsNoPings => {
+                config.ping_after = Duration::from_secs(3_600);
+                config.ping_pending_after = config.ping_after;
+            }
+            Self::SendsPlaintext => config.allow_plaintext = true,
+            _ => {}
+        }
+    }
+
+    /// Returns `true` if this client takes a call with this error for one that was not executed.
+    pub(crate) fn denies(self, error: &Error) -> bool {
+        match self {
+            Self::LostIsNotDone => matches!(error, Error::Lost { .. }),
+            Self::FailedIsNotDone => error.code().is_some_and(|code| code.0 >> 8 == 6),
+            _ => false,
         }
     }
 

@@ -221,6 +221,7 @@ impl Driver {
     fn describe(&self, error: &Error) -> Value {
         let outcome = match error.outcome() {
             _ if self.fault == Some(Fault::AlertIsUnknown) && faults::is_alert(error) => "unknown",
+            _ if self.fault.is_some_and(|fault| fault.denies(error)) => "not_done",
             ErrorOutcome::Unknown => "unknown",
             ErrorOutcome::Refused => "refused",
             ErrorOutcome::NotDone => "not_done",

@@ -14,6 +14,7 @@ mod tls;
 mod values;
 mod world;
 
+use std::cmp::Reverse;
 use std::io;
 use std::sync::Arc;
 
@@ -50,7 +51,10 @@ pub(crate) async fn run_all(
     let slots = Arc::new(Semaphore::new(jobs.max(1)));
     let command: Arc<[String]> = command.into();
     let mut running = JoinSet::new();
-    for (index, case) in cases.into_iter().enumerate() {
+    let mut cases: Vec<(usize, Case)> = cases.into_iter().enumerate().collect();
+    // The longest cases begin first, so that the others fill the time in which they wait.
+    cases.sort_by_key(|(_, case)| Reverse(case.longest_step()));
+    for (index, case) in cases {
         let (slots, command) = (Arc::clone(&slots), Arc::clone(&command));
         let certificates = Arc::clone(&certificates);
         running.spawn(async move {

@@ -184,7 +184,7 @@ impl Client {
             Retrier::Client => history.wait_after_busy(&reply, attempts, random_fraction()),
             _ => None,
         };
-        let Some(wait) = wait else { return Err(Error::Refused(reply)) };
+        let Some(wait) = wait else { return Err(history.end_refused(reply)) };
         tokio::time::sleep(wait).await;
         Ok(())
     }

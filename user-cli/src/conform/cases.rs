@@ -26,6 +26,10 @@ pub(crate) struct Case {
     pub(crate) keys: Option<Fields>,
     /// Age of the revocations above which the verifier asks the server.
     pub(crate) age_limit_ms: Option<u64>,
+    /// Host of the addresses that the driver is told, instead of 127.0.0.1.
+    pub(crate) host: Option<String>,
+    #[serde(default)]
+    pub(crate) allow_plaintext: bool,
     pub(crate) server: Vec<Step>,
     pub(crate) calls: Vec<Call>,
     pub(crate) expect: Expectation,
@@ -314,6 +318,20 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, 
 }
 
 impl Case {
+    /// Returns the longest time limit of a step in milliseconds.
+    pub(crate) fn longest_step(&self) -> u64 {
+        let limits = self.server.iter().map(|step| match step {
+            Step::Expect(step) => step.within_ms,
+            Step::Closed(step) => step.within_ms,
+            Step::Ended(step) => step.within_ms,
+            Step::Serve(step) => step.for_ms,
+            Step::Quiet(step) => Some(step.quiet_ms),
+            Step::Wait(step) => Some(step.wait_ms),
+            _ => None,
+        });
+        limits.flatten().max().unwrap_or_default()
+    }
+
     pub(crate) fn needs(&self, need: Need) -> bool {
         self.needs.contains(&need)
     }

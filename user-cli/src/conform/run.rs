@@ -21,7 +21,7 @@ use super::world::World;
 /// Time limit for the answer to `connect`. An interpreter may take a second to start.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// Time limit for a case, beginning when the driver has connected.
-const CASE_TIMEOUT: Duration = Duration::from_secs(20);
+const CASE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Time by which an answer may exceed the deadline of its call, before the driver counts as
 /// hanging.
 const HANG_MARGIN: Duration = Duration::from_secs(2);
@@ -128,9 +128,9 @@ fn connect(case: &Case, server: &Server, certificates: &Certificates) -> Map<Str
     });
     let message = json!({
         "op": "connect",
-        "addresses": server.addresses(),
+        "addresses": server.addresses(case.host.as_deref()),
         "tls": tls,
-        "allow_plaintext": false,
+        "allow_plaintext": case.allow_plaintext,
         "verifier": verifier,
     });
     message.as_object().cloned().unwrap_or_default()

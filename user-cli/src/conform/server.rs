@@ -61,8 +61,13 @@ impl Server {
         Ok(Self { world, settings, addresses, listeners, connections: Mutex::default() })
     }
 
-    pub(super) fn addresses(&self) -> Vec<String> {
-        self.addresses.iter().map(ToString::to_string).collect()
+    /// Returns the addresses, by this name of the host if there is one.
+    pub(super) fn addresses(&self, host: Option<&str>) -> Vec<String> {
+        let address = |address: &SocketAddr| match host {
+            Some(host) => format!("{host}:{}", address.port()),
+            None => address.to_string(),
+        };
+        self.addresses.iter().map(address).collect()
     }
 
     /// Stops listening on an address, so that connections to it are refused.

@@ -42,26 +42,36 @@ fn our_client_passes_every_case() {
     assert_eq!(output.code, Some(0));
 }
 
+/// Mistakes of clients, with the group of cases that is run, and the case that fails.
+const MISTAKES: [(&str, &str, &str); 23] = [
+    ("repeats-unknown-class", "errors", "errors.unknown_class"),
+    ("alert-is-unknown", "tls", "tls.certificate_expired"),
+    ("ignores-idle-timeout", "idle", "idle.one_second"),
+    ("no-hashing-window", "window", "window.hashing"),
+    ("ignores-unreadable-error", "connection", "connection.unreadable_error"),
+    ("no-backoff", "shutdown", "shutdown.one_address"),
+    ("sends-no-pings", "lost.dead_server", "lost.dead_server"),
+    ("lost-is-not-done", "lost.unknown_then_refused", "lost.unknown_then_refused"),
+    ("lost-is-not-done", "lost.unknown_then_busy", "lost.unknown_then_busy"),
+    ("failed-is-not-done", "errors", "errors.unavailable_safe"),
+    ("failed-is-not-done", "errors.deadline_exceeded", "errors.deadline_exceeded"),
+    ("sends-plaintext", "plaintext", "plaintext.secret"),
+    ("sends-plaintext", "plaintext.keys", "plaintext.keys"),
+    ("accepts-any-signature", "verifier.signature", "verifier.signature"),
+    ("accepts-any-signature", "verifier.header", "verifier.header"),
+    ("accepts-expired", "verifier.expired", "verifier.expired"),
+    ("accepts-expired", "verifier.late_time", "verifier.late_time"),
+    ("never-asks", "verifier.unknown_key", "verifier.unknown_key"),
+    ("never-asks", "verifier.hs256", "verifier.hs256"),
+    ("ignores-more", "verifier.several_answers", "verifier.several_answers"),
+    ("ignores-stale-answer", "verifier.stale_answer", "verifier.stale_answer"),
+    ("ignores-stale-revocations", "verifier.stale_server", "verifier.stale_server"),
+    ("ignores-access-life", "verifier.long_life", "verifier.long_life"),
+];
+
 #[test]
 fn every_mistake_of_a_client_fails_a_case() {
-    for (fault, group, case) in [
-        ("repeats-unknown-class", "errors", "errors.unknown_class"),
-        ("alert-is-unknown", "tls", "tls.certificate_expired"),
-        ("ignores-idle-timeout", "idle", "idle.one_second"),
-        ("no-hashing-window", "window", "window.hashing"),
-        ("ignores-unreadable-error", "connection", "connection.unreadable_error"),
-        ("no-backoff", "shutdown", "shutdown.one_address"),
-        ("accepts-any-signature", "verifier.signature", "verifier.signature"),
-        ("accepts-any-signature", "verifier.header", "verifier.header"),
-        ("accepts-expired", "verifier.expired", "verifier.expired"),
-        ("accepts-expired", "verifier.late_time", "verifier.late_time"),
-        ("never-asks", "verifier.unknown_key", "verifier.unknown_key"),
-        ("never-asks", "verifier.hs256", "verifier.hs256"),
-        ("ignores-more", "verifier.several_answers", "verifier.several_answers"),
-        ("ignores-stale-answer", "verifier.stale_answer", "verifier.stale_answer"),
-        ("ignores-stale-revocations", "verifier.stale_server", "verifier.stale_server"),
-        ("ignores-access-life", "verifier.long_life", "verifier.long_life"),
-    ] {
+    let found = |(fault, group, case): (&str, &str, &str)| {
         let options = ["--format", "json", "--strict", "--case", group];
         let output = conform(&options, &[DRIVER, "--fault", fault]);
         let report = output.object();
@@ -69,6 +79,14 @@ fn every_mistake_of_a_client_fails_a_case() {
         found.extend(with_result(&report, "warning"));
         assert!(found.iter().any(|found| found == case), "{fault}: {found:?}");
         assert_eq!(output.code, Some(1), "{fault}");
+    };
+    // Most of the cases wait for most of their time.
+    for some in MISTAKES.chunks(6) {
+        std::thread::scope(|scope| {
+            for mistake in some {
+                scope.spawn(|| found(*mistake));
+            }
+        });
     }
 }
 
@@ -183,7 +201,7 @@ fn mistakes_in_the_arguments_are_explained() {
 #[test]
 fn the_cases_are_listed() {
     let listed = Cli::offline().run(&["conform", "--list"]).succeeded().stdout;
-    assert!(listed.lines().count() >= 129, "{listed}");
+    assert!(listed.lines().count() >= 141, "{listed}");
     let line = listed.lines().find(|line| line.starts_with("errors.unknown_class ")).unwrap();
     assert!(line.contains("MUST") && line.contains(" 8 "), "{line}");
     let group = Cli::offline().run(&["conform", "--list", "--json", "--case", "tls"]).succeeded();

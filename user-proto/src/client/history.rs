@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::connection::Connection;
 use super::error::{CloseReason, Error};
+use crate::error_code::ErrorOutcome;
 use crate::table::ErrorReply;
 
 /// Wait after `BUSY` if the server does not state one.
@@ -104,6 +105,15 @@ impl CallHistory {
         }
     }
 
+    /// Returns the error of a call that the server has refused. If it was not done, an earlier
+    /// attempt may have been.
+    pub(super) fn end_refused(&mut self, reply: ErrorReply<'static>) -> Error {
+        match Error::Refused(reply) {
+            error if error.outcome() == ErrorOutcome::NotDone => self.end(error),
+            error => error,
+        }
+    }
+
     /// Returns the error of a call after its deadline. If the current attempt was not written, that
     /// is the error of the last attempt, which says more than `DeadlineExceeded`.
     pub(super) fn at_deadline(&mut self) -> Error {
@@ -144,6 +154,20 @@ mod tests {
         let mut history = CallHistory::until(Some(Instant::now() + Duration::from_secs(1)));
         assert_eq!(wait(&mut history, Some(999), 0.0), Some(999));
         assert_eq!(wait(&mut history, None, 0.0), None, "the deadline would pass");
+    }
+
+    #[test]
+    fn the_outcome_stays_unknown_after_an_attempt_was_lost() {
+        for (code, outcome) in [
+            (ErrorCode::RATE_LIMITED, ErrorOutcome::Unknown),
+            (ErrorCode::BUSY, ErrorOutcome::Unknown),
+            (ErrorCode::INVALID_CREDENTIALS, ErrorOutcome::Refused),
+        ] {
+            let mut history = CallHistory::default();
+            history.lost(CloseReason::ClosedByServer);
+            let reply = ErrorReply { code, message: "".into(), retry_after_ms: None, field: None };
+            assert_eq!(history.end_refused(reply).outcome(), outcome, "{code}");
+        }
     }
 
     #[tokio::test]

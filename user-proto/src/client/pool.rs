@@ -29,7 +29,7 @@ use tokio::time::{Instant, sleep_until};
 use super::config::Config;
 use super::error::Error;
 use super::{Client, REPEAT_REFRESH_WITHIN};
-use crate::error_code::{ErrorClass, ErrorCode};
+use crate::error_code::{ErrorClass, ErrorCode, ErrorOutcome};
 use crate::limits;
 use crate::message::{Message, RequestMessage};
 use crate::table::{Common, RefreshToken, WatchRevocations};
@@ -233,7 +233,17 @@ impl Pool {
                             failure = Some(error);
                         }
                     }
-                    result => return result.map(|reply| Answer { reply, source }),
+                    Ok(reply) => return Ok(Answer { reply, source }),
+                    // An earlier attempt may have been executed.
+                    Err(error) => return Err(match failure {
+                        Some(first)
+                            if first.outcome_unknown()
+                                && error.outcome() == ErrorOutcome::NotDone =>
+                        {
+                            first
+                        }
+                        _ => error,
+                    }),
                 },
                 () = sleep_until(slow_at), if hedged && !waiting.is_empty() => {
                     attempts.mark_slow();
