@@ -145,6 +145,12 @@ impl App {
         self.upstream.is_reachable()
     }
 
+    /// Returns a function that returns the status in one line.
+    pub fn status(&self) -> impl Fn() -> String + Send + 'static {
+        let monitor = Arc::clone(&self.monitor);
+        move || monitor.status().to_owned()
+    }
+
     /// Reloads all certificates, as on SIGHUP.
     pub fn reload(&self) {
         if let Some(tls) = &self.tls {

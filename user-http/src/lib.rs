@@ -14,5 +14,6 @@ pub mod metrics;
 pub mod monitor;
 mod proxy_protocol;
 pub mod self_check;
+pub mod service_manager;
 pub mod tls;
 pub mod upstream;

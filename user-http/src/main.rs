@@ -11,7 +11,7 @@ use user_http::app::App;
 use user_http::cli::{Cli, Command};
 use user_http::config::{Config, printable};
 use user_http::logs::{self, DroppedLines};
-use user_http::{manual, self_check};
+use user_http::{manual, self_check, service_manager};
 use zeroizing_alloc::ZeroAlloc;
 
 /// Wipes memory when it is freed, including the heads of requests, which contain tokens.
@@ -110,12 +110,17 @@ async fn run(config: &Config, dropped_lines: DroppedLines) -> ExitCode {
         Err(error) => return fail(&error.to_string(), &error.hint()),
     };
     print_summary(config, &app);
+    if std::env::var_os("NOTIFY_SOCKET").is_some() {
+        tokio::spawn(service_manager::report(app.status()));
+    }
+    service_manager::notify_ready();
     tokio::select! {
         () = next(&mut signals) => {}
         () = reload_on_hangup(&mut hangups, &app) => {}
         () = app.follow_certificate() => {}
         () = app.log_outages() => {}
     }
+    service_manager::notify_stopping();
     app.set_draining();
     let shutdown = async {
         if !config.drain_delay.is_zero() {

@@ -69,6 +69,18 @@ struct Node {
     slow: bool,
 }
 
+impl Monitor {
+    /// Returns the status: `ready` if proxies should send requests to this process.
+    pub fn status(&self) -> &'static str {
+        let draining = self.draining.load(Ordering::Relaxed);
+        match self.upstream.is_reachable() {
+            _ if draining => "draining",
+            true => "ready",
+            false => "service unreachable",
+        }
+    }
+}
+
 /// Returns the routes /livez, /readyz and /metrics.
 pub fn router(monitor: Arc<Monitor>) -> Router {
     Router::new()
@@ -85,13 +97,7 @@ pub fn router(monitor: Arc<Monitor>) -> Router {
 /// Answers 200 if proxies should send requests to this process: it is not shutting down, and can
 /// reach a node of the service.
 async fn readiness(State(monitor): State<Arc<Monitor>>) -> Response {
-    let nodes = monitor.upstream.status();
-    let draining = monitor.draining.load(Ordering::Relaxed);
-    let status = match nodes.iter().any(|node| node.connected) {
-        _ if draining => "draining",
-        true => "ready",
-        false => "service unreachable",
-    };
+    let (nodes, status) = (monitor.upstream.status(), monitor.status());
     let code = if status == "ready" { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let service = nodes
         .into_iter()

@@ -15,7 +15,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use user_server::admin::{self, CommandError, CommandResult, Level};
 use user_server::config::{Config, EnvFile, LogFormat, printable};
 use user_server::domain::{Fault, SystemClock};
-use user_server::process::{LogFlush, LogStyle, start_logs};
+use user_server::process::{LogFlush, LogStyle, notify_ready, notify_stopping, report, start_logs};
 use user_server::service::{Service, StartError};
 use user_server::store::without_notices;
 use zeroizing_alloc::ZeroAlloc;
@@ -205,10 +205,15 @@ async fn run(config: &Config) -> CommandResult {
     let hangups = signal(SignalKind::hangup())?;
     let service = Service::start(config, Arc::new(SystemClock)).await.map_err(start_error)?;
     print_summary(config, &service);
+    if std::env::var_os("NOTIFY_SOCKET").is_some() {
+        tokio::spawn(report(service.status()));
+    }
+    notify_ready();
     tokio::select! {
         () = next(&mut signals) => {}
         () = reload_on_hangup(hangups, &service) => {}
     }
+    notify_stopping();
     service.set_draining();
     let shutdown = async {
         if !config.drain_delay.is_zero() {

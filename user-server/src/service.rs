@@ -50,6 +50,7 @@ pub struct Service {
     monitor: Option<Monitor>,
     tls: Option<Arc<Tls>>,
     health: Arc<Health>,
+    metrics: Arc<Metrics>,
     shutdown: Shutdown,
     workers: CancellationToken,
     connections: TaskTracker,
@@ -135,7 +136,7 @@ impl Service {
             unnamed: UnnamedRequests::default(),
             shutdown: shutdown.clone(),
             tasks: connections.clone(),
-            metrics,
+            metrics: metrics.clone(),
         };
         let server = Server::new(
             listener,
@@ -160,6 +161,7 @@ impl Service {
             monitor,
             tls,
             health,
+            metrics,
             shutdown,
             workers,
             connections,
@@ -189,6 +191,17 @@ impl Service {
             tls.reload();
             true
         })
+    }
+
+    /// Returns a function that returns the status of the service and its degraded components, in
+    /// one line. They are sampled even if the health checks are off.
+    pub fn status(&self) -> impl Fn() -> String + Send + 'static {
+        let (health, metrics) = (self.health.clone(), self.metrics.clone());
+        if self.monitor.is_none() {
+            let follow = health.clone().follow(metrics.clone());
+            self.tasks.spawn(self.workers.clone().run_until_cancelled_owned(follow));
+        }
+        move || health.readiness(&metrics).1.line()
     }
 
     /// Reports the service as not ready, so that no new clients are sent to it. It still accepts

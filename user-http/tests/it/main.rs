@@ -15,6 +15,7 @@ mod in_memory;
 mod limits;
 mod nodes;
 mod operations;
+mod packaging;
 mod program;
 mod proxies;
 mod scripted;

@@ -280,3 +280,29 @@ fn two_signals_at_once_are_one() {
     assert!(program.wait().success());
     assert!(!program.log().contains("second signal"), "{}", program.log());
 }
+
+#[test]
+fn the_service_manager_is_told_what_happens() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notify");
+    let socket = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let next = || {
+        let mut buffer = [0; 4096];
+        let length = socket.recv(&mut buffer).unwrap();
+        String::from_utf8_lossy(&buffer[..length]).into_owned()
+    };
+    let settings = [("NOTIFY_SOCKET", path.to_str().unwrap()), ("WATCHDOG_USEC", "600000")];
+    // No service listens there.
+    let program = Program::start_with("127.0.0.1:1", &settings);
+    let mut found: Vec<String> = (0..5).map(|_| next()).collect();
+    for message in ["READY=1", "STATUS=service unreachable"] {
+        assert_eq!(found.iter().filter(|text| text.trim() == message).count(), 1, "{found:?}");
+    }
+    assert!(found.iter().filter(|text| text.trim() == "WATCHDOG=1").count() >= 2, "{found:?}");
+    program.signal("TERM");
+    while found.last().is_none_or(|text| text.trim() != "STOPPING=1") {
+        found.push(next());
+        assert!(found.len() < 50, "{found:?}");
+    }
+}

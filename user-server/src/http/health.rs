@@ -47,7 +47,7 @@ pub type ComponentKinds = Vec<(&'static str, &'static str)>;
 
 /// JSON body of /readyz.
 #[derive(Debug, Serialize)]
-pub(super) struct Readiness {
+pub struct Readiness {
     status: &'static str,
     #[serde(flatten)]
     states: Option<Components>,
@@ -179,7 +179,8 @@ impl Health {
     }
 
     /// Returns true if clients should connect to this node, and the body of /readyz.
-    pub(super) fn readiness(&self, metrics: &Metrics) -> (bool, Readiness) {
+    #[must_use]
+    pub fn readiness(&self, metrics: &Metrics) -> (bool, Readiness) {
         self.sample(metrics);
         let started = self.sources.get().is_some();
         let status = match (self.draining.load(Ordering::Relaxed), started) {
@@ -191,6 +192,19 @@ impl Health {
         let components = self.sources.get().map(|sources| sources.kinds.iter().copied().collect());
         let version = env!("CARGO_PKG_VERSION");
         (status == "ready", Readiness { status, states, components, version })
+    }
+}
+
+impl Readiness {
+    /// Returns the status and the degraded components in one line.
+    #[must_use]
+    pub fn line(&self) -> String {
+        match self.states.as_ref().map(|states| states.degraded.join(", ")) {
+            Some(degraded) if !degraded.is_empty() => {
+                format!("{}; degraded: {degraded}", self.status)
+            }
+            _ => self.status.to_owned(),
+        }
     }
 }
 

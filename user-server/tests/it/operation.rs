@@ -6,6 +6,7 @@ mod commands;
 mod lost_secret;
 mod messages;
 mod ready;
+mod service_manager;
 mod settings;
 mod status;
 mod users;
