@@ -2,6 +2,8 @@
 # Runs every test: installs missing tools where it is allowed to, tests the workspace including its
 # documentation, then the clients in other languages, and lists what was left out. Requires Rust and
 # a C compiler. Prints a summary at the end; the exit code is 0 if every test that ran has passed.
+# ./test.sh --packages builds the Debian package instead, and tests it in a Debian system that systemd
+# boots, which needs root and takes about ten minutes.
 set -uo pipefail
 
 # Optional tools: command, python:module or file:path | Debian package | what is left out without it.
@@ -40,6 +42,14 @@ main() {
     trap 'rm -f "$log"' EXIT
     find_tools
     need_rust
+    case ${1:-} in
+        '') ;;
+        --packages) packages ;;
+        *)
+            echo "test.sh: unknown option $1; the only option is --packages" >&2
+            exit 64
+            ;;
+    esac
     install_missing
     install_caddy
     install_node
@@ -152,6 +162,19 @@ install_from_pypi() {
     [ -z "$found" ] || export PATH=${found%/*}:$PATH
 }
 
+# Builds and tests the packages, and exits.
+packages() {
+    command -v debootstrap >/dev/null && command -v systemd-nspawn >/dev/null &&
+        command -v lintian >/dev/null ||
+        install debootstrap systemd-container lintian
+    if packaging/deb/build.sh && packaging/deb/test.sh; then
+        echo "test.sh: PASSED: the Debian package, in $SECONDS s"
+        exit 0
+    fi
+    echo "test.sh: FAILED: the Debian package, in $SECONDS s"
+    exit 1
+}
+
 # Runs the unit tests, integration tests and documentation examples of every crate, and does not
 # stop at a failure.
 run_tests() {
@@ -202,4 +225,4 @@ summary() {
     exit 1
 }
 
-main
+main "$@"
