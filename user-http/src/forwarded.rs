@@ -3,9 +3,10 @@
 //! `Forwarded` is always ignored, because proxies pass it on unchecked.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Once;
 use std::time::Duration;
 
-use axum::http::header::HOST;
+use axum::http::header::{FORWARDED, HOST, VIA};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use ipnet::IpNet;
 
@@ -77,6 +78,28 @@ impl Peer {
     #[must_use]
     pub fn ignores_headers(&self, headers: &HeaderMap) -> bool {
         !self.trusted && self.proxied.is_none() && headers.contains_key(FORWARDED_FOR)
+    }
+
+    /// Logs once that X-Forwarded-For of this peer is ignored, if it is.
+    pub(crate) fn warn_if_ignored(&self, headers: &HeaderMap, warned: &Once) {
+        if self.ignores_headers(headers) {
+            warned.call_once(|| {
+                tracing::warn!(
+                    peer = %self.socket.ip(),
+                    "ignored X-Forwarded-For of a peer that is not trusted; if it is your proxy, \
+                     add it to TRUSTED_PROXIES"
+                );
+            });
+        }
+    }
+
+    /// Returns true if the sender of a request is itself in one of the trusted networks. A request
+    /// that a trusted proxy passes on for someone else does not count.
+    #[must_use]
+    pub fn is_trusted_itself(&self, headers: &HeaderMap, trusted: &TrustedProxies) -> bool {
+        let passed_on = [FORWARDED_FOR, FORWARDED, VIA];
+        let sender = self.proxied.unwrap_or(self.socket.ip());
+        trusted.contains(sender) && !passed_on.iter().any(|name| headers.contains_key(name))
     }
 
     /// Returns the method of the end user's request that a trusted proxy states.

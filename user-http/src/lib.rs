@@ -1,6 +1,8 @@
-//! HTTP front end of the user service: answers gateways that ask about each request of an end user.
+//! HTTP front end of the user service: answers gateways that ask about each request of an end user,
+//! and offers everything that an end user does as JSON.
 //! It is a client of the service through `user-proto`, and knows nothing of users or storage.
 
+pub mod api;
 pub mod app;
 pub mod auth;
 pub mod cli;

@@ -173,9 +173,14 @@ fn print_summary(config: &Config, app: &App) {
         Some(address) => format!("http://{address}/metrics, /readyz, /livez"),
         None => "off; set METRICS_ADDR to turn them on".to_owned(),
     };
+    let api = match config.api_timeout {
+        Some(_) => format!("{scheme}://{}/v1, /openapi.json", app.address()),
+        None => "off; set JSON_API=1 to turn it on".to_owned(),
+    };
     let text = format!(
         "user-http {} listening on {}\n  \
          check     {scheme}://{}/auth/check\n  \
+         api       {api}\n  \
          service   {} ({transport}, {state})\n  \
          clients   {source}\n  \
          metrics   {monitor}\n",

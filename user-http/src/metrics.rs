@@ -19,6 +19,9 @@ type Label = [(&'static str, &'static str); 1];
 /// Upper bounds of the histogram of checks, in seconds.
 const BUCKETS: [f64; 9] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 2.0];
 
+/// Upper bounds of the histogram of requests to the API, in seconds. Many hash a password.
+const API_BUCKETS: [f64; 9] = [0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+
 /// Result of a check, as a label of the metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CheckResult {
@@ -91,6 +94,29 @@ impl CheckMetrics {
     }
 }
 
+/// Counters of requests to the JSON API.
+#[derive(Debug)]
+pub struct ApiMetrics {
+    replies: [Counter; 3],
+    seconds: Histogram,
+}
+
+impl ApiMetrics {
+    /// Classes of HTTP statuses, as labels.
+    const CLASSES: [&'static str; 3] = ["2xx", "4xx", "5xx"];
+
+    /// Counts one request with the status and the duration of its reply.
+    pub fn record(&self, status: u16, time: Duration) {
+        let [success, client, server] = &self.replies;
+        match status {
+            ..400 => success.inc(),
+            400..500 => client.inc(),
+            _ => server.inc(),
+        };
+        self.seconds.observe(time.as_secs_f64());
+    }
+}
+
 /// Counters of connections from proxies.
 #[derive(Debug, Default)]
 pub struct ConnectionMetrics {
@@ -113,6 +139,7 @@ impl ConnectionMetrics {
 #[derive(Debug)]
 pub struct Metrics {
     pub checks: Arc<CheckMetrics>,
+    pub api: Arc<ApiMetrics>,
     pub connections: Arc<ConnectionMetrics>,
     nodes: Family<Label, Gauge>,
     in_flight: Gauge,
@@ -142,6 +169,15 @@ impl Default for Metrics {
         let seconds = Histogram::new(BUCKETS);
         registry.register("user_http_check_seconds", "Duration of checks", seconds.clone());
 
+        let replies: Family<Label, Counter> = Family::default();
+        let classes =
+            ApiMetrics::CLASSES.map(|name| replies.get_or_create_owned(&[("status", name)]));
+        let help = "Replies of the JSON API, by class of status";
+        registry.register("user_http_api_replies", help, replies);
+        let api_seconds = Histogram::new(API_BUCKETS);
+        let help = "Duration of requests to the JSON API";
+        registry.register("user_http_api_seconds", help, api_seconds.clone());
+
         let connections = ConnectionMetrics::default();
         for (_, name) in CloseReason::ALL {
             drop(connections.closed.get_or_create(&[("reason", name)]));
@@ -170,6 +206,7 @@ impl Default for Metrics {
         registry.register("user_http_log_lines_dropped", help, dropped_lines.clone());
         Self {
             checks: Arc::new(CheckMetrics { results, in_memory, seconds }),
+            api: Arc::new(ApiMetrics { replies: classes, seconds: api_seconds }),
             connections: Arc::new(connections),
             nodes,
             in_flight,

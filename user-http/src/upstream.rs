@@ -146,6 +146,12 @@ impl Upstream {
         self.verifier.as_ref()
     }
 
+    /// Returns the connections, for requests of end users.
+    #[must_use]
+    pub fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
     /// Returns the state of the verifier.
     #[must_use]
     pub fn verifier_status(&self) -> Status {

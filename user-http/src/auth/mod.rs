@@ -4,7 +4,7 @@
 
 mod reply;
 mod same_origin;
-mod token;
+pub(crate) mod token;
 
 use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
@@ -85,15 +85,7 @@ async fn check(State(state): State<Arc<AuthCheck>>, request: Request) -> Respons
 impl AuthCheck {
     async fn outcome(&self, head: &Parts, peer: Peer) -> Outcome {
         let headers = &head.headers;
-        if peer.ignores_headers(headers) {
-            self.warned.call_once(|| {
-                tracing::warn!(
-                    peer = %peer.socket.ip(),
-                    "ignored X-Forwarded-For of a peer that is not trusted; if it is your proxy, \
-                     add it to TRUSTED_PROXIES"
-                );
-            });
-        }
+        peer.warn_if_ignored(headers, &self.warned);
         let Token { value, source } = match token::find(headers) {
             Ok(Some(token)) => token,
             Ok(None) => return Outcome::NoToken,

@@ -23,21 +23,14 @@ pub(super) enum Source {
 
 /// Error about a request with a malformed token or with more than one token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Malformed;
+pub(crate) struct Malformed;
 
 /// Returns the token of a request, if it carries one. If `Authorization` is present, the cookie is
 /// ignored, and another scheme than Bearer counts as no token.
 pub(super) fn find(headers: &HeaderMap) -> Result<Option<Token<'_>>, Malformed> {
-    let mut values = headers.get_all(AUTHORIZATION).iter();
-    if let Some(value) = values.next() {
-        // A proxy and a backend could choose different ones.
-        if values.next().is_some() {
-            return Err(Malformed);
-        }
-        return match bearer(value.as_bytes()) {
-            Some(token) => parse(token, Source::Authorization).map(Some),
-            None => Ok(None),
-        };
+    if headers.contains_key(AUTHORIZATION) {
+        let token = in_authorization(headers)?;
+        return Ok(token.map(|value| Token { value, source: Source::Authorization }));
     }
     let mut found = None;
     for line in headers.get_all(COOKIE) {
@@ -48,7 +41,20 @@ pub(super) fn find(headers: &HeaderMap) -> Result<Option<Token<'_>>, Malformed> 
             }
         }
     }
-    found.map(|value| parse(value, Source::Cookie)).transpose()
+    let value = found.map(parse).transpose()?;
+    Ok(value.map(|value| Token { value, source: Source::Cookie }))
+}
+
+/// Returns the token in `Authorization`, or `None` without the header or with another scheme than
+/// Bearer.
+pub(crate) fn in_authorization(headers: &HeaderMap) -> Result<Option<&str>, Malformed> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    match (values.next(), values.next()) {
+        (Some(value), None) => bearer(value.as_bytes()).map(parse).transpose(),
+        (None, _) => Ok(None),
+        // A proxy and a backend could choose different ones.
+        (Some(_), Some(_)) => Err(Malformed),
+    }
 }
 
 /// Returns the credentials of the scheme Bearer, or `None` for another scheme.
@@ -64,12 +70,11 @@ fn named<'a>(pair: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
 }
 
 /// Checks the size and the alphabet of a token, so that nothing else is ever sent to the service.
-fn parse(value: &[u8], source: Source) -> Result<Token<'_>, Malformed> {
+fn parse(value: &[u8]) -> Result<&str, Malformed> {
     let of_alphabet =
         |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     let valid = (1..=MAX_TOKEN).contains(&value.len()) && value.iter().all(of_alphabet);
-    let value = std::str::from_utf8(value).ok().filter(|_| valid).ok_or(Malformed)?;
-    Ok(Token { value, source })
+    std::str::from_utf8(value).ok().filter(|_| valid).ok_or(Malformed)
 }
 
 #[cfg(test)]

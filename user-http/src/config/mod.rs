@@ -31,6 +31,8 @@ pub struct Config {
     pub service: ServiceConfig,
     /// Maximum duration of a check.
     pub check_timeout: Duration,
+    /// Maximum duration of a request to the JSON API; `None` turns the API off.
+    pub api_timeout: Option<Duration>,
     /// Proxies that may state the address, method and origin of the end user's request.
     pub trusted_proxies: TrustedProxies,
     /// True if each connection begins with a header of the PROXY protocol.
@@ -118,6 +120,7 @@ impl Config {
             tls,
             service: service::read(vars, plaintext),
             check_timeout: Duration::from_millis(vars.number("CHECK_TIMEOUT_MS", 2000, 50, 30_000)),
+            api_timeout: api_timeout(vars),
             trusted_proxies: trusted.unwrap_or_default(),
             proxy_protocol: vars.switch("PROXY_PROTOCOL"),
             limits: ConnectionLimits {
@@ -140,6 +143,17 @@ impl Config {
             warnings: vars.take_warnings(),
         }
     }
+}
+
+/// Returns the maximum duration of a request to the JSON API, or `None` if the API is off.
+fn api_timeout(vars: &mut Reader<'_>) -> Option<Duration> {
+    let on = vars.switch("JSON_API");
+    let timeout = Duration::from_millis(vars.number("API_TIMEOUT_MS", 10_000, 50, 30_000));
+    if !on && vars.is_given("API_TIMEOUT_MS") {
+        let warning = "API_TIMEOUT_MS has no effect without JSON_API=1";
+        vars.warn(Some(warning.to_owned()));
+    }
+    on.then_some(timeout)
 }
 
 /// Returns the files of the listener's certificate, or `None` without a certificate and its key.

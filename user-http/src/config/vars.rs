@@ -91,6 +91,17 @@ pub const VARIABLES: &[Variable] = &[
          trusted proxy can shorten it with the header X-Envoy-Expected-Rq-Timeout-Ms.",
     ),
     variable(
+        "JSON_API",
+        "",
+        "1 serves the JSON API under /v1 and its description at /openapi.json. Whoever can reach \
+         this listener can then register and log in.",
+    ),
+    variable(
+        "API_TIMEOUT_MS",
+        "10000",
+        "Milliseconds after which a request to the JSON API ends with 504.",
+    ),
+    variable(
         "TRUSTED_PROXIES",
         "127.0.0.0/8, ::1",
         "Addresses and networks of the proxies that may state the address of the end user and the \

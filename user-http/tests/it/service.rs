@@ -121,10 +121,19 @@ impl LiveService {
         self.clock.advance(time);
     }
 
+    /// Returns a code of this length that was emailed to an address.
+    pub(crate) fn emailed(&self, email: &str, length: usize) -> String {
+        self.runtime.block_on(self.code_of(email, length))
+    }
+
     async fn code(&self, email: &str) -> String {
+        self.code_of(email, 6).await
+    }
+
+    async fn code_of(&self, email: &str, length: usize) -> String {
         let start = Instant::now();
         loop {
-            if let Some(code) = code_in(&self.folder.path().join("mails"), email) {
+            if let Some(code) = code_in(&self.folder.path().join("mails"), email, length) {
                 return code;
             }
             assert!(start.elapsed() < Duration::from_secs(30), "no email to {email}");
@@ -139,13 +148,14 @@ impl Drop for LiveService {
     }
 }
 
-/// Returns the code of the email to an address. It is indented, on a line by itself.
-fn code_in(folder: &Path, email: &str) -> Option<String> {
+/// Returns the code of this length in an email to an address. It is indented, on a line by itself.
+fn code_in(folder: &Path, email: &str, length: usize) -> Option<String> {
     std::fs::read_dir(folder).ok()?.find_map(|file| {
         let path = file.unwrap().path();
         path.extension().filter(|extension| *extension == "eml")?;
         let text = std::fs::read_to_string(path).ok()?;
         text.lines().find(|line| *line == format!("To: {email}"))?;
-        text.lines().find_map(|line| line.strip_prefix("    ")).map(|code| code.trim().to_owned())
+        let code = text.lines().find_map(|line| line.strip_prefix("    "))?.trim();
+        (code.len() == length).then(|| code.to_owned())
     })
 }

@@ -1,0 +1,124 @@
+//! The JSON API: everything that an end user does, as JSON over HTTP. Each route is one message of
+//! the protocol. Tokens are taken from `Authorization: Bearer` and from bodies only, never from a
+//! path, a query or a cookie, so no other site can make a browser use one.
+
+mod body;
+mod call;
+mod idempotency;
+mod introspect;
+mod me;
+mod openapi;
+mod operation;
+mod password_resets;
+mod problem;
+mod registrations;
+mod replies;
+mod sessions;
+
+use std::any::Any;
+use std::sync::{Arc, Once};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{Method, StatusCode};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, delete, get, post};
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::forwarded::TrustedProxies;
+use crate::metrics::ApiMetrics;
+use crate::upstream::Upstream;
+use problem::Problem;
+
+/// State of the API.
+#[derive(Debug)]
+pub struct Api {
+    pub upstream: Arc<Upstream>,
+    pub trusted_proxies: TrustedProxies,
+    /// Maximum duration of a request, from its head to its reply.
+    pub timeout: Duration,
+    pub metrics: Arc<ApiMetrics>,
+    /// Guard that limits the warning about untrusted proxies to one per process.
+    pub warned: Once,
+}
+
+/// Returns every route, with the methods that it has.
+fn routes() -> Vec<(&'static str, MethodRouter<Arc<Api>>)> {
+    vec![
+        ("/v1/registrations", post(registrations::register)),
+        ("/v1/registrations/{id}/verify", post(registrations::verify)),
+        ("/v1/verifications/{id}/resend", post(registrations::resend)),
+        (
+            "/v1/sessions",
+            get(sessions::list).post(sessions::log_in).delete(sessions::log_out_everywhere),
+        ),
+        ("/v1/sessions/refresh", post(sessions::refresh)),
+        ("/v1/sessions/current", delete(sessions::log_out)),
+        ("/v1/sessions/{id}", delete(sessions::end)),
+        ("/v1/me", get(me::get).patch(me::update)),
+        ("/v1/me/delete", post(me::delete)),
+        ("/v1/me/email/confirm", post(me::confirm_email)),
+        ("/v1/password-resets", post(password_resets::request)),
+        ("/v1/password-resets/{id}/complete", post(password_resets::complete)),
+        ("/v1/introspect", post(introspect::introspect)),
+        ("/openapi.json", get(openapi::document)),
+    ]
+}
+
+/// Returns the routes of the API.
+pub fn router(api: Arc<Api>) -> Router {
+    routes()
+        .into_iter()
+        .fold(Router::new(), |router, (path, methods)| router.route(path, methods))
+        .method_not_allowed_fallback(other_method)
+        .layer(CatchPanicLayer::custom(|_: Box<dyn Any + Send>| {
+            tracing::error!("a request of the API has panicked");
+            Problem::internal().into_response()
+        }))
+        .layer(from_fn_with_state(Arc::clone(&api), measure))
+        .with_state(api)
+}
+
+/// Answers a request to a path that no route has.
+pub async fn not_found() -> impl IntoResponse {
+    Problem::not_found()
+}
+
+/// Answers OPTIONS with the methods of a route in `Allow`, which axum adds, and every other method
+/// that a route does not have with 405. There are no CORS headers, so only pages of the same origin
+/// can read replies.
+async fn other_method(method: Method) -> Response {
+    if method == Method::OPTIONS {
+        return StatusCode::NO_CONTENT.into_response();
+    }
+    let detail = "The path does not have this method. The header Allow lists those that it has.";
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", detail).into_response()
+}
+
+/// Counts a request and its reply.
+async fn measure(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let response = next.run(request).await;
+    api.metrics.record(response.status().as_u16(), started.elapsed());
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_has_exactly_the_paths_of_the_routes() {
+        let mut routed: Vec<&str> = routes()
+            .into_iter()
+            .map(|(path, _)| path)
+            .filter(|path| path.starts_with("/v1/"))
+            .collect();
+        routed.sort_unstable();
+        let document = openapi::build();
+        let documented: Vec<&str> = document.paths.paths.keys().map(String::as_str).collect();
+        assert_eq!(documented, routed);
+    }
+}
