@@ -267,6 +267,26 @@ mod tests {
     }
 
     #[test]
+    fn a_request_that_is_passed_on_for_someone_else_is_not_that_of_a_trusted_peer() {
+        let trusted = TrustedProxies::parse("10.0.0.0/8").unwrap();
+        let own = |socket: &str, proxied: Option<&str>, values: &[(&str, &[u8])]| {
+            let ip: IpAddr = socket.parse().unwrap();
+            let proxied = proxied.map(|ip| ip.parse().unwrap());
+            let peer = Peer { socket: SocketAddr::new(ip, 1), proxied, trusted: true };
+            peer.is_trusted_itself(&headers(values), &trusted)
+        };
+        assert!(own("10.0.0.1", None, &[]));
+        assert!(own("::ffff:10.0.0.1", None, &[]));
+        assert!(!own("192.0.2.1", None, &[]));
+        for name in ["x-forwarded-for", "forwarded", "via"] {
+            assert!(!own("10.0.0.1", None, &[(name, b"10.0.0.2")]), "{name}");
+        }
+        // With the PROXY protocol, the address that it states counts.
+        assert!(!own("10.0.0.1", Some("192.0.2.1"), &[]));
+        assert!(own("10.0.0.1", Some("10.0.0.2"), &[]));
+    }
+
+    #[test]
     fn a_fact_that_is_stated_twice_or_by_a_stranger_is_not_used() {
         let peer = |trusted| Peer {
             socket: SocketAddr::from(([127, 0, 0, 1], 1)),

@@ -20,6 +20,7 @@ use zeroize::Zeroizing;
 use super::Api;
 use super::problem::Problem;
 use crate::forwarded::single;
+use crate::listener::Activity;
 
 /// Maximum size of a body in bytes.
 pub(super) const MAX_BODY: usize = 16 * 1024;
@@ -136,6 +137,8 @@ async fn read(request: Request, kind: &str, api: &Api) -> Result<Zeroizing<Vec<u
         let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
         return Err(Problem::new(status, "UNSUPPORTED_MEDIA_TYPE", detail).closing());
     }
+    // The listener adds the activity of the connection to every request.
+    let activity = request.extensions().get::<Arc<Activity>>().cloned();
     let mut body = request.into_body();
     if body.size_hint().lower() > MAX_BODY as u64 {
         return Err(too_large());
@@ -153,6 +156,7 @@ async fn read(request: Request, kind: &str, api: &Api) -> Result<Zeroizing<Vec<u
         }
         Ok(())
     };
+    let _awaited = activity.as_deref().map(Activity::awaits_body);
     match timeout(api.timeout, received).await {
         Ok(result) => result.map(|()| bytes),
         Err(_) => {

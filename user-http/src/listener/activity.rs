@@ -14,7 +14,7 @@ use crate::metrics::CloseReason;
 
 /// State of a connection, shared between its stream, its requests and the listener.
 #[derive(Debug)]
-pub(super) struct Activity(Mutex<State>);
+pub(crate) struct Activity(Mutex<State>);
 
 #[derive(Debug, Clone, Copy)]
 struct State {
@@ -32,6 +32,8 @@ enum Phase {
     Head,
     /// A request is being answered.
     Request,
+    /// The body of a request is arriving.
+    Body,
 }
 
 impl Activity {
@@ -55,6 +57,14 @@ impl Activity {
         });
     }
 
+    /// Records that the body of the current request is awaited, so that a sender that does not
+    /// send it does not occupy the connection while others wait for one. Ends when the returned
+    /// guard is dropped.
+    pub(crate) fn awaits_body(&self) -> AwaitedBody<'_> {
+        self.change(|state| state.phase = Phase::Body);
+        AwaitedBody(self)
+    }
+
     /// Records that the reply to the current request is ready.
     pub(super) fn request_ended(&self) {
         self.change(|state| (state.phase, state.since) = (Phase::Idle, Instant::now()));
@@ -73,11 +83,15 @@ impl Activity {
     }
 
     /// Returns the rank in which the connection is closed to make room for another one, the lowest
-    /// first: connections without any request, and the oldest of them. Returns `None` while a
-    /// request is being answered.
+    /// first: connections without any complete request, and the oldest of them. Returns `None`
+    /// while a request is being answered.
     pub(super) fn eviction_rank(&self) -> Option<(bool, Instant)> {
         let state = self.get();
-        (state.phase != Phase::Request).then_some((state.used, state.since))
+        match state.phase {
+            Phase::Request => None,
+            Phase::Body => Some((false, state.since)),
+            Phase::Idle | Phase::Head => Some((state.used, state.since)),
+        }
     }
 
     fn get(&self) -> State {
@@ -86,6 +100,19 @@ impl Activity {
 
     fn change(&self, change: impl FnOnce(&mut State)) {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// Guard of a body that is awaited.
+pub(crate) struct AwaitedBody<'a>(&'a Activity);
+
+impl Drop for AwaitedBody<'_> {
+    fn drop(&mut self) {
+        self.0.change(|state| {
+            if state.phase == Phase::Body {
+                state.phase = Phase::Request;
+            }
+        });
     }
 }
 

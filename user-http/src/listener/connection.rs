@@ -82,6 +82,7 @@ async fn serve_http(
     let service = service_fn(move |mut request: Request<Incoming>| {
         requests.request_began();
         request.extensions_mut().insert(peer);
+        request.extensions_mut().insert(Arc::clone(&requests));
         let answer = router.call(request);
         let requests = Arc::clone(&requests);
         async move {

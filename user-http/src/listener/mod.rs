@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::forwarded::TrustedProxies;
 use crate::metrics::{CloseReason, ConnectionMetrics};
 use crate::tls::Tls;
-use activity::Activity;
+pub(crate) use activity::Activity;
 
 /// Maximum number of connections that wait to be accepted. A proxy opens hundreds at once, and each
 /// that does not fit is delayed by a second. The system may allow fewer.

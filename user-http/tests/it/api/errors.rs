@@ -88,6 +88,25 @@ fn a_body_must_arrive_in_time() {
 }
 
 #[test]
+fn senders_of_slow_bodies_make_room_for_others() {
+    let address = node(|_, _| Some(verified().into()));
+    let api = Api::start_with(&address, &[("MAX_CONNECTIONS", "4")]);
+    let slow: Vec<Http> = (0..20)
+        .map(|_| {
+            let mut http = Http::connect(api.program.address);
+            http.send(text("POST /v1/sessions", &[JSON, ("Content-Length", "40")]) + "{");
+            http
+        })
+        .collect();
+    for _ in 0..10 {
+        let began = Instant::now();
+        assert_eq!(api.program.check(&[TOKEN]).status, 200);
+        assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    }
+    drop(slow);
+}
+
+#[test]
 fn without_a_usable_token_the_answer_is_401() {
     let api = unasked();
     let cookie = format!("__Host-user={}", TOKEN.1.trim_start_matches("Bearer "));
