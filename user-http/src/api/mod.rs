@@ -73,10 +73,7 @@ pub fn router(api: Arc<Api>) -> Router {
         .into_iter()
         .fold(Router::new(), |router, (path, methods)| router.route(path, methods))
         .method_not_allowed_fallback(other_method)
-        .layer(CatchPanicLayer::custom(|_: Box<dyn Any + Send>| {
-            tracing::error!("a request of the API has panicked");
-            Problem::internal().into_response()
-        }))
+        .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(Arc::clone(&api), measure))
         .with_state(api)
 }
@@ -97,6 +94,13 @@ async fn other_method(method: Method) -> Response {
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", detail).into_response()
 }
 
+/// Answers a request that has panicked. The text of the panic could contain what an end user has
+/// sent, so it is neither logged nor sent.
+fn panicked(_: Box<dyn Any + Send>) -> Response {
+    tracing::error!("a request of the API has panicked");
+    Problem::internal().into_response()
+}
+
 /// Counts a request and its reply.
 async fn measure(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
     let started = Instant::now();
@@ -107,7 +111,19 @@ async fn measure(State(api): State<Arc<Api>>, request: Request, next: Next) -> R
 
 #[cfg(test)]
 mod tests {
+    use axum::body::to_bytes;
+
     use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_a_problem_with_an_unknown_outcome() {
+        let reply = panicked(Box::new("hidden"));
+        assert_eq!(reply.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let body = to_bytes(reply.into_body(), 4096).await.unwrap();
+        let text = std::str::from_utf8(&body).unwrap();
+        assert!(text.contains("\"outcome\":\"unknown\""), "{text}");
+        assert!(text.contains("\"code\":\"INTERNAL\"") && !text.contains("hidden"), "{text}");
+    }
 
     #[test]
     fn the_document_has_exactly_the_paths_of_the_routes() {

@@ -107,6 +107,41 @@ fn senders_of_slow_bodies_make_room_for_others() {
 }
 
 #[test]
+fn a_body_is_never_read_as_the_next_request() {
+    let refused = || Some(crate::scripted::error(user_proto::ErrorCode::INVALID_CREDENTIALS, None));
+    let api = Api::start(&node(move |_, _| refused()));
+    let hidden = "GET /openapi.json HTTP/1.1\r\nHost: a\r\n\r\n";
+    let length = hidden.len().to_string();
+    let length = ("Content-Length", length.as_str());
+    let chunked = ("Transfer-Encoding", "chunked");
+    let chunk = format!("{:x}\r\n{LOGIN}\r\n0\r\n\r\n", LOGIN.len());
+    for (request, headers, body, status) in [
+        ("GET /v1/me", &[length][..], hidden, 401),
+        ("DELETE /v1/sessions/current", &[length], hidden, 401),
+        ("PATCH /v1/me", &[JSON, length], hidden, 401),
+        ("POST /v1/sessions", &[length], hidden, 415),
+        ("POST /v1/sessions", &[JSON, length], hidden, 400),
+        ("POST /v1/none", &[length], hidden, 404),
+        ("PUT /v1/me", &[length], hidden, 405),
+        // Two lengths: the connection is closed after the reply.
+        ("POST /v1/sessions", &[JSON, ("Content-Length", "3"), chunked], &chunk, 401),
+        ("POST /v1/sessions", &[JSON, length, ("Content-Length", "0")], hidden, 400),
+        ("POST /v1/sessions", &[JSON, ("Content-Length", "+41")], hidden, 400),
+        ("POST /v1/sessions", &[JSON, ("Transfer-Encoding", "xchunked")], hidden, 400),
+    ] {
+        let mut http = Http::connect(api.program.address);
+        http.send(text(request, headers) + body);
+        let reply = http.reply().unwrap();
+        assert_eq!(reply.status, status, "{request} {headers:?}: {reply:?}");
+        // Whatever follows is the reply to this request, or nothing.
+        http.send(text("OPTIONS /v1/me", &[]));
+        if let Some(next) = http.reply() {
+            assert_eq!(next.status, 204, "{request} {headers:?}: {next:?}");
+        }
+    }
+}
+
+#[test]
 fn without_a_usable_token_the_answer_is_401() {
     let api = unasked();
     let cookie = format!("__Host-user={}", TOKEN.1.trim_start_matches("Bearer "));
