@@ -26,6 +26,7 @@ mod mail;
 #[macro_use]
 mod maintenance;
 mod network;
+mod network_counters;
 #[macro_use]
 mod operators;
 mod password;
@@ -51,6 +52,7 @@ pub use keys::*;
 pub use mail::*;
 pub use maintenance::*;
 pub use network::*;
+pub use network_counters::*;
 pub use operators::*;
 pub use password::*;
 pub use request::*;

@@ -53,10 +53,10 @@ async fn may_replay(
         return Ok(false);
     }
     let unknown_ids = &services.users.throttle.unknown_ids;
-    unknown_ids.charge(context.network, Instant::now())?;
+    let charge = unknown_ids.charge(context.network, Instant::now())?;
     let is_used = services.idempotency.is_used(key.0).await?;
     if is_used {
-        unknown_ids.refund(context.network, Instant::now());
+        unknown_ids.refund(context.network, charge, Instant::now());
     }
     Ok(is_used)
 }

@@ -66,7 +66,7 @@ impl Otp {
         code: &[u8],
         network: Option<ClientNetwork>,
     ) -> UseCaseResult<Guess> {
-        self.throttle.unknown_ids.charge(network, Instant::now())?;
+        let lookup = self.throttle.unknown_ids.charge(network, Instant::now())?;
         let charge = match purpose {
             Purpose::Registration | Purpose::EmailChange => {
                 self.throttle.charge_of_guess(network, user_id)
@@ -77,7 +77,7 @@ impl Otp {
         let now = self.clock.now();
         let charge = self.codes.charge_guess(id, purpose, user_id, GUESSES, charge, now).await?;
         if !matches!(charge, GuessCharge::Unknown) {
-            self.throttle.unknown_ids.refund(network, Instant::now());
+            self.throttle.unknown_ids.refund(network, lookup, Instant::now());
         }
         let guess = match charge {
             GuessCharge::Charged(guess) => guess,
@@ -113,11 +113,10 @@ impl Otp {
         user_id: Option<Uuid>,
         network: Option<ClientNetwork>,
     ) -> UseCaseResult<()> {
-        let now = Instant::now();
-        self.throttle.unknown_ids.charge(network, now)?;
+        let lookup = self.throttle.unknown_ids.charge(network, Instant::now())?;
         let refused = self.codes.refused_guess(id, purpose, user_id, GUESSES).await?;
         if !matches!(refused, Some(GuessCharge::Unknown)) {
-            self.throttle.unknown_ids.refund(network, now);
+            self.throttle.unknown_ids.refund(network, lookup, Instant::now());
         }
         refused.map_or(Ok(()), |_| Err(Refusal::CodeExpired.into()))
     }
@@ -132,12 +131,11 @@ impl Otp {
     /// # Errors
     /// Those of [`Otp::resend`].
     pub async fn check_resend(&self, id: Uuid, context: &RequestContext) -> UseCaseResult<()> {
-        let now = Instant::now();
-        self.throttle.unknown_ids.charge(context.network, now)?;
+        let lookup = self.throttle.unknown_ids.charge(context.network, Instant::now())?;
         let policy = resend_policy(self.life);
         let refused = self.codes.refused_resend(id, &policy, self.clock.now()).await?;
         if refused != Some(ResendResult::Unknown) {
-            self.throttle.unknown_ids.refund(context.network, now);
+            self.throttle.unknown_ids.refund(context.network, lookup, Instant::now());
         }
         resent(refused.unwrap_or(ResendResult::Queued))
     }

@@ -23,11 +23,11 @@ use super::context::ConnectionContext;
 use super::counters::{self, Batch};
 use super::in_flight::{CompletedRequest, RequestsInFlight};
 use super::read_buffer::{self, ReadBuffer};
-use super::refusals::{Exhausted, RefusalLimiter};
+use super::refusals::RefusalLimiter;
 use super::request_limiter::RequestOrigin;
 use super::watch::{ConnectionWatch, WatchRequest};
 use super::write_buffer::{WriteBuffer, WriteFailure};
-use crate::domain::ClientNetwork;
+use crate::domain::{ClientNetwork, Exhausted};
 use crate::handler::{self, ClockReading, Handler, Peer, PendingWatch};
 use crate::metrics::{CloseReason, OpenConnection};
 

@@ -14,9 +14,8 @@ use user_proto::{Common, Reply, Request};
 
 use super::context::ConnectionContext;
 use super::counters;
-use super::refusals::RefusalCharge;
 use super::request_limiter::{END_USER_DIVISORS, RequestSlot};
-use crate::domain::ClientNetwork;
+use crate::domain::{ClientNetwork, NetworkCharge};
 use crate::handler::{self, Handler, Peer};
 
 /// The requests of a connection that are executed in tasks.
@@ -42,7 +41,7 @@ struct PendingRequest {
     /// Network of the end user of a trusted peer, or `None` if it is not known or the peer is not
     /// trusted.
     end_user: Option<ClientNetwork>,
-    charge: Option<RefusalCharge>,
+    charge: Option<NetworkCharge>,
     arrived: Instant,
 }
 
@@ -58,7 +57,7 @@ pub(super) struct CompletedRequest {
     /// the task failed.
     pub(super) slot: Option<RequestSlot>,
     /// Charge of the request if its peer is not trusted.
-    pub(super) charge: Option<RefusalCharge>,
+    pub(super) charge: Option<NetworkCharge>,
 }
 
 impl RequestsInFlight {
@@ -105,7 +104,7 @@ impl RequestsInFlight {
         (frame, arrived): (Frame<'_>, Instant),
         request: Request<'_>,
         mut common: Common<'_>,
-        (slot, end_user, charge): (RequestSlot, Option<ClientNetwork>, Option<RefusalCharge>),
+        (slot, end_user, charge): (RequestSlot, Option<ClientNetwork>, Option<NetworkCharge>),
     ) {
         // Before it is copied: only a valid value is used, and a valid one is short.
         common.traceparent = common.traceparent.filter(|text| is_traceparent(text));

@@ -287,10 +287,9 @@ impl Tokens {
         session_id: Uuid,
         context: &RequestContext,
     ) -> UseCaseResult<SessionRecord> {
-        let now = Instant::now();
-        self.throttle.unknown_ids.charge(context.network, now)?;
+        let lookup = self.throttle.unknown_ids.charge(context.network, Instant::now())?;
         let session = self.sessions.session(session_id).await?.ok_or(Refusal::SessionRevoked)?;
-        self.throttle.unknown_ids.refund(context.network, now);
+        self.throttle.unknown_ids.refund(context.network, lookup, Instant::now());
         Ok(session)
     }
 
@@ -309,7 +308,7 @@ impl Tokens {
         if token.expires_at <= now.seconds() {
             return Err(Refusal::TokenExpired.into());
         }
-        self.throttle.unknown_ids.charge(context.network, Instant::now())?;
+        let lookup = self.throttle.unknown_ids.charge(context.network, Instant::now())?;
         let presented = (token.session_id, token.counter);
         // One event for each session and hour.
         let event = AuditEvent {
@@ -319,7 +318,7 @@ impl Tokens {
         let rotation =
             rotate(&*self.sessions, presented, self.kid(), event, context.at(now)).await?;
         if rotation != Rotation::Gone {
-            self.throttle.unknown_ids.refund(context.network, Instant::now());
+            self.throttle.unknown_ids.refund(context.network, lookup, Instant::now());
         }
         match rotation {
             Rotation::Advanced(session) => {
