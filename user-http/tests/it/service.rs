@@ -10,7 +10,7 @@ use user_proto::client::Client;
 use user_proto::{Login, Logout, Register, VerifyEmail};
 use user_server::config::Config;
 use user_server::domain::ShiftedClock;
-use user_server::service::Service;
+use user_server::service::{Service, StartError};
 
 const PASSWORD: &str = "tides rise at nine";
 
@@ -63,8 +63,17 @@ impl LiveService {
             _ => self.settings.iter().find(|(set, _)| set == name).map(|(_, value)| value.clone()),
         };
         let config = Config::read(&variable, true).unwrap();
-        let service =
-            self.runtime.block_on(Service::start(&config, Arc::clone(&self.clock) as _)).unwrap();
+        let start = Instant::now();
+        let service = loop {
+            // A process that another test starts shares the lock of the folder until it executes
+            // its program.
+            match self.runtime.block_on(Service::start(&config, Arc::clone(&self.clock) as _)) {
+                Err(StartError::InUse(_)) if start.elapsed() < Duration::from_secs(5) => {
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+                started => break started.unwrap(),
+            }
+        };
         self.address = service.address().to_string();
         self.service = Some(service);
     }
