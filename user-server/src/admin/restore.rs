@@ -4,6 +4,7 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
@@ -12,10 +13,14 @@ use super::database;
 use super::operator::Operator;
 use crate::config::{Config, PostgresConfig};
 use crate::domain::{
-    AuditEvent, AuditKind, Clock, ConnectionPools, Fault, KeyRecords, Operators, SystemClock,
-    Timestamp,
+    AuditEvent, AuditKind, Clock, ConnectionPools, Fault, KeyRecords, Operators, RevocationLog,
+    SystemClock, Timestamp,
 };
 use crate::store::{PostgresStore, SqliteStore, folder};
+
+/// Time by which the clock may be behind at a restore without a token of before being accepted
+/// afterwards.
+const CLOCK_ERROR: Duration = Duration::from_secs(3600);
 
 #[derive(clap::Args)]
 pub struct RestoreArgs {
@@ -70,10 +75,17 @@ async fn after_pg_restore(
         ));
     }
     let now = database::now(&*store).await?;
-    let sessions =
-        store.forget_sessions(operator.change(now, AuditEvent::new(AuditKind::Restored))).await;
+    let completed = async {
+        let latest = store.latest_session().await?.max(now);
+        store.mark_erased(doubtful_until(latest)).await?;
+        let restored = operator.change(now, AuditEvent::new(AuditKind::Restored));
+        store.forget_sessions(restored).await
+    };
+    let sessions = completed.await;
+    // The last revocation is later than this time.
+    let ended_at = database::now(&*store).await?;
     store.close().await;
-    database::second_after(now).await;
+    database::second_after(ended_at).await;
     writeln!(std::io::stdout(), "{location}: {}\n{RETIRE_AGAIN}", ended(sessions?))?;
     Ok(0)
 }
@@ -81,6 +93,13 @@ async fn after_pg_restore(
 /// Advice after a restore that could not find out which keys were retired since the copy was made.
 const RETIRE_AGAIN: &str = "If a key was retired after the copy was made, retire it again before a server starts: \
      user-server keys retire KID";
+
+/// Returns the time until which tokens are looked up after a restore at `latest`, the latest known
+/// time. All tokens of before are revoked, but some may have been issued later by the clock, if the
+/// clock is behind now.
+fn doubtful_until(latest: Timestamp) -> Timestamp {
+    latest.max(SystemClock.now()).plus(CLOCK_ERROR)
+}
 
 fn ended(sessions: u64) -> String {
     let plural = if sessions == 1 { "" } else { "s" };
@@ -131,6 +150,8 @@ async fn restore_into_folder(
     let store = SqliteStore::open(&incoming).await?;
     let now = SystemClock.now();
     let completed = async {
+        let latest = store.latest_session().await?.max(latest_session(&database).await);
+        store.mark_erased(doubtful_until(latest)).await?;
         let restored = operator.change(now, AuditEvent::new(AuditKind::Restored));
         let sessions = store.forget_sessions(restored).await?;
         Ok::<_, Fault>((sessions, keep_retired_keys(&database, &store, operator, now).await?))
@@ -159,6 +180,18 @@ async fn restore_into_folder(
     let ended = ended(sessions);
     writeln!(std::io::stdout(), "restored {folder} from the backup, {with}; {ended}\n{keys}")?;
     Ok(0)
+}
+
+/// Returns the time of the latest login or refresh in the database that is replaced, or 1970 if it
+/// cannot be read.
+async fn latest_session(replaced: &Path) -> Timestamp {
+    if !replaced.exists() {
+        return Timestamp(0);
+    }
+    let old = SqliteStore::open_read_only(replaced);
+    let latest = old.latest_session().await;
+    old.close().await;
+    latest.unwrap_or(Timestamp(0))
 }
 
 /// Retires, in the restored database, the keys that are retired in the one that it replaces. A

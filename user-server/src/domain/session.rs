@@ -144,22 +144,36 @@ pub struct Revocation {
     pub at: Timestamp,
 }
 
-/// Part of the revocation log: the entries after a number, and those made at a time or later.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Part of the revocation log: the entries after a number, those made in a span of time, and those
+/// with these numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogPart {
     pub after: i64,
     pub since: Timestamp,
+    pub until: Timestamp,
+    pub numbers: Vec<i64>,
 }
 
 impl LogPart {
-    /// The whole log.
-    pub const ALL: Self = Self { after: 0, since: Timestamp(0) };
+    /// Returns the whole log.
+    #[must_use]
+    pub fn all() -> Self {
+        Self { after: 0, ..Self::since(Timestamp(0)) }
+    }
 
     /// Returns the part that was made at `since` or later.
     #[must_use]
     pub fn since(since: Timestamp) -> Self {
-        Self { after: i64::MAX, since }
+        Self { after: i64::MAX, since, until: Timestamp(i64::MAX), numbers: Vec::new() }
     }
+}
+
+/// Result of reading a part of the revocation log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogRead {
+    pub entries: Vec<Revocation>,
+    /// Time until which tokens may have been issued that an entry concerned which was deleted.
+    pub erased: Timestamp,
 }
 
 /// Rate limit for refreshes of one session: at most `uses` within `window`, which begins with the
@@ -207,10 +221,11 @@ port! {
     /// The log of ended sessions and changed accounts, which every node polls to reject revoked
     /// tokens.
     RevocationLog, revocation_log_port {
-        /// Returns the entries of a part of the log.
-        fn revocations(part: LogPart) -> Vec<Revocation>;
-        /// Returns the time of the latest entry that was deleted, or 1970 if none was.
-        fn erased_revocations() -> Timestamp;
+        /// Reads a part of the log. Fails on a standby, which may lack the latest entries.
+        fn revocations(part: &LogPart) -> LogRead;
+        /// Records that entries may have been deleted that concerned tokens which were issued until
+        /// this time.
+        fn mark_erased(until: Timestamp) -> ();
         /// Returns the current versions of the accounts that changed at `since` or later.
         fn changes(since: Timestamp) -> Vec<UserVersion>;
     }

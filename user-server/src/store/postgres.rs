@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{Connection, PgPool};
+use uuid::Uuid;
 
 use crate::domain::{Fault, PoolUse, Timestamp};
 
@@ -37,6 +38,13 @@ macro_rules! or_claimed_by_dead_node {
         " OR (idempotency_keys.done_at IS NULL AND idempotency_keys.request = $3
               AND EXISTS (SELECT 1 FROM nodes WHERE nodes.id = idempotency_keys.node
                   AND nodes.seen_at < (EXTRACT(EPOCH FROM clock_timestamp()) * 1000)::bigint - 2000))"
+    };
+}
+
+/// Expression that is 1 on a standby, and 0 on a primary.
+macro_rules! is_standby {
+    () => {
+        "CASE WHEN pg_is_in_recovery() THEN 1 ELSE 0 END::bigint"
     };
 }
 
@@ -229,6 +237,21 @@ async fn lock_keys(tx: &mut Tx, keys: &[[u8; 32]]) -> Result<(), Fault> {
     tx.run_with(
         "SELECT COUNT(pg_advisory_xact_lock(lock)) FROM unnest($1::bigint[]) AS lock",
         locks,
+    )
+    .await
+}
+
+/// Returns the entries of the revocation log with these numbers, which committed after later ones.
+async fn late_revocations(
+    tx: &mut Tx,
+    numbers: &[i64],
+) -> Result<Vec<(i64, Uuid, Option<i16>, i64)>, Fault> {
+    if numbers.is_empty() {
+        return Ok(Vec::new());
+    }
+    tx.rows_with(
+        "SELECT seq, subject, kind, at FROM revocations WHERE seq = ANY($1)",
+        numbers.to_vec(),
     )
     .await
 }

@@ -40,6 +40,13 @@ macro_rules! or_claimed_by_dead_node {
     };
 }
 
+/// Expression that is 1 on a standby: SQLite has none.
+macro_rules! is_standby {
+    () => {
+        "CAST(0 AS INTEGER)"
+    };
+}
+
 #[path = "sql/mod.rs"]
 #[allow(clippy::duplicate_mod, reason = "compiled once for each database")]
 mod sql;
@@ -223,6 +230,15 @@ fn classify(code: &str, message: String) -> Fault {
 /// Does nothing: counters need no locks, since SQLite has one writer at a time.
 async fn lock_keys(_: &mut Tx, _: &[[u8; 32]]) -> Result<(), Fault> {
     Ok(())
+}
+
+/// Returns nothing: SQLite numbers entries of the revocation log in the order of their commits, so
+/// none appears late.
+async fn late_revocations(
+    _: &mut Tx,
+    _: &[i64],
+) -> Result<Vec<(i64, Uuid, Option<i16>, i64)>, Fault> {
+    Ok(Vec::new())
 }
 
 /// Releases all claims on idempotency keys: the lock of the data directory proves that the process

@@ -41,6 +41,10 @@ const BUSY_RETRY_AFTER: Duration = Duration::from_millis(100);
 /// of its peer.
 const SLOT_RETRY_AFTER: Duration = Duration::from_millis(20);
 
+/// Pause of a connection of an untrusted peer after a refused request, in which its other
+/// connections have their turn.
+const REFUSAL_PAUSE: Duration = Duration::from_millis(2);
+
 /// Number of the next connection, for the log.
 static NEXT_ID: AtomicU32 = AtomicU32::new(1);
 
@@ -442,8 +446,10 @@ impl Connection {
         if let Some(peer) = self.counted_peer()
             && RefusalLimiter::counts(reply)
         {
+            let now = Instant::now();
             self.check_refusals = true;
-            self.context.refusals.add(peer, Instant::now());
+            self.resume_at = Some(now + REFUSAL_PAUSE);
+            self.context.refusals.add(peer, now);
         }
         Processed::Answered(self.reply(frame.id, reply))
     }

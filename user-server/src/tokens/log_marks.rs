@@ -1,13 +1,15 @@
 //! How far the revocation log was read, and when. An entry is as old as the first read that found
 //! an entry with a higher number, by the monotonic clock: its own time may be wrong.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 /// Minimum interval between two stored reads.
 const STEP: Duration = Duration::from_secs(1);
+/// Maximum number of missing entries that are remembered.
+const MAX_MISSING: usize = 10_000;
 
 /// Reads of the revocation log within the last period.
 #[derive(Debug)]
@@ -16,12 +18,16 @@ pub(super) struct LogMarks {
     /// Start of each read, and the highest number of an entry that it or an earlier one found,
     /// oldest first.
     reads: VecDeque<(Instant, i64)>,
+    /// Numbers below that of a known entry that were not found, each with the time of the first
+    /// read that found a higher one. Most belong to transactions that were rolled back; a few may
+    /// yet commit, and how late is not bounded: a commit can wait for a standby.
+    missing: BTreeMap<i64, Instant>,
 }
 
 impl LogMarks {
     /// Creates an empty history of the last `period`.
     pub(super) fn new(period: Duration) -> Self {
-        Self { period, reads: VecDeque::new() }
+        Self { period, reads: VecDeque::new(), missing: BTreeMap::new() }
     }
 
     /// Records a read that began at `started`, and the highest number of an entry that it found.
@@ -37,6 +43,31 @@ impl LogMarks {
         {
             self.reads.pop_front();
         }
+    }
+
+    /// Records which numbers a read that began at `started` found after the number `after`. It
+    /// found all of them that were committed.
+    pub(super) fn find_missing(&mut self, started: Instant, after: i64, found: &[i64]) {
+        for number in found {
+            self.missing.remove(number);
+        }
+        let mut later: Vec<i64> = found.iter().copied().filter(|number| *number > after).collect();
+        later.sort_unstable();
+        let mut next = after.saturating_add(1);
+        for number in later {
+            let space = MAX_MISSING.saturating_sub(self.missing.len());
+            for gap in (next..number).rev().take(space) {
+                self.missing.entry(gap).or_insert(started);
+            }
+            next = number.saturating_add(1);
+        }
+        let period = self.period;
+        self.missing.retain(|_, since| started.saturating_duration_since(*since) < period);
+    }
+
+    /// Returns the numbers of the entries that may yet be committed.
+    pub(super) fn missing(&self) -> Vec<i64> {
+        self.missing.keys().copied().collect()
     }
 
     /// Returns the highest number that the first stored read found, or zero if there is none.
@@ -81,5 +112,18 @@ mod tests {
         marks.record(began, 7);
         marks.record(began + STEP, 0);
         assert_eq!(marks.last_before(began + STEP, Duration::ZERO), Some(7));
+    }
+
+    #[test]
+    fn an_entry_that_was_not_found_is_missing_until_it_is_found_or_its_tokens_have_expired() {
+        let (mut marks, began) = (LogMarks::new(PERIOD), Instant::now());
+        marks.find_missing(began, 10, &[3, 12, 15]);
+        assert_eq!(marks.missing(), [11, 13, 14]);
+        marks.find_missing(began + STEP, 10, &[12, 13, 15, 16, 18]);
+        assert_eq!(marks.missing(), [11, 14, 17]);
+        marks.find_missing(began + PERIOD, 18, &[11]);
+        assert_eq!(marks.missing(), [17]);
+        marks.find_missing(began + PERIOD, 18, &[i64::MAX]);
+        assert_eq!(marks.missing().len(), MAX_MISSING);
     }
 }

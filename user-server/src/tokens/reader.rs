@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::MAX_AHEAD;
 use super::Revocations;
 use super::clock_jump::JumpDetector;
 use super::retired::{retire_all, timed_out};
 use super::revocations::{OVERLAP, RETENTION};
 use crate::domain::{
-    Clock, Fault, KeyRecords, LogPart, Revocation, RevocationLog, Timestamp, UserVersion, Wakeups,
+    Clock, Fault, KeyRecords, LogPart, RevocationLog, Timestamp, UserVersion, Wakeups,
 };
 use crate::keys::KeyRing;
 
@@ -25,6 +26,9 @@ const LOAD_TIMEOUT: Duration = Duration::from_secs(30);
 const RECENT: Duration = Duration::from_secs(2);
 /// Minimum pause between two reads after wakeups. If many sessions end, one read covers many.
 const WAKEUP_PAUSE: Duration = Duration::from_millis(10);
+/// Milliseconds by which the clock may be set back without a token outliving the entries of the
+/// revocation log that concern it.
+const MAX_AHEAD_MILLIS: i64 = MAX_AHEAD as i64 * 1000;
 
 /// Adds to the revocations of this node what other nodes and operators have written to the
 /// database.
@@ -54,7 +58,7 @@ impl RevocationReader {
     /// If the revocation log or the retired keys cannot be read.
     pub async fn load(&self, now: Timestamp) -> Result<(), Fault> {
         let changed_since = now.minus(RETENTION);
-        self.read(LogPart::ALL, changed_since, now, LOAD_TIMEOUT).await
+        self.read(LogPart::all(), changed_since, now, LOAD_TIMEOUT).await
     }
 
     /// Reads periodically, and immediately after a wakeup, forever.
@@ -64,6 +68,8 @@ impl RevocationReader {
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut last_wakeup = Instant::now();
         let mut jumps = JumpDetector::default();
+        // Time to be recorded in the database for the case of a restart.
+        let mut unmarked: Option<Timestamp> = None;
         loop {
             tokio::select! {
                 _ = tick.tick() => {}
@@ -79,6 +85,16 @@ impl RevocationReader {
             let jump = jumps.record(now, Instant::now());
             if let Some(jump) = jump {
                 tracing::warn!(millis = jump.millis, "the wall clock has jumped");
+                if jump.millis < -MAX_AHEAD_MILLIS {
+                    // Tokens from before may outlive the entries that concern them.
+                    self.revocations.set_erased(jump.expected);
+                    unmarked = unmarked.max(Some(jump.expected));
+                }
+            }
+            if let Some(until) = unmarked
+                && self.mark_erased(until).await.is_ok()
+            {
+                unmarked = None;
             }
             let read = self.catch_up(now, jump.map_or(now, |jump| jump.earlier)).await;
             match &read {
@@ -103,16 +119,28 @@ impl RevocationReader {
         // By its number, since the time of an entry may be wrong. By its time as well, since the
         // numbers begin again at a lower one when a standby of the database takes over that lacks
         // the last transactions.
-        let part = LogPart { after: self.revocations.last_read(instant, since_last), since };
+        let part = LogPart {
+            after: self.revocations.last_read(instant, since_last),
+            since,
+            until: now.plus(OVERLAP),
+            numbers: self.revocations.missing(),
+        };
         self.read(part, since, now, READ_TIMEOUT).await
+    }
+
+    /// Records in the database that tokens that were issued until this time have to be looked up.
+    async fn mark_erased(&self, until: Timestamp) -> Result<(), Fault> {
+        let mark = tokio::time::timeout(READ_TIMEOUT, self.log.mark_erased(until)).await;
+        mark.map_err(|_| timed_out("the revocation log"))?
     }
 
     /// Reads the ended sessions and users of the last seconds, after a wakeup.
     async fn read_recent(&self, now: Timestamp) -> Result<(), Fault> {
         let after = self.revocations.last_read(Instant::now(), RECENT);
-        let read = self.log.revocations(LogPart { after, since: now.minus(RECENT) });
-        let entries = tokio::time::timeout(READ_TIMEOUT, read).await;
-        self.revocations.add(&entries.map_err(|_| timed_out("the revocation log"))??);
+        let (since, until) = (now.minus(RECENT), now.plus(OVERLAP));
+        let part = LogPart { after, since, until, numbers: Vec::new() };
+        let read = tokio::time::timeout(READ_TIMEOUT, self.log.revocations(&part)).await;
+        self.revocations.add(&read.map_err(|_| timed_out("the revocation log"))??.entries);
         Ok(())
     }
 
@@ -128,24 +156,26 @@ impl RevocationReader {
     ) -> Result<(), Fault> {
         let started = Instant::now();
         let read = async {
-            let ended = self.log.revocations(part).await?;
-            // Afterwards: an entry that is deleted in between is either found or marked.
-            let erased = self.log.erased_revocations().await?;
+            let log = self.log.revocations(&part).await?;
             let changed = self.log.changes(changed_since).await?;
-            Ok::<_, Fault>((ended, erased, changed, self.records.retired_keys().await))
+            Ok::<_, Fault>((log, changed, self.records.retired_keys().await))
         };
         let read = tokio::time::timeout(timeout, read).await;
-        let (ended, erased, changed, retired) =
-            read.map_err(|_| timed_out("the revocation log"))??;
-        self.revocations.add(&ended);
-        self.revocations.set_erased(erased);
+        let (log, changed, retired) = read.map_err(|_| timed_out("the revocation log"))??;
+        self.revocations.add(&log.entries);
+        self.revocations.set_erased(log.erased);
+        // The clock has been set back while this node did not run, or was wrong on another.
+        let latest = log.entries.iter().map(|entry| entry.at).max();
+        if let Some(at) = latest.filter(|at| at.0 > now.0.saturating_add(MAX_AHEAD_MILLIS)) {
+            self.revocations.set_erased(at);
+        }
         for UserVersion { user_id, version } in changed {
             self.revocations.add_update(user_id, version, now);
         }
         self.revocations.add_retired(&retire_all(retired?, &self.keys));
         // After the entries are added, so that nobody takes the set for more recent than it is.
-        let highest = ended.iter().map(|entry: &Revocation| entry.seq).max();
-        self.revocations.set_read(started, highest.unwrap_or(0));
+        let found: Vec<i64> = log.entries.iter().map(|entry| entry.seq).collect();
+        self.revocations.set_read(started, part.after, &found);
         Ok(())
     }
 }

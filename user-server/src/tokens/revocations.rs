@@ -27,7 +27,7 @@ pub(super) const OVERLAP: Duration = Duration::from_secs(60);
 /// since nodes, and the clients that verify tokens themselves, may know different ones.
 pub(super) const RETENTION: Duration = MAX_ACCESS_LIFE.saturating_add(OVERLAP);
 /// Bound on the entries that are numbered, but not yet committed, when a node starts.
-const IN_FLIGHT: i64 = 10_000;
+const IN_FLIGHT: i64 = 1_000;
 
 /// Ended sessions and changed users, as far as this node has learned of them.
 pub struct Revocations {
@@ -147,6 +147,20 @@ impl Revocations {
         is_new
     }
 
+    /// Adds an entry of the revocation log. The lifetime of an entry that is read repeatedly began
+    /// when it was read first; a later entry of the same subject begins another, also for clients
+    /// that know the subject.
+    fn insert_or_extend(&self, log: &mut FeedLog, entry: &Revocation) {
+        let until = Self::until(entry.at);
+        let id = entry.subject.id();
+        if !self.insert(log, entry.subject, until)
+            && self.ended.pin().get(&id).is_some_and(|known| known.wall < until.wall)
+        {
+            self.ended.pin().update(id, |known| known.latest(until));
+            log.push(entry.subject);
+        }
+    }
+
     pub(super) fn feed(&self) -> &RevocationFeed {
         &self.feed
     }
@@ -244,10 +258,22 @@ impl Revocations {
         erased.0 > 0 && now < erased.plus(MAX_ACCESS_LIFE)
     }
 
-    /// Declares that the set contains what the database contained at `started`, or more, and the
-    /// highest number of an entry that the read found.
-    pub(super) fn set_read(&self, started: Instant, highest: i64) {
-        self.reads().record(started, highest);
+    /// Returns the numbers of entries of the revocation log that may yet be committed although
+    /// later ones are.
+    pub(super) fn missing(&self) -> Vec<i64> {
+        self.reads().missing()
+    }
+
+    /// Declares that the set contains what the database contained at `started`, or more. `found`
+    /// are the numbers of the entries that the read found, which include all after the number
+    /// `after`.
+    pub(super) fn set_read(&self, started: Instant, after: i64, found: &[i64]) {
+        let highest = found.iter().copied().max().unwrap_or(0);
+        {
+            let mut reads = self.reads();
+            reads.record(started, highest);
+            reads.find_missing(started, after.max(highest.saturating_sub(IN_FLIGHT)), found);
+        }
         let read_at = started.saturating_duration_since(self.origin).as_millis();
         self.read_at.store(u64::try_from(read_at).unwrap_or(u64::MAX), Ordering::Release);
     }
@@ -269,8 +295,7 @@ impl Revocations {
         self.feed.update(|log| {
             for entry in entries {
                 if entry.subject != Subject::Everyone {
-                    // An entry is read repeatedly. Its lifetime began when it was read first.
-                    self.insert(log, entry.subject, Self::until(entry.at));
+                    self.insert_or_extend(log, entry);
                 } else if self.everyone.fetch_max(entry.at.0, Ordering::Relaxed) < entry.at.0 {
                     log.push_everyone(entry.at.seconds());
                 }

@@ -10,8 +10,11 @@ use std::time::{Duration, Instant};
 
 use user_proto::client;
 use user_proto::{ErrorCode, GetUser, Logout, RefreshToken, VerifyToken};
-use user_server::domain::{EmailConfirmation, Purpose};
+use user_server::domain::{
+    ConnectionPools, EmailConfirmation, Fault, LogPart, Purpose, RevocationLog, Timestamp,
+};
 use user_server::store::{PostgresOptions, PostgresStore};
+use uuid::Uuid;
 
 use crate::contract::fixture::{
     DAY, Db, NOW, at, change, change_address, guess, register, send_all, user,
@@ -354,4 +357,57 @@ async fn a_sweep_survives_a_failing_step_and_deletes_in_short_transactions() {
     assert!(swept.is_err_and(|fault| fault.to_string().contains("never")));
     assert!(server.psql(database, "DROP TRIGGER refuse ON verifications"));
     assert_eq!(sweep::sweep(&db, at(10 * DAY)).await, 1, "only the verification was left");
+}
+
+/// An entry of the revocation log that commits after later ones is found by its number.
+#[tokio::test]
+async fn a_late_entry_of_the_revocation_log_is_found_by_its_number() {
+    let Some(server) = postgres() else { return };
+    let url = server.database();
+    let node = node(&url, &[]).await;
+    let options = PostgresOptions::parse(&url, 1, false).unwrap();
+    let store = PostgresStore::open(&options);
+    let pool = sqlx::PgPool::connect(&url).await.unwrap();
+    let insert = "INSERT INTO revocations (subject, at, kind) VALUES ($1, 1, 1) RETURNING seq";
+    let add = || sqlx::query_scalar::<_, i64>(insert).bind(Uuid::new_v4());
+    let mut late = pool.begin().await.unwrap();
+    let late_number = add().fetch_one(&mut *late).await.unwrap();
+    let number = add().fetch_one(&pool).await.unwrap();
+    assert!(late_number < number);
+    let none = Timestamp(i64::MAX);
+    let part = LogPart { after: number, since: none, until: none, numbers: vec![late_number] };
+    assert!(store.revocations(&part).await.unwrap().entries.is_empty(), "not committed");
+    late.commit().await.unwrap();
+    let found = store.revocations(&part).await.unwrap().entries;
+    assert_eq!(found.iter().map(|entry| entry.seq).collect::<Vec<_>>(), [late_number]);
+    store.close().await;
+    node.stop().await;
+}
+
+/// A standby may lack the latest revocations, so reading them there does not count.
+#[tokio::test]
+async fn revocations_are_not_read_from_a_standby() {
+    let Some(server) = postgres() else { return };
+    let url = server.database();
+    let options = PostgresOptions::parse(&url, 1, false).unwrap();
+    PostgresStore::migrate(&options).await.unwrap();
+    let primary = PostgresStore::open(&options);
+    assert!(primary.revocations(&LogPart::all()).await.is_ok());
+    primary.close().await;
+    // A function of this name that precedes that of the system.
+    let pool = sqlx::PgPool::connect(&url).await.unwrap();
+    for statement in [
+        "CREATE SCHEMA recovery",
+        "CREATE FUNCTION recovery.pg_is_in_recovery() RETURNS boolean LANGUAGE sql
+         AS 'SELECT true'",
+        "DO $$ BEGIN EXECUTE format(
+             'ALTER DATABASE %I SET search_path = recovery, public, pg_catalog',
+             current_database()); END $$",
+    ] {
+        sqlx::raw_sql(statement).execute(&pool).await.unwrap();
+    }
+    let standby = PostgresStore::open(&options);
+    let read = standby.revocations(&LogPart::all()).await;
+    assert!(matches!(&read, Err(Fault::ReadOnly(text)) if text.contains("standby")), "{read:?}");
+    standby.close().await;
 }

@@ -1,14 +1,20 @@
 //! Housekeeping: deletes rows past their retention, and reports the condition of the store.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
-use super::SqlStore;
-use crate::domain::{ConnectionPools, Fault, Housekeeping, PoolUse, Retention, Timestamp};
+use super::{SqlStore, rows};
+use crate::domain::{
+    ConnectionPools, Fault, Housekeeping, MAX_ACCESS_LIFE, PoolUse, Retention, Timestamp,
+};
 
 /// Maximum number of hash classes to return.
 const MAX_CLASSES: usize = 64;
 /// Maximum number of rows that one transaction deletes, so that it blocks no writer for long.
 const BATCH: i64 = 1000;
+/// Difference of the clocks of nodes for which an entry that was deleted makes no token doubtful.
+const CLOCK_MARGIN: Duration = Duration::from_secs(60);
 
 /// Builds the statement that deletes a batch of the rows of a table that satisfy a condition. The
 /// condition is repeated, since a row may change between its selection and its deletion.
@@ -172,8 +178,9 @@ impl SqlStore {
         Ok(rows)
     }
 
-    /// Records the time of the latest entry of the revocation log that is to be deleted, before it
-    /// is deleted. Returns the step that deletes the entries, or `None` if there are none.
+    /// Records until when tokens may have been issued that the entries of the revocation log
+    /// concern which are to be deleted, before they are deleted. Returns the step that deletes
+    /// them, or `None` if there are none.
     async fn mark_erased(
         &self,
         retention: &Retention,
@@ -184,9 +191,9 @@ impl SqlStore {
         let latest = "SELECT MAX(at) FROM revocations WHERE at < $1 AND seq <= $2";
         let latest = sqlx::query_as(latest).bind(before).bind(retention.last_revocation);
         let (Some(at),): (Option<i64>,) = tx.one(latest).await? else { return tx.undo(None).await };
-        let mark =
-            sqlx::query("UPDATE erased_revocations SET at = $1 WHERE id = 1 AND at < $1").bind(at);
-        tx.run(mark).await?;
+        // The time of an entry may be wrong, but it is at least as old as the longest token.
+        let issued_until = Timestamp(at).max(now.minus(MAX_ACCESS_LIFE + CLOCK_MARGIN));
+        rows::mark_erased(&mut tx, issued_until).await?;
         tx.commit().await?;
         let delete = delete_batch!("revocations", "seq", "at < $1 AND seq <= $3");
         Ok(Some(Step { last: Some(retention.last_revocation), ..Step::new(delete, before) }))

@@ -245,11 +245,25 @@ impl Operators for SqlStore {
         let mut tx = self.pools.write().await?;
         tx.run(sqlx::query("UPDATE mail_turns SET waiting = 0 WHERE waiting > 0")).await?;
         tx.commit().await?;
-        self.delete_in_batches(
-            "SELECT id FROM sessions WHERE id > $1 ORDER BY id LIMIT 1 OFFSET $2",
-            "DELETE FROM sessions WHERE id > $1 AND id <= $2",
-        )
-        .await
+        let deleted = self
+            .delete_in_batches(
+                "SELECT id FROM sessions WHERE id > $1 ORDER BY id LIMIT 1 OFFSET $2",
+                "DELETE FROM sessions WHERE id > $1 AND id <= $2",
+            )
+            .await?;
+        // Once more: a running node may have opened sessions that were then deleted.
+        let mut tx = self.pools.write().await?;
+        if let Some(now) = super::super::server_time(&mut tx).await? {
+            rows::revoke(&mut tx, Subject::Everyone, now.max(at)).await?;
+        }
+        tx.commit().await?;
+        Ok(deleted)
+    }
+
+    async fn latest_session(&self) -> Result<Timestamp, Fault> {
+        let latest = sqlx::query_as("SELECT MAX(rotated_at) FROM sessions");
+        let (at,): (Option<i64>,) = self.read_one(latest).await?;
+        Ok(Timestamp(at.unwrap_or(0)))
     }
 }
 

@@ -198,6 +198,18 @@ pub(super) async fn revoke(tx: &mut Tx, subject: Subject, now: Timestamp) -> Res
     Ok(())
 }
 
+/// Records that entries of the revocation log may have been deleted that concerned tokens which
+/// were issued until this time.
+pub(super) async fn mark_erased(tx: &mut Tx, until: Timestamp) -> Result<(), Fault> {
+    let mark = sqlx::query(
+        "INSERT INTO erased_revocations (id, at) VALUES (1, $1)
+         ON CONFLICT (id) DO UPDATE SET at = excluded.at
+         WHERE erased_revocations.at < excluded.at",
+    );
+    tx.run(mark.bind(until.0)).await?;
+    Ok(())
+}
+
 /// Appends deleted sessions to the revocation log. `ids` are the rows that the deletion returned.
 pub(super) async fn revoke_all(
     tx: &mut Tx,

@@ -6,8 +6,9 @@ use uuid::Uuid;
 use super::SqlStore;
 use super::rows::{self, SessionRow, UserRow};
 use crate::domain::{
-    Change, EndedSessions, Fault, LogPart, RefreshLimit, Revocation, RevocationLog, SessionRecord,
-    SessionRefresh, SessionSummary, Sessions, Subject, Timestamp, UserRecord, UserVersion,
+    Change, EndedSessions, Fault, LogPart, LogRead, RefreshLimit, Revocation, RevocationLog,
+    SessionRecord, SessionRefresh, SessionSummary, Sessions, Subject, Timestamp, UserRecord,
+    UserVersion,
 };
 
 #[derive(sqlx::FromRow)]
@@ -139,23 +140,41 @@ impl Sessions for SqlStore {
 
 #[async_trait]
 impl RevocationLog for SqlStore {
-    async fn revocations(&self, part: LogPart) -> Result<Vec<Revocation>, Fault> {
+    async fn revocations(&self, part: &LogPart) -> Result<LogRead, Fault> {
+        let mut tx = self.pools.watch().await?;
         let select = sqlx::query_as(
-            "SELECT seq, subject, kind, at FROM revocations WHERE seq > $1 OR at >= $2",
+            "SELECT seq, subject, kind, at FROM revocations
+             WHERE seq > $1 OR at BETWEEN $2 AND $3",
         );
-        let select = select.bind(part.after).bind(part.since.0);
-        let rows: Vec<(i64, Uuid, Option<i16>, i64)> = self.watch_all(select).await?;
+        let select = select.bind(part.after).bind(part.since.0).bind(part.until.0);
+        let mut rows: Vec<(i64, Uuid, Option<i16>, i64)> = tx.all(select).await?;
+        rows.extend(super::super::late_revocations(&mut tx, &part.numbers).await?);
+        // Afterwards: an entry that is deleted in between is either found or marked.
+        let (erased, is_standby): (i64, i64) = tx
+            .one(sqlx::query_as(concat!(
+                "SELECT COALESCE(MAX(at), 0), ",
+                is_standby!(),
+                " FROM erased_revocations WHERE id = 1"
+            )))
+            .await?;
+        tx.finish().await?;
+        if is_standby != 0 {
+            return Err(Fault::ReadOnly(
+                "the database is a standby, which may lack the latest changes".to_owned(),
+            ));
+        }
         let entry = |(seq, id, kind, at)| {
             let subject = Subject::stored(id, kind);
             Revocation { seq, subject, at: Timestamp(at) }
         };
-        Ok(rows.into_iter().map(entry).collect())
+        let entries = rows.into_iter().map(entry).collect();
+        Ok(LogRead { entries, erased: Timestamp(erased) })
     }
 
-    async fn erased_revocations(&self) -> Result<Timestamp, Fault> {
-        let select = "SELECT MAX(at) FROM erased_revocations WHERE id = 1";
-        let (at,): (Option<i64>,) = self.watch_one(sqlx::query_as(select)).await?;
-        Ok(Timestamp(at.unwrap_or(0)))
+    async fn mark_erased(&self, until: Timestamp) -> Result<(), Fault> {
+        let mut tx = self.pools.write().await?;
+        rows::mark_erased(&mut tx, until).await?;
+        tx.commit().await
     }
 
     async fn changes(&self, since: Timestamp) -> Result<Vec<UserVersion>, Fault> {

@@ -64,6 +64,20 @@ impl Tx {
         self.run(sqlx::query(statement).bind(parameter)).await.map(drop)
     }
 
+    /// Returns the rows of a query with one parameter.
+    #[allow(dead_code, reason = "SQLite has no late entries of the revocation log")]
+    pub(in super::super) async fn rows_with<T, P>(
+        &mut self,
+        statement: &'static str,
+        parameter: P,
+    ) -> Result<Vec<T>, Fault>
+    where
+        T: for<'r> FromRow<'r, DbRow> + Send + Unpin,
+        P: for<'q> sqlx::Encode<'q, Db> + sqlx::Type<Db> + Send,
+    {
+        self.all(sqlx::query_as(statement).bind(parameter)).await
+    }
+
     /// Takes a connection from the pool, and runs the statement `begin`, if given, to begin a
     /// transaction. `named` is set if statements may be prepared by name.
     pub(in super::super) async fn open(

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::super::revocations::TooStale;
 use super::*;
-use crate::domain::{Change, KeyUse, RetiredKey, Revocation, Subject};
+use crate::domain::{Change, KeyUse, LogRead, RetiredKey, Revocation, Subject};
 use crate::keys::Key;
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
@@ -41,14 +41,20 @@ fn gone() -> Fault {
 
 #[async_trait]
 impl RevocationLog for Database {
-    async fn revocations(&self, part: LogPart) -> Result<Vec<Revocation>, Fault> {
+    async fn revocations(&self, part: &LogPart) -> Result<LogRead, Fault> {
         let entry = self.entry.ok_or_else(gone)?;
-        let is_in = |entry: &Revocation| entry.seq > part.after || entry.at >= part.since;
-        Ok(entry.into_iter().filter(is_in).collect())
+        let is_in = |entry: &Revocation| {
+            entry.seq > part.after
+                || (part.since..=part.until).contains(&entry.at)
+                || part.numbers.contains(&entry.seq)
+        };
+        let entries = entry.into_iter().filter(is_in).collect();
+        Ok(LogRead { entries, erased: *self.erased.lock().unwrap() })
     }
 
-    async fn erased_revocations(&self) -> Result<Timestamp, Fault> {
-        Ok(*self.erased.lock().unwrap())
+    async fn mark_erased(&self, until: Timestamp) -> Result<(), Fault> {
+        *self.erased.lock().unwrap() = until;
+        Ok(())
     }
 
     async fn changes(&self, _: Timestamp) -> Result<Vec<UserVersion>, Fault> {
@@ -167,9 +173,9 @@ async fn an_entry_is_read_until_no_earlier_one_can_be_committed() {
         let reader = reader(last_read(Duration::ZERO), Database::new(entry));
         let set = reader.revocations.clone();
         let now = Instant::now();
-        set.set_read(now - OVERLAP * 2, 0);
+        set.set_read(now - OVERLAP * 2, 0, &[]);
         // Entry 2 was found before entry 1.
-        set.set_read(now - found, 2);
+        set.set_read(now - found, 2, &[2]);
         reader.catch_up(NOW, NOW).await.unwrap();
         assert_eq!(set.contains_any([entry.subject.id()]), is_read, "{found:?}");
         assert_eq!(set.last_expired(now - found + RETENTION), 2);
@@ -184,11 +190,34 @@ async fn an_entry_that_committed_in_an_outage_is_read_after_it() {
     let reader = reader(last_read(outage + 2 * OVERLAP), Database::new(entry));
     let set = reader.revocations.clone();
     let last = Instant::now() - outage;
-    set.set_read(last - OVERLAP, 0);
+    set.set_read(last - OVERLAP, 0, &[]);
     // The last read before the outage found entry 2, but not yet entry 1.
-    set.set_read(last, 2);
+    set.set_read(last, 2, &[2]);
     reader.catch_up(NOW, NOW).await.unwrap();
     assert!(set.contains_any([entry.subject.id()]));
+}
+
+#[tokio::test]
+async fn an_entry_that_commits_much_later_than_a_later_one_is_read() {
+    let entry = ended(NOW.minus(Duration::from_secs(3600)));
+    let reader = reader(last_read(Duration::ZERO), Database::new(entry));
+    let set = reader.revocations.clone();
+    let began = Instant::now() - Duration::from_secs(600);
+    // Entry 2 was found for ten minutes before entry 1 was committed.
+    for second in 0..600 {
+        set.set_read(began + Duration::from_secs(second), 0, &[2]);
+    }
+    reader.catch_up(NOW, NOW).await.unwrap();
+    assert!(set.contains_any([entry.subject.id()]));
+}
+
+#[tokio::test]
+async fn an_entry_from_the_future_makes_older_tokens_doubtful() {
+    let ahead = NOW.plus(Duration::from_secs(3600));
+    let reader = reader(last_read(Duration::ZERO), Database::new(ended(ahead)));
+    reader.load(NOW).await.unwrap();
+    let set = reader.revocations;
+    assert!(set.may_be_erased(ahead.seconds()) && !set.may_be_erased(ahead.seconds() + 1));
 }
 
 #[tokio::test]

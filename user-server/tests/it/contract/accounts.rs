@@ -168,7 +168,7 @@ pub async fn the_least_recently_used_session_is_replaced(db: &Db) {
         db.open_session_at(&ada, &newest, None, Adjustment::nothing(), NOW).await.unwrap().unwrap();
     assert_eq!((surplus.sessions, surplus.subjects), (1, vec![Subject::Session(second.id)]));
     assert!(is_live(db, &newest).await && is_live(db, &first).await && !is_live(db, &second).await);
-    let log = db.revocations(LogPart::since(NOW)).await.unwrap();
+    let log = db.revocations(&LogPart::since(NOW)).await.unwrap().entries;
     assert!(log.iter().any(|entry| entry.subject == Subject::Session(second.id)), "{log:?}");
     user(db, "bob").await;
     let list = async |limit| {
@@ -190,9 +190,10 @@ pub async fn deletion_leaves_nothing(db: &Db) {
     assert_eq!(ended.sessions, 1);
     assert_eq!(ended.subjects, [Subject::Session(session.id), Subject::User(ada.id)]);
     let log: Vec<Subject> = db
-        .revocations(LogPart::since(at(1)))
+        .revocations(&LogPart::since(at(1)))
         .await
         .unwrap()
+        .entries
         .iter()
         .map(|entry| entry.subject)
         .collect();

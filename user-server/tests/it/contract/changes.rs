@@ -85,7 +85,7 @@ pub async fn a_new_password_ends_other_sessions_and_codes(db: &Db) {
     assert!(is_live(db, &first).await && !is_live(db, &second).await);
     assert_eq!(after.password_hash, "new hash");
     assert_ne!(after.credentials, ada.credentials);
-    assert_eq!(db.revocations(LogPart::since(at(1))).await.unwrap().len(), 1);
+    assert_eq!(db.revocations(&LogPart::since(at(1))).await.unwrap().entries.len(), 1);
     let emails = send_all(db, at(1)).await;
     assert!(
         emails.iter().any(|mail| mail.kind == MailKind::Notice(Notice::PasswordChanged)),

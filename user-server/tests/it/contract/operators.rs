@@ -33,9 +33,10 @@ pub async fn a_disabled_account_opens_no_session(db: &Db) {
     let ended = db.disable_at(ada.id, at(1)).await.unwrap().unwrap();
     assert_eq!((ended.sessions, ended.subjects), (1, vec![Subject::Session(first.id)]));
     assert!(
-        db.revocations(LogPart::since(at(1)))
+        db.revocations(&LogPart::since(at(1)))
             .await
             .unwrap()
+            .entries
             .iter()
             .any(|entry| entry.subject == Subject::Session(first.id))
     );
@@ -213,9 +214,10 @@ pub async fn a_restored_store_ends_all_sessions(db: &Db) {
     }
     assert!(send_all(db, at(3)).await.is_empty(), "no email with a voided code");
     assert!(
-        db.revocations(LogPart::since(at(2)))
+        db.revocations(&LogPart::since(at(2)))
             .await
             .unwrap()
+            .entries
             .iter()
             .any(|entry| entry.subject == Subject::Everyone)
     );

@@ -67,7 +67,7 @@ pub async fn an_older_token_ends_the_session(db: &Db) {
         "the counter before the previous one"
     );
     assert!(!is_live(db, &first).await && is_live(db, &other).await);
-    let log = db.revocations(LogPart::since(NOW)).await.unwrap();
+    let log = db.revocations(&LogPart::since(NOW)).await.unwrap().entries;
     assert_eq!(
         log.iter().map(|entry| (entry.subject, entry.at)).collect::<Vec<_>>(),
         [(Subject::Session(first.id), NOW)]
@@ -103,7 +103,7 @@ pub async fn a_session_ends_once(db: &Db) {
     }))
     .await;
     assert_eq!(results.iter().map(|ended| ended.sessions).sum::<u32>(), 1);
-    assert_eq!(db.revocations(LogPart::since(NOW)).await.unwrap().len(), 1);
+    assert_eq!(db.revocations(&LogPart::since(NOW)).await.unwrap().entries.len(), 1);
 }
 
 pub async fn ending_all_sessions_voids_the_codes(db: &Db) {
@@ -131,9 +131,10 @@ pub async fn the_revocation_log_is_read_from_a_given_time(db: &Db) {
     db.end_session_at(first.id, at(10)).await.unwrap();
     db.end_session_at(second.id, at(20)).await.unwrap();
     let since = async |now| -> Vec<Uuid> {
-        db.revocations(LogPart::since(now))
+        db.revocations(&LogPart::since(now))
             .await
             .unwrap()
+            .entries
             .iter()
             .map(|entry| entry.subject.id())
             .collect()

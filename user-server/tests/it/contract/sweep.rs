@@ -36,7 +36,7 @@ pub async fn rows_within_their_retention_stay(db: &Db) {
     send_all(db, at(60)).await;
     db.end_session_at(first.id, at(60)).await.unwrap();
     assert_eq!(sweep(db, at(60)).await, 0);
-    assert_eq!(db.revocations(LogPart::since(NOW)).await.unwrap().len(), 1);
+    assert_eq!(db.revocations(&LogPart::since(NOW)).await.unwrap().entries.len(), 1);
     guess(db, id, CODE, at(60)).await;
     assert!(guess(db, waiting, CODE, at(60)).await.dead, "no code exists yet");
     assert_eq!(send_all(db, at(120)).await.len(), 1);
@@ -87,7 +87,7 @@ pub async fn rows_past_their_retention_are_deleted(db: &Db) {
     assert!(open(db, &ada, &other, at(90 * DAY)).await);
     db.end_session_at(other.id, at(90 * DAY)).await.unwrap();
     assert_eq!(sweep(db, at(90 * DAY + 2 * HOUR + 1)).await, 1, "the entry of the revocation log");
-    assert!(db.revocations(LogPart::since(NOW)).await.unwrap().is_empty());
+    assert!(db.revocations(&LogPart::since(NOW)).await.unwrap().entries.is_empty());
     assert!(db.user(ada.id).await.unwrap().is_some(), "an account stays");
 }
 
