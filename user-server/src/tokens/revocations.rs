@@ -223,8 +223,8 @@ impl Revocations {
     }
 
     /// Returns the number of the last entry of the revocation log that concerns only expired tokens
-    /// and can be deleted: this node has known it for [`RETENTION`] by the monotonic clock. Returns
-    /// zero if there is none.
+    /// and can be deleted: this node has known it for the longest lifetime of an access token by
+    /// the monotonic clock. Returns zero if there is none.
     #[must_use]
     pub fn last_expired(&self, instant: Instant) -> i64 {
         self.reads().last_before(instant, RETENTION).unwrap_or(0)
