@@ -213,10 +213,12 @@ impl Tokens {
     /// revocation log for too long.
     pub async fn verify(&self, token: &[u8]) -> UseCaseResult<Verified> {
         let verified = self.verify_known(token, self.time(), Instant::now())?;
-        if self.revocations.may_be_erased(verified.issued_at) {
-            self.still_open(verified.session_id, verified.user_id).await?;
+        if !self.revocations.may_be_erased(verified.issued_at) {
+            return Ok(verified);
         }
-        Ok(verified)
+        self.still_open(verified.session_id, verified.user_id).await?;
+        // Again: the session may have ended meanwhile.
+        self.verify_known(token, self.time(), Instant::now())
     }
 
     /// Returns the current time by the clock of the token service.
@@ -366,6 +368,7 @@ impl Tokens {
             counter: session.counter,
             expires_at: refresh_end.seconds(),
         };
+        self.revocations.set_issued(now);
         let access_token = self.access.issue(session, kid, idempotency_key, now, access_end)?;
         let key = self.keys.find(&session.kid).ok_or(Refusal::InvalidToken)?;
         Ok(TokenPair {

@@ -29,6 +29,9 @@ const WAKEUP_PAUSE: Duration = Duration::from_millis(10);
 /// Milliseconds by which the clock may be set back without a token outliving the entries of the
 /// revocation log that concern it.
 const MAX_AHEAD_MILLIS: i64 = MAX_AHEAD as i64 * 1000;
+/// Time by which an entry may be ahead and still show that the clock was. A later one belongs to a
+/// node with a clock that was wrong for a moment.
+const MAX_AHEAD_OF_ENTRY: Duration = Duration::from_secs(86_400);
 
 /// Adds to the revocations of this node what other nodes and operators have written to the
 /// database.
@@ -85,10 +88,11 @@ impl RevocationReader {
             let jump = jumps.record(now, Instant::now());
             if let Some(jump) = jump {
                 tracing::warn!(millis = jump.millis, "the wall clock has jumped");
-                if jump.millis < -MAX_AHEAD_MILLIS {
+                let issued = self.revocations.last_issued().min(jump.expected);
+                if issued.0 > now.0.saturating_add(MAX_AHEAD_MILLIS) {
                     // Tokens from before may outlive the entries that concern them.
-                    self.revocations.set_erased(jump.expected);
-                    unmarked = unmarked.max(Some(jump.expected));
+                    self.revocations.set_erased(issued);
+                    unmarked = unmarked.max(Some(issued));
                 }
             }
             if let Some(until) = unmarked
@@ -96,7 +100,12 @@ impl RevocationReader {
             {
                 unmarked = None;
             }
-            let read = self.catch_up(now, jump.map_or(now, |jump| jump.earlier)).await;
+            // Entries that the memory no longer contains concern valid tokens again if the clock
+            // was set back.
+            let read = match jump {
+                Some(jump) => self.load(jump.earlier.min(now)).await,
+                None => self.catch_up(now, now).await,
+            };
             match &read {
                 Ok(()) if failing => tracing::info!("the revocation log is readable again"),
                 Err(fault) if !failing => {
@@ -165,8 +174,9 @@ impl RevocationReader {
         self.revocations.add(&log.entries);
         self.revocations.set_erased(log.erased);
         // The clock has been set back while this node did not run, or was wrong on another.
-        let latest = log.entries.iter().map(|entry| entry.at).max();
-        if let Some(at) = latest.filter(|at| at.0 > now.0.saturating_add(MAX_AHEAD_MILLIS)) {
+        let ahead = now.plus(MAX_AHEAD_OF_ENTRY);
+        let times = log.entries.iter().map(|entry| entry.at).filter(|at| *at <= ahead);
+        if let Some(at) = times.max().filter(|at| at.0 > now.0.saturating_add(MAX_AHEAD_MILLIS)) {
             self.revocations.set_erased(at);
         }
         for UserVersion { user_id, version } in changed {

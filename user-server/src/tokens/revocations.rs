@@ -27,7 +27,7 @@ pub(super) const OVERLAP: Duration = Duration::from_secs(60);
 /// since nodes, and the clients that verify tokens themselves, may know different ones.
 pub(super) const RETENTION: Duration = MAX_ACCESS_LIFE.saturating_add(OVERLAP);
 /// Bound on the entries that are numbered, but not yet committed, when a node starts.
-const IN_FLIGHT: i64 = 1_000;
+const IN_FLIGHT: i64 = 4_000;
 
 /// Ended sessions and changed users, as far as this node has learned of them.
 pub struct Revocations {
@@ -51,6 +51,8 @@ pub struct Revocations {
     /// Time of the latest entry that was deleted from the revocation log, in milliseconds since
     /// 1970.
     erased: AtomicI64,
+    /// Latest time at which this node has issued a token, in milliseconds since 1970.
+    issued: AtomicI64,
 }
 
 /// End of a lifetime by the wall clock and by the monotonic clock. It has passed only when both
@@ -90,6 +92,7 @@ impl Revocations {
             read_at: AtomicU64::new(0),
             reads: Mutex::new(LogMarks::new(RETENTION)),
             erased: AtomicI64::new(0),
+            issued: AtomicI64::new(0),
         }
     }
 
@@ -238,6 +241,16 @@ impl Revocations {
         last.unwrap_or_else(|| reads.first().saturating_sub(IN_FLIGHT))
     }
 
+    /// Records that this node has issued a token at `now`.
+    pub(super) fn set_issued(&self, now: Timestamp) {
+        self.issued.fetch_max(now.0, Ordering::Relaxed);
+    }
+
+    /// Returns the latest time at which this node has issued a token.
+    pub(super) fn last_issued(&self) -> Timestamp {
+        Timestamp(self.issued.load(Ordering::Relaxed))
+    }
+
     /// Sets the time of the latest entry that was deleted from the revocation log.
     pub(super) fn set_erased(&self, at: Timestamp) {
         self.erased.fetch_max(at.0, Ordering::Relaxed);
@@ -272,7 +285,9 @@ impl Revocations {
         {
             let mut reads = self.reads();
             reads.record(started, highest);
-            reads.find_missing(started, after.max(highest.saturating_sub(IN_FLIGHT)), found);
+            // A read of the whole log begins with numbers that were deleted long ago.
+            let from = if after == 0 { highest.saturating_sub(IN_FLIGHT) } else { after };
+            reads.find_missing(started, from.max(0), found);
         }
         let read_at = started.saturating_duration_since(self.origin).as_millis();
         self.read_at.store(u64::try_from(read_at).unwrap_or(u64::MAX), Ordering::Release);
