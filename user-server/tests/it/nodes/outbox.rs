@@ -37,8 +37,8 @@ async fn an_email_is_sent_once_by_one_node() {
     let sent = sink.emails(EMAILS).await;
     let addresses: BTreeSet<String> = sent.iter().map(|dialogue| dialogue.email().to).collect();
     assert_eq!((sent.len(), addresses.len()), (EMAILS, EMAILS), "an email was sent twice");
-    for node in 0..NODES {
-        assert!(cluster.log(node).contains("email sent"), "node {node} sent no email");
-    }
+    // Fast nodes may leave nothing to the others.
+    let senders = (0..NODES).filter(|node| cluster.log(*node).contains("email sent")).count();
+    assert!(senders > 1, "one node sent everything");
     cluster.stop().await;
 }
