@@ -13,8 +13,8 @@ use super::database;
 use super::operator::Operator;
 use crate::config::{Config, PostgresConfig};
 use crate::domain::{
-    AuditEvent, AuditKind, Clock, ConnectionPools, Fault, KeyRecords, Operators, RevocationLog,
-    SystemClock, Timestamp,
+    AuditEvent, AuditKind, Clock, ConnectionPools, Fault, KeyRecords, Operators, RetiredKey,
+    RevocationLog, SystemClock, Timestamp,
 };
 use crate::store::{PostgresStore, SqliteStore, folder};
 
@@ -150,11 +150,13 @@ async fn restore_into_folder(
     let store = SqliteStore::open(&incoming).await?;
     let now = SystemClock.now();
     let completed = async {
-        let latest = store.latest_session().await?.max(latest_session(&database).await);
+        let replaced = Replaced::read(&database).await;
+        let known = replaced.as_ref().map_or(Timestamp(0), |replaced| replaced.latest_session);
+        let latest = store.latest_session().await?.max(known);
         store.mark_erased(doubtful_until(latest)).await?;
         let restored = operator.change(now, AuditEvent::new(AuditKind::Restored));
         let sessions = store.forget_sessions(restored).await?;
-        Ok::<_, Fault>((sessions, keep_retired_keys(&database, &store, operator, now).await?))
+        Ok::<_, Fault>((sessions, keep_retired_keys(replaced, &store, operator, now).await?))
     }
     .await;
     store.close().await;
@@ -182,40 +184,44 @@ async fn restore_into_folder(
     Ok(0)
 }
 
-/// Returns the time of the latest login or refresh in the database that is replaced, or 1970 if it
-/// cannot be read.
-async fn latest_session(replaced: &Path) -> Timestamp {
-    if !replaced.exists() {
-        return Timestamp(0);
+/// What a restore has to know of the database that it replaces.
+struct Replaced {
+    /// Time of the latest login or refresh, or 1970 if it cannot be read.
+    latest_session: Timestamp,
+    retired_keys: Result<Vec<RetiredKey>, Fault>,
+}
+
+impl Replaced {
+    /// Reads the database that is to be replaced. Returns `None` if there is none.
+    async fn read(database: &Path) -> Option<Self> {
+        if !database.exists() {
+            return None;
+        }
+        let store = SqliteStore::open_read_only(database);
+        let latest_session = store.latest_session().await.unwrap_or(Timestamp(0));
+        let retired_keys = store.retired_keys().await;
+        store.close().await;
+        Some(Self { latest_session, retired_keys })
     }
-    let old = SqliteStore::open_read_only(replaced);
-    let latest = old.latest_session().await;
-    old.close().await;
-    latest.unwrap_or(Timestamp(0))
 }
 
 /// Retires, in the restored database, the keys that are retired in the one that it replaces. A
 /// backup from before that would accept their tokens again. Returns what the operator has to know
 /// about the retired keys.
 async fn keep_retired_keys(
-    replaced: &Path,
+    replaced: Option<Replaced>,
     restored: &SqliteStore,
     operator: &Operator,
     now: Timestamp,
 ) -> Result<String, Fault> {
-    if !replaced.exists() {
-        return Ok(RETIRE_AGAIN.to_owned());
-    }
-    let old = SqliteStore::open_read_only(replaced);
-    let retired = old.retired_keys().await;
-    old.close().await;
-    let kids: Vec<String> = match retired {
-        Ok(retired) => retired.into_iter().map(|key| key.kid).collect(),
-        Err(fault) => {
+    let kids: Vec<String> = match replaced.map(|replaced| replaced.retired_keys) {
+        None => return Ok(RETIRE_AGAIN.to_owned()),
+        Some(Err(fault)) => {
             return Ok(format!(
                 "cannot read the retired keys of the replaced database: {fault}\n{RETIRE_AGAIN}"
             ));
         }
+        Some(Ok(retired)) => retired.into_iter().map(|key| key.kid).collect(),
     };
     let event = AuditEvent::new(AuditKind::KeyRetired).detail("retired before the restore");
     restored.retire_key(&kids, operator.change(now, event)).await?;

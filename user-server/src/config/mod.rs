@@ -19,7 +19,6 @@ mod token_algorithms;
 mod vars;
 mod weak_secret;
 
-use crate::domain::MAX_ACCESS_LIFE;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -27,6 +26,7 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use crate::cache::RedisServer;
+use crate::domain::MAX_ACCESS_LIFE;
 use crate::keys::{Key, KeyRing};
 use crate::mail::{Sender, SmtpServer};
 use crate::password::{HashCost, HashPoolSize};
