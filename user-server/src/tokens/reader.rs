@@ -73,6 +73,8 @@ impl RevocationReader {
         let mut jumps = JumpDetector::default();
         // Time to be recorded in the database for the case of a restart.
         let mut unmarked: Option<Timestamp> = None;
+        // Time before a jump of the clock after which the whole log has not been read yet.
+        let mut reload: Option<Timestamp> = None;
         loop {
             tokio::select! {
                 _ = tick.tick() => {}
@@ -88,6 +90,7 @@ impl RevocationReader {
             let jump = jumps.record(now, Instant::now());
             if let Some(jump) = jump {
                 tracing::warn!(millis = jump.millis, "the wall clock has jumped");
+                reload = Some(reload.map_or(jump.earlier, |earlier| earlier.min(jump.earlier)));
                 let issued = self.revocations.last_issued().min(jump.expected);
                 if issued.0 > now.0.saturating_add(MAX_AHEAD_MILLIS) {
                     // Tokens from before may outlive the entries that concern them.
@@ -102,10 +105,13 @@ impl RevocationReader {
             }
             // Entries that the memory no longer contains concern valid tokens again if the clock
             // was set back.
-            let read = match jump {
-                Some(jump) => self.load(jump.earlier.min(now)).await,
-                None => self.catch_up(now, now).await,
+            let read = match reload {
+                Some(earlier) => self.load(earlier).await,
+                None => self.catch_up(now).await,
             };
+            if read.is_ok() {
+                reload = None;
+            }
             match &read {
                 Ok(()) if failing => tracing::info!("the revocation log is readable again"),
                 Err(fault) if !failing => {
@@ -118,13 +124,12 @@ impl RevocationReader {
         }
     }
 
-    /// Reads what was written since the last successful read, which `earlier`, an earlier reading
-    /// of the clock than `now`, precedes if the clock has jumped.
-    async fn catch_up(&self, now: Timestamp, earlier: Timestamp) -> Result<(), Fault> {
+    /// Reads what was written since the last successful read.
+    async fn catch_up(&self, now: Timestamp) -> Result<(), Fault> {
         let instant = Instant::now();
         // An entry that the last read did not find was numbered at most this long before.
         let since_last = OVERLAP.saturating_add(self.revocations.age(instant));
-        let since = earlier.minus(since_last.min(RETENTION));
+        let since = now.minus(since_last.min(RETENTION));
         // By its number, since the time of an entry may be wrong. By its time as well, since the
         // numbers begin again at a lower one when a standby of the database takes over that lacks
         // the last transactions.

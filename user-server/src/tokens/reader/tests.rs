@@ -124,13 +124,13 @@ async fn unreadable_retired_keys_are_no_fresh_read_but_do_not_hold_up_the_entrie
     let database = Database::new(ended(NOW));
     *database.retired.lock().unwrap() = None;
     let reader = reader(last_read(LIMIT + Duration::from_secs(1)), database.clone());
-    assert!(reader.load(NOW).await.is_err() && reader.catch_up(NOW, NOW).await.is_err());
+    assert!(reader.load(NOW).await.is_err() && reader.catch_up(NOW).await.is_err());
     assert_eq!(reader.revocations.staleness(Instant::now()), Err(TooStale));
     assert!(reader.revocations.contains_any([database.entry.unwrap().unwrap().subject.id()]));
 
     let kid = reader.keys.configured().kid.clone();
     *database.retired.lock().unwrap() = Some(vec![RetiredKey { kid, at: NOW }]);
-    reader.catch_up(NOW, NOW).await.unwrap();
+    reader.catch_up(NOW).await.unwrap();
     assert!(reader.keys.signing().is_none(), "the key is retired");
     assert_eq!(reader.revocations.staleness(Instant::now()), Ok(None));
 }
@@ -143,7 +143,7 @@ async fn sessions_that_ended_in_a_long_outage_are_read_after_it() {
     ] {
         let entry = ended(at);
         let reader = reader(last_read(age), Database::new(entry));
-        reader.catch_up(NOW, NOW).await.unwrap();
+        reader.catch_up(NOW).await.unwrap();
         assert!(reader.revocations.contains_any([entry.subject.id()]), "{age:?}");
         assert_eq!(reader.revocations.staleness(Instant::now()), Ok(None));
     }
@@ -154,7 +154,7 @@ async fn an_entry_with_a_wrong_time_is_read_by_its_number() {
     for minutes in [-60_000, -5, 5, 60_000_i64] {
         let entry = ended(Timestamp(NOW.0 + minutes * 60_000));
         let catching_up = reader(last_read(Duration::ZERO), Database::new(entry));
-        catching_up.catch_up(NOW, NOW).await.unwrap();
+        catching_up.catch_up(NOW).await.unwrap();
         assert!(catching_up.revocations.contains_any([entry.subject.id()]), "{minutes} minutes");
         let notified_reader = reader(last_read(Duration::ZERO), Database::new(entry));
         notified_reader.read_recent(NOW).await.unwrap();
@@ -176,7 +176,7 @@ async fn an_entry_is_read_until_no_earlier_one_can_be_committed() {
         set.set_read(now - OVERLAP * 2, 0, &[]);
         // Entry 2 was found before entry 1.
         set.set_read(now - found, 2, &[2]);
-        reader.catch_up(NOW, NOW).await.unwrap();
+        reader.catch_up(NOW).await.unwrap();
         assert_eq!(set.contains_any([entry.subject.id()]), is_read, "{found:?}");
         assert_eq!(set.last_expired(now - found + RETENTION), 2);
         assert_eq!(set.last_expired(now - found + RETENTION - second), 0);
@@ -193,7 +193,7 @@ async fn an_entry_that_committed_in_an_outage_is_read_after_it() {
     set.set_read(last - OVERLAP, 0, &[]);
     // The last read before the outage found entry 2, but not yet entry 1.
     set.set_read(last, 2, &[2]);
-    reader.catch_up(NOW, NOW).await.unwrap();
+    reader.catch_up(NOW).await.unwrap();
     assert!(set.contains_any([entry.subject.id()]));
 }
 
@@ -207,7 +207,7 @@ async fn an_entry_that_commits_much_later_than_a_later_one_is_read() {
     for second in 0..600 {
         set.set_read(began + Duration::from_secs(second), 0, &[2]);
     }
-    reader.catch_up(NOW, NOW).await.unwrap();
+    reader.catch_up(NOW).await.unwrap();
     assert!(set.contains_any([entry.subject.id()]));
 }
 
@@ -228,7 +228,7 @@ async fn the_time_of_the_latest_deleted_entry_is_read() {
     let set = reader.revocations.clone();
     assert!(!set.may_be_erased(1) && !set.may_lack_erased(Timestamp(0)));
     *database.erased.lock().unwrap() = NOW;
-    reader.catch_up(NOW, NOW).await.unwrap();
+    reader.catch_up(NOW).await.unwrap();
     assert!(set.may_be_erased(NOW.seconds()) && !set.may_be_erased(NOW.seconds() + 1));
     let expired = NOW.plus(RETENTION - OVERLAP);
     assert!(set.may_lack_erased(Timestamp(expired.0 - 1)) && !set.may_lack_erased(expired));
@@ -240,7 +240,7 @@ async fn an_entry_that_is_committed_after_the_longest_deadline_is_read() {
     let late = longest_deadline + crate::domain::CLOCK_SKEW + Duration::from_secs(5);
     let entry = ended(NOW.minus(late));
     let reader = reader(last_read(Duration::ZERO), Database::new(entry));
-    reader.catch_up(NOW, NOW).await.unwrap();
+    reader.catch_up(NOW).await.unwrap();
     assert!(reader.revocations.contains_any([entry.subject.id()]));
 }
 
