@@ -2,7 +2,7 @@
 
 use crate::cache::{RedisAuthorities, RedisServer};
 
-use super::vars::Reader;
+use super::reader::Reader;
 
 const URL_HINT: &str = "Set REDIS_URL to a URL such as redis://user:password@host:6379, \
                         rediss://host or unix:/run/redis.sock.";

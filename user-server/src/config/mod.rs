@@ -10,6 +10,7 @@ mod log_filter;
 mod operator;
 mod postgres;
 mod printable;
+mod reader;
 mod secret;
 mod similar;
 mod smtp;
@@ -42,8 +43,8 @@ pub use listen::listen_hint;
 pub use operator::operator_name;
 pub use postgres::PostgresConfig;
 pub use printable::printable;
+use reader::Reader;
 pub use secret::SecretError;
-use vars::Reader;
 pub use vars::{VARIABLES, Variable};
 pub use weak_secret::WeakSecret;
 

@@ -1,6 +1,6 @@
 //! Settings of the database that the nodes share.
 
-use super::vars::Reader;
+use super::reader::Reader;
 use crate::store::PostgresOptions;
 
 /// A PostgreSQL database, and the migration of its schema.

@@ -2,7 +2,7 @@
 
 use crate::mail::{Sender, SmtpAuthorities, SmtpServer, TlsMode};
 
-use super::vars::Reader;
+use super::reader::Reader;
 
 const CA_HINT: &str = "Set SMTP_CA to a PEM file with the certificate of the server's authority.";
 pub(super) const SENDER_HINT: &str =

@@ -1,7 +1,7 @@
 //! Settings of the server's certificate.
 
+use super::reader::Reader;
 use super::sources;
-use super::vars::Reader;
 use crate::tls::{Identity, TlsFiles};
 
 /// Returns the files of the server's certificate, or `None` without a certificate and its key. Adds

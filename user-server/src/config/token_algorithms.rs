@@ -1,6 +1,6 @@
 //! Settings of the algorithms of access tokens.
 
-use super::vars::Reader;
+use super::reader::Reader;
 use crate::keys::TokenAlgorithm;
 
 const ALL: &str = "HS256, EdDSA, ES256";
