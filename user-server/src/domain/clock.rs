@@ -83,7 +83,9 @@ impl SharedClock {
     pub fn correct(&self, shared: Timestamp, local: Timestamp, error: Duration) -> i64 {
         let ahead = shared.0.saturating_sub(local.0);
         let jump = ahead.saturating_sub(self.ahead.load(Ordering::SeqCst));
-        if u128::from(jump.unsigned_abs()) <= error.as_millis() {
+        // The difference of two times in whole milliseconds is up to a millisecond off.
+        let error = error.saturating_add(Duration::from_millis(1));
+        if Duration::from_millis(jump.unsigned_abs()) <= error {
             return 0;
         }
         self.ahead.store(ahead, Ordering::SeqCst);
@@ -130,5 +132,28 @@ impl Clock for ShiftedClock {
             frozen => frozen,
         };
         Timestamp(base.saturating_add(self.ahead.load(Ordering::SeqCst)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_right_within_the_error_does_not_move() {
+        let base = Arc::new(ShiftedClock::default());
+        base.freeze();
+        let (clock, local) = (SharedClock::new(base.clone()), base.now());
+        let error = Duration::from_micros(1500);
+        let shared = |millis| Timestamp(local.0 + millis);
+        for millis in [-2, -1, 0, 1, 2] {
+            assert_eq!(clock.correct(shared(millis), local, error), 0, "{millis} ms");
+            assert_eq!(clock.now(), local, "{millis} ms");
+        }
+        for millis in [3, -3, 300_000, -300_000, 0] {
+            let before = clock.now();
+            assert_eq!(clock.correct(shared(millis), local, error), shared(millis).0 - before.0);
+            assert_eq!(clock.now(), shared(millis), "{millis} ms");
+        }
     }
 }

@@ -28,7 +28,8 @@ const CLOCK_WARNING: i64 = 500;
 /// Sets the clock of the service to the database's, if the nodes share a database. Leases, codes
 /// and waits must refer to the same time on every node.
 pub(super) async fn set_clock(store: &dyn Store, clock: &SharedClock) -> Result<(), Fault> {
-    let (before, started) = (SystemClock.now(), Instant::now());
+    // In this order: a pause between the two must count as part of the error.
+    let (started, before) = (Instant::now(), SystemClock.now());
     let Some(server_time) = store.server_time().await? else { return Ok(()) };
     let one_way = started.elapsed() / 2;
     let offset = clock.correct(server_time, before.plus(one_way), one_way);
