@@ -152,6 +152,8 @@ pub struct LogPart {
     pub since: Timestamp,
     pub until: Timestamp,
     pub numbers: Vec<i64>,
+    /// Latest time of a login or refresh that is looked for.
+    pub issued_until: Timestamp,
 }
 
 impl LogPart {
@@ -164,7 +166,8 @@ impl LogPart {
     /// Returns the part that was made at `since` or later.
     #[must_use]
     pub fn since(since: Timestamp) -> Self {
-        Self { after: i64::MAX, since, until: Timestamp(i64::MAX), numbers: Vec::new() }
+        let end = Timestamp(i64::MAX);
+        Self { after: i64::MAX, since, until: end, numbers: Vec::new(), issued_until: end }
     }
 }
 
@@ -174,6 +177,9 @@ pub struct LogRead {
     pub entries: Vec<Revocation>,
     /// Time until which tokens may have been issued that an entry concerned which was deleted.
     pub erased: Timestamp,
+    /// Time of the latest login or refresh of an open session up to the requested time, or 1970 if
+    /// there is none.
+    pub issued: Timestamp,
 }
 
 /// Rate limit for refreshes of one session: at most `uses` within `window`, which begins with the

@@ -4,13 +4,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::MAX_AHEAD;
 use super::Revocations;
 use super::clock_jump::JumpDetector;
 use super::retired::{retire_all, timed_out};
-use super::revocations::{OVERLAP, RETENTION};
+use super::revocations::{MAX_LOOKUPS, OVERLAP, RETENTION};
 use crate::domain::{
     Clock, Fault, KeyRecords, LogPart, RevocationLog, Timestamp, UserVersion, Wakeups,
 };
@@ -26,12 +27,9 @@ const LOAD_TIMEOUT: Duration = Duration::from_secs(30);
 const RECENT: Duration = Duration::from_secs(2);
 /// Minimum pause between two reads after wakeups. If many sessions end, one read covers many.
 const WAKEUP_PAUSE: Duration = Duration::from_millis(10);
-/// Milliseconds by which the clock may be set back without a token outliving the entries of the
-/// revocation log that concern it.
-const MAX_AHEAD_MILLIS: i64 = MAX_AHEAD as i64 * 1000;
-/// Time by which an entry may be ahead and still show that the clock was. A later one belongs to a
-/// node with a clock that was wrong for a moment.
-const MAX_AHEAD_OF_ENTRY: Duration = Duration::from_secs(86_400);
+/// Time by which the clock may be set back without a token outliving the entries of the revocation
+/// log that concern it.
+const MAX_SET_BACK: Duration = Duration::from_secs(MAX_AHEAD);
 
 /// Adds to the revocations of this node what other nodes and operators have written to the
 /// database.
@@ -61,7 +59,8 @@ impl RevocationReader {
     /// If the revocation log or the retired keys cannot be read.
     pub async fn load(&self, now: Timestamp) -> Result<(), Fault> {
         let changed_since = now.minus(RETENTION);
-        self.read(LogPart::all(), changed_since, now, LOAD_TIMEOUT).await
+        let part = LogPart { issued_until: now.plus(MAX_LOOKUPS), ..LogPart::all() };
+        self.read(part, changed_since, now, LOAD_TIMEOUT).await
     }
 
     /// Reads periodically, and immediately after a wakeup, forever.
@@ -71,8 +70,7 @@ impl RevocationReader {
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut last_wakeup = Instant::now();
         let mut jumps = JumpDetector::default();
-        // Time to be recorded in the database for the case of a restart.
-        let mut unmarked: Option<Timestamp> = None;
+        let mut mark: Option<JoinHandle<()>> = None;
         // Time before a jump of the clock after which the whole log has not been read yet.
         let mut reload: Option<Timestamp> = None;
         loop {
@@ -91,18 +89,8 @@ impl RevocationReader {
             if let Some(jump) = jump {
                 tracing::warn!(millis = jump.millis, "the wall clock has jumped");
                 reload = Some(reload.map_or(jump.earlier, |earlier| earlier.min(jump.earlier)));
-                let issued = self.revocations.last_issued().min(jump.expected);
-                if issued.0 > now.0.saturating_add(MAX_AHEAD_MILLIS) {
-                    // Tokens from before may outlive the entries that concern them.
-                    self.revocations.set_erased(issued);
-                    unmarked = unmarked.max(Some(issued));
-                }
             }
-            if let Some(until) = unmarked
-                && self.mark_erased(until).await.is_ok()
-            {
-                unmarked = None;
-            }
+            self.doubt(self.revocations.last_issued(), now);
             // Entries that the memory no longer contains concern valid tokens again if the clock
             // was set back.
             let read = match reload {
@@ -120,6 +108,9 @@ impl RevocationReader {
                 _ => {}
             }
             failing = read.is_err();
+            if mark.as_ref().is_none_or(JoinHandle::is_finished) {
+                mark = self.mark_erased();
+            }
             self.revocations.remove_expired(now, Instant::now());
         }
     }
@@ -138,21 +129,38 @@ impl RevocationReader {
             since,
             until: now.plus(OVERLAP),
             numbers: self.revocations.missing(),
+            issued_until: now.plus(MAX_LOOKUPS),
         };
         self.read(part, since, now, READ_TIMEOUT).await
     }
 
-    /// Records in the database that tokens that were issued until this time have to be looked up.
-    async fn mark_erased(&self, until: Timestamp) -> Result<(), Fault> {
-        let mark = tokio::time::timeout(READ_TIMEOUT, self.log.mark_erased(until)).await;
-        mark.map_err(|_| timed_out("the revocation log"))?
+    /// Makes tokens doubtful that were issued until about this time, if it is ahead of the clock,
+    /// which was set back then: they may outlive the entries that concern them.
+    fn doubt(&self, issued: Timestamp, now: Timestamp) {
+        if issued > now.plus(MAX_SET_BACK) && issued <= now.plus(MAX_LOOKUPS) {
+            // An entry that was made after a smaller step back shows an earlier time than tokens.
+            self.revocations.set_erased(issued.plus(MAX_SET_BACK));
+        }
+    }
+
+    /// Records in the database which tokens are doubtful, for the other nodes and for the case of a
+    /// restart, unless it is recorded there. In a task of its own, so that a database that cannot
+    /// be written to does not delay the reads.
+    fn mark_erased(&self) -> Option<JoinHandle<()>> {
+        let until = self.revocations.unmarked()?;
+        let log = self.log.clone();
+        Some(tokio::spawn(async move {
+            // Repeated after the next read if it fails.
+            let _ = tokio::time::timeout(READ_TIMEOUT, log.mark_erased(until)).await;
+        }))
     }
 
     /// Reads the ended sessions and users of the last seconds, after a wakeup.
     async fn read_recent(&self, now: Timestamp) -> Result<(), Fault> {
         let after = self.revocations.last_read(Instant::now(), RECENT);
         let (since, until) = (now.minus(RECENT), now.plus(OVERLAP));
-        let part = LogPart { after, since, until, numbers: Vec::new() };
+        let issued_until = Timestamp(0);
+        let part = LogPart { after, since, until, numbers: Vec::new(), issued_until };
         let read = tokio::time::timeout(READ_TIMEOUT, self.log.revocations(&part)).await;
         self.revocations.add(&read.map_err(|_| timed_out("the revocation log"))??.entries);
         Ok(())
@@ -177,12 +185,11 @@ impl RevocationReader {
         let read = tokio::time::timeout(timeout, read).await;
         let (log, changed, retired) = read.map_err(|_| timed_out("the revocation log"))??;
         self.revocations.add(&log.entries);
-        self.revocations.set_erased(log.erased);
+        self.revocations.set_marked(log.erased);
         // The clock has been set back while this node did not run, or was wrong on another.
-        let ahead = now.plus(MAX_AHEAD_OF_ENTRY);
-        let times = log.entries.iter().map(|entry| entry.at).filter(|at| *at <= ahead);
-        if let Some(at) = times.max().filter(|at| at.0 > now.0.saturating_add(MAX_AHEAD_MILLIS)) {
-            self.revocations.set_erased(at);
+        self.doubt(log.issued, now);
+        for entry in &log.entries {
+            self.doubt(entry.at, now);
         }
         for UserVersion { user_id, version } in changed {
             self.revocations.add_update(user_id, version, now);

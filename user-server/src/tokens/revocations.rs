@@ -26,6 +26,9 @@ pub(super) const OVERLAP: Duration = Duration::from_secs(60);
 /// Lifetime of an entry of the set: the longest lifetime of an access token that a node can have,
 /// since nodes, and the clients that verify tokens themselves, may know different ones.
 pub(super) const RETENTION: Duration = MAX_ACCESS_LIFE.saturating_add(OVERLAP);
+/// Maximum time by which the clock that issued a token may have been ahead for the token to be
+/// looked up. Otherwise a clock that was years ahead for a moment would cause lookups for years.
+pub(super) const MAX_LOOKUPS: Duration = Duration::from_secs(86_400);
 /// Bound on the entries that are numbered, but not yet committed, when a node starts.
 const IN_FLIGHT: i64 = 4_000;
 
@@ -48,9 +51,11 @@ pub struct Revocations {
     read_at: AtomicU64,
     /// Reads of the revocation log within the last [`RETENTION`].
     reads: Mutex<LogMarks>,
-    /// Time of the latest entry that was deleted from the revocation log, in milliseconds since
-    /// 1970.
+    /// Time until which tokens may have been issued that concern entries which were deleted from
+    /// the revocation log, or will be before they expire, in milliseconds since 1970.
     erased: AtomicI64,
+    /// The value of `erased` in the database when it was last read.
+    marked: AtomicI64,
     /// Latest time at which this node has issued a token, in milliseconds since 1970.
     issued: AtomicI64,
 }
@@ -92,6 +97,7 @@ impl Revocations {
             read_at: AtomicU64::new(0),
             reads: Mutex::new(LogMarks::new(RETENTION)),
             erased: AtomicI64::new(0),
+            marked: AtomicI64::new(0),
             issued: AtomicI64::new(0),
         }
     }
@@ -243,7 +249,10 @@ impl Revocations {
 
     /// Records that this node has issued a token at `now`.
     pub(super) fn set_issued(&self, now: Timestamp) {
-        self.issued.fetch_max(now.0, Ordering::Relaxed);
+        // A clock that was far ahead for a moment must not hide a smaller error that follows.
+        let ahead = now.plus(MAX_LOOKUPS).0;
+        let latest = |issued: i64| Some(if issued > ahead { now.0 } else { issued.max(now.0) });
+        let _ = self.issued.fetch_update(Ordering::Relaxed, Ordering::Relaxed, latest);
     }
 
     /// Returns the latest time at which this node has issued a token.
@@ -251,9 +260,23 @@ impl Revocations {
         Timestamp(self.issued.load(Ordering::Relaxed))
     }
 
-    /// Sets the time of the latest entry that was deleted from the revocation log.
-    pub(super) fn set_erased(&self, at: Timestamp) {
-        self.erased.fetch_max(at.0, Ordering::Relaxed);
+    /// Sets the time until which tokens may have been issued that an entry concerned which was
+    /// deleted from the revocation log, or will be before they expire.
+    pub(super) fn set_erased(&self, until: Timestamp) {
+        self.erased.fetch_max(until.0, Ordering::Relaxed);
+    }
+
+    /// Sets the time like [`Revocations::set_erased`], as the database contains it.
+    pub(super) fn set_marked(&self, until: Timestamp) {
+        self.set_erased(until);
+        self.marked.store(until.0, Ordering::Relaxed);
+    }
+
+    /// Returns the time that [`Revocations::set_erased`] has set, or `None` if the database
+    /// contains it.
+    pub(super) fn unmarked(&self) -> Option<Timestamp> {
+        let erased = self.erased.load(Ordering::Relaxed);
+        (erased > self.marked.load(Ordering::Relaxed)).then_some(Timestamp(erased))
     }
 
     /// Reports whether the revocation of a token that was issued at this Unix time, in seconds, may

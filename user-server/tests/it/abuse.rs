@@ -203,6 +203,36 @@ async fn a_peer_that_is_refused_too_often_is_read_more_slowly() {
     server.stop().await;
 }
 
+/// A connection that is refused all the time leaves room for others of its network.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_is_refused_leaves_room_for_others_of_its_network() {
+    let server = TestServer::start_with(&[("TRUSTED_PEERS", GATEWAY)]).await;
+    let (ip, address) = ([127, 0, 0, 12], server.address);
+    let garbage = |id| request_frame_of(id, VerifyToken { access_token: "garbage".into() }.into());
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind((ip, 0).into()).unwrap();
+    let (mut replies, mut requests) = socket.connect(address).await.unwrap().into_split();
+    let flood = tokio::spawn(async move {
+        for id in 1.. {
+            requests.write_all(&garbage(id)).await.unwrap();
+        }
+    });
+    let reader = tokio::spawn(async move {
+        tokio::io::copy(&mut replies, &mut tokio::io::sink()).await.unwrap();
+    });
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    let mut other = Wire::connect_from(ip, address).await;
+    for id in 1..=20 {
+        other.send(&garbage(id)).await;
+        let (replied, reply) =
+            tokio::time::timeout(Duration::from_secs(3), other.reply()).await.unwrap();
+        assert!(replied == id && matches!(reply, Reply::ErrorReply(_)), "{replied} {reply:?}");
+    }
+    flood.abort();
+    reader.abort();
+    server.stop().await;
+}
+
 /// A revocation is seen within a second while untrusted peers flood the node, and token checks go
 /// on being answered.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

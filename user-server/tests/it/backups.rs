@@ -3,13 +3,16 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use user_proto::{ErrorCode, RefreshToken};
 
+use crate::postgres::node;
 use crate::support::{
-    PASSWORD, Process, check, code_of, login, outcome, postgres, register, run_in, verify_email,
+    PASSWORD, Process, TestServer, check, code_of, login, outcome, postgres, register, run_in,
+    verify_email,
 };
 
 const REVOKED: ErrorCode = ErrorCode::SESSION_REVOKED;
@@ -77,6 +80,76 @@ async fn a_backup_made_beside_the_server_can_be_restored() {
     {
         assert!(!process.data().join(leftover).exists(), "{leftover}");
     }
+}
+
+/// A restore by a clock that is behind makes the tokens of before doubtful, since they were issued
+/// later than the restore by that clock.
+#[tokio::test]
+async fn a_restore_by_a_clock_that_is_behind_brings_back_no_token() {
+    let server = TestServer::start().await;
+    let client = server.client();
+    let hour = Duration::from_secs(3600);
+    let ada = server.account(&client, "ada").await;
+    assert_eq!(check(&client, &ada.access()).await, None);
+    let folder = server.stop().await;
+    let data = folder.path().to_str().unwrap().to_owned();
+    let settings = [("DATA_DIR", data.as_str())];
+    let result = run_in(folder.path(), &["backup", "copy"], &settings);
+    assert_eq!(result.code, Some(0), "{result:?}");
+    let server = TestServer::start_in(folder, &[]).await;
+    let client = server.client();
+    server.clock.advance(2 * hour);
+    let later = text(&server.login(&client, "ada").await.access_token);
+    let folder = server.stop().await;
+    let restored = run_in(folder.path(), &["restore", "copy", "--force"], &settings);
+    assert_eq!(restored.code, Some(0), "{restored:?}");
+
+    let server = TestServer::start_in(folder, &[]).await;
+    server.clock.advance(2 * hour);
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    assert_eq!(check(&server.client(), &later).await, Some(REVOKED));
+    server.stop().await;
+}
+
+/// A session that a running node opens while `restore --after-pg-restore --force` ends all of them
+/// ends as well, with its token.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_that_begins_during_a_restore_ends_with_it() {
+    let Some(server) = postgres() else { return };
+    let url = server.database();
+    let running = node(&url, &[]).await;
+    let client = running.client();
+    running.account(&client, "ada").await;
+    // The statement of the restore, not the one with which a login trims old sessions.
+    let slow = "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                    IF current_query() LIKE '% id <= $2' THEN PERFORM pg_sleep(3); END IF;
+                    RETURN NULL;
+                END $$;
+                CREATE TRIGGER slow BEFORE DELETE ON sessions
+                    FOR EACH STATEMENT EXECUTE FUNCTION slow();";
+    assert!(server.psql(url.rsplit('/').next().unwrap(), slow));
+    let folder = tempfile::tempdir().unwrap();
+    let (location, settings_url) = (folder.path().to_owned(), url.clone());
+    let restore = tokio::task::spawn_blocking(move || {
+        let arguments = ["restore", "--after-pg-restore", "--force"];
+        run_in(&location, &arguments, &settings(&settings_url))
+    });
+    // Until the first entry of the revocation log has ended the sessions of before.
+    let mut token = text(&running.login(&client, "ada").await.access_token);
+    while check(&client, &token).await.is_none() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    while check(&client, &token).await.is_some() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        token = text(&running.login(&client, "ada").await.access_token);
+    }
+    let is_during = !restore.is_finished();
+    let restored = restore.await.unwrap();
+    assert_eq!(restored.code, Some(0), "{restored:?}");
+    assert!(is_during, "the token was issued after the restore");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(check(&client, &token).await, Some(REVOKED));
+    running.stop().await;
 }
 
 #[tokio::test]

@@ -150,13 +150,14 @@ impl RevocationLog for SqlStore {
         let mut rows: Vec<(i64, Uuid, Option<i16>, i64)> = tx.all(select).await?;
         rows.extend(super::super::late_revocations(&mut tx, &part.numbers).await?);
         // Afterwards: an entry that is deleted in between is either found or marked.
-        let (erased, is_standby): (i64, i64) = tx
-            .one(sqlx::query_as(concat!(
-                "SELECT COALESCE(MAX(at), 0), ",
-                is_standby!(),
-                " FROM erased_revocations WHERE id = 1"
-            )))
-            .await?;
+        let state = sqlx::query_as(concat!(
+            "SELECT COALESCE(MAX(at), 0), ",
+            is_standby!(),
+            ", (SELECT COALESCE(MAX(rotated_at), 0) FROM sessions WHERE rotated_at <= $1)
+             FROM erased_revocations WHERE id = 1"
+        ));
+        let (erased, is_standby, issued): (i64, i64, i64) =
+            tx.one(state.bind(part.issued_until.0)).await?;
         tx.finish().await?;
         if is_standby != 0 {
             return Err(Fault::ReadOnly(
@@ -168,7 +169,7 @@ impl RevocationLog for SqlStore {
             Revocation { seq, subject, at: Timestamp(at) }
         };
         let entries = rows.into_iter().map(entry).collect();
-        Ok(LogRead { entries, erased: Timestamp(erased) })
+        Ok(LogRead { entries, erased: Timestamp(erased), issued: Timestamp(issued) })
     }
 
     async fn mark_erased(&self, until: Timestamp) -> Result<(), Fault> {

@@ -1,12 +1,13 @@
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use super::super::revocations::TooStale;
+use super::super::revocations::{FRESH, TooStale};
 use super::*;
-use crate::domain::{Change, KeyUse, LogRead, RetiredKey, Revocation, Subject};
+use crate::domain::{Change, KeyUse, LogRead, RetiredKey, Revocation, ShiftedClock, Subject};
 use crate::keys::Key;
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
@@ -18,6 +19,10 @@ struct Database {
     entry: Option<Option<Revocation>>,
     retired: Mutex<Option<Vec<RetiredKey>>>,
     erased: Mutex<Timestamp>,
+    issued: Timestamp,
+    is_down: AtomicBool,
+    /// Set if nothing that is written is ever answered.
+    writes_hang: bool,
 }
 
 impl Database {
@@ -31,7 +36,14 @@ impl Database {
 
     fn with(entry: Option<Option<Revocation>>) -> Arc<Self> {
         let erased = Mutex::new(Timestamp(0));
-        Arc::new(Self { entry, retired: Mutex::new(Some(Vec::new())), erased })
+        Arc::new(Self {
+            entry,
+            retired: Mutex::new(Some(Vec::new())),
+            erased,
+            issued: Timestamp(0),
+            is_down: AtomicBool::new(false),
+            writes_hang: false,
+        })
     }
 }
 
@@ -42,6 +54,9 @@ fn gone() -> Fault {
 #[async_trait]
 impl RevocationLog for Database {
     async fn revocations(&self, part: &LogPart) -> Result<LogRead, Fault> {
+        if self.is_down.load(Ordering::Relaxed) {
+            return Err(gone());
+        }
         let entry = self.entry.ok_or_else(gone)?;
         let is_in = |entry: &Revocation| {
             entry.seq > part.after
@@ -49,10 +64,14 @@ impl RevocationLog for Database {
                 || part.numbers.contains(&entry.seq)
         };
         let entries = entry.into_iter().filter(is_in).collect();
-        Ok(LogRead { entries, erased: *self.erased.lock().unwrap() })
+        let issued = if self.issued <= part.issued_until { self.issued } else { Timestamp(0) };
+        Ok(LogRead { entries, erased: *self.erased.lock().unwrap(), issued })
     }
 
     async fn mark_erased(&self, until: Timestamp) -> Result<(), Fault> {
+        if self.writes_hang {
+            std::future::pending::<()>().await;
+        }
         *self.erased.lock().unwrap() = until;
         Ok(())
     }
@@ -99,6 +118,22 @@ fn reader(revocations: Revocations, database: Arc<Database>) -> RevocationReader
 /// Returns a set that was last read `age` ago.
 fn last_read(age: Duration) -> Revocations {
     Revocations::with_age(age, LIMIT)
+}
+
+/// Returns a clock that shows the current time, and moves only when it is told to.
+fn frozen_clock() -> Arc<ShiftedClock> {
+    let clock = Arc::new(ShiftedClock::default());
+    clock.freeze();
+    clock
+}
+
+/// Polls `work` while a reader follows the log.
+async fn following(reader: &RevocationReader, clock: &Arc<ShiftedClock>, work: impl Future) {
+    let wakeups = Arc::new(LocalWakeups(Notify::new()));
+    tokio::select! {
+        () = reader.follow(clock.clone(), wakeups) => {}
+        _ = work => {}
+    }
 }
 
 fn ended(at: Timestamp) -> Revocation {
@@ -217,7 +252,101 @@ async fn an_entry_from_the_future_makes_older_tokens_doubtful() {
     let reader = reader(last_read(Duration::ZERO), Database::new(ended(ahead)));
     reader.load(NOW).await.unwrap();
     let set = reader.revocations;
-    assert!(set.may_be_erased(ahead.seconds()) && !set.may_be_erased(ahead.seconds() + 1));
+    assert!(set.may_be_erased(ahead.seconds()) && !set.may_be_erased(ahead.seconds() + 61));
+}
+
+#[tokio::test]
+async fn a_login_or_refresh_in_the_future_makes_tokens_doubtful() {
+    let second = Duration::from_secs(1);
+    for (ahead, is_doubtful) in [
+        (60 * second, false),
+        (61 * second, true),
+        (MAX_LOOKUPS, true),
+        (MAX_LOOKUPS + second, false),
+    ] {
+        let issued = NOW.plus(ahead);
+        let mut database = Database::with(Some(None));
+        Arc::get_mut(&mut database).unwrap().issued = issued;
+        let by_others = reader(last_read(Duration::ZERO), database);
+        by_others.load(NOW).await.unwrap();
+        assert_eq!(by_others.revocations.may_be_erased(issued.seconds()), is_doubtful, "{ahead:?}");
+        let own = reader(last_read(Duration::ZERO), Database::with(Some(None)));
+        own.revocations.set_issued(NOW.plus(3 * MAX_LOOKUPS));
+        own.revocations.set_issued(issued);
+        own.doubt(own.revocations.last_issued(), NOW);
+        assert_eq!(own.revocations.may_be_erased(issued.seconds()), is_doubtful, "{ahead:?}");
+    }
+}
+
+/// A clock that was ahead is put right in steps that would each be harmless.
+#[tokio::test]
+async fn tokens_of_a_clock_that_was_ahead_are_marked_however_it_is_put_right() {
+    let database = Database::with(Some(None));
+    let (reader, clock) = (reader(last_read(Duration::ZERO), database.clone()), frozen_clock());
+    let issued = clock.now();
+    reader.revocations.set_issued(issued);
+    let set = reader.revocations.clone();
+    let steps = async {
+        for _ in 0..4 {
+            clock.set_back(MAX_SET_BACK / 2);
+            tokio::time::sleep(2 * PERIOD).await;
+        }
+    };
+    following(&reader, &clock, steps).await;
+    assert!(set.may_be_erased(issued.seconds()), "on this node");
+    assert!(*database.erased.lock().unwrap() >= issued, "and in the database");
+}
+
+#[tokio::test]
+async fn a_marker_that_cannot_be_written_delays_no_read() {
+    let mut database = Database::with(Some(None));
+    Arc::get_mut(&mut database).unwrap().writes_hang = true;
+    let (reader, clock) = (reader(last_read(Duration::ZERO), database), frozen_clock());
+    reader.revocations.set_issued(clock.now().plus(2 * MAX_SET_BACK));
+    let set = reader.revocations.clone();
+    let reads = async {
+        for _ in 0..10 {
+            tokio::time::sleep(PERIOD).await;
+            assert!(set.age(Instant::now()) < FRESH, "{:?}", set.age(Instant::now()));
+        }
+        assert!(set.unmarked().is_some());
+    };
+    following(&reader, &clock, reads).await;
+}
+
+/// The whole log is read again after a jump of the clock, also if that fails at first.
+#[tokio::test]
+async fn the_log_is_read_again_after_a_jump_until_that_succeeds() {
+    let clock = frozen_clock();
+    let entry = ended(clock.now().minus(2 * RETENTION));
+    let database = Database::new(entry);
+    let reader = reader(last_read(Duration::ZERO), database.clone());
+    let set = reader.revocations.clone();
+    // Its number was read long ago, and it was removed since.
+    set.set_read(Instant::now() - 2 * RETENTION, 0, &[1]);
+    let jump = async {
+        tokio::time::sleep(4 * PERIOD).await;
+        assert!(!set.contains_any([entry.subject.id()]));
+        database.is_down.store(true, Ordering::Relaxed);
+        clock.set_back(Duration::from_secs(10));
+        tokio::time::sleep(4 * PERIOD).await;
+        database.is_down.store(false, Ordering::Relaxed);
+        tokio::time::sleep(4 * PERIOD).await;
+        assert!(set.contains_any([entry.subject.id()]));
+    };
+    following(&reader, &clock, jump).await;
+}
+
+#[tokio::test]
+async fn an_entry_from_the_future_is_not_read_again_and_again() {
+    let entry = ended(NOW.plus(Duration::from_secs(3600)));
+    for (number, is_read) in [(0, true), (1, false)] {
+        let reader = reader(last_read(Duration::ZERO), Database::new(entry));
+        reader.revocations.set_read(Instant::now() - 2 * OVERLAP, 0, &[number]);
+        reader.catch_up(NOW).await.unwrap();
+        reader.read_recent(NOW).await.unwrap();
+        assert_eq!(reader.revocations.contains_any([entry.subject.id()]), is_read);
+    }
 }
 
 #[tokio::test]

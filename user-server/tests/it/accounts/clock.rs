@@ -106,6 +106,53 @@ async fn a_token_of_a_clock_that_was_ahead_is_not_valid_when_its_time_comes() {
     server.stop().await;
 }
 
+/// The same if the clock is put right while the node does not run.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_of_a_clock_that_was_put_right_at_a_restart_is_not_valid_when_its_time_comes() {
+    let server = TestServer::start().await;
+    server.account(&server.client(), "ada").await;
+    let folder = server.stop().await;
+    let server = TestServer::start_in(folder, &[]).await;
+    server.clock.advance(2 * HOUR);
+    let client = server.client();
+    let ahead = server.login(&client, "ada").await.access_token.expose_str().unwrap().to_owned();
+    let folder = server.stop().await;
+
+    let server = TestServer::start_in(folder, &[]).await;
+    let client = server.client();
+    assert_eq!(check(&client, &ahead).await, Some(ErrorCode::TOKEN_EXPIRED), "not yet valid");
+    // The node reads what it needs before it serves requests, so the session may end at once.
+    client.call(Logout { token: ahead.as_str().into(), all_sessions: None }).await.unwrap();
+    tokio::time::sleep(READS).await;
+    let folder = server.stop().await;
+    let store = SqliteStore::open(&folder.path().join("users.db")).await.unwrap();
+    store.sweep(&sweep::retention(), SystemClock.now().plus(6 * HOUR)).await.unwrap();
+    store.close().await;
+
+    let server = TestServer::start_in(folder, &[]).await;
+    server.clock.advance(2 * HOUR);
+    tokio::time::sleep(READS).await;
+    assert_eq!(check(&server.client(), &ahead).await, Some(ErrorCode::SESSION_REVOKED));
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_was_ahead_while_no_token_was_issued_makes_none_doubtful() {
+    let server = TestServer::start().await;
+    let client = server.client();
+    let ada = server.account(&client, "ada").await;
+    for span in [HOUR, 24 * 365 * HOUR] {
+        server.clock.advance(span);
+        tokio::time::sleep(READS).await;
+        server.clock.set_back(span);
+        tokio::time::sleep(READS).await;
+        assert_eq!(check(&client, &ada.access()).await, None);
+        let watch = WatchRevocations { cursor: b"".as_slice().into(), wait_ms: 0 };
+        assert!(client.call(watch).await.unwrap().stale_ms < 1000, "clients need not ask");
+    }
+    server.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_that_a_node_with_a_wrong_clock_ends_has_ended_on_every_node() {
     let Some(database) = postgres() else { return };

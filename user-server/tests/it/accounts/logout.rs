@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use user_proto::{ErrorCode, Logout, RefreshToken};
+use user_proto::{Common, ErrorCode, IdempotencyKey, Logout, RefreshToken};
 
-use crate::support::{TestServer, check, code_of, request_reset, reset};
+use crate::postgres::node;
+use crate::support::{TestServer, check, code_of, postgres, request_reset, reset};
 
 fn logout(token: &str) -> Logout<'_> {
     Logout { token: token.into(), all_sessions: None }
@@ -54,6 +55,33 @@ async fn one_session_ends_and_the_others_stay() {
         );
     }
     assert_eq!(check(&client, other.access_token.expose_str().unwrap()).await, None);
+    server.stop().await;
+}
+
+/// A failover can bring back a session that has ended. A logout then ends it again, although the
+/// node remembers its end.
+#[tokio::test]
+async fn a_session_that_the_database_has_again_is_ended_again() {
+    let Some(database) = postgres() else { return };
+    let url = database.database();
+    let server = node(&url, &[]).await;
+    let client = server.client();
+    let ada = server.account(&client, "ada").await;
+    let name = url.rsplit('/').next().unwrap();
+    assert!(database.psql(name, "CREATE TABLE kept AS TABLE sessions"));
+    for number in 1..=4 {
+        for token in [ada.access(), ada.refresh()] {
+            let idempotency_key = (number > 2).then_some(IdempotencyKey([number; 16]));
+            let common = Common { idempotency_key, ..Common::default() };
+            let ended = client.call_with(logout(&token), common).await.unwrap();
+            assert_eq!(ended.sessions_ended, 1, "{number}");
+            assert_eq!(check(&client, &ada.access()).await, Some(ErrorCode::SESSION_REVOKED));
+            let none_left = "DO 'BEGIN ASSERT (SELECT COUNT(*) = 0 FROM sessions); END'";
+            assert!(database.psql(name, none_left), "{number}");
+            let lost = "DELETE FROM idempotency_keys; INSERT INTO sessions TABLE kept";
+            assert!(database.psql(name, lost));
+        }
+    }
     server.stop().await;
 }
 
