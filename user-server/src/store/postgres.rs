@@ -1,10 +1,6 @@
 //! PostgreSQL 13 and later, for several nodes: a small pool, timeouts on both sides, and no
 //! unencrypted connection over a network unless it is requested.
 
-use std::time::Duration;
-
-use sqlx::postgres::PgPoolOptions;
-use sqlx::{Connection, PgPool};
 use uuid::Uuid;
 
 use crate::domain::{Fault, PoolUse, Timestamp};
@@ -57,6 +53,7 @@ mod heartbeat;
 mod hints;
 mod migration;
 mod options;
+mod pool;
 mod profile;
 mod rehearsal;
 mod table;
@@ -65,6 +62,7 @@ use heartbeat::{report_alive, start_node};
 pub use hints::hint;
 pub use migration::{Migration, SchemaState};
 pub use options::PostgresOptions;
+use pool::{ConnectionPool, PooledConnection};
 pub use profile::ServerProfile;
 pub use sql::SqlStore as PostgresStore;
 use sql::tx::Tx;
@@ -77,11 +75,6 @@ pub const WATCH_CONNECTIONS: u32 = 4;
 type Db = sqlx::Postgres;
 type Args = sqlx::postgres::PgArguments;
 
-/// Maximum time to wait for a connection, including the time to open a new one.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
-/// Idle time after which a connection is tested before it is used, and maximum duration of the
-/// test.
-const PROBE_AFTER: Duration = Duration::from_secs(1);
 /// Statements that begin a transaction in one round trip. They set the isolation level, since the
 /// transaction relies on locks, not on snapshots, whatever the defaults of the database and the
 /// role are. The timeouts make the server end the transaction of a node that has failed, even
@@ -116,9 +109,9 @@ impl GroupMember {
 /// Connections to the database.
 #[derive(Clone)]
 struct Pools {
-    pool: PgPool,
+    pool: ConnectionPool,
     /// Connections reserved for background tasks, which a flood of requests must not delay.
-    watch: PgPool,
+    watch: ConnectionPool,
     /// Set if statements may be prepared by name, which a transaction pooler does not support.
     named: bool,
 }
@@ -129,28 +122,30 @@ impl PostgresStore {
     #[must_use]
     pub fn open(options: &PostgresOptions) -> Self {
         let connect = options.for_requests();
-        let watch = pool(WATCH_CONNECTIONS).connect_lazy_with(connect.clone());
-        let pool = pool(options.pool).connect_lazy_with(connect);
+        let watch = ConnectionPool::new("watch", WATCH_CONNECTIONS, connect.clone());
+        let pool = ConnectionPool::new("postgres", options.pool, connect);
         Self::new(Pools { pool, watch, named: !options.pooler })
     }
 }
 
-/// Returns the options of a pool with at most `max` connections, which tests idle connections
-/// before they are used.
-fn pool(max: u32) -> PgPoolOptions {
-    PgPoolOptions::new()
-        .max_connections(max)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
-        .test_before_acquire(false)
-        .before_acquire(|connection, meta| {
-            Box::pin(async move {
-                if meta.idle_for < PROBE_AFTER {
-                    return Ok(true);
-                }
-                let alive = tokio::time::timeout(PROBE_AFTER, connection.ping()).await;
-                Ok(matches!(alive, Ok(Ok(()))))
-            })
-        })
+/// Returns a connection of a pool.
+async fn acquire(pool: &ConnectionPool) -> Result<PooledConnection, Fault> {
+    pool.acquire().await
+}
+
+/// Gives a connection back to its pool.
+fn release(connection: PooledConnection) {
+    connection.release();
+}
+
+/// Closes a connection, since its work did not finish.
+fn discard(connection: PooledConnection) {
+    drop(connection);
+}
+
+/// Tells the pool of an error of a connection.
+fn observe(connection: &PooledConnection, error: &sqlx::Error) {
+    connection.observe(error);
 }
 
 impl Pools {
@@ -168,6 +163,8 @@ impl Pools {
     /// Returns a connection for one statement of a background task. No request uses this
     /// connection.
     async fn watch(&self) -> Result<Tx, Fault> {
+        // Background tasks run all the time, also when no request closes what has become old.
+        self.pool.close_old();
         Tx::open(&self.watch, self.named, (!self.named).then_some(BEGIN)).await
     }
 
@@ -195,13 +192,7 @@ impl Pools {
     }
 
     fn usage(&self) -> Vec<PoolUse> {
-        let usage = |name, pool: &PgPool| PoolUse {
-            name,
-            open: pool.size(),
-            idle: u32::try_from(pool.num_idle()).unwrap_or(u32::MAX),
-            max: pool.options().get_max_connections(),
-        };
-        vec![usage("postgres", &self.pool), usage("watch", &self.watch)]
+        vec![self.pool.usage(), self.watch.usage()]
     }
 
     async fn close(&self) {

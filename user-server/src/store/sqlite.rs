@@ -64,6 +64,8 @@ use sql::tx::Tx;
 
 type Db = sqlx::Sqlite;
 type Args = sqlx::sqlite::SqliteArguments;
+type ConnectionPool = SqlitePool;
+type PooledConnection = sqlx::pool::PoolConnection<Db>;
 
 const READERS: u32 = 4;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -162,6 +164,24 @@ fn pool(size: u32) -> SqlitePoolOptions {
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .test_before_acquire(false)
 }
+
+/// Returns a connection of a pool.
+async fn acquire(pool: &ConnectionPool) -> Result<PooledConnection, Fault> {
+    pool.acquire().await.map_err(sql::fault)
+}
+
+/// Gives a connection back to its pool.
+fn release(connection: PooledConnection) {
+    drop(connection);
+}
+
+/// Closes a connection, since its work did not finish.
+fn discard(connection: PooledConnection) {
+    drop(connection.detach());
+}
+
+/// Does nothing: no error of one connection concerns another.
+fn observe(_: &PooledConnection, _: &sqlx::Error) {}
 
 impl Pools {
     /// Begins a transaction that may write. It may share its commit with other transactions.

@@ -2,6 +2,7 @@
 //! unresponsive database.
 
 mod newer_schema;
+mod silence;
 mod tls;
 
 use std::collections::HashSet;

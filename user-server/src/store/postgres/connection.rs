@@ -1,12 +1,17 @@
 //! Connections outside of the pool, for the operators' commands and for startup.
 
+use std::time::Duration;
+
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, PgConnection};
 
-use super::{ACQUIRE_TIMEOUT, sql};
+use super::sql;
 use crate::domain::Fault;
 
-/// Opens one connection, or fails after [`ACQUIRE_TIMEOUT`]. `pooler` is set for connections
+/// Maximum time to open a connection.
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Opens one connection, or fails after [`CONNECT_TIMEOUT`]. `pooler` is set for connections
 /// through a transaction pooler.
 pub(super) async fn connect(
     options: &PgConnectOptions,
@@ -16,11 +21,11 @@ pub(super) async fn connect(
         true => options.clone().statement_cache_capacity(0).extra_float_digits(None),
         false => options.clone(),
     };
-    match tokio::time::timeout(ACQUIRE_TIMEOUT, options.connect()).await {
+    match tokio::time::timeout(CONNECT_TIMEOUT, options.connect()).await {
         Ok(connected) => connected.map_err(sql::fault),
         Err(_) => Err(Fault::Unavailable(format!(
             "no answer within {} s; a firewall may drop the packets",
-            ACQUIRE_TIMEOUT.as_secs()
+            CONNECT_TIMEOUT.as_secs()
         ))),
     }
 }

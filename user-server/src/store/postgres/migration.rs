@@ -1,16 +1,10 @@
 //! The schema of the PostgreSQL database: its version, and the migrations that update it.
 
-use std::time::Duration;
-
-use sqlx::postgres::PgPoolOptions;
-
-use super::{ACQUIRE_TIMEOUT, PostgresOptions, PostgresStore, connection, sql};
+use super::{PostgresOptions, PostgresStore, connection, sql};
 use crate::domain::Fault;
 
 /// Maximum time to wait while another node migrates the schema, as the option `lock_timeout`.
 const LOCK_TIMEOUT: &str = "60s";
-/// Maximum time to wait for a connection, including the time to open it.
-const CONNECT_TIMEOUT: Duration = ACQUIRE_TIMEOUT;
 
 /// Migration of the database schema that this binary contains.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,12 +88,10 @@ impl PostgresStore {
             ("lock_timeout", LOCK_TIMEOUT),
             ("default_transaction_isolation", "read committed"),
         ]);
-        let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(CONNECT_TIMEOUT);
-        let pool = pool.connect_with(direct).await.map_err(sql::fault)?;
+        let mut connection = connection::connect(&direct, options.pooler).await?;
         let mut migrator = sqlx::migrate!("../migrations/postgres");
         migrator.set_ignore_missing(true);
-        migrator.run(&pool).await.map_err(migration_fault)?;
-        pool.close().await;
+        migrator.run_direct(None, &mut connection, false).await.map_err(migration_fault)?;
         Ok(before)
     }
 }

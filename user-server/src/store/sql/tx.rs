@@ -2,11 +2,12 @@
 //! its connection is closed and does not return to the pool: the database may never answer on it,
 //! and the pool would wait for it forever.
 
-use sqlx::pool::PoolConnection;
 use sqlx::query::{Query, QueryAs};
-use sqlx::{Database, FromRow, Pool};
+use sqlx::{Database, FromRow};
 
-use super::super::{Args, Db, GroupMember};
+use super::super::{
+    Args, ConnectionPool, Db, GroupMember, PooledConnection, acquire, discard, observe, release,
+};
 use super::{fault, missing_row};
 use crate::domain::Fault;
 
@@ -26,12 +27,14 @@ pub(in super::super) struct Tx {
     named: bool,
     /// Set if a transaction has begun, which must be committed or rolled back.
     begun: bool,
+    /// Set while a statement runs, and after one with an answer that was not read to its end.
+    unfinished: bool,
 }
 
 /// The connection of a transaction.
 enum TxConnection {
     /// Connection that no other transaction uses.
-    Own(PoolConnection<Db>),
+    Own(PooledConnection),
     /// Connection of a group of writers, which share a commit.
     #[allow(dead_code, reason = "PostgreSQL groups commits by itself")]
     Group(GroupMember),
@@ -41,7 +44,12 @@ impl Tx {
     /// Creates a transaction that shares its commit with the other writers of a group.
     #[allow(dead_code, reason = "PostgreSQL groups commits by itself")]
     pub(in super::super) fn in_group(member: GroupMember) -> Self {
-        Self { connection: Some(TxConnection::Group(member)), named: true, begun: true }
+        Self {
+            connection: Some(TxConnection::Group(member)),
+            named: true,
+            begun: true,
+            unfinished: false,
+        }
     }
 
     /// Runs a query that returns one number.
@@ -81,14 +89,19 @@ impl Tx {
     /// Takes a connection from the pool, and runs the statement `begin`, if given, to begin a
     /// transaction. `named` is set if statements may be prepared by name.
     pub(in super::super) async fn open(
-        pool: &Pool<Db>,
+        pool: &ConnectionPool,
         named: bool,
         begin: Option<&'static str>,
     ) -> Result<Self, Fault> {
         let mut stale = 0;
         loop {
-            let connection = TxConnection::Own(pool.acquire().await.map_err(fault)?);
-            let mut tx = Self { connection: Some(connection), named, begun: begin.is_some() };
+            let connection = TxConnection::Own(acquire(pool).await?);
+            let mut tx = Self {
+                connection: Some(connection),
+                named,
+                begun: begin.is_some(),
+                unfinished: false,
+            };
             let Some(begin) = begin else { return Ok(tx) };
             match tx.control(begin).await {
                 // The connection was lost while it was idle. Others in the pool may be lost too.
@@ -129,7 +142,11 @@ impl Tx {
 
     /// Gives the connection back to the pool.
     fn release(mut self) {
-        drop(self.connection.take());
+        match self.connection.take() {
+            Some(TxConnection::Own(connection)) if self.unfinished => discard(connection),
+            Some(TxConnection::Own(connection)) => release(connection),
+            Some(TxConnection::Group(_)) | None => {}
+        }
     }
 
     fn member(&mut self) -> Option<GroupMember> {
@@ -151,7 +168,8 @@ impl Tx {
         T: for<'r> FromRow<'r, DbRow> + Send + Unpin,
     {
         let query = query.persistent(self.named);
-        query.fetch_optional(&mut *self.connection()?).await.map_err(fault)
+        let row = query.fetch_optional(&mut *self.connection()?).await;
+        self.finished(row).map_err(fault)
     }
 
     /// Runs a query and returns its row. Fails if there is none.
@@ -168,7 +186,8 @@ impl Tx {
         T: for<'r> FromRow<'r, DbRow> + Send + Unpin,
     {
         let query = query.persistent(self.named);
-        query.fetch_all(&mut *self.connection()?).await.map_err(fault)
+        let rows = query.fetch_all(&mut *self.connection()?).await;
+        self.finished(rows).map_err(fault)
     }
 
     /// Runs a statement and returns the number of changed rows. A violation of a unique index is a
@@ -186,7 +205,8 @@ impl Tx {
         query: Query<'_, Db, Args>,
     ) -> Result<Result<u64, Taken>, Fault> {
         let query = query.persistent(self.named);
-        match query.execute(&mut *self.connection()?).await {
+        let result = query.execute(&mut *self.connection()?).await;
+        match self.finished(result) {
             Ok(result) => Ok(Ok(result.rows_affected())),
             Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Ok(Err(Taken)),
             Err(error) => Err(fault(error)),
@@ -194,10 +214,13 @@ impl Tx {
     }
 
     async fn control(&mut self, statement: &'static str) -> Result<(), Fault> {
-        sqlx::raw_sql(statement).execute(&mut *self.connection()?).await.map(drop).map_err(fault)
+        let done = sqlx::raw_sql(statement).execute(&mut *self.connection()?).await;
+        self.finished(done).map(drop).map_err(fault)
     }
 
+    /// Returns the connection for the next statement.
     fn connection(&mut self) -> Result<&mut <Db as Database>::Connection, Fault> {
+        self.unfinished = true;
         match &mut self.connection {
             Some(TxConnection::Own(connection)) => Ok(connection),
             Some(TxConnection::Group(member)) => member.connection(),
@@ -206,10 +229,21 @@ impl Tx {
     }
 }
 
+impl Tx {
+    /// Notes that the answer to a statement was read to its end, or that the connection is lost.
+    fn finished<T>(&mut self, result: Result<T, sqlx::Error>) -> Result<T, sqlx::Error> {
+        self.unfinished = !matches!(result, Ok(_) | Err(sqlx::Error::Database(_)));
+        if let (Err(error), Some(TxConnection::Own(connection))) = (&result, &self.connection) {
+            observe(connection, error);
+        }
+        result
+    }
+}
+
 impl Drop for Tx {
     fn drop(&mut self) {
         if let Some(TxConnection::Own(connection)) = self.connection.take() {
-            drop(connection.detach());
+            discard(connection);
         }
     }
 }

@@ -6,6 +6,7 @@ mod changes;
 mod cluster;
 mod emails;
 mod latency;
+mod pg_proxy;
 mod postgres;
 mod process;
 mod proxy;
@@ -23,6 +24,7 @@ pub use changes::{CODE_LIFE, Changes};
 pub use cluster::{Cluster, NODES, SECRET};
 pub use emails::{EmailFolder, ReceivedEmail};
 pub use latency::{latency_header, latency_row};
+pub use pg_proxy::PgProxy;
 pub use postgres::{
     POSTGRES_OPTIONS, Pgbouncer, Postgres, free_port, left_out, postgres, postgres_is_installed,
 };

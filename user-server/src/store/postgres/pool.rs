@@ -1,0 +1,231 @@
+//! A pool of connections that never waits for a server without a time limit. It sends nothing on
+//! release, and closes a connection that has not finished its work: the server may never answer on
+//! it, and an answer may be unread.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions, Connection, PgConnection};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout};
+
+use super::sql;
+use crate::domain::{Fault, PoolUse};
+
+/// Maximum time to wait for a connection, including the time to open a new one.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Maximum time to open a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// Pause before another attempt while the server accepts no connection yet, or has too many.
+const CONNECT_PAUSE: Duration = Duration::from_millis(50);
+/// Idle time after which a connection is tested before it is used.
+const TEST_AFTER: Duration = Duration::from_secs(1);
+/// Maximum duration of the test of an idle connection.
+const TEST_TIMEOUT: Duration = Duration::from_millis(500);
+/// Idle time after which a connection is closed.
+const MAX_IDLE: Duration = Duration::from_secs(600);
+/// Age at which a connection is closed instead of being used again.
+const MAX_AGE: Duration = Duration::from_secs(1800);
+/// Maximum time in which the pool waits, when it is closed, for the connections in use.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Connections to one database. A clone is the same pool.
+#[derive(Clone)]
+pub(super) struct ConnectionPool(Arc<Shared>);
+
+struct Shared {
+    /// Name of the pool in the metrics.
+    name: &'static str,
+    options: PgConnectOptions,
+    max: u32,
+    /// One permit for each connection that may be in use. Requests wait for one in order.
+    slots: Arc<Semaphore>,
+    idle: Mutex<IdleConnections>,
+}
+
+#[derive(Default)]
+struct IdleConnections {
+    /// Idle connections. The last one was used most recently and is used next, so that the others
+    /// can be closed when the load falls.
+    stack: Vec<IdleConnection>,
+    /// Number of times that all idle connections were closed. A connection that was opened before
+    /// is not used again.
+    generation: u64,
+}
+
+struct IdleConnection {
+    connection: PgConnection,
+    opened: Instant,
+    since: Instant,
+}
+
+/// Connection that no other request uses. If it is dropped instead of released, it is closed.
+pub(super) struct PooledConnection {
+    connection: PgConnection,
+    opened: Instant,
+    generation: u64,
+    pool: ConnectionPool,
+    slot: OwnedSemaphorePermit,
+}
+
+impl ConnectionPool {
+    /// Creates a pool of at most `max` connections, and opens none.
+    pub(super) fn new(name: &'static str, max: u32, options: PgConnectOptions) -> Self {
+        let slots = Arc::new(Semaphore::new(max as usize));
+        Self(Arc::new(Shared { name, options, max, slots, idle: Mutex::default() }))
+    }
+
+    /// Returns the connection that was used most recently, or opens one.
+    pub(super) async fn acquire(&self) -> Result<PooledConnection, Fault> {
+        timeout(ACQUIRE_TIMEOUT, self.take()).await.unwrap_or_else(|_| {
+            Err(Fault::Unavailable("timed out waiting for a connection to the database".to_owned()))
+        })
+    }
+
+    async fn take(&self) -> Result<PooledConnection, Fault> {
+        let slot = self.0.slots.clone().acquire_owned().await.map_err(|_| {
+            Fault::Unavailable("the connections to the database are closed".to_owned())
+        })?;
+        let in_use = |(connection, opened), generation| PooledConnection {
+            connection,
+            opened,
+            generation,
+            pool: self.clone(),
+            slot,
+        };
+        while let (Some(mut idle), generation) = self.pop() {
+            let tested = match idle.since.elapsed() < TEST_AFTER {
+                true => true,
+                false => matches!(timeout(TEST_TIMEOUT, idle.connection.ping()).await, Ok(Ok(()))),
+            };
+            if tested {
+                return Ok(in_use((idle.connection, idle.opened), generation));
+            }
+            self.close_idle();
+        }
+        let generation = self.idle().generation;
+        Ok(in_use((self.connect().await?, Instant::now()), generation))
+    }
+
+    /// Opens a connection.
+    async fn connect(&self) -> Result<PgConnection, Fault> {
+        loop {
+            let connected = timeout(CONNECT_TIMEOUT, self.0.options.connect()).await;
+            match connected {
+                Ok(Ok(connection)) => return Ok(connection),
+                Ok(Err(error)) if accepts_soon(&error) => tokio::time::sleep(CONNECT_PAUSE).await,
+                Ok(Err(error)) => return Err(sql::fault(error)),
+                Err(_) => {
+                    return Err(Fault::Unavailable(
+                        "no answer from the database while connecting".to_owned(),
+                    ));
+                }
+            }
+        }
+    }
+
+    /// Closes all idle connections, and those in use as soon as they are released, because one was
+    /// lost: the server has probably lost them all, or no longer accepts writes.
+    pub(super) fn close_idle(&self) {
+        let closed = {
+            let mut idle = self.idle();
+            idle.generation += 1;
+            std::mem::take(&mut idle.stack)
+        };
+        drop(closed);
+    }
+
+    /// Closes connections that are older or were idle for longer than allowed.
+    pub(super) fn close_old(&self) {
+        let old = |idle: &mut IdleConnection| {
+            idle.since.elapsed() > MAX_IDLE || idle.opened.elapsed() > MAX_AGE
+        };
+        let closed: Vec<_> = self.idle().stack.extract_if(.., old).collect();
+        drop(closed);
+    }
+
+    /// Waits a moment for the connections in use, and closes the pool.
+    pub(super) async fn close(&self) {
+        let _ = timeout(CLOSE_TIMEOUT, self.0.slots.acquire_many(self.0.max)).await;
+        self.0.slots.close();
+        self.close_idle();
+    }
+
+    pub(super) fn usage(&self) -> PoolUse {
+        let idle = u32::try_from(self.idle().stack.len()).unwrap_or(u32::MAX);
+        let free = u32::try_from(self.0.slots.available_permits()).unwrap_or(u32::MAX);
+        let in_use = self.0.max.saturating_sub(free);
+        PoolUse { name: self.0.name, open: idle.saturating_add(in_use), idle, max: self.0.max }
+    }
+
+    fn pop(&self) -> (Option<IdleConnection>, u64) {
+        self.close_old();
+        let mut idle = self.idle();
+        (idle.stack.pop(), idle.generation)
+    }
+
+    fn idle(&self) -> MutexGuard<'_, IdleConnections> {
+        self.0.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl PooledConnection {
+    /// Gives the connection back to the pool. All answers must have been read.
+    pub(super) fn release(self) {
+        let Self { connection, opened, generation, pool, slot } = self;
+        {
+            let mut idle = pool.idle();
+            if idle.generation == generation && !pool.0.slots.is_closed() {
+                idle.stack.push(IdleConnection { connection, opened, since: Instant::now() });
+            }
+        }
+        drop(slot);
+    }
+
+    /// Closes the idle connections as well if the error means that the server has closed this one,
+    /// or no longer accepts writes.
+    pub(super) fn observe(&self, error: &sqlx::Error) {
+        let lost = match error {
+            sqlx::Error::Database(error) => is_fatal(error.code().as_deref().unwrap_or_default()),
+            error => {
+                matches!(error, sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_))
+            }
+        };
+        if lost {
+            self.pool.close_idle();
+        }
+    }
+}
+
+impl Deref for PooledConnection {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        &self.connection
+    }
+}
+
+impl DerefMut for PooledConnection {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        &mut self.connection
+    }
+}
+
+/// Returns true for an error code with which the server closes connections, or refuses every write.
+fn is_fatal(code: &str) -> bool {
+    // read_only_sql_transaction; connection exceptions; admin_shutdown and its like
+    code == "25006" || code.starts_with("08") || code.starts_with("57P")
+}
+
+/// Returns true if the server accepts connections, but not at this moment: it starts or stops, or
+/// too many connections are open.
+fn accepts_soon(error: &sqlx::Error) -> bool {
+    // cannot_connect_now, too_many_connections
+    let codes = ["57P03", "53300"];
+    error
+        .as_database_error()
+        .and_then(|error| error.code())
+        .is_some_and(|code| codes.contains(&&*code))
+}

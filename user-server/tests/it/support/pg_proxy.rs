@@ -1,0 +1,361 @@
+//! A hostile proxy in front of a PostgreSQL server. It understands the frames of the protocol, and
+//! does what networks, poolers and other engines do: it delays, silences and cuts connections,
+//! refuses commits, and loses their replies.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::SeqCst};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Mutex;
+use tokio::task::{JoinHandle, JoinSet};
+
+const SSL_REQUEST: u32 = 80_877_103;
+/// Status of a session outside of a transaction.
+const IDLE: u8 = b'I';
+
+/// A proxy for a PostgreSQL server of this machine.
+pub struct PgProxy {
+    rules: Arc<Rules>,
+    task: JoinHandle<()>,
+}
+
+/// What the proxy does to connections. Nothing by default.
+#[derive(Default)]
+struct Rules {
+    /// Silences a connection on which the client sends nothing but Sync, as sqlx does to test one.
+    silence_pings: AtomicBool,
+    /// Silences a connection for good as soon as anything is sent on it.
+    silence_all: AtomicBool,
+    /// Closes new connections.
+    refuse: AtomicBool,
+    /// Refuses the n-th, 2n-th, ... commit with 40001, or none if zero.
+    conflict_every: AtomicU32,
+    commits: AtomicU32,
+    /// Number of commits after which the connection is cut before their reply.
+    lose_replies: AtomicU32,
+    /// Refuses statements that take advisory locks, as engines without them do.
+    refuse_advisory_locks: AtomicBool,
+    /// Delay of each batch of requests, in microseconds.
+    delay_micros: AtomicU64,
+    /// Number of refused commits, lost replies and silenced connections.
+    done: AtomicU32,
+}
+
+#[allow(dead_code, reason = "the tests of later faults use the other rules")]
+impl PgProxy {
+    /// Starts a proxy in front of the server in a URL. Returns it with the URL through it.
+    pub async fn before(url: &str) -> (Self, String) {
+        let address = url.split('@').nth(1).unwrap().split('/').next().unwrap();
+        let to: u16 = address.split(':').nth(1).unwrap().parse().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let rules = Arc::new(Rules::default());
+        let task = tokio::spawn({
+            let rules = rules.clone();
+            async move {
+                let mut sessions = JoinSet::new();
+                while let Ok((client, _)) = listener.accept().await {
+                    if rules.refuse.load(SeqCst) {
+                        continue;
+                    }
+                    sessions.spawn(Session::run(client, to, rules.clone()));
+                }
+            }
+        });
+        (Self { rules, task }, url.replace(address, &format!("127.0.0.1:{port}")))
+    }
+
+    pub fn silence_pings(&self, on: bool) {
+        self.rules.silence_pings.store(on, SeqCst);
+    }
+
+    pub fn silence_all(&self, on: bool) {
+        self.rules.silence_all.store(on, SeqCst);
+    }
+
+    pub fn refuse(&self, on: bool) {
+        self.rules.refuse.store(on, SeqCst);
+    }
+
+    pub fn conflict_every(&self, commits: u32) {
+        self.rules.conflict_every.store(commits, SeqCst);
+    }
+
+    pub fn lose_replies(&self, commits: u32) {
+        self.rules.lose_replies.store(commits, SeqCst);
+    }
+
+    pub fn refuse_advisory_locks(&self, on: bool) {
+        self.rules.refuse_advisory_locks.store(on, SeqCst);
+    }
+
+    pub fn delay(&self, delay: Duration) {
+        self.rules.delay_micros.store(u64::try_from(delay.as_micros()).unwrap(), SeqCst);
+    }
+
+    /// Returns the number of refused commits, lost replies and silenced connections.
+    pub fn done(&self) -> u32 {
+        self.rules.done.load(SeqCst)
+    }
+}
+
+impl Drop for PgProxy {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Treatment of one batch of requests, up to a Query or Sync.
+enum Treatment {
+    Forward,
+    /// Answers with this SQLSTATE instead of executing it. `true` also rolls back.
+    Refuse(&'static str, bool),
+    /// Executes it, and cuts the connection before its reply.
+    LoseReply,
+    /// Forwards nothing on this connection any more, and keeps it open.
+    Silence,
+}
+
+/// Treatment of the next reply of the server.
+enum Expected {
+    Reply,
+    /// Sent to the client instead of the reply.
+    Other(Vec<u8>),
+    Cut,
+}
+
+/// One connection through the proxy.
+struct Session {
+    rules: Arc<Rules>,
+    to_client: Mutex<OwnedWriteHalf>,
+    expected: Mutex<Expected>,
+    /// Status that the server reported last.
+    status: AtomicU8,
+    silenced: AtomicBool,
+}
+
+impl Session {
+    async fn run(client: TcpStream, port: u16, rules: Arc<Rules>) {
+        let Ok(server) = TcpStream::connect(("127.0.0.1", port)).await else { return };
+        for stream in [&client, &server] {
+            let _ = stream.set_nodelay(true);
+        }
+        let (from_client, to_client) = client.into_split();
+        let (from_server, to_server) = server.into_split();
+        let session = Self {
+            rules,
+            to_client: Mutex::new(to_client),
+            expected: Mutex::new(Expected::Reply),
+            status: AtomicU8::new(IDLE),
+            silenced: AtomicBool::new(false),
+        };
+        // Either direction that ends closes both.
+        tokio::select! {
+            _ = session.requests(from_client, to_server) => {}
+            _ = session.replies(from_server) => {}
+        }
+    }
+
+    async fn requests(&self, mut from: OwnedReadHalf, mut to: OwnedWriteHalf) -> io::Result<()> {
+        loop {
+            let length = from.read_u32().await?;
+            let mut body = vec![0; length as usize - 4];
+            from.read_exact(&mut body).await?;
+            if self.rules.silence_all.load(SeqCst) {
+                return self.silence().await;
+            }
+            if body.first_chunk() == Some(&SSL_REQUEST.to_be_bytes()) {
+                self.to_client.lock().await.write_all(b"N").await?;
+                continue;
+            }
+            to.write_all(&length.to_be_bytes()).await?;
+            to.write_all(&body).await?;
+            break;
+        }
+        let mut prepared = HashMap::new();
+        loop {
+            let batch = Batch::read(&mut from, &mut prepared).await?;
+            let delay = Duration::from_micros(self.rules.delay_micros.load(SeqCst));
+            if !delay.is_zero() {
+                tokio::time::sleep(delay).await;
+            }
+            match self.treatment(&batch) {
+                Treatment::Forward => {}
+                Treatment::Silence => return self.silence().await,
+                Treatment::LoseReply => *self.expected.lock().await = Expected::Cut,
+                Treatment::Refuse(code, rollback) => {
+                    let in_transaction = self.status.load(SeqCst) != IDLE;
+                    let status = if in_transaction && !rollback { b'E' } else { IDLE };
+                    let reply = refusal(code, status);
+                    if in_transaction {
+                        // The transaction of the server ends, or fails, as well.
+                        let statement = if rollback { "ROLLBACK" } else { "SELECT 1/0" };
+                        *self.expected.lock().await = Expected::Other(reply);
+                        to.write_all(&query(statement)).await?;
+                    } else {
+                        self.to_client.lock().await.write_all(&reply).await?;
+                    }
+                    continue;
+                }
+            }
+            to.write_all(&batch.bytes).await?;
+        }
+    }
+
+    async fn replies(&self, mut from: OwnedReadHalf) -> io::Result<()> {
+        loop {
+            let (kind, frame) = read_frame(&mut from).await?;
+            if self.silenced.load(SeqCst) {
+                std::future::pending::<()>().await;
+            }
+            if kind == b'Z' {
+                self.status.store(frame[5], SeqCst);
+            }
+            let mut expected = self.expected.lock().await;
+            match &*expected {
+                Expected::Reply => self.to_client.lock().await.write_all(&frame).await?,
+                _ if kind != b'Z' => {}
+                Expected::Cut => return Ok(()),
+                Expected::Other(reply) => {
+                    self.to_client.lock().await.write_all(reply).await?;
+                    *expected = Expected::Reply;
+                }
+            }
+        }
+    }
+
+    fn treatment(&self, batch: &Batch) -> Treatment {
+        let rules = &self.rules;
+        if rules.silence_all.load(SeqCst) || (batch.is_ping() && rules.silence_pings.load(SeqCst)) {
+            return Treatment::Silence;
+        }
+        let locks = batch.text.contains("pg_advisory") || batch.text.contains("pg_try_advisory");
+        if locks && batch.executes && rules.refuse_advisory_locks.load(SeqCst) {
+            rules.done.fetch_add(1, SeqCst);
+            return Treatment::Refuse("0A000", false);
+        }
+        if !batch.commits(self.status.load(SeqCst)) {
+            return Treatment::Forward;
+        }
+        if rules.lose_replies.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok() {
+            rules.done.fetch_add(1, SeqCst);
+            return Treatment::LoseReply;
+        }
+        let (number, every) =
+            (rules.commits.fetch_add(1, SeqCst) + 1, rules.conflict_every.load(SeqCst));
+        if every > 0 && number.is_multiple_of(every) {
+            rules.done.fetch_add(1, SeqCst);
+            return Treatment::Refuse("40001", true);
+        }
+        Treatment::Forward
+    }
+
+    async fn silence(&self) -> io::Result<()> {
+        self.silenced.store(true, SeqCst);
+        self.rules.done.fetch_add(1, SeqCst);
+        std::future::pending().await
+    }
+}
+
+/// Requests that the server answers together.
+struct Batch {
+    bytes: Vec<u8>,
+    frames: usize,
+    /// Statements in the batch.
+    text: String,
+    executes: bool,
+    is_query: bool,
+}
+
+impl Batch {
+    /// Reads up to the next Query, Sync or Terminate. `prepared` contains the text of each
+    /// statement by its name.
+    async fn read(
+        from: &mut OwnedReadHalf,
+        prepared: &mut HashMap<Vec<u8>, String>,
+    ) -> io::Result<Self> {
+        let mut batch = Self {
+            bytes: Vec::new(),
+            frames: 0,
+            text: String::new(),
+            executes: false,
+            is_query: false,
+        };
+        loop {
+            let (kind, frame) = read_frame(from).await?;
+            let mut strings = frame[5..].split(|byte| *byte == 0);
+            let mut string = || strings.next().unwrap_or_default().to_vec();
+            match kind {
+                b'P' => {
+                    let (name, text) = (string(), string());
+                    prepared.insert(name, String::from_utf8_lossy(&text).into_owned());
+                }
+                b'B' => {
+                    let (_, name) = (string(), string());
+                    batch.executes = true;
+                    batch.text += prepared.get(&name).map_or("", String::as_str);
+                }
+                b'Q' => {
+                    (batch.executes, batch.is_query) = (true, true);
+                    batch.text += &String::from_utf8_lossy(&string());
+                }
+                _ => {}
+            }
+            batch.frames += 1;
+            batch.bytes.extend_from_slice(&frame);
+            if matches!(kind, b'Q' | b'S' | b'X' | b'p') {
+                return Ok(batch);
+            }
+        }
+    }
+
+    fn is_ping(&self) -> bool {
+        self.frames == 1 && self.bytes[0] == b'S'
+    }
+
+    /// Returns true if the batch makes a change permanent, in a session of this status.
+    fn commits(&self, status: u8) -> bool {
+        let text = self.text.to_ascii_uppercase();
+        let changes = ["INSERT ", "UPDATE ", "DELETE "].iter().any(|word| text.contains(word));
+        let calls = text.contains("_V1(") || text.contains("_V2(");
+        match self.is_query {
+            true => text.starts_with("COMMIT"),
+            false => self.executes && status == IDLE && (changes || calls),
+        }
+    }
+}
+
+/// Reads one frame after the start of a session. Returns its type, and all its bytes.
+async fn read_frame(from: &mut OwnedReadHalf) -> io::Result<(u8, Vec<u8>)> {
+    let kind = from.read_u8().await?;
+    let length = from.read_u32().await?;
+    let mut frame = vec![kind];
+    frame.extend_from_slice(&length.to_be_bytes());
+    frame.resize(length as usize + 1, 0);
+    from.read_exact(&mut frame[5..]).await?;
+    Ok((kind, frame))
+}
+
+fn frame(kind: u8, body: &[u8]) -> Vec<u8> {
+    let mut frame = vec![kind];
+    frame.extend_from_slice(&u32::try_from(body.len() + 4).unwrap().to_be_bytes());
+    frame.extend_from_slice(body);
+    frame
+}
+
+fn query(statement: &str) -> Vec<u8> {
+    frame(b'Q', format!("{statement}\0").as_bytes())
+}
+
+/// Returns the reply of a server that refuses a request, and the status after it.
+fn refusal(code: &str, status: u8) -> Vec<u8> {
+    let error = format!("SERROR\0VERROR\0C{code}\0Mrefused by the proxy\0\0");
+    let mut reply = frame(b'E', error.as_bytes());
+    reply.extend_from_slice(&frame(b'Z', &[status]));
+    reply
+}
