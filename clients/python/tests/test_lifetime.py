@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
 import random
@@ -266,10 +267,16 @@ class Hostile(Quiet):
                 data[chance.randrange(len(data))] = chance.randrange(256)
             return bytes(data[: chance.randrange(1, len(data) + 1)])
 
+        open_connections: set[asyncio.StreamWriter] = set()
+
         async def serve(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            open_connections.add(writer)
             writer.write(stream())
             await asyncio.sleep(0.005)
             writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
+            open_connections.discard(writer)
 
         server = await asyncio.start_server(serve, "127.0.0.1", 0)
         address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
@@ -291,6 +298,9 @@ class Hostile(Quiet):
                     connection.abort()
         server.close()
         await server.wait_closed()
+        # On Python 3.11, the server does not wait for its connections.
+        while open_connections:
+            await asyncio.sleep(0.01)
 
     async def test_a_server_at_its_limit_is_asked_again_within_two_minutes(self) -> None:
         busy = frame(messages.ErrorReply(code=0x0502, message="", retry_after_ms=2**32 - 1), 0)

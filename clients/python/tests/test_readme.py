@@ -78,7 +78,7 @@ class Readme(LiveTest):
         server = HttpServer(None)
         server.port = (await self.bed("free_port"))["port"]
         await self.run_program("-m", "uvicorn", "app:app", "--port", str(server.port))
-        for _ in range(200):
+        for _ in range(1200):
             try:
                 await server.get("/")
                 return server
