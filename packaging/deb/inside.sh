@@ -100,5 +100,5 @@ dpkg -i /root/new.deb
 until_ok user-cli verify
 USER_SERVICE_DELETE_DATA=1 dpkg -P user-service
 [ ! -e /var/lib/user-server ]
-step done
+step 'done'
 echo 'all steps passed'

@@ -96,18 +96,18 @@ fn the_preparation_is_reported() {
     assert!(output.stderr.contains("Pass --users 4"), "{output:?}");
 }
 
-/// The lines of the README that call `user-cli bench`.
-fn commands_of_the_readme() -> Vec<String> {
-    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
-    let text = std::fs::read_to_string(readme).unwrap();
+/// The lines of docs/TOUR.md that call `user-cli bench`.
+fn commands_of_the_tour() -> Vec<String> {
+    let tour = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/TOUR.md");
+    let text = std::fs::read_to_string(tour).unwrap();
     let lines = text.lines().filter_map(|line| line.strip_prefix("    $ user-cli bench "));
     lines.map(str::to_owned).collect()
 }
 
 #[test]
-fn the_load_tests_of_the_readme_succeed_and_leave_no_files_in_the_clone() {
+fn the_load_tests_of_the_tour_succeed_and_leave_no_files_in_the_clone() {
     let live = LiveServer::start();
-    let commands = commands_of_the_readme();
+    let commands = commands_of_the_tour();
     assert!(commands.len() >= 4, "{commands:?}");
     let clone = tempfile::tempdir().unwrap();
     std::os::unix::fs::symlink(live.data_dir.path(), clone.path().join("user-data")).unwrap();

@@ -2,26 +2,11 @@
 
 use std::path::Path;
 
-use user_http::config::VARIABLES;
 use user_http::metrics::Metrics;
 use user_proto::verifier::Status;
 
 fn read(name: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name)).unwrap()
-}
-
-#[test]
-fn the_table_of_settings_is_that_of_the_code() {
-    let rows: Vec<String> = VARIABLES
-        .iter()
-        .map(|variable| {
-            let default = if variable.default.is_empty() { "not set" } else { variable.default };
-            format!("| `{}` | {default} | {} |", variable.name, variable.meaning)
-        })
-        .collect();
-    let table = format!("| variable | default | meaning |\n|---|---|---|\n{}\n", rows.join("\n"));
-    let document = read("docs/GATEWAYS.md");
-    assert!(document.contains(&table), "the table of docs/GATEWAYS.md has to be:\n\n{table}");
 }
 
 #[test]
@@ -76,4 +61,15 @@ fn the_table_of_metrics_lists_every_metric() {
         .collect();
     listed.sort_unstable();
     assert_eq!(listed, exposed);
+}
+
+#[test]
+fn the_alert_rules_name_metrics_that_exist() {
+    let exposed = Metrics::default().text(&[], &Status::default(), 0);
+    let rules = read("packaging/prometheus/alerts.yml");
+    let names = rules.split(|c: char| !(c.is_ascii_lowercase() || c == '_'));
+    for name in names.filter(|name| name.starts_with("user_http_")) {
+        let family = name.strip_suffix("_total").unwrap_or(name);
+        assert!(exposed.contains(&format!("# TYPE {family} ")), "{name}");
+    }
 }

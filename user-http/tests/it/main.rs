@@ -10,6 +10,7 @@ mod api;
 mod behind;
 mod check;
 mod docs;
+mod documents;
 mod hostile;
 mod http;
 mod in_memory;

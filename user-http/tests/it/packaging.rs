@@ -1,6 +1,6 @@
-//! The files of packaging/systemd: the settings are those of the tables in code, and systemd
-//! accepts the units. To write the files of settings again after a change: `cargo test -p user-http
-//! --test it -- --ignored write_settings_files`.
+//! The files of packaging/systemd and docs/CONFIGURATION.md: the settings are those of the tables
+//! in code, and systemd accepts the units. To write the settings again after a change:
+//! `cargo test -p user-http --test it -- --ignored write_settings_files`.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -53,6 +53,36 @@ fn settings_file(program: &str, settings: &[Setting]) -> String {
     text
 }
 
+/// Returns docs/CONFIGURATION.md with the tables of the code.
+fn configuration() -> String {
+    let mut text = std::fs::read_to_string(document()).unwrap();
+    for (program, settings) in programs() {
+        let mut table = "\n| variable | default | meaning |\n|---|---|---|\n".to_owned();
+        for (name, default, meaning, _) in settings {
+            let default = if default.is_empty() { "not set" } else { default };
+            writeln!(table, "| `{name}` | {default} | {meaning} |").unwrap();
+        }
+        let begin = text.find(&format!("<!-- generated from {program}/")).unwrap();
+        let begin = begin + text[begin..].find('\n').unwrap() + 1;
+        let end = begin + text[begin..].find("<!-- end -->").unwrap();
+        text.replace_range(begin..end, &format!("{table}\n"));
+    }
+    text
+}
+
+fn document() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/CONFIGURATION.md")
+}
+
+#[test]
+fn the_tables_of_settings_are_those_of_the_code() {
+    assert!(
+        std::fs::read_to_string(document()).unwrap() == configuration(),
+        "docs/CONFIGURATION.md is out of date: run cargo test -p user-http --test it -- --ignored \
+         write_settings_files"
+    );
+}
+
 fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
@@ -87,6 +117,7 @@ fn write_settings_files() {
         let file = folder().join(format!("{program}.env"));
         std::fs::write(file, settings_file(program, &settings)).unwrap();
     }
+    std::fs::write(document(), configuration()).unwrap();
 }
 
 /// systemd-analyze knows every line of the units, and rates what an attacker who has taken over the
@@ -122,4 +153,35 @@ fn systemd_accepts_the_units() {
         println!("{}", table.lines().last().unwrap_or_default());
         assert!(rated.status.success(), "{table}");
     }
+}
+
+/// The recipe of docs/INSTALL.md signs a file and verifies it, and refuses a changed one.
+#[test]
+fn a_signed_archive_is_verified() {
+    if Command::new("ssh-keygen").arg("-?").output().is_err() {
+        eprintln!("left out: ssh-keygen is not installed");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let archive = folder.path().join("archive.tar.gz");
+    let guide =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/INSTALL.md"))
+            .unwrap();
+    let commands: Vec<&str> = guide
+        .lines()
+        .skip_while(|line| !line.starts_with("    ssh-keygen"))
+        .take_while(|line| line.starts_with("    "))
+        .map(str::trim)
+        .collect();
+    assert_eq!(commands.len(), 4);
+    let run = |command: &str| {
+        let shell = Command::new("sh").args(["-c", command]).current_dir(&folder).output();
+        shell.unwrap().status.success()
+    };
+    std::fs::write(&archive, "the programs").unwrap();
+    for command in &commands {
+        assert!(run(command), "{command}");
+    }
+    std::fs::write(&archive, "other programs").unwrap();
+    assert!(!run(commands[3]), "a changed archive is accepted");
 }

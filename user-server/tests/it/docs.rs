@@ -7,48 +7,20 @@ use user_server::throttle::Budget;
 use crate::document::{read, rows_under, words};
 
 #[test]
-fn the_configuration_table_is_that_of_the_code() {
-    let table = rows_under(&read("README.md"), "## Configuration");
-    let expected: Vec<Vec<String>> = VARIABLES
-        .iter()
-        .map(|variable| {
-            let default = if variable.default.is_empty() { "not set" } else { variable.default };
-            vec![format!("`{}`", variable.name), default.to_owned(), variable.meaning.to_owned()]
-        })
-        .collect();
-    let lines: Vec<String> =
-        expected.iter().map(|row| format!("| {} |", row.join(" | "))).collect();
-    assert!(table == expected, "the table of README.md has to be:\n\n{}\n", lines.join("\n"));
-}
-
-#[test]
 fn the_secrets_that_may_come_from_files_are_named() {
-    let readme = read("README.md");
-    let named = readme.split("A secret (").nth(1).and_then(|rest| rest.split(')').next()).unwrap();
+    let document = read("docs/CONFIGURATION.md");
+    let named =
+        document.split("A secret (").nth(1).and_then(|rest| rest.split(')').next()).unwrap();
     let secrets: Vec<&str> =
         VARIABLES.iter().filter(|variable| variable.secret).map(|variable| variable.name).collect();
     assert_eq!(words(named), secrets);
 }
 
 #[test]
-fn the_map_of_the_readme_has_every_room() {
-    let modules_of = |document: &str, heading: &str| -> Vec<String> {
-        let mut modules: Vec<String> =
-            rows_under(&read(document), heading).iter().flat_map(|row| words(&row[0])).collect();
-        modules.sort();
-        modules
-    };
-    assert_eq!(
-        modules_of("README.md", "### Modules of the server"),
-        modules_of("ARCHITECTURE.md", crate::module_rules::MODULES)
-    );
-}
-
-#[test]
 fn the_example_for_gateways_is_one_that_is_compiled() {
-    let (readme, client) = (read("README.md"), read("user-proto/src/client.rs"));
+    let (document, client) = (read("docs/GATEWAYS.md"), read("user-proto/src/client.rs"));
     let example =
-        readme.split("```rust\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+        document.split("```rust\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
     for line in example.lines().filter(|line| !line.is_empty()) {
         assert!(
             client.contains(&format!("//! {line}\n")),
@@ -72,6 +44,48 @@ fn every_promise_names_a_test_that_there_is() {
         for name in shown_by.iter().filter(|name| !name.contains(' ')) {
             assert!(tests.contains(name.as_str()), "{}: no test is named {name}", promise[0]);
         }
+    }
+}
+
+#[test]
+fn the_promises_of_the_readme_name_tests_that_there_are() {
+    let own = std::process::Command::new(std::env::current_exe().unwrap())
+        .arg("--list")
+        .output()
+        .unwrap();
+    let tests = String::from_utf8(own.stdout).unwrap();
+    let readme = read("README.md");
+    let commands: Vec<&str> =
+        readme.split("`cargo test -p user-server --test it -- ").skip(1).collect();
+    assert_eq!(commands.len(), 3);
+    for command in commands {
+        let name = command.split('`').next().unwrap();
+        assert!(tests.contains(name), "no test is named {name}");
+    }
+}
+
+/// The guide quotes log lines as they are in the code.
+#[test]
+fn the_log_lines_of_the_troubleshooting_guide_exist() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut code = String::new();
+    for program in ["user-server", "user-http"] {
+        for file in crate::module_rules::rust_files(&root.join(program).join("src")) {
+            code += &std::fs::read_to_string(file).unwrap();
+        }
+    }
+    let guide = read("docs/TROUBLESHOOTING.md");
+    let cells = guide.lines().filter(|line| line.starts_with("| ")).filter_map(|line| {
+        let cells: Vec<&str> = line.split('|').collect();
+        (cells.len() == 5).then(|| cells[2].to_owned())
+    });
+    let lines: Vec<String> = cells
+        .flat_map(|cell| words(&cell))
+        .filter(|quoted| quoted.matches(' ').count() > 2)
+        .collect();
+    assert!(lines.len() > 10, "{lines:?}");
+    for line in lines {
+        assert!(code.contains(&line), "no program logs {line:?}");
     }
 }
 
@@ -115,19 +129,29 @@ fn the_files_of_a_message_are_those_that_name_it() {
 #[test]
 fn links_lead_to_files_that_exist() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let documents =
-        ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"];
+    let mut documents: Vec<String> =
+        ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"]
+            .map(str::to_owned)
+            .into();
+    for file in std::fs::read_dir(root.join("docs")).unwrap() {
+        let name = file.unwrap().file_name().into_string().unwrap();
+        if name.ends_with(".md") {
+            documents.push(format!("docs/{name}"));
+        }
+    }
     for document in documents {
-        let text = read(document);
+        let text = read(&document);
+        let folder = root.join(&document).parent().unwrap().to_owned();
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             if link.contains("://") {
                 continue;
             }
             let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
-            let target = if file.is_empty() { document } else { file };
-            assert!(root.join(target).exists(), "{document}: {link}");
-            if target.ends_with(".md") && !anchor.is_empty() {
-                assert!(anchors(&read(target)).contains(&anchor.to_owned()), "{document}: {link}");
+            let target = if file.is_empty() { root.join(&document) } else { folder.join(file) };
+            assert!(target.exists(), "{document}: {link}");
+            if target.extension().is_some_and(|extension| extension == "md") && !anchor.is_empty() {
+                let text = std::fs::read_to_string(&target).unwrap();
+                assert!(anchors(&text).contains(&anchor.to_owned()), "{document}: {link}");
             }
         }
     }

@@ -1,10 +1,14 @@
-//! The dashboard and docs/OPERATIONS.md name exactly the metrics that the service exposes.
+//! The dashboard and docs/OPERATIONS.md name exactly the metrics that the service exposes, and the
+//! alert rules name no others and pass their tests.
 
 use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
 
 use super::{metrics, with_monitor_and};
-use crate::support::Authority;
+use crate::support::{Authority, left_out};
 
+const ALERTS: &str = include_str!("../../../../packaging/prometheus/alerts.yml");
 const DASHBOARD: &str = include_str!("../../../../docs/grafana.json");
 const OPERATIONS: &str = include_str!("../../../../docs/OPERATIONS.md");
 
@@ -63,6 +67,10 @@ async fn dashboard_and_operations_guide_name_the_exposed_metrics() {
         );
     }
 
+    for name in metric_names(ALERTS) {
+        assert!(names.contains(&name), "alerts.yml names {name}, which does not exist");
+    }
+
     let mut sources = Vec::new();
     values(&dashboard, "datasource", &mut sources);
     assert!(!sources.is_empty());
@@ -70,4 +78,22 @@ async fn dashboard_and_operations_guide_name_the_exposed_metrics() {
         assert_eq!(source["uid"], "${datasource}", "the data source is selected on import");
     }
     server.stop().await;
+}
+
+#[test]
+fn the_alert_rules_pass_their_tests() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/prometheus");
+    let tests = std::fs::read_to_string(folder.join("alerts_test.yml")).unwrap();
+    let rules = ALERTS.lines().filter_map(|line| line.trim().strip_prefix("- alert: "));
+    for rule in rules {
+        for case in ["fires", "stays quiet"] {
+            assert!(tests.contains(&format!("\"{rule} {case}\"")), "no test that {rule} {case}");
+        }
+    }
+    for arguments in [["check", "rules", "alerts.yml"], ["test", "rules", "alerts_test.yml"]] {
+        let Ok(run) = Command::new("promtool").args(arguments).current_dir(&folder).output() else {
+            return left_out("the tests of the alert rules (promtool is missing)");
+        };
+        assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    }
 }
