@@ -3,7 +3,8 @@
 # documentation, then the clients in other languages, and lists what was left out. Requires Rust and
 # a C compiler. Prints a summary at the end; the exit code is 0 if every test that ran has passed.
 # ./test.sh --packages builds the Debian package instead, and tests it in a Debian system that systemd
-# boots, which needs root and takes about ten minutes.
+# boots, which needs root and takes about ten minutes. ./test.sh --release builds the release archive,
+# the container image and the RPM package, and tests the last two, which needs root and takes as long.
 set -uo pipefail
 
 # Optional tools: command, python:module or file:path | Debian package | what is left out without it.
@@ -48,8 +49,9 @@ main() {
     case ${1:-} in
         '') ;;
         --packages) packages ;;
+        --release) release ;;
         *)
-            echo "test.sh: unknown option $1; the only option is --packages" >&2
+            echo "test.sh: unknown option $1; the options are --packages and --release" >&2
             exit 64
             ;;
     esac
@@ -184,6 +186,19 @@ packages() {
         exit 0
     fi
     echo "test.sh: FAILED: the packages, in $SECONDS s"
+    exit 1
+}
+
+# Builds the release archive, the container image and the RPM package, tests the last two, and exits.
+release() {
+    command -v buildah >/dev/null && command -v podman >/dev/null && command -v runc >/dev/null ||
+        install buildah podman runc
+    command -v rpm >/dev/null || install rpm
+    if ./release.sh && packaging/oci/build.sh && packaging/oci/test.sh && packaging/rpm/build.sh; then
+        echo "test.sh: PASSED: the release, in $SECONDS s"
+        exit 0
+    fi
+    echo "test.sh: FAILED: the release, in $SECONDS s"
     exit 1
 }
 
