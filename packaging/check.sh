@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Checks the files of packaging that are not run: the syntax of all YAML and shell scripts, the
 # Kubernetes objects with kubernetes-validate, and the compose file with podman-compose. Installs what
-# is missing from PyPI in target/packaging.
+# is missing from PyPI in target/packaging; with --install, nothing else.
 set -euo pipefail
 CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 
@@ -10,6 +10,7 @@ tools=target/packaging/bin
     python3 -m venv target/packaging
     $tools/pip --quiet install 'kubernetes-validate==1.*' 'podman-compose==1.*' 'yamllint==1.*'
 }
+[ "${1:-}" = --install ] && exit 0
 $tools/yamllint -c packaging/.yamllint packaging/compose packaging/kubernetes packaging/prometheus
 $tools/kubernetes-validate --strict packaging/kubernetes/*.yaml
 $tools/podman-compose -f packaging/compose/compose.yaml config >/dev/null

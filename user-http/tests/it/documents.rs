@@ -8,7 +8,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Documents with commands that are run here.
-const RUN: &[&str] = &["README.md", "docs/TOUR.md", "docs/GATEWAYS.md"];
+const RUN: &[&str] = &["README.md", "docs/TOUR.md", "docs/GATEWAYS.md", "docs/HTTP.md"];
 /// Password of the tour, which a user types at a prompt.
 const PASSWORD: &str = "tides rise at nine";
 /// Lines that prompt for it.
@@ -167,6 +167,7 @@ impl Shell {
         shell.run(&format!(
             "exec 2>&1\n\
              cargo() {{ if [ \"$1\" = build ]; then return; fi; shift 3; command \"$@\"; }}\n\
+             curl() {{ command curl -sS \"$@\"; }}\n\
              user-cli() {{ case $1 in register|login|update|delete)\n\
              echo '{PASSWORD}' | command user-cli \"$@\" --password-stdin;;\n\
              *) command user-cli \"$@\";; esac; }}"
@@ -227,6 +228,28 @@ impl Shell {
         }
     }
 
+    /// Sets `$CODE` to the code of the newest email.
+    fn read_code(&mut self) {
+        self.run(
+            "for _ in $(seq 100); do\n\
+             CODE=$(cat user-data/mails/*.eml 2>/dev/null | grep -m 1 '^    ' | tr -cd 0-9)\n\
+             [ -z \"$CODE\" ] || break; sleep 0.1; done",
+        );
+    }
+
+    /// Sets the variables that docs/HTTP.md names from a reply.
+    fn set_variables(&mut self, printed: &[String]) {
+        let Some(line) = printed.last().filter(|line| line.starts_with('{')) else { return };
+        let reply: serde_json::Value = serde_json::from_str(line).unwrap();
+        let variables =
+            [("ID", "verification_id"), ("ACCESS", "access_token"), ("REFRESH", "refresh_token")];
+        for (variable, field) in variables {
+            if let Some(value) = reply[field].as_str() {
+                self.run(&format!("{variable}={value}"));
+            }
+        }
+    }
+
     /// Compares what a command printed with the document, and remembers the ids and codes that
     /// stand for those in the document.
     fn compare(&mut self, place: &str, expected: &[String], printed: &[String]) {
@@ -271,7 +294,7 @@ fn matches(expected: &[&str], printed: &[&str], pairs: &mut Vec<(String, String)
             }
             found
         }),
-        ([first, rest @ ..], [line, others @ ..]) if pattern(first) == pattern(line) => {
+        ([first, rest @ ..], [line, others @ ..]) if is_match(first, line) => {
             let words = first.split_whitespace().zip(line.split_whitespace());
             let own = words.filter(|(word, _)| is_drawn(word));
             pairs.extend(own.map(|(from, to)| (from.to_owned(), to.to_owned())));
@@ -279,6 +302,21 @@ fn matches(expected: &[&str], printed: &[&str], pairs: &mut Vec<(String, String)
         }
         _ => false,
     }
+}
+
+/// Reports whether a printed line is that of the document, in which `…` stands for any text.
+fn is_match(expected: &str, printed: &str) -> bool {
+    let (expected, printed) = (pattern(expected), pattern(printed));
+    let parts: Vec<&str> = expected.split('…').collect();
+    let Some(mut rest) = printed.strip_prefix(parts[0]) else { return false };
+    if let [_, between @ .., last] = parts.as_slice() {
+        for part in between {
+            let Some((_, after)) = rest.split_once(part) else { return false };
+            rest = after;
+        }
+        return rest.ends_with(last);
+    }
+    rest.is_empty()
 }
 
 /// Returns a line without spacing, ids, codes and times.
@@ -308,10 +346,10 @@ fn is_time(word: &str) -> bool {
     word.len() == 20 && word.ends_with('Z') && word.as_bytes()[10] == b'T'
 }
 
-/// Runs the commands of a document in one shell, after a command that does not end.
-fn run_document(name: &str, before: Option<&str>) {
+/// Runs the commands of a document in one shell, after commands that do not end.
+fn run_document(name: &str, before: &[&str]) {
     let Some(mut shell) = Shell::start() else { return };
-    if let Some(command) = before {
+    for command in before {
         shell.run_in_background(command, 1);
     }
     let mut count = 0;
@@ -324,12 +362,16 @@ fn run_document(name: &str, before: Option<&str>) {
         for (command, expected) in block.commands() {
             let place = format!("{name}:{}: {command}", block.line);
             let end = expected.iter().rposition(|line| !line.is_empty()).map_or(0, |at| at + 1);
+            if command.contains("$CODE") {
+                shell.read_code();
+            }
             let printed = if block.note.is_some() {
                 shell.run_in_background(&command, end)
             } else {
                 shell.run_until(&command, &expected[..end])
             };
             shell.compare(&place, &expected[..end], &printed);
+            shell.set_variables(&printed);
             count += 1;
         }
     }
@@ -341,17 +383,22 @@ const IN_BACKGROUND: &str = "run in the background";
 
 #[test]
 fn the_commands_of_the_readme_print_what_it_says() {
-    run_document("README.md", None);
+    run_document("README.md", &[]);
 }
 
 #[test]
 fn the_commands_of_the_tour_print_what_it_says() {
-    run_document("docs/TOUR.md", None);
+    run_document("docs/TOUR.md", &[]);
 }
 
 #[test]
 fn user_http_starts_as_the_guide_to_gateways_says() {
-    run_document("docs/GATEWAYS.md", Some("user-server"));
+    run_document("docs/GATEWAYS.md", &["user-server"]);
+}
+
+#[test]
+fn the_requests_of_the_json_api_are_answered_as_its_guide_says() {
+    run_document("docs/HTTP.md", &["user-server", "JSON_API=1 user-http"]);
 }
 
 /// Returns the documents of the repository for users and operators.
