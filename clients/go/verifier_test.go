@@ -126,6 +126,47 @@ func TestRetention(t *testing.T) {
 	}
 }
 
+func TestAnEntryThatArrivesAgainIsKeptForAsLongAgain(t *testing.T) {
+	r := newRevocations(2)
+	start := time.Now()
+	at := func(minutes int) time.Time { return start.Add(time.Duration(minutes) * time.Minute) }
+	add := func(id byte, minutes int, expected bool) {
+		t.Helper()
+		if r.add(UUID{id}, at(minutes).Add(retention)) != expected {
+			t.Errorf("%d at %d", id, minutes)
+		}
+	}
+	expire := func(minutes int, expected ...byte) {
+		t.Helper()
+		hasSpace := r.expire(at(minutes))
+		if hasSpace != (len(expected) < 2) || r.count() != len(expected) || r.expiries.Len() != len(expected) {
+			t.Errorf("%d entries at %d, space: %v", r.count(), minutes, hasSpace)
+		}
+		for _, id := range expected {
+			if !r.contain(&claims{session: UUID{id}}) || !r.contain(&claims{user: UUID{id}}) {
+				t.Errorf("%d is missing at %d", id, minutes)
+			}
+		}
+	}
+	add(1, 0, true)
+	add(2, 10, true)
+	// Arrivals of ids that are known need no space.
+	add(3, 20, false)
+	for minutes := 20; minutes <= 40; minutes++ {
+		add(1, minutes, true)
+	}
+	add(1, 30, true)
+	add(3, 40, false)
+	expire(70, 1, 2)
+	// Between its first and its latest arrival, an entry does not keep others.
+	expire(71, 1)
+	add(3, 71, true)
+	add(4, 71, false)
+	expire(100, 1, 3)
+	expire(101, 3)
+	expire(132)
+}
+
 func TestAClockThatIsSetBack(t *testing.T) {
 	start := time.Now()
 	clock := newServiceTime(start)
@@ -156,6 +197,56 @@ func TestAClockThatIsSetBack(t *testing.T) {
 	check(0, timingCurrent)
 	observe(930, 1)
 	check(1, timingDisputed)
+}
+
+func TestAClockThatWasAheadForAMoment(t *testing.T) {
+	const years = 10 * 365 * 86_400
+	const kept = 61 * 60
+	start := time.Now()
+	clock := newServiceTime(start)
+	at := func(seconds int64) time.Time { return start.Add(time.Duration(seconds) * time.Second) }
+	// The clock of the service is ahead by so much. The answer arrives a second after the request.
+	answer := func(elapsed, ahead int64) {
+		clock.observe(time.Unix(1_700_000_000+elapsed+ahead, 0), at(elapsed), at(elapsed+1))
+	}
+	check := func(elapsed, issued int64, expected timing) {
+		t.Helper()
+		issued += 1_700_000_000
+		if found := clock.check(&claims{issued: issued, expiresAt: issued + 900}, at(elapsed)); found != expected {
+			t.Errorf("%d instead of %d at %d", found, expected, elapsed)
+		}
+	}
+	answer(0, 0)
+	check(1, 0, timingCurrent)
+	answer(10, years)
+	check(11, 0, timingExpired)
+	answer(20, 0)
+	check(21, 20, timingDisputed)
+	// The time counts from the arrival of the first answer to the sending of the last.
+	answer(20+kept, 0)
+	check(21+kept, 20+kept, timingDisputed)
+	answer(21+kept, 0)
+	check(22+kept, 21+kept, timingCurrent)
+	check(22+kept, kept-900, timingExpired)
+	// Issued while the clock was ahead.
+	check(22+kept, years, timingExpired)
+
+	// If the clock is ahead again in between, the time starts anew.
+	clock = newServiceTime(start)
+	answer(0, years)
+	answer(10, 0)
+	answer(1_000, years)
+	answer(1_010, 0)
+	for _, elapsed := range []int64{11 + kept, 1_010 + kept} {
+		answer(elapsed, 0)
+		check(elapsed+1, elapsed, timingDisputed)
+	}
+	// An answer that is ahead drops nothing, even after the time.
+	answer(1_011+kept, years)
+	answer(1_012+kept, 0)
+	check(1_013+kept, 1_012+kept, timingDisputed)
+	answer(1_013+2*kept, 0)
+	check(1_014+2*kept, 1_013+2*kept, timingCurrent)
 }
 
 func TestWhatAnAnswerOfTheServiceMeans(t *testing.T) {

@@ -1,6 +1,7 @@
 package userservice
 
 import (
+	"container/list"
 	"sync"
 	"time"
 )
@@ -14,13 +15,14 @@ const maxAccessLife = time.Hour
 
 // revocations are the entries that have been received and have not expired.
 type revocations struct {
-	mu  sync.RWMutex
-	ids map[UUID]struct{}
+	mu sync.RWMutex
+	// ids are those of sessions and users, with their elements of `expiries`.
+	ids map[UUID]*list.Element
 	// firstValid is 0, or one more than the latest iat of the tokens that are all revoked.
 	firstValid int64
 
 	// Only the follower uses these.
-	expiries []expiry // in the order of their times
+	expiries list.List // of *expiry, in the order of their times
 	allUntil time.Time
 	max      int
 }
@@ -31,7 +33,7 @@ type expiry struct {
 }
 
 func newRevocations(max int) *revocations {
-	return &revocations{ids: map[UUID]struct{}{}, max: max}
+	return &revocations{ids: map[UUID]*list.Element{}, max: max}
 }
 
 // contain tells whether a token is revoked.
@@ -57,19 +59,23 @@ func (r *revocations) count() int {
 	return len(r.ids)
 }
 
-// add adds a session or user. It returns false if there are too many. An id that is known does not
-// stay longer: the tokens that it concerns were issued before it arrived for the first time.
+// add adds a session or user. It returns false if there are too many. An id that is known stays
+// until the later time, even if the set is full: an entry arrives again if some of the tokens that
+// it concerns become valid later, or were issued after it arrived for the first time.
 func (r *revocations) add(id UUID, until time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if _, found := r.ids[id]; found {
+	if element, found := r.ids[id]; found {
+		if known := element.Value.(*expiry); until.After(known.at) {
+			known.at = until
+			r.expiries.MoveToBack(element)
+		}
 		return true
 	}
-	if len(r.expiries) >= r.max {
+	if len(r.ids) >= r.max {
 		return false
 	}
-	r.ids[id] = struct{}{}
-	r.expiries = append(r.expiries, expiry{until, id})
+	r.ids[id] = r.expiries.PushBack(&expiry{until, id})
 	return true
 }
 
@@ -89,21 +95,21 @@ func (r *revocations) addAll(before int64, until time.Time) {
 // expire removes the entries that have expired. It returns true if there is space for more.
 //
 // A reader never misses an entry because of this: it reads the clock after the set, and by that
-// reading the tokens that the entry concerns have expired.
+// reading the tokens that the entry concerns have expired. The service repeats an entry if one of
+// them becomes valid later.
 func (r *revocations) expire(now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	count := 0
-	for count < len(r.expiries) && !r.expiries[count].at.After(now) {
-		delete(r.ids, r.expiries[count].id)
-		count++
-	}
-	// The rest is copied once in a while, so that the memory of the removed ones is freed.
-	if r.expiries = r.expiries[count:]; count > 0 {
-		r.expiries = append([]expiry(nil), r.expiries...)
+	for first := r.expiries.Front(); first != nil; first = r.expiries.Front() {
+		earliest := first.Value.(*expiry)
+		if earliest.at.After(now) {
+			break
+		}
+		delete(r.ids, earliest.id)
+		r.expiries.Remove(first)
 	}
 	if !r.allUntil.IsZero() && !r.allUntil.After(now) {
 		r.allUntil, r.firstValid = time.Time{}, 0
 	}
-	return len(r.expiries) < r.max
+	return len(r.ids) < r.max
 }

@@ -22,16 +22,22 @@ const (
 // If the service's clock is set back, tokens that had expired would become valid again, possibly
 // after the revocations that concern them were removed. So the greatest lower bound is kept as a
 // floor, and the service is asked about a token that has expired by only one of the two. The floor
-// is dropped when every token that was issued before has expired by the new clock too.
+// is dropped when every token that was issued before has expired by the new clock too, and also
+// after the service's clock was behind it for `retention` by the monotonic clock, without
+// interruption. By then, the tokens of before the clock was ahead have expired. Those that were
+// issued in the meantime are ahead of the new clock, and the service repeats their entries.
 type serviceTime struct {
 	start  time.Time
 	latest atomic.Int64 // upper bound by the latest answer
 	bound  atomic.Int64 // the larger one of `latest` and the floor
 
 	// Only the follower uses these.
-	hasFloor   bool
-	floor      int64
-	floorUntil int64 // 0, or the time of the service at which the floor is dropped
+	hasFloor bool
+	floor    int64
+	isBehind bool // the service's clock is behind the floor
+	// floorUntil and behindUntil are the times of the service and of the monotonic clock at which
+	// the floor is dropped if the service's clock is behind it until then.
+	floorUntil, behindUntil int64
 }
 
 func newServiceTime(start time.Time) *serviceTime {
@@ -47,21 +53,20 @@ func (t *serviceTime) millis(at time.Time) int64 {
 
 // observe takes the time of an answer into account.
 func (t *serviceTime) observe(now, sent, received time.Time) {
-	nowMS := now.UnixMilli()
-	upper := nowMS - t.millis(sent)
-	lower := nowMS - t.millis(received) - 1
-	if t.floorUntil != 0 && nowMS >= t.floorUntil {
-		t.hasFloor, t.floorUntil = false, 0
+	nowMS, sentMS, receivedMS := now.UnixMilli(), t.millis(sent), t.millis(received)
+	upper := nowMS - sentMS
+	lower := nowMS - receivedMS - 1
+	wasBehind := t.isBehind
+	t.isBehind = t.hasFloor && upper < t.floor
+	if wasBehind && (nowMS >= t.floorUntil || t.isBehind && sentMS >= t.behindUntil) {
+		t.hasFloor, t.isBehind = false, false
 	}
 	switch {
-	case t.hasFloor && upper < t.floor:
-		if t.floorUntil == 0 {
-			t.floorUntil = t.floor + t.millis(received) + retention.Milliseconds()
-		}
-	case !t.hasFloor || lower > t.floor:
-		t.hasFloor, t.floor, t.floorUntil = true, lower, 0
-	default:
-		t.floorUntil = 0
+	case t.isBehind && !wasBehind:
+		t.behindUntil = receivedMS + retention.Milliseconds()
+		t.floorUntil = t.floor + t.behindUntil
+	case !t.isBehind && (!t.hasFloor || lower > t.floor):
+		t.hasFloor, t.floor = true, lower
 	}
 	bound := upper
 	if t.floor > bound {

@@ -390,11 +390,54 @@ class Times(unittest.TestCase):
         clock.observe(1_960_000, 0, 0, 960 * SECOND)
         self.assertEqual(clock.check(1_900, 1_965, 0), "disputed")
 
+    def test_a_clock_that_was_ahead_for_a_moment(self) -> None:
+        years, kept = 10 * 365 * 86_400, 61 * 60
+
+        def answer(elapsed: int, ahead: int) -> None:
+            """Arrives a second after the request."""
+            now_ms = (SERVICE_NOW + elapsed + ahead) * 1000
+            clock.observe(now_ms, elapsed * SECOND, (elapsed + 1) * SECOND, RETENTION)
+
+        def check(elapsed: int, issued: int) -> str:
+            issued += SERVICE_NOW
+            return clock.check(issued, issued + 900, elapsed * SECOND)
+
+        clock = ServiceTime(0)
+        answer(0, 0)
+        self.assertEqual(check(1, 0), "current")
+        answer(10, years)
+        self.assertEqual(check(11, 0), "expired")
+        answer(20, 0)
+        self.assertEqual(check(21, 20), "disputed")
+        # The time counts from the arrival of the first answer to the sending of the last.
+        answer(20 + kept, 0)
+        self.assertEqual(check(21 + kept, 20 + kept), "disputed")
+        answer(21 + kept, 0)
+        self.assertEqual(check(22 + kept, 21 + kept), "current")
+        self.assertEqual(check(22 + kept, kept - 900), "expired")
+        # Issued while the clock was ahead.
+        self.assertEqual(check(22 + kept, years), "expired")
+
+        # If the clock is ahead again in between, the time starts anew.
+        clock = ServiceTime(0)
+        answer(0, years)
+        answer(10, 0)
+        answer(1_000, years)
+        answer(1_010, 0)
+        for elapsed in (11 + kept, 1_010 + kept):
+            answer(elapsed, 0)
+            self.assertEqual(check(elapsed + 1, elapsed), "disputed")
+        # An answer that is ahead drops nothing, even after the time.
+        answer(1_011 + kept, years)
+        answer(1_012 + kept, 0)
+        self.assertEqual(check(1_013 + kept, 1_012 + kept), "disputed")
+        answer(1_013 + 2 * kept, 0)
+        self.assertEqual(check(1_014 + 2 * kept, 1_013 + 2 * kept), "current")
+
     def test_entries_are_kept_for_the_longest_lifetime_and_a_minute(self) -> None:
         self.assertEqual(RETENTION, 3_660 * SECOND)
         entries = Set(10)
         entries.add(SESSION.bytes, 5)
-        entries.add(SESSION.bytes, 9)
         entries.add_all(100, 5)
         entries.add_all(50, 9)
         entries.expire(5)
@@ -403,6 +446,68 @@ class Times(unittest.TestCase):
         self.assertFalse(entries.contain(101, USER.bytes, USER.bytes))
         entries.expire(9)
         self.assertFalse(entries.contain(100, USER.bytes, USER.bytes))
+
+    def test_an_entry_that_arrives_again_is_kept_for_as_long_again(self) -> None:
+        minute = 60 * SECOND
+        entries = Set(2)
+        one, two, three, four = (bytes([number]) * 16 for number in (1, 2, 3, 4))
+
+        def add(identifier: bytes, minutes: int) -> bool:
+            return entries.add(identifier, minutes * minute + RETENTION)
+
+        def expire(minutes: int, *expected: bytes) -> None:
+            self.assertEqual(entries.expire(minutes * minute), len(expected) < 2)
+            self.assertEqual(set(entries.ids), set(expected))
+            for identifier in expected:
+                self.assertTrue(entries.contain(0, identifier, USER.bytes))
+                self.assertTrue(entries.contain(0, SESSION.bytes, identifier))
+
+        self.assertTrue(add(one, 0))
+        self.assertTrue(add(two, 10))
+        # Arrivals of ids that are known need no space.
+        self.assertFalse(add(three, 20))
+        for minutes in (*range(20, 41), 30):
+            self.assertTrue(add(one, minutes))
+        self.assertFalse(add(three, 40))
+        expire(70, one, two)
+        # Between its first and its latest arrival, an entry does not keep others.
+        expire(71, one)
+        self.assertTrue(add(three, 71))
+        self.assertFalse(add(four, 71))
+        expire(100, one, three)
+        expire(101, three)
+        expire(132)
+
+    def test_a_session_stays_revoked_if_its_tokens_become_valid_later(self) -> None:
+        signer = Signer()
+        local, follower = follow(signer.jwk(), life=3_600)
+        # Issued while the clock was ahead by half an hour.
+        token = signer.token(iat=SERVICE_NOW + 1_800, exp=SERVICE_NOW + 5_400)
+        row = Revocation(kind=1, id=SESSION.bytes, before=0)
+        start = time.monotonic_ns()
+        for minutes, ahead, entries, expected in (
+            (0, 30, (row,), "TokenRevoked"),
+            (1, 0, (), "ask"),
+            (30, 0, (row,), "TokenRevoked"),
+            (61, 0, (), "ask"),
+            (63, 0, (), "TokenRevoked"),
+            (89, 0, (), "TokenRevoked"),
+            (91, 0, (), "TokenExpired"),
+        ):
+            now = start + minutes * 60 * SECOND
+            answer = Revocations(
+                cursor=b"c",
+                stale_ms=0,
+                more=0,
+                now_ms=(SERVICE_NOW + (minutes + ahead) * 60) * 1000,
+                entries=entries,
+            )
+            with mock.patch.object(time, "monotonic_ns", return_value=now):
+                follower.expire()
+                follower.apply_revocations(answer, 0, now, now)
+                local.keys_until = now + SECOND
+                self.assertEqual(verdict(local, token), expected, minutes)
+        self.assertEqual(len(local.revocations.ids), 0)
 
 
 class FakeClient(Client):

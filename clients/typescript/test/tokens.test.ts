@@ -9,7 +9,8 @@ import { parseKeySet } from "../dist/verifier/keys.js";
 import { Local } from "../dist/verifier/local.js";
 import { verifierSettings } from "../dist/verifier/options.js";
 import type { Verified } from "user-service-client";
-import { RETENTION } from "../dist/verifier/revocations.js";
+import { RETENTION, Revocations } from "../dist/verifier/revocations.js";
+import { ServiceTime } from "../dist/verifier/time.js";
 import { uuidBytes } from "../dist/codec/values.js";
 
 const url = new URL("../../../user-proto/vectors/tokens.json", import.meta.url);
@@ -238,6 +239,81 @@ test("a token is not decided while the clock of the service is behind an earlier
   assert.equal(local.check(genuine("eddsa")), "expired");
   revoke([]);
   assert.equal(local.check(genuine("eddsa")), undefined);
+});
+
+test("a clock that was ahead for a moment is forgotten after 61 minutes", () => {
+  const [start, years, kept] = [1_700_000_000, 10 * 365 * 86_400, 61 * 60];
+  let time = new ServiceTime();
+  // The clock of the service is ahead by so much. The answer arrives a second after the request.
+  const answer = (elapsed: number, ahead: number) => {
+    const times = { sentAt: elapsed * 1000, receivedAt: (elapsed + 1) * 1000 };
+    time.observe((start + elapsed + ahead) * 1000, times, RETENTION);
+  };
+  const check = (elapsed: number, issued: number) =>
+    time.check(start + issued, start + issued + 900, elapsed * 1000);
+  answer(0, 0);
+  assert.equal(check(1, 0), "current");
+  answer(10, years);
+  assert.equal(check(11, 0), "expired");
+  answer(20, 0);
+  assert.equal(check(21, 20), "disputed");
+  // The time counts from the arrival of the first answer to the sending of the last.
+  answer(20 + kept, 0);
+  assert.equal(check(21 + kept, 20 + kept), "disputed");
+  answer(21 + kept, 0);
+  assert.equal(check(22 + kept, 21 + kept), "current");
+  assert.equal(check(22 + kept, kept - 900), "expired");
+  // Issued while the clock was ahead.
+  assert.equal(check(22 + kept, years), "expired");
+
+  // If the clock is ahead again in between, the time starts anew.
+  time = new ServiceTime();
+  answer(0, years);
+  answer(10, 0);
+  answer(1_000, years);
+  answer(1_010, 0);
+  for (const elapsed of [11 + kept, 1_010 + kept]) {
+    answer(elapsed, 0);
+    assert.equal(check(elapsed + 1, elapsed), "disputed");
+  }
+  // An answer that is ahead drops nothing, even after the time.
+  answer(1_011 + kept, years);
+  answer(1_012 + kept, 0);
+  assert.equal(check(1_013 + kept, 1_012 + kept), "disputed");
+  answer(1_013 + 2 * kept, 0);
+  assert.equal(check(1_014 + 2 * kept, 1_013 + 2 * kept), "current");
+});
+
+test("an entry that arrives again is kept for as long again", () => {
+  const entries = new Revocations(2);
+  const minute = 60_000;
+  const id = (byte: number) => new Uint8Array(16).fill(byte);
+  const add = (byte: number, minutes: number) => entries.add(id(byte), minutes * minute);
+  const expire = (minutes: number, ...expected: number[]) => {
+    entries.expire(minutes * minute);
+    assert.equal(entries.size, expected.length);
+    assert.equal(entries.isFull, expected.length === 2);
+    const other = Buffer.from(id(9)).toString("latin1");
+    for (const byte of expected) {
+      const one = Buffer.from(id(byte)).toString("latin1");
+      assert.ok(entries.contain({ session: one, user: other, issuedAt: 0 }), `${byte}`);
+      assert.ok(entries.contain({ session: other, user: one, issuedAt: 0 }), `${byte}`);
+    }
+  };
+  assert.equal(add(1, 0), true);
+  assert.equal(add(2, 10), true);
+  // Arrivals of ids that are known need no space.
+  assert.equal(add(3, 20), false);
+  for (let minutes = 20; minutes <= 40; minutes += 1) assert.equal(add(1, minutes), true);
+  assert.equal(add(3, 40), false);
+  expire(70, 1, 2);
+  // Between its first and its latest arrival, an entry does not keep others.
+  expire(71, 1);
+  assert.equal(add(3, 71), true);
+  assert.equal(add(4, 71), false);
+  expire(100, 1, 3);
+  expire(101, 3);
+  expire(132);
 });
 
 test("the revocations are bounded, and expire together with their tokens", () => {

@@ -24,7 +24,7 @@ export function revocationIds(claims: Claims): RevocationIds {
 
 /** The revocations that have been received and have not expired. */
 export class Revocations {
-  /** Time of expiry by id. All are kept for the same time, so the map has the order of expiry. */
+  /** Time of expiry by id, in the order of this time, which is that of the latest arrival. */
   readonly #ids = new Map<string, number>();
   readonly #max: number;
   /** Every token that was issued at this time or earlier is revoked. */
@@ -49,12 +49,13 @@ export class Revocations {
 
   /**
    * Adds a session or user. Returns `false` if there are too many. An id that is already in the set
-   * does not stay longer: the tokens that it concerns were issued before it arrived.
+   * is kept for as long again, even if the set is full: an entry arrives again if some of the tokens
+   * that it concerns become valid later, or were issued after it arrived for the first time.
    */
   add(id: Uint8Array, now: number): boolean {
     const key = Buffer.from(id).toString("latin1");
-    if (this.#ids.has(key)) return true;
-    if (this.isFull) return false;
+    // To the end of the order.
+    if (!this.#ids.delete(key) && this.isFull) return false;
     this.#ids.set(key, now + RETENTION);
     return true;
   }

@@ -18,7 +18,10 @@ export interface Times {
  * after the revocations that concern them were removed. So the greatest lower bound is kept as a
  * floor. A token that has expired by only one of the two is not decided here, so the service is
  * asked. The floor is dropped when every token that was issued before the change has expired by the
- * new clock too.
+ * new clock too, and also after the service's clock was behind it for the retention by the monotonic
+ * clock, without interruption. By then, the tokens of before the clock was ahead have expired. Those
+ * that were issued in the meantime are ahead of the new clock, and the service repeats their
+ * entries.
  */
 export class ServiceTime {
   /** Upper bound by the latest answer: offset in milliseconds. Before it, no token is valid. */
@@ -26,18 +29,26 @@ export class ServiceTime {
   /** The larger one of `#latest` and the floor. */
   #bound = Infinity;
   #floor: number | undefined;
-  /** Time of the service at which the floor is dropped; set while its clock is behind the floor. */
-  #floorUntil: number | undefined;
+  /**
+   * Times of the service and of the monotonic clock at which the floor is dropped; set while the
+   * service's clock is behind the floor.
+   */
+  #floorUntil: { readonly service: number; readonly local: number } | undefined;
 
   /** Takes an answer into account. No token is of use after `retention`. */
   observe(nowMs: number, { sentAt, receivedAt }: Times, retention: number): void {
     const upper = nowMs - sentAt;
     const lower = nowMs - receivedAt - 1;
-    if (this.#floorUntil !== undefined && nowMs >= this.#floorUntil) {
-      this.#floor = this.#floorUntil = undefined;
+    const isBehind = this.#floor !== undefined && upper < this.#floor;
+    if (this.#floorUntil !== undefined) {
+      const { service, local } = this.#floorUntil;
+      if (nowMs >= service || (isBehind && sentAt >= local)) {
+        this.#floor = this.#floorUntil = undefined;
+      }
     }
-    if (this.#floor !== undefined && upper < this.#floor) {
-      this.#floorUntil ??= this.#floor + receivedAt + retention;
+    if (this.#floor !== undefined && isBehind) {
+      const local = receivedAt + retention;
+      this.#floorUntil ??= { service: this.#floor + local, local };
     } else {
       this.#floor = Math.max(this.#floor ?? lower, lower);
       this.#floorUntil = undefined;

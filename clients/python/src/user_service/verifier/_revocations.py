@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict
 from typing import Optional
 
 
@@ -10,12 +10,11 @@ class Revocations:
     """The revocations that were received and have not expired. Times are in nanoseconds."""
 
     def __init__(self, maximum: int) -> None:
-        # Ids of sessions and users.
-        self.ids: set[bytes] = set()
+        # Ids of sessions and users with the time at which they expire, in the order of this time.
+        self.ids: OrderedDict[bytes, int] = OrderedDict()
         # 0, or one more than the latest `iat` of the tokens that are all revoked.
         self.first_valid = 0
         self._maximum = maximum
-        self._expiries: deque[tuple[int, bytes]] = deque()
         self._all_until: Optional[int] = None
 
     def contain(self, issued_at: int, session_id: bytes, user_id: bytes) -> bool:
@@ -26,15 +25,16 @@ class Revocations:
     def add(self, identifier: bytes, expiry: int) -> bool:
         """Adds a session or user. Returns `False` if there are too many.
 
-        An id that is already in the set does not stay longer: the tokens that it concerns were
-        issued before it arrived for the first time.
+        An id that is already in the set stays until the later time, even if the set is full: an
+        entry arrives again if some of the tokens that it concerns become valid later, or were
+        issued after it arrived for the first time.
         """
-        if identifier in self.ids:
-            return True
-        if len(self._expiries) >= self._maximum:
+        known = self.ids.get(identifier)
+        if known is None and len(self.ids) >= self._maximum:
             return False
-        self.ids.add(identifier)
-        self._expiries.append((expiry, identifier))
+        if known is None or expiry > known:
+            self.ids[identifier] = expiry
+            self.ids.move_to_end(identifier)
         return True
 
     def add_all(self, before: int, expiry: int) -> None:
@@ -45,9 +45,12 @@ class Revocations:
 
     def expire(self, now: int) -> bool:
         """Removes the entries that have expired. Returns `True` if there is space for more."""
-        while self._expiries and self._expiries[0][0] <= now:
-            self.ids.discard(self._expiries.popleft()[1])
+        while self.ids:
+            identifier, expiry = next(iter(self.ids.items()))
+            if expiry > now:
+                break
+            del self.ids[identifier]
         if self._all_until is not None and self._all_until <= now:
             self._all_until = None
             self.first_valid = 0
-        return len(self._expiries) < self._maximum
+        return len(self.ids) < self._maximum

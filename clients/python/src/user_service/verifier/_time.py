@@ -21,26 +21,35 @@ class ServiceTime:
     If the service's clock is set back, tokens that had expired would become valid again, possibly
     after the revocations that concern them were removed. So the greatest lower bound is kept as a
     floor, and the service is asked about a token that has expired by only one of the two. The floor
-    is dropped when every token that was issued before the change has expired by the new clock too.
+    is dropped when every token that was issued before the change has expired by the new clock too,
+    and also after the service's clock was behind it for the retention by the monotonic clock,
+    without interruption. By then, the tokens of before the clock was ahead have expired. Those that
+    were issued in the meantime are ahead of the new clock, and the service repeats their entries.
     """
 
     def __init__(self, start_ns: int) -> None:
         self._start = start_ns
         self._floor: Optional[int] = None
-        self._floor_until: Optional[int] = None
+        # Times of the service and of the monotonic clock at which the floor is dropped; set while
+        # the service's clock is behind the floor.
+        self._floor_until: Optional[tuple[int, int]] = None
         # Before the first answer, every token appears expired.
         self._latest = self._bound = _UNKNOWN
 
     def observe(self, now_ms: int, sent_ns: int, received_ns: int, retention_ns: int) -> None:
         """Takes the time of an answer into account."""
-        received = self._millis(received_ns)
-        upper = now_ms - self._millis(sent_ns)
+        sent, received = self._millis(sent_ns), self._millis(received_ns)
+        upper = now_ms - sent
         lower = now_ms - received - 1
-        if self._floor_until is not None and now_ms >= self._floor_until:
-            self._floor = self._floor_until = None
-        if self._floor is not None and upper < self._floor:
+        is_behind = self._floor is not None and upper < self._floor
+        if self._floor_until is not None:
+            service, local = self._floor_until
+            if now_ms >= service or (is_behind and sent >= local):
+                self._floor = self._floor_until = None
+        if self._floor is not None and is_behind:
             if self._floor_until is None:
-                self._floor_until = self._floor + received + retention_ns // 1_000_000
+                until = received + retention_ns // 1_000_000
+                self._floor_until = (self._floor + until, until)
         else:
             self._floor = lower if self._floor is None else max(self._floor, lower)
             self._floor_until = None
