@@ -21,10 +21,10 @@ pub struct LocalCache {
 
 /// Cached sessions, accounts and leases by the id of the session or account, since these ids never
 /// collide.
-type Slots = unsync::Cache<Uuid, Slot>;
+type Slots = unsync::Cache<Uuid, CacheSlot>;
 
 #[derive(Clone)]
-struct Slot {
+struct CacheSlot {
     content: Content,
     until: Timestamp,
 }
@@ -66,7 +66,7 @@ fn lease(slots: &mut Slots, subject: Uuid, now: Timestamp) -> Option<Uuid> {
         return None;
     }
     let lease = Uuid::new_v4();
-    slots.insert(subject, Slot { content: Content::Lease(lease), until: now.plus(LEASE) });
+    slots.insert(subject, CacheSlot { content: Content::Lease(lease), until: now.plus(LEASE) });
     Some(lease)
 }
 
@@ -105,7 +105,7 @@ impl RecordCache for LocalCache {
                     && slot.until > now
             });
             if is_valid {
-                slots.insert(subject, Slot { content, until });
+                slots.insert(subject, CacheSlot { content, until });
             }
         };
         put(session_id, leases.session, Content::Session);

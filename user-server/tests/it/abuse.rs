@@ -95,7 +95,6 @@ async fn is_bounded(connections: usize, bytes: Vec<u8>) {
         tokio::time::sleep(Duration::from_millis(100)).await;
         rest = resident_kib(&process);
     }
-    println!("{idle} KiB, at most {most} KiB, after {:?} {rest} KiB", began.elapsed());
     outcome(client.call(login("ada", PASSWORD)).await).unwrap();
 }
 
