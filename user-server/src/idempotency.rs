@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use subtle::ConstantTimeEq;
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, MissedTickBehavior};
 use uuid::Uuid;
 
@@ -18,6 +19,12 @@ use crate::keys::KeyRing;
 /// First and maximum pause between two polls while another attempt executes the same request.
 const POLL_PAUSES: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(320)];
 
+/// Maximum number of claims of failed requests that wait for the database to be released.
+pub const MAX_LATE_RELEASES: usize = 1024;
+/// Pause between two attempts to release a claim, and their maximum number.
+const RELEASE_PAUSE: Duration = Duration::from_millis(250);
+const MAX_RELEASES: u32 = 120;
+
 /// Service that claims idempotency keys, and finds the outcomes of repeated requests.
 pub struct Idempotency {
     pub claims: Arc<dyn IdempotencyKeys>,
@@ -26,6 +33,8 @@ pub struct Idempotency {
     /// Server keys, with which the tags (MACs) of requests are computed.
     pub keys: Arc<KeyRing>,
     pub clock: Arc<dyn Clock>,
+    /// Bounds the number of claims that wait for the database to be released.
+    pub late_releases: Arc<Semaphore>,
 }
 
 /// Records a heartbeat of a node periodically, forever, so that its claims are not taken over.
@@ -84,7 +93,16 @@ impl Idempotency {
         };
         let mut pause = POLL_PAUSES[0];
         loop {
-            match self.claims.claim_key(&keyed, self.clock.now()).await? {
+            let state = match self.claims.claim_key(&keyed, self.clock.now()).await {
+                Ok(state) => state,
+                Err(fault) => {
+                    // The claim may have been stored, if only the reply was lost. A repeat of the
+                    // request would wait for it.
+                    self.release(keyed.claim).await;
+                    return Err(fault.into());
+                }
+            };
+            match state {
                 KeyState::Claimed => return Ok(IdempotencyDecision::Execute(keyed.claim)),
                 KeyState::Used { kid, tag, outcome } => {
                     let same = self.keys.find(&kid).is_some_and(|server_key| {
@@ -104,11 +122,24 @@ impl Idempotency {
     }
 
     /// Releases the claim of a failed request, so that the idempotency key can be used again. Does
-    /// nothing if the claim is completed.
+    /// nothing if the claim is completed. If the database does not answer, repeats that in the
+    /// background.
     pub async fn release(&self, claim: KeyClaim) {
-        if let Err(fault) = self.claims.release_key(claim).await {
-            // The claim expires by itself.
-            tracing::warn!(%fault, "cannot release the claim on an idempotency key");
+        if self.claims.release_key(claim).await.is_ok() {
+            return;
         }
+        // A repeat of the request would wait until the claim expires. The database is probably
+        // unavailable, which is why the request has failed.
+        let Ok(slot) = self.late_releases.clone().try_acquire_owned() else { return };
+        let claims = self.claims.clone();
+        tokio::spawn(async move {
+            for _ in 0..MAX_RELEASES {
+                tokio::time::sleep(RELEASE_PAUSE).await;
+                if claims.release_key(claim).await.is_ok() {
+                    break;
+                }
+            }
+            drop(slot);
+        });
     }
 }

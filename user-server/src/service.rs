@@ -323,6 +323,7 @@ impl ServiceCore {
             node: Uuid::new_v4(),
             keys: keys.clone(),
             clock: clock.clone(),
+            late_releases: Arc::new(tokio::sync::Semaphore::new(idempotency::MAX_LATE_RELEASES)),
         };
         let node = idempotency.node;
         let limits = AdvertisedLimits {

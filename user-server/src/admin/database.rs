@@ -23,15 +23,14 @@ pub(super) fn path(config: &Config) -> PathBuf {
 /// If the database does not exist, cannot be reached or opened, or has another schema.
 pub(super) async fn open(config: &Config) -> Result<Arc<dyn Store>, CommandError> {
     require_schema(config).await?;
-    let store: Arc<dyn Store> = match &config.postgres {
-        Some(postgres) => Arc::new(PostgresStore::open(&postgres.options)),
-        None => {
-            let path = path(config);
-            let attached = SqliteStore::attach(&path).await;
-            Arc::new(attached.map_err(|fault| embedded_unusable(&path, &fault))?)
-        }
-    };
-    Ok(Arc::new(GuardedStore::new(store)))
+    if let Some(postgres) = &config.postgres {
+        let store = PostgresStore::open(&postgres.options).for_background();
+        return Ok(Arc::new(GuardedStore::new(Arc::new(store))));
+    }
+    let path = path(config);
+    let attached = SqliteStore::attach(&path).await;
+    let store = attached.map_err(|fault| embedded_unusable(&path, &fault))?;
+    Ok(Arc::new(GuardedStore::new(Arc::new(store))))
 }
 
 /// Checks that the database exists and has a schema that this version can use, and changes nothing.

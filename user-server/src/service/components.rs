@@ -32,9 +32,10 @@ pub(super) async fn store(config: &Config) -> Result<Arc<dyn Store>, StartError>
     } else {
         profile.schema.require().map_err(at)?;
     }
-    let store: Arc<dyn Store> = Arc::new(PostgresStore::open(&postgres.options));
+    let store: Arc<dyn Store> =
+        Arc::new(GuardedStore::networked(PostgresStore::open(&postgres.options)));
     store.ping().await.map_err(at)?;
-    Ok(Arc::new(GuardedStore::new(store)))
+    Ok(store)
 }
 
 /// Refuses a secret that is easy to guess, unless the database shows that it is in use already:

@@ -8,6 +8,7 @@
 //! (`lock_keys`), and the database's clock (`server_time`). Within `sql/`, `super::super` therefore
 //! means "the database that this copy is compiled for".
 
+mod breaker;
 pub mod folder;
 mod guarded;
 pub mod postgres;

@@ -3,6 +3,7 @@
 
 use uuid::Uuid;
 
+use super::breaker::DatabaseBreaker;
 use crate::domain::{Fault, PoolUse, Timestamp};
 
 /// Clause that locks the selected rows until the transaction ends, for rows that the transaction
@@ -80,8 +81,13 @@ type Args = sqlx::postgres::PgArguments;
 /// role are. The timeouts make the server end the transaction of a node that has failed, even
 /// through a proxy.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
-                     SET LOCAL statement_timeout = '5s'; SET LOCAL lock_timeout = '4s'; \
+                     SET LOCAL statement_timeout = '2s'; SET LOCAL lock_timeout = '1500ms'; \
                      SET LOCAL idle_in_transaction_session_timeout = '10s'";
+/// Statements that begin a transaction of a background task.
+const BEGIN_BACKGROUND: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
+                                SET LOCAL statement_timeout = '5s'; \
+                                SET LOCAL lock_timeout = '4s'; \
+                                SET LOCAL idle_in_transaction_session_timeout = '10s'";
 /// Statements that begin a read-only transaction on a snapshot of the whole database, for long
 /// reads.
 const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
@@ -114,6 +120,9 @@ struct Pools {
     watch: ConnectionPool,
     /// Set if statements may be prepared by name, which a transaction pooler does not support.
     named: bool,
+    /// Set for background tasks, with statements that may take longer.
+    background: bool,
+    breaker: DatabaseBreaker,
 }
 
 impl PostgresStore {
@@ -121,10 +130,22 @@ impl PostgresStore {
     /// migrated.
     #[must_use]
     pub fn open(options: &PostgresOptions) -> Self {
-        let connect = options.for_requests();
-        let watch = ConnectionPool::new("watch", WATCH_CONNECTIONS, connect.clone());
-        let pool = ConnectionPool::new("postgres", options.pool, connect);
-        Self::new(Pools { pool, watch, named: !options.pooler })
+        let breaker = DatabaseBreaker::new();
+        let pool = |name, max, connect| ConnectionPool::new(name, max, connect, breaker.clone());
+        let watch = pool("watch", WATCH_CONNECTIONS, options.for_background());
+        let pool = pool("postgres", options.pool, options.for_requests());
+        Self::new(Pools { pool, watch, named: !options.pooler, background: false, breaker })
+    }
+
+    /// Returns a store over the same connections, with the time limits of background tasks.
+    #[must_use]
+    pub fn for_background(&self) -> Self {
+        Self::new(Pools { background: true, ..self.pools.clone() })
+    }
+
+    /// Returns the circuit breaker of the database.
+    pub(super) fn breaker(&self) -> DatabaseBreaker {
+        self.pools.breaker.clone()
     }
 }
 
@@ -140,7 +161,7 @@ fn release(connection: PooledConnection) {
 
 /// Closes a connection, since its work did not finish.
 fn discard(connection: PooledConnection) {
-    drop(connection);
+    connection.discard();
 }
 
 /// Tells the pool of an error of a connection.
@@ -151,13 +172,19 @@ fn observe(connection: &PooledConnection, error: &sqlx::Error) {
 impl Pools {
     /// Begins a transaction that may write.
     async fn write(&self) -> Result<Tx, Fault> {
-        Tx::open(&self.pool, self.named, Some(BEGIN)).await
+        Tx::open(&self.pool, self.named, Some(self.begin())).await
     }
 
     /// Returns a connection for one statement that reads. Behind a pooler the statement runs in a
     /// transaction, since its parse and execute messages could otherwise reach different sessions.
     async fn read(&self) -> Result<Tx, Fault> {
-        Tx::open(&self.pool, self.named, (!self.named).then_some(BEGIN)).await
+        let begin = (self.background || !self.named).then(|| self.begin());
+        Tx::open(&self.pool, self.named, begin).await
+    }
+
+    /// Returns the statements that begin a transaction.
+    fn begin(&self) -> &'static str {
+        if self.background { BEGIN_BACKGROUND } else { BEGIN }
     }
 
     /// Returns a connection for one statement of a background task. No request uses this
@@ -165,7 +192,7 @@ impl Pools {
     async fn watch(&self) -> Result<Tx, Fault> {
         // Background tasks run all the time, also when no request closes what has become old.
         self.pool.close_old();
-        Tx::open(&self.watch, self.named, (!self.named).then_some(BEGIN)).await
+        Tx::open(&self.watch, self.named, (!self.named).then_some(BEGIN_BACKGROUND)).await
     }
 
     /// Begins a read-only transaction, which sees the database as of its first statement.

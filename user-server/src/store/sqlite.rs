@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{SqlitePool, SqlitePool as ConnectionPool};
 use uuid::Uuid;
 
 use super::SchemaState;
@@ -64,7 +64,6 @@ use sql::tx::Tx;
 
 type Db = sqlx::Sqlite;
 type Args = sqlx::sqlite::SqliteArguments;
-type ConnectionPool = SqlitePool;
 type PooledConnection = sqlx::pool::PoolConnection<Db>;
 
 const READERS: u32 = 4;

@@ -25,7 +25,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use user_proto::Reply;
 use user_server::domain::Store;
-use user_server::store::{PostgresOptions, PostgresStore, SqliteStore};
+use user_server::store::{GuardedStore, PostgresOptions, PostgresStore, SqliteStore};
 
 use faults::DeliveryResult;
 use requests::AnyRequest;
@@ -35,10 +35,13 @@ use scenario::{Scenario, Step};
 use values::CodeChoice;
 use world::World;
 
-use crate::support::postgres;
+use crate::support::{PgProxy, postgres};
 
 /// Maximum number of steps in a scenario.
 const MAX_STEPS: usize = 60;
+/// One of this many commits is refused, and must be repeated without any effect on the scenario. A
+/// sweep of many transactions is repeated as a whole.
+const REFUSED_COMMITS: u32 = 29;
 const REGRESSIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/proptest-regressions/model.txt");
 
 trait Database: 'static {
@@ -74,11 +77,11 @@ impl Database for Postgres {
             server.psql(url.rsplit('/').next().unwrap(), TRUNCATE),
             "the tables cannot be truncated"
         );
+        let (proxy, url) = runtime.block_on(PgProxy::before(url));
+        proxy.conflict_every(REFUSED_COMMITS);
         let _guard = runtime.enter();
-        Some((
-            Arc::new(PostgresStore::open(&PostgresOptions::parse(url, 3, false).unwrap())),
-            Box::new(()),
-        ))
+        let store = PostgresStore::open(&PostgresOptions::parse(&url, 3, false).unwrap());
+        Some((Arc::new(GuardedStore::new(Arc::new(store))), Box::new(proxy)))
     }
 }
 

@@ -3,8 +3,14 @@
 use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
-/// Maximum duration of a statement, as the startup option `statement_timeout` of each connection.
-pub(super) const STATEMENT_TIMEOUT: &str = "5s";
+/// Maximum duration of a statement of a request, as the startup option `statement_timeout`.
+pub(super) const STATEMENT_TIMEOUT: &str = "2s";
+/// Maximum time to wait for a lock in a request, as the startup option `lock_timeout`.
+const LOCK_TIMEOUT: &str = "1500ms";
+/// Maximum duration of a statement of a background task.
+const BACKGROUND_STATEMENT_TIMEOUT: &str = "5s";
+/// Maximum time between two statements of a transaction, after which its node has failed.
+const IDLE_TIMEOUT: &str = "10s";
 /// Query parameters of a connection URL that the driver supports.
 const PARAMETERS: &[&str] = &[
     "sslmode",
@@ -84,6 +90,15 @@ impl PostgresOptions {
 
     /// Returns the driver's options for the connections that serve requests.
     pub(super) fn for_requests(&self) -> PgConnectOptions {
+        self.limited(STATEMENT_TIMEOUT, LOCK_TIMEOUT)
+    }
+
+    /// Returns the driver's options for the connections of background tasks.
+    pub(super) fn for_background(&self) -> PgConnectOptions {
+        self.limited(BACKGROUND_STATEMENT_TIMEOUT, LOCK_TIMEOUT)
+    }
+
+    fn limited(&self, statement_timeout: &str, lock_timeout: &str) -> PgConnectOptions {
         let connect = self.connect.clone();
         if self.pooler {
             // A pooler accepts few startup parameters, and may run each transaction in another
@@ -93,7 +108,9 @@ impl PostgresOptions {
         // Statements outside of a transaction must not depend on defaults of the database or the
         // role either.
         connect.options([
-            ("statement_timeout", STATEMENT_TIMEOUT),
+            ("statement_timeout", statement_timeout),
+            ("lock_timeout", lock_timeout),
+            ("idle_in_transaction_session_timeout", IDLE_TIMEOUT),
             ("default_transaction_isolation", "read committed"),
         ])
     }

@@ -13,11 +13,14 @@ use tokio::time::{Instant, timeout};
 
 use super::sql;
 use crate::domain::{Fault, PoolUse};
+use crate::store::breaker::DatabaseBreaker;
 
 /// Maximum time to wait for a connection, including the time to open a new one.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Maximum time to open a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// Time after which a second attempt to open a connection starts beside the first.
+const SECOND_ATTEMPT: Duration = Duration::from_millis(500);
 /// Pause before another attempt while the server accepts no connection yet, or has too many.
 const CONNECT_PAUSE: Duration = Duration::from_millis(50);
 /// Idle time after which a connection is tested before it is used.
@@ -28,6 +31,9 @@ const TEST_TIMEOUT: Duration = Duration::from_millis(500);
 const MAX_IDLE: Duration = Duration::from_secs(600);
 /// Age at which a connection is closed instead of being used again.
 const MAX_AGE: Duration = Duration::from_secs(1800);
+/// Time after which a statement without an answer means that the connection is silent: longer than
+/// the server lets a statement of a request run.
+const SILENCE: Duration = Duration::from_millis(2200);
 /// Maximum time in which the pool waits, when it is closed, for the connections in use.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -39,6 +45,7 @@ struct Shared {
     /// Name of the pool in the metrics.
     name: &'static str,
     options: PgConnectOptions,
+    breaker: DatabaseBreaker,
     max: u32,
     /// One permit for each connection that may be in use. Requests wait for one in order.
     slots: Arc<Semaphore>,
@@ -53,6 +60,8 @@ struct IdleConnections {
     /// Number of times that all idle connections were closed. A connection that was opened before
     /// is not used again.
     generation: u64,
+    /// Number of times that the circuit breaker had opened.
+    times_opened: u64,
 }
 
 struct IdleConnection {
@@ -65,6 +74,8 @@ struct IdleConnection {
 pub(super) struct PooledConnection {
     connection: PgConnection,
     opened: Instant,
+    /// Time at which a statement was sent last.
+    used: Instant,
     generation: u64,
     pool: ConnectionPool,
     slot: OwnedSemaphorePermit,
@@ -72,9 +83,14 @@ pub(super) struct PooledConnection {
 
 impl ConnectionPool {
     /// Creates a pool of at most `max` connections, and opens none.
-    pub(super) fn new(name: &'static str, max: u32, options: PgConnectOptions) -> Self {
+    pub(super) fn new(
+        name: &'static str,
+        max: u32,
+        options: PgConnectOptions,
+        breaker: DatabaseBreaker,
+    ) -> Self {
         let slots = Arc::new(Semaphore::new(max as usize));
-        Self(Arc::new(Shared { name, options, max, slots, idle: Mutex::default() }))
+        Self(Arc::new(Shared { name, options, breaker, max, slots, idle: Mutex::default() }))
     }
 
     /// Returns the connection that was used most recently, or opens one.
@@ -91,6 +107,7 @@ impl ConnectionPool {
         let in_use = |(connection, opened), generation| PooledConnection {
             connection,
             opened,
+            used: Instant::now(),
             generation,
             pool: self.clone(),
             slot,
@@ -109,19 +126,35 @@ impl ConnectionPool {
         Ok(in_use((self.connect().await?, Instant::now()), generation))
     }
 
-    /// Opens a connection.
+    /// Opens a connection. A second attempt starts while the first one gets no answer, which may
+    /// have been sent into a network that works again only now.
     async fn connect(&self) -> Result<PgConnection, Fault> {
+        let second = async {
+            tokio::time::sleep(SECOND_ATTEMPT).await;
+            self.connect_once().await
+        };
+        let connected = async {
+            tokio::select! {
+                connected = self.connect_once() => connected,
+                connected = second => connected,
+            }
+        };
+        let fault = match timeout(CONNECT_TIMEOUT, connected).await {
+            Ok(Ok(connection)) => return Ok(connection),
+            Ok(Err(error)) if error.as_database_error().is_some() => return Err(sql::fault(error)),
+            Ok(Err(error)) => sql::fault(error),
+            Err(_) => Fault::Unavailable("no answer from the database while connecting".to_owned()),
+        };
+        self.0.breaker.failed(&fault.to_string());
+        Err(fault)
+    }
+
+    /// Opens a connection, and repeats the attempt while the server starts or is full.
+    async fn connect_once(&self) -> Result<PgConnection, sqlx::Error> {
         loop {
-            let connected = timeout(CONNECT_TIMEOUT, self.0.options.connect()).await;
-            match connected {
-                Ok(Ok(connection)) => return Ok(connection),
-                Ok(Err(error)) if accepts_soon(&error) => tokio::time::sleep(CONNECT_PAUSE).await,
-                Ok(Err(error)) => return Err(sql::fault(error)),
-                Err(_) => {
-                    return Err(Fault::Unavailable(
-                        "no answer from the database while connecting".to_owned(),
-                    ));
-                }
+            match self.0.options.connect().await {
+                Err(error) if accepts_soon(&error) => tokio::time::sleep(CONNECT_PAUSE).await,
+                connected => return connected,
             }
         }
     }
@@ -162,6 +195,11 @@ impl ConnectionPool {
 
     fn pop(&self) -> (Option<IdleConnection>, u64) {
         self.close_old();
+        let times_opened = self.0.breaker.times_opened();
+        if self.idle().times_opened != times_opened {
+            self.close_idle();
+            self.idle().times_opened = times_opened;
+        }
         let mut idle = self.idle();
         (idle.stack.pop(), idle.generation)
     }
@@ -174,7 +212,8 @@ impl ConnectionPool {
 impl PooledConnection {
     /// Gives the connection back to the pool. All answers must have been read.
     pub(super) fn release(self) {
-        let Self { connection, opened, generation, pool, slot } = self;
+        let Self { connection, opened, used: _, generation, pool, slot } = self;
+        pool.0.breaker.answered();
         {
             let mut idle = pool.idle();
             if idle.generation == generation && !pool.0.slots.is_closed() {
@@ -195,6 +234,17 @@ impl PooledConnection {
         };
         if lost {
             self.pool.close_idle();
+            if error.as_database_error().is_none() {
+                self.pool.0.breaker.failed(&error.to_string());
+            }
+        }
+    }
+
+    /// Closes the connection, since its work did not finish, and notes whether it is silent.
+    pub(super) fn discard(self) {
+        if self.used.elapsed() >= SILENCE {
+            self.pool.close_idle();
+            self.pool.0.breaker.failed("a connection to the database is silent");
         }
     }
 }
@@ -209,6 +259,7 @@ impl Deref for PooledConnection {
 
 impl DerefMut for PooledConnection {
     fn deref_mut(&mut self) -> &mut PgConnection {
+        self.used = Instant::now();
         &mut self.connection
     }
 }

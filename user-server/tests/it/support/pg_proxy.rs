@@ -31,13 +31,11 @@ struct Rules {
     silence_pings: AtomicBool,
     /// Silences a connection for good as soon as anything is sent on it.
     silence_all: AtomicBool,
-    /// Closes new connections.
-    refuse: AtomicBool,
     /// Refuses the n-th, 2n-th, ... commit with 40001, or none if zero.
     conflict_every: AtomicU32,
     commits: AtomicU32,
-    /// Number of commits after which the connection is cut before their reply.
-    lose_replies: AtomicU32,
+    /// Number of the next commit after which the connection is cut before its reply, or zero.
+    lose_reply: AtomicU32,
     /// Refuses statements that take advisory locks, as engines without them do.
     refuse_advisory_locks: AtomicBool,
     /// Delay of each batch of requests, in microseconds.
@@ -46,7 +44,6 @@ struct Rules {
     done: AtomicU32,
 }
 
-#[allow(dead_code, reason = "the tests of later faults use the other rules")]
 impl PgProxy {
     /// Starts a proxy in front of the server in a URL. Returns it with the URL through it.
     pub async fn before(url: &str) -> (Self, String) {
@@ -60,9 +57,6 @@ impl PgProxy {
             async move {
                 let mut sessions = JoinSet::new();
                 while let Ok((client, _)) = listener.accept().await {
-                    if rules.refuse.load(SeqCst) {
-                        continue;
-                    }
                     sessions.spawn(Session::run(client, to, rules.clone()));
                 }
             }
@@ -78,16 +72,13 @@ impl PgProxy {
         self.rules.silence_all.store(on, SeqCst);
     }
 
-    pub fn refuse(&self, on: bool) {
-        self.rules.refuse.store(on, SeqCst);
-    }
-
     pub fn conflict_every(&self, commits: u32) {
         self.rules.conflict_every.store(commits, SeqCst);
     }
 
-    pub fn lose_replies(&self, commits: u32) {
-        self.rules.lose_replies.store(commits, SeqCst);
+    /// Loses the reply of the n-th commit from now on.
+    pub fn lose_reply(&self, commit: u32) {
+        self.rules.lose_reply.store(commit, SeqCst);
     }
 
     pub fn refuse_advisory_locks(&self, on: bool) {
@@ -242,7 +233,7 @@ impl Session {
         if !batch.commits(self.status.load(SeqCst)) {
             return Treatment::Forward;
         }
-        if rules.lose_replies.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok() {
+        if rules.lose_reply.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)) == Ok(1) {
             rules.done.fetch_add(1, SeqCst);
             return Treatment::LoseReply;
         }
@@ -322,6 +313,8 @@ impl Batch {
     fn commits(&self, status: u8) -> bool {
         let text = self.text.to_ascii_uppercase();
         let changes = ["INSERT ", "UPDATE ", "DELETE "].iter().any(|word| text.contains(word));
+        // A heartbeat is no part of any request.
+        let changes = changes && !text.contains("INTO NODES");
         let calls = text.contains("_V1(") || text.contains("_V2(");
         match self.is_query {
             true => text.starts_with("COMMIT"),
