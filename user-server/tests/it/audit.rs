@@ -168,3 +168,21 @@ async fn throttled_logins_are_logged_once_a_minute() {
     );
     server.stop().await;
 }
+
+/// The lease of a clock that was ahead does not stop the sealing until that time has come.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_are_sealed_after_a_clock_that_was_ahead_is_put_right() {
+    let server = TestServer::start().await;
+    server.clock.advance(Duration::from_secs(30 * 86_400));
+    server.account(&server.client(), "ada").await;
+    wait_until_sealed(&server).await;
+    let server = TestServer::start_in(server.stop().await, &[]).await;
+    server.account(&server.client(), "grace").await;
+    wait_until_sealed(&server).await;
+    let folder = server.folder.path().to_owned();
+    let data = folder.to_str().unwrap();
+    let verified = run_in(&folder, &["audit", "verify"], &[("DATA_DIR", data)]);
+    assert_eq!(verified.code, Some(0), "{verified:?}");
+    assert!(verified.output.contains("; 0 waiting to be sealed"), "{verified:?}");
+    server.stop().await;
+}

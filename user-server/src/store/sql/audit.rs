@@ -81,17 +81,19 @@ impl AuditTrail for SqlStore {
     ) -> Result<SealResult, Fault> {
         let mut tx = self.pools.write().await?;
         // Locks the row of the chain until the end of the transaction, so that two workers that
-        // both believe to hold the lease run one after the other.
+        // both believe to hold the lease run one after the other. A lease that ends later than any
+        // that is granted now is from a clock that was ahead, and does not count.
         let locked: Option<ChainRow> = tx
             .optional(
                 sqlx::query_as(concat!(
                     "UPDATE audit_chain SET holder = $1, leased_until = $2
-             WHERE id = 1 AND (holder = $1 OR leased_until <= $3) RETURNING ",
+             WHERE id = 1 AND (holder = $1 OR leased_until <= $3 OR leased_until > $4) RETURNING ",
                     chain_columns!()
                 ))
                 .bind(worker)
                 .bind(now.plus(lease).0)
-                .bind(now.0),
+                .bind(now.0)
+                .bind(now.plus(lease * 2).0),
             )
             .await?;
         let Some(locked) = locked else { return tx.undo(SealResult::Elsewhere).await };
