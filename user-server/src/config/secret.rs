@@ -21,6 +21,9 @@ pub enum SecretError {
     /// The file is a link, or belongs to another user.
     #[error("{0} {1}")]
     Foreign(PathBuf, &'static str),
+    /// The file and the data folder belong to this other user.
+    #[error("{0} belongs to another user (uid {1}), to whom the data folder belongs too")]
+    OtherUser(PathBuf, u32),
     /// The permissions of the file are too open.
     #[error("{0} can be read by users other than its owner")]
     Readable(PathBuf),
@@ -52,6 +55,9 @@ impl SecretError {
                  {}.",
                 path.display()
             ),
+            Self::OtherUser(_, owner) => {
+                format!("Run the command as the user of the service, as with sudo -u '#{owner}'.")
+            }
             Self::Readable(path) => format!("Run: chmod 600 {}", path.display()),
             Self::TooShort(path) => format!("Restore {} from a backup.", path.display()),
             Self::Absent(_) => {
@@ -145,6 +151,9 @@ fn refuse_foreign(path: &Path) -> Result<(), SecretError> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(SecretError::File(path.to_owned(), error)),
     };
+    if let Some(owner) = folder::foreign_owner_of_both(path) {
+        return Err(SecretError::OtherUser(path.to_owned(), owner));
+    }
     let foreign = |reason| Err(SecretError::Foreign(path.to_owned(), reason));
     if found.is_symlink() {
         foreign("is a symbolic link, which is not followed")

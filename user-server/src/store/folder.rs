@@ -41,7 +41,8 @@ pub fn check_private(path: &Path) -> io::Result<()> {
         let owner = found.uid();
         return Err(io::Error::other(format!(
             "it belongs to another user (uid {owner}), who could replace the database and the \
-             secret; run: chown {} {shown}",
+             secret; run the command as that user, as with sudo -u '#{owner}', or use a folder of \
+             this user (uid {})",
             own_uid()
         )));
     }
@@ -73,6 +74,23 @@ pub fn owner_is_foreign(found: &std::fs::Metadata) -> bool {
 #[must_use]
 pub fn owner_is_foreign(_: &std::fs::Metadata) -> bool {
     false
+}
+
+/// Returns the other user to whom both a file and its folder belong, if there is one. If only the
+/// file is foreign, somebody else has put it there.
+#[cfg(unix)]
+#[must_use]
+pub fn foreign_owner_of_both(path: &Path) -> Option<u32> {
+    use std::os::unix::fs::MetadataExt;
+    let file = std::fs::symlink_metadata(path).ok()?;
+    let folder = std::fs::metadata(path.parent()?).ok()?;
+    (owner_is_foreign(&file) && file.uid() == folder.uid()).then(|| file.uid())
+}
+
+#[cfg(not(unix))]
+#[must_use]
+pub fn foreign_owner_of_both(_: &Path) -> Option<u32> {
+    None
 }
 
 #[cfg(unix)]

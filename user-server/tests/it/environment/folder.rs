@@ -69,6 +69,7 @@ fn a_data_folder_that_others_may_write_to_is_refused() {
         let refused = start(folder.path(), &[]);
         assert_eq!(refused.code, Some(1), "{refused:?}");
         assert!(refused.error.contains("belongs to another user (uid 12345)"), "{refused:?}");
+        assert!(refused.error.contains("run the command as that user"), "{refused:?}");
         std::os::unix::fs::chown(&data, Some(0), None).unwrap();
     }
     assert_eq!(std::fs::read_dir(&data).unwrap().count(), 0, "nothing was written");
@@ -106,4 +107,32 @@ async fn a_new_secret_that_is_easy_to_guess_is_refused_and_one_in_use_warns() {
     let process = Process::start_in(folder, &weak);
     tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     assert!(process.log().contains("rotate it soon"), "{}", process.log());
+}
+
+/// An operator who runs a command as the wrong user is not told to remove or take over what belongs
+/// to the service.
+#[test]
+fn a_command_of_another_user_names_the_user_of_the_service() {
+    use std::os::unix::fs::chown;
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("user-data");
+    drop(Process::start(&[("DATA_DIR", data.to_str().unwrap())]));
+    let secret = data.join("jwt-secret");
+    if chown(&data, Some(12_345), None).is_err() {
+        return;
+    }
+    chown(&secret, Some(12_345), None).unwrap();
+    let check = run_in(folder.path(), &["check"], &[]);
+    let keys = run_in(folder.path(), &["keys", "list"], &[]);
+    assert_eq!((check.code, keys.code), (Some(1), Some(1)), "{check:?} {keys:?}");
+    for text in [finding(&check, "data"), finding(&check, "keys"), &keys.error] {
+        assert!(text.contains("sudo -u '#12345'"), "{text}");
+        for harmful in ["chown", "remove", "Remove"] {
+            assert!(!text.contains(harmful), "{harmful}: {text}");
+        }
+    }
+    // Only the secret is foreign: somebody else has put it there.
+    chown(&data, Some(0), None).unwrap();
+    let check = run_in(folder.path(), &["check"], &[]);
+    assert!(finding(&check, "keys").contains("Find out who created it"), "{check:?}");
 }
