@@ -124,7 +124,12 @@ impl Server {
                 }
                 Ok(accounts)
             }
-            (_, None) => Err(Failure::usage(
+            (Some(file), None) => Err(Failure::usage(
+                format!("{} does not exist", file.display()),
+                "Name an existing file of accounts. To create it, pass the directory that the \
+                 server writes its emails to with --mail-dir.",
+            )),
+            (None, None) => Err(Failure::usage(
                 "this scenario requires accounts",
                 "Pass a file of accounts with --accounts, or the directory that the server writes \
                  its emails to with --mail-dir.",

@@ -23,6 +23,9 @@ use crate::output;
 /// Time before a run of a certain duration during which requests are not measured.
 const DEFAULT_WARM_UP: Duration = Duration::from_secs(1);
 
+/// Note about an interrupt that left no results.
+const NOTHING_MEASURED: &str = "note: interrupted before anything was measured";
+
 /// Generate load on a server and measure its throughput, latencies and errors
 #[derive(Args)]
 #[command(after_long_help = "\
@@ -54,7 +57,7 @@ Examples:
   user-cli bench verify --mail-dir user-data/mails --tokens 10000 --depth 16
   user-cli bench verify --against redis://127.0.0.1:6379 --runs 5
   user-cli bench login --mail-dir user-data/mails --users 128 --duration 30s
-  user-cli bench mixed --mail-dir user-data/mails --mix verify=9,login=1 --rate 500 --hgrm /tmp/mixed")]
+  user-cli bench mixed --mail-dir user-data/mails --mix verify=9,login=1 --rate 500 --hgrm mixed")]
 pub(crate) struct Bench {
     /// Requests to send
     #[arg(value_enum)]
@@ -199,7 +202,11 @@ impl Run for Bench {
             tokens: self.tokens as usize,
         };
         let prefix = accounts::unique_prefix();
-        let prepared = prepare(context, &source, &plan, &mix, &prefix)?;
+        let prepared = prepare(context, &source, &plan, &mix, &prefix).inspect_err(|failure| {
+            if matches!(failure, Failure::Interrupted) {
+                output::error_line(NOTHING_MEASURED);
+            }
+        })?;
         let redis = match &self.against {
             Some(url) => Some((url, Keys::write(url, &prefix, source.tokens)?)),
             None => None,
@@ -239,7 +246,7 @@ impl Run for Bench {
         }
         let interrupted = plan.interrupt.is_set();
         if interrupted && server_results.is_empty() {
-            output::error_line("note: interrupted before anything was measured");
+            output::error_line(NOTHING_MEASURED);
             return Err(Failure::Interrupted);
         }
         let server = server_results.into_target(addr);

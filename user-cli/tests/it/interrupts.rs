@@ -72,6 +72,31 @@ fn an_interrupt_before_anything_was_measured_is_said() {
 }
 
 #[test]
+fn an_interrupt_of_the_preparation_is_said() {
+    let live = LiveServer::start();
+    let cli = Cli::new(live.address.as_str());
+    let mail_dir = live.data_dir.path().join("mails");
+    let many = ["bench", "verify", "--users", "5000", "--mail-dir", mail_dir.to_str().unwrap()];
+    let child = cli.command(&many).spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(1500));
+    interrupt(&child);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    for part in ["note: registering 5000 accounts", "interrupted before anything was measured"] {
+        assert!(stderr.contains(part), "{part}: {stderr}");
+    }
+}
+
+#[test]
+fn a_file_of_accounts_that_does_not_exist_is_named() {
+    let cli = Cli::offline();
+    let output = cli.run(&["bench", "login", "--accounts", "no-such-file"]);
+    assert_eq!(output.code, Some(2), "{output:?}");
+    assert!(output.stderr.contains("error: no-such-file does not exist"), "{output:?}");
+}
+
+#[test]
 fn the_preparation_is_reported() {
     let live = LiveServer::start();
     let cli = Cli::new(live.address.as_str());
