@@ -4,6 +4,7 @@
 use std::cell::Cell;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 use user_proto::client::{Client, Config, Error, PoolConfig, Tap, Tls};
@@ -19,6 +20,9 @@ use crate::runtime::Runtime;
 use crate::show::{self, Summary};
 use crate::state::{State, Store};
 use crate::{output, tls};
+
+/// Maximum time for an orderly end of the connection.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A subcommand.
 pub(crate) trait Run {
@@ -189,7 +193,8 @@ impl<'a> Context<'a> {
     /// after a failure, the server may not be responding.
     pub(crate) fn close(self, gracefully: bool) {
         if gracefully {
-            let _ = self.runtime.run(self.client.close());
+            let close = async { tokio::time::timeout(CLOSE_TIMEOUT, self.client.close()).await };
+            let _ = self.runtime.run(close);
         }
         self.runtime.shut_down();
     }

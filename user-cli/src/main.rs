@@ -59,6 +59,13 @@ fn run(cli: &Cli) -> Result<(), Failure> {
     if let Err(failure) = &result {
         context.forget_revoked_session(failure);
     }
-    context.close(result.is_ok());
+    // A server that has refused the request responds, and counts a connection that is not closed
+    // as lost.
+    let responds = match &result {
+        Ok(()) | Err(Failure::NotFound { .. } | Failure::Reported) => true,
+        Err(Failure::Call { error, .. }) => error.code().is_some(),
+        Err(_) => false,
+    };
+    context.close(responds);
     result
 }

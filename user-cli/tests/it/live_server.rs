@@ -54,6 +54,17 @@ impl LiveServer {
         }
     }
 
+    /// Returns the metrics of the server.
+    pub(crate) fn read_metrics(&self) -> String {
+        use std::io::{Read, Write};
+        let address = self.metrics.trim_start_matches("http://");
+        let mut stream = std::net::TcpStream::connect(address).unwrap();
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
     pub(crate) fn stop(&mut self) {
         if let Some(service) = self.service.take() {
             self.runtime.block_on(service.stop());

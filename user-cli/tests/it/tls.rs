@@ -82,6 +82,25 @@ fn commands_work_with_a_client_certificate() {
     assert!(!server.cli.has_state());
 }
 
+/// A refusal is no failure of the network, and the metrics of the server do not count it as one.
+#[test]
+fn the_connection_is_closed_after_a_refusal() {
+    let server = TlsServer::start(None);
+    let login = ["login", "nobody", "--password-stdin", "--ca", &server.ca];
+    server.cli.run_with(&login, "tides rise at nine\n").failed(1);
+    let closed = |reason: &str| {
+        let sample = format!("closed_total{{reason=\"{reason}\"}} ");
+        let metrics = server.live.read_metrics();
+        let value = metrics.lines().find_map(|line| line.split_once(&sample)).unwrap().1;
+        value.parse::<u32>().unwrap()
+    };
+    let start = std::time::Instant::now();
+    while closed("client") + closed("lost") == 0 && start.elapsed().as_secs() < 10 {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    assert_eq!((closed("client"), closed("lost")), (1, 0));
+}
+
 #[test]
 fn an_untrusted_server_is_reported() {
     let server = TlsServer::start(None);
