@@ -1,7 +1,7 @@
 //! The manual: what the help and the man pages have in common for all commands, and the rendering
 //! of the pages.
 
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
 
 use clap::Command;
@@ -105,15 +105,14 @@ fn write_page(command: &Command, directory: &Path) -> io::Result<()> {
     for subcommand in command.get_subcommands().filter(|command| !command.is_hide_set()) {
         write_page(subcommand, directory)?;
     }
-    let source = concat!("user-cli ", env!("CARGO_PKG_VERSION"));
-    let man = Man::new(command.clone()).manual("User service").source(source);
+    let man = Man::new(command.clone());
     std::fs::write(directory.join(man.get_filename()), page(&man, command)?)
 }
 
 /// Renders a page, with the sections in the order of man-pages(7).
 fn page(man: &Man, command: &Command) -> io::Result<Vec<u8>> {
     let mut out = Vec::new();
-    man.render_title(&mut out)?;
+    title(&mut out, man.get_filename().trim_end_matches(".1"))?;
     man.render_name_section(&mut out)?;
     synopsis(&mut out, command)?;
     man.render_description_section(&mut out)?;
@@ -124,8 +123,8 @@ fn page(man: &Man, command: &Command) -> io::Result<Vec<u8>> {
         Some((notes, examples)) => (notes.trim(), examples),
         None => (help.trim(), ""),
     };
-    if !notes.is_empty() {
-        preformatted(&mut out, None, notes)?;
+    for paragraph in notes.split("\n\n").filter(|paragraph| !paragraph.is_empty()) {
+        note(&mut out, paragraph)?;
     }
     if command.get_arguments().any(|argument| !argument.is_hide_set()) {
         man.render_options_section(&mut out)?;
@@ -141,16 +140,22 @@ fn page(man: &Man, command: &Command) -> io::Result<Vec<u8>> {
     entries(&mut out, "ENVIRONMENT", ENVIRONMENT)?;
     entries(&mut out, "FILES", FILES)?;
     if !examples.is_empty() {
-        preformatted(&mut out, Some("EXAMPLES"), examples)?;
+        preformatted(&mut out, "EXAMPLES", examples)?;
     }
     if is_general {
-        preformatted(&mut out, Some("CONFIGURATION FILE EXAMPLE"), CONFIGURATION_EXAMPLE)?;
+        preformatted(&mut out, "CONFIGURATION FILE EXAMPLE", CONFIGURATION_EXAMPLE)?;
     }
     let mut roff = Roff::new();
     roff.control("SH", ["SEE ALSO"]);
     roff.text([roman(SEE_ALSO)]);
     roff.to_writer(&mut out)?;
     Ok(out)
+}
+
+/// Appends the title. Names, URLs and values that are copied from a page must not be hyphenated.
+fn title(out: &mut Vec<u8>, page: &str) -> io::Result<()> {
+    const SOURCE: &str = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION"));
+    writeln!(out, ".TH {page} 1 \"\" \"{SOURCE}\" \"User service\"\n.nh\n.ad l")
 }
 
 /// Appends the synopsis, without a list of all the options.
@@ -167,18 +172,45 @@ fn synopsis(out: &mut Vec<u8>, command: &Command) -> io::Result<()> {
     roff.to_writer(out)
 }
 
-/// Appends text with its own line breaks: as a section if there is a `heading`, without the
-/// indentation that the text has in the help, otherwise as a further paragraph.
-fn preformatted(out: &mut Vec<u8>, heading: Option<&str>, text: &str) -> io::Result<()> {
+/// Appends a paragraph of the help, filled to the width of the page, or with its own line breaks if
+/// it is a table. A first line that ends with a colon is its heading.
+fn note(out: &mut Vec<u8>, paragraph: &str) -> io::Result<()> {
     let mut roff = Roff::new();
-    match heading {
-        Some(heading) => roff.control("SH", [heading]),
-        None => roff.control("PP", []),
+    roff.control("PP", []);
+    let body = match paragraph.split_once('\n') {
+        Some((heading, body)) if heading.ends_with(':') => {
+            roff.text([roman(heading)]);
+            body
+        }
+        _ => paragraph,
     };
+    let is_indented = body.len() < paragraph.len();
+    let is_table = body.lines().any(|line| line.trim().contains("   "));
+    if is_indented {
+        roff.control("RS", ["4"]);
+    }
+    if is_table {
+        roff.control("nf", []);
+    }
+    for line in body.lines() {
+        roff.text([roman(line.trim())]);
+    }
+    if is_table {
+        roff.control("fi", []);
+    }
+    if is_indented {
+        roff.control("RE", []);
+    }
+    roff.to_writer(out)
+}
+
+/// Appends a section of text with its own line breaks, without the indentation of the help.
+fn preformatted(out: &mut Vec<u8>, heading: &str, text: &str) -> io::Result<()> {
+    let mut roff = Roff::new();
+    roff.control("SH", [heading]);
     roff.control("nf", []);
     for line in text.lines() {
-        let line = heading.and_then(|_| line.strip_prefix("  ")).unwrap_or(line);
-        roff.text([roman(line)]);
+        roff.text([roman(line.strip_prefix("  ").unwrap_or(line))]);
     }
     roff.control("fi", []);
     roff.to_writer(out)

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, FromArgMatches, Parser};
 use user_server::admin;
 
 use crate::manual;
@@ -116,7 +116,15 @@ pub(crate) struct CalibrateArgs {
 
 /// Returns the declaration of the command line.
 pub(crate) fn declaration() -> clap::Command {
-    Cli::command()
+    manual::with_examples(Cli::command())
+}
+
+/// Parses the arguments of the process.
+///
+/// # Errors
+/// If they are not valid, or ask for the help or the version.
+pub(crate) fn parse() -> Result<Cli, clap::Error> {
+    Cli::from_arg_matches(&declaration().try_get_matches()?)
 }
 
 #[cfg(test)]

@@ -9,7 +9,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use clap::Parser;
 use cli::{CalibrateArgs, CheckArgs, Cli, Command};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use user_server::admin::{self, CommandError, CommandResult, Level};
@@ -32,7 +31,7 @@ const EXIT_CONFIG: u8 = 64;
 const SAME_SIGNAL: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
-    let Cli { env_file, command } = match Cli::try_parse() {
+    let Cli { env_file, command } = match cli::parse() {
         Ok(cli) => cli,
         Err(error) => return exit_by(&error),
     };

@@ -1,6 +1,6 @@
 //! The manual: what the help and the man pages have in common, and the rendering of the pages.
 
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
 
 use clap::Command;
@@ -28,24 +28,41 @@ const EXIT_STATUS: &[(&str, &str)] = &[
     ("64", "The configuration is invalid. Every error is printed, and nothing was started."),
 ];
 
-/// Exit status of commands that differs from [`EXIT_STATUS`], by the name of the page.
+/// Exit status of a command that starts no server.
+const COMMAND_EXIT_STATUS: &[(&str, &str)] = &[
+    ("0", "Success."),
+    ("1", "The command failed."),
+    ("2", "Invalid usage."),
+    ("64", "The configuration is invalid. Every error is printed, and nothing was done."),
+];
+
+/// Exit status of commands that differs from [`COMMAND_EXIT_STATUS`], by the name of the page.
 const EXIT_STATUS_OF: &[(&str, &[(&str, &str)])] = &[
     (
         "user-server-check",
         &[
             ("0", "Every check is good or only a warning; with --ready, the server is ready."),
             ("1", "A check failed; with --ready, the server is not ready."),
+            ("2", "Invalid usage."),
+            ("64", "The configuration is invalid."),
         ],
     ),
     (
         "user-server-status",
-        &[("0", "The server is ready."), ("1", "It is not, or does not answer.")],
+        &[
+            ("0", "The server is ready."),
+            ("1", "It is not, or does not answer."),
+            ("2", "Invalid usage."),
+            ("64", "The configuration is invalid."),
+        ],
     ),
     (
         "user-server-fsck",
         &[
             ("0", "No row violates an invariant."),
             ("1", "Some do, or the database cannot be read."),
+            ("2", "Invalid usage."),
+            ("64", "The configuration is invalid."),
         ],
     ),
     (
@@ -54,17 +71,25 @@ const EXIT_STATUS_OF: &[(&str, &[(&str, &str)])] = &[
             ("0", "Every row was imported, or was already present."),
             ("1", "Some rows were rejected."),
             ("2", "The import could not continue, or invalid usage."),
+            ("64", "The configuration is invalid."),
         ],
     ),
     (
         "user-server-user-find",
-        &[("0", "Accounts were found."), ("1", "None was found, or the command failed.")],
+        &[
+            ("0", "Accounts were found."),
+            ("1", "None was found, or the command failed."),
+            ("2", "Invalid usage."),
+            ("64", "The configuration is invalid."),
+        ],
     ),
     (
         "user-server-audit-verify",
         &[
             ("0", "Every row is as it was sealed."),
             ("1", "The chain is broken, or cannot be verified."),
+            ("2", "Invalid usage."),
+            ("64", "The configuration is invalid."),
         ],
     ),
 ];
@@ -98,12 +123,33 @@ const EXAMPLES_OF: &[(&str, &str)] = &[
         "user-server user find ada\nuser-server user show ada@example.org\n\
          user-server user disable ada --operator eve",
     ),
+    ("user-server-user-show", "user-server user show ada@example.org --json"),
+    ("user-server-user-list", "user-server user list --after ada --limit 1000"),
     ("user-server-user-find", "user-server user find ada"),
-    ("user-server-user-create", "user-server user create ada ada@example.org"),
+    ("user-server-user-sessions", "user-server user sessions ada"),
+    (
+        "user-server-user-create",
+        "user-server user create ada ada@example.org   # then: user-server user send-reset ada\n\
+         printf '%s\\n' \"$PASSWORD\" | user-server user create ada ada@example.org --password-stdin",
+    ),
+    ("user-server-user-set-email", "user-server user set-email ada ada@example.net"),
+    ("user-server-user-send-reset", "user-server user send-reset ada"),
+    ("user-server-user-end-sessions", "user-server user end-sessions ada"),
+    ("user-server-user-disable", "user-server user disable ada --operator eve"),
+    ("user-server-user-enable", "user-server user enable ada"),
+    ("user-server-user-unlock", "user-server user unlock ada"),
+    ("user-server-user-delete", "user-server user delete ada --yes"),
+    ("user-server-man", "user-server man ~/.local/share/man/man1"),
+    (
+        "user-server-completions",
+        "user-server completions bash > ~/.local/share/bash-completion/completions/user-server",
+    ),
     (
         "user-server-audit",
         "user-server audit list --user ada --since 2026-11-24\nuser-server audit follow --kind login_failed",
     ),
+    ("user-server-audit-list", "user-server audit list --kind login_failed --since 2026-11-24"),
+    ("user-server-audit-follow", "user-server audit follow --json"),
     ("user-server-audit-verify", "user-server audit verify --expect 5d0c...e1@1042"),
     ("user-server-backup", "user-server backup /backups/users-2026-11-24"),
     (
@@ -184,6 +230,27 @@ pub(crate) fn general_help() -> String {
     help + &wrapped("", &sources_of_secrets())
 }
 
+/// Adds the examples of each command to its help.
+pub(crate) fn with_examples(command: Command) -> Command {
+    fn add(command: Command, page: &str) -> Command {
+        let mut command = match EXAMPLES_OF.iter().find(|(name, _)| *name == page) {
+            Some((_, text)) => {
+                let lines = text.lines().map(|line| format!("\n  {line}"));
+                command.after_help(format!("Examples:{}", lines.collect::<String>()))
+            }
+            None => command,
+        };
+        let names: Vec<String> =
+            command.get_subcommands().map(|command| command.get_name().to_owned()).collect();
+        for name in names {
+            let page = format!("{page}-{name}");
+            command = command.mut_subcommand(name, |command| add(command, &page));
+        }
+        command
+    }
+    add(command, env!("CARGO_PKG_NAME"))
+}
+
 /// Wraps a text into indented lines.
 fn wrapped(indent: &str, text: &str) -> String {
     let (mut lines, mut line) = (String::new(), indent.to_owned());
@@ -216,15 +283,16 @@ fn write_page(command: &Command, directory: &Path) -> io::Result<()> {
     for subcommand in command.get_subcommands().filter(|command| !command.is_hide_set()) {
         write_page(subcommand, directory)?;
     }
-    let source = concat!("user-server ", env!("CARGO_PKG_VERSION"));
-    let man = Man::new(command.clone()).manual("User service").source(source);
+    let man = Man::new(command.clone());
     std::fs::write(directory.join(man.get_filename()), page(&man, command)?)
 }
 
 /// Renders a page, with the sections in the order of man-pages(7).
 fn page(man: &Man, command: &Command) -> io::Result<Vec<u8>> {
+    let page = man.get_filename();
+    let page = page.trim_end_matches(".1");
     let mut out = Vec::new();
-    man.render_title(&mut out)?;
+    title(&mut out, page)?;
     man.render_name_section(&mut out)?;
     synopsis(&mut out, command)?;
     man.render_description_section(&mut out)?;
@@ -232,12 +300,12 @@ fn page(man: &Man, command: &Command) -> io::Result<Vec<u8>> {
     if command.get_subcommands().any(|command| !command.is_hide_set()) {
         man.render_subcommands_section(&mut out)?;
     }
-    let page = man.get_filename();
-    let page = page.trim_end_matches(".1");
     let of = |(name, status): &(&str, _)| (*name == page).then_some(*status);
-    let exit_status = EXIT_STATUS_OF.iter().find_map(of).unwrap_or(EXIT_STATUS);
+    let is_general = command.get_name() == env!("CARGO_PKG_NAME");
+    let general = if is_general { EXIT_STATUS } else { COMMAND_EXIT_STATUS };
+    let exit_status = EXIT_STATUS_OF.iter().find_map(of).unwrap_or(general);
     entries(&mut out, "EXIT STATUS", owned(exit_status))?;
-    if command.get_name() == env!("CARGO_PKG_NAME") {
+    if is_general {
         let variables = settings().into_iter().chain(owned(OTHER_VARIABLES)).collect();
         entries(&mut out, "ENVIRONMENT", variables)?;
         let mut roff = Roff::new();
@@ -255,6 +323,12 @@ fn page(man: &Man, command: &Command) -> io::Result<Vec<u8>> {
     }
     paragraph(&mut out, "SEE ALSO", SEE_ALSO)?;
     Ok(out)
+}
+
+/// Appends the title. Names, URLs and values that are copied from a page must not be hyphenated.
+fn title(out: &mut Vec<u8>, page: &str) -> io::Result<()> {
+    const SOURCE: &str = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION"));
+    writeln!(out, ".TH {page} 1 \"\" \"{SOURCE}\" \"User service\"\n.nh\n.ad l")
 }
 
 /// Appends the synopsis, with the names of the values of options.

@@ -15,8 +15,8 @@ use crate::private_file;
 /// production, use the certificates of your own authority.
 #[derive(Args)]
 #[command(after_long_help = "\
-The directory then contains ca.pem, server.pem, server.key, client.pem and client.key. Existing files
-are not replaced.
+The directory then contains ca.pem, server.pem, server.key, client.pem and client.key. Existing
+files are not replaced.
 
 Examples:
   user-cli dev-cert certs

@@ -22,6 +22,13 @@ fn every_command_has_help_with_examples_a_man_page_and_a_completion() {
     for command in commands {
         let help = cli.run(&[command, "--help"]).succeeded().stdout;
         assert!(help.contains("Examples:\n  "), "{command}: {help}");
+        // A line that the terminal's width breaks is no example that can be copied.
+        for line in help.split("Examples:\n").nth(1).unwrap().lines() {
+            assert!(
+                line.is_empty() || line.starts_with("  user-cli") || line.contains("user-"),
+                "{command}: {line}"
+            );
+        }
         assert!(pages.join(format!("user-cli-{command}.1")).is_file(), "{command}");
         assert!(completions.contains(command), "{command}");
     }
@@ -57,6 +64,15 @@ fn every_man_page_has_the_sections_of_the_convention() {
             assert!(headings.contains(&heading), "{}: {headings:?}", path.display());
         }
         assert!(headings.iter().all(|heading| *heading == heading.to_uppercase()), "{headings:?}");
+        let title = " 1 \"\" \"user-cli 0.1.0\" \"User service\"\n.nh\n";
+        assert!(page.contains(title), "{}: names may be hyphenated", path.display());
+        // Only examples and tables have their own line breaks; the rest suits every width.
+        let notes = page.split(".SH EXAMPLES").next().unwrap();
+        for preformatted in notes.split("\n.nf\n").skip(1) {
+            let lines = preformatted.split("\n.fi\n").next().unwrap().lines();
+            let widest = lines.map(str::len).max().unwrap();
+            assert!(widest < 72, "{}: {preformatted}", path.display());
+        }
         count += 1;
     }
     assert!(count > 20, "{count} pages");

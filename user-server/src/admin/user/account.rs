@@ -27,6 +27,7 @@ const CLIENT: &str = "operator";
 
 #[derive(clap::Args)]
 pub(super) struct CreateArgs {
+    /// Username of 3 to 32 characters, without `@`
     username: String,
     /// Email address, which counts as verified
     email: String,
@@ -186,7 +187,11 @@ pub(super) async fn send_reset(
 pub(super) async fn sessions(store: &dyn Store, login: &str, json: bool) -> CommandResult {
     let account = find(store, login).await?;
     let mut out = std::io::stdout().lock();
-    for session in store.sessions_of(account.id, MAX_SESSIONS).await? {
+    let sessions = store.sessions_of(account.id, MAX_SESSIONS).await?;
+    if sessions.is_empty() && !json {
+        writeln!(std::io::stderr(), "{} has no open session", account.username)?;
+    }
+    for session in sessions {
         let (created, used) =
             (timestamps::format(session.created_at), timestamps::format(session.last_used_at));
         if json {

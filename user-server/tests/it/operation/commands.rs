@@ -216,6 +216,27 @@ fn the_help_is_short_or_complete_and_the_man_pages_have_their_sections() {
     for part in ["<FILE>", "NO_COLOR", "CREDENTIALS_DIRECTORY"] {
         assert!(general.contains(part), "{part}: {general}");
     }
+    // Names and URLs are copied from the pages.
+    let title =
+        ".TH user-server-user-send-reset 1 \"\" \"user-server 0.1.0\" \"User service\"\n.nh\n";
+    assert!(page("user-server-user-send-reset.1").contains(title));
+    for entry in std::fs::read_dir(folder.path().join("pages")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let text = page(&name);
+        assert!(text.contains(".SH EXAMPLES"), "{name}");
+        if name != "user-server.1" {
+            assert!(!text.contains("The server did not start"), "{name}");
+            let command = name.trim_start_matches("user-server-").trim_end_matches(".1");
+            let command = command.replacen("user-", "user ", 1);
+            let command = command.replacen("keys-", "keys ", 1).replacen("audit-", "audit ", 1);
+            let arguments: Vec<&str> = command.split(' ').chain(["--help"]).collect();
+            let help = run_in(folder.path(), &arguments, &[]).output;
+            assert!(help.contains("Examples:\n  "), "{name}: {help}");
+        }
+        for status in ["\\fB2\\fR", "\\fB64\\fR"] {
+            assert!(text.contains(status), "{name}: {status}");
+        }
+    }
     let restore = page("user-server-restore.1");
     assert!(restore.contains("after\\-pg\\-restore once"), "{restore}");
     assert!(restore.contains(".SH EXAMPLES") && !restore.contains("See also"), "{restore}");

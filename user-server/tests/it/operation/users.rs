@@ -55,6 +55,10 @@ async fn an_operator_creates_finds_and_changes_an_account_beside_the_server() {
     let found: Value = serde_json::from_str(&found.output).unwrap();
     assert_eq!((&found["id"], &found["sessions"]), (&bob["id"], &1.into()));
     assert!(found["created_at"].as_str().unwrap().ends_with('Z'), "{found}");
+    assert_eq!(user(folder, &["create", "carol", "carol@example.org"]).code, Some(0));
+    let sessions = user(folder, &["sessions", "carol"]);
+    assert_eq!((sessions.code, sessions.output.as_str()), (Some(0), ""));
+    assert_eq!(sessions.error.trim_end(), "carol has no open session");
     let nobody = user(folder, &["find", "zz"]);
     assert_eq!((nobody.code, nobody.output.as_str()), (Some(1), ""));
     assert!(user(folder, &["find", "b"]).error.contains("at least two letters"));
