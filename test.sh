@@ -16,6 +16,8 @@ redis-server | redis-server | everything on Redis
 redis-cli | redis-tools | everything on Redis
 haproxy | haproxy | several nodes behind a load balancer, and examples/haproxy
 nginx | nginx | examples/nginx
+chromium | chromium | the demo page, and browsers behind the examples
+chromedriver | chromium-driver | the demo page, and browsers behind the examples
 tshark | tshark | the Wireshark dissector
 ps | procps | PostgreSQL while it does not answer
 python:ensurepip | python3-venv | Caddy, for examples/caddy

@@ -15,6 +15,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use crate::api::{self, Api};
 use crate::auth::{self, AuthCheck};
 use crate::config::Config;
+use crate::demo;
 use crate::forwarded::TrustedProxies;
 use crate::jwks;
 use crate::listener::{Listener, Options};
@@ -87,6 +88,8 @@ impl App {
             upstream: Arc::clone(&upstream),
             trusted_proxies: config.trusted_proxies.clone(),
             timeout: config.check_timeout,
+            cookies: config.browser.cookies.clone(),
+            login: config.browser.login.clone(),
             metrics: Arc::clone(&metrics.checks),
             warned: Once::new(),
         });
@@ -95,6 +98,11 @@ impl App {
                 upstream: Arc::clone(&upstream),
                 trusted_proxies: config.trusted_proxies.clone(),
                 timeout,
+                cookies: config.browser.cookies.clone(),
+                cors_origins: config.browser.cors_origins.clone(),
+                login: config.browser.login.clone(),
+                return_hosts: config.browser.return_hosts.clone(),
+                scheme: if config.tls.is_some() { "https" } else { "http" },
                 metrics: Arc::clone(&metrics.api),
                 warned: Once::new(),
             })
@@ -124,7 +132,7 @@ impl App {
         };
         wait_for_first(&upstream).await;
         let options = Options {
-            router: router(check, api, Arc::clone(&upstream)),
+            router: router(check, api, Arc::clone(&upstream), config.demo),
             limits: config.limits,
             tls: tls.clone(),
             trusted_proxies: config.trusted_proxies.clone(),
@@ -204,10 +212,16 @@ impl App {
     }
 }
 
-/// Returns the routes for proxies, and those of the API if it is on. Any other path is answered
-/// 404, and no reply but public keys and documents may be stored by a cache.
-fn router(check: Arc<AuthCheck>, api: Option<Arc<Api>>, upstream: Arc<Upstream>) -> Router {
-    let router = Router::new().merge(auth::router(check)).merge(jwks::router(upstream));
+/// Returns the routes for proxies, and those of the API and of the demo page if they are on. Any
+/// other path is answered 404, and no reply but public keys and documents may be stored by a cache.
+fn router(
+    check: Arc<AuthCheck>,
+    api: Option<Arc<Api>>,
+    upstream: Arc<Upstream>,
+    demo: bool,
+) -> Router {
+    let router = if demo { demo::router() } else { Router::new() };
+    let router = router.merge(auth::router(check)).merge(jwks::router(upstream));
     let router = match api {
         Some(api) => router.merge(api::router(api)).fallback(api::not_found),
         None => router.fallback(|| async { StatusCode::NOT_FOUND }),

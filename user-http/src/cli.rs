@@ -14,6 +14,12 @@ use crate::manual;
 #[derive(Debug, Parser)]
 #[command(name = "user-http", version, after_long_help = manual::general_help(), max_term_width = 100)]
 pub struct Cli {
+    /// Serve a demo page at `/` that uses the JSON API
+    ///
+    /// Implies JSON_API=1. Unless SERVICE_ADDRS is set, a user-server with its embedded default is
+    /// started as well if none listens on 127.0.0.1:3001, and its codes are shown on this terminal.
+    #[arg(long)]
+    pub demo: bool,
     #[command(subcommand)]
     pub command: Option<Command>,
 }

@@ -13,6 +13,7 @@ use ipnet::IpNet;
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_METHOD: HeaderName = HeaderName::from_static("x-forwarded-method");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const FORWARDED_URI: HeaderName = HeaderName::from_static("x-forwarded-uri");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const EXPECTED_TIMEOUT: HeaderName = HeaderName::from_static("x-envoy-expected-rq-timeout-ms");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -129,6 +130,28 @@ impl Peer {
             false => single(headers, &HOST),
         };
         Some((single(headers, &FORWARDED_PROTO)?, host?))
+    }
+
+    /// Returns the scheme and host of a request that this program answers itself: those that a
+    /// trusted proxy states, or else `scheme` and Host. A proxy that states one of them must state
+    /// both.
+    #[must_use]
+    pub fn own_origin<'a>(
+        &self,
+        headers: &'a HeaderMap,
+        scheme: &'a str,
+    ) -> Option<(&'a str, &'a str)> {
+        let stated = [FORWARDED_PROTO, FORWARDED_HOST];
+        if self.trusted && stated.iter().any(|name| headers.contains_key(name)) {
+            return self.origin(headers);
+        }
+        Some((scheme, single(headers, &HOST)?))
+    }
+
+    /// Returns the path and query of the end user's request that a trusted proxy states.
+    #[must_use]
+    pub fn uri<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
+        self.trusted.then(|| single(headers, &FORWARDED_URI)).flatten()
     }
 
     /// Returns the time for which a trusted proxy waits for the reply, or `None` if it states none.

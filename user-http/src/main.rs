@@ -10,6 +10,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use user_http::app::App;
 use user_http::cli::{Cli, Command};
 use user_http::config::{Config, printable};
+use user_http::demo::EmbeddedService;
 use user_http::logs::{self, DroppedLines};
 use user_http::{manual, self_check, service_manager};
 use zeroizing_alloc::ZeroAlloc;
@@ -21,11 +22,14 @@ static ALLOCATOR: ZeroAlloc<std::alloc::System> = ZeroAlloc(std::alloc::System);
 /// Exit code if the configuration is invalid (`EX_USAGE` of sysexits.h).
 const EXIT_CONFIG: u8 = 64;
 
+/// Address of the service if SERVICE_ADDRS is not set.
+const DEFAULT_SERVICE: ([u8; 4], u16) = ([127, 0, 0, 1], 3001);
+
 /// Time after a signal to shut down within which another one counts as the same.
 const SAME_SIGNAL: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
-    let Cli { command } = match Cli::try_parse() {
+    let Cli { command, demo } = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() => {
             // An error quotes the arguments.
@@ -38,11 +42,14 @@ fn main() -> ExitCode {
         return man(directory);
     }
     let terminal = std::io::stderr().is_terminal();
-    let variable =
-        |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+    let set = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+    let variable = |name: &str| match name {
+        "JSON_API" if demo => Some("1".to_owned()),
+        _ => set(name),
+    };
     let names = std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned());
     let config = match Config::read(&variable, terminal) {
-        Ok(config) => config.with_warnings_of(names),
+        Ok(config) => Config { demo, ..config.with_warnings_of(names) },
         Err(errors) => {
             let _ = writeln!(std::io::stderr(), "{}", printable(&errors.to_string()));
             return ExitCode::from(EXIT_CONFIG);
@@ -61,6 +68,9 @@ fn main() -> ExitCode {
     };
     match command {
         Some(Command::Check) => runtime.block_on(check(&config)),
+        _ if demo && set("SERVICE_ADDRS").is_none_or(|addrs| addrs.is_empty()) => {
+            runtime.block_on(run_with_service(&config, dropped_lines))
+        }
         _ => runtime.block_on(run(&config, dropped_lines)),
     }
 }
@@ -91,6 +101,21 @@ async fn check(config: &Config) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Runs the program, with a service of its own unless one runs already.
+async fn run_with_service(config: &Config, dropped_lines: DroppedLines) -> ExitCode {
+    let folder = std::env::current_exe().ok();
+    let folder = folder.as_deref().and_then(Path::parent);
+    let service = match EmbeddedService::start(DEFAULT_SERVICE.into(), folder).await {
+        Ok(service) => service,
+        Err(error) => return fail(&error.to_string(), error.hint()),
+    };
+    let code = run(config, dropped_lines).await;
+    if let Some(service) = service {
+        service.stop().await;
+    }
+    code
 }
 
 async fn run(config: &Config, dropped_lines: DroppedLines) -> ExitCode {
@@ -177,10 +202,19 @@ fn print_summary(config: &Config, app: &App) {
         Some(_) => format!("{scheme}://{}/v1, /openapi.json", app.address()),
         None => "off; set JSON_API=1 to turn it on".to_owned(),
     };
+    let demo = match config.demo {
+        // Browsers accept the cookies without TLS from this name only.
+        true if config.tls.is_none() && app.address().ip().is_loopback() => {
+            format!("  demo      http://localhost:{}/\n", app.address().port())
+        }
+        true => format!("  demo      {scheme}://{}/\n", app.address()),
+        false => String::new(),
+    };
     let text = format!(
         "user-http {} listening on {}\n  \
          check     {scheme}://{}/auth/check\n  \
-         api       {api}\n  \
+         api       {api}\n\
+         {demo}  \
          service   {} ({transport}, {state})\n  \
          clients   {source}\n  \
          metrics   {monitor}\n",

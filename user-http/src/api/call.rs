@@ -5,17 +5,24 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::extract::{FromRequestParts, Path};
+use axum::http::StatusCode;
+use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use user_proto::verifier::{NotVerified, Verified, VerifyError};
-use user_proto::{Common, ErrorCode, ErrorOutcome, Login, Message, RequestMessage};
+use user_proto::{
+    Common, ErrorCode, ErrorOutcome, Login, Logout, Message, RequestMessage, TokenReply,
+};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::Api;
-use super::body::uuid;
+use super::body::{Reply, uuid};
 use super::idempotency::{self, Caller};
 use super::problem::{Problem, RequestKind};
-use crate::auth::token;
+use super::replies::OpenedSession;
+use crate::auth::same_origin;
+use crate::auth::token::{self, Source, Token};
+use crate::cookies::{Cookies, SetCookies};
 use crate::forwarded::{Peer, traceparent};
 
 /// Context of a request to the API, from which the service is called.
@@ -23,6 +30,10 @@ pub(super) struct Call {
     api: Arc<Api>,
     peer: Peer,
     client: IpAddr,
+    /// True if the request has a cookie of a session, and no Authorization beside it.
+    has_cookies: bool,
+    /// True if the request says that it comes from a page of another origin.
+    is_foreign: bool,
     /// True if the peer is a trusted one that sends the request for itself.
     is_trusted: bool,
     deadline: Instant,
@@ -42,6 +53,9 @@ impl FromRequestParts<Arc<Api>> for Call {
         let timeout = peer.timeout(headers).unwrap_or(api.timeout).min(api.timeout);
         Ok(Self {
             client: peer.client_address(headers, &api.trusted_proxies),
+            has_cookies: api.cookies.are_present(headers) && !headers.contains_key(AUTHORIZATION),
+            is_foreign: same_origin::states_origin(headers)
+                && !same_origin::is_own_page(headers, &peer, api.scheme),
             is_trusted: peer.is_trusted_itself(headers, &api.trusted_proxies),
             peer,
             deadline: Instant::now() + timeout,
@@ -69,6 +83,23 @@ impl Call {
         let kind = if M::TYPE == Login::TYPE { RequestKind::Login } else { RequestKind::Other };
         let reply = self.api.upstream.pool().call_with(request, common).await;
         reply.map_err(|error| Problem::of_error(&error, kind))
+    }
+
+    pub(super) fn cookies(&self) -> &Cookies {
+        &self.api.cookies
+    }
+
+    /// Returns true if the request has cookies that count.
+    pub(super) fn has_cookies(&self) -> bool {
+        self.has_cookies
+    }
+
+    /// Returns the cookies that delete those of a session, if its token was in one of them.
+    pub(super) fn cleared(&self, token: &AccessToken) -> SetCookies {
+        match token.source {
+            Source::Cookie => self.cookies().clear(),
+            Source::Authorization => SetCookies::default(),
+        }
     }
 
     /// Checks an access token for a gateway: in memory, or else by asking the service, which gets
@@ -109,27 +140,89 @@ impl Call {
     }
 }
 
-/// Access token of a request, from `Authorization: Bearer`. Cookies do not count, so no other site
-/// can make a browser send one.
-pub(super) struct AccessToken(Zeroizing<String>);
+/// Way in which a caller gets the tokens of a session that it opens.
+pub(super) enum Delivery {
+    Body,
+    /// Cookies, which replace those of the previous session, if there was one.
+    Cookies(Option<Zeroizing<String>>),
+}
+
+impl Delivery {
+    /// Returns the way that a request asks for.
+    ///
+    /// # Errors
+    /// If that is cookies, and the request comes from a page of another origin.
+    pub(super) fn of(
+        call: &Call,
+        previous: Result<AccessToken, Problem>,
+        return_tokens: bool,
+    ) -> Result<Self, Problem> {
+        if return_tokens {
+            return Ok(Self::Body);
+        }
+        if call.is_foreign {
+            let detail = "Only a page of the same origin gets cookies. Set return_tokens to true to \
+                          get the tokens.";
+            return Err(Problem::new(StatusCode::FORBIDDEN, "NOT_SAME_ORIGIN", detail));
+        }
+        let previous = previous.ok().filter(|token| token.source == Source::Cookie);
+        Ok(Self::Cookies(previous.map(|token| token.value)))
+    }
+
+    /// Returns the reply with the tokens of a session. Ends the session that the cookies belonged
+    /// to before, as far as that is possible: nothing else could end it on this device.
+    pub(super) async fn deliver<const TYPE: u8>(
+        self,
+        call: &Call,
+        tokens: TokenReply<'static, TYPE>,
+    ) -> (SetCookies, Reply<OpenedSession>) {
+        let (cookies, body) = match self {
+            Self::Body => (SetCookies::default(), OpenedSession::with_tokens(tokens)),
+            Self::Cookies(previous) => {
+                // The reply to a repeated request is that of the first one.
+                let is_other = |old: &Zeroizing<String>| {
+                    idempotency::session_id(old) != Some(tokens.session_id)
+                };
+                if let Some(old) = previous.filter(is_other) {
+                    let logout = Logout { token: old.as_str().into(), all_sessions: None };
+                    let common =
+                        Common { client_address: Some(call.client.into()), ..call.common() };
+                    if let Err(error) = call.api.upstream.pool().call_with(logout, common).await {
+                        tracing::debug!(%error, "the previous session of a browser was not ended");
+                    }
+                }
+                (call.cookies().set(&tokens), OpenedSession::in_cookies(&tokens))
+            }
+        };
+        (cookies, Reply(StatusCode::CREATED, body))
+    }
+}
+
+/// Access token of a request, from `Authorization: Bearer`, or else from the cookie.
+pub(super) struct AccessToken {
+    value: Zeroizing<String>,
+    source: Source,
+}
 
 impl AccessToken {
     pub(super) fn text(&self) -> &str {
-        &self.0
+        &self.value
     }
 
     /// Returns the caller that holds the token.
     pub(super) fn caller(&self) -> Caller<'_> {
-        Caller::AccessToken(&self.0)
+        Caller::AccessToken(&self.value)
     }
 }
 
 impl FromRequestParts<Arc<Api>> for AccessToken {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, _: &Arc<Api>) -> Result<Self, Problem> {
-        match token::in_authorization(&parts.headers) {
-            Ok(Some(token)) => Ok(Self(Zeroizing::new(token.to_owned()))),
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
+        match token::find(&parts.headers, &api.cookies) {
+            Ok(Some(Token { value, source })) => {
+                Ok(Self { value: Zeroizing::new(value.to_owned()), source })
+            }
             Ok(None) => Err(Problem::no_token()),
             Err(token::Malformed) => Err(Problem::invalid_token()),
         }

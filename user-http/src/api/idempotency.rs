@@ -95,7 +95,7 @@ pub(super) fn key(header: &str, route: &str, caller: Caller<'_>, client: IpAddr)
 
 /// Returns the session id that an access token states. It is not verified: with a token that is not
 /// valid, the service makes no change and occupies no key, and strangers do not know the id.
-fn session_id(token: &str) -> Option<Uuid> {
+pub(super) fn session_id(token: &str) -> Option<Uuid> {
     #[derive(Deserialize)]
     struct Claims {
         sid: String,

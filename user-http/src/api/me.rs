@@ -10,6 +10,7 @@ use super::call::{AccessToken, Call};
 use super::operation::{IdempotencyHeader, TokenProblems};
 use super::problem::Problem;
 use super::replies::{UserChanged, rfc3339};
+use crate::cookies::SetCookies;
 
 /// A user.
 #[derive(Debug, Serialize, ToSchema)]
@@ -68,7 +69,7 @@ pub(super) struct EmailCode {
 
 /// Returns the user
 #[utoipa::path(
-    get, path = "/v1/me", tag = "user", security(("bearer" = [])),
+    get, path = "/v1/me", tag = "user", security(("bearer" = []), ("cookie" = [])),
     responses(
         (status = 200, description = "The user.", body = User),
         TokenProblems,
@@ -88,7 +89,7 @@ pub(super) async fn get(call: Call, token: AccessToken) -> Result<Reply<User>, P
 
 /// Changes the username, email address or password
 #[utoipa::path(
-    patch, path = "/v1/me", tag = "user", security(("bearer" = [])),
+    patch, path = "/v1/me", tag = "user", security(("bearer" = []), ("cookie" = [])),
     params(IdempotencyHeader), request_body = UserChange,
     responses(
         (status = 200, description = "The user was changed.", body = UserChanged),
@@ -113,7 +114,7 @@ pub(super) async fn update(
 
 /// Deletes the account
 #[utoipa::path(
-    post, path = "/v1/me/delete", tag = "user", security(("bearer" = [])),
+    post, path = "/v1/me/delete", tag = "user", security(("bearer" = []), ("cookie" = [])),
     params(IdempotencyHeader), request_body = Deletion,
     responses(
         (status = 200, description = "The account was deleted.", body = UserDeleted),
@@ -124,16 +125,17 @@ pub(super) async fn delete(
     call: Call,
     token: AccessToken,
     Json(body): Json<Deletion>,
-) -> Result<Reply<UserDeleted>, Problem> {
+) -> Result<(SetCookies, Reply<UserDeleted>), Problem> {
     let request =
         DeleteUser { access_token: token.text().into(), current_password: body.current_password.0 };
     let reply = call.send(request, token.caller()).await?;
-    Ok(Reply(StatusCode::OK, UserDeleted { user_id: JsonUuid(reply.user_id) }))
+    let body = UserDeleted { user_id: JsonUuid(reply.user_id) };
+    Ok((call.cleared(&token), Reply(StatusCode::OK, body)))
 }
 
 /// Confirms a new email address with its code
 #[utoipa::path(
-    post, path = "/v1/me/email/confirm", tag = "user", security(("bearer" = [])),
+    post, path = "/v1/me/email/confirm", tag = "user", security(("bearer" = []), ("cookie" = [])),
     params(IdempotencyHeader), request_body = EmailCode,
     responses(
         (status = 200, description = "The new email address is in effect.", body = UserChanged),

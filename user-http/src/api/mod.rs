@@ -1,8 +1,9 @@
 //! The JSON API: everything that an end user does, as JSON over HTTP. Each route is one message of
-//! the protocol. Tokens are taken from `Authorization: Bearer` and from bodies only, never from a
-//! path, a query or a cookie, so no other site can make a browser use one.
+//! the protocol. Tokens are taken from `Authorization: Bearer`, from cookies and from bodies, never
+//! from a path or a query. A cookie counts for a change only if a page of the same origin sends it.
 
 mod body;
+mod browser;
 mod call;
 mod idempotency;
 mod introspect;
@@ -11,6 +12,7 @@ mod openapi;
 mod operation;
 mod password_resets;
 mod problem;
+mod refresh;
 mod registrations;
 mod replies;
 mod sessions;
@@ -27,8 +29,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, delete, get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 
+use crate::cookies::Cookies;
 use crate::forwarded::TrustedProxies;
 use crate::metrics::ApiMetrics;
+use crate::return_to::{LoginUrl, REFRESH_PATH, ReturnHosts};
 use crate::upstream::Upstream;
 use problem::Problem;
 
@@ -39,6 +43,13 @@ pub struct Api {
     pub trusted_proxies: TrustedProxies,
     /// Maximum duration of a request, from its head to its reply.
     pub timeout: Duration,
+    pub cookies: Cookies,
+    /// Other origins that may use the API.
+    pub cors_origins: Vec<String>,
+    pub login: LoginUrl,
+    pub return_hosts: ReturnHosts,
+    /// `https` if this listener has a certificate, otherwise `http`.
+    pub scheme: &'static str,
     pub metrics: Arc<ApiMetrics>,
     /// Guard that limits the warning about untrusted proxies to one per process.
     pub warned: Once,
@@ -64,6 +75,7 @@ fn routes() -> Vec<(&'static str, MethodRouter<Arc<Api>>)> {
         ("/v1/password-resets/{id}/complete", post(password_resets::complete)),
         ("/v1/introspect", post(introspect::introspect)),
         ("/openapi.json", get(openapi::document)),
+        (REFRESH_PATH, get(refresh::for_page).post(refresh::for_script)),
     ]
 }
 
@@ -74,6 +86,8 @@ pub fn router(api: Arc<Api>) -> Router {
         .fold(Router::new(), |router, (path, methods)| router.route(path, methods))
         .method_not_allowed_fallback(other_method)
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(Arc::clone(&api), browser::protect))
+        .layer(from_fn_with_state(Arc::clone(&api), browser::share))
         .layer(from_fn_with_state(Arc::clone(&api), measure))
         .with_state(api)
 }
@@ -84,8 +98,7 @@ pub async fn not_found() -> impl IntoResponse {
 }
 
 /// Answers OPTIONS with the methods of a route in `Allow`, which axum adds, and every other method
-/// that a route does not have with 405. There are no CORS headers, so only pages of the same origin
-/// can read replies.
+/// that a route does not have with 405.
 async fn other_method(method: Method) -> Response {
     if method == Method::OPTIONS {
         return StatusCode::NO_CONTENT.into_response();

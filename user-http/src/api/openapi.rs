@@ -6,7 +6,7 @@ use axum::http::HeaderValue;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use utoipa::openapi::OpenApi as Document;
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::{introspect, me, password_resets, problem, registrations, sessions};
@@ -38,18 +38,21 @@ use super::{introspect, me, password_resets, problem, registrations, sessions};
         introspect::introspect,
     ),
     components(schemas(problem::ProblemDocument)),
-    modifiers(&Bearer),
+    modifiers(&Tokens),
 )]
 struct Description;
 
-/// Adds the security scheme of access tokens.
-struct Bearer;
+/// Adds the security schemes of access tokens.
+struct Tokens;
 
-impl Modify for Bearer {
+impl Modify for Tokens {
     fn modify(&self, document: &mut Document) {
         let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("bearer", SecurityScheme::Http(scheme));
+        let description = "Set by a login; __Secure-user if COOKIE_DOMAIN is set.";
+        let cookie = ApiKey::Cookie(ApiKeyValue::with_description("__Host-user", description));
+        components.add_security_scheme("cookie", SecurityScheme::ApiKey(cookie));
     }
 }
 

@@ -198,12 +198,28 @@ impl Problem {
     }
 
     pub(super) fn no_token() -> Self {
-        let detail = "The request needs the header Authorization: Bearer with an access token.";
+        let detail =
+            "The request needs an access token, in Authorization: Bearer or in the cookie.";
         Self::new(StatusCode::UNAUTHORIZED, "NO_TOKEN", detail)
     }
 
     pub(super) fn invalid_token() -> Self {
         Self::of_code(ErrorCode::INVALID_TOKEN, ErrorOutcome::Refused)
+    }
+
+    pub(super) fn not_same_origin() -> Self {
+        let detail = "A request with a cookie must come from a page of the same origin.";
+        Self::new(StatusCode::FORBIDDEN, "NOT_SAME_ORIGIN", detail)
+    }
+
+    /// Returns true if the user has to log in.
+    pub(super) fn is_unauthorized(&self) -> bool {
+        self.document.status == 401
+    }
+
+    /// Returns true if the token has expired.
+    pub(super) fn is_expired(&self) -> bool {
+        self.document.code == ErrorCode::TOKEN_EXPIRED.name()
     }
 
     pub(super) fn not_found() -> Self {

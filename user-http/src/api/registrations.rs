@@ -6,11 +6,12 @@ use user_proto::{Register, ResendCode, VerifyEmail};
 use utoipa::ToSchema;
 
 use super::body::{Json, Reply, SecretText};
-use super::call::{Call, Id};
+use super::call::{AccessToken, Call, Delivery, Id};
 use super::idempotency::Caller;
 use super::operation::{IdempotencyHeader, Problems};
 use super::problem::Problem;
-use super::replies::{CodeSent, TokenPair};
+use super::replies::{CodeSent, OpenedSession};
+use crate::cookies::SetCookies;
 
 /// A user who registers.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -37,6 +38,10 @@ pub(super) struct RegistrationCode {
     username: Option<String>,
     /// Name of the device, for the list of sessions.
     device: Option<String>,
+    /// True to get the tokens in the reply. Otherwise, they are set as cookies, which only a page
+    /// of the same origin can use.
+    #[serde(default)]
+    return_tokens: bool,
 }
 
 /// A code was sent again.
@@ -82,15 +87,17 @@ pub(super) async fn register(
     ),
     request_body = RegistrationCode,
     responses(
-        (status = 201, description = "The account is active, and a session is open.", body = TokenPair),
+        (status = 201, description = "The account is active, and a session is open.", body = OpenedSession),
         Problems,
     )
 )]
 pub(super) async fn verify(
     call: Call,
+    previous: Result<AccessToken, Problem>,
     Id(verification_id): Id,
     Json(body): Json<RegistrationCode>,
-) -> Result<Reply<TokenPair>, Problem> {
+) -> Result<(SetCookies, Reply<OpenedSession>), Problem> {
+    let delivery = Delivery::of(&call, previous, body.return_tokens)?;
     let request = VerifyEmail {
         verification_id,
         code: body.code.0,
@@ -98,7 +105,7 @@ pub(super) async fn verify(
         username: body.username.map(Into::into),
     };
     let reply = call.send(request, Caller::Network).await?;
-    Ok(Reply(StatusCode::CREATED, reply.into()))
+    Ok(delivery.deliver(&call, reply).await)
 }
 
 /// Sends the code of a registration, a change of email or a password reset again

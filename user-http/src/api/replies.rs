@@ -65,6 +65,57 @@ impl<const TYPE: u8> From<TokenReply<'static, TYPE>> for TokenPair {
     }
 }
 
+/// A session was opened. Its tokens are in cookies, unless `return_tokens` asks for them.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct OpenedSession {
+    #[schema(value_type = Uuid)]
+    user_id: JsonUuid,
+    #[schema(value_type = Uuid)]
+    session_id: JsonUuid,
+    /// Token for the header Authorization: Bearer; only with `return_tokens`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, nullable = false)]
+    access_token: Option<SecretText>,
+    /// Seconds until the access token expires.
+    access_expires_in: u32,
+    /// Token with which both tokens are replaced, once; only with `return_tokens`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, nullable = false)]
+    refresh_token: Option<SecretText>,
+    /// Seconds until the refresh token expires.
+    refresh_expires_in: u32,
+    /// `Bearer`; only with `return_tokens`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    token_type: Option<&'static str>,
+}
+
+impl OpenedSession {
+    /// Returns the body for a session with its tokens in cookies.
+    pub(super) fn in_cookies<const TYPE: u8>(reply: &TokenReply<'static, TYPE>) -> Self {
+        Self {
+            user_id: JsonUuid(reply.user_id),
+            session_id: JsonUuid(reply.session_id),
+            access_token: None,
+            access_expires_in: reply.access_expires_in,
+            refresh_token: None,
+            refresh_expires_in: reply.refresh_expires_in,
+            token_type: None,
+        }
+    }
+
+    /// Returns the body for a session with tokens that the caller keeps.
+    pub(super) fn with_tokens<const TYPE: u8>(reply: TokenReply<'static, TYPE>) -> Self {
+        let session = Self::in_cookies(&reply);
+        Self {
+            access_token: Some(SecretText(reply.access_token)),
+            refresh_token: Some(SecretText(reply.refresh_token)),
+            token_type: Some("Bearer"),
+            ..session
+        }
+    }
+}
+
 /// Sessions were ended.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct SessionsEnded {

@@ -1,16 +1,18 @@
 //! Sessions: login, refresh, the list of sessions, and logout.
 
 use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use user_proto::{EndSession, ListSessions, Login, Logout, RefreshToken, SessionRow};
 use utoipa::ToSchema;
 
 use super::body::{Json, JsonUuid, Reply, SecretText};
-use super::call::{AccessToken, Call, Id};
-use super::idempotency::Caller;
+use super::call::{AccessToken, Call, Delivery, Id};
+use super::idempotency::{self, Caller};
 use super::operation::{IdempotencyHeader, TokenProblems};
 use super::problem::Problem;
-use super::replies::{SessionsEnded, TokenPair, rfc3339};
+use super::replies::{OpenedSession, SessionsEnded, TokenPair, rfc3339};
+use crate::cookies::SetCookies;
 
 /// Credentials of a user.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -23,6 +25,10 @@ pub(super) struct Credentials {
     password: SecretText,
     /// Name of the device, for the list of sessions.
     device: Option<String>,
+    /// True to get the tokens in the reply. Otherwise, they are set as cookies, which only a page
+    /// of the same origin can use.
+    #[serde(default)]
+    return_tokens: bool,
 }
 
 /// A refresh token.
@@ -82,24 +88,26 @@ impl From<SessionRow<'_>> for Session {
     post, path = "/v1/sessions", tag = "sessions",
     params(IdempotencyHeader), request_body = Credentials,
     responses(
-        (status = 201, description = "A session is open.", body = TokenPair),
+        (status = 201, description = "A session is open.", body = OpenedSession),
         TokenProblems,
     )
 )]
 pub(super) async fn log_in(
     call: Call,
+    previous: Result<AccessToken, Problem>,
     Json(body): Json<Credentials>,
-) -> Result<Reply<TokenPair>, Problem> {
+) -> Result<(SetCookies, Reply<OpenedSession>), Problem> {
+    let delivery = Delivery::of(&call, previous, body.return_tokens)?;
     let request = Login {
         login: body.login.into(),
         password: body.password.0,
         device: body.device.map(Into::into),
     };
     let reply = call.send(request, Caller::Network).await?;
-    Ok(Reply(StatusCode::CREATED, reply.into()))
+    Ok(delivery.deliver(&call, reply).await)
 }
 
-/// Replaces both tokens of a session
+/// Replaces both tokens of a session that is not kept in cookies
 ///
 /// A refresh token can be used once. Using it again later than 30 seconds after that ends the
 /// session, since it could be stolen.
@@ -123,7 +131,7 @@ pub(super) async fn refresh(
 
 /// Lists the sessions of the user
 #[utoipa::path(
-    get, path = "/v1/sessions", tag = "sessions", security(("bearer" = [])),
+    get, path = "/v1/sessions", tag = "sessions", security(("bearer" = []), ("cookie" = [])),
     responses(
         (status = 200, description = "The sessions.", body = SessionList),
         TokenProblems,
@@ -140,7 +148,7 @@ pub(super) async fn list(call: Call, token: AccessToken) -> Result<Reply<Session
 ///
 /// `sessions_ended` is 0 if the user has no session with this id.
 #[utoipa::path(
-    delete, path = "/v1/sessions/{id}", tag = "sessions", security(("bearer" = [])),
+    delete, path = "/v1/sessions/{id}", tag = "sessions", security(("bearer" = []), ("cookie" = [])),
     params(
         ("id" = Uuid, Path, description = "The session_id of the session."),
         IdempotencyHeader,
@@ -154,31 +162,33 @@ pub(super) async fn end(
     call: Call,
     token: AccessToken,
     Id(session_id): Id,
-) -> Result<Reply<SessionsEnded>, Problem> {
+) -> Result<(SetCookies, Reply<SessionsEnded>), Problem> {
     let request = EndSession { access_token: token.text().into(), session_id };
     let reply = call.send(request, token.caller()).await?;
-    Ok(Reply(StatusCode::OK, reply.into()))
+    let is_own = idempotency::session_id(token.text()) == Some(session_id);
+    let cookies = if is_own { call.cleared(&token) } else { SetCookies::default() };
+    Ok((cookies, Reply(StatusCode::OK, reply.into())))
 }
 
 /// Ends the session of the access token (logout)
+///
+/// An access token that has expired ends its session as well.
 #[utoipa::path(
-    delete, path = "/v1/sessions/current", tag = "sessions", security(("bearer" = [])),
+    delete, path = "/v1/sessions/current", tag = "sessions",
+    security(("bearer" = []), ("cookie" = [])),
     params(IdempotencyHeader),
     responses(
         (status = 200, description = "The session was ended.", body = SessionsEnded),
         TokenProblems,
     )
 )]
-pub(super) async fn log_out(
-    call: Call,
-    token: AccessToken,
-) -> Result<Reply<SessionsEnded>, Problem> {
-    end_sessions(&call, &token, None).await
+pub(super) async fn log_out(call: Call, token: Result<AccessToken, Problem>) -> Response {
+    end_sessions(&call, token, None).await
 }
 
 /// Ends all sessions of the user
 #[utoipa::path(
-    delete, path = "/v1/sessions", tag = "sessions", security(("bearer" = [])),
+    delete, path = "/v1/sessions", tag = "sessions", security(("bearer" = []), ("cookie" = [])),
     params(IdempotencyHeader),
     responses(
         (status = 200, description = "The sessions were ended.", body = SessionsEnded),
@@ -187,17 +197,34 @@ pub(super) async fn log_out(
 )]
 pub(super) async fn log_out_everywhere(
     call: Call,
-    token: AccessToken,
-) -> Result<Reply<SessionsEnded>, Problem> {
-    end_sessions(&call, &token, Some(())).await
+    token: Result<AccessToken, Problem>,
+) -> Response {
+    end_sessions(&call, token, Some(())).await
 }
 
+/// Ends one session or all of them. The cookies are cleared if they are of no use any more: the
+/// session has ended, or there is none.
 async fn end_sessions(
     call: &Call,
-    token: &AccessToken,
+    token: Result<AccessToken, Problem>,
     all_sessions: Option<()>,
-) -> Result<Reply<SessionsEnded>, Problem> {
+) -> Response {
+    let token = match token {
+        Ok(token) => token,
+        Err(problem) if call.has_cookies() => {
+            return (call.cookies().clear(), problem).into_response();
+        }
+        Err(problem) => return problem.into_response(),
+    };
     let request = Logout { token: token.text().into(), all_sessions };
-    let reply = call.send(request, token.caller()).await?;
-    Ok(Reply(StatusCode::OK, reply.into()))
+    match call.send(request, token.caller()).await {
+        Ok(reply) => {
+            let body: SessionsEnded = reply.into();
+            (call.cleared(&token), Reply(StatusCode::OK, body)).into_response()
+        }
+        Err(problem) if problem.is_unauthorized() && !problem.is_expired() => {
+            (call.cleared(&token), problem).into_response()
+        }
+        Err(problem) => problem.into_response(),
+    }
 }

@@ -1,9 +1,10 @@
-//! The endpoint that gateways ask about each request of an end user: `/auth/check` and every path
-//! below it. It answers with a status and headers only; its replies have no body, because a proxy
-//! then keeps its connection to this program open.
+//! The endpoints that gateways ask about each request of an end user: `/auth/check` and
+//! `/auth/page`, and every path below them. They answer with a status and headers only, without a
+//! body, because a proxy then keeps its connection to this program open.
 
+mod page;
 mod reply;
-mod same_origin;
+pub(crate) mod same_origin;
 pub(crate) mod token;
 
 use std::sync::{Arc, Once};
@@ -20,19 +21,23 @@ use axum::routing::any;
 use user_proto::verifier::{NotVerified, Verified, VerifyError};
 use user_proto::{Common, ErrorClass, ErrorCode};
 
+use crate::cookies::Cookies;
 use crate::forwarded::{Peer, TrustedProxies, traceparent};
 use crate::metrics::{CheckMetrics, CheckResult};
+use crate::return_to::LoginUrl;
 use crate::upstream::Upstream;
 use reply::Identity;
 use token::{Source, Token};
 
-/// State of the endpoint `/auth/check`.
+/// State of these endpoints.
 #[derive(Debug)]
 pub struct AuthCheck {
     pub upstream: Arc<Upstream>,
     pub trusted_proxies: TrustedProxies,
     /// Maximum duration of a check.
     pub timeout: Duration,
+    pub cookies: Cookies,
+    pub login: LoginUrl,
     pub metrics: Arc<CheckMetrics>,
     /// Guard that limits the warning about untrusted proxies to one per process.
     pub warned: Once,
@@ -55,38 +60,46 @@ enum Outcome {
     },
 }
 
-/// Returns the routes of `/auth/check` and of every path below it.
+/// Returns the routes of both endpoints and of every path below them.
 pub fn router(state: Arc<AuthCheck>) -> Router {
     Router::new()
         .route("/auth/check", any(check))
         .route("/auth/check/", any(check))
         .route("/auth/check/{*path}", any(check))
+        .route("/auth/page", any(page::check))
+        .route("/auth/page/", any(page::check))
+        .route("/auth/page/{*path}", any(page::check))
         .with_state(state)
 }
 
 /// Answers the check of one request. Method, query, body and Upgrade of the check itself are
 /// ignored.
 async fn check(State(state): State<Arc<AuthCheck>>, request: Request) -> Response {
-    let started = Instant::now();
     let (head, body) = request.into_parts();
-    let outcome = match head.extensions.get::<Peer>() {
-        Some(peer) => state.outcome(&head, *peer).await,
-        // The listener adds the peer to every request.
-        None => Outcome::Unavailable { retry_after: reply::DEFAULT_RETRY_AFTER },
-    };
-    let (result, mut response) = reply::response(outcome);
-    state.metrics.record(result, started.elapsed());
-    if !body.is_end_stream() {
-        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    }
-    response
+    state.answer(&head, !body.is_end_stream()).await
 }
 
 impl AuthCheck {
+    /// Answers a check. The connection is closed if the request has a body, which is not read.
+    async fn answer(&self, head: &Parts, has_body: bool) -> Response {
+        let started = Instant::now();
+        let outcome = match head.extensions.get::<Peer>() {
+            Some(peer) => self.outcome(head, *peer).await,
+            // The listener adds the peer to every request.
+            None => Outcome::Unavailable { retry_after: reply::DEFAULT_RETRY_AFTER },
+        };
+        let (result, mut response) = reply::response(outcome);
+        self.metrics.record(result, started.elapsed());
+        if has_body {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+
     async fn outcome(&self, head: &Parts, peer: Peer) -> Outcome {
         let headers = &head.headers;
         peer.warn_if_ignored(headers, &self.warned);
-        let Token { value, source } = match token::find(headers) {
+        let Token { value, source } = match token::find(headers, &self.cookies) {
             Ok(Some(token)) => token,
             Ok(None) => return Outcome::NoToken,
             Err(token::Malformed) => return Outcome::Invalid(ErrorCode::INVALID_TOKEN),

@@ -1,22 +1,22 @@
 //! The token of a request: from `Authorization: Bearer`, otherwise from the cookie.
 
 use axum::http::HeaderMap;
-use axum::http::header::{AUTHORIZATION, COOKIE};
+use axum::http::header::AUTHORIZATION;
 
-/// Name of the cookie with the access token.
-pub(super) const COOKIE_NAME: &[u8] = b"__Host-user";
+use crate::cookies::{self, Cookies};
+
 /// Maximum size of a token in bytes, as in PROTOCOL.md.
 const MAX_TOKEN: usize = 2048;
 
 /// Access token that a request carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Token<'a> {
-    pub(super) value: &'a str,
-    pub(super) source: Source,
+pub(crate) struct Token<'a> {
+    pub(crate) value: &'a str,
+    pub(crate) source: Source,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Source {
+pub(crate) enum Source {
     Authorization,
     Cookie,
 }
@@ -27,27 +27,30 @@ pub(crate) struct Malformed;
 
 /// Returns the token of a request, if it carries one. If `Authorization` is present, the cookie is
 /// ignored, and another scheme than Bearer counts as no token.
-pub(super) fn find(headers: &HeaderMap) -> Result<Option<Token<'_>>, Malformed> {
+pub(crate) fn find<'a>(
+    headers: &'a HeaderMap,
+    cookies: &Cookies,
+) -> Result<Option<Token<'a>>, Malformed> {
     if headers.contains_key(AUTHORIZATION) {
         let token = in_authorization(headers)?;
         return Ok(token.map(|value| Token { value, source: Source::Authorization }));
     }
-    let mut found = None;
-    for line in headers.get_all(COOKIE) {
-        for pair in line.as_bytes().split(|byte| *byte == b';') {
-            let Some(value) = named(pair.trim_ascii(), COOKIE_NAME) else { continue };
-            if found.replace(value).is_some() {
-                return Err(Malformed);
-            }
-        }
-    }
-    let value = found.map(parse).transpose()?;
+    let value = in_cookie(headers, cookies)?;
     Ok(value.map(|value| Token { value, source: Source::Cookie }))
+}
+
+/// Returns the access token in the cookie.
+pub(crate) fn in_cookie<'a>(
+    headers: &'a HeaderMap,
+    cookies: &Cookies,
+) -> Result<Option<&'a str>, Malformed> {
+    let found = cookies::find(headers, cookies.access_name()).map_err(|_| Malformed)?;
+    found.map(parse).transpose()
 }
 
 /// Returns the token in `Authorization`, or `None` without the header or with another scheme than
 /// Bearer.
-pub(crate) fn in_authorization(headers: &HeaderMap) -> Result<Option<&str>, Malformed> {
+fn in_authorization(headers: &HeaderMap) -> Result<Option<&str>, Malformed> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     match (values.next(), values.next()) {
         (Some(value), None) => bearer(value.as_bytes()).map(parse).transpose(),
@@ -64,11 +67,6 @@ fn bearer(value: &[u8]) -> Option<&[u8]> {
     (scheme.eq_ignore_ascii_case(b"Bearer") && separated).then(|| rest.trim_ascii())
 }
 
-/// Returns the value of `name=value` if the name matches exactly.
-fn named<'a>(pair: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
-    pair.strip_prefix(name)?.strip_prefix(b"=")
-}
-
 /// Checks the size and the alphabet of a token, so that nothing else is ever sent to the service.
 fn parse(value: &[u8]) -> Result<&str, Malformed> {
     let of_alphabet =
@@ -80,6 +78,7 @@ fn parse(value: &[u8]) -> Result<&str, Malformed> {
 #[cfg(test)]
 mod tests {
     use axum::http::HeaderValue;
+    use axum::http::header::COOKIE;
 
     use super::*;
 
@@ -94,7 +93,8 @@ mod tests {
         for value in cookies {
             headers.append(COOKIE, HeaderValue::from_bytes(value).unwrap());
         }
-        find(&headers).map(|token| token.map(|token| (token.value.to_owned(), token.source)))
+        find(&headers, &Cookies::default())
+            .map(|token| token.map(|token| (token.value.to_owned(), token.source)))
     }
 
     fn token(value: &str, source: Source) -> Result<Option<(String, Source)>, Malformed> {

@@ -1,6 +1,7 @@
 //! The configuration, which is the only reader of the environment. It is read completely before
 //! anything starts, and all its errors are reported at once.
 
+mod browser;
 mod error;
 mod log_filter;
 mod printable;
@@ -16,6 +17,7 @@ use crate::listener::ConnectionLimits;
 use crate::tls::{Identity, TlsFiles};
 use crate::upstream::ServiceConfig;
 
+pub use browser::BrowserConfig;
 pub use error::{ConfigError, ConfigErrors};
 pub use printable::printable;
 use vars::Reader;
@@ -33,6 +35,7 @@ pub struct Config {
     pub check_timeout: Duration,
     /// Maximum duration of a request to the JSON API; `None` turns the API off.
     pub api_timeout: Option<Duration>,
+    pub browser: BrowserConfig,
     /// Proxies that may state the address, method and origin of the end user's request.
     pub trusted_proxies: TrustedProxies,
     /// True if each connection begins with a header of the PROXY protocol.
@@ -49,6 +52,8 @@ pub struct Config {
     pub log_format: LogFormat,
     /// True if the log may be coloured.
     pub color: bool,
+    /// True if the demo page is served.
+    pub demo: bool,
     /// Warnings about settings that are valid but questionable.
     pub warnings: Vec<String>,
 }
@@ -121,6 +126,7 @@ impl Config {
             service: service::read(vars, plaintext),
             check_timeout: Duration::from_millis(vars.number("CHECK_TIMEOUT_MS", 2000, 50, 30_000)),
             api_timeout: api_timeout(vars),
+            browser: browser::read(vars),
             trusted_proxies: trusted.unwrap_or_default(),
             proxy_protocol: vars.switch("PROXY_PROTOCOL"),
             limits: ConnectionLimits {
@@ -140,6 +146,7 @@ impl Config {
                 _ => LogFormat::Json,
             },
             color: terminal && !vars.is_given("NO_COLOR"),
+            demo: false,
             warnings: vars.take_warnings(),
         }
     }
@@ -149,9 +156,10 @@ impl Config {
 fn api_timeout(vars: &mut Reader<'_>) -> Option<Duration> {
     let on = vars.switch("JSON_API");
     let timeout = Duration::from_millis(vars.number("API_TIMEOUT_MS", 10_000, 50, 30_000));
-    if !on && vars.is_given("API_TIMEOUT_MS") {
-        let warning = "API_TIMEOUT_MS has no effect without JSON_API=1";
-        vars.warn(Some(warning.to_owned()));
+    for name in ["API_TIMEOUT_MS", "CORS_ORIGINS", "RETURN_HOSTS"] {
+        if !on && vars.is_given(name) {
+            vars.warn(Some(format!("{name} has no effect without JSON_API=1")));
+        }
     }
     on.then_some(timeout)
 }

@@ -102,6 +102,30 @@ pub const VARIABLES: &[Variable] = &[
         "Milliseconds after which a request to the JSON API ends with 504.",
     ),
     variable(
+        "COOKIE_DOMAIN",
+        "",
+        "Domain with subdomains that also get the cookie with the access token, which is then called \
+         __Secure-user instead of __Host-user. Every host of this domain can then set it.",
+    ),
+    variable(
+        "CORS_ORIGINS",
+        "",
+        "Origins of other pages that may use the JSON API with a token in Authorization, such as \
+         https://app.example.com, separated by commas.",
+    ),
+    variable(
+        "LOGIN_URL",
+        "/",
+        "Page where a user logs in: a path, or a URL with https. A browser is sent there if its \
+         session cannot be refreshed, with the page to return to in return_to.",
+    ),
+    variable(
+        "RETURN_HOSTS",
+        "",
+        "Other hosts, with an optional port, to which /auth/refresh may redirect with https, \
+         separated by commas.",
+    ),
+    variable(
         "TRUSTED_PROXIES",
         "127.0.0.0/8, ::1",
         "Addresses and networks of the proxies that may state the address of the end user and the \

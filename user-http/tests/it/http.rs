@@ -35,6 +35,14 @@ impl Reply {
     }
 }
 
+impl Reply {
+    /// Returns every value of a header.
+    pub(crate) fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        let named = self.headers.iter().filter(move |(header, _)| header == name);
+        named.map(|(_, value)| value.as_str())
+    }
+}
+
 impl Http {
     pub(crate) fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).unwrap();

@@ -8,7 +8,10 @@
 
 mod api;
 mod behind;
+mod browser;
 mod check;
+mod chromium;
+mod demo;
 mod docs;
 mod documents;
 mod hostile;

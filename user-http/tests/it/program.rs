@@ -39,6 +39,15 @@ impl Program {
 
     /// Starts the program with additional settings.
     pub(crate) fn start_with(addrs: &str, settings: &[(&str, &str)]) -> Self {
+        Self::start_with_arguments(&[], addrs, settings)
+    }
+
+    /// Starts the program with arguments and additional settings.
+    pub(crate) fn start_with_arguments(
+        arguments: &[&str],
+        addrs: &str,
+        settings: &[(&str, &str)],
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let log = File::create(folder.path().join("log")).unwrap();
         let defaults = [
@@ -49,6 +58,7 @@ impl Program {
             ("LOG", "debug"),
         ];
         let mut child = command(&defaults)
+            .args(arguments)
             .envs(settings.iter().copied())
             .stdout(Stdio::piped())
             .stderr(log)

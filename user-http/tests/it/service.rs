@@ -120,8 +120,17 @@ impl LiveService {
 
     /// Ends the session of a token.
     pub(crate) fn log_out(&self, account: &Account) {
+        self.end_sessions(account, None);
+    }
+
+    /// Ends all sessions of a user.
+    pub(crate) fn log_out_everywhere(&self, account: &Account) {
+        self.end_sessions(account, Some(()));
+    }
+
+    fn end_sessions(&self, account: &Account, all_sessions: Option<()>) {
         let client = Client::new(self.address.clone());
-        let logout = Logout { token: account.token.as_str().into(), all_sessions: None };
+        let logout = Logout { token: account.token.as_str().into(), all_sessions };
         self.runtime.block_on(client.call(logout)).unwrap();
     }
 

@@ -90,7 +90,7 @@ fn the_service_gets_address_deadline_trace_and_key() {
             ("Idempotency-Key", key),
         ]
     };
-    let login = json!({"login": "kim", "password": PASSWORD});
+    let login = json!({"login": "kim", "password": PASSWORD, "return_tokens": true});
     let token = TOKEN.1.trim_start_matches("Bearer ");
     api.send("GET /v1/me", &headers("a", "192.0.2.1"), Some(token), None);
     for (key, address) in
@@ -116,7 +116,7 @@ fn the_service_gets_address_deadline_trace_and_key() {
 #[test]
 fn a_node_that_does_not_answer_leads_to_504_with_an_unknown_outcome() {
     let api = Api::start_with(&node(|_, _| None), &[("API_TIMEOUT_MS", "300")]);
-    let login = json!({"login": "kim", "password": PASSWORD});
+    let login = json!({"login": "kim", "password": PASSWORD, "return_tokens": true});
     let began = Instant::now();
     let (status, problem) = api.call("POST /v1/sessions", None, Some(&login));
     assert_eq!((status, string(&problem, "code")), (504, "DEADLINE_EXCEEDED"));

@@ -14,7 +14,7 @@ fn start() -> (LiveService, Api) {
 }
 
 fn credentials(login: &str, password: &str) -> Value {
-    json!({"login": login, "password": password})
+    json!({"login": login, "password": password, "return_tokens": true})
 }
 
 #[test]
@@ -30,7 +30,8 @@ fn a_registration_is_completed_with_its_code() {
     let wrong = if code == "000000" { "111111" } else { "000000" };
     let (status, problem) = api.call(&verify, None, Some(&json!({"code": wrong})));
     assert_eq!((status, string(&problem, "code")), (422, "INVALID_CODE"));
-    let (status, tokens) = api.call(&verify, None, Some(&json!({"code": code})));
+    let (status, tokens) =
+        api.call(&verify, None, Some(&json!({"code": code, "return_tokens": true})));
     assert_eq!((status, string(&tokens, "token_type")), (201, "Bearer"));
     let token = Some(string(&tokens, "access_token"));
     let (status, user) = api.call("GET /v1/me", token, None);
@@ -56,7 +57,11 @@ fn a_username_that_was_taken_in_the_meantime_is_replaced_with_the_code() {
     let (status, problem) = api.call(&verify, None, Some(&json!({"code": code})));
     assert_eq!((status, string(&problem, "code")), (409, "USERNAME_TAKEN"));
     assert_eq!(string(&problem, "field"), "username");
-    let (status, _) = api.call(&verify, None, Some(&json!({"code": code, "username": "kim2"})));
+    let (status, _) = api.call(
+        &verify,
+        None,
+        Some(&json!({"code": code, "username": "kim2", "return_tokens": true})),
+    );
     assert_eq!(status, 201);
 }
 
@@ -77,14 +82,16 @@ fn a_code_is_sent_again_after_the_wait() {
     let (status, resent) = api.call(&resend, None, None);
     assert_eq!(status, 202, "{resent}");
     let verify = format!("POST /v1/registrations/{id}/verify");
-    assert_eq!(api.call(&verify, None, Some(&json!({"code": code}))).0, 201);
+    let body = json!({"code": code, "return_tokens": true});
+    assert_eq!(api.call(&verify, None, Some(&body)).0, 201);
 }
 
 #[test]
 fn sessions_are_opened_refreshed_listed_and_ended() {
     let (service, api) = start();
     let first = api.register(&service, "kim");
-    let body = json!({"login": "kim@example.com", "password": PASSWORD, "device": "<b>laptop</b>"});
+    let mut body = credentials("kim@example.com", PASSWORD);
+    body["device"] = json!("<b>laptop</b>");
     let (status, second) = api.call("POST /v1/sessions", None, Some(&body));
     assert_eq!(status, 201);
     assert_eq!(string(&second, "user_id"), string(&first, "user_id"));

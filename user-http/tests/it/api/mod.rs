@@ -91,7 +91,8 @@ impl Api {
         let (status, sent) = self.call("POST /v1/registrations", None, Some(&body));
         assert_eq!(status, 202, "{sent}");
         let path = format!("POST /v1/registrations/{}/verify", string(&sent, "verification_id"));
-        let code = serde_json::json!({"code": service.emailed(&email, 6), "device": "a phone"});
+        let code = service.emailed(&email, 6);
+        let code = serde_json::json!({"code": code, "device": "a phone", "return_tokens": true});
         let (status, tokens) = self.call(&path, None, Some(&code));
         assert_eq!(status, 201, "{tokens}");
         tokens

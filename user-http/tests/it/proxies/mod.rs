@@ -5,6 +5,7 @@ mod backend;
 mod checks;
 mod forged;
 mod http2;
+mod pages;
 mod paths;
 mod scenarios;
 mod site;
@@ -61,5 +62,8 @@ scenarios! {
     a_request_that_the_check_cannot_read_is_the_end_users_fault: checks::unreadable
     other_cookies_reach_the_backend: checks::cookies
     a_body_reaches_the_backend_whole: checks::bodies
+    a_page_without_a_session_is_redirected: pages::redirects
+    the_routes_of_browsers_reach_user_http: pages::api
+    a_browser_logs_in_refreshes_and_logs_out: pages::session
     six_hundred_end_users_at_once_are_answered: checks::many_clients
 }

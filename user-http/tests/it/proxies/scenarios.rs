@@ -22,6 +22,7 @@ pub(super) fn passes(site: Site) {
         (format!("a=1; __Host-user={token}; b=2"), "a=1;b=2"),
         (format!("__Secure-user-refresh=r; __Host-user={token}; b=2"), "b=2"),
         (format!("a=1;__Host-user={token};__Secure-user-refresh=r"), "a=1"),
+        (format!("__Secure-user=s; a=1; __Host-user={token}; __Secure-user-refresh=r"), "a=1"),
     ] {
         let reply = site.request("GET /orders", &[("Cookie", &cookies)]);
         assert_eq!(reply.status, 200, "{reply:?}");

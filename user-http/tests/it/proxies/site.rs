@@ -90,7 +90,8 @@ impl Site {
             return None;
         };
         let service = LiveService::start();
-        let program = Program::start(&service.address);
+        let settings = [("JSON_API", "1"), ("LOGIN_URL", "/public/login")];
+        let program = Program::start_with(&service.address, &settings);
         let kim = service.register("kim");
         let backend = Backend::start();
         let folder = tempfile::tempdir().unwrap();
@@ -139,6 +140,10 @@ impl Site {
             process,
             _folder: folder,
         })
+    }
+
+    pub(super) fn port(&self) -> u16 {
+        self.address.port()
     }
 
     pub(super) fn connect(&self) -> Http {
