@@ -27,6 +27,9 @@ impl BudgetCounter {
     };
 }
 
+/// Key of a counter, and the value to store.
+pub type StoredCounter = ([u8; 32], BudgetCounter);
+
 /// Kind of permission that the budgets gave for an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Allowance {
@@ -52,7 +55,18 @@ pub type Decide = Arc<dyn Fn(&mut [BudgetCounter]) -> Result<Allowance, Duration
 pub struct Adjustment {
     /// Keys of the counters, without duplicates.
     pub keys: Vec<[u8; 32]>,
+    /// Values of the counters that were read before, or `None` to read them now. The counters are
+    /// changed only if they still have these values; otherwise they are read again.
+    pub read: Option<Vec<BudgetCounter>>,
     pub decide: Decide,
+}
+
+/// Decision about an adjustment.
+#[derive(Debug, Clone)]
+pub struct Adjusted {
+    pub verdict: Result<Allowance, Duration>,
+    /// Values of further counters afterwards, or `None` if they were not read.
+    pub read: Option<Vec<BudgetCounter>>,
 }
 
 impl Adjustment {
@@ -60,7 +74,13 @@ impl Adjustment {
         keys: impl Into<Vec<[u8; 32]>>,
         decide: impl Fn(&mut [BudgetCounter]) -> Result<Allowance, Duration> + Send + Sync + 'static,
     ) -> Self {
-        Self { keys: keys.into(), decide: Arc::new(decide) }
+        Self { keys: keys.into(), read: None, decide: Arc::new(decide) }
+    }
+
+    /// Sets the values of the counters that were read before.
+    #[must_use]
+    pub fn after_reading(self, read: Option<Vec<BudgetCounter>>) -> Self {
+        Self { read, ..self }
     }
 
     /// Creates an adjustment that reads no counter and always allows.
@@ -77,5 +97,8 @@ port! {
         /// Adjusts counters atomically, and returns the decision. If it is a refusal, `refusal` is
         /// recorded in the audit log.
         fn adjust(adjustment: Adjustment, refusal: Option<&AuditRecord>) -> Result<Allowance, Duration>;
+        /// Like `adjust`, and also reads the counters with the keys `then` afterwards, if that
+        /// costs nothing.
+        fn adjust_and_read(adjustment: Adjustment, refusal: Option<&AuditRecord>, then: &[[u8; 32]]) -> Adjusted;
     }
 }

@@ -63,6 +63,19 @@ pub struct Guess {
     pub user_id: Option<Uuid>,
     /// Keys of the counters that the guess was charged to. A correct guess is refunded.
     pub charged: Vec<[u8; 32]>,
+    /// Account that the code of a registration creates, `None` for other codes.
+    pub registrant: Option<Registrant>,
+}
+
+/// Account that a registration asks for.
+#[derive(Debug, Clone)]
+pub struct Registrant {
+    /// Canonical form of the requested username.
+    pub username_key: String,
+    /// Canonical form of the email address.
+    pub email_key: String,
+    /// Class of the password hash.
+    pub hash_class: String,
 }
 
 /// Result of [`Codes::charge_guess`].

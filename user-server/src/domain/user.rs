@@ -5,8 +5,8 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::{
-    Adjustment, Change, Email, EndedSessions, Guess, NewSession, Notice, NoticeRequest, Timestamp,
-    Username,
+    Adjustment, BudgetCounter, Change, Email, EndedSessions, Guess, NewSession, Notice,
+    NoticeRequest, StoredCounter, Timestamp, Username,
 };
 
 /// Stored record of an active account.
@@ -66,6 +66,33 @@ pub struct UserVersion {
 pub enum LoginKey<'a> {
     Username(&'a str),
     Email(&'a str),
+}
+
+/// Values to read at once, before a request changes anything.
+#[derive(Debug, Clone, Copy)]
+pub struct AccountLookup<'a> {
+    /// Account to find, if any.
+    pub user: Option<UserKey<'a>>,
+    /// Canonical form of a username that may be taken.
+    pub username: Option<&'a str>,
+    /// Keys of counters.
+    pub counters: &'a [[u8; 32]],
+}
+
+/// Key by which an account is found.
+#[derive(Debug, Clone, Copy)]
+pub enum UserKey<'a> {
+    Id(Uuid),
+    Login(LoginKey<'a>),
+}
+
+/// Values that were read for a [`AccountLookup`].
+pub struct Found {
+    pub user: Option<UserRecord>,
+    /// Set if an account has the username.
+    pub username_taken: bool,
+    /// Values of the counters, or `None` if they must be read when they are changed.
+    pub counters: Option<Vec<BudgetCounter>>,
 }
 
 /// Registration to store until its email address is verified.
@@ -190,6 +217,8 @@ pub struct UserUpdate {
     pub kid: String,
     /// Adjustment of rate limit counters that is stored together with the update.
     pub charge: Adjustment,
+    /// Counters that are stored together with the update, whatever their values are.
+    pub known: Vec<StoredCounter>,
 }
 
 impl UserUpdate {
@@ -236,12 +265,14 @@ port! {
         fn user_by_login(login: LoginKey<'_>) -> Option<UserRecord>;
         /// Finds an account by its id.
         fn user(id: Uuid) -> Option<UserRecord>;
+        /// Reads what a request needs to know before it changes anything.
+        fn look_up(lookup: AccountLookup<'_>) -> Found;
         /// Stores a pending registration and queues the email with its code. If an account has the
         /// email address, the same rows are written, but no code is correct.
         fn register(registration: &Registration, change: Change) -> PendingResult;
         /// Uses up the code of a registration, creates the account and opens its first session.
-        /// `username`, if given, replaces the requested username.
-        fn activate(guess: &Guess, username: Option<&Username>, user_id: Uuid, session: &NewSession, change: Change) -> Activation;
+        /// `username`, if given, replaces the requested username. Stores the counters `known`.
+        fn activate(guess: &Guess, username: Option<&Username>, user_id: Uuid, session: &NewSession, known: &[StoredCounter], change: Change) -> Activation;
         /// Opens a session after a correct password, and adjusts the rate limit counters. If the
         /// session is refused, only the counters are adjusted.
         fn open_session(login: PasswordLogin<'_>, change: Change) -> SessionOpening;

@@ -5,8 +5,9 @@
 //! include it as a child module `sql`, and define what differs one level above it: the driver
 //! (`Db`, `Args`), the connection pools (`Pools`), the clauses that lock rows (`lock_row!`,
 //! `lock_row_or_skip!`), the conversion of error codes (`classify`), the locks on counters
-//! (`lock_keys`), and the database's clock (`server_time`). Within `sql/`, `super::super` therefore
-//! means "the database that this copy is compiled for".
+//! (`lock_counters`), the stored functions (`function`, `lookup`), and the database's clock
+//! (`server_time`). Within `sql/`, `super::super` therefore means "the database that this copy is
+//! compiled for".
 
 mod breaker;
 pub mod folder;

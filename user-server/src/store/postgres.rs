@@ -50,6 +50,7 @@ macro_rules! is_standby {
 mod sql;
 
 mod connection;
+mod functions;
 mod heartbeat;
 mod hints;
 mod migration;
@@ -59,6 +60,7 @@ mod profile;
 mod rehearsal;
 mod table;
 
+use functions::{function, lock_counters, lookup, lookup_verification, revoke_sessions};
 use heartbeat::{report_alive, start_node};
 pub use hints::hint;
 pub use migration::{Migration, SchemaState};
@@ -240,23 +242,6 @@ fn classify(code: &str, message: String) -> Fault {
         _ if code.starts_with("22") || code.starts_with("23") => Fault::Internal(message),
         _ => Fault::Unavailable(message),
     }
-}
-
-/// Locks the budget counters with these keys, including counters that do not exist yet, until the
-/// transaction ends. Counters are always locked in the same order, which prevents deadlocks.
-async fn lock_keys(tx: &mut Tx, keys: &[[u8; 32]]) -> Result<(), Fault> {
-    let mut locks: Vec<i64> = keys
-        .iter()
-        .filter_map(|key| key.first_chunk::<8>())
-        .map(|start| i64::from_be_bytes(*start))
-        .collect();
-    locks.sort_unstable();
-    locks.dedup();
-    tx.run_with(
-        "SELECT COUNT(pg_advisory_xact_lock(lock)) FROM unnest($1::bigint[]) AS lock",
-        locks,
-    )
-    .await
 }
 
 /// Returns the entries of the revocation log with these numbers, which committed after later ones.

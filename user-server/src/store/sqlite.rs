@@ -9,7 +9,7 @@ use sqlx::{SqlitePool, SqlitePool as ConnectionPool};
 use uuid::Uuid;
 
 use super::SchemaState;
-use crate::domain::{Fault, PoolUse, Timestamp};
+use crate::domain::{Fault, PoolUse, Timestamp, UserKey};
 
 /// Clause that locks the selected rows: empty, since SQLite has one writer at a time.
 macro_rules! lock_row {
@@ -67,6 +67,8 @@ type Args = sqlx::sqlite::SqliteArguments;
 type PooledConnection = sqlx::pool::PoolConnection<Db>;
 
 const READERS: u32 = 4;
+/// Maximum number of rows that one statement inserts.
+const MAX_ROWS: usize = 500;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Connections to the database.
@@ -188,6 +190,11 @@ impl Pools {
         self.writers.member().await.map(Tx::in_group)
     }
 
+    /// Begins a transaction for a statement that may write.
+    async fn single(&self) -> Result<Tx, Fault> {
+        self.write().await
+    }
+
     /// Returns a connection for one statement that reads.
     async fn read(&self) -> Result<Tx, Fault> {
         Tx::open(&self.readers, true, None).await
@@ -247,7 +254,35 @@ fn classify(code: &str, message: String) -> Fault {
 }
 
 /// Does nothing: counters need no locks, since SQLite has one writer at a time.
-async fn lock_keys(_: &mut Tx, _: &[[u8; 32]]) -> Result<(), Fault> {
+async fn lock_counters(_: &mut Tx, _: &[[u8; 32]]) -> Result<(), Fault> {
+    Ok(())
+}
+
+/// Returns `None`: SQLite has no stored functions, and needs no round trips.
+fn function(_: sql::calls::Function) -> Option<&'static str> {
+    None
+}
+
+/// Returns `None`: SQLite has no round trips to save.
+fn lookup(_: Option<&UserKey<'_>>) -> Option<&'static str> {
+    None
+}
+
+/// Returns `None`: SQLite has no round trips to save.
+fn lookup_verification() -> Option<&'static str> {
+    None
+}
+
+/// Appends sessions to the revocation log.
+async fn revoke_sessions(tx: &mut Tx, ids: &[Uuid], at: i64) -> Result<(), Fault> {
+    for ids in ids.chunks(MAX_ROWS) {
+        let mut insert =
+            sqlx::QueryBuilder::<Db>::new("INSERT INTO revocations (subject, at, kind) ");
+        insert.push_values(ids, |mut row, id| {
+            row.push_bind(*id).push_bind(at).push("1");
+        });
+        tx.run(insert.build()).await?;
+    }
     Ok(())
 }
 

@@ -1,12 +1,14 @@
 //! Rate limits of login attempts. An attempt is counted as a failure, and refunded if it succeeds.
 
+use uuid::Uuid;
+
 use super::attempt_locks::AttemptLock;
 use super::budgets::{Budget, Limit, Payer, slots};
 use super::login_policy::{LoginSlots, known_from};
 use super::{Throttle, allowed, keys, limits, policy};
 use crate::domain::{
-    Adjustment, Allowance, BudgetCounter, ClientNetwork, Fault, RequestContext, Timestamp,
-    UseCaseResult, UserRecord,
+    Adjustment, Allowance, BudgetCounter, ClientNetwork, Fault, RequestContext, StoredCounter,
+    Timestamp, UseCaseResult, UserRecord,
 };
 
 /// Purpose of the counters that record from which networks a user has logged in.
@@ -21,7 +23,27 @@ const KNOWN_AT: &str = "known at";
 pub struct LoginCharge {
     counters: LoginCounters,
     from_reserve: bool,
+    /// Values of the counters of a success after the charge, if they are known.
+    read: Option<Vec<BudgetCounter>>,
     _lock: Option<AttemptLock>,
+}
+
+/// Login attempt that is not counted yet. Until it is dropped, other attempts from the same network
+/// with the same login identifier wait.
+#[must_use]
+#[derive(Debug)]
+pub struct LoginAttempt {
+    counters: LoginCounters,
+    login: String,
+    lock: Option<AttemptLock>,
+}
+
+impl LoginAttempt {
+    /// Returns the keys of the counters that the attempt is charged to.
+    #[must_use]
+    pub fn keys(&self) -> &[[u8; 32]] {
+        &self.counters.keys
+    }
 }
 
 /// Keys and limits of the counters of a login attempt.
@@ -31,6 +53,19 @@ struct LoginCounters {
     is_named: bool,
     failure_limits: Vec<Limit>,
     network: Option<ClientNetwork>,
+}
+
+/// Keys of the counters of a login with a correct password.
+struct SuccessKeys {
+    /// Distinct keys.
+    unique: Vec<[u8; 32]>,
+    /// Position among the distinct keys of each counter: those of the attempt, those that record
+    /// the network as known, and those of the opened sessions.
+    index: Vec<usize>,
+    of_attempt: usize,
+    of_known: usize,
+    /// Limits of the counters of the opened sessions.
+    limits: Vec<Limit>,
 }
 
 impl LoginCounters {
@@ -61,29 +96,50 @@ impl LoginCounters {
 }
 
 impl Throttle {
-    /// Counts one login attempt as a failure, for the login identifier and for the network, whether
-    /// or not the identifier belongs to an account.
+    /// Begins a login attempt, whether or not the login identifier belongs to an account.
     ///
     /// # Errors
-    /// [`Refusal::RateLimited`](crate::domain::Refusal) if one of the budgets is exhausted, or the
-    /// wait after earlier failures is not over; [`Refusal::Busy`](crate::domain::Refusal) if too
-    /// many attempts wait for each other.
-    pub async fn charge_login(
+    /// [`Refusal::Busy`](crate::domain::Refusal) if too many attempts wait for each other.
+    pub async fn begin_login(
         &self,
         login: &str,
         context: &RequestContext,
-    ) -> UseCaseResult<LoginCharge> {
-        let network = context.network;
-        let counters = self.login_counters(login, network);
+    ) -> UseCaseResult<LoginAttempt> {
+        let counters = self.login_counters(login, context.network);
         let lock = match counters.keys.get(2).filter(|_| counters.is_named) {
             Some(pair) => Some(self.attempt_locks.lock(*pair, context.deadline).await?),
             None => None,
         };
+        Ok(LoginAttempt { counters, login: login.to_owned(), lock })
+    }
+
+    /// Counts a login attempt as a failure, for the login identifier and for the network. `user` is
+    /// the account with the login identifier, if any, and `read` are the values of the counters
+    /// [`LoginAttempt::keys`] if they were read before.
+    ///
+    /// # Errors
+    /// [`Refusal::RateLimited`](crate::domain::Refusal) if one of the budgets is exhausted, or the
+    /// wait after earlier failures is not over.
+    pub async fn charge_login(
+        &self,
+        attempt: LoginAttempt,
+        user: Option<&UserRecord>,
+        read: Option<Vec<BudgetCounter>>,
+    ) -> UseCaseResult<LoginCharge> {
+        let LoginAttempt { counters, login, lock } = attempt;
         let now = self.clock.now();
-        let record = self.throttled("logins", network, Some(login), now);
-        let verdict = self.counters.adjust(counters.charge(now), Some(&record)).await?;
-        let from_reserve = allowed(verdict)? == Allowance::Reserve;
-        Ok(LoginCharge { counters, from_reserve, _lock: lock })
+        let record = self.throttled("logins", counters.network, Some(&login), now);
+        // As many counters are read without an account, so that it takes the same time.
+        let (username_key, email_key, id) = match user {
+            Some(user) => (user.username_key.as_str(), user.email_key.as_str(), user.id),
+            None => (login.as_str(), "", Uuid::nil()),
+        };
+        let then = self.success_keys(&counters, username_key, email_key, id).unique;
+        let charge = counters.charge(now).after_reading(read);
+        let charged = self.counters.adjust_and_read(charge, Some(&record), &then).await?;
+        let from_reserve = allowed(charged.verdict)? == Allowance::Reserve;
+        let read = charged.read.filter(|_| user.is_some());
+        Ok(LoginCharge { counters, from_reserve, read, _lock: lock })
     }
 
     /// Returns the adjustment for a login with a correct password. It refunds the attempt, ends the
@@ -94,15 +150,9 @@ impl Throttle {
     pub fn success_adjustment(&self, charge: &LoginCharge, user: &UserRecord) -> Adjustment {
         let now = self.clock.now();
         let (counters, from_reserve) = (charge.counters.clone(), charge.from_reserve);
-        let sessions = slots(&self.pseudonyms, Budget::Logins, Payer::User(user.id));
-        let limits = limits(&sessions);
-        let known = self.known_keys(user, counters.network);
-        let (of_attempt, of_known) = (counters.keys.len(), known.len());
-        let mut all = counters.keys.clone();
-        all.extend(known.iter().chain(&keys(&sessions)));
-        // One of the texts is as a rule the one that the attempt was charged to.
-        let (unique, index) = without_duplicates(&all);
-        Adjustment::new(unique, move |stored| {
+        let SuccessKeys { unique, index, of_attempt, of_known, limits } =
+            self.success_keys(&counters, &user.username_key, &user.email_key, user.id);
+        let settle = Adjustment::new(unique, move |stored| {
             let mut values: Vec<_> =
                 index.iter().filter_map(|at| stored.get(*at)).copied().collect();
             let (attempt, rest) = values.split_at_mut(of_attempt);
@@ -116,7 +166,41 @@ impl Throttle {
                 }
             }
             verdict
-        })
+        });
+        settle.after_reading(charge.read.clone())
+    }
+
+    /// Returns the keys of the counters of a login with a correct password.
+    fn success_keys(
+        &self,
+        counters: &LoginCounters,
+        username_key: &str,
+        email_key: &str,
+        user_id: Uuid,
+    ) -> SuccessKeys {
+        let sessions = slots(&self.pseudonyms, Budget::Logins, Payer::User(user_id));
+        let limits = limits(&sessions);
+        let known = self.known_keys(username_key, email_key, counters.network);
+        let (of_attempt, of_known) = (counters.keys.len(), known.len());
+        let mut all = counters.keys.clone();
+        all.extend(known.iter().chain(&keys(&sessions)));
+        // One of the texts is as a rule the one that the attempt was charged to.
+        let (unique, index) = without_duplicates(&all);
+        SuccessKeys { unique, index, of_attempt, of_known, limits }
+    }
+
+    /// Returns the counters that record that a user has opened a session from a network, at the
+    /// login identifiers with these canonical forms.
+    #[must_use]
+    pub fn known_counters(
+        &self,
+        username_key: &str,
+        email_key: &str,
+        network: Option<ClientNetwork>,
+    ) -> Vec<StoredCounter> {
+        let now = self.clock.now();
+        let keys = self.known_keys(username_key, email_key, network);
+        keys.into_iter().map(|key| (key, known_from(now))).collect()
     }
 
     /// Records that a session of `user` was opened from this network, so that it is known at the
@@ -129,7 +213,7 @@ impl Throttle {
         user: &UserRecord,
         network: Option<ClientNetwork>,
     ) -> Result<(), Fault> {
-        let keys = self.known_keys(user, network);
+        let keys = self.known_keys(&user.username_key, &user.email_key, network);
         if keys.is_empty() {
             return Ok(());
         }
@@ -193,9 +277,14 @@ impl Throttle {
 
     /// Returns the keys of the counters that record a login of a user from a network: one for the
     /// username and one for the email address. Empty if the network is unknown.
-    fn known_keys(&self, user: &UserRecord, network: Option<ClientNetwork>) -> Vec<[u8; 32]> {
+    fn known_keys(
+        &self,
+        username_key: &str,
+        email_key: &str,
+        network: Option<ClientNetwork>,
+    ) -> Vec<[u8; 32]> {
         let Some(network) = network else { return Vec::new() };
-        [&user.username_key, &user.email_key]
+        [username_key, email_key]
             .map(|login| self.pseudonyms.of(KNOWN_AT, &[login, &network.to_string()]))
             .to_vec()
     }

@@ -20,14 +20,15 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::domain::{
-    AUDITED_LOGIN, Adjustment, Allowance, AuditEvent, AuditKind, AuditRecord, BudgetCounters,
-    ChangeContext, ClientNetwork, Clock, Fault, Origin, Refusal, Timestamp, UseCaseResult,
+    AUDITED_LOGIN, Adjustment, Allowance, AuditEvent, AuditKind, AuditRecord, BudgetCounter,
+    BudgetCounters, ChangeContext, ClientNetwork, Clock, Fault, Origin, Refusal, Timestamp,
+    UseCaseResult,
 };
 use crate::keys::Pseudonyms;
 use attempt_locks::AttemptLocks;
 pub use budgets::{Budget, Limit, Payer};
 use budgets::{Slot, slots};
-pub use login::LoginCharge;
+pub use login::{LoginAttempt, LoginCharge};
 pub use passwords::PasswordCharge;
 pub use unknown::{UNKNOWN_PER_MINUTE, UnknownIds};
 
@@ -69,8 +70,22 @@ impl Throttle {
     /// # Errors
     /// [`Refusal::RateLimited`] if the budget is exhausted.
     pub async fn charge(&self, budget: Budget, payer: Payer) -> UseCaseResult<()> {
+        self.charge_after_reading(budget, payer, None).await
+    }
+
+    /// Like [`Throttle::charge`], with the values of the counters [`Throttle::keys_of`] if they
+    /// were read before.
+    ///
+    /// # Errors
+    /// [`Refusal::RateLimited`] if the budget is exhausted.
+    pub async fn charge_after_reading(
+        &self,
+        budget: Budget,
+        payer: Payer,
+        read: Option<Vec<BudgetCounter>>,
+    ) -> UseCaseResult<()> {
         let now = self.clock.now();
-        let charge = self.charge_of(&[(budget, payer)]);
+        let charge = self.charge_of(&[(budget, payer)]).after_reading(read);
         let record = match payer {
             Payer::Network(network) => self.throttled(budget.name(), network, None, now),
             Payer::User(id) | Payer::Session(id) => {
@@ -78,6 +93,13 @@ impl Throttle {
             }
         };
         allowed(self.counters.adjust(charge, Some(&record)).await?).map(drop)
+    }
+
+    /// Returns the keys of the counters of budgets.
+    #[must_use]
+    pub fn keys_of(&self, budgets: &[(Budget, Payer)]) -> Vec<[u8; 32]> {
+        let slots = |(budget, payer): &(Budget, Payer)| slots(&self.pseudonyms, *budget, *payer);
+        keys(&budgets.iter().flat_map(slots).collect::<Vec<_>>())
     }
 
     /// Refunds one operation that was charged to a budget but not carried out.

@@ -1,6 +1,7 @@
 //! Ending of sessions: at logout, by the user from another session, and after too many wrong
 //! passwords.
 
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::Tokens;
@@ -28,13 +29,16 @@ impl Tokens {
         context: &RequestContext,
     ) -> UseCaseResult<u32> {
         let now = self.clock.now();
+        // A logout from a session that has ended writes nothing. The revocations in memory do not
+        // decide, since the database may have lost the end of the session in a failover.
         let (session_id, user_id) = match RefreshToken::read(token, &self.keys) {
             Some(token) => self.owner_of_refresh(&token, context, now).await?,
             None => self.read_for_logout(token, all, now)?,
         };
-        // A logout from a session that has ended writes nothing. The revocations in memory do not
-        // decide, since the database may have lost the end of the session in a failover.
-        self.session_exists(session_id, context).await?;
+        if all {
+            self.session_exists(session_id, context).await?;
+        }
+        let lookup = self.throttle.unknown_ids.charge(context.network, Instant::now())?;
         let outcome = RecordedOutcome::at(now);
         let ended = if all {
             let event = AuditEvent::of(AuditKind::LoggedOut, user_id).detail("all sessions");
@@ -49,6 +53,7 @@ impl Tokens {
         if ended.sessions == 0 {
             return Err(Refusal::SessionRevoked.into());
         }
+        self.throttle.unknown_ids.refund(context.network, lookup, Instant::now());
         Ok(ended.sessions)
     }
 

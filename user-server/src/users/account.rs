@@ -10,6 +10,7 @@ use crate::domain::{
     UseCaseResult, UserRecord, UserUpdate, UserUpdateResult, Username,
 };
 use crate::throttle::{Budget, Payer};
+use crate::tokens::Verified;
 
 /// Update of an account that a client requests. A field that is `None` is not changed.
 #[derive(Debug, Default)]
@@ -71,12 +72,30 @@ impl Users {
         request: UpdateRequest<'_>,
         context: &RequestContext,
     ) -> UseCaseResult<UpdatedUser> {
-        let (session, user) = self.owner(token).await?;
-        let (username, email, password) = request.fields()?;
-        let needs_proof = email.is_some() || password.is_some();
-        if needs_proof {
-            self.prove_current(&session, &user, request.current_password, context).await?;
-        }
+        // An error in the fields is reported after one of the token.
+        let fields = request.fields();
+        let (username, needs_proof) = match &fields {
+            Ok((username, email, password)) => {
+                (username.as_ref().map(Username::key), email.is_some() || password.is_some())
+            }
+            Err(_) => (None, false),
+        };
+        let keys = |owner: &Verified| match needs_proof {
+            true => self.throttle.password_keys(owner.session_id, owner.user_id),
+            false => {
+                self.throttle.keys_of(&[(Budget::UsernameChanges, Payer::User(owner.user_id))])
+            }
+        };
+        let (session, user, found) = self.owner_and(token, username, keys).await?;
+        let (username, email, password) = fields?;
+        let read = match needs_proof {
+            true => {
+                let password = request.current_password;
+                self.prove_current(&session, &user, password, found.counters, context).await?;
+                None
+            }
+            false => found.counters,
+        };
         let email = email
             .filter(|email| email.key() != user.email_key)
             .map(|email| (Uuid::new_v4(), email));
@@ -85,7 +104,7 @@ impl Users {
         }
         if let Some(username) = &username
             && username.key() != user.username_key
-            && self.accounts.username_taken(username.key()).await?
+            && found.username_taken
         {
             return Err(Refusal::UsernameTaken.into());
         }
@@ -99,6 +118,10 @@ impl Users {
             None => None,
         };
         let verification_id = email.as_ref().map(|(id, _)| *id);
+        // A new username is a login identifier from this network at once.
+        let known = username.as_ref().map_or_else(Vec::new, |username| {
+            self.throttle.known_counters(username.key(), &user.email_key, context.network)
+        });
         let update = UserUpdate {
             user_id: user.id,
             session_id: session.session_id,
@@ -109,8 +132,9 @@ impl Users {
             client: self.throttle.client(context.network),
             kid: self.otp.kid().to_owned(),
             charge: Adjustment::nothing(),
+            known,
         };
-        let charge = self.throttle.charge_of(&budgets(&update, context));
+        let charge = self.throttle.charge_of(&budgets(&update, context)).after_reading(read);
         let update = UserUpdate { charge, ..update };
         let at = self.clock.now();
         let change = Change::new(
@@ -120,13 +144,9 @@ impl Users {
                 .detail(update.fields()),
             RecordedOutcome::at(at).user(user.id).verification(verification_id),
         );
-        let is_renamed = update.username.is_some();
         match self.accounts.update_user(update, change).await? {
             UserUpdateResult::Updated(user, ended) => {
                 self.wakeup.notify();
-                if is_renamed {
-                    self.mark_known(&user, context).await;
-                }
                 self.tokens.publish_update(&user, &ended, at).await;
                 Ok(UpdatedUser { user: *user, verification_id })
             }
@@ -205,8 +225,10 @@ impl Users {
         current_password: &[u8],
         context: &RequestContext,
     ) -> UseCaseResult<Uuid> {
-        let (session, user) = self.owner(token).await?;
-        self.prove_current(&session, &user, Some(current_password), context).await?;
+        let keys = |owner: &Verified| self.throttle.password_keys(owner.session_id, owner.user_id);
+        let (session, user, found) = self.owner_and(token, None, keys).await?;
+        let (password, read) = (Some(current_password), found.counters);
+        self.prove_current(&session, &user, password, read, context).await?;
         let at = self.clock.now();
         let change = Change::new(
             context.at(at),

@@ -3,8 +3,9 @@
 use super::{Login, Users};
 use crate::audit::Attempted;
 use crate::domain::{
-    AuditEvent, AuditKind, Change, DeviceName, LoginKey, MAX_SESSIONS, Password, PasswordLogin,
-    RecordedOutcome, Refusal, RequestContext, SessionOpening, UseCaseResult,
+    AccountLookup, AuditEvent, AuditKind, Change, DeviceName, Found, LoginKey, MAX_SESSIONS,
+    Password, PasswordLogin, RecordedOutcome, Refusal, RequestContext, SessionOpening,
+    UseCaseResult, UserKey,
 };
 use crate::tokens::TokenPair;
 
@@ -24,14 +25,17 @@ impl Users {
     ) -> UseCaseResult<TokenPair> {
         let device = device.map(DeviceName::parse).transpose()?;
         let login = Login::parse(login);
-        let charge = self.throttle.charge_login(login.key(), context).await?;
+        let attempt = self.throttle.begin_login(login.key(), context).await?;
         let key = match &login {
             Login::Username(username) => LoginKey::Username(username.key()),
             Login::Email(email) => LoginKey::Email(email.key()),
             // Looked up like any other login, so that it takes the same time.
             Login::Invalid(_) => LoginKey::Username(""),
         };
-        let user = self.accounts.user_by_login(key).await?;
+        let user = Some(UserKey::Login(key));
+        let lookup = AccountLookup { user, username: None, counters: attempt.keys() };
+        let Found { user, counters, .. } = self.accounts.look_up(lookup).await?;
+        let charge = self.throttle.charge_login(attempt, user.as_ref(), counters).await?;
         let stored = user.as_ref().map(|user| user.password_hash.as_str());
         let proved = self.prove(Password::presented(password), stored, charge, context).await?;
         let at = self.clock.now();

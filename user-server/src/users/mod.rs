@@ -12,8 +12,8 @@ use uuid::Uuid;
 
 use crate::audit::{Attempted, AuditLog};
 use crate::domain::{
-    Accounts, Clock, Email, Failure, Password, PendingResult, Refusal, RequestContext,
-    UseCaseResult, UserRecord, Username,
+    AccountLookup, Accounts, BudgetCounter, Clock, Email, Failure, Found, Password, PendingResult,
+    Refusal, RequestContext, UseCaseResult, UserKey, UserRecord, Username,
 };
 use crate::otp::Otp;
 use crate::outbox::{MailWakeup, RESEND_AFTER};
@@ -56,12 +56,24 @@ impl Users {
         CodeSent { verification_id, expires_in: self.code_life, resend_after: RESEND_AFTER }
     }
 
-    /// Verifies an access token, and returns its claims and its account.
-    async fn owner(&self, token: &[u8]) -> UseCaseResult<(Verified, UserRecord)> {
+    /// Verifies an access token, and returns its claims, its account and the values of the counters
+    /// with the keys that `keys` returns. `username` is the canonical form of a new username.
+    ///
+    /// # Errors
+    /// Those of [`Tokens::verify`].
+    async fn owner_and(
+        &self,
+        token: &[u8],
+        username: Option<&str>,
+        keys: impl FnOnce(&Verified) -> Vec<[u8; 32]> + Send,
+    ) -> UseCaseResult<(Verified, UserRecord, Found)> {
         let verified = self.tokens.verify(token).await?;
+        let (user, counters) = (Some(UserKey::Id(verified.user_id)), keys(&verified));
+        let lookup = AccountLookup { user, username, counters: &counters };
+        let mut found = self.accounts.look_up(lookup).await?;
         // A missing account was deleted, and its sessions with it.
-        let user = self.accounts.user(verified.user_id).await?.ok_or(Refusal::SessionRevoked)?;
-        Ok((verified, user))
+        let user = found.user.take().ok_or(Refusal::SessionRevoked)?;
+        Ok((verified, user, found))
     }
 
     /// Makes the network of a request known to its user, who has opened a session from it or has
@@ -96,19 +108,21 @@ impl Users {
     }
 
     /// Verifies the current password of a logged-in user. Wrong passwords are counted for the
-    /// session, which ends after the tenth, and for the user.
+    /// session, which ends after the tenth, and for the user. `read` are the values of the counters
+    /// [`Throttle::password_keys`] if they were read before.
     async fn prove_current(
         &self,
         session: &Verified,
         user: &UserRecord,
         password: Option<&[u8]>,
+        read: Option<Vec<BudgetCounter>>,
         context: &RequestContext,
     ) -> UseCaseResult<()> {
         let Some(bytes) = password else {
             return Err(Refusal::CURRENT_PASSWORD.into());
         };
         let session_id = session.session_id;
-        let charge = self.throttle.charge_password(session_id, user.id, context).await?;
+        let charge = self.throttle.charge_password(session_id, user.id, read, context).await?;
         let stored = Some(user.password_hash.as_str());
         let verdict = self.passwords.verify(Password::presented(bytes), stored, context).await;
         match verdict {

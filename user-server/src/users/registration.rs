@@ -6,8 +6,8 @@ use uuid::Uuid;
 
 use super::{CodeSent, Users, guessable_words, stored};
 use crate::domain::{
-    Activation, AuditEvent, AuditKind, Change, DeviceName, Email, Failure, Password, Purpose,
-    RecordedOutcome, Refusal, Registration, RequestContext, UseCaseResult, Username,
+    AccountLookup, Activation, AuditEvent, AuditKind, Change, DeviceName, Email, Failure, Password,
+    Purpose, RecordedOutcome, Refusal, Registration, RequestContext, UseCaseResult, Username,
 };
 use crate::outbox::pending_limit;
 use crate::throttle::{Budget, Payer};
@@ -25,9 +25,7 @@ impl Users {
         email: &str,
         password: &[u8],
     ) -> UseCaseResult<(Username, Email, Password)> {
-        let username = Username::choose(username)?;
-        let email = Email::parse(email)?;
-        let password = Password::chosen(password, "password")?;
+        let (username, email, password) = registration_fields(username, email, password)?;
         if self.accounts.username_taken(username.key()).await? {
             return Err(Refusal::UsernameTaken.into());
         }
@@ -47,10 +45,17 @@ impl Users {
         password: &[u8],
         context: &RequestContext,
     ) -> UseCaseResult<CodeSent> {
-        let (username, email, password) =
-            self.check_registration(username, email, password).await?;
+        let (username, email, password) = registration_fields(username, email, password)?;
         let network = Payer::Network(context.network);
-        self.throttle.charge(Budget::Registrations, network).await?;
+        let counters = self.throttle.keys_of(&[(Budget::Registrations, network)]);
+        let lookup =
+            AccountLookup { user: None, username: Some(username.key()), counters: &counters };
+        let found = self.accounts.look_up(lookup).await?;
+        if found.username_taken {
+            return Err(Refusal::UsernameTaken.into());
+        }
+        let read = found.counters;
+        self.throttle.charge_after_reading(Budget::Registrations, network, read).await?;
         let stored = self.store_registration(username, email, password, context).await;
         if let Err(Failure::Refused(Refusal::Busy { .. })) = stored {
             self.throttle.refund(Budget::Registrations, network).await?;
@@ -117,9 +122,15 @@ impl Users {
             RecordedOutcome::at(at).user(user_id).session(session.opened(user_id, at)),
         );
         let username = username.as_ref();
-        match self.accounts.activate(&guess, username, user_id, &session, change).await? {
+        // The network of the first session is known to the account at once.
+        let known = guess.registrant.as_ref().map_or_else(Vec::new, |registrant| {
+            let username_key = username.map_or(registrant.username_key.as_str(), Username::key);
+            self.throttle.known_counters(username_key, &registrant.email_key, context.network)
+        });
+        let activation =
+            self.accounts.activate(&guess, username, user_id, &session, &known, change);
+        match activation.await? {
             Activation::Active(user) => {
-                self.mark_known(&user, context).await;
                 self.tokens.first_tokens(&session, user.id, &context.at(at))
             }
             Activation::UsernameTaken => {
@@ -143,4 +154,15 @@ impl Users {
         self.wakeup.notify();
         Ok(self.code_sent(id))
     }
+}
+
+/// Checks the fields of a registration.
+fn registration_fields(
+    username: &str,
+    email: &str,
+    password: &[u8],
+) -> Result<(Username, Email, Password), Refusal> {
+    let username = Username::choose(username)?;
+    let email = Email::parse(email)?;
+    Ok((username, email, Password::chosen(password, "password")?))
 }

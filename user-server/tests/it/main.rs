@@ -34,6 +34,7 @@ mod postgres;
 mod prehijack;
 mod process;
 mod races;
+mod round_trips;
 mod secrets;
 mod session;
 mod smtp;

@@ -67,7 +67,8 @@ fn no_statement_scans_a_table_in_postgres() {
     std::fs::set_permissions(folder.path(), mode).unwrap();
     let options = format!(
         "-c session_preload_libraries=auto_explain -c auto_explain.log_min_duration=0 \
-         -c auto_explain.log_format=json -c enable_seqscan=off -c logging_collector=on \
+         -c auto_explain.log_format=json -c auto_explain.log_nested_statements=on \
+         -c enable_seqscan=off -c logging_collector=on \
          -c log_file_mode=0644 -c log_directory={} -c log_filename=plans",
         folder.path().display()
     );

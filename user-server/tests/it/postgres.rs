@@ -4,6 +4,7 @@
 mod newer_schema;
 mod silence;
 mod tls;
+mod waiting_logins;
 
 use std::collections::HashSet;
 use std::sync::Arc;

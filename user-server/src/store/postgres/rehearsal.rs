@@ -16,9 +16,6 @@ const STATEMENTS: [&str; 5] = [
     "UPDATE {table} SET {column} = {column} WHERE false",
     "DELETE FROM {table} WHERE false",
 ];
-/// Statement that takes an advisory lock, as for a budget counter, on a key that no counter has.
-const COUNTER_LOCK: &str =
-    "SELECT COUNT(pg_advisory_xact_lock(lock)) FROM unnest(ARRAY[0]::bigint[]) AS lock";
 /// Statements that create a table, and write enough rows that the file system must allocate space.
 const CREATE: [&str; 2] = [
     "CREATE TABLE user_server_check (filler text)",
@@ -47,7 +44,6 @@ impl PostgresStore {
                 run(&mut connection, &text).await?;
             }
         }
-        run(&mut connection, COUNTER_LOCK).await?;
         run(&mut connection, "ROLLBACK").await?;
         connection.close().await.map_err(sql::fault)?;
         Ok(tables)

@@ -11,10 +11,11 @@ use super::rows::{self, UserRow};
 use super::tx::{Taken, Tx};
 use super::{SqlStore, corrupt, counters};
 use crate::domain::{
-    Accounts, Activation, Change, DeviceName, Email, EmailConfirmation, EndedSessions, Fault,
-    Guess, LoginKey, NewSession, NoticeRequest, PasswordLogin, PasswordResetResult, PendingResult,
-    Purpose, Registration, ResetRequest, SessionOpening, Subject, Timestamp, UserRecord,
-    UserUpdate, UserUpdateResult, Username, hash_class,
+    AccountLookup, Accounts, Activation, Change, DeviceName, Email, EmailConfirmation,
+    EndedSessions, Fault, Found, Guess, LoginKey, NewSession, NoticeRequest, PasswordLogin,
+    PasswordResetResult, PendingResult, Purpose, Registration, ResetRequest, SessionOpening,
+    StoredCounter, Subject, Timestamp, UserKey, UserRecord, UserUpdate, UserUpdateResult, Username,
+    hash_class,
 };
 
 #[async_trait]
@@ -54,13 +55,32 @@ impl Accounts for SqlStore {
         Ok(row.map(UserRecord::from))
     }
 
+    async fn look_up(&self, lookup: AccountLookup<'_>) -> Result<Found, Fault> {
+        if let Some(found) = self.look_up_at_once(&lookup).await? {
+            return Ok(found);
+        }
+        let user = match lookup.user {
+            Some(UserKey::Id(id)) => self.user(id).await?,
+            Some(UserKey::Login(login)) => self.user_by_login(login).await?,
+            None => None,
+        };
+        let username_taken = match lookup.username {
+            Some(username) => self.username_taken(username).await?,
+            None => false,
+        };
+        Ok(Found { user, username_taken, counters: None })
+    }
+
     async fn register(
         &self,
         registration: &Registration,
         change: Change,
     ) -> Result<PendingResult, Fault> {
+        let at = change.at();
+        if self.register_plainly(registration, &change).await? {
+            return Ok(PendingResult::Stored);
+        }
         let mut tx = self.begin(change).await?;
-        let at = tx.at();
         let rank = mail_queue::next_rank(&mut tx, &registration.client, at).await?;
         let new = NewVerification {
             id: registration.verification_id,
@@ -86,8 +106,13 @@ impl Accounts for SqlStore {
         username: Option<&Username>,
         user_id: Uuid,
         session: &NewSession,
+        known: &[StoredCounter],
         change: Change,
     ) -> Result<Activation, Fault> {
+        let plain = self.activate_plainly(guess, username, user_id, session, known, &change);
+        if let Some(user) = plain.await? {
+            return Ok(Activation::Active(Box::new(user)));
+        }
         let mut tx = self.begin(change).await?;
         let Some(row) = rows::spend(&mut tx, guess).await? else {
             return tx.undo(Activation::Spent).await;
@@ -125,6 +150,7 @@ impl Accounts for SqlStore {
             };
         };
         insert_session(&mut tx, user_id, session).await?;
+        counters::set(&mut tx, known).await?;
         tx.commit().await?;
         Ok(Activation::Active(Box::new(user.into())))
     }
@@ -134,6 +160,9 @@ impl Accounts for SqlStore {
         login: PasswordLogin<'_>,
         change: Change,
     ) -> Result<SessionOpening, Fault> {
+        if let Some(ended) = self.open_session_plainly(&login, &change).await? {
+            return Ok(SessionOpening::Opened(ended));
+        }
         let PasswordLogin { user, session, stronger_hash, charge, max_sessions } = login;
         let mut tx = self.begin(change).await?;
         if let Err(wait) = counters::adjust(&mut tx, charge).await? {
@@ -175,11 +204,15 @@ impl Accounts for SqlStore {
         update: UserUpdate,
         change: Change,
     ) -> Result<UserUpdateResult, Fault> {
+        let at = change.at();
+        if let Some(user) = self.rename_plainly(&update, &change).await? {
+            return Ok(UserUpdateResult::Updated(Box::new(user), EndedSessions::default()));
+        }
         let mut tx = self.begin(change).await?;
-        let at = tx.at();
         if let Err(wait) = counters::adjust(&mut tx, update.charge).await? {
             return tx.undo(UserUpdateResult::TooMany(wait)).await;
         }
+        counters::set(&mut tx, &update.known).await?;
         let rank = match update.email.is_some() || update.password_hash.is_some() {
             true => mail_queue::next_rank(&mut tx, &update.client, at).await?,
             false => 0,
@@ -293,8 +326,11 @@ impl Accounts for SqlStore {
         request: &ResetRequest,
         change: Change,
     ) -> Result<PendingResult, Fault> {
+        let at = change.at();
+        if self.request_reset_plainly(request, &change).await? {
+            return Ok(PendingResult::Stored);
+        }
         let mut tx = self.begin(change).await?;
-        let at = tx.at();
         let rank = mail_queue::next_rank(&mut tx, &request.client, at).await?;
         // The account must not be deleted before the verification refers to it.
         let holder = concat!("SELECT id FROM users WHERE email_key = $1", keep_row!());
@@ -364,8 +400,11 @@ impl Accounts for SqlStore {
         notice: NoticeRequest<'_>,
         change: Change,
     ) -> Result<Option<EndedSessions>, Fault> {
+        let at = change.at();
+        if let Some(ended) = self.delete_plainly(user, notice, &change).await? {
+            return Ok(Some(ended));
+        }
         let mut tx = self.begin(change).await?;
-        let at = tx.at();
         let rank = mail_queue::next_rank(&mut tx, notice.client, at).await?;
         if !still_proved(&mut tx, user.id, user.credentials).await? {
             return tx.undo(None).await;

@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use serde_json::json;
 use uuid::Uuid;
 
+use super::calls::Function;
+use super::json::id;
 use super::mail_queue::{self, QueuedCode};
 use super::rows::VerificationRow;
 use super::{SqlStore, counters};
@@ -25,9 +28,30 @@ impl Codes for SqlStore {
         now: Timestamp,
     ) -> Result<GuessCharge, Fault> {
         // A guess that can only fail writes nothing.
-        let refused = self.refused_guess(verification_id, purpose, user_id, max_guesses);
-        if let Some(refused) = refused.await? {
+        let (row, charge) = self.verification_and(verification_id, charge).await?;
+        if let Some(refused) = refused(row, purpose, user_id, max_guesses)? {
             return Ok(refused);
+        }
+        let decided = self.decide(&charge).await?;
+        if let Some((decided, max)) = decided.and_then(|decided| {
+            // With a budget that is used up, only the first guess is allowed.
+            let max = match decided.verdict {
+                Ok(Allowance::FirstGuess(_)) => 1,
+                Ok(_) => max_guesses,
+                Err(_) => return None,
+            };
+            Some((decided, max))
+        }) {
+            let call = || {
+                json!({
+                    "verification_id": id(verification_id), "user_id": id(user_id), "max_guesses": max,
+                    "counters": decided.counters(),
+                })
+            };
+            let row: Option<VerificationRow> = self.call(Function::ChargeGuess, call).await?;
+            if let Some(row) = row {
+                return Ok(GuessCharge::Charged(Guess { charged: charge.keys, ..row.guess(now)? }));
+            }
         }
         let mut tx = self.pools.write().await?;
         let guess = sqlx::query_as(concat!(
@@ -62,14 +86,7 @@ impl Codes for SqlStore {
         user_id: Option<Uuid>,
         max_guesses: u32,
     ) -> Result<Option<GuessCharge>, Fault> {
-        let Some(row) = self.verification(verification_id).await? else {
-            return Ok(Some(GuessCharge::Unknown));
-        };
-        let of_user = user_id.is_none() || row.user_id == user_id;
-        if row.purpose()? != purpose || !of_user {
-            return Ok(Some(GuessCharge::Unknown));
-        }
-        Ok((row.guesses >= i64::from(max_guesses)).then_some(GuessCharge::Spent))
+        refused(self.verification(verification_id).await?, purpose, user_id, max_guesses)
     }
 
     async fn refund_guess(&self, guess: &Guess) -> Result<(), Fault> {
@@ -183,8 +200,23 @@ impl VerificationRow {
     }
 }
 
+/// Returns the refusal if a guess at the code of a verification would be refused.
+fn refused(
+    row: Option<VerificationRow>,
+    purpose: Purpose,
+    user_id: Option<Uuid>,
+    max_guesses: u32,
+) -> Result<Option<GuessCharge>, Fault> {
+    let Some(row) = row else { return Ok(Some(GuessCharge::Unknown)) };
+    let of_user = user_id.is_none() || row.user_id == user_id;
+    if row.purpose()? != purpose || !of_user {
+        return Ok(Some(GuessCharge::Unknown));
+    }
+    Ok((row.guesses >= i64::from(max_guesses)).then_some(GuessCharge::Spent))
+}
+
 impl SqlStore {
-    async fn verification(&self, id: Uuid) -> Result<Option<VerificationRow>, Fault> {
+    pub(super) async fn verification(&self, id: Uuid) -> Result<Option<VerificationRow>, Fault> {
         let select =
             concat!("SELECT ", verification_columns!(), " FROM verifications WHERE id = $1");
         self.read_optional(sqlx::query_as(select).bind(id)).await

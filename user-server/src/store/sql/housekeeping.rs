@@ -92,7 +92,16 @@ impl Housekeeping for SqlStore {
                 delete_batch!("sessions", "id", "created_at < $1"),
                 now.minus(retention.session_life).0,
             ),
-            Step::new(delete_batch!("counters", "key", "expires_at < $1"), now.0),
+            // Counters that are in use are not waited for, whatever their order.
+            Step::new(
+                concat!(
+                    "DELETE FROM counters WHERE expires_at < $1 AND key IN
+                     (SELECT key FROM counters WHERE expires_at < $1 LIMIT $2",
+                    lock_row_or_skip!(),
+                    ")"
+                ),
+                now.0,
+            ),
             Step::new(delete_batch!("idempotency_keys", "key", "expires_at < $1"), now.0),
             Step::new(delete_batch!("mail_clients", "client", "rank < $1"), sent),
             Step::new(

@@ -14,7 +14,7 @@ use crate::domain::{
 
 /// Time for which the outcome of a completed request is stored, so that the request can be
 /// repeated.
-const RETENTION: Duration = Duration::from_secs(24 * 3600);
+pub(super) const RETENTION: Duration = Duration::from_secs(24 * 3600);
 
 #[async_trait]
 impl IdempotencyKeys for SqlStore {
@@ -35,7 +35,7 @@ impl IdempotencyKeys for SqlStore {
     async fn claim_key(&self, request: &KeyedRequest, now: Timestamp) -> Result<KeyState, Fault> {
         // Repeats if the key was released between the two statements.
         loop {
-            let mut tx = self.pools.write().await?;
+            let mut tx = self.pools.single().await?;
             let claimed: Option<(Uuid,)> = tx
                 .optional(
                     sqlx::query_as(concat!(
@@ -57,7 +57,7 @@ impl IdempotencyKeys for SqlStore {
                 )
                 .await?;
             if claimed.is_some() {
-                tx.commit().await?;
+                tx.finish().await?;
                 return Ok(KeyState::Claimed);
             }
             let row: Option<KeyRow> = tx
@@ -78,7 +78,7 @@ impl IdempotencyKeys for SqlStore {
     }
 
     async fn release_key(&self, claim: KeyClaim) -> Result<(), Fault> {
-        let mut tx = self.pools.write().await?;
+        let mut tx = self.pools.single().await?;
         tx.run(
             sqlx::query(
                 "DELETE FROM idempotency_keys WHERE key = $1 AND holder = $2 AND done_at IS NULL",
@@ -87,13 +87,13 @@ impl IdempotencyKeys for SqlStore {
             .bind(claim.holder),
         )
         .await?;
-        tx.commit().await
+        tx.finish().await
     }
 
     async fn complete_key(&self, claim: KeyClaim, outcome: &RecordedOutcome) -> Result<(), Fault> {
-        let mut tx = self.pools.write().await?;
+        let mut tx = self.pools.single().await?;
         complete(&mut tx, claim, outcome).await?;
-        tx.commit().await
+        tx.finish().await
     }
 }
 

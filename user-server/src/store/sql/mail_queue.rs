@@ -11,7 +11,7 @@ use crate::domain::{Fault, NoticeRequest, PendingLimit, Purpose, Timestamp};
 
 /// Difference in rank between two emails that one network requests at the same time, in
 /// milliseconds. The first email of any other network is sent before the second one.
-const RANK_STEP: i64 = 1000;
+pub(super) const RANK_STEP: i64 = 1000;
 
 /// Code email to queue.
 pub(super) struct QueuedCode<'a> {

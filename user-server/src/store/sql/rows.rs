@@ -1,15 +1,18 @@
 //! Row types of the tables, and statements that several ports share.
 
+use serde::Deserialize;
 use uuid::Uuid;
 
 use super::tx::Tx;
-use super::{corrupt, counters};
+use super::{corrupt, counters, json};
 use crate::domain::{
-    EndedSessions, Fault, Guess, MailPolicy, Purpose, SessionRecord, Subject, Timestamp, UserRecord,
+    EndedSessions, Fault, Guess, MailPolicy, Purpose, Registrant, SessionRecord, Subject,
+    Timestamp, UserRecord, hash_class,
 };
 
-#[derive(sqlx::FromRow)]
+#[derive(sqlx::FromRow, Deserialize)]
 pub(super) struct UserRow {
+    #[serde(deserialize_with = "json::uuid")]
     id: Uuid,
     username: String,
     username_key: String,
@@ -46,9 +49,11 @@ impl From<UserRow> for UserRecord {
     }
 }
 
-#[derive(sqlx::FromRow)]
+#[derive(sqlx::FromRow, Deserialize)]
 pub(super) struct SessionRow {
+    #[serde(deserialize_with = "json::uuid")]
     pub(super) id: Uuid,
+    #[serde(deserialize_with = "json::uuid")]
     pub(super) user_id: Uuid,
     pub(super) counter: i64,
     kid: String,
@@ -72,10 +77,12 @@ impl TryFrom<SessionRow> for SessionRecord {
     }
 }
 
-#[derive(sqlx::FromRow)]
+#[derive(sqlx::FromRow, Deserialize)]
 pub(super) struct VerificationRow {
+    #[serde(deserialize_with = "json::uuid")]
     pub(super) id: Uuid,
     purpose: String,
+    #[serde(deserialize_with = "json::optional_uuid")]
     pub(super) user_id: Option<Uuid>,
     pub(super) username: Option<String>,
     pub(super) username_key: Option<String>,
@@ -137,7 +144,15 @@ impl VerificationRow {
     }
 
     pub(super) fn guess(self, now: Timestamp) -> Result<Guess, Fault> {
+        let registrant = self.username_key.clone().zip(self.password_hash.as_deref()).map(
+            |(username_key, hash)| Registrant {
+                username_key,
+                email_key: self.email_key.clone(),
+                hash_class: hash_class(hash).to_owned(),
+            },
+        );
         Ok(Guess {
+            registrant,
             verification_id: self.id,
             purpose: self.purpose()?,
             generation: self.generation()?,
@@ -216,11 +231,20 @@ pub(super) async fn revoke_all(
     ids: Vec<(Uuid,)>,
     now: Timestamp,
 ) -> Result<EndedSessions, Fault> {
-    let subjects: Vec<Subject> = ids.into_iter().map(|(id,)| Subject::Session(id)).collect();
-    for subject in &subjects {
-        revoke(tx, *subject, now).await?;
+    let ids: Vec<Uuid> = ids.into_iter().map(|(id,)| id).collect();
+    if !ids.is_empty() {
+        super::super::revoke_sessions(tx, &ids, now.0).await?;
     }
+    let subjects: Vec<Subject> = ids.into_iter().map(Subject::Session).collect();
     Ok(EndedSessions { sessions: u32::try_from(subjects.len()).unwrap_or(u32::MAX), subjects })
+}
+
+/// Locks a user, so that no login commits another session between this statement and the end of the
+/// transaction. Whatever ends all sessions of a user does so first.
+pub(super) async fn lock_user(tx: &mut Tx, user_id: Uuid) -> Result<(), Fault> {
+    let lock = concat!("SELECT created_at FROM users WHERE id = $1", lock_row!());
+    let _: Option<(i64,)> = tx.optional(sqlx::query_as(lock).bind(user_id)).await?;
+    Ok(())
 }
 
 /// Ends all sessions of a user, except the session `except` if it is given. Returns the ended

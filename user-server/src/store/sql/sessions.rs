@@ -1,9 +1,12 @@
 //! Sessions and the revocation log.
 
 use async_trait::async_trait;
+use serde_json::json;
 use uuid::Uuid;
 
 use super::SqlStore;
+use super::calls::{self, Ended, Function, Nothing};
+use super::json::id;
 use super::rows::{self, SessionRow, UserRow};
 use crate::domain::{
     Change, EndedSessions, Fault, LogPart, LogRead, RefreshLimit, Revocation, RevocationLog,
@@ -42,8 +45,26 @@ impl Sessions for SqlStore {
         limit: RefreshLimit,
         change: Change,
     ) -> Result<SessionRefresh, Fault> {
+        let at = change.at();
+        let call = || {
+            json!({
+                "session_id": id(session_id), "counter": counter, "kid": kid, "at": at.0,
+                "window_start": at.minus(limit.window).0, "max_refreshes": limit.uses,
+                "change": calls::change(&change),
+            })
+        };
+        let advanced: Option<SessionRow> = self.call(Function::RefreshSession, call).await?;
+        if let Some(advanced) = advanced {
+            return Ok(SessionRefresh::Advanced(advanced.try_into()?));
+        }
+        // Most often an earlier token was presented, which changes nothing here.
+        let has_functions = super::super::function(Function::RefreshSession).is_some();
+        if has_functions
+            && self.session(session_id).await?.is_none_or(|session| session.counter != counter)
+        {
+            return Ok(SessionRefresh::Unchanged);
+        }
         let mut tx = self.begin(change).await?;
-        let at = tx.at();
         // A window that seems to begin in the future, since the clock was set back, is over.
         let advance = sqlx::query_as(concat!(
             "UPDATE sessions SET counter = counter + 1, rotated_at = $3, kid = $4,
@@ -108,8 +129,17 @@ impl Sessions for SqlStore {
     }
 
     async fn end_session(&self, session_id: Uuid, change: Change) -> Result<EndedSessions, Fault> {
+        let at = change.at();
+        let call = || json!({ "session_id": id(session_id), "at": at.0, "change": calls::change(&change) });
+        if self.call::<Nothing>(Function::EndSession, call).await?.is_some() {
+            let subjects = vec![Subject::Session(session_id)];
+            return Ok(EndedSessions { sessions: 1, subjects });
+        }
+        // If there is no such session, nothing is written, and no transaction waits for its turn.
+        if self.session(session_id).await?.is_none() {
+            return Ok(EndedSessions::default());
+        }
         let mut tx = self.begin(change).await?;
-        let at = tx.at();
         let delete = sqlx::query_as("DELETE FROM sessions WHERE id = $1 RETURNING user_id");
         let user: Option<(Uuid,)> = tx.optional(delete.bind(session_id)).await?;
         let Some((user_id,)) = user else { return tx.undo(EndedSessions::default()).await };
@@ -125,8 +155,15 @@ impl Sessions for SqlStore {
         user_id: Uuid,
         change: Change,
     ) -> Result<EndedSessions, Fault> {
+        let at = change.at();
+        let call =
+            || json!({ "user_id": id(user_id), "at": at.0, "change": calls::change(&change) });
+        let ended: Option<Ended> = self.call(Function::EndAllSessions, call).await?;
+        if let Some(ended) = ended {
+            return Ok(ended.into());
+        }
         let mut tx = self.begin(change).await?;
-        let at = tx.at();
+        rows::lock_user(&mut tx, user_id).await?;
         let ended = rows::end_sessions(&mut tx, user_id, None, at).await?;
         rows::void_codes(&mut tx, user_id).await?;
         if ended.sessions == 0 {

@@ -15,6 +15,10 @@ use crate::domain::Fault;
 /// fails.
 const MAX_STALE: u32 = 3;
 
+/// Code of the error with which a stored function refuses a change that it cannot make in the plain
+/// way.
+const NOT_PLAIN: &str = "US001";
+
 type DbRow = <Db as Database>::Row;
 
 /// Transaction, or a connection for one statement outside of a transaction.
@@ -211,6 +215,38 @@ impl Tx {
             Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Ok(Err(Taken)),
             Err(error) => Err(fault(error)),
         }
+    }
+
+    /// Runs a query that calls a stored function, and returns its row. Returns `None` if the
+    /// function refused, or a unique index did; it has then changed nothing, and the transaction
+    /// must be ended by [`Tx::undo_call`].
+    pub(super) async fn call<T>(
+        &mut self,
+        query: QueryAs<'_, Db, T, Args>,
+    ) -> Result<Option<T>, Fault>
+    where
+        T: for<'r> FromRow<'r, DbRow> + Send + Unpin,
+    {
+        let query = query.persistent(self.named);
+        let row = query.fetch_one(&mut *self.connection()?).await;
+        match self.finished(row) {
+            Ok(row) => Ok(Some(row)),
+            Err(sqlx::Error::Database(error))
+                if error.is_unique_violation() || error.code().as_deref() == Some(NOT_PLAIN) =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(fault(error)),
+        }
+    }
+
+    /// Ends a call that was refused.
+    pub(super) async fn undo_call(self) -> Result<(), Fault> {
+        if self.begun {
+            return self.undo(()).await;
+        }
+        self.release();
+        Ok(())
     }
 
     async fn control(&mut self, statement: &'static str) -> Result<(), Fault> {

@@ -69,6 +69,35 @@ pub async fn opening_a_session_settles_its_charge(db: &Db) {
     assert_eq!(read(db, &KEYS).await, [counted(4), BudgetCounter::ZERO]);
 }
 
+pub async fn a_charge_of_values_that_were_read_before_loses_nothing(db: &Db) {
+    let add = |read| {
+        let add = |counters: &mut [BudgetCounter]| {
+            counters[0].count += 1;
+            // The other one decides, and is not changed.
+            match counters[1].count {
+                0 => Ok(Allowance::Full),
+                _ => Err(Duration::from_secs(1)),
+            }
+        };
+        Adjustment::new(KEYS, add).after_reading(read)
+    };
+    let zeros = Some(vec![BudgetCounter::ZERO; 2]);
+    let first = db.adjust_and_read(add(zeros.clone()), None, &KEYS).await.unwrap();
+    assert_eq!(first.verdict, Ok(Allowance::Full));
+    if let Some(after) = &first.read {
+        assert_eq!((after[0].count, after[1].count), (1, 0));
+    }
+    assert_eq!(db.adjust(add(zeros.clone()), None).await.unwrap(), Ok(Allowance::Full));
+    let set = |counters: &mut [BudgetCounter]| {
+        counters[0] = counted(1);
+        Ok(Allowance::Full)
+    };
+    db.adjust(Adjustment::new([KEYS[1]], set), None).await.unwrap().unwrap();
+    let refused = db.adjust(add(first.read.or(zeros)), None).await.unwrap();
+    assert_eq!(refused, Err(Duration::from_secs(1)), "the decision follows the stored values");
+    assert_eq!(read(db, &KEYS).await[0].count, 3);
+}
+
 pub async fn concurrent_charges_are_serialized(db: &Db) {
     const LIMIT: u32 = 40;
     let results = together((0..64).map(|number| {

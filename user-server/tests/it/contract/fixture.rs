@@ -186,6 +186,7 @@ pub fn change(user: &UserRecord, session: &NewSession) -> UserUpdate {
         client: "client".to_owned(),
         kid: KIDS[0].to_owned(),
         charge: Adjustment::nothing(),
+        known: Vec::new(),
     }
 }
 

@@ -79,6 +79,7 @@ macro_rules! suite {
             counters::a_counter_starts_at_zero,
             counters::a_refusal_stores_the_counters_as_decided,
             counters::opening_a_session_settles_its_charge,
+            counters::a_charge_of_values_that_were_read_before_loses_nothing,
             counters::concurrent_charges_are_serialized,
             operators::a_disabled_account_opens_no_session,
             operators::accounts_are_listed_by_name,

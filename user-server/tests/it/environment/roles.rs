@@ -80,7 +80,8 @@ async fn every_table_of_the_schema_is_rehearsed() {
     let mut listed: Vec<&str> = TABLES.iter().map(|(table, _)| *table).collect();
     listed.sort_unstable();
     assert_eq!(tables, listed);
-    assert_eq!(PostgresStore::newest_schema(), SqliteStore::newest_schema());
+    // PostgreSQL has further versions, which create stored functions.
+    assert!(PostgresStore::newest_schema() >= SqliteStore::newest_schema());
 }
 
 #[test]

@@ -149,7 +149,7 @@ macro_rules! effect_of {
         let id = $registration.verification_id;
         move |result| (*result == PendingResult::Stored).then_some(Effect::Registered(id))
     }};
-    (activate $guess:ident $username:ident $user_id:ident $session:ident $change:ident) => {{
+    (activate $guess:ident $username:ident $user_id:ident $session:ident $known:ident $change:ident) => {{
         let (user, session) = ($user_id, $session.id);
         move |activation| match activation {
             Activation::Active(_) => Some(Effect::Activated { user, session }),

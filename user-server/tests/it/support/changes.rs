@@ -72,7 +72,7 @@ pub trait Changes {
         let outcome = RecordedOutcome::at(context.at).user(user_id);
         let outcome = outcome.session(session.opened(user_id, context.at));
         let change = Change::new(context, event, outcome);
-        self.store().activate(guess, username, user_id, session, change).await
+        self.store().activate(guess, username, user_id, session, &[], change).await
     }
 
     async fn open_session_at(

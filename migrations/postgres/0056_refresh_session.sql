@@ -1,0 +1,25 @@
+-- Advances a session if its current refresh token was presented and it was not refreshed too often. Otherwise stores nothing
+-- and returns null. A window of refreshes that seems to begin in the future, since the clock was set back, is over.
+CREATE FUNCTION refresh_session_v1(call jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+    now bigint := call ->> 'at';
+    window_start bigint := call ->> 'window_start';
+    advanced sessions%ROWTYPE;
+BEGIN
+    UPDATE sessions SET counter = counter + 1, rotated_at = now, kid = call ->> 'kid',
+        refreshes = CASE WHEN refreshes_since > window_start AND refreshes_since <= now THEN refreshes + 1 ELSE 1 END,
+        refreshes_since = CASE WHEN refreshes_since > window_start AND refreshes_since <= now
+                               THEN refreshes_since ELSE now END
+    WHERE id = (call ->> 'session_id')::uuid AND counter = (call ->> 'counter')::bigint AND counter < 4294967295
+        AND (refreshes < (call ->> 'max_refreshes')::bigint OR refreshes_since <= window_start OR refreshes_since > now)
+    RETURNING * INTO advanced;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+    PERFORM record_change_v1(call -> 'change',
+        jsonb_build_object('user_id', advanced.user_id, 'session_id', advanced.id),
+        jsonb_build_object('user_id', advanced.user_id, 'session_id', advanced.id, 'session_kid', advanced.kid,
+            'session_created_at', advanced.created_at, 'session_rotated_at', advanced.rotated_at,
+            'number', advanced.counter));
+    RETURN to_jsonb(advanced);
+END $$;

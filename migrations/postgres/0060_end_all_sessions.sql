@@ -1,0 +1,21 @@
+-- Ends all sessions of a user and voids the codes. Stores nothing and returns null if there is no session. Locks the user
+-- before it deletes the sessions in a later statement, so that a session that a login opens meanwhile ends too.
+CREATE FUNCTION end_all_sessions_v1(call jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+    of_user uuid := call ->> 'user_id';
+    now bigint := call ->> 'at';
+    ended uuid[];
+BEGIN
+    PERFORM 1 FROM users WHERE id = of_user FOR NO KEY UPDATE;
+    WITH gone AS (DELETE FROM sessions WHERE user_id = of_user RETURNING id)
+    SELECT array_agg(id) INTO ended FROM gone;
+    IF ended IS NULL THEN
+        RETURN NULL;
+    END IF;
+    INSERT INTO revocations (subject, at, kind) SELECT id, now, 1 FROM unnest(ended) AS id;
+    -- The rows of resets stay, since their deletion would reveal that the address belongs to an account.
+    DELETE FROM verifications WHERE user_id = of_user AND purpose = 'email_change';
+    UPDATE verifications SET dead = 2, user_id = NULL WHERE user_id = of_user;
+    PERFORM record_change_v1(call -> 'change', '{}', jsonb_build_object('number', cardinality(ended)));
+    RETURN jsonb_build_object('ended', to_jsonb(ended));
+END $$;

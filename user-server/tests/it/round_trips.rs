@@ -1,0 +1,252 @@
+//! Round trips to PostgreSQL for each request, counted by a proxy, with warm connections. Each
+//! costs the distance to the database.
+
+use std::fmt::Write as _;
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use user_proto::client::Client;
+use user_proto::{
+    Common, DeleteUser, GetUser, IdempotencyKey, Logout, RefreshToken, RequestMessage,
+};
+use uuid::Uuid;
+
+use crate::postgres::node;
+use crate::support::{
+    Account, CountingProxy, PASSWORD, Postgres, RoundTrip, TestServer, login, on_behalf_of,
+    postgres, register, request_reset, update, verify_email,
+};
+
+/// Distance to the database in the measurement.
+const DISTANCE: Duration = Duration::from_millis(20);
+
+/// Maximum number of round trips of each request.
+const LIMITS: &[(&str, usize)] = &[
+    ("Register", 3),
+    ("VerifyEmail", 3),
+    ("Login", 3),
+    ("Login with a key", 4),
+    ("RefreshToken", 1),
+    ("GetUser", 1),
+    ("UpdateUser, the name", 2),
+    ("RequestPasswordReset", 3),
+    ("Logout", 1),
+    ("Logout, all of 100 sessions", 2),
+    ("DeleteUser, two sessions", 4),
+    ("DeleteUser, 100 sessions", 4),
+];
+
+/// Parts of the statements of background tasks, which run at the same time.
+const BACKGROUND: &[&str] = &[
+    "audit_chain",
+    "FROM audit WHERE seq",
+    "FROM outbox ",
+    "FROM mail_turns",
+    "UPDATE outbox",
+    "UPDATE mail_turns",
+    "erased_revocations",
+    "FROM revocations",
+    "retired_keys",
+    "INTO nodes",
+    "DELETE FROM nodes",
+    "SELECT (EXTRACT(EPOCH",
+    "changed_at >=",
+    "pg_is_in_recovery",
+    "CAST(1 AS BIGINT)",
+    "hash_class >",
+    "expires_at < $1",
+    "rotated_at < $1",
+    "created_at < $1",
+    "opened_at < $1",
+    "rank < $1",
+];
+
+/// A request, its place among all round trips, and the time that it took.
+struct Measured {
+    request: &'static str,
+    /// Numbers of the first round trip, and of the first one afterwards.
+    span: Range<usize>,
+    time: Duration,
+}
+
+/// A node on a database behind the proxy.
+struct Bench {
+    server: &'static Postgres,
+    database: String,
+    proxy: CountingProxy,
+    node: TestServer,
+    client: Client,
+    measured: Vec<Measured>,
+}
+
+impl Bench {
+    async fn start() -> Option<Self> {
+        let server = postgres()?;
+        let url = server.database();
+        let (address, database) = url.rsplit_once('/').unwrap();
+        let port = address.rsplit(':').next().unwrap();
+        let proxy = CountingProxy::before(port.parse().unwrap()).await;
+        let through = url.replace(&format!(":{port}/"), &format!(":{}/", proxy.port));
+        // One connection, so that it has prepared each statement after its first use.
+        let node = node(&through, &[("DATABASE_POOL", "1")]).await;
+        let client = node.client();
+        Some(Self {
+            server,
+            database: database.to_owned(),
+            proxy,
+            node,
+            client,
+            measured: Vec::new(),
+        })
+    }
+
+    /// Makes a call, and adds its round trips to the results if `request` names it.
+    async fn call<M: RequestMessage>(
+        &mut self,
+        request: Option<&'static str>,
+        message: M,
+        common: Common<'static>,
+    ) -> M::Reply {
+        let (first, began) = (self.proxy.trips().len(), Instant::now());
+        let reply = self.client.call_with(message, common).await;
+        let (span, time) = (first..self.proxy.trips().len(), began.elapsed());
+        if let Some(request) = request {
+            self.measured.push(Measured { request, span, time });
+        }
+        reply.unwrap_or_else(|error| panic!("{request:?}: {error}"))
+    }
+
+    /// Inserts sessions of a user.
+    fn insert_sessions(&self, user_id: Uuid, number: u32) {
+        let insert = format!(
+            "INSERT INTO sessions (id, user_id, kid, created_at, rotated_at)
+             SELECT gen_random_uuid(), '{user_id}', 'kid', 1, 9999999999999
+             FROM generate_series(1, {number})"
+        );
+        assert!(self.server.psql(&self.database, &insert));
+    }
+
+    /// Makes each request once. Measures them if `is_warm` is set.
+    async fn run(&mut self, name: &str, is_warm: bool) {
+        let as_measured = |request| is_warm.then_some(request);
+        let here = || on_behalf_of("203.0.113.7");
+        let (email, other) = (format!("{name}@example.org"), format!("{name}.other"));
+        let registered = self.call(as_measured("Register"), register(name, &email), here()).await;
+        let code = self.node.emails.code(&email, 1).await;
+        let verify = verify_email(registered.verification_id, &code);
+        let session = self.call(as_measured("VerifyEmail"), verify, here()).await;
+        let ada = Account { session, email: email.clone() };
+        let logged_in = self.call(as_measured("Login"), login(&email, PASSWORD), here()).await;
+        let key = IdempotencyKey(*Uuid::new_v4().as_bytes());
+        let keyed = Common { idempotency_key: Some(key), ..here() };
+        self.call(as_measured("Login with a key"), login(&email, PASSWORD), keyed).await;
+        let refresh = RefreshToken { refresh_token: logged_in.refresh_token.clone() };
+        let session = self.call(as_measured("RefreshToken"), refresh, here()).await;
+        let get = || GetUser { access_token: session.access_token.clone() };
+        self.call(as_measured("GetUser"), get(), here()).await;
+        let access = session.access_token.expose_str().unwrap().to_owned();
+        let rename =
+            user_proto::UpdateUser { username: Some(other.as_str().into()), ..update(&access) };
+        self.call(as_measured("UpdateUser, the name"), rename, here()).await;
+        self.call(as_measured("RequestPasswordReset"), request_reset(&email), here()).await;
+        let logout = Logout { token: session.access_token.clone(), all_sessions: None };
+        self.call(as_measured("Logout"), logout, here()).await;
+        let delete = |access: String| DeleteUser {
+            access_token: access.into(),
+            current_password: PASSWORD.into(),
+        };
+        self.call(as_measured("DeleteUser, two sessions"), delete(ada.access()), here()).await;
+        let next = self.account(&format!("{name}.many")).await;
+        self.insert_sessions(next.session.user_id, 99);
+        self.call(as_measured("DeleteUser, 100 sessions"), delete(next.access()), here()).await;
+        let last = self.account(&format!("{name}.all")).await;
+        self.insert_sessions(last.session.user_id, 99);
+        let logout = Logout { token: last.session.access_token.clone(), all_sessions: Some(()) };
+        self.call(as_measured("Logout, all of 100 sessions"), logout, here()).await;
+    }
+
+    async fn account(&self, name: &str) -> Account {
+        self.node.account(&self.client, name).await
+    }
+
+    /// Returns the statements of each request, and the table of results.
+    async fn results(&self) -> (Vec<(&'static str, Vec<String>)>, String) {
+        // Until a task in the background that has begun has also shown what it is.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let trips = self.proxy.trips();
+        let own = of_requests(&trips);
+        let mut table = "| request | round trips | time |\n| --- | --- | --- |\n".to_owned();
+        let mut statements = Vec::new();
+        for Measured { request, span, time } in &self.measured {
+            let trips = own.iter().filter(|(index, _)| span.contains(index));
+            let trips: Vec<_> = trips.map(|(_, trip)| trip.statement.clone()).collect();
+            writeln!(table, "| {request} | {} | {} ms |", trips.len(), time.as_millis()).unwrap();
+            statements.push((*request, trips));
+        }
+        (statements, table)
+    }
+}
+
+/// Returns the round trips that do not belong to transactions of background tasks, with their
+/// numbers.
+fn of_requests(trips: &[RoundTrip]) -> Vec<(usize, &RoundTrip)> {
+    let mut transactions: Vec<Vec<(usize, &RoundTrip)>> = Vec::new();
+    let mut open = std::collections::HashMap::new();
+    for (index, trip) in trips.iter().enumerate() {
+        let begins = trip.statement.starts_with("BEGIN");
+        let transaction = match open.get(&trip.connection) {
+            Some(number) if !begins => *number,
+            _ => {
+                transactions.push(Vec::new());
+                transactions.len() - 1
+            }
+        };
+        transactions[transaction].push((index, trip));
+        if begins {
+            open.insert(trip.connection, transaction);
+        } else if ["COMMIT", "ROLLBACK"].contains(&trip.statement.as_str()) {
+            open.remove(&trip.connection);
+        }
+    }
+    let is_background = |transaction: &Vec<(usize, &RoundTrip)>| {
+        transaction
+            .iter()
+            .any(|(_, trip)| BACKGROUND.iter().any(|part| trip.statement.contains(part)))
+    };
+    transactions.into_iter().filter(|transaction| !is_background(transaction)).flatten().collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_request_needs_more_round_trips_than_stated() {
+    let Some(mut bench) = Bench::start().await else { return };
+    bench.run("ada", false).await;
+    bench.run("grace", true).await;
+    let (measured, table) = bench.results().await;
+    println!("{table}");
+    for (request, limit) in LIMITS {
+        let (_, trips) = measured.iter().find(|(name, _)| name == request).unwrap();
+        assert!(trips.len() <= *limit, "{request}: {} {trips:#?}", trips.len());
+    }
+    bench.node.stop().await;
+}
+
+/// Run by `bench/round-trips`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement"]
+async fn the_table_of_round_trips() {
+    let Some(mut bench) = Bench::start().await else { return };
+    bench.run("ada", false).await;
+    bench.proxy.delay(DISTANCE);
+    bench.run("grace", true).await;
+    let (measured, table) = bench.results().await;
+    println!("{table}");
+    if std::env::var_os("STATEMENTS").is_some() {
+        for (request, trips) in measured {
+            println!("{request}");
+            for statement in trips {
+                println!("    {}", statement.split_whitespace().collect::<Vec<_>>().join(" "));
+            }
+        }
+    }
+    bench.node.stop().await;
+}
