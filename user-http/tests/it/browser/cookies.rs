@@ -31,7 +31,7 @@ fn a_login_sets_cookies_and_its_reply_has_no_token() {
     for name in ["access_token", "refresh_token", "token_type"] {
         assert!(session[name].is_null(), "{session}");
     }
-    for (_, (value, _)) in &browser.jar {
+    for (value, _) in browser.jar.values() {
         assert!(!reply.body.contains(value.as_str()), "{}", reply.body);
     }
     let me = browser.send(program.address, "GET /v1/me", &[], None);
